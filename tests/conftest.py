@@ -1,0 +1,27 @@
+"""Shared settings of all tests: thread counts and the folder of real photographs."""
+
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+PHOTOGRAPHS = ROOT.parent / 'shared' / 'data'
+
+torch.set_num_threads(2)
+cv2.setNumThreads(0)
+
+
+@pytest.fixture(scope='session')
+def root() -> Path:
+    """The checkout's top folder."""
+    return ROOT
+
+
+@pytest.fixture(scope='session')
+def photographs() -> Path:
+    """Real photographs with annotations in five formats, where they exist beside the checkout."""
+    if not PHOTOGRAPHS.is_dir():
+        pytest.skip(f'no real photographs at {PHOTOGRAPHS}: this check needs them')
+    return PHOTOGRAPHS
