@@ -1,0 +1,96 @@
+"""The two decoders: shapes, formulas, flip test, bad input."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+from mmengine.structures import InstanceData, PixelData
+
+import vitpose_mm  # noqa: F401
+
+CODEC = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
+
+
+def build(kind, **changes):
+    torch.manual_seed(0)
+    head = MODELS.build({**dict(type=kind, in_channels=32, out_channels=5, decoder=CODEC), **changes})
+    head.init_weights()
+    return head.eval()
+
+
+@pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
+@pytest.mark.parametrize('stride', [16, 8])
+def test_heatmaps_are_a_quarter_of_the_input(kind, stride):
+    head = build(kind, feature_stride=stride, out_channels=7)
+    heatmaps = head((torch.randn(2, 32, 64 // stride, 48 // stride), ))
+    assert heatmaps.shape == (2, 7, 16, 12)
+
+
+def test_classic_parameters_are_the_papers():
+    names = {name: tuple(p.shape) for name, p in build('ClassicHead').named_parameters()}
+    assert names == {
+        'deconv_layers.0.weight': (32, 256, 4, 4), 'deconv_layers.1.weight': (256, ), 'deconv_layers.1.bias': (256, ),
+        'deconv_layers.3.weight': (256, 256, 4, 4), 'deconv_layers.4.weight': (256, ), 'deconv_layers.4.bias': (256, ),
+        'final_layer.weight': (5, 256, 1, 1), 'final_layer.bias': (5, ),
+    }
+
+
+def test_simple_is_relu_bilinear_and_a_3x3_convolution():
+    head = build('SimpleHead')
+    feature = torch.randn(2, 32, 4, 3)
+    by_hand = F.conv2d(F.interpolate(feature.clamp(min=0), size=(16, 12), mode='bilinear', align_corners=False),
+                       head.final_layer.weight, head.final_layer.bias, padding=1)
+    torch.testing.assert_close(head((feature, )), by_hand)
+    assert {tuple(p.shape) for p in head.parameters()} == {(5, 32, 3, 3), (5, )}
+
+
+@pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
+def test_heatmaps_are_fp32_under_autocast(kind):
+    head = build(kind)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert head((torch.randn(2, 32, 4, 3), )).dtype == torch.float32
+
+
+def sample(batch, keypoints=5):
+    samples = []
+    for _ in range(batch):
+        data = PoseDataSample(metainfo=dict(flip_indices=[0, 2, 1, 4, 3], input_size=(48, 64)))
+        data.gt_instance_labels = InstanceData(keypoint_weights=torch.ones(1, keypoints))
+        data.gt_fields = PixelData(heatmaps=torch.rand(keypoints, 16, 12))
+        samples.append(data)
+    return samples
+
+
+@pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
+def test_loss_is_the_mean_squared_error(kind):
+    head, samples = build(kind), sample(3)
+    samples[1].gt_instance_labels.keypoint_weights[:] = 0  # not labelled: no loss, but in the mean
+    features = (torch.randn(3, 32, 4, 3), )
+    losses = head.loss(features, samples)
+    targets = torch.stack([s.gt_fields.heatmaps for s in samples])
+    weights = torch.cat([s.gt_instance_labels.keypoint_weights for s in samples])[..., None, None]
+    expected = ((head(features) - targets) * weights).square().mean()
+    torch.testing.assert_close(losses['loss_kpt'], expected)
+    assert set(losses) == {'loss_kpt', 'acc_pose'}
+
+
+@pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
+def test_flip_test_averages_the_mirrored_pass(kind):
+    head, samples = build(kind), sample(2)
+    plain, mirrored = (torch.randn(2, 32, 4, 3), ), (torch.randn(2, 32, 4, 3), )
+    _, fields = head.predict([plain, mirrored], samples, test_cfg=dict(flip_test=True, output_heatmaps=True))
+    back = head(mirrored).flip(-1)[:, [0, 2, 1, 4, 3]]
+    torch.testing.assert_close(torch.stack([f.heatmaps for f in fields]), (head(plain) + back) / 2)
+
+
+def test_bad_feature_stride():
+    for kind in ('ClassicHead', 'SimpleHead'):
+        with pytest.raises(ValueError, match='feature_stride=32.*16 or 8'):
+            build(kind, feature_stride=32)
+
+
+@pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
+def test_other_number_of_keypoints_in_a_checkpoint(kind):
+    with pytest.raises(ValueError, match=r"predicts 9 keypoints, this head out_channels=5.*prefix='backbone\.'"):
+        build(kind).load_state_dict(build(kind, out_channels=9).state_dict())

@@ -1,0 +1,5 @@
+"""Backbones."""
+
+from .vit import ViT
+
+__all__ = ['ViT']

@@ -1,0 +1,141 @@
+"""The plain ViT that ViTPose is built on."""
+
+from functools import partial
+
+import torch
+from mmengine.model import BaseModule
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ..checkpoints import rename_backbone
+from ..layers import Attention, Block, Mlp, PatchEmbed, fold_extra_slot, resize_pos_embed, source_grid
+from ..layers.block import NORM_EPS
+from .sizes import parse_size
+
+
+@MODELS.register_module()
+class ViT(BaseModule):
+    """Plain vision transformer: an image in, one feature map out.
+
+    Source: ViTPose (arXiv 2204.12484) section 3.1 and 3.3. The position table has no slot for a
+    cls token: such a slot is folded into the table when a checkpoint is loaded.
+
+    Checkpoints of this package, of MMPose 1.x (mmpretrain), of ViTPose's authors, of MAE and of
+    transformers load as they are, at any image size.
+
+    Args:
+        arch: 'tiny', 'small', 'base', 'large', 'huge', or a dict(depth, embed_dim, num_heads[,
+            mlp_ratio]).
+        img_size: (h, w) of the input in pixels, multiples of `stride`. Other sizes work at run
+            time: the position table is then resized.
+        stride: 16 for a 1/16 feature map, 8 for 1/8 with overlapping patches.
+        in_channels: channels of the image.
+        drop_path_rate: drop path of the last block; it rises linearly from 0 at the first.
+        with_cp: gradient checkpointing: less memory, about a third more time a training step.
+        freeze: None; 'attention' (attention and the norm before it); 'ffn' (FFN, the norm before
+            it, patch embedding and position table); or n: patch embedding, position table and the
+            first n blocks. Source: ViTPose table 6 and the authors' code, but for n, where the
+            authors' never froze the first block.
+        pretrain_img_size: (h, w) that the checkpoints to be loaded were trained at. None finds it
+            for the model's own proportions, for 4:3 and for squares.
+        init_cfg: MMEngine's; use dict(type='Pretrained', checkpoint=...).
+
+    Raises:
+        ValueError: an argument does not fit; the message names it and the way out.
+    """
+
+    def __init__(self,
+                 arch: str | dict = 'base',
+                 img_size: tuple[int, int] = (256, 192),
+                 stride: int = 16,
+                 in_channels: int = 3,
+                 drop_path_rate: float = 0.0,
+                 with_cp: bool = False,
+                 freeze: str | int | None = None,
+                 pretrain_img_size: tuple[int, int] | None = None,
+                 init_cfg: dict | list[dict] | None = None):
+        super().__init__(init_cfg)
+        size = parse_size(arch)
+        if not 0 <= drop_path_rate < 1:
+            raise ValueError(f'drop_path_rate={drop_path_rate} must be at least 0 and below 1')
+        self.depth, self.embed_dim = size.depth, size.embed_dim
+        self.with_cp = with_cp
+        self.patch_embed = PatchEmbed(in_channels, size.embed_dim, stride)
+        self.grid = self.patch_embed.grid(*img_size)
+        self.pretrain_grid = self.patch_embed.grid(*pretrain_img_size) if pretrain_img_size else None
+        self.pos_embed = nn.Parameter(torch.zeros(1, self.grid[0] * self.grid[1], size.embed_dim))
+        rates = torch.linspace(0, drop_path_rate, size.depth).tolist()
+        self.layers = nn.ModuleList(
+            Block(size.embed_dim, Attention(size.embed_dim, size.num_heads),
+                  Mlp(size.embed_dim, int(size.embed_dim * size.mlp_ratio)), rate) for rate in rates)
+        self.last_norm = nn.LayerNorm(size.embed_dim, eps=NORM_EPS)
+        self._init_parameters()
+        self.freeze = freeze
+        for part in self._frozen_parts():
+            part.requires_grad_(False)
+        self._register_load_state_dict_pre_hook(self._read_checkpoint)
+
+    def _init_parameters(self) -> None:
+        init = partial(nn.init.trunc_normal_, std=0.02)
+        init(self.pos_embed)
+        for module in self.modules():
+            if isinstance(module, (nn.Linear, nn.Conv2d)):
+                init(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def _frozen_parts(self) -> list[nn.Module | nn.Parameter]:
+        if self.freeze is None:
+            return []
+        if self.freeze == 'attention':
+            return [part for block in self.layers for part in (block.attn, block.norm1)]
+        stem: list[nn.Module | nn.Parameter] = [self.patch_embed, self.pos_embed]
+        if self.freeze == 'ffn':
+            return stem + [part for block in self.layers for part in (block.mlp, block.norm2)]
+        if type(self.freeze) is int and 0 <= self.freeze <= self.depth:
+            return stem + list(self.layers[:self.freeze])
+        raise ValueError(f"freeze={self.freeze!r}: expected None, 'attention', 'ffn', or the number of first blocks "
+                         f'to freeze, from 0 (patch embedding and position table alone) to {self.depth}')
+
+    def train(self, mode: bool = True) -> 'ViT':
+        """Switch to training mode; frozen parts stay in evaluation mode."""
+        super().train(mode)
+        for part in self._frozen_parts():
+            if isinstance(part, nn.Module):
+                part.eval()
+        return self
+
+    def layer_id(self, name: str) -> int:
+        """Depth of a parameter for layer-wise learning rate decay.
+
+        Args:
+            name: the parameter's name relative to the backbone.
+
+        Returns:
+            0 for patch and position embedding, j + 1 for block j, `depth` + 1 for all else.
+        """
+        first, *rest = name.split('.')
+        if first in ('patch_embed', 'pos_embed'):
+            return 0
+        return int(rest[0]) + 1 if first == 'layers' else self.depth + 1
+
+    def forward(self, image: Tensor) -> tuple[Tensor]:
+        """(B, 3, H, W) -> one feature map (B, C, H / stride, W / stride)."""
+        x = self.patch_embed(image)  # (B, Hp, Wp, C)
+        grid = (x.shape[1], x.shape[2])
+        x = x + resize_pos_embed(self.pos_embed, self.grid, grid).view(1, *grid, -1)
+        for block in self.layers:
+            if self.with_cp and self.training:
+                x = checkpoint(block, x, use_reentrant=False)
+            else:
+                x = block(x)
+        return (self.last_norm(x).permute(0, 3, 1, 2).contiguous(), )
+
+    def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
+        """Rename a foreign checkpoint's keys in place and fit its position table to this grid."""
+        rename_backbone(state_dict, prefix)
+        table = state_dict.get(prefix + 'pos_embed')
+        if table is not None:
+            source, has_slot = source_grid(table.shape[1], self.grid, self.pretrain_grid)
+            table = fold_extra_slot(table) if has_slot else table
+            state_dict[prefix + 'pos_embed'] = resize_pos_embed(table, source, self.grid)

@@ -1,0 +1,103 @@
+"""The paper's two decoders as MMPose heatmap heads."""
+
+import math
+from typing import Any
+
+import torch.nn.functional as F
+from mmpose.models.heads import HeatmapHead
+from mmpose.registry import MODELS
+from torch import Tensor
+
+from ..checkpoints import rename_head
+
+LOSS = dict(type='KeypointMSELoss', use_target_weight=True)
+UPSAMPLING = {16: 4, 8: 2}  # from features at 1 / stride to heatmaps at 1/4 of the input
+
+
+def upsampling(feature_stride: int) -> int:
+    """Factor from a feature map to heatmaps at 1/4 of the input.
+
+    Raises:
+        ValueError: the stride is neither 16 nor 8.
+    """
+    if feature_stride not in UPSAMPLING:
+        raise ValueError(f'feature_stride={feature_stride}: expected the stride of the ViT, 16 or 8')
+    return UPSAMPLING[feature_stride]
+
+
+class DecoderHead(HeatmapHead):
+    """What both decoders share: fp32 heatmaps under autocast, and checkpoints that are checked."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._register_load_state_dict_pre_hook(self._read_checkpoint)
+
+    def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
+        rename_head(state_dict, prefix)
+        weight = state_dict.get(prefix + 'final_layer.weight')
+        if weight is not None and weight.shape[0] != self.out_channels:
+            raise ValueError(
+                f'the checkpoint predicts {weight.shape[0]} keypoints, this head out_channels={self.out_channels}: '
+                'set out_channels to the checkpoint\'s, or load the backbone alone with '
+                "backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.'))")
+
+    def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
+        """Feature maps, the last one (B, C, Hp, Wp), -> heatmaps (B, K, Hm, Wm) in fp32."""
+        return super().forward(feats).float()
+
+
+@MODELS.register_module()
+class ClassicHead(DecoderHead):
+    """Two blocks of deconvolution, batch norm and ReLU, then a 1x1 convolution.
+
+    Source: ViTPose section 3.1. At feature stride 8, which the paper leaves open, one block: the
+    heatmaps stay at 1/4 of the input.
+
+    Args:
+        in_channels: channels C of the feature map.
+        out_channels: keypoints K.
+        feature_stride: stride of the ViT, 16 or 8.
+        loss: MMPose's loss of heatmaps.
+        decoder: MMPose's codec that decodes the heatmaps.
+        init_cfg: MMEngine's; None initialises as MMPose's HeatmapHead.
+
+    Raises:
+        ValueError: another feature stride, or a checkpoint with another K.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, feature_stride: int = 16, loss: dict = LOSS,
+                 decoder: dict | None = None, init_cfg: dict | list[dict] | None = None):
+        blocks = int(math.log2(upsampling(feature_stride)))
+        super().__init__(in_channels, out_channels, deconv_out_channels=(256, ) * blocks,
+                         deconv_kernel_sizes=(4, ) * blocks, loss=loss, decoder=decoder, init_cfg=init_cfg)
+
+
+@MODELS.register_module()
+class SimpleHead(DecoderHead):
+    """ReLU, bilinear upsampling to 1/4 of the input, then a 3x3 convolution.
+
+    Source: ViTPose section 3.1; as the source at feature stride 16. At 8 it upsamples by 2.
+
+    Args:
+        in_channels: channels C of the feature map.
+        out_channels: keypoints K.
+        feature_stride: stride of the ViT, 16 or 8.
+        loss: MMPose's loss of heatmaps.
+        decoder: MMPose's codec that decodes the heatmaps.
+        init_cfg: MMEngine's; None initialises as MMPose's HeatmapHead.
+
+    Raises:
+        ValueError: another feature stride, or a checkpoint with another K.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, feature_stride: int = 16, loss: dict = LOSS,
+                 decoder: dict | None = None, init_cfg: dict | list[dict] | None = None):
+        factor = upsampling(feature_stride)
+        super().__init__(in_channels, out_channels, deconv_out_channels=None, deconv_kernel_sizes=None,
+                         final_layer=dict(kernel_size=3, padding=1), loss=loss, decoder=decoder, init_cfg=init_cfg)
+        self.upsampling = factor
+
+    def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
+        """Feature maps, the last one (B, C, Hp, Wp), -> heatmaps (B, K, Hm, Wm) in fp32."""
+        x = F.interpolate(F.relu(feats[-1]), scale_factor=self.upsampling, mode='bilinear', align_corners=False)
+        return super().forward((x, ))

@@ -1,0 +1,22 @@
+"""The plain feed-forward network of a block."""
+
+from torch import Tensor, nn
+
+
+class Mlp(nn.Module):
+    """Linear, GELU, linear on the last dimension: (..., C) -> (..., C).
+
+    Args:
+        dim: width C of a token.
+        hidden_dim: width between the two linear layers.
+    """
+
+    def __init__(self, dim: int, hidden_dim: int):
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden_dim)
+        self.act = nn.GELU()
+        self.fc2 = nn.Linear(hidden_dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., C) -> (..., C)."""
+        return self.fc2(self.act(self.fc1(x)))

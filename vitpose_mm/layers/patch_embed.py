@@ -1,0 +1,48 @@
+"""Image to token grid."""
+
+from torch import Tensor, nn
+
+PATCH = 16
+PADDING = {16: 2, 8: 4}  # by stride, as the authors' code pads
+
+
+class PatchEmbed(nn.Module):
+    """Cut an image into 16x16 patches and project each to a token.
+
+    At stride 8 the patches overlap by half. The padding makes the grid (H / stride, W / stride).
+    Source: ViTPose section 3.3 and the authors' code; as the source.
+
+    Args:
+        in_channels: channels of the image.
+        embed_dim: width C of a token.
+        stride: 16 or 8 pixels.
+
+    Raises:
+        ValueError: the stride is neither 16 nor 8.
+    """
+
+    def __init__(self, in_channels: int, embed_dim: int, stride: int = 16):
+        super().__init__()
+        if stride not in PADDING:
+            raise ValueError(f'stride={stride}: the patch stride is 16 (1/16 features) or 8 (1/8 features)')
+        self.stride = stride
+        self.proj = nn.Conv2d(in_channels, embed_dim, PATCH, stride=stride, padding=PADDING[stride])
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Token grid (Hp, Wp) of an image of height x width pixels.
+
+        Raises:
+            ValueError: a side is not a positive multiple of the stride.
+        """
+        for side in (height, width):
+            if side < self.stride or side % self.stride:
+                down = max(side // self.stride, 1) * self.stride
+                raise ValueError(
+                    f'image size (h, w) = ({height}, {width}): {side} is not a positive multiple of the stride '
+                    f'{self.stride}; resize the input, e.g. to {down} or {down + self.stride}')
+        return height // self.stride, width // self.stride
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, Hp, Wp, C)."""
+        self.grid(image.shape[-2], image.shape[-1])
+        return self.proj(image).permute(0, 2, 3, 1)
