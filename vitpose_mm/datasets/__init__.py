@@ -1,0 +1,6 @@
+"""MMPose's datasets with checks of their files."""
+
+from . import checked
+from .checks import DatasetChecks
+
+__all__ = ['DatasetChecks', 'checked']

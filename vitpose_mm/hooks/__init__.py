@@ -1,0 +1,5 @@
+"""Training hooks."""
+
+from .epoch_seed import EpochSeedHook
+
+__all__ = ['EpochSeedHook']

@@ -1,0 +1,6 @@
+"""Optimiser set-up: layer-wise learning rates and mixed precision on CPU and GPU."""
+
+from .autocast import AutocastOptimWrapper
+from .layer_decay import ViTLayerDecayOptimWrapperConstructor
+
+__all__ = ['AutocastOptimWrapper', 'ViTLayerDecayOptimWrapperConstructor']
