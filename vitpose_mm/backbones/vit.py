@@ -65,7 +65,7 @@ class ViT(BaseModule):
         self.grid = self.patch_embed.grid(*img_size)
         self.pretrain_grid = self.patch_embed.grid(*pretrain_img_size) if pretrain_img_size else None
         self.pos_embed = nn.Parameter(torch.zeros(1, self.grid[0] * self.grid[1], size.embed_dim))
-        rates = torch.linspace(0, drop_path_rate, size.depth).tolist()
+        rates = [drop_path_rate * j / max(size.depth - 1, 1) for j in range(size.depth)]
         self.layers = nn.ModuleList(
             Block(size.embed_dim, Attention(size.embed_dim, size.num_heads),
                   Mlp(size.embed_dim, int(size.embed_dim * size.mlp_ratio)), rate) for rate in rates)

@@ -1,0 +1,87 @@
+"""The same weights give the same heatmaps as MMPose's own ViTPose and as transformers'.
+
+Tolerance 1e-5 on heatmaps scaled to a largest value of 1: fp32 keeps 6e-8 of a value, and up to 32
+blocks sum in another order.
+"""
+
+from pathlib import Path
+
+import mmpose
+import pytest
+import torch
+from mmengine import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+
+import vitpose_mm  # noqa: F401
+
+COCO = Path(mmpose.__file__).parent / '.mim/configs/body_2d_keypoint/topdown_heatmap/coco'
+
+
+@torch.no_grad()
+def randomise(model, image, heatmaps_of):
+    """Weights of a plausible size everywhere, statistics included; heatmaps with a largest value of 1."""
+    generator = torch.Generator().manual_seed(0)
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and 'data_preprocessor' not in name:
+            noise = torch.empty_like(tensor).uniform_(-0.5, 0.5, generator=generator)
+            if name.endswith('running_var') or (tensor.ndim == 1 and name.endswith('weight')):
+                tensor.copy_(1 + noise)
+            else:
+                tensor.copy_(noise * (0.2 if tensor.ndim == 1 else 2 / tensor[0].numel()**0.5))
+    model.eval()
+    largest = heatmaps_of(model, image).abs().max()
+    final = model.head.final_layer if hasattr(model.head, 'final_layer') else model.head.conv
+    final.weight /= largest
+    final.bias /= largest
+    return heatmaps_of(model, image)
+
+
+@pytest.mark.parametrize('decoder', ['', '-simple'])
+@pytest.mark.parametrize('size', ['small', 'base', 'large', 'huge'])
+def test_mmpose_with_only_the_backbone_lines_replaced(size, decoder):
+    init_default_scope('mmpose')
+    cfg = Config.fromfile(COCO / f'td-hm_ViTPose-{size}{decoder}_8xb64-210e_coco-256x192.py')
+    image = torch.randn(1, 3, 256, 192, generator=torch.Generator().manual_seed(1))
+    theirs = MODELS.build(cfg.model)
+    expected = randomise(theirs, image, lambda model, x: model(x, None, mode='tensor'))
+    cfg.model.backbone = dict(type='ViT', arch=size, img_size=(256, 192))
+    weights = theirs.state_dict()
+    del theirs
+    ours = MODELS.build(cfg.model)
+    ours.load_state_dict(weights, strict=True)
+    with torch.no_grad():
+        heatmaps = ours.eval()(image, None, mode='tensor')
+    difference = (heatmaps - expected).abs().max().item()
+    print(f'{size}{decoder}: largest difference {difference:.1e}')
+    assert difference < 1e-5
+    # heatmaps that barely vary would agree whatever the model did
+    assert expected.std() > 0.05
+
+
+@pytest.mark.parametrize('decoder', ['ClassicHead', 'SimpleHead'])
+@pytest.mark.parametrize('size', ['small', 'base'])
+def test_transformers(size, decoder):
+    from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
+
+    from vitpose_mm.backbones.sizes import SIZES
+    fields = SIZES[size]
+    theirs = VitPoseForPoseEstimation(VitPoseConfig(
+        backbone_config=VitPoseBackboneConfig(
+            image_size=(256, 192), hidden_size=fields.embed_dim, num_hidden_layers=fields.depth,
+            num_attention_heads=fields.num_heads, mlp_ratio=int(fields.mlp_ratio), part_features=0,
+            out_indices=[fields.depth]),
+        num_labels=17, use_simple_decoder=decoder == 'SimpleHead'))
+    image = torch.randn(2, 3, 256, 192, generator=torch.Generator().manual_seed(1))
+    expected = randomise(theirs, image, lambda model, x: model(x).heatmaps)
+    ours = MODELS.build(dict(
+        type='TopdownPoseEstimator',
+        backbone=dict(type='ViT', arch=size, img_size=(256, 192)),
+        head=dict(type=decoder, in_channels=fields.embed_dim, out_channels=17)))
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    with torch.no_grad():
+        heatmaps = ours.eval()(image, None, mode='tensor')
+    difference = (heatmaps - expected).abs().max().item()
+    print(f'{size} {decoder}: largest difference {difference:.1e}')
+    assert difference < 1e-5
+    assert expected.std() > 0.05
