@@ -1,0 +1,14 @@
+"""AP-10K (animals, 17 keypoints), split 1, tested on the annotated boxes."""
+
+_base_ = './loaders.py'
+
+data_root = 'data/ap10k/'
+val_file = 'annotations/ap10k-val-split1.json'
+test_file = 'annotations/ap10k-test-split1.json'
+
+dataset = dict(type='CheckedAP10KDataset', data_root=data_root, data_prefix=dict(img='data/'))
+train_dataloader = dict(dataset=dict(ann_file='annotations/ap10k-train-split1.json', **dataset))
+val_dataloader = dict(dataset=dict(ann_file=val_file, test_mode=True, **dataset))
+test_dataloader = dict(dataset=dict(ann_file=test_file, test_mode=True, **dataset))
+val_evaluator = dict(type='CocoMetric', ann_file=data_root + val_file)
+test_evaluator = dict(type='CocoMetric', ann_file=data_root + test_file)

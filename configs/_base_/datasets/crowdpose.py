@@ -1,0 +1,24 @@
+"""CrowdPose (14 keypoints), trained on train and val, tested on test with a detector's boxes."""
+
+_base_ = './loaders.py'
+
+data_root = 'data/crowdpose/'
+test_file = 'annotations/mmpose_crowdpose_test.json'
+dataset = dict(
+    type='CheckedCrowdPoseDataset', data_root=data_root, data_prefix=dict(img='images/'))
+train_dataloader = dict(
+    dataset=dict(ann_file='annotations/mmpose_crowdpose_trainval.json', **dataset))
+val_dataloader = dict(
+    dataset=dict(
+        ann_file=test_file,
+        bbox_file=data_root + 'annotations/det_for_crowd_test_0.1_0.5.json',
+        test_mode=True,
+        **dataset))
+test_dataloader = val_dataloader
+val_evaluator = dict(
+    type='CocoMetric',
+    ann_file=data_root + test_file,
+    use_area=False,
+    iou_type='keypoints_crowd',
+    prefix='crowdpose')
+test_evaluator = val_evaluator

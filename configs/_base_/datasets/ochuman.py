@@ -1,0 +1,17 @@
+"""OCHuman (17 keypoints), which has no training set: test models of COCO, on annotated boxes."""
+
+_base_ = './loaders.py'
+
+data_root = 'data/ochuman/'
+val_file = 'annotations/ochuman_coco_format_val_range_0.00_1.00.json'
+test_file = 'annotations/ochuman_coco_format_test_range_0.00_1.00.json'
+dataset = dict(
+    type='CheckedOCHumanDataset',
+    data_root=data_root,
+    data_prefix=dict(img='images/'),
+    test_mode=True)
+train_dataloader = None
+val_dataloader = dict(dataset=dict(ann_file=val_file, **dataset))
+test_dataloader = dict(dataset=dict(ann_file=test_file, **dataset))
+val_evaluator = dict(type='CocoMetric', ann_file=data_root + val_file)
+test_evaluator = dict(type='CocoMetric', ann_file=data_root + test_file)

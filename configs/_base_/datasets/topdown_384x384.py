@@ -1,0 +1,9 @@
+"""Codec and pipelines for inputs of 384 x 384 pixels (h x w) and heatmaps of 96 x 96 cells."""
+
+_base_ = './topdown.py'
+
+codec = dict(type='UDPHeatmap', input_size=(384, 384), heatmap_size=(96, 96), sigma=2)
+crop = dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True)
+target = dict(type='GenerateTarget', encoder=codec)
+train_pipeline = [*_base_.loading, *_base_.augmentation, crop, target, *_base_.packing]
+val_pipeline = [*_base_.loading, crop, *_base_.packing]

@@ -1,0 +1,9 @@
+"""Codec and pipelines for inputs of 576 x 432 pixels (h x w) and heatmaps of 144 x 108 cells."""
+
+_base_ = './topdown.py'
+
+codec = dict(type='UDPHeatmap', input_size=(432, 576), heatmap_size=(108, 144), sigma=2)
+crop = dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True)
+target = dict(type='GenerateTarget', encoder=codec)
+train_pipeline = [*_base_.loading, *_base_.augmentation, crop, target, *_base_.packing]
+val_pipeline = [*_base_.loading, crop, *_base_.packing]

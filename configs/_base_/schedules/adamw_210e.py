@@ -1,0 +1,16 @@
+"""The paper's training: AdamW, 210 epochs, a tenth at 170 and 200, lr for a batch of 512.
+
+`paramwise_cfg.layer_decay_rate` depends on the model's size; a leaf takes it from the model part.
+"""
+
+train_cfg = dict(by_epoch=True, max_epochs=210, val_interval=10)
+optim_wrapper = dict(
+    type='OptimWrapper',
+    constructor='ViTLayerDecayOptimWrapperConstructor',
+    optimizer=dict(type='AdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.1),
+    clip_grad=dict(max_norm=1.0, norm_type=2))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=500),
+    dict(type='MultiStepLR', milestones=[170, 200], gamma=0.1, by_epoch=True, begin=0, end=210),
+]
+auto_scale_lr = dict(base_batch_size=512)  # 8 GPUs x 64; `--auto-scale-lr` adapts lr to yours

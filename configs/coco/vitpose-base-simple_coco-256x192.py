@@ -1,0 +1,5 @@
+"""ViTPose-B with the simple decoder on COCO at 256x192."""
+
+_base_ = './vitpose-base_coco-256x192.py'
+
+model = dict(head=dict(type='SimpleHead'))

@@ -1,0 +1,12 @@
+"""Tests ViTPose-B of COCO at 256x192 on OCHuman, which has no training set."""
+
+_base_ = [
+    '../_base_/models/vitpose_base.py',
+    '../_base_/datasets/ochuman.py',
+    '../_base_/datasets/topdown_256x192.py',
+    '../_base_/runtime/default.py',
+]
+
+model = dict(head=dict(decoder=_base_.codec))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = val_dataloader

@@ -1,0 +1,208 @@
+"""A body as a tree of joints with limits, and its forward kinematics.
+
+Body frame, for every body here: x to the body's own left, y up, z forward, one unit = the body's stature. The rest
+pose is upright with hanging limbs. A joint's angles are degrees about x, z and y of its parent's frame: the twist y
+is applied first, then z, then x. So a negative x swings a hanging limb forward, a positive x bends an upright spine
+forward, and a positive z lifts a left limb away from the body. Right joints mirror the z and y of the left ones.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Joint:
+    """One joint.
+
+    Attributes:
+        parent: Name of the joint it hangs from; None for the root.
+        offset: (x, y, z) from the parent at rest, in statures.
+        limits: Lowest and highest angle in degrees about x, z and y; a joint that cannot turn has none.
+        stretch: Name of the build factor (see `Body.factors`) that multiplies the offset.
+    """
+
+    parent: str | None
+    offset: tuple[float, float, float]
+    limits: tuple[Range, Range, Range] = ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
+    stretch: str | None = None
+
+
+@dataclass(frozen=True)
+class Bone:
+    """A drawable part between two joints.
+
+    Attributes:
+        start: Joint at t = 0.
+        end: Joint at t = 1.
+        radii: Half widths in statures, evenly spaced from t = 0 to t = 1.
+        flatness: Depth over width of the cross-section: 1 is round.
+        cap: Length of the rounded ends over their radius.
+        nearer: Added to the part's nearness, in statures, when parts are sorted back to front.
+    """
+
+    start: str
+    end: str
+    radii: tuple[float, ...]
+    flatness: float = 1.0
+    cap: float = 1.0
+    nearer: float = 0.0
+
+
+@dataclass(frozen=True)
+class Body:
+    """Joints in an order where parents come first, drawable bones, and what varies between individuals.
+
+    Attributes:
+        joints: Name to joint.
+        bones: Name to bone.
+        factors: Build factor name to its range; `girth` multiplies all radii.
+        head: Joint that carries the head.
+        head_radii: Half axes of the head's ellipsoid in statures, in the head's frame.
+    """
+
+    joints: dict[str, Joint]
+    bones: dict[str, Bone]
+    factors: dict[str, Range] = field(default_factory=dict)
+    head: str = 'head'
+    head_radii: tuple[float, float, float] = (0.055, 0.07, 0.064)
+
+    def sample_build(self, rng: np.random.Generator) -> dict[str, float]:
+        """One individual's build: a number for each of `factors`."""
+        return {name: float(rng.uniform(low, high)) for name, (low, high) in self.factors.items()}
+
+    def clip(self, angles: dict[str, tuple[float, float, float]]) -> dict[str, np.ndarray]:
+        """Angles of every joint, put inside the limits; joints that are not named rest at 0.
+
+        Args:
+            angles: Joint name to degrees about (x, z, y).
+
+        Returns:
+            Every joint's name to a (3,) array.
+
+        Raises:
+            KeyError: If a name is not a joint of this body.
+        """
+        unknown = sorted(set(angles) - set(self.joints))
+        if unknown:
+            raise KeyError(f'no joint {unknown[0]!r} in this body; its joints are {", ".join(self.joints)}')
+        clipped = {}
+        for name, joint in self.joints.items():
+            low, high = np.array(joint.limits).T
+            clipped[name] = np.clip(np.array(angles.get(name, (0.0, 0.0, 0.0))), low, high)
+        return clipped
+
+    def forward(
+        self,
+        angles: dict[str, tuple[float, float, float]],
+        build: dict[str, float] | None = None,
+        root: np.ndarray | None = None,
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Forward kinematics, inside the joint limits.
+
+        Args:
+            angles: Joint name to degrees about (x, z, y).
+            build: Build factors; 1 where not named.
+            root: (3, 3) rotation of the whole body into the camera's frame (x right, y up, z to the camera);
+                None keeps the body's own frame, which is a body that faces the camera.
+
+        Returns:
+            Joint name to position (3,) relative to the root, and joint name to the rotation (3, 3) of its frame.
+        """
+        build = build or {}
+        base = np.eye(3) if root is None else root
+        clipped = self.clip(angles)
+        places: dict[str, np.ndarray] = {}
+        frames: dict[str, np.ndarray] = {}
+        for name, joint in self.joints.items():
+            offset = np.array(joint.offset) * build.get(joint.stretch or '', 1.0)
+            if joint.parent is None:
+                places[name], parent_frame = offset, base
+            else:
+                parent_frame = frames[joint.parent]
+                places[name] = places[joint.parent] + parent_frame @ offset
+            turn = clipped[name]
+            frames[name] = parent_frame @ rotation(*turn) if turn.any() else parent_frame
+        return places, frames
+
+
+def rotation(x: float, z: float, y: float) -> np.ndarray:
+    """Rotation matrix (3, 3) that turns about y first, then z, then x, in degrees."""
+    (cx, cz, cy), (sx, sz, sy) = np.cos(np.radians((x, z, y))), np.sin(np.radians((x, z, y)))
+    about_x = np.array(((1, 0, 0), (0, cx, -sx), (0, sx, cx)))
+    about_z = np.array(((cz, -sz, 0), (sz, cz, 0), (0, 0, 1)))
+    about_y = np.array(((cy, 0, sy), (0, 1, 0), (-sy, 0, cy)))
+    return about_x @ about_z @ about_y
+
+
+def mirror_name(name: str) -> str:
+    """The same part on the other side: `left_knee` for `right_knee`; parts in the middle keep their name."""
+    for side, other in (('left_', 'right_'), ('right_', 'left_')):
+        if name.startswith(side):
+            return other + name[len(side):]
+    return name
+
+
+def _both_sides(joints: dict[str, Joint]) -> dict[str, Joint]:
+    """Adds the right half of a table that only has the left one; limits turn over with the mirror."""
+    out = {}
+    for name, joint in joints.items():
+        out[name] = joint
+        if name.startswith('left_'):
+            about_x, (z_low, z_high), (y_low, y_high) = joint.limits
+            x, y, z = joint.offset
+            parent = joint.parent and mirror_name(joint.parent)
+            limits = (about_x, (-z_high, -z_low), (-y_high, -y_low))
+            out[mirror_name(name)] = Joint(parent, (-x, y, z), limits, joint.stretch)
+    return out
+
+
+def _both_bones(bones: dict[str, Bone]) -> dict[str, Bone]:
+    out = {}
+    for name, bone in bones.items():
+        out[name] = bone
+        if name.startswith('left_'):
+            ends = mirror_name(bone.start), mirror_name(bone.end)
+            out[mirror_name(name)] = Bone(*ends, bone.radii, bone.flatness, bone.cap, bone.nearer)
+    return out
+
+
+# Lengths follow the usual anthropometric fractions of stature (Drillis and Contini 1966); limits are an ordinary
+# adult's active range, a little inside it where two axes would add up to a pose nobody takes.
+HUMAN = Body(
+    joints=_both_sides({
+        'pelvis': Joint(None, (0.0, 0.0, 0.0)),
+        'spine': Joint('pelvis', (0.0, 0.07, 0.0), ((-20, 65), (-25, 25), (-30, 30)), 'torso'),
+        'chest': Joint('spine', (0.0, 0.11, 0.0), ((-10, 20), (-12, 12), (-15, 15)), 'torso'),
+        'neck': Joint('chest', (0.0, 0.125, 0.0), ((-30, 35), (-25, 25), (-40, 40)), 'torso'),
+        'head': Joint('neck', (0.0, 0.115, 0.01), ((-15, 20), (-12, 12), (-35, 35))),
+        'left_shoulder': Joint('chest', (0.104, 0.088, 0.0), ((-175, 45), (-5, 110), (-45, 60)), 'shoulders'),
+        'left_elbow': Joint('left_shoulder', (0.0, -0.172, 0.0), ((-145, 0), (0, 0), (-60, 60)), 'arms'),
+        'left_wrist': Joint('left_elbow', (0.0, -0.148, 0.0), ((-50, 50), (-20, 20), (0, 0)), 'arms'),
+        'left_hand': Joint('left_wrist', (0.0, -0.075, 0.0), stretch='arms'),
+        'left_hip': Joint('pelvis', (0.055, -0.01, 0.0), ((-115, 25), (-15, 50), (-30, 40)), 'hips'),
+        'left_knee': Joint('left_hip', (0.0, -0.245, 0.0), ((0, 140), (0, 0), (0, 0)), 'legs'),
+        'left_ankle': Joint('left_knee', (0.0, -0.235, 0.0), ((-20, 45), (-12, 12), (-10, 10)), 'legs'),
+        'left_toe': Joint('left_ankle', (0.005, -0.03, 0.11)),
+    }),
+    bones=_both_bones({
+        'torso': Bone('pelvis', 'neck', (0.082, 0.084, 0.075, 0.078, 0.096, 0.108, 0.107, 0.078), 0.62, 0.3),
+        'neck': Bone('neck', 'head', (0.032, 0.028, 0.026), nearer=0.005),
+        'left_upper_arm': Bone('left_shoulder', 'left_elbow', (0.036, 0.034, 0.027)),
+        'left_forearm': Bone('left_elbow', 'left_wrist', (0.027, 0.027, 0.018), nearer=0.004),
+        'left_hand': Bone('left_wrist', 'left_hand', (0.018, 0.022, 0.013), nearer=0.006),
+        'left_thigh': Bone('left_hip', 'left_knee', (0.06, 0.055, 0.046, 0.038), nearer=-0.01),
+        'left_shank': Bone('left_knee', 'left_ankle', (0.037, 0.041, 0.033, 0.022), nearer=-0.012),
+        'left_foot': Bone('left_ankle', 'left_toe', (0.026, 0.028, 0.021), nearer=-0.008),
+    }),
+    factors={
+        'torso': (0.92, 1.08),
+        'shoulders': (0.88, 1.12),
+        'hips': (0.9, 1.15),
+        'arms': (0.92, 1.06),
+        'legs': (0.92, 1.06),
+        'girth': (0.85, 1.3),
+    },
+)
