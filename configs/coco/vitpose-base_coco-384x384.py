@@ -2,7 +2,7 @@
 
 _base_ = [
     '../_base_/models/vitpose_base.py',
-    '../_base_/datasets/coco.py',
+    '../_base_/datasets/coco_files.py',
     '../_base_/datasets/topdown_384x384.py',
     '../_base_/schedules/adamw_210e.py',
     '../_base_/runtime/default.py',

@@ -2,7 +2,7 @@
 
 _base_ = [
     '../_base_/models/vitpose_large.py',
-    '../_base_/datasets/coco.py',
+    '../_base_/datasets/coco_files.py',
     '../_base_/datasets/topdown_256x192.py',
     '../_base_/schedules/adamw_210e.py',
     '../_base_/runtime/default.py',

@@ -2,7 +2,7 @@
 
 _base_ = [
     '../_base_/models/vitpose_base.py',
-    '../_base_/datasets/coco_wholebody_hand.py',
+    '../_base_/datasets/coco_wholebody_hand_files.py',
     '../_base_/datasets/topdown_256x256.py',
     '../_base_/schedules/adamw_210e.py',
     '../_base_/runtime/default.py',

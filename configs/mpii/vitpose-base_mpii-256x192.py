@@ -2,7 +2,7 @@
 
 _base_ = [
     '../_base_/models/vitpose_base.py',
-    '../_base_/datasets/mpii.py',
+    '../_base_/datasets/mpii_files.py',
     '../_base_/datasets/topdown_256x192.py',
     '../_base_/schedules/adamw_210e.py',
     '../_base_/runtime/default.py',

@@ -1,6 +1,6 @@
 """COCO-WholeBody (133 keypoints): COCO's images and detected boxes with other annotations."""
 
-_base_ = './coco.py'
+_base_ = './coco_files.py'
 
 val_file = 'annotations/coco_wholebody_val_v1.0.json'
 dataset = dict(type='CheckedCocoWholeBodyDataset')

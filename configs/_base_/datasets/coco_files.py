@@ -4,6 +4,7 @@ _base_ = './loaders.py'
 
 data_root = 'data/coco/'
 val_file = 'annotations/person_keypoints_val2017.json'
+boxes_file = 'person_detection_results/COCO_val2017_detections_AP_H_56_person.json'
 dataset = dict(type='CheckedCocoDataset', data_root=data_root)
 train_dataloader = dict(
     dataset=dict(
@@ -13,7 +14,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     dataset=dict(
         ann_file=val_file,
-        bbox_file=data_root + 'person_detection_results/COCO_val2017_detections_AP_H_56_person.json',
+        bbox_file=data_root + boxes_file,
         data_prefix=dict(img='val2017/'),
         test_mode=True,
         **dataset))

@@ -1,6 +1,6 @@
 """The hands of COCO-WholeBody (21 keypoints), tested on the annotated hand boxes."""
 
-_base_ = './coco_wholebody.py'
+_base_ = './coco_wholebody_files.py'
 
 dataset = dict(type='CheckedCocoWholeBodyHandDataset')
 train_dataloader = dict(dataset=dataset)

@@ -1,0 +1,174 @@
+"""No config has a key that nothing reads."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+import mmpose.registry
+import pytest
+from mmengine.config import Config
+from mmengine.registry import Registry, init_default_scope
+from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, ValLoop, set_random_seed
+from mmengine.utils import import_modules_from_strings
+from torch.nn.utils import clip_grad_norm_
+from torch.utils.data import DataLoader
+
+REGISTRIES = [
+    value for value in vars(mmpose.registry).values()
+    if isinstance(value, Registry) and value.scope == 'mmpose'
+]
+# Values that parts hand to leaves, or keep for themselves.
+FRAGMENTS = {
+    'augmentation', 'boxes_file', 'codec', 'crop', 'data_root', 'dataset', 'layer_decay_rate',
+    'loading', 'packing', 'target', 'test_file', 'train_images', 'train_pipeline', 'val_file',
+    'val_images', 'val_pipeline'
+}
+# Read by mmengine beside the class's own arguments.
+ALSO_TAKEN = {'optim_wrapper': {'constructor', 'paramwise_cfg'}}
+# Dicts whose keys are checked where they are used, or are free.
+UNCHECKED = {
+    'arch', 'data_prefix', 'default_hooks', 'dist_cfg', 'filter_cfg', 'metainfo', 'paramwise_cfg'
+}
+
+
+def arguments(taker: Callable) -> set[str]:
+    """Names that a function or a class's constructor takes by keyword.
+
+    Where `__init__` has **kwargs the next class of the MRO with an `__init__` is asked too: that
+    is where they go by convention.
+    """
+    inits = [taker]
+    if isinstance(taker, type):
+        bases = [base for base in taker.__mro__ if base is not object and '__init__' in vars(base)]
+        inits = [vars(base)['__init__'] for base in bases]
+    names: set[str] = set()
+    for init in inits:
+        parameters = inspect.signature(init).parameters.values()
+        names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        if all(p.kind is not p.VAR_KEYWORD for p in parameters):
+            break
+    return names - {'self'}
+
+
+LOADER = arguments(DataLoader) | {'num_batch_per_epoch'}
+UNTYPED = {
+    '': arguments(Runner) | {'custom_imports'} | FRAGMENTS,
+    'train_dataloader': LOADER,
+    'val_dataloader': LOADER,
+    'test_dataloader': LOADER,
+    'train_cfg': arguments(EpochBasedTrainLoop) | {'by_epoch'},
+    'val_cfg': arguments(ValLoop),
+    'test_cfg': arguments(TestLoop),
+    'model.test_cfg': {
+        'flip_test', 'flip_mode', 'shift_heatmap', 'output_heatmaps', 'output_keypoint_indices'
+    },
+    'optim_wrapper.clip_grad': arguments(clip_grad_norm_),
+    'auto_scale_lr': {'base_batch_size', 'enable'},
+    'custom_imports': arguments(import_modules_from_strings),
+    'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
+    'env_cfg.mp_cfg': {'mp_start_method', 'opencv_num_threads'},
+    'randomness': arguments(set_random_seed),
+}
+
+
+@cache
+def resolve(name: str) -> Callable | None:
+    """The one class or function that is registered under a name, in whichever registry."""
+    found = {registry.get(name) for registry in REGISTRIES} - {None}
+    if len(found) > 1:
+        raise ValueError(f'type={name!r} names several things: {found}')
+    return found.pop() if found else None
+
+
+def unknown_keys(node: Any, path: str = '') -> Iterator[str]:
+    """Paths of the keys that nothing takes, and of types that are not registered."""
+    if isinstance(node, (list, tuple)):
+        for i, value in enumerate(node):
+            yield from unknown_keys(value, f'{path}.{i}')
+        return
+    if not isinstance(node, dict):
+        return
+    keys = set(node) - {'type', '_scope_'}
+    if isinstance(node.get('type'), str):
+        taker = resolve(node['type'])
+        if taker is None:
+            yield f'{path}.type'
+        else:
+            known = arguments(taker) | ALSO_TAKEN.get(path, set())
+            yield from (f'{path}.{key}' for key in sorted(keys - known))
+    elif path in UNTYPED:
+        yield from (f'{path}.{key}'.lstrip('.') for key in sorted(keys - UNTYPED[path]))
+    elif path.rpartition('.')[2] not in UNCHECKED:
+        yield path
+    for key in node:
+        yield from unknown_keys(node[key], f'{path}.{key}'.lstrip('.'))
+
+
+def test_keys_are_taken(cfg: Config) -> None:
+    """Every key of every leaf is an argument of the class it goes to."""
+    init_default_scope('mmpose')
+    assert list(unknown_keys(cfg.to_dict())) == []
+
+
+@pytest.mark.parametrize('path', [
+    'optim_wraper',
+    'model.backbone.drop_pth_rate',
+    'model.backbone.init_cfg.chekpoint',
+    'model.head.in_chanels',
+    'model.head.decoder.sigmas',
+    'model.head.loss.weight',
+    'model.data_preprocessor.bgr2rgb',
+    'model.test_cfg.flip_tset',
+    'train_dataloader.batchsize',
+    'train_dataloader.sampler.shufle',
+    'train_dataloader.dataset.anno_file',
+    'train_dataloader.dataset.pipeline.3.probability',
+    'train_dataloader.dataset.pipeline.6.encoder.unbiassed',
+    'optim_wrapper.grad_clip',
+    'optim_wrapper.clip_grad.norm',
+    'optim_wrapper.optimizer.weight_decy',
+    'param_scheduler.0.warmup_iters',
+    'default_hooks.checkpoint.savebest',
+    'custom_hooks.0.sead',
+    'val_evaluator.annfile',
+    'visualizer.vis_backend',
+    'train_cfg.max_epoch',
+    'auto_scale_lr.batch_size',
+    'env_cfg.cudnn_benchmrk',
+    'randomness.sead',
+])
+def test_wrong_key_is_named(root, path: str) -> None:
+    """A misspelt key anywhere is found, and it alone."""
+    cfg = Config.fromfile(root / 'configs/coco/vitpose-base_coco-256x192.py')
+    cfg.merge_from_dict({path: 1})
+    assert list(unknown_keys(cfg.to_dict())) == [path]
+
+
+@pytest.mark.parametrize(('change', 'found'), [
+    ({'model.backbone.type': 'VIT'}, 'model.backbone.type'),
+    ({'default_hooks.chekpoint': dict(save_best='coco/AP')}, 'default_hooks.chekpoint'),
+])
+def test_wrong_name_is_named(root, change: dict, found: str) -> None:
+    """A class that is not registered is found, and a hook's name that MMEngine does not know."""
+    cfg = Config.fromfile(root / 'configs/coco/vitpose-base_coco-256x192.py')
+    cfg.merge_from_dict(change)
+    assert list(unknown_keys(cfg.to_dict())) == [found]
+
+
+def test_arguments_follow_kwargs() -> None:
+    """Keyword arguments are followed to the base class that takes them, and no further."""
+
+    class Root:
+
+        def __init__(self, deep: int = 0) -> None: ...
+
+    class Closed(Root):
+
+        def __init__(self, middle: int = 0) -> None: ...
+
+    class Open(Closed):
+
+        def __init__(self, own: int = 0, **kwargs: int) -> None: ...
+
+    assert arguments(Open) == {'own', 'middle'}

@@ -1,0 +1,179 @@
+"""The leaves say what the paper and MMPose say, and are short."""
+
+import re
+from pathlib import Path
+
+import mmpose
+import pytest
+from mmengine.config import Config
+from mmpose.registry import DATASETS
+
+from vitpose_mm.backbones.sizes import SIZES
+
+# Paper, section 4.1 and table 1; small: the authors' repository.
+#        width depth heads, layer decay, drop path
+PAPER = {
+    'small': (384, 12, 12, 0.80, 0.10),
+    'base': (768, 12, 12, 0.75, 0.30),
+    'large': (1024, 24, 16, 0.80, 0.50),
+    'huge': (1280, 32, 16, 0.80, 0.55),
+}
+# MMPose's name of the dataset, keypoints.
+DATA = {
+    'coco': ('coco', 17), 'aic': ('aic', 14), 'mpii': ('mpii', 16), 'crowdpose': ('crowdpose', 14),
+    'ochuman': ('ochuman', 17), 'ap10k': ('ap10k', 17), 'humanart': ('Human-Art', 17),
+    'coco-wholebody': ('coco_wholebody', 133), 'coco-wholebody-hand': ('coco_wholebody_hand', 21)
+}
+LEAVES = sorted({
+    *(f'coco/vitpose-{size}{head}_coco-256x192.py' for size in PAPER for head in ('', '-simple')),
+    *(f'coco/vitpose-base_coco-{hw}.py'
+      for hw in ('224x224', '256x192', '256x256', '384x288', '384x384', '576x432')),
+    *(f'{name}/vitpose-base_{name}-256x192.py'
+      for name in ('aic', 'mpii', 'crowdpose', 'ochuman', 'ap10k', 'humanart')),
+    'wholebody/vitpose-base_coco-wholebody-256x192.py',
+    'hand/vitpose-base_coco-wholebody-hand-256x256.py',
+})
+TRAINED = [name for name in LEAVES if not name.startswith('ochuman/')]
+# MMPose's own config of the same data. It has none for OCHuman.
+HEATMAP = 'topdown_heatmap/'
+BODY, HRNET = 'body_2d_keypoint/' + HEATMAP, 'td-hm_hrnet-w32_8xb64-210e_'
+SHIPPED = {
+    **{f'coco/vitpose-{size}{head}_coco-256x192.py':
+       f'{BODY}coco/td-hm_ViTPose-{size}{head}_8xb64-210e_coco-256x192.py'
+       for size in PAPER for head in ('', '-simple')},
+    'aic/vitpose-base_aic-256x192.py': f'{BODY}aic/{HRNET}aic-256x192.py',
+    'mpii/vitpose-base_mpii-256x192.py': f'{BODY}mpii/{HRNET}mpii-256x256.py',
+    'crowdpose/vitpose-base_crowdpose-256x192.py': f'{BODY}crowdpose/{HRNET}crowdpose-256x192.py',
+    'ap10k/vitpose-base_ap10k-256x192.py':
+        f'animal_2d_keypoint/{HEATMAP}ap10k/{HRNET}ap10k-256x256.py',
+    'humanart/vitpose-base_humanart-256x192.py':
+        f'{BODY}humanart/td-hm_ViTPose-base_8xb64-210e_humanart-256x192.py',
+    'wholebody/vitpose-base_coco-wholebody-256x192.py':
+        f'wholebody_2d_keypoint/{HEATMAP}coco-wholebody/{HRNET}coco-wholebody-256x192.py',
+    'hand/vitpose-base_coco-wholebody-hand-256x256.py':
+        f'hand_2d_keypoint/{HEATMAP}coco_wholebody_hand/'
+        'td-hm_hrnetv2-w18_8xb32-210e_coco-wholebody-hand-256x256.py',
+}
+
+
+def datasets(cfg: Config) -> list[dict]:
+    """The configs of the datasets that are trained, validated and tested on."""
+    loaders = (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader)
+    return [loader.dataset for loader in loaders if loader is not None]
+
+
+def transform(dataset: dict, name: str) -> dict:
+    """The one step of that type in a dataset's pipeline."""
+    (step, ) = (step for step in dataset.pipeline if step.type == name)
+    return step
+
+
+def test_leaf_is_short(leaf):
+    assert len(leaf.read_text().splitlines()) <= 30
+
+
+def test_parts_fit_each_other(cfg):
+    """Input, heatmap and keypoints agree wherever they stand."""
+    codec = cfg.model.head.decoder
+    width, height = codec.input_size
+    assert codec.heatmap_size == (width // 4, height // 4)
+    assert cfg.model.backbone.img_size == (height, width)
+    for dataset in datasets(cfg):
+        assert transform(dataset, 'TopdownAffine').input_size == (width, height)
+        meta = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).metainfo
+        assert meta['num_keypoints'] == cfg.model.head.out_channels
+    if cfg.train_dataloader is not None:
+        assert transform(cfg.train_dataloader.dataset, 'GenerateTarget').encoder == codec
+
+
+@pytest.mark.parametrize('name', LEAVES)
+def test_name_says_what_is_inside(root, name):
+    """Size, decoder, dataset and input of the file name are those of the config."""
+    cfg = Config.fromfile(root / 'configs' / name)
+    size, head, data, height, width = re.fullmatch(
+        r'[a-z0-9]+/vitpose-([a-z]+)(-simple)?_([a-z0-9-]+)-(\d+)x(\d+)\.py', name).groups()
+    dim, depth, heads, _, drop_path = PAPER[size]
+    found = SIZES[cfg.model.backbone.arch]
+    assert (found.embed_dim, found.depth, found.num_heads) == (dim, depth, heads)
+    assert cfg.model.backbone.drop_path_rate == drop_path
+    assert f'mae_pretrain_vit_{size}' in cfg.model.backbone.init_cfg.checkpoint
+    assert cfg.model.head.type == ('SimpleHead' if head else 'ClassicHead')
+    assert cfg.model.head.in_channels == dim
+    assert cfg.model.backbone.img_size == (int(height), int(width))
+    meta = DATASETS.build(dict(cfg.val_dataloader.dataset, lazy_init=True, pipeline=[])).metainfo
+    assert (meta['dataset_name'], cfg.model.head.out_channels) == DATA[data]
+
+
+@pytest.mark.parametrize('name', TRAINED)
+def test_training_is_the_papers(root, name):
+    """Paper, table 1: optimiser, schedule and augmentation."""
+    cfg = Config.fromfile(root / 'configs' / name)
+    wrapper, size = cfg.optim_wrapper, cfg.model.backbone.arch
+    assert wrapper.constructor == 'ViTLayerDecayOptimWrapperConstructor'
+    assert wrapper.paramwise_cfg == dict(layer_decay_rate=PAPER[size][3])
+    assert wrapper.optimizer == dict(
+        type='AdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.1)
+    assert wrapper.clip_grad.max_norm == 1
+    assert cfg.auto_scale_lr.base_batch_size == 8 * cfg.train_dataloader.batch_size == 512
+    assert cfg.train_cfg.max_epochs == 210
+    warmup, steps = cfg.param_scheduler
+    assert (warmup.type, warmup.start_factor, warmup.end, warmup.by_epoch) == (
+        'LinearLR', 1e-3, 500, False)
+    assert (steps.type, steps.milestones, steps.gamma) == ('MultiStepLR', [170, 200], 0.1)
+
+    train, test = cfg.train_dataloader.dataset, cfg.test_dataloader.dataset
+    assert transform(train, 'RandomFlip') == dict(type='RandomFlip', direction='horizontal')
+    assert transform(train, 'RandomHalfBody').prob == 0.3
+    box = transform(train, 'RandomBBoxTransform')
+    assert box.scale_factor == (1 - 0.5, 1 + 0.5)
+    assert box.rotate_factor == 2 * 40  # MMPose's is the cut-off, the paper's half of it
+    assert cfg.model.head.decoder.type == 'UDPHeatmap'
+    assert cfg.model.head.decoder.sigma == 2
+    assert all(transform(dataset, 'TopdownAffine').use_udp for dataset in (train, test))
+    assert cfg.model.test_cfg == dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False)
+
+
+@pytest.mark.parametrize('name', SHIPPED)
+def test_data_are_mmposes(root, name):
+    """Files, boxes, metric and best checkpoint are those of MMPose's config of the same data."""
+    ours = Config.fromfile(root / 'configs' / name)
+    shipped = Path(mmpose.__file__).parent / '.mim/configs' / SHIPPED[name]
+    theirs = Config.fromfile(shipped, import_custom_modules=False)
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        mine, other = (dict(cfg[loader].dataset) for cfg in (ours, theirs))
+        mine['type'] = mine['type'].removeprefix('Checked')
+        for dataset in (mine, other):
+            dataset.pop('pipeline')
+            for key in ('bbox_file', 'data_mode'):  # None and 'topdown' are the defaults
+                dataset.setdefault(key, dict(bbox_file=None, data_mode='topdown')[key])
+        assert mine == other
+    assert ours.val_evaluator == theirs.val_evaluator
+    assert ours.test_evaluator == theirs.test_evaluator
+    for key in ('save_best', 'rule'):
+        assert ours.default_hooks.checkpoint[key] == theirs.default_hooks.checkpoint[key]
+
+
+@pytest.mark.parametrize('name', [name for name in SHIPPED if 'ViTPose' in SHIPPED[name]])
+def test_recipe_is_mmposes(root, name):
+    """Codec, optimiser, schedule and preprocessing are those of MMPose's ViTPose configs."""
+    ours = Config.fromfile(root / 'configs' / name)
+    shipped = Path(mmpose.__file__).parent / '.mim/configs' / SHIPPED[name]
+    theirs = Config.fromfile(shipped, import_custom_modules=False)
+    for path in ('codec', 'param_scheduler', 'train_cfg.max_epochs', 'optim_wrapper.optimizer',
+                 'optim_wrapper.clip_grad', 'auto_scale_lr', 'model.data_preprocessor',
+                 'model.test_cfg', 'model.backbone.drop_path_rate', 'train_dataloader.batch_size',
+                 'val_dataloader.batch_size', 'model.head.loss', 'model.head.in_channels'):
+        mine, other = ours, theirs
+        for key in path.split('.'):
+            mine, other = mine[key], other[key]
+        assert mine == other, path
+
+
+def test_no_part_hides_mmposes(root):
+    """MMPose reads `configs/_base_/datasets/coco.py` and others below the working directory first.
+
+    A part of that name would be taken for the keypoints' names, when run from the checkout.
+    """
+    theirs = Path(mmpose.__file__).parent / '.mim/configs/_base_/datasets'
+    ours = root / 'configs/_base_/datasets'
+    assert {p.name for p in ours.glob('*.py')} & {p.name for p in theirs.glob('*.py')} == set()
