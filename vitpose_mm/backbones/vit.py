@@ -89,14 +89,15 @@ class ViT(BaseModule):
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.Conv2d)):
                 init(module.weight)
+                assert module.bias is not None
                 nn.init.zeros_(module.bias)
 
-    def _frozen_parts(self) -> list[nn.Module | nn.Parameter]:
+    def _frozen_parts(self) -> list[nn.Module | Tensor]:
         if self.freeze is None:
             return []
         if self.freeze == 'attention':
             return [part for block in self.layers for part in (block.attn, block.norm1)]
-        stem: list[nn.Module | nn.Parameter] = [self.patch_embed, self.pos_embed]
+        stem: list[nn.Module | Tensor] = [self.patch_embed, self.pos_embed]
         if self.freeze == 'ffn':
             return stem + [part for block in self.layers for part in (block.mlp, block.norm2)]
         if type(self.freeze) is int and 0 <= self.freeze <= self.depth:
