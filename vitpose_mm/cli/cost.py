@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +91,13 @@ def _measured(models: list, args: argparse.Namespace) -> list[dict[str, float]]:
 
 def _table(names: list[str], figures: list[dict[str, float]], compare: bool) -> Any:
     from rich.table import Table
-    table = Table()
+    start = os.path.commonprefix(names)
+    end = os.path.commonprefix([name[len(start):][::-1] for name in names])[::-1]
+    several = len(names) > 1
+    table = Table(title=f'{start}...{end}' if several else names[0])
     table.add_column('')
     for name in names:
-        table.add_column(name, justify='right', overflow='fold')
+        table.add_column(name[len(start):len(name) - len(end)] if several else '', justify='right', overflow='fold')
     for key, first in figures[0].items():
         cells = []
         for row in figures:

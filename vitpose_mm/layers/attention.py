@@ -70,8 +70,6 @@ class WindowAttention(Attention):
         """(B, Hp, Wp, 3 * C) -> (B, Hp, Wp, C), before the projection."""
         grid = (qkv.shape[1], qkv.shape[2])
         window, shift = fit_window(grid, self.window, self.shift)
-        if window == grid and self.rel_pos is None:
-            return super().attend(qkv)
         windows = partition(qkv, window, shift)  # (B, G, n, 3 * C)
         batch, count, tokens, _ = windows.shape
         windows = windows.view(batch, count, tokens, 3, self.num_heads, -1)
