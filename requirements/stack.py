@@ -21,7 +21,7 @@ PEER_IMPORTS = (
     'from transformers import VitPoseForPoseEstimation\n'
     'from mmpretrain.models import VisionTransformer'
 )
-# chumpy and openxlab, which mmpose and openmim ask for, do not build; what is needed is pinned above
+# mmpose and openmim ask for chumpy and openxlab, which do not build; the rest is pinned above
 FROM_SOURCE = ('--no-deps', '--no-build-isolation', '--no-binary', 'xtcocotools')
 
 
