@@ -51,9 +51,7 @@ def add_parser(subparsers: Any) -> None:
         description='Compare what is installed with what was tested, import every part, and name '
         'the command that mends what is missing or known to fail. Exit code 1 if something is.',
     )
-    parser.add_argument(
-        '--no-imports', action='store_true', help='compare versions only (one second, not ten)'
-    )
+    parser.add_argument('--no-imports', action='store_true', help='compare versions only (one second, not ten)')
 
 
 def import_errors(modules: list[str], python: str = sys.executable) -> dict[str, str]:
@@ -176,10 +174,7 @@ def run(args: argparse.Namespace) -> int:
     for message, command in pairs:
         print(f'Known to fail: {message}.\n    {command}')
     for row in wrong:
-        print(
-            f'{row.name} is {row.state}{": " + row.note if row.state == "broken" else ""}\n'
-            f'    {row.mend}'
-        )
+        print(f'{row.name} is {row.state}{": " + row.note if row.state == "broken" else ""}\n    {row.mend}')
     if not args.no_imports:
         print(*device_notes(), sep='\n')
     if not pairs and all(row.name in optional for row in wrong):
