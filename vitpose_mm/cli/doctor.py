@@ -127,6 +127,7 @@ def show(rows: list[Row], title: str) -> None:
     try:
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
     except ImportError:
         print(title)
         widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
@@ -137,7 +138,8 @@ def show(rows: list[Row], title: str) -> None:
     colours = {'ok': 'green', 'untested': 'yellow', 'optional': 'dim'}
     table = Table(*columns, title=title)
     for line in cells:
-        table.add_row(*line[:3], f'[{colours.get(line[3], "bold red")}]{line[3]}', line[4])
+        state = Text(line[3], style=colours.get(line[3], 'bold red'))
+        table.add_row(*map(Text, line[:3]), state, Text(line[4]))
     Console().print(table)
 
 
