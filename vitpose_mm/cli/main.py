@@ -11,7 +11,7 @@ COMMANDS = {
     'demo': 'render, train, test and show a small ViTPose, from nothing',
 }
 EPILOG = """training and testing go through MIM, as in all of OpenMMLab:
-  mim train mmpose CONFIG                  e.g. configs/coco/vitpose_base_256x192.py
+  mim train mmpose CONFIG                  e.g. configs/coco/vitpose-base_coco-256x192.py
   mim test mmpose CONFIG CHECKPOINT
 the configs are in configs/ of a checkout, and in vitpose_mm/.mim/configs of an installation.
 

@@ -1,11 +1,12 @@
 """`vitpose`: its help, and subcommands that are imported one at a time."""
 
 import importlib
+import re
 
 import pytest
 
 from vitpose_mm.cli import main as command
-from vitpose_mm.cli.main import COMMANDS, build_parser, main
+from vitpose_mm.cli.main import COMMANDS, EPILOG, build_parser, main
 
 
 @pytest.mark.parametrize('name', COMMANDS)
@@ -28,6 +29,11 @@ def test_help_teaches(argv, capsys):
     said = capsys.readouterr().out
     for words in (*COMMANDS, 'mim train mmpose', 'mim test mmpose', 'vitpose_mm/.mim/configs'):
         assert words in said
+
+
+def test_the_config_that_help_names_is_there(root):
+    (config,) = re.findall(r'configs/\S+\.py', EPILOG)
+    assert (root / config).is_file()
 
 
 def test_only_the_wanted_subcommand_is_imported(monkeypatch):
