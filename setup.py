@@ -10,7 +10,11 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 # what MIM, `vitpose` and users look for beside the code, as MMPose has it: vitpose_mm/.mim/...
-MIM_FILES = ('configs', 'model-index.yml', 'requirements/tested.txt')
+MIM_FILES = (
+    'configs',
+    'model-index.yml',
+    *(f'requirements/{name}.txt' for name in ('tested', 'peers', 'legacy')),
+)
 
 
 class BuildWithMim(build_py):

@@ -54,9 +54,7 @@ def check_machine(python: str, steps: list[Step], setup: Path) -> None:
     todo = {step.name for step in steps if not is_done(step, setup)}
     free = shutil.disk_usage(ROOT).free / 2**30
     if 'torch' in todo and free < DISK_GB:
-        raise StepFailedError(
-            f'{free:.1f} GB are free in {ROOT}, about {DISK_GB} are needed: make room.'
-        )
+        raise StepFailedError(f'{free:.1f} GB are free in {ROOT}, about {DISK_GB} are needed: make room.')
     if not todo & {'mmcv', 'openmmlab'}:
         return
     compilers = {'C++': os.environ.get('CXX', 'c++'), 'C': os.environ.get('CC', 'cc')}

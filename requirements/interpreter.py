@@ -30,9 +30,7 @@ def probe(path: str) -> str | None:
     """
     command = [path, '-c', PROBE]
     try:
-        result = subprocess.run(
-            command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
-        )
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout.strip() if result.returncode == 0 else None
@@ -51,9 +49,7 @@ def candidates(version: str) -> list[str]:
     return [*unique, sys.executable]
 
 
-def pick(
-    wanted: tuple[str, ...], chosen: str | None = None, without: Path | None = None
-) -> Interpreter:
+def pick(wanted: tuple[str, ...], chosen: str | None = None, without: Path | None = None) -> Interpreter:
     """Return the first Python that runs, in the order of ``wanted`` versions.
 
     Args:

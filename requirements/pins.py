@@ -37,8 +37,6 @@ def read_sections(paths: Iterable[Path]) -> dict[str, list[str]]:
                 name = header.group(1)
             elif line and not line.startswith('#'):
                 if name is None or not re.match(r'[\w.-]+==[\w.+]+( *;.*)?$', line):
-                    raise ValueError(
-                        f'{path.name}: {line!r} is not `name==version` below a `# [section]` line'
-                    )
+                    raise ValueError(f'{path.name}: {line!r} is not `name==version` below a `# [section]` line')
                 sections.setdefault(name, []).append(line)
     return sections

@@ -17,11 +17,8 @@ from steps import Step, StepFailedError, run_logged
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 IMPORTS = 'import torch, torchvision, mmengine, mmcv.ops, xtcocotools.coco, mmdet, mmpose, mim'
-PEER_IMPORTS = (
-    'from transformers import VitPoseForPoseEstimation\n'
-    'from mmpretrain.models import VisionTransformer'
-)
-# chumpy and openxlab, which mmpose and openmim ask for, do not build; what is needed is pinned above
+PEER_IMPORTS = 'from transformers import VitPoseForPoseEstimation\nfrom mmpretrain.models import VisionTransformer'
+# mmpose and openmim ask for chumpy and openxlab, which do not build; the rest is pinned above
 FROM_SOURCE = ('--no-deps', '--no-build-isolation', '--no-binary', 'xtcocotools')
 
 
@@ -208,9 +205,7 @@ class Installer:
 
     def install_wheel(self, log: Path, wheel: Path) -> str | None:
         """Install a wheel of mmcv over whatever there is, and return ``ops_error()``."""
-        self.call(
-            log, [self.python, '-m', 'pip', 'install', '--no-deps', '--force-reinstall', str(wheel)]
-        )
+        self.call(log, [self.python, '-m', 'pip', 'install', '--no-deps', '--force-reinstall', str(wheel)])
         return self.ops_error()
 
     def ops_error(self) -> str | None:
@@ -222,9 +217,7 @@ class Installer:
             f'assert found == {version!r}, "version " + found\n'
             'import mmcv.ops'
         )
-        result = subprocess.run(
-            [self.python, '-c', code], capture_output=True, text=True, cwd=self.setup
-        )
+        result = subprocess.run([self.python, '-c', code], capture_output=True, text=True, cwd=self.setup)
         return result.stderr.strip().splitlines()[-1] if result.returncode else None
 
     def install_peers(self, log: Path) -> None:

@@ -14,9 +14,7 @@ from typing import NamedTuple
 TAIL = 20
 WIDTH = 180
 HEARTBEAT = 60.0
-_NOISE = re.compile(
-    r'is ignored: it is neither|━|^\s*$|^\s*File "|Running command|^Looking in |note: This '
-)
+_NOISE = re.compile(r'is ignored: it is neither|━|^\s*$|^\s*File "|Running command|^Looking in |note: This ')
 _ERROR = re.compile(r'\berror\b', re.IGNORECASE)
 _COUNT = re.compile(r'\[\d+/\d+\]')
 _HINTS = (

@@ -64,21 +64,23 @@ class CheckedCocoWholeBodyHandDataset(DatasetChecks, CocoWholeBodyHandDataset):
     An instance is one hand: its id is a running number, not the annotation's.
     """
 
-    def _load_annotations(self) -> tuple[list[dict], list[dict]]:
-        """As ``DatasetChecks``, and looks at hands that MMPose leaves out unseen.
+    def _check_keypoints(self, instances: list[dict]) -> None:
+        """Look at the raw hands, which are not all instances.
 
-        MMPose leaves out a hand whose largest raw value is not positive; python's max of a list
-        that begins with NaN is NaN, so such a hand never becomes an instance.
+        MMPose leaves out a hand whose largest raw value is not positive, and python's max of a
+        list that begins with NaN is NaN.
         """
-        instances, images = super()._load_annotations()
         for annotation in self.coco.anns.values():
             for side in ('left', 'right'):
-                values = annotation[f'{side}hand_kpts']
-                if annotation[f'{side}hand_valid'] and not np.isfinite(values).all():
-                    first = int(np.flatnonzero(~np.isfinite(values))[0])
+                values = np.array(annotation[f'{side}hand_kpts'], np.float64)
+                bad = np.flatnonzero(~np.isfinite(values))
+                if annotation[f'{side}hand_valid'] and bad.size:
                     raise ValueError(
-                        f'{self.ann_file}: annotation {annotation["id"]}: keypoint {first // 3} '
-                        f'of the {side} hand is not finite: {values[first]}. Mark a keypoint '
-                        f'that is not labelled by 0, 0, 0.'
+                        f'{self.ann_file}: annotation {annotation["id"]} in image '
+                        f'{annotation["image_id"]}: keypoint {bad[0] // 3} of the {side} hand is '
+                        f'not finite: {values[bad[0]]}. Mark a keypoint that is not labelled by '
+                        f'0, 0, 0.'
                     )
-        return instances, images
+
+    def _where(self, instance: dict) -> str:
+        return super()._where(instance).replace(': annotation ', ': hand ', 1)

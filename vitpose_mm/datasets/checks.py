@@ -106,9 +106,9 @@ class DatasetChecks(BaseCocoStyleDataset):
         """MMPose's instances without those whose box cannot be used."""
         instances, images = super()._load_annotations()
         sizes = {image['img_id']: (image.get('width'), image.get('height')) for image in images}
+        self._check_keypoints(instances)
         skipped = []
         for instance in instances:
-            self._check_keypoints(instance)
             if _is_dropped_by_mmpose(instance):
                 continue
             width, height = sizes[instance['img_id']]
@@ -134,18 +134,18 @@ class DatasetChecks(BaseCocoStyleDataset):
             instances = [instance for instance in instances if id(instance) not in left_out]
         return instances, images
 
-    def _check_keypoints(self, instance: dict) -> None:
+    def _check_keypoints(self, instances: list[dict]) -> None:
         """Refuse a keypoint whose position or visibility is NaN or infinite."""
-        keypoints = np.concatenate(
-            [instance['keypoints'], instance['keypoints_visible'][..., None]], axis=-1
-        )[0]  # (K, 3)
-        bad = np.flatnonzero(~np.isfinite(keypoints).all(axis=-1))
-        if bad.size:
-            raise ValueError(
-                f'{self._where(instance)}: keypoint {bad[0]} is not finite: (x, y, visibility) = '
-                f'{tuple(keypoints[bad[0]].tolist())}. Mark a keypoint that is not labelled by '
-                f'0, 0, 0.'
-            )
+        for instance in instances:
+            parts = [instance['keypoints'], instance['keypoints_visible'][..., None]]
+            keypoints = np.concatenate(parts, axis=-1)[0]  # (K, 3)
+            bad = np.flatnonzero(~np.isfinite(keypoints).all(axis=-1))
+            if bad.size:
+                raise ValueError(
+                    f'{self._where(instance)}: keypoint {bad[0]} is not finite: (x, y, visibility) '
+                    f'= {tuple(keypoints[bad[0]].tolist())}. Mark a keypoint that is not labelled '
+                    f'by 0, 0, 0.'
+                )
 
     def _check_detection(self, data_info: dict) -> None:
         """Refuse a detected box without area or wholly outside its image."""

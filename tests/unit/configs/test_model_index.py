@@ -1,0 +1,77 @@
+"""model-index.yml can be read, and claims nothing but the paper's figures, marked as such."""
+
+import re
+from pathlib import Path
+
+import pytest
+from mim.commands.search import convert2df
+from modelindex.load_model_index import load
+from modelindex.models.Model import Model
+
+# COCO val AP with detected boxes: paper, tables 2 and 4; small: the authors' README.
+AP = {
+    'vitpose-small_coco-256x192': (0.738, "authors' repository"),
+    'vitpose-small-simple_coco-256x192': (0.735, "authors' repository"),
+    'vitpose-base_coco-256x192': (0.758, 'paper, table 2'),
+    'vitpose-base-simple_coco-256x192': (0.755, 'paper, table 2'),
+    'vitpose-large_coco-256x192': (0.783, 'paper, table 2'),
+    'vitpose-large-simple_coco-256x192': (0.782, 'paper, table 2'),
+    'vitpose-huge_coco-256x192': (0.791, 'paper, table 2'),
+    'vitpose-huge-simple_coco-256x192': (0.789, 'paper, table 2'),
+    'vitpose-base_coco-224x224': (0.749, 'paper, table 4'),
+    'vitpose-base_coco-256x256': (0.758, 'paper, table 4'),
+    'vitpose-base_coco-384x288': (0.769, 'paper, table 4'),
+    'vitpose-base_coco-384x384': (0.771, 'paper, table 4'),
+    'vitpose-base_coco-576x432': (0.778, 'paper, table 4'),
+}
+
+
+@pytest.fixture
+def models(root: Path) -> list[Model]:
+    index = load(str(root / 'model-index.yml'))
+    index.build_models_with_collections()
+    return list(index.models)
+
+
+def test_figures_are_the_papers(models):
+    """Each figure of the paper once, named as the paper's, with its table; no weights."""
+    found = {}
+    for model in models:
+        (result, ) = model.results
+        (name, value), = result.metrics.items()
+        assert name == 'Paper AP'
+        assert model.weights is None
+        found[model.name] = (value, model.metadata.data['Source of AP'])
+    assert found == AP
+    assert len(models) == len(AP)
+
+
+def test_configs_exist(models, root):
+    for model in models:
+        assert (root / model.config).is_file()
+        assert Path(model.config).stem == model.name
+
+
+def test_mim_reads_it(root):
+    """MIM's own reader shows a row a model, with the figure under the marked name."""
+    index = load(str(root / 'model-index.yml'))
+    index.build_models_with_collections()
+    table = convert2df(index)
+    assert dict(table['coco/paper_ap']) == {name: ap for name, (ap, _) in AP.items()}
+
+
+def test_readme_lists_every_leaf(root):
+    """The tables of configs/README.md name every leaf, with the figures of the metafile."""
+    found = {}
+    for line in (root / 'configs/README.md').read_text().splitlines():
+        row = re.match(r'\| `(\S+)\.py` \| (.*?) \| (.*?) ?\|', line)
+        if row and '[-simple]' in row[1]:
+            found[row[1].replace('[-simple]', '')] = row[2]
+            found[row[1].replace('[-simple]', '-simple')] = row[3]
+        elif row:
+            found[row[1]] = row[2]
+    figures = {f'coco/{name}': f'{100 * ap:.1f}' for name, (ap, _) in AP.items()}
+    assert {name: found.get(name) for name in figures} == figures
+    leaves = [p.relative_to(root / 'configs') for p in (root / 'configs').rglob('vitpose-*.py')]
+    papers = {str(p.with_suffix('')) for p in leaves if p.parent.name != 'synthetic'}
+    assert papers == set(found)

@@ -1,0 +1,121 @@
+"""Every leaf trains and is tested, one step each, on two instances in the files it names."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.evaluator import Evaluator
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmpose.registry import DATASETS, MODELS
+from scipy.io import savemat
+
+from vitpose_mm.backbones.sizes import parse_size
+
+HEIGHT, WIDTH = 240, 320
+BOXES = [(20.0, 30.0, 120.0, 180.0), (150.0, 40.0, 140.0, 190.0)]  # x, y, w, h
+WHOLE_BODY = {'foot': 6, 'face': 68, 'lefthand': 21, 'righthand': 21}
+
+
+def keypoints(box: tuple, number: int) -> list[float]:
+    """x, y, 2 of so many points inside a box, as COCO lists them."""
+    x, y, w, h = box
+    where = np.random.default_rng(number).uniform(0.1, 0.9, (number, 2)) * (w, h) + (x, y)
+    return np.concatenate([where, np.full((number, 1), 2)], axis=1).ravel().tolist()
+
+
+def annotation(number: int, box: tuple, body: int) -> dict:
+    """One person (or animal) with the fields of COCO, CrowdPose and COCO-WholeBody."""
+    parts = {f'{part}_kpts': keypoints(box, k) for part, k in WHOLE_BODY.items()}
+    boxes = {f'{part}_box': box for part in ('face', 'lefthand', 'righthand')}
+    valid = {f'{part}_valid': part != 'righthand' for part in WHOLE_BODY}
+    return dict(
+        id=number, image_id=1, category_id=1, bbox=box, area=box[2] * box[3] / 2, iscrowd=0,
+        num_keypoints=body, keypoints=keypoints(box, body), segmentation=[], **parts, **boxes, **valid)
+
+
+def write_files(dataset: dict, folder: Path) -> dict:
+    """The dataset's config with its files written to a folder, and pointed there."""
+    meta = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).metainfo
+    number, body = meta['num_keypoints'], {133: 17, 21: 17}.get(meta['num_keypoints'])
+    body = body or number
+    cv2.imwrite(str(folder / '000001.png'), np.random.default_rng(0).integers(
+        0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8))
+    image = dict(id=1, file_name='000001.png', height=HEIGHT, width=WIDTH, crowdIndex=0.5)
+    people = [annotation(i + 1, box, body) for i, box in enumerate(BOXES)]
+    content = dict(images=[image], annotations=people, categories=[
+        dict(id=1, name='person', supercategory='person')])
+    if meta['dataset_name'] == 'mpii':
+        points = [np.reshape(person['keypoints'], (-1, 3)) for person in people]
+        content = [dict(image='000001.png', center=[x + w / 2, y + h / 2], scale=h / 200,
+                        joints=p[:, :2].tolist(), joints_vis=[1] * number)
+                   for (x, y, w, h), p in zip(BOXES, points, strict=True)]
+    detections = [dict(image_id=1, category_id=1, bbox=box, score=0.9) for box in BOXES]
+    (folder / 'annotations.json').write_text(json.dumps(content))
+    (folder / 'detections.json').write_text(json.dumps(detections))
+    savemat(folder / 'heads.mat', dict(headboxes_src=np.array([[[0, 0]] * 2, [[30, 30]] * 2])))
+    dataset = dict(dataset, data_root='', ann_file=str(folder / 'annotations.json'),
+                   data_prefix=dict(img=str(folder)))
+    for key, name in (('bbox_file', 'detections.json'), ('headbox_file', 'heads.mat')):
+        if dataset.get(key):
+            dataset[key] = str(folder / name)
+    return dataset
+
+
+@pytest.fixture
+def small(cfg: Config, tmp_path: Path) -> Config:
+    """The leaf at two blocks and its own width, on written files, in batches of two."""
+    init_default_scope('mmpose')
+    size = parse_size(cfg.model.backbone.arch)
+    cfg.model.backbone.arch = dict(depth=2, embed_dim=size.embed_dim, num_heads=size.num_heads)
+    for name in ('train', 'val'):
+        loader = cfg[f'{name}_dataloader']
+        if loader is not None:
+            loader.update(batch_size=2, num_workers=0)
+            loader.dataset = write_files(loader.dataset, tmp_path)
+    for metric in cfg.val_evaluator if isinstance(cfg.val_evaluator, list) else [cfg.val_evaluator]:
+        if 'ann_file' in metric:
+            metric.ann_file = str(tmp_path / 'annotations.json')
+    torch.manual_seed(0)
+    return cfg
+
+
+def test_one_step_each(small: Config) -> None:
+    """A training step moves the weights, a test step gives keypoints that the metric takes."""
+    model = MODELS.build(small.model)
+    if small.train_dataloader is None:
+        assert small.get('optim_wrapper') is None
+    else:
+        optimizer = build_optim_wrapper(model, small.optim_wrapper)
+        batch = next(iter(Runner.build_dataloader(small.train_dataloader, seed=0)))
+        assert len(batch['inputs']) == 2
+        ends = [model.backbone.patch_embed.proj.weight, model.head.final_layer.weight]
+        before = [weight.detach().clone() for weight in ends]
+        model.train()
+        log = model.train_step(batch, optimizer)
+        assert torch.isfinite(log['loss']) and log['loss'] > 0
+        assert all(torch.isfinite(p).all() for p in model.parameters())
+        assert not any(torch.equal(b, weight) for b, weight in zip(before, ends, strict=True))
+
+    loader = Runner.build_dataloader(small.val_dataloader, seed=0)
+    batch = next(iter(loader))
+    model.eval()
+    with torch.no_grad():
+        inputs = model.data_preprocessor(batch)['inputs']
+        heatmaps = model(inputs, None, mode='tensor')
+        samples = model.val_step(batch)
+    number, codec = small.model.head.out_channels, small.model.head.decoder
+    width, height = codec.input_size
+    assert inputs.shape == (2, 3, height, width)
+    assert heatmaps.shape == (2, number, height // 4, width // 4)
+    assert [sample.pred_instances.keypoints.shape for sample in samples] == [(1, number, 2)] * 2
+
+    evaluator = Evaluator(small.val_evaluator)
+    evaluator.dataset_meta = loader.dataset.metainfo
+    evaluator.process(data_samples=samples, data_batch=batch)
+    assert small.default_hooks.checkpoint.save_best in evaluator.evaluate(len(loader.dataset))

@@ -1,0 +1,139 @@
+"""Seeds of an epoch: repeatable, different wherever they should be, in every generator."""
+
+import itertools
+import random
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import DefaultSampler, worker_init_fn
+from mmengine.runner import IterBasedTrainLoop
+from mmpose.registry import HOOKS
+from torch.utils.data import DataLoader, Dataset
+
+from vitpose_mm.hooks import EpochSeedHook
+from vitpose_mm.hooks.epoch_seed import seed_all
+
+LENGTH, BATCH = 12, 2
+
+
+def draw():
+    """One number of each generator."""
+    return random.random(), np.random.random(), torch.rand(()).item()
+
+
+class Draws(Dataset):
+    """Each sample is (index, worker, three random numbers, OpenCV's threads)."""
+
+    def __len__(self):
+        return LENGTH
+
+    def __getitem__(self, index):
+        info = torch.utils.data.get_worker_info()
+        worker = -1 if info is None else info.id
+        return index, worker, draw(), cv2.getNumThreads()
+
+
+def as_list(batch):
+    return batch
+
+
+def build_runner(num_workers, epoch=0, rank=0, sampler_seed=7, **kwargs):
+    dataset = Draws()
+    sampler = DefaultSampler(dataset, shuffle=True, seed=sampler_seed)
+    loader = DataLoader(
+        dataset, BATCH, sampler=sampler, num_workers=num_workers, collate_fn=as_list, **kwargs
+    )
+    return SimpleNamespace(
+        train_dataloader=loader, train_loop=SimpleNamespace(), epoch=epoch, rank=rank
+    )
+
+
+def epoch_of(runner, hook=None, epoch=0):
+    """All samples of one epoch, as a fresh process would draw them."""
+    hook = hook or EpochSeedHook(seed=3)
+    draw()  # what came before must not matter
+    hook.before_train(runner)
+    runner.epoch = epoch
+    hook.before_train_epoch(runner)
+    runner.train_dataloader.sampler.set_epoch(epoch)
+    return list(itertools.chain.from_iterable(runner.train_dataloader))
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_an_epoch_repeats_alone(num_workers):
+    """As after a resume: the third epoch drawn first equals the third epoch drawn third."""
+    hook, runner = EpochSeedHook(seed=3), build_runner(num_workers)
+    epochs = [epoch_of(runner, hook, epoch) for epoch in range(3)]
+    resumed = epoch_of(build_runner(num_workers, sampler_seed=99), epoch=2)
+    assert resumed == epochs[2]
+    numbers = {sample[2] for samples in epochs for sample in samples}
+    assert len(numbers) == 3 * LENGTH, 'two epochs, workers or samples drew the same'
+    if num_workers:
+        assert {sample[1] for sample in resumed} == {0, 1}
+
+
+def test_ranks_and_seeds_differ():
+    drawn = {}
+    for seed, rank, epoch in itertools.product((0, 1), (0, 1), (0, 1)):
+        hook = EpochSeedHook(seed=seed)
+        samples = epoch_of(build_runner(0, rank=rank), hook, epoch)
+        drawn[seed, rank, epoch] = samples[0][2]
+    assert len(set(drawn.values())) == len(drawn)
+    for generator in range(3):
+        assert len({numbers[generator] for numbers in drawn.values()}) == len(drawn)
+
+
+def test_training_process_and_first_worker_differ():
+    seed_all(3, 1, 0)
+    main = draw()
+    seed_all(3, 1, 0, worker=0)
+    assert all(a != b for a, b in zip(main, draw(), strict=True))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA GPU')
+def test_seeds_the_gpu():
+    seed_all(3, 1, 0)
+    first = torch.rand(2, device='cuda')
+    seed_all(3, 1, 0)
+    assert torch.equal(torch.rand(2, device='cuda'), first)
+
+
+def test_workers_use_one_opencv_thread():
+    cv2.setNumThreads(2)
+    try:
+        assert {sample[3] for sample in epoch_of(build_runner(1))} == {1}
+    finally:
+        cv2.setNumThreads(0)
+
+
+def test_keeps_the_loaders_own_init_fn(tmp_path):
+    def own(worker_id):
+        worker_init_fn(worker_id, num_workers=1, rank=0, seed=0)
+        (tmp_path / f'worker{worker_id}').touch()
+
+    runner = build_runner(1, worker_init_fn=own)
+    samples = epoch_of(runner)
+    assert (tmp_path / 'worker0').exists()
+    assert samples == epoch_of(build_runner(1)), 'the hook seeds after the own function'
+
+
+def test_persistent_workers_refused():
+    runner = build_runner(1, persistent_workers=True)
+    with pytest.raises(ValueError, match='num_workers=1.*persistent_workers=False'):
+        EpochSeedHook().before_train(runner)
+
+
+def test_iteration_loop_refused():
+    runner = build_runner(0)
+    runner.train_loop = IterBasedTrainLoop.__new__(IterBasedTrainLoop)
+    with pytest.raises(ValueError, match='by_epoch=True'):
+        EpochSeedHook().before_train(runner)
+
+
+@pytest.mark.parametrize('seed', [-1, 0.5, '3', None, True])
+def test_bad_seed_refused(seed):
+    with pytest.raises(ValueError, match='seed='):
+        HOOKS.build(dict(type='EpochSeedHook', seed=seed))

@@ -1,0 +1,1 @@
+"""The command `vitpose`: one file a subcommand, with ``add_parser`` and ``run``."""

@@ -1,0 +1,54 @@
+"""The command `vitpose`: reads the subcommand's name and imports that one alone."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    'doctor': 'what is installed, what was tested, what is missing, and how to mend it',
+    'synth': 'render people with true keypoints, in COCO layout',
+    'demo': 'render, train, test and show a small ViTPose, from nothing',
+}
+EPILOG = """training and testing go through MIM, as in all of OpenMMLab:
+  mim train mmpose CONFIG                  e.g. configs/coco/vitpose-base_coco-256x192.py
+  mim test mmpose CONFIG CHECKPOINT
+the configs are in configs/ of a checkout, and in vitpose_mm/.mim/configs of an installation.
+
+first steps:
+  vitpose doctor                           is everything there?
+  vitpose demo --out demo                  ten minutes on two cores, nothing to download
+"""
+
+
+def build_parser(loaded: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Build the parser; subcommands in ``loaded`` are imported, the others are a line each."""
+    parser = argparse.ArgumentParser(
+        prog='vitpose',
+        description='ViTPose for MMPose 1.x.',
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', title='commands')
+    for name, line in COMMANDS.items():
+        if name in loaded:
+            importlib.import_module(f'vitpose_mm.cli.{name}').add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=line)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``vitpose`` with ``argv`` (None: the command line's) and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    name = words[0] if words and words[0] in COMMANDS else None
+    parser = build_parser((name,) if name else ())
+    args = parser.parse_args(words)
+    if name is None:
+        parser.print_help()
+        return 0
+    return importlib.import_module(f'vitpose_mm.cli.{name}').run(args) or 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
