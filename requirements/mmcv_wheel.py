@@ -145,7 +145,7 @@ def build(pin: str, python: str, target: Target, work: Path, call: Callable[...,
                     scratch,
                     pin,
                 ],
-                env=dict(os.environ, MMCV_WITH_OPS='0', FORCE_CUDA='0'),
+                env=dict(os.environ, MMCV_WITH_OPS='1', FORCE_CUDA='0'),
             )
             archive = next(Path(scratch).glob('*.tar.gz'))
             shutil.unpack_archive(archive, scratch)

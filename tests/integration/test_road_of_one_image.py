@@ -22,10 +22,21 @@ def cfg(root, tmp_path):
     image = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / 'images' / '1.png'), image)
     keypoints = [(60 + 10 * k, 50 + 12 * k, 2) for k in range(17)]
-    person = dict(id=1, image_id=1, category_id=1, bbox=[40, 30, 200, 240], area=20000, iscrowd=0, num_keypoints=17,
-                  keypoints=[value for keypoint in keypoints for value in keypoint])
-    annotations = dict(images=[dict(id=1, file_name='1.png', height=300, width=400)], annotations=[person],
-                       categories=[dict(id=1, name='person')])
+    person = dict(
+        id=1,
+        image_id=1,
+        category_id=1,
+        bbox=[40, 30, 200, 240],
+        area=20000,
+        iscrowd=0,
+        num_keypoints=17,
+        keypoints=[value for keypoint in keypoints for value in keypoint],
+    )
+    annotations = dict(
+        images=[dict(id=1, file_name='1.png', height=300, width=400)],
+        annotations=[person],
+        categories=[dict(id=1, name='person')],
+    )
     (tmp_path / 'one.json').write_text(json.dumps(annotations))
     cfg = Config.fromfile(root / CONFIG)
     init_default_scope('mmpose')
@@ -38,7 +49,10 @@ def cfg(root, tmp_path):
 
 def test_road_of_one_image(cfg):
     torch.manual_seed(0)
-    training, testing = DATASETS.build(cfg.train_dataloader.dataset), DATASETS.build(cfg.test_dataloader.dataset)
+    training, testing = (
+        DATASETS.build(cfg.train_dataloader.dataset),
+        DATASETS.build(cfg.test_dataloader.dataset),
+    )
 
     # 1. and 2.: record, image, crop, targets
     record = testing.get_data_info(0)
@@ -67,7 +81,7 @@ def test_road_of_one_image(cfg):
         assert [tuple(f.shape) for f in features] == [(2, 768, 16, 12)]
         assert model.head(features).shape == (2, 17, 64, 48)
 
-    # 7.: loss, prediction in image pixels, score
+        # 7.: loss, prediction in image pixels, score
         batch = model.data_preprocessor(pseudo_collate([training[0], training[0]]), training=True)
         losses = model(**batch, mode='loss')
         assert losses['loss_kpt'].ndim == 0 and losses['loss_kpt'] > 0

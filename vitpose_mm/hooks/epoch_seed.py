@@ -59,7 +59,7 @@ class EpochSeedHook(Hook):
             )
         self._user_init_fn = loader.worker_init_fn
         for sampler in (loader.sampler, getattr(loader.batch_sampler, 'sampler', None)):
-            if hasattr(sampler, 'seed'):
+            if sampler is not None and hasattr(sampler, 'seed'):
                 sampler.seed = self.seed
 
     def before_train_epoch(self, runner: Runner) -> None:

@@ -4,7 +4,7 @@ import difflib
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
@@ -226,7 +226,7 @@ def render_groups(groups: Iterable[Group], base_lr: float) -> str:
     return '\n' + console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -1,8 +1,11 @@
 """No config has a key that nothing reads."""
 
+import ast
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import mmpose.registry
@@ -14,18 +17,16 @@ from mmengine.utils import import_modules_from_strings
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
+CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 REGISTRIES = [
     value for value in vars(mmpose.registry).values()
     if isinstance(value, Registry) and value.scope == 'mmpose'
 ]
-# Values that parts hand to leaves, or keep for themselves.
-FRAGMENTS = {
-    'augmentation', 'boxes_file', 'codec', 'crop', 'data_root', 'dataset', 'layer_decay_rate',
-    'loading', 'packing', 'target', 'test_file', 'train_images', 'train_pipeline', 'val_file',
-    'val_images', 'val_pipeline'
-}
 # Read by mmengine beside the class's own arguments.
-ALSO_TAKEN = {'optim_wrapper': {'constructor', 'paramwise_cfg'}}
+ALSO_TAKEN = {
+    'optim_wrapper': {'constructor', 'paramwise_cfg'},
+    'param_scheduler': {'convert_to_iter_based'},
+}
 # Dicts whose keys are checked where they are used, or are free.
 UNCHECKED = {
     'arch', 'data_prefix', 'default_hooks', 'dist_cfg', 'filter_cfg', 'metainfo', 'paramwise_cfg'
@@ -51,9 +52,21 @@ def arguments(taker: Callable) -> set[str]:
     return names - {'self'}
 
 
+def helpers() -> set[str]:
+    """Names that some config reads: a part's for its leaves (`_base_.codec`), or a file's own."""
+    names = set()
+    for path in CONFIGS.rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == '_base_':
+                names.add(node.attr)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                names.add(node.id)
+    return names
+
+
 LOADER = arguments(DataLoader) | {'num_batch_per_epoch'}
 UNTYPED = {
-    '': arguments(Runner) | {'custom_imports'} | FRAGMENTS,
+    '': arguments(Runner) | {'custom_imports'} | helpers(),
     'train_dataloader': LOADER,
     'val_dataloader': LOADER,
     'test_dataloader': LOADER,
@@ -95,7 +108,7 @@ def unknown_keys(node: Any, path: str = '') -> Iterator[str]:
         if taker is None:
             yield f'{path}.type'
         else:
-            known = arguments(taker) | ALSO_TAKEN.get(path, set())
+            known = arguments(taker) | ALSO_TAKEN.get(re.sub(r'\.\d+', '', path), set())
             yield from (f'{path}.{key}' for key in sorted(keys - known))
     elif path in UNTYPED:
         yield from (f'{path}.{key}'.lstrip('.') for key in sorted(keys - UNTYPED[path]))

@@ -1,6 +1,9 @@
 """Steps run once, resume, and fail in a few lines with a way out."""
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import steps
@@ -81,7 +84,7 @@ def test_a_failing_command_shows_its_last_lines_and_the_way_out(tmp_path):
 
 
 def test_the_compilers_own_error_is_shown_above_the_tail(tmp_path):
-    code = 'print("x.cpp:3: error: no C++20 here")\nfor i in range(90): print(i)\nraise SystemExit(1)'
+    code = 'print("x.cpp:3: err" + "or: no C++20 here")\nfor i in range(90): print(i)\nraise SystemExit(1)'
     failing = Step('build', 'the build', '1 s', (), lambda log: run_logged(python(code), log))
     with pytest.raises(StepFailedError, match='x.cpp:3: error: no C'):
         run_steps([failing], tmp_path)
@@ -111,7 +114,13 @@ def test_a_program_that_is_not_there_is_named(tmp_path):
 
 
 def test_a_command_gets_no_stdin(tmp_path):
-    run_logged(python('import sys; assert sys.stdin.read() == ""'), tmp_path / 'log')
+    code = (
+        'import pathlib, sys, steps\n'
+        "command = [sys.executable, '-c', 'import sys; assert sys.stdin.read() == str()']\n"
+        "steps.run_logged(command, pathlib.Path('log'))"
+    )
+    env = {**os.environ, 'PYTHONPATH': str(Path(steps.__file__).parent)}
+    subprocess.run(python(code), input=b'typed', cwd=tmp_path, env=env, check=True)
 
 
 def test_long_commands_say_that_they_go_on_and_how_far_they_are(tmp_path, monkeypatch, capsys):

@@ -197,12 +197,12 @@ def _draw_head(canvas: Canvas, figure: Placed, ids: dict[str, int]) -> None:
             frame = figure.frames[figure.body.head]
             draw_head(canvas, centre[:2], frame, half_axes, face, ids['head'])
         elif name == 'hair':
-            low = on_head(figure, (0.0, -figure.wardrobe.long_hair, -0.6))[:2]
-            start = on_head(figure, (0.0, 0.25, -0.3))[:2]
-            draw_limb(canvas, start, low, unit * np.array((0.98, 0.95, 0.7)), Paint.plain(face.hair), ids['hair'])
+            bottom = on_head(figure, (0.0, -figure.wardrobe.long_hair, -0.6))[:2]
+            top = on_head(figure, (0.0, 0.25, -0.3))[:2]
+            draw_limb(canvas, top, bottom, unit * np.array((0.98, 0.95, 0.7)), Paint.plain(face.hair), ids['hair'])
         else:
-            start, end, radii = spots[name]
-            ends = on_head(figure, start)[:2], on_head(figure, end)[:2]
+            first, last, radii = spots[name]
+            ends = on_head(figure, first)[:2], on_head(figure, last)[:2]
             draw_limb(canvas, *ends, unit * np.array(radii), dim, ids[name])
 
 

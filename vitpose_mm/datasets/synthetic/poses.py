@@ -99,7 +99,7 @@ def sample_pose(rng: np.random.Generator, difficulty: str, body: Body = HUMAN) -
             angles[name] = tuple(rng.normal(mean, spread * (high - low) + 1e-9))
     if rng.random() < 0.5:
         angles = {mirror_name(name): (x, -z, -y) for name, (x, z, y) in angles.items()}
-    return {name: tuple(float(a) for a in turn) for name, turn in body.clip(angles).items()}
+    return {name: (float(x), float(z), float(y)) for name, (x, z, y) in body.clip(angles).items()}
 
 
 def _middle(rng: np.random.Generator, limits: tuple) -> tuple[float, float, float]:

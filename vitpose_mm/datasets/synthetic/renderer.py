@@ -12,7 +12,6 @@ from .poses import sample_pose
 from .scenery import draw_background, draw_object, draw_shadow
 from .skeleton import rotation
 
-
 GROUND = 0.6  # nobody's lowest point is higher up than this part of the image's height
 
 
@@ -30,6 +29,8 @@ class Difficulty:
         busy: 0 for a calm background to 1.
         pitch: Lowest and highest angle in degrees at which the camera looks down.
         lean: Standard deviation in degrees of a body's roll.
+        facing: Part of the people who face the camera within about 35 degrees, and part who turn their back to it
+            likewise; the others look anywhere.
         clear: Whether clothes keep clear of the background's colour.
         spoil: Largest strength of blur, grain and dimming, 0 to 1.
     """
@@ -43,13 +44,14 @@ class Difficulty:
     busy: float
     pitch: tuple[float, float]
     lean: float
+    facing: tuple[float, float]
     clear: bool
     spoil: float
 
 
 DIFFICULTIES = {
-    'easy': Difficulty('easy', (2, 4), (0.45, 0.88), 0.3, 0.1, 2, 0.3, (-2, 12), 3.0, True, 0.15),
-    'hard': Difficulty('hard', (2, 6), (0.3, 1.25), 0.65, 0.4, 5, 1.0, (-10, 35), 14.0, False, 1.0),
+    'easy': Difficulty('easy', (2, 4), (0.45, 0.88), 0.3, 0.1, 2, 0.3, (-2, 12), 3.0, (0.6, 0.2), True, 0.15),
+    'hard': Difficulty('hard', (2, 6), (0.3, 1.25), 0.65, 0.4, 5, 1.0, (-10, 35), 14.0, (0.0, 0.0), False, 1.0),
 }
 
 
@@ -94,7 +96,7 @@ def render(
     """
     background = draw_background(rng, height, width, level.busy)
     canvas = Canvas.blank(background, np.array((rng.uniform(-0.8, 0.8), rng.uniform(-0.9, -0.2), 0.8)))
-    mean = np.array(cv2.mean(background)[:3]) if level.clear else None
+    mean = np.array(cv2.mean(background))[:3] if level.clear else None
     figures = _arrange(rng, table, level, mean, height, width)
     actors: list[tuple[float, Placed | None]] = [(_foot(figure)[1], figure) for figure in figures]
     for _ in range(int(rng.integers(0, level.objects + 1))):
@@ -148,13 +150,22 @@ def _stand(
     """One person in a pose, seen from anywhere around."""
     body = table.body
     angles = sample_pose(rng, level.name, body)
-    yaw = float(rng.uniform(-180, 180))
+    yaw = _turn(rng, level.facing)
     roll = float(rng.normal(0, level.lean))
     if level.name == 'hard' and rng.random() < 0.1:
         roll += float(rng.choice((-90, 90)))
     view = rotation(pitch, 0, 0) @ rotation(0, roll, 0) @ rotation(0, 0, yaw)
     scale = height * float(np.exp(rng.uniform(*np.log(level.stature))))
     return place(body, angles, body.sample_build(rng), view, scale, sample_wardrobe(rng, mean))
+
+
+def _turn(rng: np.random.Generator, facing: tuple[float, float]) -> float:
+    """Degrees that somebody is turned away from the camera."""
+    front, back = facing
+    kind = rng.random()
+    if kind < front + back:
+        return float(rng.normal(0 if kind < front else 180, 35))
+    return float(rng.uniform(-180, 180))
 
 
 def _covered(box: np.ndarray, other: np.ndarray) -> float:

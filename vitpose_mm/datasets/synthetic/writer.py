@@ -45,6 +45,7 @@ class Recipe:
     quality: int = 92
 
     def __post_init__(self) -> None:
+        """Refuse numbers that no data set can be made of."""
         for name, low, high in (
             ('train', 0, 10**6), ('val', 0, 10**6), ('seed', 0, 2**63 - 1), ('quality', 1, 100),
             ('width', 64, 4096), ('height', 64, 4096),
@@ -187,6 +188,27 @@ def _write_chunk(part: Path, recipe: Recipe, split: str, start: int, stop: int) 
             raise OSError(f'cannot write {path}: is the disk full?')
         records.append(rendered.people)
     return records
+
+
+def write_picture(path: str | Path, image: np.ndarray) -> None:
+    """Writes one picture under its name, or not at all.
+
+    Args:
+        path: A name that ends in .png or .jpg.
+        image: (H, W, 3) uint8 BGR.
+
+    Raises:
+        ValueError: If the ending is of no picture.
+        OSError: If the folder cannot be written to.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in ('.png', '.jpg', '.jpeg'):
+        raise ValueError(f'{target}: give a name that ends in .png or .jpg')
+    encoded = cv2.imencode(target.suffix, image)[1].tobytes()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f'.{target.name}.part')
+    part.write_bytes(encoded)
+    os.replace(part, target)
 
 
 def coco_file(recipe: Recipe, split: str, people: list[list[dict]]) -> dict:

@@ -1,0 +1,15 @@
+"""Codec and pipelines for inputs of 128 x 96 pixels (h x w), where every training image is fresh.
+
+Boxes of rendered people are exact, so the crop leaves less room around them than COCO's, and only
+the flip is left of the augmentation: the renderer varies the rest.
+"""
+
+_base_ = './topdown.py'
+
+codec = dict(type='UDPHeatmap', input_size=(96, 128), heatmap_size=(24, 32), sigma=1.5)
+crop = dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True)
+target = dict(type='GenerateTarget', encoder=codec)
+boxes = dict(type='GetBBoxCenterScale', padding=1.15)
+flip = dict(type='RandomFlip', direction='horizontal')
+train_pipeline = [_base_.loading[0], boxes, flip, crop, target, *_base_.packing]
+val_pipeline = [_base_.loading[0], boxes, crop, *_base_.packing]

@@ -1,0 +1,150 @@
+"""Small data, a small config and the real commands, for the tests in this folder."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mmengine import Config
+
+CONFIGS = Path(__file__).parent / 'configs'
+IMAGES, PEOPLE, HEIGHT, WIDTH = 8, 3, 96, 128
+
+
+@pytest.fixture(scope='session')
+def tiny_coco(tmp_path_factory) -> Path:
+    """A folder with 8 images of noise, 24 random people and ``people.json`` in COCO's layout."""
+    folder = tmp_path_factory.mktemp('tiny_coco')
+    rng = np.random.default_rng(0)
+    images, annotations = [], []
+    for image_id in range(1, IMAGES + 1):
+        name = f'{image_id:03}.jpg'
+        cv2.imwrite(str(folder / name), rng.integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8))
+        images.append(dict(id=image_id, file_name=name, height=HEIGHT, width=WIDTH))
+        for _ in range(PEOPLE):
+            x, y, w, h = (int(value) for value in rng.integers((0, 0, 30, 40), (60, 40, 60, 56)))
+            xy = rng.uniform((x, y), (x + w, y + h), (17, 2)).round(1)
+            annotations.append(
+                dict(
+                    id=len(annotations) + 1,
+                    image_id=image_id,
+                    category_id=1,
+                    bbox=[x, y, w, h],
+                    area=w * h * 0.5,
+                    iscrowd=0,
+                    num_keypoints=17,
+                    keypoints=[value for point in xy for value in (*point.tolist(), 2)],
+                )
+            )
+    categories = [dict(id=1, name='person')]
+    content = dict(images=images, annotations=annotations, categories=categories)
+    (folder / 'people.json').write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture
+def write_config(tmp_path) -> Callable[..., Path]:
+    """A function that writes a config of ``configs/`` with its data's place and changes."""
+
+    def write(images: Path, annotations: str, name: str = 'tiny.py', **changes) -> Path:
+        """Write the config; ``changes`` are dotted keys with ``__`` for the dot."""
+        cfg = Config.fromfile(CONFIGS / name)
+        ann_file = str(images / annotations)
+        place = dict(ann_file=ann_file, data_prefix=dict(img=str(images)))
+        for part in ('train', 'val', 'test'):
+            cfg[f'{part}_dataloader'].dataset.update(place)
+            if part != 'train':
+                cfg[f'{part}_evaluator'].ann_file = ann_file
+        cfg.merge_from_dict({key.replace('__', '.'): value for key, value in changes.items()})
+        path = tmp_path / 'config.py'
+        cfg.dump(path)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope='session')
+def environment(root) -> dict[str, str]:
+    """The environment of a command: this checkout first, no GPU, and no output held back."""
+    path = os.pathsep.join([str(root), *filter(None, [os.environ.get('PYTHONPATH')])])
+    return {
+        **os.environ,
+        'PYTHONPATH': path,
+        'CUDA_VISIBLE_DEVICES': '-1',
+        'PYTHONUNBUFFERED': '1',
+        'COLUMNS': '200',
+    }
+
+
+@pytest.fixture
+def run(tmp_path, environment) -> Callable[..., str]:
+    """A function that runs a command in the test's folder and returns all that it printed."""
+
+    def run_command(*command, timeout: float = 240, fails: bool = False) -> str:
+        process = start(command, tmp_path, environment)
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        finally:
+            kill(process)
+        failed = process.returncode != 0
+        assert failed == fails, f'exit code {process.returncode}:\n{output[-6000:]}'
+        return output
+
+    return run_command
+
+
+@pytest.fixture
+def run_until(tmp_path, environment) -> Callable[..., None]:
+    """A function that runs a command and kills it with signal 9 once it prints a pattern."""
+
+    def run_and_kill(*command, pattern: str) -> None:
+        process = start(command, tmp_path, environment)
+        lines = []
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                if re.search(pattern, line):
+                    return
+        finally:
+            kill(process)
+        raise AssertionError(f'{pattern!r} was never printed:\n{"".join(lines)[-6000:]}')
+
+    return run_and_kill
+
+
+@pytest.fixture(scope='session')
+def mim() -> str:
+    """The ``mim`` of this Python."""
+    path = Path(sys.executable).with_name('mim')
+    assert path.is_file(), f'{path} is missing: install requirements/tested.txt'
+    return str(path)
+
+
+def start(command, folder: Path, environment: dict[str, str]) -> subprocess.Popen:
+    """Start a command in a process group of its own."""
+    return subprocess.Popen(
+        [str(part) for part in command],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def kill(process: subprocess.Popen) -> None:
+    """Kill a command and all that it started, if they still run, without a word of warning."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()

@@ -1,0 +1,55 @@
+"""What a user sees of bad data: the command ends, and says which file and what to do."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+
+@pytest.fixture
+def data(tiny_coco, tmp_path):
+    """A copy of the tiny data that a test may spoil."""
+    return shutil.copytree(tiny_coco, tmp_path / 'data')
+
+
+@pytest.fixture
+def train(write_config, run, mim, data, tmp_path):
+    """A function that trains on the data, which must fail, and returns what was printed."""
+
+    def train_and_fail(**changes):
+        config = write_config(data, 'people.json', **changes)
+        work_dir = tmp_path / 'run'
+        return run(mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir', work_dir, fails=True)
+
+    return train_and_fail
+
+
+def test_truncated_annotation_file(data, train):
+    path = data / 'people.json'
+    text = path.read_text()
+    path.write_text(text[: len(text) // 2])
+    assert re.search(rf'ValueError: .*{path} is truncated.* position \d+ of \d+ bytes', train())
+
+
+def test_unreadable_image_in_a_worker(data, train):
+    path = data / '003.jpg'
+    path.write_bytes(path.read_bytes()[:-500])
+    assert re.search(rf'ValueError: .*image {path} is truncated', train())
+
+
+def test_bad_box_stops_the_test_set_only(data, train):
+    """The training set, which is read first, skips it with a count."""
+    path = data / 'people.json'
+    content = json.loads(path.read_text())
+    content['annotations'][4]['bbox'] = [500, 10, 20, 20]
+    path.write_text(json.dumps(content))
+    output = train()
+    assert output.count('skipped 1 of 24 instances') == 1
+    assert re.search(r'ValueError: .*annotation 5 in image 2 .*\(500, 10, 20, 20\) lies', output)
+
+
+def test_persistent_workers_under_the_seed_hook(train):
+    output = train(train_dataloader__persistent_workers=True)
+    assert re.search(r'ValueError: EpochSeedHook .*persistent_workers=False', output)
+    assert 'Epoch(train)' not in output

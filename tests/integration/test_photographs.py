@@ -1,0 +1,16 @@
+"""Real photographs: a net that is trained on twelve people alone must know them by heart."""
+
+import re
+import time
+
+
+def test_memorises_twelve_people(write_config, photographs, run, mim, tmp_path):
+    config = write_config(photographs / 'coco', 'test_coco.json', name='memorise.py')
+    start = time.monotonic()
+    output = run(
+        mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir', tmp_path / 'run', timeout=180
+    )
+    seconds = time.monotonic() - start
+    (score,) = re.findall(r'coco/AP: ([\d.]+)', output)
+    print(f'COCO AP {score} after {seconds:.0f} s')
+    assert float(score) >= 0.95

@@ -1,0 +1,68 @@
+"""Pictures of poses: skeletons in one colour a side, and a sheet of rendered images."""
+
+import cv2
+import numpy as np
+
+from .keypoints import KeypointSet, keypoint_set
+from .writer import Recipe, render_one
+
+LEFT, RIGHT, MIDDLE = (90, 220, 60), (60, 120, 255), (255, 210, 70)  # BGR: green, orange, light blue
+_FINE = 4  # fractional bits
+
+
+def side_colour(*names: str) -> tuple[int, int, int]:
+    """Colour of a keypoint or a limb: by side, or the middle's if it joins both."""
+    sides = {name.split('_')[0] for name in names if name.startswith(('left_', 'right_'))}
+    return MIDDLE if len(sides) != 1 else {'left': LEFT, 'right': RIGHT}[sides.pop()]
+
+
+def draw_pose(image: np.ndarray, keypoints: np.ndarray, table: KeypointSet, size: float = 1.0) -> None:
+    """Draws a skeleton: a full dot is v = 2, a ring v = 1, nothing v = 0.
+
+    Args:
+        image: (H, W, 3) uint8 BGR, drawn on.
+        keypoints: (K, 3): x, y in its pixels, and v.
+        table: Names and skeleton.
+        size: Factor on the strokes.
+    """
+    names = table.names
+    fixed = [tuple(int(round(c * 2**_FINE)) for c in point[:2]) for point in keypoints]
+    for a, b in table.limbs():
+        if keypoints[a, 2] > 0 and keypoints[b, 2] > 0:
+            colour = side_colour(names[a], names[b])
+            cv2.line(image, fixed[a], fixed[b], (30, 30, 30), round(3 * size) + 1, cv2.LINE_AA, _FINE)
+            cv2.line(image, fixed[a], fixed[b], colour, max(round(2 * size), 1), cv2.LINE_AA, _FINE)
+    radius = round(2.6 * size * 2**_FINE)
+    for name, point, (_, _, v) in zip(names, fixed, keypoints, strict=True):
+        if v > 0:
+            cv2.circle(image, point, radius + 2**_FINE, (30, 30, 30), -1, cv2.LINE_AA, _FINE)
+            inner = side_colour(name) if v == 2 else (245, 245, 245)
+            cv2.circle(image, point, radius, inner, -1, cv2.LINE_AA, _FINE)
+
+
+def contact_sheet(recipe: Recipe, columns: int = 4, rows: int = 2, zoom: int = 2) -> np.ndarray:
+    """The first images of a data set with their keypoints.
+
+    Args:
+        recipe: Which data set; its training images are shown, or the held-out ones if it has no others.
+        columns: Images beside one another.
+        rows: Images above one another.
+        zoom: Whole factor on the size.
+
+    Returns:
+        (rows * H * zoom, columns * W * zoom, 3) uint8 BGR; fewer images leave dark places.
+    """
+    split = 'train' if recipe.train else 'val'
+    table = keypoint_set(recipe.kind)
+    height, width = recipe.height * zoom, recipe.width * zoom
+    sheet = np.full((rows * height, columns * width, 3), 40, np.uint8)
+    for index in range(min(rows * columns, recipe.count(split))):
+        rendered = render_one(recipe, split, index)
+        tile = cv2.resize(rendered.image, (width, height), interpolation=cv2.INTER_CUBIC)
+        for person in rendered.people:
+            keypoints = person['keypoints'].copy()
+            keypoints[:, :2] = (keypoints[:, :2] + 0.5) * zoom - 0.5
+            draw_pose(tile, keypoints, table, zoom / 2)
+        row, column = divmod(index, columns)
+        sheet[row * height:(row + 1) * height, column * width:(column + 1) * width] = tile
+    return sheet

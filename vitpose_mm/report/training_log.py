@@ -1,0 +1,82 @@
+"""Reads what MMEngine wrote during training."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_LINE = re.compile(r'Epoch\(train\)\s+\[(\d+)\]\[\s*(\d+)/(\d+)\].*?\bloss: ([0-9.einf-]+)')
+_SCORE = re.compile(r'coco/AP: (-?[0-9.]+)')
+
+
+@dataclass(frozen=True)
+class Step:
+    """A line of the training log: 1-based epoch, iterations of it that are done, all its iterations, the loss."""
+
+    epoch: int
+    iteration: int
+    iterations: int
+    loss: float
+
+
+@dataclass
+class Curve:
+    """Loss and held-out AP over training time.
+
+    Attributes:
+        loss: (minutes, loss) pairs.
+        score: (minutes, AP) pairs.
+        iterations: Iterations that were trained.
+    """
+
+    loss: list[tuple[float, float]] = field(default_factory=list)
+    score: list[tuple[float, float]] = field(default_factory=list)
+    iterations: int = 0
+
+
+def parse_step(line: str) -> Step | None:
+    """The step that a line of the log tells, or None."""
+    found = _LINE.search(line)
+    return Step(int(found[1]), int(found[2]), int(found[3]), float(found[4])) if found else None
+
+
+def parse_score(line: str) -> float | None:
+    """The COCO AP that a line of the log tells, or None."""
+    found = _SCORE.search(line)
+    return float(found[1]) if found else None
+
+
+def read_curve(work_dir: Path) -> Curve:
+    """The curve of the latest run in a work directory.
+
+    Args:
+        work_dir: MMEngine's; the scalars are in <time stamp>/vis_data/scalars.json.
+
+    Raises:
+        FileNotFoundError: If no run has left scalars there.
+    """
+    files = sorted(work_dir.glob('*/vis_data/scalars.json'))
+    if not files:
+        raise FileNotFoundError(f'no */vis_data/scalars.json in {work_dir}: has a training run ended there?')
+    curve, minutes = Curve(), 0.0
+    for line in files[-1].read_text(encoding='utf-8').splitlines():
+        record = json.loads(line)
+        if 'loss' in record:
+            minutes += record['time'] * (record['step'] - curve.iterations) / 60
+            curve.iterations = record['step']
+            curve.loss.append((minutes, record['loss']))
+        elif 'coco/AP' in record:
+            curve.score.append((minutes, record['coco/AP']))
+    return curve
+
+
+def best_checkpoint(work_dir: Path) -> Path:
+    """The checkpoint with the best held-out AP.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    found = sorted(work_dir.glob('best_coco_AP_*.pth'), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise FileNotFoundError(f'no best_coco_AP_*.pth in {work_dir}: was the model validated while it trained?')
+    return found[-1]
