@@ -46,8 +46,8 @@ class WindowAttention(Attention):
     Pooled tokens: the mean of each window's real tokens, of the same (shifted) partition, joins the
     keys and values of every window. It is projected by the block's own keys and values: no new
     parameters. As the projection is linear, the mean of the projected tokens is the same and
-    cheaper, and is what is computed. ViTPose section 3.3 says "pooled tokens" without saying
-    which; this is the reading whose MACs its table 5 counts.
+    cheaper, and is what is computed. ViTPose section 3.3 leaves open whether tokens are pooled
+    before or after the projection and of which partition; this is our reading of it.
 
     Padding takes part in nothing. A grid that one window covers gets full attention.
 
