@@ -43,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; 2 if the arguments do not fit, 1 if a step fails."""
-    from ..datasets.synthetic.writer import Recipe
+    from ..datasets.synthetic.recipe import Recipe
 
     try:
         if args.train < 1 or args.val < 1:

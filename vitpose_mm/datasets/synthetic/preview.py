@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from .keypoints import KeypointSet, keypoint_set
-from .writer import Recipe, render_one
+from .recipe import Recipe, render_one
 
 LEFT, RIGHT, MIDDLE = (90, 220, 60), (60, 120, 255), (255, 210, 70)  # BGR: green, orange, light blue
 _FINE = 4  # fractional bits

@@ -1,19 +1,15 @@
 import numpy as np
 import pytest
 
-from vitpose_mm.datasets.synthetic.figure import (
-    PARTS_PER_FIGURE,
-    draw_figure,
-    place,
-    read_keypoints,
-    sample_wardrobe,
-)
+from vitpose_mm.datasets.synthetic.figure import PARTS_PER_FIGURE, draw_figure, place
 from vitpose_mm.datasets.synthetic.keypoints import COCO, keypoint_set
+from vitpose_mm.datasets.synthetic.labels import read_keypoints
 from vitpose_mm.datasets.synthetic.paint import Canvas, Paint, draw_limb
 from vitpose_mm.datasets.synthetic.poses import FAMILIES
 from vitpose_mm.datasets.synthetic.renderer import DIFFICULTIES, annotate, difficulty, render
 from vitpose_mm.datasets.synthetic.scenery import OBJECT
 from vitpose_mm.datasets.synthetic.skeleton import HUMAN, rotation
+from vitpose_mm.datasets.synthetic.wardrobe import sample_wardrobe
 
 NAMES = COCO.names
 SPREAD = FAMILIES['spread']
