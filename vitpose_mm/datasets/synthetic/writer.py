@@ -141,7 +141,7 @@ def write_picture(path: str | Path, image: np.ndarray) -> None:
     target = Path(path)
     if target.suffix.lower() not in ('.png', '.jpg', '.jpeg'):
         raise ValueError(f'{target}: give a name that ends in .png or .jpg')
-    encoded = cv2.imencode(target.suffix, image)[1].tobytes()
+    encoded = cv2.imencode(target.suffix, image, (cv2.IMWRITE_JPEG_QUALITY, 88))[1].tobytes()
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f'.{target.name}.part')
     part.write_bytes(encoded)
