@@ -57,18 +57,21 @@ class ClassicHead(DecoderHead):
         in_channels: channels C of the feature map.
         out_channels: keypoints K.
         feature_stride: stride of the ViT, 16 or 8.
+        channels: of the deconvolutions; the paper's is 256, small nets do with fewer.
         loss: MMPose's loss of heatmaps.
         decoder: MMPose's codec that decodes the heatmaps.
         init_cfg: MMEngine's; None initialises as MMPose's HeatmapHead.
+        deconv_channels: channels of each deconvolution: 256 in the source.
 
     Raises:
         ValueError: another feature stride, or a checkpoint with another K.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, feature_stride: int = 16, loss: dict = LOSS,
-                 decoder: dict | None = None, init_cfg: dict | list[dict] | None = None):
+    def __init__(self, in_channels: int, out_channels: int, feature_stride: int = 16, channels: int = 256,
+                 loss: dict = LOSS, decoder: dict | None = None, init_cfg: dict | list[dict] | None = None,
+                 deconv_channels: int = 256):
         blocks = int(math.log2(upsampling(feature_stride)))
-        super().__init__(in_channels, out_channels, deconv_out_channels=(256, ) * blocks,
+        super().__init__(in_channels, out_channels, deconv_out_channels=(deconv_channels, ) * blocks,
                          deconv_kernel_sizes=(4, ) * blocks, loss=loss, decoder=decoder, init_cfg=init_cfg)
 
 
