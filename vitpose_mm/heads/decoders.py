@@ -57,7 +57,6 @@ class ClassicHead(DecoderHead):
         in_channels: channels C of the feature map.
         out_channels: keypoints K.
         feature_stride: stride of the ViT, 16 or 8.
-        channels: of the deconvolutions; the paper's is 256, small nets do with fewer.
         loss: MMPose's loss of heatmaps.
         decoder: MMPose's codec that decodes the heatmaps.
         init_cfg: MMEngine's; None initialises as MMPose's HeatmapHead.
@@ -67,7 +66,7 @@ class ClassicHead(DecoderHead):
         ValueError: another feature stride, or a checkpoint with another K.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, feature_stride: int = 16, channels: int = 256,
+    def __init__(self, in_channels: int, out_channels: int, feature_stride: int = 16,
                  loss: dict = LOSS, decoder: dict | None = None, init_cfg: dict | list[dict] | None = None,
                  deconv_channels: int = 256):
         blocks = int(math.log2(upsampling(feature_stride)))
