@@ -32,10 +32,13 @@ class Target(NamedTuple):
 
 
 def target_of(python: str) -> Target:
-    """Ask a Python what its torch is; CUDA counts with a GPU and an nvcc of the same major."""
+    """Ask a Python what its torch is.
+
+    CUDA counts with a GPU and an nvcc of the same major version, unless the user says FORCE_CUDA=0.
+    """
     answer = subprocess.run([python, '-c', QUESTIONS], capture_output=True, text=True, check=True)
     torch, cuda, tag, platform = json.loads(answer.stdout)
-    if cuda and nvcc_major() != cuda.split('.')[0]:
+    if cuda and (os.environ.get('FORCE_CUDA') == '0' or nvcc_major() != cuda.split('.')[0]):
         cuda = None
     return Target(torch, cuda, tag, platform)
 

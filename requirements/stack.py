@@ -189,7 +189,9 @@ class Installer:
                         print(f'      took {wheel.name} from {origin}')
                         return
                     print(f'      passed over {wheel.name} from {origin}: {error}')
-        device = f'CUDA {target.cuda}' if target.cuda else 'the CPU'
+        device = 'the CPU'
+        if target.cuda:
+            device = f'CUDA {target.cuda} (the kernels take half an hour more; FORCE_CUDA=0 leaves them out)'
         print(f'      no wheel: building the ops for {device}, to be kept in {kept}', flush=True)
         wheel = mmcv_wheel.build(
             pin,

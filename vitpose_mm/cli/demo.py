@@ -5,6 +5,7 @@ import json
 import pickle
 import re
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -43,7 +44,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; 2 if the arguments do not fit, 1 if a step fails."""
-    from ..datasets.synthetic.writer import Recipe
+    from ..datasets.synthetic.recipe import Recipe
 
     try:
         if args.train < 1 or args.val < 1:
@@ -56,11 +57,17 @@ def run(args: argparse.Namespace) -> int:
     except (ValueError, OSError) as problem:
         print(f'vitpose demo: {problem}', file=sys.stderr)
         return 2
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that the training ends too
     try:
         show(args.out, recipe, config, args.epochs)
+    except KeyboardInterrupt:
+        print('vitpose demo: interrupted; the next one starts anew', file=sys.stderr)
+        return 130
     except (RuntimeError, OSError) as problem:
         print(f'vitpose demo: {problem}', file=sys.stderr)
         return 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 0
 
 

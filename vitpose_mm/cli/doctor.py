@@ -178,7 +178,8 @@ def run(args: argparse.Namespace) -> int:
     for row in wrong:
         print(f'{row.name} is {row.state}{": " + row.note if row.state == "broken" else ""}\n    {row.mend}')
     if not args.no_imports:
-        print(*device_notes(), sep='\n')
+        for line in device_notes():
+            print(line)
     if not pairs and all(row.name in optional for row in wrong):
         print('Everything that is needed is there.')
         return 0

@@ -43,7 +43,9 @@ PARTS = (
 )
 OPENMMLAB = {'mmengine', 'mmcv', 'mmdet', 'mmcv-full'}
 FLAGS = {
-    'onedl-mmcv': 'MMCV_WITH_OPS=1 pip install --no-build-isolation',
+    # torch 2.14's headers need C++20, mmcv's setup.py says C++17, and the last -std wins
+    'onedl-mmcv': 'printf \'#!/bin/sh\\nexec c++ "$@" -std=c++20\\n\' > cxx20; chmod +x cxx20; '
+    'CXX="$PWD/cxx20" CFLAGS=-g0 MMCV_WITH_OPS=1 pip install --no-build-isolation',
     'mmcv': 'MMCV_WITH_OPS=1 pip install --no-build-isolation',
     'onedl-mmdetection': 'pip install --no-build-isolation',
     'mmpose': 'pip install --no-deps',

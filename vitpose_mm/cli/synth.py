@@ -50,7 +50,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Render, and say what was written; 2 if the arguments do not fit."""
     from ..datasets.synthetic.preview import contact_sheet
-    from ..datasets.synthetic.writer import Recipe, write_picture
+    from ..datasets.synthetic.recipe import Recipe
+    from ..datasets.synthetic.writer import write_picture
 
     try:
         if args.preview is not None and args.preview.suffix.lower() not in ('.png', '.jpg', '.jpeg'):

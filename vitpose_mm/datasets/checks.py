@@ -97,6 +97,8 @@ class DatasetChecks(BaseCocoStyleDataset):
         try:
             return super().prepare_data(idx)
         except FileNotFoundError as error:
+            if osp.isfile(path):  # another file is missing
+                raise
             raise FileNotFoundError(
                 f'image {path} of {self.ann_file} is missing. Put it there, or point data_root='
                 f'{self.data_root!r} and data_prefix={self.data_prefix!r} to the images.'
@@ -154,7 +156,7 @@ class DatasetChecks(BaseCocoStyleDataset):
         overlap_x = min(x2, width) - max(x1, 0)
         overlap_y = min(y2, height) - max(y1, 0)
         # Written so that NaN, which compares false with everything, is refused too.
-        if not (x2 > x1 and y2 > y1 and overlap_x > 0 and overlap_y > 0):
+        if not (overlap_x > 0 and overlap_y > 0):
             raise ValueError(
                 f'{self.bbox_file}: the detection with id {data_info["id"]} in image '
                 f'{data_info["img_id"]} has box (x, y, w, h) = ({x1:g}, {y1:g}, {x2 - x1:g}, '

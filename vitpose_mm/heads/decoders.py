@@ -62,15 +62,17 @@ class ClassicHead(DecoderHead):
         loss: MMPose's loss of heatmaps.
         decoder: MMPose's codec that decodes the heatmaps.
         init_cfg: MMEngine's; None initialises as MMPose's HeatmapHead.
+        deconv_channels: channels of each deconvolution: 256 in the source.
 
     Raises:
         ValueError: another stride, or a checkpoint with another K.
     """
 
     def __init__(self, in_channels: int, out_channels: int, feature_stride: int = 16, heatmap_stride: int = 4,
-                 loss: dict = LOSS, decoder: dict | None = None, init_cfg: dict | list[dict] | None = None):
+                 loss: dict = LOSS, decoder: dict | None = None, init_cfg: dict | list[dict] | None = None,
+                 deconv_channels: int = 256):
         blocks = int(math.log2(upsampling(feature_stride, heatmap_stride)))
-        super().__init__(in_channels, out_channels, deconv_out_channels=(256, ) * blocks,
+        super().__init__(in_channels, out_channels, deconv_out_channels=(deconv_channels, ) * blocks,
                          deconv_kernel_sizes=(4, ) * blocks, loss=loss, decoder=decoder, init_cfg=init_cfg)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -28,11 +29,14 @@ def run_logged(command: Sequence[str], log: Path, read: Callable[[str], None]) -
     package = str(Path(__file__).resolve().parents[2])  # a checkout that is not installed works too
     paths = [package, *filter(None, [os.environ.get('PYTHONPATH')])]
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(paths)}
+    # On few cores threads that wait by spinning take them from the data workers.
+    environment.setdefault('OMP_WAIT_POLICY', 'passive')
     tail: list[str] = []
     errors: list[str] = []
     with log.open('w', encoding='utf-8') as file:
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace', env=environment)
+        # MIM starts a process of its own: the group of both ends with us.
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   errors='replace', env=environment, start_new_session=True)
         assert process.stdout is not None
         try:
             for line in process.stdout:
@@ -45,7 +49,7 @@ def run_logged(command: Sequence[str], log: Path, read: Callable[[str], None]) -
             code = process.wait()
         finally:
             if process.poll() is None:
-                process.terminate()
+                os.killpg(process.pid, signal.SIGTERM)
                 process.wait()
     if code:
         told = '\n  '.join(errors or tail)

@@ -6,7 +6,7 @@ the flip is left of the augmentation: the renderer varies the rest.
 
 _base_ = './topdown.py'
 
-codec = dict(type='UDPHeatmap', input_size=(96, 128), heatmap_size=(24, 32), sigma=1.5)
+codec = dict(type='UDPHeatmap', input_size=(96, 128), heatmap_size=(24, 32), sigma=2)
 crop = dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True)
 target = dict(type='GenerateTarget', encoder=codec)
 boxes = dict(type='GetBBoxCenterScale', padding=1.15)

@@ -66,8 +66,16 @@ def test_this_environment_is_fine(capsys):
 def test_what_is_missing_is_named_with_its_command(machine, capsys):
     machine(onedl_mmcv=None)
     assert main(['doctor']) == 1
-    command = f'MMCV_WITH_OPS=1 pip install --no-build-isolation onedl-mmcv=={PINS["onedl-mmcv"]}'
-    assert f'onedl-mmcv is missing\n    {command}' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f'onedl-mmcv is missing\n    {stack.mend("onedl-mmcv", PINS)}' in said
+
+
+def test_the_command_for_mmcv_makes_a_compiler_that_is_told_c20_last(tmp_path):
+    command = stack.mend('onedl-mmcv', PINS)
+    assert command.endswith(f'MMCV_WITH_OPS=1 pip install --no-build-isolation onedl-mmcv=={PINS["onedl-mmcv"]}')
+    script = command.replace('exec c++', 'exec echo').replace('pip install', 'sh -c \'$CXX -std=c++17 x.cpp\' --')
+    done = subprocess.run(['bash', '-c', script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == '-std=c++17 x.cpp -std=c++20\n'
 
 
 def test_what_does_not_import_shows_its_own_error(machine, capsys):

@@ -69,12 +69,16 @@ def write_files(dataset: dict, folder: Path) -> dict:
 
 @pytest.fixture
 def small(cfg: Config, tmp_path: Path) -> Config:
-    """The leaf at two blocks (four where each ends a quarter) and its own width, on written files, in batches of two."""
+    """The leaf at two blocks and its own width, on written files, in batches of two.
+
+    Four blocks where each ends a quarter.
+    """
     init_default_scope('mmpose')
     size, attention = parse_size(cfg.model.backbone.arch), cfg.model.backbone.get('attention', {})
     quarters = attention != 'full' and attention.get('full_every_quarter')
     cfg.model.backbone.arch = dict(
         depth=4 if quarters else 2, embed_dim=size.embed_dim, num_heads=size.num_heads)
+    cfg.model.test_cfg.output_heatmaps = True
     for name in ('train', 'val'):
         loader = cfg[f'{name}_dataloader']
         if loader is not None:
@@ -108,13 +112,12 @@ def test_one_step_each(small: Config) -> None:
     batch = next(iter(loader))
     model.eval()
     with torch.no_grad():
-        inputs = model.data_preprocessor(batch)['inputs']
-        heatmaps = model(inputs, None, mode='tensor')
         samples = model.val_step(batch)
     number, codec = small.model.head.out_channels, small.model.head.decoder
     width, height = codec.input_size
-    assert inputs.shape == (2, 3, height, width)
-    assert heatmaps.shape == (2, number, height // 4, width // 4)
+    assert [image.shape for image in batch['inputs']] == [(3, height, width)] * 2
+    assert [sample.pred_fields.heatmaps.shape for sample in samples] == [
+        (number, height // 4, width // 4)] * 2
     assert [sample.pred_instances.keypoints.shape for sample in samples] == [(1, number, 2)] * 2
 
     evaluator = Evaluator(small.val_evaluator)

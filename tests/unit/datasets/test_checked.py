@@ -327,6 +327,16 @@ def test_missing_image(test_mode, tmp_path):
         dataset[0]
 
 
+def test_another_missing_file_is_not_called_an_image(tmp_path):
+    def open_mask(results):
+        return open(tmp_path / 'mask.png')
+
+    dataset = build('CocoDataset', pipeline=[open_mask], **write(tmp_path, [person(1)]))
+    with pytest.raises(FileNotFoundError, match=r'mask\.png') as caught:
+        dataset[0]
+    assert 'image' not in str(caught.value)
+
+
 def noise(seed=0):
     return np.random.default_rng(seed).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
 
@@ -355,11 +365,10 @@ def test_unreadable_image(data, message, tmp_path):
 
 
 def test_truncated_jpeg_with_a_whole_thumbnail(tmp_path):
-    exif = Image.Exif()
     thumbnail = encoded('.jpg')
     path = tmp_path / 'one.jpg'
     data = write(tmp_path, [person(1)])
-    Image.fromarray(noise()).save(path, exif=exif, comment=thumbnail)
+    Image.fromarray(noise()).save(path, comment=thumbnail)
     whole = path.read_bytes()
     assert thumbnail in whole
     dataset = build('CocoDataset', pipeline=PIPELINE, **data)

@@ -1,6 +1,8 @@
 """Mixed precision without a GPU, and its state."""
 
 import copy
+import warnings
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -88,6 +90,24 @@ def test_accumulates():
     assert not torch.equal(weights(model), start)
 
 
+def test_accumulating_processes_exchange_gradients_at_the_last_step_only():
+    class Distributed(nn.Sequential):
+        """Counts as DistributedDataParallel would be told to keep its gradients to itself."""
+
+        held_back = 0
+
+        @contextmanager
+        def no_sync(self):
+            self.held_back += 1
+            yield
+
+    model = Distributed(*build_model())
+    wrapper = build_wrapper(model, accumulative_counts=3)
+    for step in range(3):
+        train_step(model, wrapper, step)
+    assert model.held_back == 2
+
+
 @pytest.mark.parametrize('saved_by', [AutocastOptimWrapper, OptimWrapper])
 def test_resumes(saved_by):
     model = build_model()
@@ -137,7 +157,9 @@ def test_other_loss_scales_refused(loss_scale):
 
 @pytest.mark.parametrize('loss_scale', ['dynamic', 512, dict(init_scale=1024.0)])
 def test_bfloat16_is_not_scaled(loss_scale):
-    wrapper = build_wrapper(build_model(), loss_scale=loss_scale)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')  # an enabled scaler warns where there is no GPU
+        wrapper = build_wrapper(build_model(), loss_scale=loss_scale)
     assert not wrapper.loss_scaler.is_enabled()
     assert wrapper.state_dict()['loss_scaler'] == {}
 

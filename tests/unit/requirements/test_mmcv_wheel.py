@@ -88,7 +88,10 @@ def test_cuda_counts_with_a_compiler_of_the_same_major(tmp_path, monkeypatch, re
     for path in (fake, nvcc):
         path.chmod(0o755)
     monkeypatch.setenv('CUDA_HOME', str(tmp_path))
+    monkeypatch.delenv('FORCE_CUDA', raising=False)
     assert mmcv_wheel.target_of(str(fake)).cuda == cuda
+    monkeypatch.setenv('FORCE_CUDA', '0')
+    assert mmcv_wheel.target_of(str(fake)).cuda is None
 
 
 class FakePip:

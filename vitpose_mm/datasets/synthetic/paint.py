@@ -94,13 +94,13 @@ def draw_limb(
     y = np.arange(where[0].start, where[0].stop, dtype=np.float32)[:, None] - np.float32(start[1])
     along = x * np.float32(ex) + y * np.float32(ey)
     across = y * np.float32(ex) - x * np.float32(ey)
-    t = np.clip(along / np.float32(length), 0, 1)
+    t = _unit(along / np.float32(length))
     radius = np.interp(t, np.linspace(0, 1, len(radii)), radii).astype(np.float32)
     beyond = (along - t * np.float32(length)) / np.float32(cap)
-    alpha = np.clip(radius - np.sqrt(across * across + beyond * beyond) + np.float32(0.5), 0, 1)
+    alpha = _unit(radius - np.sqrt(across * across + beyond * beyond) + np.float32(0.5))
     if not alpha.any():
         return
-    tilt = np.clip(across / radius, -1, 1)
+    tilt = np.minimum(np.maximum(across / radius, np.float32(-1)), np.float32(1))
     lit = tilt * np.float32(ex * canvas.light[1] - ey * canvas.light[0])
     lit += np.sqrt(1 - tilt * tilt) * np.float32(canvas.light[2])
     shade = np.float32(0.45) + np.float32(0.65) * np.maximum(lit, 0)
@@ -157,7 +157,7 @@ def draw_head(
     along = across @ ray
     inside = along * along - square * ((across * across).sum(-1) - 1)
     rho = np.sqrt(np.maximum(1 - inside / square, 0))
-    alpha = np.clip((1 - rho) * reach + np.float32(0.5), 0, 1)
+    alpha = _unit((1 - rho) * np.float32(reach) + np.float32(0.5))
     surface = across + ((np.sqrt(np.maximum(inside, 0)) - along) / square)[..., None] * ray
     colour = _face_colours(surface, face, 1.0 / reach)
     normal = (surface / half_axes.astype(np.float32)) @ frame.T.astype(np.float32)
@@ -165,6 +165,11 @@ def draw_head(
     light = canvas.light.astype(np.float32) * np.array((1, -1, 1), np.float32)
     shade = np.float32(0.5) + np.float32(0.58) * np.maximum(normal @ light, 0)
     canvas.blend(where, np.minimum(colour * shade[..., None], 255), alpha, ident)
+
+
+def _unit(values: np.ndarray) -> np.ndarray:
+    """Values cut to 0 to 1: np.clip takes twice the time on arrays of a limb's size."""
+    return np.minimum(np.maximum(values, np.float32(0)), np.float32(1))
 
 
 def _face_colours(surface: np.ndarray, face: Face, pixel: float) -> np.ndarray:
@@ -187,7 +192,7 @@ def _face_colours(surface: np.ndarray, face: Face, pixel: float) -> np.ndarray:
 
 def _lay(colour: np.ndarray, inside: np.ndarray, only: np.ndarray | None, paint: np.ndarray) -> None:
     """Lays a colour where the distance `inside` (pixels, positive within) says so, with a soft edge."""
-    alpha = np.clip(inside + 0.5, 0, 1)
+    alpha = _unit(inside + np.float32(0.5))
     if only is not None:
         alpha *= only
     colour += alpha[..., None].astype(np.float32) * (paint.astype(np.float32) - colour)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from .keypoints import KeypointSet, keypoint_set
-from .writer import Recipe, render_one
+from .recipe import Recipe, render_one
 
 LEFT, RIGHT, MIDDLE = (90, 220, 60), (60, 120, 255), (255, 210, 70)  # BGR: green, orange, light blue
 _FINE = 4  # fractional bits
@@ -40,29 +40,31 @@ def draw_pose(image: np.ndarray, keypoints: np.ndarray, table: KeypointSet, size
             cv2.circle(image, point, radius, inner, -1, cv2.LINE_AA, _FINE)
 
 
-def contact_sheet(recipe: Recipe, columns: int = 4, rows: int = 2, zoom: int = 2) -> np.ndarray:
+def contact_sheet(recipe: Recipe, columns: int = 4, rows: int = 2, width: int = 1600) -> np.ndarray:
     """The first images of a data set with their keypoints.
 
     Args:
         recipe: Which data set; its training images are shown, or the held-out ones if it has no others.
         columns: Images beside one another.
         rows: Images above one another.
-        zoom: Whole factor on the size.
+        width: Of the sheet, in pixels.
 
     Returns:
-        (rows * H * zoom, columns * W * zoom, 3) uint8 BGR; fewer images leave dark places.
+        (height, width, 3) uint8 BGR; fewer images than places leave dark ones.
     """
     split = 'train' if recipe.train else 'val'
     table = keypoint_set(recipe.kind)
-    height, width = recipe.height * zoom, recipe.width * zoom
-    sheet = np.full((rows * height, columns * width, 3), 40, np.uint8)
+    zoom = max(2, round(width / columns / recipe.width))
+    tall, wide = recipe.height * zoom, recipe.width * zoom
+    sheet = np.full((rows * tall, columns * wide, 3), 40, np.uint8)
     for index in range(min(rows * columns, recipe.count(split))):
         rendered = render_one(recipe, split, index)
-        tile = cv2.resize(rendered.image, (width, height), interpolation=cv2.INTER_CUBIC)
+        tile = cv2.resize(rendered.image, (wide, tall), interpolation=cv2.INTER_CUBIC)
         for person in rendered.people:
             keypoints = person['keypoints'].copy()
             keypoints[:, :2] = (keypoints[:, :2] + 0.5) * zoom - 0.5
             draw_pose(tile, keypoints, table, zoom / 2)
         row, column = divmod(index, columns)
-        sheet[row * height:(row + 1) * height, column * width:(column + 1) * width] = tile
-    return sheet
+        sheet[row * tall:(row + 1) * tall, column * wide:(column + 1) * wide] = tile
+    size = (width, round(width * sheet.shape[0] / sheet.shape[1]))
+    return cv2.resize(sheet, size, interpolation=cv2.INTER_AREA)

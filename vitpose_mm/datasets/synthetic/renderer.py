@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from .figure import PARTS_PER_FIGURE, Placed, draw_figure, place, read_keypoints, sample_wardrobe
+from .figure import PARTS_PER_FIGURE, Placed, draw_figure, place
 from .keypoints import KeypointSet
+from .labels import read_keypoints
 from .paint import Canvas
 from .poses import sample_pose
 from .scenery import draw_background, draw_object, draw_shadow
 from .skeleton import rotation
+from .wardrobe import sample_wardrobe
 
 GROUND = 0.6  # nobody's lowest point is higher up than this part of the image's height
 
@@ -206,7 +208,8 @@ def annotate(canvas: Canvas, figure: Placed, number: int, table: KeypointSet) ->
     Returns:
         See `Rendered.people`. A person of whom fewer than 12 pixels are left has no keypoints (all v = 0).
     """
-    mask = (canvas.ids // PARTS_PER_FIGURE == number).astype(np.uint8)
+    low = number * PARTS_PER_FIGURE
+    mask = ((canvas.ids >= low) & (canvas.ids < low + PARTS_PER_FIGURE)).astype(np.uint8)
     x, y, width, height = cv2.boundingRect(mask)
     if not width or not height:
         return None
@@ -216,7 +219,8 @@ def annotate(canvas: Canvas, figure: Placed, number: int, table: KeypointSet) ->
         keypoints[:] = 0
     crop = mask[y:y + height, x:x + width]
     contours, _ = cv2.findContours(crop, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))
-    polygons = [contour.reshape(-1).tolist() for contour in contours if len(contour) >= 3]
+    outlines = [cv2.approxPolyDP(contour, 0.8, True) for contour in contours]
+    polygons = [outline.reshape(-1).tolist() for outline in outlines if len(outline) >= 3]
     if not polygons:
         polygons = [[x, y, x + width, y, x + width, y + height, x, y + height]]
     return {'keypoints': keypoints, 'bbox': (x, y, width, height), 'area': area, 'polygons': polygons}

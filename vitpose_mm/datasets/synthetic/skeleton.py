@@ -67,7 +67,7 @@ class Body:
     bones: dict[str, Bone]
     factors: dict[str, Range] = field(default_factory=dict)
     head: str = 'head'
-    head_radii: tuple[float, float, float] = (0.055, 0.07, 0.064)
+    head_radii: tuple[float, float, float] = (0.06, 0.076, 0.069)
 
     def sample_build(self, rng: np.random.Generator) -> dict[str, float]:
         """One individual's build: a number for each of `factors`."""
@@ -177,7 +177,7 @@ HUMAN = Body(
         'spine': Joint('pelvis', (0.0, 0.07, 0.0), ((-20, 65), (-25, 25), (-30, 30)), 'torso'),
         'chest': Joint('spine', (0.0, 0.11, 0.0), ((-10, 20), (-12, 12), (-15, 15)), 'torso'),
         'neck': Joint('chest', (0.0, 0.125, 0.0), ((-30, 35), (-25, 25), (-40, 40)), 'torso'),
-        'head': Joint('neck', (0.0, 0.115, 0.01), ((-15, 20), (-12, 12), (-35, 35))),
+        'head': Joint('neck', (0.0, 0.112, 0.01), ((-15, 20), (-12, 12), (-35, 35))),
         'left_shoulder': Joint('chest', (0.104, 0.088, 0.0), ((-175, 45), (-5, 110), (-45, 60)), 'shoulders'),
         'left_elbow': Joint('left_shoulder', (0.0, -0.172, 0.0), ((-145, 0), (0, 0), (-60, 60)), 'arms'),
         'left_wrist': Joint('left_elbow', (0.0, -0.148, 0.0), ((-50, 50), (-20, 20), (0, 0)), 'arms'),

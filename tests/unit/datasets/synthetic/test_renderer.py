@@ -1,19 +1,15 @@
 import numpy as np
 import pytest
 
-from vitpose_mm.datasets.synthetic.figure import (
-    PARTS_PER_FIGURE,
-    draw_figure,
-    place,
-    read_keypoints,
-    sample_wardrobe,
-)
+from vitpose_mm.datasets.synthetic.figure import PARTS_PER_FIGURE, draw_figure, part_ids, place
 from vitpose_mm.datasets.synthetic.keypoints import COCO, keypoint_set
+from vitpose_mm.datasets.synthetic.labels import read_keypoints
 from vitpose_mm.datasets.synthetic.paint import Canvas, Paint, draw_limb
 from vitpose_mm.datasets.synthetic.poses import FAMILIES
 from vitpose_mm.datasets.synthetic.renderer import DIFFICULTIES, annotate, difficulty, render
 from vitpose_mm.datasets.synthetic.scenery import OBJECT
 from vitpose_mm.datasets.synthetic.skeleton import HUMAN, rotation
+from vitpose_mm.datasets.synthetic.wardrobe import sample_wardrobe
 
 NAMES = COCO.names
 SPREAD = FAMILIES['spread']
@@ -98,6 +94,18 @@ def test_own_body_hides_the_far_arm() -> None:
     points = keypoints_of(*canvas_with(90, angles={}))
     assert points['right_shoulder'][2] == points['right_elbow'][2] == 2
     assert points['left_shoulder'][2] == points['left_elbow'][2] == 1
+
+
+def test_a_shoulder_behind_the_own_chest_is_hidden() -> None:
+    """The chest shows the near shoulder that lies in it, and hides the far one."""
+    angles = {'left_shoulder': (-90, 0, 0), 'right_shoulder': (-90, 0, 0), 'spine': (0, 0, 30)}
+    canvas, figure = canvas_with(40, angles=angles)
+    for side in ('left', 'right'):  # paint the chest over both, as a waistcoat without arms
+        spot = figure.points[f'{side}_shoulder'][:2]
+        chest = PARTS_PER_FIGURE + part_ids(HUMAN)['torso']
+        draw_limb(canvas, spot, spot + 0.1, np.full(2, 3.0), Paint.plain(np.ones(3)), chest)
+    points = keypoints_of(canvas, figure)
+    assert (points['right_shoulder'][2], points['left_shoulder'][2]) == (2, 1)
 
 
 def test_outside_of_the_image_is_not_labelled() -> None:

@@ -10,7 +10,8 @@ from mmpose.evaluation.metrics import CocoMetric
 from vitpose_mm.cli.main import main
 from vitpose_mm.datasets.synthetic import writer
 from vitpose_mm.datasets.synthetic.keypoints import COCO
-from vitpose_mm.datasets.synthetic.writer import Recipe, write_dataset, write_picture
+from vitpose_mm.datasets.synthetic.recipe import Recipe
+from vitpose_mm.datasets.synthetic.writer import write_dataset, write_picture
 
 
 def digest(folder: Path) -> dict[str, str]:
