@@ -1,6 +1,6 @@
 """A short training from scratch: AdamW, warm-up, then a cosine down to nothing."""
 
-epochs = 4
+epochs = 3
 train_cfg = dict(by_epoch=True, max_epochs=epochs, val_interval=1)
 optim_wrapper = dict(
     type='AutocastOptimWrapper',
