@@ -25,8 +25,8 @@ class DatasetChecks(BaseCocoStyleDataset):
     - A box without area or wholly outside its image: in training the instance is skipped, with
       one logged count; in test mode an error, since a skipped person would raise the score.
       MMPose skips it silently in both. A box is judged as MMPose clips it, to the image's last
-      pixel; detections of ``bbox_file``, which are not clipped, against the image's size. MPII's
-      file holds no image sizes, so only the area is checked there.
+      pixel; what MMPose does not clip (detections of ``bbox_file``, hands) against the image's
+      size. MPII's file holds no image sizes, so only the area is checked there.
     - Instances that are crowds or have no keypoint are dropped as MMPose drops them.
     - A keypoint that is not a finite number: an error in both modes.
     - No instance left: an error.
@@ -200,8 +200,8 @@ def box_fault(instance: dict, width: int | None, height: int | None) -> str | No
     if not (w > 0 and h > 0):
         return f'{shown} has no area'
     if width is not None and height is not None:
-        x1, x2 = np.clip((x1, x2), 0, width - 1)
-        y1, y2 = np.clip((y1, y2), 0, height - 1)
+        x1, x2 = np.clip((x1, x2), 0, width)
+        y1, y2 = np.clip((y1, y2), 0, height)
     if not (x2 > x1 and y2 > y1):
         return f'{shown} lies outside the {width} x {height} image'
     return None

@@ -9,7 +9,7 @@ _base_ = './topdown.py'
 codec = dict(type='UDPHeatmap', input_size=(96, 128), heatmap_size=(24, 32), sigma=2)
 crop = dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True)
 target = dict(type='GenerateTarget', encoder=codec)
-boxes = dict(type='GetBBoxCenterScale', padding=1.15)
-flip = dict(type='RandomFlip', direction='horizontal')
-train_pipeline = [_base_.loading[0], boxes, flip, crop, target, *_base_.packing]
-val_pipeline = [_base_.loading[0], boxes, crop, *_base_.packing]
+loading = [dict(type='LoadImage'), dict(type='GetBBoxCenterScale', padding=1.1)]
+augmentation = [dict(type='RandomFlip', direction='horizontal')]
+train_pipeline = [*loading, *augmentation, crop, target, *_base_.packing]
+val_pipeline = [*loading, crop, *_base_.packing]

@@ -216,6 +216,15 @@ def test_bad_box(name, fault, tmp_path):
         build(name, test_mode=True, **data)
 
 
+def test_box_on_the_last_pixel(tmp_path):
+    """MMPose clips a person's box to the last pixel, where none is left, and leaves a hand's."""
+    data = write(tmp_path, [person(1), person(2, (63.2, 8, 20, 30))])
+    log = log_of(tmp_path)
+    assert len(build('CocoDataset', **data)) == 1
+    assert 'skipped 1 of 2 instances' in log.read_text()
+    assert len(build('CocoWholeBodyHandDataset', test_mode=True, **data)) == 4
+
+
 def test_count_lists_the_first_ids(tmp_path):
     log = log_of(tmp_path)
     bad = [person(100 + j, (10, 8, 0, 0)) for j in range(8)]
@@ -286,6 +295,13 @@ def test_keypoint_not_finite(name, test_mode, index, value, tmp_path):
     message = rf'annotation 12.*keypoint {index // 3} .*not finite.*{value}'
     with pytest.raises(ValueError, match=message):
         build(name, test_mode=test_mode, **write(tmp_path, [person(11), bad]))
+
+
+def test_visibility_not_finite(tmp_path):
+    bad = person(12)
+    bad['keypoints'][8] = float('nan')
+    with pytest.raises(ValueError, match=r'annotation 12 .*keypoint 2 is not finite.*nan\)'):
+        build('CocoDataset', **write(tmp_path, [bad]))
 
 
 def test_keypoint_of_the_face_not_finite(tmp_path):

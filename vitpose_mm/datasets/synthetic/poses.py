@@ -64,8 +64,8 @@ FAMILIES: dict[str, Angles] = {
 
 WEIGHTS: dict[str, dict[str, float]] = {
     'easy': {
-        'stand': 4, 'walk': 5, 'wave': 3, 'reach': 2, 'cheer': 2, 'spread': 3, 'akimbo': 2, 'lunge': 1, 'kick': 1,
-        'run': 1.5,
+        'stand': 4, 'walk': 4, 'wave': 3, 'reach': 1, 'cheer': 3, 'spread': 4, 'akimbo': 2, 'lunge': 1, 'kick': 1,
+        'run': 1,
     },
     'hard': dict.fromkeys(FAMILIES, 1.0) | {'anything': 3.0},
 }
@@ -91,7 +91,7 @@ def sample_pose(rng: np.random.Generator, difficulty: str, body: Body = HUMAN) -
     if family == 'anything':
         angles = {name: _middle(rng, joint.limits) for name, joint in body.joints.items()}
     else:
-        spread = 0.05 if difficulty == 'easy' else 0.085
+        spread = 0.04 if difficulty == 'easy' else 0.085
         angles = {}
         for name, joint in body.joints.items():
             low, high = np.array(joint.limits, dtype=float).T

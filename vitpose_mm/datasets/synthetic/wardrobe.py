@@ -30,14 +30,15 @@ def sample_wardrobe(rng: np.random.Generator, avoid: np.ndarray | None = None) -
 
     Args:
         rng: Source of randomness.
-        avoid: (3,) BGR that clothes keep clear of (the background's mean), or None for any colour.
+        avoid: (3,) BGR that clothes keep clear of (the background's mean), with sleeves that end above the elbow; None
+            for any colour and any sleeves.
     """
     skin = (_SKIN[rng.integers(len(_SKIN))] * rng.uniform(0.92, 1.06)).astype(np.float32)
     hair = (_HAIR[rng.integers(len(_HAIR))] * rng.uniform(0.8, 1.2)).astype(np.float32)
     iris = np.array(((60, 35, 20), (30, 40, 60), (110, 70, 40))[rng.integers(3)], np.float32)
     face = Face(skin, hair, float(rng.uniform(-0.08, 0.22)), iris)
     shirt, trousers, shoes = (_cloth(rng, avoid) for _ in range(3))
-    sleeve, leg = int(rng.integers(3)), int(rng.integers(3))
+    sleeve, leg = int(rng.integers(3 if avoid is None else 2)), int(rng.integers(3))
     band = _cloth(rng, avoid) if rng.random() < 0.35 else shirt
     paints = {'torso': _shirt(shirt, trousers, band, rng)}
     for side in ('left', 'right'):
