@@ -3,9 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.structures import InstanceData, PixelData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
-from mmengine.structures import InstanceData, PixelData
 
 import vitpose_mm  # noqa: F401
 
