@@ -97,9 +97,15 @@ def test_a_failing_command_shows_its_error(tmp_path: Path) -> None:
 
 def test_an_interrupted_command_ends_with_its_children(tmp_path: Path) -> None:
     pid_file = tmp_path / 'pid'
-    child = (f'import os, pathlib, time; pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid())); '
-             'print("go", flush=True); time.sleep(99)')
-    command = [sys.executable, '-c', f'import subprocess, sys; subprocess.run([sys.executable, "-c", {child!r}])']
+    child = (
+        f'import os, pathlib, time; pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid())); '
+        'print("go", flush=True); time.sleep(99)'
+    )
+    command = [
+        sys.executable,
+        '-c',
+        f'import subprocess, sys; subprocess.run([sys.executable, "-c", {child!r}])',
+    ]
 
     def interrupt(line: str) -> None:
         raise KeyboardInterrupt

@@ -13,7 +13,7 @@ COMMANDS = {
 }
 EPILOG = """training and testing go through MIM, as in all of OpenMMLab:
   mim train mmpose CONFIG                  e.g. configs/coco/vitpose-base_coco-256x192.py
-  mim test mmpose CONFIG CHECKPOINT
+  mim test mmpose CONFIG --checkpoint FILE
 the configs are in configs/ of a checkout, and in vitpose_mm/.mim/configs of an installation.
 
 first steps:

@@ -1,6 +1,6 @@
 """A short training from scratch: AdamW, warm-up, then a cosine down to nothing."""
 
-train_cfg = dict(by_epoch=True, max_epochs=3, val_interval=1)
+train_cfg = dict(by_epoch=True, max_epochs=4, val_interval=1)
 optim_wrapper = dict(
     type='AutocastOptimWrapper',
     constructor='ViTLayerDecayOptimWrapperConstructor',
@@ -10,6 +10,6 @@ optim_wrapper = dict(
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=100),
     dict(
-        type='CosineAnnealingLR', T_max=3, eta_min=1e-6, by_epoch=True,
-        convert_to_iter_based=True, begin=0, end=3),
+        type='CosineAnnealingLR', T_max=4, eta_min=1e-6, by_epoch=True,
+        convert_to_iter_based=True, begin=0, end=4),
 ]

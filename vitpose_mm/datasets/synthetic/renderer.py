@@ -31,7 +31,7 @@ class Difficulty:
         busy: 0 for a calm background to 1.
         pitch: Lowest and highest angle in degrees at which the camera looks down.
         lean: Standard deviation in degrees of a body's roll.
-        facing: Part of the people who face the camera within about 30 degrees, and part who turn their back to it
+        facing: Part of the people who face the camera within about 20 degrees, and part who turn their back to it
             likewise; the others look anywhere.
         clear: Whether clothes keep clear of the background's colour, and sleeves leave the forearms bare.
         spoil: Largest strength of blur, grain and dimming, 0 to 1.
@@ -52,7 +52,7 @@ class Difficulty:
 
 
 DIFFICULTIES = {
-    'easy': Difficulty('easy', (2, 4), (0.5, 0.9), 0.25, 0.06, 2, 0.2, (-2, 8), 2.5, (0.7, 0.15), True, 0.1),
+    'easy': Difficulty('easy', (2, 4), (0.5, 0.9), 0.25, 0.06, 2, 0.2, (-2, 8), 2.5, (0.75, 0.15), True, 0.1),
     'hard': Difficulty('hard', (2, 6), (0.3, 1.25), 0.65, 0.4, 5, 1.0, (-10, 35), 14.0, (0.0, 0.0), False, 1.0),
 }
 
@@ -166,7 +166,7 @@ def _turn(rng: np.random.Generator, facing: tuple[float, float]) -> float:
     front, back = facing
     kind = rng.random()
     if kind < front + back:
-        return float(rng.normal(0 if kind < front else 180, 28))
+        return float(rng.normal(0 if kind < front else 180, 20))
     return float(rng.uniform(-180, 180))
 
 
