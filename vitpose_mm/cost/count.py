@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from mmengine import ConfigDict
+from mmengine.utils import digit_version
 from mmpose.registry import MODELS
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -60,7 +61,12 @@ def count(model: ConfigDict) -> Count:
 
     Args:
         model: config of a top-down estimator with `backbone` and `head`.
+
+    Raises:
+        RuntimeError: torch is older than 2.4, whose counter does not follow modules by itself.
     """
+    if digit_version(torch.__version__) < digit_version('2.4'):
+        raise RuntimeError(f'counting MACs by module needs torch 2.4 or newer, this is {torch.__version__}')
     with torch.device('meta'):
         built = MODELS.build(model).eval()
         image = torch.empty(1, 3, *input_size(model))
