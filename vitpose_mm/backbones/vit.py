@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..checkpoints import rename_backbone
-from ..layers import Attention, Block, Mlp, PatchEmbed, fold_extra_slot, resize_pos_embed, source_grid
+from ..layers import Block, Mlp, PatchEmbed, fold_extra_slot, resize_pos_embed, source_grid
 from ..layers.block import NORM_EPS
+from .layout import attention_layout
 from .sizes import parse_size
 
 
@@ -30,6 +31,9 @@ class ViT(BaseModule):
         img_size: (h, w) of the input in pixels, multiples of `stride`. Other sizes work at run
             time: the position table is then resized.
         stride: 16 for a 1/16 feature map, 8 for 1/8 with overlapping patches.
+        attention: 'full', or dict(window_size=(h, w), shift=False, pool=False, rel_pos=None or
+            'decomposed', full_every_quarter=False); see `layout.attention_layout`. `print(vit.layout)`
+            shows what each block got.
         in_channels: channels of the image.
         drop_path_rate: drop path of the last block; it rises linearly from 0 at the first.
         with_cp: gradient checkpointing: less memory, about a third more time a training step.
@@ -49,6 +53,7 @@ class ViT(BaseModule):
                  arch: str | dict = 'base',
                  img_size: tuple[int, int] = (256, 192),
                  stride: int = 16,
+                 attention: str | dict = 'full',
                  in_channels: int = 3,
                  drop_path_rate: float = 0.0,
                  with_cp: bool = False,
@@ -66,9 +71,11 @@ class ViT(BaseModule):
         self.pretrain_grid = self.patch_embed.grid(*pretrain_img_size) if pretrain_img_size else None
         self.pos_embed = nn.Parameter(torch.zeros(1, self.grid[0] * self.grid[1], size.embed_dim))
         rates = [drop_path_rate * j / max(size.depth - 1, 1) for j in range(size.depth)]
+        self.layout = attention_layout(size.depth, attention)
         self.layers = nn.ModuleList(
-            Block(size.embed_dim, Attention(size.embed_dim, size.num_heads),
-                  Mlp(size.embed_dim, int(size.embed_dim * size.mlp_ratio)), rate) for rate in rates)
+            Block(size.embed_dim, block.build(size.embed_dim, size.num_heads),
+                  Mlp(size.embed_dim, int(size.embed_dim * size.mlp_ratio)), rate)
+            for block, rate in zip(self.layout, rates, strict=True))
         self.last_norm = nn.LayerNorm(size.embed_dim, eps=NORM_EPS)
         self._init_parameters()
         self.freeze = freeze
@@ -135,6 +142,9 @@ class ViT(BaseModule):
     def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
         """Rename a foreign checkpoint's keys in place and fit its position table to this grid."""
         rename_backbone(state_dict, prefix)
+        for name, own in self.named_parameters():
+            if '.rel_pos.' in name:  # a checkpoint of another layout has none: start from no bias
+                state_dict.setdefault(prefix + name, torch.zeros_like(own))
         table = state_dict.get(prefix + 'pos_embed')
         if table is not None:
             source, has_slot = source_grid(table.shape[1], self.grid, self.pretrain_grid)

@@ -11,18 +11,19 @@ from torch import Tensor
 from ..checkpoints import rename_head
 
 LOSS = dict(type='KeypointMSELoss', use_target_weight=True)
-UPSAMPLING = {16: 4, 8: 2}  # from features at 1 / stride to heatmaps at 1/4 of the input
 
 
-def upsampling(feature_stride: int) -> int:
-    """Factor from a feature map to heatmaps at 1/4 of the input.
+def upsampling(feature_stride: int, heatmap_stride: int) -> int:
+    """Factor from a feature map to heatmaps: 2, 4 or 8.
 
     Raises:
-        ValueError: the stride is neither 16 nor 8.
+        ValueError: a stride that the ViT or the heatmaps cannot have.
     """
-    if feature_stride not in UPSAMPLING:
+    if feature_stride not in (16, 8):
         raise ValueError(f'feature_stride={feature_stride}: expected the stride of the ViT, 16 or 8')
-    return UPSAMPLING[feature_stride]
+    if heatmap_stride not in (4, 2):
+        raise ValueError(f'heatmap_stride={heatmap_stride}: expected 4 or 2, for heatmaps at 1/4 or 1/2 of the input')
+    return feature_stride // heatmap_stride
 
 
 class DecoderHead(HeatmapHead):
@@ -51,25 +52,26 @@ class ClassicHead(DecoderHead):
     """Two blocks of deconvolution, batch norm and ReLU, then a 1x1 convolution.
 
     Source: ViTPose section 3.1. At feature stride 8, which the paper leaves open, one block: the
-    heatmaps stay at 1/4 of the input.
+    heatmaps stay at 1/4 of the input. Heatmaps at 1/2 take one block more.
 
     Args:
         in_channels: channels C of the feature map.
         out_channels: keypoints K.
         feature_stride: stride of the ViT, 16 or 8.
+        heatmap_stride: 4 for heatmaps at 1/4 of the input, 2 for 1/2.
         loss: MMPose's loss of heatmaps.
         decoder: MMPose's codec that decodes the heatmaps.
         init_cfg: MMEngine's; None initialises as MMPose's HeatmapHead.
         deconv_channels: channels of each deconvolution: 256 in the source.
 
     Raises:
-        ValueError: another feature stride, or a checkpoint with another K.
+        ValueError: another stride, or a checkpoint with another K.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, feature_stride: int = 16,
+    def __init__(self, in_channels: int, out_channels: int, feature_stride: int = 16, heatmap_stride: int = 4,
                  loss: dict = LOSS, decoder: dict | None = None, init_cfg: dict | list[dict] | None = None,
                  deconv_channels: int = 256):
-        blocks = int(math.log2(upsampling(feature_stride)))
+        blocks = int(math.log2(upsampling(feature_stride, heatmap_stride)))
         super().__init__(in_channels, out_channels, deconv_out_channels=(deconv_channels, ) * blocks,
                          deconv_kernel_sizes=(4, ) * blocks, loss=loss, decoder=decoder, init_cfg=init_cfg)
 
@@ -78,23 +80,25 @@ class ClassicHead(DecoderHead):
 class SimpleHead(DecoderHead):
     """ReLU, bilinear upsampling to 1/4 of the input, then a 3x3 convolution.
 
-    Source: ViTPose section 3.1; as the source at feature stride 16. At 8 it upsamples by 2.
+    Source: ViTPose section 3.1; as the source at feature stride 16. At 8 it upsamples by 2,
+    for heatmaps at 1/2 by twice as much.
 
     Args:
         in_channels: channels C of the feature map.
         out_channels: keypoints K.
         feature_stride: stride of the ViT, 16 or 8.
+        heatmap_stride: 4 for heatmaps at 1/4 of the input, 2 for 1/2.
         loss: MMPose's loss of heatmaps.
         decoder: MMPose's codec that decodes the heatmaps.
         init_cfg: MMEngine's; None initialises as MMPose's HeatmapHead.
 
     Raises:
-        ValueError: another feature stride, or a checkpoint with another K.
+        ValueError: another stride, or a checkpoint with another K.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, feature_stride: int = 16, loss: dict = LOSS,
-                 decoder: dict | None = None, init_cfg: dict | list[dict] | None = None):
-        factor = upsampling(feature_stride)
+    def __init__(self, in_channels: int, out_channels: int, feature_stride: int = 16, heatmap_stride: int = 4,
+                 loss: dict = LOSS, decoder: dict | None = None, init_cfg: dict | list[dict] | None = None):
+        factor = upsampling(feature_stride, heatmap_stride)
         super().__init__(in_channels, out_channels, deconv_out_channels=None, deconv_kernel_sizes=None,
                          final_layer=dict(kernel_size=3, padding=1), loss=loss, decoder=decoder, init_cfg=init_cfg)
         self.upsampling = factor

@@ -1,11 +1,11 @@
 """Layers of a plain ViT in pure torch: nothing here knows OpenMMLab."""
 
-from .attention import Attention
+from .attention import Attention, WindowAttention
 from .block import Block
 from .mlp import Mlp
 from .patch_embed import PatchEmbed
 from .pos_embed import fold_extra_slot, resize_pos_embed, source_grid
 
 __all__ = [
-    'Attention', 'Block', 'Mlp', 'PatchEmbed', 'fold_extra_slot', 'resize_pos_embed', 'source_grid'
+    'Attention', 'Block', 'Mlp', 'PatchEmbed', 'WindowAttention', 'fold_extra_slot', 'resize_pos_embed', 'source_grid'
 ]

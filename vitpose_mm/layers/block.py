@@ -11,8 +11,8 @@ class Block(nn.Module):
 
     Args:
         dim: width C of a token.
-        attn: maps (B, N, C) to (B, N, C).
-        mlp: maps (..., C) to (..., C).
+        attn: maps (B, Hp, Wp, C) to the same shape.
+        mlp: likewise.
         drop_path: chance to drop a branch of a sample while training.
     """
 
@@ -26,6 +26,5 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, Hp, Wp, C) -> (B, Hp, Wp, C)."""
-        attended = self.attn(self.norm1(x).flatten(1, 2))
-        x = x + self.drop_path(attended.view_as(x))
+        x = x + self.drop_path(self.attn(self.norm1(x)))
         return x + self.drop_path(self.mlp(self.norm2(x)))

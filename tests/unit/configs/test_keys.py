@@ -29,7 +29,7 @@ ALSO_TAKEN = {
 }
 # Dicts whose keys are checked where they are used, or are free.
 UNCHECKED = {
-    'arch', 'data_prefix', 'default_hooks', 'dist_cfg', 'filter_cfg', 'metainfo', 'paramwise_cfg'
+    'arch', 'attention', 'data_prefix', 'default_hooks', 'dist_cfg', 'filter_cfg', 'metainfo', 'paramwise_cfg'
 }
 
 

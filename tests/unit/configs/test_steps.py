@@ -69,10 +69,15 @@ def write_files(dataset: dict, folder: Path) -> dict:
 
 @pytest.fixture
 def small(cfg: Config, tmp_path: Path) -> Config:
-    """The leaf at two blocks and its own width, on written files, in batches of two."""
+    """The leaf at two blocks and its own width, on written files, in batches of two.
+
+    Four blocks where each ends a quarter.
+    """
     init_default_scope('mmpose')
-    size = parse_size(cfg.model.backbone.arch)
-    cfg.model.backbone.arch = dict(depth=2, embed_dim=size.embed_dim, num_heads=size.num_heads)
+    size, attention = parse_size(cfg.model.backbone.arch), cfg.model.backbone.get('attention', {})
+    quarters = attention != 'full' and attention.get('full_every_quarter')
+    cfg.model.backbone.arch = dict(
+        depth=4 if quarters else 2, embed_dim=size.embed_dim, num_heads=size.num_heads)
     cfg.model.test_cfg.output_heatmaps = True
     for name in ('train', 'val'):
         loader = cfg[f'{name}_dataloader']

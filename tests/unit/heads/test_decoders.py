@@ -21,10 +21,10 @@ def build(kind, **changes):
 
 @pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
 @pytest.mark.parametrize('stride', [16, 8])
-def test_heatmaps_are_a_quarter_of_the_input(kind, stride):
-    head = build(kind, feature_stride=stride, out_channels=7)
-    heatmaps = head((torch.randn(2, 32, 64 // stride, 48 // stride), ))
-    assert heatmaps.shape == (2, 7, 16, 12)
+def test_heatmaps_are_a_quarter_of_the_input_or_half_where_asked(kind, stride):
+    feature = torch.randn(2, 32, 64 // stride, 48 // stride)
+    assert build(kind, feature_stride=stride, out_channels=7)((feature, )).shape == (2, 7, 16, 12)
+    assert build(kind, feature_stride=stride, heatmap_stride=2)((feature, )).shape == (2, 5, 32, 24)
 
 
 def test_classic_parameters_are_the_papers():
@@ -84,8 +84,10 @@ def test_flip_test_averages_the_mirrored_pass(kind):
     torch.testing.assert_close(torch.stack([f.heatmaps for f in fields]), (head(plain) + back) / 2)
 
 
-def test_bad_feature_stride():
+def test_bad_strides():
     for kind in ('ClassicHead', 'SimpleHead'):
+        with pytest.raises(ValueError, match='heatmap_stride=8.*4 or 2'):
+            build(kind, heatmap_stride=8)
         with pytest.raises(ValueError, match='feature_stride=32.*16 or 8'):
             build(kind, feature_stride=32)
 

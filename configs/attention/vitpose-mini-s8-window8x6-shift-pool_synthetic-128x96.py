@@ -1,0 +1,5 @@
+"""A small ViTPose at 1/8 features on built-in people: shifted windows of 8x6 and pooled tokens."""
+
+_base_ = './vitpose-mini-s8-full_synthetic-128x96.py'
+
+model = dict(backbone=dict(attention=dict(window_size=(8, 6), shift=True, pool=True)))

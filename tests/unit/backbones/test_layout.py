@@ -1,0 +1,141 @@
+"""Attention layouts: which block gets what, how weights move, compile, export, bad input."""
+
+import itertools
+
+import pytest
+import torch
+from mmengine.utils import digit_version
+from mmpose.registry import MODELS
+
+import vitpose_mm  # noqa: F401
+from vitpose_mm.backbones.layout import attention_layout
+
+CAN_EXPORT = pytest.mark.skipif(
+    digit_version(torch.__version__) < digit_version('2.4'), reason='torch 2.4 traces and exports this, 2.1 does not')
+ARCH = dict(depth=4, embed_dim=48, num_heads=4)
+LAYOUTS = [
+    dict(window_size=(4, 3), shift=shift, pool=pool, rel_pos=rel_pos, full_every_quarter=hybrid)
+    for shift, pool, rel_pos, hybrid in itertools.product([False, True], [False, True], [None, 'decomposed'], [False])
+] + [dict(window_size=(4, 3), shift=True, pool=True, rel_pos='decomposed', full_every_quarter=True)]
+COMBINED = dict(window_size=(4, 3), shift=True, pool=True)
+
+
+def build(attention, img_size=(72, 56), **changes):
+    torch.manual_seed(0)
+    changes = {'arch': ARCH, 'stride': 8, **changes}
+    model = MODELS.build(dict(type='ViT', img_size=img_size, attention=attention, **changes))
+    for name, parameter in model.named_parameters():
+        if '.rel_pos.' in name:
+            torch.nn.init.normal_(parameter, std=0.2)
+    return model
+
+
+def words(depth, attention):
+    return [str(block) for block in attention_layout(depth, attention)]
+
+
+def test_layouts_in_words():
+    assert words(3, 'full') == ['full'] * 3
+    assert words(2, dict(window_size=(8, 8))) == ['window 8x8'] * 2
+    assert words(4, dict(window_size=(8, 8), shift=True)) == ['window 8x8', 'window 8x8 + shift'] * 2
+    assert words(1, dict(window_size=[16, 12], pool=True, rel_pos='decomposed')) == ['window 16x12 + pool + rel_pos']
+    hybrid = words(12, dict(window_size=(8, 8), full_every_quarter=True))
+    assert [i for i, block in enumerate(hybrid) if block == 'full'] == [2, 5, 8, 11]
+    shifted = words(8, dict(window_size=(8, 8), shift=True, full_every_quarter=True))
+    assert shifted == ['window 8x8', 'full', 'window 8x8 + shift', 'full'] * 2
+
+
+@pytest.mark.parametrize('attention', ['full', *LAYOUTS], ids=str)
+def test_every_parameter_gets_a_gradient(attention):
+    model = build(attention)
+    model(torch.randn(2, 3, 72, 56))[0].square().sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize('attention', LAYOUTS, ids=str)
+def test_checkpointing_changes_nothing(attention):
+    image = torch.randn(2, 3, 72, 56)
+    gradients = []
+    for with_cp in (False, True):
+        model = build(attention, with_cp=with_cp)
+        model(image)[0].square().sum().backward()
+        gradients.append([p.grad for p in model.parameters()])
+    for plain, saving in zip(*gradients, strict=True):
+        torch.testing.assert_close(plain, saving)
+
+
+@pytest.mark.parametrize('attention', ['full', *LAYOUTS], ids=str)
+def test_bf16_agrees_with_fp32(attention):
+    model = build(attention).eval()
+    image = torch.randn(2, 3, 72, 56)
+    exact, = model(image)
+    with torch.autocast('cpu', torch.bfloat16):
+        rough, = model(image)
+    # bf16 keeps 8 bits: each of 4 normalised blocks rounds by about 2**-8 of values of order 1
+    assert (exact - rough).abs().max() < 0.15
+    assert (exact - rough).abs().mean() < 0.02
+
+
+@pytest.mark.parametrize('attention', ['full', *LAYOUTS], ids=str)
+def test_a_full_attention_checkpoint_of_stride_16_loads_everywhere(attention):
+    source = build('full', stride=16, img_size=(64, 48))
+    target = build(attention)
+    target.load_state_dict(source.state_dict(), strict=True)
+    plain = build('full')
+    plain.load_state_dict(source.state_dict(), strict=True)
+    for name, value in target.state_dict().items():
+        if '.rel_pos.' in name:
+            assert not value.any()
+        else:
+            assert torch.equal(value, plain.state_dict()[name])
+
+
+def test_windows_as_large_as_the_grid_equal_full_attention():
+    full, windowed = build('full').eval(), build(dict(window_size=(64, 64), shift=True, pool=True)).eval()
+    image = torch.randn(1, 3, 72, 56)
+    torch.testing.assert_close(windowed(image)[0], full(image)[0])
+
+
+def test_masks_are_not_in_the_state_dict():
+    model = build(COMBINED)
+    model(torch.randn(1, 3, 72, 56))
+    assert set(model.state_dict()) == set(build('full').state_dict())
+
+
+@CAN_EXPORT
+@pytest.mark.parametrize('attention', ['full', COMBINED, LAYOUTS[-1]], ids=str)
+def test_compiles_without_a_graph_break(attention):
+    model = build(attention).eval()
+    image = torch.randn(2, 3, 72, 56)
+    # the eager backend: graph breaks are found while tracing, and no compiler has to run
+    compiled = torch.compile(model.forward, fullgraph=True, backend='eager')
+    torch.testing.assert_close(compiled(image)[0], model(image)[0])
+
+
+@CAN_EXPORT
+@pytest.mark.parametrize('attention', ['full', COMBINED, LAYOUTS[-1]], ids=str)
+def test_exports_with_a_dynamic_batch(attention):
+    model = build(attention).eval()
+    batch = torch.export.Dim('batch', min=1, max=64)
+    program = torch.export.export(model, (torch.randn(2, 3, 72, 56), ), dynamic_shapes=({0: batch}, ))
+    image = torch.randn(5, 3, 72, 56)
+    torch.testing.assert_close(program.module()(image)[0], model(image)[0])
+
+
+@pytest.mark.parametrize(('attention', 'message'), [
+    ('window', "attention='window'.*'full' or a dict of window_size"),
+    (dict(window_size=(0, 8)), r'window_size=\(0, 8\).*at least 1'),
+    (dict(window_size=(8, 8, 8)), r'expected \(h, w\)'),
+    (dict(window_size=(8, 8), pooled=True), r"unknown keys \['pooled'\]"),
+    (dict(window_size=(8, 8), rel_pos='swin'), "rel_pos='swin', expected None or 'decomposed'"),
+    (dict(rel_pos='decomposed'), 'has no window_size'),
+])
+def test_bad_layouts(attention, message):
+    with pytest.raises(ValueError, match=message):
+        build(attention)
+
+
+def test_quarters_need_four_blocks():
+    with pytest.raises(ValueError, match='depth of at least 4, this model has 3'):
+        build(dict(window_size=(4, 4), full_every_quarter=True), arch=dict(depth=3, embed_dim=48, num_heads=4))

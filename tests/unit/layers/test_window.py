@@ -1,0 +1,66 @@
+"""Windows as functions: the round trip, the masks, the means."""
+
+import pytest
+import torch
+
+from vitpose_mm.layers.window import fit_window, padded_grid, partition, pool_windows, unpartition, window_masks
+
+CASES = [((8, 8), (4, 4)), ((7, 9), (4, 4)), ((5, 11), (3, 2)), ((12, 3), (8, 8)), ((4, 6), (1, 6))]
+
+
+@pytest.mark.parametrize(('grid', 'window'), CASES)
+@pytest.mark.parametrize('shifted', [False, True])
+def test_unpartition_undoes_partition(grid, window, shifted):
+    window, shift = fit_window(grid, window, shifted)
+    x = torch.randn(2, *grid, 3)
+    windows = partition(x, window, shift)
+    padded = padded_grid(grid, window)
+    assert windows.shape == (2, padded[0] // window[0] * (padded[1] // window[1]), window[0] * window[1], 3)
+    assert torch.equal(unpartition(windows, grid, window, shift), x)
+
+
+def test_partition_by_hand():
+    x = torch.arange(24).view(1, 4, 6, 1)
+    windows = partition(x, (2, 3))[0, :, :, 0].tolist()
+    assert windows == [[0, 1, 2, 6, 7, 8], [3, 4, 5, 9, 10, 11], [12, 13, 14, 18, 19, 20], [15, 16, 17, 21, 22, 23]]
+    assert partition(x, (2, 3), (1, 1))[0, 0, :, 0].tolist() == [7, 8, 9, 13, 14, 15]
+
+
+def test_window_is_cut_to_the_grid_and_a_covered_axis_is_not_shifted():
+    assert fit_window((32, 24), (8, 8), True) == ((8, 8), (4, 4))
+    assert fit_window((5, 24), (8, 8), True) == ((5, 8), (0, 4))
+    assert fit_window((5, 6), (8, 8), True) == ((5, 6), (0, 0))
+    assert fit_window((32, 24), (8, 8), False) == ((8, 8), (0, 0))
+
+
+@pytest.mark.parametrize(('grid', 'window'), CASES)
+@pytest.mark.parametrize('shifted', [False, True])
+def test_masks_by_a_loop_over_pairs(grid, window, shifted):
+    window, shift = fit_window(grid, window, shifted)
+    real, pairs = window_masks(grid, window, shift, torch.device('cpu'))
+    height, width = padded_grid(grid, window)
+    places = torch.cartesian_prod(torch.arange(height), torch.arange(width)).view(1, height, width, 2)
+    places = partition(places, window, shift)[0]
+    for g, row in enumerate(places.tolist()):
+        for i, (y, x) in enumerate(row):
+            assert real[g, i] == (y < grid[0] and x < grid[1])
+            for j, (v, u) in enumerate(row):
+                # across the seam two tokens of one window lie further apart than a window is long
+                near = abs(y - v) < window[0] and abs(x - u) < window[1]
+                assert pairs[g, i, j] == (i == j or (near and v < grid[0] and u < grid[1])), (g, i, j)
+
+
+def test_pooled_tokens_are_means_of_real_tokens():
+    x = torch.randn(2, 3, 5, 4)
+    real, _ = window_masks((3, 5), (2, 3), (0, 0), torch.device('cpu'))
+    pooled = pool_windows(partition(x, (2, 3)), real)
+    expected = torch.stack([x[:, :2, :3].mean((1, 2)), x[:, :2, 3:].mean((1, 2)), x[:, 2:, :3].mean((1, 2)),
+                            x[:, 2:, 3:].mean((1, 2))], dim=1)
+    torch.testing.assert_close(pooled, expected)
+
+
+def test_masks_made_without_gradient_serve_training():
+    window_masks.cache_clear()
+    with torch.inference_mode():
+        real, pairs = window_masks((7, 9), (4, 4), (2, 2), torch.device('cpu'))
+    assert not real.is_inference() and not pairs.is_inference()

@@ -1,0 +1,106 @@
+"""Time and peak memory of training steps and inference, measured."""
+
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from mmengine import Config, ConfigDict
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+
+from .count import input_size
+
+MODES = ('train', 'inference')
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Median seconds of a step, and bytes its peak lies above a process without the model."""
+
+    seconds: float
+    peak_bytes: int
+
+
+def measure(models: list[ConfigDict], mode: str, batch: int, device: str = 'cpu', dtype: str = 'float32',
+            steps: int = 5, progress: Callable[[], None] = lambda: None) -> list[Measurement]:
+    """Measure models side by side: memory each in a process of its own, time alternating in this one.
+
+    A training step is forward, squared error, backward and AdamW on random images; there is no
+    data loading. Steps alternate between the models, so that a busy machine slows all alike.
+
+    Args:
+        models: configs of top-down estimators.
+        mode: 'train' or 'inference'.
+        batch: images a step.
+        device: 'cpu' or a CUDA device.
+        dtype: 'float32', or 'bfloat16' for autocast.
+        steps: measured steps a model, after one to warm up.
+        progress: called after each step.
+    """
+    peaks = []
+    for model in models:
+        with multiprocessing.get_context('spawn').Pool(1) as pool:
+            peaks.append(pool.apply(_peak_bytes, (ConfigDict(model).to_dict(), mode, batch, device, dtype)))
+        progress()
+    runs = [_step(model, mode, batch, device, dtype) for model in models]
+    seconds: list[list[float]] = [[] for _ in models]
+    for i in range(steps + 1):
+        for run, times in zip(runs, seconds, strict=True):
+            start = time.perf_counter()
+            run()
+            if i:
+                times.append(time.perf_counter() - start)
+            progress()
+    return [Measurement(statistics.median(times), peak) for times, peak in zip(seconds, peaks, strict=True)]
+
+
+def _step(model: ConfigDict, mode: str, batch: int, device: str, dtype: str) -> Callable[[], None]:
+    """A function that does one step and waits for the device."""
+    built = MODELS.build(model).to(device).train(mode == 'train')
+    image = torch.randn(batch, 3, *input_size(model), device=device)
+    parameters = [p for p in built.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-6)
+    autocast = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=dtype == 'bfloat16')
+
+    def step() -> None:
+        with torch.set_grad_enabled(mode == 'train'), autocast:
+            heatmaps = built(image, None, mode='tensor')
+        if mode == 'train':
+            heatmaps.square().mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        if torch.device(device).type == 'cuda':
+            torch.cuda.synchronize(device)
+
+    return step
+
+
+def _peak_bytes(model: dict, mode: str, batch: int, device: str, dtype: str) -> int:
+    """Peak of two steps above the start, in this (fresh) process."""
+    import vitpose_mm  # noqa: F401
+    init_default_scope('mmpose')
+    config = Config(dict(model=model)).model
+    if torch.device(device).type == 'cuda':
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+    else:
+        before = _resident('VmRSS')
+        Path('/proc/self/clear_refs').write_text('5')  # the highest so far starts anew
+    step = _step(config, mode, batch, device, dtype)
+    for _ in range(2):
+        step()
+    if torch.device(device).type == 'cuda':
+        return torch.cuda.max_memory_allocated(device) - before
+    return _resident('VmHWM') - before
+
+
+def _resident(field: str) -> int:
+    """VmRSS (now) or VmHWM (highest so far) of this process in bytes; Linux only."""
+    for line in Path('/proc/self/status').read_text().splitlines():
+        if line.startswith(field + ':'):
+            return int(line.split()[1]) * 1024
+    raise OSError(f'/proc/self/status has no {field}: memory on the CPU is measured on Linux alone')
