@@ -73,6 +73,7 @@ UNTYPED = {
     'train_cfg': arguments(EpochBasedTrainLoop) | {'by_epoch'},
     'val_cfg': arguments(ValLoop),
     'test_cfg': arguments(TestLoop),
+    'model.train_cfg': {'compute_acc'},
     'model.test_cfg': {
         'flip_test', 'flip_mode', 'shift_heatmap', 'output_heatmaps', 'output_keypoint_indices'
     },
