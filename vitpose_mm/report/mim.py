@@ -29,8 +29,6 @@ def run_logged(command: Sequence[str], log: Path, read: Callable[[str], None]) -
     package = str(Path(__file__).resolve().parents[2])  # a checkout that is not installed works too
     paths = [package, *filter(None, [os.environ.get('PYTHONPATH')])]
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(paths)}
-    # On few cores threads that wait by spinning take them from the data workers.
-    environment.setdefault('OMP_WAIT_POLICY', 'passive')
     tail: list[str] = []
     errors: list[str] = []
     with log.open('w', encoding='utf-8') as file:
