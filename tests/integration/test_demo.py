@@ -138,6 +138,22 @@ def test_log_lines() -> None:
     assert parse_step('loading') is None and parse_score('loading') is None
 
 
+def test_curve_counts_iterations_that_were_not_logged(tmp_path: Path) -> None:
+    (tmp_path / 'run/vis_data').mkdir(parents=True)
+    records = [
+        {'loss': 9.0, 'time': 0.6, 'step': 100},
+        {'coco/AP': 0.4, 'step': 1},
+        {'loss': 3.0, 'time': 0.3, 'step': 231},
+    ]
+    (tmp_path / 'run/vis_data/scalars.json').write_text('\n'.join(map(json.dumps, records)))
+    (tmp_path / 'run/run.log').write_text(
+        'Epoch(train)  [1][100/131]  loss: 9.0\nEpoch(train)  [2][100/131]  loss: 3.0\nEpoch(val) [2][8/8]\n')
+    curve = read_curve(tmp_path)
+    assert curve.iterations == 262
+    np.testing.assert_allclose(curve.loss, [(1.0, 9.0), (1.0 + 0.3 * 131 / 60, 3.0)])
+    np.testing.assert_allclose(curve.score, [(1.0, 0.4)])
+
+
 def test_heatmap_cells_land_on_image_pixels() -> None:
     """Cell (0, 0) is the crop's first corner, the last cell its last: UDP's grid."""
     transform = heatmap_to_image((32, 24), np.array((100.0, 60.0)), np.array((46.0, 62.0)))

@@ -58,15 +58,19 @@ def read_curve(work_dir: Path) -> Curve:
     files = sorted(work_dir.glob('*/vis_data/scalars.json'))
     if not files:
         raise FileNotFoundError(f'no */vis_data/scalars.json in {work_dir}: has a training run ended there?')
-    curve, minutes = Curve(), 0.0
+    curve, minutes, done = Curve(), 0.0, 0
     for line in files[-1].read_text(encoding='utf-8').splitlines():
         record = json.loads(line)
         if 'loss' in record:
-            minutes += record['time'] * (record['step'] - curve.iterations) / 60
-            curve.iterations = record['step']
+            minutes += record['time'] * (record['step'] - done) / 60
+            done = record['step']
             curve.loss.append((minutes, record['loss']))
         elif 'coco/AP' in record:
             curve.score.append((minutes, record['coco/AP']))
+    # an epoch's last iterations are trained without being logged
+    log, = files[-1].parents[1].glob('*.log')
+    for step in filter(None, map(parse_step, log.read_text(encoding='utf-8').splitlines())):
+        curve.iterations = step.epoch * step.iterations
     return curve
 
 
