@@ -2,6 +2,7 @@
 
 import re
 import sys
+import sysconfig
 from importlib import metadata
 
 import pytest
@@ -65,7 +66,7 @@ def test_the_environment_is_the_pinned_one(root):
     if stack is None:
         pytest.skip(f'this Python ({sys.prefix}) is none of {[s.venv for s in STACKS.values()]}')
     pins = pins_of(stack, root, '{}.{}'.format(*sys.version_info))
-    there = {canonical(d.name): d for d in metadata.distributions()}
+    there = {canonical(d.name): d for d in metadata.distributions(path=[sysconfig.get_path('purelib')])}
     todo, seen = list(pins), set()
     while todo:
         name = todo.pop()
