@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..files import write_text
+
 CONFIG = 'synthetic/vitpose-mini_synthetic-128x96.py'
 MARK = 'demo.json'  # tells a folder that an earlier demo may be replaced in
 
@@ -23,7 +25,7 @@ DESCRIPTION = """Render a training and a held-out set of people, run `mim train 
   data/ run/          the rendered images, and the checkpoints and logs of the training
   train.log test.log  what MIM said
 
-Two cores need about ten minutes. An OUT that an earlier demo left is replaced."""
+Two cores need about twelve minutes. An OUT that an earlier demo left is replaced."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -177,6 +179,6 @@ def write_report(out: Path, config: Path, rows: dict[str, str], metrics: dict, t
         'ones orange; a white dot in the left column is a keypoint that something hides.',
         '![gallery](gallery.png)',
     )
-    (out / 'report.md').write_text(markdown('ViTPose on held-out people', rows, below), encoding='utf-8')
+    write_text(out / 'report.md', markdown('ViTPose on held-out people', rows, below))
     figures = {'metrics': metrics, 'seconds': times, 'table': rows}
-    (out / MARK).write_text(json.dumps(figures, indent=1) + '\n', encoding='utf-8')
+    write_text(out / MARK, json.dumps(figures, indent=1) + '\n')

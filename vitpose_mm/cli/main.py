@@ -18,7 +18,7 @@ the configs are in configs/ of a checkout, and in vitpose_mm/.mim/configs of an 
 
 first steps:
   vitpose doctor                           is everything there?
-  vitpose demo --out demo                  ten minutes on two cores, nothing to download
+  vitpose demo --out demo                  twelve minutes on two cores, nothing to download
 """
 
 
