@@ -14,7 +14,7 @@ one another. Visibility is what was drawn: v=2 is seen, v=1 hidden, v=0 outside 
 those of the pixels that were drawn. The same arguments give the same bytes, whatever the number of workers."""
 
 EPILOG = """examples:
-  vitpose synth --out data/synthetic                        what configs/synthetic trains on: 6000 and 250 images
+  vitpose synth --out data/synthetic                        what configs/synthetic trains on: 5400 and 250 images
   vitpose synth --out /tmp/hard --train 500 --val 100 --difficulty hard --seed 7
   vitpose synth --out /tmp/few --train 12 --val 0 --preview people.jpg
 
@@ -32,7 +32,7 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('--out', required=True, type=Path, help='folder to make')
-    parser.add_argument('--train', type=int, default=6000, metavar='N', help='training images (default 6000)')
+    parser.add_argument('--train', type=int, default=5400, metavar='N', help='training images (default 5400)')
     parser.add_argument('--val', type=int, default=250, metavar='M', help='held-out images (default 250)')
     parser.add_argument('--seed', type=int, default=0, metavar='S', help='another seed, other people (default 0)')
     parser.add_argument('--difficulty', choices=('easy', 'hard'), default='easy',
