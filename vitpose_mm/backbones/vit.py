@@ -1,5 +1,6 @@
 """The plain ViT that ViTPose is built on."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -9,10 +10,25 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..checkpoints import rename_backbone
-from ..layers import Block, Mlp, PatchEmbed, fold_extra_slot, resize_pos_embed, source_grid
+from ..checkpoints.experts import rename_experts
+from ..layers import Block, ExpertMlp, Mlp, PatchEmbed, fold_extra_slot, resize_pos_embed, source_grid
 from ..layers.block import NORM_EPS
 from .layout import attention_layout
 from .sizes import parse_size
+
+
+def expert_names(experts: dict | None) -> tuple[str, ...]:
+    """The names of the datasets that have an expert, in their order.
+
+    Raises:
+        ValueError: another key than names and part, no name, or one name twice.
+    """
+    if experts is None:
+        return ()
+    names = tuple(experts.get('names', ()))
+    if set(experts) != {'names', 'part'} or not names or len(set(names)) < len(names):
+        raise ValueError(f"experts={dict(experts)}: expected dict(names=['coco', ...], part=192), each name once")
+    return names
 
 
 @MODELS.register_module()
@@ -34,6 +50,9 @@ class ViT(BaseModule):
         attention: 'full', or dict(window_size=(h, w), shift=False, pool=False, rel_pos=None or
             'decomposed', full_every_quarter=False); see `layout.attention_layout`. `print(vit.layout)`
             shows what each block got.
+        experts: None, or dict(names=[...], part=192) for ViTPose+: the last `part` outputs of every
+            FFN are those of the expert of the image's dataset, in the order of `names`. The estimator
+            must then tell the datasets: `MultiDatasetPoseEstimator` does.
         in_channels: channels of the image.
         drop_path_rate: drop path of the last block; it rises linearly from 0 at the first.
         with_cp: gradient checkpointing: less memory, about a third more time a training step.
@@ -54,6 +73,7 @@ class ViT(BaseModule):
                  img_size: tuple[int, int] = (256, 192),
                  stride: int = 16,
                  attention: str | dict = 'full',
+                 experts: dict | None = None,
                  in_channels: int = 3,
                  drop_path_rate: float = 0.0,
                  with_cp: bool = False,
@@ -72,9 +92,12 @@ class ViT(BaseModule):
         self.pos_embed = nn.Parameter(torch.zeros(1, self.grid[0] * self.grid[1], size.embed_dim))
         rates = [drop_path_rate * j / max(size.depth - 1, 1) for j in range(size.depth)]
         self.layout = attention_layout(size.depth, attention)
+        self.experts = expert_names(experts)
+        self.part = experts['part'] if experts else 0
+        ffn = partial(ExpertMlp, part=self.part, count=len(self.experts)) if experts else Mlp
         self.layers = nn.ModuleList(
             Block(size.embed_dim, block.build(size.embed_dim, size.num_heads),
-                  Mlp(size.embed_dim, int(size.embed_dim * size.mlp_ratio)), rate)
+                  ffn(size.embed_dim, int(size.embed_dim * size.mlp_ratio)), rate)
             for block, rate in zip(self.layout, rates, strict=True))
         self.last_norm = nn.LayerNorm(size.embed_dim, eps=NORM_EPS)
         self._init_parameters()
@@ -127,21 +150,44 @@ class ViT(BaseModule):
             return 0
         return int(rest[0]) + 1 if first == 'layers' else self.depth + 1
 
-    def forward(self, image: Tensor) -> tuple[Tensor]:
-        """(B, 3, H, W) -> one feature map (B, C, H / stride, W / stride)."""
+    def forward(self, image: Tensor, datasets: Sequence[str] | None = None) -> tuple[Tensor]:
+        """(B, 3, H, W) -> one feature map (B, C, H / stride, W / stride).
+
+        Args:
+            image: the batch.
+            datasets: name of each image's dataset; needed with experts, and read by them alone.
+
+        Raises:
+            ValueError: there are experts and no names, or not one an image.
+            KeyError: a dataset has no expert.
+        """
+        route = self._route(image, datasets) if self.experts else ()
         x = self.patch_embed(image)  # (B, Hp, Wp, C)
         grid = (x.shape[1], x.shape[2])
         x = x + resize_pos_embed(self.pos_embed, self.grid, grid).view(1, *grid, -1)
         for block in self.layers:
             if self.with_cp and self.training:
-                x = checkpoint(block, x, use_reentrant=False)
+                x = checkpoint(block, x, *route, use_reentrant=False)
             else:
-                x = block(x)
+                x = block(x, *route)
         return (self.last_norm(x).permute(0, 3, 1, 2).contiguous(), )
+
+    def _route(self, image: Tensor, datasets: Sequence[str] | None) -> tuple[int | Tensor]:
+        """The experts of a batch: one number if all images share it, else (B,)."""
+        if datasets is None or len(datasets) != len(image):
+            raise ValueError(f'{len(image)} images with datasets={datasets}: a ViT with experts needs the name of each '
+                             f"image's dataset, of {', '.join(self.experts)}; in a config, the estimator that tells it "
+                             "is type='MultiDatasetPoseEstimator'")
+        for name in datasets:
+            if name not in self.experts:
+                raise KeyError(f'no expert for dataset {name!r}: this ViT has {", ".join(self.experts)}')
+        picked = [self.experts.index(name) for name in datasets]
+        return (picked[0] if len(set(picked)) == 1 else torch.tensor(picked, device=image.device), )
 
     def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
         """Rename a foreign checkpoint's keys in place and fit its position table to this grid."""
         rename_backbone(state_dict, prefix)
+        rename_experts(state_dict, prefix, self.experts, self.part)
         for name, own in self.named_parameters():
             if '.rel_pos.' in name:  # a checkpoint of another layout has none: start from no bias
                 state_dict.setdefault(prefix + name, torch.zeros_like(own))

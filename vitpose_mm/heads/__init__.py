@@ -1,5 +1,6 @@
-"""Heads: the paper's two decoders."""
+"""Heads: the paper's two decoders, and one decoder a dataset."""
 
 from .decoders import ClassicHead, SimpleHead
+from .multi_dataset import MultiDatasetHead
 
-__all__ = ['ClassicHead', 'SimpleHead']
+__all__ = ['ClassicHead', 'MultiDatasetHead', 'SimpleHead']

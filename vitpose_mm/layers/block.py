@@ -12,7 +12,7 @@ class Block(nn.Module):
     Args:
         dim: width C of a token.
         attn: maps (B, Hp, Wp, C) to the same shape.
-        mlp: likewise.
+        mlp: likewise; takes what else the block is called with.
         drop_path: chance to drop a branch of a sample while training.
     """
 
@@ -24,7 +24,7 @@ class Block(nn.Module):
         self.mlp = mlp
         self.drop_path = StochasticDepth(drop_path, mode='row')
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *route: int | Tensor) -> Tensor:
         """(B, Hp, Wp, C) -> (B, Hp, Wp, C)."""
         x = x + self.drop_path(self.attn(self.norm1(x)))
-        return x + self.drop_path(self.mlp(self.norm2(x)))
+        return x + self.drop_path(self.mlp(self.norm2(x), *route))

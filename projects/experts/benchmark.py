@@ -1,0 +1,123 @@
+"""Training steps side by side: experts against computing all and masking, three decoders against one.
+
+Each pair alternates in one run; a step is forward, loss, backward and AdamW on random images, as mixed
+as the datasets are many. Peak memory is that of a process of its own.
+"""
+
+import argparse
+import multiprocessing
+import resource
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from mmengine.structures import InstanceData, PixelData
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+from rich.progress import Progress
+
+import vitpose_mm  # noqa: F401
+from vitpose_mm.layers import ExpertMlp
+
+NAMES = ['coco', 'aic', 'mpii', 'ap10k', 'apt36k', 'coco_wholebody']
+KEYPOINTS = dict(zip(NAMES, (17, 14, 16, 17, 17, 133), strict=True))
+PAIRS = {'experts': ('needed experts', 'all experts and a mask'), 'decoders': ('one decoder', 'three decoders')}
+
+
+class AllExperts(ExpertMlp):
+    """What the authors' code does: every expert on every token, then a mask."""
+
+    def forward(self, x: torch.Tensor, expert: torch.Tensor) -> torch.Tensor:
+        """(B, Hp, Wp, C), (B,) -> (B, Hp, Wp, C)."""
+        hidden = self.act(self.fc1(x))
+        own = sum(F.linear(hidden, weight, bias) * (expert == e).view(-1, 1, 1, 1)
+                  for e, (weight, bias) in enumerate(zip(self.experts.weight, self.experts.bias, strict=True)))
+        return torch.cat([self.fc2(hidden), own], dim=-1)
+
+
+def training_step(variant: str, args: argparse.Namespace) -> Callable[[], None]:
+    """A function that does one step of a variant."""
+    torch.manual_seed(0)
+    experts = variant in PAIRS['experts']
+    names = NAMES if experts else NAMES[:3] if variant == 'three decoders' else NAMES[:1]
+    codec = dict(type='UDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
+    backbone = dict(type='ViT', arch=args.arch, experts=dict(names=NAMES, part=192) if experts else None)
+    dim = MODELS.build(backbone).embed_dim
+    heads = {name: dict(type='ClassicHead', in_channels=dim, out_channels=KEYPOINTS[name], decoder=codec)
+             for name in names}
+    model = MODELS.build(dict(
+        type='MultiDatasetPoseEstimator' if experts else 'TopdownPoseEstimator', backbone=backbone,
+        head=dict(type='MultiDatasetHead', heads=heads) if len(names) > 1 else heads['coco'])).to(args.device).train()
+    for block in model.backbone.layers if variant == PAIRS['experts'][1] else ():
+        block.mlp.__class__ = AllExperts
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
+    image = torch.randn(args.batch, 3, 256, 192, device=args.device)
+    samples = []
+    for i in range(args.batch):
+        name = names[i % len(names)]
+        sample = PoseDataSample(metainfo=dict(dataset_name=name))
+        sample.gt_instance_labels = InstanceData(keypoint_weights=torch.ones(1, KEYPOINTS[name], device=args.device))
+        sample.gt_fields = PixelData(heatmaps=torch.rand(KEYPOINTS[name], 64, 48, device=args.device))
+        samples.append(sample)
+
+    def step() -> None:
+        with torch.autocast(torch.device(args.device).type, torch.bfloat16, enabled=args.dtype == 'bfloat16'):
+            losses = model.loss(image, samples)
+        losses['loss_kpt'].backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if args.device != 'cpu':
+            torch.cuda.synchronize()
+
+    return step
+
+
+def peak_bytes(variant: str, args: argparse.Namespace) -> int:
+    """Peak of two steps above the start, in this (fresh) process."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    step = training_step(variant, args)
+    step()
+    step()
+    if args.device != 'cpu':
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--arch', default='base', choices=('small', 'base', 'large'), help='size (default base)')
+    parser.add_argument('--batch', type=int, default=24, help='images a step (default 24)')
+    parser.add_argument('--steps', type=int, default=5, help='measured steps a variant (default 5)')
+    parser.add_argument('--dtype', default='float32', choices=('float32', 'bfloat16'), help='bfloat16: autocast')
+    parser.add_argument('--device', default='cpu', help='cpu (default) or cuda')
+    args = parser.parse_args()
+    print(f'{args.arch}, batch {args.batch}, {args.dtype}, {args.device}, torch {torch.__version__}, '
+          f'{torch.get_num_threads()} threads')
+    with Progress(transient=True) as progress:
+        task = progress.add_task('measuring', total=len(PAIRS) * 2 * (args.steps + 2))
+        for pair in PAIRS.values():
+            peaks = []
+            for variant in pair:
+                with multiprocessing.get_context('spawn').Pool(1) as pool:
+                    peaks.append(pool.apply(peak_bytes, (variant, args)))
+                progress.advance(task)
+            steps = [training_step(variant, args) for variant in pair]
+            times: list[list[float]] = [[], []]
+            for i in range(args.steps + 1):
+                for step, measured in zip(steps, times, strict=True):
+                    start = time.perf_counter()
+                    step()
+                    if i:
+                        measured.append(time.perf_counter() - start)
+                    progress.advance(task)
+            medians = [statistics.median(measured) for measured in times]
+            for variant, seconds, peak in zip(pair, medians, peaks, strict=True):
+                print(f'{variant:24} {seconds:8.2f} s ({seconds / medians[0]:.3f}x)   peak {peak / 2**30:6.2f} GiB '
+                      f'({peak / peaks[0]:.3f}x)')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,83 @@
+"""ViT with an expert a dataset."""
+
+import pytest
+import torch
+from mmpose.registry import MODELS
+
+import vitpose_mm  # noqa: F401
+
+NAMES = ['coco', 'aic', 'mpii']
+
+
+def build(**changes):
+    torch.manual_seed(0)
+    return MODELS.build({
+        **dict(type='ViT', arch=dict(depth=4, embed_dim=48, num_heads=4), img_size=(64, 48),
+               experts=dict(names=NAMES, part=16)), **changes})
+
+
+@pytest.mark.parametrize('attention', ['full', dict(window_size=(2, 2), shift=True, pool=True)])
+def test_a_mixed_batch_equals_its_images_one_by_one(attention):
+    model = build(attention=attention).eval()
+    image, names = torch.randn(4, 3, 64, 48), ['mpii', 'coco', 'mpii', 'aic']
+    mixed, = model(image, names)
+    alone = torch.cat([model(image[i:i + 1], names[i:i + 1])[0] for i in range(4)])
+    torch.testing.assert_close(mixed, alone, rtol=0, atol=1e-5)
+    other, = model(image, ['coco', 'coco', 'mpii', 'aic'])
+    assert (other[0] - mixed[0]).abs().max() > 1e-3
+    torch.testing.assert_close(other[1:], mixed[1:], rtol=0, atol=1e-5)
+
+
+def test_checkpointing_changes_nothing():
+    grads = []
+    for model in (build(), build(with_cp=True)):
+        torch.manual_seed(1)
+        model(torch.randn(3, 3, 64, 48), NAMES)[0].square().sum().backward()
+        grads.append([p.grad for p in model.parameters()])
+    for mine, theirs in zip(*grads, strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_every_parameter_gets_a_gradient_though_a_batch_has_one_dataset():
+    model = build()
+    model(torch.randn(2, 3, 64, 48), ['aic', 'aic'])[0].square().sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+    assert model.layers[0].mlp.experts.weight.grad.flatten(1).abs().sum(1).gt(0).tolist() == [False, True, False]
+
+
+def test_experts_have_their_blocks_layer_id():
+    assert build().layer_id('layers.2.mlp.experts.weight') == 3
+
+
+def test_compiles_without_a_graph_break():
+    model, image = build().eval(), torch.randn(3, 3, 64, 48)
+    compiled = torch.compile(model, fullgraph=True, backend='aot_eager')
+    torch.testing.assert_close(compiled(image, NAMES)[0], model(image, NAMES)[0], rtol=0, atol=1e-5)
+
+
+def test_no_experts_no_key():
+    assert not any('experts' in key for key in build(experts=None).state_dict())
+
+
+@pytest.mark.parametrize('names', [None, ['coco']])
+def test_names_are_needed_one_an_image(names):
+    with pytest.raises(ValueError, match='needs the name of each image.s dataset, of coco, aic, mpii'):
+        build()(torch.randn(2, 3, 64, 48), names)
+
+
+def test_an_unknown_dataset_is_named():
+    with pytest.raises(KeyError, match="no expert for dataset 'jhmdb': this ViT has coco, aic, mpii"):
+        build()(torch.randn(2, 3, 64, 48), ['coco', 'jhmdb'])
+
+
+@pytest.mark.parametrize('experts', [
+    dict(names=['coco', 'coco'], part=16), dict(names=[], part=16), dict(part=16), dict(names=NAMES),
+    dict(names=NAMES, part=16, size=3)])
+def test_bad_experts(experts):
+    with pytest.raises(ValueError, match=r"expected dict\(names=\['coco', ...\], part=192\)"):
+        build(experts=experts)
+
+
+def test_part_at_least_the_width():
+    with pytest.raises(ValueError, match='part=48 must be above 0 and below the width 48'):
+        build(experts=dict(names=NAMES, part=48))

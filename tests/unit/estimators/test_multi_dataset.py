@@ -1,0 +1,79 @@
+"""The estimator that carries each sample's dataset to backbone and head."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData, PixelData
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+
+import vitpose_mm  # noqa: F401
+
+CODEC = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
+KEYPOINTS = dict(coco=5, aic=3)
+
+
+def build(**test_cfg):
+    torch.manual_seed(0)
+    heads = {name: dict(type='SimpleHead', in_channels=48, out_channels=count, decoder=CODEC)
+             for name, count in KEYPOINTS.items()}
+    model = MODELS.build(dict(
+        type='MultiDatasetPoseEstimator', test_cfg=dict(flip_mode='heatmap', **test_cfg),
+        backbone=dict(type='ViT', arch=dict(depth=2, embed_dim=48, num_heads=4), img_size=(64, 48),
+                      experts=dict(names=list(KEYPOINTS), part=16)),
+        head=dict(type='MultiDatasetHead', heads=heads, default_dataset='coco')))
+    for parameter in model.head.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return model.eval()
+
+
+def samples(*names):
+    made = []
+    for name in names:
+        count = KEYPOINTS[name or 'coco']
+        meta = dict(flip_indices=list(range(count)), input_size=(48, 64), input_center=np.array([30.0, 40.0]),
+                    input_scale=np.array([48.0, 64.0]))
+        sample = PoseDataSample(metainfo=dict(meta, dataset_name=name) if name else meta)
+        sample.gt_instances = InstanceData(bboxes=np.zeros((1, 4)), bbox_scores=np.ones(1))
+        sample.gt_instance_labels = InstanceData(keypoint_weights=torch.ones(1, count))
+        sample.gt_fields = PixelData(heatmaps=torch.rand(count, 16, 12))
+        made.append(sample)
+    return made
+
+
+def test_losses_reach_the_expert_and_the_head_of_each_dataset_present():
+    model = build()
+    model.loss(torch.randn(2, 3, 64, 48), samples('aic', 'aic'))['loss_kpt'].backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+    assert model.backbone.layers[1].mlp.experts.weight.grad.flatten(1).abs().sum(1).gt(0).tolist() == [False, True]
+    assert model.head.heads['coco'].final_layer.weight.grad.abs().sum() == 0
+
+
+@pytest.mark.parametrize('flip', [False, True])
+def test_a_mixed_batch_is_predicted_as_each_image_alone(flip):
+    model, image, names = build(flip_test=flip, output_heatmaps=True), torch.randn(3, 3, 64, 48), ('aic', 'coco', 'aic')
+    with torch.no_grad():
+        mixed = model.predict(image, samples(*names))
+        for i, name in enumerate(names):
+            alone, = model.predict(image[i:i + 1], samples(name))
+            torch.testing.assert_close(mixed[i].pred_fields.heatmaps, alone.pred_fields.heatmaps, rtol=0, atol=1e-5)
+            assert mixed[i].pred_instances.keypoints.shape == (1, KEYPOINTS[name], 2)
+
+
+def test_flip_test_averages_with_the_mirrored_pass_of_the_same_expert():
+    image = torch.randn(1, 3, 64, 48)
+    with torch.no_grad():
+        model = build(flip_test=True, output_heatmaps=True)
+        both = model.predict(image, samples('aic'))[0].pred_fields.heatmaps
+        plain, mirrored = (model.head.heads['aic'](model.backbone(x, ['aic']))[0] for x in (image, image.flip(-1)))
+    torch.testing.assert_close(both, (plain + mirrored.flip(-1)) / 2)
+
+
+def test_the_default_dataset_holds_for_backbone_and_head():
+    model, image = build(output_heatmaps=True), torch.randn(1, 3, 64, 48)
+    with torch.no_grad():
+        unnamed = model.predict(image, samples(None))[0].pred_fields.heatmaps
+        named = model.predict(image, samples('coco'))[0].pred_fields.heatmaps
+        assert torch.equal(unnamed, named)
+        assert torch.equal(model(image, None, mode='tensor')[0], named)

@@ -1,0 +1,136 @@
+"""Routing of samples to one head a dataset: losses, predictions, bad input."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData, PixelData
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+
+import vitpose_mm  # noqa: F401
+
+# different K, codec, heatmap size and kind of head, one of them MMPose's
+HEADS = dict(
+    coco=dict(type='ClassicHead', in_channels=32, out_channels=5,
+              decoder=dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)),
+    aic=dict(type='SimpleHead', in_channels=32, out_channels=3, heatmap_stride=2,
+             decoder=dict(type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(24, 32), sigma=2)),
+    mpii=dict(type='HeatmapHead', in_channels=32, out_channels=4, deconv_out_channels=(16, 16),
+              deconv_kernel_sizes=(4, 4), loss=dict(type='KeypointMSELoss', use_target_weight=True),
+              decoder=dict(type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)))
+SHAPES = dict(coco=(5, 16, 12), aic=(3, 32, 24), mpii=(4, 16, 12))
+FLIPS = dict(coco=[0, 2, 1, 4, 3], aic=[1, 0, 2], mpii=[3, 2, 1, 0])
+
+
+def build(**changes):
+    torch.manual_seed(0)
+    head = MODELS.build({**dict(type='MultiDatasetHead', heads=HEADS), **changes})
+    head.init_weights()
+    for parameter in head.parameters():
+        if parameter.ndim > 1:  # MMPose's 0.001 leaves nothing to see
+            torch.nn.init.normal_(parameter, std=0.1)
+    return head.eval()
+
+
+def samples(*names):
+    generator, made = torch.Generator().manual_seed(3), []
+    for name in names:
+        shape = SHAPES.get(name, SHAPES['coco'])
+        meta = dict(flip_indices=FLIPS.get(name, FLIPS['coco']), input_size=(48, 64))
+        sample = PoseDataSample(metainfo=meta if name is None else dict(meta, dataset_name=name))
+        sample.gt_instance_labels = InstanceData(keypoint_weights=torch.ones(1, shape[0]))
+        sample.gt_fields = PixelData(heatmaps=torch.rand(shape, generator=generator))
+        made.append(sample)
+    return made
+
+
+def features(batch):
+    return (torch.randn(batch, 32, 4, 3, generator=torch.Generator().manual_seed(4)), )
+
+
+MIX = ('coco', 'mpii', 'coco', 'aic', 'coco', 'mpii')
+
+
+@pytest.mark.parametrize('normalizer', ['batch', 'dataset'])
+def test_the_loss_is_the_weighted_sum_of_each_heads_own(normalizer):
+    head = build(loss_normalizer=normalizer, loss_weights=dict(aic=3.0))
+    feats, batch = features(6), samples(*MIX)
+    losses = head.loss(feats, batch)
+    expected = 0
+    for name, weight in dict(coco=1, aic=3, mpii=1).items():
+        places = [i for i, other in enumerate(MIX) if other == name]
+        alone = head.heads[name].loss((feats[0][places], ), [batch[i] for i in places])
+        torch.testing.assert_close(losses[f'{name}/kpt'], alone['loss_kpt'])
+        assert not losses[f'{name}/kpt'].requires_grad
+        torch.testing.assert_close(losses[f'{name}/acc_pose'], alone['acc_pose'])
+        expected += weight * alone['loss_kpt'] * (len(places) / 6 if normalizer == 'batch' else 1)
+    torch.testing.assert_close(losses['loss_kpt'], expected)
+    assert [key for key in losses if 'loss' in key] == ['loss_kpt'], 'MMEngine sums every key with this word in it'
+
+
+def test_by_batch_the_loss_of_a_batch_is_the_mean_of_its_halves():
+    head, feats, batch = build(), features(6), samples(*MIX)
+    halves = [head.loss((feats[0][part], ), batch[part])['loss_kpt'] for part in (slice(0, 3), slice(3, 6))]
+    torch.testing.assert_close(head.loss(feats, batch)['loss_kpt'], sum(halves) / 2)
+
+
+def test_a_head_without_samples_gets_a_gradient_of_zero():
+    head = build()
+    head.loss(features(2), samples('aic', 'aic'))['loss_kpt'].backward()
+    for name, parameter in head.named_parameters():
+        assert parameter.grad is not None, name
+        assert bool(parameter.grad.abs().sum() > 0) == name.startswith('heads.aic.'), name
+
+
+@pytest.mark.parametrize('flip', [False, True])
+def test_each_sample_is_predicted_by_its_own_head_in_the_batchs_order(flip):
+    shifts = dict(aic=dict(shift_heatmap=True))
+    head, batch, feats = build(test_cfgs=shifts), samples(*MIX), features(6)
+    mirrored = (torch.randn(6, 32, 4, 3, generator=torch.Generator().manual_seed(5)), )
+    cfg = dict(flip_test=flip, flip_mode='heatmap', shift_heatmap=False, output_heatmaps=True)
+    poses, fields = head.predict([feats, mirrored] if flip else feats, batch, cfg)
+    for i, name in enumerate(MIX):
+        one = [(part[0][i:i + 1], ) for part in (feats, mirrored)]
+        pose, field = head.heads[name].predict(one if flip else one[0], batch[i:i + 1], {**cfg, **shifts.get(name, {})})
+        torch.testing.assert_close(fields[i].heatmaps, field[0].heatmaps, rtol=0, atol=1e-5)
+        assert poses[i].keypoints.shape == (1, SHAPES[name][0], 2)
+        np.testing.assert_allclose(poses[i].keypoints, pose[0].keypoints, atol=1e-2)
+
+
+def test_the_default_dataset_answers_where_a_sample_names_none():
+    head, feats = build(default_dataset='mpii'), features(2)
+    assert head.datasets(samples(None, 'aic')) == ['mpii', 'aic']
+    assert torch.equal(head(feats), head.heads['mpii'](feats))
+
+
+def test_a_member_is_initialised_as_it_would_be_alone():
+    head = MODELS.build(dict(type='MultiDatasetHead', heads=HEADS))
+    head.init_weights()
+    # MMPose's default: normal of 0.001
+    assert 0.0005 < head.heads['mpii'].final_layer.weight.std() < 0.0015
+
+
+def test_no_name_and_no_default():
+    with pytest.raises(KeyError, match='sample 1 of the batch has no dataset_name.*coco, aic, mpii'):
+        build().predict(features(2), samples('coco', None))
+    with pytest.raises(ValueError, match='default_dataset: set it to one of coco, aic, mpii'):
+        build()(features(2))
+
+
+def test_an_unknown_name_lists_the_known():
+    with pytest.raises(KeyError, match="no head for dataset 'jhmdb': this model has heads for coco, aic, mpii"):
+        build().loss(features(1), samples('jhmdb'))
+
+
+@pytest.mark.parametrize('changes', [
+    dict(default_dataset='x'), dict(loss_weights=dict(x=1.0)), dict(test_cfgs=dict(x={}))])
+def test_arguments_name_known_datasets(changes):
+    with pytest.raises(KeyError, match="no head for dataset 'x'"):
+        build(**changes)
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="loss_normalizer='sum': expected 'batch' or 'dataset'"):
+        build(loss_normalizer='sum')
+    with pytest.raises(ValueError, match='expected a head a dataset'):
+        build(heads={})

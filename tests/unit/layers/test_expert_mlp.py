@@ -1,0 +1,87 @@
+"""The FFN with experts, against computing every expert and masking."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from vitpose_mm.layers import ExpertMlp, Mlp
+
+DIM, HIDDEN, PART, COUNT = 24, 48, 8, 4
+
+
+def build(dtype=torch.float64):
+    torch.manual_seed(0)
+    mlp = ExpertMlp(DIM, HIDDEN, PART, COUNT).to(dtype)
+    torch.nn.init.normal_(mlp.experts.bias)
+    return mlp
+
+
+def compute_all_and_mask(mlp, x, expert):
+    """What the authors' code does."""
+    hidden = F.gelu(mlp.fc1(x))
+    own = sum(F.linear(hidden, mlp.experts.weight[e], mlp.experts.bias[e]) * (expert == e).view(-1, 1, 1, 1)
+              for e in range(COUNT))
+    return torch.cat([mlp.fc2(hidden), own], dim=-1)
+
+
+@pytest.mark.parametrize('picked', [[0, 1, 2, 3, 1], [3, 3, 0], [2, 2]])
+@pytest.mark.parametrize('dtype', [torch.float64, torch.float32])
+def test_equals_computing_all_experts_gradients_too(picked, dtype):
+    mlp, expert = build(dtype), torch.tensor(picked)
+    x = torch.randn(len(picked), 3, 5, DIM, dtype=dtype)
+    weights = torch.randn(len(picked), 3, 5, DIM, dtype=dtype)
+    results = []
+    for form in (lambda x: mlp(x, expert), lambda x: compute_all_and_mask(mlp, x, expert)):
+        mlp.zero_grad()
+        own = x.clone().requires_grad_()
+        out = form(own)
+        (out * weights).sum().backward()
+        results.append([out, own.grad, *(p.grad for p in mlp.parameters())])
+    for mine, slow in zip(*results, strict=True):
+        scale = slow.abs().max().clamp(min=1)
+        torch.testing.assert_close(mine / scale, slow / scale, rtol=0, atol=1e-6)
+
+
+def test_an_expert_nobody_picks_gets_a_gradient_of_zero():
+    mlp = build()
+    mlp(torch.randn(3, 2, 2, DIM, dtype=torch.float64), torch.tensor([0, 2, 0])).square().sum().backward()
+    for grad in (mlp.experts.weight.grad, mlp.experts.bias.grad):
+        assert [bool(grad[e].abs().sum() > 0) for e in range(COUNT)] == [True, False, True, False]
+
+
+def test_one_expert_for_all_is_the_plain_mlp_to_the_last_bit():
+    mlp, plain = build(torch.float32), Mlp(DIM, HIDDEN)
+    plain.load_state_dict({
+        'fc1.weight': mlp.fc1.weight, 'fc1.bias': mlp.fc1.bias,
+        'fc2.weight': torch.cat([mlp.fc2.weight, mlp.experts.weight[2]]),
+        'fc2.bias': torch.cat([mlp.fc2.bias, mlp.experts.bias[2]])})
+    x = torch.randn(3, 4, 5, DIM)
+    assert torch.equal(mlp(x, 2), plain(x))
+    torch.testing.assert_close(mlp(x, torch.tensor([2, 2, 2])), plain(x), rtol=0, atol=1e-6)
+
+
+def test_copies_of_weights_are_not_kept_for_the_backward_pass():
+    mlp, kept = build(), []
+    x = torch.randn(32, 1, 1, DIM, dtype=torch.float64, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
+        mlp(x, torch.arange(32) % COUNT)
+    assert max(kept) < 32 * PART * HIDDEN  # a weight a sample
+
+
+def test_trains_under_autocast():
+    mlp = build(torch.float32)
+    x, expert = torch.randn(4, 2, 3, DIM), torch.tensor([0, 1, 1, 3])
+    with torch.autocast('cpu', torch.bfloat16):
+        out = mlp(x, expert)
+    assert out.dtype == torch.bfloat16
+    out.float().square().sum().backward()
+    exact = compute_all_and_mask(mlp, x, expert)
+    assert mlp.experts.weight.grad.dtype == torch.float32
+    # bf16 keeps 8 bits: two products of 24 and 48 terms stay within 3% of the largest value
+    assert (out - exact).abs().max() < 0.03 * exact.abs().max()
+
+
+@pytest.mark.parametrize('part', [0, DIM, DIM + 1])
+def test_part_must_leave_shared_outputs(part):
+    with pytest.raises(ValueError, match=f'part={part} must be above 0 and below the width {DIM}'):
+        ExpertMlp(DIM, HIDDEN, part, COUNT)

@@ -1,0 +1,151 @@
+"""One head a dataset behind one backbone."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine import ConfigDict
+from mmengine.model import ModuleDict
+from mmengine.structures import InstanceData, PixelData
+from mmpose.models.heads import BaseHead
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+from torch import Tensor
+
+from ..checkpoints.experts import rename_multi_head
+
+Features = tuple[Tensor, ...]
+
+
+@MODELS.register_module()
+class MultiDatasetHead(BaseHead):
+    """Any of MMPose's heatmap heads a dataset; each sample goes to the head of its `dataset_name`.
+
+    Keypoints, codecs, heatmap sizes and flip pairs may differ between the datasets of one batch. A
+    head whose dataset a batch misses gets a gradient of zero, so that all ranks of distributed
+    training agree on the parameters that take part.
+
+    The loss that trains is `loss_kpt`, a sum over the datasets of weight x share x the head's own
+    loss, which is a mean over its samples. With loss_normalizer='batch' the share is the dataset's
+    part of the batch: the sum is the mean over all samples, as the authors train, whichever rank or
+    batch they fall into; a dataset counts as much as it is sampled. That scales a rare dataset's
+    gradients down, in the backbone and in its head (AdamW undoes it in the head, SGD does not). With
+    'dataset' the share is 1: each dataset counts alike in every batch it occurs in, and the
+    samples of a rare one weigh more, with more noise. Each dataset's own loss and accuracy, without
+    weight and share, are logged as `coco/kpt` and `coco/acc_pose`.
+
+    Args:
+        heads: a head's config by dataset name.
+        default_dataset: whose head answers where a sample names no dataset.
+        loss_weights: weight of a dataset's loss by name; 1 where absent.
+        loss_normalizer: 'batch' or 'dataset'.
+        test_cfgs: what differs from the model's test_cfg by dataset name, such as
+            dict(aic=dict(shift_heatmap=True)).
+        init_cfg: MMEngine's.
+
+    Raises:
+        ValueError: no head, or an unknown normaliser.
+        KeyError: an argument, or a sample, names a dataset without a head.
+    """
+
+    def __init__(self, heads: dict[str, dict], default_dataset: str | None = None,
+                 loss_weights: dict[str, float] | None = None, loss_normalizer: str = 'batch',
+                 test_cfgs: dict[str, dict] | None = None, init_cfg: dict | list[dict] | None = None):
+        super().__init__(init_cfg)
+        if not heads:
+            raise ValueError(f"heads={heads}: expected a head a dataset, like dict(coco=dict(type='ClassicHead', ...))")
+        if loss_normalizer not in ('batch', 'dataset'):
+            raise ValueError(f"loss_normalizer={loss_normalizer!r}: expected 'batch' or 'dataset'")
+        self.heads = ModuleDict({name: MODELS.build(head) for name, head in heads.items()})
+        self.default_dataset = default_dataset
+        self.loss_weights = loss_weights or {}
+        self.loss_normalizer = loss_normalizer
+        self.test_cfgs = test_cfgs or {}
+        for name in (*self.loss_weights, *self.test_cfgs, *([default_dataset] if default_dataset else [])):
+            self._known(name)
+        self._register_load_state_dict_pre_hook(self.read_checkpoint)
+
+    def read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
+        """Give foreign decoders in a state dict the names of their datasets, in place."""
+        default = self.default_dataset
+        rename_multi_head(state_dict, prefix, sorted(self.heads, key=lambda name: name != default))
+
+    def _known(self, name: str) -> str:
+        if name not in self.heads:
+            raise KeyError(f'no head for dataset {name!r}: this model has heads for {", ".join(self.heads)}')
+        return name
+
+    def datasets(self, samples: Sequence[PoseDataSample]) -> list[str]:
+        """The dataset of each sample.
+
+        Raises:
+            KeyError: a name without a head, or no name and no default.
+        """
+        names = [sample.metainfo.get('dataset_name', self.default_dataset) for sample in samples]
+        if None in names:
+            raise KeyError(f'sample {names.index(None)} of the batch has no dataset_name in its metainfo: let '
+                           "PackPoseInputs pack it (its meta_keys), or set the head's default_dataset to one of "
+                           f'{", ".join(self.heads)}')
+        return [self._known(name) for name in names]
+
+    def _groups(self, samples: Sequence[PoseDataSample]) -> dict[str, list[int]]:
+        """The places of each dataset's samples in the batch."""
+        groups: dict[str, list[int]] = {}
+        for place, name in enumerate(self.datasets(samples)):
+            groups.setdefault(name, []).append(place)
+        return groups
+
+    def forward(self, feats: Features) -> Tensor:
+        """Feature maps -> heatmaps (B, K, Hm, Wm) of the default dataset."""
+        if self.default_dataset is None:
+            raise ValueError("heatmaps without data samples need the head's default_dataset: set it to one of "
+                             f'{", ".join(self.heads)}')
+        return self.heads[self.default_dataset](feats)
+
+    def loss(self, feats: Features, batch_data_samples: Sequence[PoseDataSample],
+             train_cfg: dict | None = None) -> dict[str, Tensor]:
+        """Losses of a batch: the sum that trains, and what each dataset contributes for reading."""
+        groups = self._groups(batch_data_samples)
+        total = feats[-1].new_zeros(())
+        reported = {}
+        for name, head in self.heads.items():
+            if name not in groups:
+                total = total + sum(0 * p.sum() for p in head.parameters() if p.requires_grad)
+                continue
+            places = groups[name]
+            share = len(places) / len(batch_data_samples) if self.loss_normalizer == 'batch' else 1.0
+            samples = [batch_data_samples[place] for place in places]
+            for key, value in head.loss(_select(feats, places), samples, train_cfg or {}).items():
+                if 'loss' in key:
+                    total = total + self.loss_weights.get(name, 1.0) * share * value
+                    key, value = key.replace('loss_', ''), value.detach()
+                reported[f'{name}/{key}'] = value
+        return {'loss_kpt': total, **reported}
+
+    def predict(self, feats: Features | list[Features], batch_data_samples: Sequence[PoseDataSample],
+                test_cfg: dict | None = None) -> list[InstanceData] | tuple[list[InstanceData], list[PixelData]]:
+        """Poses of a batch, in its order, each decoded by its dataset's head; heatmaps where asked.
+
+        Args:
+            feats: feature maps; with flip test a list of two, the second of the mirrored images.
+            batch_data_samples: B samples.
+            test_cfg: the model's; `test_cfgs` overrides it.
+        """
+        poses, fields = {}, {}
+        for name, places in self._groups(batch_data_samples).items():
+            cfg = ConfigDict(test_cfg or {}, **self.test_cfgs.get(name, {}))
+            own = [_select(part, places) for part in feats] if isinstance(feats, list) else _select(feats, places)
+            answer = self.heads[name].predict(own, [batch_data_samples[place] for place in places], cfg)
+            found, heatmaps = answer if isinstance(answer, tuple) else (answer, [])
+            poses.update(zip(places, found, strict=True))
+            fields.update(zip(places, heatmaps, strict=bool(heatmaps)))
+        order = range(len(batch_data_samples))
+        ordered = [poses[place] for place in order]
+        return (ordered, [fields.get(place) for place in order]) if fields else ordered
+
+
+def _select(feats: Features, places: list[int]) -> Features:
+    """The rows of some samples; the maps themselves where that is all of them."""
+    if len(places) == len(feats[-1]):
+        return feats
+    index = torch.tensor(places, device=feats[-1].device)
+    return tuple(feat[index] for feat in feats)
