@@ -37,7 +37,7 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('--out', type=Path, default=Path('demo'), help='folder to make (default demo)')
-    parser.add_argument('--train', type=int, default=5400, metavar='N', help='training images (default 5400)')
+    parser.add_argument('--train', type=int, default=4800, metavar='N', help='training images (default 4800)')
     parser.add_argument('--val', type=int, default=250, metavar='M', help='held-out images (default 250)')
     parser.add_argument('--epochs', type=int, metavar='E', help='epochs instead of the config\'s own')
     parser.add_argument('--seed', type=int, default=0, metavar='S', help='of the images (default 0)')
