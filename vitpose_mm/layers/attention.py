@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .rel_pos import DecomposedRelPos
 from .window import fit_window, partition, pool_windows, unpartition, window_masks
@@ -29,7 +30,11 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, Hp, Wp, C) -> (B, Hp, Wp, C)."""
-        return self.proj(self.attend(self.qkv(x)))
+        return self.mix(self.qkv(x))
+
+    def mix(self, qkv: Tensor) -> Tensor:
+        """(B, Hp, Wp, 3 * C) -> (B, Hp, Wp, C): attention and the projection of its heads."""
+        return self.proj(self.attend(qkv))
 
     def attend(self, qkv: Tensor) -> Tensor:
         """(B, Hp, Wp, 3 * C) -> (B, Hp, Wp, C), before the projection."""
@@ -51,6 +56,10 @@ class WindowAttention(Attention):
 
     Padding takes part in nothing. A grid that one window covers gets full attention.
 
+    Training keeps of all this what `qkv` gave and no more: windows, their keys with the pooled
+    tokens and what they attended to are made again for the gradient. Within windows that costs
+    little; full attention, whose cost grows with the square of the grid, keeps its result.
+
     Args:
         dim: width C of a token.
         num_heads: heads; must divide `dim`.
@@ -66,6 +75,12 @@ class WindowAttention(Attention):
         self.window, self.shift, self.pool = window, shift, pool
         self.rel_pos = DecomposedRelPos(window, dim // num_heads) if rel_pos else None
 
+    def mix(self, qkv: Tensor) -> Tensor:
+        """(B, Hp, Wp, 3 * C) -> (B, Hp, Wp, C): attention and the projection of its heads."""
+        if self.training:
+            return checkpoint(super().mix, qkv, use_reentrant=False, preserve_rng_state=False)
+        return super().mix(qkv)
+
     def attend(self, qkv: Tensor) -> Tensor:
         """(B, Hp, Wp, 3 * C) -> (B, Hp, Wp, C), before the projection."""
         grid = (qkv.shape[1], qkv.shape[2])
@@ -75,8 +90,7 @@ class WindowAttention(Attention):
         windows = windows.view(batch, count, tokens, 3, self.num_heads, -1)
         query, key, value = windows.permute(3, 0, 1, 4, 2, 5)  # each (B, G, heads, n, C / heads)
         real, pairs = window_masks(grid, window, shift, qkv.device)
-        masked = any(shift) or any(side % length for side, length in zip(grid, window, strict=True))
-        mask = pairs[None, :, None] if masked else None  # (1, G, 1, n, n)
+        mask = None if pairs is None else pairs[None, :, None]  # (1, G, 1, n, n)
         if self.rel_pos is not None:
             bias = self.rel_pos(query, window)
             mask = bias if mask is None else bias.masked_fill(~mask, -torch.inf)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Side = tuple[int, int]
+IS_TRACING = getattr(torch.compiler, 'is_compiling', lambda: False)  # torch 2.1 has no such question
 
 
 def fit_window(grid: Side, window: Side, shift: bool) -> tuple[Side, Side]:
@@ -58,18 +59,25 @@ def unpartition(windows: Tensor, grid: Side, window: Side, shift: Side = (0, 0))
     return x[:, :grid[0], :grid[1]]
 
 
-@lru_cache(maxsize=64)
-def window_masks(grid: Side, window: Side, shift: Side, device: torch.device) -> tuple[Tensor, Tensor]:
+def window_masks(grid: Side, window: Side, shift: Side, device: torch.device) -> tuple[Tensor, Tensor | None]:
     """Which tokens are real, and which pairs of a window may attend to each other.
 
     A pair may if both are real and came from the same side of the shift's seam. Padding attends to
     itself alone, so that no softmax is empty; its output is cut off. Built once a shape.
 
     Returns:
-        real (G, n), pairs (G, n, n); both bool.
+        real (G, n), and pairs (G, n, n) or None where all may; both bool.
     """
+    # a trace's tensors hold no values, and must not outlive it
+    build = _window_masks if IS_TRACING() else _cached_window_masks
+    return build(grid, window, shift, device)
+
+
+def _window_masks(grid: Side, window: Side, shift: Side, device: torch.device) -> tuple[Tensor, Tensor | None]:
     with torch.inference_mode(False):  # they outlive this call, and training may save them
         real = partition(torch.ones(1, *grid, 1, device=device), window, shift)[0, :, :, 0].bool()
+        if padded_grid(grid, window) == grid and not any(shift):
+            return real, None
         side = torch.zeros(padded_grid(grid, window), dtype=torch.long, device=device)
         if shift[0]:
             side[:shift[0]] += 1
@@ -78,6 +86,9 @@ def window_masks(grid: Side, window: Side, shift: Side, device: torch.device) ->
         side = partition(side[None, :, :, None], window, shift)[0, :, :, 0]
         pairs = (side[:, :, None] == side[:, None, :]) & real[:, None, :]
         return real, pairs | torch.eye(window[0] * window[1], dtype=torch.bool, device=device)
+
+
+_cached_window_masks = lru_cache(maxsize=64)(_window_masks)
 
 
 def pool_windows(x: Tensor, real: Tensor) -> Tensor:
