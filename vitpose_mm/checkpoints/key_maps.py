@@ -114,6 +114,8 @@ def _replace(state_dict: dict[str, Tensor], prefix: str, weights: dict[str, Tens
 def rename_backbone(state_dict: dict[str, Tensor], prefix: str) -> None:
     """Give a backbone's weights our names, in place, whoever wrote them.
 
+    MAE's files hold the weights under 'model'; of such wrappers MMEngine opens 'state_dict' alone.
+
     Args:
         state_dict: keys of any origin.
         prefix: of the backbone's keys in it, '' or ending with a dot.
@@ -121,6 +123,10 @@ def rename_backbone(state_dict: dict[str, Tensor], prefix: str) -> None:
     Raises:
         ValueError: the origin is known and keys are left over.
     """
+    if not prefix and isinstance(state_dict.get('model'), dict):
+        weights = state_dict['model']
+        state_dict.clear()
+        state_dict.update(weights)
     weights = _under(state_dict, prefix)
     for mark, table in ORIGINS.items():
         if mark in weights:

@@ -40,6 +40,19 @@ def test_mae_checkpoint_of_a_square_loads_into_a_rectangle():
     torch.testing.assert_close(target.pos_embed, table.flatten(2).transpose(1, 2), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize('wrapper', ['model', 'state_dict', None])
+def test_pretrained_opens_the_files_that_others_wrap(wrapper, tmp_path):
+    weights = authors_names(build().state_dict(), norm='norm') | {'mask_token': torch.zeros(1, 1, 8)}
+    file = tmp_path / 'mae_pretrain.pth'
+    torch.save({wrapper: weights, 'epoch': 1599} if wrapper else weights, file)
+    target = build(init_cfg=dict(type='Pretrained', checkpoint=str(file)))
+    target.init_weights()
+    for key in ('patch_embed.proj.weight', 'layers.1.mlp.fc2.bias', 'pos_embed'):
+        expected = weights[key.replace('layers', 'blocks')]
+        expected = expected[:, 1:] + expected[:, :1] if key == 'pos_embed' else expected
+        torch.testing.assert_close(target.state_dict()[key], expected, msg=key)
+
+
 def test_left_over_keys_are_an_error():
     weights = authors_names(build().state_dict()) | {'blorp.weight': torch.zeros(1)}
     with pytest.raises(ValueError, match='1 keys that belong to no part of the model: blorp.weight'):
