@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,46 +24,85 @@ def add_parser(subparsers: Any) -> None:
                                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files')
     parser.add_argument('--compare', action='store_true', help='print ratios to the first config')
-    parser.add_argument('--measure', action='store_true', help='also measure time and peak memory')
+    parser.add_argument('--measure', action='store_true', help='also measure time and peak memory, of both')
+    parser.add_argument('--only', choices=('train', 'inference'), help='measure nothing else')
     parser.add_argument('--batch', type=int, default=1, help='images a measured step (default 1)')
     parser.add_argument('--device', default='cpu', help="'cpu' or 'cuda' (default cpu)")
     parser.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32',
                         help='bfloat16 measures under autocast (default float32)')
-    parser.add_argument('--steps', type=int, default=5, help='measured steps a config; the median counts (default 5)')
+    parser.add_argument('--steps', type=int, default=5, metavar='N',
+                        help='measured steps a config, in turns; the median counts (default 5)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures here, too')
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Count, measure, print."""
-    from mmengine import Config
-    from mmengine.registry import init_default_scope
+    """Count, measure, print; 2 if arguments or configs do not fit, 1 if measuring fails."""
     from rich.console import Console
+
+    from ..files import write_text
+
+    names = [Path(path).stem for path in args.configs]
+    try:
+        figures = _figures(args)
+        Console().print(_table(names, figures, args.compare))
+        if args.json:
+            write_text(args.json, json.dumps(dict(zip(names, figures, strict=True)), indent=2))
+    except (ValueError, OSError, RuntimeError) as problem:
+        print('vitpose cost:', ' '.join(str(problem).split()), file=sys.stderr)
+        return 1 if isinstance(problem, RuntimeError) else 2
+    return 0
+
+
+def _figures(args: argparse.Namespace) -> list[dict[str, float]]:
+    """The figures of each config."""
+    import torch
+    from mmengine.registry import init_default_scope
 
     import vitpose_mm  # noqa: F401
 
     for name in ('batch', 'steps'):
         if getattr(args, name) < 1:
             raise ValueError(f'--{name} {getattr(args, name)}: expected at least 1')
+    if args.device != 'cpu' and not (args.device.startswith('cuda') and torch.cuda.is_available()):
+        raise ValueError(f"--device {args.device}: expected 'cpu', or 'cuda' where torch finds a GPU")
     init_default_scope('mmpose')
-    models = [Config.fromfile(path).model for path in args.configs]
-    for model in models:
-        model.backbone.pop('init_cfg', None)  # weights do not change the cost
-    figures = [_counted(model) for model in models]
-    if args.measure:
+    models = [_read_model(path) for path in args.configs]
+    figures = [_counted(path, model) for path, model in zip(args.configs, models, strict=True)]
+    if args.measure or args.only:
         for row, measured in zip(figures, _measured(models, args), strict=True):
             row.update(measured)
-    names = [Path(path).stem for path in args.configs]
-    Console().print(_table(names, figures, args.compare))
-    if args.json:
-        from vitpose_mm.files import write_text
-        write_text(args.json, json.dumps(dict(zip(names, figures, strict=True)), indent=2))
-    return 0
+    return figures
 
 
-def _counted(model: Any) -> dict[str, float]:
-    from vitpose_mm.cost import count
-    counted = count(model)
+def _read_model(path: str) -> Any:
+    """A config's model, without the weights it starts from, which do not change its cost.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no config, or has no model of a backbone and a head.
+    """
+    from mmengine import Config
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'{path}: no such config file')
+    if Path(path).suffix not in ('.py', '.json', '.yml', '.yaml'):
+        raise ValueError(f'{path}: expected a config, .py, .json or .yml; a checkpoint does not say what its model is')
+    try:
+        model = Config.fromfile(path).get('model')
+    except Exception as problem:  # a config is a program, and may raise anything
+        raise ValueError(f'{path}: {type(problem).__name__}: {problem}') from problem
+    if not isinstance(model, dict) or not all(isinstance(model.get(part), dict) for part in ('backbone', 'head')):
+        raise ValueError(f'{path}: expected model=dict(backbone=dict(...), head=dict(...), ...) in it')
+    model.backbone.pop('init_cfg', None)
+    return model
+
+
+def _counted(path: str, model: Any) -> dict[str, float]:
+    from ..cost import count
+    try:
+        counted = count(model)
+    except (ValueError, TypeError, KeyError) as problem:
+        raise ValueError(f'{path}: {problem.args[0]}') from problem
     return {
         'parameters, M': counted.parameters / 1e6,
         'trainable parameters, M': counted.trainable_parameters / 1e6,
@@ -75,12 +115,13 @@ def _counted(model: Any) -> dict[str, float]:
 def _measured(models: list, args: argparse.Namespace) -> list[dict[str, float]]:
     from rich.progress import Progress
 
-    from vitpose_mm.cost import measure
-    from vitpose_mm.cost.measure import MODES
+    from ..cost import measure
+    from ..cost.measure import MODES
+    modes = (args.only, ) if args.only else MODES
     rows: list[dict[str, float]] = [{} for _ in models]
     with Progress(transient=True) as progress:
-        task = progress.add_task('measuring', total=len(MODES) * len(models) * (args.steps + 2))
-        for mode in MODES:
+        task = progress.add_task('measuring', total=len(modes) * len(models) * (args.steps + 2))
+        for mode in modes:
             measured = measure(models, mode, args.batch, args.device, args.dtype, args.steps,
                                lambda: progress.advance(task))
             for row, figures in zip(rows, measured, strict=True):

@@ -4,6 +4,8 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,11 +42,19 @@ def measure(models: list[ConfigDict], mode: str, batch: int, device: str = 'cpu'
         dtype: 'float32', or 'bfloat16' for autocast.
         steps: measured steps a model, after one to warm up.
         progress: called after each step.
+
+    Raises:
+        RuntimeError: the memory does not suffice.
     """
     peaks = []
     for model in models:
-        with multiprocessing.get_context('spawn').Pool(1) as pool:
-            peaks.append(pool.apply(_peak_bytes, (ConfigDict(model).to_dict(), mode, batch, device, dtype)))
+        with ProcessPoolExecutor(1, multiprocessing.get_context('spawn')) as pool:
+            peak = pool.submit(_peak_bytes, ConfigDict(model).to_dict(), mode, batch, device, dtype)
+            try:
+                peaks.append(peak.result())
+            except BrokenProcessPool as problem:
+                raise RuntimeError(f'{mode} at a batch of {batch} was killed, most likely as the memory ran out: '
+                                   'measure a smaller batch') from problem
         progress()
     runs = [_step(model, mode, batch, device, dtype) for model in models]
     seconds: list[list[float]] = [[] for _ in models]

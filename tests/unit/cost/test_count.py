@@ -1,17 +1,18 @@
 """MACs against the paper's tables and a plain formula."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import torch
-from mmengine import Config
+from mmengine import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.utils import digit_version
 
 import vitpose_mm  # noqa: F401
 from vitpose_mm.cli.main import main
-from vitpose_mm.cost import count
+from vitpose_mm.cost import count, measure
 
 pytestmark = pytest.mark.skipif(
     digit_version(torch.__version__) < digit_version('2.4'), reason='torch 2.4 counts by module, older ones do not')
@@ -87,11 +88,40 @@ def test_command_measures(tmp_path, capsys):
     assert kept < figures['train, peak MiB'] < 100 * kept
 
 
-def test_bad_arguments():
-    with pytest.raises(ValueError, match='--batch 0: expected at least 1'):
-        main(['cost', '--batch', '0', str(CONFIGS / BASE)])
-    model = model_of(BASE)
-    model.head.decoder = None
-    with pytest.raises(ValueError, match='no input_size'):
-        count(model)
+@pytest.mark.parametrize(('config', 'arguments', 'message'), [
+    (BASE, ['--batch', '0'], '--batch 0: expected at least 1'),
+    (BASE, ['--device', 'gpu'], "--device gpu: expected 'cpu'"),
+    ('coco/absent.py', [], 'absent.py: no such config file'),
+    ('coco', [], 'coco: no such config file'),
+    ('_base_/schedules/adamw_210e.py', [], 'expected model=dict(backbone='),
+    ('weights.pth', [], 'weights.pth: expected a config, .py, .json or .yml; a checkpoint'),
+    ('broken.py', [], 'broken.py: SyntaxError'),
+    ('raises.py', [], 'raises.py: ZeroDivisionError: division by zero'),
+    ('unknown.py', [], 'unknown.py: NoSuchNet is not in the'),
+    ('typo.py', [], 'stride=4: the patch stride is 16'),
+    ('no_codec.py', [], 'no_codec.py: model.head.decoder has no input_size'),
+])
+def test_what_does_not_fit_is_said_in_one_line(config, arguments, message, tmp_path, capsys):
+    head = "head=dict(type='ClassicHead', in_channels=768, out_channels=17)"
+    written = {
+        'weights.pth': '', 'broken.py': 'model = dict(', 'raises.py': 'model = 1 / 0',
+        'unknown.py': "model = dict(type='TopdownPoseEstimator', backbone=dict(type='NoSuchNet'), "
+                      "head=dict(type='ClassicHead', in_channels=768, out_channels=17, "
+                      "decoder=dict(type='UDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64))))",
+        'typo.py': f"_base_ = '{CONFIGS / BASE}'\nmodel = dict(backbone=dict(stride=4))",
+        'no_codec.py': f"model = dict(type='TopdownPoseEstimator', backbone=dict(type='ViT'), {head})",
+    }
+    path = CONFIGS / config
+    if config in written:
+        path = tmp_path / config
+        path.write_text(written[config])
+    assert main(['cost', str(path), *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == '' and message in err
+    assert err.startswith(f'vitpose cost: {"--" if arguments else path}') and err.count('\n') == 1
     assert torch.get_default_device() == torch.device('cpu')
+
+
+def test_a_measurement_that_is_killed_says_so():
+    with pytest.raises(RuntimeError, match='train at a batch of 2 was killed.*smaller batch'):
+        measure([ConfigDict(type=os._exit, status=9)], 'train', 2)
