@@ -1,0 +1,41 @@
+"""ViT exported to ONNX gives in ONNX Runtime what it gives in torch, at batches it was not exported at."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.utils import digit_version
+from mmpose.registry import MODELS
+
+import vitpose_mm  # noqa: F401
+
+WINDOWS = dict(window_size=(4, 3), shift=True, pool=True)
+# 72x56 at stride 8 is a grid of 9x7 tokens, which no window divides
+LAYOUTS = {
+    'full': 'full',
+    'window, shift, pool': WINDOWS,
+    'window, shift, pool, rel_pos': dict(WINDOWS, rel_pos='decomposed'),
+    'full every quarter': dict(WINDOWS, full_every_quarter=True),
+}
+
+
+@pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.6'),
+                    reason='the exporter that takes a dynamic batch through windows came with torch 2.6')
+@pytest.mark.parametrize('attention', LAYOUTS.values(), ids=LAYOUTS)
+def test_onnx_runtime_agrees_at_any_batch(attention, tmp_path):
+    import onnxruntime
+    torch.manual_seed(0)
+    model = MODELS.build(dict(type='ViT', arch=dict(depth=4, embed_dim=48, num_heads=4), img_size=(72, 56), stride=8,
+                              attention=attention)).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)  # tables of relative position are zero at first
+    file = tmp_path / 'vit.onnx'
+    torch.onnx.export(model, (torch.randn(2, 3, 72, 56), ), file, dynamo=True, input_names=['image'],
+                      dynamic_shapes=({0: torch.export.Dim('batch')}, ), verbose=False)
+    session = onnxruntime.InferenceSession(file, providers=['CPUExecutionProvider'])
+    for batch in (1, 3):
+        image = torch.randn(batch, 3, 72, 56)
+        feature, = session.run(None, {'image': image.numpy()})
+        with torch.no_grad():
+            expected = model(image)[0].numpy()
+        # the last norm leaves values of order 1, of which fp32 keeps 6e-8; the two sum in another order
+        np.testing.assert_allclose(feature, expected, atol=1e-4, rtol=0)
