@@ -1,0 +1,99 @@
+"""Tensors are read from files of any hand, and nothing in the files is run."""
+
+import os
+import pickle
+import re
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+from vitpose_mm.checkpoints.safe_load import load_weights
+
+WEIGHTS = OrderedDict(weight=torch.arange(6.0).view(2, 3), bias=torch.ones(2, dtype=torch.bfloat16))
+
+
+class Attack:
+    """What unpickles as a command."""
+
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command, )
+
+
+def check(weights):
+    assert set(weights) == {'weight', 'bias'}
+    assert all(torch.equal(weights[key], value) for key, value in WEIGHTS.items())
+
+
+def test_what_mmengine_stores(tmp_path):
+    file = tmp_path / 'epoch_1.pth'
+    history = HistoryBuffer([1.0, 2.0], [1, 1])
+    meta = dict(dataset_meta=dict(sigmas=np.ones(17), names={1, 2}), cfg='x = 1', epoch=1, seed=np.int64(3))
+    hub = dict(log_scalars=OrderedDict(loss=history), runtime_info=OrderedDict(), resumed_keys=OrderedDict())
+    optimizer = dict(state={0: dict(step=torch.tensor(1.0))}, param_groups=[dict(lr=np.float64(0.1), params=[0])])
+    torch.save(dict(meta=meta, state_dict=WEIGHTS, message_hub=hub, optimizer=optimizer), file)
+    check(load_weights(file))
+
+
+@pytest.mark.parametrize('wrapper', ['state_dict', 'model', None])
+@pytest.mark.parametrize('zipped', [True, False])
+def test_every_form_of_file(tmp_path, wrapper, zipped):
+    file = tmp_path / 'weights.pth'
+    torch.save({wrapper: WEIGHTS} if wrapper else WEIGHTS, file, _use_new_zipfile_serialization=zipped)
+    check(load_weights(file))
+
+
+def test_versions_of_layers_are_kept(tmp_path):
+    layer = torch.nn.BatchNorm2d(2)
+    torch.save(layer.state_dict(), tmp_path / 'layer.pth')
+    assert load_weights(tmp_path / 'layer.pth')._metadata == layer.state_dict()._metadata
+
+
+@pytest.mark.parametrize('zipped', [True, False])
+@pytest.mark.parametrize('place', ['meta', 'weights'])
+def test_a_command_in_the_file_is_not_run(tmp_path, zipped, place):
+    file, proof = tmp_path / 'bad.pth', tmp_path / 'it_ran'
+    attack = Attack(f'touch {proof}')
+    content = dict(meta=attack, state_dict=WEIGHTS) if place == 'meta' else dict(WEIGHTS, bias=attack)
+    torch.save(content, file, _use_new_zipfile_serialization=zipped)
+    if place == 'meta':
+        check(load_weights(file))
+    else:
+        with pytest.raises(ValueError, match="expected a tensor for 'bias', found Skipped"):
+            load_weights(file)
+    assert not proof.exists()
+    torch.load(file, weights_only=False)  # the attack is a real one
+    assert proof.exists()
+
+
+def test_a_bare_pickle_is_not_run(tmp_path):
+    file, proof = tmp_path / 'bad.pth', tmp_path / 'it_ran'
+    file.write_bytes(pickle.dumps(Attack(f'touch {proof}')))
+    with pytest.raises(ValueError, match='cannot be read as a checkpoint of torch'):
+        load_weights(file)
+    assert not proof.exists()
+
+
+def test_a_file_that_is_cut_off(tmp_path):
+    file = tmp_path / 'short.pth'
+    torch.save(WEIGHTS, file)
+    file.write_bytes(file.read_bytes()[:-200])
+    with pytest.raises(ValueError, match=re.escape(f'{file} cannot be read as a checkpoint of torch; is it complete?')):
+        load_weights(file)
+
+
+@pytest.mark.parametrize('content, found', [([1, 2], 'list'), ({}, 'dict'), (torch.ones(2), 'Tensor')])
+def test_no_weights(tmp_path, content, found):
+    torch.save(content, tmp_path / 'other.pth')
+    with pytest.raises(ValueError, match=f"expected tensors by name, maybe under 'state_dict'; found {found}"):
+        load_weights(tmp_path / 'other.pth')
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match='no such checkpoint'):
+        load_weights(tmp_path / 'nothing.pth')

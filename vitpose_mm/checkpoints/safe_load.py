@@ -1,0 +1,84 @@
+"""Checkpoint files of unknown hands: their tensors are read, and nothing in them is run."""
+
+import pickle
+import types
+from collections import OrderedDict
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from torch import Tensor
+
+# all that a dict of tensors is made of
+_TRUSTED = {
+    ('collections', 'OrderedDict'): OrderedDict,
+    ('torch', 'Size'): torch.Size,
+    ('torch._utils', '_rebuild_tensor_v2'): torch._utils._rebuild_tensor_v2,
+    ('torch._utils', '_rebuild_parameter'): torch._utils._rebuild_parameter,
+}
+
+
+class _Skipped:
+    """Stands in a file for whatever is no tensor: takes any use that a pickle makes of it, and does nothing."""
+
+    def __init__(self, *args: object, **kwargs: object):
+        pass
+
+    def __call__(self, *args: object, **kwargs: object) -> '_Skipped':
+        return self
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+    def __setitem__(self, key: object, value: object) -> None:
+        pass
+
+    def append(self, item: object) -> None:
+        pass
+
+    def extend(self, items: object) -> None:
+        pass
+
+
+class _Unpickler(pickle.Unpickler):
+    """Imports nothing: a name that is not trusted becomes `_Skipped`."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return _TRUSTED.get((module, name), _Skipped)
+
+
+def _load(file: IO[bytes], **kwargs: Any) -> Any:
+    return _Unpickler(file, **kwargs).load()
+
+
+# torch's own `weights_only` refuses the history that MMEngine stores, cannot be taught it before
+# torch 2.5, and ran code of old-format files before 2.6
+_PICKLE: Any = types.SimpleNamespace(__name__='pickle', Unpickler=_Unpickler, load=_load)
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read the weights of a checkpoint file, on the CPU, whoever wrote it.
+
+    Args:
+        path: a .pth file whose weights are all of it, or under 'state_dict' or 'model'. Optimiser
+            state, logs and metainfo are not kept.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it is no checkpoint, or its weights are not tensors by name.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such checkpoint')
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=False, pickle_module=_PICKLE)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, TypeError, ValueError, KeyError) as problem:
+        raise ValueError(f'{path} cannot be read as a checkpoint of torch; is it complete? ({problem})') from problem
+    for wrapper in ('state_dict', 'model'):
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    if not isinstance(content, dict) or not content:
+        raise ValueError(f"{path}: expected tensors by name, maybe under 'state_dict'; found {type(content).__name__}")
+    for key, value in content.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise ValueError(f'{path}: expected a tensor for {key!r}, found {type(value).__name__.lstrip("_")}')
+    return content  # with the versions of its layers, if it has them
