@@ -52,6 +52,7 @@ TRANSFORMERS: Table = (
     ('encoder.layer.{n}.layernorm_after', 'layers.{n}.norm2'),
     ('encoder.layer.{n}.mlp.fc1', 'layers.{n}.mlp.fc1'),
     ('encoder.layer.{n}.mlp.fc2', 'layers.{n}.mlp.fc2'),
+    ('encoder.layer.{n}.mlp.experts', 'layers.{n}.mlp.experts'),
     ('layernorm', 'last_norm'),
 )
 

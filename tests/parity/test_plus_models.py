@@ -1,0 +1,112 @@
+"""ViTPose+: the same weights give the same heatmaps as transformers' experts and as the authors' names say.
+
+Tolerance 1e-5 on heatmaps scaled to a largest value of 1, as in `test_pose_models.py`.
+"""
+
+import pytest
+import torch
+from mmpose.registry import MODELS
+
+import vitpose_mm  # noqa: F401
+from vitpose_mm.backbones.sizes import SIZES
+from vitpose_mm.checkpoints.experts import AUTHORS_ORDER
+
+KEYPOINTS = dict(zip(AUTHORS_ORDER, (17, 14, 16, 17, 17, 133), strict=True))
+PARTS = dict(small=192, base=192)
+
+
+@torch.no_grad()
+def randomise(model):
+    """Weights of a plausible size everywhere, statistics of batch norms included."""
+    generator = torch.Generator().manual_seed(0)
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point():
+            noise = torch.empty_like(tensor).uniform_(-0.5, 0.5, generator=generator)
+            if name.endswith('running_var') or (tensor.ndim == 1 and name.endswith('weight')):
+                tensor.copy_(1 + noise)
+            else:
+                fan_in = tensor.shape[-1] if tensor.ndim == 3 else tensor[0].numel()  # our experts are stacked
+                tensor.copy_(noise * (0.2 if tensor.ndim == 1 else 2 / fan_in**0.5))
+    return model.eval()
+
+
+def build(size, names=AUTHORS_ORDER, default='coco'):
+    """A ViTPose+ of ours."""
+    width = SIZES[size].embed_dim
+    heads = {name: dict(type='ClassicHead', in_channels=width, out_channels=KEYPOINTS[name]) for name in names}
+    return MODELS.build(dict(
+        type='MultiDatasetPoseEstimator',
+        backbone=dict(type='ViT', arch=size, experts=dict(names=list(names), part=PARTS[size])),
+        head=dict(type='MultiDatasetHead', heads=heads, default_dataset=default))).eval()
+
+
+@pytest.mark.parametrize('size', PARTS)
+@torch.no_grad()
+def test_transformers_experts(size):
+    from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
+
+    fields = SIZES[size]
+    theirs = randomise(VitPoseForPoseEstimation(VitPoseConfig(
+        backbone_config=VitPoseBackboneConfig(
+            image_size=(256, 192), hidden_size=fields.embed_dim, num_hidden_layers=fields.depth,
+            num_attention_heads=fields.num_heads, mlp_ratio=int(fields.mlp_ratio), num_experts=6,
+            part_features=PARTS[size], out_indices=[fields.depth]),
+        num_labels=17, use_simple_decoder=False)))
+    order = [2, 0, 5, 1, 1, 3, 4]
+    image = torch.randn(1, 3, 256, 192, generator=torch.Generator().manual_seed(1)).repeat(len(order), 1, 1, 1)
+    expected = theirs(image, dataset_index=torch.tensor(order)).heatmaps
+    ours = build(size)
+    incompatible = ours.load_state_dict(theirs.state_dict(), strict=False)
+    assert not incompatible.unexpected_keys
+    # they have one head, COCO's
+    assert {key.split('.')[2] for key in incompatible.missing_keys} == set(AUTHORS_ORDER) - {'coco'}
+    largest = expected.abs().max()
+    heatmaps = ours.head.heads['coco'](ours.extract_feat(image, [AUTHORS_ORDER[number] for number in order]))
+    difference = ((heatmaps - expected).abs().max() / largest).item()
+    print(f'{size}, a batch of all experts: largest difference {difference:.1e}')
+    assert difference < 1e-5
+    alone = ours.head.heads['coco'](ours.extract_feat(image[:1], ['mpii']))
+    assert ((alone - expected[:1]).abs().max() / largest).item() < 1e-5
+    # the same image with another expert is another heatmap: routing is seen
+    assert ((expected[0] - expected[1]).abs().max() / largest).item() > 0.01
+
+
+def authors_weights(model):
+    """The state dict of a ViTPose+ of ours in the authors' names; the position table's extra slot is not zero."""
+    weights = {}
+    for key, value in model.state_dict().items():
+        if '.mlp.experts.' in key:
+            block, kind = key.split('.')[2], key.split('.')[-1]
+            for number, own in enumerate(value):
+                weights[f'backbone.blocks.{block}.mlp.experts.{number}.{kind}'] = own
+        elif key.startswith('head.heads.'):
+            name, rest = key.removeprefix('head.heads.').split('.', 1)
+            number = AUTHORS_ORDER.index(name)
+            weights[f'associate_keypoint_heads.{number - 1}.{rest}' if number else f'keypoint_head.{rest}'] = value
+        else:
+            weights[key.replace('layers.', 'blocks.')] = value
+    slot = torch.randn(1, 1, weights['backbone.pos_embed'].shape[-1])
+    weights['backbone.pos_embed'] = torch.cat([slot, weights['backbone.pos_embed'] - slot], dim=1)
+    return weights
+
+
+@torch.no_grad()
+def test_authors_file_loads_strictly():
+    theirs, ours = randomise(build('small')), build('small')
+    ours.load_state_dict(authors_weights(theirs), strict=True)
+    for key, value in theirs.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[key], value, msg=key)
+
+
+@torch.no_grad()
+def test_authors_file_loads_strictly_into_a_part_of_its_datasets_in_another_order():
+    theirs, ours = randomise(build('small')), build('small', ('coco_wholebody', 'mpii'), 'mpii')
+    ours.load_state_dict(authors_weights(theirs), strict=True)
+    image = torch.randn(2, 3, 256, 192, generator=torch.Generator().manual_seed(1))
+    for name in ('mpii', 'coco_wholebody'):
+        expected = theirs.head.heads[name](theirs.extract_feat(image, [name] * 2))
+        heatmaps = ours.head.heads[name](ours.extract_feat(image, [name] * 2))
+        largest = expected.abs().max()
+        assert ((heatmaps - expected).abs().max() / largest).item() < 1e-5
+        other = theirs.head.heads[name](theirs.extract_feat(image, ['coco'] * 2))
+        assert ((other - expected).abs().max() / largest).item() > 0.01  # another expert would have been seen
