@@ -1,0 +1,5 @@
+"""Evaluators."""
+
+from .per_dataset import PerDatasetEvaluator
+
+__all__ = ['PerDatasetEvaluator']
