@@ -20,16 +20,18 @@ class Placed:
         points: Joint name to (x, y, z): image pixels, and pixels to the camera.
         frames: Joint name to rotation (3, 3) into the camera's frame (x right, y up, z to the camera).
         scale: Pixels a stature.
-        girth: Factor on all radii.
+        build: Build factors, as in `Body.factors`.
         wardrobe: Colours.
+        category: Number of what it is, as in `species.Breed`.
     """
 
     body: Body
     points: dict[str, np.ndarray]
     frames: dict[str, np.ndarray]
     scale: float
-    girth: float
+    build: dict[str, float]
     wardrobe: Wardrobe
+    category: int = 1
 
     def moved(self, dx: float, dy: float) -> 'Placed':
         """The same figure elsewhere in the image."""
@@ -44,6 +46,12 @@ class Placed:
         high = np.maximum(xy.max(0) + 0.03 * self.scale, head + self.body.head_radii[1] * self.scale)
         return np.concatenate((low, high))
 
+    def head_box(self) -> np.ndarray:
+        """Left, top, right, bottom of the head in pixels."""
+        reach = np.sqrt(((self.frames[self.body.head] * self.body.head_radii) ** 2).sum(1))[:2] * self.scale
+        centre = self.points[self.body.head][:2]
+        return np.concatenate((centre - reach, centre + reach))
+
 
 def place(
     body: Body,
@@ -52,6 +60,7 @@ def place(
     view: np.ndarray,
     scale: float,
     wardrobe: Wardrobe,
+    category: int = 1,
 ) -> Placed:
     """Poses a body and projects it in parallel; the pelvis lands on pixel (0, 0).
 
@@ -62,16 +71,17 @@ def place(
         view: (3, 3) rotation from the body's frame to the camera's.
         scale: Pixels a stature.
         wardrobe: Colours.
+        category: Number of what it is.
     """
     places, frames = body.forward(angles, build, view)
     flip = np.array((scale, -scale, scale))
     points = {name: place * flip for name, place in places.items()}
-    return Placed(body, points, frames, scale, build.get('girth', 1.0), wardrobe)
+    return Placed(body, points, frames, scale, build, wardrobe, category)
 
 
 def part_ids(body: Body) -> dict[str, int]:
     """Part name to its number within a figure, from 1; marks on the head come after the bones."""
-    names = [*body.bones, 'head', 'nose', 'left_ear', 'right_ear', 'hair']
+    names = dict.fromkeys((*body.bones, 'head', 'nose', 'left_ear', 'right_ear', 'hair'))
     return {name: i + 1 for i, name in enumerate(names)}
 
 
@@ -98,7 +108,7 @@ def draw_figure(canvas: Canvas, figure: Placed, number: int) -> None:
 
 def _draw_bone(canvas: Canvas, figure: Placed, name: str, ident: int) -> None:
     bone = figure.body.bones[name]
-    radii = np.array(bone.radii) * figure.scale * figure.girth
+    radii = np.array(bone.radii) * figure.scale * figure.build.get('girth', 1.0)
     if bone.flatness != 1:
         edge_on = figure.frames[bone.end][2, 0]
         radii = radii * np.sqrt(1 - edge_on**2 + (bone.flatness * edge_on) ** 2)
@@ -124,8 +134,9 @@ def _draw_head(canvas: Canvas, figure: Placed, ids: dict[str, int]) -> None:
         'left_ear': ((1.0, 0.16, -0.08), (1.0, -0.2, -0.08), (0.19, 0.13)),
         'right_ear': ((-1.0, 0.16, -0.08), (-1.0, -0.2, -0.08), (0.19, 0.13)),
     }
-    for name, (start, *_) in spots.items():
-        pieces.append((on_head(figure, start)[2] - centre[2] + 0.12 * unit, name))
+    if face.marks:
+        for name, (start, *_) in spots.items():
+            pieces.append((on_head(figure, start)[2] - centre[2] + 0.12 * unit, name))
     if figure.wardrobe.long_hair:
         pieces.append((on_head(figure, (0.0, 0.0, -0.55))[2] - centre[2], 'hair'))
     for _, name in sorted(pieces):

@@ -1,86 +1,27 @@
 """Which points of a body a data set names: one table a data set, apart from the body itself."""
 
-from dataclasses import dataclass
+from .hands import DETAILED_PERSON
+from .landmarks import KeypointSet, Landmark, two_sides
+from .quadruped import QUADRUPED
+from .species import PERSON
+from .wholebody import FACE, FEET, HAND_LINKS, HANDS
 
-from .skeleton import HUMAN, Body
-
-
-@dataclass(frozen=True)
-class Landmark:
-    """Where a keypoint sits and what shows it.
-
-    Attributes:
-        joint: The joint whose frame carries it.
-        offset: From that joint in its frame: in statures, or in the head's half axes if `on_head`.
-        on_head: Whether `offset` is in units of the head's half axes.
-        shown_by: Parts of the same body that show the keypoint when they are what was drawn at its place.
-        through: Parts that show it too, unless it lies behind their axis by more than `depth` (in statures).
-        depth: See `through`.
-        facing: For marks painted on the head: the smallest z, to the camera, of the landmark's direction.
-    """
-
-    joint: str
-    shown_by: tuple[str, ...]
-    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    on_head: bool = False
-    through: tuple[str, ...] = ()
-    depth: float = 0.0
-    facing: float | None = None
-
-
-@dataclass(frozen=True)
-class KeypointSet:
-    """One data set's keypoints on one body.
-
-    Attributes:
-        category: Name of the category in the annotation file.
-        body: The body that is drawn.
-        landmarks: Keypoint name to landmark, in the data set's order.
-        skeleton: Pairs of keypoint names that are joined by a line.
-    """
-
-    category: str
-    body: Body
-    landmarks: dict[str, Landmark]
-    skeleton: tuple[tuple[str, str], ...]
-
-    @property
-    def names(self) -> list[str]:
-        """Keypoint names in order."""
-        return list(self.landmarks)
-
-    def limbs(self) -> list[tuple[int, int]]:
-        """The skeleton as pairs of indices from 0."""
-        index = {name: i for i, name in enumerate(self.landmarks)}
-        return [(index[a], index[b]) for a, b in self.skeleton]
-
-
-def _two(name: str, joint: str, *shown_by: str, through: tuple[str, ...] = (), depth: float = 0.0) -> dict:
-    """A landmark on the left and its counterpart on the right, at a joint."""
-    return {
-        f'{side}_{name}': Landmark(
-            f'{side}_{joint}', tuple(f'{side}_{part}' for part in shown_by), through=through, depth=depth
-        )
-        for side in ('left', 'right')
-    }
-
-
+_BODY = {
+    'nose': Landmark('head', ('nose',), (0.0, -0.12, 1.12), True),
+    'left_eye': Landmark('head', ('head', 'nose'), (0.37, 0.12, 0.92), True, facing=0.12),
+    'right_eye': Landmark('head', ('head', 'nose'), (-0.37, 0.12, 0.92), True, facing=0.12),
+    'left_ear': Landmark('head', ('left_ear',), (1.0, 0.0, -0.08), True),
+    'right_ear': Landmark('head', ('right_ear',), (-1.0, 0.0, -0.08), True),
+    **two_sides('shoulder', 'shoulder', 'upper_arm', through=('torso', 'neck'), depth=0.055),
+    **two_sides('elbow', 'elbow', 'upper_arm', 'forearm'),
+    **two_sides('wrist', 'wrist', 'forearm', 'hand'),
+    **two_sides('hip', 'hip', 'thigh', through=('torso',), depth=0.04),
+    **two_sides('knee', 'knee', 'thigh', 'shank'),
+    **two_sides('ankle', 'ankle', 'shank', 'foot'),
+}
 COCO = KeypointSet(
-    category='person',
-    body=HUMAN,
-    landmarks={
-        'nose': Landmark('head', ('nose',), (0.0, -0.12, 1.12), True),
-        'left_eye': Landmark('head', ('head', 'nose'), (0.37, 0.12, 0.92), True, facing=0.12),
-        'right_eye': Landmark('head', ('head', 'nose'), (-0.37, 0.12, 0.92), True, facing=0.12),
-        'left_ear': Landmark('head', ('left_ear',), (1.0, 0.0, -0.08), True),
-        'right_ear': Landmark('head', ('right_ear',), (-1.0, 0.0, -0.08), True),
-        **_two('shoulder', 'shoulder', 'upper_arm', through=('torso', 'neck'), depth=0.055),
-        **_two('elbow', 'elbow', 'upper_arm', 'forearm'),
-        **_two('wrist', 'wrist', 'forearm', 'hand'),
-        **_two('hip', 'hip', 'thigh', through=('torso',), depth=0.04),
-        **_two('knee', 'knee', 'thigh', 'shank'),
-        **_two('ankle', 'ankle', 'shank', 'foot'),
-    },
+    species=PERSON,
+    landmarks=_BODY,
     skeleton=(
         ('left_ankle', 'left_knee'), ('left_knee', 'left_hip'), ('right_ankle', 'right_knee'),
         ('right_knee', 'right_hip'), ('left_hip', 'right_hip'), ('left_shoulder', 'left_hip'),
@@ -91,7 +32,99 @@ COCO = KeypointSet(
     ),
 )
 
-KINDS: dict[str, KeypointSet] = {'coco': COCO}
+WHOLEBODY = KeypointSet(
+    species=DETAILED_PERSON,
+    landmarks=_BODY | FEET | FACE | HANDS,
+    skeleton=COCO.skeleton + tuple(
+        (f'{side}_ankle', f'{side}_{end}')
+        for side in ('left', 'right') for end in ('big_toe', 'small_toe', 'heel')
+    ) + HAND_LINKS,
+    layout='wholebody',
+    size=(480, 360),
+)
+
+_TRUNK = ('torso', 'neck')
+_HEAD_TOP = Landmark('head', ('head', 'hair'), (0.0, 0.94, 0.0), True, facing=-0.4)
+
+AIC = KeypointSet(
+    species=PERSON,
+    landmarks={
+        **{f'{side}_{joint}': _BODY[f'{side}_{joint}']
+           for pair in (('shoulder', 'elbow', 'wrist'), ('hip', 'knee', 'ankle'))
+           for side in ('right', 'left') for joint in pair},
+        'head_top': _HEAD_TOP,
+        'neck': Landmark('neck', _TRUNK, (0.0, 0.01, 0.0)),
+    },
+    skeleton=(
+        ('right_wrist', 'right_elbow'), ('right_elbow', 'right_shoulder'), ('right_shoulder', 'neck'),
+        ('neck', 'left_shoulder'), ('left_shoulder', 'left_elbow'), ('left_elbow', 'left_wrist'),
+        ('right_ankle', 'right_knee'), ('right_knee', 'right_hip'), ('right_hip', 'left_hip'),
+        ('left_hip', 'left_knee'), ('left_knee', 'left_ankle'), ('head_top', 'neck'),
+        ('right_shoulder', 'right_hip'), ('left_shoulder', 'left_hip'),
+    ),
+    layout='aic',
+)
+
+MPII = KeypointSet(
+    species=PERSON,
+    landmarks={
+        **{name: _BODY[name] for name in
+           ('right_ankle', 'right_knee', 'right_hip', 'left_hip', 'left_knee', 'left_ankle')},
+        'pelvis': Landmark('pelvis', ('torso', 'left_thigh', 'right_thigh')),
+        'thorax': Landmark('neck', _TRUNK, (0.0, -0.015, 0.0)),
+        'upper_neck': Landmark('neck', ('neck', 'torso', 'head'), (0.0, 0.035, 0.003)),
+        'head_top': _HEAD_TOP,
+        **{name: _BODY[name] for name in
+           ('right_wrist', 'right_elbow', 'right_shoulder', 'left_shoulder', 'left_elbow', 'left_wrist')},
+    },
+    skeleton=(
+        ('right_ankle', 'right_knee'), ('right_knee', 'right_hip'), ('right_hip', 'pelvis'), ('pelvis', 'left_hip'),
+        ('left_hip', 'left_knee'), ('left_knee', 'left_ankle'), ('pelvis', 'thorax'), ('thorax', 'upper_neck'),
+        ('upper_neck', 'head_top'), ('upper_neck', 'right_shoulder'), ('right_shoulder', 'right_elbow'),
+        ('right_elbow', 'right_wrist'), ('upper_neck', 'left_shoulder'), ('left_shoulder', 'left_elbow'),
+        ('left_elbow', 'left_wrist'),
+    ),
+    layout='mpii',
+)
+
+
+def _leg(side: str, trunk: str, joints: dict[str, tuple[str, ...]]) -> dict[str, Landmark]:
+    """An animal's leg: keypoint name to the parts that show it; the near one's root is seen through the trunk."""
+    return {
+        f'{side}_{name}': Landmark(
+            f'{side}_{name}', tuple(f'{side}_{part}' for part in parts), through=() if i else (trunk,), depth=0.03)
+        for i, (name, parts) in enumerate(joints.items())
+    }
+
+
+_FORE = {
+    'shoulder': ('upper_arm',), 'elbow': ('upper_arm', 'forearm'), 'front_paw': ('pastern', 'front_foot'),
+}
+_HIND = {'hip': ('thigh',), 'knee': ('thigh', 'shank'), 'back_paw': ('heel', 'back_foot')}
+
+AP10K = KeypointSet(
+    species=QUADRUPED,
+    landmarks={
+        'left_eye': Landmark('left_eye', ('left_eye',)),
+        'right_eye': Landmark('right_eye', ('right_eye',)),
+        'nose': Landmark('nose', ('nose',)),
+        'neck': Landmark('neck', ('throat', 'chest', 'left_upper_arm', 'right_upper_arm')),
+        'root_of_tail': Landmark('tail_root', ('tail', 'loin')),
+        **_leg('left', 'chest', _FORE), **_leg('right', 'chest', _FORE),
+        **_leg('left', 'loin', _HIND), **_leg('right', 'loin', _HIND),
+    },
+    skeleton=(
+        ('left_eye', 'right_eye'), ('left_eye', 'nose'), ('right_eye', 'nose'), ('nose', 'neck'),
+        ('neck', 'root_of_tail'), ('neck', 'left_shoulder'), ('left_shoulder', 'left_elbow'),
+        ('left_elbow', 'left_front_paw'), ('neck', 'right_shoulder'), ('right_shoulder', 'right_elbow'),
+        ('right_elbow', 'right_front_paw'), ('root_of_tail', 'left_hip'), ('left_hip', 'left_knee'),
+        ('left_knee', 'left_back_paw'), ('root_of_tail', 'right_hip'), ('right_hip', 'right_knee'),
+        ('right_knee', 'right_back_paw'),
+    ),
+    layout='ap10k',
+)
+
+KINDS: dict[str, KeypointSet] = {'coco': COCO, 'aic': AIC, 'mpii': MPII, 'ap10k': AP10K, 'wholebody': WHOLEBODY}
 
 
 def keypoint_set(kind: str) -> KeypointSet:

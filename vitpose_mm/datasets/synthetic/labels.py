@@ -3,7 +3,7 @@
 import numpy as np
 
 from .figure import PARTS_PER_FIGURE, Placed, on_head, part_ids
-from .keypoints import KeypointSet, Landmark
+from .landmarks import KeypointSet, Landmark
 from .paint import Canvas
 
 

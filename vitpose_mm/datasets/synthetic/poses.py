@@ -1,10 +1,28 @@
 """What people do: families of poses as tables of joint angles, each sampled with its own spread."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 
 from .skeleton import HUMAN, Body, mirror_name
 
 Angles = dict[str, tuple[float, float, float]]
+
+
+@dataclass(frozen=True)
+class Repertoire:
+    """What a body does.
+
+    Attributes:
+        families: Name to mean angles in degrees about (x, z, y); joints that are not named rest.
+        weights: Difficulty to how often it takes each family; `anything` is no table but any angles.
+        gestures: Tables for the left side, of which each side takes its own, whatever the family.
+    """
+
+    families: dict[str, Angles]
+    weights: dict[str, dict[str, float]]
+    gestures: dict[str, Angles] = field(default_factory=dict)
+
 
 # Mean angles in degrees about (x, z, y), for the left where the two sides are alike; see `skeleton` for the signs.
 _ARMS_DOWN: Angles = {
@@ -69,9 +87,12 @@ WEIGHTS: dict[str, dict[str, float]] = {
     },
     'hard': dict.fromkeys(FAMILIES, 1.0) | {'anything': 3.0},
 }
+PEOPLE = Repertoire(FAMILIES, WEIGHTS)
 
 
-def sample_pose(rng: np.random.Generator, difficulty: str, body: Body = HUMAN) -> Angles:
+def sample_pose(
+    rng: np.random.Generator, difficulty: str, body: Body = HUMAN, repertoire: Repertoire = PEOPLE
+) -> Angles:
     """Draws a pose inside the body's joint limits.
 
     A family is chosen, mirrored half of the time (so no side is favoured), and every joint is moved by a normal
@@ -81,25 +102,35 @@ def sample_pose(rng: np.random.Generator, difficulty: str, body: Body = HUMAN) -
         rng: Source of randomness.
         difficulty: 'easy' or 'hard'.
         body: The body whose limits hold.
+        repertoire: What it does.
 
     Returns:
         Joint name to degrees about (x, z, y).
     """
-    weights = WEIGHTS[difficulty]
+    weights = repertoire.weights[difficulty]
     names = list(weights)
     family = str(rng.choice(names, p=np.array(list(weights.values())) / sum(weights.values())))
     if family == 'anything':
         angles = {name: _middle(rng, joint.limits) for name, joint in body.joints.items()}
     else:
         spread = 0.04 if difficulty == 'easy' else 0.085
+        means = repertoire.families[family] | _gestures(rng, repertoire)
         angles = {}
         for name, joint in body.joints.items():
             low, high = np.array(joint.limits, dtype=float).T
-            mean = np.array(FAMILIES[family].get(name, (0, 0, 0)), dtype=float)
+            mean = np.array(means.get(name, (0, 0, 0)), dtype=float)
             angles[name] = tuple(rng.normal(mean, spread * (high - low) + 1e-9))
     if rng.random() < 0.5:
         angles = {mirror_name(name): (x, -z, -y) for name, (x, z, y) in angles.items()}
     return {name: (float(x), float(z), float(y)) for name, (x, z, y) in body.clip(angles).items()}
+
+
+def _gestures(rng: np.random.Generator, repertoire: Repertoire) -> Angles:
+    """A gesture of the left side, and another of the right one."""
+    if not repertoire.gestures:
+        return {}
+    left, right = (repertoire.gestures[str(rng.choice(list(repertoire.gestures)))] for _ in range(2))
+    return left | {mirror_name(name): (x, -z, -y) for name, (x, z, y) in right.items()}
 
 
 def _middle(rng: np.random.Generator, limits: tuple) -> tuple[float, float, float]:

@@ -8,6 +8,7 @@ from .recipe import Recipe, render_one
 
 LEFT, RIGHT, MIDDLE = (90, 220, 60), (60, 120, 255), (255, 210, 70)  # BGR: green, orange, light blue
 _FINE = 4  # fractional bits
+BODY_POINTS = 17  # what comes after them are toes, fingers and faces
 
 
 def side_colour(*names: str) -> tuple[int, int, int]:
@@ -23,19 +24,22 @@ def draw_pose(image: np.ndarray, keypoints: np.ndarray, table: KeypointSet, size
         image: (H, W, 3) uint8 BGR, drawn on.
         keypoints: (K, 3): x, y in its pixels, and v.
         table: Names and skeleton.
-        size: Factor on the strokes.
+        size: Factor on the strokes; points beyond a body's are smaller still.
     """
     names = table.names
     fixed = [tuple(int(round(c * 2**_FINE)) for c in point[:2]) for point in keypoints]
     for a, b in table.limbs():
         if keypoints[a, 2] > 0 and keypoints[b, 2] > 0:
             colour = side_colour(names[a], names[b])
-            cv2.line(image, fixed[a], fixed[b], (30, 30, 30), round(3 * size) + 1, cv2.LINE_AA, _FINE)
-            cv2.line(image, fixed[a], fixed[b], colour, max(round(2 * size), 1), cv2.LINE_AA, _FINE)
-    radius = round(2.6 * size * 2**_FINE)
-    for name, point, (_, _, v) in zip(names, fixed, keypoints, strict=True):
+            if max(a, b) < BODY_POINTS:
+                cv2.line(image, fixed[a], fixed[b], (30, 30, 30), round(3 * size) + 1, cv2.LINE_AA, _FINE)
+            thick = 2 * size if max(a, b) < BODY_POINTS else 0.8 * size
+            cv2.line(image, fixed[a], fixed[b], colour, max(round(thick), 1), cv2.LINE_AA, _FINE)
+    for i, (name, point, (_, _, v)) in enumerate(zip(names, fixed, keypoints, strict=True)):
         if v > 0:
-            cv2.circle(image, point, radius + 2**_FINE, (30, 30, 30), -1, cv2.LINE_AA, _FINE)
+            radius = round((2.6 if i < BODY_POINTS else 0.8) * size * 2**_FINE)
+            if i < BODY_POINTS:
+                cv2.circle(image, point, radius + 2**_FINE, (30, 30, 30), -1, cv2.LINE_AA, _FINE)
             inner = side_colour(name) if v == 2 else (245, 245, 245)
             cv2.circle(image, point, radius, inner, -1, cv2.LINE_AA, _FINE)
 

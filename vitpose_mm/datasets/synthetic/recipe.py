@@ -1,10 +1,10 @@
-"""What makes a data set, and its annotation files in COCO's layout."""
+"""What makes a data set."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from .keypoints import KeypointSet, keypoint_set
+from .keypoints import KINDS, keypoint_set
 from .renderer import Rendered, difficulty, render
 
 SPLITS = ('train', 'val')
@@ -17,7 +17,7 @@ class Recipe:
     Attributes:
         train: Number of training images.
         val: Number of held-out images.
-        seed: Any whole number from 0: image i of a split depends on (seed, split, i) and nothing else.
+        seed: Any whole number from 0: image i of a split depends on (kind, seed, split, i) and nothing else.
         difficulty: 'easy' or 'hard'.
         kind: Keypoint set, as in `keypoints.KINDS`.
         width: Columns of an image.
@@ -61,66 +61,13 @@ def render_one(recipe: Recipe, split: str, index: int) -> Rendered:
     """
     if split not in SPLITS:
         raise ValueError(f'split is {split!r}: it is one of {", ".join(SPLITS)}')
-    rng = np.random.default_rng([recipe.seed, SPLITS.index(split), index])
+    state = [recipe.seed, SPLITS.index(split), index]
+    if recipe.kind != 'coco':  # other people than another kind's of the same seed
+        state.append(list(KINDS).index(recipe.kind))
+    rng = np.random.default_rng(state)
     return render(rng, keypoint_set(recipe.kind), difficulty(recipe.difficulty), recipe.height, recipe.width)
 
 
 def file_name(index: int) -> str:
     """Name of image `index` of a split."""
     return f'{index:06d}.jpg'
-
-
-def coco_file(recipe: Recipe, split: str, people: list[list[dict]]) -> dict:
-    """The annotation file of a split as COCO lays it out.
-
-    Args:
-        recipe: What was rendered.
-        split: Which part of it.
-        people: For each image in order, the annotations of `Rendered.people`.
-    """
-    table = keypoint_set(recipe.kind)
-    images, annotations = [], []
-    for index, group in enumerate(people):
-        image_id = index + 1
-        images.append({
-            'id': image_id, 'file_name': file_name(index), 'width': recipe.width, 'height': recipe.height,
-        })
-        for number, person in enumerate(group):
-            annotations.append(_coco_annotation(image_id * 100 + number, image_id, person))
-    return {
-        'info': {
-            'description': f'vitpose synth: rendered people, {split}', 'seed': recipe.seed,
-            'difficulty': recipe.difficulty, 'kind': recipe.kind,
-        },
-        'licenses': [],
-        'images': images,
-        'annotations': annotations,
-        'categories': [_category(table)],
-    }
-
-
-def _coco_annotation(ident: int, image_id: int, person: dict) -> dict:
-    keypoints: list[float] = []
-    for x, y, v in person['keypoints']:
-        keypoints += [round(float(x), 2), round(float(y), 2), int(v)]
-    return {
-        'id': ident,
-        'image_id': image_id,
-        'category_id': 1,
-        'iscrowd': 0,
-        'bbox': [int(value) for value in person['bbox']],
-        'area': person['area'],
-        'segmentation': person['polygons'],
-        'keypoints': keypoints,
-        'num_keypoints': int((person['keypoints'][:, 2] > 0).sum()),
-    }
-
-
-def _category(table: KeypointSet) -> dict:
-    return {
-        'id': 1,
-        'name': table.category,
-        'supercategory': table.category,
-        'keypoints': table.names,
-        'skeleton': [[a + 1, b + 1] for a, b in table.limbs()],
-    }

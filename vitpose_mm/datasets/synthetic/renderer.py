@@ -6,13 +6,12 @@ import cv2
 import numpy as np
 
 from .figure import PARTS_PER_FIGURE, Placed, draw_figure, place
-from .keypoints import KeypointSet
 from .labels import read_keypoints
+from .landmarks import KeypointSet
 from .paint import Canvas
 from .poses import sample_pose
 from .scenery import draw_background, draw_object, draw_shadow
 from .skeleton import rotation
-from .wardrobe import sample_wardrobe
 
 GROUND = 0.6  # nobody's lowest point is higher up than this part of the image's height
 
@@ -76,7 +75,8 @@ class Rendered:
         image: (H, W, 3) uint8 BGR.
         ids: (H, W) int32, who owns each pixel; see `figure.PARTS_PER_FIGURE`.
         people: One annotation a person that can be seen: `keypoints` (K, 3) with COCO's v, `bbox` (x, y, w, h)
-            and `area` of the pixels that were drawn, `polygons` around them.
+            and `area` of the pixels that were drawn, `polygons` around them; `category` (see `species.Breed`)
+            and `head_box` (x1, y1, x2, y2), which is the head's even where it is hidden.
     """
 
     image: np.ndarray
@@ -111,7 +111,7 @@ def render(
             draw_object(canvas, rng, np.array((rng.uniform(0, width), depth)), size)
         else:
             numbers.append((len(numbers) + 1, actor))
-            draw_shadow(canvas, _foot(actor), 0.2 * actor.scale)
+            draw_shadow(canvas, _foot(actor), table.species.body.footprint * actor.scale)
             draw_figure(canvas, actor, len(numbers))
     image = _spoil(rng, canvas.image, level.spoil)
     people = []
@@ -150,24 +150,28 @@ def _stand(
     rng: np.random.Generator, table: KeypointSet, level: Difficulty, mean: np.ndarray | None, height: int, pitch: float
 ) -> Placed:
     """One person in a pose, seen from anywhere around."""
-    body = table.body
-    angles = sample_pose(rng, level.name, body)
-    yaw = _turn(rng, level.facing)
+    species = table.species
+    body = species.body
+    angles = sample_pose(rng, level.name, body, species.repertoire)
+    yaw = _turn(rng, level.facing, species.yaws)
     roll = float(rng.normal(0, level.lean))
     if level.name == 'hard' and rng.random() < 0.1:
         roll += float(rng.choice((-90, 90)))
     view = rotation(pitch, 0, 0) @ rotation(0, roll, 0) @ rotation(0, 0, yaw)
     scale = height * float(np.exp(rng.uniform(*np.log(level.stature))))
-    return place(body, angles, body.sample_build(rng), view, scale, sample_wardrobe(rng, mean))
+    breed = species.sample_breed(rng)
+    build = body.sample_build(rng, breed.factors)
+    return place(body, angles, build, view, scale, species.dress(rng, mean), breed.category)
 
 
-def _turn(rng: np.random.Generator, facing: tuple[float, float]) -> float:
-    """Degrees that somebody is turned away from the camera."""
+def _turn(rng: np.random.Generator, facing: tuple[float, float], yaws: tuple[float, float]) -> float:
+    """Degrees that somebody is turned away from the camera; to either side, unless they face it straight."""
     front, back = facing
     kind = rng.random()
-    if kind < front + back:
-        return float(rng.normal(0 if kind < front else 180, 20))
-    return float(rng.uniform(-180, 180))
+    if kind >= front + back:
+        return float(rng.uniform(-180, 180))
+    yaw = float(rng.normal(yaws[0] if kind < front else yaws[1], 20))
+    return -yaw if yaws[0] and rng.random() < 0.5 else yaw
 
 
 def _covered(box: np.ndarray, other: np.ndarray) -> float:
@@ -223,4 +227,7 @@ def annotate(canvas: Canvas, figure: Placed, number: int, table: KeypointSet) ->
     polygons = [outline.reshape(-1).tolist() for outline in outlines if len(outline) >= 3]
     if not polygons:
         polygons = [[x, y, x + width, y, x + width, y + height, x, y + height]]
-    return {'keypoints': keypoints, 'bbox': (x, y, width, height), 'area': area, 'polygons': polygons}
+    return {
+        'keypoints': keypoints, 'bbox': (x, y, width, height), 'area': area, 'polygons': polygons,
+        'category': figure.category, 'head_box': figure.head_box(),
+    }

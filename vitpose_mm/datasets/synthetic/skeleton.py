@@ -61,6 +61,7 @@ class Body:
         factors: Build factor name to its range; `girth` multiplies all radii.
         head: Joint that carries the head.
         head_radii: Half axes of the head's ellipsoid in statures, in the head's frame.
+        footprint: Half width of the shadow on the ground in statures.
     """
 
     joints: dict[str, Joint]
@@ -68,10 +69,12 @@ class Body:
     factors: dict[str, Range] = field(default_factory=dict)
     head: str = 'head'
     head_radii: tuple[float, float, float] = (0.06, 0.076, 0.069)
+    footprint: float = 0.2
 
-    def sample_build(self, rng: np.random.Generator) -> dict[str, float]:
-        """One individual's build: a number for each of `factors`."""
-        return {name: float(rng.uniform(low, high)) for name, (low, high) in self.factors.items()}
+    def sample_build(self, rng: np.random.Generator, narrower: dict[str, Range] | None = None) -> dict[str, float]:
+        """One individual's build: a number for each of `factors`, or of the ranges given instead of theirs."""
+        ranges = self.factors | (narrower or {})
+        return {name: float(rng.uniform(low, high)) for name, (low, high) in ranges.items()}
 
     def clip(self, angles: dict[str, tuple[float, float, float]]) -> dict[str, np.ndarray]:
         """Angles of every joint, put inside the limits; joints that are not named rest at 0.
@@ -145,7 +148,7 @@ def mirror_name(name: str) -> str:
     return name
 
 
-def _both_sides(joints: dict[str, Joint]) -> dict[str, Joint]:
+def both_sides(joints: dict[str, Joint]) -> dict[str, Joint]:
     """Adds the right half of a table that only has the left one; limits turn over with the mirror."""
     out = {}
     for name, joint in joints.items():
@@ -159,7 +162,8 @@ def _both_sides(joints: dict[str, Joint]) -> dict[str, Joint]:
     return out
 
 
-def _both_bones(bones: dict[str, Bone]) -> dict[str, Bone]:
+def both_bones(bones: dict[str, Bone]) -> dict[str, Bone]:
+    """Adds the right half of a table that only has the left one."""
     out = {}
     for name, bone in bones.items():
         out[name] = bone
@@ -172,7 +176,7 @@ def _both_bones(bones: dict[str, Bone]) -> dict[str, Bone]:
 # Lengths follow the usual anthropometric fractions of stature (Drillis and Contini 1966); limits are an ordinary
 # adult's active range, a little inside it where two axes would add up to a pose nobody takes.
 HUMAN = Body(
-    joints=_both_sides({
+    joints=both_sides({
         'pelvis': Joint(None, (0.0, 0.0, 0.0)),
         'spine': Joint('pelvis', (0.0, 0.07, 0.0), ((-20, 65), (-25, 25), (-30, 30)), 'torso'),
         'chest': Joint('spine', (0.0, 0.11, 0.0), ((-10, 20), (-12, 12), (-15, 15)), 'torso'),
@@ -187,7 +191,7 @@ HUMAN = Body(
         'left_ankle': Joint('left_knee', (0.0, -0.235, 0.0), ((-20, 45), (-12, 12), (-10, 10)), 'legs'),
         'left_toe': Joint('left_ankle', (0.005, -0.03, 0.11)),
     }),
-    bones=_both_bones({
+    bones=both_bones({
         'torso': Bone('pelvis', 'neck', (0.082, 0.084, 0.075, 0.078, 0.096, 0.108, 0.107, 0.078), 0.62, 0.3),
         'neck': Bone('neck', 'head', (0.032, 0.028, 0.026), nearer=0.005),
         'left_upper_arm': Bone('left_shoulder', 'left_elbow', (0.036, 0.034, 0.027)),

@@ -1,6 +1,5 @@
-"""Writes a built-in data set: many images and COCO's own annotation files, all of it or nothing."""
+"""Writes a built-in data set: many images and their annotation files, all of it or nothing."""
 
-import json
 import multiprocessing
 import os
 import shutil
@@ -12,7 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .recipe import SPLITS, Recipe, coco_file, file_name, render_one
+from .formats import annotation_files
+from .recipe import SPLITS, Recipe, file_name, render_one
 
 CHUNK = 16  # images a worker renders between two reports
 
@@ -24,7 +24,7 @@ def write_dataset(
     overwrite: bool = False,
     report: Callable[[int], None] | None = None,
 ) -> dict[str, int]:
-    """Renders and writes `out`/{train,val}/*.jpg and `out`/annotations/{train,val}.json.
+    """Renders and writes `out`/{train,val}/*.jpg and `out`/annotations/{train,val}.json, laid out as the kind's own.
 
     Everything goes into a folder beside `out` that takes its name at the end, so `out` is complete whenever it exists.
 
@@ -86,10 +86,9 @@ def _fill(part: Path, recipe: Recipe, workers: int, report: Callable[[int], None
         if report is not None:
             report(len(records))
     for split in SPLITS:
-        content = coco_file(recipe, split, found[split])
-        people[split] = len(content['annotations'])
-        text = json.dumps(content, separators=(',', ':'))
-        (part / 'annotations' / f'{split}.json').write_text(text, encoding='utf-8')
+        people[split] = sum(len(group) for group in found[split])
+        for name, content in annotation_files(recipe, split, found[split]).items():
+            (part / 'annotations' / name).write_bytes(content)
     return people
 
 

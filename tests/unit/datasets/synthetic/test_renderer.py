@@ -183,5 +183,5 @@ def test_same_state_same_image() -> None:
 def test_unknown_names() -> None:
     with pytest.raises(KeyError, match="unknown difficulty 'medium'.*easy, hard"):
         difficulty('medium')
-    with pytest.raises(KeyError, match="unknown kind 'mpii'.*coco"):
-        keypoint_set('mpii')
+    with pytest.raises(KeyError, match="unknown kind 'giraffe'.*aic, ap10k, coco, mpii, wholebody"):
+        keypoint_set('giraffe')

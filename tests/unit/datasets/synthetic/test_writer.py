@@ -101,7 +101,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     def fail(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(writer, 'coco_file', fail)
+    monkeypatch.setattr(writer, 'annotation_files', fail)
     with pytest.raises(KeyboardInterrupt):
         write_dataset(tmp_path / 'data', Recipe(2, 1), workers=0)
     assert list(tmp_path.iterdir()) == []
@@ -157,7 +157,8 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
 
 
 @pytest.mark.parametrize(('words', 'told'), [
-    (['--train', '-2'], 'train is -2'), (['--kind', 'ap10k'], "unknown kind 'ap10k'"),
+    (['--train', '-2'], 'train is -2'),
+    (['--kind', 'giraffe'], "unknown kind 'giraffe': known kinds are aic, ap10k, coco, mpii, wholebody"),
     (['--preview', 'sheet.bmp'], '.png or .jpg'), (['--workers', '-1'], 'workers is -1'),
     (['--size', '4', '4'], 'width is 4'),
 ])

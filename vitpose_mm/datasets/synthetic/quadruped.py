@@ -1,0 +1,155 @@
+"""An animal on four legs: its body, gaits, breeds and coats.
+
+The frame is that of `skeleton`: at rest it stands, looks along z, and its limbs hang; the unit is about its length.
+"""
+
+import numpy as np
+
+from .paint import Face, Paint
+from .poses import Angles, Repertoire
+from .skeleton import Body, Bone, Joint, both_bones, both_sides
+from .species import Breed, Species
+from .wardrobe import Wardrobe
+
+BODY = Body(
+    joints=both_sides({
+        'middle': Joint(None, (0.0, 0.0, 0.0), ((-45, 25), (-6, 6), (0, 0))),
+        'withers': Joint('middle', (0.0, 0.02, 0.19), ((-8, 8), (-8, 8), (-14, 14)), 'trunk'),
+        'rump': Joint('middle', (0.0, 0.0, -0.19), ((-8, 8), (-8, 8), (-14, 14)), 'trunk'),
+        'neck': Joint('withers', (0.0, 0.03, 0.08), ((-25, 95), (-15, 15), (-40, 40))),
+        'head': Joint('neck', (0.0, 0.15, 0.12), ((-30, 60), (-15, 15), (-40, 40)), 'neck'),
+        'muzzle': Joint('head', (0.0, -0.028, 0.105), stretch='muzzle'),
+        'nose': Joint('muzzle', (0.0, 0.012, 0.022)),
+        'left_eye': Joint('head', (0.034, 0.028, 0.032)),
+        'left_ear': Joint('head', (0.032, 0.042, -0.022), ((-25, 25), (-40, 30), (-30, 30))),
+        'left_ear_tip': Joint('left_ear', (0.024, 0.07, -0.008), stretch='ears'),
+        'tail_root': Joint('rump', (0.0, 0.04, -0.095), ((-70, 40), (-10, 10), (-40, 40))),
+        'tail_middle': Joint('tail_root', (0.0, -0.08, -0.07), ((-35, 35), (-10, 10), (-30, 30)), 'tail'),
+        'tail_tip': Joint('tail_middle', (0.0, -0.085, -0.045), stretch='tail'),
+        'left_shoulder': Joint('withers', (0.055, -0.075, 0.055), ((-60, 50), (-4, 14), (-6, 6))),
+        'left_elbow': Joint('left_shoulder', (0.005, -0.15, -0.03), ((-95, 12), (0, 0), (0, 0)), 'legs'),
+        'left_wrist': Joint('left_elbow', (0.0, -0.14, 0.01), ((-8, 90), (0, 0), (0, 0)), 'legs'),
+        'left_front_paw': Joint('left_wrist', (0.0, -0.105, 0.01), ((-20, 40), (0, 0), (0, 0)), 'legs'),
+        'left_front_toe': Joint('left_front_paw', (0.0, -0.016, 0.03)),
+        'left_hip': Joint('rump', (0.05, -0.055, -0.03), ((-65, 50), (-4, 14), (-6, 6))),
+        'left_knee': Joint('left_hip', (0.012, -0.15, 0.06), ((-15, 105), (0, 0), (0, 0)), 'legs'),
+        'left_hock': Joint('left_knee', (0.0, -0.13, -0.09), ((-105, 15), (0, 0), (0, 0)), 'legs'),
+        'left_back_paw': Joint('left_hock', (0.0, -0.13, 0.015), ((-20, 40), (0, 0), (0, 0)), 'legs'),
+        'left_back_toe': Joint('left_back_paw', (0.0, -0.016, 0.03)),
+    }),
+    bones=both_bones({
+        'loin': Bone('rump', 'middle', (0.098, 0.1, 0.096, 0.098), 1.08, 0.95),
+        'chest': Bone('middle', 'withers', (0.098, 0.106, 0.112, 0.1), 1.08, 0.95, nearer=0.001),
+        'throat': Bone('neck', 'head', (0.08, 0.062, 0.05, 0.045), nearer=0.005),
+        'muzzle': Bone('head', 'muzzle', (0.034, 0.036, 0.03, 0.026), nearer=0.025),
+        'nose': Bone('muzzle', 'nose', (0.014, 0.016), nearer=0.035),
+        'left_eye': Bone('left_eye', 'left_eye', (0.0125, 0.0125), nearer=0.022),
+        'left_ear': Bone('left_ear', 'left_ear_tip', (0.024, 0.022, 0.007), 0.6, nearer=0.012),
+        'tail': Bone('tail_root', 'tail_middle', (0.026, 0.02, 0.018), nearer=0.01),
+        'tail_end': Bone('tail_middle', 'tail_tip', (0.018, 0.018, 0.01), nearer=0.01),
+        'left_upper_arm': Bone('left_shoulder', 'left_elbow', (0.07, 0.056, 0.036), nearer=0.03),
+        'left_forearm': Bone('left_elbow', 'left_wrist', (0.034, 0.03, 0.022)),
+        'left_pastern': Bone('left_wrist', 'left_front_paw', (0.022, 0.019, 0.02)),
+        'left_front_foot': Bone('left_front_paw', 'left_front_toe', (0.022, 0.02), nearer=0.002),
+        'left_thigh': Bone('left_hip', 'left_knee', (0.085, 0.07, 0.044), nearer=0.03),
+        'left_shank': Bone('left_knee', 'left_hock', (0.042, 0.034, 0.022)),
+        'left_heel': Bone('left_hock', 'left_back_paw', (0.022, 0.019, 0.02)),
+        'left_back_foot': Bone('left_back_paw', 'left_back_toe', (0.022, 0.02), nearer=0.002),
+    }),
+    factors={
+        'trunk': (0.92, 1.08), 'neck': (0.7, 1.1), 'legs': (0.85, 1.1), 'muzzle': (0.7, 1.2), 'ears': (0.6, 1.3),
+        'tail': (0.7, 1.3), 'girth': (0.9, 1.15),
+    },
+    head_radii=(0.05, 0.052, 0.06),
+    footprint=0.34,
+)
+
+GAITS: dict[str, Angles] = {
+    'stand': {'head': (18, 0, 0)},
+    'look': {'neck': (-12, 0, 28), 'head': (12, 0, 25)},
+    'walk': {
+        'head': (15, 0, 0), 'left_shoulder': (-22, 0, 0), 'right_shoulder': (20, 0, 0), 'right_wrist': (12, 0, 0),
+        'left_hip': (24, 0, 0), 'right_hip': (-16, 0, 0), 'left_elbow': (-8, 0, 0), 'right_knee': (12, 0, 0),
+    },
+    'trot': {
+        'neck': (-8, 0, 0), 'head': (15, 0, 0), 'left_shoulder': (-36, 0, 0), 'left_elbow': (-40, 0, 0),
+        'left_wrist': (55, 0, 0), 'right_shoulder': (24, 0, 0), 'right_hip': (-24, 0, 0), 'right_knee': (40, 0, 0),
+        'right_hock': (-38, 0, 0), 'left_hip': (30, 0, 0), 'tail_root': (-35, 0, 0),
+    },
+    'gallop': {
+        'middle': (-5, 0, 0), 'neck': (22, 0, 0), 'left_shoulder': (-55, 0, 0), 'right_shoulder': (-42, 0, 0),
+        'left_elbow': (-8, 0, 0), 'right_elbow': (-28, 0, 0), 'left_hip': (46, 0, 0), 'right_hip': (34, 0, 0),
+        'left_hock': (10, 0, 0), 'tail_root': (-50, 0, 0),
+    },
+    'graze': {'neck': (88, 0, 0), 'head': (0, 0, 0), 'left_shoulder': (-14, 0, 0), 'right_shoulder': (8, 0, 0)},
+    'sit': {
+        'middle': (-40, 0, 0), 'neck': (22, 0, 0), 'head': (22, 0, 0), 'left_shoulder': (42, 0, 0),
+        'right_shoulder': (42, 0, 0), 'left_hip': (-22, 6, 0), 'right_hip': (-22, -6, 0), 'left_knee': (100, 0, 0),
+        'right_knee': (100, 0, 0), 'left_hock': (-95, 0, 0), 'right_hock': (-95, 0, 0),
+    },
+    'leap': {
+        'middle': (-28, 0, 0), 'left_shoulder': (-48, 0, 0), 'right_shoulder': (-40, 0, 0), 'left_elbow': (-75, 0, 0),
+        'right_elbow': (-70, 0, 0), 'left_wrist': (70, 0, 0), 'right_wrist': (70, 0, 0), 'left_hip': (36, 0, 0),
+        'right_hip': (30, 0, 0),
+    },
+}
+WEIGHTS = {
+    'easy': {'stand': 4.0, 'look': 2.0, 'walk': 4.0, 'trot': 3.0, 'gallop': 1.0, 'graze': 2.0},
+    'hard': dict.fromkeys(GAITS, 1.0) | {'anything': 2.0},
+}
+
+# Numbers and names of AP-10K.
+BREEDS = (
+    Breed(5, 'cow', 'Bovidae', {
+        'neck': (0.7, 0.85), 'legs': (0.8, 0.92), 'muzzle': (1.05, 1.2), 'girth': (1.15, 1.3), 'ears': (0.7, 0.9)}),
+    Breed(8, 'dog', 'Canidae', {'neck': (0.7, 0.9), 'legs': (0.85, 1.05), 'muzzle': (0.85, 1.1)}),
+    Breed(21, 'horse', 'Equidae', {
+        'neck': (1.2, 1.45), 'legs': (1.12, 1.28), 'muzzle': (1.2, 1.45), 'ears': (0.5, 0.7), 'tail': (1.2, 1.5)}),
+    Breed(24, 'cat', 'Felidae', {
+        'neck': (0.55, 0.7), 'legs': (0.72, 0.85), 'muzzle': (0.45, 0.6), 'tail': (1.3, 1.7), 'girth': (0.8, 1.0)}),
+)
+
+_COATS = np.array((
+    (40, 55, 80), (60, 95, 140), (110, 155, 195), (35, 35, 40), (200, 210, 220), (120, 125, 130), (45, 80, 150),
+))
+
+
+def sample_coat(rng: np.random.Generator, avoid: np.ndarray | None = None) -> Wardrobe:
+    """Fur: one or two colours, alike on both sides, plain, in rings or with socks.
+
+    Args:
+        rng: Source of randomness.
+        avoid: (3,) BGR that the coat keeps clear of (the background's mean); None for any coat.
+    """
+    coat, other = (_fur(rng, avoid) for _ in range(2))
+    dark = np.array((25, 25, 30), np.float32) * np.float32(rng.uniform(0.7, 1.5))
+    bright = np.array((60, 175, 215), np.float32)
+    rings = int(rng.integers(2, 6)) if rng.random() < 0.35 else 0
+    socks = rng.random() < 0.5
+    paints = {name: Paint.plain(coat) for name in BODY.bones}
+    if rings:
+        stops = tuple(float(stop) for stop in np.linspace(0.08, 0.95, rings))
+        paints['loin'] = paints['chest'] = Paint(stops, np.stack([(coat, other)[i % 2] for i in range(rings + 1)]))
+    for name in BODY.bones:
+        if name.endswith('_foot') or (socks and name.endswith(('_pastern', '_heel'))):
+            paints[name] = Paint.plain(other if socks else coat * 0.6)
+        elif name.endswith('_eye'):
+            paints[name] = Paint.plain(dark if coat.mean() > 85 else bright)
+        elif name == 'nose':
+            paints[name] = Paint.plain(dark)
+        elif name == 'muzzle' and rng.random() < 0.5:
+            paints[name] = Paint((0.45,), np.stack((coat, other)))
+    paints['tail_end'] = Paint((0.5,), np.stack((coat, other)))
+    face = Face(coat, coat, 2.0, dark, marks=False)
+    return Wardrobe(face, paints, 0.0)
+
+
+def _fur(rng: np.random.Generator, avoid: np.ndarray | None) -> np.ndarray:
+    for _ in range(8):
+        colour = _COATS[rng.integers(len(_COATS))] * rng.uniform(0.7, 1.2) * rng.uniform(0.93, 1.07, 3)
+        if avoid is None or np.abs(colour - avoid).max() > 60:
+            break
+    return np.minimum(colour, 250).astype(np.float32)
+
+
+QUADRUPED = Species(BODY, Repertoire(GAITS, WEIGHTS), sample_coat, (60.0, 120.0), BREEDS, 'animals')

@@ -1,0 +1,61 @@
+"""COCO-WholeBody's points beside the body's 17: feet, a face of 68 and two hands of 21, where they are drawn."""
+
+import numpy as np
+
+from .hands import FINGERS
+from .landmarks import Landmark, two_sides
+
+_ENDS = {
+    **two_sides('big_toe', 'toe', 'foot', offset=(-0.01, -0.002, 0.012)),
+    **two_sides('small_toe', 'toe', 'foot', offset=(0.013, -0.004, 0.004)),
+    **two_sides('heel', 'ankle', 'foot', 'shank', offset=(0.0, -0.014, -0.016)),
+}
+FEET = {f'{side}_{end}': _ENDS[f'{side}_{end}']
+        for side in ('left', 'right') for end in ('big_toe', 'small_toe', 'heel')}
+
+
+def _on_surface(x: float, y: float) -> tuple[float, float, float]:
+    """The point of the head's front above (x, y), in half axes."""
+    return x, y, float(np.sqrt(max(1 - x * x - y * y, 0.0)))
+
+
+def _face() -> dict[str, Landmark]:
+    """The 68 points in order, from the right to the left, at the features that `paint.draw_head` paints."""
+    spots: list[tuple[float, float, float]] = []
+    for turn in np.linspace(-100, 100, 17):  # the jaw, from ear to ear under the chin
+        angle = np.radians(turn)
+        spots.append(_on_surface(0.95 * float(np.sin(angle)), -0.95 * float(np.cos(angle))))
+    brows = [(x, 0.4 - 0.35 * (x - 0.37) ** 2) for x in np.linspace(0.57, 0.17, 5)]
+    spots += [_on_surface(-x, y) for x, y in brows] + [_on_surface(x, y) for x, y in reversed(brows)]
+    spots += [(0.0, y, z) for y, z in ((0.14, 0.99), (0.05, 1.03), (-0.04, 1.08), (-0.12, 1.12))]
+    spots += [(x, -0.27, 1.06) for x in (-0.12, -0.06, 0.0, 0.06, 0.12)]
+    eye = [(0.6, 0.12), (0.45, 0.24), (0.29, 0.24), (0.14, 0.12), (0.29, 0.0), (0.45, 0.0)]  # outer corner first
+    spots += [_on_surface(-x, y) for x, y in eye]
+    spots += [_on_surface(*eye[i]) for i in (3, 2, 1, 0, 5, 4)]
+    for wide, thick, across in ((0.27, 0.065, 5), (0.2, 0.03, 3)):  # outer lips, inner lips
+        corner = [(x, -0.52 + 0.6 * x * x) for x in (-wide, wide)]
+        middle = np.linspace(-wide, wide, across + 2)[1:-1]
+        top, bottom = ([(x, -0.52 + 0.6 * x * x + side * thick) for x in middle] for side in (1, -1))
+        spots += [_on_surface(*spot) for spot in (corner[0], *top, corner[1], *reversed(bottom))]
+    return {
+        f'face-{i}': Landmark('head', ('head', 'nose'), spot, True, facing=0.0 if i < 17 else 0.1)
+        for i, spot in enumerate(spots)
+    }
+
+
+def _hand(side: str) -> dict[str, Landmark]:
+    hand = {f'{side}_hand_root': Landmark(f'{side}_wrist', (f'{side}_forearm', f'{side}_hand'))}
+    for finger in FINGERS:
+        for i in range(1, 5):
+            parts = [f'{side}_{finger}{j}' for j in (i - 1, i) if 1 <= j <= 3]
+            hand[f'{side}_{finger}{i}'] = Landmark(
+                f'{side}_{finger}{i}', (*parts, f'{side}_hand') if i == 1 else tuple(parts))
+    return hand
+
+
+FACE = _face()
+HANDS = _hand('left') | _hand('right')
+HAND_LINKS = tuple(
+    (f'{side}_hand_root' if i == 1 else f'{side}_{finger}{i - 1}', f'{side}_{finger}{i}')
+    for side in ('left', 'right') for finger in FINGERS for i in range(1, 5)
+)
