@@ -1,4 +1,4 @@
-"""MMPose's datasets, with a clear error or a count where theirs drop or fail without a word."""
+"""MMPose's datasets and APT-36K, with a clear error or a count where theirs drop or fail without a word."""
 
 import numpy as np
 from mmpose.datasets import (
@@ -14,6 +14,7 @@ from mmpose.datasets import (
 )
 from mmpose.registry import DATASETS
 
+from .apt36k import APT36KDataset
 from .checks import DatasetChecks
 
 
@@ -45,6 +46,11 @@ class CheckedOCHumanDataset(DatasetChecks, OCHumanDataset):
 @DATASETS.register_module()
 class CheckedAP10KDataset(DatasetChecks, AP10KDataset):
     """MMPose's ``AP10KDataset`` (AP-10K) with the checks of ``DatasetChecks``."""
+
+
+@DATASETS.register_module()
+class CheckedAPT36KDataset(DatasetChecks, APT36KDataset):
+    """``APT36KDataset`` (APT-36K) with the checks of ``DatasetChecks``."""
 
 
 @DATASETS.register_module()

@@ -1,0 +1,117 @@
+"""Members of a combined dataset keep what is theirs; what cannot be routed is refused at once."""
+
+import numpy as np
+import pytest
+from mmengine.dataset import pseudo_collate
+from mmpose.registry import DATASETS
+
+import vitpose_mm  # noqa: F401, registers
+
+pytestmark = pytest.mark.usefixtures('mmpose_scope')
+
+
+def pipeline(codec_type, input_size, test=False):
+    width, height = input_size
+    codec = dict(type=codec_type, input_size=input_size, heatmap_size=(width // 4, height // 4), sigma=2)
+    crop = dict(type='TopdownAffine', input_size=input_size, use_udp=codec_type == 'UDPHeatmap')
+    flip = [] if test else [dict(type='RandomFlip', prob=1.0, direction='horizontal')]
+    target = [] if test else [dict(type='GenerateTarget', encoder=codec)]
+    return [dict(type='LoadImage'), dict(type='GetBBoxCenterScale'), *flip, crop, *target, dict(type='PackPoseInputs')]
+
+
+@pytest.fixture
+def coco(coco_files):
+    return dict(type='CheckedCocoDataset', pipeline=pipeline('UDPHeatmap', (48, 64)), **coco_files('coco', 5, 17))
+
+
+@pytest.fixture
+def aic(coco_files):
+    return dict(type='CheckedAicDataset', pipeline=pipeline('MSRAHeatmap', (96, 64)), **coco_files('aic', 3, 14))
+
+
+def combine(*members, **kwargs):
+    return DATASETS.build(dict(type='CombinedPoseDataset', datasets=list(members), **kwargs))
+
+
+def test_members_keep_what_is_theirs(coco, aic):
+    """Flip order, weights, codec and sizes: every sample is the one the member alone packs."""
+    whole, parts = combine(coco, aic), [DATASETS.build(coco), DATASETS.build(aic)]
+    assert len(whole) == 8 and whole.names == ['coco', 'aic']
+    for i in range(len(whole)):
+        sample, alone = whole[i], parts[i >= 5][i if i < 5 else i - 5]
+        assert set(sample) == {'inputs', 'data_samples'}
+        assert np.array_equal(sample['inputs'], alone['inputs'])
+        ours, theirs = sample['data_samples'], alone['data_samples']
+        np.testing.assert_equal(ours.metainfo, theirs.metainfo)
+        assert (ours.gt_fields.heatmaps == theirs.gt_fields.heatmaps).all()
+        assert (ours.gt_instance_labels.keypoint_weights == theirs.gt_instance_labels.keypoint_weights).all()
+    person, athlete = whole[0]['data_samples'], whole[5]['data_samples']
+    assert (person.metainfo['dataset_name'], athlete.metainfo['dataset_name']) == ('coco', 'aic')
+    assert len(person.metainfo['flip_indices']) == 17 and len(athlete.metainfo['flip_indices']) == 14
+    assert person.gt_fields.heatmaps.shape == (17, 16, 12) and athlete.gt_fields.heatmaps.shape == (14, 16, 24)
+
+
+def test_members_of_different_keypoints_share_a_batch(coco, aic):
+    batch = pseudo_collate([combine(coco, aic)[i] for i in (0, 6, 7)])
+    assert [len(sample.metainfo['flip_indices']) for sample in batch['data_samples']] == [17, 14, 14]
+
+
+@pytest.mark.parametrize(('order', 'name', 'keypoints'), [((0, 1), 'coco', 17), ((1, 0), 'aic', 14)])
+def test_metainfo_is_the_first_members(coco, aic, order, name, keypoints):
+    members = [(coco, aic)[i] for i in order]
+    meta = combine(*members).metainfo
+    assert (meta['dataset_name'], meta['num_keypoints']) == (name, keypoints)
+    given = combine(*members, metainfo=dict(from_file='configs/_base_/datasets/mpii.py')).metainfo
+    assert (given['dataset_name'], given['num_keypoints']) == ('mpii', 16)
+
+
+def test_in_test_mode(coco, aic):
+    members = [dict(member, test_mode=True, pipeline=pipeline('UDPHeatmap', (48, 64), test=True))
+               for member in (coco, aic)]
+    whole = combine(*members, pipeline=[dict(type='LoadImage')])
+    assert [whole[i]['data_samples'].metainfo['id'] for i in range(8)] == [1, 2, 3, 4, 5, 1, 2, 3]
+    assert whole[0]['data_samples'].metainfo['raw_ann_info']['num_keypoints'] == 17
+
+
+def test_ratios(coco, aic):
+    """Half of the one and two of the other; the draw covers the whole of a member."""
+    whole = combine(coco, aic, sample_ratio_factor=[0.4, 2])
+    assert whole.lens == [2, 6] and len(whole) == 8
+    names = [whole[i]['data_samples'].metainfo['dataset_name'] for i in range(8)]
+    assert names == ['coco'] * 2 + ['aic'] * 6
+    drawn = {whole[i]['data_samples'].metainfo['id'] for _ in range(20) for i in range(2)}
+    assert drawn == {1, 2, 3, 4, 5}
+    assert combine(coco, aic, sample_ratio_factor=[1, 0]).lens == [5, 0]
+
+
+@pytest.mark.parametrize(('ratios', 'message'), [
+    ([1], 'has 1 numbers for 2 datasets'),
+    ([1, 2, 3], 'has 3 numbers for 2 datasets'),
+    ([1, -0.5], r'\[1, -0.5\]: expected numbers from 0'),
+    ([float('nan'), 1], 'expected numbers from 0'),
+    ([0, 0], 'at least one of them above'),
+    ([1, 0.1], "sample_ratio_factor=0.1 leaves none of the 3 samples of 'aic'"),
+])
+def test_bad_ratios(coco, aic, ratios, message):
+    with pytest.raises(ValueError, match=message):
+        combine(coco, aic, sample_ratio_factor=ratios)
+
+
+def test_two_of_one_name(coco, aic):
+    with pytest.raises(ValueError, match=r"several members are named 'coco' \(all: \['coco', 'aic', 'coco'\]\)"):
+        combine(coco, aic, dict(coco, type='CocoDataset'))
+
+
+def test_empty_member(coco, coco_files):
+    """Checked datasets refuse it themselves; MMPose's own do not."""
+    files = coco_files('none', 0, 14)
+    for more in ({}, dict(serialize_data=False)):
+        with pytest.raises(ValueError, match=r'AicDataset has no sample in annotations\.json below .*none'):
+            combine(coco, dict(type='AicDataset', **files, **more))
+    with pytest.raises(ValueError, match=r'no instance is left of .*none/annotations\.json'):
+        combine(coco, dict(type='CheckedAicDataset', **files))
+
+
+def test_no_member():
+    with pytest.raises(ValueError, match='datasets is empty'):
+        combine()

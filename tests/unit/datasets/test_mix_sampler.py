@@ -1,0 +1,121 @@
+"""Every batch holds its share of each dataset, in an order that depends on seed and epoch alone."""
+
+from collections import Counter
+
+import pytest
+from mmpose.datasets import MultiSourceSampler, samplers
+from mmpose.registry import DATA_SAMPLERS
+from torch.utils.data import DataLoader
+
+from vitpose_mm.datasets import CombinedPoseDataset, FixedMixSampler
+
+
+class Members(CombinedPoseDataset):
+    """The lengths and names of members, without files."""
+
+    def __init__(self, lens, resample=False):
+        self.datasets = [range(length) for length in lens]
+        self._lens, self._len, self.resample = list(lens), sum(lens), resample
+
+    @property
+    def names(self):
+        return [f'set{i}' for i in range(len(self._lens))]
+
+    def source(self, index):
+        return self._get_subset_index(index)[0]
+
+
+def batches(sampler, epoch):
+    sampler.set_epoch(epoch)
+    drawn = list(sampler)
+    assert len(drawn) == len(sampler)
+    return [drawn[i:i + sampler.batch_size] for i in range(0, len(drawn), sampler.batch_size)]
+
+
+def build(dataset, batch_size=8, ratio=(2, 1, 1), **kwargs):
+    return FixedMixSampler(dataset, batch_size, ratio, **dict(dict(seed=3), **kwargs))
+
+
+def test_share_of_every_batch():
+    dataset = Members((40, 10, 6))
+    sampler = build(dataset)
+    assert sampler.num_per_source == [4, 2, 2]
+    for epoch in range(3):
+        for batch in batches(sampler, epoch):
+            assert Counter(map(dataset.source, batch)) == {0: 4, 1: 2, 2: 2}
+
+
+def test_epochs_go_on_where_the_former_ended():
+    """All of a dataset is drawn before any of it is drawn again, over the ends of epochs."""
+    dataset = Members((40, 10, 6))
+    drawn = [index for epoch in range(10) for batch in batches(build(dataset), epoch) for index in batch]
+    for source, first, size in ((0, 0, 40), (1, 40, 10), (2, 50, 6)):
+        own = [index - first for index in drawn if dataset.source(index) == source]
+        turns = [own[i:i + size] for i in range(0, len(own) - size + 1, size)]
+        assert len(turns) >= 5
+        assert all(sorted(turn) == list(range(size)) for turn in turns)
+        assert len({tuple(turn) for turn in turns}) > 1
+
+
+def test_order_is_that_of_a_fresh_process():
+    """The third epoch of a resumed run is the third of the uninterrupted one; MMPose's is not."""
+    dataset, sampler = Members((40, 10, 6)), build(Members((40, 10, 6)))
+    epochs = [batches(sampler, epoch) for epoch in range(3)]
+    assert batches(build(dataset), 2) == epochs[2]
+    assert epochs[0] != epochs[2]
+    assert batches(build(dataset, seed=4), 2) != epochs[2]
+
+    theirs = MultiSourceSampler(dataset, 8, [2, 1, 1], seed=3)
+    third = [list(theirs) for _ in range(3)][2]
+    assert list(MultiSourceSampler(dataset, 8, [2, 1, 1], seed=3)) != third
+
+
+def test_unshuffled():
+    assert batches(build(Members((5, 3)), 3, (2, 1), shuffle=False), 0)[:2] == [[0, 1, 5], [2, 3, 6]]
+
+
+@pytest.mark.parametrize('round_up', [True, False])
+@pytest.mark.parametrize('world', [1, 2, 3])
+def test_ranks_share_the_streams(monkeypatch, world, round_up):
+    """Together the processes draw what one draws: nothing twice within a turn, equal lengths."""
+    drawn, lengths = [], set()
+    for rank in range(world):
+        monkeypatch.setattr(samplers, 'get_dist_info', lambda rank=rank: (rank, world))
+        dataset = Members((40, 10, 7))
+        sampler = build(dataset, round_up=round_up)
+        loader = DataLoader(dataset, 8, sampler=sampler)
+        lengths.add((len(sampler), len(loader), len(batches(sampler, 1))))
+        drawn += [index for epoch in range(2) for batch in batches(sampler, epoch) for index in batch]
+    (length, steps, real), = lengths
+    whole = 57 / world / 8
+    assert steps == real == length // 8 == (-int(-whole // 1) if round_up else int(whole))
+    own = Counter(index for index in drawn if index < 40)
+    total = 2 * steps * 4 * world
+    assert sum(own.values()) == total
+    assert set(own.values()) <= {total // 40, total // 40 + 1}
+
+
+@pytest.mark.parametrize(('ratio', 'message'), [
+    ((1, 1), r'source_ratio=\[1, 1\] has 2 numbers for 3 datasets'),
+    ((1, 1, -1), 'expected numbers from 0'),
+    ((0, 0, 0), 'at least one'),
+    ((8, 1, 1), r"gives 'set1', 'set2' no sample in a batch of 8 \(\[8, 0, 0\]\)"),
+    ((1, 4, 4), None),
+])
+def test_bad_ratio(ratio, message):
+    if message is None:
+        assert build(Members((9, 9, 9)), ratio=ratio).num_per_source == [2, 3, 3]
+        return
+    with pytest.raises(ValueError, match=message):
+        build(Members((9, 9, 9)), ratio=ratio)
+
+
+def test_other_datasets_refused():
+    with pytest.raises(TypeError, match='CombinedPoseDataset, got list'):
+        build([1, 2, 3])
+    with pytest.raises(ValueError, match='Remove sample_ratio_factor'):
+        build(Members((9, 9, 9), resample=True))
+
+
+def test_registered():
+    assert DATA_SAMPLERS.get('FixedMixSampler') is FixedMixSampler
