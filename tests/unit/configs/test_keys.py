@@ -27,9 +27,10 @@ ALSO_TAKEN = {
     'optim_wrapper': {'constructor', 'paramwise_cfg'},
     'param_scheduler': {'convert_to_iter_based'},
 }
-# Dicts whose keys are checked where they are used, or are free.
+# Dicts whose keys are checked where they are used, or are free (such as names of datasets).
 UNCHECKED = {
-    'arch', 'attention', 'data_prefix', 'default_hooks', 'dist_cfg', 'filter_cfg', 'metainfo', 'paramwise_cfg'
+    'arch', 'attention', 'data_prefix', 'default_hooks', 'dist_cfg', 'filter_cfg', 'heads', 'metainfo',
+    'paramwise_cfg', 'test_cfgs'
 }
 
 
@@ -52,6 +53,7 @@ def arguments(taker: Callable) -> set[str]:
     return names - {'self'}
 
 
+@cache
 def helpers() -> set[str]:
     """Names that some config reads: a part's for its leaves (`_base_.codec`), or a file's own."""
     names = set()
@@ -66,7 +68,7 @@ def helpers() -> set[str]:
 
 LOADER = arguments(DataLoader) | {'num_batch_per_epoch'}
 UNTYPED = {
-    '': arguments(Runner) | {'custom_imports'} | helpers(),
+    '': arguments(Runner) | {'custom_imports', 'data_mode', 'dataset_type'} | helpers(),
     'train_dataloader': LOADER,
     'val_dataloader': LOADER,
     'test_dataloader': LOADER,
@@ -77,6 +79,7 @@ UNTYPED = {
     'model.test_cfg': {
         'flip_test', 'flip_mode', 'shift_heatmap', 'output_heatmaps', 'output_keypoint_indices'
     },
+    'model.backbone.experts': {'names', 'part'},
     'optim_wrapper.clip_grad': arguments(clip_grad_norm_),
     'auto_scale_lr': {'base_batch_size', 'enable'},
     'custom_imports': arguments(import_modules_from_strings),
@@ -104,6 +107,7 @@ def unknown_keys(node: Any, path: str = '') -> Iterator[str]:
     if not isinstance(node, dict):
         return
     keys = set(node) - {'type', '_scope_'}
+    untyped = re.sub(r'^(model\.head\.)?test_cfgs\.\w+$', 'model.test_cfg', path)
     if isinstance(node.get('type'), str):
         taker = resolve(node['type'])
         if taker is None:
@@ -111,9 +115,9 @@ def unknown_keys(node: Any, path: str = '') -> Iterator[str]:
         else:
             known = arguments(taker) | ALSO_TAKEN.get(re.sub(r'\.\d+', '', path), set())
             yield from (f'{path}.{key}' for key in sorted(keys - known))
-    elif path in UNTYPED:
-        yield from (f'{path}.{key}'.lstrip('.') for key in sorted(keys - UNTYPED[path]))
-    elif path.rpartition('.')[2] not in UNCHECKED:
+    elif untyped in UNTYPED:
+        yield from (f'{path}.{key}'.lstrip('.') for key in sorted(keys - UNTYPED[untyped]))
+    elif path.rpartition('.')[2] not in UNCHECKED and path not in helpers():
         yield path
     for key in node:
         yield from unknown_keys(node[key], f'{path}.{key}'.lstrip('.'))
@@ -155,6 +159,25 @@ def test_keys_are_taken(cfg: Config) -> None:
 def test_wrong_key_is_named(root, path: str) -> None:
     """A misspelt key anywhere is found, and it alone."""
     cfg = Config.fromfile(root / 'configs/coco/vitpose-base_coco-256x192.py')
+    cfg.merge_from_dict({path: 1})
+    assert list(unknown_keys(cfg.to_dict())) == [path]
+
+
+@pytest.mark.parametrize('path', [
+    'model.backbone.experts.parts',
+    'model.head.default',
+    'model.head.heads.aic.in_chanels',
+    'model.head.heads.aic.decoder.sigmas',
+    'model.head.test_cfgs.aic.shift',
+    'train_dataloader.dataset.sample_ratio',
+    'train_dataloader.dataset.datasets.1.anno_file',
+    'train_dataloader.dataset.datasets.5.pipeline.3.probability',
+    'val_evaluator.dataset',
+    'val_evaluator.metrics.0.annfile',
+])
+def test_wrong_key_of_several_datasets_is_named(root, path: str) -> None:
+    """Also inside the members, decoders and metrics of a run on several datasets."""
+    cfg = Config.fromfile(root / 'configs/multi_dataset/vitpose-plus-base_six-sets-256x192.py')
     cfg.merge_from_dict({path: 1})
     assert list(unknown_keys(cfg.to_dict())) == [path]
 

@@ -72,18 +72,36 @@ def test_leaf_is_short(leaf):
     assert len(leaf.read_text().splitlines()) <= 30
 
 
+def heads_with_data(cfg: Config) -> list[tuple[dict, list[dict]]]:
+    """Each decoder's config with those of the datasets that it answers for."""
+    head = cfg.model.head
+    if 'heads' not in head:
+        return [(head, datasets(cfg))]
+    members = [member for whole in datasets(cfg) for member in whole.datasets]
+    return [(one, [member for member in members if metainfo(member)['dataset_name'] == name])
+            for name, one in head.heads.items()]
+
+
+def metainfo(dataset: dict) -> dict:
+    """A dataset's metainfo, without its files."""
+    return DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).metainfo
+
+
 def test_parts_fit_each_other(cfg):
     """Input, heatmap and keypoints agree wherever they stand."""
-    codec = cfg.model.head.decoder
-    width, height = codec.input_size
-    assert codec.heatmap_size == (width // 4, height // 4)
-    assert cfg.model.backbone.img_size == (height, width)
-    for dataset in datasets(cfg):
-        assert transform(dataset, 'TopdownAffine').input_size == (width, height)
-        meta = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).metainfo
-        assert meta['num_keypoints'] == cfg.model.head.out_channels
-    if cfg.train_dataloader is not None:
-        assert transform(cfg.train_dataloader.dataset, 'GenerateTarget').encoder == codec
+    for head, data in heads_with_data(cfg):
+        codec = head.decoder
+        width, height = codec.input_size
+        assert codec.heatmap_size == (width // 4, height // 4)
+        assert cfg.model.backbone.img_size == (height, width)
+        assert len(data) == (3 if cfg.train_dataloader is not None else 2)
+        for dataset in data:
+            crop = transform(dataset, 'TopdownAffine')
+            assert crop.input_size == (width, height)
+            assert crop.get('use_udp', False) == (codec.type == 'UDPHeatmap')
+            assert metainfo(dataset)['num_keypoints'] == head.out_channels
+            if not dataset.get('test_mode'):
+                assert transform(dataset, 'GenerateTarget').encoder == codec
 
 
 @pytest.mark.parametrize('name', LEAVES)
@@ -100,7 +118,7 @@ def test_name_says_what_is_inside(root, name):
     assert cfg.model.head.type == ('SimpleHead' if head else 'ClassicHead')
     assert cfg.model.head.in_channels == dim
     assert cfg.model.backbone.img_size == (int(height), int(width))
-    meta = DATASETS.build(dict(cfg.val_dataloader.dataset, lazy_init=True, pipeline=[])).metainfo
+    meta = metainfo(cfg.val_dataloader.dataset)
     assert (meta['dataset_name'], cfg.model.head.out_channels) == DATA[data]
 
 

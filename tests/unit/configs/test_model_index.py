@@ -25,6 +25,21 @@ AP = {
     'vitpose-base_coco-384x288': (0.769, 'paper, table 4'),
     'vitpose-base_coco-384x384': (0.771, 'paper, table 4'),
     'vitpose-base_coco-576x432': (0.778, 'paper, table 4'),
+    'vitpose-base_coco-aic-256x192': (0.770, 'paper, table 7'),
+    'vitpose-base_coco-aic-mpii-256x192': (0.771, 'paper, table 7'),
+    'vitpose-large_coco-aic-mpii-256x192': (0.787, 'paper, table 7'),
+    'vitpose-huge_coco-aic-mpii-256x192': (0.795, 'paper, table 7'),
+    'vitpose-plus-small_six-sets-256x192': (0.758, "authors' repository"),
+    'vitpose-plus-base_six-sets-256x192': (0.770, "authors' repository"),
+    'vitpose-plus-large_six-sets-256x192': (0.786, "authors' repository"),
+    'vitpose-plus-huge_six-sets-256x192': (0.794, "authors' repository"),
+}
+# The other sets of ViTPose+: the authors' README. MPII: PCKh.
+PLUS = {
+    'small': {'MPII': 0.927, 'AP-10K': 0.714, 'APT-36K': 0.742, 'COCO-WholeBody': 0.544},
+    'base': {'MPII': 0.928, 'AP-10K': 0.745, 'APT-36K': 0.759, 'COCO-WholeBody': 0.574},
+    'large': {'MPII': 0.940, 'AP-10K': 0.804, 'APT-36K': 0.808, 'COCO-WholeBody': 0.606},
+    'huge': {'MPII': 0.942, 'AP-10K': 0.824, 'APT-36K': 0.823, 'COCO-WholeBody': 0.612},
 }
 
 
@@ -37,15 +52,20 @@ def models(root: Path) -> list[Model]:
 
 def test_figures_are_the_papers(models):
     """Each figure of the paper once, named as the paper's, with its table; no weights."""
-    found = {}
+    found, others = {}, {}
     for model in models:
-        (result, ) = model.results
-        (name, value), = result.metrics.items()
-        assert name == 'Paper AP'
+        figures = {}
+        for result in model.results:
+            (name, value), = result.metrics.items()
+            assert name == ('Paper PCKh' if result.dataset == 'MPII' else 'Paper AP')
+            figures[result.dataset] = value
         assert model.weights is None
-        found[model.name] = (value, model.metadata.data['Source of AP'])
+        found[model.name] = (figures.pop('COCO'), model.metadata.data['Source of AP'])
+        if figures:
+            others[model.name] = figures
     assert found == AP
     assert len(models) == len(AP)
+    assert others == {f'vitpose-plus-{size}_six-sets-256x192': figures for size, figures in PLUS.items()}
 
 
 def test_configs_exist(models, root):
@@ -85,8 +105,9 @@ def test_readme_lists_every_leaf(root):
             found[row[1].replace('[-simple]', '-simple')] = row[3]
         elif row:
             found[row[1]] = row[2]
-    figures = {f'coco/{name}': f'{100 * ap:.1f}' for name, (ap, _) in AP.items()}
-    assert {name: found.get(name) for name in figures} == figures
     leaves = [p.relative_to(root / 'configs') for p in (root / 'configs').rglob('vitpose-*.py')]
+    folders = {leaf.stem: leaf.parent.name for leaf in leaves}
+    figures = {f'{folders[name]}/{name}': f'{100 * ap:.1f}' for name, (ap, _) in AP.items()}
+    assert {name: found.get(name) for name in figures} == figures
     papers = {str(p.with_suffix('')) for p in leaves if p.parent.name != 'synthetic'}
     assert papers == set(found)

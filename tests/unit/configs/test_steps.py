@@ -12,13 +12,15 @@ from mmengine.evaluator import Evaluator
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from mmpose.registry import DATASETS, MODELS
+from mmpose.registry import DATASETS, EVALUATORS, MODELS
 from scipy.io import savemat
 
 from vitpose_mm.backbones.sizes import parse_size
+from vitpose_mm.hooks.dataset_mix import check_fit
 
 HEIGHT, WIDTH = 240, 320
 BOXES = [(20.0, 30.0, 120.0, 180.0), (150.0, 40.0, 140.0, 190.0)]  # x, y, w, h
+PREFIXES = {'coco_wholebody': 'coco-wholebody'}  # of metrics that are not named like their dataset
 WHOLE_BODY = {'foot': 6, 'face': 68, 'lefthand': 21, 'righthand': 21}
 
 
@@ -67,9 +69,26 @@ def write_files(dataset: dict, folder: Path) -> dict:
     return dataset
 
 
+def place(loader: dict, evaluator: dict | list, folder: Path) -> None:
+    """Write the files of a loader's dataset, or of each member, and point metrics there."""
+    combined = 'datasets' in loader.dataset
+    metrics = evaluator.metrics if combined else evaluator if isinstance(evaluator, list) else [evaluator]
+    if combined:
+        folders = [folder / str(i) for i in range(len(loader.dataset.datasets))]
+        for each in folders:
+            each.mkdir(exist_ok=True)
+        loader.dataset.datasets = [write_files(*each) for each in zip(loader.dataset.datasets, folders, strict=True)]
+    else:
+        folders = [folder] * len(metrics)
+        loader.dataset = write_files(loader.dataset, folder)
+    for metric, each in zip(metrics, folders, strict=True):
+        if 'ann_file' in metric:
+            metric.ann_file = str(each / 'annotations.json')
+
+
 @pytest.fixture
 def small(cfg: Config, tmp_path: Path) -> Config:
-    """The leaf at two blocks and its own width, on written files, in batches of two.
+    """The leaf at two blocks and its own width, on written files, all instances in one batch.
 
     Four blocks where each ends a quarter.
     """
@@ -82,25 +101,32 @@ def small(cfg: Config, tmp_path: Path) -> Config:
     for name in ('train', 'val'):
         loader = cfg[f'{name}_dataloader']
         if loader is not None:
-            loader.update(batch_size=2, num_workers=0)
-            loader.dataset = write_files(loader.dataset, tmp_path)
-    for metric in cfg.val_evaluator if isinstance(cfg.val_evaluator, list) else [cfg.val_evaluator]:
-        if 'ann_file' in metric:
-            metric.ann_file = str(tmp_path / 'annotations.json')
+            loader.update(batch_size=2 * len(heads(cfg)), num_workers=0)
+            place(loader, cfg.val_evaluator, tmp_path)
     torch.manual_seed(0)
     return cfg
 
 
+def heads(cfg: Config) -> dict[str, dict]:
+    """The configs of the decoders by dataset; a single one's name is not asked for."""
+    return cfg.model.head.get('heads', {'': cfg.model.head})
+
+
 def test_one_step_each(small: Config) -> None:
     """A training step moves the weights, a test step gives keypoints that the metric takes."""
-    model = MODELS.build(small.model)
+    model, decoders = MODELS.build(small.model), heads(small)
+    several = 'heads' in small.model.head
     if small.train_dataloader is None:
         assert small.get('optim_wrapper') is None
     else:
         optimizer = build_optim_wrapper(model, small.optim_wrapper)
-        batch = next(iter(Runner.build_dataloader(small.train_dataloader, seed=0)))
-        assert len(batch['inputs']) == 2
-        ends = [model.backbone.patch_embed.proj.weight, model.head.final_layer.weight]
+        loader = Runner.build_dataloader(small.train_dataloader, seed=0)
+        batch = next(iter(loader))
+        assert len(batch['inputs']) == 2 * len(decoders)
+        if several:
+            check_fit(loader.dataset, model)
+        last = [head.final_layer.weight for head in (model.head.heads.values() if several else [model.head])]
+        ends = [model.backbone.patch_embed.proj.weight, *last]
         before = [weight.detach().clone() for weight in ends]
         model.train()
         log = model.train_step(batch, optimizer)
@@ -113,14 +139,18 @@ def test_one_step_each(small: Config) -> None:
     model.eval()
     with torch.no_grad():
         samples = model.val_step(batch)
-    number, codec = small.model.head.out_channels, small.model.head.decoder
-    width, height = codec.input_size
-    assert [image.shape for image in batch['inputs']] == [(3, height, width)] * 2
-    assert [sample.pred_fields.heatmaps.shape for sample in samples] == [
-        (number, height // 4, width // 4)] * 2
-    assert [sample.pred_instances.keypoints.shape for sample in samples] == [(1, number, 2)] * 2
+    assert len(samples) == 2 * len(decoders)
+    for image, sample in zip(batch['inputs'], samples, strict=True):
+        decoder = decoders[sample.dataset_name if several else '']
+        number, (width, height) = decoder.out_channels, decoder.decoder.input_size
+        assert image.shape == (3, height, width)
+        assert sample.pred_fields.heatmaps.shape == (number, height // 4, width // 4)
+        assert sample.pred_instances.keypoints.shape == (1, number, 2)
 
-    evaluator = Evaluator(small.val_evaluator)
+    evaluator = EVALUATORS.build(small.val_evaluator) if several else Evaluator(small.val_evaluator)
     evaluator.dataset_meta = loader.dataset.metainfo
     evaluator.process(data_samples=samples, data_batch=batch)
-    assert small.default_hooks.checkpoint.save_best in evaluator.evaluate(len(loader.dataset))
+    scores = evaluator.evaluate(len(loader.dataset))
+    assert small.default_hooks.checkpoint.save_best in scores
+    if several:
+        assert {name.partition('/')[0] for name in scores} == {PREFIXES.get(name, name) for name in decoders}
