@@ -5,7 +5,6 @@ import logging
 import os.path as osp
 from typing import Any
 
-import mmpose
 import numpy as np
 from mmengine.fileio import exists
 from mmengine.logging import print_log
@@ -32,18 +31,6 @@ class DatasetChecks(BaseCocoStyleDataset):
     - No instance left: an error.
     - An image that is missing, empty, truncated or no image: an error that names the file.
     """
-
-    @classmethod
-    def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
-        """MMPose's, read from MMPose's folder.
-
-        MMPose looks for ``configs/_base_/datasets/coco.py`` below the working folder first, where
-        a file of that name may be anything.
-        """
-        own = osp.join(osp.dirname(mmpose.__file__), '.mim', cls.METAINFO.get('from_file', ''))
-        if metainfo is None and osp.isfile(own):
-            metainfo = {'from_file': own}
-        return super()._load_metainfo(metainfo)
 
     def load_data_list(self) -> list[dict]:
         """Read the annotations, as MMPose, after a look at their files.

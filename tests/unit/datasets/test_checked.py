@@ -112,14 +112,6 @@ def test_real_detections_accepted(photographs):
     assert len(build('CocoDataset', bbox_file=boxes, **data)) == 118
 
 
-def test_metainfo_not_taken_from_the_working_folder(tmp_path, monkeypatch):
-    decoy = tmp_path / 'configs' / '_base_' / 'datasets' / 'coco.py'
-    decoy.parent.mkdir(parents=True)
-    decoy.write_text('nothing = 1\n')
-    monkeypatch.chdir(tmp_path)
-    assert build('CocoDataset', **write(tmp_path, [person(1)])).metainfo['dataset_name'] == 'coco'
-
-
 @pytest.mark.parametrize('name', NAMES)
 def test_missing_annotation_file(name, tmp_path):
     path = re.escape(str(tmp_path / 'absent.json'))
