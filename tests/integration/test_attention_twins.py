@@ -1,0 +1,20 @@
+"""A synthetic twin of the attention configs, trained by the commands that its docstring names."""
+
+import math
+import re
+
+import torch
+
+
+def test_a_twin_trains_on_what_synth_renders(run, mim, root, tmp_path):
+    run(mim.replace('mim', 'vitpose'), 'synth', '--out', 'data/synthetic', '--train', 16, '--val', 4)
+    twin = root / 'configs/attention/vitpose-mini-s8-window-shift-pool_synthetic-128x96.py'
+    output = run(mim, 'train', 'mmpose', twin, '--gpus', 0, '--work-dir', tmp_path / 'run', '--cfg-options',
+                 'train_dataloader.batch_size=4', 'default_hooks.logger.interval=1')
+    rates, losses = (re.findall(rf' {name}: ([\d.e+-]+|nan|inf)', output) for name in ('lr', 'loss'))
+    assert len(losses) >= 8 and all(math.isfinite(float(loss)) for loss in losses)
+    assert re.search(r'coco/AP: [\d.]+', output)
+    # its own schedule: at the end of its one epoch the rate is down again
+    assert float(rates[-1]) < 0.1 * max(float(rate) for rate in rates)
+    weights = torch.load(tmp_path / 'run' / 'epoch_1.pth', map_location='cpu', weights_only=False)['state_dict']
+    assert weights['backbone.pos_embed'].shape == (1, 16 * 12, 192)
