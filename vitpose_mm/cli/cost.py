@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -132,8 +133,8 @@ def _measured(models: list, args: argparse.Namespace) -> list[dict[str, float]]:
 
 def _table(names: list[str], figures: list[dict[str, float]], compare: bool) -> Any:
     from rich.table import Table
-    start = os.path.commonprefix(names)
-    end = os.path.commonprefix([name[len(start):][::-1] for name in names])[::-1]
+    start = re.sub('[^-_]*$', '', os.path.commonprefix(names))  # whole words
+    end = re.sub('^[^-_]*', '', os.path.commonprefix([name[len(start):][::-1] for name in names])[::-1])
     several = len(names) > 1
     table = Table(title=f'{start}...{end}' if several else names[0])
     table.add_column('')

@@ -69,7 +69,8 @@ def test_command_prints_and_writes(tmp_path, capsys):
     figures = json.loads(out.read_text())
     assert figures['vitpose-base_coco-256x192']['backbone GMACs'] == pytest.approx(17.1, rel=0.01)
     assert figures['vitpose-base-s8-full_coco-256x192']['backbone GMACs'] == pytest.approx(76.59, rel=0.01)
-    assert '(x4.48)' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert '(x4.48)' in said and ' base ' in said and ' base-s8-full ' in said  # what the names share is in the title
     assert [path.name for path in out.parent.iterdir()] == ['cost.json']
 
 
