@@ -5,6 +5,7 @@ Three keys that share one name of ours (query, key, value) are concatenated in t
 """
 
 import re
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -124,10 +125,10 @@ def rename_backbone(state_dict: dict[str, Tensor], prefix: str) -> None:
     Raises:
         ValueError: the origin is known and keys are left over.
     """
-    if not prefix and isinstance(state_dict.get('model'), dict):
-        weights = state_dict['model']
+    wrapped: Any = state_dict.get('model')
+    if not prefix and isinstance(wrapped, dict):
         state_dict.clear()
-        state_dict.update(weights)
+        state_dict.update(wrapped)
     weights = _under(state_dict, prefix)
     for mark, table in ORIGINS.items():
         if mark in weights:

@@ -89,12 +89,12 @@ def _read_model(path: str) -> Any:
     if Path(path).suffix not in ('.py', '.json', '.yml', '.yaml'):
         raise ValueError(f'{path}: expected a config, .py, .json or .yml; a checkpoint does not say what its model is')
     try:
-        model = Config.fromfile(path).get('model')
+        model: Any = Config.fromfile(path).get('model')
     except Exception as problem:  # a config is a program, and may raise anything
         raise ValueError(f'{path}: {type(problem).__name__}: {problem}') from problem
     if not isinstance(model, dict) or not all(isinstance(model.get(part), dict) for part in ('backbone', 'head')):
         raise ValueError(f'{path}: expected model=dict(backbone=dict(...), head=dict(...), ...) in it')
-    model.backbone.pop('init_cfg', None)
+    model['backbone'].pop('init_cfg', None)
     return model
 
 

@@ -41,9 +41,8 @@ class MultiDatasetPoseEstimator(TopdownPoseEstimator):
     def predict(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> list[PoseDataSample]:
         """Poses of a batch, in pixels of the whole image."""
         datasets = self.head.datasets(data_samples)
-        feats = self.extract_feat(inputs, datasets)
-        if self.test_cfg.get('flip_test', False):
-            feats = [feats, self.extract_feat(inputs.flip(-1), datasets)]
-        answer = self.head.predict(feats, data_samples, test_cfg=self.test_cfg)
+        flip = self.test_cfg.get('flip_test', False)
+        passes = [self.extract_feat(image, datasets) for image in ([inputs, inputs.flip(-1)] if flip else [inputs])]
+        answer = self.head.predict(passes if flip else passes[0], data_samples, test_cfg=self.test_cfg)
         poses, fields = answer if isinstance(answer, tuple) else (answer, None)
         return self.add_pred_to_datasample(poses, fields, data_samples)

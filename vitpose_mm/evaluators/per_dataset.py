@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mmengine.evaluator import Evaluator
+from mmengine.evaluator import BaseMetric, Evaluator
 from mmpose.evaluation import MultiDatasetEvaluator
 from mmpose.registry import EVALUATORS
 
@@ -28,7 +28,7 @@ class PerDatasetEvaluator(MultiDatasetEvaluator):
         if len(metrics) != len(datasets):
             raise ValueError(f'{len(metrics)} metrics for {len(datasets)} datasets: give one each, in the same order')
         Evaluator.__init__(self, metrics)  # MMPose's own would read the classes
-        self.metrics_dict = {}
+        self.metrics_dict: dict[str, BaseMetric] = {}
         for dataset, metric in zip(datasets, self.metrics, strict=True):
             metric.dataset_meta = metainfo(dataset)
             name = metric.dataset_meta['dataset_name']

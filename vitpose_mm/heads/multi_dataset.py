@@ -130,7 +130,8 @@ class MultiDatasetHead(BaseHead):
             batch_data_samples: B samples.
             test_cfg: the model's; `test_cfgs` overrides it.
         """
-        poses, fields = {}, {}
+        poses: dict[int, InstanceData] = {}
+        fields: dict[int, PixelData] = {}
         for name, places in self._groups(batch_data_samples).items():
             cfg = ConfigDict(test_cfg or {}, **self.test_cfgs.get(name, {}))
             own = [_select(part, places) for part in feats] if isinstance(feats, list) else _select(feats, places)

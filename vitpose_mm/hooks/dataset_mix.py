@@ -10,7 +10,6 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
-from torch import nn
 from torch.utils.data import Dataset
 
 
@@ -40,7 +39,9 @@ class DatasetMixHook(Hook):
         check_batch_size(loader)
         if runner.val_loop is not None:
             self._check_judged(runner.val_loop, model)
-        self.names, self.default = list(model.head.heads), model.head.default_dataset
+        trained = [meta['dataset_name'] for meta in members(loader.dataset)]
+        self.names = list(dict.fromkeys([*trained, *model.head.heads]))
+        self.default = model.head.default_dataset
 
     def before_val(self, runner: Runner) -> None:
         """Check the validation set."""
@@ -72,7 +73,7 @@ class DatasetMixHook(Hook):
             runner.message_hub.update_scalar(name, number)
         runner.visualizer.add_scalars(scalars, step=runner.epoch + 1)
 
-    def _check_judged(self, loop: Any, model: nn.Module) -> None:
+    def _check_judged(self, loop: Any, model: Any) -> None:
         dataset = loop.dataloader.dataset
         check_fit(dataset, model)
         judged = getattr(loop.evaluator, 'metrics_dict', None)
@@ -82,7 +83,7 @@ class DatasetMixHook(Hook):
                              'MultiDatasetEvaluator one entry of datasets and metrics for each')
 
 
-def check_fit(dataset: Dataset, model: nn.Module) -> None:
+def check_fit(dataset: Dataset, model: Any) -> None:
     """Refuse a dataset whose members the model cannot all take.
 
     Args:
@@ -133,6 +134,6 @@ def members(dataset: Any) -> Sequence[dict]:
     return [member.metainfo for member in getattr(dataset, 'datasets', [dataset])]
 
 
-def bare_model(runner: Runner) -> nn.Module:
+def bare_model(runner: Runner) -> Any:
     """The model without the wrapper of a distributed run."""
     return runner.model.module if is_model_wrapper(runner.model) else runner.model

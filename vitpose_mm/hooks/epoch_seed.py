@@ -24,7 +24,7 @@ class EpochSeedHook(Hook):
     sampler's seed and hands the data workers of that epoch their own. It needs an epoch-based
     loop and a training loader with ``persistent_workers=False``, since living workers cannot be
     reached. A sampler that keeps a state over epochs (MMPose's ``MultiSourceSampler``) is not
-    rewound.
+    rewound; ``FixedMixSampler`` replaces it.
 
     Args:
         seed: any whole number from 0.
