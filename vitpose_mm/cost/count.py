@@ -16,7 +16,7 @@ PARTS = {
     'projection': r'backbone\.layers\.\d+\.attn\.proj',
     'attention': r'backbone\.layers\.\d+\.attn',  # less the two linear layers above
     'FFN': r'backbone\.layers\.\d+\.mlp',
-    'decoder': r'(neck|head)\.\w+',
+    'decoder': r'(neck|head)(\.heads)?\.\w+',
 }
 
 
@@ -40,12 +40,15 @@ class Count:
 
 
 def input_size(model: ConfigDict) -> tuple[int, int]:
-    """(h, w) in pixels of a model's input, from its decoder's codec.
+    """(h, w) in pixels of a model's input, from its decoder's codec: of several, the default one's.
 
     Raises:
         ValueError: the head has no codec.
     """
-    decoder = model.head.get('decoder')
+    head = model.head
+    if 'heads' in head:
+        head = head.heads[head.get('default_dataset') or next(iter(head.heads))]
+    decoder = head.get('decoder')
     if not decoder or 'input_size' not in decoder:
         raise ValueError('model.head.decoder has no input_size=(w, h): the cost depends on the input, so give the '
                          "head its codec, such as dict(type='UDPHeatmap', input_size=(192, 256), ...)")
@@ -57,7 +60,8 @@ def count(model: ConfigDict) -> Count:
     """Count a model's parameters and the MACs of one image.
 
     Matrix products and convolutions are counted as they run, on torch's meta device: no weights are
-    made, so any size takes a second. Half of torch's FLOPs, which are two a multiply-accumulate.
+    made, so any size takes a second. Half of torch's FLOPs, which are two a multiply-accumulate. A
+    model of several datasets answers for its default one.
 
     Args:
         model: config of a top-down estimator with `backbone` and `head`.
