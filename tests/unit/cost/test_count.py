@@ -126,3 +126,12 @@ def test_what_does_not_fit_is_said_in_one_line(config, arguments, message, tmp_p
 def test_a_measurement_that_is_killed_says_so():
     with pytest.raises(RuntimeError, match='train at a batch of 2 was killed.*smaller batch'):
         measure([ConfigDict(type=os._exit, status=9)], 'train', 2)
+
+
+def test_experts_and_further_decoders_cost_parameters_and_no_macs():
+    one, six = count(model_of(BASE)), count(model_of('multi_dataset/vitpose-plus-base_six-sets-256x192.py'))
+    assert six.macs == one.macs  # of an image of the default dataset, COCO: its expert and its decoder
+    experts = 12 * 5 * (192 * 3072 + 192)
+    deconvolutions = 5 * (768 * 256 * 16 + 256 * 256 * 16 + 4 * 256)
+    last = sum(keypoints * 257 for keypoints in (14, 16, 17, 17, 133))
+    assert six.parameters - one.parameters == experts + deconvolutions + last
