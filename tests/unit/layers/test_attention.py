@@ -139,3 +139,32 @@ def test_padding_and_masks_leave_gradients_finite(grid):
     attention(torch.randn(2, *grid, DIM)).square().sum().backward()
     for name, parameter in attention.named_parameters():
         assert parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0, name
+
+
+def kept_for_the_gradient(attention, x):
+    """Bytes that autograd saves, parameters left out."""
+    own = {p.untyped_storage().data_ptr() for p in attention.parameters()}
+    saved = {}
+
+    def note(tensor):
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        attention(x)
+    return sum(storage.nbytes() for place, storage in saved.items() if place not in own)
+
+
+def test_training_keeps_no_windows_and_gives_the_same_gradients():
+    attention = randomised(WindowAttention(DIM, HEADS, (3, 4), shift=True, pool=True, rel_pos=True))
+    x = torch.randn(2, 5, 7, DIM)
+    gradients = []
+    for training in (False, True):
+        attention.zero_grad()
+        attention.train(training)(x).square().sum().backward()
+        gradients.append([p.grad.clone() for p in attention.parameters()])
+    for plain, again in zip(*gradients, strict=True):
+        torch.testing.assert_close(again, plain)
+    # the input, for the weights of qkv, and what qkv gave: three times as much
+    assert kept_for_the_gradient(attention.train(), x) == 4 * x.untyped_storage().nbytes()
+    assert kept_for_the_gradient(attention.eval(), x) > 8 * x.untyped_storage().nbytes()
