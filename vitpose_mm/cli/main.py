@@ -9,6 +9,7 @@ COMMANDS = {
     'doctor': 'what is installed, what was tested, what is missing, and how to mend it',
     'synth': 'render people with true keypoints, in COCO layout',
     'cost': 'parameters, MACs by part, and measured time and memory of configs',
+    'split': "one dataset's plain model out of a multi-dataset model",
     'demo': 'render, train, test and show a small ViTPose, from nothing',
 }
 EPILOG = """training and testing go through MIM, as in all of OpenMMLab:

@@ -1,0 +1,75 @@
+"""`vitpose split`: what it writes and says, and what it refuses."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.apis import init_model
+from mmpose.registry import MODELS
+
+from vitpose_mm.cli.main import main
+
+CONFIG = Path(__file__).parents[1] / 'checkpoints' / 'several.py'
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A checkpoint of the small ViTPose+."""
+    cfg = Config.fromfile(CONFIG)
+    init_default_scope('mmpose')
+    torch.save(dict(meta={}, state_dict=MODELS.build(cfg.model).state_dict()), tmp_path / 'several.pth')
+    return tmp_path / 'several.pth'
+
+
+def split(*words):
+    return main(['split', *map(str, words)])
+
+
+def test_files_and_words(checkpoint, tmp_path, capsys):
+    out = tmp_path / 'models' / 'mpii.pth'
+    assert split(CONFIG, checkpoint, '--dataset', 'mpii', '--out', out) == 0
+    said = capsys.readouterr().out
+    assert f'{out}: plain ViT and the head of mpii (16 keypoints), 0.1 M weights' in said
+    assert f'mim test mmpose {out.with_suffix(".py")} --checkpoint {out}' in said
+    assert sorted(path.name for path in out.parent.iterdir()) == ['mpii.pth', 'mpii.py']
+    model = init_model(str(out.with_suffix('.py')), str(out), device='cpu')
+    assert model.dataset_meta['dataset_name'] == 'mpii'
+    assert model.dataset_meta['num_keypoints'] == 16
+    assert model.cfg.test_dataloader.dataset.metainfo == dict(from_file='configs/_base_/datasets/mpii.py')
+    stored = torch.load(out, weights_only=False)
+    assert stored['meta']['dataset_meta']['dataset_name'] == 'mpii'
+    model.load_state_dict(stored['state_dict'], strict=True)
+
+
+@pytest.mark.parametrize('there', ['mpii.pth', 'mpii.py'])
+def test_nothing_is_overwritten(checkpoint, tmp_path, capsys, there):
+    (tmp_path / there).write_text('mine')
+    assert split(CONFIG, checkpoint, '--dataset', 'mpii', '--out', tmp_path / 'mpii.pth') == 2
+    assert f'{tmp_path / there} is there already: remove it, or give another --out' in capsys.readouterr().err
+    assert (tmp_path / there).read_text() == 'mine'
+
+
+@pytest.mark.parametrize('words, message', [
+    ([CONFIG, 'several.pth', '--dataset', 'hand', '--out', 'hand.pth'], "dataset 'hand' in this config: choose one of"),
+    ([CONFIG, 'several.pth', '--dataset', 'mpii', '--out', 'mpii'], 'give a name that ends in .pth'),
+    ([CONFIG, 'nothing.pth', '--dataset', 'mpii', '--out', 'mpii.pth'], 'nothing.pth: no such checkpoint'),
+    (['nothing.py', 'several.pth', '--dataset', 'mpii', '--out', 'mpii.pth'], 'nothing.py: no such config'),
+    ([CONFIG, CONFIG, '--dataset', 'mpii', '--out', 'mpii.pth'], 'cannot be read as a checkpoint of torch'),
+])
+def test_mistakes_are_named_and_leave_nothing(checkpoint, capsys, monkeypatch, words, message):
+    monkeypatch.chdir(checkpoint.parent)
+    assert split(*words) == 2
+    assert message in capsys.readouterr().err
+    assert [path.name for path in checkpoint.parent.iterdir()] == ['several.pth']
+
+
+def test_a_write_that_fails_leaves_nothing(checkpoint, tmp_path, monkeypatch):
+    def fail(content, path):
+        Path(path).write_bytes(b'half of it')
+        raise OSError('no space left')
+
+    monkeypatch.setattr(torch, 'save', fail)
+    assert split(CONFIG, checkpoint, '--dataset', 'mpii', '--out', tmp_path / 'out' / 'mpii.pth') == 2
+    assert not any((tmp_path / 'out').iterdir())

@@ -1,0 +1,127 @@
+"""One dataset's plain model out of a multi-dataset model: its weights, and a config that tests it."""
+
+from copy import deepcopy
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+from torch import Tensor
+
+from ..datasets.combined import CombinedPoseDataset
+from ..datasets.metainfo import dataset_class, metainfo, raw_metainfo
+from ..heads import MultiDatasetHead
+from .experts import merge_expert
+
+# what testing needs of a config; all else belongs to the training of several datasets
+KEPT = ('default_scope', 'custom_imports', 'val_cfg', 'test_cfg', 'env_cfg', 'visualizer', 'log_processor', 'log_level',
+        'default_hooks')
+
+
+def split_config(cfg: Config, dataset: str) -> Config:
+    """The config of one dataset's plain model: estimator, head and, of its own, loaders and metric.
+
+    Args:
+        cfg: of a model with a `MultiDatasetHead`.
+        dataset: name of one of its heads.
+
+    Raises:
+        ValueError: another head, no dataset of that name, or none to test on.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmpose'))
+    model = deepcopy(cfg.model.to_dict())
+    head = model.get('head') or {}
+    head_class = MODELS.get(head['type']) if isinstance(head.get('type'), str) else head.get('type')
+    if not (isinstance(head_class, type) and issubclass(head_class, MultiDatasetHead)):
+        raise ValueError(f"the config's model.head is a {head.get('type')}: expected a MultiDatasetHead, which has one "
+                         'head a dataset; any other model has nothing to be split')
+    experts = model['backbone'].pop('experts', None)
+    for part, names in (('head', head['heads']), ('expert', experts['names'] if experts else head['heads'])):
+        if dataset not in names:
+            raise ValueError(f'no {part} for dataset {dataset!r} in this config: choose one of {", ".join(names)}')
+    model['backbone'].pop('init_cfg', None)
+    model['type'] = 'TopdownPoseEstimator'
+    model['head'] = head['heads'][dataset]
+    model['test_cfg'] = {**(model.get('test_cfg') or {}), **(head.get('test_cfgs') or {}).get(dataset, {})}
+
+    tests = {part: _test_of(cfg, part, dataset) for part in ('val', 'test')}
+    found = tests['test'] or tests['val']
+    if found is None:
+        known = sorted({name for part in tests for name in _members(cfg, part)})
+        raise ValueError(f'the config tests no dataset {dataset!r} (but {", ".join(known) or "none"}): add it to '
+                         'test_dataloader and test_evaluator')
+    split = {key: deepcopy(cfg[key]) for key in KEPT if key in cfg}
+    split.get('default_hooks', {}).pop('checkpoint', None)
+    split |= dict(data_mode='topdown', dataset_type=_mmpose_class(found[0]['dataset']), model=model)
+    for part in tests:
+        split[f'{part}_dataloader'], split[f'{part}_evaluator'] = tests[part] or found
+    return Config(split)
+
+
+def split_weights(cfg: Config, weights: dict[str, Tensor], dataset: str) -> dict[str, Tensor]:
+    """The state dict of one dataset's plain model, which has been seen to load into it strictly.
+
+    Args:
+        cfg: of the multi-dataset model.
+        weights: of a checkpoint of it, or any that it loads.
+        dataset: name of one of its heads.
+
+    Raises:
+        ValueError: the checkpoint does not fit the config.
+    """
+    several = MODELS.build(cfg.model)
+    try:
+        several.load_state_dict(weights, strict=True)
+    except RuntimeError as problem:
+        lines = str(problem).splitlines()
+        raise ValueError('\n'.join(['the checkpoint does not fit the config:',
+                                    *(line if len(line) < 400 else line[:400] + ' ...' for line in lines[1:6])])
+                         ) from problem
+    own = {}
+    for key, value in several.state_dict().items():
+        if key.startswith(f'head.heads.{dataset}.'):
+            key = key.replace(f'heads.{dataset}.', '', 1)
+        elif key.startswith('head.'):
+            continue
+        own[key] = value
+    experts = cfg.model.backbone.get('experts')
+    own = merge_expert(own, experts.names.index(dataset)) if experts else own
+    single = MODELS.build(split_config(cfg, dataset).model)
+    single.load_state_dict(own, strict=True)
+    state = single.state_dict()
+    foreign = [key for key in state if '.experts.' in key or key.startswith('head.heads.')]
+    assert not foreign, f'keys of other datasets in a plain model: {foreign}'
+    return state
+
+
+def _members(cfg: Config, part: str) -> dict[str, dict]:
+    """The datasets of a loader by name; those of MMPose's `CombinedDataset` with its pipeline after their own."""
+    loader = cfg.get(f'{part}_dataloader')
+    if not loader:
+        return {}
+    dataset = loader['dataset'].to_dict()
+    members = dataset.get('datasets', [dataset])
+    if 'datasets' in dataset and not issubclass(dataset_class(dataset), CombinedPoseDataset):
+        members = [dict(member, pipeline=[*member.get('pipeline', []), *dataset.get('pipeline', [])])
+                   for member in members]
+    return {metainfo(member)['dataset_name']: member for member in members}
+
+
+def _test_of(cfg: Config, part: str, dataset: str) -> tuple[dict, Any] | None:
+    """The loader and the evaluator of one dataset alone, or None if it is not tested."""
+    own = _members(cfg, part).get(dataset)
+    evaluator = deepcopy(cfg.get(f'{part}_evaluator'))
+    if isinstance(evaluator, dict) and 'datasets' in evaluator:
+        metrics = zip(evaluator['datasets'], evaluator['metrics'], strict=True)
+        evaluator = {metainfo(member)['dataset_name']: metric for member, metric in metrics}.get(dataset)
+    if own is None or evaluator is None:
+        return None
+    sampler = dict(type='DefaultSampler', shuffle=False, round_up=False)
+    own = dict(own, metainfo=deepcopy(raw_metainfo(own)))
+    return dict(cfg[f'{part}_dataloader'].to_dict(), dataset=own, sampler=sampler), evaluator
+
+
+def _mmpose_class(dataset: dict) -> str:
+    """The name of MMPose's own class of a dataset: its inferencers choose the detector by that."""
+    classes = dataset_class(dataset).__mro__
+    return next((c.__name__ for c in classes if c.__module__.startswith('mmpose.')), classes[0].__name__)
