@@ -92,8 +92,8 @@ def test_sampler_of_another_batch_size():
 
 
 def test_counts_of_an_epoch(caplog):
-    """A sample without a name counts for the default dataset; each epoch starts at nought."""
-    hook, run = build(), runner(dataset('coco', 'aic'), model('coco', 'aic', 'mpii'))
+    """In the datasets' order; a sample without a name is the default's; each epoch starts at nought."""
+    hook, run = build(), runner(dataset('coco', 'aic'), model('aic', 'mpii', 'coco'))
     hook.before_train(run)
     with caplog.at_level(logging.INFO, 'mix'):
         for names in (['coco', 'aic', 'aic'], ['aic', None]):
