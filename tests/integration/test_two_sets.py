@@ -1,0 +1,113 @@
+"""Two datasets in one model: counted, resumed bit for bit, over two processes."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine import Config
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+CONFIG = Path(__file__).parent / 'configs' / 'two_sets.py'
+ATHLETES = 8
+
+
+@pytest.fixture(scope='session')
+def two_sets(tiny_coco, tmp_path_factory) -> Path:
+    """The tiny data with ``athletes.json`` beside it: the last eight people with AIC's 14 keypoints."""
+    folder = shutil.copytree(tiny_coco, tmp_path_factory.mktemp('two') / 'data')
+    content = json.loads((folder / 'people.json').read_text())
+    content['annotations'] = [
+        dict(person, keypoints=person['keypoints'][:14 * 3], num_keypoints=14)
+        for person in content['annotations'][-ATHLETES:]]
+    (folder / 'athletes.json').write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture
+def write(two_sets, tmp_path):
+    """A function that writes the config with the data's place and changes, dotted with ``__``."""
+
+    def write_config(name='config', **changes) -> Path:
+        cfg = Config.fromfile(CONFIG)
+        for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+            for member in loader.dataset.datasets:
+                member.data_root = str(two_sets)
+        cfg.merge_from_dict({key.replace('__', '.'): value for key, value in changes.items()})
+        cfg.dump(tmp_path / f'{name}.py')
+        return tmp_path / f'{name}.py'
+
+    return write_config
+
+
+def state(folder, epoch):
+    return torch.load(folder / f'epoch_{epoch}.pth', map_location='cpu', weights_only=False)
+
+
+def test_killed_run_goes_on_with_the_mix(write, run, run_until, mim, tmp_path):
+    """After kill -9 and --resume every batch is the one that would have come, bit for bit."""
+    train = (mim, 'train', 'mmpose', write(), '--gpus', 0, '--work-dir')
+    output = run(*train, tmp_path / 'whole')
+    for epoch in (1, 2):
+        assert f'Samples of epoch {epoch}: coco 24, aic 8' in output
+    (events,) = (tmp_path / 'whole').glob('*/vis_data/events.out.tfevents*')
+    board = EventAccumulator(str(events))
+    board.Reload()
+    assert [event.value for event in board.Scalars('samples/aic')] == [8, 8]
+
+    killed = tmp_path / 'killed'
+    run_until(*train, killed, pattern=r'Epoch\(train\) +\[2\]\[3/8\]')
+    assert (killed / 'epoch_1.pth').is_file() and not (killed / 'epoch_2.pth').exists()
+    assert 'resumed epoch: 1' in run(*train, killed, '--resume')
+    one, two = (state(folder, 2)['state_dict'] for folder in (tmp_path / 'whole', killed))
+    assert one.keys() == two.keys()
+    assert {name for name in one if not torch.equal(one[name], two[name])} == set()
+
+
+def test_two_processes_where_one_misses_a_dataset(write, two_sets, run, mim, tmp_path):
+    """They neither wait for each other nor differ from one process with the whole batch.
+
+    Of 9 people and 7 athletes in their order the first batch of eight has no athlete; of the second
+    the first process gets one person, the second none.
+    """
+    loading = [dict(type='LoadImage'), dict(type='GetBBoxCenterScale')]
+    crop = dict(type='TopdownAffine', input_size=(48, 64))
+    changes = dict(
+        model__backbone__drop_path_rate=0.0,
+        model__head__heads__coco__type='SimpleHead',
+        model__head__heads__aic__type='SimpleHead',
+        train_dataloader__num_workers=0,
+        train_cfg__max_epochs=1,
+        train_cfg__val_begin=9,
+        param_scheduler=[],
+    )
+
+    def config(batch_size, **more):
+        path = write(f'batch{batch_size}', **changes, **more)
+        cfg = Config.fromfile(path)
+        cfg.train_dataloader.batch_size = batch_size
+        cfg.train_dataloader.sampler = dict(type='DefaultSampler', shuffle=False)
+        for member, number in zip(cfg.train_dataloader.dataset.datasets, (9, 7), strict=True):
+            member.update(indices=number, pipeline=[*loading, crop, *member.pipeline[-2:]])
+        cfg.dump(path)
+        return path
+
+    run(mim, 'train', 'mmpose', config(8), '--gpus', 0, '--work-dir', tmp_path / 'one')
+    wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
+    output = run(
+        sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2',
+        Path(__file__).with_name('gloo_train.py'), config(4, model_wrapper_cfg=wrapper),
+        '--launcher', 'pytorch', '--work-dir', tmp_path / 'two',
+    )  # fmt: skip
+    assert 'GPU number: 2' in output
+    assert 'Samples of epoch 1: coco 9, aic 7' in output, 'the counts of both processes'
+
+    ends = [state(tmp_path / name, 1) for name in ('one', 'two')]
+    assert [end['meta']['iter'] for end in ends] == [2, 2]
+    one, two = (end['state_dict'] for end in ends)
+    difference = {name: (one[name] - two[name]).abs().max().item() for name in one}
+    print('largest difference', max(difference.values()))
+    assert (one['backbone.last_norm.weight'] - 1).abs().max() > 1e-4, 'there is nothing to compare'
+    assert max(difference.values()) < 1e-4, difference
