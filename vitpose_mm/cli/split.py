@@ -65,6 +65,7 @@ def split(config: Path, checkpoint: Path, dataset: str, out: Path) -> str:
     if not config.is_file():
         raise FileNotFoundError(f'{config}: no such config')
 
+    import numpy as np
     import torch
     from mmengine.config import Config
 
@@ -76,7 +77,9 @@ def split(config: Path, checkpoint: Path, dataset: str, out: Path) -> str:
     cfg = Config.fromfile(config)
     single = split_config(cfg, dataset)
     weights = split_weights(cfg, load_weights(checkpoint), dataset)
-    meta = metainfo(single.test_dataloader.dataset)
+    # lists for arrays: such a file loads with torch's weights_only
+    meta = {key: value.tolist() if isinstance(value, np.ndarray) else value
+            for key, value in metainfo(single.test_dataloader.dataset).items()}
     with replacing(out) as part:
         torch.save({'meta': {'dataset_meta': meta, 'cfg': single.pretty_text}, 'state_dict': weights}, part)
     write_text(new_config, single.pretty_text)

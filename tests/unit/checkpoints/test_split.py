@@ -11,8 +11,10 @@ from mmpose.structures import PoseDataSample
 
 import vitpose_mm  # noqa: F401
 from vitpose_mm.checkpoints.split import split_config, split_weights
+from vitpose_mm.datasets.metainfo import metainfo
 
 CONFIG = Path(__file__).with_name('several.py')
+LEAVES = sorted((Path(__file__).parents[3] / 'configs' / 'multi_dataset').glob('*.py'))
 NAMES = ('coco', 'aic', 'mpii')
 
 
@@ -128,6 +130,18 @@ def test_the_config_survives_its_text(tmp_path):
     path = tmp_path / 'aic.py'
     path.write_text(single.pretty_text)
     assert Config.fromfile(path).to_dict() == single.to_dict()
+
+
+@pytest.mark.parametrize('leaf', LEAVES, ids=[leaf.stem for leaf in LEAVES])
+def test_every_leaf_comes_apart(leaf):
+    cfg = Config.fromfile(leaf)
+    for name, head in cfg.model.head.heads.items():
+        single = split_config(cfg, name)
+        own = metainfo(single.test_dataloader.dataset)
+        assert (own['dataset_name'], own['num_keypoints']) == (name, single.model.head.out_channels)
+        assert single.model.head == head
+        assert single.model.test_cfg.shift_heatmap is (head.decoder.type == 'MSRAHeatmap')
+        assert 'datasets' not in single.test_evaluator
 
 
 def test_unknown_dataset():

@@ -38,8 +38,8 @@ def test_files_and_words(checkpoint, tmp_path, capsys):
     assert model.dataset_meta['dataset_name'] == 'mpii'
     assert model.dataset_meta['num_keypoints'] == 16
     assert model.cfg.test_dataloader.dataset.metainfo == dict(from_file='configs/_base_/datasets/mpii.py')
-    stored = torch.load(out, weights_only=False)
-    assert stored['meta']['dataset_meta']['dataset_name'] == 'mpii'
+    stored = torch.load(out, weights_only=True)
+    assert stored['meta']['cfg'] == out.with_suffix('.py').read_text()
     model.load_state_dict(stored['state_dict'], strict=True)
 
 

@@ -1,0 +1,83 @@
+"""MMPose's inferencers with a multi-dataset model: whose head answers."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.apis import MMPoseInferencer, inference_topdown, init_model
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.registry import MODELS
+
+import vitpose_mm  # noqa: F401
+
+KEYPOINTS = dict(coco=17, aic=14, mpii=16)
+
+
+def metainfo(name):
+    return parse_pose_metainfo(dict(from_file=f'configs/_base_/datasets/{name}.py'))
+
+
+@pytest.fixture
+def several(root, tmp_path):
+    """A function that writes config and checkpoint of a small ViTPose+ and returns their paths."""
+
+    def write(dataset_meta=None):
+        cfg = Config.fromfile(root / 'tests/unit/checkpoints/several.py')
+        cfg.data_mode, cfg.dataset_type = 'topdown', 'CocoDataset'
+        cfg.dump(tmp_path / 'several.py')
+        init_default_scope('mmpose')
+        meta = dict(dataset_meta=dataset_meta) if dataset_meta else {}
+        torch.save(dict(meta=meta, state_dict=MODELS.build(cfg.model).state_dict()), tmp_path / 'several.pth')
+        return str(tmp_path / 'several.py'), str(tmp_path / 'several.pth')
+
+    return write
+
+
+@pytest.fixture
+def image(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (96, 72, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / 'image.png'), pixels)
+    return str(tmp_path / 'image.png')
+
+
+@pytest.mark.parametrize('name', KEYPOINTS)
+def test_the_datasets_of_the_checkpoint_answers(several, image, name):
+    config, checkpoint = several(metainfo(name))
+    inferencer = MMPoseInferencer(config, checkpoint, device='cpu', det_model='whole_image')
+    (people, ), = next(inferencer(image))['predictions']
+    assert np.array(people['keypoints']).shape == (KEYPOINTS[name], 2)
+    (sample, ) = inference_topdown(init_model(config, checkpoint, device='cpu'), image)
+    assert sample.metainfo['dataset_name'] == name
+    np.testing.assert_allclose(sample.pred_instances.keypoints[0], people['keypoints'], atol=1e-3)
+
+
+def test_another_metainfo_turns_to_another_head(several, image):
+    model = init_model(*several(metainfo('coco')), device='cpu')
+    model.dataset_meta = metainfo('mpii')
+    (sample, ) = inference_topdown(model, image)
+    assert sample.pred_instances.keypoints.shape == (1, 16, 2)
+
+
+def test_default_dataset_answers_where_a_sample_names_none(several, image):
+    model = init_model(*several(metainfo('coco')), device='cpu')
+    (named, ) = inference_topdown(model, image)
+    del model.dataset_meta['dataset_name']
+    (nameless, ) = inference_topdown(model, image)
+    assert 'dataset_name' not in nameless.metainfo
+    assert (nameless.pred_instances.keypoints == named.pred_instances.keypoints).all()
+
+
+def test_without_default_a_sample_without_name_is_an_error(several, image):
+    model = init_model(*several(metainfo('coco')), device='cpu')
+    model.head.default_dataset = None
+    del model.dataset_meta['dataset_name']
+    with pytest.raises(KeyError, match="no dataset_name in its metainfo.*default_dataset to one of aic, coco, mpii"):
+        inference_topdown(model, image)
+
+
+def test_an_unknown_dataset_lists_the_known(several, image):
+    model = init_model(*several(metainfo('crowdpose')), device='cpu')
+    with pytest.raises(KeyError, match="no head for dataset 'crowdpose': this model has heads for aic, coco, mpii"):
+        inference_topdown(model, image)

@@ -1,0 +1,71 @@
+"""The page docs/new_dataset.md, done as it says: its config trains and tests 21 points beside 17 and 14."""
+
+import json
+import re
+import shutil
+
+import pytest
+from mmengine.config import Config
+from mmpose.apis import inference_topdown, init_model
+from mmpose.datasets.datasets.utils import parse_pose_metainfo  # noqa: F401  the page's line calls it
+
+NAME = 'configs/multi_dataset/vitpose-base_coco-aic-hand21-256x192.py'
+
+
+@pytest.fixture
+def page(root):
+    return (root / 'docs' / 'new_dataset.md').read_text(encoding='utf-8')
+
+
+@pytest.fixture
+def checkout(root, page, tmp_path, coco_form):
+    """A working directory with the configs, the page's config where the page puts it, and a little data."""
+    assert f'`{NAME}`' in page
+    shutil.copytree(root / 'configs', tmp_path / 'configs')
+    config = tmp_path / NAME
+    config.write_text(re.search(r'```python\n(.*?)```', page, re.DOTALL).group(1), encoding='utf-8')
+    cfg = Config.fromfile(config)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        for dataset, keypoints in zip(loader.dataset.datasets, (17, 14, 21), strict=True):
+            folder = tmp_path / dataset.data_root
+            coco_form(folder / dataset.data_prefix.img, folder / dataset.ann_file, keypoints)
+    boxes = tmp_path / cfg.val_dataloader.dataset.datasets[0].bbox_file
+    boxes.parent.mkdir(parents=True)
+    people = [dict(image_id=number, category_id=1, bbox=[10, 10, 60, 70], score=0.9) for number in range(1, 5)]
+    boxes.write_text(json.dumps(people))
+    return tmp_path
+
+
+# the page's config with one block for twelve, and no weights to download
+SHALLOW = f"""
+_base_ = './{NAME}'
+model = dict(backbone=dict(arch=dict(_delete_=True, depth=1, embed_dim=768, num_heads=12), init_cfg=None))
+"""
+
+
+def test_the_config_trains_and_tests(checkout, page, run, mim):
+    assert f'\nmim train mmpose {NAME}\n' in page
+    (checkout / 'shallow.py').write_text(SHALLOW)
+    output = run(
+        mim, 'train', 'mmpose', 'shallow.py', '--gpus', 0, '--work-dir', 'run', '--cfg-options',
+        'train_dataloader.batch_size=12', 'train_dataloader.num_workers=0', 'val_dataloader.num_workers=0',
+        'train_cfg.max_epochs=1', 'train_cfg.val_interval=1', 'default_hooks.logger.interval=1',
+        'default_hooks.checkpoint.save_best=None', 'default_hooks.checkpoint.save_last=False')
+    step = re.search(r'Epoch\(train\) +\[1\]\[1/1\].*', output).group()
+    for name in ('coco', 'aic', 'hand21'):
+        assert float(re.search(rf' {name}/kpt: ([\d.]+)', step).group(1)) > 0
+    assert re.search(r'Samples of epoch 1: coco 4, aic 4, hand21 4', output)
+    tested = re.findall(r'Epoch\(val\) +\[1\]\[1/1\].*', output)[-1]
+    for metric in ('coco/AP', 'aic/AP', 'hand21/PCK'):
+        assert f'{metric}: ' in tested
+
+
+def test_the_new_datasets_metainfo_turns_to_its_head(checkout, page):
+    (checkout / 'shallow.py').write_text(SHALLOW)
+    model = init_model(str(checkout / 'shallow.py'), None, device='cpu')
+    image = str(checkout / 'data/hand21/val/000000000001.jpg')
+    for line, keypoints in (('', 17), ('model.dataset_meta = parse_pose_metainfo(model.cfg.hand21.metainfo)', 21)):
+        assert line in page
+        exec(line, globals(), dict(model=model))
+        (sample, ) = inference_topdown(model, image, [[0, 0, 90, 90]])
+        assert sample.pred_instances.keypoints.shape == (1, keypoints, 2)
