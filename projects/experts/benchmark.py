@@ -6,7 +6,6 @@ as the datasets are many. Peak memory is that of a process of its own.
 
 import argparse
 import multiprocessing
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from mmpose.structures import PoseDataSample
 from rich.progress import Progress
 
 import vitpose_mm  # noqa: F401
+from vitpose_mm.cost import peak_bytes
 from vitpose_mm.layers import ExpertMlp
 
 NAMES = ['coco', 'aic', 'mpii', 'ap10k', 'apt36k', 'coco_wholebody']
@@ -74,15 +74,9 @@ def training_step(variant: str, args: argparse.Namespace) -> Callable[[], None]:
     return step
 
 
-def peak_bytes(variant: str, args: argparse.Namespace) -> int:
-    """Peak of two steps above the start, in this (fresh) process."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    step = training_step(variant, args)
-    step()
-    step()
-    if args.device != 'cpu':
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+def peak(variant: str, args: argparse.Namespace) -> int:
+    """Bytes of two steps at their peak, in this (fresh) process."""
+    return peak_bytes(lambda: training_step(variant, args), args.device)
 
 
 def main() -> None:
@@ -102,7 +96,7 @@ def main() -> None:
             peaks = []
             for variant in pair:
                 with multiprocessing.get_context('spawn').Pool(1) as pool:
-                    peaks.append(pool.apply(peak_bytes, (variant, args)))
+                    peaks.append(pool.apply(peak, (variant, args)))
                 progress.advance(task)
             steps = [training_step(variant, args) for variant in pair]
             times: list[list[float]] = [[], []]
@@ -114,9 +108,9 @@ def main() -> None:
                         measured.append(time.perf_counter() - start)
                     progress.advance(task)
             medians = [statistics.median(measured) for measured in times]
-            for variant, seconds, peak in zip(pair, medians, peaks, strict=True):
-                print(f'{variant:24} {seconds:8.2f} s ({seconds / medians[0]:.3f}x)   peak {peak / 2**30:6.2f} GiB '
-                      f'({peak / peaks[0]:.3f}x)')
+            for variant, seconds, most in zip(pair, medians, peaks, strict=True):
+                print(f'{variant:24} {seconds:8.2f} s ({seconds / medians[0]:.3f}x)   peak {most / 2**30:6.2f} GiB '
+                      f'({most / peaks[0]:.3f}x)')
 
 
 if __name__ == '__main__':
