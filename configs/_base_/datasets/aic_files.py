@@ -6,6 +6,7 @@ data_root = 'data/aic/'
 val_file = 'annotations/aic_val.json'
 train_images = 'ai_challenger_keypoint_train_20170902/keypoint_train_images_20170902/'
 val_images = 'ai_challenger_keypoint_validation_20170911/keypoint_validation_images_20170911/'
+dataset_type = 'AicDataset'
 dataset = dict(type='CheckedAicDataset', data_root=data_root)
 train_dataloader = dict(
     dataset=dict(

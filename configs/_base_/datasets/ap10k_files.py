@@ -6,6 +6,7 @@ data_root = 'data/ap10k/'
 val_file = 'annotations/ap10k-val-split1.json'
 test_file = 'annotations/ap10k-test-split1.json'
 
+dataset_type = 'AP10KDataset'
 dataset = dict(type='CheckedAP10KDataset', data_root=data_root, data_prefix=dict(img='data/'))
 train_dataloader = dict(dataset=dict(ann_file='annotations/ap10k-train-split1.json', **dataset))
 val_dataloader = dict(dataset=dict(ann_file=val_file, test_mode=True, **dataset))

@@ -5,6 +5,7 @@ _base_ = './loaders.py'
 data_root = 'data/coco/'
 val_file = 'annotations/person_keypoints_val2017.json'
 boxes_file = 'person_detection_results/COCO_val2017_detections_AP_H_56_person.json'
+dataset_type = 'CocoDataset'
 dataset = dict(type='CheckedCocoDataset', data_root=data_root)
 train_dataloader = dict(
     dataset=dict(

@@ -3,6 +3,7 @@
 _base_ = './coco_files.py'
 
 val_file = 'annotations/coco_wholebody_val_v1.0.json'
+dataset_type = 'CocoWholeBodyDataset'
 dataset = dict(type='CheckedCocoWholeBodyDataset')
 train_dataloader = dict(
     dataset=dict(ann_file='annotations/coco_wholebody_train_v1.0.json', **dataset))

@@ -2,6 +2,7 @@
 
 _base_ = './coco_wholebody_files.py'
 
+dataset_type = 'CocoWholeBodyHandDataset'
 dataset = dict(type='CheckedCocoWholeBodyHandDataset')
 train_dataloader = dict(dataset=dataset)
 val_dataloader = dict(dataset=dict(bbox_file=None, **dataset))

@@ -4,6 +4,7 @@ _base_ = './loaders.py'
 
 data_root = 'data/crowdpose/'
 test_file = 'annotations/mmpose_crowdpose_test.json'
+dataset_type = 'CrowdPoseDataset'
 dataset = dict(
     type='CheckedCrowdPoseDataset', data_root=data_root, data_prefix=dict(img='images/'))
 train_dataloader = dict(

@@ -5,6 +5,7 @@ _base_ = './loaders.py'
 data_root = 'data/'  # image names in the annotations start here
 val_file = 'HumanArt/annotations/validation_humanart.json'
 boxes_file = 'HumanArt/person_detection_results/HumanArt_validation_detections_AP_H_56_person.json'
+dataset_type = 'HumanArtDataset'
 dataset = dict(type='CheckedHumanArtDataset', data_root=data_root, data_prefix=dict(img=''))
 train_dataloader = dict(
     dataset=dict(ann_file='HumanArt/annotations/training_humanart_coco.json', **dataset))

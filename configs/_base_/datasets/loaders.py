@@ -1,5 +1,6 @@
 """How data are loaded, whichever they are. With 8 GPUs a training batch has 512 samples."""
 
+data_mode = 'topdown'  # read by MMPose's inferencers, as is the dataset_type of each set
 train_dataloader = dict(
     batch_size=64,
     num_workers=4,

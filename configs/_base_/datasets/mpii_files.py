@@ -3,6 +3,7 @@
 _base_ = './loaders.py'
 
 data_root = 'data/mpii/'
+dataset_type = 'MpiiDataset'
 dataset = dict(
     type='CheckedMpiiDataset', data_root=data_root, data_prefix=dict(img='images/'))
 train_dataloader = dict(dataset=dict(ann_file='annotations/mpii_train.json', **dataset))

@@ -5,6 +5,7 @@ _base_ = './loaders.py'
 data_root = 'data/ochuman/'
 val_file = 'annotations/ochuman_coco_format_val_range_0.00_1.00.json'
 test_file = 'annotations/ochuman_coco_format_test_range_0.00_1.00.json'
+dataset_type = 'OCHumanDataset'
 dataset = dict(
     type='CheckedOCHumanDataset',
     data_root=data_root,

@@ -65,6 +65,5 @@ heads = dict(
 test_cfgs = {name: dict(shift_heatmap=True) for name, head in heads.items()
              if head['decoder']['type'] == 'MSRAHeatmap'}
 
-# for MMPose's inferencers, as is the pipeline of the combined test set: COCO's
-data_mode = 'topdown'
+# MMPose's inferencers read it and the pipeline of the combined test set: COCO's
 dataset_type = 'CocoDataset'

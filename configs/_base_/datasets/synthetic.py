@@ -4,6 +4,7 @@ _base_ = './loaders.py'
 
 data_root = 'data/synthetic/'
 val_file = 'annotations/val.json'
+dataset_type = 'CocoDataset'
 dataset = dict(type='CheckedCocoDataset', data_root=data_root)
 train_dataloader = dict(
     num_workers=2,

@@ -167,6 +167,7 @@ def test_data_are_mmposes(root, name):
         assert mine == other
     assert ours.val_evaluator == theirs.val_evaluator
     assert ours.test_evaluator == theirs.test_evaluator
+    assert (ours.data_mode, ours.dataset_type) == (theirs.data_mode, theirs.dataset_type)  # the inferencers'
     for key in ('save_best', 'rule'):
         assert ours.default_hooks.checkpoint[key] == theirs.default_hooks.checkpoint[key]
 
