@@ -3,7 +3,7 @@
 # Another Python than the one that is found: make demo PYTHON=/path/to/python3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test compat lint clean
+.PHONY: help venv demo studies test compat lint clean
 MAKEFLAGS += --no-print-directory
 
 # any Python 3.8 or newer that really runs can run the installer, which then looks for a better one
@@ -16,6 +16,7 @@ INSTALL = $(if $(STARTER),$(STARTER),$(error no Python 3.8 or newer runs here: i
 
 help:
 	@echo 'make demo    render people, train a small ViTPose on them, test it, and show the result in demo/'
+	@echo 'make studies one model learns photographs of five data sets by heart; needs DATA=/path/to/them'
 	@echo 'make test    check everything: style, types, units, parity with other code, whole runs'
 	@echo 'make compat  the unit and parity tests on the versions that most MMPose users have (.venv-legacy)'
 	@echo 'make lint    style and types alone'
@@ -29,6 +30,10 @@ venv:
 
 demo: venv
 	.venv/bin/vitpose demo --out demo
+
+DATA ?= ../shared/data
+studies: venv
+	.venv/bin/python projects/multi_dataset/memorise.py --data $(DATA) --out work_dirs/five_photo_sets
 
 TESTS ?= tests
 test:

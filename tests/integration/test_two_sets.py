@@ -1,6 +1,7 @@
-"""Two datasets in one model: counted, resumed bit for bit, over two processes."""
+"""Two datasets in one model: counted, resumed bit for bit, tested in one run and alone, over two processes."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +13,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 CONFIG = Path(__file__).parent / 'configs' / 'two_sets.py'
 ATHLETES = 8
+ALONE = """
+_base_ = './config.py'
+
+member = _base_.test_dataloader.dataset.datasets[1]
+test_dataloader = dict(dataset=dict(_delete_=True, **member))
+test_evaluator = dict(_delete_=True, **_base_.val_evaluator.metrics[1])
+"""
 
 
 @pytest.fixture(scope='session')
@@ -64,6 +72,31 @@ def test_killed_run_goes_on_with_the_mix(write, run, run_until, mim, tmp_path):
     one, two = (state(folder, 2)['state_dict'] for folder in (tmp_path / 'whole', killed))
     assert one.keys() == two.keys()
     assert {name for name in one if not torch.equal(one[name], two[name])} == set()
+
+
+def test_one_run_over_all_datasets(write, run, mim, tmp_path):
+    """Each dataset's own score, the same as when it is tested alone."""
+    config = write(train_cfg__max_epochs=1, train_cfg__val_begin=9)
+    run(mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir', tmp_path / 'run')
+    (tmp_path / 'alone.py').write_text(ALONE)
+    scores = [
+        dict(re.findall(r'(\w+/AP): (-?[\d.]+)', run(
+            mim, 'test', 'mmpose', path, '--checkpoint', tmp_path / 'run/epoch_1.pth', '--gpus', 0,
+            '--work-dir', tmp_path / 'test')))
+        for path in (config, tmp_path / 'alone.py')]
+    assert set(scores[0]) == {'coco/AP', 'aic/AP'}
+    assert scores[1] == {'aic/AP': scores[0]['aic/AP']}
+
+
+def test_misfit_ends_before_the_first_iteration(write, run, mim, tmp_path):
+    """One of each kind; the unit tests have the others."""
+    for changes, message in (
+        (dict(model__head__heads__aic__out_channels=15), r"heads\['aic'\] has out_channels=15"),
+        (dict(train_dataloader__sampler__source_ratio=[9, 1, 1]), 'has 3 numbers for 2 datasets'),
+    ):
+        output = run(mim, 'train', 'mmpose', write(**changes), '--gpus', 0, '--work-dir', tmp_path / 'run', fails=True)
+        assert re.search(f'ValueError: .*{message}', output)
+        assert 'Epoch(train)' not in output
 
 
 def test_two_processes_where_one_misses_a_dataset(write, two_sets, run, mim, tmp_path):
