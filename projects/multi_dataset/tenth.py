@@ -1,7 +1,7 @@
 """Does a small data set gain from others? A tenth of the rendered COCO people alone, and with other sets.
 
-All train the same small ViTPose for the same number of iterations, from nothing, and are tested on the
-same held-out COCO people. Alone a batch is 24 of COCO; the others take two thirds of it, or come on top.
+Both train the same small ViTPose for the same number of iterations of the same batch, from nothing, and
+are tested on the same held-out COCO people. Alone a batch is all COCO; with the others a third of it.
 A run that has its result in OUT is not repeated.
 """
 
@@ -25,7 +25,6 @@ IMAGES = {'coco': 480, 'aic': 4800, 'mpii': 4800, 'ap10k': 4800, 'coco_wholebody
 SETTINGS = {
     'COCO alone': {'coco': 24},
     'COCO and the others': {'coco': 8, 'aic': 4, 'mpii': 4, 'ap10k': 4, 'coco_wholebody': 4},
-    'COCO and the others on top': {'coco': 24, 'aic': 6, 'mpii': 6, 'ap10k': 6, 'coco_wholebody': 6},
 }
 HELD_OUT = 250
 

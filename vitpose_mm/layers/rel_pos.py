@@ -15,22 +15,25 @@ class DecomposedRelPos(nn.Module):
         head_dim: width of a head.
     """
 
+    offsets_h: Tensor
+    offsets_w: Tensor
+
     def __init__(self, window: tuple[int, int], head_dim: int):
         super().__init__()
-        self.window = window
         self.rel_pos_h = nn.Parameter(torch.zeros(2 * window[0] - 1, head_dim))
         self.rel_pos_w = nn.Parameter(torch.zeros(2 * window[1] - 1, head_dim))
+        # place in a table of each pair of rows or columns; those of a smaller window are its first ones
+        for name, side in zip(('offsets_h', 'offsets_w'), window, strict=True):
+            place = torch.arange(side)
+            self.register_buffer(name, place[:, None] - place[None, :] + side - 1, persistent=False)
 
     def forward(self, query: Tensor, window: tuple[int, int]) -> Tensor:
         """(..., n, head_dim), window (h, w) with h * w = n -> bias (..., n, n)."""
         height, width = window
-        tables = []
-        for table, largest, side in ((self.rel_pos_h, self.window[0], height),
-                                     (self.rel_pos_w, self.window[1], width)):
-            place = torch.arange(side, device=query.device)
-            tables.append(table[place[:, None] - place[None, :] + largest - 1])  # (side, side, head_dim)
+        table_h = self.rel_pos_h[self.offsets_h[:height, :height]].to(query.dtype)  # (h, h, head_dim)
+        table_w = self.rel_pos_w[self.offsets_w[:width, :width]].to(query.dtype)
         query = query.unflatten(-2, (height, width))
-        bias_h = torch.einsum('...hwd,hkd->...hwk', query, tables[0].to(query.dtype))
-        bias_w = torch.einsum('...hwd,wkd->...hwk', query, tables[1].to(query.dtype))
+        bias_h = torch.einsum('...hwd,hkd->...hwk', query, table_h)
+        bias_w = torch.einsum('...hwd,wkd->...hwk', query, table_w)
         bias = bias_h[..., :, None] + bias_w[..., None, :]  # (..., h, w, h, w)
         return bias.flatten(-2).flatten(-3, -2)

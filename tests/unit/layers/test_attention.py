@@ -44,8 +44,8 @@ def oracle(attention, x, window, shifted, pool):
                 score = query[h, y, u] @ key[h, v, w] / head_dim**0.5
                 if getattr(attention, 'rel_pos', None) is not None:
                     rel = attention.rel_pos
-                    score = score + query[h, y, u] @ rel.rel_pos_h[y - v + rel.window[0] - 1]
-                    score = score + query[h, y, u] @ rel.rel_pos_w[u - w + rel.window[1] - 1]
+                    score = score + query[h, y, u] @ rel.rel_pos_h[y - v + attention.window[0] - 1]
+                    score = score + query[h, y, u] @ rel.rel_pos_w[u - w + attention.window[1] - 1]
                 scores.append(score)
                 values.append(value[h, v, w])
             if pool and len(members) > 1:
