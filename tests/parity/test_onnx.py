@@ -11,21 +11,22 @@ import vitpose_mm  # noqa: F401
 WINDOWS = dict(window_size=(4, 3), shift=True, pool=True)
 # 72x56 at stride 8 is a grid of 9x7 tokens, which no window divides
 LAYOUTS = {
-    'full': 'full',
-    'window, shift, pool': WINDOWS,
-    'window, shift, pool, rel_pos': dict(WINDOWS, rel_pos='decomposed'),
-    'full every quarter': dict(WINDOWS, full_every_quarter=True),
+    'full': dict(attention='full'),
+    'window, shift, pool': dict(attention=WINDOWS),
+    'window, shift, pool, rel_pos': dict(attention=dict(WINDOWS, rel_pos='decomposed')),
+    'full every quarter': dict(attention=dict(WINDOWS, full_every_quarter=True)),
+    'full every quarter, token': dict(attention=dict(WINDOWS, full_every_quarter=True), knowledge_token=dict(width=20)),
 }
 
 
 @pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.6'),
                     reason='the exporter that takes a dynamic batch through windows came with torch 2.6')
-@pytest.mark.parametrize('attention', LAYOUTS.values(), ids=LAYOUTS)
-def test_onnx_runtime_agrees_at_any_batch(attention, tmp_path):
+@pytest.mark.parametrize('layout', LAYOUTS.values(), ids=LAYOUTS)
+def test_onnx_runtime_agrees_at_any_batch(layout, tmp_path):
     import onnxruntime
     torch.manual_seed(0)
     model = MODELS.build(dict(type='ViT', arch=dict(depth=4, embed_dim=48, num_heads=4), img_size=(72, 56), stride=8,
-                              attention=attention)).eval()
+                              **layout)).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.2)  # tables of relative position are zero at first
     file = tmp_path / 'vit.onnx'

@@ -11,7 +11,8 @@ from torch.utils.checkpoint import checkpoint
 
 from ..checkpoints import rename_backbone
 from ..checkpoints.experts import rename_experts
-from ..layers import Block, ExpertMlp, Mlp, PatchEmbed, fold_extra_slot, resize_pos_embed, source_grid
+from ..checkpoints.token_file import read_token
+from ..layers import Block, ExpertMlp, KnowledgeToken, Mlp, PatchEmbed, fold_extra_slot, resize_pos_embed, source_grid
 from ..layers.block import NORM_EPS
 from .layout import attention_layout
 from .sizes import parse_size
@@ -29,6 +30,23 @@ def expert_names(experts: dict | None) -> tuple[str, ...]:
     if set(experts) != {'names', 'part'} or not names or len(set(names)) < len(names):
         raise ValueError(f"experts={dict(experts)}: expected dict(names=['coco', ...], part=192), each name once")
     return names
+
+
+def build_token(dim: int, options: dict | None) -> tuple[KnowledgeToken | None, str | None]:
+    """The module of `ViT(knowledge_token=...)` for a net of width `dim`, and the file it starts from.
+
+    Raises:
+        ValueError: an unknown option, or a bad value.
+    """
+    if options is None:
+        return None, None
+    known = {'count', 'width', 'frozen', 'pos_embed', 'init'}
+    if not set(options) <= known:
+        raise ValueError(f'knowledge_token has unknown keys {sorted(set(options) - known)}: it takes '
+                         f'{", ".join(sorted(known))}')
+    options = dict(options)
+    file = options.pop('init', None)
+    return KnowledgeToken(dim, **options), file
 
 
 @MODELS.register_module()
@@ -53,13 +71,18 @@ class ViT(BaseModule):
         experts: None, or dict(names=[...], part=192) for ViTPose+: the last `part` outputs of every
             FFN are those of the expert of the image's dataset, in the order of `names`. The estimator
             must then tell the datasets: `MultiDatasetPoseEstimator` does.
+        knowledge_token: None, or dict(count=1, width=None, frozen=False, pos_embed=False, init=None) for
+            learned tokens beside the grid, see `layers.KnowledgeToken`; `init` is a file of
+            `vitpose token extract`, read when training starts and never after. The map that is
+            returned does not have them.
         in_channels: channels of the image.
         drop_path_rate: drop path of the last block; it rises linearly from 0 at the first.
         with_cp: gradient checkpointing: less memory, about a third more time a training step.
         freeze: None; 'attention' (attention and the norm before it); 'ffn' (FFN, the norm before
-            it, patch embedding and position table); or n: patch embedding, position table and the
-            first n blocks. Source: ViTPose table 6 and the authors' code, but for n, where the
-            authors' never froze the first block.
+            it, patch embedding and position table); n: patch embedding, position table and the
+            first n blocks; or 'all_but_token', which needs the decoder's own `freeze=True` beside
+            it. Source: ViTPose table 6 and the authors' code, but for n, where the authors' never
+            froze the first block. The knowledge token is frozen by its own `frozen` alone.
         pretrain_img_size: (h, w) that the checkpoints to be loaded were trained at. None finds it
             for the model's own proportions, for 4:3 and for squares.
         init_cfg: MMEngine's; use dict(type='Pretrained', checkpoint=...).
@@ -74,6 +97,7 @@ class ViT(BaseModule):
                  stride: int = 16,
                  attention: str | dict = 'full',
                  experts: dict | None = None,
+                 knowledge_token: dict | None = None,
                  in_channels: int = 3,
                  drop_path_rate: float = 0.0,
                  with_cp: bool = False,
@@ -101,6 +125,8 @@ class ViT(BaseModule):
             for block, rate in zip(self.layout, rates, strict=True))
         self.last_norm = nn.LayerNorm(size.embed_dim, eps=NORM_EPS)
         self._init_parameters()
+        token, self.token_file = build_token(size.embed_dim, knowledge_token)
+        self.knowledge_token = token
         self.freeze = freeze
         for part in self._frozen_parts():
             part.requires_grad_(False)
@@ -125,8 +151,21 @@ class ViT(BaseModule):
             return stem + [part for block in self.layers for part in (block.mlp, block.norm2)]
         if type(self.freeze) is int and 0 <= self.freeze <= self.depth:
             return stem + list(self.layers[:self.freeze])
-        raise ValueError(f"freeze={self.freeze!r}: expected None, 'attention', 'ffn', or the number of first blocks "
-                         f'to freeze, from 0 (patch embedding and position table alone) to {self.depth}')
+        if self.freeze == 'all_but_token':
+            if self.knowledge_token is None or self.knowledge_token.frozen:
+                raise ValueError("freeze='all_but_token' with no token that trains: add knowledge_token=dict(count=1), "
+                                 'without frozen=True')
+            return stem + [*self.layers, self.last_norm]
+        raise ValueError(f"freeze={self.freeze!r}: expected None, 'attention', 'ffn', 'all_but_token', or the number "
+                         f'of first blocks, from 0 (patch embedding and position table alone) to {self.depth}')
+
+    def init_weights(self) -> None:
+        """Read what `init_cfg` and the knowledge token's `init` name; the Runner calls it to train."""
+        super().init_weights()
+        if self.token_file is not None:
+            assert self.knowledge_token is not None
+            with torch.no_grad():
+                self.knowledge_token.tokens.copy_(read_token(self.token_file, self.knowledge_token.tokens.shape[1:]))
 
     def train(self, mode: bool = True) -> 'ViT':
         """Switch to training mode; frozen parts stay in evaluation mode."""
@@ -143,10 +182,11 @@ class ViT(BaseModule):
             name: the parameter's name relative to the backbone.
 
         Returns:
-            0 for patch and position embedding, j + 1 for block j, `depth` + 1 for all else.
+            0 for patch and position embedding and the knowledge token, which enters with them, j + 1
+            for block j, `depth` + 1 for all else.
         """
         first, *rest = name.split('.')
-        if first in ('patch_embed', 'pos_embed'):
+        if first in ('patch_embed', 'pos_embed', 'knowledge_token'):
             return 0
         return int(rest[0]) + 1 if first == 'layers' else self.depth + 1
 
@@ -165,12 +205,13 @@ class ViT(BaseModule):
         x = self.patch_embed(image)  # (B, Hp, Wp, C)
         grid = (x.shape[1], x.shape[2])
         x = x + resize_pos_embed(self.pos_embed, self.grid, grid).view(1, *grid, -1)
+        streams = (x, ) if self.knowledge_token is None else (x, self.knowledge_token(len(x)))
         for block in self.layers:
             if self.with_cp and self.training:
-                x = checkpoint(block, x, *route, use_reentrant=False)
+                streams = checkpoint(block, streams, *route, use_reentrant=False)
             else:
-                x = block(x, *route)
-        return (self.last_norm(x).permute(0, 3, 1, 2).contiguous(), )
+                streams = block(streams, *route)
+        return (self.last_norm(streams[0]).permute(0, 3, 1, 2).contiguous(), )
 
     def _route(self, image: Tensor, datasets: Sequence[str] | None) -> tuple[int | Tensor]:
         """The experts of a batch: one number if all images share it, else (B,)."""
@@ -188,6 +229,11 @@ class ViT(BaseModule):
         """Rename a foreign checkpoint's keys in place and fit its position table to this grid."""
         rename_backbone(state_dict, prefix)
         rename_experts(state_dict, prefix, self.experts, self.part)
+        tokens = state_dict.get(prefix + 'knowledge_token.tokens')
+        if tokens is not None and self.knowledge_token is None:
+            _, count, width = tokens.shape
+            raise ValueError(f'the checkpoint has a knowledge token and this ViT none: give it '
+                             f'knowledge_token=dict(count={count}, width={width}, frozen=True)')
         for name, own in self.named_parameters():
             if '.rel_pos.' in name:  # a checkpoint of another layout has none: start from no bias
                 state_dict.setdefault(prefix + name, torch.zeros_like(own))

@@ -27,10 +27,13 @@ def upsampling(feature_stride: int, heatmap_stride: int) -> int:
 
 
 class DecoderHead(HeatmapHead):
-    """What both decoders share: fp32 heatmaps under autocast, and checkpoints that are checked."""
+    """What both decoders share: fp32 heatmaps under autocast, freezing, and checkpoints that are checked."""
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args: Any, freeze: bool = False, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        self.freeze = freeze
+        if freeze:
+            self.requires_grad_(False)
         self._register_load_state_dict_pre_hook(self._read_checkpoint)
 
     def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
@@ -41,6 +44,11 @@ class DecoderHead(HeatmapHead):
                 f'the checkpoint predicts {weight.shape[0]} keypoints, this head out_channels={self.out_channels}: '
                 'set out_channels to the checkpoint\'s, or load the backbone alone with '
                 "backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.'))")
+
+    def train(self, mode: bool = True) -> 'DecoderHead':
+        """Switch to training mode; a frozen decoder stays in evaluation mode, its batch norms too."""
+        super().train(mode and not self.freeze)
+        return self
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
         """Feature maps, the last one (B, C, Hp, Wp), -> heatmaps (B, K, Hm, Wm) in fp32."""
@@ -63,6 +71,7 @@ class ClassicHead(DecoderHead):
         decoder: MMPose's codec that decodes the heatmaps.
         init_cfg: MMEngine's; None initialises as MMPose's HeatmapHead.
         deconv_channels: channels of each deconvolution: 256 in the source.
+        freeze: do not train it; batch norm's statistics stay as they are, too.
 
     Raises:
         ValueError: another stride, or a checkpoint with another K.
@@ -70,10 +79,11 @@ class ClassicHead(DecoderHead):
 
     def __init__(self, in_channels: int, out_channels: int, feature_stride: int = 16, heatmap_stride: int = 4,
                  loss: dict = LOSS, decoder: dict | None = None, init_cfg: dict | list[dict] | None = None,
-                 deconv_channels: int = 256):
+                 deconv_channels: int = 256, freeze: bool = False):
         blocks = int(math.log2(upsampling(feature_stride, heatmap_stride)))
         super().__init__(in_channels, out_channels, deconv_out_channels=(deconv_channels, ) * blocks,
-                         deconv_kernel_sizes=(4, ) * blocks, loss=loss, decoder=decoder, init_cfg=init_cfg)
+                         deconv_kernel_sizes=(4, ) * blocks, loss=loss, decoder=decoder, init_cfg=init_cfg,
+                         freeze=freeze)
 
 
 @MODELS.register_module()
@@ -91,16 +101,19 @@ class SimpleHead(DecoderHead):
         loss: MMPose's loss of heatmaps.
         decoder: MMPose's codec that decodes the heatmaps.
         init_cfg: MMEngine's; None initialises as MMPose's HeatmapHead.
+        freeze: do not train it.
 
     Raises:
         ValueError: another stride, or a checkpoint with another K.
     """
 
     def __init__(self, in_channels: int, out_channels: int, feature_stride: int = 16, heatmap_stride: int = 4,
-                 loss: dict = LOSS, decoder: dict | None = None, init_cfg: dict | list[dict] | None = None):
+                 loss: dict = LOSS, decoder: dict | None = None, init_cfg: dict | list[dict] | None = None,
+                 freeze: bool = False):
         factor = upsampling(feature_stride, heatmap_stride)
         super().__init__(in_channels, out_channels, deconv_out_channels=None, deconv_kernel_sizes=None,
-                         final_layer=dict(kernel_size=3, padding=1), loss=loss, decoder=decoder, init_cfg=init_cfg)
+                         final_layer=dict(kernel_size=3, padding=1), loss=loss, decoder=decoder, init_cfg=init_cfg,
+                         freeze=freeze)
         self.upsampling = factor
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:

@@ -3,11 +3,12 @@
 from .attention import Attention, WindowAttention
 from .block import Block
 from .expert_mlp import ExpertMlp
+from .knowledge_token import KnowledgeToken
 from .mlp import Mlp
 from .patch_embed import PatchEmbed
 from .pos_embed import fold_extra_slot, resize_pos_embed, source_grid
 
 __all__ = [
-    'Attention', 'Block', 'ExpertMlp', 'Mlp', 'PatchEmbed', 'WindowAttention', 'fold_extra_slot', 'resize_pos_embed',
-    'source_grid'
+    'Attention', 'Block', 'ExpertMlp', 'KnowledgeToken', 'Mlp', 'PatchEmbed', 'WindowAttention', 'fold_extra_slot',
+    'resize_pos_embed', 'source_grid'
 ]

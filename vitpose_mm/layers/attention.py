@@ -8,9 +8,13 @@ from torch.utils.checkpoint import checkpoint
 from .rel_pos import DecomposedRelPos
 from .window import fit_window, partition, pool_windows, unpartition, window_masks
 
+Streams = tuple[Tensor, ...]  # the grid and, if there are any, knowledge tokens beside it
+
 
 class Attention(nn.Module):
     """Multi-head self-attention with biased qkv, through torch's fused kernels.
+
+    Knowledge tokens beside the grid join its queries, keys and values.
 
     Args:
         dim: width C of a token.
@@ -28,21 +32,31 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, Hp, Wp, C) -> (B, Hp, Wp, C)."""
-        return self.mix(self.qkv(x))
+    def forward(self, *streams: Tensor) -> Streams:
+        """The grid (B, Hp, Wp, C) and, if there are any, knowledge tokens (B, T, C) -> the same."""
+        return self.mix(*[self.qkv(stream) for stream in streams])
 
-    def mix(self, qkv: Tensor) -> Tensor:
-        """(B, Hp, Wp, 3 * C) -> (B, Hp, Wp, C): attention and the projection of its heads."""
-        return self.proj(self.attend(qkv))
+    def mix(self, *qkv: Tensor) -> Streams:
+        """Streams of width 3 * C -> of width C: attention and the projection of its heads."""
+        return tuple([self.proj(stream) for stream in self.attend(*qkv)])
 
-    def attend(self, qkv: Tensor) -> Tensor:
-        """(B, Hp, Wp, 3 * C) -> (B, Hp, Wp, C), before the projection."""
-        batch, height, width, _ = qkv.shape
-        qkv = qkv.view(batch, height * width, 3, self.num_heads, -1)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, N, C / heads)
-        attended = F.scaled_dot_product_attention(query, key, value)
-        return attended.transpose(1, 2).reshape(batch, height, width, -1)
+    def attend(self, grid: Tensor, *tokens: Tensor) -> Streams:
+        """Streams of width 3 * C -> of width C, before the projection: every token attends to all."""
+        streams = (grid.flatten(1, 2), *tokens)
+        sequence = torch.cat(streams, dim=1) if tokens else streams[0]
+        attended = _join_heads(F.scaled_dot_product_attention(*self._split_heads(sequence)))
+        own, *others = attended.split([stream.shape[1] for stream in streams], dim=1) if tokens else (attended, )
+        return own.unflatten(1, grid.shape[1:3]), *others
+
+    def _split_heads(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(..., n, 3 * C) -> query, key and value, each (..., heads, n, C / heads)."""
+        query, key, value = qkv.unflatten(-1, (3, self.num_heads, -1)).movedim(-3, 0).transpose(-3, -2)
+        return query, key, value
+
+
+def _join_heads(attended: Tensor) -> Tensor:
+    """(..., heads, n, C / heads) -> (..., n, C)."""
+    return attended.transpose(-3, -2).flatten(-2)
 
 
 class WindowAttention(Attention):
@@ -55,6 +69,10 @@ class WindowAttention(Attention):
     before or after the projection and of which partition; this is our reading of it.
 
     Padding takes part in nothing. A grid that one window covers gets full attention.
+
+    Knowledge tokens beside the grid are keys and values of every window, without relative position;
+    their own queries attend once, to the whole grid and to themselves. The paper trains none with
+    windows: this is our reading.
 
     Training keeps of all this what `qkv` gave and no more: windows, their keys with the pooled
     tokens and what they attended to are made again for the gradient. Within windows that costs
@@ -75,39 +93,44 @@ class WindowAttention(Attention):
         self.window, self.shift, self.pool = window, shift, pool
         self.rel_pos = DecomposedRelPos(window, dim // num_heads) if rel_pos else None
 
-    def mix(self, qkv: Tensor) -> Tensor:
-        """(B, Hp, Wp, 3 * C) -> (B, Hp, Wp, C): attention and the projection of its heads."""
+    def mix(self, *qkv: Tensor) -> Streams:
+        """Streams of width 3 * C -> of width C: attention and the projection of its heads."""
         if self.training:
-            return checkpoint(super().mix, qkv, use_reentrant=False, preserve_rng_state=False)
-        return super().mix(qkv)
+            return checkpoint(super().mix, *qkv, use_reentrant=False, preserve_rng_state=False)
+        return super().mix(*qkv)
 
-    def attend(self, qkv: Tensor) -> Tensor:
-        """(B, Hp, Wp, 3 * C) -> (B, Hp, Wp, C), before the projection."""
-        grid = (qkv.shape[1], qkv.shape[2])
-        window, shift = fit_window(grid, self.window, self.shift)
-        windows = partition(qkv, window, shift)  # (B, G, n, 3 * C)
-        batch, count, tokens, _ = windows.shape
-        windows = windows.view(batch, count, tokens, 3, self.num_heads, -1)
-        query, key, value = windows.permute(3, 0, 1, 4, 2, 5)  # each (B, G, heads, n, C / heads)
-        real, pairs = window_masks(grid, window, shift, qkv.device)
+    def attend(self, grid: Tensor, *tokens: Tensor) -> Streams:
+        """Streams of width 3 * C -> of width C, before the projection."""
+        size = (grid.shape[1], grid.shape[2])
+        window, shift = fit_window(size, self.window, self.shift)
+        query, key, value = self._split_heads(partition(grid, window, shift))  # each (B, G, heads, n, C / heads)
+        count = query.shape[1]
+        real, pairs = window_masks(size, window, shift, grid.device)
         mask = None if pairs is None else pairs[None, :, None]  # (1, G, 1, n, n)
         if self.rel_pos is not None:
             bias = self.rel_pos(query, window)
             mask = bias if mask is None else bias.masked_fill(~mask, -torch.inf)
+        # what every window sees beside its own: keys and values (B, heads, m, C / heads)
+        shared: list[Streams] = [self._split_heads(part)[1:] for part in tokens]
         if self.pool and count > 1:
-            key, value = (self._with_pooled(tensor, real) for tensor in (key, value))
+            shared.append(tuple(pool_windows(tensor.transpose(1, 2), real) for tensor in (key, value)))
+        if shared:
+            more = [torch.cat(parts, dim=2) for parts in zip(*shared, strict=True)]
+            key, value = (torch.cat([own, part[:, None].expand(-1, count, -1, -1, -1)], dim=3)
+                          for own, part in zip((key, value), more, strict=True))
             if mask is not None:
-                # zero as a bias, True as a mask: every token may attend to every pooled token
-                mask = F.pad(mask, (0, count), value=mask.dtype == torch.bool)
+                # zero as a bias, True as a mask: every token may attend to all that is shared
+                mask = F.pad(mask, (0, more[0].shape[2]), value=mask.dtype == torch.bool)
         # windows and heads share one axis, over which a mask of all samples is broadcast
         if mask is not None:
             mask = mask.expand(-1, -1, self.num_heads, -1, -1).flatten(1, 2)
         attended = F.scaled_dot_product_attention(query.flatten(1, 2), key.flatten(1, 2), value.flatten(1, 2), mask)
-        attended = attended.view(batch, count, self.num_heads, tokens, -1).transpose(2, 3).flatten(3)
-        return unpartition(attended, grid, window, shift)
+        attended = _join_heads(attended.unflatten(1, (count, self.num_heads)))
+        own = unpartition(attended, size, window, shift)
+        return own, *[self._attend_to_all(part, grid) for part in tokens]
 
-    @staticmethod
-    def _with_pooled(tensor: Tensor, real: Tensor) -> Tensor:
-        """Append all windows' means: (B, G, heads, n, d) -> (B, G, heads, n + G, d)."""
-        pooled = pool_windows(tensor.transpose(1, 2), real)  # (B, heads, G, d)
-        return torch.cat([tensor, pooled[:, None].expand(-1, tensor.shape[1], -1, -1, -1)], dim=3)
+    def _attend_to_all(self, tokens: Tensor, grid: Tensor) -> Tensor:
+        """Knowledge tokens, which are in no window, attend to the grid and to themselves."""
+        query, *_ = self._split_heads(tokens)
+        _, key, value = self._split_heads(torch.cat([grid.flatten(1, 2), tokens], dim=1))
+        return _join_heads(F.scaled_dot_product_attention(query, key, value))

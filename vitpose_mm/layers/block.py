@@ -1,7 +1,9 @@
 """The one transformer block."""
 
 from torch import Tensor, nn
-from torchvision.ops import StochasticDepth
+
+from .attention import Streams
+from .drop_path import DropPath
 
 NORM_EPS = 1e-6
 
@@ -9,10 +11,12 @@ NORM_EPS = 1e-6
 class Block(nn.Module):
     """Pre-norm block: x + attention(norm(x)), then x + FFN(norm(x)), each with drop path.
 
+    Knowledge tokens beside the grid go through the same norms and FFN.
+
     Args:
         dim: width C of a token.
-        attn: maps (B, Hp, Wp, C) to the same shape.
-        mlp: likewise; takes what else the block is called with.
+        attn: maps the streams to streams of the same shapes.
+        mlp: maps one stream to its shape; takes what else the block is called with.
         drop_path: chance to drop a branch of a sample while training.
     """
 
@@ -22,9 +26,13 @@ class Block(nn.Module):
         self.attn = attn
         self.norm2 = nn.LayerNorm(dim, eps=NORM_EPS)
         self.mlp = mlp
-        self.drop_path = StochasticDepth(drop_path, mode='row')
+        self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor, *route: int | Tensor) -> Tensor:
-        """(B, Hp, Wp, C) -> (B, Hp, Wp, C)."""
-        x = x + self.drop_path(self.attn(self.norm1(x)))
-        return x + self.drop_path(self.mlp(self.norm2(x), *route))
+    def forward(self, streams: Streams, *route: int | Tensor) -> Streams:
+        """The grid (B, Hp, Wp, C) and, if there are any, knowledge tokens (B, T, C) -> the same."""
+        streams = _add(streams, self.drop_path(*self.attn(*[self.norm1(x) for x in streams])))
+        return _add(streams, self.drop_path(*[self.mlp(self.norm2(x), *route) for x in streams]))
+
+
+def _add(streams: Streams, branches: Streams) -> Streams:
+    return tuple([x + branches[i] for i, x in enumerate(streams)])  # torch 2.1 does not compile zip(strict=True)

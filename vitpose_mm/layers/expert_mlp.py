@@ -78,7 +78,7 @@ class ExpertMlp(nn.Module):
         self.experts = Experts(hidden_dim, part, count)
 
     def forward(self, x: Tensor, expert: int | Tensor) -> Tensor:
-        """(B, Hp, Wp, C) -> the same shape.
+        """(B, ..., C) -> the same shape.
 
         Args:
             x: tokens.
@@ -89,5 +89,5 @@ class ExpertMlp(nn.Module):
         if isinstance(expert, int):
             return F.linear(hidden, torch.cat([self.fc2.weight, self.experts.weight[expert]]),
                             torch.cat([self.fc2.bias, self.experts.bias[expert]]))
-        own = self.experts(hidden.flatten(1, 2), expert).unflatten(1, x.shape[1:3])
+        own = self.experts(hidden.flatten(1, -2), expert).unflatten(1, x.shape[1:-1])
         return torch.cat([self.fc2(hidden), own], dim=-1)

@@ -16,6 +16,7 @@ from torch import nn
 
 OPTIONS = ('layer_decay_rate', 'num_layers', 'custom_keys')
 FACTORS = ('lr_mult', 'decay_mult')
+WITHOUT_DECAY = ('.bias', 'pos_embed', 'knowledge_token.tokens')  # beside 1-D parameters
 
 
 @dataclass
@@ -36,8 +37,8 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     L is the ViT's depth. The ids are asked of every submodule with a ``layer_id(name)`` and a
     ``depth``, wherever it sits in the model, so wrappers and distillers change nothing; any
-    other parameter has id L + 1. 1-D parameters, biases and the position table get no weight
-    decay. Frozen parameters are left out. One table of the groups is logged.
+    other parameter has id L + 1. 1-D parameters, biases, the position table and the knowledge token
+    get no weight decay. Frozen parameters are left out. One table of the groups is logged.
 
     Source: ViTPose's layer decay, as the source; the groups are those of MMPose's
     ``LayerDecayOptimWrapperConstructor`` where that one works.
@@ -51,7 +52,8 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     Raises:
         ValueError: an option or factor that does not exist or is out of range, a model without
-            a ViT, or trainable ViTs of different depths.
+            a ViT, trainable ViTs of different depths, or more than the token of a ViT with
+            freeze='all_but_token'.
     """
 
     def _validate_cfg(self) -> None:
@@ -103,13 +105,14 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         """
         vits = find_vits(module)
         depth = self._depth_of(vits)
+        _refuse_beside_token(module, vits)
         rate = self.paramwise_cfg['layer_decay_rate']
         groups: dict[str, Group] = {}
         for name, parameter in module.named_parameters():
             if not parameter.requires_grad:
                 continue
             layer_id = layer_id_of(name, vits, depth)
-            decays = not (parameter.ndim == 1 or name.endswith('.bias') or 'pos_embed' in name)
+            decays = parameter.ndim > 1 and not any(part in name for part in WITHOUT_DECAY)
             key = self._custom_key_of(name)
             group_name = f'layer_{layer_id}_{"decay" if decays else "no_decay"}'
             group_name += f'_{key}' if key is not None else ''
@@ -201,6 +204,15 @@ def layer_id_of(name: str, vits: dict[str, nn.Module], depth: int) -> int:
     layer_id = vits[prefix].layer_id(name[len(prefix) :])  # type: ignore[operator]
     assert 0 <= layer_id <= depth + 1, f'{name}: layer id {layer_id} of a ViT {depth} deep'
     return layer_id
+
+
+def _refuse_beside_token(model: nn.Module, vits: dict[str, nn.Module]) -> None:
+    """A ViT whose token alone shall train cannot freeze what is around it."""
+    if any(getattr(vit, 'freeze', None) == 'all_but_token' for vit in vits.values()):
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad and 'knowledge_token.' not in name:
+                raise ValueError(f"freeze='all_but_token', but {name} trains, too: freeze the decoder with "
+                                 "head=dict(type='ClassicHead' or 'SimpleHead', freeze=True)")
 
 
 def render_groups(groups: Iterable[Group], base_lr: float) -> str:

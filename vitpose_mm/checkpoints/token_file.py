@@ -1,0 +1,90 @@
+"""A knowledge token in a file of its own: made from a teacher's checkpoint, read by its student.
+
+The file is a NumPy archive with no code in it: `tokens` (T, W) float32, and `origin`, JSON that
+tells where they came from.
+"""
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..files import replacing
+
+KIND = 'vitpose_mm knowledge token'
+REMEDY = 'expected a file that `vitpose token extract` wrote from the checkpoint of a teacher with a trained token'
+
+
+def write_token(path: Path, tokens: Tensor, origin: dict[str, Any]) -> None:
+    """Write tokens (T, W) and where they came from, whole or not at all."""
+    with replacing(path) as part, part.open('wb') as file:
+        np.savez(file, tokens=tokens.float().numpy(), origin=json.dumps({'kind': KIND, **origin}))
+
+
+def open_token(path: str | Path) -> tuple[Tensor, dict[str, Any]]:
+    """Read tokens (T, W) and where they came from.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it is another kind of file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'knowledge_token: init={str(path)!r}: no such file; {REMEDY}')
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            tokens, origin = archive['tokens'], json.loads(archive['origin'].item())
+        if origin['kind'] != KIND or tokens.ndim != 2 or tokens.dtype != np.float32:
+            raise ValueError(f"{origin['kind']!r} of shape {tokens.shape}")
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile) as problem:
+        raise ValueError(f'{path} holds no knowledge token ({problem}): {REMEDY}') from problem
+    return torch.from_numpy(tokens), origin
+
+
+def read_token(path: str | Path, shape: tuple[int, ...]) -> Tensor:
+    """Read tokens of a shape (T, W).
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it is another kind of file, or of another shape.
+    """
+    tokens, _ = open_token(path)
+    if tokens.shape != tuple(shape):
+        (count, width), (own_count, own_width) = tokens.shape, shape
+        raise ValueError(f'{path} holds {count} tokens of width {width}, knowledge_token has count={own_count} of '
+                         f'width={own_width}: set knowledge_token=dict(count={count}, width={width}, ...)')
+    return tokens
+
+
+def extract_token(weights: dict[str, Tensor], source: Path) -> tuple[Tensor, dict[str, Any]]:
+    """The tokens (T, W) of a teacher, as they join its grid, and where they came from.
+
+    Args:
+        weights: of a whole model or of a ViT alone.
+        source: the file that they were read from.
+
+    Raises:
+        ValueError: the model has no knowledge token, or more than one ViT has.
+    """
+    keys = [key for key in weights if key.endswith('knowledge_token.tokens')]
+    if len(keys) != 1:
+        raise ValueError(f'{source} has {len(keys)} knowledge tokens, expected one: train it first, with the '
+                         "teacher's config and backbone=dict(knowledge_token=dict(count=1), freeze='all_but_token')")
+    prefix = keys[0].removesuffix('tokens')
+    tokens = weights[keys[0]].float()
+    if prefix + 'proj.weight' in weights:
+        tokens = torch.nn.functional.linear(tokens, weights[prefix + 'proj.weight'].float(),
+                                            weights[prefix + 'proj.bias'].float())
+    if prefix + 'pos_embed' in weights:
+        tokens = tokens + weights[prefix + 'pos_embed'].float()
+    vit = prefix.removesuffix('knowledge_token.')
+    depth = len({key[len(vit):].split('.')[1] for key in weights if key.startswith(vit + 'layers.')})
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    return tokens[0], dict(checkpoint=source.name, sha256=digest, teacher_depth=depth,
+                           teacher_width=weights[vit + 'last_norm.weight'].numel(), count=tokens.shape[1],
+                           width=tokens.shape[2])

@@ -1,0 +1,25 @@
+"""Stochastic depth."""
+
+from torch import Tensor, nn
+
+
+class DropPath(nn.Module):
+    """Drops, while training, all branches of a sample together, and scales the others up.
+
+    Source: stochastic depth (arXiv 1603.09382); of one branch as torchvision's, random numbers
+    included.
+
+    Args:
+        p: chance to drop, at least 0 and below 1.
+    """
+
+    def __init__(self, p: float):
+        super().__init__()
+        self.p = p
+
+    def forward(self, *branches: Tensor) -> tuple[Tensor, ...]:
+        """Tensors (B, ...) -> the same shapes."""
+        if self.p == 0 or not self.training:
+            return branches
+        kept = branches[0].new_empty(len(branches[0])).bernoulli_(1 - self.p).div_(1 - self.p)
+        return tuple(branch * kept.view(-1, *[1] * (branch.ndim - 1)) for branch in branches)
