@@ -4,12 +4,14 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 COMMANDS = {
     'doctor': 'what is installed, what was tested, what is missing, and how to mend it',
     'synth': 'render people with true keypoints, in COCO layout',
     'cost': 'parameters, MACs by part, and measured time and memory of configs',
     'split': "one dataset's plain model out of a multi-dataset model",
+    'token': "take a trained knowledge token out of a teacher's checkpoint",
     'demo': 'render, train, test and show a small ViTPose, from nothing',
 }
 EPILOG = """training and testing go through MIM, as in all of OpenMMLab:
@@ -23,6 +25,11 @@ first steps:
 """
 
 
+def module_of(name: str) -> ModuleType:
+    """Import the file of a subcommand."""
+    return importlib.import_module(f'vitpose_mm.cli.{name.replace("-", "_")}')
+
+
 def build_parser(loaded: Sequence[str] = ()) -> argparse.ArgumentParser:
     """Build the parser; subcommands in ``loaded`` are imported, the others are a line each."""
     parser = argparse.ArgumentParser(
@@ -34,7 +41,7 @@ def build_parser(loaded: Sequence[str] = ()) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', title='commands')
     for name, line in COMMANDS.items():
         if name in loaded:
-            importlib.import_module(f'vitpose_mm.cli.{name}').add_parser(subparsers)
+            module_of(name).add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=line)
     return parser
@@ -49,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name is None:
         parser.print_help()
         return 0
-    return importlib.import_module(f'vitpose_mm.cli.{name}').run(args) or 0
+    return module_of(name).run(args) or 0
 
 
 if __name__ == '__main__':

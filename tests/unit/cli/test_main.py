@@ -11,7 +11,7 @@ from vitpose_mm.cli.main import COMMANDS, EPILOG, build_parser, main
 
 @pytest.mark.parametrize('name', COMMANDS)
 def test_every_subcommand_is_a_file_that_says_what_it_does(name, capsys):
-    module = importlib.import_module(f'vitpose_mm.cli.{name}')
+    module = importlib.import_module(f'vitpose_mm.cli.{name.replace("-", "_")}')
     assert callable(module.run)
     with pytest.raises(SystemExit) as end:
         main([name, '--help'])
