@@ -12,6 +12,7 @@ COMMANDS = {
     'cost': 'parameters, MACs by part, and measured time and memory of configs',
     'split': "one dataset's plain model out of a multi-dataset model",
     'token': "take a trained knowledge token out of a teacher's checkpoint",
+    'teacher-cache': "keep a teacher's heatmaps of a training set, so that it runs once",
     'demo': 'render, train, test and show a small ViTPose, from nothing',
 }
 EPILOG = """training and testing go through MIM, as in all of OpenMMLab:

@@ -5,5 +5,8 @@ from .apt36k import APT36KDataset
 from .checks import DatasetChecks
 from .combined import CombinedPoseDataset
 from .mix_sampler import FixedMixSampler
+from .teacher_cache import TeacherCacheDataset
 
-__all__ = ['APT36KDataset', 'CombinedPoseDataset', 'DatasetChecks', 'FixedMixSampler', 'checked']
+__all__ = [
+    'APT36KDataset', 'CombinedPoseDataset', 'DatasetChecks', 'FixedMixSampler', 'TeacherCacheDataset', 'checked'
+]

@@ -1,0 +1,9 @@
+"""The tiny training with a teacher beside it. Tests fill in the teacher's checkpoint."""
+
+_base_ = './tiny.py'
+
+model = dict(
+    _delete_=True,
+    type='DistillPoseEstimator',
+    student=_base_.model,
+    teacher=dict(config='{{ fileDirname }}/tiny.py', checkpoint='teacher.pth'))

@@ -1,0 +1,82 @@
+"""Output distillation under the real commands: resume, two processes, and a checkpoint that is the student's."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine import Config
+from mmpose.registry import MODELS
+
+import vitpose_mm  # noqa: F401
+
+CODEC = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
+PLAIN_PIPELINE = [
+    dict(type='LoadImage'), dict(type='GetBBoxCenterScale'),
+    dict(type='TopdownAffine', input_size=(48, 64), use_udp=True),
+    dict(type='GenerateTarget', encoder=CODEC), dict(type='PackPoseInputs'),
+]
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    """A checkpoint of the tiny net with weights that answer with something."""
+    torch.manual_seed(3)
+    model = MODELS.build(Config.fromfile(Path(__file__).parent / 'configs/tiny.py').model)
+    for parameter in model.head.final_layer.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'the_teacher.pth')
+    return str(tmp_path / 'the_teacher.pth')
+
+
+def weights(path):
+    return torch.load(path, map_location='cpu', weights_only=False)['state_dict']
+
+
+def test_resumes_to_the_same_weights_and_is_tested_as_the_student(
+    write_config, tiny_coco, run, run_until, mim, tmp_path, teacher
+):
+    changes = dict(name='distill.py', model__teacher__checkpoint=teacher, train_cfg__val_begin=9)
+    config = write_config(tiny_coco, 'people.json', **changes)
+    train = (mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir')
+    said = run(*train, tmp_path / 'whole')
+    losses = [float(value) for value in re.findall(r'loss_distill: ([\d.]+)', said)]
+    assert len(losses) == 24 and min(losses) > 0
+    killed = tmp_path / 'killed'
+    run_until(*train, killed, pattern=r'Epoch\(train\) +\[2\]\[ 5/12\]')
+    assert 'resumed epoch: 1' in run(*train, killed, '--resume')
+    whole, resumed = (weights(folder / 'epoch_2.pth') for folder in (tmp_path / 'whole', killed))
+    assert {name for name in whole if not torch.equal(whole[name], resumed[name])} == set()
+
+    plain = MODELS.build(Config.fromfile(Path(__file__).parent / 'configs/tiny.py').model)
+    assert set(whole) == set(plain.state_dict())
+    Path(teacher).unlink()
+    scores = []
+    for name in ('tiny.py', 'distill.py'):  # the student's own config, and the distiller's without its teacher
+        config = write_config(tiny_coco, 'people.json', name=name)
+        said = run(mim, 'test', 'mmpose', config, '--checkpoint', tmp_path / 'whole/epoch_2.pth', '--gpus', 0)
+        assert 'unexpected key' not in said and 'missing keys' not in said
+        scores.append(re.findall(r'coco/\w+: ([\d.]+)', said))
+    assert scores[0] == scores[1] != []
+
+
+def test_two_processes_end_where_one_does(write_config, tiny_coco, run, mim, tmp_path, teacher):
+    def config(batch_size, **more):
+        path = write_config(
+            tiny_coco, 'people.json', name='distill.py', model__teacher__checkpoint=teacher,
+            model__student__backbone__drop_path_rate=0.0, model__student__head__type='SimpleHead',
+            train_dataloader__num_workers=0, train_dataloader__batch_size=batch_size,
+            train_dataloader__dataset__pipeline=PLAIN_PIPELINE, train_cfg__max_epochs=1, train_cfg__val_begin=9,
+            param_scheduler=[], **more)
+        return path.rename(tmp_path / f'batch{batch_size}.py')
+
+    run(mim, 'train', 'mmpose', config(8), '--gpus', 0, '--work-dir', tmp_path / 'one')
+    wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
+    run(sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2',
+        Path(__file__).with_name('gloo_train.py'), config(4, model_wrapper_cfg=wrapper),
+        '--launcher', 'pytorch', '--work-dir', tmp_path / 'two')
+    one, two = (weights(tmp_path / folder / 'epoch_1.pth') for folder in ('one', 'two'))
+    assert one.keys() == two.keys() and not any('student' in name for name in one)
+    assert (one['backbone.last_norm.weight'] - 1).abs().max() > 1e-3
+    assert max((one[name] - two[name]).abs().max() for name in one) < 1e-4

@@ -1,0 +1,150 @@
+"""Output distillation: a student learns from its labels and from a teacher's heatmaps."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.registry import DATASETS, MODELS
+from mmpose.structures import PoseDataSample
+from torch import Tensor
+
+from .teacher import Teacher
+
+
+@MODELS.register_module()
+class DistillPoseEstimator(BaseModel):
+    """Trains a student on MSE(S, K_gt) + MSE(S, K_t); everything else is the student itself.
+
+    Source: ViTPose section 3.4. Checkpoints hold the student under its plain names: they load into
+    the student's own config, and the student's checkpoints load here. The teacher is in none.
+
+    Args:
+        student: config of a top-down estimator with a heatmap head.
+        teacher: dict(config=FILE, checkpoint=FILE, precision='float32'), see `Teacher`; None where
+            `TeacherCacheDataset` brings its heatmaps with the samples.
+        distill_loss: registered loss of the student's heatmaps, the teacher's, and keypoint weights.
+        keypoints: where the teacher has other keypoints, dict(student=..., teacher=...[, names=...]):
+            the datasets of both, as a registered class's name or a metainfo dict. Keypoints of one
+            name are matched, or those of `names`, {student's: teacher's}; the student learns the
+            others from the labels alone.
+
+    Raises:
+        ValueError: a teacher without its files, or keypoints that cannot be matched; while training,
+            a teacher of other keypoints, heatmap or input size, or no teacher's heatmaps at all.
+    """
+
+    def __init__(self, student: dict, teacher: dict | None = None, distill_loss: dict | None = None,
+                 keypoints: dict | None = None):
+        built = MODELS.build(student)
+        super().__init__(data_preprocessor=built.data_preprocessor)
+        self.student = built
+        self.teacher = None if teacher is None else Teacher(**teacher)
+        self.distill_loss = MODELS.build(distill_loss or dict(type='HeatmapDistillLoss'))
+        self.pairs = None if keypoints is None else match_keypoints(**keypoints)
+        self._register_state_dict_hook(_as_plain)
+        self._register_load_state_dict_pre_hook(_from_plain)
+
+    def init_weights(self) -> None:
+        """Initialise the student and load the teacher; the Runner calls it to train."""
+        super().init_weights()
+        if self.teacher is not None:
+            mine, theirs = (_normalisation(model) for model in (self.student, self.teacher.model))
+            if mine != theirs:
+                raise ValueError(f"the teacher's data_preprocessor ({theirs}) is not the student's ({mine}): both see "
+                                 'the same input, so they have to be the same')
+
+    def forward(self, inputs: Tensor, data_samples: list[PoseDataSample] | None = None, mode: str = 'tensor') -> Any:
+        """Losses with mode='loss'; else the student's answer."""
+        if mode == 'loss':
+            return self.loss(inputs, data_samples or [])
+        return self.student(inputs, data_samples, mode)
+
+    def loss(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> dict[str, Tensor]:
+        """The student's losses of a batch, and `loss_distill`."""
+        taught = self._taught(inputs, data_samples)
+        given: list[Tensor] = []
+        # the student's own loss makes the heatmaps; a second pass would count twice in its batch norms
+        hook = self.student.head.final_layer.register_forward_hook(lambda *call: given.append(call[-1]))
+        try:
+            losses = self.student.loss(inputs, data_samples)
+        finally:
+            hook.remove()
+        heatmaps = given[-1].float()
+        weights = torch.cat([sample.gt_instance_labels.keypoint_weights for sample in data_samples])
+        if self.pairs is not None:
+            mine, theirs = self.pairs
+            heatmaps, weights, taught = heatmaps[:, mine], weights[:, mine], taught[:, theirs]
+        if heatmaps.shape != taught.shape:
+            raise ValueError(f'the teacher has heatmaps of (keypoints, h, w) {tuple(taught.shape[1:])}, the student '
+                             f'{tuple(heatmaps.shape[1:])}: take a teacher of the same, or match other keypoints by '
+                             'name with keypoints=dict(student=DATASET, teacher=DATASET)')
+        losses['loss_distill'] = self.distill_loss(heatmaps, taught, weights)
+        return losses
+
+    def _taught(self, inputs: Tensor, samples: Sequence[PoseDataSample]) -> Tensor:
+        """The teacher's heatmaps (B, K, Hm, Wm), from itself or from the cache."""
+        if self.teacher is not None:
+            return self.teacher.heatmaps(inputs, samples)
+        if not all('teacher_heatmaps' in sample.gt_fields for sample in samples):
+            raise ValueError('no teacher, and samples without its heatmaps: give teacher=dict(config=FILE, '
+                             "checkpoint=FILE), or train on a dataset=dict(type='TeacherCacheDataset', ...)")
+        # fp16 in the file; autocast on a CPU cannot stack it
+        return torch.stack([sample.gt_fields.teacher_heatmaps.float() for sample in samples]).to(inputs.device)
+
+
+def match_keypoints(student: str | dict, teacher: str | dict, names: dict[str, str] | None = None
+                    ) -> tuple[list[int], list[int]]:
+    """The places of the same keypoints in the student's heatmaps and in the teacher's.
+
+    Args:
+        student: its dataset: a registered class's name, or metainfo.
+        teacher: likewise.
+        names: {student's keypoint: teacher's}; None for those of one name.
+
+    Raises:
+        ValueError: an unknown dataset or keypoint, or nothing to match.
+    """
+    mine, theirs = (_keypoint_names(dataset) for dataset in (student, teacher))
+    names = {name: name for name in mine if name in theirs} if names is None else names
+    for name, known in (*((name, mine) for name in names), *((name, theirs) for name in names.values())):
+        if name not in known:
+            raise ValueError(f'keypoints: there is no {name!r} among {", ".join(known)}')
+    if not names:
+        raise ValueError(f'keypoints: no name of the student ({", ".join(mine)}) is one of the teacher '
+                         f'({", ".join(theirs)}): pair them with names=dict(...)')
+    return [mine.index(name) for name in names], [theirs.index(name) for name in names.values()]
+
+
+def _keypoint_names(dataset: str | dict) -> list[str]:
+    if isinstance(dataset, str):
+        found = DATASETS.get(dataset)
+        if found is None:
+            raise ValueError(f'keypoints: {dataset!r} is no registered dataset; expected one like '
+                             "'CheckedCocoDataset', or metainfo such as dict(from_file=...)")
+        dataset = found.METAINFO
+    named = parse_pose_metainfo(dataset)['keypoint_id2name']
+    return [named[i] for i in range(len(named))]
+
+
+def _normalisation(model: BaseModel) -> dict[str, Any]:
+    """What a model's preprocessor does to pixels."""
+    found = model.data_preprocessor
+    return dict(mean=getattr(found, 'mean', torch.zeros(0)).flatten().tolist(),
+                std=getattr(found, 'std', torch.zeros(0)).flatten().tolist(),
+                swaps_channels=bool(getattr(found, '_channel_conversion', False)))
+
+
+def _as_plain(module: torch.nn.Module, state_dict: dict, prefix: str, *_: object) -> None:
+    """Drop 'student.' from the keys of a state dict that is made, in place."""
+    versions = getattr(state_dict, '_metadata', {})
+    for keys, start in ((state_dict, f'{prefix}student.'), (versions, f'{prefix}student')):
+        for key in [key for key in keys if key.startswith(start)]:
+            keys[prefix + key[len(prefix) + len('student.'):]] = keys.pop(key)
+
+
+def _from_plain(state_dict: dict, prefix: str, *_: object) -> None:
+    """Add it to those of one that is loaded."""
+    for key in [key for key in state_dict if key.startswith(prefix)]:
+        state_dict[f'{prefix}student.{key[len(prefix):]}'] = state_dict.pop(key)

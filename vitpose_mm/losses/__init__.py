@@ -1,0 +1,5 @@
+"""Losses that MMPose has not."""
+
+from .heatmap import HeatmapDistillLoss
+
+__all__ = ['HeatmapDistillLoss']
