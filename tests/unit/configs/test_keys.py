@@ -17,6 +17,9 @@ from mmengine.utils import import_modules_from_strings
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
+from vitpose_mm.estimators.teacher import Teacher
+from vitpose_mm.layers import KnowledgeToken
+
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 REGISTRIES = [
     value for value in vars(mmpose.registry).values()
@@ -67,6 +70,15 @@ def helpers() -> set[str]:
 
 
 LOADER = arguments(DataLoader) | {'num_batch_per_epoch'}
+MODEL = {
+    'train_cfg': {'compute_acc'},
+    'test_cfg': {
+        'flip_test', 'flip_mode', 'shift_heatmap', 'output_heatmaps', 'output_keypoint_indices'
+    },
+    'backbone.experts': {'names', 'part'},
+    'backbone.knowledge_token': (arguments(KnowledgeToken) | {'init'}) - {'dim'},
+    'teacher': arguments(Teacher),
+}
 UNTYPED = {
     '': arguments(Runner) | {'custom_imports', 'data_mode', 'dataset_type'} | helpers(),
     'train_dataloader': LOADER,
@@ -75,11 +87,7 @@ UNTYPED = {
     'train_cfg': arguments(EpochBasedTrainLoop) | {'by_epoch'},
     'val_cfg': arguments(ValLoop),
     'test_cfg': arguments(TestLoop),
-    'model.train_cfg': {'compute_acc'},
-    'model.test_cfg': {
-        'flip_test', 'flip_mode', 'shift_heatmap', 'output_heatmaps', 'output_keypoint_indices'
-    },
-    'model.backbone.experts': {'names', 'part'},
+    **{f'model.{student}{name}': keys for student in ('', 'student.') for name, keys in MODEL.items()},
     'optim_wrapper.clip_grad': arguments(clip_grad_norm_),
     'auto_scale_lr': {'base_batch_size', 'enable'},
     'custom_imports': arguments(import_modules_from_strings),

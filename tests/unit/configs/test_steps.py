@@ -16,6 +16,7 @@ from mmpose.registry import DATASETS, EVALUATORS, MODELS
 from scipy.io import savemat
 
 from vitpose_mm.backbones.sizes import parse_size
+from vitpose_mm.datasets.teacher_cache import identify
 from vitpose_mm.hooks.dataset_mix import check_fit
 
 HEIGHT, WIDTH = 240, 320
@@ -86,6 +87,24 @@ def place(loader: dict, evaluator: dict | list, folder: Path) -> None:
             metric.ann_file = str(each / 'annotations.json')
 
 
+def write_teacher(teacher: dict, folder: Path) -> dict:
+    """A narrow net with random weights in the place of a teacher's own."""
+    config = Config.fromfile(teacher.config)
+    assert not {'config', 'checkpoint'} ^ set(teacher)
+    config.model.backbone.arch, config.model.head.in_channels = dict(depth=1, embed_dim=48, num_heads=3), 48
+    config.dump(folder / 'teacher.py')
+    torch.save(MODELS.build(config.model).state_dict(), folder / 'teacher.pth')
+    return dict(config=str(folder / 'teacher.py'), checkpoint=str(folder / 'teacher.pth'))
+
+
+def write_cache(dataset: dict, head: dict, folder: Path) -> str:
+    """Random heatmaps in the place of those of `vitpose teacher-cache`."""
+    built, (width, height) = DATASETS.build(dataset), head.decoder.heatmap_size
+    np.save(folder / 'seed0.npy', np.random.rand(len(built), head.out_channels, height, width).astype(np.float16))
+    (folder / 'cache.json').write_text(json.dumps(dict(identify(dataset, built), seeds=[0])))
+    return str(folder)
+
+
 @pytest.fixture
 def small(cfg: Config, tmp_path: Path) -> Config:
     """The leaf at two blocks and its own width, on written files, all instances in one batch.
@@ -93,29 +112,37 @@ def small(cfg: Config, tmp_path: Path) -> Config:
     Four blocks where each ends a quarter.
     """
     init_default_scope('mmpose')
-    size, attention = parse_size(cfg.model.backbone.arch), cfg.model.backbone.get('attention', {})
+    trained = cfg.model.get('student', cfg.model)
+    size, attention = parse_size(trained.backbone.arch), trained.backbone.get('attention', {})
     quarters = attention != 'full' and attention.get('full_every_quarter')
-    cfg.model.backbone.arch = dict(
+    trained.backbone.arch = dict(
         depth=4 if quarters else 2, embed_dim=size.embed_dim, num_heads=size.num_heads)
-    cfg.model.test_cfg.output_heatmaps = True
+    trained.test_cfg.output_heatmaps = True
+    if cfg.model.get('teacher'):
+        cfg.model.teacher = write_teacher(cfg.model.teacher, tmp_path)
     for name in ('train', 'val'):
         loader = cfg[f'{name}_dataloader']
         if loader is not None:
             loader.update(batch_size=2 * len(heads(cfg)), num_workers=0)
-            place(loader, cfg.val_evaluator, tmp_path)
+            if loader.dataset.type == 'TeacherCacheDataset':
+                place(loader.dataset, cfg.val_evaluator, tmp_path)
+                loader.dataset.cache = write_cache(loader.dataset.dataset, trained.head, tmp_path)
+            else:
+                place(loader, cfg.val_evaluator, tmp_path)
     torch.manual_seed(0)
     return cfg
 
 
 def heads(cfg: Config) -> dict[str, dict]:
     """The configs of the decoders by dataset; a single one's name is not asked for."""
-    return cfg.model.head.get('heads', {'': cfg.model.head})
+    head = cfg.model.get('student', cfg.model).head
+    return head.get('heads', {'': head})
 
 
 def test_one_step_each(small: Config) -> None:
     """A training step moves the weights, a test step gives keypoints that the metric takes."""
     model, decoders = MODELS.build(small.model), heads(small)
-    several = 'heads' in small.model.head
+    several, trained = '' not in decoders, getattr(model, 'student', model)
     if small.train_dataloader is None:
         assert small.get('optim_wrapper') is None
     else:
@@ -125,8 +152,9 @@ def test_one_step_each(small: Config) -> None:
         assert len(batch['inputs']) == 2 * len(decoders)
         if several:
             check_fit(loader.dataset, model)
-        last = [head.final_layer.weight for head in (model.head.heads.values() if several else [model.head])]
-        ends = [model.backbone.patch_embed.proj.weight, *last]
+        last = [head.final_layer.weight for head in (trained.head.heads.values() if several else [trained.head])]
+        ends = [weight for weight in (trained.backbone.patch_embed.proj.weight, *last) if weight.requires_grad]
+        ends = ends or [trained.backbone.knowledge_token.tokens]
         before = [weight.detach().clone() for weight in ends]
         model.train()
         log = model.train_step(batch, optimizer)

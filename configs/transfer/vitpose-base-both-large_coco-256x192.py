@@ -1,0 +1,11 @@
+"""ViTPose-B with the knowledge token of ViTPose-L that learns its heatmaps, too."""
+
+_base_ = './vitpose-base-token-large_coco-256x192.py'
+
+model = dict(
+    _delete_=True,
+    type='DistillPoseEstimator',
+    student=_base_.model,
+    teacher=dict(
+        config='{{ fileDirname }}/../coco/vitpose-large_coco-256x192.py',
+        checkpoint='work_dirs/vitpose-large_coco-256x192/epoch_210.pth'))

@@ -1,0 +1,12 @@
+"""The small student with its teacher's knowledge token that learns its heatmaps, too."""
+
+_base_ = './vitpose-micro-token-mini_synthetic-128x96.py'
+
+model = dict(
+    _delete_=True,
+    type='DistillPoseEstimator',
+    student=_base_.model,
+    teacher=dict(
+        config='{{ fileDirname }}/../synthetic/vitpose-mini_synthetic-128x96.py',
+        checkpoint='work_dirs/vitpose-mini_synthetic-128x96/epoch_4.pth'),
+    distill_loss=dict(type='HeatmapDistillLoss', loss_weight=1000.0))  # as the head's own loss

@@ -1,0 +1,11 @@
+"""ViTPose-S with the knowledge token of ViTPose-B that learns its heatmaps, too."""
+
+_base_ = './vitpose-small-token-base_coco-256x192.py'
+
+model = dict(
+    _delete_=True,
+    type='DistillPoseEstimator',
+    student=_base_.model,
+    teacher=dict(
+        config='{{ fileDirname }}/../coco/vitpose-base_coco-256x192.py',
+        checkpoint='work_dirs/vitpose-base_coco-256x192/epoch_210.pth'))

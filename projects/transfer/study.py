@@ -1,0 +1,197 @@
+"""Transfer on the built-in people: a student with a teacher's token, its heatmaps, both; partial fine-tuning.
+
+    python projects/transfer/study.py      # renders, trains, writes results.md and curves.png in studies/transfer
+
+The teacher (6 blocks of width 192) is trained once, then its token. The student (4 blocks of width 96) is trained
+alone, with the token, with the teacher's heatmaps and with both, for the same number of iterations and on the same
+seeds. Partial fine-tuning starts from a net that was trained on other, harder people. A run that has ended in OUT is
+not repeated; `--part` runs one half alone.
+"""
+
+import argparse
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mmengine import Config
+from rich.progress import Progress
+
+from vitpose_mm.cli.main import main as vitpose
+from vitpose_mm.files import write_text
+from vitpose_mm.report.mim import run_logged
+from vitpose_mm.report.table import machine
+from vitpose_mm.report.training_log import Curve, read_curve
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+TEACHER = 'synthetic/vitpose-mini_synthetic-128x96.py'
+STAGE_1 = 'transfer/vitpose-mini-stage1_synthetic-128x96.py'
+TRANSFER = {
+    'student alone': 'transfer/vitpose-micro_synthetic-128x96.py',
+    '+ token': 'transfer/vitpose-micro-token-mini_synthetic-128x96.py',
+    '+ output': 'transfer/vitpose-micro-output-mini_synthetic-128x96.py',
+    '+ both': 'transfer/vitpose-micro-both-mini_synthetic-128x96.py',
+}
+PARTIAL = {
+    'all': TEACHER,
+    'attention frozen': 'transfer/vitpose-mini-freeze-attention_synthetic-128x96.py',
+    'FFN frozen': 'transfer/vitpose-mini-freeze-ffn_synthetic-128x96.py',
+}
+HELD_OUT = 250
+
+
+def render(data: Path, images: int, *options: str) -> None:
+    """Render a data set, if it is not there yet."""
+    command = ['synth', '--out', str(data), '--train', str(images), '--val', str(HELD_OUT), *options]
+    if not data.exists() and vitpose(command):
+        sys.exit(1)  # it has said why
+
+
+def train(run: Path, leaf: str, data: Path, epochs: int, seed: int = 0,
+          change: Callable[[Config], Any] = lambda config: None) -> Path:
+    """Train a leaf on some data, if that has not been done, and return its last checkpoint.
+
+    Args:
+        run: folder of the run.
+        leaf: config, below configs/.
+        data: rendered data set.
+        epochs: of the training; the learning rate reaches its end with them.
+        seed: of weights, order and augmentation.
+        change: what else differs.
+    """
+    checkpoint = run / f'epoch_{epochs}.pth'
+    if not checkpoint.exists():
+        config = Config.fromfile(CONFIGS / leaf)
+        for part in ('train', 'val', 'test'):
+            config[f'{part}_dataloader'].dataset.data_root = f'{data}/'
+            if part != 'train':
+                config[f'{part}_evaluator'].ann_file = f'{data}/annotations/val.json'
+        config.train_cfg.max_epochs = epochs
+        config.param_scheduler[-1].update(T_max=epochs, end=epochs)
+        config.randomness.seed = seed
+        assert config.custom_hooks[0].type == 'EpochSeedHook'
+        config.custom_hooks[0].seed = seed
+        change(config)
+        run.mkdir(parents=True, exist_ok=True)
+        config.dump(run / 'run.py')
+        command = [sys.executable, '-m', 'mim', 'train', 'mmpose', str(run / 'run.py'), '--work-dir', str(run)]
+        run_logged(command, run / 'train.log', lambda line: None)
+    return checkpoint
+
+
+def start_from(checkpoint: Path) -> Callable[[Config], Any]:
+    """A change of a config: start from a checkpoint."""
+    return lambda config: config.merge_from_dict({'load_from': str(checkpoint)})
+
+
+def learn_from(teacher: Path, token: Path) -> Callable[[Config], None]:
+    """A change of a student's config: its teacher and token, where it has them."""
+    def change(config: Config) -> None:
+        if config.model.get('teacher'):
+            config.model.teacher.checkpoint = str(teacher)
+        student = config.model.get('student', config.model)
+        if student.backbone.get('knowledge_token'):
+            student.backbone.knowledge_token.init = str(token)
+
+    return change
+
+
+def transfer(out: Path, args: argparse.Namespace, progress: Progress) -> dict[str, list[Curve]]:
+    """Teacher, token, and every student of every seed: their curves."""
+    data = out / 'data'
+    render(data, args.images)
+    task = progress.add_task('transfer', total=2 + args.seeds * len(TRANSFER))
+    teacher = train(out / 'teacher', TEACHER, data, args.teacher_epochs)
+    progress.advance(task)
+    stage_1 = train(out / 'stage1', STAGE_1, data, 1, change=start_from(teacher))
+    progress.advance(task)
+    if vitpose(['token', 'extract', str(stage_1), '--out', str(out / 'token.npz')]):
+        sys.exit(1)
+    curves: dict[str, list[Curve]] = {name: [] for name in TRANSFER}
+    for seed in range(args.seeds):
+        for name, leaf in TRANSFER.items():
+            run = out / f'{Path(leaf).stem}_seed{seed}'
+            train(run, leaf, data, args.epochs, seed, learn_from(teacher, out / 'token.npz'))
+            curves[name].append(read_curve(run))
+            progress.advance(task)
+    return {'teacher': [read_curve(out / 'teacher')], **curves}
+
+
+def partial(out: Path, args: argparse.Namespace, progress: Progress) -> dict[str, list[Curve]]:
+    """A net trained on harder people, fine-tuned as a whole and in parts: the curves."""
+    render(out / 'hard', args.images, '--difficulty', 'hard', '--seed', '7')
+    render(out / 'data', args.images)
+    task = progress.add_task('partial fine-tuning', total=1 + args.seeds * len(PARTIAL))
+    pretrained = train(out / 'pretrained', TEACHER, out / 'hard', args.teacher_epochs)
+    progress.advance(task)
+    curves: dict[str, list[Curve]] = {name: [] for name in PARTIAL}
+    for seed in range(args.seeds):
+        for name, leaf in PARTIAL.items():
+            run = out / f'partial_{name.split()[0]}_seed{seed}'
+            train(run, leaf, out / 'data', args.epochs, seed, start_from(pretrained))
+            curves[name].append(read_curve(run))
+            progress.advance(task)
+    return curves
+
+
+def rows(curves: dict[str, list[Curve]]) -> list[str]:
+    """A Markdown table of the held-out AP at the end: each seed, mean and spread."""
+    seeds = max(map(len, curves.values()))
+    lines = ['| | ' + ' | '.join(f'seed {seed}' for seed in range(seeds)) + ' | mean | standard deviation |',
+             '|---' * (seeds + 3) + '|']
+    for name, runs in curves.items():
+        scores = [curve.score[-1][1] for curve in runs]
+        cells = [f'{score:.3f}' for score in scores] + [''] * (seeds - len(scores))
+        spread = f'{statistics.stdev(scores):.3f}' if len(scores) > 1 else ''
+        lines.append(f'| {name} | {" | ".join(cells)} | {statistics.mean(scores):.3f} | {spread} |')
+    return lines
+
+
+def draw(parts: dict[str, dict[str, list[Curve]]], path: Path) -> None:
+    """Draw the held-out AP after each epoch: the seeds' mean, and their range as a band."""
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, len(parts), figsize=(6 * len(parts), 4.5), dpi=120, squeeze=False)
+    for axis, (title, curves) in zip(axes[0], parts.items(), strict=True):
+        for name, runs in curves.items():
+            scores = [[score for _, score in curve.score] for curve in runs]
+            epochs = range(1, len(scores[0]) + 1)
+            line, = axis.plot(epochs, [statistics.mean(each) for each in zip(*scores, strict=True)], 'o-', label=name)
+            axis.fill_between(epochs, *([f(each) for each in zip(*scores, strict=True)] for f in (min, max)),
+                              color=line.get_color(), alpha=0.2)
+        axis.set(title=title, xlabel='epoch', ylabel='COCO AP (held-out)')
+        axis.grid(alpha=0.3)
+        axis.legend()
+    figure.tight_layout()
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
+def main() -> None:
+    """Render, train, write the tables and the picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--out', type=Path, default=Path('studies/transfer'), help='folder (default studies/transfer)')
+    parser.add_argument('--part', choices=('transfer', 'partial'), help='this half alone')
+    parser.add_argument('--seeds', type=int, default=3, help='runs of each setting (default 3)')
+    parser.add_argument('--images', type=int, default=4800, help='training images (default 4800)')
+    parser.add_argument('--epochs', type=int, default=4, help='of each student and fine-tuning (default 4)')
+    parser.add_argument('--teacher-epochs', type=int, default=8, help='of teacher and pre-training (default 8)')
+    args = parser.parse_args()
+    out, halves = args.out.resolve(), {'transfer': transfer, 'partial': partial}
+    with Progress() as progress:
+        parts = {name: half(out, args, progress) for name, half in halves.items() if args.part in (None, name)}
+    lines: list[str] = []
+    for name, curves in parts.items():
+        iterations = next(reversed(curves.values()))[0].iterations
+        lines += [f'## {name}: held-out COCO AP after {iterations} iterations', '', *rows(curves), '']
+    write_text(out / 'results.md', '\n'.join([*lines, f'Measured on {machine()}.', '']))
+    draw(parts, out / 'curves.png')
+    print((out / 'results.md').read_text(encoding='utf-8'))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,71 @@
+"""The leaves of transfer fit together: teacher, token and student."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+
+import vitpose_mm  # noqa: F401
+from vitpose_mm.backbones.sizes import parse_size
+
+# student, teacher, rest of the name, folder of the teacher
+PAIRS = [('base', 'large', 'coco-256x192', 'coco'), ('small', 'base', 'coco-256x192', 'coco'),
+         ('micro', 'mini', 'synthetic-128x96', 'synthetic')]
+
+
+@pytest.mark.parametrize(('student', 'teacher', 'data', 'folder'), PAIRS)
+def test_students_name_what_the_teacher_leaves(root, student, teacher, data, folder):
+    def leaf(name):
+        return Config.fromfile(root / 'configs/transfer' / f'vitpose-{name}_{data}.py')
+
+    own = Config.fromfile(root / 'configs' / folder / f'vitpose-{teacher}_{data}.py')
+    first, token = leaf(f'{teacher}-stage1'), leaf(f'{student}-token-{teacher}')
+    assert first.load_from == f'work_dirs/vitpose-{teacher}_{data}/epoch_{own.train_cfg.max_epochs}.pth'
+    trains = dict(freeze='all_but_token', knowledge_token=dict(count=1), init_cfg=None)
+    assert {**dict(own.model.backbone), **trains} == {**dict(first.model.backbone), 'init_cfg': None}
+    assert first.model.head == {**own.model.head, 'freeze': True}
+    assert first.optim_wrapper.paramwise_cfg.layer_decay_rate == 1
+    assert first.train_cfg.max_epochs == first.param_scheduler[-1].end <= 5
+    given = token.model.backbone.knowledge_token
+    assert given == dict(init=f'work_dirs/tokens/vitpose-{teacher}_{data}.npz', frozen=True,
+                         width=parse_size(own.model.backbone.arch).embed_dim)
+    for name, alone in (('output', None), ('both', token)):
+        distilled = leaf(f'{student}-{name}-{teacher}')
+        assert distilled.model.type == 'DistillPoseEstimator'
+        assert Path(distilled.model.teacher.config).resolve() == Path(own.filename).resolve()
+        assert distilled.model.teacher.checkpoint == first.load_from
+        weigh = [distilled.model.get('distill_loss', {}), own.model.head.loss]
+        assert len({loss.get('loss_weight', 1) for loss in weigh}) == 1
+        alone = alone or Config.fromfile(root / 'configs' / ('transfer' if student == 'micro' else folder)
+                                         / f'vitpose-{student}_{data}.py')
+        assert distilled.model.student == alone.model
+        for part in ('optim_wrapper', 'param_scheduler', 'train_cfg', 'train_dataloader', 'test_dataloader'):
+            assert distilled[part] == alone[part]
+
+
+def test_the_cached_twin_is_the_other_without_a_teacher(root):
+    cached, running = (Config.fromfile(root / f'configs/transfer/vitpose-micro-output-mini{name}_synthetic-128x96.py')
+                       for name in ('-cached', ''))
+    assert cached.model.teacher is None
+    assert {**cached.model, 'teacher': None} == {**running.model, 'teacher': None}
+    assert cached.train_dataloader.dataset.dataset == running.train_dataloader.dataset
+
+
+@pytest.mark.parametrize('name', ['mini-freeze-{}_synthetic-128x96', 'base-freeze-{}_coco-256x192'])
+@pytest.mark.parametrize('part', ['attention', 'ffn'])
+def test_partial_fine_tuning_changes_nothing_else(root, name, part):
+    frozen = Config.fromfile(root / 'configs/transfer' / f'vitpose-{name.format(part)}.py')
+    init_default_scope('mmpose')
+    assert frozen.model.backbone.pop('freeze') == part
+    folder, whole = ('synthetic', 'mini') if 'mini' in name else ('coco', 'base')
+    other = Config.fromfile(root / 'configs' / folder / f'vitpose-{whole}_{name.split("_")[1]}.py')
+    assert frozen.to_dict() == other.to_dict()
+
+
+def test_the_student_is_four_times_smaller_than_its_teacher(root):
+    init_default_scope('mmpose')
+    sizes = [sum(p.numel() for p in MODELS.build(Config.fromfile(root / 'configs' / name).model).parameters())
+             for name in ('synthetic/vitpose-mini_synthetic-128x96.py', 'transfer/vitpose-micro_synthetic-128x96.py')]
+    assert sizes[0] > 4 * sizes[1]
