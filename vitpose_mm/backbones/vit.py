@@ -205,7 +205,7 @@ class ViT(BaseModule):
         x = self.patch_embed(image)  # (B, Hp, Wp, C)
         grid = (x.shape[1], x.shape[2])
         x = x + resize_pos_embed(self.pos_embed, self.grid, grid).view(1, *grid, -1)
-        streams = (x, ) if self.knowledge_token is None else (x, self.knowledge_token(len(x)))
+        streams = (x, ) if self.knowledge_token is None else (x, self.knowledge_token(x.shape[0]))
         for block in self.layers:
             if self.with_cp and self.training:
                 streams = checkpoint(block, streams, *route, use_reentrant=False)

@@ -31,13 +31,17 @@ class DistillPoseEstimator(BaseModel):
             others from the labels alone.
 
     Raises:
-        ValueError: a teacher without its files, or keypoints that cannot be matched; while training,
-            a teacher of other keypoints, heatmap or input size, or no teacher's heatmaps at all.
+        ValueError: a student without a heatmap head, a teacher without its files, or keypoints that
+            cannot be matched; while training, a teacher of other keypoints, heatmap or input size, or
+            no teacher's heatmaps at all.
     """
 
     def __init__(self, student: dict, teacher: dict | None = None, distill_loss: dict | None = None,
                  keypoints: dict | None = None):
         built = MODELS.build(student)
+        if not hasattr(getattr(built, 'head', None), 'final_layer'):
+            raise ValueError(f'a student of type {student["type"]} has no heatmap head of its own (head.final_layer): '
+                             "expected type='TopdownPoseEstimator' with a 'ClassicHead' or 'SimpleHead'")
         super().__init__(data_preprocessor=built.data_preprocessor)
         self.student = built
         self.teacher = None if teacher is None else Teacher(**teacher)

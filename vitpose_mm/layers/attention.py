@@ -95,7 +95,7 @@ class WindowAttention(Attention):
 
     def mix(self, *qkv: Tensor) -> Streams:
         """Streams of width 3 * C -> of width C: attention and the projection of its heads."""
-        if self.training:
+        if self.training or not self.qkv.weight.requires_grad:  # a frozen one trains its inputs in eval mode
             return checkpoint(super().mix, *qkv, use_reentrant=False, preserve_rng_state=False)
         return super().mix(*qkv)
 

@@ -15,7 +15,7 @@ def step(freeze, attention='full'):
     """One forward pass: the model, the tensors that it keeps for the backward, and each module's output."""
     torch.manual_seed(0)
     model = MODELS.build(dict(type='ViT', arch=dict(depth=DEPTH, embed_dim=48, num_heads=4), img_size=(64, 48),
-                              attention=attention, freeze=freeze))
+                              attention=attention, freeze=freeze)).train()
     outputs, kept = {}, []
     for name, module in model.named_modules():
         module.register_forward_hook(lambda _, __, out, name=name: outputs.update({name: out}))
@@ -48,6 +48,12 @@ def test_frozen_first_blocks_keep_nothing():
 def test_less_is_kept_the_more_is_frozen():
     sizes = {freeze: sum(tensor.numel() for tensor in step(freeze)[2]) for freeze in (None, 'attention', 'ffn', 2)}
     assert sizes[None] > max(sizes['attention'], sizes['ffn']) and sizes[2] < sizes[None] / 2
+
+
+def test_frozen_windows_keep_no_more_than_training_ones():
+    sizes = {freeze: sum(tensor.numel() for tensor in step(freeze, dict(window_size=(2, 2), shift=True, pool=True))[2])
+             for freeze in (None, 'attention')}
+    assert sizes['attention'] < sizes[None]
 
 
 @pytest.mark.parametrize('freeze', ['attention', 'ffn', 2])

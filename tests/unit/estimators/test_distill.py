@@ -1,100 +1,17 @@
-"""A student that learns from a running teacher, or from its kept heatmaps."""
+"""A student that learns from a running teacher."""
 
-import copy
-import json
-from pathlib import Path
-
-import cv2
-import numpy as np
 import pytest
 import torch
-from mmengine import Config, ConfigDict
+from mmengine import ConfigDict
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint, save_checkpoint
-from mmpose.registry import DATASETS, MODELS
+from mmpose.registry import MODELS
 from torch.nn.functional import mse_loss
 
-import vitpose_mm  # noqa: F401
-from vitpose_mm.cli.main import main
+from tests.unit.estimators.distillation import CODEC, PIXELS, batch_of, distiller, estimator, prepared, several
 
-CODEC = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
-PIXELS = dict(type='PoseDataPreprocessor', mean=[120.0, 115, 100], std=[58.0, 57, 57], bgr_to_rgb=True)
 WRAPPER = dict(constructor='ViTLayerDecayOptimWrapperConstructor', paramwise_cfg=dict(layer_decay_rate=0.5),
                optimizer=dict(type='AdamW', lr=1e-3))
-PIPELINE = [
-    dict(type='LoadImage'), dict(type='GetBBoxCenterScale'), dict(type='RandomFlip', direction='horizontal'),
-    dict(type='RandomHalfBody'), dict(type='RandomBBoxTransform'),
-    dict(type='TopdownAffine', input_size=(48, 64), use_udp=True), dict(type='GenerateTarget', encoder=CODEC),
-    dict(type='PackPoseInputs')]
-
-
-def estimator(width=24, keypoints=17, decoder=CODEC, **more):
-    head = dict(type='ClassicHead', in_channels=width, out_channels=keypoints, decoder=decoder, deconv_channels=16)
-    backbone = dict(type='ViT', arch=dict(depth=2, embed_dim=width, num_heads=2), img_size=decoder['input_size'][::-1],
-                    drop_path_rate=0.3)
-    return dict(type='TopdownPoseEstimator', data_preprocessor=PIXELS, backbone=backbone, head=head, **more)
-
-
-def several(width=32):
-    heads = {name: estimator(width, count)['head'] for name, count in (('coco', 17), ('aic', 14))}
-    backbone = dict(estimator(width)['backbone'], experts=dict(names=['coco', 'aic'], part=8))
-    return dict(type='MultiDatasetPoseEstimator', data_preprocessor=PIXELS, backbone=backbone,
-                head=dict(type='MultiDatasetHead', heads=heads))
-
-
-@pytest.fixture
-def teacher(tmp_path):
-    """A function that writes a teacher's config and checkpoint and returns the argument for them."""
-
-    def write(model=None, **more):
-        init_default_scope('mmpose')
-        torch.manual_seed(5)
-        model = model or estimator(32)
-        built = MODELS.build(model)
-        for name, parameter in built.named_parameters():
-            if 'final_layer' in name:
-                torch.nn.init.normal_(parameter, std=0.1)
-        Config(dict(model=model)).dump(tmp_path / 'teacher.py')
-        save_checkpoint(dict(state_dict=built.state_dict(), meta={}), str(tmp_path / 'teacher.pth'))
-        return dict(config=str(tmp_path / 'teacher.py'), checkpoint=str(tmp_path / 'teacher.pth'), **more)
-
-    return write
-
-
-def distiller(teacher, student=None, **more):
-    torch.manual_seed(0)
-    student = student or estimator()
-    return MODELS.build(ConfigDict(type='DistillPoseEstimator', student=student, teacher=teacher, **more))
-
-
-@pytest.fixture
-def data(tmp_path):
-    """Config of six people on noise, in COCO's layout."""
-    rng, people = np.random.default_rng(0), []
-    cv2.imwrite(str(tmp_path / '1.png'), rng.integers(0, 255, (96, 128, 3), np.uint8))
-    for i in range(1, 7):
-        points = np.concatenate([rng.uniform(20, 80, (17, 2)), np.full((17, 1), 2)], 1)
-        points[i] = 0
-        people.append(dict(id=i, image_id=1, category_id=1, bbox=[10 + i, 12, 70, 75], area=3000, iscrowd=0,
-                           num_keypoints=16, keypoints=points.ravel().tolist()))
-    content = dict(images=[dict(id=1, file_name='1.png', height=96, width=128)], annotations=people,
-                   categories=[dict(id=1, name='person')])
-    (tmp_path / 'people.json').write_text(json.dumps(content))
-    return dict(type='CheckedCocoDataset', ann_file=str(tmp_path / 'people.json'),
-                data_prefix=dict(img=str(tmp_path)), pipeline=PIPELINE)
-
-
-def batch_of(data, *places):
-    init_default_scope('mmpose')
-    np.random.seed(3)
-    packed = [DATASETS.build(data)[place] for place in places]
-    return dict(inputs=[p['inputs'] for p in packed], data_samples=[p['data_samples'] for p in packed])
-
-
-def prepared(model, batch):
-    data = model.data_preprocessor(copy.deepcopy(batch), True)
-    return data['inputs'], data['data_samples']
 
 
 def test_loss_is_the_students_own_and_the_distance_to_the_teacher(teacher, data):
@@ -241,6 +158,7 @@ def test_a_checkpoint_that_is_not_the_teachers_is_refused(teacher, spoil, messag
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
+    (dict(student=several()), "a student of type MultiDatasetPoseEstimator has no heatmap head of its own"),
     (dict(teacher=dict(config='a.py')), 'teacher has no checkpoint: expected dict'),
     (dict(teacher=dict(checkpoint='a.pth')), 'teacher has no config'),
     (dict(teacher=dict(config='a.py', checkpoint='a.pth', precision='int8')), "precision='int8', expected 'float32'"),
@@ -258,91 +176,3 @@ def test_no_teacher_and_no_cache(data):
     model = distiller(None)
     with pytest.raises(ValueError, match="no teacher, and samples without its heatmaps.*TeacherCacheDataset"):
         model.loss(*prepared(model, batch_of(data, 0)))
-
-
-def cached(data, **more):
-    return DATASETS.build(ConfigDict(type='TeacherCacheDataset', dataset=data, **more))
-
-
-def write_cache(folder, teacher, data, *arguments):
-    loader = dict(batch_size=2, dataset=data)
-    model = dict(type='DistillPoseEstimator', teacher=teacher, student=estimator())
-    Config(dict(model=model, train_dataloader=loader)).dump(folder / 'distill.py')
-    return main(['teacher-cache', str(folder / 'distill.py'), '--out', str(folder / 'cache'), '--workers', '0',
-                 '--batch', '4', *arguments])
-
-
-def test_the_cache_gives_the_running_teachers_loss(teacher, data, tmp_path, capsys):
-    given = teacher()
-    assert write_cache(tmp_path, given, data, '--seeds', '3', '8') == 0
-    assert 'fp16 heatmaps (17, 16, 12) of 6 samples, seeds 3, 8' in capsys.readouterr().out
-    assert sorted(p.name for p in (tmp_path / 'cache').iterdir()) == ['cache.json', 'seed3.npy', 'seed8.npy']
-    assert np.load(tmp_path / 'cache' / 'seed3.npy').dtype == np.float16
-    live, kept = distiller(given).eval(), distiller(None).eval()
-    running, stored = cached(data, seeds=[3, 8]), cached(data, cache=str(tmp_path / 'cache'))
-    losses = []
-    for index in range(6):
-        for seed in (3, 8):
-            pair = []
-            for model, dataset in ((live, running), (kept, stored)):
-                sample = dataset.sample(index, seed)
-                pair.append(model.loss(*prepared(model, {key: [value] for key, value in sample.items()})))
-            assert torch.equal(pair[0]['loss_kpt'], pair[1]['loss_kpt'])  # the very same image and labels
-            # fp16 keeps 11 bits of each heatmap value
-            torch.testing.assert_close(pair[0]['loss_distill'], pair[1]['loss_distill'], rtol=2e-3, atol=1e-7)
-            losses.append(pair[0]['loss_kpt'].item())
-    assert len(set(losses)) == 12  # each seed is another augmentation
-    with torch.autocast('cpu', torch.bfloat16):
-        assert kept.loss(*prepared(kept, {key: [value] for key, value in sample.items()}))['loss_distill'] > 0
-
-
-def test_seeds_are_drawn_from_the_loaders_random_numbers_and_leave_them_alone(data):
-    dataset = cached(data, seeds=[0, 1, 2])
-    np.random.seed(4)
-    drawn = [dataset[0]['inputs'] for _ in range(8)]
-    after = np.random.rand()
-    assert {tuple(image.flatten()[::97].tolist()) for image in drawn} == {
-        tuple(dataset.sample(0, seed)['inputs'].flatten()[::97].tolist()) for seed in (0, 1, 2)}
-    np.random.seed(4)
-    for _ in range(8):
-        np.random.randint(3)
-    assert np.random.rand() == after
-
-
-def test_a_cache_of_something_else_is_refused(teacher, data, tmp_path, capsys):
-    assert write_cache(tmp_path, teacher(), data) == 0
-    cache = str(tmp_path / 'cache')
-    with pytest.raises(ValueError, match='written for other pipeline'):
-        cached(dict(data, pipeline=PIPELINE[:2] + PIPELINE[3:]), cache=cache)
-    with pytest.raises(ValueError, match=r'seeds=\[1\], expected at least one of \[0\]'):
-        cached(data, cache=cache, seeds=[1])
-    with pytest.raises(ValueError, match='expected at least one, such as'):
-        cached(data)
-    content = json.loads(Path(data['ann_file']).read_text())
-    content['annotations'].pop()
-    Path(data['ann_file']).write_text(json.dumps(content))
-    with pytest.raises(ValueError, match='written for other samples'):
-        cached(data, cache=cache)
-    (tmp_path / 'cache' / 'cache.json').unlink()
-    with pytest.raises(FileNotFoundError, match='has no cache.json.*vitpose teacher-cache'):
-        cached(data, cache=cache)
-
-
-@pytest.mark.parametrize(('arguments', 'message'), [
-    (['--seeds', '1', '1'], 'expected each seed once'),
-    (['--seeds', '-1'], 'from 0'),
-    (['--batch', '0'], 'images from 1'),
-])
-def test_the_command_says_what_does_not_fit_in_one_line(teacher, data, tmp_path, capsys, arguments, message):
-    assert write_cache(tmp_path, teacher(), data, *arguments) == 2
-    said = capsys.readouterr().err
-    assert message in said and said.count('\n') == 1 and not (tmp_path / 'cache').exists()
-
-
-def test_the_command_needs_a_teacher_and_writes_over_nothing(teacher, data, tmp_path, capsys):
-    assert write_cache(tmp_path, None, data) == 2
-    assert 'has no model.teacher' in capsys.readouterr().err
-    assert write_cache(tmp_path, teacher(), data) == 0
-    capsys.readouterr()
-    assert write_cache(tmp_path, teacher(), data) == 2
-    assert 'has a cache already' in capsys.readouterr().err

@@ -49,8 +49,8 @@ def oracle(attention, grid, tokens, window, shifted, pool):
             biases = [0.0] * (len(near) + len(shared))
             if rel is not None:
                 for i, d in enumerate(near):
-                    biases[i] = own[c][0] @ (rel.rel_pos_h[c[0] - d[0] + rel.window[0] - 1]
-                                             + rel.rel_pos_w[c[1] - d[1] + rel.window[1] - 1])
+                    biases[i] = own[c][0] @ (rel.rel_pos_h[c[0] - d[0] + len(rel.rel_pos_h) // 2]
+                                             + rel.rel_pos_w[c[1] - d[1] + len(rel.rel_pos_w) // 2])
             rows = [own[d] for d in near] + shared
             out_grid[b, c[0], c[1], part] = seen_by(own[c][0], [r[1] for r in rows], [r[2] for r in rows], biases)
         rows = list(own.values()) + known
