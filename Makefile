@@ -16,7 +16,7 @@ INSTALL = $(if $(STARTER),$(STARTER),$(error no Python 3.8 or newer runs here: i
 
 help:
 	@echo 'make demo    render people, train a small ViTPose on them, test it, and show the result in demo/'
-	@echo 'make studies five formats by heart (needs DATA=/path/to/photographs), then a tenth of COCO with other sets'
+	@echo 'make studies five formats by heart (DATA=/path/to/photographs), a tenth of COCO with other sets, transfer'
 	@echo 'make test    check everything: style, types, units, parity with other code, whole runs'
 	@echo 'make compat  the unit and parity tests on the versions that most MMPose users have (.venv-legacy)'
 	@echo 'make lint    style and types alone'
@@ -35,6 +35,7 @@ DATA ?= ../shared/data
 studies: venv
 	.venv/bin/python projects/multi_dataset/memorise.py --data $(DATA) --out work_dirs/five_photo_sets
 	.venv/bin/python projects/multi_dataset/tenth.py --out work_dirs/tenth
+	.venv/bin/python projects/transfer/study.py --out work_dirs/transfer
 
 TESTS ?= tests
 test:

@@ -1,6 +1,6 @@
 """Transfer on the built-in people: a student with a teacher's token, its heatmaps, both; partial fine-tuning.
 
-    python projects/transfer/study.py      # renders, trains, writes results.md and curves.png in studies/transfer
+    python projects/transfer/study.py      # renders, trains, writes results.md and curves.png in work_dirs/transfer
 
 The teacher (6 blocks of width 192) is trained once, then its token. The student (4 blocks of width 96) is trained
 alone, with the token, with the teacher's heatmaps and with both, for the same number of iterations and on the same
@@ -38,7 +38,8 @@ PARTIAL = {
     'attention frozen': 'transfer/vitpose-mini-freeze-attention_synthetic-128x96.py',
     'FFN frozen': 'transfer/vitpose-mini-freeze-ffn_synthetic-128x96.py',
 }
-HELD_OUT = 250
+HELD_OUT = 150
+STAGE_1_EPOCHS = 2
 
 
 def render(data: Path, images: int, *options: str) -> None:
@@ -49,7 +50,7 @@ def render(data: Path, images: int, *options: str) -> None:
 
 
 def train(run: Path, leaf: str, data: Path, epochs: int, seed: int = 0,
-          change: Callable[[Config], Any] = lambda config: None) -> Path:
+          change: Callable[[Config], Any] = lambda config: None, val_interval: int = 1) -> Path:
     """Train a leaf on some data, if that has not been done, and return its last checkpoint.
 
     Args:
@@ -59,6 +60,7 @@ def train(run: Path, leaf: str, data: Path, epochs: int, seed: int = 0,
         epochs: of the training; the learning rate reaches its end with them.
         seed: of weights, order and augmentation.
         change: what else differs.
+        val_interval: epochs from one test on held-out images to the next.
     """
     checkpoint = run / f'epoch_{epochs}.pth'
     if not checkpoint.exists():
@@ -67,7 +69,7 @@ def train(run: Path, leaf: str, data: Path, epochs: int, seed: int = 0,
             config[f'{part}_dataloader'].dataset.data_root = f'{data}/'
             if part != 'train':
                 config[f'{part}_evaluator'].ann_file = f'{data}/annotations/val.json'
-        config.train_cfg.max_epochs = epochs
+        config.train_cfg.update(max_epochs=epochs, val_interval=val_interval)
         config.param_scheduler[-1].update(T_max=epochs, end=epochs)
         config.randomness.seed = seed
         assert config.custom_hooks[0].type == 'EpochSeedHook'
@@ -102,9 +104,9 @@ def transfer(out: Path, args: argparse.Namespace, progress: Progress) -> dict[st
     data = out / 'data'
     render(data, args.images)
     task = progress.add_task('transfer', total=2 + args.seeds * len(TRANSFER))
-    teacher = train(out / 'teacher', TEACHER, data, args.teacher_epochs)
+    teacher = train(out / 'teacher', TEACHER, data, args.teacher_epochs, val_interval=args.teacher_epochs)
     progress.advance(task)
-    stage_1 = train(out / 'stage1', STAGE_1, data, 1, change=start_from(teacher))
+    stage_1 = train(out / 'stage1', STAGE_1, data, STAGE_1_EPOCHS, change=start_from(teacher))
     progress.advance(task)
     if vitpose(['token', 'extract', str(stage_1), '--out', str(out / 'token.npz')]):
         sys.exit(1)
@@ -115,7 +117,7 @@ def transfer(out: Path, args: argparse.Namespace, progress: Progress) -> dict[st
             train(run, leaf, data, args.epochs, seed, learn_from(teacher, out / 'token.npz'))
             curves[name].append(read_curve(run))
             progress.advance(task)
-    return {'teacher': [read_curve(out / 'teacher')], **curves}
+    return {'teacher': [read_curve(out / 'teacher')], 'teacher + token': [read_curve(out / 'stage1')], **curves}
 
 
 def partial(out: Path, args: argparse.Namespace, progress: Progress) -> dict[str, list[Curve]]:
@@ -123,7 +125,8 @@ def partial(out: Path, args: argparse.Namespace, progress: Progress) -> dict[str
     render(out / 'hard', args.images, '--difficulty', 'hard', '--seed', '7')
     render(out / 'data', args.images)
     task = progress.add_task('partial fine-tuning', total=1 + args.seeds * len(PARTIAL))
-    pretrained = train(out / 'pretrained', TEACHER, out / 'hard', args.teacher_epochs)
+    pretrained = train(out / 'pretrained', TEACHER, out / 'hard', args.pretrain_epochs,
+                       val_interval=args.pretrain_epochs)
     progress.advance(task)
     curves: dict[str, list[Curve]] = {name: [] for name in PARTIAL}
     for seed in range(args.seeds):
@@ -159,6 +162,9 @@ def draw(parts: dict[str, dict[str, list[Curve]]], path: Path) -> None:
     for axis, (title, curves) in zip(axes[0], parts.items(), strict=True):
         for name, runs in curves.items():
             scores = [[score for _, score in curve.score] for curve in runs]
+            if name.startswith('teacher'):  # another number of epochs
+                axis.axhline(scores[0][-1], linestyle=':' if '+' in name else '--', color='grey', label=name)
+                continue
             epochs = range(1, len(scores[0]) + 1)
             line, = axis.plot(epochs, [statistics.mean(each) for each in zip(*scores, strict=True)], 'o-', label=name)
             axis.fill_between(epochs, *([f(each) for each in zip(*scores, strict=True)] for f in (min, max)),
@@ -174,12 +180,13 @@ def draw(parts: dict[str, dict[str, list[Curve]]], path: Path) -> None:
 def main() -> None:
     """Render, train, write the tables and the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--out', type=Path, default=Path('studies/transfer'), help='folder (default studies/transfer)')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/transfer'), help='folder (default work_dirs/transfer)')
     parser.add_argument('--part', choices=('transfer', 'partial'), help='this half alone')
     parser.add_argument('--seeds', type=int, default=3, help='runs of each setting (default 3)')
-    parser.add_argument('--images', type=int, default=4800, help='training images (default 4800)')
-    parser.add_argument('--epochs', type=int, default=4, help='of each student and fine-tuning (default 4)')
-    parser.add_argument('--teacher-epochs', type=int, default=8, help='of teacher and pre-training (default 8)')
+    parser.add_argument('--images', type=int, default=1600, help='training images (default 1600)')
+    parser.add_argument('--epochs', type=int, default=3, help='of each student and fine-tuning (default 3)')
+    parser.add_argument('--teacher-epochs', type=int, default=12, help='of the teacher (default 12)')
+    parser.add_argument('--pretrain-epochs', type=int, default=6, help='of the pre-training (default 6)')
     args = parser.parse_args()
     out, halves = args.out.resolve(), {'transfer': transfer, 'partial': partial}
     with Progress() as progress:

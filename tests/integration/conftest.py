@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine import Config
 
 CONFIGS = Path(__file__).parent / 'configs'
@@ -126,6 +127,33 @@ def mim() -> str:
     path = Path(sys.executable).with_name('mim')
     assert path.is_file(), f'{path} is missing: install requirements/tested.txt'
     return str(path)
+
+
+@pytest.fixture
+def one_and_two(run, mim, tmp_path) -> Callable[..., tuple[list[dict], str]]:
+    """A function that trains with one process and with two gloo processes, and compares their weights."""
+
+    def compare(config: Callable[..., Path]) -> tuple[list[dict], str]:
+        """Both checkpoints and what the two printed; ``config`` writes one of a batch size and changes."""
+        run(mim, 'train', 'mmpose', config(8), '--gpus', 0, '--work-dir', tmp_path / 'one')
+        wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
+        output = run(
+            sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2',
+            Path(__file__).with_name('gloo_train.py'), config(4, model_wrapper_cfg=wrapper),
+            '--launcher', 'pytorch', '--work-dir', tmp_path / 'two',
+        )  # fmt: skip
+        assert 'GPU number: 2' in output
+        ends = [torch.load(tmp_path / name / 'epoch_1.pth', map_location='cpu', weights_only=False)
+                for name in ('one', 'two')]
+        one, two = (end['state_dict'] for end in ends)
+        assert one.keys() == two.keys()
+        assert (one['backbone.last_norm.weight'] - 1).abs().max() > 1e-4, 'there is nothing to compare'
+        difference = {name: (one[name] - two[name]).abs().max().item() for name in one}
+        print('largest difference', max(difference.values()))
+        assert max(difference.values()) < 1e-4, difference
+        return ends, output
+
+    return compare
 
 
 def start(command, folder: Path, environment: dict[str, str]) -> subprocess.Popen:

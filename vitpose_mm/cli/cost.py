@@ -16,7 +16,8 @@ EXAMPLES = """examples:
 
 MACs are multiply-accumulates of one image, counted from the model as built; papers often print them
 as GFLOPs. Trainable MACs are those of the backbone's parts that train. Time and memory are of one
-training step (forward, backward, AdamW) and of inference, on random images."""
+training step (forward, backward, AdamW) and of inference, on random images. Of a distiller's config
+all figures are the student's."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -92,6 +93,8 @@ def _read_model(path: str) -> Any:
         model: Any = Config.fromfile(path).get('model')
     except Exception as problem:  # a config is a program, and may raise anything
         raise ValueError(f'{path}: {type(problem).__name__}: {problem}') from problem
+    if isinstance(model, dict):
+        model = model.get('student', model)
     if not isinstance(model, dict) or not all(isinstance(model.get(part), dict) for part in ('backbone', 'head')):
         raise ValueError(f'{path}: expected model=dict(backbone=dict(...), head=dict(...), ...) in it')
     model['backbone'].pop('init_cfg', None)

@@ -41,9 +41,8 @@ def test_table_5(row):
 
 @pytest.mark.parametrize('freeze', TABLE_6)
 def test_table_6(freeze):
-    model = model_of(BASE)
-    model.backbone['freeze'] = freeze
-    assert count(model).trainable_macs / 1e9 == pytest.approx(TABLE_6[freeze], rel=0.02)
+    path = f'transfer/vitpose-base-freeze-{freeze}_coco-256x192.py' if freeze else BASE
+    assert count(model_of(path)).trainable_macs / 1e9 == pytest.approx(TABLE_6[freeze], rel=0.02)
 
 
 def test_parts_by_formula():
@@ -72,6 +71,14 @@ def test_command_prints_and_writes(tmp_path, capsys):
     said = capsys.readouterr().out
     assert '(x4.48)' in said and ' base ' in said and ' base-s8-full ' in said  # what the names share is in the title
     assert [path.name for path in out.parent.iterdir()] == ['cost.json']
+
+
+def test_a_distillers_figures_are_its_students(tmp_path):
+    out = tmp_path / 'cost.json'
+    distiller = 'transfer/vitpose-base-output-large_coco-256x192.py'
+    assert main(['cost', str(CONFIGS / BASE), str(CONFIGS / distiller), '--json', str(out)]) == 0
+    plain, student = json.loads(out.read_text()).values()
+    assert plain == student
 
 
 def test_command_measures(tmp_path, capsys):
