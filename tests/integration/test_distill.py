@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine import Config
+from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
@@ -21,6 +22,7 @@ PLAIN_PIPELINE = [
 @pytest.fixture
 def teacher(tmp_path):
     """A checkpoint of the tiny net with weights that answer with something."""
+    init_default_scope('mmpose')
     torch.manual_seed(3)
     model = MODELS.build(Config.fromfile(Path(__file__).parent / 'configs/tiny.py').model)
     for parameter in model.head.final_layer.parameters():
