@@ -9,6 +9,9 @@ from .rel_pos import DecomposedRelPos
 from .window import fit_window, partition, pool_windows, unpartition, window_masks
 
 Streams = tuple[Tensor, ...]  # the grid and, if there are any, knowledge tokens beside it
+# torch 2.1.2's fused kernel of the CPU writes past its buffers in the backward pass of an odd number of bf16 queries or
+# keys on several threads; 2.14.1's does not. With a mask, 2.1 takes another kernel.
+ODD_IS_UNSAFE = torch.__version__ < (2, 4)  # type: ignore[operator]
 
 
 class Attention(nn.Module):
@@ -44,7 +47,7 @@ class Attention(nn.Module):
         """Streams of width 3 * C -> of width C, before the projection: every token attends to all."""
         streams = (grid.flatten(1, 2), *tokens)
         sequence = torch.cat(streams, dim=1) if tokens else streams[0]
-        attended = _join_heads(F.scaled_dot_product_attention(*self._split_heads(sequence)))
+        attended = _join_heads(fused_attention(*self._split_heads(sequence)))
         own, *others = attended.split([stream.shape[1] for stream in streams], dim=1) if tokens else (attended, )
         return own.unflatten(1, grid.shape[1:3]), *others
 
@@ -52,6 +55,14 @@ class Attention(nn.Module):
         """(..., n, 3 * C) -> query, key and value, each (..., heads, n, C / heads)."""
         query, key, value = qkv.unflatten(-1, (3, self.num_heads, -1)).movedim(-3, 0).transpose(-3, -2)
         return query, key, value
+
+
+def fused_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Queries (..., n, d), keys and values (..., m, d) and a mask that broadcasts to (..., n, m) -> (..., n, d)."""
+    odd = query.shape[-2] % 2 or key.shape[-2] % 2
+    if ODD_IS_UNSAFE and odd and mask is None and query.device.type == 'cpu' and query.dtype == torch.bfloat16:
+        mask = query.new_zeros(1, key.shape[-2])
+    return F.scaled_dot_product_attention(query, key, value, mask)
 
 
 def _join_heads(attended: Tensor) -> Tensor:
@@ -124,7 +135,7 @@ class WindowAttention(Attention):
         # windows and heads share one axis, over which a mask of all samples is broadcast
         if mask is not None:
             mask = mask.expand(-1, -1, self.num_heads, -1, -1).flatten(1, 2)
-        attended = F.scaled_dot_product_attention(query.flatten(1, 2), key.flatten(1, 2), value.flatten(1, 2), mask)
+        attended = fused_attention(query.flatten(1, 2), key.flatten(1, 2), value.flatten(1, 2), mask)
         attended = _join_heads(attended.unflatten(1, (count, self.num_heads)))
         own = unpartition(attended, size, window, shift)
         return own, *[self._attend_to_all(part, grid) for part in tokens]
@@ -133,4 +144,4 @@ class WindowAttention(Attention):
         """Knowledge tokens, which are in no window, attend to the grid and to themselves."""
         query, *_ = self._split_heads(tokens)
         _, key, value = self._split_heads(torch.cat([grid.flatten(1, 2), tokens], dim=1))
-        return _join_heads(F.scaled_dot_product_attention(query, key, value))
+        return _join_heads(fused_attention(query, key, value))

@@ -1,6 +1,9 @@
 """Attention against an oracle of explicit loops, and what may reach what."""
 
 import itertools
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -168,3 +171,25 @@ def test_training_keeps_no_windows_and_gives_the_same_gradients():
     # the input, for the weights of qkv, and what qkv gave: three times as much
     assert kept_for_the_gradient(attention.train(), x) == 4 * x.untyped_storage().nbytes()
     assert kept_for_the_gradient(attention.eval(), x) > 8 * x.untyped_storage().nbytes()
+
+
+# full attention of 7x7 tokens, windows of 3x3, and a knowledge token beside 8x6 and 4x4 windows of it
+ODD = """
+import torch
+from vitpose_mm.layers import Attention, WindowAttention
+torch.set_num_threads(2)
+for layer, grid, tokens in ((Attention(96, 3), (7, 7), 0), (WindowAttention(96, 3, (3, 3)), (9, 9), 0),
+                            (Attention(96, 3), (8, 6), 1), (WindowAttention(96, 3, (4, 4)), (8, 8), 1)):
+    for _ in range(30):
+        streams = [torch.randn(3, *grid, 96), torch.randn(3, 1, 96)][:1 + tokens]
+        with torch.autocast('cpu', torch.bfloat16):
+            answers = layer(*streams)
+        sum(answer.float().square().sum() for answer in answers).backward()
+"""
+
+
+def test_odd_numbers_of_tokens_leave_the_memory_whole(root):
+    """In a process of its own: one that writes past its buffers is aborted."""
+    ran = subprocess.run([sys.executable, '-c', ODD], cwd=root, capture_output=True, text=True,
+                         env={**os.environ, 'OMP_NUM_THREADS': '2'})
+    assert ran.returncode == 0, ran.stderr[-500:]
