@@ -4,8 +4,8 @@
 
 The teacher (6 blocks of width 192) is trained once, then its token. The student (4 blocks of width 96) is trained
 alone, with the token, with the teacher's heatmaps and with both, for the same number of iterations and on the same
-seeds. Partial fine-tuning starts from a net that was trained on other, harder people. A run that has ended in OUT is
-not repeated; `--part` runs one half alone.
+seeds. Partial fine-tuning starts from a net that was trained on other, harder people; one row does not. A run that has
+ended in OUT is not repeated; `--part` runs one half alone.
 """
 
 import argparse
@@ -34,6 +34,7 @@ TRANSFER = {
     '+ both': 'transfer/vitpose-micro-both-mini_synthetic-128x96.py',
 }
 PARTIAL = {
+    'from scratch': TEACHER,
     'all': TEACHER,
     'attention frozen': 'transfer/vitpose-mini-freeze-attention_synthetic-128x96.py',
     'FFN frozen': 'transfer/vitpose-mini-freeze-ffn_synthetic-128x96.py',
@@ -121,7 +122,7 @@ def transfer(out: Path, args: argparse.Namespace, progress: Progress) -> dict[st
 
 
 def partial(out: Path, args: argparse.Namespace, progress: Progress) -> dict[str, list[Curve]]:
-    """A net trained on harder people, fine-tuned as a whole and in parts: the curves."""
+    """A net trained on harder people, fine-tuned as a whole and in parts, and no such net: the curves."""
     render(out / 'hard', args.images, '--difficulty', 'hard', '--seed', '7')
     render(out / 'data', args.images)
     task = progress.add_task('partial fine-tuning', total=1 + args.seeds * len(PARTIAL))
@@ -132,7 +133,8 @@ def partial(out: Path, args: argparse.Namespace, progress: Progress) -> dict[str
     for seed in range(args.seeds):
         for name, leaf in PARTIAL.items():
             run = out / f'partial_{name.split()[0]}_seed{seed}'
-            train(run, leaf, out / 'data', args.epochs, seed, start_from(pretrained))
+            change = {} if name == 'from scratch' else dict(change=start_from(pretrained))
+            train(run, leaf, out / 'data', args.epochs, seed, **change)
             curves[name].append(read_curve(run))
             progress.advance(task)
     return curves
@@ -180,7 +182,8 @@ def draw(parts: dict[str, dict[str, list[Curve]]], path: Path) -> None:
 def main() -> None:
     """Render, train, write the tables and the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/transfer'), help='folder (default work_dirs/transfer)')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/transfer'), metavar='OUT',
+                        help='folder (default work_dirs/transfer)')
     parser.add_argument('--part', choices=('transfer', 'partial'), help='this half alone')
     parser.add_argument('--seeds', type=int, default=3, help='runs of each setting (default 3)')
     parser.add_argument('--images', type=int, default=1600, help='training images (default 1600)')
