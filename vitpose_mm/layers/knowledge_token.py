@@ -44,4 +44,4 @@ class KnowledgeToken(nn.Module):
         tokens = self.proj(self.tokens).to(self.tokens.dtype)  # autocast would round the residual stream
         if self.pos_embed is not None:
             tokens = tokens + self.pos_embed
-        return tokens.expand(batch, -1, -1)
+        return tokens.repeat(batch, 1, 1)

@@ -73,12 +73,15 @@ def test_command_prints_and_writes(tmp_path, capsys):
     assert [path.name for path in out.parent.iterdir()] == ['cost.json']
 
 
-def test_a_distillers_figures_are_its_students(tmp_path):
-    out = tmp_path / 'cost.json'
-    distiller = 'transfer/vitpose-base-output-large_coco-256x192.py'
-    assert main(['cost', str(CONFIGS / BASE), str(CONFIGS / distiller), '--json', str(out)]) == 0
-    plain, student = json.loads(out.read_text()).values()
-    assert plain == student
+def test_leaves_of_transfer(tmp_path):
+    """A distiller's figures are its student's; a token is one of 193, and no block trains in stage 1."""
+    out, names = tmp_path / 'cost.json', ('output-large', 'token-large', 'stage1')
+    leaves = [BASE, *(f'transfer/vitpose-base-{name}_coco-256x192.py' for name in names)]
+    assert main(['cost', *(str(CONFIGS / leaf) for leaf in leaves), '--json', str(out)]) == 0
+    plain, output, token, stage_1 = json.loads(out.read_text()).values()
+    assert output == plain
+    assert token['FFN GMACs'] / plain['FFN GMACs'] == pytest.approx(193 / 192)
+    assert stage_1['backbone GMACs'] > plain['backbone GMACs'] and stage_1['trainable GMACs'] == 0
 
 
 def test_command_measures(tmp_path, capsys):
