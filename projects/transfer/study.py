@@ -171,7 +171,7 @@ def draw(parts: dict[str, dict[str, list[Curve]]], path: Path) -> None:
             line, = axis.plot(epochs, [statistics.mean(each) for each in zip(*scores, strict=True)], 'o-', label=name)
             axis.fill_between(epochs, *([f(each) for each in zip(*scores, strict=True)] for f in (min, max)),
                               color=line.get_color(), alpha=0.2)
-        axis.set(title=title, xlabel='epoch', ylabel='COCO AP (held-out)')
+        axis.set(title=title, xlabel='epoch', ylabel='COCO AP (held-out)', xticks=list(epochs))
         axis.grid(alpha=0.3)
         axis.legend()
     figure.tight_layout()
