@@ -1,6 +1,7 @@
 """A student that learns from a teacher's kept heatmaps."""
 
 import json
+import random
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from mmpose.registry import DATASETS
 
 from tests.unit.estimators.distillation import PIPELINE, distiller, estimator, prepared
 from vitpose_mm.cli.main import main
+from vitpose_mm.datasets.teacher_cache import random_numbers_of
 
 
 def cached(data, **more):
@@ -60,6 +62,21 @@ def test_seeds_are_drawn_from_the_loaders_random_numbers_and_leave_them_alone(da
     for _ in range(8):
         np.random.randint(3)
     assert np.random.rand() == after
+
+
+def test_all_three_random_numbers_are_of_seed_and_sample():
+    def drawn(*key):
+        with random_numbers_of(*key):
+            return random.random(), np.random.rand(), torch.rand(1).item()
+
+    first = drawn(1, 2)
+    random.seed(5), np.random.seed(5), torch.manual_seed(5)
+    assert drawn(1, 2) == first
+    after = random.random(), np.random.rand(), torch.rand(1).item()
+    random.seed(5), np.random.seed(5), torch.manual_seed(5)
+    assert (random.random(), np.random.rand(), torch.rand(1).item()) == after
+    for other in ((2, 1), (1, 3)):
+        assert not set(drawn(*other)) & set(first)
 
 
 def test_a_cache_of_something_else_is_refused(teacher, data, tmp_path, capsys):
