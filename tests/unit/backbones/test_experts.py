@@ -51,7 +51,7 @@ def test_experts_have_their_blocks_layer_id():
 
 
 @pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.4'), reason='torch 2.1 cannot trace names')
-def test_compiles_without_a_graph_break():
+def test_compiles_without_a_graph_break(fresh_compiler):
     model, image = build().eval(), torch.randn(3, 3, 64, 48)
     compiled = torch.compile(model, fullgraph=True, backend='aot_eager')
     torch.testing.assert_close(compiled(image, NAMES)[0], model(image, NAMES)[0], rtol=0, atol=1e-5)

@@ -100,7 +100,7 @@ def test_experts_get_the_token_of_their_own_images():
 @pytest.mark.parametrize('training', [False, True])
 @pytest.mark.parametrize('experts', [None, EXPERTS])
 @pytest.mark.parametrize('attention', ['full', WINDOWS], ids=['full', 'windows'])
-def test_compiles_without_a_graph_break(attention, training, experts):
+def test_compiles_without_a_graph_break(fresh_compiler, attention, training, experts):
     model = build(attention, experts=experts).train(training)
     names = (['coco', 'aic'], ) if experts else ()
     compiled = torch.compile(model.forward, fullgraph=True, backend='eager')

@@ -106,7 +106,7 @@ def test_masks_are_not_in_the_state_dict():
 @CAN_EXPORT
 @pytest.mark.parametrize('training', [False, True])
 @pytest.mark.parametrize('attention', ['full', COMBINED, LAYOUTS[-1]], ids=str)
-def test_compiles_without_a_graph_break(attention, training):
+def test_compiles_without_a_graph_break(fresh_compiler, attention, training):
     model = build(attention).train(training)
     image = torch.randn(2, 3, 72, 56)
     # the eager backend: graph breaks are found while tracing, and no compiler has to run
