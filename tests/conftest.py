@@ -1,10 +1,12 @@
 """Shared settings of all tests: thread counts and the folder of real photographs."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import pytest
 import torch
+from mmengine.logging import MMLogger
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOGRAPHS = ROOT.parent / 'shared' / 'data'
@@ -25,3 +27,11 @@ def photographs() -> Path:
     if not PHOTOGRAPHS.is_dir():
         pytest.skip(f'no real photographs at {PHOTOGRAPHS}: this check needs them')
     return PHOTOGRAPHS
+
+
+@pytest.fixture
+def logged(tmp_path) -> Callable[[], str]:
+    """A function that returns what was logged since the test began."""
+    file = tmp_path / 'test.log'
+    MMLogger.get_instance(str(tmp_path), log_file=str(file))  # the newest is the current one
+    return file.read_text

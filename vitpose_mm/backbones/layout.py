@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ..layers import Attention, WindowAttention
 
-FIELDS = ('window_size', 'shift', 'pool', 'rel_pos', 'full_every_quarter')
+FIELDS = ('window_size', 'shift', 'pool', 'rel_pos', 'full_every_quarter', 'recompute')
 
 
 @dataclass(frozen=True)
@@ -12,19 +12,22 @@ class BlockAttention:
     """Attention of one block; without a window it is full.
 
     `window` is (h, w) in tokens; `shift` shifts it by half its sides; `pool` lets every token see
-    the mean of every window; `rel_pos` adds decomposed relative position.
+    the mean of every window; `rel_pos` adds decomposed relative position; `recompute` computes
+    windows again in the backward pass.
     """
 
     window: tuple[int, int] | None = None
     shift: bool = False
     pool: bool = False
     rel_pos: bool = False
+    recompute: bool = True
 
-    def build(self, dim: int, num_heads: int) -> Attention:
-        """The module: maps (B, Hp, Wp, C) to the same shape."""
+    def build(self, dim: int, num_heads: int, checkpointed: bool = False) -> Attention:
+        """The module: maps (B, Hp, Wp, C) to the same shape; a checkpointed block recomputes all of it anyway."""
         if self.window is None:
             return Attention(dim, num_heads)
-        return WindowAttention(dim, num_heads, self.window, self.shift, self.pool, self.rel_pos)
+        return WindowAttention(dim, num_heads, self.window, self.shift, self.pool, self.rel_pos,
+                               self.recompute and not checkpointed)
 
     def __str__(self) -> str:
         """A few words, such as 'window 8x8 + shift + pool'."""
@@ -44,7 +47,8 @@ def attention_layout(depth: int, attention: str | dict) -> list[BlockAttention]:
     Args:
         depth: blocks.
         attention: 'full', or dict(window_size=(h, w), shift=False, pool=False, rel_pos=None or
-            'decomposed', full_every_quarter=False).
+            'decomposed', full_every_quarter=False, recompute=True). `recompute=False` keeps what the
+            windows of a block computed for the backward pass: faster, more memory.
 
     Raises:
         ValueError: the message names what does not fit and the way out.
@@ -62,9 +66,9 @@ def attention_layout(depth: int, attention: str | dict) -> list[BlockAttention]:
     if 'window_size' not in attention:
         raise ValueError(f"attention={dict(attention)} has no window_size=(h, w), which shift, pool and rel_pos need; "
                          "for attention without windows write attention='full'")
-    window = tuple(attention['window_size'])
-    if len(window) != 2 or not all(type(side) is int and side >= 1 for side in window):
-        raise ValueError(f'attention: window_size={window}, expected (h, w) in tokens, each at least 1')
+    window = attention['window_size']
+    if not isinstance(window, (tuple, list)) or len(window) != 2 or not all(type(s) is int and s >= 1 for s in window):
+        raise ValueError(f'attention: window_size={window!r}, expected (h, w) in tokens, each at least 1')
     full = set()
     if attention.get('full_every_quarter'):
         if depth < 4:
@@ -76,6 +80,7 @@ def attention_layout(depth: int, attention: str | dict) -> list[BlockAttention]:
             layout.append(BlockAttention())
         else:
             shift = bool(attention.get('shift')) and windowed % 2 == 1
-            layout.append(BlockAttention(window, shift, bool(attention.get('pool')), rel_pos is not None))
+            layout.append(BlockAttention(tuple(window), shift, bool(attention.get('pool')), rel_pos is not None,
+                                         attention.get('recompute', True)))
             windowed += 1
     return layout

@@ -35,6 +35,8 @@ def parse_size(arch: str | dict) -> Size:
                              f'{", ".join(f.name for f in fields(Size))}')
         return SIZES[arch]
     known = {f.name for f in fields(Size)}
+    if not isinstance(arch, dict):
+        raise ValueError(f'arch={arch!r}: expected one of {", ".join(SIZES)}, or a dict of {", ".join(sorted(known))}')
     required = known - {'mlp_ratio'}
     if not required <= set(arch) <= known:
         raise ValueError(f'arch={dict(arch)}: a dict takes {", ".join(sorted(required))} and, if not 4, mlp_ratio; '

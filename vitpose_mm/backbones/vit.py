@@ -1,52 +1,24 @@
 """The plain ViT that ViTPose is built on."""
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..checkpoints import rename_backbone
-from ..checkpoints.experts import rename_experts
 from ..checkpoints.token_file import read_token
-from ..layers import Block, ExpertMlp, KnowledgeToken, Mlp, PatchEmbed, fold_extra_slot, resize_pos_embed, source_grid
+from ..layers import Block, ExpertMlp, Mlp, PatchEmbed, resize_pos_embed
 from ..layers.block import NORM_EPS
+from ..layers.index import index_on
+from .checkpoint import read_checkpoint
 from .layout import attention_layout
+from .options import build_token, check_size, expert_names
 from .sizes import parse_size
-
-
-def expert_names(experts: dict | None) -> tuple[str, ...]:
-    """The names of the datasets that have an expert, in their order.
-
-    Raises:
-        ValueError: another key than names and part, no name, or one name twice.
-    """
-    if experts is None:
-        return ()
-    names = tuple(experts.get('names', ()))
-    if set(experts) != {'names', 'part'} or not names or len(set(names)) < len(names):
-        raise ValueError(f"experts={dict(experts)}: expected dict(names=['coco', ...], part=192), each name once")
-    return names
-
-
-def build_token(dim: int, options: dict | None) -> tuple[KnowledgeToken | None, str | None]:
-    """The module of `ViT(knowledge_token=...)` for a net of width `dim`, and the file it starts from.
-
-    Raises:
-        ValueError: an unknown option, or a bad value.
-    """
-    if options is None:
-        return None, None
-    known = {'count', 'width', 'frozen', 'pos_embed', 'init'}
-    if not set(options) <= known:
-        raise ValueError(f'knowledge_token has unknown keys {sorted(set(options) - known)}: it takes '
-                         f'{", ".join(sorted(known))}')
-    options = dict(options)
-    file = options.pop('init', None)
-    return KnowledgeToken(dim, **options), file
 
 
 @MODELS.register_module()
@@ -66,8 +38,8 @@ class ViT(BaseModule):
             time: the position table is then resized.
         stride: 16 for a 1/16 feature map, 8 for 1/8 with overlapping patches.
         attention: 'full', or dict(window_size=(h, w), shift=False, pool=False, rel_pos=None or
-            'decomposed', full_every_quarter=False); see `layout.attention_layout`. `print(vit.layout)`
-            shows what each block got.
+            'decomposed', full_every_quarter=False, recompute=True); see `layout.attention_layout`.
+            `print(vit.layout)` shows what each block got.
         experts: None, or dict(names=[...], part=192) for ViTPose+: the last `part` outputs of every
             FFN are those of the expert of the image's dataset, in the order of `names`. The estimator
             must then tell the datasets: `MultiDatasetPoseEstimator` does.
@@ -77,7 +49,7 @@ class ViT(BaseModule):
             returned does not have them.
         in_channels: channels of the image.
         drop_path_rate: drop path of the last block; it rises linearly from 0 at the first.
-        with_cp: gradient checkpointing: less memory, about a third more time a training step.
+        with_cp: activation checkpointing: less memory, about a third more time per training step.
         freeze: None; 'attention' (attention and the norm before it); 'ffn' (FFN, the norm before
             it, patch embedding and position table); n: patch embedding, position table and the
             first n blocks; or 'all_but_token', which needs the decoder's own `freeze=True` beside
@@ -109,7 +81,9 @@ class ViT(BaseModule):
         if not 0 <= drop_path_rate < 1:
             raise ValueError(f'drop_path_rate={drop_path_rate} must be at least 0 and below 1')
         self.depth, self.embed_dim = size.depth, size.embed_dim
-        self.with_cp = with_cp
+        for argument, value in (('img_size', img_size), ('pretrain_img_size', pretrain_img_size)):
+            check_size(argument, value)
+        self.img_size, self.with_cp, self._warned = tuple(img_size), with_cp, False
         self.patch_embed = PatchEmbed(in_channels, size.embed_dim, stride)
         self.grid = self.patch_embed.grid(*img_size)
         self.pretrain_grid = self.patch_embed.grid(*pretrain_img_size) if pretrain_img_size else None
@@ -120,7 +94,7 @@ class ViT(BaseModule):
         self.part = experts['part'] if experts else 0
         ffn = partial(ExpertMlp, part=self.part, count=len(self.experts)) if experts else Mlp
         self.layers = nn.ModuleList(
-            Block(size.embed_dim, block.build(size.embed_dim, size.num_heads),
+            Block(size.embed_dim, block.build(size.embed_dim, size.num_heads, checkpointed=with_cp),
                   ffn(size.embed_dim, int(size.embed_dim * size.mlp_ratio)), rate)
             for block, rate in zip(self.layout, rates, strict=True))
         self.last_norm = nn.LayerNorm(size.embed_dim, eps=NORM_EPS)
@@ -130,7 +104,7 @@ class ViT(BaseModule):
         self.freeze = freeze
         for part in self._frozen_parts():
             part.requires_grad_(False)
-        self._register_load_state_dict_pre_hook(self._read_checkpoint)
+        self._register_load_state_dict_pre_hook(read_checkpoint, with_module=True)
 
     def _init_parameters(self) -> None:
         init = partial(nn.init.trunc_normal_, std=0.02)
@@ -182,28 +156,53 @@ class ViT(BaseModule):
             name: the parameter's name relative to the backbone.
 
         Returns:
-            0 for patch and position embedding and the knowledge token, which enters with them, j + 1
-            for block j, `depth` + 1 for all else.
+            0 for patch and position embedding and the knowledge tokens, which enter with them, j + 1
+            for block j, `depth` + 1 for all else. That includes the knowledge token's projection and
+            position embedding: they start from nothing, as the head does.
         """
         first, *rest = name.split('.')
-        if first in ('patch_embed', 'pos_embed', 'knowledge_token'):
+        if first in ('patch_embed', 'pos_embed') or name == 'knowledge_token.tokens':
             return 0
         return int(rest[0]) + 1 if first == 'layers' else self.depth + 1
 
-    def forward(self, image: Tensor, datasets: Sequence[str] | None = None) -> tuple[Tensor]:
+    @torch.compiler.disable  # otherwise the names are compiled in: one graph per list of names
+    def route(self, datasets: Sequence[str], device: torch.device | str = 'cpu') -> int | Tensor:
+        """The expert of each image of a batch, for `forward`.
+
+        Args:
+            datasets: the name of each image's dataset.
+            device: of the images.
+
+        Returns:
+            One index if all images share an expert, else (B,).
+
+        Raises:
+            KeyError: a dataset has no expert.
+        """
+        for name in datasets:
+            if name not in self.experts:
+                raise KeyError(f'no expert for dataset {name!r}: this ViT has {", ".join(self.experts)}')
+        picked = [self.experts.index(name) for name in datasets]
+        return picked[0] if len(set(picked)) == 1 else index_on(device, picked)
+
+    def forward(self, image: Tensor, datasets: Sequence[str] | int | Tensor | None = None) -> tuple[Tensor]:
         """(B, 3, H, W) -> one feature map (B, C, H / stride, W / stride).
 
         Args:
             image: the batch.
-            datasets: name of each image's dataset; needed with experts, and read by them alone.
+            datasets: name of each image's dataset, or what `route` made of the names; needed with
+                experts, and read by them alone. Under `torch.compile` give the latter: a tensor of
+                indices (B,) is one graph for every mix of datasets.
 
         Raises:
-            ValueError: there are experts and no names, or not one an image.
+            ValueError: an image that is no float batch, or experts and not one dataset per image.
             KeyError: a dataset has no expert.
         """
-        route = self._route(image, datasets) if self.experts else ()
         x = self.patch_embed(image)  # (B, Hp, Wp, C)
         grid = (x.shape[1], x.shape[2])
+        if grid != self.grid and grid == self.grid[::-1]:
+            self._warn_transposed(image)
+        route = (self._checked_route(image, datasets), ) if self.experts else ()
         x = x + resize_pos_embed(self.pos_embed, self.grid, grid).view(1, *grid, -1)
         streams = (x, ) if self.knowledge_token is None else (x, self.knowledge_token(x.shape[0]))
         for block in self.layers:
@@ -213,32 +212,19 @@ class ViT(BaseModule):
                 streams = block(streams, *route)
         return (self.last_norm(streams[0]).permute(0, 3, 1, 2).contiguous(), )
 
-    def _route(self, image: Tensor, datasets: Sequence[str] | None) -> tuple[int | Tensor]:
-        """The experts of a batch: one number if all images share it, else (B,)."""
+    def _checked_route(self, image: Tensor, datasets: Sequence[str] | int | Tensor | None) -> int | Tensor:
+        """The experts of a batch: one index if all images share it, else (B,)."""
+        if isinstance(datasets, int):
+            return datasets
         if datasets is None or len(datasets) != len(image):
             raise ValueError(f'{len(image)} images with datasets={datasets}: a ViT with experts needs the name of each '
                              f"image's dataset, of {', '.join(self.experts)}; in a config, the estimator that tells it "
                              "is type='MultiDatasetPoseEstimator'")
-        for name in datasets:
-            if name not in self.experts:
-                raise KeyError(f'no expert for dataset {name!r}: this ViT has {", ".join(self.experts)}')
-        picked = [self.experts.index(name) for name in datasets]
-        return (picked[0] if len(set(picked)) == 1 else torch.tensor(picked, device=image.device), )
+        return datasets if isinstance(datasets, Tensor) else self.route(datasets, image.device)
 
-    def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
-        """Rename a foreign checkpoint's keys in place and fit its position table to this grid."""
-        rename_backbone(state_dict, prefix)
-        rename_experts(state_dict, prefix, self.experts, self.part)
-        tokens = state_dict.get(prefix + 'knowledge_token.tokens')
-        if tokens is not None and self.knowledge_token is None:
-            _, count, width = tokens.shape
-            raise ValueError(f'the checkpoint has a knowledge token and this ViT none: give it '
-                             f'knowledge_token=dict(count={count}, width={width}, frozen=True)')
-        for name, own in self.named_parameters():
-            if '.rel_pos.' in name:  # a checkpoint of another layout has none: start from no bias
-                state_dict.setdefault(prefix + name, torch.zeros_like(own))
-        table = state_dict.get(prefix + 'pos_embed')
-        if table is not None:
-            source, has_slot = source_grid(table.shape[1], self.grid, self.pretrain_grid)
-            table = fold_extra_slot(table) if has_slot else table
-            state_dict[prefix + 'pos_embed'] = resize_pos_embed(table, source, self.grid)
+    def _warn_transposed(self, image: Tensor) -> None:
+        if not self._warned:
+            self._warned = True
+            print_log(f'ViT: the images are {tuple(image.shape[2:])}, but img_size={self.img_size}: both are (h, w), '
+                      'one of them looks transposed. The position table is resized for each batch', 'current',
+                      logging.WARNING)

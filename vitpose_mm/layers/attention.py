@@ -85,9 +85,9 @@ class WindowAttention(Attention):
     their own queries attend once, to the whole grid and to themselves. The paper trains none with
     windows: this is our reading.
 
-    Training keeps of all this what `qkv` gave and no more: windows, their keys with the pooled
-    tokens and what they attended to are made again for the gradient. Within windows that costs
-    little; full attention, whose cost grows with the square of the grid, keeps its result.
+    With `recompute` only the output of `qkv` is saved for the gradient: windows, their keys with the
+    pooled tokens and the attention are computed again in the backward pass. Full attention, whose
+    cost grows with the square of the grid, keeps its result.
 
     Args:
         dim: width C of a token.
@@ -96,17 +96,19 @@ class WindowAttention(Attention):
         shift: shift the windows by half their sides.
         pool: add the pooled tokens of all windows to each window's keys and values.
         rel_pos: add decomposed relative position; pooled tokens have none.
+        recompute: save memory, at the price of a second attention in the backward pass.
     """
 
     def __init__(self, dim: int, num_heads: int, window: tuple[int, int], shift: bool = False, pool: bool = False,
-                 rel_pos: bool = False):
+                 rel_pos: bool = False, recompute: bool = True):
         super().__init__(dim, num_heads)
-        self.window, self.shift, self.pool = window, shift, pool
+        self.window, self.shift, self.pool, self.recompute = window, shift, pool, recompute
         self.rel_pos = DecomposedRelPos(window, dim // num_heads) if rel_pos else None
 
     def mix(self, *qkv: Tensor) -> Streams:
         """Streams of width 3 * C -> of width C: attention and the projection of its heads."""
-        if self.training or not self.qkv.weight.requires_grad:  # a frozen one trains its inputs in eval mode
+        # frozen attention stays in eval mode but still passes gradients to its input
+        if self.recompute and (self.training or not self.qkv.weight.requires_grad):
             return checkpoint(super().mix, *qkv, use_reentrant=False, preserve_rng_state=False)
         return super().mix(*qkv)
 
@@ -116,7 +118,7 @@ class WindowAttention(Attention):
         window, shift = fit_window(size, self.window, self.shift)
         query, key, value = self._split_heads(partition(grid, window, shift))  # each (B, G, heads, n, C / heads)
         count = query.shape[1]
-        real, pairs = window_masks(size, window, shift, grid.device)
+        real, pairs = window_masks(grid, window, shift)
         mask = None if pairs is None else pairs[None, :, None]  # (1, G, 1, n, n)
         if self.rel_pos is not None:
             bias = self.rel_pos(query, window)

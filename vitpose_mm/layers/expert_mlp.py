@@ -10,22 +10,33 @@ from torch import Tensor, nn
 class PerSampleLinear(torch.autograd.Function):
     """Linear whose weights each sample picks from a stack, as one batched product.
 
-    Its backward picks the weights again: a copy for each sample is never kept between the passes.
+    Its backward picks the weights again: a copy per sample is never kept between the passes. As in
+    torch's own linear layer, the input is kept only for weights that train, and the weights only for
+    an input that needs a gradient.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, pick: Tensor) -> Tensor:
         """(B, N, D), (E, P, D), (E, P), (B,) of 0..E-1 -> (B, N, P)."""
-        ctx.save_for_backward(x, weight, pick)
+        needs_x, needs_weight, *_ = ctx.needs_input_grad
+        ctx.save_for_backward(x if needs_weight else None, weight if needs_x else None, pick)
+        ctx.experts = len(weight)
         return torch.baddbmm(bias[pick, None], x, weight[pick].transpose(1, 2))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[override]
-        """Gradients of x, weight and bias; those of weights that nobody picked are zero."""
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        """Gradients of x, weight and bias where needed; those of experts that no sample picks are zero."""
         x, weight, pick = ctx.saved_tensors
-        grad_weight = torch.zeros_like(weight).index_add_(0, pick, grad.transpose(1, 2) @ x)
-        grad_bias = grad.new_zeros(weight.shape[:2]).index_add_(0, pick, grad.sum(1))
-        return grad @ weight[pick], grad_weight, grad_bias, None
+        needs_x, needs_weight, needs_bias, _ = ctx.needs_input_grad
+        grad_x = grad @ weight[pick] if needs_x else None
+        grad_weight = _sum_by_expert(grad.transpose(1, 2) @ x, pick, ctx.experts) if needs_weight else None
+        grad_bias = _sum_by_expert(grad.sum(1), pick, ctx.experts) if needs_bias else None
+        return grad_x, grad_weight, grad_bias, None
+
+
+def _sum_by_expert(per_sample: Tensor, pick: Tensor, experts: int) -> Tensor:
+    """(B, ...) -> (E, ...)."""
+    return per_sample.new_zeros(experts, *per_sample.shape[1:]).index_add_(0, pick, per_sample)
 
 
 class Experts(nn.Module):

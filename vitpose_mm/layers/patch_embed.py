@@ -18,7 +18,7 @@ class PatchEmbed(nn.Module):
         stride: 16 or 8 pixels.
 
     Raises:
-        ValueError: the stride is neither 16 nor 8.
+        ValueError: the stride is neither 16 nor 8; at run time, an image that is no float batch.
     """
 
     def __init__(self, in_channels: int, embed_dim: int, stride: int = 16):
@@ -44,5 +44,15 @@ class PatchEmbed(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, Hp, Wp, C)."""
-        self.grid(image.shape[-2], image.shape[-1])
+        channels = self.proj.in_channels
+        if image.ndim != 4 or image.shape[1] != channels:
+            hint = ''
+            if image.ndim == 3:
+                hint = ': add the batch axis with image[None]'
+            elif image.ndim == 4 and image.shape[-1] == channels:
+                hint = ': bring the channels to the front with image.permute(0, 3, 1, 2)'
+            raise ValueError(f'image of shape {tuple(image.shape)}, expected (B, {channels}, H, W){hint}')
+        if not image.is_floating_point():
+            raise ValueError(f'image of {image.dtype}, expected floats: normalise it, as PoseDataPreprocessor does')
+        self.grid(image.shape[2], image.shape[3])
         return self.proj(image).permute(0, 2, 3, 1)

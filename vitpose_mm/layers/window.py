@@ -59,18 +59,23 @@ def unpartition(windows: Tensor, grid: Side, window: Side, shift: Side = (0, 0))
     return x[:, :grid[0], :grid[1]]
 
 
-def window_masks(grid: Side, window: Side, shift: Side, device: torch.device) -> tuple[Tensor, Tensor | None]:
+def window_masks(x: Tensor, window: Side, shift: Side) -> tuple[Tensor, Tensor | None]:
     """Which tokens are real, and which pairs of a window may attend to each other.
 
     A pair may if both are real and came from the same side of the shift's seam. Padding attends to
-    itself alone, so that no softmax is empty; its output is cut off. Built once a shape.
+    itself alone, so that no softmax is empty; its output is cut off. Built once per shape and device.
+
+    Args:
+        x: the grid (B, Hp, Wp, C) that the masks are for.
+        window: (h, w) in tokens.
+        shift: (h, w) in tokens.
 
     Returns:
         real (G, n), and pairs (G, n, n) or None where all may; both bool.
     """
-    # a trace's tensors hold no values, and must not outlive it
-    build = _window_masks if IS_TRACING() else _cached_window_masks
-    return build(grid, window, shift, device)
+    # do not cache fake tensors, which are created while tracing, nor return cached ones to a trace
+    build = _cached_window_masks if type(x) is Tensor and not IS_TRACING() else _window_masks
+    return build((x.shape[1], x.shape[2]), window, shift, x.device)
 
 
 def _window_masks(grid: Side, window: Side, shift: Side, device: torch.device) -> tuple[Tensor, Tensor | None]:

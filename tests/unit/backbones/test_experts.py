@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmengine.utils import digit_version
 from mmpose.registry import MODELS
+from torch._dynamo.testing import CompileCounterWithBackend
 
 import vitpose_mm  # noqa: F401
 
@@ -50,11 +51,30 @@ def test_experts_have_their_blocks_layer_id():
     assert build().layer_id('layers.2.mlp.experts.weight') == 3
 
 
-@pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.4'), reason='torch 2.1 cannot trace names')
-def test_compiles_without_a_graph_break(fresh_compiler):
+@pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.4'), reason='torch 2.1 cannot trace experts')
+@pytest.mark.parametrize('training', [False, True])
+@pytest.mark.parametrize('attention', ['full', dict(window_size=(2, 2), shift=True, pool=True)], ids=str)
+@pytest.mark.parametrize('by_name', [False, True])
+def test_every_mix_of_datasets_is_one_compiled_graph(fresh_compiler, training, attention, by_name):
+    model, image = build(attention=attention).train(training), torch.randn(3, 3, 64, 48)
+    counter = CompileCounterWithBackend('aot_eager')
+    # names are looked up outside of the graph, which breaks it; an index of route() does not
+    compiled = torch.compile(model, fullgraph=not by_name, backend=counter)
+    graphs = []
+    for names in (NAMES, ['mpii', 'mpii', 'coco'], ['aic', 'coco', 'coco']):
+        found, = compiled(image, names if by_name else model.route(names))
+        torch.testing.assert_close(found, model(image, names)[0], rtol=0, atol=1e-5)
+        graphs.append(counter.frame_count)
+    assert graphs[0] == graphs[-1] > 0, 'another mix of datasets was compiled again'
+
+
+def test_a_route_is_what_the_names_say():
     model, image = build().eval(), torch.randn(3, 3, 64, 48)
-    compiled = torch.compile(model, fullgraph=True, backend='aot_eager')
-    torch.testing.assert_close(compiled(image, NAMES)[0], model(image, NAMES)[0], rtol=0, atol=1e-5)
+    assert model.route(['aic', 'aic']) == 1
+    names = ['mpii', 'coco', 'aic']
+    assert model.route(names).tolist() == [2, 0, 1]
+    assert torch.equal(model(image, model.route(names))[0], model(image, names)[0])
+    assert torch.equal(model(image, model.route(['aic'] * 3))[0], model(image, ['aic'] * 3)[0])
 
 
 def test_no_experts_no_key():
@@ -74,7 +94,7 @@ def test_an_unknown_dataset_is_named():
 
 @pytest.mark.parametrize('experts', [
     dict(names=['coco', 'coco'], part=16), dict(names=[], part=16), dict(part=16), dict(names=NAMES),
-    dict(names=NAMES, part=16, size=3)])
+    dict(names=NAMES, part=16, size=3), NAMES])
 def test_bad_experts(experts):
     with pytest.raises(ValueError, match=r"expected dict\(names=\['coco', ...\], part=192\)"):
         build(experts=experts)

@@ -102,9 +102,9 @@ def test_experts_get_the_token_of_their_own_images():
 @pytest.mark.parametrize('attention', ['full', WINDOWS], ids=['full', 'windows'])
 def test_compiles_without_a_graph_break(fresh_compiler, attention, training, experts):
     model = build(attention, experts=experts).train(training)
-    names = (['coco', 'aic'], ) if experts else ()
+    route = (model.route(['coco', 'aic']), ) if experts else ()
     compiled = torch.compile(model.forward, fullgraph=True, backend='eager')
-    torch.testing.assert_close(compiled(images(), *names)[0], model(images(), *names)[0])
+    torch.testing.assert_close(compiled(images(), *route)[0], model(images(), *route)[0])
 
 
 @CAN_EXPORT
@@ -118,8 +118,11 @@ def test_exports_with_a_dynamic_batch(attention):
 
 
 def test_layer_id_and_freezing():
-    model = build(token=dict(width=20, frozen=True), freeze=2)
-    assert {model.layer_id(f'knowledge_token.{name}') for name in ('tokens', 'proj.weight')} == {0}
+    model = build(token=dict(width=20, frozen=True, pos_embed=True), freeze=2)
+    ids = {name: model.layer_id(f'knowledge_token.{name}') for name, _ in model.knowledge_token.named_parameters()}
+    # what starts from nothing learns at the head's rate; tokens of a teacher enter with the patches
+    assert ids == {'tokens': 0, 'proj.weight': model.depth + 1, 'proj.bias': model.depth + 1,
+                   'pos_embed': model.depth + 1}
     model(images())[0].square().sum().backward()
     assert model.knowledge_token.tokens.grad is None and model.knowledge_token.proj.weight.grad.abs().sum() > 0
 

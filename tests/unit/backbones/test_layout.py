@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from mmengine.utils import digit_version
@@ -9,6 +10,7 @@ from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
 from vitpose_mm.backbones.layout import attention_layout
+from vitpose_mm.layers import WindowAttention
 
 CAN_EXPORT = pytest.mark.skipif(
     digit_version(torch.__version__) < digit_version('2.4'), reason='torch 2.4 traces and exports this, 2.1 does not')
@@ -91,6 +93,41 @@ def test_a_full_attention_checkpoint_of_stride_16_loads_everywhere(attention):
             assert torch.equal(value, plain.state_dict()[name])
 
 
+@pytest.mark.parametrize(('changes', 'passes'), [
+    (dict(), 2), (dict(with_cp=True), 2), (dict(attention=dict(COMBINED, recompute=False)), 1),
+    (dict(with_cp=True, attention=dict(COMBINED, recompute=False)), 2)])
+def test_windows_are_computed_at_most_twice_per_step(changes, passes, monkeypatch):
+    model, calls, attend = build(**{'attention': COMBINED, **changes}), [], WindowAttention.attend
+    monkeypatch.setattr(WindowAttention, 'attend', lambda self, *qkv: calls.append(self) or attend(self, *qkv))
+    model(torch.randn(2, 3, 72, 56))[0].square().sum().backward()
+    assert len(calls) == passes * len(model.layers)
+
+
+@pytest.mark.parametrize('target', [
+    dict(window_size=(8, 6), rel_pos='decomposed'), dict(window_size=(2, 5), rel_pos='decomposed', shift=True),
+    dict(window_size=(4, 3), rel_pos='decomposed', full_every_quarter=True), 'full'], ids=str)
+def test_relative_positions_load_into_every_layout(target):
+    source = build(dict(window_size=(4, 3), rel_pos='decomposed'))
+    model = build(target)
+    model.load_state_dict(source.state_dict(), strict=True)
+    for block, theirs in zip(model.layers, source.layers, strict=True):
+        torch.testing.assert_close(block.mlp.fc1.weight, theirs.mlp.fc1.weight)
+        rel_pos = getattr(block.attn, 'rel_pos', None)
+        if rel_pos is None:
+            continue
+        for name in ('rel_pos_h', 'rel_pos_w'):
+            ours, table = getattr(rel_pos, name).detach().numpy(), getattr(theirs.attn.rel_pos, name).detach().numpy()
+            # the oracle: sample the table at the offsets' relative positions, linearly, cell by cell
+            at = np.clip((np.arange(len(ours)) + 0.5) * len(table) / len(ours) - 0.5, 0, len(table) - 1)
+            for d in range(ours.shape[1]):
+                np.testing.assert_allclose(ours[:, d], np.interp(at, np.arange(len(table)), table[:, d]), atol=1e-6)
+
+
+def test_dropped_relative_positions_are_said(logged):
+    build('full').load_state_dict(build(dict(window_size=(4, 3), rel_pos='decomposed')).state_dict(), strict=True)
+    assert 'dropped 8 relative position tables' in logged()
+
+
 def test_windows_as_large_as_the_grid_equal_full_attention():
     full, windowed = build('full').eval(), build(dict(window_size=(64, 64), shift=True, pool=True)).eval()
     image = torch.randn(1, 3, 72, 56)
@@ -128,6 +165,7 @@ def test_exports_with_a_dynamic_batch(attention):
     ('window', "attention='window'.*'full' or a dict of window_size"),
     (dict(window_size=(0, 8)), r'window_size=\(0, 8\).*at least 1'),
     (dict(window_size=(8, 8, 8)), r'expected \(h, w\)'),
+    (dict(window_size=8), r'window_size=8, expected \(h, w\)'),
     (dict(window_size=(8, 8), pooled=True), r"unknown keys \['pooled'\]"),
     (dict(window_size=(8, 8), rel_pos='swin'), "rel_pos='swin', expected None or 'decomposed'"),
     (dict(rel_pos='decomposed'), 'has no window_size'),

@@ -130,12 +130,31 @@ def test_bf16_agrees_with_fp32():
     (dict(freeze='all'), "freeze='all'.*attention"),
     (dict(freeze=4), 'freeze=4.*to 3'),
     (dict(freeze=True), 'freeze=True'),
+    (dict(arch=12), 'arch=12: expected one of tiny'),
+    (dict(img_size=256), r'img_size=256: expected \(h, w\)'),
+    (dict(pretrain_img_size=224), r'pretrain_img_size=224: expected \(h, w\)'),
+    (dict(knowledge_token=[1]), r'knowledge_token=\[1\]: expected None or a dict of count'),
+    (dict(experts=['coco']), r"experts=\['coco'\]: expected dict\(names"),
 ])
 def test_bad_arguments(changes, message):
     with pytest.raises(ValueError, match=message):
         build(**changes)
 
 
-def test_bad_image_at_run_time():
-    with pytest.raises(ValueError, match='50 is not a positive multiple of the stride 16'):
-        build()(torch.randn(1, 3, 64, 50))
+@pytest.mark.parametrize(('image', 'message'), [
+    (torch.randn(1, 3, 64, 50), '50 is not a positive multiple of the stride 16'),
+    (torch.randn(3, 64, 48), r'shape \(3, 64, 48\), expected \(B, 3, H, W\): add the batch axis'),
+    (torch.randn(1, 64, 48, 3), r'shape \(1, 64, 48, 3\), expected \(B, 3, H, W\): .*permute\(0, 3, 1, 2\)'),
+    (torch.randn(1, 1, 64, 48), r'shape \(1, 1, 64, 48\), expected \(B, 3, H, W\)'),
+    (torch.zeros(1, 3, 64, 48, dtype=torch.uint8), 'image of torch.uint8, expected floats: normalise'),
+])
+def test_bad_images(image, message):
+    with pytest.raises(ValueError, match=message):
+        build()(image)
+
+
+def test_a_transposed_img_size_is_said_once(logged):
+    model = build(img_size=(48, 64)).eval()
+    for _ in range(2):
+        model(torch.randn(1, 3, 64, 48))
+    assert logged().count('(64, 48), but img_size=(48, 64)') == 1

@@ -171,6 +171,8 @@ def test_training_keeps_no_windows_and_gives_the_same_gradients():
     # the input, for the weights of qkv, and what qkv gave: three times as much
     assert kept_for_the_gradient(attention.train(), x) == 4 * x.untyped_storage().nbytes()
     assert kept_for_the_gradient(attention.eval(), x) > 8 * x.untyped_storage().nbytes()
+    attention.recompute = False
+    assert kept_for_the_gradient(attention.train(), x) > 8 * x.untyped_storage().nbytes()
 
 
 # full attention of 7x7 tokens, windows of 3x3, and a knowledge token beside 8x6 and 4x4 windows of it

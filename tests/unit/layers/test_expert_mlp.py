@@ -68,6 +68,22 @@ def test_copies_of_weights_are_not_kept_for_the_backward_pass():
     assert max(kept) < 32 * PART * HIDDEN  # a weight a sample
 
 
+@pytest.mark.parametrize('frozen', [False, True])
+def test_what_is_kept_for_the_backward_pass_of_experts(frozen):
+    mlp, kept = build(torch.float32), []
+    mlp.experts.requires_grad_(not frozen)
+    hidden = torch.randn(3, 50, HIDDEN, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(tuple(t.shape)) or t, lambda t: t):
+        out = mlp.experts(hidden, torch.tensor([0, 2, 2]))
+    assert (hidden.shape in kept) is not frozen  # as in torch's own linear layer
+    out.square().sum().backward()
+    assert hidden.grad.abs().sum() > 0 and (mlp.experts.weight.grad is None) is frozen
+    kept.clear()
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(tuple(t.shape)) or t, lambda t: t):
+        mlp.experts(hidden.detach(), torch.tensor([0, 2, 2]))
+    assert (COUNT, PART, HIDDEN) not in kept
+
+
 def test_trains_under_autocast():
     mlp = build(torch.float32)
     x, expert = torch.randn(4, 2, 3, DIM), torch.tensor([0, 1, 1, 3])

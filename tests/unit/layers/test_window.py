@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from vitpose_mm.layers.window import fit_window, padded_grid, partition, pool_windows, unpartition, window_masks
 
@@ -37,7 +38,7 @@ def test_window_is_cut_to_the_grid_and_a_covered_axis_is_not_shifted():
 @pytest.mark.parametrize('shifted', [False, True])
 def test_masks_by_a_loop_over_pairs(grid, window, shifted):
     window, shift = fit_window(grid, window, shifted)
-    real, pairs = window_masks(grid, window, shift, torch.device('cpu'))
+    real, pairs = window_masks(torch.empty(1, *grid, 1), window, shift)
     height, width = padded_grid(grid, window)
     assert (pairs is None) == (not any(shift) and (height, width) == grid)
     if pairs is None:
@@ -55,7 +56,7 @@ def test_masks_by_a_loop_over_pairs(grid, window, shifted):
 
 def test_pooled_tokens_are_means_of_real_tokens():
     x = torch.randn(2, 3, 5, 4)
-    real, _ = window_masks((3, 5), (2, 3), (0, 0), torch.device('cpu'))
+    real, _ = window_masks(x, (2, 3), (0, 0))
     pooled = pool_windows(partition(x, (2, 3)), real)
     expected = torch.stack([x[:, :2, :3].mean((1, 2)), x[:, :2, 3:].mean((1, 2)), x[:, 2:, :3].mean((1, 2)),
                             x[:, 2:, 3:].mean((1, 2))], dim=1)
@@ -64,5 +65,18 @@ def test_pooled_tokens_are_means_of_real_tokens():
 
 def test_masks_made_without_gradient_serve_training():
     with torch.inference_mode():
-        real, pairs = window_masks((7, 19), (4, 4), (2, 2), torch.device('cpu'))
+        real, pairs = window_masks(torch.empty(1, 7, 19, 1), (4, 4), (2, 2))
     assert not real.is_inference() and not pairs.is_inference()
+
+
+def test_masks_of_fake_tensors_are_not_kept_and_real_ones_not_given_to_them():
+    def masks():
+        return window_masks(torch.empty(1, 6, 23, 1), (4, 4), (2, 2))
+
+    with FakeTensorMode():
+        assert {type(mask).__name__ for mask in masks()} == {'FakeTensor'}
+    real, pairs = masks()
+    assert type(real) is type(pairs) is torch.Tensor and real.sum() == 6 * 23
+    with FakeTensorMode():
+        assert {type(mask).__name__ for mask in masks()} == {'FakeTensor'}
+    assert masks()[0] is real
