@@ -9,7 +9,8 @@ _base_ = [
 
 model = dict(
     type='MultiDatasetPoseEstimator',
-    backbone=dict(experts=dict(names=list(_base_.heads), part=192)),
+    # the authors' config file says 192, the weights that they released have 96
+    backbone=dict(experts=dict(names=list(_base_.heads), part=96)),
     head=dict(
         _delete_=True,
         type='MultiDatasetHead',

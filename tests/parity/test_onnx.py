@@ -10,12 +10,15 @@ import vitpose_mm  # noqa: F401
 
 WINDOWS = dict(window_size=(4, 3), shift=True, pool=True)
 # 72x56 at stride 8 is a grid of 9x7 tokens, which no window divides
+EXPERTS = dict(experts=dict(names=['coco', 'aic', 'mpii'], part=16))
 LAYOUTS = {
     'full': dict(attention='full'),
     'window, shift, pool': dict(attention=WINDOWS),
     'window, shift, pool, rel_pos': dict(attention=dict(WINDOWS, rel_pos='decomposed')),
     'full every quarter': dict(attention=dict(WINDOWS, full_every_quarter=True)),
     'full every quarter, token': dict(attention=dict(WINDOWS, full_every_quarter=True), knowledge_token=dict(width=20)),
+    'full, experts': dict(attention='full', **EXPERTS),
+    'window, shift, pool, experts': dict(attention=WINDOWS, **EXPERTS),
 }
 
 
@@ -30,13 +33,16 @@ def test_onnx_runtime_agrees_at_any_batch(layout, tmp_path):
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.2)  # tables of relative position are zero at first
     file = tmp_path / 'vit.onnx'
-    torch.onnx.export(model, (torch.randn(2, 3, 72, 56), ), file, dynamo=True, input_names=['image'],
-                      dynamic_shapes=({0: torch.export.Dim('batch')}, ), verbose=False)
+    # with experts a second input says whose each image is
+    names = ['image', 'route'] if model.experts else ['image']
+    inputs = (torch.randn(2, 3, 72, 56), torch.tensor([0, 1]))[:len(names)]
+    torch.onnx.export(model, inputs, file, dynamo=True, input_names=names,
+                      dynamic_shapes=({0: torch.export.Dim('batch')}, ) * len(names), verbose=False)
     session = onnxruntime.InferenceSession(file, providers=['CPUExecutionProvider'])
-    for batch in (1, 3):
-        image = torch.randn(batch, 3, 72, 56)
-        feature, = session.run(None, {'image': image.numpy()})
+    for route in ([2], [1, 2, 1]):
+        inputs = (torch.randn(len(route), 3, 72, 56), torch.tensor(route))[:len(names)]
+        feature, = session.run(None, {name: value.numpy() for name, value in zip(names, inputs, strict=True)})
         with torch.no_grad():
-            expected = model(image)[0].numpy()
+            expected = model(*inputs)[0].numpy()
         # the last norm leaves values of order 1, of which fp32 keeps 6e-8; the two sum in another order
         np.testing.assert_allclose(feature, expected, atol=1e-4, rtol=0)

@@ -3,8 +3,11 @@
 Tolerance 1e-5 on heatmaps scaled to a largest value of 1, as in `test_pose_models.py`.
 """
 
+from pathlib import Path
+
 import pytest
 import torch
+from mmengine.config import Config
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
@@ -12,7 +15,10 @@ from vitpose_mm.backbones.sizes import SIZES
 from vitpose_mm.checkpoints.experts import AUTHORS_ORDER
 
 KEYPOINTS = dict(zip(AUTHORS_ORDER, (17, 14, 16, 17, 17, 133), strict=True))
-PARTS = dict(small=192, base=192)
+# The authors' config file of S says 192, but their released weights have experts of 96 rows and an fc2 of 288 (issues
+# 73 and 144 of their repository); transformers' vitpose-plus-small has part_features=96.
+PARTS = dict(small=96, base=192)
+LEAVES = Path(__file__).parents[2] / 'configs' / 'multi_dataset'
 
 
 @torch.no_grad()
@@ -38,6 +44,15 @@ def build(size, names=AUTHORS_ORDER, default='coco'):
         type='MultiDatasetPoseEstimator',
         backbone=dict(type='ViT', arch=size, experts=dict(names=list(names), part=PARTS[size])),
         head=dict(type='MultiDatasetHead', heads=heads, default_dataset=default))).eval()
+
+
+@pytest.mark.parametrize(('size', 'rows'), [('small', 288), ('base', 576), ('large', 768), ('huge', 960)])
+def test_leaves_have_the_released_shapes(size, rows):
+    cfg = Config.fromfile(LEAVES / f'vitpose-plus-{size}_six-sets-256x192.py')
+    cfg.model.backbone.init_cfg = None
+    with torch.device('meta'):
+        mlp = MODELS.build(cfg.model.backbone).layers[0].mlp
+    assert len(mlp.fc2.weight) == rows and mlp.experts.weight.shape[:2] == (6, SIZES[size].embed_dim - rows)
 
 
 @pytest.mark.parametrize('size', PARTS)

@@ -216,10 +216,13 @@ class ViT(BaseModule):
         """The experts of a batch: one index if all images share it, else (B,)."""
         if isinstance(datasets, int):
             return datasets
-        if datasets is None or len(datasets) != len(image):
+        # shapes, not len(): an exported graph keeps its dynamic batch
+        given = datasets.shape[0] if isinstance(datasets, Tensor) else len(datasets or ())
+        if given != image.shape[0]:
             raise ValueError(f'{len(image)} images with datasets={datasets}: a ViT with experts needs the name of each '
                              f"image's dataset, of {', '.join(self.experts)}; in a config, the estimator that tells it "
                              "is type='MultiDatasetPoseEstimator'")
+        assert datasets is not None
         return datasets if isinstance(datasets, Tensor) else self.route(datasets, image.device)
 
     def _warn_transposed(self, image: Tensor) -> None:

@@ -72,11 +72,9 @@ def split_weights(cfg: Config, weights: dict[str, Tensor], dataset: str) -> dict
     several = MODELS.build(cfg.model)
     try:
         several.load_state_dict(weights, strict=True)
-    except RuntimeError as problem:
-        lines = str(problem).splitlines()
-        raise ValueError('\n'.join(['the checkpoint does not fit the config:',
-                                    *(line if len(line) < 400 else line[:400] + ' ...' for line in lines[1:6])])
-                         ) from problem
+    except RuntimeError as problem:  # torch's own, of several lines
+        told = '\n'.join(line if len(line) < 400 else line[:400] + ' ...' for line in str(problem).splitlines()[1:6])
+        raise ValueError(f'the checkpoint does not fit the config:\n{told}') from problem
     own = {}
     for key, value in several.state_dict().items():
         if key.startswith(f'head.heads.{dataset}.'):

@@ -26,8 +26,13 @@ class MultiDatasetPoseEstimator(TopdownPoseEstimator):
         # the authors' further decoders lie beside the head, where its own hook does not see them
         self.head.read_checkpoint(state_dict, prefix + 'head.')
 
-    def extract_feat(self, inputs: Tensor, datasets: Sequence[str] | None = None) -> tuple[Tensor, ...]:
-        """(B, 3, H, W) and each image's dataset -> feature maps; the head's default without names."""
+    def _route(self, inputs: Tensor, samples: list[PoseDataSample]) -> int | Tensor:
+        """The samples' experts, looked up once per batch."""
+        return self.backbone.route(self.head.datasets(samples), inputs.device)
+
+    def extract_feat(self, inputs: Tensor, datasets: Sequence[str] | int | Tensor | None = None
+                     ) -> tuple[Tensor, ...]:
+        """(B, 3, H, W) and each image's dataset, or its `ViT.route` -> feature maps; by default the head's default."""
         if datasets is None:
             datasets = [self.head.default_dataset] * len(inputs)
         feats = self.backbone(inputs, datasets)
@@ -35,14 +40,14 @@ class MultiDatasetPoseEstimator(TopdownPoseEstimator):
 
     def loss(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> dict:
         """Losses of a batch."""
-        feats = self.extract_feat(inputs, self.head.datasets(data_samples))
+        feats = self.extract_feat(inputs, self._route(inputs, data_samples))
         return self.head.loss(feats, data_samples, train_cfg=self.train_cfg)
 
     def predict(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> list[PoseDataSample]:
         """Poses of a batch, in pixels of the whole image."""
-        datasets = self.head.datasets(data_samples)
+        route = self._route(inputs, data_samples)
         flip = self.test_cfg.get('flip_test', False)
-        passes = [self.extract_feat(image, datasets) for image in ([inputs, inputs.flip(-1)] if flip else [inputs])]
+        passes = [self.extract_feat(image, route) for image in ([inputs, inputs.flip(-1)] if flip else [inputs])]
         answer = self.head.predict(passes if flip else passes[0], data_samples, test_cfg=self.test_cfg)
         poses, fields = answer if isinstance(answer, tuple) else (answer, None)
         return self.add_pred_to_datasample(poses, fields, data_samples)

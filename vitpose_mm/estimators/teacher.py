@@ -55,7 +55,7 @@ class Teacher:
             model = MODELS.build(Config.fromfile(self.config).model)
             try:
                 missing, left = model.load_state_dict(weights, strict=False)
-            except RuntimeError as problem:
+            except (RuntimeError, ValueError) as problem:
                 raise ValueError(f'{self.checkpoint} does not fit {self.config}: {problem}') from problem
             if missing or left:
                 raise ValueError(f'{self.checkpoint} does not fit {self.config}: {_some(left)} left over, '

@@ -9,6 +9,7 @@ from mmpose.registry import MODELS
 from torch import Tensor
 
 from ..checkpoints import rename_head
+from ..checkpoints.fit import require_fit
 
 LOSS = dict(type='KeypointMSELoss', use_target_weight=True)
 
@@ -27,7 +28,12 @@ def upsampling(feature_stride: int, heatmap_stride: int) -> int:
 
 
 class DecoderHead(HeatmapHead):
-    """What both decoders share: fp32 heatmaps under autocast, freezing, and checkpoints that are checked."""
+    """What both decoders share: fp32 heatmaps under autocast, freezing, and checkpoints that are checked.
+
+    A checkpoint must have all of the decoder; none of it only where `may_be_absent`, as one of several.
+    """
+
+    may_be_absent = False
 
     def __init__(self, *args: Any, freeze: bool = False, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -44,6 +50,8 @@ class DecoderHead(HeatmapHead):
                 f'the checkpoint predicts {weight.shape[0]} keypoints, this head out_channels={self.out_channels}: '
                 'set out_channels to the checkpoint\'s, or load the backbone alone with '
                 "backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.'))")
+        if any(key.startswith(prefix) for key in state_dict) or not self.may_be_absent:
+            require_fit(self, state_dict, prefix, f'this {type(self).__name__}')
 
     def train(self, mode: bool = True) -> 'DecoderHead':
         """Switch to training mode; a frozen decoder stays in evaluation mode, its batch norms too."""

@@ -12,6 +12,8 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from ..checkpoints.experts import rename_multi_head
+from ..layers.index import index_on
+from .decoders import DecoderHead
 
 Features = tuple[Tensor, ...]
 
@@ -42,8 +44,11 @@ class MultiDatasetHead(BaseHead):
             dict(aic=dict(shift_heatmap=True)).
         init_cfg: MMEngine's.
 
+    A checkpoint may lack some of the heads, such as a single-dataset model to start from; predicting
+    with a head that neither a checkpoint nor training has given weights is an error.
+
     Raises:
-        ValueError: no head, or an unknown normaliser.
+        ValueError: no head, or an unknown normaliser; a checkpoint without any head.
         KeyError: an argument, or a sample, names a dataset without a head.
     """
 
@@ -51,11 +56,16 @@ class MultiDatasetHead(BaseHead):
                  loss_weights: dict[str, float] | None = None, loss_normalizer: str = 'batch',
                  test_cfgs: dict[str, dict] | None = None, init_cfg: dict | list[dict] | None = None):
         super().__init__(init_cfg)
-        if not heads:
-            raise ValueError(f"heads={heads}: expected a head a dataset, like dict(coco=dict(type='ClassicHead', ...))")
+        if not heads or not isinstance(heads, dict):
+            raise ValueError(f'heads={heads}: expected one head per dataset, like '
+                             "dict(coco=dict(type='ClassicHead', ...))")
         if loss_normalizer not in ('batch', 'dataset'):
             raise ValueError(f"loss_normalizer={loss_normalizer!r}: expected 'batch' or 'dataset'")
         self.heads = ModuleDict({name: MODELS.build(head) for name, head in heads.items()})
+        for member in self.heads.values():
+            if isinstance(member, DecoderHead):
+                member.may_be_absent = True
+        self.absent: set[str] = set()  # heads that the checkpoint did not have
         self.default_dataset = default_dataset
         self.loss_weights = loss_weights or {}
         self.loss_normalizer = loss_normalizer
@@ -68,6 +78,11 @@ class MultiDatasetHead(BaseHead):
         """Give foreign decoders in a state dict the names of their datasets, in place."""
         default = self.default_dataset
         rename_multi_head(state_dict, prefix, sorted(self.heads, key=lambda name: name != default))
+        self.absent = {name for name in self.heads
+                       if not any(key.startswith(f'{prefix}heads.{name}.') for key in state_dict)}
+        if len(self.absent) == len(self.heads):
+            raise ValueError(f'the checkpoint has a decoder for none of {", ".join(self.heads)}: to start from its '
+                             "backbone alone, use backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=...))")
 
     def _known(self, name: str) -> str:
         if name not in self.heads:
@@ -87,34 +102,43 @@ class MultiDatasetHead(BaseHead):
                            f'{", ".join(self.heads)}')
         return [self._known(name) for name in names]
 
-    def _groups(self, samples: Sequence[PoseDataSample]) -> dict[str, list[int]]:
-        """The places of each dataset's samples in the batch."""
+    def _groups(self, samples: Sequence[PoseDataSample], device: torch.device) -> dict[str, tuple[list[int], Tensor]]:
+        """The indices of each dataset's samples in the batch, on the host and on the device."""
         groups: dict[str, list[int]] = {}
-        for place, name in enumerate(self.datasets(samples)):
-            groups.setdefault(name, []).append(place)
-        return groups
+        for i, name in enumerate(self.datasets(samples)):
+            groups.setdefault(name, []).append(i)
+        order = index_on(device, [i for indices in groups.values() for i in indices])
+        parts = order.split([len(indices) for indices in groups.values()])
+        return {name: (groups[name], part) for name, part in zip(groups, parts, strict=True)}
+
+    def _trained(self, name: str) -> BaseHead:
+        if name in self.absent:
+            raise ValueError(f'the checkpoint has no decoder for dataset {name!r}, whose head would predict from '
+                             'random weights: load a checkpoint that was trained on it, or leave the dataset out')
+        return self.heads[name]
 
     def forward(self, feats: Features) -> Tensor:
         """Feature maps -> heatmaps (B, K, Hm, Wm) of the default dataset."""
         if self.default_dataset is None:
             raise ValueError("heatmaps without data samples need the head's default_dataset: set it to one of "
                              f'{", ".join(self.heads)}')
-        return self.heads[self.default_dataset](feats)
+        return self._trained(self.default_dataset)(feats)
 
     def loss(self, feats: Features, batch_data_samples: Sequence[PoseDataSample],
              train_cfg: dict | None = None) -> dict[str, Tensor]:
         """Losses of a batch: the sum that trains, and what each dataset contributes for reading."""
-        groups = self._groups(batch_data_samples)
+        groups = self._groups(batch_data_samples, feats[-1].device)
+        self.absent -= groups.keys()
         total = feats[-1].new_zeros(())
         reported = {}
         for name, head in self.heads.items():
             if name not in groups:
                 total = total + sum(0 * p.sum() for p in head.parameters() if p.requires_grad)
                 continue
-            places = groups[name]
-            share = len(places) / len(batch_data_samples) if self.loss_normalizer == 'batch' else 1.0
-            samples = [batch_data_samples[place] for place in places]
-            for key, value in head.loss(_select(feats, places), samples, train_cfg or {}).items():
+            indices, index = groups[name]
+            share = len(indices) / len(batch_data_samples) if self.loss_normalizer == 'batch' else 1.0
+            samples = [batch_data_samples[i] for i in indices]
+            for key, value in head.loss(_select(feats, index), samples, train_cfg or {}).items():
                 if 'loss' in key:
                     total = total + self.loss_weights.get(name, 1.0) * share * value
                     key, value = key.replace('loss_', ''), value.detach()
@@ -132,21 +156,21 @@ class MultiDatasetHead(BaseHead):
         """
         poses: dict[int, InstanceData] = {}
         fields: dict[int, PixelData] = {}
-        for name, places in self._groups(batch_data_samples).items():
+        device = (feats[0] if isinstance(feats, list) else feats)[-1].device
+        for name, (indices, index) in self._groups(batch_data_samples, device).items():
             cfg = ConfigDict(test_cfg or {}, **self.test_cfgs.get(name, {}))
-            own = [_select(part, places) for part in feats] if isinstance(feats, list) else _select(feats, places)
-            answer = self.heads[name].predict(own, [batch_data_samples[place] for place in places], cfg)
+            own = [_select(part, index) for part in feats] if isinstance(feats, list) else _select(feats, index)
+            answer = self._trained(name).predict(own, [batch_data_samples[i] for i in indices], cfg)
             found, heatmaps = answer if isinstance(answer, tuple) else (answer, [])
-            poses.update(zip(places, found, strict=True))
-            fields.update(zip(places, heatmaps, strict=bool(heatmaps)))
+            poses.update(zip(indices, found, strict=True))
+            fields.update(zip(indices, heatmaps, strict=bool(heatmaps)))
         order = range(len(batch_data_samples))
-        ordered = [poses[place] for place in order]
-        return (ordered, [fields.get(place) for place in order]) if fields else ordered
+        ordered = [poses[i] for i in order]
+        return (ordered, [fields.get(i) for i in order]) if fields else ordered
 
 
-def _select(feats: Features, places: list[int]) -> Features:
+def _select(feats: Features, index: Tensor) -> Features:
     """The rows of some samples; the maps themselves where that is all of them."""
-    if len(places) == len(feats[-1]):
+    if len(index) == len(feats[-1]):
         return feats
-    index = torch.tensor(places, device=feats[-1].device)
     return tuple(feat[index] for feat in feats)

@@ -145,8 +145,8 @@ def test_a_teacher_that_sees_other_colours_is_refused(teacher):
 
 @pytest.mark.parametrize(('spoil', 'message'), [
     (lambda weights: weights.update(extra=torch.zeros(1)), r'1 keys \(extra\) left over, 0 keys missing'),
-    (lambda weights: weights.pop('head.final_layer.bias'), r'0 keys left over, 1 keys \(head.final_layer.bias\) mis'),
-    (lambda weights: weights.update({'backbone.last_norm.weight': torch.zeros(3)}), 'size mismatch'),
+    (lambda weights: weights.pop('head.final_layer.bias'), r'1 missing \(final_layer.bias\)'),
+    (lambda weights: weights.update({'backbone.last_norm.weight': torch.zeros(3)}), 'has width 3, this model 32'),
 ])
 def test_a_checkpoint_that_is_not_the_teachers_is_refused(teacher, spoil, message):
     given = teacher()

@@ -7,7 +7,8 @@ from mmengine.structures import InstanceData, PixelData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
-import vitpose_mm  # noqa: F401
+from vitpose_mm.backbones import vit
+from vitpose_mm.layers.index import index_on
 
 CODEC = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
 KEYPOINTS = dict(coco=5, aic=3)
@@ -68,6 +69,15 @@ def test_flip_test_averages_with_the_mirrored_pass_of_the_same_expert():
         both = model.predict(image, samples('aic'))[0].pred_fields.heatmaps
         plain, mirrored = (model.head.heads['aic'](model.backbone(x, ['aic']))[0] for x in (image, image.flip(-1)))
     torch.testing.assert_close(both, (plain + mirrored.flip(-1)) / 2)
+
+
+def test_datasets_are_looked_up_once_per_batch(monkeypatch):
+    model, calls = build(flip_test=True), []
+    monkeypatch.setattr(vit, 'index_on', lambda *given: calls.append(given) or index_on(*given))
+    with torch.no_grad():
+        model.predict(torch.randn(2, 3, 64, 48), samples('aic', 'coco'))
+    model.loss(torch.randn(2, 3, 64, 48), samples('aic', 'coco'))
+    assert calls == [(torch.device('cpu'), [1, 0])] * 2
 
 
 def test_the_default_dataset_holds_for_backbone_and_head():

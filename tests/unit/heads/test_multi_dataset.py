@@ -7,7 +7,7 @@ from mmengine.structures import InstanceData, PixelData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
-import vitpose_mm  # noqa: F401
+from vitpose_mm.heads import multi_dataset
 
 # different K, codec, heatmap size and kind of head, one of them MMPose's
 HEADS = dict(
@@ -117,6 +117,31 @@ def test_no_name_and_no_default():
         build()(features(2))
 
 
+def test_a_head_that_the_checkpoint_lacks_trains_but_does_not_predict_before():
+    head, feats = build(default_dataset='aic'), features(1)
+    weights = {key: value for key, value in head.state_dict().items() if not key.startswith('heads.aic.')}
+    head.load_state_dict(weights, strict=False)
+    head.predict(feats, samples('coco'))
+    for call in (lambda: head(feats), lambda: head.predict(feats, samples('aic'))):
+        with pytest.raises(ValueError, match="no decoder for dataset 'aic', whose head would predict from random"):
+            call()
+    head.loss(feats, samples('aic'))
+    head.predict(feats, samples('aic'))
+
+
+def test_a_checkpoint_without_any_head():
+    with pytest.raises(ValueError, match='a decoder for none of coco, aic, mpii: to start from its backbone'):
+        build().load_state_dict({}, strict=False)
+
+
+def test_indices_are_sent_to_the_device_once_per_batch(monkeypatch):
+    head, sent, index_on = build(), [], multi_dataset.index_on
+    monkeypatch.setattr(multi_dataset, 'index_on', lambda *given: sent.append(given[1]) or index_on(*given))
+    head.loss(features(6), samples(*MIX))
+    head.predict([features(6), features(6)], samples(*MIX), dict(flip_test=True, flip_mode='heatmap'))
+    assert sent == [[0, 2, 4, 1, 5, 3]] * 2
+
+
 def test_an_unknown_name_lists_the_known():
     with pytest.raises(KeyError, match="no head for dataset 'jhmdb': this model has heads for coco, aic, mpii"):
         build().loss(features(1), samples('jhmdb'))
@@ -132,5 +157,6 @@ def test_arguments_name_known_datasets(changes):
 def test_bad_arguments():
     with pytest.raises(ValueError, match="loss_normalizer='sum': expected 'batch' or 'dataset'"):
         build(loss_normalizer='sum')
-    with pytest.raises(ValueError, match='expected a head a dataset'):
-        build(heads={})
+    for heads in ({}, [HEADS['coco']]):
+        with pytest.raises(ValueError, match='expected one head per dataset'):
+            build(heads=heads)

@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from mmengine.logging import MMLogger
 from mmengine.optim import LinearLR, MultiStepLR, build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmpose.engine.optim_wrappers import LayerDecayOptimWrapperConstructor  # noqa: F401, registers
@@ -250,12 +249,10 @@ def test_rate_of_one_is_one_rate():
     assert {lr for lr, _ in rates_of(wrapper).values()} == {LR}
 
 
-def test_one_table_in_the_log_file(tmp_path):
-    path = tmp_path / 'run.log'
-    MMLogger.get_instance(f'layer-decay-{tmp_path.name}', log_file=str(path))
+def test_one_table_in_the_log_file(logged):
     model = build_model()
     build_wrapper(model, custom_keys={'head': dict(lr_mult=2.0)})
-    text = path.read_text()
+    text = logged()
     assert text.count('Optimiser groups') == 1
     rows = [line.split('|')[1:-1] for line in text.splitlines() if line.startswith('|')]
     table = [[cell.strip() for cell in row] for row in rows if row[0].strip().isdigit()]

@@ -1,0 +1,135 @@
+"""A checkpoint that does not fit is an error, however it is loaded: MMEngine would log it and go on."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.runner import load_checkpoint
+from mmpose.registry import MODELS
+
+import vitpose_mm  # noqa: F401
+
+HEADS = {
+    'ClassicHead': dict(type='ClassicHead', in_channels=24, out_channels=3, deconv_channels=8),
+    'SimpleHead': dict(type='SimpleHead', in_channels=24, out_channels=3),
+}
+
+
+def vit(depth=2, embed_dim=24, **changes):
+    return dict(type='ViT', arch=dict(depth=depth, embed_dim=embed_dim, num_heads=2), img_size=(64, 48), **changes)
+
+
+def estimator(head='ClassicHead', **changes):
+    return dict(type='TopdownPoseEstimator', backbone=vit(**changes),
+                head=dict(HEADS[head], in_channels=changes.get('embed_dim', 24)))
+
+
+def init_from(file, **more):
+    """The ViT that MMEngine initialises from a file."""
+    model = MODELS.build(vit(init_cfg=dict(type='Pretrained', checkpoint=str(file), **more)))
+    model.init_weights()
+    return model
+
+
+@pytest.fixture
+def save(tmp_path):
+    """A function that writes weights to a file, in the wrapper of an own checkpoint, and returns its path."""
+    def write(weights):
+        torch.save({'state_dict': weights}, tmp_path / 'weights.pth')
+        return tmp_path / 'weights.pth'
+
+    return write
+
+
+@pytest.fixture
+def pose_weights():
+    torch.manual_seed(1)
+    return MODELS.build(estimator()).state_dict()
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    (dict(embed_dim=12), 'checkpoint has width 24, this model 12: choose the arch'),
+    (dict(depth=3), 'checkpoint has depth 2, this model 3'),
+    (dict(depth=1), 'checkpoint has depth 2, this model 1'),
+    (dict(head='SimpleHead'), r'does not fit this SimpleHead: 1 of another shape \(final_layer.weight.*left over'),
+])
+def test_a_pose_model_of_another_size_is_refused_in_load_from_and_test(changes, message, save, pose_weights):
+    with pytest.raises(ValueError, match=message):
+        load_checkpoint(MODELS.build(estimator(**changes)), str(save(pose_weights)))
+
+
+@pytest.mark.parametrize(('part', 'message'), [
+    ('backbone.patch_embed.proj.weight', r'does not fit this ViT: 1 missing \(patch_embed.proj.weight\)'),
+    ('backbone.pos_embed', r'does not fit this ViT: 1 missing \(pos_embed\)'),
+    ('backbone.layers.1.mlp', r'does not fit this ViT: 4 missing \(layers.1.mlp.fc1.weight, .*, ...\)'),
+    ('backbone.', 'no key of the checkpoint is one of backbone.\'s: it has none under that name'),
+    ('head.deconv_layers', r'does not fit this ClassicHead: 10 missing \(deconv_layers.0.weight'),
+    ('head.deconv_layers.1.running_mean', r'does not fit this ClassicHead: 1 missing'),
+    ('head.', r'does not fit this ClassicHead: 12 missing'),
+])
+def test_a_pose_model_with_a_part_missing_is_refused(part, message, save, pose_weights):
+    for key in [key for key in pose_weights if key.startswith(part)]:
+        del pose_weights[key]
+    with pytest.raises(ValueError, match=message):
+        load_checkpoint(MODELS.build(estimator()), str(save(pose_weights)))
+
+
+def test_a_whole_pose_checkpoint_needs_its_prefix(save, pose_weights):
+    file = save(pose_weights)
+    with pytest.raises(ValueError, match=r"its ViT is under 'backbone.': load it with .*prefix='backbone.'"):
+        init_from(file)
+    for key, value in init_from(file, prefix='backbone.').state_dict().items():
+        assert torch.equal(value, pose_weights['backbone.' + key])
+
+
+@pytest.mark.parametrize('mark', ['blocks.0.norm1.weight', 'layers.0.ln1.weight',
+                                  'encoder.layer.0.layernorm_before.weight'])
+def test_the_prefix_of_a_foreign_file_is_found(mark, save):
+    with pytest.raises(ValueError, match=r"its ViT is under 'net.backbone.'"):
+        init_from(save({f'net.backbone.{mark}': torch.zeros(24)}))
+
+
+def test_a_file_of_another_net_is_refused(save):
+    with pytest.raises(ValueError, match='no key of the checkpoint is one of this ViT.s: they begin with conv1.weight'):
+        init_from(save({'conv1.weight': torch.zeros(1), 'fc.bias': torch.zeros(1)}))
+
+
+def as_mae(weights, kernel):
+    """A ViT's weights in the names of MAE's file, with patches of another size."""
+    names = {key.replace('layers.', 'blocks.').replace('last_norm', 'norm'): value for key, value in weights.items()}
+    names['pos_embed'] = torch.cat([torch.zeros(1, 1, 24), weights['pos_embed']], dim=1)
+    return names | {'patch_embed.proj.weight': torch.randn(24, 3, *kernel), 'cls_token': torch.zeros(1, 1, 24)}
+
+
+def test_patches_of_14_are_padded_to_16(save):
+    weights = as_mae(MODELS.build(vit()).state_dict(), (14, 14))
+    model, image = init_from(save(weights)), torch.randn(1, 3, 64, 48)
+    # the oracle: a kernel without the border sees an image without the border
+    expected = F.conv2d(image, weights['patch_embed.proj.weight'], weights['patch_embed.proj.bias'], 16, padding=1)
+    torch.testing.assert_close(model.patch_embed(image), expected.permute(0, 2, 3, 1), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('kernel', [(8, 8), (32, 32), (14, 16)])
+def test_patches_of_any_other_size_are_refused(kernel, save):
+    with pytest.raises(ValueError, match=f'has patches of {kernel[0]}x{kernel[1]} pixels, this model of 16x16'):
+        init_from(save(as_mae(MODELS.build(vit()).state_dict(), kernel)))
+
+
+def test_keys_left_over_are_refused(save, pose_weights):
+    weights = {key.removeprefix('backbone.'): value for key, value in pose_weights.items() if 'backbone' in key}
+    with pytest.raises(ValueError, match=r'1 left over \(layers.0.attn.bias\)'):
+        init_from(save(weights | {'layers.0.attn.bias': torch.zeros(1)}))
+
+
+def test_a_knowledge_token_may_start_from_nothing(pose_weights):
+    model = MODELS.build(estimator(knowledge_token=dict(count=1)))
+    assert model.load_state_dict(pose_weights, strict=False).missing_keys == ['backbone.knowledge_token.tokens']
+
+
+def test_a_copy_reads_checkpoints_as_the_model_does(pose_weights):
+    model = copy.deepcopy(MODELS.build(estimator()))
+    model.load_state_dict(pose_weights)
+    assert torch.equal(model.backbone.pos_embed, pose_weights['backbone.pos_embed'])
+    with pytest.raises(ValueError, match='depth 2, this model 3'):
+        copy.deepcopy(MODELS.build(estimator(depth=3))).load_state_dict(pose_weights)
