@@ -5,6 +5,10 @@ import re
 import shutil
 
 import pytest
+import torch
+from mmengine import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
 
 
 @pytest.fixture
@@ -53,3 +57,16 @@ def test_persistent_workers_under_the_seed_hook(train):
     output = train(train_dataloader__persistent_workers=True)
     assert re.search(r'ValueError: EpochSeedHook .*persistent_workers=False', output)
     assert 'Epoch(train)' not in output
+
+
+def test_a_checkpoint_of_another_width_neither_tests_nor_trains(data, train, write_config, run, mim, tmp_path):
+    init_default_scope('mmpose')
+    config = write_config(data, 'people.json')
+    model = Config.fromfile(config).model
+    model.backbone.arch.embed_dim = model.head.in_channels = 24
+    torch.save({'state_dict': MODELS.build(model).state_dict()}, tmp_path / 'narrow.pth')
+    tested = run(mim, 'test', 'mmpose', config, '--checkpoint', tmp_path / 'narrow.pth', '--gpus', 0,
+                 '--work-dir', tmp_path / 'test', fails=True)
+    for output in (tested, train(load_from=str(tmp_path / 'narrow.pth'))):
+        assert 'ValueError: the checkpoint has width 24, this model 48' in output
+        assert 'Epoch(' not in output
