@@ -83,7 +83,7 @@ class ViT(BaseModule):
         self.depth, self.embed_dim = size.depth, size.embed_dim
         for argument, value in (('img_size', img_size), ('pretrain_img_size', pretrain_img_size)):
             check_size(argument, value)
-        self.img_size, self.with_cp, self._warned = tuple(img_size), with_cp, False
+        self.img_size, self.with_cp = tuple(img_size), with_cp
         self.patch_embed = PatchEmbed(in_channels, size.embed_dim, stride)
         self.grid = self.patch_embed.grid(*img_size)
         self.pretrain_grid = self.patch_embed.grid(*pretrain_img_size) if pretrain_img_size else None
@@ -200,8 +200,10 @@ class ViT(BaseModule):
         """
         x = self.patch_embed(image)  # (B, Hp, Wp, C)
         grid = (x.shape[1], x.shape[2])
-        if grid != self.grid and grid == self.grid[::-1]:
-            self._warn_transposed(image)
+        if grid != self.grid and grid == self.grid[::-1]:  # MMEngine logs a warning of one text once
+            print_log(f'ViT: the images are {tuple(image.shape[2:])}, but img_size={self.img_size}: both are (h, w), '
+                      'one of them looks transposed. The position table is resized for each batch', 'current',
+                      logging.WARNING)
         route = (self._checked_route(image, datasets), ) if self.experts else ()
         x = x + resize_pos_embed(self.pos_embed, self.grid, grid).view(1, *grid, -1)
         streams = (x, ) if self.knowledge_token is None else (x, self.knowledge_token(x.shape[0]))
@@ -224,10 +226,3 @@ class ViT(BaseModule):
                              "is type='MultiDatasetPoseEstimator'")
         assert datasets is not None
         return datasets if isinstance(datasets, Tensor) else self.route(datasets, image.device)
-
-    def _warn_transposed(self, image: Tensor) -> None:
-        if not self._warned:
-            self._warned = True
-            print_log(f'ViT: the images are {tuple(image.shape[2:])}, but img_size={self.img_size}: both are (h, w), '
-                      'one of them looks transposed. The position table is resized for each batch', 'current',
-                      logging.WARNING)
