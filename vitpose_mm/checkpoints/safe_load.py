@@ -1,20 +1,36 @@
-"""Checkpoint files of unknown hands: their tensors are read, and nothing in them is run."""
+"""Untrusted checkpoint files: their tensors are read, and nothing in them is run."""
 
 import pickle
+import tarfile
 import types
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 import torch
 from torch import Tensor
 
+
+class _Function:
+    """A function that a file may call. Its attributes stay as they are, which a pickle could set on the function."""
+
+    def __init__(self, function: Callable):
+        self._function = function
+
+    def __call__(self, *args: object) -> Any:
+        return self._function(*args)
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
 # all that a dict of tensors is made of
 _TRUSTED = {
     ('collections', 'OrderedDict'): OrderedDict,
     ('torch', 'Size'): torch.Size,
-    ('torch._utils', '_rebuild_tensor_v2'): torch._utils._rebuild_tensor_v2,
-    ('torch._utils', '_rebuild_parameter'): torch._utils._rebuild_parameter,
+    ('torch._utils', '_rebuild_tensor_v2'): _Function(torch._utils._rebuild_tensor_v2),
+    ('torch._utils', '_rebuild_parameter'): _Function(torch._utils._rebuild_parameter),
 }
 
 
@@ -56,6 +72,25 @@ def _load(file: IO[bytes], **kwargs: Any) -> Any:
 _PICKLE: Any = types.SimpleNamespace(__name__='pickle', Unpickler=_Unpickler, load=_load)
 
 
+def _more_than_tensors(file: IO[bytes]) -> str:
+    """Say what torch.load would do more than unpickle; '' if nothing. It asks in the same way as torch.load.
+
+    It passes a TorchScript archive on to torch.jit.load, which runs the archive's `__setstate__`, and
+    unpacks a tar, its oldest format, whose hard links can change the mode of any file.
+    """
+    try:
+        if torch.serialization._is_zipfile(file):
+            program = torch.serialization._is_torchscript_zip(torch._C.PyTorchFileReader(file))
+            return 'TorchScript archive, and loading it runs code' if program else ''
+        try:
+            tarfile.open(fileobj=file, mode='r:').close()
+        except tarfile.TarError:
+            return ''
+        return 'tar archive, the oldest format of torch.save'
+    finally:
+        file.seek(0)
+
+
 def load_weights(path: Path) -> dict[str, Tensor]:
     """Read the weights of a checkpoint file, on the CPU, whoever wrote it.
 
@@ -65,14 +100,21 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: it is no checkpoint, or its weights are not tensors by name.
+        ValueError: it is no checkpoint, its weights are not tensors by name, or torch.load would do
+            more than unpickle it.
     """
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such checkpoint')
-    try:
-        content = torch.load(path, map_location='cpu', weights_only=False, pickle_module=_PICKLE)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, TypeError, ValueError, KeyError) as problem:
-        raise ValueError(f'{path} cannot be read as a checkpoint of torch; is it complete? ({problem})') from problem
+    with path.open('rb') as file:  # once, so that what is looked at is what is loaded
+        try:
+            refused = _more_than_tensors(file)
+            content = None if refused else torch.load(file, 'cpu', _PICKLE, weights_only=False)
+        except Exception as problem:  # such a file can make torch raise anything
+            raise ValueError(f'{path} cannot be read as a checkpoint of torch; is it complete? ({problem})'
+                             ) from problem
+    if refused:
+        raise ValueError(f'{path} is a {refused}; give a file of tensors by name, as torch.save(model.state_dict(), '
+                         'FILE) writes it')
     for wrapper in ('state_dict', 'model'):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]

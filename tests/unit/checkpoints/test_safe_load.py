@@ -3,7 +3,10 @@
 import os
 import pickle
 import re
+import stat
+import tarfile
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 from vitpose_mm.checkpoints.safe_load import load_weights
+from vitpose_mm.cli.main import main
 
 WEIGHTS = OrderedDict(weight=torch.arange(6.0).view(2, 3), bias=torch.ones(2, dtype=torch.bfloat16))
 
@@ -23,6 +27,26 @@ class Attack:
 
     def __reduce__(self):
         return os.system, (self.command, )
+
+
+class Script(torch.nn.Module):
+    """What torch.jit.load runs: it writes a file."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(2))
+
+    def forward(self, x):
+        return x
+
+    @torch.jit.export
+    def __getstate__(self):
+        return self.weight, self.training
+
+    @torch.jit.export
+    def __setstate__(self, state: tuple[torch.Tensor, bool]):
+        self.weight, self.training = state[0], state[1]
+        torch.save(self.weight, 'it_ran')
 
 
 def check(weights):
@@ -77,6 +101,48 @@ def test_a_bare_pickle_is_not_run(tmp_path):
     with pytest.raises(ValueError, match='cannot be read as a checkpoint of torch'):
         load_weights(file)
     assert not proof.exists()
+
+
+def test_torchscript_is_not_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    file, proof = Path('bad.pth'), Path('it_ran')
+    torch.jit.script(Script()).save(file)
+    with pytest.raises(ValueError, match='bad.pth is a TorchScript archive'):
+        load_weights(file)
+    assert main(['token', 'extract', 'bad.pth', '--out', 'token.npz']) == 2
+    config = Path(__file__).with_name('several.py')
+    assert main(['split', str(config), 'bad.pth', '--dataset', 'mpii', '--out', 'mpii.pth']) == 2
+    assert capsys.readouterr().err.count('bad.pth is a TorchScript archive') == 2
+    assert not proof.exists()
+    torch.jit.load(file)  # the program is a real one
+    assert proof.exists()
+
+
+def test_an_old_tar_is_not_unpacked(tmp_path):
+    """Unpacking a hard link changes the mode of what it points to."""
+    file, victim = tmp_path / 'bad.pth', tmp_path / 'private'
+    victim.touch(mode=0o600)
+    link = tarfile.TarInfo('storages')
+    link.type, link.linkname, link.mode = tarfile.LNKTYPE, str(victim), 0o666
+    with tarfile.open(file, 'w') as tar:
+        tar.addfile(link)
+    with pytest.raises(ValueError, match='bad.pth is a tar archive'):
+        load_weights(file)
+    assert stat.S_IMODE(victim.stat().st_mode) == 0o600
+
+
+def test_a_file_cannot_change_the_functions_it_names(tmp_path, monkeypatch):
+    """Old files name the source of their modules; torch writes a patch where `dump_patches` is set."""
+    monkeypatch.chdir(tmp_path)
+    header = (torch.serialization.MAGIC_NUMBER, torch.serialization.PROTOCOL_VERSION, {})
+    module = (b'\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}Vdump_patches\n\x88sbq\x00'
+              b'(Vmodule\nh\x00Vfile\nVsource\ntQ.')
+    content = b''.join(pickle.dumps(part, 2) for part in header) + module + pickle.dumps([], 2)
+    Path('bad.pth').write_bytes(content)
+    with pytest.raises(ValueError):
+        load_weights(Path('bad.pth'))
+    assert [path.name for path in tmp_path.iterdir()] == ['bad.pth']
+    assert not hasattr(torch._utils._rebuild_tensor_v2, 'dump_patches')
 
 
 def test_a_file_that_is_cut_off(tmp_path):
