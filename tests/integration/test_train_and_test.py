@@ -62,6 +62,7 @@ def test_train_then_test(trained, run, mim, tmp_path):
         '--work-dir', tmp_path / 'test_run',
     )  # fmt: skip
     assert scores(tested) == scores(output)[-1:]
+    assert 'Could not safely load weights' not in tested
     people, again = (
         json.loads((tmp_path / f'{part}.keypoints.json').read_text()) for part in ('val', 'test')
     )

@@ -8,8 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+# MMEngine reads files with `weights_only` and its own list of types, which lacks those of the colours and
+# sigmas that its checkpoints hold: it then warns and reads them without `weights_only`
+if hasattr(torch.serialization, 'add_safe_globals'):
+    torch.serialization.add_safe_globals([type(np.dtype(name)) for name in ('uint8', 'float32')])
 
 
 class _Function:

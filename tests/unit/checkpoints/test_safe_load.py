@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
 
 from vitpose_mm.checkpoints.safe_load import load_weights
 from vitpose_mm.cli.main import main
@@ -62,6 +63,15 @@ def test_what_mmengine_stores(tmp_path):
     optimizer = dict(state={0: dict(step=torch.tensor(1.0))}, param_groups=[dict(lr=np.float64(0.1), params=[0])])
     torch.save(dict(meta=meta, state_dict=WEIGHTS, message_hub=hub, optimizer=optimizer), file)
     check(load_weights(file))
+
+
+def test_mmengine_reads_its_own_file_with_weights_only(tmp_path, capsys):
+    file = tmp_path / 'epoch_1.pth'
+    meta = dict(keypoint_colors=np.zeros((17, 3), np.uint8), sigmas=np.ones(17, np.float32))
+    hub = dict(log_scalars=OrderedDict(loss=HistoryBuffer([1.0, 2.0], [1, 1])), runtime_info=OrderedDict())
+    torch.save(dict(meta=dict(dataset_meta=meta), state_dict=WEIGHTS, message_hub=hub), file)
+    check(CheckpointLoader.load_checkpoint(str(file), 'cpu')['state_dict'])
+    assert 'Could not safely load weights' not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('wrapper', ['state_dict', 'model', None])

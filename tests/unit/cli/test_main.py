@@ -31,6 +31,14 @@ def test_help_teaches(argv, capsys):
         assert words in said
 
 
+@pytest.mark.parametrize('words', [[], *([name] for name in COMMANDS), ['token', 'extract']])
+def test_help_fits_a_terminal_of_80_columns(words, capsys, monkeypatch):
+    monkeypatch.setenv('COLUMNS', '80')
+    with pytest.raises(SystemExit):
+        main([*words, '--help'])
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
+
+
 def test_the_config_that_help_names_is_there(root):
     (config,) = re.findall(r'configs/\S+\.py', EPILOG)
     assert (root / config).is_file()
