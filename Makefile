@@ -16,7 +16,7 @@ INSTALL = $(if $(STARTER),$(STARTER),$(error no Python 3.8 or newer runs here: i
 
 help:
 	@echo 'make demo    render people, train a small ViTPose on them, test it, and show the result in demo/'
-	@echo 'make studies five formats by heart (DATA=/path/to/photographs), a tenth of COCO with other sets, transfer'
+	@echo 'make studies five formats by heart (needs DATA=/path/to/photographs), a tenth of COCO with other sets, transfer'
 	@echo 'make test    check everything: style, types, units, parity with other code, whole runs'
 	@echo 'make compat  the unit and parity tests on the versions that most MMPose users have (.venv-legacy)'
 	@echo 'make lint    style and types alone'
@@ -31,8 +31,12 @@ venv:
 demo: venv
 	.venv/bin/vitpose demo --out demo
 
-DATA ?= ../shared/data
-studies: venv
+.PHONY: need-data
+need-data:
+	@$(if $(DATA),:,$(error Give the folder of photographs, make studies DATA=FOLDER: \
+	projects/multi_dataset/README.md says what it holds))
+
+studies: need-data venv
 	.venv/bin/python projects/multi_dataset/memorise.py --data $(DATA) --out work_dirs/five_photo_sets
 	.venv/bin/python projects/multi_dataset/tenth.py --out work_dirs/tenth
 	.venv/bin/python projects/transfer/study.py --out work_dirs/transfer

@@ -14,10 +14,11 @@ EXAMPLES = """examples:
   vitpose cost --measure --batch 4 configs/coco/vitpose-base_coco-256x192.py
   vitpose cost --compare configs/attention/*.py --json cost.json
 
-MACs are multiply-accumulates of one image, counted from the model as built; papers often print them
-as GFLOPs. Trainable MACs are those of the backbone's parts that train. Time and memory are of one
-training step (forward, backward, AdamW) and of inference, on random images. Of a distiller's config
-all figures are the student's."""
+MACs are multiply-accumulates of one image, counted from the model as built;
+papers often print them as GFLOPs. Trainable MACs are those of the backbone's
+parts that train. Time and memory are of one training step (forward, backward,
+AdamW) and of inference, on random images. Of a distiller's config all figures
+are the student's."""
 
 
 def add_parser(subparsers: Any) -> None:

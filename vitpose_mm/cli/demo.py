@@ -16,16 +16,17 @@ from ..files import write_text
 CONFIG = 'synthetic/vitpose-mini_synthetic-128x96.py'
 MARK = 'demo.json'  # tells a folder that an earlier demo may be replaced in
 
-DESCRIPTION = """Render a training and a held-out set of people, run `mim train mmpose` on the first,
-`mim test mmpose` with flip test on the second, and leave in OUT:
+DESCRIPTION = """Render a training and a held-out set of people, run `mim train mmpose` on the
+first, `mim test mmpose` with flip test on the second, and leave in OUT:
 
-  report.md           the table: COCO AP and AR on held-out people, times, machine
+  report.md           COCO AP and AR on held-out people, times, machine
   learning_curve.png  loss and held-out AP over time
-  gallery.png         held-out images with true and predicted skeletons and heatmaps
-  data/ run/          the rendered images, and the checkpoints and logs of the training
+  gallery.png         held-out images, true and predicted skeletons, heatmaps
+  data/ run/          rendered images; checkpoints and logs of the training
   train.log test.log  what MIM said
 
-Two cores need about twelve minutes. An OUT that an earlier demo left is replaced."""
+Two cores need about twelve minutes. An OUT that an earlier demo left is
+replaced."""
 
 
 def add_parser(subparsers: Any) -> None:

@@ -16,13 +16,14 @@ COMMANDS = {
     'demo': 'render, train, test and show a small ViTPose, from nothing',
 }
 EPILOG = """training and testing go through MIM, as in all of OpenMMLab:
-  mim train mmpose CONFIG                  e.g. configs/coco/vitpose-base_coco-256x192.py
+  mim train mmpose CONFIG
   mim test mmpose CONFIG --checkpoint FILE
-the configs are in configs/ of a checkout, and in vitpose_mm/.mim/configs of an installation.
+CONFIG is such as configs/coco/vitpose-base_coco-256x192.py; the configs are in
+configs/ of a checkout, and in vitpose_mm/.mim/configs of an installation.
 
 first steps:
-  vitpose doctor                           is everything there?
-  vitpose demo --out demo                  twelve minutes on two cores, nothing to download
+  vitpose doctor           is everything there?
+  vitpose demo --out demo  twelve minutes on two cores, nothing to download
 """
 
 

@@ -6,25 +6,34 @@ from pathlib import Path
 from typing import Any
 
 HELP = "one dataset's plain model out of a multi-dataset model"
-DESCRIPTION = """Make a plain single-dataset model of a multi-dataset model, with or without ViTPose+ experts.
+DESCRIPTION = """Make a plain single-dataset model of a multi-dataset model, with or without
+ViTPose+ experts.
 
-  OUT.pth  a plain ViT, into which the dataset's expert is merged, and the dataset's own head; no expert
-           and no other head is left. Its heatmaps are those of the model it comes from, bit by bit.
-           The dataset's metainfo is in it, so MMPoseInferencer knows keypoints and skeleton.
-  OUT.py   its config: TopdownPoseEstimator, the dataset's own test loader and metric, and its
-           test_cfg. It tests and predicts; to train on, use a single-dataset config with
-           load_from=OUT.pth.
+  OUT.pth  a plain ViT, into which the dataset's expert is merged, and the
+           dataset's own head; no expert and no other head is left. Its heatmaps
+           are those of the model it comes from, bit by bit. The dataset's
+           metainfo is in it, so MMPoseInferencer knows keypoints and skeleton.
+  OUT.py   its config: TopdownPoseEstimator, the dataset's own test loader and
+           metric, and its test_cfg. It tests and predicts; to train on, use a
+           single-dataset config with load_from=OUT.pth.
 
-CHECKPOINT may be what `mim train` wrote or the authors' ViTPose+ file: all that CONFIG's model loads.
-Nothing in the file is run: its tensors are read, all else in it is passed over."""
+CHECKPOINT may be what `mim train` wrote or a file of the authors' ViTPose+
+names: all that CONFIG's model loads. Nothing in the file is run: its tensors
+are read, all else in it is passed over, and archives that torch would run or
+unpack are refused."""
 
 EPILOG = """examples:
-  vitpose split configs/multi_dataset/vitpose-plus-base_six-sets-256x192.py work_dirs/.../epoch_210.pth \\
-      --dataset mpii --out mpii.pth
-  vitpose split CONFIG vitpose+_base.pth --dataset ap10k --out animals/ap10k.pth
+  vitpose split configs/multi_dataset/vitpose-plus-base_six-sets-256x192.py \\
+      CHECKPOINT --dataset mpii --out work_dirs/mpii.pth
+  vitpose split CONFIG vitpose+_base.pth --dataset ap10k \\
+      --out work_dirs/ap10k.pth
 
 then:
-  mim test mmpose mpii.py --checkpoint mpii.pth"""
+  mim test mmpose work_dirs/mpii.py --checkpoint work_dirs/mpii.pth
+
+and in Python, for one image, with no detector to download:
+  inferencer = MMPoseInferencer('work_dirs/mpii.py', 'work_dirs/mpii.pth',
+                                det_model='whole_image')"""
 
 
 def add_parser(subparsers: Any) -> None:

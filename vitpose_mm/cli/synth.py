@@ -5,24 +5,30 @@ import sys
 from pathlib import Path
 from typing import Any
 
-DESCRIPTION = """Render images of people or animals with true keypoints and write them in a data set's own layout:
+DESCRIPTION = """Render images of people or animals with true keypoints and write them in a
+dataset's own layout:
 
-  OUT/train/*.jpg  OUT/val/*.jpg  OUT/annotations/train.json  OUT/annotations/val.json
+  OUT/train/*.jpg  OUT/annotations/train.json
+  OUT/val/*.jpg    OUT/annotations/val.json
 
-  --kind coco       17 points, COCO's layout           --kind mpii       16 points, MPII's, and val's head boxes in
-  --kind aic        14 points, AI Challenger's                           OUT/annotations/mpii_gt_val.mat
-  --kind wholebody  133 points, COCO-WholeBody's:      --kind ap10k      17 points of quadrupeds, AP-10K's
-                    feet, fingers and face as drawn
+  --kind coco       17 points, COCO's layout
+  --kind aic        14 points, AI Challenger's
+  --kind mpii       16 points, MPII's, and val's head boxes in
+                    OUT/annotations/mpii_gt_val.mat
+  --kind wholebody  133 points, COCO-WholeBody's: feet, fingers, face as drawn
+  --kind ap10k      17 points of quadrupeds, AP-10K's
 
-The people have jointed bodies with joint limits, a build, a face, hair and clothes of their own; they and objects hide
-one another. Visibility is what was drawn: v=2 is seen, v=1 hidden, v=0 outside of the image. Box, area and outline are
-those of the pixels that were drawn. The same arguments give the same bytes, whatever the number of workers."""
+The people have jointed bodies with joint limits, a build, a face, hair and
+clothes of their own; they and objects hide one another. Visibility is what was
+drawn: v=2 is seen, v=1 hidden, v=0 outside of the image. Box, area and outline
+are those of the pixels that were drawn. The same arguments give the same bytes,
+whatever the number of workers."""
 
 EPILOG = """examples:
-  vitpose synth                                             what configs/synthetic trains on: 4800 and 250 images
-  vitpose synth --kind ap10k --train 1000                   animals, in data/synthetic_ap10k
-  vitpose synth --out /tmp/hard --train 500 --val 100 --difficulty hard --seed 7
-  vitpose synth --out /tmp/few --train 12 --val 0 --preview people.jpg
+  vitpose synth                  4800 and 250 images, for configs/synthetic
+  vitpose synth --kind ap10k     animals, in data/synthetic_ap10k
+  vitpose synth --out data/hard --train 500 --val 100 --difficulty hard --seed 7
+  vitpose synth --out data/few --train 12 --val 0 --preview data/few.jpg
 
 then:
   mim train mmpose configs/synthetic/vitpose-mini_synthetic-128x96.py"""

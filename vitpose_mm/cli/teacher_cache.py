@@ -10,18 +10,22 @@ from typing import Any
 
 HELP = "keep a teacher's heatmaps of a training set, so that it runs once"
 EXAMPLES = """example:
-  vitpose teacher-cache configs/transfer/vitpose-base-output-large_coco-256x192.py \\
+  vitpose teacher-cache \\
+      configs/transfer/vitpose-base-output-large_coco-256x192.py \\
       --out data/teachers/large --seeds 0 1 2 3
 
-Writes fp16 heatmaps of each training sample under each augmentation seed: of 17 keypoints at 64x48, 0.1 MB a
-sample and seed. To train on them, change the config's lines
+Writes fp16 heatmaps of each training sample under each augmentation seed: of 17
+keypoints at 64x48, 0.1 MB per sample and seed. To train on them, change the
+config's lines
 
   model = dict(teacher=None)
   train_dataloader = dict(dataset=dict(
-      _delete_=True, type='TeacherCacheDataset', cache='data/teachers/large', dataset=<the dataset as it was>))
+      _delete_=True, type='TeacherCacheDataset', cache='data/teachers/large',
+      dataset=<the dataset as it was>))
 
-An epoch then shows one of the seeds' augmentations of each sample, the loss is that of the running teacher to
-fp16, and neither the teacher's config nor its checkpoint is read."""
+An epoch then shows one of the seeds' augmentations of each sample, the loss is
+that of the running teacher to fp16, and neither the teacher's config nor its
+checkpoint is read."""
 
 
 def add_parser(subparsers: Any) -> None:

@@ -7,11 +7,14 @@ from typing import Any
 
 HELP = "take a trained knowledge token out of a teacher's checkpoint"
 EXAMPLES = """example:
-  vitpose token extract work_dirs/vitpose-large-token_coco-256x192/epoch_5.pth --out data/tokens/large.npz
+  vitpose token extract \\
+      work_dirs/vitpose-large-stage1_coco-256x192/epoch_5.pth \\
+      --out work_dirs/tokens/vitpose-large_coco-256x192.npz
 
-The file holds the token and where it came from: the checkpoint's name and SHA-256, the teacher's depth and
-width. A student takes it with backbone=dict(knowledge_token=dict(init=FILE, frozen=True, width=...)); width
-is the teacher's, and may be left out where the student's is the same."""
+The file holds the token and where it came from: the checkpoint's name and
+SHA-256, the teacher's depth and width. A student takes it with
+backbone=dict(knowledge_token=dict(init=FILE, frozen=True, width=...)); width is
+the teacher's, and may be left out where the student's is the same."""
 
 
 def add_parser(subparsers: Any) -> None:
