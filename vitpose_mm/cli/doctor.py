@@ -49,8 +49,11 @@ def add_parser(subparsers: Any) -> None:
         'doctor',
         help='what is installed, what was tested, what is missing, and how to mend it',
         description='Compare what is installed with what was tested, import every part, and name '
-        'the command that mends what is missing or known to fail. Exit code 1 if something is.',
+        'the command that mends what is missing or known to fail. Exit code 1 if something is. '
+        'With CONFIG: look for the files that it names instead, one line per missing one.',
     )
+    parser.add_argument('config', nargs='?', metavar='CONFIG', help='whose data and weights to look for')
+    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='changes to CONFIG, as of `mim train`')
     parser.add_argument('--no-imports', action='store_true', help='compare versions only (one second, not ten)')
 
 
@@ -159,8 +162,30 @@ def device_notes() -> list[str]:
     return [f"{gpus} GPU(s); mmcv's ops are built for CUDA {cuda}."]
 
 
+def look_for_files(args: argparse.Namespace) -> int:
+    """Print what a config names and does not exist; 1 if there is something, 2 if the config cannot be read."""
+    try:
+        from mmengine.config import Config, DictAction
+
+        from .config_files import missing_files
+
+        options = argparse.ArgumentParser()
+        options.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+        words = ['--cfg-options', *args.cfg_options] if args.cfg_options else []
+        config = Config.fromfile(args.config, import_custom_modules=False)
+        config.merge_from_dict(options.parse_args(words).cfg_options)
+    except Exception as problem:  # a config is a program, and may raise anything
+        print(f'vitpose doctor: {args.config}: {type(problem).__name__}: {problem}', file=sys.stderr)
+        return 2
+    missing = missing_files(config)
+    print(*missing.values() or [f'{args.config}: every file that it names is there.'], sep='\n')
+    return 1 if missing else 0
+
+
 def run(args: argparse.Namespace) -> int:
     """Print the report and return the exit code: 1 if something needed is missing or fails."""
+    if args.config:
+        return look_for_files(args)
     versions = stack.installed()
     name = stack.stack_of(versions)
     pins = stack.tested(name)

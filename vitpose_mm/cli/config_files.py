@@ -1,0 +1,59 @@
+"""The files that a config names: which of them are not there, and what makes each."""
+
+import os
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from typing import Any
+
+# what a Runner builds or loads; other names in a config are only its variables
+_USED = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'val_evaluator', 'test_evaluator', 'model',
+         'load_from')
+_DATA = 'put the dataset there or set data_root (configs/README.md, "Data"); `vitpose synth` renders the built-in ones'
+_WEIGHTS = 'train the model of that name first, or give another file'
+_REMEDIES = {
+    '*.ann_file': _DATA,
+    '*.data_prefix.*': _DATA,
+    '*.bbox_file': 'put the detected boxes there, or set it to None for annotated ones',
+    '*.headbox_file': _DATA,
+    '*.cache': 'write it with `vitpose teacher-cache`',
+    '*.knowledge_token.init': 'write it with `vitpose token extract`, from the checkpoint of stage 1',
+    '*.init_cfg*.checkpoint': 'put the weights there, or set init_cfg=None for random ones',
+    '*.teacher.config': "name the teacher's own config",
+    '*.teacher.checkpoint': _WEIGHTS,
+    'load_from': _WEIGHTS,
+}
+
+
+def missing_files(config: Any) -> dict[str, str]:
+    """Find the files and folders that a config names and that do not exist.
+
+    Args:
+        config: an MMEngine config, nothing of it built. Paths are relative to the working directory;
+            URLs are passed over.
+
+    Returns:
+        What to print about each, by path: the keys that name it, and what to do.
+    """
+    keys: dict[str, list[str]] = {}
+    remedies: dict[str, str] = {}
+    for used in _USED:
+        for key, value, root in _strings(config.get(used), used, ''):
+            for pattern, remedy in _REMEDIES.items():
+                if value and fnmatch(key, pattern):
+                    path = os.path.join(root, value) if pattern in ('*.ann_file', '*.data_prefix.*') else value
+                    if '://' not in path and not os.path.exists(path):
+                        keys.setdefault(path, []).append(key)
+                        remedies.setdefault(path, remedy)
+    return {path: f'{path} is missing ({", ".join(names)}): {remedies[path]}' for path, names in keys.items()}
+
+
+def _strings(node: Any, key: str, root: str) -> Iterator[tuple[str, str, str]]:
+    """Every string below a part of a config, with its dotted key and the data_root that it is in."""
+    if isinstance(node, str):
+        yield key, node, root
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            yield from _strings(value, f'{key}.{name}', node.get('data_root') or root)
+    elif isinstance(node, (list, tuple)):
+        for number, value in enumerate(node):
+            yield from _strings(value, f'{key}.{number}', root)
