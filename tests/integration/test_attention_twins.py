@@ -5,9 +5,12 @@ import re
 
 import torch
 
+FULL = 'configs/attention/vitpose-mini-s8-full_synthetic-128x96.py'
+
 
 def test_a_twin_trains_on_what_synth_renders(run, mim, root, tmp_path):
-    run(mim.replace('mim', 'vitpose'), 'synth', '--out', 'data/synthetic', '--train', 16, '--val', 4)
+    folder = re.search('vitpose synth --out (\\S+)', (root / FULL).read_text()).group(1)
+    run(mim.replace('mim', 'vitpose'), 'synth', '--out', folder, '--train', 16, '--val', 4)
     twin = root / 'configs/attention/vitpose-mini-s8-window-shift-pool_synthetic-128x96.py'
     output = run(mim, 'train', 'mmpose', twin, '--gpus', 0, '--work-dir', tmp_path / 'run', '--cfg-options',
                  'train_dataloader.batch_size=4', 'default_hooks.logger.interval=1')

@@ -26,7 +26,10 @@ whatever the number of workers."""
 
 EPILOG = """examples:
   vitpose synth                  4800 and 250 images, for configs/synthetic
-  vitpose synth --kind ap10k     animals, in data/synthetic_ap10k
+  vitpose synth --out data/synthetic_few --train 400 --val 50
+                                 for the small twins of configs/attention
+  vitpose synth --kind ap10k --train 400 --val 50
+                                 animals, in data/synthetic_ap10k
   vitpose synth --out data/hard --train 500 --val 100 --difficulty hard --seed 7
   vitpose synth --out data/few --train 12 --val 0 --preview data/few.jpg
 

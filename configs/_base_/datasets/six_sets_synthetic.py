@@ -1,11 +1,11 @@
-"""The six sets of `six_sets.py` in built-in data; each is rendered by `vitpose synth --kind KIND`.
+"""The six sets of `six_sets.py` in built-in data, a few images each; configs/README.md has the commands.
 
 The animals of APT-36K are those of AP-10K, read by APT-36K's class.
 """
 
 _base_ = ['./loaders.py', './two_codecs_128x96.py']
 
-coco = dict(type='CheckedCocoDataset', data_root='data/synthetic/')
+coco = dict(type='CheckedCocoDataset', data_root='data/synthetic_few/')
 aic = dict(type='CheckedAicDataset', data_root='data/synthetic_aic/')
 mpii = dict(type='CheckedMpiiDataset', data_root='data/synthetic_mpii/')
 ap10k = dict(type='CheckedAP10KDataset', data_root='data/synthetic_ap10k/')
@@ -36,7 +36,7 @@ val_sets = [
     dict(**val_classic, **wholebody),
 ]
 metrics = [
-    dict(type='CocoMetric', ann_file='data/synthetic/annotations/val.json'),
+    dict(type='CocoMetric', ann_file='data/synthetic_few/annotations/val.json'),
     dict(type='CocoMetric', ann_file='data/synthetic_aic/annotations/val.json', use_area=False, prefix='aic'),
     dict(type='MpiiPCKAccuracy', prefix='mpii'),
     dict(type='CocoMetric', ann_file='data/synthetic_ap10k/annotations/val.json', prefix='ap10k'),
