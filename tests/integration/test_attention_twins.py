@@ -9,7 +9,7 @@ FULL = 'configs/attention/vitpose-mini-s8-full_synthetic-128x96.py'
 
 
 def test_a_twin_trains_on_what_synth_renders(run, mim, root, tmp_path):
-    folder = re.search('vitpose synth --out (\\S+)', (root / FULL).read_text()).group(1)
+    folder = re.search(r'vitpose synth --out (\S+)', (root / FULL).read_text()).group(1)
     run(mim.replace('mim', 'vitpose'), 'synth', '--out', folder, '--train', 16, '--val', 4)
     twin = root / 'configs/attention/vitpose-mini-s8-window-shift-pool_synthetic-128x96.py'
     output = run(mim, 'train', 'mmpose', twin, '--gpus', 0, '--work-dir', tmp_path / 'run', '--cfg-options',
