@@ -73,8 +73,6 @@ def train(run: Path, leaf: str, data: Path, epochs: int, seed: int = 0,
         config.train_cfg.update(max_epochs=epochs, val_interval=val_interval)
         config.param_scheduler[-1].update(T_max=epochs, end=epochs)
         config.randomness.seed = seed
-        assert config.custom_hooks[0].type == 'EpochSeedHook'
-        config.custom_hooks[0].seed = seed
         change(config)
         run.mkdir(parents=True, exist_ok=True)
         config.dump(run / 'run.py')

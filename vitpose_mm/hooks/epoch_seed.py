@@ -7,6 +7,7 @@ from functools import partial
 import cv2
 import numpy as np
 import torch
+from mmengine.dist import broadcast_object_list
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpose.registry import HOOKS
@@ -27,19 +28,21 @@ class EpochSeedHook(Hook):
     rewound; ``FixedMixSampler`` replaces it.
 
     Args:
-        seed: any whole number from 0.
+        seed: integer >= 0, or None for the runner's seed: ``randomness.seed`` of the config, after a
+            resume the checkpoint's.
 
     Raises:
-        ValueError: seed is not such a number; at the start of training: persistent workers or
-            an iteration-based loop.
+        ValueError: seed is neither; at the start of training: persistent workers or an
+            iteration-based loop.
     """
 
     priority = 'VERY_HIGH'
 
-    def __init__(self, seed: int = 0) -> None:
-        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-            raise ValueError(f'EpochSeedHook: seed={seed!r}, expected a whole number from 0.')
+    def __init__(self, seed: int | None = None) -> None:
+        if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or seed < 0):
+            raise ValueError(f"EpochSeedHook: seed={seed!r}, expected an integer >= 0, or None for the runner's seed.")
         self.seed = seed
+        self._run_seed = 0
         self._user_init_fn: Callable[[int], None] | None = None
 
     def before_train(self, runner: Runner) -> None:
@@ -58,16 +61,21 @@ class EpochSeedHook(Hook):
                 f'train_dataloader.persistent_workers=False, or drop the hook.'
             )
         self._user_init_fn = loader.worker_init_fn
+        # randomness.diff_rank_seed adds the rank to the runner's seed: all processes take rank 0's, which is the
+        # config's, since samplers split one order among them.
+        seeds = [runner.seed if self.seed is None else self.seed]
+        broadcast_object_list(seeds)
+        self._run_seed = seeds[0]
         for sampler in (loader.sampler, getattr(loader.batch_sampler, 'sampler', None)):
             if sampler is not None and hasattr(sampler, 'seed'):
-                sampler.seed = self.seed
+                sampler.seed = self._run_seed
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Seed this process, and the workers that the coming epoch's iterator starts."""
-        seed_all(self.seed, runner.epoch, runner.rank)
+        seed_all(self._run_seed, runner.epoch, runner.rank)
         runner.train_dataloader.worker_init_fn = partial(
             seed_worker,
-            seed=self.seed,
+            seed=self._run_seed,
             epoch=runner.epoch,
             rank=runner.rank,
             user_init_fn=self._user_init_fn,

@@ -20,7 +20,7 @@ default_hooks = dict(
         metric_type='loss',
         badcase_thr=5))
 custom_hooks = [
-    dict(type='EpochSeedHook', seed=0),  # a resumed run repeats the uninterrupted one
+    dict(type='EpochSeedHook'),  # with randomness.seed; a resumed run repeats the uninterrupted one
     dict(type='SyncBuffersHook'),
 ]
 randomness = dict(seed=0)
