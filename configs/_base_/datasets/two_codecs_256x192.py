@@ -1,7 +1,7 @@
 """Pipelines for inputs of 256 x 192 pixels (h x w): with UDP, and with the classic codec.
 
-The authors train COCO and MPII with UDP, MPII without half bodies, and the other sets with targets
-and crops on whole pixels; those are flipped back with a shift of one heatmap cell in the test.
+The authors train COCO and MPII with UDP, MPII without half bodies and shifts, and the other sets with
+targets and crops on whole pixels; those are flipped back with a shift of one heatmap cell in the test.
 """
 
 _base_ = './topdown.py'
@@ -12,11 +12,10 @@ udp_crop = dict(type='TopdownAffine', input_size=udp['input_size'], use_udp=True
 classic_crop = dict(type='TopdownAffine', input_size=classic['input_size'])
 udp_target = dict(type='GenerateTarget', encoder=udp)
 classic_target = dict(type='GenerateTarget', encoder=classic)
-flip, half_body, turn = _base_.augmentation
 
-udp_train = [*_base_.loading, flip, half_body, turn, udp_crop, udp_target, *_base_.packing]
-mpii_train = [*_base_.loading, flip, turn, udp_crop, udp_target, *_base_.packing]
+udp_train = [*_base_.loading, *_base_.augmentation, udp_crop, udp_target, *_base_.packing]
+mpii_train = [*_base_.loading, *_base_.mpii_augmentation, udp_crop, udp_target, *_base_.packing]
 classic_train = [
-    *_base_.loading, flip, half_body, turn, classic_crop, classic_target, *_base_.packing]
+    *_base_.loading, *_base_.augmentation, classic_crop, classic_target, *_base_.packing]
 udp_val = [*_base_.loading, udp_crop, *_base_.packing]
 classic_val = [*_base_.loading, classic_crop, *_base_.packing]

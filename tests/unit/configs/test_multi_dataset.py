@@ -48,6 +48,7 @@ def test_numbers_are_the_papers(read, name):
     assert list(head.heads) == names
     assert {n: (h.type, h.in_channels, h.out_channels) for n, h in head.heads.items()} == {
         n: ('ClassicHead', width, KEYPOINTS[n]) for n in names}
+    # the paper's and the authors' for several datasets; on COCO alone the authors train huge with 0.85
     assert cfg.optim_wrapper.paramwise_cfg == dict(layer_decay_rate=decay)
     assert cfg.optim_wrapper.optimizer == dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.1)
     assert cfg.optim_wrapper.clip_grad.max_norm == 1
@@ -74,7 +75,10 @@ def test_each_set_has_its_codec(read, name):
 
 @pytest.mark.parametrize('name', FULL)
 def test_members_are_those_of_their_own_configs(read, root, name):
-    """Files, boxes and metric are those of the leaf that trains or tests the set alone."""
+    """Files, boxes, augmentation and metric are those of the leaf that trains or tests the set alone."""
+    def steps(pipeline):  # crop and target depend on the codec
+        return [step for step in pipeline if step.type not in ('TopdownAffine', 'GenerateTarget')]
+
     cfg = read(name)
     for place, each in enumerate(cfg.model.head.heads):
         if each not in ALONE:
@@ -82,7 +86,7 @@ def test_members_are_those_of_their_own_configs(read, root, name):
         alone = Config.fromfile(root / f'configs/{ALONE[each]}-256x192.py')
         for loader in LOADERS:
             member, own = (dict(d) for d in (cfg[loader].dataset.datasets[place], alone[loader].dataset))
-            assert len(member.pop('pipeline')) == len(own.pop('pipeline')) - (each == 'mpii' and 'train' in loader)
+            assert steps(member.pop('pipeline')) == steps(own.pop('pipeline'))
             assert member == own
         for evaluator in ('val_evaluator', 'test_evaluator'):
             member, own = dict(cfg[evaluator].metrics[place]), dict(alone[evaluator])
