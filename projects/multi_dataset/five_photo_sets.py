@@ -45,7 +45,7 @@ val_dataloader = dict(
     batch_size=16, num_workers=1, sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(type='CombinedPoseDataset', datasets=val_sets))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='MultiDatasetEvaluator', datasets=val_sets, metrics=[
+val_evaluator = dict(type='PerDatasetEvaluator', datasets=val_sets, metrics=[
     dict(type='CocoMetric'),
     dict(type='CocoMetric', use_area=False, prefix='aic'),
     dict(type='MpiiPCKAccuracy', prefix='mpii'),

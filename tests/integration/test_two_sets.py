@@ -3,11 +3,13 @@
 import json
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine import Config
+from mmengine.fileio import load
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 CONFIG = Path(__file__).parent / 'configs' / 'two_sets.py'
@@ -73,18 +75,25 @@ def test_killed_run_goes_on_with_the_mix(write, run, run_until, mim, tmp_path):
     assert {name for name in one if not torch.equal(one[name], two[name])} == set()
 
 
-def test_one_run_over_all_datasets(write, run, mim, tmp_path):
-    """Each dataset's own score, the same as when it is tested alone."""
-    config = write(train_cfg__max_epochs=1, train_cfg__val_begin=9)
+def test_one_run_over_all_datasets(write, run, mim, root, tmp_path):
+    """Each dataset's own score, the same as when it is tested alone; pictures, bad cases and all predictions."""
+    runtime = Config.fromfile(root / 'configs/_base_/runtime/multi_dataset.py')
+    config = write(train_cfg__max_epochs=1, train_cfg__val_begin=9, visualizer=runtime.visualizer,
+                   **{f'default_hooks__{hook}': runtime.default_hooks[hook] for hook in ('visualization', 'badcase')})
     run(mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir', tmp_path / 'run')
     (tmp_path / 'alone.py').write_text(ALONE)
+    extra = ('--show-dir', 'drawn', '--badcase', '--dump', tmp_path / 'all.pkl')
     scores = [
         dict(re.findall(r'(\w+/AP): (-?[\d.]+)', run(
             mim, 'test', 'mmpose', path, '--checkpoint', tmp_path / 'run/epoch_1.pth', '--gpus', 0,
-            '--work-dir', tmp_path / 'test')))
-        for path in (config, tmp_path / 'alone.py')]
+            '--work-dir', tmp_path / 'test', *more)))
+        for path, more in ((config, extra), (tmp_path / 'alone.py', ()))]
     assert set(scores[0]) == {'coco/AP', 'aic/AP'}
     assert scores[1] == {'aic/AP': scores[0]['aic/AP']}
+    people = Counter(sample['dataset_name'] for sample in load(tmp_path / 'all.pkl'))
+    assert people == {'coco': 24, 'aic': ATHLETES}
+    for folder in ('drawn', 'badcase'):
+        assert len(list((tmp_path / 'test').rglob(f'{folder}/*.jpg'))) == 24 + ATHLETES
 
 
 def test_misfit_ends_before_the_first_iteration(write, run, mim, tmp_path):

@@ -22,8 +22,8 @@ class CombinedPoseDataset(CombinedDataset):
     Args:
         datasets: configs of the members, each with its ``pipeline``; for testing each with
             ``test_mode=True``. No two may have one ``dataset_name``, which routes the samples.
-        metainfo: what checkpoints, the visualiser and samples without a name are taken for;
-            None for the first member's.
+        metainfo: what checkpoints and samples without a name are taken for; None for the first
+            member's. The combined dataset's own ``metainfo`` also has ``members``: each one's by name.
         sample_ratio_factor: one number from 0 a member: so many times its length are drawn of it
             an epoch, spread evenly over it. None for plain concatenation.
         pipeline: what MMPose's inferencers, which read it in the config, prepare an image with: the
@@ -46,6 +46,7 @@ class CombinedPoseDataset(CombinedDataset):
         self.datasets = [build_member(cfg) for cfg in datasets]
         if metainfo is None:
             self._metainfo = self.datasets[0].metainfo
+        self._metainfo['members'] = {dataset.metainfo['dataset_name']: dataset.metainfo for dataset in self.datasets}
         self.resample = sample_ratio_factor is not None
         self._lens_ori = [len(dataset) for dataset in self.datasets]
         factors = sample_ratio_factor or [1] * len(self.datasets)

@@ -19,7 +19,7 @@ class DatasetMixHook(Hook):
 
     Before training, validation and testing every dataset must have a decoder in the
     ``MultiDatasetHead`` with as many outputs as it has keypoints, an expert if the backbone has
-    experts, and a metric if a ``MultiDatasetEvaluator`` judges. After each training epoch one line
+    experts, and a metric if a ``PerDatasetEvaluator`` judges. After each training epoch one line
     says how many samples of each dataset all processes have trained on; the numbers are also the
     scalars ``samples/NAME`` of the message hub and of the visualiser, so of TensorBoard.
 
@@ -76,11 +76,13 @@ class DatasetMixHook(Hook):
     def _check_judged(self, loop: Any, model: Any) -> None:
         dataset = loop.dataloader.dataset
         check_fit(dataset, model)
-        judged = getattr(loop.evaluator, 'metrics_dict', None)
+        # one evaluator, or with `mim test --dump` a metric among others
+        evaluators = [loop.evaluator, *getattr(loop.evaluator, 'metrics', ())]
+        judged = next((one.metrics_dict for one in evaluators if hasattr(one, 'metrics_dict')), None)
         names = [meta['dataset_name'] for meta in members(dataset)]
         if judged is not None and set(judged) != set(names):
             raise ValueError(f'the evaluator has metrics for {list(judged)}, the datasets are {names}: give '
-                             'MultiDatasetEvaluator one entry of datasets and metrics for each')
+                             'PerDatasetEvaluator one entry of datasets and metrics for each')
 
 
 def check_fit(dataset: Dataset, model: Any) -> None:

@@ -64,7 +64,7 @@ combined = dict(
 train_dataloader = dict(batch_size=128, dataset=combined)
 val_dataloader = dict(batch_size=64, dataset=dict(pipeline=_base_.udp_val, **combined))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='MultiDatasetEvaluator')
+val_evaluator = dict(type='PerDatasetEvaluator')
 test_evaluator = val_evaluator
 
 decoder = dict(type='ClassicHead', loss=dict(type='KeypointMSELoss', use_target_weight=True))

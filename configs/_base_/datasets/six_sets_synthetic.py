@@ -49,7 +49,7 @@ combined = dict(
 train_dataloader = dict(batch_size=24, num_workers=2, dataset=combined)
 val_dataloader = dict(num_workers=2, dataset=dict(pipeline=_base_.udp_val, **combined))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='MultiDatasetEvaluator')
+val_evaluator = dict(type='PerDatasetEvaluator')
 test_evaluator = val_evaluator
 
 decoder = dict(

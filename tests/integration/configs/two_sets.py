@@ -22,7 +22,7 @@ train_dataloader = dict(
 val_dataloader = dict(dataset=dict(_delete_=True, type='CombinedPoseDataset', datasets=val_sets))
 test_dataloader = val_dataloader
 val_evaluator = dict(
-    _delete_=True, type='MultiDatasetEvaluator', datasets=val_sets,
+    _delete_=True, type='PerDatasetEvaluator', datasets=val_sets,
     metrics=[dict(type='CocoMetric'), dict(type='CocoMetric', use_area=False, prefix='aic')])
 test_evaluator = val_evaluator
 
@@ -35,4 +35,4 @@ model = dict(
             aic=dict(out_channels=14, decoder=classic, **head))))
 custom_hooks = [*_base_.custom_hooks, dict(type='DatasetMixHook')]
 visualizer = dict(
-    type='PoseLocalVisualizer', vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
+    type='PerDatasetVisualizer', vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])

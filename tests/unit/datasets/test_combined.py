@@ -63,6 +63,8 @@ def test_metainfo_is_the_first_members(coco, aic, order, name, keypoints):
     assert (meta['dataset_name'], meta['num_keypoints']) == (name, keypoints)
     given = combine(*members, metainfo=dict(from_file='configs/_base_/datasets/mpii.py')).metainfo
     assert (given['dataset_name'], given['num_keypoints']) == ('mpii', 16)
+    for members in (meta['members'], given['members']):
+        assert {name: one['num_keypoints'] for name, one in members.items()} == dict(coco=17, aic=14)
 
 
 def test_in_test_mode(coco, aic):

@@ -1,7 +1,7 @@
 """Samples reach the metric of their dataset, also where the config alone names it."""
 
 import pytest
-from mmengine.evaluator import BaseMetric
+from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.registry import init_default_scope
 from mmpose.registry import EVALUATORS, METRICS
 from mmpose.structures import PoseDataSample
@@ -49,6 +49,20 @@ def test_each_sample_reaches_the_metric_of_its_dataset():
     assert evaluator.evaluate(4) == {
         'coco/ids': [0], 'coco/keypoints': 17, 'ours/ids': [1, 3], 'ours/keypoints': 3, 'mpii/ids': [2],
         'mpii/keypoints': 16}
+
+
+def test_among_other_metrics():
+    """As `mim test --dump` lists it."""
+    init_default_scope('mmpose')
+    own = dict(type='PerDatasetEvaluator', datasets=DATASETS,
+               metrics=[dict(type='CountSamples', prefix=name) for name in ('coco', 'ours', 'mpii')])
+    evaluator = Evaluator([own, dict(type='CountSamples', prefix='all')])
+    evaluator.dataset_meta = dict(dataset_name='coco', num_keypoints=17)
+    samples = [sample(number, name) for number, name in enumerate(('mpii', 'three_points'))]
+    evaluator.process(samples, dict(inputs=[None] * 2, data_samples=samples))
+    scores = evaluator.evaluate(2)
+    assert (scores['mpii/ids'], scores['ours/ids'], scores['all/ids']) == ([0], [1], [0, 1])
+    assert scores['mpii/keypoints'] == 16
 
 
 def test_not_one_metric_a_dataset():

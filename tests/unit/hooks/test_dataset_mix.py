@@ -82,6 +82,10 @@ def test_validation_set_is_checked_before_training():
     data = dataset('coco', 'aic')
     with pytest.raises(ValueError, match=r"metrics for \['coco'\], the datasets are \['coco', 'aic'\]"):
         build().before_train(runner(data, net, val=data, metrics=['coco']))
+    several = runner(data, net, val=data)  # as `mim test --dump` has them
+    several.test_loop.evaluator.metrics = [SimpleNamespace(metrics_dict=dict(coco=None)), SimpleNamespace()]
+    with pytest.raises(ValueError, match=r"metrics for \['coco'\], the datasets are \['coco', 'aic'\]"):
+        build().before_test(several)
 
 
 def test_sampler_of_another_batch_size():

@@ -1,0 +1,5 @@
+"""Visualisers."""
+
+from .per_dataset import PerDatasetVisualizer
+
+__all__ = ['PerDatasetVisualizer']
