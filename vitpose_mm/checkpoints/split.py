@@ -1,6 +1,7 @@
 """One dataset's plain model out of a multi-dataset model: its weights, and a config that tests it."""
 
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -115,7 +116,10 @@ def _test_of(cfg: Config, part: str, dataset: str) -> tuple[dict, Any] | None:
     if own is None or evaluator is None:
         return None
     sampler = dict(type='DefaultSampler', shuffle=False, round_up=False)
-    own = dict(own, metainfo=deepcopy(raw_metainfo(own)))
+    meta = raw_metainfo(own)
+    if Path(meta.get('from_file', '')).is_absolute():  # a path of this machine: write what the file says
+        meta = Config.fromfile(meta['from_file']).dataset_info.to_dict()
+    own = dict(own, metainfo=deepcopy(meta))
     return dict(cfg[f'{part}_dataloader'].to_dict(), dataset=own, sampler=sampler), evaluator
 
 

@@ -1,14 +1,11 @@
 """APT-36K: animals in video clips, with AP-10K's 17 keypoints."""
 
-import os.path as osp
 import re
+from pathlib import Path
 
-import mmpose
-from mmengine.config import Config
 from mmpose.datasets import AP10KDataset
 from mmpose.registry import DATASETS
 
-AP10K = Config.fromfile(osp.join(osp.dirname(mmpose.__file__), '.mim', AP10KDataset.METAINFO['from_file'])).dataset_info
 # The file names are those of the machine where the clips were labelled: D:\...\29wolf\v3c2\frame7.jpg
 DRIVE_PATH = re.compile(r'[A-Za-z]:[\\/].*')
 
@@ -27,7 +24,7 @@ class APT36KDataset(AP10KDataset):
     Args: those of MMPose's ``AP10KDataset``.
     """
 
-    METAINFO: dict = dict(AP10K, dataset_name='apt36k')
+    METAINFO: dict = dict(from_file=str(Path(__file__).with_name('apt36k_keypoints.py')))
 
     def load_data_list(self) -> list[dict]:
         """Read the annotations, with images looked for below ``data_prefix``."""

@@ -139,6 +139,7 @@ def test_every_leaf_comes_apart(leaf):
         single = split_config(cfg, name)
         own = metainfo(single.test_dataloader.dataset)
         assert (own['dataset_name'], own['num_keypoints']) == (name, single.model.head.out_channels)
+        assert not Path(single.test_dataloader.dataset.metainfo.get('from_file', '')).is_absolute()
         assert single.model.head == head
         assert single.model.test_cfg.shift_heatmap is (head.decoder.type == 'MSRAHeatmap')
         assert 'datasets' not in single.test_evaluator

@@ -1,5 +1,8 @@
 r"""APT-36K's file as it is published: Windows paths, clips, `is_crowd`; and as others have split it."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from mmpose.datasets import AP10KDataset
@@ -47,6 +50,24 @@ def test_keypoints_are_ap10ks(build, coco_files, tmp_path, monkeypatch):
     assert theirs.pop('dataset_name') == 'ap10k'
     ours.pop('CLASSES')
     np.testing.assert_equal(ours, theirs)
+
+
+HIDDEN = '''
+import sys
+
+def hide(event, arguments):
+    if event == 'open' and '/.mim/' in str(arguments[0]):
+        raise FileNotFoundError(arguments[0])
+
+sys.addaudithook(hide)
+import vitpose_mm
+'''
+
+
+def test_imported_beside_an_mmpose_without_its_configs(root):
+    """As a source tree of MMPose, which has no `.mim`, is."""
+    done = subprocess.run([sys.executable, '-c', HIDDEN], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_evaluator_knows_it(build, coco_files):
