@@ -14,6 +14,7 @@ from .image_file import check_image_file
 from .json_file import check_json_begins, check_json_whole
 
 SHOWN_IDS = 5
+DROP = 'set filter_cfg=dict(drop_bad_boxes=True) to skip such boxes and log their number'
 
 
 class DatasetChecks(BaseCocoStyleDataset):
@@ -22,10 +23,12 @@ class DatasetChecks(BaseCocoStyleDataset):
     - A missing annotation, detection or head-box file, one that is empty or not whole JSON: an
       error that names the file.
     - A box without area or wholly outside its image: in training the instance is skipped, with
-      one logged count; in test mode an error, since a skipped person would raise the score.
-      MMPose skips it silently in both. A box is judged as MMPose clips it, to the image's last
-      pixel; what MMPose does not clip (detections of ``bbox_file``, hands) against the image's
-      size. MPII's file holds no image sizes, so only the area is checked there.
+      one logged count; in test mode an error, since a skipped person can raise the score. With
+      ``filter_cfg=dict(drop_bad_boxes=True)`` it is skipped and counted in test mode, too. MMPose
+      skips annotated ones silently in both modes and keeps detected ones. A box is judged as
+      MMPose clips it, to the image's last pixel; what MMPose does not clip (detections of
+      ``bbox_file``, hands) against the image's size. MPII's file holds no image sizes, so only the
+      area is checked there.
     - Instances that are crowds or have no keypoint are dropped as MMPose drops them.
     - A keypoint that is not a finite number: an error in both modes.
     - No instance left: an error.
@@ -60,15 +63,14 @@ class DatasetChecks(BaseCocoStyleDataset):
             ValueError: a detected box is unusable, or nothing is left.
         """
         data_list = super().filter_data()
+        if self.bbox_file:
+            data_list = self._without(data_list, [info for info in data_list if self._is_bad_detection(info)])
         if not data_list:
             raise ValueError(
                 f'{type(self).__name__}: no instance is left of {self.bbox_file or self.ann_file}'
                 f' (filter_cfg={self.filter_cfg}). Instances need a box with area, at least one '
                 f'labelled keypoint and iscrowd=0; detections a score over the threshold.'
             )
-        if self.bbox_file:
-            for data_info in data_list:
-                self._check_detection(data_info)
         return data_list
 
     def prepare_data(self, idx: int) -> Any:
@@ -102,26 +104,34 @@ class DatasetChecks(BaseCocoStyleDataset):
                 continue
             width, height = sizes[instance['img_id']]
             fault = box_fault(instance, width, height)
-            if fault and self.test_mode:
+            if fault and self.test_mode and not self._drops_bad_boxes:
                 raise ValueError(
                     f'{self._where(instance)}: {fault}. In a test set this would drop a person '
-                    f'unseen: correct or remove the annotation.'
+                    f'unseen: correct or remove the annotation, or {DROP}.'
                 )
             if fault:
                 skipped.append(instance)
-        if skipped:
-            ids = ', '.join(str(instance['id']) for instance in skipped[:SHOWN_IDS])
-            more = ', ...' if len(skipped) > SHOWN_IDS else ''
-            print_log(
-                f'{type(self).__name__}: skipped {len(skipped)} of {len(instances)} instances of '
-                f'{self.ann_file}, whose box has no area or lies outside its image: ids {ids}'
-                f'{more}',
-                logger='current',
-                level=logging.WARNING,
-            )
-            left_out = {id(instance) for instance in skipped}
-            instances = [instance for instance in instances if id(instance) not in left_out]
-        return instances, images
+        return self._without(instances, skipped), images
+
+    @property
+    def _drops_bad_boxes(self) -> bool:
+        return bool((self.filter_cfg or {}).get('drop_bad_boxes'))
+
+    def _without(self, instances: list[dict], skipped: list[dict]) -> list[dict]:
+        """The instances that are not skipped; one line says how many are."""
+        if not skipped:
+            return instances
+        ids = ', '.join(str(instance['id']) for instance in skipped[:SHOWN_IDS])
+        more = ', ...' if len(skipped) > SHOWN_IDS else ''
+        print_log(
+            f'{type(self).__name__}: skipped {len(skipped)} of {len(instances)} instances of '
+            f'{self.bbox_file or self.ann_file}, whose box has no area or lies outside its image: '
+            f'ids {ids}{more}',
+            logger='current',
+            level=logging.WARNING,
+        )
+        left_out = {id(instance) for instance in skipped}
+        return [instance for instance in instances if id(instance) not in left_out]
 
     def _check_keypoints(self, instances: list[dict]) -> None:
         """Refuse a keypoint whose position or visibility is NaN or infinite."""
@@ -136,21 +146,23 @@ class DatasetChecks(BaseCocoStyleDataset):
                     f'by 0, 0, 0.'
                 )
 
-    def _check_detection(self, data_info: dict) -> None:
-        """Refuse a detected box without area or wholly outside its image."""
+    def _is_bad_detection(self, data_info: dict) -> bool:
+        """Whether a detected box has no area or lies wholly outside its image; refuse one unless such are dropped."""
         x1, y1, x2, y2 = (float(value) for value in data_info['bbox'][0])
         height, width = data_info['img_shape']
         overlap_x = min(x2, width) - max(x1, 0)
         overlap_y = min(y2, height) - max(y1, 0)
         # Written so that NaN, which compares false with everything, is refused too.
-        if not (overlap_x > 0 and overlap_y > 0):
+        bad = not (overlap_x > 0 and overlap_y > 0)
+        if bad and not self._drops_bad_boxes:
             raise ValueError(
                 f'{self.bbox_file}: the detection with id {data_info["id"]} in image '
                 f'{data_info["img_id"]} has box (x, y, w, h) = ({x1:g}, {y1:g}, {x2 - x1:g}, '
                 f'{y2 - y1:g}), without area or outside the {width} x {height} image. Correct or '
-                f'remove it, or raise filter_cfg=dict(bbox_score_thr=...) over its score '
-                f'{float(data_info["bbox_score"][0]):g}.'
+                f'remove it, raise filter_cfg=dict(bbox_score_thr=...) over its score '
+                f'{float(data_info["bbox_score"][0]):g}, or {DROP}.'
             )
+        return bad
 
     def _where(self, instance: dict) -> str:
         return (

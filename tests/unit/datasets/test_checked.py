@@ -176,10 +176,10 @@ BAD_BOXES = {
 }
 
 
-def log_of(tmp_path):
-    """A log file that MMEngine's current logger writes to."""
-    path = tmp_path / 'run.log'
-    MMLogger.get_instance(f'checked-{tmp_path.name}', log_file=str(path))
+def log_of(tmp_path, name='run'):
+    """A log file that MMEngine's current logger writes to; it writes each warning once."""
+    path = tmp_path / f'{name}.log'
+    MMLogger.get_instance(f'checked-{tmp_path.name}-{name}', log_file=str(path))
     return path
 
 
@@ -204,8 +204,13 @@ def test_bad_box(name, fault, tmp_path):
     assert f'skipped {skipped} of {total} instances' in log.read_text()
     assert log.read_text().rstrip().endswith(f'ids {ids}')
     where = 'hand 2' if hands == 2 else 'annotation 12'
-    with pytest.raises(ValueError, match=f'{where} in image 1 .*{message}'):
+    with pytest.raises(ValueError, match=rf'{where} in image 1 .*{message}.*filter_cfg=dict\(drop_bad_boxes=True\)'):
         build(name, test_mode=True, **data)
+    log = log_of(tmp_path, 'test')
+    dropped = build(name, test_mode=True, filter_cfg=dict(drop_bad_boxes=True), **data)
+    assert [info['id'] for info in map(dropped.get_data_info, range(len(dropped)))] == [
+        info['id'] for info in map(dataset.get_data_info, range(len(dataset)))]
+    assert f'skipped {skipped} of {total} instances' in log.read_text()
 
 
 def test_box_on_the_last_pixel(tmp_path):
@@ -264,8 +269,17 @@ def test_bad_detection(fault, tmp_path):
     box = BAD_BOXES[fault][0]
     shown = re.escape(f'({box[0]}, {box[1]}, ')
     data = detections(tmp_path, (63.5, 8, 1, 1), box)
-    with pytest.raises(ValueError, match=rf'boxes\.json: .*id 1 in image 1 has box .*{shown}'):
+    with pytest.raises(ValueError, match=rf'boxes\.json: .*id 1 in image 1 has box .*{shown}.*drop_bad_boxes=True'):
         build('CocoDataset', **data)
+    log = log_of(tmp_path)
+    dataset = build('CocoDataset', filter_cfg=dict(drop_bad_boxes=True), **data)
+    assert [info['id'] for info in map(dataset.get_data_info, range(len(dataset)))] == [0]
+    assert re.search(r'skipped 1 of 2 instances of .*boxes\.json, .*: ids 1\n', log.read_text())
+
+
+def test_only_bad_detections(tmp_path):
+    with pytest.raises(ValueError, match=r'no instance is left of .*boxes\.json'):
+        build('CocoDataset', filter_cfg=dict(drop_bad_boxes=True), **detections(tmp_path, (10, 8, 0, 0)))
 
 
 def test_bad_detection_below_the_threshold_is_not_used(tmp_path):
