@@ -8,7 +8,7 @@ from mmengine.config import Config
 # Order, keypoints and codec: the authors' repository; part: of the FFN's outputs that an expert makes.
 KEYPOINTS = dict(coco=17, aic=14, mpii=16, ap10k=17, apt36k=17, coco_wholebody=133)
 UDP = ('coco', 'mpii')
-PART = dict(small=192, base=192, large=256, huge=320)
+PART = dict(small=96, base=192, large=256, huge=320)  # small: of the released weights, the config file says 192
 #        width, layer decay, drop path
 SIZES = dict(small=(384, 0.8, 0.1), base=(768, 0.75, 0.3), large=(1024, 0.8, 0.5), huge=(1280, 0.8, 0.55))
 SETS = {'coco-aic': 2, 'coco-aic-mpii': 3, 'six-sets': 6}
