@@ -3,9 +3,7 @@
 _base_ = './vitpose-micro-token-mini_synthetic-128x96.py'
 
 model = dict(
-    _delete_=True,
     type='DistillPoseEstimator',
-    student=_base_.model,
     teacher=dict(
         config='{{ fileDirname }}/../synthetic/vitpose-mini_synthetic-128x96.py',
         checkpoint='work_dirs/vitpose-mini_synthetic-128x96/epoch_4.pth'),

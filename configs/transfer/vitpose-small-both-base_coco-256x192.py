@@ -3,9 +3,7 @@
 _base_ = './vitpose-small-token-base_coco-256x192.py'
 
 model = dict(
-    _delete_=True,
     type='DistillPoseEstimator',
-    student=_base_.model,
     teacher=dict(
         config='{{ fileDirname }}/../coco/vitpose-base_coco-256x192.py',
         checkpoint='work_dirs/vitpose-base_coco-256x192/epoch_210.pth'))

@@ -91,9 +91,8 @@ def learn_from(teacher: Path, token: Path) -> Callable[[Config], None]:
     def change(config: Config) -> None:
         if config.model.get('teacher'):
             config.model.teacher.checkpoint = str(teacher)
-        student = config.model.get('student', config.model)
-        if student.backbone.get('knowledge_token'):
-            student.backbone.knowledge_token.init = str(token)
+        if config.model.backbone.get('knowledge_token'):
+            config.model.backbone.knowledge_token.init = str(token)
 
     return change
 

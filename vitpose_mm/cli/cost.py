@@ -94,8 +94,6 @@ def _read_model(path: str) -> Any:
         model: Any = Config.fromfile(path).get('model')
     except Exception as problem:  # a config is a program, and may raise anything
         raise ValueError(f'{path}: {type(problem).__name__}: {problem}') from problem
-    if isinstance(model, dict):
-        model = model.get('student', model)
     if not isinstance(model, dict) or not all(isinstance(model.get(part), dict) for part in ('backbone', 'head')):
         raise ValueError(f'{path}: expected model=dict(backbone=dict(...), head=dict(...), ...) in it')
     model['backbone'].pop('init_cfg', None)

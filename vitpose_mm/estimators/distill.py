@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from mmengine.model import BaseModel
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import DATASETS, MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
@@ -14,14 +15,14 @@ from .teacher import Teacher
 
 
 @MODELS.register_module()
-class DistillPoseEstimator(BaseModel):
-    """Trains a student on MSE(S, K_gt) + MSE(S, K_t); everything else is the student itself.
+class DistillPoseEstimator(TopdownPoseEstimator):
+    """A top-down estimator, the student, that trains on MSE(S, K_gt) + MSE(S, K_t).
 
-    Source: ViTPose section 3.4. Checkpoints hold the student under its plain names: they load into
-    the student's own config, and the student's checkpoints load here. The teacher is in none.
+    Source: ViTPose section 3.4. Everything but the training loss is MMPose's top-down estimator: the
+    config is the student's own plus the three arguments below, and checkpoints are the student's. The
+    teacher is in none.
 
     Args:
-        student: config of a top-down estimator with a heatmap head.
         teacher: dict(config=FILE, checkpoint=FILE, precision='float32'), see `Teacher`; None where
             `TeacherCacheDataset` brings its heatmaps with the samples.
         distill_loss: registered loss of the student's heatmaps, the teacher's, and keypoint weights.
@@ -29,50 +30,44 @@ class DistillPoseEstimator(BaseModel):
             the datasets of both, as a registered class's name or a metainfo dict. Keypoints of one
             name are matched, or those of `names`, {student's: teacher's}; the student learns the
             others from the labels alone.
+        kwargs: of `TopdownPoseEstimator`; the head is a heatmap head.
 
     Raises:
-        ValueError: a student without a heatmap head, a teacher without its files, or keypoints that
-            cannot be matched; while training, a teacher of other keypoints, heatmap or input size, or
-            no teacher's heatmaps at all.
+        ValueError: no heatmap head, a teacher without its files, or keypoints that cannot be matched;
+            while training, a teacher of other keypoints, heatmap or input size, or no teacher's
+            heatmaps at all.
     """
 
-    def __init__(self, student: dict, teacher: dict | None = None, distill_loss: dict | None = None,
-                 keypoints: dict | None = None):
-        built = MODELS.build(student)
-        if not hasattr(getattr(built, 'head', None), 'final_layer'):
-            raise ValueError(f'a student of type {student["type"]} has no heatmap head of its own (head.final_layer): '
-                             "expected type='TopdownPoseEstimator' with a 'ClassicHead' or 'SimpleHead'")
-        super().__init__(data_preprocessor=built.data_preprocessor)
-        self.student = built
+    def __init__(self, teacher: dict | None = None, distill_loss: dict | None = None, keypoints: dict | None = None,
+                 **kwargs: Any):
+        if 'student' in kwargs:
+            raise ValueError("DistillPoseEstimator takes no student=...: its arguments are the student's own, as in "
+                             "_base_ = 'STUDENT.py'; model = dict(type='DistillPoseEstimator', teacher=dict(...))")
+        super().__init__(**kwargs)
+        if not hasattr(getattr(self, 'head', None), 'final_layer'):
+            raise ValueError(f'a student with the head {type(getattr(self, "head", None)).__name__} has no heatmap '
+                             "head of its own (head.final_layer): expected a 'ClassicHead' or 'SimpleHead'")
         self.teacher = None if teacher is None else Teacher(**teacher)
         self.distill_loss = MODELS.build(distill_loss or dict(type='HeatmapDistillLoss'))
         self.pairs = None if keypoints is None else match_keypoints(**keypoints)
-        self._register_state_dict_hook(_as_plain)
-        self._register_load_state_dict_pre_hook(_from_plain)
 
     def init_weights(self) -> None:
         """Initialise the student and load the teacher; the Runner calls it to train."""
         super().init_weights()
         if self.teacher is not None:
-            mine, theirs = (_normalisation(model) for model in (self.student, self.teacher.model))
+            mine, theirs = _normalisation(self), _normalisation(self.teacher.model)
             if mine != theirs:
                 raise ValueError(f"the teacher's data_preprocessor ({theirs}) is not the student's ({mine}): both see "
                                  'the same input, so they have to be the same')
-
-    def forward(self, inputs: Tensor, data_samples: list[PoseDataSample] | None = None, mode: str = 'tensor') -> Any:
-        """Losses with mode='loss'; else the student's answer."""
-        if mode == 'loss':
-            return self.loss(inputs, data_samples or [])
-        return self.student(inputs, data_samples, mode)
 
     def loss(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> dict[str, Tensor]:
         """The student's losses of a batch, and `loss_distill`."""
         taught = self._taught(inputs, data_samples)
         given: list[Tensor] = []
         # the student's own loss makes the heatmaps; a second pass would count twice in its batch norms
-        hook = self.student.head.final_layer.register_forward_hook(lambda *call: given.append(call[-1]))
+        hook = self.head.final_layer.register_forward_hook(lambda *call: given.append(call[-1]))
         try:
-            losses = self.student.loss(inputs, data_samples)
+            losses = super().loss(inputs, data_samples)
         finally:
             hook.remove()
         heatmaps = given[-1].float()
@@ -138,17 +133,3 @@ def _normalisation(model: BaseModel) -> dict[str, Any]:
     return dict(mean=getattr(found, 'mean', torch.zeros(0)).flatten().tolist(),
                 std=getattr(found, 'std', torch.zeros(0)).flatten().tolist(),
                 swaps_channels=bool(getattr(found, '_channel_conversion', False)))
-
-
-def _as_plain(module: torch.nn.Module, state_dict: dict, prefix: str, *_: object) -> None:
-    """Drop 'student.' from the keys of a state dict that is made, in place."""
-    versions = getattr(state_dict, '_metadata', {})
-    for keys, start in ((state_dict, f'{prefix}student.'), (versions, f'{prefix}student')):
-        for key in [key for key in keys if key.startswith(start)]:
-            keys[prefix + key[len(prefix) + len('student.'):]] = keys.pop(key)
-
-
-def _from_plain(state_dict: dict, prefix: str, *_: object) -> None:
-    """Add it to those of one that is loaded."""
-    for key in [key for key in state_dict if key.startswith(prefix)]:
-        state_dict[f'{prefix}student.{key[len(prefix):]}'] = state_dict.pop(key)

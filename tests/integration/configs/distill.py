@@ -3,7 +3,5 @@
 _base_ = './tiny.py'
 
 model = dict(
-    _delete_=True,
     type='DistillPoseEstimator',
-    student=_base_.model,
     teacher=dict(config='{{ fileDirname }}/tiny.py', checkpoint='teacher.pth'))

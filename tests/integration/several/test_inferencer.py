@@ -81,3 +81,21 @@ def test_an_unknown_dataset_lists_the_known(several, image):
     model = init_model(*several(metainfo('crowdpose')), device='cpu')
     with pytest.raises(KeyError, match="no head for dataset 'crowdpose': this model has heads for aic, coco, mpii"):
         inference_topdown(model, image)
+
+
+def test_a_distillers_config_predicts_as_its_students(root, tmp_path, image):
+    """`init_model` and the inferencer take it, without the teacher's files."""
+    student, distiller = (root / f'configs/transfer/vitpose-micro{name}_synthetic-128x96.py'
+                          for name in ('', '-output-mini'))
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(student).model)
+    torch.nn.init.normal_(model.head.final_layer.weight, std=0.1)
+    checkpoint = str(tmp_path / 'student.pth')
+    torch.save(dict(meta=dict(dataset_meta=metainfo('coco')), state_dict=model.state_dict()), checkpoint)
+    expected, found = (inference_topdown(init_model(str(config), checkpoint, device='cpu'), image)[0].pred_instances
+                       for config in (student, distiller))
+    np.testing.assert_array_equal(found.keypoints, expected.keypoints)
+    inferencer = MMPoseInferencer(str(distiller), checkpoint, device='cpu', det_model='whole_image')
+    (person, ), = next(inferencer(image))['predictions']
+    np.testing.assert_allclose(person['keypoints'], expected.keypoints[0], atol=1e-3)

@@ -87,7 +87,7 @@ UNTYPED = {
     'train_cfg': arguments(EpochBasedTrainLoop) | {'by_epoch'},
     'val_cfg': arguments(ValLoop),
     'test_cfg': arguments(TestLoop),
-    **{f'model.{student}{name}': keys for student in ('', 'student.') for name, keys in MODEL.items()},
+    **{f'model.{name}': keys for name, keys in MODEL.items()},
     'optim_wrapper.clip_grad': arguments(clip_grad_norm_),
     'auto_scale_lr': {'base_batch_size', 'enable'},
     'custom_imports': arguments(import_modules_from_strings),

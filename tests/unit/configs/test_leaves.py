@@ -64,11 +64,6 @@ def datasets(cfg: Config) -> list[dict]:
     return [loader.dataset.get('dataset', loader.dataset) for loader in loaders if loader is not None]
 
 
-def trained(cfg: Config) -> dict:
-    """The config of the model that trains: a distiller's student, or the model itself."""
-    return cfg.model.get('student', cfg.model)
-
-
 def transform(dataset: dict, name: str) -> dict:
     """The one step of that type in a dataset's pipeline."""
     (step, ) = (step for step in dataset.pipeline if step.type == name)
@@ -81,7 +76,7 @@ def test_leaf_is_short(leaf):
 
 def heads_with_data(cfg: Config) -> list[tuple[dict, list[dict]]]:
     """Each decoder's config with those of the datasets that it answers for."""
-    head = trained(cfg).head
+    head = cfg.model.head
     if 'heads' not in head:
         return [(head, datasets(cfg))]
     members = [member for whole in datasets(cfg) for member in whole.datasets]
@@ -100,7 +95,7 @@ def test_parts_fit_each_other(cfg):
         codec = head.decoder
         width, height = codec.input_size
         assert codec.heatmap_size == (width // 4, height // 4)
-        assert trained(cfg).backbone.img_size == (height, width)
+        assert cfg.model.backbone.img_size == (height, width)
         assert len(data) == (3 if cfg.train_dataloader is not None else 2)
         for dataset in data:
             crop = transform(dataset, 'TopdownAffine')

@@ -112,21 +112,21 @@ def small(cfg: Config, tmp_path: Path) -> Config:
     Four blocks where each ends a quarter.
     """
     init_default_scope('mmpose')
-    trained = cfg.model.get('student', cfg.model)
-    size, attention = parse_size(trained.backbone.arch), trained.backbone.get('attention', {})
+    model = cfg.model
+    size, attention = parse_size(model.backbone.arch), model.backbone.get('attention', {})
     quarters = attention != 'full' and attention.get('full_every_quarter')
-    trained.backbone.arch = dict(
+    model.backbone.arch = dict(
         depth=4 if quarters else 2, embed_dim=size.embed_dim, num_heads=size.num_heads)
-    trained.test_cfg.output_heatmaps = True
-    if cfg.model.get('teacher'):
-        cfg.model.teacher = write_teacher(cfg.model.teacher, tmp_path)
+    model.test_cfg.output_heatmaps = True
+    if model.get('teacher'):
+        model.teacher = write_teacher(model.teacher, tmp_path)
     for name in ('train', 'val'):
         loader = cfg[f'{name}_dataloader']
         if loader is not None:
             loader.update(batch_size=2 * len(heads(cfg)), num_workers=0)
             if loader.dataset.type == 'TeacherCacheDataset':
                 place(loader.dataset, cfg.val_evaluator, tmp_path)
-                loader.dataset.cache = write_cache(loader.dataset.dataset, trained.head, tmp_path)
+                loader.dataset.cache = write_cache(loader.dataset.dataset, model.head, tmp_path)
             else:
                 place(loader, cfg.val_evaluator, tmp_path)
     torch.manual_seed(0)
@@ -135,14 +135,13 @@ def small(cfg: Config, tmp_path: Path) -> Config:
 
 def heads(cfg: Config) -> dict[str, dict]:
     """The configs of the decoders by dataset; a single one's name is not asked for."""
-    head = cfg.model.get('student', cfg.model).head
-    return head.get('heads', {'': head})
+    return cfg.model.head.get('heads', {'': cfg.model.head})
 
 
 def test_one_step_each(small: Config) -> None:
     """A training step moves the weights, a test step gives keypoints that the metric takes."""
     model, decoders = MODELS.build(small.model), heads(small)
-    several, trained = '' not in decoders, getattr(model, 'student', model)
+    several = '' not in decoders
     if small.train_dataloader is None:
         assert small.get('optim_wrapper') is None
     else:
@@ -152,9 +151,9 @@ def test_one_step_each(small: Config) -> None:
         assert len(batch['inputs']) == 2 * len(decoders)
         if several:
             check_fit(loader.dataset, model)
-        last = [head.final_layer.weight for head in (trained.head.heads.values() if several else [trained.head])]
-        ends = [weight for weight in (trained.backbone.patch_embed.proj.weight, *last) if weight.requires_grad]
-        ends = ends or [trained.backbone.knowledge_token.tokens]
+        last = [head.final_layer.weight for head in (model.head.heads.values() if several else [model.head])]
+        ends = [weight for weight in (model.backbone.patch_embed.proj.weight, *last) if weight.requires_grad]
+        ends = ends or [model.backbone.knowledge_token.tokens]
         before = [weight.detach().clone() for weight in ends]
         model.train()
         log = model.train_step(batch, optimizer)

@@ -36,7 +36,7 @@ def several(width=32):
 def distiller(teacher, student=None, **more):
     torch.manual_seed(0)
     student = student or estimator()
-    return MODELS.build(ConfigDict(type='DistillPoseEstimator', student=student, teacher=teacher, **more))
+    return MODELS.build(ConfigDict({**student, 'type': 'DistillPoseEstimator', 'teacher': teacher, **more}))
 
 
 def batch_of(data, *places):

@@ -5,6 +5,7 @@ import torch
 from mmengine import ConfigDict
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import load_checkpoint, save_checkpoint
+from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import MODELS
 from torch.nn.functional import mse_loss
 
@@ -18,9 +19,9 @@ def test_loss_is_the_students_own_and_the_distance_to_the_teacher(teacher, data)
     model = distiller(teacher(), distill_loss=dict(type='HeatmapDistillLoss', loss_weight=3.0)).eval()
     inputs, samples = prepared(model, batch_of(data, 0, 1))
     found = model.loss(inputs, samples)
-    alone = model.student.loss(inputs, samples)
+    alone = TopdownPoseEstimator.loss(model, inputs, samples)
     assert set(found) == {*alone, 'loss_distill'} and torch.equal(found['loss_kpt'], alone['loss_kpt'])
-    apart = mse_loss(model.student(inputs, samples), model.teacher.model(inputs, samples))
+    apart = mse_loss(model(inputs, samples), model.teacher.model(inputs, samples))
     torch.testing.assert_close(found['loss_distill'], 3 * apart)
     assert apart > 1e-4
     weighted = distiller(teacher(), distill_loss=dict(type='HeatmapDistillLoss', use_target_weight=True)).eval()
@@ -42,16 +43,17 @@ def test_training_leaves_the_teacher_as_it_is(teacher, data, kind):
         model.train()
         log = model.train_step(batch_of(data, 0, 1), optimizer)
         assert torch.isfinite(log['loss']) and log['loss_distill'] > 0
+    assert model.head.deconv_layers[1].num_batches_tracked == 2  # batch norm has seen each batch once
     with torch.autocast('cpu', torch.bfloat16):  # the student's precision is not the teacher's
         assert torch.equal(model.teacher.heatmaps(inputs, samples), answer)
     assert not any(module.training for module in model.teacher.model.modules())
     assert all(torch.equal(value, before[name]) for name, value in model.teacher.model.state_dict().items())
     assert all(p.grad is None for p in model.teacher.model.parameters())
     assert not any(torch.equal(p, untrained[name]) for name, p in model.named_parameters())
-    # layer decay sees the student's layers through the wrapper, and nothing else
+    # layer decay sees the student's layers, and nothing else
     groups = {name: group['lr_scale'] for group in optimizer.optimizer.param_groups for name in group['param_names']}
     assert set(groups) == {name for name, _ in model.named_parameters()}
-    assert groups['student.backbone.pos_embed'] == 0.125 and groups['student.backbone.layers.1.norm1.weight'] == 0.5
+    assert groups['backbone.pos_embed'] == 0.125 and groups['backbone.layers.1.norm1.weight'] == 0.5
 
 
 def test_own_precision(teacher, data):
@@ -112,10 +114,10 @@ def test_other_keypoints_are_matched_by_name(teacher, data):
     found = model.loss(inputs, samples)['loss_distill']
     # COCO lists shoulders, elbows, ... left first; AIC right shoulder, right elbow, ..., then left
     mine, theirs = list(range(5, 17)), [3, 0, 4, 1, 5, 2, 9, 6, 10, 7, 11, 8]
-    student, taught = model.student(inputs, samples), model.teacher.model(inputs, samples)
+    student, taught = model(inputs, samples), model.teacher.model(inputs, samples)
     torch.testing.assert_close(found, mse_loss(student[:, mine], taught[:, theirs]))
     one = distiller(teacher(estimator(32, 14)), keypoints=dict(match, names=dict(nose='head_top'))).eval()
-    torch.testing.assert_close(one.loss(inputs, samples)['loss_distill'], mse_loss(one.student(inputs, samples)[:, :1],
+    torch.testing.assert_close(one.loss(inputs, samples)['loss_distill'], mse_loss(one(inputs, samples)[:, :1],
                                                                                   taught[:, 12:13]))
 
 
@@ -158,7 +160,8 @@ def test_a_checkpoint_that_is_not_the_teachers_is_refused(teacher, spoil, messag
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
-    (dict(student=several()), "a student of type MultiDatasetPoseEstimator has no heatmap head of its own"),
+    (dict(student=several()), 'a student with the head MultiDatasetHead has no heatmap head of its own'),
+    (dict(student=dict(estimator(), student=estimator())), r"takes no student=...: .* as in _base_ = 'STUDENT.py'"),
     (dict(teacher=dict(config='a.py')), 'teacher has no checkpoint: expected dict'),
     (dict(teacher=dict(checkpoint='a.pth')), 'teacher has no config'),
     (dict(teacher=dict(config='a.py', checkpoint='a.pth', precision='int8')), "precision='int8', expected 'float32'"),

@@ -21,7 +21,7 @@ def cached(data, **more):
 
 def write_cache(folder, teacher, data, *arguments):
     loader = dict(batch_size=2, dataset=data)
-    model = dict(type='DistillPoseEstimator', teacher=teacher, student=estimator())
+    model = dict(estimator(), type='DistillPoseEstimator', teacher=teacher)
     Config(dict(model=model, train_dataloader=loader)).dump(folder / 'distill.py')
     return main(['teacher-cache', str(folder / 'distill.py'), '--out', str(folder / 'cache'), '--workers', '0',
                  '--batch', '4', *arguments])
