@@ -1,6 +1,7 @@
 """Files written whole or not at all."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,3 +23,20 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file atomically: under another name, then renamed."""
     with replacing(path) as part:
         part.write_text(text, encoding='utf-8')
+
+
+def missing_checkpoint(path: Path, config: str, option: str) -> str:
+    """What to say of a checkpoint that is not there: which command writes it, and what is in its place.
+
+    Args:
+        path: where it was expected.
+        config: file that it is trained with.
+        option: of a command, which another follows: '--checkpoint ' or '--cfg-options load_from='.
+    """
+    message = f'{path}: no such checkpoint. `mim train mmpose {config}` writes it'
+    numbered = {int(found.group(1)): file.name for file in path.parent.glob('*.pth')
+                if (found := re.fullmatch(r'(?:epoch|iter)_(\d+)', file.stem))}
+    if not numbered:
+        return f'{message}; {path.parent} has none of its epochs'
+    there = [numbered[number] for number in sorted(numbered)]
+    return f'{message}; {path.parent} has {", ".join(there)}: `{option}{path.parent / there[-1]}` takes that'

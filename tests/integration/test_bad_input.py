@@ -70,3 +70,16 @@ def test_a_checkpoint_of_another_width_neither_tests_nor_trains(data, train, wri
     for output in (tested, train(load_from=str(tmp_path / 'narrow.pth'))):
         assert 'ValueError: the checkpoint has width 24, this model 48' in output
         assert 'Epoch(' not in output
+
+
+def test_a_head_of_another_number_of_keypoints(train):
+    output = train(model__head__out_channels=14, custom_hooks=[dict(type='RunCheckHook')])
+    assert re.search(r"ValueError: the model predicts 14 keypoints .* dataset 'coco' with 17: set", output)
+    assert 'Epoch(train)' not in output
+
+
+def test_a_load_from_that_is_not_there(train, tmp_path):
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'run/epoch_2.pth').touch()
+    output = train(load_from=str(tmp_path / 'run/epoch_4.pth'), custom_hooks=[dict(type='RunCheckHook')])
+    assert re.search(r'FileNotFoundError: .*epoch_4.pth: no such checkpoint. `mim train .* has epoch_2.pth', output)

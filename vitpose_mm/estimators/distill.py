@@ -9,8 +9,10 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import DATASETS, MODELS
 from mmpose.structures import PoseDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..heads import MultiDatasetHead
+from ..heads.targets import describe, same_targets
 from .teacher import Teacher
 
 
@@ -34,8 +36,8 @@ class DistillPoseEstimator(TopdownPoseEstimator):
 
     Raises:
         ValueError: no heatmap head, a teacher without its files, or keypoints that cannot be matched;
-            while training, a teacher of other keypoints, heatmap or input size, or no teacher's
-            heatmaps at all.
+            while training, a teacher of another normalisation, codec or number of keypoints, or no
+            teacher's heatmaps at all.
     """
 
     def __init__(self, teacher: dict | None = None, distill_loss: dict | None = None, keypoints: dict | None = None,
@@ -52,17 +54,30 @@ class DistillPoseEstimator(TopdownPoseEstimator):
         self.pairs = None if keypoints is None else match_keypoints(**keypoints)
 
     def init_weights(self) -> None:
-        """Initialise the student and load the teacher; the Runner calls it to train."""
-        super().init_weights()
+        """Load the teacher and initialise the student; the Runner calls it to train."""
         if self.teacher is not None:
-            mine, theirs = _normalisation(self), _normalisation(self.teacher.model)
-            if mine != theirs:
-                raise ValueError(f"the teacher's data_preprocessor ({theirs}) is not the student's ({mine}): both see "
-                                 'the same input, so they have to be the same')
+            self.check_teacher()
+        super().init_weights()
+
+    def check_teacher(self) -> None:
+        """Load the teacher, and refuse one that sees other pixels or answers in another codec.
+
+        Raises:
+            FileNotFoundError: one of its files is not there.
+            ValueError: names what differs. Of a teacher of several datasets the samples tell which head
+                answers: its codec is compared in `taught`.
+        """
+        assert self.teacher is not None
+        mine, theirs = _normalisation(self), _normalisation(self.teacher.model)
+        if mine != theirs:
+            raise ValueError(f"the teacher's data_preprocessor ({theirs}) is not the student's ({mine}): both see "
+                             'the same input, so they have to be the same')
+        if not isinstance(self.teacher.model.head, MultiDatasetHead):
+            self._check_codec(self.teacher.model.head)
 
     def loss(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> dict[str, Tensor]:
         """The student's losses of a batch, and `loss_distill`."""
-        taught = self._taught(inputs, data_samples)
+        taught = self.taught(inputs, data_samples)
         given: list[Tensor] = []
         # the student's own loss makes the heatmaps; a second pass would count twice in its batch norms
         hook = self.head.final_layer.register_forward_hook(lambda *call: given.append(call[-1]))
@@ -82,15 +97,31 @@ class DistillPoseEstimator(TopdownPoseEstimator):
         losses['loss_distill'] = self.distill_loss(heatmaps, taught, weights)
         return losses
 
-    def _taught(self, inputs: Tensor, samples: Sequence[PoseDataSample]) -> Tensor:
-        """The teacher's heatmaps (B, K, Hm, Wm), from itself or from the cache."""
+    def taught(self, inputs: Tensor, samples: Sequence[PoseDataSample]) -> Tensor:
+        """The teacher's heatmaps (B, K, Hm, Wm) of preprocessed images, from itself or from the cache.
+
+        Raises:
+            ValueError: the teacher's codec is not the student's; or there are no heatmaps, or both a
+                teacher and a cache's.
+        """
+        cached = ['teacher_heatmaps' in sample.gt_fields for sample in samples]
         if self.teacher is not None:
+            if any(cached):
+                raise ValueError('a teacher, and samples with heatmaps that it was asked for before: set model.teacher='
+                                 'None to learn from the cache, or TeacherCacheDataset(cache=None) to run the teacher')
+            self._check_codec(self.teacher.head_for(samples))
             return self.teacher.heatmaps(inputs, samples)
-        if not all('teacher_heatmaps' in sample.gt_fields for sample in samples):
+        if not all(cached):
             raise ValueError('no teacher, and samples without its heatmaps: give teacher=dict(config=FILE, '
                              "checkpoint=FILE), or train on a dataset=dict(type='TeacherCacheDataset', ...)")
         # fp16 in the file; autocast on a CPU cannot stack it
         return torch.stack([sample.gt_fields.teacher_heatmaps.float() for sample in samples]).to(inputs.device)
+
+    def _check_codec(self, head: nn.Module) -> None:
+        if not same_targets(self.head.decoder, head.decoder):
+            raise ValueError(f"the teacher's codec is {describe(head.decoder)}, the student's "
+                             f'{describe(self.head.decoder)}: the same keypoint makes other heatmaps in the two. Give '
+                             "the student's head and pipelines the teacher's codec, or take another teacher")
 
 
 def match_keypoints(student: str | dict, teacher: str | dict, names: dict[str, str] | None = None

@@ -1,5 +1,6 @@
 """A trained estimator whose heatmaps teach another."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,9 +9,10 @@ from mmengine import Config
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..checkpoints.safe_load import load_weights
+from ..files import missing_checkpoint
 from ..heads import MultiDatasetHead
 from ..optim.autocast import DTYPES
 from .multi_dataset import MultiDatasetPoseEstimator
@@ -51,8 +53,11 @@ class Teacher:
             ValueError: the checkpoint is another net's.
         """
         if self._model is None:
+            model = MODELS.build(self.read_config().model)
+            if not self.checkpoint.is_file():
+                raise FileNotFoundError('teacher: ' + missing_checkpoint(
+                    self.checkpoint, os.path.relpath(self.config), '--cfg-options model.teacher.checkpoint='))
             weights = load_weights(self.checkpoint)
-            model = MODELS.build(Config.fromfile(self.config).model)
             try:
                 missing, left = model.load_state_dict(weights, strict=False)
             except (RuntimeError, ValueError) as problem:
@@ -63,32 +68,49 @@ class Teacher:
             self._model = model.eval().requires_grad_(False)
         return self._model
 
+    def read_config(self) -> Config:
+        """The teacher's config file.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
+        if not Path(self.config).is_file():
+            raise FileNotFoundError(f'teacher: config={self.config!r}: no such file; expected the config that the '
+                                    'teacher was trained with')
+        return Config.fromfile(self.config)
+
+    def head_for(self, samples: Sequence[PoseDataSample]) -> nn.Module:
+        """The head that answers for samples, which of several is that of their dataset.
+
+        Raises:
+            ValueError: they are of several datasets.
+            KeyError: the teacher does not know the samples' dataset.
+        """
+        head = self.model.head
+        if not isinstance(head, MultiDatasetHead):
+            return head
+        names = sorted(set(head.datasets(samples)))
+        if len(names) > 1:
+            raise ValueError(f'a batch has samples of {", ".join(names)}: a teacher of several datasets can teach a '
+                             'student of one')
+        return head.heads[names[0]]
+
     def heatmaps(self, inputs: Tensor, samples: Sequence[PoseDataSample]) -> Tensor:
         """Preprocessed images (B, 3, H, W) -> heatmaps (B, K, Hm, Wm) in fp32.
 
         Raises:
-            ValueError: another input size than the teacher's, or samples of several datasets.
+            ValueError: samples of several datasets.
             KeyError: the teacher does not know the samples' dataset.
         """
-        model = self.model
+        model, head = self.model, self.head_for(samples)
         if next(model.parameters()).device != inputs.device:
             model.to(inputs.device)
-        head, datasets = model.head, None
-        if isinstance(head, MultiDatasetHead):
-            datasets = head.datasets(samples)
-            if len(set(datasets)) > 1:
-                raise ValueError(f'a batch has samples of {", ".join(sorted(set(datasets)))}: a teacher of several '
-                                 'datasets can teach a student of one')
-            head = head.heads[datasets[0]]
-        if head.decoder is not None and tuple(head.decoder.input_size) != tuple(inputs.shape[:1:-1]):
-            raise ValueError(f'the teacher takes inputs of {tuple(head.decoder.input_size)} (w, h), this student has '
-                             f'{tuple(inputs.shape[:1:-1])}: both see the same input, so take a teacher of this size')
         autocast = torch.autocast(inputs.device.type, DTYPES.get(self.precision, torch.bfloat16),
                                   enabled=self.precision in DTYPES)
         with torch.no_grad(), autocast:
-            feats = model.extract_feat(inputs, datasets) if isinstance(model, MultiDatasetPoseEstimator) else (
-                model.extract_feat(inputs))
-            return head(feats).float()
+            if isinstance(model, MultiDatasetPoseEstimator):
+                return head(model.extract_feat(inputs, model.head.datasets(samples))).float()
+            return head(model.extract_feat(inputs)).float()
 
 
 def _some(keys: Sequence[str]) -> str:

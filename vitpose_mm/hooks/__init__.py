@@ -2,5 +2,6 @@
 
 from .dataset_mix import DatasetMixHook
 from .epoch_seed import EpochSeedHook
+from .run_check import RunCheckHook
 
-__all__ = ['DatasetMixHook', 'EpochSeedHook']
+__all__ = ['DatasetMixHook', 'EpochSeedHook', 'RunCheckHook']

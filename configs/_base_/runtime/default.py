@@ -22,6 +22,7 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='EpochSeedHook'),  # with randomness.seed; a resumed run repeats the uninterrupted one
     dict(type='SyncBuffersHook'),
+    dict(type='RunCheckHook'),
 ]
 randomness = dict(seed=0)
 

@@ -18,6 +18,7 @@ from scipy.io import savemat
 from vitpose_mm.backbones.sizes import parse_size
 from vitpose_mm.datasets.teacher_cache import identify
 from vitpose_mm.hooks.dataset_mix import check_fit
+from vitpose_mm.hooks.run_check import check_keypoints, check_targets
 
 HEIGHT, WIDTH = 240, 320
 BOXES = [(20.0, 30.0, 120.0, 180.0), (150.0, 40.0, 140.0, 190.0)]  # x, y, w, h
@@ -151,6 +152,8 @@ def test_one_step_each(small: Config) -> None:
         assert len(batch['inputs']) == 2 * len(decoders)
         if several:
             check_fit(loader.dataset, model)
+        check_keypoints(loader.dataset, model, 'train')
+        check_targets(loader.dataset, model)
         last = [head.final_layer.weight for head in (model.head.heads.values() if several else [model.head])]
         ends = [weight for weight in (model.backbone.patch_embed.proj.weight, *last) if weight.requires_grad]
         ends = ends or [model.backbone.knowledge_token.tokens]
@@ -162,6 +165,7 @@ def test_one_step_each(small: Config) -> None:
         assert not any(torch.equal(b, weight) for b, weight in zip(before, ends, strict=True))
 
     loader = Runner.build_dataloader(small.val_dataloader, seed=0)
+    check_keypoints(loader.dataset, model, 'val')
     batch = next(iter(loader))
     model.eval()
     with torch.no_grad():

@@ -84,12 +84,17 @@ def test_checkpoints_are_the_students(teacher, data, tmp_path):
                                                                           'data_preprocessor'}
 
 
-def test_a_config_with_a_teacher_is_tested_without_its_files(data):
+def test_a_config_with_a_teacher_is_tested_without_its_files(teacher, data, tmp_path):
     model = distiller(dict(config='absent.py', checkpoint='absent.pth')).eval()
     inputs, samples = prepared(model, batch_of(data, 0))
     assert model(inputs, samples, mode='tensor').shape == (1, 17, 16, 12)
-    with pytest.raises(FileNotFoundError, match='absent.pth: no such checkpoint'):
+    with pytest.raises(FileNotFoundError, match="config='absent.py': no such file"):
         model.init_weights()
+    (tmp_path / 'epoch_3.pth').touch()
+    given = dict(teacher(), checkpoint=str(tmp_path / 'epoch_4.pth'))
+    with pytest.raises(FileNotFoundError, match=r'epoch_4.pth: no such checkpoint. `mim train mmpose .*/teacher.py` wri'
+                       r'tes it; .* has epoch_3.pth: `--cfg-options model.teacher.checkpoint=.*/epoch_3.pth` takes'):
+        distiller(given).init_weights()
 
 
 def test_a_teacher_of_several_datasets_teaches_a_student_of_one(teacher, data):
@@ -121,14 +126,34 @@ def test_other_keypoints_are_matched_by_name(teacher, data):
                                                                                   taught[:, 12:13]))
 
 
-@pytest.mark.parametrize(('changes', 'message'), [
-    (dict(keypoints=14), r'teacher has heatmaps of \(keypoints, h, w\) \(14, 16, 12\), the student \(17, 16, 12\)'),
-    (dict(decoder=dict(CODEC, input_size=(96, 128))), r'takes inputs of \(96, 128\).*this student has \(48, 64'),
-])
-def test_a_teacher_of_other_sizes_is_refused(teacher, data, changes, message):
-    model = distiller(teacher(estimator(32, **changes)))
-    with pytest.raises(ValueError, match=message):
+def test_a_teacher_of_other_keypoints_is_refused(teacher, data):
+    model = distiller(teacher(estimator(32, keypoints=14)))
+    with pytest.raises(ValueError, match=r'heatmaps of \(keypoints, h, w\) \(14, 16, 12\), the student \(17, 16, 12\)'):
         model.loss(*prepared(model, batch_of(data, 0, 1)))
+
+
+@pytest.mark.parametrize('decoder', [
+    dict(CODEC, type='MSRAHeatmap'), dict(CODEC, input_size=(96, 128)), dict(CODEC, sigma=3),
+])
+def test_a_teacher_of_another_codec_is_refused(teacher, data, decoder):
+    """At the start; of several datasets, whose head the samples choose, at the first batch."""
+    shown = rf"codec is {decoder['type']}\(input_size=\({decoder['input_size'][0]}, .*student's UDPHeatmap\(.*sigma=2"
+    model = distiller(teacher(estimator(32, decoder=decoder)))
+    with pytest.raises(ValueError, match=shown):
+        model.init_weights()
+    both = several()
+    both['head']['heads']['coco'].update(decoder=decoder)
+    model = distiller(teacher(both))
+    model.init_weights()
+    inputs, samples = prepared(model, batch_of(data, 0))
+    with pytest.raises(ValueError, match=shown):
+        model.loss(inputs, samples)
+    samples[0].set_metainfo(dict(dataset_name='aic'))
+    assert model.taught(inputs, samples).shape == (1, 14, 16, 12)
+
+
+def test_a_teacher_whose_codec_only_decodes_otherwise_is_taken(teacher):
+    distiller(teacher(estimator(32, decoder=dict(CODEC, blur_kernel_size=17)))).init_weights()
 
 
 def test_a_teacher_of_another_heatmap_size_is_refused(teacher, data):
