@@ -25,7 +25,11 @@ config's lines
 
 An epoch then shows one of the seeds' augmentations of each sample, the loss is
 that of the running teacher to fp16, and neither the teacher's config nor its
-checkpoint is read."""
+checkpoint is read.
+
+After an interruption the same command keeps the seeds that are complete and
+writes the others; so it adds seeds, too. It refuses to go on with another
+teacher (by SHA-256), pipeline or set of samples."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -54,45 +58,54 @@ def run(args: argparse.Namespace) -> int:
 
 
 def write_cache(args: argparse.Namespace) -> str:
-    """Write the cache, its index last, and say what it has."""
+    """Write the seeds that the cache does not have, each entered in its index once complete; say what it has."""
     import numpy as np
     from mmengine import Config
     from mmengine.registry import init_default_scope
+    from mmpose.registry import MODELS
 
-    from ..datasets.teacher_cache import INDEX, TeacherCacheDataset, heatmap_file
-    from ..estimators.teacher import Teacher
+    from ..datasets.teacher_cache import INDEX, TeacherCacheDataset, heatmap_file, read_index
     from ..files import replacing, write_text
+    from ..hooks.run_check import check_targets
 
     if min(args.seeds) < 0 or len(set(args.seeds)) < len(args.seeds) or args.batch < 1 or args.workers < 0:
         raise ValueError(f'--seeds {args.seeds} --batch {args.batch} --workers {args.workers}: expected each seed once '
                          'and from 0, images from 1, processes from 0')
-    if (args.out / INDEX).exists():
-        raise ValueError(f'{args.out} has a cache already: remove it, or give another --out')
     init_default_scope('mmpose')
     config = Config.fromfile(args.config)
     if not config.get('model', {}).get('teacher'):
         raise ValueError(f"{args.config} has no model.teacher: give a config with type='DistillPoseEstimator' and "
                          'teacher=dict(config=FILE, checkpoint=FILE)')
-    teacher = Teacher(**config.model.teacher)
-    model = teacher.model.to(args.device)
+    model = MODELS.build(config.model)
+    model.check_teacher()
+    teacher = model.teacher
     dataset = TeacherCacheDataset(config.train_dataloader.dataset, seeds=args.seeds)
-    shape: tuple[int, ...] = ()
-    for seed in args.seeds:
+    check_targets(dataset, model)
+    index: dict[str, Any] = dict(dataset.identity, sha256=hashlib.sha256(teacher.checkpoint.read_bytes()).hexdigest())
+    known = read_index(args.out, index) if (args.out / INDEX).exists() else dict(seeds=[], shape=None)
+    done, shape = known['seeds'], known['shape']
+    index.update(teacher=teacher.checkpoint.name, wanted=list(dict.fromkeys([*done, *args.seeds])))
+
+    def save() -> None:
+        write_text(args.out / INDEX, json.dumps(dict(index, seeds=done, shape=shape), indent=2))
+
+    save()
+    for seed in index['wanted'][len(done):]:
         with replacing(heatmap_file(args.out, seed)) as part:
             stored = None
-            for first, heatmaps in _answers(teacher, model.data_preprocessor, dataset, seed, args):
+            for first, heatmaps in _answers(model, dataset, seed, args):
                 if stored is None:
-                    shape = (len(dataset), *heatmaps.shape[1:])
-                    stored = np.lib.format.open_memmap(part, mode='w+', dtype=np.float16, shape=shape)
+                    shape = [len(dataset), *heatmaps.shape[1:]]
+                    stored = np.lib.format.open_memmap(part, mode='w+', dtype=np.float16, shape=tuple(shape))
                 stored[first:first + len(heatmaps)] = heatmaps
             del stored  # flushes
-    index = dict(dataset.identity, seeds=args.seeds, shape=shape, teacher=teacher.checkpoint.name,
-                 sha256=hashlib.sha256(teacher.checkpoint.read_bytes()).hexdigest())
-    write_text(args.out / INDEX, json.dumps(index, indent=2))
-    return f'fp16 heatmaps {shape[1:]} of {shape[0]} samples, seeds {", ".join(map(str, args.seeds))}'
+        done = [*done, seed]
+        save()
+    kept = f' (already there: {", ".join(map(str, known["seeds"]))})' if known['seeds'] else ''
+    return f'fp16 heatmaps {tuple(shape[1:])} of {shape[0]} samples, seeds {", ".join(map(str, done))}{kept}'
 
 
-def _answers(teacher: Any, preprocess: Any, dataset: Any, seed: int, args: argparse.Namespace) -> Iterator[tuple]:
+def _answers(model: Any, dataset: Any, seed: int, args: argparse.Namespace) -> Iterator[tuple]:
     """The teacher's heatmaps in fp16, a batch at a time, with the number of its first sample."""
     from mmengine.dataset import pseudo_collate
     from rich.progress import track
@@ -100,10 +113,10 @@ def _answers(teacher: Any, preprocess: Any, dataset: Any, seed: int, args: argpa
 
     dataset.seeds = [seed]  # draw no other
     loader = DataLoader(dataset, args.batch, num_workers=args.workers, collate_fn=pseudo_collate)
+    preprocess = model.data_preprocessor.to(args.device)
     first = 0
     for batch in track(loader, f'seed {seed}'):
         batch = preprocess(batch, True)
-        heatmaps = teacher.heatmaps(batch['inputs'], batch['data_samples']).half().cpu().numpy()
+        heatmaps = model.taught(batch['inputs'], batch['data_samples']).half().cpu().numpy()
         yield first, heatmaps
         first += len(heatmaps)
-

@@ -64,6 +64,11 @@ class CombinedPoseDataset(CombinedDataset):
         member, index = self._get_subset_index(idx)
         return self.datasets[member][index]
 
+    def get_data_info(self, idx: int) -> dict:
+        """A member's record, as its own `get_data_info` gives it: no pipeline has run."""
+        member, index = self._get_subset_index(idx)
+        return self.datasets[member].get_data_info(index)
+
     def _check_members(self, factors: Sequence[float]) -> None:
         names = self.names
         twice = sorted({name for name in names if names.count(name) > 1})

@@ -31,19 +31,24 @@ class TeacherCacheDataset:
         seeds: of the augmentations; those of the cache if there is one.
 
     Raises:
-        FileNotFoundError: there is no complete cache.
-        ValueError: it is of other samples, another pipeline, or not of these seeds; or no seed.
+        FileNotFoundError: there is no cache.
+        ValueError: it is of other samples, another pipeline, or not of these seeds; without `seeds`,
+            not yet of all that the command was asked for; or no seed.
     """
 
     def __init__(self, dataset: dict, cache: str | None = None, seeds: Sequence[int] | None = None):
         self.dataset = DATASETS.build(dataset)
         self.identity = identify(dataset, self.dataset)
         self.cache = None if cache is None else Path(cache)
-        known = seeds if self.cache is None else read_index(self.cache, self.identity)
-        self.seeds = list(seeds if seeds is not None else known or ())
-        if not self.seeds or not set(self.seeds) <= set(known or ()):
-            raise ValueError(f'TeacherCacheDataset: seeds={seeds}, expected at least one'
-                             + (f' of {known}, which {cache} has' if self.cache else ', such as [0, 1, 2, 3]'))
+        known = wanted = seeds or ()
+        if self.cache is not None:
+            index = read_index(self.cache, self.identity)
+            known, wanted = index['seeds'], index['wanted'] if seeds is None else seeds
+        self.seeds = list(wanted)
+        if not self.seeds or not set(self.seeds) <= set(known):
+            raise ValueError(f'TeacherCacheDataset: seeds={self.seeds}, expected at least one' + (
+                f' of {known}, which {cache} has: run `vitpose teacher-cache`, which continues, to its end, or choose '
+                'among them' if self.cache else ', such as [0, 1, 2, 3]'))
         self._maps: dict[int, np.ndarray] = {}
 
     @property
@@ -99,11 +104,17 @@ def identify(config: dict, dataset: Any) -> dict[str, str]:
     """
     samples: list = [len(dataset)]
     for i in np.unique(np.linspace(0, len(dataset) - 1, 1000).astype(int)).tolist():
-        info = dataset.get_data_info(i)
+        with random_numbers_of(0, i):  # a joined dataset may draw which sample it is
+            info = dataset.get_data_info(i)
         samples.append((info.get('img_id'), info.get('id'), np.asarray(info['bbox']).round(2).tolist()))
-    parts = dict(samples=samples, pipeline=config.get('pipeline', config.get('datasets')))
+    parts = dict(samples=samples, pipeline=_pipelines(config))
     texts = {name: json.dumps(part, sort_keys=True, default=str) for name, part in parts.items()}
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+
+
+def _pipelines(config: dict) -> Any:
+    """The pipeline of a dataset's config, or those of the members, which pack the samples."""
+    return [_pipelines(member) for member in config['datasets']] if 'datasets' in config else config.get('pipeline')
 
 
 def heatmap_file(cache: Path, seed: int) -> Path:
@@ -111,14 +122,25 @@ def heatmap_file(cache: Path, seed: int) -> Path:
     return cache / f'seed{seed}.npy'
 
 
-def read_index(cache: Path, identity: dict[str, str]) -> list[int]:
-    """The seeds of a cache, once it is sure that it is of these samples and this pipeline."""
+def read_index(cache: Path, identity: dict[str, str]) -> dict[str, Any]:
+    """The index of a cache: `seeds` that are done, `wanted`, all that the command was asked for, and `shape`.
+
+    Args:
+        cache: the folder.
+        identity: what the index has to agree with: `identify`'s, and maybe the teacher's `sha256`.
+
+    Raises:
+        FileNotFoundError: there is no index.
+        ValueError: it is of something else.
+    """
     if not (cache / INDEX).is_file():
-        raise FileNotFoundError(f'{cache} has no {INDEX}: write it, to its end, with `vitpose teacher-cache CONFIG '
-                                f'--out {cache} --seeds 0 1 ...`')
+        raise FileNotFoundError(f'{cache} has no {INDEX}: write it with `vitpose teacher-cache CONFIG --out {cache} '
+                                '--seeds 0 1 ...`')
     index = json.loads((cache / INDEX).read_text(encoding='utf-8'))
     for part, fingerprint in identity.items():
         if index[part] != fingerprint:
-            raise ValueError(f'{cache} was written for other {part} than this dataset has: write it anew with `vitpose '
-                             'teacher-cache`, from the config that trains')
-    return index['seeds']
+            names = dict(samples='other samples', pipeline='another pipeline', sha256='another teacher, of SHA-256 '
+                         f'{index.get("sha256")}')
+            raise ValueError(f'{cache} was written for {names[part]}: run `vitpose teacher-cache` with the config that '
+                             'trains and another --out, or remove the folder first')
+    return {'wanted': index['seeds'], **index}

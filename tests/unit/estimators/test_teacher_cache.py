@@ -10,9 +10,10 @@ import torch
 from mmengine import Config, ConfigDict
 from mmpose.registry import DATASETS
 
-from tests.unit.estimators.distillation import PIPELINE, distiller, estimator, prepared
+from tests.unit.estimators.distillation import CODEC, PIPELINE, PIXELS, distiller, estimator, prepared
 from vitpose_mm.cli.main import main
 from vitpose_mm.datasets.teacher_cache import random_numbers_of
+from vitpose_mm.estimators.teacher import Teacher
 
 
 def cached(data, **more):
@@ -82,7 +83,7 @@ def test_all_three_random_numbers_are_of_seed_and_sample():
 def test_a_cache_of_something_else_is_refused(teacher, data, tmp_path, capsys):
     assert write_cache(tmp_path, teacher(), data) == 0
     cache = str(tmp_path / 'cache')
-    with pytest.raises(ValueError, match='written for other pipeline'):
+    with pytest.raises(ValueError, match='written for another pipeline'):
         cached(dict(data, pipeline=PIPELINE[:2] + PIPELINE[3:]), cache=cache)
     with pytest.raises(ValueError, match=r'seeds=\[1\], expected at least one of \[0\]'):
         cached(data, cache=cache, seeds=[1])
@@ -109,10 +110,92 @@ def test_the_command_says_what_does_not_fit_in_one_line(teacher, data, tmp_path,
     assert message in said and said.count('\n') == 1 and not (tmp_path / 'cache').exists()
 
 
-def test_the_command_needs_a_teacher_and_writes_over_nothing(teacher, data, tmp_path, capsys):
+def test_the_command_goes_on_where_it_stopped(teacher, data, tmp_path, capsys, monkeypatch):
+    """Complete seeds are kept; no one trains on the rest; the end is what an uninterrupted run writes."""
+    given, cache, ask = teacher(), tmp_path / 'cache', Teacher.heatmaps
+
+    def stop_in_the_second_seed(self, *batch):
+        if (cache / 'seed3.npy').exists():
+            raise KeyboardInterrupt
+        return ask(self, *batch)
+
+    monkeypatch.setattr(Teacher, 'heatmaps', stop_in_the_second_seed)
+    with pytest.raises(KeyboardInterrupt):
+        write_cache(tmp_path, given, data, '--seeds', '3', '8')
+    assert sorted(p.name for p in cache.iterdir()) == ['cache.json', 'seed3.npy']
+    with pytest.raises(ValueError, match=r'seeds=\[3, 8\], expected at least one of \[3\], .*which continues'):
+        cached(data, cache=str(cache))
+    assert cached(data, cache=str(cache), seeds=[3]).seeds == [3]
+    (tmp_path / 'kept').write_bytes((cache / 'seed3.npy').read_bytes())
+    written = (cache / 'seed3.npy').stat().st_mtime_ns
+    monkeypatch.setattr(Teacher, 'heatmaps', ask)
+    for seeds, said in ((['3', '8'], 'seeds 3, 8 (already there: 3)'), (['8'], 'seeds 3, 8 (already there: 3, 8)'),
+                        (['5'], 'seeds 3, 8, 5 (already there: 3, 8)')):
+        assert write_cache(tmp_path, given, data, '--seeds', *seeds) == 0
+        assert said in capsys.readouterr().out
+    assert (cache / 'seed3.npy').stat().st_mtime_ns == written
+    assert cached(data, cache=str(cache)).seeds == [3, 8, 5]
+    fresh = tmp_path / 'fresh'
+    fresh.mkdir()
+    assert write_cache(fresh, given, data, '--seeds', '3', '8', '5') == 0
+    for path in (fresh / 'cache').iterdir():
+        assert path.read_bytes() == (cache / path.name).read_bytes()
+
+
+def test_the_command_adds_nothing_to_a_cache_of_something_else(teacher, data, tmp_path, capsys):
     assert write_cache(tmp_path, None, data) == 2
     assert 'has no model.teacher' in capsys.readouterr().err
-    assert write_cache(tmp_path, teacher(), data) == 0
+    given = teacher()
+    assert write_cache(tmp_path, given, data) == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / 'cache').iterdir()}
     capsys.readouterr()
-    assert write_cache(tmp_path, teacher(), data) == 2
-    assert 'has a cache already' in capsys.readouterr().err
+    assert write_cache(tmp_path, given, dict(data, pipeline=PIPELINE[:2] + PIPELINE[3:]), '--seeds', '0', '1') == 2
+    assert 'written for another pipeline' in capsys.readouterr().err
+    weights = torch.load(given['checkpoint'], weights_only=False)
+    weights['state_dict']['head.final_layer.bias'] += 1
+    torch.save(weights, given['checkpoint'])
+    assert write_cache(tmp_path, given, data, '--seeds', '0', '1') == 2
+    assert 'written for another teacher, of SHA-256' in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (tmp_path / 'cache').iterdir()} == before
+
+
+@pytest.mark.parametrize('model', [
+    estimator(32, decoder=dict(CODEC, type='MSRAHeatmap')),
+    dict(estimator(32), data_preprocessor=dict(PIXELS, bgr_to_rgb=False)),
+    None,  # of another crop
+])
+def test_the_command_refuses_a_teacher_that_training_would(teacher, data, tmp_path, capsys, model):
+    given = teacher(model)
+    if model is None:
+        crop = dict(type='TopdownAffine', input_size=(48, 64))
+        loader = dict(dataset=dict(type='CocoDataset', pipeline=[crop]))
+        Config(dict(model=estimator(32), train_dataloader=loader)).dump(given['config'])
+    assert write_cache(tmp_path, given, data) == 2
+    assert "the teacher's" in capsys.readouterr().err and not (tmp_path / 'cache').exists()
+
+
+def test_a_teacher_beside_its_cache_is_refused(teacher, data, tmp_path):
+    given = teacher()
+    assert write_cache(tmp_path, given, data) == 0
+    model, sample = distiller(given), cached(data, cache=str(tmp_path / 'cache'))[0]
+    with pytest.raises(ValueError, match='set model.teacher=None to learn from the cache'):
+        model.loss(*prepared(model, {key: [value] for key, value in sample.items()}))
+
+
+@pytest.mark.parametrize('number', [1, 2])
+def test_a_cache_of_joined_datasets(teacher, data, tmp_path, number):
+    members = [data, dict(data, type='CheckedHumanArtDataset')][:number]
+    joined = dict(type='CombinedPoseDataset', datasets=members, pipeline=PIPELINE,
+                  sample_ratio_factor=[0.5, 1][:number])
+    given = teacher()
+    assert write_cache(tmp_path, given, joined) == 0
+    stored, model = cached(joined, cache=str(tmp_path / 'cache')), distiller(given)
+    assert len(stored) == {1: 3, 2: 9}[number]
+    for index in range(len(stored)):
+        sample = stored.sample(index, 0)
+        kept = sample['data_samples'].gt_fields.pop('teacher_heatmaps')
+        taught = model.taught(*prepared(model, {key: [value] for key, value in sample.items()}))[0]
+        torch.testing.assert_close(kept.float(), taught, rtol=1e-3, atol=1e-6)
+    joined['datasets'][-1] = dict(members[-1], pipeline=PIPELINE[:2] + PIPELINE[3:])
+    with pytest.raises(ValueError, match='written for another pipeline'):
+        cached(joined, cache=str(tmp_path / 'cache'))
