@@ -21,7 +21,8 @@ def read_checkpoint(vit: 'ViT', state_dict: dict[str, Tensor], prefix: str, *_: 
     """Rename a checkpoint's keys in place and fit its tables to a ViT; the pre-hook of its `load_state_dict`.
 
     Every parameter but the knowledge token's must come from the checkpoint: MMEngine loads
-    non-strictly, and would train or test from random values.
+    non-strictly, and would train or test from random values. A ViT that was pre-trained without a
+    last norm, which then is the whole file, gets one that is not trained yet, and the log says so.
 
     Args:
         vit: loads the checkpoint.
@@ -50,7 +51,11 @@ def read_checkpoint(vit: 'ViT', state_dict: dict[str, Tensor], prefix: str, *_: 
         table = fold_extra_slot(table) if has_slot else table
         state_dict[prefix + 'pos_embed'] = resize_pos_embed(table, source, vit.grid)
     _fit_rel_pos(vit, state_dict, prefix)
-    require_fit(vit, state_dict, prefix, 'this ViT', optional=['knowledge_token.'])
+    optional = ['knowledge_token.']
+    if not prefix and 'last_norm.weight' not in state_dict:
+        optional.append('last_norm.')
+        print_log('the checkpoint has no last norm: it starts with weight 1 and bias 0', logger='current')
+    require_fit(vit, state_dict, prefix, 'this ViT', optional)
 
 
 def _fit_rel_pos(vit: 'ViT', state_dict: dict[str, Tensor], prefix: str) -> None:

@@ -62,6 +62,7 @@ def test_a_pose_model_of_another_size_is_refused_in_load_from_and_test(changes, 
 @pytest.mark.parametrize(('part', 'message'), [
     ('backbone.patch_embed.proj.weight', r'does not fit this ViT: 1 missing \(patch_embed.proj.weight\)'),
     ('backbone.pos_embed', r'does not fit this ViT: 1 missing \(pos_embed\)'),
+    ('backbone.last_norm', r'does not fit this ViT: 2 missing \(last_norm.weight, last_norm.bias\)'),
     ('backbone.layers.1.mlp', r'does not fit this ViT: 4 missing \(layers.1.mlp.fc1.weight, .*, ...\)'),
     ('backbone.', 'no key of the checkpoint is one of backbone.\'s: it has none under that name'),
     ('head.deconv_layers', r'does not fit this ClassicHead: 10 missing \(deconv_layers.0.weight'),
@@ -120,6 +121,13 @@ def test_keys_left_over_are_refused(save, pose_weights):
     weights = {key.removeprefix('backbone.'): value for key, value in pose_weights.items() if 'backbone' in key}
     with pytest.raises(ValueError, match=r'1 left over \(layers.0.attn.bias\)'):
         init_from(save(weights | {'layers.0.attn.bias': torch.zeros(1)}))
+
+
+def test_a_backbone_alone_may_lack_the_last_norm(save, logged):
+    weights = as_mae(MODELS.build(vit()).state_dict(), (16, 16))
+    del weights['norm.weight'], weights['norm.bias']
+    assert init_from(save(weights)).last_norm.weight.tolist() == [1] * 24
+    assert 'the checkpoint has no last norm: it starts with weight 1 and bias 0' in logged()
 
 
 def test_a_knowledge_token_may_start_from_nothing(pose_weights):
