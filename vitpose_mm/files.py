@@ -31,12 +31,13 @@ def missing_checkpoint(path: Path, config: str, option: str) -> str:
     Args:
         path: where it was expected.
         config: file that it is trained with.
-        option: of a command, which another follows: '--checkpoint ' or '--cfg-options load_from='.
+        option: how to name another, with {} in its place, such as '--checkpoint {}'.
     """
     message = f'{path}: no such checkpoint. `mim train mmpose {config}` writes it'
     numbered = {int(found.group(1)): file.name for file in path.parent.glob('*.pth')
                 if (found := re.fullmatch(r'(?:epoch|iter)_(\d+)', file.stem))}
     if not numbered:
-        return f'{message}; {path.parent} has none of its epochs'
+        return f'{message}; {path.parent} has no epoch_*.pth'
     there = [numbered[number] for number in sorted(numbered)]
-    return f'{message}; {path.parent} has {", ".join(there)}: `{option}{path.parent / there[-1]}` takes that'
+    last = option.format(path.parent / there[-1])
+    return f'{message}; {path.parent} has {", ".join(there)}. To use the last one: {last}'

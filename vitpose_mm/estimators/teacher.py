@@ -55,8 +55,9 @@ class Teacher:
         if self._model is None:
             model = MODELS.build(self.read_config().model)
             if not self.checkpoint.is_file():
-                raise FileNotFoundError('teacher: ' + missing_checkpoint(
-                    self.checkpoint, os.path.relpath(self.config), '--cfg-options model.teacher.checkpoint='))
+                option = 'model.teacher.checkpoint={} in the config, or with --cfg-options'
+                raise FileNotFoundError(
+                    'teacher: ' + missing_checkpoint(self.checkpoint, os.path.relpath(self.config), option))
             weights = load_weights(self.checkpoint)
             try:
                 missing, left = model.load_state_dict(weights, strict=False)

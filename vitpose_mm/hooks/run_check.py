@@ -35,7 +35,7 @@ class RunCheckHook(Hook):
     def before_run(self, runner: Runner) -> None:
         """Check what this command uses."""
         training = isinstance(runner._train_loop, BaseLoop)
-        option = '--cfg-options load_from=' if training else '--checkpoint '
+        option = '--cfg-options load_from={}' if training else '--checkpoint {}'
         check_checkpoint(runner._load_from, runner.cfg.filename, option)
         for split in ('train', 'val', 'test'):
             loop = getattr(runner, f'_{split}_loop')  # a property would build what is not run
@@ -48,13 +48,13 @@ class RunCheckHook(Hook):
             check_targets(runner.train_dataloader.dataset, bare_model(runner))
 
 
-def check_checkpoint(load_from: str | None, config: str | None, option: str = '--cfg-options load_from=') -> None:
+def check_checkpoint(load_from: str | None, config: str | None, option: str = '--cfg-options load_from={}') -> None:
     """Refuse a local file that does not exist.
 
     Args:
         load_from: the file, or a URL.
         config: the run's config file, whose folder `configs` may have the one that writes the other.
-        option: of the command, to name another.
+        option: how the command names another.
 
     Raises:
         FileNotFoundError: names both.

@@ -93,7 +93,7 @@ def test_a_config_with_a_teacher_is_tested_without_its_files(teacher, data, tmp_
     (tmp_path / 'epoch_3.pth').touch()
     given = dict(teacher(), checkpoint=str(tmp_path / 'epoch_4.pth'))
     with pytest.raises(FileNotFoundError, match=r'epoch_4.pth: no such checkpoint. `mim train mmpose .*/teacher.py` wri'
-                       r'tes it; .* has epoch_3.pth: `--cfg-options model.teacher.checkpoint=.*/epoch_3.pth` takes'):
+                       r'tes it; .* has epoch_3.pth. To use the last one: model.teacher.checkpoint=.*/epoch_3.pth'):
         distiller(given).init_weights()
 
 

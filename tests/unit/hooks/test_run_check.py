@@ -79,9 +79,9 @@ def test_a_checkpoint_that_is_not_there(tmp_path, monkeypatch):
         check_checkpoint('work_dirs/base/epoch_4.pth', 'configs/transfer/stage1.py')
     assert str(said.value) == (
         'work_dirs/base/epoch_4.pth: no such checkpoint. `mim train mmpose configs/coco/base.py` writes it; '
-        'work_dirs/base has epoch_2.pth, epoch_10.pth: '
-        '`--cfg-options load_from=work_dirs/base/epoch_10.pth` takes that')
-    with pytest.raises(FileNotFoundError, match=r'configs/.../large.py` writes it; work_dirs/large has none of its'):
+        'work_dirs/base has epoch_2.pth, epoch_10.pth. '
+        'To use the last one: --cfg-options load_from=work_dirs/base/epoch_10.pth')
+    with pytest.raises(FileNotFoundError, match=r'configs/.../large.py` writes it; work_dirs/large has no epoch'):
         check_checkpoint('work_dirs/large/epoch_4.pth', 'base.py')
 
 
