@@ -12,6 +12,8 @@ from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 from torch.utils.data import Dataset
 
+from ..datasets.members import members
+
 
 @HOOKS.register_module()
 class DatasetMixHook(Hook):
@@ -39,7 +41,7 @@ class DatasetMixHook(Hook):
         check_batch_size(loader)
         if runner.val_loop is not None:
             self._check_judged(runner.val_loop, model)
-        trained = [meta['dataset_name'] for meta in members(loader.dataset)]
+        trained = [meta['dataset_name'] for meta in metainfos(loader.dataset)]
         self.names = list(dict.fromkeys([*trained, *model.head.heads]))
         self.default = model.head.default_dataset
 
@@ -79,7 +81,7 @@ class DatasetMixHook(Hook):
         # one evaluator, or with `mim test --dump` a metric among others
         evaluators = [loop.evaluator, *getattr(loop.evaluator, 'metrics', ())]
         judged = next((one.metrics_dict for one in evaluators if hasattr(one, 'metrics_dict')), None)
-        names = [meta['dataset_name'] for meta in members(dataset)]
+        names = [meta['dataset_name'] for meta in metainfos(dataset)]
         if judged is not None and set(judged) != set(names):
             raise ValueError(f'the evaluator has metrics for {list(judged)}, the datasets are {names}: give '
                              'PerDatasetEvaluator one entry of datasets and metrics for each')
@@ -100,7 +102,7 @@ def check_fit(dataset: Dataset, model: Any) -> None:
         raise ValueError(f'DatasetMixHook: {type(model).__name__} has no MultiDatasetHead, which has a decoder a '
                          'dataset. Use one, or remove the hook')
     experts = getattr(model.backbone, 'experts', ())
-    for meta in members(dataset):
+    for meta in metainfos(dataset):
         name, keypoints = meta['dataset_name'], meta['num_keypoints']
         if name not in heads:
             raise ValueError(f'dataset {name!r} has no decoder: the heads are {list(heads)}. Add heads={{{name!r}: '
@@ -131,9 +133,9 @@ def check_batch_size(loader: Any) -> None:
                          'set train_dataloader.batch_size and sampler.batch_size to one number')
 
 
-def members(dataset: Any) -> Sequence[dict]:
+def metainfos(dataset: Any) -> Sequence[dict]:
     """The metainfo of each member of a combined dataset, or of the one dataset."""
-    return [member.metainfo for member in getattr(dataset, 'datasets', [dataset])]
+    return [member.metainfo for member in members(dataset)]
 
 
 def bare_model(runner: Runner) -> Any:
