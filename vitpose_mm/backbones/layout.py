@@ -48,7 +48,7 @@ def attention_layout(depth: int, attention: str | dict) -> list[BlockAttention]:
         depth: blocks.
         attention: 'full', or dict(window_size=(h, w), shift=False, pool=False, rel_pos=None or
             'decomposed', full_every_quarter=False, recompute=True). `recompute=False` keeps what the
-            windows of a block computed for the backward pass: faster, more memory.
+            windows of a block computed for the backward pass, which takes more memory.
 
     Raises:
         ValueError: the message names what does not fit and the way out.
