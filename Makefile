@@ -53,6 +53,7 @@ lint: venv
 .PHONY: check-style
 check-style:
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
 compat:

@@ -10,11 +10,7 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 # what MIM, `vitpose` and users look for beside the code, as MMPose has it: vitpose_mm/.mim/...
-MIM_FILES = (
-    'configs',
-    'model-index.yml',
-    *(f'requirements/{name}.txt' for name in ('tested', 'peers', 'legacy')),
-)
+MIM_FILES = ('configs', 'model-index.yml', *(f'requirements/{name}.txt' for name in ('tested', 'peers', 'legacy')))
 
 
 class BuildWithMim(build_py):
@@ -72,12 +68,7 @@ with tempfile.TemporaryDirectory() as scratch:
         # build any more. `vitpose doctor` checks all of them, by what is installed.
         install_requires=['torch>=2.1', 'torchvision>=0.16', 'numpy>=1.23', 'rich>=12'],
         extras_require={
-            'openmmlab': [
-                'mmpose>=1.3,<2',
-                'mmcv>=2.1,<2.2',
-                'mmengine>=0.10.5,<1',
-                'mmdet>=3.3,<4',
-            ],
+            'openmmlab': ['mmpose>=1.3,<2', 'mmcv>=2.1,<2.2', 'mmengine>=0.10.5,<1', 'mmdet>=3.3,<4'],
             'tests': ['pytest>=7', 'ruff', 'mypy', 'tensorboard'],
         },
         entry_points={'console_scripts': ['vitpose = vitpose_mm.cli.main:main']},

@@ -157,18 +157,7 @@ def build(pin: str, python: str, target: Target, work: Path, call: Callable[...,
     place.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place) as scratch:
         call(
-            [
-                python,
-                '-m',
-                'pip',
-                'wheel',
-                '-v',
-                '--no-deps',
-                '--no-build-isolation',
-                '-w',
-                scratch,
-                str(source),
-            ],
+            [python, '-m', 'pip', 'wheel', '-v', '--no-deps', '--no-build-isolation', '-w', scratch, str(source)],
             env=build_environment(target, work),
         )
         wheel = wheel_in(Path(scratch))

@@ -95,13 +95,7 @@ class Installer:
                 (IMPORTS, *(line for name in pins if name != 'peers' for line in pins[name])),
                 lambda log: self.call(log, [self.python, '-c', IMPORTS]),
             ),
-            Step(
-                'peers',
-                'the peers that the tests compare with',
-                '30 s',
-                pins['peers'] + held,
-                self.install_peers,
-            ),
+            Step('peers', 'the peers that the tests compare with', '30 s', pins['peers'] + held, self.install_peers),
             Step(
                 'package',
                 'this package, editable',
@@ -116,10 +110,7 @@ class Installer:
     def call(self, log: Path, command: Sequence[str], env: dict[str, str] | None = None) -> None:
         """Run a command without the settings that would lead pip out of the environment."""
         clean = dict(
-            os.environ if env is None else env,
-            PIP_USER='0',
-            PIP_NO_INPUT='1',
-            PIP_DISABLE_PIP_VERSION_CHECK='1',
+            os.environ if env is None else env, PIP_USER='0', PIP_NO_INPUT='1', PIP_DISABLE_PIP_VERSION_CHECK='1'
         )
         for name in ('PYTHONPATH', 'PYTHONHOME', 'PIP_TARGET', 'PIP_PREFIX'):
             clean.pop(name, None)
@@ -149,21 +140,7 @@ class Installer:
         wanted = self.setup / f'{section}.txt'
         wanted.write_text('\n'.join(self.pins[section]) + '\n')
         held = [part for path in self.files for part in ('-c', str(path))]
-        self.call(
-            log,
-            [
-                self.python,
-                '-m',
-                'pip',
-                'install',
-                '--progress-bar',
-                'off',
-                *flags,
-                *held,
-                '-r',
-                str(wanted),
-            ],
-        )
+        self.call(log, [self.python, '-m', 'pip', 'install', '--progress-bar', 'off', *flags, *held, '-r', str(wanted)])
 
     def drop_halves(self) -> None:
         """Forget packages in whose middle pip was killed: it would take them for installed."""
@@ -194,11 +171,7 @@ class Installer:
             device = f'CUDA {target.cuda} (the kernels take half an hour more; FORCE_CUDA=0 leaves them out)'
         print(f'      no wheel: building the ops for {device}, to be kept in {kept}', flush=True)
         wheel = mmcv_wheel.build(
-            pin,
-            self.python,
-            target,
-            self.setup / 'mmcv',
-            lambda command, env: self.call(log, command, env),
+            pin, self.python, target, self.setup / 'mmcv', lambda command, env: self.call(log, command, env)
         )
         error = self.install_wheel(log, wheel)
         if error is not None:
@@ -229,16 +202,4 @@ class Installer:
 
     def install_package(self, log: Path) -> None:
         """Install this checkout in place."""
-        self.call(
-            log,
-            [
-                self.python,
-                '-m',
-                'pip',
-                'install',
-                '--no-deps',
-                '--no-build-isolation',
-                '-e',
-                str(ROOT),
-            ],
-        )
+        self.call(log, [self.python, '-m', 'pip', 'install', '--no-deps', '--no-build-isolation', '-e', str(ROOT)])

@@ -18,20 +18,14 @@ _NOISE = re.compile(r'is ignored: it is neither|━|^\s*$|^\s*File "|Running com
 _ERROR = re.compile(r'\berror\b', re.IGNORECASE)
 _COUNT = re.compile(r'\[\d+/\d+\]')
 _HINTS = (
-    (
-        r'No space left on device',
-        'Free some disk space: the stack takes about 8 GB, pip needs as much in passing.',
-    ),
+    (r'No space left on device', 'Free some disk space: the stack takes about 8 GB, pip needs as much in passing.'),
     (
         r'No matching distribution|Could not find a version|Temporary failure in name|SSLError|'
         r'Connection (refused|reset)|Read timed out|NewConnectionError|CERTIFICATE_VERIFY',
         'pip cannot reach or find a package: check the network, the proxy, and what '
         '`pip config list` says of index-url.',
     ),
-    (
-        r'Python\.h: No such file',
-        "Install Python's headers (Debian, Ubuntu: apt install python3.11-dev).",
-    ),
+    (r'Python\.h: No such file', "Install Python's headers (Debian, Ubuntu: apt install python3.11-dev)."),
     (
         r'unrecognized command.line option.*std=c\+\+20|error: invalid value .c\+\+20',
         'The compiler is too old for C++20: install g++ 10 or newer and name it, e.g. CXX=g++-12.',

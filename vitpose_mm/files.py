@@ -34,8 +34,11 @@ def missing_checkpoint(path: Path, config: str, option: str) -> str:
         option: how to name another, with {} in its place, such as '--checkpoint {}'.
     """
     message = f'{path}: no such checkpoint. `mim train mmpose {config}` writes it'
-    numbered = {int(found.group(1)): file.name for file in path.parent.glob('*.pth')
-                if (found := re.fullmatch(r'(?:epoch|iter)_(\d+)', file.stem))}
+    numbered = {
+        int(found.group(1)): file.name
+        for file in path.parent.glob('*.pth')
+        if (found := re.fullmatch(r'(?:epoch|iter)_(\d+)', file.stem))
+    }
     if not numbered:
         return f'{message}; {path.parent} has no epoch_*.pth'
     there = [numbered[number] for number in sorted(numbered)]

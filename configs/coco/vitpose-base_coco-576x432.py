@@ -8,8 +8,7 @@ _base_ = [
     '../_base_/runtime/default.py',
 ]
 
-model = dict(
-    backbone=dict(img_size=_base_.codec.input_size[::-1]), head=dict(decoder=_base_.codec))
+model = dict(backbone=dict(img_size=_base_.codec.input_size[::-1]), head=dict(decoder=_base_.codec))
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=_base_.layer_decay_rate))
 train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))

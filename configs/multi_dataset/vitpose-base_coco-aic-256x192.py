@@ -12,11 +12,10 @@ model = dict(
         _delete_=True,
         type='MultiDatasetHead',
         default_dataset='coco',
-        heads={
-            name: dict(_base_.heads[name], in_channels=_base_.model.head.in_channels)
-            for name in ('coco', 'aic')
-        },
-        test_cfgs=dict(aic=_base_.test_cfgs.aic)))
+        heads={name: dict(_base_.heads[name], in_channels=_base_.model.head.in_channels) for name in ('coco', 'aic')},
+        test_cfgs=dict(aic=_base_.test_cfgs.aic),
+    )
+)
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=_base_.layer_decay_rate))
 train_dataloader = dict(dataset=dict(datasets=_base_.train_sets[:2]))
 val_dataloader = dict(dataset=dict(datasets=_base_.val_sets[:2]))

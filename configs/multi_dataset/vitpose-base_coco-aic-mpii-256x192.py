@@ -16,7 +16,9 @@ model = dict(
             name: dict(_base_.heads[name], in_channels=_base_.model.head.in_channels)
             for name in ('coco', 'aic', 'mpii')
         },
-        test_cfgs=dict(aic=_base_.test_cfgs.aic)))
+        test_cfgs=dict(aic=_base_.test_cfgs.aic),
+    )
+)
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=_base_.layer_decay_rate))
 train_dataloader = dict(dataset=dict(datasets=_base_.train_sets[:3]))
 val_dataloader = dict(dataset=dict(datasets=_base_.val_sets[:3]))

@@ -14,8 +14,10 @@ model = dict(
         type='MultiDatasetHead',
         default_dataset='coco',
         heads={name: _base_.heads[name] for name in ('coco', 'aic', 'mpii')},
-        test_cfgs=dict(aic=_base_.test_cfgs.aic)),
-    train_cfg=dict(compute_acc=False))
+        test_cfgs=dict(aic=_base_.test_cfgs.aic),
+    ),
+    train_cfg=dict(compute_acc=False),
+)
 train_dataloader = dict(dataset=dict(datasets=_base_.train_sets[:3]))
 val_dataloader = dict(dataset=dict(datasets=_base_.val_sets[:3]))
 test_dataloader = val_dataloader

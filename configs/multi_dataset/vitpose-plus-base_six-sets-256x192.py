@@ -14,11 +14,10 @@ model = dict(
         _delete_=True,
         type='MultiDatasetHead',
         default_dataset='coco',
-        heads={
-            name: dict(head, in_channels=_base_.model.head.in_channels)
-            for name, head in _base_.heads.items()
-        },
-        test_cfgs=_base_.test_cfgs))
+        heads={name: dict(head, in_channels=_base_.model.head.in_channels) for name, head in _base_.heads.items()},
+        test_cfgs=_base_.test_cfgs,
+    ),
+)
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=_base_.layer_decay_rate))
 train_dataloader = dict(dataset=dict(datasets=_base_.train_sets))
 val_dataloader = dict(dataset=dict(datasets=_base_.val_sets))

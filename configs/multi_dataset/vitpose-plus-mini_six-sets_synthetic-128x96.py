@@ -10,15 +10,15 @@ _base_ = [
 model = dict(
     type='MultiDatasetPoseEstimator',
     backbone=dict(
-        arch=dict(depth=6, embed_dim=192, num_heads=3), img_size=(128, 96),
-        experts=dict(names=list(_base_.heads), part=48)),
+        arch=dict(depth=6, embed_dim=192, num_heads=3),
+        img_size=(128, 96),
+        experts=dict(names=list(_base_.heads), part=48),
+    ),
     head=dict(
-        _delete_=True,
-        type='MultiDatasetHead',
-        default_dataset='coco',
-        heads=_base_.heads,
-        test_cfgs=_base_.test_cfgs),
-    train_cfg=dict(compute_acc=False))
+        _delete_=True, type='MultiDatasetHead', default_dataset='coco', heads=_base_.heads, test_cfgs=_base_.test_cfgs
+    ),
+    train_cfg=dict(compute_acc=False),
+)
 train_dataloader = dict(dataset=dict(datasets=_base_.train_sets))
 val_dataloader = dict(dataset=dict(datasets=_base_.val_sets))
 test_dataloader = val_dataloader

@@ -6,4 +6,6 @@ model = dict(
     type='DistillPoseEstimator',
     teacher=dict(
         config='{{ fileDirname }}/../coco/vitpose-large_coco-256x192.py',
-        checkpoint='work_dirs/vitpose-large_coco-256x192/epoch_210.pth'))
+        checkpoint='work_dirs/vitpose-large_coco-256x192/epoch_210.pth',
+    ),
+)

@@ -9,7 +9,6 @@ _base_ = './vitpose-micro-output-mini_synthetic-128x96.py'
 model = dict(teacher=None)
 train_dataloader = dict(
     dataset=dict(
-        _delete_=True,
-        type='TeacherCacheDataset',
-        cache='data/teachers/mini',
-        dataset=_base_.train_dataloader.dataset))
+        _delete_=True, type='TeacherCacheDataset', cache='data/teachers/mini', dataset=_base_.train_dataloader.dataset
+    )
+)

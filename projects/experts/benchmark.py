@@ -32,8 +32,10 @@ class AllExperts(ExpertMlp):
     def forward(self, x: torch.Tensor, expert: torch.Tensor) -> torch.Tensor:
         """(B, Hp, Wp, C), (B,) -> (B, Hp, Wp, C)."""
         hidden = self.act(self.fc1(x))
-        own = sum(F.linear(hidden, weight, bias) * (expert == e).view(-1, 1, 1, 1)
-                  for e, (weight, bias) in enumerate(zip(self.experts.weight, self.experts.bias, strict=True)))
+        own = sum(
+            F.linear(hidden, weight, bias) * (expert == e).view(-1, 1, 1, 1)
+            for e, (weight, bias) in enumerate(zip(self.experts.weight, self.experts.bias, strict=True))
+        )
         return torch.cat([self.fc2(hidden), own], dim=-1)
 
 
@@ -45,11 +47,20 @@ def training_step(variant: str, args: argparse.Namespace) -> Callable[[], None]:
     codec = dict(type='UDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
     backbone = dict(type='ViT', arch=args.arch, experts=dict(names=NAMES, part=192) if experts else None)
     dim = MODELS.build(backbone).embed_dim
-    heads = {name: dict(type='ClassicHead', in_channels=dim, out_channels=KEYPOINTS[name], decoder=codec)
-             for name in names}
-    model = MODELS.build(dict(
-        type='MultiDatasetPoseEstimator' if experts else 'TopdownPoseEstimator', backbone=backbone,
-        head=dict(type='MultiDatasetHead', heads=heads) if len(names) > 1 else heads['coco'])).to(args.device).train()
+    heads = {
+        name: dict(type='ClassicHead', in_channels=dim, out_channels=KEYPOINTS[name], decoder=codec) for name in names
+    }
+    model = (
+        MODELS.build(
+            dict(
+                type='MultiDatasetPoseEstimator' if experts else 'TopdownPoseEstimator',
+                backbone=backbone,
+                head=dict(type='MultiDatasetHead', heads=heads) if len(names) > 1 else heads['coco'],
+            )
+        )
+        .to(args.device)
+        .train()
+    )
     for block in model.backbone.layers if variant == PAIRS['experts'][1] else ():
         block.mlp.__class__ = AllExperts
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
@@ -88,8 +99,10 @@ def main() -> None:
     parser.add_argument('--dtype', default='float32', choices=('float32', 'bfloat16'), help='bfloat16: autocast')
     parser.add_argument('--device', default='cpu', help='cpu (default) or cuda')
     args = parser.parse_args()
-    print(f'{args.arch}, batch {args.batch}, {args.dtype}, {args.device}, torch {torch.__version__}, '
-          f'{torch.get_num_threads()} threads')
+    print(
+        f'{args.arch}, batch {args.batch}, {args.dtype}, {args.device}, torch {torch.__version__}, '
+        f'{torch.get_num_threads()} threads'
+    )
     with Progress(transient=True) as progress:
         task = progress.add_task('measuring', total=len(PAIRS) * 2 * (args.steps + 2))
         for pair in PAIRS.values():
@@ -109,8 +122,10 @@ def main() -> None:
                     progress.advance(task)
             medians = [statistics.median(measured) for measured in times]
             for variant, seconds, most in zip(pair, medians, peaks, strict=True):
-                print(f'{variant:24} {seconds:8.2f} s ({seconds / medians[0]:.3f}x)   peak {most / 2**30:6.2f} GiB '
-                      f'({most / peaks[0]:.3f}x)')
+                print(
+                    f'{variant:24} {seconds:8.2f} s ({seconds / medians[0]:.3f}x)   peak {most / 2**30:6.2f} GiB '
+                    f'({most / peaks[0]:.3f}x)'
+                )
 
 
 if __name__ == '__main__':

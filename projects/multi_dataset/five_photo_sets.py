@@ -14,8 +14,7 @@ epochs = 24
 # AI Challenger's OKS and that of faces and hands ask for more than whole cells: targets on whole
 # cells, decoded without a fault, score 0.75 AP and 0.81 AP; these, at the point itself, 0.96 and 1.
 exact = dict(type='MSRAHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2, unbiased=True)
-codecs = dict(
-    coco=_base_.udp, aic=exact, mpii=_base_.udp, ap10k=_base_.classic, coco_wholebody=exact)
+codecs = dict(coco=_base_.udp, aic=exact, mpii=_base_.udp, ap10k=_base_.classic, coco_wholebody=exact)
 keypoints = dict(coco=17, aic=14, mpii=16, ap10k=17, coco_wholebody=133)
 sets = dict(
     coco=dict(type='CheckedCocoDataset', ann_file='coco/test_coco.json', data_prefix=dict(img='coco/')),
@@ -23,54 +22,88 @@ sets = dict(
     mpii=dict(type='CheckedMpiiDataset', ann_file='mpii/test_mpii.json', data_prefix=dict(img='mpii/')),
     ap10k=dict(type='CheckedAP10KDataset', ann_file='ap10k/test_ap10k.json', data_prefix=dict(img='ap10k/')),
     coco_wholebody=dict(
-        type='CheckedCocoWholeBodyDataset', ann_file='coco/test_coco_wholebody.json', data_prefix=dict(img='coco/')))
+        type='CheckedCocoWholeBodyDataset', ann_file='coco/test_coco_wholebody.json', data_prefix=dict(img='coco/')
+    ),
+)
 # Mirrored, since the test averages over the mirrored image; else as they are.
 mirror = dict(type='RandomFlip', direction='horizontal')
-crops = {name: _base_.udp_crop if codec['type'] == 'UDPHeatmap' else _base_.classic_crop
-         for name, codec in codecs.items()}
+crops = {
+    name: _base_.udp_crop if codec['type'] == 'UDPHeatmap' else _base_.classic_crop for name, codec in codecs.items()
+}
 train_sets = [
-    dict(one, pipeline=[*_base_.loading, mirror, crops[name], dict(type='GenerateTarget', encoder=codecs[name]),
-                        *_base_.packing])
-    for name, one in sets.items()]
-val_sets = [dict(one, test_mode=True, pipeline=[*_base_.loading, crops[name], *_base_.packing])
-            for name, one in sets.items()]
+    dict(
+        one,
+        pipeline=[
+            *_base_.loading,
+            mirror,
+            crops[name],
+            dict(type='GenerateTarget', encoder=codecs[name]),
+            *_base_.packing,
+        ],
+    )
+    for name, one in sets.items()
+]
+val_sets = [
+    dict(one, test_mode=True, pipeline=[*_base_.loading, crops[name], *_base_.packing]) for name, one in sets.items()
+]
 train_dataloader = dict(
-    batch_size=16, num_workers=1, persistent_workers=False,
+    batch_size=16,
+    num_workers=1,
+    persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='CombinedPoseDataset',
-        datasets=train_sets,
-        sample_ratio_factor=[8, 8, 10, 12, 16]))
+    dataset=dict(type='CombinedPoseDataset', datasets=train_sets, sample_ratio_factor=[8, 8, 10, 12, 16]),
+)
 val_dataloader = dict(
-    batch_size=16, num_workers=1, sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='CombinedPoseDataset', datasets=val_sets))
+    batch_size=16,
+    num_workers=1,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='CombinedPoseDataset', datasets=val_sets),
+)
 test_dataloader = val_dataloader
-val_evaluator = dict(type='PerDatasetEvaluator', datasets=val_sets, metrics=[
-    dict(type='CocoMetric'),
-    dict(type='CocoMetric', use_area=False, prefix='aic'),
-    dict(type='MpiiPCKAccuracy', prefix='mpii'),
-    dict(type='CocoMetric', prefix='ap10k'),
-    dict(type='CocoWholeBodyMetric'),
-])
+val_evaluator = dict(
+    type='PerDatasetEvaluator',
+    datasets=val_sets,
+    metrics=[
+        dict(type='CocoMetric'),
+        dict(type='CocoMetric', use_area=False, prefix='aic'),
+        dict(type='MpiiPCKAccuracy', prefix='mpii'),
+        dict(type='CocoMetric', prefix='ap10k'),
+        dict(type='CocoWholeBodyMetric'),
+    ],
+)
 test_evaluator = val_evaluator
 
 decoder = dict(
-    type='ClassicHead', in_channels=192, deconv_channels=96,
-    loss=dict(type='KeypointMSELoss', use_target_weight=True, loss_weight=1000.0))
+    type='ClassicHead',
+    in_channels=192,
+    deconv_channels=96,
+    loss=dict(type='KeypointMSELoss', use_target_weight=True, loss_weight=1000.0),
+)
 model = dict(
     backbone=dict(arch=dict(depth=6, embed_dim=192, num_heads=3)),
     head=dict(
-        _delete_=True, type='MultiDatasetHead', default_dataset='coco',
+        _delete_=True,
+        type='MultiDatasetHead',
+        default_dataset='coco',
         heads={name: dict(decoder, out_channels=keypoints[name], decoder=codec) for name, codec in codecs.items()},
-        test_cfgs={name: dict(shift_heatmap=True) for name in ('aic', 'ap10k', 'coco_wholebody')}),
-    train_cfg=dict(compute_acc=False))
+        test_cfgs={name: dict(shift_heatmap=True) for name in ('aic', 'ap10k', 'coco_wholebody')},
+    ),
+    train_cfg=dict(compute_acc=False),
+)
 
 train_cfg = dict(max_epochs=epochs, val_interval=epochs)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', T_max=epochs, eta_min=1e-6, by_epoch=True, convert_to_iter_based=True,
-         begin=0, end=epochs),
+    dict(
+        type='CosineAnnealingLR',
+        T_max=epochs,
+        eta_min=1e-6,
+        by_epoch=True,
+        convert_to_iter_based=True,
+        begin=0,
+        end=epochs,
+    ),
 ]
 default_hooks = dict(
-    logger=dict(interval=10),
-    checkpoint=dict(_delete_=True, type='CheckpointHook', interval=epochs, max_keep_ckpts=1))
+    logger=dict(interval=10), checkpoint=dict(_delete_=True, type='CheckpointHook', interval=epochs, max_keep_ckpts=1)
+)

@@ -22,7 +22,11 @@ from scipy.io import savemat
 CONFIG = Path(__file__).with_name('five_photo_sets.py')
 # Score of `mim test`: its largest value, the part of it that has to be reached.
 BOUNDS = {
-    'coco/AP': (1, 0.9), 'aic/AP': (1, 0.9), 'mpii/PCK': (100, 0.9), 'ap10k/AP': (1, 0.9), 'coco-wholebody/AP': (1, 0.7)
+    'coco/AP': (1, 0.9),
+    'aic/AP': (1, 0.9),
+    'mpii/PCK': (100, 0.9),
+    'ap10k/AP': (1, 0.9),
+    'coco-wholebody/AP': (1, 0.7),
 }
 NECK, HEAD_TOP = 8, 9  # of MPII's 16 keypoints
 HEAD_PART = 0.6  # of a head box's diagonal that PCKh takes for the head's size

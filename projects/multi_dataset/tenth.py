@@ -50,16 +50,19 @@ def write_config(parts: dict[str, int], iterations: int, seed: int, data: Path, 
     batch = sum(parts.values())
     config.train_dataloader.update(
         batch_size=batch,
-        dataset=dict(type='CombinedPoseDataset',
-                     datasets=[dict(members[name], data_root=f'{data / name}/') for name in parts]),
-        sampler=dict(type='FixedMixSampler', batch_size=batch, source_ratio=list(parts.values()), seed=seed))
+        dataset=dict(
+            type='CombinedPoseDataset', datasets=[dict(members[name], data_root=f'{data / name}/') for name in parts]
+        ),
+        sampler=dict(type='FixedMixSampler', batch_size=batch, source_ratio=list(parts.values()), seed=seed),
+    )
     config.val_dataloader.dataset = dict(held_out, data_root=f'{data}/coco/')
     config.val_evaluator = dict(type='CocoMetric', ann_file=f'{data}/coco/annotations/val.json')
     config.test_dataloader, config.test_evaluator = config.val_dataloader, config.val_evaluator
     config.train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=iterations)
     config.param_scheduler = [
         dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=100),
-        dict(type='CosineAnnealingLR', T_max=iterations, eta_min=1e-6, by_epoch=False, begin=0, end=iterations)]
+        dict(type='CosineAnnealingLR', T_max=iterations, eta_min=1e-6, by_epoch=False, begin=0, end=iterations),
+    ]
     config.default_hooks.checkpoint = dict(type='CheckpointHook', interval=iterations, by_epoch=False)
     config.log_processor.by_epoch = False
     config.randomness = dict(seed=seed)
@@ -70,8 +73,11 @@ def write_config(parts: dict[str, int], iterations: int, seed: int, data: Path, 
 
 def held_out_ap(run: Path) -> float | None:
     """COCO AP at the end of a run, or None if it has not ended."""
-    records = [json.loads(line) for file in sorted(run.glob('*/vis_data/scalars.json'))
-               for line in file.read_text(encoding='utf-8').splitlines()]
+    records = [
+        json.loads(line)
+        for file in sorted(run.glob('*/vis_data/scalars.json'))
+        for line in file.read_text(encoding='utf-8').splitlines()
+    ]
     scores = [record['coco/AP'] for record in records if 'coco/AP' in record]
     return scores[-1] if scores else None
 
@@ -87,8 +93,9 @@ def main() -> None:
     for name, images in IMAGES.items():
         if not (data / name).exists():
             kind = name.removeprefix('coco_')
-            if vitpose(['synth', '--kind', kind, '--out', str(data / name), '--train', str(images),
-                        '--val', str(HELD_OUT)]):
+            if vitpose(
+                ['synth', '--kind', kind, '--out', str(data / name), '--train', str(images), '--val', str(HELD_OUT)]
+            ):
                 sys.exit(1)  # it has said why
     found: dict[str, list[float]] = {setting: [] for setting in SETTINGS}
     with Progress() as progress:
@@ -106,13 +113,19 @@ def main() -> None:
                 found[setting].append(score)
                 progress.console.print(f'{setting}, seed {seed}: AP {score:.3f}')
                 progress.advance(task)
-    print(f'\n| held-out COCO AP after {args.iterations} iterations | '
-          + ' | '.join(f'seed {seed}' for seed in range(args.seeds)) + ' | mean | standard deviation |')
+    print(
+        f'\n| held-out COCO AP after {args.iterations} iterations | '
+        + ' | '.join(f'seed {seed}' for seed in range(args.seeds))
+        + ' | mean | standard deviation |'
+    )
     print('|---' * (args.seeds + 3) + '|')
     for setting, scores in found.items():
         spread = f'{statistics.stdev(scores):.3f}' if len(scores) > 1 else '-'
-        print(f'| {setting} | ' + ' | '.join(f'{score:.3f}' for score in scores)
-              + f' | {statistics.mean(scores):.3f} | {spread} |')
+        print(
+            f'| {setting} | '
+            + ' | '.join(f'{score:.3f}' for score in scores)
+            + f' | {statistics.mean(scores):.3f} | {spread} |'
+        )
     print(f'\nMeasured on {machine()}.')
 
 

@@ -50,8 +50,15 @@ def render(data: Path, images: int, *options: str) -> None:
         sys.exit(1)  # it has said why
 
 
-def train(run: Path, leaf: str, data: Path, epochs: int, seed: int = 0,
-          change: Callable[[Config], Any] = lambda config: None, val_interval: int = 1) -> Path:
+def train(
+    run: Path,
+    leaf: str,
+    data: Path,
+    epochs: int,
+    seed: int = 0,
+    change: Callable[[Config], Any] = lambda config: None,
+    val_interval: int = 1,
+) -> Path:
     """Train a leaf on some data, if that has not been done, and return its last checkpoint.
 
     Args:
@@ -88,6 +95,7 @@ def start_from(checkpoint: Path) -> Callable[[Config], Any]:
 
 def learn_from(teacher: Path, token: Path) -> Callable[[Config], None]:
     """A change of a student's config: its teacher and token, where it has them."""
+
     def change(config: Config) -> None:
         if config.model.get('teacher'):
             config.model.teacher.checkpoint = str(teacher)
@@ -123,8 +131,9 @@ def partial(out: Path, args: argparse.Namespace, progress: Progress) -> dict[str
     render(out / 'hard', args.images, '--difficulty', 'hard', '--seed', '7')
     render(out / 'data', args.images)
     task = progress.add_task('partial fine-tuning', total=1 + args.seeds * len(PARTIAL))
-    pretrained = train(out / 'pretrained', TEACHER, out / 'hard', args.pretrain_epochs,
-                       val_interval=args.pretrain_epochs)
+    pretrained = train(
+        out / 'pretrained', TEACHER, out / 'hard', args.pretrain_epochs, val_interval=args.pretrain_epochs
+    )
     progress.advance(task)
     curves: dict[str, list[Curve]] = {name: [] for name in PARTIAL}
     for seed in range(args.seeds):
@@ -140,8 +149,10 @@ def partial(out: Path, args: argparse.Namespace, progress: Progress) -> dict[str
 def rows(curves: dict[str, list[Curve]]) -> list[str]:
     """A Markdown table of the held-out AP at the end: each seed, mean and spread."""
     seeds = max(map(len, curves.values()))
-    lines = ['| | ' + ' | '.join(f'seed {seed}' for seed in range(seeds)) + ' | mean | standard deviation |',
-             '|---' * (seeds + 3) + '|']
+    lines = [
+        '| | ' + ' | '.join(f'seed {seed}' for seed in range(seeds)) + ' | mean | standard deviation |',
+        '|---' * (seeds + 3) + '|',
+    ]
     for name, runs in curves.items():
         scores = [curve.score[-1][1] for curve in runs]
         cells = [f'{score:.3f}' for score in scores] + [''] * (seeds - len(scores))
@@ -165,9 +176,13 @@ def draw(parts: dict[str, dict[str, list[Curve]]], path: Path) -> None:
                 axis.axhline(scores[0][-1], linestyle=':' if '+' in name else '--', color='grey', label=name)
                 continue
             epochs = range(1, len(scores[0]) + 1)
-            line, = axis.plot(epochs, [statistics.mean(each) for each in zip(*scores, strict=True)], 'o-', label=name)
-            axis.fill_between(epochs, *([f(each) for each in zip(*scores, strict=True)] for f in (min, max)),
-                              color=line.get_color(), alpha=0.2)
+            (line,) = axis.plot(epochs, [statistics.mean(each) for each in zip(*scores, strict=True)], 'o-', label=name)
+            axis.fill_between(
+                epochs,
+                *([f(each) for each in zip(*scores, strict=True)] for f in (min, max)),
+                color=line.get_color(),
+                alpha=0.2,
+            )
         axis.set(title=title, xlabel='epoch', ylabel='COCO AP (held-out)', xticks=list(epochs))
         axis.grid(alpha=0.3)
         axis.legend()
@@ -179,8 +194,13 @@ def draw(parts: dict[str, dict[str, list[Curve]]], path: Path) -> None:
 def main() -> None:
     """Render, train, write the tables and the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/transfer'), metavar='OUT',
-                        help='folder (default work_dirs/transfer)')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('work_dirs/transfer'),
+        metavar='OUT',
+        help='folder (default work_dirs/transfer)',
+    )
     parser.add_argument('--part', choices=('transfer', 'partial'), help='this half alone')
     parser.add_argument('--seeds', type=int, default=3, help='runs of each setting (default 3)')
     parser.add_argument('--images', type=int, default=1600, help='training images (default 1600)')

@@ -75,13 +75,7 @@ def write_config(tmp_path) -> Callable[..., Path]:
 def environment(root) -> dict[str, str]:
     """The environment of a command: this checkout first, no GPU, and no output held back."""
     path = os.pathsep.join([str(root), *filter(None, [os.environ.get('PYTHONPATH')])])
-    return {
-        **os.environ,
-        'PYTHONPATH': path,
-        'CUDA_VISIBLE_DEVICES': '-1',
-        'PYTHONUNBUFFERED': '1',
-        'COLUMNS': '200',
-    }
+    return {**os.environ, 'PYTHONPATH': path, 'CUDA_VISIBLE_DEVICES': '-1', 'PYTHONUNBUFFERED': '1', 'COLUMNS': '200'}
 
 
 @pytest.fixture
@@ -148,8 +142,10 @@ def one_and_two(run, mim, tmp_path) -> Callable[..., tuple[list[dict], str]]:
             '--launcher', 'pytorch', '--work-dir', tmp_path / 'two',
         )  # fmt: skip
         assert 'GPU number: 2' in output
-        ends = [torch.load(tmp_path / name / 'epoch_1.pth', map_location='cpu', weights_only=False)
-                for name in ('one', 'two')]
+        ends = [
+            torch.load(tmp_path / name / 'epoch_1.pth', map_location='cpu', weights_only=False)
+            for name in ('one', 'two')
+        ]
         one, two = (end['state_dict'] for end in ends)
         assert one.keys() == two.keys()
         assert (one['backbone.last_norm.weight'] - 1).abs().max() > 1e-4, 'there is nothing to compare'

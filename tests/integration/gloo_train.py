@@ -11,6 +11,4 @@ import mmpose
 import torch.distributed
 
 torch.distributed.init_process_group('gloo')
-runpy.run_path(
-    str(Path(mmpose.__file__).parent / '.mim' / 'tools' / 'train.py'), run_name='__main__'
-)
+runpy.run_path(str(Path(mmpose.__file__).parent / '.mim' / 'tools' / 'train.py'), run_name='__main__')

@@ -12,8 +12,19 @@ def test_a_twin_trains_on_what_synth_renders(run, mim, root, tmp_path):
     folder = re.search(r'vitpose synth --out (\S+)', (root / FULL).read_text()).group(1)
     run(mim.replace('mim', 'vitpose'), 'synth', '--out', folder, '--train', 16, '--val', 4)
     twin = root / 'configs/attention/vitpose-mini-s8-window-shift-pool_synthetic-128x96.py'
-    output = run(mim, 'train', 'mmpose', twin, '--gpus', 0, '--work-dir', tmp_path / 'run', '--cfg-options',
-                 'train_dataloader.batch_size=4', 'default_hooks.logger.interval=1')
+    output = run(
+        mim,
+        'train',
+        'mmpose',
+        twin,
+        '--gpus',
+        0,
+        '--work-dir',
+        tmp_path / 'run',
+        '--cfg-options',
+        'train_dataloader.batch_size=4',
+        'default_hooks.logger.interval=1',
+    )
     rates, losses = (re.findall(rf' {name}: ([\d.e+-]+|nan|inf)', output) for name in ('lr', 'loss'))
     assert len(losses) >= 8 and all(math.isfinite(float(loss)) for loss in losses)
     assert re.search(r'coco/AP: [\d.]+', output)

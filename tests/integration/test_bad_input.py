@@ -65,8 +65,19 @@ def test_a_checkpoint_of_another_width_neither_tests_nor_trains(data, train, wri
     model = Config.fromfile(config).model
     model.backbone.arch.embed_dim = model.head.in_channels = 24
     torch.save({'state_dict': MODELS.build(model).state_dict()}, tmp_path / 'narrow.pth')
-    tested = run(mim, 'test', 'mmpose', config, '--checkpoint', tmp_path / 'narrow.pth', '--gpus', 0,
-                 '--work-dir', tmp_path / 'test', fails=True)
+    tested = run(
+        mim,
+        'test',
+        'mmpose',
+        config,
+        '--checkpoint',
+        tmp_path / 'narrow.pth',
+        '--gpus',
+        0,
+        '--work-dir',
+        tmp_path / 'test',
+        fails=True,
+    )
     for output in (tested, train(load_from=str(tmp_path / 'narrow.pth'))):
         assert 'ValueError: the checkpoint has width 24, this model 48' in output
         assert 'Epoch(' not in output

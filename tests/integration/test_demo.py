@@ -50,9 +50,7 @@ def test_demo_trained_and_was_validated(demo: Path) -> None:
     curve = read_curve(demo / 'run')
     people = json.loads((demo / 'data/annotations/train.json').read_text())['annotations']
     labelled = sum(person['num_keypoints'] > 0 for person in people)
-    assert curve.iterations == -(
-        -labelled // Config.fromfile(find_config(CONFIG)).train_dataloader.batch_size
-    )
+    assert curve.iterations == -(-labelled // Config.fromfile(find_config(CONFIG)).train_dataloader.batch_size)
     assert len(curve.score) == 1 and curve.loss[-1][1] > 0
     assert best_checkpoint(demo / 'run').name == 'best_coco_AP_epoch_1.pth'
 
@@ -63,9 +61,7 @@ def test_pictures_are_not_blank(demo: Path) -> None:
         assert picture is not None and min(picture.shape[:2]) > 300 and picture.std() > 10
 
 
-def test_demo_replaces_only_its_own(
-    demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_demo_replaces_only_its_own(demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     (tmp_path / 'thesis.tex').write_text('mine')
     assert main(['demo', '--out', str(tmp_path)]) == 2
     assert 'no demo made it' in capsys.readouterr().err
@@ -74,15 +70,9 @@ def test_demo_replaces_only_its_own(
 
 @pytest.mark.parametrize(
     ('words', 'told'),
-    [
-        (['--train', '0'], '--train 0'),
-        (['--epochs', '0'], '--epochs 0'),
-        (['--seed', '-1'], 'seed is -1'),
-    ],
+    [(['--train', '0'], '--train 0'), (['--epochs', '0'], '--epochs 0'), (['--seed', '-1'], 'seed is -1')],
 )
-def test_demo_says_what_is_wrong(
-    tmp_path: Path, capsys: pytest.CaptureFixture, words: list, told: str
-) -> None:
+def test_demo_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture, words: list, told: str) -> None:
     assert main(['demo', '--out', str(tmp_path / 'd'), *words]) == 2
     assert told in capsys.readouterr().err
     assert not (tmp_path / 'd').exists()
@@ -101,11 +91,7 @@ def test_an_interrupted_command_ends_with_its_children(tmp_path: Path) -> None:
         f'import os, pathlib, time; pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid())); '
         'print("go", flush=True); time.sleep(99)'
     )
-    command = [
-        sys.executable,
-        '-c',
-        f'import subprocess, sys; subprocess.run([sys.executable, "-c", {child!r}])',
-    ]
+    command = [sys.executable, '-c', f'import subprocess, sys; subprocess.run([sys.executable, "-c", {child!r}])']
 
     def interrupt(line: str) -> None:
         raise KeyboardInterrupt
@@ -128,12 +114,7 @@ def test_log_lines() -> None:
         'data_time: 0.01  loss: 7.321000  loss_kpt: 7.321000  acc_pose: 0.21'
     )
     step = parse_step(line)
-    assert step is not None and (step.epoch, step.iteration, step.iterations, step.loss) == (
-        2,
-        50,
-        531,
-        7.321,
-    )
+    assert step is not None and (step.epoch, step.iteration, step.iterations, step.loss) == (2, 50, 531, 7.321)
     assert parse_score('Epoch(val) [2][22/22]    coco/AP: 0.512  coco/AP .5: 0.8') == 0.512
     assert parse_step('loading') is None and parse_score('loading') is None
 
@@ -147,7 +128,8 @@ def test_curve_counts_iterations_that_were_not_logged(tmp_path: Path) -> None:
     ]
     (tmp_path / 'run/vis_data/scalars.json').write_text('\n'.join(map(json.dumps, records)))
     (tmp_path / 'run/run.log').write_text(
-        'Epoch(train)  [1][100/131]  loss: 9.0\nEpoch(train)  [2][100/131]  loss: 3.0\nEpoch(val) [2][8/8]\n')
+        'Epoch(train)  [1][100/131]  loss: 9.0\nEpoch(train)  [2][100/131]  loss: 3.0\nEpoch(val) [2][8/8]\n'
+    )
     curve = read_curve(tmp_path)
     assert curve.iterations == 262
     np.testing.assert_allclose(curve.loss, [(1.0, 9.0), (1.0 + 0.3 * 131 / 60, 3.0)])

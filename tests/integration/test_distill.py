@@ -13,9 +13,11 @@ import vitpose_mm  # noqa: F401
 
 CODEC = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
 PLAIN_PIPELINE = [
-    dict(type='LoadImage'), dict(type='GetBBoxCenterScale'),
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale'),
     dict(type='TopdownAffine', input_size=(48, 64), use_udp=True),
-    dict(type='GenerateTarget', encoder=CODEC), dict(type='PackPoseInputs'),
+    dict(type='GenerateTarget', encoder=CODEC),
+    dict(type='PackPoseInputs'),
 ]
 
 
@@ -65,11 +67,20 @@ def test_resumes_to_the_same_weights_and_is_tested_as_the_student(
 def test_two_processes_end_where_one_does(write_config, tiny_coco, one_and_two, tmp_path, teacher):
     def config(batch_size, **more):
         path = write_config(
-            tiny_coco, 'people.json', name='distill.py', model__teacher__checkpoint=teacher,
-            model__backbone__drop_path_rate=0.0, model__head__type='SimpleHead',
-            train_dataloader__num_workers=0, train_dataloader__batch_size=batch_size,
-            train_dataloader__dataset__pipeline=PLAIN_PIPELINE, train_cfg__max_epochs=1, train_cfg__val_begin=9,
-            param_scheduler=[], **more)
+            tiny_coco,
+            'people.json',
+            name='distill.py',
+            model__teacher__checkpoint=teacher,
+            model__backbone__drop_path_rate=0.0,
+            model__head__type='SimpleHead',
+            train_dataloader__num_workers=0,
+            train_dataloader__batch_size=batch_size,
+            train_dataloader__dataset__pipeline=PLAIN_PIPELINE,
+            train_cfg__max_epochs=1,
+            train_cfg__val_begin=9,
+            param_scheduler=[],
+            **more,
+        )
         return path.rename(tmp_path / f'batch{batch_size}.py')
 
     one_and_two(config)

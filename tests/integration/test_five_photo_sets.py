@@ -11,8 +11,18 @@ def study(root, photographs, run, tmp_path):
     """A function that runs the study's script with some epochs and returns what it printed."""
 
     def run_study(epochs, fails):
-        return run(sys.executable, root / 'projects/multi_dataset/memorise.py', '--data', photographs,
-                   '--out', tmp_path / 'run', '--epochs', epochs, timeout=400, fails=fails)
+        return run(
+            sys.executable,
+            root / 'projects/multi_dataset/memorise.py',
+            '--data',
+            photographs,
+            '--out',
+            tmp_path / 'run',
+            '--epochs',
+            epochs,
+            timeout=400,
+            fails=fails,
+        )
 
     return run_study
 
@@ -23,7 +33,7 @@ def test_first_epoch_of_five_formats(study):
     assert 'Samples of epoch 1: coco 96, aic 72, mpii 50, ap10k 24, coco_wholebody 192' in output
     losses = [float(loss) for loss in re.findall(r' loss: ([\d.]+)', output)]
     assert losses[-1] < losses[0]
-    table = output[output.index('five data sets'):]
+    table = output[output.index('five data sets') :]
     scores = dict(re.findall(r'(\S+/\w+) +\S (-?[\d.]+)', table))
     assert set(scores) == {'coco/AP', 'aic/AP', 'mpii/PCK', 'ap10k/AP', 'coco-wholebody/AP'}
     assert 'a score is below its bound' in output

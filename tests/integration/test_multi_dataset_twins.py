@@ -15,8 +15,19 @@ def test_six_sets_train_and_are_tested(root, run, mim, tmp_path):
     config = root / 'configs/multi_dataset/vitpose-plus-mini_six-sets_synthetic-128x96.py'
     output = run(mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir', tmp_path / 'run')
     (counts,) = re.findall(r'Samples of epoch 1: (.*)', output)
-    assert re.fullmatch(', '.join(f'{name} [1-9]\\d*' for name in (
-        'coco', 'aic', 'mpii', 'ap10k', 'apt36k', 'coco_wholebody')), counts)
-    tested = run(mim, 'test', 'mmpose', config, '--checkpoint', tmp_path / 'run/epoch_1.pth', '--gpus', 0,
-                 '--work-dir', tmp_path / 'test')
+    assert re.fullmatch(
+        ', '.join(f'{name} [1-9]\\d*' for name in ('coco', 'aic', 'mpii', 'ap10k', 'apt36k', 'coco_wholebody')), counts
+    )
+    tested = run(
+        mim,
+        'test',
+        'mmpose',
+        config,
+        '--checkpoint',
+        tmp_path / 'run/epoch_1.pth',
+        '--gpus',
+        0,
+        '--work-dir',
+        tmp_path / 'test',
+    )
     assert SCORES <= set(re.findall(r'(?<!\S)([\w-]+/(?:AP|PCK)): ', tested))

@@ -8,7 +8,14 @@ def test_memorises_twelve_people(write_config, photographs, run, mim, tmp_path):
     config = write_config(photographs / 'coco', 'test_coco.json', name='memorise.py')
     start = time.monotonic()
     output = run(
-        mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir', tmp_path / 'run',
+        mim,
+        'train',
+        'mmpose',
+        config,
+        '--gpus',
+        0,
+        '--work-dir',
+        tmp_path / 'run',
         timeout=600,  # a busy machine's: on two idle cores it takes about a minute
     )
     seconds = time.monotonic() - start

@@ -3,9 +3,7 @@
 import torch
 
 
-def test_killed_run_resumes_to_the_same_weights(
-    write_config, tiny_coco, run, run_until, mim, tmp_path
-):
+def test_killed_run_resumes_to_the_same_weights(write_config, tiny_coco, run, run_until, mim, tmp_path):
     """Shuffling, augmentation, drop path, batch norm, two workers and warm-up are all on."""
     config = write_config(tiny_coco, 'people.json', train_cfg__max_epochs=3)
     train = (mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir')
@@ -25,8 +23,7 @@ def test_killed_run_resumes_to_the_same_weights(
     weights, resumed_weights = (end['state_dict'] for end in ends)
     assert weights.keys() == resumed_weights.keys()
     difference = {
-        name: (weight.double() - resumed_weights[name].double()).abs().max().item()
-        for name, weight in weights.items()
+        name: (weight.double() - resumed_weights[name].double()).abs().max().item() for name, weight in weights.items()
     }
     assert max(difference.values()) == 0, difference
     moments, resumed_moments = (end['optimizer']['state'] for end in ends)

@@ -49,10 +49,7 @@ def cfg(root, tmp_path):
 
 def test_road_of_one_image(cfg):
     torch.manual_seed(0)
-    training, testing = (
-        DATASETS.build(cfg.train_dataloader.dataset),
-        DATASETS.build(cfg.test_dataloader.dataset),
-    )
+    training, testing = (DATASETS.build(cfg.train_dataloader.dataset), DATASETS.build(cfg.test_dataloader.dataset))
 
     # 1. and 2.: record, image, crop, targets
     record = testing.get_data_info(0)

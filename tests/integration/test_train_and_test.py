@@ -43,19 +43,14 @@ def test_train_then_test(trained, run, mim, tmp_path):
     assert log.read_text().count('Optimiser groups') == 1
 
     checkpoint = torch.load(work_dir / 'epoch_2.pth', map_location='cpu', weights_only=False)
-    assert {weight.dtype for weight in checkpoint['state_dict'].values()} <= {
-        torch.float32,
-        torch.int64,
-    }
+    assert {weight.dtype for weight in checkpoint['state_dict'].values()} <= {torch.float32, torch.int64}
     assert checkpoint['optimizer']['loss_scaler'] == {}
 
     (events,) = work_dir.glob('*/vis_data/events.out.tfevents*')
     board = EventAccumulator(str(events))
     board.Reload()
     assert [event.value for event in board.Scalars('loss')] == pytest.approx(losses, abs=1e-4)
-    assert [event.value for event in board.Scalars('coco/AP')] == pytest.approx(
-        scores(output), abs=1e-4
-    )
+    assert [event.value for event in board.Scalars('coco/AP')] == pytest.approx(scores(output), abs=1e-4)
 
     tested = run(
         mim, 'test', 'mmpose', config, '--checkpoint', work_dir / 'epoch_2.pth', '--gpus', 0,
@@ -63,7 +58,5 @@ def test_train_then_test(trained, run, mim, tmp_path):
     )  # fmt: skip
     assert scores(tested) == scores(output)[-1:]
     assert 'Could not safely load weights' not in tested
-    people, again = (
-        json.loads((tmp_path / f'{part}.keypoints.json').read_text()) for part in ('val', 'test')
-    )
+    people, again = (json.loads((tmp_path / f'{part}.keypoints.json').read_text()) for part in ('val', 'test'))
     assert len(people) == 24 and people == again

@@ -24,9 +24,7 @@ def test_same_weights_as_one_process(write_config, tiny_coco, one_and_two, tmp_p
 
     def config(batch_size, **more):
         """The same 24 people in 3 steps, without augmentation."""
-        path = write_config(
-            tiny_coco, 'people.json', train_dataloader__batch_size=batch_size, **changes, **more
-        )
+        path = write_config(tiny_coco, 'people.json', train_dataloader__batch_size=batch_size, **changes, **more)
         return path.rename(tmp_path / f'batch{batch_size}.py')
 
     ends, _ = one_and_two(config)

@@ -29,8 +29,9 @@ def two_sets(tiny_coco, tmp_path_factory) -> Path:
     folder = shutil.copytree(tiny_coco, tmp_path_factory.mktemp('two') / 'data')
     content = json.loads((folder / 'people.json').read_text())
     content['annotations'] = [
-        dict(person, keypoints=person['keypoints'][:14 * 3], num_keypoints=14)
-        for person in content['annotations'][-ATHLETES:]]
+        dict(person, keypoints=person['keypoints'][: 14 * 3], num_keypoints=14)
+        for person in content['annotations'][-ATHLETES:]
+    ]
     (folder / 'athletes.json').write_text(json.dumps(content))
     return folder
 
@@ -78,16 +79,36 @@ def test_killed_run_goes_on_with_the_mix(write, run, run_until, mim, tmp_path):
 def test_one_run_over_all_datasets(write, run, mim, root, tmp_path):
     """Each dataset's own score, the same as when it is tested alone; pictures, bad cases and all predictions."""
     runtime = Config.fromfile(root / 'configs/_base_/runtime/multi_dataset.py')
-    config = write(train_cfg__max_epochs=1, train_cfg__val_begin=9, visualizer=runtime.visualizer,
-                   **{f'default_hooks__{hook}': runtime.default_hooks[hook] for hook in ('visualization', 'badcase')})
+    config = write(
+        train_cfg__max_epochs=1,
+        train_cfg__val_begin=9,
+        visualizer=runtime.visualizer,
+        **{f'default_hooks__{hook}': runtime.default_hooks[hook] for hook in ('visualization', 'badcase')},
+    )
     run(mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir', tmp_path / 'run')
     (tmp_path / 'alone.py').write_text(ALONE)
     extra = ('--show-dir', 'drawn', '--badcase', '--dump', tmp_path / 'all.pkl')
     scores = [
-        dict(re.findall(r'(\w+/AP): (-?[\d.]+)', run(
-            mim, 'test', 'mmpose', path, '--checkpoint', tmp_path / 'run/epoch_1.pth', '--gpus', 0,
-            '--work-dir', tmp_path / 'test', *more)))
-        for path, more in ((config, extra), (tmp_path / 'alone.py', ()))]
+        dict(
+            re.findall(
+                r'(\w+/AP): (-?[\d.]+)',
+                run(
+                    mim,
+                    'test',
+                    'mmpose',
+                    path,
+                    '--checkpoint',
+                    tmp_path / 'run/epoch_1.pth',
+                    '--gpus',
+                    0,
+                    '--work-dir',
+                    tmp_path / 'test',
+                    *more,
+                ),
+            )
+        )
+        for path, more in ((config, extra), (tmp_path / 'alone.py', ()))
+    ]
     assert set(scores[0]) == {'coco/AP', 'aic/AP'}
     assert scores[1] == {'aic/AP': scores[0]['aic/AP']}
     people = Counter(sample['dataset_name'] for sample in load(tmp_path / 'all.pkl'))

@@ -22,26 +22,37 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.6'),
-                    reason='the exporter that takes a dynamic batch through windows came with torch 2.6')
+@pytest.mark.skipif(
+    digit_version(torch.__version__) < digit_version('2.6'),
+    reason='the exporter that takes a dynamic batch through windows came with torch 2.6',
+)
 @pytest.mark.parametrize('layout', LAYOUTS.values(), ids=LAYOUTS)
 def test_onnx_runtime_agrees_at_any_batch(layout, tmp_path):
     import onnxruntime
+
     torch.manual_seed(0)
-    model = MODELS.build(dict(type='ViT', arch=dict(depth=4, embed_dim=48, num_heads=4), img_size=(72, 56), stride=8,
-                              **layout)).eval()
+    model = MODELS.build(
+        dict(type='ViT', arch=dict(depth=4, embed_dim=48, num_heads=4), img_size=(72, 56), stride=8, **layout)
+    ).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.2)  # tables of relative position are zero at first
     file = tmp_path / 'vit.onnx'
     # with experts a second input says whose each image is
     names = ['image', 'route'] if model.experts else ['image']
-    inputs = (torch.randn(2, 3, 72, 56), torch.tensor([0, 1]))[:len(names)]
-    torch.onnx.export(model, inputs, file, dynamo=True, input_names=names,
-                      dynamic_shapes=({0: torch.export.Dim('batch')}, ) * len(names), verbose=False)
+    inputs = (torch.randn(2, 3, 72, 56), torch.tensor([0, 1]))[: len(names)]
+    torch.onnx.export(
+        model,
+        inputs,
+        file,
+        dynamo=True,
+        input_names=names,
+        dynamic_shapes=({0: torch.export.Dim('batch')},) * len(names),
+        verbose=False,
+    )
     session = onnxruntime.InferenceSession(file, providers=['CPUExecutionProvider'])
     for route in ([2], [1, 2, 1]):
-        inputs = (torch.randn(len(route), 3, 72, 56), torch.tensor(route))[:len(names)]
-        feature, = session.run(None, {name: value.numpy() for name, value in zip(names, inputs, strict=True)})
+        inputs = (torch.randn(len(route), 3, 72, 56), torch.tensor(route))[: len(names)]
+        (feature,) = session.run(None, {name: value.numpy() for name, value in zip(names, inputs, strict=True)})
         with torch.no_grad():
             expected = model(*inputs)[0].numpy()
         # the last norm leaves values of order 1, of which fp32 keeps 6e-8; the two sum in another order

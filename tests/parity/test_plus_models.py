@@ -40,10 +40,13 @@ def build(size, names=AUTHORS_ORDER, default='coco'):
     """A ViTPose+ of ours."""
     width = SIZES[size].embed_dim
     heads = {name: dict(type='ClassicHead', in_channels=width, out_channels=KEYPOINTS[name]) for name in names}
-    return MODELS.build(dict(
-        type='MultiDatasetPoseEstimator',
-        backbone=dict(type='ViT', arch=size, experts=dict(names=list(names), part=PARTS[size])),
-        head=dict(type='MultiDatasetHead', heads=heads, default_dataset=default))).eval()
+    return MODELS.build(
+        dict(
+            type='MultiDatasetPoseEstimator',
+            backbone=dict(type='ViT', arch=size, experts=dict(names=list(names), part=PARTS[size])),
+            head=dict(type='MultiDatasetHead', heads=heads, default_dataset=default),
+        )
+    ).eval()
 
 
 @pytest.mark.parametrize(('size', 'rows'), [('small', 288), ('base', 576), ('large', 768), ('huge', 960)])
@@ -61,12 +64,24 @@ def test_transformers_experts(size):
     from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
 
     fields = SIZES[size]
-    theirs = randomise(VitPoseForPoseEstimation(VitPoseConfig(
-        backbone_config=VitPoseBackboneConfig(
-            image_size=(256, 192), hidden_size=fields.embed_dim, num_hidden_layers=fields.depth,
-            num_attention_heads=fields.num_heads, mlp_ratio=int(fields.mlp_ratio), num_experts=6,
-            part_features=PARTS[size], out_indices=[fields.depth]),
-        num_labels=17, use_simple_decoder=False)))
+    theirs = randomise(
+        VitPoseForPoseEstimation(
+            VitPoseConfig(
+                backbone_config=VitPoseBackboneConfig(
+                    image_size=(256, 192),
+                    hidden_size=fields.embed_dim,
+                    num_hidden_layers=fields.depth,
+                    num_attention_heads=fields.num_heads,
+                    mlp_ratio=int(fields.mlp_ratio),
+                    num_experts=6,
+                    part_features=PARTS[size],
+                    out_indices=[fields.depth],
+                ),
+                num_labels=17,
+                use_simple_decoder=False,
+            )
+        )
+    )
     order = [2, 0, 5, 1, 1, 3, 4]
     image = torch.randn(1, 3, 256, 192, generator=torch.Generator().manual_seed(1)).repeat(len(order), 1, 1, 1)
     expected = theirs(image, dataset_index=torch.tensor(order)).heatmaps

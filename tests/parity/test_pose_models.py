@@ -28,7 +28,7 @@ def randomise(model, image, heatmaps_of):
             if name.endswith('running_var') or (tensor.ndim == 1 and name.endswith('weight')):
                 tensor.copy_(1 + noise)
             else:
-                tensor.copy_(noise * (0.2 if tensor.ndim == 1 else 2 / tensor[0].numel()**0.5))
+                tensor.copy_(noise * (0.2 if tensor.ndim == 1 else 2 / tensor[0].numel() ** 0.5))
     model.eval()
     largest = heatmaps_of(model, image).abs().max()
     final = model.head.final_layer if hasattr(model.head, 'final_layer') else model.head.conv
@@ -65,19 +65,32 @@ def test_transformers(size, decoder):
     from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
 
     from vitpose_mm.backbones.sizes import SIZES
+
     fields = SIZES[size]
-    theirs = VitPoseForPoseEstimation(VitPoseConfig(
-        backbone_config=VitPoseBackboneConfig(
-            image_size=(256, 192), hidden_size=fields.embed_dim, num_hidden_layers=fields.depth,
-            num_attention_heads=fields.num_heads, mlp_ratio=int(fields.mlp_ratio), part_features=0,
-            out_indices=[fields.depth]),
-        num_labels=17, use_simple_decoder=decoder == 'SimpleHead'))
+    theirs = VitPoseForPoseEstimation(
+        VitPoseConfig(
+            backbone_config=VitPoseBackboneConfig(
+                image_size=(256, 192),
+                hidden_size=fields.embed_dim,
+                num_hidden_layers=fields.depth,
+                num_attention_heads=fields.num_heads,
+                mlp_ratio=int(fields.mlp_ratio),
+                part_features=0,
+                out_indices=[fields.depth],
+            ),
+            num_labels=17,
+            use_simple_decoder=decoder == 'SimpleHead',
+        )
+    )
     image = torch.randn(2, 3, 256, 192, generator=torch.Generator().manual_seed(1))
     expected = randomise(theirs, image, lambda model, x: model(x).heatmaps)
-    ours = MODELS.build(dict(
-        type='TopdownPoseEstimator',
-        backbone=dict(type='ViT', arch=size, img_size=(256, 192)),
-        head=dict(type=decoder, in_channels=fields.embed_dim, out_channels=17)))
+    ours = MODELS.build(
+        dict(
+            type='TopdownPoseEstimator',
+            backbone=dict(type='ViT', arch=size, img_size=(256, 192)),
+            head=dict(type=decoder, in_channels=fields.embed_dim, out_channels=17),
+        )
+    )
     ours.load_state_dict(theirs.state_dict(), strict=True)
     with torch.no_grad():
         heatmaps = ours.eval()(image, None, mode='tensor')

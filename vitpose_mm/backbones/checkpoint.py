@@ -34,14 +34,19 @@ def read_checkpoint(vit: 'ViT', state_dict: dict[str, Tensor], prefix: str, *_: 
     """
     rename_backbone(state_dict, prefix)
     refuse_unrelated(state_dict, prefix, vit.state_dict(), [*ORIGINS, 'layers.0.norm1.weight'])
-    require_size({key[len(prefix):]: value for key, value in state_dict.items() if key.startswith(prefix)},
-                 vit.embed_dim, vit.depth)
+    require_size(
+        {key[len(prefix) :]: value for key, value in state_dict.items() if key.startswith(prefix)},
+        vit.embed_dim,
+        vit.depth,
+    )
     rename_experts(state_dict, prefix, vit.experts, vit.part)
     tokens = state_dict.get(prefix + 'knowledge_token.tokens')
     if tokens is not None and vit.knowledge_token is None:
         count, width = tokens.shape[1:]
-        raise ValueError(f'the checkpoint has a knowledge token and this ViT none: give it '
-                         f'knowledge_token=dict(count={count}, width={width}, frozen=True)')
+        raise ValueError(
+            f'the checkpoint has a knowledge token and this ViT none: give it '
+            f'knowledge_token=dict(count={count}, width={width}, frozen=True)'
+        )
     kernel = state_dict.get(prefix + PATCH)
     if kernel is not None:
         state_dict[prefix + PATCH] = pad_kernel(kernel, vit.patch_embed.proj.kernel_size[0])
@@ -61,13 +66,17 @@ def read_checkpoint(vit: 'ViT', state_dict: dict[str, Tensor], prefix: str, *_: 
 def _fit_rel_pos(vit: 'ViT', state_dict: dict[str, Tensor], prefix: str) -> None:
     """Resize relative position tables, start those that a checkpoint lacks from no bias, drop those too many."""
     own = {prefix + name: value for name, value in vit.named_parameters() if '.rel_pos.' in name}
-    surplus = [key for key in state_dict
-               if key.startswith(prefix + 'layers.') and '.rel_pos.' in key and key not in own]
+    surplus = [
+        key for key in state_dict if key.startswith(prefix + 'layers.') and '.rel_pos.' in key and key not in own
+    ]
     for key in surplus:
         del state_dict[key]
     if surplus:
-        print_log(f'dropped {len(surplus)} relative position tables of the checkpoint: this attention layout has none '
-                  'in their blocks', logger='current')
+        print_log(
+            f'dropped {len(surplus)} relative position tables of the checkpoint: this attention layout has none '
+            'in their blocks',
+            logger='current',
+        )
     for key, value in own.items():
         table = state_dict.get(key)
         state_dict[key] = torch.zeros_like(value) if table is None else resize_rel_pos(table, len(value))

@@ -26,8 +26,9 @@ class BlockAttention:
         """The module: maps (B, Hp, Wp, C) to the same shape; a checkpointed block recomputes all of it anyway."""
         if self.window is None:
             return Attention(dim, num_heads)
-        return WindowAttention(dim, num_heads, self.window, self.shift, self.pool, self.rel_pos,
-                               self.recompute and not checkpointed)
+        return WindowAttention(
+            dim, num_heads, self.window, self.shift, self.pool, self.rel_pos, self.recompute and not checkpointed
+        )
 
     def __str__(self) -> str:
         """A few words, such as 'window 8x8 + shift + pool'."""
@@ -64,8 +65,10 @@ def attention_layout(depth: int, attention: str | dict) -> list[BlockAttention]:
     if rel_pos not in (None, 'decomposed'):
         raise ValueError(f"attention: rel_pos={rel_pos!r}, expected None or 'decomposed'")
     if 'window_size' not in attention:
-        raise ValueError(f"attention={dict(attention)} has no window_size=(h, w), which shift, pool and rel_pos need; "
-                         "for attention without windows write attention='full'")
+        raise ValueError(
+            f'attention={dict(attention)} has no window_size=(h, w), which shift, pool and rel_pos need; '
+            "for attention without windows write attention='full'"
+        )
     window = attention['window_size']
     if not isinstance(window, (tuple, list)) or len(window) != 2 or not all(type(s) is int and s >= 1 for s in window):
         raise ValueError(f'attention: window_size={window!r}, expected (h, w) in tokens, each at least 1')
@@ -80,7 +83,14 @@ def attention_layout(depth: int, attention: str | dict) -> list[BlockAttention]:
             layout.append(BlockAttention())
         else:
             shift = bool(attention.get('shift')) and windowed % 2 == 1
-            layout.append(BlockAttention(tuple(window), shift, bool(attention.get('pool')), rel_pos is not None,
-                                         attention.get('recompute', True)))
+            layout.append(
+                BlockAttention(
+                    tuple(window),
+                    shift,
+                    bool(attention.get('pool')),
+                    rel_pos is not None,
+                    attention.get('recompute', True),
+                )
+            )
             windowed += 1
     return layout

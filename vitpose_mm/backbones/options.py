@@ -39,8 +39,9 @@ def build_token(dim: int, options: dict | None) -> tuple[KnowledgeToken | None, 
     if not isinstance(options, dict):
         raise ValueError(f'knowledge_token={options!r}: expected None or a dict of {", ".join(sorted(known))}')
     if not set(options) <= known:
-        raise ValueError(f'knowledge_token has unknown keys {sorted(set(options) - known)}: it takes '
-                         f'{", ".join(sorted(known))}')
+        raise ValueError(
+            f'knowledge_token has unknown keys {sorted(set(options) - known)}: it takes {", ".join(sorted(known))}'
+        )
     options = dict(options)
     file = options.pop('init', None)
     return KnowledgeToken(dim, **options), file

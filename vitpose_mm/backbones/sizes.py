@@ -31,16 +31,20 @@ def parse_size(arch: str | dict) -> Size:
     """
     if isinstance(arch, str):
         if arch not in SIZES:
-            raise ValueError(f'arch={arch!r} is unknown: choose one of {", ".join(SIZES)}, or give a dict of '
-                             f'{", ".join(f.name for f in fields(Size))}')
+            raise ValueError(
+                f'arch={arch!r} is unknown: choose one of {", ".join(SIZES)}, or give a dict of '
+                f'{", ".join(f.name for f in fields(Size))}'
+            )
         return SIZES[arch]
     known = {f.name for f in fields(Size)}
     if not isinstance(arch, dict):
         raise ValueError(f'arch={arch!r}: expected one of {", ".join(SIZES)}, or a dict of {", ".join(sorted(known))}')
     required = known - {'mlp_ratio'}
     if not required <= set(arch) <= known:
-        raise ValueError(f'arch={dict(arch)}: a dict takes {", ".join(sorted(required))} and, if not 4, mlp_ratio; '
-                         f'missing: {sorted(required - set(arch))}, unknown: {sorted(set(arch) - known)}')
+        raise ValueError(
+            f'arch={dict(arch)}: a dict takes {", ".join(sorted(required))} and, if not 4, mlp_ratio; '
+            f'missing: {sorted(required - set(arch))}, unknown: {sorted(set(arch) - known)}'
+        )
     for field, value in arch.items():
         if value <= 0:
             raise ValueError(f'arch: {field}={value} must be above 0')

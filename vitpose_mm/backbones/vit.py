@@ -63,19 +63,21 @@ class ViT(BaseModule):
         ValueError: an argument does not fit; the message names it and the way out.
     """
 
-    def __init__(self,
-                 arch: str | dict = 'base',
-                 img_size: tuple[int, int] = (256, 192),
-                 stride: int = 16,
-                 attention: str | dict = 'full',
-                 experts: dict | None = None,
-                 knowledge_token: dict | None = None,
-                 in_channels: int = 3,
-                 drop_path_rate: float = 0.0,
-                 with_cp: bool = False,
-                 freeze: str | int | None = None,
-                 pretrain_img_size: tuple[int, int] | None = None,
-                 init_cfg: dict | list[dict] | None = None):
+    def __init__(
+        self,
+        arch: str | dict = 'base',
+        img_size: tuple[int, int] = (256, 192),
+        stride: int = 16,
+        attention: str | dict = 'full',
+        experts: dict | None = None,
+        knowledge_token: dict | None = None,
+        in_channels: int = 3,
+        drop_path_rate: float = 0.0,
+        with_cp: bool = False,
+        freeze: str | int | None = None,
+        pretrain_img_size: tuple[int, int] | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ):
         super().__init__(init_cfg)
         size = parse_size(arch)
         if not 0 <= drop_path_rate < 1:
@@ -94,9 +96,14 @@ class ViT(BaseModule):
         self.part = experts['part'] if experts else 0
         ffn = partial(ExpertMlp, part=self.part, count=len(self.experts)) if experts else Mlp
         self.layers = nn.ModuleList(
-            Block(size.embed_dim, block.build(size.embed_dim, size.num_heads, checkpointed=with_cp),
-                  ffn(size.embed_dim, int(size.embed_dim * size.mlp_ratio)), rate)
-            for block, rate in zip(self.layout, rates, strict=True))
+            Block(
+                size.embed_dim,
+                block.build(size.embed_dim, size.num_heads, checkpointed=with_cp),
+                ffn(size.embed_dim, int(size.embed_dim * size.mlp_ratio)),
+                rate,
+            )
+            for block, rate in zip(self.layout, rates, strict=True)
+        )
         self.last_norm = nn.LayerNorm(size.embed_dim, eps=NORM_EPS)
         self._init_parameters()
         token, self.token_file = build_token(size.embed_dim, knowledge_token)
@@ -124,14 +131,18 @@ class ViT(BaseModule):
         if self.freeze == 'ffn':
             return stem + [part for block in self.layers for part in (block.mlp, block.norm2)]
         if type(self.freeze) is int and 0 <= self.freeze <= self.depth:
-            return stem + list(self.layers[:self.freeze])
+            return stem + list(self.layers[: self.freeze])
         if self.freeze == 'all_but_token':
             if self.knowledge_token is None or self.knowledge_token.frozen:
-                raise ValueError("freeze='all_but_token' with no token that trains: add knowledge_token=dict(count=1), "
-                                 'without frozen=True')
+                raise ValueError(
+                    "freeze='all_but_token' with no token that trains: add knowledge_token=dict(count=1), "
+                    'without frozen=True'
+                )
             return stem + [*self.layers, self.last_norm]
-        raise ValueError(f"freeze={self.freeze!r}: expected None, 'attention', 'ffn', 'all_but_token', or the number "
-                         f'of first blocks, from 0 (patch embedding and position table alone) to {self.depth}')
+        raise ValueError(
+            f"freeze={self.freeze!r}: expected None, 'attention', 'ffn', 'all_but_token', or the number "
+            f'of first blocks, from 0 (patch embedding and position table alone) to {self.depth}'
+        )
 
     def init_weights(self) -> None:
         """Read what `init_cfg` and the knowledge token's `init` name; the Runner calls it to train."""
@@ -201,18 +212,21 @@ class ViT(BaseModule):
         x = self.patch_embed(image)  # (B, Hp, Wp, C)
         grid = (x.shape[1], x.shape[2])
         if grid != self.grid and grid == self.grid[::-1]:  # MMEngine logs a warning of one text once
-            print_log(f'ViT: the images are {tuple(image.shape[2:])}, but img_size={self.img_size}: both are (h, w), '
-                      'one of them looks transposed. The position table is resized for each batch', 'current',
-                      logging.WARNING)
-        route = (self._checked_route(image, datasets), ) if self.experts else ()
+            print_log(
+                f'ViT: the images are {tuple(image.shape[2:])}, but img_size={self.img_size}: both are (h, w), '
+                'one of them looks transposed. The position table is resized for each batch',
+                'current',
+                logging.WARNING,
+            )
+        route = (self._checked_route(image, datasets),) if self.experts else ()
         x = x + resize_pos_embed(self.pos_embed, self.grid, grid).view(1, *grid, -1)
-        streams = (x, ) if self.knowledge_token is None else (x, self.knowledge_token(x.shape[0]))
+        streams = (x,) if self.knowledge_token is None else (x, self.knowledge_token(x.shape[0]))
         for block in self.layers:
             if self.with_cp and self.training:
                 streams = checkpoint(block, streams, *route, use_reentrant=False)
             else:
                 streams = block(streams, *route)
-        return (self.last_norm(streams[0]).permute(0, 3, 1, 2).contiguous(), )
+        return (self.last_norm(streams[0]).permute(0, 3, 1, 2).contiguous(),)
 
     def _checked_route(self, image: Tensor, datasets: Sequence[str] | int | Tensor | None) -> int | Tensor:
         """The experts of a batch: one index if all images share it, else (B,)."""
@@ -221,8 +235,10 @@ class ViT(BaseModule):
         # shapes, not len(): an exported graph keeps its dynamic batch
         given = datasets.shape[0] if isinstance(datasets, Tensor) else len(datasets or ())
         if given != image.shape[0]:
-            raise ValueError(f'{len(image)} images with datasets={datasets}: a ViT with experts needs the name of each '
-                             f"image's dataset, of {', '.join(self.experts)}; in a config, the estimator that tells it "
-                             "is type='MultiDatasetPoseEstimator'")
+            raise ValueError(
+                f'{len(image)} images with datasets={datasets}: a ViT with experts needs the name of each '
+                f"image's dataset, of {', '.join(self.experts)}; in a config, the estimator that tells it "
+                "is type='MultiDatasetPoseEstimator'"
+            )
         assert datasets is not None
         return datasets if isinstance(datasets, Tensor) else self.route(datasets, image.device)

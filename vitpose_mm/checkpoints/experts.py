@@ -38,8 +38,10 @@ def rename_experts(state_dict: dict[str, Tensor], prefix: str, names: Sequence[s
             single.setdefault(f'{prefix}{place}.{kind}', {})[int(number)] = state_dict.pop(key)
     for key, experts in single.items():
         if sorted(experts) != list(range(len(AUTHORS_ORDER))):
-            raise ValueError(f'{key}: the checkpoint has experts {", ".join(map(str, sorted(experts)))}; expected 0 to '
-                             f'5, which are {", ".join(AUTHORS_ORDER)}')
+            raise ValueError(
+                f'{key}: the checkpoint has experts {", ".join(map(str, sorted(experts)))}; expected 0 to '
+                f'5, which are {", ".join(AUTHORS_ORDER)}'
+            )
         picked = [AUTHORS_ORDER.index(name) if name in AUTHORS_ORDER else 0 for name in names or AUTHORS_ORDER]
         state_dict[key] = torch.stack([experts[number] for number in picked])
     for key in [key for key in state_dict if key.startswith(prefix)]:
@@ -58,12 +60,16 @@ def rename_experts(state_dict: dict[str, Tensor], prefix: str, names: Sequence[s
 def _check_experts(key: str, experts: Tensor, names: Sequence[str], part: int) -> None:
     count, width = experts.shape[:2]
     if not names:
-        raise ValueError(f'{key}: the checkpoint has {count} experts and this ViT none: give it '
-                         f'experts=dict(names=[...], part={width}), or make a plain model of one dataset with '
-                         '`vitpose split`')
+        raise ValueError(
+            f'{key}: the checkpoint has {count} experts and this ViT none: give it '
+            f'experts=dict(names=[...], part={width}), or make a plain model of one dataset with '
+            '`vitpose split`'
+        )
     if (count, width) != (len(names), part):
-        raise ValueError(f'{key}: the checkpoint has {count} experts of {width} outputs, this ViT {len(names)} '
-                         f'({", ".join(names)}) of {part}: set `experts` to what the checkpoint was trained with')
+        raise ValueError(
+            f'{key}: the checkpoint has {count} experts of {width} outputs, this ViT {len(names)} '
+            f'({", ".join(names)}) of {part}: set `experts` to what the checkpoint was trained with'
+        )
 
 
 def rename_multi_head(state_dict: dict[str, Tensor], prefix: str, names: Sequence[str]) -> None:
@@ -83,8 +89,10 @@ def rename_multi_head(state_dict: dict[str, Tensor], prefix: str, names: Sequenc
         ValueError: more decoders than the authors had.
     """
     parent, _, head = prefix[:-1].rpartition('.')
-    pattern = re.compile(rf'{re.escape(parent + "." if parent else "")}'
-                         rf'(?:(?:keypoint_head|{re.escape(head)})|associate_(?:keypoint_)?heads\.(\d+))\.(?!heads\.)(.+)')
+    pattern = re.compile(
+        rf'{re.escape(parent + "." if parent else "")}'
+        rf'(?:(?:keypoint_head|{re.escape(head)})|associate_(?:keypoint_)?heads\.(\d+))\.(?!heads\.)(.+)'
+    )
     decoders: dict[int, dict[str, Tensor]] = {}
     for key in list(state_dict):
         match = pattern.fullmatch(key)
@@ -94,8 +102,10 @@ def rename_multi_head(state_dict: dict[str, Tensor], prefix: str, names: Sequenc
     order = AUTHORS_ORDER if max(decoders, default=0) > 0 else tuple(names)
     for number, weights in decoders.items():
         if number >= len(order):
-            raise ValueError(f'the checkpoint has decoder associate_keypoint_heads.{number - 1}; expected at most '
-                             f'{len(order) - 1} beside keypoint_head: {", ".join(order)}')
+            raise ValueError(
+                f'the checkpoint has decoder associate_keypoint_heads.{number - 1}; expected at most '
+                f'{len(order) - 1} beside keypoint_head: {", ".join(order)}'
+            )
         if order[number] in names:
             state_dict.update({f'{prefix}heads.{order[number]}.{rest}': value for rest, value in weights.items()})
 

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 PATCH = 'patch_embed.proj.weight'
 
 
-def require_fit(module: nn.Module, state_dict: dict[str, Tensor], prefix: str, what: str,
-                optional: Collection[str] = ()) -> None:
+def require_fit(
+    module: nn.Module, state_dict: dict[str, Tensor], prefix: str, what: str, optional: Collection[str] = ()
+) -> None:
     """Refuse a state dict that would leave a part of a module at its initial values, or has a part too many.
 
     Args:
@@ -24,16 +25,25 @@ def require_fit(module: nn.Module, state_dict: dict[str, Tensor], prefix: str, w
         ValueError: missing keys, other shapes or keys left over; the message lists them.
     """
     own: dict[str, Tensor] = module.state_dict()
-    found = {key[len(prefix):]: value for key, value in state_dict.items() if key.startswith(prefix)}
+    found = {key[len(prefix) :]: value for key, value in state_dict.items() if key.startswith(prefix)}
     faults = {
-        'missing': [key for key in own if key not in found
-                    and not key.endswith('num_batches_tracked') and not key.startswith(tuple(optional))],
-        'of another shape': [f'{key} {tuple(found[key].shape)} instead of {tuple(value.shape)}'
-                             for key, value in own.items() if key in found and found[key].shape != value.shape],
+        'missing': [
+            key
+            for key in own
+            if key not in found and not key.endswith('num_batches_tracked') and not key.startswith(tuple(optional))
+        ],
+        'of another shape': [
+            f'{key} {tuple(found[key].shape)} instead of {tuple(value.shape)}'
+            for key, value in own.items()
+            if key in found and found[key].shape != value.shape
+        ],
         'left over': [key for key in found if key not in own],
     }
-    told = [f'{len(keys)} {fault} ({", ".join(keys[:3])}{", ..." if len(keys) > 3 else ""})'
-            for fault, keys in faults.items() if keys]
+    told = [
+        f'{len(keys)} {fault} ({", ".join(keys[:3])}{", ..." if len(keys) > 3 else ""})'
+        for fault, keys in faults.items()
+        if keys
+    ]
     if told:
         raise ValueError(f'the checkpoint does not fit {what}: {"; ".join(told)}')
 
@@ -53,8 +63,10 @@ def require_size(weights: dict[str, Tensor], width: int, depth: int) -> None:
     blocks = len({key.split('.')[1] for key in weights if key.startswith('layers.')})
     for name, theirs, ours in (('width', width if norm is None else len(norm), width), ('depth', blocks, depth)):
         if theirs != ours:
-            raise ValueError(f'the checkpoint has {name} {theirs}, this model {ours}: choose the arch that the '
-                             'checkpoint was trained with, or another checkpoint')
+            raise ValueError(
+                f'the checkpoint has {name} {theirs}, this model {ours}: choose the arch that the '
+                'checkpoint was trained with, or another checkpoint'
+            )
 
 
 def pad_kernel(weight: Tensor, size: int) -> Tensor:
@@ -69,8 +81,10 @@ def pad_kernel(weight: Tensor, size: int) -> Tensor:
     if kernel == (size, size):
         return weight
     if kernel != (14, 14):
-        raise ValueError(f'the checkpoint has patches of {"x".join(map(str, kernel))} pixels, this model of '
-                         f'{size}x{size}: of other sizes only 14x14 is converted, by zero-padding')
+        raise ValueError(
+            f'the checkpoint has patches of {"x".join(map(str, kernel))} pixels, this model of '
+            f'{size}x{size}: of other sizes only 14x14 is converted, by zero-padding'
+        )
     return F.pad(weight, [(size - 14) // 2] * 4)
 
 
@@ -92,6 +106,7 @@ def refuse_unrelated(state_dict: dict[str, Any], prefix: str, own: Collection[st
     hint = f'they begin with {", ".join(sorted(state_dict)[:3])}, ...' if state_dict else 'it has none under that name'
     if others:
         name = min(others, key=len)
-        hint = (f'its ViT is under {name!r}: load it with init_cfg=dict(type=\'Pretrained\', checkpoint=..., '
-                f'prefix={name!r})')
-    raise ValueError(f'no key of the checkpoint is one of {prefix or "this ViT"}\'s: {hint}')
+        hint = (
+            f"its ViT is under {name!r}: load it with init_cfg=dict(type='Pretrained', checkpoint=..., prefix={name!r})"
+        )
+    raise ValueError(f"no key of the checkpoint is one of {prefix or 'this ViT'}'s: {hint}")

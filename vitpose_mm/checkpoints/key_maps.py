@@ -79,8 +79,9 @@ def rename(weights: dict[str, Tensor], table: Table) -> dict[str, Tensor]:
     Raises:
         ValueError: keys that the table does not list.
     """
-    patterns = [(re.compile(re.escape(theirs).replace(r'\{n\}', r'(\d+)') + r'(\.\w+.*)?'), ours)
-                for theirs, ours in table]
+    patterns = [
+        (re.compile(re.escape(theirs).replace(r'\{n\}', r'(\d+)') + r'(\.\w+.*)?'), ours) for theirs, ours in table
+    ]
     parts: dict[str, list[tuple[int, Tensor]]] = {}
     unknown = []
     for key, value in weights.items():
@@ -96,15 +97,21 @@ def rename(weights: dict[str, Tensor], table: Table) -> dict[str, Tensor]:
         else:
             unknown.append(key)
     if unknown:
-        raise ValueError(f'the checkpoint has {len(unknown)} keys that belong to no part of the model: '
-                         f'{", ".join(unknown[:5])}{", ..." if len(unknown) > 5 else ""}; remove them from the file, '
-                         'or load the model they were trained with')
-    return {name: torch.cat([value for _, value in sorted(found, key=lambda pair: pair[0])])
-            if len(found) > 1 else found[0][1] for name, found in parts.items()}
+        raise ValueError(
+            f'the checkpoint has {len(unknown)} keys that belong to no part of the model: '
+            f'{", ".join(unknown[:5])}{", ..." if len(unknown) > 5 else ""}; remove them from the file, '
+            'or load the model they were trained with'
+        )
+    return {
+        name: torch.cat([value for _, value in sorted(found, key=lambda pair: pair[0])])
+        if len(found) > 1
+        else found[0][1]
+        for name, found in parts.items()
+    }
 
 
 def _under(state_dict: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key[len(prefix):]: value for key, value in state_dict.items() if key.startswith(prefix)}
+    return {key[len(prefix) :]: value for key, value in state_dict.items() if key.startswith(prefix)}
 
 
 def _replace(state_dict: dict[str, Tensor], prefix: str, weights: dict[str, Tensor]) -> None:

@@ -116,11 +116,13 @@ def load_weights(path: Path) -> dict[str, Tensor]:
             refused = _more_than_tensors(file)
             content = None if refused else torch.load(file, 'cpu', _PICKLE, weights_only=False)
         except Exception as problem:  # such a file can make torch raise anything
-            raise ValueError(f'{path} cannot be read as a checkpoint of torch; is it complete? ({problem})'
-                             ) from problem
+            raise ValueError(
+                f'{path} cannot be read as a checkpoint of torch; is it complete? ({problem})'
+            ) from problem
     if refused:
-        raise ValueError(f'{path} is a {refused}; give a file of tensors by name, as torch.save(model.state_dict(), '
-                         'FILE) writes it')
+        raise ValueError(
+            f'{path} is a {refused}; give a file of tensors by name, as torch.save(model.state_dict(), FILE) writes it'
+        )
     for wrapper in ('state_dict', 'model'):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]

@@ -15,8 +15,17 @@ from ..heads import MultiDatasetHead
 from .experts import merge_expert
 
 # what testing needs of a config; all else belongs to the training of several datasets
-KEPT = ('default_scope', 'custom_imports', 'val_cfg', 'test_cfg', 'env_cfg', 'visualizer', 'log_processor', 'log_level',
-        'default_hooks')
+KEPT = (
+    'default_scope',
+    'custom_imports',
+    'val_cfg',
+    'test_cfg',
+    'env_cfg',
+    'visualizer',
+    'log_processor',
+    'log_level',
+    'default_hooks',
+)
 
 
 def split_config(cfg: Config, dataset: str) -> Config:
@@ -34,8 +43,10 @@ def split_config(cfg: Config, dataset: str) -> Config:
     head = model.get('head') or {}
     head_class = MODELS.get(head['type']) if isinstance(head.get('type'), str) else head.get('type')
     if not (isinstance(head_class, type) and issubclass(head_class, MultiDatasetHead)):
-        raise ValueError(f"the config's model.head is a {head.get('type')}: expected a MultiDatasetHead, which has one "
-                         'head a dataset; any other model has nothing to be split')
+        raise ValueError(
+            f"the config's model.head is a {head.get('type')}: expected a MultiDatasetHead, which has one "
+            'head a dataset; any other model has nothing to be split'
+        )
     experts = model['backbone'].pop('experts', None)
     for part, names in (('head', head['heads']), ('expert', experts['names'] if experts else head['heads'])):
         if dataset not in names:
@@ -49,8 +60,10 @@ def split_config(cfg: Config, dataset: str) -> Config:
     found = tests['test'] or tests['val']
     if found is None:
         known = sorted({name for part in tests for name in _members(cfg, part)})
-        raise ValueError(f'the config tests no dataset {dataset!r} (but {", ".join(known) or "none"}): add it to '
-                         'test_dataloader and test_evaluator')
+        raise ValueError(
+            f'the config tests no dataset {dataset!r} (but {", ".join(known) or "none"}): add it to '
+            'test_dataloader and test_evaluator'
+        )
     split = {key: deepcopy(cfg[key]) for key in KEPT if key in cfg}
     split.get('default_hooks', {}).pop('checkpoint', None)
     split |= dict(data_mode='topdown', dataset_type=_mmpose_class(found[0]['dataset']), model=model)
@@ -101,8 +114,9 @@ def _members(cfg: Config, part: str) -> dict[str, dict]:
     dataset = loader['dataset'].to_dict()
     members = dataset.get('datasets', [dataset])
     if 'datasets' in dataset and not issubclass(dataset_class(dataset), CombinedPoseDataset):
-        members = [dict(member, pipeline=[*member.get('pipeline', []), *dataset.get('pipeline', [])])
-                   for member in members]
+        members = [
+            dict(member, pipeline=[*member.get('pipeline', []), *dataset.get('pipeline', [])]) for member in members
+        ]
     return {metainfo(member)['dataset_name']: member for member in members}
 
 

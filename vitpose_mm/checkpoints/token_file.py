@@ -40,7 +40,7 @@ def open_token(path: str | Path) -> tuple[Tensor, dict[str, Any]]:
         with np.load(path, allow_pickle=False) as archive:
             tokens, origin = archive['tokens'], json.loads(archive['origin'].item())
         if origin['kind'] != KIND or tokens.ndim != 2 or tokens.dtype != np.float32:
-            raise ValueError(f"{origin['kind']!r} of shape {tokens.shape}")
+            raise ValueError(f'{origin["kind"]!r} of shape {tokens.shape}')
     except (ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile) as problem:
         raise ValueError(f'{path} holds no knowledge token ({problem}): {REMEDY}') from problem
     return torch.from_numpy(tokens), origin
@@ -56,8 +56,10 @@ def read_token(path: str | Path, shape: tuple[int, ...]) -> Tensor:
     tokens, _ = open_token(path)
     if tokens.shape != tuple(shape):
         (count, width), (own_count, own_width) = tokens.shape, shape
-        raise ValueError(f'{path} holds {count} tokens of width {width}, knowledge_token has count={own_count} of '
-                         f'width={own_width}: set knowledge_token=dict(count={count}, width={width}, ...)')
+        raise ValueError(
+            f'{path} holds {count} tokens of width {width}, knowledge_token has count={own_count} of '
+            f'width={own_width}: set knowledge_token=dict(count={count}, width={width}, ...)'
+        )
     return tokens
 
 
@@ -73,18 +75,26 @@ def extract_token(weights: dict[str, Tensor], source: Path) -> tuple[Tensor, dic
     """
     keys = [key for key in weights if key.endswith('knowledge_token.tokens')]
     if len(keys) != 1:
-        raise ValueError(f'{source} has {len(keys)} knowledge tokens, expected one: train it first, with the '
-                         "teacher's config and backbone=dict(knowledge_token=dict(count=1), freeze='all_but_token')")
+        raise ValueError(
+            f'{source} has {len(keys)} knowledge tokens, expected one: train it first, with the '
+            "teacher's config and backbone=dict(knowledge_token=dict(count=1), freeze='all_but_token')"
+        )
     prefix = keys[0].removesuffix('tokens')
     tokens = weights[keys[0]].float()
     if prefix + 'proj.weight' in weights:
-        tokens = torch.nn.functional.linear(tokens, weights[prefix + 'proj.weight'].float(),
-                                            weights[prefix + 'proj.bias'].float())
+        tokens = torch.nn.functional.linear(
+            tokens, weights[prefix + 'proj.weight'].float(), weights[prefix + 'proj.bias'].float()
+        )
     if prefix + 'pos_embed' in weights:
         tokens = tokens + weights[prefix + 'pos_embed'].float()
     vit = prefix.removesuffix('knowledge_token.')
-    depth = len({key[len(vit):].split('.')[1] for key in weights if key.startswith(vit + 'layers.')})
+    depth = len({key[len(vit) :].split('.')[1] for key in weights if key.startswith(vit + 'layers.')})
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    return tokens[0], dict(checkpoint=source.name, sha256=digest, teacher_depth=depth,
-                           teacher_width=weights[vit + 'last_norm.weight'].numel(), count=tokens.shape[1],
-                           width=tokens.shape[2])
+    return tokens[0], dict(
+        checkpoint=source.name,
+        sha256=digest,
+        teacher_depth=depth,
+        teacher_width=weights[vit + 'last_norm.weight'].numel(),
+        count=tokens.shape[1],
+        width=tokens.shape[2],
+    )

@@ -6,8 +6,15 @@ from fnmatch import fnmatch
 from typing import Any
 
 # what a Runner builds or loads; other names in a config are only its variables
-_USED = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'val_evaluator', 'test_evaluator', 'model',
-         'load_from')
+_USED = (
+    'train_dataloader',
+    'val_dataloader',
+    'test_dataloader',
+    'val_evaluator',
+    'test_evaluator',
+    'model',
+    'load_from',
+)
 _DATA = 'put the dataset there or set data_root (configs/README.md, "Data"); `vitpose synth` renders the built-in ones'
 _WEIGHTS = 'train the model of that name first, or give another file'
 _REMEDIES = {

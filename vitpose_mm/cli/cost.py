@@ -23,18 +23,28 @@ are the student's."""
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser('cost', help=HELP, description=HELP, epilog=EXAMPLES,
-                                   formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = subparsers.add_parser(
+        'cost', help=HELP, description=HELP, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files')
     parser.add_argument('--compare', action='store_true', help='print ratios to the first config')
     parser.add_argument('--measure', action='store_true', help='also measure time and peak memory, of both')
     parser.add_argument('--only', choices=('train', 'inference'), help='measure nothing else')
     parser.add_argument('--batch', type=int, default=1, help='images a measured step (default 1)')
     parser.add_argument('--device', default='cpu', help="'cpu' or 'cuda' (default cpu)")
-    parser.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32',
-                        help='bfloat16 measures under autocast (default float32)')
-    parser.add_argument('--steps', type=int, default=5, metavar='N',
-                        help='measured steps a config, in turns; the median counts (default 5)')
+    parser.add_argument(
+        '--dtype',
+        choices=('float32', 'bfloat16'),
+        default='float32',
+        help='bfloat16 measures under autocast (default float32)',
+    )
+    parser.add_argument(
+        '--steps',
+        type=int,
+        default=5,
+        metavar='N',
+        help='measured steps a config, in turns; the median counts (default 5)',
+    )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures here, too')
     parser.set_defaults(run=run)
 
@@ -86,6 +96,7 @@ def _read_model(path: str) -> Any:
         ValueError: it is no config, or has no model of a backbone and a head.
     """
     from mmengine import Config
+
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path}: no such config file')
     if Path(path).suffix not in ('.py', '.json', '.yml', '.yaml'):
@@ -102,6 +113,7 @@ def _read_model(path: str) -> Any:
 
 def _counted(path: str, model: Any) -> dict[str, float]:
     from ..cost import count
+
     try:
         counted = count(model)
     except (ValueError, TypeError, KeyError) as problem:
@@ -120,13 +132,15 @@ def _measured(models: list, args: argparse.Namespace) -> list[dict[str, float]]:
 
     from ..cost import measure
     from ..cost.measure import MODES
-    modes = (args.only, ) if args.only else MODES
+
+    modes = (args.only,) if args.only else MODES
     rows: list[dict[str, float]] = [{} for _ in models]
     with Progress(transient=True) as progress:
         task = progress.add_task('measuring', total=len(modes) * len(models) * (args.steps + 2))
         for mode in modes:
-            measured = measure(models, mode, args.batch, args.device, args.dtype, args.steps,
-                               lambda: progress.advance(task))
+            measured = measure(
+                models, mode, args.batch, args.device, args.dtype, args.steps, lambda: progress.advance(task)
+            )
             for row, figures in zip(rows, measured, strict=True):
                 row[f'{mode}, s a step of {args.batch}'] = figures.seconds
                 row[f'{mode}, peak MiB'] = figures.peak_bytes / 2**20
@@ -135,13 +149,14 @@ def _measured(models: list, args: argparse.Namespace) -> list[dict[str, float]]:
 
 def _table(names: list[str], figures: list[dict[str, float]], compare: bool) -> Any:
     from rich.table import Table
+
     start = re.sub('[^-_]*$', '', os.path.commonprefix(names))  # whole words
-    end = re.sub('^[^-_]*', '', os.path.commonprefix([name[len(start):][::-1] for name in names])[::-1])
+    end = re.sub('^[^-_]*', '', os.path.commonprefix([name[len(start) :][::-1] for name in names])[::-1])
     several = len(names) > 1
     table = Table(title=f'{start}...{end}' if several else names[0])
     table.add_column('')
     for name in names:
-        table.add_column(name[len(start):len(name) - len(end)] if several else '', justify='right', overflow='fold')
+        table.add_column(name[len(start) : len(name) - len(end)] if several else '', justify='right', overflow='fold')
     for key, first in figures[0].items():
         cells = []
         for row in figures:

@@ -40,7 +40,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument('--out', type=Path, default=Path('demo'), help='folder to make (default demo)')
     parser.add_argument('--train', type=int, default=4800, metavar='N', help='training images (default 4800)')
     parser.add_argument('--val', type=int, default=250, metavar='M', help='held-out images (default 250)')
-    parser.add_argument('--epochs', type=int, metavar='E', help='epochs instead of the config\'s own')
+    parser.add_argument('--epochs', type=int, metavar='E', help="epochs instead of the config's own")
     parser.add_argument('--seed', type=int, default=0, metavar='S', help='of the images (default 0)')
     parser.add_argument('--difficulty', choices=('easy', 'hard'), default='easy', help='of the images (default easy)')
 
@@ -120,8 +120,10 @@ def show(out: Path, recipe: Any, config: Path, epochs: int | None) -> None:
     print(f'1/4 rendering {recipe.train} training and {recipe.val} held-out images (about a minute)')
     people = render_with_progress(out / 'data', recipe, workers=2, overwrite=True)
     rendered = time.perf_counter()
-    print(f'2/4 training on {people["train"]} people with `mim train mmpose {config.name}`: {out / "train.log"} '
-          'has all of it')
+    print(
+        f'2/4 training on {people["train"]} people with `mim train mmpose {config.name}`: {out / "train.log"} '
+        'has all of it'
+    )
     train(config, out, epochs)
     trained = time.perf_counter()
     checkpoint = best_checkpoint(out / 'run')
@@ -134,10 +136,13 @@ def show(out: Path, recipe: Any, config: Path, epochs: int | None) -> None:
     with predictions.open('rb') as file:
         samples = pickle.load(file)
     from ..datasets.synthetic.keypoints import keypoint_set
+
     draw_gallery(samples, keypoint_set(recipe.kind), out / 'gallery.png')
     predictions.unlink()
     times = {
-        'rendering': rendered - start, 'training': trained - rendered, 'test': tested - trained,
+        'rendering': rendered - start,
+        'training': trained - rendered,
+        'test': tested - trained,
         'all': time.perf_counter() - start,
     }
     rows = result_rows(metrics, recipe, people, curve.iterations, times)
@@ -156,7 +161,7 @@ def result_rows(metrics: dict, recipe: Any, people: dict, iterations: int, times
         'AP75': f'{metrics["coco/AP .75"]:.3f}',
         'AR': f'{metrics["coco/AR"]:.3f}',
         'tested on': f'{people["val"]} people in {recipe.val} held-out images, {recipe.difficulty}, '
-                     'their true boxes (no detector), flip test',
+        'their true boxes (no detector), flip test',
         'trained on': f'{people["train"]} people in {recipe.train} other images, {iterations} iterations',
         'rendering': minutes(times['rendering']),
         'training': minutes(times['training']) + ', with validation',

@@ -67,10 +67,7 @@ def import_errors(modules: list[str], python: str = sys.executable) -> dict[str,
     left = list(modules)
     while left:
         done = subprocess.run(
-            [python, '-W', 'ignore', '-c', _IMPORT, *left],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
+            [python, '-W', 'ignore', '-c', _IMPORT, *left], capture_output=True, text=True, stdin=subprocess.DEVNULL
         )
         begun = left[0]
         for line in done.stdout.splitlines():

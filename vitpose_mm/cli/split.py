@@ -38,14 +38,24 @@ and in Python, for one image, with no detector to download:
 
 def add_parser(subparsers: Any) -> None:
     """Add ``vitpose split``."""
-    parser = subparsers.add_parser('split', help=HELP, description=DESCRIPTION, epilog=EPILOG,
-                                   formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = subparsers.add_parser(
+        'split', help=HELP, description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', type=Path, metavar='CONFIG', help='of the multi-dataset model')
     parser.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help='its weights')
-    parser.add_argument('--dataset', required=True, metavar='NAME',
-                        help='whose model to make, such as mpii: a name in model.head.heads of CONFIG')
-    parser.add_argument('--out', required=True, type=Path, metavar='OUT.pth',
-                        help='checkpoint to write; the config goes beside it as OUT.py')
+    parser.add_argument(
+        '--dataset',
+        required=True,
+        metavar='NAME',
+        help='whose model to make, such as mpii: a name in model.head.heads of CONFIG',
+    )
+    parser.add_argument(
+        '--out',
+        required=True,
+        type=Path,
+        metavar='OUT.pth',
+        help='checkpoint to write; the config goes beside it as OUT.py',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,11 +97,15 @@ def split(config: Path, checkpoint: Path, dataset: str, out: Path) -> str:
     single = split_config(cfg, dataset)
     weights = split_weights(cfg, load_weights(checkpoint), dataset)
     # lists for arrays: such a file loads with torch's weights_only
-    meta = {key: value.tolist() if isinstance(value, np.ndarray) else value
-            for key, value in metainfo(single.test_dataloader.dataset).items()}
+    meta = {
+        key: value.tolist() if isinstance(value, np.ndarray) else value
+        for key, value in metainfo(single.test_dataloader.dataset).items()
+    }
     with replacing(out) as part:
         torch.save({'meta': {'dataset_meta': meta, 'cfg': single.pretty_text}, 'state_dict': weights}, part)
     write_text(new_config, single.pretty_text)
     millions = sum(value.numel() for value in weights.values()) / 1e6
-    return (f'{out}: plain ViT and the head of {dataset} ({meta["num_keypoints"]} keypoints), {millions:.1f} M '
-            f'weights\n{new_config}: its config; to test it:\n  mim test mmpose {new_config} --checkpoint {out}')
+    return (
+        f'{out}: plain ViT and the head of {dataset} ({meta["num_keypoints"]} keypoints), {millions:.1f} M '
+        f'weights\n{new_config}: its config; to test it:\n  mim test mmpose {new_config} --checkpoint {out}'
+    )

@@ -46,22 +46,39 @@ def add_parser(subparsers: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('--out', type=Path, help='folder to make (default data/synthetic, or data/synthetic_KIND for '
-                        'other kinds than coco)')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        help='folder to make (default data/synthetic, or data/synthetic_KIND for other kinds than coco)',
+    )
     parser.add_argument('--train', type=int, default=4800, metavar='N', help='training images (default 4800)')
     parser.add_argument('--val', type=int, default=250, metavar='M', help='held-out images (default 250)')
     parser.add_argument('--seed', type=int, default=0, metavar='S', help='another seed, other people (default 0)')
-    parser.add_argument('--difficulty', choices=('easy', 'hard'), default='easy',
-                        help='easy: standing and moving people, little occlusion, clothes that stand out; hard: any '
-                        'pose, crowds, cut-off bodies, blur and grain (default easy)')
-    parser.add_argument('--kind', default='coco', help='whose keypoints and layout: coco, aic, mpii, ap10k or '
-                        'wholebody (default coco)')
-    parser.add_argument('--size', type=int, nargs=2, metavar=('W', 'H'),
-                        help='of an image in pixels (default 320 240; for wholebody 480 360)')
+    parser.add_argument(
+        '--difficulty',
+        choices=('easy', 'hard'),
+        default='easy',
+        help='easy: standing and moving people, little occlusion, clothes that stand out; hard: any '
+        'pose, crowds, cut-off bodies, blur and grain (default easy)',
+    )
+    parser.add_argument(
+        '--kind', default='coco', help='whose keypoints and layout: coco, aic, mpii, ap10k or wholebody (default coco)'
+    )
+    parser.add_argument(
+        '--size',
+        type=int,
+        nargs=2,
+        metavar=('W', 'H'),
+        help='of an image in pixels (default 320 240; for wholebody 480 360)',
+    )
     parser.add_argument('--workers', type=int, default=2, metavar='P', help='processes; 0 for none (default 2)')
     parser.add_argument('--overwrite', action='store_true', help='replace OUT if it is there already')
-    parser.add_argument('--preview', type=Path, metavar='FILE',
-                        help='also draw the first images with their keypoints into this .png or .jpg')
+    parser.add_argument(
+        '--preview',
+        type=Path,
+        metavar='FILE',
+        help='also draw the first images with their keypoints into this .png or .jpg',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,8 +101,10 @@ def run(args: argparse.Namespace) -> int:
     except (ValueError, KeyError, OSError) as problem:
         print(f'vitpose synth: {problem.args[0] if isinstance(problem, KeyError) else problem}', file=sys.stderr)
         return 2
-    print(f'{out}: {args.train} training images with {people["train"]} {table.species.noun}, '
-          f'{args.val} held-out images with {people["val"]} {table.species.noun}')
+    print(
+        f'{out}: {args.train} training images with {people["train"]} {table.species.noun}, '
+        f'{args.val} held-out images with {people["val"]} {table.species.noun}'
+    )
     return 0
 
 

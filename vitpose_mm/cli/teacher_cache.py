@@ -34,12 +34,23 @@ teacher (by SHA-256), pipeline or set of samples."""
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser('teacher-cache', help=HELP, description=HELP, epilog=EXAMPLES,
-                                   formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = subparsers.add_parser(
+        'teacher-cache',
+        help=HELP,
+        description=HELP,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('config', metavar='CONFIG', help='of a DistillPoseEstimator with its teacher')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to make')
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0], metavar='S',
-                        help='augmentations of each sample, whole numbers from 0 (default 0)')
+    parser.add_argument(
+        '--seeds',
+        type=int,
+        nargs='+',
+        default=[0],
+        metavar='S',
+        help='augmentations of each sample, whole numbers from 0 (default 0)',
+    )
     parser.add_argument('--batch', type=int, default=32, help='images at once (default 32)')
     parser.add_argument('--workers', type=int, default=2, help='processes that prepare them (default 2)')
     parser.add_argument('--device', default='cpu', help="'cpu' or 'cuda' (default cpu)")
@@ -69,13 +80,17 @@ def write_cache(args: argparse.Namespace) -> str:
     from ..hooks.run_check import check_targets
 
     if min(args.seeds) < 0 or len(set(args.seeds)) < len(args.seeds) or args.batch < 1 or args.workers < 0:
-        raise ValueError(f'--seeds {args.seeds} --batch {args.batch} --workers {args.workers}: expected each seed once '
-                         'and from 0, images from 1, processes from 0')
+        raise ValueError(
+            f'--seeds {args.seeds} --batch {args.batch} --workers {args.workers}: expected each seed once '
+            'and from 0, images from 1, processes from 0'
+        )
     init_default_scope('mmpose')
     config = Config.fromfile(args.config)
     if not config.get('model', {}).get('teacher'):
-        raise ValueError(f"{args.config} has no model.teacher: give a config with type='DistillPoseEstimator' and "
-                         'teacher=dict(config=FILE, checkpoint=FILE)')
+        raise ValueError(
+            f"{args.config} has no model.teacher: give a config with type='DistillPoseEstimator' and "
+            'teacher=dict(config=FILE, checkpoint=FILE)'
+        )
     model = MODELS.build(config.model)
     model.check_teacher()
     teacher = model.teacher
@@ -90,14 +105,14 @@ def write_cache(args: argparse.Namespace) -> str:
         write_text(args.out / INDEX, json.dumps(dict(index, seeds=done, shape=shape), indent=2))
 
     save()
-    for seed in index['wanted'][len(done):]:
+    for seed in index['wanted'][len(done) :]:
         with replacing(heatmap_file(args.out, seed)) as part:
             stored = None
             for first, heatmaps in _answers(model, dataset, seed, args):
                 if stored is None:
                     shape = [len(dataset), *heatmaps.shape[1:]]
                     stored = np.lib.format.open_memmap(part, mode='w+', dtype=np.float16, shape=tuple(shape))
-                stored[first:first + len(heatmaps)] = heatmaps
+                stored[first : first + len(heatmaps)] = heatmaps
             del stored  # flushes
         done = [*done, seed]
         save()

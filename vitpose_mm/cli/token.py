@@ -21,10 +21,12 @@ def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser('token', help=HELP, description=HELP)
     actions = parser.add_subparsers(dest='action', metavar='ACTION', required=True)
-    extract = actions.add_parser('extract', help=HELP, description=HELP, epilog=EXAMPLES,
-                                 formatter_class=argparse.RawDescriptionHelpFormatter)
-    extract.add_argument('checkpoint', type=Path, metavar='CHECKPOINT',
-                         help="of a teacher trained with freeze='all_but_token'")
+    extract = actions.add_parser(
+        'extract', help=HELP, description=HELP, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    extract.add_argument(
+        'checkpoint', type=Path, metavar='CHECKPOINT', help="of a teacher trained with freeze='all_but_token'"
+    )
     extract.add_argument('--out', type=Path, required=True, metavar='FILE', help='token file to write, *.npz')
     parser.set_defaults(run=run)
 
@@ -42,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     except (ValueError, OSError) as problem:
         print('vitpose token extract:', ' '.join(str(problem).split()), file=sys.stderr)
         return 2
-    print(f'{args.out}: {origin["count"]} token(s) of width {origin["width"]}, of {origin["checkpoint"]} '
-          f'(a teacher of {origin["teacher_depth"]} blocks, SHA-256 {origin["sha256"][:12]}...)')
+    print(
+        f'{args.out}: {origin["count"]} token(s) of width {origin["width"]}, of {origin["checkpoint"]} '
+        f'(a teacher of {origin["teacher_depth"]} blocks, SHA-256 {origin["sha256"][:12]}...)'
+    )
     return 0

@@ -50,8 +50,10 @@ def input_size(model: ConfigDict) -> tuple[int, int]:
         head = head.heads[head.get('default_dataset') or next(iter(head.heads))]
     decoder = head.get('decoder')
     if not decoder or 'input_size' not in decoder:
-        raise ValueError('model.head.decoder has no input_size=(w, h): the cost depends on the input, so give the '
-                         "head its codec, such as dict(type='UDPHeatmap', input_size=(192, 256), ...)")
+        raise ValueError(
+            'model.head.decoder has no input_size=(w, h): the cost depends on the input, so give the '
+            "head its codec, such as dict(type='UDPHeatmap', input_size=(192, 256), ...)"
+        )
     width, height = decoder['input_size']
     return height, width
 

@@ -29,8 +29,15 @@ class Measurement:
     peak_bytes: int
 
 
-def measure(models: list[ConfigDict], mode: str, batch: int, device: str = 'cpu', dtype: str = 'float32',
-            steps: int = 5, progress: Callable[[], None] = lambda: None) -> list[Measurement]:
+def measure(
+    models: list[ConfigDict],
+    mode: str,
+    batch: int,
+    device: str = 'cpu',
+    dtype: str = 'float32',
+    steps: int = 5,
+    progress: Callable[[], None] = lambda: None,
+) -> list[Measurement]:
     """Measure models side by side: memory each in a process of its own, time alternating in this one.
 
     A training step is forward, squared error, backward and AdamW on random images; there is no
@@ -55,8 +62,10 @@ def measure(models: list[ConfigDict], mode: str, batch: int, device: str = 'cpu'
             try:
                 peaks.append(peak.result())
             except BrokenProcessPool as problem:
-                raise RuntimeError(f'{mode} at a batch of {batch} was killed, most likely as the memory ran out: '
-                                   'measure a smaller batch') from problem
+                raise RuntimeError(
+                    f'{mode} at a batch of {batch} was killed, most likely as the memory ran out: '
+                    'measure a smaller batch'
+                ) from problem
         progress()
     runs = [_step(model, mode, batch, device, dtype) for model in models]
     seconds: list[list[float]] = [[] for _ in models]
@@ -93,6 +102,7 @@ def _step(model: ConfigDict, mode: str, batch: int, device: str, dtype: str) -> 
 
 def _peak_bytes(model: dict, mode: str, batch: int, device: str, dtype: str) -> int:
     import vitpose_mm  # noqa: F401
+
     init_default_scope('mmpose')
     config = Config(dict(model=model)).model
     return peak_bytes(lambda: _step(config, mode, batch, device, dtype), device)

@@ -7,6 +7,4 @@ from .combined import CombinedPoseDataset
 from .mix_sampler import FixedMixSampler
 from .teacher_cache import TeacherCacheDataset
 
-__all__ = [
-    'APT36KDataset', 'CombinedPoseDataset', 'DatasetChecks', 'FixedMixSampler', 'TeacherCacheDataset', 'checked'
-]
+__all__ = ['APT36KDataset', 'CombinedPoseDataset', 'DatasetChecks', 'FixedMixSampler', 'TeacherCacheDataset', 'checked']

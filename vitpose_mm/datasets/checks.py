@@ -165,10 +165,7 @@ class DatasetChecks(BaseCocoStyleDataset):
         return bad
 
     def _where(self, instance: dict) -> str:
-        return (
-            f'{self.ann_file}: annotation {instance["id"]} in image {instance["img_id"]} '
-            f'({instance["img_path"]})'
-        )
+        return f'{self.ann_file}: annotation {instance["id"]} in image {instance["img_id"]} ({instance["img_path"]})'
 
     def _missing_message(self, path: str) -> str:
         images = next(iter(self.data_prefix.values()), '')

@@ -33,11 +33,13 @@ class CombinedPoseDataset(CombinedDataset):
         ValueError: no or several members of one name, an empty member, or ratios that do not fit.
     """
 
-    def __init__(self,
-                 datasets: Sequence[dict],
-                 metainfo: dict | None = None,
-                 sample_ratio_factor: Sequence[float] | None = None,
-                 pipeline: Sequence[dict] = ()):
+    def __init__(
+        self,
+        datasets: Sequence[dict],
+        metainfo: dict | None = None,
+        sample_ratio_factor: Sequence[float] | None = None,
+        pipeline: Sequence[dict] = (),
+    ):
         if not datasets:
             raise ValueError('CombinedPoseDataset: datasets is empty, expected at least one config')
         if sample_ratio_factor is not None:
@@ -75,12 +77,15 @@ class CombinedPoseDataset(CombinedDataset):
         if twice:
             raise ValueError(
                 f'CombinedPoseDataset: several members are named {", ".join(map(repr, twice))} (all: {names}). A name '
-                "chooses decoder and metric: give one of them a metainfo with a dataset_name of its own, or join its "
-                'annotation files')
+                'chooses decoder and metric: give one of them a metainfo with a dataset_name of its own, or join its '
+                'annotation files'
+            )
         for name, number, factor, left in zip(names, self._lens_ori, factors, self._lens, strict=True):
             if factor > 0 and not left:
-                raise ValueError(f'CombinedPoseDataset: sample_ratio_factor={factor} leaves none of the {number} '
-                                 f'samples of {name!r}. Raise it, or set 0 to leave them out')
+                raise ValueError(
+                    f'CombinedPoseDataset: sample_ratio_factor={factor} leaves none of the {number} '
+                    f'samples of {name!r}. Raise it, or set 0 to leave them out'
+                )
 
 
 def build_member(cfg: dict) -> BaseDataset:
@@ -102,8 +107,10 @@ def build_member(cfg: dict) -> BaseDataset:
 
 def no_sample(cfg: dict) -> str:
     """The message about an empty dataset."""
-    return (f'CombinedPoseDataset: {cfg["type"]} has no sample in {cfg.get("ann_file")} below '
-            f'{cfg.get("data_root")}. Check the file and filter_cfg, or leave the dataset out')
+    return (
+        f'CombinedPoseDataset: {cfg["type"]} has no sample in {cfg.get("ann_file")} below '
+        f'{cfg.get("data_root")}. Check the file and filter_cfg, or leave the dataset out'
+    )
 
 
 def check_ratios(ratios: Sequence[float], members: int, argument: str) -> None:

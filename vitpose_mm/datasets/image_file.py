@@ -26,17 +26,13 @@ def check_image_file(path: str | Path) -> None:
     if not data:
         raise ValueError(f'image {path} is empty (0 bytes). {advice}')
     if not cv2.haveImageReader(str(path)):
-        raise ValueError(
-            f'image {path} is no image that OpenCV reads: it starts with {data[:12]!r}. {advice}'
-        )
+        raise ValueError(f'image {path} is no image that OpenCV reads: it starts with {data[:12]!r}. {advice}')
     if has_end_marker(data):
         return
     try:
         Image.open(io.BytesIO(data)).load()
     except (OSError, SyntaxError, UnidentifiedImageError, ValueError) as error:
-        raise ValueError(
-            f'image {path} is truncated: {len(data)} bytes without the end ({error}). {advice}'
-        ) from error
+        raise ValueError(f'image {path} is truncated: {len(data)} bytes without the end ({error}). {advice}') from error
 
 
 def has_end_marker(data: bytes) -> bool:

@@ -31,6 +31,5 @@ def check_json_whole(path: str) -> None:
         ) from error
     except UnicodeDecodeError as error:
         raise ValueError(
-            f'{path} is no text: byte {error.start} of {len(data)} is not {error.encoding}. '
-            f'Fetch the file again.'
+            f'{path} is no text: byte {error.start} of {len(data)} is not {error.encoding}. Fetch the file again.'
         ) from error

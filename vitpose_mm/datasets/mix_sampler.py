@@ -35,25 +35,31 @@ class FixedMixSampler(MultiSourceSampler):
         ValueError: ratios that do not fit, or a dataset that would get no sample of a batch.
     """
 
-    def __init__(self,
-                 dataset: CombinedPoseDataset,
-                 batch_size: int,
-                 source_ratio: Sequence[float],
-                 shuffle: bool = True,
-                 round_up: bool = True,
-                 seed: int | None = None):
+    def __init__(
+        self,
+        dataset: CombinedPoseDataset,
+        batch_size: int,
+        source_ratio: Sequence[float],
+        shuffle: bool = True,
+        round_up: bool = True,
+        seed: int | None = None,
+    ):
         if not isinstance(dataset, CombinedPoseDataset):
             raise TypeError(f'FixedMixSampler mixes the members of a CombinedPoseDataset, got {type(dataset).__name__}')
         if dataset.resample:
-            raise ValueError('FixedMixSampler: the dataset has a sample_ratio_factor, but source_ratio alone says how '
-                             'datasets are mixed. Remove sample_ratio_factor')
+            raise ValueError(
+                'FixedMixSampler: the dataset has a sample_ratio_factor, but source_ratio alone says how '
+                'datasets are mixed. Remove sample_ratio_factor'
+            )
         check_ratios(source_ratio, len(dataset.datasets), 'source_ratio')
         super().__init__(dataset, batch_size, list(source_ratio), shuffle, round_up, seed)
         none = [name for name, n in zip(dataset.names, self.num_per_source, strict=True) if n < 1]
         if none:
-            raise ValueError(f'FixedMixSampler: source_ratio={list(source_ratio)} gives {", ".join(map(repr, none))} '
-                             f'no sample in a batch of {batch_size} ({self.num_per_source}). Raise its ratio or '
-                             'batch_size, or leave the dataset out')
+            raise ValueError(
+                f'FixedMixSampler: source_ratio={list(source_ratio)} gives {", ".join(map(repr, none))} '
+                f'no sample in a batch of {batch_size} ({self.num_per_source}). Raise its ratio or '
+                'batch_size, or leave the dataset out'
+            )
         self.epoch = 0
 
     @property

@@ -46,9 +46,12 @@ class TeacherCacheDataset:
             known, wanted = index['seeds'], index['wanted'] if seeds is None else seeds
         self.seeds = list(wanted)
         if not self.seeds or not set(self.seeds) <= set(known):
-            raise ValueError(f'TeacherCacheDataset: seeds={self.seeds}, expected at least one' + (
-                f' of {known}, which {cache} has: run `vitpose teacher-cache`, which continues, to its end, or choose '
-                'among them' if self.cache else ', such as [0, 1, 2, 3]'))
+            choice = (
+                f' of {known}, which {cache} has: run `vitpose teacher-cache`, which continues, or choose among them'
+                if self.cache
+                else ', such as [0, 1, 2, 3]'
+            )
+            raise ValueError(f'TeacherCacheDataset: seeds={self.seeds}, expected at least one{choice}')
         self._maps: dict[int, np.ndarray] = {}
 
     @property
@@ -75,8 +78,10 @@ class TeacherCacheDataset:
                 self._maps[seed] = np.load(heatmap_file(self.cache, seed), mmap_mode='r')
             heatmaps, fields = torch.from_numpy(np.array(self._maps[seed][index])), packed['data_samples'].gt_fields
             if heatmaps.shape[1:] != fields.heatmaps.shape[1:]:
-                raise ValueError(f'{self.cache} has heatmaps of (h, w) {tuple(heatmaps.shape[1:])}, the pipeline makes '
-                                 f'{tuple(fields.heatmaps.shape[1:])}: take a teacher of the same')
+                raise ValueError(
+                    f'{self.cache} has heatmaps of (h, w) {tuple(heatmaps.shape[1:])}, the pipeline makes '
+                    f'{tuple(fields.heatmaps.shape[1:])}: take a teacher of the same'
+                )
             fields.set_field(heatmaps, 'teacher_heatmaps')
         return packed
 
@@ -85,7 +90,7 @@ class TeacherCacheDataset:
 def random_numbers_of(seed: int, index: int) -> Iterator[None]:
     """Random numbers of python, numpy and torch that depend on these two alone; the old ones go on after."""
     states = random.getstate(), np.random.get_state()
-    first, second, third = np.random.SeedSequence(seed, spawn_key=(index, )).generate_state(3).tolist()
+    first, second, third = np.random.SeedSequence(seed, spawn_key=(index,)).generate_state(3).tolist()
     with torch.random.fork_rng(devices=[]):
         random.seed(first)
         np.random.seed(second)
@@ -134,13 +139,19 @@ def read_index(cache: Path, identity: dict[str, str]) -> dict[str, Any]:
         ValueError: it is of something else.
     """
     if not (cache / INDEX).is_file():
-        raise FileNotFoundError(f'{cache} has no {INDEX}: write it with `vitpose teacher-cache CONFIG --out {cache} '
-                                '--seeds 0 1 ...`')
+        raise FileNotFoundError(
+            f'{cache} has no {INDEX}: write it with `vitpose teacher-cache CONFIG --out {cache} --seeds 0 1 ...`'
+        )
     index = json.loads((cache / INDEX).read_text(encoding='utf-8'))
     for part, fingerprint in identity.items():
         if index[part] != fingerprint:
-            names = dict(samples='other samples', pipeline='another pipeline', sha256='another teacher, of SHA-256 '
-                         f'{index.get("sha256")}')
-            raise ValueError(f'{cache} was written for {names[part]}: run `vitpose teacher-cache` with the config that '
-                             'trains and another --out, or remove the folder first')
+            names = dict(
+                samples='other samples',
+                pipeline='another pipeline',
+                sha256=f'another teacher, of SHA-256 {index.get("sha256")}',
+            )
+            raise ValueError(
+                f'{cache} was written for {names[part]}: run `vitpose teacher-cache` with the config that '
+                'trains and another --out, or remove the folder first'
+            )
     return {'wanted': index['seeds'], **index}

@@ -32,10 +32,12 @@ def check_crop(dataset: Any, teacher: Teacher) -> None:
     loader = teacher.read_config().get('train_dataloader') or {}
     theirs = set(_crops(loader.get('dataset') or {}, names if several else None))
     if mine and theirs and mine != theirs:
-        raise ValueError(f"the student's training set has TopdownAffine with {_shown(mine)}, the teacher's "
-                         f'({teacher.config}) {_shown(theirs)}: the same keypoint has other coordinates in the two '
-                         "crops. Set use_udp in the student's pipelines, and its codec, as the teacher has them, or "
-                         'take another teacher')
+        raise ValueError(
+            f"the student's training set has TopdownAffine with {_shown(mine)}, the teacher's "
+            f'({teacher.config}) {_shown(theirs)}: the same keypoint has other coordinates in the two '
+            "crops. Set use_udp in the student's pipelines, and its codec, as the teacher has them, or "
+            'take another teacher'
+        )
 
 
 def _crops(dataset: dict, names: set | None) -> Iterator[bool]:

@@ -40,15 +40,24 @@ class DistillPoseEstimator(TopdownPoseEstimator):
             teacher's heatmaps at all.
     """
 
-    def __init__(self, teacher: dict | None = None, distill_loss: dict | None = None, keypoints: dict | None = None,
-                 **kwargs: Any):
+    def __init__(
+        self,
+        teacher: dict | None = None,
+        distill_loss: dict | None = None,
+        keypoints: dict | None = None,
+        **kwargs: Any,
+    ):
         if 'student' in kwargs:
-            raise ValueError("DistillPoseEstimator takes no student=...: its arguments are the student's own, as in "
-                             "_base_ = 'STUDENT.py'; model = dict(type='DistillPoseEstimator', teacher=dict(...))")
+            raise ValueError(
+                "DistillPoseEstimator takes no student=...: its arguments are the student's own, as in "
+                "_base_ = 'STUDENT.py'; model = dict(type='DistillPoseEstimator', teacher=dict(...))"
+            )
         super().__init__(**kwargs)
         if not hasattr(getattr(self, 'head', None), 'final_layer'):
-            raise ValueError(f'a student with the head {type(getattr(self, "head", None)).__name__} has no heatmap '
-                             "head of its own (head.final_layer): expected a 'ClassicHead' or 'SimpleHead'")
+            raise ValueError(
+                f'a student with the head {type(getattr(self, "head", None)).__name__} has no heatmap '
+                "head of its own (head.final_layer): expected a 'ClassicHead' or 'SimpleHead'"
+            )
         self.teacher = None if teacher is None else Teacher(**teacher)
         self.distill_loss = MODELS.build(distill_loss or dict(type='HeatmapDistillLoss'))
         self.pairs = None if keypoints is None else match_keypoints(**keypoints)
@@ -70,8 +79,10 @@ class DistillPoseEstimator(TopdownPoseEstimator):
         assert self.teacher is not None
         mine, theirs = _normalisation(self), _normalisation(self.teacher.model)
         if mine != theirs:
-            raise ValueError(f"the teacher's data_preprocessor ({theirs}) is not the student's ({mine}): both see "
-                             'the same input, so they have to be the same')
+            raise ValueError(
+                f"the teacher's data_preprocessor ({theirs}) is not the student's ({mine}): both see "
+                'the same input, so they have to be the same'
+            )
         if not isinstance(self.teacher.model.head, MultiDatasetHead):
             self._check_codec(self.teacher.model.head)
 
@@ -91,9 +102,11 @@ class DistillPoseEstimator(TopdownPoseEstimator):
             mine, theirs = self.pairs
             heatmaps, weights, taught = heatmaps[:, mine], weights[:, mine], taught[:, theirs]
         if heatmaps.shape != taught.shape:
-            raise ValueError(f'the teacher has heatmaps of (keypoints, h, w) {tuple(taught.shape[1:])}, the student '
-                             f'{tuple(heatmaps.shape[1:])}: take a teacher of the same, or match other keypoints by '
-                             'name with keypoints=dict(student=DATASET, teacher=DATASET)')
+            raise ValueError(
+                f'the teacher has heatmaps of (keypoints, h, w) {tuple(taught.shape[1:])}, the student '
+                f'{tuple(heatmaps.shape[1:])}: take a teacher of the same, or match other keypoints by '
+                'name with keypoints=dict(student=DATASET, teacher=DATASET)'
+            )
         losses['loss_distill'] = self.distill_loss(heatmaps, taught, weights)
         return losses
 
@@ -107,25 +120,32 @@ class DistillPoseEstimator(TopdownPoseEstimator):
         cached = ['teacher_heatmaps' in sample.gt_fields for sample in samples]
         if self.teacher is not None:
             if any(cached):
-                raise ValueError('a teacher, and samples with heatmaps that it was asked for before: set model.teacher='
-                                 'None to learn from the cache, or TeacherCacheDataset(cache=None) to run the teacher')
+                raise ValueError(
+                    'a teacher, and samples with heatmaps that it was asked for before: set model.teacher='
+                    'None to learn from the cache, or TeacherCacheDataset(cache=None) to run the teacher'
+                )
             self._check_codec(self.teacher.head_for(samples))
             return self.teacher.heatmaps(inputs, samples)
         if not all(cached):
-            raise ValueError('no teacher, and samples without its heatmaps: give teacher=dict(config=FILE, '
-                             "checkpoint=FILE), or train on a dataset=dict(type='TeacherCacheDataset', ...)")
+            raise ValueError(
+                'no teacher, and samples without its heatmaps: give teacher=dict(config=FILE, '
+                "checkpoint=FILE), or train on a dataset=dict(type='TeacherCacheDataset', ...)"
+            )
         # fp16 in the file; autocast on a CPU cannot stack it
         return torch.stack([sample.gt_fields.teacher_heatmaps.float() for sample in samples]).to(inputs.device)
 
     def _check_codec(self, head: nn.Module) -> None:
         if not same_targets(self.head.decoder, head.decoder):
-            raise ValueError(f"the teacher's codec is {describe(head.decoder)}, the student's "
-                             f'{describe(self.head.decoder)}: the same keypoint makes other heatmaps in the two. Give '
-                             "the student's head and pipelines the teacher's codec, or take another teacher")
+            raise ValueError(
+                f"the teacher's codec is {describe(head.decoder)}, the student's "
+                f'{describe(self.head.decoder)}: the same keypoint makes other heatmaps in the two. Give '
+                "the student's head and pipelines the teacher's codec, or take another teacher"
+            )
 
 
-def match_keypoints(student: str | dict, teacher: str | dict, names: dict[str, str] | None = None
-                    ) -> tuple[list[int], list[int]]:
+def match_keypoints(
+    student: str | dict, teacher: str | dict, names: dict[str, str] | None = None
+) -> tuple[list[int], list[int]]:
     """The places of the same keypoints in the student's heatmaps and in the teacher's.
 
     Args:
@@ -142,8 +162,10 @@ def match_keypoints(student: str | dict, teacher: str | dict, names: dict[str, s
         if name not in known:
             raise ValueError(f'keypoints: there is no {name!r} among {", ".join(known)}')
     if not names:
-        raise ValueError(f'keypoints: no name of the student ({", ".join(mine)}) is one of the teacher '
-                         f'({", ".join(theirs)}): pair them with names=dict(...)')
+        raise ValueError(
+            f'keypoints: no name of the student ({", ".join(mine)}) is one of the teacher '
+            f'({", ".join(theirs)}): pair them with names=dict(...)'
+        )
     return [mine.index(name) for name in names], [theirs.index(name) for name in names.values()]
 
 
@@ -151,8 +173,10 @@ def _keypoint_names(dataset: str | dict) -> list[str]:
     if isinstance(dataset, str):
         found = DATASETS.get(dataset)
         if found is None:
-            raise ValueError(f'keypoints: {dataset!r} is no registered dataset; expected one like '
-                             "'CheckedCocoDataset', or metainfo such as dict(from_file=...)")
+            raise ValueError(
+                f'keypoints: {dataset!r} is no registered dataset; expected one like '
+                "'CheckedCocoDataset', or metainfo such as dict(from_file=...)"
+            )
         dataset = found.METAINFO
     named = parse_pose_metainfo(dataset)['keypoint_id2name']
     return [named[i] for i in range(len(named))]
@@ -161,6 +185,8 @@ def _keypoint_names(dataset: str | dict) -> list[str]:
 def _normalisation(model: BaseModel) -> dict[str, Any]:
     """What a model's preprocessor does to pixels."""
     found = model.data_preprocessor
-    return dict(mean=getattr(found, 'mean', torch.zeros(0)).flatten().tolist(),
-                std=getattr(found, 'std', torch.zeros(0)).flatten().tolist(),
-                swaps_channels=bool(getattr(found, '_channel_conversion', False)))
+    return dict(
+        mean=getattr(found, 'mean', torch.zeros(0)).flatten().tolist(),
+        std=getattr(found, 'std', torch.zeros(0)).flatten().tolist(),
+        swaps_channels=bool(getattr(found, '_channel_conversion', False)),
+    )

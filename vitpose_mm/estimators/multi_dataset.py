@@ -30,8 +30,7 @@ class MultiDatasetPoseEstimator(TopdownPoseEstimator):
         """The samples' experts, looked up once per batch."""
         return self.backbone.route(self.head.datasets(samples), inputs.device)
 
-    def extract_feat(self, inputs: Tensor, datasets: Sequence[str] | int | Tensor | None = None
-                     ) -> tuple[Tensor, ...]:
+    def extract_feat(self, inputs: Tensor, datasets: Sequence[str] | int | Tensor | None = None) -> tuple[Tensor, ...]:
         """(B, 3, H, W) and each image's dataset, or its `ViT.route` -> feature maps; by default the head's default."""
         if datasets is None:
             datasets = [self.head.default_dataset] * len(inputs)

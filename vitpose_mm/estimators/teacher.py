@@ -37,8 +37,10 @@ class Teacher:
     def __init__(self, config: str | None = None, checkpoint: str | None = None, precision: str = 'float32'):
         for name, value in (('config', config), ('checkpoint', checkpoint)):
             if not value:
-                raise ValueError(f'teacher has no {name}: expected dict(config=FILE, checkpoint=FILE), or teacher=None '
-                                 'to learn from a cache that `vitpose teacher-cache` wrote')
+                raise ValueError(
+                    f'teacher has no {name}: expected dict(config=FILE, checkpoint=FILE), or teacher=None '
+                    'to learn from a cache that `vitpose teacher-cache` wrote'
+                )
         if precision != 'float32' and precision not in DTYPES:
             raise ValueError(f"teacher: precision={precision!r}, expected 'float32', {', '.join(map(repr, DTYPES))}")
         self.config, self.checkpoint, self.precision = str(config), Path(str(checkpoint)), precision
@@ -57,15 +59,18 @@ class Teacher:
             if not self.checkpoint.is_file():
                 option = 'model.teacher.checkpoint={} in the config, or with --cfg-options'
                 raise FileNotFoundError(
-                    'teacher: ' + missing_checkpoint(self.checkpoint, os.path.relpath(self.config), option))
+                    'teacher: ' + missing_checkpoint(self.checkpoint, os.path.relpath(self.config), option)
+                )
             weights = load_weights(self.checkpoint)
             try:
                 missing, left = model.load_state_dict(weights, strict=False)
             except (RuntimeError, ValueError) as problem:
                 raise ValueError(f'{self.checkpoint} does not fit {self.config}: {problem}') from problem
             if missing or left:
-                raise ValueError(f'{self.checkpoint} does not fit {self.config}: {_some(left)} left over, '
-                                 f"{_some(missing)} missing; give the teacher's own config")
+                raise ValueError(
+                    f'{self.checkpoint} does not fit {self.config}: {_some(left)} left over, '
+                    f"{_some(missing)} missing; give the teacher's own config"
+                )
             self._model = model.eval().requires_grad_(False)
         return self._model
 
@@ -76,8 +81,9 @@ class Teacher:
             FileNotFoundError: there is no such file.
         """
         if not Path(self.config).is_file():
-            raise FileNotFoundError(f'teacher: config={self.config!r}: no such file; expected the config that the '
-                                    'teacher was trained with')
+            raise FileNotFoundError(
+                f'teacher: config={self.config!r}: no such file; expected the config that the teacher was trained with'
+            )
         return Config.fromfile(self.config)
 
     def head_for(self, samples: Sequence[PoseDataSample]) -> nn.Module:
@@ -92,8 +98,9 @@ class Teacher:
             return head
         names = sorted(set(head.datasets(samples)))
         if len(names) > 1:
-            raise ValueError(f'a batch has samples of {", ".join(names)}: a teacher of several datasets can teach a '
-                             'student of one')
+            raise ValueError(
+                f'a batch has samples of {", ".join(names)}: a teacher of several datasets can teach a student of one'
+            )
         return head.heads[names[0]]
 
     def heatmaps(self, inputs: Tensor, samples: Sequence[PoseDataSample]) -> Tensor:
@@ -106,8 +113,9 @@ class Teacher:
         model, head = self.model, self.head_for(samples)
         if next(model.parameters()).device != inputs.device:
             model.to(inputs.device)
-        autocast = torch.autocast(inputs.device.type, DTYPES.get(self.precision, torch.bfloat16),
-                                  enabled=self.precision in DTYPES)
+        autocast = torch.autocast(
+            inputs.device.type, DTYPES.get(self.precision, torch.bfloat16), enabled=self.precision in DTYPES
+        )
         with torch.no_grad(), autocast:
             if isinstance(model, MultiDatasetPoseEstimator):
                 return head(model.extract_feat(inputs, model.head.datasets(samples))).float()

@@ -36,8 +36,10 @@ class PerDatasetEvaluator(MultiDatasetEvaluator):
             metric.dataset_meta = metainfo(dataset)
             name = metric.dataset_meta['dataset_name']
             if name in self.metrics_dict:
-                raise ValueError(f'two datasets are named {name!r}: a name chooses the metric, so give one of them a '
-                                 'metainfo with a dataset_name of its own')
+                raise ValueError(
+                    f'two datasets are named {name!r}: a name chooses the metric, so give one of them a '
+                    'metainfo with a dataset_name of its own'
+                )
             self.metrics_dict[name] = metric
 
     def process(self, data_samples: Any, data_batch: Any = None) -> None:

@@ -48,8 +48,9 @@ class DecoderHead(HeatmapHead):
         if weight is not None and weight.shape[0] != self.out_channels:
             raise ValueError(
                 f'the checkpoint predicts {weight.shape[0]} keypoints, this head out_channels={self.out_channels}: '
-                'set out_channels to the checkpoint\'s, or load the backbone alone with '
-                "backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.'))")
+                "set out_channels to the checkpoint's, or load the backbone alone with "
+                "backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.'))"
+            )
         if any(key.startswith(prefix) for key in state_dict) or not self.may_be_absent:
             require_fit(self, state_dict, prefix, f'this {type(self).__name__}')
 
@@ -85,13 +86,29 @@ class ClassicHead(DecoderHead):
         ValueError: another stride, or a checkpoint with another K.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, feature_stride: int = 16, heatmap_stride: int = 4,
-                 loss: dict = LOSS, decoder: dict | None = None, init_cfg: dict | list[dict] | None = None,
-                 deconv_channels: int = 256, freeze: bool = False):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        feature_stride: int = 16,
+        heatmap_stride: int = 4,
+        loss: dict = LOSS,
+        decoder: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
+        deconv_channels: int = 256,
+        freeze: bool = False,
+    ):
         blocks = int(math.log2(upsampling(feature_stride, heatmap_stride)))
-        super().__init__(in_channels, out_channels, deconv_out_channels=(deconv_channels, ) * blocks,
-                         deconv_kernel_sizes=(4, ) * blocks, loss=loss, decoder=decoder, init_cfg=init_cfg,
-                         freeze=freeze)
+        super().__init__(
+            in_channels,
+            out_channels,
+            deconv_out_channels=(deconv_channels,) * blocks,
+            deconv_kernel_sizes=(4,) * blocks,
+            loss=loss,
+            decoder=decoder,
+            init_cfg=init_cfg,
+            freeze=freeze,
+        )
 
 
 @MODELS.register_module()
@@ -115,16 +132,32 @@ class SimpleHead(DecoderHead):
         ValueError: another stride, or a checkpoint with another K.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, feature_stride: int = 16, heatmap_stride: int = 4,
-                 loss: dict = LOSS, decoder: dict | None = None, init_cfg: dict | list[dict] | None = None,
-                 freeze: bool = False):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        feature_stride: int = 16,
+        heatmap_stride: int = 4,
+        loss: dict = LOSS,
+        decoder: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
+        freeze: bool = False,
+    ):
         factor = upsampling(feature_stride, heatmap_stride)
-        super().__init__(in_channels, out_channels, deconv_out_channels=None, deconv_kernel_sizes=None,
-                         final_layer=dict(kernel_size=3, padding=1), loss=loss, decoder=decoder, init_cfg=init_cfg,
-                         freeze=freeze)
+        super().__init__(
+            in_channels,
+            out_channels,
+            deconv_out_channels=None,
+            deconv_kernel_sizes=None,
+            final_layer=dict(kernel_size=3, padding=1),
+            loss=loss,
+            decoder=decoder,
+            init_cfg=init_cfg,
+            freeze=freeze,
+        )
         self.upsampling = factor
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
         """Feature maps, the last one (B, C, Hp, Wp), -> heatmaps (B, K, Hm, Wm) in fp32."""
         x = F.interpolate(F.relu(feats[-1]), scale_factor=self.upsampling, mode='bilinear', align_corners=False)
-        return super().forward((x, ))
+        return super().forward((x,))

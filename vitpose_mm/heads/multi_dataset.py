@@ -52,13 +52,20 @@ class MultiDatasetHead(BaseHead):
         KeyError: an argument, or a sample, names a dataset without a head.
     """
 
-    def __init__(self, heads: dict[str, dict], default_dataset: str | None = None,
-                 loss_weights: dict[str, float] | None = None, loss_normalizer: str = 'batch',
-                 test_cfgs: dict[str, dict] | None = None, init_cfg: dict | list[dict] | None = None):
+    def __init__(
+        self,
+        heads: dict[str, dict],
+        default_dataset: str | None = None,
+        loss_weights: dict[str, float] | None = None,
+        loss_normalizer: str = 'batch',
+        test_cfgs: dict[str, dict] | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ):
         super().__init__(init_cfg)
         if not heads or not isinstance(heads, dict):
-            raise ValueError(f'heads={heads}: expected one head per dataset, like '
-                             "dict(coco=dict(type='ClassicHead', ...))")
+            raise ValueError(
+                f"heads={heads}: expected one head per dataset, like dict(coco=dict(type='ClassicHead', ...))"
+            )
         if loss_normalizer not in ('batch', 'dataset'):
             raise ValueError(f"loss_normalizer={loss_normalizer!r}: expected 'batch' or 'dataset'")
         self.heads = ModuleDict({name: MODELS.build(head) for name, head in heads.items()})
@@ -78,11 +85,14 @@ class MultiDatasetHead(BaseHead):
         """Give foreign decoders in a state dict the names of their datasets, in place."""
         default = self.default_dataset
         rename_multi_head(state_dict, prefix, sorted(self.heads, key=lambda name: name != default))
-        self.absent = {name for name in self.heads
-                       if not any(key.startswith(f'{prefix}heads.{name}.') for key in state_dict)}
+        self.absent = {
+            name for name in self.heads if not any(key.startswith(f'{prefix}heads.{name}.') for key in state_dict)
+        }
         if len(self.absent) == len(self.heads):
-            raise ValueError(f'the checkpoint has a decoder for none of {", ".join(self.heads)}: to start from its '
-                             "backbone alone, use backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=...))")
+            raise ValueError(
+                f'the checkpoint has a decoder for none of {", ".join(self.heads)}: to start from its '
+                "backbone alone, use backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=...))"
+            )
 
     def _known(self, name: str) -> str:
         if name not in self.heads:
@@ -97,9 +107,11 @@ class MultiDatasetHead(BaseHead):
         """
         names = [sample.metainfo.get('dataset_name', self.default_dataset) for sample in samples]
         if None in names:
-            raise KeyError(f'sample {names.index(None)} of the batch has no dataset_name in its metainfo: let '
-                           "PackPoseInputs pack it (its meta_keys), or set the head's default_dataset to one of "
-                           f'{", ".join(self.heads)}')
+            raise KeyError(
+                f'sample {names.index(None)} of the batch has no dataset_name in its metainfo: let '
+                "PackPoseInputs pack it (its meta_keys), or set the head's default_dataset to one of "
+                f'{", ".join(self.heads)}'
+            )
         return [self._known(name) for name in names]
 
     def _groups(self, samples: Sequence[PoseDataSample], device: torch.device) -> dict[str, tuple[list[int], Tensor]]:
@@ -113,19 +125,24 @@ class MultiDatasetHead(BaseHead):
 
     def _trained(self, name: str) -> BaseHead:
         if name in self.absent:
-            raise ValueError(f'the checkpoint has no decoder for dataset {name!r}, whose head would predict from '
-                             'random weights: load a checkpoint that was trained on it, or leave the dataset out')
+            raise ValueError(
+                f'the checkpoint has no decoder for dataset {name!r}, whose head would predict from '
+                'random weights: load a checkpoint that was trained on it, or leave the dataset out'
+            )
         return self.heads[name]
 
     def forward(self, feats: Features) -> Tensor:
         """Feature maps -> heatmaps (B, K, Hm, Wm) of the default dataset."""
         if self.default_dataset is None:
-            raise ValueError("heatmaps without data samples need the head's default_dataset: set it to one of "
-                             f'{", ".join(self.heads)}')
+            raise ValueError(
+                "heatmaps without data samples need the head's default_dataset: set it to one of "
+                f'{", ".join(self.heads)}'
+            )
         return self._trained(self.default_dataset)(feats)
 
-    def loss(self, feats: Features, batch_data_samples: Sequence[PoseDataSample],
-             train_cfg: dict | None = None) -> dict[str, Tensor]:
+    def loss(
+        self, feats: Features, batch_data_samples: Sequence[PoseDataSample], train_cfg: dict | None = None
+    ) -> dict[str, Tensor]:
         """Losses of a batch: the sum that trains, and what each dataset contributes for reading."""
         groups = self._groups(batch_data_samples, feats[-1].device)
         self.absent -= groups.keys()
@@ -145,8 +162,12 @@ class MultiDatasetHead(BaseHead):
                 reported[f'{name}/{key}'] = value
         return {'loss_kpt': total, **reported}
 
-    def predict(self, feats: Features | list[Features], batch_data_samples: Sequence[PoseDataSample],
-                test_cfg: dict | None = None) -> list[InstanceData] | tuple[list[InstanceData], list[PixelData]]:
+    def predict(
+        self,
+        feats: Features | list[Features],
+        batch_data_samples: Sequence[PoseDataSample],
+        test_cfg: dict | None = None,
+    ) -> list[InstanceData] | tuple[list[InstanceData], list[PixelData]]:
         """Poses of a batch, in its order, each decoded by its dataset's head; heatmaps where asked.
 
         Args:

@@ -53,11 +53,9 @@ class DatasetMixHook(Hook):
         """Check the test set."""
         self._check_judged(runner.test_loop, bare_model(runner))
 
-    def after_train_iter(self,
-                         runner: Runner,
-                         batch_idx: int,
-                         data_batch: dict | None = None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         """Count the samples of this process's batch."""
         assert data_batch is not None
         self.counts.update(sample.metainfo.get('dataset_name', self.default) for sample in data_batch['data_samples'])
@@ -83,8 +81,10 @@ class DatasetMixHook(Hook):
         judged = next((one.metrics_dict for one in evaluators if hasattr(one, 'metrics_dict')), None)
         names = [meta['dataset_name'] for meta in metainfos(dataset)]
         if judged is not None and set(judged) != set(names):
-            raise ValueError(f'the evaluator has metrics for {list(judged)}, the datasets are {names}: give '
-                             'PerDatasetEvaluator one entry of datasets and metrics for each')
+            raise ValueError(
+                f'the evaluator has metrics for {list(judged)}, the datasets are {names}: give '
+                'PerDatasetEvaluator one entry of datasets and metrics for each'
+            )
 
 
 def check_fit(dataset: Dataset, model: Any) -> None:
@@ -99,26 +99,36 @@ def check_fit(dataset: Dataset, model: Any) -> None:
     """
     heads = getattr(getattr(model, 'head', None), 'heads', None)
     if heads is None:
-        raise ValueError(f'DatasetMixHook: {type(model).__name__} has no MultiDatasetHead, which has a decoder a '
-                         'dataset. Use one, or remove the hook')
+        raise ValueError(
+            f'DatasetMixHook: {type(model).__name__} has no MultiDatasetHead, which has a decoder a '
+            'dataset. Use one, or remove the hook'
+        )
     experts = getattr(model.backbone, 'experts', ())
     for meta in metainfos(dataset):
         name, keypoints = meta['dataset_name'], meta['num_keypoints']
         if name not in heads:
-            raise ValueError(f'dataset {name!r} has no decoder: the heads are {list(heads)}. Add heads={{{name!r}: '
-                             'dict(...)}, or leave the dataset out')
+            raise ValueError(
+                f'dataset {name!r} has no decoder: the heads are {list(heads)}. Add heads={{{name!r}: '
+                'dict(...)}, or leave the dataset out'
+            )
         outputs = heads[name].out_channels
         if outputs != keypoints:
-            raise ValueError(f'heads[{name!r}] has out_channels={outputs}, but the metainfo of {name!r} {keypoints} '
-                             f'keypoints: set out_channels={keypoints}')
+            raise ValueError(
+                f'heads[{name!r}] has out_channels={outputs}, but the metainfo of {name!r} {keypoints} '
+                f'keypoints: set out_channels={keypoints}'
+            )
         if experts and name not in experts:
-            raise ValueError(f'dataset {name!r} has no expert: the names of the backbone\'s experts are '
-                             f'{list(experts)}. Add it to experts=dict(names=[...])')
+            raise ValueError(
+                f"dataset {name!r} has no expert: the names of the backbone's experts are "
+                f'{list(experts)}. Add it to experts=dict(names=[...])'
+            )
     default, whole = model.head.default_dataset, getattr(dataset, 'metainfo', {}).get('dataset_name')
     if hasattr(dataset, 'names') and default is not None and default != whole:
-        raise ValueError(f'default_dataset={default!r}, but the metainfo of the combined dataset is that of {whole!r}: '
-                         f'a checkpoint would be shown with the wrong keypoints. List {default!r} first, or give '
-                         'CombinedPoseDataset its metainfo')
+        raise ValueError(
+            f'default_dataset={default!r}, but the metainfo of the combined dataset is that of {whole!r}: '
+            f'a checkpoint would be shown with the wrong keypoints. List {default!r} first, or give '
+            'CombinedPoseDataset its metainfo'
+        )
 
 
 def check_batch_size(loader: Any) -> None:
@@ -129,8 +139,10 @@ def check_batch_size(loader: Any) -> None:
     """
     mixed = getattr(loader.sampler, 'num_per_source', None)
     if mixed is not None and sum(mixed) != loader.batch_size:
-        raise ValueError(f'the sampler mixes batches of {sum(mixed)}, the loader cuts batches of {loader.batch_size}: '
-                         'set train_dataloader.batch_size and sampler.batch_size to one number')
+        raise ValueError(
+            f'the sampler mixes batches of {sum(mixed)}, the loader cuts batches of {loader.batch_size}: '
+            'set train_dataloader.batch_size and sampler.batch_size to one number'
+        )
 
 
 def metainfos(dataset: Any) -> Sequence[dict]:

@@ -74,11 +74,7 @@ class EpochSeedHook(Hook):
         """Seed this process, and the workers that the coming epoch's iterator starts."""
         seed_all(self._run_seed, runner.epoch, runner.rank)
         runner.train_dataloader.worker_init_fn = partial(
-            seed_worker,
-            seed=self._run_seed,
-            epoch=runner.epoch,
-            rank=runner.rank,
-            user_init_fn=self._user_init_fn,
+            seed_worker, seed=self._run_seed, epoch=runner.epoch, rank=runner.rank, user_init_fn=self._user_init_fn
         )
 
 
@@ -101,11 +97,7 @@ def seed_all(seed: int, epoch: int, rank: int, worker: int | None = None) -> Non
 
 
 def seed_worker(
-    worker_id: int,
-    seed: int,
-    epoch: int,
-    rank: int,
-    user_init_fn: Callable[[int], None] | None = None,
+    worker_id: int, seed: int, epoch: int, rank: int, user_init_fn: Callable[[int], None] | None = None
 ) -> None:
     """``worker_init_fn`` of one epoch: the loader's own first, then our seeds.
 

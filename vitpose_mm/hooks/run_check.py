@@ -92,9 +92,11 @@ def check_keypoints(dataset: Any, model: Any, split: str) -> None:
         converters = transforms(member, KeypointConverter)
         number = converters[-1].num_keypoints if converters else meta.get('num_keypoints')
         if number not in (None, outputs):
-            raise ValueError(f'the model predicts {outputs} keypoints (head.out_channels), but {split}_dataloader has '
-                             f'dataset {meta.get("dataset_name")!r} with {number}: set model.head.out_channels='
-                             f'{number}, or take a dataset with {outputs}')
+            raise ValueError(
+                f'the model predicts {outputs} keypoints (head.out_channels), but {split}_dataloader has '
+                f'dataset {meta.get("dataset_name")!r} with {number}: set model.head.out_channels='
+                f'{number}, or take a dataset with {outputs}'
+            )
 
 
 def check_targets(dataset: Any, model: Any) -> None:
@@ -113,10 +115,16 @@ def check_targets(dataset: Any, model: Any) -> None:
         name = (getattr(member, 'metainfo', None) or {}).get('dataset_name')
         head = model.head.heads[name] if name in getattr(model.head, 'heads', ()) else model.head
         for step in transforms(member, GenerateTarget):
-            if (isinstance(head, HeatmapHead) and head.decoder is not None and not isinstance(step.encoder, list)
-                    and not same_targets(step.encoder, head.decoder)):
-                raise ValueError(f'the training pipeline of {name!r} encodes with {describe(step.encoder)}, its head '
-                                 f'decodes with {describe(head.decoder)}: give both one codec, as GenerateTarget '
-                                 '(encoder=...) and head=dict(decoder=...)')
+            if (
+                isinstance(head, HeatmapHead)
+                and head.decoder is not None
+                and not isinstance(step.encoder, list)
+                and not same_targets(step.encoder, head.decoder)
+            ):
+                raise ValueError(
+                    f'the training pipeline of {name!r} encodes with {describe(step.encoder)}, its head '
+                    f'decodes with {describe(head.decoder)}: give both one codec, as GenerateTarget '
+                    '(encoder=...) and head=dict(decoder=...)'
+                )
     if getattr(model, 'teacher', None) is not None:
         check_crop(dataset, model.teacher)

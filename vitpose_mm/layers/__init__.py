@@ -9,6 +9,14 @@ from .patch_embed import PatchEmbed
 from .pos_embed import fold_extra_slot, resize_pos_embed, source_grid
 
 __all__ = [
-    'Attention', 'Block', 'ExpertMlp', 'KnowledgeToken', 'Mlp', 'PatchEmbed', 'WindowAttention', 'fold_extra_slot',
-    'resize_pos_embed', 'source_grid'
+    'Attention',
+    'Block',
+    'ExpertMlp',
+    'KnowledgeToken',
+    'Mlp',
+    'PatchEmbed',
+    'WindowAttention',
+    'fold_extra_slot',
+    'resize_pos_embed',
+    'source_grid',
 ]

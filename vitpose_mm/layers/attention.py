@@ -48,7 +48,7 @@ class Attention(nn.Module):
         streams = (grid.flatten(1, 2), *tokens)
         sequence = torch.cat(streams, dim=1) if tokens else streams[0]
         attended = _join_heads(fused_attention(*self._split_heads(sequence)))
-        own, *others = attended.split([stream.shape[1] for stream in streams], dim=1) if tokens else (attended, )
+        own, *others = attended.split([stream.shape[1] for stream in streams], dim=1) if tokens else (attended,)
         return own.unflatten(1, grid.shape[1:3]), *others
 
     def _split_heads(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -99,8 +99,16 @@ class WindowAttention(Attention):
         recompute: save memory, at the price of a second attention in the backward pass.
     """
 
-    def __init__(self, dim: int, num_heads: int, window: tuple[int, int], shift: bool = False, pool: bool = False,
-                 rel_pos: bool = False, recompute: bool = True):
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        window: tuple[int, int],
+        shift: bool = False,
+        pool: bool = False,
+        rel_pos: bool = False,
+        recompute: bool = True,
+    ):
         super().__init__(dim, num_heads)
         self.window, self.shift, self.pool, self.recompute = window, shift, pool, recompute
         self.rel_pos = DecomposedRelPos(window, dim // num_heads) if rel_pos else None
@@ -129,8 +137,10 @@ class WindowAttention(Attention):
             shared.append(tuple(pool_windows(tensor.transpose(1, 2), real) for tensor in (key, value)))
         if shared:
             more = [torch.cat(parts, dim=2) for parts in zip(*shared, strict=True)]
-            key, value = (torch.cat([own, part[:, None].expand(-1, count, -1, -1, -1)], dim=3)
-                          for own, part in zip((key, value), more, strict=True))
+            key, value = (
+                torch.cat([own, part[:, None].expand(-1, count, -1, -1, -1)], dim=3)
+                for own, part in zip((key, value), more, strict=True)
+            )
             if mask is not None:
                 # zero as a bias, True as a mask: every token may attend to all that is shared
                 mask = F.pad(mask, (0, more[0].shape[2]), value=mask.dtype == torch.bool)

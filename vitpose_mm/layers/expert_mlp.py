@@ -81,8 +81,10 @@ class ExpertMlp(nn.Module):
     def __init__(self, dim: int, hidden_dim: int, part: int, count: int):
         super().__init__()
         if not 0 < part < dim:
-            raise ValueError(f'experts: part={part} must be above 0 and below the width {dim}, which the shared part '
-                             'and one expert make up together')
+            raise ValueError(
+                f'experts: part={part} must be above 0 and below the width {dim}, which the shared part '
+                'and one expert make up together'
+            )
         self.fc1 = nn.Linear(dim, hidden_dim)
         self.act = nn.GELU()
         self.fc2 = nn.Linear(hidden_dim, dim - part)
@@ -98,7 +100,10 @@ class ExpertMlp(nn.Module):
         """
         hidden = self.act(self.fc1(x))
         if isinstance(expert, int):
-            return F.linear(hidden, torch.cat([self.fc2.weight, self.experts.weight[expert]]),
-                            torch.cat([self.fc2.bias, self.experts.bias[expert]]))
+            return F.linear(
+                hidden,
+                torch.cat([self.fc2.weight, self.experts.weight[expert]]),
+                torch.cat([self.fc2.bias, self.experts.bias[expert]]),
+            )
         own = self.experts(hidden.flatten(1, -2), expert).unflatten(1, x.shape[1:-1])
         return torch.cat([self.fc2(hidden), own], dim=-1)

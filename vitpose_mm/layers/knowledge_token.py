@@ -22,8 +22,9 @@ class KnowledgeToken(nn.Module):
         ValueError: count or width is no whole number from 1.
     """
 
-    def __init__(self, dim: int, count: int = 1, width: int | None = None, frozen: bool = False,
-                 pos_embed: bool = False):
+    def __init__(
+        self, dim: int, count: int = 1, width: int | None = None, frozen: bool = False, pos_embed: bool = False
+    ):
         super().__init__()
         width = dim if width is None else width
         for name, value in (('count', count), ('width', width)):

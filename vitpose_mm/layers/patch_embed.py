@@ -39,7 +39,8 @@ class PatchEmbed(nn.Module):
                 down = max(side // self.stride, 1) * self.stride
                 raise ValueError(
                     f'image size (h, w) = ({height}, {width}): {side} is not a positive multiple of the stride '
-                    f'{self.stride}; resize the input, e.g. to {down} or {down + self.stride}')
+                    f'{self.stride}; resize the input, e.g. to {down} or {down + self.stride}'
+                )
         return height // self.stride, width // self.stride
 
     def forward(self, image: Tensor) -> Tensor:

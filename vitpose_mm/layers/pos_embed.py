@@ -34,7 +34,7 @@ def source_grid(length: int, target: Grid, given: Grid | None = None) -> tuple[G
     Raises:
         ValueError: no such grid has that many entries.
     """
-    for height, width in (given, ) if given else (target, (4, 3), (1, 1)):
+    for height, width in (given,) if given else (target, (4, 3), (1, 1)):
         for extra in (0, 1):
             factor = math.sqrt((length - extra) / (height * width))
             grid = (round(height * factor), round(width * factor))
@@ -43,10 +43,14 @@ def source_grid(length: int, target: Grid, given: Grid | None = None) -> tuple[G
                 return grid, bool(extra)
     raise ValueError(
         f'position table of {length} entries: it fits '
-        + (f'not the grid {given} of pretrain_img_size' if given else
-           f'neither the proportions of the model\'s grid {target} nor 4:3 nor a square')
-        + ', with or without a cls token\'s slot; give the image size it was trained at with '
-        'ViT(pretrain_img_size=(h, w))')
+        + (
+            f'not the grid {given} of pretrain_img_size'
+            if given
+            else f"neither the proportions of the model's grid {target} nor 4:3 nor a square"
+        )
+        + ", with or without a cls token's slot; give the image size it was trained at with "
+        'ViT(pretrain_img_size=(h, w))'
+    )
 
 
 def resize_pos_embed(table: Tensor, source: Grid, target: Grid) -> Tensor:

@@ -23,8 +23,10 @@ def fit_window(grid: Side, window: Side, shift: bool) -> tuple[Side, Side]:
         window (h, w) at most the grid, shift (h, w).
     """
     height, width = min(grid[0], window[0]), min(grid[1], window[1])
-    return (height, width), (height // 2 if shift and height < grid[0] else 0,
-                             width // 2 if shift and width < grid[1] else 0)
+    return (height, width), (
+        height // 2 if shift and height < grid[0] else 0,
+        width // 2 if shift and width < grid[1] else 0,
+    )
 
 
 def padded_grid(grid: Side, window: Side) -> Side:
@@ -56,7 +58,7 @@ def unpartition(windows: Tensor, grid: Side, window: Side, shift: Side = (0, 0))
     x = x.transpose(2, 3).reshape(batch, height, width, dim)
     if any(shift):
         x = x.roll(shift, dims=(1, 2))
-    return x[:, :grid[0], :grid[1]]
+    return x[:, : grid[0], : grid[1]]
 
 
 def window_masks(x: Tensor, window: Side, shift: Side) -> tuple[Tensor, Tensor | None]:
@@ -85,9 +87,9 @@ def _window_masks(grid: Side, window: Side, shift: Side, device: torch.device) -
             return real, None
         side = torch.zeros(padded_grid(grid, window), dtype=torch.long, device=device)
         if shift[0]:
-            side[:shift[0]] += 1
+            side[: shift[0]] += 1
         if shift[1]:
-            side[:, :shift[1]] += 2
+            side[:, : shift[1]] += 2
         side = partition(side[None, :, :, None], window, shift)[0, :, :, 0]
         pairs = (side[:, :, None] == side[:, None, :]) & real[:, None, :]
         return real, pairs | torch.eye(window[0] * window[1], dtype=torch.bool, device=device)

@@ -24,8 +24,10 @@ class HeatmapDistillLoss(nn.Module):
     def __init__(self, loss_weight: float = 1.0, use_target_weight: bool = False):
         super().__init__()
         if not loss_weight > 0:
-            raise ValueError(f'HeatmapDistillLoss: loss_weight={loss_weight} must be above 0; to train without a '
-                             "teacher, use the student's own config")
+            raise ValueError(
+                f'HeatmapDistillLoss: loss_weight={loss_weight} must be above 0; to train without a '
+                "teacher, use the student's own config"
+            )
         self.loss_weight, self.use_target_weight = loss_weight, use_target_weight
 
     def forward(self, heatmaps: Tensor, taught: Tensor, keypoint_weights: Tensor) -> Tensor:

@@ -35,10 +35,7 @@ class AutocastOptimWrapper(AmpOptimWrapper):
     """
 
     def __init__(
-        self,
-        dtype: str | torch.dtype = 'bfloat16',
-        loss_scale: str | float | dict[str, Any] = 'dynamic',
-        **kwargs: Any,
+        self, dtype: str | torch.dtype = 'bfloat16', loss_scale: str | float | dict[str, Any] = 'dynamic', **kwargs: Any
     ) -> None:
         # AmpOptimWrapper's own __init__ is passed over: it refuses every machine without a GPU.
         OptimWrapper.__init__(self, **kwargs)
@@ -58,8 +55,7 @@ class AutocastOptimWrapper(AmpOptimWrapper):
             scaler_kwargs = {'init_scale': float(loss_scale)}
         elif loss_scale != 'dynamic':
             raise TypeError(
-                f"loss_scale={loss_scale!r}: expected 'dynamic', a number or a dict of "
-                "GradScaler's arguments."
+                f"loss_scale={loss_scale!r}: expected 'dynamic', a number or a dict of GradScaler's arguments."
             )
         enabled = self.cast_dtype is torch.float16
         self.loss_scaler = GradScaler(**{**scaler_kwargs, 'enabled': enabled})
@@ -86,7 +82,4 @@ def _as_dtype(dtype: str | torch.dtype) -> torch.dtype:
         return DTYPES[dtype]
     if isinstance(dtype, torch.dtype) and dtype in DTYPES.values():
         return dtype
-    raise ValueError(
-        f"dtype={dtype!r}: expected 'bfloat16' or 'float16'. For full precision use "
-        "type='OptimWrapper'."
-    )
+    raise ValueError(f"dtype={dtype!r}: expected 'bfloat16' or 'float16'. For full precision use type='OptimWrapper'.")

@@ -183,8 +183,7 @@ def find_vits(model: nn.Module) -> dict[str, nn.Module]:
     return {
         f'{name}.' if name else '': module
         for name, module in model.named_modules()
-        if callable(getattr(module, 'layer_id', None))
-        and isinstance(getattr(module, 'depth', None), int)
+        if callable(getattr(module, 'layer_id', None)) and isinstance(getattr(module, 'depth', None), int)
     }
 
 
@@ -211,8 +210,10 @@ def _refuse_beside_token(model: nn.Module, vits: dict[str, nn.Module]) -> None:
     if any(getattr(vit, 'freeze', None) == 'all_but_token' for vit in vits.values()):
         for name, parameter in model.named_parameters():
             if parameter.requires_grad and 'knowledge_token.' not in name:
-                raise ValueError(f"freeze='all_but_token', but {name} trains, too: freeze the decoder with "
-                                 "head=dict(type='ClassicHead' or 'SimpleHead', freeze=True)")
+                raise ValueError(
+                    f"freeze='all_but_token', but {name} trains, too: freeze the decoder with "
+                    "head=dict(type='ClassicHead' or 'SimpleHead', freeze=True)"
+                )
 
 
 def render_groups(groups: Iterable[Group], base_lr: float) -> str:

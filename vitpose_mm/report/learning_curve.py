@@ -26,8 +26,9 @@ def draw_learning_curve(curve: Curve, path: Path) -> None:
     if curve.score:
         score_axis.plot(*zip(*curve.score, strict=True), 'o-', color='tab:orange')
         for minutes, score in curve.score:
-            score_axis.annotate(f'{score:.2f}', (minutes, score), (0, 7), textcoords='offset points', ha='center',
-                                fontsize=8)
+            score_axis.annotate(
+                f'{score:.2f}', (minutes, score), (0, 7), textcoords='offset points', ha='center', fontsize=8
+            )
     score_axis.set_ylim(0, 1)
     score_axis.set_ylabel('COCO AP (held-out)', color='tab:orange')
     loss_axis.set_title(f'{curve.iterations} iterations')

@@ -33,8 +33,15 @@ def run_logged(command: Sequence[str], log: Path, read: Callable[[str], None]) -
     errors: list[str] = []
     with log.open('w', encoding='utf-8') as file:
         # MIM starts a process of its own: the group of both ends with us.
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                   errors='replace', env=environment, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors='replace',
+            env=environment,
+            start_new_session=True,
+        )
         assert process.stdout is not None
         try:
             for line in process.stdout:
@@ -51,8 +58,10 @@ def run_logged(command: Sequence[str], log: Path, read: Callable[[str], None]) -
                 process.wait()
     if code:
         told = '\n  '.join(errors or tail)
-        raise RuntimeError(f'`{" ".join(command[2:6])} ...` ended with code {code}:\n  {told}\n'
-                           f'All it said is in {log}. `vitpose doctor` checks the installation.')
+        raise RuntimeError(
+            f'`{" ".join(command[2:6])} ...` ended with code {code}:\n  {told}\n'
+            f'All it said is in {log}. `vitpose doctor` checks the installation.'
+        )
 
 
 def data_options(data: Path) -> list[str]:
@@ -80,8 +89,11 @@ def train(config: Path, out: Path, epochs: int | None) -> None:
 
     options = [*data_options(out / 'data'), f'test_evaluator.ann_file={out}/data/annotations/val.json']
     if epochs is not None:
-        options += [f'train_cfg.max_epochs={epochs}', f'param_scheduler.1.T_max={epochs}',
-                    f'param_scheduler.1.end={epochs}']
+        options += [
+            f'train_cfg.max_epochs={epochs}',
+            f'param_scheduler.1.T_max={epochs}',
+            f'param_scheduler.1.end={epochs}',
+        ]
     total = epochs or _max_epochs(config)
     columns = (TextColumn('training'), BarColumn(), TextColumn('{task.description}'), TimeRemainingColumn())
     with Progress(*columns) as progress:
@@ -124,9 +136,27 @@ def test(config: Path, checkpoint: Path, out: Path) -> tuple[dict[str, float], P
         RuntimeError: If the test fails.
     """
     metrics, predictions = out / 'metrics.json', out / 'predictions.pkl'
-    options = [*data_options(out / 'data'), f'test_evaluator.0.ann_file={out}/data/annotations/val.json',
-               'model.test_cfg.flip_test=True', 'model.test_cfg.output_heatmaps=True']
-    command = [sys.executable, '-m', 'mim', 'test', 'mmpose', str(config), '--checkpoint', str(checkpoint),
-               '--work-dir', str(out / 'run'), '--out', str(metrics), '--dump', str(predictions)]
+    options = [
+        *data_options(out / 'data'),
+        f'test_evaluator.0.ann_file={out}/data/annotations/val.json',
+        'model.test_cfg.flip_test=True',
+        'model.test_cfg.output_heatmaps=True',
+    ]
+    command = [
+        sys.executable,
+        '-m',
+        'mim',
+        'test',
+        'mmpose',
+        str(config),
+        '--checkpoint',
+        str(checkpoint),
+        '--work-dir',
+        str(out / 'run'),
+        '--out',
+        str(metrics),
+        '--dump',
+        str(predictions),
+    ]
     run_logged([*command, '--cfg-options', *options], out / 'test.log', lambda line: None)
     return json.loads(metrics.read_text(encoding='utf-8')), predictions

@@ -68,7 +68,7 @@ def read_curve(work_dir: Path) -> Curve:
         elif 'coco/AP' in record:
             curve.score.append((minutes, record['coco/AP']))
     # an epoch's last iterations are trained without being logged
-    log, = files[-1].parents[1].glob('*.log')
+    (log,) = files[-1].parents[1].glob('*.log')
     for step in filter(None, map(parse_step, log.read_text(encoding='utf-8').splitlines())):
         curve.iterations = step.epoch * step.iterations
     return curve

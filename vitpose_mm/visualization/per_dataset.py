@@ -23,8 +23,9 @@ class PerDatasetVisualizer(PoseLocalVisualizer):
     kpt_color: Any
     link_color: Any
 
-    def add_datasample(self, name: str, image: np.ndarray, data_sample: PoseDataSample, *args: Any,
-                       **kwargs: Any) -> np.ndarray:
+    def add_datasample(
+        self, name: str, image: np.ndarray, data_sample: PoseDataSample, *args: Any, **kwargs: Any
+    ) -> np.ndarray:
         """Draw a sample, as MMPose, with what its ``dataset_name`` stands for."""
         members = (self.dataset_meta or {}).get('members', {})
         meta = members.get(data_sample.get('dataset_name'))

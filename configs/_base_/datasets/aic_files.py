@@ -9,10 +9,9 @@ val_images = 'ai_challenger_keypoint_validation_20170911/keypoint_validation_ima
 dataset_type = 'AicDataset'
 dataset = dict(type='CheckedAicDataset', data_root=data_root)
 train_dataloader = dict(
-    dataset=dict(
-        ann_file='annotations/aic_train.json', data_prefix=dict(img=train_images), **dataset))
-val_dataloader = dict(
-    dataset=dict(ann_file=val_file, data_prefix=dict(img=val_images), test_mode=True, **dataset))
+    dataset=dict(ann_file='annotations/aic_train.json', data_prefix=dict(img=train_images), **dataset)
+)
+val_dataloader = dict(dataset=dict(ann_file=val_file, data_prefix=dict(img=val_images), test_mode=True, **dataset))
 test_dataloader = val_dataloader
 val_evaluator = dict(type='CocoMetric', ann_file=data_root + val_file, use_area=False)
 test_evaluator = val_evaluator

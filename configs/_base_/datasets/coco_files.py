@@ -8,17 +8,13 @@ boxes_file = 'person_detection_results/COCO_val2017_detections_AP_H_56_person.js
 dataset_type = 'CocoDataset'
 dataset = dict(type='CheckedCocoDataset', data_root=data_root)
 train_dataloader = dict(
-    dataset=dict(
-        ann_file='annotations/person_keypoints_train2017.json',
-        data_prefix=dict(img='train2017/'),
-        **dataset))
+    dataset=dict(ann_file='annotations/person_keypoints_train2017.json', data_prefix=dict(img='train2017/'), **dataset)
+)
 val_dataloader = dict(
     dataset=dict(
-        ann_file=val_file,
-        bbox_file=data_root + boxes_file,
-        data_prefix=dict(img='val2017/'),
-        test_mode=True,
-        **dataset))
+        ann_file=val_file, bbox_file=data_root + boxes_file, data_prefix=dict(img='val2017/'), test_mode=True, **dataset
+    )
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='CocoMetric', ann_file=data_root + val_file)
 test_evaluator = val_evaluator

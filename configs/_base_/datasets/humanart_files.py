@@ -7,11 +7,8 @@ val_file = 'HumanArt/annotations/validation_humanart.json'
 boxes_file = 'HumanArt/person_detection_results/HumanArt_validation_detections_AP_H_56_person.json'
 dataset_type = 'HumanArtDataset'
 dataset = dict(type='CheckedHumanArtDataset', data_root=data_root, data_prefix=dict(img=''))
-train_dataloader = dict(
-    dataset=dict(ann_file='HumanArt/annotations/training_humanart_coco.json', **dataset))
-val_dataloader = dict(
-    dataset=dict(
-        ann_file=val_file, bbox_file=data_root + boxes_file, test_mode=True, **dataset))
+train_dataloader = dict(dataset=dict(ann_file='HumanArt/annotations/training_humanart_coco.json', **dataset))
+val_dataloader = dict(dataset=dict(ann_file=val_file, bbox_file=data_root + boxes_file, test_mode=True, **dataset))
 test_dataloader = val_dataloader
 val_evaluator = dict(type='CocoMetric', ann_file=data_root + val_file)
 test_evaluator = val_evaluator

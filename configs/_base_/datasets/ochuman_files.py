@@ -6,11 +6,7 @@ data_root = 'data/ochuman/'
 val_file = 'annotations/ochuman_coco_format_val_range_0.00_1.00.json'
 test_file = 'annotations/ochuman_coco_format_test_range_0.00_1.00.json'
 dataset_type = 'OCHumanDataset'
-dataset = dict(
-    type='CheckedOCHumanDataset',
-    data_root=data_root,
-    data_prefix=dict(img='images/'),
-    test_mode=True)
+dataset = dict(type='CheckedOCHumanDataset', data_root=data_root, data_prefix=dict(img='images/'), test_mode=True)
 train_dataloader = None
 val_dataloader = dict(dataset=dict(ann_file=val_file, **dataset))
 test_dataloader = dict(dataset=dict(ann_file=test_file, **dataset))

@@ -44,8 +44,7 @@ metrics = [
     dict(type='CocoWholeBodyMetric', ann_file='data/synthetic_wholebody/annotations/val.json'),
 ]
 
-combined = dict(
-    type='CombinedPoseDataset', metainfo=dict(from_file='configs/_base_/datasets/coco.py'))
+combined = dict(type='CombinedPoseDataset', metainfo=dict(from_file='configs/_base_/datasets/coco.py'))
 train_dataloader = dict(batch_size=24, num_workers=2, dataset=combined)
 val_dataloader = dict(num_workers=2, dataset=dict(pipeline=_base_.udp_val, **combined))
 test_dataloader = val_dataloader
@@ -53,17 +52,20 @@ val_evaluator = dict(type='PerDatasetEvaluator')
 test_evaluator = val_evaluator
 
 decoder = dict(
-    type='ClassicHead', in_channels=192, deconv_channels=64,
-    loss=dict(type='KeypointMSELoss', use_target_weight=True, loss_weight=1000.0))
+    type='ClassicHead',
+    in_channels=192,
+    deconv_channels=64,
+    loss=dict(type='KeypointMSELoss', use_target_weight=True, loss_weight=1000.0),
+)
 heads = dict(
     coco=dict(out_channels=17, decoder=_base_.udp, **decoder),
     aic=dict(out_channels=14, decoder=_base_.classic, **decoder),
     mpii=dict(out_channels=16, decoder=_base_.udp, **decoder),
     ap10k=dict(out_channels=17, decoder=_base_.classic, **decoder),
     apt36k=dict(out_channels=17, decoder=_base_.classic, **decoder),
-    coco_wholebody=dict(out_channels=133, decoder=_base_.classic, **decoder))
-test_cfgs = {name: dict(shift_heatmap=True) for name, head in heads.items()
-             if head['decoder']['type'] == 'MSRAHeatmap'}
+    coco_wholebody=dict(out_channels=133, decoder=_base_.classic, **decoder),
+)
+test_cfgs = {name: dict(shift_heatmap=True) for name, head in heads.items() if head['decoder']['type'] == 'MSRAHeatmap'}
 
 # MMPose's inferencers read it and the pipeline of the combined test set: COCO's
 dataset_type = 'CocoDataset'

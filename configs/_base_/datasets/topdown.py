@@ -9,6 +9,5 @@ augmentation = [flip, dict(type='RandomHalfBody', prob=0.3), turn]
 # MPII's file gives people's centres, which the authors and MMPose do not shift as they shift boxes
 mpii_augmentation = [flip, dict(turn, shift_prob=0.0)]
 # MMPose's; hands point in any direction
-hand_augmentation = [
-    flip, dict(type='RandomBBoxTransform', scale_factor=(0.7, 1.3), rotate_factor=180.0)]
+hand_augmentation = [flip, dict(type='RandomBBoxTransform', scale_factor=(0.7, 1.3), rotate_factor=180.0)]
 packing = [dict(type='PackPoseInputs')]

@@ -15,7 +15,6 @@ classic_target = dict(type='GenerateTarget', encoder=classic)
 
 udp_train = [*_base_.loading, *_base_.augmentation, udp_crop, udp_target, *_base_.packing]
 mpii_train = [*_base_.loading, *_base_.mpii_augmentation, udp_crop, udp_target, *_base_.packing]
-classic_train = [
-    *_base_.loading, *_base_.augmentation, classic_crop, classic_target, *_base_.packing]
+classic_train = [*_base_.loading, *_base_.augmentation, classic_crop, classic_target, *_base_.packing]
 udp_val = [*_base_.loading, udp_crop, *_base_.packing]
 classic_val = [*_base_.loading, classic_crop, *_base_.packing]

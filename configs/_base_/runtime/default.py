@@ -9,16 +9,11 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(
-        type='CheckpointHook', interval=10, save_best='coco/AP', rule='greater', max_keep_ckpts=1),
+    checkpoint=dict(type='CheckpointHook', interval=10, save_best='coco/AP', rule='greater', max_keep_ckpts=1),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='PoseVisualizationHook', enable=False),
-    badcase=dict(
-        type='BadCaseAnalysisHook',
-        enable=False,
-        out_dir='badcase',
-        metric_type='loss',
-        badcase_thr=5))
+    badcase=dict(type='BadCaseAnalysisHook', enable=False, out_dir='badcase', metric_type='loss', badcase_thr=5),
+)
 custom_hooks = [
     dict(type='EpochSeedHook'),  # with randomness.seed; a resumed run repeats the uninterrupted one
     dict(type='SyncBuffersHook'),
@@ -27,11 +22,9 @@ custom_hooks = [
 randomness = dict(seed=0)
 
 env_cfg = dict(
-    cudnn_benchmark=False,
-    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'))
-visualizer = dict(
-    type='PoseLocalVisualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')])
+    cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0), dist_cfg=dict(backend='nccl')
+)
+visualizer = dict(type='PoseLocalVisualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')])
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True, num_digits=6)
 log_level = 'INFO'
 load_from = None

@@ -6,10 +6,9 @@ optim_wrapper = dict(
     constructor='ViTLayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(layer_decay_rate=1.0),
     optimizer=dict(type='AdamW', lr=1.5e-3, betas=(0.9, 0.98), weight_decay=0.05),
-    clip_grad=dict(max_norm=1.0, norm_type=2))
+    clip_grad=dict(max_norm=1.0, norm_type=2),
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=100),
-    dict(
-        type='CosineAnnealingLR', T_max=4, eta_min=1e-6, by_epoch=True,
-        convert_to_iter_based=True, begin=0, end=4),
+    dict(type='CosineAnnealingLR', T_max=4, eta_min=1e-6, by_epoch=True, convert_to_iter_based=True, begin=0, end=4),
 ]

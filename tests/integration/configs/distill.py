@@ -2,6 +2,4 @@
 
 _base_ = './tiny.py'
 
-model = dict(
-    type='DistillPoseEstimator',
-    teacher=dict(config='{{ fileDirname }}/tiny.py', checkpoint='teacher.pth'))
+model = dict(type='DistillPoseEstimator', teacher=dict(config='{{ fileDirname }}/tiny.py', checkpoint='teacher.pth'))

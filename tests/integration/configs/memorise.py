@@ -27,9 +27,7 @@ train_dataloader = dict(
 val_dataloader = dict(batch_size=12, dataset=dict(pipeline=crop + targets[1:]))
 test_dataloader = val_dataloader
 
-train_cfg = dict(
-    _delete_=True, by_epoch=False, max_iters=steps, val_begin=steps, val_interval=steps
-)
+train_cfg = dict(_delete_=True, by_epoch=False, max_iters=steps, val_begin=steps, val_interval=steps)
 optim_wrapper = dict(
     _delete_=True,
     type='AutocastOptimWrapper',
@@ -41,6 +39,4 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', begin=20, end=steps, eta_min=1e-6, by_epoch=False),
 ]
 custom_hooks = []
-default_hooks = dict(
-    logger=dict(interval=50), checkpoint=dict(by_epoch=False, interval=-1, save_last=False)
-)
+default_hooks = dict(logger=dict(interval=50), checkpoint=dict(by_epoch=False, interval=-1, save_last=False))

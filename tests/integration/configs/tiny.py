@@ -9,17 +9,9 @@ codec = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigm
 model = dict(
     type='TopdownPoseEstimator',
     data_preprocessor=dict(
-        type='PoseDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
+        type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
     ),
-    backbone=dict(
-        type='ViT',
-        arch=dict(depth=2, embed_dim=48, num_heads=2),
-        img_size=(64, 48),
-        drop_path_rate=0.2,
-    ),
+    backbone=dict(type='ViT', arch=dict(depth=2, embed_dim=48, num_heads=2), img_size=(64, 48), drop_path_rate=0.2),
     head=dict(type='ClassicHead', in_channels=48, out_channels=17, decoder=codec),
     test_cfg=dict(flip_test=True),
 )
@@ -35,12 +27,7 @@ train_pipeline = [
     dict(type='GenerateTarget', encoder=codec),
     dict(type='PackPoseInputs'),
 ]
-val_pipeline = [
-    dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale'),
-    crop,
-    dict(type='PackPoseInputs'),
-]
+val_pipeline = [dict(type='LoadImage'), dict(type='GetBBoxCenterScale'), crop, dict(type='PackPoseInputs')]
 train_dataloader = dict(
     batch_size=2,
     num_workers=2,
@@ -73,7 +60,4 @@ param_scheduler = [
     dict(type='MultiStepLR', milestones=[2], gamma=0.1, by_epoch=True),
 ]
 custom_hooks = [dict(type='EpochSeedHook')]
-default_hooks = dict(
-    logger=dict(type='LoggerHook', interval=1),
-    checkpoint=dict(type='CheckpointHook', interval=1),
-)
+default_hooks = dict(logger=dict(type='LoggerHook', interval=1), checkpoint=dict(type='CheckpointHook', interval=1))

@@ -26,9 +26,18 @@ def coco_form() -> Callable[..., None]:
             content['images'].append(dict(id=number, file_name=name, height=HEIGHT, width=WIDTH))
             x, y, w, h = (int(value) for value in rng.integers((0, 0, 40, 50), (40, 30, 80, 60)))
             xy = rng.uniform((x, y), (x + w, y + h), (keypoints, 2)).round(1)
-            content['annotations'].append(dict(
-                id=number, image_id=number, category_id=1, bbox=[x, y, w, h], area=w * h * 0.5, iscrowd=0,
-                num_keypoints=keypoints, keypoints=[value for point in xy for value in (*point.tolist(), 2)]))
+            content['annotations'].append(
+                dict(
+                    id=number,
+                    image_id=number,
+                    category_id=1,
+                    bbox=[x, y, w, h],
+                    area=w * h * 0.5,
+                    iscrowd=0,
+                    num_keypoints=keypoints,
+                    keypoints=[value for point in xy for value in (*point.tolist(), 2)],
+                )
+            )
         annotations.write_text(json.dumps(content))
 
     return write

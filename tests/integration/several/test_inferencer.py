@@ -46,9 +46,9 @@ def image(tmp_path):
 def test_the_datasets_of_the_checkpoint_answers(several, image, name):
     config, checkpoint = several(metainfo(name))
     inferencer = MMPoseInferencer(config, checkpoint, device='cpu', det_model='whole_image')
-    (people, ), = next(inferencer(image))['predictions']
+    ((people,),) = next(inferencer(image))['predictions']
     assert np.array(people['keypoints']).shape == (KEYPOINTS[name], 2)
-    (sample, ) = inference_topdown(init_model(config, checkpoint, device='cpu'), image)
+    (sample,) = inference_topdown(init_model(config, checkpoint, device='cpu'), image)
     assert sample.metainfo['dataset_name'] == name
     np.testing.assert_allclose(sample.pred_instances.keypoints[0], people['keypoints'], atol=1e-3)
 
@@ -56,15 +56,15 @@ def test_the_datasets_of_the_checkpoint_answers(several, image, name):
 def test_another_metainfo_turns_to_another_head(several, image):
     model = init_model(*several(metainfo('coco')), device='cpu')
     model.dataset_meta = metainfo('mpii')
-    (sample, ) = inference_topdown(model, image)
+    (sample,) = inference_topdown(model, image)
     assert sample.pred_instances.keypoints.shape == (1, 16, 2)
 
 
 def test_default_dataset_answers_where_a_sample_names_none(several, image):
     model = init_model(*several(metainfo('coco')), device='cpu')
-    (named, ) = inference_topdown(model, image)
+    (named,) = inference_topdown(model, image)
     del model.dataset_meta['dataset_name']
-    (nameless, ) = inference_topdown(model, image)
+    (nameless,) = inference_topdown(model, image)
     assert 'dataset_name' not in nameless.metainfo
     assert (nameless.pred_instances.keypoints == named.pred_instances.keypoints).all()
 
@@ -73,7 +73,7 @@ def test_without_default_a_sample_without_name_is_an_error(several, image):
     model = init_model(*several(metainfo('coco')), device='cpu')
     model.head.default_dataset = None
     del model.dataset_meta['dataset_name']
-    with pytest.raises(KeyError, match="no dataset_name in its metainfo.*default_dataset to one of aic, coco, mpii"):
+    with pytest.raises(KeyError, match='no dataset_name in its metainfo.*default_dataset to one of aic, coco, mpii'):
         inference_topdown(model, image)
 
 
@@ -85,17 +85,20 @@ def test_an_unknown_dataset_lists_the_known(several, image):
 
 def test_a_distillers_config_predicts_as_its_students(root, tmp_path, image):
     """`init_model` and the inferencer take it, without the teacher's files."""
-    student, distiller = (root / f'configs/transfer/vitpose-micro{name}_synthetic-128x96.py'
-                          for name in ('', '-output-mini'))
+    student, distiller = (
+        root / f'configs/transfer/vitpose-micro{name}_synthetic-128x96.py' for name in ('', '-output-mini')
+    )
     init_default_scope('mmpose')
     torch.manual_seed(0)
     model = MODELS.build(Config.fromfile(student).model)
     torch.nn.init.normal_(model.head.final_layer.weight, std=0.1)
     checkpoint = str(tmp_path / 'student.pth')
     torch.save(dict(meta=dict(dataset_meta=metainfo('coco')), state_dict=model.state_dict()), checkpoint)
-    expected, found = (inference_topdown(init_model(str(config), checkpoint, device='cpu'), image)[0].pred_instances
-                       for config in (student, distiller))
+    expected, found = (
+        inference_topdown(init_model(str(config), checkpoint, device='cpu'), image)[0].pred_instances
+        for config in (student, distiller)
+    )
     np.testing.assert_array_equal(found.keypoints, expected.keypoints)
     inferencer = MMPoseInferencer(str(distiller), checkpoint, device='cpu', det_model='whole_image')
-    (person, ), = next(inferencer(image))['predictions']
+    ((person,),) = next(inferencer(image))['predictions']
     np.testing.assert_allclose(person['keypoints'], expected.keypoints[0], atol=1e-3)

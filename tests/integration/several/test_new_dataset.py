@@ -47,10 +47,24 @@ def test_the_config_trains_and_tests(checkout, page, run, mim):
     assert f'\nmim train mmpose {NAME}\n' in page
     (checkout / 'shallow.py').write_text(SHALLOW)
     output = run(
-        mim, 'train', 'mmpose', 'shallow.py', '--gpus', 0, '--work-dir', 'run', '--cfg-options',
-        'train_dataloader.batch_size=12', 'train_dataloader.num_workers=0', 'val_dataloader.num_workers=0',
-        'train_cfg.max_epochs=1', 'train_cfg.val_interval=1', 'default_hooks.logger.interval=1',
-        'default_hooks.checkpoint.save_best=None', 'default_hooks.checkpoint.save_last=False')
+        mim,
+        'train',
+        'mmpose',
+        'shallow.py',
+        '--gpus',
+        0,
+        '--work-dir',
+        'run',
+        '--cfg-options',
+        'train_dataloader.batch_size=12',
+        'train_dataloader.num_workers=0',
+        'val_dataloader.num_workers=0',
+        'train_cfg.max_epochs=1',
+        'train_cfg.val_interval=1',
+        'default_hooks.logger.interval=1',
+        'default_hooks.checkpoint.save_best=None',
+        'default_hooks.checkpoint.save_last=False',
+    )
     step = re.search(r'Epoch\(train\) +\[1\]\[1/1\].*', output).group()
     for name in ('coco', 'aic', 'hand21'):
         assert float(re.search(rf' {name}/kpt: ([\d.]+)', step).group(1)) > 0
@@ -67,5 +81,5 @@ def test_the_new_datasets_metainfo_turns_to_its_head(checkout, page):
     for line, keypoints in (('', 17), ('model.dataset_meta = parse_pose_metainfo(model.cfg.hand21.metainfo)', 21)):
         assert line in page
         exec(line, globals(), dict(model=model))
-        (sample, ) = inference_topdown(model, image, [[0, 0, 90, 90]])
+        (sample,) = inference_topdown(model, image, [[0, 0, 90, 90]])
         assert sample.pred_instances.keypoints.shape == (1, keypoints, 2)

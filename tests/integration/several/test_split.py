@@ -18,15 +18,26 @@ def test_split_model_is_tested_and_used(root, tmp_path, coco_form, run, mim):
     cfg = Config.fromfile(root / 'tests/unit/checkpoints/several.py')
     init_default_scope('mmpose')
     torch.save(MODELS.build(cfg.model).state_dict(), tmp_path / 'several.pth')
-    said = run(sys.executable, '-m', 'vitpose_mm.cli.main', 'split', root / 'tests/unit/checkpoints/several.py',
-               'several.pth', '--dataset', 'aic', '--out', 'aic.pth')
+    said = run(
+        sys.executable,
+        '-m',
+        'vitpose_mm.cli.main',
+        'split',
+        root / 'tests/unit/checkpoints/several.py',
+        'several.pth',
+        '--dataset',
+        'aic',
+        '--out',
+        'aic.pth',
+    )
     command = re.search(r'^  mim (test .*)$', said, re.MULTILINE).group(1).split()
     assert re.search(r'Epoch\(test\).* aic/AP: ', run(mim, *command, '--gpus', 0))
 
     image = str(tmp_path / 'data/aic/000000000001.jpg')
     inferencer = MMPoseInferencer(
-        str(tmp_path / 'aic.py'), str(tmp_path / 'aic.pth'), device='cpu', det_model='whole_image')
+        str(tmp_path / 'aic.py'), str(tmp_path / 'aic.pth'), device='cpu', det_model='whole_image'
+    )
     result = next(inferencer(image, return_vis=True))
-    (person, ), = result['predictions']
+    ((person,),) = result['predictions']
     assert np.array(person['keypoints']).shape == (14, 2)
     assert result['visualization'][0].shape == (96, 128, 3)

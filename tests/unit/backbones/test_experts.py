@@ -13,19 +13,27 @@ NAMES = ['coco', 'aic', 'mpii']
 
 def build(**changes):
     torch.manual_seed(0)
-    return MODELS.build({
-        **dict(type='ViT', arch=dict(depth=4, embed_dim=48, num_heads=4), img_size=(64, 48),
-               experts=dict(names=NAMES, part=16)), **changes})
+    return MODELS.build(
+        {
+            **dict(
+                type='ViT',
+                arch=dict(depth=4, embed_dim=48, num_heads=4),
+                img_size=(64, 48),
+                experts=dict(names=NAMES, part=16),
+            ),
+            **changes,
+        }
+    )
 
 
 @pytest.mark.parametrize('attention', ['full', dict(window_size=(2, 2), shift=True, pool=True)])
 def test_a_mixed_batch_equals_its_images_one_by_one(attention):
     model = build(attention=attention).eval()
     image, names = torch.randn(4, 3, 64, 48), ['mpii', 'coco', 'mpii', 'aic']
-    mixed, = model(image, names)
-    alone = torch.cat([model(image[i:i + 1], names[i:i + 1])[0] for i in range(4)])
+    (mixed,) = model(image, names)
+    alone = torch.cat([model(image[i : i + 1], names[i : i + 1])[0] for i in range(4)])
     torch.testing.assert_close(mixed, alone, rtol=0, atol=1e-5)
-    other, = model(image, ['coco', 'coco', 'mpii', 'aic'])
+    (other,) = model(image, ['coco', 'coco', 'mpii', 'aic'])
     assert (other[0] - mixed[0]).abs().max() > 1e-3
     torch.testing.assert_close(other[1:], mixed[1:], rtol=0, atol=1e-5)
 
@@ -62,7 +70,7 @@ def test_every_mix_of_datasets_is_one_compiled_graph(fresh_compiler, training, a
     compiled = torch.compile(model, fullgraph=not by_name, backend=counter)
     graphs = []
     for names in (NAMES, ['mpii', 'mpii', 'coco'], ['aic', 'coco', 'coco']):
-        found, = compiled(image, names if by_name else model.route(names))
+        (found,) = compiled(image, names if by_name else model.route(names))
         torch.testing.assert_close(found, model(image, names)[0], rtol=0, atol=1e-5)
         graphs.append(counter.frame_count)
     assert graphs[0] == graphs[-1] > 0, 'another mix of datasets was compiled again'
@@ -92,9 +100,17 @@ def test_an_unknown_dataset_is_named():
         build()(torch.randn(2, 3, 64, 48), ['coco', 'jhmdb'])
 
 
-@pytest.mark.parametrize('experts', [
-    dict(names=['coco', 'coco'], part=16), dict(names=[], part=16), dict(part=16), dict(names=NAMES),
-    dict(names=NAMES, part=16, size=3), NAMES])
+@pytest.mark.parametrize(
+    'experts',
+    [
+        dict(names=['coco', 'coco'], part=16),
+        dict(names=[], part=16),
+        dict(part=16),
+        dict(names=NAMES),
+        dict(names=NAMES, part=16, size=3),
+        NAMES,
+    ],
+)
 def test_bad_experts(experts):
     with pytest.raises(ValueError, match=r"expected dict\(names=\['coco', ...\], part=192\)"):
         build(experts=experts)

@@ -10,11 +10,15 @@ import vitpose_mm  # noqa: F401
 from vitpose_mm.checkpoints.token_file import write_token
 
 CAN_EXPORT = pytest.mark.skipif(
-    digit_version(torch.__version__) < digit_version('2.4'), reason='torch 2.4 traces and exports this, 2.1 does not')
+    digit_version(torch.__version__) < digit_version('2.4'), reason='torch 2.4 traces and exports this, 2.1 does not'
+)
 WINDOWS = dict(window_size=(4, 3), shift=True, pool=True, rel_pos='decomposed')
 LAYOUTS = {
-    'full': 'full', 'windows': dict(window_size=(4, 3)), 'shift, pool, rel_pos': WINDOWS,
-    'one window': dict(window_size=(64, 64), pool=True), 'mixed': dict(WINDOWS, full_every_quarter=True),
+    'full': 'full',
+    'windows': dict(window_size=(4, 3)),
+    'shift, pool, rel_pos': WINDOWS,
+    'one window': dict(window_size=(64, 64), pool=True),
+    'mixed': dict(WINDOWS, full_every_quarter=True),
 }
 layouts = pytest.mark.parametrize('attention', LAYOUTS.values(), ids=LAYOUTS)
 EXPERTS = dict(names=['coco', 'aic'], part=16)
@@ -24,8 +28,9 @@ TOKEN = dict(count=2, width=20)
 def build(attention='full', token=TOKEN, **changes):
     torch.manual_seed(0)
     changes = {'img_size': (72, 56), 'knowledge_token': None if token is False else token, **changes}
-    model = MODELS.build(dict(
-        type='ViT', arch=dict(depth=4, embed_dim=48, num_heads=4), stride=8, attention=attention, **changes))
+    model = MODELS.build(
+        dict(type='ViT', arch=dict(depth=4, embed_dim=48, num_heads=4), stride=8, attention=attention, **changes)
+    )
     for name, parameter in model.named_parameters():
         if 'rel_pos' in name or 'knowledge_token' in name:
             torch.nn.init.normal_(parameter, std=0.5)
@@ -39,7 +44,7 @@ def images(batch=2, size=(72, 56)):
 @layouts
 def test_every_parameter_gets_a_gradient(attention):
     model = build(attention, dict(width=20, pos_embed=True))
-    feature, = model(images())
+    (feature,) = model(images())
     assert feature.shape == (2, 48, 9, 7)
     feature.square().sum().backward()
     for name, parameter in model.named_parameters():
@@ -49,7 +54,7 @@ def test_every_parameter_gets_a_gradient(attention):
 @layouts
 def test_the_token_reaches_every_cell_of_every_block(attention):
     model = build(attention).eval()
-    before, = model(images())
+    (before,) = model(images())
     with torch.no_grad():
         model.knowledge_token.tokens[:, 1] += 1
     assert (model(images())[0] - before).abs().amax(1).min() > 1e-4
@@ -89,8 +94,8 @@ def test_checkpointing_changes_nothing(attention):
 
 def test_experts_get_the_token_of_their_own_images():
     model, names = build(WINDOWS, experts=EXPERTS).eval(), ['coco', 'aic', 'coco']
-    mixed, = model(images(3), names)
-    alone = torch.cat([model(images(3)[i:i + 1], names[i:i + 1])[0] for i in range(3)])
+    (mixed,) = model(images(3), names)
+    alone = torch.cat([model(images(3)[i : i + 1], names[i : i + 1])[0] for i in range(3)])
     torch.testing.assert_close(mixed, alone, rtol=0, atol=1e-5)
     model(images(), ['aic', 'coco'])[0].square().sum().backward()
     assert all(p.grad is not None for p in model.parameters())
@@ -102,7 +107,7 @@ def test_experts_get_the_token_of_their_own_images():
 @pytest.mark.parametrize('attention', ['full', WINDOWS], ids=['full', 'windows'])
 def test_compiles_without_a_graph_break(fresh_compiler, attention, training, experts):
     model = build(attention, experts=experts).train(training)
-    route = (model.route(['coco', 'aic']), ) if experts else ()
+    route = (model.route(['coco', 'aic']),) if experts else ()
     compiled = torch.compile(model.forward, fullgraph=True, backend='eager')
     torch.testing.assert_close(compiled(images(), *route)[0], model(images(), *route)[0])
 
@@ -112,7 +117,7 @@ def test_compiles_without_a_graph_break(fresh_compiler, attention, training, exp
 def test_exports_with_a_dynamic_batch(attention):
     model = build(attention, img_size=(104, 56)).eval()
     batch = torch.export.Dim('batch', min=1, max=64)
-    program = torch.export.export(model, (images(2, (104, 56)), ), dynamic_shapes=({0: batch}, ), strict=False)
+    program = torch.export.export(model, (images(2, (104, 56)),), dynamic_shapes=({0: batch},), strict=False)
     image = images(5, (104, 56))
     torch.testing.assert_close(program.module()(image)[0], model(image)[0])
 
@@ -121,8 +126,12 @@ def test_layer_id_and_freezing():
     model = build(token=dict(width=20, frozen=True, pos_embed=True), freeze=2)
     ids = {name: model.layer_id(f'knowledge_token.{name}') for name, _ in model.knowledge_token.named_parameters()}
     # what starts from nothing learns at the head's rate; tokens of a teacher enter with the patches
-    assert ids == {'tokens': 0, 'proj.weight': model.depth + 1, 'proj.bias': model.depth + 1,
-                   'pos_embed': model.depth + 1}
+    assert ids == {
+        'tokens': 0,
+        'proj.weight': model.depth + 1,
+        'proj.bias': model.depth + 1,
+        'pos_embed': model.depth + 1,
+    }
     model(images())[0].square().sum().backward()
     assert model.knowledge_token.tokens.grad is None and model.knowledge_token.proj.weight.grad.abs().sum() > 0
 
@@ -132,7 +141,7 @@ def test_all_but_token_trains_the_token_alone():
     model.eval()
     model.train()
     assert [name for name, p in model.named_parameters() if p.requires_grad] == ['knowledge_token.tokens']
-    first, = model(images())
+    (first,) = model(images())
     assert torch.equal(first, model(images())[0])  # no drop path
     first.square().sum().backward()
     assert [name for name, p in model.named_parameters() if p.grad is not None] == ['knowledge_token.tokens']
@@ -191,13 +200,16 @@ def test_a_plain_net_refuses_a_checkpoint_with_a_token():
         build(token=False).load_state_dict(build().state_dict())
 
 
-@pytest.mark.parametrize(('changes', 'message'), [
-    (dict(token=dict(count=0)), 'count=0, expected a whole number from 1'),
-    (dict(token=dict(width=2.5)), 'width=2.5, expected a whole number from 1'),
-    (dict(token=dict(size=3)), r"unknown keys \['size'\]: it takes count, frozen, init, pos_embed, width"),
-    (dict(token=False, freeze='all_but_token'), 'no token that trains: add knowledge_token=dict'),
-    (dict(token=dict(frozen=True), freeze='all_but_token'), 'no token that trains'),
-])
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(token=dict(count=0)), 'count=0, expected a whole number from 1'),
+        (dict(token=dict(width=2.5)), 'width=2.5, expected a whole number from 1'),
+        (dict(token=dict(size=3)), r"unknown keys \['size'\]: it takes count, frozen, init, pos_embed, width"),
+        (dict(token=False, freeze='all_but_token'), 'no token that trains: add knowledge_token=dict'),
+        (dict(token=dict(frozen=True), freeze='all_but_token'), 'no token that trains'),
+    ],
+)
 def test_bad_arguments(changes, message):
     with pytest.raises(ValueError, match=message):
         build(**changes)

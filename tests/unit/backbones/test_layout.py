@@ -13,7 +13,8 @@ from vitpose_mm.backbones.layout import attention_layout
 from vitpose_mm.layers import WindowAttention
 
 CAN_EXPORT = pytest.mark.skipif(
-    digit_version(torch.__version__) < digit_version('2.4'), reason='torch 2.4 traces and exports this, 2.1 does not')
+    digit_version(torch.__version__) < digit_version('2.4'), reason='torch 2.4 traces and exports this, 2.1 does not'
+)
 ARCH = dict(depth=4, embed_dim=48, num_heads=4)
 LAYOUTS = [
     dict(window_size=(4, 3), shift=shift, pool=pool, rel_pos=rel_pos, full_every_quarter=hybrid)
@@ -71,9 +72,9 @@ def test_checkpointing_changes_nothing(attention):
 def test_bf16_agrees_with_fp32(attention):
     model = build(attention).eval()
     image = torch.randn(2, 3, 72, 56)
-    exact, = model(image)
+    (exact,) = model(image)
     with torch.autocast('cpu', torch.bfloat16):
-        rough, = model(image)
+        (rough,) = model(image)
     # bf16 keeps 8 bits: each of 4 normalised blocks rounds by about 2**-8 of values of order 1
     assert (exact - rough).abs().max() < 0.15
     assert (exact - rough).abs().mean() < 0.02
@@ -93,9 +94,15 @@ def test_a_full_attention_checkpoint_of_stride_16_loads_everywhere(attention):
             assert torch.equal(value, plain.state_dict()[name])
 
 
-@pytest.mark.parametrize(('changes', 'passes'), [
-    (dict(), 2), (dict(with_cp=True), 2), (dict(attention=dict(COMBINED, recompute=False)), 1),
-    (dict(with_cp=True, attention=dict(COMBINED, recompute=False)), 2)])
+@pytest.mark.parametrize(
+    ('changes', 'passes'),
+    [
+        (dict(), 2),
+        (dict(with_cp=True), 2),
+        (dict(attention=dict(COMBINED, recompute=False)), 1),
+        (dict(with_cp=True, attention=dict(COMBINED, recompute=False)), 2),
+    ],
+)
 def test_windows_are_computed_at_most_twice_per_step(changes, passes, monkeypatch):
     model, calls, attend = build(**{'attention': COMBINED, **changes}), [], WindowAttention.attend
     monkeypatch.setattr(WindowAttention, 'attend', lambda self, *qkv: calls.append(self) or attend(self, *qkv))
@@ -103,9 +110,16 @@ def test_windows_are_computed_at_most_twice_per_step(changes, passes, monkeypatc
     assert len(calls) == passes * len(model.layers)
 
 
-@pytest.mark.parametrize('target', [
-    dict(window_size=(8, 6), rel_pos='decomposed'), dict(window_size=(2, 5), rel_pos='decomposed', shift=True),
-    dict(window_size=(4, 3), rel_pos='decomposed', full_every_quarter=True), 'full'], ids=str)
+@pytest.mark.parametrize(
+    'target',
+    [
+        dict(window_size=(8, 6), rel_pos='decomposed'),
+        dict(window_size=(2, 5), rel_pos='decomposed', shift=True),
+        dict(window_size=(4, 3), rel_pos='decomposed', full_every_quarter=True),
+        'full',
+    ],
+    ids=str,
+)
 def test_relative_positions_load_into_every_layout(target):
     source = build(dict(window_size=(4, 3), rel_pos='decomposed'))
     model = build(target)
@@ -156,20 +170,23 @@ def test_compiles_without_a_graph_break(fresh_compiler, attention, training):
 def test_exports_with_a_dynamic_batch(attention):
     model = build(attention, img_size=(104, 56)).eval()  # a shape that nothing before has built masks for
     batch = torch.export.Dim('batch', min=1, max=64)
-    program = torch.export.export(model, (torch.randn(2, 3, 104, 56), ), dynamic_shapes=({0: batch}, ), strict=False)
+    program = torch.export.export(model, (torch.randn(2, 3, 104, 56),), dynamic_shapes=({0: batch},), strict=False)
     image = torch.randn(5, 3, 104, 56)
     torch.testing.assert_close(program.module()(image)[0], model(image)[0])
 
 
-@pytest.mark.parametrize(('attention', 'message'), [
-    ('window', "attention='window'.*'full' or a dict of window_size"),
-    (dict(window_size=(0, 8)), r'window_size=\(0, 8\).*at least 1'),
-    (dict(window_size=(8, 8, 8)), r'expected \(h, w\)'),
-    (dict(window_size=8), r'window_size=8, expected \(h, w\)'),
-    (dict(window_size=(8, 8), pooled=True), r"unknown keys \['pooled'\]"),
-    (dict(window_size=(8, 8), rel_pos='swin'), "rel_pos='swin', expected None or 'decomposed'"),
-    (dict(rel_pos='decomposed'), 'has no window_size'),
-])
+@pytest.mark.parametrize(
+    ('attention', 'message'),
+    [
+        ('window', "attention='window'.*'full' or a dict of window_size"),
+        (dict(window_size=(0, 8)), r'window_size=\(0, 8\).*at least 1'),
+        (dict(window_size=(8, 8, 8)), r'expected \(h, w\)'),
+        (dict(window_size=8), r'window_size=8, expected \(h, w\)'),
+        (dict(window_size=(8, 8), pooled=True), r"unknown keys \['pooled'\]"),
+        (dict(window_size=(8, 8), rel_pos='swin'), "rel_pos='swin', expected None or 'decomposed'"),
+        (dict(rel_pos='decomposed'), 'has no window_size'),
+    ],
+)
 def test_bad_layouts(attention, message):
     with pytest.raises(ValueError, match=message):
         build(attention)

@@ -14,8 +14,15 @@ OWN = {'attention': ['norm1'], 'ffn': ['norm2', 'mlp.act']}
 def step(freeze, attention='full'):
     """One forward pass: the model, the tensors that it keeps for the backward, and each module's output."""
     torch.manual_seed(0)
-    model = MODELS.build(dict(type='ViT', arch=dict(depth=DEPTH, embed_dim=48, num_heads=4), img_size=(64, 48),
-                              attention=attention, freeze=freeze)).train()
+    model = MODELS.build(
+        dict(
+            type='ViT',
+            arch=dict(depth=DEPTH, embed_dim=48, num_heads=4),
+            img_size=(64, 48),
+            attention=attention,
+            freeze=freeze,
+        )
+    ).train()
     outputs, kept = {}, []
     for name, module in model.named_modules():
         module.register_forward_hook(lambda _, __, out, name=name: outputs.update({name: out}))
@@ -51,8 +58,10 @@ def test_less_is_kept_the_more_is_frozen():
 
 
 def test_frozen_windows_keep_no_more_than_training_ones():
-    sizes = {freeze: sum(tensor.numel() for tensor in step(freeze, dict(window_size=(2, 2), shift=True, pool=True))[2])
-             for freeze in (None, 'attention')}
+    sizes = {
+        freeze: sum(tensor.numel() for tensor in step(freeze, dict(window_size=(2, 2), shift=True, pool=True))[2])
+        for freeze in (None, 'attention')
+    }
     assert sizes['attention'] < sizes[None]
 
 

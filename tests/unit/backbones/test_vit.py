@@ -30,7 +30,7 @@ def test_parameters_of_each_size(name):
 @pytest.mark.parametrize('img_size', [(64, 48), (96, 96), (32, 80)])
 def test_shape(stride, img_size):
     model = build(stride=stride, img_size=img_size)
-    feature, = model(torch.randn(2, 3, *img_size))
+    (feature,) = model(torch.randn(2, 3, *img_size))
     assert feature.shape == (2, 48, img_size[0] // stride, img_size[1] // stride)
     assert feature.is_contiguous()
 
@@ -38,7 +38,7 @@ def test_shape(stride, img_size):
 def test_other_sizes_at_run_time_resize_the_table():
     model = build().eval()
     image = torch.randn(1, 3, 96, 64)
-    feature, = model(image)
+    (feature,) = model(image)
     larger = build(img_size=(96, 64)).eval()
     larger.load_state_dict(model.state_dict())
     torch.testing.assert_close(larger(image)[0], feature)
@@ -109,45 +109,51 @@ def test_layer_ids():
 def test_bf16_agrees_with_fp32():
     model = build().eval()
     image = torch.randn(2, 3, 64, 48)
-    exact, = model(image)
+    (exact,) = model(image)
     with torch.autocast('cpu', torch.bfloat16):
-        rough, = model(image)
+        (rough,) = model(image)
     # bf16 keeps 8 bits: each of 3 normalised blocks rounds by about 2**-8 of values of order 1
     assert (exact - rough).abs().max() < 0.1
     assert (exact - rough).abs().mean() < 0.02
 
 
-@pytest.mark.parametrize(('changes', 'message'), [
-    (dict(img_size=(250, 192)), r'\(250, 192\): 250 is not a positive multiple of the stride 16.*240 or 256'),
-    (dict(img_size=(0, 192)), 'not a positive multiple'),
-    (dict(stride=4), 'stride=4.*16.*8'),
-    (dict(arch=dict(depth=2, embed_dim=50, num_heads=4)), 'num_heads=4 does not divide embed_dim=50'),
-    (dict(arch='giant'), "arch='giant' is unknown.*tiny, small, base, large, huge"),
-    (dict(arch=dict(depth=2, embed_dim=48)), r"missing: \['num_heads'\]"),
-    (dict(arch=dict(depth=2, embed_dim=48, num_heads=4, width=3)), r"unknown: \['width'\]"),
-    (dict(arch=dict(depth=0, embed_dim=48, num_heads=4)), 'depth=0 must be above 0'),
-    (dict(drop_path_rate=1.0), 'drop_path_rate=1.0'),
-    (dict(freeze='all'), "freeze='all'.*attention"),
-    (dict(freeze=4), 'freeze=4.*to 3'),
-    (dict(freeze=True), 'freeze=True'),
-    (dict(arch=12), 'arch=12: expected one of tiny'),
-    (dict(img_size=256), r'img_size=256: expected \(h, w\)'),
-    (dict(pretrain_img_size=224), r'pretrain_img_size=224: expected \(h, w\)'),
-    (dict(knowledge_token=[1]), r'knowledge_token=\[1\]: expected None or a dict of count'),
-    (dict(experts=['coco']), r"experts=\['coco'\]: expected dict\(names"),
-])
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(img_size=(250, 192)), r'\(250, 192\): 250 is not a positive multiple of the stride 16.*240 or 256'),
+        (dict(img_size=(0, 192)), 'not a positive multiple'),
+        (dict(stride=4), 'stride=4.*16.*8'),
+        (dict(arch=dict(depth=2, embed_dim=50, num_heads=4)), 'num_heads=4 does not divide embed_dim=50'),
+        (dict(arch='giant'), "arch='giant' is unknown.*tiny, small, base, large, huge"),
+        (dict(arch=dict(depth=2, embed_dim=48)), r"missing: \['num_heads'\]"),
+        (dict(arch=dict(depth=2, embed_dim=48, num_heads=4, width=3)), r"unknown: \['width'\]"),
+        (dict(arch=dict(depth=0, embed_dim=48, num_heads=4)), 'depth=0 must be above 0'),
+        (dict(drop_path_rate=1.0), 'drop_path_rate=1.0'),
+        (dict(freeze='all'), "freeze='all'.*attention"),
+        (dict(freeze=4), 'freeze=4.*to 3'),
+        (dict(freeze=True), 'freeze=True'),
+        (dict(arch=12), 'arch=12: expected one of tiny'),
+        (dict(img_size=256), r'img_size=256: expected \(h, w\)'),
+        (dict(pretrain_img_size=224), r'pretrain_img_size=224: expected \(h, w\)'),
+        (dict(knowledge_token=[1]), r'knowledge_token=\[1\]: expected None or a dict of count'),
+        (dict(experts=['coco']), r"experts=\['coco'\]: expected dict\(names"),
+    ],
+)
 def test_bad_arguments(changes, message):
     with pytest.raises(ValueError, match=message):
         build(**changes)
 
 
-@pytest.mark.parametrize(('image', 'message'), [
-    (torch.randn(1, 3, 64, 50), '50 is not a positive multiple of the stride 16'),
-    (torch.randn(3, 64, 48), r'shape \(3, 64, 48\), expected \(B, 3, H, W\): add the batch axis'),
-    (torch.randn(1, 64, 48, 3), r'shape \(1, 64, 48, 3\), expected \(B, 3, H, W\): .*permute\(0, 3, 1, 2\)'),
-    (torch.randn(1, 1, 64, 48), r'shape \(1, 1, 64, 48\), expected \(B, 3, H, W\)'),
-    (torch.zeros(1, 3, 64, 48, dtype=torch.uint8), 'image of torch.uint8, expected floats: normalise'),
-])
+@pytest.mark.parametrize(
+    ('image', 'message'),
+    [
+        (torch.randn(1, 3, 64, 50), '50 is not a positive multiple of the stride 16'),
+        (torch.randn(3, 64, 48), r'shape \(3, 64, 48\), expected \(B, 3, H, W\): add the batch axis'),
+        (torch.randn(1, 64, 48, 3), r'shape \(1, 64, 48, 3\), expected \(B, 3, H, W\): .*permute\(0, 3, 1, 2\)'),
+        (torch.randn(1, 1, 64, 48), r'shape \(1, 1, 64, 48\), expected \(B, 3, H, W\)'),
+        (torch.zeros(1, 3, 64, 48, dtype=torch.uint8), 'image of torch.uint8, expected floats: normalise'),
+    ],
+)
 def test_bad_images(image, message):
     with pytest.raises(ValueError, match=message):
         build()(image)

@@ -9,22 +9,27 @@ decoder = dict(type='ClassicHead', in_channels=48, deconv_channels=16)
 model = dict(
     type='MultiDatasetPoseEstimator',
     data_preprocessor=dict(
-        type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
+        type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
+    ),
     backbone=dict(
         type='ViT',
         arch=dict(depth=2, embed_dim=48, num_heads=2),
         img_size=(64, 48),
         experts=dict(names=['coco', 'mpii', 'aic'], part=16),
-        init_cfg=dict(type='Pretrained', checkpoint='nowhere.pth')),
+        init_cfg=dict(type='Pretrained', checkpoint='nowhere.pth'),
+    ),
     head=dict(
         type='MultiDatasetHead',
         default_dataset='coco',
         heads=dict(
             coco=dict(out_channels=17, decoder=udp, **decoder),
             aic=dict(out_channels=14, decoder=classic, **decoder),
-            mpii=dict(out_channels=16, decoder=udp, **decoder)),
-        test_cfgs=dict(aic=dict(shift_heatmap=True))),
-    test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False))
+            mpii=dict(out_channels=16, decoder=udp, **decoder),
+        ),
+        test_cfgs=dict(aic=dict(shift_heatmap=True)),
+    ),
+    test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False),
+)
 
 loading = [dict(type='LoadImage'), dict(type='GetBBoxCenterScale')]
 packing = [dict(type='PackPoseInputs')]
@@ -40,11 +45,16 @@ metrics = [
     dict(type='MpiiPCKAccuracy', prefix='mpii'),
 ]
 train_dataloader = dict(
-    batch_size=4, sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='CombinedPoseDataset', datasets=[]))
+    batch_size=4,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(type='CombinedPoseDataset', datasets=[]),
+)
 val_dataloader = dict(
-    batch_size=4, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='CombinedPoseDataset', datasets=val_sets, pipeline=udp_val))
+    batch_size=4,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='CombinedPoseDataset', datasets=val_sets, pipeline=udp_val),
+)
 test_dataloader = dict(val_dataloader, batch_size=8)
 val_evaluator = dict(type='MultiDatasetEvaluator', datasets=val_sets, metrics=metrics)
 test_evaluator = val_evaluator
@@ -54,5 +64,6 @@ train_cfg = dict(max_epochs=1)
 optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3))
 custom_hooks = [dict(type='DatasetMixHook')]
 default_hooks = dict(
-    logger=dict(type='LoggerHook', interval=1), checkpoint=dict(type='CheckpointHook', save_best='coco/AP'))
+    logger=dict(type='LoggerHook', interval=1), checkpoint=dict(type='CheckpointHook', save_best='coco/AP')
+)
 visualizer = dict(type='PoseLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')

@@ -20,16 +20,25 @@ def authors_backbone():
     shapes = {}
     for block in range(DEPTH):
         at = f'backbone.blocks.{block}.'
-        shapes |= {at + 'norm1.weight': (WIDTH, ), at + 'mlp.fc1.weight': (HIDDEN, WIDTH),
-                   at + 'mlp.fc2.weight': (WIDTH - PART, HIDDEN), at + 'mlp.fc2.bias': (WIDTH - PART, )}
+        shapes |= {
+            at + 'norm1.weight': (WIDTH,),
+            at + 'mlp.fc1.weight': (HIDDEN, WIDTH),
+            at + 'mlp.fc2.weight': (WIDTH - PART, HIDDEN),
+            at + 'mlp.fc2.bias': (WIDTH - PART,),
+        }
         for expert in range(6):
-            shapes |= {f'{at}mlp.experts.{expert}.weight': (PART, HIDDEN), f'{at}mlp.experts.{expert}.bias': (PART, )}
+            shapes |= {f'{at}mlp.experts.{expert}.weight': (PART, HIDDEN), f'{at}mlp.experts.{expert}.bias': (PART,)}
     return weights_of(shapes)
 
 
 def plain_backbone():
-    return weights_of({f'layers.{block}.mlp.fc2.{kind}': shape for block in range(DEPTH)
-                       for kind, shape in (('weight', (WIDTH, HIDDEN)), ('bias', (WIDTH, )))})
+    return weights_of(
+        {
+            f'layers.{block}.mlp.fc2.{kind}': shape
+            for block in range(DEPTH)
+            for kind, shape in (('weight', (WIDTH, HIDDEN)), ('bias', (WIDTH,)))
+        }
+    )
 
 
 @pytest.mark.parametrize('names', [AUTHORS_ORDER, ('mpii', 'coco'), ('hand21', 'apt36k')])
@@ -55,7 +64,7 @@ def test_experts_of_a_plain_checkpoint_give_its_own_ffn_back():
     split = dict(plain)
     rename_experts(split, '', ('coco', 'aic', 'mpii'), PART)
     assert split['layers.0.mlp.experts.weight'].shape == (3, PART, HIDDEN)
-    assert split['layers.1.mlp.fc2.bias'].shape == (WIDTH - PART, )
+    assert split['layers.1.mlp.fc2.bias'].shape == (WIDTH - PART,)
     for expert in range(3):
         merged = merge_expert(split, expert)
         assert merged.keys() == plain.keys()
@@ -63,8 +72,13 @@ def test_experts_of_a_plain_checkpoint_give_its_own_ffn_back():
 
 
 def test_each_expert_merges_into_its_own_ffn():
-    weights = weights_of({'layers.0.mlp.fc2.weight': (8, HIDDEN), 'layers.0.mlp.experts.weight': (2, PART, HIDDEN),
-                          'layers.0.mlp.fc1.weight': (HIDDEN, WIDTH)})
+    weights = weights_of(
+        {
+            'layers.0.mlp.fc2.weight': (8, HIDDEN),
+            'layers.0.mlp.experts.weight': (2, PART, HIDDEN),
+            'layers.0.mlp.fc1.weight': (HIDDEN, WIDTH),
+        }
+    )
     merged = merge_expert(weights, 1)
     assert set(merged) == {'layers.0.mlp.fc2.weight', 'layers.0.mlp.fc1.weight'}
     assert torch.equal(merged['layers.0.mlp.fc2.weight'][:8], weights['layers.0.mlp.fc2.weight'])
@@ -72,18 +86,23 @@ def test_each_expert_merges_into_its_own_ffn():
 
 
 def test_what_needs_no_change_gets_none():
-    plain, ours = plain_backbone(), weights_of({'layers.0.mlp.fc2.weight': (8, HIDDEN),
-                                                'layers.0.mlp.experts.weight': (2, PART, HIDDEN)})
+    plain, ours = (
+        plain_backbone(),
+        weights_of({'layers.0.mlp.fc2.weight': (8, HIDDEN), 'layers.0.mlp.experts.weight': (2, PART, HIDDEN)}),
+    )
     for weights, names in ((plain, ()), (ours, ('coco', 'aic'))):
         after = dict(weights)
         rename_experts(after, '', names, PART)
         assert after == weights
 
 
-@pytest.mark.parametrize('names, part, message', [
-    ((), 0, r'the checkpoint has 6 experts and this ViT none: .* part=4\).*vitpose split'),
-    (('coco', 'aic'), 6, r'the checkpoint has 2 experts of 4 outputs, this ViT 2 \(coco, aic\) of 6'),
-])
+@pytest.mark.parametrize(
+    'names, part, message',
+    [
+        ((), 0, r'the checkpoint has 6 experts and this ViT none: .* part=4\).*vitpose split'),
+        (('coco', 'aic'), 6, r'the checkpoint has 2 experts of 4 outputs, this ViT 2 \(coco, aic\) of 6'),
+    ],
+)
 def test_authors_experts_that_do_not_fit(names, part, message):
     weights = authors_backbone()
     rename_backbone(weights, 'backbone.')
@@ -108,18 +127,27 @@ def test_a_number_of_experts_that_the_authors_never_had():
 def authors_decoders(associate='associate_keypoint_heads', first='keypoint_head'):
     prefixes = [first, *(f'{associate}.{number}' for number in range(5))]
     keypoints = (17, 14, 16, 17, 17, 133)
-    return weights_of({f'{prefix}.{key}': (count, *rest) for prefix, count in zip(prefixes, keypoints, strict=True)
-                       for key, rest in (('final_layer.weight', (8, 1, 1)), ('final_layer.bias', ()))})
+    return weights_of(
+        {
+            f'{prefix}.{key}': (count, *rest)
+            for prefix, count in zip(prefixes, keypoints, strict=True)
+            for key, rest in (('final_layer.weight', (8, 1, 1)), ('final_layer.bias', ()))
+        }
+    )
 
 
-@pytest.mark.parametrize('decoders', [
-    authors_decoders(), authors_decoders('associate_heads', 'head')], ids=['theirs', 'renamed by MMPose'])
+@pytest.mark.parametrize(
+    'decoders', [authors_decoders(), authors_decoders('associate_heads', 'head')], ids=['theirs', 'renamed by MMPose']
+)
 def test_authors_decoders_go_to_the_datasets_of_their_order(decoders):
     weights = dict(decoders)
     rename_multi_head(weights, 'head.', ('mpii', 'coco', 'coco_wholebody', 'hand21'))
     sizes = {key: len(value) for key, value in weights.items() if key.endswith('bias')}
-    assert sizes == {'head.heads.coco.final_layer.bias': 17, 'head.heads.mpii.final_layer.bias': 16,
-                     'head.heads.coco_wholebody.final_layer.bias': 133}
+    assert sizes == {
+        'head.heads.coco.final_layer.bias': 17,
+        'head.heads.mpii.final_layer.bias': 16,
+        'head.heads.coco_wholebody.final_layer.bias': 133,
+    }
     third = next(value for key, value in decoders.items() if key.endswith('heads.1.final_layer.weight'))
     assert torch.equal(weights['head.heads.mpii.final_layer.weight'], third)
 

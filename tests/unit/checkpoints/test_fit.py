@@ -21,8 +21,11 @@ def vit(depth=2, embed_dim=24, **changes):
 
 
 def estimator(head='ClassicHead', **changes):
-    return dict(type='TopdownPoseEstimator', backbone=vit(**changes),
-                head=dict(HEADS[head], in_channels=changes.get('embed_dim', 24)))
+    return dict(
+        type='TopdownPoseEstimator',
+        backbone=vit(**changes),
+        head=dict(HEADS[head], in_channels=changes.get('embed_dim', 24)),
+    )
 
 
 def init_from(file, **more):
@@ -35,6 +38,7 @@ def init_from(file, **more):
 @pytest.fixture
 def save(tmp_path):
     """A function that writes weights to a file, in the wrapper of an own checkpoint, and returns its path."""
+
     def write(weights):
         torch.save({'state_dict': weights}, tmp_path / 'weights.pth')
         return tmp_path / 'weights.pth'
@@ -48,27 +52,33 @@ def pose_weights():
     return MODELS.build(estimator()).state_dict()
 
 
-@pytest.mark.parametrize(('changes', 'message'), [
-    (dict(embed_dim=12), 'checkpoint has width 24, this model 12: choose the arch'),
-    (dict(depth=3), 'checkpoint has depth 2, this model 3'),
-    (dict(depth=1), 'checkpoint has depth 2, this model 1'),
-    (dict(head='SimpleHead'), r'does not fit this SimpleHead: 1 of another shape \(final_layer.weight.*left over'),
-])
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(embed_dim=12), 'checkpoint has width 24, this model 12: choose the arch'),
+        (dict(depth=3), 'checkpoint has depth 2, this model 3'),
+        (dict(depth=1), 'checkpoint has depth 2, this model 1'),
+        (dict(head='SimpleHead'), r'does not fit this SimpleHead: 1 of another shape \(final_layer.weight.*left over'),
+    ],
+)
 def test_a_pose_model_of_another_size_is_refused_in_load_from_and_test(changes, message, save, pose_weights):
     with pytest.raises(ValueError, match=message):
         load_checkpoint(MODELS.build(estimator(**changes)), str(save(pose_weights)))
 
 
-@pytest.mark.parametrize(('part', 'message'), [
-    ('backbone.patch_embed.proj.weight', r'does not fit this ViT: 1 missing \(patch_embed.proj.weight\)'),
-    ('backbone.pos_embed', r'does not fit this ViT: 1 missing \(pos_embed\)'),
-    ('backbone.last_norm', r'does not fit this ViT: 2 missing \(last_norm.weight, last_norm.bias\)'),
-    ('backbone.layers.1.mlp', r'does not fit this ViT: 4 missing \(layers.1.mlp.fc1.weight, .*, ...\)'),
-    ('backbone.', 'no key of the checkpoint is one of backbone.\'s: it has none under that name'),
-    ('head.deconv_layers', r'does not fit this ClassicHead: 10 missing \(deconv_layers.0.weight'),
-    ('head.deconv_layers.1.running_mean', r'does not fit this ClassicHead: 1 missing'),
-    ('head.', r'does not fit this ClassicHead: 12 missing'),
-])
+@pytest.mark.parametrize(
+    ('part', 'message'),
+    [
+        ('backbone.patch_embed.proj.weight', r'does not fit this ViT: 1 missing \(patch_embed.proj.weight\)'),
+        ('backbone.pos_embed', r'does not fit this ViT: 1 missing \(pos_embed\)'),
+        ('backbone.last_norm', r'does not fit this ViT: 2 missing \(last_norm.weight, last_norm.bias\)'),
+        ('backbone.layers.1.mlp', r'does not fit this ViT: 4 missing \(layers.1.mlp.fc1.weight, .*, ...\)'),
+        ('backbone.', "no key of the checkpoint is one of backbone.'s: it has none under that name"),
+        ('head.deconv_layers', r'does not fit this ClassicHead: 10 missing \(deconv_layers.0.weight'),
+        ('head.deconv_layers.1.running_mean', r'does not fit this ClassicHead: 1 missing'),
+        ('head.', r'does not fit this ClassicHead: 12 missing'),
+    ],
+)
 def test_a_pose_model_with_a_part_missing_is_refused(part, message, save, pose_weights):
     for key in [key for key in pose_weights if key.startswith(part)]:
         del pose_weights[key]
@@ -84,8 +94,9 @@ def test_a_whole_pose_checkpoint_needs_its_prefix(save, pose_weights):
         assert torch.equal(value, pose_weights['backbone.' + key])
 
 
-@pytest.mark.parametrize('mark', ['blocks.0.norm1.weight', 'layers.0.ln1.weight',
-                                  'encoder.layer.0.layernorm_before.weight'])
+@pytest.mark.parametrize(
+    'mark', ['blocks.0.norm1.weight', 'layers.0.ln1.weight', 'encoder.layer.0.layernorm_before.weight']
+)
 def test_the_prefix_of_a_foreign_file_is_found(mark, save):
     with pytest.raises(ValueError, match=r"its ViT is under 'net.backbone.'"):
         init_from(save({f'net.backbone.{mark}': torch.zeros(24)}))

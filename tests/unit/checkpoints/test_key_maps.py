@@ -31,12 +31,17 @@ def test_authors_checkpoint_loads_strictly_and_folds_the_slot():
 def test_mae_checkpoint_of_a_square_loads_into_a_rectangle():
     source, target = build((64, 64)), build((64, 48))
     weights = authors_names(source.state_dict(), norm='norm')
-    weights |= {'cls_token': torch.zeros(1, 1, 24), 'mask_token': torch.zeros(1, 1, 8),
-                'decoder_pos_embed': torch.zeros(1, 17, 8), 'decoder_blocks.0.norm1.weight': torch.zeros(8)}
+    weights |= {
+        'cls_token': torch.zeros(1, 1, 24),
+        'mask_token': torch.zeros(1, 1, 8),
+        'decoder_pos_embed': torch.zeros(1, 17, 8),
+        'decoder_blocks.0.norm1.weight': torch.zeros(8),
+    }
     target.load_state_dict(weights, strict=True)
     # the oracle: sample the square table at the rectangle's positions
     table = torch.nn.functional.interpolate(
-        source.pos_embed.view(1, 4, 4, 24).permute(0, 3, 1, 2), size=(4, 3), mode='bicubic')
+        source.pos_embed.view(1, 4, 4, 24).permute(0, 3, 1, 2), size=(4, 3), mode='bicubic'
+    )
     torch.testing.assert_close(target.pos_embed, table.flatten(2).transpose(1, 2), rtol=1e-4, atol=1e-5)
 
 

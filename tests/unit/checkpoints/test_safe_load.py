@@ -27,7 +27,7 @@ class Attack:
         self.command = command
 
     def __reduce__(self):
-        return os.system, (self.command, )
+        return os.system, (self.command,)
 
 
 class Script(torch.nn.Module):
@@ -145,8 +145,7 @@ def test_a_file_cannot_change_the_functions_it_names(tmp_path, monkeypatch):
     """Old files name the source of their modules; torch writes a patch where `dump_patches` is set."""
     monkeypatch.chdir(tmp_path)
     header = (torch.serialization.MAGIC_NUMBER, torch.serialization.PROTOCOL_VERSION, {})
-    module = (b'\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}Vdump_patches\n\x88sbq\x00'
-              b'(Vmodule\nh\x00Vfile\nVsource\ntQ.')
+    module = b'\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}Vdump_patches\n\x88sbq\x00(Vmodule\nh\x00Vfile\nVsource\ntQ.'
     content = b''.join(pickle.dumps(part, 2) for part in header) + module + pickle.dumps([], 2)
     Path('bad.pth').write_bytes(content)
     with pytest.raises(ValueError):

@@ -119,8 +119,11 @@ def test_mmposes_combined_dataset_has_the_pipelines_last_steps():
     cfg = load()
     members = [dict(part, pipeline=part.pipeline[:3]) for part in cfg.val_sets]
     cfg.test_dataloader.dataset = dict(
-        type='CombinedDataset', metainfo=dict(from_file='configs/_base_/datasets/coco.py'), datasets=members,
-        pipeline=cfg.packing)
+        type='CombinedDataset',
+        metainfo=dict(from_file='configs/_base_/datasets/coco.py'),
+        datasets=members,
+        pipeline=cfg.packing,
+    )
     steps = split_config(cfg, 'mpii').test_dataloader.dataset.pipeline
     assert [step.type for step in steps] == ['LoadImage', 'GetBBoxCenterScale', 'TopdownAffine', 'PackPoseInputs']
 

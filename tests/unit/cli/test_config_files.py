@@ -25,8 +25,10 @@ model = dict(
 load_from = 'work_dirs/first/epoch_1.pth'
 unused = dict(ann_file='nowhere.json')
 """
-FILES = ('data/coco/train.json data/coco/train/ data/cache data/coco/val.json boxes.json mpii.json heads.mat mpii '
-         'token.npz head.pth teacher.py teacher.pth work_dirs/first/epoch_1.pth').split()
+FILES = (
+    'data/coco/train.json data/coco/train/ data/cache data/coco/val.json boxes.json mpii.json heads.mat mpii '
+    'token.npz head.pth teacher.py teacher.pth work_dirs/first/epoch_1.pth'
+).split()
 
 
 @pytest.fixture
@@ -47,8 +49,9 @@ def test_each_missing_file_has_a_line(doctor):
     assert code == 1
     assert {line.split(' is missing (')[0] for line in lines} == {*FILES, 'data/coco/train'}
     said = {line.split()[0]: line for line in lines}
-    assert said['data/cache'] == ('data/cache is missing (train_dataloader.dataset.cache): write it with `vitpose '
-                                  'teacher-cache`')
+    assert said['data/cache'] == (
+        'data/cache is missing (train_dataloader.dataset.cache): write it with `vitpose teacher-cache`'
+    )
     assert 'train_dataloader.dataset.dataset.ann_file' in said['data/coco/train.json']
     assert 'val_evaluator.metrics.0.ann_file' in said['data/coco/val.json']
     assert said['token.npz'].endswith('from the checkpoint of stage 1')
@@ -60,7 +63,7 @@ def test_what_is_there_is_not_named(doctor):
         Path(name).mkdir() if name.endswith('/') else Path(name).touch()
     assert doctor() == (0, ['config.py: every file that it names is there.'])
     Path('heads.mat').unlink()
-    code, (line, ) = doctor()
+    code, (line,) = doctor()
     assert code == 1 and line.startswith('heads.mat is missing (val_dataloader.dataset.datasets.1.headbox_file, ')
 
 

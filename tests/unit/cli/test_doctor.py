@@ -73,13 +73,13 @@ def test_what_is_missing_is_named_with_its_command(machine, capsys):
 def test_the_command_for_mmcv_makes_a_compiler_that_is_told_c20_last(tmp_path):
     command = stack.mend('onedl-mmcv', PINS)
     assert command.endswith(f'MMCV_WITH_OPS=1 pip install --no-build-isolation onedl-mmcv=={PINS["onedl-mmcv"]}')
-    script = command.replace('exec c++', 'exec echo').replace('pip install', 'sh -c \'$CXX -std=c++17 x.cpp\' --')
+    script = command.replace('exec c++', 'exec echo').replace('pip install', "sh -c '$CXX -std=c++17 x.cpp' --")
     done = subprocess.run(['bash', '-c', script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == '-std=c++17 x.cpp -std=c++20\n'
 
 
 def test_what_does_not_import_shows_its_own_error(machine, capsys):
-    machine({'mmpose': "ImportError: libGL.so.1: cannot open shared object"})
+    machine({'mmpose': 'ImportError: libGL.so.1: cannot open shared object'})
     assert main(['doctor']) == 1
     said = capsys.readouterr().out
     assert 'mmpose is broken: ImportError: libGL.so.1' in said and 'pip install --no-deps mmpose==1.3.2' in said

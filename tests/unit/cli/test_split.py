@@ -51,13 +51,19 @@ def test_nothing_is_overwritten(checkpoint, tmp_path, capsys, there):
     assert (tmp_path / there).read_text() == 'mine'
 
 
-@pytest.mark.parametrize('words, message', [
-    ([CONFIG, 'several.pth', '--dataset', 'hand', '--out', 'hand.pth'], "dataset 'hand' in this config: choose one of"),
-    ([CONFIG, 'several.pth', '--dataset', 'mpii', '--out', 'mpii'], 'give a name that ends in .pth'),
-    ([CONFIG, 'nothing.pth', '--dataset', 'mpii', '--out', 'mpii.pth'], 'nothing.pth: no such checkpoint'),
-    (['nothing.py', 'several.pth', '--dataset', 'mpii', '--out', 'mpii.pth'], 'nothing.py: no such config'),
-    ([CONFIG, CONFIG, '--dataset', 'mpii', '--out', 'mpii.pth'], 'cannot be read as a checkpoint of torch'),
-])
+@pytest.mark.parametrize(
+    'words, message',
+    [
+        (
+            [CONFIG, 'several.pth', '--dataset', 'hand', '--out', 'hand.pth'],
+            "dataset 'hand' in this config: choose one of",
+        ),
+        ([CONFIG, 'several.pth', '--dataset', 'mpii', '--out', 'mpii'], 'give a name that ends in .pth'),
+        ([CONFIG, 'nothing.pth', '--dataset', 'mpii', '--out', 'mpii.pth'], 'nothing.pth: no such checkpoint'),
+        (['nothing.py', 'several.pth', '--dataset', 'mpii', '--out', 'mpii.pth'], 'nothing.py: no such config'),
+        ([CONFIG, CONFIG, '--dataset', 'mpii', '--out', 'mpii.pth'], 'cannot be read as a checkpoint of torch'),
+    ],
+)
 def test_mistakes_are_named_and_leave_nothing(checkpoint, capsys, monkeypatch, words, message):
     monkeypatch.chdir(checkpoint.parent)
     assert split(*words) == 2

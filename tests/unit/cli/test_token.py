@@ -14,11 +14,16 @@ from vitpose_mm.cli.main import main
 
 
 class Wrapped(BaseModel):
-
     def __init__(self, **token):
         super().__init__()
-        self.backbone = MODELS.build(dict(type='ViT', arch=dict(depth=3, embed_dim=24, num_heads=2), img_size=(32, 32),
-                                          knowledge_token=token or None))
+        self.backbone = MODELS.build(
+            dict(
+                type='ViT',
+                arch=dict(depth=3, embed_dim=24, num_heads=2),
+                img_size=(32, 32),
+                knowledge_token=token or None,
+            )
+        )
 
     def forward(self):
         raise NotImplementedError
@@ -41,8 +46,14 @@ def test_extract_and_what_it_says(tmp_path, capsys):
     tokens, origin = open_token(out)
     assert torch.equal(tokens, model.backbone.knowledge_token.tokens[0])
     assert origin.pop('kind')
-    assert origin == dict(checkpoint='teacher.pth', sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-                          teacher_depth=3, teacher_width=24, count=2, width=24)
+    assert origin == dict(
+        checkpoint='teacher.pth',
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        teacher_depth=3,
+        teacher_width=24,
+        count=2,
+        width=24,
+    )
     assert [file.name for file in out.parent.iterdir()] == ['teacher.npz']
     assert '2 token(s) of width 24, of teacher.pth (a teacher of 3 blocks' in capsys.readouterr().out
     student = Wrapped(count=2, frozen=True, init=str(out))
@@ -56,11 +67,14 @@ def test_projection_and_position_are_part_of_what_is_taken(tmp_path):
     torch.testing.assert_close(open_token(tmp_path / 'a.npz')[0], model.backbone.knowledge_token(1)[0])
 
 
-@pytest.mark.parametrize(('make', 'out', 'message'), [
-    (lambda folder: checkpoint(folder)[1], 'a.npz', 'has 0 knowledge tokens, expected one: train it first'),
-    (lambda folder: folder / 'absent.pth', 'a.npz', 'absent.pth: no such checkpoint'),
-    (lambda folder: checkpoint(folder, count=1)[1], 'a.pth', 'give a name that ends in .npz'),
-])
+@pytest.mark.parametrize(
+    ('make', 'out', 'message'),
+    [
+        (lambda folder: checkpoint(folder)[1], 'a.npz', 'has 0 knowledge tokens, expected one: train it first'),
+        (lambda folder: folder / 'absent.pth', 'a.npz', 'absent.pth: no such checkpoint'),
+        (lambda folder: checkpoint(folder, count=1)[1], 'a.pth', 'give a name that ends in .npz'),
+    ],
+)
 def test_bad_input_is_said_in_one_line(tmp_path, capsys, make, out, message):
     assert main(['token', 'extract', str(make(tmp_path)), '--out', str(tmp_path / out)]) == 2
     said = capsys.readouterr().err

@@ -22,18 +22,22 @@ from vitpose_mm.layers import KnowledgeToken
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 REGISTRIES = [
-    value for value in vars(mmpose.registry).values()
-    if isinstance(value, Registry) and value.scope == 'mmpose'
+    value for value in vars(mmpose.registry).values() if isinstance(value, Registry) and value.scope == 'mmpose'
 ]
 # Read by mmengine beside the class's own arguments.
-ALSO_TAKEN = {
-    'optim_wrapper': {'constructor', 'paramwise_cfg'},
-    'param_scheduler': {'convert_to_iter_based'},
-}
+ALSO_TAKEN = {'optim_wrapper': {'constructor', 'paramwise_cfg'}, 'param_scheduler': {'convert_to_iter_based'}}
 # Dicts whose keys are checked where they are used, or are free (such as names of datasets).
 UNCHECKED = {
-    'arch', 'attention', 'data_prefix', 'default_hooks', 'dist_cfg', 'filter_cfg', 'heads', 'metainfo',
-    'paramwise_cfg', 'test_cfgs'
+    'arch',
+    'attention',
+    'data_prefix',
+    'default_hooks',
+    'dist_cfg',
+    'filter_cfg',
+    'heads',
+    'metainfo',
+    'paramwise_cfg',
+    'test_cfgs',
 }
 
 
@@ -72,9 +76,7 @@ def helpers() -> set[str]:
 LOADER = arguments(DataLoader) | {'num_batch_per_epoch'}
 MODEL = {
     'train_cfg': {'compute_acc'},
-    'test_cfg': {
-        'flip_test', 'flip_mode', 'shift_heatmap', 'output_heatmaps', 'output_keypoint_indices'
-    },
+    'test_cfg': {'flip_test', 'flip_mode', 'shift_heatmap', 'output_heatmaps', 'output_keypoint_indices'},
     'backbone.experts': {'names', 'part'},
     'backbone.knowledge_token': (arguments(KnowledgeToken) | {'init'}) - {'dim'},
     'teacher': arguments(Teacher),
@@ -137,33 +139,36 @@ def test_keys_are_taken(cfg: Config) -> None:
     assert list(unknown_keys(cfg.to_dict())) == []
 
 
-@pytest.mark.parametrize('path', [
-    'optim_wraper',
-    'model.backbone.drop_pth_rate',
-    'model.backbone.init_cfg.chekpoint',
-    'model.head.in_chanels',
-    'model.head.decoder.sigmas',
-    'model.head.loss.weight',
-    'model.data_preprocessor.bgr2rgb',
-    'model.test_cfg.flip_tset',
-    'train_dataloader.batchsize',
-    'train_dataloader.sampler.shufle',
-    'train_dataloader.dataset.anno_file',
-    'train_dataloader.dataset.pipeline.3.probability',
-    'train_dataloader.dataset.pipeline.6.encoder.unbiassed',
-    'optim_wrapper.grad_clip',
-    'optim_wrapper.clip_grad.norm',
-    'optim_wrapper.optimizer.weight_decy',
-    'param_scheduler.0.warmup_iters',
-    'default_hooks.checkpoint.savebest',
-    'custom_hooks.0.sead',
-    'val_evaluator.annfile',
-    'visualizer.vis_backend',
-    'train_cfg.max_epoch',
-    'auto_scale_lr.batch_size',
-    'env_cfg.cudnn_benchmrk',
-    'randomness.sead',
-])
+@pytest.mark.parametrize(
+    'path',
+    [
+        'optim_wraper',
+        'model.backbone.drop_pth_rate',
+        'model.backbone.init_cfg.chekpoint',
+        'model.head.in_chanels',
+        'model.head.decoder.sigmas',
+        'model.head.loss.weight',
+        'model.data_preprocessor.bgr2rgb',
+        'model.test_cfg.flip_tset',
+        'train_dataloader.batchsize',
+        'train_dataloader.sampler.shufle',
+        'train_dataloader.dataset.anno_file',
+        'train_dataloader.dataset.pipeline.3.probability',
+        'train_dataloader.dataset.pipeline.6.encoder.unbiassed',
+        'optim_wrapper.grad_clip',
+        'optim_wrapper.clip_grad.norm',
+        'optim_wrapper.optimizer.weight_decy',
+        'param_scheduler.0.warmup_iters',
+        'default_hooks.checkpoint.savebest',
+        'custom_hooks.0.sead',
+        'val_evaluator.annfile',
+        'visualizer.vis_backend',
+        'train_cfg.max_epoch',
+        'auto_scale_lr.batch_size',
+        'env_cfg.cudnn_benchmrk',
+        'randomness.sead',
+    ],
+)
 def test_wrong_key_is_named(root, path: str) -> None:
     """A misspelt key anywhere is found, and it alone."""
     cfg = Config.fromfile(root / 'configs/coco/vitpose-base_coco-256x192.py')
@@ -171,18 +176,21 @@ def test_wrong_key_is_named(root, path: str) -> None:
     assert list(unknown_keys(cfg.to_dict())) == [path]
 
 
-@pytest.mark.parametrize('path', [
-    'model.backbone.experts.parts',
-    'model.head.default',
-    'model.head.heads.aic.in_chanels',
-    'model.head.heads.aic.decoder.sigmas',
-    'model.head.test_cfgs.aic.shift',
-    'train_dataloader.dataset.sample_ratio',
-    'train_dataloader.dataset.datasets.1.anno_file',
-    'train_dataloader.dataset.datasets.5.pipeline.3.probability',
-    'val_evaluator.dataset',
-    'val_evaluator.metrics.0.annfile',
-])
+@pytest.mark.parametrize(
+    'path',
+    [
+        'model.backbone.experts.parts',
+        'model.head.default',
+        'model.head.heads.aic.in_chanels',
+        'model.head.heads.aic.decoder.sigmas',
+        'model.head.test_cfgs.aic.shift',
+        'train_dataloader.dataset.sample_ratio',
+        'train_dataloader.dataset.datasets.1.anno_file',
+        'train_dataloader.dataset.datasets.5.pipeline.3.probability',
+        'val_evaluator.dataset',
+        'val_evaluator.metrics.0.annfile',
+    ],
+)
 def test_wrong_key_of_several_datasets_is_named(root, path: str) -> None:
     """Also inside the members, decoders and metrics of a run on several datasets."""
     cfg = Config.fromfile(root / 'configs/multi_dataset/vitpose-plus-base_six-sets-256x192.py')
@@ -190,10 +198,13 @@ def test_wrong_key_of_several_datasets_is_named(root, path: str) -> None:
     assert list(unknown_keys(cfg.to_dict())) == [path]
 
 
-@pytest.mark.parametrize(('change', 'found'), [
-    ({'model.backbone.type': 'VIT'}, 'model.backbone.type'),
-    ({'default_hooks.chekpoint': dict(save_best='coco/AP')}, 'default_hooks.chekpoint'),
-])
+@pytest.mark.parametrize(
+    ('change', 'found'),
+    [
+        ({'model.backbone.type': 'VIT'}, 'model.backbone.type'),
+        ({'default_hooks.chekpoint': dict(save_best='coco/AP')}, 'default_hooks.chekpoint'),
+    ],
+)
 def test_wrong_name_is_named(root, change: dict, found: str) -> None:
     """A class that is not registered is found, and a hook's name that MMEngine does not know."""
     cfg = Config.fromfile(root / 'configs/coco/vitpose-base_coco-256x192.py')
@@ -205,15 +216,12 @@ def test_arguments_follow_kwargs() -> None:
     """Keyword arguments are followed to the base class that takes them, and no further."""
 
     class Root:
-
         def __init__(self, deep: int = 0) -> None: ...
 
     class Closed(Root):
-
         def __init__(self, middle: int = 0) -> None: ...
 
     class Open(Closed):
-
         def __init__(self, own: int = 0, **kwargs: int) -> None: ...
 
     assert arguments(Open) == {'own', 'middle'}

@@ -22,39 +22,50 @@ PAPER = {
 }
 # MMPose's name of the dataset, keypoints.
 DATA = {
-    'coco': ('coco', 17), 'aic': ('aic', 14), 'mpii': ('mpii', 16), 'crowdpose': ('crowdpose', 14),
-    'ochuman': ('ochuman', 17), 'ap10k': ('ap10k', 17), 'humanart': ('Human-Art', 17),
-    'coco-wholebody': ('coco_wholebody', 133), 'coco-wholebody-hand': ('coco_wholebody_hand', 21)
+    'coco': ('coco', 17),
+    'aic': ('aic', 14),
+    'mpii': ('mpii', 16),
+    'crowdpose': ('crowdpose', 14),
+    'ochuman': ('ochuman', 17),
+    'ap10k': ('ap10k', 17),
+    'humanart': ('Human-Art', 17),
+    'coco-wholebody': ('coco_wholebody', 133),
+    'coco-wholebody-hand': ('coco_wholebody_hand', 21),
 }
-LEAVES = sorted({
-    *(f'coco/vitpose-{size}{head}_coco-256x192.py' for size in PAPER for head in ('', '-simple')),
-    *(f'coco/vitpose-base_coco-{hw}.py'
-      for hw in ('224x224', '256x192', '256x256', '384x288', '384x384', '576x432')),
-    *(f'{name}/vitpose-base_{name}-256x192.py'
-      for name in ('aic', 'mpii', 'crowdpose', 'ochuman', 'ap10k', 'humanart')),
-    'wholebody/vitpose-base_coco-wholebody-256x192.py',
-    'hand/vitpose-base_coco-wholebody-hand-256x256.py',
-})
+LEAVES = sorted(
+    {
+        *(f'coco/vitpose-{size}{head}_coco-256x192.py' for size in PAPER for head in ('', '-simple')),
+        *(
+            f'coco/vitpose-base_coco-{hw}.py'
+            for hw in ('224x224', '256x192', '256x256', '384x288', '384x384', '576x432')
+        ),
+        *(
+            f'{name}/vitpose-base_{name}-256x192.py'
+            for name in ('aic', 'mpii', 'crowdpose', 'ochuman', 'ap10k', 'humanart')
+        ),
+        'wholebody/vitpose-base_coco-wholebody-256x192.py',
+        'hand/vitpose-base_coco-wholebody-hand-256x256.py',
+    }
+)
 TRAINED = [name for name in LEAVES if not name.startswith('ochuman/')]
 # MMPose's own config of the same data. It has none for OCHuman.
 HEATMAP = 'topdown_heatmap/'
 BODY, HRNET = 'body_2d_keypoint/' + HEATMAP, 'td-hm_hrnet-w32_8xb64-210e_'
+WHOLEBODY = 'wholebody_2d_keypoint/' + HEATMAP + 'coco-wholebody/'
 SHIPPED = {
-    **{f'coco/vitpose-{size}{head}_coco-256x192.py':
-       f'{BODY}coco/td-hm_ViTPose-{size}{head}_8xb64-210e_coco-256x192.py'
-       for size in PAPER for head in ('', '-simple')},
+    **{
+        f'coco/vitpose-{name}_coco-256x192.py': f'{BODY}coco/td-hm_ViTPose-{name}_8xb64-210e_coco-256x192.py'
+        for size in PAPER
+        for name in (size, f'{size}-simple')
+    },
     'aic/vitpose-base_aic-256x192.py': f'{BODY}aic/{HRNET}aic-256x192.py',
     'mpii/vitpose-base_mpii-256x192.py': f'{BODY}mpii/{HRNET}mpii-256x256.py',
     'crowdpose/vitpose-base_crowdpose-256x192.py': f'{BODY}crowdpose/{HRNET}crowdpose-256x192.py',
-    'ap10k/vitpose-base_ap10k-256x192.py':
-        f'animal_2d_keypoint/{HEATMAP}ap10k/{HRNET}ap10k-256x256.py',
-    'humanart/vitpose-base_humanart-256x192.py':
-        f'{BODY}humanart/td-hm_ViTPose-base_8xb64-210e_humanart-256x192.py',
-    'wholebody/vitpose-base_coco-wholebody-256x192.py':
-        f'wholebody_2d_keypoint/{HEATMAP}coco-wholebody/{HRNET}coco-wholebody-256x192.py',
-    'hand/vitpose-base_coco-wholebody-hand-256x256.py':
-        f'hand_2d_keypoint/{HEATMAP}coco_wholebody_hand/'
-        'td-hm_hrnetv2-w18_8xb32-210e_coco-wholebody-hand-256x256.py',
+    'ap10k/vitpose-base_ap10k-256x192.py': f'animal_2d_keypoint/{HEATMAP}ap10k/{HRNET}ap10k-256x256.py',
+    'humanart/vitpose-base_humanart-256x192.py': f'{BODY}humanart/td-hm_ViTPose-base_8xb64-210e_humanart-256x192.py',
+    'wholebody/vitpose-base_coco-wholebody-256x192.py': f'{WHOLEBODY}{HRNET}coco-wholebody-256x192.py',
+    'hand/vitpose-base_coco-wholebody-hand-256x256.py': f'hand_2d_keypoint/{HEATMAP}coco_wholebody_hand/'
+    'td-hm_hrnetv2-w18_8xb32-210e_coco-wholebody-hand-256x256.py',
 }
 
 
@@ -66,7 +77,7 @@ def datasets(cfg: Config) -> list[dict]:
 
 def transform(dataset: dict, name: str) -> dict:
     """The one step of that type in a dataset's pipeline."""
-    (step, ) = (step for step in dataset.pipeline if step.type == name)
+    (step,) = (step for step in dataset.pipeline if step.type == name)
     return step
 
 
@@ -80,8 +91,10 @@ def heads_with_data(cfg: Config) -> list[tuple[dict, list[dict]]]:
     if 'heads' not in head:
         return [(head, datasets(cfg))]
     members = [member for whole in datasets(cfg) for member in whole.datasets]
-    return [(one, [member for member in members if metainfo(member)['dataset_name'] == name])
-            for name, one in head.heads.items()]
+    return [
+        (one, [member for member in members if metainfo(member)['dataset_name'] == name])
+        for name, one in head.heads.items()
+    ]
 
 
 def metainfo(dataset: dict) -> dict:
@@ -111,7 +124,8 @@ def test_name_says_what_is_inside(root, name):
     """Size, decoder, dataset and input of the file name are those of the config."""
     cfg = Config.fromfile(root / 'configs' / name)
     size, head, data, height, width = re.fullmatch(
-        r'[a-z0-9]+/vitpose-([a-z]+)(-simple)?_([a-z0-9-]+)-(\d+)x(\d+)\.py', name).groups()
+        r'[a-z0-9]+/vitpose-([a-z]+)(-simple)?_([a-z0-9-]+)-(\d+)x(\d+)\.py', name
+    ).groups()
     dim, depth, heads, _, drop_path = PAPER[size]
     found = SIZES[cfg.model.backbone.arch]
     assert (found.embed_dim, found.depth, found.num_heads) == (dim, depth, heads)
@@ -131,14 +145,12 @@ def test_training_is_the_papers(root, name):
     wrapper, size = cfg.optim_wrapper, cfg.model.backbone.arch
     assert wrapper.constructor == 'ViTLayerDecayOptimWrapperConstructor'
     assert wrapper.paramwise_cfg == dict(layer_decay_rate=PAPER[size][3])
-    assert wrapper.optimizer == dict(
-        type='AdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.1)
+    assert wrapper.optimizer == dict(type='AdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.1)
     assert wrapper.clip_grad.max_norm == 1
     assert cfg.auto_scale_lr.base_batch_size == 8 * cfg.train_dataloader.batch_size == 512
     assert cfg.train_cfg.max_epochs == 210
     warmup, steps = cfg.param_scheduler
-    assert (warmup.type, warmup.start_factor, warmup.end, warmup.by_epoch) == (
-        'LinearLR', 1e-3, 500, False)
+    assert (warmup.type, warmup.start_factor, warmup.end, warmup.by_epoch) == ('LinearLR', 1e-3, 500, False)
     assert (steps.type, steps.milestones, steps.gamma) == ('MultiStepLR', [170, 200], 0.1)
 
     train, test = cfg.train_dataloader.dataset, cfg.test_dataloader.dataset
@@ -165,8 +177,13 @@ def test_augmentation_is_mmposes(root, name):
     """Every step of the training pipeline but crop and target, defaults included."""
     init_default_scope('mmpose')
     ours, theirs = (
-        [(step.type, vars(TRANSFORMS.build(step))) for step in cfg.train_dataloader.dataset.pipeline
-         if step.type not in ('TopdownAffine', 'GenerateTarget')] for cfg in both(root, name))
+        [
+            (step.type, vars(TRANSFORMS.build(step)))
+            for step in cfg.train_dataloader.dataset.pipeline
+            if step.type not in ('TopdownAffine', 'GenerateTarget')
+        ]
+        for cfg in both(root, name)
+    )
     assert ours == theirs
 
 
@@ -193,11 +210,22 @@ def test_data_are_mmposes(root, name):
 def test_recipe_is_mmposes(root, name):
     """Codec, optimiser, schedule and preprocessing are those of MMPose's ViTPose configs."""
     ours, theirs = both(root, name)
-    for path in ('codec', 'param_scheduler', 'train_cfg.max_epochs', 'optim_wrapper.optimizer',
-                 'optim_wrapper.clip_grad', 'optim_wrapper.paramwise_cfg.layer_decay_rate',
-                 'auto_scale_lr', 'model.data_preprocessor',
-                 'model.test_cfg', 'model.backbone.drop_path_rate', 'train_dataloader.batch_size',
-                 'val_dataloader.batch_size', 'model.head.loss', 'model.head.in_channels'):
+    for path in (
+        'codec',
+        'param_scheduler',
+        'train_cfg.max_epochs',
+        'optim_wrapper.optimizer',
+        'optim_wrapper.clip_grad',
+        'optim_wrapper.paramwise_cfg.layer_decay_rate',
+        'auto_scale_lr',
+        'model.data_preprocessor',
+        'model.test_cfg',
+        'model.backbone.drop_path_rate',
+        'train_dataloader.batch_size',
+        'val_dataloader.batch_size',
+        'model.head.loss',
+        'model.head.in_channels',
+    ):
         mine, other = ours, theirs
         for key in path.split('.'):
             mine, other = mine[key], other[key]

@@ -61,7 +61,7 @@ def test_figures_are_the_papers(models):
     for model in models:
         figures = {}
         for result in model.results:
-            (name, value), = result.metrics.items()
+            ((name, value),) = result.metrics.items()
             assert name == ('Paper PCKh' if result.dataset == 'MPII' else 'Paper AP')
             figures[result.dataset] = value
         assert model.weights is None
@@ -95,8 +95,9 @@ def test_mim_reads_it(root):
     In a process of its own: mim imports pip, whose typing_extensions changes `typing` so that parts
     of torch can no longer be imported.
     """
-    done = subprocess.run([sys.executable, '-c', READ_WITH_MIM, str(root / 'model-index.yml')],
-                          capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, '-c', READ_WITH_MIM, str(root / 'model-index.yml')], capture_output=True, text=True, check=True
+    )
     assert json.loads(done.stdout.splitlines()[-1]) == {name: ap for name, (ap, _) in AP.items()}
 
 

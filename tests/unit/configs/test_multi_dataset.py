@@ -12,16 +12,30 @@ PART = dict(small=96, base=192, large=256, huge=320)  # small: of the released w
 #        width, layer decay, drop path
 SIZES = dict(small=(384, 0.8, 0.1), base=(768, 0.75, 0.3), large=(1024, 0.8, 0.5), huge=(1280, 0.8, 0.55))
 SETS = {'coco-aic': 2, 'coco-aic-mpii': 3, 'six-sets': 6}
-FULL = [f'vitpose-{name}-256x192' for name in (
-    'base_coco-aic', *(f'{size}_coco-aic-mpii' for size in ('base', 'large', 'huge')),
-    *(f'plus-{size}_six-sets' for size in SIZES))]
-TWINS = {f'vitpose-{name}_synthetic-128x96': full for name, full in (
-    ('mini_coco-aic', 'vitpose-base_coco-aic-256x192'),
-    ('mini_coco-aic-mpii', 'vitpose-base_coco-aic-mpii-256x192'),
-    ('plus-mini_six-sets', 'vitpose-plus-base_six-sets-256x192'))}
+FULL = [
+    f'vitpose-{name}-256x192'
+    for name in (
+        'base_coco-aic',
+        *(f'{size}_coco-aic-mpii' for size in ('base', 'large', 'huge')),
+        *(f'plus-{size}_six-sets' for size in SIZES),
+    )
+]
+TWINS = {
+    f'vitpose-{name}_synthetic-128x96': full
+    for name, full in (
+        ('mini_coco-aic', 'vitpose-base_coco-aic-256x192'),
+        ('mini_coco-aic-mpii', 'vitpose-base_coco-aic-mpii-256x192'),
+        ('plus-mini_six-sets', 'vitpose-plus-base_six-sets-256x192'),
+    )
+}
 # A leaf of the same data alone. APT-36K has none.
-ALONE = dict(coco='coco/vitpose-base_coco', aic='aic/vitpose-base_aic', mpii='mpii/vitpose-base_mpii',
-             ap10k='ap10k/vitpose-base_ap10k', coco_wholebody='wholebody/vitpose-base_coco-wholebody')
+ALONE = dict(
+    coco='coco/vitpose-base_coco',
+    aic='aic/vitpose-base_aic',
+    mpii='mpii/vitpose-base_mpii',
+    ap10k='ap10k/vitpose-base_ap10k',
+    coco_wholebody='wholebody/vitpose-base_coco-wholebody',
+)
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -39,7 +53,7 @@ def test_numbers_are_the_papers(read, name):
     cfg = read(name)
     plus, size, sets = re.fullmatch(r'vitpose-(plus-)?([a-z]+)_(.*)-256x192', name).groups()
     width, decay, drop_path = SIZES[size]
-    names = list(KEYPOINTS)[:SETS[sets]]
+    names = list(KEYPOINTS)[: SETS[sets]]
     backbone, head = cfg.model.backbone, cfg.model.head
     assert (backbone.arch, backbone.drop_path_rate) == (size, drop_path)
     assert f'mae_pretrain_vit_{size}' in backbone.init_cfg.checkpoint
@@ -47,7 +61,8 @@ def test_numbers_are_the_papers(read, name):
     assert cfg.model.type == ('MultiDatasetPoseEstimator' if plus else 'TopdownPoseEstimator')
     assert list(head.heads) == names
     assert {n: (h.type, h.in_channels, h.out_channels) for n, h in head.heads.items()} == {
-        n: ('ClassicHead', width, KEYPOINTS[n]) for n in names}
+        n: ('ClassicHead', width, KEYPOINTS[n]) for n in names
+    }
     # the paper's and the authors' for several datasets; on COCO alone the authors train huge with 0.85
     assert cfg.optim_wrapper.paramwise_cfg == dict(layer_decay_rate=decay)
     assert cfg.optim_wrapper.optimizer == dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.1)
@@ -76,6 +91,7 @@ def test_each_set_has_its_codec(read, name):
 @pytest.mark.parametrize('name', FULL)
 def test_members_are_those_of_their_own_configs(read, root, name):
     """Files, boxes, augmentation and metric are those of the leaf that trains or tests the set alone."""
+
     def steps(pipeline):  # crop and target depend on the codec
         return [step for step in pipeline if step.type not in ('TopdownAffine', 'GenerateTarget')]
 
@@ -103,4 +119,5 @@ def test_twins_have_the_same_sets(read, name):
     for loader in LOADERS:
         assert [m.type for m in twin[loader].dataset.datasets] == [m.type for m in full[loader].dataset.datasets]
     assert [(m.type, m.get('prefix')) for m in twin.val_evaluator.metrics] == [
-        (m.type, m.get('prefix')) for m in full.val_evaluator.metrics]
+        (m.type, m.get('prefix')) for m in full.val_evaluator.metrics
+    ]

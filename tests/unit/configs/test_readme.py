@@ -14,7 +14,7 @@ from mmpose.testing import get_packed_inputs
 @pytest.fixture
 def config(root, tmp_path):
     """The file as pasted; only the weights are left out, which would be downloaded."""
-    (text, ) = re.findall(r"```python\n(_base_ = 'mmpose::.*?)```", (root / 'README.md').read_text('utf-8'), re.DOTALL)
+    (text,) = re.findall(r"```python\n(_base_ = 'mmpose::.*?)```", (root / 'README.md').read_text('utf-8'), re.DOTALL)
     (tmp_path / 'pasted.py').write_text(text)
     cfg = Config.fromfile(tmp_path / 'pasted.py')
     assert cfg.model.backbone.pop('init_cfg').checkpoint.startswith('https://download.openmmlab.com/mmpose/')
@@ -30,7 +30,7 @@ def test_it_builds_learns_and_decays_by_layer(config):
     rates = {id(weight): group['lr'] for group in optimiser.param_groups for weight in group['params']}
     blocks = [rates[id(block.attn.qkv.weight)] for block in model.backbone.layers]
     assert rates[id(model.head.final_layer.weight)] == pytest.approx(5e-4)
-    assert blocks == pytest.approx([5e-4 * 0.8**(12 - number) for number in range(12)])
+    assert blocks == pytest.approx([5e-4 * 0.8 ** (12 - number) for number in range(12)])
 
     data = get_packed_inputs(1, input_size=(192, 256), heatmap_size=(48, 64), img_shape=(256, 192))
     before = model.backbone.layers[0].attn.qkv.weight.clone()

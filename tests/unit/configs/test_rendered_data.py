@@ -10,14 +10,17 @@ from vitpose_mm.cli.main import build_parser
 @pytest.fixture
 def commands(root):
     """Every command of a page, a config or the help, as {folder: {(train, val, seed, difficulty)}}."""
-    texts = [path.read_text(encoding='utf-8') for pattern in ('*.md', 'docs/*.md', 'configs/**/*.md', 'configs/**/*.py')
-             for path in root.glob(pattern)]
+    texts = [
+        path.read_text(encoding='utf-8')
+        for pattern in ('*.md', 'docs/*.md', 'configs/**/*.md', 'configs/**/*.py')
+        for path in root.glob(pattern)
+    ]
     texts.append((root / 'vitpose_mm/cli/synth.py').read_text(encoding='utf-8'))
     parser = build_parser(['synth'])
     found = {}
     for text in texts:
         for line in re.findall(r'vitpose (synth(?: --\w+ [^\s;`]+| \d+)*)', text):
-            for kind in ('aic', 'mpii', 'ap10k', 'wholebody') if '$kind' in line else ('', ):
+            for kind in ('aic', 'mpii', 'ap10k', 'wholebody') if '$kind' in line else ('',):
                 args = parser.parse_args(line.replace('$kind', kind).split())
                 folder = args.out or ('data/synthetic' if args.kind == 'coco' else f'data/synthetic_{args.kind}')
                 found.setdefault(str(folder), set()).add((args.train, args.val, args.seed, args.difficulty))

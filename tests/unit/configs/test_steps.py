@@ -39,8 +39,19 @@ def annotation(number: int, box: tuple, body: int) -> dict:
     boxes = {f'{part}_box': box for part in ('face', 'lefthand', 'righthand')}
     valid = {f'{part}_valid': part != 'righthand' for part in WHOLE_BODY}
     return dict(
-        id=number, image_id=1, category_id=1, bbox=box, area=box[2] * box[3] / 2, iscrowd=0,
-        num_keypoints=body, keypoints=keypoints(box, body), segmentation=[], **parts, **boxes, **valid)
+        id=number,
+        image_id=1,
+        category_id=1,
+        bbox=box,
+        area=box[2] * box[3] / 2,
+        iscrowd=0,
+        num_keypoints=body,
+        keypoints=keypoints(box, body),
+        segmentation=[],
+        **parts,
+        **boxes,
+        **valid,
+    )
 
 
 def write_files(dataset: dict, folder: Path) -> dict:
@@ -48,23 +59,29 @@ def write_files(dataset: dict, folder: Path) -> dict:
     meta = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).metainfo
     number, body = meta['num_keypoints'], {133: 17, 21: 17}.get(meta['num_keypoints'])
     body = body or number
-    cv2.imwrite(str(folder / '000001.png'), np.random.default_rng(0).integers(
-        0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8))
+    cv2.imwrite(
+        str(folder / '000001.png'), np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    )
     image = dict(id=1, file_name='000001.png', height=HEIGHT, width=WIDTH, crowdIndex=0.5)
     people = [annotation(i + 1, box, body) for i, box in enumerate(BOXES)]
-    content = dict(images=[image], annotations=people, categories=[
-        dict(id=1, name='person', supercategory='person')])
+    content = dict(images=[image], annotations=people, categories=[dict(id=1, name='person', supercategory='person')])
     if meta['dataset_name'] == 'mpii':
         points = [np.reshape(person['keypoints'], (-1, 3)) for person in people]
-        content = [dict(image='000001.png', center=[x + w / 2, y + h / 2], scale=h / 200,
-                        joints=p[:, :2].tolist(), joints_vis=[1] * number)
-                   for (x, y, w, h), p in zip(BOXES, points, strict=True)]
+        content = [
+            dict(
+                image='000001.png',
+                center=[x + w / 2, y + h / 2],
+                scale=h / 200,
+                joints=p[:, :2].tolist(),
+                joints_vis=[1] * number,
+            )
+            for (x, y, w, h), p in zip(BOXES, points, strict=True)
+        ]
     detections = [dict(image_id=1, category_id=1, bbox=box, score=0.9) for box in BOXES]
     (folder / 'annotations.json').write_text(json.dumps(content))
     (folder / 'detections.json').write_text(json.dumps(detections))
     savemat(folder / 'heads.mat', dict(headboxes_src=np.array([[[0, 0]] * 2, [[30, 30]] * 2])))
-    dataset = dict(dataset, data_root='', ann_file=str(folder / 'annotations.json'),
-                   data_prefix=dict(img=str(folder)))
+    dataset = dict(dataset, data_root='', ann_file=str(folder / 'annotations.json'), data_prefix=dict(img=str(folder)))
     for key, name in (('bbox_file', 'detections.json'), ('headbox_file', 'heads.mat')):
         if dataset.get(key):
             dataset[key] = str(folder / name)
@@ -116,8 +133,7 @@ def small(cfg: Config, tmp_path: Path) -> Config:
     model = cfg.model
     size, attention = parse_size(model.backbone.arch), model.backbone.get('attention', {})
     quarters = attention != 'full' and attention.get('full_every_quarter')
-    model.backbone.arch = dict(
-        depth=4 if quarters else 2, embed_dim=size.embed_dim, num_heads=size.num_heads)
+    model.backbone.arch = dict(depth=4 if quarters else 2, embed_dim=size.embed_dim, num_heads=size.num_heads)
     model.test_cfg.output_heatmaps = True
     if model.get('teacher'):
         model.teacher = write_teacher(model.teacher, tmp_path)

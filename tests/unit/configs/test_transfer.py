@@ -11,8 +11,11 @@ import vitpose_mm  # noqa: F401
 from vitpose_mm.backbones.sizes import parse_size
 
 # student, teacher, rest of the name, folder of the teacher
-PAIRS = [('base', 'large', 'coco-256x192', 'coco'), ('small', 'base', 'coco-256x192', 'coco'),
-         ('micro', 'mini', 'synthetic-128x96', 'synthetic')]
+PAIRS = [
+    ('base', 'large', 'coco-256x192', 'coco'),
+    ('small', 'base', 'coco-256x192', 'coco'),
+    ('micro', 'mini', 'synthetic-128x96', 'synthetic'),
+]
 
 
 @pytest.mark.parametrize(('student', 'teacher', 'data', 'folder'), PAIRS)
@@ -29,16 +32,20 @@ def test_students_name_what_the_teacher_leaves(root, student, teacher, data, fol
     assert first.optim_wrapper.paramwise_cfg.layer_decay_rate == 1
     assert first.train_cfg.max_epochs == first.param_scheduler[-1].end <= 5
     given = token.model.backbone.knowledge_token
-    assert given == dict(init=f'work_dirs/tokens/vitpose-{teacher}_{data}.npz', frozen=True,
-                         width=parse_size(own.model.backbone.arch).embed_dim)
+    assert given == dict(
+        init=f'work_dirs/tokens/vitpose-{teacher}_{data}.npz',
+        frozen=True,
+        width=parse_size(own.model.backbone.arch).embed_dim,
+    )
     for name, alone in (('output', None), ('both', token)):
         distilled = leaf(f'{student}-{name}-{teacher}')
         assert Path(distilled.model.teacher.config).resolve() == Path(own.filename).resolve()
         assert distilled.model.teacher.checkpoint == first.load_from
         weigh = [distilled.model.get('distill_loss', {}), own.model.head.loss]
         assert len({loss.get('loss_weight', 1) for loss in weigh}) == 1
-        alone = alone or Config.fromfile(root / 'configs' / ('transfer' if student == 'micro' else folder)
-                                         / f'vitpose-{student}_{data}.py')
+        alone = alone or Config.fromfile(
+            root / 'configs' / ('transfer' if student == 'micro' else folder) / f'vitpose-{student}_{data}.py'
+        )
         added = dict(type='DistillPoseEstimator', teacher=distilled.model.teacher)
         if 'distill_loss' in distilled.model:
             added['distill_loss'] = distilled.model.distill_loss
@@ -48,8 +55,10 @@ def test_students_name_what_the_teacher_leaves(root, student, teacher, data, fol
 
 
 def test_the_cached_twin_is_the_other_without_a_teacher(root):
-    cached, running = (Config.fromfile(root / f'configs/transfer/vitpose-micro-output-mini{name}_synthetic-128x96.py')
-                       for name in ('-cached', ''))
+    cached, running = (
+        Config.fromfile(root / f'configs/transfer/vitpose-micro-output-mini{name}_synthetic-128x96.py')
+        for name in ('-cached', '')
+    )
     assert cached.model.teacher is None
     assert {**cached.model, 'teacher': None} == {**running.model, 'teacher': None}
     assert cached.train_dataloader.dataset.dataset == running.train_dataloader.dataset
@@ -68,6 +77,8 @@ def test_partial_fine_tuning_changes_nothing_else(root, name, part):
 
 def test_the_student_is_four_times_smaller_than_its_teacher(root):
     init_default_scope('mmpose')
-    sizes = [sum(p.numel() for p in MODELS.build(Config.fromfile(root / 'configs' / name).model).parameters())
-             for name in ('synthetic/vitpose-mini_synthetic-128x96.py', 'transfer/vitpose-micro_synthetic-128x96.py')]
+    sizes = [
+        sum(p.numel() for p in MODELS.build(Config.fromfile(root / 'configs' / name).model).parameters())
+        for name in ('synthetic/vitpose-mini_synthetic-128x96.py', 'transfer/vitpose-micro_synthetic-128x96.py')
+    ]
     assert sizes[0] > 4 * sizes[1]

@@ -15,14 +15,20 @@ from vitpose_mm.cli.main import main
 from vitpose_mm.cost import count, measure
 
 pytestmark = pytest.mark.skipif(
-    digit_version(torch.__version__) < digit_version('2.4'), reason='torch 2.4 counts by module, older ones do not')
+    digit_version(torch.__version__) < digit_version('2.4'), reason='torch 2.4 counts by module, older ones do not'
+)
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 BASE = 'coco/vitpose-base_coco-256x192.py'
 # GFLOPs of ViTPose's table 5 (MACs of the backbone); the paper's
 TABLE_5 = {
-    'full': 76.59, 'window': 66.31, 'window-shift': 66.31, 'window-pool': 66.39, 'window-shift-pool': 66.39,
-    'window-full4': 69.94, 'window16x12-shift-pool': 68.46,
+    'full': 76.59,
+    'window': 66.31,
+    'window-shift': 66.31,
+    'window-pool': 66.39,
+    'window-shift-pool': 66.39,
+    'window-full4': 69.94,
+    'window16x12-shift-pool': 68.46,
 }
 # GFLOPs of ViTPose's table 6 (MACs of the part that trains); the paper's
 TABLE_6 = {None: 17.1, 'attention': 10.9, 'ffn': 6.2}
@@ -86,9 +92,11 @@ def test_leaves_of_transfer(tmp_path):
 
 def test_command_measures(tmp_path, capsys):
     config = tmp_path / 'tiny.py'
-    config.write_text(f"_base_ = '{CONFIGS / 'coco/vitpose-base-simple_coco-256x192.py'}'\n"
-                      "model = dict(backbone=dict(arch=dict(_delete_=True, depth=1, embed_dim=192, num_heads=3)),\n"
-                      "             head=dict(in_channels=192))\n")
+    config.write_text(
+        f"_base_ = '{CONFIGS / 'coco/vitpose-base-simple_coco-256x192.py'}'\n"
+        'model = dict(backbone=dict(arch=dict(_delete_=True, depth=1, embed_dim=192, num_heads=3)),\n'
+        '             head=dict(in_channels=192))\n'
+    )
     out = tmp_path / 'cost.json'
     assert main(['cost', '--measure', '--batch', '16', '--steps', '1', str(config), '--json', str(out)]) == 0
     figures = json.loads(out.read_text())['tiny']
@@ -99,26 +107,31 @@ def test_command_measures(tmp_path, capsys):
     assert kept < figures['train, peak MiB'] < 100 * kept
 
 
-@pytest.mark.parametrize(('config', 'arguments', 'message'), [
-    (BASE, ['--batch', '0'], '--batch 0: expected at least 1'),
-    (BASE, ['--device', 'gpu'], "--device gpu: expected 'cpu'"),
-    ('coco/absent.py', [], 'absent.py: no such config file'),
-    ('coco', [], 'coco: no such config file'),
-    ('_base_/schedules/adamw_210e.py', [], 'expected model=dict(backbone='),
-    ('weights.pth', [], 'weights.pth: expected a config, .py, .json or .yml; a checkpoint'),
-    ('broken.py', [], 'broken.py: SyntaxError'),
-    ('raises.py', [], 'raises.py: ZeroDivisionError: division by zero'),
-    ('unknown.py', [], 'unknown.py: NoSuchNet is not in the'),
-    ('typo.py', [], 'stride=4: the patch stride is 16'),
-    ('no_codec.py', [], 'no_codec.py: model.head.decoder has no input_size'),
-])
+@pytest.mark.parametrize(
+    ('config', 'arguments', 'message'),
+    [
+        (BASE, ['--batch', '0'], '--batch 0: expected at least 1'),
+        (BASE, ['--device', 'gpu'], "--device gpu: expected 'cpu'"),
+        ('coco/absent.py', [], 'absent.py: no such config file'),
+        ('coco', [], 'coco: no such config file'),
+        ('_base_/schedules/adamw_210e.py', [], 'expected model=dict(backbone='),
+        ('weights.pth', [], 'weights.pth: expected a config, .py, .json or .yml; a checkpoint'),
+        ('broken.py', [], 'broken.py: SyntaxError'),
+        ('raises.py', [], 'raises.py: ZeroDivisionError: division by zero'),
+        ('unknown.py', [], 'unknown.py: NoSuchNet is not in the'),
+        ('typo.py', [], 'stride=4: the patch stride is 16'),
+        ('no_codec.py', [], 'no_codec.py: model.head.decoder has no input_size'),
+    ],
+)
 def test_what_does_not_fit_is_said_in_one_line(config, arguments, message, tmp_path, capsys):
     head = "head=dict(type='ClassicHead', in_channels=768, out_channels=17)"
     written = {
-        'weights.pth': '', 'broken.py': 'model = dict(', 'raises.py': 'model = 1 / 0',
+        'weights.pth': '',
+        'broken.py': 'model = dict(',
+        'raises.py': 'model = 1 / 0',
         'unknown.py': "model = dict(type='TopdownPoseEstimator', backbone=dict(type='NoSuchNet'), "
-                      "head=dict(type='ClassicHead', in_channels=768, out_channels=17, "
-                      "decoder=dict(type='UDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64))))",
+        "head=dict(type='ClassicHead', in_channels=768, out_channels=17, "
+        "decoder=dict(type='UDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64))))",
         'typo.py': f"_base_ = '{CONFIGS / BASE}'\nmodel = dict(backbone=dict(stride=4))",
         'no_codec.py': f"model = dict(type='TopdownPoseEstimator', backbone=dict(type='ViT'), {head})",
     }

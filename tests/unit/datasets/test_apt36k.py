@@ -52,7 +52,7 @@ def test_keypoints_are_ap10ks(build, coco_files, tmp_path, monkeypatch):
     np.testing.assert_equal(ours, theirs)
 
 
-HIDDEN = '''
+HIDDEN = """
 import sys
 
 def hide(event, arguments):
@@ -61,7 +61,7 @@ def hide(event, arguments):
 
 sys.addaudithook(hide)
 import vitpose_mm
-'''
+"""
 
 
 def test_imported_beside_an_mmpose_without_its_configs(root):

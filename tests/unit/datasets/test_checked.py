@@ -76,9 +76,7 @@ def build(name, **kwargs):
 
 @pytest.mark.parametrize('name', NAMES)
 def test_good_data_read_as_mmpose_reads_it(name, tmp_path):
-    data = (
-        write_mpii(tmp_path) if name == 'MpiiDataset' else write(tmp_path, [person(1), person(2)])
-    )
+    data = write_mpii(tmp_path) if name == 'MpiiDataset' else write(tmp_path, [person(1), person(2)])
     for test_mode in (False, True):
         ours = build(name, test_mode=test_mode, **data)
         theirs = getattr(mmpose.datasets, name)(test_mode=test_mode, **data)
@@ -115,9 +113,7 @@ def test_real_detections_accepted(photographs):
 @pytest.mark.parametrize('name', NAMES)
 def test_missing_annotation_file(name, tmp_path):
     path = re.escape(str(tmp_path / 'absent.json'))
-    with pytest.raises(
-        FileNotFoundError, match=f'{path} does not exist.*data_root=.*vitpose synth'
-    ):
+    with pytest.raises(FileNotFoundError, match=f'{path} does not exist.*data_root=.*vitpose synth'):
         build(name, data_root=str(tmp_path), ann_file='absent.json')
 
 
@@ -209,7 +205,8 @@ def test_bad_box(name, fault, tmp_path):
     log = log_of(tmp_path, 'test')
     dropped = build(name, test_mode=True, filter_cfg=dict(drop_bad_boxes=True), **data)
     assert [info['id'] for info in map(dropped.get_data_info, range(len(dropped)))] == [
-        info['id'] for info in map(dataset.get_data_info, range(len(dataset)))]
+        info['id'] for info in map(dataset.get_data_info, range(len(dataset)))
+    ]
     assert f'skipped {skipped} of {total} instances' in log.read_text()
 
 
@@ -291,9 +288,7 @@ def test_bad_detection_below_the_threshold_is_not_used(tmp_path):
 
 
 @pytest.mark.parametrize('name', [*COCO_LIKE, 'CocoWholeBodyHandDataset'])
-@pytest.mark.parametrize(
-    ('test_mode', 'index', 'value'), [(False, 0, float('nan')), (True, 7, float('inf'))]
-)
+@pytest.mark.parametrize(('test_mode', 'index', 'value'), [(False, 0, float('nan')), (True, 7, float('inf'))])
 def test_keypoint_not_finite(name, test_mode, index, value, tmp_path):
     bad = person(12)
     field = 'righthand_kpts' if 'Hand' in name else 'keypoints'
@@ -341,9 +336,7 @@ PIPELINE = [dict(type='LoadImage')]
 
 @pytest.mark.parametrize('test_mode', [False, True])
 def test_missing_image(test_mode, tmp_path):
-    dataset = build(
-        'CocoDataset', pipeline=PIPELINE, test_mode=test_mode, **write(tmp_path, [person(1)])
-    )
+    dataset = build('CocoDataset', pipeline=PIPELINE, test_mode=test_mode, **write(tmp_path, [person(1)]))
     (tmp_path / 'one.jpg').unlink()
     with pytest.raises(FileNotFoundError, match=r'one\.jpg of .*annotations\.json is missing'):
         dataset[0]

@@ -68,8 +68,9 @@ def test_metainfo_is_the_first_members(coco, aic, order, name, keypoints):
 
 
 def test_in_test_mode(coco, aic):
-    members = [dict(member, test_mode=True, pipeline=pipeline('UDPHeatmap', (48, 64), test=True))
-               for member in (coco, aic)]
+    members = [
+        dict(member, test_mode=True, pipeline=pipeline('UDPHeatmap', (48, 64), test=True)) for member in (coco, aic)
+    ]
     whole = combine(*members, pipeline=[dict(type='LoadImage')])
     assert [whole[i]['data_samples'].metainfo['id'] for i in range(8)] == [1, 2, 3, 4, 5, 1, 2, 3]
     assert whole[0]['data_samples'].metainfo['raw_ann_info']['num_keypoints'] == 17
@@ -86,14 +87,17 @@ def test_ratios(coco, aic):
     assert combine(coco, aic, sample_ratio_factor=[1, 0]).lens == [5, 0]
 
 
-@pytest.mark.parametrize(('ratios', 'message'), [
-    ([1], 'has 1 numbers for 2 datasets'),
-    ([1, 2, 3], 'has 3 numbers for 2 datasets'),
-    ([1, -0.5], r'\[1, -0.5\]: expected numbers from 0'),
-    ([float('nan'), 1], 'expected numbers from 0'),
-    ([0, 0], 'at least one of them above'),
-    ([1, 0.1], "sample_ratio_factor=0.1 leaves none of the 3 samples of 'aic'"),
-])
+@pytest.mark.parametrize(
+    ('ratios', 'message'),
+    [
+        ([1], 'has 1 numbers for 2 datasets'),
+        ([1, 2, 3], 'has 3 numbers for 2 datasets'),
+        ([1, -0.5], r'\[1, -0.5\]: expected numbers from 0'),
+        ([float('nan'), 1], 'expected numbers from 0'),
+        ([0, 0], 'at least one of them above'),
+        ([1, 0.1], "sample_ratio_factor=0.1 leaves none of the 3 samples of 'aic'"),
+    ],
+)
 def test_bad_ratios(coco, aic, ratios, message):
     with pytest.raises(ValueError, match=message):
         combine(coco, aic, sample_ratio_factor=ratios)

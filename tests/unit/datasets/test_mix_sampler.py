@@ -29,7 +29,7 @@ def batches(sampler, epoch):
     sampler.set_epoch(epoch)
     drawn = list(sampler)
     assert len(drawn) == len(sampler)
-    return [drawn[i:i + sampler.batch_size] for i in range(0, len(drawn), sampler.batch_size)]
+    return [drawn[i : i + sampler.batch_size] for i in range(0, len(drawn), sampler.batch_size)]
 
 
 def build(dataset, batch_size=8, ratio=(2, 1, 1), **kwargs):
@@ -51,7 +51,7 @@ def test_epochs_go_on_where_the_former_ended():
     drawn = [index for epoch in range(10) for batch in batches(build(dataset), epoch) for index in batch]
     for source, first, size in ((0, 0, 40), (1, 40, 10), (2, 50, 6)):
         own = [index - first for index in drawn if dataset.source(index) == source]
-        turns = [own[i:i + size] for i in range(0, len(own) - size + 1, size)]
+        turns = [own[i : i + size] for i in range(0, len(own) - size + 1, size)]
         assert len(turns) >= 5
         assert all(sorted(turn) == list(range(size)) for turn in turns)
         assert len({tuple(turn) for turn in turns}) > 1
@@ -86,7 +86,7 @@ def test_ranks_share_the_streams(monkeypatch, world, round_up):
         loader = DataLoader(dataset, 8, sampler=sampler)
         lengths.add((len(sampler), len(loader), len(batches(sampler, 1))))
         drawn += [index for epoch in range(2) for batch in batches(sampler, epoch) for index in batch]
-    (length, steps, real), = lengths
+    ((length, steps, real),) = lengths
     whole = 57 / world / 8
     assert steps == real == length // 8 == (-int(-whole // 1) if round_up else int(whole))
     own = Counter(index for index in drawn if index < 40)
@@ -95,13 +95,16 @@ def test_ranks_share_the_streams(monkeypatch, world, round_up):
     assert set(own.values()) <= {total // 40, total // 40 + 1}
 
 
-@pytest.mark.parametrize(('ratio', 'message'), [
-    ((1, 1), r'source_ratio=\[1, 1\] has 2 numbers for 3 datasets'),
-    ((1, 1, -1), 'expected numbers from 0'),
-    ((0, 0, 0), 'at least one'),
-    ((8, 1, 1), r"gives 'set1', 'set2' no sample in a batch of 8 \(\[8, 0, 0\]\)"),
-    ((1, 4, 4), None),
-])
+@pytest.mark.parametrize(
+    ('ratio', 'message'),
+    [
+        ((1, 1), r'source_ratio=\[1, 1\] has 2 numbers for 3 datasets'),
+        ((1, 1, -1), 'expected numbers from 0'),
+        ((0, 0, 0), 'at least one'),
+        ((8, 1, 1), r"gives 'set1', 'set2' no sample in a batch of 8 \(\[8, 0, 0\]\)"),
+        ((1, 4, 4), None),
+    ],
+)
 def test_bad_ratio(ratio, message):
     if message is None:
         assert build(Members((9, 9, 9)), ratio=ratio).num_per_source == [2, 3, 3]

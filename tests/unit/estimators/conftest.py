@@ -41,10 +41,27 @@ def data(tmp_path):
     for i in range(1, 7):
         points = np.concatenate([rng.uniform(20, 80, (17, 2)), np.full((17, 1), 2)], 1)
         points[i] = 0
-        people.append(dict(id=i, image_id=1, category_id=1, bbox=[10 + i, 12, 70, 75], area=3000, iscrowd=0,
-                           num_keypoints=16, keypoints=points.ravel().tolist()))
-    content = dict(images=[dict(id=1, file_name='1.png', height=96, width=128)], annotations=people,
-                   categories=[dict(id=1, name='person')])
+        people.append(
+            dict(
+                id=i,
+                image_id=1,
+                category_id=1,
+                bbox=[10 + i, 12, 70, 75],
+                area=3000,
+                iscrowd=0,
+                num_keypoints=16,
+                keypoints=points.ravel().tolist(),
+            )
+        )
+    content = dict(
+        images=[dict(id=1, file_name='1.png', height=96, width=128)],
+        annotations=people,
+        categories=[dict(id=1, name='person')],
+    )
     (tmp_path / 'people.json').write_text(json.dumps(content))
-    return dict(type='CheckedCocoDataset', ann_file=str(tmp_path / 'people.json'),
-                data_prefix=dict(img=str(tmp_path)), pipeline=PIPELINE)
+    return dict(
+        type='CheckedCocoDataset',
+        ann_file=str(tmp_path / 'people.json'),
+        data_prefix=dict(img=str(tmp_path)),
+        pipeline=PIPELINE,
+    )

@@ -13,24 +13,37 @@ import vitpose_mm  # noqa: F401
 CODEC = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
 PIXELS = dict(type='PoseDataPreprocessor', mean=[120.0, 115, 100], std=[58.0, 57, 57], bgr_to_rgb=True)
 PIPELINE = [
-    dict(type='LoadImage'), dict(type='GetBBoxCenterScale'), dict(type='RandomFlip', direction='horizontal'),
-    dict(type='RandomHalfBody'), dict(type='RandomBBoxTransform'),
-    dict(type='TopdownAffine', input_size=(48, 64), use_udp=True), dict(type='GenerateTarget', encoder=CODEC),
-    dict(type='PackPoseInputs')]
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale'),
+    dict(type='RandomFlip', direction='horizontal'),
+    dict(type='RandomHalfBody'),
+    dict(type='RandomBBoxTransform'),
+    dict(type='TopdownAffine', input_size=(48, 64), use_udp=True),
+    dict(type='GenerateTarget', encoder=CODEC),
+    dict(type='PackPoseInputs'),
+]
 
 
 def estimator(width=24, keypoints=17, decoder=CODEC, **more):
     head = dict(type='ClassicHead', in_channels=width, out_channels=keypoints, decoder=decoder, deconv_channels=16)
-    backbone = dict(type='ViT', arch=dict(depth=2, embed_dim=width, num_heads=2), img_size=decoder['input_size'][::-1],
-                    drop_path_rate=0.3)
+    backbone = dict(
+        type='ViT',
+        arch=dict(depth=2, embed_dim=width, num_heads=2),
+        img_size=decoder['input_size'][::-1],
+        drop_path_rate=0.3,
+    )
     return dict(type='TopdownPoseEstimator', data_preprocessor=PIXELS, backbone=backbone, head=head, **more)
 
 
 def several(width=32):
     heads = {name: estimator(width, count)['head'] for name, count in (('coco', 17), ('aic', 14))}
     backbone = dict(estimator(width)['backbone'], experts=dict(names=['coco', 'aic'], part=8))
-    return dict(type='MultiDatasetPoseEstimator', data_preprocessor=PIXELS, backbone=backbone,
-                head=dict(type='MultiDatasetHead', heads=heads))
+    return dict(
+        type='MultiDatasetPoseEstimator',
+        data_preprocessor=PIXELS,
+        backbone=backbone,
+        head=dict(type='MultiDatasetHead', heads=heads),
+    )
 
 
 def distiller(teacher, student=None, **more):

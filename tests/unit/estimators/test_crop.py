@@ -29,10 +29,14 @@ def teacher_on(teacher):
 AIC = dict(cropped(False), type='CheckedAicDataset')
 
 
-@pytest.mark.parametrize(('dataset', 'model'), [
-    (cropped(False), None), (dict(type='RepeatDataset', times=2, dataset=cropped(False)), None),
-    (dict(type='CombinedPoseDataset', datasets=[cropped(False), dict(AIC, pipeline=PIPELINE)]), several()),
-])
+@pytest.mark.parametrize(
+    ('dataset', 'model'),
+    [
+        (cropped(False), None),
+        (dict(type='RepeatDataset', times=2, dataset=cropped(False)), None),
+        (dict(type='CombinedPoseDataset', datasets=[cropped(False), dict(AIC, pipeline=PIPELINE)]), several()),
+    ],
+)
 def test_another_crop(teacher_on, data, dataset, model):
     student = DATASETS.build(dict(type='TeacherCacheDataset', dataset=data, seeds=[0]))
     message = r"training set has TopdownAffine with use_udp=True, the teacher's \(.*teacher.py\) use_udp=False"
@@ -40,10 +44,14 @@ def test_another_crop(teacher_on, data, dataset, model):
         check_targets(student, teacher_on(dataset, model))
 
 
-@pytest.mark.parametrize(('dataset', 'model'), [
-    (cropped(True), None), (dict(type='CocoDataset'), None),
-    # the crops of the student's dataset count, where a teacher has several; inference's do not
-    (dict(type='CombinedPoseDataset', datasets=[cropped(True), AIC], pipeline=AIC['pipeline']), several()),
-])
+@pytest.mark.parametrize(
+    ('dataset', 'model'),
+    [
+        (cropped(True), None),
+        (dict(type='CocoDataset'), None),
+        # the crops of the student's dataset count, where a teacher has several; inference's do not
+        (dict(type='CombinedPoseDataset', datasets=[cropped(True), AIC], pipeline=AIC['pipeline']), several()),
+    ],
+)
 def test_the_same_crop(teacher_on, data, dataset, model):
     check_targets(DATASETS.build(data), teacher_on(dataset, model))

@@ -11,8 +11,11 @@ from torch.nn.functional import mse_loss
 
 from tests.unit.estimators.distillation import CODEC, PIXELS, batch_of, distiller, estimator, prepared, several
 
-WRAPPER = dict(constructor='ViTLayerDecayOptimWrapperConstructor', paramwise_cfg=dict(layer_decay_rate=0.5),
-               optimizer=dict(type='AdamW', lr=1e-3))
+WRAPPER = dict(
+    constructor='ViTLayerDecayOptimWrapperConstructor',
+    paramwise_cfg=dict(layer_decay_rate=0.5),
+    optimizer=dict(type='AdamW', lr=1e-3),
+)
 
 
 def test_loss_is_the_students_own_and_the_distance_to_the_teacher(teacher, data):
@@ -80,8 +83,13 @@ def test_checkpoints_are_the_students(teacher, data, tmp_path):
     for name, value in other.state_dict().items():
         assert torch.equal(value, model.state_dict()[name])
     plain.load_state_dict(model.state_dict())
-    assert {key.split('.')[0] for key in model.state_dict()._metadata} <= {'', 'backbone', 'head', 'distill_loss',
-                                                                          'data_preprocessor'}
+    assert {key.split('.')[0] for key in model.state_dict()._metadata} <= {
+        '',
+        'backbone',
+        'head',
+        'distill_loss',
+        'data_preprocessor',
+    }
 
 
 def test_a_config_with_a_teacher_is_tested_without_its_files(teacher, data, tmp_path):
@@ -92,8 +100,11 @@ def test_a_config_with_a_teacher_is_tested_without_its_files(teacher, data, tmp_
         model.init_weights()
     (tmp_path / 'epoch_3.pth').touch()
     given = dict(teacher(), checkpoint=str(tmp_path / 'epoch_4.pth'))
-    with pytest.raises(FileNotFoundError, match=r'epoch_4.pth: no such checkpoint. `mim train mmpose .*/teacher.py` wri'
-                       r'tes it; .* has epoch_3.pth. To use the last one: model.teacher.checkpoint=.*/epoch_3.pth'):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r'epoch_4.pth: no such checkpoint. `mim train mmpose .*/teacher.py` wri'
+        r'tes it; .* has epoch_3.pth. To use the last one: model.teacher.checkpoint=.*/epoch_3.pth',
+    ):
         distiller(given).init_weights()
 
 
@@ -122,8 +133,9 @@ def test_other_keypoints_are_matched_by_name(teacher, data):
     student, taught = model(inputs, samples), model.teacher.model(inputs, samples)
     torch.testing.assert_close(found, mse_loss(student[:, mine], taught[:, theirs]))
     one = distiller(teacher(estimator(32, 14)), keypoints=dict(match, names=dict(nose='head_top'))).eval()
-    torch.testing.assert_close(one.loss(inputs, samples)['loss_distill'], mse_loss(one(inputs, samples)[:, :1],
-                                                                                  taught[:, 12:13]))
+    torch.testing.assert_close(
+        one.loss(inputs, samples)['loss_distill'], mse_loss(one(inputs, samples)[:, :1], taught[:, 12:13])
+    )
 
 
 def test_a_teacher_of_other_keypoints_is_refused(teacher, data):
@@ -132,9 +144,9 @@ def test_a_teacher_of_other_keypoints_is_refused(teacher, data):
         model.loss(*prepared(model, batch_of(data, 0, 1)))
 
 
-@pytest.mark.parametrize('decoder', [
-    dict(CODEC, type='MSRAHeatmap'), dict(CODEC, input_size=(96, 128)), dict(CODEC, sigma=3),
-])
+@pytest.mark.parametrize(
+    'decoder', [dict(CODEC, type='MSRAHeatmap'), dict(CODEC, input_size=(96, 128)), dict(CODEC, sigma=3)]
+)
 def test_a_teacher_of_another_codec_is_refused(teacher, data, decoder):
     """At the start; of several datasets, whose head the samples choose, at the first batch."""
     shown = rf"codec is {decoder['type']}\(input_size=\({decoder['input_size'][0]}, .*student's UDPHeatmap\(.*sigma=2"
@@ -170,11 +182,14 @@ def test_a_teacher_that_sees_other_colours_is_refused(teacher):
         model.init_weights()
 
 
-@pytest.mark.parametrize(('spoil', 'message'), [
-    (lambda weights: weights.update(extra=torch.zeros(1)), r'1 keys \(extra\) left over, 0 keys missing'),
-    (lambda weights: weights.pop('head.final_layer.bias'), r'1 missing \(final_layer.bias\)'),
-    (lambda weights: weights.update({'backbone.last_norm.weight': torch.zeros(3)}), 'has width 3, this model 32'),
-])
+@pytest.mark.parametrize(
+    ('spoil', 'message'),
+    [
+        (lambda weights: weights.update(extra=torch.zeros(1)), r'1 keys \(extra\) left over, 0 keys missing'),
+        (lambda weights: weights.pop('head.final_layer.bias'), r'1 missing \(final_layer.bias\)'),
+        (lambda weights: weights.update({'backbone.last_norm.weight': torch.zeros(3)}), 'has width 3, this model 32'),
+    ],
+)
 def test_a_checkpoint_that_is_not_the_teachers_is_refused(teacher, spoil, message):
     given = teacher()
     weights = torch.load(given['checkpoint'], weights_only=False)
@@ -184,17 +199,23 @@ def test_a_checkpoint_that_is_not_the_teachers_is_refused(teacher, spoil, messag
         distiller(given).init_weights()
 
 
-@pytest.mark.parametrize(('changes', 'message'), [
-    (dict(student=several()), 'a student with the head MultiDatasetHead has no heatmap head of its own'),
-    (dict(student=dict(estimator(), student=estimator())), r"takes no student=...: .* as in _base_ = 'STUDENT.py'"),
-    (dict(teacher=dict(config='a.py')), 'teacher has no checkpoint: expected dict'),
-    (dict(teacher=dict(checkpoint='a.pth')), 'teacher has no config'),
-    (dict(teacher=dict(config='a.py', checkpoint='a.pth', precision='int8')), "precision='int8', expected 'float32'"),
-    (dict(distill_loss=dict(type='HeatmapDistillLoss', loss_weight=0)), 'loss_weight=0 must be above 0'),
-    (dict(keypoints=dict(student='CocoDataset', teacher='Coco')), "'Coco' is no registered dataset"),
-    (dict(keypoints=dict(student='CocoDataset', teacher='AicDataset', names=dict(nose='tail'))), "no 'tail' among"),
-    (dict(keypoints=dict(student='CocoDataset', teacher='AicDataset', names={})), 'no name of the student'),
-])
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(student=several()), 'a student with the head MultiDatasetHead has no heatmap head of its own'),
+        (dict(student=dict(estimator(), student=estimator())), r"takes no student=...: .* as in _base_ = 'STUDENT.py'"),
+        (dict(teacher=dict(config='a.py')), 'teacher has no checkpoint: expected dict'),
+        (dict(teacher=dict(checkpoint='a.pth')), 'teacher has no config'),
+        (
+            dict(teacher=dict(config='a.py', checkpoint='a.pth', precision='int8')),
+            "precision='int8', expected 'float32'",
+        ),
+        (dict(distill_loss=dict(type='HeatmapDistillLoss', loss_weight=0)), 'loss_weight=0 must be above 0'),
+        (dict(keypoints=dict(student='CocoDataset', teacher='Coco')), "'Coco' is no registered dataset"),
+        (dict(keypoints=dict(student='CocoDataset', teacher='AicDataset', names=dict(nose='tail'))), "no 'tail' among"),
+        (dict(keypoints=dict(student='CocoDataset', teacher='AicDataset', names={})), 'no name of the student'),
+    ],
+)
 def test_bad_arguments(changes, message):
     with pytest.raises(ValueError, match=message):
         distiller(**{'teacher': None, **changes})
@@ -202,5 +223,5 @@ def test_bad_arguments(changes, message):
 
 def test_no_teacher_and_no_cache(data):
     model = distiller(None)
-    with pytest.raises(ValueError, match="no teacher, and samples without its heatmaps.*TeacherCacheDataset"):
+    with pytest.raises(ValueError, match='no teacher, and samples without its heatmaps.*TeacherCacheDataset'):
         model.loss(*prepared(model, batch_of(data, 0)))

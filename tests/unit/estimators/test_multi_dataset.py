@@ -16,13 +16,23 @@ KEYPOINTS = dict(coco=5, aic=3)
 
 def build(**test_cfg):
     torch.manual_seed(0)
-    heads = {name: dict(type='SimpleHead', in_channels=48, out_channels=count, decoder=CODEC)
-             for name, count in KEYPOINTS.items()}
-    model = MODELS.build(dict(
-        type='MultiDatasetPoseEstimator', test_cfg=dict(flip_mode='heatmap', **test_cfg),
-        backbone=dict(type='ViT', arch=dict(depth=2, embed_dim=48, num_heads=4), img_size=(64, 48),
-                      experts=dict(names=list(KEYPOINTS), part=16)),
-        head=dict(type='MultiDatasetHead', heads=heads, default_dataset='coco')))
+    heads = {
+        name: dict(type='SimpleHead', in_channels=48, out_channels=count, decoder=CODEC)
+        for name, count in KEYPOINTS.items()
+    }
+    model = MODELS.build(
+        dict(
+            type='MultiDatasetPoseEstimator',
+            test_cfg=dict(flip_mode='heatmap', **test_cfg),
+            backbone=dict(
+                type='ViT',
+                arch=dict(depth=2, embed_dim=48, num_heads=4),
+                img_size=(64, 48),
+                experts=dict(names=list(KEYPOINTS), part=16),
+            ),
+            head=dict(type='MultiDatasetHead', heads=heads, default_dataset='coco'),
+        )
+    )
     for parameter in model.head.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     return model.eval()
@@ -32,8 +42,12 @@ def samples(*names):
     made = []
     for name in names:
         count = KEYPOINTS[name or 'coco']
-        meta = dict(flip_indices=list(range(count)), input_size=(48, 64), input_center=np.array([30.0, 40.0]),
-                    input_scale=np.array([48.0, 64.0]))
+        meta = dict(
+            flip_indices=list(range(count)),
+            input_size=(48, 64),
+            input_center=np.array([30.0, 40.0]),
+            input_scale=np.array([48.0, 64.0]),
+        )
         sample = PoseDataSample(metainfo=dict(meta, dataset_name=name) if name else meta)
         sample.gt_instances = InstanceData(bboxes=np.zeros((1, 4)), bbox_scores=np.ones(1))
         sample.gt_instance_labels = InstanceData(keypoint_weights=torch.ones(1, count))
@@ -57,7 +71,7 @@ def test_a_mixed_batch_is_predicted_as_each_image_alone(flip):
     with torch.no_grad():
         mixed = model.predict(image, samples(*names))
         for i, name in enumerate(names):
-            alone, = model.predict(image[i:i + 1], samples(name))
+            (alone,) = model.predict(image[i : i + 1], samples(name))
             torch.testing.assert_close(mixed[i].pred_fields.heatmaps, alone.pred_fields.heatmaps, rtol=0, atol=1e-5)
             assert mixed[i].pred_instances.keypoints.shape == (1, KEYPOINTS[name], 2)
 

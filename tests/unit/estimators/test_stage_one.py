@@ -12,23 +12,35 @@ from mmpose.structures import PoseDataSample
 import vitpose_mm  # noqa: F401
 
 CODEC = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
-WRAPPER = dict(constructor='ViTLayerDecayOptimWrapperConstructor', paramwise_cfg=dict(layer_decay_rate=1.0),
-               optimizer=dict(type='AdamW', lr=1e-2, weight_decay=0.1))
+WRAPPER = dict(
+    constructor='ViTLayerDecayOptimWrapperConstructor',
+    paramwise_cfg=dict(layer_decay_rate=1.0),
+    optimizer=dict(type='AdamW', lr=1e-2, weight_decay=0.1),
+)
 
 
 def build(several=False, **head):
     init_default_scope('mmpose')
     torch.manual_seed(0)
     decoder = dict(type='ClassicHead', in_channels=48, out_channels=5, decoder=CODEC, deconv_channels=16, **head)
-    backbone = dict(type='ViT', arch=dict(depth=2, embed_dim=48, num_heads=4), img_size=(64, 48), drop_path_rate=0.9,
-                    freeze='all_but_token', knowledge_token=dict())
+    backbone = dict(
+        type='ViT',
+        arch=dict(depth=2, embed_dim=48, num_heads=4),
+        img_size=(64, 48),
+        drop_path_rate=0.9,
+        freeze='all_but_token',
+        knowledge_token=dict(),
+    )
     kind = 'TopdownPoseEstimator'
     if several:
-        kind, decoder = 'MultiDatasetPoseEstimator', dict(
-            type='MultiDatasetHead', heads=dict(coco=decoder, aic=decoder), default_dataset='coco')
+        kind, decoder = (
+            'MultiDatasetPoseEstimator',
+            dict(type='MultiDatasetHead', heads=dict(coco=decoder, aic=decoder), default_dataset='coco'),
+        )
         backbone['experts'] = dict(names=['coco', 'aic'], part=16)
-    return MODELS.build(dict(type=kind, data_preprocessor=dict(type='PoseDataPreprocessor'), backbone=backbone,
-                             head=decoder))
+    return MODELS.build(
+        dict(type=kind, data_preprocessor=dict(type='PoseDataPreprocessor'), backbone=backbone, head=decoder)
+    )
 
 
 def batch(size=2):
@@ -72,6 +84,6 @@ def test_a_frozen_decoder_stays_in_evaluation_and_passes_gradients(kind):
     assert not any(module.training for module in head.modules())
     before = {name: value.clone() for name, value in head.state_dict().items()}
     feature = torch.randn(2, 8, 4, 3, requires_grad=True)
-    head((feature, )).square().sum().backward()
+    head((feature,)).square().sum().backward()
     assert feature.grad.abs().sum() > 0 and all(p.grad is None for p in head.parameters())
     assert all(torch.equal(value, before[name]) for name, value in head.state_dict().items())

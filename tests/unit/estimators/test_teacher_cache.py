@@ -24,8 +24,19 @@ def write_cache(folder, teacher, data, *arguments):
     loader = dict(batch_size=2, dataset=data)
     model = dict(estimator(), type='DistillPoseEstimator', teacher=teacher)
     Config(dict(model=model, train_dataloader=loader)).dump(folder / 'distill.py')
-    return main(['teacher-cache', str(folder / 'distill.py'), '--out', str(folder / 'cache'), '--workers', '0',
-                 '--batch', '4', *arguments])
+    return main(
+        [
+            'teacher-cache',
+            str(folder / 'distill.py'),
+            '--out',
+            str(folder / 'cache'),
+            '--workers',
+            '0',
+            '--batch',
+            '4',
+            *arguments,
+        ]
+    )
 
 
 def test_the_cache_gives_the_running_teachers_loss(teacher, data, tmp_path, capsys):
@@ -58,7 +69,8 @@ def test_seeds_are_drawn_from_the_loaders_random_numbers_and_leave_them_alone(da
     drawn = [dataset[0]['inputs'] for _ in range(8)]
     after = np.random.rand()
     assert {tuple(image.flatten()[::97].tolist()) for image in drawn} == {
-        tuple(dataset.sample(0, seed)['inputs'].flatten()[::97].tolist()) for seed in (0, 1, 2)}
+        tuple(dataset.sample(0, seed)['inputs'].flatten()[::97].tolist()) for seed in (0, 1, 2)
+    }
     np.random.seed(4)
     for _ in range(8):
         np.random.randint(3)
@@ -99,11 +111,14 @@ def test_a_cache_of_something_else_is_refused(teacher, data, tmp_path, capsys):
         cached(data, cache=cache)
 
 
-@pytest.mark.parametrize(('arguments', 'message'), [
-    (['--seeds', '1', '1'], 'expected each seed once'),
-    (['--seeds', '-1'], 'from 0'),
-    (['--batch', '0'], 'images from 1'),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--seeds', '1', '1'], 'expected each seed once'),
+        (['--seeds', '-1'], 'from 0'),
+        (['--batch', '0'], 'images from 1'),
+    ],
+)
 def test_the_command_says_what_does_not_fit_in_one_line(teacher, data, tmp_path, capsys, arguments, message):
     assert write_cache(tmp_path, teacher(), data, *arguments) == 2
     said = capsys.readouterr().err
@@ -129,8 +144,11 @@ def test_the_command_goes_on_where_it_stopped(teacher, data, tmp_path, capsys, m
     (tmp_path / 'kept').write_bytes((cache / 'seed3.npy').read_bytes())
     written = (cache / 'seed3.npy').stat().st_mtime_ns
     monkeypatch.setattr(Teacher, 'heatmaps', ask)
-    for seeds, said in ((['3', '8'], 'seeds 3, 8 (already there: 3)'), (['8'], 'seeds 3, 8 (already there: 3, 8)'),
-                        (['5'], 'seeds 3, 8, 5 (already there: 3, 8)')):
+    for seeds, said in (
+        (['3', '8'], 'seeds 3, 8 (already there: 3)'),
+        (['8'], 'seeds 3, 8 (already there: 3, 8)'),
+        (['5'], 'seeds 3, 8, 5 (already there: 3, 8)'),
+    ):
         assert write_cache(tmp_path, given, data, '--seeds', *seeds) == 0
         assert said in capsys.readouterr().out
     assert (cache / 'seed3.npy').stat().st_mtime_ns == written
@@ -159,11 +177,14 @@ def test_the_command_adds_nothing_to_a_cache_of_something_else(teacher, data, tm
     assert {path.name: path.read_bytes() for path in (tmp_path / 'cache').iterdir()} == before
 
 
-@pytest.mark.parametrize('model', [
-    estimator(32, decoder=dict(CODEC, type='MSRAHeatmap')),
-    dict(estimator(32), data_preprocessor=dict(PIXELS, bgr_to_rgb=False)),
-    None,  # of another crop
-])
+@pytest.mark.parametrize(
+    'model',
+    [
+        estimator(32, decoder=dict(CODEC, type='MSRAHeatmap')),
+        dict(estimator(32), data_preprocessor=dict(PIXELS, bgr_to_rgb=False)),
+        None,  # of another crop
+    ],
+)
 def test_the_command_refuses_a_teacher_that_training_would(teacher, data, tmp_path, capsys, model):
     given = teacher(model)
     if model is None:
@@ -185,8 +206,9 @@ def test_a_teacher_beside_its_cache_is_refused(teacher, data, tmp_path):
 @pytest.mark.parametrize('number', [1, 2])
 def test_a_cache_of_joined_datasets(teacher, data, tmp_path, number):
     members = [data, dict(data, type='CheckedHumanArtDataset')][:number]
-    joined = dict(type='CombinedPoseDataset', datasets=members, pipeline=PIPELINE,
-                  sample_ratio_factor=[0.5, 1][:number])
+    joined = dict(
+        type='CombinedPoseDataset', datasets=members, pipeline=PIPELINE, sample_ratio_factor=[0.5, 1][:number]
+    )
     given = teacher()
     assert write_cache(tmp_path, given, joined) == 0
     stored, model = cached(joined, cache=str(tmp_path / 'cache')), distiller(given)

@@ -10,9 +10,13 @@ import vitpose_mm  # noqa: F401
 
 OURS = dict(
     dataset_name='three_points',
-    keypoint_info={number: dict(name=f'point{number}', id=number, color=[0, 0, 0], type='', swap='')
-                   for number in range(3)},
-    skeleton_info={}, joint_weights=[1.0] * 3, sigmas=[0.05] * 3)
+    keypoint_info={
+        number: dict(name=f'point{number}', id=number, color=[0, 0, 0], type='', swap='') for number in range(3)
+    },
+    skeleton_info={},
+    joint_weights=[1.0] * 3,
+    sigmas=[0.05] * 3,
+)
 DATASETS = [dict(type='CocoDataset'), dict(type='CocoDataset', metainfo=OURS), dict(type='CheckedMpiiDataset')]
 
 
@@ -47,15 +51,23 @@ def test_each_sample_reaches_the_metric_of_its_dataset():
     samples = [sample(number, name) for number, name in enumerate(names)]
     evaluator.process(samples, dict(inputs=[None] * 4, data_samples=samples))
     assert evaluator.evaluate(4) == {
-        'coco/ids': [0], 'coco/keypoints': 17, 'ours/ids': [1, 3], 'ours/keypoints': 3, 'mpii/ids': [2],
-        'mpii/keypoints': 16}
+        'coco/ids': [0],
+        'coco/keypoints': 17,
+        'ours/ids': [1, 3],
+        'ours/keypoints': 3,
+        'mpii/ids': [2],
+        'mpii/keypoints': 16,
+    }
 
 
 def test_among_other_metrics():
     """As `mim test --dump` lists it."""
     init_default_scope('mmpose')
-    own = dict(type='PerDatasetEvaluator', datasets=DATASETS,
-               metrics=[dict(type='CountSamples', prefix=name) for name in ('coco', 'ours', 'mpii')])
+    own = dict(
+        type='PerDatasetEvaluator',
+        datasets=DATASETS,
+        metrics=[dict(type='CountSamples', prefix=name) for name in ('coco', 'ours', 'mpii')],
+    )
     evaluator = Evaluator([own, dict(type='CountSamples', prefix='all')])
     evaluator.dataset_meta = dict(dataset_name='coco', num_keypoints=17)
     samples = [sample(number, name) for number, name in enumerate(('mpii', 'three_points'))]

@@ -23,33 +23,42 @@ def build(kind, **changes):
 @pytest.mark.parametrize('stride', [16, 8])
 def test_heatmaps_are_a_quarter_of_the_input_or_half_where_asked(kind, stride):
     feature = torch.randn(2, 32, 64 // stride, 48 // stride)
-    assert build(kind, feature_stride=stride, out_channels=7)((feature, )).shape == (2, 7, 16, 12)
-    assert build(kind, feature_stride=stride, heatmap_stride=2)((feature, )).shape == (2, 5, 32, 24)
+    assert build(kind, feature_stride=stride, out_channels=7)((feature,)).shape == (2, 7, 16, 12)
+    assert build(kind, feature_stride=stride, heatmap_stride=2)((feature,)).shape == (2, 5, 32, 24)
 
 
 def test_classic_parameters_are_the_papers():
     names = {name: tuple(p.shape) for name, p in build('ClassicHead').named_parameters()}
     assert names == {
-        'deconv_layers.0.weight': (32, 256, 4, 4), 'deconv_layers.1.weight': (256, ), 'deconv_layers.1.bias': (256, ),
-        'deconv_layers.3.weight': (256, 256, 4, 4), 'deconv_layers.4.weight': (256, ), 'deconv_layers.4.bias': (256, ),
-        'final_layer.weight': (5, 256, 1, 1), 'final_layer.bias': (5, ),
+        'deconv_layers.0.weight': (32, 256, 4, 4),
+        'deconv_layers.1.weight': (256,),
+        'deconv_layers.1.bias': (256,),
+        'deconv_layers.3.weight': (256, 256, 4, 4),
+        'deconv_layers.4.weight': (256,),
+        'deconv_layers.4.bias': (256,),
+        'final_layer.weight': (5, 256, 1, 1),
+        'final_layer.bias': (5,),
     }
 
 
 def test_simple_is_relu_bilinear_and_a_3x3_convolution():
     head = build('SimpleHead')
     feature = torch.randn(2, 32, 4, 3)
-    by_hand = F.conv2d(F.interpolate(feature.clamp(min=0), size=(16, 12), mode='bilinear', align_corners=False),
-                       head.final_layer.weight, head.final_layer.bias, padding=1)
-    torch.testing.assert_close(head((feature, )), by_hand)
-    assert {tuple(p.shape) for p in head.parameters()} == {(5, 32, 3, 3), (5, )}
+    by_hand = F.conv2d(
+        F.interpolate(feature.clamp(min=0), size=(16, 12), mode='bilinear', align_corners=False),
+        head.final_layer.weight,
+        head.final_layer.bias,
+        padding=1,
+    )
+    torch.testing.assert_close(head((feature,)), by_hand)
+    assert {tuple(p.shape) for p in head.parameters()} == {(5, 32, 3, 3), (5,)}
 
 
 @pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
 def test_heatmaps_are_fp32_under_autocast(kind):
     head = build(kind)
     with torch.autocast('cpu', torch.bfloat16):
-        assert head((torch.randn(2, 32, 4, 3), )).dtype == torch.float32
+        assert head((torch.randn(2, 32, 4, 3),)).dtype == torch.float32
 
 
 def sample(batch, keypoints=5):
@@ -66,7 +75,7 @@ def sample(batch, keypoints=5):
 def test_loss_is_the_mean_squared_error(kind):
     head, samples = build(kind), sample(3)
     samples[1].gt_instance_labels.keypoint_weights[:] = 0  # not labelled: no loss, but in the mean
-    features = (torch.randn(3, 32, 4, 3), )
+    features = (torch.randn(3, 32, 4, 3),)
     losses = head.loss(features, samples)
     targets = torch.stack([s.gt_fields.heatmaps for s in samples])
     weights = torch.cat([s.gt_instance_labels.keypoint_weights for s in samples])[..., None, None]
@@ -78,7 +87,7 @@ def test_loss_is_the_mean_squared_error(kind):
 @pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
 def test_flip_test_averages_the_mirrored_pass(kind):
     head, samples = build(kind), sample(2)
-    plain, mirrored = (torch.randn(2, 32, 4, 3), ), (torch.randn(2, 32, 4, 3), )
+    plain, mirrored = (torch.randn(2, 32, 4, 3),), (torch.randn(2, 32, 4, 3),)
     _, fields = head.predict([plain, mirrored], samples, test_cfg=dict(flip_test=True, output_heatmaps=True))
     back = head(mirrored).flip(-1)[:, [0, 2, 1, 4, 3]]
     torch.testing.assert_close(torch.stack([f.heatmaps for f in fields]), (head(plain) + back) / 2)

@@ -11,13 +11,29 @@ from vitpose_mm.heads import multi_dataset
 
 # different K, codec, heatmap size and kind of head, one of them MMPose's
 HEADS = dict(
-    coco=dict(type='ClassicHead', in_channels=32, out_channels=5,
-              decoder=dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)),
-    aic=dict(type='SimpleHead', in_channels=32, out_channels=3, heatmap_stride=2,
-             decoder=dict(type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(24, 32), sigma=2)),
-    mpii=dict(type='HeatmapHead', in_channels=32, out_channels=4, deconv_out_channels=(16, 16),
-              deconv_kernel_sizes=(4, 4), loss=dict(type='KeypointMSELoss', use_target_weight=True),
-              decoder=dict(type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)))
+    coco=dict(
+        type='ClassicHead',
+        in_channels=32,
+        out_channels=5,
+        decoder=dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2),
+    ),
+    aic=dict(
+        type='SimpleHead',
+        in_channels=32,
+        out_channels=3,
+        heatmap_stride=2,
+        decoder=dict(type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(24, 32), sigma=2),
+    ),
+    mpii=dict(
+        type='HeatmapHead',
+        in_channels=32,
+        out_channels=4,
+        deconv_out_channels=(16, 16),
+        deconv_kernel_sizes=(4, 4),
+        loss=dict(type='KeypointMSELoss', use_target_weight=True),
+        decoder=dict(type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2),
+    ),
+)
 SHAPES = dict(coco=(5, 16, 12), aic=(3, 32, 24), mpii=(4, 16, 12))
 FLIPS = dict(coco=[0, 2, 1, 4, 3], aic=[1, 0, 2], mpii=[3, 2, 1, 0])
 
@@ -45,7 +61,7 @@ def samples(*names):
 
 
 def features(batch):
-    return (torch.randn(batch, 32, 4, 3, generator=torch.Generator().manual_seed(4)), )
+    return (torch.randn(batch, 32, 4, 3, generator=torch.Generator().manual_seed(4)),)
 
 
 MIX = ('coco', 'mpii', 'coco', 'aic', 'coco', 'mpii')
@@ -59,7 +75,7 @@ def test_the_loss_is_the_weighted_sum_of_each_heads_own(normalizer):
     expected = 0
     for name, weight in dict(coco=1, aic=3, mpii=1).items():
         places = [i for i, other in enumerate(MIX) if other == name]
-        alone = head.heads[name].loss((feats[0][places], ), [batch[i] for i in places])
+        alone = head.heads[name].loss((feats[0][places],), [batch[i] for i in places])
         torch.testing.assert_close(losses[f'{name}/kpt'], alone['loss_kpt'])
         assert not losses[f'{name}/kpt'].requires_grad
         torch.testing.assert_close(losses[f'{name}/acc_pose'], alone['acc_pose'])
@@ -70,7 +86,7 @@ def test_the_loss_is_the_weighted_sum_of_each_heads_own(normalizer):
 
 def test_by_batch_the_loss_of_a_batch_is_the_mean_of_its_halves():
     head, feats, batch = build(), features(6), samples(*MIX)
-    halves = [head.loss((feats[0][part], ), batch[part])['loss_kpt'] for part in (slice(0, 3), slice(3, 6))]
+    halves = [head.loss((feats[0][part],), batch[part])['loss_kpt'] for part in (slice(0, 3), slice(3, 6))]
     torch.testing.assert_close(head.loss(feats, batch)['loss_kpt'], sum(halves) / 2)
 
 
@@ -86,12 +102,14 @@ def test_a_head_without_samples_gets_a_gradient_of_zero():
 def test_each_sample_is_predicted_by_its_own_head_in_the_batchs_order(flip):
     shifts = dict(aic=dict(shift_heatmap=True))
     head, batch, feats = build(test_cfgs=shifts), samples(*MIX), features(6)
-    mirrored = (torch.randn(6, 32, 4, 3, generator=torch.Generator().manual_seed(5)), )
+    mirrored = (torch.randn(6, 32, 4, 3, generator=torch.Generator().manual_seed(5)),)
     cfg = dict(flip_test=flip, flip_mode='heatmap', shift_heatmap=False, output_heatmaps=True)
     poses, fields = head.predict([feats, mirrored] if flip else feats, batch, cfg)
     for i, name in enumerate(MIX):
-        one = [(part[0][i:i + 1], ) for part in (feats, mirrored)]
-        pose, field = head.heads[name].predict(one if flip else one[0], batch[i:i + 1], {**cfg, **shifts.get(name, {})})
+        one = [(part[0][i : i + 1],) for part in (feats, mirrored)]
+        pose, field = head.heads[name].predict(
+            one if flip else one[0], batch[i : i + 1], {**cfg, **shifts.get(name, {})}
+        )
         torch.testing.assert_close(fields[i].heatmaps, field[0].heatmaps, rtol=0, atol=1e-5)
         assert poses[i].keypoints.shape == (1, SHAPES[name][0], 2)
         np.testing.assert_allclose(poses[i].keypoints, pose[0].keypoints, atol=1e-2)
@@ -147,8 +165,9 @@ def test_an_unknown_name_lists_the_known():
         build().loss(features(1), samples('jhmdb'))
 
 
-@pytest.mark.parametrize('changes', [
-    dict(default_dataset='x'), dict(loss_weights=dict(x=1.0)), dict(test_cfgs=dict(x={}))])
+@pytest.mark.parametrize(
+    'changes', [dict(default_dataset='x'), dict(loss_weights=dict(x=1.0)), dict(test_cfgs=dict(x={}))]
+)
 def test_arguments_name_known_datasets(changes):
     with pytest.raises(KeyError, match="no head for dataset 'x'"):
         build(**changes)

@@ -21,8 +21,10 @@ def dataset(*names, keypoints=KEYPOINTS, whole=None):
 
 
 def model(*names, default='coco', experts=()):
-    heads = {name: dict(type='mmpose.HeatmapHead', in_channels=8, out_channels=KEYPOINTS[name],
-                        deconv_out_channels=None) for name in names}
+    heads = {
+        name: dict(type='mmpose.HeatmapHead', in_channels=8, out_channels=KEYPOINTS[name], deconv_out_channels=None)
+        for name in names
+    }
     net = nn.Module()
     net.head = MODELS.build(dict(type='MultiDatasetHead', heads=heads, default_dataset=default))
     net.backbone = nn.Linear(1, 1)
@@ -34,12 +36,20 @@ def runner(train, net, val=None, metrics=None, sampler=None, batch_size=4):
     loader = SimpleNamespace(dataset=train, sampler=sampler, batch_size=batch_size)
     loop = val and SimpleNamespace(
         dataloader=SimpleNamespace(dataset=val),
-        evaluator=SimpleNamespace(metrics_dict=dict.fromkeys(metrics)) if metrics else SimpleNamespace())
+        evaluator=SimpleNamespace(metrics_dict=dict.fromkeys(metrics)) if metrics else SimpleNamespace(),
+    )
     scalars = []
     return SimpleNamespace(
-        train_dataloader=loader, model=net, val_loop=loop, test_loop=loop, epoch=4,
-        logger=logging.getLogger('mix'), message_hub=MessageHub('mix'), scalars=scalars,
-        visualizer=SimpleNamespace(add_scalars=lambda values, step: scalars.append((values, step))))
+        train_dataloader=loader,
+        model=net,
+        val_loop=loop,
+        test_loop=loop,
+        epoch=4,
+        logger=logging.getLogger('mix'),
+        message_hub=MessageHub('mix'),
+        scalars=scalars,
+        visualizer=SimpleNamespace(add_scalars=lambda values, step: scalars.append((values, step))),
+    )
 
 
 def build():
@@ -56,15 +66,24 @@ def test_what_fits_passes():
     build().before_train(runner(data, model('coco', 'aic', experts=('aic', 'coco'))))
 
 
-@pytest.mark.parametrize(('train', 'net', 'message'), [
-    (dataset('coco', 'mpii'), model('coco', 'aic'), r"'mpii' has no decoder: the heads are \['coco', 'aic'\]"),
-    (dataset('coco', 'aic', keypoints=dict(coco=17, aic=15)), model('coco', 'aic'),
-     r"heads\['aic'\] has out_channels=14, but the metainfo of 'aic' 15 keypoints: set out_channels=15"),
-    (dataset('coco', 'aic'), model('coco', 'aic', experts=('coco', 'mpii')),
-     r"'aic' has no expert: .* \['coco', 'mpii'\]"),
-    (dataset('aic', 'coco'), model('coco', 'aic'), "default_dataset='coco', but .* is that of 'aic'"),
-    (dataset('coco'), nn.Linear(1, 1), 'Linear has no MultiDatasetHead'),
-])
+@pytest.mark.parametrize(
+    ('train', 'net', 'message'),
+    [
+        (dataset('coco', 'mpii'), model('coco', 'aic'), r"'mpii' has no decoder: the heads are \['coco', 'aic'\]"),
+        (
+            dataset('coco', 'aic', keypoints=dict(coco=17, aic=15)),
+            model('coco', 'aic'),
+            r"heads\['aic'\] has out_channels=14, but the metainfo of 'aic' 15 keypoints: set out_channels=15",
+        ),
+        (
+            dataset('coco', 'aic'),
+            model('coco', 'aic', experts=('coco', 'mpii')),
+            r"'aic' has no expert: .* \['coco', 'mpii'\]",
+        ),
+        (dataset('aic', 'coco'), model('coco', 'aic'), "default_dataset='coco', but .* is that of 'aic'"),
+        (dataset('coco'), nn.Linear(1, 1), 'Linear has no MultiDatasetHead'),
+    ],
+)
 def test_misfit_is_refused(train, net, message):
     """By each of the three checks, the validation set's as well as the training set's."""
     with pytest.raises(ValueError, match=message):
@@ -106,6 +125,8 @@ def test_counts_of_an_epoch(caplog):
         hook.after_train_epoch(run)
         hook.after_train_epoch(run)
     assert [record.message for record in caplog.records] == [
-        'Samples of epoch 5: coco 2, aic 3, mpii 0', 'Samples of epoch 5: coco 0, aic 0, mpii 0']
+        'Samples of epoch 5: coco 2, aic 3, mpii 0',
+        'Samples of epoch 5: coco 0, aic 0, mpii 0',
+    ]
     assert run.scalars[0] == ({'samples/coco': 2, 'samples/aic': 3, 'samples/mpii': 0}, 5)
     assert run.message_hub.get_scalar('samples/aic').data[0].tolist() == [3, 0]

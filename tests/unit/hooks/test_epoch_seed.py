@@ -44,12 +44,8 @@ def as_list(batch):
 def build_runner(num_workers, epoch=0, rank=0, seed=0, sampler_seed=7, **kwargs):
     dataset = Draws()
     sampler = DefaultSampler(dataset, shuffle=True, seed=sampler_seed)
-    loader = DataLoader(
-        dataset, BATCH, sampler=sampler, num_workers=num_workers, collate_fn=as_list, **kwargs
-    )
-    return SimpleNamespace(
-        train_dataloader=loader, train_loop=SimpleNamespace(), epoch=epoch, rank=rank, seed=seed
-    )
+    loader = DataLoader(dataset, BATCH, sampler=sampler, num_workers=num_workers, collate_fn=as_list, **kwargs)
+    return SimpleNamespace(train_dataloader=loader, train_loop=SimpleNamespace(), epoch=epoch, rank=rank, seed=seed)
 
 
 def epoch_of(runner, hook=None, epoch=0):
@@ -103,20 +99,33 @@ class Recorder(BaseModel):
 def train(folder, epochs=2, resume=False, hook=None, **randomness):
     """What a real runner's model sees in each epoch."""
     model = Recorder()
-    loader = dict(batch_size=BATCH, num_workers=0, dataset=Draws(), sampler=dict(type='DefaultSampler', shuffle=True),
-                  collate_fn=lambda batch: dict(samples=batch))
+    loader = dict(
+        batch_size=BATCH,
+        num_workers=0,
+        dataset=Draws(),
+        sampler=dict(type='DefaultSampler', shuffle=True),
+        collate_fn=lambda batch: dict(samples=batch),
+    )
     Runner(
-        model, str(folder), train_dataloader=loader, train_cfg=dict(by_epoch=True, max_epochs=epochs),
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)), custom_hooks=[dict(hook or {}, type='EpochSeedHook')],
-        default_scope='mmpose', experiment_name=f'{folder}{resume}', resume=resume, randomness=randomness,
+        model,
+        str(folder),
+        train_dataloader=loader,
+        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+        custom_hooks=[dict(hook or {}, type='EpochSeedHook')],
+        default_scope='mmpose',
+        experiment_name=f'{folder}{resume}',
+        resume=resume,
+        randomness=randomness,
     ).train()
-    return [model.seen[i:i + LENGTH] for i in range(0, len(model.seen), LENGTH)]
+    return [model.seen[i : i + LENGTH] for i in range(0, len(model.seen), LENGTH)]
 
 
 def test_seed_is_the_runners(tmp_path):
     one, same, other, own, own_same = (
         train(tmp_path / str(i), 1, seed=seed, hook=hook)[0]
-        for i, (seed, hook) in enumerate([(1, None), (1, None), (2, None), (1, dict(seed=2)), (5, dict(seed=2))]))
+        for i, (seed, hook) in enumerate([(1, None), (1, None), (2, None), (1, dict(seed=2)), (5, dict(seed=2))])
+    )
     assert same == one
     assert [sample[0] for sample in other] != [sample[0] for sample in one], 'the order is the same'
     assert not {sample[1] for sample in other} & {sample[1] for sample in one}, 'the augmentations are the same'

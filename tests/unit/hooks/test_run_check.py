@@ -17,33 +17,47 @@ CLASSIC = dict(UDP, type='MSRAHeatmap')
 def model(keypoints=17, decoder=UDP, head='mmpose.HeatmapHead', **more):
     init_default_scope('mmpose')
     head = dict(type=head, in_channels=8, out_channels=keypoints, deconv_out_channels=None, decoder=decoder)
-    return MODELS.build(dict(
-        type='TopdownPoseEstimator', backbone=dict(type='ViT', arch=dict(depth=1, embed_dim=8, num_heads=1)),
-        head=head, **more))
+    return MODELS.build(
+        dict(
+            type='TopdownPoseEstimator',
+            backbone=dict(type='ViT', arch=dict(depth=1, embed_dim=8, num_heads=1)),
+            head=head,
+            **more,
+        )
+    )
 
 
 def dataset(*steps, name='coco', keypoints=17):
     """A dataset's metainfo and pipeline, without samples."""
     init_default_scope('mmpose')
-    return SimpleNamespace(metainfo=dict(dataset_name=name, num_keypoints=keypoints),
-                           pipeline=SimpleNamespace(transforms=[TRANSFORMS.build(step) for step in steps]))
+    return SimpleNamespace(
+        metainfo=dict(dataset_name=name, num_keypoints=keypoints),
+        pipeline=SimpleNamespace(transforms=[TRANSFORMS.build(step) for step in steps]),
+    )
 
 
 CONVERTER = dict(type='KeypointConverter', num_keypoints=14, mapping=[(0, 0)])
 
 
-@pytest.mark.parametrize('data', [
-    dataset(keypoints=14), SimpleNamespace(datasets=[dataset(keypoints=14)]), dataset(CONVERTER),
-    SimpleNamespace(dataset=SimpleNamespace(datasets=[dataset(keypoints=14), SimpleNamespace()])), SimpleNamespace(),
-])
+@pytest.mark.parametrize(
+    'data',
+    [
+        dataset(keypoints=14),
+        SimpleNamespace(datasets=[dataset(keypoints=14)]),
+        dataset(CONVERTER),
+        SimpleNamespace(dataset=SimpleNamespace(datasets=[dataset(keypoints=14), SimpleNamespace()])),
+        SimpleNamespace(),
+    ],
+)
 def test_keypoints_are_those_of_the_samples(data):
     """Joined, wrapped, converted, or not said."""
     check_keypoints(data, model(14), 'train')
 
 
-@pytest.mark.parametrize('data', [
-    dataset(), SimpleNamespace(datasets=[dataset(keypoints=14), dataset()]), SimpleNamespace(dataset=dataset()),
-])
+@pytest.mark.parametrize(
+    'data',
+    [dataset(), SimpleNamespace(datasets=[dataset(keypoints=14), dataset()]), SimpleNamespace(dataset=dataset())],
+)
 def test_another_number_of_keypoints(data):
     message = "predicts 14 keypoints .*, but val_dataloader has dataset 'coco' with 17: set model.head.out_channels=17"
     with pytest.raises(ValueError, match=message):
@@ -63,14 +77,19 @@ def test_codec_of_the_targets():
     check_targets(dataset(dict(type='GenerateTarget', encoder=dict(UDP, blur_kernel_size=3))), model())
     check_targets(dataset(dict(type='GenerateTarget', encoder=CLASSIC)), model(decoder=None))
     for other in (CLASSIC, dict(UDP, sigma=3), dict(UDP, input_size=(96, 128)), dict(UDP, heatmap_size=(24, 32))):
-        with pytest.raises(ValueError, match=rf"encodes with {other['type']}\(.*decodes with UDPHeatmap\(.*sigma=2"):
+        with pytest.raises(ValueError, match=rf'encodes with {other["type"]}\(.*decodes with UDPHeatmap\(.*sigma=2'):
             check_targets(dataset(dict(type='GenerateTarget', encoder=other)), model())
 
 
 def test_a_checkpoint_that_is_not_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ('configs/coco/base.py', 'configs/transfer/stage1.py', 'work_dirs/base/epoch_2.pth',
-                 'work_dirs/base/epoch_10.pth', 'work_dirs/base/best_coco_AP_epoch_2.pth'):
+    for name in (
+        'configs/coco/base.py',
+        'configs/transfer/stage1.py',
+        'work_dirs/base/epoch_2.pth',
+        'work_dirs/base/epoch_10.pth',
+        'work_dirs/base/best_coco_AP_epoch_2.pth',
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     for load_from in (None, 'https://some.where/epoch_4.pth', 'work_dirs/base/epoch_2.pth'):
@@ -80,14 +99,16 @@ def test_a_checkpoint_that_is_not_there(tmp_path, monkeypatch):
     assert str(said.value) == (
         'work_dirs/base/epoch_4.pth: no such checkpoint. `mim train mmpose configs/coco/base.py` writes it; '
         'work_dirs/base has epoch_2.pth, epoch_10.pth. '
-        'To use the last one: --cfg-options load_from=work_dirs/base/epoch_10.pth')
+        'To use the last one: --cfg-options load_from=work_dirs/base/epoch_10.pth'
+    )
     with pytest.raises(FileNotFoundError, match=r'configs/.../large.py` writes it; work_dirs/large has no epoch'):
         check_checkpoint('work_dirs/large/epoch_4.pth', 'base.py')
 
 
-@pytest.mark.parametrize(('split', 'loop'), [
-    ('train', EpochBasedTrainLoop), ('train', IterBasedTrainLoop), ('val', ValLoop), ('test', TestLoop),
-])
+@pytest.mark.parametrize(
+    ('split', 'loop'),
+    [('train', EpochBasedTrainLoop), ('train', IterBasedTrainLoop), ('val', ValLoop), ('test', TestLoop)],
+)
 def test_the_loops_that_run_are_checked(split, loop):
     """The others are configs; a metric may map one dataset's keypoints to another's."""
     hook, built = HOOKS.build(dict(type='RunCheckHook')), loop.__new__(loop)
@@ -97,8 +118,11 @@ def test_the_loops_that_run_are_checked(split, loop):
     def run(net, metric=None):
         built.evaluator = SimpleNamespace(metrics=[metric])
         loader = built.dataloader
-        hook.before_run(SimpleNamespace(_load_from=None, cfg=SimpleNamespace(filename=None), model=net,
-                                        train_dataloader=loader, **loops))
+        hook.before_run(
+            SimpleNamespace(
+                _load_from=None, cfg=SimpleNamespace(filename=None), model=net, train_dataloader=loader, **loops
+            )
+        )
 
     run(model(decoder=CLASSIC))
     with pytest.raises(ValueError, match=f'but {split}_dataloader has'):

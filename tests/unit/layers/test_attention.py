@@ -36,12 +36,14 @@ def oracle(attention, x, window, shifted, pool):
     head_dim = DIM // HEADS
     out = torch.zeros_like(x)
     for b in range(x.shape[0]):
-        query, key, value = (torch.nn.functional.linear(x[b], attention.qkv.weight, attention.qkv.bias)
-                             .unflatten(-1, (3, HEADS, head_dim)).permute(2, 3, 0, 1, 4))
+        query, key, value = (
+            torch.nn.functional.linear(x[b], attention.qkv.weight, attention.qkv.bias)
+            .unflatten(-1, (3, HEADS, head_dim))
+            .permute(2, 3, 0, 1, 4)
+        )
         means = {w: torch.stack([x[b, y, u] for y, u in m]).mean(0) for w, m in members.items()}
         for (y, u), h in itertools.product(places, range(HEADS)):
-            seen = [(v, w) for v, w in members[window_of(y, u)]
-                    if abs(y - v) < window[0] and abs(u - w) < window[1]]
+            seen = [(v, w) for v, w in members[window_of(y, u)] if abs(y - v) < window[0] and abs(u - w) < window[1]]
             scores, values = [], []
             for v, w in seen:
                 score = query[h, y, u] @ key[h, v, w] / head_dim**0.5
@@ -58,7 +60,7 @@ def oracle(attention, x, window, shifted, pool):
                     scores.append(query[h, y, u] @ pooled[1] / head_dim**0.5)
                     values.append(pooled[2])
             weights = torch.stack(scores).softmax(0)
-            out[b, y, u, h * head_dim:(h + 1) * head_dim] = weights @ torch.stack(values)
+            out[b, y, u, h * head_dim : (h + 1) * head_dim] = weights @ torch.stack(values)
     return attention.proj(out)
 
 
@@ -192,6 +194,11 @@ for layer, grid, tokens in ((Attention(96, 3), (7, 7), 0), (WindowAttention(96, 
 
 def test_odd_numbers_of_tokens_leave_the_memory_whole(root):
     """In a process of its own: one that writes past its buffers is aborted."""
-    ran = subprocess.run([sys.executable, '-c', ODD], cwd=root, capture_output=True, text=True,
-                         env={**os.environ, 'OMP_NUM_THREADS': '2'})
+    ran = subprocess.run(
+        [sys.executable, '-c', ODD],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'OMP_NUM_THREADS': '2'},
+    )
     assert ran.returncode == 0, ran.stderr[-500:]

@@ -12,7 +12,7 @@ from vitpose_mm.layers.drop_path import DropPath
 def test_of_one_tensor_as_torchvisions(p, training):
     x = torch.randn(64, 3, 2, 5)
     torch.manual_seed(1)
-    mine, = DropPath(p).train(training)(x)
+    (mine,) = DropPath(p).train(training)(x)
     torch.manual_seed(1)
     assert torch.equal(mine, StochasticDepth(p, 'row').train(training)(x))
 

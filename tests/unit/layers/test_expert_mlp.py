@@ -19,8 +19,10 @@ def build(dtype=torch.float64):
 def compute_all_and_mask(mlp, x, expert):
     """What the authors' code does."""
     hidden = F.gelu(mlp.fc1(x))
-    own = sum(F.linear(hidden, mlp.experts.weight[e], mlp.experts.bias[e]) * (expert == e).view(-1, 1, 1, 1)
-              for e in range(COUNT))
+    own = sum(
+        F.linear(hidden, mlp.experts.weight[e], mlp.experts.bias[e]) * (expert == e).view(-1, 1, 1, 1)
+        for e in range(COUNT)
+    )
     return torch.cat([mlp.fc2(hidden), own], dim=-1)
 
 
@@ -51,10 +53,14 @@ def test_an_expert_nobody_picks_gets_a_gradient_of_zero():
 
 def test_one_expert_for_all_is_the_plain_mlp_to_the_last_bit():
     mlp, plain = build(torch.float32), Mlp(DIM, HIDDEN)
-    plain.load_state_dict({
-        'fc1.weight': mlp.fc1.weight, 'fc1.bias': mlp.fc1.bias,
-        'fc2.weight': torch.cat([mlp.fc2.weight, mlp.experts.weight[2]]),
-        'fc2.bias': torch.cat([mlp.fc2.bias, mlp.experts.bias[2]])})
+    plain.load_state_dict(
+        {
+            'fc1.weight': mlp.fc1.weight,
+            'fc1.bias': mlp.fc1.bias,
+            'fc2.weight': torch.cat([mlp.fc2.weight, mlp.experts.weight[2]]),
+            'fc2.bias': torch.cat([mlp.fc2.bias, mlp.experts.bias[2]]),
+        }
+    )
     x = torch.randn(3, 4, 5, DIM)
     assert torch.equal(mlp(x, 2), plain(x))
     torch.testing.assert_close(mlp(x, torch.tensor([2, 2, 2])), plain(x), rtol=0, atol=1e-6)

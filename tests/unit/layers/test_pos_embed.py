@@ -13,17 +13,20 @@ def test_slot_is_added_to_every_position():
         torch.testing.assert_close(folded[0, position], table[0, position + 1] + table[0, 0])
 
 
-@pytest.mark.parametrize(('length', 'target', 'expected'), [
-    (192, (16, 12), ((16, 12), False)),
-    (193, (16, 12), ((16, 12), True)),
-    (197, (16, 12), ((14, 14), True)),  # MAE at 224x224
-    (196, (16, 12), ((14, 14), False)),
-    (192, (16, 16), ((16, 12), False)),
-    (432, (16, 12), ((24, 18), False)),  # 384x288
-    (193, (32, 24), ((16, 12), True)),  # stride 16 into stride 8
-    (128, (16, 32), ((8, 16), False)),  # the model's own proportions
-    (45, (5, 9), ((5, 9), False)),
-])
+@pytest.mark.parametrize(
+    ('length', 'target', 'expected'),
+    [
+        (192, (16, 12), ((16, 12), False)),
+        (193, (16, 12), ((16, 12), True)),
+        (197, (16, 12), ((14, 14), True)),  # MAE at 224x224
+        (196, (16, 12), ((14, 14), False)),
+        (192, (16, 16), ((16, 12), False)),
+        (432, (16, 12), ((24, 18), False)),  # 384x288
+        (193, (32, 24), ((16, 12), True)),  # stride 16 into stride 8
+        (128, (16, 32), ((8, 16), False)),  # the model's own proportions
+        (45, (5, 9), ((5, 9), False)),
+    ],
+)
 def test_source_grid_is_not_taken_as_square(length, target, expected):
     assert source_grid(length, target) == expected
 

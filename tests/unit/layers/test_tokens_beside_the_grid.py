@@ -20,7 +20,7 @@ def randomised(module):
 
 def seen_by(query, key, value, biases):
     """One query over lists of keys, values and biases."""
-    scores = torch.stack([query @ k / len(query)**0.5 + b for k, b in zip(key, biases, strict=True)])
+    scores = torch.stack([query @ k / len(query) ** 0.5 + b for k, b in zip(key, biases, strict=True)])
     return scores.softmax(0) @ torch.stack(value)
 
 
@@ -49,8 +49,10 @@ def oracle(attention, grid, tokens, window, shifted, pool):
             biases = [0.0] * (len(near) + len(shared))
             if rel is not None:
                 for i, d in enumerate(near):
-                    biases[i] = own[c][0] @ (rel.rel_pos_h[c[0] - d[0] + len(rel.rel_pos_h) // 2]
-                                             + rel.rel_pos_w[c[1] - d[1] + len(rel.rel_pos_w) // 2])
+                    biases[i] = own[c][0] @ (
+                        rel.rel_pos_h[c[0] - d[0] + len(rel.rel_pos_h) // 2]
+                        + rel.rel_pos_w[c[1] - d[1] + len(rel.rel_pos_w) // 2]
+                    )
             rows = [own[d] for d in near] + shared
             out_grid[b, c[0], c[1], part] = seen_by(own[c][0], [r[1] for r in rows], [r[2] for r in rows], biases)
         rows = list(own.values()) + known
@@ -85,8 +87,11 @@ def test_a_token_is_projected_only_where_widths_differ():
     assert torch.equal(KnowledgeToken(12)(3).std(0), torch.zeros(1, 12))
     wide = KnowledgeToken(12, count=2, width=20, frozen=True, pos_embed=True)
     assert {n: (tuple(p.shape), p.requires_grad) for n, p in wide.named_parameters()} == {
-        'tokens': ((1, 2, 20), False), 'pos_embed': ((1, 2, 12), True),
-        'proj.weight': ((12, 20), True), 'proj.bias': ((12, ), True)}
+        'tokens': ((1, 2, 20), False),
+        'pos_embed': ((1, 2, 12), True),
+        'proj.weight': ((12, 20), True),
+        'proj.bias': ((12,), True),
+    }
     assert wide(3).shape == (3, 2, 12)
 
 

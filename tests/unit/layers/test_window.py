@@ -58,8 +58,10 @@ def test_pooled_tokens_are_means_of_real_tokens():
     x = torch.randn(2, 3, 5, 4)
     real, _ = window_masks(x, (2, 3), (0, 0))
     pooled = pool_windows(partition(x, (2, 3)), real)
-    expected = torch.stack([x[:, :2, :3].mean((1, 2)), x[:, :2, 3:].mean((1, 2)), x[:, 2:, :3].mean((1, 2)),
-                            x[:, 2:, 3:].mean((1, 2))], dim=1)
+    expected = torch.stack(
+        [x[:, :2, :3].mean((1, 2)), x[:, :2, 3:].mean((1, 2)), x[:, 2:, :3].mean((1, 2)), x[:, 2:, 3:].mean((1, 2))],
+        dim=1,
+    )
     torch.testing.assert_close(pooled, expected)
 
 

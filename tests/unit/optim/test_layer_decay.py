@@ -223,9 +223,7 @@ def test_bad_options_refused(change, message):
 
 
 def test_missing_options_refused():
-    cfg = dict(
-        optimizer=dict(type='AdamW', lr=LR), constructor='ViTLayerDecayOptimWrapperConstructor'
-    )
+    cfg = dict(optimizer=dict(type='AdamW', lr=LR), constructor='ViTLayerDecayOptimWrapperConstructor')
     with pytest.raises(ValueError, match='layer_decay_rate=None'):
         build_optim_wrapper(build_model(), cfg)
     cfg['paramwise_cfg'] = dict(layer_decay_rate=RATE)

@@ -32,8 +32,12 @@ def test_the_cache_name_holds_all_that_the_wheel_depends_on():
     name = cache_name('2.3.6', NEW)
     for part in ('2.3.6', '2.14.1+cu130', 'cp311', 'linux_x86_64', 'cpu'):
         assert part in name
-    others = [NEW._replace(torch='2.14.0'), NEW._replace(cuda='13.0'), NEW._replace(python='cp312'),
-              NEW._replace(platform='linux-aarch64')]
+    others = [
+        NEW._replace(torch='2.14.0'),
+        NEW._replace(cuda='13.0'),
+        NEW._replace(python='cp312'),
+        NEW._replace(platform='linux-aarch64'),
+    ]
     names = {name, cache_name('2.3.5', NEW), *(cache_name('2.3.6', other) for other in others)}
     assert len(names) == 6
 

@@ -159,7 +159,9 @@ def test_two_installations_do_not_run_at_once(checkout, tmp_path):
     )
     subprocess.run([sys.executable, '-c', code], check=True)  # ends, its child goes on
     done = subprocess.run(
-        [sys.executable, install.__file__, 'tested', '--python', '/nowhere'], capture_output=True, text=True,
+        [sys.executable, install.__file__, 'tested', '--python', '/nowhere'],
+        capture_output=True,
+        text=True,
         env={**os.environ, 'PATH': ''},
     )
     assert 'waiting for it to end' in done.stdout

@@ -44,15 +44,15 @@ def coco_file(recipe: Recipe, split: str, people: People) -> dict:
     images, annotations = [], []
     for index, group in enumerate(people):
         image_id = index + 1
-        images.append({
-            'id': image_id, 'file_name': file_name(index), 'width': recipe.width, 'height': recipe.height,
-        })
+        images.append({'id': image_id, 'file_name': file_name(index), 'width': recipe.width, 'height': recipe.height})
         for number, person in enumerate(group):
             annotations.append(annotate(image_id * 100 + number, image_id, person))
     return {
         'info': {
-            'description': f'vitpose synth: rendered {table.species.noun}, {split}', 'seed': recipe.seed,
-            'difficulty': recipe.difficulty, 'kind': recipe.kind,
+            'description': f'vitpose synth: rendered {table.species.noun}, {split}',
+            'seed': recipe.seed,
+            'difficulty': recipe.difficulty,
+            'kind': recipe.kind,
         },
         'licenses': [],
         'images': images,
@@ -63,13 +63,16 @@ def coco_file(recipe: Recipe, split: str, people: People) -> dict:
 
 def _categories(table: KeypointSet) -> list[dict]:
     count = BODY_KEYPOINTS if table.layout == 'wholebody' else len(table.names)
-    return [{
-        'id': breed.category,
-        'name': breed.name,
-        'supercategory': breed.family,
-        'keypoints': table.names[:count],
-        'skeleton': [[a + 1, b + 1] for a, b in table.limbs() if max(a, b) < count],
-    } for breed in table.species.breeds]
+    return [
+        {
+            'id': breed.category,
+            'name': breed.name,
+            'supercategory': breed.family,
+            'keypoints': table.names[:count],
+            'skeleton': [[a + 1, b + 1] for a, b in table.limbs() if max(a, b) < count],
+        }
+        for breed in table.species.breeds
+    ]
 
 
 def _flat(keypoints: np.ndarray) -> list[float]:
@@ -149,13 +152,15 @@ def _mpii_files(split: str, people: People) -> dict[str, bytes]:
             x, y, width, height = person['bbox']
             scale = max(width, height) / 200
             joints = np.where(labelled[:, None], keypoints[:, :2] + 1, -1)
-            records.append({
-                'joints_vis': [int(v) for v in labelled],
-                'joints': [[round(float(value), 2) for value in joint] for joint in joints],
-                'image': file_name(index),
-                'scale': round(scale, 6),
-                'center': [round(x + width / 2 + 1, 2), round(y + height / 2 + 1 - 15 * scale, 2)],
-            })
+            records.append(
+                {
+                    'joints_vis': [int(v) for v in labelled],
+                    'joints': [[round(float(value), 2) for value in joint] for joint in joints],
+                    'image': file_name(index),
+                    'scale': round(scale, 6),
+                    'center': [round(x + width / 2 + 1, 2), round(y + height / 2 + 1 - 15 * scale, 2)],
+                }
+            )
             boxes.append(person['head_box'].reshape(2, 2) + 1)
     files = {f'{split}.json': _to_json(records)}
     if split == 'val':
@@ -172,5 +177,8 @@ def _mat_file(content: dict[str, np.ndarray]) -> bytes:
 
 
 LAYOUTS: dict[str, Callable[[int, int, dict], dict]] = {
-    'coco': _coco_annotation, 'aic': _aic_annotation, 'ap10k': _ap10k_annotation, 'wholebody': _wholebody_annotation,
+    'coco': _coco_annotation,
+    'aic': _aic_annotation,
+    'ap10k': _ap10k_annotation,
+    'wholebody': _wholebody_annotation,
 }

@@ -11,8 +11,11 @@ FINGERS = ('thumb', 'forefinger', 'middle_finger', 'ring_finger', 'pinky_finger'
 # A hanging left hand: its palm faces the thigh (-x), its thumb is in front (+z). From the wrist, in statures, and a
 # little larger than life: the knuckle, then what each of three further joints adds.
 _KNUCKLES = {
-    'thumb': (-0.004, -0.018, 0.024), 'forefinger': (0.0, -0.062, 0.023), 'middle_finger': (0.0, -0.066, 0.007),
-    'ring_finger': (0.0, -0.062, -0.009), 'pinky_finger': (0.0, -0.054, -0.023),
+    'thumb': (-0.004, -0.018, 0.024),
+    'forefinger': (0.0, -0.062, 0.023),
+    'middle_finger': (0.0, -0.066, 0.007),
+    'ring_finger': (0.0, -0.062, -0.009),
+    'pinky_finger': (0.0, -0.054, -0.023),
 }
 _STEPS = {
     'thumb': ((-0.003, -0.017, 0.018), (-0.002, -0.018, 0.01), (0.0, -0.015, 0.006)),
@@ -55,8 +58,10 @@ BODY = replace(
     | {f'{side}_wrist': replace(HUMAN.joints[f'{side}_wrist'], limits=_WRIST) for side in ('left', 'right')}
     | _finger_joints(),
     bones=HUMAN.bones
-    | {f'{side}_hand': Bone(f'{side}_wrist', f'{side}_middle_finger1', (0.018, 0.026, 0.028, 0.026), nearer=0.004)
-       for side in ('left', 'right')}
+    | {
+        f'{side}_hand': Bone(f'{side}_wrist', f'{side}_middle_finger1', (0.018, 0.026, 0.028, 0.026), nearer=0.004)
+        for side in ('left', 'right')
+    }
     | _finger_bones(),
 )
 

@@ -23,22 +23,36 @@ COCO = KeypointSet(
     species=PERSON,
     landmarks=_BODY,
     skeleton=(
-        ('left_ankle', 'left_knee'), ('left_knee', 'left_hip'), ('right_ankle', 'right_knee'),
-        ('right_knee', 'right_hip'), ('left_hip', 'right_hip'), ('left_shoulder', 'left_hip'),
-        ('right_shoulder', 'right_hip'), ('left_shoulder', 'right_shoulder'), ('left_shoulder', 'left_elbow'),
-        ('right_shoulder', 'right_elbow'), ('left_elbow', 'left_wrist'), ('right_elbow', 'right_wrist'),
-        ('left_eye', 'right_eye'), ('nose', 'left_eye'), ('nose', 'right_eye'), ('left_eye', 'left_ear'),
-        ('right_eye', 'right_ear'), ('left_ear', 'left_shoulder'), ('right_ear', 'right_shoulder'),
+        ('left_ankle', 'left_knee'),
+        ('left_knee', 'left_hip'),
+        ('right_ankle', 'right_knee'),
+        ('right_knee', 'right_hip'),
+        ('left_hip', 'right_hip'),
+        ('left_shoulder', 'left_hip'),
+        ('right_shoulder', 'right_hip'),
+        ('left_shoulder', 'right_shoulder'),
+        ('left_shoulder', 'left_elbow'),
+        ('right_shoulder', 'right_elbow'),
+        ('left_elbow', 'left_wrist'),
+        ('right_elbow', 'right_wrist'),
+        ('left_eye', 'right_eye'),
+        ('nose', 'left_eye'),
+        ('nose', 'right_eye'),
+        ('left_eye', 'left_ear'),
+        ('right_eye', 'right_ear'),
+        ('left_ear', 'left_shoulder'),
+        ('right_ear', 'right_shoulder'),
     ),
 )
 
 WHOLEBODY = KeypointSet(
     species=DETAILED_PERSON,
     landmarks=_BODY | FEET | FACE | HANDS,
-    skeleton=COCO.skeleton + tuple(
-        (f'{side}_ankle', f'{side}_{end}')
-        for side in ('left', 'right') for end in ('big_toe', 'small_toe', 'heel')
-    ) + HAND_LINKS,
+    skeleton=COCO.skeleton
+    + tuple(
+        (f'{side}_ankle', f'{side}_{end}') for side in ('left', 'right') for end in ('big_toe', 'small_toe', 'heel')
+    )
+    + HAND_LINKS,
     layout='wholebody',
     size=(480, 360),
 )
@@ -49,18 +63,30 @@ _HEAD_TOP = Landmark('head', ('head', 'hair'), (0.0, 0.94, 0.0), True, facing=-0
 AIC = KeypointSet(
     species=PERSON,
     landmarks={
-        **{f'{side}_{joint}': _BODY[f'{side}_{joint}']
-           for pair in (('shoulder', 'elbow', 'wrist'), ('hip', 'knee', 'ankle'))
-           for side in ('right', 'left') for joint in pair},
+        **{
+            f'{side}_{joint}': _BODY[f'{side}_{joint}']
+            for pair in (('shoulder', 'elbow', 'wrist'), ('hip', 'knee', 'ankle'))
+            for side in ('right', 'left')
+            for joint in pair
+        },
         'head_top': _HEAD_TOP,
         'neck': Landmark('neck', _TRUNK, (0.0, 0.01, 0.0)),
     },
     skeleton=(
-        ('right_wrist', 'right_elbow'), ('right_elbow', 'right_shoulder'), ('right_shoulder', 'neck'),
-        ('neck', 'left_shoulder'), ('left_shoulder', 'left_elbow'), ('left_elbow', 'left_wrist'),
-        ('right_ankle', 'right_knee'), ('right_knee', 'right_hip'), ('right_hip', 'left_hip'),
-        ('left_hip', 'left_knee'), ('left_knee', 'left_ankle'), ('head_top', 'neck'),
-        ('right_shoulder', 'right_hip'), ('left_shoulder', 'left_hip'),
+        ('right_wrist', 'right_elbow'),
+        ('right_elbow', 'right_shoulder'),
+        ('right_shoulder', 'neck'),
+        ('neck', 'left_shoulder'),
+        ('left_shoulder', 'left_elbow'),
+        ('left_elbow', 'left_wrist'),
+        ('right_ankle', 'right_knee'),
+        ('right_knee', 'right_hip'),
+        ('right_hip', 'left_hip'),
+        ('left_hip', 'left_knee'),
+        ('left_knee', 'left_ankle'),
+        ('head_top', 'neck'),
+        ('right_shoulder', 'right_hip'),
+        ('left_shoulder', 'left_hip'),
     ),
     layout='aic',
 )
@@ -68,20 +94,34 @@ AIC = KeypointSet(
 MPII = KeypointSet(
     species=PERSON,
     landmarks={
-        **{name: _BODY[name] for name in
-           ('right_ankle', 'right_knee', 'right_hip', 'left_hip', 'left_knee', 'left_ankle')},
+        **{
+            name: _BODY[name]
+            for name in ('right_ankle', 'right_knee', 'right_hip', 'left_hip', 'left_knee', 'left_ankle')
+        },
         'pelvis': Landmark('pelvis', ('torso', 'left_thigh', 'right_thigh')),
         'thorax': Landmark('neck', _TRUNK, (0.0, -0.015, 0.0)),
         'upper_neck': Landmark('neck', ('neck', 'torso', 'head'), (0.0, 0.035, 0.003)),
         'head_top': _HEAD_TOP,
-        **{name: _BODY[name] for name in
-           ('right_wrist', 'right_elbow', 'right_shoulder', 'left_shoulder', 'left_elbow', 'left_wrist')},
+        **{
+            name: _BODY[name]
+            for name in ('right_wrist', 'right_elbow', 'right_shoulder', 'left_shoulder', 'left_elbow', 'left_wrist')
+        },
     },
     skeleton=(
-        ('right_ankle', 'right_knee'), ('right_knee', 'right_hip'), ('right_hip', 'pelvis'), ('pelvis', 'left_hip'),
-        ('left_hip', 'left_knee'), ('left_knee', 'left_ankle'), ('pelvis', 'thorax'), ('thorax', 'upper_neck'),
-        ('upper_neck', 'head_top'), ('upper_neck', 'right_shoulder'), ('right_shoulder', 'right_elbow'),
-        ('right_elbow', 'right_wrist'), ('upper_neck', 'left_shoulder'), ('left_shoulder', 'left_elbow'),
+        ('right_ankle', 'right_knee'),
+        ('right_knee', 'right_hip'),
+        ('right_hip', 'pelvis'),
+        ('pelvis', 'left_hip'),
+        ('left_hip', 'left_knee'),
+        ('left_knee', 'left_ankle'),
+        ('pelvis', 'thorax'),
+        ('thorax', 'upper_neck'),
+        ('upper_neck', 'head_top'),
+        ('upper_neck', 'right_shoulder'),
+        ('right_shoulder', 'right_elbow'),
+        ('right_elbow', 'right_wrist'),
+        ('upper_neck', 'left_shoulder'),
+        ('left_shoulder', 'left_elbow'),
         ('left_elbow', 'left_wrist'),
     ),
     layout='mpii',
@@ -92,14 +132,13 @@ def _leg(side: str, trunk: str, joints: dict[str, tuple[str, ...]]) -> dict[str,
     """An animal's leg: keypoint name to the parts that show it; the near one's root is seen through the trunk."""
     return {
         f'{side}_{name}': Landmark(
-            f'{side}_{name}', tuple(f'{side}_{part}' for part in parts), through=() if i else (trunk,), depth=0.03)
+            f'{side}_{name}', tuple(f'{side}_{part}' for part in parts), through=() if i else (trunk,), depth=0.03
+        )
         for i, (name, parts) in enumerate(joints.items())
     }
 
 
-_FORE = {
-    'shoulder': ('upper_arm',), 'elbow': ('upper_arm', 'forearm'), 'front_paw': ('pastern', 'front_foot'),
-}
+_FORE = {'shoulder': ('upper_arm',), 'elbow': ('upper_arm', 'forearm'), 'front_paw': ('pastern', 'front_foot')}
 _HIND = {'hip': ('thigh',), 'knee': ('thigh', 'shank'), 'back_paw': ('heel', 'back_foot')}
 
 AP10K = KeypointSet(
@@ -110,15 +149,28 @@ AP10K = KeypointSet(
         'nose': Landmark('nose', ('nose',)),
         'neck': Landmark('neck', ('throat', 'chest', 'left_upper_arm', 'right_upper_arm')),
         'root_of_tail': Landmark('tail_root', ('tail', 'loin')),
-        **_leg('left', 'chest', _FORE), **_leg('right', 'chest', _FORE),
-        **_leg('left', 'loin', _HIND), **_leg('right', 'loin', _HIND),
+        **_leg('left', 'chest', _FORE),
+        **_leg('right', 'chest', _FORE),
+        **_leg('left', 'loin', _HIND),
+        **_leg('right', 'loin', _HIND),
     },
     skeleton=(
-        ('left_eye', 'right_eye'), ('left_eye', 'nose'), ('right_eye', 'nose'), ('nose', 'neck'),
-        ('neck', 'root_of_tail'), ('neck', 'left_shoulder'), ('left_shoulder', 'left_elbow'),
-        ('left_elbow', 'left_front_paw'), ('neck', 'right_shoulder'), ('right_shoulder', 'right_elbow'),
-        ('right_elbow', 'right_front_paw'), ('root_of_tail', 'left_hip'), ('left_hip', 'left_knee'),
-        ('left_knee', 'left_back_paw'), ('root_of_tail', 'right_hip'), ('right_hip', 'right_knee'),
+        ('left_eye', 'right_eye'),
+        ('left_eye', 'nose'),
+        ('right_eye', 'nose'),
+        ('nose', 'neck'),
+        ('neck', 'root_of_tail'),
+        ('neck', 'left_shoulder'),
+        ('left_shoulder', 'left_elbow'),
+        ('left_elbow', 'left_front_paw'),
+        ('neck', 'right_shoulder'),
+        ('right_shoulder', 'right_elbow'),
+        ('right_elbow', 'right_front_paw'),
+        ('root_of_tail', 'left_hip'),
+        ('left_hip', 'left_knee'),
+        ('left_knee', 'left_back_paw'),
+        ('root_of_tail', 'right_hip'),
+        ('right_hip', 'right_knee'),
         ('right_knee', 'right_back_paw'),
     ),
     layout='ap10k',

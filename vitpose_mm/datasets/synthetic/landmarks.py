@@ -69,7 +69,10 @@ def two_sides(
     x, y, z = offset
     return {
         f'{side}_{name}': Landmark(
-            f'{side}_{joint}', tuple(f'{side}_{part}' for part in shown_by), (sign * x, y, z), through=through,
+            f'{side}_{joint}',
+            tuple(f'{side}_{part}' for part in shown_by),
+            (sign * x, y, z),
+            through=through,
             depth=depth,
         )
         for side, sign in (('left', 1), ('right', -1))

@@ -69,6 +69,6 @@ def contact_sheet(recipe: Recipe, columns: int = 4, rows: int = 2, width: int = 
             keypoints[:, :2] = (keypoints[:, :2] + 0.5) * zoom - 0.5
             draw_pose(tile, keypoints, table, zoom / 2)
         row, column = divmod(index, columns)
-        sheet[row * tall:(row + 1) * tall, column * wide:(column + 1) * wide] = tile
+        sheet[row * tall : (row + 1) * tall, column * wide : (column + 1) * wide] = tile
     size = (width, round(width * sheet.shape[0] / sheet.shape[1]))
     return cv2.resize(sheet, size, interpolation=cv2.INTER_AREA)

@@ -37,8 +37,12 @@ class Recipe:
     def __post_init__(self) -> None:
         """Refuse numbers that no data set can be made of."""
         for name, low, high in (
-            ('train', 0, 10**6), ('val', 0, 10**6), ('seed', 0, 2**63 - 1), ('quality', 1, 100),
-            ('width', 64, 4096), ('height', 64, 4096),
+            ('train', 0, 10**6),
+            ('val', 0, 10**6),
+            ('seed', 0, 2**63 - 1),
+            ('quality', 1, 100),
+            ('width', 64, 4096),
+            ('height', 64, 4096),
         ):
             value = getattr(self, name)
             if not low <= value <= high:

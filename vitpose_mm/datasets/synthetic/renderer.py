@@ -221,13 +221,17 @@ def annotate(canvas: Canvas, figure: Placed, number: int, table: KeypointSet) ->
     keypoints = read_keypoints(canvas, figure, number, table)
     if area < 12:
         keypoints[:] = 0
-    crop = mask[y:y + height, x:x + width]
+    crop = mask[y : y + height, x : x + width]
     contours, _ = cv2.findContours(crop, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))
     outlines = [cv2.approxPolyDP(contour, 0.8, True) for contour in contours]
     polygons = [outline.reshape(-1).tolist() for outline in outlines if len(outline) >= 3]
     if not polygons:
         polygons = [[x, y, x + width, y, x + width, y + height, x, y + height]]
     return {
-        'keypoints': keypoints, 'bbox': (x, y, width, height), 'area': area, 'polygons': polygons,
-        'category': figure.category, 'head_box': figure.head_box(),
+        'keypoints': keypoints,
+        'bbox': (x, y, width, height),
+        'area': area,
+        'polygons': polygons,
+        'category': figure.category,
+        'head_box': figure.head_box(),
     }

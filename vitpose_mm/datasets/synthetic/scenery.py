@@ -69,7 +69,7 @@ def _room(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     on = (np.arange(width) / period % 1) < rng.uniform(0.1, 0.6)
     image[:edge] = np.where(on[:, None], wall + 0.3 * (stripe - wall), wall)
     image[edge:] = _ramp(floor * 0.8, floor, height - edge)[:, None]
-    image[max(edge - 4, 0):edge] = _colour(rng, 150, 250)
+    image[max(edge - 4, 0) : edge] = _colour(rng, 150, 250)
     vanish = width * rng.uniform(0.2, 0.8)
     for foot in np.arange(-2 * width, 3 * width, width / rng.uniform(3, 9)):
         top = vanish + (foot - vanish) * 0.35
@@ -85,11 +85,11 @@ def _street(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     while left < width:
         house, top = int(rng.uniform(0.15, 0.4) * width), int(rng.uniform(0.02, 0.3) * height)
         wall, glass = _colour(rng, 50, 220), _colour(rng, 40, 230)
-        image[top:edge, left:left + house] = wall
+        image[top:edge, left : left + house] = wall
         step = int(rng.integers(14, 34))
         for y in range(top + 6, edge - step, step):
             for x in range(left + 5, min(left + house, width) - step // 2, step):
-                image[y:y + step // 2, x:x + step // 2] = glass
+                image[y : y + step // 2, x : x + step // 2] = glass
         left += house
     image[edge:] = _ramp(_colour(rng, 60, 180), _colour(rng, 60, 160), height - edge)[:, None]
     return image
@@ -118,12 +118,19 @@ def _shape(rng: np.random.Generator, image: np.ndarray) -> None:
     kind = int(rng.integers(4))
     if kind == 0:
         axes = (int(size * rng.uniform(0.4, 1)), int(size * rng.uniform(0.4, 1)))
-        cv2.ellipse(image, (int(centre[0]), int(centre[1])), axes, float(rng.uniform(0, 180)), 0, 360, colour, -1,
-                    cv2.LINE_AA)
+        cv2.ellipse(
+            image, (int(centre[0]), int(centre[1])), axes, float(rng.uniform(0, 180)), 0, 360, colour, -1, cv2.LINE_AA
+        )
     elif kind == 3:
         end = centre + rng.normal(0, size * 1.5, 2)
-        cv2.line(image, (int(centre[0]), int(centre[1])), (int(end[0]), int(end[1])), colour,
-                 int(rng.integers(1, 9)), cv2.LINE_AA)
+        cv2.line(
+            image,
+            (int(centre[0]), int(centre[1])),
+            (int(end[0]), int(end[1])),
+            colour,
+            int(rng.integers(1, 9)),
+            cv2.LINE_AA,
+        )
     else:
         corners = 4 if kind == 1 else int(rng.integers(3, 7))
         _polygon(image, _ring(rng, centre, size, corners), colour)

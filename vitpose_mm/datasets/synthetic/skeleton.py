@@ -144,7 +144,7 @@ def mirror_name(name: str) -> str:
     """The same part on the other side: `left_knee` for `right_knee`; parts in the middle keep their name."""
     for side, other in (('left_', 'right_'), ('right_', 'left_')):
         if name.startswith(side):
-            return other + name[len(side):]
+            return other + name[len(side) :]
     return name
 
 
@@ -176,31 +176,35 @@ def both_bones(bones: dict[str, Bone]) -> dict[str, Bone]:
 # Lengths follow the usual anthropometric fractions of stature (Drillis and Contini 1966); limits are an ordinary
 # adult's active range, a little inside it where two axes would add up to a pose nobody takes.
 HUMAN = Body(
-    joints=both_sides({
-        'pelvis': Joint(None, (0.0, 0.0, 0.0)),
-        'spine': Joint('pelvis', (0.0, 0.07, 0.0), ((-20, 65), (-25, 25), (-30, 30)), 'torso'),
-        'chest': Joint('spine', (0.0, 0.11, 0.0), ((-10, 20), (-12, 12), (-15, 15)), 'torso'),
-        'neck': Joint('chest', (0.0, 0.125, 0.0), ((-30, 35), (-25, 25), (-40, 40)), 'torso'),
-        'head': Joint('neck', (0.0, 0.112, 0.01), ((-15, 20), (-12, 12), (-35, 35))),
-        'left_shoulder': Joint('chest', (0.104, 0.088, 0.0), ((-175, 45), (-5, 110), (-45, 60)), 'shoulders'),
-        'left_elbow': Joint('left_shoulder', (0.0, -0.172, 0.0), ((-145, 0), (0, 0), (-60, 60)), 'arms'),
-        'left_wrist': Joint('left_elbow', (0.0, -0.148, 0.0), ((-50, 50), (-20, 20), (0, 0)), 'arms'),
-        'left_hand': Joint('left_wrist', (0.0, -0.075, 0.0), stretch='arms'),
-        'left_hip': Joint('pelvis', (0.055, -0.01, 0.0), ((-115, 25), (-15, 50), (-30, 40)), 'hips'),
-        'left_knee': Joint('left_hip', (0.0, -0.245, 0.0), ((0, 140), (0, 0), (0, 0)), 'legs'),
-        'left_ankle': Joint('left_knee', (0.0, -0.235, 0.0), ((-20, 45), (-12, 12), (-10, 10)), 'legs'),
-        'left_toe': Joint('left_ankle', (0.005, -0.03, 0.11)),
-    }),
-    bones=both_bones({
-        'torso': Bone('pelvis', 'neck', (0.082, 0.084, 0.075, 0.078, 0.096, 0.108, 0.107, 0.078), 0.62, 0.3),
-        'neck': Bone('neck', 'head', (0.032, 0.028, 0.026), nearer=0.005),
-        'left_upper_arm': Bone('left_shoulder', 'left_elbow', (0.036, 0.034, 0.027)),
-        'left_forearm': Bone('left_elbow', 'left_wrist', (0.027, 0.027, 0.018), nearer=0.004),
-        'left_hand': Bone('left_wrist', 'left_hand', (0.018, 0.022, 0.013), nearer=0.006),
-        'left_thigh': Bone('left_hip', 'left_knee', (0.06, 0.055, 0.046, 0.038), nearer=-0.01),
-        'left_shank': Bone('left_knee', 'left_ankle', (0.037, 0.041, 0.033, 0.022), nearer=-0.012),
-        'left_foot': Bone('left_ankle', 'left_toe', (0.026, 0.028, 0.021), nearer=-0.008),
-    }),
+    joints=both_sides(
+        {
+            'pelvis': Joint(None, (0.0, 0.0, 0.0)),
+            'spine': Joint('pelvis', (0.0, 0.07, 0.0), ((-20, 65), (-25, 25), (-30, 30)), 'torso'),
+            'chest': Joint('spine', (0.0, 0.11, 0.0), ((-10, 20), (-12, 12), (-15, 15)), 'torso'),
+            'neck': Joint('chest', (0.0, 0.125, 0.0), ((-30, 35), (-25, 25), (-40, 40)), 'torso'),
+            'head': Joint('neck', (0.0, 0.112, 0.01), ((-15, 20), (-12, 12), (-35, 35))),
+            'left_shoulder': Joint('chest', (0.104, 0.088, 0.0), ((-175, 45), (-5, 110), (-45, 60)), 'shoulders'),
+            'left_elbow': Joint('left_shoulder', (0.0, -0.172, 0.0), ((-145, 0), (0, 0), (-60, 60)), 'arms'),
+            'left_wrist': Joint('left_elbow', (0.0, -0.148, 0.0), ((-50, 50), (-20, 20), (0, 0)), 'arms'),
+            'left_hand': Joint('left_wrist', (0.0, -0.075, 0.0), stretch='arms'),
+            'left_hip': Joint('pelvis', (0.055, -0.01, 0.0), ((-115, 25), (-15, 50), (-30, 40)), 'hips'),
+            'left_knee': Joint('left_hip', (0.0, -0.245, 0.0), ((0, 140), (0, 0), (0, 0)), 'legs'),
+            'left_ankle': Joint('left_knee', (0.0, -0.235, 0.0), ((-20, 45), (-12, 12), (-10, 10)), 'legs'),
+            'left_toe': Joint('left_ankle', (0.005, -0.03, 0.11)),
+        }
+    ),
+    bones=both_bones(
+        {
+            'torso': Bone('pelvis', 'neck', (0.082, 0.084, 0.075, 0.078, 0.096, 0.108, 0.107, 0.078), 0.62, 0.3),
+            'neck': Bone('neck', 'head', (0.032, 0.028, 0.026), nearer=0.005),
+            'left_upper_arm': Bone('left_shoulder', 'left_elbow', (0.036, 0.034, 0.027)),
+            'left_forearm': Bone('left_elbow', 'left_wrist', (0.027, 0.027, 0.018), nearer=0.004),
+            'left_hand': Bone('left_wrist', 'left_hand', (0.018, 0.022, 0.013), nearer=0.006),
+            'left_thigh': Bone('left_hip', 'left_knee', (0.06, 0.055, 0.046, 0.038), nearer=-0.01),
+            'left_shank': Bone('left_knee', 'left_ankle', (0.037, 0.041, 0.033, 0.022), nearer=-0.012),
+            'left_foot': Bone('left_ankle', 'left_toe', (0.026, 0.028, 0.021), nearer=-0.008),
+        }
+    ),
     factors={
         'torso': (0.92, 1.08),
         'shoulders': (0.88, 1.12),

@@ -10,8 +10,9 @@ _ENDS = {
     **two_sides('small_toe', 'toe', 'foot', offset=(0.013, -0.004, 0.004)),
     **two_sides('heel', 'ankle', 'foot', 'shank', offset=(0.0, -0.014, -0.016)),
 }
-FEET = {f'{side}_{end}': _ENDS[f'{side}_{end}']
-        for side in ('left', 'right') for end in ('big_toe', 'small_toe', 'heel')}
+FEET = {
+    f'{side}_{end}': _ENDS[f'{side}_{end}'] for side in ('left', 'right') for end in ('big_toe', 'small_toe', 'heel')
+}
 
 
 def _on_surface(x: float, y: float) -> tuple[float, float, float]:
@@ -49,7 +50,8 @@ def _hand(side: str) -> dict[str, Landmark]:
         for i in range(1, 5):
             parts = [f'{side}_{finger}{j}' for j in (i - 1, i) if 1 <= j <= 3]
             hand[f'{side}_{finger}{i}'] = Landmark(
-                f'{side}_{finger}{i}', (*parts, f'{side}_hand') if i == 1 else tuple(parts))
+                f'{side}_{finger}{i}', (*parts, f'{side}_hand') if i == 1 else tuple(parts)
+            )
     return hand
 
 
@@ -57,5 +59,7 @@ FACE = _face()
 HANDS = _hand('left') | _hand('right')
 HAND_LINKS = tuple(
     (f'{side}_hand_root' if i == 1 else f'{side}_{finger}{i - 1}', f'{side}_{finger}{i}')
-    for side in ('left', 'right') for finger in FINGERS for i in range(1, 5)
+    for side in ('left', 'right')
+    for finger in FINGERS
+    for i in range(1, 5)
 )

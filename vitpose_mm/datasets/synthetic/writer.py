@@ -78,7 +78,8 @@ def _fill(part: Path, recipe: Recipe, workers: int, report: Callable[[int], None
         (part / split).mkdir()
     chunks = [
         (split, start, min(start + CHUNK, recipe.count(split)))
-        for split in SPLITS for start in range(0, recipe.count(split), CHUNK)
+        for split in SPLITS
+        for start in range(0, recipe.count(split), CHUNK)
     ]
     found: dict[str, list[list[dict]]] = {split: [] for split in SPLITS}
     for (split, _, _), records in zip(chunks, _run(part, recipe, chunks, workers), strict=True):
@@ -92,9 +93,7 @@ def _fill(part: Path, recipe: Recipe, workers: int, report: Callable[[int], None
     return people
 
 
-def _run(
-    part: Path, recipe: Recipe, chunks: list[tuple[str, int, int]], workers: int
-) -> Iterator[list[list[dict]]]:
+def _run(part: Path, recipe: Recipe, chunks: list[tuple[str, int, int]], workers: int) -> Iterator[list[list[dict]]]:
     """Annotations of each chunk, in order."""
     if workers == 0:
         for chunk in chunks:

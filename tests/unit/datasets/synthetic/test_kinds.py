@@ -22,8 +22,12 @@ from vitpose_mm.datasets.synthetic.writer import write_dataset
 READERS = {'aic': AicDataset, 'mpii': MpiiDataset, 'ap10k': AP10KDataset, 'wholebody': CocoWholeBodyDataset}
 COUNTS = {'aic': 14, 'mpii': 16, 'ap10k': 17, 'wholebody': 133}
 SHARED = Path(__file__).parents[4] / '../shared/data'
-SAMPLES = {'aic': 'aic/test_aic.json', 'mpii': 'mpii/test_mpii.json', 'ap10k': 'ap10k/test_ap10k.json',
-           'wholebody': 'coco/test_coco_wholebody.json'}
+SAMPLES = {
+    'aic': 'aic/test_aic.json',
+    'mpii': 'mpii/test_mpii.json',
+    'ap10k': 'ap10k/test_ap10k.json',
+    'wholebody': 'coco/test_coco_wholebody.json',
+}
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -50,8 +54,9 @@ def data(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def read(kind: str, data: Path, split: str, by: type | None = None, **arguments: object):
     reader = by or READERS[kind]
-    return reader(ann_file=f'annotations/{split}.json', data_root=str(data), data_prefix=dict(img=f'{split}/'),
-                  **arguments)
+    return reader(
+        ann_file=f'annotations/{split}.json', data_root=str(data), data_prefix=dict(img=f'{split}/'), **arguments
+    )
 
 
 def content(data: Path, split: str):
@@ -86,8 +91,13 @@ def test_order_of_keypoints_is_the_metainfo_s(kind: str, data: Path) -> None:
     theirs = [metainfo['keypoint_id2name'][i] for i in range(metainfo['num_keypoints'])]
     if kind == 'ap10k':
         spelled = {'L': 'left', 'R': 'right', 'F_Paw': 'front_paw', 'B_Paw': 'back_paw'}
-        theirs = ['_'.join(spelled.get(word, word) for word in name.replace('_F_', '_front_').replace('_B_', '_back_')
-                           .replace(' ', '_').split('_')).lower() for name in theirs]
+        theirs = [
+            '_'.join(
+                spelled.get(word, word)
+                for word in name.replace('_F_', '_front_').replace('_B_', '_back_').replace(' ', '_').split('_')
+            ).lower()
+            for name in theirs
+        ]
     table = keypoint_set(kind)
     assert table.names == theirs
     assert len(theirs) == COUNTS[kind]
@@ -101,8 +111,11 @@ def test_flip_pairs_of_the_metainfo_mirror_a_figure_at_rest(kind: str, data: Pat
     figure = place(body, {}, {}, np.eye(3), 100.0, table.species.dress(np.random.default_rng(0), None))
     points = np.stack([locate(figure, landmark) for landmark in table.landmarks.values()])
     np.testing.assert_allclose(points[metainfo['flip_indices']] * (-1, 1, 1), points, atol=1e-9)
-    sides = [(1 if 'left' in name else -1, x) for name, x in zip(table.names, points[:, 0], strict=True)
-             if 'left' in name or 'right' in name]
+    sides = [
+        (1 if 'left' in name else -1, x)
+        for name, x in zip(table.names, points[:, 0], strict=True)
+        if 'left' in name or 'right' in name
+    ]
     assert all(sign * x > 0 for sign, x in sides)  # its left is at the image's right
 
 
@@ -117,8 +130,10 @@ def test_fields_are_those_of_a_real_file(kind: str, data: Path) -> None:
     assert set(ours) == set(real)
     assert set(ours['annotations'][0]) == set(real['annotations'][0])
     assert set(ours['categories'][0]) == set(real['categories'][0])
-    categories = {c['id']: (c['name'], c['supercategory'], [n.lower().replace(' ', '_') for n in c['keypoints']])
-                  for c in real['categories']}
+    categories = {
+        c['id']: (c['name'], c['supercategory'], [n.lower().replace(' ', '_') for n in c['keypoints']])
+        for c in real['categories']
+    }
     assert all((c['name'], c['supercategory'], c['keypoints']) == categories[c['id']] for c in ours['categories'])
 
 
@@ -127,8 +142,12 @@ def score(kind: str, data: Path, shift: float) -> dict[str, float]:
     heads = dict(headbox_file=str(data / 'annotations/mpii_gt_val.mat')) if kind == 'mpii' else {}
     dataset = read(kind, data, 'val', test_mode=True, **heads)
     file = str(data / 'annotations/val.json')
-    metric = {'aic': lambda: CocoMetric(ann_file=file, use_area=False), 'ap10k': lambda: CocoMetric(ann_file=file),
-              'wholebody': lambda: CocoWholeBodyMetric(ann_file=file), 'mpii': MpiiPCKAccuracy}[kind]()
+    metric = {
+        'aic': lambda: CocoMetric(ann_file=file, use_area=False),
+        'ap10k': lambda: CocoMetric(ann_file=file),
+        'wholebody': lambda: CocoWholeBodyMetric(ann_file=file),
+        'mpii': MpiiPCKAccuracy,
+    }[kind]()
     metric.dataset_meta = dataset.metainfo
     samples = []
     for i in range(len(dataset)):
@@ -136,10 +155,21 @@ def score(kind: str, data: Path, shift: float) -> dict[str, float]:
         truth = dict(bbox_scores=np.ones(1), keypoints=info['keypoints'], keypoints_visible=info['keypoints_visible'])
         if kind == 'mpii':
             truth['head_size'] = info['head_size']
-        predicted = dict(keypoints=info['keypoints'] + shift, keypoint_scores=np.ones((1, COUNTS[kind])),
-                         bbox_scores=np.ones(1), bboxes=info['bbox'])
-        samples.append(dict(id=info['id'], img_id=info['img_id'], category_id=info['category_id'],
-                            pred_instances=predicted, gt_instances=truth))
+        predicted = dict(
+            keypoints=info['keypoints'] + shift,
+            keypoint_scores=np.ones((1, COUNTS[kind])),
+            bbox_scores=np.ones(1),
+            bboxes=info['bbox'],
+        )
+        samples.append(
+            dict(
+                id=info['id'],
+                img_id=info['img_id'],
+                category_id=info['category_id'],
+                pred_instances=predicted,
+                gt_instances=truth,
+            )
+        )
     metric.process(samples, samples)
     return metric.evaluate(len(samples))
 
@@ -153,14 +183,16 @@ def test_mpii_boxes_are_squares_around_what_was_drawn(tmp_path: Path) -> None:
     for i, person in enumerate(people):
         x, y, width, height = person['bbox']
         middle, half = np.array((x + width / 2, y + height / 2)), max(width, height) / 2
-        np.testing.assert_allclose(
-            dataset.get_data_info(i)['bbox'][0], [*(middle - half), *(middle + half)], atol=0.05)
+        np.testing.assert_allclose(dataset.get_data_info(i)['bbox'][0], [*(middle - half), *(middle + half)], atol=0.05)
 
 
 def test_a_hand_of_which_too_little_is_seen_is_not_labelled() -> None:
-    person = next(person for index in range(12)
-                  for person in render_one(recipe('wholebody'), 'train', index).people
-                  if (person['keypoints'][:, 2] == 2).sum() > 120)
+    person = next(
+        person
+        for index in range(12)
+        for person in render_one(recipe('wholebody'), 'train', index).people
+        if (person['keypoints'][:, 2] == 2).sum() > 120
+    )
     split = annotation_files(recipe('wholebody'), 'train', [[person]])['train.json']
     seen = json.loads(split)['annotations'][0]
     keypoints = person['keypoints'].copy()

@@ -36,12 +36,15 @@ def test_left_and_right_follow_from_facing(yaw: float, sign: int) -> None:
         assert np.sign(points[f'left_{joint}'][0] - points[f'right_{joint}'][0]) == sign, joint
 
 
-@pytest.mark.parametrize(('yaw', 'seen', 'hidden'), [
-    (0, ['nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear'], []),
-    (180, [], ['nose', 'left_eye', 'right_eye']),
-    (90, ['nose', 'right_eye', 'right_ear'], ['left_eye', 'left_ear']),  # looks to the image's right
-    (-90, ['nose', 'left_eye', 'left_ear'], ['right_eye', 'right_ear']),
-])
+@pytest.mark.parametrize(
+    ('yaw', 'seen', 'hidden'),
+    [
+        (0, ['nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear'], []),
+        (180, [], ['nose', 'left_eye', 'right_eye']),
+        (90, ['nose', 'right_eye', 'right_ear'], ['left_eye', 'left_ear']),  # looks to the image's right
+        (-90, ['nose', 'left_eye', 'left_ear'], ['right_eye', 'right_ear']),
+    ],
+)
 def test_face_is_seen_from_its_side(yaw: float, seen: list[str], hidden: list[str]) -> None:
     canvas = Canvas.blank(np.zeros((240, 320, 3)), np.array((0, -0.5, 1.0)))
     bald = next(w for w in (sample_wardrobe(np.random.default_rng(i)) for i in range(99)) if not w.long_hair)
@@ -167,7 +170,8 @@ def test_hard_is_harder_than_easy() -> None:
     hidden = {}
     for name in DIFFICULTIES:
         visible = [
-            person['keypoints'][:, 2] for index in range(40)
+            person['keypoints'][:, 2]
+            for index in range(40)
             for person in render(np.random.default_rng([4, index]), COCO, DIFFICULTIES[name]).people
         ]
         hidden[name] = np.mean(np.concatenate(visible) < 2)

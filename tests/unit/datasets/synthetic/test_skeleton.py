@@ -38,13 +38,16 @@ def test_limits_cut_impossible_angles() -> None:
     np.testing.assert_allclose(backwards['right_wrist'], straight['right_wrist'])
 
 
-@pytest.mark.parametrize(('joint', 'angles', 'end', 'way'), [
-    ('left_knee', (90, 0, 0), 'left_ankle', (0, 0, -1)),  # heels go back
-    ('left_elbow', (-90, 0, 0), 'left_wrist', (0, 0, 1)),  # hands come forward
-    ('left_shoulder', (0, 90, 0), 'left_elbow', (1, 0, 0)),  # arms lift away from the body,
-    ('right_shoulder', (0, -90, 0), 'right_elbow', (-1, 0, 0)),  # both
-    ('left_hip', (-90, 0, 0), 'left_knee', (0, 0, 1)),
-])
+@pytest.mark.parametrize(
+    ('joint', 'angles', 'end', 'way'),
+    [
+        ('left_knee', (90, 0, 0), 'left_ankle', (0, 0, -1)),  # heels go back
+        ('left_elbow', (-90, 0, 0), 'left_wrist', (0, 0, 1)),  # hands come forward
+        ('left_shoulder', (0, 90, 0), 'left_elbow', (1, 0, 0)),  # arms lift away from the body,
+        ('right_shoulder', (0, -90, 0), 'right_elbow', (-1, 0, 0)),  # both
+        ('left_hip', (-90, 0, 0), 'left_knee', (0, 0, 1)),
+    ],
+)
 def test_joints_turn_the_right_way(joint: str, angles: tuple, end: str, way: tuple) -> None:
     places, _ = HUMAN.forward({joint: angles})
     arm = places[end] - places[joint]
@@ -66,8 +69,9 @@ def test_lengths_of_bones_do_not_depend_on_the_pose() -> None:
 def test_both_sides_mirror() -> None:
     for name, joint in HUMAN.joints.items():
         other = HUMAN.joints[mirror_name(name)]
-        np.testing.assert_allclose(np.array(joint.offset) * (-1, 1, 1), other.offset) if name != mirror_name(name) \
-            else None
+        np.testing.assert_allclose(np.array(joint.offset) * (-1, 1, 1), other.offset) if name != mirror_name(
+            name
+        ) else None
         assert joint.limits[0] == other.limits[0]
         assert joint.limits[1] == tuple(-angle for angle in reversed(other.limits[1])) or not name.startswith('left')
 

@@ -36,16 +36,31 @@ def keypoints_of(kind: str, figure: Placed, canvas: Canvas | None = None) -> dic
     return dict(zip(table.names, read_keypoints(canvas or draw(figure), figure, 1, table), strict=True))
 
 
-@pytest.mark.parametrize(('kind', 'keypoint', 'bone'), [
-    ('aic', 'left_wrist', 'left_forearm'), ('aic', 'right_knee', 'right_thigh'), ('aic', 'neck', 'neck'),
-    ('mpii', 'right_ankle', 'right_foot'), ('mpii', 'left_elbow', 'left_forearm'), ('mpii', 'thorax', 'torso'),
-    ('ap10k', 'left_front_paw', 'left_front_foot'), ('ap10k', 'right_elbow', 'right_upper_arm'),
-    ('ap10k', 'left_knee', 'left_thigh'), ('ap10k', 'right_back_paw', 'right_back_foot'), ('ap10k', 'nose', 'nose'),
-    ('ap10k', 'left_eye', 'left_eye'), ('ap10k', 'root_of_tail', 'tail'), ('ap10k', 'neck', 'throat'),
-    ('wholebody', 'left_thumb4', 'left_thumb3'), ('wholebody', 'right_pinky_finger4', 'right_pinky_finger3'),
-    ('wholebody', 'left_forefinger3', 'left_forefinger3'), ('wholebody', 'right_ring_finger2', 'right_ring_finger2'),
-    ('wholebody', 'left_big_toe', 'left_foot'), ('wholebody', 'right_heel', 'right_foot'),
-])
+@pytest.mark.parametrize(
+    ('kind', 'keypoint', 'bone'),
+    [
+        ('aic', 'left_wrist', 'left_forearm'),
+        ('aic', 'right_knee', 'right_thigh'),
+        ('aic', 'neck', 'neck'),
+        ('mpii', 'right_ankle', 'right_foot'),
+        ('mpii', 'left_elbow', 'left_forearm'),
+        ('mpii', 'thorax', 'torso'),
+        ('ap10k', 'left_front_paw', 'left_front_foot'),
+        ('ap10k', 'right_elbow', 'right_upper_arm'),
+        ('ap10k', 'left_knee', 'left_thigh'),
+        ('ap10k', 'right_back_paw', 'right_back_foot'),
+        ('ap10k', 'nose', 'nose'),
+        ('ap10k', 'left_eye', 'left_eye'),
+        ('ap10k', 'root_of_tail', 'tail'),
+        ('ap10k', 'neck', 'throat'),
+        ('wholebody', 'left_thumb4', 'left_thumb3'),
+        ('wholebody', 'right_pinky_finger4', 'right_pinky_finger3'),
+        ('wholebody', 'left_forefinger3', 'left_forefinger3'),
+        ('wholebody', 'right_ring_finger2', 'right_ring_finger2'),
+        ('wholebody', 'left_big_toe', 'left_foot'),
+        ('wholebody', 'right_heel', 'right_foot'),
+    ],
+)
 def test_a_limb_of_another_colour_changes_the_image_at_its_keypoint(kind: str, keypoint: str, bone: str) -> None:
     """And not at the one of the other side."""
     if kind == 'ap10k':
@@ -57,14 +72,13 @@ def test_a_limb_of_another_colour_changes_the_image_at_its_keypoint(kind: str, k
             palm = GESTURES['palm']
             angles |= palm | {mirror_name(name): (x, -z, -y) for name, (x, z, y) in palm.items()}
     figure = stand(kind, yaw, angles)
-    recoloured = replace(figure, wardrobe=replace(
-        figure.wardrobe, paints=figure.wardrobe.paints | {bone: MAGENTA}))
+    recoloured = replace(figure, wardrobe=replace(figure.wardrobe, paints=figure.wardrobe.paints | {bone: MAGENTA}))
     changed = np.abs(draw(figure).image - draw(recoloured).image).max(-1) > 15
     points = keypoints_of(kind, figure)
 
     def near(name: str) -> bool:
         x, y = points[name][:2].round().astype(int)
-        return bool(changed[y - 8:y + 9, x - 8:x + 9].any())
+        return bool(changed[y - 8 : y + 9, x - 8 : x + 9].any())
 
     assert near(keypoint)
     if keypoint != mirror_name(keypoint):

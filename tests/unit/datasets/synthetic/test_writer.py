@@ -29,8 +29,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_layout(data: Path) -> None:
     names = set(digest(data))
-    assert names == {'annotations/train.json', 'annotations/val.json', *(f'train/{i:06d}.jpg' for i in range(20)),
-                     *(f'val/{i:06d}.jpg' for i in range(6))}
+    assert names == {
+        'annotations/train.json',
+        'annotations/val.json',
+        *(f'train/{i:06d}.jpg' for i in range(20)),
+        *(f'val/{i:06d}.jpg' for i in range(6)),
+    }
 
 
 def test_same_seed_same_bytes_whatever_the_workers(data: Path, tmp_path: Path) -> None:
@@ -58,8 +62,9 @@ def test_coco_dataset_reads_it(data: Path) -> None:
     assert len(dataset) == len(labelled) > 30
     assert dataset.metainfo['keypoint_id2name'] == dict(enumerate(COCO.names))
     assert content['categories'][0]['keypoints'] == COCO.names
-    assert {tuple(pair) for pair in content['categories'][0]['skeleton']} \
-        == {(a + 1, b + 1) for a, b in dataset.metainfo['skeleton_links']}
+    assert {tuple(pair) for pair in content['categories'][0]['skeleton']} == {
+        (a + 1, b + 1) for a, b in dataset.metainfo['skeleton_links']
+    }
     sample = dataset[0]
     assert Path(sample['img_path']).is_file()
     np.testing.assert_allclose(sample['keypoints'][0], np.array(labelled[0]['keypoints']).reshape(-1, 3)[:, :2])
@@ -82,16 +87,27 @@ def test_annotations_add_up(data: Path) -> None:
 def test_coco_metric_scores_the_truth_one(data: Path, shift: float, expected: float) -> None:
     annotations = str(data / 'annotations/val.json')
     dataset = CocoDataset(
-        ann_file='annotations/val.json', data_root=str(data), data_prefix=dict(img='val/'), test_mode=True)
+        ann_file='annotations/val.json', data_root=str(data), data_prefix=dict(img='val/'), test_mode=True
+    )
     metric = CocoMetric(ann_file=annotations)
     metric.dataset_meta = dataset.metainfo
     samples = []
     for i in range(len(dataset)):
         info = dataset.get_data_info(i)
-        predicted = dict(keypoints=info['keypoints'] + shift, keypoint_scores=np.ones((1, 17)),
-                         bbox_scores=np.ones(1), bboxes=info['bbox'])
-        samples.append(dict(id=info['id'], img_id=info['img_id'], pred_instances=predicted,
-                            gt_instances=dict(bbox_scores=np.ones(1))))
+        predicted = dict(
+            keypoints=info['keypoints'] + shift,
+            keypoint_scores=np.ones((1, 17)),
+            bbox_scores=np.ones(1),
+            bboxes=info['bbox'],
+        )
+        samples.append(
+            dict(
+                id=info['id'],
+                img_id=info['img_id'],
+                pred_instances=predicted,
+                gt_instances=dict(bbox_scores=np.ones(1)),
+            )
+        )
     metric.process(samples, samples)
     result = metric.evaluate(len(samples))
     assert result['coco/AP'] == pytest.approx(expected)
@@ -132,10 +148,16 @@ def test_overwrite(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ['data']
 
 
-@pytest.mark.parametrize(('wrong', 'told'), [
-    (dict(train=-1), 'train is -1'), (dict(train=0, val=0), 'at least one image'), (dict(seed=-3), 'seed is -3'),
-    (dict(width=8), 'width is 8'), (dict(quality=0), 'quality is 0'),
-])
+@pytest.mark.parametrize(
+    ('wrong', 'told'),
+    [
+        (dict(train=-1), 'train is -1'),
+        (dict(train=0, val=0), 'at least one image'),
+        (dict(seed=-3), 'seed is -3'),
+        (dict(width=8), 'width is 8'),
+        (dict(quality=0), 'quality is 0'),
+    ],
+)
 def test_bad_recipe(wrong: dict, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         Recipe(**{'train': 1, 'val': 1} | wrong)
@@ -147,8 +169,21 @@ def test_picture_needs_a_picture_name(tmp_path: Path) -> None:
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    words = ['synth', '--out', str(tmp_path / 'd'), '--train', '2', '--val', '1', '--workers', '0', '--difficulty',
-             'hard', '--preview', str(tmp_path / 'sheet.jpg')]
+    words = [
+        'synth',
+        '--out',
+        str(tmp_path / 'd'),
+        '--train',
+        '2',
+        '--val',
+        '1',
+        '--workers',
+        '0',
+        '--difficulty',
+        'hard',
+        '--preview',
+        str(tmp_path / 'sheet.jpg'),
+    ]
     assert main(words) == 0
     assert '2 training images' in capsys.readouterr().out
     assert (tmp_path / 'd/annotations/val.json').is_file() and (tmp_path / 'sheet.jpg').is_file()
@@ -156,12 +191,16 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert '--overwrite' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(('words', 'told'), [
-    (['--train', '-2'], 'train is -2'),
-    (['--kind', 'giraffe'], "unknown kind 'giraffe': known kinds are aic, ap10k, coco, mpii, wholebody"),
-    (['--preview', 'sheet.bmp'], '.png or .jpg'), (['--workers', '-1'], 'workers is -1'),
-    (['--size', '4', '4'], 'width is 4'),
-])
+@pytest.mark.parametrize(
+    ('words', 'told'),
+    [
+        (['--train', '-2'], 'train is -2'),
+        (['--kind', 'giraffe'], "unknown kind 'giraffe': known kinds are aic, ap10k, coco, mpii, wholebody"),
+        (['--preview', 'sheet.bmp'], '.png or .jpg'),
+        (['--workers', '-1'], 'workers is -1'),
+        (['--size', '4', '4'], 'width is 4'),
+    ],
+)
 def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture, words: list, told: str) -> None:
     assert main(['synth', '--out', str(tmp_path / 'd'), '--val', '1', *words]) == 2
     assert told in capsys.readouterr().err
