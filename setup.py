@@ -59,7 +59,7 @@ with tempfile.TemporaryDirectory() as scratch:
             'Programming Language :: Python :: 3.12',
         ],
         python_requires='>=3.10',
-        packages=find_packages(include=['vitpose_mm', 'vitpose_mm.*']),
+        packages=find_packages(include=['vitpose', 'vitpose.*', 'vitpose_mm', 'vitpose_mm.*']),
         package_data={'vitpose_mm': ['py.typed']},
         # OpenMMLab's packages are not required by name: mmcv, mmengine and mmdet come either under
         # these names or from the maintained forks onedl-mmcv, onedl-mmengine and onedl-mmdetection.
@@ -71,7 +71,7 @@ with tempfile.TemporaryDirectory() as scratch:
             'openmmlab': ['mmpose>=1.3,<2', 'mmcv>=2.1,<2.2', 'mmengine>=0.10.5,<1', 'mmdet>=3.3,<4'],
             'tests': ['pytest>=7', 'ruff', 'mypy', 'tensorboard'],
         },
-        entry_points={'console_scripts': ['vitpose = vitpose_mm.cli.main:main']},
+        entry_points={'console_scripts': ['vitpose = vitpose.cli.main:main']},
         cmdclass={'build_py': BuildWithMim},
         # build outside the checkout: `pip install .` leaves nothing behind in it
         options={'build': {'build_base': scratch}, 'egg_info': {'egg_base': scratch}},

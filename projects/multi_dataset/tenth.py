@@ -14,9 +14,9 @@ from pathlib import Path
 from mmengine import Config
 from rich.progress import Progress
 
-from vitpose_mm.cli.main import main as vitpose
-from vitpose_mm.report.mim import run_logged
-from vitpose_mm.report.table import machine
+from vitpose.cli.main import main as vitpose
+from vitpose.runs.command import run_logged
+from vitpose.runs.table import machine
 
 TWIN = Path(__file__).resolve().parents[2] / 'configs/multi_dataset/vitpose-plus-mini_six-sets_synthetic-128x96.py'
 # images of each kind; APT-36K's twin has those of AP-10K's

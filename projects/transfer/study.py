@@ -18,11 +18,11 @@ from typing import Any
 from mmengine import Config
 from rich.progress import Progress
 
-from vitpose_mm.cli.main import main as vitpose
+from vitpose.cli.main import main as vitpose
+from vitpose.runs.command import run_logged
+from vitpose.runs.table import machine
+from vitpose.runs.training_log import Curve, read_curve
 from vitpose_mm.files import write_text
-from vitpose_mm.report.mim import run_logged
-from vitpose_mm.report.table import machine
-from vitpose_mm.report.training_log import Curve, read_curve
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 TEACHER = 'synthetic/vitpose-mini_synthetic-128x96.py'

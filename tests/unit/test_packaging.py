@@ -13,7 +13,7 @@ def source(root, tmp_path_factory):
     """A copy of what is needed to build."""
     folder = tmp_path_factory.mktemp('source')
     skip = shutil.ignore_patterns('__pycache__', '.mim')
-    for name in ('vitpose_mm', 'configs', 'requirements'):
+    for name in ('vitpose', 'vitpose_mm', 'configs', 'requirements'):
         shutil.copytree(root / name, folder / name, ignore=skip)
     for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'README.md', 'LICENSE', 'model-index.yml'):
         if (root / name).exists():
@@ -48,8 +48,9 @@ def test_a_wheel_holds_every_config_where_mim_looks(wheel, root):
 def test_a_wheel_holds_every_module_and_what_doctor_reads(wheel, root):
     archive = zipfile.ZipFile(wheel)
     names = set(archive.namelist())
-    modules = {path.relative_to(root).as_posix() for path in (root / 'vitpose_mm').rglob('*.py')}
+    modules = {path.relative_to(root).as_posix() for path in root.glob('vitpose*/**/*.py')}
     modules = {name for name in modules if '.mim' not in name}
+    assert {'vitpose/cli/main.py', 'vitpose_mm/backbones/vit.py'} <= modules
     assert modules <= names
     assert 'vitpose_mm/py.typed' in names
     for name in ('tested', 'peers', 'legacy'):
@@ -61,7 +62,7 @@ def test_a_wheel_holds_every_module_and_what_doctor_reads(wheel, root):
 def test_a_wheel_brings_the_command_and_asks_for_no_openmmlab_package(wheel):
     archive = zipfile.ZipFile(wheel)
     (info,) = {name.split('/')[0] for name in archive.namelist() if '.dist-info/' in name}
-    assert 'vitpose = vitpose_mm.cli.main:main' in archive.read(f'{info}/entry_points.txt').decode()
+    assert 'vitpose = vitpose.cli.main:main' in archive.read(f'{info}/entry_points.txt').decode()
     lines = archive.read(f'{info}/METADATA').decode().split('\n\n')[0].splitlines()
     needed = [line for line in lines if line.startswith('Requires-Dist:') and 'extra ==' not in line]
     assert any('torch>=2.1' in line for line in needed)
@@ -75,9 +76,8 @@ def test_an_installed_wheel_finds_its_configs(wheel, tmp_path):
     code = (
         'import sys\n'
         'from pathlib import Path\n'
-        'sys.argv = ["vitpose", "doctor"]\n'
         'import vitpose_mm\n'
-        'from vitpose_mm.cli.stack import tested\n'
+        'from vitpose.doctor.stack import tested\n'
         'here = Path(vitpose_mm.__file__).parent\n'
         'assert here.parent == Path.cwd(), here\n'
         'assert tested("tested")["mmpose"] == "1.3.2"\n'

@@ -21,7 +21,7 @@ def test_split_model_is_tested_and_used(root, tmp_path, coco_form, run, mim):
     said = run(
         sys.executable,
         '-m',
-        'vitpose_mm.cli.main',
+        'vitpose.cli.main',
         'split',
         root / 'tests/unit/checkpoints/several.py',
         'several.pth',

@@ -14,8 +14,8 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
+from vitpose.cli.main import main
 from vitpose_mm.checkpoints.safe_load import load_weights
-from vitpose_mm.cli.main import main
 
 WEIGHTS = OrderedDict(weight=torch.arange(6.0).view(2, 3), bias=torch.ones(2, dtype=torch.bfloat16))
 

@@ -5,13 +5,13 @@ import re
 
 import pytest
 
-from vitpose_mm.cli import main as command
-from vitpose_mm.cli.main import COMMANDS, EPILOG, build_parser, main
+from vitpose.cli import main as command
+from vitpose.cli.main import COMMANDS, EPILOG, build_parser, main
 
 
 @pytest.mark.parametrize('name', COMMANDS)
 def test_every_subcommand_is_a_file_that_says_what_it_does(name, capsys):
-    module = importlib.import_module(f'vitpose_mm.cli.{name.replace("-", "_")}')
+    module = importlib.import_module(f'vitpose.cli.{name.replace("-", "_")}')
     assert callable(module.run)
     with pytest.raises(SystemExit) as end:
         main([name, '--help'])
@@ -47,7 +47,7 @@ def test_the_config_that_help_names_is_there(root):
 def test_only_the_wanted_subcommand_is_imported(monkeypatch):
     asked = []
 
-    doctor = importlib.import_module('vitpose_mm.cli.doctor')
+    doctor = importlib.import_module('vitpose.cli.doctor')
 
     def note(name):
         asked.append(name)
@@ -57,7 +57,7 @@ def test_only_the_wanted_subcommand_is_imported(monkeypatch):
     build_parser()
     assert asked == []
     build_parser(['doctor'])
-    assert asked == ['vitpose_mm.cli.doctor']
+    assert asked == ['vitpose.cli.doctor']
 
 
 def test_an_unknown_subcommand_lists_the_known_ones(capsys):
@@ -69,7 +69,7 @@ def test_an_unknown_subcommand_lists_the_known_ones(capsys):
 
 
 def test_the_exit_code_is_the_subcommands(monkeypatch):
-    module = importlib.import_module('vitpose_mm.cli.doctor')
+    module = importlib.import_module('vitpose.cli.doctor')
     monkeypatch.setattr(module, 'run', lambda args: 7 if args.no_imports else None)
     assert main(['doctor', '--no-imports']) == 7
     assert main(['doctor']) == 0

@@ -9,7 +9,7 @@ from mmengine.registry import init_default_scope
 from mmpose.apis import init_model
 from mmpose.registry import MODELS
 
-from vitpose_mm.cli.main import main
+from vitpose.cli.main import main
 
 CONFIG = Path(__file__).parents[1] / 'checkpoints' / 'several.py'
 

@@ -9,8 +9,8 @@ from mmengine.runner import save_checkpoint
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
+from vitpose.cli.main import main
 from vitpose_mm.checkpoints.token_file import open_token
-from vitpose_mm.cli.main import main
 
 
 class Wrapped(BaseModel):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from vitpose_mm.cli.main import build_parser
+from vitpose.cli.main import build_parser
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def commands(root):
         for pattern in ('*.md', 'docs/*.md', 'configs/**/*.md', 'configs/**/*.py')
         for path in root.glob(pattern)
     ]
-    texts.append((root / 'vitpose_mm/cli/synth.py').read_text(encoding='utf-8'))
+    texts.append((root / 'vitpose/cli/synth.py').read_text(encoding='utf-8'))
     parser = build_parser(['synth'])
     found = {}
     for text in texts:

@@ -11,7 +11,7 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import digit_version
 
 import vitpose_mm  # noqa: F401
-from vitpose_mm.cli.main import main
+from vitpose.cli.main import main
 from vitpose_mm.cost import count, measure
 
 pytestmark = pytest.mark.skipif(

@@ -11,7 +11,7 @@ from mmengine import Config, ConfigDict
 from mmpose.registry import DATASETS
 
 from tests.unit.estimators.distillation import CODEC, PIPELINE, PIXELS, distiller, estimator, prepared
-from vitpose_mm.cli.main import main
+from vitpose.cli.main import main
 from vitpose_mm.datasets.teacher_cache import random_numbers_of
 from vitpose_mm.estimators.teacher import Teacher
 

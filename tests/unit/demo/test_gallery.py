@@ -1,0 +1,21 @@
+"""The gallery of the demo."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vitpose.demo.gallery import draw_gallery, heatmap_to_image
+from vitpose.synthetic.keypoints import COCO
+
+
+def test_heatmap_cells_land_on_image_pixels() -> None:
+    """Cell (0, 0) is the crop's first corner, the last cell its last: UDP's grid."""
+    transform = heatmap_to_image((32, 24), np.array((100.0, 60.0)), np.array((46.0, 62.0)))
+    np.testing.assert_allclose(transform @ (0, 0, 1), (77, 29))
+    np.testing.assert_allclose(transform @ (23, 31, 1), (123, 91))
+
+
+def test_gallery_needs_predictions(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match='no predictions'):
+        draw_gallery([], COCO, tmp_path / 'gallery.png')

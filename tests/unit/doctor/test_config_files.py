@@ -1,0 +1,93 @@
+"""`vitpose doctor CONFIG`: the files that a config names are looked for before anything is started."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from vitpose.cli.main import main
+
+CONFIG = """
+base = 'data/unused/'
+annotated = dict(type='CocoDataset', data_root='data/coco', ann_file='train.json', data_prefix=dict(img='train/'))
+train_dataloader = dict(dataset=dict(type='TeacherCacheDataset', cache='data/cache', dataset=annotated))
+val_sets = [
+    dict(type='CocoDataset', data_root='data/coco', ann_file='val.json', bbox_file='boxes.json',
+         data_prefix=dict(img='train')),
+    dict(type='MpiiDataset', ann_file='mpii.json', headbox_file='heads.mat', data_prefix=dict(img='mpii'))]
+val_dataloader = dict(dataset=dict(type='CombinedPoseDataset', datasets=val_sets))
+val_evaluator = dict(type='MultiDatasetEvaluator', metrics=[dict(ann_file='data/coco/val.json')], datasets=val_sets)
+model = dict(
+    backbone=dict(init_cfg=dict(type='Pretrained', checkpoint='https://example.org/mae.pth'),
+                  knowledge_token=dict(init='token.npz')),
+    head=dict(init_cfg=[dict(type='Pretrained', checkpoint='head.pth')]),
+    teacher=dict(config='teacher.py', checkpoint='teacher.pth'))
+load_from = 'work_dirs/first/epoch_1.pth'
+unused = dict(ann_file='nowhere.json')
+"""
+FILES = (
+    'data/coco/train.json data/coco/train/ data/cache data/coco/val.json boxes.json mpii.json heads.mat mpii '
+    'token.npz head.pth teacher.py teacher.pth work_dirs/first/epoch_1.pth'
+).split()
+
+
+@pytest.fixture
+def doctor(tmp_path, monkeypatch, capsys):
+    """A function that runs it in a folder with a config, and returns exit code and lines."""
+    monkeypatch.chdir(tmp_path)
+    Path('config.py').write_text(CONFIG)
+
+    def run(*words):
+        code = main(['doctor', 'config.py', *words])
+        return code, capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def test_each_missing_file_has_a_line(doctor):
+    code, lines = doctor()
+    assert code == 1
+    assert {line.split(' is missing (')[0] for line in lines} == {*FILES, 'data/coco/train'}
+    said = {line.split()[0]: line for line in lines}
+    assert said['data/cache'] == (
+        'data/cache is missing (train_dataloader.dataset.cache): write it with `vitpose teacher-cache`'
+    )
+    assert 'train_dataloader.dataset.dataset.ann_file' in said['data/coco/train.json']
+    assert 'val_evaluator.metrics.0.ann_file' in said['data/coco/val.json']
+    assert said['token.npz'].endswith('from the checkpoint of stage 1')
+
+
+def test_what_is_there_is_not_named(doctor):
+    for name in FILES:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).mkdir() if name.endswith('/') else Path(name).touch()
+    assert doctor() == (0, ['config.py: every file that it names is there.'])
+    Path('heads.mat').unlink()
+    code, (line,) = doctor()
+    assert code == 1 and line.startswith('heads.mat is missing (val_dataloader.dataset.datasets.1.headbox_file, ')
+
+
+def test_options_change_the_config(doctor):
+    _, before = doctor()
+    _, after = doctor('--cfg-options', 'load_from=None', 'train_dataloader.dataset.dataset.data_root=other')
+    assert [line for line in before if line.startswith('work_dirs')] != []
+    assert [line for line in after if line.startswith('work_dirs')] == []
+    assert any(line.startswith('other/train.json is missing') for line in after)
+
+
+def test_a_config_that_cannot_be_read(doctor, capsys):
+    Path('config.py').write_text('model = 1 / 0')
+    assert main(['doctor', 'config.py']) == 2
+    assert 'vitpose doctor: config.py: ZeroDivisionError' in capsys.readouterr().err
+
+
+def test_a_leaf_names_its_data(root, tmp_path, monkeypatch, capsys):
+    """A leaf of the configs in an empty folder, then with the files that the lines name."""
+    monkeypatch.chdir(tmp_path)
+    leaf = shutil.copytree(root / 'configs', Path('configs')) / 'coco/vitpose-base_coco-256x192.py'
+    assert main(['doctor', str(leaf)]) == 1
+    paths = [Path(line.split(' is missing')[0]) for line in capsys.readouterr().out.splitlines()]
+    assert len(paths) == 5 and all(path.parts[:2] == ('data', 'coco') for path in paths)
+    for path in paths:
+        path.mkdir(parents=True)
+    assert main(['doctor', str(leaf)]) == 0

@@ -1,0 +1,45 @@
+"""Combinations of packages that are known to fail."""
+
+import pytest
+
+from vitpose.doctor import stack
+from vitpose.doctor.known_bad import known_bad
+
+from .tested_stack import GOOD, PINS
+
+
+@pytest.mark.parametrize(
+    ('changes', 'wheel', 'words'),
+    [
+        ({'mmengine': '0.10.7'}, False, ['mmengine 0.10.7 with torch 2.14.1', 'resumed']),
+        ({}, True, ['xtcocotools 1.14.3 with numpy 2.2.6', '--no-binary xtcocotools']),
+        ({'mmdet': '3.3.0'}, False, ['mmdet 3.3.0 with onedl-mmcv 2.3.6', 'refuses']),
+        ({'transformers': '5.23.0'}, False, ['onedl-mmpretrain 1.3.6 with transformers 5.23.0', '4.53.3']),
+        ({'setuptools': '82.0'}, False, ['openmim 0.3.9 with setuptools 82.0', "'setuptools<81'"]),
+        ({'torch': '2.1.2'}, False, ['torch 2.1.2 with numpy 2.2.6', "'numpy<2'"]),
+        ({'onedl-mim': '0.4.0'}, False, ['onedl-mim', 'openmim==0.3.9']),
+        ({'mmcv-lite': '2.1.0'}, False, ['mmcv-lite', 'no compiled ops']),
+        ({'mmcv': '2.1.0'}, False, ['onedl-mmcv and mmcv', 'pip uninstall -y onedl-mmcv mmcv']),
+    ],
+)
+def test_what_is_known_to_fail_is_named(changes, wheel, words):
+    said = [' '.join(bad) for bad in known_bad({**GOOD, **changes}, PINS, wheel)]
+    assert any(all(word in line for word in words) for line in said), said
+
+
+@pytest.mark.parametrize(
+    ('changes', 'wheel'),
+    [
+        ({}, False),
+        ({'numpy': '1.26.4'}, True),
+        ({'transformers': '4.57.6'}, False),
+        ({'transformers': '5.0.0', 'onedl-mmpretrain': ''}, False),
+    ],
+)
+def test_what_works_is_left_alone(changes, wheel):
+    versions = {name: version for name, version in {**GOOD, **changes}.items() if version}
+    assert known_bad(versions, PINS, wheel) == []
+
+
+def test_the_legacy_stack_is_left_alone():
+    assert known_bad(stack.tested('legacy'), stack.tested('legacy'), coco_wheel=True) == []

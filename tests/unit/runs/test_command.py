@@ -1,0 +1,40 @@
+"""Running a command with a log file."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vitpose.runs.command import run_logged
+
+
+def test_a_failing_command_shows_its_error(tmp_path: Path) -> None:
+    command = [sys.executable, '-c', 'print("before"); raise KeyError("no such head")']
+    with pytest.raises(RuntimeError, match=r"KeyError: 'no such head'[\s\S]*vitpose doctor"):
+        run_logged(command, tmp_path / 'log', lambda line: None)
+    assert 'before' in (tmp_path / 'log').read_text()
+
+
+def test_an_interrupted_command_ends_with_its_children(tmp_path: Path) -> None:
+    pid_file = tmp_path / 'pid'
+    child = (
+        f'import os, pathlib, time; pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid())); '
+        'print("go", flush=True); time.sleep(99)'
+    )
+    command = [sys.executable, '-c', f'import subprocess, sys; subprocess.run([sys.executable, "-c", {child!r}])']
+
+    def interrupt(line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_logged(command, tmp_path / 'log', interrupt)
+    grandchild = int(pid_file.read_text())
+    for _ in range(50):
+        try:
+            os.kill(grandchild, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail(f'process {grandchild} still runs')

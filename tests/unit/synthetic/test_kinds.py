@@ -1,0 +1,246 @@
+"""Every kind's files, read by MMPose's own classes and scored by its own metrics."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mmpose.datasets import AicDataset, AP10KDataset, CocoWholeBodyDataset, CocoWholeBodyHandDataset, MpiiDataset
+from mmpose.evaluation.metrics import CocoMetric, CocoWholeBodyMetric, MpiiPCKAccuracy
+
+from vitpose.cli.main import main
+from vitpose.synthetic.figure import place
+from vitpose.synthetic.formats import annotation_files
+from vitpose.synthetic.keypoints import KINDS, keypoint_set
+from vitpose.synthetic.labels import locate
+from vitpose.synthetic.recipe import Recipe, render_one
+from vitpose.synthetic.writer import write_dataset
+from vitpose_mm.datasets import checked
+
+READERS = {'aic': AicDataset, 'mpii': MpiiDataset, 'ap10k': AP10KDataset, 'wholebody': CocoWholeBodyDataset}
+COUNTS = {'aic': 14, 'mpii': 16, 'ap10k': 17, 'wholebody': 133}
+SHARED = Path(__file__).parents[4] / '../shared/data'
+SAMPLES = {
+    'aic': 'aic/test_aic.json',
+    'mpii': 'mpii/test_mpii.json',
+    'ap10k': 'ap10k/test_ap10k.json',
+    'wholebody': 'coco/test_coco_wholebody.json',
+}
+
+
+def digest(folder: Path) -> dict[str, str]:
+    """Hash of every file by its path."""
+    files = sorted(path for path in folder.rglob('*') if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def recipe(kind: str) -> Recipe:
+    return Recipe(12, 12, seed=3, kind=kind)
+
+
+@pytest.fixture(scope='module', params=list(READERS))
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope='module')
+def data(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp(kind) / 'data'
+    write_dataset(out, recipe(kind), workers=2)
+    return out
+
+
+def read(kind: str, data: Path, split: str, by: type | None = None, **arguments: object):
+    reader = by or READERS[kind]
+    return reader(
+        ann_file=f'annotations/{split}.json', data_root=str(data), data_prefix=dict(img=f'{split}/'), **arguments
+    )
+
+
+def content(data: Path, split: str):
+    return json.loads((data / f'annotations/{split}.json').read_text())
+
+
+def test_mmpose_reads_what_was_drawn(kind: str, data: Path) -> None:
+    """Every keypoint that MMPose calls visible is at the place that the renderer gave."""
+    dataset = read(kind, data, 'train')
+    drawn = [person['keypoints'] for index in range(12) for person in render_one(recipe(kind), 'train', index).people]
+    drawn = [keypoints for keypoints in drawn if keypoints[:17, 2].any()]
+    assert len(dataset) == len(drawn) > 20
+    offset = 1 if kind == 'mpii' else 0  # counted from 1
+    for i, keypoints in enumerate(drawn):
+        info = dataset.get_data_info(i)
+        visible = info['keypoints_visible'][0] > 0
+        if kind != 'wholebody':  # whose hidden hands and faces are not labelled
+            np.testing.assert_array_equal(visible, keypoints[:, 2] > 0)
+        np.testing.assert_allclose(info['keypoints'][0][visible], keypoints[visible, :2] + offset, atol=0.006)
+        assert Path(info['img_path']).is_file()
+        assert info['keypoints'].shape == (1, COUNTS[kind], 2)
+
+
+def test_checked_class_reads_it_too(kind: str, data: Path) -> None:
+    for split in ('train', 'val'):
+        mine = read(kind, data, split, by=getattr(checked, f'Checked{READERS[kind].__name__}'), test_mode=True)
+        assert len(mine) == len(read(kind, data, split, test_mode=True))
+
+
+def test_order_of_keypoints_is_the_metainfo_s(kind: str, data: Path) -> None:
+    metainfo = read(kind, data, 'val').metainfo
+    theirs = [metainfo['keypoint_id2name'][i] for i in range(metainfo['num_keypoints'])]
+    if kind == 'ap10k':
+        spelled = {'L': 'left', 'R': 'right', 'F_Paw': 'front_paw', 'B_Paw': 'back_paw'}
+        theirs = [
+            '_'.join(
+                spelled.get(word, word)
+                for word in name.replace('_F_', '_front_').replace('_B_', '_back_').replace(' ', '_').split('_')
+            ).lower()
+            for name in theirs
+        ]
+    table = keypoint_set(kind)
+    assert table.names == theirs
+    assert len(theirs) == COUNTS[kind]
+    assert {frozenset(pair) for pair in table.limbs()} == {frozenset(pair) for pair in metainfo['skeleton_links']}
+
+
+def test_flip_pairs_of_the_metainfo_mirror_a_figure_at_rest(kind: str, data: Path) -> None:
+    """Facing the camera, straight: each point and the one MMPose swaps it with lie alike on both sides."""
+    table, metainfo = keypoint_set(kind), read(kind, data, 'val').metainfo
+    body = table.species.body
+    figure = place(body, {}, {}, np.eye(3), 100.0, table.species.dress(np.random.default_rng(0), None))
+    points = np.stack([locate(figure, landmark) for landmark in table.landmarks.values()])
+    np.testing.assert_allclose(points[metainfo['flip_indices']] * (-1, 1, 1), points, atol=1e-9)
+    sides = [
+        (1 if 'left' in name else -1, x)
+        for name, x in zip(table.names, points[:, 0], strict=True)
+        if 'left' in name or 'right' in name
+    ]
+    assert all(sign * x > 0 for sign, x in sides)  # its left is at the image's right
+
+
+def test_fields_are_those_of_a_real_file(kind: str, data: Path) -> None:
+    real_file = SHARED / SAMPLES[kind]
+    if not real_file.is_file():
+        pytest.skip(f'{real_file} is absent')
+    real, ours = json.loads(real_file.read_text()), content(data, 'train')
+    if kind == 'mpii':
+        assert set(ours[0]) == set(real[0])
+        return
+    assert set(ours) == set(real)
+    assert set(ours['annotations'][0]) == set(real['annotations'][0])
+    assert set(ours['categories'][0]) == set(real['categories'][0])
+    categories = {
+        c['id']: (c['name'], c['supercategory'], [n.lower().replace(' ', '_') for n in c['keypoints']])
+        for c in real['categories']
+    }
+    assert all((c['name'], c['supercategory'], c['keypoints']) == categories[c['id']] for c in ours['categories'])
+
+
+def score(kind: str, data: Path, shift: float) -> dict[str, float]:
+    """MMPose's metric of the truth as prediction, moved by some pixels."""
+    heads = dict(headbox_file=str(data / 'annotations/mpii_gt_val.mat')) if kind == 'mpii' else {}
+    dataset = read(kind, data, 'val', test_mode=True, **heads)
+    file = str(data / 'annotations/val.json')
+    metric = {
+        'aic': lambda: CocoMetric(ann_file=file, use_area=False),
+        'ap10k': lambda: CocoMetric(ann_file=file),
+        'wholebody': lambda: CocoWholeBodyMetric(ann_file=file),
+        'mpii': MpiiPCKAccuracy,
+    }[kind]()
+    metric.dataset_meta = dataset.metainfo
+    samples = []
+    for i in range(len(dataset)):
+        info = dataset.get_data_info(i)
+        truth = dict(bbox_scores=np.ones(1), keypoints=info['keypoints'], keypoints_visible=info['keypoints_visible'])
+        if kind == 'mpii':
+            truth['head_size'] = info['head_size']
+        predicted = dict(
+            keypoints=info['keypoints'] + shift,
+            keypoint_scores=np.ones((1, COUNTS[kind])),
+            bbox_scores=np.ones(1),
+            bboxes=info['bbox'],
+        )
+        samples.append(
+            dict(
+                id=info['id'],
+                img_id=info['img_id'],
+                category_id=info['category_id'],
+                pred_instances=predicted,
+                gt_instances=truth,
+            )
+        )
+    metric.process(samples, samples)
+    return metric.evaluate(len(samples))
+
+
+def test_mpii_boxes_are_squares_around_what_was_drawn(tmp_path: Path) -> None:
+    write_dataset(tmp_path / 'data', recipe('mpii'), workers=0)
+    dataset = read('mpii', tmp_path / 'data', 'train')
+    people = [person for index in range(12) for person in render_one(recipe('mpii'), 'train', index).people]
+    people = [person for person in people if person['keypoints'][:, 2].any()]
+    assert len(people) == len(dataset)
+    for i, person in enumerate(people):
+        x, y, width, height = person['bbox']
+        middle, half = np.array((x + width / 2, y + height / 2)), max(width, height) / 2
+        np.testing.assert_allclose(dataset.get_data_info(i)['bbox'][0], [*(middle - half), *(middle + half)], atol=0.05)
+
+
+def test_a_hand_of_which_too_little_is_seen_is_not_labelled() -> None:
+    person = next(
+        person
+        for index in range(12)
+        for person in render_one(recipe('wholebody'), 'train', index).people
+        if (person['keypoints'][:, 2] == 2).sum() > 120
+    )
+    split = annotation_files(recipe('wholebody'), 'train', [[person]])['train.json']
+    seen = json.loads(split)['annotations'][0]
+    keypoints = person['keypoints'].copy()
+    keypoints[91:112, 2] = 1
+    hidden = annotation_files(recipe('wholebody'), 'train', [[person | {'keypoints': keypoints}]])['train.json']
+    hidden = json.loads(hidden)['annotations'][0]
+    assert seen['lefthand_valid'] and not hidden['lefthand_valid']
+    assert set(hidden['lefthand_kpts']) == set(hidden['lefthand_box']) == {0}
+    assert hidden['righthand_kpts'] == seen['righthand_kpts'] and hidden['righthand_valid']
+
+
+def test_metric_scores_the_truth_best(kind: str, data: Path) -> None:
+    best, worst = score(kind, data, 0.0), score(kind, data, 300.0)
+    name, top = {'mpii': ('PCK', 100), 'wholebody': ('coco-wholebody/AP', 1)}.get(kind, ('coco/AP', 1))
+    assert best[name] == pytest.approx(top)
+    assert worst[name] == pytest.approx(0)
+
+
+def test_same_seed_same_bytes_whatever_the_workers(kind: str, data: Path, tmp_path: Path) -> None:
+    write_dataset(tmp_path / 'again', recipe(kind), workers=0)
+    assert digest(tmp_path / 'again') == digest(data)
+    if kind == 'mpii':  # scipy would write the time
+        assert b'Created' not in (data / 'annotations/mpii_gt_val.mat').read_bytes()[:116]
+
+
+def test_kinds_of_one_seed_show_different_images() -> None:
+    images = [render_one(recipe(kind), 'train', 0).image.tobytes() for kind in KINDS]
+    assert len(set(images)) == len(KINDS)
+
+
+def test_hands_of_their_own_are_read(tmp_path: Path) -> None:
+    write_dataset(tmp_path / 'data', recipe('wholebody'), workers=0)
+    hands = read('wholebody', tmp_path / 'data', 'train', by=CocoWholeBodyHandDataset)
+    assert len(hands) > 20
+    for i in range(len(hands)):
+        info = hands.get_data_info(i)
+        inside = info['keypoints'][0][info['keypoints_visible'][0] > 0]
+        assert (inside >= info['bbox'][0, :2]).all() and (inside <= info['bbox'][0, 2:]).all()
+
+
+def test_default_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.chdir(tmp_path)
+    for kind in KINDS:
+        folder = 'data/synthetic' if kind == 'coco' else f'data/synthetic_{kind}'
+        words = ['--kind', kind, '--train', '1', '--val', '1', '--workers', '0', '--preview', f'{kind}.png']
+        assert main(['synth', *words]) == 0
+        assert f'{folder}: 1 training images' in capsys.readouterr().out
+        assert (tmp_path / folder / 'annotations/val.json').is_file()
+        assert cv2.imread(f'{kind}.png').std() > 10
+        size = (360, 480) if kind == 'wholebody' else (240, 320)
+        assert cv2.imread(f'{folder}/train/000000.jpg').shape[:2] == size

@@ -1,0 +1,1 @@
+"""The command `vitpose`: one file per subcommand, with `add_parser` and `run`."""

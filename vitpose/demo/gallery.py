@@ -1,0 +1,111 @@
+"""Draws held-out images with true poses, predicted poses and heatmaps beside one another."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ..synthetic.keypoints import KeypointSet
+from ..synthetic.preview import draw_pose
+
+ZOOM = 2
+SURE = 0.25  # keypoints whose heatmap peaks lower are not drawn
+
+
+def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path: Path, rows: int = 6) -> list[str]:
+    """Draws images taken at even distances from the test set: nothing is picked by how well it went.
+
+    Args:
+        samples: What `mim test --dump` leaves of a top-down model with `output_heatmaps`: one mapping a person, with
+            img_path, raw_ann_info, pred_instances, pred_fields, input_center and input_scale.
+        table: Names and skeleton of the keypoints.
+        path: PNG to write.
+        rows: Images to show.
+
+    Returns:
+        Paths of the images shown.
+
+    Raises:
+        ValueError: If there are no samples.
+    """
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+
+    people: dict[str, list[Mapping[str, Any]]] = {}
+    for sample in samples:
+        people.setdefault(sample['img_path'], []).append(sample)
+    if not people:
+        raise ValueError('no predictions to show: is the test set empty?')
+    names = sorted(people)
+    rows = min(rows, len(names))
+    shown = [names[int((i + 0.5) * len(names) / rows)] for i in range(rows)]
+    figure, axes = pyplot.subplots(rows, 3, figsize=(12, 3.1 * rows), dpi=100, squeeze=False)
+    for line, name in zip(axes, shown, strict=True):
+        for axis, picture in zip(line, draw_row(name, people[name], table), strict=True):
+            axis.imshow(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+            axis.axis('off')
+    for axis, title in zip(axes[0], ('true', 'predicted', 'heatmaps'), strict=True):
+        axis.set_title(title)
+    figure.tight_layout(pad=0.4)
+    figure.savefig(path)
+    pyplot.close(figure)
+    return shown
+
+
+def draw_row(name: str, people: Sequence[Mapping[str, Any]], table: KeypointSet) -> list[np.ndarray]:
+    """One image three times: with true poses, with predicted ones, and under all heatmaps.
+
+    Args:
+        name: Path of the image.
+        people: Its samples; see `draw_gallery`.
+        table: Names and skeleton of the keypoints.
+
+    Returns:
+        Three (H * ZOOM, W * ZOOM, 3) uint8 BGR.
+
+    Raises:
+        FileNotFoundError: If the image is not there any more.
+    """
+    image = cv2.imread(name)
+    if image is None:
+        raise FileNotFoundError(f'cannot read {name}: were the images moved since the test?')
+    large = cv2.resize(image, None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_CUBIC)
+    true, predicted = large.copy(), large.copy()
+    heat = np.zeros(large.shape[:2], np.float32)
+    for person in people:
+        draw_pose(true, _zoomed(np.array(person['raw_ann_info']['keypoints'], float).reshape(-1, 3)), table)
+        found = person['pred_instances']
+        sure = np.where(np.asarray(found['keypoint_scores'])[0] > SURE, 2.0, 0.0)
+        draw_pose(predicted, _zoomed(np.column_stack((found['keypoints'][0], sure))), table)
+        heatmaps = np.asarray(person['pred_fields']['heatmaps'])
+        transform = heatmap_to_image(heatmaps.shape[1:], person['input_center'], person['input_scale'])
+        transform[:, :2] *= ZOOM
+        transform[:, 2] = (transform[:, 2] + 0.5) * ZOOM - 0.5
+        warped = cv2.warpAffine(heatmaps.max(0), transform, large.shape[1::-1])
+        heat = np.maximum(heat, warped)
+    glow = cv2.applyColorMap((np.clip(heat, 0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    weight = np.clip(heat, 0, 1)[..., None]
+    dark = large.astype(np.float32) * 0.45
+    return [true, predicted, (dark * (1 - weight) + glow * weight + 0.5).astype(np.uint8)]
+
+
+def heatmap_to_image(shape: Sequence[int], center: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """The affine map (2, 3) from UDP heatmap cells to image pixels.
+
+    Args:
+        shape: (Hm, Wm).
+        center: (x, y) of the crop in image pixels.
+        scale: (w, h) of the crop in image pixels.
+    """
+    step = np.asarray(scale, float) / (shape[1] - 1, shape[0] - 1)
+    return np.column_stack((np.diag(step), np.asarray(center, float) - np.asarray(scale, float) / 2))
+
+
+def _zoomed(keypoints: np.ndarray) -> np.ndarray:
+    out = keypoints.copy()
+    out[:, :2] = (out[:, :2] + 0.5) * ZOOM - 0.5
+    return out

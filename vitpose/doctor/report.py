@@ -1,0 +1,177 @@
+"""The report of `vitpose doctor`: what is installed, what was tested, what is missing, and how to fix it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from . import stack
+from .known_bad import is_published_wheel, known_bad
+
+PYTHONS = ((3, 10), (3, 12))
+CHECKOUT = Path(__file__).resolve().parents[2]
+# imports one module after the other and reports each at once: a crash then names its module
+_IMPORT = """
+import importlib, json, sys
+for name in sys.argv[1:]:
+    print(json.dumps([name, None]), flush=True)
+    try:
+        importlib.import_module(name)
+        error = ''
+    except BaseException as problem:
+        error = f'{type(problem).__name__}: {problem}'
+    print(json.dumps([name, error]), flush=True)
+"""
+_DEVICES = """
+import torch
+from mmcv.ops import get_compiling_cuda_version
+gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+print(gpus, get_compiling_cuda_version())
+"""
+
+
+class Row(NamedTuple):
+    """A line of the table. ``state`` is ok, untested, optional, missing or broken."""
+
+    name: str
+    installed: str
+    tested: str
+    state: str
+    note: str = ''
+    fix: str = ''
+
+
+def import_errors(modules: list[str], python: str = sys.executable) -> dict[str, str]:
+    """Import modules in another process and return ``{module: error}``, '' where there is none.
+
+    A module that kills its process gets that as its error; the ones after it have their turn in a
+    new process.
+    """
+    errors: dict[str, str] = {}
+    left = list(modules)
+    while left:
+        done = subprocess.run(
+            [python, '-W', 'ignore', '-c', _IMPORT, *left], capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+        begun = left[0]
+        for line in done.stdout.splitlines():
+            if line.startswith('["'):
+                begun, error = json.loads(line)
+                if error is not None:
+                    errors[begun] = error
+        if begun not in errors:
+            errors[begun] = f'the process died with code {done.returncode}'
+        left = [name for name in left if name not in errors]
+    return errors
+
+
+def examine(versions: stack.Versions, pins: stack.Versions, errors: dict[str, str]) -> list[Row]:
+    """Judge every part of the stack.
+
+    Args:
+        versions: What is installed, by distribution.
+        pins: What was tested.
+        errors: ``import_errors`` of the parts; a part that is not in it was not imported.
+    """
+    rows = []
+    for part in stack.PARTS:
+        # a part goes by the name that is installed, else by the one that was tested
+        known = [name for name in part.distributions if name in versions]
+        name = (known or [n for n in part.distributions if n in pins] or part.distributions)[0]
+        found, wanted = versions.get(name, ''), pins.get(name, '')
+        error = errors.get(part.module, '')
+        note = f'only for {part.optional_for}' if part.optional_for else ''
+        command = stack.fix(name, pins)
+        if not known:
+            state = 'optional' if part.optional_for else 'missing'
+        elif error:
+            state, note = 'broken', error
+        else:
+            same = found.split('+')[0] == wanted.split('+')[0]
+            state, command = ('ok' if same else 'untested'), ''
+        rows.append(Row(name, found, wanted, state, note, command))
+    return rows
+
+
+def python_row() -> Row:
+    """Judge the Python that runs this."""
+    version = '.'.join(map(str, sys.version_info[:3]))
+    least, most = ('.'.join(map(str, bound)) for bound in PYTHONS)
+    tested = f'{least} to {most}'
+    if sys.version_info[:2] > PYTHONS[1]:
+        note = f'xtcocotools does not build on 3.13; make a venv with Python {most} or older'
+        return Row('Python', version, tested, 'untested', note)
+    return Row('Python', version, tested, 'ok')
+
+
+def show(rows: list[Row], title: str) -> None:
+    """Print the table, with rich if that can be imported."""
+    columns = ('part', 'installed', 'tested', 'state', 'note')
+    cells = [(r.name, r.installed or '-', r.tested or '-', r.state, r.note[:200]) for r in rows]
+    try:
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError:
+        print(title)
+        widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+        for line in (columns, *cells):
+            padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            print('  '.join(padded).rstrip())
+        return
+    colours = {'ok': 'green', 'untested': 'yellow', 'optional': 'dim'}
+    table = Table(*columns, title=title)
+    for line in cells:
+        state = Text(line[3], style=colours.get(line[3], 'bold red'))
+        table.add_row(*map(Text, line[:3]), state, Text(line[4]))
+    Console().print(table)
+
+
+def device_notes() -> list[str]:
+    """Say on which devices torch and mmcv's ops run; nothing if they do not import."""
+    done = subprocess.run([sys.executable, '-c', _DEVICES], capture_output=True, text=True)
+    if done.returncode:
+        return []
+    gpus, cuda = done.stdout.strip().splitlines()[-1].split(' ', 1)
+    if gpus == '0':
+        return ['No GPU that torch can use: training and testing run on the CPU.']
+    if cuda == 'not available':
+        return [
+            f"{gpus} GPU(s), but mmcv's ops are built for the CPU alone: ViTPose trains and tests "
+            "on a GPU without them, MMDetection's detectors do not."
+        ]
+    return [f"{gpus} GPU(s); mmcv's ops are built for CUDA {cuda}."]
+
+
+def report(imports: bool = True) -> int:
+    """Print the report and return the exit code: 1 if something needed is missing or fails.
+
+    Args:
+        imports: Import every part, which takes ten seconds; without, only versions are compared.
+    """
+    versions = stack.installed()
+    name = stack.stack_of(versions)
+    pins = stack.tested(name)
+    errors: dict[str, str] = {}
+    if imports:
+        present = [p.module for p in stack.PARTS if set(p.distributions) & versions.keys()]
+        errors = import_errors(present)
+    rows = [python_row(), *examine(versions, pins, errors)]
+    show(rows, f'the stack, against requirements/{name}.txt')
+    pairs = known_bad(versions, pins, is_published_wheel('xtcocotools'))
+    wrong = [row for row in rows if row.state in ('missing', 'broken')]
+    optional = {name for part in stack.PARTS if part.optional_for for name in part.distributions}
+    for message, command in pairs:
+        print(f'Known to fail: {message}.\n    {command}')
+    for row in wrong:
+        print(f'{row.name} is {row.state}{": " + row.note if row.state == "broken" else ""}\n    {row.fix}')
+    if imports:
+        for line in device_notes():
+            print(line)
+    if not pairs and all(row.name in optional for row in wrong):
+        print('Everything that is needed is there.')
+        return 0
+    if (CHECKOUT / 'Makefile').exists():
+        print('In this checkout `make venv` installs the whole tested stack into .venv.')
+    return 1

@@ -1,0 +1,1 @@
+"""Running MIM, and reading what a training run wrote."""

@@ -1,1 +1,0 @@
-"""The command `vitpose`: one file a subcommand, with ``add_parser`` and ``run``."""

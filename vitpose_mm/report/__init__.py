@@ -1,1 +1,0 @@
-"""What a finished run shows: its table, its learning curve and a gallery of what it sees."""
