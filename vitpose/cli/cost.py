@@ -5,9 +5,12 @@ import json
 import os
 import re
 import sys
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+WHOLE = ('parameters, M', 'trainable parameters, M', 'backbone GMACs', 'trainable GMACs')  # figures of the whole model
 HELP = 'parameters, MACs by part, and measured time and memory of configs'
 EXAMPLES = """examples:
   vitpose cost configs/coco/vitpose-base_coco-256x192.py
@@ -30,7 +33,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument('--compare', action='store_true', help='print ratios to the first config')
     parser.add_argument('--measure', action='store_true', help='also measure time and peak memory, of both')
     parser.add_argument('--only', choices=('train', 'inference'), help='measure nothing else')
-    parser.add_argument('--batch', type=int, default=1, help='images a measured step (default 1)')
+    parser.add_argument('--batch', type=int, default=1, help='images per measured step (default 1)')
     parser.add_argument('--device', default='cpu', help="'cpu' or 'cuda' (default cpu)")
     parser.add_argument(
         '--dtype',
@@ -43,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
         type=int,
         default=5,
         metavar='N',
-        help='measured steps a config, in turns; the median counts (default 5)',
+        help='measured steps per config, in turns; the median counts (default 5)',
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures here, too')
     parser.set_defaults(run=run)
@@ -58,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     names = [Path(path).stem for path in args.configs]
     try:
         figures = _figures(args)
-        Console().print(_table(names, figures, args.compare))
+        Console().print(*_tables(names, figures, args.compare))
         if args.json:
             write_text(args.json, json.dumps(dict(zip(names, figures, strict=True)), indent=2))
     except (ValueError, OSError, RuntimeError) as problem:
@@ -118,11 +121,14 @@ def _counted(path: str, model: Any) -> dict[str, float]:
         counted = count(model)
     except (ValueError, TypeError, KeyError) as problem:
         raise ValueError(f'{path}: {problem.args[0]}') from problem
+    whole = (
+        counted.parameters / 1e6,
+        counted.trainable_parameters / 1e6,
+        counted.backbone_macs / 1e9,
+        counted.trainable_macs / 1e9,
+    )
     return {
-        'parameters, M': counted.parameters / 1e6,
-        'trainable parameters, M': counted.trainable_parameters / 1e6,
-        'backbone GMACs': counted.backbone_macs / 1e9,
-        'trainable GMACs': counted.trainable_macs / 1e9,
+        **dict(zip(WHOLE, whole, strict=True)),
         **{f'{part} GMACs': macs / 1e9 for part, macs in counted.macs.items()},
     }
 
@@ -142,25 +148,39 @@ def _measured(models: list, args: argparse.Namespace) -> list[dict[str, float]]:
                 models, mode, args.batch, args.device, args.dtype, args.steps, lambda: progress.advance(task)
             )
             for row, figures in zip(rows, measured, strict=True):
-                row[f'{mode}, s a step of {args.batch}'] = figures.seconds
+                row[f'{mode}, s per step of {args.batch}'] = figures.seconds
                 row[f'{mode}, peak MiB'] = figures.peak_bytes / 2**20
     return rows
 
 
-def _table(names: list[str], figures: list[dict[str, float]], compare: bool) -> Any:
+def _tables(names: list[str], figures: list[dict[str, float]], compare: bool) -> Iterator[Any]:
+    """One row per config: the model, its GMACs by part, and what was measured."""
+    from rich import box
     from rich.table import Table
 
-    start = re.sub('[^-_]*$', '', os.path.commonprefix(names))  # whole words
+    parts = [key for key in figures[0] if key.endswith('GMACs') and key not in WHOLE]
+    measured = [key for key in figures[0] if key not in (*WHOLE, *parts)]
+    for title, keys in (('model', WHOLE), ('GMACs by part', parts), ('measured', measured)):
+        if not keys:
+            continue
+        table = Table(title=title, title_justify='left', box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table.add_column('config', overflow='fold')
+        for key in keys:
+            header = key.removesuffix(' GMACs') if keys is parts else key
+            table.add_column(textwrap.fill(header, 12), justify='right', no_wrap=True)
+        for name, row in zip(_shortened(names), figures, strict=True):
+            ratios = [
+                f'\nx{row[key] / figures[0][key]:.2f}' if compare and row is not figures[0] and figures[0][key] else ''
+                for key in keys
+            ]
+            table.add_row(name, *(f'{row[key]:,.2f}{ratio}' for key, ratio in zip(keys, ratios, strict=True)))
+        yield table
+
+
+def _shortened(names: list[str]) -> list[str]:
+    """The names without the words that all of them begin or end with."""
+    if len(names) == 1:
+        return names
+    start = re.sub('[^-_]*$', '', os.path.commonprefix(names))
     end = re.sub('^[^-_]*', '', os.path.commonprefix([name[len(start) :][::-1] for name in names])[::-1])
-    several = len(names) > 1
-    table = Table(title=f'{start}...{end}' if several else names[0])
-    table.add_column('')
-    for name in names:
-        table.add_column(name[len(start) : len(name) - len(end)] if several else '', justify='right', overflow='fold')
-    for key, first in figures[0].items():
-        cells = []
-        for row in figures:
-            ratio = f' (x{row[key] / first:.2f})' if compare and first and row is not figures[0] else ''
-            cells.append(f'{row[key]:,.2f}{ratio}')
-        table.add_row(key, *cells)
-    return table
+    return [name[len(start) : len(name) - len(end)] for name in names]

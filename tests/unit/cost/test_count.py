@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -73,10 +74,17 @@ def test_command_prints_and_writes(tmp_path, capsys):
     assert main(['cost', '--compare', str(CONFIGS / BASE), str(CONFIGS / row), '--json', str(out)]) == 0
     figures = json.loads(out.read_text())
     assert figures['vitpose-base_coco-256x192']['backbone GMACs'] == pytest.approx(17.1, rel=0.01)
-    assert figures['vitpose-base-s8-full_coco-256x192']['backbone GMACs'] == pytest.approx(76.59, rel=0.01)
+
+
+def test_seven_configs_are_seven_rows_of_a_narrow_terminal(capsys, monkeypatch):
+    monkeypatch.setenv('COLUMNS', '80')
+    leaves = sorted((CONFIGS / 'attention').glob('*synthetic*'))
+    assert len(leaves) == 7 and main(['cost', '--compare', *map(str, leaves)]) == 0
     said = capsys.readouterr().out
-    assert '(x4.48)' in said and ' base ' in said and ' base-s8-full ' in said  # what the names share is in the title
-    assert [path.name for path in out.parent.iterdir()] == ['cost.json']
+    assert max(map(len, said.splitlines())) <= 80 and '…' not in said
+    for name, figure, ratio in (('window', '0.54', 'x0.87'), ('window-full4', '0.60', 'x0.96')):
+        row = re.search(rf'\n {name} +3.05 +3.05 +(\S+) .*\n +x1.00 +x1.00 +(\S+) ', said)
+        assert row is not None and row.groups() == (figure, ratio)
 
 
 def test_leaves_of_transfer(tmp_path):
@@ -100,7 +108,7 @@ def test_command_measures(tmp_path, capsys):
     out = tmp_path / 'cost.json'
     assert main(['cost', '--measure', '--batch', '16', '--steps', '1', str(config), '--json', str(out)]) == 0
     figures = json.loads(out.read_text())['tiny']
-    assert 0 < figures['inference, s a step of 16'] < figures['train, s a step of 16'] < 60
+    assert 0 < figures['inference, s per step of 16'] < figures['train, s per step of 16'] < 60
     # training keeps at least the FFN's hidden layer and its activation: 16 * 192 * 768 fp32 values, twice
     kept = 2 * 16 * 192 * 768 * 4 / 2**20
     assert figures['train, peak MiB'] > figures['inference, peak MiB'] > 0
