@@ -10,12 +10,12 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         'doctor',
         help='what is installed, what was tested, what is missing, and how to fix it',
-        description='Compare what is installed with what was tested, import every part, and name '
-        'the command that fixes what is missing or known to fail. Exit code 1 if something is. '
-        'With CONFIG: look for the files that it names instead, one line per missing one.',
+        description='Compare the installed packages with the tested versions, import each, and print '
+        'the command that fixes what is missing, broken or known to fail; then the exit code is 1. '
+        'With CONFIG, list instead the files that it names and that are missing.',
     )
-    parser.add_argument('config', nargs='?', metavar='CONFIG', help='whose data and weights to look for')
-    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='changes to CONFIG, as of `mim train`')
+    parser.add_argument('config', nargs='?', metavar='CONFIG', help='check that its data and weights exist')
+    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='overrides of CONFIG, as in `mim train`')
     parser.add_argument('--no-imports', action='store_true', help='compare versions only (one second, not ten)')
 
 

@@ -1,4 +1,4 @@
-"""The command `vitpose`: reads the subcommand's name and imports that one alone."""
+"""The command `vitpose`: imports the subcommand that is asked for, and no other."""
 
 import argparse
 import importlib
@@ -8,22 +8,22 @@ from types import ModuleType
 
 COMMANDS = {
     'doctor': 'what is installed, what was tested, what is missing, and how to fix it',
-    'synth': 'render people with true keypoints, in COCO layout',
+    'synth': 'render people or animals with true keypoints, in the layout of COCO and others',
     'cost': 'parameters, MACs by part, and measured time and memory of configs',
-    'split': "one dataset's plain model out of a multi-dataset model",
-    'token': "take a trained knowledge token out of a teacher's checkpoint",
-    'teacher-cache': "keep a teacher's heatmaps of a training set, so that it runs once",
-    'demo': 'render, train, test and show a small ViTPose, from nothing',
+    'split': "extract one dataset's plain model from a multi-dataset model",
+    'token': "extract a trained knowledge token from a teacher's checkpoint",
+    'teacher-cache': "store a teacher's heatmaps of a training set, so that the teacher runs only once",
+    'demo': 'render people, train and test a small ViTPose on them, show the result',
 }
 EPILOG = """training and testing go through MIM, as in all of OpenMMLab:
   mim train mmpose CONFIG
   mim test mmpose CONFIG --checkpoint FILE
-CONFIG is such as configs/coco/vitpose-base_coco-256x192.py; the configs are in
-configs/ of a checkout, and in vitpose_mm/.mim/configs of an installation.
+CONFIG is, for example, configs/coco/vitpose-base_coco-256x192.py. Look for
+configs in configs/ of a checkout or vitpose_mm/.mim/configs of an installation.
 
 first steps:
-  vitpose doctor           is everything there?
-  vitpose demo --out demo  twelve minutes on two cores, nothing to download
+  vitpose doctor           is everything installed?
+  vitpose demo --out demo  about ten minutes on two cores, no download
 """
 
 
@@ -33,7 +33,7 @@ def module_of(name: str) -> ModuleType:
 
 
 def build_parser(loaded: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """Build the parser; subcommands in ``loaded`` are imported, the others are a line each."""
+    """Build the parser; the subcommands in ``loaded`` are imported, each of the others is one line of help."""
     parser = argparse.ArgumentParser(
         prog='vitpose',
         description='ViTPose for MMPose 1.x.',

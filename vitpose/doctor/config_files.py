@@ -1,11 +1,11 @@
-"""The files that a config names: which of them are not there, and what makes each."""
+"""Which files that a config names are missing, and how to get each."""
 
 import os
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from typing import Any
 
-# what a Runner builds or loads; other names in a config are only its variables
+# what a Runner builds or loads; a config's other names are only variables
 _USED = (
     'train_dataloader',
     'val_dataloader',
@@ -35,11 +35,10 @@ def missing_files(config: Any) -> dict[str, str]:
     """Find the files and folders that a config names and that do not exist.
 
     Args:
-        config: an MMEngine config, nothing of it built. Paths are relative to the working directory;
-            URLs are passed over.
+        config: an MMEngine config. Relative paths start at the working directory; URLs are skipped.
 
     Returns:
-        What to print about each, by path: the keys that name it, and what to do.
+        A message per missing path: the keys that name it, and what to do.
     """
     keys: dict[str, list[str]] = {}
     remedies: dict[str, str] = {}
@@ -55,7 +54,7 @@ def missing_files(config: Any) -> dict[str, str]:
 
 
 def _strings(node: Any, key: str, root: str) -> Iterator[tuple[str, str, str]]:
-    """Every string below a part of a config, with its dotted key and the data_root that it is in."""
+    """Yield (dotted key, string, data_root that applies to it) of every string in a part of a config."""
     if isinstance(node, str):
         yield key, node, root
     elif isinstance(node, dict):

@@ -5,32 +5,44 @@ from typing import NamedTuple
 
 from .stack import FLAGS, PARTS, Versions, fix, numbers
 
-# modules that two distributions fill, OpenMMLab's own and the maintained fork
+# modules that two distributions provide: OpenMMLab's own and the maintained fork
 FORKED = {'mmengine', 'mmcv.ops', 'mmdet', 'mmpretrain'}
 
 
 class Bad(NamedTuple):
-    """What fails and why, and the command that fixes it."""
+    """What fails and why, and how to fix it."""
 
     what: str
     fix: str
 
 
 def is_published_wheel(distribution: str) -> bool:
-    """Whether a distribution came as a wheel for many Linuxes and was not built here."""
+    """Whether a distribution was installed from a manylinux wheel, not built on this machine."""
     try:
         return 'manylinux' in (metadata.distribution(distribution).read_text('WHEEL') or '')
     except metadata.PackageNotFoundError:
         return False
 
 
-def known_bad(versions: Versions, pins: Versions, coco_wheel: bool) -> list[Bad]:
-    """Name what is known to fail.
+def lacks_ops() -> bool:
+    """Whether mmcv is installed without its compiled ops, as from a wheel built without MMCV_WITH_OPS."""
+    for name in ('onedl-mmcv', 'mmcv'):
+        try:
+            files = metadata.files(name) or ()
+        except metadata.PackageNotFoundError:
+            continue
+        return not any(file.name.startswith('_ext') for file in files)
+    return False
+
+
+def known_bad(versions: Versions, pins: Versions, coco_wheel: bool, no_ops: bool) -> list[Bad]:
+    """Name the combinations that are known to fail.
 
     Args:
-        versions: What is installed, by distribution.
-        pins: What was tested, for the commands.
+        versions: The installed version of each distribution.
+        pins: The tested versions, for the commands.
         coco_wheel: Whether xtcocotools is the published wheel, built against numpy 1.
+        no_ops: Whether mmcv has no compiled ops.
     """
 
     def at(*names: str) -> tuple[int, ...]:
@@ -53,6 +65,9 @@ def known_bad(versions: Versions, pins: Versions, coco_wheel: bool) -> list[Bad]
         what = 'this torch is built against numpy 1'
         found.append(Bad(f'{both("torch", "numpy")}: {what}', "pip install 'numpy<2'"))
     mmcv = 'onedl-mmcv' if 'onedl-mmcv' in versions else 'mmcv'
+    if no_ops and at(mmcv):
+        what = f'{mmcv} {versions[mmcv]}: it has no compiled ops, and mmpose imports them'
+        found.append(Bad(what, fix(mmcv, pins, again=True)))
     if at('mmdet') and at('mmdet') <= (3, 3, 0) and at(mmcv) >= (2, 2):
         command = f'pip uninstall -y mmdet; {FLAGS["onedl-mmdetection"]} onedl-mmdetection==3.5.1'
         found.append(Bad(f'{both("mmdet", mmcv)}: it refuses mmcv 2.2 and newer', command))
@@ -73,7 +88,7 @@ def known_bad(versions: Versions, pins: Versions, coco_wheel: bool) -> list[Bad]
     for part in PARTS:
         names = [name for name in part.distributions if name in versions]
         if part.module in FORKED and len(names) > 1:
-            what = f'{" and ".join(names)}: they fill the same folder, one overwrites the other'
+            what = f'{" and ".join(names)}: both install into the same folder and overwrite each other'
             command = f'pip uninstall -y {" ".join(names)}; {fix(names[0], pins)}'
             found.append(Bad(what, command))
     return found

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import stack
-from .known_bad import is_published_wheel, known_bad
+from .known_bad import is_published_wheel, known_bad, lacks_ops
+from .machine import machine_problems
 
 PYTHONS = ((3, 10), (3, 12))
 CHECKOUT = Path(__file__).resolve().parents[2]
-# imports one module after the other and reports each at once: a crash then names its module
+# reports each import as soon as it is done, so that a crash can be told to its module
 _IMPORT = """
 import importlib, json, sys
 for name in sys.argv[1:]:
@@ -45,8 +46,8 @@ class Row(NamedTuple):
 def import_errors(modules: list[str], python: str = sys.executable) -> dict[str, str]:
     """Import modules in another process and return ``{module: error}``, '' where there is none.
 
-    A module that kills its process gets that as its error; the ones after it have their turn in a
-    new process.
+    The error of a module that kills its process is the exit code; the modules after it are imported in
+    a new process.
     """
     errors: dict[str, str] = {}
     left = list(modules)
@@ -67,16 +68,16 @@ def import_errors(modules: list[str], python: str = sys.executable) -> dict[str,
 
 
 def examine(versions: stack.Versions, pins: stack.Versions, errors: dict[str, str]) -> list[Row]:
-    """Judge every part of the stack.
+    """Compare every part of the stack with the tested version.
 
     Args:
-        versions: What is installed, by distribution.
-        pins: What was tested.
-        errors: ``import_errors`` of the parts; a part that is not in it was not imported.
+        versions: The installed version of each distribution.
+        pins: The tested versions.
+        errors: ``import_errors`` of the parts; a part that is absent was not imported.
     """
     rows = []
     for part in stack.PARTS:
-        # a part goes by the name that is installed, else by the one that was tested
+        # the distribution that is installed, else the tested one
         known = [name for name in part.distributions if name in versions]
         name = (known or [n for n in part.distributions if n in pins] or part.distributions)[0]
         found, wanted = versions.get(name, ''), pins.get(name, '')
@@ -86,7 +87,7 @@ def examine(versions: stack.Versions, pins: stack.Versions, errors: dict[str, st
         if not known:
             state = 'optional' if part.optional_for else 'missing'
         elif error:
-            state, note = 'broken', error
+            state, note, command = 'broken', error, stack.fix(name, pins, again=True)
         else:
             same = found.split('+')[0] == wanted.split('+')[0]
             state, command = ('ok' if same else 'untested'), ''
@@ -95,7 +96,7 @@ def examine(versions: stack.Versions, pins: stack.Versions, errors: dict[str, st
 
 
 def python_row() -> Row:
-    """Judge the Python that runs this."""
+    """Compare the running Python with the tested versions."""
     version = '.'.join(map(str, sys.version_info[:3]))
     least, most = ('.'.join(map(str, bound)) for bound in PYTHONS)
     tested = f'{least} to {most}'
@@ -106,7 +107,7 @@ def python_row() -> Row:
 
 
 def show(rows: list[Row], title: str) -> None:
-    """Print the table, with rich if that can be imported."""
+    """Print the table, with rich where it is installed."""
     columns = ('part', 'installed', 'tested', 'state', 'note')
     cells = [(r.name, r.installed or '-', r.tested or '-', r.state, r.note[:200]) for r in rows]
     try:
@@ -129,7 +130,7 @@ def show(rows: list[Row], title: str) -> None:
 
 
 def device_notes() -> list[str]:
-    """Say on which devices torch and mmcv's ops run; nothing if they do not import."""
+    """Say on which devices torch and mmcv's ops run; nothing if they cannot be imported."""
     done = subprocess.run([sys.executable, '-c', _DEVICES], capture_output=True, text=True)
     if done.returncode:
         return []
@@ -138,7 +139,7 @@ def device_notes() -> list[str]:
         return ['No GPU that torch can use: training and testing run on the CPU.']
     if cuda == 'not available':
         return [
-            f"{gpus} GPU(s), but mmcv's ops are built for the CPU alone: ViTPose trains and tests "
+            f"{gpus} GPU(s), but mmcv's ops are built for the CPU only: ViTPose trains and tests "
             "on a GPU without them, MMDetection's detectors do not."
         ]
     return [f"{gpus} GPU(s); mmcv's ops are built for CUDA {cuda}."]
@@ -159,18 +160,20 @@ def report(imports: bool = True) -> int:
         errors = import_errors(present)
     rows = [python_row(), *examine(versions, pins, errors)]
     show(rows, f'the stack, against requirements/{name}.txt')
-    pairs = known_bad(versions, pins, is_published_wheel('xtcocotools'))
+    pairs = known_bad(versions, pins, is_published_wheel('xtcocotools'), lacks_ops())
     wrong = [row for row in rows if row.state in ('missing', 'broken')]
     optional = {name for part in stack.PARTS if part.optional_for for name in part.distributions}
     for message, command in pairs:
         print(f'Known to fail: {message}.\n    {command}')
+    for message, command in machine_problems() if wrong else ():
+        print(f'Installing may fail: {message}.\n    {command}')
     for row in wrong:
         print(f'{row.name} is {row.state}{": " + row.note if row.state == "broken" else ""}\n    {row.fix}')
     if imports:
         for line in device_notes():
             print(line)
     if not pairs and all(row.name in optional for row in wrong):
-        print('Everything that is needed is there.')
+        print('Everything that is needed is installed.')
         return 0
     if (CHECKOUT / 'Makefile').exists():
         print('In this checkout `make venv` installs the whole tested stack into .venv.')

@@ -1,6 +1,6 @@
-"""What of the stack is installed, and what was tested.
+"""Which parts of the stack are installed, and which versions were tested.
 
-Reads the metadata of packages only: it has to work where none of them imports.
+Only the metadata of packages is read: this has to work where none of them can be imported.
 """
 
 import re
@@ -14,7 +14,7 @@ Versions = dict[str, str]
 
 
 class Part(NamedTuple):
-    """A part of the stack: the name to import, the distributions that bring it, who needs it."""
+    """A part of the stack: the module to import, the distributions that provide it, who needs it if not everybody."""
 
     module: str
     distributions: tuple[str, ...]
@@ -55,7 +55,7 @@ FLAGS = {
 
 
 def canonical(name: str) -> str:
-    """Write a distribution's name as the index does: ``Foo_Bar`` is ``foo-bar``."""
+    """Normalize the name of a distribution as package indexes do: ``Foo_Bar`` is ``foo-bar``."""
     return re.sub(r'[-_.]+', '-', name).lower()
 
 
@@ -66,7 +66,7 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 def installed() -> Versions:
-    """Return the version of every distribution of ours and theirs that is installed."""
+    """Return ``{distribution: version}`` of the parts that are installed."""
     names = {name for part in PARTS for name in part.distributions} | {'setuptools'}
     versions = {}
     for name in sorted(names):
@@ -82,7 +82,7 @@ def read_pins(text: str, python: tuple[int, int]) -> Versions:
 
     Args:
         text: Lines ``name==version``, which may end in ``; python_version < '3.11'`` (or >=).
-        python: The version of Python that the markers are held against.
+        python: The version of Python that decides the markers.
     """
     pins = {}
     for line in text.splitlines():
@@ -109,12 +109,20 @@ def tested(stack: str) -> Versions:
 
 
 def stack_of(versions: Versions) -> str:
-    """Say which tested stack to compare with: the legacy one where OpenMMLab's own packages are."""
+    """Return the tested stack to compare with: 'legacy' where OpenMMLab's own packages are installed."""
     return 'legacy' if OPENMMLAB & versions.keys() else 'tested'
 
 
-def fix(distribution: str, pins: Versions) -> str:
-    """Return the command that installs the tested version of a distribution."""
-    command = FLAGS.get(distribution, 'pip install')
+def fix(distribution: str, pins: Versions, again: bool = False) -> str:
+    """Return the command that installs the tested version of a distribution.
+
+    Args:
+        distribution: Its name.
+        pins: The tested versions.
+        again: It is installed and broken: replace it, and not by the same wheel from pip's cache.
+    """
+    command = FLAGS.get(distribution, 'pip install') + again * ' --force-reinstall --no-cache-dir'
+    if again and '--no-deps' not in command:
+        command += ' --no-deps'
     version = pins.get(distribution)
     return f'{command} {distribution}' + (f'=={version}' if version else '')

@@ -3,7 +3,7 @@
 import pytest
 
 from vitpose.doctor import stack
-from vitpose.doctor.known_bad import known_bad
+from vitpose.doctor.known_bad import known_bad, lacks_ops
 
 from .tested_stack import GOOD, PINS
 
@@ -23,7 +23,7 @@ from .tested_stack import GOOD, PINS
     ],
 )
 def test_what_is_known_to_fail_is_named(changes, wheel, words):
-    said = [' '.join(bad) for bad in known_bad({**GOOD, **changes}, PINS, wheel)]
+    said = [' '.join(bad) for bad in known_bad({**GOOD, **changes}, PINS, wheel, no_ops=False)]
     assert any(all(word in line for word in words) for line in said), said
 
 
@@ -38,8 +38,17 @@ def test_what_is_known_to_fail_is_named(changes, wheel, words):
 )
 def test_what_works_is_left_alone(changes, wheel):
     versions = {name: version for name, version in {**GOOD, **changes}.items() if version}
-    assert known_bad(versions, PINS, wheel) == []
+    assert known_bad(versions, PINS, wheel, no_ops=False) == []
 
 
 def test_the_legacy_stack_is_left_alone():
-    assert known_bad(stack.tested('legacy'), stack.tested('legacy'), coco_wheel=True) == []
+    assert known_bad(stack.tested('legacy'), stack.tested('legacy'), coco_wheel=True, no_ops=False) == []
+
+
+def test_mmcv_without_ops_is_named_with_a_command_that_builds_them():
+    (bad,) = known_bad(GOOD, PINS, coco_wheel=False, no_ops=True)
+    assert 'no compiled ops' in bad.what and 'MMCV_WITH_OPS=1' in bad.fix and '--force-reinstall' in bad.fix
+
+
+def test_the_ops_of_this_environment_are_found():
+    assert not lacks_ops()

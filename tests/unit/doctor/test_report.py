@@ -23,6 +23,7 @@ def machine(monkeypatch):
         versions = {name: version for name, version in versions.items() if version}
         monkeypatch.setattr(stack, 'installed', lambda: versions)
         monkeypatch.setattr(report, 'is_published_wheel', lambda name: False)
+        monkeypatch.setattr(report, 'lacks_ops', lambda: False)
         monkeypatch.setattr(report, 'import_errors', lambda names: errors or {})
         monkeypatch.setattr(report, 'device_notes', lambda: [])
         monkeypatch.setenv('COLUMNS', '200')
@@ -52,7 +53,7 @@ def test_the_tested_stack_is_fine(machine, capsys):
     machine()
     assert main(['doctor']) == 0
     said = capsys.readouterr().out
-    assert 'Everything that is needed is there' in said and '2.14.1' in said
+    assert 'Everything that is needed is installed' in said and '2.14.1' in said
 
 
 def test_this_environment_is_fine(capsys):
@@ -71,7 +72,10 @@ def test_what_does_not_import_shows_its_own_error(machine, capsys):
     machine({'mmpose': 'ImportError: libGL.so.1: cannot open shared object'})
     assert main(['doctor']) == 1
     said = capsys.readouterr().out
-    assert 'mmpose is broken: ImportError: libGL.so.1' in said and 'pip install --no-deps mmpose==1.3.2' in said
+    assert (
+        'mmpose is broken: ImportError: libGL.so.1' in said
+        and 'pip install --no-deps --force-reinstall --no-cache-dir mmpose==1.3.2' in said
+    )
 
 
 def test_an_optional_part_may_be_missing(machine):

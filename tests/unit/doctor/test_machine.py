@@ -1,0 +1,58 @@
+"""What installing the stack needs of the machine."""
+
+import os
+import shutil
+import sysconfig
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from vitpose.doctor import machine
+from vitpose.doctor.machine import machine_problems
+
+
+def problems() -> str:
+    return '\n'.join(' '.join(bad) for bad in machine_problems())
+
+
+@pytest.fixture(autouse=True)
+def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, 'disk_usage', lambda path: SimpleNamespace(free=50 * 2**30))
+    monkeypatch.setenv('MAX_JOBS', '1')
+    for name in ('CC', 'CXX'):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_this_machine_built_the_stack() -> None:
+    assert problems() == ''
+
+
+def test_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, 'disk_usage', lambda path: SimpleNamespace(free=2**30))
+    assert '1.0 GB are free' in problems()
+
+
+def test_no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv('PATH', str(tmp_path))
+    assert 'no C compiler (cc)' in problems() and 'no C++ compiler (c++)' in problems()
+
+
+def test_an_old_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / 'old').write_text('#!/bin/sh\necho "unrecognized command line option -std=c++20" >&2; exit 1\n')
+    (tmp_path / 'old').chmod(0o755)
+    monkeypatch.setenv('CXX', str(tmp_path / 'old'))
+    assert 'knows no C++20' in problems()
+
+
+def test_no_headers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sysconfig, 'get_paths', lambda: {'include': str(tmp_path)})
+    assert f'headers are missing ({tmp_path}/Python.h)' in problems()
+
+
+def test_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('MAX_JOBS', '8')
+    pages = int(4 * 2**30 / os.sysconf('SC_PAGE_SIZE'))
+    page = os.sysconf('SC_PAGE_SIZE')
+    monkeypatch.setattr(machine.os, 'sysconf', lambda name: page if name == 'SC_PAGE_SIZE' else pages)
+    assert 'MAX_JOBS=2 make venv' in problems()
