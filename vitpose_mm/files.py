@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Atomic writes: readers see the old file or the complete new one."""
 
 import os
 import re
@@ -9,38 +9,41 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a file's stand-in, which takes its place if all that was done to it went well."""
+    """Yield a temporary file next to `path` and rename it to `path` when the block succeeds.
+
+    Missing folders are created. When the block raises, the temporary file is deleted and `path` is unchanged.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + '.part')
+    temporary = path.with_name(path.name + '.part')
     try:
-        yield part
-        os.replace(part, path)
+        yield temporary
+        os.replace(temporary, path)
     finally:
-        part.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically: under another name, then renamed."""
-    with replacing(path) as part:
-        part.write_text(text, encoding='utf-8')
+    """Write a UTF-8 text file atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding='utf-8')
 
 
 def missing_checkpoint(path: Path, config: str, option: str) -> str:
-    """What to say of a checkpoint that is not there: which command writes it, and what is in its place.
+    """Return the error message for a missing checkpoint: the command that writes it, and the files found instead.
 
     Args:
-        path: where it was expected.
-        config: file that it is trained with.
-        option: how to name another, with {} in its place, such as '--checkpoint {}'.
+        path: the expected checkpoint.
+        config: config file whose training writes it.
+        option: the command-line option that selects another checkpoint, with {} for the file: '--checkpoint {}'.
     """
     message = f'{path}: no such checkpoint. `mim train mmpose {config}` writes it'
     numbered = {
-        int(found.group(1)): file.name
+        int(match.group(1)): file.name
         for file in path.parent.glob('*.pth')
-        if (found := re.fullmatch(r'(?:epoch|iter)_(\d+)', file.stem))
+        if (match := re.fullmatch(r'(?:epoch|iter)_(\d+)', file.stem))
     }
     if not numbered:
         return f'{message}; {path.parent} has no epoch_*.pth'
-    there = [numbered[number] for number in sorted(numbered)]
-    last = option.format(path.parent / there[-1])
-    return f'{message}; {path.parent} has {", ".join(there)}. To use the last one: {last}'
+    names = [numbered[number] for number in sorted(numbered)]
+    last = option.format(path.parent / names[-1])
+    return f'{message}; {path.parent} has {", ".join(names)}. To use the last one: {last}'

@@ -1,4 +1,4 @@
-"""What a model costs: counted from its modules, and measured."""
+"""Cost of a model: parameters and MACs counted, time and memory measured."""
 
 from .count import PARTS, Count, count
 from .measure import Measurement, measure, peak_bytes

@@ -1,4 +1,4 @@
-"""Parameters and multiply-accumulates (MACs) of a model as built."""
+"""Number of parameters and multiply-accumulates (MACs) of a model."""
 
 import re
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from mmengine.utils import digit_version
 from mmpose.registry import MODELS
 from torch.utils.flop_counter import FlopCounterMode
 
-# a module's name, and the part its MACs belong to; what is inside a listed module counts there
+# part of the model: pattern of the modules whose MACs, including their submodules', it counts
 PARTS = {
     'patch': r'backbone\.patch_embed',
     'qkv': r'backbone\.layers\.\d+\.attn\.qkv',
     'projection': r'backbone\.layers\.\d+\.attn\.proj',
-    'attention': r'backbone\.layers\.\d+\.attn',  # less the two linear layers above
+    'attention': r'backbone\.layers\.\d+\.attn',  # minus the two linear layers above
     'FFN': r'backbone\.layers\.\d+\.mlp',
     'decoder': r'(neck|head)(\.heads)?\.\w+',
 }
@@ -22,10 +22,9 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Count:
-    """Cost of one image: parameters, MACs by part, and of both what trains.
+    """Number of parameters, and MACs per image by part of the model.
 
-    `trainable_macs` are those of the backbone's parts that have a trainable parameter, as the
-    paper's table 6 counts.
+    `trainable_macs` covers the backbone's parts that have a trainable parameter, as table 6 of the ViTPose paper does.
     """
 
     parameters: int
@@ -35,15 +34,15 @@ class Count:
 
     @property
     def backbone_macs(self) -> int:
-        """MACs of everything but the decoder."""
+        """MACs of everything except the decoder."""
         return sum(self.macs.values()) - self.macs['decoder']
 
 
 def input_size(model: ConfigDict) -> tuple[int, int]:
-    """(h, w) in pixels of a model's input, from its decoder's codec: of several, the default one's.
+    """Return the (h, w) of a model's input in pixels, from the codec of its head or its default dataset's head.
 
     Raises:
-        ValueError: the head has no codec.
+        ValueError: the head has no codec with an input size.
     """
     head = model.head
     if 'heads' in head:
@@ -51,28 +50,28 @@ def input_size(model: ConfigDict) -> tuple[int, int]:
     decoder = head.get('decoder')
     if not decoder or 'input_size' not in decoder:
         raise ValueError(
-            'model.head.decoder has no input_size=(w, h): the cost depends on the input, so give the '
-            "head its codec, such as dict(type='UDPHeatmap', input_size=(192, 256), ...)"
+            'model.head.decoder has no input_size=(w, h), on which the cost depends: add a codec to '
+            "the head, such as dict(type='UDPHeatmap', input_size=(192, 256), ...)"
         )
     width, height = decoder['input_size']
     return height, width
 
 
 def count(model: ConfigDict) -> Count:
-    """Count a model's parameters and the MACs of one image.
+    """Count a model's parameters and its MACs per image.
 
-    Matrix products and convolutions are counted as they run, on torch's meta device: no weights are
-    made, so any size takes a second. Half of torch's FLOPs, which are two a multiply-accumulate. A
-    model of several datasets answers for its default one.
+    The MACs are those of the matrix products and convolutions that run: half of torch's FLOPs, which count two per
+    multiply-accumulate. The model runs on torch's meta device, so no weights are allocated. A multi-dataset model is
+    counted with the head of its default dataset.
 
     Args:
         model: config of a top-down estimator with `backbone` and `head`.
 
     Raises:
-        RuntimeError: torch is older than 2.4, whose counter does not follow modules by itself.
+        RuntimeError: torch is older than 2.4, whose counter does not count per module.
     """
     if digit_version(torch.__version__) < digit_version('2.4'):
-        raise RuntimeError(f'counting MACs by module needs torch 2.4 or newer, this is {torch.__version__}')
+        raise RuntimeError(f'counting MACs per module needs torch >= 2.4, found {torch.__version__}')
     with torch.device('meta'):
         built = MODELS.build(model).eval()
         image = torch.empty(1, 3, *input_size(model))

@@ -1,4 +1,4 @@
-"""Time and peak memory of training steps and inference, measured."""
+"""Measured time and peak memory of training steps and inference."""
 
 import ctypes
 import multiprocessing
@@ -18,12 +18,12 @@ from mmpose.registry import MODELS
 from .count import input_size
 
 MODES = ('train', 'inference')
-M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
+M_MMAP_THRESHOLD = -3  # from glibc's malloc.h
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Median seconds of a step, and bytes its peak lies above a process without the model."""
+    """Median seconds per step, and peak memory in bytes above that of a process without the model."""
 
     seconds: float
     peak_bytes: int
@@ -38,22 +38,22 @@ def measure(
     steps: int = 5,
     progress: Callable[[], None] = lambda: None,
 ) -> list[Measurement]:
-    """Measure models side by side: memory each in a process of its own, time alternating in this one.
+    """Measure the peak memory of each model in a separate process, then the time of all models in this process.
 
-    A training step is forward, squared error, backward and AdamW on random images; there is no
-    data loading. Steps alternate between the models, so that a busy machine slows all alike.
+    A training step is forward, squared error, backward and AdamW on random images, without data loading. Timed steps
+    alternate between the models, so that other load on the machine slows all of them equally.
 
     Args:
         models: configs of top-down estimators.
         mode: 'train' or 'inference'.
-        batch: images a step.
+        batch: images per step.
         device: 'cpu' or a CUDA device.
         dtype: 'float32', or 'bfloat16' for autocast.
-        steps: measured steps a model, after one to warm up.
-        progress: called after each step.
+        steps: timed steps per model, after one warm-up step.
+        progress: called after each memory measurement and each timed or warm-up step.
 
     Raises:
-        RuntimeError: the memory does not suffice.
+        RuntimeError: a memory measurement was killed, most likely because memory ran out.
     """
     peaks = []
     for model in models:
@@ -61,11 +61,10 @@ def measure(
             peak = pool.submit(_peak_bytes, ConfigDict(model).to_dict(), mode, batch, device, dtype)
             try:
                 peaks.append(peak.result())
-            except BrokenProcessPool as problem:
+            except BrokenProcessPool as error:
                 raise RuntimeError(
-                    f'{mode} at a batch of {batch} was killed, most likely as the memory ran out: '
-                    'measure a smaller batch'
-                ) from problem
+                    f'{mode} at a batch of {batch} was killed, most likely because memory ran out: use a smaller batch'
+                ) from error
         progress()
     runs = [_step(model, mode, batch, device, dtype) for model in models]
     seconds: list[list[float]] = [[] for _ in models]
@@ -80,7 +79,7 @@ def measure(
 
 
 def _step(model: ConfigDict, mode: str, batch: int, device: str, dtype: str) -> Callable[[], None]:
-    """A function that does one step and waits for the device."""
+    """Return a function that runs one step and waits for the device."""
     built = MODELS.build(model).to(device).train(mode == 'train')
     image = torch.randn(batch, 3, *input_size(model), device=device)
     parameters = [p for p in built.parameters() if p.requires_grad]
@@ -109,21 +108,21 @@ def _peak_bytes(model: dict, mode: str, batch: int, device: str, dtype: str) -> 
 
 
 def peak_bytes(make: Callable[[], Callable[[], None]], device: str) -> int:
-    """Peak of two steps above the start, in this process, which should be fresh.
+    """Return the peak memory of two steps in bytes, above the memory at the start; call it in a fresh process.
 
     Args:
-        make: makes what a step needs, and returns the step.
+        make: allocates what a step needs and returns the step.
         device: 'cpu' or a CUDA device.
     """
     if torch.device(device).type == 'cuda':
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
     else:
-        # glibc keeps freed blocks of up to 32 MiB in a heap full of holes. Mapped, they go back at once, and the
-        # peak is that of what is in use, as on CUDA.
+        # glibc keeps freed blocks of up to 32 MiB in its fragmented heap. A lower threshold maps blocks separately and
+        # returns them when they are freed, so that the peak counts memory in use, as on CUDA.
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**16)
         before = _resident('VmRSS')
-        Path('/proc/self/clear_refs').write_text('5')  # the highest so far starts anew
+        Path('/proc/self/clear_refs').write_text('5')  # resets VmHWM
     step = make()
     for _ in range(2):
         step()
@@ -133,8 +132,8 @@ def peak_bytes(make: Callable[[], Callable[[], None]], device: str) -> int:
 
 
 def _resident(field: str) -> int:
-    """VmRSS (now) or VmHWM (highest so far) of this process in bytes; Linux only."""
+    """Return VmRSS (current) or VmHWM (peak) of this process in bytes; Linux only."""
     for line in Path('/proc/self/status').read_text().splitlines():
         if line.startswith(field + ':'):
             return int(line.split()[1]) * 1024
-    raise OSError(f'/proc/self/status has no {field}: memory on the CPU is measured on Linux alone')
+    raise OSError(f'/proc/self/status has no {field}: CPU memory can only be measured on Linux')

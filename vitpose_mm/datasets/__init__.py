@@ -1,4 +1,4 @@
-"""MMPose's datasets with checks of their files, and several of them as one."""
+"""MMPose's datasets with checked input files, and datasets and samplers that combine several of them."""
 
 from . import checked
 from .apt36k import APT36KDataset

@@ -1,4 +1,4 @@
-"""The keypoints of APT-36K, a config in MMPose's form: AP-10K's under another name."""
+"""APT-36K's metainfo as an MMPose config: AP-10K's keypoints under another dataset name."""
 
 _base_ = 'mmpose::_base_/datasets/ap10k.py'
 

@@ -1,4 +1,4 @@
-"""MMPose's datasets and APT-36K, with a clear error or a count where theirs drop or fail without a word."""
+"""MMPose's datasets and APT-36K with the checks of ``DatasetChecks``."""
 
 import numpy as np
 from mmpose.datasets import (
@@ -67,14 +67,14 @@ class CheckedHumanArtDataset(DatasetChecks, HumanArtDataset):
 class CheckedCocoWholeBodyHandDataset(DatasetChecks, CocoWholeBodyHandDataset):
     """MMPose's ``CocoWholeBodyHandDataset`` with the checks of ``DatasetChecks``.
 
-    An instance is one hand: its id is a running number, not the annotation's.
+    An instance is one hand; its id is a running number, not the annotation's id.
     """
 
     def _check_keypoints(self, instances: list[dict]) -> None:
-        """Look at the raw hands, which are not all instances.
+        """Check the raw annotations, because MMPose drops some hands with a NaN before they become instances.
 
-        MMPose leaves out a hand whose largest raw value is not positive, and python's max of a
-        list that begins with NaN is NaN.
+        MMPose drops a hand unless the max of its raw values is positive, and Python's max of a list that starts
+        with NaN is NaN.
         """
         for annotation in self.coco.anns.values():
             for side in ('left', 'right'):
@@ -82,10 +82,9 @@ class CheckedCocoWholeBodyHandDataset(DatasetChecks, CocoWholeBodyHandDataset):
                 bad = np.flatnonzero(~np.isfinite(values))
                 if annotation[f'{side}hand_valid'] and bad.size:
                     raise ValueError(
-                        f'{self.ann_file}: annotation {annotation["id"]} in image '
-                        f'{annotation["image_id"]}: keypoint {bad[0] // 3} of the {side} hand is '
-                        f'not finite: {values[bad[0]]}. Mark a keypoint that is not labelled by '
-                        f'0, 0, 0.'
+                        f'{self.ann_file}: annotation {annotation["id"]} in image {annotation["image_id"]}: '
+                        f'keypoint {bad[0] // 3} of the {side} hand is not finite: {values[bad[0]]}. '
+                        'Use 0, 0, 0 for an unlabelled keypoint.'
                     )
 
     def _where(self, instance: dict) -> str:

@@ -1,4 +1,4 @@
-"""Checks of annotations, boxes, keypoints and images, to be mixed into MMPose's datasets."""
+"""A mixin that checks the annotations, boxes, keypoints and images of MMPose's datasets."""
 
 import json
 import logging
@@ -11,36 +11,36 @@ from mmengine.logging import print_log
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
 from .image_file import check_image_file
-from .json_file import check_json_begins, check_json_whole
+from .json_file import check_json_start, check_json_syntax
 
 SHOWN_IDS = 5
-DROP = 'set filter_cfg=dict(drop_bad_boxes=True) to skip such boxes and log their number'
+HOW_TO_SKIP = 'set filter_cfg=dict(drop_bad_boxes=True) to skip such boxes and log their number'
 
 
 class DatasetChecks(BaseCocoStyleDataset):
-    """Checks that any top-down MMPose dataset gains by being mixed with this class.
+    """Mixin that makes a top-down MMPose dataset report bad input instead of silently skipping or accepting it.
 
-    - A missing annotation, detection or head-box file, one that is empty or not whole JSON: an
-      error that names the file.
-    - A box without area or wholly outside its image: in training the instance is skipped, with
-      one logged count; in test mode an error, since a skipped person can raise the score. With
-      ``filter_cfg=dict(drop_bad_boxes=True)`` it is skipped and counted in test mode, too. MMPose
-      skips annotated ones silently in both modes and keeps detected ones. A box is judged as
-      MMPose clips it, to the image's last pixel; what MMPose does not clip (detections of
-      ``bbox_file``, hands) against the image's size. MPII's file holds no image sizes, so only the
-      area is checked there.
-    - Instances that are crowds or have no keypoint are dropped as MMPose drops them.
-    - A keypoint that is not a finite number: an error in both modes.
-    - No instance left: an error.
-    - An image that is missing, empty, truncated or no image: an error that names the file.
+    - An annotation, detection or head-box file that is missing, and an annotation or detection file that is empty
+      or not valid JSON, raise an error that names the file.
+    - A box without area or completely outside its image is skipped during training, and the number of skipped
+      instances is logged once. In test mode it raises an error, since skipping a person can raise the score;
+      with ``filter_cfg=dict(drop_bad_boxes=True)`` it is skipped and counted there too. (MMPose silently skips bad
+      annotated boxes in both modes and keeps bad detected boxes.) Boxes are checked after MMPose's clipping to the
+      last pixel of the image; boxes that MMPose does not clip (detections of ``bbox_file``, hands) are compared
+      with the image size. The MPII file has no image sizes, so only the area is checked there.
+    - A keypoint that is not finite raises an error in both modes.
+    - A dataset without any instance left raises an error.
+    - An image that is missing, empty, truncated or unreadable raises an error that names the file.
+
+    Crowds and instances without labelled keypoints are dropped, as in MMPose.
     """
 
     def load_data_list(self) -> list[dict]:
-        """Read the annotations, as MMPose, after a look at their files.
+        """Check that the files exist, then read the annotations as MMPose does.
 
         Raises:
-            FileNotFoundError: one of the files does not exist.
-            ValueError: one is not whole JSON, or its content fails a check above.
+            FileNotFoundError: a file does not exist.
+            ValueError: a file is not valid JSON, or an annotation fails one of the checks above.
         """
         json_files = [self.ann_file, *([self.bbox_file] if self.bbox_file else [])]
         headbox_file = getattr(self, 'headbox_file', None)
@@ -48,37 +48,37 @@ class DatasetChecks(BaseCocoStyleDataset):
             if not exists(path):
                 raise FileNotFoundError(self._missing_message(path))
         for path in json_files:
-            check_json_begins(path)
+            check_json_start(path)
         try:
             return super().load_data_list()
         except (json.JSONDecodeError, UnicodeDecodeError):
             for path in json_files:
-                check_json_whole(path)
+                check_json_syntax(path)
             raise
 
     def filter_data(self) -> list[dict]:
-        """Filter as MMPose; then check detected boxes, and that something is left.
+        """Filter as MMPose does, then check the detected boxes and that instances are left.
 
         Raises:
-            ValueError: a detected box is unusable, or nothing is left.
+            ValueError: a detected box is bad, or no instance is left.
         """
         data_list = super().filter_data()
         if self.bbox_file:
             data_list = self._without(data_list, [info for info in data_list if self._is_bad_detection(info)])
         if not data_list:
             raise ValueError(
-                f'{type(self).__name__}: no instance is left of {self.bbox_file or self.ann_file}'
-                f' (filter_cfg={self.filter_cfg}). Instances need a box with area, at least one '
-                f'labelled keypoint and iscrowd=0; detections a score over the threshold.'
+                f'{type(self).__name__}: no instance is left of {self.bbox_file or self.ann_file} '
+                f'(filter_cfg={self.filter_cfg}). An instance needs a box with area, at least one labelled keypoint '
+                'and iscrowd=0; a detection needs a score above the threshold.'
             )
         return data_list
 
     def prepare_data(self, idx: int) -> Any:
-        """One sample through the pipeline, its image file looked at first.
+        """Check the image file of sample `idx`, then run the pipeline.
 
         Raises:
             FileNotFoundError: the image does not exist.
-            ValueError: the image cannot be decoded as a whole.
+            ValueError: the image cannot be decoded completely.
         """
         path = self.get_data_info(idx)['img_path']
         if osp.isfile(path):
@@ -86,81 +86,77 @@ class DatasetChecks(BaseCocoStyleDataset):
         try:
             return super().prepare_data(idx)
         except FileNotFoundError as error:
-            if osp.isfile(path):  # another file is missing
+            if osp.isfile(path):  # the pipeline misses another file
                 raise
             raise FileNotFoundError(
-                f'image {path} of {self.ann_file} is missing. Put it there, or point data_root='
-                f'{self.data_root!r} and data_prefix={self.data_prefix!r} to the images.'
+                f'image {path} of {self.ann_file} is missing. Add the file, or change data_root={self.data_root!r} '
+                f'and data_prefix={self.data_prefix!r} to the folder of the images.'
             ) from error
 
     def _load_annotations(self) -> tuple[list[dict], list[dict]]:
-        """MMPose's instances without those whose box cannot be used."""
+        """Return MMPose's instances without bad boxes, and its image records."""
         instances, images = super()._load_annotations()
         sizes = {image['img_id']: (image.get('width'), image.get('height')) for image in images}
         self._check_keypoints(instances)
-        skipped = []
+        bad = []
         for instance in instances:
-            if _is_dropped_by_mmpose(instance):
-                continue
-            width, height = sizes[instance['img_id']]
-            fault = box_fault(instance, width, height)
+            if instance.get('iscrowd') or instance.get('num_keypoints') == 0:
+                continue  # MMPose drops it later
+            fault = box_fault(instance, *sizes[instance['img_id']])
             if fault and self.test_mode and not self._drops_bad_boxes:
                 raise ValueError(
-                    f'{self._where(instance)}: {fault}. In a test set this would drop a person '
-                    f'unseen: correct or remove the annotation, or {DROP}.'
+                    f'{self._where(instance)}: {fault}. In a test set this would silently drop a person: '
+                    f'correct or remove the annotation, or {HOW_TO_SKIP}.'
                 )
             if fault:
-                skipped.append(instance)
-        return self._without(instances, skipped), images
+                bad.append(instance)
+        return self._without(instances, bad), images
 
     @property
     def _drops_bad_boxes(self) -> bool:
         return bool((self.filter_cfg or {}).get('drop_bad_boxes'))
 
-    def _without(self, instances: list[dict], skipped: list[dict]) -> list[dict]:
-        """The instances that are not skipped; one line says how many are."""
-        if not skipped:
+    def _without(self, instances: list[dict], bad: list[dict]) -> list[dict]:
+        """Remove bad instances and log their number and first ids in one line."""
+        if not bad:
             return instances
-        ids = ', '.join(str(instance['id']) for instance in skipped[:SHOWN_IDS])
-        more = ', ...' if len(skipped) > SHOWN_IDS else ''
+        ids = ', '.join(str(instance['id']) for instance in bad[:SHOWN_IDS])
         print_log(
-            f'{type(self).__name__}: skipped {len(skipped)} of {len(instances)} instances of '
+            f'{type(self).__name__}: skipped {len(bad)} of {len(instances)} instances of '
             f'{self.bbox_file or self.ann_file}, whose box has no area or lies outside its image: '
-            f'ids {ids}{more}',
+            f'ids {ids}{", ..." if len(bad) > SHOWN_IDS else ""}',
             logger='current',
             level=logging.WARNING,
         )
-        left_out = {id(instance) for instance in skipped}
-        return [instance for instance in instances if id(instance) not in left_out]
+        skipped = {id(instance) for instance in bad}
+        return [instance for instance in instances if id(instance) not in skipped]
 
     def _check_keypoints(self, instances: list[dict]) -> None:
-        """Refuse a keypoint whose position or visibility is NaN or infinite."""
+        """Raise a ValueError if the position or visibility of a keypoint is NaN or infinite."""
         for instance in instances:
             parts = [instance['keypoints'], instance['keypoints_visible'][..., None]]
             keypoints = np.concatenate(parts, axis=-1)[0]  # (K, 3)
             bad = np.flatnonzero(~np.isfinite(keypoints).all(axis=-1))
             if bad.size:
                 raise ValueError(
-                    f'{self._where(instance)}: keypoint {bad[0]} is not finite: (x, y, visibility) '
-                    f'= {tuple(keypoints[bad[0]].tolist())}. Mark a keypoint that is not labelled '
-                    f'by 0, 0, 0.'
+                    f'{self._where(instance)}: keypoint {bad[0]} is not finite: (x, y, visibility) = '
+                    f'{tuple(keypoints[bad[0]].tolist())}. Use 0, 0, 0 for an unlabelled keypoint.'
                 )
 
     def _is_bad_detection(self, data_info: dict) -> bool:
-        """Whether a detected box has no area or lies wholly outside its image; refuse one unless such are dropped."""
+        """Return whether a detected box has no area or lies outside its image; raise if such boxes are not skipped."""
         x1, y1, x2, y2 = (float(value) for value in data_info['bbox'][0])
         height, width = data_info['img_shape']
         overlap_x = min(x2, width) - max(x1, 0)
         overlap_y = min(y2, height) - max(y1, 0)
-        # Written so that NaN, which compares false with everything, is refused too.
+        # `not >` instead of `<=`, so that NaN is bad too
         bad = not (overlap_x > 0 and overlap_y > 0)
         if bad and not self._drops_bad_boxes:
             raise ValueError(
-                f'{self.bbox_file}: the detection with id {data_info["id"]} in image '
-                f'{data_info["img_id"]} has box (x, y, w, h) = ({x1:g}, {y1:g}, {x2 - x1:g}, '
-                f'{y2 - y1:g}), without area or outside the {width} x {height} image. Correct or '
-                f'remove it, raise filter_cfg=dict(bbox_score_thr=...) over its score '
-                f'{float(data_info["bbox_score"][0]):g}, or {DROP}.'
+                f'{self.bbox_file}: the detection with id {data_info["id"]} in image {data_info["img_id"]} has box '
+                f'(x, y, w, h) = ({x1:g}, {y1:g}, {x2 - x1:g}, {y2 - y1:g}), which has no area or lies outside the '
+                f'{width} x {height} image. Correct or remove it, raise filter_cfg=dict(bbox_score_thr=...) above '
+                f'its score {float(data_info["bbox_score"][0]):g}, or {HOW_TO_SKIP}.'
             )
         return bad
 
@@ -170,24 +166,20 @@ class DatasetChecks(BaseCocoStyleDataset):
     def _missing_message(self, path: str) -> str:
         images = next(iter(self.data_prefix.values()), '')
         return (
-            f'{type(self).__name__}: {path} does not exist. Expected below data_root='
-            f'{self.data_root!r}: the annotation file {self.ann_file}, the images in {images}. Put '
-            f'the data set there, change data_root and ann_file, or render built-in data with '
-            f'`vitpose synth`.'
+            f'{type(self).__name__}: {path} does not exist. Expected below data_root={self.data_root!r}: the '
+            f'annotation file {self.ann_file}, and the images in {images}. Put the dataset there, change data_root '
+            'and ann_file, or render built-in data with `vitpose synth`.'
         )
 
 
 def box_fault(instance: dict, width: int | None, height: int | None) -> str | None:
-    """What is wrong with an instance's box, if anything.
+    """Return what is wrong with the box of an annotated instance, or None for a valid box.
 
     Args:
-        instance: MMPose's record: ``bbox`` (1, 4) x1 y1 x2 y2 in image pixels, and where the
-            dataset keeps it the raw annotation.
-        width: image width in pixels, None when the annotation file does not say.
-        height: image height in pixels, None likewise.
-
-    Returns:
-        A text that names the box as the file has it, or None for a usable box.
+        instance: MMPose's record: ``bbox`` (1, 4) as x1 y1 x2 y2 in image pixels, and the raw annotation if the
+            dataset keeps it. The returned text shows the raw box.
+        width: image width in pixels, or None if the annotation file does not give it.
+        height: image height in pixels, or None.
     """
     x1, y1, x2, y2 = (float(value) for value in instance['bbox'][0])
     raw = instance.get('raw_ann_info', {}).get('bbox', (x1, y1, x2 - x1, y2 - y1))
@@ -201,7 +193,3 @@ def box_fault(instance: dict, width: int | None, height: int | None) -> str | No
     if not (x2 > x1 and y2 > y1):
         return f'{shown} lies outside the {width} x {height} image'
     return None
-
-
-def _is_dropped_by_mmpose(instance: dict) -> bool:
-    return bool(instance.get('iscrowd')) or instance.get('num_keypoints') == 0

@@ -1,4 +1,4 @@
-"""Several pose datasets as one, each with its own pipeline, codec and keypoints."""
+"""A concatenation of pose datasets, each with its own pipeline, codec and keypoints."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,30 +7,30 @@ from mmengine.dataset import BaseDataset
 from mmpose.datasets import CombinedDataset
 from mmpose.registry import DATASETS
 
-# MMPose's constructor parses some metainfo before it can be known which the first member has.
+# MMPose's constructor needs some metainfo before the members, whose metainfo replaces it, are built.
 NO_METAINFO: dict = dict(dataset_name='', keypoint_info={}, skeleton_info={}, joint_weights=[], sigmas=[])
 
 
 @DATASETS.register_module()
 class CombinedPoseDataset(CombinedDataset):
-    """Joins datasets whose samples stay what their own pipelines made of them.
+    """Concatenates datasets ("members") and returns each sample exactly as its member's pipeline packed it.
 
-    MMPose's ``CombinedDataset`` gives all samples one flip order, one set of joint weights and one
-    pipeline, that of the combined metainfo. Here a member's pipeline ends in ``PackPoseInputs`` and
-    nothing is touched after it, so members may differ in keypoints, codec, heatmap size and flip.
+    MMPose's ``CombinedDataset`` applies one pipeline, one flip order and one set of joint weights, those of the
+    combined metainfo, to all samples. Here each member's pipeline ends in ``PackPoseInputs``, so members may differ
+    in keypoints, codec, heatmap size and flip pairs.
 
     Args:
-        datasets: configs of the members, each with its ``pipeline``; for testing each with
-            ``test_mode=True``. No two may have one ``dataset_name``, which routes the samples.
-        metainfo: what checkpoints and samples without a name are taken for; None for the first
-            member's. The combined dataset's own ``metainfo`` also has ``members``: each one's by name.
-        sample_ratio_factor: one number from 0 a member: so many times its length are drawn of it
-            an epoch, spread evenly over it. None for plain concatenation.
-        pipeline: what MMPose's inferencers, which read it in the config, prepare an image with: the
-            test pipeline of the default dataset. No sample of a member passes it.
+        datasets: configs of the members, each with its ``pipeline``, and with ``test_mode=True`` for testing. Each
+            member needs a unique ``dataset_name``, which routes its samples.
+        metainfo: the metainfo saved in checkpoints and used for samples without a dataset name; None for that of
+            the first member. ``members``, {dataset name: metainfo}, is added to it.
+        sample_ratio_factor: one number >= 0 per member: samples per epoch = factor x len(member), spread evenly
+            over the member. None for plain concatenation.
+        pipeline: the test pipeline of the default dataset. Only MMPose's inferencers use it, which read it from the
+            config; the samples of the members do not pass through it.
 
     Raises:
-        ValueError: no or several members of one name, an empty member, or ratios that do not fit.
+        ValueError: there is no member, two members have the same name, a member is empty, or the ratios are invalid.
     """
 
     def __init__(
@@ -62,64 +62,61 @@ class CombinedPoseDataset(CombinedDataset):
         return [dataset.metainfo['dataset_name'] for dataset in self.datasets]
 
     def prepare_data(self, idx: int) -> Any:
-        """A member's sample, as the member's pipeline packed it."""
+        """Return sample `idx` as its member's pipeline packed it."""
         member, index = self._get_subset_index(idx)
         return self.datasets[member][index]
 
     def get_data_info(self, idx: int) -> dict:
-        """A member's record, as its own `get_data_info` gives it: no pipeline has run."""
+        """Return the record of sample `idx` from its member's `get_data_info`, before any pipeline."""
         member, index = self._get_subset_index(idx)
         return self.datasets[member].get_data_info(index)
 
     def _check_members(self, factors: Sequence[float]) -> None:
         names = self.names
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
             raise ValueError(
-                f'CombinedPoseDataset: several members are named {", ".join(map(repr, twice))} (all: {names}). A name '
-                'chooses decoder and metric: give one of them a metainfo with a dataset_name of its own, or join its '
-                'annotation files'
+                f'CombinedPoseDataset: several members are named {", ".join(map(repr, repeated))} (all: {names}). '
+                'The name selects the decoder and the metric: give each member a metainfo with a unique '
+                'dataset_name, or merge the annotation files'
             )
-        for name, number, factor, left in zip(names, self._lens_ori, factors, self._lens, strict=True):
-            if factor > 0 and not left:
+        for name, size, factor, drawn in zip(names, self._lens_ori, factors, self._lens, strict=True):
+            if factor > 0 and not drawn:
                 raise ValueError(
-                    f'CombinedPoseDataset: sample_ratio_factor={factor} leaves none of the {number} '
-                    f'samples of {name!r}. Raise it, or set 0 to leave them out'
+                    f'CombinedPoseDataset: sample_ratio_factor={factor} leaves none of the {size} samples of '
+                    f'{name!r}. Raise it, or set it to 0 to exclude the dataset'
                 )
 
 
 def build_member(cfg: dict) -> BaseDataset:
-    """A member of a combined dataset.
+    """Build a member of a combined dataset.
 
     Raises:
-        ValueError: it is empty.
+        ValueError: the dataset is empty.
     """
     try:
         dataset = DATASETS.build(cfg)
     except ValueError as error:
-        if 'need at least one array' not in str(error):  # MMEngine's, when there is nothing to serialise
+        if 'need at least one array' not in str(error):  # MMEngine's error when it serialises an empty list
             raise
-        raise ValueError(no_sample(cfg)) from error
+        dataset = []
     if not len(dataset):
-        raise ValueError(no_sample(cfg))
+        raise ValueError(
+            f'CombinedPoseDataset: {cfg["type"]} has no sample in {cfg.get("ann_file")} below '
+            f'{cfg.get("data_root")}. Check the file and filter_cfg, or remove the dataset'
+        )
     return dataset
 
 
-def no_sample(cfg: dict) -> str:
-    """The message about an empty dataset."""
-    return (
-        f'CombinedPoseDataset: {cfg["type"]} has no sample in {cfg.get("ann_file")} below '
-        f'{cfg.get("data_root")}. Check the file and filter_cfg, or leave the dataset out'
-    )
-
-
 def check_ratios(ratios: Sequence[float], members: int, argument: str) -> None:
-    """Refuse ratios that are not one number from 0 a member, or all 0.
+    """Check that there is one ratio >= 0 per member and that one of them is > 0.
 
     Raises:
-        ValueError: names the argument, what it is and how many were expected.
+        ValueError: otherwise; the message starts with `argument`, the option's name.
     """
     if len(ratios) != members:
-        raise ValueError(f'{argument}={list(ratios)} has {len(ratios)} numbers for {members} datasets: give one each')
+        raise ValueError(
+            f'{argument}={list(ratios)} has {len(ratios)} numbers for {members} datasets: give one per dataset'
+        )
     if not all(ratio >= 0 for ratio in ratios) or not any(ratios):
-        raise ValueError(f'{argument}={list(ratios)}: expected numbers from 0, at least one of them above it')
+        raise ValueError(f'{argument}={list(ratios)}: expected numbers >= 0, at least one of them > 0')

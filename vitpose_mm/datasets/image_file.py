@@ -1,4 +1,4 @@
-"""Is this file a whole image? Asked before decoding, since decoders hide half of the answer."""
+"""A check for truncated or unreadable images, which decoders partly accept."""
 
 import io
 from pathlib import Path
@@ -8,42 +8,39 @@ from PIL import Image, UnidentifiedImageError
 
 
 def check_image_file(path: str | Path) -> None:
-    """Refuse a file that is no image or only the beginning of one.
+    """Raise a ValueError if a file is not an image or is truncated.
 
-    OpenCV decodes a truncated JPEG without an error and leaves the rest grey, which would be
-    trained on. The end marker is looked for first, which costs next to nothing, and only a file
-    without one is decoded strictly.
+    OpenCV decodes a truncated JPEG without an error and fills the rest with grey, which would be trained on. The
+    cheap search for the end marker comes first; only a file without one is decoded strictly by Pillow.
 
     Args:
         path: an existing local file.
 
     Raises:
-        ValueError: the file is empty, no image that OpenCV reads, or truncated.
+        ValueError: the file is empty, not readable by OpenCV, or truncated.
     """
     path = Path(path)
     data = path.read_bytes()
-    advice = 'Fetch the file again, or remove it from the annotation file.'
+    advice = 'Download the file again, or remove it from the annotation file.'
     if not data:
         raise ValueError(f'image {path} is empty (0 bytes). {advice}')
     if not cv2.haveImageReader(str(path)):
-        raise ValueError(f'image {path} is no image that OpenCV reads: it starts with {data[:12]!r}. {advice}')
+        raise ValueError(f'image {path} is not an image that OpenCV can read: it starts with {data[:12]!r}. {advice}')
     if has_end_marker(data):
         return
     try:
         Image.open(io.BytesIO(data)).load()
     except (OSError, SyntaxError, UnidentifiedImageError, ValueError) as error:
-        raise ValueError(f'image {path} is truncated: {len(data)} bytes without the end ({error}). {advice}') from error
+        raise ValueError(
+            f'image {path} is truncated: {len(data)} bytes without an end marker ({error}). {advice}'
+        ) from error
 
 
 def has_end_marker(data: bytes) -> bool:
-    """Whether a JPEG's or PNG's data reach its end marker; other formats count as whole.
-
-    Args:
-        data: the file's bytes.
-    """
+    """Return whether the bytes of a JPEG or PNG file contain its end marker; True for other formats."""
     if data.startswith(b'\xff\xd8'):
-        # Neither marker can occur inside compressed data; a thumbnail in the header has its own
-        # pair before the picture's last start of scan.
+        # The end marker must follow the last start of scan: a thumbnail in the header has both markers too.
+        # Compressed data contain neither.
         return data.rfind(b'\xff\xd9') > data.rfind(b'\xff\xda')
     if data.startswith(b'\x89PNG'):
         return b'IEND' in data[-64:]

@@ -1,4 +1,4 @@
-"""What a joined or wrapped dataset is made of."""
+"""The member datasets of combined or wrapped datasets, and their pipelines."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from .combined import CombinedPoseDataset
 
 
 def members(dataset: Any) -> list[Any]:
-    """The datasets that pack the samples of a dataset: those that it joins or wraps, or itself.
+    """Return the datasets whose pipelines pack the samples: the combined or wrapped ones, or the dataset itself.
 
-    MMPose's ``CombinedDataset`` packs its members' samples, with its own pipeline and metainfo.
+    MMPose's ``CombinedDataset`` counts as one, since it packs all samples with its own pipeline and metainfo.
     """
     if isinstance(dataset, CombinedDataset) and not isinstance(dataset, CombinedPoseDataset):
         return [dataset]
@@ -19,6 +19,6 @@ def members(dataset: Any) -> list[Any]:
 
 
 def transforms(dataset: Any, kind: type) -> list[Any]:
-    """The steps of a type in a dataset's own pipeline."""
+    """Return the transforms of a type in a dataset's own pipeline."""
     steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
     return [step for step in steps if isinstance(step, kind)]

@@ -1,4 +1,4 @@
-"""What a dataset's config says of its keypoints."""
+"""The metainfo of a dataset's config, without building the dataset."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ from mmpose.registry import DATASETS
 
 
 def dataset_class(dataset: dict) -> type:
-    """The class of a dataset's config."""
+    """Return the class that a dataset's config names."""
     kind = dataset['type']
     return kind if isinstance(kind, type) else DATASETS.get(kind)
 
 
 def raw_metainfo(dataset: dict) -> dict:
-    """The metainfo that a dataset would have: the config's own, else that of its class."""
+    """Return the unparsed metainfo: the config's own, or else that of the dataset's class."""
     return dataset.get('metainfo') or dataset_class(dataset).METAINFO  # type: ignore[attr-defined]
 
 
 def metainfo(dataset: dict) -> dict[str, Any]:
-    """The parsed metainfo of a dataset's config: `dataset_name`, `num_keypoints`, ...; nothing is loaded."""
+    """Return the parsed metainfo of a dataset's config: `dataset_name`, `num_keypoints`, ..."""
     return parse_pose_metainfo(raw_metainfo(dataset))

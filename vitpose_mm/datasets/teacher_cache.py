@@ -1,4 +1,4 @@
-"""A training set whose augmentations come from a few seeds, and a teacher's heatmaps of each."""
+"""A training set with a few fixed augmentations per sample, for which a teacher's heatmaps can be cached."""
 
 import hashlib
 import json
@@ -17,37 +17,35 @@ INDEX = 'cache.json'
 
 @DATASETS.register_module()
 class TeacherCacheDataset:
-    """Draws one of a few augmentations of each sample, and adds the teacher's heatmaps of it.
+    """Augments each sample by one of a few seeds and adds the teacher's cached heatmaps for it.
 
-    Sample i with seed s is the same wherever and whenever it is drawn, so a teacher can look at it
-    once. Which seed it is, is drawn anew each time from the loader's own random numbers. Samples then
-    have `gt_fields.teacher_heatmaps` (K, Hm, Wm) in fp16, which `DistillPoseEstimator(teacher=None)`
-    learns from.
+    The pair (sample, seed) fixes the augmentation, so the teacher runs once per pair. The seed is drawn from the
+    loader's random numbers each time a sample is read. Samples get `gt_fields.teacher_heatmaps` (K, Hm, Wm) in fp16,
+    from which `DistillPoseEstimator(teacher=None)` trains.
 
     Args:
         dataset: config of the training set.
-        cache: folder that `vitpose teacher-cache` wrote of it; None for samples without heatmaps, to
-            run the teacher on the same augmentations.
-        seeds: of the augmentations; those of the cache if there is one.
+        cache: folder that `vitpose teacher-cache` wrote for it; None adds no heatmaps, to run the teacher on the
+            same augmentations during training.
+        seeds: seeds of the augmentations; None for all seeds requested when the cache was written.
 
     Raises:
-        FileNotFoundError: there is no cache.
-        ValueError: it is of other samples, another pipeline, or not of these seeds; without `seeds`,
-            not yet of all that the command was asked for; or no seed.
+        FileNotFoundError: the cache does not exist.
+        ValueError: no seed is given, the cache lacks one of the seeds, or it was written for other samples or
+            another pipeline.
     """
 
     def __init__(self, dataset: dict, cache: str | None = None, seeds: Sequence[int] | None = None):
         self.dataset = DATASETS.build(dataset)
         self.identity = identify(dataset, self.dataset)
         self.cache = None if cache is None else Path(cache)
-        known = wanted = seeds or ()
+        cached = self.seeds = list(seeds or ())
         if self.cache is not None:
             index = read_index(self.cache, self.identity)
-            known, wanted = index['seeds'], index['wanted'] if seeds is None else seeds
-        self.seeds = list(wanted)
-        if not self.seeds or not set(self.seeds) <= set(known):
+            cached, self.seeds = index['seeds'], list(index['wanted'] if seeds is None else seeds)
+        if not self.seeds or not set(self.seeds) <= set(cached):
             choice = (
-                f' of {known}, which {cache} has: run `vitpose teacher-cache`, which continues, or choose among them'
+                f' of {cached}, the seeds in {cache}: choose among them, or add seeds with `vitpose teacher-cache`'
                 if self.cache
                 else ', such as [0, 1, 2, 3]'
             )
@@ -56,39 +54,39 @@ class TeacherCacheDataset:
 
     @property
     def metainfo(self) -> dict:
-        """The dataset's own."""
+        """The metainfo of the wrapped dataset."""
         return self.dataset.metainfo
 
     def __len__(self) -> int:
-        """Samples of an epoch, each under one seed."""
+        """Return the number of samples per epoch; each is read with one seed."""
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> dict:
-        """Sample `index` under a seed that is drawn."""
+        """Return sample `index` with the augmentation of a random seed."""
         return self.sample(index, self.seeds[np.random.randint(len(self.seeds))])
 
     def sample(self, index: int, seed: int) -> dict:
-        """Sample `index` with the augmentation of `seed`, and the teacher's heatmaps of it."""
-        with random_numbers_of(seed, index):
+        """Return sample `index` with the augmentation of `seed` and the teacher's cached heatmaps for it."""
+        with seeded(seed, index):
             packed = self.dataset.prepare_data(index)
         if packed is None:
-            raise ValueError(f'TeacherCacheDataset: the pipeline drops sample {index}; it has to keep all')
+            raise ValueError(f'TeacherCacheDataset: the pipeline drops sample {index}, but it must keep every sample')
         if self.cache is not None:
             if seed not in self._maps:
                 self._maps[seed] = np.load(heatmap_file(self.cache, seed), mmap_mode='r')
             heatmaps, fields = torch.from_numpy(np.array(self._maps[seed][index])), packed['data_samples'].gt_fields
             if heatmaps.shape[1:] != fields.heatmaps.shape[1:]:
                 raise ValueError(
-                    f'{self.cache} has heatmaps of (h, w) {tuple(heatmaps.shape[1:])}, the pipeline makes '
-                    f'{tuple(fields.heatmaps.shape[1:])}: take a teacher of the same'
+                    f'{self.cache} has heatmaps of (h, w) {tuple(heatmaps.shape[1:])}, but the pipeline makes '
+                    f'{tuple(fields.heatmaps.shape[1:])}: use a teacher with the same heatmap size'
                 )
             fields.set_field(heatmaps, 'teacher_heatmaps')
         return packed
 
 
 @contextmanager
-def random_numbers_of(seed: int, index: int) -> Iterator[None]:
-    """Random numbers of python, numpy and torch that depend on these two alone; the old ones go on after."""
+def seeded(seed: int, index: int) -> Iterator[None]:
+    """Seed python, numpy and torch from (seed, index) inside the block, and restore their states afterwards."""
     states = random.getstate(), np.random.get_state()
     first, second, third = np.random.SeedSequence(seed, spawn_key=(index,)).generate_state(3).tolist()
     with torch.random.fork_rng(devices=[]):
@@ -103,55 +101,59 @@ def random_numbers_of(seed: int, index: int) -> Iterator[None]:
 
 
 def identify(config: dict, dataset: Any) -> dict[str, str]:
-    """What heatmaps of a dataset depend on: fingerprints of its samples and of its pipeline.
+    """Return fingerprints (SHA-256) of a dataset's samples and pipeline, on which cached heatmaps depend.
 
-    Of many samples a thousand are looked at, and how many there are.
+    The fingerprint of the samples covers their number and at most 1000 of them, evenly spaced.
+
+    Args:
+        config: config of the dataset.
+        dataset: the dataset built from it.
     """
     samples: list = [len(dataset)]
     for i in np.unique(np.linspace(0, len(dataset) - 1, 1000).astype(int)).tolist():
-        with random_numbers_of(0, i):  # a joined dataset may draw which sample it is
+        with seeded(0, i):  # CombinedPoseDataset with sample_ratio_factor picks the sample at random
             info = dataset.get_data_info(i)
         samples.append((info.get('img_id'), info.get('id'), np.asarray(info['bbox']).round(2).tolist()))
-    parts = dict(samples=samples, pipeline=_pipelines(config))
-    texts = {name: json.dumps(part, sort_keys=True, default=str) for name, part in parts.items()}
+    contents = dict(samples=samples, pipeline=_pipelines(config))
+    texts = {name: json.dumps(content, sort_keys=True, default=str) for name, content in contents.items()}
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
 
 
 def _pipelines(config: dict) -> Any:
-    """The pipeline of a dataset's config, or those of the members, which pack the samples."""
+    """Return the pipeline of a dataset's config, or for a combined dataset those of its members."""
     return [_pipelines(member) for member in config['datasets']] if 'datasets' in config else config.get('pipeline')
 
 
 def heatmap_file(cache: Path, seed: int) -> Path:
-    """Where the heatmaps (N, K, Hm, Wm) of a seed are."""
+    """Return the path of the heatmaps (N, K, Hm, Wm) of a seed."""
     return cache / f'seed{seed}.npy'
 
 
 def read_index(cache: Path, identity: dict[str, str]) -> dict[str, Any]:
-    """The index of a cache: `seeds` that are done, `wanted`, all that the command was asked for, and `shape`.
+    """Return the index of a cache: `seeds` (finished), `wanted` (all seeds requested) and `shape`.
 
     Args:
         cache: the folder.
-        identity: what the index has to agree with: `identify`'s, and maybe the teacher's `sha256`.
+        identity: entries that the index must match: the result of `identify`, and optionally the teacher's `sha256`.
 
     Raises:
-        FileNotFoundError: there is no index.
-        ValueError: it is of something else.
+        FileNotFoundError: the folder has no index.
+        ValueError: the cache was written for other samples, another pipeline or another teacher.
     """
     if not (cache / INDEX).is_file():
         raise FileNotFoundError(
             f'{cache} has no {INDEX}: write it with `vitpose teacher-cache CONFIG --out {cache} --seeds 0 1 ...`'
         )
     index = json.loads((cache / INDEX).read_text(encoding='utf-8'))
-    for part, fingerprint in identity.items():
-        if index[part] != fingerprint:
+    for key, expected in identity.items():
+        if index[key] != expected:
             names = dict(
                 samples='other samples',
                 pipeline='another pipeline',
-                sha256=f'another teacher, of SHA-256 {index.get("sha256")}',
+                sha256=f'another teacher, with SHA-256 {index.get("sha256")}',
             )
             raise ValueError(
-                f'{cache} was written for {names[part]}: run `vitpose teacher-cache` with the config that '
-                'trains and another --out, or remove the folder first'
+                f'{cache} was written for {names[key]}: run `vitpose teacher-cache` with the training config and '
+                'another --out, or delete the folder first'
             )
     return {'wanted': index['seeds'], **index}

@@ -1,4 +1,4 @@
-"""Each dataset is judged by its own metric, datasets that a config defines included."""
+"""An evaluator with one metric per dataset."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,37 +13,42 @@ from ..datasets.metainfo import metainfo
 @METRICS.register_module()
 @EVALUATORS.register_module()
 class PerDatasetEvaluator(MultiDatasetEvaluator):
-    """MMPose's evaluator of several datasets, for datasets whose keypoints a config defines, too.
+    """Evaluates each dataset with its own metric, also datasets whose `metainfo` comes from the config.
 
-    MMPose's takes name and keypoints from the dataset's class, whatever `metainfo` the config gives
-    it: such a dataset would be judged as another, or not at all. This one can also be a metric among
-    others, as `mim test --dump` lists it.
+    MMPose's ``MultiDatasetEvaluator`` takes the dataset name and keypoints from the dataset's class and ignores the
+    `metainfo` in its config, so it would evaluate such a dataset as another one or not at all. This evaluator can
+    also be one of several metrics, as in the config of `mim test --dump`.
 
     Args:
-        metrics: a metric's config a dataset; give each a `prefix` of its own.
-        datasets: the datasets' configs, in the same order.
+        metrics: configs of the metrics, one per dataset; give each a unique `prefix`.
+        datasets: configs of the datasets in the same order.
 
     Raises:
-        ValueError: not one metric a dataset, or two datasets of one name.
+        ValueError: the numbers of metrics and datasets differ, or two datasets have the same name.
     """
 
     def __init__(self, metrics: Sequence[dict], datasets: Sequence[dict]):
         if len(metrics) != len(datasets):
-            raise ValueError(f'{len(metrics)} metrics for {len(datasets)} datasets: give one each, in the same order')
-        Evaluator.__init__(self, metrics)  # MMPose's own would read the classes
+            raise ValueError(
+                f'{len(metrics)} metrics for {len(datasets)} datasets: give one per dataset, in the same order'
+            )
+        Evaluator.__init__(self, metrics)  # skips MMPose's own, which reads the classes
         self.metrics_dict: dict[str, BaseMetric] = {}
         for dataset, metric in zip(datasets, self.metrics, strict=True):
             metric.dataset_meta = metainfo(dataset)
             name = metric.dataset_meta['dataset_name']
             if name in self.metrics_dict:
                 raise ValueError(
-                    f'two datasets are named {name!r}: a name chooses the metric, so give one of them a '
-                    'metainfo with a dataset_name of its own'
+                    f'two datasets are named {name!r}: the name selects the metric, so give each dataset a metainfo '
+                    'with a unique dataset_name'
                 )
             self.metrics_dict[name] = metric
 
     def process(self, data_samples: Any, data_batch: Any = None) -> None:
-        """Hand samples to the metric of their dataset; MMEngine hands a metric the batch first, then the samples."""
+        """Pass each sample to the metric of its dataset.
+
+        MMEngine calls an evaluator with (samples, batch) and a metric with (batch, samples); both orders work.
+        """
         if isinstance(data_samples, dict):
             data_samples, data_batch = data_batch, data_samples
         super().process(data_samples, data_batch)

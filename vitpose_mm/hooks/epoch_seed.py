@@ -1,4 +1,4 @@
-"""Random numbers that depend on the epoch alone, so that a resumed run repeats them."""
+"""Seeding per epoch, so that a resumed run repeats the random numbers of an uninterrupted one."""
 
 import random
 from collections.abc import Callable
@@ -15,25 +15,24 @@ from mmpose.registry import HOOKS
 
 @HOOKS.register_module()
 class EpochSeedHook(Hook):
-    """Seeds every random number of a training epoch from (seed, epoch, rank).
+    """Seeds all random numbers of a training epoch from (seed, epoch, rank).
 
-    A run that is killed in mid-epoch and resumed from the last epoch's checkpoint then draws
-    what the uninterrupted run drew, and ends with the same weights. Without it MMEngine seeds
-    once at the start, and gives its data workers the same numbers every epoch.
+    A run that is killed and resumed from the last epoch's checkpoint then draws the same random numbers as an
+    uninterrupted run and ends with the same weights. MMEngine alone seeds once at the start of a run and gives its
+    data workers the same numbers in every epoch.
 
-    Before each training epoch it seeds python, numpy and torch on all devices, sets the
-    sampler's seed and hands the data workers of that epoch their own. It needs an epoch-based
-    loop and a training loader with ``persistent_workers=False``, since living workers cannot be
-    reached. A sampler that keeps a state over epochs (MMPose's ``MultiSourceSampler``) is not
-    rewound; ``FixedMixSampler`` replaces it.
+    Before training, the hook sets the sampler's seed. Before each epoch, it seeds Python, NumPy and torch on all
+    devices, and the data workers that the epoch starts. It needs an epoch-based loop and a training loader with
+    ``persistent_workers=False``, since running workers cannot be seeded again. The state that MMPose's
+    ``MultiSourceSampler`` keeps between epochs is not restored; use ``FixedMixSampler`` instead.
 
     Args:
-        seed: integer >= 0, or None for the runner's seed: ``randomness.seed`` of the config, after a
-            resume the checkpoint's.
+        seed: integer >= 0, or None for the runner's seed: ``randomness.seed`` of the config or, after a resume,
+            of the checkpoint.
 
     Raises:
-        ValueError: seed is neither; at the start of training: persistent workers or an
-            iteration-based loop.
+        ValueError: the seed is invalid; or, at the start of training, the workers are persistent or the loop is
+            iteration-based.
     """
 
     priority = 'VERY_HIGH'
@@ -46,23 +45,23 @@ class EpochSeedHook(Hook):
         self._user_init_fn: Callable[[int], None] | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Refuse what cannot be seeded each epoch; fix the order in which samples are drawn."""
+        """Check that every epoch can be seeded, and seed the sampler."""
         if isinstance(runner.train_loop, IterBasedTrainLoop):
             raise ValueError(
                 'EpochSeedHook seeds at the start of each epoch, but the training loop is '
-                'iteration-based. Use train_cfg=dict(by_epoch=True, max_epochs=...) or drop the '
-                'hook.'
+                'iteration-based. Use train_cfg=dict(by_epoch=True, max_epochs=...), or '
+                'remove the hook.'
             )
         loader = runner.train_dataloader
         if loader.num_workers > 0 and loader.persistent_workers:
             raise ValueError(
-                f'EpochSeedHook cannot seed workers that outlive an epoch: train_dataloader has '
+                'EpochSeedHook cannot seed workers that run for several epochs: train_dataloader has '
                 f'num_workers={loader.num_workers} and persistent_workers=True. Set '
-                f'train_dataloader.persistent_workers=False, or drop the hook.'
+                'train_dataloader.persistent_workers=False, or remove the hook.'
             )
         self._user_init_fn = loader.worker_init_fn
-        # randomness.diff_rank_seed adds the rank to the runner's seed: all processes take rank 0's, which is the
-        # config's, since samplers split one order among them.
+        # The samplers of all ranks split the same order, so they need the same seed. With randomness.diff_rank_seed
+        # MMEngine adds the rank to the runner's seed; rank 0 has the config's.
         seeds = [runner.seed if self.seed is None else self.seed]
         broadcast_object_list(seeds)
         self._run_seed = seeds[0]
@@ -71,7 +70,7 @@ class EpochSeedHook(Hook):
                 sampler.seed = self._run_seed
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Seed this process, and the workers that the coming epoch's iterator starts."""
+        """Seed this process and the data workers of the coming epoch."""
         seed_all(self._run_seed, runner.epoch, runner.rank)
         runner.train_dataloader.worker_init_fn = partial(
             seed_worker, seed=self._run_seed, epoch=runner.epoch, rank=runner.rank, user_init_fn=self._user_init_fn
@@ -79,16 +78,15 @@ class EpochSeedHook(Hook):
 
 
 def seed_all(seed: int, epoch: int, rank: int, worker: int | None = None) -> None:
-    """Seed python, numpy and torch (every device) for one process of one epoch.
+    """Seed Python, NumPy and torch (all devices) for one process and epoch.
 
     Args:
         seed: the run's seed.
-        epoch: epoch, from 0.
-        rank: rank of the process group's member.
-        worker: data worker of that rank, or None for the training process itself.
+        epoch: number of the epoch, >= 0.
+        rank: rank of the training process.
+        worker: number of a data worker of that rank, or None for the training process itself.
     """
-    # SeedSequence pads its entropy with zeros, so a trailing 0 would change nothing there; in
-    # spawn_key it does.
+    # A trailing 0 changes the numbers in spawn_key, but not in SeedSequence's entropy, which is padded with zeros.
     key = (epoch, rank, 0 if worker is None else worker + 1)
     states = np.random.SeedSequence(seed, spawn_key=key).generate_state(3, np.uint64)
     random.seed(int(states[0]))
@@ -99,9 +97,9 @@ def seed_all(seed: int, epoch: int, rank: int, worker: int | None = None) -> Non
 def seed_worker(
     worker_id: int, seed: int, epoch: int, rank: int, user_init_fn: Callable[[int], None] | None = None
 ) -> None:
-    """``worker_init_fn`` of one epoch: the loader's own first, then our seeds.
+    """Initialise a data worker for one epoch: call the loader's own ``worker_init_fn``, then seed.
 
-    OpenCV's threads are off: with several workers they fight over the same cores.
+    OpenCV's threads are turned off, because with several workers they compete for the same cores.
     """
     if user_init_fn is not None:
         user_init_fn(worker_id)

@@ -1,4 +1,4 @@
-"""Do checkpoint, data and model of a run fit each other?"""
+"""A check that checkpoint, data and model of a run fit together."""
 
 from pathlib import Path
 from typing import Any
@@ -20,28 +20,31 @@ from .dataset_mix import bare_model
 
 @HOOKS.register_module()
 class RunCheckHook(Hook):
-    """Refuses a run that cannot go well, before anything is loaded.
+    """Stops a run with inconsistent settings before the checkpoint is loaded.
 
-    A local `load_from` has to exist. A top-down model's single head needs as many outputs as the
-    training, validation or test set has keypoints (`DatasetMixHook` checks a head of several
-    datasets), the codec of a heatmap head has to be that of the training targets, and a teacher's crop
-    that of its student. What a dataset or head does not say is not checked.
+    - A local `load_from` must exist.
+    - The single head of a top-down model must have one output per keypoint of the training, validation or test set
+      (`DatasetMixHook` checks a `MultiDatasetHead`).
+    - A heatmap head must have the codec of the training targets.
+    - A teacher must be trained with the crop of its student.
+
+    A check is skipped if the dataset or head does not state the value.
 
     Raises:
-        FileNotFoundError: names the checkpoint, the command that writes it, and what there is.
-        ValueError: names what does not fit, and what to change.
+        FileNotFoundError: names the checkpoint, the command that writes it and the checkpoints found instead.
+        ValueError: names what does not fit and what to change.
     """
 
     def before_run(self, runner: Runner) -> None:
-        """Check what this command uses."""
+        """Check the checkpoint, datasets and model that this run uses."""
         training = isinstance(runner._train_loop, BaseLoop)
         option = '--cfg-options load_from={}' if training else '--checkpoint {}'
         check_checkpoint(runner._load_from, runner.cfg.filename, option)
         for split in ('train', 'val', 'test'):
-            loop = getattr(runner, f'_{split}_loop')  # a property would build what is not run
+            loop = getattr(runner, f'_{split}_loop')  # the public property would build loops that are not run
             if isinstance(loop, BaseLoop):
                 metrics = getattr(getattr(loop, 'evaluator', None), 'metrics', ())
-                # such a metric maps the model's keypoints to those of the dataset
+                # a metric with a pred_converter maps the model's keypoints to those of the dataset
                 if not any(getattr(metric, 'pred_converter', None) for metric in metrics):
                     check_keypoints(loop.dataloader.dataset, bare_model(runner), split)
         if training:
@@ -49,19 +52,20 @@ class RunCheckHook(Hook):
 
 
 def check_checkpoint(load_from: str | None, config: str | None, option: str = '--cfg-options load_from={}') -> None:
-    """Refuse a local file that does not exist.
+    """Check that a local checkpoint exists.
 
     Args:
-        load_from: the file, or a URL.
-        config: the run's config file, whose folder `configs` may have the one that writes the other.
-        option: how the command names another.
+        load_from: a file or URL, or None.
+        config: the run's config file. The `configs` folder above it is searched for the config that writes the
+            checkpoint.
+        option: the command-line option that selects another checkpoint, with {} for the file.
 
     Raises:
-        FileNotFoundError: names both.
+        FileNotFoundError: names the checkpoint and the config that writes it.
     """
     if load_from is None or '://' in load_from or Path(load_from).expanduser().is_file():
         return
-    name = Path(load_from).parent.name  # by default a run's folder is work_dirs/NAME
+    name = Path(load_from).parent.name  # the default work_dir is work_dirs/NAME
     folders = [folder for folder in Path(config or '').parents if folder.name == 'configs']
     writers = [str(path) for folder in folders[:1] for path in sorted(folder.rglob(f'{name}.py'))] if name else []
     writer = writers[0] if writers else f'configs/.../{name or "NAME"}.py'
@@ -69,24 +73,26 @@ def check_checkpoint(load_from: str | None, config: str | None, option: str = '-
 
 
 def check_keypoints(dataset: Any, model: Any, split: str) -> None:
-    """Refuse a dataset of another number of keypoints than a top-down model's single head.
+    """Check that the single head of a top-down model has one output per keypoint of a dataset.
 
     Args:
-        dataset: as built.
-        model: without the wrapper of a distributed run.
-        split: 'train', 'val' or 'test', for the message.
+        dataset: the built dataset.
+        model: the model without the wrapper of a distributed run.
+        split: 'train', 'val' or 'test'; `output_keypoint_indices` only applies to 'val' and 'test'.
 
     Raises:
-        ValueError: names dataset and both numbers.
+        ValueError: names the dataset and both numbers.
     """
     head = getattr(model, 'head', None)
     outputs = getattr(head, 'out_channels', None)
     if not isinstance(model, TopdownPoseEstimator) or not isinstance(outputs, int):
         return
-    if getattr(getattr(head, 'decoder', None), 'heatmap_type', None) == 'combined':  # a heatmap and two offsets each
+    if (
+        getattr(getattr(head, 'decoder', None), 'heatmap_type', None) == 'combined'
+    ):  # a heatmap and two offset maps per keypoint
         outputs //= 3
-    chosen = model.test_cfg.get('output_keypoint_indices') if split != 'train' else None
-    outputs = outputs if chosen is None else len(chosen)
+    selected = model.test_cfg.get('output_keypoint_indices') if split != 'train' else None
+    outputs = outputs if selected is None else len(selected)
     for member in members(dataset):
         meta = getattr(member, 'metainfo', None) or {}
         converters = transforms(member, KeypointConverter)
@@ -95,16 +101,16 @@ def check_keypoints(dataset: Any, model: Any, split: str) -> None:
             raise ValueError(
                 f'the model predicts {outputs} keypoints (head.out_channels), but {split}_dataloader has '
                 f'dataset {meta.get("dataset_name")!r} with {number}: set model.head.out_channels='
-                f'{number}, or take a dataset with {outputs}'
+                f'{number}, or use a dataset with {outputs} keypoints'
             )
 
 
 def check_targets(dataset: Any, model: Any) -> None:
-    """Refuse training targets of another codec than the heatmap head's, and a teacher of another crop.
+    """Check that training targets and heatmap head use the same codec, and teacher and student the same crop.
 
     Args:
-        dataset: the training set, as built.
-        model: without the wrapper of a distributed run.
+        dataset: the built training set.
+        model: the model without the wrapper of a distributed run.
 
     Raises:
         ValueError: names both codecs or crops.
@@ -122,9 +128,9 @@ def check_targets(dataset: Any, model: Any) -> None:
                 and not same_targets(step.encoder, head.decoder)
             ):
                 raise ValueError(
-                    f'the training pipeline of {name!r} encodes with {describe(step.encoder)}, its head '
-                    f'decodes with {describe(head.decoder)}: give both one codec, as GenerateTarget '
-                    '(encoder=...) and head=dict(decoder=...)'
+                    f'the training pipeline of {name!r} encodes with {describe(step.encoder)}, but its head decodes '
+                    f'with {describe(head.decoder)}: use the same codec in GenerateTarget(encoder=...) and '
+                    'head=dict(decoder=...)'
                 )
     if getattr(model, 'teacher', None) is not None:
         check_crop(dataset, model.teacher)

@@ -1,4 +1,4 @@
-"""Losses that MMPose has not."""
+"""Losses that MMPose does not have."""
 
 from .heatmap import HeatmapDistillLoss
 

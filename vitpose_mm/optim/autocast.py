@@ -1,4 +1,4 @@
-"""Mixed precision that also runs on a CPU."""
+"""Mixed precision on CPU and GPU."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmpose.registry import OPTIM_WRAPPERS
 from torch import nn
 
-# torch 2.3 moved the scaler and deprecated the old name; older releases only have the old one.
+# torch 2.3 moved GradScaler and deprecated the old name; older releases only have the old one.
 GradScaler = getattr(torch.amp, 'GradScaler', None) or torch.cuda.amp.GradScaler
 
 DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
@@ -17,52 +17,48 @@ DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
 @OPTIM_WRAPPERS.register_module()
 class AutocastOptimWrapper(AmpOptimWrapper):
-    """MMEngine's ``AmpOptimWrapper``, on any device that ``torch.autocast`` serves.
+    """MMEngine's ``AmpOptimWrapper`` for any device that ``torch.autocast`` supports.
 
-    The forward pass runs under autocast on the device of the optimiser's parameters: bfloat16
-    on CPU and GPU, float16 on a CUDA GPU. Losses are scaled for float16 only, since bfloat16
-    has float32's range. Weights, gradients and the optimiser's state stay float32.
+    The forward pass runs under autocast on the device of the optimiser's parameters: bfloat16 on CPU and GPU, or
+    float16 on a CUDA GPU. The loss is scaled for float16 only, since bfloat16 has the range of float32. Weights,
+    gradients and the optimiser's state stay in float32.
 
     Args:
         dtype: 'bfloat16' or 'float16', or the ``torch.dtype`` of that name.
-        loss_scale: for float16: 'dynamic', a fixed scale, or a dict of ``GradScaler``'s
-            arguments.
+        loss_scale: for float16: 'dynamic', a fixed scale, or a dict of ``GradScaler``'s arguments.
         **kwargs: ``OptimWrapper``'s arguments: optimizer, accumulative_counts, clip_grad.
 
     Raises:
-        ValueError: dtype is neither of the two, or float16 is asked of anything but CUDA.
-        TypeError: loss_scale is neither 'dynamic', a number nor a dict.
+        ValueError: dtype is another, or float16 is used without CUDA.
+        TypeError: loss_scale is not 'dynamic', a number or a dict.
     """
 
     def __init__(
         self, dtype: str | torch.dtype = 'bfloat16', loss_scale: str | float | dict[str, Any] = 'dynamic', **kwargs: Any
     ) -> None:
-        # AmpOptimWrapper's own __init__ is passed over: it refuses every machine without a GPU.
+        # Skip AmpOptimWrapper's own __init__, which fails on machines without a GPU.
         OptimWrapper.__init__(self, **kwargs)
         self.cast_dtype = _as_dtype(dtype)
         self.device_type = self.optimizer.param_groups[0]['params'][0].device.type
         if self.cast_dtype is torch.float16 and self.device_type != 'cuda':
             raise ValueError(
-                f"dtype='float16' needs a CUDA GPU, but the parameters are on "
-                f"'{self.device_type}'. Use dtype='bfloat16' there."
+                f"dtype='float16' needs a CUDA GPU, but the parameters are on '{self.device_type}'. "
+                "Use dtype='bfloat16' there."
             )
         self._scale_update_param: float | None = None
-        scaler_kwargs: dict[str, Any] = {}
-        if isinstance(loss_scale, dict):
-            scaler_kwargs = dict(loss_scale)
-        elif isinstance(loss_scale, int | float) and not isinstance(loss_scale, bool):
+        scaler_kwargs = loss_scale if isinstance(loss_scale, dict) else {}
+        if isinstance(loss_scale, int | float) and not isinstance(loss_scale, bool):
             self._scale_update_param = float(loss_scale)
             scaler_kwargs = {'init_scale': float(loss_scale)}
-        elif loss_scale != 'dynamic':
+        elif not isinstance(loss_scale, dict) and loss_scale != 'dynamic':
             raise TypeError(
                 f"loss_scale={loss_scale!r}: expected 'dynamic', a number or a dict of GradScaler's arguments."
             )
-        enabled = self.cast_dtype is torch.float16
-        self.loss_scaler = GradScaler(**{**scaler_kwargs, 'enabled': enabled})
+        self.loss_scaler = GradScaler(**{**scaler_kwargs, 'enabled': self.cast_dtype is torch.float16})
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Run the forward pass under autocast, and gradient accumulation as ``OptimWrapper``."""
+        """Run the forward pass under autocast, with the gradient accumulation of ``OptimWrapper``."""
         with (
             OptimWrapper.optim_context(self, model),
             torch.autocast(device_type=self.device_type, dtype=self.cast_dtype),
@@ -70,16 +66,16 @@ class AutocastOptimWrapper(AmpOptimWrapper):
             yield
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Resume, also from a checkpoint of another precision, which holds no scaler's state."""
+        """Load a state dict; one of another precision, which has no scaler state, is accepted too."""
         if not state_dict.get('loss_scaler'):
             state_dict.pop('loss_scaler', None)
         super().load_state_dict(state_dict)
 
 
 def _as_dtype(dtype: str | torch.dtype) -> torch.dtype:
-    """The ``torch.dtype`` of a name in ``DTYPES``, or one of those dtypes itself."""
+    """Return the ``torch.dtype`` for a name or dtype in ``DTYPES``."""
     if isinstance(dtype, str) and dtype in DTYPES:
         return DTYPES[dtype]
     if isinstance(dtype, torch.dtype) and dtype in DTYPES.values():
         return dtype
-    raise ValueError(f"dtype={dtype!r}: expected 'bfloat16' or 'float16'. For full precision use type='OptimWrapper'.")
+    raise ValueError(f"dtype={dtype!r}: expected 'bfloat16' or 'float16'. For float32, use type='OptimWrapper'.")

@@ -1,4 +1,4 @@
-"""Each sample is drawn with the skeleton of its own dataset."""
+"""A visualiser that draws each sample with the skeleton of its dataset."""
 
 from typing import Any
 
@@ -10,12 +10,11 @@ from mmpose.visualization import PoseLocalVisualizer
 
 @VISUALIZERS.register_module()
 class PerDatasetVisualizer(PoseLocalVisualizer):
-    """MMPose's visualiser for samples of a ``CombinedPoseDataset``.
+    """Draws samples of a ``CombinedPoseDataset`` with the skeleton and colours of each sample's dataset.
 
-    MMPose's draws all samples with one skeleton and one list of keypoint colours, the combined
-    dataset's, and fails on a sample with another number of keypoints. Here both are looked up in the
-    ``members`` of the combined dataset's metainfo. A colour given by name, as ``BadCaseAnalysisHook``
-    does, holds for all keypoints of all datasets.
+    MMPose's ``PoseLocalVisualizer`` draws all samples with the skeleton and keypoint colours of the combined dataset
+    and fails if a sample has another number of keypoints. This one looks both up in the ``members`` of the combined
+    dataset's metainfo. A single colour, as ``BadCaseAnalysisHook`` sets it, applies to all keypoints of all datasets.
 
     Args: those of MMPose's ``PoseLocalVisualizer``.
     """
@@ -26,7 +25,7 @@ class PerDatasetVisualizer(PoseLocalVisualizer):
     def add_datasample(
         self, name: str, image: np.ndarray, data_sample: PoseDataSample, *args: Any, **kwargs: Any
     ) -> np.ndarray:
-        """Draw a sample, as MMPose, with what its ``dataset_name`` stands for."""
+        """Draw a sample as MMPose does, with the skeleton and colours of its ``dataset_name``."""
         members = (self.dataset_meta or {}).get('members', {})
         meta = members.get(data_sample.get('dataset_name'))
         if meta is not None:

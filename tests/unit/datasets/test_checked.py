@@ -134,7 +134,7 @@ def test_missing_other_files(tmp_path):
         (lambda text: ' \n', 'is empty'),
         (lambda text: text[:-9], r'truncated.* at line 1, column \d+, position \d+ of \d+ bytes'),
         (lambda text: text[: len(text) // 2], r'truncated.* position \d+'),
-        (lambda text: '<html>not found', "no JSON: at position 0 it begins with b'<html>"),
+        (lambda text: '<html>not found', "not JSON: it starts with b'<html>"),
     ],
 )
 def test_broken_annotation_file(name, cut, message, tmp_path):
@@ -149,7 +149,7 @@ def test_annotation_file_that_is_no_text(tmp_path):
     data = write(tmp_path, [person(1)])
     path = tmp_path / data['ann_file']
     path.write_bytes(b'{"images": "\xff\xfe"}')
-    with pytest.raises(ValueError, match=r'annotations\.json is no text: byte 12 of 16'):
+    with pytest.raises(ValueError, match=r'annotations\.json is not text: byte 12 of 16'):
         build('CocoDataset', **data)
 
 
@@ -364,7 +364,7 @@ def encoded(extension):
     ('data', 'message'),
     [
         (b'', 'is empty'),
-        (b'<html>not found', "no image.*starts with b'<html>"),
+        (b'<html>not found', "not an image.*starts with b'<html>"),
         (encoded('.jpg')[:-400], 'is truncated'),
         (encoded('.jpg')[:200], 'is truncated'),
         (encoded('.png')[:-400], 'is truncated'),

@@ -92,9 +92,9 @@ def test_ratios(coco, aic):
     [
         ([1], 'has 1 numbers for 2 datasets'),
         ([1, 2, 3], 'has 3 numbers for 2 datasets'),
-        ([1, -0.5], r'\[1, -0.5\]: expected numbers from 0'),
-        ([float('nan'), 1], 'expected numbers from 0'),
-        ([0, 0], 'at least one of them above'),
+        ([1, -0.5], r'\[1, -0.5\]: expected numbers >= 0'),
+        ([float('nan'), 1], 'expected numbers >= 0'),
+        ([0, 0], 'at least one of them > 0'),
         ([1, 0.1], "sample_ratio_factor=0.1 leaves none of the 3 samples of 'aic'"),
     ],
 )

@@ -99,7 +99,7 @@ def test_ranks_share_the_streams(monkeypatch, world, round_up):
     ('ratio', 'message'),
     [
         ((1, 1), r'source_ratio=\[1, 1\] has 2 numbers for 3 datasets'),
-        ((1, 1, -1), 'expected numbers from 0'),
+        ((1, 1, -1), 'expected numbers >= 0'),
         ((0, 0, 0), 'at least one'),
         ((8, 1, 1), r"gives 'set1', 'set2' no sample in a batch of 8 \(\[8, 0, 0\]\)"),
         ((1, 4, 4), None),

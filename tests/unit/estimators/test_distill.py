@@ -210,7 +210,7 @@ def test_a_checkpoint_that_is_not_the_teachers_is_refused(teacher, spoil, messag
             dict(teacher=dict(config='a.py', checkpoint='a.pth', precision='int8')),
             "precision='int8', expected 'float32'",
         ),
-        (dict(distill_loss=dict(type='HeatmapDistillLoss', loss_weight=0)), 'loss_weight=0 must be above 0'),
+        (dict(distill_loss=dict(type='HeatmapDistillLoss', loss_weight=0)), 'loss_weight=0 must be > 0'),
         (dict(keypoints=dict(student='CocoDataset', teacher='Coco')), "'Coco' is no registered dataset"),
         (dict(keypoints=dict(student='CocoDataset', teacher='AicDataset', names=dict(nose='tail'))), "no 'tail' among"),
         (dict(keypoints=dict(student='CocoDataset', teacher='AicDataset', names={})), 'no name of the student'),

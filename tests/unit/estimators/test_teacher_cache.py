@@ -12,7 +12,7 @@ from mmpose.registry import DATASETS
 
 from tests.unit.estimators.distillation import CODEC, PIPELINE, PIXELS, distiller, estimator, prepared
 from vitpose.cli.main import main
-from vitpose_mm.datasets.teacher_cache import random_numbers_of
+from vitpose_mm.datasets.teacher_cache import seeded
 from vitpose_mm.estimators.teacher import Teacher
 
 
@@ -79,7 +79,7 @@ def test_seeds_are_drawn_from_the_loaders_random_numbers_and_leave_them_alone(da
 
 def test_all_three_random_numbers_are_of_seed_and_sample():
     def drawn(*key):
-        with random_numbers_of(*key):
+        with seeded(*key):
             return random.random(), np.random.rand(), torch.rand(1).item()
 
     first = drawn(1, 2)
@@ -138,7 +138,7 @@ def test_the_command_goes_on_where_it_stopped(teacher, data, tmp_path, capsys, m
     with pytest.raises(KeyboardInterrupt):
         write_cache(tmp_path, given, data, '--seeds', '3', '8')
     assert sorted(p.name for p in cache.iterdir()) == ['cache.json', 'seed3.npy']
-    with pytest.raises(ValueError, match=r'seeds=\[3, 8\], expected at least one of \[3\], .*which continues'):
+    with pytest.raises(ValueError, match=r'seeds=\[3, 8\], expected at least one of \[3\], .*add seeds with'):
         cached(data, cache=str(cache))
     assert cached(data, cache=str(cache), seeds=[3]).seeds == [3]
     (tmp_path / 'kept').write_bytes((cache / 'seed3.npy').read_bytes())

@@ -78,7 +78,7 @@ def test_among_other_metrics():
 
 
 def test_not_one_metric_a_dataset():
-    with pytest.raises(ValueError, match='2 metrics for 3 datasets: give one each'):
+    with pytest.raises(ValueError, match='2 metrics for 3 datasets: give one per dataset'):
         build(names=('coco', 'ours'))
 
 

@@ -73,7 +73,7 @@ def test_what_fits_passes():
         (
             dataset('coco', 'aic', keypoints=dict(coco=17, aic=15)),
             model('coco', 'aic'),
-            r"heads\['aic'\] has out_channels=14, but the metainfo of 'aic' 15 keypoints: set out_channels=15",
+            r"heads\['aic'\] has out_channels=14, but the metainfo of 'aic' has 15 keypoints: set out_channels=15",
         ),
         (
             dataset('coco', 'aic'),
@@ -110,7 +110,7 @@ def test_validation_set_is_checked_before_training():
 def test_sampler_of_another_batch_size():
     sampler, data = SimpleNamespace(num_per_source=[4, 2]), dataset('coco')
     build().before_train(runner(data, model('coco'), sampler=sampler, batch_size=6))
-    with pytest.raises(ValueError, match='mixes batches of 6, the loader cuts batches of 8'):
+    with pytest.raises(ValueError, match='mixes batches of 6, but the loader has batch_size=8'):
         build().before_train(runner(data, model('coco'), sampler=sampler, batch_size=8))
 
 
