@@ -112,7 +112,7 @@ def check_ratios(ratios: Sequence[float], members: int, argument: str) -> None:
     """Check that there is one ratio >= 0 per member and that one of them is > 0.
 
     Raises:
-        ValueError: otherwise; the message starts with `argument`, the option's name.
+        ValueError: otherwise; the message names `argument`.
     """
     if len(ratios) != members:
         raise ValueError(

@@ -24,8 +24,8 @@ class FixedMixSampler(MultiSourceSampler):
     Args:
         dataset: a ``CombinedPoseDataset`` without ``sample_ratio_factor``.
         batch_size: samples per batch and process; must equal the loader's.
-        source_ratio: one number >= 0 per dataset. Its samples per batch are rounded down; the first dataset gets
-            the remainder.
+        source_ratio: one number >= 0 per dataset. The samples per batch are rounded down; the first dataset
+            gets the remainder.
         shuffle: whether the permutations are random.
         round_up: whether the number of batches per epoch is rounded up or down.
         seed: seed of the permutations; None draws one that all processes share.

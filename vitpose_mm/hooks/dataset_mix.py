@@ -24,7 +24,7 @@ class DatasetMixHook(Hook):
     ``samples/NAME`` to the message hub and the visualiser (TensorBoard, for example).
 
     Raises:
-        ValueError: before the first iteration, if a dataset does not fit; names the dataset and the known names.
+        ValueError: before the first iteration, if something does not fit; names the dataset and what to change.
     """
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ def check_fit(dataset: Dataset, model: Any) -> None:
         raise ValueError(
             f'default_dataset={default!r}, but the metainfo of the combined dataset is that of {combined!r}: '
             f'predictions of a checkpoint would be drawn with the wrong skeleton. List {default!r} first, or set '
-            'the metainfo of CombinedPoseDataset to its metainfo'
+            f'CombinedPoseDataset(metainfo=...) to the metainfo of {default!r}'
         )
 
 

@@ -26,9 +26,9 @@ class RunCheckHook(Hook):
     - The single head of a top-down model must have one output per keypoint of the training, validation or test set
       (`DatasetMixHook` checks a `MultiDatasetHead`).
     - A heatmap head must have the codec of the training targets.
-    - A teacher must be trained with the crop of its student.
+    - A teacher must use the same crop as its student.
 
-    A check is skipped if the dataset or head does not state the value.
+    A check is skipped if the dataset or head does not define the value.
 
     Raises:
         FileNotFoundError: names the checkpoint, the command that writes it and the checkpoints found instead.
@@ -87,10 +87,8 @@ def check_keypoints(dataset: Any, model: Any, split: str) -> None:
     outputs = getattr(head, 'out_channels', None)
     if not isinstance(model, TopdownPoseEstimator) or not isinstance(outputs, int):
         return
-    if (
-        getattr(getattr(head, 'decoder', None), 'heatmap_type', None) == 'combined'
-    ):  # a heatmap and two offset maps per keypoint
-        outputs //= 3
+    if getattr(getattr(head, 'decoder', None), 'heatmap_type', None) == 'combined':
+        outputs //= 3  # one heatmap and two offset maps per keypoint
     selected = model.test_cfg.get('output_keypoint_indices') if split != 'train' else None
     outputs = outputs if selected is None else len(selected)
     for member in members(dataset):

@@ -1,4 +1,4 @@
-"""AI Challenger (14 keypoints), tested on the annotated boxes."""
+"""AI Challenger (14 keypoints), tested on annotated boxes."""
 
 _base_ = './loaders.py'
 

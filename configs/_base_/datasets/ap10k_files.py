@@ -1,4 +1,4 @@
-"""AP-10K (animals, 17 keypoints), split 1, tested on the annotated boxes."""
+"""AP-10K (animals, 17 keypoints), split 1, tested on annotated boxes."""
 
 _base_ = './loaders.py'
 

@@ -1,4 +1,4 @@
-"""The hands of COCO-WholeBody (21 keypoints), tested on the annotated hand boxes."""
+"""The hands of COCO-WholeBody (21 keypoints), tested on annotated hand boxes."""
 
 _base_ = './coco_wholebody_files.py'
 

@@ -1,4 +1,4 @@
-"""CrowdPose (14 keypoints), trained on train and val, tested on test with a detector's boxes."""
+"""CrowdPose (14 keypoints), trained on train and val, tested on test with detected boxes."""
 
 _base_ = './loaders.py'
 

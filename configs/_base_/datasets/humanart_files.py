@@ -1,8 +1,8 @@
-"""Human-Art with COCO's training images (17 keypoints), tested on a detector's boxes."""
+"""Human-Art with COCO's training images (17 keypoints), tested on detected boxes."""
 
 _base_ = './loaders.py'
 
-data_root = 'data/'  # image names in the annotations start here
+data_root = 'data/'  # image names in the annotations are relative to it
 val_file = 'HumanArt/annotations/validation_humanart.json'
 boxes_file = 'HumanArt/person_detection_results/HumanArt_validation_detections_AP_H_56_person.json'
 dataset_type = 'HumanArtDataset'

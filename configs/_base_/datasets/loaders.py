@@ -1,10 +1,10 @@
-"""How data are loaded, whichever they are. With 8 GPUs a training batch has 512 samples."""
+"""Data loaders of all datasets. The training batch size is 512 with 8 GPUs."""
 
-data_mode = 'topdown'  # read by MMPose's inferencers, as is the dataset_type of each set
+data_mode = 'topdown'  # read by MMPose's inferencers, like the dataset_type of each dataset
 train_dataloader = dict(
     batch_size=64,
     num_workers=4,
-    persistent_workers=False,  # EpochSeedHook seeds workers as they start
+    persistent_workers=False,  # EpochSeedHook seeds workers when they start
     sampler=dict(type='DefaultSampler', shuffle=True),
 )
 val_dataloader = dict(

@@ -1,4 +1,4 @@
-"""MPII (16 keypoints), tested on the annotated boxes; PCKh takes head sizes from the .mat file."""
+"""MPII (16 keypoints), tested on annotated boxes; PCKh reads head sizes from the .mat file."""
 
 _base_ = './loaders.py'
 

@@ -1,4 +1,4 @@
-"""OCHuman (17 keypoints), which has no training set: test models of COCO, on annotated boxes."""
+"""OCHuman (17 keypoints), tested on annotated boxes with models trained on COCO; it has no training set."""
 
 _base_ = './loaders.py'
 

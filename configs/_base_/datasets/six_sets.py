@@ -1,7 +1,6 @@
-"""The six data sets of ViTPose+ in its order: members, metrics and decoders.
+"""The six datasets of ViTPose+ in its order: members, metrics and decoders.
 
-A leaf takes as many as it needs: the first two, the first three, or all. With 8 GPUs a training
-batch has 1024 samples.
+A leaf config takes the first two, the first three or all of them. The training batch size is 1024 with 8 GPUs.
 """
 
 _base_ = ['./loaders.py', './two_codecs_256x192.py']
@@ -58,7 +57,7 @@ val_sets = [
         **wholebody,
     ),
 ]
-metrics = [  # each with its set's name in front, so that no two scores are named alike
+metrics = [  # each with the dataset's name as prefix, so that score names are unique
     dict(type='CocoMetric', ann_file='data/coco/annotations/person_keypoints_val2017.json'),
     dict(type='CocoMetric', ann_file='data/aic/annotations/aic_val.json', use_area=False, prefix='aic'),
     dict(type='MpiiPCKAccuracy', prefix='mpii'),
@@ -67,7 +66,7 @@ metrics = [  # each with its set's name in front, so that no two scores are name
     dict(type='CocoWholeBodyMetric', ann_file='data/coco/annotations/coco_wholebody_val_v1.0.json'),
 ]
 
-# AP-10K is tested on another split than it is validated on
+# AP-10K has different splits for validation and test
 test_sets = [*val_sets[:3], dict(val_sets[3], ann_file='annotations/ap10k-test-split1.json'), *val_sets[4:]]
 test_metrics = [*metrics[:3], dict(metrics[3], ann_file='data/ap10k/annotations/ap10k-test-split1.json'), *metrics[4:]]
 
@@ -89,5 +88,5 @@ heads = dict(
 )
 test_cfgs = {name: dict(shift_heatmap=True) for name, head in heads.items() if head['decoder']['type'] == 'MSRAHeatmap'}
 
-# MMPose's inferencers read it and the pipeline of the combined test set: COCO's
+# MMPose's inferencers read this and the pipeline of the combined test set, both those of COCO
 dataset_type = 'CocoDataset'

@@ -1,6 +1,6 @@
-"""The six sets of `six_sets.py` in built-in data, a few images each; configs/README.md has the commands.
+"""The six datasets of `six_sets.py` as built-in data with a few images each; configs/README.md has the commands.
 
-The animals of APT-36K are those of AP-10K, read by APT-36K's class.
+APT-36K uses the AP-10K data, read by APT-36K's class.
 """
 
 _base_ = ['./loaders.py', './two_codecs_128x96.py']
@@ -67,5 +67,5 @@ heads = dict(
 )
 test_cfgs = {name: dict(shift_heatmap=True) for name, head in heads.items() if head['decoder']['type'] == 'MSRAHeatmap'}
 
-# MMPose's inferencers read it and the pipeline of the combined test set: COCO's
+# MMPose's inferencers read this and the pipeline of the combined test set, both those of COCO
 dataset_type = 'CocoDataset'

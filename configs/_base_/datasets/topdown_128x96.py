@@ -1,7 +1,7 @@
-"""Codec and pipelines for inputs of 128 x 96 pixels (h x w), where every training image is fresh.
+"""Codec and pipelines for rendered data and inputs of 128 x 96 pixels (h x w).
 
-Boxes of rendered people are exact, so the crop leaves less room around them than COCO's, and only
-the flip is left of the augmentation: the renderer varies the rest.
+The boxes of rendered people are exact, so the padding around them is smaller than for COCO. The only augmentation is
+the flip, because the renderer already varies everything else.
 """
 
 _base_ = './topdown.py'

@@ -1,4 +1,4 @@
-"""Pipelines for rendered data and inputs of 128 x 96 pixels (h x w): with UDP, and classic."""
+"""Pipelines for rendered data and inputs of 128 x 96 pixels (h x w) with the UDP codec and the classic (MSRA) codec."""
 
 _base_ = './topdown.py'
 

@@ -1,7 +1,7 @@
-"""Pipelines for inputs of 256 x 192 pixels (h x w): with UDP, and with the classic codec.
+"""Pipelines for inputs of 256 x 192 pixels (h x w) with the UDP codec and with the classic (MSRA) codec.
 
-The authors train COCO and MPII with UDP, MPII without half bodies and shifts, and the other sets with
-targets and crops on whole pixels; those are flipped back with a shift of one heatmap cell in the test.
+As in the authors' repository, COCO and MPII use UDP (MPII without half-body augmentation or shifts), and the other
+datasets use the classic codec, whose flip test shifts the flipped heatmaps by one cell.
 """
 
 _base_ = './topdown.py'

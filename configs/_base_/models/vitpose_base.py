@@ -1,4 +1,4 @@
-"""ViTPose-B: its drop path, layer decay (both the paper's) and MAE weights."""
+"""ViTPose-B: drop path rate and layer decay of the paper, and MAE weights."""
 
 _base_ = './vitpose.py'
 

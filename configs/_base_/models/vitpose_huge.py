@@ -1,4 +1,4 @@
-"""ViTPose-H: its drop path, layer decay (both the paper's) and MAE weights."""
+"""ViTPose-H: drop path rate and layer decay of the paper, and MAE weights."""
 
 _base_ = './vitpose.py'
 
@@ -13,4 +13,4 @@ model = dict(
     ),
     head=dict(in_channels=1280),
 )
-layer_decay_rate = 0.8  # the paper's; on COCO alone the authors have 0.85
+layer_decay_rate = 0.8  # in the paper; the authors' repository has 0.85 for training on COCO alone

@@ -1,4 +1,4 @@
-"""ViTPose-L: its drop path, layer decay (both the paper's) and MAE weights."""
+"""ViTPose-L: drop path rate and layer decay of the paper, and MAE weights."""
 
 _base_ = './vitpose.py'
 

@@ -1,4 +1,4 @@
-"""Hooks, logs and seeds of every run."""
+"""Hooks, logging and seed of all runs."""
 
 default_scope = 'mmpose'
 custom_imports = dict(imports=['vitpose_mm'], allow_failed_imports=False)
@@ -15,7 +15,7 @@ default_hooks = dict(
     badcase=dict(type='BadCaseAnalysisHook', enable=False, out_dir='badcase', metric_type='loss', badcase_thr=5),
 )
 custom_hooks = [
-    dict(type='EpochSeedHook'),  # with randomness.seed; a resumed run repeats the uninterrupted one
+    dict(type='EpochSeedHook'),  # uses randomness.seed; a resumed run gives the same result as an uninterrupted one
     dict(type='SyncBuffersHook'),
     dict(type='RunCheckHook'),
 ]

@@ -1,6 +1,6 @@
-"""The paper's training: AdamW, 210 epochs, a tenth at 170 and 200, lr for a batch of 512.
+"""Training schedule of the paper: AdamW, 210 epochs, lr x 0.1 at epochs 170 and 200, batch size 512.
 
-`paramwise_cfg.layer_decay_rate` depends on the model's size; a leaf takes it from the model part.
+`paramwise_cfg.layer_decay_rate` depends on the model size; leaf configs take it from `_base_/models`.
 """
 
 train_cfg = dict(by_epoch=True, max_epochs=210, val_interval=10)
@@ -14,4 +14,4 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=500),
     dict(type='MultiStepLR', milestones=[170, 200], gamma=0.1, by_epoch=True, begin=0, end=210),
 ]
-auto_scale_lr = dict(base_batch_size=512)  # 8 GPUs x 64; `--auto-scale-lr` adapts lr to yours
+auto_scale_lr = dict(base_batch_size=512)  # 8 GPUs x 64; with `--auto-scale-lr`, lr is scaled to your batch size

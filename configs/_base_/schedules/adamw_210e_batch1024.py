@@ -1,4 +1,4 @@
-"""The paper's training on several data sets: twice the batch and twice the lr of a single one's."""
+"""The paper's schedule for multi-dataset training: twice the batch size and lr of `adamw_210e.py`."""
 
 _base_ = './adamw_210e.py'
 

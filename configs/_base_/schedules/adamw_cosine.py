@@ -1,4 +1,4 @@
-"""A short training from scratch: AdamW, warm-up, then a cosine down to nothing."""
+"""Short training from scratch: AdamW, 4 epochs, warm-up, then cosine decay to almost 0."""
 
 train_cfg = dict(by_epoch=True, max_epochs=4, val_interval=1)
 optim_wrapper = dict(

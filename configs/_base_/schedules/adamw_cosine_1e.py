@@ -1,4 +1,4 @@
-"""One epoch from scratch: AdamW, warm-up, then a cosine down to nothing."""
+"""One epoch from scratch: AdamW, warm-up, then cosine decay to almost 0."""
 
 _base_ = './adamw_cosine.py'
 

@@ -72,7 +72,7 @@ def test_only_the_token_changes(several, kind):
 
 
 def test_a_decoder_that_would_train_is_refused():
-    with pytest.raises(ValueError, match=r"freeze='all_but_token', but head\.\S+ trains, too.*freeze=True"):
+    with pytest.raises(ValueError, match=r"freeze='all_but_token', but head\.\S+ is trainable too.*freeze=True"):
         build_optim_wrapper(build(), dict(WRAPPER, type='OptimWrapper'))
 
 

@@ -173,7 +173,7 @@ def test_the_command_adds_nothing_to_a_cache_of_something_else(teacher, data, tm
     weights['state_dict']['head.final_layer.bias'] += 1
     torch.save(weights, given['checkpoint'])
     assert write_cache(tmp_path, given, data, '--seeds', '0', '1') == 2
-    assert 'written for another teacher, of SHA-256' in capsys.readouterr().err
+    assert 'written for another teacher, with SHA-256' in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in (tmp_path / 'cache').iterdir()} == before
 
 
