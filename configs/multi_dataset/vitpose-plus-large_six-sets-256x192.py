@@ -9,7 +9,7 @@ _base_ = [
 
 model = dict(
     type='MultiDatasetPoseEstimator',
-    backbone=dict(experts=dict(names=list(_base_.heads), part=256)),
+    backbone=dict(experts=dict(names=list(_base_.heads), expert_dim=256)),
     head=dict(
         _delete_=True,
         type='MultiDatasetHead',

@@ -12,7 +12,7 @@ model = dict(
     backbone=dict(
         arch=dict(depth=6, embed_dim=192, num_heads=3),
         img_size=(128, 96),
-        experts=dict(names=list(_base_.heads), part=48),
+        experts=dict(names=list(_base_.heads), expert_dim=48),
     ),
     head=dict(
         _delete_=True, type='MultiDatasetHead', default_dataset='coco', heads=_base_.heads, test_cfgs=_base_.test_cfgs

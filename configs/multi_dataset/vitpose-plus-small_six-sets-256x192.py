@@ -10,7 +10,7 @@ _base_ = [
 model = dict(
     type='MultiDatasetPoseEstimator',
     # the authors' config file says 192, the weights that they released have 96
-    backbone=dict(experts=dict(names=list(_base_.heads), part=96)),
+    backbone=dict(experts=dict(names=list(_base_.heads), expert_dim=96)),
     head=dict(
         _delete_=True,
         type='MultiDatasetHead',

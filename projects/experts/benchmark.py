@@ -45,7 +45,7 @@ def training_step(variant: str, args: argparse.Namespace) -> Callable[[], None]:
     experts = variant in PAIRS['experts']
     names = NAMES if experts else NAMES[:3] if variant == 'three decoders' else NAMES[:1]
     codec = dict(type='UDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
-    backbone = dict(type='ViT', arch=args.arch, experts=dict(names=NAMES, part=192) if experts else None)
+    backbone = dict(type='ViT', arch=args.arch, experts=dict(names=NAMES, expert_dim=192) if experts else None)
     dim = MODELS.build(backbone).embed_dim
     heads = {
         name: dict(type='ClassicHead', in_channels=dim, out_channels=KEYPOINTS[name], decoder=codec) for name in names

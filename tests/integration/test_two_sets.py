@@ -138,7 +138,7 @@ def test_two_processes_where_one_misses_a_dataset(write, one_and_two):
     crop = dict(type='TopdownAffine', input_size=(48, 64))
     changes = dict(
         model__type='MultiDatasetPoseEstimator',
-        model__backbone__experts=dict(names=['coco', 'aic'], part=16),
+        model__backbone__experts=dict(names=['coco', 'aic'], expert_dim=16),
         model__backbone__drop_path_rate=0.0,
         model__head__heads__coco__type='SimpleHead',
         model__head__heads__aic__type='SimpleHead',

@@ -10,7 +10,7 @@ import vitpose_mm  # noqa: F401
 
 WINDOWS = dict(window_size=(4, 3), shift=True, pool=True)
 # 72x56 at stride 8 is a grid of 9x7 tokens, which no window divides
-EXPERTS = dict(experts=dict(names=['coco', 'aic', 'mpii'], part=16))
+EXPERTS = dict(experts=dict(names=['coco', 'aic', 'mpii'], expert_dim=16))
 LAYOUTS = {
     'full': dict(attention='full'),
     'window, shift, pool': dict(attention=WINDOWS),

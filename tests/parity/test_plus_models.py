@@ -12,7 +12,7 @@ from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
 from vitpose_mm.backbones.sizes import SIZES
-from vitpose_mm.checkpoints.experts import AUTHORS_ORDER
+from vitpose_mm.checkpoints.multi_dataset import AUTHORS_ORDER
 
 KEYPOINTS = dict(zip(AUTHORS_ORDER, (17, 14, 16, 17, 17, 133), strict=True))
 # The authors' config file of S says 192, but their released weights have experts of 96 rows and an fc2 of 288 (issues
@@ -43,7 +43,7 @@ def build(size, names=AUTHORS_ORDER, default='coco'):
     return MODELS.build(
         dict(
             type='MultiDatasetPoseEstimator',
-            backbone=dict(type='ViT', arch=size, experts=dict(names=list(names), part=PARTS[size])),
+            backbone=dict(type='ViT', arch=size, experts=dict(names=list(names), expert_dim=PARTS[size])),
             head=dict(type='MultiDatasetHead', heads=heads, default_dataset=default),
         )
     ).eval()

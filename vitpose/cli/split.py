@@ -89,8 +89,8 @@ def split(config: Path, checkpoint: Path, dataset: str, out: Path) -> str:
     from mmengine.config import Config
 
     from vitpose_mm.checkpoints.safe_load import load_weights
-    from vitpose_mm.checkpoints.split import split_config, split_weights
     from vitpose_mm.datasets.metainfo import metainfo
+    from vitpose_mm.estimators.split import split_config, split_weights
     from vitpose_mm.files import replacing, write_text
 
     cfg = Config.fromfile(config)

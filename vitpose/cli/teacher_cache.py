@@ -132,6 +132,6 @@ def _answers(model: Any, dataset: Any, seed: int, args: argparse.Namespace) -> I
     first = 0
     for batch in track(loader, f'seed {seed}'):
         batch = preprocess(batch, True)
-        heatmaps = model.taught(batch['inputs'], batch['data_samples']).half().cpu().numpy()
+        heatmaps = model.teacher_heatmaps(batch['inputs'], batch['data_samples']).half().cpu().numpy()
         yield first, heatmaps
         first += len(heatmaps)

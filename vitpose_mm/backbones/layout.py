@@ -1,19 +1,24 @@
-"""Which block gets which attention, as data."""
+"""The attention of each block, as data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import cycle
 
 from ..layers import Attention, WindowAttention
+from .options import check_keys
 
-FIELDS = ('window_size', 'shift', 'pool', 'rel_pos', 'full_every_quarter', 'recompute')
+OPTIONAL = ('shift', 'pool', 'rel_pos', 'full_every_quarter', 'recompute')
 
 
 @dataclass(frozen=True)
 class BlockAttention:
-    """Attention of one block; without a window it is full.
+    """Attention of one block; full if there is no window.
 
-    `window` is (h, w) in tokens; `shift` shifts it by half its sides; `pool` lets every token see
-    the mean of every window; `rel_pos` adds decomposed relative position; `recompute` computes
-    windows again in the backward pass.
+    Args:
+        window: (h, w) in tokens.
+        shift: shift the windows by half their sides.
+        pool: every token also attends to the mean of every window.
+        rel_pos: add decomposed relative position.
+        recompute: recompute the windows in the backward pass.
     """
 
     window: tuple[int, int] | None = None
@@ -23,7 +28,7 @@ class BlockAttention:
     recompute: bool = True
 
     def build(self, dim: int, num_heads: int, checkpointed: bool = False) -> Attention:
-        """The module: maps (B, Hp, Wp, C) to the same shape; a checkpointed block recomputes all of it anyway."""
+        """Build the module; with activation checkpointing the whole block is recomputed, so `recompute` is off."""
         if self.window is None:
             return Attention(dim, num_heads)
         return WindowAttention(
@@ -31,7 +36,7 @@ class BlockAttention:
         )
 
     def __str__(self) -> str:
-        """A few words, such as 'window 8x8 + shift + pool'."""
+        """'full', or for example 'window 8x8 + shift + pool'."""
         if self.window is None:
             return 'full'
         parts = [f'window {self.window[0]}x{self.window[1]}']
@@ -40,57 +45,41 @@ class BlockAttention:
 
 
 def attention_layout(depth: int, attention: str | dict) -> list[BlockAttention]:
-    """Lay attention out over the blocks.
+    """The attention of each of the `depth` blocks.
 
-    Every second windowed block is shifted. `full_every_quarter` makes the last block of each
-    quarter full, as ViTDet. Source: ViTPose table 5.
+    With `shift`, every second windowed block is shifted. With `full_every_quarter`, the last block of
+    each quarter is full, as in ViTDet. Source: ViTPose table 5.
 
     Args:
-        depth: blocks.
+        depth: number of blocks.
         attention: 'full', or dict(window_size=(h, w), shift=False, pool=False, rel_pos=None or
-            'decomposed', full_every_quarter=False, recompute=True). `recompute=False` keeps what the
-            windows of a block computed for the backward pass, which takes more memory.
+            'decomposed', full_every_quarter=False, recompute=True). `recompute=False` saves the windows'
+            intermediate results for the backward pass, which takes more memory.
 
     Raises:
-        ValueError: the message names what does not fit and the way out.
+        ValueError: an unknown or missing key, or a bad value.
     """
     if attention == 'full':
         return [BlockAttention()] * depth
-    if not isinstance(attention, dict):
-        raise ValueError(f"attention={attention!r}: expected 'full' or a dict of {', '.join(FIELDS)}")
-    unknown = set(attention) - set(FIELDS)
-    if unknown:
-        raise ValueError(f'attention has unknown keys {sorted(unknown)}: it takes {", ".join(FIELDS)}')
+    check_keys('attention', attention, required=('window_size',), optional=OPTIONAL, instead="'full' (no windows)")
+    assert isinstance(attention, dict)
     rel_pos = attention.get('rel_pos')
     if rel_pos not in (None, 'decomposed'):
         raise ValueError(f"attention: rel_pos={rel_pos!r}, expected None or 'decomposed'")
-    if 'window_size' not in attention:
-        raise ValueError(
-            f'attention={dict(attention)} has no window_size=(h, w), which shift, pool and rel_pos need; '
-            "for attention without windows write attention='full'"
-        )
     window = attention['window_size']
     if not isinstance(window, (tuple, list)) or len(window) != 2 or not all(type(s) is int and s >= 1 for s in window):
-        raise ValueError(f'attention: window_size={window!r}, expected (h, w) in tokens, each at least 1')
+        raise ValueError(f'attention: window_size={window!r}, expected (h, w) in tokens, integers >= 1')
     full = set()
     if attention.get('full_every_quarter'):
         if depth < 4:
-            raise ValueError(f'attention: full_every_quarter needs a depth of at least 4, this model has {depth}')
+            raise ValueError(f'attention: full_every_quarter needs a depth >= 4, this model has {depth}')
         full = {quarter * depth // 4 - 1 for quarter in range(1, 5)}
-    layout, windowed = [], 0
-    for block in range(depth):
-        if block in full:
-            layout.append(BlockAttention())
-        else:
-            shift = bool(attention.get('shift')) and windowed % 2 == 1
-            layout.append(
-                BlockAttention(
-                    tuple(window),
-                    shift,
-                    bool(attention.get('pool')),
-                    rel_pos is not None,
-                    attention.get('recompute', True),
-                )
-            )
-            windowed += 1
-    return layout
+    windowed = BlockAttention(
+        tuple(window),
+        pool=bool(attention.get('pool')),
+        rel_pos=rel_pos is not None,
+        recompute=attention.get('recompute', True),
+    )
+    shifted = replace(windowed, shift=bool(attention.get('shift')))
+    kinds = cycle((windowed, shifted))
+    return [BlockAttention() if block in full else next(kinds) for block in range(depth)]

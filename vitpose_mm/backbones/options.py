@@ -1,47 +1,89 @@
-"""Options of `ViT` that are dicts or pairs, checked."""
+"""Check the options of `ViT` that are dicts or sizes."""
+
+import logging
+from collections.abc import Sequence
+
+from mmengine.logging import print_log
 
 from ..layers import KnowledgeToken
 
 
-def expert_names(experts: dict | None) -> tuple[str, ...]:
-    """The names of the datasets that have an expert, in their order.
+def check_keys(
+    option: str, value: object, required: Sequence[str] = (), optional: Sequence[str] = (), instead: str = 'None'
+) -> None:
+    """Refuse an option that is not a dict of known keys.
+
+    Args:
+        option: its name.
+        value: as given.
+        required: keys that it must have.
+        optional: keys that it may have.
+        instead: what is accepted instead of a dict, for the message.
 
     Raises:
-        ValueError: another key than names and part, no name, or one name twice.
+        ValueError: no dict, or unknown or missing keys; the message lists the accepted ones.
     """
-    if experts is None:
-        return ()
-    names = tuple(experts.get('names', ())) if isinstance(experts, dict) else ()
-    if set(experts) != {'names', 'part'} or not names or len(set(names)) < len(names):
-        raise ValueError(f"experts={experts}: expected dict(names=['coco', ...], part=192), each name once")
-    return names
+    fault = ''
+    if isinstance(value, dict):
+        unknown = [key for key in value if key not in (*required, *optional)]
+        missing = [key for key in required if key not in value]
+        if not unknown and not missing:
+            return
+        value, fault = dict(value), f'unknown keys {unknown}, missing keys {missing}; '
+    keys = ' and '.join(', '.join(part) for part in (required, [f'{key} (optional)' for key in optional]) if part)
+    raise ValueError(f'{option}={value!r}: {fault}expected {instead} or a dict of {keys}')
 
 
-def check_size(argument: str, size: object) -> None:
+def check_size(option: str, size: object) -> None:
     """Refuse anything but (h, w) or None.
 
     Raises:
-        ValueError: names the argument.
+        ValueError: names the option.
     """
     if size is not None and (not isinstance(size, (tuple, list)) or len(size) != 2):
-        raise ValueError(f'{argument}={size!r}: expected (h, w) in pixels')
+        raise ValueError(f'{option}={size!r}: expected (h, w) in pixels')
+
+
+def warn_if_transposed(size: tuple[int, ...], img_size: tuple[int, ...]) -> None:
+    """Warn once if the images have the size (h, w) of `img_size` transposed."""
+    if size != img_size and size == img_size[::-1]:  # MMEngine logs the same warning only once
+        print_log(
+            f'ViT: the images are {size}, but img_size={img_size}: both are (h, w), one of them looks transposed. '
+            'The position table is resized for each batch',
+            'current',
+            logging.WARNING,
+        )
+
+
+def parse_experts(experts: dict | None) -> tuple[tuple[str, ...], int]:
+    """The datasets of the experts, in their order, and the number of outputs of an expert; ((), 0) without experts.
+
+    Raises:
+        ValueError: an unknown or missing key, no name, or a name twice.
+    """
+    if experts is None:
+        return (), 0
+    if isinstance(experts, dict) and 'part' in experts and 'expert_dim' not in experts:
+        print_log('ViT: experts=dict(part=...) is now called expert_dim', 'current', logging.WARNING)
+        experts = {'expert_dim' if key == 'part' else key: value for key, value in experts.items()}
+    check_keys('experts', experts, required=('names', 'expert_dim'))
+    names = tuple(experts['names'])
+    if not names or len(set(names)) < len(names):
+        raise ValueError(
+            f"experts: names={list(names)}, expected at least one dataset, each once, like ['coco', 'aic']"
+        )
+    return names, experts['expert_dim']
 
 
 def build_token(dim: int, options: dict | None) -> tuple[KnowledgeToken | None, str | None]:
-    """The module of `ViT(knowledge_token=...)` for a net of width `dim`, and the file it starts from.
+    """The module of `ViT(knowledge_token=...)` for tokens of width `dim`, and the file to initialise it from.
 
     Raises:
-        ValueError: an unknown option, or a bad value.
+        ValueError: an unknown key or a bad value.
     """
     if options is None:
         return None, None
-    known = {'count', 'width', 'frozen', 'pos_embed', 'init'}
-    if not isinstance(options, dict):
-        raise ValueError(f'knowledge_token={options!r}: expected None or a dict of {", ".join(sorted(known))}')
-    if not set(options) <= known:
-        raise ValueError(
-            f'knowledge_token has unknown keys {sorted(set(options) - known)}: it takes {", ".join(sorted(known))}'
-        )
+    check_keys('knowledge_token', options, optional=('count', 'width', 'frozen', 'pos_embed', 'init'))
     options = dict(options)
     file = options.pop('init', None)
     return KnowledgeToken(dim, **options), file

@@ -1,11 +1,13 @@
-"""The sizes of ViTPose's backbones."""
+"""Sizes of ViTPose's backbones."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+
+from .options import check_keys
 
 
 @dataclass(frozen=True)
 class Size:
-    """Depth in blocks, width of a token, attention heads, and the FFN's width over the token's."""
+    """Number of blocks, width C of a token, number of attention heads, and hidden width of the FFN / C."""
 
     depth: int
     embed_dim: int
@@ -13,7 +15,7 @@ class Size:
     mlp_ratio: float = 4
 
 
-# Small to huge: ViTPose section 3.1 and the authors' configs. Tiny is DeiT's, for small machines.
+# Small to huge: ViTPose section 3.1 and the authors' configs. Tiny is DeiT's; the paper has none.
 SIZES = {
     'tiny': Size(12, 192, 3),
     'small': Size(12, 384, 12),
@@ -24,28 +26,18 @@ SIZES = {
 
 
 def parse_size(arch: str | dict) -> Size:
-    """Look a size up by name, or make one of a dict of the same fields.
+    """Look a size up by name, or build one from a dict of the same fields.
 
     Raises:
-        ValueError: an unknown name, an unknown or missing field, or a number below 1.
+        ValueError: an unknown name, an unknown or missing field, or a value <= 0.
     """
-    if isinstance(arch, str):
-        if arch not in SIZES:
-            raise ValueError(
-                f'arch={arch!r} is unknown: choose one of {", ".join(SIZES)}, or give a dict of '
-                f'{", ".join(f.name for f in fields(Size))}'
-            )
+    if isinstance(arch, str) and arch in SIZES:
         return SIZES[arch]
-    known = {f.name for f in fields(Size)}
-    if not isinstance(arch, dict):
-        raise ValueError(f'arch={arch!r}: expected one of {", ".join(SIZES)}, or a dict of {", ".join(sorted(known))}')
-    required = known - {'mlp_ratio'}
-    if not required <= set(arch) <= known:
-        raise ValueError(
-            f'arch={dict(arch)}: a dict takes {", ".join(sorted(required))} and, if not 4, mlp_ratio; '
-            f'missing: {sorted(required - set(arch))}, unknown: {sorted(set(arch) - known)}'
-        )
+    check_keys(
+        'arch', arch, ('depth', 'embed_dim', 'num_heads'), optional=['mlp_ratio'], instead=f'one of {", ".join(SIZES)}'
+    )
+    assert isinstance(arch, dict)
     for field, value in arch.items():
         if value <= 0:
-            raise ValueError(f'arch: {field}={value} must be above 0')
+            raise ValueError(f'arch: {field}={value} must be > 0')
     return Size(**arch)

@@ -1,5 +1,1 @@
-"""Checkpoints of other origins."""
-
-from .key_maps import rename_backbone, rename_head
-
-__all__ = ['rename_backbone', 'rename_head']
+"""Checkpoints of any origin: rename their keys, resize their tensors, check that they fit."""

@@ -1,7 +1,7 @@
-r"""Names of weights elsewhere, as tables: a pattern of their key, and ours.
+"""Tables that map the weight names of other projects to ours.
 
-None drops a key on purpose; a key no table lists is an error. `{n}` stands for a block's number.
-Three keys that share one name of ours (query, key, value) are concatenated in the table's order.
+None drops a key on purpose; a key that the table does not list is an error. `{n}` stands for a
+block's number. Keys that share one of our names (query, key, value) are concatenated in the table's order.
 """
 
 import re
@@ -12,7 +12,7 @@ from torch import Tensor
 
 Table = tuple[tuple[str, str | None], ...]
 
-# ViTPose's authors and MAE: timm's names, with a cls token that never ran through the blocks
+# ViTPose's authors and MAE: timm's names; the cls token is not used
 AUTHORS: Table = (
     ('patch_embed.proj', 'patch_embed.proj'),
     ('pos_embed', 'pos_embed'),
@@ -65,7 +65,7 @@ TRANSFORMERS_HEAD: Table = (
     ('conv', 'final_layer'),
 )
 
-# the key that only this origin has
+# a key that only files of this origin have
 ORIGINS = {
     'blocks.0.norm1.weight': AUTHORS,
     'layers.0.ln1.weight': MMPRETRAIN,
@@ -98,9 +98,9 @@ def rename(weights: dict[str, Tensor], table: Table) -> dict[str, Tensor]:
             unknown.append(key)
     if unknown:
         raise ValueError(
-            f'the checkpoint has {len(unknown)} keys that belong to no part of the model: '
-            f'{", ".join(unknown[:5])}{", ..." if len(unknown) > 5 else ""}; remove them from the file, '
-            'or load the model they were trained with'
+            f'the checkpoint has {len(unknown)} unknown keys: {", ".join(unknown[:5])}'
+            f'{", ..." if len(unknown) > 5 else ""}; remove them from the file, or load the model that they were '
+            'trained with'
         )
     return {
         name: torch.cat([value for _, value in sorted(found, key=lambda pair: pair[0])])
@@ -110,48 +110,34 @@ def rename(weights: dict[str, Tensor], table: Table) -> dict[str, Tensor]:
     }
 
 
-def _under(state_dict: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key[len(prefix) :]: value for key, value in state_dict.items() if key.startswith(prefix)}
+def take(state_dict: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Take the weights of one module out of a state dict, without their prefix ('' or ending with a dot)."""
+    return {key[len(prefix) :]: state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)}
 
 
-def _replace(state_dict: dict[str, Tensor], prefix: str, weights: dict[str, Tensor]) -> None:
-    for key in _under(state_dict, prefix):
-        del state_dict[prefix + key]
-    state_dict.update({prefix + key: value for key, value in weights.items()})
-
-
-def rename_backbone(state_dict: dict[str, Tensor], prefix: str) -> None:
-    """Give a backbone's weights our names, in place, whoever wrote them.
-
-    MAE's files hold the weights under 'model'; of such wrappers MMEngine opens 'state_dict' alone.
+def rename_backbone(weights: dict[str, Any]) -> dict[str, Tensor]:
+    """Rename a backbone's weights of any known origin to our names.
 
     Args:
-        state_dict: keys of any origin.
-        prefix: of the backbone's keys in it, '' or ending with a dot.
+        weights: of the backbone alone. MAE's files have them under 'model', a wrapper that MMEngine
+            does not open.
 
     Raises:
-        ValueError: the origin is known and keys are left over.
+        ValueError: the origin is known, but some keys are not.
     """
-    wrapped: Any = state_dict.get('model')
-    if not prefix and isinstance(wrapped, dict):
-        state_dict.clear()
-        state_dict.update(wrapped)
-    weights = _under(state_dict, prefix)
-    for mark, table in ORIGINS.items():
-        if mark in weights:
-            _replace(state_dict, prefix, rename(weights, table))
+    if isinstance(weights.get('model'), dict):
+        weights = weights['model']
+    tables = [table for mark, table in ORIGINS.items() if mark in weights]
+    return rename(weights, tables[0]) if tables else weights
 
 
-def rename_head(state_dict: dict[str, Tensor], prefix: str) -> None:
-    """Give a decoder's weights MMPose's names, in place; MMPose renames the authors' itself.
+def rename_head(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename a decoder of transformers to MMPose's names; MMPose renames the authors' decoders itself.
 
     Args:
-        state_dict: keys of any origin.
-        prefix: of the head's keys in it, '' or ending with a dot.
+        weights: of the decoder alone.
 
     Raises:
-        ValueError: it is a decoder of transformers with keys left over.
+        ValueError: it is a decoder of transformers with unknown keys.
     """
-    weights = _under(state_dict, prefix)
-    if 'conv.weight' in weights:
-        _replace(state_dict, prefix, rename(weights, TRANSFORMERS_HEAD))
+    return rename(weights, TRANSFORMERS_HEAD) if 'conv.weight' in weights else weights

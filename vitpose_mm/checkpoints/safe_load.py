@@ -1,4 +1,4 @@
-"""Untrusted checkpoint files: their tensors are read, and nothing in them is run."""
+"""Load untrusted checkpoint files: only tensors are read, and no code in the file runs."""
 
 import pickle
 import tarfile
@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# MMEngine reads files with `weights_only` and its own list of types, which lacks those of the colours and
-# sigmas that its checkpoints hold: it then warns and reads them without `weights_only`
+# MMEngine loads with `weights_only` and its own list of safe types. The list lacks the array types of the colours
+# and sigmas in its checkpoints: without them it warns and loads without `weights_only`.
 if hasattr(torch.serialization, 'add_safe_globals'):
     torch.serialization.add_safe_globals([type(np.dtype(name)) for name in ('uint8', 'float32')])
 
 
 class _Function:
-    """A function that a file may call. Its attributes stay as they are, which a pickle could set on the function."""
+    """A function that a file may call; the wrapper keeps a pickle from setting attributes of the function."""
 
     def __init__(self, function: Callable):
         self._function = function
@@ -31,7 +31,7 @@ class _Function:
         pass
 
 
-# all that a dict of tensors is made of
+# what a pickled dict of tensors consists of
 _TRUSTED = {
     ('collections', 'OrderedDict'): OrderedDict,
     ('torch', 'Size'): torch.Size,
@@ -41,7 +41,7 @@ _TRUSTED = {
 
 
 class _Skipped:
-    """Stands in a file for whatever is no tensor: takes any use that a pickle makes of it, and does nothing."""
+    """Placeholder for any object that is not a tensor: accepts every call of a pickle and does nothing."""
 
     def __init__(self, *args: object, **kwargs: object):
         pass
@@ -63,7 +63,7 @@ class _Skipped:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Imports nothing: a name that is not trusted becomes `_Skipped`."""
+    """Replaces every name that is not trusted by `_Skipped`, without importing it."""
 
     def find_class(self, module: str, name: str) -> Any:
         return _TRUSTED.get((module, name), _Skipped)
@@ -73,16 +73,16 @@ def _load(file: IO[bytes], **kwargs: Any) -> Any:
     return _Unpickler(file, **kwargs).load()
 
 
-# torch's own `weights_only` refuses the history that MMEngine stores, cannot be taught it before
-# torch 2.5, and ran code of old-format files before 2.6
+# torch's own `weights_only` refuses the message hub in MMEngine's checkpoints (types cannot be added before
+# torch 2.5), and before 2.6 it runs code in files of the old format
 _PICKLE: Any = types.SimpleNamespace(__name__='pickle', Unpickler=_Unpickler, load=_load)
 
 
 def _more_than_tensors(file: IO[bytes]) -> str:
-    """Say what torch.load would do more than unpickle; '' if nothing. It asks in the same way as torch.load.
+    """Describe a file for which torch.load does more than unpickle, detected as torch.load does; '' for others.
 
-    It passes a TorchScript archive on to torch.jit.load, which runs the archive's `__setstate__`, and
-    unpacks a tar, its oldest format, whose hard links can change the mode of any file.
+    torch.load passes a TorchScript archive to torch.jit.load, which runs the archive's `__setstate__`,
+    and unpacks a tar archive, its oldest format, whose hard links can change the mode of any file.
     """
     try:
         if torch.serialization._is_zipfile(file):
@@ -98,37 +98,39 @@ def _more_than_tensors(file: IO[bytes]) -> str:
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """Read the weights of a checkpoint file, on the CPU, whoever wrote it.
+    """Read the weights of an untrusted checkpoint file, on the CPU.
 
     Args:
-        path: a .pth file whose weights are all of it, or under 'state_dict' or 'model'. Optimiser
-            state, logs and metainfo are not kept.
+        path: a .pth file with a dict of tensors, possibly under 'state_dict' or 'model'. Optimiser
+            state, logs and metainfo are dropped.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: it is no checkpoint, its weights are not tensors by name, or torch.load would do
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a checkpoint, its weights are not a dict of tensors, or torch.load would do
             more than unpickle it.
     """
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such checkpoint')
-    with path.open('rb') as file:  # once, so that what is looked at is what is loaded
+    with path.open('rb') as file:  # opened once: the file that is checked is the file that is loaded
         try:
             refused = _more_than_tensors(file)
             content = None if refused else torch.load(file, 'cpu', _PICKLE, weights_only=False)
-        except Exception as problem:  # such a file can make torch raise anything
+        except Exception as problem:  # a malformed file can make torch raise anything
             raise ValueError(
                 f'{path} cannot be read as a checkpoint of torch; is it complete? ({problem})'
             ) from problem
     if refused:
         raise ValueError(
-            f'{path} is a {refused}; give a file of tensors by name, as torch.save(model.state_dict(), FILE) writes it'
+            f'{path} is a {refused}; expected a dict of tensors, as torch.save(model.state_dict(), FILE) writes it'
         )
     for wrapper in ('state_dict', 'model'):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
     if not isinstance(content, dict) or not content:
-        raise ValueError(f"{path}: expected tensors by name, maybe under 'state_dict'; found {type(content).__name__}")
+        raise ValueError(
+            f"{path}: expected a dict of tensors, possibly under 'state_dict'; found {type(content).__name__}"
+        )
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise ValueError(f'{path}: expected a tensor for {key!r}, found {type(value).__name__.lstrip("_")}')
-    return content  # with the versions of its layers, if it has them
+    return content  # keeps the `_metadata` of the state dict

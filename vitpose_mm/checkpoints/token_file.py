@@ -1,7 +1,7 @@
-"""A knowledge token in a file of its own: made from a teacher's checkpoint, read by its student.
+"""Files with a knowledge token: written from a teacher's checkpoint, read by its student.
 
-The file is a NumPy archive with no code in it: `tokens` (T, W) float32, and `origin`, JSON that
-tells where they came from.
+Such a file is a NumPy archive without pickled objects: `tokens` (T, W) float32, and `origin`, JSON
+that describes the teacher.
 """
 
 import hashlib
@@ -21,16 +21,16 @@ REMEDY = 'expected a file that `vitpose token extract` wrote from the checkpoint
 
 
 def write_token(path: Path, tokens: Tensor, origin: dict[str, Any]) -> None:
-    """Write tokens (T, W) and where they came from, whole or not at all."""
+    """Write tokens (T, W) and their origin atomically."""
     with replacing(path) as part, part.open('wb') as file:
         np.savez(file, tokens=tokens.float().numpy(), origin=json.dumps({'kind': KIND, **origin}))
 
 
 def open_token(path: str | Path) -> tuple[Tensor, dict[str, Any]]:
-    """Read tokens (T, W) and where they came from.
+    """Read tokens (T, W) and their origin.
 
     Raises:
-        FileNotFoundError: no such file.
+        FileNotFoundError: there is no such file.
         ValueError: it is another kind of file.
     """
     path = Path(path)
@@ -42,41 +42,41 @@ def open_token(path: str | Path) -> tuple[Tensor, dict[str, Any]]:
         if origin['kind'] != KIND or tokens.ndim != 2 or tokens.dtype != np.float32:
             raise ValueError(f'{origin["kind"]!r} of shape {tokens.shape}')
     except (ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile) as problem:
-        raise ValueError(f'{path} holds no knowledge token ({problem}): {REMEDY}') from problem
+        raise ValueError(f'{path} is not a knowledge token file ({problem}): {REMEDY}') from problem
     return torch.from_numpy(tokens), origin
 
 
 def read_token(path: str | Path, shape: tuple[int, ...]) -> Tensor:
-    """Read tokens of a shape (T, W).
+    """Read tokens of the given shape (T, W).
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: it is another kind of file, or of another shape.
+        FileNotFoundError: there is no such file.
+        ValueError: it is another kind of file, or its tokens have another shape.
     """
     tokens, _ = open_token(path)
     if tokens.shape != tuple(shape):
         (count, width), (own_count, own_width) = tokens.shape, shape
         raise ValueError(
-            f'{path} holds {count} tokens of width {width}, knowledge_token has count={own_count} of '
-            f'width={own_width}: set knowledge_token=dict(count={count}, width={width}, ...)'
+            f'{path} has {count} tokens of width {width}, this ViT knowledge_token=dict(count={own_count}, '
+            f'width={own_width}): set knowledge_token=dict(count={count}, width={width}, ...)'
         )
     return tokens
 
 
 def extract_token(weights: dict[str, Tensor], source: Path) -> tuple[Tensor, dict[str, Any]]:
-    """The tokens (T, W) of a teacher, as they join its grid, and where they came from.
+    """The tokens (T, W) of a teacher, projected and with positions as they join its grid, and their origin.
 
     Args:
         weights: of a whole model or of a ViT alone.
-        source: the file that they were read from.
+        source: the checkpoint that they were read from.
 
     Raises:
-        ValueError: the model has no knowledge token, or more than one ViT has.
+        ValueError: there are no knowledge tokens, or those of several ViTs.
     """
     keys = [key for key in weights if key.endswith('knowledge_token.tokens')]
     if len(keys) != 1:
         raise ValueError(
-            f'{source} has {len(keys)} knowledge tokens, expected one: train it first, with the '
+            f'{source} has knowledge tokens of {len(keys)} ViTs, expected 1: train them first, with the '
             "teacher's config and backbone=dict(knowledge_token=dict(count=1), freeze='all_but_token')"
         )
     prefix = keys[0].removesuffix('tokens')

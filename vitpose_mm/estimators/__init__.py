@@ -1,4 +1,4 @@
-"""Estimators: what MMPose's own top-down estimator cannot carry."""
+"""Estimators: training on several datasets, and output distillation."""
 
 from .distill import DistillPoseEstimator
 from .multi_dataset import MultiDatasetPoseEstimator

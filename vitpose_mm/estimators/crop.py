@@ -1,4 +1,4 @@
-"""Does a teacher know the crops that its student sees?"""
+"""Check that teacher and student are trained on the same kind of crops."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,11 +12,11 @@ from .teacher import Teacher
 
 
 def check_crop(dataset: Any, teacher: Teacher) -> None:
-    """Refuse a teacher whose config crops with UDP where the student's training set does not, or without it.
+    """Refuse a teacher that was trained on crops with UDP if the student's are without, and the reverse.
 
-    The same keypoint then is in another place of the crop, by up to a heatmap cell. The padding of
-    boxes is not compared: it only shows people at another scale. Nor is what the teacher's config
-    does not say, such as one without a training set.
+    The coordinates of a keypoint in the two crops differ by up to a heatmap cell. The padding of boxes
+    is not compared, because it only changes the scale of people. A teacher's config without a training
+    set is accepted.
 
     Args:
         dataset: the student's training set, as built.
@@ -33,17 +33,16 @@ def check_crop(dataset: Any, teacher: Teacher) -> None:
     theirs = set(_crops(loader.get('dataset') or {}, names if several else None))
     if mine and theirs and mine != theirs:
         raise ValueError(
-            f"the student's training set has TopdownAffine with {_shown(mine)}, the teacher's "
-            f'({teacher.config}) {_shown(theirs)}: the same keypoint has other coordinates in the two '
-            "crops. Set use_udp in the student's pipelines, and its codec, as the teacher has them, or "
-            'take another teacher'
+            f"the student's training set has TopdownAffine with {_shown(mine)}, the teacher's ({teacher.config}) "
+            f"{_shown(theirs)}: the same keypoint has other coordinates in the two crops. Use the teacher's use_udp "
+            "and codec in the student's pipelines, or another teacher"
         )
 
 
 def _crops(dataset: dict, names: set | None) -> Iterator[bool]:
-    """`use_udp` of the crops in a dataset's config; given `names`, of these members alone."""
+    """`use_udp` of the crops in a dataset's config; with `names`, only of these members."""
     inner = [*dataset.get('datasets', ()), *([dataset['dataset']] if 'dataset' in dataset else [])]
-    if inner and _class_name(dataset) != 'CombinedDataset':  # MMPose's crops what it joins
+    if inner and _class_name(dataset) != 'CombinedDataset':  # MMPose's crops in its own pipeline
         for each in inner:
             yield from _crops(each, names)
     elif names is None or metainfo(dataset).get('dataset_name') in names:

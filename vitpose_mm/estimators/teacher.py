@@ -1,4 +1,4 @@
-"""A trained estimator whose heatmaps teach another."""
+"""The teacher of output distillation: a trained estimator."""
 
 import os
 from collections.abc import Sequence
@@ -19,19 +19,19 @@ from .multi_dataset import MultiDatasetPoseEstimator
 
 
 class Teacher:
-    """Answers with heatmaps, in evaluation mode and without gradient.
+    """Predicts heatmaps in evaluation mode and without gradient.
 
-    No torch module on purpose: what holds it neither trains, moves, saves nor synchronises it.
-    Config and checkpoint are read when it is first needed, so that a config with a teacher can be
-    tested without its files. A teacher of several datasets answers for that of the samples.
+    It is not a torch module, so the model that holds it does not train, move, save or synchronise it.
+    Config and checkpoint are read on first use, so a config with a teacher can be tested without these
+    files. A teacher of several datasets uses the head of the samples' dataset.
 
     Args:
-        config: its config file.
-        checkpoint: its weights, of any origin that the config's model takes; none may be left over.
-        precision: 'float32', or 'bfloat16' or 'float16' for autocast; the student's does not matter.
+        config: config file of the teacher.
+        checkpoint: its weights, of any origin that the config's model loads, without unused keys.
+        precision: 'float32', or 'bfloat16' or 'float16' for autocast; independent of the student's.
 
     Raises:
-        ValueError: the config or checkpoint is missing here, or an unknown precision.
+        ValueError: no config or no checkpoint is given, or the precision is unknown.
     """
 
     def __init__(self, config: str | None = None, checkpoint: str | None = None, precision: str = 'float32'):
@@ -39,7 +39,7 @@ class Teacher:
             if not value:
                 raise ValueError(
                     f'teacher has no {name}: expected dict(config=FILE, checkpoint=FILE), or teacher=None '
-                    'to learn from a cache that `vitpose teacher-cache` wrote'
+                    'to train on a cache written by `vitpose teacher-cache`'
                 )
         if precision != 'float32' and precision not in DTYPES:
             raise ValueError(f"teacher: precision={precision!r}, expected 'float32', {', '.join(map(repr, DTYPES))}")
@@ -48,11 +48,11 @@ class Teacher:
 
     @property
     def model(self) -> TopdownPoseEstimator:
-        """The estimator, built and loaded when first asked for.
+        """The estimator, built and loaded on first use.
 
         Raises:
-            FileNotFoundError: config or checkpoint are not there.
-            ValueError: the checkpoint is another net's.
+            FileNotFoundError: there is no such config or checkpoint.
+            ValueError: the checkpoint does not fit the config.
         """
         if self._model is None:
             model = MODELS.build(self.read_config().model)
@@ -63,13 +63,13 @@ class Teacher:
                 )
             weights = load_weights(self.checkpoint)
             try:
-                missing, left = model.load_state_dict(weights, strict=False)
+                missing, unexpected = model.load_state_dict(weights, strict=False)
             except (RuntimeError, ValueError) as problem:
                 raise ValueError(f'{self.checkpoint} does not fit {self.config}: {problem}') from problem
-            if missing or left:
+            if missing or unexpected:
                 raise ValueError(
-                    f'{self.checkpoint} does not fit {self.config}: {_some(left)} left over, '
-                    f"{_some(missing)} missing; give the teacher's own config"
+                    f'{self.checkpoint} does not fit {self.config}: {_some(unexpected)} unexpected, '
+                    f'{_some(missing)} missing; use the config that the teacher was trained with'
                 )
             self._model = model.eval().requires_grad_(False)
         return self._model
@@ -86,40 +86,45 @@ class Teacher:
             )
         return Config.fromfile(self.config)
 
-    def head_for(self, samples: Sequence[PoseDataSample]) -> nn.Module:
-        """The head that answers for samples, which of several is that of their dataset.
+    def dataset(self, samples: Sequence[PoseDataSample]) -> str | None:
+        """The one dataset of the samples; None if the teacher has a single head.
 
         Raises:
-            ValueError: they are of several datasets.
-            KeyError: the teacher does not know the samples' dataset.
+            ValueError: the samples are of several datasets.
+            KeyError: the teacher does not know their dataset.
         """
         head = self.model.head
         if not isinstance(head, MultiDatasetHead):
-            return head
+            return None
         names = sorted(set(head.datasets(samples)))
         if len(names) > 1:
             raise ValueError(
-                f'a batch has samples of {", ".join(names)}: a teacher of several datasets can teach a student of one'
+                f'a batch has samples of {", ".join(names)}: with a teacher of several datasets, train the student on '
+                'one of them'
             )
-        return head.heads[names[0]]
+        return names[0]
 
-    def heatmaps(self, inputs: Tensor, samples: Sequence[PoseDataSample]) -> Tensor:
+    def head(self, dataset: str | None) -> nn.Module:
+        """The head of a dataset, or the single head."""
+        return self.model.head if dataset is None else self.model.head.heads[dataset]
+
+    def heatmaps(self, inputs: Tensor, dataset: str | None = None) -> Tensor:
         """Preprocessed images (B, 3, H, W) -> heatmaps (B, K, Hm, Wm) in fp32.
 
-        Raises:
-            ValueError: samples of several datasets.
-            KeyError: the teacher does not know the samples' dataset.
+        Args:
+            inputs: the batch.
+            dataset: of all images; None if the teacher has a single head.
         """
-        model, head = self.model, self.head_for(samples)
+        model = self.model
         if next(model.parameters()).device != inputs.device:
             model.to(inputs.device)
         autocast = torch.autocast(
             inputs.device.type, DTYPES.get(self.precision, torch.bfloat16), enabled=self.precision in DTYPES
         )
+        routed = isinstance(model, MultiDatasetPoseEstimator)
         with torch.no_grad(), autocast:
-            if isinstance(model, MultiDatasetPoseEstimator):
-                return head(model.extract_feat(inputs, model.head.datasets(samples))).float()
-            return head(model.extract_feat(inputs)).float()
+            feats = model.extract_feat(inputs, *([[dataset] * len(inputs)] if routed else []))
+            return self.head(dataset)(feats).float()
 
 
 def _some(keys: Sequence[str]) -> str:

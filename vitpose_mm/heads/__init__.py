@@ -1,4 +1,4 @@
-"""Heads: the paper's two decoders, and one decoder a dataset."""
+"""Heads: the paper's two decoders, and one decoder per dataset."""
 
 from .decoders import ClassicHead, SimpleHead
 from .multi_dataset import MultiDatasetHead

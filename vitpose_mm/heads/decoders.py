@@ -8,17 +8,17 @@ from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
 from torch import Tensor
 
-from ..checkpoints import rename_head
 from ..checkpoints.fit import require_fit
+from ..checkpoints.key_maps import rename_head, take
 
 LOSS = dict(type='KeypointMSELoss', use_target_weight=True)
 
 
 def upsampling(feature_stride: int, heatmap_stride: int) -> int:
-    """Factor from a feature map to heatmaps: 2, 4 or 8.
+    """Upsampling factor from feature map to heatmaps: 2, 4 or 8.
 
     Raises:
-        ValueError: a stride that the ViT or the heatmaps cannot have.
+        ValueError: a stride that the ViT or the heatmaps do not support.
     """
     if feature_stride not in (16, 8):
         raise ValueError(f'feature_stride={feature_stride}: expected the stride of the ViT, 16 or 8')
@@ -28,9 +28,10 @@ def upsampling(feature_stride: int, heatmap_stride: int) -> int:
 
 
 class DecoderHead(HeatmapHead):
-    """What both decoders share: fp32 heatmaps under autocast, freezing, and checkpoints that are checked.
+    """Base of both decoders: fp32 heatmaps under autocast, freezing, and checked checkpoints.
 
-    A checkpoint must have all of the decoder; none of it only where `may_be_absent`, as one of several.
+    A checkpoint must have the whole decoder. It may lack it entirely if `may_be_absent` is set, as for
+    one of several decoders.
     """
 
     may_be_absent = False
@@ -43,19 +44,20 @@ class DecoderHead(HeatmapHead):
         self._register_load_state_dict_pre_hook(self._read_checkpoint)
 
     def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
-        rename_head(state_dict, prefix)
-        weight = state_dict.get(prefix + 'final_layer.weight')
+        weights = rename_head(take(state_dict, prefix))
+        weight = weights.get('final_layer.weight')
         if weight is not None and weight.shape[0] != self.out_channels:
             raise ValueError(
                 f'the checkpoint predicts {weight.shape[0]} keypoints, this head out_channels={self.out_channels}: '
                 "set out_channels to the checkpoint's, or load the backbone alone with "
                 "backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.'))"
             )
-        if any(key.startswith(prefix) for key in state_dict) or not self.may_be_absent:
-            require_fit(self, state_dict, prefix, f'this {type(self).__name__}')
+        if weights or not self.may_be_absent:
+            require_fit(self, weights)
+        state_dict.update({prefix + key: value for key, value in weights.items()})
 
     def train(self, mode: bool = True) -> 'DecoderHead':
-        """Switch to training mode; a frozen decoder stays in evaluation mode, its batch norms too."""
+        """Switch to training mode; a frozen decoder stays in evaluation mode, including its batch norms."""
         super().train(mode and not self.freeze)
         return self
 
@@ -68,22 +70,22 @@ class DecoderHead(HeatmapHead):
 class ClassicHead(DecoderHead):
     """Two blocks of deconvolution, batch norm and ReLU, then a 1x1 convolution.
 
-    Source: ViTPose section 3.1. At feature stride 8, which the paper leaves open, one block: the
-    heatmaps stay at 1/4 of the input. Heatmaps at 1/2 take one block more.
+    Source: ViTPose section 3.1. At feature stride 8, which the paper does not specify, there is one
+    block, so the heatmaps stay at 1/4 of the input. Heatmaps at 1/2 take one more block.
 
     Args:
         in_channels: channels C of the feature map.
-        out_channels: keypoints K.
+        out_channels: number of keypoints K.
         feature_stride: stride of the ViT, 16 or 8.
         heatmap_stride: 4 for heatmaps at 1/4 of the input, 2 for 1/2.
-        loss: MMPose's loss of heatmaps.
+        loss: MMPose's heatmap loss.
         decoder: MMPose's codec that decodes the heatmaps.
-        init_cfg: MMEngine's; None initialises as MMPose's HeatmapHead.
+        init_cfg: MMEngine's; None initialises like MMPose's HeatmapHead.
         deconv_channels: channels of each deconvolution: 256 in the source.
-        freeze: do not train it; batch norm's statistics stay as they are, too.
+        freeze: do not train the decoder, nor update the statistics of its batch norms.
 
     Raises:
-        ValueError: another stride, or a checkpoint with another K.
+        ValueError: an unsupported stride; on loading, a checkpoint that does not fit.
     """
 
     def __init__(
@@ -115,21 +117,21 @@ class ClassicHead(DecoderHead):
 class SimpleHead(DecoderHead):
     """ReLU, bilinear upsampling to 1/4 of the input, then a 3x3 convolution.
 
-    Source: ViTPose section 3.1; as the source at feature stride 16. At 8 it upsamples by 2,
-    for heatmaps at 1/2 by twice as much.
+    Source: ViTPose section 3.1; as the source at feature stride 16. At stride 8 the factor is 2; for
+    heatmaps at 1/2 it doubles.
 
     Args:
         in_channels: channels C of the feature map.
-        out_channels: keypoints K.
+        out_channels: number of keypoints K.
         feature_stride: stride of the ViT, 16 or 8.
         heatmap_stride: 4 for heatmaps at 1/4 of the input, 2 for 1/2.
-        loss: MMPose's loss of heatmaps.
+        loss: MMPose's heatmap loss.
         decoder: MMPose's codec that decodes the heatmaps.
-        init_cfg: MMEngine's; None initialises as MMPose's HeatmapHead.
-        freeze: do not train it.
+        init_cfg: MMEngine's; None initialises like MMPose's HeatmapHead.
+        freeze: do not train the decoder.
 
     Raises:
-        ValueError: another stride, or a checkpoint with another K.
+        ValueError: an unsupported stride; on loading, a checkpoint that does not fit.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""One head a dataset behind one backbone."""
+"""One head per dataset behind one backbone."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,8 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
-from ..checkpoints.experts import rename_multi_head
+from ..checkpoints.key_maps import take
+from ..checkpoints.multi_dataset import rename_decoders
 from ..layers.index import index_on
 from .decoders import DecoderHead
 
@@ -20,36 +21,36 @@ Features = tuple[Tensor, ...]
 
 @MODELS.register_module()
 class MultiDatasetHead(BaseHead):
-    """Any of MMPose's heatmap heads a dataset; each sample goes to the head of its `dataset_name`.
+    """One of MMPose's heatmap heads per dataset; the `dataset_name` of a sample selects its head.
 
     Keypoints, codecs, heatmap sizes and flip pairs may differ between the datasets of one batch. A
-    head whose dataset a batch misses gets a gradient of zero, so that all ranks of distributed
-    training agree on the parameters that take part.
+    head without samples in a batch gets a zero gradient, so that in distributed training the same
+    parameters have gradients on every rank.
 
-    The loss that trains is `loss_kpt`, a sum over the datasets of weight x share x the head's own
-    loss, which is a mean over its samples. With loss_normalizer='batch' the share is the dataset's
-    part of the batch: the sum is the mean over all samples, as the authors train, whichever rank or
-    batch they fall into; a dataset counts as much as it is sampled. That scales a rare dataset's
-    gradients down, in the backbone and in its head (AdamW undoes it in the head, SGD does not). With
-    'dataset' the share is 1: each dataset counts alike in every batch it occurs in, and the
-    samples of a rare one weigh more, with more noise. Each dataset's own loss and accuracy, without
-    weight and share, are logged as `coco/kpt` and `coco/acc_pose`.
+    The training loss is `loss_kpt`: the sum over the datasets of weight x share x the head's own loss,
+    which is a mean over its samples. With loss_normalizer='batch' the share is the dataset's fraction
+    of the batch. The sum then is the mean over all samples, as in the authors' training, however they
+    are distributed over batches and ranks. This scales the gradients of a rare dataset down, in the
+    backbone and in its head (in the head, AdamW cancels the scale; SGD does not). With 'dataset' the
+    share is 1: every dataset in a batch has the same weight, so the samples of a rare dataset weigh
+    more, with noisier gradients. Loss and accuracy of each dataset, without weight and share, are
+    logged as `coco/kpt` and `coco/acc_pose`.
+
+    A checkpoint may lack some of the heads, for example that of a single-dataset model. Predicting
+    with a head that has weights from neither a checkpoint nor training is an error.
 
     Args:
-        heads: a head's config by dataset name.
-        default_dataset: whose head answers where a sample names no dataset.
-        loss_weights: weight of a dataset's loss by name; 1 where absent.
+        heads: config of a head by dataset name.
+        default_dataset: dataset of samples without a `dataset_name`.
+        loss_weights: weight of a dataset's loss by name; 1 if absent.
         loss_normalizer: 'batch' or 'dataset'.
-        test_cfgs: what differs from the model's test_cfg by dataset name, such as
+        test_cfgs: by dataset name, what differs from the model's test_cfg, for example
             dict(aic=dict(shift_heatmap=True)).
         init_cfg: MMEngine's.
 
-    A checkpoint may lack some of the heads, such as a single-dataset model to start from; predicting
-    with a head that neither a checkpoint nor training has given weights is an error.
-
     Raises:
-        ValueError: no head, or an unknown normaliser; a checkpoint without any head.
-        KeyError: an argument, or a sample, names a dataset without a head.
+        ValueError: no head, or an unknown normaliser; on loading, a checkpoint without any head.
+        KeyError: an argument or a sample names a dataset without a head.
     """
 
     def __init__(
@@ -72,22 +73,20 @@ class MultiDatasetHead(BaseHead):
         for member in self.heads.values():
             if isinstance(member, DecoderHead):
                 member.may_be_absent = True
-        self.absent: set[str] = set()  # heads that the checkpoint did not have
+        self.absent: set[str] = set()  # heads that the checkpoint lacks
         self.default_dataset = default_dataset
         self.loss_weights = loss_weights or {}
         self.loss_normalizer = loss_normalizer
         self.test_cfgs = test_cfgs or {}
         for name in (*self.loss_weights, *self.test_cfgs, *([default_dataset] if default_dataset else [])):
             self._known(name)
-        self._register_load_state_dict_pre_hook(self.read_checkpoint)
+        self._register_load_state_dict_pre_hook(self._read_checkpoint)
 
-    def read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
-        """Give foreign decoders in a state dict the names of their datasets, in place."""
-        default = self.default_dataset
-        rename_multi_head(state_dict, prefix, sorted(self.heads, key=lambda name: name != default))
-        self.absent = {
-            name for name in self.heads if not any(key.startswith(f'{prefix}heads.{name}.') for key in state_dict)
-        }
+    def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
+        default_first = sorted(self.heads, key=lambda name: name != self.default_dataset)
+        weights = rename_decoders(take(state_dict, prefix), default_first)
+        state_dict.update({prefix + key: value for key, value in weights.items()})
+        self.absent = {name for name in self.heads if not any(key.startswith(f'heads.{name}.') for key in weights)}
         if len(self.absent) == len(self.heads):
             raise ValueError(
                 f'the checkpoint has a decoder for none of {", ".join(self.heads)}: to start from its '
@@ -100,24 +99,23 @@ class MultiDatasetHead(BaseHead):
         return name
 
     def datasets(self, samples: Sequence[PoseDataSample]) -> list[str]:
-        """The dataset of each sample.
+        """The dataset name of each sample.
 
         Raises:
-            KeyError: a name without a head, or no name and no default.
+            KeyError: there is no head of that name, or neither a name nor a default.
         """
         names = [sample.metainfo.get('dataset_name', self.default_dataset) for sample in samples]
         if None in names:
             raise KeyError(
-                f'sample {names.index(None)} of the batch has no dataset_name in its metainfo: let '
-                "PackPoseInputs pack it (its meta_keys), or set the head's default_dataset to one of "
-                f'{", ".join(self.heads)}'
+                f'sample {names.index(None)} of the batch has no dataset_name in its metainfo: add it to the meta_keys '
+                f"of PackPoseInputs, or set the head's default_dataset to one of {', '.join(self.heads)}"
             )
         return [self._known(name) for name in names]
 
-    def _groups(self, samples: Sequence[PoseDataSample], device: torch.device) -> dict[str, tuple[list[int], Tensor]]:
-        """The indices of each dataset's samples in the batch, on the host and on the device."""
+    def _groups(self, datasets: Sequence[str], device: torch.device) -> dict[str, tuple[list[int], Tensor]]:
+        """The batch indices of each dataset's samples, on the host and on the device."""
         groups: dict[str, list[int]] = {}
-        for i, name in enumerate(self.datasets(samples)):
+        for i, name in enumerate(datasets):
             groups.setdefault(name, []).append(i)
         order = index_on(device, [i for indices in groups.values() for i in indices])
         parts = order.split([len(indices) for indices in groups.values()])
@@ -126,25 +124,38 @@ class MultiDatasetHead(BaseHead):
     def _trained(self, name: str) -> BaseHead:
         if name in self.absent:
             raise ValueError(
-                f'the checkpoint has no decoder for dataset {name!r}, whose head would predict from '
-                'random weights: load a checkpoint that was trained on it, or leave the dataset out'
+                f'the checkpoint has no decoder for dataset {name!r}, so its head has random weights: load a '
+                'checkpoint that was trained on this dataset, or do not predict it'
             )
         return self.heads[name]
 
     def forward(self, feats: Features) -> Tensor:
-        """Feature maps -> heatmaps (B, K, Hm, Wm) of the default dataset."""
+        """Feature maps -> heatmaps (B, K, Hm, Wm) from the default dataset's head."""
         if self.default_dataset is None:
             raise ValueError(
-                "heatmaps without data samples need the head's default_dataset: set it to one of "
-                f'{", ".join(self.heads)}'
+                f'without data samples the head needs a default_dataset: set it to one of {", ".join(self.heads)}'
             )
         return self._trained(self.default_dataset)(feats)
 
     def loss(
-        self, feats: Features, batch_data_samples: Sequence[PoseDataSample], train_cfg: dict | None = None
+        self,
+        feats: Features,
+        batch_data_samples: Sequence[PoseDataSample],
+        train_cfg: dict | None = None,
+        datasets: Sequence[str] | None = None,
     ) -> dict[str, Tensor]:
-        """Losses of a batch: the sum that trains, and what each dataset contributes for reading."""
-        groups = self._groups(batch_data_samples, feats[-1].device)
+        """The training loss `loss_kpt` of a batch, and loss and accuracy of each dataset for the log.
+
+        Args:
+            feats: feature maps, each (B, C, Hp, Wp).
+            batch_data_samples: B samples.
+            train_cfg: the model's.
+            datasets: result of `datasets` for these samples, if the caller has it already.
+
+        Raises:
+            KeyError: see `datasets`.
+        """
+        groups = self._groups(datasets or self.datasets(batch_data_samples), feats[-1].device)
         self.absent -= groups.keys()
         total = feats[-1].new_zeros(())
         reported = {}
@@ -167,18 +178,25 @@ class MultiDatasetHead(BaseHead):
         feats: Features | list[Features],
         batch_data_samples: Sequence[PoseDataSample],
         test_cfg: dict | None = None,
+        datasets: Sequence[str] | None = None,
     ) -> list[InstanceData] | tuple[list[InstanceData], list[PixelData]]:
-        """Poses of a batch, in its order, each decoded by its dataset's head; heatmaps where asked.
+        """Poses of a batch, in its order, each decoded by its dataset's head; with heatmaps if test_cfg says so.
 
         Args:
-            feats: feature maps; with flip test a list of two, the second of the mirrored images.
+            feats: feature maps, each (B, C, Hp, Wp); for the flip test a list of two such tuples, the
+                second of the mirrored images.
             batch_data_samples: B samples.
             test_cfg: the model's; `test_cfgs` overrides it.
+            datasets: result of `datasets` for these samples, if the caller has it already.
+
+        Raises:
+            KeyError: see `datasets`.
+            ValueError: a head has weights from neither a checkpoint nor training.
         """
         poses: dict[int, InstanceData] = {}
         fields: dict[int, PixelData] = {}
         device = (feats[0] if isinstance(feats, list) else feats)[-1].device
-        for name, (indices, index) in self._groups(batch_data_samples, device).items():
+        for name, (indices, index) in self._groups(datasets or self.datasets(batch_data_samples), device).items():
             cfg = ConfigDict(test_cfg or {}, **self.test_cfgs.get(name, {}))
             own = [_select(part, index) for part in feats] if isinstance(feats, list) else _select(feats, index)
             answer = self._trained(name).predict(own, [batch_data_samples[i] for i in indices], cfg)
@@ -191,7 +209,7 @@ class MultiDatasetHead(BaseHead):
 
 
 def _select(feats: Features, index: Tensor) -> Features:
-    """The rows of some samples; the maps themselves where that is all of them."""
+    """The feature maps of some samples; without a copy if these are the whole batch."""
     if len(index) == len(feats[-1]):
         return feats
     return tuple(feat[index] for feat in feats)

@@ -1,4 +1,4 @@
-"""Do two codecs make the same heatmaps of the same keypoints?"""
+"""Compare codecs by the heatmaps that they encode."""
 
 import inspect
 from functools import lru_cache
@@ -6,15 +6,15 @@ from functools import lru_cache
 import numpy as np
 from mmpose.codecs.base import BaseKeypointCodec
 
-# of the input's width and height; off the cells' centres, where codecs differ
+# relative to the input size; away from the centres of heatmap cells, where all codecs agree
 PROBES = np.array([[0.231, 0.313], [0.517, 0.486], [0.709, 0.834]])
 
 
-@lru_cache(maxsize=16)  # training asks for the same pair with every batch
+@lru_cache(maxsize=16)  # training compares the same pair in every batch
 def same_targets(first: BaseKeypointCodec | None, second: BaseKeypointCodec | None) -> bool:
-    """Whether both encode some keypoints into the same heatmaps; two absent codecs do.
+    """Whether both codecs encode the same keypoints into the same heatmaps; True if both are None.
 
-    Heatmaps are compared, not arguments, so that those of decoding may differ.
+    Heatmaps are compared instead of arguments, because arguments that only affect decoding may differ.
     """
     if first is None or second is None:
         return first is second
@@ -24,7 +24,7 @@ def same_targets(first: BaseKeypointCodec | None, second: BaseKeypointCodec | No
 
 
 def describe(codec: BaseKeypointCodec | None) -> str:
-    """A codec as its constructor's call."""
+    """Format a codec as a call of its constructor."""
     if codec is None:
         return 'no codec'
     names = list(inspect.signature(type(codec)).parameters)

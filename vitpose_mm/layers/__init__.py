@@ -1,4 +1,4 @@
-"""Layers of a plain ViT in pure torch: nothing here knows OpenMMLab."""
+"""Layers of a plain ViT: pure torch, nothing of OpenMMLab."""
 
 from .attention import Attention, WindowAttention
 from .block import Block
@@ -6,7 +6,7 @@ from .expert_mlp import ExpertMlp
 from .knowledge_token import KnowledgeToken
 from .mlp import Mlp
 from .patch_embed import PatchEmbed
-from .pos_embed import fold_extra_slot, resize_pos_embed, source_grid
+from .pos_embed import resize_pos_embed
 
 __all__ = [
     'Attention',
@@ -16,7 +16,5 @@ __all__ = [
     'Mlp',
     'PatchEmbed',
     'WindowAttention',
-    'fold_extra_slot',
     'resize_pos_embed',
-    'source_grid',
 ]

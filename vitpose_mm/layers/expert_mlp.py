@@ -1,4 +1,4 @@
-"""The feed-forward network of ViTPose+: shared outputs, and some of each dataset's own."""
+"""The feed-forward network of ViTPose+: shared outputs, and outputs of one expert per dataset."""
 
 from typing import Any
 
@@ -8,16 +8,16 @@ from torch import Tensor, nn
 
 
 class PerSampleLinear(torch.autograd.Function):
-    """Linear whose weights each sample picks from a stack, as one batched product.
+    """Linear layer with separate weights per sample, indexed from a stack, as one batched product.
 
-    Its backward picks the weights again: a copy per sample is never kept between the passes. As in
-    torch's own linear layer, the input is kept only for weights that train, and the weights only for
-    an input that needs a gradient.
+    The backward pass indexes the weights again instead of saving a copy per sample. As in torch's own
+    linear layer, the input is saved only if the weights train, and the weights only if the input needs
+    a gradient.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, pick: Tensor) -> Tensor:
-        """(B, N, D), (E, P, D), (E, P), (B,) of 0..E-1 -> (B, N, P)."""
+        """Tokens (B, N, D), weights (E, P, D) and (E, P), each sample's expert (B,) in 0..E-1 -> (B, N, P)."""
         needs_x, needs_weight, *_ = ctx.needs_input_grad
         ctx.save_for_backward(x if needs_weight else None, weight if needs_x else None, pick)
         ctx.experts = len(weight)
@@ -25,7 +25,7 @@ class PerSampleLinear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        """Gradients of x, weight and bias where needed; those of experts that no sample picks are zero."""
+        """Gradients of x, weight and bias where needed; zero for experts without a sample."""
         x, weight, pick = ctx.saved_tensors
         needs_x, needs_weight, needs_bias, _ = ctx.needs_input_grad
         grad_x = grad @ weight[pick] if needs_x else None
@@ -35,20 +35,20 @@ class PerSampleLinear(torch.autograd.Function):
 
 
 def _sum_by_expert(per_sample: Tensor, pick: Tensor, experts: int) -> Tensor:
-    """(B, ...) -> (E, ...)."""
+    """Sum the samples of each expert: (B, ...) -> (E, ...)."""
     return per_sample.new_zeros(experts, *per_sample.shape[1:]).index_add_(0, pick, per_sample)
 
 
 class Experts(nn.Module):
-    """One linear layer an expert, as stacked parameters.
+    """One linear layer per expert, as stacked parameters.
 
-    Every expert is thereby part of every backward pass: distributed training needs no
-    `find_unused_parameters`, and an expert that no sample picks gets a gradient of zero.
+    Every expert therefore takes part in every backward pass: an expert without a sample gets a zero
+    gradient, and distributed training does not need `find_unused_parameters`.
 
     Args:
         in_dim: width D of the input.
         out_dim: outputs P of an expert.
-        count: experts E.
+        count: number of experts E.
     """
 
     def __init__(self, in_dim: int, out_dim: int, count: int):
@@ -63,40 +63,40 @@ class Experts(nn.Module):
 
 
 class ExpertMlp(nn.Module):
-    """Linear, GELU, then a linear layer whose last outputs are those of the sample's expert.
+    """Linear layer, GELU, then a linear layer whose last outputs come from the sample's expert.
 
-    Source: ViTPose++ (TPAMI 2023) and the authors' code: shared outputs first, then the expert's.
-    Differs from it in cost alone: only the experts that a batch needs are computed.
+    Source: ViTPose++ (TPAMI 2023) and the authors' code: shared outputs first, then the expert's. The
+    results are the same, but only the experts that a batch needs are computed.
 
     Args:
         dim: width C of a token.
         hidden_dim: width between the two linear layers.
-        part: outputs of an expert, of the C.
-        count: experts.
+        expert_dim: outputs of an expert; the other C - expert_dim outputs are shared.
+        count: number of experts.
 
     Raises:
-        ValueError: the experts' part leaves no shared output.
+        ValueError: expert_dim leaves no expert or no shared output.
     """
 
-    def __init__(self, dim: int, hidden_dim: int, part: int, count: int):
+    def __init__(self, dim: int, hidden_dim: int, expert_dim: int, count: int):
         super().__init__()
-        if not 0 < part < dim:
+        if not 0 < expert_dim < dim:
             raise ValueError(
-                f'experts: part={part} must be above 0 and below the width {dim}, which the shared part '
-                'and one expert make up together'
+                f'experts: expert_dim={expert_dim} must be > 0 and < the width {dim}, which also includes '
+                'the shared outputs'
             )
         self.fc1 = nn.Linear(dim, hidden_dim)
         self.act = nn.GELU()
-        self.fc2 = nn.Linear(hidden_dim, dim - part)
-        self.experts = Experts(hidden_dim, part, count)
+        self.fc2 = nn.Linear(hidden_dim, dim - expert_dim)
+        self.experts = Experts(hidden_dim, expert_dim, count)
 
     def forward(self, x: Tensor, expert: int | Tensor) -> Tensor:
         """(B, ..., C) -> the same shape.
 
         Args:
             x: tokens.
-            expert: of each sample (B,), or one number for all: then both parts are one product, the
-                very one of the plain `Mlp` that this expert can be merged into.
+            expert: indices (B,), or one index for all samples: then both parts are computed as one
+                product, exactly as in the plain `Mlp` that this expert can be merged into.
         """
         hidden = self.act(self.fc1(x))
         if isinstance(expert, int):

@@ -1,4 +1,4 @@
-"""ViT with an expert a dataset."""
+"""ViT with one expert per dataset."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ def build(**changes):
                 type='ViT',
                 arch=dict(depth=4, embed_dim=48, num_heads=4),
                 img_size=(64, 48),
-                experts=dict(names=NAMES, part=16),
+                experts=dict(names=NAMES, expert_dim=16),
             ),
             **changes,
         }
@@ -90,8 +90,8 @@ def test_no_experts_no_key():
 
 
 @pytest.mark.parametrize('names', [None, ['coco']])
-def test_names_are_needed_one_an_image(names):
-    with pytest.raises(ValueError, match='needs the name of each image.s dataset, of coco, aic, mpii'):
+def test_one_name_per_image_is_needed(names):
+    with pytest.raises(ValueError, match='needs the dataset of each image, one of coco, aic, mpii'):
         build()(torch.randn(2, 3, 64, 48), names)
 
 
@@ -101,21 +101,26 @@ def test_an_unknown_dataset_is_named():
 
 
 @pytest.mark.parametrize(
-    'experts',
+    ('experts', 'message'),
     [
-        dict(names=['coco', 'coco'], part=16),
-        dict(names=[], part=16),
-        dict(part=16),
-        dict(names=NAMES),
-        dict(names=NAMES, part=16, size=3),
-        NAMES,
+        (dict(names=['coco', 'coco'], expert_dim=16), r"names=\['coco', 'coco'\], expected .* each once"),
+        (dict(names=[], expert_dim=16), r'names=\[\], expected at least one dataset'),
+        (dict(expert_dim=16), r"missing keys \['names'\]; expected None or a dict of names, expert_dim"),
+        (dict(names=NAMES), r"missing keys \['expert_dim'\]"),
+        (dict(names=NAMES, expert_dim=16, size=3), r"unknown keys \['size'\]"),
+        (dict(names=NAMES, expert_dim=16, part=16), r"unknown keys \['part'\]"),
+        (NAMES, 'expected None or a dict of names, expert_dim'),
+        (dict(names=NAMES, expert_dim=48), 'expert_dim=48 must be > 0 and < the width 48'),
     ],
 )
-def test_bad_experts(experts):
-    with pytest.raises(ValueError, match=r"expected dict\(names=\['coco', ...\], part=192\)"):
+def test_bad_experts(experts, message):
+    with pytest.raises(ValueError, match=message):
         build(experts=experts)
 
 
-def test_part_at_least_the_width():
-    with pytest.raises(ValueError, match='part=48 must be above 0 and below the width 48'):
-        build(experts=dict(names=NAMES, part=48))
+def test_part_is_the_old_name_of_expert_dim(logged):
+    old, new = build(experts=dict(names=NAMES, part=16)), build()
+    assert old.expert_dim == 16
+    assert 'experts=dict(part=...) is now called expert_dim' in logged()
+    for mine, theirs in zip(old.parameters(), new.parameters(), strict=True):
+        assert torch.equal(mine, theirs)

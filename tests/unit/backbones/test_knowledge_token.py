@@ -21,7 +21,7 @@ LAYOUTS = {
     'mixed': dict(WINDOWS, full_every_quarter=True),
 }
 layouts = pytest.mark.parametrize('attention', LAYOUTS.values(), ids=LAYOUTS)
-EXPERTS = dict(names=['coco', 'aic'], part=16)
+EXPERTS = dict(names=['coco', 'aic'], expert_dim=16)
 TOKEN = dict(count=2, width=20)
 
 
@@ -166,7 +166,9 @@ def test_init_is_read_when_training_starts_and_only_then(tmp_path):
 def test_a_token_of_another_shape_is_refused(tmp_path, width, count):
     file = tmp_path / 'token.npz'
     write_token(file, torch.randn(2, 20), {})
-    with pytest.raises(ValueError, match=rf'2 tokens of width 20, knowledge_token has count={count} of width={width}'):
+    with pytest.raises(
+        ValueError, match=rf'2 tokens of width 20, this ViT knowledge_token=dict\(count={count}, width={width}\)'
+    ):
         build(token=dict(count=count, width=width, init=file)).init_weights()
 
 
@@ -191,12 +193,12 @@ def write_pickle(path):
 @pytest.mark.parametrize('write', [write_checkpoint, write_text, write_archive, write_pickle])
 def test_a_file_of_another_kind_is_refused(tmp_path, write):
     write(tmp_path / 'token.npz')
-    with pytest.raises(ValueError, match='holds no knowledge token.*vitpose token extract'):
+    with pytest.raises(ValueError, match='is not a knowledge token file.*vitpose token extract'):
         build(token=dict(init=tmp_path / 'token.npz')).init_weights()
 
 
 def test_a_plain_net_refuses_a_checkpoint_with_a_token():
-    with pytest.raises(ValueError, match=r'has a knowledge token and this ViT none.*count=2, width=20, frozen=True'):
+    with pytest.raises(ValueError, match=r'has a knowledge token, this ViT none.*count=2, width=20, frozen=True'):
         build(token=False).load_state_dict(build().state_dict())
 
 
@@ -205,9 +207,9 @@ def test_a_plain_net_refuses_a_checkpoint_with_a_token():
     [
         (dict(token=dict(count=0)), 'count=0, expected a whole number from 1'),
         (dict(token=dict(width=2.5)), 'width=2.5, expected a whole number from 1'),
-        (dict(token=dict(size=3)), r"unknown keys \['size'\]: it takes count, frozen, init, pos_embed, width"),
-        (dict(token=False, freeze='all_but_token'), 'no token that trains: add knowledge_token=dict'),
-        (dict(token=dict(frozen=True), freeze='all_but_token'), 'no token that trains'),
+        (dict(token=dict(size=3)), r"unknown keys \['size'\], .* None or a dict of count \(optional\), width"),
+        (dict(token=False, freeze='all_but_token'), 'leaves nothing to train: add knowledge_token=dict'),
+        (dict(token=dict(frozen=True), freeze='all_but_token'), 'leaves nothing to train'),
     ],
 )
 def test_bad_arguments(changes, message):

@@ -178,13 +178,13 @@ def test_exports_with_a_dynamic_batch(attention):
 @pytest.mark.parametrize(
     ('attention', 'message'),
     [
-        ('window', "attention='window'.*'full' or a dict of window_size"),
-        (dict(window_size=(0, 8)), r'window_size=\(0, 8\).*at least 1'),
+        ('window', "attention='window'.*'full' \\(no windows\\) or a dict of window_size"),
+        (dict(window_size=(0, 8)), r'window_size=\(0, 8\).*integers >= 1'),
         (dict(window_size=(8, 8, 8)), r'expected \(h, w\)'),
         (dict(window_size=8), r'window_size=8, expected \(h, w\)'),
         (dict(window_size=(8, 8), pooled=True), r"unknown keys \['pooled'\]"),
         (dict(window_size=(8, 8), rel_pos='swin'), "rel_pos='swin', expected None or 'decomposed'"),
-        (dict(rel_pos='decomposed'), 'has no window_size'),
+        (dict(rel_pos='decomposed'), r"missing keys \['window_size'\]; expected 'full'"),
     ],
 )
 def test_bad_layouts(attention, message):
@@ -193,5 +193,5 @@ def test_bad_layouts(attention, message):
 
 
 def test_quarters_need_four_blocks():
-    with pytest.raises(ValueError, match='depth of at least 4, this model has 3'):
+    with pytest.raises(ValueError, match='depth >= 4, this model has 3'):
         build(dict(window_size=(4, 4), full_every_quarter=True), arch=dict(depth=3, embed_dim=48, num_heads=4))

@@ -124,11 +124,14 @@ def test_bf16_agrees_with_fp32():
         (dict(img_size=(0, 192)), 'not a positive multiple'),
         (dict(stride=4), 'stride=4.*16.*8'),
         (dict(arch=dict(depth=2, embed_dim=50, num_heads=4)), 'num_heads=4 does not divide embed_dim=50'),
-        (dict(arch='giant'), "arch='giant' is unknown.*tiny, small, base, large, huge"),
-        (dict(arch=dict(depth=2, embed_dim=48)), r"missing: \['num_heads'\]"),
-        (dict(arch=dict(depth=2, embed_dim=48, num_heads=4, width=3)), r"unknown: \['width'\]"),
-        (dict(arch=dict(depth=0, embed_dim=48, num_heads=4)), 'depth=0 must be above 0'),
-        (dict(drop_path_rate=1.0), 'drop_path_rate=1.0'),
+        (dict(arch='giant'), "arch='giant': expected one of tiny, small, base, large, huge or a dict of depth"),
+        (
+            dict(arch=dict(depth=2, embed_dim=48)),
+            r"missing keys \['num_heads'\]; expected .*depth, embed_dim, num_heads and mlp_ratio \(optional\)",
+        ),
+        (dict(arch=dict(depth=2, embed_dim=48, num_heads=4, width=3)), r"unknown keys \['width'\], missing keys \[\]"),
+        (dict(arch=dict(depth=0, embed_dim=48, num_heads=4)), 'depth=0 must be > 0'),
+        (dict(drop_path_rate=1.0), 'drop_path_rate=1.0: expected a rate >= 0 and < 1'),
         (dict(freeze='all'), "freeze='all'.*attention"),
         (dict(freeze=4), 'freeze=4.*to 3'),
         (dict(freeze=True), 'freeze=True'),
@@ -136,7 +139,7 @@ def test_bf16_agrees_with_fp32():
         (dict(img_size=256), r'img_size=256: expected \(h, w\)'),
         (dict(pretrain_img_size=224), r'pretrain_img_size=224: expected \(h, w\)'),
         (dict(knowledge_token=[1]), r'knowledge_token=\[1\]: expected None or a dict of count'),
-        (dict(experts=['coco']), r"experts=\['coco'\]: expected dict\(names"),
+        (dict(experts=['coco']), r"experts=\['coco'\]: expected None or a dict of names, expert_dim"),
     ],
 )
 def test_bad_arguments(changes, message):
@@ -159,7 +162,7 @@ def test_bad_images(image, message):
         build()(image)
 
 
-def test_a_transposed_img_size_is_said_once(logged):
+def test_a_transposed_img_size_is_warned_of_once(logged):
     model = build(img_size=(48, 64)).eval()
     for _ in range(2):
         model(torch.randn(1, 3, 64, 48))

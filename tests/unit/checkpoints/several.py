@@ -15,7 +15,7 @@ model = dict(
         type='ViT',
         arch=dict(depth=2, embed_dim=48, num_heads=2),
         img_size=(64, 48),
-        experts=dict(names=['coco', 'mpii', 'aic'], part=16),
+        experts=dict(names=['coco', 'mpii', 'aic'], expert_dim=16),
         init_cfg=dict(type='Pretrained', checkpoint='nowhere.pth'),
     ),
     head=dict(

@@ -58,7 +58,7 @@ def pose_weights():
         (dict(embed_dim=12), 'checkpoint has width 24, this model 12: choose the arch'),
         (dict(depth=3), 'checkpoint has depth 2, this model 3'),
         (dict(depth=1), 'checkpoint has depth 2, this model 1'),
-        (dict(head='SimpleHead'), r'does not fit this SimpleHead: 1 of another shape \(final_layer.weight.*left over'),
+        (dict(head='SimpleHead'), r'does not fit this SimpleHead: 1 of another shape \(final_layer.weight.*unexpected'),
     ],
 )
 def test_a_pose_model_of_another_size_is_refused_in_load_from_and_test(changes, message, save, pose_weights):
@@ -73,7 +73,7 @@ def test_a_pose_model_of_another_size_is_refused_in_load_from_and_test(changes, 
         ('backbone.pos_embed', r'does not fit this ViT: 1 missing \(pos_embed\)'),
         ('backbone.last_norm', r'does not fit this ViT: 2 missing \(last_norm.weight, last_norm.bias\)'),
         ('backbone.layers.1.mlp', r'does not fit this ViT: 4 missing \(layers.1.mlp.fc1.weight, .*, ...\)'),
-        ('backbone.', "no key of the checkpoint is one of backbone.'s: it has none under that name"),
+        ('backbone.', "no key of the checkpoint is one of backbone.'s: it has none with this prefix"),
         ('head.deconv_layers', r'does not fit this ClassicHead: 10 missing \(deconv_layers.0.weight'),
         ('head.deconv_layers.1.running_mean', r'does not fit this ClassicHead: 1 missing'),
         ('head.', r'does not fit this ClassicHead: 12 missing'),
@@ -88,7 +88,7 @@ def test_a_pose_model_with_a_part_missing_is_refused(part, message, save, pose_w
 
 def test_a_whole_pose_checkpoint_needs_its_prefix(save, pose_weights):
     file = save(pose_weights)
-    with pytest.raises(ValueError, match=r"its ViT is under 'backbone.': load it with .*prefix='backbone.'"):
+    with pytest.raises(ValueError, match=r"its ViT has the prefix 'backbone.': load it with .*prefix='backbone.'"):
         init_from(file)
     for key, value in init_from(file, prefix='backbone.').state_dict().items():
         assert torch.equal(value, pose_weights['backbone.' + key])
@@ -98,7 +98,7 @@ def test_a_whole_pose_checkpoint_needs_its_prefix(save, pose_weights):
     'mark', ['blocks.0.norm1.weight', 'layers.0.ln1.weight', 'encoder.layer.0.layernorm_before.weight']
 )
 def test_the_prefix_of_a_foreign_file_is_found(mark, save):
-    with pytest.raises(ValueError, match=r"its ViT is under 'net.backbone.'"):
+    with pytest.raises(ValueError, match=r"its ViT has the prefix 'net.backbone.'"):
         init_from(save({f'net.backbone.{mark}': torch.zeros(24)}))
 
 
@@ -130,7 +130,7 @@ def test_patches_of_any_other_size_are_refused(kernel, save):
 
 def test_keys_left_over_are_refused(save, pose_weights):
     weights = {key.removeprefix('backbone.'): value for key, value in pose_weights.items() if 'backbone' in key}
-    with pytest.raises(ValueError, match=r'1 left over \(layers.0.attn.bias\)'):
+    with pytest.raises(ValueError, match=r'1 unexpected \(layers.0.attn.bias\)'):
         init_from(save(weights | {'layers.0.attn.bias': torch.zeros(1)}))
 
 

@@ -165,7 +165,7 @@ def test_a_file_that_is_cut_off(tmp_path):
 @pytest.mark.parametrize('content, found', [([1, 2], 'list'), ({}, 'dict'), (torch.ones(2), 'Tensor')])
 def test_no_weights(tmp_path, content, found):
     torch.save(content, tmp_path / 'other.pth')
-    with pytest.raises(ValueError, match=f"expected tensors by name, maybe under 'state_dict'; found {found}"):
+    with pytest.raises(ValueError, match=f"expected a dict of tensors, possibly under 'state_dict'; found {found}"):
         load_weights(tmp_path / 'other.pth')
 
 

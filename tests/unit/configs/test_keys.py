@@ -77,7 +77,7 @@ LOADER = arguments(DataLoader) | {'num_batch_per_epoch'}
 MODEL = {
     'train_cfg': {'compute_acc'},
     'test_cfg': {'flip_test', 'flip_mode', 'shift_heatmap', 'output_heatmaps', 'output_keypoint_indices'},
-    'backbone.experts': {'names', 'part'},
+    'backbone.experts': {'names', 'expert_dim'},
     'backbone.knowledge_token': (arguments(KnowledgeToken) | {'init'}) - {'dim'},
     'teacher': arguments(Teacher),
 }
@@ -179,7 +179,7 @@ def test_wrong_key_is_named(root, path: str) -> None:
 @pytest.mark.parametrize(
     'path',
     [
-        'model.backbone.experts.parts',
+        'model.backbone.experts.part',
         'model.head.default',
         'model.head.heads.aic.in_chanels',
         'model.head.heads.aic.decoder.sigmas',

@@ -57,7 +57,7 @@ def test_numbers_are_the_papers(read, name):
     backbone, head = cfg.model.backbone, cfg.model.head
     assert (backbone.arch, backbone.drop_path_rate) == (size, drop_path)
     assert f'mae_pretrain_vit_{size}' in backbone.init_cfg.checkpoint
-    assert backbone.get('experts') == (dict(names=names, part=PART[size]) if plus else None)
+    assert backbone.get('experts') == (dict(names=names, expert_dim=PART[size]) if plus else None)
     assert cfg.model.type == ('MultiDatasetPoseEstimator' if plus else 'TopdownPoseEstimator')
     assert list(head.heads) == names
     assert {n: (h.type, h.in_channels, h.out_channels) for n, h in head.heads.items()} == {

@@ -37,7 +37,7 @@ def estimator(width=24, keypoints=17, decoder=CODEC, **more):
 
 def several(width=32):
     heads = {name: estimator(width, count)['head'] for name, count in (('coco', 17), ('aic', 14))}
-    backbone = dict(estimator(width)['backbone'], experts=dict(names=['coco', 'aic'], part=8))
+    backbone = dict(estimator(width)['backbone'], experts=dict(names=['coco', 'aic'], expert_dim=8))
     return dict(
         type='MultiDatasetPoseEstimator',
         data_preprocessor=PIXELS,
@@ -52,10 +52,10 @@ def distiller(teacher, student=None, **more):
     return MODELS.build(ConfigDict({**student, 'type': 'DistillPoseEstimator', 'teacher': teacher, **more}))
 
 
-def batch_of(data, *places):
+def batch_of(data, *indices):
     init_default_scope('mmpose')
     np.random.seed(3)
-    packed = [DATASETS.build(data)[place] for place in places]
+    packed = [DATASETS.build(data)[index] for index in indices]
     return dict(inputs=[p['inputs'] for p in packed], data_samples=[p['data_samples'] for p in packed])
 
 

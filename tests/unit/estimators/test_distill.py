@@ -37,7 +37,7 @@ def test_training_leaves_the_teacher_as_it_is(teacher, data, kind):
     model.init_weights()
     before = {name: value.clone() for name, value in model.teacher.model.state_dict().items()}
     inputs, samples = prepared(model, batch_of(data, 0, 1))
-    answer = model.teacher.heatmaps(inputs, samples)
+    answer = model.teacher.heatmaps(inputs)
     assert answer.dtype == torch.float32 and not answer.requires_grad
     optimizer = build_optim_wrapper(model, dict(WRAPPER, type=kind))
     untrained = {name: value.clone() for name, value in model.named_parameters()}
@@ -48,7 +48,7 @@ def test_training_leaves_the_teacher_as_it_is(teacher, data, kind):
         assert torch.isfinite(log['loss']) and log['loss_distill'] > 0
     assert model.head.deconv_layers[1].num_batches_tracked == 2  # batch norm has seen each batch once
     with torch.autocast('cpu', torch.bfloat16):  # the student's precision is not the teacher's
-        assert torch.equal(model.teacher.heatmaps(inputs, samples), answer)
+        assert torch.equal(model.teacher.heatmaps(inputs), answer)
     assert not any(module.training for module in model.teacher.model.modules())
     assert all(torch.equal(value, before[name]) for name, value in model.teacher.model.state_dict().items())
     assert all(p.grad is None for p in model.teacher.model.parameters())
@@ -62,7 +62,7 @@ def test_training_leaves_the_teacher_as_it_is(teacher, data, kind):
 def test_own_precision(teacher, data):
     exact, rough = distiller(teacher()), distiller(teacher(precision='bfloat16'))
     inputs, samples = prepared(exact, batch_of(data, 0))
-    difference = (exact.teacher.heatmaps(inputs, samples) - rough.teacher.heatmaps(inputs, samples)).abs().max()
+    difference = (exact.teacher.heatmaps(inputs) - rough.teacher.heatmaps(inputs)).abs().max()
     assert 0 < difference < 0.05
 
 
@@ -113,10 +113,12 @@ def test_a_teacher_of_several_datasets_teaches_a_student_of_one(teacher, data):
     inputs, samples = prepared(model, batch_of(data, 0, 1))
     theirs = model.teacher.model
     expected = theirs.head.heads['coco'](theirs.extract_feat(inputs, ['coco', 'coco']))
-    torch.testing.assert_close(model.teacher.heatmaps(inputs, samples), expected)
+    torch.testing.assert_close(model.teacher.heatmaps(inputs, 'coco'), expected)
     assert model.loss(inputs, samples)['loss_distill'] > 0
     samples[1].set_metainfo(dict(dataset_name='aic'))
-    with pytest.raises(ValueError, match='samples of aic, coco: a teacher of several datasets can teach a student'):
+    with pytest.raises(
+        ValueError, match='samples of aic, coco: with a teacher of several datasets, train the student on'
+    ):
         model.loss(inputs, samples)
     samples[0].set_metainfo(dict(dataset_name='jhmdb'))
     with pytest.raises(KeyError, match="no head for dataset 'jhmdb'"):
@@ -130,11 +132,11 @@ def test_other_keypoints_are_matched_by_name(teacher, data):
     found = model.loss(inputs, samples)['loss_distill']
     # COCO lists shoulders, elbows, ... left first; AIC right shoulder, right elbow, ..., then left
     mine, theirs = list(range(5, 17)), [3, 0, 4, 1, 5, 2, 9, 6, 10, 7, 11, 8]
-    student, taught = model(inputs, samples), model.teacher.model(inputs, samples)
-    torch.testing.assert_close(found, mse_loss(student[:, mine], taught[:, theirs]))
+    student, teacher_heatmaps = model(inputs, samples), model.teacher.model(inputs, samples)
+    torch.testing.assert_close(found, mse_loss(student[:, mine], teacher_heatmaps[:, theirs]))
     one = distiller(teacher(estimator(32, 14)), keypoints=dict(match, names=dict(nose='head_top'))).eval()
     torch.testing.assert_close(
-        one.loss(inputs, samples)['loss_distill'], mse_loss(one(inputs, samples)[:, :1], taught[:, 12:13])
+        one.loss(inputs, samples)['loss_distill'], mse_loss(one(inputs, samples)[:, :1], teacher_heatmaps[:, 12:13])
     )
 
 
@@ -161,7 +163,7 @@ def test_a_teacher_of_another_codec_is_refused(teacher, data, decoder):
     with pytest.raises(ValueError, match=shown):
         model.loss(inputs, samples)
     samples[0].set_metainfo(dict(dataset_name='aic'))
-    assert model.taught(inputs, samples).shape == (1, 14, 16, 12)
+    assert model.teacher_heatmaps(inputs, samples).shape == (1, 14, 16, 12)
 
 
 def test_a_teacher_whose_codec_only_decodes_otherwise_is_taken(teacher):
@@ -185,7 +187,7 @@ def test_a_teacher_that_sees_other_colours_is_refused(teacher):
 @pytest.mark.parametrize(
     ('spoil', 'message'),
     [
-        (lambda weights: weights.update(extra=torch.zeros(1)), r'1 keys \(extra\) left over, 0 keys missing'),
+        (lambda weights: weights.update(extra=torch.zeros(1)), r'1 keys \(extra\) unexpected, 0 keys missing'),
         (lambda weights: weights.pop('head.final_layer.bias'), r'1 missing \(final_layer.bias\)'),
         (lambda weights: weights.update({'backbone.last_norm.weight': torch.zeros(3)}), 'has width 3, this model 32'),
     ],
@@ -202,7 +204,7 @@ def test_a_checkpoint_that_is_not_the_teachers_is_refused(teacher, spoil, messag
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        (dict(student=several()), 'a student with the head MultiDatasetHead has no heatmap head of its own'),
+        (dict(student=several()), 'head is a MultiDatasetHead: expected a heatmap head with a final_layer'),
         (dict(student=dict(estimator(), student=estimator())), r"takes no student=...: .* as in _base_ = 'STUDENT.py'"),
         (dict(teacher=dict(config='a.py')), 'teacher has no checkpoint: expected dict'),
         (dict(teacher=dict(checkpoint='a.pth')), 'teacher has no config'),
@@ -211,9 +213,15 @@ def test_a_checkpoint_that_is_not_the_teachers_is_refused(teacher, spoil, messag
             "precision='int8', expected 'float32'",
         ),
         (dict(distill_loss=dict(type='HeatmapDistillLoss', loss_weight=0)), 'loss_weight=0 must be > 0'),
-        (dict(keypoints=dict(student='CocoDataset', teacher='Coco')), "'Coco' is no registered dataset"),
-        (dict(keypoints=dict(student='CocoDataset', teacher='AicDataset', names=dict(nose='tail'))), "no 'tail' among"),
-        (dict(keypoints=dict(student='CocoDataset', teacher='AicDataset', names={})), 'no name of the student'),
+        (dict(keypoints=dict(student='CocoDataset', teacher='Coco')), "'Coco' is not a registered dataset"),
+        (
+            dict(keypoints=dict(student='CocoDataset', teacher='AicDataset', names=dict(nose='tail'))),
+            "'tail' is not one of",
+        ),
+        (
+            dict(keypoints=dict(student='CocoDataset', teacher='AicDataset', names={})),
+            'have no keypoint name in common',
+        ),
     ],
 )
 def test_bad_arguments(changes, message):
@@ -223,5 +231,7 @@ def test_bad_arguments(changes, message):
 
 def test_no_teacher_and_no_cache(data):
     model = distiller(None)
-    with pytest.raises(ValueError, match='no teacher, and samples without its heatmaps.*TeacherCacheDataset'):
+    with pytest.raises(
+        ValueError, match='there is no teacher, and the samples have no cached heatmaps.*TeacherCacheDataset'
+    ):
         model.loss(*prepared(model, batch_of(data, 0)))

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.model import PretrainedInit
+from mmengine.runner import load_checkpoint
 from mmengine.structures import InstanceData, PixelData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
-from vitpose_mm.backbones import vit
+from vitpose_mm.backbones import routing
+from vitpose_mm.heads import multi_dataset
 from vitpose_mm.layers.index import index_on
 
 CODEC = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
@@ -28,7 +31,7 @@ def build(**test_cfg):
                 type='ViT',
                 arch=dict(depth=2, embed_dim=48, num_heads=4),
                 img_size=(64, 48),
-                experts=dict(names=list(KEYPOINTS), part=16),
+                experts=dict(names=list(KEYPOINTS), expert_dim=16),
             ),
             head=dict(type='MultiDatasetHead', heads=heads, default_dataset='coco'),
         )
@@ -86,12 +89,50 @@ def test_flip_test_averages_with_the_mirrored_pass_of_the_same_expert():
 
 
 def test_datasets_are_looked_up_once_per_batch(monkeypatch):
-    model, calls = build(flip_test=True), []
-    monkeypatch.setattr(vit, 'index_on', lambda *given: calls.append(given) or index_on(*given))
+    model, names, indices = build(flip_test=True), [], []
+    look_up = model.head.datasets
+    monkeypatch.setattr(model.head, 'datasets', lambda batch: names.append(look_up(batch)) or names[-1])
+    monkeypatch.setattr(routing, 'index_on', lambda *given: indices.append(given) or index_on(*given))
     with torch.no_grad():
         model.predict(torch.randn(2, 3, 64, 48), samples('aic', 'coco'))
     model.loss(torch.randn(2, 3, 64, 48), samples('aic', 'coco'))
-    assert calls == [(torch.device('cpu'), [1, 0])] * 2
+    assert names == [['aic', 'coco']] * 2
+    assert indices == [(torch.device('cpu'), [1, 0])] * 2
+
+
+def authors_file(path):
+    """Decoders in the names of the authors, who have more datasets than the model."""
+    torch.manual_seed(1)
+    own = build()
+    weights = {key: value for key, value in own.state_dict().items() if key.startswith('backbone.')}
+    for number, name in enumerate(('coco', 'aic', 'mpii')):
+        prefix = f'associate_keypoint_heads.{number - 1}' if number else 'keypoint_head'
+        decoder = own.head.heads[name if name in KEYPOINTS else 'aic'].state_dict()
+        weights |= {f'{prefix}.{key}': value + number for key, value in decoder.items()}
+    torch.save(dict(state_dict=weights), path)
+    return weights
+
+
+@pytest.mark.parametrize('part', ['estimator', 'head'])
+def test_authors_decoders_are_renamed_once_whichever_module_loads_them(part, tmp_path, monkeypatch):
+    weights, model, calls = authors_file(tmp_path / 'authors.pth'), build(), []
+    rename = multi_dataset.rename_decoders
+    monkeypatch.setattr(multi_dataset, 'rename_decoders', lambda *given: calls.append(1) or rename(*given))
+    load_checkpoint(model if part == 'estimator' else model.head, str(tmp_path / 'authors.pth'))
+    assert calls == [1] and model.head.absent == set()
+    for name, prefix in dict(coco='keypoint_head', aic='associate_keypoint_heads.0').items():
+        for key, value in model.head.heads[name].state_dict().items():
+            assert torch.equal(value, weights[f'{prefix}.{key}'])
+
+
+def test_a_head_loads_a_decoder_alone_by_its_prefix(tmp_path):
+    decoder = {key: value + 1 for key, value in build().head.heads['coco'].state_dict().items()}
+    torch.save({f'head.{key}': value for key, value in decoder.items()}, tmp_path / 'coco.pth')
+    head = build().head
+    PretrainedInit(str(tmp_path / 'coco.pth'), prefix='head.')(head)
+    assert head.absent == {'aic'}
+    for key, value in head.heads['coco'].state_dict().items():
+        assert torch.equal(value, decoder[key])
 
 
 def test_the_default_dataset_holds_for_backbone_and_head():

@@ -37,7 +37,7 @@ def build(several=False, **head):
             'MultiDatasetPoseEstimator',
             dict(type='MultiDatasetHead', heads=dict(coco=decoder, aic=decoder), default_dataset='coco'),
         )
-        backbone['experts'] = dict(names=['coco', 'aic'], part=16)
+        backbone['experts'] = dict(names=['coco', 'aic'], expert_dim=16)
     return MODELS.build(
         dict(type=kind, data_preprocessor=dict(type='PoseDataPreprocessor'), backbone=backbone, head=decoder)
     )

@@ -199,7 +199,7 @@ def test_a_teacher_beside_its_cache_is_refused(teacher, data, tmp_path):
     given = teacher()
     assert write_cache(tmp_path, given, data) == 0
     model, sample = distiller(given), cached(data, cache=str(tmp_path / 'cache'))[0]
-    with pytest.raises(ValueError, match='set model.teacher=None to learn from the cache'):
+    with pytest.raises(ValueError, match='set model.teacher=None to use the cache'):
         model.loss(*prepared(model, {key: [value] for key, value in sample.items()}))
 
 
@@ -216,8 +216,8 @@ def test_a_cache_of_joined_datasets(teacher, data, tmp_path, number):
     for index in range(len(stored)):
         sample = stored.sample(index, 0)
         kept = sample['data_samples'].gt_fields.pop('teacher_heatmaps')
-        taught = model.taught(*prepared(model, {key: [value] for key, value in sample.items()}))[0]
-        torch.testing.assert_close(kept.float(), taught, rtol=1e-3, atol=1e-6)
+        computed = model.teacher_heatmaps(*prepared(model, {key: [value] for key, value in sample.items()}))[0]
+        torch.testing.assert_close(kept.float(), computed, rtol=1e-3, atol=1e-6)
     joined['datasets'][-1] = dict(members[-1], pipeline=PIPELINE[:2] + PIPELINE[3:])
     with pytest.raises(ValueError, match='written for another pipeline'):
         cached(joined, cache=str(tmp_path / 'cache'))

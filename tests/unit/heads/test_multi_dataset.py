@@ -1,4 +1,4 @@
-"""Routing of samples to one head a dataset: losses, predictions, bad input."""
+"""Routing of samples to one head per dataset: losses, predictions, bad input."""
 
 import numpy as np
 import pytest
@@ -74,12 +74,12 @@ def test_the_loss_is_the_weighted_sum_of_each_heads_own(normalizer):
     losses = head.loss(feats, batch)
     expected = 0
     for name, weight in dict(coco=1, aic=3, mpii=1).items():
-        places = [i for i, other in enumerate(MIX) if other == name]
-        alone = head.heads[name].loss((feats[0][places],), [batch[i] for i in places])
+        indices = [i for i, other in enumerate(MIX) if other == name]
+        alone = head.heads[name].loss((feats[0][indices],), [batch[i] for i in indices])
         torch.testing.assert_close(losses[f'{name}/kpt'], alone['loss_kpt'])
         assert not losses[f'{name}/kpt'].requires_grad
         torch.testing.assert_close(losses[f'{name}/acc_pose'], alone['acc_pose'])
-        expected += weight * alone['loss_kpt'] * (len(places) / 6 if normalizer == 'batch' else 1)
+        expected += weight * alone['loss_kpt'] * (len(indices) / 6 if normalizer == 'batch' else 1)
     torch.testing.assert_close(losses['loss_kpt'], expected)
     assert [key for key in losses if 'loss' in key] == ['loss_kpt'], 'MMEngine sums every key with this word in it'
 
@@ -141,7 +141,7 @@ def test_a_head_that_the_checkpoint_lacks_trains_but_does_not_predict_before():
     head.load_state_dict(weights, strict=False)
     head.predict(feats, samples('coco'))
     for call in (lambda: head(feats), lambda: head.predict(feats, samples('aic'))):
-        with pytest.raises(ValueError, match="no decoder for dataset 'aic', whose head would predict from random"):
+        with pytest.raises(ValueError, match="no decoder for dataset 'aic', so its head has random weights"):
             call()
     head.loss(feats, samples('aic'))
     head.predict(feats, samples('aic'))

@@ -103,7 +103,7 @@ def test_trains_under_autocast():
     assert (out - exact).abs().max() < 0.03 * exact.abs().max()
 
 
-@pytest.mark.parametrize('part', [0, DIM, DIM + 1])
-def test_part_must_leave_shared_outputs(part):
-    with pytest.raises(ValueError, match=f'part={part} must be above 0 and below the width {DIM}'):
-        ExpertMlp(DIM, HIDDEN, part, COUNT)
+@pytest.mark.parametrize('expert_dim', [0, DIM, DIM + 1])
+def test_expert_dim_must_leave_shared_outputs(expert_dim):
+    with pytest.raises(ValueError, match=f'expert_dim={expert_dim} must be > 0 and < the width {DIM}'):
+        ExpertMlp(DIM, HIDDEN, expert_dim, COUNT)

@@ -1,4 +1,4 @@
-"""One dataset's plain model out of a multi-dataset model: its weights, and a config that tests it."""
+"""Split the plain model of one dataset off a multi-dataset model: its weights, and a config to test it."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -9,12 +9,12 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 from torch import Tensor
 
+from ..checkpoints.multi_dataset import merge_expert
 from ..datasets.combined import CombinedPoseDataset
 from ..datasets.metainfo import dataset_class, metainfo, raw_metainfo
 from ..heads import MultiDatasetHead
-from .experts import merge_expert
 
-# what testing needs of a config; all else belongs to the training of several datasets
+# the keys of a config that testing needs besides model, loaders and evaluators
 KEPT = (
     'default_scope',
     'custom_imports',
@@ -29,14 +29,14 @@ KEPT = (
 
 
 def split_config(cfg: Config, dataset: str) -> Config:
-    """The config of one dataset's plain model: estimator, head and, of its own, loaders and metric.
+    """The config of one dataset's plain model, with the dataset's own head, test loaders and metric.
 
     Args:
         cfg: of a model with a `MultiDatasetHead`.
         dataset: name of one of its heads.
 
     Raises:
-        ValueError: another head, no dataset of that name, or none to test on.
+        ValueError: another head, no dataset of that name, or the config does not test the dataset.
     """
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     model = deepcopy(cfg.model.to_dict())
@@ -44,8 +44,8 @@ def split_config(cfg: Config, dataset: str) -> Config:
     head_class = MODELS.get(head['type']) if isinstance(head.get('type'), str) else head.get('type')
     if not (isinstance(head_class, type) and issubclass(head_class, MultiDatasetHead)):
         raise ValueError(
-            f"the config's model.head is a {head.get('type')}: expected a MultiDatasetHead, which has one "
-            'head a dataset; any other model has nothing to be split'
+            f"the config's model.head is a {head.get('type')}: expected a MultiDatasetHead, which has one head per "
+            'dataset; other models cannot be split'
         )
     experts = model['backbone'].pop('experts', None)
     for part, names in (('head', head['heads']), ('expert', experts['names'] if experts else head['heads'])):
@@ -61,7 +61,7 @@ def split_config(cfg: Config, dataset: str) -> Config:
     if found is None:
         known = sorted({name for part in tests for name in _members(cfg, part)})
         raise ValueError(
-            f'the config tests no dataset {dataset!r} (but {", ".join(known) or "none"}): add it to '
+            f'the config does not test dataset {dataset!r}, only {", ".join(known) or "none"}: add it to '
             'test_dataloader and test_evaluator'
         )
     split = {key: deepcopy(cfg[key]) for key in KEPT if key in cfg}
@@ -73,11 +73,11 @@ def split_config(cfg: Config, dataset: str) -> Config:
 
 
 def split_weights(cfg: Config, weights: dict[str, Tensor], dataset: str) -> dict[str, Tensor]:
-    """The state dict of one dataset's plain model, which has been seen to load into it strictly.
+    """The state dict of one dataset's plain model, after loading it strictly into that model.
 
     Args:
         cfg: of the multi-dataset model.
-        weights: of a checkpoint of it, or any that it loads.
+        weights: of any checkpoint that this model loads.
         dataset: name of one of its heads.
 
     Raises:
@@ -86,9 +86,9 @@ def split_weights(cfg: Config, weights: dict[str, Tensor], dataset: str) -> dict
     several = MODELS.build(cfg.model)
     try:
         several.load_state_dict(weights, strict=True)
-    except RuntimeError as problem:  # torch's own, of several lines
-        told = '\n'.join(line if len(line) < 400 else line[:400] + ' ...' for line in str(problem).splitlines()[1:6])
-        raise ValueError(f'the checkpoint does not fit the config:\n{told}') from problem
+    except RuntimeError as problem:  # torch's message has several lines
+        lines = '\n'.join(line if len(line) < 400 else line[:400] + ' ...' for line in str(problem).splitlines()[1:6])
+        raise ValueError(f'the checkpoint does not fit the config:\n{lines}') from problem
     own = {}
     for key, value in several.state_dict().items():
         if key.startswith(f'head.heads.{dataset}.'):
@@ -107,7 +107,7 @@ def split_weights(cfg: Config, weights: dict[str, Tensor], dataset: str) -> dict
 
 
 def _members(cfg: Config, part: str) -> dict[str, dict]:
-    """The datasets of a loader by name; those of MMPose's `CombinedDataset` with its pipeline after their own."""
+    """The datasets of a loader by name; MMPose's `CombinedDataset` appends its pipeline to theirs."""
     loader = cfg.get(f'{part}_dataloader')
     if not loader:
         return {}
@@ -121,7 +121,7 @@ def _members(cfg: Config, part: str) -> dict[str, dict]:
 
 
 def _test_of(cfg: Config, part: str, dataset: str) -> tuple[dict, Any] | None:
-    """The loader and the evaluator of one dataset alone, or None if it is not tested."""
+    """Loader and evaluator of one dataset, or None if it is not tested."""
     own = _members(cfg, part).get(dataset)
     evaluator = deepcopy(cfg.get(f'{part}_evaluator'))
     if isinstance(evaluator, dict) and 'datasets' in evaluator:
@@ -131,13 +131,13 @@ def _test_of(cfg: Config, part: str, dataset: str) -> tuple[dict, Any] | None:
         return None
     sampler = dict(type='DefaultSampler', shuffle=False, round_up=False)
     meta = raw_metainfo(own)
-    if Path(meta.get('from_file', '')).is_absolute():  # a path of this machine: write what the file says
+    if Path(meta.get('from_file', '')).is_absolute():  # valid only on this machine: write the file's content
         meta = Config.fromfile(meta['from_file']).dataset_info.to_dict()
     own = dict(own, metainfo=deepcopy(meta))
     return dict(cfg[f'{part}_dataloader'].to_dict(), dataset=own, sampler=sampler), evaluator
 
 
 def _mmpose_class(dataset: dict) -> str:
-    """The name of MMPose's own class of a dataset: its inferencers choose the detector by that."""
+    """The name of MMPose's own dataset class, by which its inferencers choose a detector."""
     classes = dataset_class(dataset).__mro__
     return next((c.__name__ for c in classes if c.__module__.startswith('mmpose.')), classes[0].__name__)

@@ -1,0 +1,58 @@
+"""Which expert each image of a batch takes."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..layers.index import index_on
+
+Datasets = Sequence[str] | int | Tensor | None
+
+
+@torch.compiler.disable  # otherwise torch.compile builds one graph per list of names
+def expert_indices(experts: Sequence[str], datasets: Sequence[str], device: torch.device | str = 'cpu') -> int | Tensor:
+    """Look up the expert of each image.
+
+    Args:
+        experts: datasets of the experts, in their order.
+        datasets: the dataset of each image.
+        device: of the images.
+
+    Returns:
+        One index if all images share an expert, else (B,).
+
+    Raises:
+        KeyError: a dataset has no expert.
+    """
+    for name in datasets:
+        if name not in experts:
+            raise KeyError(f'no expert for dataset {name!r}: this ViT has {", ".join(experts)}')
+    indices = [experts.index(name) for name in datasets]
+    return indices[0] if len(set(indices)) == 1 else index_on(device, indices)
+
+
+def expert_route(experts: Sequence[str], image: Tensor, datasets: Datasets) -> tuple[int | Tensor, ...]:
+    """The argument that routes a batch through the FFNs with experts; none without experts.
+
+    Args:
+        experts: datasets of the experts, in their order.
+        image: (B, 3, H, W).
+        datasets: see `ViT.forward`.
+
+    Raises:
+        ValueError: not one dataset per image.
+        KeyError: a dataset has no expert.
+    """
+    if not experts:
+        return ()
+    if isinstance(datasets, int):
+        return (datasets,)
+    # shapes, not len(): an exported graph keeps its dynamic batch
+    given = datasets.shape[0] if isinstance(datasets, Tensor) else len(datasets or ())
+    if datasets is None or given != image.shape[0]:
+        raise ValueError(
+            f'{len(image)} images with datasets={datasets}: a ViT with experts needs the dataset of each image, one '
+            f"of {', '.join(experts)}; in a config, use the estimator type='MultiDatasetPoseEstimator', which passes it"
+        )
+    return (datasets if isinstance(datasets, Tensor) else expert_indices(experts, datasets, image.device),)

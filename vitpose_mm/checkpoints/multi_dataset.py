@@ -1,0 +1,136 @@
+"""Checkpoints with one expert or one decoder per dataset: the authors' ViTPose+ files, transformers', and ours."""
+
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+# order of experts and decoders in the authors' files; the first decoder is `keypoint_head`, the others are
+# `associate_keypoint_heads.0` to `.4`. MMPose's estimator replaces `keypoint_head` by `head` in all these names.
+AUTHORS_ORDER = ('coco', 'aic', 'mpii', 'ap10k', 'apt36k', 'coco_wholebody')
+_EXPERT = re.compile(r'(layers\.\d+\.mlp\.experts)\.(\d+)\.(weight|bias)')
+_DECODER = re.compile(
+    r'(?:keypoint_head\.|associate_(?:keypoint_)?heads\.(\d+)\.)?'
+    r'(?!(?:heads|head|backbone|neck|data_preprocessor)\.)(.+)'  # ours, and the rest of a whole model's file
+)
+
+
+def rename_experts(weights: dict[str, Tensor], names: Sequence[str], expert_dim: int) -> dict[str, Tensor]:
+    """Stack the experts of each block, as our `ExpertMlp` does: (E, P, hidden) and (E, P), with P = expert_dim.
+
+    The authors' and transformers' experts are matched to datasets by name. Experts of datasets that
+    the model lacks are dropped; a dataset that the authors did not train on starts from COCO's expert.
+    For a plain ViT, every expert starts as the last P outputs of `fc2`, so the results stay the same.
+
+    Args:
+        weights: of a ViT alone, as `rename_backbone` returns them.
+        names: datasets of the model's experts, in its order; empty for a plain ViT.
+        expert_dim: outputs P of an expert.
+
+    Raises:
+        ValueError: the checkpoint's experts do not fit the model's.
+    """
+    weights = dict(weights)
+    numbered: dict[str, dict[int, Tensor]] = {}
+    for key in list(weights):
+        match = _EXPERT.fullmatch(key)
+        if match is not None:
+            experts, number, kind = match.groups()
+            numbered.setdefault(f'{experts}.{kind}', {})[int(number)] = weights.pop(key)
+    for key, found in numbered.items():
+        if sorted(found) != list(range(len(AUTHORS_ORDER))):
+            raise ValueError(
+                f'{key}: the checkpoint has experts {", ".join(map(str, sorted(found)))}; expected 0 to 5, which are '
+                f'{", ".join(AUTHORS_ORDER)}'
+            )
+        indices = [AUTHORS_ORDER.index(name) if name in AUTHORS_ORDER else 0 for name in names or AUTHORS_ORDER]
+        weights[key] = torch.stack([found[index] for index in indices])
+    for key, value in list(weights.items()):
+        stack = key.replace('.mlp.fc2.', '.mlp.experts.')
+        if '.mlp.experts.' in key:
+            _check_experts(key, value, names, expert_dim)
+        elif names and stack != key and stack not in weights:
+            weights[key], own = value.split([len(value) - expert_dim, expert_dim])
+            weights[stack] = torch.stack([own] * len(names))
+    return weights
+
+
+def _check_experts(key: str, experts: Tensor, names: Sequence[str], expert_dim: int) -> None:
+    count, width = experts.shape[:2]
+    if not names:
+        raise ValueError(
+            f'{key}: the checkpoint has {count} experts, this ViT none: set '
+            f'experts=dict(names=[...], expert_dim={width}), or extract the plain model of one dataset with '
+            '`vitpose split`'
+        )
+    if (count, width) != (len(names), expert_dim):
+        raise ValueError(
+            f'{key}: the checkpoint has {count} experts of {width} outputs, this ViT {len(names)} '
+            f'({", ".join(names)}) of {expert_dim}: set `experts` to what the checkpoint was trained with'
+        )
+
+
+def merge_expert(weights: dict[str, Tensor], expert: int) -> dict[str, Tensor]:
+    """Merge one expert into the plain FFN and drop the others; the result is exact.
+
+    Args:
+        weights: in our names, with or without experts.
+        expert: its index in the model's order.
+    """
+    merged = {}
+    for key, value in weights.items():
+        stack = key.replace('.mlp.fc2.', '.mlp.experts.')
+        if stack != key and stack in weights:
+            value = torch.cat([value, weights[stack][expert]])
+        if '.mlp.experts.' not in key:
+            merged[key] = value
+    return merged
+
+
+def gather_decoders(state_dict: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Move the authors' decoders from beside the head to below it, in place; the load hook of an estimator.
+
+    A head's own hook sees only the keys below it, and renames them with `rename_decoders`.
+
+    Args:
+        state_dict: of any origin.
+        prefix: of the estimator's keys in it, '' or ending with a dot.
+    """
+    beside = (f'{prefix}keypoint_head.', f'{prefix}associate_')
+    for key in [key for key in state_dict if key.startswith(beside)]:
+        state_dict[f'{prefix}head.{key[len(prefix) :]}'] = state_dict.pop(key)
+
+
+def rename_decoders(weights: dict[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
+    """Name decoders after their datasets: `heads.coco.final_layer.weight` and so on.
+
+    The authors' decoders are matched to datasets by their order; those of datasets that the model
+    lacks are dropped. A single decoder goes to the first dataset of `names`.
+
+    Args:
+        weights: of the head alone, or a whole model's file of the authors.
+        names: datasets of the model's heads, the default one first.
+
+    Raises:
+        ValueError: there are more decoders than in the authors' files.
+    """
+    renamed: dict[str, Tensor] = {}
+    decoders: dict[int, dict[str, Tensor]] = {}
+    for key, value in weights.items():
+        match = _DECODER.fullmatch(key)
+        if match is None:
+            renamed[key] = value
+        else:
+            number, rest = match.groups()
+            decoders.setdefault(0 if number is None else int(number) + 1, {})[rest] = value
+    order = AUTHORS_ORDER if max(decoders, default=0) > 0 else tuple(names)
+    for index, decoder in decoders.items():
+        if index >= len(order):
+            raise ValueError(
+                f'the checkpoint has decoder associate_keypoint_heads.{index - 1}; expected at most {len(order) - 1} '
+                f'beside keypoint_head: {", ".join(order)}'
+            )
+        if order[index] in names:
+            renamed.update({f'heads.{order[index]}.{rest}': value for rest, value in decoder.items()})
+    return renamed
