@@ -71,12 +71,12 @@ def extract_token(weights: dict[str, Tensor], source: Path) -> tuple[Tensor, dic
         source: the checkpoint that they were read from.
 
     Raises:
-        ValueError: there are no knowledge tokens, or those of several ViTs.
+        ValueError: the model has no knowledge token, or several ViTs have one.
     """
     keys = [key for key in weights if key.endswith('knowledge_token.tokens')]
     if len(keys) != 1:
         raise ValueError(
-            f'{source} has knowledge tokens of {len(keys)} ViTs, expected 1: train them first, with the '
+            f'{source} has {len(keys)} knowledge tokens, expected one: train it first, with the '
             "teacher's config and backbone=dict(knowledge_token=dict(count=1), freeze='all_but_token')"
         )
     prefix = keys[0].removesuffix('tokens')
