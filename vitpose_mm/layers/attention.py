@@ -1,4 +1,4 @@
-"""Multi-head self-attention over a token grid: full, or in windows."""
+"""Multi-head self-attention over a token grid, full or windowed."""
 
 import torch
 import torch.nn.functional as F
@@ -8,16 +8,16 @@ from torch.utils.checkpoint import checkpoint
 from .rel_pos import DecomposedRelPos
 from .window import fit_window, partition, pool_windows, unpartition, window_masks
 
-Streams = tuple[Tensor, ...]  # the grid and, if there are any, knowledge tokens beside it
-# torch 2.1.2's fused kernel of the CPU writes past its buffers in the backward pass of an odd number of bf16 queries or
-# keys on several threads; 2.14.1's does not. With a mask, 2.1 takes another kernel.
+Streams = tuple[Tensor, ...]  # the token grid and, if there are any, the knowledge tokens
+# torch 2.1.2's fused CPU kernel writes past its buffers in the backward pass of an odd number of bf16 queries or keys
+# on several threads; that of 2.14.1 does not. With a mask, torch 2.1 uses another kernel.
 ODD_IS_UNSAFE = torch.__version__ < (2, 4)  # type: ignore[operator]
 
 
 class Attention(nn.Module):
     """Multi-head self-attention with biased qkv, through torch's fused kernels.
 
-    Knowledge tokens beside the grid join its queries, keys and values.
+    Knowledge tokens are appended to the grid's tokens: every token attends to all.
 
     Args:
         dim: width C of a token.
@@ -36,15 +36,15 @@ class Attention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, *streams: Tensor) -> Streams:
-        """The grid (B, Hp, Wp, C) and, if there are any, knowledge tokens (B, T, C) -> the same."""
+        """Grid (B, Hp, Wp, C) and optional knowledge tokens (B, T, C) -> the same shapes."""
         return self.mix(*[self.qkv(stream) for stream in streams])
 
     def mix(self, *qkv: Tensor) -> Streams:
-        """Streams of width 3 * C -> of width C: attention and the projection of its heads."""
+        """Streams of width 3 * C -> streams of width C: attention and output projection."""
         return tuple([self.proj(stream) for stream in self.attend(*qkv)])
 
     def attend(self, grid: Tensor, *tokens: Tensor) -> Streams:
-        """Streams of width 3 * C -> of width C, before the projection: every token attends to all."""
+        """Streams of width 3 * C -> streams of width C, before the output projection."""
         streams = (grid.flatten(1, 2), *tokens)
         sequence = torch.cat(streams, dim=1) if tokens else streams[0]
         attended = _join_heads(fused_attention(*self._split_heads(sequence)))
@@ -58,7 +58,7 @@ class Attention(nn.Module):
 
 
 def fused_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Queries (..., n, d), keys and values (..., m, d) and a mask that broadcasts to (..., n, m) -> (..., n, d)."""
+    """Queries (..., n, d), keys and values (..., m, d), mask broadcastable to (..., n, m) -> (..., n, d)."""
     odd = query.shape[-2] % 2 or key.shape[-2] % 2
     if ODD_IS_UNSAFE and odd and mask is None and query.device.type == 'cpu' and query.dtype == torch.bfloat16:
         mask = query.new_zeros(1, key.shape[-2])
@@ -71,32 +71,31 @@ def _join_heads(attended: Tensor) -> Tensor:
 
 
 class WindowAttention(Attention):
-    """Attention inside each window, with shift, pooled tokens and relative position as options.
+    """Attention within windows, optionally with shift, pooled tokens and relative position.
 
-    Pooled tokens: the mean of each window's real tokens, of the same (shifted) partition, joins the
-    keys and values of every window. It is projected by the block's own keys and values: no new
-    parameters. As the projection is linear, the mean of the projected tokens is the same and
-    cheaper, and is what is computed. ViTPose section 3.3 leaves open whether tokens are pooled
-    before or after the projection and of which partition; this is our reading of it.
+    Pooled tokens: the mean over the tokens of each window, padding excluded, is added to the keys and
+    values of every window. The windows are those of the same, possibly shifted, partition. Pooling
+    adds no parameters: keys and values are averaged after their projection, which is linear, so this
+    equals projecting the averaged tokens and is cheaper. ViTPose section 3.3 leaves open whether
+    tokens are pooled before or after the projection and which partition is used; this is our choice.
 
-    Padding takes part in nothing. A grid that one window covers gets full attention.
+    Padding is masked. A grid that fits into one window gets full attention.
 
-    Knowledge tokens beside the grid are keys and values of every window, without relative position;
-    their own queries attend once, to the whole grid and to themselves. The paper trains none with
-    windows: this is our reading.
+    Knowledge tokens are added to the keys and values of every window, without relative position.
+    Their queries attend to the whole grid and to the knowledge tokens. The paper does not combine
+    them with windows; this is our choice.
 
-    With `recompute` only the output of `qkv` is saved for the gradient: windows, their keys with the
-    pooled tokens and the attention are computed again in the backward pass. Full attention, whose
-    cost grows with the square of the grid, keeps its result.
+    With `recompute` only the output of `qkv` is saved; the rest is recomputed in the backward pass.
+    Full attention is never recomputed, because its cost grows with the square of the number of tokens.
 
     Args:
         dim: width C of a token.
         num_heads: heads; must divide `dim`.
         window: (h, w) in tokens.
         shift: shift the windows by half their sides.
-        pool: add the pooled tokens of all windows to each window's keys and values.
-        rel_pos: add decomposed relative position; pooled tokens have none.
-        recompute: save memory, at the price of a second attention in the backward pass.
+        pool: add the pooled tokens of all windows to the keys and values of each window.
+        rel_pos: add decomposed relative position; it does not apply to pooled tokens.
+        recompute: save memory by computing attention again in the backward pass.
     """
 
     def __init__(
@@ -114,14 +113,14 @@ class WindowAttention(Attention):
         self.rel_pos = DecomposedRelPos(window, dim // num_heads) if rel_pos else None
 
     def mix(self, *qkv: Tensor) -> Streams:
-        """Streams of width 3 * C -> of width C: attention and the projection of its heads."""
+        """Streams of width 3 * C -> streams of width C: attention and output projection."""
         # frozen attention stays in eval mode but still passes gradients to its input
         if self.recompute and (self.training or not self.qkv.weight.requires_grad):
             return checkpoint(super().mix, *qkv, use_reentrant=False, preserve_rng_state=False)
         return super().mix(*qkv)
 
     def attend(self, grid: Tensor, *tokens: Tensor) -> Streams:
-        """Streams of width 3 * C -> of width C, before the projection."""
+        """Streams of width 3 * C -> streams of width C, before the output projection."""
         size = (grid.shape[1], grid.shape[2])
         window, shift = fit_window(size, self.window, self.shift)
         query, key, value = self._split_heads(partition(grid, window, shift))  # each (B, G, heads, n, C / heads)
@@ -131,7 +130,7 @@ class WindowAttention(Attention):
         if self.rel_pos is not None:
             bias = self.rel_pos(query, window)
             mask = bias if mask is None else bias.masked_fill(~mask, -torch.inf)
-        # what every window sees beside its own: keys and values (B, heads, m, C / heads)
+        # keys and values that all windows share: (B, heads, m, C / heads)
         shared: list[Streams] = [self._split_heads(part)[1:] for part in tokens]
         if self.pool and count > 1:
             shared.append(tuple(pool_windows(tensor.transpose(1, 2), real) for tensor in (key, value)))
@@ -142,9 +141,9 @@ class WindowAttention(Attention):
                 for own, part in zip((key, value), more, strict=True)
             )
             if mask is not None:
-                # zero as a bias, True as a mask: every token may attend to all that is shared
+                # every token may attend to the shared keys: bias 0, or mask True
                 mask = F.pad(mask, (0, more[0].shape[2]), value=mask.dtype == torch.bool)
-        # windows and heads share one axis, over which a mask of all samples is broadcast
+        # merge windows and heads into one axis: the mask broadcasts over the samples
         if mask is not None:
             mask = mask.expand(-1, -1, self.num_heads, -1, -1).flatten(1, 2)
         attended = fused_attention(query.flatten(1, 2), key.flatten(1, 2), value.flatten(1, 2), mask)
@@ -153,7 +152,7 @@ class WindowAttention(Attention):
         return own, *[self._attend_to_all(part, grid) for part in tokens]
 
     def _attend_to_all(self, tokens: Tensor, grid: Tensor) -> Tensor:
-        """Knowledge tokens, which are in no window, attend to the grid and to themselves."""
+        """Attention of the knowledge tokens (B, T, 3 * C), which are in no window, to grid and tokens -> (B, T, C)."""
         query, *_ = self._split_heads(tokens)
         _, key, value = self._split_heads(torch.cat([grid.flatten(1, 2), tokens], dim=1))
         return _join_heads(fused_attention(query, key, value))

@@ -1,4 +1,4 @@
-"""The one transformer block."""
+"""The transformer block."""
 
 from torch import Tensor, nn
 
@@ -11,13 +11,13 @@ NORM_EPS = 1e-6
 class Block(nn.Module):
     """Pre-norm block: x + attention(norm(x)), then x + FFN(norm(x)), each with drop path.
 
-    Knowledge tokens beside the grid go through the same norms and FFN.
+    Knowledge tokens pass through the same norms and FFN as the grid.
 
     Args:
         dim: width C of a token.
-        attn: maps the streams to streams of the same shapes.
-        mlp: maps one stream to its shape; takes what else the block is called with.
-        drop_path: chance to drop a branch of a sample while training.
+        attn: maps all streams to streams of the same shapes.
+        mlp: maps one stream to the same shape; receives the other arguments of the block.
+        drop_path: probability to drop the branches of a sample during training.
     """
 
     def __init__(self, dim: int, attn: nn.Module, mlp: nn.Module, drop_path: float = 0.0):
@@ -29,7 +29,7 @@ class Block(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, streams: Streams, *route: int | Tensor) -> Streams:
-        """The grid (B, Hp, Wp, C) and, if there are any, knowledge tokens (B, T, C) -> the same."""
+        """Grid (B, Hp, Wp, C) and optional knowledge tokens (B, T, C) -> the same shapes; `route` goes to `mlp`."""
         streams = _add(streams, self.drop_path(*self.attn(*[self.norm1(x) for x in streams])))
         return _add(streams, self.drop_path(*[self.mlp(self.norm2(x), *route) for x in streams]))
 

@@ -4,13 +4,13 @@ from torch import Tensor, nn
 
 
 class DropPath(nn.Module):
-    """Drops, while training, all branches of a sample together, and scales the others up.
+    """During training, drop all branches of a sample together and scale those of the other samples up.
 
-    Source: stochastic depth (arXiv 1603.09382); of one branch as torchvision's, random numbers
-    included.
+    Source: stochastic depth (arXiv 1603.09382). For a single branch this equals torchvision's
+    StochasticDepth, random numbers included.
 
     Args:
-        p: chance to drop, at least 0 and below 1.
+        p: probability to drop, >= 0 and < 1.
     """
 
     def __init__(self, p: float):

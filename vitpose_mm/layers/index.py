@@ -1,4 +1,4 @@
-"""Indices made on the host, used on a device."""
+"""Index tensors."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def index_on(device: torch.device | str, indices: Sequence[int]) -> Tensor:
-    """Indices (n,) as int64 on a device, sent without making the host wait for it."""
+    """Copy indices (n,) to a device as int64, without a host-device wait."""
     index = torch.tensor(indices)
     if torch.device(device).type == 'cuda':
         return index.pin_memory().to(device, non_blocking=True)

@@ -1,25 +1,25 @@
-"""Learned tokens that carry a teacher's knowledge."""
+"""Knowledge tokens, which transfer knowledge from a teacher to a student."""
 
 import torch
 from torch import Tensor, nn
 
 
 class KnowledgeToken(nn.Module):
-    """Tokens that join an image's tokens after patch embedding.
+    """Learned tokens that are added to the tokens of each image after patch embedding.
 
-    Source: ViTPose section 3.4, which leaves count, position embedding and how a wider token enters
-    a narrower net open: by default one token, none, and a trained linear projection. Where the
-    widths agree there is no projection.
+    Source: ViTPose section 3.4, which leaves the number of tokens, position embedding and the use of a
+    wide token in a narrow model open. Ours: one token and no position embedding by default, and a
+    trained linear projection if the widths differ.
 
     Args:
-        dim: width C of the net's tokens.
+        dim: width C of the model's tokens.
         count: tokens T.
-        width: width of the stored tokens; None for the net's own.
-        frozen: do not train the tokens; projection and position embedding do train.
-        pos_embed: add a trained position embedding, which starts at zero.
+        width: width of the stored tokens; None for `dim`.
+        frozen: do not train the tokens; projection and position embedding are still trained.
+        pos_embed: add a trained position embedding, initialised to zero.
 
     Raises:
-        ValueError: count or width is no whole number from 1.
+        ValueError: count or width is not an integer >= 1.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class KnowledgeToken(nn.Module):
         width = dim if width is None else width
         for name, value in (('count', count), ('width', width)):
             if type(value) is not int or value < 1:
-                raise ValueError(f'knowledge_token: {name}={value!r}, expected a whole number from 1')
+                raise ValueError(f'knowledge_token: {name}={value!r}, expected an integer >= 1')
         self.frozen = frozen
         self.tokens = nn.Parameter(torch.empty(1, count, width), requires_grad=not frozen)
         nn.init.trunc_normal_(self.tokens, std=0.02)
@@ -41,8 +41,8 @@ class KnowledgeToken(nn.Module):
         self.pos_embed = nn.Parameter(torch.zeros(1, count, dim)) if pos_embed else None
 
     def forward(self, batch: int) -> Tensor:
-        """Number of images B -> (B, T, C)."""
-        tokens = self.proj(self.tokens).to(self.tokens.dtype)  # autocast would round the residual stream
+        """Batch size B -> tokens (B, T, C)."""
+        tokens = self.proj(self.tokens).to(self.tokens.dtype)  # autocast must not round the residual stream
         if self.pos_embed is not None:
             tokens = tokens + self.pos_embed
         return tokens.repeat(batch, 1, 1)

@@ -1,10 +1,10 @@
-"""The plain feed-forward network of a block."""
+"""The feed-forward network of a block."""
 
 from torch import Tensor, nn
 
 
 class Mlp(nn.Module):
-    """Linear, GELU, linear on the last dimension: (..., C) -> (..., C).
+    """Linear, GELU, linear.
 
     Args:
         dim: width C of a token.

@@ -1,15 +1,15 @@
-"""Image to token grid."""
+"""Patch embedding: image to token grid."""
 
 from torch import Tensor, nn
 
 PATCH = 16
-PADDING = {16: 2, 8: 4}  # by stride, as the authors' code pads
+PADDING = {16: 2, 8: 4}  # stride: padding, as in the authors' code
 
 
 class PatchEmbed(nn.Module):
     """Cut an image into 16x16 patches and project each to a token.
 
-    At stride 8 the patches overlap by half. The padding makes the grid (H / stride, W / stride).
+    At stride 8 adjacent patches overlap by half. With the padding the grid is (H / stride, W / stride).
     Source: ViTPose section 3.3 and the authors' code; as the source.
 
     Args:
@@ -18,13 +18,13 @@ class PatchEmbed(nn.Module):
         stride: 16 or 8 pixels.
 
     Raises:
-        ValueError: the stride is neither 16 nor 8; at run time, an image that is no float batch.
+        ValueError: the stride is neither 16 nor 8; or, in `forward`, the image is not a float batch.
     """
 
     def __init__(self, in_channels: int, embed_dim: int, stride: int = 16):
         super().__init__()
         if stride not in PADDING:
-            raise ValueError(f'stride={stride}: the patch stride is 16 (1/16 features) or 8 (1/8 features)')
+            raise ValueError(f'stride={stride}: expected 16 (1/16 features) or 8 (1/8 features)')
         self.stride = stride
         self.proj = nn.Conv2d(in_channels, embed_dim, PATCH, stride=stride, padding=PADDING[stride])
 
@@ -51,9 +51,11 @@ class PatchEmbed(nn.Module):
             if image.ndim == 3:
                 hint = ': add the batch axis with image[None]'
             elif image.ndim == 4 and image.shape[-1] == channels:
-                hint = ': bring the channels to the front with image.permute(0, 3, 1, 2)'
+                hint = ': move the channels first with image.permute(0, 3, 1, 2)'
             raise ValueError(f'image of shape {tuple(image.shape)}, expected (B, {channels}, H, W){hint}')
         if not image.is_floating_point():
-            raise ValueError(f'image of {image.dtype}, expected floats: normalise it, as PoseDataPreprocessor does')
+            raise ValueError(
+                f'image of {image.dtype}, expected floats: normalise the image, for example with PoseDataPreprocessor'
+            )
         self.grid(image.shape[2], image.shape[3])
         return self.proj(image).permute(0, 2, 3, 1)

@@ -1,4 +1,4 @@
-"""Learned position tables for grids of other sizes."""
+"""Position tables."""
 
 import torch.nn.functional as F
 from torch import Tensor

@@ -1,17 +1,17 @@
-"""Decomposed relative position: one table an axis."""
+"""Decomposed relative position: one table per axis."""
 
 import torch
 from torch import Tensor, nn
 
 
 class DecomposedRelPos(nn.Module):
-    """Bias of attention from the query and the offset along each axis: q . Rh[dh] + q . Rw[dw].
+    """Attention bias from the query and the offset along each axis: q . Rh[dh] + q . Rw[dw].
 
-    Source: MViTv2 (arXiv 2112.01526) as in ViTDet, which ViTPose cites without naming the form. The
-    query is not scaled, as there. The tables start at zero, so the bias does.
+    Source: MViTv2 (arXiv 2112.01526) as in ViTDet, which ViTPose cites without details. As in the
+    source, the query is not scaled. The tables, and therefore the bias, are initialised to zero.
 
     Args:
-        window: largest (h, w) of a window in tokens.
+        window: maximum (h, w) of a window in tokens.
         head_dim: width of a head.
     """
 
@@ -22,13 +22,13 @@ class DecomposedRelPos(nn.Module):
         super().__init__()
         self.rel_pos_h = nn.Parameter(torch.zeros(2 * window[0] - 1, head_dim))
         self.rel_pos_w = nn.Parameter(torch.zeros(2 * window[1] - 1, head_dim))
-        # place in a table of each pair of rows or columns; those of a smaller window are its first ones
+        # table index of each pair of rows or columns; a smaller window uses the first rows and columns
         for name, side in zip(('offsets_h', 'offsets_w'), window, strict=True):
-            place = torch.arange(side)
-            self.register_buffer(name, place[:, None] - place[None, :] + side - 1, persistent=False)
+            index = torch.arange(side)
+            self.register_buffer(name, index[:, None] - index[None, :] + side - 1, persistent=False)
 
     def forward(self, query: Tensor, window: tuple[int, int]) -> Tensor:
-        """(..., n, head_dim), window (h, w) with h * w = n -> bias (..., n, n)."""
+        """Queries (..., n, head_dim) of a window (h, w), n = h * w -> bias (..., n, n)."""
         height, width = window
         table_h = self.rel_pos_h[self.offsets_h[:height, :height]].to(query.dtype)  # (h, h, head_dim)
         table_w = self.rel_pos_w[self.offsets_w[:width, :width]].to(query.dtype)

@@ -1,7 +1,7 @@
-"""Windows of a token grid: partition, shift, masks, pooled tokens, as functions of (B, Hp, Wp, C).
+"""Windows of a token grid (B, Hp, Wp, C): partition, shift, masks and pooled tokens.
 
 Sources: ViTPose section 3.3; Swin (arXiv 2103.14030) for the shift; ViTDet (arXiv 2203.16527) for
-padding the grid to whole windows. Differs from ViTDet: padding is masked.
+padding the grid to whole windows. Unlike in ViTDet, padding is masked.
 """
 
 from functools import lru_cache
@@ -11,16 +11,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Side = tuple[int, int]
-IS_TRACING = getattr(torch.compiler, 'is_compiling', lambda: False)  # torch 2.1 has no such question
+IS_TRACING = getattr(torch.compiler, 'is_compiling', lambda: False)  # torch 2.1 does not have it
 
 
 def fit_window(grid: Side, window: Side, shift: bool) -> tuple[Side, Side]:
-    """Cut a window to its grid, and say by how many tokens it is shifted.
+    """Limit a window to the size of the grid and compute its shift.
 
-    An axis that one window covers is not shifted.
+    Windows are not shifted along an axis that a single window covers.
 
     Returns:
-        window (h, w) at most the grid, shift (h, w).
+        Window (h, w) and shift (h, w), in tokens.
     """
     height, width = min(grid[0], window[0]), min(grid[1], window[1])
     return (height, width), (
@@ -30,15 +30,15 @@ def fit_window(grid: Side, window: Side, shift: bool) -> tuple[Side, Side]:
 
 
 def padded_grid(grid: Side, window: Side) -> Side:
-    """The smallest grid of whole windows that holds `grid`."""
+    """The smallest grid of whole windows that contains `grid`."""
     return -(-grid[0] // window[0]) * window[0], -(-grid[1] // window[1]) * window[1]
 
 
 def partition(x: Tensor, window: Side, shift: Side = (0, 0)) -> Tensor:
-    """Cut a grid into windows: (B, Hp, Wp, C) -> (B, G, n, C), n tokens a window, row by row.
+    """Cut a grid into windows: (B, Hp, Wp, C) -> (B, G, n, C), with the n tokens of a window in row-major order.
 
-    The grid is padded with zeros below and right to whole windows, then rolled up and left by the
-    shift, so that a shifted window joins what the grid's opposite edges wrap together.
+    The grid is zero-padded at the bottom and right to whole windows, then rolled up and left by the
+    shift. The windows at the end of a shifted axis therefore contain tokens from both edges of the grid.
     """
     batch, grid, dim = x.shape[0], (x.shape[1], x.shape[2]), x.shape[3]
     height, width = padded_grid(grid, window)
@@ -62,18 +62,19 @@ def unpartition(windows: Tensor, grid: Side, window: Side, shift: Side = (0, 0))
 
 
 def window_masks(x: Tensor, window: Side, shift: Side) -> tuple[Tensor, Tensor | None]:
-    """Which tokens are real, and which pairs of a window may attend to each other.
+    """Find the tokens that are not padding, and the pairs of tokens in a window that may attend to each other.
 
-    A pair may if both are real and came from the same side of the shift's seam. Padding attends to
-    itself alone, so that no softmax is empty; its output is cut off. Built once per shape and device.
+    A pair may attend if neither is padding and both come from the same edge of the grid. A padding token
+    attends only to itself, so that no softmax is empty; its output is discarded. The masks are cached per
+    shape and device.
 
     Args:
-        x: the grid (B, Hp, Wp, C) that the masks are for.
+        x: the grid (B, Hp, Wp, C) that is partitioned.
         window: (h, w) in tokens.
         shift: (h, w) in tokens.
 
     Returns:
-        real (G, n), and pairs (G, n, n) or None where all may; both bool.
+        Bool masks: tokens that are not padding (G, n); allowed pairs (G, n, n), or None if all are allowed.
     """
     # do not cache fake tensors, which are created while tracing, nor return cached ones to a trace
     build = _cached_window_masks if type(x) is Tensor and not IS_TRACING() else _window_masks
@@ -81,7 +82,7 @@ def window_masks(x: Tensor, window: Side, shift: Side) -> tuple[Tensor, Tensor |
 
 
 def _window_masks(grid: Side, window: Side, shift: Side, device: torch.device) -> tuple[Tensor, Tensor | None]:
-    with torch.inference_mode(False):  # they outlive this call, and training may save them
+    with torch.inference_mode(False):  # the cache may return them to a training step later
         real = partition(torch.ones(1, *grid, 1, device=device), window, shift)[0, :, :, 0].bool()
         if padded_grid(grid, window) == grid and not any(shift):
             return real, None
@@ -99,6 +100,6 @@ _cached_window_masks = lru_cache(maxsize=64)(_window_masks)
 
 
 def pool_windows(x: Tensor, real: Tensor) -> Tensor:
-    """Mean of each window's real tokens: (..., G, n, C), (G, n) -> (..., G, C)."""
+    """Average the tokens of each window, padding excluded: (..., G, n, C), mask (G, n) -> (..., G, C)."""
     weights = real.to(x.dtype) / real.sum(-1, keepdim=True).to(x.dtype)
     return torch.einsum('...gnc,gn->...gc', x, weights)

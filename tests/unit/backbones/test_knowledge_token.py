@@ -205,8 +205,8 @@ def test_a_plain_net_refuses_a_checkpoint_with_a_token():
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        (dict(token=dict(count=0)), 'count=0, expected a whole number from 1'),
-        (dict(token=dict(width=2.5)), 'width=2.5, expected a whole number from 1'),
+        (dict(token=dict(count=0)), 'count=0, expected an integer >= 1'),
+        (dict(token=dict(width=2.5)), 'width=2.5, expected an integer >= 1'),
         (dict(token=dict(size=3)), r"unknown keys \['size'\], .* None or a dict of count \(optional\), width"),
         (dict(token=False, freeze='all_but_token'), 'leaves nothing to train: add knowledge_token=dict'),
         (dict(token=dict(frozen=True), freeze='all_but_token'), 'leaves nothing to train'),

@@ -127,7 +127,7 @@ def test_command_measures(tmp_path, capsys):
         ('broken.py', [], 'broken.py: SyntaxError'),
         ('raises.py', [], 'raises.py: ZeroDivisionError: division by zero'),
         ('unknown.py', [], 'unknown.py: NoSuchNet is not in the'),
-        ('typo.py', [], 'stride=4: the patch stride is 16'),
+        ('typo.py', [], 'stride=4: expected 16'),
         ('no_codec.py', [], 'no_codec.py: model.head.decoder has no input_size'),
     ],
 )
