@@ -1,8 +1,9 @@
-"""The built-in data: articulated people and animals drawn on varied backgrounds, in the layouts of five data sets.
+"""Synthetic data: articulated people and animals on varied backgrounds, in the annotation formats of five datasets.
 
-`skeleton` is a body (joints, limits, forward kinematics), `hands` the same with fingers, `quadruped` an animal;
-`poses` is what bodies do, `species` puts a body, its poses and its looks together. `landmarks` says what a keypoint
-is, `keypoints` and `wholebody` which ones a data set names. `paint` and `figure` put somebody on a canvas, `scenery`
-draws what stands around, `labels` reads what can be seen, `renderer` makes one image with its annotations, `writer`
-many of them on disk, `formats` their annotation files, and `preview` a contact sheet.
+Bodies: `skeleton` (joints, limits, forward kinematics and the human body), `hands` (a body with fingers), `quadruped`,
+`poses` (distributions of joint angles), `wardrobe` (colours) and `species`, which combines them.
+Keypoints: `landmarks` (what a keypoint is), `keypoints` and `wholebody` (the keypoints of each dataset).
+Images: `paint` (shapes on a canvas), `figure` (a posed body), `scenery` (backgrounds and objects), `labels` (keypoints
+and their visibility) and `renderer` (one image with its annotations).
+Datasets: `recipe` (settings), `formats` (annotation files), `writer` (files on disk) and `preview` (a contact sheet).
 """

@@ -1,4 +1,4 @@
-"""Annotation files, laid out as each data set's own."""
+"""Annotation files in the format of each dataset."""
 
 import io
 import json
@@ -11,17 +11,17 @@ from .keypoints import keypoint_set
 from .landmarks import KeypointSet
 from .recipe import Recipe, file_name
 
-People = list[list[dict]]  # for each image in order, the annotations of `Rendered.people`
-SEEN = 1 / 3  # a face or a hand of which less can be seen is not labelled
+People = list[list[dict]]  # for each image, the annotations of `RenderedImage.people`
+MIN_VISIBLE = 1 / 3  # a face or hand with a smaller fraction of visible keypoints is not labelled
 
 
 def annotation_files(recipe: Recipe, split: str, people: People) -> dict[str, bytes]:
-    """The annotation files of a split.
+    """Encode the annotation files of a split.
 
     Args:
-        recipe: What was rendered.
-        split: Which part of it.
-        people: What is on each of its images.
+        recipe: Settings of the dataset.
+        split: 'train' or 'val'.
+        people: Annotations of each image.
 
     Returns:
         File name to content.
@@ -29,8 +29,7 @@ def annotation_files(recipe: Recipe, split: str, people: People) -> dict[str, by
     table = keypoint_set(recipe.kind)
     if table.layout == 'mpii':
         return _mpii_files(split, people)
-    content = coco_file(recipe, split, people)
-    return {f'{split}.json': _to_json(content)}
+    return {f'{split}.json': _to_json(coco_file(recipe, split, people))}
 
 
 def _to_json(content: dict | list) -> bytes:
@@ -38,7 +37,7 @@ def _to_json(content: dict | list) -> bytes:
 
 
 def coco_file(recipe: Recipe, split: str, people: People) -> dict:
-    """The annotation file of a split as COCO lays it out, with what the kind adds or leaves out."""
+    """Return the content of a split's annotation file in COCO's format, as the dataset of the kind varies it."""
     table = keypoint_set(recipe.kind)
     annotate = LAYOUTS[table.layout]
     images, annotations = [], []
@@ -97,13 +96,13 @@ def _coco_annotation(ident: int, image_id: int, person: dict) -> dict:
 
 
 def _aic_annotation(ident: int, image_id: int, person: dict) -> dict:
-    """AI Challenger's has neither area nor outline: its metric takes the area from the box."""
+    """Format an AIC annotation: no area or segmentation, since its metric takes the area from the box."""
     annotation = _coco_annotation(ident, image_id, person)
     return {key: annotation[key] for key in ('bbox', 'keypoints', 'num_keypoints', 'image_id', 'category_id', 'id')}
 
 
 def _ap10k_annotation(ident: int, image_id: int, person: dict) -> dict:
-    """AP-10K's has no outline, and its area is the box's."""
+    """Format an AP-10K annotation: no segmentation, and the area is that of the box."""
     annotation = _coco_annotation(ident, image_id, person)
     del annotation['segmentation']
     return annotation | {'area': annotation['bbox'][2] * annotation['bbox'][3]}
@@ -114,13 +113,13 @@ _PARTS = {'foot': (17, 23), 'face': (23, 91), 'lefthand': (91, 112), 'righthand'
 
 
 def _wholebody_annotation(ident: int, image_id: int, person: dict) -> dict:
-    """COCO-WholeBody's: COCO's and four parts; one of which too little can be seen is left unlabelled as a whole."""
-    every = person['keypoints']
-    annotation = _coco_annotation(ident, image_id, person | {'keypoints': every[:BODY_KEYPOINTS]})
+    """Format a COCO-WholeBody annotation: COCO's plus four parts, each unlabelled if too little of it is visible."""
+    keypoints = person['keypoints']
+    annotation = _coco_annotation(ident, image_id, person | {'keypoints': keypoints[:BODY_KEYPOINTS]})
     for name, (start, stop) in _PARTS.items():
-        points = every[start:stop]
-        least = 1 if name == 'foot' else SEEN * len(points)
-        valid = bool((points[:, 2] == 2).sum() >= least)
+        points = keypoints[start:stop]
+        minimum = 1 if name == 'foot' else MIN_VISIBLE * len(points)
+        valid = bool((points[:, 2] == 2).sum() >= minimum)
         annotation[f'{name}_valid'] = valid
         annotation[f'{name}_kpts'] = _flat(points if valid else np.zeros_like(points))
         if name != 'foot':
@@ -129,7 +128,7 @@ def _wholebody_annotation(ident: int, image_id: int, person: dict) -> dict:
 
 
 def _box_around(points: np.ndarray) -> list[float]:
-    """The box (x, y, w, h) of the labelled points, a tenth wider."""
+    """Return the box (x, y, w, h) of the labelled keypoints, enlarged by 10 % and one pixel."""
     xy = points[points[:, 2] > 0, :2]
     low, high = xy.min(0), xy.max(0)
     margin = 0.05 * (high - low) + 0.5
@@ -137,10 +136,10 @@ def _box_around(points: np.ndarray) -> list[float]:
 
 
 def _mpii_files(split: str, people: People) -> dict[str, bytes]:
-    """MPII's list of people, counted from pixel (1, 1) as in MATLAB, and of a held-out split the boxes of heads.
+    """Encode MPII's list of people, with 1-based pixels as in MATLAB, and the head boxes of the val split.
 
-    A person's centre and scale are such that MMPose, which lowers the centre by 15 / 200 of the scale, gets a square
-    around the box that was drawn.
+    MMPose moves the centre down by 15 pixels times the scale. The written centre is higher by as much, so that MMPose
+    gets a square centred on the visible box.
     """
     records, boxes = [], []
     for index, group in enumerate(people):
@@ -170,7 +169,7 @@ def _mpii_files(split: str, people: People) -> dict[str, bytes]:
 
 
 def _mat_file(content: dict[str, np.ndarray]) -> bytes:
-    """A MATLAB file without the time of writing that scipy puts into its header's text, the first 116 bytes."""
+    """Encode a MATLAB file, replacing the header text (116 bytes), in which scipy writes the time."""
     stream = io.BytesIO()
     savemat(stream, content)
     return b'MATLAB 5.0 MAT-file, written by vitpose synth'.ljust(116) + stream.getvalue()[116:]

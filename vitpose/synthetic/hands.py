@@ -1,4 +1,4 @@
-"""A person with fingers: the body of `skeleton` with a hand of five at the end of each arm."""
+"""A person with fingers: the human body of `skeleton` with five fingers on each hand."""
 
 from dataclasses import replace
 
@@ -8,8 +8,8 @@ from .species import Species
 
 FINGERS = ('thumb', 'forefinger', 'middle_finger', 'ring_finger', 'pinky_finger')
 
-# A hanging left hand: its palm faces the thigh (-x), its thumb is in front (+z). From the wrist, in statures, and a
-# little larger than life: the knuckle, then what each of three further joints adds.
+# The left hand at rest: the palm faces the thigh (-x), the thumb is in front (+z). Knuckles are relative to the wrist,
+# the three further joints of a finger each to the previous one, in statures. Hands are slightly larger than life.
 _KNUCKLES = {
     'thumb': (-0.004, -0.018, 0.024),
     'forefinger': (0.0, -0.062, 0.023),
@@ -24,7 +24,7 @@ _STEPS = {
     'ring_finger': ((0.0, -0.028, -0.002), (0.0, -0.02, -0.001), (0.0, -0.016, -0.001)),
     'pinky_finger': ((0.0, -0.022, -0.004), (0.0, -0.015, -0.003), (0.0, -0.013, -0.002)),
 }
-_WRIST = ((-50.0, 50.0), (-20.0, 20.0), (-85.0, 85.0))  # the forearm's twist, too
+_WRIST = ((-50.0, 50.0), (-20.0, 20.0), (-85.0, 85.0))  # includes the forearm's twist
 _CURL = ((-4.0, 4.0), (-85.0, 5.0), (0.0, 0.0))
 _SPREAD = ((-14.0, 14.0), (-85.0, 5.0), (0.0, 0.0))
 _THUMB = ((-20.0, 20.0), (-40.0, 10.0), (-20.0, 20.0))
@@ -48,7 +48,7 @@ def _finger_bones() -> dict[str, Bone]:
     for finger, radius in _RADII.items():
         for i in range(1, 4):
             ends = f'left_{finger}{i}', f'left_{finger}{i + 1}'
-            bones[f'left_{finger}{i}'] = Bone(*ends, (radius, radius * 0.9), nearer=0.006)
+            bones[f'left_{finger}{i}'] = Bone(*ends, (radius, radius * 0.9), z_offset=0.006)
     return both_bones(bones)
 
 
@@ -59,7 +59,7 @@ BODY = replace(
     | _finger_joints(),
     bones=HUMAN.bones
     | {
-        f'{side}_hand': Bone(f'{side}_wrist', f'{side}_middle_finger1', (0.018, 0.026, 0.028, 0.026), nearer=0.004)
+        f'{side}_hand': Bone(f'{side}_wrist', f'{side}_middle_finger1', (0.018, 0.026, 0.028, 0.026), z_offset=0.004)
         for side in ('left', 'right')
     }
     | _finger_bones(),
@@ -67,7 +67,15 @@ BODY = replace(
 
 
 def _gesture(curl: float, thumb: float, twist: float, straight: tuple[str, ...] = (), fan: float = 3.0) -> Angles:
-    """A left hand: how far fingers are bent at each joint, the thumb too, and the forearm's twist, in degrees."""
+    """Return the angles of a left hand.
+
+    Args:
+        curl: Bend of each finger joint in degrees.
+        thumb: Bend of each thumb joint in degrees.
+        twist: Twist of the forearm in degrees.
+        straight: Fingers that are straight.
+        fan: Angle between neighbouring fingers in degrees.
+    """
     angles: Angles = {'left_wrist': (0, 0, twist)}
     for i, finger in enumerate(FINGERS):
         bend = 4.0 if finger in straight else thumb if finger == 'thumb' else curl

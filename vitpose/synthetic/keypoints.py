@@ -1,4 +1,6 @@
-"""Which points of a body a data set names: one table a data set, apart from the body itself."""
+"""The keypoints of each dataset."""
+
+from itertools import pairwise
 
 from .hands import DETAILED_PERSON
 from .landmarks import KeypointSet, Landmark, two_sides
@@ -23,10 +25,8 @@ COCO = KeypointSet(
     species=PERSON,
     landmarks=_BODY,
     skeleton=(
-        ('left_ankle', 'left_knee'),
-        ('left_knee', 'left_hip'),
-        ('right_ankle', 'right_knee'),
-        ('right_knee', 'right_hip'),
+        *pairwise(('left_ankle', 'left_knee', 'left_hip')),
+        *pairwise(('right_ankle', 'right_knee', 'right_hip')),
         ('left_hip', 'right_hip'),
         ('left_shoulder', 'left_hip'),
         ('right_shoulder', 'right_hip'),
@@ -73,17 +73,10 @@ AIC = KeypointSet(
         'neck': Landmark('neck', _TRUNK, (0.0, 0.01, 0.0)),
     },
     skeleton=(
-        ('right_wrist', 'right_elbow'),
-        ('right_elbow', 'right_shoulder'),
-        ('right_shoulder', 'neck'),
-        ('neck', 'left_shoulder'),
-        ('left_shoulder', 'left_elbow'),
-        ('left_elbow', 'left_wrist'),
-        ('right_ankle', 'right_knee'),
-        ('right_knee', 'right_hip'),
-        ('right_hip', 'left_hip'),
-        ('left_hip', 'left_knee'),
-        ('left_knee', 'left_ankle'),
+        *pairwise(
+            ('right_wrist', 'right_elbow', 'right_shoulder', 'neck', 'left_shoulder', 'left_elbow', 'left_wrist')
+        ),
+        *pairwise(('right_ankle', 'right_knee', 'right_hip', 'left_hip', 'left_knee', 'left_ankle')),
         ('head_top', 'neck'),
         ('right_shoulder', 'right_hip'),
         ('left_shoulder', 'left_hip'),
@@ -108,28 +101,17 @@ MPII = KeypointSet(
         },
     },
     skeleton=(
-        ('right_ankle', 'right_knee'),
-        ('right_knee', 'right_hip'),
-        ('right_hip', 'pelvis'),
-        ('pelvis', 'left_hip'),
-        ('left_hip', 'left_knee'),
-        ('left_knee', 'left_ankle'),
-        ('pelvis', 'thorax'),
-        ('thorax', 'upper_neck'),
-        ('upper_neck', 'head_top'),
-        ('upper_neck', 'right_shoulder'),
-        ('right_shoulder', 'right_elbow'),
-        ('right_elbow', 'right_wrist'),
-        ('upper_neck', 'left_shoulder'),
-        ('left_shoulder', 'left_elbow'),
-        ('left_elbow', 'left_wrist'),
+        *pairwise(('right_ankle', 'right_knee', 'right_hip', 'pelvis', 'left_hip', 'left_knee', 'left_ankle')),
+        *pairwise(('pelvis', 'thorax', 'upper_neck', 'head_top')),
+        *pairwise(('upper_neck', 'right_shoulder', 'right_elbow', 'right_wrist')),
+        *pairwise(('upper_neck', 'left_shoulder', 'left_elbow', 'left_wrist')),
     ),
     layout='mpii',
 )
 
 
 def _leg(side: str, trunk: str, joints: dict[str, tuple[str, ...]]) -> dict[str, Landmark]:
-    """An animal's leg: keypoint name to the parts that show it; the near one's root is seen through the trunk."""
+    """Return the landmarks of a leg from its keypoint names and parts; the first one lies within the trunk."""
     return {
         f'{side}_{name}': Landmark(
             f'{side}_{name}', tuple(f'{side}_{part}' for part in parts), through=() if i else (trunk,), depth=0.03
@@ -157,21 +139,11 @@ AP10K = KeypointSet(
     skeleton=(
         ('left_eye', 'right_eye'),
         ('left_eye', 'nose'),
-        ('right_eye', 'nose'),
-        ('nose', 'neck'),
-        ('neck', 'root_of_tail'),
-        ('neck', 'left_shoulder'),
-        ('left_shoulder', 'left_elbow'),
-        ('left_elbow', 'left_front_paw'),
-        ('neck', 'right_shoulder'),
-        ('right_shoulder', 'right_elbow'),
-        ('right_elbow', 'right_front_paw'),
-        ('root_of_tail', 'left_hip'),
-        ('left_hip', 'left_knee'),
-        ('left_knee', 'left_back_paw'),
-        ('root_of_tail', 'right_hip'),
-        ('right_hip', 'right_knee'),
-        ('right_knee', 'right_back_paw'),
+        *pairwise(('right_eye', 'nose', 'neck', 'root_of_tail')),
+        *pairwise(('neck', 'left_shoulder', 'left_elbow', 'left_front_paw')),
+        *pairwise(('neck', 'right_shoulder', 'right_elbow', 'right_front_paw')),
+        *pairwise(('root_of_tail', 'left_hip', 'left_knee', 'left_back_paw')),
+        *pairwise(('root_of_tail', 'right_hip', 'right_knee', 'right_back_paw')),
     ),
     layout='ap10k',
 )
@@ -180,10 +152,10 @@ KINDS: dict[str, KeypointSet] = {'coco': COCO, 'aic': AIC, 'mpii': MPII, 'ap10k'
 
 
 def keypoint_set(kind: str) -> KeypointSet:
-    """The keypoint table of a kind.
+    """Return the keypoints of a kind.
 
     Raises:
-        KeyError: If the kind is not known.
+        KeyError: If the kind is unknown.
     """
     if kind not in KINDS:
         raise KeyError(f'unknown kind {kind!r}: known kinds are {", ".join(sorted(KINDS))}')

@@ -1,32 +1,32 @@
-"""Keypoints of a figure, with a visibility that is true to what was drawn."""
+"""Read keypoints and their visibility from a finished canvas."""
 
 import numpy as np
 
-from .figure import PARTS_PER_FIGURE, Placed, on_head, part_ids
+from .figure import PARTS_PER_FIGURE, Figure, on_head, part_ids
 from .landmarks import KeypointSet, Landmark
 from .paint import Canvas
 
 
-def locate(figure: Placed, landmark: Landmark) -> np.ndarray:
-    """A landmark as (x, y, z): image pixels, and pixels to the camera."""
+def locate(figure: Figure, landmark: Landmark) -> np.ndarray:
+    """Return the position (x, y, z) of a landmark: x and y in image pixels, z in pixels towards the camera."""
     if landmark.on_head:
         return on_head(figure, landmark.offset)
-    arm = figure.frames[landmark.joint] @ np.array(landmark.offset) * figure.scale
-    return figure.points[landmark.joint] + arm * (1, -1, 1)
+    offset = figure.frames[landmark.joint] @ np.array(landmark.offset) * figure.scale
+    return figure.points[landmark.joint] + offset * (1, -1, 1)
 
 
-def read_keypoints(canvas: Canvas, figure: Placed, number: int, table: KeypointSet) -> np.ndarray:
-    """Keypoints with a visibility that is true to what was drawn.
+def read_keypoints(canvas: Canvas, figure: Figure, number: int, table: KeypointSet) -> np.ndarray:
+    """Read the keypoints of a figure with their visibility.
 
     Args:
         canvas: The finished canvas.
-        figure: Who.
+        figure: The figure.
         number: The number it was drawn with.
-        table: Which keypoints.
+        table: Keypoints to read.
 
     Returns:
-        (K, 3) float: x and y in image pixels and COCO's v: 2 if the figure shows it, 1 if something (or the figure
-        itself) hides it, 0 with x = y = 0 if it is outside of the image.
+        (K, 3) float: x and y in image pixels, and COCO's v: 2 if visible, 1 if occluded by something else or by the
+        figure itself, 0 with x = y = 0 if outside the image.
     """
     height, width = canvas.ids.shape
     ids = part_ids(figure.body)
@@ -36,20 +36,14 @@ def read_keypoints(canvas: Canvas, figure: Placed, number: int, table: KeypointS
         if not (0 <= x <= width - 1 and 0 <= y <= height - 1):
             continue
         owner, part = divmod(int(canvas.ids[round(y), round(x)]), PARTS_PER_FIGURE)
-        row[:] = x, y, 2 if owner == number and _shows(figure, landmark, part, ids, z) else 1
+        row[:] = x, y, 2 if owner == number and _is_visible(figure, landmark, part, ids, z) else 1
     return out
 
 
-def _shows(figure: Placed, landmark: Landmark, part: int, ids: dict[str, int], z: float) -> bool:
-    if landmark.facing is not None:
-        toward = figure.frames[landmark.joint][2] @ np.array(landmark.offset)
-        if toward < landmark.facing:
-            return False
-    if part in {ids[name] for name in landmark.shown_by}:
-        return True
-    for name in landmark.through:
-        bone = figure.body.bones[name]
-        middle = (figure.points[bone.start][2] + figure.points[bone.end][2]) / 2
-        if part == ids[name] and z > middle - landmark.depth * figure.scale:
-            return True
-    return False
+def _is_visible(figure: Figure, landmark: Landmark, part: int, ids: dict[str, int], z: float) -> bool:
+    """Return whether a landmark at depth `z` is visible where `part` of its own figure is drawn; see `Landmark`."""
+    if landmark.facing is not None and figure.frames[landmark.joint][2] @ np.array(landmark.offset) < landmark.facing:
+        return False
+    return part in {ids[name] for name in landmark.shown_by} or any(
+        part == ids[name] and z > figure.middle_z(name) - landmark.depth * figure.scale for name in landmark.through
+    )

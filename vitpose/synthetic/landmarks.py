@@ -1,4 +1,4 @@
-"""What a keypoint is: a place on a body, and the parts that show it."""
+"""Keypoint definitions: a position on a body and the parts on which it is visible."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ from .species import Species
 
 @dataclass(frozen=True)
 class Landmark:
-    """Where a keypoint sits and what shows it.
+    """The position of a keypoint and the parts on which it is visible.
 
     Attributes:
-        joint: The joint whose frame carries it.
-        offset: From that joint in its frame: in statures, or in the head's half axes if `on_head`.
-        on_head: Whether `offset` is in units of the head's half axes.
-        shown_by: Parts of the same body that show the keypoint when they are what was drawn at its place.
-        through: Parts that show it too, unless it lies behind their axis by more than `depth` (in statures).
-        depth: See `through`.
-        facing: For marks painted on the head: the smallest z, to the camera, of the landmark's direction.
+        joint: Joint whose frame the keypoint moves with.
+        shown_by: Parts of the body: the keypoint is visible if one of them is drawn at its pixel.
+        offset: (x, y, z) from the joint in its frame, in statures, or in the head's half axes if `on_head`.
+        on_head: Whether `offset` is in half axes of the head.
+        through: Further parts like `shown_by`, unless the keypoint is more than `depth` behind the middle of the part.
+        depth: See `through`, in statures.
+        facing: For features of the head: minimum z, towards the camera, of the rotated `offset` for it to be visible.
     """
 
     joint: str
@@ -30,14 +30,14 @@ class Landmark:
 
 @dataclass(frozen=True)
 class KeypointSet:
-    """One data set's keypoints on one body.
+    """The keypoints of one dataset on one species.
 
     Attributes:
-        species: What is drawn.
-        landmarks: Keypoint name to landmark, in the data set's order.
-        skeleton: Pairs of keypoint names that are joined by a line.
-        layout: How its annotation files are laid out: a name in `formats.LAYOUTS`.
-        size: Columns and rows of an image, unless others are asked for.
+        species: Species to draw.
+        landmarks: Keypoint name to landmark, in the dataset's order.
+        skeleton: Pairs of keypoint names that are joined by a limb.
+        layout: Format of the annotation files: 'mpii' or a key of `formats.LAYOUTS`.
+        size: Default image width and height in pixels.
     """
 
     species: Species
@@ -52,7 +52,7 @@ class KeypointSet:
         return list(self.landmarks)
 
     def limbs(self) -> list[tuple[int, int]]:
-        """The skeleton as pairs of indices from 0."""
+        """Return the skeleton as pairs of keypoint indices, counted from 0."""
         index = {name: i for i, name in enumerate(self.landmarks)}
         return [(index[a], index[b]) for a, b in self.skeleton]
 
@@ -65,7 +65,7 @@ def two_sides(
     through: tuple[str, ...] = (),
     depth: float = 0.0,
 ) -> dict[str, Landmark]:
-    """A landmark on the left and its counterpart on the right, at a joint; `offset` is the left one's."""
+    """Return the left and right landmarks at a joint; `offset` is that of the left one."""
     x, y, z = offset
     return {
         f'{side}_{name}': Landmark(

@@ -1,20 +1,20 @@
-"""Two antialiased, shaded shapes on a canvas that remembers who drew each pixel: a limb and a head."""
+"""Draw antialiased, shaded limbs and heads on a canvas that records what is drawn at each pixel."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-NOBODY = 0
+BACKGROUND = 0
 
 
 @dataclass
 class Canvas:
-    """An image in the making.
+    """An image being drawn.
 
     Attributes:
         image: (H, W, 3) float32 BGR, 0 to 255.
-        ids: (H, W) int32, the id of what was drawn last at each pixel; `NOBODY` for the background.
-        light: (3,) unit vector towards the light: x right, y down, z to the camera.
+        ids: (H, W) int32, id of the topmost shape at each pixel; `BACKGROUND` for the background.
+        light: (3,) unit vector towards the light: x right, y down, z towards the camera.
     """
 
     image: np.ndarray
@@ -23,12 +23,12 @@ class Canvas:
 
     @classmethod
     def blank(cls, image: np.ndarray, light: np.ndarray) -> 'Canvas':
-        """A canvas over a background (H, W, 3)."""
+        """Create a canvas from a background (H, W, 3)."""
         unit = light / np.linalg.norm(light)
         return cls(np.ascontiguousarray(image, np.float32), np.zeros(image.shape[:2], np.int32), unit)
 
     def window(self, left: float, top: float, right: float, bottom: float) -> tuple[slice, slice] | None:
-        """Rows and columns of a box (pixels, any floats) that lie on the canvas; None if none do."""
+        """Return the rows and columns of the canvas that a box in pixels covers; None if it covers none."""
         height, width = self.ids.shape
         x0, x1 = max(int(left) - 1, 0), min(int(right) + 2, width)
         y0, y1 = max(int(top) - 1, 0), min(int(bottom) + 2, height)
@@ -37,7 +37,7 @@ class Canvas:
         return slice(y0, y1), slice(x0, x1)
 
     def blend(self, where: tuple[slice, slice], colour: np.ndarray, alpha: np.ndarray, ident: int | None) -> None:
-        """Lays `colour` (h, w, 3) over a window with coverage `alpha` (h, w); half-covered pixels change owner."""
+        """Blend `colour` (h, w, 3) into a window with opacity `alpha` (h, w); set ids where `alpha` > 0.5."""
         target = self.image[where]
         target += alpha[..., None] * (colour - target)
         if ident is not None:
@@ -49,7 +49,7 @@ class Paint:
     """Colours along a limb.
 
     Attributes:
-        stops: Ends of the colours along t, increasing; the last colour goes on to the end.
+        stops: t at which each colour ends, increasing; the last colour extends to the end of the limb.
         colours: (len(stops) + 1, 3) float32 BGR.
     """
 
@@ -58,7 +58,7 @@ class Paint:
 
     @classmethod
     def plain(cls, colour: np.ndarray) -> 'Paint':
-        """One colour all along."""
+        """Return a paint of a single colour."""
         return cls((), np.asarray(colour, np.float32)[None])
 
 
@@ -71,16 +71,16 @@ def draw_limb(
     ident: int | None,
     cap: float = 1.0,
 ) -> None:
-    """Draws a tapered tube with rounded ends.
+    """Draw a tapered tube with rounded ends.
 
     Args:
-        canvas: What to draw on.
+        canvas: Canvas to draw on.
         start: (x, y) in pixels at t = 0.
         end: (x, y) in pixels at t = 1.
-        radii: Half widths in pixels, evenly spaced in t.
+        radii: Half widths in pixels at evenly spaced t from 0 to 1.
         paint: Colours along t.
-        ident: Who owns the pixels; None leaves the owner as it is.
-        cap: Length of the rounded ends over their radius.
+        ident: Id of the limb; None leaves the ids unchanged.
+        cap: Ratio of length to radius of the rounded ends.
     """
     reach = float(radii.max())
     low, high = np.minimum(start, end) - reach, np.maximum(start, end) + reach
@@ -110,14 +110,14 @@ def draw_limb(
 
 @dataclass(frozen=True)
 class Face:
-    """What is painted on a head.
+    """Colours of a head.
 
     Attributes:
         skin: (3,) BGR.
         hair: (3,) BGR.
-        hairline: Cosine at which the hair begins, measured from the back and top of the head: lower is more hair.
+        hairline: Cosine of the angle from the upper back of the head at which the hair begins; lower is more hair.
         iris: (3,) BGR.
-        marks: Whether eyes, brows and mouth are painted: only on heads that have them.
+        marks: Whether to draw eyes, brows, mouth, nose and ears.
     """
 
     skin: np.ndarray
@@ -134,15 +134,15 @@ _EYE = np.array((0.37, 0.12, 0.92), np.float32)
 def draw_head(
     canvas: Canvas, centre: np.ndarray, frame: np.ndarray, half_axes: np.ndarray, face: Face, ident: int
 ) -> None:
-    """Draws an ellipsoid seen from straight ahead, its face and hair where they are on the surface.
+    """Draw a head: an ellipsoid in orthographic projection with face and hair on its surface.
 
     Args:
-        canvas: What to draw on.
+        canvas: Canvas to draw on.
         centre: (x, y) in pixels.
-        frame: (3, 3) rotation from the head's frame to the camera's (x right, y up, z to the camera).
-        half_axes: (3,) pixels along the head's x, y, z.
+        frame: (3, 3) rotation from the head's frame to the camera's (x right, y up, z towards the camera).
+        half_axes: (3,) along the head's x, y and z, in pixels.
         face: Colours.
-        ident: Who owns the pixels.
+        ident: Id of the head.
     """
     reach = float(half_axes.max())
     where = canvas.window(centre[0] - reach, centre[1] - reach, centre[0] + reach, centre[1] + reach)
@@ -168,31 +168,31 @@ def draw_head(
 
 
 def _unit(values: np.ndarray) -> np.ndarray:
-    """Values cut to 0 to 1: np.clip takes twice the time on arrays of a limb's size."""
+    """Clip values to [0, 1]; np.clip takes twice as long on arrays of this size."""
     return np.minimum(np.maximum(values, np.float32(0)), np.float32(1))
 
 
 def _face_colours(surface: np.ndarray, face: Face, pixel: float) -> np.ndarray:
-    """Colours (h, w, 3) of surface points (h, w, 3) in the head's half axes; `pixel` is one pixel in those units."""
+    """Return the colours (h, w, 3) of surface points (h, w, 3) given in half axes; `pixel` is a pixel in half axes."""
     colour = np.empty(surface.shape, np.float32)
     colour[:] = face.skin
     if face.marks:
         x, y, z = np.abs(surface[..., 0]), surface[..., 1], surface[..., 2]
         front = z > 0
         eye = np.hypot(x - _EYE[0], y - _EYE[1])
-        _lay(colour, (0.2 - np.hypot((x - _EYE[0]) * 0.85, (y - _EYE[1]) * 1.35)) / pixel, front, np.full(3, 245.0))
-        _lay(colour, (0.12 - eye) / pixel, front, face.iris)
+        _fill(colour, (0.2 - np.hypot((x - _EYE[0]) * 0.85, (y - _EYE[1]) * 1.35)) / pixel, front, np.full(3, 245.0))
+        _fill(colour, (0.12 - eye) / pixel, front, face.iris)
         brow = np.maximum(np.abs(x - 0.37) - 0.2, np.abs(y - 0.4 + 0.35 * (x - 0.37) ** 2) - 0.05)
-        _lay(colour, -brow / pixel, front, face.hair * 0.8)
+        _fill(colour, -brow / pixel, front, face.hair * 0.8)
         mouth = np.maximum(x - 0.27, np.abs(y + 0.52 - 0.6 * x * x) - 0.065)
-        _lay(colour, -mouth / pixel, front, face.skin * np.array((0.55, 0.5, 0.8), np.float32))
-    _lay(colour, (surface @ _HAIR_AXIS - face.hairline) / pixel, None, face.hair)
+        _fill(colour, -mouth / pixel, front, face.skin * np.array((0.55, 0.5, 0.8), np.float32))
+    _fill(colour, (surface @ _HAIR_AXIS - face.hairline) / pixel, None, face.hair)
     return colour
 
 
-def _lay(colour: np.ndarray, inside: np.ndarray, only: np.ndarray | None, paint: np.ndarray) -> None:
-    """Lays a colour where the distance `inside` (pixels, positive within) says so, with a soft edge."""
+def _fill(colour: np.ndarray, inside: np.ndarray, mask: np.ndarray | None, paint: np.ndarray) -> None:
+    """Blend a colour in place where `inside`, the signed distance in pixels to the edge, is positive."""
     alpha = _unit(inside + np.float32(0.5))
-    if only is not None:
-        alpha *= only
+    if mask is not None:
+        alpha *= mask
     colour += alpha[..., None].astype(np.float32) * (paint.astype(np.float32) - colour)

@@ -1,12 +1,12 @@
-"""An animal on four legs: its body, gaits, breeds and coats.
+"""A quadruped: body, gaits, breeds and coats.
 
-The frame is that of `skeleton`: at rest it stands, looks along z, and its limbs hang; the unit is about its length.
+The frame is that of `skeleton`: at rest the animal stands and faces along z; the unit is about its body length.
 """
 
 import numpy as np
 
 from .paint import Face, Paint
-from .poses import Angles, Repertoire
+from .poses import Angles, Repertoire, both_angles
 from .skeleton import Body, Bone, Joint, both_bones, both_sides
 from .species import Breed, Species
 from .wardrobe import Wardrobe
@@ -42,22 +42,22 @@ BODY = Body(
     bones=both_bones(
         {
             'loin': Bone('rump', 'middle', (0.098, 0.1, 0.096, 0.098), 1.08, 0.95),
-            'chest': Bone('middle', 'withers', (0.098, 0.106, 0.112, 0.1), 1.08, 0.95, nearer=0.001),
-            'throat': Bone('neck', 'head', (0.08, 0.062, 0.05, 0.045), nearer=0.005),
-            'muzzle': Bone('head', 'muzzle', (0.034, 0.036, 0.03, 0.026), nearer=0.025),
-            'nose': Bone('muzzle', 'nose', (0.014, 0.016), nearer=0.035),
-            'left_eye': Bone('left_eye', 'left_eye', (0.0125, 0.0125), nearer=0.022),
-            'left_ear': Bone('left_ear', 'left_ear_tip', (0.024, 0.022, 0.007), 0.6, nearer=0.012),
-            'tail': Bone('tail_root', 'tail_middle', (0.026, 0.02, 0.018), nearer=0.01),
-            'tail_end': Bone('tail_middle', 'tail_tip', (0.018, 0.018, 0.01), nearer=0.01),
-            'left_upper_arm': Bone('left_shoulder', 'left_elbow', (0.07, 0.056, 0.036), nearer=0.03),
+            'chest': Bone('middle', 'withers', (0.098, 0.106, 0.112, 0.1), 1.08, 0.95, z_offset=0.001),
+            'throat': Bone('neck', 'head', (0.08, 0.062, 0.05, 0.045), z_offset=0.005),
+            'muzzle': Bone('head', 'muzzle', (0.034, 0.036, 0.03, 0.026), z_offset=0.025),
+            'nose': Bone('muzzle', 'nose', (0.014, 0.016), z_offset=0.035),
+            'left_eye': Bone('left_eye', 'left_eye', (0.0125, 0.0125), z_offset=0.022),
+            'left_ear': Bone('left_ear', 'left_ear_tip', (0.024, 0.022, 0.007), 0.6, z_offset=0.012),
+            'tail': Bone('tail_root', 'tail_middle', (0.026, 0.02, 0.018), z_offset=0.01),
+            'tail_end': Bone('tail_middle', 'tail_tip', (0.018, 0.018, 0.01), z_offset=0.01),
+            'left_upper_arm': Bone('left_shoulder', 'left_elbow', (0.07, 0.056, 0.036), z_offset=0.03),
             'left_forearm': Bone('left_elbow', 'left_wrist', (0.034, 0.03, 0.022)),
             'left_pastern': Bone('left_wrist', 'left_front_paw', (0.022, 0.019, 0.02)),
-            'left_front_foot': Bone('left_front_paw', 'left_front_toe', (0.022, 0.02), nearer=0.002),
-            'left_thigh': Bone('left_hip', 'left_knee', (0.085, 0.07, 0.044), nearer=0.03),
+            'left_front_foot': Bone('left_front_paw', 'left_front_toe', (0.022, 0.02), z_offset=0.002),
+            'left_thigh': Bone('left_hip', 'left_knee', (0.085, 0.07, 0.044), z_offset=0.03),
             'left_shank': Bone('left_knee', 'left_hock', (0.042, 0.034, 0.022)),
             'left_heel': Bone('left_hock', 'left_back_paw', (0.022, 0.019, 0.02)),
-            'left_back_foot': Bone('left_back_paw', 'left_back_toe', (0.022, 0.02), nearer=0.002),
+            'left_back_foot': Bone('left_back_paw', 'left_back_toe', (0.022, 0.02), z_offset=0.002),
         }
     ),
     factors={
@@ -78,63 +78,48 @@ GAITS: dict[str, Angles] = {
     'look': {'neck': (-12, 0, 28), 'head': (12, 0, 25)},
     'walk': {
         'head': (15, 0, 0),
-        'left_shoulder': (-22, 0, 0),
-        'right_shoulder': (20, 0, 0),
+        **both_angles('shoulder', (-22, 0, 0), (20, 0, 0)),
         'right_wrist': (12, 0, 0),
-        'left_hip': (24, 0, 0),
-        'right_hip': (-16, 0, 0),
+        **both_angles('hip', (24, 0, 0), (-16, 0, 0)),
         'left_elbow': (-8, 0, 0),
         'right_knee': (12, 0, 0),
     },
     'trot': {
         'neck': (-8, 0, 0),
         'head': (15, 0, 0),
-        'left_shoulder': (-36, 0, 0),
+        **both_angles('shoulder', (-36, 0, 0), (24, 0, 0)),
         'left_elbow': (-40, 0, 0),
         'left_wrist': (55, 0, 0),
-        'right_shoulder': (24, 0, 0),
-        'right_hip': (-24, 0, 0),
+        **both_angles('hip', (30, 0, 0), (-24, 0, 0)),
         'right_knee': (40, 0, 0),
         'right_hock': (-38, 0, 0),
-        'left_hip': (30, 0, 0),
         'tail_root': (-35, 0, 0),
     },
     'gallop': {
         'middle': (-5, 0, 0),
         'neck': (22, 0, 0),
-        'left_shoulder': (-55, 0, 0),
-        'right_shoulder': (-42, 0, 0),
-        'left_elbow': (-8, 0, 0),
-        'right_elbow': (-28, 0, 0),
-        'left_hip': (46, 0, 0),
-        'right_hip': (34, 0, 0),
+        **both_angles('shoulder', (-55, 0, 0), (-42, 0, 0)),
+        **both_angles('elbow', (-8, 0, 0), (-28, 0, 0)),
+        **both_angles('hip', (46, 0, 0), (34, 0, 0)),
         'left_hock': (10, 0, 0),
         'tail_root': (-50, 0, 0),
     },
-    'graze': {'neck': (88, 0, 0), 'head': (0, 0, 0), 'left_shoulder': (-14, 0, 0), 'right_shoulder': (8, 0, 0)},
+    'graze': {'neck': (88, 0, 0), 'head': (0, 0, 0), **both_angles('shoulder', (-14, 0, 0), (8, 0, 0))},
     'sit': {
         'middle': (-40, 0, 0),
         'neck': (22, 0, 0),
         'head': (22, 0, 0),
-        'left_shoulder': (42, 0, 0),
-        'right_shoulder': (42, 0, 0),
-        'left_hip': (-22, 6, 0),
-        'right_hip': (-22, -6, 0),
-        'left_knee': (100, 0, 0),
-        'right_knee': (100, 0, 0),
-        'left_hock': (-95, 0, 0),
-        'right_hock': (-95, 0, 0),
+        **both_angles('shoulder', (42, 0, 0)),
+        **both_angles('hip', (-22, 6, 0)),
+        **both_angles('knee', (100, 0, 0)),
+        **both_angles('hock', (-95, 0, 0)),
     },
     'leap': {
         'middle': (-28, 0, 0),
-        'left_shoulder': (-48, 0, 0),
-        'right_shoulder': (-40, 0, 0),
-        'left_elbow': (-75, 0, 0),
-        'right_elbow': (-70, 0, 0),
-        'left_wrist': (70, 0, 0),
-        'right_wrist': (70, 0, 0),
-        'left_hip': (36, 0, 0),
-        'right_hip': (30, 0, 0),
+        **both_angles('shoulder', (-48, 0, 0), (-40, 0, 0)),
+        **both_angles('elbow', (-75, 0, 0), (-70, 0, 0)),
+        **both_angles('wrist', (70, 0, 0)),
+        **both_angles('hip', (36, 0, 0), (30, 0, 0)),
     },
 }
 WEIGHTS = {
@@ -142,7 +127,7 @@ WEIGHTS = {
     'hard': dict.fromkeys(GAITS, 1.0) | {'anything': 2.0},
 }
 
-# Numbers and names of AP-10K.
+# Category ids and names of AP-10K.
 BREEDS = (
     Breed(
         5,
@@ -171,11 +156,11 @@ _COATS = np.array(
 
 
 def sample_coat(rng: np.random.Generator, avoid: np.ndarray | None = None) -> Wardrobe:
-    """Fur: one or two colours, alike on both sides, plain, in rings or with socks.
+    """Sample a coat of one or two colours, the same on both sides: plain, with rings or with socks.
 
     Args:
-        rng: Source of randomness.
-        avoid: (3,) BGR that the coat keeps clear of (the background's mean); None for any coat.
+        rng: Random generator.
+        avoid: (3,) BGR, mean colour of the background, which the coat avoids; None for any colour.
     """
     coat, other = (_fur(rng, avoid) for _ in range(2))
     dark = np.array((25, 25, 30), np.float32) * np.float32(rng.uniform(0.7, 1.5))

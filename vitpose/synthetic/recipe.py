@@ -1,27 +1,27 @@
-"""What makes a data set."""
+"""The settings of a synthetic dataset."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from .keypoints import KINDS, keypoint_set
-from .renderer import Rendered, difficulty, render
+from .renderer import RenderedImage, difficulty, render
 
 SPLITS = ('train', 'val')
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a data set's bytes.
+    """Everything that determines the bytes of a dataset.
 
     Attributes:
         train: Number of training images.
         val: Number of held-out images.
-        seed: Any whole number from 0: image i of a split depends on (kind, seed, split, i) and nothing else.
+        seed: Integer >= 0. Image i of a split is seeded by (kind, seed, split, i) only.
         difficulty: 'easy' or 'hard'.
-        kind: Keypoint set, as in `keypoints.KINDS`.
-        width: Columns of an image.
-        height: Rows of an image.
+        kind: Keypoint set: a key of `keypoints.KINDS`.
+        width: Image width in pixels.
+        height: Image height in pixels.
         quality: JPEG quality, 1 to 100.
     """
 
@@ -35,7 +35,7 @@ class Recipe:
     quality: int = 92
 
     def __post_init__(self) -> None:
-        """Refuse numbers that no data set can be made of."""
+        """Validate the settings."""
         for name, low, high in (
             ('train', 0, 10**6),
             ('val', 0, 10**6),
@@ -46,32 +46,32 @@ class Recipe:
         ):
             value = getattr(self, name)
             if not low <= value <= high:
-                raise ValueError(f'{name} is {value}: give a whole number from {low} to {high}')
+                raise ValueError(f'{name} is {value}: expected an integer from {low} to {high}')
         if self.train + self.val == 0:
-            raise ValueError('train and val are both 0: ask for at least one image')
+            raise ValueError('train and val are both 0: expected at least one image')
         keypoint_set(self.kind)
         difficulty(self.difficulty)
 
     def count(self, split: str) -> int:
-        """How many images a split has."""
+        """Return the number of images of a split."""
         return {'train': self.train, 'val': self.val}[split]
 
 
-def render_one(recipe: Recipe, split: str, index: int) -> Rendered:
-    """Image `index` of a split, whatever was rendered before it.
+def render_one(recipe: Recipe, split: str, index: int) -> RenderedImage:
+    """Render image `index` of a split, independently of any other image.
 
     Raises:
         ValueError: If the split is not 'train' or 'val'.
     """
     if split not in SPLITS:
-        raise ValueError(f'split is {split!r}: it is one of {", ".join(SPLITS)}')
+        raise ValueError(f'split is {split!r}: expected one of {", ".join(SPLITS)}')
     state = [recipe.seed, SPLITS.index(split), index]
-    if recipe.kind != 'coco':  # other people than another kind's of the same seed
+    if recipe.kind != 'coco':  # kinds of the same seed show different images
         state.append(list(KINDS).index(recipe.kind))
     rng = np.random.default_rng(state)
     return render(rng, keypoint_set(recipe.kind), difficulty(recipe.difficulty), recipe.height, recipe.width)
 
 
 def file_name(index: int) -> str:
-    """Name of image `index` of a split."""
+    """Return the file name of image `index` of a split."""
     return f'{index:06d}.jpg'

@@ -1,11 +1,11 @@
-"""One image of several people, with the annotations that are true to it."""
+"""Render one image of several people or animals with its annotations."""
 
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
-from .figure import PARTS_PER_FIGURE, Placed, draw_figure, place
+from .figure import PARTS_PER_FIGURE, Figure, draw_figure, place
 from .labels import read_keypoints
 from .landmarks import KeypointSet
 from .paint import Canvas
@@ -13,7 +13,7 @@ from .poses import sample_pose
 from .scenery import draw_background, draw_object, draw_shadow
 from .skeleton import rotation
 
-GROUND = 0.6  # nobody's lowest point is higher up than this part of the image's height
+GROUND = 0.6  # figures stand at or below this fraction of the image height, counted from the top
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,19 @@ class Difficulty:
     """What makes a scene easy or hard.
 
     Attributes:
-        name: 'easy' or 'hard'; also the name of the mix of poses.
-        people: Fewest and most people tried for in an image.
-        stature: Smallest and largest stature over the image's height.
-        overlap: Largest part of the smaller of two people's boxes that the other may cover.
-        outside: How far people may stick out of the image, in their own box's size.
-        objects: Most objects in an image.
-        busy: 0 for a calm background to 1.
-        pitch: Lowest and highest angle in degrees at which the camera looks down.
-        lean: Standard deviation in degrees of a body's roll.
-        facing: Part of the people who face the camera within about 20 degrees, and part who turn their back to it
-            likewise; the others look anywhere.
-        clear: Whether clothes keep clear of the background's colour, and sleeves leave the forearms bare.
-        spoil: Largest strength of blur, grain and dimming, 0 to 1.
+        name: 'easy' or 'hard'; also the key of `Repertoire.weights`.
+        people: Minimum and maximum number of people to place in an image.
+        stature: Minimum and maximum stature relative to the image height.
+        overlap: Maximum intersection of two boxes relative to the area of the smaller one.
+        outside: Maximum fraction of a figure's box that may lie outside the image, per axis.
+        objects: Maximum number of objects in an image.
+        clutter: Amount of background clutter, 0 to 1.
+        pitch: Minimum and maximum angle in degrees by which the camera looks down.
+        lean: Standard deviation of a figure's roll in degrees.
+        facing: Fraction of figures in front view and fraction in back view, each with a standard deviation of 20
+            degrees; the others have any yaw.
+        contrast: Whether clothes avoid the colour of the background and leave the forearms bare.
+        degradation: Maximum strength of blur, noise and dimming, 0 to 1.
     """
 
     name: str
@@ -42,12 +42,12 @@ class Difficulty:
     overlap: float
     outside: float
     objects: int
-    busy: float
+    clutter: float
     pitch: tuple[float, float]
     lean: float
     facing: tuple[float, float]
-    clear: bool
-    spoil: float
+    contrast: bool
+    degradation: float
 
 
 DIFFICULTIES = {
@@ -57,26 +57,26 @@ DIFFICULTIES = {
 
 
 def difficulty(name: str) -> Difficulty:
-    """The settings of a difficulty.
+    """Return the settings of a difficulty.
 
     Raises:
-        KeyError: If the name is not known.
+        KeyError: If the name is unknown.
     """
     if name not in DIFFICULTIES:
-        raise KeyError(f'unknown difficulty {name!r}: it is one of {", ".join(DIFFICULTIES)}')
+        raise KeyError(f'unknown difficulty {name!r}: expected one of {", ".join(DIFFICULTIES)}')
     return DIFFICULTIES[name]
 
 
 @dataclass(frozen=True)
-class Rendered:
-    """One image.
+class RenderedImage:
+    """One image and its annotations.
 
     Attributes:
         image: (H, W, 3) uint8 BGR.
-        ids: (H, W) int32, who owns each pixel; see `figure.PARTS_PER_FIGURE`.
-        people: One annotation a person that can be seen: `keypoints` (K, 3) with COCO's v, `bbox` (x, y, w, h)
-            and `area` of the pixels that were drawn, `polygons` around them; `category` (see `species.Breed`)
-            and `head_box` (x1, y1, x2, y2), which is the head's even where it is hidden.
+        ids: (H, W) int32, what is drawn at each pixel; see `figure.PARTS_PER_FIGURE`.
+        people: One annotation per visible figure: `keypoints` (K, 3) with COCO's v; `bbox` (x, y, w, h), `area` and
+            `polygons` of its visible pixels; `category` (see `species.Breed`); and `head_box` (x1, y1, x2, y2), which
+            also covers occluded parts of the head.
     """
 
     image: np.ndarray
@@ -86,51 +86,46 @@ class Rendered:
 
 def render(
     rng: np.random.Generator, table: KeypointSet, level: Difficulty, height: int = 240, width: int = 320
-) -> Rendered:
-    """Renders one image.
+) -> RenderedImage:
+    """Render one image.
 
     Args:
-        rng: Source of randomness: the same state gives the same image.
-        table: Which body, and which of its points are annotated.
-        level: How hard.
-        height: Rows.
-        width: Columns.
+        rng: Random generator; the same state gives the same image.
+        table: Species to draw and keypoints to annotate.
+        level: Difficulty.
+        height: Image height in pixels.
+        width: Image width in pixels.
     """
-    background = draw_background(rng, height, width, level.busy)
+    background = draw_background(rng, height, width, level.clutter)
     canvas = Canvas.blank(background, np.array((rng.uniform(-0.8, 0.8), rng.uniform(-0.9, -0.2), 0.8)))
-    mean = np.array(cv2.mean(background))[:3] if level.clear else None
+    mean = np.array(cv2.mean(background))[:3] if level.contrast else None
     figures = _arrange(rng, table, level, mean, height, width)
-    actors: list[tuple[float, Placed | None]] = [(_foot(figure)[1], figure) for figure in figures]
+    items: list[tuple[float, Figure | None]] = [(_foot(figure)[1], figure) for figure in figures]  # None: an object
     for _ in range(int(rng.integers(0, level.objects + 1))):
-        actors.append((float(rng.uniform(0.5, 1.05) * height), None))
-    actors.sort(key=lambda actor: actor[0])
-    numbers: list[tuple[int, Placed]] = []
-    for depth, actor in actors:
-        if actor is None:
+        items.append((float(rng.uniform(0.5, 1.05) * height), None))
+    drawn: list[Figure] = []
+    for ground_y, item in sorted(items, key=lambda item: item[0]):  # back to front
+        if item is None:
             size = float(rng.uniform(0.12, 0.3) * height)
-            draw_object(canvas, rng, np.array((rng.uniform(0, width), depth)), size)
+            draw_object(canvas, rng, np.array((rng.uniform(0, width), ground_y)), size)
         else:
-            numbers.append((len(numbers) + 1, actor))
-            draw_shadow(canvas, _foot(actor), table.species.body.footprint * actor.scale)
-            draw_figure(canvas, actor, len(numbers))
-    image = _spoil(rng, canvas.image, level.spoil)
-    people = []
-    for number, figure in numbers:
-        person = annotate(canvas, figure, number, table)
-        if person is not None:
-            people.append(person)
-    return Rendered(image, canvas.ids, people)
+            drawn.append(item)
+            draw_shadow(canvas, _foot(item), table.species.body.footprint * item.scale)
+            draw_figure(canvas, item, len(drawn))
+    image = _degrade(rng, canvas.image, level.degradation)
+    annotations = (annotate(canvas, figure, number, table) for number, figure in enumerate(drawn, 1))
+    return RenderedImage(image, canvas.ids, [person for person in annotations if person is not None])
 
 
 def _arrange(
     rng: np.random.Generator, table: KeypointSet, level: Difficulty, mean: np.ndarray | None, height: int, width: int
-) -> list[Placed]:
-    """People whose boxes overlap no more than the level allows; who finds no room stays away."""
+) -> list[Figure]:
+    """Sample figures whose boxes overlap no more than the level allows; drop those that find no room."""
     boxes: list[np.ndarray] = []
-    figures: list[Placed] = []
+    figures: list[Figure] = []
     pitch = float(rng.uniform(*level.pitch))
     for _ in range(int(rng.integers(level.people[0], level.people[1] + 1))):
-        figure = _stand(rng, table, level, mean, height, pitch)
+        figure = _sample_figure(rng, table, level, mean, height, pitch)
         extent = figure.extent()
         size = extent[2:] - extent[:2]
         for _ in range(12):
@@ -139,21 +134,21 @@ def _arrange(
             high = np.maximum((width, height) - (1 - level.outside) * size, low + 1)
             shift = rng.uniform(low, high) - extent[:2]
             box = extent + np.tile(shift, 2)
-            if all(_covered(box, other) <= level.overlap for other in boxes):
+            if all(_overlap(box, other) <= level.overlap for other in boxes):
                 figures.append(figure.moved(*shift))
                 boxes.append(box)
                 break
     return figures
 
 
-def _stand(
+def _sample_figure(
     rng: np.random.Generator, table: KeypointSet, level: Difficulty, mean: np.ndarray | None, height: int, pitch: float
-) -> Placed:
-    """One person in a pose, seen from anywhere around."""
+) -> Figure:
+    """Sample one posed figure with its view, size and colours."""
     species = table.species
     body = species.body
     angles = sample_pose(rng, level.name, body, species.repertoire)
-    yaw = _turn(rng, level.facing, species.yaws)
+    yaw = _sample_yaw(rng, level.facing, species.yaws)
     roll = float(rng.normal(0, level.lean))
     if level.name == 'hard' and rng.random() < 0.1:
         roll += float(rng.choice((-90, 90)))
@@ -164,53 +159,53 @@ def _stand(
     return place(body, angles, build, view, scale, species.dress(rng, mean), breed.category)
 
 
-def _turn(rng: np.random.Generator, facing: tuple[float, float], yaws: tuple[float, float]) -> float:
-    """Degrees that somebody is turned away from the camera; to either side, unless they face it straight."""
+def _sample_yaw(rng: np.random.Generator, facing: tuple[float, float], yaws: tuple[float, float]) -> float:
+    """Sample a yaw in degrees; see `Difficulty.facing` and `Species.yaws`."""
     front, back = facing
-    kind = rng.random()
-    if kind >= front + back:
+    view = rng.random()
+    if view >= front + back:
         return float(rng.uniform(-180, 180))
-    yaw = float(rng.normal(yaws[0] if kind < front else yaws[1], 20))
+    yaw = float(rng.normal(yaws[0] if view < front else yaws[1], 20))
     return -yaw if yaws[0] and rng.random() < 0.5 else yaw
 
 
-def _covered(box: np.ndarray, other: np.ndarray) -> float:
-    """The part of the smaller of two boxes (left, top, right, bottom) that lies in the larger."""
+def _overlap(box: np.ndarray, other: np.ndarray) -> float:
+    """Return the intersection of two boxes (left, top, right, bottom) relative to the area of the smaller one."""
     overlap = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
     sizes = [float(np.prod(b[2:] - b[:2])) for b in (box, other)]
     return float(np.prod(np.maximum(overlap, 0))) / min(sizes)
 
 
-def _foot(figure: Placed) -> np.ndarray:
-    """The (x, y) where a figure meets the ground."""
+def _foot(figure: Figure) -> np.ndarray:
+    """Return the point (x, y) where a figure stands: below its root joint, at the height of its lowest joint."""
     lowest = max(figure.points.values(), key=lambda point: point[1])
-    pelvis = next(iter(figure.points.values()))
-    return np.array((pelvis[0], lowest[1]))
+    root = next(iter(figure.points.values()))
+    return np.array((root[0], lowest[1]))
 
 
-def _spoil(rng: np.random.Generator, image: np.ndarray, strength: float) -> np.ndarray:
-    """A camera's faults: dimming, a tint, blur and grain; gives uint8."""
+def _degrade(rng: np.random.Generator, image: np.ndarray, strength: float) -> np.ndarray:
+    """Simulate camera faults (dimming, colour cast, blur, noise) and convert to uint8."""
     gain = 1 - strength * rng.uniform(0, 0.45) + rng.normal(0, 0.05 * strength, 3)
     image = image * gain.astype(np.float32)
     if rng.random() < strength * 0.5:
         image = cv2.GaussianBlur(image, (0, 0), 0.4 + 0.9 * strength * float(rng.random()))
     if rng.random() < 0.2 + 0.5 * strength:
-        grain = np.float32(rng.uniform(2, 4 + 8 * strength))
-        image = image + (rng.standard_normal(image.shape[:2], dtype=np.float32) * grain)[..., None]
+        noise = np.float32(rng.uniform(2, 4 + 8 * strength))
+        image = image + (rng.standard_normal(image.shape[:2], dtype=np.float32) * noise)[..., None]
     return cv2.convertScaleAbs(np.maximum(image, 0))
 
 
-def annotate(canvas: Canvas, figure: Placed, number: int, table: KeypointSet) -> dict | None:
-    """One person's annotation, from the pixels that were left of them; None when nothing is.
+def annotate(canvas: Canvas, figure: Figure, number: int, table: KeypointSet) -> dict | None:
+    """Annotate one figure from its visible pixels; return None if it has none.
 
     Args:
         canvas: The finished canvas.
-        figure: Who.
+        figure: The figure.
         number: The number it was drawn with.
-        table: Which keypoints.
+        table: Keypoints to annotate.
 
     Returns:
-        See `Rendered.people`. A person of whom fewer than 12 pixels are left has no keypoints (all v = 0).
+        See `RenderedImage.people`. A figure with fewer than 12 visible pixels has no keypoints (all v = 0).
     """
     low = number * PARTS_PER_FIGURE
     mask = ((canvas.ids >= low) & (canvas.ids < low + PARTS_PER_FIGURE)).astype(np.uint8)

@@ -1,35 +1,38 @@
-"""What stands around the people: backgrounds, and objects that can hide them."""
+"""Scenery: backgrounds, shadows and objects that can occlude figures."""
 
 import cv2
 import numpy as np
 
-from .paint import NOBODY, Canvas, Paint, draw_limb
+from .paint import BACKGROUND, Canvas, Paint, draw_limb
 
-OBJECT = 63  # owner number 0, part 63: an object's pixels belong to nobody's figure
-_SHIFT = 4  # fractional bits of the coordinates handed to cv2
+OBJECT = 63  # id of objects: part 63 of figure 0, which is no figure
+_SHIFT = 4  # fractional bits of the coordinates passed to cv2
 
 
-def draw_background(rng: np.random.Generator, height: int, width: int, busy: float) -> np.ndarray:
-    """A background (H, W, 3) float32 BGR: a place to stand, clutter, and a grain over both.
+def draw_background(rng: np.random.Generator, height: int, width: int, clutter: float) -> np.ndarray:
+    """Draw a background: a setting, clutter and noise.
 
     Args:
-        rng: Source of randomness.
-        height: Rows.
-        width: Columns.
-        busy: 0 for calm to 1 for crowded.
+        rng: Random generator.
+        height: Image height in pixels.
+        width: Image width in pixels.
+        clutter: Amount of clutter, 0 to 1.
+
+    Returns:
+        (H, W, 3) float32 BGR, 0 to 255.
     """
-    place = (_meadow, _room, _street, _studio)[rng.integers(4)]
-    image = cv2.convertScaleAbs(place(rng, height, width))  # cv2 antialiases on bytes only
-    for _ in range(int(rng.integers(0, 2 + round(12 * busy)))):
+    setting = (_meadow, _room, _street, _studio)[rng.integers(4)]
+    image = cv2.convertScaleAbs(setting(rng, height, width))  # uint8, since cv2 antialiases only 8-bit images
+    for _ in range(int(rng.integers(0, 2 + round(12 * clutter)))):
         _shape(rng, image)
-    image = image + _noise(rng, height, width, float(rng.uniform(4, 14 + 30 * busy)))[..., None]
+    image = image + _noise(rng, height, width, float(rng.uniform(4, 14 + 30 * clutter)))[..., None]
     if rng.random() < 0.6:
         image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.6, 2.2)))
     return np.clip(image, 0, 255)
 
 
 def _colour(rng: np.random.Generator, low: float = 20, high: float = 235) -> np.ndarray:
-    """A colour (3,) that is anything from grey to rather bright."""
+    """Sample a colour (3,) of low to medium saturation."""
     colour = rng.uniform(low, high, 3)
     grey = colour.mean()
     return (grey + rng.uniform(0.1, 0.75) * (colour - grey)).astype(np.float32)
@@ -41,7 +44,7 @@ def _ramp(first: np.ndarray, second: np.ndarray, steps: int) -> np.ndarray:
 
 
 def _noise(rng: np.random.Generator, height: int, width: int, strength: float) -> np.ndarray:
-    """Smooth noise (H, W) of three octaves."""
+    """Sample smooth noise (H, W) of three octaves."""
     total = np.zeros((height, width), np.float32)
     for octave, weight in ((4, 0.6), (14, 0.3), (56, 0.25)):
         grid = rng.standard_normal((octave * 3 // 4 + 1, octave + 1)).astype(np.float32)
@@ -50,7 +53,7 @@ def _noise(rng: np.random.Generator, height: int, width: int, strength: float) -
 
 
 def _meadow(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Sky over ground, with a rolling line between."""
+    """Draw sky and ground with a wavy horizon."""
     image = np.empty((height, width, 3), np.float32)
     image[:] = _ramp(_colour(rng, 90, 250), _colour(rng, 130, 255), height)[:, None]
     ground = _ramp(_colour(rng, 30, 190), _colour(rng, 20, 160), height)[:, None]
@@ -61,7 +64,7 @@ def _meadow(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def _room(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """A papered wall, a skirting board and a floor of boards."""
+    """Draw a striped wall, a skirting board and floorboards."""
     edge = int(height * rng.uniform(0.55, 0.8))
     wall, stripe, floor = _colour(rng, 60, 240), _colour(rng, 60, 240), _colour(rng, 30, 200)
     image = np.empty((height, width, 3), np.float32)
@@ -78,7 +81,7 @@ def _room(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def _street(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Houses with windows under a sky, a pavement in front."""
+    """Draw sky, houses with windows and a pavement."""
     image = np.empty((height, width, 3), np.float32)
     image[:] = _ramp(_colour(rng, 120, 250), _colour(rng, 160, 255), height)[:, None]
     edge, left = int(height * rng.uniform(0.5, 0.75)), 0
@@ -96,7 +99,7 @@ def _street(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def _studio(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """A backdrop that shades from one colour to another in any direction, or a chequered one."""
+    """Draw a colour gradient in any direction, sometimes with a chequered pattern."""
     angle = rng.uniform(0, 2 * np.pi)
     x, y = np.arange(width, dtype=np.float32) / width, np.arange(height, dtype=np.float32)[:, None] / height
     t = (x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle)) + 1.5) / 3
@@ -110,35 +113,27 @@ def _studio(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def _shape(rng: np.random.Generator, image: np.ndarray) -> None:
-    """One piece of clutter behind everybody: a disc, a slab, a stroke or a polygon."""
+    """Draw one piece of background clutter: an ellipse, a quadrilateral, a line or a polygon."""
     height, width = image.shape[:2]
     colour = _colour(rng).tolist()
     centre = rng.uniform((0, 0), (width, height))
     size = float(rng.uniform(0.03, 0.2) * width)
     kind = int(rng.integers(4))
+    start = centre.astype(int).tolist()
     if kind == 0:
         axes = (int(size * rng.uniform(0.4, 1)), int(size * rng.uniform(0.4, 1)))
-        cv2.ellipse(
-            image, (int(centre[0]), int(centre[1])), axes, float(rng.uniform(0, 180)), 0, 360, colour, -1, cv2.LINE_AA
-        )
+        cv2.ellipse(image, start, axes, float(rng.uniform(0, 180)), 0, 360, colour, -1, cv2.LINE_AA)
     elif kind == 3:
-        end = centre + rng.normal(0, size * 1.5, 2)
-        cv2.line(
-            image,
-            (int(centre[0]), int(centre[1])),
-            (int(end[0]), int(end[1])),
-            colour,
-            int(rng.integers(1, 9)),
-            cv2.LINE_AA,
-        )
+        end = (centre + rng.normal(0, size * 1.5, 2)).astype(int).tolist()
+        cv2.line(image, start, end, colour, int(rng.integers(1, 9)), cv2.LINE_AA)
     else:
         corners = 4 if kind == 1 else int(rng.integers(3, 7))
-        _polygon(image, _ring(rng, centre, size, corners), colour)
+        _polygon(image, _corners(rng, centre, size, corners), colour)
 
 
-def _ring(rng: np.random.Generator, centre: np.ndarray, size: float, corners: int) -> np.ndarray:
-    angles = np.linspace(0, 2 * np.pi, corners, endpoint=False) + rng.uniform(0, 6)
-    radii = size * rng.uniform(0.5, 1, corners)
+def _corners(rng: np.random.Generator, centre: np.ndarray, size: float, count: int) -> np.ndarray:
+    angles = np.linspace(0, 2 * np.pi, count, endpoint=False) + rng.uniform(0, 6)
+    radii = size * rng.uniform(0.5, 1, count)
     return centre + np.stack((np.cos(angles), np.sin(angles)), 1) * radii[:, None]
 
 
@@ -148,12 +143,12 @@ def _polygon(image: np.ndarray, points: np.ndarray, colour: list[float] | float)
 
 
 def draw_shadow(canvas: Canvas, foot: np.ndarray, size: float) -> None:
-    """Darkens the ground under somebody; the ground's owner stays.
+    """Darken the background under a figure; figures and objects stay as they are.
 
     Args:
-        canvas: What to draw on.
-        foot: (x, y) in pixels.
-        size: Half width in pixels.
+        canvas: Canvas to draw on.
+        foot: (x, y) in pixels where the figure stands.
+        size: Half width of the shadow in pixels.
     """
     where = canvas.window(foot[0] - size, foot[1] - size * 0.3, foot[0] + size, foot[1] + size * 0.3)
     if where is None:
@@ -161,17 +156,17 @@ def draw_shadow(canvas: Canvas, foot: np.ndarray, size: float) -> None:
     x = np.arange(where[1].start, where[1].stop) - foot[0]
     y = np.arange(where[0].start, where[0].stop)[:, None] - foot[1]
     depth = np.clip(1 - (x / size) ** 2 - (y / (0.3 * size)) ** 2, 0, 1).astype(np.float32)
-    canvas.image[where] *= 1 - 0.55 * depth[..., None] * (canvas.ids[where] == NOBODY)[..., None]
+    canvas.image[where] *= 1 - 0.55 * depth[..., None] * (canvas.ids[where] == BACKGROUND)[..., None]
 
 
 def draw_object(canvas: Canvas, rng: np.random.Generator, foot: np.ndarray, size: float) -> None:
-    """One object that stands on the ground: a box, a post, a ball on the floor or a bush.
+    """Draw one object: a box, a post, a ball or a bush.
 
     Args:
-        canvas: What to draw on.
-        rng: Source of randomness.
-        foot: (x, y) in pixels: where it touches the ground.
-        size: Its height in pixels.
+        canvas: Canvas to draw on.
+        rng: Random generator.
+        foot: (x, y) in pixels where the object stands.
+        size: Approximate height in pixels.
     """
     colour = _colour(rng)
     kind = int(rng.integers(4))
@@ -194,7 +189,7 @@ def draw_object(canvas: Canvas, rng: np.random.Generator, foot: np.ndarray, size
 
 
 def _box(canvas: Canvas, rng: np.random.Generator, foot: np.ndarray, size: float, colour: np.ndarray) -> None:
-    """A crate: front, lit top, dark side."""
+    """Draw a box with a front, a bright top and a dark side."""
     wide, tall = size * rng.uniform(0.4, 1.0), size * rng.uniform(0.4, 0.9)
     back = np.array((rng.choice((-1, 1)) * wide * 0.25, -wide * 0.18))
     left, right = foot - (wide / 2, 0), foot + (wide / 2, 0)

@@ -1,12 +1,12 @@
-"""A body as a tree of joints with limits, and its forward kinematics.
+"""A body as a tree of joints with angle limits, its forward kinematics, and the human body.
 
-Body frame, for every body here: x to the body's own left, y up, z forward, one unit = the body's stature. The rest
-pose is upright with hanging limbs. A joint's angles are degrees about x, z and y of its parent's frame: the twist y
-is applied first, then z, then x. So a negative x swings a hanging limb forward, a positive x bends an upright spine
-forward, and a positive z lifts a left limb away from the body. Right joints mirror the z and y of the left ones.
+The body frame has x towards the body's own left, y up and z forward; its unit is the body's stature. In the rest pose
+the body is upright and its limbs hang. The angles of a joint are degrees about x, z and y of its parent's frame: y, the
+twist, is applied first, then z, then x. A negative x swings a hanging limb forward, a positive x bends an upright spine
+forward, and a positive z lifts a left limb away from the body. For right joints z and y have the opposite sign.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,9 +18,9 @@ class Joint:
     """One joint.
 
     Attributes:
-        parent: Name of the joint it hangs from; None for the root.
+        parent: Name of the parent joint; None for the root.
         offset: (x, y, z) from the parent at rest, in statures.
-        limits: Lowest and highest angle in degrees about x, z and y; a joint that cannot turn has none.
+        limits: Minimum and maximum angle in degrees about x, z and y; a rigid joint has (0, 0).
         stretch: Name of the build factor (see `Body.factors`) that multiplies the offset.
     """
 
@@ -37,10 +37,10 @@ class Bone:
     Attributes:
         start: Joint at t = 0.
         end: Joint at t = 1.
-        radii: Half widths in statures, evenly spaced from t = 0 to t = 1.
-        flatness: Depth over width of the cross-section: 1 is round.
-        cap: Length of the rounded ends over their radius.
-        nearer: Added to the part's nearness, in statures, when parts are sorted back to front.
+        radii: Half widths in statures at evenly spaced t from 0 to 1.
+        flatness: Ratio of depth to width of the cross-section; 1 is round.
+        cap: Ratio of length to radius of the rounded ends.
+        z_offset: Added to the z of the middle, in statures, when parts are sorted from back to front.
     """
 
     start: str
@@ -48,20 +48,20 @@ class Bone:
     radii: tuple[float, ...]
     flatness: float = 1.0
     cap: float = 1.0
-    nearer: float = 0.0
+    z_offset: float = 0.0
 
 
 @dataclass(frozen=True)
 class Body:
-    """Joints in an order where parents come first, drawable bones, and what varies between individuals.
+    """Joints (parents first), drawable bones, and the variation between individuals.
 
     Attributes:
         joints: Name to joint.
         bones: Name to bone.
-        factors: Build factor name to its range; `girth` multiplies all radii.
-        head: Joint that carries the head.
+        factors: Build factor to its range; `girth` multiplies all radii, the others see `Joint.stretch`.
+        head: Joint at the centre of the head.
         head_radii: Half axes of the head's ellipsoid in statures, in the head's frame.
-        footprint: Half width of the shadow on the ground in statures.
+        footprint: Half width of the shadow on the ground, in statures.
     """
 
     joints: dict[str, Joint]
@@ -71,26 +71,26 @@ class Body:
     head_radii: tuple[float, float, float] = (0.06, 0.076, 0.069)
     footprint: float = 0.2
 
-    def sample_build(self, rng: np.random.Generator, narrower: dict[str, Range] | None = None) -> dict[str, float]:
-        """One individual's build: a number for each of `factors`, or of the ranges given instead of theirs."""
-        ranges = self.factors | (narrower or {})
+    def sample_build(self, rng: np.random.Generator, overrides: dict[str, Range] | None = None) -> dict[str, float]:
+        """Sample the build factors of an individual from `factors`, with the given ranges replaced."""
+        ranges = self.factors | (overrides or {})
         return {name: float(rng.uniform(low, high)) for name, (low, high) in ranges.items()}
 
     def clip(self, angles: dict[str, tuple[float, float, float]]) -> dict[str, np.ndarray]:
-        """Angles of every joint, put inside the limits; joints that are not named rest at 0.
+        """Clip angles to the joint limits; joints that are not listed have angle 0.
 
         Args:
             angles: Joint name to degrees about (x, z, y).
 
         Returns:
-            Every joint's name to a (3,) array.
+            Name of every joint to a (3,) array of degrees.
 
         Raises:
             KeyError: If a name is not a joint of this body.
         """
         unknown = sorted(set(angles) - set(self.joints))
         if unknown:
-            raise KeyError(f'no joint {unknown[0]!r} in this body; its joints are {", ".join(self.joints)}')
+            raise KeyError(f'no joint {unknown[0]!r} in this body: expected one of {", ".join(self.joints)}')
         clipped = {}
         for name, joint in self.joints.items():
             low, high = np.array(joint.limits).T
@@ -103,36 +103,36 @@ class Body:
         build: dict[str, float] | None = None,
         root: np.ndarray | None = None,
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Forward kinematics, inside the joint limits.
+        """Compute forward kinematics within the joint limits.
 
         Args:
             angles: Joint name to degrees about (x, z, y).
-            build: Build factors; 1 where not named.
-            root: (3, 3) rotation of the whole body into the camera's frame (x right, y up, z to the camera);
-                None keeps the body's own frame, which is a body that faces the camera.
+            build: Build factors; those not listed are 1.
+            root: (3, 3) rotation of the body into the camera's frame (x right, y up, z towards the camera); None for
+                the identity, with which the body faces the camera.
 
         Returns:
-            Joint name to position (3,) relative to the root, and joint name to the rotation (3, 3) of its frame.
+            Joint name to position (3,) in statures, and joint name to rotation (3, 3) of its frame.
         """
         build = build or {}
         base = np.eye(3) if root is None else root
         clipped = self.clip(angles)
-        places: dict[str, np.ndarray] = {}
+        positions: dict[str, np.ndarray] = {}
         frames: dict[str, np.ndarray] = {}
         for name, joint in self.joints.items():
             offset = np.array(joint.offset) * build.get(joint.stretch or '', 1.0)
             if joint.parent is None:
-                places[name], parent_frame = offset, base
+                positions[name], parent_frame = offset, base
             else:
                 parent_frame = frames[joint.parent]
-                places[name] = places[joint.parent] + parent_frame @ offset
+                positions[name] = positions[joint.parent] + parent_frame @ offset
             turn = clipped[name]
             frames[name] = parent_frame @ rotation(*turn) if turn.any() else parent_frame
-        return places, frames
+        return positions, frames
 
 
 def rotation(x: float, z: float, y: float) -> np.ndarray:
-    """Rotation matrix (3, 3) that turns about y first, then z, then x, in degrees."""
+    """Return the rotation matrix (3, 3) about y, then z, then x, in degrees."""
     (cx, cz, cy), (sx, sz, sy) = np.cos(np.radians((x, z, y))), np.sin(np.radians((x, z, y)))
     about_x = np.array(((1, 0, 0), (0, cx, -sx), (0, sx, cx)))
     about_z = np.array(((cz, -sz, 0), (sz, cz, 0), (0, 0, 1)))
@@ -141,7 +141,7 @@ def rotation(x: float, z: float, y: float) -> np.ndarray:
 
 
 def mirror_name(name: str) -> str:
-    """The same part on the other side: `left_knee` for `right_knee`; parts in the middle keep their name."""
+    """Return the name of the same part on the other side; names without a side are unchanged."""
     for side, other in (('left_', 'right_'), ('right_', 'left_')):
         if name.startswith(side):
             return other + name[len(side) :]
@@ -149,7 +149,7 @@ def mirror_name(name: str) -> str:
 
 
 def both_sides(joints: dict[str, Joint]) -> dict[str, Joint]:
-    """Adds the right half of a table that only has the left one; limits turn over with the mirror."""
+    """Add the mirrored right joints to a table that has only the left ones."""
     out = {}
     for name, joint in joints.items():
         out[name] = joint
@@ -163,18 +163,17 @@ def both_sides(joints: dict[str, Joint]) -> dict[str, Joint]:
 
 
 def both_bones(bones: dict[str, Bone]) -> dict[str, Bone]:
-    """Adds the right half of a table that only has the left one."""
+    """Add the right bones to a table that has only the left ones."""
     out = {}
     for name, bone in bones.items():
         out[name] = bone
         if name.startswith('left_'):
-            ends = mirror_name(bone.start), mirror_name(bone.end)
-            out[mirror_name(name)] = Bone(*ends, bone.radii, bone.flatness, bone.cap, bone.nearer)
+            out[mirror_name(name)] = replace(bone, start=mirror_name(bone.start), end=mirror_name(bone.end))
     return out
 
 
-# Lengths follow the usual anthropometric fractions of stature (Drillis and Contini 1966); limits are an ordinary
-# adult's active range, a little inside it where two axes would add up to a pose nobody takes.
+# Lengths are the usual anthropometric fractions of stature (Drillis and Contini, 1966). Limits are the active range of
+# motion of an adult, slightly reduced where the full range about two axes would combine to an unnatural pose.
 HUMAN = Body(
     joints=both_sides(
         {
@@ -196,13 +195,13 @@ HUMAN = Body(
     bones=both_bones(
         {
             'torso': Bone('pelvis', 'neck', (0.082, 0.084, 0.075, 0.078, 0.096, 0.108, 0.107, 0.078), 0.62, 0.3),
-            'neck': Bone('neck', 'head', (0.032, 0.028, 0.026), nearer=0.005),
+            'neck': Bone('neck', 'head', (0.032, 0.028, 0.026), z_offset=0.005),
             'left_upper_arm': Bone('left_shoulder', 'left_elbow', (0.036, 0.034, 0.027)),
-            'left_forearm': Bone('left_elbow', 'left_wrist', (0.027, 0.027, 0.018), nearer=0.004),
-            'left_hand': Bone('left_wrist', 'left_hand', (0.018, 0.022, 0.013), nearer=0.006),
-            'left_thigh': Bone('left_hip', 'left_knee', (0.06, 0.055, 0.046, 0.038), nearer=-0.01),
-            'left_shank': Bone('left_knee', 'left_ankle', (0.037, 0.041, 0.033, 0.022), nearer=-0.012),
-            'left_foot': Bone('left_ankle', 'left_toe', (0.026, 0.028, 0.021), nearer=-0.008),
+            'left_forearm': Bone('left_elbow', 'left_wrist', (0.027, 0.027, 0.018), z_offset=0.004),
+            'left_hand': Bone('left_wrist', 'left_hand', (0.018, 0.022, 0.013), z_offset=0.006),
+            'left_thigh': Bone('left_hip', 'left_knee', (0.06, 0.055, 0.046, 0.038), z_offset=-0.01),
+            'left_shank': Bone('left_knee', 'left_ankle', (0.037, 0.041, 0.033, 0.022), z_offset=-0.012),
+            'left_foot': Bone('left_ankle', 'left_toe', (0.026, 0.028, 0.021), z_offset=-0.008),
         }
     ),
     factors={

@@ -1,4 +1,4 @@
-"""Whom the renderer draws: a body with what it does, what it wears and how it is looked at."""
+"""Species: a body with its poses, appearance, views and categories."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ class Breed:
     """One category of a species.
 
     Attributes:
-        category: Its number in the annotation file.
-        name: Its name there.
-        family: Its supercategory there.
-        factors: Build factors that are its own, as in `Body.factors`.
+        category: Category id in the annotation file.
+        name: Category name in the annotation file.
+        family: Supercategory in the annotation file.
+        factors: Ranges of build factors that override `Body.factors`.
     """
 
     category: int
@@ -29,15 +29,15 @@ class Breed:
 
 @dataclass(frozen=True)
 class Species:
-    """Everything that is drawn of one kind of being.
+    """Everything needed to sample and draw one species.
 
     Attributes:
         body: Joints and bones.
         repertoire: Poses.
-        dress: Samples what one individual looks like; see `wardrobe.sample_wardrobe`.
-        yaws: Degrees that it is turned from the camera in a scene's front and back views; either side if not 0 and 180.
-        breeds: Categories, each as likely as another.
-        noun: What many of them are called.
+        dress: Samples the appearance of an individual; see `wardrobe.sample_wardrobe`.
+        yaws: Mean yaw in degrees of front views and back views; with random sign if the first is not 0.
+        breeds: Categories, sampled uniformly.
+        noun: Plural noun for messages.
     """
 
     body: Body
@@ -48,7 +48,7 @@ class Species:
     noun: str = 'people'
 
     def sample_breed(self, rng: np.random.Generator) -> Breed:
-        """The only breed, or any."""
+        """Sample a breed; draws no random number if there is only one."""
         return self.breeds[rng.integers(len(self.breeds))] if len(self.breeds) > 1 else self.breeds[0]
 
 

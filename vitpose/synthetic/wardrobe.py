@@ -1,4 +1,4 @@
-"""What one person looks like: skin, hair and clothes."""
+"""The appearance of a person: skin, hair and clothes."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ _HAIR = np.array(((25, 25, 30), (30, 45, 75), (45, 75, 125), (95, 160, 205), (40
 
 @dataclass(frozen=True)
 class Wardrobe:
-    """Colours of one person: the same on both sides, so that they say nothing about left or right.
+    """Colours of one individual, the same on both sides so that they do not reveal left and right.
 
     Attributes:
-        face: Head.
-        paints: Bone name to paint; bones that are not named are skin.
-        long_hair: How far the hair hangs below the head's centre, in half axes; 0 for none.
+        face: Colours of the head.
+        paints: Bone name to paint; bones that are not listed have the colour of the skin.
+        long_hair: Length of the hair below the head's centre, in half axes; 0 for short hair.
     """
 
     face: Face
@@ -26,12 +26,12 @@ class Wardrobe:
 
 
 def sample_wardrobe(rng: np.random.Generator, avoid: np.ndarray | None = None) -> Wardrobe:
-    """Clothes, skin and hair.
+    """Sample clothes, skin and hair.
 
     Args:
-        rng: Source of randomness.
-        avoid: (3,) BGR that clothes keep clear of (the background's mean), with sleeves that end above the elbow; None
-            for any colour and any sleeves.
+        rng: Random generator.
+        avoid: (3,) BGR, mean colour of the background: clothes avoid it and sleeves leave the forearms bare. None for
+            any colour and any sleeves.
     """
     skin = (_SKIN[rng.integers(len(_SKIN))] * rng.uniform(0.92, 1.06)).astype(np.float32)
     hair = (_HAIR[rng.integers(len(_HAIR))] * rng.uniform(0.8, 1.2)).astype(np.float32)
@@ -40,12 +40,12 @@ def sample_wardrobe(rng: np.random.Generator, avoid: np.ndarray | None = None) -
     shirt, trousers, shoes = (_cloth(rng, avoid) for _ in range(3))
     sleeve, leg = int(rng.integers(3 if avoid is None else 2)), int(rng.integers(3))
     band = _cloth(rng, avoid) if rng.random() < 0.35 else shirt
-    paints = {'torso': _shirt(shirt, trousers, band, rng)}
+    paints = {'torso': _torso(shirt, trousers, band, rng)}
     for side in ('left', 'right'):
-        paints[f'{side}_upper_arm'] = _until((0.25, 0.85, 2.0)[sleeve], shirt, skin)
-        paints[f'{side}_forearm'] = _until((-1.0, -1.0, 0.92)[sleeve], shirt, skin)
-        paints[f'{side}_thigh'] = _until((0.8, 2.0, 2.0)[leg], trousers, skin)
-        paints[f'{side}_shank'] = _until((-1.0, 0.9, 0.97)[leg], trousers, skin)
+        paints[f'{side}_upper_arm'] = _clothed((0.25, 0.85, 2.0)[sleeve], shirt, skin)
+        paints[f'{side}_forearm'] = _clothed((-1.0, -1.0, 0.92)[sleeve], shirt, skin)
+        paints[f'{side}_thigh'] = _clothed((0.8, 2.0, 2.0)[leg], trousers, skin)
+        paints[f'{side}_shank'] = _clothed((-1.0, 0.9, 0.97)[leg], trousers, skin)
         paints[f'{side}_foot'] = Paint.plain(shoes)
     return Wardrobe(face, paints, float(rng.uniform(0.9, 1.9)) if rng.random() < 0.3 else 0.0)
 
@@ -59,13 +59,15 @@ def _cloth(rng: np.random.Generator, avoid: np.ndarray | None) -> np.ndarray:
     return colour.astype(np.float32)
 
 
-def _until(end: float, cloth: np.ndarray, skin: np.ndarray) -> Paint:
+def _clothed(end: float, cloth: np.ndarray, skin: np.ndarray) -> Paint:
+    """Return the paint of a limb that is clothed up to t = `end` and bare beyond."""
     if end < 0:
         return Paint.plain(skin)
     return Paint.plain(cloth) if end > 1 else Paint((end,), np.stack((cloth, skin)))
 
 
-def _shirt(shirt: np.ndarray, trousers: np.ndarray, band: np.ndarray, rng: np.random.Generator) -> Paint:
+def _torso(shirt: np.ndarray, trousers: np.ndarray, band: np.ndarray, rng: np.random.Generator) -> Paint:
+    """Return the paint of a torso: trousers below the hem, then rings of shirt and band colour."""
     hem = float(rng.uniform(0.06, 0.2))
     rings = int(rng.integers(2, 9))
     stops = tuple(float(stop) for stop in np.linspace(hem, 0.95, rings))

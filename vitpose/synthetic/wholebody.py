@@ -1,4 +1,4 @@
-"""COCO-WholeBody's points beside the body's 17: feet, a face of 68 and two hands of 21, where they are drawn."""
+"""COCO-WholeBody's keypoints in addition to the body's 17: 6 of the feet, 68 of the face and 21 per hand."""
 
 import numpy as np
 
@@ -16,31 +16,31 @@ FEET = {
 
 
 def _on_surface(x: float, y: float) -> tuple[float, float, float]:
-    """The point of the head's front above (x, y), in half axes."""
+    """Return the point at (x, y) on the front of the head's ellipsoid, in half axes."""
     return x, y, float(np.sqrt(max(1 - x * x - y * y, 0.0)))
 
 
 def _face() -> dict[str, Landmark]:
-    """The 68 points in order, from the right to the left, at the features that `paint.draw_head` paints."""
-    spots: list[tuple[float, float, float]] = []
-    for turn in np.linspace(-100, 100, 17):  # the jaw, from ear to ear under the chin
+    """Return the 68 face landmarks in order, at the features that `paint.draw_head` draws."""
+    points: list[tuple[float, float, float]] = []
+    for turn in np.linspace(-100, 100, 17):  # the jaw, from right ear to left ear
         angle = np.radians(turn)
-        spots.append(_on_surface(0.95 * float(np.sin(angle)), -0.95 * float(np.cos(angle))))
+        points.append(_on_surface(0.95 * float(np.sin(angle)), -0.95 * float(np.cos(angle))))
     brows = [(x, 0.4 - 0.35 * (x - 0.37) ** 2) for x in np.linspace(0.57, 0.17, 5)]
-    spots += [_on_surface(-x, y) for x, y in brows] + [_on_surface(x, y) for x, y in reversed(brows)]
-    spots += [(0.0, y, z) for y, z in ((0.14, 0.99), (0.05, 1.03), (-0.04, 1.08), (-0.12, 1.12))]
-    spots += [(x, -0.27, 1.06) for x in (-0.12, -0.06, 0.0, 0.06, 0.12)]
+    points += [_on_surface(-x, y) for x, y in brows] + [_on_surface(x, y) for x, y in reversed(brows)]
+    points += [(0.0, y, z) for y, z in ((0.14, 0.99), (0.05, 1.03), (-0.04, 1.08), (-0.12, 1.12))]
+    points += [(x, -0.27, 1.06) for x in (-0.12, -0.06, 0.0, 0.06, 0.12)]
     eye = [(0.6, 0.12), (0.45, 0.24), (0.29, 0.24), (0.14, 0.12), (0.29, 0.0), (0.45, 0.0)]  # outer corner first
-    spots += [_on_surface(-x, y) for x, y in eye]
-    spots += [_on_surface(*eye[i]) for i in (3, 2, 1, 0, 5, 4)]
+    points += [_on_surface(-x, y) for x, y in eye]
+    points += [_on_surface(*eye[i]) for i in (3, 2, 1, 0, 5, 4)]
     for wide, thick, across in ((0.27, 0.065, 5), (0.2, 0.03, 3)):  # outer lips, inner lips
         corner = [(x, -0.52 + 0.6 * x * x) for x in (-wide, wide)]
         middle = np.linspace(-wide, wide, across + 2)[1:-1]
         top, bottom = ([(x, -0.52 + 0.6 * x * x + side * thick) for x in middle] for side in (1, -1))
-        spots += [_on_surface(*spot) for spot in (corner[0], *top, corner[1], *reversed(bottom))]
+        points += [_on_surface(*point) for point in (corner[0], *top, corner[1], *reversed(bottom))]
     return {
-        f'face-{i}': Landmark('head', ('head', 'nose'), spot, True, facing=0.0 if i < 17 else 0.1)
-        for i, spot in enumerate(spots)
+        f'face-{i}': Landmark('head', ('head', 'nose'), point, True, facing=0.0 if i < 17 else 0.1)
+        for i, point in enumerate(points)
     }
 
 

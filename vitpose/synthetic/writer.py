@@ -1,4 +1,4 @@
-"""Writes a built-in data set: many images and their annotation files, all of it or nothing."""
+"""Write a synthetic dataset: images and annotation files, atomically."""
 
 import multiprocessing
 import os
@@ -14,7 +14,7 @@ import numpy as np
 from .formats import annotation_files
 from .recipe import SPLITS, Recipe, file_name, render_one
 
-CHUNK = 16  # images a worker renders between two reports
+CHUNK = 16  # images that a worker renders per task
 
 
 def write_dataset(
@@ -22,97 +22,97 @@ def write_dataset(
     recipe: Recipe,
     workers: int = 2,
     overwrite: bool = False,
-    report: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] = lambda images: None,
 ) -> dict[str, int]:
-    """Renders and writes `out`/{train,val}/*.jpg and `out`/annotations/{train,val}.json, laid out as the kind's own.
+    """Render a dataset and write `out`/{train,val}/*.jpg and `out`/annotations/, in the format of the recipe's kind.
 
-    Everything goes into a folder beside `out` that takes its name at the end, so `out` is complete whenever it exists.
+    The files are written to a temporary folder that is renamed to `out` at the end, so `out` is never incomplete.
 
     Args:
-        out: Folder to make.
-        recipe: What to render. The bytes depend on it alone, not on `workers`.
-        workers: Processes; 0 renders in this one.
-        overwrite: Whether to replace an `out` that is there already.
-        report: Called with the number of images finished since the last call.
+        out: Folder to write.
+        recipe: Settings. The written bytes depend only on them, not on `workers`.
+        workers: Number of processes; 0 renders in this one.
+        overwrite: Whether to replace an existing `out`.
+        on_progress: Called with the number of images finished since the last call.
 
     Returns:
-        Split name to the number of people annotated in it.
+        Split name to the number of annotated people.
 
     Raises:
-        FileExistsError: If `out` exists with something in it and `overwrite` is False.
+        FileExistsError: If `out` is not empty and `overwrite` is False.
         NotADirectoryError: If `out` is a file.
         ValueError: If `workers` is negative.
     """
     target = Path(out)
     if workers < 0:
-        raise ValueError(f'workers is {workers}: give 0 for none, or a number of processes')
+        raise ValueError(f'workers is {workers}: expected an integer >= 0')
     if target.exists() and not target.is_dir():
-        raise NotADirectoryError(f'{target} is a file: name a folder to write to')
+        raise NotADirectoryError(f'{target} is a file: pass a folder')
     if target.exists() and any(target.iterdir()) and not overwrite:
-        raise FileExistsError(f'{target} is not empty: name another folder, or pass --overwrite to replace it')
+        raise FileExistsError(f'{target} is not empty: pass another folder, or --overwrite to replace it')
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f'.{target.name}.part-', dir=target.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f'.{target.name}.part-', dir=target.parent))
     try:
-        people = _fill(part, recipe, workers, report)
-        part.chmod(0o755)
-        _take_place(part, target)
+        people = _write_files(temporary, recipe, workers, on_progress)
+        temporary.chmod(0o755)
+        _replace(target, temporary)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
     return people
 
 
 def write_with_progress(out: Path, recipe: Recipe, workers: int, overwrite: bool) -> dict[str, int]:
-    """Write a dataset under a progress bar; see `write_dataset`."""
+    """Write a dataset with a progress bar; see `write_dataset`."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
         task = progress.add_task('rendering', total=recipe.train + recipe.val)
-        return write_dataset(out, recipe, workers, overwrite, lambda done: progress.advance(task, done))
+        return write_dataset(out, recipe, workers, overwrite, lambda images: progress.advance(task, images))
 
 
-def _take_place(part: Path, target: Path) -> None:
+def _replace(target: Path, new: Path) -> None:
+    """Rename folder `new` to `target`, which may exist."""
     if target.exists():
         old = Path(tempfile.mkdtemp(prefix=f'.{target.name}.old-', dir=target.parent))
         os.replace(target, old)
-        os.replace(part, target)
+        os.replace(new, target)
         shutil.rmtree(old)
     else:
-        os.replace(part, target)
+        os.replace(new, target)
 
 
-def _fill(part: Path, recipe: Recipe, workers: int, report: Callable[[int], None] | None) -> dict[str, int]:
-    (part / 'annotations').mkdir()
-    people = {}
-    for split in SPLITS:
-        (part / split).mkdir()
+def _write_files(out: Path, recipe: Recipe, workers: int, on_progress: Callable[[int], None]) -> dict[str, int]:
+    """Write all files into an empty folder and return the number of annotated people per split."""
+    for name in (*SPLITS, 'annotations'):
+        (out / name).mkdir()
     chunks = [
         (split, start, min(start + CHUNK, recipe.count(split)))
         for split in SPLITS
         for start in range(0, recipe.count(split), CHUNK)
     ]
     found: dict[str, list[list[dict]]] = {split: [] for split in SPLITS}
-    for (split, _, _), records in zip(chunks, _run(part, recipe, chunks, workers), strict=True):
-        found[split].extend(records)
-        if report is not None:
-            report(len(records))
+    for (split, _, _), people in zip(chunks, _write_images(out, recipe, chunks, workers), strict=True):
+        found[split].extend(people)
+        on_progress(len(people))
     for split in SPLITS:
-        people[split] = sum(len(group) for group in found[split])
         for name, content in annotation_files(recipe, split, found[split]).items():
-            (part / 'annotations' / name).write_bytes(content)
-    return people
+            (out / 'annotations' / name).write_bytes(content)
+    return {split: sum(map(len, found[split])) for split in SPLITS}
 
 
-def _run(part: Path, recipe: Recipe, chunks: list[tuple[str, int, int]], workers: int) -> Iterator[list[list[dict]]]:
-    """Annotations of each chunk, in order."""
+def _write_images(
+    out: Path, recipe: Recipe, chunks: list[tuple[str, int, int]], workers: int
+) -> Iterator[list[list[dict]]]:
+    """Write the images of each chunk and yield their annotations, in order."""
     if workers == 0:
         for chunk in chunks:
-            yield _write_chunk(part, recipe, *chunk)
+            yield _write_chunk(out, recipe, *chunk)
         return
-    # Forked workers need not import the package (and with it torch) again.
+    # Forked workers do not import the package again.
     method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
-    with ProcessPoolExecutor(workers, multiprocessing.get_context(method), _be_single) as pool:
-        futures: list[Future] = [pool.submit(_write_chunk, part, recipe, *chunk) for chunk in chunks]
+    with ProcessPoolExecutor(workers, multiprocessing.get_context(method), cv2.setNumThreads, (0,)) as pool:
+        futures: list[Future] = [pool.submit(_write_chunk, out, recipe, *chunk) for chunk in chunks]
         try:
             for future in futures:
                 yield future.result()
@@ -120,37 +120,33 @@ def _run(part: Path, recipe: Recipe, chunks: list[tuple[str, int, int]], workers
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _be_single() -> None:
-    cv2.setNumThreads(0)
-
-
-def _write_chunk(part: Path, recipe: Recipe, split: str, start: int, stop: int) -> list[list[dict]]:
-    records = []
+def _write_chunk(out: Path, recipe: Recipe, split: str, start: int, stop: int) -> list[list[dict]]:
+    people = []
     for index in range(start, stop):
         rendered = render_one(recipe, split, index)
-        path = part / split / file_name(index)
+        path = out / split / file_name(index)
         if not cv2.imwrite(str(path), rendered.image, (cv2.IMWRITE_JPEG_QUALITY, recipe.quality)):
             raise OSError(f'cannot write {path}: is the disk full?')
-        records.append(rendered.people)
-    return records
+        people.append(rendered.people)
+    return people
 
 
 def write_picture(path: str | Path, image: np.ndarray) -> None:
-    """Writes one picture under its name, or not at all.
+    """Write an image file atomically.
 
     Args:
-        path: A name that ends in .png or .jpg.
+        path: File to write, with the suffix .png, .jpg or .jpeg.
         image: (H, W, 3) uint8 BGR.
 
     Raises:
-        ValueError: If the ending is of no picture.
-        OSError: If the folder cannot be written to.
+        ValueError: If the suffix is another one.
+        OSError: If the file cannot be written.
     """
     target = Path(path)
     if target.suffix.lower() not in ('.png', '.jpg', '.jpeg'):
-        raise ValueError(f'{target}: give a name that ends in .png or .jpg')
+        raise ValueError(f'{target}: expected a name that ends in .png or .jpg')
     encoded = cv2.imencode(target.suffix, image, (cv2.IMWRITE_JPEG_QUALITY, 88))[1].tobytes()
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f'.{target.name}.part')
-    part.write_bytes(encoded)
-    os.replace(part, target)
+    temporary = target.with_name(f'.{target.name}.part')
+    temporary.write_bytes(encoded)
+    os.replace(temporary, target)

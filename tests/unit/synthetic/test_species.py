@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vitpose.synthetic.figure import PARTS_PER_FIGURE, Placed, draw_figure, part_ids, place
+from vitpose.synthetic.figure import PARTS_PER_FIGURE, Figure, draw_figure, part_ids, place
 from vitpose.synthetic.hands import DETAILED_PERSON, GESTURES
 from vitpose.synthetic.keypoints import KINDS
 from vitpose.synthetic.labels import read_keypoints
@@ -19,19 +19,19 @@ from vitpose.synthetic.skeleton import mirror_name, rotation
 MAGENTA = Paint.plain(np.array((255, 0, 255), np.float32))
 
 
-def stand(kind: str, yaw: float, angles: dict | None = None, scale: float = 400.0) -> Placed:
+def stand(kind: str, yaw: float, angles: dict | None = None, scale: float = 400.0) -> Figure:
     species = KINDS[kind].species
     wardrobe = replace(species.dress(np.random.default_rng(1), None), long_hair=0.0)
     return place(species.body, angles or {}, {}, rotation(0, 0, yaw), scale, wardrobe).moved(300, 260)
 
 
-def draw(figure: Placed) -> Canvas:
+def draw(figure: Figure) -> Canvas:
     canvas = Canvas.blank(np.full((560, 600, 3), 128, np.float32), np.array((0, -0.5, 1.0)))
     draw_figure(canvas, figure, 1)
     return canvas
 
 
-def keypoints_of(kind: str, figure: Placed, canvas: Canvas | None = None) -> dict[str, np.ndarray]:
+def keypoints_of(kind: str, figure: Figure, canvas: Canvas | None = None) -> dict[str, np.ndarray]:
     table = KINDS[kind]
     return dict(zip(table.names, read_keypoints(canvas or draw(figure), figure, 1, table), strict=True))
 
