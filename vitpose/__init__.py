@@ -1,1 +1,1 @@
-"""The command line tool of vitpose_mm. Importing it loads the standard library alone."""
+"""The command-line tool of vitpose_mm. Importing it loads only the standard library."""

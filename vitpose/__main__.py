@@ -1,4 +1,4 @@
-"""`python -m vitpose` is `vitpose`, also in a checkout where nothing is installed."""
+"""Entry point of `python -m vitpose`, which also works in a checkout that is not installed."""
 
 import sys
 

@@ -1,21 +1,21 @@
-"""Files that ship with the package: configs and pinned requirements."""
+"""Find the files that ship with the package: configs and pinned requirements."""
 
 from pathlib import Path
 
-_TOP = Path(__file__).resolve().parents[1]  # a checkout, or site-packages
+_TOP = Path(__file__).resolve().parents[1]  # a checkout or site-packages
 
 
 def shipped(name: str) -> Path:
-    """The path of a shipped file, in a checkout or an installation.
+    """Return the path of a shipped file in a checkout or an installation.
 
     Args:
-        name: Its path in a checkout, such as 'requirements/tested.txt'.
+        name: Path of the file within a checkout, such as 'requirements/tested.txt'.
 
     Raises:
-        FileNotFoundError: If it is in neither.
+        FileNotFoundError: If the file exists in neither.
     """
     candidates = (_TOP / name, _TOP / 'vitpose_mm' / '.mim' / name)
     for path in candidates:
         if path.is_file():
             return path
-    raise FileNotFoundError(f'{name} is at neither {candidates[0]} nor {candidates[1]}: install the package again')
+    raise FileNotFoundError(f'{name}: neither {candidates[0]} nor {candidates[1]} exists; reinstall the package')

@@ -36,7 +36,7 @@ def test_demo_leaves_its_folder(demo: Path) -> None:
     report = (demo / 'report.md').read_text()
     metrics = json.loads((demo / 'metrics.json').read_text())
     assert f'| {metrics["coco/AP"]:.3f} |' in report
-    assert 'their true boxes (no detector), flip test' in report
+    assert 'ground-truth boxes (no detector), flip test' in report
     assert all(f']({name})' in report for name in ('learning_curve.png', 'gallery.png'))
 
 
@@ -58,7 +58,7 @@ def test_pictures_are_not_blank(demo: Path) -> None:
 def test_demo_replaces_only_its_own(demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     (tmp_path / 'thesis.tex').write_text('mine')
     assert main(['demo', '--out', str(tmp_path)]) == 2
-    assert 'no demo made it' in capsys.readouterr().err
+    assert 'not created by the demo' in capsys.readouterr().err
     assert (tmp_path / 'thesis.tex').read_text() == 'mine'
 
 

@@ -1,4 +1,4 @@
-"""`vitpose demo`: renders people, trains a small ViTPose on them with MIM, tests it, and shows the result."""
+"""`vitpose demo`: render people, train a small ViTPose on them with MIM, test it and draw the results."""
 
 import argparse
 import signal
@@ -8,61 +8,60 @@ from typing import Any
 
 CONFIG = 'configs/synthetic/vitpose-mini_synthetic-128x96.py'
 
-DESCRIPTION = """Render a training and a held-out set of people, run `mim train mmpose` on the
-first, `mim test mmpose` with flip test on the second, and leave in OUT:
+DESCRIPTION = """Render a training set and a held-out set of people, run `mim train mmpose` on
+the first and `mim test mmpose` with flip test on the second, and write to OUT:
 
   report.md           COCO AP and AR on held-out people, times, machine
   learning_curve.png  loss and held-out AP over time
-  gallery.png         held-out images, true and predicted skeletons, heatmaps
+  gallery.png         held-out images with ground truth, predictions, heatmaps
   data/ run/          rendered images; checkpoints and logs of the training
-  train.log test.log  what MIM said
+  train.log test.log  output of MIM
 
-Two cores need about twelve minutes. An OUT that an earlier demo left is
-replaced."""
+This takes about twelve minutes on two cores. If OUT was created by an earlier
+demo, it is replaced."""
 
 
 def add_parser(subparsers: Any) -> None:
     """Add ``vitpose demo``."""
     parser = subparsers.add_parser(
-        'demo',
-        help='render, train, test and show a small ViTPose, from nothing',
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        'demo', description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--out', type=Path, default=Path('demo'), help='folder to make (default demo)')
-    parser.add_argument('--train', type=int, default=4800, metavar='N', help='training images (default 4800)')
-    parser.add_argument('--val', type=int, default=250, metavar='M', help='held-out images (default 250)')
-    parser.add_argument('--epochs', type=int, metavar='E', help="epochs instead of the config's own")
-    parser.add_argument('--seed', type=int, default=0, metavar='S', help='of the images (default 0)')
-    parser.add_argument('--difficulty', choices=('easy', 'hard'), default='easy', help='of the images (default easy)')
+    parser.add_argument('--out', type=Path, default=Path('demo'), help='output folder (default demo)')
+    parser.add_argument('--train', type=int, default=4800, metavar='N', help='number of training images (default 4800)')
+    parser.add_argument('--val', type=int, default=250, metavar='M', help='number of held-out images (default 250)')
+    parser.add_argument('--epochs', type=int, metavar='E', help="number of epochs (default the config's)")
+    parser.add_argument('--seed', type=int, default=0, metavar='S', help='seed of the images (default 0)')
+    parser.add_argument(
+        '--difficulty', choices=('easy', 'hard'), default='easy', help='difficulty of the images (default easy)'
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the demo; 2 if the arguments do not fit, 1 if a step fails."""
-    from ..demo.show import clear, show
+    """Run the demo; return 2 if the arguments are invalid, 1 if a step fails."""
+    from ..demo.pipeline import prepare_folder, run_demo
     from ..shipped import shipped
     from ..synthetic.recipe import Recipe
 
     try:
         if args.train < 1 or args.val < 1:
-            raise ValueError(f'--train {args.train} --val {args.val}: the demo needs at least one image of each')
+            raise ValueError(f'--train {args.train} --val {args.val}: expected at least 1 image each')
         if args.epochs is not None and args.epochs < 1:
-            raise ValueError(f'--epochs {args.epochs}: give at least 1')
+            raise ValueError(f'--epochs {args.epochs}: expected at least 1')
         recipe = Recipe(args.train, args.val, args.seed, args.difficulty)
         config = shipped(CONFIG)
-        clear(args.out)
-    except (ValueError, OSError) as problem:
-        print(f'vitpose demo: {problem}', file=sys.stderr)
+        prepare_folder(args.out)
+    except (ValueError, OSError) as error:
+        print(f'vitpose demo: {error}', file=sys.stderr)
         return 2
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that the training ends too
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # raises, so the training is terminated too
     try:
-        show(args.out, recipe, config, args.epochs)
+        run_demo(args.out, recipe, config, args.epochs)
     except KeyboardInterrupt:
-        print('vitpose demo: interrupted; the next one starts anew', file=sys.stderr)
+        print('vitpose demo: interrupted; the next run starts from scratch', file=sys.stderr)
         return 130
-    except (RuntimeError, OSError) as problem:
-        print(f'vitpose demo: {problem}', file=sys.stderr)
+    except (RuntimeError, OSError) as error:
+        print(f'vitpose demo: {error}', file=sys.stderr)
         return 1
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)
     return 0

@@ -1,25 +1,24 @@
-"""`vitpose split`: one dataset's plain model out of a multi-dataset model."""
+"""`vitpose split`: extract the plain model of one dataset from a multi-dataset model."""
 
 import argparse
 import sys
 from pathlib import Path
 from typing import Any
 
-HELP = "one dataset's plain model out of a multi-dataset model"
-DESCRIPTION = """Make a plain single-dataset model of a multi-dataset model, with or without
-ViTPose+ experts.
+DESCRIPTION = """Extract the plain single-dataset model of one dataset from a multi-dataset
+model, with or without ViTPose+ experts.
 
-  OUT.pth  a plain ViT, into which the dataset's expert is merged, and the
-           dataset's own head; no expert and no other head is left. Its heatmaps
-           are those of the model it comes from, bit by bit. The dataset's
-           metainfo is in it, so MMPoseInferencer knows keypoints and skeleton.
-  OUT.py   its config: TopdownPoseEstimator, the dataset's own test loader and
-           metric, and its test_cfg. It tests and predicts; to train on, use a
-           single-dataset config with load_from=OUT.pth.
+  OUT.pth  a plain ViT with the dataset's expert merged into it, and the
+           dataset's own head, without any other expert or head. Its heatmaps
+           are bit-identical to those of the original model. It contains the
+           dataset's metainfo, so MMPoseInferencer knows keypoints and skeleton.
+  OUT.py   its config: TopdownPoseEstimator with the dataset's own test loader,
+           metric and test_cfg. It is for testing and prediction; to fine-tune,
+           use a single-dataset config with load_from=OUT.pth.
 
-CHECKPOINT may be what `mim train` wrote or a file of the authors' ViTPose+
-names: all that CONFIG's model loads. Nothing in the file is run: its tensors
-are read, all else in it is passed over, and archives that torch would run or
+CHECKPOINT is any file that CONFIG's model loads: written by `mim train`, or
+with the key names of the authors' ViTPose+ release. No code in the file is
+executed: only its tensors are read, and archives that torch would execute or
 unpack are refused."""
 
 EPILOG = """examples:
@@ -31,56 +30,65 @@ EPILOG = """examples:
 then:
   mim test mmpose work_dirs/mpii.py --checkpoint work_dirs/mpii.pth
 
-and in Python, for one image, with no detector to download:
+in Python, on a whole image without a detector:
   inferencer = MMPoseInferencer('work_dirs/mpii.py', 'work_dirs/mpii.pth',
                                 det_model='whole_image')"""
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add ``vitpose split``."""
+    """Add the parser of `vitpose split`."""
     parser = subparsers.add_parser(
-        'split', help=HELP, description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        'split', description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path, metavar='CONFIG', help='of the multi-dataset model')
-    parser.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help='its weights')
+    parser.add_argument('config', type=Path, metavar='CONFIG', help='config of the multi-dataset model')
+    parser.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help='checkpoint of the model')
     parser.add_argument(
         '--dataset',
         required=True,
         metavar='NAME',
-        help='whose model to make, such as mpii: a name in model.head.heads of CONFIG',
+        help='dataset to extract, such as mpii: a key of model.head.heads in CONFIG',
     )
     parser.add_argument(
         '--out',
         required=True,
         type=Path,
         metavar='OUT.pth',
-        help='checkpoint to write; the config goes beside it as OUT.py',
+        help='checkpoint to write; the config is written next to it as OUT.py',
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Split, and say what was written; 2 if the arguments do not fit."""
+    """Split the model and print what was written; return 2 if the arguments are invalid."""
     try:
         print(split(args.config, args.checkpoint, args.dataset, args.out))
-    except (ValueError, OSError) as problem:
-        print(f'vitpose split: {problem}', file=sys.stderr)
+    except (ValueError, OSError) as error:
+        print(f'vitpose split: {error}', file=sys.stderr)
         return 2
     return 0
 
 
 def split(config: Path, checkpoint: Path, dataset: str, out: Path) -> str:
-    """Write ``out`` and the config beside it, and return what to say about them.
+    """Write the checkpoint of one dataset and its config.
+
+    Args:
+        config: Config of the multi-dataset model.
+        checkpoint: Checkpoint of the multi-dataset model.
+        dataset: Name of the dataset to extract.
+        out: Checkpoint to write; the config is written next to it with the suffix .py.
+
+    Returns:
+        A message about what was written.
 
     Raises:
-        ValueError: the arguments do not fit each other.
-        OSError: a file is missing, or cannot be written.
+        ValueError: If the arguments or the checkpoint do not match the config, or an output file exists.
+        OSError: If a file is missing or cannot be written.
     """
     if out.suffix != '.pth':
-        raise ValueError(f'--out {out}: give a name that ends in .pth; the config goes beside it')
+        raise ValueError(f'--out {out}: expected a name that ends in .pth; the config is written next to it')
     new_config = out.with_suffix('.py')
     for path in (out, new_config):
         if path.exists():
-            raise ValueError(f'{path} is there already: remove it, or give another --out')
+            raise ValueError(f'{path} already exists: remove it or pass another --out')
     if not config.is_file():
         raise FileNotFoundError(f'{config}: no such config')
 
@@ -96,16 +104,16 @@ def split(config: Path, checkpoint: Path, dataset: str, out: Path) -> str:
     cfg = Config.fromfile(config)
     single = split_config(cfg, dataset)
     weights = split_weights(cfg, load_weights(checkpoint), dataset)
-    # lists for arrays: such a file loads with torch's weights_only
+    # lists instead of arrays, so that torch.load(weights_only=True) accepts the file
     meta = {
         key: value.tolist() if isinstance(value, np.ndarray) else value
         for key, value in metainfo(single.test_dataloader.dataset).items()
     }
-    with replacing(out) as part:
-        torch.save({'meta': {'dataset_meta': meta, 'cfg': single.pretty_text}, 'state_dict': weights}, part)
+    with replacing(out) as temporary:
+        torch.save({'meta': {'dataset_meta': meta, 'cfg': single.pretty_text}, 'state_dict': weights}, temporary)
     write_text(new_config, single.pretty_text)
     millions = sum(value.numel() for value in weights.values()) / 1e6
     return (
-        f'{out}: plain ViT and the head of {dataset} ({meta["num_keypoints"]} keypoints), {millions:.1f} M '
-        f'weights\n{new_config}: its config; to test it:\n  mim test mmpose {new_config} --checkpoint {out}'
+        f'{out}: plain ViT and head of {dataset} ({meta["num_keypoints"]} keypoints), {millions:.1f} M '
+        f'parameters\n{new_config}: its config; to test it:\n  mim test mmpose {new_config} --checkpoint {out}'
     )

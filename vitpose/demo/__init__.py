@@ -1,1 +1,1 @@
-"""The demo: render people, train on them, test, and draw the result."""
+"""The demo: render people, train on them, test and draw the results."""

@@ -1,4 +1,4 @@
-"""Draws held-out images with true poses, predicted poses and heatmaps beside one another."""
+"""Draw held-out images with ground truth, predictions and heatmaps side by side."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,21 +11,21 @@ from ..synthetic.keypoints import KeypointSet
 from ..synthetic.preview import draw_pose
 
 ZOOM = 2
-SURE = 0.25  # keypoints whose heatmap peaks lower are not drawn
+MIN_SCORE = 0.25  # predicted keypoints with a lower score are not drawn
 
 
 def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path: Path, rows: int = 6) -> list[str]:
-    """Draws images taken at even distances from the test set: nothing is picked by how well it went.
+    """Draw images sampled at even intervals from the test set, independently of their scores.
 
     Args:
-        samples: What `mim test --dump` leaves of a top-down model with `output_heatmaps`: one mapping a person, with
-            img_path, raw_ann_info, pred_instances, pred_fields, input_center and input_scale.
+        samples: Predictions of a top-down model that `mim test --dump` wrote with `output_heatmaps`: one mapping per
+            person with img_path, raw_ann_info, pred_instances, pred_fields, input_center and input_scale.
         table: Names and skeleton of the keypoints.
-        path: PNG to write.
-        rows: Images to show.
+        path: PNG file to write.
+        rows: Number of images to draw.
 
     Returns:
-        Paths of the images shown.
+        Paths of the drawn images.
 
     Raises:
         ValueError: If there are no samples.
@@ -39,7 +39,7 @@ def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path:
     for sample in samples:
         people.setdefault(sample['img_path'], []).append(sample)
     if not people:
-        raise ValueError('no predictions to show: is the test set empty?')
+        raise ValueError('no predictions to draw: is the test set empty?')
     names = sorted(people)
     rows = min(rows, len(names))
     shown = [names[int((i + 0.5) * len(names) / rows)] for i in range(rows)]
@@ -48,7 +48,7 @@ def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path:
         for axis, picture in zip(line, draw_row(name, people[name], table), strict=True):
             axis.imshow(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
             axis.axis('off')
-    for axis, title in zip(axes[0], ('true', 'predicted', 'heatmaps'), strict=True):
+    for axis, title in zip(axes[0], ('ground truth', 'predicted', 'heatmaps'), strict=True):
         axis.set_title(title)
     figure.tight_layout(pad=0.4)
     figure.savefig(path)
@@ -57,18 +57,18 @@ def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path:
 
 
 def draw_row(name: str, people: Sequence[Mapping[str, Any]], table: KeypointSet) -> list[np.ndarray]:
-    """One image three times: with true poses, with predicted ones, and under all heatmaps.
+    """Draw one image three times: with ground truth, with predictions, and with the heatmaps of all people overlaid.
 
     Args:
         name: Path of the image.
-        people: Its samples; see `draw_gallery`.
+        people: Samples of its people; see `draw_gallery`.
         table: Names and skeleton of the keypoints.
 
     Returns:
-        Three (H * ZOOM, W * ZOOM, 3) uint8 BGR.
+        Three images (H * ZOOM, W * ZOOM, 3), uint8 BGR.
 
     Raises:
-        FileNotFoundError: If the image is not there any more.
+        FileNotFoundError: If the image no longer exists.
     """
     image = cv2.imread(name)
     if image is None:
@@ -78,9 +78,9 @@ def draw_row(name: str, people: Sequence[Mapping[str, Any]], table: KeypointSet)
     heat = np.zeros(large.shape[:2], np.float32)
     for person in people:
         draw_pose(true, _zoomed(np.array(person['raw_ann_info']['keypoints'], float).reshape(-1, 3)), table)
-        found = person['pred_instances']
-        sure = np.where(np.asarray(found['keypoint_scores'])[0] > SURE, 2.0, 0.0)
-        draw_pose(predicted, _zoomed(np.column_stack((found['keypoints'][0], sure))), table)
+        prediction = person['pred_instances']
+        visibility = np.where(np.asarray(prediction['keypoint_scores'])[0] > MIN_SCORE, 2.0, 0.0)
+        draw_pose(predicted, _zoomed(np.column_stack((prediction['keypoints'][0], visibility))), table)
         heatmaps = np.asarray(person['pred_fields']['heatmaps'])
         transform = heatmap_to_image(heatmaps.shape[1:], person['input_center'], person['input_scale'])
         transform[:, :2] *= ZOOM
@@ -94,12 +94,12 @@ def draw_row(name: str, people: Sequence[Mapping[str, Any]], table: KeypointSet)
 
 
 def heatmap_to_image(shape: Sequence[int], center: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """The affine map (2, 3) from UDP heatmap cells to image pixels.
+    """Return the affine transform (2, 3) from UDP heatmap cells to image pixels.
 
     Args:
         shape: (Hm, Wm).
-        center: (x, y) of the crop in image pixels.
-        scale: (w, h) of the crop in image pixels.
+        center: Center (x, y) of the crop in image pixels.
+        scale: Size (w, h) of the crop in image pixels.
     """
     step = np.asarray(scale, float) / (shape[1] - 1, shape[0] - 1)
     return np.column_stack((np.diag(step), np.asarray(center, float) - np.asarray(scale, float) / 2))

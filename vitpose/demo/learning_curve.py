@@ -1,4 +1,4 @@
-"""Draws a learning curve."""
+"""Draw a learning curve."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ from ..runs.training_log import Curve
 
 
 def draw_learning_curve(curve: Curve, path: Path) -> None:
-    """Draws loss (left axis, logarithmic) and held-out AP (right axis) over the minutes of training.
+    """Draw loss (left axis, logarithmic) and held-out AP (right axis) against training time.
 
     Args:
-        curve: What to draw.
-        path: PNG to write.
+        curve: Loss and AP over time.
+        path: PNG file to write.
     """
     import matplotlib
 
@@ -20,7 +20,7 @@ def draw_learning_curve(curve: Curve, path: Path) -> None:
     figure, loss_axis = pyplot.subplots(figsize=(8, 4.5), dpi=120)
     score_axis = loss_axis.twinx()
     loss_axis.plot(*zip(*curve.loss, strict=True), color='tab:blue', linewidth=1.5)
-    loss_axis.set(xlabel='minutes of training', yscale='log')
+    loss_axis.set(xlabel='training time (minutes)', yscale='log')
     loss_axis.set_ylabel('loss (training)', color='tab:blue')
     loss_axis.grid(alpha=0.3)
     if curve.score:

@@ -1,30 +1,25 @@
-"""Trains and tests the demo's model with MIM, with a progress bar and a log file."""
+"""Train and test the demo's model with MIM, with a progress bar and a log file."""
 
 import json
-import sys
 from pathlib import Path
 
-from ..runs.command import run_logged
+from ..runs.command import mim_command, run_logged
 from ..runs.training_log import parse_score, parse_step
 
 
 def data_options(data: Path) -> list[str]:
-    """Overrides that point a config of configs/synthetic to another folder of data."""
-    root = f'{data}/'
-    annotations = f'{data}/annotations/val.json'
-    return [
-        *(f'{loader}_dataloader.dataset.data_root={root}' for loader in ('train', 'val', 'test')),
-        f'val_evaluator.ann_file={annotations}',
-    ]
+    """Return the `--cfg-options` that point a config of configs/synthetic to another data folder."""
+    roots = (f'{split}_dataloader.dataset.data_root={data}/' for split in ('train', 'val', 'test'))
+    return ['--cfg-options', *roots, f'val_evaluator.ann_file={data}/annotations/val.json']
 
 
 def train(config: Path, out: Path, epochs: int | None) -> None:
-    """Trains on `out`/data into `out`/run; the log is `out`/train.log.
+    """Train on `out`/data; the run goes into `out`/run, the log into `out`/train.log.
 
     Args:
-        config: The config.
-        out: The demo's folder.
-        epochs: Instead of the config's own; None keeps them.
+        config: Config to train.
+        out: Output folder of the demo.
+        epochs: Number of epochs; None keeps the config's.
 
     Raises:
         RuntimeError: If the training fails.
@@ -33,18 +28,15 @@ def train(config: Path, out: Path, epochs: int | None) -> None:
 
     options = [*data_options(out / 'data'), f'test_evaluator.ann_file={out}/data/annotations/val.json']
     if epochs is not None:
-        options += [
-            f'train_cfg.max_epochs={epochs}',
-            f'param_scheduler.1.T_max={epochs}',
-            f'param_scheduler.1.end={epochs}',
-        ]
+        keys = ('train_cfg.max_epochs', 'param_scheduler.1.T_max', 'param_scheduler.1.end')
+        options += [f'{key}={epochs}' for key in keys]
     total = epochs or _max_epochs(config)
     columns = (TextColumn('training'), BarColumn(), TextColumn('{task.description}'), TimeRemainingColumn())
     with Progress(*columns) as progress:
         task = progress.add_task('starting', total=float(total))
         state = {'loss': '', 'score': ''}
 
-        def read(line: str) -> None:
+        def show_progress(line: str) -> None:
             step, score = parse_step(line), parse_score(line)
             if step is not None:
                 state['loss'] = f'epoch {step.epoch}/{total}  loss {step.loss:.2f}'
@@ -55,8 +47,7 @@ def train(config: Path, out: Path, epochs: int | None) -> None:
             if step is not None or score is not None:
                 progress.update(task, description=state['loss'] + state['score'])
 
-        command = [sys.executable, '-m', 'mim', 'train', 'mmpose', str(config), '--work-dir', str(out / 'run')]
-        run_logged([*command, '--cfg-options', *options], out / 'train.log', read)
+        run_logged(mim_command('train', config, out / 'run', *options), out / 'train.log', show_progress)
 
 
 def _max_epochs(config: Path) -> int:
@@ -66,41 +57,26 @@ def _max_epochs(config: Path) -> int:
 
 
 def test(config: Path, checkpoint: Path, out: Path) -> tuple[dict[str, float], Path]:
-    """Tests with the flip test on the held-out part of `out`/data; the log is `out`/test.log.
+    """Test with flip test on the held-out images of `out`/data; the log goes into `out`/test.log.
 
     Args:
-        config: The config.
-        checkpoint: What to test.
-        out: The demo's folder.
+        config: Config of the model.
+        checkpoint: Checkpoint to test.
+        out: Output folder of the demo.
 
     Returns:
-        The metrics, and the file of predictions with their heatmaps, a pickle.
+        The metrics by name, and the path of a pickle file with the predictions and their heatmaps.
 
     Raises:
         RuntimeError: If the test fails.
     """
     metrics, predictions = out / 'metrics.json', out / 'predictions.pkl'
     options = [
+        *('--checkpoint', str(checkpoint), '--out', str(metrics), '--dump', str(predictions)),
         *data_options(out / 'data'),
         f'test_evaluator.0.ann_file={out}/data/annotations/val.json',
         'model.test_cfg.flip_test=True',
         'model.test_cfg.output_heatmaps=True',
     ]
-    command = [
-        sys.executable,
-        '-m',
-        'mim',
-        'test',
-        'mmpose',
-        str(config),
-        '--checkpoint',
-        str(checkpoint),
-        '--work-dir',
-        str(out / 'run'),
-        '--out',
-        str(metrics),
-        '--dump',
-        str(predictions),
-    ]
-    run_logged([*command, '--cfg-options', *options], out / 'test.log', lambda line: None)
+    run_logged(mim_command('test', config, out / 'run', *options), out / 'test.log')
     return json.loads(metrics.read_text(encoding='utf-8')), predictions

@@ -1,1 +1,1 @@
-"""Running MIM, and reading what a training run wrote."""
+"""Run MIM, read training logs and format results."""

@@ -1,34 +1,40 @@
-"""Runs a command such as `mim train`, with a log file and a readable error."""
+"""Run a command such as `mim train` with a log file and a readable error message."""
 
 import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-TAIL = 15  # lines of a failed command that are shown if none of them names an error
+TAIL = 15  # lines shown from the end of a failed command if none of its lines names an error
 _ERROR = re.compile(r'[\w.]*(Error|Exception|Interrupt)\b')
 
 
-def run_logged(command: Sequence[str], log: Path, read: Callable[[str], None]) -> None:
-    """Runs a command; every line of its output goes into `log` and to `read`.
+def mim_command(action: str, config: Path, work_dir: Path, *options: str) -> list[str]:
+    """Return the command line of `mim train mmpose` or `mim test mmpose` (`action` is 'train' or 'test')."""
+    return [sys.executable, '-m', 'mim', action, 'mmpose', str(config), '--work-dir', str(work_dir), *options]
+
+
+def run_logged(command: Sequence[str], log: Path, on_line: Callable[[str], None] = lambda line: None) -> None:
+    """Run a command and write its output to a log file.
 
     Args:
-        command: What to run.
-        log: File to write.
-        read: Called with each line.
+        command: Command line.
+        log: Log file to write.
+        on_line: Called with each line of the output, stdout and stderr combined.
 
     Raises:
-        RuntimeError: If the command fails: with its last lines.
+        RuntimeError: If the command fails. The message holds its error lines, or its last lines if there are none.
     """
-    package = str(Path(__file__).resolve().parents[2])  # a checkout that is not installed works too
+    package = str(Path(__file__).resolve().parents[2])  # so that a checkout works without being installed
     paths = [package, *filter(None, [os.environ.get('PYTHONPATH')])]
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(paths)}
     tail: list[str] = []
     errors: list[str] = []
     with log.open('w', encoding='utf-8') as file:
-        # MIM starts a process of its own: the group of both ends with us.
+        # MIM starts a child process: a new session lets us terminate both.
         process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -46,15 +52,15 @@ def run_logged(command: Sequence[str], log: Path, read: Callable[[str], None]) -
                 tail = [*tail, line.rstrip()][-TAIL:]
                 if _ERROR.match(line) and 'CalledProcessError' not in line:
                     errors.append(line.rstrip())
-                read(line)
+                on_line(line)
             code = process.wait()
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
                 process.wait()
     if code:
-        told = '\n  '.join(errors or tail)
+        details = '\n  '.join(errors or tail)
         raise RuntimeError(
-            f'`{" ".join(command[2:6])} ...` ended with code {code}:\n  {told}\n'
-            f'All it said is in {log}. `vitpose doctor` checks the installation.'
+            f'`{" ".join(command[2:6])} ...` failed with exit code {code}:\n  {details}\n'
+            f'The full output is in {log}. `vitpose doctor` checks the installation.'
         )

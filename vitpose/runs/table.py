@@ -1,12 +1,13 @@
-"""The table of a run, as Markdown and on the terminal."""
+"""Tables of results, as Markdown and on the terminal."""
 
 import os
 import platform
+import statistics
 from collections.abc import Mapping, Sequence
 
 
 def machine() -> str:
-    """Processor, cores that may be used, Python and torch, in one line."""
+    """Describe the machine in one line: processor, usable cores, GPU, Python and torch."""
     import torch
 
     name = platform.processor() or platform.machine()
@@ -14,30 +15,49 @@ def machine() -> str:
         with open('/proc/cpuinfo', encoding='utf-8') as lines:
             name = next((line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')), name)
     except OSError:
-        pass  # not Linux: the platform's own name has to do
+        pass  # not Linux: keep the name that `platform` gives
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'
     return f'{name}, {cores} cores, {device}, Python {platform.python_version()}, torch {torch.__version__}'
 
 
 def minutes(seconds: float) -> str:
-    """Seconds as m:ss."""
+    """Format a duration in seconds as m:ss min."""
     whole = round(seconds)
     return f'{whole // 60}:{whole % 60:02d} min'
 
 
-def markdown(title: str, rows: Mapping[str, str], below: Sequence[str] = ()) -> str:
-    """A Markdown page: a title, a table of two columns, paragraphs."""
+def markdown(title: str, rows: Mapping[str, str], paragraphs: Sequence[str] = ()) -> str:
+    """Format a Markdown page: a title, a table of two columns, then paragraphs."""
     width = max(len(name) for name in rows)
     lines = [f'# {title}', '', f'| {"":{width}} | |', f'|{"-" * (width + 2)}|---|']
     lines += [f'| {name:{width}} | {value} |' for name, value in rows.items()]
-    for paragraph in below:
+    for paragraph in paragraphs:
         lines += ['', paragraph]
     return '\n'.join(lines) + '\n'
 
 
+def seed_table(heading: str, scores: Mapping[str, Sequence[float]]) -> list[str]:
+    """Format scores as the lines of a Markdown table: one row per setting, one column per seed, mean and deviation.
+
+    Args:
+        heading: Heading of the column of settings.
+        scores: Setting to the score of each of its seeds; settings may have fewer seeds than others.
+    """
+    seeds = max(map(len, scores.values()))
+    lines = [
+        f'| {heading} | {" | ".join(f"seed {seed}" for seed in range(seeds))} | mean | standard deviation |',
+        '|---' * (seeds + 3) + '|',
+    ]
+    for setting, values in scores.items():
+        cells = [f'{value:.3f}' for value in values] + [''] * (seeds - len(values))
+        deviation = f'{statistics.stdev(values):.3f}' if len(values) > 1 else ''
+        lines.append(f'| {setting} | {" | ".join(cells)} | {statistics.mean(values):.3f} | {deviation} |')
+    return lines
+
+
 def print_table(title: str, rows: Mapping[str, str]) -> None:
-    """The same table on the terminal."""
+    """Print a table of two columns on the terminal."""
     from rich.console import Console
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""Reads what MMEngine wrote during training."""
+"""Read the logs and scalars that MMEngine writes during training."""
 
 import json
 import re
@@ -11,7 +11,14 @@ _SCORE = re.compile(r'coco/AP: (-?[0-9.]+)')
 
 @dataclass(frozen=True)
 class Step:
-    """A line of the training log: 1-based epoch, iterations of it that are done, all its iterations, the loss."""
+    """One training line of the log.
+
+    Attributes:
+        epoch: Epoch, counted from 1.
+        iteration: Iterations done in this epoch.
+        iterations: Iterations per epoch.
+        loss: Training loss.
+    """
 
     epoch: int
     iteration: int
@@ -26,7 +33,7 @@ class Curve:
     Attributes:
         loss: (minutes, loss) pairs.
         score: (minutes, AP) pairs.
-        iterations: Iterations that were trained.
+        iterations: Total number of training iterations.
     """
 
     loss: list[tuple[float, float]] = field(default_factory=list)
@@ -35,29 +42,29 @@ class Curve:
 
 
 def parse_step(line: str) -> Step | None:
-    """The step that a line of the log tells, or None."""
+    """Parse a line of the log; return None if it does not report a training step."""
     found = _LINE.search(line)
     return Step(int(found[1]), int(found[2]), int(found[3]), float(found[4])) if found else None
 
 
 def parse_score(line: str) -> float | None:
-    """The COCO AP that a line of the log tells, or None."""
+    """Parse a line of the log; return None if it does not report COCO AP."""
     found = _SCORE.search(line)
     return float(found[1]) if found else None
 
 
 def read_curve(work_dir: Path) -> Curve:
-    """The curve of the latest run in a work directory.
+    """Read the curve of the latest run in a work directory.
 
     Args:
-        work_dir: MMEngine's; the scalars are in <time stamp>/vis_data/scalars.json.
+        work_dir: MMEngine's work directory, with <timestamp>/vis_data/scalars.json.
 
     Raises:
-        FileNotFoundError: If no run has left scalars there.
+        FileNotFoundError: If there are no scalars in it.
     """
     files = sorted(work_dir.glob('*/vis_data/scalars.json'))
     if not files:
-        raise FileNotFoundError(f'no */vis_data/scalars.json in {work_dir}: has a training run ended there?')
+        raise FileNotFoundError(f'no */vis_data/scalars.json in {work_dir}: did a training run write to it?')
     curve, minutes, done = Curve(), 0.0, 0
     for line in files[-1].read_text(encoding='utf-8').splitlines():
         record = json.loads(line)
@@ -67,7 +74,7 @@ def read_curve(work_dir: Path) -> Curve:
             curve.loss.append((minutes, record['loss']))
         elif 'coco/AP' in record:
             curve.score.append((minutes, record['coco/AP']))
-    # an epoch's last iterations are trained without being logged
+    # the scalars do not count the iterations after the last logged one of an epoch
     (log,) = files[-1].parents[1].glob('*.log')
     for step in filter(None, map(parse_step, log.read_text(encoding='utf-8').splitlines())):
         curve.iterations = step.epoch * step.iterations
@@ -75,12 +82,12 @@ def read_curve(work_dir: Path) -> Curve:
 
 
 def best_checkpoint(work_dir: Path) -> Path:
-    """The checkpoint with the best held-out AP.
+    """Return the path of the checkpoint with the best held-out AP.
 
     Raises:
         FileNotFoundError: If there is none.
     """
     found = sorted(work_dir.glob('best_coco_AP_*.pth'), key=lambda path: path.stat().st_mtime)
     if not found:
-        raise FileNotFoundError(f'no best_coco_AP_*.pth in {work_dir}: was the model validated while it trained?')
+        raise FileNotFoundError(f'no best_coco_AP_*.pth in {work_dir}: was validation enabled during training?')
     return found[-1]

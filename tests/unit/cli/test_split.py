@@ -31,7 +31,7 @@ def test_files_and_words(checkpoint, tmp_path, capsys):
     out = tmp_path / 'models' / 'mpii.pth'
     assert split(CONFIG, checkpoint, '--dataset', 'mpii', '--out', out) == 0
     said = capsys.readouterr().out
-    assert f'{out}: plain ViT and the head of mpii (16 keypoints), 0.1 M weights' in said
+    assert f'{out}: plain ViT and head of mpii (16 keypoints), 0.1 M parameters' in said
     assert f'mim test mmpose {out.with_suffix(".py")} --checkpoint {out}' in said
     assert sorted(path.name for path in out.parent.iterdir()) == ['mpii.pth', 'mpii.py']
     model = init_model(str(out.with_suffix('.py')), str(out), device='cpu')
@@ -47,7 +47,7 @@ def test_files_and_words(checkpoint, tmp_path, capsys):
 def test_nothing_is_overwritten(checkpoint, tmp_path, capsys, there):
     (tmp_path / there).write_text('mine')
     assert split(CONFIG, checkpoint, '--dataset', 'mpii', '--out', tmp_path / 'mpii.pth') == 2
-    assert f'{tmp_path / there} is there already: remove it, or give another --out' in capsys.readouterr().err
+    assert f'{tmp_path / there} already exists: remove it or pass another --out' in capsys.readouterr().err
     assert (tmp_path / there).read_text() == 'mine'
 
 
@@ -58,7 +58,7 @@ def test_nothing_is_overwritten(checkpoint, tmp_path, capsys, there):
             [CONFIG, 'several.pth', '--dataset', 'hand', '--out', 'hand.pth'],
             "dataset 'hand' in this config: choose one of",
         ),
-        ([CONFIG, 'several.pth', '--dataset', 'mpii', '--out', 'mpii'], 'give a name that ends in .pth'),
+        ([CONFIG, 'several.pth', '--dataset', 'mpii', '--out', 'mpii'], 'expected a name that ends in .pth'),
         ([CONFIG, 'nothing.pth', '--dataset', 'mpii', '--out', 'mpii.pth'], 'nothing.pth: no such checkpoint'),
         (['nothing.py', 'several.pth', '--dataset', 'mpii', '--out', 'mpii.pth'], 'nothing.py: no such config'),
         ([CONFIG, CONFIG, '--dataset', 'mpii', '--out', 'mpii.pth'], 'cannot be read as a checkpoint of torch'),

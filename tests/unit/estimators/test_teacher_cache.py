@@ -115,8 +115,8 @@ def test_a_cache_of_something_else_is_refused(teacher, data, tmp_path, capsys):
     ('arguments', 'message'),
     [
         (['--seeds', '1', '1'], 'expected each seed once'),
-        (['--seeds', '-1'], 'from 0'),
-        (['--batch', '0'], 'images from 1'),
+        (['--seeds', '-1'], 'and >= 0'),
+        (['--batch', '0'], 'batch >= 1'),
     ],
 )
 def test_the_command_says_what_does_not_fit_in_one_line(teacher, data, tmp_path, capsys, arguments, message):
@@ -145,9 +145,9 @@ def test_the_command_goes_on_where_it_stopped(teacher, data, tmp_path, capsys, m
     written = (cache / 'seed3.npy').stat().st_mtime_ns
     monkeypatch.setattr(Teacher, 'heatmaps', ask)
     for seeds, said in (
-        (['3', '8'], 'seeds 3, 8 (already there: 3)'),
-        (['8'], 'seeds 3, 8 (already there: 3, 8)'),
-        (['5'], 'seeds 3, 8, 5 (already there: 3, 8)'),
+        (['3', '8'], 'seeds 3, 8 (already present: 3)'),
+        (['8'], 'seeds 3, 8 (already present: 3, 8)'),
+        (['5'], 'seeds 3, 8, 5 (already present: 3, 8)'),
     ):
         assert write_cache(tmp_path, given, data, '--seeds', *seeds) == 0
         assert said in capsys.readouterr().out

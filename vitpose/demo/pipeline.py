@@ -18,34 +18,44 @@ from .gallery import draw_gallery
 from .learning_curve import draw_learning_curve
 from .training import test, train
 
-MARK = 'demo.json'  # a folder with this file was left by an earlier demo, which may be replaced
+MARKER = 'demo.json'  # marks a folder that an earlier demo created and that may be replaced
 
 
-def clear(out: Path) -> None:
-    """Make an empty folder of `out`; what an earlier demo left there goes.
+def prepare_folder(out: Path) -> None:
+    """Create the output folder, or empty it if an earlier demo created it.
 
     Raises:
-        FileExistsError: If it holds something else.
+        FileExistsError: If `out` is a file, or a folder with anything else in it.
     """
     if out.exists() and not out.is_dir():
-        raise FileExistsError(f'{out} is a file: name a folder with --out')
+        raise FileExistsError(f'{out} is a file: pass a folder to --out')
     if out.is_dir() and any(out.iterdir()):
-        if not (out / MARK).is_file():
-            raise FileExistsError(f'{out} is not empty and no demo made it: name another folder with --out')
+        if not (out / MARKER).is_file():
+            raise FileExistsError(f'{out} is not empty and was not created by the demo: pass another folder to --out')
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
-    (out / MARK).write_text('{}\n', encoding='utf-8')
+    (out / MARKER).write_text('{}\n', encoding='utf-8')
 
 
-def show(out: Path, recipe: Recipe, config: Path, epochs: int | None) -> None:
-    """Render, train, test, and draw what came of it."""
+def run_demo(out: Path, recipe: Recipe, config: Path, epochs: int | None) -> None:
+    """Render, train, test, and write the report.
+
+    Args:
+        out: Output folder; see `prepare_folder`.
+        recipe: Images to render.
+        config: Config to train.
+        epochs: Number of epochs; None keeps the config's.
+
+    Raises:
+        RuntimeError: If training or test fails.
+    """
     start = time.perf_counter()
     print(f'1/4 rendering {recipe.train} training and {recipe.val} held-out images (about a minute)')
     people = write_with_progress(out / 'data', recipe, workers=2, overwrite=True)
     rendered = time.perf_counter()
     print(
-        f'2/4 training on {people["train"]} people with `mim train mmpose {config.name}`: {out / "train.log"} '
-        'has all of it'
+        f'2/4 training on {people["train"]} people with `mim train mmpose {config.name}`; '
+        f'the full log is in {out / "train.log"}'
     )
     train(config, out, epochs)
     trained = time.perf_counter()
@@ -64,7 +74,7 @@ def show(out: Path, recipe: Recipe, config: Path, epochs: int | None) -> None:
         'rendering': rendered - start,
         'training': trained - rendered,
         'test': tested - trained,
-        'all': time.perf_counter() - start,
+        'total': time.perf_counter() - start,
     }
     rows = result_rows(metrics, recipe, people, curve.iterations, times)
     write_report(out, config, rows, metrics, times)
@@ -73,35 +83,35 @@ def show(out: Path, recipe: Recipe, config: Path, epochs: int | None) -> None:
 
 
 def result_rows(metrics: dict, recipe: Recipe, people: dict, iterations: int, times: dict[str, float]) -> dict[str, str]:
-    """The rows of the report's table."""
+    """Return the rows of the report's table: label to value."""
     return {
         'AP': f'{metrics["coco/AP"]:.3f}',
         'AP50': f'{metrics["coco/AP .5"]:.3f}',
         'AP75': f'{metrics["coco/AP .75"]:.3f}',
         'AR': f'{metrics["coco/AR"]:.3f}',
-        'tested on': f'{people["val"]} people in {recipe.val} held-out images, {recipe.difficulty}, '
-        'their true boxes (no detector), flip test',
-        'trained on': f'{people["train"]} people in {recipe.train} other images, {iterations} iterations',
+        'test data': f'{people["val"]} people in {recipe.val} held-out images, difficulty {recipe.difficulty}, '
+        'ground-truth boxes (no detector), flip test',
+        'training data': f'{people["train"]} people in {recipe.train} images, {iterations} iterations',
         'rendering': minutes(times['rendering']),
-        'training': minutes(times['training']) + ', with validation',
+        'training': minutes(times['training']) + ', including validation',
         'test': minutes(times['test']),
-        'all': minutes(times['all']),
+        'total': minutes(times['total']),
         'machine': machine(),
     }
 
 
 def write_report(out: Path, config: Path, rows: dict[str, str], metrics: dict, times: dict[str, float]) -> None:
-    """Write report.md, and the same figures as JSON."""
+    """Write report.md and the same figures as JSON."""
     name = re.sub('.*configs/', 'configs/', str(config))
-    below = (
-        f'Rendered by `vitpose synth`, trained with `mim train mmpose {name}`, tested with `mim test '
-        'mmpose` on the checkpoint that did best in the validations of the training. '
+    paragraphs = (
+        f'Rendered by `vitpose synth`, trained with `mim train mmpose {name}`, tested with `mim test mmpose`. The '
+        'tested checkpoint is the one with the best validation AP, and validation uses the same held-out images. '
         'The people, poses, colours and backgrounds of the held-out images do not occur in training.',
         '![learning curve](learning_curve.png)',
-        'The gallery shows images at even distances from the held-out set, not picked. Left limbs are green, right '
-        'ones orange; a white dot in the left column is a keypoint that something hides.',
+        'The gallery shows images sampled at even intervals from the held-out set. Left limbs are green, right '
+        'limbs orange; a white dot in the left column is an occluded keypoint.',
         '![gallery](gallery.png)',
     )
-    write_text(out / 'report.md', markdown('ViTPose on held-out people', rows, below))
+    write_text(out / 'report.md', markdown('ViTPose on held-out people', rows, paragraphs))
     figures = {'metrics': metrics, 'seconds': times, 'table': rows}
-    write_text(out / MARK, json.dumps(figures, indent=1) + '\n')
+    write_text(out / MARKER, json.dumps(figures, indent=1) + '\n')
