@@ -1,7 +1,7 @@
-"""Training steps side by side: experts against computing all and masking, three decoders against one.
+"""Compare training steps: only the needed experts with all experts and a mask, and one decoder with three.
 
-Each pair alternates in one run; a step is forward, loss, backward and AdamW on random images, as mixed
-as the datasets are many. Peak memory is that of a process of its own.
+The two variants of a pair alternate in one run. A step is forward, loss, backward and AdamW on random images, with
+equally many samples per dataset. Peak memory is measured in a separate process per variant.
 """
 
 import argparse
@@ -27,20 +27,20 @@ PAIRS = {'experts': ('needed experts', 'all experts and a mask'), 'decoders': ('
 
 
 class AllExperts(ExpertMlp):
-    """What the authors' code does: every expert on every token, then a mask."""
+    """Experts as in the authors' code: every expert runs on every token, then the outputs are masked."""
 
     def forward(self, x: torch.Tensor, expert: torch.Tensor) -> torch.Tensor:
         """(B, Hp, Wp, C), (B,) -> (B, Hp, Wp, C)."""
         hidden = self.act(self.fc1(x))
-        own = sum(
+        expert_output = sum(
             F.linear(hidden, weight, bias) * (expert == e).view(-1, 1, 1, 1)
             for e, (weight, bias) in enumerate(zip(self.experts.weight, self.experts.bias, strict=True))
         )
-        return torch.cat([self.fc2(hidden), own], dim=-1)
+        return torch.cat([self.fc2(hidden), expert_output], dim=-1)
 
 
 def training_step(variant: str, args: argparse.Namespace) -> Callable[[], None]:
-    """A function that does one step of a variant."""
+    """Return a function that runs one training step of a variant."""
     torch.manual_seed(0)
     experts = variant in PAIRS['experts']
     names = NAMES if experts else NAMES[:3] if variant == 'three decoders' else NAMES[:1]
@@ -86,17 +86,19 @@ def training_step(variant: str, args: argparse.Namespace) -> Callable[[], None]:
 
 
 def peak(variant: str, args: argparse.Namespace) -> int:
-    """Bytes of two steps at their peak, in this (fresh) process."""
+    """Return the peak memory of two steps in bytes; to be called in a new process."""
     return peak_bytes(lambda: training_step(variant, args), args.device)
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure the variants and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--arch', default='base', choices=('small', 'base', 'large'), help='size (default base)')
-    parser.add_argument('--batch', type=int, default=24, help='images a step (default 24)')
-    parser.add_argument('--steps', type=int, default=5, help='measured steps a variant (default 5)')
-    parser.add_argument('--dtype', default='float32', choices=('float32', 'bfloat16'), help='bfloat16: autocast')
+    parser.add_argument('--arch', default='base', choices=('small', 'base', 'large'), help='model size (default base)')
+    parser.add_argument('--batch', type=int, default=24, help='batch size (default 24)')
+    parser.add_argument('--steps', type=int, default=5, help='measured steps per variant (default 5)')
+    parser.add_argument(
+        '--dtype', default='float32', choices=('float32', 'bfloat16'), help='float32 (default) or bfloat16 autocast'
+    )
     parser.add_argument('--device', default='cpu', help='cpu (default) or cuda')
     args = parser.parse_args()
     print(

@@ -1,8 +1,8 @@
-"""Train one model on photographs of five data sets with `mim train`, test it, and judge each score.
+"""Train one model on photographs of five datasets with `mim train`, test it, and check each score.
 
-    python projects/multi_dataset/memorise.py --data ../shared/data --out work_dirs/five_photo_sets
+    python projects/multi_dataset/memorise.py --data /path/to/photographs --out work_dirs/five_photo_sets
 
-Ends with an error if a score is below its bound.
+Fails if a score is below its bound.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from rich.table import Table
 from scipy.io import savemat
 
 CONFIG = Path(__file__).with_name('five_photo_sets.py')
-# Score of `mim test`: its largest value, the part of it that has to be reached.
+# Score of `mim test`: its maximum, and the fraction of it that must be reached.
 BOUNDS = {
     'coco/AP': (1, 0.9),
     'aic/AP': (1, 0.9),
@@ -29,16 +29,19 @@ BOUNDS = {
     'coco-wholebody/AP': (1, 0.7),
 }
 NECK, HEAD_TOP = 8, 9  # of MPII's 16 keypoints
-HEAD_PART = 0.6  # of a head box's diagonal that PCKh takes for the head's size
+HEAD_FRACTION = 0.6  # PCKh's head size relative to the diagonal of the head box
 
 
 def write_config(data: Path, out: Path, epochs: int | None) -> Path:
-    """The study's config with its files in place, and with MPII's head boxes written.
+    """Write the config with the paths of the photographs, and MPII's head boxes.
 
     Args:
-        data: folder with coco/, aic/, mpii/ and ap10k/.
-        out: folder to write to.
-        epochs: None for the config's own.
+        data: Folder with coco/, aic/, mpii/ and ap10k/.
+        out: Folder to write to.
+        epochs: Number of epochs; None keeps the config's.
+
+    Returns:
+        Path of the config.
     """
     cfg = Config.fromfile(CONFIG)
     if epochs is not None:
@@ -58,16 +61,16 @@ def write_config(data: Path, out: Path, epochs: int | None) -> Path:
 
 
 def write_head_boxes(annotations: Path, path: Path) -> None:
-    """Boxes for PCKh where the sample has none: the head's size is from the upper neck to its top."""
+    """Write head boxes for PCKh, which the sample lacks: the head size is the distance from upper neck to head top."""
     corners = []
     for record in json.loads(annotations.read_text(encoding='utf-8')):
         neck, top = (np.array(record['joints'][joint]) for joint in (NECK, HEAD_TOP))
-        corners.append([neck, neck + (top - neck) / HEAD_PART])
+        corners.append([neck, neck + (top - neck) / HEAD_FRACTION])
     savemat(path, dict(headboxes_src=np.array(corners).transpose(1, 2, 0)))
 
 
 def mim(*arguments: str | Path) -> str:
-    """Run `mim` on the CPU, show what it prints and return it."""
+    """Run `mim` on the CPU, print its output and return it."""
     command = [str(Path(sys.executable).with_name('mim')), *map(str, arguments), '--gpus', '0']
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
@@ -76,38 +79,43 @@ def mim(*arguments: str | Path) -> str:
         print(line, end='', flush=True)
         lines.append(line)
     if process.wait():
-        raise SystemExit(f'{" ".join(command)} ended with {process.returncode}')
+        raise SystemExit(f'{" ".join(command)} failed with exit code {process.returncode}')
     return ''.join(lines)
 
 
-def judge(output: str, minutes: float) -> bool:
-    """Print the scores of a test beside their bounds; whether all are reached."""
-    table = Table('score', 'reached', 'bound', title=f'five data sets, one model, trained in {minutes:.1f} minutes')
+def check_scores(output: str, minutes: float) -> bool:
+    """Print the scores of a test with their bounds and return whether all bounds are reached."""
+    table = Table('score', 'reached', 'bound', title=f'five datasets, one model, trained in {minutes:.1f} minutes')
     passed = True
-    for name, (largest, part) in BOUNDS.items():
+    for name, (maximum, fraction) in BOUNDS.items():
         score = float(re.findall(rf'(?<!\S){re.escape(name)}: (-?[\d.]+)', output)[-1])
-        passed &= score >= part * largest
-        table.add_row(name, f'{score:.3f}', f'{part * largest:g}')
+        passed &= score >= fraction * maximum
+        table.add_row(name, f'{score:.3f}', f'{fraction * maximum:g}')
     Console(width=80).print(table)
     return passed
 
 
 def main() -> None:
-    """Train, test, judge."""
+    """Train, test and check the scores."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--data', type=Path, required=True, help='folder with coco/, aic/, mpii/ and ap10k/')
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/five_photo_sets'), help='folder of the run')
-    parser.add_argument('--epochs', type=int, help="instead of the config's")
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('work_dirs/five_photo_sets'),
+        help='output folder (default work_dirs/five_photo_sets)',
+    )
+    parser.add_argument('--epochs', type=int, help="number of epochs (default the config's)")
     args = parser.parse_args()
     if not args.data.is_dir():
-        parser.error(f'--data {args.data} is no folder; expected one with coco/, aic/, mpii/ and ap10k/')
+        parser.error(f'--data {args.data} is not a folder; expected one with coco/, aic/, mpii/ and ap10k/')
     args.out.mkdir(parents=True, exist_ok=True)
     config, start = write_config(args.data, args.out, args.epochs), time.monotonic()
     mim('train', 'mmpose', config, '--work-dir', args.out)
     minutes = (time.monotonic() - start) / 60
     checkpoint = (args.out / 'last_checkpoint').read_text(encoding='utf-8').strip()
     output = mim('test', 'mmpose', config, '--checkpoint', checkpoint, '--work-dir', args.out / 'test')
-    if not judge(output, minutes):
+    if not check_scores(output, minutes):
         sys.exit('a score is below its bound')
 
 

@@ -1,13 +1,12 @@
-"""Does a small data set gain from others? A tenth of the rendered COCO people alone, and with other sets.
+"""Measure whether a small dataset benefits from others: a tenth of the rendered COCO images, alone and with others.
 
-Both train the same small ViTPose for the same number of iterations of the same batch, from nothing, and
-are tested on the same held-out COCO people. Alone a batch is all COCO; with the others a third of it.
-A run that has its result in OUT is not repeated.
+Both settings train the same small ViTPose from scratch for the same number of iterations with the same batch size, and
+are tested on the same held-out COCO images. A batch is all COCO in the first setting and a third COCO in the second.
+Runs whose result is already in OUT are skipped.
 """
 
 import argparse
 import json
-import statistics
 import sys
 from pathlib import Path
 
@@ -15,13 +14,13 @@ from mmengine import Config
 from rich.progress import Progress
 
 from vitpose.cli.main import main as vitpose
-from vitpose.runs.command import run_logged
-from vitpose.runs.table import machine
+from vitpose.runs.command import mim_command, run_logged
+from vitpose.runs.table import machine, seed_table
 
-TWIN = Path(__file__).resolve().parents[2] / 'configs/multi_dataset/vitpose-plus-mini_six-sets_synthetic-128x96.py'
-# images of each kind; APT-36K's twin has those of AP-10K's
+CONFIG = Path(__file__).resolve().parents[2] / 'configs/multi_dataset/vitpose-plus-mini_six-sets_synthetic-128x96.py'
+# training images per dataset; APT-36K is left out, since CONFIG uses AP-10K's images for it
 IMAGES = {'coco': 480, 'aic': 4800, 'mpii': 4800, 'ap10k': 4800, 'coco_wholebody': 4800}
-# samples of each in a batch
+# samples per batch and dataset
 SETTINGS = {
     'COCO alone': {'coco': 24},
     'COCO and the others': {'coco': 8, 'aic': 4, 'mpii': 4, 'ap10k': 4, 'coco_wholebody': 4},
@@ -29,31 +28,31 @@ SETTINGS = {
 HELD_OUT = 250
 
 
-def write_config(parts: dict[str, int], iterations: int, seed: int, data: Path, path: Path) -> None:
+def write_config(mix: dict[str, int], iterations: int, seed: int, data: Path, path: Path) -> None:
     """Write the config of one run.
 
     Args:
-        parts: samples of each dataset in a batch.
-        iterations: of the training.
-        seed: of weights, order and augmentation.
-        data: folder with one rendered set a dataset.
-        path: config to write.
+        mix: Samples per batch of each dataset.
+        iterations: Training iterations.
+        seed: Seed of weights, sampling and augmentation.
+        data: Folder with one rendered dataset per key of `mix`.
+        path: Config to write.
     """
-    config = Config.fromfile(TWIN)
+    config = Config.fromfile(CONFIG)
     members = dict(zip(config.model.head.heads, config.train_dataloader.dataset.datasets, strict=True))
     held_out = dict(zip(config.model.head.heads, config.val_dataloader.dataset.datasets, strict=True))['coco']
     config.model.type = 'TopdownPoseEstimator'
     config.model.backbone.pop('experts')
     for table in (config.model.head.heads, config.model.head.test_cfgs):
-        for name in set(table) - set(parts):
+        for name in set(table) - set(mix):
             table.pop(name)
-    batch = sum(parts.values())
+    batch = sum(mix.values())
     config.train_dataloader.update(
         batch_size=batch,
         dataset=dict(
-            type='CombinedPoseDataset', datasets=[dict(members[name], data_root=f'{data / name}/') for name in parts]
+            type='CombinedPoseDataset', datasets=[dict(members[name], data_root=f'{data / name}/') for name in mix]
         ),
-        sampler=dict(type='FixedMixSampler', batch_size=batch, source_ratio=list(parts.values()), seed=seed),
+        sampler=dict(type='FixedMixSampler', batch_size=batch, source_ratio=list(mix.values()), seed=seed),
     )
     config.val_dataloader.dataset = dict(held_out, data_root=f'{data}/coco/')
     config.val_evaluator = dict(type='CocoMetric', ann_file=f'{data}/coco/annotations/val.json')
@@ -66,13 +65,13 @@ def write_config(parts: dict[str, int], iterations: int, seed: int, data: Path, 
     config.default_hooks.checkpoint = dict(type='CheckpointHook', interval=iterations, by_epoch=False)
     config.log_processor.by_epoch = False
     config.randomness = dict(seed=seed)
-    # a run of iterations has no epochs to seed
+    # an iteration-based run has no epochs
     config.custom_hooks = [hook for hook in config.custom_hooks if hook.type != 'EpochSeedHook']
     config.dump(path)
 
 
 def held_out_ap(run: Path) -> float | None:
-    """COCO AP at the end of a run, or None if it has not ended."""
+    """Return the final COCO AP of a run, or None if it has not finished."""
     records = [
         json.loads(line)
         for file in sorted(run.glob('*/vis_data/scalars.json'))
@@ -83,11 +82,13 @@ def held_out_ap(run: Path) -> float | None:
 
 
 def main() -> None:
-    """Render, train, and print the table."""
+    """Render the data, train all settings and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/tenth'), help='folder (default work_dirs/tenth)')
-    parser.add_argument('--seeds', type=int, default=3, help='runs of each setting (default 3)')
-    parser.add_argument('--iterations', type=int, default=400, help='of each training (default 400)')
+    parser.add_argument(
+        '--out', type=Path, default=Path('work_dirs/tenth'), help='output folder (default work_dirs/tenth)'
+    )
+    parser.add_argument('--seeds', type=int, default=3, help='runs per setting (default 3)')
+    parser.add_argument('--iterations', type=int, default=400, help='iterations per run (default 400)')
     args = parser.parse_args()
     out, data = args.out.resolve(), args.out.resolve() / 'data'
     for name, images in IMAGES.items():
@@ -96,37 +97,24 @@ def main() -> None:
             if vitpose(
                 ['synth', '--kind', kind, '--out', str(data / name), '--train', str(images), '--val', str(HELD_OUT)]
             ):
-                sys.exit(1)  # it has said why
-    found: dict[str, list[float]] = {setting: [] for setting in SETTINGS}
+                sys.exit(1)  # the error is already printed
+    scores: dict[str, list[float]] = {setting: [] for setting in SETTINGS}
     with Progress() as progress:
         task = progress.add_task('training', total=args.seeds * len(SETTINGS))
         for seed in range(args.seeds):
-            for setting, parts in SETTINGS.items():
+            for setting, mix in SETTINGS.items():
                 run = out / f'{setting.replace(" ", "_")}_seed{seed}_{args.iterations}'
                 run.mkdir(parents=True, exist_ok=True)
                 if held_out_ap(run) is None:
-                    write_config(parts, args.iterations, seed, data, run / 'run.py')
-                    command = [sys.executable, '-m', 'mim', 'train', 'mmpose', str(run / 'run.py')]
-                    run_logged([*command, '--work-dir', str(run)], run / 'train.log', lambda line: None)
+                    write_config(mix, args.iterations, seed, data, run / 'run.py')
+                    run_logged(mim_command('train', run / 'run.py', run), run / 'train.log')
                 score = held_out_ap(run)
                 assert score is not None
-                found[setting].append(score)
+                scores[setting].append(score)
                 progress.console.print(f'{setting}, seed {seed}: AP {score:.3f}')
                 progress.advance(task)
-    print(
-        f'\n| held-out COCO AP after {args.iterations} iterations | '
-        + ' | '.join(f'seed {seed}' for seed in range(args.seeds))
-        + ' | mean | standard deviation |'
-    )
-    print('|---' * (args.seeds + 3) + '|')
-    for setting, scores in found.items():
-        spread = f'{statistics.stdev(scores):.3f}' if len(scores) > 1 else '-'
-        print(
-            f'| {setting} | '
-            + ' | '.join(f'{score:.3f}' for score in scores)
-            + f' | {statistics.mean(scores):.3f} | {spread} |'
-        )
-    print(f'\nMeasured on {machine()}.')
+    lines = seed_table(f'held-out COCO AP after {args.iterations} iterations', scores)
+    print('', *lines, '', f'Measured on {machine()}.', sep='\n')
 
 
 if __name__ == '__main__':

@@ -1,11 +1,11 @@
-"""Transfer on the built-in people: a student with a teacher's token, its heatmaps, both; partial fine-tuning.
+"""Knowledge distillation and partial fine-tuning on synthetic people.
 
-    python projects/transfer/study.py      # renders, trains, writes results.md and curves.png in work_dirs/transfer
+    python projects/transfer/study.py      # renders, trains, writes results.md and curves.png to work_dirs/transfer
 
-The teacher (6 blocks of width 192) is trained once, then its token. The student (4 blocks of width 96) is trained
-alone, with the token, with the teacher's heatmaps and with both, for the same number of iterations and on the same
-seeds. Partial fine-tuning starts from a net that was trained on other, harder people; one row does not. A run that has
-ended in OUT is not repeated; `--part` runs one half alone.
+The teacher (6 blocks of width 192) is trained once, then its knowledge token. The student (4 blocks of width 96) is
+trained alone, with the token, with the teacher's heatmaps and with both, for the same number of iterations and with the
+same seeds. Partial fine-tuning starts from a model trained on other, harder images; one row trains from scratch
+instead. Runs that have finished in OUT are skipped; `--part` runs only one of the two parts.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from mmengine import Config
 from rich.progress import Progress
 
 from vitpose.cli.main import main as vitpose
-from vitpose.runs.command import run_logged
-from vitpose.runs.table import machine
+from vitpose.runs.command import mim_command, run_logged
+from vitpose.runs.table import machine, seed_table
 from vitpose.runs.training_log import Curve, read_curve
 from vitpose_mm.files import write_text
 
@@ -44,10 +44,10 @@ STAGE_1_EPOCHS = 2
 
 
 def render(data: Path, images: int, *options: str) -> None:
-    """Render a data set, if it is not there yet."""
+    """Render a dataset unless it exists."""
     command = ['synth', '--out', str(data), '--train', str(images), '--val', str(HELD_OUT), *options]
     if not data.exists() and vitpose(command):
-        sys.exit(1)  # it has said why
+        sys.exit(1)  # the error is already printed
 
 
 def train(
@@ -59,16 +59,16 @@ def train(
     change: Callable[[Config], Any] = lambda config: None,
     val_interval: int = 1,
 ) -> Path:
-    """Train a leaf on some data, if that has not been done, and return its last checkpoint.
+    """Train a config, unless the run has finished, and return its last checkpoint.
 
     Args:
-        run: folder of the run.
-        leaf: config, below configs/.
-        data: rendered data set.
-        epochs: of the training; the learning rate reaches its end with them.
-        seed: of weights, order and augmentation.
-        change: what else differs.
-        val_interval: epochs from one test on held-out images to the next.
+        run: Folder of the run.
+        leaf: Path of the config relative to configs/.
+        data: Rendered dataset.
+        epochs: Number of epochs, also the length of the learning rate schedule.
+        seed: Seed of weights, sampling and augmentation.
+        change: Applies further changes to the config in place.
+        val_interval: Number of epochs between validations.
     """
     checkpoint = run / f'epoch_{epochs}.pth'
     if not checkpoint.exists():
@@ -83,18 +83,17 @@ def train(
         change(config)
         run.mkdir(parents=True, exist_ok=True)
         config.dump(run / 'run.py')
-        command = [sys.executable, '-m', 'mim', 'train', 'mmpose', str(run / 'run.py'), '--work-dir', str(run)]
-        run_logged(command, run / 'train.log', lambda line: None)
+        run_logged(mim_command('train', run / 'run.py', run), run / 'train.log')
     return checkpoint
 
 
 def start_from(checkpoint: Path) -> Callable[[Config], Any]:
-    """A change of a config: start from a checkpoint."""
+    """Return a change of a config that loads a checkpoint before training."""
     return lambda config: config.merge_from_dict({'load_from': str(checkpoint)})
 
 
 def learn_from(teacher: Path, token: Path) -> Callable[[Config], None]:
-    """A change of a student's config: its teacher and token, where it has them."""
+    """Return a change of a student's config that sets its teacher and token, if it has them."""
 
     def change(config: Config) -> None:
         if config.model.get('teacher'):
@@ -106,7 +105,7 @@ def learn_from(teacher: Path, token: Path) -> Callable[[Config], None]:
 
 
 def transfer(out: Path, args: argparse.Namespace, progress: Progress) -> dict[str, list[Curve]]:
-    """Teacher, token, and every student of every seed: their curves."""
+    """Train teacher, token and students; return the curves of each setting, one per seed."""
     data = out / 'data'
     render(data, args.images)
     task = progress.add_task('transfer', total=2 + args.seeds * len(TRANSFER))
@@ -127,7 +126,7 @@ def transfer(out: Path, args: argparse.Namespace, progress: Progress) -> dict[st
 
 
 def partial(out: Path, args: argparse.Namespace, progress: Progress) -> dict[str, list[Curve]]:
-    """A net trained on harder people, fine-tuned as a whole and in parts, and no such net: the curves."""
+    """Train on harder images, then fine-tune fully and partially; return the curves of each setting, one per seed."""
     render(out / 'hard', args.images, '--difficulty', 'hard', '--seed', '7')
     render(out / 'data', args.images)
     task = progress.add_task('partial fine-tuning', total=1 + args.seeds * len(PARTIAL))
@@ -146,23 +145,8 @@ def partial(out: Path, args: argparse.Namespace, progress: Progress) -> dict[str
     return curves
 
 
-def rows(curves: dict[str, list[Curve]]) -> list[str]:
-    """A Markdown table of the held-out AP at the end: each seed, mean and spread."""
-    seeds = max(map(len, curves.values()))
-    lines = [
-        '| | ' + ' | '.join(f'seed {seed}' for seed in range(seeds)) + ' | mean | standard deviation |',
-        '|---' * (seeds + 3) + '|',
-    ]
-    for name, runs in curves.items():
-        scores = [curve.score[-1][1] for curve in runs]
-        cells = [f'{score:.3f}' for score in scores] + [''] * (seeds - len(scores))
-        spread = f'{statistics.stdev(scores):.3f}' if len(scores) > 1 else ''
-        lines.append(f'| {name} | {" | ".join(cells)} | {statistics.mean(scores):.3f} | {spread} |')
-    return lines
-
-
 def draw(parts: dict[str, dict[str, list[Curve]]], path: Path) -> None:
-    """Draw the held-out AP after each epoch: the seeds' mean, and their range as a band."""
+    """Draw the held-out AP after each epoch: the mean over the seeds, and their range as a band."""
     import matplotlib
 
     matplotlib.use('Agg')
@@ -172,7 +156,7 @@ def draw(parts: dict[str, dict[str, list[Curve]]], path: Path) -> None:
     for axis, (title, curves) in zip(axes[0], parts.items(), strict=True):
         for name, runs in curves.items():
             scores = [[score for _, score in curve.score] for curve in runs]
-            if name.startswith('teacher'):  # another number of epochs
+            if name.startswith('teacher'):  # trained for another number of epochs
                 axis.axhline(scores[0][-1], linestyle=':' if '+' in name else '--', color='grey', label=name)
                 continue
             epochs = range(1, len(scores[0]) + 1)
@@ -192,29 +176,26 @@ def draw(parts: dict[str, dict[str, list[Curve]]], path: Path) -> None:
 
 
 def main() -> None:
-    """Render, train, write the tables and the picture."""
+    """Render, train, and write the tables and the plot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        '--out',
-        type=Path,
-        default=Path('work_dirs/transfer'),
-        metavar='OUT',
-        help='folder (default work_dirs/transfer)',
+        '--out', type=Path, default=Path('work_dirs/transfer'), help='output folder (default work_dirs/transfer)'
     )
-    parser.add_argument('--part', choices=('transfer', 'partial'), help='this half alone')
-    parser.add_argument('--seeds', type=int, default=3, help='runs of each setting (default 3)')
-    parser.add_argument('--images', type=int, default=1600, help='training images (default 1600)')
-    parser.add_argument('--epochs', type=int, default=3, help='of each student and fine-tuning (default 3)')
-    parser.add_argument('--teacher-epochs', type=int, default=12, help='of the teacher (default 12)')
-    parser.add_argument('--pretrain-epochs', type=int, default=6, help='of the pre-training (default 6)')
+    parser.add_argument('--part', choices=('transfer', 'partial'), help='run only this part')
+    parser.add_argument('--seeds', type=int, default=3, help='runs per setting (default 3)')
+    parser.add_argument('--images', type=int, default=1600, help='number of training images (default 1600)')
+    parser.add_argument('--epochs', type=int, default=3, help='epochs of students and of fine-tuning (default 3)')
+    parser.add_argument('--teacher-epochs', type=int, default=12, help='epochs of the teacher (default 12)')
+    parser.add_argument('--pretrain-epochs', type=int, default=6, help='epochs of pre-training (default 6)')
     args = parser.parse_args()
-    out, halves = args.out.resolve(), {'transfer': transfer, 'partial': partial}
+    out, studies = args.out.resolve(), {'transfer': transfer, 'partial': partial}
     with Progress() as progress:
-        parts = {name: half(out, args, progress) for name, half in halves.items() if args.part in (None, name)}
+        parts = {name: study(out, args, progress) for name, study in studies.items() if args.part in (None, name)}
     lines: list[str] = []
     for name, curves in parts.items():
         iterations = next(reversed(curves.values()))[0].iterations
-        lines += [f'## {name}: held-out COCO AP after {iterations} iterations', '', *rows(curves), '']
+        scores = {setting: [curve.score[-1][1] for curve in runs] for setting, runs in curves.items()}
+        lines += [f'## {name}: held-out COCO AP after {iterations} iterations', '', *seed_table('', scores), '']
     write_text(out / 'results.md', '\n'.join([*lines, f'Measured on {machine()}.', '']))
     draw(parts, out / 'curves.png')
     print((out / 'results.md').read_text(encoding='utf-8'))

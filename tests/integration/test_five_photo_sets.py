@@ -33,7 +33,7 @@ def test_first_epoch_of_five_formats(study):
     assert 'Samples of epoch 1: coco 96, aic 72, mpii 50, ap10k 24, coco_wholebody 192' in output
     losses = [float(loss) for loss in re.findall(r' loss: ([\d.]+)', output)]
     assert losses[-1] < losses[0]
-    table = output[output.index('five data sets') :]
+    table = output[output.index('five datasets') :]
     scores = dict(re.findall(r'(\S+/\w+) +\S (-?[\d.]+)', table))
     assert set(scores) == {'coco/AP', 'aic/AP', 'mpii/PCK', 'ap10k/AP', 'coco-wholebody/AP'}
     assert 'a score is below its bound' in output
