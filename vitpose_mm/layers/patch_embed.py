@@ -58,4 +58,5 @@ class PatchEmbed(nn.Module):
                 f'image of {image.dtype}, expected floats: normalise the image, for example with PoseDataPreprocessor'
             )
         self.grid(image.shape[2], image.shape[3])
-        return self.proj(image).permute(0, 2, 3, 1)
+        # contiguous: every residual sum of the blocks keeps this layout, and each norm would copy a strided one
+        return self.proj(image).permute(0, 2, 3, 1).contiguous()
