@@ -10,7 +10,7 @@ from pathlib import Path
 from .known_bad import Bad
 
 DISK_GB = 10  # of the stack, and of uv's cache while it installs
-JOB_GB = 1.5  # memory of one compiler job of mmcv's build
+JOB_GB = 1.5  # memory of one compiler process of mmcv's build
 
 
 def machine_problems() -> list[Bad]:
@@ -40,12 +40,12 @@ def machine_problems() -> list[Bad]:
         found.append(
             Bad(f"Python's headers are missing ({header})", f'apt install python{version}-dev (Debian, Ubuntu)')
         )
-    jobs = int(os.environ.get('MAX_JOBS', len(os.sched_getaffinity(0))))
     memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30
-    if memory < JOB_GB * jobs:
-        fewer = max(1, int(memory / JOB_GB))
-        what = f'{memory:.1f} GB of memory for {jobs} compiler jobs of {JOB_GB} GB: a build of mmcv may be killed'
-        found.append(Bad(what, f'MAX_JOBS={fewer} make venv'))
+    if memory < JOB_GB:
+        what = f'{memory:.1f} GB of memory: the compiler takes up to {JOB_GB} GB and may be killed'
+        found.append(
+            Bad(what, "build on a larger machine, or name a folder with a wheel of mmcv's ops in UV_FIND_LINKS")
+        )
     return found
 
 

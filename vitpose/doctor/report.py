@@ -12,7 +12,7 @@ from .machine import machine_problems
 
 PYTHONS = ((3, 10), (3, 12))
 CHECKOUT = Path(__file__).resolve().parents[2]
-# reports each import as soon as it is done, so that a crash can be told to its module
+# reports each import as soon as it is done, so that a crash can be attributed to its module
 _IMPORT = """
 import importlib, json, sys
 for name in sys.argv[1:]:
@@ -176,5 +176,8 @@ def report(imports: bool = True) -> int:
         print('Everything that is needed is installed.')
         return 0
     if (CHECKOUT / 'Makefile').exists():
-        print('In this checkout `make venv` installs the whole tested stack into .venv.')
+        print(
+            'In this checkout `make venv` installs the whole tested stack into .venv. Where it cannot download: uv '
+            'reads UV_DEFAULT_INDEX and SSL_CERT_FILE; `make venv` also passes on PIP_INDEX_URL and PIP_FIND_LINKS.'
+        )
     return 1
