@@ -26,12 +26,12 @@ from vitpose_mm.files import write_text
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 TEACHER = 'synthetic/vitpose-mini_synthetic-128x96.py'
-STAGE_1 = 'transfer/vitpose-mini-stage1_synthetic-128x96.py'
+STAGE_1 = 'transfer/vitpose-mini-token-stage1_synthetic-128x96.py'
 TRANSFER = {
     'student alone': 'transfer/vitpose-micro_synthetic-128x96.py',
-    '+ token': 'transfer/vitpose-micro-token-mini_synthetic-128x96.py',
-    '+ output': 'transfer/vitpose-micro-output-mini_synthetic-128x96.py',
-    '+ both': 'transfer/vitpose-micro-both-mini_synthetic-128x96.py',
+    '+ token': 'transfer/vitpose-micro-from-mini-token_synthetic-128x96.py',
+    '+ output': 'transfer/vitpose-micro-from-mini-output_synthetic-128x96.py',
+    '+ both': 'transfer/vitpose-micro-from-mini-both_synthetic-128x96.py',
 }
 PARTIAL = {
     'from scratch': TEACHER,

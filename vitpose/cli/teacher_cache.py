@@ -11,7 +11,7 @@ from typing import Any
 DESCRIPTION = "Store a teacher's heatmaps of a training set, so that training need not run it."
 EXAMPLES = """example:
   vitpose teacher-cache \\
-      configs/transfer/vitpose-base-output-large_coco-256x192.py \\
+      configs/transfer/vitpose-base-from-large-output_coco-256x192.py \\
       --out data/teachers/large --seeds 0 1 2 3
 
 Writes the fp16 heatmaps of each training sample under each augmentation seed:

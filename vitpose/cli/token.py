@@ -8,7 +8,7 @@ from typing import Any
 HELP = "take a trained knowledge token out of a teacher's checkpoint"
 EXAMPLES = """example:
   vitpose token extract \\
-      work_dirs/vitpose-large-stage1_coco-256x192/epoch_5.pth \\
+      work_dirs/vitpose-large-token-stage1_coco-256x192/epoch_5.pth \\
       --out work_dirs/tokens/vitpose-large_coco-256x192.npz
 
 The file holds the token and where it came from: the checkpoint's name and

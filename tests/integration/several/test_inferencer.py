@@ -86,7 +86,7 @@ def test_an_unknown_dataset_lists_the_known(several, image):
 def test_a_distillers_config_predicts_as_its_students(root, tmp_path, image):
     """`init_model` and the inferencer take it, without the teacher's files."""
     student, distiller = (
-        root / f'configs/transfer/vitpose-micro{name}_synthetic-128x96.py' for name in ('', '-output-mini')
+        root / f'configs/transfer/vitpose-micro{name}_synthetic-128x96.py' for name in ('', '-from-mini-output')
     )
     init_default_scope('mmpose')
     torch.manual_seed(0)

@@ -1,15 +1,18 @@
 """`vitpose token extract`: the token of a teacher, in a file that a student takes."""
 
 import hashlib
+import re
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.runner import save_checkpoint
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
 from vitpose.cli.main import main
+from vitpose.cli.token import EXAMPLES
 from vitpose_mm.checkpoints.token_file import open_token
 
 
@@ -59,6 +62,13 @@ def test_extract_and_what_it_says(tmp_path, capsys):
     student = Wrapped(count=2, frozen=True, init=str(out))
     student.init_weights()
     assert torch.equal(student.backbone.knowledge_token.tokens[0], tokens)
+
+
+def test_the_example_names_what_shipped_configs_write_and_read(root):
+    ((run, epoch),) = re.findall(r'work_dirs/(\S+)/epoch_(\d+)\.pth', EXAMPLES)
+    assert Config.fromfile(root / f'configs/transfer/{run}.py').train_cfg.max_epochs == int(epoch)
+    (token,) = re.findall(r'--out (\S+)', EXAMPLES)
+    assert any(f"init='{token}'" in path.read_text() for path in (root / 'configs/transfer').glob('*-token_*.py'))
 
 
 def test_projection_and_position_are_part_of_what_is_taken(tmp_path):

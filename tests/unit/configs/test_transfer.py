@@ -24,7 +24,7 @@ def test_students_name_what_the_teacher_leaves(root, student, teacher, data, fol
         return Config.fromfile(root / 'configs/transfer' / f'vitpose-{name}_{data}.py')
 
     own = Config.fromfile(root / 'configs' / folder / f'vitpose-{teacher}_{data}.py')
-    first, token = leaf(f'{teacher}-stage1'), leaf(f'{student}-token-{teacher}')
+    first, token = leaf(f'{teacher}-token-stage1'), leaf(f'{student}-from-{teacher}-token')
     assert first.load_from == f'work_dirs/vitpose-{teacher}_{data}/epoch_{own.train_cfg.max_epochs}.pth'
     trains = dict(freeze='all_but_token', knowledge_token=dict(count=1), init_cfg=None)
     assert {**dict(own.model.backbone), **trains} == {**dict(first.model.backbone), 'init_cfg': None}
@@ -38,7 +38,7 @@ def test_students_name_what_the_teacher_leaves(root, student, teacher, data, fol
         width=parse_size(own.model.backbone.arch).embed_dim,
     )
     for name, alone in (('output', None), ('both', token)):
-        distilled = leaf(f'{student}-{name}-{teacher}')
+        distilled = leaf(f'{student}-from-{teacher}-{name}')
         assert Path(distilled.model.teacher.config).resolve() == Path(own.filename).resolve()
         assert distilled.model.teacher.checkpoint == first.load_from
         weigh = [distilled.model.get('distill_loss', {}), own.model.head.loss]
@@ -56,7 +56,7 @@ def test_students_name_what_the_teacher_leaves(root, student, teacher, data, fol
 
 def test_the_cached_twin_is_the_other_without_a_teacher(root):
     cached, running = (
-        Config.fromfile(root / f'configs/transfer/vitpose-micro-output-mini{name}_synthetic-128x96.py')
+        Config.fromfile(root / f'configs/transfer/vitpose-micro-from-mini-output{name}_synthetic-128x96.py')
         for name in ('-cached', '')
     )
     assert cached.model.teacher is None

@@ -89,7 +89,7 @@ def test_seven_configs_are_seven_rows_of_a_narrow_terminal(capsys, monkeypatch):
 
 def test_leaves_of_transfer(tmp_path):
     """A distiller's figures are its student's; a token is one of 193, and no block trains in stage 1."""
-    out, names = tmp_path / 'cost.json', ('output-large', 'token-large', 'stage1')
+    out, names = tmp_path / 'cost.json', ('from-large-output', 'from-large-token', 'token-stage1')
     leaves = [BASE, *(f'transfer/vitpose-base-{name}_coco-256x192.py' for name in names)]
     assert main(['cost', *(str(CONFIGS / leaf) for leaf in leaves), '--json', str(out)]) == 0
     plain, output, token, stage_1 = json.loads(out.read_text()).values()

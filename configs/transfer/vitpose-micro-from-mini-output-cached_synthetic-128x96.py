@@ -1,10 +1,10 @@
 """The small student that learns its teacher's heatmaps from a cache.
 
-vitpose teacher-cache configs/transfer/vitpose-micro-output-mini_synthetic-128x96.py \
+vitpose teacher-cache configs/transfer/vitpose-micro-from-mini-output_synthetic-128x96.py \
     --out data/teachers/mini --seeds 0 1
 """
 
-_base_ = './vitpose-micro-output-mini_synthetic-128x96.py'
+_base_ = './vitpose-micro-from-mini-output_synthetic-128x96.py'
 
 model = dict(teacher=None)
 train_dataloader = dict(

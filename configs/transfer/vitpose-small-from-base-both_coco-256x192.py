@@ -1,6 +1,6 @@
 """ViTPose-S with the knowledge token of ViTPose-B that learns its heatmaps, too."""
 
-_base_ = './vitpose-small-token-base_coco-256x192.py'
+_base_ = './vitpose-small-from-base-token_coco-256x192.py'
 
 model = dict(
     type='DistillPoseEstimator',

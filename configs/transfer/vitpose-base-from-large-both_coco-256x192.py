@@ -1,6 +1,6 @@
 """ViTPose-B with the knowledge token of ViTPose-L that learns its heatmaps, too."""
 
-_base_ = './vitpose-base-token-large_coco-256x192.py'
+_base_ = './vitpose-base-from-large-token_coco-256x192.py'
 
 model = dict(
     type='DistillPoseEstimator',

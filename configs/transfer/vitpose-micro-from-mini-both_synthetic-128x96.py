@@ -1,6 +1,6 @@
 """The small student with its teacher's knowledge token that learns its heatmaps, too."""
 
-_base_ = './vitpose-micro-token-mini_synthetic-128x96.py'
+_base_ = './vitpose-micro-from-mini-token_synthetic-128x96.py'
 
 model = dict(
     type='DistillPoseEstimator',
