@@ -1,4 +1,4 @@
-"""ViTPose-B at 1/8 features on COCO at 256x192: full attention."""
+"""ViTPose-B at 1/8 resolution on COCO at 256x192: full attention."""
 
 _base_ = '../coco/vitpose-base_coco-256x192.py'
 

@@ -1,4 +1,4 @@
-"""ViTPose-B at 1/8 features on COCO at 576x432: full attention."""
+"""ViTPose-B at 1/8 resolution on COCO at 576x432: full attention."""
 
 _base_ = '../coco/vitpose-base_coco-576x432.py'
 

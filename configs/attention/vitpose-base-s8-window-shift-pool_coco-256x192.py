@@ -1,4 +1,4 @@
-"""ViTPose-B at 1/8 features on COCO at 256x192: shifted windows of 8x8 and pooled tokens."""
+"""ViTPose-B at 1/8 resolution on COCO at 256x192: shifted windows of 8x8 and pooled tokens."""
 
 _base_ = './vitpose-base-s8-full_coco-256x192.py'
 

@@ -1,6 +1,6 @@
-"""A small ViTPose at 1/8 features on built-in people: full attention.
+"""A small ViTPose at 1/8 resolution on rendered people: full attention.
 
-`vitpose synth --out data/synthetic_few --train 400 --val 50` renders enough for its one epoch.
+`vitpose synth --out data/synthetic_few --train 400 --val 50` renders the data for one epoch.
 """
 
 _base_ = '../synthetic/vitpose-mini_synthetic-128x96.py'

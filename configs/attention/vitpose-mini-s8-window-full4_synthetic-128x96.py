@@ -1,4 +1,4 @@
-"""A small ViTPose at 1/8 features on built-in people: windows of 4x4, full at the end of each quarter."""
+"""A small ViTPose at 1/8 resolution on rendered people: windows of 4x4, full in the last block of each quarter."""
 
 _base_ = './vitpose-mini-s8-full_synthetic-128x96.py'
 

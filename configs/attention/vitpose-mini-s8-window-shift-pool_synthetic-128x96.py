@@ -1,4 +1,4 @@
-"""A small ViTPose at 1/8 features on built-in people: shifted windows of 4x4 and pooled tokens."""
+"""A small ViTPose at 1/8 resolution on rendered people: shifted windows of 4x4 and pooled tokens."""
 
 _base_ = './vitpose-mini-s8-full_synthetic-128x96.py'
 

@@ -9,7 +9,7 @@ _base_ = [
 ]
 
 model = dict(head=dict(decoder=_base_.codec))
-# as the published weights of this net were trained; the paper's table 1 has 0.80
+# as for the published weights of this model; the paper's table 1 has 0.80
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.85))
 train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))

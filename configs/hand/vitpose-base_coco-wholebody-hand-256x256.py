@@ -1,4 +1,4 @@
-"""ViTPose-B on the hands of COCO-WholeBody at 256x256, since hand boxes are square."""
+"""ViTPose-B on the hands of COCO-WholeBody at 256x256, because hand boxes are square."""
 
 _base_ = [
     '../_base_/models/vitpose_base.py',

@@ -1,4 +1,4 @@
-"""A small ViTPose on built-in people of three data sets, for one epoch."""
+"""A small ViTPose on rendered people of three datasets, for one epoch."""
 
 _base_ = [
     '../_base_/models/vitpose.py',

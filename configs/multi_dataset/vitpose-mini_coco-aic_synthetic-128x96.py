@@ -1,4 +1,4 @@
-"""A small ViTPose on built-in people of two data sets, for one epoch."""
+"""A small ViTPose on rendered people of two datasets, for one epoch."""
 
 _base_ = [
     '../_base_/models/vitpose.py',

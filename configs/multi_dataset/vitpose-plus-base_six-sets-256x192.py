@@ -1,4 +1,4 @@
-"""ViTPose+-B: six data sets, a decoder and an expert each, at 256x192."""
+"""ViTPose+-B: six datasets, one decoder and one expert per dataset, at 256x192."""
 
 _base_ = [
     '../_base_/models/vitpose_base.py',

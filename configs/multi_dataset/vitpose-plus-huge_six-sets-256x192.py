@@ -1,4 +1,4 @@
-"""ViTPose+-H: six data sets, a decoder and an expert each, at 256x192."""
+"""ViTPose+-H: six datasets, one decoder and one expert per dataset, at 256x192."""
 
 _base_ = [
     '../_base_/models/vitpose_huge.py',

@@ -1,4 +1,4 @@
-"""A small ViTPose+ on built-in people and animals of six data sets, for one epoch."""
+"""A small ViTPose+ on rendered people and animals of six datasets, for one epoch."""
 
 _base_ = [
     '../_base_/models/vitpose.py',

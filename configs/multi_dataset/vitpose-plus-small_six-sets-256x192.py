@@ -1,4 +1,4 @@
-"""ViTPose+-S: six data sets, a decoder and an expert each, at 256x192."""
+"""ViTPose+-S: six datasets, one decoder and one expert per dataset, at 256x192."""
 
 _base_ = [
     '../_base_/models/vitpose_small.py',
@@ -9,7 +9,7 @@ _base_ = [
 
 model = dict(
     type='MultiDatasetPoseEstimator',
-    # the authors' config file says 192, the weights that they released have 96
+    # the authors' config file has 192, their released weights have 96
     backbone=dict(experts=dict(names=list(_base_.heads), expert_dim=96)),
     head=dict(
         _delete_=True,

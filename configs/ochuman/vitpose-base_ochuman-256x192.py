@@ -1,4 +1,4 @@
-"""Tests ViTPose-B of COCO at 256x192 on OCHuman, which has no training set."""
+"""ViTPose-B trained on COCO, tested on OCHuman at 256x192; OCHuman has no training set."""
 
 _base_ = [
     '../_base_/models/vitpose_base.py',

@@ -1,4 +1,4 @@
-"""ViTPose-B with the knowledge token of ViTPose-L that learns its heatmaps, too."""
+"""ViTPose-B with the knowledge token of ViTPose-L that also learns from its heatmaps."""
 
 _base_ = './vitpose-base-from-large-token_coco-256x192.py'
 

@@ -1,4 +1,4 @@
-"""ViTPose-B that learns the heatmaps of ViTPose-L, too."""
+"""ViTPose-B that also learns from the heatmaps of ViTPose-L."""
 
 _base_ = '../coco/vitpose-base_coco-256x192.py'
 

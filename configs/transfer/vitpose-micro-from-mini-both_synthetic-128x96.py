@@ -1,4 +1,4 @@
-"""The small student with its teacher's knowledge token that learns its heatmaps, too."""
+"""A small student with its teacher's knowledge token that also learns from its heatmaps."""
 
 _base_ = './vitpose-micro-from-mini-token_synthetic-128x96.py'
 
@@ -8,5 +8,5 @@ model = dict(
         config='{{ fileDirname }}/../synthetic/vitpose-mini_synthetic-128x96.py',
         checkpoint='work_dirs/vitpose-mini_synthetic-128x96/epoch_4.pth',
     ),
-    distill_loss=dict(type='HeatmapDistillLoss', loss_weight=1000.0),
-)  # as the head's own loss
+    distill_loss=dict(type='HeatmapDistillLoss', loss_weight=1000.0),  # as the head's own loss
+)

@@ -1,4 +1,4 @@
-"""The small student that learns its teacher's heatmaps from a cache.
+"""A small student that learns from precomputed heatmaps of its teacher.
 
 vitpose teacher-cache configs/transfer/vitpose-micro-from-mini-output_synthetic-128x96.py \
     --out data/teachers/mini --seeds 0 1

@@ -1,4 +1,4 @@
-"""The small student with the knowledge token of its teacher, which `vitpose token extract` wrote."""
+"""A small student with the knowledge token of its teacher, which `vitpose token extract` wrote."""
 
 _base_ = './vitpose-micro_synthetic-128x96.py'
 

@@ -1,4 +1,4 @@
-"""A student of 4 narrow blocks on the built-in people, alone."""
+"""A small student of 4 blocks of width 96 on rendered people, without a teacher."""
 
 _base_ = '../synthetic/vitpose-mini_synthetic-128x96.py'
 

@@ -1,6 +1,6 @@
-"""The small ViTPose of the built-in people with frozen attention and its norm.
+"""A small ViTPose on rendered people with frozen attention and its norm.
 
-For a pre-trained start add `--cfg-options load_from=CHECKPOINT`.
+To start from a pre-trained checkpoint add `--cfg-options load_from=CHECKPOINT`.
 """
 
 _base_ = '../synthetic/vitpose-mini_synthetic-128x96.py'

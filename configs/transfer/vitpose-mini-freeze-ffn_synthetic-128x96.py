@@ -1,6 +1,6 @@
-"""The small ViTPose of the built-in people with frozen FFN, its norm, patch embedding and position table.
+"""A small ViTPose on rendered people with frozen FFN, its norm, patch embedding and position embedding.
 
-For a pre-trained start add `--cfg-options load_from=CHECKPOINT`.
+To start from a pre-trained checkpoint add `--cfg-options load_from=CHECKPOINT`.
 """
 
 _base_ = '../synthetic/vitpose-mini_synthetic-128x96.py'

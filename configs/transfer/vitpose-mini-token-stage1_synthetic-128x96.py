@@ -1,4 +1,4 @@
-"""Stage 1 of token distillation on the built-in people: the trained teacher's token alone learns."""
+"""Stage 1 of token distillation on rendered people: only the knowledge token of the trained teacher is trained."""
 
 _base_ = '../synthetic/vitpose-mini_synthetic-128x96.py'
 

@@ -1,4 +1,4 @@
-"""ViTPose-S with the knowledge token of ViTPose-B that learns its heatmaps, too."""
+"""ViTPose-S with the knowledge token of ViTPose-B that also learns from its heatmaps."""
 
 _base_ = './vitpose-small-from-base-token_coco-256x192.py'
 

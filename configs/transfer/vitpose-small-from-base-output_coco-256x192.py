@@ -1,4 +1,4 @@
-"""ViTPose-S that learns the heatmaps of ViTPose-B, too."""
+"""ViTPose-S that also learns from the heatmaps of ViTPose-B."""
 
 _base_ = '../coco/vitpose-small_coco-256x192.py'
 

@@ -1,7 +1,13 @@
-"""The README's config, pasted into a file and trained by MIM for one short epoch."""
+"""The README's Python: its config, pasted into a file and trained by MIM, and its prediction."""
 
 import math
 import re
+
+import cv2
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
 
 
 def test_the_pasted_config_trains(root, tmp_path, tiny_coco, run, mim):
@@ -33,3 +39,16 @@ def test_the_pasted_config_trains(root, tmp_path, tiny_coco, run, mim):
     losses = [float(value) for value in re.findall(r' loss: ([\d.]+|nan|inf)', output)]
     assert len(losses) == 2 and all(math.isfinite(loss) for loss in losses)
     assert 'coco/AP: ' in output
+
+
+def test_the_pasted_lines_predict(root, tmp_path, monkeypatch, capsys):
+    (text,) = re.findall(r'```python\n(from mmpose.apis .*?)```', (root / 'README.md').read_text('utf-8'), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'configs').symlink_to(root / 'configs')
+    cv2.imwrite('person.jpg', torch.randint(0, 255, (96, 72, 3)).numpy())
+    init_default_scope('mmpose')
+    model = MODELS.build(Config.fromfile('configs/coco/vitpose-small_coco-256x192.py').model)
+    torch.save(dict(state_dict=model.state_dict()), 'vitpose-small.pth')
+    exec(text, {})
+    assert re.search(r'^\[(\[[-\d.]+, [-\d.]+\](, )?){17}\]$', capsys.readouterr().out, re.MULTILINE)
+    assert (tmp_path / 'predictions/person.jpg').exists()

@@ -101,16 +101,18 @@ def test_mim_reads_it(root):
     assert json.loads(done.stdout.splitlines()[-1]) == {name: ap for name, (ap, _) in AP.items()}
 
 
-def test_readme_lists_every_leaf(root):
-    """The tables of configs/README.md name every leaf, with the figures of the metafile."""
-    found = {}
-    for line in (root / 'configs/README.md').read_text().splitlines():
+def test_the_pages_list_every_leaf_once(root):
+    """The README's table of COCO and those of configs/README.md name every leaf, with the figures of the metafile."""
+    rows = []
+    for line in ''.join((root / page).read_text() for page in ('README.md', 'configs/README.md')).splitlines():
         row = re.match(r'\| `(\S+)\.py` \| (.*?) \| (.*?) ?\|', line)
         if row and '[-simple]' in row[1]:
-            found[row[1].replace('[-simple]', '')] = row[2]
-            found[row[1].replace('[-simple]', '-simple')] = row[3]
+            rows.append((row[1].replace('[-simple]', ''), row[2]))
+            rows.append((row[1].replace('[-simple]', '-simple'), row[3]))
         elif row:
-            found[row[1]] = row[2]
+            rows.append((row[1], row[2]))
+    found = dict(rows)
+    assert len(found) == len(rows)
     leaves = [p.relative_to(root / 'configs') for p in (root / 'configs').rglob('vitpose-*.py')]
     folders = {leaf.stem: leaf.parent.name for leaf in leaves}
     figures = {f'{folders[name]}/{name}': f'{100 * ap:.1f}' for name, (ap, _) in AP.items()}

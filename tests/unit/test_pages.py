@@ -1,0 +1,27 @@
+"""The pages are true: links lead to files, the README's layout names every folder, CONTRIBUTING's paths exist."""
+
+import re
+
+
+def test_relative_links_and_paths_exist(root):
+    pages = [page for folder in ('.', 'docs', 'configs', 'projects/*') for page in root.glob(f'{folder}/*.md')]
+    assert len(pages) > 9
+    links = [
+        (page, link) for page in pages for link in re.findall(r'\]\(([^)#:]+)(?:#[^)]*)?\)', page.read_text('utf-8'))
+    ]
+    named = re.findall(
+        r'`((?:vitpose|vitpose_mm|configs|tests)/[\w/.-]+)`', (root / 'CONTRIBUTING.md').read_text('utf-8')
+    )
+    assert len(links) > 50 and len(named) > 9
+    missing = [(page.name, link) for page, link in links if not (page.parent / link).exists()]
+    assert missing + [name for name in named if not (root / name).exists()] == []
+
+
+def test_layout_names_every_folder(root):
+    layout = set(re.findall(r'^\| `([\w/]+)/` \|', (root / 'README.md').read_text('utf-8'), re.MULTILINE))
+    packages = {
+        str(init.parent.relative_to(root))
+        for top in ('vitpose', 'vitpose_mm')
+        for init in root.glob(f'{top}/*/__init__.py')
+    }
+    assert layout == packages | {'vitpose', 'vitpose_mm', 'configs', 'docs', 'projects', 'requirements', 'tests'}
