@@ -1,4 +1,4 @@
-"""The shapes that the README promises along "The road of one image"."""
+"""The shapes in the README's "Data flow through the model"."""
 
 import json
 
@@ -47,7 +47,7 @@ def cfg(root, tmp_path):
     return cfg
 
 
-def test_road_of_one_image(cfg):
+def test_shapes_of_one_image(cfg):
     torch.manual_seed(0)
     training, testing = (DATASETS.build(cfg.train_dataloader.dataset), DATASETS.build(cfg.test_dataloader.dataset))
 
