@@ -69,7 +69,7 @@ with tempfile.TemporaryDirectory() as scratch:
         install_requires=['torch>=2.1', 'torchvision>=0.16', 'numpy>=1.23', 'rich>=12'],
         extras_require={
             'openmmlab': ['mmpose>=1.3,<2', 'mmcv>=2.1,<2.2', 'mmengine>=0.10.5,<1', 'mmdet>=3.3,<4'],
-            'tests': ['pytest>=7', 'ruff', 'mypy', 'tensorboard'],
+            'tests': ['pytest>=7', 'pytest-xdist', 'ruff', 'mypy', 'import-linter', 'tensorboard'],
         },
         entry_points={'console_scripts': ['vitpose = vitpose.cli.main:main']},
         cmdclass={'build_py': BuildWithMim},

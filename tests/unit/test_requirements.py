@@ -1,0 +1,133 @@
+"""The pinned requirement files, and the script that installs them (with a stand-in for uv)."""
+
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+STACKS = {'tested': ('tested', 'peers'), 'legacy': ('legacy',)}
+# mmpose (chumpy) and openmim never import these; opencv-python has the same files as the last
+LEFT_OUT = {'chumpy', 'opendatalab', 'openxlab', 'opencv-python-headless'}
+FAKE_UV = f"""#!{sys.executable}
+import os, sys
+from pathlib import Path
+if sys.argv[1:] == ['--version']:
+    sys.exit()
+print(os.environ.get('FORCE_CUDA'), os.environ.get('CXX'), *sys.argv[1:], file=open(os.environ['LOG'], 'a'))
+if '-e' in sys.argv and 'UV_FAILS' in os.environ:
+    sys.exit(2)
+site = next(Path(sys.argv[sys.argv.index('--python') + 1]).parents[1].glob('lib/*/site-packages'))
+gpu = 'class cuda: is_available = lambda: True\\nclass version: cuda = "13.0"\\n__version__ = "2"'
+for name, text in dict.fromkeys(('torchvision', 'mmengine', 'mmcv.ops', 'xtcocotools.coco', 'mmdet', 'mmpose', 'mim'),
+                                '').items() | {{('torch', gpu), ('numpy', '__version__ = "2"')}}:
+    file = site / (name.replace('.', '/') + '.py')
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+"""
+
+
+def pins(root, stack, python):
+    """Read ``{name: version}`` of all files of a stack, as they hold for one version of Python."""
+    found = {}
+    for name in STACKS[stack]:
+        for line in (root / 'requirements' / f'{name}.txt').read_text().splitlines():
+            if line and not line.startswith('#'):
+                # `vitpose doctor` reads no other form
+                assert re.fullmatch(r"[\w.-]+==[\w.]+(; python_version (<|>=) '3\.11')?", line), line
+                pin = Requirement(line)
+                if pin.marker is None or pin.marker.evaluate({'python_version': python}):
+                    assert canonicalize_name(pin.name) not in found, f'{line}: pinned twice for Python {python}'
+                    found[canonicalize_name(pin.name)] = str(pin.specifier).removeprefix('==')
+    return found
+
+
+@pytest.mark.parametrize('python', ['3.10', '3.11', '3.12'])
+def test_each_package_is_pinned_once_for_each_python(root, python):
+    assert len(pins(root, 'tested', python)) > 100
+
+
+def test_what_the_installed_packages_require_is_pinned(root):
+    installed = {canonicalize_name(d.name): d for d in importlib.metadata.distributions()}
+    stack = 'tested' if 'onedl-mmcv' in installed else 'legacy'
+    pinned = pins(root, stack, '.'.join(map(str, sys.version_info[:2])))
+    todo = [(name, '') for name in pinned.keys() & installed.keys()]
+    assert len(todo) > 80
+    seen, missing = set(todo), set()
+    while todo:
+        name, extra = todo.pop()
+        for line in installed[name].requires or []:
+            needed = Requirement(line)
+            other = canonicalize_name(needed.name)
+            if needed.marker and not needed.marker.evaluate({'extra': extra}):
+                continue
+            if other not in pinned and other not in LEFT_OUT:
+                missing.add(f'{other} (of {name})')
+            new = {(other, extra) for extra in ('', *needed.extras)} - seen if other in installed else set()
+            seen |= new
+            todo += new
+    assert not missing
+
+
+@pytest.fixture
+def venv_sh(root, tmp_path):
+    """A function that runs venv.sh in a copy of what it reads and returns the process and the calls of uv."""
+    checkout, tools, log = tmp_path / 'checkout', tmp_path / 'tools', tmp_path / 'log'
+    shutil.copytree(root / 'requirements', checkout / 'requirements')
+    shutil.copy(root / 'setup.py', checkout)
+    tools.mkdir()
+
+    def run(programs=None, **variables):
+        for name, text in {'uv': FAKE_UV, **(programs or {})}.items():
+            (tools / name).write_text(text)
+            (tools / name).chmod(0o755)
+        log.write_text('')
+        path = os.pathsep.join([str(tools), os.path.dirname(sys.executable), '/usr/bin', '/bin'])
+        kept = {name: os.environ[name] for name in ('HOME', 'LANG') if name in os.environ}
+        done = subprocess.run(
+            [checkout / 'requirements/venv.sh', 'tested'],
+            env={**kept, 'PATH': path, 'LOG': str(log), **variables},
+            capture_output=True,
+            text=True,
+        )
+        return done, log.read_text().splitlines()
+
+    return run
+
+
+def nvcc(release):
+    return {'nvcc': f'#!/bin/sh\necho "Cuda compilation tools, release {release}, V{release}.1"\n'}
+
+
+def test_an_interrupted_set_up_continues_and_a_finished_one_is_left_alone(venv_sh):
+    done, calls = venv_sh(UV_FAILS='1')
+    assert done.returncode == 2 and '-m vitpose doctor' in done.stderr
+    done, calls = venv_sh()
+    assert done.returncode == 0, done.stderr
+    assert 'Creating' not in done.stdout and len(calls) >= 2
+    done, calls = venv_sh()
+    assert (done.returncode, done.stdout, calls) == (0, '', [])
+
+
+@pytest.mark.parametrize(('release', 'forced', 'wanted'), [('13.1', '', '1'), ('12.8', '', '0'), ('13.1', '0', '0')])
+def test_cuda_ops_are_built_where_nvcc_matches_torch(venv_sh, release, forced, wanted):
+    done, calls = venv_sh(nvcc(release), FORCE_CUDA=forced)
+    assert done.returncode == 0, done.stderr
+    (last,) = (line.split() for line in calls if '-e' in line.split())
+    assert last[0] == wanted and last[1].endswith('/requirements/cxx20')
+    assert any(word.startswith('onedl-mmcv:for=torch2-') and word.endswith(f'cuda{wanted}') for word in last)
+
+
+def test_a_python_that_does_not_fit_is_passed_over_or_refused(venv_sh, tmp_path):
+    other = {'python3': '#!/bin/sh\necho 3.13\n'}
+    done, calls = venv_sh(other, PYTHON=str(tmp_path / 'tools' / 'python3'))
+    assert done.returncode == 1 and 'is not a working Python 3.10 or 3.11 or 3.12' in done.stderr
+    assert not calls
+    done, calls = venv_sh(other)
+    assert done.returncode == 0, done.stderr
+    assert f'{os.sep}tools{os.sep}' not in done.stdout
