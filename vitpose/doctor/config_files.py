@@ -15,7 +15,7 @@ _USED = (
     'model',
     'load_from',
 )
-_DATA = 'put the dataset there or set data_root (configs/README.md, "Data"); `vitpose synth` renders the built-in ones'
+_DATA = 'put the dataset there or set data_root (configs/README.md, "Data"); `vitpose synth` renders the synthetic ones'
 _WEIGHTS = 'train the model of that name first, or give another file'
 _REMEDIES = {
     '*.ann_file': _DATA,

@@ -168,7 +168,7 @@ class DatasetChecks(BaseCocoStyleDataset):
         return (
             f'{type(self).__name__}: {path} does not exist. Expected below data_root={self.data_root!r}: the '
             f'annotation file {self.ann_file}, and the images in {images}. Put the dataset there, change data_root '
-            'and ann_file, or render built-in data with `vitpose synth`.'
+            'and ann_file, or render synthetic data with `vitpose synth`.'
         )
 
 

@@ -1,4 +1,4 @@
-"""The six datasets of `six_sets.py` as built-in data with a few images each; configs/README.md has the commands.
+"""The six datasets of `six_sets.py` as rendered data with a few images each; configs/README.md has the commands.
 
 APT-36K uses the AP-10K data, read by APT-36K's class.
 """

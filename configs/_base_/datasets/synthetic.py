@@ -1,4 +1,4 @@
-"""The built-in data of `vitpose synth --out data/synthetic`, tested on ground-truth boxes."""
+"""The rendered data of `vitpose synth --out data/synthetic`, tested on ground-truth boxes."""
 
 _base_ = './loaders.py'
 
