@@ -1,7 +1,11 @@
-"""Shared settings of all tests: thread counts and the folder of real photographs."""
+"""Shared settings of all tests: one thread per process, order of the tests, the folder of real photographs."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+
+# One thread in this process and in those that tests start: xdist uses the cores. Read when torch is imported.
+os.environ.update(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
 
 import cv2
 import pytest
@@ -11,8 +15,13 @@ from mmengine.logging import MMLogger
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOGRAPHS = ROOT.parent / 'shared' / 'data'
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)
 cv2.setNumThreads(0)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first, so that no worker is left with one at the end while the others have none."""
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, ('install', 'slow'))))
 
 
 @pytest.fixture(scope='session')

@@ -1,6 +1,8 @@
-"""Every leaf trains and is tested, one step each, on two instances in the files it names."""
+"""Every leaf trains and is tested: at full size on the meta device, and narrow with real files, one step each."""
 
 import json
+import re
+from inspect import signature
 from pathlib import Path
 
 import cv2
@@ -15,12 +17,20 @@ from mmengine.runner import Runner
 from mmpose.registry import DATASETS, EVALUATORS, MODELS
 from scipy.io import savemat
 
-from vitpose_mm.backbones.sizes import parse_size
+from tests.unit.configs.leaves import LEAVES, once_per_leaf
 from vitpose_mm.datasets.teacher_cache import identify
 from vitpose_mm.hooks.dataset_mix import check_fit
 from vitpose_mm.hooks.run_check import check_keypoints, check_targets
 
 HEIGHT, WIDTH = 240, 320
+NARROW = dict(embed_dim=48, num_heads=3)
+# Leaves that differ from another in the model's size alone: a step of the other is theirs, once both are narrow.
+SIZED = {
+    leaf: base
+    for leaf in LEAVES
+    for base in [leaf.with_name(re.sub(r'-(small|large|huge)(?=[-_](simple|coco|six|stage1))', '-base', leaf.name))]
+    if leaf != base and base in LEAVES
+}
 BOXES = [(20.0, 30.0, 120.0, 180.0), (150.0, 40.0, 140.0, 190.0)]  # x, y, w, h
 PREFIXES = {'coco_wholebody': 'coco-wholebody'}  # of metrics that are not named like their dataset
 WHOLE_BODY = {'foot': 6, 'face': 68, 'lefthand': 21, 'righthand': 21}
@@ -109,7 +119,7 @@ def write_teacher(teacher: dict, folder: Path) -> dict:
     """A narrow net with random weights in the place of a teacher's own."""
     config = Config.fromfile(teacher.config)
     assert not {'config', 'checkpoint'} ^ set(teacher)
-    config.model.backbone.arch, config.model.head.in_channels = dict(depth=1, embed_dim=48, num_heads=3), 48
+    narrow(config.model, depth=1)
     config.dump(folder / 'teacher.py')
     torch.save(MODELS.build(config.model).state_dict(), folder / 'teacher.pth')
     return dict(config=str(folder / 'teacher.py'), checkpoint=str(folder / 'teacher.pth'))
@@ -123,17 +133,27 @@ def write_cache(dataset: dict, head: dict, folder: Path) -> str:
     return str(folder)
 
 
+def narrow(model: dict, depth: int) -> None:
+    """Make a model's blocks few and its channels, experts and decoders small."""
+    model.backbone.arch = dict(depth=depth, **NARROW)
+    if model.backbone.get('experts'):
+        model.backbone.experts.part = 16
+    for head in model.head.get('heads', {'': model.head}).values():
+        head.in_channels = NARROW['embed_dim']
+        if head.type == 'ClassicHead':
+            head.deconv_channels = 16
+
+
 @pytest.fixture
 def small(cfg: Config, tmp_path: Path) -> Config:
-    """The leaf at two blocks and its own width, on written files, all instances in one batch.
+    """The leaf's model narrow and two blocks deep, on written files, all instances in one batch.
 
-    Four blocks where each ends a quarter.
+    Four blocks where a layout needs one per quarter.
     """
     init_default_scope('mmpose')
-    model = cfg.model
-    size, attention = parse_size(model.backbone.arch), model.backbone.get('attention', {})
+    model, attention = cfg.model, cfg.model.backbone.get('attention', {})
     quarters = attention != 'full' and attention.get('full_every_quarter')
-    model.backbone.arch = dict(depth=4 if quarters else 2, embed_dim=size.embed_dim, num_heads=size.num_heads)
+    narrow(model, depth=4 if quarters else 2)
     model.test_cfg.output_heatmaps = True
     if model.get('teacher'):
         model.teacher = write_teacher(model.teacher, tmp_path)
@@ -155,6 +175,43 @@ def heads(cfg: Config) -> dict[str, dict]:
     return cfg.model.head.get('heads', {'': cfg.model.head})
 
 
+@once_per_leaf(SIZED)
+def test_sizes_share_the_rest(leaf: Path) -> None:
+    """A leaf of another size is the base one with other names in its paths and another decay and drop path."""
+
+    def rest(path: Path) -> str:
+        cfg = Config.fromfile(path)
+        narrow(cfg.model, depth=2)
+        cfg.model.backbone.drop_path_rate = cfg.optim_wrapper.paramwise_cfg.layer_decay_rate = None
+        taken = {key: cfg[key] for key in signature(Runner).parameters if key in cfg}
+        return re.sub('small|large|huge', 'base', json.dumps(taken, indent=0))
+
+    assert rest(leaf) == rest(SIZED[leaf])
+
+
+@once_per_leaf()
+def test_full_size_fits(cfg: Config) -> None:
+    """The whole model takes an image of its size to heatmaps of each codec, and its optimiser finds the layers."""
+    init_default_scope('mmpose')
+    decoders = heads(cfg)
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+        for name, decoder in decoders.items():
+            width, height = decoder.decoder.input_size
+            names = [[name] * 2] if cfg.model.backbone.get('experts') else []
+            features = model.backbone(torch.empty(2, 3, height, width), *names)
+            head = model.head.heads[name] if name else model.head
+            assert head(features).shape == (2, decoder.out_channels, height // 4, width // 4)
+    if cfg.get('optim_wrapper'):
+        assert build_optim_wrapper(model, cfg.optim_wrapper).param_groups
+
+
+def has_smoke_test_config(leaf: Path) -> bool:
+    """Whether the leaf's folder has small configs of the same kind, on rendered people."""
+    return leaf.parent.name in ('attention', 'multi_dataset', 'transfer') and 'synthetic' not in leaf.name
+
+
+@once_per_leaf([leaf for leaf in LEAVES if leaf not in SIZED], slow=has_smoke_test_config)
 def test_one_step_each(small: Config) -> None:
     """A training step moves the weights, a test step gives keypoints that the metric takes."""
     model, decoders = MODELS.build(small.model), heads(small)
