@@ -1,4 +1,4 @@
-"""What a user sees of bad data: the command ends, and says which file and what to do."""
+"""What a user sees of bad data: the run ends, and says which file and what to do."""
 
 import json
 import re
@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmengine import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 from mmpose.registry import MODELS
 
 
@@ -18,8 +19,23 @@ def data(tiny_coco, tmp_path):
 
 
 @pytest.fixture
-def train(write_config, run, mim, data, tmp_path):
-    """A function that trains on the data, which must fail, and returns what was printed."""
+def train(write_config, data, tmp_path):
+    """A function that trains on the data in this process, and returns what was logged until it failed."""
+
+    def train_and_fail(error, message, **changes):
+        cfg = Config.fromfile(write_config(data, 'people.json', **changes))
+        cfg.work_dir, cfg.experiment_name = str(tmp_path / 'run'), tmp_path.name
+        with pytest.raises(error, match=message):
+            Runner.from_cfg(cfg).train()
+        (log,) = (tmp_path / 'run').glob('*/*.log')
+        return log.read_text()
+
+    return train_and_fail
+
+
+@pytest.fixture
+def train_command(write_config, run, mim, data, tmp_path):
+    """A function that trains by the command, which must fail, and returns what was printed."""
 
     def train_and_fail(**changes):
         config = write_config(data, 'people.json', **changes)
@@ -33,13 +49,14 @@ def test_truncated_annotation_file(data, train):
     path = data / 'people.json'
     text = path.read_text()
     path.write_text(text[: len(text) // 2])
-    assert re.search(rf'ValueError: .*{path} is truncated.* position \d+ of \d+ bytes', train())
+    train(ValueError, rf'{path} is truncated.* position \d+ of \d+ bytes')
 
 
-def test_unreadable_image_in_a_worker(data, train):
+@pytest.mark.slow
+def test_unreadable_image_in_a_worker(data, train_command):
     path = data / '003.jpg'
     path.write_bytes(path.read_bytes()[:-500])
-    assert re.search(rf'ValueError: .*image {path} is truncated', train())
+    assert re.search(rf'ValueError: .*image {path} is truncated', train_command())
 
 
 def test_bad_box_stops_the_test_set_only(data, train):
@@ -48,18 +65,17 @@ def test_bad_box_stops_the_test_set_only(data, train):
     content = json.loads(path.read_text())
     content['annotations'][4]['bbox'] = [500, 10, 20, 20]
     path.write_text(json.dumps(content))
-    output = train()
+    output = train(ValueError, r'annotation 5 in image 2 .*\(500, 10, 20, 20\) lies')
     assert output.count('skipped 1 of 24 instances') == 1
-    assert re.search(r'ValueError: .*annotation 5 in image 2 .*\(500, 10, 20, 20\) lies', output)
 
 
 def test_persistent_workers_under_the_seed_hook(train):
-    output = train(train_dataloader__persistent_workers=True)
-    assert re.search(r'ValueError: EpochSeedHook .*persistent_workers=False', output)
-    assert 'Epoch(train)' not in output
+    message = 'EpochSeedHook .*persistent_workers=False'
+    assert 'Epoch(train)' not in train(ValueError, message, train_dataloader__persistent_workers=True)
 
 
-def test_a_checkpoint_of_another_width_neither_tests_nor_trains(data, train, write_config, run, mim, tmp_path):
+@pytest.mark.slow
+def test_a_checkpoint_of_another_width_neither_tests_nor_trains(data, train_command, write_config, run, mim, tmp_path):
     init_default_scope('mmpose')
     config = write_config(data, 'people.json')
     model = Config.fromfile(config).model
@@ -78,19 +94,21 @@ def test_a_checkpoint_of_another_width_neither_tests_nor_trains(data, train, wri
         tmp_path / 'test',
         fails=True,
     )
-    for output in (tested, train(load_from=str(tmp_path / 'narrow.pth'))):
+    for output in (tested, train_command(load_from=str(tmp_path / 'narrow.pth'))):
         assert 'ValueError: the checkpoint has width 24, this model 48' in output
         assert 'Epoch(' not in output
 
 
+CHECK = dict(custom_hooks=[dict(type='RunCheckHook')])
+
+
 def test_a_head_of_another_number_of_keypoints(train):
-    output = train(model__head__out_channels=14, custom_hooks=[dict(type='RunCheckHook')])
-    assert re.search(r"ValueError: the model predicts 14 keypoints .* dataset 'coco' with 17: set", output)
-    assert 'Epoch(train)' not in output
+    message = "the model predicts 14 keypoints .* dataset 'coco' with 17: set"
+    assert 'Epoch(train)' not in train(ValueError, message, model__head__out_channels=14, **CHECK)
 
 
 def test_a_load_from_that_is_not_there(train, tmp_path):
     (tmp_path / 'run').mkdir()
     (tmp_path / 'run/epoch_2.pth').touch()
-    output = train(load_from=str(tmp_path / 'run/epoch_4.pth'), custom_hooks=[dict(type='RunCheckHook')])
-    assert re.search(r'FileNotFoundError: .*epoch_4.pth: no such checkpoint. `mim train .* has epoch_2.pth', output)
+    message = 'epoch_4.pth: no such checkpoint. `mim train .* has epoch_2.pth'
+    train(FileNotFoundError, message, load_from=str(tmp_path / 'run/epoch_4.pth'), **CHECK)

@@ -36,10 +36,13 @@ def checkout(root, page, tmp_path, coco_form):
     return tmp_path
 
 
-# the page's config with one block for twelve, and no weights to download
+# the page's config with one narrow block for twelve, small decoders, and no weights to download
 SHALLOW = f"""
 _base_ = './{NAME}'
-model = dict(backbone=dict(arch=dict(_delete_=True, depth=1, embed_dim=768, num_heads=12), init_cfg=None))
+small = dict(in_channels=96, deconv_channels=16)
+model = dict(
+    backbone=dict(arch=dict(_delete_=True, depth=1, embed_dim=96, num_heads=3), init_cfg=None),
+    head=dict(heads=dict(coco=small, aic=small, hand21=small)))
 """
 
 
