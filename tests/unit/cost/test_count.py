@@ -1,19 +1,15 @@
 """MACs against the paper's tables and a plain formula."""
 
-import json
-import os
-import re
 from pathlib import Path
 
 import pytest
 import torch
-from mmengine import Config, ConfigDict
+from mmengine import Config
 from mmengine.registry import init_default_scope
 from mmengine.utils import digit_version
 
 import vitpose_mm  # noqa: F401
-from vitpose.cli.main import main
-from vitpose_mm.cost import count, measure
+from vitpose_mm.cost import count
 
 pytestmark = pytest.mark.skipif(
     digit_version(torch.__version__) < digit_version('2.4'), reason='torch 2.4 counts by module, older ones do not'
@@ -66,97 +62,6 @@ def test_parts_by_formula():
         'other': 0,
     }
     assert counted.parameters == counted.trainable_parameters == 89_993_745
-
-
-def test_command_prints_and_writes(tmp_path, capsys):
-    out = tmp_path / 'sub' / 'cost.json'
-    row = 'attention/vitpose-base-s8-full_coco-256x192.py'
-    assert main(['cost', '--compare', str(CONFIGS / BASE), str(CONFIGS / row), '--json', str(out)]) == 0
-    figures = json.loads(out.read_text())
-    assert figures['vitpose-base_coco-256x192']['backbone GMACs'] == pytest.approx(17.1, rel=0.01)
-
-
-def test_seven_configs_are_seven_rows_of_a_narrow_terminal(capsys, monkeypatch):
-    monkeypatch.setenv('COLUMNS', '80')
-    leaves = sorted((CONFIGS / 'attention').glob('*synthetic*'))
-    assert len(leaves) == 7 and main(['cost', '--compare', *map(str, leaves)]) == 0
-    said = capsys.readouterr().out
-    assert max(map(len, said.splitlines())) <= 80 and '…' not in said
-    for name, figure, ratio in (('window', '0.54', 'x0.87'), ('window-full4', '0.60', 'x0.96')):
-        row = re.search(rf'\n {name} +3.05 +3.05 +(\S+) .*\n +x1.00 +x1.00 +(\S+) ', said)
-        assert row is not None and row.groups() == (figure, ratio)
-
-
-def test_leaves_of_transfer(tmp_path):
-    """A distiller's figures are its student's; a token is one of 193, and no block trains in stage 1."""
-    out, names = tmp_path / 'cost.json', ('from-large-output', 'from-large-token', 'token-stage1')
-    leaves = [BASE, *(f'transfer/vitpose-base-{name}_coco-256x192.py' for name in names)]
-    assert main(['cost', *(str(CONFIGS / leaf) for leaf in leaves), '--json', str(out)]) == 0
-    plain, output, token, stage_1 = json.loads(out.read_text()).values()
-    assert output == plain
-    assert token['FFN GMACs'] / plain['FFN GMACs'] == pytest.approx(193 / 192)
-    assert stage_1['backbone GMACs'] > plain['backbone GMACs'] and stage_1['trainable GMACs'] == 0
-
-
-def test_command_measures(tmp_path, capsys):
-    config = tmp_path / 'tiny.py'
-    config.write_text(
-        f"_base_ = '{CONFIGS / 'coco/vitpose-base-simple_coco-256x192.py'}'\n"
-        'model = dict(backbone=dict(arch=dict(_delete_=True, depth=1, embed_dim=192, num_heads=3)),\n'
-        '             head=dict(in_channels=192))\n'
-    )
-    out = tmp_path / 'cost.json'
-    assert main(['cost', '--measure', '--batch', '16', '--steps', '1', str(config), '--json', str(out)]) == 0
-    figures = json.loads(out.read_text())['tiny']
-    assert 0 < figures['inference, s per step of 16'] < figures['train, s per step of 16'] < 60
-    # training keeps at least the FFN's hidden layer and its activation: 16 * 192 * 768 fp32 values, twice
-    kept = 2 * 16 * 192 * 768 * 4 / 2**20
-    assert figures['train, peak MiB'] > figures['inference, peak MiB'] > 0
-    assert kept < figures['train, peak MiB'] < 100 * kept
-
-
-@pytest.mark.parametrize(
-    ('config', 'arguments', 'message'),
-    [
-        (BASE, ['--batch', '0'], '--batch 0: expected at least 1'),
-        (BASE, ['--device', 'gpu'], "--device gpu: expected 'cpu'"),
-        ('coco/absent.py', [], 'absent.py: no such config file'),
-        ('coco', [], 'coco: no such config file'),
-        ('_base_/schedules/adamw_210e.py', [], 'expected model=dict(backbone='),
-        ('weights.pth', [], 'weights.pth: expected a config, .py, .json or .yml; a checkpoint'),
-        ('broken.py', [], 'broken.py: SyntaxError'),
-        ('raises.py', [], 'raises.py: ZeroDivisionError: division by zero'),
-        ('unknown.py', [], 'unknown.py: NoSuchNet is not in the'),
-        ('typo.py', [], 'stride=4: expected 16'),
-        ('no_codec.py', [], 'no_codec.py: model.head.decoder has no input_size'),
-    ],
-)
-def test_what_does_not_fit_is_said_in_one_line(config, arguments, message, tmp_path, capsys):
-    head = "head=dict(type='ClassicHead', in_channels=768, out_channels=17)"
-    written = {
-        'weights.pth': '',
-        'broken.py': 'model = dict(',
-        'raises.py': 'model = 1 / 0',
-        'unknown.py': "model = dict(type='TopdownPoseEstimator', backbone=dict(type='NoSuchNet'), "
-        "head=dict(type='ClassicHead', in_channels=768, out_channels=17, "
-        "decoder=dict(type='UDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64))))",
-        'typo.py': f"_base_ = '{CONFIGS / BASE}'\nmodel = dict(backbone=dict(stride=4))",
-        'no_codec.py': f"model = dict(type='TopdownPoseEstimator', backbone=dict(type='ViT'), {head})",
-    }
-    path = CONFIGS / config
-    if config in written:
-        path = tmp_path / config
-        path.write_text(written[config])
-    assert main(['cost', str(path), *arguments]) == 2
-    out, err = capsys.readouterr()
-    assert out == '' and message in err
-    assert err.startswith(f'vitpose cost: {"--" if arguments else path}') and err.count('\n') == 1
-    assert torch.get_default_device() == torch.device('cpu')
-
-
-def test_a_measurement_that_is_killed_says_so():
-    with pytest.raises(RuntimeError, match='train at a batch of 2 was killed.*smaller batch'):
-        measure([ConfigDict(type=os._exit, status=9)], 'train', 2)
 
 
 def test_experts_and_further_decoders_cost_parameters_and_no_macs():

@@ -7,7 +7,6 @@ import pytest
 from mmpose.datasets import CocoDataset
 from mmpose.evaluation.metrics import CocoMetric
 
-from vitpose.cli.main import main
 from vitpose.synthetic import writer
 from vitpose.synthetic.keypoints import COCO
 from vitpose.synthetic.recipe import Recipe
@@ -166,42 +165,3 @@ def test_bad_recipe(wrong: dict, told: str) -> None:
 def test_picture_needs_a_picture_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='.png or .jpg'):
         write_picture(tmp_path / 'sheet.txt', np.zeros((4, 4, 3), np.uint8))
-
-
-def test_command(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    words = [
-        'synth',
-        '--out',
-        str(tmp_path / 'd'),
-        '--train',
-        '2',
-        '--val',
-        '1',
-        '--workers',
-        '0',
-        '--difficulty',
-        'hard',
-        '--preview',
-        str(tmp_path / 'sheet.jpg'),
-    ]
-    assert main(words) == 0
-    assert '2 training images' in capsys.readouterr().out
-    assert (tmp_path / 'd/annotations/val.json').is_file() and (tmp_path / 'sheet.jpg').is_file()
-    assert main(words) == 2
-    assert '--overwrite' in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ('words', 'told'),
-    [
-        (['--train', '-2'], 'train is -2'),
-        (['--kind', 'giraffe'], "unknown kind 'giraffe': known kinds are aic, ap10k, coco, mpii, wholebody"),
-        (['--preview', 'sheet.bmp'], '.png or .jpg'),
-        (['--workers', '-1'], 'workers is -1'),
-        (['--size', '4', '4'], 'width is 4'),
-    ],
-)
-def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture, words: list, told: str) -> None:
-    assert main(['synth', '--out', str(tmp_path / 'd'), '--val', '1', *words]) == 2
-    assert told in capsys.readouterr().err
-    assert not (tmp_path / 'd').exists()

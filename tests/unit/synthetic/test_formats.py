@@ -4,13 +4,11 @@ import hashlib
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from mmpose.datasets import AicDataset, AP10KDataset, CocoWholeBodyDataset, CocoWholeBodyHandDataset, MpiiDataset
 from mmpose.evaluation.metrics import CocoMetric, CocoWholeBodyMetric, MpiiPCKAccuracy
 
-from vitpose.cli.main import main
 from vitpose.synthetic.figure import place
 from vitpose.synthetic.formats import annotation_files
 from vitpose.synthetic.keypoints import KINDS, keypoint_set
@@ -231,16 +229,3 @@ def test_hands_of_their_own_are_read(tmp_path: Path) -> None:
         info = hands.get_data_info(i)
         inside = info['keypoints'][0][info['keypoints_visible'][0] > 0]
         assert (inside >= info['bbox'][0, :2]).all() and (inside <= info['bbox'][0, 2:]).all()
-
-
-def test_default_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    monkeypatch.chdir(tmp_path)
-    for kind in KINDS:
-        folder = 'data/synthetic' if kind == 'coco' else f'data/synthetic_{kind}'
-        words = ['--kind', kind, '--train', '1', '--val', '1', '--workers', '0', '--preview', f'{kind}.png']
-        assert main(['synth', *words]) == 0
-        assert f'{folder}: 1 training images' in capsys.readouterr().out
-        assert (tmp_path / folder / 'annotations/val.json').is_file()
-        assert cv2.imread(f'{kind}.png').std() > 10
-        size = (360, 480) if kind == 'wholebody' else (240, 320)
-        assert cv2.imread(f'{folder}/train/000000.jpg').shape[:2] == size
