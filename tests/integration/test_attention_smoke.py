@@ -1,4 +1,4 @@
-"""A synthetic twin of the attention configs, trained by the commands that its docstring names."""
+"""A smoke-test config of the attention layouts, trained by the commands that its docstring names."""
 
 import math
 import re
@@ -8,15 +8,15 @@ import torch
 FULL = 'configs/attention/vitpose-mini-s8-full_synthetic-128x96.py'
 
 
-def test_a_twin_trains_on_what_synth_renders(run, mim, root, tmp_path):
+def test_it_trains_on_what_synth_renders(run, mim, root, tmp_path):
     folder = re.search(r'vitpose synth --out (\S+)', (root / FULL).read_text()).group(1)
     run(mim.replace('mim', 'vitpose'), 'synth', '--out', folder, '--train', 16, '--val', 4)
-    twin = root / 'configs/attention/vitpose-mini-s8-window-shift-pool_synthetic-128x96.py'
+    config = root / 'configs/attention/vitpose-mini-s8-window-shift-pool_synthetic-128x96.py'
     output = run(
         mim,
         'train',
         'mmpose',
-        twin,
+        config,
         '--gpus',
         0,
         '--work-dir',

@@ -1,4 +1,4 @@
-"""The six-set twin on rendered data: `mim train` and `mim test`, each set with its own score."""
+"""The smoke-test config of six datasets on rendered data: `mim train`, `mim test`, and a score per dataset."""
 
 import re
 from pathlib import Path

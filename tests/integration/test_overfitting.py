@@ -1,4 +1,4 @@
-"""Real photographs: a net that is trained on twelve people alone must know them by heart."""
+"""Overfitting test on real photographs: a model trained on twelve people alone must reproduce them."""
 
 import re
 import time

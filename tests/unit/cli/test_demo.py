@@ -7,7 +7,7 @@ import pytest
 from vitpose.cli.main import main
 
 
-def test_demo_replaces_only_its_own(demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_demo_replaces_only_its_own(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     (tmp_path / 'thesis.tex').write_text('mine')
     assert main(['demo', '--out', str(tmp_path)]) == 2
     assert 'not created by the demo' in capsys.readouterr().err

@@ -20,7 +20,7 @@ FULL = [
         *(f'plus-{size}_six-sets' for size in SIZES),
     )
 ]
-TWINS = {
+SMOKE_TEST = {
     f'vitpose-{name}_synthetic-128x96': full
     for name, full in (
         ('mini_coco-aic', 'vitpose-base_coco-aic-256x192'),
@@ -45,7 +45,7 @@ def read(root):
 
 
 def test_these_are_all(root):
-    assert {p.stem for p in (root / 'configs/multi_dataset').glob('*.py')} == {*FULL, *TWINS}
+    assert {p.stem for p in (root / 'configs/multi_dataset').glob('*.py')} == {*FULL, *SMOKE_TEST}
 
 
 @pytest.mark.parametrize('name', FULL)
@@ -73,7 +73,7 @@ def test_numbers_are_the_papers(read, name):
     assert (steps.milestones, steps.gamma, cfg.train_cfg.max_epochs) == ([170, 200], 0.1, 210)
 
 
-@pytest.mark.parametrize('name', [*FULL, *TWINS])
+@pytest.mark.parametrize('name', [*FULL, *SMOKE_TEST])
 def test_each_set_has_its_codec(read, name):
     """COCO and MPII with UDP; the rest on whole pixels, with a shift after the flip."""
     cfg = read(name)
@@ -111,13 +111,13 @@ def test_members_are_those_of_their_own_configs(read, root, name):
             assert cfg[evaluator].datasets == cfg[evaluator.replace('evaluator', 'dataloader')].dataset.datasets
 
 
-@pytest.mark.parametrize('name', TWINS)
-def test_twins_have_the_same_sets(read, name):
-    twin, full = read(name), read(TWINS[name])
-    assert list(twin.model.head.heads) == list(full.model.head.heads)
-    assert twin.model.type == full.model.type
+@pytest.mark.parametrize('name', SMOKE_TEST)
+def test_smoke_test_configs_have_the_same_sets(read, name):
+    small, full = read(name), read(SMOKE_TEST[name])
+    assert list(small.model.head.heads) == list(full.model.head.heads)
+    assert small.model.type == full.model.type
     for loader in LOADERS:
-        assert [m.type for m in twin[loader].dataset.datasets] == [m.type for m in full[loader].dataset.datasets]
-    assert [(m.type, m.get('prefix')) for m in twin.val_evaluator.metrics] == [
+        assert [m.type for m in small[loader].dataset.datasets] == [m.type for m in full[loader].dataset.datasets]
+    assert [(m.type, m.get('prefix')) for m in small.val_evaluator.metrics] == [
         (m.type, m.get('prefix')) for m in full.val_evaluator.metrics
     ]

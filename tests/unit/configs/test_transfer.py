@@ -54,7 +54,7 @@ def test_students_name_what_the_teacher_leaves(root, student, teacher, data, fol
             assert distilled[part] == alone[part]
 
 
-def test_the_cached_twin_is_the_other_without_a_teacher(root):
+def test_the_cached_config_is_the_other_without_a_teacher(root):
     cached, running = (
         Config.fromfile(root / f'configs/transfer/vitpose-micro-from-mini-output{name}_synthetic-128x96.py')
         for name in ('-cached', '')

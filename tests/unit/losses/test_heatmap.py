@@ -1,0 +1,43 @@
+"""The loss of output distillation, against numpy."""
+
+import numpy as np
+import pytest
+import torch
+from mmpose.registry import MODELS
+
+import vitpose_mm  # noqa: F401
+
+
+@pytest.fixture
+def batch():
+    """Heatmaps of a student and a teacher, and weights of which some are zero."""
+    generator = torch.Generator().manual_seed(0)
+    student, teacher = torch.rand(2, 3, 17, 16, 12, generator=generator)
+    weights = torch.ones(3, 17)
+    weights[:, ::2] = 0
+    return student.requires_grad_(), teacher, weights
+
+
+def test_mean_of_the_squares_times_its_weight(batch):
+    student, teacher, weights = batch
+    loss = MODELS.build(dict(type='HeatmapDistillLoss', loss_weight=3.0))(student, teacher, weights)
+    expected = 3 * np.mean((student.detach().numpy() - teacher.numpy()) ** 2)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    loss.backward()
+    # every keypoint is learned, labelled or not
+    assert (student.grad.flatten(2).abs().sum(2) > 0).all()
+
+
+def test_with_target_weights_an_unlabelled_keypoint_teaches_nothing(batch):
+    student, teacher, weights = batch
+    loss = MODELS.build(dict(type='HeatmapDistillLoss', use_target_weight=True))(student, teacher, weights)
+    squares = (student.detach().numpy() - teacher.numpy()) ** 2
+    assert loss.item() == pytest.approx(np.mean(squares * weights.numpy()[..., None, None]), rel=1e-5)
+    loss.backward()
+    assert torch.equal(student.grad.flatten(2).abs().sum(2) > 0, weights > 0)
+
+
+@pytest.mark.parametrize('weight', [0, -1.0])
+def test_bad_weight(weight):
+    with pytest.raises(ValueError, match=f'loss_weight={weight} must be above 0'):
+        MODELS.build(dict(type='HeatmapDistillLoss', loss_weight=weight))
