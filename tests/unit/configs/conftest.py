@@ -1,9 +1,18 @@
-"""The config of a leaf."""
+"""Every leaf of configs/ as the arguments `leaf` (its path) and `cfg` (the config)."""
 
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+
+CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
+LEAVES = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes `leaf` once a leaf."""
+    if 'leaf' in metafunc.fixturenames:
+        metafunc.parametrize('leaf', LEAVES, ids=[str(p.relative_to(CONFIGS)) for p in LEAVES])
 
 
 @pytest.fixture

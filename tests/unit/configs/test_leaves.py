@@ -1,7 +1,6 @@
 """The leaves say what the paper and MMPose say, and are short."""
 
 import re
-from functools import cache
 from pathlib import Path
 
 import mmpose
@@ -10,7 +9,6 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, TRANSFORMS
 
-from tests.unit.configs.leaves import once_per_leaf
 from vitpose_mm.backbones.sizes import SIZES
 
 # Paper, section 4.1 and table 1; small: the authors' repository. Layer decay of huge: table 1 has 0.80; these leaves
@@ -83,7 +81,6 @@ def transform(dataset: dict, name: str) -> dict:
     return step
 
 
-@once_per_leaf()
 def test_leaf_is_short(leaf):
     assert len(leaf.read_text().splitlines()) <= 30
 
@@ -101,18 +98,10 @@ def heads_with_data(cfg: Config) -> list[tuple[dict, list[dict]]]:
 
 
 def metainfo(dataset: dict) -> dict:
-    """A dataset's metainfo, without its files: that of its class."""
-    assert 'metainfo' not in dataset
-    return class_metainfo(dataset['type'])
+    """A dataset's metainfo, without its files."""
+    return DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).metainfo
 
 
-@cache
-def class_metainfo(kind: str) -> dict:
-    """The metainfo of a registered dataset's class, which takes a while to read."""
-    return DATASETS.build(dict(type=kind, lazy_init=True, pipeline=[])).metainfo
-
-
-@once_per_leaf()
 def test_parts_fit_each_other(cfg):
     """Input, heatmap and keypoints agree wherever they stand."""
     for head, data in heads_with_data(cfg):

@@ -1,8 +1,6 @@
 """Every leaf trains and is tested: at full size on the meta device, and narrow with real files, one step each."""
 
 import json
-import re
-from inspect import signature
 from pathlib import Path
 
 import cv2
@@ -17,20 +15,12 @@ from mmengine.runner import Runner
 from mmpose.registry import DATASETS, EVALUATORS, MODELS
 from scipy.io import savemat
 
-from tests.unit.configs.leaves import LEAVES, once_per_leaf
 from vitpose_mm.datasets.teacher_cache import identify
 from vitpose_mm.hooks.dataset_mix import check_fit
 from vitpose_mm.hooks.run_check import check_keypoints, check_targets
 
 HEIGHT, WIDTH = 240, 320
 NARROW = dict(embed_dim=48, num_heads=3)
-# Leaves that differ from another in the model's size alone: a step of the other is theirs, once both are narrow.
-SIZED = {
-    leaf: base
-    for leaf in LEAVES
-    for base in [leaf.with_name(re.sub(r'-(small|large|huge)(?=[-_](simple|coco|six|stage1))', '-base', leaf.name))]
-    if leaf != base and base in LEAVES
-}
 BOXES = [(20.0, 30.0, 120.0, 180.0), (150.0, 40.0, 140.0, 190.0)]  # x, y, w, h
 PREFIXES = {'coco_wholebody': 'coco-wholebody'}  # of metrics that are not named like their dataset
 WHOLE_BODY = {'foot': 6, 'face': 68, 'lefthand': 21, 'righthand': 21}
@@ -175,21 +165,6 @@ def heads(cfg: Config) -> dict[str, dict]:
     return cfg.model.head.get('heads', {'': cfg.model.head})
 
 
-@once_per_leaf(SIZED)
-def test_sizes_share_the_rest(leaf: Path) -> None:
-    """A leaf of another size is the base one with other names in its paths and another decay and drop path."""
-
-    def rest(path: Path) -> str:
-        cfg = Config.fromfile(path)
-        narrow(cfg.model, depth=2)
-        cfg.model.backbone.drop_path_rate = cfg.optim_wrapper.paramwise_cfg.layer_decay_rate = None
-        taken = {key: cfg[key] for key in signature(Runner).parameters if key in cfg}
-        return re.sub('small|large|huge', 'base', json.dumps(taken, indent=0))
-
-    assert rest(leaf) == rest(SIZED[leaf])
-
-
-@once_per_leaf()
 def test_full_size_fits(cfg: Config) -> None:
     """The whole model takes an image of its size to heatmaps of each codec, and its optimiser finds the layers."""
     init_default_scope('mmpose')
@@ -206,12 +181,6 @@ def test_full_size_fits(cfg: Config) -> None:
         assert build_optim_wrapper(model, cfg.optim_wrapper).param_groups
 
 
-def has_smoke_test_config(leaf: Path) -> bool:
-    """Whether the leaf's folder has small configs of the same kind, on rendered people."""
-    return leaf.parent.name in ('attention', 'multi_dataset', 'transfer') and 'synthetic' not in leaf.name
-
-
-@once_per_leaf([leaf for leaf in LEAVES if leaf not in SIZED], slow=has_smoke_test_config)
 def test_one_step_each(small: Config) -> None:
     """A training step moves the weights, a test step gives keypoints that the metric takes."""
     model, decoders = MODELS.build(small.model), heads(small)
