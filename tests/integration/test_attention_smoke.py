@@ -3,7 +3,10 @@
 import math
 import re
 
+import pytest
 import torch
+
+pytestmark = pytest.mark.slow
 
 FULL = 'configs/attention/vitpose-mini-s8-full_synthetic-128x96.py'
 

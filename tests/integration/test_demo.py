@@ -12,6 +12,8 @@ from vitpose.cli.main import main
 from vitpose.runs.training_log import best_checkpoint, read_curve
 from vitpose.shipped import shipped
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('demo')]
+
 
 @pytest.fixture(scope='module')
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -11,6 +11,8 @@ from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 CODEC = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
 PLAIN_PIPELINE = [
     dict(type='LoadImage'),

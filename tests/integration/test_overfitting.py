@@ -3,6 +3,10 @@
 import re
 import time
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_memorises_twelve_people(write_config, photographs, run, mim, tmp_path):
     config = write_config(photographs / 'coco', 'test_coco.json', name='memorise.py')

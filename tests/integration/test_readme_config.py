@@ -4,12 +4,14 @@ import math
 import re
 
 import cv2
+import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 
+@pytest.mark.slow
 def test_the_pasted_config_trains(root, tmp_path, tiny_coco, run, mim):
     (text,) = re.findall(r"```python\n(_base_ = 'mmpose::.*?)```", (root / 'README.md').read_text('utf-8'), re.DOTALL)
     (tmp_path / 'pasted.py').write_text(text)

@@ -1,6 +1,9 @@
 """kill -9 in mid-epoch and ``--resume``: the end is that of the uninterrupted run, bit for bit."""
 
+import pytest
 import torch
+
+pytestmark = pytest.mark.slow
 
 
 def test_killed_run_resumes_to_the_same_weights(write_config, tiny_coco, run, run_until, mim, tmp_path):

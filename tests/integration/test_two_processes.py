@@ -1,5 +1,9 @@
 """Two gloo processes with half the batch each end where one process with the whole batch ends."""
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 STEPS = 3
 CODEC = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
 PLAIN_PIPELINE = [

@@ -12,6 +12,8 @@ from mmengine import Config
 from mmengine.fileio import load
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Path(__file__).parent / 'configs' / 'two_sets.py'
 ATHLETES = 8
 ALONE = """

@@ -26,7 +26,13 @@ LAYOUTS = {
     digit_version(torch.__version__) < digit_version('2.6'),
     reason='the exporter that takes a dynamic batch through windows came with torch 2.6',
 )
-@pytest.mark.parametrize('layout', LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize(
+    'layout',
+    [
+        pytest.param(layout, id=name, marks=[pytest.mark.slow] * (name != 'window, shift, pool'))
+        for name, layout in LAYOUTS.items()
+    ],
+)
 def test_onnx_runtime_agrees_at_any_batch(layout, tmp_path):
     import onnxruntime
 

@@ -7,6 +7,8 @@ import zipfile
 
 import pytest
 
+pytestmark = [pytest.mark.install, pytest.mark.xdist_group('wheel')]
+
 
 @pytest.fixture(scope='module')
 def source(root, tmp_path_factory):

@@ -46,6 +46,7 @@ model = dict(
 """
 
 
+@pytest.mark.slow
 def test_the_config_trains_and_tests(checkout, page, run, mim):
     assert f'\nmim train mmpose {NAME}\n' in page
     (checkout / 'shallow.py').write_text(SHALLOW)

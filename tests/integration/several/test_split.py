@@ -4,6 +4,7 @@ import re
 import sys
 
 import numpy as np
+import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -11,6 +12,8 @@ from mmpose.apis import MMPoseInferencer
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
+
+pytestmark = pytest.mark.slow
 
 
 def test_split_model_is_tested_and_used(root, tmp_path, coco_form, run, mim):

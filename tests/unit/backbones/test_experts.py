@@ -60,9 +60,11 @@ def test_experts_have_their_blocks_layer_id():
 
 
 @pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.4'), reason='torch 2.1 cannot trace experts')
-@pytest.mark.parametrize('training', [False, True])
-@pytest.mark.parametrize('attention', ['full', dict(window_size=(2, 2), shift=True, pool=True)], ids=str)
-@pytest.mark.parametrize('by_name', [False, True])
+@pytest.mark.parametrize('training', [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    'attention', ['full', pytest.param(dict(window_size=(2, 2), shift=True, pool=True), marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize('by_name', [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_every_mix_of_datasets_is_one_compiled_graph(fresh_compiler, training, attention, by_name):
     model, image = build(attention=attention).train(training), torch.randn(3, 3, 64, 48)
     counter = CompileCounterWithBackend('aot_eager')

@@ -127,7 +127,7 @@ def narrow(model: dict, depth: int) -> None:
     """Make a model's blocks few and its channels, experts and decoders small."""
     model.backbone.arch = dict(depth=depth, **NARROW)
     if model.backbone.get('experts'):
-        model.backbone.experts.part = 16
+        model.backbone.experts.expert_dim = 16
     for head in model.head.get('heads', {'': model.head}).values():
         head.in_channels = NARROW['embed_dim']
         if head.type == 'ClassicHead':

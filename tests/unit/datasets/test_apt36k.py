@@ -64,6 +64,7 @@ import vitpose_mm
 """
 
 
+@pytest.mark.slow
 def test_imported_beside_an_mmpose_without_its_configs(root):
     """As a source tree of MMPose, which has no `.mim`, is."""
     done = subprocess.run([sys.executable, '-c', HIDDEN], cwd=root, capture_output=True, text=True)

@@ -56,6 +56,7 @@ def test_the_tested_stack_is_fine(machine, capsys):
     assert 'Everything that is needed is installed' in said and '2.14.1' in said
 
 
+@pytest.mark.slow
 def test_this_environment_is_fine(capsys):
     """The tests run where `make test` or `make compat` put them, so doctor finds nothing wrong."""
     assert main(['doctor']) == 0, capsys.readouterr().out

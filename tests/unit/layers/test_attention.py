@@ -192,6 +192,7 @@ for layer, grid, tokens in ((Attention(96, 3), (7, 7), 0), (WindowAttention(96, 
 """
 
 
+@pytest.mark.slow
 def test_odd_numbers_of_tokens_leave_the_memory_whole(root):
     """In a process of its own: one that writes past its buffers is aborted."""
     ran = subprocess.run(
