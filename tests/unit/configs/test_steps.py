@@ -175,6 +175,7 @@ def test_full_size_fits(cfg: Config) -> None:
             width, height = decoder.decoder.input_size
             names = [[name] * 2] if cfg.model.backbone.get('experts') else []
             features = model.backbone(torch.empty(2, 3, height, width), *names)
+            assert features[-1].shape[1] == decoder.in_channels  # a deconvolution on the meta device does not ask
             head = model.head.heads[name] if name else model.head
             assert head(features).shape == (2, decoder.out_channels, height // 4, width // 4)
     if cfg.get('optim_wrapper'):

@@ -39,5 +39,5 @@ def test_with_target_weights_an_unlabelled_keypoint_teaches_nothing(batch):
 
 @pytest.mark.parametrize('weight', [0, -1.0])
 def test_bad_weight(weight):
-    with pytest.raises(ValueError, match=f'loss_weight={weight} must be above 0'):
+    with pytest.raises(ValueError, match=f'loss_weight={weight}'):
         MODELS.build(dict(type='HeatmapDistillLoss', loss_weight=weight))
