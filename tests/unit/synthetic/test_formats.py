@@ -19,7 +19,6 @@ from vitpose_mm.datasets import checked
 
 READERS = {'aic': AicDataset, 'mpii': MpiiDataset, 'ap10k': AP10KDataset, 'wholebody': CocoWholeBodyDataset}
 COUNTS = {'aic': 14, 'mpii': 16, 'ap10k': 17, 'wholebody': 133}
-SHARED = Path(__file__).parents[4] / '../shared/data'
 SAMPLES = {
     'aic': 'aic/test_aic.json',
     'mpii': 'mpii/test_mpii.json',
@@ -117,11 +116,8 @@ def test_flip_pairs_of_the_metainfo_mirror_a_figure_at_rest(kind: str, data: Pat
     assert all(sign * x > 0 for sign, x in sides)  # its left is at the image's right
 
 
-def test_fields_are_those_of_a_real_file(kind: str, data: Path) -> None:
-    real_file = SHARED / SAMPLES[kind]
-    if not real_file.is_file():
-        pytest.skip(f'{real_file} is absent')
-    real, ours = json.loads(real_file.read_text()), content(data, 'train')
+def test_fields_are_those_of_a_real_file(kind: str, data: Path, photographs: Path) -> None:
+    real, ours = json.loads((photographs / SAMPLES[kind]).read_text()), content(data, 'train')
     if kind == 'mpii':
         assert set(ours[0]) == set(real[0])
         return
