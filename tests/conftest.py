@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-# One thread in this process and in those that tests start: xdist uses the cores. Read when torch is imported.
+# One thread per process, also in those that tests start: xdist uses the cores. torch reads these when it is imported.
 os.environ.update(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
 
 import cv2
@@ -19,12 +19,12 @@ PHOTOGRAPHS = ROOT.parent / 'shared' / 'data'
 
 torch.set_num_threads(1)
 cv2.setNumThreads(0)
-# MMEngine collects garbage after every dataset that it reads: 0.3 s each beside all that tests import
+# MMEngine collects garbage after reading each dataset, which takes 0.3 s with everything that the tests import
 base_dataset.gc = SimpleNamespace(collect=lambda: 0)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests first, so that no worker is left with one at the end while the others have none."""
+    """Run long tests first, so that all workers finish at about the same time."""
     items.sort(key=lambda item: not any(map(item.get_closest_marker, ('install', 'slow'))))
 
 
