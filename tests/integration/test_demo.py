@@ -12,17 +12,11 @@ from vitpose.cli.main import main
 from vitpose.runs.training_log import best_checkpoint, read_curve
 from vitpose.shipped import shipped
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('demo')]
 
-
-@pytest.fixture(scope='module')
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp('demo') / 'out'
-    assert main(['demo', '--out', str(out), '--train', '40', '--val', '8', '--epochs', '1']) == 0
-    return out
-
-
-def test_demo_leaves_its_folder(demo: Path) -> None:
+@pytest.mark.slow
+def test_demo_renders_trains_tests_and_shows(tmp_path: Path) -> None:
+    demo = tmp_path / 'out'
+    assert main(['demo', '--out', str(demo), '--train', '40', '--val', '8', '--epochs', '1']) == 0
     names = {path.name for path in demo.iterdir()}
     assert names == {
         'report.md',
@@ -41,8 +35,6 @@ def test_demo_leaves_its_folder(demo: Path) -> None:
     assert 'ground-truth boxes (no detector), flip test' in report
     assert all(f']({name})' in report for name in ('learning_curve.png', 'gallery.png'))
 
-
-def test_demo_trained_and_was_validated(demo: Path) -> None:
     curve = read_curve(demo / 'run')
     people = json.loads((demo / 'data/annotations/train.json').read_text())['annotations']
     labelled = sum(person['num_keypoints'] > 0 for person in people)
@@ -50,8 +42,6 @@ def test_demo_trained_and_was_validated(demo: Path) -> None:
     assert len(curve.score) == 1 and curve.loss[-1][1] > 0
     assert best_checkpoint(demo / 'run').name == 'best_coco_AP_epoch_1.pth'
 
-
-def test_pictures_are_not_blank(demo: Path) -> None:
     for name in ('learning_curve.png', 'gallery.png'):
         picture = cv2.imread(str(demo / name))
         assert picture is not None and min(picture.shape[:2]) > 300 and picture.std() > 10

@@ -37,7 +37,7 @@ def recipe(kind: str) -> Recipe:
     return Recipe(12, 12, seed=3, kind=kind)
 
 
-@pytest.fixture(scope='module', params=[pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in READERS])
+@pytest.fixture(scope='module', params=list(READERS))
 def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 

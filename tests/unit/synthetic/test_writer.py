@@ -12,8 +12,6 @@ from vitpose.synthetic.keypoints import COCO
 from vitpose.synthetic.recipe import Recipe
 from vitpose.synthetic.writer import write_dataset, write_picture
 
-pytestmark = pytest.mark.xdist_group('writer')
-
 
 def digest(folder: Path) -> dict[str, str]:
     """Hash of every file by its path."""
