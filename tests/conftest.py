@@ -1,11 +1,11 @@
-"""Shared settings of all tests: one thread per process, order of the tests, the folder of real photographs."""
+"""Settings shared by all tests: one thread per process, the test order, and the folder of real photographs."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-# One thread per process, also in those that tests start: xdist uses the cores. torch reads these when it is imported.
+# One thread per process, including subprocesses: xdist runs one worker per core. torch reads these on import.
 os.environ.update(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
 
 import cv2
@@ -19,7 +19,7 @@ PHOTOGRAPHS = ROOT.parent / 'shared' / 'data'
 
 torch.set_num_threads(1)
 cv2.setNumThreads(0)
-# MMEngine collects garbage after reading each dataset, which takes 0.3 s with everything that the tests import
+# MMEngine calls gc.collect() after reading each dataset, which takes 0.3 s with all the modules imported by the tests
 base_dataset.gc = SimpleNamespace(collect=lambda: 0)
 
 
@@ -35,21 +35,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope='session')
 def root() -> Path:
-    """The checkout's top folder."""
+    """The root folder of the repository."""
     return ROOT
 
 
 @pytest.fixture(scope='session')
 def photographs() -> Path:
-    """Real photographs with annotations in five formats, where they exist beside the checkout."""
+    """The folder of real photographs with annotations in five formats; without it, the test is skipped."""
     if not PHOTOGRAPHS.is_dir():
-        pytest.skip(f'no real photographs at {PHOTOGRAPHS}: this check needs them')
+        pytest.skip(f'this test needs the real photographs in {PHOTOGRAPHS}')
     return PHOTOGRAPHS
 
 
 @pytest.fixture
 def logged(tmp_path) -> Callable[[], str]:
-    """A function that returns what was logged since the test began."""
+    """A function that returns everything logged since the start of the test."""
     file = tmp_path / 'test.log'
-    MMLogger.get_instance(str(tmp_path), log_file=str(file))  # the newest is the current one
+    MMLogger.get_instance(str(tmp_path), log_file=str(file))  # the newest instance becomes the current logger
     return file.read_text

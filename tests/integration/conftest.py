@@ -1,4 +1,4 @@
-"""Small data, a small config and the real commands, for the tests in this folder."""
+"""Fixtures of the integration tests: tiny data, a tiny config, and functions that run the real commands."""
 
 import json
 import os
@@ -21,7 +21,7 @@ IMAGES, PEOPLE, HEIGHT, WIDTH = 8, 3, 96, 128
 
 @pytest.fixture(scope='session')
 def tiny_coco(tmp_path_factory) -> Path:
-    """A folder with 8 images of noise, 24 random people and ``people.json`` in COCO's layout."""
+    """A folder with 8 noise images and ``people.json``, which holds 24 random people in COCO format."""
     folder = tmp_path_factory.mktemp('tiny_coco')
     rng = np.random.default_rng(0)
     images, annotations = [], []
@@ -52,17 +52,17 @@ def tiny_coco(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def write_config(tmp_path) -> Callable[..., Path]:
-    """A function that writes a config of ``configs/`` with its data's place and changes."""
+    """A function that writes a config from ``configs/`` with the paths of the data and other changes."""
 
     def write(images: Path, annotations: str, name: str = 'tiny.py', **changes) -> Path:
-        """Write the config; ``changes`` are dotted keys with ``__`` for the dot."""
+        """Write the config; the keys of ``changes`` are dotted paths with ``__`` instead of dots."""
         cfg = Config.fromfile(CONFIGS / name)
         ann_file = str(images / annotations)
-        place = dict(ann_file=ann_file, data_prefix=dict(img=str(images)))
-        for part in ('train', 'val', 'test'):
-            cfg[f'{part}_dataloader'].dataset.update(place)
-            if part != 'train':
-                cfg[f'{part}_evaluator'].ann_file = ann_file
+        paths = dict(ann_file=ann_file, data_prefix=dict(img=str(images)))
+        for split in ('train', 'val', 'test'):
+            cfg[f'{split}_dataloader'].dataset.update(paths)
+            if split != 'train':
+                cfg[f'{split}_evaluator'].ann_file = ann_file
         cfg.merge_from_dict({key.replace('__', '.'): value for key, value in changes.items()})
         path = tmp_path / 'config.py'
         cfg.dump(path)
@@ -73,14 +73,14 @@ def write_config(tmp_path) -> Callable[..., Path]:
 
 @pytest.fixture(scope='session')
 def environment(root) -> dict[str, str]:
-    """The environment of a command: this checkout first, no GPU, and no output held back."""
+    """Environment variables of the commands: this checkout first on the path, no GPU, unbuffered output."""
     path = os.pathsep.join([str(root), *filter(None, [os.environ.get('PYTHONPATH')])])
     return {**os.environ, 'PYTHONPATH': path, 'CUDA_VISIBLE_DEVICES': '-1', 'PYTHONUNBUFFERED': '1', 'COLUMNS': '200'}
 
 
 @pytest.fixture
 def run(tmp_path, environment) -> Callable[..., str]:
-    """A function that runs a command in the test's folder and returns all that it printed."""
+    """A function that runs a command in the test's temporary folder and returns its output."""
 
     def run_command(*command, timeout: float = 240, fails: bool = False) -> str:
         process = start(command, tmp_path, environment)
@@ -97,7 +97,7 @@ def run(tmp_path, environment) -> Callable[..., str]:
 
 @pytest.fixture
 def run_until(tmp_path, environment) -> Callable[..., None]:
-    """A function that runs a command and kills it with signal 9 once it prints a pattern."""
+    """A function that runs a command and sends SIGKILL once a line of the output matches a pattern."""
 
     def run_and_kill(*command, pattern: str) -> None:
         process = start(command, tmp_path, environment)
@@ -117,53 +117,56 @@ def run_until(tmp_path, environment) -> Callable[..., None]:
 
 @pytest.fixture(scope='session')
 def mim() -> str:
-    """The ``mim`` of this Python."""
+    """The path of the ``mim`` command of this Python."""
     path = Path(sys.executable).with_name('mim')
     assert path.is_file(), f'{path} is missing: install requirements/tested.txt'
     return str(path)
 
 
 @pytest.fixture
-def one_and_two(run, mim, tmp_path) -> Callable[..., tuple[list[dict], str]]:
+def compare_one_and_two_processes(run, mim, tmp_path) -> Callable[..., tuple[list[dict], str]]:
     """A function that trains with one process and with two gloo processes, and compares weights and gradients.
 
-    AdamW divides by the gradients' size, so weights alone do not show a wrong scale. Its first moment is linear in the
-    gradients of all steps; clipping, which would bring them to one length, is off.
+    AdamW normalises the gradients, so the weights alone do not show a wrong gradient scale. Its first moment is linear
+    in the gradients of all steps and does show it. Gradient clipping is off because it would hide the scale as well.
     """
 
     def compare(config: Callable[..., Path]) -> tuple[list[dict], str]:
-        """Both checkpoints and what the two printed; ``config`` writes one of a batch size and changes."""
-        off = dict(optim_wrapper__clip_grad=None)
-        run(mim, 'train', 'mmpose', config(8, **off), '--gpus', 0, '--work-dir', tmp_path / 'one')
+        """Return both checkpoints and the output of the two processes; ``config`` takes a batch size and changes."""
+        no_clipping = dict(optim_wrapper__clip_grad=None)
+        run(mim, 'train', 'mmpose', config(8, **no_clipping), '--gpus', 0, '--work-dir', tmp_path / 'one')
         wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
         output = run(
             sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2',
-            Path(__file__).with_name('gloo_train.py'), config(4, model_wrapper_cfg=wrapper, **off),
+            Path(__file__).with_name('gloo_train.py'), config(4, model_wrapper_cfg=wrapper, **no_clipping),
             '--launcher', 'pytorch', '--work-dir', tmp_path / 'two',
         )  # fmt: skip
         assert 'GPU number: 2' in output
-        ends = [
+        checkpoints = [
             torch.load(tmp_path / name / 'epoch_1.pth', map_location='cpu', weights_only=False)
             for name in ('one', 'two')
         ]
-        one, two = (end['state_dict'] for end in ends)
+        one, two = (checkpoint['state_dict'] for checkpoint in checkpoints)
         assert one.keys() == two.keys()
-        assert (one['backbone.last_norm.weight'] - 1).abs().max() > 1e-4, 'there is nothing to compare'
+        assert (one['backbone.last_norm.weight'] - 1).abs().max() > 1e-4, 'training barely changed the weights'
         difference = {name: (one[name] - two[name]).abs().max().item() for name in one}
         print('largest difference', max(difference.values()))
         assert max(difference.values()) < 1e-4, difference
-        one, two = ({index: state['exp_avg'] for index, state in end['optimizer']['state'].items()} for end in ends)
+        one, two = (
+            {index: state['exp_avg'] for index, state in checkpoint['optimizer']['state'].items()}
+            for checkpoint in checkpoints
+        )
         assert one.keys() == two.keys()
-        # float32 sums in another order: 1e-6 was seen; a wrong scale is off by a factor
+        # float32 sums in a different order: differences of 1e-6 were observed; a wrong scale gives much larger ones
         for index, moment in one.items():
             assert (two[index] - moment).norm() <= 1e-4 * moment.norm(), f'gradient of parameter {index}'
-        return ends, output
+        return checkpoints, output
 
     return compare
 
 
 def start(command, folder: Path, environment: dict[str, str]) -> subprocess.Popen:
-    """Start a command in a process group of its own."""
+    """Start a command in its own process group."""
     return subprocess.Popen(
         [str(part) for part in command],
         cwd=folder,
@@ -176,7 +179,7 @@ def start(command, folder: Path, environment: dict[str, str]) -> subprocess.Pope
 
 
 def kill(process: subprocess.Popen) -> None:
-    """Kill a command and all that it started, if they still run, without a word of warning."""
+    """Send SIGKILL to a command and its child processes if they are still running."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -1,7 +1,7 @@
-"""MMPose's ``tools/train.py`` over gloo, for machines without a GPU.
+"""MMPose's ``tools/train.py`` with the gloo backend, for machines without a GPU.
 
-MMEngine itself starts a process group by ``torch.cuda.set_device``; it leaves one alone that is
-already there. Started by torchrun, with that script's arguments.
+MMEngine calls ``torch.cuda.set_device`` before it creates a process group, but it uses an existing group as it is.
+Run this script with torchrun and the arguments of ``tools/train.py``.
 """
 
 import runpy

@@ -1,4 +1,4 @@
-"""A smoke-test config of the attention layouts, trained by the commands that its docstring names."""
+"""A smoke-test config of one attention layout, trained with the documented commands."""
 
 import math
 import re
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 FULL = 'configs/attention/vitpose-mini-s8-full_synthetic-128x96.py'
 
 
-def test_it_trains_on_what_synth_renders(run, mim, root, tmp_path):
+def test_smoke_test_config_trains_on_rendered_data(run, mim, root, tmp_path):
     folder = re.search(r'vitpose synth --out (\S+)', (root / FULL).read_text()).group(1)
     run(mim.replace('mim', 'vitpose'), 'synth', '--out', folder, '--train', 16, '--val', 4)
     config = root / 'configs/attention/vitpose-mini-s8-window-shift-pool_synthetic-128x96.py'
@@ -31,7 +31,7 @@ def test_it_trains_on_what_synth_renders(run, mim, root, tmp_path):
     rates, losses = (re.findall(rf' {name}: ([\d.e+-]+|nan|inf)', output) for name in ('lr', 'loss'))
     assert len(losses) >= 8 and all(math.isfinite(float(loss)) for loss in losses)
     assert re.search(r'coco/AP: [\d.]+', output)
-    # its own schedule: at the end of its one epoch the rate is down again
+    # the config's own schedule: by the end of its only epoch the learning rate has decayed
     assert float(rates[-1]) < 0.1 * max(float(rate) for rate in rates)
     weights = torch.load(tmp_path / 'run' / 'epoch_1.pth', map_location='cpu', weights_only=False)['state_dict']
     assert weights['backbone.pos_embed'].shape == (1, 16 * 12, 192)

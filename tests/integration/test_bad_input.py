@@ -1,4 +1,4 @@
-"""What a user sees of bad data: the run ends, and says which file and what to do."""
+"""What a user sees for bad input: the run stops with an error that names the cause and says what to do."""
 
 import json
 import re
@@ -14,13 +14,13 @@ from mmpose.registry import MODELS
 
 @pytest.fixture
 def data(tiny_coco, tmp_path):
-    """A copy of the tiny data that a test may spoil."""
+    """A copy of the tiny data that a test may corrupt."""
     return shutil.copytree(tiny_coco, tmp_path / 'data')
 
 
 @pytest.fixture
-def train(write_config, data, tmp_path):
-    """A function that trains on the data in this process, and returns what was logged until it failed."""
+def train_fails(write_config, data, tmp_path):
+    """A function that trains in this process, expects an error, and returns the log."""
 
     def train_and_fail(error, message, **changes):
         cfg = Config.fromfile(write_config(data, 'people.json', **changes))
@@ -34,8 +34,8 @@ def train(write_config, data, tmp_path):
 
 
 @pytest.fixture
-def train_command(write_config, run, mim, data, tmp_path):
-    """A function that trains by the command, which must fail, and returns what was printed."""
+def train_command_fails(write_config, run, mim, data, tmp_path):
+    """A function that runs the training command, expects it to fail, and returns its output."""
 
     def train_and_fail(**changes):
         config = write_config(data, 'people.json', **changes)
@@ -45,37 +45,37 @@ def train_command(write_config, run, mim, data, tmp_path):
     return train_and_fail
 
 
-def test_truncated_annotation_file(data, train):
+def test_truncated_annotation_file(data, train_fails):
     path = data / 'people.json'
     text = path.read_text()
     path.write_text(text[: len(text) // 2])
-    train(ValueError, rf'{path} is truncated.* position \d+ of \d+ bytes')
+    train_fails(ValueError, rf'{path} is truncated.* position \d+ of \d+ bytes')
 
 
 @pytest.mark.slow
-def test_unreadable_image_in_a_worker(data, train_command):
+def test_unreadable_image_in_a_worker(data, train_command_fails):
     path = data / '003.jpg'
     path.write_bytes(path.read_bytes()[:-500])
-    assert re.search(rf'ValueError: .*image {path} is truncated', train_command())
+    assert re.search(rf'ValueError: .*image {path} is truncated', train_command_fails())
 
 
-def test_bad_box_stops_the_test_set_only(data, train):
-    """The training set, which is read first, skips it with a count."""
+def test_bad_box_is_an_error_only_in_the_test_dataset(data, train_fails):
+    """The training dataset is read first; it skips the box and logs a count."""
     path = data / 'people.json'
     content = json.loads(path.read_text())
     content['annotations'][4]['bbox'] = [500, 10, 20, 20]
     path.write_text(json.dumps(content))
-    output = train(ValueError, r'annotation 5 in image 2 .*\(500, 10, 20, 20\) lies')
+    output = train_fails(ValueError, r'annotation 5 in image 2 .*\(500, 10, 20, 20\) lies')
     assert output.count('skipped 1 of 24 instances') == 1
 
 
-def test_persistent_workers_under_the_seed_hook(train):
+def test_persistent_workers_with_the_seed_hook(train_fails):
     message = 'EpochSeedHook .*persistent_workers=False'
-    assert 'Epoch(train)' not in train(ValueError, message, train_dataloader__persistent_workers=True)
+    assert 'Epoch(train)' not in train_fails(ValueError, message, train_dataloader__persistent_workers=True)
 
 
 @pytest.mark.slow
-def test_a_checkpoint_of_another_width_neither_tests_nor_trains(data, train_command, write_config, run, mim, tmp_path):
+def test_checkpoint_of_another_width(data, train_command_fails, write_config, run, mim, tmp_path):
     init_default_scope('mmpose')
     config = write_config(data, 'people.json')
     model = Config.fromfile(config).model
@@ -94,7 +94,7 @@ def test_a_checkpoint_of_another_width_neither_tests_nor_trains(data, train_comm
         tmp_path / 'test',
         fails=True,
     )
-    for output in (tested, train_command(load_from=str(tmp_path / 'narrow.pth'))):
+    for output in (tested, train_command_fails(load_from=str(tmp_path / 'narrow.pth'))):
         assert 'ValueError: the checkpoint has width 24, this model 48' in output
         assert 'Epoch(' not in output
 
@@ -102,13 +102,13 @@ def test_a_checkpoint_of_another_width_neither_tests_nor_trains(data, train_comm
 CHECK = dict(custom_hooks=[dict(type='RunCheckHook')])
 
 
-def test_a_head_of_another_number_of_keypoints(train):
+def test_wrong_number_of_keypoints_in_the_head(train_fails):
     message = "the model predicts 14 keypoints .* dataset 'coco' with 17: set"
-    assert 'Epoch(train)' not in train(ValueError, message, model__head__out_channels=14, **CHECK)
+    assert 'Epoch(train)' not in train_fails(ValueError, message, model__head__out_channels=14, **CHECK)
 
 
-def test_a_load_from_that_is_not_there(train, tmp_path):
+def test_missing_checkpoint_in_load_from(train_fails, tmp_path):
     (tmp_path / 'run').mkdir()
     (tmp_path / 'run/epoch_2.pth').touch()
     message = 'epoch_4.pth: no such checkpoint. `mim train .* has epoch_2.pth'
-    train(FileNotFoundError, message, load_from=str(tmp_path / 'run/epoch_4.pth'), **CHECK)
+    train_fails(FileNotFoundError, message, load_from=str(tmp_path / 'run/epoch_4.pth'), **CHECK)

@@ -1,4 +1,4 @@
-"""The shapes in the README's "Data flow through the model"."""
+"""The shapes given in the README section "Data flow through the model"."""
 
 import json
 
@@ -17,7 +17,7 @@ CONFIG = 'configs/coco/vitpose-base_coco-256x192.py'
 
 @pytest.fixture
 def cfg(root, tmp_path):
-    """The leaf with one person of one image as its data."""
+    """The leaf config with one image of one person as its data."""
     (tmp_path / 'images').mkdir()
     image = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / 'images' / '1.png'), image)
@@ -40,9 +40,9 @@ def cfg(root, tmp_path):
     (tmp_path / 'one.json').write_text(json.dumps(annotations))
     cfg = Config.fromfile(root / CONFIG)
     init_default_scope('mmpose')
-    place = dict(data_root=str(tmp_path), ann_file='one.json', data_prefix=dict(img='images/'))
-    cfg.train_dataloader.dataset.update(place)
-    cfg.test_dataloader.dataset.update(place, bbox_file=None)
+    paths = dict(data_root=str(tmp_path), ann_file='one.json', data_prefix=dict(img='images/'))
+    cfg.train_dataloader.dataset.update(paths)
+    cfg.test_dataloader.dataset.update(paths, bbox_file=None)
     cfg.test_evaluator.ann_file = str(tmp_path / 'one.json')
     return cfg
 
@@ -51,7 +51,7 @@ def test_shapes_of_one_image(cfg):
     torch.manual_seed(0)
     training, testing = (DATASETS.build(cfg.train_dataloader.dataset), DATASETS.build(cfg.test_dataloader.dataset))
 
-    # 1. and 2.: record, image, crop, targets
+    # steps 1 and 2: record, image, crop, targets
     record = testing.get_data_info(0)
     assert record['dataset_name'] == 'coco' and record['bbox'].shape == (1, 4)
     load, box, crop, _ = testing.pipeline.transforms
@@ -60,7 +60,7 @@ def test_shapes_of_one_image(cfg):
     assert crop(box(loaded))['img'].shape == (256, 192, 3)
     assert training[0]['data_samples'].gt_fields.heatmaps.shape == (17, 64, 48)
 
-    # 3.: a batch
+    # step 3: a batch
     model = MODELS.build(cfg.model)
     model.head.init_weights()
     data = model.data_preprocessor(pseudo_collate([testing[0], testing[0]]))
@@ -70,7 +70,7 @@ def test_shapes_of_one_image(cfg):
     torch.testing.assert_close(images[0, 0], (red - 123.675) / 58.395)
     torch.testing.assert_close(images[0, 2], (blue - 103.53) / 57.375)
 
-    # 4. to 6.: tokens, feature map, heatmaps
+    # steps 4 to 6: tokens, feature map, heatmaps
     model.eval()
     with torch.no_grad():
         assert model.backbone.patch_embed(images).shape == (2, 16, 12, 768)
@@ -78,14 +78,14 @@ def test_shapes_of_one_image(cfg):
         assert [tuple(f.shape) for f in features] == [(2, 768, 16, 12)]
         assert model.head(features).shape == (2, 17, 64, 48)
 
-        # 7.: loss, prediction in image pixels, score
+        # step 7: loss, prediction in image pixels, score
         batch = model.data_preprocessor(pseudo_collate([training[0], training[0]]), training=True)
         losses = model(**batch, mode='loss')
         assert losses['loss_kpt'].ndim == 0 and losses['loss_kpt'] > 0
         predictions = model.test_step(pseudo_collate([testing[0]]))
     keypoints = predictions[0].pred_instances.keypoints
     assert keypoints.shape == (1, 17, 2)
-    # an untrained net answers somewhere in the crop: the 3:4 box about the person, 1.25 times as large
+    # an untrained model predicts somewhere inside the crop: the person's box, padded to 3:4 and scaled by 1.25
     centre, scale = np.array([140, 150]), np.array([225, 300])
     assert (np.abs(keypoints[0] - centre) <= scale / 2 + 1).all()
     evaluator = Evaluator([cfg.test_evaluator])

@@ -14,7 +14,7 @@ from vitpose.shipped import shipped
 
 
 @pytest.mark.slow
-def test_demo_renders_trains_tests_and_shows(tmp_path: Path) -> None:
+def test_demo_writes_all_results(tmp_path: Path) -> None:
     demo = tmp_path / 'out'
     assert main(['demo', '--out', str(demo), '--train', '40', '--val', '8', '--epochs', '1']) == 0
     names = {path.name for path in demo.iterdir()}

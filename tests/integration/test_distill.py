@@ -1,4 +1,4 @@
-"""Output distillation under the real commands: resume, two processes, and a checkpoint that is the student's."""
+"""Output distillation with the real commands: resume, two processes, and a checkpoint that holds only the student."""
 
 import re
 from pathlib import Path
@@ -25,7 +25,7 @@ PLAIN_PIPELINE = [
 
 @pytest.fixture
 def teacher(tmp_path):
-    """A checkpoint of the tiny net with weights that answer with something."""
+    """A checkpoint of the tiny model with heatmaps that are clearly not zero."""
     init_default_scope('mmpose')
     torch.manual_seed(3)
     model = MODELS.build(Config.fromfile(Path(__file__).parent / 'configs/tiny.py').model)
@@ -39,14 +39,14 @@ def weights(path):
     return torch.load(path, map_location='cpu', weights_only=False)['state_dict']
 
 
-def test_resumes_to_the_same_weights_and_is_tested_as_the_student(
+def test_resumed_run_gives_the_same_weights_and_tests_as_the_student(
     write_config, tiny_coco, run, run_until, mim, tmp_path, teacher
 ):
     changes = dict(name='distill.py', model__teacher__checkpoint=teacher, train_cfg__val_begin=9)
     config = write_config(tiny_coco, 'people.json', **changes)
     train = (mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir')
-    said = run(*train, tmp_path / 'whole')
-    losses = [float(value) for value in re.findall(r'loss_distill: ([\d.]+)', said)]
+    output = run(*train, tmp_path / 'whole')
+    losses = [float(value) for value in re.findall(r'loss_distill: ([\d.]+)', output)]
     assert len(losses) == 24 and min(losses) > 0
     killed = tmp_path / 'killed'
     run_until(*train, killed, pattern=r'Epoch\(train\) +\[2\]\[ 5/12\]')
@@ -58,15 +58,20 @@ def test_resumes_to_the_same_weights_and_is_tested_as_the_student(
     assert set(whole) == set(plain.state_dict())
     Path(teacher).unlink()
     scores = []
-    for name in ('tiny.py', 'distill.py'):  # the student's own config, and the distiller's without its teacher
+    for name in (
+        'tiny.py',
+        'distill.py',
+    ):  # the student's own config, and the distillation config, whose teacher file is missing
         config = write_config(tiny_coco, 'people.json', name=name)
-        said = run(mim, 'test', 'mmpose', config, '--checkpoint', tmp_path / 'whole/epoch_2.pth', '--gpus', 0)
-        assert 'unexpected key' not in said and 'missing keys' not in said
-        scores.append(re.findall(r'coco/\w+: ([\d.]+)', said))
+        output = run(mim, 'test', 'mmpose', config, '--checkpoint', tmp_path / 'whole/epoch_2.pth', '--gpus', 0)
+        assert 'unexpected key' not in output and 'missing keys' not in output
+        scores.append(re.findall(r'coco/\w+: ([\d.]+)', output))
     assert scores[0] == scores[1] != []
 
 
-def test_two_processes_end_where_one_does(write_config, tiny_coco, one_and_two, tmp_path, teacher):
+def test_two_processes_give_the_same_weights_as_one(
+    write_config, tiny_coco, compare_one_and_two_processes, tmp_path, teacher
+):
     def config(batch_size, **more):
         path = write_config(
             tiny_coco,
@@ -85,4 +90,4 @@ def test_two_processes_end_where_one_does(write_config, tiny_coco, one_and_two, 
         )
         return path.rename(tmp_path / f'batch{batch_size}.py')
 
-    one_and_two(config)
+    compare_one_and_two_processes(config)

@@ -1,4 +1,4 @@
-"""The study of five data sets' photographs, in its short form: real files of five formats in one model."""
+"""The study on photographs from five datasets, shortened: one model trained on real files in five formats."""
 
 import re
 import sys
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def study(root, photographs, run, tmp_path):
-    """A function that runs the study's script with some epochs and returns what it printed."""
+    """A function that runs the study's script for a number of epochs and returns its output."""
 
     def run_study(epochs, fails):
         return run(
@@ -29,8 +29,8 @@ def study(root, photographs, run, tmp_path):
     return run_study
 
 
-def test_first_epoch_of_five_formats(study):
-    """All five are trained on and tested, and one epoch is too few for the bounds: it says so."""
+def test_one_epoch_on_five_datasets(study):
+    """All five datasets are trained and tested; one epoch is too few to reach the bounds, and the script says so."""
     output = study(1, fails=True)
     assert 'Samples of epoch 1: coco 96, aic 72, mpii 50, ap10k 24, coco_wholebody 192' in output
     losses = [float(loss) for loss in re.findall(r' loss: ([\d.]+)', output)]

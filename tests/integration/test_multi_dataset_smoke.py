@@ -1,4 +1,4 @@
-"""The smoke-test config of six datasets on rendered data: `mim train`, `mim test`, and a score per dataset."""
+"""The smoke-test config of six datasets on rendered data: `mim train`, `mim test`, and one score per dataset."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 SCORES = {'coco/AP', 'aic/AP', 'mpii/PCK', 'ap10k/AP', 'apt36k/AP', 'coco-wholebody/AP'}
 
 
-def test_six_sets_train_and_are_tested(root, run, mim, tmp_path):
+def test_six_datasets_train_and_test(root, run, mim, tmp_path):
     page = (root / 'configs/README.md').read_text(encoding='utf-8')
     commands = re.search(r'(vitpose synth --out data/synthetic_few .*\n)(for kind in .*; done)', page).group()
     vitpose = Path(mim).with_name('vitpose')

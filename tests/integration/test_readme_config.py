@@ -1,4 +1,4 @@
-"""The README's Python: its config, pasted into a file and trained by MIM, and its prediction."""
+"""The README's Python code: its config, pasted into a file and trained with MIM, and its prediction example."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from mmpose.registry import MODELS
 
 
 @pytest.mark.slow
-def test_the_pasted_config_trains(root, tmp_path, tiny_coco, run, mim):
+def test_pasted_config_trains(root, tmp_path, tiny_coco, run, mim):
     (text,) = re.findall(r"```python\n(_base_ = 'mmpose::.*?)```", (root / 'README.md').read_text('utf-8'), re.DOTALL)
     (tmp_path / 'pasted.py').write_text(text)
     data = [
@@ -30,20 +30,20 @@ def test_the_pasted_config_trains(root, tmp_path, tiny_coco, run, mim):
         '--work-dir',
         'run',
         '--cfg-options',
-        'model.backbone.init_cfg=None',
+        'model.backbone.init_cfg=None',  # no weights to download
         *data,
         'val_dataloader.dataset.bbox_file=None',
         f'val_evaluator.ann_file={tiny_coco}/people.json',
         'train_dataloader.batch_size=12',
         'train_cfg.max_epochs=1',
         'default_hooks.logger.interval=1',
-    )  # no weights to download
+    )
     losses = [float(value) for value in re.findall(r' loss: ([\d.]+|nan|inf)', output)]
     assert len(losses) == 2 and all(math.isfinite(loss) for loss in losses)
     assert 'coco/AP: ' in output
 
 
-def test_the_pasted_lines_predict(root, tmp_path, monkeypatch, capsys):
+def test_pasted_prediction_code_runs(root, tmp_path, monkeypatch, capsys):
     (text,) = re.findall(r'```python\n(from mmpose.apis .*?)```', (root / 'README.md').read_text('utf-8'), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'configs').symlink_to(root / 'configs')

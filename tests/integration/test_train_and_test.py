@@ -1,4 +1,4 @@
-"""``mim train`` and ``mim test`` in bfloat16 on the CPU, with TensorBoard and the usual recipe."""
+"""``mim train`` and ``mim test`` in bfloat16 on the CPU, with TensorBoard and the usual training recipe."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 @pytest.fixture
 def trained(write_config, tiny_coco, run, mim, tmp_path):
-    """(config, folder of the run, what it printed) after two epochs."""
+    """(config, work directory, output) of a run of two epochs."""
     backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
     config = write_config(
         tiny_coco,
@@ -28,7 +28,7 @@ def trained(write_config, tiny_coco, run, mim, tmp_path):
 
 
 def scores(text):
-    """Every COCO AP that was printed, in order."""
+    """Every COCO AP in the output, in order."""
     return [float(value) for value in re.findall(r'coco/AP: (-?[\d.]+)', text)]
 
 

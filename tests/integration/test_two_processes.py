@@ -1,4 +1,4 @@
-"""Two gloo processes with half the batch each end where one process with the whole batch ends."""
+"""Two gloo processes with half the batch each give the same weights as one process with the whole batch."""
 
 import pytest
 
@@ -15,7 +15,7 @@ PLAIN_PIPELINE = [
 ]
 
 
-def test_same_weights_as_one_process(write_config, tiny_coco, one_and_two, tmp_path):
+def test_two_processes_give_the_same_weights_as_one(write_config, tiny_coco, compare_one_and_two_processes, tmp_path):
     changes = dict(
         model__backbone__drop_path_rate=0.0,
         model__head__type='SimpleHead',
@@ -27,9 +27,9 @@ def test_same_weights_as_one_process(write_config, tiny_coco, one_and_two, tmp_p
     )
 
     def config(batch_size, **more):
-        """The same 24 people in 3 steps, without augmentation."""
+        """Write a config that trains on the same 24 people in 3 steps, without augmentation."""
         path = write_config(tiny_coco, 'people.json', train_dataloader__batch_size=batch_size, **changes, **more)
         return path.rename(tmp_path / f'batch{batch_size}.py')
 
-    ends, _ = one_and_two(config)
-    assert [end['meta']['iter'] for end in ends] == [STEPS, STEPS]
+    checkpoints, _ = compare_one_and_two_processes(config)
+    assert [checkpoint['meta']['iter'] for checkpoint in checkpoints] == [STEPS, STEPS]

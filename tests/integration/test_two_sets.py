@@ -1,4 +1,4 @@
-"""Two datasets in one model: counted, resumed bit for bit, tested in one run and alone, over two processes."""
+"""Two datasets in one model: sample counts, exact resume, testing both together or one alone, two processes."""
 
 import json
 import re
@@ -26,8 +26,8 @@ test_evaluator = dict(_delete_=True, **_base_.val_evaluator.metrics[1])
 
 
 @pytest.fixture(scope='session')
-def two_sets(tiny_coco, tmp_path_factory) -> Path:
-    """The tiny data with ``athletes.json`` beside it: the last eight people with AIC's 14 keypoints."""
+def two_datasets(tiny_coco, tmp_path_factory) -> Path:
+    """The tiny data plus ``athletes.json``: the last eight people with AIC's 14 keypoints."""
     folder = shutil.copytree(tiny_coco, tmp_path_factory.mktemp('two') / 'data')
     content = json.loads((folder / 'people.json').read_text())
     content['annotations'] = [
@@ -39,14 +39,14 @@ def two_sets(tiny_coco, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def write(two_sets, tmp_path):
-    """A function that writes the config with the data's place and changes, dotted with ``__``."""
+def write(two_datasets, tmp_path):
+    """A function that writes the config with the paths of the data and other changes (``__`` stands for a dot)."""
 
     def write_config(name='config', **changes) -> Path:
         cfg = Config.fromfile(CONFIG)
         for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
             for member in loader.dataset.datasets:
-                member.data_root = str(two_sets)
+                member.data_root = str(two_datasets)
         cfg.merge_from_dict({key.replace('__', '.'): value for key, value in changes.items()})
         cfg.dump(tmp_path / f'{name}.py')
         return tmp_path / f'{name}.py'
@@ -58,8 +58,8 @@ def state(folder, epoch):
     return torch.load(folder / f'epoch_{epoch}.pth', map_location='cpu', weights_only=False)
 
 
-def test_killed_run_goes_on_with_the_mix(write, run, run_until, mim, tmp_path):
-    """After kill -9 and --resume every batch is the one that would have come, bit for bit."""
+def test_killed_run_resumes_to_the_same_weights(write, run, run_until, mim, tmp_path):
+    """After ``kill -9`` and ``--resume`` the weights are those of an uninterrupted run, bit for bit."""
     train = (mim, 'train', 'mmpose', write(), '--gpus', 0, '--work-dir')
     output = run(*train, tmp_path / 'whole')
     for epoch in (1, 2):
@@ -78,8 +78,8 @@ def test_killed_run_goes_on_with_the_mix(write, run, run_until, mim, tmp_path):
     assert {name for name in one if not torch.equal(one[name], two[name])} == set()
 
 
-def test_one_run_over_all_datasets(write, run, mim, root, tmp_path):
-    """Each dataset's own score, the same as when it is tested alone; pictures, bad cases and all predictions."""
+def test_all_datasets_in_one_test_run(write, run, mim, root, tmp_path):
+    """Each dataset gets the same score as when tested alone; images, bad cases and all predictions are written."""
     runtime = Config.fromfile(root / 'configs/_base_/runtime/multi_dataset.py')
     config = write(
         train_cfg__max_epochs=1,
@@ -119,8 +119,8 @@ def test_one_run_over_all_datasets(write, run, mim, root, tmp_path):
         assert len(list((tmp_path / 'test').rglob(f'{folder}/*.jpg'))) == 24 + ATHLETES
 
 
-def test_misfit_ends_before_the_first_iteration(write, run, mim, tmp_path):
-    """One of each kind; the unit tests have the others."""
+def test_mismatch_is_an_error_before_the_first_iteration(write, run, mim, tmp_path):
+    """One example of each kind; the unit tests cover the others."""
     for changes, message in (
         (dict(model__head__heads__aic__out_channels=15), r"heads\['aic'\] has out_channels=15"),
         (dict(train_dataloader__sampler__source_ratio=[9, 1, 1]), 'has 3 numbers for 2 datasets'),
@@ -130,11 +130,11 @@ def test_misfit_ends_before_the_first_iteration(write, run, mim, tmp_path):
         assert 'Epoch(train)' not in output
 
 
-def test_two_processes_where_one_misses_a_dataset(write, one_and_two):
-    """They neither wait for each other nor differ from one process with the whole batch.
+def test_two_processes_when_one_has_no_sample_of_a_dataset(write, compare_one_and_two_processes):
+    """They do not deadlock, and the weights are those of one process with the whole batch.
 
-    Of 9 people and 7 athletes in their order the first batch of eight has no athlete; of the second
-    the first process gets one person, the second none.
+    The data are 9 people and then 7 athletes, not shuffled. The first batch of eight has no athlete; in the second
+    batch the first process gets one person, the second process none.
     """
     loading = [dict(type='LoadImage'), dict(type='GetBBoxCenterScale')]
     crop = dict(type='TopdownAffine', input_size=(48, 64))
@@ -160,6 +160,6 @@ def test_two_processes_where_one_misses_a_dataset(write, one_and_two):
         cfg.dump(path)
         return path
 
-    ends, output = one_and_two(config)
-    assert 'Samples of epoch 1: coco 9, aic 7' in output, 'the counts of both processes'
-    assert [end['meta']['iter'] for end in ends] == [2, 2]
+    checkpoints, output = compare_one_and_two_processes(config)
+    assert 'Samples of epoch 1: coco 9, aic 7' in output, 'the counts must include both processes'
+    assert [checkpoint['meta']['iter'] for checkpoint in checkpoints] == [2, 2]

@@ -1,4 +1,4 @@
-"""The tiny training with a teacher beside it. Tests fill in the teacher's checkpoint."""
+"""``tiny.py`` with a teacher for distillation. The tests set the teacher's checkpoint."""
 
 _base_ = './tiny.py'
 

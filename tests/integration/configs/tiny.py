@@ -1,4 +1,4 @@
-"""A whole training in seconds: two narrow blocks at 64x48. Tests fill in the data's place."""
+"""A complete training run in seconds: two narrow blocks at 64x48. The tests set the paths of the data."""
 
 custom_imports = dict(imports=['vitpose_mm'], allow_failed_imports=False)
 default_scope = 'mmpose'

@@ -1,4 +1,4 @@
-"""Small data in COCO's form, with any number of keypoints."""
+"""Tiny data in COCO format, with any number of keypoints."""
 
 import json
 from collections.abc import Callable
@@ -12,8 +12,8 @@ HEIGHT, WIDTH = 96, 128
 
 
 @pytest.fixture
-def coco_form() -> Callable[..., None]:
-    """A function that writes 4 images of noise with one instance each, and their annotations."""
+def write_coco_data() -> Callable[..., None]:
+    """A function that writes 4 noise images with one instance each, and their annotation file."""
 
     def write(images: Path, annotations: Path, keypoints: int) -> None:
         rng = np.random.default_rng(keypoints)

@@ -1,4 +1,4 @@
-"""MMPose's inferencers with a multi-dataset model: whose head answers."""
+"""MMPose's inferencers with a multi-dataset model: which head makes the predictions."""
 
 import cv2
 import numpy as np
@@ -20,8 +20,8 @@ def metainfo(name):
 
 
 @pytest.fixture
-def several(root, tmp_path):
-    """A function that writes config and checkpoint of a small ViTPose+ and returns their paths."""
+def multi_dataset_model(root, tmp_path):
+    """A function that writes the config and checkpoint of a small ViTPose+ model and returns their paths."""
 
     def write(dataset_meta=None):
         cfg = Config.fromfile(root / 'tests/unit/checkpoints/several.py')
@@ -43,8 +43,8 @@ def image(tmp_path):
 
 
 @pytest.mark.parametrize('name', KEYPOINTS)
-def test_the_datasets_of_the_checkpoint_answers(several, image, name):
-    config, checkpoint = several(metainfo(name))
+def test_metainfo_of_the_checkpoint_selects_the_head(multi_dataset_model, image, name):
+    config, checkpoint = multi_dataset_model(metainfo(name))
     inferencer = MMPoseInferencer(config, checkpoint, device='cpu', det_model='whole_image')
     ((people,),) = next(inferencer(image))['predictions']
     assert np.array(people['keypoints']).shape == (KEYPOINTS[name], 2)
@@ -53,15 +53,15 @@ def test_the_datasets_of_the_checkpoint_answers(several, image, name):
     np.testing.assert_allclose(sample.pred_instances.keypoints[0], people['keypoints'], atol=1e-3)
 
 
-def test_another_metainfo_turns_to_another_head(several, image):
-    model = init_model(*several(metainfo('coco')), device='cpu')
+def test_changing_the_metainfo_changes_the_head(multi_dataset_model, image):
+    model = init_model(*multi_dataset_model(metainfo('coco')), device='cpu')
     model.dataset_meta = metainfo('mpii')
     (sample,) = inference_topdown(model, image)
     assert sample.pred_instances.keypoints.shape == (1, 16, 2)
 
 
-def test_default_dataset_answers_where_a_sample_names_none(several, image):
-    model = init_model(*several(metainfo('coco')), device='cpu')
+def test_default_dataset_is_used_without_a_dataset_name(multi_dataset_model, image):
+    model = init_model(*multi_dataset_model(metainfo('coco')), device='cpu')
     (named,) = inference_topdown(model, image)
     del model.dataset_meta['dataset_name']
     (nameless,) = inference_topdown(model, image)
@@ -69,23 +69,23 @@ def test_default_dataset_answers_where_a_sample_names_none(several, image):
     assert (nameless.pred_instances.keypoints == named.pred_instances.keypoints).all()
 
 
-def test_without_default_a_sample_without_name_is_an_error(several, image):
-    model = init_model(*several(metainfo('coco')), device='cpu')
+def test_no_dataset_name_and_no_default_is_an_error(multi_dataset_model, image):
+    model = init_model(*multi_dataset_model(metainfo('coco')), device='cpu')
     model.head.default_dataset = None
     del model.dataset_meta['dataset_name']
     with pytest.raises(KeyError, match='no dataset_name in its metainfo.*default_dataset to one of aic, coco, mpii'):
         inference_topdown(model, image)
 
 
-def test_an_unknown_dataset_lists_the_known(several, image):
-    model = init_model(*several(metainfo('crowdpose')), device='cpu')
+def test_error_for_an_unknown_dataset_lists_the_known_ones(multi_dataset_model, image):
+    model = init_model(*multi_dataset_model(metainfo('crowdpose')), device='cpu')
     with pytest.raises(KeyError, match="no head for dataset 'crowdpose': this model has heads for aic, coco, mpii"):
         inference_topdown(model, image)
 
 
-def test_a_distillers_config_predicts_as_its_students(root, tmp_path, image):
-    """`init_model` and the inferencer take it, without the teacher's files."""
-    student, distiller = (
+def test_distillation_config_predicts_like_the_student(root, tmp_path, image):
+    """`init_model` and the inferencer accept it without the teacher's files."""
+    student, distillation = (
         root / f'configs/transfer/vitpose-micro{name}_synthetic-128x96.py' for name in ('', '-from-mini-output')
     )
     init_default_scope('mmpose')
@@ -96,9 +96,9 @@ def test_a_distillers_config_predicts_as_its_students(root, tmp_path, image):
     torch.save(dict(meta=dict(dataset_meta=metainfo('coco')), state_dict=model.state_dict()), checkpoint)
     expected, found = (
         inference_topdown(init_model(str(config), checkpoint, device='cpu'), image)[0].pred_instances
-        for config in (student, distiller)
+        for config in (student, distillation)
     )
     np.testing.assert_array_equal(found.keypoints, expected.keypoints)
-    inferencer = MMPoseInferencer(str(distiller), checkpoint, device='cpu', det_model='whole_image')
+    inferencer = MMPoseInferencer(str(distillation), checkpoint, device='cpu', det_model='whole_image')
     ((person,),) = next(inferencer(image))['predictions']
     np.testing.assert_allclose(person['keypoints'], expected.keypoints[0], atol=1e-3)

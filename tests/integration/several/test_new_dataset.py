@@ -1,4 +1,4 @@
-"""The page docs/new_dataset.md, done as it says: its config trains and tests 21 points beside 17 and 14."""
+"""The steps in docs/new_dataset.md: its config trains and tests a dataset of 21 keypoints with those of 17 and 14."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import shutil
 import pytest
 from mmengine.config import Config
 from mmpose.apis import inference_topdown, init_model
-from mmpose.datasets.datasets.utils import parse_pose_metainfo  # noqa: F401  the page's line calls it
+from mmpose.datasets.datasets.utils import parse_pose_metainfo  # noqa: F401, used by code on the page
 
 NAME = 'configs/multi_dataset/vitpose-base_coco-aic-hand21-256x192.py'
 
@@ -18,8 +18,8 @@ def page(root):
 
 
 @pytest.fixture
-def checkout(root, page, tmp_path, coco_form):
-    """A working directory with the configs, the page's config where the page puts it, and a little data."""
+def checkout(root, page, tmp_path, write_coco_data):
+    """A working directory with the configs, the page's config at the path given there, and tiny data."""
     assert f'`{NAME}`' in page
     shutil.copytree(root / 'configs', tmp_path / 'configs')
     config = tmp_path / NAME
@@ -28,7 +28,7 @@ def checkout(root, page, tmp_path, coco_form):
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         for dataset, keypoints in zip(loader.dataset.datasets, (17, 14, 21), strict=True):
             folder = tmp_path / dataset.data_root
-            coco_form(folder / dataset.data_prefix.img, folder / dataset.ann_file, keypoints)
+            write_coco_data(folder / dataset.data_prefix.img, folder / dataset.ann_file, keypoints)
     boxes = tmp_path / cfg.val_dataloader.dataset.datasets[0].bbox_file
     boxes.parent.mkdir(parents=True)
     people = [dict(image_id=number, category_id=1, bbox=[10, 10, 60, 70], score=0.9) for number in range(1, 5)]
@@ -36,7 +36,7 @@ def checkout(root, page, tmp_path, coco_form):
     return tmp_path
 
 
-# the page's config with one narrow block for twelve, small decoders, and no weights to download
+# the page's config with one narrow block instead of twelve, small decoders, and no weights to download
 SHALLOW = f"""
 _base_ = './{NAME}'
 small = dict(in_channels=96, deconv_channels=16)
@@ -47,7 +47,7 @@ model = dict(
 
 
 @pytest.mark.slow
-def test_the_config_trains_and_tests(checkout, page, run, mim):
+def test_config_trains_and_tests(checkout, page, run, mim):
     assert f'\nmim train mmpose {NAME}\n' in page
     (checkout / 'shallow.py').write_text(SHALLOW)
     output = run(
@@ -78,7 +78,7 @@ def test_the_config_trains_and_tests(checkout, page, run, mim):
         assert f'{metric}: ' in tested
 
 
-def test_the_new_datasets_metainfo_turns_to_its_head(checkout, page):
+def test_metainfo_of_the_new_dataset_selects_its_head(checkout, page):
     (checkout / 'shallow.py').write_text(SHALLOW)
     model = init_model(str(checkout / 'shallow.py'), None, device='cpu')
     image = str(checkout / 'data/hand21/val/000000000001.jpg')

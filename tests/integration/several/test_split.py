@@ -1,4 +1,4 @@
-"""What `vitpose split` writes is tested by MIM and used by MMPose's inferencer as any model."""
+"""The files of `vitpose split` work with `mim test` and MMPose's inferencer like any other model."""
 
 import re
 import sys
@@ -16,12 +16,12 @@ import vitpose_mm  # noqa: F401
 pytestmark = pytest.mark.slow
 
 
-def test_split_model_is_tested_and_used(root, tmp_path, coco_form, run, mim):
-    coco_form(tmp_path / 'data/aic', tmp_path / 'data/aic/val.json', 14)
+def test_split_model_works_with_mim_test_and_the_inferencer(root, tmp_path, write_coco_data, run, mim):
+    write_coco_data(tmp_path / 'data/aic', tmp_path / 'data/aic/val.json', 14)
     cfg = Config.fromfile(root / 'tests/unit/checkpoints/several.py')
     init_default_scope('mmpose')
     torch.save(MODELS.build(cfg.model).state_dict(), tmp_path / 'several.pth')
-    said = run(
+    output = run(
         sys.executable,
         '-m',
         'vitpose.cli.main',
@@ -33,7 +33,7 @@ def test_split_model_is_tested_and_used(root, tmp_path, coco_form, run, mim):
         '--out',
         'aic.pth',
     )
-    command = re.search(r'^  mim (test .*)$', said, re.MULTILINE).group(1).split()
+    command = re.search(r'^  mim (test .*)$', output, re.MULTILINE).group(1).split()
     assert re.search(r'Epoch\(test\).* aic/AP: ', run(mim, *command, '--gpus', 0))
 
     image = str(tmp_path / 'data/aic/000000000001.jpg')
