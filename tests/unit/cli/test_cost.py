@@ -1,4 +1,4 @@
-"""`vitpose cost`: what it prints, writes, measures and refuses."""
+"""`vitpose cost`: the printed table, the JSON file, measurements and errors."""
 
 import json
 import re
@@ -11,14 +11,14 @@ from mmengine.utils import digit_version
 from vitpose.cli.main import main
 
 pytestmark = pytest.mark.skipif(
-    digit_version(torch.__version__) < digit_version('2.4'), reason='torch 2.4 counts by module, older ones do not'
+    digit_version(torch.__version__) < digit_version('2.4'), reason='counting MACs per module needs torch 2.4 or newer'
 )
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 BASE = 'coco/vitpose-base_coco-256x192.py'
 
 
-def test_command_prints_and_writes(tmp_path, capsys):
+def test_command_writes_json(tmp_path, capsys):
     out = tmp_path / 'sub' / 'cost.json'
     row = 'attention/vitpose-base-s8-full_coco-256x192.py'
     assert main(['cost', '--compare', str(CONFIGS / BASE), str(CONFIGS / row), '--json', str(out)]) == 0
@@ -26,19 +26,19 @@ def test_command_prints_and_writes(tmp_path, capsys):
     assert figures['vitpose-base_coco-256x192']['backbone GMACs'] == pytest.approx(17.1, rel=0.01)
 
 
-def test_seven_configs_are_seven_rows_of_a_narrow_terminal(capsys, monkeypatch):
+def test_table_of_seven_configs_fits_80_columns(capsys, monkeypatch):
     monkeypatch.setenv('COLUMNS', '80')
     leaves = sorted((CONFIGS / 'attention').glob('*synthetic*'))
     assert len(leaves) == 7 and main(['cost', '--compare', *map(str, leaves)]) == 0
-    said = capsys.readouterr().out
-    assert max(map(len, said.splitlines())) <= 80 and '…' not in said
+    output = capsys.readouterr().out
+    assert max(map(len, output.splitlines())) <= 80 and '…' not in output
     for name, figure, ratio in (('window', '0.54', 'x0.87'), ('window-full4', '0.60', 'x0.96')):
-        row = re.search(rf'\n {name} +3.05 +3.05 +(\S+) .*\n +x1.00 +x1.00 +(\S+) ', said)
+        row = re.search(rf'\n {name} +3.05 +3.05 +(\S+) .*\n +x1.00 +x1.00 +(\S+) ', output)
         assert row is not None and row.groups() == (figure, ratio)
 
 
-def test_leaves_of_transfer(tmp_path):
-    """A distiller's figures are its student's; a token is one of 193, and no block trains in stage 1."""
+def test_transfer_configs(tmp_path):
+    """Distillation costs as much as its student; a knowledge token makes 193 tokens; no block trains in stage 1."""
     out, names = tmp_path / 'cost.json', ('from-large-output', 'from-large-token', 'token-stage1')
     leaves = [BASE, *(f'transfer/vitpose-base-{name}_coco-256x192.py' for name in names)]
     assert main(['cost', *(str(CONFIGS / leaf) for leaf in leaves), '--json', str(out)]) == 0
@@ -49,7 +49,7 @@ def test_leaves_of_transfer(tmp_path):
 
 
 @pytest.mark.slow
-def test_command_measures(tmp_path, capsys):
+def test_measured_time_and_memory(tmp_path, capsys):
     config = tmp_path / 'tiny.py'
     config.write_text(
         f"_base_ = '{CONFIGS / 'coco/vitpose-base-simple_coco-256x192.py'}'\n"
@@ -60,10 +60,10 @@ def test_command_measures(tmp_path, capsys):
     assert main(['cost', '--measure', '--batch', '16', '--steps', '1', str(config), '--json', str(out)]) == 0
     figures = json.loads(out.read_text())['tiny']
     assert 0 < figures['inference, s per step of 16'] < figures['train, s per step of 16'] < 60
-    # training keeps at least the FFN's hidden layer and its activation: 16 * 192 * 768 fp32 values, twice
-    kept = 2 * 16 * 192 * 768 * 4 / 2**20
+    # training stores at least the FFN's hidden layer before and after the activation: twice 16 * 192 * 768 fp32 values
+    stored = 2 * 16 * 192 * 768 * 4 / 2**20
     assert figures['train, peak MiB'] > figures['inference, peak MiB'] > 0
-    assert kept < figures['train, peak MiB'] < 100 * kept
+    assert stored < figures['train, peak MiB'] < 100 * stored
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_command_measures(tmp_path, capsys):
         ('no_codec.py', [], 'no_codec.py: model.head.decoder has no input_size'),
     ],
 )
-def test_what_does_not_fit_is_said_in_one_line(config, arguments, message, tmp_path, capsys):
+def test_error_is_one_line(config, arguments, message, tmp_path, capsys):
     head = "head=dict(type='ClassicHead', in_channels=768, out_channels=17)"
     written = {
         'weights.pth': '',

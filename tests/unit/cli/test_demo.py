@@ -1,4 +1,4 @@
-"""`vitpose demo`: what it refuses before anything is rendered."""
+"""`vitpose demo`: errors that are raised before anything is rendered."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from vitpose.cli.main import main
 
 
-def test_demo_replaces_only_its_own(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_demo_does_not_overwrite_other_files(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     (tmp_path / 'thesis.tex').write_text('mine')
     assert main(['demo', '--out', str(tmp_path)]) == 2
     assert 'not created by the demo' in capsys.readouterr().err
@@ -15,10 +15,12 @@ def test_demo_replaces_only_its_own(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
-    ('words', 'told'),
+    ('arguments', 'message'),
     [(['--train', '0'], '--train 0'), (['--epochs', '0'], '--epochs 0'), (['--seed', '-1'], 'seed is -1')],
 )
-def test_demo_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture, words: list, told: str) -> None:
-    assert main(['demo', '--out', str(tmp_path / 'd'), *words]) == 2
-    assert told in capsys.readouterr().err
+def test_bad_arguments_are_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture, arguments: list, message: str
+) -> None:
+    assert main(['demo', '--out', str(tmp_path / 'd'), *arguments]) == 2
+    assert message in capsys.readouterr().err
     assert not (tmp_path / 'd').exists()

@@ -1,4 +1,4 @@
-"""`vitpose split`: what it writes and says, and what it refuses."""
+"""`vitpose split`: the files it writes, its output, and its errors."""
 
 from pathlib import Path
 
@@ -16,23 +16,23 @@ CONFIG = Path(__file__).parents[1] / 'checkpoints' / 'several.py'
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    """A checkpoint of the small ViTPose+."""
+    """A checkpoint of a small ViTPose+ model."""
     cfg = Config.fromfile(CONFIG)
     init_default_scope('mmpose')
     torch.save(dict(meta={}, state_dict=MODELS.build(cfg.model).state_dict()), tmp_path / 'several.pth')
     return tmp_path / 'several.pth'
 
 
-def split(*words):
-    return main(['split', *map(str, words)])
+def split(*arguments):
+    return main(['split', *map(str, arguments)])
 
 
-def test_files_and_words(checkpoint, tmp_path, capsys):
+def test_written_files_and_output(checkpoint, tmp_path, capsys):
     out = tmp_path / 'models' / 'mpii.pth'
     assert split(CONFIG, checkpoint, '--dataset', 'mpii', '--out', out) == 0
-    said = capsys.readouterr().out
-    assert f'{out}: plain ViT and head of mpii (16 keypoints), 0.1 M parameters' in said
-    assert f'mim test mmpose {out.with_suffix(".py")} --checkpoint {out}' in said
+    output = capsys.readouterr().out
+    assert f'{out}: plain ViT and head of mpii (16 keypoints), 0.1 M parameters' in output
+    assert f'mim test mmpose {out.with_suffix(".py")} --checkpoint {out}' in output
     assert sorted(path.name for path in out.parent.iterdir()) == ['mpii.pth', 'mpii.py']
     model = init_model(str(out.with_suffix('.py')), str(out), device='cpu')
     assert model.dataset_meta['dataset_name'] == 'mpii'
@@ -43,16 +43,16 @@ def test_files_and_words(checkpoint, tmp_path, capsys):
     model.load_state_dict(stored['state_dict'], strict=True)
 
 
-@pytest.mark.parametrize('there', ['mpii.pth', 'mpii.py'])
-def test_nothing_is_overwritten(checkpoint, tmp_path, capsys, there):
-    (tmp_path / there).write_text('mine')
+@pytest.mark.parametrize('existing', ['mpii.pth', 'mpii.py'])
+def test_existing_files_are_not_overwritten(checkpoint, tmp_path, capsys, existing):
+    (tmp_path / existing).write_text('mine')
     assert split(CONFIG, checkpoint, '--dataset', 'mpii', '--out', tmp_path / 'mpii.pth') == 2
-    assert f'{tmp_path / there} already exists: remove it or pass another --out' in capsys.readouterr().err
-    assert (tmp_path / there).read_text() == 'mine'
+    assert f'{tmp_path / existing} already exists: remove it or pass another --out' in capsys.readouterr().err
+    assert (tmp_path / existing).read_text() == 'mine'
 
 
 @pytest.mark.parametrize(
-    'words, message',
+    'arguments, message',
     [
         (
             [CONFIG, 'several.pth', '--dataset', 'hand', '--out', 'hand.pth'],
@@ -64,14 +64,14 @@ def test_nothing_is_overwritten(checkpoint, tmp_path, capsys, there):
         ([CONFIG, CONFIG, '--dataset', 'mpii', '--out', 'mpii.pth'], 'cannot be read as a checkpoint of torch'),
     ],
 )
-def test_mistakes_are_named_and_leave_nothing(checkpoint, capsys, monkeypatch, words, message):
+def test_bad_arguments_are_reported_and_nothing_is_written(checkpoint, capsys, monkeypatch, arguments, message):
     monkeypatch.chdir(checkpoint.parent)
-    assert split(*words) == 2
+    assert split(*arguments) == 2
     assert message in capsys.readouterr().err
     assert [path.name for path in checkpoint.parent.iterdir()] == ['several.pth']
 
 
-def test_a_write_that_fails_leaves_nothing(checkpoint, tmp_path, monkeypatch):
+def test_failed_write_leaves_no_files(checkpoint, tmp_path, monkeypatch):
     def fail(content, path):
         Path(path).write_bytes(b'half of it')
         raise OSError('no space left')

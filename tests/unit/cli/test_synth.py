@@ -1,4 +1,4 @@
-"""`vitpose synth`: what it writes and says, and what it refuses."""
+"""`vitpose synth`: the files it writes, its output, and its errors."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from vitpose.cli.main import main
 from vitpose.synthetic.keypoints import KINDS
 
 
-def test_command(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    words = [
+def test_dataset_and_preview_are_written(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    arguments = [
         'synth',
         '--out',
         str(tmp_path / 'd'),
@@ -25,15 +25,15 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
         '--preview',
         str(tmp_path / 'sheet.jpg'),
     ]
-    assert main(words) == 0
+    assert main(arguments) == 0
     assert '2 training images' in capsys.readouterr().out
     assert (tmp_path / 'd/annotations/val.json').is_file() and (tmp_path / 'sheet.jpg').is_file()
-    assert main(words) == 2
+    assert main(arguments) == 2
     assert '--overwrite' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ('words', 'told'),
+    ('arguments', 'message'),
     [
         (['--train', '-2'], 'train is -2'),
         (['--kind', 'giraffe'], "unknown kind 'giraffe': known kinds are aic, ap10k, coco, mpii, wholebody"),
@@ -42,9 +42,11 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
         (['--size', '4', '4'], 'width is 4'),
     ],
 )
-def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture, words: list, told: str) -> None:
-    assert main(['synth', '--out', str(tmp_path / 'd'), '--val', '1', *words]) == 2
-    assert told in capsys.readouterr().err
+def test_bad_arguments_are_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture, arguments: list, message: str
+) -> None:
+    assert main(['synth', '--out', str(tmp_path / 'd'), '--val', '1', *arguments]) == 2
+    assert message in capsys.readouterr().err
     assert not (tmp_path / 'd').exists()
 
 
@@ -52,8 +54,8 @@ def test_default_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     monkeypatch.chdir(tmp_path)
     for kind in KINDS:
         folder = 'data/synthetic' if kind == 'coco' else f'data/synthetic_{kind}'
-        words = ['--kind', kind, '--train', '1', '--val', '1', '--workers', '0', '--preview', f'{kind}.png']
-        assert main(['synth', *words]) == 0
+        arguments = ['--kind', kind, '--train', '1', '--val', '1', '--workers', '0', '--preview', f'{kind}.png']
+        assert main(['synth', *arguments]) == 0
         assert f'{folder}: 1 training images' in capsys.readouterr().out
         assert (tmp_path / folder / 'annotations/val.json').is_file()
         assert cv2.imread(f'{kind}.png').std() > 10

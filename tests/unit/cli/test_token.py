@@ -1,4 +1,4 @@
-"""`vitpose token extract`: the token of a teacher, in a file that a student takes."""
+"""`vitpose token extract` writes a teacher's knowledge token to a file that a student loads."""
 
 import hashlib
 import re
@@ -42,7 +42,7 @@ def checkpoint(folder, **token):
     return model, folder / 'teacher.pth'
 
 
-def test_extract_and_what_it_says(tmp_path, capsys):
+def test_extract_writes_the_token_and_its_origin(tmp_path, capsys):
     model, path = checkpoint(tmp_path, count=2)
     out = tmp_path / 'tokens' / 'teacher.npz'
     assert main(['token', 'extract', str(path), '--out', str(out)]) == 0
@@ -64,14 +64,14 @@ def test_extract_and_what_it_says(tmp_path, capsys):
     assert torch.equal(student.backbone.knowledge_token.tokens[0], tokens)
 
 
-def test_the_example_names_what_shipped_configs_write_and_read(root):
+def test_example_in_the_help_uses_the_paths_of_the_configs(root):
     ((run, epoch),) = re.findall(r'work_dirs/(\S+)/epoch_(\d+)\.pth', EXAMPLES)
     assert Config.fromfile(root / f'configs/transfer/{run}.py').train_cfg.max_epochs == int(epoch)
     (token,) = re.findall(r'--out (\S+)', EXAMPLES)
     assert any(f"init='{token}'" in path.read_text() for path in (root / 'configs/transfer').glob('*-token_*.py'))
 
 
-def test_projection_and_position_are_part_of_what_is_taken(tmp_path):
+def test_extracted_token_includes_projection_and_position(tmp_path):
     model, path = checkpoint(tmp_path, width=7, pos_embed=True)
     assert main(['token', 'extract', str(path), '--out', str(tmp_path / 'a.npz')]) == 0
     torch.testing.assert_close(open_token(tmp_path / 'a.npz')[0], model.backbone.knowledge_token(1)[0])
@@ -85,8 +85,8 @@ def test_projection_and_position_are_part_of_what_is_taken(tmp_path):
         (lambda folder: checkpoint(folder, count=1)[1], 'a.pth', 'give a name that ends in .npz'),
     ],
 )
-def test_bad_input_is_said_in_one_line(tmp_path, capsys, make, out, message):
+def test_error_is_one_line(tmp_path, capsys, make, out, message):
     assert main(['token', 'extract', str(make(tmp_path)), '--out', str(tmp_path / out)]) == 2
-    said = capsys.readouterr().err
-    assert message in said and said.count('\n') == 1 and said.startswith('vitpose token extract: ')
+    error = capsys.readouterr().err
+    assert message in error and error.count('\n') == 1 and error.startswith('vitpose token extract: ')
     assert not (tmp_path / out).exists()
