@@ -1,4 +1,4 @@
-"""Every leaf of configs/ as the arguments `leaf` (its path) and `cfg` (the config)."""
+"""Every leaf config in configs/, as the arguments `leaf` (its path) and `cfg` (the loaded config)."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ LEAVES = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.p
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes `leaf` once a leaf."""
+    """Run a test with the argument `leaf` once per leaf config."""
     if 'leaf' in metafunc.fixturenames:
         metafunc.parametrize('leaf', LEAVES, ids=[str(p.relative_to(CONFIGS)) for p in LEAVES])
 
 
 @pytest.fixture
 def cfg(leaf: Path) -> Config:
-    """The leaf's config, composed."""
+    """The leaf config, merged with its base files."""
     return Config.fromfile(leaf)

@@ -1,4 +1,4 @@
-"""No config has a key that nothing reads."""
+"""No config has a key that is never read."""
 
 import ast
 import inspect
@@ -24,9 +24,9 @@ CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 REGISTRIES = [
     value for value in vars(mmpose.registry).values() if isinstance(value, Registry) and value.scope == 'mmpose'
 ]
-# Read by mmengine beside the class's own arguments.
+# Read by MMEngine in addition to the arguments of the class.
 ALSO_TAKEN = {'optim_wrapper': {'constructor', 'paramwise_cfg'}, 'param_scheduler': {'convert_to_iter_based'}}
-# Dicts whose keys are checked where they are used, or are free (such as names of datasets).
+# Dicts whose keys are checked where they are used, or can be chosen freely (such as dataset names).
 UNCHECKED = {
     'arch',
     'attention',
@@ -41,15 +41,15 @@ UNCHECKED = {
 }
 
 
-def arguments(taker: Callable) -> set[str]:
-    """Names that a function or a class's constructor takes by keyword.
+def arguments(function: Callable) -> set[str]:
+    """Names of the keyword arguments of a function or of a class's constructor.
 
-    Where `__init__` has **kwargs the next class of the MRO with an `__init__` is asked too: that
-    is where they go by convention.
+    Where `__init__` has **kwargs, the next class in the MRO with an `__init__` is inspected too: by convention it
+    receives them.
     """
-    inits = [taker]
-    if isinstance(taker, type):
-        bases = [base for base in taker.__mro__ if base is not object and '__init__' in vars(base)]
+    inits = [function]
+    if isinstance(function, type):
+        bases = [base for base in function.__mro__ if base is not object and '__init__' in vars(base)]
         inits = [vars(base)['__init__'] for base in bases]
     names: set[str] = set()
     for init in inits:
@@ -61,8 +61,8 @@ def arguments(taker: Callable) -> set[str]:
 
 
 @cache
-def helpers() -> set[str]:
-    """Names that some config reads: a part's for its leaves (`_base_.codec`), or a file's own."""
+def variables() -> set[str]:
+    """Names of variables that some config reads, from a base file (`_base_.codec`) or from the same file."""
     names = set()
     for path in CONFIGS.rglob('*.py'):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -82,7 +82,7 @@ MODEL = {
     'teacher': arguments(Teacher),
 }
 UNTYPED = {
-    '': arguments(Runner) | {'custom_imports', 'data_mode', 'dataset_type'} | helpers(),
+    '': arguments(Runner) | {'custom_imports', 'data_mode', 'dataset_type'} | variables(),
     'train_dataloader': LOADER,
     'val_dataloader': LOADER,
     'test_dataloader': LOADER,
@@ -101,15 +101,15 @@ UNTYPED = {
 
 @cache
 def resolve(name: str) -> Callable | None:
-    """The one class or function that is registered under a name, in whichever registry."""
+    """The only class or function registered under a name in any registry."""
     found = {registry.get(name) for registry in REGISTRIES} - {None}
     if len(found) > 1:
-        raise ValueError(f'type={name!r} names several things: {found}')
+        raise ValueError(f'type={name!r} is registered more than once: {found}')
     return found.pop() if found else None
 
 
 def unknown_keys(node: Any, path: str = '') -> Iterator[str]:
-    """Paths of the keys that nothing takes, and of types that are not registered."""
+    """Paths of keys that are never read, and of types that are not registered."""
     if isinstance(node, (list, tuple)):
         for i, value in enumerate(node):
             yield from unknown_keys(value, f'{path}.{i}')
@@ -119,22 +119,22 @@ def unknown_keys(node: Any, path: str = '') -> Iterator[str]:
     keys = set(node) - {'type', '_scope_'}
     untyped = re.sub(r'^(model\.head\.)?test_cfgs\.\w+$', 'model.test_cfg', path)
     if isinstance(node.get('type'), str):
-        taker = resolve(node['type'])
-        if taker is None:
+        function = resolve(node['type'])
+        if function is None:
             yield f'{path}.type'
         else:
-            known = arguments(taker) | ALSO_TAKEN.get(re.sub(r'\.\d+', '', path), set())
+            known = arguments(function) | ALSO_TAKEN.get(re.sub(r'\.\d+', '', path), set())
             yield from (f'{path}.{key}' for key in sorted(keys - known))
     elif untyped in UNTYPED:
         yield from (f'{path}.{key}'.lstrip('.') for key in sorted(keys - UNTYPED[untyped]))
-    elif path.rpartition('.')[2] not in UNCHECKED and path not in helpers():
+    elif path.rpartition('.')[2] not in UNCHECKED and path not in variables():
         yield path
     for key in node:
         yield from unknown_keys(node[key], f'{path}.{key}'.lstrip('.'))
 
 
-def test_keys_are_taken(cfg: Config) -> None:
-    """Every key of every leaf is an argument of the class it goes to."""
+def test_all_keys_are_known(cfg: Config) -> None:
+    """Every key of every leaf config is an argument of the class it is passed to."""
     init_default_scope('mmpose')
     assert list(unknown_keys(cfg.to_dict())) == []
 
@@ -169,8 +169,8 @@ def test_keys_are_taken(cfg: Config) -> None:
         'randomness.sead',
     ],
 )
-def test_wrong_key_is_named(root, path: str) -> None:
-    """A misspelt key anywhere is found, and it alone."""
+def test_misspelt_key_is_found(root, path: str) -> None:
+    """A misspelt key is found wherever it is, and nothing else is reported."""
     cfg = Config.fromfile(root / 'configs/coco/vitpose-base_coco-256x192.py')
     cfg.merge_from_dict({path: 1})
     assert list(unknown_keys(cfg.to_dict())) == [path]
@@ -191,8 +191,8 @@ def test_wrong_key_is_named(root, path: str) -> None:
         'val_evaluator.metrics.0.annfile',
     ],
 )
-def test_wrong_key_of_several_datasets_is_named(root, path: str) -> None:
-    """Also inside the members, decoders and metrics of a run on several datasets."""
+def test_misspelt_key_in_a_multi_dataset_config_is_found(root, path: str) -> None:
+    """Also inside the member datasets, decoders and metrics of a multi-dataset config."""
     cfg = Config.fromfile(root / 'configs/multi_dataset/vitpose-plus-base_six-sets-256x192.py')
     cfg.merge_from_dict({path: 1})
     assert list(unknown_keys(cfg.to_dict())) == [path]
@@ -205,8 +205,8 @@ def test_wrong_key_of_several_datasets_is_named(root, path: str) -> None:
         ({'default_hooks.chekpoint': dict(save_best='coco/AP')}, 'default_hooks.chekpoint'),
     ],
 )
-def test_wrong_name_is_named(root, change: dict, found: str) -> None:
-    """A class that is not registered is found, and a hook's name that MMEngine does not know."""
+def test_unknown_name_is_found(root, change: dict, found: str) -> None:
+    """An unregistered class is found, and so is a hook name that MMEngine does not know."""
     cfg = Config.fromfile(root / 'configs/coco/vitpose-base_coco-256x192.py')
     cfg.merge_from_dict(change)
     assert list(unknown_keys(cfg.to_dict())) == [found]

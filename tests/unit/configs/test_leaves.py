@@ -1,4 +1,4 @@
-"""The leaves say what the paper and MMPose say, and are short."""
+"""The leaf configs agree with the paper and with MMPose, and are short."""
 
 import re
 from pathlib import Path
@@ -11,8 +11,8 @@ from mmpose.registry import DATASETS, TRANSFORMS
 
 from vitpose_mm.backbones.sizes import SIZES
 
-# Paper, section 4.1 and table 1; small: the authors' repository. Layer decay of huge: table 1 has 0.80; these leaves
-# train the net of the published COCO weights, whose config, the authors' and MMPose's, has 0.85.
+# Paper, section 4.1 and table 1; small: the authors' repository. Layer decay of huge: table 1 has 0.80, but
+# the configs of the published COCO weights, the authors' and MMPose's, have 0.85, and so do the leaf configs.
 #        width depth heads, layer decay, drop path
 PAPER = {
     'small': (384, 12, 12, 0.80, 0.10),
@@ -20,7 +20,7 @@ PAPER = {
     'large': (1024, 24, 16, 0.80, 0.50),
     'huge': (1280, 32, 16, 0.85, 0.55),
 }
-# MMPose's name of the dataset, keypoints.
+# MMPose's name of the dataset, number of keypoints.
 DATA = {
     'coco': ('coco', 17),
     'aic': ('aic', 14),
@@ -48,7 +48,7 @@ LEAVES = sorted(
     }
 )
 TRAINED = [name for name in LEAVES if not name.startswith('ochuman/')]
-# MMPose's own config of the same data. It has none for OCHuman.
+# MMPose's config for the same data. There is none for OCHuman.
 HEATMAP = 'topdown_heatmap/'
 BODY, HRNET = 'body_2d_keypoint/' + HEATMAP, 'td-hm_hrnet-w32_8xb64-210e_'
 WHOLEBODY = 'wholebody_2d_keypoint/' + HEATMAP + 'coco-wholebody/'
@@ -70,13 +70,13 @@ SHIPPED = {
 
 
 def datasets(cfg: Config) -> list[dict]:
-    """The configs of the datasets that are trained, validated and tested on."""
+    """The configs of the training, validation and test datasets."""
     loaders = (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader)
     return [loader.dataset.get('dataset', loader.dataset) for loader in loaders if loader is not None]
 
 
 def transform(dataset: dict, name: str) -> dict:
-    """The one step of that type in a dataset's pipeline."""
+    """The only transform of that type in a dataset's pipeline."""
     (step,) = (step for step in dataset.pipeline if step.type == name)
     return step
 
@@ -86,7 +86,7 @@ def test_leaf_is_short(leaf):
 
 
 def heads_with_data(cfg: Config) -> list[tuple[dict, list[dict]]]:
-    """Each decoder's config with those of the datasets that it answers for."""
+    """Each decoder's config with the configs of its datasets."""
     head = cfg.model.head
     if 'heads' not in head:
         return [(head, datasets(cfg))]
@@ -98,12 +98,12 @@ def heads_with_data(cfg: Config) -> list[tuple[dict, list[dict]]]:
 
 
 def metainfo(dataset: dict) -> dict:
-    """A dataset's metainfo, without its files."""
+    """A dataset's metainfo, without reading its files."""
     return DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).metainfo
 
 
-def test_parts_fit_each_other(cfg):
-    """Input, heatmap and keypoints agree wherever they stand."""
+def test_sizes_codecs_and_keypoints_agree(cfg):
+    """Input size, heatmap size, codec and number of keypoints are the same everywhere in a config."""
     for head, data in heads_with_data(cfg):
         codec = head.decoder
         width, height = codec.input_size
@@ -120,8 +120,8 @@ def test_parts_fit_each_other(cfg):
 
 
 @pytest.mark.parametrize('name', LEAVES)
-def test_name_says_what_is_inside(root, name):
-    """Size, decoder, dataset and input of the file name are those of the config."""
+def test_file_name_matches_the_config(root, name):
+    """The size, decoder, dataset and input size in the file name are those of the config."""
     cfg = Config.fromfile(root / 'configs' / name)
     size, head, data, height, width = re.fullmatch(
         r'[a-z0-9]+/vitpose-([a-z]+)(-simple)?_([a-z0-9-]+)-(\d+)x(\d+)\.py', name
@@ -139,7 +139,7 @@ def test_name_says_what_is_inside(root, name):
 
 
 @pytest.mark.parametrize('name', TRAINED)
-def test_training_is_the_papers(root, name):
+def test_training_settings_are_those_of_the_paper(root, name):
     """Paper, table 1: optimiser, schedule and augmentation."""
     cfg = Config.fromfile(root / 'configs' / name)
     wrapper, size = cfg.optim_wrapper, cfg.model.backbone.arch
@@ -155,11 +155,11 @@ def test_training_is_the_papers(root, name):
 
     train, test = cfg.train_dataloader.dataset, cfg.test_dataloader.dataset
     assert transform(train, 'RandomFlip') == dict(type='RandomFlip', direction='horizontal')
-    if not name.startswith(('mpii/', 'hand/')):  # theirs are MMPose's, see below
+    if not name.startswith(('mpii/', 'hand/')):  # these are as in MMPose, see below
         assert transform(train, 'RandomHalfBody').prob == 0.3
         box = transform(train, 'RandomBBoxTransform')
         assert box.scale_factor == (1 - 0.5, 1 + 0.5)
-        assert box.rotate_factor == 2 * 40  # MMPose's is the cut-off, the paper's half of it
+        assert box.rotate_factor == 2 * 40  # MMPose gives the limit of the truncated normal, the paper half of it
     assert cfg.model.head.decoder.type == 'UDPHeatmap'
     assert cfg.model.head.decoder.sigma == 2
     assert all(transform(dataset, 'TopdownAffine').use_udp for dataset in (train, test))
@@ -167,14 +167,14 @@ def test_training_is_the_papers(root, name):
 
 
 def both(root: Path, name: str) -> tuple[Config, Config]:
-    """A leaf, and MMPose's own config of the same data."""
+    """A leaf config, and MMPose's config for the same data."""
     shipped = Path(mmpose.__file__).parent / '.mim/configs' / SHIPPED[name]
     return Config.fromfile(root / 'configs' / name), Config.fromfile(shipped, import_custom_modules=False)
 
 
 @pytest.mark.parametrize('name', SHIPPED)
-def test_augmentation_is_mmposes(root, name):
-    """Every step of the training pipeline but crop and target, defaults included."""
+def test_augmentation_is_that_of_mmpose(root, name):
+    """Every transform of the training pipeline except crop and target, including default arguments."""
     init_default_scope('mmpose')
     ours, theirs = (
         [
@@ -188,8 +188,8 @@ def test_augmentation_is_mmposes(root, name):
 
 
 @pytest.mark.parametrize('name', SHIPPED)
-def test_data_are_mmposes(root, name):
-    """Files, boxes, metric and best checkpoint are those of MMPose's config of the same data."""
+def test_data_are_those_of_mmpose(root, name):
+    """Files, boxes, metric and best checkpoint are those of MMPose's config for the same data."""
     ours, theirs = both(root, name)
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         mine, other = (dict(cfg[loader].dataset) for cfg in (ours, theirs))
@@ -201,13 +201,13 @@ def test_data_are_mmposes(root, name):
         assert mine == other
     assert ours.val_evaluator == theirs.val_evaluator
     assert ours.test_evaluator == theirs.test_evaluator
-    assert (ours.data_mode, ours.dataset_type) == (theirs.data_mode, theirs.dataset_type)  # the inferencers'
+    assert (ours.data_mode, ours.dataset_type) == (theirs.data_mode, theirs.dataset_type)  # read by the inferencers
     for key in ('save_best', 'rule'):
         assert ours.default_hooks.checkpoint[key] == theirs.default_hooks.checkpoint[key]
 
 
 @pytest.mark.parametrize('name', [name for name in SHIPPED if 'ViTPose' in SHIPPED[name]])
-def test_recipe_is_mmposes(root, name):
+def test_recipe_is_that_of_mmpose(root, name):
     """Codec, optimiser, schedule and preprocessing are those of MMPose's ViTPose configs."""
     ours, theirs = both(root, name)
     for path in (
@@ -232,10 +232,10 @@ def test_recipe_is_mmposes(root, name):
         assert mine == other, path
 
 
-def test_no_part_hides_mmposes(root):
-    """MMPose reads `configs/_base_/datasets/coco.py` and others below the working directory first.
+def test_no_base_file_shadows_one_of_mmpose(root):
+    """MMPose looks for `configs/_base_/datasets/coco.py` and others in the working directory first.
 
-    A part of that name would be taken for the keypoints' names, when run from the checkout.
+    When run from the checkout, it would read a base file of the same name as the dataset's metainfo.
     """
     theirs = Path(mmpose.__file__).parent / '.mim/configs/_base_/datasets'
     ours = root / 'configs/_base_/datasets'

@@ -1,4 +1,4 @@
-"""model-index.yml can be read, and claims nothing but the paper's figures, marked as such."""
+"""model-index.yml can be read, and holds only published figures, marked as such."""
 
 import json
 import re
@@ -39,7 +39,7 @@ AP = {
     'vitpose-plus-large_six-sets-256x192': (0.786, "authors' repository"),
     'vitpose-plus-huge_six-sets-256x192': (0.794, "authors' repository"),
 }
-# The other sets of ViTPose+: the authors' README. MPII: PCKh.
+# The other datasets of ViTPose+: the authors' README. MPII: PCKh.
 PLUS = {
     'small': {'MPII': 0.927, 'AP-10K': 0.714, 'APT-36K': 0.742, 'COCO-WholeBody': 0.544},
     'base': {'MPII': 0.928, 'AP-10K': 0.745, 'APT-36K': 0.759, 'COCO-WholeBody': 0.574},
@@ -55,8 +55,8 @@ def models(root: Path) -> list[Model]:
     return list(index.models)
 
 
-def test_figures_are_the_papers(models):
-    """Each figure of the paper once, named as the paper's, with its table; no weights."""
+def test_figures_are_those_of_the_paper(models):
+    """Each published figure appears once, marked as such and with its source; no model has weights."""
     found, others = {}, {}
     for model in models:
         figures = {}
@@ -89,11 +89,11 @@ print(convert2df(index)['coco/paper_ap'].to_json())
 """
 
 
-def test_mim_reads_it(root):
-    """MIM's own reader shows a row a model, with the figure under the marked name.
+def test_mim_reads_the_index(root):
+    """MIM's reader gives one row per model, with the figure under the marked name.
 
-    In a process of its own: mim imports pip, whose typing_extensions changes `typing` so that parts
-    of torch can no longer be imported.
+    This runs in a subprocess: mim imports pip, whose typing_extensions changes `typing` so that parts of torch can
+    no longer be imported.
     """
     done = subprocess.run(
         [sys.executable, '-c', READ_WITH_MIM, str(root / 'model-index.yml')], capture_output=True, text=True, check=True
@@ -101,8 +101,8 @@ def test_mim_reads_it(root):
     assert json.loads(done.stdout.splitlines()[-1]) == {name: ap for name, (ap, _) in AP.items()}
 
 
-def test_the_pages_list_every_leaf_once(root):
-    """The README's table of COCO and those of configs/README.md name every leaf, with the figures of the metafile."""
+def test_tables_list_every_leaf_once(root):
+    """The tables in README.md and configs/README.md list every leaf config, with the figures of model-index.yml."""
     rows = []
     for line in ''.join((root / page).read_text() for page in ('README.md', 'configs/README.md')).splitlines():
         row = re.match(r'\| `(\S+)\.py` \| (.*?) \| (.*?) ?\|', line)

@@ -1,14 +1,15 @@
-"""Runs on several datasets: the paper's numbers, and each set as in its own config."""
+"""Multi-dataset configs: the numbers of the paper, and each dataset as in its own config."""
 
 import re
 
 import pytest
 from mmengine.config import Config
 
-# Order, keypoints and codec: the authors' repository; part: of the FFN's outputs that an expert makes.
+# Order, keypoints and codec: the authors' repository. EXPERT_DIM: output channels of the FFN that an expert computes.
 KEYPOINTS = dict(coco=17, aic=14, mpii=16, ap10k=17, apt36k=17, coco_wholebody=133)
 UDP = ('coco', 'mpii')
-PART = dict(small=96, base=192, large=256, huge=320)  # small: of the released weights, the config file says 192
+# EXPERT_DIM of small is that of the released weights; the authors' config file says 192.
+EXPERT_DIM = dict(small=96, base=192, large=256, huge=320)
 #        width, layer decay, drop path
 SIZES = dict(small=(384, 0.8, 0.1), base=(768, 0.75, 0.3), large=(1024, 0.8, 0.5), huge=(1280, 0.8, 0.55))
 SETS = {'coco-aic': 2, 'coco-aic-mpii': 3, 'six-sets': 6}
@@ -28,7 +29,7 @@ SMOKE_TEST = {
         ('plus-mini_six-sets', 'vitpose-plus-base_six-sets-256x192'),
     )
 }
-# A leaf of the same data alone. APT-36K has none.
+# The config for one dataset alone. APT-36K has none.
 ALONE = dict(
     coco='coco/vitpose-base_coco',
     aic='aic/vitpose-base_aic',
@@ -44,12 +45,12 @@ def read(root):
     return lambda name: Config.fromfile(root / f'configs/multi_dataset/{name}.py')
 
 
-def test_these_are_all(root):
+def test_list_of_configs_is_complete(root):
     assert {p.stem for p in (root / 'configs/multi_dataset').glob('*.py')} == {*FULL, *SMOKE_TEST}
 
 
 @pytest.mark.parametrize('name', FULL)
-def test_numbers_are_the_papers(read, name):
+def test_numbers_are_those_of_the_paper(read, name):
     cfg = read(name)
     plus, size, sets = re.fullmatch(r'vitpose-(plus-)?([a-z]+)_(.*)-256x192', name).groups()
     width, decay, drop_path = SIZES[size]
@@ -57,13 +58,13 @@ def test_numbers_are_the_papers(read, name):
     backbone, head = cfg.model.backbone, cfg.model.head
     assert (backbone.arch, backbone.drop_path_rate) == (size, drop_path)
     assert f'mae_pretrain_vit_{size}' in backbone.init_cfg.checkpoint
-    assert backbone.get('experts') == (dict(names=names, expert_dim=PART[size]) if plus else None)
+    assert backbone.get('experts') == (dict(names=names, expert_dim=EXPERT_DIM[size]) if plus else None)
     assert cfg.model.type == ('MultiDatasetPoseEstimator' if plus else 'TopdownPoseEstimator')
     assert list(head.heads) == names
     assert {n: (h.type, h.in_channels, h.out_channels) for n, h in head.heads.items()} == {
         n: ('ClassicHead', width, KEYPOINTS[n]) for n in names
     }
-    # the paper's and the authors' for several datasets; on COCO alone the authors train huge with 0.85
+    # as in the paper and in the authors' configs for several datasets; on COCO alone the authors train huge with 0.85
     assert cfg.optim_wrapper.paramwise_cfg == dict(layer_decay_rate=decay)
     assert cfg.optim_wrapper.optimizer == dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.1)
     assert cfg.optim_wrapper.clip_grad.max_norm == 1
@@ -74,8 +75,8 @@ def test_numbers_are_the_papers(read, name):
 
 
 @pytest.mark.parametrize('name', [*FULL, *SMOKE_TEST])
-def test_each_set_has_its_codec(read, name):
-    """COCO and MPII with UDP; the rest on whole pixels, with a shift after the flip."""
+def test_each_dataset_has_its_codec(read, name):
+    """COCO and MPII use UDP; the others use MSRA heatmaps and shift the flipped heatmap."""
     cfg = read(name)
     head = cfg.model.head
     assert head.default_dataset == 'coco'
@@ -89,30 +90,30 @@ def test_each_set_has_its_codec(read, name):
 
 
 @pytest.mark.parametrize('name', FULL)
-def test_members_are_those_of_their_own_configs(read, root, name):
-    """Files, boxes, augmentation and metric are those of the leaf that trains or tests the set alone."""
+def test_each_dataset_is_as_in_its_own_config(read, root, name):
+    """Files, boxes, augmentation and metric are those of the config for the dataset alone."""
 
     def steps(pipeline):  # crop and target depend on the codec
         return [step for step in pipeline if step.type not in ('TopdownAffine', 'GenerateTarget')]
 
     cfg = read(name)
-    for place, each in enumerate(cfg.model.head.heads):
+    for index, each in enumerate(cfg.model.head.heads):
         if each not in ALONE:
             continue
         alone = Config.fromfile(root / f'configs/{ALONE[each]}-256x192.py')
         for loader in LOADERS:
-            member, own = (dict(d) for d in (cfg[loader].dataset.datasets[place], alone[loader].dataset))
+            member, own = (dict(d) for d in (cfg[loader].dataset.datasets[index], alone[loader].dataset))
             assert steps(member.pop('pipeline')) == steps(own.pop('pipeline'))
             assert member == own
         for evaluator in ('val_evaluator', 'test_evaluator'):
-            member, own = dict(cfg[evaluator].metrics[place]), dict(alone[evaluator])
+            member, own = dict(cfg[evaluator].metrics[index]), dict(alone[evaluator])
             assert member.pop('prefix', each) == each
             assert member == own
             assert cfg[evaluator].datasets == cfg[evaluator.replace('evaluator', 'dataloader')].dataset.datasets
 
 
 @pytest.mark.parametrize('name', SMOKE_TEST)
-def test_smoke_test_configs_have_the_same_sets(read, name):
+def test_smoke_test_configs_have_the_same_datasets(read, name):
     small, full = read(name), read(SMOKE_TEST[name])
     assert list(small.model.head.heads) == list(full.model.head.heads)
     assert small.model.type == full.model.type

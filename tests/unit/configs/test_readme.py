@@ -1,4 +1,4 @@
-"""The README's config: MMPose's own ViTPose-S with only the backbone lines replaced."""
+"""The README's config: MMPose's own ViTPose-S with only the backbone replaced."""
 
 import re
 
@@ -13,7 +13,7 @@ from mmpose.testing import get_packed_inputs
 
 @pytest.fixture
 def config(root, tmp_path):
-    """The file as pasted; only the weights are left out, which would be downloaded."""
+    """The README's config without the weights, which would be downloaded."""
     (text,) = re.findall(r"```python\n(_base_ = 'mmpose::.*?)```", (root / 'README.md').read_text('utf-8'), re.DOTALL)
     (tmp_path / 'pasted.py').write_text(text)
     cfg = Config.fromfile(tmp_path / 'pasted.py')
@@ -21,7 +21,7 @@ def config(root, tmp_path):
     return cfg
 
 
-def test_it_builds_learns_and_decays_by_layer(config):
+def test_config_trains_with_layer_wise_lr_decay(config):
     init_default_scope('mmpose')
     torch.manual_seed(0)
     model = MODELS.build(config.model).train()

@@ -1,4 +1,4 @@
-"""The pages' `vitpose synth` commands: no two of them render different data into one folder."""
+"""No two documented `vitpose synth` commands render different data into the same folder."""
 
 import re
 
@@ -9,7 +9,7 @@ from vitpose.cli.main import build_parser
 
 @pytest.fixture
 def commands(root):
-    """Every command of a page, a config or the help, as {folder: {(train, val, seed, difficulty)}}."""
+    """Every command in a page, a config or the help, as {folder: {(train, val, seed, difficulty)}}."""
     texts = [
         path.read_text(encoding='utf-8')
         for pattern in ('*.md', 'docs/*.md', 'configs/**/*.md', 'configs/**/*.py')
@@ -27,6 +27,6 @@ def commands(root):
     return found
 
 
-def test_one_folder_one_size(commands):
+def test_commands_for_the_same_folder_render_the_same_data(commands):
     assert {'data/synthetic', 'data/synthetic_few', 'data/synthetic_aic', 'data/synthetic_ap10k'} <= set(commands)
     assert {folder: sizes for folder, sizes in commands.items() if len(sizes) > 1} == {}

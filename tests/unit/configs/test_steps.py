@@ -1,4 +1,4 @@
-"""Every leaf trains and is tested: at full size on the meta device, and narrow with real files, one step each."""
+"""Every leaf config builds at full size on the meta device, and trains and tests for one step with a narrow model."""
 
 import json
 from pathlib import Path
@@ -22,12 +22,12 @@ from vitpose_mm.hooks.run_check import check_keypoints, check_targets
 HEIGHT, WIDTH = 240, 320
 NARROW = dict(embed_dim=48, num_heads=3)
 BOXES = [(20.0, 30.0, 120.0, 180.0), (150.0, 40.0, 140.0, 190.0)]  # x, y, w, h
-PREFIXES = {'coco_wholebody': 'coco-wholebody'}  # of metrics that are not named like their dataset
+PREFIXES = {'coco_wholebody': 'coco-wholebody'}  # metric prefixes that differ from the dataset's name
 WHOLE_BODY = {'foot': 6, 'face': 68, 'lefthand': 21, 'righthand': 21}
 
 
 def keypoints(box: tuple, number: int) -> list[float]:
-    """x, y, 2 of so many points inside a box, as COCO lists them."""
+    """Random points inside a box as a COCO list: x, y, 2 per point."""
     x, y, w, h = box
     where = np.random.default_rng(number).uniform(0.1, 0.9, (number, 2)) * (w, h) + (x, y)
     return np.concatenate([where, np.full((number, 1), 2)], axis=1).ravel().tolist()
@@ -55,7 +55,7 @@ def annotation(number: int, box: tuple, body: int) -> dict:
 
 
 def write_files(dataset: dict, folder: Path) -> dict:
-    """The dataset's config with its files written to a folder, and pointed there."""
+    """Write files for a dataset to a folder and return the dataset's config with their paths."""
     meta = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).metainfo
     number, body = meta['num_keypoints'], {133: 17, 21: 17}.get(meta['num_keypoints'])
     body = body or number
@@ -88,8 +88,8 @@ def write_files(dataset: dict, folder: Path) -> dict:
     return dataset
 
 
-def place(loader: dict, evaluator: dict | list, folder: Path) -> None:
-    """Write the files of a loader's dataset, or of each member, and point metrics there."""
+def write_data(loader: dict, evaluator: dict | list, folder: Path) -> None:
+    """Write files for a dataloader's dataset or its members, and set their paths in the loader and the metrics."""
     combined = 'datasets' in loader.dataset
     metrics = evaluator.metrics if combined else evaluator if isinstance(evaluator, list) else [evaluator]
     if combined:
@@ -106,7 +106,7 @@ def place(loader: dict, evaluator: dict | list, folder: Path) -> None:
 
 
 def write_teacher(teacher: dict, folder: Path) -> dict:
-    """A narrow net with random weights in the place of a teacher's own."""
+    """Write a narrow teacher with random weights and return its config."""
     config = Config.fromfile(teacher.config)
     assert not {'config', 'checkpoint'} ^ set(teacher)
     narrow(config.model, depth=1)
@@ -116,7 +116,7 @@ def write_teacher(teacher: dict, folder: Path) -> dict:
 
 
 def write_cache(dataset: dict, head: dict, folder: Path) -> str:
-    """Random heatmaps in the place of those of `vitpose teacher-cache`."""
+    """Write random heatmaps in the format of `vitpose teacher-cache` and return their folder."""
     built, (width, height) = DATASETS.build(dataset), head.decoder.heatmap_size
     np.save(folder / 'seed0.npy', np.random.rand(len(built), head.out_channels, height, width).astype(np.float16))
     (folder / 'cache.json').write_text(json.dumps(dict(identify(dataset, built), seeds=[0])))
@@ -124,7 +124,7 @@ def write_cache(dataset: dict, head: dict, folder: Path) -> str:
 
 
 def narrow(model: dict, depth: int) -> None:
-    """Make a model's blocks few and its channels, experts and decoders small."""
+    """Reduce a model's depth and width, and the size of its experts and decoders."""
     model.backbone.arch = dict(depth=depth, **NARROW)
     if model.backbone.get('experts'):
         model.backbone.experts.expert_dim = 16
@@ -136,9 +136,9 @@ def narrow(model: dict, depth: int) -> None:
 
 @pytest.fixture
 def small(cfg: Config, tmp_path: Path) -> Config:
-    """The leaf's model narrow and two blocks deep, on written files, all instances in one batch.
+    """The leaf config with a narrow model of two blocks, generated files, and all instances in one batch.
 
-    Four blocks where a layout needs one per quarter.
+    The model has four blocks if its attention layout needs one block per quarter.
     """
     init_default_scope('mmpose')
     model, attention = cfg.model, cfg.model.backbone.get('attention', {})
@@ -152,21 +152,21 @@ def small(cfg: Config, tmp_path: Path) -> Config:
         if loader is not None:
             loader.update(batch_size=2 * len(heads(cfg)), num_workers=0)
             if loader.dataset.type == 'TeacherCacheDataset':
-                place(loader.dataset, cfg.val_evaluator, tmp_path)
+                write_data(loader.dataset, cfg.val_evaluator, tmp_path)
                 loader.dataset.cache = write_cache(loader.dataset.dataset, model.head, tmp_path)
             else:
-                place(loader, cfg.val_evaluator, tmp_path)
+                write_data(loader, cfg.val_evaluator, tmp_path)
     torch.manual_seed(0)
     return cfg
 
 
 def heads(cfg: Config) -> dict[str, dict]:
-    """The configs of the decoders by dataset; a single one's name is not asked for."""
+    """The decoders' configs by dataset; the key of a single decoder is ''."""
     return cfg.model.head.get('heads', {'': cfg.model.head})
 
 
-def test_full_size_fits(cfg: Config) -> None:
-    """The whole model takes an image of its size to heatmaps of each codec, and its optimiser finds the layers."""
+def test_full_size_model_builds(cfg: Config) -> None:
+    """The full-size model maps images to heatmaps of each codec's size, and its optimiser can be built."""
     init_default_scope('mmpose')
     decoders = heads(cfg)
     with torch.device('meta'):
@@ -175,15 +175,15 @@ def test_full_size_fits(cfg: Config) -> None:
             width, height = decoder.decoder.input_size
             names = [[name] * 2] if cfg.model.backbone.get('experts') else []
             features = model.backbone(torch.empty(2, 3, height, width), *names)
-            assert features[-1].shape[1] == decoder.in_channels  # a deconvolution on the meta device does not ask
+            assert features[-1].shape[1] == decoder.in_channels  # not checked by a deconvolution on the meta device
             head = model.head.heads[name] if name else model.head
             assert head(features).shape == (2, decoder.out_channels, height // 4, width // 4)
     if cfg.get('optim_wrapper'):
         assert build_optim_wrapper(model, cfg.optim_wrapper).param_groups
 
 
-def test_one_step_each(small: Config) -> None:
-    """A training step moves the weights, a test step gives keypoints that the metric takes."""
+def test_one_training_and_one_test_step(small: Config) -> None:
+    """A training step changes the weights; a test step gives keypoints that the metric accepts."""
     model, decoders = MODELS.build(small.model), heads(small)
     several = '' not in decoders
     if small.train_dataloader is None:

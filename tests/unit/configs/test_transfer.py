@@ -1,4 +1,4 @@
-"""The leaves of transfer fit together: teacher, token and student."""
+"""The configs in configs/transfer agree with each other: teacher, token and student."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from mmpose.registry import MODELS
 import vitpose_mm  # noqa: F401
 from vitpose_mm.backbones.sizes import parse_size
 
-# student, teacher, rest of the name, folder of the teacher
+# student, teacher, rest of the config's name, folder of the teacher's config
 PAIRS = [
     ('base', 'large', 'coco-256x192', 'coco'),
     ('small', 'base', 'coco-256x192', 'coco'),
@@ -19,7 +19,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(('student', 'teacher', 'data', 'folder'), PAIRS)
-def test_students_name_what_the_teacher_leaves(root, student, teacher, data, folder):
+def test_students_use_the_files_that_the_teacher_writes(root, student, teacher, data, folder):
     def leaf(name):
         return Config.fromfile(root / 'configs/transfer' / f'vitpose-{name}_{data}.py')
 
@@ -54,7 +54,7 @@ def test_students_name_what_the_teacher_leaves(root, student, teacher, data, fol
             assert distilled[part] == alone[part]
 
 
-def test_the_cached_config_is_the_other_without_a_teacher(root):
+def test_cached_config_is_the_same_without_the_teacher(root):
     cached, running = (
         Config.fromfile(root / f'configs/transfer/vitpose-micro-from-mini-output{name}_synthetic-128x96.py')
         for name in ('-cached', '')
@@ -66,7 +66,7 @@ def test_the_cached_config_is_the_other_without_a_teacher(root):
 
 @pytest.mark.parametrize('name', ['mini-freeze-{}_synthetic-128x96', 'base-freeze-{}_coco-256x192'])
 @pytest.mark.parametrize('part', ['attention', 'ffn'])
-def test_partial_fine_tuning_changes_nothing_else(root, name, part):
+def test_partial_fine_tuning_configs_change_nothing_else(root, name, part):
     frozen = Config.fromfile(root / 'configs/transfer' / f'vitpose-{name.format(part)}.py')
     init_default_scope('mmpose')
     assert frozen.model.backbone.pop('freeze') == part
@@ -75,7 +75,7 @@ def test_partial_fine_tuning_changes_nothing_else(root, name, part):
     assert frozen.to_dict() == other.to_dict()
 
 
-def test_the_student_is_four_times_smaller_than_its_teacher(root):
+def test_student_has_less_than_a_quarter_of_the_parameters(root):
     init_default_scope('mmpose')
     sizes = [
         sum(p.numel() for p in MODELS.build(Config.fromfile(root / 'configs' / name).model).parameters())
