@@ -1,4 +1,4 @@
-"""MACs against the paper's tables and a plain formula."""
+"""Counted MACs compared with the paper's tables and with a plain formula."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ import vitpose_mm  # noqa: F401
 from vitpose_mm.cost import count
 
 pytestmark = pytest.mark.skipif(
-    digit_version(torch.__version__) < digit_version('2.4'), reason='torch 2.4 counts by module, older ones do not'
+    digit_version(torch.__version__) < digit_version('2.4'), reason='counting MACs per module needs torch 2.4 or newer'
 )
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 BASE = 'coco/vitpose-base_coco-256x192.py'
-# GFLOPs of ViTPose's table 5 (MACs of the backbone); the paper's
+# GFLOPs in table 5 of the ViTPose paper (MACs of the backbone)
 TABLE_5 = {
     'full': 76.59,
     'window': 66.31,
@@ -27,7 +27,7 @@ TABLE_5 = {
     'window-full4': 69.94,
     'window16x12-shift-pool': 68.46,
 }
-# GFLOPs of ViTPose's table 6 (MACs of the part that trains); the paper's
+# GFLOPs in table 6 of the ViTPose paper (MACs of the trainable part)
 TABLE_6 = {None: 17.1, 'attention': 10.9, 'ffn': 6.2}
 
 
@@ -48,7 +48,7 @@ def test_table_6(freeze):
     assert count(model_of(path)).trainable_macs / 1e9 == pytest.approx(TABLE_6[freeze], rel=0.02)
 
 
-def test_parts_by_formula():
+def test_macs_of_each_part_match_a_formula():
     counted = count(model_of(BASE))
     tokens, dim, depth = 192, 768, 12
     assert counted.macs == {
@@ -64,9 +64,9 @@ def test_parts_by_formula():
     assert counted.parameters == counted.trainable_parameters == 89_993_745
 
 
-def test_experts_and_further_decoders_cost_parameters_and_no_macs():
+def test_experts_and_more_decoders_add_parameters_but_no_macs():
     one, six = count(model_of(BASE)), count(model_of('multi_dataset/vitpose-plus-base_six-sets-256x192.py'))
-    assert six.macs == one.macs  # of an image of the default dataset, COCO: its expert and its decoder
+    assert six.macs == one.macs  # one image of the default dataset, COCO, uses one expert and one decoder
     experts = 12 * 5 * (192 * 3072 + 192)
     deconvolutions = 5 * (768 * 256 * 16 + 256 * 256 * 16 + 4 * 256)
     last = sum(keypoints * 257 for keypoints in (14, 16, 17, 17, 133))

@@ -1,4 +1,4 @@
-"""Measuring time and memory in a process of its own."""
+"""Measuring time and memory in a subprocess."""
 
 import os
 
@@ -8,6 +8,6 @@ from mmengine import ConfigDict
 from vitpose_mm.cost import measure
 
 
-def test_a_measurement_that_is_killed_says_so():
+def test_killed_measurement_is_an_error():
     with pytest.raises(RuntimeError, match='train at a batch of 2 was killed.*smaller batch'):
         measure([ConfigDict(type=os._exit, status=9)], 'train', 2)

@@ -1,4 +1,4 @@
-"""Small files in COCO's layout, for datasets of any number of keypoints."""
+"""Small files in COCO format, for datasets with any number of keypoints."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -14,14 +14,14 @@ HEIGHT, WIDTH = 96, 128
 
 @pytest.fixture
 def mmpose_scope() -> Iterator[None]:
-    """As ``default_scope = 'mmpose'`` of a config."""
+    """Same as ``default_scope = 'mmpose'`` in a config."""
     with DefaultScope.overwrite_default_scope('mmpose'):
         yield
 
 
 @pytest.fixture
 def coco_files(tmp_path: Path) -> Callable[..., dict]:
-    """A function that writes so many instances of K keypoints, and returns a dataset's arguments."""
+    """A function that writes a number of instances with K keypoints, and returns the dataset's arguments."""
 
     def write(name: str, instances: int, keypoints: int, image: str = 'one.jpg', **fields: object) -> dict:
         folder = tmp_path / name

@@ -1,4 +1,4 @@
-r"""APT-36K's file as it is published: Windows paths, clips, `is_crowd`; and as others have split it."""
+r"""APT-36K's annotation file as published (Windows paths, video clips, `is_crowd`), and as split by others."""
 
 import subprocess
 import sys
@@ -33,16 +33,16 @@ def test_images_are_found(build, coco_files, name, prefix):
 
 
 @pytest.mark.parametrize('test_mode', [False, True])
-def test_crowds_are_left_out(build, coco_files, test_mode):
-    """The published file marks them `is_crowd`, which MMPose does not know."""
+def test_crowds_are_skipped(build, coco_files, test_mode):
+    """The published file marks them with `is_crowd`, which MMPose does not read."""
     assert len(build(test_mode=test_mode, **coco_files('alone', 2, 17, is_crowd=0))) == 2
     crowd = coco_files('crowd', 2, 17, is_crowd=1)
     with pytest.raises(ValueError, match='no instance is left|at least one array'):
         build(test_mode=test_mode, **crowd)
 
 
-def test_keypoints_are_ap10ks(build, coco_files, tmp_path, monkeypatch):
-    """From wherever it is run."""
+def test_keypoints_are_those_of_ap10k(build, coco_files, tmp_path, monkeypatch):
+    """In any working directory."""
     monkeypatch.chdir(tmp_path)
     ours = build(**coco_files('apt', 1, 17)).metainfo
     theirs = AP10KDataset(lazy_init=True).metainfo
@@ -65,13 +65,13 @@ import vitpose_mm
 
 
 @pytest.mark.slow
-def test_imported_beside_an_mmpose_without_its_configs(root):
-    """As a source tree of MMPose, which has no `.mim`, is."""
+def test_import_works_if_mmpose_has_no_configs(root):
+    """A source checkout of MMPose has no `.mim` folder."""
     done = subprocess.run([sys.executable, '-c', HIDDEN], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
-def test_evaluator_knows_it(build, coco_files):
+def test_evaluator_accepts_the_dataset(build, coco_files):
     name = type(build(**coco_files('apt', 1, 17))).__name__
     evaluator = MultiDatasetEvaluator(metrics=[dict(type='PCKAccuracy')], datasets=[dict(type=name)])
     assert list(evaluator.metrics_dict) == ['apt36k']

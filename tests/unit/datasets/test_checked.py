@@ -1,4 +1,4 @@
-"""Bad annotations, boxes, keypoints and images: a clear error or a count, never silence."""
+"""Bad annotations, boxes, keypoints and images give a clear error or a logged count; none is skipped silently."""
 
 import json
 import re
@@ -31,7 +31,7 @@ COCO_LIKE = [name for name in NAMES if name not in ('MpiiDataset', 'CocoWholeBod
 
 @pytest.fixture(autouse=True)
 def mmpose_scope():
-    """As ``default_scope = 'mmpose'`` of a config."""
+    """Same as ``default_scope = 'mmpose'`` in a config."""
     with DefaultScope.overwrite_default_scope('mmpose'):
         yield
 
@@ -75,7 +75,7 @@ def build(name, **kwargs):
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_good_data_read_as_mmpose_reads_it(name, tmp_path):
+def test_good_data_is_read_as_by_mmpose(name, tmp_path):
     data = write_mpii(tmp_path) if name == 'MpiiDataset' else write(tmp_path, [person(1), person(2)])
     for test_mode in (False, True):
         ours = build(name, test_mode=test_mode, **data)
@@ -96,7 +96,7 @@ def test_good_data_read_as_mmpose_reads_it(name, tmp_path):
         ('AP10KDataset', 'ap10k', 'test_ap10k.json'),
     ],
 )
-def test_real_data_read_as_mmpose_reads_it(name, folder, file, photographs):
+def test_real_data_is_read_as_by_mmpose(name, folder, file, photographs):
     data = dict(data_root=str(photographs / folder), ann_file=file, test_mode=True)
     ours, theirs = build(name, **data), getattr(mmpose.datasets, name)(**data)
     assert len(ours) == len(theirs) > 0
@@ -104,7 +104,7 @@ def test_real_data_read_as_mmpose_reads_it(name, folder, file, photographs):
         np.testing.assert_equal(ours.get_data_info(index), theirs.get_data_info(index))
 
 
-def test_real_detections_accepted(photographs):
+def test_real_detections_are_accepted(photographs):
     data = dict(data_root=str(photographs / 'coco'), ann_file='test_coco.json', test_mode=True)
     boxes = str(photographs / 'coco' / 'test_coco_det_AP_H_56.json')
     assert len(build('CocoDataset', bbox_file=boxes, **data)) == 118
@@ -145,7 +145,7 @@ def test_broken_annotation_file(name, cut, message, tmp_path):
         build(name, **data)
 
 
-def test_annotation_file_that_is_no_text(tmp_path):
+def test_annotation_file_that_is_not_text(tmp_path):
     data = write(tmp_path, [person(1)])
     path = tmp_path / data['ann_file']
     path.write_bytes(b'{"images": "\xff\xfe"}')
@@ -153,7 +153,7 @@ def test_annotation_file_that_is_no_text(tmp_path):
         build('CocoDataset', **data)
 
 
-def test_broken_box_file_is_the_one_named(tmp_path):
+def test_error_names_the_broken_box_file(tmp_path):
     data = write(tmp_path, [person(1)])
     boxes = tmp_path / 'boxes.json'
     boxes.write_text('[{"bbox": [1, 2')
@@ -165,15 +165,15 @@ BAD_BOXES = {
     'no width': ((10, 8, 0, 30), r'\(10, 8, 0, 30\) has no area'),
     'negative height': ((10, 8, 20, -1), r'\(10, 8, 20, -1\) has no area'),
     'not a number': ((10, 8, float('nan'), 30), r'\(10, 8, nan, 30\) has no area'),
-    'left of it': ((-50, 8, 20, 30), r'\(-50, 8, 20, 30\) lies outside the 64 x 48 image'),
-    'below it': ((10, 60, 20, 30), r'\(10, 60, 20, 30\) lies outside'),
-    'right of it': ((64, 8, 20, 30), r'\(64, 8, 20, 30\) lies outside'),
-    'above it': ((10, -31, 20, 30), r'\(10, -31, 20, 30\) lies outside'),
+    'left of the image': ((-50, 8, 20, 30), r'\(-50, 8, 20, 30\) lies outside the 64 x 48 image'),
+    'below the image': ((10, 60, 20, 30), r'\(10, 60, 20, 30\) lies outside'),
+    'right of the image': ((64, 8, 20, 30), r'\(64, 8, 20, 30\) lies outside'),
+    'above the image': ((10, -31, 20, 30), r'\(10, -31, 20, 30\) lies outside'),
 }
 
 
 def log_of(tmp_path, name='run'):
-    """A log file that MMEngine's current logger writes to; it writes each warning once."""
+    """Create a log file for MMEngine's current logger, which writes each warning once."""
     path = tmp_path / f'{name}.log'
     MMLogger.get_instance(f'checked-{tmp_path.name}-{name}', log_file=str(path))
     return path
@@ -183,8 +183,8 @@ def log_of(tmp_path, name='run'):
     ('name', 'fault'),
     [
         *(('CocoDataset', fault) for fault in BAD_BOXES),
-        *((name, 'below it') for name in COCO_LIKE[1:]),
-        *(('CocoWholeBodyHandDataset', fault) for fault in ('no width', 'left of it')),
+        *((name, 'below the image') for name in COCO_LIKE[1:]),
+        *(('CocoWholeBodyHandDataset', fault) for fault in ('no width', 'left of the image')),
     ],
 )
 def test_bad_box(name, fault, tmp_path):
@@ -211,7 +211,7 @@ def test_bad_box(name, fault, tmp_path):
 
 
 def test_box_on_the_last_pixel(tmp_path):
-    """MMPose clips a person's box to the last pixel, where none is left, and leaves a hand's."""
+    """MMPose clips a person's box to the last pixel, which leaves it empty, but does not clip a hand's box."""
     data = write(tmp_path, [person(1), person(2, (63.2, 8, 20, 30))])
     log = log_of(tmp_path)
     assert len(build('CocoDataset', **data)) == 1
@@ -219,7 +219,7 @@ def test_box_on_the_last_pixel(tmp_path):
     assert len(build('CocoWholeBodyHandDataset', test_mode=True, **data)) == 4
 
 
-def test_count_lists_the_first_ids(tmp_path):
+def test_log_lists_the_first_ids(tmp_path):
     log = log_of(tmp_path)
     bad = [person(100 + j, (10, 8, 0, 0)) for j in range(8)]
     build('CocoDataset', **write(tmp_path, [person(1), *bad]))
@@ -246,7 +246,7 @@ def test_bad_box_of_mpii(tmp_path):
 
 
 @pytest.mark.parametrize('changes', [dict(iscrowd=1), dict(num_keypoints=0)])
-def test_what_mmpose_drops_stays_dropped_without_error(changes, tmp_path):
+def test_instances_that_mmpose_drops_are_not_reported(changes, tmp_path):
     data = write(tmp_path, [person(1), person(2, **changes), person(3, (0, 0, 0, 0), **changes)])
     log = log_of(tmp_path)
     for test_mode in (False, True):
@@ -305,14 +305,14 @@ def test_visibility_not_finite(tmp_path):
         build('CocoDataset', **write(tmp_path, [bad]))
 
 
-def test_keypoint_of_the_face_not_finite(tmp_path):
+def test_face_keypoint_not_finite(tmp_path):
     bad = person(12)
     bad['face_kpts'][3] = float('nan')
     with pytest.raises(ValueError, match='annotation 12 .*keypoint 24 is not finite'):
         build('CocoWholeBodyDataset', **write(tmp_path, [bad]))
 
 
-def test_keypoint_of_mpii_not_finite(tmp_path):
+def test_mpii_keypoint_not_finite(tmp_path):
     joints = [[9, 9]] * 5 + [[9, float('nan')]] + [[9, 9]] * 10
     with pytest.raises(ValueError, match=r'annotation 0 .*keypoint 5 is not finite.*\(9.0, nan'):
         build('MpiiDataset', **write_mpii(tmp_path, joints=joints))
@@ -320,12 +320,12 @@ def test_keypoint_of_mpii_not_finite(tmp_path):
 
 @pytest.mark.parametrize('test_mode', [False, True])
 @pytest.mark.parametrize('annotations', [[], [person(1, iscrowd=1)]])
-def test_nothing_left(annotations, test_mode, tmp_path):
+def test_no_instance_left(annotations, test_mode, tmp_path):
     with pytest.raises(ValueError, match=r'no instance is left of .*annotations\.json'):
         build('CocoDataset', test_mode=test_mode, **write(tmp_path, annotations))
 
 
-def test_threshold_over_every_score(tmp_path):
+def test_threshold_above_every_score(tmp_path):
     data = detections(tmp_path, (10, 8, 20, 30))
     with pytest.raises(ValueError, match=r"boxes\.json \(filter_cfg={'bbox_score_thr': 0.9}\)"):
         build('CocoDataset', filter_cfg=dict(bbox_score_thr=0.9), **data)
@@ -342,7 +342,7 @@ def test_missing_image(test_mode, tmp_path):
         dataset[0]
 
 
-def test_another_missing_file_is_not_called_an_image(tmp_path):
+def test_other_missing_file_is_not_called_an_image(tmp_path):
     def open_mask(results):
         return open(tmp_path / 'mask.png')
 
@@ -369,7 +369,7 @@ def encoded(extension):
         (encoded('.jpg')[:200], 'is truncated'),
         (encoded('.png')[:-400], 'is truncated'),
     ],
-    ids=['empty', 'text', 'JPEG without its end', 'JPEG header alone', 'PNG without its end'],
+    ids=['empty', 'text', 'truncated JPEG', 'JPEG header only', 'truncated PNG'],
 )
 def test_unreadable_image(data, message, tmp_path):
     dataset = build('CocoDataset', pipeline=PIPELINE, **write(tmp_path, [person(1)]))
@@ -379,7 +379,7 @@ def test_unreadable_image(data, message, tmp_path):
         dataset[0]
 
 
-def test_truncated_jpeg_with_a_whole_thumbnail(tmp_path):
+def test_truncated_jpeg_with_a_complete_thumbnail(tmp_path):
     thumbnail = encoded('.jpg')
     path = tmp_path / 'one.jpg'
     data = write(tmp_path, [person(1)])
@@ -395,7 +395,7 @@ def test_truncated_jpeg_with_a_whole_thumbnail(tmp_path):
 
 @pytest.mark.parametrize('extension', ['.jpg', '.png', '.bmp', '.webp'])
 @pytest.mark.parametrize('tail', [b'', b'\0' * 32])
-def test_whole_image_read(extension, tail, tmp_path):
+def test_complete_image_is_read(extension, tail, tmp_path):
     dataset = build('CocoDataset', pipeline=PIPELINE, **write(tmp_path, [person(1)]))
     (tmp_path / 'one.jpg').write_bytes(encoded(extension) + tail)
     assert dataset[0]['img'].shape == (HEIGHT, WIDTH, 3)

@@ -1,4 +1,4 @@
-"""Members of a combined dataset keep what is theirs; what cannot be routed is refused at once."""
+"""Each member of a combined dataset keeps its own metainfo and pipeline; members that cannot be routed are an error."""
 
 import numpy as np
 import pytest
@@ -33,8 +33,8 @@ def combine(*members, **kwargs):
     return DATASETS.build(dict(type='CombinedPoseDataset', datasets=list(members), **kwargs))
 
 
-def test_members_keep_what_is_theirs(coco, aic):
-    """Flip order, weights, codec and sizes: every sample is the one the member alone packs."""
+def test_samples_are_those_of_the_member_alone(coco, aic):
+    """Flip indices, weights, codec and sizes: every sample is the same as from the member dataset alone."""
     whole, parts = combine(coco, aic), [DATASETS.build(coco), DATASETS.build(aic)]
     assert len(whole) == 8 and whole.names == ['coco', 'aic']
     for i in range(len(whole)):
@@ -51,13 +51,13 @@ def test_members_keep_what_is_theirs(coco, aic):
     assert person.gt_fields.heatmaps.shape == (17, 16, 12) and athlete.gt_fields.heatmaps.shape == (14, 16, 24)
 
 
-def test_members_of_different_keypoints_share_a_batch(coco, aic):
+def test_members_with_different_keypoints_share_a_batch(coco, aic):
     batch = pseudo_collate([combine(coco, aic)[i] for i in (0, 6, 7)])
     assert [len(sample.metainfo['flip_indices']) for sample in batch['data_samples']] == [17, 14, 14]
 
 
 @pytest.mark.parametrize(('order', 'name', 'keypoints'), [((0, 1), 'coco', 17), ((1, 0), 'aic', 14)])
-def test_metainfo_is_the_first_members(coco, aic, order, name, keypoints):
+def test_metainfo_is_that_of_the_first_member(coco, aic, order, name, keypoints):
     members = [(coco, aic)[i] for i in order]
     meta = combine(*members).metainfo
     assert (meta['dataset_name'], meta['num_keypoints']) == (name, keypoints)
@@ -77,7 +77,7 @@ def test_in_test_mode(coco, aic):
 
 
 def test_ratios(coco, aic):
-    """Half of the one and two of the other; the draw covers the whole of a member."""
+    """Samples per epoch = factor x len(dataset); over many draws every sample of a member is drawn."""
     whole = combine(coco, aic, sample_ratio_factor=[0.4, 2])
     assert whole.lens == [2, 6] and len(whole) == 8
     names = [whole[i]['data_samples'].metainfo['dataset_name'] for i in range(8)]
@@ -103,13 +103,13 @@ def test_bad_ratios(coco, aic, ratios, message):
         combine(coco, aic, sample_ratio_factor=ratios)
 
 
-def test_two_of_one_name(coco, aic):
+def test_two_members_with_the_same_name(coco, aic):
     with pytest.raises(ValueError, match=r"several members are named 'coco' \(all: \['coco', 'aic', 'coco'\]\)"):
         combine(coco, aic, dict(coco, type='CocoDataset'))
 
 
 def test_empty_member(coco, coco_files):
-    """Checked datasets refuse it themselves; MMPose's own do not."""
+    """Checked datasets raise an error themselves; MMPose's datasets do not."""
     files = coco_files('none', 0, 14)
     for more in ({}, dict(serialize_data=False)):
         with pytest.raises(ValueError, match=r'AicDataset has no sample in annotations\.json below .*none'):

@@ -1,4 +1,4 @@
-"""Every batch holds its share of each dataset, in an order that depends on seed and epoch alone."""
+"""Every batch holds a fixed share of each dataset, in an order that depends only on seed and epoch."""
 
 from collections import Counter
 
@@ -11,7 +11,7 @@ from vitpose_mm.datasets import CombinedPoseDataset, FixedMixSampler
 
 
 class Members(CombinedPoseDataset):
-    """The lengths and names of members, without files."""
+    """A combined dataset that has only lengths and names, without files."""
 
     def __init__(self, lens, resample=False):
         self.datasets = [range(length) for length in lens]
@@ -36,7 +36,7 @@ def build(dataset, batch_size=8, ratio=(2, 1, 1), **kwargs):
     return FixedMixSampler(dataset, batch_size, ratio, **dict(dict(seed=3), **kwargs))
 
 
-def test_share_of_every_batch():
+def test_every_batch_has_the_same_shares():
     dataset = Members((40, 10, 6))
     sampler = build(dataset)
     assert sampler.num_per_source == [4, 2, 2]
@@ -45,20 +45,20 @@ def test_share_of_every_batch():
             assert Counter(map(dataset.source, batch)) == {0: 4, 1: 2, 2: 2}
 
 
-def test_epochs_go_on_where_the_former_ended():
-    """All of a dataset is drawn before any of it is drawn again, over the ends of epochs."""
+def test_each_epoch_continues_where_the_previous_one_ended():
+    """Every sample of a dataset is drawn once before any is drawn again, also across epochs."""
     dataset = Members((40, 10, 6))
     drawn = [index for epoch in range(10) for batch in batches(build(dataset), epoch) for index in batch]
     for source, first, size in ((0, 0, 40), (1, 40, 10), (2, 50, 6)):
         own = [index - first for index in drawn if dataset.source(index) == source]
-        turns = [own[i : i + size] for i in range(0, len(own) - size + 1, size)]
-        assert len(turns) >= 5
-        assert all(sorted(turn) == list(range(size)) for turn in turns)
-        assert len({tuple(turn) for turn in turns}) > 1
+        passes = [own[i : i + size] for i in range(0, len(own) - size + 1, size)]
+        assert len(passes) >= 5
+        assert all(sorted(indices) == list(range(size)) for indices in passes)
+        assert len({tuple(indices) for indices in passes}) > 1
 
 
-def test_order_is_that_of_a_fresh_process():
-    """The third epoch of a resumed run is the third of the uninterrupted one; MMPose's is not."""
+def test_order_is_the_same_in_a_resumed_run():
+    """The third epoch of a resumed run is that of an uninterrupted run; with MMPose's sampler it is not."""
     dataset, sampler = Members((40, 10, 6)), build(Members((40, 10, 6)))
     epochs = [batches(sampler, epoch) for epoch in range(3)]
     assert batches(build(dataset), 2) == epochs[2]
@@ -70,14 +70,14 @@ def test_order_is_that_of_a_fresh_process():
     assert list(MultiSourceSampler(dataset, 8, [2, 1, 1], seed=3)) != third
 
 
-def test_unshuffled():
+def test_order_without_shuffling():
     assert batches(build(Members((5, 3)), 3, (2, 1), shuffle=False), 0)[:2] == [[0, 1, 5], [2, 3, 6]]
 
 
 @pytest.mark.parametrize('round_up', [True, False])
 @pytest.mark.parametrize('world', [1, 2, 3])
-def test_ranks_share_the_streams(monkeypatch, world, round_up):
-    """Together the processes draw what one draws: nothing twice within a turn, equal lengths."""
+def test_ranks_split_the_samples(monkeypatch, world, round_up):
+    """Ranks draw equally many samples; together they draw every sample once before any is drawn again."""
     drawn, lengths = [], set()
     for rank in range(world):
         monkeypatch.setattr(samplers, 'get_dist_info', lambda rank=rank: (rank, world))
@@ -113,7 +113,7 @@ def test_bad_ratio(ratio, message):
         build(Members((9, 9, 9)), ratio=ratio)
 
 
-def test_other_datasets_refused():
+def test_other_datasets_are_an_error():
     with pytest.raises(TypeError, match='CombinedPoseDataset, got list'):
         build([1, 2, 3])
     with pytest.raises(ValueError, match='Remove sample_ratio_factor'):
