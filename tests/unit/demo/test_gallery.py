@@ -9,8 +9,8 @@ from vitpose.demo.gallery import draw_gallery, heatmap_to_image
 from vitpose.synthetic.keypoints import COCO
 
 
-def test_heatmap_cells_land_on_image_pixels() -> None:
-    """Cell (0, 0) is the crop's first corner, the last cell its last: UDP's grid."""
+def test_corner_cells_map_to_the_corners_of_the_crop() -> None:
+    """With UDP, the first cell is the crop's top-left corner and the last cell its bottom-right corner."""
     transform = heatmap_to_image((32, 24), np.array((100.0, 60.0)), np.array((46.0, 62.0)))
     np.testing.assert_allclose(transform @ (0, 0, 1), (77, 29))
     np.testing.assert_allclose(transform @ (23, 31, 1), (123, 91))

@@ -10,7 +10,7 @@ from vitpose.runs.training_log import Curve
 
 
 @pytest.mark.parametrize('score', [[], [(1.0, 0.1), (2.0, 0.4)]])
-def test_picture_has_the_loss_and_maybe_the_score(tmp_path: Path, score: list) -> None:
+def test_plot_shows_the_loss_and_any_scores(tmp_path: Path, score: list) -> None:
     draw_learning_curve(Curve(loss=[(0.5, 9.0), (1.5, 3.0)], score=score, iterations=20), tmp_path / 'curve.png')
     picture = cv2.imread(str(tmp_path / 'curve.png')).astype(int)
     blue, orange = picture[..., 0] - picture[..., 2] > 80, picture[..., 2] - picture[..., 0] > 200

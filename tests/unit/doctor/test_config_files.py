@@ -1,4 +1,4 @@
-"""`vitpose doctor CONFIG`: the files that a config names are looked for before anything is started."""
+"""`vitpose doctor CONFIG` checks that the files named in a config exist."""
 
 import shutil
 from pathlib import Path
@@ -33,31 +33,31 @@ FILES = (
 
 @pytest.fixture
 def doctor(tmp_path, monkeypatch, capsys):
-    """A function that runs it in a folder with a config, and returns exit code and lines."""
+    """A function that runs doctor on CONFIG in a temporary folder, and returns the exit code and the output lines."""
     monkeypatch.chdir(tmp_path)
     Path('config.py').write_text(CONFIG)
 
-    def run(*words):
-        code = main(['doctor', 'config.py', *words])
+    def run(*arguments):
+        code = main(['doctor', 'config.py', *arguments])
         return code, capsys.readouterr().out.splitlines()
 
     return run
 
 
-def test_each_missing_file_has_a_line(doctor):
+def test_each_missing_file_gets_one_line(doctor):
     code, lines = doctor()
     assert code == 1
     assert {line.split(' is missing (')[0] for line in lines} == {*FILES, 'data/coco/train'}
-    said = {line.split()[0]: line for line in lines}
-    assert said['data/cache'] == (
+    found = {line.split()[0]: line for line in lines}
+    assert found['data/cache'] == (
         'data/cache is missing (train_dataloader.dataset.cache): write it with `vitpose teacher-cache`'
     )
-    assert 'train_dataloader.dataset.dataset.ann_file' in said['data/coco/train.json']
-    assert 'val_evaluator.metrics.0.ann_file' in said['data/coco/val.json']
-    assert said['token.npz'].endswith('from the checkpoint of stage 1')
+    assert 'train_dataloader.dataset.dataset.ann_file' in found['data/coco/train.json']
+    assert 'val_evaluator.metrics.0.ann_file' in found['data/coco/val.json']
+    assert found['token.npz'].endswith('from the checkpoint of stage 1')
 
 
-def test_what_is_there_is_not_named(doctor):
+def test_existing_files_are_not_listed(doctor):
     for name in FILES:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).mkdir() if name.endswith('/') else Path(name).touch()
@@ -67,7 +67,7 @@ def test_what_is_there_is_not_named(doctor):
     assert code == 1 and line.startswith('heads.mat is missing (val_dataloader.dataset.datasets.1.headbox_file, ')
 
 
-def test_options_change_the_config(doctor):
+def test_cfg_options_are_applied(doctor):
     _, before = doctor()
     _, after = doctor('--cfg-options', 'load_from=None', 'train_dataloader.dataset.dataset.data_root=other')
     assert [line for line in before if line.startswith('work_dirs')] != []
@@ -75,14 +75,14 @@ def test_options_change_the_config(doctor):
     assert any(line.startswith('other/train.json is missing') for line in after)
 
 
-def test_a_config_that_cannot_be_read(doctor, capsys):
+def test_config_that_cannot_be_read(doctor, capsys):
     Path('config.py').write_text('model = 1 / 0')
     assert main(['doctor', 'config.py']) == 2
     assert 'vitpose doctor: config.py: ZeroDivisionError' in capsys.readouterr().err
 
 
-def test_a_leaf_names_its_data(root, tmp_path, monkeypatch, capsys):
-    """A leaf of the configs in an empty folder, then with the files that the lines name."""
+def test_leaf_config_lists_its_data(root, tmp_path, monkeypatch, capsys):
+    """A leaf config in an empty folder, then with the files that the output lists."""
     monkeypatch.chdir(tmp_path)
     leaf = shutil.copytree(root / 'configs', Path('configs')) / 'coco/vitpose-base_coco-256x192.py'
     assert main(['doctor', str(leaf)]) == 1

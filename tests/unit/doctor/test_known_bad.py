@@ -22,9 +22,9 @@ from .tested_stack import GOOD, PINS
         ({'mmcv': '2.1.0'}, False, ['onedl-mmcv and mmcv', 'pip uninstall -y onedl-mmcv mmcv']),
     ],
 )
-def test_what_is_known_to_fail_is_named(changes, wheel, words):
-    said = [' '.join(bad) for bad in known_bad({**GOOD, **changes}, PINS, wheel, no_ops=False)]
-    assert any(all(word in line for word in words) for line in said), said
+def test_known_bad_combinations_are_reported(changes, wheel, words):
+    found = [' '.join(bad) for bad in known_bad({**GOOD, **changes}, PINS, wheel, no_ops=False)]
+    assert any(all(word in line for word in words) for line in found), found
 
 
 @pytest.mark.parametrize(
@@ -36,19 +36,19 @@ def test_what_is_known_to_fail_is_named(changes, wheel, words):
         ({'transformers': '5.0.0', 'onedl-mmpretrain': ''}, False),
     ],
 )
-def test_what_works_is_left_alone(changes, wheel):
+def test_working_combinations_are_not_reported(changes, wheel):
     versions = {name: version for name, version in {**GOOD, **changes}.items() if version}
     assert known_bad(versions, PINS, wheel, no_ops=False) == []
 
 
-def test_the_legacy_stack_is_left_alone():
+def test_legacy_stack_is_not_reported():
     assert known_bad(stack.tested('legacy'), stack.tested('legacy'), coco_wheel=True, no_ops=False) == []
 
 
-def test_mmcv_without_ops_is_named_with_a_command_that_builds_them():
+def test_fix_for_mmcv_without_ops_builds_them():
     (bad,) = known_bad(GOOD, PINS, coco_wheel=False, no_ops=True)
     assert 'no compiled ops' in bad.what and 'MMCV_WITH_OPS=1' in bad.fix and '--force-reinstall' in bad.fix
 
 
-def test_the_ops_of_this_environment_are_found():
+def test_ops_of_this_environment_are_found():
     assert not lacks_ops()

@@ -1,4 +1,4 @@
-"""What installing the stack needs of the machine."""
+"""Requirements for installing the stack: disk space, compilers, headers and memory."""
 
 import os
 import shutil
@@ -17,17 +17,17 @@ def problems() -> str:
 
 
 @pytest.fixture(autouse=True)
-def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
+def enough_disk_space(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, 'disk_usage', lambda path: SimpleNamespace(free=50 * 2**30))
     for name in ('CC', 'CXX'):
         monkeypatch.delenv(name, raising=False)
 
 
-def test_this_machine_built_the_stack() -> None:
+def test_this_machine_has_no_problems() -> None:
     assert problems() == ''
 
 
-def test_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, 'disk_usage', lambda path: SimpleNamespace(free=2**30))
     assert '1.0 GB are free' in problems()
 
@@ -37,7 +37,7 @@ def test_no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert 'no C compiler (cc)' in problems() and 'no C++ compiler (c++)' in problems()
 
 
-def test_an_old_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_old_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / 'old').write_text('#!/bin/sh\necho "unrecognized command line option -std=c++20" >&2; exit 1\n')
     (tmp_path / 'old').chmod(0o755)
     monkeypatch.setenv('CXX', str(tmp_path / 'old'))

@@ -1,4 +1,4 @@
-"""`vitpose doctor`: it works where nothing else does, and names what fixes it."""
+"""`vitpose doctor`: it runs where nothing is installed, and prints a command that fixes each problem."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from .tested_stack import GOOD, PINS
 
 @pytest.fixture
 def machine(monkeypatch):
-    """A machine with the tested stack, on which everything imports; changes are by name."""
+    """A function that simulates a machine with the tested stack, without import errors; arguments change versions."""
 
     def make(errors=None, **changes):
         versions = {**GOOD, **{name.replace('_', '-'): version for name, version in changes.items()}}
@@ -31,8 +31,8 @@ def machine(monkeypatch):
     return make
 
 
-def test_it_works_where_nothing_is_installed(root):
-    """No site-packages at all: no torch, no mmpose, no rich, and no crash."""
+def test_doctor_works_without_installed_packages(root):
+    """It does not crash without site-packages, that is, without torch, mmpose and rich."""
     code = (
         f'import sys; sys.path.insert(0, {str(root)!r}); sys.argv = ["vitpose", "doctor"]\n'
         'from vitpose.cli.main import main\n'
@@ -49,60 +49,60 @@ def test_it_works_where_nothing_is_installed(root):
             assert re.search(command, done.stdout, re.MULTILINE)
 
 
-def test_the_tested_stack_is_fine(machine, capsys):
+def test_tested_stack_has_no_problems(machine, capsys):
     machine()
     assert main(['doctor']) == 0
-    said = capsys.readouterr().out
-    assert 'Everything that is needed is installed' in said and '2.14.1' in said
+    output = capsys.readouterr().out
+    assert 'Everything that is needed is installed' in output and '2.14.1' in output
 
 
 @pytest.mark.slow
-def test_this_environment_is_fine(capsys):
-    """The tests run where `make test` or `make compat` put them, so doctor finds nothing wrong."""
+def test_this_environment_has_no_problems(capsys):
+    """The tests run in the environment of `make test` or `make compat`, where doctor must find no problem."""
     assert main(['doctor']) == 0, capsys.readouterr().out
 
 
-def test_what_is_missing_is_named_with_its_command(machine, capsys):
+def test_missing_package_is_reported_with_its_fix(machine, capsys):
     machine(onedl_mmcv=None)
     assert main(['doctor']) == 1
-    said = capsys.readouterr().out
-    assert f'onedl-mmcv is missing\n    {stack.fix("onedl-mmcv", PINS)}' in said
+    output = capsys.readouterr().out
+    assert f'onedl-mmcv is missing\n    {stack.fix("onedl-mmcv", PINS)}' in output
 
 
-def test_what_does_not_import_shows_its_own_error(machine, capsys):
+def test_broken_package_is_reported_with_its_error(machine, capsys):
     machine({'mmpose': 'ImportError: libGL.so.1: cannot open shared object'})
     assert main(['doctor']) == 1
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (
-        'mmpose is broken: ImportError: libGL.so.1' in said
-        and 'pip install --no-deps --force-reinstall --no-cache-dir mmpose==1.3.2' in said
+        'mmpose is broken: ImportError: libGL.so.1' in output
+        and 'pip install --no-deps --force-reinstall --no-cache-dir mmpose==1.3.2' in output
     )
 
 
-def test_an_optional_part_may_be_missing(machine):
+def test_optional_packages_may_be_missing(machine):
     machine(tensorboard=None, transformers=None, onedl_mmpretrain=None)
     assert main(['doctor']) == 0
 
 
-def test_another_version_is_told_apart_and_allowed():
+def test_other_version_is_reported_as_untested():
     rows = {row.name: row for row in examine({**GOOD, 'scipy': '1.16.0', 'torch': '2.14.1+cpu'}, PINS, {})}
     assert (rows['scipy'].state, rows['scipy'].installed) == ('untested', '1.16.0')
     assert rows['torch'].state == 'ok'
 
 
-def test_brackets_in_an_error_are_shown_as_they_are(machine, capsys):
+def test_brackets_in_an_error_are_printed_unchanged(machine, capsys):
     machine({'mmpose': "KeyError: '[/red] is not in [names]'"})
     main(['doctor'])
     assert capsys.readouterr().out.count('[/red] is not in [names]') == 2
 
 
-def test_a_bad_pair_makes_the_exit_code_1(machine, capsys):
+def test_known_bad_combination_gives_exit_code_1(machine, capsys):
     machine(transformers='5.1.0')
     assert main(['doctor']) == 1
     assert 'pip install transformers==4.53.3' in capsys.readouterr().out
 
 
-def test_imports_are_tried_elsewhere_and_survive_a_crash(tmp_path, monkeypatch):
+def test_imports_are_tried_in_a_subprocess_that_may_crash(tmp_path, monkeypatch):
     (tmp_path / 'dies.py').write_text('import os; print("last words"); os.kill(os.getpid(), 11)')
     (tmp_path / 'raises.py').write_text('raise RuntimeError("numpy.dtype size changed")')
     (tmp_path / 'fine.py').write_text('print("chatty")')

@@ -1,4 +1,4 @@
-"""What is installed, and what was tested."""
+"""The installed packages and the tested stacks."""
 
 import subprocess
 
@@ -7,19 +7,19 @@ from vitpose.doctor import stack
 from .tested_stack import GOOD, PINS
 
 
-def test_openmmlabs_own_packages_are_held_against_the_legacy_stack():
+def test_stack_is_recognised_by_its_mmcv():
     assert stack.stack_of(GOOD) == 'tested'
     assert stack.stack_of({'mmcv': '2.1.0'}) == 'legacy'
     assert stack.tested('legacy')['mmcv'] == '2.1.0'
 
 
-def test_pins_are_read_for_the_python_that_runs():
+def test_pins_depend_on_the_python_version():
     text = "Foo_bar==1.0; python_version >= '3.11'\nfoo-bar==0.9; python_version < '3.11'\n# no==1\nbaz==2.0\n"
     assert stack.read_pins(text, (3, 12)) == {'foo-bar': '1.0', 'baz': '2.0'}
     assert stack.read_pins(text, (3, 10)) == {'foo-bar': '0.9', 'baz': '2.0'}
 
 
-def test_the_command_for_mmcv_makes_a_compiler_that_is_told_c20_last(tmp_path):
+def test_mmcv_command_passes_the_c20_option_last(tmp_path):
     command = stack.fix('onedl-mmcv', PINS)
     assert command.endswith(f'MMCV_WITH_OPS=1 pip install --no-build-isolation onedl-mmcv=={PINS["onedl-mmcv"]}')
     script = command.replace('exec c++', 'exec echo').replace('pip install', "sh -c '$CXX -std=c++17 x.cpp' --")

@@ -1,4 +1,4 @@
-"""The versions of a machine on which everything is as tested."""
+"""The tested stack: all pins (PINS), and the versions that doctor checks (GOOD)."""
 
 from vitpose.doctor import stack
 

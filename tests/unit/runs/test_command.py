@@ -10,14 +10,14 @@ import pytest
 from vitpose.runs.command import run_logged
 
 
-def test_a_failing_command_shows_its_error(tmp_path: Path) -> None:
+def test_error_of_a_failed_command_is_shown(tmp_path: Path) -> None:
     command = [sys.executable, '-c', 'print("before"); raise KeyError("no such head")']
     with pytest.raises(RuntimeError, match=r"KeyError: 'no such head'[\s\S]*vitpose doctor"):
         run_logged(command, tmp_path / 'log', lambda line: None)
     assert 'before' in (tmp_path / 'log').read_text()
 
 
-def test_an_interrupted_command_ends_with_its_children(tmp_path: Path) -> None:
+def test_interrupt_kills_the_command_and_its_children(tmp_path: Path) -> None:
     pid_file = tmp_path / 'pid'
     child = (
         f'import os, pathlib, time; pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid())); '
@@ -37,4 +37,4 @@ def test_an_interrupted_command_ends_with_its_children(tmp_path: Path) -> None:
         except ProcessLookupError:
             return
         time.sleep(0.1)
-    pytest.fail(f'process {grandchild} still runs')
+    pytest.fail(f'process {grandchild} is still running')

@@ -1,4 +1,4 @@
-"""A run's table."""
+"""The table with a run's results."""
 
 import re
 
@@ -7,11 +7,11 @@ import torch
 from vitpose.runs.table import machine, markdown, minutes, print_table
 
 
-def test_minutes_carry_their_seconds() -> None:
+def test_minutes_are_rounded_to_seconds() -> None:
     assert [minutes(seconds) for seconds in (0, 59.6, 61, 3599.4)] == ['0:00 min', '1:00 min', '1:01 min', '59:59 min']
 
 
-def test_markdown_columns_line_up() -> None:
+def test_markdown_columns_are_aligned() -> None:
     page = markdown('A run', {'AP': '0.5', 'machine': 'a laptop'}, ['First.', 'Second.'])
     assert page == (
         '# A run\n\n|         | |\n|---------|---|\n| AP      | 0.5 |\n| machine | a laptop |\n\nFirst.\n\nSecond.\n'
@@ -20,8 +20,8 @@ def test_markdown_columns_line_up() -> None:
 
 def test_terminal_shows_every_row(capsys) -> None:
     print_table('A run', {'AP': '0.5', 'machine': 'a laptop'})
-    said = capsys.readouterr().out
-    assert 'A run' in said and re.search(r'AP +\S 0\.5', said) and re.search(r'machine +\S a laptop', said)
+    output = capsys.readouterr().out
+    assert 'A run' in output and re.search(r'AP +\S 0\.5', output) and re.search(r'machine +\S a laptop', output)
 
 
 def test_machine_names_cores_and_torch() -> None:

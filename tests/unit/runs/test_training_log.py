@@ -1,4 +1,4 @@
-"""Reading what MMEngine wrote."""
+"""Reading MMEngine's log files."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from vitpose.runs.training_log import parse_score, parse_step, read_curve
 
 
-def test_log_lines() -> None:
+def test_parsing_log_lines() -> None:
     line = (
         '11/22 15:34:46 - mmengine - INFO - Epoch(train)  [2][ 50/531]  lr: 1.5e-03  eta: 0:01:02  time: 0.25  '
         'data_time: 0.01  loss: 7.321000  loss_kpt: 7.321000  acc_pose: 0.21'
