@@ -1,4 +1,4 @@
-"""Every kind's files, read by MMPose's own classes and scored by its own metrics."""
+"""The files of every kind, read by MMPose's dataset classes and evaluated with its metrics."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ SAMPLES = {
 
 
 def digest(folder: Path) -> dict[str, str]:
-    """Hash of every file by its path."""
+    """Hash of every file by relative path."""
     files = sorted(path for path in folder.rglob('*') if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -60,30 +60,30 @@ def content(data: Path, split: str):
     return json.loads((data / f'annotations/{split}.json').read_text())
 
 
-def test_mmpose_reads_what_was_drawn(kind: str, data: Path) -> None:
-    """Every keypoint that MMPose calls visible is at the place that the renderer gave."""
+def test_mmpose_reads_the_drawn_keypoints(kind: str, data: Path) -> None:
+    """Every keypoint that MMPose reads as visible has the renderer's coordinates."""
     dataset = read(kind, data, 'train')
     drawn = [person['keypoints'] for index in range(12) for person in render_one(recipe(kind), 'train', index).people]
     drawn = [keypoints for keypoints in drawn if keypoints[:17, 2].any()]
     assert len(dataset) == len(drawn) > 20
-    offset = 1 if kind == 'mpii' else 0  # counted from 1
+    offset = 1 if kind == 'mpii' else 0  # MPII's coordinates start at 1
     for i, keypoints in enumerate(drawn):
         info = dataset.get_data_info(i)
         visible = info['keypoints_visible'][0] > 0
-        if kind != 'wholebody':  # whose hidden hands and faces are not labelled
+        if kind != 'wholebody':  # its hidden hands and faces are not labelled
             np.testing.assert_array_equal(visible, keypoints[:, 2] > 0)
         np.testing.assert_allclose(info['keypoints'][0][visible], keypoints[visible, :2] + offset, atol=0.006)
         assert Path(info['img_path']).is_file()
         assert info['keypoints'].shape == (1, COUNTS[kind], 2)
 
 
-def test_checked_class_reads_it_too(kind: str, data: Path) -> None:
+def test_checked_dataset_has_the_same_length(kind: str, data: Path) -> None:
     for split in ('train', 'val'):
         mine = read(kind, data, split, by=getattr(checked, f'Checked{READERS[kind].__name__}'), test_mode=True)
         assert len(mine) == len(read(kind, data, split, test_mode=True))
 
 
-def test_order_of_keypoints_is_the_metainfo_s(kind: str, data: Path) -> None:
+def test_keypoint_order_is_that_of_the_metainfo(kind: str, data: Path) -> None:
     metainfo = read(kind, data, 'val').metainfo
     theirs = [metainfo['keypoint_id2name'][i] for i in range(metainfo['num_keypoints'])]
     if kind == 'ap10k':
@@ -101,8 +101,8 @@ def test_order_of_keypoints_is_the_metainfo_s(kind: str, data: Path) -> None:
     assert {frozenset(pair) for pair in table.limbs()} == {frozenset(pair) for pair in metainfo['skeleton_links']}
 
 
-def test_flip_pairs_of_the_metainfo_mirror_a_figure_at_rest(kind: str, data: Path) -> None:
-    """Facing the camera, straight: each point and the one MMPose swaps it with lie alike on both sides."""
+def test_flip_pairs_of_the_metainfo_mirror_the_rest_pose(kind: str, data: Path) -> None:
+    """The figure stands straight and faces the camera: the keypoints of a flip pair are mirror images."""
     table, metainfo = keypoint_set(kind), read(kind, data, 'val').metainfo
     body = table.species.body
     figure = place(body, {}, {}, np.eye(3), 100.0, table.species.dress(np.random.default_rng(0), None))
@@ -113,7 +113,7 @@ def test_flip_pairs_of_the_metainfo_mirror_a_figure_at_rest(kind: str, data: Pat
         for name, x in zip(table.names, points[:, 0], strict=True)
         if 'left' in name or 'right' in name
     ]
-    assert all(sign * x > 0 for sign, x in sides)  # its left is at the image's right
+    assert all(sign * x > 0 for sign, x in sides)  # the figure's left is on the image's right
 
 
 def test_fields_are_those_of_a_real_file(kind: str, data: Path, photographs: Path) -> None:
@@ -132,7 +132,7 @@ def test_fields_are_those_of_a_real_file(kind: str, data: Path, photographs: Pat
 
 
 def score(kind: str, data: Path, shift: float) -> dict[str, float]:
-    """MMPose's metric of the truth as prediction, moved by some pixels."""
+    """MMPose's metrics with the ground truth, shifted by some pixels, as the prediction."""
     heads = dict(headbox_file=str(data / 'annotations/mpii_gt_val.mat')) if kind == 'mpii' else {}
     dataset = read(kind, data, 'val', test_mode=True, **heads)
     file = str(data / 'annotations/val.json')
@@ -168,7 +168,7 @@ def score(kind: str, data: Path, shift: float) -> dict[str, float]:
     return metric.evaluate(len(samples))
 
 
-def test_mpii_boxes_are_squares_around_what_was_drawn(tmp_path: Path) -> None:
+def test_mpii_boxes_are_squares_around_the_drawn_people(tmp_path: Path) -> None:
     write_dataset(tmp_path / 'data', recipe('mpii'), workers=0)
     dataset = read('mpii', tmp_path / 'data', 'train')
     people = [person for index in range(12) for person in render_one(recipe('mpii'), 'train', index).people]
@@ -180,7 +180,7 @@ def test_mpii_boxes_are_squares_around_what_was_drawn(tmp_path: Path) -> None:
         np.testing.assert_allclose(dataset.get_data_info(i)['bbox'][0], [*(middle - half), *(middle + half)], atol=0.05)
 
 
-def test_a_hand_of_which_too_little_is_seen_is_not_labelled() -> None:
+def test_mostly_hidden_hand_is_not_labelled() -> None:
     person = next(
         person
         for index in range(12)
@@ -198,26 +198,26 @@ def test_a_hand_of_which_too_little_is_seen_is_not_labelled() -> None:
     assert hidden['righthand_kpts'] == seen['righthand_kpts'] and hidden['righthand_valid']
 
 
-def test_metric_scores_the_truth_best(kind: str, data: Path) -> None:
+def test_metric_of_the_ground_truth_is_best(kind: str, data: Path) -> None:
     best, worst = score(kind, data, 0.0), score(kind, data, 300.0)
     name, top = {'mpii': ('PCK', 100), 'wholebody': ('coco-wholebody/AP', 1)}.get(kind, ('coco/AP', 1))
     assert best[name] == pytest.approx(top)
     assert worst[name] == pytest.approx(0)
 
 
-def test_same_seed_same_bytes_whatever_the_workers(kind: str, data: Path, tmp_path: Path) -> None:
+def test_same_seed_gives_the_same_files_for_any_number_of_workers(kind: str, data: Path, tmp_path: Path) -> None:
     write_dataset(tmp_path / 'again', recipe(kind), workers=0)
     assert digest(tmp_path / 'again') == digest(data)
-    if kind == 'mpii':  # scipy would write the time
+    if kind == 'mpii':  # scipy's own header contains the time
         assert b'Created' not in (data / 'annotations/mpii_gt_val.mat').read_bytes()[:116]
 
 
-def test_kinds_of_one_seed_show_different_images() -> None:
+def test_kinds_with_the_same_seed_have_different_images() -> None:
     images = [render_one(recipe(kind), 'train', 0).image.tobytes() for kind in KINDS]
     assert len(set(images)) == len(KINDS)
 
 
-def test_hands_of_their_own_are_read(tmp_path: Path) -> None:
+def test_hand_dataset_reads_the_hands(tmp_path: Path) -> None:
     write_dataset(tmp_path / 'data', recipe('wholebody'), workers=0)
     hands = read('wholebody', tmp_path / 'data', 'train', by=CocoWholeBodyHandDataset)
     assert len(hands) > 20

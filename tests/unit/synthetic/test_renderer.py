@@ -16,7 +16,7 @@ SPREAD = FAMILIES['spread']
 
 
 def canvas_with(yaw: float = 0.0, at: tuple[float, float] = (160, 110), scale: float = 200, angles: dict = SPREAD):
-    """A canvas with one person drawn on it as number 1."""
+    """A canvas with one person, whose id is 1."""
     canvas = Canvas.blank(np.full((240, 320, 3), 128, np.float32), np.array((0, -0.5, 1.0)))
     wardrobe = sample_wardrobe(np.random.default_rng(3))
     figure = place(HUMAN, angles, {}, rotation(0, 0, yaw), scale, wardrobe).moved(*at)
@@ -29,8 +29,8 @@ def keypoints_of(canvas: Canvas, figure, number: int = 1) -> dict[str, np.ndarra
 
 
 @pytest.mark.parametrize(('yaw', 'sign'), [(0, 1), (180, -1), (35, 1), (145, -1), (-150, -1)])
-def test_left_and_right_follow_from_facing(yaw: float, sign: int) -> None:
-    """Who faces us has their left at the image's right; who turns their back has not."""
+def test_left_and_right_depend_on_the_view(yaw: float, sign: int) -> None:
+    """The left side is on the image's right if the person faces the camera, otherwise on its left."""
     points = keypoints_of(*canvas_with(yaw))
     for joint in ('shoulder', 'elbow', 'wrist', 'hip'):
         assert np.sign(points[f'left_{joint}'][0] - points[f'right_{joint}'][0]) == sign, joint
@@ -45,7 +45,7 @@ def test_left_and_right_follow_from_facing(yaw: float, sign: int) -> None:
         (-90, ['nose', 'left_eye', 'left_ear'], ['right_eye', 'right_ear']),
     ],
 )
-def test_face_is_seen_from_its_side(yaw: float, seen: list[str], hidden: list[str]) -> None:
+def test_visible_face_keypoints_depend_on_the_view(yaw: float, seen: list[str], hidden: list[str]) -> None:
     canvas = Canvas.blank(np.zeros((240, 320, 3)), np.array((0, -0.5, 1.0)))
     bald = next(w for w in (sample_wardrobe(np.random.default_rng(i)) for i in range(99)) if not w.long_hair)
     figure = place(HUMAN, {}, {}, rotation(0, 0, yaw), 220, bald).moved(160, 120)
@@ -54,7 +54,7 @@ def test_face_is_seen_from_its_side(yaw: float, seen: list[str], hidden: list[st
     assert {name: points[name][2] for name in seen + hidden} == dict.fromkeys(seen, 2) | dict.fromkeys(hidden, 1)
 
 
-def test_skin_in_front_hair_behind() -> None:
+def test_head_shows_skin_in_front_and_hair_behind() -> None:
     wardrobe = sample_wardrobe(np.random.default_rng(3))
     colours = []
     for yaw in (0, 180):
@@ -70,7 +70,7 @@ def test_skin_in_front_hair_behind() -> None:
 
 
 @pytest.mark.parametrize('joint', ['left_wrist', 'right_elbow', 'left_knee', 'right_ankle', 'left_shoulder', 'nose'])
-def test_an_object_over_a_joint_hides_it_alone(joint: str) -> None:
+def test_object_over_a_joint_hides_only_that_joint(joint: str) -> None:
     canvas, figure = canvas_with()
     before = keypoints_of(canvas, figure)
     assert before[joint][2] == 2
@@ -83,7 +83,7 @@ def test_an_object_over_a_joint_hides_it_alone(joint: str) -> None:
     assert all(after[name][2] == before[name][2] for name in far)
 
 
-def test_somebody_in_front_hides_somebody_behind() -> None:
+def test_person_in_front_hides_the_person_behind() -> None:
     canvas, behind = canvas_with()
     front = place(HUMAN, {}, {}, np.eye(3), 230, sample_wardrobe(np.random.default_rng(5))).moved(160, 120)
     draw_figure(canvas, front, 2)
@@ -93,17 +93,17 @@ def test_somebody_in_front_hides_somebody_behind() -> None:
     assert keypoints_of(canvas, front, 2)['left_hip'][2] == 2
 
 
-def test_own_body_hides_the_far_arm() -> None:
+def test_body_hides_the_far_arm() -> None:
     points = keypoints_of(*canvas_with(90, angles={}))
     assert points['right_shoulder'][2] == points['right_elbow'][2] == 2
     assert points['left_shoulder'][2] == points['left_elbow'][2] == 1
 
 
-def test_a_shoulder_behind_the_own_chest_is_hidden() -> None:
-    """The chest shows the near shoulder that lies in it, and hides the far one."""
+def test_shoulder_behind_the_chest_is_hidden() -> None:
+    """The near shoulder, which lies in the chest, is visible; the far shoulder is hidden."""
     angles = {'left_shoulder': (-90, 0, 0), 'right_shoulder': (-90, 0, 0), 'spine': (0, 0, 30)}
     canvas, figure = canvas_with(40, angles=angles)
-    for side in ('left', 'right'):  # paint the chest over both, as a waistcoat without arms
+    for side in ('left', 'right'):  # paint the chest over both shoulders, like a sleeveless vest
         spot = figure.points[f'{side}_shoulder'][:2]
         chest = PARTS_PER_FIGURE + part_ids(HUMAN)['torso']
         draw_limb(canvas, spot, spot + 0.1, np.full(2, 3.0), Paint.plain(np.ones(3)), chest)
@@ -111,14 +111,14 @@ def test_a_shoulder_behind_the_own_chest_is_hidden() -> None:
     assert (points['right_shoulder'][2], points['left_shoulder'][2]) == (2, 1)
 
 
-def test_outside_of_the_image_is_not_labelled() -> None:
+def test_joints_outside_the_image_are_not_labelled() -> None:
     points = keypoints_of(*canvas_with(at=(5, 110)))
     assert points['right_wrist'].tolist() == [0, 0, 0]
     assert points['left_wrist'][2] == 2
 
 
 def test_visible_joints_lie_on_the_person_in_every_scene() -> None:
-    """The invariant of all scenes: v = 2 is a pixel of that person, v = 1 one of the image, v = 0 is empty."""
+    """In every scene, v = 2 is on a pixel of a person, v = 1 is inside the image, and v = 0 has zero coordinates."""
     seen = set()
     for name in DIFFICULTIES:
         for index in range(25):
@@ -138,7 +138,7 @@ def test_visible_joints_lie_on_the_person_in_every_scene() -> None:
     assert seen == {0, 1, 2}
 
 
-def test_box_and_area_are_those_of_the_pixels_left() -> None:
+def test_box_and_area_are_those_of_the_visible_pixels() -> None:
     canvas, figure = canvas_with()
     draw_limb(canvas, np.array((160.0, 0)), np.array((160.0, 240)), np.full(2, 3.0), Paint.plain(np.ones(3)), OBJECT)
     person = annotate(canvas, figure, 1, COCO)
@@ -150,13 +150,13 @@ def test_box_and_area_are_those_of_the_pixels_left() -> None:
     assert all(len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in person['polygons'])
 
 
-def test_nobody_left_is_nobody() -> None:
+def test_completely_hidden_person_is_not_annotated() -> None:
     canvas, figure = canvas_with()
     canvas.ids[:] = OBJECT
     assert annotate(canvas, figure, 1, COCO) is None
 
 
-def test_clothes_are_alike_on_both_sides() -> None:
+def test_clothes_are_the_same_on_both_sides() -> None:
     for seed in range(20):
         paints = sample_wardrobe(np.random.default_rng(seed)).paints
         for name, paint in paints.items():
@@ -166,7 +166,7 @@ def test_clothes_are_alike_on_both_sides() -> None:
                 np.testing.assert_array_equal(paint.colours, other.colours)
 
 
-def test_hard_is_harder_than_easy() -> None:
+def test_hard_hides_more_keypoints_than_easy() -> None:
     hidden = {}
     for name in DIFFICULTIES:
         visible = [
@@ -178,13 +178,13 @@ def test_hard_is_harder_than_easy() -> None:
     assert hidden['hard'] > hidden['easy'] + 0.1
 
 
-def test_same_state_same_image() -> None:
+def test_same_seed_gives_the_same_image() -> None:
     first, again, other = (render(np.random.default_rng(s), COCO, difficulty('easy')) for s in (1, 1, 2))
     np.testing.assert_array_equal(first.image, again.image)
     assert (first.image != other.image).any()
 
 
-def test_unknown_names() -> None:
+def test_unknown_names_are_errors() -> None:
     with pytest.raises(KeyError, match="unknown difficulty 'medium'.*easy, hard"):
         difficulty('medium')
     with pytest.raises(KeyError, match="unknown kind 'giraffe'.*aic, ap10k, coco, mpii, wholebody"):

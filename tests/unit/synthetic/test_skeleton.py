@@ -5,17 +5,18 @@ from vitpose.synthetic.poses import FAMILIES, WEIGHTS, sample_pose
 from vitpose.synthetic.skeleton import HUMAN, mirror_name, rotation
 
 
-def test_rest_pose_hangs_and_faces_the_camera() -> None:
-    places, frames = HUMAN.forward({})
-    assert places['left_shoulder'][0] > 0 > places['right_shoulder'][0]  # its left is at the image's right
-    assert places['left_wrist'][1] < places['left_elbow'][1] < places['left_shoulder'][1]
-    assert places['left_ankle'][1] < places['left_knee'][1] < places['left_hip'][1]
-    assert places['left_toe'][2] > places['left_ankle'][2]  # toes point where the face does
+def test_arms_hang_and_face_looks_at_the_camera_in_the_rest_pose() -> None:
+    positions, frames = HUMAN.forward({})
+    # the figure's left is on the image's right
+    assert positions['left_shoulder'][0] > 0 > positions['right_shoulder'][0]
+    assert positions['left_wrist'][1] < positions['left_elbow'][1] < positions['left_shoulder'][1]
+    assert positions['left_ankle'][1] < positions['left_knee'][1] < positions['left_hip'][1]
+    assert positions['left_toe'][2] > positions['left_ankle'][2]  # toes point in the direction of the face
     assert all(np.allclose(frame, np.eye(3)) for frame in frames.values())
 
 
 @pytest.mark.parametrize('difficulty', ['easy', 'hard'])
-def test_poses_stay_inside_the_limits(difficulty: str) -> None:
+def test_sampled_poses_are_inside_the_joint_limits(difficulty: str) -> None:
     rng = np.random.default_rng(0)
     for _ in range(300):
         for name, turn in sample_pose(rng, difficulty).items():
@@ -24,14 +25,14 @@ def test_poses_stay_inside_the_limits(difficulty: str) -> None:
 
 
 @pytest.mark.parametrize('family', list(FAMILIES))
-def test_families_are_anatomy(family: str) -> None:
-    """The tables themselves obey the limits: nothing they ask for is cut off."""
+def test_pose_families_are_inside_the_joint_limits(family: str) -> None:
+    """No angle in the tables is clipped."""
     clipped = HUMAN.clip(FAMILIES[family])
     for name, turn in FAMILIES[family].items():
         np.testing.assert_allclose(clipped[name], turn, err_msg=name)
 
 
-def test_limits_cut_impossible_angles() -> None:
+def test_impossible_angles_are_clipped() -> None:
     straight = HUMAN.forward({})[0]
     backwards = HUMAN.forward({'left_knee': (-90, 0, 0), 'right_elbow': (80, 0, 0)})[0]
     np.testing.assert_allclose(backwards['left_ankle'], straight['left_ankle'])
@@ -39,22 +40,22 @@ def test_limits_cut_impossible_angles() -> None:
 
 
 @pytest.mark.parametrize(
-    ('joint', 'angles', 'end', 'way'),
+    ('joint', 'angles', 'end', 'direction'),
     [
         ('left_knee', (90, 0, 0), 'left_ankle', (0, 0, -1)),  # heels go back
         ('left_elbow', (-90, 0, 0), 'left_wrist', (0, 0, 1)),  # hands come forward
-        ('left_shoulder', (0, 90, 0), 'left_elbow', (1, 0, 0)),  # arms lift away from the body,
-        ('right_shoulder', (0, -90, 0), 'right_elbow', (-1, 0, 0)),  # both
+        ('left_shoulder', (0, 90, 0), 'left_elbow', (1, 0, 0)),  # arms lift away from the body
+        ('right_shoulder', (0, -90, 0), 'right_elbow', (-1, 0, 0)),
         ('left_hip', (-90, 0, 0), 'left_knee', (0, 0, 1)),
     ],
 )
-def test_joints_turn_the_right_way(joint: str, angles: tuple, end: str, way: tuple) -> None:
-    places, _ = HUMAN.forward({joint: angles})
-    arm = places[end] - places[joint]
-    np.testing.assert_allclose(arm / np.linalg.norm(arm), way, atol=1e-9)
+def test_joints_turn_in_the_right_direction(joint: str, angles: tuple, end: str, direction: tuple) -> None:
+    positions, _ = HUMAN.forward({joint: angles})
+    arm = positions[end] - positions[joint]
+    np.testing.assert_allclose(arm / np.linalg.norm(arm), direction, atol=1e-9)
 
 
-def test_lengths_of_bones_do_not_depend_on_the_pose() -> None:
+def test_bone_lengths_do_not_depend_on_the_pose() -> None:
     rng = np.random.default_rng(1)
     build = HUMAN.sample_build(rng)
     rest, _ = HUMAN.forward({}, build)
@@ -66,7 +67,7 @@ def test_lengths_of_bones_do_not_depend_on_the_pose() -> None:
     assert all(np.allclose(frame @ frame.T, np.eye(3)) for frame in frames.values())
 
 
-def test_both_sides_mirror() -> None:
+def test_left_and_right_are_mirror_images() -> None:
     for name, joint in HUMAN.joints.items():
         other = HUMAN.joints[mirror_name(name)]
         np.testing.assert_allclose(np.array(joint.offset) * (-1, 1, 1), other.offset) if name != mirror_name(
@@ -76,7 +77,7 @@ def test_both_sides_mirror() -> None:
         assert joint.limits[1] == tuple(-angle for angle in reversed(other.limits[1])) or not name.startswith('left')
 
 
-def test_no_side_is_favoured() -> None:
+def test_both_arms_are_raised_equally_often() -> None:
     rng = np.random.default_rng(2)
     poses = [sample_pose(rng, 'easy') for _ in range(600)]
     raised = [np.mean([pose[f'{side}_shoulder'][0] < -60 for pose in poses]) for side in ('left', 'right')]

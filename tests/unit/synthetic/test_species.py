@@ -1,4 +1,4 @@
-"""Are animals, fingers and faces drawn where their keypoints are?"""
+"""Animals, fingers and faces are drawn where their keypoints are."""
 
 from dataclasses import replace
 
@@ -61,8 +61,8 @@ def keypoints_of(kind: str, figure: Figure, canvas: Canvas | None = None) -> dic
         ('wholebody', 'right_heel', 'right_foot'),
     ],
 )
-def test_a_limb_of_another_colour_changes_the_image_at_its_keypoint(kind: str, keypoint: str, bone: str) -> None:
-    """And not at the one of the other side."""
+def test_recoloured_limb_changes_the_image_at_its_keypoint(kind: str, keypoint: str, bone: str) -> None:
+    """It does not change the image at the keypoint of the other side."""
     if kind == 'ap10k':
         yaw = {'tail': 170.0, 'nose': 0.0, 'left_eye': 0.0, 'throat': 0.0}.get(bone, 20 if 'left' in bone else -20)
         angles: dict = GAITS['walk']
@@ -86,7 +86,7 @@ def test_a_limb_of_another_colour_changes_the_image_at_its_keypoint(kind: str, k
 
 
 def test_face_points_lie_on_painted_features() -> None:
-    """Eyes, brows and mouth: the points of each are at the pixels that painting it changes."""
+    """The keypoints of eyes, brows and mouth are on the pixels that change when these are painted."""
     figure = stand('wholebody', 0, scale=2000).moved(0, 700)
     canvas = draw(figure)
     plain = draw(replace(figure, wardrobe=replace(figure.wardrobe, face=replace(figure.wardrobe.face, marks=False))))
@@ -101,7 +101,7 @@ def test_face_points_lie_on_painted_features() -> None:
         assert from_paint[round(y), round(x)] < 0.04 * unit, i
     _, parts = cv2.connectedComponents(painted)
     at = [int(parts[round(points[name][1]), round(points[name][0])]) for name in ('left_eye', 'right_eye')]
-    for part, first in zip(at, (42, 36), strict=True):  # the rim goes all around the painted eye
+    for part, first in zip(at, (42, 36), strict=True):  # the keypoints surround the painted eye
         rows, columns = np.nonzero(parts == part)
         rim = np.array([points[f'face-{i}'][:2] for i in range(first, first + 6)])
         drawn = np.array((columns.min(), columns.max(), rows.min(), rows.max()))
@@ -112,11 +112,11 @@ def test_face_points_lie_on_painted_features() -> None:
 def test_face_turned_away_is_hidden() -> None:
     points = keypoints_of('wholebody', stand('wholebody', 180))
     assert {points[f'face-{i}'][2] for i in range(68)} == {1}
-    sides = keypoints_of('wholebody', stand('wholebody', 90))  # looks to the image's right: its right side is near
+    sides = keypoints_of('wholebody', stand('wholebody', 90))  # looks to the image's right, so its right side is nearer
     assert (sides['face-36'][2], sides['face-45'][2]) == (2, 1)
 
 
-def test_fingers_bend_into_the_palm_and_thumbs_lead() -> None:
+def test_fingers_bend_into_the_palm_and_the_thumb_is_in_front() -> None:
     """A hanging hand: fingers curl towards the thigh, the thumb is in front."""
     body = DETAILED_PERSON.body
     flat, fist = (body.forward({n: a for n, a in GESTURES[g].items() if 'wrist' not in n})[0] for g in ('flat', 'fist'))
@@ -127,7 +127,7 @@ def test_fingers_bend_into_the_palm_and_thumbs_lead() -> None:
 
 
 @pytest.mark.parametrize(('yaw', 'near', 'far'), [(90, 'right', 'left'), (-90, 'left', 'right')])
-def test_an_animal_s_far_side_is_behind_its_trunk(yaw: float, near: str, far: str) -> None:
+def test_trunk_of_an_animal_hides_its_far_side(yaw: float, near: str, far: str) -> None:
     points = keypoints_of('ap10k', stand('ap10k', yaw))
     assert np.sign(points['nose'][0] - points['root_of_tail'][0]) == np.sign(yaw)
     for joint in ('eye', 'shoulder', 'hip'):
@@ -135,31 +135,31 @@ def test_an_animal_s_far_side_is_behind_its_trunk(yaw: float, near: str, far: st
     assert points['nose'][2] == points['root_of_tail'][2] == points['neck'][2] == 2
 
 
-def test_an_animal_from_behind_hides_its_face() -> None:
+def test_face_of_an_animal_is_hidden_from_behind() -> None:
     points = keypoints_of('ap10k', stand('ap10k', 180))
     assert [points[name][2] for name in ('left_eye', 'right_eye', 'nose', 'root_of_tail')] == [1, 1, 1, 2]
     assert points['left_back_paw'][0] < points['right_back_paw'][0]
 
 
-def test_an_animal_stands_on_four_feet() -> None:
+def test_animal_stands_on_four_feet() -> None:
     body = QUADRUPED.body
-    places, _ = body.forward(GAITS['stand'])
-    toes = [places[f'{side}_{end}_toe'][1] for side in ('left', 'right') for end in ('front', 'back')]
+    positions, _ = body.forward(GAITS['stand'])
+    toes = [positions[f'{side}_{end}_toe'][1] for side in ('left', 'right') for end in ('front', 'back')]
     assert np.ptp(toes) < 0.03
-    assert max(toes) < min(place[1] for name, place in places.items() if 'toe' not in name)
-    assert places['left_hock'][2] < places['left_knee'][2]  # hocks point backwards, knees forwards
-    assert places['nose'][2] > places['withers'][2] > places['rump'][2] > places['tail_tip'][2]
+    assert max(toes) < min(position[1] for name, position in positions.items() if 'toe' not in name)
+    assert positions['left_hock'][2] < positions['left_knee'][2]  # hocks point backwards, knees forwards
+    assert positions['nose'][2] > positions['withers'][2] > positions['rump'][2] > positions['tail_tip'][2]
 
 
 @pytest.mark.parametrize(('species', 'tables'), [(QUADRUPED, GAITS), (DETAILED_PERSON, GESTURES)])
-def test_tables_of_poses_are_inside_the_limits(species, tables: dict) -> None:
+def test_pose_tables_are_inside_the_joint_limits(species, tables: dict) -> None:
     for family, angles in tables.items():
         clipped = species.body.clip(angles)
         for name, turn in angles.items():
             np.testing.assert_allclose(clipped[name], turn, err_msg=f'{family} {name}')
 
 
-def test_gestures_of_both_hands_are_their_own() -> None:
+def test_gestures_of_both_hands_are_independent() -> None:
     rng = np.random.default_rng(0)
     species = DETAILED_PERSON
     poses = [sample_pose(rng, 'easy', species.body, species.repertoire) for _ in range(60)]
@@ -168,7 +168,7 @@ def test_gestures_of_both_hands_are_their_own() -> None:
     assert abs(np.corrcoef(curls.T)[0, 1]) < 0.5
 
 
-def test_coats_are_alike_on_both_sides() -> None:
+def test_coats_are_the_same_on_both_sides() -> None:
     for seed in range(20):
         paints = sample_coat(np.random.default_rng(seed)).paints
         for name, paint in paints.items():
@@ -194,9 +194,9 @@ def test_visible_keypoints_lie_on_the_figure_in_every_scene(kind: str, level: st
 
 
 @pytest.mark.parametrize('kind', list(KINDS))
-def test_every_part_of_a_figure_has_a_number_of_its_own(kind: str) -> None:
-    numbers = list(part_ids(KINDS[kind].species.body).values())
-    assert len(set(numbers)) == len(numbers)
-    assert 0 < min(numbers) and max(numbers) < PARTS_PER_FIGURE
+def test_every_part_of_a_figure_has_a_unique_id(kind: str) -> None:
+    ids = list(part_ids(KINDS[kind].species.body).values())
+    assert len(set(ids)) == len(ids)
+    assert 0 < min(ids) and max(ids) < PARTS_PER_FIGURE
     shown = {part for landmark in KINDS[kind].landmarks.values() for part in landmark.shown_by + landmark.through}
     assert shown <= set(part_ids(KINDS[kind].species.body))

@@ -14,7 +14,7 @@ from vitpose.synthetic.writer import write_dataset, write_picture
 
 
 def digest(folder: Path) -> dict[str, str]:
-    """Hash of every file by its path."""
+    """Hash of every file by relative path."""
     files = sorted(path for path in folder.rglob('*') if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -26,7 +26,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_layout(data: Path) -> None:
+def test_file_layout(data: Path) -> None:
     names = set(digest(data))
     assert names == {
         'annotations/train.json',
@@ -36,25 +36,25 @@ def test_layout(data: Path) -> None:
     }
 
 
-def test_same_seed_same_bytes_whatever_the_workers(data: Path, tmp_path: Path) -> None:
+def test_same_seed_gives_the_same_files_for_any_number_of_workers(data: Path, tmp_path: Path) -> None:
     write_dataset(tmp_path / 'again', Recipe(20, 6, seed=5), workers=0)
     assert digest(tmp_path / 'again') == digest(data)
 
 
-def test_more_images_begin_with_the_same(data: Path, tmp_path: Path) -> None:
+def test_larger_dataset_starts_with_the_same_images(data: Path, tmp_path: Path) -> None:
     write_dataset(tmp_path / 'fewer', Recipe(3, 1, seed=5), workers=0)
     fewer, more = digest(tmp_path / 'fewer'), digest(data)
     assert all(more[name] == value for name, value in fewer.items() if name.endswith('.jpg'))
 
 
-def test_other_seed_and_other_split_differ(data: Path, tmp_path: Path) -> None:
+def test_images_differ_between_seeds_and_splits(data: Path, tmp_path: Path) -> None:
     write_dataset(tmp_path / 'other', Recipe(6, 6, seed=6), workers=0)
     every = digest(data), digest(tmp_path / 'other')
     images = [value for files in every for name, value in files.items() if name.endswith('.jpg')]
     assert len(set(images)) == len(images)
 
 
-def test_coco_dataset_reads_it(data: Path) -> None:
+def test_coco_dataset_reads_the_files(data: Path) -> None:
     dataset = CocoDataset(ann_file='annotations/train.json', data_root=str(data), data_prefix=dict(img='train/'))
     content = json.loads((data / 'annotations/train.json').read_text())
     labelled = [a for a in content['annotations'] if a['num_keypoints']]
@@ -69,10 +69,10 @@ def test_coco_dataset_reads_it(data: Path) -> None:
     np.testing.assert_allclose(sample['keypoints'][0], np.array(labelled[0]['keypoints']).reshape(-1, 3)[:, :2])
 
 
-def test_annotations_add_up(data: Path) -> None:
+def test_annotations_are_consistent(data: Path) -> None:
     content = json.loads((data / 'annotations/val.json').read_text())
-    idents = [a['id'] for a in content['annotations']]
-    assert len(set(idents)) == len(idents)
+    ids = [a['id'] for a in content['annotations']]
+    assert len(set(ids)) == len(ids)
     for annotation in content['annotations']:
         v = annotation['keypoints'][2::3]
         assert len(v) == 17 and set(v) <= {0, 1, 2}
@@ -83,7 +83,7 @@ def test_annotations_add_up(data: Path) -> None:
 
 
 @pytest.mark.parametrize(('shift', 'expected'), [(0.0, 1.0), (300.0, 0.0)])
-def test_coco_metric_scores_the_truth_one(data: Path, shift: float, expected: float) -> None:
+def test_coco_metric_of_the_ground_truth_is_1(data: Path, shift: float, expected: float) -> None:
     annotations = str(data / 'annotations/val.json')
     dataset = CocoDataset(
         ann_file='annotations/val.json', data_root=str(data), data_prefix=dict(img='val/'), test_mode=True
@@ -112,7 +112,7 @@ def test_coco_metric_scores_the_truth_one(data: Path, shift: float, expected: fl
     assert result['coco/AP'] == pytest.approx(expected)
 
 
-def test_an_interrupted_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_run_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object) -> None:
         raise KeyboardInterrupt
 
@@ -122,7 +122,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupted_replacement_leaves_the_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_replacement_keeps_the_old_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_dataset(tmp_path / 'data', Recipe(1, 1), workers=0)
     before = digest(tmp_path)
 
@@ -148,7 +148,7 @@ def test_overwrite(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ('wrong', 'told'),
+    ('arguments', 'message'),
     [
         (dict(train=-1), 'train is -1'),
         (dict(train=0, val=0), 'at least one image'),
@@ -157,11 +157,11 @@ def test_overwrite(tmp_path: Path) -> None:
         (dict(quality=0), 'quality is 0'),
     ],
 )
-def test_bad_recipe(wrong: dict, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
-        Recipe(**{'train': 1, 'val': 1} | wrong)
+def test_bad_recipe(arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Recipe(**{'train': 1, 'val': 1} | arguments)
 
 
-def test_picture_needs_a_picture_name(tmp_path: Path) -> None:
+def test_picture_needs_an_image_extension(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='.png or .jpg'):
         write_picture(tmp_path / 'sheet.txt', np.zeros((4, 4, 3), np.uint8))
