@@ -1,4 +1,4 @@
-"""What a wheel and an editable installation hold, and that building leaves nothing in the checkout."""
+"""The contents of a wheel and of an editable installation; building leaves no files in the checkout."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.install
 
 @pytest.fixture(scope='module')
 def source(root, tmp_path_factory):
-    """A copy of what is needed to build."""
+    """A copy of the files that are needed to build."""
     folder = tmp_path_factory.mktemp('source')
     skip = shutil.ignore_patterns('__pycache__', '.mim')
     for name in ('vitpose', 'vitpose_mm', 'configs', 'requirements'):
@@ -29,7 +29,7 @@ def tree(folder):
 
 @pytest.fixture(scope='module')
 def wheel(source, tmp_path_factory):
-    """The wheel that `pip install .` makes."""
+    """The wheel that `pip install .` builds."""
     out, before = tmp_path_factory.mktemp('wheel'), tree(source)
     pip = [sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '--no-index']
     subprocess.run([*pip, '-w', out, source], check=True, capture_output=True)
@@ -38,7 +38,7 @@ def wheel(source, tmp_path_factory):
     return path
 
 
-def test_a_wheel_holds_every_config_where_mim_looks(wheel, root):
+def test_wheel_contains_every_config_where_mim_looks(wheel, root):
     names = set(zipfile.ZipFile(wheel).namelist())
     files = [path for path in (root / 'configs').rglob('*') if path.is_file() and path.suffix != '.pyc']
     configs = {path.relative_to(root).as_posix() for path in files}
@@ -47,7 +47,7 @@ def test_a_wheel_holds_every_config_where_mim_looks(wheel, root):
     assert 'vitpose_mm/.mim/model-index.yml' in names
 
 
-def test_a_wheel_holds_every_module_and_what_doctor_reads(wheel, root):
+def test_wheel_contains_every_module_and_the_requirement_files(wheel, root):
     archive = zipfile.ZipFile(wheel)
     names = set(archive.namelist())
     modules = {path.relative_to(root).as_posix() for path in root.glob('vitpose*/**/*.py')}
@@ -61,7 +61,7 @@ def test_a_wheel_holds_every_module_and_what_doctor_reads(wheel, root):
     assert not [name for name in names if name.startswith(('tests/', 'configs/', 'build/'))]
 
 
-def test_a_wheel_brings_the_command_and_asks_for_no_openmmlab_package(wheel):
+def test_wheel_installs_the_command_and_requires_no_openmmlab_package(wheel):
     archive = zipfile.ZipFile(wheel)
     (info,) = {name.split('/')[0] for name in archive.namelist() if '.dist-info/' in name}
     assert 'vitpose = vitpose.cli.main:main' in archive.read(f'{info}/entry_points.txt').decode()
@@ -72,8 +72,8 @@ def test_a_wheel_brings_the_command_and_asks_for_no_openmmlab_package(wheel):
     assert 'Requires-Python: >=3.10' in lines
 
 
-def test_an_installed_wheel_finds_its_configs(wheel, tmp_path):
-    """Unpacked far from the checkout, the configs load and doctor reads its pins."""
+def test_installed_wheel_finds_its_configs(wheel, tmp_path):
+    """When unpacked outside the checkout, the configs load and doctor reads its pins."""
     zipfile.ZipFile(wheel).extractall(tmp_path)
     code = (
         'import sys\n'
@@ -91,7 +91,7 @@ def test_an_installed_wheel_finds_its_configs(wheel, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_an_editable_installation_links_the_configs(source, tmp_path):
+def test_editable_installation_links_the_configs(source, tmp_path):
     code = f'from setuptools import build_meta; build_meta.build_editable({str(tmp_path)!r})'
     before = tree(source)
     subprocess.run([sys.executable, '-c', code], cwd=source, check=True, capture_output=True)

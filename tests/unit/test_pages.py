@@ -1,4 +1,4 @@
-"""The pages are true: links lead to files, the README's layout names every folder, CONTRIBUTING's paths exist."""
+"""The documentation: links and CONTRIBUTING's paths exist, and the README's layout table names every folder."""
 
 import re
 
@@ -18,7 +18,7 @@ def test_relative_links_and_paths_exist(root):
     assert missing == []
 
 
-def test_layout_names_every_folder(root):
+def test_layout_table_names_every_folder(root):
     layout = set(re.findall(r'^\| `([\w/]+)/` \|', (root / 'README.md').read_text('utf-8'), re.MULTILINE))
     packages = {
         str(init.parent.relative_to(root))

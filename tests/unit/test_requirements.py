@@ -1,4 +1,4 @@
-"""The pinned requirement files, and the script that installs them (with a stand-in for uv)."""
+"""The pinned requirement files, and the script that installs them (with a fake uv)."""
 
 import importlib.metadata
 import os
@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 STACKS = {'tested': ('tested', 'peers'), 'legacy': ('legacy',)}
-# mmpose (chumpy) and openmim never import these; opencv-python has the same files as the last
+# Required by mmpose (chumpy) and openmim, but never imported; opencv-python has the same files as the last one.
 LEFT_OUT = {'chumpy', 'opendatalab', 'openxlab', 'opencv-python-headless'}
 FAKE_UV = f"""#!{sys.executable}
 import os, sys
@@ -33,12 +33,12 @@ for name, text in dict.fromkeys(('torchvision', 'mmengine', 'mmcv.ops', 'xtcocot
 
 
 def pins(root, stack, python):
-    """Read ``{name: version}`` of all files of a stack, as they hold for one version of Python."""
+    """Read ``{name: version}`` from all files of a stack, for one version of Python."""
     found = {}
     for name in STACKS[stack]:
         for line in (root / 'requirements' / f'{name}.txt').read_text().splitlines():
             if line and not line.startswith('#'):
-                # `vitpose doctor` reads no other form
+                # the only form that `vitpose doctor` reads
                 assert re.fullmatch(r"[\w.-]+==[\w.]+(; python_version (<|>=) '3\.11')?", line), line
                 pin = Requirement(line)
                 if pin.marker is None or pin.marker.evaluate({'python_version': python}):
@@ -48,11 +48,11 @@ def pins(root, stack, python):
 
 
 @pytest.mark.parametrize('python', ['3.10', '3.11', '3.12'])
-def test_each_package_is_pinned_once_for_each_python(root, python):
+def test_each_package_is_pinned_once_per_python_version(root, python):
     assert len(pins(root, 'tested', python)) > 100
 
 
-def test_what_the_installed_packages_require_is_pinned(root):
+def test_dependencies_of_the_installed_packages_are_pinned(root):
     installed = {canonicalize_name(d.name): d for d in importlib.metadata.distributions()}
     stack = 'tested' if 'onedl-mmcv' in installed else 'legacy'
     pinned = pins(root, stack, '.'.join(map(str, sys.version_info[:2])))
@@ -67,7 +67,7 @@ def test_what_the_installed_packages_require_is_pinned(root):
             if needed.marker and not needed.marker.evaluate({'extra': extra}):
                 continue
             if other not in pinned and other not in LEFT_OUT:
-                missing.add(f'{other} (of {name})')
+                missing.add(f'{other} (required by {name})')
             new = {(other, extra) for extra in ('', *needed.extras)} - seen if other in installed else set()
             seen |= new
             todo += new
@@ -76,7 +76,7 @@ def test_what_the_installed_packages_require_is_pinned(root):
 
 @pytest.fixture
 def venv_sh(root, tmp_path):
-    """A function that runs venv.sh in a copy of what it reads and returns the process and the calls of uv."""
+    """A function that runs venv.sh in a copy of the files it reads, and returns the process and the calls to uv."""
     checkout, tools, log = tmp_path / 'checkout', tmp_path / 'tools', tmp_path / 'log'
     shutil.copytree(root / 'requirements', checkout / 'requirements')
     shutil.copy(root / 'setup.py', checkout)
@@ -104,7 +104,7 @@ def nvcc(release):
     return {'nvcc': f'#!/bin/sh\necho "Cuda compilation tools, release {release}, V{release}.1"\n'}
 
 
-def test_an_interrupted_set_up_continues_and_a_finished_one_is_left_alone(venv_sh):
+def test_interrupted_setup_continues_and_finished_setup_does_nothing(venv_sh):
     done, calls = venv_sh(UV_FAILS='1')
     assert done.returncode == 2 and '-m vitpose doctor' in done.stderr
     done, calls = venv_sh()
@@ -115,7 +115,7 @@ def test_an_interrupted_set_up_continues_and_a_finished_one_is_left_alone(venv_s
 
 
 @pytest.mark.parametrize(('release', 'forced', 'wanted'), [('13.1', '', '1'), ('12.8', '', '0'), ('13.1', '0', '0')])
-def test_cuda_ops_are_built_where_nvcc_matches_torch(venv_sh, release, forced, wanted):
+def test_cuda_ops_are_built_if_nvcc_matches_torch(venv_sh, release, forced, wanted):
     done, calls = venv_sh(nvcc(release), FORCE_CUDA=forced)
     assert done.returncode == 0, done.stderr
     (last,) = (line.split() for line in calls if '-e' in line.split())
@@ -123,7 +123,7 @@ def test_cuda_ops_are_built_where_nvcc_matches_torch(venv_sh, release, forced, w
     assert any(word.startswith('onedl-mmcv:for=torch2-') and word.endswith(f'cuda{wanted}') for word in last)
 
 
-def test_a_python_that_does_not_fit_is_passed_over_or_refused(venv_sh, tmp_path):
+def test_unsupported_python_is_skipped_or_is_an_error(venv_sh, tmp_path):
     other = {'python3': '#!/bin/sh\necho 3.13\n'}
     done, calls = venv_sh(other, PYTHON=str(tmp_path / 'tools' / 'python3'))
     assert done.returncode == 1 and 'is not a working Python 3.10 or 3.11 or 3.12' in done.stderr

@@ -1,15 +1,15 @@
-"""Finding what ships with the package, in a checkout and in an installation."""
+"""Finding the files that ship with the package, in a checkout and in an installation."""
 
 import pytest
 
 from vitpose import shipped
 
 
-def test_a_checkout_has_it_at_its_top(root):
+def test_file_is_found_at_the_top_of_a_checkout(root):
     assert shipped.shipped('model-index.yml') == root / 'model-index.yml'
 
 
-def test_an_installation_has_it_beside_the_plugin(tmp_path, monkeypatch):
+def test_file_is_found_in_an_installation(tmp_path, monkeypatch):
     monkeypatch.setattr(shipped, '_TOP', tmp_path)
     file = tmp_path / 'vitpose_mm/.mim/model-index.yml'
     with pytest.raises(FileNotFoundError, match=rf'neither {tmp_path}/model-index.yml nor {file}'):
