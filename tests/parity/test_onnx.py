@@ -1,4 +1,4 @@
-"""ViT exported to ONNX gives in ONNX Runtime what it gives in torch, at batches it was not exported at."""
+"""ViT exported to ONNX gives the same output in ONNX Runtime as in torch, also for other batch sizes."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from mmpose.registry import MODELS
 import vitpose_mm  # noqa: F401
 
 WINDOWS = dict(window_size=(4, 3), shift=True, pool=True)
-# 72x56 at stride 8 is a grid of 9x7 tokens, which no window divides
+# 72x56 at stride 8 is a grid of 9x7 tokens, which is not divisible by the windows
 EXPERTS = dict(experts=dict(names=['coco', 'aic', 'mpii'], expert_dim=16))
 LAYOUTS = {
     'full': dict(attention='full'),
@@ -24,7 +24,7 @@ LAYOUTS = {
 
 @pytest.mark.skipif(
     digit_version(torch.__version__) < digit_version('2.6'),
-    reason='the exporter that takes a dynamic batch through windows came with torch 2.6',
+    reason='exporting windowed attention with a dynamic batch size needs torch 2.6 or newer',
 )
 @pytest.mark.parametrize(
     'layout',
@@ -33,7 +33,7 @@ LAYOUTS = {
         for name, layout in LAYOUTS.items()
     ],
 )
-def test_onnx_runtime_agrees_at_any_batch(layout, tmp_path):
+def test_onnx_runtime_gives_the_same_output_at_any_batch_size(layout, tmp_path):
     import onnxruntime
 
     torch.manual_seed(0)
@@ -41,9 +41,9 @@ def test_onnx_runtime_agrees_at_any_batch(layout, tmp_path):
         dict(type='ViT', arch=dict(depth=4, embed_dim=48, num_heads=4), img_size=(72, 56), stride=8, **layout)
     ).eval()
     for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)  # tables of relative position are zero at first
+        torch.nn.init.normal_(parameter, std=0.2)  # relative position tables are initialised to zero
     file = tmp_path / 'vit.onnx'
-    # with experts a second input says whose each image is
+    # with experts, a second input gives the dataset of each image
     names = ['image', 'route'] if model.experts else ['image']
     inputs = (torch.randn(2, 3, 72, 56), torch.tensor([0, 1]))[: len(names)]
     torch.onnx.export(
@@ -61,5 +61,5 @@ def test_onnx_runtime_agrees_at_any_batch(layout, tmp_path):
         (feature,) = session.run(None, {name: value.numpy() for name, value in zip(names, inputs, strict=True)})
         with torch.no_grad():
             expected = model(*inputs)[0].numpy()
-        # the last norm leaves values of order 1, of which fp32 keeps 6e-8; the two sum in another order
+        # outputs are of order 1, where fp32 has a precision of 6e-8; the two runtimes sum in a different order
         np.testing.assert_allclose(feature, expected, atol=1e-4, rtol=0)

@@ -1,6 +1,6 @@
-"""ViTPose+: the same weights give the same heatmaps as transformers' experts and as the authors' names say.
+"""ViTPose+: the same weights give the same heatmaps as in transformers, and the authors' checkpoints load.
 
-Tolerance 1e-5 on heatmaps scaled to a largest value of 1, as in `test_pose_models.py`.
+The tolerance is 1e-5 on heatmaps scaled to a maximum of 1, as in `test_pose_models.py`.
 """
 
 from pathlib import Path
@@ -15,15 +15,15 @@ from vitpose_mm.backbones.sizes import SIZES
 from vitpose_mm.checkpoints.multi_dataset import AUTHORS_ORDER
 
 KEYPOINTS = dict(zip(AUTHORS_ORDER, (17, 14, 16, 17, 17, 133), strict=True))
-# The authors' config file of S says 192, but their released weights have experts of 96 rows and an fc2 of 288 (issues
+# The authors' config file of S says 192, but their released weights have 96 rows per expert and 288 in fc2 (issues
 # 73 and 144 of their repository); transformers' vitpose-plus-small has part_features=96.
-PARTS = dict(small=96, base=192)
+EXPERT_DIM = dict(small=96, base=192)
 LEAVES = Path(__file__).parents[2] / 'configs' / 'multi_dataset'
 
 
 @torch.no_grad()
 def randomise(model):
-    """Weights of a plausible size everywhere, statistics of batch norms included."""
+    """Set all weights and batch norm statistics to random values of a plausible size."""
     generator = torch.Generator().manual_seed(0)
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point():
@@ -37,20 +37,20 @@ def randomise(model):
 
 
 def build(size, names=AUTHORS_ORDER, default='coco'):
-    """A ViTPose+ of ours."""
+    """Build our ViTPose+."""
     width = SIZES[size].embed_dim
     heads = {name: dict(type='ClassicHead', in_channels=width, out_channels=KEYPOINTS[name]) for name in names}
     return MODELS.build(
         dict(
             type='MultiDatasetPoseEstimator',
-            backbone=dict(type='ViT', arch=size, experts=dict(names=list(names), expert_dim=PARTS[size])),
+            backbone=dict(type='ViT', arch=size, experts=dict(names=list(names), expert_dim=EXPERT_DIM[size])),
             head=dict(type='MultiDatasetHead', heads=heads, default_dataset=default),
         )
     ).eval()
 
 
 @pytest.mark.parametrize(('size', 'rows'), [('small', 288), ('base', 576), ('large', 768), ('huge', 960)])
-def test_leaves_have_the_released_shapes(size, rows):
+def test_configs_have_the_shapes_of_the_released_weights(size, rows):
     cfg = Config.fromfile(LEAVES / f'vitpose-plus-{size}_six-sets-256x192.py')
     cfg.model.backbone.init_cfg = None
     with torch.device('meta'):
@@ -60,7 +60,7 @@ def test_leaves_have_the_released_shapes(size, rows):
 
 @pytest.mark.parametrize('size', ['small', pytest.param('base', marks=pytest.mark.slow)])
 @torch.no_grad()
-def test_transformers_experts(size):
+def test_heatmaps_are_those_of_transformers(size):
     from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
 
     fields = SIZES[size]
@@ -74,7 +74,7 @@ def test_transformers_experts(size):
                     num_attention_heads=fields.num_heads,
                     mlp_ratio=int(fields.mlp_ratio),
                     num_experts=6,
-                    part_features=PARTS[size],
+                    part_features=EXPERT_DIM[size],
                     out_indices=[fields.depth],
                 ),
                 num_labels=17,
@@ -88,7 +88,7 @@ def test_transformers_experts(size):
     ours = build(size)
     incompatible = ours.load_state_dict(theirs.state_dict(), strict=False)
     assert not incompatible.unexpected_keys
-    # they have one head, COCO's
+    # transformers has only the COCO head
     assert {key.split('.')[2] for key in incompatible.missing_keys} == set(AUTHORS_ORDER) - {'coco'}
     largest = expected.abs().max()
     heatmaps = ours.head.heads['coco'](ours.extract_feat(image, [AUTHORS_ORDER[number] for number in order]))
@@ -97,12 +97,12 @@ def test_transformers_experts(size):
     assert difference < 1e-5
     alone = ours.head.heads['coco'](ours.extract_feat(image[:1], ['mpii']))
     assert ((alone - expected[:1]).abs().max() / largest).item() < 1e-5
-    # the same image with another expert is another heatmap: routing is seen
+    # another expert gives another heatmap of the same image, so wrong routing would be detected
     assert ((expected[0] - expected[1]).abs().max() / largest).item() > 0.01
 
 
 def authors_weights(model):
-    """The state dict of a ViTPose+ of ours in the authors' names; the position table's extra slot is not zero."""
+    """The state dict of our ViTPose+ with the authors' names, and a nonzero extra slot in the position table."""
     weights = {}
     for key, value in model.state_dict().items():
         if '.mlp.experts.' in key:
@@ -121,7 +121,7 @@ def authors_weights(model):
 
 
 @torch.no_grad()
-def test_authors_file_loads_strictly():
+def test_authors_checkpoint_loads_strictly():
     theirs, ours = randomise(build('small')), build('small')
     ours.load_state_dict(authors_weights(theirs), strict=True)
     for key, value in theirs.state_dict().items():
@@ -129,7 +129,7 @@ def test_authors_file_loads_strictly():
 
 
 @torch.no_grad()
-def test_authors_file_loads_strictly_into_a_part_of_its_datasets_in_another_order():
+def test_authors_checkpoint_loads_into_a_subset_of_its_datasets_in_another_order():
     theirs, ours = randomise(build('small')), build('small', ('coco_wholebody', 'mpii'), 'mpii')
     ours.load_state_dict(authors_weights(theirs), strict=True)
     image = torch.randn(2, 3, 256, 192, generator=torch.Generator().manual_seed(1))
@@ -139,4 +139,4 @@ def test_authors_file_loads_strictly_into_a_part_of_its_datasets_in_another_orde
         largest = expected.abs().max()
         assert ((heatmaps - expected).abs().max() / largest).item() < 1e-5
         other = theirs.head.heads[name](theirs.extract_feat(image, ['coco'] * 2))
-        assert ((other - expected).abs().max() / largest).item() > 0.01  # another expert would have been seen
+        assert ((other - expected).abs().max() / largest).item() > 0.01  # a wrong expert would be detected

@@ -1,7 +1,7 @@
-"""The same weights give the same heatmaps as MMPose's own ViTPose and as transformers'.
+"""The same weights give the same heatmaps as MMPose's ViTPose and as transformers' ViTPose.
 
-Tolerance 1e-5 on heatmaps scaled to a largest value of 1: fp32 keeps 6e-8 of a value, and up to 32
-blocks sum in another order.
+The tolerance is 1e-5 on heatmaps scaled to a maximum of 1: fp32 has a relative precision of 6e-8, and up to 32 blocks
+sum in a different order.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ COCO = Path(mmpose.__file__).parent / '.mim/configs/body_2d_keypoint/topdown_hea
 
 @torch.no_grad()
 def randomise(model, image, heatmaps_of):
-    """Weights of a plausible size everywhere, statistics included; heatmaps with a largest value of 1."""
+    """Set random weights of a plausible size that give heatmaps with a maximum of 1; return the heatmaps."""
     generator = torch.Generator().manual_seed(0)
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point() and 'data_preprocessor' not in name:
@@ -42,15 +42,15 @@ def randomise(model, image, heatmaps_of):
     [
         ('small', ''),
         ('small', '-simple'),
-        # a decoder knows nothing of the size but its width: larger sizes take one each
+        # a decoder depends on the size only through the width: the larger sizes are tested with one decoder each
         *(pytest.param(*pair, marks=pytest.mark.slow) for pair in (('base', ''), ('large', '-simple'), ('huge', ''))),
     ],
 )
-def test_mmpose_with_only_the_backbone_lines_replaced(size, decoder):
+def test_heatmaps_are_those_of_mmpose_with_only_the_backbone_replaced(size, decoder):
     init_default_scope('mmpose')
     cfg = Config.fromfile(COCO / f'td-hm_ViTPose-{size}{decoder}_8xb64-210e_coco-256x192.py')
     image = torch.randn(1, 3, 256, 192, generator=torch.Generator().manual_seed(1))
-    with torch.device('meta'):  # their initial weights would take longest
+    with torch.device('meta'):  # initialising the weights would take most of the time
         theirs = MODELS.build(cfg.model)
         cfg.model.backbone = dict(type='ViT', arch=size, img_size=(256, 192))
         ours = MODELS.build(cfg.model)
@@ -62,13 +62,13 @@ def test_mmpose_with_only_the_backbone_lines_replaced(size, decoder):
     difference = (heatmaps - expected).abs().max().item()
     print(f'{size}{decoder}: largest difference {difference:.1e}')
     assert difference < 1e-5
-    # heatmaps that barely vary would agree whatever the model did
+    # nearly constant heatmaps would agree for any model
     assert expected.std() > 0.05
 
 
 @pytest.mark.parametrize('decoder', ['ClassicHead', 'SimpleHead'])
 @pytest.mark.parametrize('size', ['small', pytest.param('base', marks=pytest.mark.slow)])
-def test_transformers(size, decoder):
+def test_heatmaps_are_those_of_transformers(size, decoder):
     from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
 
     from vitpose_mm.backbones.sizes import SIZES
