@@ -1,4 +1,4 @@
-"""What the tests of backbones share."""
+"""Fixtures for the tests of backbones."""
 
 import pytest
 import torch
@@ -6,5 +6,5 @@ import torch
 
 @pytest.fixture
 def fresh_compiler():
-    """Forget what was compiled: torch refuses a ninth variant of one function, whoever asked for the first eight."""
+    """Reset torch.compile: it compiles at most eight variants of a function, including those of earlier tests."""
     torch.compiler.reset()

@@ -27,7 +27,7 @@ def build(**changes):
 
 
 @pytest.mark.parametrize('attention', ['full', dict(window_size=(2, 2), shift=True, pool=True)])
-def test_a_mixed_batch_equals_its_images_one_by_one(attention):
+def test_a_mixed_batch_equals_single_images(attention):
     model = build(attention=attention).eval()
     image, names = torch.randn(4, 3, 64, 48), ['mpii', 'coco', 'mpii', 'aic']
     (mixed,) = model(image, names)
@@ -38,24 +38,24 @@ def test_a_mixed_batch_equals_its_images_one_by_one(attention):
     torch.testing.assert_close(other[1:], mixed[1:], rtol=0, atol=1e-5)
 
 
-def test_checkpointing_changes_nothing():
+def test_activation_checkpointing_gives_the_same_gradients():
     grads = []
     for model in (build(), build(with_cp=True)):
         torch.manual_seed(1)
         model(torch.randn(3, 3, 64, 48), NAMES)[0].square().sum().backward()
         grads.append([p.grad for p in model.parameters()])
-    for mine, theirs in zip(*grads, strict=True):
-        torch.testing.assert_close(mine, theirs)
+    for plain, checkpointed in zip(*grads, strict=True):
+        torch.testing.assert_close(plain, checkpointed)
 
 
-def test_every_parameter_gets_a_gradient_though_a_batch_has_one_dataset():
+def test_every_parameter_gets_a_gradient_from_a_batch_of_one_dataset():
     model = build()
     model(torch.randn(2, 3, 64, 48), ['aic', 'aic'])[0].square().sum().backward()
     assert all(p.grad is not None for p in model.parameters())
     assert model.layers[0].mlp.experts.weight.grad.flatten(1).abs().sum(1).gt(0).tolist() == [False, True, False]
 
 
-def test_experts_have_their_blocks_layer_id():
+def test_experts_have_the_layer_id_of_their_block():
     assert build().layer_id('layers.2.mlp.experts.weight') == 3
 
 
@@ -65,20 +65,20 @@ def test_experts_have_their_blocks_layer_id():
     'attention', ['full', pytest.param(dict(window_size=(2, 2), shift=True, pool=True), marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize('by_name', [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_every_mix_of_datasets_is_one_compiled_graph(fresh_compiler, training, attention, by_name):
+def test_all_mixes_of_datasets_use_one_compiled_graph(fresh_compiler, training, attention, by_name):
     model, image = build(attention=attention).train(training), torch.randn(3, 3, 64, 48)
     counter = CompileCounterWithBackend('aot_eager')
-    # names are looked up outside of the graph, which breaks it; an index of route() does not
+    # looking up names breaks the graph; passing indices from route() does not
     compiled = torch.compile(model, fullgraph=not by_name, backend=counter)
     graphs = []
     for names in (NAMES, ['mpii', 'mpii', 'coco'], ['aic', 'coco', 'coco']):
         (found,) = compiled(image, names if by_name else model.route(names))
         torch.testing.assert_close(found, model(image, names)[0], rtol=0, atol=1e-5)
         graphs.append(counter.frame_count)
-    assert graphs[0] == graphs[-1] > 0, 'another mix of datasets was compiled again'
+    assert graphs[0] == graphs[-1] > 0, 'another mix of datasets triggered a recompilation'
 
 
-def test_a_route_is_what_the_names_say():
+def test_route_gives_the_expert_indices_of_dataset_names():
     model, image = build().eval(), torch.randn(3, 3, 64, 48)
     assert model.route(['aic', 'aic']) == 1
     names = ['mpii', 'coco', 'aic']
@@ -87,17 +87,17 @@ def test_a_route_is_what_the_names_say():
     assert torch.equal(model(image, model.route(['aic'] * 3))[0], model(image, ['aic'] * 3)[0])
 
 
-def test_no_experts_no_key():
+def test_a_model_without_experts_has_no_expert_keys():
     assert not any('experts' in key for key in build(experts=None).state_dict())
 
 
 @pytest.mark.parametrize('names', [None, ['coco']])
-def test_one_name_per_image_is_needed(names):
+def test_one_dataset_name_per_image_is_required(names):
     with pytest.raises(ValueError, match='needs the dataset of each image, one of coco, aic, mpii'):
         build()(torch.randn(2, 3, 64, 48), names)
 
 
-def test_an_unknown_dataset_is_named():
+def test_an_unknown_dataset_is_an_error():
     with pytest.raises(KeyError, match="no expert for dataset 'jhmdb': this ViT has coco, aic, mpii"):
         build()(torch.randn(2, 3, 64, 48), ['coco', 'jhmdb'])
 
@@ -124,5 +124,5 @@ def test_part_is_the_old_name_of_expert_dim(logged):
     old, new = build(experts=dict(names=NAMES, part=16)), build()
     assert old.expert_dim == 16
     assert 'experts=dict(part=...) is now called expert_dim' in logged()
-    for mine, theirs in zip(old.parameters(), new.parameters(), strict=True):
-        assert torch.equal(mine, theirs)
+    for ours, expected in zip(old.parameters(), new.parameters(), strict=True):
+        assert torch.equal(ours, expected)

@@ -1,4 +1,4 @@
-"""ViT with knowledge tokens: what they reach, what they cost, freezing, files."""
+"""ViT with knowledge tokens: gradients, compilation, export, freezing, token files."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ import vitpose_mm  # noqa: F401
 from vitpose_mm.checkpoints.token_file import write_token
 
 CAN_EXPORT = pytest.mark.skipif(
-    digit_version(torch.__version__) < digit_version('2.4'), reason='torch 2.4 traces and exports this, 2.1 does not'
+    digit_version(torch.__version__) < digit_version('2.4'), reason='tracing and export need torch 2.4 or newer'
 )
 WINDOWS = dict(window_size=(4, 3), shift=True, pool=True, rel_pos='decomposed')
 LAYOUTS = {
@@ -52,7 +52,7 @@ def test_every_parameter_gets_a_gradient(attention):
 
 
 @layouts
-def test_the_token_reaches_every_cell_of_every_block(attention):
+def test_a_token_changes_every_cell_of_the_output(attention):
     model = build(attention).eval()
     (before,) = model(images())
     with torch.no_grad():
@@ -60,8 +60,8 @@ def test_the_token_reaches_every_cell_of_every_block(attention):
     assert (model(images())[0] - before).abs().amax(1).min() > 1e-4
 
 
-def test_the_token_is_in_the_blocks_residual_stream():
-    """Its own attention and FFN run in each block, with the block's weights."""
+def test_each_block_updates_the_tokens():
+    """Each block applies its attention and FFN to the tokens too, with the same weights."""
     model = build(WINDOWS).eval()
     streams = model.patch_embed(images()), model.knowledge_token(2)
     for block in model.layers:
@@ -72,7 +72,7 @@ def test_the_token_is_in_the_blocks_residual_stream():
         torch.testing.assert_close(streams[1], expected)
 
 
-def test_no_token_no_key_and_the_same_weights_beside_one():
+def test_a_token_adds_one_key_and_changes_no_other_weights():
     plain, other = build(token=False), build(token=dict())
     assert not any('token' in key for key in plain.state_dict())
     assert set(other.state_dict()) - set(plain.state_dict()) == {'knowledge_token.tokens'}
@@ -81,18 +81,18 @@ def test_no_token_no_key_and_the_same_weights_beside_one():
 
 
 @layouts
-def test_checkpointing_changes_nothing(attention):
+def test_activation_checkpointing_gives_the_same_gradients(attention):
     gradients = []
     for with_cp in (False, True):
         model = build(attention, with_cp=with_cp, drop_path_rate=0.3)
         torch.manual_seed(1)
         model(images())[0].square().sum().backward()
         gradients.append([p.grad for p in model.parameters()])
-    for plain, saving in zip(*gradients, strict=True):
-        torch.testing.assert_close(plain, saving)
+    for plain, checkpointed in zip(*gradients, strict=True):
+        torch.testing.assert_close(plain, checkpointed)
 
 
-def test_experts_get_the_token_of_their_own_images():
+def test_a_mixed_batch_with_experts_equals_single_images():
     model, names = build(WINDOWS, experts=EXPERTS).eval(), ['coco', 'aic', 'coco']
     (mixed,) = model(images(3), names)
     alone = torch.cat([model(images(3)[i : i + 1], names[i : i + 1])[0] for i in range(3)])
@@ -125,7 +125,7 @@ def test_exports_with_a_dynamic_batch(attention):
 def test_layer_id_and_freezing():
     model = build(token=dict(width=20, frozen=True, pos_embed=True), freeze=2)
     ids = {name: model.layer_id(f'knowledge_token.{name}') for name, _ in model.knowledge_token.named_parameters()}
-    # what starts from nothing learns at the head's rate; tokens of a teacher enter with the patches
+    # new parameters have the learning rate of the head, a teacher's tokens that of the patch embedding
     assert ids == {
         'tokens': 0,
         'proj.weight': model.depth + 1,
@@ -136,7 +136,7 @@ def test_layer_id_and_freezing():
     assert model.knowledge_token.tokens.grad is None and model.knowledge_token.proj.weight.grad.abs().sum() > 0
 
 
-def test_all_but_token_trains_the_token_alone():
+def test_all_but_token_trains_only_the_token():
     model = build(WINDOWS, dict(), freeze='all_but_token', drop_path_rate=0.9, with_cp=True)
     model.eval()
     model.train()
@@ -147,7 +147,7 @@ def test_all_but_token_trains_the_token_alone():
     assert [name for name, p in model.named_parameters() if p.grad is not None] == ['knowledge_token.tokens']
 
 
-def test_init_is_read_when_training_starts_and_only_then(tmp_path):
+def test_init_file_is_read_only_when_training_starts(tmp_path):
     file, tokens = tmp_path / 'token.npz', torch.randn(2, 20)
     write_token(file, tokens, dict(checkpoint='teacher.pth'))
     model = build(token=dict(count=2, width=20, frozen=True, init=str(file)))
@@ -163,7 +163,7 @@ def test_init_is_read_when_training_starts_and_only_then(tmp_path):
 
 
 @pytest.mark.parametrize(('width', 'count'), [(48, 2), (30, 2), (20, 1)])
-def test_a_token_of_another_shape_is_refused(tmp_path, width, count):
+def test_a_token_of_the_wrong_shape_is_refused(tmp_path, width, count):
     file = tmp_path / 'token.npz'
     write_token(file, torch.randn(2, 20), {})
     with pytest.raises(
@@ -191,13 +191,13 @@ def write_pickle(path):
 
 
 @pytest.mark.parametrize('write', [write_checkpoint, write_text, write_archive, write_pickle])
-def test_a_file_of_another_kind_is_refused(tmp_path, write):
+def test_a_file_of_another_format_is_refused(tmp_path, write):
     write(tmp_path / 'token.npz')
     with pytest.raises(ValueError, match='is not a knowledge token file.*vitpose token extract'):
         build(token=dict(init=tmp_path / 'token.npz')).init_weights()
 
 
-def test_a_plain_net_refuses_a_checkpoint_with_a_token():
+def test_a_vit_without_token_refuses_a_checkpoint_with_one():
     with pytest.raises(ValueError, match=r'has a knowledge token, this ViT none.*count=2, width=20, frozen=True'):
         build(token=False).load_state_dict(build().state_dict())
 

@@ -1,4 +1,4 @@
-"""Attention layouts: which block gets what, how weights move, compile, export, bad input."""
+"""Attention layouts: the attention of each block, loading checkpoints, compilation, export, bad input."""
 
 import itertools
 
@@ -13,7 +13,7 @@ from vitpose_mm.backbones.layout import attention_layout
 from vitpose_mm.layers import WindowAttention
 
 CAN_EXPORT = pytest.mark.skipif(
-    digit_version(torch.__version__) < digit_version('2.4'), reason='torch 2.4 traces and exports this, 2.1 does not'
+    digit_version(torch.__version__) < digit_version('2.4'), reason='tracing and export need torch 2.4 or newer'
 )
 ARCH = dict(depth=4, embed_dim=48, num_heads=4)
 LAYOUTS = [
@@ -33,18 +33,18 @@ def build(attention, img_size=(72, 56), **changes):
     return model
 
 
-def words(depth, attention):
+def describe(depth, attention):
     return [str(block) for block in attention_layout(depth, attention)]
 
 
-def test_layouts_in_words():
-    assert words(3, 'full') == ['full'] * 3
-    assert words(2, dict(window_size=(8, 8))) == ['window 8x8'] * 2
-    assert words(4, dict(window_size=(8, 8), shift=True)) == ['window 8x8', 'window 8x8 + shift'] * 2
-    assert words(1, dict(window_size=[16, 12], pool=True, rel_pos='decomposed')) == ['window 16x12 + pool + rel_pos']
-    hybrid = words(12, dict(window_size=(8, 8), full_every_quarter=True))
+def test_layout_descriptions():
+    assert describe(3, 'full') == ['full'] * 3
+    assert describe(2, dict(window_size=(8, 8))) == ['window 8x8'] * 2
+    assert describe(4, dict(window_size=(8, 8), shift=True)) == ['window 8x8', 'window 8x8 + shift'] * 2
+    assert describe(1, dict(window_size=[16, 12], pool=True, rel_pos='decomposed')) == ['window 16x12 + pool + rel_pos']
+    hybrid = describe(12, dict(window_size=(8, 8), full_every_quarter=True))
     assert [i for i, block in enumerate(hybrid) if block == 'full'] == [2, 5, 8, 11]
-    shifted = words(8, dict(window_size=(8, 8), shift=True, full_every_quarter=True))
+    shifted = describe(8, dict(window_size=(8, 8), shift=True, full_every_quarter=True))
     assert shifted == ['window 8x8', 'full', 'window 8x8 + shift', 'full'] * 2
 
 
@@ -57,15 +57,15 @@ def test_every_parameter_gets_a_gradient(attention):
 
 
 @pytest.mark.parametrize('attention', LAYOUTS, ids=str)
-def test_checkpointing_changes_nothing(attention):
+def test_activation_checkpointing_gives_the_same_gradients(attention):
     image = torch.randn(2, 3, 72, 56)
     gradients = []
     for with_cp in (False, True):
         model = build(attention, with_cp=with_cp)
         model(image)[0].square().sum().backward()
         gradients.append([p.grad for p in model.parameters()])
-    for plain, saving in zip(*gradients, strict=True):
-        torch.testing.assert_close(plain, saving)
+    for plain, checkpointed in zip(*gradients, strict=True):
+        torch.testing.assert_close(plain, checkpointed)
 
 
 @pytest.mark.parametrize('attention', ['full', *LAYOUTS], ids=str)
@@ -75,13 +75,13 @@ def test_bf16_agrees_with_fp32(attention):
     (exact,) = model(image)
     with torch.autocast('cpu', torch.bfloat16):
         (rough,) = model(image)
-    # bf16 keeps 8 bits: each of 4 normalised blocks rounds by about 2**-8 of values of order 1
+    # bf16 has 8 significant bits: each of the 4 blocks rounds normalised values of order 1 by about 2**-8
     assert (exact - rough).abs().max() < 0.15
     assert (exact - rough).abs().mean() < 0.02
 
 
 @pytest.mark.parametrize('attention', ['full', *LAYOUTS], ids=str)
-def test_a_full_attention_checkpoint_of_stride_16_loads_everywhere(attention):
+def test_a_full_attention_checkpoint_of_stride_16_loads_into_every_layout(attention):
     source = build('full', stride=16, img_size=(64, 48))
     target = build(attention)
     target.load_state_dict(source.state_dict(), strict=True)
@@ -131,13 +131,13 @@ def test_relative_positions_load_into_every_layout(target):
             continue
         for name in ('rel_pos_h', 'rel_pos_w'):
             ours, table = getattr(rel_pos, name).detach().numpy(), getattr(theirs.attn.rel_pos, name).detach().numpy()
-            # the oracle: sample the table at the offsets' relative positions, linearly, cell by cell
+            # the oracle: linear interpolation of the table, one channel at a time
             at = np.clip((np.arange(len(ours)) + 0.5) * len(table) / len(ours) - 0.5, 0, len(table) - 1)
             for d in range(ours.shape[1]):
                 np.testing.assert_allclose(ours[:, d], np.interp(at, np.arange(len(table)), table[:, d]), atol=1e-6)
 
 
-def test_dropped_relative_positions_are_said(logged):
+def test_dropped_relative_positions_are_logged(logged):
     build('full').load_state_dict(build(dict(window_size=(4, 3), rel_pos='decomposed')).state_dict(), strict=True)
     assert 'dropped 8 relative position tables' in logged()
 
@@ -160,7 +160,7 @@ def test_masks_are_not_in_the_state_dict():
 def test_compiles_without_a_graph_break(fresh_compiler, attention, training):
     model = build(attention).train(training)
     image = torch.randn(2, 3, 72, 56)
-    # the eager backend: graph breaks are found while tracing, and no compiler has to run
+    # the eager backend traces, which finds graph breaks, but does not compile
     compiled = torch.compile(model.forward, fullgraph=True, backend='eager')
     torch.testing.assert_close(compiled(image)[0], model(image)[0])
 
@@ -168,7 +168,7 @@ def test_compiles_without_a_graph_break(fresh_compiler, attention, training):
 @CAN_EXPORT
 @pytest.mark.parametrize('attention', ['full', COMBINED, LAYOUTS[-1]], ids=str)
 def test_exports_with_a_dynamic_batch(attention):
-    model = build(attention, img_size=(104, 56)).eval()  # a shape that nothing before has built masks for
+    model = build(attention, img_size=(104, 56)).eval()  # no earlier test has cached masks of this size
     batch = torch.export.Dim('batch', min=1, max=64)
     program = torch.export.export(model, (torch.randn(2, 3, 104, 56),), dynamic_shapes=({0: batch},), strict=False)
     image = torch.randn(5, 3, 104, 56)
@@ -192,6 +192,6 @@ def test_bad_layouts(attention, message):
         build(attention)
 
 
-def test_quarters_need_four_blocks():
+def test_full_every_quarter_needs_four_blocks():
     with pytest.raises(ValueError, match='depth >= 4, this model has 3'):
         build(dict(window_size=(4, 4), full_every_quarter=True), arch=dict(depth=3, embed_dim=48, num_heads=4))

@@ -7,7 +7,7 @@ from mmpose.registry import MODELS
 import vitpose_mm  # noqa: F401
 
 TINY = dict(type='ViT', arch=dict(depth=3, embed_dim=48, num_heads=4), img_size=(64, 48))
-# parameters of a plain ViT with a 16x16 patch and a 16x12 table, from the formula below
+# depth and width of each size
 SIZES = {'tiny': (12, 192), 'small': (12, 384), 'base': (12, 768), 'large': (24, 1024), 'huge': (32, 1280)}
 
 
@@ -22,20 +22,20 @@ def test_parameters_of_each_size(name):
     with torch.device('meta'):
         model = MODELS.build(dict(type='ViT', arch=name))
     block = 4 * dim + (3 * dim * dim + 3 * dim) + (dim * dim + dim) + (8 * dim * dim + 5 * dim)
-    expected = depth * block + 2 * dim + 3 * 256 * dim + dim + 192 * dim
+    expected = depth * block + 2 * dim + 3 * 256 * dim + dim + 192 * dim  # 16x16 patches, 16x12 positions
     assert sum(p.numel() for p in model.parameters()) == expected
 
 
 @pytest.mark.parametrize('stride', [16, 8])
 @pytest.mark.parametrize('img_size', [(64, 48), (96, 96), (32, 80)])
-def test_shape(stride, img_size):
+def test_output_shape(stride, img_size):
     model = build(stride=stride, img_size=img_size)
     (feature,) = model(torch.randn(2, 3, *img_size))
     assert feature.shape == (2, 48, img_size[0] // stride, img_size[1] // stride)
     assert feature.is_contiguous()
 
 
-def test_other_sizes_at_run_time_resize_the_table():
+def test_other_input_sizes_resize_the_position_table():
     model = build().eval()
     image = torch.randn(1, 3, 96, 64)
     (feature,) = model(image)
@@ -51,17 +51,17 @@ def test_every_parameter_gets_a_gradient():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
-def test_checkpointing_changes_nothing():
-    plain, saving = build(drop_path_rate=0.2), build(drop_path_rate=0.2, with_cp=True)
+def test_activation_checkpointing_gives_the_same_gradients():
+    plain, checkpointed = build(drop_path_rate=0.2), build(drop_path_rate=0.2, with_cp=True)
     image = torch.randn(4, 3, 64, 48)
-    for model in (plain, saving):
+    for model in (plain, checkpointed):
         torch.manual_seed(1)
         model(image)[0].square().sum().backward()
-    for mine, theirs in zip(plain.parameters(), saving.parameters(), strict=True):
-        torch.testing.assert_close(mine.grad, theirs.grad)
+    for one, other in zip(plain.parameters(), checkpointed.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
 
 
-def test_drop_path_rises_linearly_and_ends_with_training():
+def test_drop_path_rises_linearly_and_is_off_in_eval_mode():
     model = build(drop_path_rate=0.3)
     assert [round(block.drop_path.p, 6) for block in model.layers] == [0, 0.15, 0.3]
     image = torch.randn(8, 3, 64, 48)
@@ -79,7 +79,7 @@ FROZEN = {
 
 
 @pytest.mark.parametrize('freeze', FROZEN)
-def test_freeze_holds_exactly_the_named_parts_through_train(freeze):
+def test_exactly_the_named_parts_stay_frozen_after_train(freeze):
     model = build(freeze=freeze, drop_path_rate=0.5)
     model.eval()
     model.train()
@@ -89,7 +89,7 @@ def test_freeze_holds_exactly_the_named_parts_through_train(freeze):
     for name, module in model.named_modules():
         if any(part in name + '.' for part in FROZEN[freeze]):
             assert not module.training, name
-    assert model.layers[2].drop_path.training  # what is not frozen trains
+    assert model.layers[2].drop_path.training  # parts that are not frozen are in training mode
 
 
 def test_frozen_first_blocks_are_deterministic():
@@ -112,7 +112,7 @@ def test_bf16_agrees_with_fp32():
     (exact,) = model(image)
     with torch.autocast('cpu', torch.bfloat16):
         (rough,) = model(image)
-    # bf16 keeps 8 bits: each of 3 normalised blocks rounds by about 2**-8 of values of order 1
+    # bf16 has 8 significant bits: each of the 3 blocks rounds normalised values of order 1 by about 2**-8
     assert (exact - rough).abs().max() < 0.1
     assert (exact - rough).abs().mean() < 0.02
 
@@ -162,7 +162,7 @@ def test_bad_images(image, message):
         build()(image)
 
 
-def test_a_transposed_img_size_is_warned_of_once(logged):
+def test_a_transposed_img_size_is_warned_about_once(logged):
     model = build(img_size=(48, 64)).eval()
     for _ in range(2):
         model(torch.randn(1, 3, 64, 48))
