@@ -1,4 +1,4 @@
-"""Three data sets in a small ViTPose+: the config that the tests of `vitpose split` take apart."""
+"""Test config: a small ViTPose+ model with three datasets."""
 
 custom_imports = dict(imports=['vitpose_mm'], allow_failed_imports=False)
 default_scope = 'mmpose'

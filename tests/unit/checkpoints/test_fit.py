@@ -1,4 +1,4 @@
-"""A checkpoint that does not fit is an error, however it is loaded: MMEngine would log it and go on."""
+"""A checkpoint that does not fit raises an error however it is loaded; MMEngine alone would only log it."""
 
 import copy
 
@@ -29,7 +29,7 @@ def estimator(head='ClassicHead', **changes):
 
 
 def init_from(file, **more):
-    """The ViT that MMEngine initialises from a file."""
+    """Build a ViT and let MMEngine initialise it from a file."""
     model = MODELS.build(vit(init_cfg=dict(type='Pretrained', checkpoint=str(file), **more)))
     model.init_weights()
     return model
@@ -37,7 +37,7 @@ def init_from(file, **more):
 
 @pytest.fixture
 def save(tmp_path):
-    """A function that writes weights to a file, in the wrapper of an own checkpoint, and returns its path."""
+    """A function that writes weights to a checkpoint file, as MMEngine would, and returns its path."""
 
     def write(weights):
         torch.save({'state_dict': weights}, tmp_path / 'weights.pth')
@@ -61,7 +61,7 @@ def pose_weights():
         (dict(head='SimpleHead'), r'does not fit this SimpleHead: 1 of another shape \(final_layer.weight.*unexpected'),
     ],
 )
-def test_a_pose_model_of_another_size_is_refused_in_load_from_and_test(changes, message, save, pose_weights):
+def test_a_pose_model_of_another_size_is_refused(changes, message, save, pose_weights):
     with pytest.raises(ValueError, match=message):
         load_checkpoint(MODELS.build(estimator(**changes)), str(save(pose_weights)))
 
@@ -79,14 +79,14 @@ def test_a_pose_model_of_another_size_is_refused_in_load_from_and_test(changes, 
         ('head.', r'does not fit this ClassicHead: 12 missing'),
     ],
 )
-def test_a_pose_model_with_a_part_missing_is_refused(part, message, save, pose_weights):
+def test_a_pose_model_with_missing_keys_is_refused(part, message, save, pose_weights):
     for key in [key for key in pose_weights if key.startswith(part)]:
         del pose_weights[key]
     with pytest.raises(ValueError, match=message):
         load_checkpoint(MODELS.build(estimator()), str(save(pose_weights)))
 
 
-def test_a_whole_pose_checkpoint_needs_its_prefix(save, pose_weights):
+def test_a_backbone_loads_from_a_pose_checkpoint_only_with_its_prefix(save, pose_weights):
     file = save(pose_weights)
     with pytest.raises(ValueError, match=r"its ViT has the prefix 'backbone.': load it with .*prefix='backbone.'"):
         init_from(file)
@@ -95,20 +95,20 @@ def test_a_whole_pose_checkpoint_needs_its_prefix(save, pose_weights):
 
 
 @pytest.mark.parametrize(
-    'mark', ['blocks.0.norm1.weight', 'layers.0.ln1.weight', 'encoder.layer.0.layernorm_before.weight']
+    'key', ['blocks.0.norm1.weight', 'layers.0.ln1.weight', 'encoder.layer.0.layernorm_before.weight']
 )
-def test_the_prefix_of_a_foreign_file_is_found(mark, save):
+def test_the_error_names_the_prefix_for_every_origin(key, save):
     with pytest.raises(ValueError, match=r"its ViT has the prefix 'net.backbone.'"):
-        init_from(save({f'net.backbone.{mark}': torch.zeros(24)}))
+        init_from(save({f'net.backbone.{key}': torch.zeros(24)}))
 
 
-def test_a_file_of_another_net_is_refused(save):
+def test_a_checkpoint_of_another_architecture_is_refused(save):
     with pytest.raises(ValueError, match='no key of the checkpoint is one of this ViT.s: they begin with conv1.weight'):
         init_from(save({'conv1.weight': torch.zeros(1), 'fc.bias': torch.zeros(1)}))
 
 
 def as_mae(weights, kernel):
-    """A ViT's weights in the names of MAE's file, with patches of another size."""
+    """A ViT's weights under the keys of an MAE checkpoint, with a random patch kernel of the given size."""
     names = {key.replace('layers.', 'blocks.').replace('last_norm', 'norm'): value for key, value in weights.items()}
     names['pos_embed'] = torch.cat([torch.zeros(1, 1, 24), weights['pos_embed']], dim=1)
     return names | {'patch_embed.proj.weight': torch.randn(24, 3, *kernel), 'cls_token': torch.zeros(1, 1, 24)}
@@ -117,7 +117,7 @@ def as_mae(weights, kernel):
 def test_patches_of_14_are_padded_to_16(save):
     weights = as_mae(MODELS.build(vit()).state_dict(), (14, 14))
     model, image = init_from(save(weights)), torch.randn(1, 3, 64, 48)
-    # the oracle: a kernel without the border sees an image without the border
+    # the oracle: a 14x14 kernel needs one pixel less padding than a 16x16 kernel
     expected = F.conv2d(image, weights['patch_embed.proj.weight'], weights['patch_embed.proj.bias'], 16, padding=1)
     torch.testing.assert_close(model.patch_embed(image), expected.permute(0, 2, 3, 1), atol=1e-5, rtol=1e-5)
 
@@ -128,25 +128,25 @@ def test_patches_of_any_other_size_are_refused(kernel, save):
         init_from(save(as_mae(MODELS.build(vit()).state_dict(), kernel)))
 
 
-def test_keys_left_over_are_refused(save, pose_weights):
+def test_unexpected_keys_are_refused(save, pose_weights):
     weights = {key.removeprefix('backbone.'): value for key, value in pose_weights.items() if 'backbone' in key}
     with pytest.raises(ValueError, match=r'1 unexpected \(layers.0.attn.bias\)'):
         init_from(save(weights | {'layers.0.attn.bias': torch.zeros(1)}))
 
 
-def test_a_backbone_alone_may_lack_the_last_norm(save, logged):
+def test_a_backbone_checkpoint_may_lack_the_last_norm(save, logged):
     weights = as_mae(MODELS.build(vit()).state_dict(), (16, 16))
     del weights['norm.weight'], weights['norm.bias']
     assert init_from(save(weights)).last_norm.weight.tolist() == [1] * 24
     assert 'the checkpoint has no last norm: it starts with weight 1 and bias 0' in logged()
 
 
-def test_a_knowledge_token_may_start_from_nothing(pose_weights):
+def test_a_checkpoint_may_lack_the_knowledge_token(pose_weights):
     model = MODELS.build(estimator(knowledge_token=dict(count=1)))
     assert model.load_state_dict(pose_weights, strict=False).missing_keys == ['backbone.knowledge_token.tokens']
 
 
-def test_a_copy_reads_checkpoints_as_the_model_does(pose_weights):
+def test_a_deep_copy_loads_checkpoints_like_the_model(pose_weights):
     model = copy.deepcopy(MODELS.build(estimator()))
     model.load_state_dict(pose_weights)
     assert torch.equal(model.backbone.pos_embed, pose_weights['backbone.pos_embed'])

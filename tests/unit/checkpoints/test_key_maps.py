@@ -1,4 +1,4 @@
-"""Checkpoints of other origins load by themselves."""
+"""Checkpoints of other origins load without a conversion step."""
 
 import pytest
 import torch
@@ -14,21 +14,21 @@ def build(img_size=(64, 48), **changes):
 
 
 def authors_names(weights, norm='last_norm'):
-    """Our weights as the authors' code names them, with a cls token's slot that is not zero."""
+    """Our weights under the authors' keys, with a non-zero class-token slot in the position table."""
     renamed = {key.replace('layers.', 'blocks.').replace('last_norm', norm): value for key, value in weights.items()}
     slot = torch.randn(1, 1, 24)
     renamed['pos_embed'] = torch.cat([slot, weights['pos_embed'] - slot], dim=1)
     return renamed
 
 
-def test_authors_checkpoint_loads_strictly_and_folds_the_slot():
+def test_authors_checkpoint_loads_strictly_and_its_extra_slot_is_folded():
     source, target = build(), build()
     target.load_state_dict(authors_names(source.state_dict()), strict=True)
     for key, value in source.state_dict().items():
         torch.testing.assert_close(target.state_dict()[key], value)
 
 
-def test_mae_checkpoint_of_a_square_loads_into_a_rectangle():
+def test_a_square_mae_checkpoint_loads_into_a_rectangular_model():
     source, target = build((64, 64)), build((64, 48))
     weights = authors_names(source.state_dict(), norm='norm')
     weights |= {
@@ -38,7 +38,7 @@ def test_mae_checkpoint_of_a_square_loads_into_a_rectangle():
         'decoder_blocks.0.norm1.weight': torch.zeros(8),
     }
     target.load_state_dict(weights, strict=True)
-    # the oracle: sample the square table at the rectangle's positions
+    # the oracle: resize the square table to the rectangular grid
     table = torch.nn.functional.interpolate(
         source.pos_embed.view(1, 4, 4, 24).permute(0, 3, 1, 2), size=(4, 3), mode='bicubic'
     )
@@ -46,7 +46,7 @@ def test_mae_checkpoint_of_a_square_loads_into_a_rectangle():
 
 
 @pytest.mark.parametrize('wrapper', ['model', 'state_dict', None])
-def test_pretrained_opens_the_files_that_others_wrap(wrapper, tmp_path):
+def test_pretrained_loads_wrapped_and_bare_state_dicts(wrapper, tmp_path):
     weights = authors_names(build().state_dict(), norm='norm') | {'mask_token': torch.zeros(1, 1, 8)}
     file = tmp_path / 'mae_pretrain.pth'
     torch.save({wrapper: weights, 'epoch': 1599} if wrapper else weights, file)
@@ -58,13 +58,13 @@ def test_pretrained_opens_the_files_that_others_wrap(wrapper, tmp_path):
         torch.testing.assert_close(target.state_dict()[key], expected, msg=key)
 
 
-def test_left_over_keys_are_an_error():
+def test_unknown_keys_are_an_error():
     weights = authors_names(build().state_dict()) | {'blorp.weight': torch.zeros(1)}
     with pytest.raises(ValueError, match='1 unknown keys: blorp.weight; remove'):
         build().load_state_dict(weights)
 
 
-def test_own_checkpoint_of_another_size_is_resized():
+def test_the_position_table_of_another_image_size_is_resized():
     small, large = build((64, 48)), build((128, 96))
     large.load_state_dict(small.state_dict(), strict=True)
     assert large.pos_embed.shape == (1, 48, 24)

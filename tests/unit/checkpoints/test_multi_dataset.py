@@ -1,4 +1,4 @@
-"""Experts and decoders of other origins get our names, and an expert merges into a plain FFN."""
+"""Renaming experts and decoders of other origins, and merging an expert into a plain FFN."""
 
 import pytest
 import torch
@@ -12,8 +12,8 @@ from vitpose_mm.checkpoints.multi_dataset import (
     rename_experts,
 )
 
-DEPTH, WIDTH, HIDDEN, PART = 2, 12, 24, 4
-NUMBERS = {'coco': 0, 'aic': 1, 'mpii': 2, 'ap10k': 3, 'apt36k': 4, 'coco_wholebody': 5, 'hand21': 0}
+DEPTH, WIDTH, HIDDEN, EXPERT_DIM = 2, 12, 24, 4
+AUTHORS_INDICES = {'coco': 0, 'aic': 1, 'mpii': 2, 'ap10k': 3, 'apt36k': 4, 'coco_wholebody': 5, 'hand21': 0}
 
 
 def weights_of(shapes, seed=0):
@@ -22,18 +22,21 @@ def weights_of(shapes, seed=0):
 
 
 def authors_backbone():
-    """Keys as ViTMoE's state_dict() has them, of the FFNs and of what tells the origin."""
+    """FFN weights under the keys of ViTMoE's state dict, and `norm1`, which identifies the origin."""
     shapes = {}
     for block in range(DEPTH):
         at = f'blocks.{block}.'
         shapes |= {
             at + 'norm1.weight': (WIDTH,),
             at + 'mlp.fc1.weight': (HIDDEN, WIDTH),
-            at + 'mlp.fc2.weight': (WIDTH - PART, HIDDEN),
-            at + 'mlp.fc2.bias': (WIDTH - PART,),
+            at + 'mlp.fc2.weight': (WIDTH - EXPERT_DIM, HIDDEN),
+            at + 'mlp.fc2.bias': (WIDTH - EXPERT_DIM,),
         }
         for expert in range(6):
-            shapes |= {f'{at}mlp.experts.{expert}.weight': (PART, HIDDEN), f'{at}mlp.experts.{expert}.bias': (PART,)}
+            shapes |= {
+                f'{at}mlp.experts.{expert}.weight': (EXPERT_DIM, HIDDEN),
+                f'{at}mlp.experts.{expert}.bias': (EXPERT_DIM,),
+            }
     return weights_of(shapes)
 
 
@@ -48,37 +51,37 @@ def plain_backbone():
 
 
 @pytest.mark.parametrize('names', [AUTHORS_ORDER, ('mpii', 'coco'), ('hand21', 'apt36k')])
-def test_authors_experts_go_to_the_datasets_of_their_names(names):
+def test_authors_experts_are_assigned_by_dataset_name(names):
     theirs = authors_backbone()
-    ours = rename_experts(rename_backbone(theirs), names, PART)
-    assert len(ours) == DEPTH * 6  # norm1, fc1, and a weight and a bias of fc2 and of the experts
+    ours = rename_experts(rename_backbone(theirs), names, EXPERT_DIM)
+    assert len(ours) == DEPTH * 6  # norm1, fc1, and the weights and biases of fc2 and of the experts
     for block in range(DEPTH):
         for kind in ('weight', 'bias'):
             stack = ours[f'layers.{block}.mlp.experts.{kind}']
             assert len(stack) == len(names)
             for index, name in enumerate(names):
-                own = theirs[f'blocks.{block}.mlp.experts.{NUMBERS[name]}.{kind}']
-                assert torch.equal(stack[index], own)
+                expected = theirs[f'blocks.{block}.mlp.experts.{AUTHORS_INDICES[name]}.{kind}']
+                assert torch.equal(stack[index], expected)
             shared = f'mlp.fc2.{kind}'
             assert torch.equal(ours[f'layers.{block}.{shared}'], theirs[f'blocks.{block}.{shared}'])
 
 
-def test_experts_of_a_plain_checkpoint_give_its_own_ffn_back():
+def test_splitting_a_plain_ffn_into_experts_and_merging_restores_it():
     plain = plain_backbone()
-    split = rename_experts(plain, ('coco', 'aic', 'mpii'), PART)
-    assert split['layers.0.mlp.experts.weight'].shape == (3, PART, HIDDEN)
-    assert split['layers.1.mlp.fc2.bias'].shape == (WIDTH - PART,)
+    split = rename_experts(plain, ('coco', 'aic', 'mpii'), EXPERT_DIM)
+    assert split['layers.0.mlp.experts.weight'].shape == (3, EXPERT_DIM, HIDDEN)
+    assert split['layers.1.mlp.fc2.bias'].shape == (WIDTH - EXPERT_DIM,)
     for expert in range(3):
         merged = merge_expert(split, expert)
         assert merged.keys() == plain.keys()
         assert all(torch.equal(merged[key], plain[key]) for key in plain)
 
 
-def test_each_expert_merges_into_its_own_ffn():
+def test_merging_uses_the_chosen_expert():
     weights = weights_of(
         {
             'layers.0.mlp.fc2.weight': (8, HIDDEN),
-            'layers.0.mlp.experts.weight': (2, PART, HIDDEN),
+            'layers.0.mlp.experts.weight': (2, EXPERT_DIM, HIDDEN),
             'layers.0.mlp.fc1.weight': (HIDDEN, WIDTH),
         }
     )
@@ -88,38 +91,38 @@ def test_each_expert_merges_into_its_own_ffn():
     assert torch.equal(merged['layers.0.mlp.fc2.weight'][8:], weights['layers.0.mlp.experts.weight'][1])
 
 
-def test_what_needs_no_change_gets_none():
+def test_weights_that_fit_are_not_changed():
     plain, ours = (
         plain_backbone(),
-        weights_of({'layers.0.mlp.fc2.weight': (8, HIDDEN), 'layers.0.mlp.experts.weight': (2, PART, HIDDEN)}),
+        weights_of({'layers.0.mlp.fc2.weight': (8, HIDDEN), 'layers.0.mlp.experts.weight': (2, EXPERT_DIM, HIDDEN)}),
     )
     for weights, names in ((plain, ()), (ours, ('coco', 'aic'))):
-        assert rename_experts(weights, names, PART) == weights
+        assert rename_experts(weights, names, EXPERT_DIM) == weights
 
 
 @pytest.mark.parametrize(
-    'names, part, message',
+    'names, expert_dim, message',
     [
         ((), 0, r'the checkpoint has 6 experts, this ViT none: .* expert_dim=4\).*vitpose split'),
         (('coco', 'aic'), 6, r'the checkpoint has 2 experts of 4 outputs, this ViT 2 \(coco, aic\) of 6'),
     ],
 )
-def test_authors_experts_that_do_not_fit(names, part, message):
+def test_authors_experts_that_do_not_fit_are_refused(names, expert_dim, message):
     with pytest.raises(ValueError, match=message):
-        rename_experts(rename_backbone(authors_backbone()), names, part)
+        rename_experts(rename_backbone(authors_backbone()), names, expert_dim)
 
 
-def test_our_experts_of_another_number():
-    weights = weights_of({'layers.0.mlp.experts.bias': (3, PART)})
+def test_another_number_of_our_experts_is_refused():
+    weights = weights_of({'layers.0.mlp.experts.bias': (3, EXPERT_DIM)})
     with pytest.raises(ValueError, match=r'has 3 experts of 4 outputs, this ViT 2 \(coco, aic\) of 4: set `experts`'):
-        rename_experts(weights, ('coco', 'aic'), PART)
+        rename_experts(weights, ('coco', 'aic'), EXPERT_DIM)
 
 
-def test_a_number_of_experts_that_the_authors_never_had():
+def test_a_gap_in_the_authors_experts_is_refused():
     weights = rename_backbone(authors_backbone())
     del weights['layers.1.mlp.experts.4.weight']
     with pytest.raises(ValueError, match='^layers.1.mlp.experts.weight: the checkpoint has experts 0, 1, 2, 3, 5; exp'):
-        rename_experts(weights, AUTHORS_ORDER, PART)
+        rename_experts(weights, AUTHORS_ORDER, EXPERT_DIM)
 
 
 def authors_decoders(associate='associate_keypoint_heads', first='keypoint_head'):
@@ -138,7 +141,7 @@ def authors_decoders(associate='associate_keypoint_heads', first='keypoint_head'
     'decoders', [authors_decoders(), authors_decoders('associate_heads', 'head')], ids=['theirs', 'renamed by MMPose']
 )
 @pytest.mark.parametrize('prefix', ['', 'student.'])
-def test_authors_decoders_go_to_the_datasets_of_their_order(decoders, prefix):
+def test_authors_decoders_are_assigned_in_the_authors_order(decoders, prefix):
     state_dict = {prefix + key: value for key, value in decoders.items()} | {prefix + 'backbone.x': torch.zeros(1)}
     gather_decoders(state_dict, prefix)
     assert state_dict.pop(prefix + 'backbone.x').shape == (1,)
@@ -152,22 +155,22 @@ def test_authors_decoders_go_to_the_datasets_of_their_order(decoders, prefix):
         'heads.mpii.final_layer.bias': 16,
         'heads.coco_wholebody.final_layer.bias': 133,
     }
-    third = next(value for key, value in decoders.items() if key.endswith('heads.1.final_layer.weight'))
-    assert torch.equal(weights['heads.mpii.final_layer.weight'], third)
+    expected = next(value for key, value in decoders.items() if key.endswith('heads.1.final_layer.weight'))
+    assert torch.equal(weights['heads.mpii.final_layer.weight'], expected)
 
 
 @pytest.mark.parametrize('name', ['', 'keypoint_head.'])
-def test_a_lone_decoder_is_the_first_datasets(name):
+def test_a_single_decoder_is_assigned_to_the_first_dataset(name):
     rest = {'backbone.pos_embed': torch.zeros(1), 'head.heads.coco.final_layer.bias': torch.zeros(1)}
     weights = rename_decoders({name + 'final_layer.bias': torch.zeros(16)} | rest, ('mpii', 'coco'))
     assert set(weights) == {'heads.mpii.final_layer.bias', *rest}
 
 
-def test_our_decoders_stay():
+def test_our_decoders_are_not_renamed():
     weights = {'heads.coco.final_layer.bias': torch.zeros(17), 'heads.aic.final_layer.bias': torch.zeros(14)}
     assert rename_decoders(weights, ('coco', 'aic')) == weights
 
 
-def test_more_decoders_than_the_authors_had():
+def test_more_decoders_than_the_authors_had_are_refused():
     with pytest.raises(ValueError, match='decoder associate_keypoint_heads.5; expected at most 5 beside keypoint_head'):
         rename_decoders({'associate_keypoint_heads.5.final_layer.bias': torch.zeros(1)}, AUTHORS_ORDER)

@@ -1,4 +1,4 @@
-"""Tensors are read from files of any hand, and nothing in the files is run."""
+"""Untrusted checkpoint files: only tensors are read, and no code in the file runs."""
 
 import os
 import pickle
@@ -21,7 +21,7 @@ WEIGHTS = OrderedDict(weight=torch.arange(6.0).view(2, 3), bias=torch.ones(2, dt
 
 
 class Attack:
-    """What unpickles as a command."""
+    """Runs a shell command when it is unpickled."""
 
     def __init__(self, command):
         self.command = command
@@ -31,7 +31,7 @@ class Attack:
 
 
 class Script(torch.nn.Module):
-    """What torch.jit.load runs: it writes a file."""
+    """A TorchScript module that writes a file when torch.jit.load loads it."""
 
     def __init__(self):
         super().__init__()
@@ -55,7 +55,7 @@ def check(weights):
     assert all(torch.equal(weights[key], value) for key, value in WEIGHTS.items())
 
 
-def test_what_mmengine_stores(tmp_path):
+def test_a_checkpoint_of_mmengine_loads(tmp_path):
     file = tmp_path / 'epoch_1.pth'
     history = HistoryBuffer([1.0, 2.0], [1, 1])
     meta = dict(dataset_meta=dict(sigmas=np.ones(17), names={1, 2}), cfg='x = 1', epoch=1, seed=np.int64(3))
@@ -76,32 +76,32 @@ def test_mmengine_reads_its_own_file_with_weights_only(tmp_path, capsys):
 
 @pytest.mark.parametrize('wrapper', ['state_dict', 'model', None])
 @pytest.mark.parametrize('zipped', [True, False])
-def test_every_form_of_file(tmp_path, wrapper, zipped):
+def test_every_file_format_loads(tmp_path, wrapper, zipped):
     file = tmp_path / 'weights.pth'
     torch.save({wrapper: WEIGHTS} if wrapper else WEIGHTS, file, _use_new_zipfile_serialization=zipped)
     check(load_weights(file))
 
 
-def test_versions_of_layers_are_kept(tmp_path):
+def test_layer_versions_are_kept(tmp_path):
     layer = torch.nn.BatchNorm2d(2)
     torch.save(layer.state_dict(), tmp_path / 'layer.pth')
     assert load_weights(tmp_path / 'layer.pth')._metadata == layer.state_dict()._metadata
 
 
 @pytest.mark.parametrize('zipped', [True, False])
-@pytest.mark.parametrize('place', ['meta', 'weights'])
-def test_a_command_in_the_file_is_not_run(tmp_path, zipped, place):
+@pytest.mark.parametrize('part', ['meta', 'weights'])
+def test_a_command_in_the_file_is_not_run(tmp_path, zipped, part):
     file, proof = tmp_path / 'bad.pth', tmp_path / 'it_ran'
     attack = Attack(f'touch {proof}')
-    content = dict(meta=attack, state_dict=WEIGHTS) if place == 'meta' else dict(WEIGHTS, bias=attack)
+    content = dict(meta=attack, state_dict=WEIGHTS) if part == 'meta' else dict(WEIGHTS, bias=attack)
     torch.save(content, file, _use_new_zipfile_serialization=zipped)
-    if place == 'meta':
+    if part == 'meta':
         check(load_weights(file))
     else:
         with pytest.raises(ValueError, match="expected a tensor for 'bias', found Skipped"):
             load_weights(file)
     assert not proof.exists()
-    torch.load(file, weights_only=False)  # the attack is a real one
+    torch.load(file, weights_only=False)  # torch.load does run the command
     assert proof.exists()
 
 
@@ -124,12 +124,12 @@ def test_torchscript_is_not_run(tmp_path, monkeypatch, capsys):
     assert main(['split', str(config), 'bad.pth', '--dataset', 'mpii', '--out', 'mpii.pth']) == 2
     assert capsys.readouterr().err.count('bad.pth is a TorchScript archive') == 2
     assert not proof.exists()
-    torch.jit.load(file)  # the program is a real one
+    torch.jit.load(file)  # torch.jit.load does run the code
     assert proof.exists()
 
 
 def test_an_old_tar_is_not_unpacked(tmp_path):
-    """Unpacking a hard link changes the mode of what it points to."""
+    """Unpacking a hard link would change the mode of its target."""
     file, victim = tmp_path / 'bad.pth', tmp_path / 'private'
     victim.touch(mode=0o600)
     link = tarfile.TarInfo('storages')
@@ -141,8 +141,8 @@ def test_an_old_tar_is_not_unpacked(tmp_path):
     assert stat.S_IMODE(victim.stat().st_mode) == 0o600
 
 
-def test_a_file_cannot_change_the_functions_it_names(tmp_path, monkeypatch):
-    """Old files name the source of their modules; torch writes a patch where `dump_patches` is set."""
+def test_a_file_cannot_modify_the_functions_that_it_calls(tmp_path, monkeypatch):
+    """Old files contain the source of their modules; torch writes a patch file if `dump_patches` is set."""
     monkeypatch.chdir(tmp_path)
     header = (torch.serialization.MAGIC_NUMBER, torch.serialization.PROTOCOL_VERSION, {})
     module = b'\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}Vdump_patches\n\x88sbq\x00(Vmodule\nh\x00Vfile\nVsource\ntQ.'
@@ -154,7 +154,7 @@ def test_a_file_cannot_change_the_functions_it_names(tmp_path, monkeypatch):
     assert not hasattr(torch._utils._rebuild_tensor_v2, 'dump_patches')
 
 
-def test_a_file_that_is_cut_off(tmp_path):
+def test_a_truncated_file_is_refused(tmp_path):
     file = tmp_path / 'short.pth'
     torch.save(WEIGHTS, file)
     file.write_bytes(file.read_bytes()[:-200])
@@ -163,12 +163,12 @@ def test_a_file_that_is_cut_off(tmp_path):
 
 
 @pytest.mark.parametrize('content, found', [([1, 2], 'list'), ({}, 'dict'), (torch.ones(2), 'Tensor')])
-def test_no_weights(tmp_path, content, found):
+def test_a_file_without_weights_is_refused(tmp_path, content, found):
     torch.save(content, tmp_path / 'other.pth')
     with pytest.raises(ValueError, match=f"expected a dict of tensors, possibly under 'state_dict'; found {found}"):
         load_weights(tmp_path / 'other.pth')
 
 
-def test_no_file(tmp_path):
+def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match='no such checkpoint'):
         load_weights(tmp_path / 'nothing.pth')
