@@ -21,13 +21,13 @@ def build(kind, **changes):
 
 @pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
 @pytest.mark.parametrize('stride', [16, 8])
-def test_heatmaps_are_a_quarter_of_the_input_or_half_where_asked(kind, stride):
+def test_heatmap_size_for_each_stride(kind, stride):
     feature = torch.randn(2, 32, 64 // stride, 48 // stride)
     assert build(kind, feature_stride=stride, out_channels=7)((feature,)).shape == (2, 7, 16, 12)
     assert build(kind, feature_stride=stride, heatmap_stride=2)((feature,)).shape == (2, 5, 32, 24)
 
 
-def test_classic_parameters_are_the_papers():
+def test_classic_head_has_the_parameters_of_the_paper():
     names = {name: tuple(p.shape) for name, p in build('ClassicHead').named_parameters()}
     assert names == {
         'deconv_layers.0.weight': (32, 256, 4, 4),
@@ -41,16 +41,16 @@ def test_classic_parameters_are_the_papers():
     }
 
 
-def test_simple_is_relu_bilinear_and_a_3x3_convolution():
+def test_simple_head_is_relu_bilinear_upsampling_and_a_3x3_convolution():
     head = build('SimpleHead')
     feature = torch.randn(2, 32, 4, 3)
-    by_hand = F.conv2d(
+    expected = F.conv2d(
         F.interpolate(feature.clamp(min=0), size=(16, 12), mode='bilinear', align_corners=False),
         head.final_layer.weight,
         head.final_layer.bias,
         padding=1,
     )
-    torch.testing.assert_close(head((feature,)), by_hand)
+    torch.testing.assert_close(head((feature,)), expected)
     assert {tuple(p.shape) for p in head.parameters()} == {(5, 32, 3, 3), (5,)}
 
 
@@ -61,7 +61,7 @@ def test_heatmaps_are_fp32_under_autocast(kind):
         assert head((torch.randn(2, 32, 4, 3),)).dtype == torch.float32
 
 
-def sample(batch, keypoints=5):
+def make_samples(batch, keypoints=5):
     samples = []
     for _ in range(batch):
         data = PoseDataSample(metainfo=dict(flip_indices=[0, 2, 1, 4, 3], input_size=(48, 64)))
@@ -73,8 +73,8 @@ def sample(batch, keypoints=5):
 
 @pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
 def test_loss_is_the_mean_squared_error(kind):
-    head, samples = build(kind), sample(3)
-    samples[1].gt_instance_labels.keypoint_weights[:] = 0  # not labelled: no loss, but in the mean
+    head, samples = build(kind), make_samples(3)
+    samples[1].gt_instance_labels.keypoint_weights[:] = 0  # not labelled: no loss, but counted in the mean
     features = (torch.randn(3, 32, 4, 3),)
     losses = head.loss(features, samples)
     targets = torch.stack([s.gt_fields.heatmaps for s in samples])
@@ -85,15 +85,15 @@ def test_loss_is_the_mean_squared_error(kind):
 
 
 @pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
-def test_flip_test_averages_the_mirrored_pass(kind):
-    head, samples = build(kind), sample(2)
+def test_flip_test_averages_with_the_mirrored_pass(kind):
+    head, samples = build(kind), make_samples(2)
     plain, mirrored = (torch.randn(2, 32, 4, 3),), (torch.randn(2, 32, 4, 3),)
     _, fields = head.predict([plain, mirrored], samples, test_cfg=dict(flip_test=True, output_heatmaps=True))
     back = head(mirrored).flip(-1)[:, [0, 2, 1, 4, 3]]
     torch.testing.assert_close(torch.stack([f.heatmaps for f in fields]), (head(plain) + back) / 2)
 
 
-def test_bad_strides():
+def test_bad_strides_are_refused():
     for kind in ('ClassicHead', 'SimpleHead'):
         with pytest.raises(ValueError, match='heatmap_stride=8.*4 or 2'):
             build(kind, heatmap_stride=8)
@@ -102,6 +102,6 @@ def test_bad_strides():
 
 
 @pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
-def test_other_number_of_keypoints_in_a_checkpoint(kind):
+def test_a_checkpoint_with_another_number_of_keypoints_is_refused(kind):
     with pytest.raises(ValueError, match=r"predicts 9 keypoints, this head out_channels=5.*prefix='backbone\.'"):
         build(kind).load_state_dict(build(kind, out_channels=9).state_dict())

@@ -9,7 +9,7 @@ from mmpose.structures import PoseDataSample
 
 from vitpose_mm.heads import multi_dataset
 
-# different K, codec, heatmap size and kind of head, one of them MMPose's
+# heads that differ in K, codec, heatmap size and type; HeatmapHead is MMPose's
 HEADS = dict(
     coco=dict(
         type='ClassicHead',
@@ -43,7 +43,7 @@ def build(**changes):
     head = MODELS.build({**dict(type='MultiDatasetHead', heads=HEADS), **changes})
     head.init_weights()
     for parameter in head.parameters():
-        if parameter.ndim > 1:  # MMPose's 0.001 leaves nothing to see
+        if parameter.ndim > 1:  # MMPose's std of 0.001 gives heatmaps too small to compare
             torch.nn.init.normal_(parameter, std=0.1)
     return head.eval()
 
@@ -68,7 +68,7 @@ MIX = ('coco', 'mpii', 'coco', 'aic', 'coco', 'mpii')
 
 
 @pytest.mark.parametrize('normalizer', ['batch', 'dataset'])
-def test_the_loss_is_the_weighted_sum_of_each_heads_own(normalizer):
+def test_the_loss_is_the_weighted_sum_of_the_heads_losses(normalizer):
     head = build(loss_normalizer=normalizer, loss_weights=dict(aic=3.0))
     feats, batch = features(6), samples(*MIX)
     losses = head.loss(feats, batch)
@@ -81,16 +81,16 @@ def test_the_loss_is_the_weighted_sum_of_each_heads_own(normalizer):
         torch.testing.assert_close(losses[f'{name}/acc_pose'], alone['acc_pose'])
         expected += weight * alone['loss_kpt'] * (len(indices) / 6 if normalizer == 'batch' else 1)
     torch.testing.assert_close(losses['loss_kpt'], expected)
-    assert [key for key in losses if 'loss' in key] == ['loss_kpt'], 'MMEngine sums every key with this word in it'
+    assert [key for key in losses if 'loss' in key] == ['loss_kpt'], "MMEngine sums all keys that contain 'loss'"
 
 
-def test_by_batch_the_loss_of_a_batch_is_the_mean_of_its_halves():
+def test_the_loss_of_a_batch_is_the_mean_of_its_halves():
     head, feats, batch = build(), features(6), samples(*MIX)
     halves = [head.loss((feats[0][part],), batch[part])['loss_kpt'] for part in (slice(0, 3), slice(3, 6))]
     torch.testing.assert_close(head.loss(feats, batch)['loss_kpt'], sum(halves) / 2)
 
 
-def test_a_head_without_samples_gets_a_gradient_of_zero():
+def test_a_head_without_samples_gets_zero_gradients():
     head = build()
     head.loss(features(2), samples('aic', 'aic'))['loss_kpt'].backward()
     for name, parameter in head.named_parameters():
@@ -99,7 +99,7 @@ def test_a_head_without_samples_gets_a_gradient_of_zero():
 
 
 @pytest.mark.parametrize('flip', [False, True])
-def test_each_sample_is_predicted_by_its_own_head_in_the_batchs_order(flip):
+def test_each_sample_is_predicted_by_its_own_head_in_batch_order(flip):
     shifts = dict(aic=dict(shift_heatmap=True))
     head, batch, feats = build(test_cfgs=shifts), samples(*MIX), features(6)
     mirrored = (torch.randn(6, 32, 4, 3, generator=torch.Generator().manual_seed(5)),)
@@ -115,27 +115,27 @@ def test_each_sample_is_predicted_by_its_own_head_in_the_batchs_order(flip):
         np.testing.assert_allclose(poses[i].keypoints, pose[0].keypoints, atol=1e-2)
 
 
-def test_the_default_dataset_answers_where_a_sample_names_none():
+def test_samples_without_a_name_use_the_default_dataset():
     head, feats = build(default_dataset='mpii'), features(2)
     assert head.datasets(samples(None, 'aic')) == ['mpii', 'aic']
     assert torch.equal(head(feats), head.heads['mpii'](feats))
 
 
-def test_a_member_is_initialised_as_it_would_be_alone():
+def test_each_head_keeps_its_own_initialisation():
     head = MODELS.build(dict(type='MultiDatasetHead', heads=HEADS))
     head.init_weights()
-    # MMPose's default: normal of 0.001
+    # MMPose's default: normal with std 0.001
     assert 0.0005 < head.heads['mpii'].final_layer.weight.std() < 0.0015
 
 
-def test_no_name_and_no_default():
+def test_no_name_and_no_default_is_an_error():
     with pytest.raises(KeyError, match='sample 1 of the batch has no dataset_name.*coco, aic, mpii'):
         build().predict(features(2), samples('coco', None))
     with pytest.raises(ValueError, match='default_dataset: set it to one of coco, aic, mpii'):
         build()(features(2))
 
 
-def test_a_head_that_the_checkpoint_lacks_trains_but_does_not_predict_before():
+def test_a_head_missing_in_the_checkpoint_predicts_only_after_training():
     head, feats = build(default_dataset='aic'), features(1)
     weights = {key: value for key, value in head.state_dict().items() if not key.startswith('heads.aic.')}
     head.load_state_dict(weights, strict=False)
@@ -147,7 +147,7 @@ def test_a_head_that_the_checkpoint_lacks_trains_but_does_not_predict_before():
     head.predict(feats, samples('aic'))
 
 
-def test_a_checkpoint_without_any_head():
+def test_a_checkpoint_without_any_head_is_refused():
     with pytest.raises(ValueError, match='a decoder for none of coco, aic, mpii: to start from its backbone'):
         build().load_state_dict({}, strict=False)
 
@@ -160,7 +160,7 @@ def test_indices_are_sent_to_the_device_once_per_batch(monkeypatch):
     assert sent == [[0, 2, 4, 1, 5, 3]] * 2
 
 
-def test_an_unknown_name_lists_the_known():
+def test_the_error_for_an_unknown_dataset_lists_the_known_ones():
     with pytest.raises(KeyError, match="no head for dataset 'jhmdb': this model has heads for coco, aic, mpii"):
         build().loss(features(1), samples('jhmdb'))
 
@@ -168,7 +168,7 @@ def test_an_unknown_name_lists_the_known():
 @pytest.mark.parametrize(
     'changes', [dict(default_dataset='x'), dict(loss_weights=dict(x=1.0)), dict(test_cfgs=dict(x={}))]
 )
-def test_arguments_name_known_datasets(changes):
+def test_arguments_with_unknown_datasets_are_refused(changes):
     with pytest.raises(KeyError, match="no head for dataset 'x'"):
         build(**changes)
 
