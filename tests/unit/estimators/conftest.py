@@ -1,4 +1,4 @@
-"""A teacher's files and a data set of six people, for tests of distillation."""
+"""A teacher's files and a dataset of six people, for tests of distillation."""
 
 import json
 
@@ -16,7 +16,7 @@ from tests.unit.estimators.distillation import PIPELINE, estimator
 
 @pytest.fixture
 def teacher(tmp_path):
-    """A function that writes a teacher's config and checkpoint and returns the argument for them."""
+    """A function that writes a teacher's config and checkpoint and returns the `teacher` argument for them."""
 
     def write(model=None, **more):
         init_default_scope('mmpose')
@@ -35,7 +35,7 @@ def teacher(tmp_path):
 
 @pytest.fixture
 def data(tmp_path):
-    """Config of six people on noise, in COCO's layout."""
+    """Config of a dataset in COCO format: six people on one noise image."""
     rng, people = np.random.default_rng(0), []
     cv2.imwrite(str(tmp_path / '1.png'), rng.integers(0, 255, (96, 128, 3), np.uint8))
     for i in range(1, 7):

@@ -1,4 +1,4 @@
-"""Small teachers, students and people on noise, for tests of distillation."""
+"""Small teachers, students and batches, for tests of distillation."""
 
 import copy
 
@@ -11,7 +11,7 @@ from mmpose.registry import DATASETS, MODELS
 import vitpose_mm  # noqa: F401
 
 CODEC = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
-PIXELS = dict(type='PoseDataPreprocessor', mean=[120.0, 115, 100], std=[58.0, 57, 57], bgr_to_rgb=True)
+PREPROCESSOR = dict(type='PoseDataPreprocessor', mean=[120.0, 115, 100], std=[58.0, 57, 57], bgr_to_rgb=True)
 PIPELINE = [
     dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale'),
@@ -32,15 +32,15 @@ def estimator(width=24, keypoints=17, decoder=CODEC, **more):
         img_size=decoder['input_size'][::-1],
         drop_path_rate=0.3,
     )
-    return dict(type='TopdownPoseEstimator', data_preprocessor=PIXELS, backbone=backbone, head=head, **more)
+    return dict(type='TopdownPoseEstimator', data_preprocessor=PREPROCESSOR, backbone=backbone, head=head, **more)
 
 
-def several(width=32):
+def multi_dataset_estimator(width=32):
     heads = {name: estimator(width, count)['head'] for name, count in (('coco', 17), ('aic', 14))}
     backbone = dict(estimator(width)['backbone'], experts=dict(names=['coco', 'aic'], expert_dim=8))
     return dict(
         type='MultiDatasetPoseEstimator',
-        data_preprocessor=PIXELS,
+        data_preprocessor=PREPROCESSOR,
         backbone=backbone,
         head=dict(type='MultiDatasetHead', heads=heads),
     )
@@ -59,6 +59,6 @@ def batch_of(data, *indices):
     return dict(inputs=[p['inputs'] for p in packed], data_samples=[p['data_samples'] for p in packed])
 
 
-def prepared(model, batch):
+def preprocessed(model, batch):
     data = model.data_preprocessor(copy.deepcopy(batch), True)
     return data['inputs'], data['data_samples']

@@ -1,4 +1,4 @@
-"""The estimator that carries each sample's dataset to backbone and head."""
+"""The estimator that passes each sample's dataset to the backbone and the head."""
 
 import numpy as np
 import pytest
@@ -59,7 +59,7 @@ def samples(*names):
     return made
 
 
-def test_losses_reach_the_expert_and_the_head_of_each_dataset_present():
+def test_only_experts_and_heads_of_the_batchs_datasets_are_trained():
     model = build()
     model.loss(torch.randn(2, 3, 64, 48), samples('aic', 'aic'))['loss_kpt'].backward()
     for name, parameter in model.named_parameters():
@@ -69,7 +69,7 @@ def test_losses_reach_the_expert_and_the_head_of_each_dataset_present():
 
 
 @pytest.mark.parametrize('flip', [False, True])
-def test_a_mixed_batch_is_predicted_as_each_image_alone(flip):
+def test_a_mixed_batch_gives_the_predictions_of_single_images(flip):
     model, image, names = build(flip_test=flip, output_heatmaps=True), torch.randn(3, 3, 64, 48), ('aic', 'coco', 'aic')
     with torch.no_grad():
         mixed = model.predict(image, samples(*names))
@@ -101,7 +101,7 @@ def test_datasets_are_looked_up_once_per_batch(monkeypatch):
 
 
 def authors_file(path):
-    """Decoders in the names of the authors, who have more datasets than the model."""
+    """Write decoders under the authors' keys, with one dataset more than the model has."""
     torch.manual_seed(1)
     own = build()
     weights = {key: value for key, value in own.state_dict().items() if key.startswith('backbone.')}
@@ -114,7 +114,7 @@ def authors_file(path):
 
 
 @pytest.mark.parametrize('part', ['estimator', 'head'])
-def test_authors_decoders_are_renamed_once_whichever_module_loads_them(part, tmp_path, monkeypatch):
+def test_authors_decoders_are_renamed_once_for_estimator_and_head(part, tmp_path, monkeypatch):
     weights, model, calls = authors_file(tmp_path / 'authors.pth'), build(), []
     rename = multi_dataset.rename_decoders
     monkeypatch.setattr(multi_dataset, 'rename_decoders', lambda *given: calls.append(1) or rename(*given))
@@ -125,7 +125,7 @@ def test_authors_decoders_are_renamed_once_whichever_module_loads_them(part, tmp
             assert torch.equal(value, weights[f'{prefix}.{key}'])
 
 
-def test_a_head_loads_a_decoder_alone_by_its_prefix(tmp_path):
+def test_a_head_loads_a_single_decoder_by_prefix(tmp_path):
     decoder = {key: value + 1 for key, value in build().head.heads['coco'].state_dict().items()}
     torch.save({f'head.{key}': value for key, value in decoder.items()}, tmp_path / 'coco.pth')
     head = build().head
@@ -135,7 +135,7 @@ def test_a_head_loads_a_decoder_alone_by_its_prefix(tmp_path):
         assert torch.equal(value, decoder[key])
 
 
-def test_the_default_dataset_holds_for_backbone_and_head():
+def test_the_default_dataset_applies_to_backbone_and_head():
     model, image = build(output_heatmaps=True), torch.randn(1, 3, 64, 48)
     with torch.no_grad():
         unnamed = model.predict(image, samples(None))[0].pred_fields.heatmaps

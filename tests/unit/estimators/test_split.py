@@ -1,4 +1,4 @@
-"""One dataset's plain model out of a multi-dataset model: bit-equal heatmaps, nothing of the others."""
+"""Splitting one dataset's model from a multi-dataset model: identical heatmaps, nothing of other datasets."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ NAMES = ('coco', 'aic', 'mpii')
 
 
 def load(experts=True):
-    """The config, with experts or as MMPose's own estimator."""
+    """The config, with experts or with MMPose's own estimator and no experts."""
     cfg = Config.fromfile(CONFIG)
     if not experts:
         del cfg.model.backbone['experts']
@@ -30,7 +30,7 @@ def load(experts=True):
 
 @torch.no_grad()
 def build(cfg):
-    """A model whose parameters and statistics are all random."""
+    """A model whose parameters and batch-norm statistics are all random."""
     model = MODELS.build(cfg.model).eval()
     generator = torch.Generator().manual_seed(0)
     for name, tensor in model.state_dict().items():
@@ -41,7 +41,7 @@ def build(cfg):
 
 
 def samples(name, keypoints, count=3):
-    """Data samples of a dataset, as PackPoseInputs leaves them; flipped keypoints change places in pairs."""
+    """Data samples of a dataset, as PackPoseInputs creates them; flipping swaps keypoints 0 and 1, 2 and 3, ..."""
     flip = [number ^ 1 if number ^ 1 < keypoints else number for number in range(keypoints)]
     return [PoseDataSample(metainfo=dict(dataset_name=name, flip_indices=flip)) for _ in range(count)]
 
@@ -49,11 +49,11 @@ def samples(name, keypoints, count=3):
 @pytest.mark.parametrize('experts', [True, False])
 @pytest.mark.parametrize('name', NAMES)
 @torch.no_grad()
-def test_heatmaps_are_equal_bit_by_bit(name, experts):
+def test_heatmaps_are_bitwise_equal(name, experts):
     cfg = load(experts)
-    several = build(cfg)
+    multi = build(cfg)
     single = MODELS.build(split_config(cfg, name).model).eval()
-    weights = split_weights(cfg, several.state_dict(), name)
+    weights = split_weights(cfg, multi.state_dict(), name)
     single.load_state_dict(weights, strict=True)
     assert type(single).__name__ == 'TopdownPoseEstimator'
     assert not [key for key in weights if 'expert' in key or 'heads' in key]
@@ -62,28 +62,28 @@ def test_heatmaps_are_equal_bit_by_bit(name, experts):
     image = torch.randn(3, 3, 64, 48, generator=torch.Generator().manual_seed(1))
     batch = samples(name, single.head.out_channels)
     route = [[name] * 3] if experts else []
-    feats = [several.extract_feat(x, *route) for x in (image, image.flip(-1))]
-    theirs = several.head.predict(feats, batch, dict(several.test_cfg, output_heatmaps=True))
+    feats = [multi.extract_feat(x, *route) for x in (image, image.flip(-1))]
+    theirs = multi.head.predict(feats, batch, dict(multi.test_cfg, output_heatmaps=True))
     feats = [single.extract_feat(x) for x in (image, image.flip(-1))]
     ours = single.head.predict(feats, batch, dict(single.test_cfg, output_heatmaps=True))
     for own, other in zip(ours[1], theirs[1], strict=True):
         assert torch.equal(own.heatmaps, other.heatmaps)
     for own, other in zip(ours[0], theirs[0], strict=True):
         assert (own.keypoints == other.keypoints).all()
-    assert ours[1][0].heatmaps.std() > 0.01  # heatmaps that do not vary would agree, whatever the model did
+    assert ours[1][0].heatmaps.std() > 0.01  # constant heatmaps would be equal for any model
 
 
 @torch.no_grad()
-def test_each_dataset_has_its_own_expert():
+def test_each_dataset_gets_its_own_expert():
     cfg = load()
     weights = build(cfg).state_dict()
     own = [split_weights(cfg, weights, name)['backbone.layers.0.mlp.fc2.weight'] for name in NAMES]
     for name, fc2 in zip(NAMES, own, strict=True):
-        expert = cfg.model.backbone.experts.names.index(name)  # in another order than the heads
+        expert = cfg.model.backbone.experts.names.index(name)  # the order differs from that of the heads
         assert torch.equal(fc2[-16:], weights['backbone.layers.0.mlp.experts.weight'][expert])
 
 
-def test_config_is_the_datasets_own():
+def test_config_contains_only_the_chosen_dataset():
     single = split_config(load(), 'aic')
     assert single.model.head.out_channels == 14
     assert single.model.head.decoder.type == 'MSRAHeatmap'
@@ -106,7 +106,7 @@ def test_udp_datasets_are_flipped_without_shift():
     assert split_config(load(), 'mpii').model.test_cfg.shift_heatmap is False
 
 
-def test_a_set_that_is_validated_but_not_tested_is_taken_from_there():
+def test_a_dataset_that_is_only_validated_is_taken_from_validation():
     cfg = load()
     cfg.test_dataloader = dict(cfg.test_dataloader, dataset=cfg.val_sets[0])
     cfg.test_evaluator = cfg.metrics[0]
@@ -115,7 +115,7 @@ def test_a_set_that_is_validated_but_not_tested_is_taken_from_there():
     assert split_config(cfg, 'coco').test_evaluator.type == 'CocoMetric'
 
 
-def test_mmposes_combined_dataset_has_the_pipelines_last_steps():
+def test_the_pipeline_of_a_combined_dataset_of_mmpose_is_appended():
     cfg = load()
     members = [dict(part, pipeline=part.pipeline[:3]) for part in cfg.val_sets]
     cfg.test_dataloader.dataset = dict(
@@ -128,7 +128,7 @@ def test_mmposes_combined_dataset_has_the_pipelines_last_steps():
     assert [step.type for step in steps] == ['LoadImage', 'GetBBoxCenterScale', 'TopdownAffine', 'PackPoseInputs']
 
 
-def test_the_config_survives_its_text(tmp_path):
+def test_the_config_can_be_written_and_read_back(tmp_path):
     single = split_config(load(), 'aic')
     path = tmp_path / 'aic.py'
     path.write_text(single.pretty_text)
@@ -136,7 +136,7 @@ def test_the_config_survives_its_text(tmp_path):
 
 
 @pytest.mark.parametrize('leaf', LEAVES, ids=[leaf.stem for leaf in LEAVES])
-def test_every_leaf_comes_apart(leaf):
+def test_every_multi_dataset_config_can_be_split(leaf):
     cfg = Config.fromfile(leaf)
     for name, head in cfg.model.head.heads.items():
         single = split_config(cfg, name)
@@ -148,26 +148,26 @@ def test_every_leaf_comes_apart(leaf):
         assert 'datasets' not in single.test_evaluator
 
 
-def test_unknown_dataset():
+def test_an_unknown_dataset_is_refused():
     with pytest.raises(ValueError, match="no head for dataset 'hand' in this config: choose one of coco, aic, mpii"):
         split_config(load(), 'hand')
 
 
-def test_dataset_without_expert():
+def test_a_dataset_without_expert_is_refused():
     cfg = load()
     cfg.model.backbone.experts.names = ['coco', 'mpii']
     with pytest.raises(ValueError, match="no expert for dataset 'aic' in this config: choose one of coco, mpii"):
         split_config(cfg, 'aic')
 
 
-def test_another_head():
+def test_a_model_with_another_head_is_refused():
     cfg = load()
     cfg.model.head = cfg.model.head.heads.coco
     with pytest.raises(ValueError, match='model.head is a ClassicHead: expected a MultiDatasetHead'):
         split_config(cfg, 'coco')
 
 
-def test_a_dataset_that_is_not_tested():
+def test_a_dataset_without_test_data_is_refused():
     cfg = load()
     for part in ('val', 'test'):
         cfg[f'{part}_dataloader'].dataset.datasets = cfg.val_sets[:1]
@@ -175,7 +175,7 @@ def test_a_dataset_that_is_not_tested():
         split_config(cfg, 'aic')
 
 
-def test_a_checkpoint_of_another_model():
+def test_a_checkpoint_of_another_model_is_refused():
     cfg = load()
     weights = MODELS.build(cfg.model).state_dict()
     with pytest.raises(ValueError, match='(?s)does not fit the config:.*neck.conv.weight'):
@@ -185,7 +185,7 @@ def test_a_checkpoint_of_another_model():
         split_weights(cfg, weights, 'aic')
 
 
-def test_a_plain_checkpoint_lacks_the_other_heads():
+def test_a_checkpoint_of_a_single_dataset_is_refused():
     cfg = load()
     plain = split_weights(cfg, MODELS.build(cfg.model).state_dict(), 'coco')
     with pytest.raises(ValueError, match='(?s)does not fit the config:.*heads.aic'):

@@ -1,4 +1,4 @@
-"""Training the knowledge token of a frozen teacher: nothing else changes by a bit."""
+"""Training the knowledge token of a frozen teacher: no other weight changes."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ WRAPPER = dict(
 )
 
 
-def build(several=False, **head):
+def build(multi_dataset=False, **head):
     init_default_scope('mmpose')
     torch.manual_seed(0)
     decoder = dict(type='ClassicHead', in_channels=48, out_channels=5, decoder=CODEC, deconv_channels=16, **head)
@@ -32,7 +32,7 @@ def build(several=False, **head):
         knowledge_token=dict(),
     )
     kind = 'TopdownPoseEstimator'
-    if several:
+    if multi_dataset:
         kind, decoder = (
             'MultiDatasetPoseEstimator',
             dict(type='MultiDatasetHead', heads=dict(coco=decoder, aic=decoder), default_dataset='coco'),
@@ -55,14 +55,14 @@ def batch(size=2):
 
 
 @pytest.mark.parametrize('kind', ['OptimWrapper', 'AutocastOptimWrapper'])
-@pytest.mark.parametrize('several', [False, True])
-def test_only_the_token_changes(several, kind):
-    model = build(several, freeze=True)
+@pytest.mark.parametrize('multi_dataset', [False, True])
+def test_only_the_token_changes(multi_dataset, kind):
+    model = build(multi_dataset, freeze=True)
     optimizer = build_optim_wrapper(model, dict(WRAPPER, type=kind))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     for _ in range(3):
         model.eval()
-        model.train()  # as after a validation
+        model.train()  # as after validation
         assert torch.isfinite(model.train_step(batch(), optimizer)['loss'])
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {'backbone.knowledge_token.tokens'}
@@ -71,13 +71,13 @@ def test_only_the_token_changes(several, kind):
     assert optimizer.optimizer.param_groups[0]['weight_decay'] == 0
 
 
-def test_a_decoder_that_would_train_is_refused():
+def test_a_trainable_decoder_is_refused():
     with pytest.raises(ValueError, match=r"freeze='all_but_token', but head\.\S+ is trainable too.*freeze=True"):
         build_optim_wrapper(build(), dict(WRAPPER, type='OptimWrapper'))
 
 
 @pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
-def test_a_frozen_decoder_stays_in_evaluation_and_passes_gradients(kind):
+def test_a_frozen_decoder_stays_in_eval_mode_and_passes_gradients(kind):
     head = MODELS.build(dict(type=kind, in_channels=8, out_channels=3, decoder=CODEC, freeze=True))
     head.eval()
     head.train()

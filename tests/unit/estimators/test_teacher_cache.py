@@ -1,4 +1,4 @@
-"""A student that learns from a teacher's kept heatmaps."""
+"""Distillation from cached heatmaps of the teacher."""
 
 import json
 import random
@@ -10,7 +10,7 @@ import torch
 from mmengine import Config, ConfigDict
 from mmpose.registry import DATASETS
 
-from tests.unit.estimators.distillation import CODEC, PIPELINE, PIXELS, distiller, estimator, prepared
+from tests.unit.estimators.distillation import CODEC, PIPELINE, PREPROCESSOR, distiller, estimator, preprocessed
 from vitpose.cli.main import main
 from vitpose_mm.datasets.teacher_cache import seeded
 from vitpose_mm.estimators.teacher import Teacher
@@ -39,7 +39,7 @@ def write_cache(folder, teacher, data, *arguments):
     )
 
 
-def test_the_cache_gives_the_running_teachers_loss(teacher, data, tmp_path, capsys):
+def test_the_cache_gives_the_same_loss_as_the_running_teacher(teacher, data, tmp_path, capsys):
     given = teacher()
     assert write_cache(tmp_path, given, data, '--seeds', '3', '8') == 0
     assert 'fp16 heatmaps (17, 16, 12) of 6 samples, seeds 3, 8' in capsys.readouterr().out
@@ -53,17 +53,17 @@ def test_the_cache_gives_the_running_teachers_loss(teacher, data, tmp_path, caps
             pair = []
             for model, dataset in ((live, running), (kept, stored)):
                 sample = dataset.sample(index, seed)
-                pair.append(model.loss(*prepared(model, {key: [value] for key, value in sample.items()})))
-            assert torch.equal(pair[0]['loss_kpt'], pair[1]['loss_kpt'])  # the very same image and labels
-            # fp16 keeps 11 bits of each heatmap value
+                pair.append(model.loss(*preprocessed(model, {key: [value] for key, value in sample.items()})))
+            assert torch.equal(pair[0]['loss_kpt'], pair[1]['loss_kpt'])  # the same image and labels
+            # fp16 has 11 significant bits
             torch.testing.assert_close(pair[0]['loss_distill'], pair[1]['loss_distill'], rtol=2e-3, atol=1e-7)
             losses.append(pair[0]['loss_kpt'].item())
-    assert len(set(losses)) == 12  # each seed is another augmentation
+    assert len(set(losses)) == 12  # each seed gives another augmentation
     with torch.autocast('cpu', torch.bfloat16):
-        assert kept.loss(*prepared(kept, {key: [value] for key, value in sample.items()}))['loss_distill'] > 0
+        assert kept.loss(*preprocessed(kept, {key: [value] for key, value in sample.items()}))['loss_distill'] > 0
 
 
-def test_seeds_are_drawn_from_the_loaders_random_numbers_and_leave_them_alone(data):
+def test_each_sample_draws_its_seed_and_no_other_random_numbers(data):
     dataset = cached(data, seeds=[0, 1, 2])
     np.random.seed(4)
     drawn = [dataset[0]['inputs'] for _ in range(8)]
@@ -77,7 +77,7 @@ def test_seeds_are_drawn_from_the_loaders_random_numbers_and_leave_them_alone(da
     assert np.random.rand() == after
 
 
-def test_all_three_random_numbers_are_of_seed_and_sample():
+def test_all_three_generators_are_seeded_by_seed_and_sample():
     def drawn(*key):
         with seeded(*key):
             return random.random(), np.random.rand(), torch.rand(1).item()
@@ -92,7 +92,7 @@ def test_all_three_random_numbers_are_of_seed_and_sample():
         assert not set(drawn(*other)) & set(first)
 
 
-def test_a_cache_of_something_else_is_refused(teacher, data, tmp_path, capsys):
+def test_a_cache_that_does_not_match_is_refused(teacher, data, tmp_path, capsys):
     assert write_cache(tmp_path, teacher(), data) == 0
     cache = str(tmp_path / 'cache')
     with pytest.raises(ValueError, match='written for another pipeline'):
@@ -119,20 +119,20 @@ def test_a_cache_of_something_else_is_refused(teacher, data, tmp_path, capsys):
         (['--batch', '0'], 'batch >= 1'),
     ],
 )
-def test_the_command_says_what_does_not_fit_in_one_line(teacher, data, tmp_path, capsys, arguments, message):
+def test_bad_arguments_of_the_command_give_an_error_of_one_line(teacher, data, tmp_path, capsys, arguments, message):
     assert write_cache(tmp_path, teacher(), data, *arguments) == 2
-    said = capsys.readouterr().err
-    assert message in said and said.count('\n') == 1 and not (tmp_path / 'cache').exists()
+    error = capsys.readouterr().err
+    assert message in error and error.count('\n') == 1 and not (tmp_path / 'cache').exists()
 
 
-def test_the_command_goes_on_where_it_stopped(teacher, data, tmp_path, capsys, monkeypatch):
-    """Complete seeds are kept; no one trains on the rest; the end is what an uninterrupted run writes."""
-    given, cache, ask = teacher(), tmp_path / 'cache', Teacher.heatmaps
+def test_the_command_resumes_after_an_interruption(teacher, data, tmp_path, capsys, monkeypatch):
+    """Complete seeds are kept, incomplete ones are not used, and the result equals an uninterrupted run."""
+    given, cache, original = teacher(), tmp_path / 'cache', Teacher.heatmaps
 
     def stop_in_the_second_seed(self, *batch):
         if (cache / 'seed3.npy').exists():
             raise KeyboardInterrupt
-        return ask(self, *batch)
+        return original(self, *batch)
 
     monkeypatch.setattr(Teacher, 'heatmaps', stop_in_the_second_seed)
     with pytest.raises(KeyboardInterrupt):
@@ -143,14 +143,14 @@ def test_the_command_goes_on_where_it_stopped(teacher, data, tmp_path, capsys, m
     assert cached(data, cache=str(cache), seeds=[3]).seeds == [3]
     (tmp_path / 'kept').write_bytes((cache / 'seed3.npy').read_bytes())
     written = (cache / 'seed3.npy').stat().st_mtime_ns
-    monkeypatch.setattr(Teacher, 'heatmaps', ask)
-    for seeds, said in (
+    monkeypatch.setattr(Teacher, 'heatmaps', original)
+    for seeds, message in (
         (['3', '8'], 'seeds 3, 8 (already present: 3)'),
         (['8'], 'seeds 3, 8 (already present: 3, 8)'),
         (['5'], 'seeds 3, 8, 5 (already present: 3, 8)'),
     ):
         assert write_cache(tmp_path, given, data, '--seeds', *seeds) == 0
-        assert said in capsys.readouterr().out
+        assert message in capsys.readouterr().out
     assert (cache / 'seed3.npy').stat().st_mtime_ns == written
     assert cached(data, cache=str(cache)).seeds == [3, 8, 5]
     fresh = tmp_path / 'fresh'
@@ -160,7 +160,7 @@ def test_the_command_goes_on_where_it_stopped(teacher, data, tmp_path, capsys, m
         assert path.read_bytes() == (cache / path.name).read_bytes()
 
 
-def test_the_command_adds_nothing_to_a_cache_of_something_else(teacher, data, tmp_path, capsys):
+def test_the_command_does_not_extend_a_cache_that_does_not_match(teacher, data, tmp_path, capsys):
     assert write_cache(tmp_path, None, data) == 2
     assert 'has no model.teacher' in capsys.readouterr().err
     given = teacher()
@@ -181,11 +181,11 @@ def test_the_command_adds_nothing_to_a_cache_of_something_else(teacher, data, tm
     'model',
     [
         estimator(32, decoder=dict(CODEC, type='MSRAHeatmap')),
-        dict(estimator(32), data_preprocessor=dict(PIXELS, bgr_to_rgb=False)),
-        None,  # of another crop
+        dict(estimator(32), data_preprocessor=dict(PREPROCESSOR, bgr_to_rgb=False)),
+        None,  # with another crop
     ],
 )
-def test_the_command_refuses_a_teacher_that_training_would(teacher, data, tmp_path, capsys, model):
+def test_the_command_refuses_the_same_teachers_as_training(teacher, data, tmp_path, capsys, model):
     given = teacher(model)
     if model is None:
         crop = dict(type='TopdownAffine', input_size=(48, 64))
@@ -195,29 +195,29 @@ def test_the_command_refuses_a_teacher_that_training_would(teacher, data, tmp_pa
     assert "the teacher's" in capsys.readouterr().err and not (tmp_path / 'cache').exists()
 
 
-def test_a_teacher_beside_its_cache_is_refused(teacher, data, tmp_path):
+def test_a_teacher_together_with_a_cache_is_refused(teacher, data, tmp_path):
     given = teacher()
     assert write_cache(tmp_path, given, data) == 0
     model, sample = distiller(given), cached(data, cache=str(tmp_path / 'cache'))[0]
     with pytest.raises(ValueError, match='set model.teacher=None to use the cache'):
-        model.loss(*prepared(model, {key: [value] for key, value in sample.items()}))
+        model.loss(*preprocessed(model, {key: [value] for key, value in sample.items()}))
 
 
 @pytest.mark.parametrize('number', [1, 2])
-def test_a_cache_of_joined_datasets(teacher, data, tmp_path, number):
+def test_a_cache_of_combined_datasets(teacher, data, tmp_path, number):
     members = [data, dict(data, type='CheckedHumanArtDataset')][:number]
-    joined = dict(
+    combined = dict(
         type='CombinedPoseDataset', datasets=members, pipeline=PIPELINE, sample_ratio_factor=[0.5, 1][:number]
     )
     given = teacher()
-    assert write_cache(tmp_path, given, joined) == 0
-    stored, model = cached(joined, cache=str(tmp_path / 'cache')), distiller(given)
+    assert write_cache(tmp_path, given, combined) == 0
+    stored, model = cached(combined, cache=str(tmp_path / 'cache')), distiller(given)
     assert len(stored) == {1: 3, 2: 9}[number]
     for index in range(len(stored)):
         sample = stored.sample(index, 0)
         kept = sample['data_samples'].gt_fields.pop('teacher_heatmaps')
-        computed = model.teacher_heatmaps(*prepared(model, {key: [value] for key, value in sample.items()}))[0]
+        computed = model.teacher_heatmaps(*preprocessed(model, {key: [value] for key, value in sample.items()}))[0]
         torch.testing.assert_close(kept.float(), computed, rtol=1e-3, atol=1e-6)
-    joined['datasets'][-1] = dict(members[-1], pipeline=PIPELINE[:2] + PIPELINE[3:])
+    combined['datasets'][-1] = dict(members[-1], pipeline=PIPELINE[:2] + PIPELINE[3:])
     with pytest.raises(ValueError, match='written for another pipeline'):
-        cached(joined, cache=str(tmp_path / 'cache'))
+        cached(combined, cache=str(tmp_path / 'cache'))
