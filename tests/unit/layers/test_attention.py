@@ -1,4 +1,4 @@
-"""Attention against an oracle of explicit loops, and what may reach what."""
+"""Attention compared with explicit loops, and which tokens influence which."""
 
 import itertools
 import os
@@ -21,7 +21,7 @@ def randomised(module):
 
 
 def oracle(attention, x, window, shifted, pool):
-    """Every query of every window by itself: the tokens it may see are listed by their coordinates."""
+    """Compute each query separately, over an explicit list of the tokens that it attends to."""
     height, width = x.shape[1:3]
     window, shift = fit_window((height, width), window, shifted)
     padded = padded_grid((height, width), window)
@@ -29,10 +29,10 @@ def oracle(attention, x, window, shifted, pool):
     def window_of(y, x):
         return (y - shift[0]) % padded[0] // window[0], (x - shift[1]) % padded[1] // window[1]
 
-    places = list(itertools.product(range(height), range(width)))
+    positions = list(itertools.product(range(height), range(width)))
     members = {}
-    for place in places:
-        members.setdefault(window_of(*place), []).append(place)
+    for position in positions:
+        members.setdefault(window_of(*position), []).append(position)
     head_dim = DIM // HEADS
     out = torch.zeros_like(x)
     for b in range(x.shape[0]):
@@ -42,7 +42,7 @@ def oracle(attention, x, window, shifted, pool):
             .permute(2, 3, 0, 1, 4)
         )
         means = {w: torch.stack([x[b, y, u] for y, u in m]).mean(0) for w, m in members.items()}
-        for (y, u), h in itertools.product(places, range(HEADS)):
+        for (y, u), h in itertools.product(positions, range(HEADS)):
             seen = [(v, w) for v, w in members[window_of(y, u)] if abs(y - v) < window[0] and abs(u - w) < window[1]]
             scores, values = [], []
             for v, w in seen:
@@ -54,7 +54,7 @@ def oracle(attention, x, window, shifted, pool):
                 scores.append(score)
                 values.append(value[h, v, w])
             if pool and len(members) > 1:
-                for mean in means.values():  # projected after pooling: the other way round than the module
+                for mean in means.values():  # projected after pooling; the module pools after projecting
                     pooled = torch.nn.functional.linear(mean, attention.qkv.weight, attention.qkv.bias)
                     pooled = pooled.view(3, HEADS, head_dim)[:, h]
                     scores.append(query[h, y, u] @ pooled[1] / head_dim**0.5)
@@ -69,11 +69,11 @@ def oracle(attention, x, window, shifted, pool):
 @pytest.mark.parametrize('pool', [False, True])
 @pytest.mark.parametrize('shift', [False, True])
 @torch.no_grad()
-def test_every_combination_equals_the_loops(grid, window, shift, pool, rel_pos):
+def test_window_attention_equals_the_loops(grid, window, shift, pool, rel_pos):
     torch.manual_seed(0)
     attention = randomised(WindowAttention(DIM, HEADS, window, shift, pool, rel_pos))
     x = torch.randn(2, *grid, DIM)
-    # fp32 keeps 6e-8 of values of order 1; the two sum in another order
+    # fp32 rounds values of order 1 by 6e-8, and the two sum in different orders
     torch.testing.assert_close(attention(x)[0], oracle(attention, x, window, shift, pool), atol=1e-5, rtol=1e-5)
 
 
@@ -95,7 +95,7 @@ def test_a_window_larger_than_the_grid_is_full_attention(pool):
 
 
 @pytest.mark.parametrize('shift', [False, True])
-def test_relative_position_of_zero_changes_nothing(shift):
+def test_zero_relative_positions_have_no_effect(shift):
     without = randomised(WindowAttention(DIM, HEADS, (3, 4), shift, pool=True))
     with_zero = WindowAttention(DIM, HEADS, (3, 4), shift, pool=True, rel_pos=True)
     missing, unexpected = with_zero.load_state_dict(without.state_dict(), strict=False)
@@ -104,63 +104,63 @@ def test_relative_position_of_zero_changes_nothing(shift):
     torch.testing.assert_close(with_zero(x)[0], without(x)[0])
 
 
-def reach(module, grid, place):
-    """Tokens whose output changes when the token at `place` does."""
+def influenced_by(position, module, grid):
+    """A mask (H, W) of the tokens whose output changes with the input token at `position`."""
     x = torch.randn(1, *grid, DIM, dtype=torch.float64)
     changed = x.clone()
-    changed[0, place[0], place[1]] += 1
+    changed[0, position[0], position[1]] += 1
     return (module(x)[0] - module(changed)[0]).abs().amax(-1)[0] > 1e-12
 
 
-def test_what_a_token_reaches():
+def test_which_outputs_a_token_influences():
     grid, window = (8, 8), (4, 4)
     plain = randomised(WindowAttention(DIM, HEADS, window)).double()
-    reached = reach(plain, grid, (1, 2))
-    assert reached[:4, :4].all() and reached.sum() == 16
+    influenced = influenced_by((1, 2), plain, grid)
+    assert influenced[:4, :4].all() and influenced.sum() == 16
     shifted = randomised(WindowAttention(DIM, HEADS, window, shift=True)).double()
-    reached = reach(shifted, grid, (3, 3))
-    assert reached[2:6, 2:6].all() and reached.sum() == 16
-    corner = reach(shifted, grid, (0, 0))  # the seam keeps the four corners apart
+    influenced = influenced_by((3, 3), shifted, grid)
+    assert influenced[2:6, 2:6].all() and influenced.sum() == 16
+    corner = influenced_by((0, 0), shifted, grid)  # the mask separates the four corners that share a window
     assert corner[:2, :2].all() and corner.sum() == 4
-    neighbours = reach(lambda x: shifted(*plain(x)), grid, (1, 2))
-    assert neighbours[:6, :6].all() and neighbours.sum() == 36  # its window, then two tokens further
+    neighbours = influenced_by((1, 2), lambda x: shifted(*plain(x)), grid)
+    assert neighbours[:6, :6].all() and neighbours.sum() == 36  # its window, and two tokens beyond it
 
 
-def test_pooling_reaches_other_windows_through_means_only():
+def test_pooling_passes_only_the_means_of_other_windows():
     grid, window = (8, 8), (4, 4)
     pooled = randomised(WindowAttention(DIM, HEADS, window, pool=True)).double()
-    assert reach(pooled, grid, (1, 2)).all()
+    assert influenced_by((1, 2), pooled, grid).all()
     x = torch.randn(1, *grid, DIM, dtype=torch.float64)
     changed = x.clone()
     changed[0, 1, 2] += 1
-    changed[0, 2, 1] -= 1  # the window's mean stays
+    changed[0, 2, 1] -= 1  # does not change the mean of the window
     difference = (pooled(x)[0] - pooled(changed)[0]).abs().amax(-1)[0] > 1e-12
     assert difference[:4, :4].all() and difference.sum() == 16
 
 
 @pytest.mark.parametrize('grid', [(7, 9), (8, 8)])
-def test_padding_and_masks_leave_gradients_finite(grid):
+def test_gradients_are_finite_with_padding_and_masks(grid):
     attention = randomised(WindowAttention(DIM, HEADS, (4, 4), shift=True, pool=True, rel_pos=True))
     attention(torch.randn(2, *grid, DIM))[0].square().sum().backward()
     for name, parameter in attention.named_parameters():
         assert parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0, name
 
 
-def kept_for_the_gradient(attention, x):
-    """Bytes that autograd saves, parameters left out."""
+def saved_bytes(attention, x):
+    """Bytes that autograd saves for backward, excluding parameters."""
     own = {p.untyped_storage().data_ptr() for p in attention.parameters()}
     saved = {}
 
-    def note(tensor):
+    def record(tensor):
         saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(record, lambda tensor: tensor):
         attention(x)
-    return sum(storage.nbytes() for place, storage in saved.items() if place not in own)
+    return sum(storage.nbytes() for pointer, storage in saved.items() if pointer not in own)
 
 
-def test_training_keeps_no_windows_and_gives_the_same_gradients():
+def test_training_saves_no_windows_and_gives_the_same_gradients():
     attention = randomised(WindowAttention(DIM, HEADS, (3, 4), shift=True, pool=True, rel_pos=True))
     x = torch.randn(2, 5, 7, DIM)
     gradients = []
@@ -168,17 +168,17 @@ def test_training_keeps_no_windows_and_gives_the_same_gradients():
         attention.zero_grad()
         attention.train(training)(x)[0].square().sum().backward()
         gradients.append([p.grad.clone() for p in attention.parameters()])
-    for plain, again in zip(*gradients, strict=True):
-        torch.testing.assert_close(again, plain)
-    # the input, for the weights of qkv, and what qkv gave: three times as much
-    assert kept_for_the_gradient(attention.train(), x) == 4 * x.untyped_storage().nbytes()
-    assert kept_for_the_gradient(attention.eval(), x) > 8 * x.untyped_storage().nbytes()
+    for plain, recomputed in zip(*gradients, strict=True):
+        torch.testing.assert_close(recomputed, plain)
+    # the input of qkv, and the output of qkv, which is three times as large
+    assert saved_bytes(attention.train(), x) == 4 * x.untyped_storage().nbytes()
+    assert saved_bytes(attention.eval(), x) > 8 * x.untyped_storage().nbytes()
     attention.recompute = False
-    assert kept_for_the_gradient(attention.train(), x) > 8 * x.untyped_storage().nbytes()
+    assert saved_bytes(attention.train(), x) > 8 * x.untyped_storage().nbytes()
 
 
-# full attention of 7x7 tokens, windows of 3x3, and a knowledge token beside 8x6 and 4x4 windows of it
-ODD = """
+# odd numbers of tokens: 7x7, windows of 3x3, and a knowledge token with 8x6 and with windows of 4x4
+ODD_NUMBERS_OF_TOKENS = """
 import torch
 from vitpose_mm.layers import Attention, WindowAttention
 torch.set_num_threads(2)
@@ -187,16 +187,16 @@ for layer, grid, tokens in ((Attention(96, 3), (7, 7), 0), (WindowAttention(96, 
     for _ in range(30):
         streams = [torch.randn(3, *grid, 96), torch.randn(3, 1, 96)][:1 + tokens]
         with torch.autocast('cpu', torch.bfloat16):
-            answers = layer(*streams)
-        sum(answer.float().square().sum() for answer in answers).backward()
+            outputs = layer(*streams)
+        sum(output.float().square().sum() for output in outputs).backward()
 """
 
 
 @pytest.mark.slow
-def test_odd_numbers_of_tokens_leave_the_memory_whole(root):
-    """In a process of its own: one that writes past its buffers is aborted."""
+def test_odd_numbers_of_tokens_do_not_corrupt_memory(root):
+    """Run in a subprocess: writing past a buffer aborts the process."""
     ran = subprocess.run(
-        [sys.executable, '-c', ODD],
+        [sys.executable, '-c', ODD_NUMBERS_OF_TOKENS],
         cwd=root,
         capture_output=True,
         text=True,

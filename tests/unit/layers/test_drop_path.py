@@ -1,4 +1,4 @@
-"""Drop path of several tensors of one batch."""
+"""Drop path applied to several tensors of one batch."""
 
 import pytest
 import torch
@@ -9,15 +9,15 @@ from vitpose_mm.layers.drop_path import DropPath
 
 @pytest.mark.parametrize('p', [0.0, 0.3, 0.9])
 @pytest.mark.parametrize('training', [False, True])
-def test_of_one_tensor_as_torchvisions(p, training):
+def test_one_tensor_equals_stochastic_depth_of_torchvision(p, training):
     x = torch.randn(64, 3, 2, 5)
     torch.manual_seed(1)
-    (mine,) = DropPath(p).train(training)(x)
+    (ours,) = DropPath(p).train(training)(x)
     torch.manual_seed(1)
-    assert torch.equal(mine, StochasticDepth(p, 'row').train(training)(x))
+    assert torch.equal(ours, StochasticDepth(p, 'row').train(training)(x))
 
 
-def test_a_sample_loses_all_its_branches_or_none():
+def test_all_tensors_of_a_sample_are_dropped_or_none():
     grid, tokens = DropPath(0.5)(torch.ones(64, 2, 3, 4), torch.ones(64, 1, 4))
     assert torch.equal(grid.flatten(1)[:, 0], tokens.flatten(1)[:, 0])
     assert sorted(grid.unique().tolist()) == sorted(tokens.unique().tolist()) == [0, 2]

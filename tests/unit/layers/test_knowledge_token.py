@@ -1,4 +1,4 @@
-"""Attention with knowledge tokens, against explicit loops over what each token may see."""
+"""Attention with knowledge tokens, compared with explicit loops over the tokens that each query attends to."""
 
 import itertools
 
@@ -18,20 +18,20 @@ def randomised(module):
     return module
 
 
-def seen_by(query, key, value, biases):
-    """One query over lists of keys, values and biases."""
+def attend(query, key, value, biases):
+    """Attention of one query over lists of keys, values and biases."""
     scores = torch.stack([query @ k / len(query) ** 0.5 + b for k, b in zip(key, biases, strict=True)])
     return scores.softmax(0) @ torch.stack(value)
 
 
 def oracle(attention, grid, tokens, window, shifted, pool):
-    """Every query by itself; a window is the set of cells of one number."""
+    """Compute each query separately; cells with the same window index form a window."""
     height, width = grid.shape[1:3]
     window, shift = fit_window((height, width), window, shifted)
     padded = padded_grid((height, width), window)
     cells = list(itertools.product(range(height), range(width)))
-    number = {c: tuple((c[i] - shift[i]) % padded[i] // window[i] for i in (0, 1)) for c in cells}
-    members = {n: [c for c in cells if number[c] == n] for n in number.values()}
+    window_index = {c: tuple((c[i] - shift[i]) % padded[i] // window[i] for i in (0, 1)) for c in cells}
+    members = {n: [c for c in cells if window_index[c] == n] for n in window_index.values()}
     rel = getattr(attention, 'rel_pos', None)
     out_grid, out_tokens = torch.zeros_like(grid), torch.zeros_like(tokens)
     for b, h in itertools.product(range(len(grid)), range(HEADS)):
@@ -44,7 +44,7 @@ def oracle(attention, grid, tokens, window, shifted, pool):
         known = [project(token) for token in tokens[b]]
         means = [project(torch.stack([grid[b][c] for c in m]).mean(0)) for m in members.values()]
         for c in cells:
-            near = [d for d in members[number[c]] if all(abs(c[i] - d[i]) < window[i] for i in (0, 1))]
+            near = [d for d in members[window_index[c]] if all(abs(c[i] - d[i]) < window[i] for i in (0, 1))]
             shared = known + (means if pool and len(members) > 1 else [])
             biases = [0.0] * (len(near) + len(shared))
             if rel is not None:
@@ -54,10 +54,10 @@ def oracle(attention, grid, tokens, window, shifted, pool):
                         + rel.rel_pos_w[c[1] - d[1] + len(rel.rel_pos_w) // 2]
                     )
             rows = [own[d] for d in near] + shared
-            out_grid[b, c[0], c[1], part] = seen_by(own[c][0], [r[1] for r in rows], [r[2] for r in rows], biases)
+            out_grid[b, c[0], c[1], part] = attend(own[c][0], [r[1] for r in rows], [r[2] for r in rows], biases)
         rows = list(own.values()) + known
         for t, token in enumerate(known):
-            out_tokens[b, t, part] = seen_by(token[0], [r[1] for r in rows], [r[2] for r in rows], [0.0] * len(rows))
+            out_tokens[b, t, part] = attend(token[0], [r[1] for r in rows], [r[2] for r in rows], [0.0] * len(rows))
     return attention.proj(out_grid), attention.proj(out_tokens)
 
 
@@ -66,23 +66,23 @@ def oracle(attention, grid, tokens, window, shifted, pool):
 @pytest.mark.parametrize('pool', [False, True])
 @pytest.mark.parametrize('shift', [False, True])
 @torch.no_grad()
-def test_windows_equal_the_loops(grid, window, shift, pool, rel_pos):
+def test_window_attention_equals_the_loops(grid, window, shift, pool, rel_pos):
     attention = randomised(WindowAttention(DIM, HEADS, window, shift, pool, rel_pos))
     x, tokens = torch.randn(2, *grid, DIM), torch.randn(2, 2, DIM)
-    # fp32 keeps 6e-8 of values of order 1; the two sum in another order
-    for mine, expected in zip(attention(x, tokens), oracle(attention, x, tokens, window, shift, pool), strict=True):
-        torch.testing.assert_close(mine, expected, atol=1e-5, rtol=1e-5)
+    # fp32 rounds values of order 1 by 6e-8, and the two sum in different orders
+    for ours, expected in zip(attention(x, tokens), oracle(attention, x, tokens, window, shift, pool), strict=True):
+        torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
 
 
 @torch.no_grad()
 def test_full_attention_equals_the_loops():
     attention = randomised(Attention(DIM, HEADS))
     x, tokens = torch.randn(2, 4, 5, DIM), torch.randn(2, 3, DIM)
-    for mine, expected in zip(attention(x, tokens), oracle(attention, x, tokens, (4, 5), False, False), strict=True):
-        torch.testing.assert_close(mine, expected, atol=1e-5, rtol=1e-5)
+    for ours, expected in zip(attention(x, tokens), oracle(attention, x, tokens, (4, 5), False, False), strict=True):
+        torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_a_token_is_projected_only_where_widths_differ():
+def test_a_token_is_projected_only_if_widths_differ():
     assert set(KnowledgeToken(12).state_dict()) == set(KnowledgeToken(12, width=12).state_dict()) == {'tokens'}
     assert torch.equal(KnowledgeToken(12)(3).std(0), torch.zeros(1, 12))
     wide = KnowledgeToken(12, count=2, width=20, frozen=True, pos_embed=True)
@@ -95,7 +95,7 @@ def test_a_token_is_projected_only_where_widths_differ():
     assert wide(3).shape == (3, 2, 12)
 
 
-def test_autocast_does_not_round_the_token_itself():
+def test_autocast_does_not_round_the_tokens():
     wide = KnowledgeToken(12, width=20)
     with torch.autocast('cpu', torch.bfloat16):
         assert wide(2).dtype == torch.float32

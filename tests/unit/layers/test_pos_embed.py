@@ -1,12 +1,12 @@
-"""Position tables of other grids."""
+"""Resizing position tables to other grids."""
 
 import torch
 
 from vitpose_mm.layers import resize_pos_embed
 
 
-def test_resize_keeps_rows_and_columns_apart():
-    # a table that only varies along the columns stays so, and keeps its range
+def test_resize_does_not_mix_rows_and_columns():
+    # a table that varies only across columns still does after resizing, and still increases
     columns = torch.linspace(0, 1, 12).expand(16, 12).reshape(1, 192, 1)
     resized = resize_pos_embed(columns, (16, 12), (24, 18)).view(24, 18)
     assert (resized - resized[:1]).abs().max() < 1e-6

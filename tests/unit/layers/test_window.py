@@ -1,4 +1,4 @@
-"""Windows as functions: the round trip, the masks, the means."""
+"""Window functions: partition and unpartition, masks, pooling."""
 
 import pytest
 import torch
@@ -20,14 +20,14 @@ def test_unpartition_undoes_partition(grid, window, shifted):
     assert torch.equal(unpartition(windows, grid, window, shift), x)
 
 
-def test_partition_by_hand():
+def test_partition_of_a_small_grid():
     x = torch.arange(24).view(1, 4, 6, 1)
     windows = partition(x, (2, 3))[0, :, :, 0].tolist()
     assert windows == [[0, 1, 2, 6, 7, 8], [3, 4, 5, 9, 10, 11], [12, 13, 14, 18, 19, 20], [15, 16, 17, 21, 22, 23]]
     assert partition(x, (2, 3), (1, 1))[0, 0, :, 0].tolist() == [7, 8, 9, 13, 14, 15]
 
 
-def test_window_is_cut_to_the_grid_and_a_covered_axis_is_not_shifted():
+def test_window_is_clipped_to_the_grid_and_a_fully_covered_axis_is_not_shifted():
     assert fit_window((32, 24), (8, 8), True) == ((8, 8), (4, 4))
     assert fit_window((5, 24), (8, 8), True) == ((5, 8), (0, 4))
     assert fit_window((5, 6), (8, 8), True) == ((5, 6), (0, 0))
@@ -36,20 +36,20 @@ def test_window_is_cut_to_the_grid_and_a_covered_axis_is_not_shifted():
 
 @pytest.mark.parametrize(('grid', 'window'), CASES)
 @pytest.mark.parametrize('shifted', [False, True])
-def test_masks_by_a_loop_over_pairs(grid, window, shifted):
+def test_masks_equal_a_loop_over_pairs(grid, window, shifted):
     window, shift = fit_window(grid, window, shifted)
     real, pairs = window_masks(torch.empty(1, *grid, 1), window, shift)
     height, width = padded_grid(grid, window)
     assert (pairs is None) == (not any(shift) and (height, width) == grid)
     if pairs is None:
         pairs = torch.ones(*real.shape, real.shape[1], dtype=torch.bool)
-    places = torch.cartesian_prod(torch.arange(height), torch.arange(width)).view(1, height, width, 2)
-    places = partition(places, window, shift)[0]
-    for g, row in enumerate(places.tolist()):
+    positions = torch.cartesian_prod(torch.arange(height), torch.arange(width)).view(1, height, width, 2)
+    positions = partition(positions, window, shift)[0]
+    for g, row in enumerate(positions.tolist()):
         for i, (y, x) in enumerate(row):
             assert real[g, i] == (y < grid[0] and x < grid[1])
             for j, (v, u) in enumerate(row):
-                # across the seam two tokens of one window lie further apart than a window is long
+                # tokens that the shift wrapped into one window are further apart than the window size
                 near = abs(y - v) < window[0] and abs(x - u) < window[1]
                 assert pairs[g, i, j] == (i == j or (near and v < grid[0] and u < grid[1])), (g, i, j)
 
@@ -65,13 +65,13 @@ def test_pooled_tokens_are_means_of_real_tokens():
     torch.testing.assert_close(pooled, expected)
 
 
-def test_masks_made_without_gradient_serve_training():
+def test_masks_made_in_inference_mode_work_in_training():
     with torch.inference_mode():
         real, pairs = window_masks(torch.empty(1, 7, 19, 1), (4, 4), (2, 2))
     assert not real.is_inference() and not pairs.is_inference()
 
 
-def test_masks_of_fake_tensors_are_not_kept_and_real_ones_not_given_to_them():
+def test_masks_of_fake_tensors_are_not_cached():
     def masks():
         return window_masks(torch.empty(1, 6, 23, 1), (4, 4), (2, 2))
 
