@@ -1,4 +1,4 @@
-"""Datasets that do not fit the model are refused at the start; samples are counted by dataset."""
+"""Datasets that do not fit the model are refused at the start; samples are counted per dataset."""
 
 import logging
 from types import SimpleNamespace
@@ -56,7 +56,7 @@ def build():
     return HOOKS.build(dict(type='DatasetMixHook'))
 
 
-def test_what_fits_passes():
+def test_datasets_that_fit_are_accepted():
     net, data = model('coco', 'aic', 'mpii'), dataset('coco', 'aic')
     build().before_train(runner(data, net, val=data, metrics=['coco', 'aic']))
     build().before_test(runner(data, net, val=data))
@@ -84,8 +84,8 @@ def test_what_fits_passes():
         (dataset('coco'), nn.Linear(1, 1), 'Linear has no MultiDatasetHead'),
     ],
 )
-def test_misfit_is_refused(train, net, message):
-    """By each of the three checks, the validation set's as well as the training set's."""
+def test_datasets_that_do_not_fit_are_refused(train, net, message):
+    """Before training, validation and testing."""
     with pytest.raises(ValueError, match=message):
         build().before_train(runner(train, net))
     with pytest.raises(ValueError, match=message):
@@ -101,21 +101,21 @@ def test_validation_set_is_checked_before_training():
     data = dataset('coco', 'aic')
     with pytest.raises(ValueError, match=r"metrics for \['coco'\], the datasets are \['coco', 'aic'\]"):
         build().before_train(runner(data, net, val=data, metrics=['coco']))
-    several = runner(data, net, val=data)  # as `mim test --dump` has them
-    several.test_loop.evaluator.metrics = [SimpleNamespace(metrics_dict=dict(coco=None)), SimpleNamespace()]
+    two_metrics = runner(data, net, val=data)  # as with `mim test --dump`
+    two_metrics.test_loop.evaluator.metrics = [SimpleNamespace(metrics_dict=dict(coco=None)), SimpleNamespace()]
     with pytest.raises(ValueError, match=r"metrics for \['coco'\], the datasets are \['coco', 'aic'\]"):
-        build().before_test(several)
+        build().before_test(two_metrics)
 
 
-def test_sampler_of_another_batch_size():
+def test_a_sampler_of_another_batch_size_is_refused():
     sampler, data = SimpleNamespace(num_per_source=[4, 2]), dataset('coco')
     build().before_train(runner(data, model('coco'), sampler=sampler, batch_size=6))
     with pytest.raises(ValueError, match='mixes batches of 6, but the loader has batch_size=8'):
         build().before_train(runner(data, model('coco'), sampler=sampler, batch_size=8))
 
 
-def test_counts_of_an_epoch(caplog):
-    """In the datasets' order; a sample without a name is the default's; each epoch starts at nought."""
+def test_samples_are_counted_per_epoch(caplog):
+    """In the order of the datasets; samples without a name count for the default; each epoch starts at 0."""
     hook, run = build(), runner(dataset('coco', 'aic'), model('aic', 'mpii', 'coco'))
     hook.before_train(run)
     with caplog.at_level(logging.INFO, 'mix'):

@@ -1,4 +1,4 @@
-"""Seeds of an epoch: repeatable, different wherever they should be, in every generator."""
+"""Seeds of an epoch: reproducible, and different per epoch, rank and worker, in every generator."""
 
 import itertools
 import random
@@ -21,12 +21,12 @@ LENGTH, BATCH = 12, 2
 
 
 def draw():
-    """One number of each generator."""
+    """One number from each random generator."""
     return random.random(), np.random.random(), torch.rand(()).item()
 
 
 class Draws(Dataset):
-    """Each sample is (index, worker, three random numbers, OpenCV's threads)."""
+    """A dataset of samples (index, worker, three random numbers, number of OpenCV threads)."""
 
     def __len__(self):
         return LENGTH
@@ -51,7 +51,7 @@ def build_runner(num_workers, epoch=0, rank=0, seed=0, sampler_seed=7, **kwargs)
 def epoch_of(runner, hook=None, epoch=0):
     """All samples of one epoch, as a fresh process would draw them."""
     hook = hook or EpochSeedHook(seed=3)
-    draw()  # what came before must not matter
+    draw()  # random numbers drawn earlier must not matter
     hook.before_train(runner)
     runner.epoch = epoch
     hook.before_train_epoch(runner)
@@ -60,14 +60,14 @@ def epoch_of(runner, hook=None, epoch=0):
 
 
 @pytest.mark.parametrize('num_workers', [0, 2])
-def test_an_epoch_repeats_alone(num_workers):
-    """As after a resume: the third epoch drawn first equals the third epoch drawn third."""
+def test_an_epoch_is_reproducible_without_the_epochs_before_it(num_workers):
+    """As after resuming: the third epoch is the same with and without the first two."""
     hook, runner = EpochSeedHook(seed=3), build_runner(num_workers)
     epochs = [epoch_of(runner, hook, epoch) for epoch in range(3)]
     resumed = epoch_of(build_runner(num_workers, sampler_seed=99), epoch=2)
     assert resumed == epochs[2]
     numbers = {sample[2] for samples in epochs for sample in samples}
-    assert len(numbers) == 3 * LENGTH, 'two epochs, workers or samples drew the same'
+    assert len(numbers) == 3 * LENGTH, 'two epochs, workers or samples drew the same numbers'
     if num_workers:
         assert {sample[1] for sample in resumed} == {0, 1}
 
@@ -84,7 +84,7 @@ def test_ranks_and_seeds_differ():
 
 
 class Recorder(BaseModel):
-    """A model that notes the samples it is given."""
+    """A model that records the samples that it receives."""
 
     def __init__(self):
         super().__init__()
@@ -97,7 +97,7 @@ class Recorder(BaseModel):
 
 
 def train(folder, epochs=2, resume=False, hook=None, **randomness):
-    """What a real runner's model sees in each epoch."""
+    """Train with a real runner; return the samples that the model receives in each epoch."""
     model = Recorder()
     loader = dict(
         batch_size=BATCH,
@@ -121,7 +121,7 @@ def train(folder, epochs=2, resume=False, hook=None, **randomness):
     return [model.seen[i : i + LENGTH] for i in range(0, len(model.seen), LENGTH)]
 
 
-def test_seed_is_the_runners(tmp_path):
+def test_the_runners_seed_is_the_default(tmp_path):
     one, same, other, own, own_same = (
         train(tmp_path / str(i), 1, seed=seed, hook=hook)[0]
         for i, (seed, hook) in enumerate([(1, None), (1, None), (2, None), (1, dict(seed=2)), (5, dict(seed=2))])
@@ -129,20 +129,20 @@ def test_seed_is_the_runners(tmp_path):
     assert same == one
     assert [sample[0] for sample in other] != [sample[0] for sample in one], 'the order is the same'
     assert not {sample[1] for sample in other} & {sample[1] for sample in one}, 'the augmentations are the same'
-    assert own == own_same == other, 'an explicit seed counts more'
+    assert own == own_same == other, "an explicit seed must override the runner's"
 
 
 @pytest.mark.parametrize('seed', [None, 5])
-def test_resumed_run_has_the_checkpoints_seed(tmp_path, seed):
-    """Also where MMEngine drew it, and where the config now has another."""
+def test_a_resumed_run_uses_the_seed_of_the_checkpoint(tmp_path, seed):
+    """Also if MMEngine drew that seed, or if the config now has another one."""
     whole = train(tmp_path, seed=None)
     (tmp_path / 'epoch_2.pth').unlink()
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
     assert train(tmp_path, resume=True, seed=seed) == whole[1:]
 
 
-def test_every_rank_takes_the_seed_of_rank_0(monkeypatch):
-    """MMEngine's `diff_rank_seed` gives each rank a seed of its own; all have to split one order."""
+def test_every_rank_uses_the_seed_of_rank_0(monkeypatch):
+    """MMEngine's `diff_rank_seed` gives each rank its own seed, but all ranks must split the same order."""
     monkeypatch.setattr('vitpose_mm.hooks.epoch_seed.broadcast_object_list', lambda data: data.__setitem__(0, 6))
     runner = build_runner(0, rank=1, seed=7)
     samples = epoch_of(runner, EpochSeedHook())
@@ -174,7 +174,7 @@ def test_workers_use_one_opencv_thread():
         cv2.setNumThreads(0)
 
 
-def test_keeps_the_loaders_own_init_fn(tmp_path):
+def test_keeps_the_worker_init_fn_of_the_loader(tmp_path):
     def own(worker_id):
         worker_init_fn(worker_id, num_workers=1, rank=0, seed=0)
         (tmp_path / f'worker{worker_id}').touch()
@@ -182,16 +182,16 @@ def test_keeps_the_loaders_own_init_fn(tmp_path):
     runner = build_runner(1, worker_init_fn=own)
     samples = epoch_of(runner)
     assert (tmp_path / 'worker0').exists()
-    assert samples == epoch_of(build_runner(1)), 'the hook seeds after the own function'
+    assert samples == epoch_of(build_runner(1)), "the hook must seed after the loader's own function"
 
 
-def test_persistent_workers_refused():
+def test_persistent_workers_are_refused():
     runner = build_runner(1, persistent_workers=True)
     with pytest.raises(ValueError, match='num_workers=1.*persistent_workers=False'):
         EpochSeedHook().before_train(runner)
 
 
-def test_iteration_loop_refused():
+def test_an_iteration_based_loop_is_refused():
     runner = build_runner(0)
     runner.train_loop = IterBasedTrainLoop.__new__(IterBasedTrainLoop)
     with pytest.raises(ValueError, match='by_epoch=True'):
@@ -199,6 +199,6 @@ def test_iteration_loop_refused():
 
 
 @pytest.mark.parametrize('seed', [-1, 0.5, '3', True])
-def test_bad_seed_refused(seed):
+def test_a_bad_seed_is_refused(seed):
     with pytest.raises(ValueError, match='seed='):
         HOOKS.build(dict(type='EpochSeedHook', seed=seed))

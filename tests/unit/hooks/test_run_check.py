@@ -1,4 +1,4 @@
-"""A run whose checkpoint, data and model do not fit is refused before anything is loaded."""
+"""A run whose checkpoint, data and model do not fit together is refused before anything is loaded."""
 
 from types import SimpleNamespace
 
@@ -49,8 +49,8 @@ CONVERTER = dict(type='KeypointConverter', num_keypoints=14, mapping=[(0, 0)])
         SimpleNamespace(),
     ],
 )
-def test_keypoints_are_those_of_the_samples(data):
-    """Joined, wrapped, converted, or not said."""
+def test_a_matching_number_of_keypoints_is_accepted(data):
+    """For combined, wrapped and converted datasets, and for datasets without metainfo."""
     check_keypoints(data, model(14), 'train')
 
 
@@ -58,14 +58,14 @@ def test_keypoints_are_those_of_the_samples(data):
     'data',
     [dataset(), SimpleNamespace(datasets=[dataset(keypoints=14), dataset()]), SimpleNamespace(dataset=dataset())],
 )
-def test_another_number_of_keypoints(data):
+def test_another_number_of_keypoints_is_refused(data):
     message = "predicts 14 keypoints .*, but val_dataloader has dataset 'coco' with 17: set model.head.out_channels=17"
     with pytest.raises(ValueError, match=message):
         check_keypoints(data, model(14), 'val')
 
 
-def test_outputs_that_are_not_keypoints():
-    """Heatmaps with offsets are three each; some models are asked for a part of their keypoints."""
+def test_outputs_that_are_not_one_per_keypoint():
+    """Heatmaps with offsets have three channels per keypoint; some models output only some of their keypoints."""
     check_keypoints(dataset(), model(51, dict(UDP, heatmap_type='combined')), 'train')
     part = model(133, test_cfg=dict(output_keypoint_indices=list(range(17))))
     check_keypoints(dataset(), part, 'test')
@@ -73,7 +73,7 @@ def test_outputs_that_are_not_keypoints():
         check_keypoints(dataset(), part, 'train')
 
 
-def test_codec_of_the_targets():
+def test_targets_must_have_the_codec_of_the_head():
     check_targets(dataset(dict(type='GenerateTarget', encoder=dict(UDP, blur_kernel_size=3))), model())
     check_targets(dataset(dict(type='GenerateTarget', encoder=CLASSIC)), model(decoder=None))
     for other in (CLASSIC, dict(UDP, sigma=3), dict(UDP, input_size=(96, 128)), dict(UDP, heatmap_size=(24, 32))):
@@ -81,7 +81,7 @@ def test_codec_of_the_targets():
             check_targets(dataset(dict(type='GenerateTarget', encoder=other)), model())
 
 
-def test_a_checkpoint_that_is_not_there(tmp_path, monkeypatch):
+def test_a_missing_checkpoint_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in (
         'configs/coco/base.py',
@@ -94,9 +94,9 @@ def test_a_checkpoint_that_is_not_there(tmp_path, monkeypatch):
         (tmp_path / name).touch()
     for load_from in (None, 'https://some.where/epoch_4.pth', 'work_dirs/base/epoch_2.pth'):
         check_checkpoint(load_from, None)
-    with pytest.raises(FileNotFoundError) as said:
+    with pytest.raises(FileNotFoundError) as error:
         check_checkpoint('work_dirs/base/epoch_4.pth', 'configs/transfer/stage1.py')
-    assert str(said.value) == (
+    assert str(error.value) == (
         'work_dirs/base/epoch_4.pth: no such checkpoint. `mim train mmpose configs/coco/base.py` writes it; '
         'work_dirs/base has epoch_2.pth, epoch_10.pth. '
         'To use the last one: --cfg-options load_from=work_dirs/base/epoch_10.pth'
@@ -109,8 +109,8 @@ def test_a_checkpoint_that_is_not_there(tmp_path, monkeypatch):
     ('split', 'loop'),
     [('train', EpochBasedTrainLoop), ('train', IterBasedTrainLoop), ('val', ValLoop), ('test', TestLoop)],
 )
-def test_the_loops_that_run_are_checked(split, loop):
-    """The others are configs; a metric may map one dataset's keypoints to another's."""
+def test_only_the_loops_that_run_are_checked(split, loop):
+    """The other loops are only configs; a metric may map one dataset's keypoints to another's."""
     hook, built = HOOKS.build(dict(type='RunCheckHook')), loop.__new__(loop)
     built.dataloader = SimpleNamespace(dataset=dataset(dict(type='GenerateTarget', encoder=CLASSIC)))
     loops = {**dict.fromkeys(('_train_loop', '_val_loop', '_test_loop'), dict()), f'_{split}_loop': built}

@@ -1,4 +1,4 @@
-"""Mixed precision without a GPU, and its state."""
+"""Mixed precision without a GPU, and resuming with it."""
 
 import copy
 import warnings
@@ -38,7 +38,7 @@ def weights(model):
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
 
-def test_registered_and_an_amp_wrapper():
+def test_is_registered_and_an_amp_wrapper():
     assert OPTIM_WRAPPERS.get('AutocastOptimWrapper') is AutocastOptimWrapper
     assert isinstance(build_wrapper(build_model()), AmpOptimWrapper)
 
@@ -54,7 +54,7 @@ def test_trains_in_bfloat16_on_the_cpu():
     assert model(torch.randn(1, 8)).dtype is torch.float32, 'autocast leaked out of its context'
 
 
-def test_same_as_full_precision_but_for_rounding():
+def test_equals_full_precision_up_to_rounding():
     model = build_model()
     reference = copy.deepcopy(model)
     wrapper, plain = build_wrapper(model), build_wrapper(reference, OptimWrapper)
@@ -65,7 +65,7 @@ def test_same_as_full_precision_but_for_rounding():
     assert 0 < difference < 0.02
 
 
-def test_clips_the_true_gradient():
+def test_clips_the_gradient():
     model = build_model()
     seen = []
     wrapper = build_wrapper(model, clip_grad=dict(max_norm=1e-3))
@@ -80,7 +80,7 @@ def test_clips_the_true_gradient():
     assert seen == [pytest.approx(1e-3, rel=0.01)]
 
 
-def test_accumulates():
+def test_accumulates_gradients():
     model = build_model()
     wrapper = build_wrapper(model, accumulative_counts=2)
     start = weights(model)
@@ -90,22 +90,22 @@ def test_accumulates():
     assert not torch.equal(weights(model), start)
 
 
-def test_accumulating_processes_exchange_gradients_at_the_last_step_only():
+def test_gradients_are_synchronised_only_at_the_last_accumulation_step():
     class Distributed(nn.Sequential):
-        """Counts as DistributedDataParallel would be told to keep its gradients to itself."""
+        """Counts how often DistributedDataParallel would be told not to synchronise gradients."""
 
-        held_back = 0
+        not_synchronised = 0
 
         @contextmanager
         def no_sync(self):
-            self.held_back += 1
+            self.not_synchronised += 1
             yield
 
     model = Distributed(*build_model())
     wrapper = build_wrapper(model, accumulative_counts=3)
     for step in range(3):
         train_step(model, wrapper, step)
-    assert model.held_back == 2
+    assert model.not_synchronised == 2
 
 
 @pytest.mark.parametrize('saved_by', [AutocastOptimWrapper, OptimWrapper])
@@ -124,7 +124,7 @@ def test_resumes(saved_by):
     assert torch.equal(weights(model), weights(resumed_model))
 
 
-def test_full_precision_resumes_from_it():
+def test_full_precision_resumes_from_mixed_precision():
     model = build_model()
     wrapper = build_wrapper(model)
     train_step(model, wrapper, 0)
@@ -138,19 +138,19 @@ def test_accepts_torch_dtypes():
 
 
 @pytest.mark.parametrize('dtype', ['float16', torch.float16])
-def test_float16_on_the_cpu_refused(dtype):
+def test_float16_on_the_cpu_is_refused(dtype):
     with pytest.raises(ValueError, match="float16.*GPU.*'cpu'.*bfloat16"):
         build_wrapper(build_model(), dtype=dtype)
 
 
 @pytest.mark.parametrize('dtype', ['float32', 'bf16', torch.float64, None])
-def test_other_dtypes_refused(dtype):
+def test_other_dtypes_are_refused(dtype):
     with pytest.raises(ValueError, match="expected 'bfloat16' or 'float16'.*OptimWrapper"):
         build_wrapper(build_model(), dtype=dtype)
 
 
 @pytest.mark.parametrize('loss_scale', ['static', None, True])
-def test_other_loss_scales_refused(loss_scale):
+def test_other_loss_scales_are_refused(loss_scale):
     with pytest.raises(TypeError, match='loss_scale='):
         build_wrapper(build_model(), loss_scale=loss_scale)
 

@@ -1,4 +1,4 @@
-"""Layer decay: the paper's rule, MMPose's groups, any prefix, nothing ignored."""
+"""Layer decay: the paper's rule, the same groups as MMPose, any prefix, bad options."""
 
 import copy
 
@@ -18,7 +18,7 @@ LR, WD, RATE = 5e-4, 0.1, 0.75
 
 @pytest.fixture(autouse=True)
 def mmpose_scope():
-    """As ``default_scope = 'mmpose'`` of a config."""
+    """Set the default scope, as ``default_scope = 'mmpose'`` in a config does."""
     with DefaultScope.overwrite_default_scope('mmpose'):
         yield
 
@@ -45,7 +45,7 @@ def build_wrapper(model, constructor='ViTLayerDecayOptimWrapperConstructor', **p
 
 
 def rates_of(wrapper):
-    """{id of a parameter: (lr, weight decay)}."""
+    """Learning rate and weight decay by the id of the parameter."""
     return {
         id(parameter): (group['lr'], group['weight_decay'])
         for group in wrapper.optimizer.param_groups
@@ -61,7 +61,7 @@ def rates_by_name(wrapper):
     }
 
 
-def test_rule():
+def test_learning_rates_follow_the_paper():
     rates = rates_by_name(build_wrapper(build_model()))
     assert rates['backbone.patch_embed.proj.weight'] == (pytest.approx(LR * RATE**5), WD)
     assert rates['backbone.patch_embed.proj.bias'] == (pytest.approx(LR * RATE**5), 0)
@@ -89,7 +89,7 @@ def test_same_groups_as_mmpose():
 
 
 class Wrapped(nn.Module):
-    """A model under another name, beside parameters of its own."""
+    """A module that holds a model under the given name."""
 
     def __init__(self, name, model):
         super().__init__()
@@ -98,7 +98,7 @@ class Wrapped(nn.Module):
 
 @pytest.mark.parametrize('prefix', ['module', 'student', '_orig_mod', 'deep.inside'])
 def test_any_prefix(prefix):
-    """PAPER, trap 1: under MMPose's constructor every block then has scale 1."""
+    """With these prefixes, MMPose's constructor gives every block scale 1."""
     model = build_model()
     expected = rates_of(build_wrapper(model))
     wrapped = model
@@ -108,7 +108,7 @@ def test_any_prefix(prefix):
     assert len(set(expected.values())) > DEPTH
 
 
-def test_compiled():
+def test_compiled_models_have_the_same_rates():
     model = build_model()
     expected = rates_of(build_wrapper(model))
     assert rates_of(build_wrapper(torch.compile(model))) == expected
@@ -117,7 +117,7 @@ def test_compiled():
     assert rates_of(build_wrapper(model)) == expected
 
 
-def test_frozen_parameters_left_out():
+def test_frozen_parameters_are_left_out():
     model = build_model(freeze='ffn')
     rates = rates_by_name(build_wrapper(model))
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -125,7 +125,7 @@ def test_frozen_parameters_left_out():
     assert 'backbone.layers.0.mlp.fc1.weight' not in rates
 
 
-def test_frozen_teacher_does_not_count():
+def test_a_frozen_teacher_is_ignored():
     student, teacher = build_model(), build_model(depth=6)
     both = Wrapped('student', student)
     both.add_module('teacher', teacher)
@@ -145,7 +145,7 @@ def test_custom_keys():
     }
     rates = rates_by_name(build_wrapper(build_model(), custom_keys=keys))
     for name, (lr, decay) in plain.items():
-        if 'layers.1' in name:  # the longest key alone, not both
+        if 'layers.1' in name:  # only the longest matching key applies
             expected = (lr * 0.5, decay * 2)
         elif 'layers' in name:
             expected = (lr * 10, decay)
@@ -156,13 +156,13 @@ def test_custom_keys():
         assert rates[name] == pytest.approx(expected), name
 
 
-def test_custom_keys_of_equal_length_go_by_alphabet():
+def test_custom_keys_of_equal_length_apply_in_alphabetical_order():
     keys = {'norm': dict(lr_mult=2.0), 'last': dict(lr_mult=3.0)}
     rates = rates_by_name(build_wrapper(build_model(), custom_keys=keys))
     assert rates['backbone.last_norm.weight'][0] == pytest.approx(3 * LR)
 
 
-def test_warm_up_and_steps_keep_the_ratios():
+def test_schedulers_keep_the_ratios_of_learning_rates():
     wrapper = build_wrapper(build_model())
     scales = [group['lr_scale'] for group in wrapper.optimizer.param_groups]
     schedulers = [
@@ -183,7 +183,7 @@ def test_warm_up_and_steps_keep_the_ratios():
     assert seen[8] == pytest.approx(0.1 * LR)
 
 
-def test_without_weight_decay_the_optimizer_keeps_its_own():
+def test_without_weight_decay_the_optimizers_default_applies():
     cfg = dict(
         optimizer=dict(type='AdamW', lr=LR),
         constructor='ViTLayerDecayOptimWrapperConstructor',
@@ -212,7 +212,7 @@ def test_without_weight_decay_the_optimizer_keeps_its_own():
         (dict(layer_decay_rate=None), 'layer_decay_rate=None'),
     ],
 )
-def test_bad_options_refused(change, message):
+def test_bad_options_are_refused(change, message):
     cfg = dict(
         optimizer=dict(type='AdamW', lr=LR, weight_decay=WD),
         constructor='ViTLayerDecayOptimWrapperConstructor',
@@ -222,7 +222,7 @@ def test_bad_options_refused(change, message):
         build_optim_wrapper(build_model(), cfg)
 
 
-def test_missing_options_refused():
+def test_missing_options_are_refused():
     cfg = dict(optimizer=dict(type='AdamW', lr=LR), constructor='ViTLayerDecayOptimWrapperConstructor')
     with pytest.raises(ValueError, match='layer_decay_rate=None'):
         build_optim_wrapper(build_model(), cfg)
@@ -232,12 +232,12 @@ def test_missing_options_refused():
         build_optim_wrapper(build_model(), cfg)
 
 
-def test_model_without_vit_refused():
+def test_a_model_without_vit_is_refused():
     with pytest.raises(ValueError, match="found no ViT.*type='ViT'"):
         build_wrapper(nn.Sequential(nn.Linear(2, 2)))
 
 
-def test_rate_of_one_is_one_rate():
+def test_a_decay_rate_of_one_gives_one_learning_rate():
     cfg = dict(
         optimizer=dict(type='AdamW', lr=LR, weight_decay=WD),
         constructor='ViTLayerDecayOptimWrapperConstructor',
@@ -247,7 +247,7 @@ def test_rate_of_one_is_one_rate():
     assert {lr for lr, _ in rates_of(wrapper).values()} == {LR}
 
 
-def test_one_table_in_the_log_file(logged):
+def test_the_groups_are_logged_once_as_a_table(logged):
     model = build_model()
     build_wrapper(model, custom_keys={'head': dict(lr_mult=2.0)})
     text = logged()
