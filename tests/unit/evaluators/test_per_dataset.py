@@ -1,4 +1,4 @@
-"""Samples reach the metric of their dataset, also where the config alone names it."""
+"""Each sample reaches the metric of its dataset, also if only the config names the dataset."""
 
 import pytest
 from mmengine.evaluator import BaseMetric, Evaluator
@@ -22,7 +22,7 @@ DATASETS = [dict(type='CocoDataset'), dict(type='CocoDataset', metainfo=OURS), d
 
 @METRICS.register_module()
 class CountSamples(BaseMetric):
-    """Counts samples and keypoints."""
+    """Returns the ids of its samples and the number of keypoints of its dataset."""
 
     default_prefix = None
 
@@ -46,7 +46,8 @@ def sample(number, name):
 
 def test_each_sample_reaches_the_metric_of_its_dataset():
     evaluator = build()
-    evaluator.dataset_meta = dict(dataset_name='coco', num_keypoints=17)  # what the loop sets: the combined set's
+    # the loop sets the metainfo of the combined dataset
+    evaluator.dataset_meta = dict(dataset_name='coco', num_keypoints=17)
     names = ('coco', 'three_points', 'mpii', 'three_points')
     samples = [sample(number, name) for number, name in enumerate(names)]
     evaluator.process(samples, dict(inputs=[None] * 4, data_samples=samples))
@@ -60,8 +61,8 @@ def test_each_sample_reaches_the_metric_of_its_dataset():
     }
 
 
-def test_among_other_metrics():
-    """As `mim test --dump` lists it."""
+def test_works_together_with_other_metrics():
+    """As in the list of metrics that `mim test --dump` creates."""
     init_default_scope('mmpose')
     own = dict(
         type='PerDatasetEvaluator',
@@ -77,11 +78,11 @@ def test_among_other_metrics():
     assert scores['mpii/keypoints'] == 16
 
 
-def test_not_one_metric_a_dataset():
+def test_one_metric_per_dataset_is_required():
     with pytest.raises(ValueError, match='2 metrics for 3 datasets: give one per dataset'):
         build(names=('coco', 'ours'))
 
 
-def test_two_datasets_of_one_name():
+def test_two_datasets_with_the_same_name_are_refused():
     with pytest.raises(ValueError, match="two datasets are named 'coco'"):
         build(datasets=[DATASETS[0], dict(type='CheckedCocoDataset'), DATASETS[2]])

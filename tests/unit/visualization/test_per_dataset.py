@@ -1,4 +1,4 @@
-"""Samples of datasets with different keypoints are drawn one after the other, each as its dataset's."""
+"""Samples with different keypoints are drawn in the colours and skeletons of their datasets."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def visualizer():
 
 
 def draw(visualizer, name):
-    """The image and the visible keypoints (K, 2) of a sample, all in one row, 20 pixels apart."""
+    """Draw a sample with keypoints in one row, 20 pixels apart; return the image and the keypoints (K, 2)."""
     keypoints = len(META[name]['keypoint_colors'])
     xy = np.stack([20 * np.arange(1, keypoints + 1), np.full(keypoints, 20)], axis=1).astype(np.float32)
     sample = PoseDataSample(metainfo=dict(dataset_name=name))
@@ -35,8 +35,8 @@ def test_each_dataset_has_its_colours_and_skeleton(visualizer):
         assert visualizer.skeleton == META[name]['skeleton_links']
 
 
-def test_a_named_colour_holds_for_all(visualizer):
-    """As the hook of bad cases sets it."""
+def test_a_named_colour_applies_to_all_datasets(visualizer):
+    """As BadCaseAnalysisHook sets it."""
     visualizer.set_dataset_meta(COMBINED)
     visualizer.kpt_color = visualizer.link_color = 'blue'
     for name in META:
@@ -44,7 +44,7 @@ def test_a_named_colour_holds_for_all(visualizer):
         assert (image[xy[:, 1], xy[:, 0]] == (0, 0, 255)).all()
 
 
-def test_other_metainfo_is_drawn_as_by_mmpose(visualizer):
+def test_metainfo_of_a_single_dataset_is_drawn_as_by_mmpose(visualizer):
     visualizer.set_dataset_meta(META['aic'])
     image, xy = draw(visualizer, 'aic')
     assert (image[xy[:, 1], xy[:, 0]] == META['aic']['keypoint_colors']).all()
