@@ -24,7 +24,7 @@ def multi_dataset_model(root, tmp_path):
     """A function that writes the config and checkpoint of a small ViTPose+ model and returns their paths."""
 
     def write(dataset_meta=None):
-        cfg = Config.fromfile(root / 'tests/unit/checkpoints/several.py')
+        cfg = Config.fromfile(root / 'tests/unit/checkpoints/three_datasets.py')
         cfg.data_mode, cfg.dataset_type = 'topdown', 'CocoDataset'
         cfg.dump(tmp_path / 'several.py')
         init_default_scope('mmpose')

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 def test_split_model_works_with_mim_test_and_the_inferencer(root, tmp_path, write_coco_data, run, mim):
     write_coco_data(tmp_path / 'data/aic', tmp_path / 'data/aic/val.json', 14)
-    cfg = Config.fromfile(root / 'tests/unit/checkpoints/several.py')
+    cfg = Config.fromfile(root / 'tests/unit/checkpoints/three_datasets.py')
     init_default_scope('mmpose')
     torch.save(MODELS.build(cfg.model).state_dict(), tmp_path / 'several.pth')
     output = run(
@@ -26,7 +26,7 @@ def test_split_model_works_with_mim_test_and_the_inferencer(root, tmp_path, writ
         '-m',
         'vitpose.cli.main',
         'split',
-        root / 'tests/unit/checkpoints/several.py',
+        root / 'tests/unit/checkpoints/three_datasets.py',
         'several.pth',
         '--dataset',
         'aic',

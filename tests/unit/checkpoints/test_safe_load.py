@@ -120,7 +120,7 @@ def test_torchscript_is_not_run(tmp_path, monkeypatch, capsys):
     with pytest.raises(ValueError, match='bad.pth is a TorchScript archive'):
         load_weights(file)
     assert main(['token', 'extract', 'bad.pth', '--out', 'token.npz']) == 2
-    config = Path(__file__).with_name('several.py')
+    config = Path(__file__).with_name('three_datasets.py')
     assert main(['split', str(config), 'bad.pth', '--dataset', 'mpii', '--out', 'mpii.pth']) == 2
     assert capsys.readouterr().err.count('bad.pth is a TorchScript archive') == 2
     assert not proof.exists()

@@ -11,7 +11,7 @@ from mmpose.registry import MODELS
 
 from vitpose.cli.main import main
 
-CONFIG = Path(__file__).parents[1] / 'checkpoints' / 'several.py'
+CONFIG = Path(__file__).parents[1] / 'checkpoints' / 'three_datasets.py'
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import vitpose_mm  # noqa: F401
 from vitpose_mm.datasets.metainfo import metainfo
 from vitpose_mm.estimators.split import split_config, split_weights
 
-CONFIG = Path(__file__).parents[1] / 'checkpoints' / 'several.py'
+CONFIG = Path(__file__).parents[1] / 'checkpoints' / 'three_datasets.py'
 LEAVES = sorted((Path(__file__).parents[3] / 'configs' / 'multi_dataset').glob('*.py'))
 NAMES = ('coco', 'aic', 'mpii')
 
