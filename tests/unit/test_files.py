@@ -1,8 +1,8 @@
-"""Atomic writes, and the message for a missing checkpoint."""
+"""Atomic writes."""
 
 import pytest
 
-from vitpose_mm.files import missing_checkpoint, replacing, write_text
+from vitpose_mm.files import replacing, write_text
 
 
 def test_failed_write_keeps_the_old_file(tmp_path):
@@ -21,18 +21,3 @@ def test_successful_write_replaces_the_old_file(tmp_path):
         write_text(tmp_path / 'index.json', text)
     assert (tmp_path / 'index.json').read_text() == 'new'
     assert [path.name for path in tmp_path.iterdir()] == ['index.json']
-
-
-def test_checkpoint_with_the_highest_number_is_suggested(tmp_path):
-    for name in ('epoch_9.pth', 'epoch_10.pth', 'best_coco_AP_epoch_11.pth'):
-        (tmp_path / name).touch()
-    message = missing_checkpoint(tmp_path / 'epoch_12.pth', 'a.py', '--checkpoint {}')
-    assert message == (
-        f'{tmp_path}/epoch_12.pth: no such checkpoint. `mim train mmpose a.py` writes it; {tmp_path} has epoch_9.pth, '
-        f'epoch_10.pth. To use the last one: --checkpoint {tmp_path}/epoch_10.pth'
-    )
-
-
-def test_empty_folder_has_no_checkpoint(tmp_path):
-    message = missing_checkpoint(tmp_path / 'last.pth', 'a.py', '{}')
-    assert message.endswith(f'writes it; {tmp_path} has no epoch_*.pth')

@@ -11,8 +11,8 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
+from ..checkpoints.missing import missing_checkpoint
 from ..checkpoints.safe_load import load_weights
-from ..files import missing_checkpoint
 from ..heads import MultiDatasetHead
 from ..optim.autocast import DTYPES
 from .multi_dataset import MultiDatasetPoseEstimator

@@ -11,9 +11,9 @@ from mmpose.models.heads import HeatmapHead
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import HOOKS
 
+from ..checkpoints.missing import missing_checkpoint
 from ..datasets.members import members, transforms
 from ..estimators.crop import check_crop
-from ..files import missing_checkpoint
 from ..heads.targets import describe, same_targets
 from .dataset_mix import bare_model
 

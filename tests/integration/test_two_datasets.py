@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 pytestmark = pytest.mark.slow
 
-CONFIG = Path(__file__).parent / 'configs' / 'two_sets.py'
+CONFIG = Path(__file__).parent / 'configs' / 'two_datasets.py'
 ATHLETES = 8
 ALONE = """
 _base_ = './config.py'
