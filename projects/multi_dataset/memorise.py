@@ -45,7 +45,7 @@ def write_config(data: Path, out: Path, epochs: int | None) -> Path:
     """
     cfg = Config.fromfile(CONFIG)
     if epochs is not None:
-        cfg.train_cfg.update(max_epochs=epochs, val_interval=epochs)
+        cfg.train_cfg.update(max_epochs=epochs, val_interval=epochs + 1)  # `mim test` follows
         cfg.param_scheduler[1].update(T_max=epochs, end=epochs)
         cfg.default_hooks.checkpoint.interval = epochs
     heads = out / 'mpii_heads.mat'

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -113,6 +114,18 @@ def run_until(tmp_path, environment) -> Callable[..., None]:
         raise AssertionError(f'{pattern!r} was never printed:\n{"".join(lines)[-6000:]}')
 
     return run_and_kill
+
+
+@pytest.fixture
+def continue_from() -> Callable[[Path, Path], None]:
+    """A function that makes a work_dir look as if its run had been killed right after writing a checkpoint."""
+
+    def copy_checkpoint(checkpoint: Path, work_dir: Path) -> None:
+        work_dir.mkdir()
+        copy = shutil.copy(checkpoint, work_dir)
+        (work_dir / 'last_checkpoint').write_text(str(copy))
+
+    return copy_checkpoint
 
 
 @pytest.fixture(scope='session')
