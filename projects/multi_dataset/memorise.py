@@ -8,9 +8,9 @@ Fails if a score is below its bound.
 import argparse
 import json
 import re
-import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,8 @@ from mmengine.config import Config
 from rich.console import Console
 from rich.table import Table
 from scipy.io import savemat
+
+from vitpose.runs.command import mim_command, run_logged
 
 CONFIG = Path(__file__).with_name('five_photo_sets.py')
 # Score of `mim test`: its maximum, and the fraction of it that must be reached.
@@ -69,18 +71,12 @@ def write_head_boxes(annotations: Path, path: Path) -> None:
     savemat(path, dict(headboxes_src=np.array(corners).transpose(1, 2, 0)))
 
 
-def mim(*arguments: str | Path) -> str:
+def mim(action: str, config: Path, work_dir: Path, *options: str) -> str:
     """Run `mim` on the CPU, print its output and return it."""
-    command = [str(Path(sys.executable).with_name('mim')), *map(str, arguments), '--gpus', '0']
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        print(line, end='', flush=True)
-        lines.append(line)
-    if process.wait():
-        raise SystemExit(f'{" ".join(command)} failed with exit code {process.returncode}')
-    return ''.join(lines)
+    log = work_dir / f'{action}.log'
+    log.parent.mkdir(parents=True, exist_ok=True)
+    run_logged(mim_command(action, config, work_dir, '--gpus', '0', *options), log, partial(print, end='', flush=True))
+    return log.read_text(encoding='utf-8')
 
 
 def check_scores(output: str, minutes: float) -> bool:
@@ -111,10 +107,10 @@ def main() -> None:
         parser.error(f'--data {args.data} is not a folder; expected one with coco/, aic/, mpii/ and ap10k/')
     args.out.mkdir(parents=True, exist_ok=True)
     config, start = write_config(args.data, args.out, args.epochs), time.monotonic()
-    mim('train', 'mmpose', config, '--work-dir', args.out)
+    mim('train', config, args.out)
     minutes = (time.monotonic() - start) / 60
     checkpoint = (args.out / 'last_checkpoint').read_text(encoding='utf-8').strip()
-    output = mim('test', 'mmpose', config, '--checkpoint', checkpoint, '--work-dir', args.out / 'test')
+    output = mim('test', config, args.out / 'test', '--checkpoint', checkpoint)
     if not check_scores(output, minutes):
         sys.exit('a score is below its bound')
 
