@@ -59,8 +59,7 @@ def known_bad(versions: Versions, pins: Versions, coco_wheel: bool, no_ops: bool
         found.append(Bad(f'{both("mmengine", "torch")}: {what}', command))
     if coco_wheel and numpy >= (2,):
         what = 'the published wheel is built against numpy 1 and does not import'
-        command = f'{FLAGS["xtcocotools"]} --force-reinstall --no-deps xtcocotools==1.14.3'
-        found.append(Bad(f'{both("xtcocotools", "numpy")}: {what}', command))
+        found.append(Bad(f'{both("xtcocotools", "numpy")}: {what}', fix('xtcocotools', pins, again=True)))
     if torch and torch < (2, 3) and numpy >= (2,):
         what = 'this torch is built against numpy 1'
         found.append(Bad(f'{both("torch", "numpy")}: {what}', "pip install 'numpy<2'"))
