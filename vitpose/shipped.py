@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-_TOP = Path(__file__).resolve().parents[1]  # a checkout or site-packages
+TOP = Path(__file__).resolve().parents[1]  # a checkout or site-packages
 
 
 def shipped(name: str) -> Path:
@@ -14,7 +14,7 @@ def shipped(name: str) -> Path:
     Raises:
         FileNotFoundError: If the file exists in neither.
     """
-    candidates = (_TOP / name, _TOP / 'vitpose_mm' / '.mim' / name)
+    candidates = (TOP / name, TOP / 'vitpose_mm' / '.mim' / name)
     for path in candidates:
         if path.is_file():
             return path

@@ -10,7 +10,7 @@ def test_file_is_found_at_the_top_of_a_checkout(root):
 
 
 def test_file_is_found_in_an_installation(tmp_path, monkeypatch):
-    monkeypatch.setattr(shipped, '_TOP', tmp_path)
+    monkeypatch.setattr(shipped, 'TOP', tmp_path)
     file = tmp_path / 'vitpose_mm/.mim/model-index.yml'
     with pytest.raises(FileNotFoundError, match=rf'neither {tmp_path}/model-index.yml nor {file}'):
         shipped.shipped('model-index.yml')

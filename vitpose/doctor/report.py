@@ -3,15 +3,14 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
+from ..shipped import TOP
 from . import stack
 from .known_bad import is_published_wheel, known_bad, lacks_ops
 from .machine import machine_problems
 
 PYTHONS = ((3, 10), (3, 12))
-CHECKOUT = Path(__file__).resolve().parents[2]
 # reports each import as soon as it is done, so that a crash can be attributed to its module
 _IMPORT = """
 import importlib, json, sys
@@ -175,7 +174,7 @@ def report(imports: bool = True) -> int:
     if not pairs and all(row.name in optional for row in wrong):
         print('Everything that is needed is installed.')
         return 0
-    if (CHECKOUT / 'Makefile').exists():
+    if (TOP / 'Makefile').exists():
         print(
             'In this checkout `make venv` installs the whole tested stack into .venv. Where it cannot download: uv '
             'reads UV_DEFAULT_INDEX and SSL_CERT_FILE; `make venv` also passes on PIP_INDEX_URL and PIP_FIND_LINKS.'

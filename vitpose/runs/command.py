@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..shipped import TOP
+
 TAIL = 15  # lines shown from the end of a failed command if none of its lines names an error
 _ERROR = re.compile(r'[\w.]*(Error|Exception|Interrupt)\b')
 
@@ -28,8 +30,8 @@ def run_logged(command: Sequence[str], log: Path, on_line: Callable[[str], None]
     Raises:
         RuntimeError: If the command fails. The message holds its error lines, or its last lines if there are none.
     """
-    package = str(Path(__file__).resolve().parents[2])  # so that a checkout works without being installed
-    paths = [package, *filter(None, [os.environ.get('PYTHONPATH')])]
+    paths = [str(TOP), *filter(None, [os.environ.get('PYTHONPATH')])]
+    # a checkout works without being installed
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(paths)}
     tail: list[str] = []
     errors: list[str] = []
