@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 TESTS ?= tests
 JOBS ?= $(shell nproc)
-PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(JOBS)
+PYTEST = bin/python -m pytest -n $(JOBS)
 
 help:
 	@echo 'make demo    render people, train a small ViTPose on them, test it, and show the result in demo/'
@@ -44,14 +44,14 @@ lint: venv
 	.venv/bin/lint-imports
 
 check: lint
-	$(PYTEST) -m 'not slow and not install' $(TESTS)
+	.venv/$(PYTEST) -m 'not slow and not install' $(TESTS)
 
 test: lint
-	$(PYTEST) --durations=10 $(TESTS)
+	.venv/$(PYTEST) --durations=10 $(TESTS)
 
 compat:
 	@requirements/venv.sh legacy
-	OMP_NUM_THREADS=1 .venv-legacy/bin/python -m pytest -n $(JOBS) --durations=10 tests/unit tests/parity
+	.venv-legacy/$(PYTEST) --durations=10 tests/unit tests/parity
 
 clean:
 	rm -rf .venv .venv-legacy .pytest_cache .mypy_cache .ruff_cache vitpose_mm.egg-info vitpose_mm/.mim
