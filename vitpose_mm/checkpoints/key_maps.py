@@ -42,18 +42,25 @@ MMPRETRAIN: Table = (
     ('cls_token', None),
 )
 
+# a block of transformers' ViTs
+_LAYER = (
+    ('layernorm_before', 'norm1'),
+    ('attention.attention.query', 'attn.qkv'),
+    ('attention.attention.key', 'attn.qkv'),
+    ('attention.attention.value', 'attn.qkv'),
+    ('attention.output.dense', 'attn.proj'),
+    ('layernorm_after', 'norm2'),
+    ('intermediate.dense', 'mlp.fc1'),
+    ('output.dense', 'mlp.fc2'),
+    ('mlp', 'mlp'),  # VitPose's
+)
+
+# VitPose, and the encoder of ViTMAE
 TRANSFORMERS: Table = (
     ('embeddings.patch_embeddings.projection', 'patch_embed.proj'),
     ('embeddings.position_embeddings', 'pos_embed'),
-    ('encoder.layer.{n}.layernorm_before', 'layers.{n}.norm1'),
-    ('encoder.layer.{n}.attention.attention.query', 'layers.{n}.attn.qkv'),
-    ('encoder.layer.{n}.attention.attention.key', 'layers.{n}.attn.qkv'),
-    ('encoder.layer.{n}.attention.attention.value', 'layers.{n}.attn.qkv'),
-    ('encoder.layer.{n}.attention.output.dense', 'layers.{n}.attn.proj'),
-    ('encoder.layer.{n}.layernorm_after', 'layers.{n}.norm2'),
-    ('encoder.layer.{n}.mlp.fc1', 'layers.{n}.mlp.fc1'),
-    ('encoder.layer.{n}.mlp.fc2', 'layers.{n}.mlp.fc2'),
-    ('encoder.layer.{n}.mlp.experts', 'layers.{n}.mlp.experts'),
+    ('embeddings.cls_token', None),
+    *((f'encoder.layer.{{n}}.{theirs}', f'layers.{{n}}.{ours}') for theirs, ours in _LAYER),
     ('layernorm', 'last_norm'),
 )
 
@@ -65,8 +72,49 @@ TRANSFORMERS_HEAD: Table = (
     ('conv', 'final_layer'),
 )
 
+# a masked autoencoder of facebookresearch's MAE
+MAE: Table = (
+    ('cls_token', 'cls_token'),
+    ('patch_embed.proj', 'backbone.patch_embed.proj'),
+    ('pos_embed', 'backbone.pos_embed'),
+    ('blocks.{n}', 'backbone.layers.{n}'),
+    ('norm', 'backbone.last_norm'),
+    ('mask_token', 'decoder.mask_token'),
+    ('decoder_pos_embed', 'decoder.pos_embed'),
+    ('decoder_embed', 'decoder.embed'),
+    ('decoder_blocks.{n}', 'decoder.layers.{n}'),
+    ('decoder_norm', 'decoder.norm'),
+    ('decoder_pred', 'decoder.pred'),
+)
+
+# transformers' ViTMAEForPreTraining
+MAE_TRANSFORMERS: Table = (
+    ('vit.embeddings.cls_token', 'cls_token'),
+    ('vit.embeddings.patch_embeddings.projection', 'backbone.patch_embed.proj'),
+    ('vit.embeddings.position_embeddings', 'backbone.pos_embed'),
+    *((f'vit.encoder.layer.{{n}}.{theirs}', f'backbone.layers.{{n}}.{ours}') for theirs, ours in _LAYER),
+    ('vit.layernorm', 'backbone.last_norm'),
+    ('decoder.mask_token', 'decoder.mask_token'),
+    ('decoder.decoder_pos_embed', 'decoder.pos_embed'),
+    ('decoder.decoder_embed', 'decoder.embed'),
+    *((f'decoder.decoder_layers.{{n}}.{theirs}', f'decoder.layers.{{n}}.{ours}') for theirs, ours in _LAYER),
+    ('decoder.decoder_norm', 'decoder.norm'),
+    ('decoder.decoder_pred', 'decoder.pred'),
+)
+
+# the ViT inside our own masked autoencoder
+AUTOENCODER: Table = (
+    ('backbone.patch_embed', 'patch_embed'),
+    ('backbone.pos_embed', 'pos_embed'),
+    ('backbone.layers.{n}', 'layers.{n}'),
+    ('backbone.last_norm', 'last_norm'),
+    ('cls_token', None),
+    ('decoder', None),
+)
+
 # a key that only files of this origin have
 ORIGINS = {
+    'decoder.pos_embed': AUTOENCODER,
     'blocks.0.norm1.weight': AUTHORS,
     'layers.0.ln1.weight': MMPRETRAIN,
     'encoder.layer.0.layernorm_before.weight': TRANSFORMERS,
@@ -79,9 +127,7 @@ def rename(weights: dict[str, Tensor], table: Table) -> dict[str, Tensor]:
     Raises:
         ValueError: keys that the table does not list.
     """
-    patterns = [
-        (re.compile(re.escape(theirs).replace(r'\{n\}', r'(\d+)') + r'(\.\w+.*)?'), ours) for theirs, ours in table
-    ]
+    patterns = [(_pattern(theirs), ours) for theirs, ours in table]
     parts: dict[str, list[tuple[int, Tensor]]] = {}
     unknown = []
     for key, value in weights.items():
@@ -108,6 +154,35 @@ def rename(weights: dict[str, Tensor], table: Table) -> dict[str, Tensor]:
         else found[0][1]
         for name, found in parts.items()
     }
+
+
+def rename_back(weights: dict[str, Tensor], table: Table) -> dict[str, Tensor]:
+    """Rename our weights to the names of a table's left side; the inverse of `rename`.
+
+    Weights with several names there (query, key, value) are cut into equal parts.
+
+    Raises:
+        ValueError: a key that the table does not list.
+    """
+    names: dict[str, list[str]] = {}
+    for theirs, ours in table:
+        if ours is not None:
+            names.setdefault(ours, []).append(theirs)
+    patterns = [(_pattern(ours), theirs) for ours, theirs in names.items()]
+    renamed = {}
+    for key, value in weights.items():
+        match, others = next(((m, theirs) for pattern, theirs in patterns if (m := pattern.fullmatch(key))), (None, []))
+        if match is None:
+            raise ValueError(f'{key} has no name in the other format')
+        *number, rest = match.groups()
+        for theirs, part in zip(others, value.chunk(len(others)), strict=True):
+            renamed[theirs.replace('{n}', number[0] if number else '') + (rest or '')] = part
+    return renamed
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    """Match a name of a table and all keys below it; groups: the block's number, if the name has one, and the rest."""
+    return re.compile(re.escape(name).replace(r'\{n\}', r'(\d+)') + r'(\.\w+.*)?')
 
 
 def take(state_dict: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -5,6 +5,17 @@ from .apt36k import APT36KDataset
 from .checks import DatasetChecks
 from .combined import CombinedPoseDataset
 from .mix_sampler import FixedMixSampler
+from .pretrain_crop import PretrainCrop
 from .teacher_cache import TeacherCacheDataset
+from .unlabelled import UnlabelledDataset
 
-__all__ = ['APT36KDataset', 'CombinedPoseDataset', 'DatasetChecks', 'FixedMixSampler', 'TeacherCacheDataset', 'checked']
+__all__ = [
+    'APT36KDataset',
+    'CombinedPoseDataset',
+    'DatasetChecks',
+    'FixedMixSampler',
+    'PretrainCrop',
+    'TeacherCacheDataset',
+    'UnlabelledDataset',
+    'checked',
+]

@@ -1,5 +1,6 @@
 """Patch embedding: image to token grid."""
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 PATCH = 16
@@ -60,3 +61,7 @@ class PatchEmbed(nn.Module):
         self.grid(image.shape[2], image.shape[3])
         # contiguous: every residual sum of the blocks keeps this layout, and each norm would copy a strided one
         return self.proj(image).permute(0, 2, 3, 1).contiguous()
+
+    def project(self, patches: Tensor) -> Tensor:
+        """Project single patches, without padding: (..., 16 * 16 * channels), by row, column, channel -> (..., C)."""
+        return F.linear(patches, self.proj.weight.permute(0, 2, 3, 1).flatten(1), self.proj.bias)

@@ -1,0 +1,56 @@
+"""Pictures of what a masked autoencoder reconstructs."""
+
+import numpy as np
+import torch
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpose.registry import HOOKS
+
+from ..pretrain.masking import mask_noise
+from ..pretrain.picture import reconstruction_rows
+from .dataset_mix import bare_model
+
+
+@HOOKS.register_module()
+class ReconstructionHook(Hook):
+    """Writes input, masked input and reconstruction of some training images every few epochs.
+
+    The picture goes to all backends of the run's visualizer: as PNG below `vis_data/vis_image`, and to TensorBoard
+    with `TensorboardVisBackend`. Images, crops and masks stay the same during a run.
+
+    Args:
+        interval: epochs between two pictures; the last epoch has one, too.
+        images: number of images, evenly spaced over the training set.
+
+    Raises:
+        ValueError: a number is not an integer >= 1.
+    """
+
+    def __init__(self, interval: int = 20, images: int = 8):
+        for name, value in (('interval', interval), ('images', images)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f'ReconstructionHook: {name}={value!r}, expected an integer >= 1')
+        self.interval, self.images = interval, images
+
+    @master_only
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Draw if it is time."""
+        if not (self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner)):
+            return
+        dataset, model = runner.train_dataloader.dataset, bare_model(runner)
+        state = np.random.get_state()  # these crops must not change those of the training
+        np.random.seed(0)
+        picks = np.linspace(0, len(dataset) - 1, min(self.images, len(dataset))).astype(int)
+        samples = [dataset[int(index)] for index in picks]
+        np.random.set_state(state)
+        data = model.data_preprocessor({key: [sample[key] for sample in samples] for key in samples[0]})
+        patches = model.grid[0] * model.grid[1]
+        noise = torch.from_numpy(mask_noise(0, 0, len(samples), patches)).to(data['inputs'].device)
+        model.eval()
+        with torch.no_grad():
+            predicted, split = model(**data, noise=noise)
+        model.train()
+        mean, std = model.data_preprocessor.mean, model.data_preprocessor.std
+        rows = reconstruction_rows(data['inputs'], predicted, split.masked, mean, std, model.grid)
+        runner.visualizer.add_image('reconstruction', rows, step=runner.epoch + 1)

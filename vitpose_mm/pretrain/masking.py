@@ -1,0 +1,102 @@
+"""Patches of an image, and the random choice of those that the encoder sees."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..layers.patch_embed import PATCH
+
+Grid = tuple[int, int]
+
+
+class Split(NamedTuple):
+    """The random choice of one batch.
+
+    Attributes:
+        visible: (B, V) indices of the visible patches, in the order of their noise.
+        masked: (B, N) float, 1 for masked and 0 for visible.
+        restore: (B, N) position of each patch in the shuffled order, in which the visible ones come first.
+    """
+
+    visible: Tensor
+    masked: Tensor
+    restore: Tensor
+
+
+def split_patches(noise: Tensor, ratio: float) -> Split:
+    """Choose the patches with the smallest noise as visible: noise (B, N) -> `Split` with V = int(N * (1 - ratio)).
+
+    Source: MAE's `random_masking`; as the source.
+    """
+    count = visible_count(noise.shape[1], ratio)
+    restore = noise.argsort(dim=1)
+    visible, restore = restore[:, :count], restore.argsort(dim=1)
+    return Split(visible, (restore >= count).float(), restore)
+
+
+def visible_count(patches: int, ratio: float) -> int:
+    """Number of visible ones among `patches`.
+
+    Raises:
+        ValueError: none is visible, or none is masked.
+    """
+    count = int(patches * (1 - ratio))
+    if not 0 < count < patches:
+        raise ValueError(
+            f'mask_ratio={ratio} of {patches} patches leaves {count} visible and {patches - count} masked: expected '
+            'at least one of each; use a larger image or another ratio'
+        )
+    return count
+
+
+def mask_noise(seed: int, first: int, count: int, patches: int) -> np.ndarray:
+    """Noise in [0, 1) of consecutive samples of a training: (count, patches) float64.
+
+    Each number depends only on the seed, the sample's position in the training and the patch. Therefore the masks
+    are the same for any number of processes and after a resume.
+
+    Args:
+        seed: of the run.
+        first: position of the first sample in the training: samples of all processes before it, >= 0.
+        count: number of samples.
+        patches: number of patches per image.
+    """
+    blocks = -(-patches // 4)  # Philox makes four numbers per step of its counter
+    noise = np.random.Generator(np.random.Philox(key=seed).advance(first * blocks)).random((count, 4 * blocks))
+    return noise[:, :patches]
+
+
+def patchify(image: Tensor) -> Tensor:
+    """(B, 3, H, W) -> patches (B, N, 16 * 16 * 3), row by row; pixels ordered row, column, channel as in MAE."""
+    rows = image.unfold(2, PATCH, PATCH).unfold(3, PATCH, PATCH)  # (B, 3, Hp, Wp, 16, 16)
+    return rows.permute(0, 2, 3, 4, 5, 1).flatten(3).flatten(1, 2)
+
+
+def unpatchify(patches: Tensor, grid: Grid) -> Tensor:
+    """Patches (B, N, 16 * 16 * 3) of a grid (Hp, Wp) -> (B, 3, H, W); the inverse of `patchify`."""
+    pixels = patches.unflatten(2, (PATCH, PATCH, -1)).unflatten(1, grid)  # (B, Hp, Wp, 16, 16, 3)
+    return pixels.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
+
+
+def gather(tokens: Tensor, index: Tensor) -> Tensor:
+    """Pick tokens: (B, N, C) and indices (B, M) -> (B, M, C)."""
+    return tokens.gather(1, index[..., None].expand(-1, -1, tokens.shape[2]))
+
+
+def sincos_table(grid: Grid, dim: int) -> Tensor:
+    """Position table of sines and cosines: (Hp, Wp) -> (1, Hp * Wp, dim).
+
+    The first half of a token's entries encodes its column, the second half its row, each as sines, then cosines.
+    Source: MAE, for rectangular grids, too; as the source.
+
+    Raises:
+        ValueError: 4 does not divide `dim`.
+    """
+    if dim % 4:
+        raise ValueError(f'width {dim} of the tokens: sine-cosine positions need a multiple of 4')
+    rate = 10000.0 ** (-torch.arange(dim // 4, dtype=torch.float64) / (dim // 4))
+    row, column = torch.meshgrid(*(torch.arange(side, dtype=torch.float64) for side in grid), indexing='ij')
+    angles = [(axis.flatten()[:, None] * rate) for axis in (column, row)]
+    return torch.cat([wave for angle in angles for wave in (angle.sin(), angle.cos())], dim=1).float()[None]

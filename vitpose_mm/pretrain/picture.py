@@ -1,0 +1,37 @@
+"""Pictures of a reconstruction."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .masking import Grid, patchify, unpatchify
+
+GREY = 127.5  # of masked patches
+
+
+def reconstruction_rows(
+    inputs: Tensor, predicted: Tensor, masked: Tensor, mean: Tensor, std: Tensor, grid: Grid
+) -> np.ndarray:
+    """Draw one row per image: the input, the masked input, and the visible patches with the predicted ones.
+
+    A prediction is normalised per patch. It is shown with the mean and variance of the true patch, as in MAE's
+    demonstration.
+
+    Args:
+        inputs: images (B, 3, H, W), normalised RGB.
+        predicted: patches (B, N, P), normalised per patch.
+        masked: (B, N), 1 for masked.
+        mean: of the image normalisation, (3, 1, 1), pixels 0 to 255.
+        std: likewise.
+        grid: (Hp, Wp) of the patches.
+
+    Returns:
+        RGB (B * H, 3 * W, 3) uint8.
+    """
+    patches, hidden = patchify(inputs), masked[..., None].bool()
+    variance, centre = torch.var_mean(patches, dim=2, keepdim=True)
+    restored = torch.where(hidden, predicted.float() * variance.sqrt() + centre, patches)
+    grey = patchify(((GREY - mean) / std).expand_as(inputs))
+    columns = [unpatchify(each, grid) for each in (patches, torch.where(hidden, grey, patches), restored)]
+    pixels = (torch.cat(columns, dim=3) * std + mean).clamp(0, 255).round().byte()
+    return pixels.permute(0, 2, 3, 1).flatten(0, 1).cpu().numpy()
