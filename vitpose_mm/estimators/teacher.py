@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..checkpoints.missing import missing_checkpoint
 from ..checkpoints.safe_load import load_weights
 from ..heads import MultiDatasetHead
-from ..optim.autocast import DTYPES
+from ..optim.autocast import DTYPES, has_bfloat16
 from .multi_dataset import MultiDatasetPoseEstimator
 
 
@@ -28,7 +28,8 @@ class Teacher:
     Args:
         config: config file of the teacher.
         checkpoint: its weights, of any origin that the config's model loads, without unused keys.
-        precision: 'float32', or 'bfloat16' or 'float16' for autocast; independent of the student's.
+        precision: 'float32', or 'bfloat16' or 'float16' for autocast; independent of the student's. Where a
+            processor only emulates bfloat16, float32.
 
     Raises:
         ValueError: no config or no checkpoint is given, or the precision is unknown.
@@ -118,9 +119,9 @@ class Teacher:
         model = self.model
         if next(model.parameters()).device != inputs.device:
             model.to(inputs.device)
-        autocast = torch.autocast(
-            inputs.device.type, DTYPES.get(self.precision, torch.bfloat16), enabled=self.precision in DTYPES
-        )
+        device, dtype = inputs.device.type, DTYPES.get(self.precision)
+        enabled = dtype is not None and (dtype is not torch.bfloat16 or has_bfloat16(device))
+        autocast = torch.autocast(device, dtype or torch.bfloat16, enabled=enabled)
         routed = isinstance(model, MultiDatasetPoseEstimator)
         with torch.no_grad(), autocast:
             feats = model.extract_feat(inputs, *([[dataset] * len(inputs)] if routed else []))

@@ -1,10 +1,12 @@
 """Mixed precision on CPU and GPU."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmpose.registry import OPTIM_WRAPPERS
 from torch import nn
@@ -12,6 +14,7 @@ from torch import nn
 # torch 2.3 moved GradScaler and deprecated the old name; older releases only have the old one.
 GradScaler = getattr(torch.amp, 'GradScaler', None) or torch.cuda.amp.GradScaler
 
+EMULATED = 'this processor has no AVX-512 or bfloat16 instructions, and bfloat16 is slower than float32 on it'
 DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
 
@@ -21,7 +24,8 @@ class AutocastOptimWrapper(AmpOptimWrapper):
 
     The forward pass runs under autocast on the device of the optimiser's parameters: bfloat16 on CPU and GPU, or
     float16 on a CUDA GPU. The loss is scaled for float16 only, since bfloat16 has the range of float32. Weights,
-    gradients and the optimiser's state stay in float32.
+    gradients and the optimiser's state stay in float32. On a processor that only emulates bfloat16 the forward pass
+    runs in float32, and the log says so.
 
     Args:
         dtype: 'bfloat16' or 'float16', or the ``torch.dtype`` of that name.
@@ -45,6 +49,9 @@ class AutocastOptimWrapper(AmpOptimWrapper):
                 f"dtype='float16' needs a CUDA GPU, but the parameters are on '{self.device_type}'. "
                 "Use dtype='bfloat16' there."
             )
+        self.enabled = self.cast_dtype is not torch.bfloat16 or has_bfloat16(self.device_type)
+        if not self.enabled:
+            print_log(f'AutocastOptimWrapper: {EMULATED}: training in float32', 'current', logging.WARNING)
         self._scale_update_param: float | None = None
         scaler_kwargs = loss_scale if isinstance(loss_scale, dict) else {}
         if isinstance(loss_scale, int | float) and not isinstance(loss_scale, bool):
@@ -61,7 +68,7 @@ class AutocastOptimWrapper(AmpOptimWrapper):
         """Run the forward pass under autocast, with the gradient accumulation of ``OptimWrapper``."""
         with (
             OptimWrapper.optim_context(self, model),
-            torch.autocast(device_type=self.device_type, dtype=self.cast_dtype),
+            torch.autocast(device_type=self.device_type, dtype=self.cast_dtype, enabled=self.enabled),
         ):
             yield
 
@@ -70,6 +77,13 @@ class AutocastOptimWrapper(AmpOptimWrapper):
         if not state_dict.get('loss_scaler'):
             state_dict.pop('loss_scaler', None)
         super().load_state_dict(state_dict)
+
+
+def has_bfloat16(device_type: str) -> bool:
+    """Return whether a device computes in bfloat16; where a processor does not, torch emulates it, far slower."""
+    if device_type != 'cpu':
+        return True
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def _as_dtype(dtype: str | torch.dtype) -> torch.dtype:

@@ -10,7 +10,7 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmpose.registry import OPTIM_WRAPPERS
 from torch import nn
 
-from vitpose_mm.optim import AutocastOptimWrapper
+from vitpose_mm.optim import AutocastOptimWrapper, autocast
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='float16 needs a CUDA GPU')
 
@@ -38,6 +38,13 @@ def weights(model):
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
 
+@pytest.fixture(autouse=True)
+def bfloat16(monkeypatch, request):
+    """Use bfloat16 in tiny models also where the processor emulates it."""
+    if 'emulated' not in request.node.name:
+        monkeypatch.setattr(autocast, 'has_bfloat16', lambda device: True)
+
+
 def test_is_registered_and_an_amp_wrapper():
     assert OPTIM_WRAPPERS.get('AutocastOptimWrapper') is AutocastOptimWrapper
     assert isinstance(build_wrapper(build_model()), AmpOptimWrapper)
@@ -52,6 +59,14 @@ def test_trains_in_bfloat16_on_the_cpu():
     assert not torch.equal(weights(model), start)
     assert weights(model).dtype is torch.float32
     assert model(torch.randn(1, 8)).dtype is torch.float32, 'autocast leaked out of its context'
+
+
+def test_trains_in_float32_where_bfloat16_is_emulated(monkeypatch, logged):
+    monkeypatch.setattr(torch.ops.mkldnn, '_is_mkldnn_bf16_supported', lambda: False)
+    wrapper = build_wrapper(model := build_model())
+    assert train_step(model, wrapper, seed=0).dtype is torch.float32
+    assert 'training in float32' in logged()
+    assert autocast.has_bfloat16('cuda')
 
 
 def test_equals_full_precision_up_to_rounding():
