@@ -2,5 +2,6 @@
 
 from .autocast import AutocastOptimWrapper
 from .layer_decay import ViTLayerDecayOptimWrapperConstructor
+from .sharding import wrap_blocks
 
-__all__ = ['AutocastOptimWrapper', 'ViTLayerDecayOptimWrapperConstructor']
+__all__ = ['AutocastOptimWrapper', 'ViTLayerDecayOptimWrapperConstructor', 'wrap_blocks']

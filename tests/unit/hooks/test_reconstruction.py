@@ -1,0 +1,88 @@
+"""The picture of reconstructions, and the hook that writes it."""
+
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
+from mmpose.registry import HOOKS, MODELS
+from mmpose.structures import PoseDataSample
+
+from vitpose_mm.hooks import ReconstructionHook
+from vitpose_mm.pretrain.masking import patchify
+from vitpose_mm.pretrain.picture import reconstruction_rows
+
+MEAN, STD = torch.full((3, 1, 1), 120.0), torch.full((3, 1, 1), 50.0)
+
+
+def test_a_perfect_prediction_shows_the_image():
+    pixels = torch.randint(0, 255, (2, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+    inputs = (pixels - MEAN) / STD
+    patches = patchify(inputs)
+    variance, mean = torch.var_mean(patches, 2, keepdim=True)
+    masked = torch.tensor([[1.0, 0, 1, 1], [0, 1, 1, 1]])
+    rows = reconstruction_rows(inputs, (patches - mean) / variance.sqrt(), masked, MEAN, STD, (2, 2))
+    assert rows.shape == (64, 96, 3) and rows.dtype == np.uint8
+    for index, image in enumerate(pixels.permute(0, 2, 3, 1).byte().numpy()):
+        row = rows[32 * index : 32 * index + 32]
+        assert np.array_equal(row[:, :32], image) and np.abs(row[:, 64:].astype(int) - image).max() <= 1
+        for n, hidden in enumerate(masked[index]):
+            part = np.s_[n // 2 * 16 : n // 2 * 16 + 16, 32 + n % 2 * 16 : 48 + n % 2 * 16]
+            seen = row[part]
+            assert (
+                np.array_equal(seen, image[part[0], n % 2 * 16 : n % 2 * 16 + 16])
+                if not hidden
+                else (seen == 128).all()
+            )
+
+
+@pytest.fixture
+def runner(tmp_path):
+    """What the hook uses of a Runner."""
+    torch.manual_seed(0)
+    vit = dict(type='ViT', arch=dict(depth=1, embed_dim=16, num_heads=2), img_size=(32, 32))
+    preprocessor = dict(type='PoseDataPreprocessor', mean=[120.0] * 3, std=[50.0] * 3, bgr_to_rgb=True)
+    decoder = dict(dim=16, depth=1, heads=2)
+    with DefaultScope.overwrite_default_scope('mmpose'):
+        config = dict(type='MaskedAutoencoder', backbone=vit, decoder=decoder, data_preprocessor=preprocessor)
+        model = MODELS.build(config).train()
+
+    class Crops(list):
+        """Samples that depend on the random state, as crops do."""
+
+        def __getitem__(self, index):
+            image = torch.full((3, 32, 32), int(np.random.randint(255)), dtype=torch.uint8)
+            image[0] = 10 * index  # blue
+            return dict(inputs=image, data_samples=PoseDataSample())
+
+    return SimpleNamespace(
+        model=model,
+        epoch=0,
+        max_epochs=6,
+        train_dataloader=SimpleNamespace(dataset=Crops(range(20))),
+        visualizer=Visualizer(vis_backends=[dict(type='LocalVisBackend')], save_dir=str(tmp_path)),
+    )
+
+
+def test_the_hook_writes_every_few_epochs_and_changes_nothing(runner, tmp_path):
+    hook = HOOKS.build(dict(type='ReconstructionHook', interval=4, images=3))
+    np.random.seed(5)
+    expected = np.random.RandomState(5).rand()
+    for epoch in range(6):
+        runner.epoch = epoch
+        hook.after_train_epoch(runner)
+    assert np.random.rand() == expected and runner.model.training
+    written = sorted((tmp_path / 'vis_data/vis_image').iterdir())
+    assert [path.name for path in written] == ['reconstruction_4.png', 'reconstruction_6.png']
+    first, second = (cv2.imread(str(path)) for path in written)
+    assert first.shape == (96, 96, 3) and np.array_equal(first, second)
+    assert [int(first[32 * row, 0, 0]) for row in range(3)] == [0, 90, 190]  # first, middle and last, in true colours
+
+
+@pytest.mark.parametrize('option', [dict(interval=0), dict(images=-1), dict(interval=1.5)])
+def test_bad_numbers_are_refused(option):
+    with pytest.raises(ValueError, match='expected an integer >= 1'):
+        ReconstructionHook(**option)

@@ -1,0 +1,90 @@
+"""Masks, patches and position tables of pre-training, against plain loops."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from vitpose_mm.pretrain.masking import (
+    gather,
+    mask_noise,
+    patchify,
+    sincos_table,
+    split_patches,
+    unpatchify,
+    visible_count,
+)
+
+
+def plain_patches(image):
+    """Patches (N, 768) of one image (3, H, W), pixel by pixel."""
+    _, height, width = image.shape
+    patches = []
+    for top in range(0, height, 16):
+        for left in range(0, width, 16):
+            pixels = [image[c, top + y, left + x] for y in range(16) for x in range(16) for c in range(3)]
+            patches.append(pixels)
+    return np.array(patches)
+
+
+def test_patches_equal_a_plain_loop_and_come_back():
+    image = torch.randn(2, 3, 48, 32, dtype=torch.float64)
+    patches = patchify(image)
+    for one, found in zip(image.numpy(), patches.numpy(), strict=True):
+        assert np.array_equal(plain_patches(one), found)
+    assert torch.equal(unpatchify(patches, (3, 2)), image)
+
+
+def test_the_smallest_noise_is_visible():
+    noise = torch.rand(5, 12, generator=torch.Generator().manual_seed(0))
+    split = split_patches(noise, 0.75)
+    for row, visible, masked, restore in zip(noise.tolist(), *(part.tolist() for part in split), strict=True):
+        order = sorted(range(12), key=row.__getitem__)
+        assert visible == order[:3]
+        assert masked == [float(index not in order[:3]) for index in range(12)]
+        assert [order[place] for place in restore] == list(range(12))
+
+
+def test_shuffled_tokens_come_back():
+    tokens = torch.randn(2, 12, 4)
+    noise = torch.rand(2, 12)
+    assert torch.equal(gather(gather(tokens, noise.argsort(1)), split_patches(noise, 0.5).restore), tokens)
+
+
+@pytest.mark.parametrize(('patches', 'ratio'), [(1, 0.75), (3, 0.75), (48, 1e-17)])
+def test_a_ratio_that_leaves_nothing_is_refused(patches, ratio):
+    with pytest.raises(ValueError, match=f'mask_ratio={ratio} of {patches} patches leaves'):
+        visible_count(patches, ratio)
+
+
+def test_the_number_of_visible_patches_is_rounded_down():
+    assert visible_count(196, 0.75) == 49
+    assert visible_count(10, 0.75) == 2
+
+
+@pytest.mark.parametrize('patches', [12, 13])
+def test_masks_do_not_depend_on_batches_or_processes(patches):
+    whole = mask_noise(3, 0, 24, patches)
+    assert whole.shape == (24, patches) and 0 <= whole.min() and whole.max() < 1
+    batches = [mask_noise(3, first, 6, patches) for first in range(0, 24, 6)]
+    assert np.array_equal(np.concatenate(batches), whole)
+    assert len(np.unique(whole)) == whole.size
+    assert not np.array_equal(mask_noise(4, 0, 24, patches), whole)
+
+
+def test_the_position_table_equals_a_plain_loop():
+    rows, columns, dim = 3, 5, 16
+    table = sincos_table((rows, columns), dim)[0]
+    for row in range(rows):
+        for column in range(columns):
+            expected = []
+            for place in (column, row):
+                angles = [place / 10000 ** (4 * i / dim) for i in range(dim // 4)]
+                expected += [math.sin(angle) for angle in angles] + [math.cos(angle) for angle in angles]
+            assert table[row * columns + column].tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_width_without_positions_is_refused():
+    with pytest.raises(ValueError, match='width 18 .* multiple of 4'):
+        sincos_table((2, 2), 18)
