@@ -6,8 +6,8 @@ FOLDER holds train.json, val.json and images/, as in projects/pretrain/README.md
 the photographs' person crops, on the whole photographs and on rendered people; then it is fine-tuned from each and from
 scratch, with all labels and with 800, for the same number of iterations, with three seeds.
 
-Each finished run is a small file in projects/pretrain/results and is not repeated; an interrupted run continues from its
-last checkpoint in OUT. At the end the tables and curves of the README are written from these files.
+Each finished run is a small file in projects/pretrain/results and is not repeated; an interrupted run continues from
+its last checkpoint in OUT. At the end the tables and curves of the README are written from these files.
 """
 
 import argparse

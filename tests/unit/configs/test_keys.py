@@ -11,7 +11,7 @@ from typing import Any
 import mmpose.registry
 import pytest
 from mmengine.config import Config
-from mmengine.registry import Registry, init_default_scope
+from mmengine.registry import MODEL_WRAPPERS, STRATEGIES, Registry, init_default_scope
 from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, ValLoop, set_random_seed
 from mmengine.utils import import_modules_from_strings
 from torch.nn.utils import clip_grad_norm_
@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from vitpose_mm.estimators.teacher import Teacher
 from vitpose_mm.layers import KnowledgeToken
+from vitpose_mm.pretrain.decoder import MaskedDecoder
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 REGISTRIES = [
@@ -80,9 +81,10 @@ MODEL = {
     'backbone.experts': {'names', 'expert_dim'},
     'backbone.knowledge_token': (arguments(KnowledgeToken) | {'init'}) - {'dim'},
     'teacher': arguments(Teacher),
+    'decoder': arguments(MaskedDecoder) - {'width', 'grid', 'pixels'},
 }
 UNTYPED = {
-    '': arguments(Runner) | {'custom_imports', 'data_mode', 'dataset_type'} | variables(),
+    '': arguments(Runner) | {'custom_imports', 'data_mode', 'dataset_type', 'runner_type', 'strategy'} | variables(),
     'train_dataloader': LOADER,
     'val_dataloader': LOADER,
     'test_dataloader': LOADER,
@@ -102,7 +104,7 @@ UNTYPED = {
 @cache
 def resolve(name: str) -> Callable | None:
     """The only class or function registered under a name in any registry."""
-    found = {registry.get(name) for registry in REGISTRIES} - {None}
+    found = {registry.get(name) for registry in (*REGISTRIES, STRATEGIES, MODEL_WRAPPERS)} - {None}
     if len(found) > 1:
         raise ValueError(f'type={name!r} is registered more than once: {found}')
     return found.pop() if found else None

@@ -102,8 +102,9 @@ def metainfo(dataset: dict) -> dict:
     return DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).metainfo
 
 
-def test_sizes_codecs_and_keypoints_agree(cfg):
+def test_sizes_codecs_and_keypoints_agree(pose_cfg):
     """Input size, heatmap size, codec and number of keypoints are the same everywhere in a config."""
+    cfg = pose_cfg
     for head, data in heads_with_data(cfg):
         codec = head.decoder
         width, height = codec.input_size

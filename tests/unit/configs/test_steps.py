@@ -135,12 +135,13 @@ def narrow(model: dict, depth: int) -> None:
 
 
 @pytest.fixture
-def small(cfg: Config, tmp_path: Path) -> Config:
+def small(pose_cfg: Config, tmp_path: Path) -> Config:
     """The leaf config with a narrow model of two blocks, generated files, and all instances in one batch.
 
     The model has four blocks if its attention layout needs one block per quarter.
     """
     init_default_scope('mmpose')
+    cfg = pose_cfg
     model, attention = cfg.model, cfg.model.backbone.get('attention', {})
     quarters = attention != 'full' and attention.get('full_every_quarter')
     narrow(model, depth=4 if quarters else 2)
@@ -165,10 +166,10 @@ def heads(cfg: Config) -> dict[str, dict]:
     return cfg.model.head.get('heads', {'': cfg.model.head})
 
 
-def test_full_size_model_builds(cfg: Config) -> None:
+def test_full_size_model_builds(pose_cfg: Config) -> None:
     """The full-size model maps images to heatmaps of each codec's size, and its optimiser can be built."""
     init_default_scope('mmpose')
-    decoders = heads(cfg)
+    cfg, decoders = pose_cfg, heads(pose_cfg)
     with torch.device('meta'):
         model = MODELS.build(cfg.model).eval()  # torch 2.1 cannot checkpoint on this device
         for name, decoder in decoders.items():
