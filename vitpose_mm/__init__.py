@@ -1,5 +1,17 @@
 """ViTPose for MMPose 1.x: importing this package registers its modules."""
 
-from . import backbones, datasets, estimators, evaluators, heads, hooks, losses, optim, pretrain, visualization  # noqa: F401
+from . import (  # noqa: F401
+    backbones,
+    codecs,
+    datasets,
+    estimators,
+    evaluators,
+    heads,
+    hooks,
+    losses,
+    optim,
+    pretrain,
+    visualization,
+)
 
 __version__ = '0.1.0'

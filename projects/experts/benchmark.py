@@ -44,7 +44,7 @@ def training_step(variant: str, args: argparse.Namespace) -> Callable[[], None]:
     torch.manual_seed(0)
     experts = variant in PAIRS['experts']
     names = NAMES if experts else NAMES[:3] if variant == 'three decoders' else NAMES[:1]
-    codec = dict(type='UDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
+    codec = dict(type='BatchUDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
     backbone = dict(type='ViT', arch=args.arch, experts=dict(names=NAMES, expert_dim=192) if experts else None)
     dim = MODELS.build(backbone).embed_dim
     heads = {

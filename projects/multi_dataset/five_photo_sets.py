@@ -13,7 +13,7 @@ _base_ = [
 epochs = 24
 # The OKS of AI Challenger and of faces and hands needs sub-cell accuracy: perfectly predicted heatmaps
 # with targets rounded to whole cells score 0.75 and 0.81 AP, with unbiased targets 0.96 and 1.
-unbiased = dict(type='MSRAHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2, unbiased=True)
+unbiased = dict(type='BatchMSRAHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2, unbiased=True)
 codecs = dict(coco=_base_.udp, aic=unbiased, mpii=_base_.udp, ap10k=_base_.classic, coco_wholebody=unbiased)
 keypoints = dict(coco=17, aic=14, mpii=16, ap10k=17, coco_wholebody=133)
 sets = dict(
@@ -28,7 +28,7 @@ sets = dict(
 # The flip is the only augmentation; the flip test needs it.
 flip = dict(type='RandomFlip', direction='horizontal')
 crops = {
-    name: _base_.udp_crop if codec['type'] == 'UDPHeatmap' else _base_.classic_crop for name, codec in codecs.items()
+    name: _base_.udp_crop if codec == _base_.udp else _base_.classic_crop for name, codec in codecs.items()
 }
 train_sets = [
     dict(

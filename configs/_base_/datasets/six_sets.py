@@ -86,7 +86,7 @@ heads = dict(
     apt36k=dict(out_channels=17, decoder=_base_.classic, **decoder),
     coco_wholebody=dict(out_channels=133, decoder=_base_.classic, **decoder),
 )
-test_cfgs = {name: dict(shift_heatmap=True) for name, head in heads.items() if head['decoder']['type'] == 'MSRAHeatmap'}
+test_cfgs = {name: dict(shift_heatmap=True) for name, head in heads.items() if head['decoder'] == _base_.classic}
 
 # MMPose's inferencers read this and the pipeline of the combined test set, both those of COCO
 dataset_type = 'CocoDataset'

@@ -6,7 +6,7 @@ the flip, because the renderer already varies everything else.
 
 _base_ = './topdown.py'
 
-codec = dict(type='UDPHeatmap', input_size=(96, 128), heatmap_size=(24, 32), sigma=2)
+codec = dict(type='BatchUDPHeatmap', input_size=(96, 128), heatmap_size=(24, 32), sigma=2)
 crop = dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True)
 target = dict(type='GenerateTarget', encoder=codec)
 loading = [dict(type='LoadImage'), dict(type='GetBBoxCenterScale', padding=1.1)]

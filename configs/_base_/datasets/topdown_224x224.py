@@ -2,7 +2,7 @@
 
 _base_ = './topdown.py'
 
-codec = dict(type='UDPHeatmap', input_size=(224, 224), heatmap_size=(56, 56), sigma=2)
+codec = dict(type='BatchUDPHeatmap', input_size=(224, 224), heatmap_size=(56, 56), sigma=2)
 crop = dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True)
 target = dict(type='GenerateTarget', encoder=codec)
 train_pipeline = [*_base_.loading, *_base_.augmentation, crop, target, *_base_.packing]

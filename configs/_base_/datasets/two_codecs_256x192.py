@@ -6,8 +6,8 @@ datasets use the classic codec, whose flip test shifts the flipped heatmaps by o
 
 _base_ = './topdown.py'
 
-udp = dict(type='UDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
-classic = dict(type='MSRAHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
+udp = dict(type='BatchUDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
+classic = dict(type='BatchMSRAHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
 udp_crop = dict(type='TopdownAffine', input_size=udp['input_size'], use_udp=True)
 classic_crop = dict(type='TopdownAffine', input_size=classic['input_size'])
 udp_target = dict(type='GenerateTarget', encoder=udp)

@@ -81,7 +81,7 @@ def test_each_dataset_has_its_codec(read, name):
     head = cfg.model.head
     assert head.default_dataset == 'coco'
     for each, one in head.heads.items():
-        assert one.decoder.type == ('UDPHeatmap' if each in UDP else 'MSRAHeatmap')
+        assert one.decoder.type == ('BatchUDPHeatmap' if each in UDP else 'BatchMSRAHeatmap')
         shift = head.test_cfgs.get(each, cfg.model.test_cfg).shift_heatmap
         assert shift is (each not in UDP)
     assert cfg.model.test_cfg.flip_test

@@ -144,7 +144,7 @@ def test_every_multi_dataset_config_can_be_split(leaf):
         assert (own['dataset_name'], own['num_keypoints']) == (name, single.model.head.out_channels)
         assert not Path(single.test_dataloader.dataset.metainfo.get('from_file', '')).is_absolute()
         assert single.model.head == head
-        assert single.model.test_cfg.shift_heatmap is (head.decoder.type == 'MSRAHeatmap')
+        assert single.model.test_cfg.shift_heatmap is (head.decoder.type == 'BatchMSRAHeatmap')
         assert 'datasets' not in single.test_evaluator
 
 

@@ -1,0 +1,5 @@
+"""Codecs between keypoints and heatmaps."""
+
+from .heatmaps import BatchMSRAHeatmap, BatchUDPHeatmap
+
+__all__ = ['BatchMSRAHeatmap', 'BatchUDPHeatmap']
