@@ -27,9 +27,7 @@ sets = dict(
 )
 # The flip is the only augmentation; the flip test needs it.
 flip = dict(type='RandomFlip', direction='horizontal')
-crops = {
-    name: _base_.udp_crop if codec == _base_.udp else _base_.classic_crop for name, codec in codecs.items()
-}
+crops = {name: _base_.udp_crop if codec == _base_.udp else _base_.classic_crop for name, codec in codecs.items()}
 train_sets = [
     dict(
         member,

@@ -45,8 +45,8 @@ class BatchDecoding(BaseKeypointCodec):
         width, height = self.heatmap_size
         if heatmaps.ndim != 4 or tuple(heatmaps.shape[2:]) != (height, width):
             raise ValueError(
-                f'heatmaps {tuple(heatmaps.shape)}: expected (B, K, {height}, {width}), as heatmap_size={width, height} '
-                'of the codec says; use the codec of the training'
+                f'heatmaps {tuple(heatmaps.shape)}: expected (B, K, {height}, {width}), because the codec has '
+                f'heatmap_size={width, height}: use the codec of the training'
             )
         cells, scores = self.peaks(heatmaps.float(), sparse)
         return to_input_px(cells, self.px_per_cell), scores
@@ -98,10 +98,10 @@ class BatchUDPHeatmap(BatchDecoding, UDPHeatmap):
         sigma: standard deviation of the Gaussian in cells.
         radius_factor: not used by Gaussian heatmaps.
         blur_kernel_size: odd size of the blur in cells.
-        border: 'mmpose' decodes as MMPose, whose blur moves maxima near the border outwards; 'normalised' corrects this.
+        border: 'mmpose' decodes as MMPose, which moves maxima near the border outwards; 'normalised' corrects this.
 
     Raises:
-        ValueError: another heatmap type or border, or an even kernel size.
+        ValueError: another heatmap type or border, or a kernel size that is not odd and >= 3.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class BatchMSRAHeatmap(BatchDecoding, MSRAHeatmap):
         blur_kernel_size: odd size of DARK's blur in cells.
 
     Raises:
-        ValueError: an even kernel size.
+        ValueError: a kernel size that is not odd and >= 3.
     """
 
     def __init__(
@@ -175,6 +175,6 @@ class BatchMSRAHeatmap(BatchDecoding, MSRAHeatmap):
 
 
 def check_kernel_size(size: int) -> None:
-    """Raise a ValueError unless the size of a blur kernel is odd."""
-    if size % 2 != 1:
-        raise ValueError(f'blur_kernel_size={size}: expected an odd number of cells')
+    """Raise a ValueError unless the size of a blur kernel is odd and at least 3, as MMPose's blur requires."""
+    if size < 3 or size % 2 != 1:
+        raise ValueError(f'blur_kernel_size={size}: expected an odd number of cells >= 3')

@@ -8,7 +8,7 @@ cells and scores (B, K), the maxima. A heatmap without a positive value has no m
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +18,18 @@ from ..layers.window import IS_TRACING
 Peaks = tuple[Tensor, Tensor]
 Table = tuple[tuple[float, ...], ...]
 EPS = torch.finfo(torch.float32).eps
+
+
+class Neighbourhood(NamedTuple):
+    """The cells around a maximum that a refinement reads, and the limits of their blurred values."""
+
+    reach: int
+    low: float
+    high: float
+
+
+DARK = Neighbourhood(reach=2, low=1e-10, high=math.inf)
+UDP = Neighbourhood(reach=1, low=1e-3, high=50.0)
 
 
 def msra_peaks(heatmaps: Tensor) -> Peaks:
@@ -47,7 +59,7 @@ def dark_peaks(heatmaps: Tensor, kernel: tuple[float, ...], sparse: bool = False
     """
     height, width = heatmaps.shape[2:]
     x, y, scores = _maxima(heatmaps)
-    v = _log_blurred(heatmaps, x, y, scores, kernel, 2, False, 1e-10, math.inf, sparse)
+    v = _log_blurred(heatmaps, (x, y, scores), kernel, DARK, False, sparse)
     dx, dy = 0.5 * (v[2][3] - v[2][1]), 0.5 * (v[3][2] - v[1][2])
     dxx, dyy = 0.25 * (v[2][4] - 2 * v[2][2] + v[2][0]), 0.25 * (v[4][2] - 2 * v[2][2] + v[0][2])
     dxy = 0.25 * (v[3][3] - v[1][3] - v[3][1] + v[1][1])
@@ -73,7 +85,7 @@ def udp_peaks(
             it waits for a GPU and cannot be exported.
     """
     x, y, scores = _maxima(heatmaps)
-    v = _log_blurred(heatmaps, x, y, scores, kernel, 1, border_sigma is not None, 1e-3, 50.0, sparse)
+    v = _log_blurred(heatmaps, (x, y, scores), kernel, UDP, border_sigma is not None, sparse)
     dx, dy = 0.5 * (v[1][2] - v[1][0]), 0.5 * (v[2][1] - v[0][1])
     dxx, dyy = v[1][2] - 2 * v[1][1] + v[1][0], v[2][1] - 2 * v[1][1] + v[0][1]
     dxy = 0.5 * (v[2][2] - v[1][2] - v[2][1] + 2 * v[1][1] - v[1][0] - v[0][1] + v[0][0])
@@ -96,46 +108,44 @@ def _maxima(heatmaps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Column, row (int64) and value of the first maximum, each (B, K)."""
     height, width = heatmaps.shape[2:]
     # argmax takes several times as long as amax, so use it only within the block that contains the maximum
-    length = math.gcd(height * width, 256)
-    blocks = heatmaps.flatten(2).unflatten(2, (-1, length))
+    length = math.gcd(height * width, 128)
+    blocks = heatmaps.reshape(-1, height * width // length, length)
     tops = blocks.amax(-1)
-    block = tops.argmax(-1, keepdim=True)
-    inside = blocks.gather(2, block[..., None].expand(-1, -1, 1, length)).argmax(-1)
-    index = (block * length + inside).squeeze(-1)
-    return index % width, index // width, tops.gather(-1, block).squeeze(-1)
+    block = tops.argmax(-1)
+    chosen = torch.arange(block.shape[0], device=block.device) * blocks.shape[1] + block
+    inside = blocks.flatten(0, 1).index_select(0, chosen).argmax(-1)
+    index = (block * length + inside).view(heatmaps.shape[:2])
+    scores = tops.gather(-1, block[:, None]).view(heatmaps.shape[:2])
+    return index % width, index // width, scores
 
 
 def _log_blurred(
     heatmaps: Tensor,
-    x: Tensor,
-    y: Tensor,
-    scores: Tensor,
+    maxima: tuple[Tensor, Tensor, Tensor],
     kernel: tuple[float, ...],
-    reach: int,
+    around: Neighbourhood,
     beyond: bool,
-    low: float,
-    high: float,
     sparse: bool,
 ) -> list[list[Tensor]]:
     """The logarithm of the blurred heatmap in the cells around (x, y): [row][column], each (B, K).
 
-    As in MMPose, the blurred heatmap is scaled to the maximum of the original one, then limited to [low, high]. The
-    scale only matters where values are limited, because it cancels out in derivatives of the logarithm.
+    As in MMPose, the blurred heatmap is scaled to the maximum of the original one, then limited. The scale only matters
+    where values are limited, because it cancels out in derivatives of the logarithm. `beyond` as in `blur_table`.
     """
-    height, width = heatmaps.shape[2:]
+    (x, y, scores), (height, width), reach = maxima, heatmaps.shape[2:], around.reach
     rows, columns = (_constant(heatmaps, blur_table, size, kernel, reach, beyond) for size in (height, width))
     window = torch.arange(2 * reach + 1, device=heatmaps.device)
     near = rows[y[..., None] + window] @ heatmaps @ columns[x[..., None] + window].transpose(-1, -2)
-    limited = (near < low).flatten(2).any(-1) | (scores > high)
+    limited = (near < around.low).flatten(2).any(-1) | (scores > around.high)
     rows, columns = rows[reach:-reach], columns[reach:-reach].T
     if sparse:
         tops = torch.ones_like(scores)
-        parts = heatmaps[limited].split(256)  # a part and its blur fit into the cache
+        parts = heatmaps[limited].split(64)  # memory of large results is new every time, which takes longer
         tops[limited] = torch.cat([(rows @ part @ columns).amax((-2, -1)) for part in parts])
     else:
         tops = (rows @ heatmaps @ columns).amax((-2, -1))
-    scale = torch.where(limited, scores / tops, 1.0)
-    return [list(row.unbind(-1)) for row in (near * scale[..., None, None]).clamp(low, high).log().unbind(-2)]
+    near = near * torch.where(limited, scores / tops, 1.0)[..., None, None]
+    return [list(row.unbind(-1)) for row in near.clamp(around.low, around.high).log().unbind(-2)]
 
 
 def _newton(dx: Tensor, dy: Tensor, dxx: Tensor, dxy: Tensor, dyy: Tensor) -> Peaks:
@@ -185,7 +195,7 @@ def border_table(size: int, kernel: tuple[float, ...], sigma: float) -> Table:
 
 
 def _border_term(cell: int, t: float, size: int, kernel: tuple[float, ...], sigma: float) -> float:
-    """g + t h for an ideal peak at cell + t."""
+    """The value of g + t h in `border_table` for an ideal peak at cell + t."""
     half = len(kernel) // 2
     peak = {source: math.exp(-((source - cell - t) ** 2) / (2 * sigma**2)) for source in range(size)}
     before, here, after = (

@@ -1,0 +1,104 @@
+"""The batch codecs decode as MMPose's.
+
+Where MMPose moves a maximum by many cells, as in noise, it divides by almost 0 and amplifies its own rounding
+errors: there, agreement within 1e-3 pixels cannot be expected, and the tests compare relative to the movement.
+"""
+
+import numpy as np
+import pytest
+import torch
+from mmpose.codecs import MSRAHeatmap, UDPHeatmap
+from mmpose.codecs.utils import get_heatmap_maximum
+
+from vitpose_mm.codecs import BatchMSRAHeatmap, BatchUDPHeatmap
+
+SIZES = dict(input_size=(192, 256), heatmap_size=(48, 64))
+PAIRS = {
+    'udp': (UDPHeatmap(**SIZES), BatchUDPHeatmap(**SIZES)),
+    'udp, blur of 5': (UDPHeatmap(**SIZES, blur_kernel_size=5), BatchUDPHeatmap(**SIZES, blur_kernel_size=5)),
+    'msra': (MSRAHeatmap(**SIZES, sigma=2), BatchMSRAHeatmap(**SIZES, sigma=2)),
+    'dark': (MSRAHeatmap(**SIZES, sigma=2, unbiased=True), BatchMSRAHeatmap(**SIZES, sigma=2, unbiased=True)),
+}
+RANDOM = np.random.default_rng(0)
+
+
+def peaks(shape, points, low=0.2, high=1.0, noise=0.01):
+    maps = np.stack([PAIRS['udp'][0].encode(each[None].astype(np.float32))['heatmaps'] for each in points])
+    return maps * RANDOM.uniform(low, high, (*shape[:2], 1, 1)) + RANDOM.normal(0, noise, shape)
+
+
+def anywhere(shape):
+    """Points inside the crop and up to 8 pixels outside."""
+    return RANDOM.uniform([-8, -8], [200, 264], (*shape[:2], 2))
+
+
+def at_the_border(shape):
+    """Points within 3 pixels of one or two sides."""
+    inside, sides = anywhere(shape), RANDOM.integers(0, 2, (*shape[:2], 2)) * [191, 255]
+    near = RANDOM.random((*shape[:2], 2)) < 0.5
+    near[..., 0] |= ~near[..., 1]
+    return np.where(near, sides + RANDOM.uniform(-3, 3, inside.shape), inside)
+
+
+LIKE_A_NETWORK = {
+    'peaks': lambda shape: peaks(shape, anywhere(shape)),
+    'peaks without noise': lambda shape: peaks(shape, anywhere(shape), noise=0),
+    'border': lambda shape: peaks(shape, at_the_border(shape)),
+    'border without noise': lambda shape: peaks(shape, at_the_border(shape), noise=0),
+    'flat': lambda shape: np.broadcast_to(RANDOM.uniform(0.1, 1, (*shape[:2], 1, 1)), shape),
+    'negative': lambda shape: np.full(shape, -0.1),
+}
+NOISE = {
+    'weak': lambda shape: peaks(shape, anywhere(shape), 1e-3, 0.05, 5e-4),
+    'uniform': lambda shape: RANDOM.random(shape),
+    'normal': lambda shape: RANDOM.normal(size=shape),
+    'large': lambda shape: 100 * RANDOM.random(shape) ** 8,
+    'ties': lambda shape: RANDOM.integers(0, 3, shape),
+}
+both = pytest.mark.parametrize(('theirs', 'ours'), PAIRS.values(), ids=PAIRS.keys())
+numbers = pytest.mark.parametrize('number', [1, 17, 133])
+
+
+def decode(theirs, ours, maps):
+    """Distance between both (B, K) in input pixels, and how far MMPose moves the maximum, in cells."""
+    one, other = [theirs.decode(each) for each in maps], ours.batch_decode(torch.from_numpy(maps))
+    assert np.array_equal(np.stack([scores for _, scores in one]), np.stack(other[1]))
+    keypoints = np.concatenate([points for points, _ in one])
+    first = np.stack([get_heatmap_maximum(each)[0] for each in maps])
+    moved = np.abs(keypoints / ours.px_per_cell - first).max(-1)
+    return np.abs(keypoints - np.concatenate(other[0])).max(-1), moved
+
+
+def make(source, number):
+    return source((max(2, 140 // number), number, 64, 48)).astype(np.float32)
+
+
+@both
+@numbers
+@pytest.mark.parametrize('kind', LIKE_A_NETWORK)
+def test_keypoints_are_those_of_mmpose(theirs, ours, kind, number):
+    distance, _ = decode(theirs, ours, make(LIKE_A_NETWORK[kind], number))
+    assert distance.max() < 1e-3
+
+
+@both
+@numbers
+@pytest.mark.parametrize('kind', NOISE)
+def test_keypoints_in_noise_are_those_of_mmpose(theirs, ours, kind, number):
+    distance, moved = decode(theirs, ours, make(NOISE[kind], number))
+    assert distance[moved < 1].max(initial=0) < 1e-3
+    assert (distance < 1e-3 + 0.01 * moved * max(ours.px_per_cell)).mean() > 0.95
+
+
+@both
+def test_without_a_value_mmpose_gives_nan_or_the_same(theirs, ours):
+    """UDP divides 0 by 0, which ours does not."""
+    maps = np.zeros((2, 17, 64, 48), np.float32)
+    with np.errstate(invalid='ignore'):
+        keypoints = theirs.decode(maps[0])[0]
+    found = np.stack(ours.batch_decode(torch.from_numpy(maps))[0])
+    assert np.array_equal(found, np.full((2, 1, 17, 2), -1) * np.float32(ours.px_per_cell))
+    if isinstance(theirs, UDPHeatmap):
+        assert np.isnan(keypoints).all()
+    else:
+        assert np.array_equal(keypoints, found[0])
