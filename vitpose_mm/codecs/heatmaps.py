@@ -98,7 +98,7 @@ class BatchUDPHeatmap(BatchDecoding, UDPHeatmap):
         sigma: standard deviation of the Gaussian in cells.
         radius_factor: not used by Gaussian heatmaps.
         blur_kernel_size: odd size of the blur in cells.
-        border: 'mmpose' decodes as MMPose, which moves maxima near the border outwards; 'normalised' corrects this.
+        border: 'mmpose' decodes as MMPose, with a bias near the border; 'normalised' corrects it (docs/decoding.md).
 
     Raises:
         ValueError: another heatmap type or border, or a kernel size that is not odd and >= 3.

@@ -73,9 +73,9 @@ def udp_peaks(
 ) -> Peaks:
     """Maxima refined as in UDP: DARK's parabola with a step of one cell, in every row and column.
 
-    The blur reaches beyond the border, where MMPose takes zeros. This moves maxima near the border outwards. With
-    `border_sigma` these are corrected: derivatives outside the map come from the blur itself, and what the border
-    changes for an ideal peak is subtracted.
+    MMPose takes zeros beyond the border, and takes derivatives there from copies of the outermost blurred cells. This
+    biases maxima within 5 cells of the border. `border_sigma` corrects this: cells beyond the border are those of the
+    blur itself, and what the border changes for an ideal peak is subtracted.
 
     Args:
         heatmaps: (B, K, Hm, Wm) in fp32.

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 from mmpose.registry import KEYPOINT_CODECS, MODELS
 
@@ -125,6 +126,16 @@ def test_bad_arguments_are_refused():
     for codec in (BatchUDPHeatmap, BatchMSRAHeatmap):
         with pytest.raises(ValueError, match='blur_kernel_size=10: expected an odd number of cells >= 3'):
             codec(**SIZES, sigma=2, blur_kernel_size=10)
+
+
+def test_a_config_option_switches_the_border(root):
+    """Training targets stay those of the encoder."""
+    cfg = Config.fromfile(root / 'configs/coco/vitpose-small_coco-256x192.py')
+    assert KEYPOINT_CODECS.build(cfg.model.head.decoder).border == 'mmpose'
+    cfg.merge_from_dict({'model.head.decoder.border': 'normalised'})
+    decoder = KEYPOINT_CODECS.build(cfg.model.head.decoder)
+    (target,) = [step for step in cfg.train_dataloader.dataset.pipeline if step.type == 'GenerateTarget']
+    assert decoder.border == 'normalised' and same_targets(decoder, KEYPOINT_CODECS.build(target.encoder))
 
 
 def test_codecs_are_described_and_compared_as_those_of_mmpose():
