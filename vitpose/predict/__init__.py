@@ -1,0 +1,1 @@
+"""Predict poses in images and videos: sources, boxes, crops, network, tracking, drawing and output files."""
