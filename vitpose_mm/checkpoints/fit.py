@@ -1,6 +1,6 @@
 """Refuse checkpoints that do not fit a module: MMEngine loads non-strictly and only logs what does not match."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -40,6 +40,35 @@ def require_fit(module: nn.Module, weights: dict[str, Tensor], optional: Collect
     ]
     if found:
         raise ValueError(f'the checkpoint does not fit this {type(module).__name__}: {"; ".join(found)}')
+
+
+def load_whole(model: nn.Module, weights: dict[str, Tensor], absent: Callable[[], Collection[str]] = tuple) -> None:
+    """Load weights into a model, through its load hooks; refuse what MMEngine would only log.
+
+    Statistics of the data preprocessor, which old files of MMPose contain, are ignored.
+
+    Args:
+        model: the model.
+        weights: of any origin that the model loads.
+        absent: returns, after loading, the prefixes of keys that may be missing.
+
+    Raises:
+        ValueError: a part of the model has no weights, or a key or shape is not the model's; the message lists them.
+    """
+    try:
+        missing, unexpected = model.load_state_dict(weights, strict=False)
+    except RuntimeError as problem:  # torch's message has several lines
+        lines = [line.strip() for line in str(problem).splitlines()]
+        raise ValueError(' '.join(line if len(line) < 400 else line[:400] + ' ...' for line in lines[1:6])) from problem
+    missing = [key for key in missing if not key.endswith('num_batches_tracked') and not key.startswith(tuple(absent()))]
+    unexpected = [key for key in unexpected if not key.startswith('data_preprocessor.')]
+    if missing or unexpected:
+        raise ValueError(f'{_some(unexpected)} unexpected, {_some(missing)} missing')
+
+
+def _some(keys: Sequence[str]) -> str:
+    """A few keys and how many there are: '3 keys (a, b, ...)'."""
+    return f'{len(keys)} keys' + (f' ({", ".join(keys[:3])}{", ..." if len(keys) > 3 else ""})' if keys else '')
 
 
 def require_size(weights: dict[str, Tensor], width: int, depth: int) -> None:

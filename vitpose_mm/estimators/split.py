@@ -7,8 +7,9 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..checkpoints.fit import load_whole
 from ..checkpoints.multi_dataset import merge_expert
 from ..datasets.combined import CombinedPoseDataset
 from ..datasets.metainfo import dataset_class, metainfo, raw_metainfo
@@ -73,11 +74,16 @@ def split_config(cfg: Config, dataset: str) -> Config:
 
 
 def split_weights(cfg: Config, weights: dict[str, Tensor], dataset: str) -> dict[str, Tensor]:
-    """The state dict of one dataset's plain model, after loading it strictly into that model.
+    """The state dict of one dataset's plain model; see `split_model`."""
+    return split_model(cfg, weights, dataset).state_dict()
+
+
+def split_model(cfg: Config, weights: dict[str, Tensor], dataset: str) -> nn.Module:
+    """One dataset's plain model, with its weights.
 
     Args:
         cfg: of the multi-dataset model.
-        weights: of any checkpoint that this model loads.
+        weights: of any checkpoint that this model loads; heads of other datasets may be absent.
         dataset: name of one of its heads.
 
     Raises:
@@ -85,10 +91,9 @@ def split_weights(cfg: Config, weights: dict[str, Tensor], dataset: str) -> dict
     """
     several = MODELS.build(cfg.model)
     try:
-        several.load_state_dict(weights, strict=True)
-    except RuntimeError as problem:  # torch's message has several lines
-        lines = '\n'.join(line if len(line) < 400 else line[:400] + ' ...' for line in str(problem).splitlines()[1:6])
-        raise ValueError(f'the checkpoint does not fit the config:\n{lines}') from problem
+        load_whole(several, weights, lambda: [f'head.heads.{name}.' for name in several.head.absent - {dataset}])
+    except ValueError as problem:
+        raise ValueError(f'the checkpoint does not fit the config: {problem}') from problem
     own = {}
     for key, value in several.state_dict().items():
         if key.startswith(f'head.heads.{dataset}.'):
@@ -100,10 +105,9 @@ def split_weights(cfg: Config, weights: dict[str, Tensor], dataset: str) -> dict
     own = merge_expert(own, experts.names.index(dataset)) if experts else own
     single = MODELS.build(split_config(cfg, dataset).model)
     single.load_state_dict(own, strict=True)
-    state = single.state_dict()
-    foreign = [key for key in state if '.experts.' in key or key.startswith('head.heads.')]
+    foreign = [key for key in single.state_dict() if '.experts.' in key or key.startswith('head.heads.')]
     assert not foreign, f'keys of other datasets in a plain model: {foreign}'
-    return state
+    return single
 
 
 def _members(cfg: Config, part: str) -> dict[str, dict]:

@@ -11,6 +11,7 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
+from ..checkpoints.fit import load_whole
 from ..checkpoints.missing import missing_checkpoint
 from ..checkpoints.safe_load import load_weights
 from ..heads import MultiDatasetHead
@@ -64,14 +65,12 @@ class Teacher:
                 )
             weights = load_weights(self.checkpoint)
             try:
-                missing, unexpected = model.load_state_dict(weights, strict=False)
-            except (RuntimeError, ValueError) as problem:
-                raise ValueError(f'{self.checkpoint} does not fit {self.config}: {problem}') from problem
-            if missing or unexpected:
+                load_whole(model, weights)
+            except ValueError as problem:
                 raise ValueError(
-                    f'{self.checkpoint} does not fit {self.config}: {_some(unexpected)} unexpected, '
-                    f'{_some(missing)} missing; use the config that the teacher was trained with'
-                )
+                    f'{self.checkpoint} does not fit {self.config}: {problem}; use the config that the teacher was '
+                    'trained with'
+                ) from problem
             self._model = model.eval().requires_grad_(False)
         return self._model
 
@@ -126,8 +125,3 @@ class Teacher:
         with torch.no_grad(), autocast:
             feats = model.extract_feat(inputs, *([[dataset] * len(inputs)] if routed else []))
             return self.head(dataset)(feats).float()
-
-
-def _some(keys: Sequence[str]) -> str:
-    """A few keys and how many there are: '3 keys (a, b, ...)'."""
-    return f'{len(keys)} keys' + (f' ({", ".join(keys[:3])}{", ..." if len(keys) > 3 else ""})' if keys else '')
