@@ -11,7 +11,7 @@ class Frame:
 
     Attributes:
         name: path of the image or video as the user gave it or as found below a folder; 'camera 0' for a camera.
-        image: (H, W, 3) uint8 BGR in upright orientation, or None if it could not be read.
+        image: (H, W, 3) uint8 BGR in upright orientation; None if it is not read yet, or could not be read (`error`).
         index: number of the frame in its video, counted from 0; None for an image.
         time: seconds since the start of the video; None for an image.
         boxes: (N, 4) x1 y1 x2 y2 in image pixels, or None if a detector or the whole image is to be used.

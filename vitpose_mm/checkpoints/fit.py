@@ -60,7 +60,9 @@ def load_whole(model: nn.Module, weights: dict[str, Tensor], absent: Callable[[]
     except RuntimeError as problem:  # torch's message has several lines
         lines = [line.strip() for line in str(problem).splitlines()]
         raise ValueError(' '.join(line if len(line) < 400 else line[:400] + ' ...' for line in lines[1:6])) from problem
-    missing = [key for key in missing if not key.endswith('num_batches_tracked') and not key.startswith(tuple(absent()))]
+    missing = [
+        key for key in missing if not key.endswith('num_batches_tracked') and not key.startswith(tuple(absent()))
+    ]
     unexpected = [key for key in unexpected if not key.startswith('data_preprocessor.')]
     if missing or unexpected:
         raise ValueError(f'{_some(unexpected)} unexpected, {_some(missing)} missing')

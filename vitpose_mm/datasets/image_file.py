@@ -26,14 +26,20 @@ def check_image_file(path: str | Path) -> None:
         raise ValueError(f'image {path} is empty (0 bytes). {advice}')
     if not cv2.haveImageReader(str(path)):
         raise ValueError(f'image {path} is not an image that OpenCV can read: it starts with {data[:12]!r}. {advice}')
+    try:
+        check_complete(data)
+    except ValueError as error:
+        raise ValueError(f'image {path} is {error}. {advice}') from error
+
+
+def check_complete(data: bytes) -> None:
+    """Raise a ValueError if the bytes of an image file are truncated."""
     if has_end_marker(data):
         return
     try:
         Image.open(io.BytesIO(data)).load()
     except (OSError, SyntaxError, UnidentifiedImageError, ValueError) as error:
-        raise ValueError(
-            f'image {path} is truncated: {len(data)} bytes without an end marker ({error}). {advice}'
-        ) from error
+        raise ValueError(f'truncated: {len(data)} bytes without an end marker ({error})') from error
 
 
 def has_end_marker(data: bytes) -> bool:

@@ -1,0 +1,109 @@
+"""Small models with random weights, their configs and checkpoints, and rendered images with boxes."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+
+import vitpose_mm  # noqa: F401
+from vitpose.synthetic.recipe import Recipe, render_one
+
+SIZE, HEATMAP = (96, 128), (24, 32)
+UDP = dict(type='UDPHeatmap', input_size=SIZE, heatmap_size=HEATMAP, sigma=2)
+CLASSIC = dict(type='MSRAHeatmap', input_size=SIZE, heatmap_size=HEATMAP, sigma=2)
+PREPROCESSOR = dict(
+    type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
+)
+VIT = dict(type='ViT', arch=dict(depth=2, embed_dim=48, num_heads=2), img_size=(128, 96))
+DECODERS = dict(
+    classic=dict(type='ClassicHead', in_channels=48, deconv_channels=16), simple=dict(type='SimpleHead', in_channels=48)
+)
+DATASETS = dict(coco=('CocoDataset', 17, UDP), aic=('AicDataset', 14, CLASSIC), mpii=('MpiiDataset', 16, UDP))
+
+
+def test_set(name, padding=1.25):
+    kind, _, codec = DATASETS[name]
+    pipeline = [
+        dict(type='LoadImage'),
+        dict(type='GetBBoxCenterScale', padding=padding),
+        dict(type='TopdownAffine', input_size=SIZE, use_udp=codec is UDP),
+        dict(type='PackPoseInputs'),
+    ]
+    return dict(type=kind, ann_file='val.json', test_mode=True, pipeline=pipeline)
+
+
+def head(name, decoder='classic'):
+    _, keypoints, codec = DATASETS[name]
+    return dict(DECODERS[decoder], out_channels=keypoints, decoder=codec)
+
+
+def config(model, dataset):
+    loader = dict(batch_size=2, sampler=dict(type='DefaultSampler', shuffle=False), dataset=dataset)
+    return Config(
+        dict(
+            default_scope='mmpose',
+            custom_imports=dict(imports=['vitpose_mm'], allow_failed_imports=False),
+            data_mode='topdown',
+            dataset_type='CocoDataset',
+            model=dict(dict(type='TopdownPoseEstimator', data_preprocessor=PREPROCESSOR), **model),
+            train_dataloader=loader,
+            val_dataloader=loader,
+            test_dataloader=loader,
+            test_evaluator=dict(type='CocoMetric', ann_file='val.json'),
+            visualizer=dict(type='PoseLocalVisualizer', name='visualizer'),
+        )
+    )
+
+
+def single(dataset='coco', decoder='classic', **test_cfg):
+    """A model of one dataset."""
+    cfg = dict(flip_test=False, flip_mode='heatmap', shift_heatmap=DATASETS[dataset][2] is CLASSIC)
+    model = dict(backbone=VIT, head=head(dataset, decoder), test_cfg=dict(cfg, **test_cfg))
+    return config(model, test_set(dataset))
+
+
+def several(experts=True):
+    """A model of three datasets."""
+    heads = {name: head(name) for name in DATASETS}
+    multi = dict(
+        type='MultiDatasetHead', heads=heads, default_dataset='coco', test_cfgs=dict(aic=dict(shift_heatmap=True))
+    )
+    backbone = dict(VIT, experts=dict(names=['coco', 'mpii', 'aic'], expert_dim=16)) if experts else VIT
+    kind = 'MultiDatasetPoseEstimator' if experts else 'TopdownPoseEstimator'
+    members = [test_set(name) for name in DATASETS]
+    cfg = config(
+        dict(type=kind, backbone=backbone, head=multi, test_cfg=dict(flip_test=False)),
+        dict(type='CombinedPoseDataset', datasets=members, pipeline=members[0]['pipeline']),
+    )
+    cfg.test_evaluator = dict(
+        type='PerDatasetEvaluator', datasets=members, metrics=[cfg.test_evaluator.to_dict() for _ in members]
+    )
+    return cfg
+
+
+def write(cfg, folder, seed=0):
+    """Write config and checkpoint; heatmaps have distinct peaks of about 1."""
+    init_default_scope('mmpose')
+    torch.manual_seed(seed)
+    model = MODELS.build(cfg.model).eval()
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if 'norm' not in name and value.ndim > 1:
+                value.normal_(std=0.5 / value[0].numel() ** 0.5 if 'head' not in name else 2 / value[0].numel() ** 0.5)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    cfg.dump(folder / 'model.py')
+    torch.save(dict(state_dict=model.state_dict(), meta={}), folder / 'model.pth')
+    return str(folder / 'model.py'), str(folder / 'model.pth')
+
+
+@cache
+def rendered(index):
+    """A rendered image of 320x240 pixels, and the boxes (N, 4) of its people."""
+    drawn = render_one(Recipe(train=0, val=10, difficulty='hard'), 'val', index)
+    boxes = np.array([person['bbox'] for person in drawn.people], np.float32)
+    return drawn.image, np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1)

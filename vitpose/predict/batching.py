@@ -1,0 +1,100 @@
+"""Batches of crops of people from several frames."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .boxes import check_boxes
+from .crops import CropRule
+from .poses import Frame, Poses
+
+
+@dataclass
+class Work:
+    """A frame on its way.
+
+    Attributes:
+        frame: with its image, or an error.
+        poses: of N people; `Batch.finish` fills in the keypoints.
+        centers: (N, 2) of the regions to crop, in image pixels.
+        scales: (N, 2), their sizes.
+        left: number of people that are not predicted yet.
+    """
+
+    frame: Frame
+    poses: Poses
+    centers: np.ndarray
+    scales: np.ndarray
+    left: int
+
+
+@dataclass
+class Batch:
+    """People of several frames.
+
+    Attributes:
+        crops: (B, h, w, 3) uint8 BGR; the first ones are those of `people`.
+        people: the frame of each person and its index there.
+        cropping: the tasks that write `crops`.
+        works: frames whose first person, or absence of people, is in this batch.
+    """
+
+    crops: np.ndarray
+    people: list[tuple[Work, int]] = field(default_factory=list)
+    cropping: list[Future] = field(default_factory=list)
+    works: list[Work] = field(default_factory=list)
+
+    def finish(self, rule: CropRule, keypoints: np.ndarray, scores: np.ndarray) -> None:
+        """Fill in keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
+        centers = np.stack([work.centers[i] for work, i in self.people])
+        scales = np.stack([work.scales[i] for work, i in self.people])
+        found = rule.to_image(keypoints, centers, scales)
+        for (work, i), person, person_scores in zip(self.people, found, scores, strict=True):
+            work.poses.keypoints[i], work.poses.scores[i] = person, person_scores
+            work.left -= 1
+
+
+def start_work(
+    frame: Frame, boxes: np.ndarray | None, box_scores: np.ndarray | None, rule: CropRule, num_keypoints: int
+) -> Work:
+    """The people to predict in a frame: none without an image, the whole image without boxes."""
+    height, width = (0, 0) if frame.image is None else frame.image.shape[:2]
+    if frame.image is None:
+        boxes, box_scores = np.zeros((0, 4)), None
+    elif boxes is None:
+        boxes, box_scores = np.array([[0, 0, width, height]]), None
+    kept, scores, dropped = check_boxes(boxes, box_scores, (width, height))
+    keypoints = np.zeros((len(kept), num_keypoints, 2), np.float32)
+    poses = Poses(keypoints, np.zeros(keypoints.shape[:2], np.float32), kept, scores, dropped=dropped)
+    return Work(frame, poses, *rule.regions(kept), left=len(kept))
+
+
+def fill_batches(works: Iterable[Work], rule: CropRule, size: int, pool: Executor) -> Iterator[Batch]:
+    """Crop people into batches of `size`; smaller ones only at the end, or if 2 x `size` frames wait for one."""
+
+    def new() -> Batch:
+        width, height = rule.input_size
+        return Batch(np.empty((size, height, width, 3), np.uint8))
+
+    batch = new()
+    for work in works:
+        batch.works.append(work)
+        start, count = 0, len(work.centers)
+        while start < count:
+            used = len(batch.people)
+            part = slice(start, min(count, start + size - used))
+            batch.people += [(work, i) for i in range(part.start, part.stop)]
+            assert work.frame.image is not None  # it has people
+            out = batch.crops[used : len(batch.people)]
+            batch.cropping.append(pool.submit(rule.crop, work.frame.image, work.centers[part], work.scales[part], out))
+            start = part.stop
+            if len(batch.people) == size:
+                yield batch
+                batch = new()
+        if batch.works and (not batch.people or len(batch.works) >= 2 * size):
+            yield batch
+            batch = new()
+    if batch.people or batch.works:
+        yield batch

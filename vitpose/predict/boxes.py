@@ -1,0 +1,62 @@
+"""Checks of boxes: those that cannot be predicted are dropped with a reason."""
+
+from typing import Any
+
+import numpy as np
+
+
+def check_boxes(boxes: Any, scores: Any, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Keep the boxes from which people can be predicted; they are not clipped to the image.
+
+    Args:
+        boxes: N boxes x1 y1 x2 y2 in image pixels, normally an array (N, 4).
+        scores: N numbers, or None for 1.
+        size: (w, h) of the image.
+
+    Returns:
+        Boxes (M, 4) float32, scores (M,) float32, and one line for each of the N - M boxes that were dropped: it is
+        not four finite numbers, has no area, or lies outside of the image. If `boxes` is not a list of boxes or there
+        is another number of scores, no box is kept.
+    """
+    none = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+    try:
+        rows = list(boxes)
+        numbers = np.ones(len(rows), np.float32) if scores is None else np.asarray(scores, np.float32)
+    except (TypeError, ValueError):
+        return *none, [f'boxes {_shown(boxes)} with scores {_shown(scores)}: expected N x 4 and N numbers']
+    if rows and all(np.ndim(row) == 0 for row in rows):
+        return *none, [f'boxes {_shown(boxes)}: expected a list of boxes, each x1 y1 x2 y2; for one box [box]']
+    if numbers.shape != (len(rows),):
+        return *none, [f'{len(rows)} boxes with scores {_shown(scores)}: expected one score per box']
+    kept, indices, dropped = [], [], []
+    for i, row in enumerate(rows):
+        box, reason = _check_box(row, size)
+        if reason:
+            dropped.append(f'box {i} {_shown(row)}: {reason}')
+        else:
+            kept.append(box)
+            indices.append(i)
+    return np.array(kept, np.float32).reshape(-1, 4), numbers[indices], dropped
+
+
+def _check_box(row: Any, size: tuple[int, int]) -> tuple[np.ndarray | None, str]:
+    try:
+        with np.errstate(over='ignore'):
+            box = np.asarray(row, np.float32)
+    except (TypeError, ValueError, OverflowError):
+        return None, 'expected four numbers x1 y1 x2 y2'
+    if box.shape != (4,):
+        return None, f'expected four numbers x1 y1 x2 y2, found shape {box.shape}'
+    if not np.isfinite(box).all():
+        return None, 'expected finite numbers'
+    x1, y1, x2, y2 = box.tolist()
+    if x2 <= x1 or y2 <= y1:
+        return None, 'it has no area; expected x1 < x2 and y1 < y2'
+    if x2 <= 0 or y2 <= 0 or x1 >= size[0] or y1 >= size[1]:
+        return None, f'it lies outside of the image of {size[0]}x{size[1]} pixels'
+    return box, ''
+
+
+def _shown(value: Any) -> str:
+    text = ' '.join(str(value.tolist() if isinstance(value, np.ndarray) else value).split())
+    return text if len(text) <= 80 else text[:77] + '...'

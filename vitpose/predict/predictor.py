@@ -1,0 +1,168 @@
+"""PosePredictor: images in, poses out."""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, overload
+
+from .batching import Batch, Work, fill_batches, start_work
+from .images import Image, as_frame, read_frame
+from .model import PoseModel
+from .poses import Frame, Poses
+from .prefetch import prefetch
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from .detector import Detector
+
+MAX_THREADS = 8
+
+
+class PosePredictor:
+    """Predict the poses of people in images and videos with a top-down heatmap model.
+
+    >>> predictor = PosePredictor(config, checkpoint)
+    >>> poses = predictor('image.jpg', boxes=[[100, 50, 220, 400]])
+    >>> poses.keypoints  # (1, 17, 2) in image pixels
+
+    The crop (padding, input size, UDP or classic) is that of the config's test pipeline; keypoints are those of MMPose
+    with the same boxes. People of several images share batches. Reading and cropping run in threads next to the
+    network.
+
+    Args:
+        config: config file, or a loaded config.
+        checkpoint: weights that the config's model loads; only tensors are read, no code in the file runs.
+        device: 'auto' (the first GPU, or else the CPU), 'cpu', 'cuda', 'cuda:1', ...
+        precision: 'fp32', 'bf16' or 'fp16' (GPU only). Where a processor only emulates bfloat16, bf16 means fp32.
+        flip_test: average the heatmaps with those of the mirrored crop, as the config's test_cfg says; twice the time.
+        dataset: of a multi-dataset model, whose head, expert, keypoints, crop and codec are used.
+        batch_size: people per batch; None: 16 on the CPU, 64 on a GPU.
+        detector: finds the people of images that come without boxes; None: the whole image is one person.
+
+    Attributes:
+        model: the `PoseModel`, with `metainfo`, `num_keypoints`, `crop_rule`, `device` and `precision`.
+
+    Raises:
+        OSError: a file does not exist.
+        ValueError: see `PoseModel`; or a batch size below 1.
+    """
+
+    def __init__(
+        self,
+        config: 'str | Path | Config',
+        checkpoint: str | Path,
+        device: str = 'auto',
+        precision: str = 'fp32',
+        flip_test: bool = False,
+        dataset: str | None = None,
+        batch_size: int | None = None,
+        detector: 'Detector | None' = None,
+    ):
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f'batch_size={batch_size}: expected at least 1')
+        self.model = PoseModel(config, checkpoint, device, precision, flip_test, dataset)
+        self.batch_size = batch_size or (16 if self.model.device.type == 'cpu' else 64)
+        self.detector = detector
+        self._threads = min(MAX_THREADS, os.cpu_count() or 1)
+        self._pool = ThreadPoolExecutor(self._threads, 'vitpose-crop')
+        self._lock = Lock()  # detector and network take turns: together they would use twice as many threads as cores
+
+    @overload
+    def __call__(self, images: Image, boxes: Any = None) -> Poses: ...
+
+    @overload
+    def __call__(self, images: list[Any], boxes: list[Any] | None = None) -> list[Poses]: ...
+
+    def __call__(self, images: Image | list[Any], boxes: Any = None) -> Poses | list[Poses]:
+        """Predict the poses in an image, or in each image of a list.
+
+        Args:
+            images: a path or an array (H, W, 3) uint8 BGR, or a list of them; `read_image` and `as_bgr` list the other
+                kinds.
+            boxes: (N, 4) x1 y1 x2 y2 in image pixels. For a list of images a list of these, with None where the
+                detector or the whole image is to be used. Boxes that cannot be predicted are in `Poses.dropped`.
+
+        Returns:
+            `Poses` for an image, a list of `Poses` for a list of images.
+
+        Raises:
+            ValueError: an image cannot be read, or the number of `boxes` is not that of the images.
+        """
+        if not isinstance(images, list | tuple):
+            return self([images], [boxes])[0]
+        boxes = [None] * len(images) if boxes is None else boxes
+        if len(boxes) != len(images):
+            raise ValueError(
+                f'{len(images)} images with {len(boxes)} sets of boxes: expected an array (N, 4), or None, per image'
+            )
+        pairs = zip(images, boxes, strict=True)
+        frames = (replace(as_frame(image, i), boxes=own) for i, (image, own) in enumerate(pairs))
+        found = []
+        for frame, poses in self._run(frames, fill_up=False):
+            if frame.error is not None:
+                raise ValueError(frame.error)
+            found.append(poses)
+        return found
+
+    def stream(self, frames: Iterable[Frame | Image]) -> Iterator[tuple[Frame, Poses]]:
+        """Predict frames lazily and in order; memory does not grow with their number.
+
+        Every batch is filled up to `batch_size`, with black crops if necessary, so that the result for a person does
+        not depend on the other frames, not even in the last bit.
+
+        Args:
+            frames: `Frame`s, paths or arrays. A `Frame` without image and without error is read from its name, several
+                of them in parallel.
+
+        Yields:
+            Each frame, with its image, and its poses. A frame that cannot be read gets an `error` and poses of no
+            people.
+
+        Raises:
+            Exception: what iterating over `frames` raises, after the poses of the frames before it.
+        """
+        return self._run(frames, fill_up=True)
+
+    def _run(self, frames: Iterable[Frame | Image], fill_up: bool) -> Iterator[tuple[Frame, Poses]]:
+        reading = (self._pool.submit(read_frame, item, i) for i, item in enumerate(frames))
+        read = (future.result() for future in prefetch(reading, self._threads))
+        batches = fill_batches(self._works(read), self.model.crop_rule, self.batch_size, self._pool)
+        waiting: deque[Work] = deque()
+        for batch in prefetch(batches, 1):
+            waiting.extend(batch.works)
+            self._predict(batch, fill_up)
+            while waiting and not waiting[0].left:
+                work = waiting.popleft()
+                yield work.frame, work.poses
+
+    def _works(self, frames: Iterator[Frame]) -> Iterator[Work]:
+        """Frames with their boxes, if necessary from the detector."""
+        while group := list(islice(frames, 1 if self.detector is None else self.detector.batch_size)):
+            images = [frame.image for frame in group if frame.boxes is None and frame.image is not None]
+            found: list = [(None, None)] * len(images)
+            if self.detector is not None and images:
+                with self._lock:
+                    found = self.detector(images)
+            detected = iter(found)
+            for frame in group:
+                given = frame.boxes is not None or frame.image is None
+                boxes, scores = (frame.boxes, frame.box_scores) if given else next(detected)
+                yield start_work(frame, boxes, scores, self.model.crop_rule, self.model.num_keypoints)
+
+    def _predict(self, batch: Batch, fill_up: bool) -> None:
+        count = len(batch.people)
+        for future in batch.cropping:
+            future.result()
+        if not count:
+            return
+        batch.crops[count:] = 0
+        with self._lock:
+            heatmaps = self.model.heatmaps(batch.crops if fill_up else batch.crops[:count])
+            keypoints, scores = self.model.decode(heatmaps[:count])
+        batch.finish(self.model.crop_rule, keypoints, scores)
