@@ -1,13 +1,11 @@
 """The pose model of a config and a checkpoint: crops in, heatmaps and keypoints out."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.model import ImgDataPreprocessor
 from mmengine.model.utils import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
@@ -24,11 +22,9 @@ from vitpose_mm.checkpoints.safe_load import load_weights
 from vitpose_mm.datasets.metainfo import metainfo
 from vitpose_mm.estimators.split import split_config, split_model
 from vitpose_mm.heads import MultiDatasetHead
-from vitpose_mm.optim.autocast import EMULATED, has_bfloat16
 
-from .crops import read_crop_rule
-
-PRECISIONS = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+from .crops import CropRule, read_crop_rule
+from .device import PRECISIONS, as_device, as_precision
 
 
 class PoseModel:
@@ -69,13 +65,8 @@ class PoseModel:
         self.flip_test = flip_test
         cfg, name = read_config(config)
         several = head_names(cfg)
-        if several:
-            cfg = split_config(whole := cfg, chosen(dataset, several))
-        test_set = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
-        if test_set is None:
-            raise ValueError(f'{name}: expected a test_dataloader, whose pipeline says how to crop')
-        self.crop_rule = read_crop_rule(test_set.get('pipeline') or (), name)
-        self.metainfo: dict[str, Any] = metainfo(test_set)
+        own = split_config(cfg, chosen(dataset, several)) if several else cfg
+        self.crop_rule, self.metainfo = read_test_set(own, name)
         if not several and dataset not in (None, self.metainfo['dataset_name']):
             raise ValueError(f'dataset={dataset!r}: this model has one dataset, {self.metainfo["dataset_name"]!r}')
         if not Path(checkpoint).is_file():
@@ -83,7 +74,7 @@ class PoseModel:
         weights = load_weights(Path(checkpoint))
         try:
             if several:
-                model = split_model(whole, weights, self.metainfo['dataset_name'])
+                model = split_model(cfg, weights, self.metainfo['dataset_name'])
             else:
                 load_whole(model := MODELS.build(cfg.model), weights)
         except ValueError as problem:
@@ -160,31 +151,6 @@ class PoseModel:
         return np.concatenate(keypoints)[:, self.output_indices], np.concatenate(scores)[:, self.output_indices]
 
 
-def as_device(name: str) -> torch.device:
-    """The device of a name, 'auto' included; ValueError if torch does not have it."""
-    if name == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as problem:
-        reason = str(problem).splitlines()[0]
-        raise ValueError(f"device={name!r}: {reason}; expected 'auto', 'cpu' or 'cuda'") from problem
-    return device
-
-
-def as_precision(name: str, device: torch.device) -> str:
-    """The precision that a device computes in; ValueError if it is unknown, or fp16 without a GPU."""
-    if name not in PRECISIONS:
-        raise ValueError(f'precision={name!r}: expected {", ".join(map(repr, PRECISIONS))}')
-    if name == 'fp16' and device.type != 'cuda':
-        raise ValueError(f"precision='fp16' needs a CUDA GPU, but the device is {str(device)!r}: use 'bf16' or 'fp32'")
-    if name == 'bf16' and not has_bfloat16(device.type):
-        print_log(f'PosePredictor: {EMULATED}: predicting in float32', 'current', logging.WARNING)
-        return 'fp32'
-    return name
-
-
 def read_config(config: str | Path | Config) -> tuple[Config, str]:
     """A config, and its name for messages.
 
@@ -204,6 +170,18 @@ def read_config(config: str | Path | Config) -> tuple[Config, str]:
         raise ValueError(f'{name}: expected a config with model=dict(...)')
     init_default_scope(config.get('default_scope') or 'mmpose')
     return config, name
+
+
+def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
+    """The crop rule and the parsed metainfo of a config's test set.
+
+    Raises:
+        ValueError: it has none, or its pipeline cannot be repeated.
+    """
+    dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
+    if dataset is None:
+        raise ValueError(f'{name}: expected a test_dataloader, whose pipeline says how to crop')
+    return read_crop_rule(dataset.get('pipeline') or (), name), metainfo(dataset)
 
 
 def head_names(cfg: Config) -> list[str]:

@@ -77,7 +77,12 @@ def several(experts=True):
     members = [test_set(name) for name in DATASETS]
     cfg = config(
         dict(type=kind, backbone=backbone, head=multi, test_cfg=dict(flip_test=False)),
-        dict(type='CombinedPoseDataset', datasets=members, pipeline=members[0]['pipeline']),
+        dict(
+            type='CombinedPoseDataset',
+            metainfo=dict(from_file='configs/_base_/datasets/coco.py'),
+            datasets=members,
+            pipeline=members[0]['pipeline'],
+        ),
     )
     cfg.test_evaluator = dict(
         type='PerDatasetEvaluator', datasets=members, metrics=[cfg.test_evaluator.to_dict() for _ in members]

@@ -1,0 +1,91 @@
+"""Detector: the boxes of MMPoseInferencer's own detection stage, for several images at a time."""
+
+from pathlib import Path
+
+import mmpose
+import numpy as np
+import pytest
+import torch
+from mmdet.apis import DetInferencer
+from mmengine import Config
+from mmengine.registry import init_default_scope
+from mmpose.apis import MMPoseInferencer
+
+from tests.unit.predict.tiny_models import rendered, single, write
+from vitpose import PosePredictor
+from vitpose.predict.detector import Detector, person_class
+
+DETECTORS = Path(mmpose.__file__).parent / '.mim' / 'demo' / 'mmdetection_cfg'
+CONFIG = str(DETECTORS / 'rtmdet_nano_320-8xb32_coco-person.py')
+THRESHOLDS = dict(bbox_thr=0.5, nms_thr=0.4)
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    """A detector with random weights that finds a few people."""
+    torch.manual_seed(0)
+    model = DetInferencer(CONFIG, device='cpu', show_progress=False).model
+    init_default_scope('mmpose')
+    for layer in model.bbox_head.rtm_cls:
+        torch.nn.init.normal_(layer.weight, std=3.0)
+        torch.nn.init.zeros_(layer.bias)
+    path = tmp_path_factory.mktemp('detector') / 'detector.pth'
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(dataset_meta=dict(classes=('person',)))), path)
+    return str(path)
+
+
+@pytest.mark.slow
+def test_people_are_those_of_mmpose_inferencer(checkpoint, tmp_path):
+    files = write(single(), tmp_path)
+    inferencer = MMPoseInferencer(*files, det_model=CONFIG, det_weights=checkpoint, det_cat_ids=0, device='cpu')
+    init_default_scope('mmpose')
+    detector = Detector(CONFIG, checkpoint, 'cpu', THRESHOLDS['bbox_thr'], THRESHOLDS['nms_thr'], batch_size=2)
+    predictor = PosePredictor(*files, device='cpu', detector=detector)
+    images = [rendered(i)[0] for i in range(3)]
+    ours = predictor(images)
+    theirs = inferencer(images, return_datasamples=True, **THRESHOLDS)
+    for poses, result in zip(ours, theirs, strict=True):
+        found = result['predictions'][0].pred_instances
+        assert len(found.bboxes) > 1
+        np.testing.assert_allclose(poses.boxes, found.bboxes, atol=0.01)
+        np.testing.assert_allclose(poses.box_scores, found.bbox_scores, atol=1e-4)
+        np.testing.assert_allclose(poses.keypoints, found.keypoints, atol=0.1)
+
+
+@pytest.mark.slow
+def test_no_one_is_found_above_a_high_score(checkpoint):
+    found = Detector(CONFIG, checkpoint, 'cpu', score_threshold=1.0)([rendered(0)[0]])
+    assert [(boxes.shape, scores.shape) for boxes, scores in found] == [((0, 4), (0,))]
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path):
+    torch.save(dict(weight=torch.zeros(1)), tmp_path / 'other.pth')
+    with pytest.raises(
+        ValueError, match=r'detector: .*other.pth does not fit .*person.py: 1 keys \(weight\) unexpected'
+    ):
+        Detector(CONFIG, tmp_path / 'other.pth', 'cpu')
+
+
+def test_a_config_needs_a_checkpoint():
+    with pytest.raises(ValueError, match='person.py: expected a checkpoint'):
+        Detector(CONFIG)
+
+
+@pytest.mark.parametrize(
+    ('dataset', 'index'),
+    [
+        (dict(type='CocoDataset'), 0),
+        (dict(type='CocoDataset', metainfo=dict(classes=('car', 'person'))), 1),
+        (dict(type='CocoDataset', metainfo=dict(classes=('hand',))), 0),
+        (dict(type='CocoDataset', metainfo=dict(classes='hand')), 0),
+    ],
+)
+def test_the_class_of_people(dataset, index):
+    assert person_class(Config(dict(test_dataloader=dict(dataset=dataset))), 'detector.py') == (index,)
+
+
+def test_a_detector_without_people_is_refused():
+    dataset = dict(type='CocoDataset', metainfo=dict(classes=('car', 'dog')))
+    with pytest.raises(ValueError, match="detector.py: no class 'person' among car, dog; choose some with categories"):
+        person_class(Config(dict(test_dataloader=dict(dataset=dataset))), 'detector.py')

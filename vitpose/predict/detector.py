@@ -1,0 +1,96 @@
+"""Find people with a detector of MMDetection, as MMPoseInferencer does, but several images at a time."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.registry import init_default_scope
+from mmpose.apis.inferencers.utils import default_det_models
+from mmpose.evaluation.functional import nms
+
+from vitpose_mm.checkpoints.fit import load_whole
+from vitpose_mm.checkpoints.safe_load import load_weights
+
+from .device import as_device
+
+
+class Detector:
+    """Boxes of people in images.
+
+    Args:
+        model: config file of MMDetection; or a name that MMPoseInferencer accepts: 'human', 'animal', 'face', 'hand',
+            or one of MMDetection's models such as 'rtmdet-m'.
+        checkpoint: its weights; only tensors are read, no code in the file runs. None, for a name only: download the
+            published ones, which MMEngine reads.
+        device: 'auto' (the first GPU, or else the CPU), 'cpu', 'cuda', ...
+        score_threshold: keep boxes with a higher score.
+        nms_threshold: of boxes with a larger intersection over union, keep the one with the highest score.
+        categories: indices of the classes to keep; None: those of the name, or else 'person', or a single class.
+        batch_size: images per batch.
+
+    Raises:
+        ImportError: MMDetection is not installed.
+        FileNotFoundError: there is no such checkpoint.
+        ValueError: a config file without checkpoint, a checkpoint that does not fit, or no class 'person'.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        checkpoint: str | Path | None = None,
+        device: str = 'auto',
+        score_threshold: float = 0.3,
+        nms_threshold: float = 0.3,
+        categories: Sequence[int] | None = None,
+        batch_size: int = 8,
+    ):
+        from mmdet.apis import DetInferencer
+
+        known = default_det_models.get(str(model), {})
+        config, name = str(known.get('model', model)), str(model)
+        if checkpoint is None and not known and Path(config).suffix in ('.py', '.json', '.yml', '.yaml'):
+            raise ValueError(f'detector {name}: expected a checkpoint with a config file')
+        published = known.get('weights') if checkpoint is None else None
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                'ignore', message='(Checkpoint is not loaded|weights is None|palette does not exist)'
+            )
+            self._inferencer: Any = DetInferencer(config, published, str(as_device(device)), show_progress=False)
+        init_default_scope('mmpose')
+        if checkpoint is not None:
+            try:
+                load_whole(self._inferencer.model, load_weights(Path(checkpoint)))
+            except ValueError as problem:
+                raise ValueError(f'detector: {checkpoint} does not fit {name}: {problem}') from problem
+        self.score_threshold, self.nms_threshold, self.batch_size = score_threshold, nms_threshold, batch_size
+        self.categories = tuple(categories or known.get('cat_ids') or person_class(self._inferencer.cfg, name))
+
+    def __call__(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Images, each (H, W, 3) uint8 BGR -> for each boxes (N, 4) x1 y1 x2 y2 in image pixels, and scores (N,).
+
+        The best box comes first.
+        """
+        samples = self._inferencer(list(images), batch_size=self.batch_size, return_datasamples=True, no_save_vis=True)
+        found = []
+        for sample in samples['predictions']:
+            people = sample.pred_instances.cpu().numpy()
+            kept = np.isin(people.labels, self.categories) & (people.scores > self.score_threshold)
+            boxes = np.concatenate((people.bboxes, people.scores[:, None]), 1)[kept].astype(np.float32)
+            boxes = boxes[nms(boxes, self.nms_threshold)]
+            found.append((boxes[:, :4], boxes[:, 4]))
+        return found
+
+
+def person_class(cfg: Any, name: str) -> tuple[int]:
+    """The index of 'person' among the classes of a detector's test set, or of its single class."""
+    from mmdet.registry import DATASETS
+
+    dataset = cfg.test_dataloader.dataset
+    kind: Any = dataset.type if isinstance(dataset.type, type) else DATASETS.get(dataset.type)
+    classes = (dataset.get('metainfo') or {}).get('classes') or kind.METAINFO['classes']
+    classes = [classes] if isinstance(classes, str) else list(classes)
+    if 'person' not in classes and len(classes) > 1:
+        raise ValueError(f"detector {name}: no class 'person' among {', '.join(classes)}; choose some with categories")
+    return (classes.index('person') if 'person' in classes else 0,)
