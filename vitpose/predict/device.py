@@ -7,7 +7,7 @@ from mmengine.logging import print_log
 
 from vitpose_mm.optim.autocast import EMULATED, has_bfloat16
 
-PRECISIONS = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+PRECISIONS = {'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
 def as_device(name: str) -> torch.device:

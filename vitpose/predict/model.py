@@ -62,6 +62,7 @@ class PoseModel:
     ):
         self.device = as_device(device)
         self.precision = as_precision(precision, self.device)
+        self._dtype = PRECISIONS[self.precision]
         self.flip_test = flip_test
         cfg, name = read_config(config)
         several = head_names(cfg)
@@ -81,10 +82,10 @@ class PoseModel:
             raise ValueError(f'{checkpoint} does not fit {name}: {problem}') from problem
         self._check(model, name)
         self.model = revert_sync_batchnorm(model).to(self.device).eval().requires_grad_(False)
-        if self.precision != 'fp32':  # once, instead of by autocast in every batch
+        if self._dtype is not None:  # once, instead of by autocast in every batch
             for module in self.model.modules():
                 if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-                    module.to(PRECISIONS[self.precision])
+                    module.to(self._dtype)
         indices: list[int] | None = self.model.test_cfg.get('output_keypoint_indices')
         self.output_indices = slice(None) if indices is None else list(indices)
         self.num_keypoints: int = self.metainfo['num_keypoints'] if indices is None else len(indices)
@@ -126,8 +127,7 @@ class PoseModel:
         inputs = self.normalised(crops)
         if self.flip_test:
             inputs = torch.cat((inputs, inputs.flip(-1)))
-        dtype = PRECISIONS[self.precision]
-        with torch.autocast(self.device.type, dtype, enabled=dtype is not torch.float32):
+        with torch.autocast(self.device.type, self._dtype or torch.bfloat16, enabled=self._dtype is not None):
             heatmaps = self.model.head(self.model.extract_feat(inputs)).float()
         if not self.flip_test:
             return heatmaps

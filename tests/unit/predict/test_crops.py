@@ -8,6 +8,8 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 
 from vitpose.predict.crops import CropRule, read_crop_rule
+from vitpose.predict.model import head_names, read_config, read_test_set
+from vitpose_mm.estimators.split import split_config
 
 STEPS = [
     dict(type='LoadImage'),
@@ -15,7 +17,8 @@ STEPS = [
     dict(type='TopdownAffine', input_size=(96, 128), use_udp=True),
     dict(type='PackPoseInputs'),
 ]
-LEAVES = sorted((Path(__file__).parents[3] / 'configs').glob('[!_]*/*.py'))
+CONFIGS = Path(__file__).parents[3] / 'configs'
+LEAVES = {path.parent.name: path for path in CONFIGS.glob('[!_]*/*.py') if path.parent.name != 'pretrain'}
 
 
 def random_boxes(rng, count=40):
@@ -79,3 +82,16 @@ def test_other_pipelines_are_refused(steps, message):
 def test_defaults_are_mmposes():
     steps = [dict(type='mmpose.GetBBoxCenterScale'), dict(type='mmpose.TopdownAffine', input_size=[96, 128])]
     assert read_crop_rule(steps, 'config') == CropRule((96, 128), 1.25, False)
+
+
+@pytest.mark.parametrize('leaf', LEAVES.values(), ids=LEAVES)
+def test_the_rule_of_our_configs(leaf):
+    cfg, name = read_config(leaf)
+    datasets = head_names(cfg)
+    own = split_config(cfg, datasets[-1]) if datasets else cfg
+    rule, meta = read_test_set(own, name)
+    codec = own.model.head.decoder
+    assert (rule.input_size, rule.use_udp) == (tuple(codec.input_size), 'UDP' in codec.type)
+    assert rule.padding == (1.1 if 'synthetic' in name else 1.25)
+    assert meta['num_keypoints'] == own.model.head.out_channels
+    assert not datasets or meta['dataset_name'] == datasets[-1]

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import weakref
 
 import cv2
 import numpy as np
@@ -141,6 +142,23 @@ def test_few_people_in_many_frames_do_not_wait_for_a_full_batch(predictor):
 
     next(predictor.stream(sparse()))
     assert len(taken) < 40
+
+
+def test_memory_does_not_grow_with_the_number_of_frames(predictor):
+    """At most 3 batches of frames, and a few that are read ahead, are alive."""
+    alive, most = set(), []
+
+    def many():
+        for i in range(150):
+            image = rendered(0)[0].copy()
+            alive.add(i)
+            weakref.finalize(image, alive.discard, i)
+            yield image
+
+    for _ in predictor.stream(many()):
+        most.append(len(alive))
+    assert max(most) <= 4 * predictor.batch_size + 2 * predictor._threads + 2
+    assert max(most[75:]) <= max(most[:75]) + predictor.batch_size
 
 
 def test_an_exception_of_the_source_arrives_after_the_frames_before_it(predictor):
