@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .boxes import check_boxes
+from .box_checks import check_boxes
 from .crops import CropRule
 from .poses import Frame, Poses
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from vitpose.predict.boxes import check_boxes
+from vitpose.predict.box_checks import check_boxes
 
 SIZE = (64, 48)
 
