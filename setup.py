@@ -60,7 +60,7 @@ with tempfile.TemporaryDirectory() as scratch:
         ],
         python_requires='>=3.10',
         packages=find_packages(include=['vitpose', 'vitpose.*', 'vitpose_mm', 'vitpose_mm.*']),
-        package_data={'vitpose_mm': ['py.typed']},
+        package_data={'vitpose_mm': ['py.typed'], 'vitpose.predict': ['page.html']},
         # OpenMMLab's packages are not required by name: mmcv, mmengine and mmdet come either under
         # these names or from the maintained forks onedl-mmcv, onedl-mmengine and onedl-mmdetection.
         # Both fill the same folders, so the one that pip fetched for us would overwrite the one
@@ -69,6 +69,8 @@ with tempfile.TemporaryDirectory() as scratch:
         install_requires=['torch>=2.1', 'torchvision>=0.16', 'numpy>=1.23', 'rich>=12'],
         extras_require={
             'openmmlab': ['mmpose>=1.3,<2', 'mmcv>=2.1,<2.2', 'mmengine>=0.10.5,<1', 'mmdet>=3.3,<4'],
+            'predict': ['av>=14.2'],  # videos
+            'track': ['trackers>=2.6'],  # needs numpy 2
             'tests': ['pytest>=7', 'pytest-xdist', 'ruff', 'mypy', 'import-linter', 'tensorboard'],
         },
         entry_points={'console_scripts': ['vitpose = vitpose.cli.main:main']},

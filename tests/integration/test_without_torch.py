@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from vitpose.cli.main import COMMANDS
+
 NEEDED = ('numpy', 'opencv-python', 'scipy', 'rich', 'Pygments', 'markdown-it-py', 'mdurl')
 
 
@@ -51,7 +53,7 @@ def test_doctor_reports_missing_packages(python: Path, tmp_path: Path) -> None:
     assert re.search(r'^torch is missing\n +pip install torch==', done.stdout, re.MULTILINE)
 
 
-@pytest.mark.parametrize('name', ['', 'doctor', 'synth', 'cost', 'split', 'token', 'teacher-cache', 'demo'])
+@pytest.mark.parametrize('name', ['', *COMMANDS])
 def test_help_works_for_every_subcommand(python: Path, tmp_path: Path, name: str) -> None:
     done = run(python, '-m', 'vitpose', *name.split(), '--help', folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, '') and 'usage: vitpose' in done.stdout

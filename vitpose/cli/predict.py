@@ -1,0 +1,205 @@
+"""`vitpose predict`: poses in images and videos."""
+
+import argparse
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+DESCRIPTION = """Predict poses in images and videos, draw them and write them as JSON:
+
+  OUT/predictions.jsonl  one line per image or video frame, as it is predicted:
+                         boxes, keypoints and scores, or why there are none
+  OUT/keypoints.json     COCO keypoint results, for COCO.loadRes of pycocotools
+  OUT/images.json        the images with the ids in them; not if --boxes is a
+                         COCO file, whose ids are used then
+  OUT/drawn/             the images, or H.264 videos without sound, with poses
+  OUT/index.html         with --html: a page to look through them
+
+INPUT is an image, a video, a folder (searched with all folders below), a
+quoted glob such as 'photos/**/*.jpg', or the index of a camera, such as 0.
+
+Where people are is said by one of
+  --boxes FILE  a COCO annotation file (bbox: x y width height); or COCO
+                detections, a list of {image_id, bbox, score}, with
+                --images-json FILE, a COCO file with their images; or
+                JSON lines (.jsonl), {"file": NAME, "boxes": [[x1, y1, x2, y2]]}
+                with "scores", and with "frame": INDEX for videos. A file name
+                there and an input match if one path ends with the other.
+  --detector    a detector of MMDetection, by its config and checkpoint, or by
+                a name that MMPoseInferencer accepts
+  --whole-image each image is one person (default)
+
+Keypoints are x y in pixels of the upright image; the centre of the first pixel
+is 0 0. Ctrl-C keeps what is finished, in valid files."""
+
+EPILOG = """examples:
+  vitpose predict photos/ --config CONFIG --checkpoint FILE.pth --out poses
+  vitpose predict walk.mp4 --config CONFIG --checkpoint FILE.pth --track \\
+      --detector rtmdet-m --out poses
+  vitpose predict val2017/ --config CONFIG --checkpoint FILE.pth --flip-test \\
+      --boxes annotations/person_keypoints_val2017.json --no-draw --out poses
+
+CONFIG is the config that the model was trained with, for example
+configs/coco/vitpose-base_coco-256x192.py.
+
+exit code: 0 if all is well; 1 if an input was broken (the others are
+predicted all the same) or writing failed; 2 if nothing was started; 130 after
+Ctrl-C"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the parser of `vitpose predict`."""
+    parser = subparsers.add_parser(
+        'predict', description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='images, videos, folders, globs or a camera index')
+    parser.add_argument('--config', required=True, type=Path, help='config of the model')
+    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE', help='checkpoint of the model')
+    parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder to write')
+    people = parser.add_mutually_exclusive_group()
+    people.add_argument('--boxes', type=Path, metavar='FILE', help='boxes of the people, see above')
+    people.add_argument(
+        '--detector', nargs='+', metavar=('CONFIG', 'CHECKPOINT'), help='detector of the people, see above'
+    )
+    people.add_argument('--whole-image', action='store_true', help='each image is one person')
+    parser.add_argument('--images-json', type=Path, metavar='FILE', help='COCO file with the images of --boxes')
+    parser.add_argument('--device', help="'cpu' or 'cuda' (default: cuda if there is one)")
+    parser.add_argument(
+        '--precision', choices=('fp32', 'bf16', 'fp16'), default='fp32', help='of the network (default fp32)'
+    )
+    parser.add_argument('--batch-size', type=int, default=16, metavar='N', help='people per batch (default 16)')
+    parser.add_argument('--flip-test', action='store_true', help='average with the mirrored image: slower, better')
+    parser.add_argument('--dataset', metavar='NAME', help='which keypoints, if the model has those of several datasets')
+    parser.add_argument('--track', action='store_true', help='give people ids that they keep from frame to frame')
+    parser.add_argument(
+        '--draw', action=argparse.BooleanOptionalAction, default=True, help='write drawn images (default: yes)'
+    )
+    parser.add_argument('--html', action='store_true', help='write a page to look through the predictions')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict, write and print a summary; see EPILOG for the exit code."""
+    try:
+        sources, given, total, tracker = _check(args)
+        predictor, detector = _load(args)
+    except (ValueError, KeyError, OSError) as problem:
+        _complain(problem)
+        return 2
+    from ..predict.outputs import Outputs
+    from ..predict.sources import read_frames
+
+    if not (given or detector or args.whole_image):
+        print('no --boxes and no --detector: each image is predicted as one person', file=sys.stderr)
+    outputs, code = None, 0
+    frames = read_frames(sources)
+    frames = given.fill(frames) if given else detector.stream(frames) if detector else frames
+    try:
+        outputs = Outputs(args.out, sources, predictor.metainfo, args.draw, args.html, given)
+        with _progress() as bar, closing(predictor.stream(frames)) as stream:
+            task = bar.add_task('predicting', total=total, rate='')
+            for frame, poses in stream:
+                if tracker:
+                    tracker.update(frame, poses)
+                outputs.write(frame, poses)
+                seconds = bar.tasks[task].elapsed or 0
+                rate = f'{outputs.frames / seconds:.1f} frames/s, {outputs.people / seconds:.1f} people/s'
+                bar.update(task, advance=frame.error is None, rate=rate if seconds else '')
+    except KeyboardInterrupt:
+        print('vitpose predict: interrupted; finished frames are kept', file=sys.stderr)
+        code = 130
+    except (OSError, RuntimeError, ValueError) as problem:
+        _complain(problem)
+        code = 1
+    if outputs is None:
+        return code
+    try:
+        outputs.close()
+    except OSError as problem:
+        _complain(problem)
+        code = code or 1
+    _summarize(outputs, args.out)
+    return code or int(bool(outputs.broken))
+
+
+def _check(args: argparse.Namespace) -> tuple:
+    """Find the inputs, match their boxes and check the output folder, before anything slow is done."""
+    from ..predict.boxes import read_boxes
+    from ..predict.extras import need
+    from ..predict.outputs import prepare_folder
+    from ..predict.sources import count_frames, find_sources
+
+    if args.batch_size < 1:
+        raise ValueError(f'--batch-size {args.batch_size}: expected at least 1')
+    if args.detector and len(args.detector) > 2:
+        raise ValueError(f'--detector {" ".join(args.detector)}: expected one or two words; put INPUT before it')
+    if args.images_json and not args.boxes:
+        raise ValueError(f'--images-json {args.images_json}: only with --boxes FILE, a list of COCO detections')
+    sources = find_sources(args.inputs, args.out)
+    if args.draw and any(source.kind == 'camera' for source in sources):
+        need('av', 'writing videos')
+    given = read_boxes(args.boxes, sources, args.images_json) if args.boxes else None
+    total = count_frames(sources)
+    tracker = None
+    if args.track:
+        from ..predict.tracking import Tracker
+
+        tracker = Tracker()
+    prepare_folder(args.out)
+    return sources, given, total, tracker
+
+
+def _load(args: argparse.Namespace) -> tuple:
+    """Load the model, and the detector if there is one."""
+    import torch
+
+    from ..predict.predictor import PosePredictor
+
+    device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    predictor = PosePredictor(
+        args.config,
+        args.checkpoint,
+        device=device,
+        precision=args.precision,
+        flip_test=args.flip_test,
+        dataset=args.dataset,
+        batch_size=args.batch_size,
+    )
+    if not args.detector:
+        return predictor, None
+    from ..predict.detector import Detector
+
+    return predictor, Detector(*args.detector, device=device)
+
+
+def _progress() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn('{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn('{task.fields[rate]}'),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def _summarize(outputs: Any, out: Path) -> None:
+    def count(number: int, noun: str, plural: str = '') -> str:
+        return f'{number:,} {noun if number == 1 else plural or noun + "s"}'
+
+    print(f'{count(outputs.frames, "frame")}, {count(outputs.people, "person", "people")}')
+    print(f'{out}: {", ".join(outputs.written())}')
+    if outputs.dropped:
+        print(f'{count(outputs.dropped, "box", "boxes")} not predicted, with the reason in predictions.jsonl')
+    if outputs.broken:
+        print(f'{count(len(outputs.broken), "input")} broken or without boxes:')
+        for name, error in outputs.broken.items():
+            print(f'  {name}: {error.removeprefix(f"{name}: ")}')
+
+
+def _complain(problem: Exception) -> None:
+    message = problem.args[0] if isinstance(problem, KeyError) else problem
+    print('vitpose predict:', ' '.join(str(message).split()), file=sys.stderr)

@@ -1,0 +1,24 @@
+"""Optional packages, imported where they are needed."""
+
+import importlib
+from types import ModuleType
+
+EXTRAS = {'av': 'predict', 'trackers': 'track'}
+
+
+def need(name: str, purpose: str) -> ModuleType:
+    """Import an optional package.
+
+    Args:
+        name: A key of `EXTRAS`.
+        purpose: What it is needed for, at the beginning of the error message.
+
+    Raises:
+        ValueError: If it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as problem:
+        raise ValueError(
+            f"{purpose} needs the package {name} ({problem}): pip install 'vitpose_mm[{EXTRAS[name]}]'"
+        ) from problem
