@@ -1,8 +1,8 @@
 """Draw poses into images, with the colours and the skeleton of the dataset.
 
-OpenCV draws them directly: 12 people with 17 keypoints in a 640x480 image take NNN ms, where the annotators of
-supervision take 35 ms and MMPose's visualizer 25 ms on the same core. It also gives each link its own colour, and smooth
-edges, which the annotators do not.
+This uses OpenCV directly. The keypoint annotators of supervision draw all links in one colour and have no smooth edges;
+MMPose's visualizer has one width of lines for all people and no track ids. Measured on one core, 12 people in a 640x480
+image: 6 to 8 ms, with supervision 16 to 29 ms, with MMPose's visualizer 5 to 9 ms.
 """
 
 import colorsys
@@ -16,19 +16,17 @@ from .poses import Poses
 
 MIN_SCORE = 0.3  # keypoints with a lower score are not drawn
 DARK = (30, 30, 30)
+FAR = 2**15  # pixels; cv2 cannot draw to points much farther away
 _SHIFT = 4  # fractional bits of the coordinates passed to cv2
 
 
-def draw_poses(
-    image: np.ndarray, poses: Poses, metainfo: Mapping[str, Any], min_score: float = MIN_SCORE
-) -> np.ndarray:
+def draw_poses(image: np.ndarray, poses: Poses, metainfo: Mapping[str, Any]) -> np.ndarray:
     """Draw boxes, links, keypoints, and the ids of tracked people.
 
     Args:
         image: (H, W, 3) uint8 BGR; it is not changed.
-        poses: People in it.
+        poses: People in it. Keypoints with a score below 0.3 are not drawn.
         metainfo: As MMPose parses it: skeleton_links, and keypoint_colors and skeleton_link_colors in RGB.
-        min_score: Keypoints with a lower score are left out, with their links.
 
     Returns:
         (H, W, 3) uint8 BGR.
@@ -37,11 +35,12 @@ def draw_poses(
     links = list(zip(metainfo['skeleton_links'], _bgr(metainfo['skeleton_link_colors']), strict=True))
     colours = _bgr(metainfo['keypoint_colors'])
     for i, (points, scores, box) in enumerate(zip(poses.keypoints, poses.scores, poses.boxes, strict=True)):
+        box = np.clip(np.nan_to_num(box), -FAR, FAR)
         size = float(np.clip(np.max(box[2:] - box[:2]) / 150, 1, 8))  # thickness of a link in pixels
         track = -1 if poses.track_ids is None else int(poses.track_ids[i])
         _draw_box(drawn, box, track, max(1, round(size / 2)))
-        fixed = [_fixed(point) for point in points]
-        seen = (scores >= min_score) & np.isfinite(points).all(axis=1)
+        fixed = np.rint(np.clip(np.nan_to_num(points), -FAR, FAR) * 2**_SHIFT).astype(int).tolist()
+        seen = (scores >= MIN_SCORE) & np.isfinite(points).all(axis=1)
         for (a, b), colour in links:
             if seen[a] and seen[b]:
                 cv2.line(drawn, fixed[a], fixed[b], DARK, round(size) + 2, cv2.LINE_AA, _SHIFT)
@@ -63,8 +62,8 @@ def track_colour(track_id: int) -> tuple[int, int, int]:
 
 def _draw_box(image: np.ndarray, box: np.ndarray, track: int, thickness: int) -> None:
     colour = track_colour(track)
-    left, top, right, bottom = (int(c) for c in np.clip(np.round(box), -(2**15), 2**15))
-    cv2.rectangle(image, (left, top), (right, bottom), colour, thickness, cv2.LINE_AA)
+    left, top, right, bottom = np.rint(box).astype(int).tolist()
+    cv2.rectangle(image, (left, top), (right, bottom), colour, thickness)
     if track >= 0:
         scale = 0.4 + 0.1 * thickness
         (width, height), base = cv2.getTextSize(f'{track}', cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
@@ -76,8 +75,3 @@ def _draw_box(image: np.ndarray, box: np.ndarray, track: int, thickness: int) ->
 
 def _bgr(colours: np.ndarray) -> list[tuple[int, int, int]]:
     return [(int(blue), int(green), int(red)) for red, green, blue in colours]
-
-
-def _fixed(point: np.ndarray) -> tuple[int, int]:
-    x, y = np.clip(np.nan_to_num(point), -(2**15), 2**15) * 2**_SHIFT
-    return round(float(x)), round(float(y))

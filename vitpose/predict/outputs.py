@@ -113,7 +113,7 @@ class Outputs:
             OSError: If a file cannot be written.
         """
         self._thread.shutdown()
-        problems = [future.exception() for future in self._waiting]
+        problems = [error for future in self._waiting if (error := future.exception())]
         self._waiting.clear()
         for writer in (self._lines, self._results, self._pictures, self._page):
             try:
@@ -121,16 +121,16 @@ class Outputs:
                     writer.close()
             except OSError as problem:
                 problems.append(problem)
-        for problem in problems:
-            if problem:
-                raise problem
+        if problems:
+            raise problems[0]
 
     def written(self) -> list[str]:
         """Return one line per file or kind of file: its path in the folder, and how many there are."""
         lines = list(self._files)
         if self._pictures and (self._pictures.images or self._pictures.videos):
             counts = ((self._pictures.images, 'image'), (self._pictures.videos, 'video'))
-            lines.append(f'{DRAWN}/ ({", ".join(f"{n:,} {noun}{"s" * (n > 1)}" for n, noun in counts if n)})')
+            words = (f'{number:,} {noun}{"s" * (number > 1)}' for number, noun in counts if number)
+            lines.append(f'{DRAWN}/ ({", ".join(words)})')
         return lines
 
     def _write(self, frame: Frame, poses: Poses) -> None:

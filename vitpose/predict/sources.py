@@ -75,13 +75,13 @@ def count_frames(sources: Sequence[Source]) -> int | None:
 
 def _find(text: str, leave_out: Path | None) -> list[Source]:
     path = Path(text)
+    if path.exists() and _inside(path, leave_out):
+        raise ValueError(f'{text} is in the output folder, whose files are replaced: pass another --out')
     if path.is_dir():
         files = sorted(file for file in path.rglob('*') if not _hidden(file.relative_to(path)))
     elif path.exists():
         if _kind(path) is None:
             raise ValueError(f'{text}: expected {EXPECTED}, or a folder of them')
-        if leave_out and leave_out in Path(os.path.abspath(path)).parents:
-            raise ValueError(f'{text} is in the output folder, whose files are replaced: pass another --out')
         return [Source(text, _kind(path) or '')]
     elif text.isascii() and text.isdecimal():
         return [_find_camera(int(text))]
@@ -89,11 +89,7 @@ def _find(text: str, leave_out: Path | None) -> list[Source]:
         files = [Path(name) for name in sorted(glob.glob(text, recursive=True))]
     else:
         raise FileNotFoundError(f'{text}: no such file, folder or camera')
-    found = [
-        Source(str(file), kind)
-        for file in files
-        if (kind := _kind(file)) and not (leave_out and leave_out in Path(os.path.abspath(file)).parents)
-    ]
+    found = [Source(str(file), kind) for file in files if (kind := _kind(file)) and not _inside(file, leave_out)]
     if not found:
         place = 'in this folder or below' if path.is_dir() else 'of this name'
         raise ValueError(f'{text}: found nothing {place} that is {EXPECTED}')
@@ -105,6 +101,11 @@ def _kind(path: Path) -> str | None:
     if suffix in IMAGES | VIDEOS and path.is_file():
         return 'image' if suffix in IMAGES else 'video'
     return None
+
+
+def _inside(path: Path, folder: Path | None) -> bool:
+    full = Path(os.path.abspath(path))
+    return folder is not None and folder in (full, *full.parents)
 
 
 def _hidden(path: Path) -> bool:

@@ -1,0 +1,74 @@
+"""Made-up frames, predictions, images and videos."""
+
+import importlib.util
+import sys
+from types import ModuleType
+
+import cv2
+import numpy as np
+import pytest
+
+from vitpose.predict.poses import Frame, Poses
+
+METAINFO = dict(
+    dataset_name='three',
+    keypoint_id2name={0: 'head', 1: 'left_foot', 2: 'right_foot'},
+    skeleton_links=[(0, 1), (0, 2)],
+    keypoint_colors=np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255)]),
+    skeleton_link_colors=np.array([(255, 255, 0), (0, 255, 255)]),
+)
+
+
+def provide_read_image(monkeypatch):
+    """Read images with OpenCV, unless the package has a function for it."""
+    if importlib.util.find_spec('vitpose.predict.images') is None:
+        module = ModuleType('vitpose.predict.images')
+
+        def read(path):
+            image = cv2.imread(str(path))
+            if image is None:
+                raise ValueError(f'{path}: not an image')
+            return image
+
+        module.read_image = read
+        monkeypatch.setitem(sys.modules, 'vitpose.predict.images', module)
+
+
+def make_frame(name='a.jpg', height=60, width=80, **values):
+    return Frame(name, np.full((height, width, 3), 128, np.uint8), **values)
+
+
+def make_poses(count=1, track=False, dropped=()):
+    """People with three keypoints, each 15 pixels to the right of the one before."""
+    shift = np.arange(count, dtype=np.float32)[:, None] * 15
+    keypoints = np.array([(10, 5), (8, 45), (14, 45)], np.float32) + shift[..., None] * (1, 0)
+    boxes = np.array([(4, 2, 18, 50)], np.float32) + shift * (1, 0, 1, 0)
+    return Poses(
+        keypoints.astype(np.float32),
+        np.tile(np.array([0.9, 0.8, 0.1], np.float32), (count, 1)),
+        boxes.astype(np.float32),
+        np.ones(count, np.float32),
+        np.arange(count) if track else None,
+        list(dropped),
+    )
+
+
+def write_video(path, images, rate=25, codec='libx264', **options):
+    """Write a video with PyAV alone."""
+    av = pytest.importorskip('av')
+    with av.open(str(path), 'w', options=options) as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt = 'yuv420p'
+        stream.options = {'preset': 'ultrafast', 'g': '5'}
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, 'bgr24')))
+        container.mux(stream.encode())
+
+
+def numbered_images(count, height=48, width=64):
+    """Noise, so that a video of it is large, with the number as the brightness of the upper left corner."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (count, height, width, 3), np.uint8)
+    images[:, :16, :16] = (np.arange(count) * 4 % 256)[:, None, None, None]
+    return list(images)

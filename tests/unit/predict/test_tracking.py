@@ -1,0 +1,105 @@
+"""People keep their ids when they cross in a rendered video, and ids are not shared between sequences."""
+
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from tests.unit.predict.frames import make_frame, make_poses, write_video
+from vitpose.predict.poses import Frame, Poses
+from vitpose.predict.tracking import Tracker
+from vitpose.predict.video import read_video
+from vitpose.synthetic.figure import draw_figure, place
+from vitpose.synthetic.keypoints import keypoint_set
+from vitpose.synthetic.paint import Canvas
+from vitpose.synthetic.poses import sample_pose
+from vitpose.synthetic.renderer import annotate
+from vitpose.synthetic.skeleton import rotation
+
+pytest.importorskip('trackers', reason='tracking needs trackers, which needs numpy 2')
+pytest.importorskip('av')
+HEIGHT, WIDTH, FRAMES = 120, 200, 90
+
+
+@pytest.fixture(scope='module')
+def crossing(tmp_path_factory):
+    """A rendered video of three people who cross each other: its path, and for each frame {person: visible box}."""
+    table, rng = keypoint_set('coco'), np.random.default_rng(3)
+    species = table.species
+    figures = []
+    for height in (70, 80, 90):  # drawn from back to front
+        breed = species.sample_breed(rng)
+        build = species.body.sample_build(rng, breed.factors)
+        angles = sample_pose(rng, 'easy', species.body, species.repertoire)
+        figures.append(place(species.body, angles, build, rotation(0, 0, 0), height, species.dress(rng, None)))
+    images, boxes = [], []
+    for t in range(FRAMES):
+        canvas = Canvas.blank(np.full((HEIGHT, WIDTH, 3), 90, np.float32), np.array((0.3, -0.5, 0.8)))
+        across = (25 + 1.6 * t, 180 - 1.8 * t, 60 + 0.9 * t)
+        moved = [figure.moved(x, 60) for figure, x in zip(figures, across, strict=True)]
+        for number, figure in enumerate(moved, 1):
+            draw_figure(canvas, figure, number)
+        people = {number: annotate(canvas, figure, number, table) for number, figure in enumerate(moved, 1)}
+        boxes.append({number: person['bbox'] for number, person in people.items() if person and person['area'] > 200})
+        images.append(np.clip(canvas.image, 0, 255).astype(np.uint8))
+    path = tmp_path_factory.mktemp('video') / 'crossing.mp4'
+    write_video(path, images, rate=30)
+    return path, boxes
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_crossing_people_keep_their_ids_in_95_percent_of_the_frames(crossing, seed):
+    path, boxes = crossing
+    assert sum(len(people) < 3 for people in boxes) >= 4  # some are hidden
+    rng, tracker = np.random.default_rng(seed), Tracker()
+    given: dict[int, list[int]] = {}
+    for frame, people in zip(read_video(str(path)), boxes, strict=True):
+        order = rng.permutation(list(people))
+        xywh = np.array([people[number] for number in order], float)
+        xywh += rng.normal(0, 0.03, xywh.shape) * np.tile(xywh[:, 2:], 2)
+        poses = make_poses(len(order))
+        poses.boxes = np.concatenate((xywh[:, :2], xywh[:, :2] + xywh[:, 2:]), 1).astype(np.float32)
+        tracker.update(frame, poses)
+        for number, track in zip(order, poses.track_ids, strict=True):
+            given.setdefault(number, []).append(int(track))
+    assert sorted(given) == [1, 2, 3]
+    main = {number: Counter(ids).most_common(1)[0] for number, ids in given.items()}
+    assert len({track for track, _ in main.values()}) == 3 and min(track for track, _ in main.values()) >= 0
+    assert sum(count for _, count in main.values()) >= 0.95 * sum(map(len, given.values()))
+
+
+def ids(tracker, frame, poses=None):
+    poses = make_poses(2) if poses is None else poses
+    tracker.update(frame, poses)
+    return poses.track_ids.tolist()
+
+
+def test_ids_are_not_used_again_in_another_sequence():
+    tracker = Tracker()
+    assert [ids(tracker, make_frame('a.mp4', index=i)) for i in range(3)] == [[0, 1]] * 3
+    assert [ids(tracker, make_frame('b.mp4', index=i)) for i in range(2)] == [[2, 3]] * 2
+    assert [ids(tracker, make_frame(f'c/{i}.jpg')) for i in range(2)] == [[4, 5]] * 2
+    assert ids(tracker, make_frame('d/0.jpg')) == [6, 7]
+
+
+def test_frames_without_people_and_broken_frames():
+    tracker = Tracker()
+    empty = Poses(*(np.zeros(shape, np.float32) for shape in ((0, 3, 2), (0, 3), (0, 4), (0,))))
+    assert ids(tracker, make_frame('a.mp4', index=0), empty) == []
+    assert ids(tracker, make_frame('a.mp4', index=1)) in ([0, 1], [-1, -1])  # a person may appear with -1
+    assert ids(tracker, make_frame('a.mp4', index=2)) == [0, 1]
+    assert ids(tracker, Frame('a.mp4', None, 3, error='broken'), empty) == []
+    assert ids(tracker, make_frame('a.mp4', index=4)) == [0, 1]
+
+
+def test_box_without_score_to_start_a_track():
+    poses = make_poses(2)
+    poses.box_scores = np.array([0.9, 0.05], np.float32)
+    assert ids(Tracker(), make_frame('a.mp4', index=0), poses) == [0, -1]
+
+
+def test_missing_package_is_named_with_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'trackers', None)
+    with pytest.raises(ValueError, match=r"--track needs the package trackers .*: pip install 'vitpose_mm\[track\]'"):
+        Tracker()
