@@ -64,11 +64,11 @@ def add_parser(subparsers: Any) -> None:
     )
     people.add_argument('--whole-image', action='store_true', help='each image is one person')
     parser.add_argument('--images-json', type=Path, metavar='FILE', help='COCO file with the images of --boxes')
-    parser.add_argument('--device', help="'cpu' or 'cuda' (default: cuda if there is one)")
+    parser.add_argument('--device', default='auto', help="'cpu' or 'cuda' (default: cuda if there is one)")
     parser.add_argument(
         '--precision', choices=('fp32', 'bf16', 'fp16'), default='fp32', help='of the network (default fp32)'
     )
-    parser.add_argument('--batch-size', type=int, default=16, metavar='N', help='people per batch (default 16)')
+    parser.add_argument('--batch-size', type=int, metavar='N', help='people per batch (default 16, on a GPU 64)')
     parser.add_argument('--flip-test', action='store_true', help='average with the mirrored image: slower, better')
     parser.add_argument('--dataset', metavar='NAME', help='which keypoints, if the model has those of several datasets')
     parser.add_argument('--track', action='store_true', help='give people ids that they keep from frame to frame')
@@ -82,20 +82,20 @@ def run(args: argparse.Namespace) -> int:
     """Predict, write and print a summary; see EPILOG for the exit code."""
     try:
         sources, given, total, tracker = _check(args)
-        predictor, detector = _load(args)
+        predictor = _load(args)
     except (ValueError, KeyError, OSError) as problem:
         _complain(problem)
         return 2
     from ..predict.outputs import Outputs
     from ..predict.sources import read_frames
 
-    if not (given or detector or args.whole_image):
+    if not (given or args.detector or args.whole_image):
         print('no --boxes and no --detector: each image is predicted as one person', file=sys.stderr)
     outputs, code = None, 0
     frames = read_frames(sources)
-    frames = given.fill(frames) if given else detector.stream(frames) if detector else frames
+    frames = given.fill(frames) if given else frames
     try:
-        outputs = Outputs(args.out, sources, predictor.metainfo, args.draw, args.html, given)
+        outputs = Outputs(args.out, sources, predictor.model.metainfo, args.draw, args.html, given)
         with _progress() as bar, closing(predictor.stream(frames)) as stream:
             task = bar.add_task('predicting', total=total, rate='')
             for frame, poses in stream:
@@ -129,7 +129,7 @@ def _check(args: argparse.Namespace) -> tuple:
     from ..predict.outputs import prepare_folder
     from ..predict.sources import count_frames, find_sources
 
-    if args.batch_size < 1:
+    if args.batch_size is not None and args.batch_size < 1:
         raise ValueError(f'--batch-size {args.batch_size}: expected at least 1')
     if args.detector and len(args.detector) > 2:
         raise ValueError(f'--detector {" ".join(args.detector)}: expected one or two words; put INPUT before it')
@@ -149,27 +149,21 @@ def _check(args: argparse.Namespace) -> tuple:
     return sources, given, total, tracker
 
 
-def _load(args: argparse.Namespace) -> tuple:
+def _load(args: argparse.Namespace) -> Any:
     """Load the model, and the detector if there is one."""
-    import torch
-
+    from ..predict.detector import Detector
     from ..predict.predictor import PosePredictor
 
-    device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    predictor = PosePredictor(
+    return PosePredictor(
         args.config,
         args.checkpoint,
-        device=device,
-        precision=args.precision,
-        flip_test=args.flip_test,
-        dataset=args.dataset,
-        batch_size=args.batch_size,
+        args.device,
+        args.precision,
+        args.flip_test,
+        args.dataset,
+        args.batch_size,
+        detector=Detector(*args.detector, device=args.device) if args.detector else None,
     )
-    if not args.detector:
-        return predictor, None
-    from ..predict.detector import Detector
-
-    return predictor, Detector(*args.detector, device=device)
 
 
 def _progress() -> Any:

@@ -48,10 +48,14 @@ def find_sources(inputs: Sequence[str], leave_out: Path | None = None) -> list[S
 
 
 def read_frames(sources: Sequence[Source]) -> Iterator[Frame]:
-    """Read the sources one after the other; what cannot be read is a `Frame` with `error` and without image."""
+    """Frames of the sources, one after the other.
+
+    Image files are left for `PosePredictor.stream` to read, several in parallel. What cannot be read is a `Frame` with
+    `error` and without image.
+    """
     for source in sources:
         if source.kind == 'image':
-            yield _read_image(source.name)
+            yield Frame(source.name, None)
         elif source.kind == 'video':
             from .video import read_video
 
@@ -110,15 +114,6 @@ def _inside(path: Path, folder: Path | None) -> bool:
 
 def _hidden(path: Path) -> bool:
     return any(part.startswith('.') for part in path.parts)
-
-
-def _read_image(name: str) -> Frame:
-    from .images import read_image
-
-    try:
-        return Frame(name, read_image(Path(name)))
-    except (ValueError, OSError) as problem:
-        return Frame(name, None, error=' '.join(str(problem).split()))
 
 
 def _find_camera(index: int) -> Source:

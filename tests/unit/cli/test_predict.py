@@ -2,34 +2,36 @@
 
 import json
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 import vitpose_mm  # noqa: F401  # prints a line when it is first imported
-from tests.unit.predict.frames import METAINFO, numbered_images, provide_read_image, write_video
+from tests.unit.predict.frames import METAINFO, numbered_images, write_video
 from vitpose.cli.main import main
+from vitpose.predict.images import read_frame
 from vitpose.predict.poses import Poses
 
 
 class FakePredictor:
     """Three keypoints per box, at its corners; records how it was made; raises `error` after `stop` frames."""
 
-    metainfo = METAINFO
+    model = SimpleNamespace(metainfo=METAINFO)
     stop, error, made = None, KeyboardInterrupt, ()
 
-    def __init__(self, config, checkpoint, **options):
+    def __init__(self, config, checkpoint, *options, detector):
         if not config.exists():
             raise ValueError(f'{config}: no such\n config')
-        type(self).made = (config, checkpoint, options)
+        type(self).made, self.detector = (config, checkpoint, options), detector
 
     def stream(self, frames):
         for number, frame in enumerate(frames):
             if number == self.stop:
                 raise self.error
-            boxes = frame.boxes
+            frame = read_frame(frame, number)
+            boxes = self.detector.boxes if self.detector else frame.boxes
             if frame.image is None:
                 boxes = np.zeros((0, 4), np.float32)
             elif boxes is None:
@@ -45,20 +47,15 @@ class FakePredictor:
 
 class FakeDetector:
     made = ()
+    boxes = np.array([(1, 1, 5, 5), (6, 6, 9, 9)], np.float32)
 
     def __init__(self, *words, device):
         type(self).made = words
-
-    def stream(self, frames):
-        for frame in frames:
-            frame.boxes = np.array([(1, 1, 5, 5), (6, 6, 9, 9)], np.float32)
-            yield frame
 
 
 @pytest.fixture
 def predict(tmp_path, monkeypatch):
     """A function that runs `vitpose predict` in a folder with 3 images."""
-    provide_read_image(monkeypatch)
     monkeypatch.chdir(tmp_path)
     for name, attribute, value in (
         ('predictor', 'PosePredictor', type('Predictor', (FakePredictor,), {})),
@@ -88,7 +85,7 @@ def lines():
 
 def test_images_as_whole(predict, tmp_path, capsys):
     assert predict('photos', '--device', 'cpu', '--precision', 'bf16', '--flip-test', '--dataset', 'mpii') == 0
-    options = dict(device='cpu', precision='bf16', flip_test=True, dataset='mpii', batch_size=16)
+    options = ('cpu', 'bf16', True, 'mpii', None)
     assert [*map(str, predict.predictor.made[:2])] == ['c.py', 'c.pth'] and predict.predictor.made[2] == options
     out, err = capsys.readouterr()
     assert out == '3 frames, 3 people\nout: predictions.jsonl, keypoints.json, images.json, drawn/ (3 images)\n'

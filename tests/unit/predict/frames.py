@@ -1,10 +1,5 @@
 """Made-up frames, predictions, images and videos."""
 
-import importlib.util
-import sys
-from types import ModuleType
-
-import cv2
 import numpy as np
 import pytest
 
@@ -17,21 +12,6 @@ METAINFO = dict(
     keypoint_colors=np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255)]),
     skeleton_link_colors=np.array([(255, 255, 0), (0, 255, 255)]),
 )
-
-
-def provide_read_image(monkeypatch):
-    """Read images with OpenCV, unless the package has a function for it."""
-    if importlib.util.find_spec('vitpose.predict.images') is None:
-        module = ModuleType('vitpose.predict.images')
-
-        def read(path):
-            image = cv2.imread(str(path))
-            if image is None:
-                raise ValueError(f'{path}: not an image')
-            return image
-
-        module.read_image = read
-        monkeypatch.setitem(sys.modules, 'vitpose.predict.images', module)
 
 
 def make_frame(name='a.jpg', height=60, width=80, **values):
