@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     if not (given or args.detector or args.whole_image):
         print('no --boxes and no --detector: each image is predicted as one person', file=sys.stderr)
     outputs, code = None, 0
-    frames = read_frames(sources)
+    frames = read_frames(sources, given.missing if given else None)
     frames = given.fill(frames) if given else frames
     try:
         outputs = Outputs(args.out, sources, predictor.model.metainfo, args.draw, args.html, given)
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
                 outputs.write(frame, poses)
                 seconds = bar.tasks[task].elapsed or 0
                 rate = f'{outputs.frames / seconds:.1f} frames/s, {outputs.people / seconds:.1f} people/s'
-                bar.update(task, advance=frame.error is None, rate=rate if seconds else '')
+                bar.update(task, advance=frame.error is None or frame.index is None, rate=rate if seconds else '')
     except KeyboardInterrupt:
         print('vitpose predict: interrupted; finished frames are kept', file=sys.stderr)
         code = 130
@@ -139,7 +139,7 @@ def _check(args: argparse.Namespace) -> tuple:
     if args.draw and any(source.kind == 'camera' for source in sources):
         need('av', 'writing videos')
     given = read_boxes(args.boxes, sources, args.images_json) if args.boxes else None
-    total = count_frames(sources)
+    total = count_frames([source for source in sources if not (given and source.name in given.missing)])
     tracker = None
     if args.track:
         from ..predict.tracking import Tracker
@@ -191,7 +191,7 @@ def _summarize(outputs: Any, out: Path) -> None:
     if outputs.broken:
         print(f'{count(len(outputs.broken), "input")} broken or without boxes:')
         for name, error in outputs.broken.items():
-            print(f'  {name}: {error.removeprefix(f"{name}: ")}')
+            print(f'  {name}: {error}')
 
 
 def _complain(problem: Exception) -> None:

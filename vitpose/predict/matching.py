@@ -41,6 +41,7 @@ class GivenBoxes:
 
     Attributes:
         category_id: As given.
+        missing: Why a source has no boxes, by its name.
         image_ids: COCO's image id by name of a matched source; None if the file has no image ids.
 
     Raises:
@@ -51,20 +52,17 @@ class GivenBoxes:
         self, path: Path, listed: Mapping[str, Listed], sources: Sequence[Source], category_id: int = 1
     ) -> None:
         self.category_id = category_id
-        self._found = match_names(path, listed, sources)
-        self.image_ids = (
-            {name: entry.image_id for name, entry in self._found.items() if isinstance(entry, Listed)}
-            if any(entry.image_id is not None for entry in listed.values())
-            else None
-        )
+        found = match_names(path, listed, sources)
+        self.missing = {name: entry for name, entry in found.items() if isinstance(entry, str)}
+        self._found = {name: entry for name, entry in found.items() if isinstance(entry, Listed)}
+        with_ids = any(entry.image_id is not None for entry in listed.values())
+        self.image_ids = {name: entry.image_id for name, entry in self._found.items()} if with_ids else None
 
     def fill(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Give each frame its boxes; a frame of a source without match gets an error and loses its image."""
+        """Give each frame its boxes, except for frames with an error."""
         for frame in frames:
-            entry = self._found[frame.name]
-            if frame.error is None and isinstance(entry, str):
-                frame.image, frame.error = None, entry
-            elif frame.error is None and isinstance(entry, Listed):
+            if frame.error is None:
+                entry = self._found[frame.name]
                 frame.boxes = entry.boxes.get(frame.index, np.zeros((0, 4), np.float32))
                 frame.box_scores = entry.scores.get(frame.index)
             yield frame

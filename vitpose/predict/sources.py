@@ -3,7 +3,7 @@
 import glob
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,14 +47,20 @@ def find_sources(inputs: Sequence[str], leave_out: Path | None = None) -> list[S
     return list(found.values())
 
 
-def read_frames(sources: Sequence[Source]) -> Iterator[Frame]:
+def read_frames(sources: Sequence[Source], left_out: Mapping[str, str] | None = None) -> Iterator[Frame]:
     """Frames of the sources, one after the other.
 
     Image files are left for `PosePredictor.stream` to read, several in parallel. What cannot be read is a `Frame` with
     `error` and without image.
+
+    Args:
+        sources: What to read.
+        left_out: Errors by name of a source: such a source is not read, and has one frame with this error.
     """
     for source in sources:
-        if source.kind == 'image':
+        if left_out and source.name in left_out:
+            yield Frame(source.name, None, error=left_out[source.name])
+        elif source.kind == 'image':
             yield Frame(source.name, None)
         elif source.kind == 'video':
             from .video import read_video

@@ -146,7 +146,7 @@ def test_broken_files_are_named_and_counted_and_none_of_the_others_is_lost(predi
     assert predict('many', '--no-draw') == 1
     out, err = capsys.readouterr()
     assert out.startswith('950 frames, 950 people\n') and '\n50 inputs broken or without boxes:\n' in out
-    assert out.count('\n  many/') == 50 and '  many/0987.png: ' in out and '950/1000' in err
+    assert out.count('\n  many/') == 50 and '  many/0987.png: ' in out and '1000/1000' in err
     found = (tmp_path / 'out/predictions.jsonl').read_text().splitlines()
     assert len(found) == 1000
     kept = [line for line in found if '"error": null' in line]

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from tests.unit.predict.frames import make_frame
 from vitpose.predict.matching import GivenBoxes, Listed, match_names
-from vitpose.predict.sources import Source
+from vitpose.predict.poses import Frame
+from vitpose.predict.sources import Source, read_frames
 
 
 def match(listed, *names, kind='image'):
@@ -64,12 +65,13 @@ def test_frame_indices_are_for_videos(kind, index):
         match_names(Path('boxes.jsonl'), {'a': Listed({index: np.zeros((0, 4))})}, [Source('a', kind)])
 
 
-def test_frame_without_entry_is_not_predicted():
+def test_source_without_entry_is_not_read(tmp_path):
     listed = {'1.jpg': Listed({None: np.ones((2, 4))}, image_id=5)}
-    given = GivenBoxes(Path('b.json'), listed, [Source('1.jpg', 'image'), Source('2.jpg', 'image')])
-    broken = make_frame('1.jpg', error='broken')
-    broken.image = None
-    good, bad, broken = given.fill([make_frame('1.jpg'), make_frame('2.jpg'), broken])
-    assert len(good.boxes) == 2 and bad.image is None and bad.error.startswith('no boxes: b.json')
+    sources = [Source(str(tmp_path / f'{i}.jpg'), 'image') for i in (1, 2)]
+    cv2.imwrite(sources[0].name, np.zeros((4, 6, 3), np.uint8))
+    given = GivenBoxes(Path('b.json'), listed, sources)
+    good, bad = given.fill(read_frames(sources, given.missing))
+    assert len(good.boxes) == 2 and bad.image is None and bad.error.startswith('no boxes: b.json lists no file')
+    assert given.image_ids == {sources[0].name: 5}
+    (broken,) = given.fill([Frame(sources[0].name, None, error='broken')])
     assert broken.boxes is None and broken.error == 'broken'
-    assert given.image_ids == {'1.jpg': 5}
