@@ -162,7 +162,7 @@ def _load(args: argparse.Namespace) -> Any:
         args.flip_test,
         args.dataset,
         args.batch_size,
-        detector=Detector(*args.detector, device=args.device) if args.detector else None,
+        detector=Detector(args.detector[0], (args.detector[1:] or [None])[0], args.device) if args.detector else None,
     )
 
 

@@ -49,7 +49,7 @@ class FakeDetector:
     made = ()
     boxes = np.array([(1, 1, 5, 5), (6, 6, 9, 9)], np.float32)
 
-    def __init__(self, *words, device):
+    def __init__(self, *words):
         type(self).made = words
 
 
@@ -123,7 +123,7 @@ def test_image_without_boxes_is_named(predict, tmp_path, capsys):
 
 def test_detector(predict):
     assert predict('photos', '--detector', 'rtmdet-m') == 0
-    assert FakeDetector.made == ('rtmdet-m',) and [len(line['boxes']) for line in lines()] == [2] * 3
+    assert FakeDetector.made == ('rtmdet-m', None, 'auto') and [len(line['boxes']) for line in lines()] == [2] * 3
 
 
 def test_video_is_tracked_and_drawn(predict, tmp_path, capsys):
