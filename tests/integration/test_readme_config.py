@@ -44,7 +44,7 @@ def test_pasted_config_trains(root, tmp_path, tiny_coco, run, mim):
 
 
 def test_pasted_prediction_code_runs(root, tmp_path, monkeypatch, capsys):
-    (text,) = re.findall(r'```python\n(from mmpose.apis .*?)```', (root / 'README.md').read_text('utf-8'), re.DOTALL)
+    (text,) = re.findall(r'```python\n(from vitpose import .*?)```', (root / 'README.md').read_text('utf-8'), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'configs').symlink_to(root / 'configs')
     cv2.imwrite('person.jpg', torch.randint(0, 255, (96, 72, 3)).numpy())
@@ -52,5 +52,5 @@ def test_pasted_prediction_code_runs(root, tmp_path, monkeypatch, capsys):
     model = MODELS.build(Config.fromfile('configs/coco/vitpose-small_coco-256x192.py').model)
     torch.save(dict(state_dict=model.state_dict()), 'vitpose-small.pth')
     exec(text, {})
-    assert re.search(r'^\[(\[[-\d.]+, [-\d.]+\](, )?){17}\]$', capsys.readouterr().out, re.MULTILINE)
-    assert (tmp_path / 'predictions/person.jpg').exists()
+    numbers = re.findall(r'-?\d+\.\d*', capsys.readouterr().out.partition('[[[')[2])
+    assert len(numbers) == 17 * 2

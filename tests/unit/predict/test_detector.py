@@ -51,9 +51,8 @@ def test_people_are_those_of_mmpose_inferencer(checkpoint, tmp_path):
         np.testing.assert_allclose(scores, found.bbox_scores, atol=1e-4)
         inside = found.bboxes[:, 1] < 240  # random detectors also find people in the padding; these are dropped
         np.testing.assert_array_equal(poses.boxes, boxes[inside])
-        far = np.abs(poses.keypoints - found.keypoints[inside]) > 0.1
-        # heatmaps of an untrained network are nearly flat in places, where the last bit moves the refined maximum
-        assert far.mean() < 0.03
+        # a box that differs in its last bit gives another crop, and random heatmaps amplify that in few keypoints
+        assert np.median(np.abs(poses.keypoints - found.keypoints[inside])) < 1e-3
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """PosePredictor: order, batches, bad frames and boxes, threads."""
 
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -200,6 +202,16 @@ def test_a_detector_finds_the_people_of_frames_without_boxes(files):
     assert [len(poses.boxes) for poses in found] == [2, 0, len(boxes), 2, 2]
     np.testing.assert_array_equal(found[3].box_scores, np.array([0.9, 0.8], np.float32))
     assert predictor.detector.calls == [1, 1, 1]
+
+
+@pytest.mark.slow
+def test_importing_vitpose_loads_only_the_standard_library(root):
+    code = (
+        'import sys, vitpose; assert not {"numpy", "torch", "cv2", "vitpose_mm"} & set(sys.modules); '
+        'assert not hasattr(vitpose, "nothing"); from vitpose import PosePredictor; print(PosePredictor.__name__)'
+    )
+    done = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
+    assert done.stdout.strip().endswith('PosePredictor'), done.stderr
 
 
 def test_a_batch_size_below_1_is_refused(files):
