@@ -40,8 +40,8 @@ def msra_peaks(heatmaps: Tensor) -> Peaks:
     height, width = heatmaps.shape[2:]
     x, y, scores = _maxima(heatmaps)
     flat, index = heatmaps.flatten(2), y * width + x
-    steps = torch.tensor((-1, 1, -width, width), device=heatmaps.device)
-    left, right, up, down = flat.gather(2, (index[..., None] + steps).clamp(0, height * width - 1)).unbind(-1)
+    neighbours = torch.stack((index - 1, index + 1, index - width, index + width), -1)
+    left, right, up, down = flat.gather(2, neighbours.clamp(0, height * width - 1)).unbind(-1)
     moves_x = (x > 1) & (x < width - 1) & (y > 0)
     moves_y = (y > 1) & (y < height - 1) & (x > 0)
     return _cells(x + 0.25 * moves_x * (right - left).sign(), y + 0.25 * moves_y * (down - up).sign(), scores)
