@@ -72,7 +72,9 @@ def _read_coco(images_path: Path, head: Mapping, path: Path, rows: object, noun:
         names[key] = name
         listed[name] = Listed(image_id=key)
     categories = head.get('categories') or []
-    people = [c['id'] for c in categories if isinstance(c, dict) and c.get('name') == 'person' and 'id' in c]
+    if not isinstance(categories, list) or not all(isinstance(c, dict) for c in categories):
+        raise ValueError(f'{images_path}: expected a list of objects as categories, got {_short(categories)}')
+    people = [_get(c, 'id', int, f'{images_path}: categories') for c in categories if c.get('name') == 'person']
     boxes: dict[str, list] = {name: [] for name in listed}
     scores: dict[str, list] = {name: [] for name in listed}
     for number, row in enumerate(rows):

@@ -83,6 +83,7 @@ def test_numbers_that_are_no_boxes_are_left_to_the_predictor(write):
         ('a.json', '{"images": [', 'a.json: not a JSON file: Expecting value'),
         ('a.json', '[' * 100_000, 'a.json: not a JSON file: '),
         ('a.json', '3', 'a.json: expected a COCO annotation file'),
+        ('a.json', {'images': [], 'annotations': [], 'categories': 3}, 'a.json: expected a list of objects as categ'),
         ('a.json', {'images': IMAGES}, 'a.json: expected a COCO file with lists of images and annotations'),
         ('a.json', [row(7, score=1)], 'pass --images-json'),
         ('a.json', {'images': [{'id': 7}], 'annotations': []}, r'images\[0\]: expected an object with file_name, a te'),
