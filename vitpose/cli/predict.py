@@ -102,9 +102,9 @@ def run(args: argparse.Namespace) -> int:
                 if tracker:
                     tracker.update(frame, poses)
                 outputs.write(frame, poses)
-                seconds = bar.tasks[task].elapsed or 0
+                seconds = max(bar.tasks[task].elapsed or 0, 1e-3)
                 rate = f'{outputs.frames / seconds:.1f} frames/s, {outputs.people / seconds:.1f} people/s'
-                bar.update(task, advance=frame.error is None or frame.index is None, rate=rate if seconds else '')
+                bar.update(task, advance=frame.error is None or frame.index is None, rate=rate)
     except KeyboardInterrupt:
         print('vitpose predict: interrupted; finished frames are kept', file=sys.stderr)
         code = 130
@@ -151,9 +151,13 @@ def _check(args: argparse.Namespace) -> tuple:
 
 def _load(args: argparse.Namespace) -> Any:
     """Load the model, and the detector if there is one."""
-    from ..predict.detector import Detector
     from ..predict.predictor import PosePredictor
 
+    detector = None
+    if args.detector:
+        from ..predict.detector import Detector
+
+        detector = Detector(args.detector[0], (*args.detector, None)[1], args.device)
     return PosePredictor(
         args.config,
         args.checkpoint,
@@ -162,7 +166,7 @@ def _load(args: argparse.Namespace) -> Any:
         args.flip_test,
         args.dataset,
         args.batch_size,
-        detector=Detector(args.detector[0], (args.detector[1:] or [None])[0], args.device) if args.detector else None,
+        detector=detector,
     )
 
 

@@ -16,11 +16,11 @@ def read_boxes(path: Path, sources: Sequence[Source], images_json: Path | None =
 
     Args:
         path: One of three formats. A COCO annotation file: its `images` and `annotations`; `bbox` is x y width height;
-            crowds are left out. COCO detections, a list of {image_id, bbox, score}: also x y width height; needs
-            `images_json`. JSON lines (suffix .jsonl), one {"file": NAME, "boxes": [[x1, y1, x2, y2], ...]} per line
-            with `"scores": [...]` if there are any, and `"frame": INDEX` for the frames of a video; the
-            predictions.jsonl of `vitpose predict` is such a file. If COCO's categories contain 'person', boxes of other
-            categories are left out.
+            crowds are left out, and boxes are clipped to the image, as MMPose's datasets do. COCO detections, a list of
+            {image_id, bbox, score}: also x y width height; needs `images_json`. JSON lines (suffix .jsonl), one
+            {"file": NAME, "boxes": [[x1, y1, x2, y2], ...]} per line with `"scores": [...]` if there are any, and
+            `"frame": INDEX` for the frames of a video; the predictions.jsonl of `vitpose predict` is such a file. If
+            COCO's categories contain 'person', boxes of other categories are left out.
         sources: What is to be predicted.
         images_json: COCO file with the `images` that detections refer to; only for detections.
 
@@ -60,6 +60,7 @@ def _read_coco(images_path: Path, head: Mapping, path: Path, rows: object, noun:
     """Read images from one file and boxes from another or the same; return them with the category id."""
     listed: dict[str, Listed] = {}
     names: dict[int, str] = {}
+    sizes: dict[str, tuple[int, int]] = {}
     images = head.get('images')
     if not isinstance(images, list) or not isinstance(rows, list):
         raise ValueError(f'{path}: expected a COCO file with lists of images and {noun}')
@@ -71,6 +72,9 @@ def _read_coco(images_path: Path, head: Mapping, path: Path, rows: object, noun:
             raise ValueError(f'{where}: file_name {name!r} or id {key} occurs twice')
         names[key] = name
         listed[name] = Listed(image_id=key)
+        width, height = image.get('width'), image.get('height')
+        if noun == 'annotations' and isinstance(width, int) and isinstance(height, int):
+            sizes[name] = (width, height)
     categories = head.get('categories') or []
     if not isinstance(categories, list) or not all(isinstance(c, dict) for c in categories):
         raise ValueError(f'{images_path}: expected a list of objects as categories, got {_short(categories)}')
@@ -90,6 +94,9 @@ def _read_coco(images_path: Path, head: Mapping, path: Path, rows: object, noun:
             scores[names[key]].append(_get(row, 'score', float, where))
     for name, entry in listed.items():
         entry.boxes[None] = _array(boxes[name])
+        if name in sizes:
+            last = np.array(sizes[name] * 2, np.float32) - 1
+            entry.boxes[None] = np.clip(entry.boxes[None], 0, last)
         if noun == 'detections':
             entry.scores[None] = np.array(scores[name], np.float32)
     return listed, people[0] if people else 1

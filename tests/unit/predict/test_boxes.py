@@ -37,6 +37,9 @@ def test_annotations_are_x_y_width_height(write):
     first, second = filled(given)
     np.testing.assert_array_equal(first.boxes, [[10, 20, 40, 60], [1, 2, 4, 6.5]])
     assert first.box_scores is None and second.boxes.shape == (0, 4) and second.error is None
+    sized = [{**image, 'width': 30, 'height': 50} for image in IMAGES]
+    given_sizes = read_boxes(write('b.json', {'images': sized, 'annotations': annotations}), SOURCES)
+    np.testing.assert_array_equal(filled(given_sizes)[0].boxes, [[10, 20, 29, 49], [1, 2, 4, 6.5]])  # as in MMPose
     assert given.image_ids == {'d/a.jpg': 7, 'd/b.jpg': 9} and given.category_id == 1
 
 
