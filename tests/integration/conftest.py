@@ -83,7 +83,7 @@ def environment(root) -> dict[str, str]:
 def run(tmp_path, environment) -> Callable[..., str]:
     """A function that runs a command in the test's temporary folder and returns its output."""
 
-    def run_command(*command, timeout: float = 240, fails: bool = False) -> str:
+    def run_command(*command, timeout: float = 900, fails: bool = False) -> str:
         process = start(command, tmp_path, environment)
         try:
             output, _ = process.communicate(timeout=timeout)

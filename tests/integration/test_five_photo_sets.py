@@ -22,7 +22,7 @@ def study(root, photographs, run, tmp_path):
             tmp_path / 'run',
             '--epochs',
             epochs,
-            timeout=400,
+            timeout=1800,
             fails=fails,
         )
 
