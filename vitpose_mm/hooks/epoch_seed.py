@@ -22,9 +22,11 @@ class EpochSeedHook(Hook):
     data workers the same numbers in every epoch.
 
     Before training, the hook sets the sampler's seed. Before each epoch, it seeds Python, NumPy and torch on all
-    devices, and the data workers that the epoch starts. It needs an epoch-based loop and a training loader with
-    ``persistent_workers=False``, since running workers cannot be seeded again. The state that MMPose's
-    ``MultiSourceSampler`` keeps between epochs is not restored; use ``FixedMixSampler`` instead.
+    devices, and the data workers that the epoch starts. Gradient accumulation starts anew in each epoch, whose last
+    update may therefore have fewer steps, because accumulated gradients are not in a checkpoint. The hook needs an
+    epoch-based loop and a training loader with ``persistent_workers=False``, since running workers cannot be seeded
+    again. The state that MMPose's ``MultiSourceSampler`` keeps between epochs is not restored; use ``FixedMixSampler``
+    instead.
 
     Args:
         seed: integer >= 0, or None for the runner's seed: ``randomness.seed`` of the config or, after a resume,
@@ -75,6 +77,8 @@ class EpochSeedHook(Hook):
         runner.train_dataloader.worker_init_fn = partial(
             seed_worker, seed=self._run_seed, epoch=runner.epoch, rank=runner.rank, user_init_fn=self._user_init_fn
         )
+        if getattr(runner.optim_wrapper, '_accumulative_counts', 1) > 1:
+            runner.optim_wrapper.initialize_count_status(runner.model, 0, len(runner.train_dataloader))
 
 
 def seed_all(seed: int, epoch: int, rank: int, worker: int | None = None) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from mmengine.dataset import DefaultSampler, worker_init_fn
 from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpose.registry import HOOKS
 from torch.utils.data import DataLoader, Dataset
@@ -45,7 +46,33 @@ def build_runner(num_workers, epoch=0, rank=0, seed=0, sampler_seed=7, **kwargs)
     dataset = Draws()
     sampler = DefaultSampler(dataset, shuffle=True, seed=sampler_seed)
     loader = DataLoader(dataset, BATCH, sampler=sampler, num_workers=num_workers, collate_fn=as_list, **kwargs)
-    return SimpleNamespace(train_dataloader=loader, train_loop=SimpleNamespace(), epoch=epoch, rank=rank, seed=seed)
+    return SimpleNamespace(
+        train_dataloader=loader,
+        train_loop=SimpleNamespace(),
+        optim_wrapper=None,
+        model=None,
+        epoch=epoch,
+        rank=rank,
+        seed=seed,
+    )
+
+
+def test_accumulated_gradients_do_not_cross_epochs():
+    """Six batches and accumulation over four: updates after batches 4 and 6 of every epoch, as after a resume."""
+    model = torch.nn.Linear(1, 1)
+    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0), accumulative_counts=4)
+    runner, hook = build_runner(0), EpochSeedHook(seed=3)
+    runner.model, runner.optim_wrapper = model, wrapper
+    hook.before_train(runner)
+    updates, gradients = [], []
+    wrapper.step = lambda: (updates.append(len(losses)), gradients.append(model.bias.grad.item()))
+    for _ in range(2):
+        hook.before_train_epoch(runner)
+        losses = []
+        while len(losses) < 6:
+            losses.append(model(torch.ones(1, 1)).sum())
+            wrapper.update_params(losses[-1])
+    assert updates == [4, 6, 4, 6] and gradients == [1.0] * 4  # each is the mean over its batches
 
 
 def epoch_of(runner, hook=None, epoch=0):
