@@ -66,10 +66,10 @@ def test_people_share_batches_and_every_frame_comes_in_order(predictor, monkeypa
     sizes = []
     heatmaps = predictor.model.heatmaps
     monkeypatch.setattr(predictor.model, 'heatmaps', lambda crops: sizes.append(len(crops)) or heatmaps(crops))
-    found = list(predictor.stream(frames(9)))
-    people = sum(len(frame.boxes) for frame in frames(9))
-    assert sizes == [4] * -(-people // 4)
-    assert [frame.index for frame, _ in found] == list(range(9))
+    found = list(predictor.stream(frames(11)))
+    people = sum(len(frame.boxes) for frame in frames(11))
+    assert people % 4 and sizes == [4] * -(-people // 4)  # the last batch is filled up
+    assert [frame.index for frame, _ in found] == list(range(11))
     for frame, poses in found:
         image, boxes = rendered(frame.index % 4)
         np.testing.assert_array_equal(frame.image, image)
@@ -86,9 +86,9 @@ def test_broken_frames_do_not_change_the_others(predictor, tmp_path):
         np.zeros((3, 3), np.float32),
         tmp_path / 'absent.jpg',
     ]
-    mixed = [item for pair in zip(frames(8), broken * 2, strict=True) for item in pair]
+    mixed = [item for pair in zip(frames(7), broken * 2, strict=False) for item in pair]  # the last batch is smaller
     found = list(predictor.stream(mixed))
-    for (_, before), (_, after) in zip(good, found[::2], strict=True):
+    for (_, before), (_, after) in zip(good[:7], found[::2], strict=True):
         np.testing.assert_array_equal(before.keypoints, after.keypoints)
         np.testing.assert_array_equal(before.scores, after.scores)
     for frame, poses in found[1::2]:
