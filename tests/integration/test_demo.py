@@ -7,8 +7,11 @@ import cv2
 import pytest
 from mmengine.config import Config
 
+from vitpose import PosePredictor
 from vitpose.cli.demo import CONFIG
 from vitpose.cli.main import main
+from vitpose.demo.video import RATE, SECONDS
+from vitpose.predict.video import read_video
 from vitpose.runs.training_log import best_checkpoint, read_curve
 from vitpose.shipped import shipped
 
@@ -28,6 +31,11 @@ def test_demo_writes_all_results(tmp_path: Path) -> None:
         'run',
         'train.log',
         'test.log',
+        'predict.log',
+        'model.pth',
+        'clip.mp4',
+        'clip.jsonl',
+        'video',
     }
     report = (demo / 'report.md').read_text()
     metrics = json.loads((demo / 'metrics.json').read_text())
@@ -41,6 +49,12 @@ def test_demo_writes_all_results(tmp_path: Path) -> None:
     assert curve.iterations == -(-labelled // Config.fromfile(shipped(CONFIG)).train_dataloader.batch_size)
     assert len(curve.score) == 1 and curve.loss[-1][1] > 0
     assert best_checkpoint(demo / 'run').name == 'best_coco_AP_epoch_1.pth'
+
+    lines = [json.loads(line) for line in (demo / 'video/predictions.jsonl').read_text().splitlines()]
+    drawn = list(read_video(str(demo / 'video/drawn/clip.mp4')))
+    assert len(lines) == len(drawn) == RATE * SECONDS and not any(frame.error for frame in drawn)
+    assert all(len(line['keypoints']) == len(line['boxes']) > 0 for line in lines)
+    PosePredictor(shipped(CONFIG), demo / 'model.pth')
 
     for name in ('learning_curve.png', 'gallery.png'):
         picture = cv2.imread(str(demo / name))

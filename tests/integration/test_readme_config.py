@@ -2,6 +2,7 @@
 
 import math
 import re
+from pathlib import Path
 
 import cv2
 import pytest
@@ -9,6 +10,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
+
+from vitpose.cli.demo import CONFIG as DEMO_CONFIG
 
 
 @pytest.mark.slow
@@ -47,10 +50,11 @@ def test_pasted_prediction_code_runs(root, tmp_path, monkeypatch, capsys):
     (text,) = re.findall(r'```python\n(from vitpose import .*?)```', (root / 'README.md').read_text('utf-8'), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'configs').symlink_to(root / 'configs')
-    cv2.imwrite('person.jpg', torch.randint(0, 255, (96, 72, 3)).numpy())
+    Path('demo/data/val').mkdir(parents=True)
+    cv2.imwrite('demo/data/val/000000.jpg', torch.randint(0, 255, (240, 320, 3)).numpy())
     init_default_scope('mmpose')
-    model = MODELS.build(Config.fromfile('configs/coco/vitpose-small_coco-256x192.py').model)
-    torch.save(dict(state_dict=model.state_dict()), 'vitpose-small.pth')
+    model = MODELS.build(Config.fromfile(DEMO_CONFIG).model)
+    torch.save(dict(state_dict=model.state_dict()), 'demo/model.pth')
     exec(text, {})
     numbers = re.findall(r'-?\d+\.\d*', capsys.readouterr().out.partition('[[[')[2])
     assert len(numbers) == 17 * 2

@@ -9,13 +9,16 @@ from typing import Any
 CONFIG = 'configs/synthetic/vitpose-mini_synthetic-128x96.py'
 
 DESCRIPTION = """Render a training set and a held-out set of people, run `mim train mmpose` on
-the first and `mim test mmpose` with flip test on the second, and write to OUT:
+the first and `mim test mmpose` with flip test on the second, and
+`vitpose predict` on a rendered video. Written to OUT:
 
   report.md           COCO AP and AR on held-out people, times, machine
   learning_curve.png  loss and held-out AP over time
   gallery.png         held-out images with ground truth, predictions, heatmaps
+  video/drawn/        the video of people who cross, with their predicted poses
+  model.pth           the trained model, for `vitpose predict --checkpoint`
   data/ run/          rendered images; checkpoints and logs of the training
-  train.log test.log  output of MIM
+  *.log               output of MIM and of `vitpose predict`
 
 This takes about twelve minutes on two cores. If OUT was created by an earlier
 demo, it is replaced."""
@@ -39,6 +42,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the demo; return 2 if the arguments are invalid, 1 if a step fails."""
     from ..demo.pipeline import prepare_folder, run_demo
+    from ..predict.extras import need
     from ..shipped import shipped
     from ..synthetic.recipe import Recipe
 
@@ -49,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f'--epochs {args.epochs}: expected at least 1')
         recipe = Recipe(args.train, args.val, args.seed, args.difficulty)
         config = shipped(CONFIG)
+        need('av', 'the video')
         prepare_folder(args.out)
     except (ValueError, OSError) as error:
         print(f'vitpose demo: {error}', file=sys.stderr)

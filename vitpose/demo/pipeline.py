@@ -17,6 +17,7 @@ from ..synthetic.writer import write_with_progress
 from .gallery import draw_gallery
 from .learning_curve import draw_learning_curve
 from .training import test, train
+from .video import predict_video
 
 MARKER = 'demo.json'  # marks a folder that an earlier demo created and that may be replaced
 
@@ -50,36 +51,42 @@ def run_demo(out: Path, recipe: Recipe, config: Path, epochs: int | None) -> Non
         RuntimeError: If training or test fails.
     """
     start = time.perf_counter()
-    print(f'1/4 rendering {recipe.train} training and {recipe.val} held-out images (about a minute)')
+    print(f'1/5 rendering {recipe.train} training and {recipe.val} held-out images (about a minute)')
     people = write_with_progress(out / 'data', recipe, workers=2, overwrite=True)
     rendered = time.perf_counter()
     print(
-        f'2/4 training on {people["train"]} people with `mim train mmpose {config.name}`; '
+        f'2/5 training on {people["train"]} people with `mim train mmpose {config.name}`; '
         f'the full log is in {out / "train.log"}'
     )
     train(config, out, epochs)
     trained = time.perf_counter()
     checkpoint = best_checkpoint(out / 'run')
-    print(f'3/4 testing {checkpoint.name} on {people["val"]} held-out people, with flip test')
+    print(f'3/5 testing {checkpoint.name} on {people["val"]} held-out people, with flip test')
     metrics, predictions = test(config, checkpoint, out)
     tested = time.perf_counter()
-    print('4/4 drawing')
+    print('4/5 drawing')
     curve = read_curve(out / 'run')
     draw_learning_curve(curve, out / 'learning_curve.png')
     with predictions.open('rb') as file:
         samples = pickle.load(file)
     draw_gallery(samples, keypoint_set(recipe.kind), out / 'gallery.png')
     predictions.unlink()
+    drawn = time.perf_counter()
+    model = out / 'model.pth'
+    shutil.copyfile(checkpoint, model)
+    print('5/5 predicting a video of people who cross, with `vitpose predict`')
+    video = predict_video(config, model, out, recipe)
     times = {
         'rendering': rendered - start,
         'training': trained - rendered,
         'test': tested - trained,
+        'video': time.perf_counter() - drawn,
         'total': time.perf_counter() - start,
     }
     rows = result_rows(metrics, recipe, people, curve.iterations, times)
     write_report(out, config, rows, metrics, times)
     print_table('ViTPose on held-out people', rows)
-    print(f'{out / "report.md"}  {out / "learning_curve.png"}  {out / "gallery.png"}')
+    print(f'{out / "report.md"}  {out / "learning_curve.png"}  {out / "gallery.png"}  {video}')
 
 
 def result_rows(metrics: dict, recipe: Recipe, people: dict, iterations: int, times: dict[str, float]) -> dict[str, str]:
@@ -95,6 +102,7 @@ def result_rows(metrics: dict, recipe: Recipe, people: dict, iterations: int, ti
         'rendering': minutes(times['rendering']),
         'training': minutes(times['training']) + ', including validation',
         'test': minutes(times['test']),
+        'video': minutes(times['video']),
         'total': minutes(times['total']),
         'machine': machine(),
     }
@@ -111,6 +119,8 @@ def write_report(out: Path, config: Path, rows: dict[str, str], metrics: dict, t
         'The gallery shows images sampled at even intervals from the held-out set. Left limbs are green, right '
         'limbs orange; a white dot in the left column is an occluded keypoint.',
         '![gallery](gallery.png)',
+        'The [video](video/drawn/clip.mp4) shows people who are not in any of these images, in their annotated boxes; '
+        'the poses are in `video/predictions.jsonl`. The model is `model.pth`.',
     )
     write_text(out / 'report.md', markdown('ViTPose on held-out people', rows, paragraphs))
     figures = {'metrics': metrics, 'seconds': times, 'table': rows}

@@ -100,7 +100,7 @@ def render(
     canvas = Canvas.blank(background, np.array((rng.uniform(-0.8, 0.8), rng.uniform(-0.9, -0.2), 0.8)))
     mean = np.array(cv2.mean(background))[:3] if level.contrast else None
     figures = _arrange(rng, table, level, mean, height, width)
-    items: list[tuple[float, Figure | None]] = [(_foot(figure)[1], figure) for figure in figures]  # None: an object
+    items: list[tuple[float, Figure | None]] = [(foot(figure)[1], figure) for figure in figures]  # None: an object
     for _ in range(int(rng.integers(0, level.objects + 1))):
         items.append((float(rng.uniform(0.5, 1.05) * height), None))
     drawn: list[Figure] = []
@@ -110,7 +110,7 @@ def render(
             draw_object(canvas, rng, np.array((rng.uniform(0, width), ground_y)), size)
         else:
             drawn.append(item)
-            draw_shadow(canvas, _foot(item), table.species.body.footprint * item.scale)
+            draw_shadow(canvas, foot(item), item.body.footprint * item.scale)
             draw_figure(canvas, item, len(drawn))
     image = _degrade(rng, canvas.image, level.degradation)
     annotations = (annotate(canvas, figure, number, table) for number, figure in enumerate(drawn, 1))
@@ -176,7 +176,7 @@ def _overlap(box: np.ndarray, other: np.ndarray) -> float:
     return float(np.prod(np.maximum(overlap, 0))) / min(sizes)
 
 
-def _foot(figure: Figure) -> np.ndarray:
+def foot(figure: Figure) -> np.ndarray:
     """Return the point (x, y) where a figure stands: below its root joint, at the height of its lowest joint."""
     lowest = max(figure.points.values(), key=lambda point: point[1])
     root = next(iter(figure.points.values()))

@@ -10,12 +10,8 @@ from tests.unit.predict.frames import make_frame, make_poses, write_video
 from vitpose.predict.poses import Frame, Poses
 from vitpose.predict.tracking import Tracker
 from vitpose.predict.video import read_video
-from vitpose.synthetic.figure import draw_figure, place
+from vitpose.synthetic.clip import render_clip
 from vitpose.synthetic.keypoints import keypoint_set
-from vitpose.synthetic.paint import Canvas
-from vitpose.synthetic.poses import sample_pose
-from vitpose.synthetic.renderer import annotate
-from vitpose.synthetic.skeleton import rotation
 
 pytest.importorskip('trackers', reason='tracking needs trackers, which needs numpy 2')
 pytest.importorskip('av')
@@ -25,24 +21,9 @@ HEIGHT, WIDTH, FRAMES = 120, 200, 90
 @pytest.fixture(scope='module')
 def crossing(tmp_path_factory):
     """A rendered video of three people who cross each other: its path, and for each frame {person: visible box}."""
-    table, rng = keypoint_set('coco'), np.random.default_rng(3)
-    species = table.species
-    figures = []
-    for height in (70, 80, 90):  # drawn from back to front
-        breed = species.sample_breed(rng)
-        build = species.body.sample_build(rng, breed.factors)
-        angles = sample_pose(rng, 'easy', species.body, species.repertoire)
-        figures.append(place(species.body, angles, build, rotation(0, 0, 0), height, species.dress(rng, None)))
-    images, boxes = [], []
-    for t in range(FRAMES):
-        canvas = Canvas.blank(np.full((HEIGHT, WIDTH, 3), 90, np.float32), np.array((0.3, -0.5, 0.8)))
-        across = (25 + 1.6 * t, 180 - 1.8 * t, 60 + 0.9 * t)
-        moved = [figure.moved(x, 60) for figure, x in zip(figures, across, strict=True)]
-        for number, figure in enumerate(moved, 1):
-            draw_figure(canvas, figure, number)
-        people = {number: annotate(canvas, figure, number, table) for number, figure in enumerate(moved, 1)}
-        boxes.append({number: person['bbox'] for number, person in people.items() if person and person['area'] > 200})
-        images.append(np.clip(canvas.image, 0, 255).astype(np.uint8))
+    clip = list(render_clip(np.random.default_rng(6), keypoint_set('coco'), FRAMES, height=HEIGHT, width=WIDTH))
+    images, people = zip(*clip, strict=True)
+    boxes = [{number: person['bbox'] for number, person in found.items() if person['area'] > 400} for found in people]
     path = tmp_path_factory.mktemp('video') / 'crossing.mp4'
     write_video(path, images, rate=30)
     return path, boxes
