@@ -44,10 +44,10 @@ class Walker:
         """Return the posed figure of a frame."""
         share = 0.5 - 0.5 * np.cos(2 * np.pi * frame / self.period)
         one, other = self.poses
-        angles = {
-            name: tuple(float(a + share * (b - a)) for a, b in zip(angle, other[name], strict=True))
-            for name, angle in one.items()
-        }
+        angles: Angles = {}
+        for name in one:
+            x, z, y = (float(a + share * (b - a)) for a, b in zip(one[name], other[name], strict=True))
+            angles[name] = (x, z, y)
         view = rotation(4, 0, 0) @ rotation(0, 0, self.yaw)
         figure = place(species.body, angles, self.build, view, self.scale, self.wardrobe)
         start, end, ground = self.path
