@@ -65,9 +65,9 @@ def start_work(
         boxes, box_scores = np.zeros((0, 4)), None
     elif boxes is None:
         boxes, box_scores = np.array([[0, 0, width, height]]), None
-    kept, scores, dropped = check_boxes(boxes, box_scores, (width, height))
+    kept, scores, rows, dropped = check_boxes(boxes, box_scores, (width, height))
     keypoints = np.zeros((len(kept), num_keypoints, 2), np.float32)
-    poses = Poses(keypoints, np.zeros(keypoints.shape[:2], np.float32), kept, scores, dropped=dropped)
+    poses = Poses(keypoints, np.zeros(keypoints.shape[:2], np.float32), kept, scores, rows, dropped=dropped)
     return Work(frame, poses, *rule.regions(kept), left=len(kept))
 
 

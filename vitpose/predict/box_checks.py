@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 
-def check_boxes(boxes: Any, scores: Any, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def check_boxes(boxes: Any, scores: Any, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
     """Keep the boxes from which people can be predicted; they are not clipped to the image.
 
     Args:
@@ -14,11 +14,11 @@ def check_boxes(boxes: Any, scores: Any, size: tuple[int, int]) -> tuple[np.ndar
         size: (w, h) of the image.
 
     Returns:
-        Boxes (M, 4) float32, scores (M,) float32, and one line for each of the N - M boxes that were dropped: it is
-        not four finite numbers, has no area, or lies outside of the image. If `boxes` is not a list of boxes or there
-        is another number of scores, no box is kept.
+        Boxes (M, 4) float32, scores (M,) float32, their indices (M,) among the N boxes, and one line for each of the
+        N - M boxes that were dropped: it is not four finite numbers, has no area, or lies outside of the image. If
+        `boxes` is not a list of boxes or there is another number of scores, no box is kept.
     """
-    none = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+    none = np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)
     try:
         rows = list(boxes)
         numbers = np.ones(len(rows), np.float32) if scores is None else np.asarray(scores, np.float32)
@@ -28,15 +28,16 @@ def check_boxes(boxes: Any, scores: Any, size: tuple[int, int]) -> tuple[np.ndar
         return *none, [f'boxes {_shown(boxes)}: expected a list of boxes, each x1 y1 x2 y2; for one box [box]']
     if numbers.shape != (len(rows),):
         return *none, [f'{len(rows)} boxes with scores {_shown(scores)}: expected one score per box']
-    kept, indices, dropped = [], [], []
+    kept, found, dropped = [], [], []
     for i, row in enumerate(rows):
         box, reason = _check_box(row, size)
         if reason:
             dropped.append(f'box {i} {_shown(row)}: {reason}')
         else:
             kept.append(box)
-            indices.append(i)
-    return np.array(kept, np.float32).reshape(-1, 4), numbers[indices], dropped
+            found.append(i)
+    indices = np.array(found, np.int64)
+    return np.array(kept, np.float32).reshape(-1, 4), numbers[indices], indices, dropped
 
 
 def _check_box(row: Any, size: tuple[int, int]) -> tuple[np.ndarray | None, str]:

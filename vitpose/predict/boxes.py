@@ -34,19 +34,19 @@ def read_boxes(path: Path, sources: Sequence[Source], images_json: Path | None =
         return GivenBoxes(path, _read_lines(path), sources)
     data = _load(path)
     if isinstance(data, dict) and images_json is None:
-        listed, category = _read_coco(path, data, path, data.get('annotations'), 'annotations')
+        listed = _read_coco(path, data, path, data.get('annotations'), 'annotations')
     elif isinstance(data, list) and images_json is not None:
         images = _load(images_json)
         if not isinstance(images, dict):
             raise ValueError(f'{images_json}: expected a JSON object with images, got {type(images).__name__}')
-        listed, category = _read_coco(images_json, images, path, data, 'detections')
+        listed = _read_coco(images_json, images, path, data, 'detections')
     elif isinstance(data, list):
         raise ValueError(f'{path}: a list of detections has image ids only; pass --images-json, with their file names')
     elif isinstance(data, dict):
         raise ValueError(f'--images-json {images_json}: only for a list of COCO detections, and {path} is an object')
     else:
         raise ValueError(f'{path}: expected a COCO annotation file, a list of COCO detections, or *.jsonl')
-    return GivenBoxes(path, listed, sources, category)
+    return GivenBoxes(path, listed, sources)
 
 
 def _load(path: Path) -> object:
@@ -56,8 +56,8 @@ def _load(path: Path) -> object:
         raise ValueError(f'{path}: not a JSON file: {problem}') from problem
 
 
-def _read_coco(images_path: Path, head: Mapping, path: Path, rows: object, noun: str) -> tuple[dict[str, Listed], int]:
-    """Read images from one file and boxes from another or the same; return them with the category id."""
+def _read_coco(images_path: Path, head: Mapping, path: Path, rows: object, noun: str) -> dict[str, Listed]:
+    """Read images from one file and boxes from another or the same."""
     listed: dict[str, Listed] = {}
     names: dict[int, str] = {}
     sizes: dict[str, tuple[int, int]] = {}
@@ -81,25 +81,31 @@ def _read_coco(images_path: Path, head: Mapping, path: Path, rows: object, noun:
     people = [_get(c, 'id', int, f'{images_path}: categories') for c in categories if c.get('name') == 'person']
     boxes: dict[str, list] = {name: [] for name in listed}
     scores: dict[str, list] = {name: [] for name in listed}
+    kinds: dict[str, list] = {name: [] for name in listed}
     for number, row in enumerate(rows):
         where = f'{path}: {noun}[{number}]'
         key = _get(row, 'image_id', int, where)
         if key not in names:
             raise ValueError(f'{where}: image_id {key} is not among the images of {images_path}')
-        if row.get('iscrowd') or (people and row.get('category_id', people[0]) not in people):
+        kind = row.get('category_id', people[0] if people else 1)
+        if row.get('iscrowd') or (people and kind not in people):
             continue
+        if not isinstance(kind, int) or isinstance(kind, bool):
+            raise ValueError(f'{where}: category_id {_short(kind)}: expected an integer')
+        kinds[names[key]].append(kind)
         x, y, width, height = _numbers(row.get('bbox'), 4, f'{where}: bbox')
         boxes[names[key]].append((x, y, x + width, y + height))
         if noun == 'detections':
             scores[names[key]].append(_get(row, 'score', float, where))
     for name, entry in listed.items():
         entry.boxes[None] = _array(boxes[name])
+        entry.categories = np.array(kinds[name], np.int64)
         if name in sizes:
             last = np.array(sizes[name] * 2, np.float32) - 1
             entry.boxes[None] = np.clip(entry.boxes[None], 0, last)
         if noun == 'detections':
             entry.scores[None] = np.array(scores[name], np.float32)
-    return listed, people[0] if people else 1
+    return listed
 
 
 def _read_lines(path: Path) -> dict[str, Listed]:

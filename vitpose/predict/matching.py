@@ -20,11 +20,13 @@ class Listed:
         boxes: (N, 4) x1 y1 x2 y2 in image pixels, by frame index; an image has the index None.
         scores: (N,), by frame index, where the file has any.
         image_id: COCO's image id, or None.
+        categories: (N,) COCO's category ids of an image's boxes, or None.
     """
 
     boxes: dict[int | None, np.ndarray] = field(default_factory=dict)
     scores: dict[int | None, np.ndarray] = field(default_factory=dict)
     image_id: int | None = None
+    categories: np.ndarray | None = None
 
 
 class GivenBoxes:
@@ -37,26 +39,23 @@ class GivenBoxes:
         path: The file that the boxes came from.
         listed: What it says, by file name.
         sources: What is to be predicted.
-        category_id: COCO's category id of the boxes.
 
     Attributes:
-        category_id: As given.
         missing: Why a source has no boxes, by its name.
         image_ids: COCO's image id by name of a matched source; None if the file has no image ids.
+        categories: COCO's category ids (N,) of its boxes by name of a matched source; empty if the file has none.
 
     Raises:
         ValueError: If no source matches, or there is a camera.
     """
 
-    def __init__(
-        self, path: Path, listed: Mapping[str, Listed], sources: Sequence[Source], category_id: int = 1
-    ) -> None:
-        self.category_id = category_id
+    def __init__(self, path: Path, listed: Mapping[str, Listed], sources: Sequence[Source]) -> None:
         found = match_names(path, listed, sources)
         self.missing = {name: entry for name, entry in found.items() if isinstance(entry, str)}
         self._found = {name: entry for name, entry in found.items() if isinstance(entry, Listed)}
         with_ids = any(entry.image_id is not None for entry in listed.values())
         self.image_ids = {name: entry.image_id for name, entry in self._found.items()} if with_ids else None
+        self.categories = {name: e.categories for name, e in self._found.items() if e.categories is not None}
 
     def fill(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Give each frame its boxes, except for frames with an error."""

@@ -82,8 +82,8 @@ class Outputs:
         self.broken: dict[str, str] = {}
         self._metainfo = metainfo
         self._lines = JsonLines(out / LINES)
-        ids, category = (given.image_ids, given.category_id) if given else (None, 1)
-        self._results = CocoResults(out / RESULTS, out / IMAGES, metainfo, ids, category)
+        ids, categories = (given.image_ids, given.categories) if given else (None, None)
+        self._results = CocoResults(out / RESULTS, out / IMAGES, metainfo, ids, categories)
         self._pictures = Pictures(out / DRAWN, sources) if draw else None
         self._page = Page(out / PAGE, metainfo) if page else None
         self._files = [LINES, RESULTS, *([] if ids else [IMAGES]), *([PAGE] if page else [])]

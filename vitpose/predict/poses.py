@@ -37,6 +37,7 @@ class Poses:
         scores: (N, K) float32, the heatmaps' maxima.
         boxes: (N, 4) float32, x1 y1 x2 y2 in image pixels, as predicted from.
         box_scores: (N,) float32; 1 where none was given.
+        rows: (N,) int64, index of each box among those that were given or detected.
         track_ids: (N,) int64, or None without tracking.
         dropped: one line per box that was not predicted, with the reason.
     """
@@ -45,5 +46,6 @@ class Poses:
     scores: np.ndarray
     boxes: np.ndarray
     box_scores: np.ndarray
+    rows: np.ndarray
     track_ids: np.ndarray | None = None
     dropped: list[str] = field(default_factory=list)

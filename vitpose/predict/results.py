@@ -73,7 +73,7 @@ class CocoResults:
         images: File with the images; not written if `image_ids` is given.
         metainfo: Keypoint names and skeleton, as MMPose parses them.
         image_ids: COCO's image ids by `Frame.name`.
-        category_id: COCO's category id of all results.
+        categories: COCO's category ids of an image's given boxes, by `Frame.name`; 1 where there are none.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class CocoResults:
         images: Path,
         metainfo: Mapping[str, Any],
         image_ids: Mapping[str, int | None] | None = None,
-        category_id: int = 1,
+        categories: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self._results = JsonArray(results)
-        self._images = None if image_ids else JsonArray(images, *_images_frame(metainfo, category_id))
-        self._ids, self._category, self._count = image_ids, category_id, 0
+        self._images = None if image_ids else JsonArray(images, *_images_frame(metainfo))
+        self._ids, self._categories, self._count = image_ids, categories or {}, 0
 
     def write(self, frame: Frame, poses: Poses) -> None:
         """Append the people of a frame; a frame without image is left out."""
@@ -98,12 +98,15 @@ class CocoResults:
             height, width = frame.image.shape[:2]
             entry = {'id': image_id, 'file_name': frame.name, 'width': width, 'height': height}
             self._images.append(entry if frame.index is None else {**entry, 'frame': frame.index})
-        for points, scores, box_score in zip(poses.keypoints, poses.scores, poses.box_scores, strict=True):
+        given = self._categories.get(frame.name)
+        kinds = np.ones(len(poses.rows), int) if given is None else given[poses.rows]
+        people = zip(poses.keypoints, poses.scores, poses.box_scores, kinds.tolist(), strict=True)
+        for points, scores, box_score, kind in people:
             counted = scores[scores > MIN_SCORE]
             self._results.append(
                 {
                     'image_id': image_id,
-                    'category_id': self._category,
+                    'category_id': kind,
                     'keypoints': _rounded(np.column_stack((points, scores)).ravel()),
                     'score': float(box_score * (counted.mean() if len(counted) else 0)),
                 }
@@ -139,10 +142,10 @@ def line_of(frame: Frame, poses: Poses) -> dict[str, Any]:
     }
 
 
-def _images_frame(metainfo: Mapping[str, Any], category_id: int) -> tuple[str, str]:
+def _images_frame(metainfo: Mapping[str, Any]) -> tuple[str, str]:
     """Return what stands before and after the list of images of a COCO file."""
     category = {
-        'id': category_id,
+        'id': 1,
         'name': 'person',
         'keypoints': [metainfo['keypoint_id2name'][i] for i in range(len(metainfo['keypoint_id2name']))],
         'skeleton': [[int(a) + 1, int(b) + 1] for a, b in metainfo['skeleton_links']],

@@ -42,7 +42,7 @@ class FakePredictor:
             keypoints = np.stack((boxes[:, :2], boxes[:, 2:], boxes[:, [0, 3]]), 1)
             scores = np.full(keypoints.shape[:2], 0.5, np.float32)
             box_scores = np.ones(len(boxes), np.float32) if frame.box_scores is None else frame.box_scores[good]
-            yield frame, Poses(keypoints, scores, boxes, box_scores, None, dropped)
+            yield frame, Poses(keypoints, scores, boxes, box_scores, np.flatnonzero(good), None, dropped)
 
 
 class FakeDetector:

@@ -28,6 +28,7 @@ def make_poses(count=1, track=False, dropped=()):
         np.tile(np.array([0.9, 0.8, 0.1], np.float32), (count, 1)),
         boxes.astype(np.float32),
         np.ones(count, np.float32),
+        np.arange(count),
         np.arange(count) if track else None,
         list(dropped),
     )

@@ -30,16 +30,17 @@ SIZE = (64, 48)
 )
 def test_bad_boxes_are_dropped(box, reason):
     good = [[1, 2, 30, 40], box, [-20, -20, 200, 200]]
-    boxes, scores, dropped = check_boxes(good, [0.5, 0.6, 0.7], SIZE)
+    boxes, scores, rows, dropped = check_boxes(good, [0.5, 0.6, 0.7], SIZE)
     np.testing.assert_array_equal(boxes, np.array([good[0], good[2]], np.float32))
     np.testing.assert_array_equal(scores, np.array([0.5, 0.7], np.float32))
+    assert rows.tolist() == [0, 2]
     assert len(dropped) == 1 and '\n' not in dropped[0]
     assert re.search(reason, dropped[0]), dropped
 
 
 def test_no_boxes():
     for none in ([], np.zeros((0, 4)), np.zeros(0)):
-        boxes, scores, dropped = check_boxes(none, None, SIZE)
+        boxes, scores, _, dropped = check_boxes(none, None, SIZE)
         assert (boxes.shape, boxes.dtype, scores.shape, dropped) == ((0, 4), np.float32, (0,), [])
 
 
@@ -57,6 +58,6 @@ def test_scores_are_1_if_there_are_none():
     ],
 )
 def test_what_is_no_list_of_boxes_is_dropped_as_a_whole(boxes, scores, reason):
-    kept, kept_scores, dropped = check_boxes(boxes, scores, SIZE)
+    kept, kept_scores, _, dropped = check_boxes(boxes, scores, SIZE)
     assert kept.shape == (0, 4) and kept_scores.shape == (0,)
     assert len(dropped) == 1 and re.search(reason, dropped[0]), dropped

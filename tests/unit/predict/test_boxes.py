@@ -40,7 +40,8 @@ def test_annotations_are_x_y_width_height(write):
     sized = [{**image, 'width': 30, 'height': 50} for image in IMAGES]
     given_sizes = read_boxes(write('b.json', {'images': sized, 'annotations': annotations}), SOURCES)
     np.testing.assert_array_equal(filled(given_sizes)[0].boxes, [[10, 20, 29, 49], [1, 2, 4, 6.5]])  # as in MMPose
-    assert given.image_ids == {'d/a.jpg': 7, 'd/b.jpg': 9} and given.category_id == 1
+    assert given.image_ids == {'d/a.jpg': 7, 'd/b.jpg': 9}
+    assert {name: ids.tolist() for name, ids in given.categories.items()} == {'d/a.jpg': [1, 1], 'd/b.jpg': []}
 
 
 def test_people_are_chosen_among_categories(write):
@@ -49,7 +50,17 @@ def test_people_are_chosen_among_categories(write):
     path = write('a.json', {'images': IMAGES, 'annotations': annotations, 'categories': categories})
     given = read_boxes(path, SOURCES)
     np.testing.assert_array_equal(filled(given)[0].boxes, [[0, 0, 1, 1]])
-    assert given.category_id == 3
+    assert given.categories['d/a.jpg'].tolist() == [3]
+
+
+def test_animals_keep_their_categories(write):
+    categories = [{'id': 4, 'name': 'dog'}, {'id': 9, 'name': 'fox'}]
+    annotations = [row(7, category_id=9), row(7, (0, 0, 1, 1), category_id=4)]
+    path = write('a.json', {'images': IMAGES, 'annotations': annotations, 'categories': categories})
+    assert read_boxes(path, SOURCES).categories['d/a.jpg'].tolist() == [9, 4]
+    path = write('b.json', {'images': IMAGES, 'annotations': [row(7, category_id='fox')]})
+    with pytest.raises(ValueError, match=r"annotations\[0\]: category_id 'fox': expected an integer"):
+        read_boxes(path, SOURCES)
 
 
 def test_detections_have_scores(write):

@@ -79,11 +79,12 @@ def test_pycocotools_reads_the_results(coco_results):
     assert second['score'] == pytest.approx(0.85)  # the third keypoint does not count
 
 
-def test_given_image_ids_are_used(coco_results, tmp_path):
-    results, images = coco_results(image_ids={'a.jpg': 70, 'c.jpg': 80, 'v.mp4': 90}, category_id=3)
+def test_given_ids_of_images_and_categories_are_used(coco_results):
+    ids = {'a.jpg': 70, 'c.jpg': 80, 'v.mp4': 90}
+    results, images = coco_results(image_ids=ids, categories={'a.jpg': np.array([5, 3])})
     assert not images.exists()
     found = json.loads(results.read_text())
-    assert [(person['image_id'], person['category_id']) for person in found] == [(70, 3), (70, 3), (90, 3)]
+    assert [(person['image_id'], person['category_id']) for person in found] == [(70, 5), (70, 3), (90, 1)]
 
 
 def test_score_is_that_of_mmpose():

@@ -73,7 +73,7 @@ def test_ids_are_not_used_again_in_another_sequence():
 
 def test_frames_without_people_and_broken_frames():
     tracker = Tracker()
-    empty = Poses(*(np.zeros(shape, np.float32) for shape in ((0, 3, 2), (0, 3), (0, 4), (0,))))
+    empty = Poses(*(np.zeros(shape, np.float32) for shape in ((0, 3, 2), (0, 3), (0, 4), (0,), (0,))))
     assert ids(tracker, make_frame('a.mp4', index=0), empty) == []
     assert ids(tracker, make_frame('a.mp4', index=1)) in ([0, 1], [-1, -1])  # a person may appear with -1
     assert ids(tracker, make_frame('a.mp4', index=2)) == [0, 1]
