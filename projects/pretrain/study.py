@@ -143,6 +143,9 @@ def main() -> None:
     parser.add_argument('--iterations', type=int, default=1680, help='iterations of fine-tuning (default 1680)')
     parser.add_argument('--jobs', type=int, default=1, help='runs at the same time, one thread each (default 1)')
     args = parser.parse_args()
+    for name, least in dict(seeds=1, pretrain_epochs=2, iterations=1, jobs=1).items():
+        if getattr(args, name) < least:
+            parser.error(f'--{name.replace("_", "-")} {getattr(args, name)}: expected at least {least}')
     args.data, args.out = args.data.resolve(), args.out.resolve()
     args.labels = labels(args.data)
     os.environ['OMP_NUM_THREADS'] = '1'

@@ -1,0 +1,91 @@
+"""The study of pre-training on photographs, shortened: it runs, continues, and its report has what the runs gave."""
+
+import json
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+PEOPLE = 70  # more than a batch of pre-training
+
+
+@pytest.fixture
+def study(root, monkeypatch):
+    """The study's module."""
+    monkeypatch.syspath_prepend(root / 'projects/pretrain')
+    for name in ('study', 'report'):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    import study
+
+    return study
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A folder like that of the photographs: noise with one person each."""
+    rng = np.random.default_rng(0)
+    (tmp_path / 'data/images').mkdir(parents=True)
+    for part, count in (('train', PEOPLE), ('val', 4)):
+        images, annotations = [], []
+        for i in range(1, count + 1):
+            name = f'{part}{i}.jpg'
+            cv2.imwrite(str(tmp_path / 'data/images' / name), rng.integers(0, 255, (64, 48, 3), np.uint8))
+            images.append(dict(id=i, file_name=name, width=48, height=64))
+            points = np.column_stack((rng.uniform(6, 40, 14), rng.uniform(6, 56, 14), np.full(14, 2))).round(1)
+            person = dict(id=i, image_id=i, category_id=1, iscrowd=0, bbox=[4, 4, 40, 56], area=2240)
+            annotations.append(person | dict(num_keypoints=14, keypoints=points.ravel().tolist()))
+        categories = [dict(id=1, name='person')]
+        content = dict(images=images, annotations=annotations, categories=categories)
+        (tmp_path / f'data/{part}.json').write_text(json.dumps(content))
+    return tmp_path / 'data'
+
+
+@pytest.mark.slow
+def test_it_pretrains_finetunes_and_continues(study, photographs, tmp_path, monkeypatch):
+    for name, value in dict(SOURCES=('crops',), STARTS=('scratch', 'crops'), FEW=PEOPLE).items():
+        monkeypatch.setattr(study, name, value)
+    options = dict(data=photographs, out=tmp_path / 'out', results=tmp_path / 'results', seeds=1)
+    options |= {'pretrain-epochs': 2, 'iterations': 1}
+    monkeypatch.setattr(sys, 'argv', ['study.py', *(f'--{name}={value}' for name, value in options.items())])
+    study.main()
+    files = {path.name: path.read_text() for path in (tmp_path / 'results').glob('*.json')}
+    assert set(files) == {'pretrain_crops.json', f'scratch_{PEOPLE}_seed0.json', f'crops_{PEOPLE}_seed0.json'}
+    scratch, crops = (json.loads(files[f'{start}_{PEOPLE}_seed0.json']) for start in ('scratch', 'crops'))
+    assert scratch['iterations'] == crops['iterations'] == 3 and scratch['loss'] != crops['loss']
+    assert 'Load checkpoint from' not in (tmp_path / f'out/scratch_{PEOPLE}_seed0/train.log').read_text()
+    assert 'pretrain_crops/epoch_2.pth' in (tmp_path / f'out/crops_{PEOPLE}_seed0/train.log').read_text()
+    page = (tmp_path / 'results/README.md').read_text()
+    assert f'| from scratch | 1 | {scratch["scores"][-1]["AP"]:.3f} | ' in page
+    assert cv2.imread(str(tmp_path / 'results/curves.png')).std() > 10
+
+    monkeypatch.setattr(study, 'run_logged', None)  # what is finished is not run again
+    study.main()
+    assert {path.name: path.read_text() for path in (tmp_path / 'results').glob('*.json')} == files
+
+
+def test_the_seed_chooses_the_few_labels(study, photographs, tmp_path):
+    args = study.argparse.Namespace(data=photographs, out=tmp_path, labels=PEOPLE, iterations=8, pretrain_epochs=5)
+    few = [study.finetuning('scratch', 24, seed, args).train_dataloader.dataset.indices for seed in (0, 0, 1)]
+    assert few[0] == few[1] != few[2] and len(set(few[0])) == 24 and max(few[0]) < PEOPLE
+    config = study.finetuning('images', PEOPLE, 0, args)
+    assert 'indices' not in config.train_dataloader.dataset
+    assert config.model.backbone.init_cfg.checkpoint == str(tmp_path / 'pretrain_images/epoch_5.pth')
+    # the same number of iterations: 8 epochs of one batch, or 3 of three
+    assert study.finetuning('scratch', 24, 0, args).train_cfg.max_epochs == 8 and config.train_cfg.max_epochs == 3
+
+
+def test_report(study, tmp_path):
+    for start, seed, ap in (('scratch', 0, 0.1), ('scratch', 1, 0.2), ('crops', 0, 0.3), ('crops', 1, 0.5)):
+        scores = [{'epoch': epoch, 'AP': ap * epoch / 2, 'AP50': 0.6, 'PCK@0.1': 0.7} for epoch in (1, 2)]
+        run = dict(start=start, labels=9, seed=seed, iterations=4, scores=scores, machine='a machine')
+        (tmp_path / f'{start}_9_seed{seed}.json').write_text(json.dumps(run))
+    (tmp_path / 'README.md').write_text(
+        f'before\n{study.write_report.__globals__["BEGIN"]}\nold\n<!-- end -->\nafter\n'
+    )
+    study.write_report(tmp_path, tmp_path)
+    lines = (tmp_path / 'README.md').read_text().splitlines()
+    assert lines[0] == 'before' and lines[-1] == 'after' and 'old' not in lines
+    assert '| from scratch | 2 | 0.150 ± 0.071 | 0.600 ± 0.000 | 0.700 ± 0.000 |  |' in lines
+    crops = '| pre-trained on crops of the photographs | 2 | 0.400 ± 0.141 | 0.600 ± 0.000 | 0.700 ± 0.000 |'
+    assert f'{crops} +0.250 ± 0.071 |' in lines
