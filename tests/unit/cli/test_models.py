@@ -1,0 +1,40 @@
+"""`vitpose models`: the list as a table and as JSON, and what `fetch` says."""
+
+import json
+
+from vitpose.cli.main import main
+from vitpose.published import download
+
+
+def test_list(capsys):
+    assert main(['models']) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if ' mmpose/vitpose-huge_humanart ' in line]
+    options = 'model.backbone.arch=huge model.head.in_channels=1280'
+    assert line.split() == ['mmpose/vitpose-huge_humanart', '17', 'huge', 'AP', '46.8', 'Human-Art'] + [
+        'humanart/vitpose-base_humanart-256x192.py',
+        *options.split(),
+    ]
+    assert main(['models', '--json']) == 0
+    (model,) = [each for each in json.loads(capsys.readouterr().out) if each['name'] == 'mmpose/vitpose-huge_humanart']
+    assert model['url'].startswith('https://download.openmmlab.com/') and model['options'] == options
+
+
+def test_fetch(capsys, monkeypatch, tmp_path):
+    def fake(model, folder):
+        return folder / 'weights.pth', '' if 'plus' in model.name else '0123abcd'
+
+    monkeypatch.setattr(download, 'download', fake)
+    assert main(['models', 'fetch', 'mmpose/vitpose-huge_humanart', '--out', str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert f'{tmp_path}/weights.pth: SHA-256 begins with 0123abcd, as published' in out
+    assert 'configs/humanart/vitpose-base_humanart-256x192.py --cfg-options model.backbone.arch=huge' in out
+    assert main(['models', 'fetch', 'transformers/vitpose-plus-base']) == 0
+    assert 'no hash is published' in capsys.readouterr().out
+
+
+def test_errors(capsys):
+    assert main(['models', 'fetch', 'hrnet']) == 2
+    assert 'vitpose models: hrnet: no model has this name' in capsys.readouterr().err
+    assert main(['models', 'fetch', 'authors/vitpose-base_coco']) == 1
+    assert 'is behind a page for browsers' in capsys.readouterr().err

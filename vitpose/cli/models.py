@@ -1,0 +1,84 @@
+"""`vitpose models`: published checkpoints of ViTPose."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+DESCRIPTION = """List the checkpoints of ViTPose that its authors, MMPose and the hub of
+transformers have published, with their publishers' scores, or download one:
+
+  vitpose models                                  all of them
+  vitpose models --json                           with their URLs, for scripts
+  vitpose models fetch mmpose/vitpose-base_coco   download one
+
+A download shows its progress and is checked against the published SHA-256,
+where there is one. The files of the authors are behind pages for browsers,
+whose addresses are printed."""
+
+EPILOG = """The shipped config of each model loads the file as it is:
+  vitpose predict photos/ --config CONFIG --checkpoint FILE --out poses
+
+exit code: 0 if all is well; 1 if a download failed; 2 for an unknown name"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the parser of `vitpose models`."""
+    parser = subparsers.add_parser(
+        'models', description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--json', action='store_true', help='print JSON')
+    actions = parser.add_subparsers(dest='action', metavar='fetch')
+    fetch = actions.add_parser('fetch', help='download a checkpoint', description='Download a checkpoint.')
+    fetch.add_argument('name', metavar='NAME', help='as `vitpose models` lists it')
+    fetch.add_argument('--out', type=Path, default=Path('checkpoints'), metavar='DIR', help='(default %(default)s)')
+
+
+def run(args: argparse.Namespace) -> int:
+    """List or download; see EPILOG for the exit code."""
+    from ..published.catalogue import find, published
+
+    models = published()
+    if args.action == 'fetch':
+        try:
+            model = find(args.name, models)
+        except ValueError as problem:
+            print(f'vitpose models: {problem}', file=sys.stderr)
+            return 2
+        return _fetch(model, args.out)
+    if args.json:
+        print(json.dumps([asdict(model) for model in models], indent=1))
+    else:
+        _print_table(models)
+    return 0
+
+
+def _fetch(model: Any, folder: Path) -> int:
+    from ..published.download import DownloadError, download
+
+    try:
+        file, digest = download(model, folder)
+    except (DownloadError, OSError) as problem:
+        print(f'vitpose models: {problem}', file=sys.stderr)
+        return 1
+    print(f'{file}: ' + (f'SHA-256 begins with {digest}, as published' if digest else 'no hash is published'))
+    options = f' --cfg-options {model.options}' if model.options else ''
+    print(f'{model.license}; load it with {model.config}{options}')
+    return 0
+
+
+def _print_table(models: list) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table('name', 'K', 'size', 'score', 'config', box=None, padding=(0, 1))
+    for model in models:
+        keypoints = ' '.join(map(str, model.keypoints))
+        score = f'{model.metric} {100 * model.score:.1f} {model.dataset}'
+        config = model.config.removeprefix('configs/') + (f' {model.options}' if model.options else '')
+        table.add_row(model.name, keypoints, model.size, score, config)
+    # a file or a pipe gets whole lines
+    Console(width=None if sys.stdout.isatty() else 240).print(table)
+    print("Scores are their publishers'. All are Apache-2.0. URLs: `vitpose models --json`")
