@@ -8,6 +8,7 @@ from types import ModuleType
 
 COMMANDS = {
     'predict': 'poses in images and videos, drawn and as JSON',
+    'dataset': 'your own annotated images: check, split, write a config to train with',
     'models': 'published checkpoints: list, download',
     'doctor': 'what is installed, what was tested, what is missing, and how to fix it',
     'synth': 'render people or animals with true keypoints, in the layout of COCO and others',

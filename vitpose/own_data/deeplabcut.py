@@ -1,0 +1,112 @@
+"""Read DeepLabCut projects, and the single csv of Lightning Pose."""
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from .annotations import Annotations, Instance, Labels, Photo, check_names
+
+
+def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
+    """Read a project of one animal.
+
+    Args:
+        path: the project's folder, with config.yaml and labeled-data/*/CollectedData_*.csv or .h5; or one such file, as
+            Lightning Pose has it.
+        images: folder that the image names are relative to; None: the project's.
+
+    Raises:
+        ValueError: there are no such files, or they have errors; the message says where.
+    """
+    if path.is_dir():
+        files = _find_files(path)
+        top = images or path
+    else:
+        files = [path]
+        top = images or next((p for p in path.parents if (p / 'labeled-data').is_dir()), path.parent)
+    tables = [_read_table(file) for file in files]
+    names = check_names(tables[0][0], str(files[0]))
+    photos: dict[str, Photo] = {}
+    for file, (own, frames) in zip(files, tables, strict=True):
+        if own != names:
+            raise ValueError(f'{file}: bodyparts {own}, but {files[0]} has {names}')
+        for number, (name, keypoints) in enumerate(frames):
+            if name in photos:
+                raise ValueError(f'{file}: image {name} occurs twice')
+            where = f'{file}, image {number + 1} ({name})'
+            instances = [Instance(keypoints, where)] if keypoints[:, 2].any() else []
+            folder = PurePosixPath(name).parent
+            photos[name] = Photo(_locate(top, file, name), name, instances, video=folder.name or file.parent.name)
+    notes = [f'DeepLabCut: {len(files)} files, {len(photos):,} frames']
+    empty = sum(not photo.instances for photo in photos.values())
+    if empty:
+        notes.append(f'{empty:,} frames without any labelled body part: no instances')
+    project = path if path.is_dir() else top
+    links = _skeleton(project / 'config.yaml', names, notes)
+    return Annotations(Labels(names, links), list(photos.values()), 'animal', notes)
+
+
+def _find_files(project: Path) -> list[Path]:
+    """One file per video: csv where both exist, since it needs no further package."""
+    found: dict[Path, Path] = {}
+    for suffix in ('h5', 'csv'):
+        for file in sorted(project.glob(f'labeled-data/*/CollectedData_*.{suffix}')):
+            found[file.parent] = file
+    if not found:
+        raise ValueError(f'{project}: expected labeled-data/*/CollectedData_*.csv or .h5, as DeepLabCut writes them')
+    return [found[folder] for folder in sorted(found)]
+
+
+def _read_table(file: Path) -> tuple[list[str], list[tuple[str, np.ndarray]]]:
+    """Return the body parts, and for each frame its name and keypoints (K, 3)."""
+    import pandas as pd
+
+    try:
+        if file.suffix == '.h5':
+            table = pd.read_hdf(file)
+        else:
+            head = pd.read_csv(file, header=None, nrows=4, dtype=str)
+            levels = int(head[0].isin(['scorer', 'individuals', 'bodyparts', 'coords']).sum())
+            columns = int((head.iloc[levels - 1] == 'coords').sum() or 1)
+            width = next((i for i, v in enumerate(head.iloc[levels - 1]) if v in ('x', 'y')), columns)
+            table = pd.read_csv(file, header=list(range(levels)), index_col=list(range(width)))
+    except ImportError as problem:
+        raise ValueError(f'{file}: reading .h5 needs the package tables: pip install tables') from problem
+    except (ValueError, OSError, KeyError, IndexError, pd.errors.ParserError) as problem:
+        raise ValueError(f'{file}: not a table of DeepLabCut: {problem}') from problem
+    if 'individuals' in table.columns.names:
+        raise ValueError(f'{file}: annotations of several animals; only projects of one animal are read')
+    if table.columns.nlevels != 3 or set(table.columns.get_level_values(-1)) != {'x', 'y'}:
+        raise ValueError(f'{file}: expected a table with the header rows scorer, bodyparts and coords (x, y)')
+    names = list(dict.fromkeys(map(str, table.columns.get_level_values(1))))
+    xy = table.to_numpy(float).reshape(len(table), len(names), 2)
+    labelled = np.isfinite(xy).all(-1)
+    keypoints = np.concatenate((np.where(labelled[..., None], xy, 0), 2.0 * labelled[..., None]), -1)
+    rows = [index if isinstance(index, tuple) else (index,) for index in table.index]
+    frames = ['/'.join(str(part).replace('\\', '/') for part in row) for row in rows]
+    return names, list(zip(frames, keypoints, strict=True))
+
+
+def _locate(top: Path, file: Path, name: str) -> Path:
+    """Where a frame is: below the project, or beside its table."""
+    path = top / PurePosixPath(name)
+    beside = file.parent / PurePosixPath(name).name
+    return beside if beside.exists() and not path.exists() else path
+
+
+def _skeleton(config: Path, names: list[str], notes: list[str]) -> list[tuple[int, int]]:
+    if not config.is_file():
+        notes.append(f'no {config.name}: no skeleton')
+        return []
+    import yaml
+
+    try:
+        content: Any = yaml.safe_load(config.read_text(encoding='utf-8'))
+        pairs = (content or {}).get('skeleton') or []
+        links = [(names.index(a), names.index(b)) for a, b in pairs if a in names and b in names]
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError) as problem:
+        raise ValueError(f'{config}: skeleton: expected pairs of body parts: {problem}') from problem
+    if len(links) < len(pairs):
+        notes.append(f'{config}: {len(pairs) - len(links)} links of the skeleton name body parts without labels')
+    return links

@@ -1,0 +1,63 @@
+"""Recognise the format of annotations and read them."""
+
+from pathlib import Path
+
+from .annotations import Annotations
+from .coco import category_names, find_files, read_coco, split_of
+from .deeplabcut import read_deeplabcut
+from .yolo import read_yolo
+
+EACH = 'each'
+EXPECTED = (
+    'a COCO keypoint file or a folder of them, a YOLO-pose folder (data.yaml), or a DeepLabCut project '
+    '(labeled-data/*/CollectedData_*)'
+)
+
+
+def read_annotations(path: Path, images: Path | None = None, category: str | None = None) -> list[Annotations]:
+    """Read annotations of any known format.
+
+    Args:
+        path: file or folder.
+        images: folder of the images; None: where the format has them.
+        category: which one to read; 'each' for one dataset per category; None if there is only one.
+
+    Returns:
+        One dataset, or one per category.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: the format is unknown, or the annotations have errors; the message says where.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f'{path}: no such file or folder; expected {EXPECTED}')
+    if images is not None and not images.is_dir():
+        raise FileNotFoundError(f'--images {images}: no such folder')
+    yaml_file = next((path / name for name in ('data.yaml', 'dataset.yaml') if (path / name).is_file()), None)
+    if path.suffix in ('.yaml', '.yml') or yaml_file:
+        found = [read_yolo(yaml_file or path, category)]
+    elif path.suffix in ('.csv', '.h5') or (path / 'labeled-data').is_dir():
+        found = [read_deeplabcut(path, images)]
+    elif path.suffix == '.json' or path.is_dir():
+        files = find_files(path) if path.is_dir() else {path: split_of(path)}
+        if path.is_file():
+            files = dict.fromkeys(files)  # one file is split, whatever its name
+        names = category_names(list(files)) if category == EACH else [category]
+        found = [read_coco(files, images, name) for name in names]
+    else:
+        raise ValueError(f'{path}: expected {EXPECTED}')
+    for annotations in found:
+        if not annotations.count:
+            raise ValueError(f'{path}: no {annotations.category!r} has a labelled keypoint')
+        _check_folder(annotations, path, images)
+    return found
+
+
+def _check_folder(annotations: Annotations, path: Path, images: Path | None) -> None:
+    """Refuse an image folder that does not match at all."""
+    paths = [photo.path for photo in annotations.photos]
+    if any(image.exists() for image in paths):
+        return
+    shown = ', '.join(map(str, paths[:3]))
+    way_out = f'check --images {images}' if images else 'pass the folder of the images with --images DIR'
+    raise ValueError(f'{path}: none of its {len(paths):,} images exists; looked for {shown}, ...; {way_out}')

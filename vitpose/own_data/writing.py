@@ -1,0 +1,230 @@
+"""Write a dataset: annotations in COCO's form, linked images, metainfo and a config."""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vitpose_mm.files import write_text
+
+from ..shipped import shipped
+from .annotations import Annotations, Photo
+from .checks import ImageFile
+from .derive import SIGMA, Sides, box_of, is_left
+
+BASES = (
+    '_base_/models/vitpose.py',
+    '_base_/datasets/loaders.py',
+    '_base_/datasets/topdown.py',
+    '_base_/schedules/adamw_cosine.py',
+    '_base_/runtime/default.py',
+)
+COLOURS = {'left': [0, 255, 0], 'right': [255, 128, 0], '': [51, 153, 255]}  # RGB, as MMPose's COCO
+CONFIG = '''"""{title}. Written by `vitpose dataset`."""
+
+_base_ = [{bases}]
+data_root = '{{{{ fileDirname }}}}/'
+input_size, heatmap_size = {input_size}, {heatmap_size}  # w, h
+codec = dict(type='BatchUDPHeatmap', input_size=input_size, heatmap_size=heatmap_size, sigma=2)
+model = dict(
+    backbone=dict(img_size=input_size[::-1]{backbone}),
+    head=dict(out_channels={count}, decoder=codec),
+    test_cfg=dict(flip_test={flip}),
+)
+{start}crop = dict(type='TopdownAffine', input_size=input_size, use_udp=True)
+augmentation = [{augmentation}dict(_base_.turn, scale_factor=(0.7, 1.3))]
+target = dict(type='GenerateTarget', encoder=codec)
+train_pipeline = [*_base_.loading, *augmentation, crop, target, *_base_.packing]
+dataset = dict(
+    type='CheckedCocoDataset', data_root=data_root, data_prefix=dict(img='images/'), metainfo=_base_.dataset_info
+)
+train_dataloader = dict(
+    batch_size={batch}, num_workers=2, dataset=dict(ann_file='train.json', pipeline=train_pipeline, **dataset)
+)
+val_pipeline = [*_base_.loading, crop, *_base_.packing]
+val_dataloader = dict(
+    num_workers=2, dataset=dict(ann_file='val.json', pipeline=val_pipeline, test_mode=True, **dataset)
+)
+test_dataloader = val_dataloader
+val_evaluator = [dict(type='CocoMetric', ann_file=data_root + 'val.json')]  # OKS with sigmas of ours, see metainfo.py
+val_evaluator += [dict(type='PCKAccuracy', thr=thr, prefix=f'PCK@{{thr}}') for thr in (0.05, 0.1, 0.2)]
+val_evaluator += [dict(type='AUC'), dict(type='NME', norm_mode='use_norm_item', norm_item='bbox_size')]
+test_evaluator = val_evaluator
+train_cfg = dict(max_epochs={epochs}, val_interval={interval})
+optim_wrapper = dict(optimizer=dict(lr={rate}), paramwise_cfg=dict(layer_decay_rate={decay}))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end={warm_up}),
+    dict(type='CosineAnnealingLR', T_max={epochs}, eta_min=1e-6, convert_to_iter_based=True, begin=0, end={epochs}),
+]
+default_hooks = dict(checkpoint=dict(interval={interval}))
+'''
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is written.
+
+    Attributes:
+        name: of the dataset.
+        annotations: its keypoints, and where they come from.
+        parts: 'train' and 'val': images that can be read, with instances that can be trained on.
+        files: their sizes.
+        sides: pairs of keypoints.
+        size: of the input, (w, h) in pixels.
+        arch: 'small', 'base', 'large' or 'huge'.
+        start: file in the dataset's folder to start from; '' for random weights; None for MAE's.
+    """
+
+    name: str
+    annotations: Annotations
+    parts: dict[str, list[Photo]]
+    files: dict[Path, ImageFile]
+    sides: Sides
+    size: tuple[int, int]
+    arch: str
+    start: str | None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of instances of each split."""
+        return {split: sum(len(photo.instances) for photo in photos) for split, photos in self.parts.items()}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train on a number of instances; docs/own_data.md says where it comes from.
+
+    Attributes:
+        epochs: number of epochs.
+        batch: instances per step.
+    """
+
+    epochs: int
+    batch: int
+
+
+def recipe(instances: int) -> Recipe:
+    """Choose epochs and batch size by the number of training instances."""
+    for least, epochs in ((10_000, 30), (1_000, 60), (150, 120), (0, 200)):
+        if instances >= least:
+            return Recipe(epochs, max(min(32, instances // 4), 2))
+    raise AssertionError(instances)
+
+
+def write_images(out: Path, photos: Sequence[Photo], copy: bool) -> dict[Path, str]:
+    """Link or copy images into `out`/images, and return their names there.
+
+    Images of one name from several folders get a number.
+    """
+    folder = out / 'images'
+    folder.mkdir()
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for photo in photos:
+        name, number = photo.path.name, 1
+        while name in taken:
+            number += 1
+            name = f'{photo.path.stem}_{number}{photo.path.suffix}'
+        taken.add(name)
+        names[photo.path] = name
+        source = photo.path.resolve()
+        if copy:
+            shutil.copyfile(source, folder / name)
+        else:
+            os.symlink(source, folder / name)
+    return names
+
+
+def write_coco(file: Path, split: str, plan: Plan, names: dict[Path, str]) -> None:
+    """Write the COCO keypoint file of a split, with the image names of `write_images`."""
+    images: list[dict] = []
+    rows: list[dict] = []
+    for image_id, photo in enumerate(plan.parts[split], 1):
+        size = plan.files[photo.path].size
+        assert size is not None
+        images.append(dict(id=image_id, file_name=names[photo.path], width=size[0], height=size[1]))
+        for instance in photo.instances:
+            x, y, w, h = (round(value, 2) for value in box_of(instance))
+            rows.append(
+                dict(
+                    id=len(rows) + 1,
+                    image_id=image_id,
+                    category_id=1,
+                    iscrowd=0,
+                    bbox=[x, y, w, h],
+                    area=round(w * h, 2),
+                    num_keypoints=int((instance.keypoints[:, 2] > 0).sum()),
+                    keypoints=[round(value, 2) for value in instance.keypoints.ravel().tolist()],
+                )
+            )
+    labels = plan.annotations.labels
+    skeleton = [[a + 1, b + 1] for a, b in labels.links]
+    category = dict(id=1, name=plan.annotations.category, keypoints=labels.names, skeleton=skeleton)
+    content = dict(images=images, annotations=rows, categories=[category])
+    write_text(file, json.dumps(content, ensure_ascii=False) + '\n')
+
+
+def metainfo_text(plan: Plan) -> str:
+    """The text of metainfo.py: MMPose's dataset_info."""
+    names, sides = plan.annotations.labels.names, plan.sides
+    lines = [
+        f'"""Keypoints of {plan.name}."""\n',
+        'dataset_info = dict(',
+        f'    dataset_name={plan.name!r},',
+        '    keypoint_info={',
+    ]
+    colours = [_colour(names, sides.mirror, i) for i in range(len(names))]
+    for i, own in enumerate(names):
+        swap = names[sides.mirror[i]] if sides.mirror[i] != i else ''
+        lines.append(f"        {i}: dict(name={own!r}, id={i}, color={colours[i]}, type='', swap={swap!r}),")
+    lines += ['    },', '    skeleton_info={']
+    for i, (a, b) in enumerate(plan.annotations.labels.links):
+        colour = colours[a] if colours[a] == colours[b] else COLOURS['']
+        lines.append(f'        {i}: dict(link=({names[a]!r}, {names[b]!r}), id={i}, color={colour}),')
+    lines += [
+        '    },',
+        f'    joint_weights=[1.0] * {len(names)},',
+        f'    sigmas=[{SIGMA}] * {len(names)},  # ours, not measured: OKS and AP depend on them',
+        ')',
+    ]
+    return '\n'.join(lines) + '\n'
+
+
+def config_text(plan: Plan) -> str:
+    """The text of config.py."""
+    train, val = plan.counts['train'], plan.counts['val']
+    chosen = recipe(train)
+    bases = (*(base.replace('vitpose.py', f'vitpose_{plan.arch}.py') for base in BASES), 'metainfo.py')
+    count, (width, height) = len(plan.annotations.labels.names), plan.size
+    return CONFIG.format(
+        title=f'{plan.name}: {count} keypoints, {train:,} instances for training and {val:,} for validation',
+        bases=', '.join(repr(f'./{base}') for base in bases),
+        input_size=(width, height),
+        heatmap_size=(width // 4, height // 4),
+        count=count,
+        backbone='' if plan.start is None else ', init_cfg=None',
+        flip=plan.sides.flip,
+        start=f"load_from = data_root + '{plan.start}'\n" if plan.start else '',
+        augmentation='_base_.flip, ' if plan.sides.flip else '',
+        batch=chosen.batch,
+        epochs=chosen.epochs,
+        interval=max(chosen.epochs // 10, 1),
+        rate=5e-4,
+        decay=1.0 if plan.start == '' else '_base_.layer_decay_rate',
+        warm_up=max(min(100, -(-train // chosen.batch) * chosen.epochs // 10), 1),
+    )
+
+
+def write_bases(out: Path, arch: str) -> None:
+    """Copy the shipped base configs into `out`, so that the folder works on any machine."""
+    for base in (*BASES, f'_base_/models/vitpose_{arch}.py'):
+        write_text(out / base, shipped(f'configs/{base}').read_text(encoding='utf-8'))
+
+
+def _colour(names: Sequence[str], mirror: Sequence[int], i: int) -> list[int]:
+    """Green for the left side, orange for the right one, as MMPose's COCO."""
+    if mirror[i] == i:
+        return COLOURS['']
+    return COLOURS['left' if is_left(names[i], names[mirror[i]], i < mirror[i]) else 'right']
