@@ -14,6 +14,7 @@ from .derive import box_of
 
 SHOWN = 3  # names per finding
 SWAPPED = 0.3  # share of instances in which a pair agrees with the other pairs, below which it looks swapped
+OUTSIDE = 0.25  # of a box's larger side
 LEAST_SEEN = 10  # instances for that
 
 
@@ -146,8 +147,8 @@ def faults_of(instance: Instance, size: tuple[int, int]) -> list[tuple[str, bool
         faults.append(('instances have a box without area', True))
     elif x >= size[0] or y >= size[1] or x + w <= 0 or y + h <= 0:
         faults.append(('instances have a box outside the image', True))
-    elif (xy < (x, y)).all(1).any() or (xy > (x + w, y + h)).all(1).any():
-        faults.append(('instances have keypoints outside their box', False))
+    elif (np.abs(xy - (x + w / 2, y + h / 2)) > np.array((w, h)) / 2 + OUTSIDE * max(w, h)).any():
+        faults.append(('instances have keypoints far outside their box', False))
     return faults
 
 

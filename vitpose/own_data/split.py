@@ -10,7 +10,7 @@ from .annotations import Annotations, Photo
 
 LEAST = 10  # annotated images
 _EXPORT = re.compile(r'_(?:jpe?g|png|bmp|tiff?|webp)\.rf\.\w+$', re.IGNORECASE)  # Roboflow's addition to a name
-_FRAME = re.compile(r'^(?P<video>.*?)[-_. ]*(?:(?:frame|frm|fr|f|t|img|image)[-_. ]*)?\d+$', re.IGNORECASE)
+_FRAME = re.compile(r'^(?P<video>.*?)[-_. ]*(?:(?<![a-z])(?:frame|frm|fr|f|t|img|image)[-_. ]*)?\d+$', re.IGNORECASE)
 _CAMERA = re.compile(r'^(?:img|image|dsc[nf]?|pic|picture|photo|p|frame|)$', re.IGNORECASE)  # names no video
 
 
@@ -52,8 +52,10 @@ def split_images(
     order = np.random.default_rng(seed).permutation(sorted(groups))
     wanted, chosen = max(round(share * len(photos)), 1), set[int]()
     for name in order:
-        if len(chosen) + len(groups[name]) <= max(wanted, min(map(len, groups.values()))):
+        if abs(len(chosen) + len(groups[name]) - wanted) < abs(len(chosen) - wanted):  # brings it closer
             chosen.update(groups[name])
+    if not chosen:
+        chosen.update(min(groups.values(), key=lambda group: len(group)))
     videos = len(groups) < len(photos)
     what = f'{len(groups)} videos or folders, none of which is on both sides' if videos else 'images'
     annotations.notes.append(f'split by {what}, seed {seed}')
@@ -89,7 +91,6 @@ def video_of(photo: Photo) -> str:
         return photo.video
     name = PurePosixPath(photo.name.replace('\\', '/'))
     stem = _EXPORT.sub('', name.name.removesuffix(name.suffix))
-    stem = _EXPORT.sub('', f'{stem}{name.suffix}') if '.rf.' in name.name else stem
     found = _FRAME.match(stem)
     if found is None or _CAMERA.match(found['video']):
         return photo.name

@@ -27,8 +27,9 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
         raise ValueError(f'{file}: kpt_shape {shape!r}: expected [K, 2] or [K, 3]; is it a YOLO-pose dataset?')
     names = data.get('names')
     classes = dict(enumerate(names)) if isinstance(names, list) else names
-    if not isinstance(classes, dict) or not classes:
-        raise ValueError(f'{file}: names {names!r}: expected the names of the classes')
+    if not isinstance(classes, dict) or not classes or not all(str(number).isdecimal() for number in classes):
+        raise ValueError(f'{file}: names {names!r}: expected the names of the classes, by number')
+    classes = {int(number): str(name) for number, name in classes.items()}
     top = Path(data.get('path') or '.')
     top = top if top.is_absolute() else file.parent / top
     if not top.is_dir():
@@ -44,13 +45,13 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
     unknown = [number for number in used if number not in classes]
     if unknown:
         raise ValueError(f'{file}: labels of class {unknown[0]}, which is not among names: {classes}')
-    chosen = choose([str(classes[number]) for number in used], category)
+    chosen = choose([classes[number] for number in used], category)
     notes = [f'YOLO-pose: {len(found):,} images in {split}' for split, found in images.items()]
     without = sum(not label_file(image).exists() for image in rows)
     if without:
         notes.append(f'{without:,} images have no label file: no instances')
     photos = [
-        _read_photo(image, [row for row in rows[image] if str(classes[int(row[1][0])]) == chosen], split, shape)
+        _read_photo(image, [row for row in rows[image] if classes[int(row[1][0])] == chosen], split, shape)
         for split, found in images.items()
         for image in found
     ]

@@ -1,0 +1,85 @@
+"""Small annotated datasets in each format, with known contents."""
+
+import json
+
+import cv2
+import numpy as np
+
+NAMES = ['nose', 'left_ear', 'right_ear', 'tail']
+
+
+def write_image(path, seed=0, size=(60, 80), channels=3, dtype=np.uint8):
+    """Noise of (h, w)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, (*size, channels), dtype)
+    assert cv2.imwrite(str(path), noise)
+    return path
+
+
+def keypoints(i=0):
+    """(4, 3): the second is not labelled in every third instance."""
+    points = np.array([(10 + i % 5, 12, 2), (20, 8, 1), (6, 9, 2), (30, 40, 2)], float)
+    if i % 3 == 2:
+        points[1] = 0
+    return points
+
+
+def coco(count=12, names=NAMES, name='frame {}.png', category='mouse', **extra):
+    """The content of a COCO file with one instance per image."""
+    images = [dict(id=i + 1, file_name=name.format(i), width=80, height=60) for i in range(count)]
+    rows = [
+        dict(
+            id=i + 1,
+            image_id=i + 1,
+            category_id=1,
+            keypoints=keypoints(i)[: len(names)].ravel().tolist(),
+            bbox=[2, 4, 34, 42],
+            **extra,
+        )
+        for i in range(count)
+    ]
+    categories = [dict(id=1, name=category, keypoints=names, skeleton=[[1, 2], [1, 3], [1, 4]])]
+    return dict(images=images, annotations=rows, categories=categories)
+
+
+def write_coco(folder, content=None, file='mice.json'):
+    """A COCO file and its images in a folder."""
+    content = content or coco()
+    for i, image in enumerate(content['images']):
+        write_image(folder / image['file_name'], i)
+    (folder / file).parent.mkdir(parents=True, exist_ok=True)
+    (folder / file).write_text(json.dumps(content))
+    return folder / file
+
+
+def write_yolo(folder, shape=(4, 3), count=6, **extra):
+    """A YOLO-pose folder with `count` images for training and two for validation; returns data.yaml."""
+    for split, number in (('train', count), ('val', 2)):
+        for i in range(number):
+            write_image(folder / f'images/{split}/{split}{i}.png', i)
+            points = keypoints(i) / (80, 60, 1)
+            numbers = [0, 19 / 80, 25 / 60, 34 / 80, 42 / 60, *points[:, : shape[1]].ravel()]
+            label = folder / f'labels/{split}/{split}{i}.txt'
+            label.parent.mkdir(parents=True, exist_ok=True)
+            label.write_text(' '.join(f'{value:.8g}' for value in numbers) + '\n')
+    lines = dict(path='.', train='images/train', val='images/val', kpt_shape=list(shape), names={0: 'mouse'}) | extra
+    (folder / 'data.yaml').write_text('\n'.join(f'{key}: {json.dumps(value)}' for key, value in lines.items()))
+    return folder / 'data.yaml'
+
+
+def write_deeplabcut(folder, videos=('a', 'b'), frames=6, header=('scorer', 'bodyparts', 'coords')):
+    """A DeepLabCut project; returns its folder."""
+    for video in videos:
+        rows = [
+            [header[0], '', '', *['me'] * 8],
+            [header[1], '', '', *np.repeat(NAMES, 2)],
+            [header[2], '', '', *['x', 'y'] * 4],
+        ]
+        for i in range(frames):
+            write_image(folder / f'labeled-data/{video}/img{i:03}.png', i)
+            points = keypoints(i)
+            xy = ['' if v == 0 else str(value) for *both, v in points for value in both]
+            rows.append(['labeled-data', video, f'img{i:03}.png', *xy])
+        (folder / f'labeled-data/{video}/CollectedData_me.csv').write_text('\n'.join(','.join(row) for row in rows))
+    (folder / 'config.yaml').write_text('skeleton:\n- - nose\n  - left_ear\n- - nose\n  - right_ear\n')
+    return folder
