@@ -8,6 +8,7 @@ from types import ModuleType
 
 COMMANDS = {
     'predict': 'poses in images and videos, drawn and as JSON',
+    'bench': 'speed of prediction, ours and other tools, side by side',
     'doctor': 'what is installed, what was tested, what is missing, and how to fix it',
     'synth': 'render people or animals with true keypoints, in the layout of COCO and others',
     'cost': 'parameters, MACs by part, and measured time and memory of configs',
