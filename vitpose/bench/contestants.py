@@ -96,17 +96,19 @@ def need(command: str, *packages: str) -> None:
         raise LeftOut(f'{", ".join(missing)} not installed: {command}')
 
 
-def need_udp(setup: Setup, name: str) -> None:
-    """Raise `LeftOut` unless the model crops and decodes in the one way that some peers have."""
+def need_usual(setup: Setup, name: str) -> None:
+    """Raise `LeftOut` unless the model crops, normalises and decodes in the one way that some peers have."""
     rule, model = setup.crop_rule, setup.config.model
-    codec = model.head.decoder['type']
-    if not rule.use_udp or rule.padding != 1.25 or 'UDP' not in str(codec):
+    codec, steps = model.head.decoder['type'], model.data_preprocessor
+    if not rule.use_udp or rule.padding != 1.25 or 'UDPHeatmap' not in str(codec):
         raise LeftOut(
             f'{name} always crops and decodes with UDP and padding 1.25; this model has use_udp={rule.use_udp}, '
             f'padding={rule.padding} and {codec}'
         )
+    if not steps.get('mean') or not steps.get('bgr_to_rgb'):
+        raise LeftOut(f"{name} takes normalised RGB images; this model's data_preprocessor is {dict(steps)}")
     if 'output_keypoint_indices' in model.test_cfg:
-        raise LeftOut(f"{name} cannot leave keypoints out; this model's test_cfg has output_keypoint_indices")
+        raise LeftOut(f"{name} cannot leave out keypoints; this model's test_cfg has output_keypoint_indices")
 
 
 def make_contestants(setup: Setup, names: Sequence[str] = ()) -> tuple[dict[str, Contestant], dict[str, str]]:

@@ -8,6 +8,7 @@ from ..synthetic.keypoints import keypoint_set
 from ..synthetic.renderer import difficulty, render
 
 SIZE = (640, 480)  # (w, h) in pixels
+MOST = 300  # people per image
 
 
 def render_people(images: int, people: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -15,23 +16,24 @@ def render_people(images: int, people: int) -> tuple[list[np.ndarray], list[np.n
 
     Args:
         images: number of images.
-        people: number of people with a box in each of them; the more, the smaller they are.
+        people: number of people with a box in each of them, up to 300; the more, the smaller they are.
 
     Returns:
         Images (480, 640, 3) uint8 BGR, and for each the boxes (people, 4) x1 y1 x2 y2 in image pixels, float32.
 
     Raises:
-        ValueError: a number is below 1, or so many people do not find room.
+        ValueError: a number is not accepted, or too many of the people are hidden.
     """
-    for name, value in (('images', images), ('people', people)):
-        if value < 1:
-            raise ValueError(f'--{name} {value}: expected at least 1')
+    if images < 1:
+        raise ValueError(f'--images {images}: expected at least 1')
+    if not 1 <= people <= MOST:
+        raise ValueError(f'--people {people}: expected from 1 to {MOST}')
     scenes = [_render(people, i) for i in range(images)]
     return [image for image, _ in scenes], [boxes for _, boxes in scenes]
 
 
 def _render(people: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw more people than needed, since some are hidden, and give the boxes of those with the largest visible area."""
+    """Draw more people than needed, since some are hidden; give the boxes of those with the largest visible area."""
     stature = min(0.9, 1.2 / people**0.5)
     for extra in (1.25, 2, 4):
         count = round(extra * people)

@@ -13,7 +13,7 @@ from .rounds import STAGES, Result
 
 PACKAGES = (
     *('vitpose_mm', 'torch', 'numpy', 'opencv-python', 'mmpose', 'mmcv', 'onedl-mmcv', 'mmengine', 'onedl-mmengine'),
-    *('transformers', 'rtmlib', 'onnx', 'onnxruntime'),
+    *('transformers', 'rtmlib', 'onnx', 'onnxruntime', 'onnxruntime-gpu', 'openvino'),
 )
 
 
@@ -30,16 +30,22 @@ def versions() -> dict[str, str]:
 
 def table(results: Mapping[str, Result], title: str) -> Any:
     """A rich table: people per second in each stage, with quartiles, and the differences in pixels."""
+    from rich import box
     from rich.table import Table
 
-    shown = Table(title=title, title_justify='left', caption='people per second: median, and quartiles below it')
-    shown.add_column('')
-    for heading in ('pre-\nprocessing', 'network', 'decoding', 'end to\nend', 'difference, px:\nlargest, median'):
+    caption = (
+        'people per second: median, and half of the interquartile range in % of it;\n'
+        'px: largest and median distance of the keypoints from those of ours-fp32'
+    )
+    shown = Table(title=title, caption=caption, title_justify='left', box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown.add_column('', no_wrap=True)
+    headings = ('pre-\nprocessing', 'network', 'decoding', 'end to end', 'largest\npx', 'median\npx')
+    for heading in headings:
         shown.add_column(heading, justify='right', no_wrap=True)
     for name, result in results.items():
         rates = (result.rate(stage) for stage in STAGES)
-        cells = [f'{_short(middle)}\n{_short(low)}..{_short(high)}' for low, middle, high in rates]
-        shown.add_row(name, *cells, f'{result.largest_px:.2g}\n{result.median_px:.2g}')
+        cells = [f'{_short(middle)} ±{50 * (high - low) / middle:.0f}%' for low, middle, high in rates]
+        shown.add_row(name, *cells, f'{result.largest_px:.2g}', f'{result.median_px:.2g}')
     return shown
 
 

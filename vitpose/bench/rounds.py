@@ -58,13 +58,17 @@ def measure(
 
     Raises:
         ValueError: no round, or a contestant predicts another number of people or keypoints than the reference.
+        RuntimeError: a contestant failed; the message names it.
     """
     if rounds < 1:
         raise ValueError(f'--rounds {rounds}: expected at least 1')
     keypoints = {}
     for name, contestant in contestants.items():
         progress(name)
-        keypoints[name] = _run(contestant, images, boxes, device)[0]
+        try:
+            keypoints[name] = _run(contestant, images, boxes, device)[0]
+        except Exception as problem:  # of other packages, of any kind
+            raise RuntimeError(f'{name} failed: {type(problem).__name__}: {problem}') from problem
     results = {name: _compare(name, found, keypoints[REFERENCE][1]) for name, found in keypoints.items()}
     names = list(contestants)
     for i in range(rounds):

@@ -13,7 +13,7 @@ import rtmlib
 import torch
 from torch import Tensor, nn
 
-from .contestants import Boxes, Contestant, Images, LeftOut, need_udp
+from .contestants import Boxes, Contestant, Images, LeftOut, need_usual
 from .setup import Setup
 
 
@@ -25,7 +25,7 @@ class RtmlibViTPose(Contestant):
     """
 
     def __init__(self, setup: Setup):
-        need_udp(setup, 'rtmlib')
+        need_usual(setup, 'rtmlib')
         if setup.device.type == 'cuda' and 'CUDAExecutionProvider' not in onnxruntime.get_available_providers():
             raise LeftOut('ONNX Runtime has no CUDA here: pip install onnxruntime-gpu')
         width, height = setup.crop_rule.input_size
@@ -44,7 +44,7 @@ class RtmlibViTPose(Contestant):
                 )
 
     def preprocess(self, images: Images, boxes: Boxes) -> list[tuple]:
-        """rtmlib's crop per person, with normalisation; it does not change BGR to RGB."""
+        """Crop per person by rtmlib, with normalisation; it does not change BGR to RGB."""
         return [
             self.tool.preprocess(rgb, box) for rgb, own in zip(map(_rgb, images), boxes, strict=True) for box in own
         ]
@@ -54,12 +54,12 @@ class RtmlibViTPose(Contestant):
         return [self.tool.inference(crop) for crop, _, _ in inputs]
 
     def decode(self, inputs: list[tuple], outputs: list[Any]) -> np.ndarray:
-        """rtmlib's decoding per person."""
+        """Decoding per person by rtmlib."""
         pairs = zip(inputs, outputs, strict=True)
         return np.concatenate([self.tool.postprocess(maps, center, scale)[0] for (_, center, scale), maps in pairs])
 
     def predict(self, images: Images, boxes: Boxes) -> np.ndarray:
-        """rtmlib's own call per image."""
+        """The call of rtmlib per image."""
         pairs = zip(images, boxes, strict=True)
         return np.concatenate([self.tool(_rgb(image), own)[0] for image, own in pairs])
 

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from vitpose_mm.estimators.split import split_config, split_model
+from vitpose_mm.estimators.split import split_config
 
 from ..predict.crops import CropRule
 from ..predict.model import PoseModel, chosen, head_names, read_config
@@ -85,7 +85,7 @@ def make_setup(
     else:
         loaded = PoseModel(config, checkpoint, 'cpu', dataset=dataset)
         _write(loaded.model, file)
-    model = PoseModel(own, file, device)
+    model = PoseModel(own, file, device, dataset=dataset)
     return Setup(own, file, model.device, batch_size, model.crop_rule)
 
 

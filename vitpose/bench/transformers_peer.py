@@ -1,6 +1,5 @@
 """ViTPose of transformers as a contestant."""
 
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import cv2
@@ -8,11 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation, VitPoseImageProcessor
+from transformers.models.vitpose.modeling_vitpose import VitPoseEstimatorOutput
 
 from vitpose_mm.backbones.sizes import parse_size
 from vitpose_mm.checkpoints.key_maps import TRANSFORMERS_HEAD, TRANSFORMERS_VITPOSE, rename_back, take
 
-from .contestants import Boxes, Contestant, Images, LeftOut, need_udp
+from .contestants import Boxes, Contestant, Images, LeftOut, need_usual
 from .setup import Setup
 
 
@@ -31,7 +31,7 @@ class TransformersVitPose(Contestant):
     """
 
     def __init__(self, setup: Setup):
-        need_udp(setup, 'transformers')
+        need_usual(setup, 'transformers')
         self.batch_size, self.device = setup.batch_size, setup.device
         width, height = setup.crop_rule.input_size
         mean, std = setup.preprocessor()
@@ -56,9 +56,9 @@ class TransformersVitPose(Contestant):
         """VitPoseImageProcessor, one batch at a time."""
         found, start = [], 0
         for heatmaps in outputs:
-            boxes = inputs.boxes[start : start + len(heatmaps)]
+            boxes = inputs.boxes[start : start + len(heatmaps)][None]
             start += len(heatmaps)
-            people = self.processor.post_process_pose_estimation(SimpleNamespace(heatmaps=heatmaps), [boxes])[0]
+            people = self.processor.post_process_pose_estimation(VitPoseEstimatorOutput(heatmaps=heatmaps), boxes)[0]
             found += [person['keypoints'].numpy() for person in people]
         return np.stack(found)
 

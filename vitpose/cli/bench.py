@@ -3,12 +3,13 @@
 import argparse
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
-DESCRIPTION = """Measure pre-processing, network, decoding and end to end, in people per second, of
-ours and of other tools that are installed, with the same weights, people and
-boxes, in one run: warm, alternating, median and quartiles. Next to each stands
-the largest distance of its keypoints from ours in fp32, in image pixels.
+DESCRIPTION = """Measure pre-processing, network, decoding and end to end, in people per second,
+of ours and of other tools that are installed, with the same weights, people
+and boxes, in one run: warm, alternating, median and spread. Next to each
+stands the distance of its keypoints from ours in fp32, in image pixels.
 
   ours-fp32     PosePredictor in eager torch; the reference of the differences
   ours-bf16     the same in bfloat16, where the processor computes in it
@@ -54,22 +55,18 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print, draw and write; see EPILOG for the exit code."""
-    from tempfile import TemporaryDirectory
-
+    code = 2
     with TemporaryDirectory(prefix='vitpose-bench-') as folder:
         try:
-            setup, contestants, left_out, people = _prepare(args, Path(folder))
-        except (ValueError, KeyError, OSError) as problem:
+            prepared = _prepare(args, Path(folder))
+            code = 1
+            _measure(args, *prepared)
+        except (ValueError, KeyError, OSError, RuntimeError) as problem:
             _complain(problem)
-            return 2
-        try:
-            _measure(args, setup, contestants, left_out, people)
+            return code
         except KeyboardInterrupt:
             print('vitpose bench: interrupted; nothing is written', file=sys.stderr)
             return 130
-        except (ValueError, OSError, RuntimeError) as problem:
-            _complain(problem)
-            return 1
     return 0
 
 
@@ -83,6 +80,7 @@ def _prepare(args: argparse.Namespace, folder: Path) -> tuple:
 
     check_names(args.only)
     args.out.mkdir(parents=True, exist_ok=True)
+    TemporaryFile(dir=args.out).close()  # whether it can be written is better known before measuring
     if args.checkpoint is None:
         print('no --checkpoint: random weights, with which differences in pixels mean little', file=sys.stderr)
     people = render_people(args.images, args.people)
@@ -110,7 +108,7 @@ def _measure(args: argparse.Namespace, setup: Any, contestants: dict, left_out: 
         def show(name: str) -> None:
             progress.update(task, description=f'{name:12}', advance=1)
 
-        results = measure(contestants, *people, args.rounds, setup.device, show)
+        results = measure(contestants, people[0], people[1], args.rounds, setup.device, show)
     about = {
         'machine': machine(),
         'device': str(setup.device),
