@@ -47,6 +47,7 @@ class Inferencer(Contestant):
             with_mmpose_codec(setup.config), str(setup.checkpoint), det_model='whole_image', device=str(setup.device)
         )
         self.own = self.inferencer.inferencer
+        self.own.model.dataset_meta = setup.metainfo  # the inferencer takes the training set's, if there is one
         self.own.detector, self.own.det_cat_ids = GivenBoxes(), (0,)
 
     def preprocess(self, images: Images, boxes: Boxes) -> list[dict]:

@@ -65,7 +65,7 @@ def draw(results: Mapping[str, Result], title: str, path: Path) -> None:
             panel.barh(row, middle, xerr=[[middle - low], [high - middle]], color=color, alpha=0.7)
             dots = [result.people / seconds for seconds in result.seconds[stage]]
             panel.plot(dots, [row] * len(dots), '.', color='black', markersize=3, alpha=0.5)
-            panel.annotate(_short(middle), (0, row), (4, 0), textcoords='offset points', va='center')
+            panel.annotate(_short(middle), (0, row), (4, 0), textcoords='offset points', va='center', fontsize=9)
         panel.set(title=stage, xlabel='people per second', yticks=range(len(names)), yticklabels=names)
         panel.grid(axis='x', alpha=0.3)
     panels[0].invert_yaxis()

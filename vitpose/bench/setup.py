@@ -3,6 +3,7 @@
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ class Setup:
         device: the `torch.device`.
         batch_size: people per batch, where a contestant does not choose it itself.
         crop_rule: how the config's test pipeline crops boxes.
+        metainfo: MMPose's parsed metainfo of the test set.
     """
 
     config: Config
@@ -33,6 +35,7 @@ class Setup:
     device: torch.device
     batch_size: int
     crop_rule: CropRule
+    metainfo: dict[str, Any]
 
     def model(self) -> nn.Module:
         """The config's model in eager torch, on the CPU, in evaluation mode."""
@@ -86,7 +89,7 @@ def make_setup(
         loaded = PoseModel(config, checkpoint, 'cpu', dataset=dataset)
         _write(loaded.model, file)
     model = PoseModel(own, file, device, dataset=dataset)
-    return Setup(own, file, model.device, batch_size, model.crop_rule)
+    return Setup(own, file, model.device, batch_size, model.crop_rule, model.metainfo)
 
 
 def random_model(cfg: Config) -> nn.Module:

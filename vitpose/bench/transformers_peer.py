@@ -94,5 +94,6 @@ def _load(setup: Setup, size: tuple[int, int]) -> Any:
         )
         theirs.load_state_dict(renamed)
     except (ValueError, RuntimeError) as problem:  # another stride, attention or decoder
-        raise LeftOut(f'the weights are not those of a model of transformers: {str(problem)[:200]}') from problem
+        reason = str(problem).splitlines()[-1].strip()
+        raise LeftOut(f'the weights are not those of a model of transformers: {reason}') from problem
     return theirs
