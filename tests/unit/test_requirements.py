@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 STACKS = {'tested': ('tested', 'peers'), 'legacy': ('legacy',)}
-# Required by mmpose (chumpy) and openmim, but never imported; opencv-python has the same files as the last one.
-LEFT_OUT = {'chumpy', 'opendatalab', 'openxlab', 'opencv-python-headless'}
+# Required by mmpose (chumpy) and openmim, but never imported; opencv-python has the same files as the last two.
+LEFT_OUT = {'chumpy', 'opendatalab', 'openxlab', 'opencv-python-headless', 'opencv-contrib-python'}
 FAKE_UV = f"""#!{sys.executable}
 import os, sys
 from pathlib import Path

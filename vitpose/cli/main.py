@@ -10,6 +10,7 @@ COMMANDS = {
     'predict': 'poses in images and videos, drawn and as JSON',
     'dataset': 'your own annotated images: check, split, write a config to train with',
     'models': 'published checkpoints: list, download',
+    'bench': 'speed of prediction, ours and other tools, side by side',
     'doctor': 'what is installed, what was tested, what is missing, and how to fix it',
     'synth': 'render people or animals with true keypoints, in the layout of COCO and others',
     'cost': 'parameters, MACs by part, and measured time and memory of configs',

@@ -42,25 +42,31 @@ MMPRETRAIN: Table = (
     ('cls_token', None),
 )
 
-# a block of transformers' ViTs
-_LAYER = (
+# a block of transformers' ViTs, without its FFN
+_ATTENTION = (
     ('layernorm_before', 'norm1'),
     ('attention.attention.query', 'attn.qkv'),
     ('attention.attention.key', 'attn.qkv'),
     ('attention.attention.value', 'attn.qkv'),
     ('attention.output.dense', 'attn.proj'),
     ('layernorm_after', 'norm2'),
-    ('intermediate.dense', 'mlp.fc1'),
-    ('output.dense', 'mlp.fc2'),
-    ('mlp', 'mlp'),  # VitPose's
 )
+_LAYER = (*_ATTENTION, ('intermediate.dense', 'mlp.fc1'), ('output.dense', 'mlp.fc2'))
 
-# VitPose, and the encoder of ViTMAE
+# the encoder of ViTMAE
 TRANSFORMERS: Table = (
     ('embeddings.patch_embeddings.projection', 'patch_embed.proj'),
     ('embeddings.position_embeddings', 'pos_embed'),
     ('embeddings.cls_token', None),
     *((f'encoder.layer.{{n}}.{theirs}', f'layers.{{n}}.{ours}') for theirs, ours in _LAYER),
+    ('layernorm', 'last_norm'),
+)
+
+# the backbone of VitPose
+TRANSFORMERS_VITPOSE: Table = (
+    ('embeddings.patch_embeddings.projection', 'patch_embed.proj'),
+    ('embeddings.position_embeddings', 'pos_embed'),
+    *((f'encoder.layer.{{n}}.{theirs}', f'layers.{{n}}.{ours}') for theirs, ours in (*_ATTENTION, ('mlp', 'mlp'))),
     ('layernorm', 'last_norm'),
 )
 
@@ -117,7 +123,8 @@ ORIGINS = {
     'decoder.pos_embed': AUTOENCODER,
     'blocks.0.norm1.weight': AUTHORS,
     'layers.0.ln1.weight': MMPRETRAIN,
-    'encoder.layer.0.layernorm_before.weight': TRANSFORMERS,
+    'encoder.layer.0.intermediate.dense.weight': TRANSFORMERS,
+    'encoder.layer.0.mlp.fc1.weight': TRANSFORMERS_VITPOSE,
 }
 
 
@@ -175,7 +182,8 @@ def rename_back(weights: dict[str, Tensor], table: Table) -> dict[str, Tensor]:
         if match is None:
             raise ValueError(f'{key} has no name in the other format')
         *number, rest = match.groups()
-        for theirs, part in zip(others, value.chunk(len(others)), strict=True):
+        parts = value.chunk(len(others)) if len(others) > 1 else (value,)  # a number cannot be cut
+        for theirs, part in zip(others, parts, strict=True):
             renamed[theirs.replace('{n}', number[0] if number else '') + (rest or '')] = part
     return renamed
 

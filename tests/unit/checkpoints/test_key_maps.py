@@ -5,6 +5,14 @@ import torch
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
+from vitpose_mm.checkpoints.key_maps import (
+    TRANSFORMERS,
+    TRANSFORMERS_HEAD,
+    TRANSFORMERS_VITPOSE,
+    rename,
+    rename_back,
+    rename_backbone,
+)
 
 ARCH = dict(depth=2, embed_dim=24, num_heads=2)
 
@@ -82,3 +90,24 @@ def test_prefix_is_respected():
     weights |= {'other.' + key: value for key, value in target.other.state_dict().items()}
     target.load_state_dict(weights, strict=True)
     torch.testing.assert_close(target.student.pos_embed, source.pos_embed)
+
+
+@pytest.mark.parametrize(
+    ('table', 'ffn'),
+    [(TRANSFORMERS, 'intermediate.dense'), (TRANSFORMERS_VITPOSE, 'mlp.fc1')],
+    ids=['ViTMAE', 'VitPose'],
+)
+def test_transformers_names_of_both_its_vits_and_back(table, ffn):
+    weights = build().state_dict()
+    theirs = rename_back(weights, table)
+    assert f'encoder.layer.1.{ffn}.weight' in theirs
+    for found in (rename(theirs, table), rename_backbone(theirs)):
+        assert found.keys() == weights.keys()
+        assert all(torch.equal(found[key], value) for key, value in weights.items())
+
+
+def test_decoder_with_its_counters_to_transformers_and_back():
+    head = MODELS.build(dict(type='ClassicHead', in_channels=24, out_channels=3, deconv_channels=8)).state_dict()
+    theirs = rename_back(head, TRANSFORMERS_HEAD)
+    assert theirs['batchnorm1.num_batches_tracked'].ndim == 0
+    assert all(torch.equal(value, head[key]) for key, value in rename(theirs, TRANSFORMERS_HEAD).items())

@@ -1,0 +1,49 @@
+"""A tiny model whose heatmaps are like those of a trained network: Gaussians, fitted by least squares.
+
+Random heatmaps would not do: their maxima are flat or nearly equal, and the least change of a crop moves them far.
+"""
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from tests.unit.predict.tiny_models import HEATMAP, single, write
+from vitpose.bench.people import render_people
+from vitpose.predict.model import PoseModel
+
+IMAGES, PEOPLE = 2, 3
+
+
+@torch.no_grad()
+def write_fitted(folder):
+    """Write config and checkpoint of a model that finds each keypoint near a place of its own in the crop."""
+    files = write(single(decoder='simple'), folder)
+    model = PoseModel(*files, device='cpu')
+    vit, head = model.model.backbone, model.model.head
+    vit.pos_embed.normal_(std=1, generator=torch.Generator().manual_seed(0))  # places matter more than the image
+    crops = np.concatenate([cropped(model.crop_rule, *pair) for pair in zip(*people(), strict=True)])
+    tokens = vit(model.normalised(crops))[-1]
+    cells = F.interpolate(F.relu(tokens), scale_factor=4, mode='bilinear')
+    columns, rows = HEATMAP
+    centers = 6 + torch.rand(17, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([columns, rows]).sub(13)
+    grid = torch.stack(torch.meshgrid(torch.arange(columns), torch.arange(rows), indexing='xy'), -1).flatten(0, 1)
+    targets = torch.exp(-(grid[:, None] - centers).square().sum(-1) / 8).repeat(len(crops), 1).double()
+    inputs = F.pad(F.unfold(cells, 3, padding=1).transpose(1, 2).flatten(0, 1), (0, 1), value=1).double()
+    ridge = 1e-3 * len(inputs) * torch.eye(inputs.shape[1])
+    solved = torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ targets).T
+    head.final_layer.weight.copy_(solved[:, :-1].reshape(head.final_layer.weight.shape))
+    head.final_layer.bias.copy_(solved[:, -1])
+    torch.save(dict(state_dict=model.model.state_dict(), meta={}), files[1])
+    return files
+
+
+def people():
+    """Images and boxes."""
+    return render_people(IMAGES, PEOPLE)
+
+
+def cropped(rule, image, boxes):
+    """Crops (N, h, w, 3) of an image."""
+    crops = np.empty((len(boxes), *rule.input_size[::-1], 3), np.uint8)
+    rule.crop(image, *rule.regions(boxes), crops)
+    return crops

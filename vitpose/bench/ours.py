@@ -1,0 +1,61 @@
+"""PosePredictor as a contestant."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from vitpose_mm.optim.autocast import EMULATED, has_bfloat16
+
+from ..predict.batching import Batch, fill_batches, start_work
+from ..predict.poses import Frame
+from ..predict.predictor import MAX_THREADS, PosePredictor
+from .contestants import Boxes, Contestant, Images, LeftOut
+from .setup import Setup
+
+
+class Ours(Contestant):
+    """PosePredictor in eager torch.
+
+    Args:
+        setup: model, weights and settings.
+        precision: 'fp32' or 'bf16'.
+
+    Raises:
+        LeftOut: bf16 on a processor that only emulates it.
+    """
+
+    def __init__(self, setup: Setup, precision: str):
+        if precision == 'bf16' and not has_bfloat16(setup.device.type):
+            raise LeftOut(EMULATED)
+        self.predictor = PosePredictor(
+            setup.config, setup.checkpoint, str(setup.device), precision, batch_size=setup.batch_size
+        )
+        self.pool = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))  # as many threads as PosePredictor
+
+    def preprocess(self, images: Images, boxes: Boxes) -> list[Batch]:
+        """Boxes are checked and cropped, in threads, into uint8 arrays."""
+        model = self.predictor.model
+        works = (
+            start_work(Frame(str(i), image), own, None, model.crop_rule, model.num_keypoints)
+            for i, (image, own) in enumerate(zip(images, boxes, strict=True))
+        )
+        batches = list(fill_batches(works, model.crop_rule, self.predictor.batch_size, self.pool))
+        for task in (task for batch in batches for task in batch.cropping):
+            task.result()
+        return batches
+
+    def network(self, inputs: list[Batch]) -> list[Any]:
+        """Crops are copied to the device, normalised and run."""
+        return [self.predictor.model.heatmaps(batch.crops[: len(batch.people)]) for batch in inputs]
+
+    def decode(self, inputs: list[Batch], outputs: list[Any]) -> np.ndarray:
+        """A batch at a time on the device."""
+        for batch, heatmaps in zip(inputs, outputs, strict=True):
+            batch.finish(self.predictor.model.crop_rule, *self.predictor.model.decode(heatmaps))
+        return np.concatenate([work.poses.keypoints for batch in inputs for work in batch.works])
+
+    def predict(self, images: Images, boxes: Boxes) -> np.ndarray:
+        """PosePredictor's own call; cropping overlaps with the network."""
+        return np.concatenate([poses.keypoints for poses in self.predictor(list(images), list(boxes))])

@@ -1,0 +1,46 @@
+"""Rendered images with a given number of people and their boxes."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..synthetic.keypoints import keypoint_set
+from ..synthetic.renderer import difficulty, render
+
+SIZE = (640, 480)  # (w, h) in pixels
+MOST = 300  # people per image
+
+
+def render_people(images: int, people: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Render images, always the same.
+
+    Args:
+        images: number of images.
+        people: number of people with a box in each of them, up to 300; the more, the smaller they are.
+
+    Returns:
+        Images (480, 640, 3) uint8 BGR, and for each the boxes (people, 4) x1 y1 x2 y2 in image pixels, float32.
+
+    Raises:
+        ValueError: a number is not accepted, or too many of the people are hidden.
+    """
+    if images < 1:
+        raise ValueError(f'--images {images}: expected at least 1')
+    if not 1 <= people <= MOST:
+        raise ValueError(f'--people {people}: expected from 1 to {MOST}')
+    scenes = [_render(people, i) for i in range(images)]
+    return [image for image, _ in scenes], [boxes for _, boxes in scenes]
+
+
+def _render(people: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw more people than needed, since some are hidden; give the boxes of those with the largest visible area."""
+    stature = min(0.9, 1.2 / people**0.5)
+    for extra in (1.25, 2, 4):
+        count = round(extra * people)
+        level = replace(difficulty('easy'), people=(count, count), stature=(0.8 * stature, stature), overlap=1.0)
+        drawn = render(np.random.default_rng(seed), keypoint_set('coco'), level, *SIZE[::-1])
+        visible = sorted((person for person in drawn.people if person['area'] >= 12), key=lambda each: -each['area'])
+        if len(visible) >= people:
+            boxes = np.array([person['bbox'] for person in visible[:people]], np.float32)
+            return drawn.image, np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1)
+    raise ValueError(f'--people {people}: so many do not find room in an image of {SIZE[0]}x{SIZE[1]} pixels')

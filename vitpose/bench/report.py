@@ -1,0 +1,113 @@
+"""Results as a table, a plot and JSON."""
+
+import json
+import math
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from vitpose_mm.files import replacing, write_text
+
+from .rounds import STAGES, Result
+
+PACKAGES = (
+    *('vitpose_mm', 'torch', 'numpy', 'opencv-python', 'mmpose', 'mmcv', 'onedl-mmcv', 'mmengine', 'onedl-mmengine'),
+    *('transformers', 'rtmlib', 'onnx', 'onnxruntime', 'onnxruntime-gpu', 'openvino'),
+)
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that are installed."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def table(results: Mapping[str, Result], title: str) -> Any:
+    """A rich table: people per second in each stage, with quartiles, and the differences in pixels."""
+    from rich import box
+    from rich.table import Table
+
+    caption = (
+        'people per second: median, and half of the interquartile range in % of it;\n'
+        'px: largest and median distance of the keypoints from those of ours-fp32'
+    )
+    shown = Table(title=title, caption=caption, title_justify='left', box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown.add_column('', no_wrap=True)
+    headings = ('pre-\nprocessing', 'network', 'decoding', 'end to end', 'largest\npx', 'median\npx')
+    for heading in headings:
+        shown.add_column(heading, justify='right', no_wrap=True)
+    for name, result in results.items():
+        rates = (result.rate(stage) for stage in STAGES)
+        cells = [f'{_short(middle)} ±{50 * (high - low) / middle:.0f}%' for low, middle, high in rates]
+        shown.add_row(name, *cells, f'{result.largest_px:.2g}', f'{result.median_px:.2g}')
+    return shown
+
+
+def draw(results: Mapping[str, Result], title: str, path: Path) -> None:
+    """Draw the medians as bars with quartiles and every round as a dot, one panel per stage, as a PNG file."""
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(1, len(STAGES), figsize=(14, 1.6 + 0.45 * len(results)), dpi=120, sharey=True)
+    names = list(results)
+    for stage, panel in zip(STAGES, panels, strict=True):
+        for row, (name, result) in enumerate(results.items()):
+            low, middle, high = result.rate(stage)
+            color = 'tab:blue' if name.startswith('ours') else 'tab:gray'
+            panel.barh(row, middle, xerr=[[middle - low], [high - middle]], color=color, alpha=0.7)
+            dots = [result.people / seconds for seconds in result.seconds[stage]]
+            panel.plot(dots, [row] * len(dots), '.', color='black', markersize=3, alpha=0.5)
+            panel.annotate(_short(middle), (0, row), (4, 0), textcoords='offset points', va='center', fontsize=9)
+        panel.set(title=stage, xlabel='people per second', yticks=range(len(names)), yticklabels=names)
+        panel.grid(axis='x', alpha=0.3)
+    panels[0].invert_yaxis()
+    figure.suptitle(title, fontsize=9)
+    figure.tight_layout()
+    with replacing(path) as part:
+        figure.savefig(part, format='png')
+    pyplot.close(figure)
+
+
+def write_json(
+    results: Mapping[str, Result], left_out: Mapping[str, str], about: Mapping[str, Any], path: Path
+) -> None:
+    """Write every single time, what was derived from them, and what was measured.
+
+    Args:
+        results: by contestant.
+        left_out: why a contestant was left out, by name.
+        about: further entries: machine, threads, config, sizes.
+        path: file to write.
+    """
+    contestants = {
+        name: {
+            'largest_difference_px': _number(result.largest_px),
+            'median_difference_px': _number(result.median_px),
+            'stages': {
+                stage: {
+                    'people_per_second': dict(zip(('lower_quartile', 'median', 'upper_quartile'), rate, strict=True)),
+                    'seconds': result.seconds[stage],
+                }
+                for stage, rate in ((stage, result.rate(stage)) for stage in STAGES)
+            },
+        }
+        for name, result in results.items()
+    }
+    whole = {**about, 'versions': versions(), 'contestants': contestants, 'left_out': dict(left_out)}
+    write_text(path, json.dumps(whole, indent=2, allow_nan=False) + '\n')
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _short(value: float) -> str:
+    return f'{value:,.0f}' if value >= 100 else f'{value:.3g}'

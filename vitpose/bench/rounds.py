@@ -1,0 +1,108 @@
+"""Measured stages, round by round, alternating over the contestants."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from .contestants import REFERENCE, Boxes, Contestant, Images
+
+STAGES = ('pre-processing', 'network', 'decoding', 'end to end')
+
+
+@dataclass
+class Result:
+    """What was measured of one contestant.
+
+    Attributes:
+        people: number of people in each of the times.
+        seconds: for each stage the time of every round.
+        largest_px: largest distance of a keypoint from the reference's in image pixels, of both ways to predict (the
+            three stages, and end to end); not finite if a keypoint is not.
+        median_px: median distance.
+    """
+
+    people: int
+    largest_px: float
+    median_px: float
+    seconds: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
+
+    def rate(self, stage: str) -> tuple[float, float, float]:
+        """Lower quartile, median and upper quartile of the people per second."""
+        low, middle, high = np.quantile(self.people / np.array(self.seconds[stage]), (0.25, 0.5, 0.75)).tolist()
+        return low, middle, high
+
+
+def measure(
+    contestants: Mapping[str, Contestant],
+    images: Images,
+    boxes: Boxes,
+    rounds: int,
+    device: torch.device,
+    progress: Callable[[str], None] = lambda name: None,
+) -> dict[str, Result]:
+    """Measure all contestants, warm: each predicts once before, and its keypoints are compared.
+
+    The order is reversed in every other round, so that no contestant always follows the same one.
+
+    Args:
+        contestants: by name, the reference among them.
+        images: to predict.
+        boxes: of their people.
+        rounds: how often each is measured.
+        device: is waited for at the end of each stage.
+        progress: called with the name before each contestant is run, `rounds` + 1 times each.
+
+    Raises:
+        ValueError: no round, or a contestant predicts another number of people or keypoints than the reference.
+        RuntimeError: a contestant failed; the message names it.
+    """
+    if rounds < 1:
+        raise ValueError(f'--rounds {rounds}: expected at least 1')
+    keypoints = {}
+    for name, contestant in contestants.items():
+        progress(name)
+        try:
+            keypoints[name] = _run(contestant, images, boxes, device)[0]
+        except Exception as problem:  # of other packages, of any kind
+            raise RuntimeError(f'{name} failed: {type(problem).__name__}: {problem}') from problem
+    results = {name: _compare(name, found, keypoints[REFERENCE][1]) for name, found in keypoints.items()}
+    names = list(contestants)
+    for i in range(rounds):
+        for name in names[:: -1 if i % 2 else 1]:
+            progress(name)
+            for stage, seconds in _run(contestants[name], images, boxes, device)[1].items():
+                results[name].seconds[stage].append(seconds)
+    return results
+
+
+def _run(
+    contestant: Contestant, images: Images, boxes: Boxes, device: torch.device
+) -> tuple[tuple[np.ndarray, np.ndarray], dict[str, float]]:
+    """Keypoints of the three stages and of the prediction end to end, and the seconds of each stage."""
+    seconds: dict[str, float] = {}
+
+    def timed(stage: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        start = time.perf_counter()
+        result = function(*arguments)
+        if device.type == 'cuda':
+            torch.cuda.synchronize(device)
+        seconds[stage] = time.perf_counter() - start
+        return result
+
+    inputs = timed(STAGES[0], contestant.preprocess, images, boxes)
+    outputs = timed(STAGES[1], contestant.network, inputs)
+    staged = timed(STAGES[2], contestant.decode, inputs, outputs)
+    del inputs, outputs
+    return (staged, timed(STAGES[3], contestant.predict, images, boxes)), seconds
+
+
+def _compare(name: str, found: tuple[np.ndarray, np.ndarray], reference: np.ndarray) -> Result:
+    for each in found:
+        if each.shape != reference.shape:
+            raise ValueError(f'{name}: keypoints of shape {each.shape}, the reference has {reference.shape}')
+    distances = np.concatenate([np.linalg.norm(each.astype(np.float64) - reference, axis=-1) for each in found])
+    return Result(len(reference), float(distances.max()), float(np.median(distances)))

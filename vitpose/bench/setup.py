@@ -1,0 +1,108 @@
+"""Model, weights and settings that all contestants share."""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+from vitpose_mm.estimators.split import split_config
+
+from ..predict.crops import CropRule
+from ..predict.model import PoseModel, chosen, head_names, read_config
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a contestant is made from.
+
+    Attributes:
+        config: of a top-down heatmap model of one dataset, without flip test.
+        checkpoint: file with the weights of this model, in the names of the config's modules.
+        device: the `torch.device`.
+        batch_size: people per batch, where a contestant does not choose it itself.
+        crop_rule: how the config's test pipeline crops boxes.
+        metainfo: MMPose's parsed metainfo of the test set.
+    """
+
+    config: Config
+    checkpoint: Path
+    device: torch.device
+    batch_size: int
+    crop_rule: CropRule
+    metainfo: dict[str, Any]
+
+    def model(self) -> nn.Module:
+        """The config's model in eager torch, on the CPU, in evaluation mode."""
+        model = MODELS.build(self.config.model)
+        model.load_state_dict(self.weights())
+        return model.eval().requires_grad_(False)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The model's state dict, on the CPU."""
+        return torch.load(self.checkpoint, 'cpu', weights_only=True)['state_dict']
+
+    def preprocessor(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation (3,) of the config's data preprocessor, RGB in 0 to 255."""
+        steps = self.config.model.data_preprocessor
+        return np.array(steps.mean, np.float64), np.array(steps.std, np.float64)
+
+
+def make_setup(
+    config: str | Path | Config,
+    checkpoint: Path | None,
+    folder: Path,
+    device: str = 'auto',
+    batch_size: int = 16,
+    dataset: str | None = None,
+) -> Setup:
+    """Read a config and a checkpoint once for all contestants.
+
+    Args:
+        config: config file, or a loaded config.
+        checkpoint: file that the config's model loads; None for random weights, always the same.
+        folder: where the weights are written for the contestants.
+        device: see `PoseModel`.
+        batch_size: people per batch.
+        dataset: of a multi-dataset model; its plain model is measured.
+
+    Raises:
+        OSError: a file does not exist.
+        ValueError: see `PoseModel`; or a batch size below 1.
+    """
+    if batch_size < 1:
+        raise ValueError(f'--batch-size {batch_size}: expected at least 1')
+    cfg, name = read_config(config)
+    several = head_names(cfg)
+    own = deepcopy(split_config(cfg, chosen(dataset, several)) if several else cfg)
+    own.model.test_cfg = dict(own.model.get('test_cfg') or {}, flip_test=False)
+    file = folder / 'weights.pth'
+    if checkpoint is None:
+        _write(random_model(own), file)
+        own.model.backbone.pop('init_cfg', None)
+    else:
+        loaded = PoseModel(config, checkpoint, 'cpu', dataset=dataset)
+        _write(loaded.model, file)
+    model = PoseModel(own, file, device, dataset=dataset)
+    return Setup(own, file, model.device, batch_size, model.crop_rule, model.metainfo)
+
+
+def random_model(cfg: Config) -> nn.Module:
+    """The config's model with random weights, always the same, whose heatmaps have distinct peaks of about 1."""
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if 'norm' not in name and value.ndim > 1:
+                gain = 2.0 if name.startswith('head.') else 0.5
+                value.normal_(std=gain / value[0].numel() ** 0.5)
+    return model
+
+
+def _write(model: nn.Module, file: Path) -> None:
+    torch.save(dict(state_dict=model.state_dict(), meta={}), file)

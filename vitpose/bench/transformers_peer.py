@@ -1,0 +1,99 @@
+"""ViTPose of transformers as a contestant."""
+
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation, VitPoseImageProcessor
+from transformers.models.vitpose.modeling_vitpose import VitPoseEstimatorOutput
+
+from vitpose_mm.backbones.sizes import parse_size
+from vitpose_mm.checkpoints.key_maps import TRANSFORMERS_HEAD, TRANSFORMERS_VITPOSE, rename_back, take
+
+from .contestants import Boxes, Contestant, Images, LeftOut, need_usual
+from .setup import Setup
+
+
+class Inputs(NamedTuple):
+    """Crops (N, 3, h, w), and the boxes (N, 4) x y w h that they were cut from."""
+
+    crops: Tensor
+    boxes: np.ndarray
+
+
+class TransformersVitPose(Contestant):
+    """VitPoseForPoseEstimation and VitPoseImageProcessor.
+
+    Raises:
+        LeftOut: the model is not one that transformers has.
+    """
+
+    def __init__(self, setup: Setup):
+        need_usual(setup, 'transformers')
+        self.batch_size, self.device = setup.batch_size, setup.device
+        width, height = setup.crop_rule.input_size
+        mean, std = setup.preprocessor()
+        self.processor = VitPoseImageProcessor(
+            size=dict(height=height, width=width), image_mean=(mean / 255).tolist(), image_std=(std / 255).tolist()
+        )
+        self.model = _load(setup, (height, width)).to(setup.device).eval()
+
+    def preprocess(self, images: Images, boxes: Boxes) -> Inputs:
+        """VitPoseImageProcessor, with normalisation; it takes RGB and x y w h."""
+        rgb = [cv2.cvtColor(image, cv2.COLOR_BGR2RGB) for image in images]
+        sizes = [np.concatenate((own[:, :2], own[:, 2:] - own[:, :2]), 1) for own in boxes]
+        crops = self.processor(rgb, boxes=[own.tolist() for own in sizes], return_tensors='pt')['pixel_values']
+        return Inputs(crops, np.concatenate(sizes))
+
+    @torch.inference_mode()
+    def network(self, inputs: Inputs) -> list[Any]:
+        """The model."""
+        return [self.model(crops.to(self.device)).heatmaps for crops in inputs.crops.split(self.batch_size)]
+
+    def decode(self, inputs: Inputs, outputs: list[Any]) -> np.ndarray:
+        """VitPoseImageProcessor, one batch at a time."""
+        found, start = [], 0
+        for heatmaps in outputs:
+            boxes = inputs.boxes[start : start + len(heatmaps)][None]
+            start += len(heatmaps)
+            people = self.processor.post_process_pose_estimation(VitPoseEstimatorOutput(heatmaps=heatmaps), boxes)[0]
+            found += [person['keypoints'].numpy() for person in people]
+        return np.stack(found)
+
+
+def _load(setup: Setup, size: tuple[int, int]) -> Any:
+    """The model of transformers with our weights."""
+    backbone, head = setup.config.model.backbone, setup.config.model.head
+    if backbone.get('type') != 'ViT' or head.get('type') not in ('ClassicHead', 'SimpleHead'):
+        raise LeftOut(f'transformers has no model of {backbone.get("type")} and {head.get("type")}')
+    fields = parse_size(backbone.get('arch', 'base'))
+    weights = setup.weights()
+    try:
+        own = rename_back(take(weights, 'backbone.'), TRANSFORMERS_VITPOSE)
+        table = own['embeddings.position_embeddings']
+        own['embeddings.position_embeddings'] = torch.cat((torch.zeros_like(table[:, :1]), table), 1)
+        renamed = {f'backbone.{key}': value for key, value in own.items()}
+        own = rename_back(take(weights, 'head.'), TRANSFORMERS_HEAD)
+        renamed |= {f'head.{key}': value for key, value in own.items()}
+        theirs = VitPoseForPoseEstimation(
+            VitPoseConfig(
+                backbone_config=VitPoseBackboneConfig(
+                    image_size=size,
+                    hidden_size=fields.embed_dim,
+                    num_hidden_layers=fields.depth,
+                    num_attention_heads=fields.num_heads,
+                    mlp_ratio=int(fields.mlp_ratio),
+                    part_features=0,
+                    out_indices=[fields.depth],
+                ),
+                num_labels=head.out_channels,
+                use_simple_decoder=head.type == 'SimpleHead',
+            )
+        )
+        theirs.load_state_dict(renamed)
+    except (ValueError, RuntimeError) as problem:  # another stride, attention or decoder
+        reason = str(problem).splitlines()[-1].strip()
+        raise LeftOut(f'the weights are not those of a model of transformers: {reason}') from problem
+    return theirs

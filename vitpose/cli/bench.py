@@ -1,0 +1,138 @@
+"""`vitpose bench`: speed of prediction, ours and other tools, side by side."""
+
+import argparse
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import Any
+
+DESCRIPTION = """Measure pre-processing, network, decoding and end to end, in people per second,
+of ours and of other tools that are installed, with the same weights, people
+and boxes, in one run: warm, alternating, median and spread. Next to each
+stands the distance of its keypoints from ours in fp32, in image pixels.
+
+  ours-fp32     PosePredictor in eager torch; the reference of the differences
+  ours-bf16     the same in bfloat16, where the processor computes in it
+  mmpose        MMPoseInferencer with the same config, and MMPose's own codec
+  transformers  VitPoseForPoseEstimation and VitPoseImageProcessor
+  rtmlib        rtmlib's ViTPose, with ONNX Runtime
+
+The images, of 640x480 pixels, are rendered. Without flip test. Files written:
+OUT/bench.json with every time, and OUT/bench.png.
+
+docs/benchmark.md says what each stage contains."""
+
+EPILOG = """examples:
+  vitpose bench --config CONFIG --checkpoint FILE.pth
+  vitpose bench --config CONFIG --only mmpose --rounds 3
+
+CONFIG is, for example, configs/coco/vitpose-base_coco-256x192.py. Run nothing
+else meanwhile; to measure on two cores:
+  OMP_NUM_THREADS=2 taskset -c 0,1 vitpose bench ...
+
+exit code: 0 if all is well; 1 if measuring or writing failed; 2 if nothing was
+started; 130 after Ctrl-C"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the parser of `vitpose bench`."""
+    parser = subparsers.add_parser(
+        'bench', description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--config', required=True, type=Path, help='config of the model')
+    parser.add_argument('--checkpoint', type=Path, metavar='FILE', help='its weights (default: random ones)')
+    parser.add_argument(
+        '--out', type=Path, default=Path('work_dirs/bench'), metavar='DIR', help='(default %(default)s)'
+    )
+    parser.add_argument('--people', type=int, default=12, metavar='N', help='people in each image (default 12)')
+    parser.add_argument('--images', type=int, default=4, metavar='N', help='images (default 4)')
+    parser.add_argument('--rounds', type=int, default=7, metavar='N', help='measured rounds (default 7)')
+    parser.add_argument('--batch-size', type=int, default=16, metavar='N', help='people per batch (default 16)')
+    parser.add_argument('--only', nargs='+', default=(), metavar='NAME', help='these, and ours-fp32 (default: all)')
+    parser.add_argument('--dataset', metavar='NAME', help='of a multi-dataset model: measure its plain model')
+    parser.add_argument('--device', default='auto', help="'cpu' or 'cuda' (default: cuda if there is one)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print, draw and write; see EPILOG for the exit code."""
+    code = 2
+    with TemporaryDirectory(prefix='vitpose-bench-') as folder:
+        try:
+            prepared = _prepare(args, Path(folder))
+            code = 1
+            _measure(args, *prepared)
+        except (ValueError, KeyError, OSError, RuntimeError) as problem:
+            _complain(problem)
+            return code
+        except KeyboardInterrupt:
+            print('vitpose bench: interrupted; nothing is written', file=sys.stderr)
+            return 130
+    return 0
+
+
+def _prepare(args: argparse.Namespace, folder: Path) -> tuple:
+    """Check the arguments, cheap ones first; load the model and make the contestants."""
+    if args.rounds < 1:
+        raise ValueError(f'--rounds {args.rounds}: expected at least 1')
+    from ..bench.contestants import check_names, make_contestants
+    from ..bench.people import render_people
+    from ..bench.setup import make_setup
+
+    check_names(args.only)
+    args.out.mkdir(parents=True, exist_ok=True)
+    TemporaryFile(dir=args.out).close()  # whether it can be written is better known before measuring
+    if args.checkpoint is None:
+        print('no --checkpoint: random weights, with which differences in pixels mean little', file=sys.stderr)
+    people = render_people(args.images, args.people)
+    setup = make_setup(args.config, args.checkpoint, folder, args.device, args.batch_size, args.dataset)
+    contestants, left_out = make_contestants(setup, args.only)
+    for name, reason in left_out.items():
+        print(f'{name} is left out: {reason}', file=sys.stderr)
+    return setup, contestants, left_out, people
+
+
+def _measure(args: argparse.Namespace, setup: Any, contestants: dict, left_out: dict, people: tuple) -> None:
+    import cv2
+    import torch
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ..bench.people import SIZE
+    from ..bench.report import draw, table, write_json
+    from ..bench.rounds import measure
+    from ..runs.table import machine
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task('', total=(args.rounds + 1) * len(contestants))
+
+        def show(name: str) -> None:
+            progress.update(task, description=f'{name:12}', advance=1)
+
+        results = measure(contestants, people[0], people[1], args.rounds, setup.device, show)
+    about = {
+        'machine': machine(),
+        'device': str(setup.device),
+        'threads': {'torch': torch.get_num_threads(), 'opencv': cv2.getNumThreads()},
+        'config': str(args.config),
+        'checkpoint': args.checkpoint and str(args.checkpoint),
+        'dataset': args.dataset,
+        'input_size': setup.crop_rule.input_size,
+        'image_size': SIZE,
+        'images': args.images,
+        'people_per_image': args.people,
+        'batch_size': args.batch_size,
+        'rounds': args.rounds,
+    }
+    title = (
+        f'{args.config.stem}, {args.images} x {args.people} people, batch size {args.batch_size}, '
+        f'{args.rounds} rounds, {torch.get_num_threads()} threads\n{about["machine"]}'
+    )
+    write_json(results, left_out, about, args.out / 'bench.json')
+    draw(results, title, args.out / 'bench.png')
+    Console().print(table(results, title))
+    print(f'{args.out}: bench.json, bench.png')
+
+
+def _complain(problem: Exception) -> None:
+    message = problem.args[0] if isinstance(problem, KeyError) else problem
+    print('vitpose bench:', ' '.join(str(message).split()), file=sys.stderr)
