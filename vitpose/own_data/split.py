@@ -55,7 +55,7 @@ def split_images(
         if abs(len(chosen) + len(groups[name]) - wanted) < abs(len(chosen) - wanted):  # brings it closer
             chosen.update(groups[name])
     if not chosen:
-        chosen.update(min(groups.values(), key=lambda group: len(group)))
+        chosen.update(min(groups.values(), key=lambda group: len(list(group))))
     videos = len(groups) < len(photos)
     what = f'{len(groups)} videos or folders, none of which is on both sides' if videos else 'images'
     annotations.notes.append(f'split by {what}, seed {seed}')
