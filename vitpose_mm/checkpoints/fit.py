@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .key_maps import ORIGINS
+from .formats import known_prefixes
 
 
 def require_fit(module: nn.Module, weights: dict[str, Tensor], optional: Collection[str] = ()) -> None:
@@ -107,8 +107,7 @@ def refuse_unrelated(weights: dict[str, Any], prefix: str, own: Collection[str])
     """
     if any(key in weights for key in own):
         return
-    marks = (*ORIGINS, 'layers.0.norm1.weight')
-    others = {prefix + key.removesuffix(mark) for key in weights for mark in marks if key.endswith(mark)}
+    others = {prefix + where for where in known_prefixes(weights)}
     hint = f'they begin with {", ".join(sorted(weights)[:3])}, ...' if weights else 'it has none with this prefix'
     if others:
         name = min(others, key=len)
