@@ -142,6 +142,7 @@ def test_a_cls_token_is_dropped_and_the_log_says_so(logged):
 def test_the_number_of_heads_of_other_libraries_is_questioned(logged):
     wide = MODELS.build(dict(type='ViT', arch=dict(depth=1, embed_dim=128, num_heads=4), img_size=(64, 48)))
     named = {key.replace('layers.', 'blocks.'): value for key, value in wide.state_dict().items()}
+    named = {key.replace('last_norm', 'norm'): value for key, value in named.items()}
     wide.load_state_dict(named)
     assert 'attention heads' not in logged()
     wide.load_state_dict(named | {'cls_token': torch.zeros(1, 1, 128), 'head.weight': torch.zeros(1, 128)})
