@@ -35,7 +35,7 @@ def read_checkpoint(
         vit: loads the checkpoint.
         state_dict: of any known origin.
         prefix: of the ViT's keys in it, '' or ending with a dot.
-        metadata: of the ViT in it: 'grid' is that of the position table, as `record_grid` adds it.
+        metadata: of the ViT in it, as `record` adds it: 'grid' of the position table, 'experts' by name.
 
     Raises:
         ValueError: the checkpoint does not fit; the message says where and how to fix it.
@@ -46,7 +46,8 @@ def read_checkpoint(
     require_size(weights, vit.embed_dim, vit.depth)
     _warn_of_heads(vit, form)
     fold_layer_scale(weights, _log)
-    weights = rename_experts(weights, vit.experts, vit.expert_dim, _log)
+    recorded = metadata or {}
+    weights = rename_experts(weights, vit.experts, vit.expert_dim, _log, recorded.get('experts', ()))
     if TOKEN in weights and vit.knowledge_token is None:
         count, width = weights[TOKEN].shape[1:]
         raise ValueError(
@@ -56,7 +57,7 @@ def read_checkpoint(
     if PATCH in weights:
         weights[PATCH] = pad_kernel(weights[PATCH], vit.patch_embed.proj.kernel_size[0], _log)
     if 'pos_embed' in weights:
-        fit_pos_embed(weights, 'pos_embed', vit.grid, _grids(vit, form, (metadata or {}).get('grid')), _log)
+        fit_pos_embed(weights, 'pos_embed', vit.grid, _grids(vit, form, recorded.get('grid')), _log)
     _take_tokens(vit, weights)
     _fit_rel_pos(vit, weights)
     optional = ['knowledge_token.']
@@ -67,9 +68,11 @@ def read_checkpoint(
     state_dict.update({prefix + key: value for key, value in weights.items()})
 
 
-def record_grid(vit: nn.Module, state_dict: dict, prefix: str, metadata: dict) -> None:
-    """Add the grid of the position table to a state dict's metadata; the hook of a model's `state_dict`."""
+def record(vit: nn.Module, state_dict: dict, prefix: str, metadata: dict) -> None:
+    """Add what weights do not tell to a state dict's metadata; the hook of a model's `state_dict`."""
     metadata['grid'] = vit.grid
+    if getattr(vit, 'experts', ()):
+        metadata['experts'] = tuple(vit.experts)  # type: ignore[arg-type]
 
 
 def _log(message: str) -> None:

@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from ..layers import Block, ExpertMlp, Mlp, PatchEmbed, resize_pos_embed
 from ..layers.attention import Streams
 from ..layers.block import NORM_EPS
-from .checkpoint import load_token, read_checkpoint, record_grid
+from .checkpoint import load_token, read_checkpoint, record
 from .freezing import frozen_parts
 from .layout import attention_layout
 from .options import build_token, check_size, parse_experts, warn_if_transposed
@@ -105,7 +105,7 @@ class ViT(BaseModule):
         for part in frozen_parts(self):
             part.requires_grad_(False)
         self._register_load_state_dict_pre_hook(read_checkpoint, with_module=True)
-        self._register_state_dict_hook(record_grid)
+        self._register_state_dict_hook(record)
 
     def _init_parameters(self) -> None:
         nn.init.trunc_normal_(self.pos_embed, std=0.02)

@@ -82,6 +82,9 @@ TRANSFORMERS: Table = (
     ('layernorm', 'last_norm'),
 )
 
+# what VitPose has of it, for writing
+VITPOSE = tuple(row for row in TRANSFORMERS if not row[0].endswith(('intermediate.dense', 'n}.output.dense', '_token')))
+
 # Dinov2 and Dinov2WithRegisters
 DINOV2_TRANSFORMERS: Table = (
     ('embeddings.patch_embeddings.projection', 'patch_embed.proj'),
@@ -208,7 +211,7 @@ def rename_back(weights: dict[str, Tensor], table: Table) -> dict[str, Tensor]:
         if match is None:
             raise ValueError(f'{key} has no name in the other format')
         *number, rest = match.groups()
-        for theirs, part in zip(others, value.chunk(len(others)), strict=True):
+        for theirs, part in zip(others, value.chunk(len(others)) if len(others) > 1 else [value], strict=True):
             renamed[theirs.replace('{n}', number[0] if number else '') + (rest or '')] = part
     return renamed
 

@@ -17,7 +17,11 @@ _DECODER = re.compile(
 
 
 def rename_experts(
-    weights: dict[str, Tensor], names: Sequence[str], expert_dim: int, log: Callable[[str], object] = print
+    weights: dict[str, Tensor],
+    names: Sequence[str],
+    expert_dim: int,
+    log: Callable[[str], object] = print,
+    recorded: Sequence[str] = (),
 ) -> dict[str, Tensor]:
     """Stack the experts of each block, as our `ExpertMlp` does: (E, P, hidden) and (E, P), with P = expert_dim.
 
@@ -30,6 +34,7 @@ def rename_experts(
         names: datasets of the model's experts, in its order; empty for a plain ViT.
         expert_dim: outputs P of an expert.
         log: told what is changed.
+        recorded: datasets of the checkpoint's stacked experts, if it records them: they are matched by name.
 
     Raises:
         ValueError: the checkpoint's experts do not fit the model's, or its FFN is whole beside them.
@@ -38,8 +43,8 @@ def rename_experts(
     left = leftover_experts(weights)
     if left:
         raise ValueError(
-            f'{left[0]}: the FFN is whole, so {len(left)} weights of experts are unused, as in the files of '
-            "the authors' split script: remove them with `vitpose convert FILE OUT --to ours --drop-experts`"
+            f"{len(left)} weights of experts are unused, because the FFNs are whole, as in the files of the authors' "
+            'split script: remove them with `vitpose convert FILE OUT --to ours --drop-unused`'
         )
     split = 0
     numbered: dict[str, dict[int, Tensor]] = {}
@@ -56,6 +61,10 @@ def rename_experts(
             )
         indices = [AUTHORS_ORDER.index(name) if name in AUTHORS_ORDER else 0 for name in names or AUTHORS_ORDER]
         weights[key] = torch.stack([found[index] for index in indices])
+    if recorded and tuple(recorded) != tuple(names) and set(names) <= set(recorded):
+        indices = [list(recorded).index(name) for name in names]
+        stacks = [key for key in weights if '.mlp.experts.' in key and key not in numbered]
+        weights.update({key: weights[key][indices] for key in stacks if names})
     for key, value in list(weights.items()):
         stack = key.replace('.mlp.fc2.', '.mlp.experts.')
         if '.mlp.experts.' in key:

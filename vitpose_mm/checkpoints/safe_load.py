@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from mmengine.logging import print_log
+from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
 from .formats import recognise, unwrap
@@ -24,6 +25,10 @@ if hasattr(torch.serialization, 'add_safe_globals'):
 FOLDER = ('model.safetensors', 'model.safetensors.index.json', 'pytorch_model.bin', 'pytorch_model.bin.index.json')
 _MAX_JSON = 1 << 26  # bytes
 _MAX_HEADER = 100_000_000  # bytes, the limit of the safetensors library
+
+
+RECORD = 'vitpose_mm'  # key of our own JSON text in the metadata of safetensors
+SAFE = 'vitpose-safe://'  # before a path: MMEngine reads it with `load_checkpoint`
 
 
 class Checkpoint(NamedTuple):
@@ -71,8 +76,29 @@ def load_checkpoint(path: Path) -> Checkpoint:
         return _load_shards(path)
     if path.suffix == '.safetensors':
         weights, meta = _read_safetensors(path)
-        return Checkpoint(_checked(path, unwrap(weights)[0]), meta, '', 'safetensors')
+        return _with_grid(Checkpoint(_checked(path, unwrap(weights)[0]), meta, '', 'safetensors'), meta.get('grid'))
     return _load_torch(path)
+
+
+def _with_grid(loaded: Checkpoint, grid: Any) -> Checkpoint:
+    """The same, with the grid of the position table where the load hooks find it, if it is one."""
+    sides = tuple(grid) if isinstance(grid, list | tuple) else ()
+    origin = recognise(loaded.weights) if len(sides) == 2 and all(type(side) is int for side in sides) else None
+    if origin is None:
+        return loaded
+    weights = OrderedDict(loaded.weights)
+    weights._metadata = {origin.prefix.rstrip('.'): {'grid': sides}}  # type: ignore[attr-defined]
+    return loaded._replace(weights=weights)
+
+
+@CheckpointLoader.register_scheme(prefixes=(SAFE, r'.*\.safetensors$', r'.*\.index\.json$', r'.*/$'))
+def load_from_safe(filename: str, map_location: object = None) -> dict:
+    """Read a checkpoint for MMEngine's `load_from` and `init_cfg`: safetensors, shards, folders with a final slash.
+
+    Returns:
+        'state_dict' and 'meta', on the CPU.
+    """
+    return dict(state_dict=load_weights(Path(filename.removeprefix(SAFE)).expanduser()), meta={})
 
 
 def not_finite(weights: Mapping[str, Tensor]) -> str:
@@ -123,14 +149,19 @@ def _checked(path: Path, content: Any) -> dict[str, Tensor]:
     return content  # keeps the `_metadata` of the state dict
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         from safetensors import safe_open
     except ImportError as problem:
         raise ValueError(f'{path}: reading it needs the package safetensors: pip install safetensors') from problem
     try:
         with safe_open(path, framework='pt') as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})
+            meta: dict[str, Any] = dict(file.metadata() or {})
+            own = json.loads(meta.pop(RECORD, '{}'))
+            return {key: file.get_tensor(key) for key in file.keys()}, {
+                **meta,
+                **(own if isinstance(own, dict) else {}),
+            }
     except Exception as problem:  # SafetensorError, and whatever a malformed file makes torch raise
         text = ' '.join(str(problem).split())[:200]
         raise ValueError(f'{path} cannot be read as safetensors; is it complete? ({text})') from problem
@@ -184,15 +215,11 @@ def _load_folder(folder: Path) -> Checkpoint:
         raise FileNotFoundError(f'{folder}: no checkpoint in this folder; expected one of {", ".join(FOLDER)}')
     loaded = load_checkpoint(path)
     config = _read_json(folder / 'config.json') if (folder / 'config.json').is_file() else {}
-    origin = recognise(loaded.weights)
     vit = config.get('backbone_config', config)
-    weights = OrderedDict(loaded.weights)
     try:
         size, patch = vit['image_size'], vit['patch_size']
         sides = [part if isinstance(part, list) else [part, part] for part in (size, patch)]
-        grid = tuple(int(side) // int(step) for side, step in zip(*sides, strict=True))
+        grid = [int(side) // int(step) for side, step in zip(*sides, strict=True)]
     except (KeyError, TypeError, ValueError, ZeroDivisionError, AttributeError):
-        grid = ()
-    if origin is not None and len(grid) == 2:
-        weights._metadata = {origin.prefix.rstrip('.'): {'grid': grid}}  # type: ignore[attr-defined]
-    return loaded._replace(weights=weights, meta={**loaded.meta, 'config': config})
+        grid = []
+    return _with_grid(loaded._replace(meta={**loaded.meta, 'config': config}), grid)

@@ -7,7 +7,6 @@ in pickles. Here tensors are views of the mapped file.
 import io
 import math
 import mmap
-import pickle
 import struct
 import sys
 import tarfile
@@ -19,140 +18,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-_DTYPES = {
-    'FloatStorage': torch.float32,
-    'DoubleStorage': torch.float64,
-    'HalfStorage': torch.float16,
-    'BFloat16Storage': torch.bfloat16,
-    'LongStorage': torch.int64,
-    'IntStorage': torch.int32,
-    'ShortStorage': torch.int16,
-    'CharStorage': torch.int8,
-    'ByteStorage': torch.uint8,
-    'BoolStorage': torch.bool,
-}
+from .unpickler import Skipped, Unpickler, Weights
+
 _OLD_MAGIC = 0x1950A86A20F9469CFC6C
 _MAX_PICKLE = 1 << 28  # bytes; a pickle holds names and training logs, not weights
-
-
-class _Skipped:
-    """Placeholder for any object that is not plain data: accepts every call of a pickle and does nothing."""
-
-    __slots__ = ()
-
-    def __init__(self, *args: object, **kwargs: object):
-        pass
-
-    def __call__(self, *args: object, **kwargs: object) -> '_Skipped':
-        return self
-
-    def __setstate__(self, state: object) -> None:
-        pass
-
-    def __setitem__(self, key: object, value: object) -> None:
-        pass
-
-    def append(self, item: object) -> None:
-        """Drop it."""
-
-    def extend(self, items: object) -> None:
-        """Drop them."""
-
-
-class _Weights(dict):
-    """An OrderedDict of a file, of which only the items and the layers' versions are kept."""
-
-    __slots__ = ('metadata',)
-
-    def __init__(self, items: object = ()):
-        super().__init__()
-        self.metadata: Any = None
-        for key, value in items if isinstance(items, list) else ():
-            self[_name(key)] = value
-
-    def __setstate__(self, state: object) -> None:
-        self.metadata = state.get('_metadata') if isinstance(state, dict) else None
-
-
-def _name(key: object) -> Any:
-    """A key of a dict; hashing nested tuples could take for ever."""
-    if key is None or isinstance(key, str | int | float | bytes):
-        return key
-    raise ValueError(f'a dict with a key of type {type(key).__name__}')
-
-
-_Pure: Any = pickle._Unpickler  # type: ignore[attr-defined]
-
-
-class _Unpickler(_Pure):
-    """Python's own unpickler, which keeps what is plain data and reads tensors through `tensor`.
-
-    The one in C is faster but allocates what a file claims, as for the memo of a large index.
-    """
-
-    dispatch = dict(_Pure.dispatch)
-
-    def __init__(self, file: Any, reader: '_Reader'):
-        super().__init__(file, encoding='utf-8')
-        self._reader = reader
-        self._trusted: dict[tuple[str, str], Any] = {
-            ('collections', 'OrderedDict'): _Weights,
-            ('torch', 'Size'): lambda sizes=(): tuple(sizes),
-            ('torch._utils', '_rebuild_tensor_v2'): reader.tensor,
-            ('torch._utils', '_rebuild_parameter'): lambda data, *_: data,
-            ('torch._utils', '_rebuild_parameter_with_state'): lambda data, *_: data,
-        }
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module == 'torch' and name in _DTYPES:
-            return _DTYPES[name]
-        found = self._trusted.get((module, name))
-        return _Skipped if found is None else found if isinstance(found, type) else _Function(found)
-
-    def persistent_load(self, pid: Any) -> Any:
-        return self._reader.storage(pid)
-
-    def _setitem(self) -> None:
-        _name(self.stack[-2])
-        _Pure.load_setitem(self)
-
-    def _setitems(self) -> None:
-        for key in self.stack[::2]:
-            _name(key)
-        _Pure.load_setitems(self)
-
-    def _dict(self) -> None:
-        for key in self.stack[::2]:
-            _name(key)
-        _Pure.load_dict(self)
-
-    def _set(self) -> None:
-        self.pop_mark()
-        self.append(_Skipped())
-
-    def _additems(self) -> None:
-        self.pop_mark()
-
-    dispatch[pickle.SETITEM[0]] = _setitem
-    dispatch[pickle.SETITEMS[0]] = _setitems
-    dispatch[pickle.DICT[0]] = _dict
-    dispatch[pickle.FROZENSET[0]] = _set
-    dispatch[pickle.ADDITEMS[0]] = _additems
-
-
-class _Function:
-    """A function that a file may call; the wrapper keeps a pickle from setting attributes of the function."""
-
-    __slots__ = ('_function',)
-
-    def __init__(self, function: Any):
-        self._function = function
-
-    def __call__(self, *args: object) -> Any:
-        return self._function(*args)
-
-    def __setstate__(self, state: object) -> None:
-        pass
 
 
 class _Reader:
@@ -171,7 +40,7 @@ class _Reader:
             raise ValueError(f'an unknown persistent id of type {type(pid).__name__}')
         dtype, key, count = pid[1], pid[2], pid[4]
         if not isinstance(dtype, torch.dtype):
-            return _Skipped()
+            return Skipped()
         if type(key) not in (str, int) or type(count) is not int or count < 0:
             raise ValueError('a storage without a name or a size')
         key = str(key)
@@ -182,7 +51,7 @@ class _Reader:
 
     def tensor(self, storage: Any, offset: Any, size: Any, stride: Any, *_: object) -> Any:
         """A tensor of a storage; checked now, filled in by `fill`."""
-        if isinstance(storage, _Skipped):
+        if isinstance(storage, Skipped):
             return storage
         key, dtype, count = storage
         size, stride = tuple(size), tuple(stride)
@@ -224,7 +93,7 @@ class _Reader:
         filled: OrderedDict = OrderedDict()
         self._filled[id(content)] = filled
         filled.update((key, self.fill(value, depth + 1)) for key, value in content.items())
-        versions = _versions(content.metadata) if isinstance(content, _Weights) else None
+        versions = _versions(content.metadata) if isinstance(content, Weights) else None
         if versions is not None:
             filled._metadata = versions  # type: ignore[attr-defined]
         return filled
@@ -240,12 +109,12 @@ class _Pending(NamedTuple):
 
 
 def _versions(metadata: Any) -> dict | None:
-    """The `_metadata` of a state dict, if it is plain: {module: {name: integer or tuple of integers}}."""
+    """The `_metadata` of a state dict, if it is plain: {module: {name: integer, or tuple of integers and text}}."""
     if not isinstance(metadata, dict):
         return None
 
     def plain(value: object) -> bool:
-        return type(value) in (int, bool) or (type(value) is tuple and all(type(part) is int for part in value))
+        return type(value) in (int, bool) or (type(value) is tuple and all(type(part) in (int, str) for part in value))
 
     return {
         module: {name: value for name, value in own.items() if isinstance(name, str) and plain(value)}
@@ -272,7 +141,7 @@ def read_torch_file(path: Path) -> Any:
         reader = _Reader(data)
         if data[:4] == b'PK\x03\x04':
             pickled = _open_archive(file, reader)
-            return reader.fill(_Unpickler(pickled, reader).load())
+            return reader.fill(Unpickler(pickled, reader).load())
         if _is_tar(file):
             raise ValueError('it is a tar archive, the oldest format of torch.save')
         return _read_old(reader)
@@ -331,13 +200,13 @@ def _open_archive(file: Any, reader: _Reader) -> Any:
 def _read_old(reader: _Reader) -> Any:
     """Torch's format before 1.6: pickles, and the storages one after the other."""
     data = reader.data
-    magic = _Unpickler(data, reader).load()
+    magic = Unpickler(data, reader).load()
     if type(magic) is not int or magic != _OLD_MAGIC:
         raise ValueError('it does not begin as files of torch.save do')
     for _ in ('protocol version', 'machine'):
-        _Unpickler(data, reader).load()
-    content = _Unpickler(data, reader).load()
-    keys = _Unpickler(data, reader).load()
+        Unpickler(data, reader).load()
+    content = Unpickler(data, reader).load()
+    keys = Unpickler(data, reader).load()
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise ValueError('it has no list of storages')
     at = data.tell()

@@ -1,5 +1,6 @@
 """A check that checkpoint, data and model of a run fit together."""
 
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,11 @@ from mmpose.models.heads import HeatmapHead
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import HOOKS
 
+from ..backbones import ViT
+from ..checkpoints.fit import load_whole
+from ..checkpoints.formats import unwrap
 from ..checkpoints.missing import missing_checkpoint
+from ..checkpoints.safe_load import SAFE
 from ..datasets.members import members, transforms
 from ..estimators.crop import check_crop
 from ..heads.targets import describe, same_targets
@@ -28,6 +33,11 @@ class RunCheckHook(Hook):
     - A heatmap head must have the codec of the training targets.
     - A teacher must use the same crop as its student.
 
+    - A ViT's checkpoint must fit the whole model: MMEngine only logs what is left over or missing.
+
+    A local `load_from` is read safely: no code in it runs. Before a run resumes, MMEngine reads its own file, which
+    also holds the state of the optimizer.
+
     A check is skipped if the dataset or head does not define the value.
 
     Raises:
@@ -40,6 +50,8 @@ class RunCheckHook(Hook):
         training = isinstance(runner._train_loop, BaseLoop)
         option = '--cfg-options load_from={}' if training else '--checkpoint {}'
         check_checkpoint(runner._load_from, runner.cfg.filename, option)
+        if runner._load_from and not runner._resume and '://' not in runner._load_from:
+            runner._load_from = SAFE + runner._load_from
         for split in ('train', 'val', 'test'):
             loop = getattr(runner, f'_{split}_loop')  # the public property would build loops that are not run
             if isinstance(loop, BaseLoop):
@@ -49,6 +61,38 @@ class RunCheckHook(Hook):
                     check_keypoints(loop.dataloader.dataset, bare_model(runner), split)
         if training:
             check_targets(runner.train_dataloader.dataset, bare_model(runner))
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Open the wrappers that MMEngine does not know, and check that the weights fit the model."""
+        weights, opened = unwrap(checkpoint)
+        checkpoint['state_dict'] = weights if opened else copy(weights)  # without a wrapper it is the checkpoint itself
+        check_weights(bare_model(runner), checkpoint['state_dict'])
+
+
+def check_weights(model: Any, weights: dict) -> None:
+    """Check that a checkpoint fits a model with a `ViT`, by loading it.
+
+    Args:
+        model: the model without the wrapper of a distributed run.
+        weights: of any origin that the model loads.
+
+    Raises:
+        ValueError: lists the keys that are left over or missing.
+    """
+    if not any(isinstance(module, ViT) for module in model.modules()):
+        return
+
+    def absent() -> list[str]:
+        heads = [f'head.heads.{name}.' for name in getattr(getattr(model, 'head', None), 'absent', ())]
+        return [*heads, *(f'{name}.knowledge_token.' for name, part in model.named_modules() if isinstance(part, ViT))]
+
+    try:
+        load_whole(model, weights, absent)
+    except ValueError as problem:
+        raise ValueError(
+            f'the checkpoint does not fit the model: {problem}. To start from its backbone alone, set model.backbone.'
+            "init_cfg=dict(type='Pretrained', checkpoint=FILE, prefix='backbone.') instead of load_from"
+        ) from problem
 
 
 def check_checkpoint(load_from: str | None, config: str | None, option: str = '--cfg-options load_from={}') -> None:
@@ -63,7 +107,7 @@ def check_checkpoint(load_from: str | None, config: str | None, option: str = '-
     Raises:
         FileNotFoundError: names the checkpoint and the config that writes it.
     """
-    if load_from is None or '://' in load_from or Path(load_from).expanduser().is_file():
+    if load_from is None or '://' in load_from or Path(load_from).expanduser().exists():
         return
     name = Path(load_from).parent.name  # the default work_dir is work_dirs/NAME
     folders = [folder for folder in Path(config or '').parents if folder.name == 'configs']

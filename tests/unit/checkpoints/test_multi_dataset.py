@@ -174,3 +174,11 @@ def test_our_decoders_are_not_renamed():
 def test_more_decoders_than_the_authors_had_are_refused():
     with pytest.raises(ValueError, match='decoder associate_keypoint_heads.5; expected at most 5 beside keypoint_head'):
         rename_decoders({'associate_keypoint_heads.5.final_layer.bias': torch.zeros(1)}, AUTHORS_ORDER)
+
+
+def test_our_experts_are_matched_by_name_if_they_are_recorded():
+    weights = weights_of({'layers.0.mlp.experts.bias': (3, EXPERT_DIM)})
+    found = rename_experts(weights, ('mpii', 'coco'), EXPERT_DIM, print, ('coco', 'aic', 'mpii'))
+    assert torch.equal(found['layers.0.mlp.experts.bias'], weights['layers.0.mlp.experts.bias'][[2, 0]])
+    with pytest.raises(ValueError, match='has 3 experts'):
+        rename_experts(weights, ('mpii', 'hand21'), EXPERT_DIM, print, ('coco', 'aic', 'mpii'))

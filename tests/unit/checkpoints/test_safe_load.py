@@ -278,3 +278,17 @@ def test_safetensors_must_be_installed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'safetensors', None)
     with pytest.raises(ValueError, match='needs the package safetensors: pip install safetensors'):
         load_weights(tmp_path / 'a.safetensors')
+
+
+@pytest.mark.parametrize('name', ['', 'model.safetensors.index.json'])
+def test_mmengine_reads_shards(folder, name):
+    path, weights = folder
+    found = CheckpointLoader.load_checkpoint(f'{path}/{name}', 'cpu')['state_dict']
+    assert set(found) == set(weights)
+
+
+def test_mmengine_reads_safely_where_asked(tmp_path):
+    file, proof = tmp_path / 'bad.pth', tmp_path / 'it_ran'
+    torch.save(dict(meta=Attack(f'touch {proof}'), state_dict=WEIGHTS), file)
+    check(CheckpointLoader.load_checkpoint(f'vitpose-safe://{file}', 'cpu')['state_dict'])
+    assert not proof.exists()

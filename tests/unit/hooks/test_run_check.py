@@ -3,12 +3,13 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 from mmengine.registry import init_default_scope
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
 from mmpose.registry import HOOKS, MODELS, TRANSFORMS
 
 import vitpose_mm  # noqa: F401, registers
-from vitpose_mm.hooks.run_check import check_checkpoint, check_keypoints, check_targets
+from vitpose_mm.hooks.run_check import RunCheckHook, check_checkpoint, check_keypoints, check_targets
 
 UDP = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
 CLASSIC = dict(UDP, type='MSRAHeatmap')
@@ -132,3 +133,31 @@ def test_only_the_loops_that_run_are_checked(split, loop):
             run(model())
     else:
         run(model(14), SimpleNamespace(pred_converter=object()))
+
+
+@pytest.mark.parametrize('prefix', ['', 'module.', '_orig_mod.', 'module._orig_mod.'])
+@pytest.mark.parametrize('wrapper', ['state_dict', 'model', None])
+def test_a_wrapped_checkpoint_loads(prefix, wrapper):
+    source, target = model(), model()
+    weights = {prefix + key: value + 1 for key, value in source.state_dict().items()}
+    checkpoint = {wrapper: weights} if wrapper else weights
+    RunCheckHook().after_load_checkpoint(SimpleNamespace(model=target), checkpoint)
+    assert set(checkpoint['state_dict']) == set(source.state_dict())
+    assert torch.equal(target.backbone.pos_embed, source.backbone.pos_embed + 1)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'neck.weight': torch.ones(1)}, r'1 keys \(neck.weight\) unexpected, 0 keys missing. To start from'),
+        ({'head.final_layer.bias': None}, r'0 keys unexpected, 1 keys \(head.final_layer.bias\) missing'),
+    ],
+)
+def test_left_over_and_missing_keys_are_an_error(changes, message):
+    weights = {key: value for key, value in {**model().state_dict(), **changes}.items() if value is not None}
+    with pytest.raises(ValueError, match=message):
+        RunCheckHook().after_load_checkpoint(SimpleNamespace(model=model()), dict(state_dict=weights))
+
+
+def test_models_without_a_vit_are_left_to_mmengine():
+    RunCheckHook().after_load_checkpoint(SimpleNamespace(model=torch.nn.Linear(2, 2)), dict(state_dict={'x': 1}))
