@@ -1,11 +1,13 @@
 """Refuse checkpoints that do not fit a module: MMEngine loads non-strictly and only logs what does not match."""
 
 from collections.abc import Callable, Collection, Sequence
+from copy import copy
 from typing import Any
 
 from torch import Tensor, nn
 
 from .formats import known_prefixes
+from .multi_dataset import gather_decoders
 
 
 def require_fit(module: nn.Module, weights: dict[str, Tensor], optional: Collection[str] = ()) -> None:
@@ -55,6 +57,9 @@ def load_whole(model: nn.Module, weights: dict[str, Tensor], absent: Callable[[]
     Raises:
         ValueError: a part of the model has no weights, or a key or shape is not the model's; the message lists them.
     """
+    if hasattr(getattr(model, 'head', None), 'heads'):  # MMPose's own estimator has no hook for it
+        weights = copy(weights)  # with its `_metadata`
+        gather_decoders(weights, '')
     try:
         missing, unexpected = model.load_state_dict(weights, strict=False)
     except RuntimeError as problem:  # torch's message has several lines

@@ -16,6 +16,7 @@ from ..backbones import ViT
 from ..checkpoints.fit import load_whole
 from ..checkpoints.formats import unwrap
 from ..checkpoints.missing import missing_checkpoint
+from ..checkpoints.multi_dataset import gather_decoders
 from ..checkpoints.safe_load import SAFE
 from ..datasets.members import members, transforms
 from ..estimators.crop import check_crop
@@ -66,7 +67,10 @@ class RunCheckHook(Hook):
         """Open the wrappers that MMEngine does not know, and check that the weights fit the model."""
         weights, opened = unwrap(checkpoint)
         checkpoint['state_dict'] = weights if opened else copy(weights)  # without a wrapper it is the checkpoint itself
-        check_weights(bare_model(runner), checkpoint['state_dict'])
+        model = bare_model(runner)
+        if hasattr(getattr(model, 'head', None), 'heads'):
+            gather_decoders(checkpoint['state_dict'], '')
+        check_weights(model, checkpoint['state_dict'])
 
 
 def check_weights(model: Any, weights: dict) -> None:
