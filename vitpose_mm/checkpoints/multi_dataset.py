@@ -138,7 +138,7 @@ def gather_decoders(state_dict: dict[str, Tensor], prefix: str, *_: object) -> N
     """
     beside = (f'{prefix}keypoint_head.', f'{prefix}associate_')
     for key in [key for key in state_dict if key.startswith(beside)]:
-        state_dict[f'{prefix}head.{key[len(prefix) :]}'] = state_dict.pop(key)
+        state_dict[f'{prefix}head.{key[len(prefix) :].removeprefix("keypoint_head.")}'] = state_dict.pop(key)
 
 
 def rename_decoders(weights: dict[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
