@@ -16,6 +16,13 @@ _HEAD = re.compile(
     r'(?:head\.heads\.(?P<name>[^.]+)|associate_(?:keypoint_)?heads\.(?P<number>\d+)|(?P<first>(?:keypoint_)?head))'
     r'\.(?P<rest>.+)'
 )
+_DIMENSIONS = {
+    'pos_embed': 3,
+    'patch_embed.proj.weight': 4,
+    'layers.0.norm1.weight': 1,
+    'layers.0.mlp.fc1.weight': 2,
+    'layers.0.mlp.fc2.weight': 2,
+}
 _NUMBERED = re.compile(r'(layers\.\d+\.mlp\.experts)\.(\d+)\.(weight|bias)')
 _CONFIG_NAMES = re.compile(r'experts=dict\(\s*(?:expert_dim=\d+,\s*)?names=\[([^\]]*)\]')
 
@@ -79,6 +86,7 @@ def read_parts(
     inside = {key.removeprefix(origin.prefix): key for key in weights if key.startswith(origin.prefix)}
     vit = {name: weights[key] for name, key in inside.items()}
     vit = vit if origin.format.table is None else rename(vit, origin.format.table)
+    _check_dimensions(vit)
     heads: dict[str, dict[str, Tensor]] = {}
     left = []
     for key in [] if outer == origin.prefix else weights:  # else the ViT is alone
@@ -118,6 +126,18 @@ def read_parts(
         stacked = {key: value[indices] if '.mlp.experts.' in key else value for key, value in stacked.items()}
         names = tuple(own)
     return Parts(origin, stacked, named, names, _grid(stacked, origin, recorded.get('grid') or meta.get('grid')))
+
+
+def _check_dimensions(vit: dict[str, Tensor]) -> None:
+    """Refuse a ViT that lacks what every ViT has.
+
+    Raises:
+        ValueError: names the key.
+    """
+    for key, dimensions in _DIMENSIONS.items():
+        if key not in vit or vit[key].ndim != dimensions or not vit[key].numel():
+            found = tuple(vit[key].shape) if key in vit else 'none'
+            raise ValueError(f'{key}: expected a weight of {dimensions} dimensions, found {found}')
 
 
 def _drop_tokens(vit: dict[str, Tensor], origin: Origin, log: Callable[[str], object]) -> None:

@@ -8,7 +8,6 @@ from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
 from vitpose.cli.main import main
-from vitpose_mm.backbones.sizes import SIZES
 from vitpose_mm.checkpoints.multi_dataset import AUTHORS_ORDER
 
 KEYPOINTS = dict(zip(AUTHORS_ORDER, (17, 14, 16, 17, 17, 133), strict=True))
@@ -84,11 +83,10 @@ def test_the_matching_config(tmp_path, capsys, decoder):
 
 
 def test_a_backbone_alone(tmp_path, capsys):
-    size = SIZES['tiny']
-    weights = {'cls_token': torch.zeros(1, 1, size.embed_dim), 'pos_embed': torch.zeros(1, 197, size.embed_dim)}
-    weights['norm.weight'] = torch.ones(size.embed_dim)
-    for number in range(size.depth):
-        weights[f'blocks.{number}.norm1.weight'] = torch.ones(size.embed_dim, dtype=torch.bfloat16)
+    weights = MODELS.build(dict(type='ViT', arch='tiny', img_size=(224, 224))).state_dict()
+    weights = {key.replace('layers.', 'blocks.').replace('last_', ''): value for key, value in weights.items()}
+    weights['cls_token'] = torch.zeros(1, 1, 192)
+    weights['pos_embed'] = torch.zeros(1, 197, 192, dtype=torch.bfloat16)
     torch.save(dict(model=weights, epoch=1599), tmp_path / 'mae.pth')
     found = json.loads(inspect(tmp_path / 'mae.pth', capsys, '--json')[1])
     assert found['origin'].startswith('MAE encoder') and found['grid'] == [14, 14] and found['heads'] == []
