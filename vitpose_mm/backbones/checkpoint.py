@@ -1,7 +1,7 @@
 """How a ViT loads a checkpoint: rename its keys, resize its tensors, refuse what does not fit."""
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.logging import print_log
@@ -12,6 +12,7 @@ from ..checkpoints.fit import refuse_unrelated, require_fit, require_size
 from ..checkpoints.formats import POSE_GRIDS, Format, rename_vit, unwrap
 from ..checkpoints.key_maps import take
 from ..checkpoints.multi_dataset import rename_experts
+from ..checkpoints.safe_load import SAFE
 from ..checkpoints.token_file import read_token
 from ..layers.patch_embed import PADDING
 
@@ -146,6 +147,16 @@ def _fit_rel_pos(vit: 'ViT', weights: dict[str, Tensor]) -> None:
         )
     for key, value in own.items():
         weights[key] = resize_rel_pos(weights[key], len(value)) if key in weights else torch.zeros_like(value)
+
+
+def read_safely(init_cfg: Any) -> Any:
+    """The same `init_cfg`, with which MMEngine reads local files without running code in them."""
+    if isinstance(init_cfg, list):
+        return [read_safely(each) for each in init_cfg]
+    file = init_cfg.get('checkpoint') if isinstance(init_cfg, dict) else None
+    if not isinstance(file, str) or '://' in file:
+        return init_cfg
+    return {**init_cfg, 'checkpoint': SAFE + file}
 
 
 def load_token(vit: 'ViT') -> None:

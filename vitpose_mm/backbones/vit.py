@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
@@ -12,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from ..layers import Block, ExpertMlp, Mlp, PatchEmbed, resize_pos_embed
 from ..layers.attention import Streams
 from ..layers.block import NORM_EPS
-from .checkpoint import load_token, read_checkpoint, record
+from .checkpoint import load_token, read_checkpoint, read_safely, record
 from .freezing import frozen_parts
 from .layout import attention_layout
 from .options import build_token, check_size, parse_experts, warn_if_transposed
@@ -117,6 +118,7 @@ class ViT(BaseModule):
 
     def init_weights(self) -> None:
         """Read the files of `init_cfg` and of the knowledge token's `init`; the Runner calls it before training."""
+        self.init_cfg: Any = read_safely(self.init_cfg)
         super().init_weights()
         load_token(self)
 

@@ -50,9 +50,7 @@ class Checkpoint(NamedTuple):
 def load_weights(path: Path) -> dict[str, Tensor]:
     """Read the weights of an untrusted checkpoint, on the CPU; see `load_checkpoint`. NaN and infinity are logged."""
     weights = load_checkpoint(path).weights
-    faults = not_finite(weights)
-    if faults:
-        print_log(f'{path}: {faults}', logger='current', level=logging.WARNING)
+    log_not_finite(path, weights)
     return weights
 
 
@@ -98,7 +96,10 @@ def load_from_safe(filename: str, map_location: object = None) -> dict:
     Returns:
         'state_dict' and 'meta', on the CPU.
     """
-    return dict(state_dict=load_weights(Path(filename.removeprefix(SAFE)).expanduser()), meta={})
+    path = Path(filename.removeprefix(SAFE)).expanduser()
+    loaded = load_checkpoint(path)
+    log_not_finite(path, loaded.weights)
+    return dict(state_dict=loaded.weights, meta=loaded.meta)
 
 
 def not_finite(weights: Mapping[str, Tensor]) -> str:
@@ -111,6 +112,13 @@ def not_finite(weights: Mapping[str, Tensor]) -> str:
             counts[1] += int(value.isinf().sum())
             where = where or key
     return f'{counts[0]} weights are NaN and {counts[1]} infinite, the first in {where}' if where else ''
+
+
+def log_not_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Log one line if a weight is NaN or infinite."""
+    faults = not_finite(weights)
+    if faults:
+        print_log(f'{path}: {faults}', logger='current', level=logging.WARNING)
 
 
 def _load_torch(path: Path) -> Checkpoint:

@@ -1,6 +1,7 @@
 """A checkpoint that does not fit raises an error however it is loaded; MMEngine alone would only log it."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -153,3 +154,17 @@ def test_a_deep_copy_loads_checkpoints_like_the_model(pose_weights):
     assert torch.equal(model.backbone.pos_embed, pose_weights['backbone.pos_embed'])
     with pytest.raises(ValueError, match='depth 2, this model 3'):
         copy.deepcopy(MODELS.build(estimator(depth=3))).load_state_dict(pose_weights)
+
+
+def test_code_in_a_file_of_init_cfg_is_not_run(tmp_path, pose_weights):
+    class Attack:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / 'it_ran',)
+
+    file = tmp_path / 'bad.pth'
+    torch.save(dict(state_dict=pose_weights, meta=Attack()), file)
+    model = init_from(file, prefix='backbone.')
+    assert torch.equal(model.pos_embed, pose_weights['backbone.pos_embed'])
+    assert not (tmp_path / 'it_ran').exists()
+    torch.load(file, weights_only=False)
+    assert (tmp_path / 'it_ran').exists()

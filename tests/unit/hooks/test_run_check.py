@@ -1,9 +1,12 @@
 """A run whose checkpoint, data and model do not fit together is refused before anything is loaded."""
 
+import os
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from mmengine.logging import HistoryBuffer
 from mmengine.registry import init_default_scope
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
 from mmpose.registry import HOOKS, MODELS, TRANSFORMS
@@ -121,7 +124,12 @@ def test_only_the_loops_that_run_are_checked(split, loop):
         loader = built.dataloader
         hook.before_run(
             SimpleNamespace(
-                _load_from=None, cfg=SimpleNamespace(filename=None), model=net, train_dataloader=loader, **loops
+                _load_from=None,
+                _resume=False,
+                cfg=SimpleNamespace(filename=None),
+                model=net,
+                train_dataloader=loader,
+                **loops,
             )
         )
 
@@ -161,3 +169,50 @@ def test_left_over_and_missing_keys_are_an_error(changes, message):
 
 def test_models_without_a_vit_are_left_to_mmengine():
     RunCheckHook().after_load_checkpoint(SimpleNamespace(model=torch.nn.Linear(2, 2)), dict(state_dict={'x': 1}))
+
+
+@pytest.mark.parametrize(
+    ('load_from', 'resume', 'expected'),
+    [
+        ('a.pth', False, 'vitpose-safe://a.pth'),
+        ('https://host/a.pth', False, 'https://host/a.pth'),
+        ('a.pth', True, 'a.pth'),
+        (None, False, None),
+    ],
+)
+def test_load_from_is_read_safely(tmp_path, monkeypatch, load_from, resume, expected):
+    monkeypatch.chdir(tmp_path)
+    torch.save({'x': torch.ones(1)}, 'a.pth')
+    assert start(RunCheckHook(), load_from, resume)._load_from == expected
+
+
+def start(hook, load_from, resume):
+    loops = {f'_{name}_loop': None for name in ('train', 'val', 'test')}
+    config = SimpleNamespace(filename='x.py', get=lambda *_: [dict(type='Other'), dict(type='RunCheckHook')])
+    runner = SimpleNamespace(_load_from=load_from, _resume=resume, cfg=config, work_dir='.', **loops)
+    hook.before_run(runner)
+    return runner
+
+
+class Attack:
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return os.system, (f'touch {self.file}',)
+
+
+@pytest.mark.skipif(not hasattr(torch.serialization, 'safe_globals'), reason='torch reads with weights_only')
+@pytest.mark.parametrize('named', [True, False])
+def test_resuming_from_a_file_with_code_is_refused(tmp_path, monkeypatch, named):
+    monkeypatch.chdir(tmp_path)
+    torch.save(dict(state_dict={}, meta=Attack('it_ran')), 'a.pth')
+    (tmp_path / 'last_checkpoint').write_text('a.pth')
+    message = r'a.pth holds \S*system, so reading it could run code.*--cfg-options custom_hooks.1.trust_resume=True'
+    with pytest.raises(ValueError, match=message):
+        start(RunCheckHook(), 'a.pth' if named else None, True)
+    assert not (tmp_path / 'it_ran').exists()
+    start(RunCheckHook(trust_resume=True), 'a.pth', True)
+    history = dict(log_scalars=dict(loss=HistoryBuffer([1.0], [1])), seed=np.int64(3))
+    torch.save(dict(state_dict={'x': torch.ones(1)}, optimizer=dict(state={}), message_hub=history), 'a.pth')
+    start(RunCheckHook(), 'a.pth', True)
