@@ -150,6 +150,8 @@ def _checked(path: Path, content: Any) -> dict[str, Tensor]:
         kind = 'empty dict' if content == {} else type(content).__name__
         raise ValueError(f"{path}: expected a dict of tensors, possibly under 'state_dict'; found {kind}")
     for key, value in content.items():
+        if isinstance(key, str) and not (key.isprintable() and len(key) < 300):
+            raise ValueError(f'{path}: {key[:80]!r} is not a name of a weight')
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise ValueError(
                 f'{path}: expected a tensor for {str(key)[:80]!r}, found {type(value).__name__.lstrip("_")}'

@@ -180,6 +180,8 @@ def fuzz(folder: Path, files: int) -> tuple[int, int]:
         name, data, beside = whole[number % len(whole)]
         counts[read(place, name, mutate(data, changes), beside)] += 1
         assert not canary.exists(), 'code of a file ran'
+        if sum(counts) % 10_000 == 0:
+            print(f'{sum(counts)} files', flush=True)
 
     run()
     return counts[True], counts[False]

@@ -292,3 +292,11 @@ def test_mmengine_reads_safely_where_asked(tmp_path):
     torch.save(dict(meta=Attack(f'touch {proof}'), state_dict=WEIGHTS), file)
     check(CheckpointLoader.load_checkpoint(f'vitpose-safe://{file}', 'cpu')['state_dict'])
     assert not proof.exists()
+
+
+@pytest.mark.parametrize('name', ['a\nb', '\x1b[2J', 'a' * 300])
+def test_a_name_that_could_spoil_the_message_is_refused(tmp_path, name):
+    torch.save({name: torch.ones(1)}, tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match='is not a name of a weight') as caught:
+        load_weights(tmp_path / 'a.pth')
+    assert str(caught.value).isprintable()
