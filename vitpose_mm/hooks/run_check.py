@@ -81,9 +81,35 @@ class RunCheckHook(Hook):
         weights, opened = unwrap(checkpoint)
         checkpoint['state_dict'] = weights if opened else copy(weights)  # without a wrapper it is the checkpoint itself
         model = bare_model(runner)
+        loop = runner._train_loop if isinstance(runner._train_loop, BaseLoop) else None
+        keep_keypoints(model, checkpoint.get('meta'), loop.dataloader.dataset if loop else None)
         if hasattr(getattr(model, 'head', None), 'heads'):
             gather_decoders(checkpoint['state_dict'], '')
         check_weights(model, checkpoint['state_dict'])
+
+
+def keep_keypoints(model: Any, meta: Any, dataset: Any) -> None:
+    """Tell a head with `allow_new_final_layer` which of its keypoints have a name that the checkpoint knows.
+
+    Args:
+        model: the model without the wrapper of a distributed run.
+        meta: of the checkpoint; its 'dataset_meta' names the keypoints.
+        dataset: the training set as built, or None.
+    """
+    head: Any = getattr(model, 'head', None)
+    theirs = _keypoint_names((meta or {}).get('dataset_meta') if isinstance(meta, dict) else None)
+    own = _keypoint_names(getattr(dataset, 'metainfo', None))
+    if getattr(head, 'allow_new_final_layer', False):
+        head.kept_keypoints = {index: theirs.index(name) for index, name in enumerate(own) if name in theirs}
+
+
+def _keypoint_names(meta: Any) -> list[str]:
+    """Names of the keypoints in their order, [] if they are not known."""
+    names = meta.get('keypoint_id2name') if isinstance(meta, dict) else None
+    if not isinstance(names, dict):
+        return []
+    ordered: list[Any] = [names.get(number, names.get(str(number))) for number in range(len(names))]
+    return ordered if all(isinstance(name, str) for name in ordered) else []
 
 
 def check_weights(model: Any, weights: dict) -> None:

@@ -12,7 +12,14 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, V
 from mmpose.registry import HOOKS, MODELS, TRANSFORMS
 
 import vitpose_mm  # noqa: F401, registers
-from vitpose_mm.hooks.run_check import RunCheckHook, check_checkpoint, check_keypoints, check_targets
+from vitpose_mm.hooks.run_check import (
+    RunCheckHook,
+    check_checkpoint,
+    check_keypoints,
+    check_targets,
+    check_weights,
+    keep_keypoints,
+)
 
 UDP = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
 CLASSIC = dict(UDP, type='MSRAHeatmap')
@@ -149,7 +156,7 @@ def test_a_wrapped_checkpoint_loads(prefix, wrapper):
     source, target = model(), model()
     weights = {prefix + key: value + 1 for key, value in source.state_dict().items()}
     checkpoint = {wrapper: weights} if wrapper else weights
-    RunCheckHook().after_load_checkpoint(SimpleNamespace(model=target), checkpoint)
+    RunCheckHook().after_load_checkpoint(SimpleNamespace(model=target, _train_loop=None), checkpoint)
     assert set(checkpoint['state_dict']) == set(source.state_dict())
     assert torch.equal(target.backbone.pos_embed, source.backbone.pos_embed + 1)
 
@@ -164,11 +171,13 @@ def test_a_wrapped_checkpoint_loads(prefix, wrapper):
 def test_left_over_and_missing_keys_are_an_error(changes, message):
     weights = {key: value for key, value in {**model().state_dict(), **changes}.items() if value is not None}
     with pytest.raises(ValueError, match=message):
-        RunCheckHook().after_load_checkpoint(SimpleNamespace(model=model()), dict(state_dict=weights))
+        RunCheckHook().after_load_checkpoint(SimpleNamespace(model=model(), _train_loop=None), dict(state_dict=weights))
 
 
 def test_models_without_a_vit_are_left_to_mmengine():
-    RunCheckHook().after_load_checkpoint(SimpleNamespace(model=torch.nn.Linear(2, 2)), dict(state_dict={'x': 1}))
+    RunCheckHook().after_load_checkpoint(
+        SimpleNamespace(model=torch.nn.Linear(2, 2), _train_loop=None), dict(state_dict={'x': 1})
+    )
 
 
 @pytest.mark.parametrize(
@@ -216,3 +225,30 @@ def test_resuming_from_a_file_with_code_is_refused(tmp_path, monkeypatch, named)
     history = dict(log_scalars=dict(loss=HistoryBuffer([1.0], [1])), seed=np.int64(3))
     torch.save(dict(state_dict={'x': torch.ones(1)}, optimizer=dict(state={}), message_hub=history), 'a.pth')
     start(RunCheckHook(), 'a.pth', True)
+
+
+def head_of(keypoints, **more):
+    init_default_scope('mmpose')
+    head = dict(type='SimpleHead', in_channels=8, out_channels=keypoints, **more)
+    vit = dict(type='ViT', arch=dict(depth=1, embed_dim=8, num_heads=1))
+    return MODELS.build(dict(type='TopdownPoseEstimator', backbone=vit, head=head))
+
+
+@pytest.mark.parametrize('named', [True, False])
+def test_another_number_of_keypoints_keeps_those_of_the_same_name(named, logged):
+    source, target = head_of(3), head_of(2, allow_new_final_layer=True)
+    before = target.head.final_layer.weight.detach().clone()
+    meta = dict(dataset_meta=dict(keypoint_id2name={0: 'nose', 1: 'tail', 2: 'paw'})) if named else {}
+    keep_keypoints(target, meta, SimpleNamespace(metainfo=dict(keypoint_id2name={0: 'ear', 1: 'nose'})))
+    check_weights(target, {key: value + 1 for key, value in source.state_dict().items()})
+    found = target.head.final_layer.weight
+    assert torch.equal(found[0], before[0])
+    assert torch.equal(found[1], source.head.final_layer.weight[0] + 1 if named else before[1])
+    assert torch.equal(target.backbone.pos_embed, source.backbone.pos_embed + 1)
+    kept = "1 keypoints of the same name (own: the checkpoint's): {1: 0}" if named else '0 keypoints of the same name'
+    assert f'its last layer is new, except for {kept}' in logged()
+
+
+def test_another_number_of_keypoints_is_refused_unless_allowed():
+    with pytest.raises(ValueError, match='predicts 3 keypoints, this head out_channels=2.*allow_new_final_layer=True'):
+        check_weights(head_of(2), head_of(3).state_dict())
