@@ -71,7 +71,8 @@ with tempfile.TemporaryDirectory() as scratch:
             'openmmlab': ['mmpose>=1.3,<2', 'mmcv>=2.1,<2.2', 'mmengine>=0.10.5,<1', 'mmdet>=3.3,<4'],
             'predict': ['av>=14.2'],  # videos
             'track': ['trackers>=2.6'],  # needs numpy 2
-            'tests': ['pytest>=7', 'pytest-xdist', 'ruff', 'mypy', 'import-linter', 'tensorboard'],
+            'safetensors': ['safetensors>=0.4'],
+            'tests': ['pytest>=7', 'hypothesis', 'pytest-xdist', 'ruff', 'mypy', 'import-linter', 'tensorboard'],
         },
         entry_points={'console_scripts': ['vitpose = vitpose.cli.main:main']},
         cmdclass={'build_py': BuildWithMim},

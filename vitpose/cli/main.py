@@ -14,6 +14,8 @@ COMMANDS = {
     'doctor': 'what is installed, what was tested, what is missing, and how to fix it',
     'synth': 'render people or animals with true keypoints, in the layout of COCO and others',
     'cost': 'parameters, MACs by part, and measured time and memory of configs',
+    'inspect': 'who wrote a checkpoint, and what is in it',
+    'convert': 'write a checkpoint in the format of MMPose, the authors, transformers or safetensors',
     'split': "extract one dataset's plain model from a multi-dataset model",
     'token': "extract a trained knowledge token from a teacher's checkpoint",
     'teacher-cache': "store a teacher's heatmaps of a training set, so that the teacher runs only once",

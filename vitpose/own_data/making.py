@@ -16,7 +16,6 @@ from .checks import Finding, ImageFile, check, faults_of, read_files
 from .derive import MARGIN, SIGMA, box_of, find_sides, input_size
 from .preview import draw_preview
 from .split import LEAST, split_images
-from .start import write_start
 from .writing import Plan, config_text, metainfo_text, write_bases, write_coco, write_images
 
 
@@ -55,8 +54,7 @@ def make_dataset(annotations: Annotations, out: Path, options: argparse.Namespac
     if derived:
         print(f'- {derived:,} boxes made from the keypoints, with a margin of {MARGIN:.0%} of the larger side')
     print(f'- {sides.note}\n- {why}\n- sigma {SIGMA} of OKS for each keypoint: ours; compare by PCK rather than AP')
-    start = None if options.start is None else '' if options.start == 'scratch' else 'start.pth'
-    plan = Plan(out.name, annotations, parts, files, sides, size, options.arch, start)
+    plan = Plan(out.name, annotations, parts, files, sides, size, options.arch, options.start)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f'.{out.name}.part-', dir=out.parent))
     try:
@@ -78,8 +76,6 @@ def _write(folder: Path, plan: Plan, options: argparse.Namespace) -> None:
     write_text(folder / 'metainfo.py', metainfo_text(plan))
     write_text(folder / 'config.py', config_text(plan))
     config = Config.fromfile(folder / 'config.py')
-    if plan.start:
-        print(f'- {write_start(Path(options.start), folder / plan.start, config)}')
     draw_preview(config, folder / 'preview.png', options.seed)
 
 

@@ -21,6 +21,7 @@ BASES = (
     '_base_/schedules/adamw_cosine.py',
     '_base_/runtime/default.py',
 )
+SCRATCH = 'scratch'
 COLOURS = {'left': [0, 255, 0], 'right': [255, 128, 0], '': [51, 153, 255]}  # RGB, as MMPose's COCO
 CONFIG = '''"""{title}. Written by `vitpose dataset`."""
 
@@ -30,7 +31,7 @@ input_size, heatmap_size = {input_size}, {heatmap_size}  # w, h
 codec = dict(type='BatchUDPHeatmap', input_size=input_size, heatmap_size=heatmap_size, sigma=2)
 model = dict(
     backbone=dict(img_size=input_size[::-1]{backbone}),
-    head=dict(out_channels={count}, decoder=codec),
+    head=dict(out_channels={count}, decoder=codec{head}),
     test_cfg=dict(flip_test={flip}),
 )
 {start}crop = dict(type='TopdownAffine', input_size=input_size, use_udp=True)
@@ -74,7 +75,7 @@ class Plan:
         sides: pairs of keypoints.
         size: of the input, (w, h) in pixels.
         arch: 'small', 'base', 'large' or 'huge'.
-        start: file in the dataset's folder to start from; '' for random weights; None for MAE's.
+        start: checkpoint to start from; SCRATCH for random weights; None for MAE's.
     """
 
     name: str
@@ -197,6 +198,7 @@ def config_text(plan: Plan) -> str:
     train, val = plan.counts['train'], plan.counts['val']
     chosen = recipe(train)
     bases = (*(base.replace('vitpose.py', f'vitpose_{plan.arch}.py') for base in BASES), 'metainfo.py')
+    start = str(Path(plan.start).resolve()) if plan.start not in (None, SCRATCH) else ''
     count, (width, height) = len(plan.annotations.labels.names), plan.size
     return CONFIG.format(
         title=f'{plan.name}: {count} keypoints, {train:,} instances for training and {val:,} for validation',
@@ -205,14 +207,15 @@ def config_text(plan: Plan) -> str:
         heatmap_size=(width // 4, height // 4),
         count=count,
         backbone='' if plan.start is None else ', init_cfg=None',
+        head=', allow_new_final_layer=True' if start else '',
         flip=plan.sides.flip,
-        start=f"load_from = data_root + '{plan.start}'\n" if plan.start else '',
+        start=f'load_from = {start!r}\n' if start else '',
         augmentation='_base_.flip, ' if plan.sides.flip else '',
         batch=chosen.batch,
         epochs=chosen.epochs,
         interval=max(chosen.epochs // 10, 1),
         rate=5e-4,
-        decay=1.0 if plan.start == '' else '_base_.layer_decay_rate',
+        decay=1.0 if plan.start == SCRATCH else '_base_.layer_decay_rate',
         warm_up=max(min(100, -(-train // chosen.batch) * chosen.epochs // 10), 1),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
@@ -12,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from ..layers import Block, ExpertMlp, Mlp, PatchEmbed, resize_pos_embed
 from ..layers.attention import Streams
 from ..layers.block import NORM_EPS
-from .checkpoint import load_token, read_checkpoint
+from .checkpoint import load_token, read_checkpoint, read_safely, record
 from .freezing import frozen_parts
 from .layout import attention_layout
 from .options import build_token, check_size, parse_experts, warn_if_transposed
@@ -27,8 +28,8 @@ class ViT(BaseModule):
     Source: ViTPose (arXiv 2204.12484) sections 3.1 and 3.3. The position table has no entry for a cls
     token: loading a checkpoint adds that entry to all others.
 
-    Checkpoints of this package, MMPose 1.x (mmpretrain), ViTPose's authors, MAE and transformers load
-    without conversion, at any image size.
+    Checkpoints of this package, MMPose 1.x (mmpretrain), ViTPose's authors, MAE, transformers, timm and
+    DINOv2 load without conversion, at any image size, see `checkpoints.formats`.
 
     Args:
         arch: 'tiny', 'small', 'base', 'large', 'huge', or dict(depth, embed_dim, num_heads[, mlp_ratio]).
@@ -42,7 +43,8 @@ class ViT(BaseModule):
             estimator passes the datasets: use `MultiDatasetPoseEstimator`.
         knowledge_token: None, or dict(count=1, width=None, frozen=False, pos_embed=False, init=None) for
             learned tokens beside the grid, see `layers.KnowledgeToken`; they are not part of the output.
-            `init` is a file of `vitpose token extract`; it is read only when training starts.
+            `init` is a file of `vitpose token extract`; it is read only when training starts. With
+            init='checkpoint' they are the cls token and registers of a checkpoint of timm, DINOv2 or MAE.
         in_channels: channels of the image.
         drop_path_rate: drop path rate of the last block, rising linearly from 0 at the first block.
         with_cp: activation checkpointing: less memory, about a third more time per training step.
@@ -50,8 +52,8 @@ class ViT(BaseModule):
             n for patch embedding, position table and the first n blocks; or 'all_but_token', together
             with `freeze=True` of the decoder. Only its own `frozen` freezes the knowledge token. Source:
             ViTPose table 6 and the authors' code, except for n: theirs never froze the first block.
-        pretrain_img_size: (h, w) that the checkpoint was trained at. None finds it if the aspect ratio
-            is the model's own, 4:3 or 1:1.
+        pretrain_img_size: (h, w) that the checkpoint was trained at. None takes it from the checkpoint if that
+            records it, as ours do, or else finds it among the sizes that its format is known for.
         init_cfg: MMEngine's; use dict(type='Pretrained', checkpoint=...).
 
     Raises:
@@ -81,13 +83,13 @@ class ViT(BaseModule):
         size = parse_size(arch)
         self.depth, self.embed_dim = depth, dim = size.depth, size.embed_dim
         self.img_size, self.with_cp, self.freeze = tuple(img_size), with_cp, freeze
+        self.pretrain_img_size = pretrain_img_size
         self.layout = attention_layout(depth, attention)
         self.experts, self.expert_dim = parse_experts(experts)
         mlp = partial(ExpertMlp, expert_dim=self.expert_dim, count=len(self.experts)) if experts else Mlp
 
         self.patch_embed = PatchEmbed(in_channels, dim, stride)
         self.grid = self.patch_embed.grid(*img_size)
-        self.pretrain_grid = self.patch_embed.grid(*pretrain_img_size) if pretrain_img_size else None
         self.pos_embed = nn.Parameter(torch.zeros(1, self.grid[0] * self.grid[1], dim))
         self.layers = nn.ModuleList(
             Block(
@@ -104,6 +106,7 @@ class ViT(BaseModule):
         for part in frozen_parts(self):
             part.requires_grad_(False)
         self._register_load_state_dict_pre_hook(read_checkpoint, with_module=True)
+        self._register_state_dict_hook(record)
 
     def _init_parameters(self) -> None:
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
@@ -115,6 +118,7 @@ class ViT(BaseModule):
 
     def init_weights(self) -> None:
         """Read the files of `init_cfg` and of the knowledge token's `init`; the Runner calls it before training."""
+        self.init_cfg: Any = read_safely(self.init_cfg)
         super().init_weights()
         load_token(self)
 

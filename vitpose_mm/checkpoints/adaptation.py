@@ -1,6 +1,7 @@
 """Resize the tensors of a checkpoint whose image size, window size or patch size differs from the model's."""
 
 import math
+from collections.abc import Callable, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,19 +17,19 @@ def fold_extra_slot(table: Tensor) -> Tensor:
     The authors' forward adds `table[1:] + table[:1]`, and the slot of fine-tuned checkpoints is not
     zero, so it must not be dropped. Source: the authors' code; as the source.
     """
+    if (
+        table.device.type != 'meta' and not table[:, :1].any()
+    ):  # as in our own files: adding zeros would turn -0.0 into 0.0
+        return table[:, 1:]
     return table[:, 1:] + table[:, :1]
 
 
-def source_grid(length: int, target: Grid, given: Grid | None = None) -> tuple[Grid, bool]:
-    """Find the grid (Hp, Wp) of a position table, and whether it has an extra leading slot.
-
-    Tried in this order, each without and with the extra slot: the given grid, or else a grid of the
-    target's aspect ratio, of 4:3 (256x192, 384x288), and a square (MAE, 224x224).
+def source_grid(length: int, grids: Sequence[Grid]) -> tuple[Grid, bool]:
+    """Find the grid (Hp, Wp) of a position table among those that it may have, and whether it has an extra slot.
 
     Args:
         length: number of entries of the stored table.
-        target: token grid of the model that loads it.
-        given: token grid that the table was trained at, if known.
+        grids: candidates; the first that fits counts.
 
     Returns:
         (Hp, Wp) and True if an extra slot comes first.
@@ -36,32 +37,63 @@ def source_grid(length: int, target: Grid, given: Grid | None = None) -> tuple[G
     Raises:
         ValueError: none of these grids has that many entries.
     """
-    for height, width in (given,) if given else (target, (4, 3), (1, 1)):
-        for extra in (0, 1):
-            factor = math.sqrt((length - extra) / (height * width))
-            grid = (round(height * factor), round(width * factor))
-            exact = math.prod(grid) == length - extra and grid[0] * width == grid[1] * height
-            if exact and (given is None or grid == given):
+    for extra in (0, 1):
+        for grid in grids:
+            if math.prod(grid) == length - extra:
                 return grid, bool(extra)
-    expected = (
-        f'the grid {given} of pretrain_img_size'
-        if given
-        else f"a grid of the model's aspect ratio {target}, of 4:3 or a square"
-    )
+    tried = ', '.join(f'{height}x{width}' for height, width in dict.fromkeys(grids))
     raise ValueError(
-        f'position table of {length} entries: expected {expected}, with or without a cls token; set the image size '
-        'that it was trained at with ViT(pretrain_img_size=(h, w))'
+        f'position table of {length} entries: its grid is none of {tried}, with or without a cls token; set the image '
+        'size that it was trained at with ViT(pretrain_img_size=(h, w))'
     )
 
 
-def fit_pos_embed(table: Tensor, target: Grid, given: Grid | None = None) -> Tensor:
-    """Fold and resize a position table for a grid (Hp, Wp): (1, [1 +] Hs * Ws, C) -> (1, Hp * Wp, C).
+def fit_pos_embed(
+    weights: dict[str, Tensor], key: str, target: Grid, grids: Sequence[Grid], log: Callable[[str], object]
+) -> None:
+    """Fold and resize a position table for a grid (Hp, Wp): (1, [1 +] Hs * Ws, C) -> (1, Hp * Wp, C); in place.
+
+    The extra slot belongs to the cls token if there is one: it is added to that. Otherwise it is folded.
+
+    Args:
+        weights: in our names; 'cls_token' is the cls token's.
+        key: of the table.
+        target: grid of the model.
+        grids: grids that the table may have.
+        log: told what is changed.
 
     Raises:
         ValueError: its own grid cannot be found, see `source_grid`.
     """
-    source, has_slot = source_grid(table.shape[1], target, given)
-    return resize_pos_embed(fold_extra_slot(table) if has_slot else table, source, target)
+    table = weights[key]
+    source, has_slot = source_grid(table.shape[1], grids)
+    if has_slot and 'cls_token' in weights:
+        weights['cls_token'] = weights['cls_token'] + table[:, :1]
+        table = table[:, 1:]
+    elif has_slot:
+        log('position table: its extra slot is added to every position')
+        table = fold_extra_slot(table)
+    if source != target:
+        log('position table resized from {}x{} to {}x{}'.format(*source, *target))
+    weights[key] = resize_pos_embed(table, source, target)
+
+
+def fold_layer_scale(weights: dict[str, Tensor], log: Callable[[str], object]) -> None:
+    """Multiply layer scales into the projections before them, in place; exact up to rounding.
+
+    Args:
+        weights: in our names; `layers.{n}.attn.scale` and `layers.{n}.mlp.scale` of shape (C,).
+        log: told what is changed.
+    """
+    scales = [key for key in weights if key.endswith(('.attn.scale', '.mlp.scale'))]
+    for key in scales:
+        scale = weights.pop(key)
+        layer = key.removesuffix('scale') + ('proj' if '.attn.' in key else 'fc2')
+        for name, factor in ((f'{layer}.weight', scale[:, None]), (f'{layer}.bias', scale)):
+            if name in weights:
+                weights[name] = weights[name] * factor
+    if scales:
+        log(f'{len(scales)} layer scales are multiplied into the projections')
 
 
 def resize_rel_pos(table: Tensor, length: int) -> Tensor:
@@ -75,7 +107,7 @@ def resize_rel_pos(table: Tensor, length: int) -> Tensor:
     return resized[0].T.to(table.dtype)
 
 
-def pad_kernel(weight: Tensor, size: int) -> Tensor:
+def pad_kernel(weight: Tensor, size: int, log: Callable[[str], object]) -> Tensor:
     """Zero-pad a 14x14 patch kernel by one pixel on each side to 16x16: (C, 3, 14, 14) -> (C, 3, size, size).
 
     Source: the authors' loader, for MAE's ViT-H; as the source.
@@ -91,4 +123,5 @@ def pad_kernel(weight: Tensor, size: int) -> Tensor:
             f'the checkpoint has patches of {"x".join(map(str, kernel))} pixels, this model of {size}x{size}: '
             'only 14x14 can be converted; use a checkpoint with 16x16 or 14x14 patches'
         )
+    log(f'patch kernels of 14x14 are padded with zeros to {size}x{size}')
     return F.pad(weight, [(size - 14) // 2] * 4)

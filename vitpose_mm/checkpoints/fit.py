@@ -1,11 +1,13 @@
 """Refuse checkpoints that do not fit a module: MMEngine loads non-strictly and only logs what does not match."""
 
 from collections.abc import Callable, Collection, Sequence
+from copy import copy
 from typing import Any
 
 from torch import Tensor, nn
 
-from .key_maps import ORIGINS
+from .formats import known_prefixes
+from .multi_dataset import gather_decoders
 
 
 def require_fit(module: nn.Module, weights: dict[str, Tensor], optional: Collection[str] = ()) -> None:
@@ -55,6 +57,9 @@ def load_whole(model: nn.Module, weights: dict[str, Tensor], absent: Callable[[]
     Raises:
         ValueError: a part of the model has no weights, or a key or shape is not the model's; the message lists them.
     """
+    if hasattr(getattr(model, 'head', None), 'heads'):  # MMPose's own estimator has no hook for it
+        weights = copy(weights)  # with its `_metadata`
+        gather_decoders(weights, '')
     try:
         missing, unexpected = model.load_state_dict(weights, strict=False)
     except RuntimeError as problem:  # torch's message has several lines
@@ -107,8 +112,7 @@ def refuse_unrelated(weights: dict[str, Any], prefix: str, own: Collection[str])
     """
     if any(key in weights for key in own):
         return
-    marks = (*ORIGINS, 'layers.0.norm1.weight')
-    others = {prefix + key.removesuffix(mark) for key in weights for mark in marks if key.endswith(mark)}
+    others = {prefix + where for where in known_prefixes(weights)}
     hint = f'they begin with {", ".join(sorted(weights)[:3])}, ...' if weights else 'it has none with this prefix'
     if others:
         name = min(others, key=len)

@@ -5,27 +5,45 @@ block's number. Keys that share one of our names (query, key, value) are concate
 """
 
 import re
-from typing import Any
 
 import torch
 from torch import Tensor
 
 Table = tuple[tuple[str, str | None], ...]
 
-# ViTPose's authors and MAE: timm's names; the cls token is not used
+# ViTPose's authors and MAE: timm's names. What becomes of the cls token depends on the model that loads it
 AUTHORS: Table = (
     ('patch_embed.proj', 'patch_embed.proj'),
     ('pos_embed', 'pos_embed'),
     ('blocks.{n}', 'layers.{n}'),
-    ('norm', 'last_norm'),
     ('last_norm', 'last_norm'),
-    ('cls_token', None),
+    ('norm', 'last_norm'),
+    ('cls_token', 'cls_token'),
     ('mask_token', None),
     ('decoder_pos_embed', None),
     ('decoder_embed', None),
     ('decoder_blocks', None),
     ('decoder_norm', None),
     ('decoder_pred', None),
+)
+
+# what the authors' ViTPose has, for writing
+OFFICIAL = tuple(row for row in AUTHORS if row[1] not in (None, 'cls_token') and row[0] != 'norm')
+
+# timm's ViTs and DINOv2's; heads and norms that follow the pooling are of no use
+TIMM: Table = (
+    ('patch_embed.proj', 'patch_embed.proj'),
+    ('pos_embed', 'pos_embed'),
+    ('blocks.{n}.ls1.gamma', 'layers.{n}.attn.scale'),
+    ('blocks.{n}.ls2.gamma', 'layers.{n}.mlp.scale'),
+    ('blocks.{n}', 'layers.{n}'),
+    ('norm', 'last_norm'),
+    ('cls_token', 'cls_token'),
+    ('register_tokens', 'register_tokens'),
+    ('reg_token', 'register_tokens'),
+    ('mask_token', None),
+    ('fc_norm', None),
+    ('head', None),
 )
 
 # mmpretrain's VisionTransformer, which MMPose's own ViTPose configs use
@@ -39,34 +57,51 @@ MMPRETRAIN: Table = (
     ('layers.{n}.ffn.layers.0.0', 'layers.{n}.mlp.fc1'),
     ('layers.{n}.ffn.layers.1', 'layers.{n}.mlp.fc2'),
     ('ln1', 'last_norm'),
-    ('cls_token', None),
+    ('cls_token', 'cls_token'),
 )
 
-# a block of transformers' ViTs, without its FFN
-_ATTENTION = (
+# a block of transformers' ViTs
+_LAYER = (
     ('layernorm_before', 'norm1'),
     ('attention.attention.query', 'attn.qkv'),
     ('attention.attention.key', 'attn.qkv'),
     ('attention.attention.value', 'attn.qkv'),
     ('attention.output.dense', 'attn.proj'),
     ('layernorm_after', 'norm2'),
+    ('intermediate.dense', 'mlp.fc1'),
+    ('output.dense', 'mlp.fc2'),
+    ('mlp', 'mlp'),  # VitPose's
 )
-_LAYER = (*_ATTENTION, ('intermediate.dense', 'mlp.fc1'), ('output.dense', 'mlp.fc2'))
 
-# the encoder of ViTMAE
+# VitPose, and the encoder of ViTMAE
 TRANSFORMERS: Table = (
     ('embeddings.patch_embeddings.projection', 'patch_embed.proj'),
     ('embeddings.position_embeddings', 'pos_embed'),
-    ('embeddings.cls_token', None),
+    ('embeddings.cls_token', 'cls_token'),
     *((f'encoder.layer.{{n}}.{theirs}', f'layers.{{n}}.{ours}') for theirs, ours in _LAYER),
     ('layernorm', 'last_norm'),
 )
 
-# the backbone of VitPose
-TRANSFORMERS_VITPOSE: Table = (
+# what VitPose has of it, for writing
+VITPOSE = tuple(row for row in TRANSFORMERS if not row[0].endswith(('intermediate.dense', 'n}.output.dense', '_token')))
+
+# Dinov2 and Dinov2WithRegisters
+DINOV2_TRANSFORMERS: Table = (
     ('embeddings.patch_embeddings.projection', 'patch_embed.proj'),
     ('embeddings.position_embeddings', 'pos_embed'),
-    *((f'encoder.layer.{{n}}.{theirs}', f'layers.{{n}}.{ours}') for theirs, ours in (*_ATTENTION, ('mlp', 'mlp'))),
+    ('embeddings.cls_token', 'cls_token'),
+    ('embeddings.register_tokens', 'register_tokens'),
+    ('embeddings.mask_token', None),
+    ('encoder.layer.{n}.layer_scale1.lambda1', 'layers.{n}.attn.scale'),
+    ('encoder.layer.{n}.layer_scale2.lambda1', 'layers.{n}.mlp.scale'),
+    ('encoder.layer.{n}.norm1', 'layers.{n}.norm1'),
+    ('encoder.layer.{n}.norm2', 'layers.{n}.norm2'),
+    *(
+        (f'encoder.layer.{{n}}.{theirs}', f'layers.{{n}}.{ours}')
+        for theirs, ours in _LAYER
+        if theirs[:9] == 'attention'
+    ),
+    ('encoder.layer.{n}.mlp', 'layers.{n}.mlp'),
     ('layernorm', 'last_norm'),
 )
 
@@ -108,24 +143,18 @@ MAE_TRANSFORMERS: Table = (
     ('decoder.decoder_pred', 'decoder.pred'),
 )
 
+# the ViT inside a ViTMAE
+VITMAE: Table = (*((f'vit.{theirs}', ours) for theirs, ours in TRANSFORMERS), ('decoder', None))
+
 # the ViT inside our own masked autoencoder
 AUTOENCODER: Table = (
     ('backbone.patch_embed', 'patch_embed'),
     ('backbone.pos_embed', 'pos_embed'),
     ('backbone.layers.{n}', 'layers.{n}'),
     ('backbone.last_norm', 'last_norm'),
-    ('cls_token', None),
+    ('cls_token', 'cls_token'),
     ('decoder', None),
 )
-
-# a key that only files of this origin have
-ORIGINS = {
-    'decoder.pos_embed': AUTOENCODER,
-    'blocks.0.norm1.weight': AUTHORS,
-    'layers.0.ln1.weight': MMPRETRAIN,
-    'encoder.layer.0.intermediate.dense.weight': TRANSFORMERS,
-    'encoder.layer.0.mlp.fc1.weight': TRANSFORMERS_VITPOSE,
-}
 
 
 def rename(weights: dict[str, Tensor], table: Table) -> dict[str, Tensor]:
@@ -182,8 +211,7 @@ def rename_back(weights: dict[str, Tensor], table: Table) -> dict[str, Tensor]:
         if match is None:
             raise ValueError(f'{key} has no name in the other format')
         *number, rest = match.groups()
-        parts = value.chunk(len(others)) if len(others) > 1 else (value,)  # a number cannot be cut
-        for theirs, part in zip(others, parts, strict=True):
+        for theirs, part in zip(others, value.chunk(len(others)) if len(others) > 1 else [value], strict=True):
             renamed[theirs.replace('{n}', number[0] if number else '') + (rest or '')] = part
     return renamed
 
@@ -198,20 +226,12 @@ def take(state_dict: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key[len(prefix) :]: state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)}
 
 
-def rename_backbone(weights: dict[str, Any]) -> dict[str, Tensor]:
-    """Rename a backbone's weights of any known origin to our names.
-
-    Args:
-        weights: of the backbone alone. MAE's files have them under 'model', a wrapper that MMEngine
-            does not open.
-
-    Raises:
-        ValueError: the origin is known, but some keys are not.
-    """
-    if isinstance(weights.get('model'), dict):
-        weights = weights['model']
-    tables = [table for mark, table in ORIGINS.items() if mark in weights]
-    return rename(weights, tables[0]) if tables else weights
+def bare_key(key: str) -> str:
+    """A key without what DDP (`module.`) and torch.compile (`_orig_mod.`) add to it."""
+    key = key.replace('_orig_mod.', '')
+    while key.startswith('module.'):
+        key = key.removeprefix('module.')
+    return key
 
 
 def rename_head(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """Checkpoints with one expert or one decoder per dataset: the authors' ViTPose+ files, transformers', and ours."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -16,7 +16,13 @@ _DECODER = re.compile(
 )
 
 
-def rename_experts(weights: dict[str, Tensor], names: Sequence[str], expert_dim: int) -> dict[str, Tensor]:
+def rename_experts(
+    weights: dict[str, Tensor],
+    names: Sequence[str],
+    expert_dim: int,
+    log: Callable[[str], object] = print,
+    recorded: Sequence[str] = (),
+) -> dict[str, Tensor]:
     """Stack the experts of each block, as our `ExpertMlp` does: (E, P, hidden) and (E, P), with P = expert_dim.
 
     The authors' and transformers' experts are matched to datasets by name. Experts of datasets that
@@ -24,14 +30,23 @@ def rename_experts(weights: dict[str, Tensor], names: Sequence[str], expert_dim:
     For a plain ViT, every expert starts as the last P outputs of `fc2`, so the results stay the same.
 
     Args:
-        weights: of a ViT alone, as `rename_backbone` returns them.
+        weights: of a ViT alone, as `formats.rename_vit` returns them.
         names: datasets of the model's experts, in its order; empty for a plain ViT.
         expert_dim: outputs P of an expert.
+        log: told what is changed.
+        recorded: datasets of the checkpoint's stacked experts, if it records them: they are matched by name.
 
     Raises:
-        ValueError: the checkpoint's experts do not fit the model's.
+        ValueError: the checkpoint's experts do not fit the model's, or its FFN is whole beside them.
     """
     weights = dict(weights)
+    left = leftover_experts(weights)
+    if left:
+        raise ValueError(
+            f"{len(left)} weights of experts are unused, because the FFNs are whole, as in the files of the authors' "
+            'split script: remove them with `vitpose convert FILE OUT --to ours --drop-unused`'
+        )
+    split = 0
     numbered: dict[str, dict[int, Tensor]] = {}
     for key in list(weights):
         match = _EXPERT.fullmatch(key)
@@ -46,6 +61,10 @@ def rename_experts(weights: dict[str, Tensor], names: Sequence[str], expert_dim:
             )
         indices = [AUTHORS_ORDER.index(name) if name in AUTHORS_ORDER else 0 for name in names or AUTHORS_ORDER]
         weights[key] = torch.stack([found[index] for index in indices])
+    if recorded and tuple(recorded) != tuple(names) and set(names) <= set(recorded):
+        indices = [list(recorded).index(name) for name in names]
+        stacks = [key for key in weights if '.mlp.experts.' in key and key not in numbered]
+        weights.update({key: weights[key][indices] for key in stacks if names})
     for key, value in list(weights.items()):
         stack = key.replace('.mlp.fc2.', '.mlp.experts.')
         if '.mlp.experts.' in key:
@@ -53,7 +72,27 @@ def rename_experts(weights: dict[str, Tensor], names: Sequence[str], expert_dim:
         elif names and stack != key and stack not in weights:
             weights[key], own = value.split([len(value) - expert_dim, expert_dim])
             weights[stack] = torch.stack([own] * len(names))
+            split += key.endswith('.weight')
+    if split:
+        log(f'{split} plain FFNs are split into experts of {", ".join(names)}, which start equal')
     return weights
+
+
+def leftover_experts(weights: Mapping[str, Tensor]) -> list[str]:
+    """Keys of experts beside an FFN that needs none, because its last layer has all outputs already.
+
+    The authors' split script merges an expert and leaves all of them in the file.
+
+    Args:
+        weights: of any origin.
+    """
+    found = []
+    for key in weights:
+        block, mark, _ = key.partition('.mlp.experts.')
+        whole, hidden = weights.get(f'{block}.mlp.fc2.weight'), weights.get(f'{block}.mlp.fc1.weight')
+        if mark and whole is not None and hidden is not None and len(whole) == hidden.shape[1]:
+            found.append(key)
+    return found
 
 
 def _check_experts(key: str, experts: Tensor, names: Sequence[str], expert_dim: int) -> None:
@@ -99,7 +138,7 @@ def gather_decoders(state_dict: dict[str, Tensor], prefix: str, *_: object) -> N
     """
     beside = (f'{prefix}keypoint_head.', f'{prefix}associate_')
     for key in [key for key in state_dict if key.startswith(beside)]:
-        state_dict[f'{prefix}head.{key[len(prefix) :]}'] = state_dict.pop(key)
+        state_dict[f'{prefix}head.{key[len(prefix) :].removeprefix("keypoint_head.")}'] = state_dict.pop(key)
 
 
 def rename_decoders(weights: dict[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
 from torch import Tensor
@@ -36,9 +37,10 @@ class DecoderHead(HeatmapHead):
 
     may_be_absent = False
 
-    def __init__(self, *args: Any, freeze: bool = False, **kwargs: Any):
+    def __init__(self, *args: Any, freeze: bool = False, allow_new_final_layer: bool = False, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.freeze = freeze
+        self.freeze, self.allow_new_final_layer = freeze, allow_new_final_layer
+        self.kept_keypoints: dict[int, int] = {}  # own keypoint: the checkpoint's of the same name
         if freeze:
             self.requires_grad_(False)
         self._register_load_state_dict_pre_hook(self._read_checkpoint)
@@ -47,14 +49,33 @@ class DecoderHead(HeatmapHead):
         weights = rename_head(take(state_dict, prefix))
         weight = weights.get('final_layer.weight')
         if weight is not None and weight.shape[0] != self.out_channels:
-            raise ValueError(
-                f'the checkpoint predicts {weight.shape[0]} keypoints, this head out_channels={self.out_channels}: '
-                "set out_channels to the checkpoint's, or load the backbone alone with "
-                "backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.'))"
-            )
+            if not self.allow_new_final_layer:
+                raise ValueError(
+                    f'the checkpoint predicts {weight.shape[0]} keypoints, this head out_channels={self.out_channels}: '
+                    "set out_channels to the checkpoint's, keep the rest of the decoder with "
+                    'allow_new_final_layer=True, or load the backbone alone with '
+                    "backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.'))"
+                )
+            weights |= self._new_final_layer(weights)
         if weights or not self.may_be_absent:
             require_fit(self, weights)
         state_dict.update({prefix + key: value for key, value in weights.items()})
+
+    def _new_final_layer(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The own last layer, with the checkpoint's values for `kept_keypoints`."""
+        own_layer = {f'final_layer.{key}': value for key, value in self.final_layer.state_dict().items()}
+        layer = {key: value.detach().clone() for key, value in own_layer.items() if key in weights}
+        for key, value in layer.items():
+            for own, theirs in self.kept_keypoints.items():
+                value[own] = weights[key][theirs]
+        count = weights['final_layer.weight'].shape[0]
+        print_log(
+            f'the checkpoint predicts {count} keypoints, this head {self.out_channels}: its last layer is new, except '
+            f"for {len(self.kept_keypoints)} keypoints of the same name (own: the checkpoint's): "
+            f'{self.kept_keypoints or "none"}',
+            logger='current',
+        )
+        return layer
 
     def train(self, mode: bool = True) -> 'DecoderHead':
         """Switch to training mode; a frozen decoder stays in evaluation mode, including its batch norms."""
@@ -83,6 +104,8 @@ class ClassicHead(DecoderHead):
         init_cfg: MMEngine's; None initialises like MMPose's HeatmapHead.
         deconv_channels: channels of each deconvolution: 256 in the source.
         freeze: do not train the decoder, nor update the statistics of its batch norms.
+        allow_new_final_layer: accept a checkpoint with another number of keypoints: all but the last layer is
+            loaded. With `RunCheckHook`, keypoints of the same name keep their rows of it.
 
     Raises:
         ValueError: an unsupported stride; on loading, a checkpoint that does not fit.
@@ -99,6 +122,7 @@ class ClassicHead(DecoderHead):
         init_cfg: dict | list[dict] | None = None,
         deconv_channels: int = 256,
         freeze: bool = False,
+        allow_new_final_layer: bool = False,
     ):
         blocks = int(math.log2(upsampling(feature_stride, heatmap_stride)))
         super().__init__(
@@ -110,6 +134,7 @@ class ClassicHead(DecoderHead):
             decoder=decoder,
             init_cfg=init_cfg,
             freeze=freeze,
+            allow_new_final_layer=allow_new_final_layer,
         )
 
 
@@ -129,6 +154,8 @@ class SimpleHead(DecoderHead):
         decoder: MMPose's codec that decodes the heatmaps.
         init_cfg: MMEngine's; None initialises like MMPose's HeatmapHead.
         freeze: do not train the decoder.
+        allow_new_final_layer: accept a checkpoint with another number of keypoints: all but the last layer is
+            loaded. With `RunCheckHook`, keypoints of the same name keep their rows of it.
 
     Raises:
         ValueError: an unsupported stride; on loading, a checkpoint that does not fit.
@@ -144,6 +171,7 @@ class SimpleHead(DecoderHead):
         decoder: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
         freeze: bool = False,
+        allow_new_final_layer: bool = False,
     ):
         factor = upsampling(feature_stride, heatmap_stride)
         super().__init__(
@@ -156,6 +184,7 @@ class SimpleHead(DecoderHead):
             decoder=decoder,
             init_cfg=init_cfg,
             freeze=freeze,
+            allow_new_final_layer=allow_new_final_layer,
         )
         self.upsampling = factor
 

@@ -1,17 +1,24 @@
 """A check that checkpoint, data and model of a run fit together."""
 
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
 from mmengine.runner.base_loop import BaseLoop
 from mmpose.datasets.transforms import GenerateTarget, KeypointConverter
 from mmpose.models.heads import HeatmapHead
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import HOOKS
 
+from ..backbones import ViT
+from ..checkpoints.fit import load_whole
+from ..checkpoints.formats import unwrap
 from ..checkpoints.missing import missing_checkpoint
+from ..checkpoints.multi_dataset import gather_decoders
+from ..checkpoints.resume_check import refuse_code
+from ..checkpoints.safe_load import SAFE
 from ..datasets.members import members, transforms
 from ..estimators.crop import check_crop
 from ..heads.targets import describe, same_targets
@@ -28,18 +35,37 @@ class RunCheckHook(Hook):
     - A heatmap head must have the codec of the training targets.
     - A teacher must use the same crop as its student.
 
+    - A ViT's checkpoint must fit the whole model: MMEngine only logs what is left over or missing.
+
+    A local `load_from` is read safely: no code in it runs. A run resumes from MMEngine's own file, which also holds
+    the state of the optimizer: one that could run code is refused.
+
     A check is skipped if the dataset or head does not define the value.
+
+    Args:
+        trust_resume: resume from any file, even if reading it runs code.
 
     Raises:
         FileNotFoundError: names the checkpoint, the command that writes it and the checkpoints found instead.
         ValueError: names what does not fit and what to change.
     """
 
+    def __init__(self, trust_resume: bool = False):
+        self.trust_resume = trust_resume
+
     def before_run(self, runner: Runner) -> None:
         """Check the checkpoint, datasets and model that this run uses."""
         training = isinstance(runner._train_loop, BaseLoop)
         option = '--cfg-options load_from={}' if training else '--checkpoint {}'
         check_checkpoint(runner._load_from, runner.cfg.filename, option)
+        if runner._load_from and not runner._resume and '://' not in runner._load_from:
+            runner._load_from = SAFE + runner._load_from
+        if runner._resume and not self.trust_resume:
+            path = runner._load_from or find_latest_checkpoint(runner.work_dir)
+            if path and Path(path).is_file():
+                hooks = [hook.get('type') for hook in runner.cfg.get('custom_hooks') or ()]
+                index = hooks.index('RunCheckHook') if 'RunCheckHook' in hooks else 'N'
+                refuse_code(path, f'--cfg-options custom_hooks.{index}.trust_resume=True')
         for split in ('train', 'val', 'test'):
             loop = getattr(runner, f'_{split}_loop')  # the public property would build loops that are not run
             if isinstance(loop, BaseLoop):
@@ -49,6 +75,67 @@ class RunCheckHook(Hook):
                     check_keypoints(loop.dataloader.dataset, bare_model(runner), split)
         if training:
             check_targets(runner.train_dataloader.dataset, bare_model(runner))
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Open the wrappers that MMEngine does not know, and check that the weights fit the model."""
+        weights, opened = unwrap(checkpoint)
+        checkpoint['state_dict'] = weights if opened else copy(weights)  # without a wrapper it is the checkpoint itself
+        model = bare_model(runner)
+        loop = runner._train_loop if isinstance(runner._train_loop, BaseLoop) else None
+        keep_keypoints(model, checkpoint.get('meta'), loop.dataloader.dataset if loop else None)
+        if hasattr(getattr(model, 'head', None), 'heads'):
+            gather_decoders(checkpoint['state_dict'], '')
+        check_weights(model, checkpoint['state_dict'])
+
+
+def keep_keypoints(model: Any, meta: Any, dataset: Any) -> None:
+    """Tell a head with `allow_new_final_layer` which of its keypoints have a name that the checkpoint knows.
+
+    Args:
+        model: the model without the wrapper of a distributed run.
+        meta: of the checkpoint; its 'dataset_meta' names the keypoints.
+        dataset: the training set as built, or None.
+    """
+    head: Any = getattr(model, 'head', None)
+    theirs = _keypoint_names((meta or {}).get('dataset_meta') if isinstance(meta, dict) else None)
+    own = _keypoint_names(getattr(dataset, 'metainfo', None))
+    if getattr(head, 'allow_new_final_layer', False):
+        head.kept_keypoints = {index: theirs.index(name) for index, name in enumerate(own) if name in theirs}
+
+
+def _keypoint_names(meta: Any) -> list[str]:
+    """Names of the keypoints in their order, [] if they are not known."""
+    names = meta.get('keypoint_id2name') if isinstance(meta, dict) else None
+    if not isinstance(names, dict):
+        return []
+    ordered: list[Any] = [names.get(number, names.get(str(number))) for number in range(len(names))]
+    return ordered if all(isinstance(name, str) for name in ordered) else []
+
+
+def check_weights(model: Any, weights: dict) -> None:
+    """Check that a checkpoint fits a model with a `ViT`, by loading it.
+
+    Args:
+        model: the model without the wrapper of a distributed run.
+        weights: of any origin that the model loads.
+
+    Raises:
+        ValueError: lists the keys that are left over or missing.
+    """
+    if not any(isinstance(module, ViT) for module in model.modules()):
+        return
+
+    def absent() -> list[str]:
+        heads = [f'head.heads.{name}.' for name in getattr(getattr(model, 'head', None), 'absent', ())]
+        return [*heads, *(f'{name}.knowledge_token.' for name, part in model.named_modules() if isinstance(part, ViT))]
+
+    try:
+        load_whole(model, weights, absent)
+    except ValueError as problem:
+        raise ValueError(
+            f'the checkpoint does not fit the model: {problem}. To start from its backbone alone, set model.backbone.'
+            "init_cfg=dict(type='Pretrained', checkpoint=FILE, prefix='backbone.') instead of load_from"
+        ) from problem
 
 
 def check_checkpoint(load_from: str | None, config: str | None, option: str = '--cfg-options load_from={}') -> None:
@@ -63,7 +150,7 @@ def check_checkpoint(load_from: str | None, config: str | None, option: str = '-
     Raises:
         FileNotFoundError: names the checkpoint and the config that writes it.
     """
-    if load_from is None or '://' in load_from or Path(load_from).expanduser().is_file():
+    if load_from is None or '://' in load_from or Path(load_from).expanduser().exists():
         return
     name = Path(load_from).parent.name  # the default work_dir is work_dirs/NAME
     folders = [folder for folder in Path(config or '').parents if folder.name == 'configs']

@@ -11,6 +11,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from ..backbones import ViT
+from ..backbones.checkpoint import record
 from ..backbones.routing import expert_route
 from ..layers.patch_embed import PATCH
 from .checkpoint import read_checkpoint
@@ -70,6 +71,7 @@ class MaskedAutoencoder(BaseModel):
         self.decoder = MaskedDecoder(dim, self.grid, PATCH * PATCH * channels, **(decoder or {}))
         self._init_parameters()
         self._register_load_state_dict_pre_hook(read_checkpoint, with_module=True)
+        self._register_state_dict_hook(record)
 
     def _init_parameters(self) -> None:
         """MAE's initial values: Xavier for all linear layers, also the patch embedding, and N(0, 0.02) for tokens."""

@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING
 
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from torch import Tensor
 
 from ..checkpoints.adaptation import fit_pos_embed
 from ..checkpoints.fit import require_fit
+from ..checkpoints.formats import IMAGE_GRIDS, recognise, unwrap
 from ..checkpoints.key_maps import MAE, MAE_TRANSFORMERS, Table, rename, rename_back, take
 
 if TYPE_CHECKING:
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
 ENCODER, DECODER = 'backbone.pos_embed', 'decoder.pos_embed'
 
 
-def read_checkpoint(mae: 'MaskedAutoencoder', state_dict: dict[str, Tensor], prefix: str, *_: object) -> None:
+def read_checkpoint(
+    mae: 'MaskedAutoencoder', state_dict: dict[str, Tensor], prefix: str, metadata: dict | None = None, *_: object
+) -> None:
     """Rename a checkpoint's keys for a masked autoencoder, in place; the pre-hook of its `load_state_dict`.
 
     The backbone's own hook resizes its position table and refuses what does not fit it.
@@ -24,23 +28,30 @@ def read_checkpoint(mae: 'MaskedAutoencoder', state_dict: dict[str, Tensor], pre
         mae: loads the checkpoint.
         state_dict: of this package, of facebookresearch's MAE or of transformers' `ViTMAEForPreTraining`.
         prefix: of the autoencoder's keys in it, '' or ending with a dot.
+        metadata: of the autoencoder in it: 'grid' is that of its position tables.
 
     Raises:
         ValueError: it has no decoder of a masked autoencoder, or does not fit; the message says where.
     """
     weights = take(state_dict, prefix)
-    inner: object = weights.get('model')
-    if isinstance(inner, dict):  # MAE's training files
-        weights = inner
-    for table, mark in ((MAE, 'mask_token'), (MAE_TRANSFORMERS, 'decoder.decoder_pos_embed')):
-        if mark in weights:
-            weights = without_cls_slots(rename(weights, table))
+    weights = weights if prefix else unwrap(weights)[0]
+    origin = recognise(weights, '')
+    table = {'mae-full': MAE, 'vitmae': MAE_TRANSFORMERS}.get(origin.format.name) if origin else None
+    if table is not None and any(key.startswith('decoder') for key in weights):
+        weights = without_cls_slots(rename(weights, table))
     if 'decoder.mask_token' not in weights:
         raise ValueError(
             'the checkpoint has no decoder of a masked autoencoder: for an encoder alone set '
             "model.backbone.init_cfg=dict(type='Pretrained', checkpoint=...) instead of load_from"
         )
-    weights[DECODER] = fit_pos_embed(weights[DECODER], mae.grid)
+    recorded = (metadata or {}).get('grid')
+    fit_pos_embed(
+        weights,
+        DECODER,
+        mae.grid,
+        [recorded] if recorded else [mae.grid, *IMAGE_GRIDS],
+        lambda message: print_log(message, 'current'),
+    )
     own = {key: value for key, value in weights.items() if not key.startswith('backbone.')}
     require_fit(mae, own, optional=['backbone.'])
     state_dict.update({prefix + key: value for key, value in weights.items()})

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from vitpose_mm.checkpoints.adaptation import fold_extra_slot, source_grid
+from vitpose_mm.checkpoints.adaptation import fit_pos_embed, fold_extra_slot, fold_layer_scale, source_grid
+from vitpose_mm.checkpoints.formats import IMAGE_GRIDS, POSE_GRIDS
 
 
 def test_extra_slot_is_added_to_every_position():
@@ -14,30 +16,52 @@ def test_extra_slot_is_added_to_every_position():
 
 
 @pytest.mark.parametrize(
-    ('length', 'target', 'expected'),
+    ('length', 'grids', 'expected'),
     [
-        (192, (16, 12), ((16, 12), False)),
-        (193, (16, 12), ((16, 12), True)),
-        (197, (16, 12), ((14, 14), True)),  # MAE at 224x224
-        (196, (16, 12), ((14, 14), False)),
-        (192, (16, 16), ((16, 12), False)),
-        (432, (16, 12), ((24, 18), False)),  # 384x288
-        (193, (32, 24), ((16, 12), True)),  # stride 16 into stride 8
-        (128, (16, 32), ((8, 16), False)),  # the model's own aspect ratio
-        (45, (5, 9), ((5, 9), False)),
+        (192, POSE_GRIDS, ((16, 12), False)),
+        (193, POSE_GRIDS, ((16, 12), True)),
+        (197, IMAGE_GRIDS, ((14, 14), True)),  # 224x224 at 16
+        (577, IMAGE_GRIDS, ((24, 24), True)),  # 384x384 at 16
+        (257, IMAGE_GRIDS, ((16, 16), True)),  # 224x224 at 14
+        (1370, IMAGE_GRIDS, ((37, 37), True)),  # 518x518 at 14
+        (432, POSE_GRIDS, ((24, 18), False)),  # 384x288
+        (192, [(12, 16), *POSE_GRIDS], ((12, 16), False)),  # the first candidate counts
     ],
 )
-def test_source_grid_from_the_number_of_entries(length, target, expected):
-    assert source_grid(length, target) == expected
+def test_source_grid_is_one_of_the_known_ones(length, grids, expected):
+    assert source_grid(length, grids) == expected
 
 
-def test_an_explicit_source_grid_takes_precedence():
-    assert source_grid(192, (16, 12), (12, 16)) == ((12, 16), False)
-    assert source_grid(193, (16, 12), (24, 8)) == ((24, 8), True)
-    with pytest.raises(ValueError, match=r'192 entries.*\(7, 9\).*pretrain_img_size'):
-        source_grid(192, (16, 12), (7, 9))
+@pytest.mark.parametrize('length', [64, 170, 190])
+def test_a_grid_is_never_guessed(length):
+    """64 entries could be 8x8, but no format is known for it."""
+    with pytest.raises(ValueError, match=rf'{length} entries: its grid is none of 14x14, 24x24.*pretrain_img_size'):
+        source_grid(length, IMAGE_GRIDS)
 
 
-def test_the_error_for_an_unknown_source_grid_suggests_pretrain_img_size():
-    with pytest.raises(ValueError, match=r'190 entries.*pretrain_img_size'):
-        source_grid(190, (16, 12))
+@pytest.mark.parametrize(('cls_token', 'folded'), [(True, False), (False, True)])
+def test_the_extra_slot_goes_to_the_cls_token_if_there_is_one(cls_token, folded):
+    table, lines = torch.randn(1, 13, 8), []
+    weights = {'pos_embed': table} | ({'cls_token': torch.ones(1, 1, 8)} if cls_token else {})
+    fit_pos_embed(weights, 'pos_embed', (4, 3), [(4, 3)], lines.append)
+    torch.testing.assert_close(weights['pos_embed'], table[:, 1:] + (table[:, :1] if folded else 0))
+    assert lines == (['position table: its extra slot is added to every position'] if folded else [])
+    if cls_token:
+        torch.testing.assert_close(weights['cls_token'], 1 + table[:, :1])
+
+
+def test_a_resized_table_is_reported():
+    weights, lines = {'pos_embed': torch.randn(1, 12, 8)}, []
+    fit_pos_embed(weights, 'pos_embed', (8, 6), [(4, 3)], lines.append)
+    assert weights['pos_embed'].shape == (1, 48, 8) and lines == ['position table resized from 4x3 to 8x6']
+
+
+def test_folding_layer_scale_changes_no_output():
+    torch.manual_seed(0)
+    weight, bias, scale, x = torch.randn(8, 6), torch.randn(8), torch.randn(8), torch.randn(5, 6)
+    for layer, key in (('attn.proj', 'attn.scale'), ('mlp.fc2', 'mlp.scale')):
+        weights = {f'layers.0.{layer}.weight': weight, f'layers.0.{layer}.bias': bias, f'layers.0.{key}': scale}
+        fold_layer_scale(weights, lambda line: None)
+        assert set(weights) == {f'layers.0.{layer}.weight', f'layers.0.{layer}.bias'}
+        folded = F.linear(x, weights[f'layers.0.{layer}.weight'], weights[f'layers.0.{layer}.bias'])
+        torch.testing.assert_close(folded, F.linear(x, weight, bias) * scale)

@@ -1,6 +1,7 @@
 """A checkpoint that does not fit raises an error however it is loaded; MMEngine alone would only log it."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -113,6 +114,7 @@ def as_mae(weights, kernel):
 
 
 def test_patches_of_14_are_padded_to_16(save):
+    torch.manual_seed(0)
     weights = as_mae(MODELS.build(vit()).state_dict(), (14, 14))
     model, image = init_from(save(weights)), torch.randn(1, 3, 64, 48)
     # the oracle: a 14x14 kernel needs one pixel less padding than a 16x16 kernel
@@ -150,3 +152,17 @@ def test_a_deep_copy_loads_checkpoints_like_the_model(pose_weights):
     assert torch.equal(model.backbone.pos_embed, pose_weights['backbone.pos_embed'])
     with pytest.raises(ValueError, match='depth 2, this model 3'):
         copy.deepcopy(MODELS.build(estimator(depth=3))).load_state_dict(pose_weights)
+
+
+def test_code_in_a_file_of_init_cfg_is_not_run(tmp_path, pose_weights):
+    class Attack:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / 'it_ran',)
+
+    file = tmp_path / 'bad.pth'
+    torch.save(dict(state_dict=pose_weights, meta=Attack()), file)
+    model = init_from(file, prefix='backbone.')
+    assert torch.equal(model.pos_embed, pose_weights['backbone.pos_embed'])
+    assert not (tmp_path / 'it_ran').exists()
+    torch.load(file, weights_only=False)
+    assert (tmp_path / 'it_ran').exists()

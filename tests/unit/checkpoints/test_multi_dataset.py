@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vitpose_mm.checkpoints.key_maps import rename_backbone
+from vitpose_mm.checkpoints.formats import rename_vit
 from vitpose_mm.checkpoints.multi_dataset import (
     AUTHORS_ORDER,
     gather_decoders,
@@ -53,7 +53,7 @@ def plain_backbone():
 @pytest.mark.parametrize('names', [AUTHORS_ORDER, ('mpii', 'coco'), ('hand21', 'apt36k')])
 def test_authors_experts_are_assigned_by_dataset_name(names):
     theirs = authors_backbone()
-    ours = rename_experts(rename_backbone(theirs), names, EXPERT_DIM)
+    ours = rename_experts(rename_vit(theirs)[0], names, EXPERT_DIM)
     assert len(ours) == DEPTH * 6  # norm1, fc1, and the weights and biases of fc2 and of the experts
     for block in range(DEPTH):
         for kind in ('weight', 'bias'):
@@ -109,7 +109,7 @@ def test_weights_that_fit_are_not_changed():
 )
 def test_authors_experts_that_do_not_fit_are_refused(names, expert_dim, message):
     with pytest.raises(ValueError, match=message):
-        rename_experts(rename_backbone(authors_backbone()), names, expert_dim)
+        rename_experts(rename_vit(authors_backbone())[0], names, expert_dim)
 
 
 def test_another_number_of_our_experts_is_refused():
@@ -119,7 +119,7 @@ def test_another_number_of_our_experts_is_refused():
 
 
 def test_a_gap_in_the_authors_experts_is_refused():
-    weights = rename_backbone(authors_backbone())
+    weights = rename_vit(authors_backbone())[0]
     del weights['layers.1.mlp.experts.4.weight']
     with pytest.raises(ValueError, match='^layers.1.mlp.experts.weight: the checkpoint has experts 0, 1, 2, 3, 5; exp'):
         rename_experts(weights, AUTHORS_ORDER, EXPERT_DIM)
@@ -174,3 +174,11 @@ def test_our_decoders_are_not_renamed():
 def test_more_decoders_than_the_authors_had_are_refused():
     with pytest.raises(ValueError, match='decoder associate_keypoint_heads.5; expected at most 5 beside keypoint_head'):
         rename_decoders({'associate_keypoint_heads.5.final_layer.bias': torch.zeros(1)}, AUTHORS_ORDER)
+
+
+def test_our_experts_are_matched_by_name_if_they_are_recorded():
+    weights = weights_of({'layers.0.mlp.experts.bias': (3, EXPERT_DIM)})
+    found = rename_experts(weights, ('mpii', 'coco'), EXPERT_DIM, print, ('coco', 'aic', 'mpii'))
+    assert torch.equal(found['layers.0.mlp.experts.bias'], weights['layers.0.mlp.experts.bias'][[2, 0]])
+    with pytest.raises(ValueError, match='has 3 experts'):
+        rename_experts(weights, ('mpii', 'hand21'), EXPERT_DIM, print, ('coco', 'aic', 'mpii'))

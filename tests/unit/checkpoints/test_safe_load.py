@@ -1,9 +1,11 @@
 """Untrusted checkpoint files: only tensors are read, and no code in the file runs."""
 
+import json
 import os
 import pickle
 import re
 import stat
+import sys
 import tarfile
 from collections import OrderedDict
 from pathlib import Path
@@ -15,7 +17,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
 from vitpose.cli.main import main
-from vitpose_mm.checkpoints.safe_load import load_weights
+from vitpose_mm.checkpoints.safe_load import load_checkpoint, load_weights, not_finite
 
 WEIGHTS = OrderedDict(weight=torch.arange(6.0).view(2, 3), bias=torch.ones(2, dtype=torch.bfloat16))
 
@@ -162,7 +164,7 @@ def test_a_truncated_file_is_refused(tmp_path):
         load_weights(file)
 
 
-@pytest.mark.parametrize('content, found', [([1, 2], 'list'), ({}, 'dict'), (torch.ones(2), 'Tensor')])
+@pytest.mark.parametrize('content, found', [([1, 2], 'list'), ({}, 'empty dict'), (torch.ones(2), 'Tensor')])
 def test_a_file_without_weights_is_refused(tmp_path, content, found):
     torch.save(content, tmp_path / 'other.pth')
     with pytest.raises(ValueError, match=f"expected a dict of tensors, possibly under 'state_dict'; found {found}"):
@@ -172,3 +174,129 @@ def test_a_file_without_weights_is_refused(tmp_path, content, found):
 def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match='no such checkpoint'):
         load_weights(tmp_path / 'nothing.pth')
+
+
+def test_what_is_beside_the_weights_is_kept(tmp_path):
+    file = tmp_path / 'epoch_1.pth'
+    torch.save(dict(meta=dict(epoch=1, dataset_meta=dict(sigmas=np.ones(2))), state_dict=WEIGHTS, optimizer={}), file)
+    loaded = load_checkpoint(file)
+    assert loaded.meta['epoch'] == 1 and (loaded.opened, loaded.container) == ('state_dict', 'torch')
+
+
+def test_nan_and_infinity_are_counted_and_logged(tmp_path, logged):
+    weights = {'a': torch.ones(3), 'b': torch.tensor([float('nan'), float('inf'), 1, float('-inf')])}
+    assert not_finite(WEIGHTS) == ''
+    assert not_finite(weights) == '1 weights are NaN and 2 infinite, the first in b'
+    torch.save(weights, tmp_path / 'a.pth')
+    load_weights(tmp_path / 'a.pth')
+    assert f'{tmp_path / "a.pth"}: 1 weights are NaN and 2 infinite, the first in b' in logged()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """What `save_pretrained` writes, in two shards."""
+    save = pytest.importorskip('safetensors.torch', reason='reading safetensors').save_file
+    keys = 'embeddings.position_embeddings', 'encoder.layer.0.layernorm_before.weight'
+    weights = {f'backbone.{key}': torch.randn(1, 193, 4) for key in keys}
+    for number, (key, value) in enumerate(weights.items(), 1):
+        save({key: value}, tmp_path / f'model-{number}-of-2.safetensors', metadata=dict(format='pt'))
+    where = {key: f'model-{number}-of-2.safetensors' for number, key in enumerate(weights, 1)}
+    write(tmp_path / 'model.safetensors.index.json', dict(metadata={}, weight_map=where))
+    write(tmp_path / 'config.json', dict(backbone_config=dict(image_size=[192, 256], patch_size=[16, 16])))
+    return tmp_path, weights
+
+
+def write(path, content):
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize('name', ['', 'model.safetensors.index.json'])
+def test_shards_are_read_from_the_folder_or_the_index(folder, name):
+    path, weights = folder
+    loaded = load_checkpoint(path / name)
+    assert set(loaded.weights) == set(weights) and loaded.container == 'safetensors, 2 shards'
+    assert all(torch.equal(loaded.weights[key], value) for key, value in weights.items())
+    if not name:  # the grid is that of config.json, not of the usual 16x12
+        assert loaded.weights._metadata == {'backbone': {'grid': (12, 16)}}
+
+
+@pytest.mark.parametrize('suffix', ['safetensors', 'bin'])
+def test_one_file_in_a_folder(tmp_path, suffix):
+    if suffix == 'bin':
+        torch.save(dict(WEIGHTS), tmp_path / 'pytorch_model.bin')
+    else:
+        pytest.importorskip('safetensors.torch', reason='reading safetensors').save_file(
+            dict(WEIGHTS), tmp_path / 'model.safetensors'
+        )
+    check(load_weights(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ('where', 'message'),
+    [
+        ({'a': '../secret.safetensors'}, "'../secret.safetensors' is not the name of a file beside it"),
+        ({'a': '/etc/passwd'}, 'is not the name of a file beside it'),
+        ({'a': 'model.safetensors.index.json'}, 'is not the name of a file beside it'),
+        ({'a': 'absent.safetensors'}, 'absent.safetensors: no such checkpoint'),
+        ({'a': 'model-1-of-2.safetensors'}, r'1 missing \(a\), 1 unexpected \(backbone.embeddings'),
+        ({'a': 1}, "expected 'weight_map'"),
+        ({}, "expected 'weight_map'"),
+        ([], 'expected a JSON object, found list'),
+    ],
+)
+def test_a_bad_index_is_refused(folder, where, message):
+    path, _ = folder
+    write(path / 'model.safetensors.index.json', dict(weight_map=where) if isinstance(where, dict) else where)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        load_weights(path)
+
+
+def test_bad_json_is_refused(tmp_path):
+    (tmp_path / 'model.safetensors.index.json').write_text('[' * 100_000)
+    with pytest.raises(ValueError, match='cannot be read as JSON'):
+        load_weights(tmp_path)
+
+
+def test_an_empty_folder_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match='no checkpoint in this folder; expected one of model.safetensors'):
+        load_weights(tmp_path)
+
+
+@pytest.mark.parametrize(
+    'header', [b'{"a":{"dtype":"F32","shape":[536870912],"data_offsets":[0,2147483648]}}', b'{' * 5000, b'']
+)
+def test_a_lying_safetensors_file_is_refused(tmp_path, header):
+    pytest.importorskip('safetensors', reason='reading safetensors')
+    for size in (len(header), 2**62):
+        (tmp_path / 'a.safetensors').write_bytes(size.to_bytes(8, 'little') + header + bytes(16))
+        with pytest.raises(ValueError, match='cannot be read as safetensors; is it complete?'):
+            load_weights(tmp_path / 'a.safetensors')
+
+
+def test_safetensors_must_be_installed(tmp_path, monkeypatch):
+    (tmp_path / 'a.safetensors').write_bytes(b'')
+    monkeypatch.setitem(sys.modules, 'safetensors', None)
+    with pytest.raises(ValueError, match='needs the package safetensors: pip install safetensors'):
+        load_weights(tmp_path / 'a.safetensors')
+
+
+@pytest.mark.parametrize('name', ['', 'model.safetensors.index.json'])
+def test_mmengine_reads_shards(folder, name):
+    path, weights = folder
+    found = CheckpointLoader.load_checkpoint(f'{path}/{name}', 'cpu')['state_dict']
+    assert set(found) == set(weights)
+
+
+def test_mmengine_reads_safely_where_asked(tmp_path):
+    file, proof = tmp_path / 'bad.pth', tmp_path / 'it_ran'
+    torch.save(dict(meta=Attack(f'touch {proof}'), state_dict=WEIGHTS), file)
+    check(CheckpointLoader.load_checkpoint(f'vitpose-safe://{file}', 'cpu')['state_dict'])
+    assert not proof.exists()
+
+
+@pytest.mark.parametrize('name', ['a\nb', '\x1b[2J', 'a' * 300])
+def test_a_name_that_could_spoil_the_message_is_refused(tmp_path, name):
+    torch.save({name: torch.ones(1)}, tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match='is not a name of a weight') as caught:
+        load_weights(tmp_path / 'a.pth')
+    assert str(caught.value).isprintable()

@@ -1,14 +1,25 @@
 """A run whose checkpoint, data and model do not fit together is refused before anything is loaded."""
 
+import os
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
+from mmengine.logging import HistoryBuffer
 from mmengine.registry import init_default_scope
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
 from mmpose.registry import HOOKS, MODELS, TRANSFORMS
 
 import vitpose_mm  # noqa: F401, registers
-from vitpose_mm.hooks.run_check import check_checkpoint, check_keypoints, check_targets
+from vitpose_mm.hooks.run_check import (
+    RunCheckHook,
+    check_checkpoint,
+    check_keypoints,
+    check_targets,
+    check_weights,
+    keep_keypoints,
+)
 
 UDP = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
 CLASSIC = dict(UDP, type='MSRAHeatmap')
@@ -120,7 +131,12 @@ def test_only_the_loops_that_run_are_checked(split, loop):
         loader = built.dataloader
         hook.before_run(
             SimpleNamespace(
-                _load_from=None, cfg=SimpleNamespace(filename=None), model=net, train_dataloader=loader, **loops
+                _load_from=None,
+                _resume=False,
+                cfg=SimpleNamespace(filename=None),
+                model=net,
+                train_dataloader=loader,
+                **loops,
             )
         )
 
@@ -132,3 +148,107 @@ def test_only_the_loops_that_run_are_checked(split, loop):
             run(model())
     else:
         run(model(14), SimpleNamespace(pred_converter=object()))
+
+
+@pytest.mark.parametrize('prefix', ['', 'module.', '_orig_mod.', 'module._orig_mod.'])
+@pytest.mark.parametrize('wrapper', ['state_dict', 'model', None])
+def test_a_wrapped_checkpoint_loads(prefix, wrapper):
+    source, target = model(), model()
+    weights = {prefix + key: value + 1 for key, value in source.state_dict().items()}
+    checkpoint = {wrapper: weights} if wrapper else weights
+    RunCheckHook().after_load_checkpoint(SimpleNamespace(model=target, _train_loop=None), checkpoint)
+    assert set(checkpoint['state_dict']) == set(source.state_dict())
+    assert torch.equal(target.backbone.pos_embed, source.backbone.pos_embed + 1)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'neck.weight': torch.ones(1)}, r'1 keys \(neck.weight\) unexpected, 0 keys missing. To start from'),
+        ({'head.final_layer.bias': None}, r'0 keys unexpected, 1 keys \(head.final_layer.bias\) missing'),
+    ],
+)
+def test_left_over_and_missing_keys_are_an_error(changes, message):
+    weights = {key: value for key, value in {**model().state_dict(), **changes}.items() if value is not None}
+    with pytest.raises(ValueError, match=message):
+        RunCheckHook().after_load_checkpoint(SimpleNamespace(model=model(), _train_loop=None), dict(state_dict=weights))
+
+
+def test_models_without_a_vit_are_left_to_mmengine():
+    RunCheckHook().after_load_checkpoint(
+        SimpleNamespace(model=torch.nn.Linear(2, 2), _train_loop=None), dict(state_dict={'x': 1})
+    )
+
+
+@pytest.mark.parametrize(
+    ('load_from', 'resume', 'expected'),
+    [
+        ('a.pth', False, 'vitpose-safe://a.pth'),
+        ('https://host/a.pth', False, 'https://host/a.pth'),
+        ('a.pth', True, 'a.pth'),
+        (None, False, None),
+    ],
+)
+def test_load_from_is_read_safely(tmp_path, monkeypatch, load_from, resume, expected):
+    monkeypatch.chdir(tmp_path)
+    torch.save({'x': torch.ones(1)}, 'a.pth')
+    assert start(RunCheckHook(), load_from, resume)._load_from == expected
+
+
+def start(hook, load_from, resume):
+    loops = {f'_{name}_loop': None for name in ('train', 'val', 'test')}
+    config = SimpleNamespace(filename='x.py', get=lambda *_: [dict(type='Other'), dict(type='RunCheckHook')])
+    runner = SimpleNamespace(_load_from=load_from, _resume=resume, cfg=config, work_dir='.', **loops)
+    hook.before_run(runner)
+    return runner
+
+
+class Attack:
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return os.system, (f'touch {self.file}',)
+
+
+@pytest.mark.skipif(not hasattr(torch.serialization, 'safe_globals'), reason='torch reads with weights_only')
+@pytest.mark.parametrize('named', [True, False])
+def test_resuming_from_a_file_with_code_is_refused(tmp_path, monkeypatch, named):
+    monkeypatch.chdir(tmp_path)
+    torch.save(dict(state_dict={}, meta=Attack('it_ran')), 'a.pth')
+    (tmp_path / 'last_checkpoint').write_text('a.pth')
+    message = r'a.pth holds \S*system, so reading it could run code.*--cfg-options custom_hooks.1.trust_resume=True'
+    with pytest.raises(ValueError, match=message):
+        start(RunCheckHook(), 'a.pth' if named else None, True)
+    assert not (tmp_path / 'it_ran').exists()
+    start(RunCheckHook(trust_resume=True), 'a.pth', True)
+    history = dict(log_scalars=dict(loss=HistoryBuffer([1.0], [1])), seed=np.int64(3))
+    torch.save(dict(state_dict={'x': torch.ones(1)}, optimizer=dict(state={}), message_hub=history), 'a.pth')
+    start(RunCheckHook(), 'a.pth', True)
+
+
+def head_of(keypoints, **more):
+    init_default_scope('mmpose')
+    head = dict(type='SimpleHead', in_channels=8, out_channels=keypoints, **more)
+    vit = dict(type='ViT', arch=dict(depth=1, embed_dim=8, num_heads=1))
+    return MODELS.build(dict(type='TopdownPoseEstimator', backbone=vit, head=head))
+
+
+@pytest.mark.parametrize('named', [True, False])
+def test_another_number_of_keypoints_keeps_those_of_the_same_name(named, logged):
+    source, target = head_of(3), head_of(2, allow_new_final_layer=True)
+    before = target.head.final_layer.weight.detach().clone()
+    meta = dict(dataset_meta=dict(keypoint_id2name={0: 'nose', 1: 'tail', 2: 'paw'})) if named else {}
+    keep_keypoints(target, meta, SimpleNamespace(metainfo=dict(keypoint_id2name={0: 'ear', 1: 'nose'})))
+    check_weights(target, {key: value + 1 for key, value in source.state_dict().items()})
+    found = target.head.final_layer.weight
+    assert torch.equal(found[0], before[0])
+    assert torch.equal(found[1], source.head.final_layer.weight[0] + 1 if named else before[1])
+    assert torch.equal(target.backbone.pos_embed, source.backbone.pos_embed + 1)
+    kept = "1 keypoints of the same name (own: the checkpoint's): {1: 0}" if named else '0 keypoints of the same name'
+    assert f'its last layer is new, except for {kept}' in logged()
+
+
+def test_another_number_of_keypoints_is_refused_unless_allowed():
+    with pytest.raises(ValueError, match='predicts 3 keypoints, this head out_channels=2.*allow_new_final_layer=True'):
+        check_weights(head_of(2), head_of(3).state_dict())

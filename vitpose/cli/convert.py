@@ -1,0 +1,109 @@
+"""`vitpose convert`: write a checkpoint of any known origin in another format."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+DESCRIPTION = """Write a checkpoint in the format that others read:
+
+  ours          a .pth file with the names of vitpose_mm
+  mmpose        a .pth file for MMPose 1.x with mmpretrain
+  official      a .pth file with the names of ViTPose's authors; easy_ViTPose
+                has the same
+  transformers  a folder that VitPoseForPoseEstimation.from_pretrained reads
+  safetensors   the names of vitpose_mm in a .safetensors file
+
+FILE is of any known origin, see `vitpose inspect`: a .pth or .safetensors file,
+the index of shards, or a folder of transformers. No code in it runs. Each
+change of a value is printed; all other weights keep every bit. Files of this
+package need not be converted to be used: its models load every origin."""
+
+EPILOG = """examples:
+  vitpose convert vitpose-b.pth vitpose-b-hf --to transformers
+  vitpose convert work_dirs/RUN/epoch_210.pth vitpose-b.pth --to official
+  vitpose convert vitpose_base_coco_aic_mpii.pth coco --to transformers \\
+      --dataset coco"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the parser of `vitpose convert`."""
+    parser = subparsers.add_parser(
+        'convert', description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('checkpoint', type=Path, metavar='FILE', help='checkpoint of any known origin')
+    parser.add_argument('out', type=Path, metavar='OUT', help='file to write; for transformers a folder')
+    parser.add_argument('--to', required=True, choices=('ours', 'mmpose', 'official', 'transformers', 'safetensors'))
+    parser.add_argument('--dataset', metavar='NAME', help='for transformers: whose decoder, if there are several')
+    parser.add_argument(
+        '--img-size', type=int, nargs=2, metavar=('H', 'W'), help='for transformers: pixels, if not known from FILE'
+    )
+    parser.add_argument('--num-heads', type=int, metavar='N', help='for transformers: if the size has no name')
+    parser.add_argument(
+        '--drop-unused',
+        action='store_true',
+        help="drop experts that the authors' split script left beside a whole FFN, and other datasets' decoders",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert and print what was written and changed; return 2 if the arguments or the file are invalid."""
+    try:
+        print(convert(args))
+    except (ValueError, OSError) as problem:
+        print('vitpose convert:', ' '.join(str(problem).split()), file=sys.stderr)
+        return 2
+    return 0
+
+
+def convert(args: argparse.Namespace) -> str:
+    """Write the file that the arguments ask for.
+
+    Returns:
+        A message about what was written and changed.
+
+    Raises:
+        ValueError: the file is of no known origin, or the format has no such model.
+        OSError: a file is missing, exists already, or cannot be written.
+    """
+    suffix = {'transformers': '', 'safetensors': '.safetensors'}.get(args.to, '.pth')
+    if suffix and args.out.suffix != suffix:
+        raise ValueError(f'{args.out}: expected a name that ends in {suffix} with --to {args.to}')
+    if args.out.exists() and not (args.out.is_dir() and args.to == 'transformers'):
+        raise FileExistsError(f'{args.out} already exists: remove it or choose another name')
+
+    from vitpose_mm.backbones.sizes import SIZES
+    from vitpose_mm.checkpoints import writing
+    from vitpose_mm.checkpoints.parts import read_parts
+    from vitpose_mm.checkpoints.safe_load import load_checkpoint, not_finite
+
+    loaded = load_checkpoint(args.checkpoint)
+    changes: list[str] = []
+    parts = read_parts(loaded.weights, loaded.meta, args.drop_unused, changes.append)
+    meta: dict[str, Any] = {**writing.describe(parts), 'file': args.checkpoint.name, 'changes': changes}
+    if parts.experts and args.to in ('official', 'transformers'):
+        meta['experts'] = [parts.experts[index] for index in writing.expert_order(parts)]
+    dataset_meta = loaded.meta.get('dataset_meta')
+    if isinstance(dataset_meta, dict) and writing.is_plain(dataset_meta):
+        meta['dataset_meta'] = dataset_meta
+    if args.to == 'transformers':
+        config = loaded.meta.get('config') or {}
+        heads = args.num_heads or (config.get('backbone_config') or {}).get('num_attention_heads')
+        heads = heads or next(
+            (size.num_heads for size in SIZES.values() if (size.depth, size.embed_dim) == parts.size), None
+        )
+        if heads is None:
+            raise ValueError('a ViT of depth {} and width {} has no name: give --num-heads N'.format(*parts.size))
+        names = meta.get('dataset_meta') or {}
+        labels = [str(name) for name in (names.get('keypoint_id2name') or config.get('id2label') or {}).values()]
+        weights, config = writing.to_transformers(parts, heads, args.img_size, args.dataset, labels)
+        if args.dataset:
+            meta['dataset'] = args.dataset
+        writing.write_folder(args.out, weights, config, meta)
+    else:
+        weights = getattr(writing, f'to_{"ours" if args.to == "safetensors" else args.to}')(parts, changes.append)
+        write = writing.write_safetensors if args.to == 'safetensors' else writing.write_torch
+        write(args.out, weights, meta)
+    faults = not_finite(weights)
+    lines = [f'{args.out}: {len(weights)} weights of {args.checkpoint.name} ({parts.origin.format.title}) as {args.to}']
+    return '\n'.join([*lines, *(f'  {line}' for line in changes), *([f'  warning: {faults}'] if faults else [])])

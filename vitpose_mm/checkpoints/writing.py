@@ -1,0 +1,292 @@
+"""Write checkpoints in the formats that others read."""
+
+import json
+import os
+import re
+import shutil
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..files import replacing
+from .adaptation import fold_extra_slot, source_grid
+from .formats import recognise
+from .key_maps import MMPRETRAIN, OFFICIAL, TRANSFORMERS_HEAD, VITPOSE, Table, rename_back
+from .multi_dataset import AUTHORS_ORDER
+from .parts import Parts
+from .safe_load import RECORD
+
+_STACK = re.compile(r'layers\.(\d+)\.mlp\.experts\.(weight|bias)')
+_SPLIT_HINT = 'extract the plain model of one dataset with `vitpose split`'
+
+
+def to_ours(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]:
+    """State dict in our names."""
+    named = _whole(parts, _without_slot(parts, log))
+    for name, head in parts.heads.items():
+        named |= {f'head.heads.{name}.{key}' if name else f'head.{key}': value for key, value in head.items()}
+    return named
+
+
+def to_mmpose(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]:
+    """State dict in the names of MMPose 1.x, with mmpretrain's backbone.
+
+    Raises:
+        ValueError: MMPose has no such model.
+    """
+    if parts.expert_shape[0]:
+        raise ValueError(f'MMPose has no experts: {_SPLIT_HINT}')
+    if len(parts.heads) > 1:
+        raise ValueError(f'MMPose has one decoder per model, the file {len(parts.heads)}: {_SPLIT_HINT}')
+    table = [row for row in MMPRETRAIN if row[1] != 'cls_token']
+    named = _whole(parts, rename_back(_without_slot(parts, log), tuple(table)))
+    for head in parts.heads.values():
+        named |= {f'head.{key}': value for key, value in head.items()}
+    return named
+
+
+def to_official(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]:
+    """State dict in the names of ViTPose's authors (MMPose 0.x), with a zero extra slot if there is none.
+
+    Raises:
+        ValueError: the authors' models have no such decoders or experts.
+    """
+    names = [name or AUTHORS_ORDER[0] for name in parts.heads]
+    unknown = [name for name in names if name not in AUTHORS_ORDER]
+    if unknown or (len(names) > 1 and AUTHORS_ORDER[0] not in names):
+        raise ValueError(
+            f"decoders of {', '.join(names)}: the authors' names are those of {', '.join(AUTHORS_ORDER)}, the first "
+            f'of which must be there; {_SPLIT_HINT}'
+        )
+    order = list(parts.experts)
+    if parts.expert_shape[0] and sorted(order) != sorted(AUTHORS_ORDER):
+        raise ValueError(
+            f"{parts.expert_shape[0]} experts of {', '.join(order) or 'unknown datasets'}: the authors' models have "
+            f'those of {", ".join(AUTHORS_ORDER)}; {_SPLIT_HINT}'
+        )
+    named = _whole(parts, _unstacked(_with_slot(parts), expert_order(parts), OFFICIAL))
+    for name, head in zip(names, parts.heads.values(), strict=True):
+        number = AUTHORS_ORDER.index(name) - 1
+        prefix = 'keypoint_head' if len(names) == 1 or number < 0 else f'associate_keypoint_heads.{number}'
+        named |= {f'{prefix}.{key}': value for key, value in head.items()}
+    return named
+
+
+def to_transformers(
+    parts: Parts,
+    num_heads: int,
+    img_size: tuple[int, int] | None = None,
+    dataset: str | None = None,
+    labels: list[str] | None = None,
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """State dict and config of transformers' `VitPoseForPoseEstimation`.
+
+    Args:
+        parts: a whole model.
+        num_heads: attention heads; weights do not tell.
+        img_size: (h, w) in pixels; None takes that of the position table.
+        dataset: whose decoder, if there are several.
+        labels: names of the keypoints.
+
+    Raises:
+        ValueError: transformers has no such model, or the size is not known.
+    """
+    if not parts.heads:
+        raise ValueError("the file has no decoder: transformers' VitPose needs one")
+    if len(parts.heads) > 1 and dataset not in parts.heads:
+        raise ValueError(
+            f'transformers has one decoder per model: choose one of {", ".join(parts.heads)} with --dataset'
+        )
+    head = parts.heads[dataset] if dataset in parts.heads else next(iter(parts.heads.values()))
+    vit, (experts, expert_dim) = parts.vit, parts.expert_shape
+    grid = (img_size[0] // 16, img_size[1] // 16) if img_size else parts.grid
+    if grid is None:
+        raise ValueError(
+            f'the image size of a position table of {vit["pos_embed"].shape[1]} entries is not known: give it with '
+            '--img-size H W'
+        )
+    source_grid(vit['pos_embed'].shape[1], [grid])
+    order = expert_order(parts)
+    depth, width = parts.size
+    keypoints = len(head['final_layer.weight'])
+    labels = labels if labels and len(labels) == keypoints else [f'LABEL_{number}' for number in range(keypoints)]
+    named = _whole(parts, _unstacked(_with_slot(parts), order, VITPOSE))
+    named |= {f'head.{key}': value for key, value in rename_back(head, TRANSFORMERS_HEAD).items()}
+    classic = 'deconv_layers.0.weight' in head
+    channels = head['deconv_layers.0.weight'].shape[1] if classic else 256
+    if channels != 256:
+        raise ValueError(f"deconvolutions of {channels} channels: transformers' have 256")
+    backbone = dict(
+        model_type='vitpose_backbone',
+        image_size=[grid[0] * 16, grid[1] * 16],
+        patch_size=[16, 16],
+        num_channels=vit['patch_embed.proj.weight'].shape[1],
+        hidden_size=width,
+        num_hidden_layers=depth,
+        num_attention_heads=num_heads,
+        mlp_ratio=len(vit['layers.0.mlp.fc1.weight']) // width,
+        num_experts=max(experts, 1),
+        part_features=expert_dim,
+        layer_norm_eps=1e-6,
+        out_indices=[depth],
+        out_features=[f'stage{depth}'],
+    )
+    config = dict(
+        architectures=['VitPoseForPoseEstimation'],
+        model_type='vitpose',
+        backbone_config=backbone,
+        use_simple_decoder=not classic,
+        scale_factor=4,
+        id2label={str(number): label for number, label in enumerate(labels)},
+        label2id={label: number for number, label in enumerate(labels)},
+        torch_dtype=str(vit['pos_embed'].dtype).removeprefix('torch.'),
+    )
+    return named, config
+
+
+def expert_order(parts: Parts) -> list[int]:
+    """Indices of the experts in the order in which others have them: the authors', where these are their datasets."""
+    if parts.experts and sorted(parts.experts) == sorted(AUTHORS_ORDER):
+        return [parts.experts.index(name) for name in AUTHORS_ORDER]
+    return list(range(parts.expert_shape[0]))
+
+
+def describe(parts: Parts) -> dict[str, Any]:
+    """What weights do not tell, as JSON data, to be recorded beside them."""
+    names = [name for name in parts.heads if name]
+    return dict(
+        origin=parts.origin.format.name,
+        grid=list(parts.grid) if parts.grid else None,
+        experts=list(parts.experts),
+        expert_order=list(parts.experts),
+        dataset=names[0] if len(names) == len(parts.heads) == 1 else None,
+    )
+
+
+def write_torch(path: Path, weights: dict[str, Tensor], meta: dict[str, Any]) -> None:
+    """Write {'state_dict', 'meta'} with torch.save, atomically; grid and experts also where load hooks look."""
+    own = OrderedDict(_own(weights))
+    origin = recognise(own)
+    if origin is not None:
+        recorded = {key: tuple(meta[key]) for key in ('grid', 'experts') if meta.get(key)}
+        own._metadata = {origin.prefix.rstrip('.'): recorded}  # type: ignore[attr-defined]
+    with replacing(path) as part:
+        torch.save({'meta': meta, 'state_dict': own}, part)
+
+
+def write_safetensors(path: Path, weights: dict[str, Tensor], meta: dict[str, Any]) -> None:
+    """Write safetensors atomically, with `meta` as JSON text.
+
+    Raises:
+        ValueError: the package safetensors is not installed.
+    """
+    try:
+        from safetensors.torch import save_file
+    except ImportError as problem:
+        raise ValueError('writing safetensors needs the package safetensors: pip install safetensors') from problem
+    with replacing(path) as part:
+        save_file(_own(weights), part, metadata={'format': 'pt', RECORD: json.dumps(meta)})
+
+
+def write_folder(path: Path, weights: dict[str, Tensor], config: dict[str, Any], meta: dict[str, Any]) -> None:
+    """Write a folder that `VitPoseForPoseEstimation.from_pretrained` reads, atomically.
+
+    Raises:
+        FileExistsError: there is a folder with files.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(f'{path} already exists: remove it or choose another folder')
+    part = path.with_name(path.name + '.part')
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        write_safetensors(part / 'model.safetensors', weights, meta)
+        height, width = config['backbone_config']['image_size']
+        processor = dict(
+            image_processor_type='VitPoseImageProcessor',
+            size=dict(height=height, width=width),
+            do_affine_transform=True,
+            do_normalize=True,
+            do_rescale=True,
+            rescale_factor=1 / 255,
+            image_mean=[0.485, 0.456, 0.406],
+            image_std=[0.229, 0.224, 0.225],
+            normalize_factor=200.0,
+        )
+        for name, content in (('config.json', config), ('preprocessor_config.json', processor)):
+            (part / name).write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+        os.replace(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def is_plain(content: object, most: int = 100_000) -> bool:
+    """Whether something is JSON data of at most `most` items: a file may hold lists that contain themselves."""
+    todo, seen = [content], 0
+    while todo:
+        item, seen = todo.pop(), seen + 1
+        if seen > most:
+            return False
+        if isinstance(item, dict):
+            todo += [*item.keys(), *item.values()][:most]
+        elif isinstance(item, list | tuple):
+            todo += item[:most]
+        elif not (item is None or isinstance(item, str | int | float)):
+            return False
+    return True
+
+
+def _whole(parts: Parts, vit: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The ViT's keys below `backbone.`; a ViT alone has no prefix."""
+    return {f'backbone.{key}': value for key, value in vit.items()} if parts.heads else dict(vit)
+
+
+def _has_slot(parts: Parts) -> bool:
+    length = parts.vit['pos_embed'].shape[1]
+    if parts.grid is not None:
+        return length == parts.grid[0] * parts.grid[1] + 1
+    # the authors' and transformers' VitPose always have the slot, the others never
+    return parts.origin.format.name.startswith(('authors', 'transformers'))
+
+
+def _without_slot(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]:
+    vit = dict(parts.vit)
+    if _has_slot(parts):
+        if vit['pos_embed'][:, :1].any():
+            log('position table: its extra slot is added to every position')
+        vit['pos_embed'] = fold_extra_slot(vit['pos_embed'])
+    return vit
+
+
+def _with_slot(parts: Parts) -> dict[str, Tensor]:
+    vit = dict(parts.vit)
+    if not _has_slot(parts):
+        vit['pos_embed'] = F.pad(vit['pos_embed'], (0, 0, 1, 0))
+    return vit
+
+
+def _unstacked(vit: dict[str, Tensor], order: list[int], table: Table) -> dict[str, Tensor]:
+    """Rename, with one weight per expert, in the given order."""
+    named = rename_back({key: value for key, value in vit.items() if not _STACK.fullmatch(key)}, table)
+    (block,) = (theirs for theirs, ours in table if ours in ('layers.{n}', 'layers.{n}.mlp'))
+    block = block.removesuffix('.mlp')
+    for key, value in vit.items():
+        match = _STACK.fullmatch(key)
+        if match:
+            layer = block.replace('{n}', match[1])
+            named |= {f'{layer}.mlp.experts.{new}.{match[2]}': value[old] for new, old in enumerate(order)}
+    return named
+
+
+def _own(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of what is only a part of a storage: files would hold all of it, or refuse to."""
+    whole = {}
+    for key, value in weights.items():
+        part = not value.is_contiguous() or value.untyped_storage().nbytes() != value.numel() * value.element_size()
+        whole[key] = value.contiguous().clone() if part else value.detach()
+    return whole
