@@ -18,6 +18,12 @@ def test_relative_links_and_paths_exist(root):
     assert missing == []
 
 
+def test_no_page_has_marks_of_a_merge(root):
+    pages = [page for folder in ('.', 'docs', 'configs', 'projects/*') for page in root.glob(f'{folder}/*.md')]
+    marked = [page.name for page in pages if re.search(r'^(<{7}|={7}$|>{7})', page.read_text('utf-8'), re.MULTILINE)]
+    assert marked == []
+
+
 def test_layout_table_names_every_folder(root):
     layout = set(re.findall(r'^\| `([\w/]+)/` \|', (root / 'README.md').read_text('utf-8'), re.MULTILINE))
     packages = {

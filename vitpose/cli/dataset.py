@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-DESCRIPTION = """Read annotated keypoints of people, animals or things, check them, split them and
+DESCRIPTION = """Read annotated keypoints of people, animals or things, check and split them, and
 write what `mim train mmpose OUT/config.py` trains on:
 
   OUT/config.py    the network and its training, to read and to change
@@ -25,7 +25,7 @@ validation; frames of one video, by folder or name, stay on one side."""
 
 EPILOG = """examples:
   vitpose dataset mice.json --images photos/ --out my_mice
-  vitpose dataset mouse-project/ --out my_mice --arch small --from demo/model.pth
+  vitpose dataset mouse-project/ --out my_mice --from vitpose-base.pth
   mim train mmpose my_mice/config.py
 
 exit code: 0 if all is well; 1 if --strict and something was found; 2 if the
@@ -65,10 +65,13 @@ def run(args: argparse.Namespace) -> int:
     """Read, check, write; see EPILOG for the exit code."""
     from ..own_data.making import Refused, make_dataset
     from ..own_data.reading import EACH, read_annotations
+    from ..own_data.writing import SCRATCH
 
     try:
         if args.out.exists():
             raise FileExistsError(f'--out {args.out} exists already: pass a new folder, or remove it')
+        if args.start not in (None, SCRATCH) and not Path(args.start).exists():
+            raise FileNotFoundError(f'--from {args.start}: no such checkpoint')
         found = read_annotations(args.annotations, args.images, args.category)
         several = args.category == EACH
         folders = [args.out / annotations.category if several else args.out for annotations in found]

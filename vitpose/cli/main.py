@@ -9,6 +9,7 @@ from types import ModuleType
 COMMANDS = {
     'predict': 'poses in images and videos, drawn and as JSON',
     'dataset': 'your own annotated images: check, split, write a config to train with',
+    'check': 'look for faults in the images and annotations of a config',
     'models': 'published checkpoints: list, download',
     'bench': 'speed of prediction, ours and other tools, side by side',
     'doctor': 'what is installed, what was tested, what is missing, and how to fix it',

@@ -56,7 +56,7 @@ def write_yolo(folder, shape=(4, 3), count=6, **extra):
     """A YOLO-pose folder with `count` images for training and two for validation; returns data.yaml."""
     for split, number in (('train', count), ('val', 2)):
         for i in range(number):
-            write_image(folder / f'images/{split}/{split}{i}.png', i)
+            write_image(folder / f'images/{split}/{split}{i}.png', i + 100 * (split == 'val'))
             points = keypoints(i) / (80, 60, 1)
             numbers = [0, 19 / 80, 25 / 60, 34 / 80, 42 / 60, *points[:, : shape[1]].ravel()]
             label = folder / f'labels/{split}/{split}{i}.txt'
@@ -76,7 +76,7 @@ def write_deeplabcut(folder, videos=('a', 'b'), frames=6, header=('scorer', 'bod
             [header[2], '', '', *['x', 'y'] * 4],
         ]
         for i in range(frames):
-            write_image(folder / f'labeled-data/{video}/img{i:03}.png', i)
+            write_image(folder / f'labeled-data/{video}/img{i:03}.png', i + 100 * ord(video))
             points = keypoints(i)
             xy = ['' if v == 0 else str(value) for *both, v in points for value in both]
             rows.append(['labeled-data', video, f'img{i:03}.png', *xy])

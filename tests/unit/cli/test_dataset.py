@@ -1,0 +1,144 @@
+"""`vitpose dataset` and `vitpose check`: what they write, say and refuse."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from mmengine import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import DATASETS, MODELS
+from pycocotools.coco import COCO
+
+import vitpose_mm  # noqa: F401
+from tests.unit.own_data import makers
+from vitpose.cli.main import main
+
+
+@pytest.fixture
+def made(tmp_path, capsys):
+    """A dataset made of twenty images in COCO's form: its folder and what was printed."""
+    path = makers.write_coco(tmp_path / 'mäuse', makers.coco(20))
+    out = tmp_path / 'my mice'
+    assert main(['dataset', str(path), '--out', str(out), '--arch', 'small', '--from', 'scratch']) == 0
+    return out, capsys.readouterr()
+
+
+def test_files(made):
+    out, said = made
+    parts = {part: COCO(str(out / f'{part}.json')) for part in ('train', 'val')}
+    assert {part: len(coco.imgs) for part, coco in parts.items()} == {'train': 18, 'val': 2}
+    for coco in parts.values():
+        for row in coco.anns.values():
+            image = coco.imgs[row['image_id']]
+            number = int(image['file_name'].split()[1].removesuffix('.png'))
+            np.testing.assert_array_equal(np.reshape(row['keypoints'], (4, 3)), makers.keypoints(number))
+            assert row['bbox'] == [2, 4, 34, 42] and (image['width'], image['height']) == (80, 60)
+            link = out / 'images' / image['file_name']
+            assert link.is_symlink() and cv2.imread(str(link)).shape == (60, 80, 3)
+    assert cv2.imread(str(out / 'preview.png')).shape[1] > 1000
+    assert '1 pairs of left and right keypoints, by their names: left_ear/right_ear' in said.out
+    assert 'input 192x256: boxes are tall, median height / width 1.24' in said.out
+    assert f'mim train mmpose {out}/config.py' in said.out and '18 instances for training, 2 for validation' in said.out
+
+
+def test_the_config_is_short_and_complete(made):
+    out, _ = made
+    assert len((out / 'config.py').read_text().splitlines()) <= 40
+    config = Config.fromfile(out / 'config.py')
+    init_default_scope('mmpose')
+    model = MODELS.build(config.model)
+    assert model.head.final_layer.out_channels == 4 and model.backbone.grid == (16, 12)
+    dataset = DATASETS.build(config.train_dataloader.dataset)
+    sample = dataset[0]
+    assert sample['inputs'].shape == (3, 256, 192)
+    assert sample['data_samples'].gt_fields.heatmaps.shape == (4, 64, 48)
+    assert dataset.metainfo['flip_indices'] == [0, 2, 1, 3]
+    assert dataset.metainfo['skeleton_links'] == [(0, 1), (0, 2), (0, 3)]
+    assert len(DATASETS.build(config.val_dataloader.dataset)) == 2
+    last = config.param_scheduler[-1]
+    assert config.train_cfg.max_epochs == last.end == last.T_max and config.model.backbone.init_cfg is None
+
+
+def test_the_start_is_a_checkpoint(tmp_path):
+    path, start = makers.write_coco(tmp_path / 'data'), tmp_path / 'pose.pth'
+    start.touch()
+    assert main(['dataset', str(path), '--out', str(tmp_path / 'out'), '--from', str(start)]) == 0
+    config = Config.fromfile(tmp_path / 'out/config.py')
+    assert config.load_from == str(start) and config.model.head.allow_new_final_layer
+    assert config.model.backbone.init_cfg is None
+
+
+def test_a_side_without_partner_is_not_flipped(tmp_path, capsys):
+    path = makers.write_coco(tmp_path, makers.coco(names=['nose', 'left_ear', 'neck', 'tail']))
+    assert main(['dataset', str(path), '--out', str(tmp_path / 'out')]) == 0
+    config = Config.fromfile(tmp_path / 'out/config.py')
+    assert [step.type for step in config.augmentation] == ['RandomBBoxTransform']
+    assert not config.model.test_cfg.flip_test
+    assert "'left_ear' has a side and no partner" in capsys.readouterr().out
+
+
+def test_faults_are_named_left_out_and_strict_refuses_them(tmp_path, capsys):
+    path = makers.write_coco(tmp_path / 'data', makers.coco(20))
+    content = json.loads(path.read_text())
+    content['annotations'][3]['bbox'] = [2, 4, 0, 42]
+    path.write_text(json.dumps(content))
+    (tmp_path / 'data/frame 7.png').unlink()
+    (tmp_path / 'data/frame 8.png').write_bytes(b'')
+    command = ['dataset', str(path), '--copy', '--out']
+    assert main([*command, str(tmp_path / 'strict'), '--strict']) == 1
+    assert '--strict: 3 kinds of problems, nothing is written' in capsys.readouterr().err
+    assert not (tmp_path / 'strict').exists()
+    assert main([*command, str(tmp_path / 'out')]) == 0
+    said = capsys.readouterr().err
+    for part in ('1 images are missing: ', '1 images are broken: ', '1 instances have a box without area: '):
+        assert f'- left out: {part}' in said
+    assert 'annotations[3]' in said and 'frame 7.png' in said and 'frame 8.png is empty' in said
+    rows = [
+        row for part in ('train', 'val') for row in json.loads((tmp_path / f'out/{part}.json').read_text())['images']
+    ]
+    assert len(rows) == 17 and not (tmp_path / 'out/images/frame 1.png').is_symlink()
+    (tmp_path / 'out/images' / rows[0]['file_name']).write_bytes(b'x')
+    assert main(['check', str(tmp_path / 'out/config.py')]) == 1
+    assert '- fault: 1 images are broken' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('write', [makers.write_yolo, makers.write_deeplabcut], ids=['yolo', 'deeplabcut'])
+def test_other_formats(write, tmp_path, capsys):
+    path = write(tmp_path / 'data', **({'count': 10} if write is makers.write_yolo else {}))
+    assert main(['dataset', str(path), '--out', str(tmp_path / 'out')]) == 0
+    assert main(['check', str(tmp_path / 'out/config.py'), '--strict']) == 0
+    said = capsys.readouterr().out
+    counts = (10, 2) if write is makers.write_yolo else (6, 6)
+    assert f'out, train: {counts[0]} images, {counts[0]} instances' in said
+    assert f'out, val: {counts[1]} images, {counts[1]} instances\n- nothing found' in said
+    assert ('boxes made from the keypoints, with a margin of 15%' in said) == (write is makers.write_deeplabcut)
+
+
+def test_each_category_becomes_a_dataset(tmp_path):
+    content = makers.coco(24)
+    content['categories'].append(dict(id=2, name='rat', keypoints=['head', 'end']))
+    for row in content['annotations'][::2]:
+        row.update(category_id=2, keypoints=row['keypoints'][:6])
+    path = makers.write_coco(tmp_path / 'data', content)
+    assert main(['dataset', str(path), '--category', 'each', '--out', str(tmp_path / 'out')]) == 0
+    configs = {name: Config.fromfile(tmp_path / f'out/{name}/config.py') for name in ('mouse', 'rat')}
+    assert {name: config.model.head.out_channels for name, config in configs.items()} == {'mouse': 4, 'rat': 2}
+
+
+def test_bad_input(tmp_path, capsys):
+    path = makers.write_coco(tmp_path / 'data', makers.coco(3))
+    for words, message in (
+        ([str(tmp_path / 'no.json')], 'no.json: no such file or folder'),
+        ([str(path)], '3 annotated images: expected at least 10'),
+        ([str(path), '--from', 'no.pth'], '--from no.pth: no such checkpoint'),
+        ([str(path), '--category', 'rat'], "--category 'rat': the annotated categories are 'mouse'"),
+    ):
+        assert main(['dataset', *words, '--out', str(tmp_path / 'out')]) == 2
+        error = capsys.readouterr().err
+        assert message in error and error.count('\n') == 1
+        assert not (tmp_path / 'out').exists()
+    assert main(['dataset', str(path), '--out', str(tmp_path)]) == 2
+    assert 'exists already' in capsys.readouterr().err
+    assert main(['check', str(tmp_path / 'no.py')]) == 2
+    assert 'no.py: no such config file' in capsys.readouterr().err

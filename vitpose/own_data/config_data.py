@@ -1,0 +1,89 @@
+"""The data of a config, as annotations to check."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .annotations import Instance, Photo
+
+PARTS = ('train', 'val', 'test')
+
+
+@dataclass
+class ConfigData:
+    """The images of one dataset of a config.
+
+    Attributes:
+        name: of the dataset.
+        names: of its keypoints.
+        mirror: index of each keypoint on the other side.
+        parts: images by split.
+    """
+
+    name: str
+    names: list[str]
+    mirror: list[int]
+    parts: dict[str, list[Photo]]
+
+
+def read_config_data(config: Any) -> list[ConfigData]:
+    """Build the datasets of a config without their pipelines.
+
+    Raises:
+        ValueError: a dataset has no image with keypoints, or its class finds a fault.
+        OSError: a file does not exist.
+    """
+    from mmengine.registry import init_default_scope
+    from mmpose.registry import DATASETS
+
+    import vitpose_mm  # noqa: F401
+
+    init_default_scope(config.get('default_scope') or 'mmpose')
+    found: dict[str, ConfigData] = {}
+    seen: list = []
+    for part in PARTS:
+        settings = (config.get(f'{part}_dataloader') or {}).get('dataset')
+        for member in _members(settings) if settings else ():
+            where = (member.get('data_root'), member.get('ann_file'), member.get('indices'))
+            if where in seen:  # the test set is mostly the validation set
+                continue
+            seen.append(where)
+            dataset = DATASETS.build({**member, 'pipeline': []})
+            meta = dataset.metainfo
+            names = [meta['keypoint_id2name'][i] for i in range(meta['num_keypoints'])]
+            data = found.setdefault(
+                meta['dataset_name'], ConfigData(meta['dataset_name'], names, list(meta['flip_indices']), {})
+            )
+            data.parts.setdefault(part, []).extend(_photos(dataset))
+    if not found:
+        raise ValueError('the config has no train_dataloader, val_dataloader or test_dataloader')
+    return list(found.values())
+
+
+def _members(settings: dict) -> Iterator[dict]:
+    """A dataset's config, or those of the datasets that it combines."""
+    if 'datasets' in settings:
+        for each in settings['datasets']:
+            yield from _members(each)
+    elif isinstance(settings.get('dataset'), dict):
+        yield from _members(settings['dataset'])
+    else:
+        yield settings
+
+
+def _photos(dataset: Any) -> list[Photo]:
+    photos: dict[str, Photo] = {}
+    for i in range(len(dataset)):
+        info = dataset.get_data_info(i)
+        photo = photos.setdefault(info['img_path'], Photo(Path(info['img_path']), info['img_path']))
+        if info.get('keypoints') is None:
+            continue
+        visible = np.asarray(info['keypoints_visible'], float)[0].reshape(-1, 1)
+        x1, y1, x2, y2 = (float(value) for value in info['bbox'][0])
+        where = f'{dataset.ann_file}: annotation {info.get("id", i)}'
+        keypoints = np.concatenate((info['keypoints'][0], visible), -1)
+        photo.instances.append(Instance(keypoints, where, (x1, y1, x2 - x1, y2 - y1)))
+    return list(photos.values())
