@@ -37,10 +37,12 @@ def find_files(folder: Path) -> dict[Path, str | None]:
 
 
 def split_of(file: Path) -> str | None:
-    """Return the split that a file's name, or its folder's, tells."""
-    words = [word for part in (file.stem, file.parent.name) for word in _split_words(part)]
-    found = {_WORDS[word] for word in words if word in _WORDS}
-    return found.pop() if len(found) == 1 else None
+    """Return the split that a file's name tells, or else its folder's."""
+    for name in (file.stem, file.parent.name):
+        found = {_WORDS[word] for word in _split_words(name) if word in _WORDS}
+        if found:
+            return found.pop() if len(found) == 1 else None
+    return None
 
 
 def _split_words(text: str) -> list[str]:

@@ -45,6 +45,8 @@ def make_dataset(annotations: Annotations, out: Path, options: argparse.Namespac
     if options.strict and findings:
         raise Refused(f'--strict: {len(findings)} kinds of problems, nothing is written')
     parts = {split: usable(photos, files) for split, photos in parts.items()}
+    held_out = {files[photo.path].digest for photo in parts['val']}
+    parts['train'] = [photo for photo in parts['train'] if files[photo.path].digest not in held_out]
     instances = [instance for photos in parts.values() for photo in photos for instance in photo.instances]
     if not all(parts.values()) or sum(map(len, parts.values())) < LEAST:
         left = ', '.join(f'{len(photos)} in {split}' for split, photos in parts.items())

@@ -95,7 +95,9 @@ def test_a_backbone_loads_from_a_pose_checkpoint_only_with_its_prefix(save, pose
         assert torch.equal(value, pose_weights['backbone.' + key])
 
 
-@pytest.mark.parametrize('key', ['blocks.0.norm1.weight', 'layers.0.ln1.weight', 'encoder.layer.0.layernorm_before.weight'])
+@pytest.mark.parametrize(
+    'key', ['blocks.0.norm1.weight', 'layers.0.ln1.weight', 'encoder.layer.0.layernorm_before.weight']
+)
 def test_the_error_names_the_prefix_for_every_origin(key, save):
     with pytest.raises(ValueError, match=r"its ViT has the prefix 'net.backbone.'"):
         init_from(save({f'net.backbone.{key}': torch.zeros(24)}))

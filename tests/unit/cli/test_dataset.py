@@ -103,6 +103,18 @@ def test_faults_are_named_left_out_and_strict_refuses_them(tmp_path, capsys):
     assert '- fault: 1 images are broken' in capsys.readouterr().out
 
 
+def test_images_of_the_validation_set_are_left_out_of_training(tmp_path, capsys):
+    for split in ('train', 'val'):
+        makers.write_coco(tmp_path / split, makers.coco(12 if split == 'train' else 3, name=f'{split} {{}}.png'))
+        (tmp_path / split / 'mice.json').rename(tmp_path / f'{split}.json')
+    assert main(['dataset', str(tmp_path), '--out', str(tmp_path / 'out')]) == 0  # of one seed: three are the same
+    assert '- left out: 3 images are in training and validation: val 0.png = train 0.png' in capsys.readouterr().err
+    names = {part: json.loads((tmp_path / f'out/{part}.json').read_text())['images'] for part in ('train', 'val')}
+    assert sorted(image['file_name'] for image in names['val']) == ['val 0.png', 'val 1.png', 'val 2.png']
+    assert len(names['train']) == 9 and 'train 0.png' not in {image['file_name'] for image in names['train']}
+    assert main(['check', str(tmp_path / 'out/config.py'), '--strict']) == 0
+
+
 @pytest.mark.parametrize('write', [makers.write_yolo, makers.write_deeplabcut], ids=['yolo', 'deeplabcut'])
 def test_other_formats(write, tmp_path, capsys):
     path = write(tmp_path / 'data', **({'count': 10} if write is makers.write_yolo else {}))
