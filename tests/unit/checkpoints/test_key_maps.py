@@ -5,14 +5,8 @@ import torch
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
-from vitpose_mm.checkpoints.key_maps import (
-    TRANSFORMERS,
-    TRANSFORMERS_HEAD,
-    VITPOSE,
-    rename,
-    rename_back,
-    rename_backbone,
-)
+from vitpose_mm.checkpoints.formats import rename_vit
+from vitpose_mm.checkpoints.key_maps import TRANSFORMERS, TRANSFORMERS_HEAD, VITPOSE, rename, rename_back
 
 ARCH = dict(depth=2, embed_dim=24, num_heads=2)
 
@@ -99,7 +93,7 @@ def test_transformers_names_of_both_its_vits_and_back(table, ffn):
     weights = build().state_dict()
     theirs = rename_back(weights, table)
     assert f'encoder.layer.1.{ffn}.weight' in theirs
-    for found in (rename(theirs, table), rename_backbone(theirs)):
+    for found in (rename(theirs, table), rename_vit(theirs)[0]):
         assert found.keys() == weights.keys()
         assert all(torch.equal(found[key], value) for key, value in weights.items())
 
