@@ -70,7 +70,7 @@ class PoseModel:
         self.crop_rule, self.metainfo = read_test_set(own, name)
         if not several and dataset not in (None, self.metainfo['dataset_name']):
             raise ValueError(f'dataset={dataset!r}: this model has one dataset, {self.metainfo["dataset_name"]!r}')
-        if not Path(checkpoint).is_file():
+        if not Path(checkpoint).exists():
             raise FileNotFoundError(missing_checkpoint(Path(checkpoint), name, 'checkpoint={}'))
         weights = load_weights(Path(checkpoint))
         try:

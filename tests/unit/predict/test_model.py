@@ -5,7 +5,9 @@ import pytest
 import torch
 from mmengine import Config
 
-from tests.unit.predict.tiny_models import CLASSIC, UDP, several, single, write
+from tests.unit.predict.tiny_models import CLASSIC, UDP, rendered, several, single, write
+from vitpose import PosePredictor
+from vitpose.cli.main import main
 from vitpose.predict import device
 from vitpose.predict.model import PoseModel
 
@@ -165,3 +167,11 @@ def test_bf16_gives_the_heatmaps_of_autocast(files, monkeypatch):
         theirs = plain.model.head(plain.model.extract_feat(plain.normalised(crops)))
     assert torch.equal(ours.heatmaps(crops), theirs)
     assert ours.heatmaps(crops).dtype == torch.float32
+
+
+def test_a_folder_of_transformers_is_a_checkpoint(tmp_path):
+    config, checkpoint = write(single(decoder='simple'), tmp_path)
+    assert main(['convert', checkpoint, str(tmp_path / 'hub'), '--to', 'transformers', '--num-heads', '2']) == 0
+    ours, theirs = (PosePredictor(config, file, device='cpu') for file in (checkpoint, tmp_path / 'hub'))
+    image, boxes = rendered(0)
+    np.testing.assert_array_equal(ours(image, boxes).keypoints, theirs(image, boxes).keypoints)
