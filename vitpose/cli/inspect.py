@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -98,15 +99,19 @@ def inspect(path: Path) -> dict[str, Any]:
         training=training,
         notes=[*notes, *filter(None, [not_finite(loaded.weights)])],
     )
-    found['configs'] = matching_configs(names[0] if names else '', heads, parts.grid, bool(count))
+    found['configs'] = matching_configs(parts.size, heads, parts.grid, bool(count))
     return found
 
 
-def matching_configs(size: str, heads: list[dict], grid: tuple[int, int] | None, experts: bool) -> list[str]:
-    """Shipped configs whose model has this size, decoder, number of keypoints and image size."""
-    if not size or not heads or grid is None:
+def matching_configs(
+    size: tuple[int, int], heads: list[dict], grid: tuple[int, int] | None, experts: bool
+) -> list[str]:
+    """Shipped configs whose model has this depth and width, decoder, number of keypoints and image size."""
+    if not heads or grid is None:
         return []
     from mmengine.config import Config
+
+    from vitpose_mm.backbones.sizes import parse_size
 
     from ..shipped import TOP
 
@@ -114,10 +119,14 @@ def matching_configs(size: str, heads: list[dict], grid: tuple[int, int] | None,
     kind = 'vitpose-plus' if experts else 'vitpose'
     roots = [root for root in (TOP / 'configs', TOP / 'vitpose_mm' / '.mim' / 'configs') if root.is_dir()]
     found = []
-    for path in sorted(roots[0].rglob(f'{kind}-{size}*{image}.py')) if roots else []:
-        if path.stem.split('_')[0] not in (f'{kind}-{size}', f'{kind}-{size}-simple'):
+    for path in sorted(roots[0].rglob(f'{kind}-*{image}.py')) if roots else []:
+        if not re.fullmatch(rf'{kind}-[a-z]+(-simple)?', path.stem.split('_')[0]):
             continue  # attention variants and students are trained from others
-        head = Config.fromfile(path).model.head
+        model = Config.fromfile(path).model
+        arch = parse_size(model.backbone.arch)
+        if (arch.depth, arch.embed_dim) != size:
+            continue
+        head = model.head
         own = list(head['heads'].values()) if 'heads' in head else [head]
         wanted = sorted((part['keypoints'], part['decoder']) for part in heads)
         if wanted == sorted((part.out_channels, 'simple' if part.type == 'SimpleHead' else 'classic') for part in own):

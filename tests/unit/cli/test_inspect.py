@@ -4,6 +4,8 @@ import json
 
 import pytest
 import torch
+from mmengine import Config
+from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
@@ -80,6 +82,14 @@ def test_the_matching_config(tmp_path, capsys, decoder):
     name = 'vitpose-small' if decoder == 'ClassicHead' else 'vitpose-small-simple'
     assert found['configs'] == [f'configs/coco/{name}_coco-256x192.py']
     assert found['training']['origin'] == 'ours' and found['positions'] == 193
+
+
+def test_the_matching_config_of_a_size_without_a_name(root, tmp_path, capsys):
+    config = 'configs/synthetic/vitpose-mini_synthetic-128x96.py'
+    init_default_scope('mmpose')
+    model = MODELS.build(Config.fromfile(root / config).model)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'model.pth')
+    assert json.loads(inspect(tmp_path / 'model.pth', capsys, '--json')[1])['configs'] == [config]
 
 
 def test_a_backbone_alone(tmp_path, capsys):
