@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .annotations import Instance, Photo
-
-PARTS = ('train', 'val', 'test')
+from .annotations import SPLITS, Instance, Photo
 
 
 @dataclass
@@ -44,7 +42,7 @@ def read_config_data(config: Any) -> list[ConfigData]:
     init_default_scope(config.get('default_scope') or 'mmpose')
     found: dict[str, ConfigData] = {}
     seen: list = []
-    for part in PARTS:
+    for part in SPLITS:
         settings = (config.get(f'{part}_dataloader') or {}).get('dataset')
         for member in _members(settings) if settings else ():
             where = (member.get('data_root'), member.get('ann_file'), member.get('indices'))

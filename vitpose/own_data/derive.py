@@ -10,7 +10,6 @@ from .annotations import Instance, Labels
 
 MARGIN = 0.15  # of the larger side of the keypoints' extent, on each side of a box
 SIGMA = 0.05  # of OKS for each keypoint: ours, a middle value between COCO's eyes (0.025) and hips (0.107)
-PATCH = 16
 _SIDES = (
     (re.compile(r'left', re.IGNORECASE), re.compile(r'right', re.IGNORECASE), ('left', 'right')),
     (re.compile(r'(?<![A-Za-z])l(?![A-Za-z])', re.IGNORECASE), re.compile(r'(?<![A-Za-z])r(?![A-Za-z])', re.I), 'lr'),

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from .annotations import Annotations, Photo
+from .annotations import SPLITS, Annotations, Photo
 
 LEAST = 10  # annotated images
 _EXPORT = re.compile(r'_(?:jpe?g|png|bmp|tiff?|webp)\.rf\.\w+$', re.IGNORECASE)  # Roboflow's addition to a name
@@ -68,7 +68,7 @@ def split_images(
 
 
 def _kept(photos: list[Photo], annotations: Annotations) -> tuple[list[Photo], list[Photo]]:
-    parts = {split: [photo for photo in photos if photo.split == split] for split in ('train', 'val', 'test')}
+    parts = {split: [photo for photo in photos if photo.split == split] for split in SPLITS}
     if not parts['val'] and parts['test']:
         parts['val'], parts['test'] = parts['test'], []
         annotations.notes.append('the test split is used for validation: there is no other')

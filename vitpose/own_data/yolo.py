@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .annotations import Annotations, Instance, Labels, Photo, check_names, choose
+from .annotations import SPLITS, Annotations, Instance, Labels, Photo, check_names, choose
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 
@@ -36,7 +36,7 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
         top = file.parent  # Ultralytics looks for `path` in its own folder of datasets, too
     images = {
         split: [image for each in _list(data[split]) for image in _find_images(file, top, each)]
-        for split in ('train', 'val', 'test')
+        for split in SPLITS
         if data.get(split)
     }
     images = {split: found for split, found in images.items() if found}

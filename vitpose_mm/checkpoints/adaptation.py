@@ -17,9 +17,7 @@ def fold_extra_slot(table: Tensor) -> Tensor:
     The authors' forward adds `table[1:] + table[:1]`, and the slot of fine-tuned checkpoints is not
     zero, so it must not be dropped. Source: the authors' code; as the source.
     """
-    if (
-        table.device.type != 'meta' and not table[:, :1].any()
-    ):  # as in our own files: adding zeros would turn -0.0 into 0.0
+    if table.device.type != 'meta' and not table[:, :1].any():  # adding zeros would turn -0.0 into 0.0
         return table[:, 1:]
     return table[:, 1:] + table[:, :1]
 
