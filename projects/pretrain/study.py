@@ -13,22 +13,16 @@ its last checkpoint in OUT. At the end the tables and curves of the README are w
 import argparse
 import json
 import os
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from mmengine import Config
 from report import write_report
-from rich.progress import Progress
 
 from vitpose.cli.main import main as vitpose
-from vitpose.runs.command import mim_command, run_logged
-from vitpose.runs.table import machine
-from vitpose_mm.files import write_text
+from vitpose.runs.study import run_all, run_config
 
 HERE = Path(__file__).resolve().parent
 AUTOENCODER = HERE.parents[1] / 'configs/pretrain/mae-mini_synthetic-128x96.py'
@@ -42,40 +36,6 @@ SCORES = {'coco/AP': 'AP', 'coco/AP .5': 'AP50', 'PCK': 'PCK@0.1'}
 def labels(data: Path) -> int:
     """Number of annotated people in the training photographs."""
     return len(json.loads((data / 'train.json').read_text(encoding='utf-8'))['annotations'])
-
-
-def run(config: Config, folder: Path, result: Path, **about: Any) -> None:
-    """Train a config and write what is reported of it; a finished run is skipped.
-
-    Args:
-        config: resolved config.
-        folder: of the run.
-        result: JSON file to write when the run is finished.
-        **about: what the run is, for the file.
-    """
-    if result.exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    config.dump(folder / 'run.py')
-    run_logged(mim_command('train', folder / 'run.py', folder, '--resume'), folder / 'train.log')
-    scalars = [path.read_text(encoding='utf-8') for path in sorted(folder.glob('*/vis_data/scalars.json'))]
-    records = [json.loads(line) for text in scalars for line in text.splitlines()]
-    head = subprocess.run(['git', 'rev-parse', 'HEAD'], cwd=HERE, capture_output=True, text=True, check=False)
-    steps = [record for record in records if 'loss' in record]
-    about.update(
-        seed=config.randomness.seed,
-        epochs=config.train_cfg.max_epochs,
-        iterations=steps[-1]['step'],
-        loss=[[record['step'], round(record['loss'], 4)] for record in steps][:: max(len(steps) // 20, 1)],
-        scores=[
-            {'epoch': record['step'], **{name: record[key] for key, name in SCORES.items()}}
-            for record in records
-            if 'coco/AP' in record
-        ],
-        commit=head.stdout.strip() or None,
-        machine=machine(),
-    )
-    write_text(result, json.dumps(about, indent=1) + '\n')
 
 
 def pretraining(source: str, args: argparse.Namespace) -> Config:
@@ -163,27 +123,21 @@ def main() -> None:
         images = str(round(args.labels / PEOPLE_PER_IMAGE))
         if vitpose(['synth', '--out', str(args.out / 'rendered'), '--train', images, '--val', '10']):
             sys.exit(1)  # the error is already printed
-    with Progress() as progress, ThreadPoolExecutor(args.jobs) as pool:
-        task = progress.add_task('pre-training', total=len(needed))
 
-        def pretrain(source: str) -> None:
-            result = args.results / f'pretrain_{source}.json'
-            if not checkpoint(source, args).exists():
-                result.unlink(missing_ok=True)
-                run(pretraining(source, args), args.out / f'pretrain_{source}', result, source=source)
-            progress.advance(task)
+    def pretrain(source: str) -> None:
+        result = args.results / f'pretrain_{source}.json'
+        if not checkpoint(source, args).exists():
+            result.unlink(missing_ok=True)
+            run_config(pretraining(source, args), args.out / f'pretrain_{source}', result, SCORES, source=source)
 
-        list(pool.map(pretrain, needed))
-        task = progress.add_task('fine-tuning', total=len(runs))
+    def finetune(which: tuple[str, int, int]) -> None:
+        start, count, seed = which
+        name = f'{start}_{count}_seed{seed}'
+        config = finetuning(start, count, seed, args)
+        run_config(config, args.out / name, args.results / f'{name}.json', SCORES, start=start, labels=count)
 
-        def finetune(which: tuple[str, int, int]) -> None:
-            start, count, seed = which
-            name = f'{start}_{count}_seed{seed}'
-            config = finetuning(start, count, seed, args)
-            run(config, args.out / name, args.results / f'{name}.json', start=start, labels=count)
-            progress.advance(task)
-
-        list(pool.map(finetune, runs))
+    run_all('pre-training', pretrain, needed, args.jobs)
+    run_all('fine-tuning', finetune, runs, args.jobs)
     write_report(args.results, HERE if args.results == HERE / 'results' else args.results)
 
 

@@ -1,0 +1,66 @@
+"""Tables and curves of a study, from the files of `run_config`."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vitpose_mm.files import write_text
+
+END = '<!-- end -->'
+Runs = Mapping[str, Sequence[dict]]  # rows of a table and their runs, one per seed
+
+
+def write_between_marks(page: Path, begin: str, lines: Sequence[str]) -> None:
+    """Replace what stands between the line `begin` and END in a page; the page is created if it is missing."""
+    text = page.read_text(encoding='utf-8') if page.exists() else f'{begin}\n{END}\n'
+    before, rest = text.split(begin)
+    write_text(page, f'{before}{begin}\n\n' + '\n'.join(lines) + f'\n{END}{rest.split(END, 1)[1]}')
+
+
+def score_table(heading: str, runs: Runs, scores: Sequence[str], baseline: str) -> list[str]:
+    """A table of the last scores, mean and deviation over the seeds.
+
+    Args:
+        heading: of the rows' names.
+        runs: one row each.
+        scores: one column each.
+        baseline: the row that the others are compared with, by runs of the same seed, in the first score.
+    """
+    columns = [heading, 'seeds', *scores, f'{scores[0]} gain, paired']
+    lines = [f'| {" | ".join(columns)} |', '|---' * len(columns) + '|']
+    base = {run['seed']: run['scores'][-1][scores[0]] for run in runs.get(baseline, ())}
+    for name, found in runs.items():
+        cells = [spread([run['scores'][-1][score] for run in found]) for score in scores]
+        gains = [run['scores'][-1][scores[0]] - base[run['seed']] for run in found if run['seed'] in base]
+        gain = spread(gains, '+') if gains and name != baseline else ''
+        lines.append(f'| {name} | {len(found)} | {" | ".join(cells)} | {gain} |')
+    return lines
+
+
+def spread(values: Sequence[float], sign: str = '') -> str:
+    """Mean and standard deviation."""
+    deviation = f' ± {statistics.stdev(values):.3f}' if len(values) > 1 else ''
+    return f'{statistics.mean(values):{sign}.3f}{deviation}'
+
+
+def draw_curves(panels: Mapping[str, Runs], score: str, path: Path) -> None:
+    """Draw a score during training, a panel beside the other: the mean over the seeds, and their range as a band."""
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(6 * len(panels), 4.5), dpi=110, squeeze=False)
+    for axis, (title, runs) in zip(axes[0], panels.items(), strict=True):
+        for name, found in runs.items():
+            epochs = [point['epoch'] for point in found[0]['scores']]
+            curves: list[Any] = list(zip(*([point[score] for point in run['scores']] for run in found), strict=True))
+            (line,) = axis.plot(epochs, [statistics.mean(each) for each in curves], 'o-', label=name)
+            axis.fill_between(epochs, list(map(min, curves)), list(map(max, curves)), alpha=0.2, color=line.get_color())
+        axis.set(title=title, xlabel='epoch', ylabel=f'{score} (held out)')
+        axis.grid(alpha=0.3)
+        axis.legend()
+    figure.tight_layout()
+    figure.savefig(path)
+    pyplot.close(figure)
