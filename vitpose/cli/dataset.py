@@ -49,7 +49,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument('--seed', type=int, default=0, help='of the split (default 0)')
     parser.add_argument(
-        '--arch', choices=('small', 'base', 'large', 'huge'), default='base', help='size of the network (default base)'
+        '--arch',
+        choices=('small', 'base', 'large', 'huge'),
+        help="size of the network (default: the checkpoint's, else base)",
     )
     parser.add_argument(
         '--from',
@@ -64,8 +66,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read, check, write; see EPILOG for the exit code."""
     from ..own_data.making import Refused, make_dataset
+    from ..own_data.network import SCRATCH
     from ..own_data.reading import EACH, read_annotations
-    from ..own_data.writing import SCRATCH
 
     try:
         if args.out.exists():

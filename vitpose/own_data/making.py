@@ -14,6 +14,7 @@ from vitpose_mm.files import write_text
 from .annotations import Annotations, Photo
 from .checks import Finding, ImageFile, check, faults_of, read_files
 from .derive import MARGIN, SIGMA, box_of, find_sides, input_size
+from .network import choose_network
 from .preview import draw_preview
 from .split import LEAST, split_images
 from .writing import Plan, config_text, metainfo_text, write_bases, write_coco, write_images
@@ -32,11 +33,12 @@ def make_dataset(annotations: Annotations, out: Path, options: argparse.Namespac
         options: of `vitpose dataset`.
 
     Raises:
-        ValueError: the annotations cannot be split, or too few are left.
+        ValueError: the annotations cannot be split, too few are left, or the checkpoint cannot be used.
         Refused: --strict, and a check found something.
         OSError: a file cannot be written.
     """
     by_image = options.split_by == 'image'
+    network = choose_network(options.arch, options.start)
     parts = dict(zip(('train', 'val'), split_images(annotations, options.val, options.seed, by_image), strict=True))
     sides = find_sides(annotations.labels)
     files = read_with_progress([photo.path for photos in parts.values() for photo in photos])
@@ -56,7 +58,9 @@ def make_dataset(annotations: Annotations, out: Path, options: argparse.Namespac
     if derived:
         print(f'- {derived:,} boxes made from the keypoints, with a margin of {MARGIN:.0%} of the larger side')
     print(f'- {sides.note}\n- {why}\n- sigma {SIGMA} of OKS for each keypoint: ours; compare by PCK rather than AP')
-    plan = Plan(out.name, annotations, parts, files, sides, size, options.arch, options.start)
+    for note in network.notes:
+        print(f'- {note}')
+    plan = Plan(out.name, annotations, parts, files, sides, size, network)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f'.{out.name}.part-', dir=out.parent))
     try:
@@ -74,7 +78,7 @@ def _write(folder: Path, plan: Plan, options: argparse.Namespace) -> None:
     names = write_images(folder, [photo for photos in plan.parts.values() for photo in photos], options.copy)
     for split in plan.parts:
         write_coco(folder / f'{split}.json', split, plan, names)
-    write_bases(folder, plan.arch)
+    write_bases(folder, plan.network)
     write_text(folder / 'metainfo.py', metainfo_text(plan))
     write_text(folder / 'config.py', config_text(plan))
     config = Config.fromfile(folder / 'config.py')

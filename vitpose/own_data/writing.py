@@ -13,15 +13,15 @@ from ..shipped import shipped
 from .annotations import Annotations, Photo
 from .checks import ImageFile
 from .derive import SIGMA, Sides, box_of, is_left
+from .network import Network
+from .recipe import recipe
 
 BASES = (
-    '_base_/models/vitpose.py',
     '_base_/datasets/loaders.py',
     '_base_/datasets/topdown.py',
     '_base_/schedules/adamw_cosine.py',
     '_base_/runtime/default.py',
 )
-SCRATCH = 'scratch'
 COLOURS = {'left': [0, 255, 0], 'right': [255, 128, 0], '': [51, 153, 255]}  # RGB, as MMPose's COCO
 CONFIG = '''"""{title}. Written by `vitpose dataset`."""
 
@@ -31,7 +31,7 @@ input_size, heatmap_size = {input_size}, {heatmap_size}  # w, h
 codec = dict(type='BatchUDPHeatmap', input_size=input_size, heatmap_size=heatmap_size, sigma=2)
 model = dict(
     backbone=dict(img_size=input_size[::-1]{backbone}),
-    head=dict(out_channels={count}, decoder=codec{head}),
+    head=dict(out_channels={count}, decoder=codec, loss=dict(loss_weight=1000.0){head}),
     test_cfg=dict(flip_test={flip}),
 )
 {start}crop = dict(type='TopdownAffine', input_size=input_size, use_udp=True)
@@ -74,8 +74,7 @@ class Plan:
         files: their sizes.
         sides: pairs of keypoints.
         size: of the input, (w, h) in pixels.
-        arch: 'small', 'base', 'large' or 'huge'.
-        start: checkpoint to start from; SCRATCH for random weights; None for MAE's.
+        network: what is trained.
     """
 
     name: str
@@ -84,34 +83,12 @@ class Plan:
     files: dict[Path, ImageFile]
     sides: Sides
     size: tuple[int, int]
-    arch: str
-    start: str | None
+    network: Network
 
     @property
     def counts(self) -> dict[str, int]:
         """Number of instances of each split."""
         return {split: sum(len(photo.instances) for photo in photos) for split, photos in self.parts.items()}
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train on a number of instances; docs/own_data.md says where it comes from.
-
-    Attributes:
-        epochs: number of epochs.
-        batch: instances per step.
-    """
-
-    epochs: int
-    batch: int
-
-
-def recipe(instances: int) -> Recipe:
-    """Choose epochs and batch size by the number of training instances."""
-    for least, epochs in ((10_000, 30), (1_000, 60), (150, 120), (0, 200)):
-        if instances >= least:
-            return Recipe(epochs, max(min(32, instances // 4), 2))
-    raise AssertionError(instances)
 
 
 def write_images(out: Path, photos: Sequence[Photo], copy: bool) -> dict[Path, str]:
@@ -196,9 +173,9 @@ def metainfo_text(plan: Plan) -> str:
 def config_text(plan: Plan) -> str:
     """The text of config.py."""
     train, val = plan.counts['train'], plan.counts['val']
-    chosen = recipe(train)
-    bases = (*(base.replace('vitpose.py', f'vitpose_{plan.arch}.py') for base in BASES), 'metainfo.py')
-    start = str(Path(plan.start).resolve()) if plan.start not in (None, SCRATCH) else ''
+    chosen = recipe(train, plan.network.scratch)
+    bases = (f'_base_/models/{plan.network.base}', *BASES, 'metainfo.py')
+    start = plan.network.load_from
     count, (width, height) = len(plan.annotations.labels.names), plan.size
     return CONFIG.format(
         title=f'{plan.name}: {count} keypoints, {train:,} instances for training and {val:,} for validation',
@@ -206,23 +183,23 @@ def config_text(plan: Plan) -> str:
         input_size=(width, height),
         heatmap_size=(width // 4, height // 4),
         count=count,
-        backbone='' if plan.start is None else ', init_cfg=None',
-        head=', allow_new_final_layer=True' if start else '',
+        backbone=plan.network.backbone,
+        head=plan.network.head,
         flip=plan.sides.flip,
-        start=f'load_from = {start!r}\n' if start else '',
+        start=f'load_from = {str(start)!r}\n' if start else '',
         augmentation='_base_.flip, ' if plan.sides.flip else '',
         batch=chosen.batch,
         epochs=chosen.epochs,
         interval=max(chosen.epochs // 10, 1),
-        rate=5e-4,
-        decay=1.0 if plan.start == SCRATCH else '_base_.layer_decay_rate',
+        rate=chosen.rate,
+        decay=plan.network.decay,
         warm_up=max(min(100, -(-train // chosen.batch) * chosen.epochs // 10), 1),
     )
 
 
-def write_bases(out: Path, arch: str) -> None:
+def write_bases(out: Path, network: Network) -> None:
     """Copy the shipped base configs into `out`, so that the folder works on any machine."""
-    for base in (*BASES, f'_base_/models/vitpose_{arch}.py'):
+    for base in (*BASES, *dict.fromkeys(f'_base_/models/{name}' for name in ('vitpose.py', network.base))):
         write_text(out / base, shipped(f'configs/{base}').read_text(encoding='utf-8'))
 
 

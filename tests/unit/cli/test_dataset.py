@@ -5,8 +5,10 @@ import json
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
 from mmpose.registry import DATASETS, MODELS
 from pycocotools.coco import COCO
 
@@ -60,13 +62,62 @@ def test_the_config_is_short_and_complete(made):
     assert config.train_cfg.max_epochs == last.end == last.T_max and config.model.backbone.init_cfg is None
 
 
-def test_the_start_is_a_checkpoint(tmp_path):
-    path, start = makers.write_coco(tmp_path / 'data'), tmp_path / 'pose.pth'
-    start.touch()
-    assert main(['dataset', str(path), '--out', str(tmp_path / 'out'), '--from', str(start)]) == 0
-    config = Config.fromfile(tmp_path / 'out/config.py')
-    assert config.load_from == str(start) and config.model.head.allow_new_final_layer
-    assert config.model.backbone.init_cfg is None
+def network(depth=2, decoder='ClassicHead', **decoder_options):
+    """A pose model of `depth` blocks, 128 wide, for the names of makers.coco and one more."""
+    backbone = dict(type='ViT', arch=dict(depth=depth, embed_dim=128, num_heads=2), img_size=(256, 192))
+    head = dict(type=decoder, in_channels=128, out_channels=5, loss=dict(type='KeypointMSELoss'), **decoder_options)
+    init_default_scope('mmpose')
+    return MODELS.build(dict(type='TopdownPoseEstimator', backbone=backbone, head=head))
+
+
+def save(path, model, **meta):
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
+    return path
+
+
+def start_from(path, tmp_path, capsys, *options):
+    """The config that `vitpose dataset --from path` writes, and what it says."""
+    annotations = makers.write_coco(tmp_path / 'data')
+    assert main(['dataset', str(annotations), '--out', str(tmp_path / 'out'), '--from', str(path), *options]) == 0
+    return Config.fromfile(tmp_path / 'out/config.py'), capsys.readouterr().out
+
+
+@pytest.mark.parametrize('decoder', [dict(deconv_channels=8), dict(decoder='SimpleHead')], ids=['classic', 'simple'])
+def test_a_pose_model_of_any_size_is_the_start(decoder, tmp_path, capsys):
+    source = network(**decoder)
+    path = save(tmp_path / 'pose.pth', source, cfg='model = dict(backbone=dict(arch=dict(depth=2, num_heads=2)))')
+    config, said = start_from(path, tmp_path, capsys)
+    assert len((tmp_path / 'out/config.py').read_text().splitlines()) <= 40
+    assert config.load_from == str(path) and config.model.backbone.init_cfg is None and 'heads' not in said
+    init_default_scope('mmpose')
+    model = MODELS.build(config.model)
+    load_checkpoint(model, config.load_from)
+    for name, value in model.state_dict().items():
+        assert 'final_layer' in name or torch.equal(value, source.state_dict()[name]), name
+    assert model.head.final_layer.out_channels == 4 and model.backbone.layers[0].attn.num_heads == 2
+
+
+def test_a_vit_alone_is_the_start(tmp_path, capsys):
+    source = network().backbone
+    path = tmp_path / 'vit.pth'
+    torch.save(source.state_dict(), path)
+    config, said = start_from(path, tmp_path, capsys)
+    assert '- 2 attention heads of 64 channels assumed' in said and '- vit.pth is a ViT alone: the decoder' in said
+    assert config.get('load_from') is None and config.model.backbone.init_cfg.checkpoint == str(path)
+    init_default_scope('mmpose')
+    model = MODELS.build(config.model)
+    model.init_weights()
+    assert all(torch.equal(value, source.state_dict()[name]) for name, value in model.backbone.state_dict().items())
+
+
+def test_the_size_is_the_checkpoints(tmp_path, capsys):
+    path, data = save(tmp_path / 'pose.pth', network()), makers.write_coco(tmp_path / 'data')
+    command = ['dataset', str(data), '--out', str(tmp_path / 'out'), '--from', str(path)]
+    assert main([*command, '--arch', 'base']) == 2
+    assert 'pose.pth has 2 blocks of width 128; leave --arch out' in capsys.readouterr().err
+    path.write_bytes(b'not a checkpoint')
+    assert main(command) == 2
+    assert 'pose.pth' in capsys.readouterr().err and not (tmp_path / 'out').exists()
 
 
 def test_a_side_without_partner_is_not_flipped(tmp_path, capsys):

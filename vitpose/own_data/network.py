@@ -1,0 +1,97 @@
+"""The network to train, by a size's name or as a checkpoint has it."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vitpose_mm.backbones.sizes import SIZES
+from vitpose_mm.checkpoints.parts import read_parts
+from vitpose_mm.checkpoints.safe_load import load_checkpoint
+
+SCRATCH = 'scratch'
+ARCHS = ('small', 'base', 'large', 'huge')
+_HEADS = re.compile(r'\barch=dict\([^)]*\bnum_heads=(\d+)')
+DECONV = 'deconv_layers.0.weight'
+
+
+@dataclass(frozen=True)
+class Network:
+    """A ViT and its decoder, as the text of a config.
+
+    Attributes:
+        base: config of configs/_base_/models that has the size.
+        backbone: more arguments of the ViT.
+        head: more arguments of the decoder.
+        load_from: checkpoint of a whole pose model to start from, if any.
+        decay: layer-wise decay of the learning rate.
+        scratch: all weights are random at the start.
+        notes: what was assumed.
+    """
+
+    base: str
+    backbone: str = ''
+    head: str = ''
+    load_from: Path | None = None
+    decay: str = '_base_.layer_decay_rate'
+    scratch: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def choose_network(arch: str | None, start: str | None) -> Network:
+    """Choose the network.
+
+    Args:
+        arch: one of ARCHS; None for the checkpoint's size, or base.
+        start: checkpoint of a pose model or of a ViT; SCRATCH for random weights; None for MAE's.
+
+    Raises:
+        ValueError: the checkpoint cannot be read, has another size than `arch`, or is of several datasets.
+        OSError: there is no such checkpoint.
+    """
+    if start is None:
+        return Network(f'vitpose_{arch or "base"}.py')
+    if start == SCRATCH:
+        return Network(f'vitpose_{arch or "base"}.py', ', init_cfg=None', decay='1.0', scratch=True)
+    path = Path(start).resolve()
+    loaded = load_checkpoint(path)
+    notes: list[str] = []
+    parts = read_parts(loaded.weights, loaded.meta, drop_unused=True, log=notes.append)
+    if parts.expert_shape[0] or len(parts.heads) > 1:
+        raise ValueError(f'--from {start}: a model of several datasets; take one out of it with `vitpose split`')
+    depth, width = parts.size
+    named = next((name for name in ARCHS if (SIZES[name].depth, SIZES[name].embed_dim) == parts.size), None)
+    if arch not in (None, named):
+        raise ValueError(f'--arch {arch}: {start} has {depth} blocks of width {width}; leave --arch out')
+    base, backbone, head, decay = f'vitpose_{named}.py', '', '', Network.decay
+    if named is None:
+        heads = _heads(width, loaded.meta, notes)
+        base, decay = 'vitpose.py', '0.75'
+        backbone, head = f', arch=dict(depth={depth}, embed_dim={width}, num_heads={heads})', f', in_channels={width}'
+    if not parts.heads:
+        notes.append(f'{path.name} is a ViT alone: the decoder starts from random weights')
+        if parts.grid is None:
+            count = parts.vit['pos_embed'].shape[1]
+            notes.append(
+                f'{count} positions of an unknown grid: set pretrain_img_size=(h, w) of the backbone in config.py'
+            )
+        backbone += f", init_cfg=dict(type='Pretrained', checkpoint={str(path)!r})"
+        return Network(base, backbone, head, decay=decay, notes=tuple(notes))
+    (decoder,) = parts.heads.values()
+    if DECONV not in decoder:
+        head += ", type='SimpleHead'"
+    elif decoder[DECONV].shape[1] != 256:
+        head += f', deconv_channels={decoder[DECONV].shape[1]}'
+    head += ', allow_new_final_layer=True'
+    return Network(base, f'{backbone}, init_cfg=None', head, path, decay, notes=tuple(notes))
+
+
+def _heads(width: int, meta: dict[str, Any], notes: list[str]) -> int:
+    """Number of attention heads: as in the config of the training, or by their usual width."""
+    found = _HEADS.search(str(meta.get('cfg', '')))
+    if found:
+        return int(found[1])
+    if width % 64:
+        raise ValueError(f'the number of attention heads is in no checkpoint, and width {width} is no multiple of 64')
+    notes.append(f'{width // 64} attention heads of 64 channels assumed: their number is in no checkpoint')
+    return width // 64
