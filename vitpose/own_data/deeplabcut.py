@@ -7,13 +7,15 @@ import numpy as np
 
 from .annotations import Annotations, Instance, Labels, Photo, check_names
 
+H5 = 'Its .h5 can run code when it is read; if you trust it: pandas.read_hdf(FILE).to_csv(FILE.replace("h5", "csv"))'
+
 
 def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
     """Read a project of one animal.
 
     Args:
-        path: the project's folder, with config.yaml and labeled-data/*/CollectedData_*.csv or .h5; or one such file, as
-            Lightning Pose has it.
+        path: the project's folder, with config.yaml and labeled-data/*/CollectedData_*.csv; or one such file, as
+            Lightning Pose has it. The .h5 beside it has the same content, and can have pickled code: it is not read.
         images: folder that the image names are relative to; None: the project's.
 
     Raises:
@@ -48,31 +50,28 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
 
 
 def _find_files(project: Path) -> list[Path]:
-    """One file per video: csv where both exist, since it needs no further package."""
-    found: dict[Path, Path] = {}
-    for suffix in ('h5', 'csv'):
-        for file in sorted(project.glob(f'labeled-data/*/CollectedData_*.{suffix}')):
-            found[file.parent] = file
+    """One file per video."""
+    found = sorted(project.glob('labeled-data/*/CollectedData_*.csv'))
+    bare = {path.parent for path in project.glob('labeled-data/*/CollectedData_*.h5')} - {path.parent for path in found}
+    if bare:
+        raise ValueError(f'{sorted(bare)[0]}: a .h5 without the .csv that DeepLabCut writes beside it. {H5}')
     if not found:
-        raise ValueError(f'{project}: expected labeled-data/*/CollectedData_*.csv or .h5, as DeepLabCut writes them')
-    return [found[folder] for folder in sorted(found)]
+        raise ValueError(f'{project}: expected labeled-data/*/CollectedData_*.csv, as DeepLabCut writes them')
+    return found
 
 
 def _read_table(file: Path) -> tuple[list[str], list[tuple[str, np.ndarray]]]:
     """Return the body parts, and for each frame its name and keypoints (K, 3)."""
     import pandas as pd
 
+    if file.suffix == '.h5':
+        raise ValueError(f'{file}: pass the .csv beside it. {H5}')
     try:
-        if file.suffix == '.h5':
-            table = pd.read_hdf(file)
-        else:
-            head = pd.read_csv(file, header=None, nrows=4, dtype=str)
-            levels = int(head[0].isin(['scorer', 'individuals', 'bodyparts', 'coords']).sum())
-            columns = int((head.iloc[levels - 1] == 'coords').sum() or 1)
-            width = next((i for i, v in enumerate(head.iloc[levels - 1]) if v in ('x', 'y')), columns)
-            table = pd.read_csv(file, header=list(range(levels)), index_col=list(range(width)))
-    except ImportError as problem:
-        raise ValueError(f'{file}: reading .h5 needs the package tables: pip install tables') from problem
+        head = pd.read_csv(file, header=None, nrows=4, dtype=str)
+        levels = int(head[0].isin(['scorer', 'individuals', 'bodyparts', 'coords']).sum())
+        columns = int((head.iloc[levels - 1] == 'coords').sum() or 1)
+        width = next((i for i, v in enumerate(head.iloc[levels - 1]) if v in ('x', 'y')), columns)
+        table = pd.read_csv(file, header=list(range(levels)), index_col=list(range(width)))
     except (ValueError, OSError, KeyError, IndexError, pd.errors.ParserError) as problem:
         raise ValueError(f'{file}: not a table of DeepLabCut: {problem}') from problem
     if 'individuals' in table.columns.names:

@@ -27,6 +27,7 @@ CONFIG = '''"""{title}. Written by `vitpose dataset`."""
 
 _base_ = [{bases}]
 data_root = '{{{{ fileDirname }}}}/'
+work_dir = data_root + 'run'
 input_size, heatmap_size = {input_size}, {heatmap_size}  # w, h
 codec = dict(type='BatchUDPHeatmap', input_size=input_size, heatmap_size=heatmap_size, sigma=2)
 model = dict(

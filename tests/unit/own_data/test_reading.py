@@ -198,6 +198,18 @@ def test_bad_deeplabcut_projects(tmp_path):
             read(project)
 
 
+def test_h5_files_are_not_read(tmp_path):
+    project = makers.write_deeplabcut(tmp_path)
+    file = project / 'labeled-data/b/CollectedData_me.csv'
+    alone = file.rename(file.with_suffix('.h5'))
+    for path, message in (
+        (project, r'labeled-data/b: a .h5 without the .csv .* can run code'),
+        (alone, 'pass the .csv'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read(path)
+
+
 def test_unknown_formats(tmp_path):
     with pytest.raises(FileNotFoundError, match='no such file or folder; expected a COCO keypoint file'):
         read(tmp_path / 'nothing.json')

@@ -1,0 +1,99 @@
+"""The commands of docs/own_data.md, as they stand there; trainings last one epoch, with fewer images and blocks."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine import Config
+from mmengine.registry import init_default_scope
+from mmpose.apis import MMPoseInferencer
+from mmpose.registry import MODELS
+
+import vitpose_mm  # noqa: F401
+from tests.unit.own_data import makers
+
+ONE_EPOCH = ' --cfg-options train_cfg.max_epochs=1 train_cfg.val_interval=1 param_scheduler.0.end=1' + ''.join(
+    f' param_scheduler.1.{key}=1' for key in ('end', 'T_max')
+)
+
+
+def commands(root: Path, heading: str) -> list[str]:
+    """The lines of the bash blocks below a heading."""
+    _, section = (root / 'docs/own_data.md').read_text(encoding='utf-8').split(f'## {heading}', 1)
+    blocks = re.findall(r'```bash\n(.*?)```', section.split('\n## ')[0], re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+TINY = ' model.backbone.arch=tiny model.head.in_channels=192'
+
+
+def run(root: Path, line: str, folder: Path) -> str:
+    """Run one line in bash, with this environment's programs and this checkout."""
+    line = line.replace('--train 60 --val 10', '--train 10 --val 4')
+    if line.startswith('mim train'):
+        line += ONE_EPOCH + (TINY if 'animals' in line else '')
+    line = re.sub(r'^(mim|vitpose) ', rf'{sys.executable} -m \1 ', line)
+    environment = {**os.environ, 'PYTHONPATH': str(root), 'OMP_NUM_THREADS': '1'}
+    done = subprocess.run(['bash', '-c', line], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, (line, done.stdout[-2000:], done.stderr[-2000:])
+    return done.stdout + done.stderr
+
+
+def small_demo(path: Path) -> None:
+    """A checkpoint like the demo's, of a smaller network."""
+    init_default_scope('mmpose')
+    backbone = dict(type='ViT', arch=dict(depth=1, embed_dim=64, num_heads=1), img_size=(128, 96))
+    head = dict(type='ClassicHead', in_channels=64, deconv_channels=8, out_channels=17)
+    model = MODELS.build(dict(type='TopdownPoseEstimator', backbone=backbone, head=head))
+    names = ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', *(f'other {i}' for i in range(12)))
+    meta = dict(dataset_meta=dict(dataset_name='coco', keypoint_id2name=dict(enumerate(names))))
+    path.parent.mkdir()
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
+
+
+@pytest.mark.slow
+def test_rendered_animals(root, tmp_path):
+    lines = commands(root, 'Rendered animals')
+    assert [line.split()[1] for line in lines] == ['synth', 'dataset', 'check', 'train']
+    for line in lines:
+        said = run(root, line, tmp_path)
+    scores = re.findall(r'(coco/AP|PCK@0.05/PCK|PCK@0.1/PCK|PCK@0.2/PCK|AUC|NME): ([\d.]+)', said)
+    assert {name for name, _ in scores} == {'coco/AP', *(f'PCK@{t}/PCK' for t in (0.05, 0.1, 0.2)), 'AUC', 'NME'}
+    assert list((tmp_path / 'my_animals/run').glob('best_coco_AP_*.pth'))
+
+
+@pytest.mark.slow
+def test_a_deeplabcut_project_from_the_demos_model(root, tmp_path):
+    project = makers.write_deeplabcut(tmp_path / 'mouse-project')
+    small_demo(tmp_path / 'demo/model.pth')
+    lines = commands(root, 'A DeepLabCut project')
+    assert [line.split()[1] for line in lines] == ['dataset', 'check', 'train', 'test', 'predict']
+    said = [run(root, line, tmp_path) for line in lines]
+    assert '- 1 attention heads of 64 channels assumed' in said[0]
+    assert 'except for 3 keypoints of the same name' in said[2] and '{0: 0, 1: 3, 2: 4}' in said[2]
+    assert 'PCK@0.1/PCK' in said[3]
+    frames = [json.loads(line) for line in (tmp_path / 'poses/predictions.jsonl').read_text().splitlines()]
+    assert len(frames) == 12
+    (checkpoint,) = (tmp_path / 'my_mice/run').glob('best_*.pth')
+
+    # MMPose's inferencer agrees with `vitpose predict`
+    image = project / 'labeled-data/a/img000.png'
+    inferencer = MMPoseInferencer(str(tmp_path / 'my_mice/config.py'), str(checkpoint), det_model='whole_image')
+    (person,) = next(inferencer(str(image)))['predictions'][0]
+    (ours,) = next(frame for frame in frames if frame['file'].endswith('a/img000.png'))['people']
+    np.testing.assert_allclose(np.array(ours['keypoints'])[:, :2], person['keypoints'], atol=0.1)
+
+
+@pytest.mark.slow
+def test_a_yolo_folder(root, tmp_path):
+    makers.write_yolo(tmp_path / 'yolo-project')
+    for line in commands(root, 'A YOLO-pose folder'):
+        run(root, line, tmp_path)
+    assert not any(path.is_symlink() for path in (tmp_path / 'my_yolo_mice/images').iterdir())
+    assert len(Config.fromfile(tmp_path / 'my_yolo_mice/config.py').val_evaluator) == 6
