@@ -26,16 +26,15 @@ sets = dict(
     ),
 )
 # The flip is the only augmentation; the flip test needs it.
-flip = dict(type='RandomFlip', direction='horizontal')
 crops = {name: _base_.udp_crop if codec == _base_.udp else _base_.classic_crop for name, codec in codecs.items()}
 train_sets = [
     dict(
         member,
         pipeline=[
-            *_base_.loading,
-            flip,
-            crops[name],
-            dict(type='GenerateTarget', encoder=codecs[name]),
+            *_base_.opening,
+            _base_.flip,
+            dict(crops[name], type='CropImage'),
+            dict(type='KeypointTarget', encoder=codecs[name]),
             *_base_.packing,
         ],
     )

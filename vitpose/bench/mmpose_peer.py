@@ -11,7 +11,7 @@ from mmengine.structures import InstanceData
 from mmpose.apis import MMPoseInferencer
 from mmpose.registry import KEYPOINT_CODECS
 
-from vitpose_mm.codecs.heatmaps import BatchDecoding
+from vitpose_mm.codecs.heatmaps import BatchCodec
 
 from .contestants import Boxes, Contestant, Images
 from .setup import Setup
@@ -91,7 +91,7 @@ def with_mmpose_codec(config: Config) -> Config:
     config = deepcopy(config)
     decoder = config.model.head.decoder
     codec: Any = KEYPOINT_CODECS.get(decoder['type'])
-    if issubclass(codec, BatchDecoding):
+    if issubclass(codec, BatchCodec):
         decoder['type'] = codec.__name__.removeprefix('Batch')
         decoder.pop('border', None)  # ours alone
     return config

@@ -20,11 +20,18 @@ stands the distance of its keypoints from ours in fp32, in image pixels.
 The images, of 640x480 pixels, are rendered. Without flip test. Files written:
 OUT/bench.json with every time, and OUT/bench.png.
 
-docs/benchmark.md says what each stage contains."""
+docs/benchmark.md says what each stage contains.
+
+With --train it measures training instead: samples per second of loading alone
+with 1, 2 and N workers, of the step alone, and of both; milliseconds of each
+transform; whether loading or the step is slower; and how many cores a GPU of
+a given speed needs. docs/training_speed.md"""
 
 EPILOG = """examples:
   vitpose bench --config CONFIG --checkpoint FILE.pth
   vitpose bench --config CONFIG --only mmpose --rounds 3
+  vitpose bench --train CONFIG --gpu 1000 5000
+  vitpose bench --train CONFIG --beside MMPOSE_CONFIG --only-loading
 
 CONFIG is, for example, configs/coco/vitpose-base_coco-256x192.py. Run nothing
 else meanwhile; to measure on two cores:
@@ -39,7 +46,9 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         'bench', description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--config', required=True, type=Path, help='config of the model')
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument('--config', type=Path, help='config of the model')
+    what.add_argument('--train', type=Path, metavar='CONFIG', help='measure the training of this config')
     parser.add_argument('--checkpoint', type=Path, metavar='FILE', help='its weights (default: random ones)')
     parser.add_argument(
         '--out', type=Path, default=Path('work_dirs/bench'), metavar='DIR', help='(default %(default)s)'
@@ -47,14 +56,32 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument('--people', type=int, default=12, metavar='N', help='people in each image (default 12)')
     parser.add_argument('--images', type=int, default=4, metavar='N', help='images (default 4)')
     parser.add_argument('--rounds', type=int, default=7, metavar='N', help='measured rounds (default 7)')
-    parser.add_argument('--batch-size', type=int, default=16, metavar='N', help='people per batch (default 16)')
+    parser.add_argument(
+        '--batch-size', type=int, metavar='N', help="people per batch (default 16; with --train the config's)"
+    )
     parser.add_argument('--only', nargs='+', default=(), metavar='NAME', help='these, and ours-fp32 (default: all)')
     parser.add_argument('--dataset', metavar='NAME', help='of a multi-dataset model: measure its plain model')
     parser.add_argument('--device', default='auto', help="'cpu' or 'cuda' (default: cuda if there is one)")
+    training = parser.add_argument_group('with --train')
+    training.add_argument('--beside', type=Path, metavar='CONFIG', help='measure this config too, alternating')
+    training.add_argument('--workers', type=int, metavar='N', help='most workers (default: one per usable core)')
+    training.add_argument('--seconds', type=float, default=5, metavar='S', help='of each measurement (default 5)')
+    training.add_argument('--only-loading', action='store_true', help='do not measure the step')
+    training.add_argument(
+        '--gpu', type=float, nargs='+', default=(), metavar='N', help='samples per second that a GPU trains'
+    )
+    training.add_argument(
+        '--cfg-options', nargs='+', default=(), metavar='K=V', help='change keys of both configs, as for `mim train`'
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print, draw and write; see EPILOG for the exit code."""
+    if args.train:
+        from .bench_train import run_training
+
+        return run_training(args)
+    args.batch_size = 16 if args.batch_size is None else args.batch_size
     code = 2
     with TemporaryDirectory(prefix='vitpose-bench-') as folder:
         try:
@@ -62,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
             code = 1
             _measure(args, *prepared)
         except (ValueError, KeyError, OSError, RuntimeError) as problem:
-            _complain(problem)
+            complain(problem)
             return code
         except KeyboardInterrupt:
             print('vitpose bench: interrupted; nothing is written', file=sys.stderr)
@@ -133,6 +160,7 @@ def _measure(args: argparse.Namespace, setup: Any, contestants: dict, left_out: 
     print(f'{args.out}: bench.json, bench.png')
 
 
-def _complain(problem: Exception) -> None:
+def complain(problem: Exception) -> None:
+    """Print a problem in one line."""
     message = problem.args[0] if isinstance(problem, KeyError) else problem
     print('vitpose bench:', ' '.join(str(message).split()), file=sys.stderr)

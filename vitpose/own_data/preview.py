@@ -29,7 +29,8 @@ def draw_preview(config: Any, file: Path, seed: int = 0) -> None:
 
     init_default_scope('mmpose')
     settings = config.train_dataloader.dataset.copy()
-    steps = [step for step in settings.pipeline if step['type'] not in ('GenerateTarget', 'PackPoseInputs')]
+    packing = ('GenerateTarget', 'KeypointTarget', 'PackPoseInputs')
+    steps = [step for step in settings.pipeline if step['type'] not in packing]
     settings.pipeline = steps
     dataset = DATASETS.build(settings)
     np.random.seed(seed)  # MMPose's transforms draw from it

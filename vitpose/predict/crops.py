@@ -12,7 +12,7 @@ from mmpose.structures.bbox import bbox_xyxy2cs, get_udp_warp_matrix
 # what the crop depends on, by transform; the second row only changes labels or what is packed
 UNDERSTOOD: dict[str, tuple[str, ...]] = {
     **dict(LoadImage=('backend_args',), GetBBoxCenterScale=('padding',), TopdownAffine=('input_size', 'use_udp')),
-    **dict(KeypointConverter=('*',), GenerateTarget=('*',), PackPoseInputs=('*',)),
+    **dict(KeypointConverter=('*',), GenerateTarget=('*',), KeypointTarget=('*',), PackPoseInputs=('*',)),
 }
 
 

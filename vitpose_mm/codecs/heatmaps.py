@@ -1,4 +1,4 @@
-"""MMPose's heatmap codecs, decoding a whole batch as tensors on the heatmaps' device."""
+"""MMPose's heatmap codecs, encoding and decoding a whole batch as tensors on the heatmaps' device."""
 
 from abc import abstractmethod
 
@@ -11,13 +11,15 @@ from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
 from .peaks import Peaks, dark_peaks, msra_peaks, to_input_px, udp_peaks
+from .targets import Targets, cut_off_gaussians, whole_gaussians
 
 
-class BatchDecoding(BaseKeypointCodec):
-    """Decoding of both codecs: the same tensor code for one heatmap array, a batch and an exported model."""
+class BatchCodec(BaseKeypointCodec):
+    """What both codecs share: the same tensor code for one heatmap array, a batch and an exported model."""
 
     input_size: tuple[int, int]
     heatmap_size: tuple[int, int]
+    scale_factor: np.ndarray
     blur_kernel_size: int
 
     @property
@@ -28,6 +30,25 @@ class BatchDecoding(BaseKeypointCodec):
     @abstractmethod
     def peaks(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
         """Heatmaps (B, K, Hm, Wm) in fp32 -> cells (B, K, 2) and scores (B, K); `sparse` as in `peaks.udp_peaks`."""
+
+    @abstractmethod
+    def gaussians(self, cells: Tensor, visible: Tensor) -> Targets:
+        """Keypoints (B, K, 2) in cells and visibilities (B, K) -> heatmaps (B, K, Hm, Wm) and weights (B, K)."""
+
+    def targets(self, keypoints: Tensor, visible: Tensor) -> Targets:
+        """Training heatmaps and weights of a batch, equal to those of MMPose's `encode` up to rounding.
+
+        Args:
+            keypoints: (B, K, 2) in input pixels.
+            visible: (B, K), visible from 0.5.
+
+        Returns:
+            Heatmaps (B, K, Hm, Wm) and weights (B, K) in fp32, on the keypoints' device.
+        """
+        with torch.no_grad(), torch.autocast(keypoints.device.type, enabled=False):
+            scale_x, scale_y = self.scale_factor.tolist()
+            x, y = keypoints.float().unbind(-1)
+            return self.gaussians(torch.stack((x / scale_x, y / scale_y), -1), visible.float())
 
     def locate(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
         """Tensors of keypoints and scores; can be traced and exported unless `sparse`.
@@ -85,7 +106,7 @@ class BatchDecoding(BaseKeypointCodec):
 
 
 @KEYPOINT_CODECS.register_module()
-class BatchUDPHeatmap(BatchDecoding, UDPHeatmap):
+class BatchUDPHeatmap(BatchCodec, UDPHeatmap):
     """MMPose's `UDPHeatmap` for Gaussian heatmaps, decoding a batch at a time.
 
     Input pixels are MMPose's: decoded coordinates are input_size / (input_size - 1) times the encoded ones, which
@@ -135,9 +156,13 @@ class BatchUDPHeatmap(BatchDecoding, UDPHeatmap):
         """Heatmaps (B, K, Hm, Wm) in fp32 -> cells (B, K, 2) and scores (B, K)."""
         return udp_peaks(heatmaps, self.kernel, self.sigma if self.border == 'normalised' else None, sparse)
 
+    def gaussians(self, cells: Tensor, visible: Tensor) -> Targets:
+        """Keypoints (B, K, 2) in cells and visibilities (B, K) -> heatmaps (B, K, Hm, Wm) and weights (B, K)."""
+        return cut_off_gaussians(cells, visible, self.heatmap_size, self.sigma, between_cells=True)
+
 
 @KEYPOINT_CODECS.register_module()
-class BatchMSRAHeatmap(BatchDecoding, MSRAHeatmap):
+class BatchMSRAHeatmap(BatchCodec, MSRAHeatmap):
     """MMPose's `MSRAHeatmap`, the classic codec, decoding a batch at a time.
 
     Args:
@@ -172,6 +197,12 @@ class BatchMSRAHeatmap(BatchDecoding, MSRAHeatmap):
     def peaks(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
         """Heatmaps (B, K, Hm, Wm) in fp32 -> cells (B, K, 2) and scores (B, K)."""
         return dark_peaks(heatmaps, self.kernel, sparse) if self.unbiased else msra_peaks(heatmaps)
+
+    def gaussians(self, cells: Tensor, visible: Tensor) -> Targets:
+        """Keypoints (B, K, 2) in cells and visibilities (B, K) -> heatmaps (B, K, Hm, Wm) and weights (B, K)."""
+        if self.unbiased:
+            return whole_gaussians(cells, visible, self.heatmap_size, self.sigma)
+        return cut_off_gaussians(cells, visible, self.heatmap_size, self.sigma, between_cells=False)
 
 
 def check_kernel_size(size: int) -> None:

@@ -4,6 +4,8 @@ from . import checked
 from .apt36k import APT36KDataset
 from .checks import DatasetChecks
 from .combined import CombinedPoseDataset
+from .crop_image import CropImage, FlipBox, OpenImage, TurnBox
+from .keypoint_target import KeypointTarget
 from .mix_sampler import FixedMixSampler
 from .pretrain_crop import PretrainCrop
 from .teacher_cache import TeacherCacheDataset
@@ -12,10 +14,15 @@ from .unlabelled import UnlabelledDataset
 __all__ = [
     'APT36KDataset',
     'CombinedPoseDataset',
+    'CropImage',
     'DatasetChecks',
     'FixedMixSampler',
+    'FlipBox',
+    'KeypointTarget',
+    'OpenImage',
     'PretrainCrop',
     'TeacherCacheDataset',
+    'TurnBox',
     'UnlabelledDataset',
     'checked',
 ]

@@ -3,6 +3,7 @@
 import json
 import logging
 import os.path as osp
+import pickle
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from mmengine.fileio import exists
 from mmengine.logging import print_log
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
+from .crop_image import OpenImage
 from .image_file import check_image_file
 from .json_file import check_json_start, check_json_syntax
+from .members import transforms
 
 SHOWN_IDS = 5
 HOW_TO_SKIP = 'set filter_cfg=dict(drop_bad_boxes=True) to skip such boxes and log their number'
@@ -34,6 +37,8 @@ class DatasetChecks(BaseCocoStyleDataset):
 
     Crowds and instances without labelled keypoints are dropped, as in MMPose.
     """
+
+    _metainfo_copy: bytes | None = None
 
     def load_data_list(self) -> list[dict]:
         """Check that the files exist, then read the annotations as MMPose does.
@@ -80,8 +85,8 @@ class DatasetChecks(BaseCocoStyleDataset):
             FileNotFoundError: the image does not exist.
             ValueError: the image cannot be decoded completely.
         """
-        path = self.get_data_info(idx)['img_path']
-        if osp.isfile(path):
+        path = super(BaseCocoStyleDataset, self).get_data_info(idx)['img_path']
+        if not transforms(self, OpenImage) and osp.isfile(path):  # OpenImage checks what it reads
             check_image_file(path)
         try:
             return super().prepare_data(idx)
@@ -92,6 +97,17 @@ class DatasetChecks(BaseCocoStyleDataset):
                 f'image {path} of {self.ann_file} is missing. Add the file, or change data_root={self.data_root!r} '
                 f'and data_prefix={self.data_prefix!r} to the folder of the images.'
             ) from error
+
+    def get_data_info(self, idx: int) -> dict:
+        """Return MMPose's record of sample `idx`, with its own copy of the metainfo that MMPose adds."""
+        if self._metainfo_copy is None:
+            record = super().get_data_info(idx)
+            own = super(BaseCocoStyleDataset, self).get_data_info(idx)
+            added = {key: value for key, value in record.items() if key not in own}
+            self._metainfo_copy = pickle.dumps(added, pickle.HIGHEST_PROTOCOL)
+            return record
+        # several times faster than MMPose's deepcopy
+        return {**super(BaseCocoStyleDataset, self).get_data_info(idx), **pickle.loads(self._metainfo_copy)}
 
     def _load_annotations(self) -> tuple[list[dict], list[dict]]:
         """Return MMPose's instances without bad boxes, and its image records."""

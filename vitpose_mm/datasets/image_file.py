@@ -6,6 +6,8 @@ from pathlib import Path
 import cv2
 from PIL import Image, UnidentifiedImageError
 
+ADVICE = 'Download the file again, or remove it from the annotation file.'
+
 
 def check_image_file(path: str | Path) -> None:
     """Raise a ValueError if a file is not an image or is truncated.
@@ -19,17 +21,32 @@ def check_image_file(path: str | Path) -> None:
     Raises:
         ValueError: the file is empty, not readable by OpenCV, or truncated.
     """
-    path = Path(path)
-    data = path.read_bytes()
-    advice = 'Download the file again, or remove it from the annotation file.'
-    if not data:
-        raise ValueError(f'image {path} is empty (0 bytes). {advice}')
+    check_image_bytes(Path(path).read_bytes(), path)
     if not cv2.haveImageReader(str(path)):
-        raise ValueError(f'image {path} is not an image that OpenCV can read: it starts with {data[:12]!r}. {advice}')
+        raise ValueError(not_an_image(Path(path).read_bytes(), path))
+
+
+def check_image_bytes(data: bytes, path: str | Path) -> None:
+    """Raise a ValueError if the bytes of an image file are empty or truncated.
+
+    Args:
+        data: the file.
+        path: its path, for the message.
+
+    Raises:
+        ValueError: see above.
+    """
+    if not data:
+        raise ValueError(f'image {path} is empty (0 bytes). {ADVICE}')
     try:
         check_complete(data)
     except ValueError as error:
-        raise ValueError(f'image {path} is {error}. {advice}') from error
+        raise ValueError(f'image {path} is {error}. {ADVICE}') from error
+
+
+def not_an_image(data: bytes, path: str | Path) -> str:
+    """The message of a file that OpenCV cannot read."""
+    return f'image {path} is not an image that OpenCV can read: it starts with {data[:12]!r}. {ADVICE}'
 
 
 def check_complete(data: bytes) -> None:

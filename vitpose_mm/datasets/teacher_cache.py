@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.structures import PixelData
 from mmpose.registry import DATASETS
 
 INDEX = 'cache.json'
@@ -74,8 +75,11 @@ class TeacherCacheDataset:
         if self.cache is not None:
             if seed not in self._maps:
                 self._maps[seed] = np.load(heatmap_file(self.cache, seed), mmap_mode='r')
-            heatmaps, fields = torch.from_numpy(np.array(self._maps[seed][index])), packed['data_samples'].gt_fields
-            if heatmaps.shape[1:] != fields.heatmaps.shape[1:]:
+            heatmaps, data = torch.from_numpy(np.array(self._maps[seed][index])), packed['data_samples']
+            if not hasattr(data, 'gt_fields'):  # of KeypointTarget; DistillPoseEstimator compares the sizes
+                data.gt_fields = PixelData()
+            fields = data.gt_fields
+            if 'heatmaps' in fields and heatmaps.shape[1:] != fields.heatmaps.shape[1:]:
                 raise ValueError(
                     f'{self.cache} has heatmaps of (h, w) {tuple(heatmaps.shape[1:])}, but the pipeline makes '
                     f'{tuple(fields.heatmaps.shape[1:])}: use a teacher with the same heatmap size'

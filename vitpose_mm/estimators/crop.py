@@ -47,7 +47,7 @@ def _crops(dataset: dict, names: set | None) -> Iterator[bool]:
             yield from _crops(each, names)
     elif names is None or metainfo(dataset).get('dataset_name') in names:
         for step in dataset.get('pipeline', ()):
-            if _class_name(step) == 'TopdownAffine':
+            if _class_name(step) in ('TopdownAffine', 'CropImage'):
                 yield step.get('use_udp', False)
 
 

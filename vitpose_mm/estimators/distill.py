@@ -12,7 +12,7 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
 from ..heads import MultiDatasetHead
-from ..heads.targets import describe, same_targets
+from ..heads.targets import batch_weights, describe, same_targets
 from .teacher import Teacher
 
 
@@ -97,7 +97,7 @@ class DistillPoseEstimator(TopdownPoseEstimator):
         finally:
             hook.remove()
         heatmaps = given[-1].float()
-        weights = torch.cat([sample.gt_instance_labels.keypoint_weights for sample in data_samples])
+        weights = batch_weights(self.head.decoder, data_samples, heatmaps.device)
         if self.keypoint_indices is not None:
             mine, theirs = self.keypoint_indices
             heatmaps, weights, teacher_heatmaps = heatmaps[:, mine], weights[:, mine], teacher_heatmaps[:, theirs]
@@ -121,7 +121,7 @@ class DistillPoseEstimator(TopdownPoseEstimator):
             ValueError: the teacher's codec is not the student's; or there is neither a teacher nor a
                 cache, or both.
         """
-        cached = ['teacher_heatmaps' in sample.gt_fields for sample in samples]
+        cached = ['teacher_heatmaps' in getattr(sample, 'gt_fields', ()) for sample in samples]
         if self.teacher is not None:
             if any(cached):
                 raise ValueError(

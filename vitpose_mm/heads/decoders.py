@@ -1,16 +1,20 @@
 """The paper's two decoders as MMPose heatmap heads."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch.nn.functional as F
 from mmengine.logging import print_log
 from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from ..checkpoints.fit import require_fit
 from ..checkpoints.key_maps import rename_head, take
+from ..codecs.accuracy import pck_accuracy
+from .targets import batch_targets
 
 LOSS = dict(type='KeypointMSELoss', use_target_weight=True)
 
@@ -85,6 +89,29 @@ class DecoderHead(HeatmapHead):
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
         """Feature maps, the last one (B, C, Hp, Wp), -> heatmaps (B, K, Hm, Wm) in fp32."""
         return super().forward(feats).float()
+
+    def loss(
+        self, feats: tuple[Tensor, ...], batch_data_samples: Sequence[PoseDataSample], train_cfg: dict | None = None
+    ) -> dict[str, Tensor]:
+        """Loss and accuracy of a batch, on its device.
+
+        Args:
+            feats: feature maps, the last one (B, C, Hp, Wp).
+            batch_data_samples: B samples, from a pipeline with `KeypointTarget` or MMPose's `GenerateTarget`.
+            train_cfg: the model's; with compute_acc=False there is no accuracy.
+
+        Returns:
+            `loss_kpt`, and `acc_pose`: the share of labelled keypoints within 5% of the heatmap's size, as in MMPose.
+
+        Raises:
+            ValueError: see `batch_targets`.
+        """
+        heatmaps = self(feats)
+        targets, weights = batch_targets(self.decoder, batch_data_samples, heatmaps.device)
+        losses = dict(loss_kpt=self.loss_module(heatmaps, targets, weights))
+        if (train_cfg or {}).get('compute_acc', True):
+            losses['acc_pose'] = pck_accuracy(heatmaps.detach(), targets, weights > 0)
+        return losses
 
 
 @MODELS.register_module()

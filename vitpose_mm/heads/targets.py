@@ -1,13 +1,64 @@
-"""Compare codecs by the heatmaps that they encode."""
+"""Training targets of a batch, and comparison of codecs by the heatmaps that they encode."""
 
 import inspect
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+import torch
 from mmpose.codecs.base import BaseKeypointCodec
+from mmpose.structures import PoseDataSample
+from torch import Tensor
+
+from ..datasets.keypoint_target import KEYPOINT_TARGET
+from ..layers.index import copy_to
 
 # relative to the input size; away from the centres of heatmap cells, where all codecs agree
 PROBES = np.array([[0.231, 0.313], [0.517, 0.486], [0.709, 0.834]])
+
+
+def batch_targets(
+    codec: BaseKeypointCodec | None, samples: Sequence[PoseDataSample], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """The heatmaps (B, K, Hm, Wm) and keypoint weights (B, K) to train on.
+
+    Args:
+        codec: of the head; makes the heatmaps of samples that `KeypointTarget` prepared.
+        samples: B samples, all with MMPose's heatmaps or all from `KeypointTarget`.
+        device: of the heatmaps.
+
+    Raises:
+        ValueError: a sample has neither; or the codec makes no heatmaps of a batch.
+    """
+    if all('heatmaps' in getattr(sample, 'gt_fields', ()) for sample in samples):
+        return torch.stack([sample.gt_fields.heatmaps for sample in samples]), batch_weights(codec, samples, device)
+    return _encode(codec, samples, device)
+
+
+def batch_weights(codec: BaseKeypointCodec | None, samples: Sequence[PoseDataSample], device: torch.device) -> Tensor:
+    """The keypoint weights (B, K) alone; arguments and errors as of `batch_targets`."""
+    if all('keypoint_weights' in getattr(sample, 'gt_instance_labels', ()) for sample in samples):
+        return torch.cat([sample.gt_instance_labels.keypoint_weights for sample in samples])
+    return _encode(codec, samples, device)[1]
+
+
+def _encode(
+    codec: BaseKeypointCodec | None, samples: Sequence[PoseDataSample], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    if not all(KEYPOINT_TARGET in getattr(sample, 'gt_instances', ()) for sample in samples):
+        raise ValueError(
+            "the samples have no training targets: the training pipeline needs dict(type='KeypointTarget', "
+            "encoder=CODEC) or dict(type='GenerateTarget', encoder=CODEC) before PackPoseInputs"
+        )
+    if codec is None or not hasattr(codec, 'targets'):
+        raise ValueError(
+            f"the head's decoder is {describe(codec)}, which makes no heatmaps of a batch: set decoder="
+            "dict(type='BatchUDPHeatmap' or 'BatchMSRAHeatmap', ...), or use MMPose's GenerateTarget in the pipeline"
+        )
+    stacked = np.concatenate([sample.gt_instances[KEYPOINT_TARGET] for sample in samples])
+    labels = copy_to(device, torch.from_numpy(stacked))  # (B, K, 4)
+    heatmaps, weights = codec.targets(labels[..., :2], labels[..., 2])
+    return heatmaps, weights * labels[..., 3]
 
 
 @lru_cache(maxsize=16)  # training compares the same pair in every batch

@@ -19,8 +19,10 @@ from ..checkpoints.missing import missing_checkpoint
 from ..checkpoints.multi_dataset import gather_decoders
 from ..checkpoints.resume_check import refuse_code
 from ..checkpoints.safe_load import SAFE
+from ..datasets.keypoint_target import KeypointTarget
 from ..datasets.members import members, transforms
 from ..estimators.crop import check_crop
+from ..heads.decoders import DecoderHead
 from ..heads.targets import describe, same_targets
 from .dataset_mix import bare_model
 
@@ -206,6 +208,14 @@ def check_targets(dataset: Any, model: Any) -> None:
         name = (getattr(member, 'metainfo', None) or {}).get('dataset_name')
         head = model.head.heads[name] if name in getattr(model.head, 'heads', ()) else model.head
         for step in transforms(member, GenerateTarget):
+            if isinstance(step, KeypointTarget) and not (
+                isinstance(head, DecoderHead) and hasattr(head.decoder, 'targets')
+            ):
+                raise ValueError(
+                    f'the training pipeline of {name!r} has KeypointTarget, which leaves the heatmaps to the head, but '
+                    f'the head is a {type(head).__name__} with decoder {describe(getattr(head, "decoder", None))}: use '
+                    "ClassicHead or SimpleHead with a BatchUDPHeatmap or BatchMSRAHeatmap, or MMPose's GenerateTarget"
+                )
             if (
                 isinstance(head, HeatmapHead)
                 and head.decoder is not None
@@ -214,7 +224,7 @@ def check_targets(dataset: Any, model: Any) -> None:
             ):
                 raise ValueError(
                     f'the training pipeline of {name!r} encodes with {describe(step.encoder)}, but its head decodes '
-                    f'with {describe(head.decoder)}: use the same codec in GenerateTarget(encoder=...) and '
+                    f'with {describe(head.decoder)}: use the same codec in {type(step).__name__}(encoder=...) and '
                     'head=dict(decoder=...)'
                 )
     if getattr(model, 'teacher', None) is not None:

@@ -8,8 +8,8 @@ _base_ = './topdown.py'
 
 codec = dict(type='BatchUDPHeatmap', input_size=(96, 128), heatmap_size=(24, 32), sigma=2)
 crop = dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True)
-target = dict(type='GenerateTarget', encoder=codec)
-loading = [dict(type='LoadImage'), dict(type='GetBBoxCenterScale', padding=1.1)]
-augmentation = [dict(type='RandomFlip', direction='horizontal')]
-train_pipeline = [*loading, *augmentation, crop, target, *_base_.packing]
-val_pipeline = [*loading, crop, *_base_.packing]
+train_crop = dict(crop, type='CropImage')
+target = dict(type='KeypointTarget', encoder=codec)
+box = dict(type='GetBBoxCenterScale', padding=1.1)
+train_pipeline = [dict(type='OpenImage'), box, _base_.flip, train_crop, target, *_base_.packing]
+val_pipeline = [dict(type='LoadImage'), box, crop, *_base_.packing]

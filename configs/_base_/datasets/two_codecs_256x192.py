@@ -10,11 +10,13 @@ udp = dict(type='BatchUDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64),
 classic = dict(type='BatchMSRAHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
 udp_crop = dict(type='TopdownAffine', input_size=udp['input_size'], use_udp=True)
 classic_crop = dict(type='TopdownAffine', input_size=classic['input_size'])
-udp_target = dict(type='GenerateTarget', encoder=udp)
-classic_target = dict(type='GenerateTarget', encoder=classic)
+udp_train_crop = dict(udp_crop, type='CropImage')
+classic_train_crop = dict(classic_crop, type='CropImage')
+udp_target = dict(type='KeypointTarget', encoder=udp)
+classic_target = dict(type='KeypointTarget', encoder=classic)
 
-udp_train = [*_base_.loading, *_base_.augmentation, udp_crop, udp_target, *_base_.packing]
-mpii_train = [*_base_.loading, *_base_.mpii_augmentation, udp_crop, udp_target, *_base_.packing]
-classic_train = [*_base_.loading, *_base_.augmentation, classic_crop, classic_target, *_base_.packing]
+udp_train = [*_base_.opening, *_base_.augmentation, udp_train_crop, udp_target, *_base_.packing]
+mpii_train = [*_base_.opening, *_base_.mpii_augmentation, udp_train_crop, udp_target, *_base_.packing]
+classic_train = [*_base_.opening, *_base_.augmentation, classic_train_crop, classic_target, *_base_.packing]
 udp_val = [*_base_.loading, udp_crop, *_base_.packing]
 classic_val = [*_base_.loading, classic_crop, *_base_.packing]

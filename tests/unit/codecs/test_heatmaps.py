@@ -134,7 +134,7 @@ def test_a_config_option_switches_the_border(root):
     assert KEYPOINT_CODECS.build(cfg.model.head.decoder).border == 'mmpose'
     cfg.merge_from_dict({'model.head.decoder.border': 'normalised'})
     decoder = KEYPOINT_CODECS.build(cfg.model.head.decoder)
-    (target,) = [step for step in cfg.train_dataloader.dataset.pipeline if step.type == 'GenerateTarget']
+    (target,) = [step for step in cfg.train_dataloader.dataset.pipeline if step.type == 'KeypointTarget']
     assert decoder.border == 'normalised' and same_targets(decoder, KEYPOINT_CODECS.build(target.encoder))
 
 

@@ -112,12 +112,12 @@ def test_sizes_codecs_and_keypoints_agree(pose_cfg):
         assert cfg.model.backbone.img_size == (height, width)
         assert len(data) == (3 if cfg.train_dataloader is not None else 2)
         for dataset in data:
-            crop = transform(dataset, 'TopdownAffine')
+            crop = transform(dataset, 'TopdownAffine' if dataset.get('test_mode') else 'CropImage')
             assert crop.input_size == (width, height)
             assert crop.get('use_udp', False) == (codec.type == 'BatchUDPHeatmap')
             assert metainfo(dataset)['num_keypoints'] == head.out_channels
             if not dataset.get('test_mode'):
-                assert transform(dataset, 'GenerateTarget').encoder == codec
+                assert transform(dataset, 'KeypointTarget').encoder == codec
 
 
 @pytest.mark.parametrize('name', LEAVES)
@@ -155,15 +155,15 @@ def test_training_settings_are_those_of_the_paper(root, name):
     assert (steps.type, steps.milestones, steps.gamma) == ('MultiStepLR', [170, 200], 0.1)
 
     train, test = cfg.train_dataloader.dataset, cfg.test_dataloader.dataset
-    assert transform(train, 'RandomFlip') == dict(type='RandomFlip', direction='horizontal')
+    assert transform(train, 'FlipBox') == dict(type='FlipBox', direction='horizontal')
     if not name.startswith(('mpii/', 'hand/')):  # these are as in MMPose, see below
         assert transform(train, 'RandomHalfBody').prob == 0.3
-        box = transform(train, 'RandomBBoxTransform')
+        box = transform(train, 'TurnBox')
         assert box.scale_factor == (1 - 0.5, 1 + 0.5)
         assert box.rotate_factor == 2 * 40  # MMPose gives the limit of the truncated normal, the paper half of it
     assert cfg.model.head.decoder.type == 'BatchUDPHeatmap'
     assert cfg.model.head.decoder.sigma == 2
-    assert all(transform(dataset, 'TopdownAffine').use_udp for dataset in (train, test))
+    assert transform(train, 'CropImage').use_udp and transform(test, 'TopdownAffine').use_udp
     assert cfg.model.test_cfg == dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False)
 
 
@@ -177,11 +177,12 @@ def both(root: Path, name: str) -> tuple[Config, Config]:
 def test_augmentation_is_that_of_mmpose(root, name):
     """Every transform of the training pipeline except crop and target, including default arguments."""
     init_default_scope('mmpose')
+    replaced = dict(OpenImage='LoadImage', FlipBox='RandomFlip', TurnBox='RandomBBoxTransform')
     ours, theirs = (
         [
-            (step.type, vars(TRANSFORMS.build(step)))
-            for step in cfg.train_dataloader.dataset.pipeline
-            if step.type not in ('TopdownAffine', 'GenerateTarget')
+            (replaced.get(step.type, step.type), {} if i == 0 else vars(TRANSFORMS.build(step)))
+            for i, step in enumerate(cfg.train_dataloader.dataset.pipeline)
+            if step.type not in ('CropImage', 'KeypointTarget', 'TopdownAffine', 'GenerateTarget')
         ]
         for cfg in both(root, name)
     )

@@ -1,0 +1,191 @@
+"""Speed of training: loading, the step and both, of one or more configs in one run."""
+
+import math
+import os
+import pickle
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmpose.registry import DATASETS, MODELS
+
+from vitpose_mm.datasets.members import members
+
+WARM = 2  # batches or steps before the time is taken
+
+
+@dataclass
+class Speed:
+    """What was measured of one config; each list has one entry per round.
+
+    Attributes:
+        transforms: milliseconds per sample on this process, by step: 'record', each transform, and 'transfer', which
+            pickles the packed sample.
+        bytes: size of the packed sample that a worker sends, in bytes.
+        loading: samples per second of loading alone, by number of workers.
+        step: samples per second of the training step alone.
+        both: samples per second of training with `workers` workers.
+        workers: the largest number of workers.
+    """
+
+    workers: int
+    transforms: dict[str, list[float]] = field(default_factory=dict)
+    bytes: int = 0
+    loading: dict[int, list[float]] = field(default_factory=dict)
+    step: list[float] = field(default_factory=list)
+    both: list[float] = field(default_factory=list)
+
+    @property
+    def per_core(self) -> float:
+        """Samples per second that one worker loads while as many run as there are."""
+        return float(np.median(self.loading[self.workers])) / self.workers
+
+    @property
+    def loading_is_slower(self) -> bool:
+        """Whether loading with all workers is slower than the step."""
+        return float(np.median(self.loading[self.workers])) < float(np.median(self.step))
+
+    def cores(self, gpu: float) -> int:
+        """Cores that load the samples of a GPU that trains `gpu` samples per second."""
+        return math.ceil(gpu / self.per_core)
+
+
+def measure(
+    configs: Mapping[str, Config],
+    workers: Sequence[int],
+    seconds: float,
+    rounds: int,
+    device: torch.device,
+    batch_size: int | None = None,
+    with_step: bool = True,
+    progress: Callable[[str], None] = lambda name: None,
+) -> dict[str, Speed]:
+    """Measure configs, alternating; the order is reversed in every other round.
+
+    The training set is drawn from at random, without end, so it may be smaller than a batch.
+
+    Args:
+        configs: by name, each with train_dataloader, and for the step with model and optim_wrapper.
+        workers: numbers of worker processes; the largest one also loads for both.
+        seconds: length of each measurement.
+        rounds: how often each is measured.
+        device: of the step.
+        batch_size: instead of that of each config.
+        with_step: whether to measure the step and both.
+        progress: called with the name of each measurement.
+
+    Raises:
+        ValueError: no round, no worker, or a config without a training set.
+        OSError: a file of the training set does not exist.
+    """
+    if rounds < 1 or not seconds > 0 or not workers or min(workers) < 1:
+        raise ValueError(f'rounds={rounds}, seconds={seconds}, workers={list(workers)}: expected numbers above 0')
+    built = {}
+    for name, cfg in configs.items():
+        init_default_scope(cfg.get('default_scope', 'mmpose'))
+        if not cfg.get('train_dataloader'):
+            raise ValueError(f'{name}: the config has no train_dataloader')
+        built[name] = _Built(cfg, batch_size, device, with_step)
+    speeds = {name: Speed(max(workers)) for name in configs}
+    names = list(configs)
+    for i in range(rounds):
+        for name in names[:: -1 if i % 2 else 1]:
+            one, speed = built[name], speeds[name]
+            progress(f'{name}: transforms')
+            for step, milliseconds in one.profile(seconds).items():
+                speed.transforms.setdefault(step, []).append(milliseconds)
+            speed.bytes = one.bytes
+            for number in sorted(set(workers)):
+                progress(f'{name}: loading, workers={number}')
+                speed.loading.setdefault(number, []).append(one.load(number, seconds))
+            if with_step:
+                progress(f'{name}: step')
+                speed.step.append(one.train(seconds))
+                progress(f'{name}: both')
+                speed.both.append(one.train(seconds, max(workers)))
+    return speeds
+
+
+class _Built:
+    """Dataset, model and optimiser of a config."""
+
+    def __init__(self, cfg: Config, batch_size: int | None, device: torch.device, with_step: bool):
+        self.loader_cfg = deepcopy(cfg.train_dataloader.to_dict())
+        self.loader_cfg['dataset'] = self.dataset = DATASETS.build(self.loader_cfg['dataset'])
+        self.batch_size = self.loader_cfg['batch_size'] = batch_size or self.loader_cfg['batch_size']
+        self.loader_cfg['sampler'] = dict(type='InfiniteSampler', shuffle=True, seed=0)
+        self.loader_cfg.pop('batch_sampler', None)
+        self.device, self.bytes = device, 0
+        if with_step:
+            self.model = MODELS.build(cfg.model).to(device).train()
+            options = deepcopy(cfg.optim_wrapper.to_dict())
+            options['accumulative_counts'] = 1  # each step is a whole one
+            self.optimizer = build_optim_wrapper(self.model, options)
+            if cfg.get('compile'):
+                options = cfg.compile if isinstance(cfg.compile, dict) else {}
+                self.model.forward = torch.compile(self.model.forward, **options)
+            self.fixed = next(self._batches(0))
+
+    def profile(self, seconds: float) -> dict[str, float]:
+        """Mean milliseconds of each transform, over random samples of the training set; of a combined one, of all."""
+        spent: dict[str, float] = {}
+        sets = members(self.dataset)
+        random, count, start = np.random.default_rng(0), 0, time.perf_counter()
+
+        def timed(name: str, function: Callable, *given: Any) -> Any:
+            before = time.perf_counter()
+            result = function(*given)
+            spent[name] = spent.get(name, 0) + time.perf_counter() - before
+            return result
+
+        while time.perf_counter() - start < seconds or count < WARM:
+            chosen = sets[count % len(sets)]
+            sample = timed('record', chosen.get_data_info, int(random.integers(len(chosen))))
+            for transform in chosen.pipeline.transforms:
+                sample = timed(type(transform).__name__, transform, sample)
+            self.bytes = len(timed('transfer', pickle.dumps, sample))
+            count += 1
+        return {name: 1000 * total / count for name, total in spent.items()}
+
+    def load(self, workers: int, seconds: float) -> float:
+        """Samples per second of the loader alone."""
+        return self._rate(self._batches(workers), lambda batch: None, seconds)
+
+    def train(self, seconds: float, workers: int | None = None) -> float:
+        """Samples per second of the training step, on one batch or with a loader."""
+
+        def step(batch: dict) -> None:
+            self.model.train_step(dict(batch), self.optimizer)
+            if self.device.type == 'cuda':
+                torch.cuda.synchronize(self.device)
+
+        return self._rate(self._batches(workers) if workers else repeat(self.fixed), step, seconds)
+
+    def _batches(self, workers: int) -> Iterator[dict]:
+        options = dict(self.loader_cfg, num_workers=workers, persistent_workers=False)
+        if not workers:
+            options.pop('prefetch_factor', None)
+        return iter(Runner.build_dataloader(options, seed=0))
+
+    def _rate(self, batches: Iterator[dict], use: Callable[[dict], None], seconds: float) -> float:
+        for _ in range(WARM):
+            use(next(batches))
+        count, start = 0, time.perf_counter()
+        while time.perf_counter() - start < seconds or not count:
+            use(next(batches))
+            count += 1
+        return count * self.batch_size / (time.perf_counter() - start)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1

@@ -1,0 +1,79 @@
+"""`vitpose bench --train`: speed of training."""
+
+import argparse
+import sys
+from typing import Any
+
+from .bench import complain
+
+
+def run_training(args: argparse.Namespace) -> int:
+    """Measure and print; return 2 for a bad argument or config, 1 if measuring failed, 130 after Ctrl-C."""
+    code = 2
+    try:
+        configs = _configs(args)
+        code = 1
+        _measure(args, configs)
+    except (ValueError, KeyError, OSError, RuntimeError) as problem:
+        complain(problem)
+        return code
+    except KeyboardInterrupt:
+        print('vitpose bench: interrupted', file=sys.stderr)
+        return 130
+    return 0
+
+
+def _configs(args: argparse.Namespace) -> dict[str, Any]:
+    """The configs by name, with --cfg-options."""
+    from mmengine.config import Config, DictAction
+
+    import vitpose_mm  # noqa: F401
+
+    if (args.workers is not None and args.workers < 1) or args.rounds < 1 or not args.seconds > 0:
+        raise ValueError(
+            f'--workers {args.workers} --rounds {args.rounds} --seconds {args.seconds}: expected numbers above 0'
+        )
+    reader = argparse.ArgumentParser()
+    reader.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    options = reader.parse_args(['--cfg-options', *args.cfg_options] if args.cfg_options else []).cfg_options
+    configs = {}
+    for path in (args.train, args.beside):
+        if path is None:
+            continue
+        if not path.is_file():
+            raise FileNotFoundError(f'{path}: no such config')
+        name = path.stem if path.stem not in configs else f'{path.stem} (2)'
+        configs[name] = Config.fromfile(str(path))
+        configs[name].merge_from_dict(options)
+    return configs
+
+
+def _measure(args: argparse.Namespace, configs: dict[str, Any]) -> None:
+    import cv2
+    import torch
+    from rich.console import Console
+
+    from ..bench.training import measure, usable_cores
+    from ..bench.training_report import describe, table, transforms_table
+    from ..runs.table import machine
+
+    cv2.setNumThreads(0)  # as in training, with the configs' opencv_num_threads
+    most = args.workers or usable_cores()
+    device = torch.device(('cuda' if torch.cuda.is_available() else 'cpu') if args.device == 'auto' else args.device)
+    console = Console()
+    with Console(stderr=True).status('building') as status:
+        speeds = measure(
+            configs,
+            sorted({1, 2, most} if most > 1 else {1}),
+            args.seconds,
+            args.rounds,
+            device,
+            args.batch_size,
+            not args.only_loading,
+            status.update,
+        )
+    console.print(machine(), f'{torch.get_num_threads()} torch threads', sep=', ', highlight=False)
+    console.print(transforms_table(speeds))
+    console.print(table(speeds))
+    for name, speed in speeds.items():
+        console.print(f'{name}: {describe(speed, args.gpu)}', highlight=False, soft_wrap=True)
