@@ -40,8 +40,9 @@ train_crop = dict(crop, type='CropImage')
 augmentation = [{augmentation}dict(_base_.turn, scale_factor=(0.7, 1.3))]
 target = dict(type='KeypointTarget', encoder=codec)
 train_pipeline = [*_base_.opening, *augmentation, train_crop, target, *_base_.packing]
+dataset_type = 'CheckedCocoDataset'  # MMPose's inferencers read it, too
 dataset = dict(
-    type='CheckedCocoDataset', data_root=data_root, data_prefix=dict(img='images/'), metainfo=_base_.dataset_info
+    type=dataset_type, data_root=data_root, data_prefix=dict(img='images/'), metainfo=_base_.dataset_info
 )
 train_dataloader = dict(
     batch_size={batch}, num_workers=2, dataset=dict(ann_file='train.json', pipeline=train_pipeline, **dataset)
