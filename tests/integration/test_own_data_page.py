@@ -95,7 +95,7 @@ def test_a_deeplabcut_project_from_the_demos_model(root, tmp_path, run_line):
     image, config = project / 'labeled-data/a/img000.png', str(tmp_path / 'my_mice/config.py')
     (person,) = next(MMPoseInferencer(config, str(checkpoint), det_model='whole_image')(str(image)))['predictions'][0]
     ours = PosePredictor(config, checkpoint, flip_test=True)(image)
-    np.testing.assert_allclose(ours.keypoint_scores[0], person['keypoint_scores'], atol=1e-4)  # rounding of fp32
+    np.testing.assert_allclose(ours.scores[0], person['keypoint_scores'], atol=1e-4)  # rounding of fp32
     np.testing.assert_allclose(ours.keypoints[0], person['keypoints'], atol=0.1)
 
 
