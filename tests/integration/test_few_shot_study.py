@@ -1,0 +1,75 @@
+"""The study of few labels: its settings, and its report; `run_config` is tested with the study of pre-training."""
+
+import argparse
+import json
+import sys
+
+import cv2
+import pytest
+
+
+@pytest.fixture
+def study(root, monkeypatch):
+    """The study's module."""
+    monkeypatch.syspath_prepend(root / 'projects/few_shot')
+    monkeypatch.delitem(sys.modules, 'study', raising=False)
+    import study
+
+    return study
+
+
+@pytest.fixture
+def config(study, tmp_path):
+    """A function that makes the config of a run."""
+    paths = dict(data=tmp_path, demo=tmp_path / 'model.pth', pretrained=tmp_path / 'mae.pth')
+    args = argparse.Namespace(labels=8000, epochs=None, **paths)
+    return lambda start='demo', change='as it is', count=300, seed=0: study.training(start, change, count, seed, args)
+
+
+def test_starts(config, tmp_path):
+    scratch, demo, pretrained = (config(start) for start in ('scratch', 'demo', 'pretrained'))
+    assert demo.load_from == str(tmp_path / 'model.pth') and demo.model.head.allow_new_final_layer
+    assert scratch.load_from is None and pretrained.load_from is None
+    assert pretrained.model.backbone.init_cfg.checkpoint == str(tmp_path / 'mae.pth')
+    assert 'init_cfg' not in scratch.model.backbone and 'init_cfg' not in demo.model.backbone
+
+
+def test_the_seed_chooses_the_people_and_more_people_contain_fewer(config):
+    few, other, more = (
+        set(config(**which).train_dataloader.dataset.indices)
+        for which in (dict(count=50), dict(count=50, seed=1), dict(count=3000))
+    )
+    assert len(few) == 50 and len(more) == 3000 and few < more and few != other
+
+
+def test_each_change_changes_one_thing(study, config):
+    before = config()
+    found = {change: config(change=change) for change in study.CHANGES}
+    assert found['learning rate / 3'].optim_wrapper.optimizer.lr == before.optim_wrapper.optimizer.lr / 3
+    assert found['layer-wise decay 0.75'].optim_wrapper.paramwise_cfg.layer_decay_rate == 0.75
+    assert found['half of the blocks frozen'].model.backbone['freeze'] == 3
+    assert found['all blocks frozen'].model.backbone['freeze'] == before.model.backbone.arch.depth
+    turn = found['less augmentation'].train_dataloader.dataset.pipeline[3]
+    assert turn.rotate_factor == before.train_dataloader.dataset.pipeline[3].rotate_factor / 2
+    last = found['half the epochs'].param_scheduler[-1]
+    assert found['half the epochs'].train_cfg.max_epochs == last.end == last.T_max == before.train_cfg.max_epochs // 2
+    texts = [after.pretty_text for after in found.values()]
+    assert len(set(texts)) == len(texts) and before.pretty_text == texts[0]
+
+
+def test_report(study, tmp_path):
+    for start, change, pck in (
+        ('scratch', 'as it is', 0.2),
+        ('demo', 'as it is', 0.3),
+        ('demo', 'half the epochs', 0.5),
+    ):
+        for seed in (0, 1):
+            scores = [{'epoch': epoch, 'AP': 0.1, 'AP50': 0.2, 'PCK@0.1': pck + 0.1 * seed} for epoch in (1, 2)]
+            run = dict(start=start, change=change, labels=50, seed=seed, iterations=4, scores=scores, machine='one')
+            (tmp_path / f'{start} {change}_50_seed{seed}.json').write_text(json.dumps(run))
+    study.write_report(tmp_path, tmp_path)
+    lines = (tmp_path / 'README.md').read_text().splitlines()
+    start = "from `make demo`'s model"
+    assert f'| {start} | 2 | 0.350 ± 0.071 | 0.100 ± 0.000 | 0.200 ± 0.000 | +0.100 ± 0.000 |' in lines
+    assert '| half the epochs | 2 | 0.550 ± 0.071 | 0.100 ± 0.000 | 0.200 ± 0.000 | +0.200 ± 0.000 |' in lines
+    assert cv2.imread(str(tmp_path / 'curves.png')).std() > 10
