@@ -19,6 +19,7 @@ from mmengine.runner import Runner
 from mmpose.registry import DATASETS, MODELS
 
 from vitpose_mm.datasets.members import members
+from vitpose_mm.hooks.compile_network import compile_network
 
 WARM = 2  # batches or steps before the time is taken
 
@@ -131,8 +132,7 @@ class _Built:
             options['accumulative_counts'] = 1  # each step is a whole one
             self.optimizer = build_optim_wrapper(self.model, options)
             if cfg.get('compile'):
-                options = cfg.compile if isinstance(cfg.compile, dict) else {}
-                self.model.forward = torch.compile(self.model.forward, **options)
+                compile_network(self.model, cfg.compile)
             self.fixed = next(self._batches(0))
 
     def profile(self, seconds: float) -> dict[str, float]:
