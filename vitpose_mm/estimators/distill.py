@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..heads import MultiDatasetHead
 from ..heads.decoders import DecoderHead
 from ..heads.targets import batch_weights, describe, same_targets
+from ..layers.index import index_on
 from .teacher import Teacher
 
 
@@ -93,7 +94,7 @@ class DistillPoseEstimator(TopdownPoseEstimator):
         losses, heatmaps = self._student_losses(inputs, data_samples)
         weights = batch_weights(self.head.decoder, data_samples, heatmaps.device)
         if self.keypoint_indices is not None:
-            mine, theirs = self.keypoint_indices
+            mine, theirs = (index_on(heatmaps.device, indices) for indices in self.keypoint_indices)
             heatmaps, weights, teacher_heatmaps = heatmaps[:, mine], weights[:, mine], teacher_heatmaps[:, theirs]
         if heatmaps.shape != teacher_heatmaps.shape:
             raise ValueError(
