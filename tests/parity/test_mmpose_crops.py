@@ -173,10 +173,19 @@ def test_file_is_read_once(tmp_path, monkeypatch):
 
 def test_packing_equals_that_of_mmpose():
     image = np.random.default_rng(0).integers(0, 255, (64, 48, 3), np.uint8)
-    results = dict(img=image, keypoints=np.ones((1, 3, 2), np.float32), img_path='a.jpg', dataset_name='coco')
+    results = dict(
+        img=image,
+        keypoints=np.ones((1, 3, 2), np.float32),
+        img_path='a.jpg',
+        dataset_name='coco',
+        raw_ann_info=dict(id=1),
+    )
     ours, theirs = PackCrop()(dict(results)), PackPoseInputs()(dict(results))
     assert torch.equal(ours['inputs'], theirs['inputs']) and ours['inputs'].is_contiguous()
-    assert ours['data_samples'].metainfo == theirs['data_samples'].metainfo
+    assert ours['data_samples'].metainfo == dict(img_path='a.jpg', dataset_name='coco')
+    assert theirs['data_samples'].metainfo == dict(ours['data_samples'].metainfo, raw_ann_info=dict(id=1))
+    kept = PackCrop(meta_keys=('raw_ann_info',))(dict(results))['data_samples'].metainfo
+    assert kept == dict(raw_ann_info=dict(id=1))
     assert ours['data_samples'].gt_instances.keys() == theirs['data_samples'].gt_instances.keys()
 
 

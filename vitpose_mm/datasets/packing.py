@@ -16,10 +16,17 @@ NOTHING = np.zeros((1, 1, 1), np.uint8)
 
 @TRANSFORMS.register_module()
 class PackCrop(PackPoseInputs):
-    """MMPose's `PackPoseInputs` for one uint8 image of three channels, whose channels OpenCV separates faster.
+    """MMPose's `PackPoseInputs` for training on one uint8 image of three channels, whose channels OpenCV separates.
 
-    Args: those of `PackPoseInputs`.
+    Args:
+        meta_keys: what to pack as metainfo; by default what `PackPoseInputs` packs without `raw_ann_info`, which only
+            metrics read. MMEngine copies the metainfo of each sample several times.
+        pack_transformed: whether to pack `transformed_keypoints`.
     """
+
+    def __init__(self, meta_keys: Sequence[str] | None = None, pack_transformed: bool = False):
+        super().__init__(pack_transformed=pack_transformed)
+        self.meta_keys = [key for key in self.meta_keys if key != 'raw_ann_info'] if meta_keys is None else meta_keys
 
     def transform(self, results: dict) -> dict[str, Any]:
         """Return `inputs` (3, H, W) and `data_samples`."""
