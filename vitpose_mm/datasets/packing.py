@@ -26,7 +26,8 @@ class PackCrop(PackPoseInputs):
 
     def __init__(self, meta_keys: Sequence[str] | None = None, pack_transformed: bool = False):
         super().__init__(pack_transformed=pack_transformed)
-        self.meta_keys = [key for key in self.meta_keys if key != 'raw_ann_info'] if meta_keys is None else meta_keys
+        default = [key for key in vars(self)['meta_keys'] if key != 'raw_ann_info']
+        self.meta_keys: Sequence[str] = default if meta_keys is None else meta_keys
 
     def transform(self, results: dict) -> dict[str, Any]:
         """Return `inputs` (3, H, W) and `data_samples`."""
