@@ -35,7 +35,7 @@ train_sets = [
             _base_.flip,
             dict(crops[name], type='CropImage'),
             dict(type='KeypointTarget', encoder=codecs[name]),
-            *_base_.packing,
+            *_base_.train_packing,
         ],
     )
     for name, member in sets.items()

@@ -26,7 +26,7 @@ augmentation = [
     dict(type='FlipBox', direction='horizontal'),
     dict(type='TurnBox', scale_factor=(0.7, 1.3), rotate_factor=80.0),
 ]
-train_pipeline = [dict(type='OpenImage'), box, *augmentation, _base_.train_crop, _base_.target, *_base_.packing]
+train_pipeline = [dict(type='OpenImage'), box, *augmentation, _base_.train_crop, _base_.target, *_base_.train_packing]
 val_pipeline = [dict(type='LoadImage'), box, _base_.crop, *_base_.packing]
 train_dataloader = dict(
     batch_size=24, num_workers=0, dataset=dict(ann_file='train.json', pipeline=train_pipeline, **dataset)

@@ -12,6 +12,8 @@ from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, MODELS
 
+from vitpose_mm.heads.targets import batch_targets
+
 CONFIG = 'configs/coco/vitpose-base_coco-256x192.py'
 
 
@@ -58,11 +60,13 @@ def test_shapes_of_one_image(cfg):
     loaded = load(record)
     assert loaded['img'].shape == (300, 400, 3) and loaded['img'].dtype == np.uint8
     assert crop(box(loaded))['img'].shape == (256, 192, 3)
-    assert training[0]['data_samples'].gt_fields.heatmaps.shape == (17, 64, 48)
+    sample = training[0]['data_samples']
+    assert sample.gt_instances.keypoint_target.shape == (1, 17, 4)
 
     # step 3: a batch
     model = MODELS.build(cfg.model)
     model.head.init_weights()
+    assert batch_targets(model.head.decoder, [sample], torch.device('cpu'))[0].shape == (1, 17, 64, 48)
     data = model.data_preprocessor(pseudo_collate([testing[0], testing[0]]))
     images = torch.stack(data['inputs']) if isinstance(data['inputs'], list) else data['inputs']
     assert images.shape == (2, 3, 256, 192)

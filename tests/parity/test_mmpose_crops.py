@@ -5,10 +5,20 @@ import io
 import cv2
 import numpy as np
 import pytest
-from mmpose.datasets.transforms import GetBBoxCenterScale, LoadImage, RandomBBoxTransform, RandomFlip, TopdownAffine
+import torch
+from mmengine.dataset import pseudo_collate
+from mmpose.datasets.transforms import (
+    GetBBoxCenterScale,
+    LoadImage,
+    PackPoseInputs,
+    RandomBBoxTransform,
+    RandomFlip,
+    TopdownAffine,
+)
+from mmpose.models.data_preprocessors import PoseDataPreprocessor
 from PIL import Image
 
-from vitpose_mm.datasets import CropImage, FlipBox, OpenImage, TurnBox
+from vitpose_mm.datasets import CropImage, FlipBox, OpenImage, PackCrop, TurnBox, stack_inputs
 
 INPUT = (96, 128)
 HEIGHT, WIDTH = 331, 450
@@ -159,3 +169,32 @@ def test_file_is_read_once(tmp_path, monkeypatch):
     monkeypatch.setattr('builtins.open', lambda path, *a, **k: (opened.append(str(path)), original(path, *a, **k))[1])
     OpenImage()(dict(img_path=str(tmp_path / 'a.jpg')))
     assert opened == [str(tmp_path / 'a.jpg')]
+
+
+def test_packing_equals_that_of_mmpose():
+    image = np.random.default_rng(0).integers(0, 255, (64, 48, 3), np.uint8)
+    results = dict(
+        img=image,
+        keypoints=np.ones((1, 3, 2), np.float32),
+        img_path='a.jpg',
+        dataset_name='coco',
+        raw_ann_info=dict(id=1),
+    )
+    ours, theirs = PackCrop()(dict(results)), PackPoseInputs()(dict(results))
+    assert torch.equal(ours['inputs'], theirs['inputs']) and ours['inputs'].is_contiguous()
+    assert ours['data_samples'].metainfo == dict(img_path='a.jpg', dataset_name='coco')
+    assert theirs['data_samples'].metainfo == dict(ours['data_samples'].metainfo, raw_ann_info=dict(id=1))
+    kept = PackCrop(meta_keys=('raw_ann_info',))(dict(results))['data_samples'].metainfo
+    assert kept == dict(raw_ann_info=dict(id=1))
+    assert ours['data_samples'].gt_instances.keys() == theirs['data_samples'].gt_instances.keys()
+
+
+def test_preprocessed_batch_equals_that_of_mmpose():
+    random = np.random.default_rng(0)
+    samples = [PackCrop()(dict(img=random.integers(0, 255, (64, 48, 3), np.uint8), img_path=str(i))) for i in range(3)]
+    preprocess = PoseDataPreprocessor(mean=[120.0, 115, 100], std=[58.0, 57, 56], bgr_to_rgb=True)
+    stacked, listed = (preprocess(collate(samples), True) for collate in (stack_inputs, pseudo_collate))
+    assert torch.equal(stacked['inputs'], listed['inputs'])
+    assert [sample.img_path for sample in stacked['data_samples']] == ['0', '1', '2']
+    samples[1]['inputs'] = samples[1]['inputs'][:, :32]
+    assert [image.shape[1] for image in stack_inputs(samples)['inputs']] == [64, 32, 64]

@@ -1,1 +1,1 @@
-"""Speed of prediction side by side: ours and other tools with the same weights, people and boxes, in one run."""
+"""Speed side by side in one run: of prediction, ours and other tools, and of training."""

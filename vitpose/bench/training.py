@@ -19,6 +19,7 @@ from mmengine.runner import Runner
 from mmpose.registry import DATASETS, MODELS
 
 from vitpose_mm.datasets.members import members
+from vitpose_mm.hooks.compile_network import compile_network
 
 WARM = 2  # batches or steps before the time is taken
 
@@ -28,9 +29,8 @@ class Speed:
     """What was measured of one config; each list has one entry per round.
 
     Attributes:
-        transforms: milliseconds per sample on this process, by step: 'record', each transform, and 'transfer', which
-            pickles the packed sample.
-        bytes: size of the packed sample that a worker sends, in bytes.
+        transforms: milliseconds per sample on this process, by step: 'record' and each transform.
+        bytes: size of a packed sample, which a worker sends, in bytes.
         loading: samples per second of loading alone, by number of workers.
         step: samples per second of the training step alone.
         both: samples per second of training with `workers` workers.
@@ -131,8 +131,7 @@ class _Built:
             options['accumulative_counts'] = 1  # each step is a whole one
             self.optimizer = build_optim_wrapper(self.model, options)
             if cfg.get('compile'):
-                options = cfg.compile if isinstance(cfg.compile, dict) else {}
-                self.model.forward = torch.compile(self.model.forward, **options)
+                compile_network(self.model, cfg.compile)
             self.fixed = next(self._batches(0))
 
     def profile(self, seconds: float) -> dict[str, float]:
@@ -152,7 +151,7 @@ class _Built:
             sample = timed('record', chosen.get_data_info, int(random.integers(len(chosen))))
             for transform in chosen.pipeline.transforms:
                 sample = timed(type(transform).__name__, transform, sample)
-            self.bytes = len(timed('transfer', pickle.dumps, sample))
+            self.bytes = len(pickle.dumps(sample))
             count += 1
         return {name: 1000 * total / count for name, total in spent.items()}
 

@@ -11,13 +11,16 @@ Datasets = Sequence[str] | int | Tensor | None
 
 
 @torch.compiler.disable  # otherwise torch.compile builds one graph per list of names
-def expert_indices(experts: Sequence[str], datasets: Sequence[str], device: torch.device | str = 'cpu') -> int | Tensor:
+def expert_indices(
+    experts: Sequence[str], datasets: Sequence[str], device: torch.device | str = 'cpu', per_image: bool = False
+) -> int | Tensor:
     """Look up the expert of each image.
 
     Args:
         experts: datasets of the experts, in their order.
         datasets: the dataset of each image.
         device: of the images.
+        per_image: always return (B,), as a compiled network needs it: it would be compiled again for each index.
 
     Returns:
         One index if all images share an expert, else (B,).
@@ -29,7 +32,7 @@ def expert_indices(experts: Sequence[str], datasets: Sequence[str], device: torc
         if name not in experts:
             raise KeyError(f'no expert for dataset {name!r}: this ViT has {", ".join(experts)}')
     indices = [experts.index(name) for name in datasets]
-    return indices[0] if len(set(indices)) == 1 else index_on(device, indices)
+    return indices[0] if len(set(indices)) == 1 and not per_image else index_on(device, indices)
 
 
 def expert_route(experts: Sequence[str], image: Tensor, datasets: Datasets) -> tuple[int | Tensor, ...]:

@@ -146,9 +146,11 @@ class ViT(BaseModule):
             return 0
         return int(rest[0]) + 1 if first == 'layers' else self.depth + 1
 
-    def route(self, datasets: Sequence[str], device: torch.device | str = 'cpu') -> int | Tensor:
+    def route(
+        self, datasets: Sequence[str], device: torch.device | str = 'cpu', per_image: bool = False
+    ) -> int | Tensor:
         """The experts of a batch, for `forward`; see `routing.expert_indices`."""
-        return expert_indices(self.experts, datasets, device)
+        return expert_indices(self.experts, datasets, device, per_image)
 
     def forward(self, image: Tensor, datasets: Datasets = None) -> tuple[Tensor]:
         """(B, 3, H, W) -> one feature map (B, C, H / stride, W / stride).

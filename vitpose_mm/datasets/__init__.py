@@ -7,6 +7,7 @@ from .combined import CombinedPoseDataset
 from .crop_image import CropImage, FlipBox, OpenImage, TurnBox
 from .keypoint_target import KeypointTarget
 from .mix_sampler import FixedMixSampler
+from .packing import PackCrop, stack_inputs
 from .pretrain_crop import PretrainCrop
 from .teacher_cache import TeacherCacheDataset
 from .unlabelled import UnlabelledDataset
@@ -20,9 +21,11 @@ __all__ = [
     'FlipBox',
     'KeypointTarget',
     'OpenImage',
+    'PackCrop',
     'PretrainCrop',
     'TeacherCacheDataset',
     'TurnBox',
     'UnlabelledDataset',
     'checked',
+    'stack_inputs',
 ]

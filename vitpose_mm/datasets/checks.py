@@ -149,6 +149,9 @@ class DatasetChecks(BaseCocoStyleDataset):
 
     def _check_keypoints(self, instances: list[dict]) -> None:
         """Raise a ValueError if the position or visibility of a keypoint is NaN or infinite."""
+        values = [instance[key].ravel() for instance in instances for key in ('keypoints', 'keypoints_visible')]
+        if not values or np.isfinite(np.concatenate(values)).all():
+            return
         for instance in instances:
             parts = [instance['keypoints'], instance['keypoints_visible'][..., None]]
             keypoints = np.concatenate(parts, axis=-1)[0]  # (K, 3)
@@ -197,15 +200,14 @@ def box_fault(instance: dict, width: int | None, height: int | None) -> str | No
         width: image width in pixels, or None if the annotation file does not give it.
         height: image height in pixels, or None.
     """
-    x1, y1, x2, y2 = (float(value) for value in instance['bbox'][0])
+    x1, y1, x2, y2 = instance['bbox'][0].tolist()
     raw = instance.get('raw_ann_info', {}).get('bbox', (x1, y1, x2 - x1, y2 - y1))
     x, y, w, h = (float(value) for value in raw)
+    if width is not None and height is not None:
+        x1, x2, y1, y2 = max(x1, 0), min(x2, width), max(y1, 0), min(y2, height)
+    if w > 0 and h > 0 and x2 > x1 and y2 > y1:
+        return None
     shown = f'box (x, y, w, h) = ({x:g}, {y:g}, {w:g}, {h:g})'
     if not (w > 0 and h > 0):
         return f'{shown} has no area'
-    if width is not None and height is not None:
-        x1, x2 = np.clip((x1, x2), 0, width)
-        y1, y2 = np.clip((y1, y2), 0, height)
-    if not (x2 > x1 and y2 > y1):
-        return f'{shown} lies outside the {width} x {height} image'
-    return None
+    return f'{shown} lies outside the {width} x {height} image'

@@ -68,6 +68,12 @@ class FlipBox(RandomFlip):
     Args: those of `RandomFlip`.
     """
 
+    def _choose_direction(self) -> str | None:
+        """Draw as MMPose does, faster for a single direction."""
+        if isinstance(self.direction, str) and isinstance(self.prob, float):
+            return self.direction if np.random.random_sample() < self.prob else None
+        return super()._choose_direction()
+
     def transform(self, results: dict) -> dict[str, Any]:
         """Flip everything but the pixels."""
         if IMAGE_FILE not in results:

@@ -55,7 +55,7 @@ class PretrainCrop(BaseTransform):
         shrinks = crop.shape[0] > self.input_size[1] and crop.shape[1] > self.input_size[0]
         crop = cv2.resize(crop, self.input_size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
         results['flip'] = bool(np.random.rand() < self.flip)
-        results['img'] = np.ascontiguousarray(crop[:, ::-1]) if results['flip'] else crop
+        results['img'] = cv2.flip(crop, 1) if results['flip'] else crop
         results['img_shape'] = results['img'].shape[:2]
         return results
 

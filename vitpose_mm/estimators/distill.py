@@ -12,7 +12,9 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
 from ..heads import MultiDatasetHead
+from ..heads.decoders import DecoderHead
 from ..heads.targets import batch_weights, describe, same_targets
+from ..layers.index import index_on
 from .teacher import Teacher
 
 
@@ -89,17 +91,10 @@ class DistillPoseEstimator(TopdownPoseEstimator):
     def loss(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> dict[str, Tensor]:
         """The student's losses of a batch, and `loss_distill`."""
         teacher_heatmaps = self.teacher_heatmaps(inputs, data_samples)
-        given: list[Tensor] = []
-        # the student's own loss computes the heatmaps; a second pass would update the batch norms twice
-        hook = self.head.final_layer.register_forward_hook(lambda *call: given.append(call[-1]))
-        try:
-            losses = super().loss(inputs, data_samples)
-        finally:
-            hook.remove()
-        heatmaps = given[-1].float()
+        losses, heatmaps = self._student_losses(inputs, data_samples)
         weights = batch_weights(self.head.decoder, data_samples, heatmaps.device)
         if self.keypoint_indices is not None:
-            mine, theirs = self.keypoint_indices
+            mine, theirs = (index_on(heatmaps.device, indices) for indices in self.keypoint_indices)
             heatmaps, weights, teacher_heatmaps = heatmaps[:, mine], weights[:, mine], teacher_heatmaps[:, theirs]
         if heatmaps.shape != teacher_heatmaps.shape:
             raise ValueError(
@@ -109,6 +104,19 @@ class DistillPoseEstimator(TopdownPoseEstimator):
             )
         losses['loss_distill'] = self.distill_loss(heatmaps, teacher_heatmaps, weights)
         return losses
+
+    def _student_losses(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> tuple[dict[str, Tensor], Tensor]:
+        """The student's own losses and its heatmaps (B, K, Hm, Wm), in one pass: two would update batch norms twice."""
+        if isinstance(self.head, DecoderHead):
+            heatmaps = self.head(self.extract_feat(inputs))
+            return self.head.losses(heatmaps, data_samples, self.train_cfg), heatmaps
+        given: list[Tensor] = []
+        hook = self.head.final_layer.register_forward_hook(lambda *call: given.append(call[-1]))
+        try:
+            losses = super().loss(inputs, data_samples)
+        finally:
+            hook.remove()
+        return losses, given[-1].float()
 
     def teacher_heatmaps(self, inputs: Tensor, samples: Sequence[PoseDataSample]) -> Tensor:
         """The teacher's heatmaps (B, K, Hm, Wm) of preprocessed images, computed or from the cache.

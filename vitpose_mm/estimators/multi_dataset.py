@@ -39,7 +39,8 @@ class MultiDatasetPoseEstimator(TopdownPoseEstimator):
     def loss(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> dict:
         """Losses of a batch, see `MultiDatasetHead.loss`."""
         datasets = self.head.datasets(data_samples)
-        feats = self.extract_feat(inputs, self.backbone.route(datasets, inputs.device))
+        compiled = getattr(self.backbone, '_compiled_call_impl', None) is not None
+        feats = self.extract_feat(inputs, self.backbone.route(datasets, inputs.device, compiled))
         return self.head.loss(feats, data_samples, train_cfg=self.train_cfg, datasets=datasets)
 
     def predict(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> list[PoseDataSample]:

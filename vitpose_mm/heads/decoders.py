@@ -106,7 +106,12 @@ class DecoderHead(HeatmapHead):
         Raises:
             ValueError: see `batch_targets`.
         """
-        heatmaps = self(feats)
+        return self.losses(self(feats), batch_data_samples, train_cfg)
+
+    def losses(
+        self, heatmaps: Tensor, batch_data_samples: Sequence[PoseDataSample], train_cfg: dict | None = None
+    ) -> dict[str, Tensor]:
+        """The result of `loss` from the heatmaps (B, K, Hm, Wm) that `forward` returned."""
         targets, weights = batch_targets(self.decoder, batch_data_samples, heatmaps.device)
         losses = dict(loss_kpt=self.loss_module(heatmaps, targets, weights))
         if (train_cfg or {}).get('compute_acc', True):

@@ -1,7 +1,8 @@
 """Optimiser set-up: layer-wise learning rates and mixed precision on CPU and GPU."""
 
 from .autocast import AutocastOptimWrapper
+from .fused import FusedAdamW
 from .layer_decay import ViTLayerDecayOptimWrapperConstructor
 from .sharding import wrap_blocks
 
-__all__ = ['AutocastOptimWrapper', 'ViTLayerDecayOptimWrapperConstructor', 'wrap_blocks']
+__all__ = ['AutocastOptimWrapper', 'FusedAdamW', 'ViTLayerDecayOptimWrapperConstructor', 'wrap_blocks']

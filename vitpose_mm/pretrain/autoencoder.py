@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..backbones import ViT
 from ..backbones.checkpoint import record
 from ..backbones.routing import expert_route
+from ..layers.index import copy_to
 from ..layers.patch_embed import PATCH
 from .checkpoint import read_checkpoint
 from .decoder import MaskedDecoder
@@ -145,7 +146,7 @@ class MaskedAutoencoder(BaseModel):
         hub, world = MessageHub.get_current_instance(), get_world_size()
         count = len(patches) * world
         noise = mask_noise(hub.get_info('seed', 0), hub.get_info('iter', 0) * count, count, patches.shape[1])
-        return torch.from_numpy(noise[get_rank() :: world]).to(patches.device, non_blocking=True)
+        return copy_to(patches.device, torch.from_numpy(noise[get_rank() :: world]))
 
 
 def check_backbone(vit: nn.Module) -> None:

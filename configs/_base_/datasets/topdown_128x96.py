@@ -11,5 +11,5 @@ crop = dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True)
 train_crop = dict(crop, type='CropImage')
 target = dict(type='KeypointTarget', encoder=codec)
 box = dict(type='GetBBoxCenterScale', padding=1.1)
-train_pipeline = [dict(type='OpenImage'), box, _base_.flip, train_crop, target, *_base_.packing]
+train_pipeline = [dict(type='OpenImage'), box, _base_.flip, train_crop, target, *_base_.train_packing]
 val_pipeline = [dict(type='LoadImage'), box, crop, *_base_.packing]

@@ -6,5 +6,5 @@ codec = dict(type='BatchUDPHeatmap', input_size=(288, 384), heatmap_size=(72, 96
 crop = dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True)
 train_crop = dict(crop, type='CropImage')
 target = dict(type='KeypointTarget', encoder=codec)
-train_pipeline = [*_base_.opening, *_base_.augmentation, train_crop, target, *_base_.packing]
+train_pipeline = [*_base_.opening, *_base_.augmentation, train_crop, target, *_base_.train_packing]
 val_pipeline = [*_base_.loading, crop, *_base_.packing]

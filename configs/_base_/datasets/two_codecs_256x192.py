@@ -15,8 +15,8 @@ classic_train_crop = dict(classic_crop, type='CropImage')
 udp_target = dict(type='KeypointTarget', encoder=udp)
 classic_target = dict(type='KeypointTarget', encoder=classic)
 
-udp_train = [*_base_.opening, *_base_.augmentation, udp_train_crop, udp_target, *_base_.packing]
-mpii_train = [*_base_.opening, *_base_.mpii_augmentation, udp_train_crop, udp_target, *_base_.packing]
-classic_train = [*_base_.opening, *_base_.augmentation, classic_train_crop, classic_target, *_base_.packing]
+udp_train = [*_base_.opening, *_base_.augmentation, udp_train_crop, udp_target, *_base_.train_packing]
+mpii_train = [*_base_.opening, *_base_.mpii_augmentation, udp_train_crop, udp_target, *_base_.train_packing]
+classic_train = [*_base_.opening, *_base_.augmentation, classic_train_crop, classic_target, *_base_.train_packing]
 udp_val = [*_base_.loading, udp_crop, *_base_.packing]
 classic_val = [*_base_.loading, classic_crop, *_base_.packing]

@@ -18,6 +18,7 @@ custom_hooks = [
     dict(type='EpochSeedHook'),  # uses randomness.seed; a resumed run gives the same result as an uninterrupted one
     dict(type='SyncBuffersHook'),
     dict(type='RunCheckHook'),
+    dict(type='CompileHook'),  # for `compile`, which is off unless a config sets it
 ]
 randomness = dict(seed=0)
 

@@ -8,7 +8,7 @@ train_cfg = dict(by_epoch=True, max_epochs=1600)
 optim_wrapper = dict(
     type='AutocastOptimWrapper',
     accumulative_counts=8,
-    optimizer=dict(type='AdamW', lr=2.4e-3, betas=(0.9, 0.95), weight_decay=0.05),
+    optimizer=dict(type='FusedAdamW', lr=2.4e-3, betas=(0.9, 0.95), weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
 param_scheduler = [

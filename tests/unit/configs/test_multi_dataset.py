@@ -66,7 +66,7 @@ def test_numbers_are_those_of_the_paper(read, name):
     }
     # as in the paper and in the authors' configs for several datasets; on COCO alone the authors train huge with 0.85
     assert cfg.optim_wrapper.paramwise_cfg == dict(layer_decay_rate=decay)
-    assert cfg.optim_wrapper.optimizer == dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.1)
+    assert cfg.optim_wrapper.optimizer == dict(type='FusedAdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.1)
     assert cfg.optim_wrapper.clip_grad.max_norm == 1
     assert cfg.auto_scale_lr.base_batch_size == 8 * cfg.train_dataloader.batch_size == 1024
     warmup, steps = cfg.param_scheduler

@@ -31,8 +31,9 @@ def encoded(extension):
     ],
     ids=['empty', 'text', 'truncated JPEG', 'JPEG header only', 'truncated PNG'],
 )
-def test_unreadable_image(data, message, tmp_path):
-    dataset = build('CocoDataset', pipeline=PIPELINE, **write(tmp_path, [person(1)]))
+@pytest.mark.parametrize('pipeline', [PIPELINE, [dict(type='OpenImage')]], ids=['LoadImage', 'OpenImage'])
+def test_unreadable_image(data, message, pipeline, tmp_path):
+    dataset = build('CocoDataset', pipeline=pipeline, **write(tmp_path, [person(1)]))
     path = tmp_path / 'one.jpg'
     path.write_bytes(data)
     with pytest.raises(ValueError, match=f'image {re.escape(str(path))}.*{message}'):
@@ -59,3 +60,20 @@ def test_complete_image_is_read(extension, tail, tmp_path):
     dataset = build('CocoDataset', pipeline=PIPELINE, **write(tmp_path, [person(1)]))
     (tmp_path / 'one.jpg').write_bytes(encoded(extension) + tail)
     assert dataset[0]['img'].shape == (HEIGHT, WIDTH, 3)
+
+
+def test_missing_image_of_either_reader(tmp_path):
+    for reader in ('LoadImage', 'OpenImage'):
+        dataset = build('CocoDataset', pipeline=[dict(type=reader)], **write(tmp_path, [person(1)]))
+        (tmp_path / 'one.jpg').unlink()
+        with pytest.raises(FileNotFoundError, match='one.jpg of .* is missing'):
+            dataset[0]
+
+
+def test_jpeg_that_opencv_cannot_decode(tmp_path):
+    dataset = build('CocoDataset', pipeline=[dict(type='OpenImage')], **write(tmp_path, [person(1)]))
+    whole = bytearray(encoded('.jpg'))
+    whole[whole.index(b'\xff\xc0') + 4] = 12  # bits per sample
+    (tmp_path / 'one.jpg').write_bytes(whole)
+    with pytest.raises(ValueError, match='one.jpg is not an image that OpenCV can read: it starts with'):
+        dataset[0]

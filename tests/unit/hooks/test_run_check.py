@@ -92,6 +92,28 @@ def test_targets_must_have_the_codec_of_the_head():
             check_targets(dataset(dict(type='GenerateTarget', encoder=other)), model())
 
 
+def test_targets_left_to_the_head_need_a_head_that_makes_them():
+    ours, net = dict(UDP, type='BatchUDPHeatmap'), model()
+    left = dataset(dict(type='KeypointTarget', encoder=ours))
+    refused = r'KeypointTarget, which leaves the heatmaps to the head.*GenerateTarget'
+    with pytest.raises(ValueError, match=refused):  # MMPose's HeatmapHead
+        check_targets(left, net)
+    for decoder, message in (
+        (ours, None),
+        (dict(ours, sigma=3), r'use the same codec in KeypointTarget\('),
+        (UDP, refused),
+        (None, refused),
+    ):
+        net.head = MODELS.build(
+            dict(type='ClassicHead', in_channels=8, out_channels=17, deconv_channels=4, decoder=decoder)
+        )
+        if message is None:
+            check_targets(left, net)
+        else:
+            with pytest.raises(ValueError, match=message):
+                check_targets(left, net)
+
+
 def test_a_missing_checkpoint_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in (

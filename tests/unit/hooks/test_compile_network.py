@@ -1,0 +1,122 @@
+"""Compiled networks: no graph after the first epoch, the same losses, and no wait for the device."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine import ConfigDict
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+from torch._dynamo.utils import counters
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+
+from vitpose_mm.hooks.compile_network import CompileHook, compile_network
+
+CODEC = dict(type='BatchUDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
+CLASSIC = dict(CODEC, type='BatchMSRAHeatmap')
+PREPROCESSOR = dict(type='PoseDataPreprocessor', mean=[120.0, 115, 100], std=[58.0, 57, 57], bgr_to_rgb=True)
+NAMES = ('coco', 'aic')
+
+
+def head(count, decoder=CODEC):
+    return dict(type='ClassicHead', in_channels=16, out_channels=count, deconv_channels=8, decoder=decoder)
+
+
+def estimator(**backbone):
+    backbone = dict(type='ViT', arch=dict(depth=2, embed_dim=16, num_heads=2), img_size=(64, 48), **backbone)
+    return dict(type='TopdownPoseEstimator', data_preprocessor=PREPROCESSOR, backbone=backbone, head=head(5))
+
+
+WINDOWS = dict(stride=8, attention=dict(window_size=(4, 3), shift=True, pool=True, rel_pos='decomposed'))
+TEACHER = dict(config='teacher.py', checkpoint='teacher.pth')
+MODELS_TESTED = {
+    'full, drop path': estimator(drop_path_rate=0.3),
+    'activation checkpointing': estimator(with_cp=True, drop_path_rate=0.3),
+    'knowledge token': estimator(knowledge_token=dict(count=2)),
+    'windows': dict(estimator(**WINDOWS), head=dict(head(5), feature_stride=8)),
+    'distillation': dict(estimator(drop_path_rate=0.3), type='DistillPoseEstimator', teacher=TEACHER),
+    'experts': dict(
+        estimator(experts=dict(names=NAMES, expert_dim=4)),
+        type='MultiDatasetPoseEstimator',
+        head=dict(type='MultiDatasetHead', heads=dict(coco=head(5), aic=head(5, CLASSIC))),
+    ),
+}
+
+
+def build(name):
+    torch.manual_seed(0)
+    init_default_scope('mmpose')
+    model = MODELS.build(ConfigDict(MODELS_TESTED[name])).train()
+    if name == 'distillation':
+        model.teacher._model = MODELS.build(ConfigDict(estimator())).eval().requires_grad_(False)
+    return model
+
+
+def batch(count, seed):
+    """Samples of both datasets in varying shares; the last batch has one dataset alone."""
+    random, samples = np.random.default_rng(seed), []
+    for i in range(count):
+        dataset = NAMES[random.integers(2)] if seed % 3 else NAMES[seed % 2]
+        sample = PoseDataSample(metainfo=dict(img_path=f'{seed}-{i}.jpg', dataset_name=dataset, flip=bool(seed % 2)))
+        target = np.ones((1, 5, 4), np.float32)
+        target[..., :2] = random.uniform(0, 48, (1, 5, 2))
+        sample.gt_instances = InstanceData(keypoint_target=target)
+        samples.append(sample)
+    images = [torch.from_numpy(random.integers(0, 255, (3, 64, 48), np.uint8)) for _ in range(count)]
+    return dict(inputs=images, data_samples=samples)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', MODELS_TESTED)
+def test_nothing_is_compiled_after_the_first_epoch(name):
+    torch._dynamo.reset()
+    model, plain = build(name), build(name)
+    # the debugging backend 'eager' draws drop path's masks again when it recomputes
+    backend = 'aot_eager' if model.backbone.with_cp else 'eager'
+    assert 'backbone' in compile_network(model, dict(backend=backend))
+    optimizers = [
+        build_optim_wrapper(each, dict(optimizer=dict(type='FusedAdamW', lr=1e-4))) for each in (model, plain)
+    ]
+    assert list(model.state_dict()) == list(plain.state_dict())
+    graphs, step = [], 0
+    for _ in range(3):
+        for count in (4, 4, 3):
+            losses = []
+            for each, optimizer in zip((model, plain), optimizers, strict=True):
+                for group in optimizer.param_groups:
+                    group['lr'] = 1e-4 * (step + 1)
+                torch.manual_seed(step)
+                losses.append(each.train_step(batch(count, step), optimizer)['loss'].item())
+            assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+            step += 1
+        graphs.append(counters['stats']['unique_graphs'])
+    assert graphs[0] > 0 and graphs[1] == graphs[2] == graphs[0], graphs
+
+
+@pytest.mark.parametrize('name', MODELS_TESTED)
+def test_forward_and_loss_do_not_wait_for_the_device(name):
+    """Fake tensors have no values: reading one, as a wait for the device does, fails."""
+    model = build(name)
+    data = model.data_preprocessor(batch(4, 1), True)
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        losses = model.loss(mode.from_tensor(data['inputs']), data['data_samples'])
+        total, _ = model.parse_losses(losses)
+        assert isinstance(total, torch._subclasses.FakeTensor)
+        with pytest.raises(DataDependentOutputException):
+            total.item()
+        total.backward()
+
+
+def test_the_hook_replaces_mmengines_compilation():
+    model = build('full, drop path')
+    runner = SimpleNamespace(cfg=ConfigDict(compile=dict(backend='eager')), model=model, _train_loop=object())
+    CompileHook().before_run(runner)
+    assert runner.cfg.compile is False and model.backbone._compiled_call_impl is not None
+    assert model.head._compiled_call_impl is not None
+    untouched = build('full, drop path')
+    CompileHook().before_run(SimpleNamespace(cfg=ConfigDict(), model=untouched, _train_loop=object()))
+    assert untouched.backbone._compiled_call_impl is None
