@@ -32,11 +32,12 @@ class Ours(Contestant):
         self.predictor = PosePredictor(
             setup.config, setup.checkpoint, str(setup.device), precision, batch_size=setup.batch_size
         )
+        self.model: Any = self.predictor.model
         self.pool = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))  # as many threads as PosePredictor
 
     def preprocess(self, images: Images, boxes: Boxes) -> list[Batch]:
         """Boxes are checked and cropped, in threads, into uint8 arrays."""
-        model = self.predictor.model
+        model = self.model
         works = (
             start_work(Frame(str(i), image), own, None, model.crop_rule, model.num_keypoints)
             for i, (image, own) in enumerate(zip(images, boxes, strict=True))
@@ -48,12 +49,12 @@ class Ours(Contestant):
 
     def network(self, inputs: list[Batch]) -> list[Any]:
         """Crops are copied to the device, normalised and run."""
-        return [self.predictor.model.heatmaps(batch.crops[: len(batch.people)]) for batch in inputs]
+        return [self.model.heatmaps(batch.crops[: len(batch.people)]) for batch in inputs]
 
     def decode(self, inputs: list[Batch], outputs: list[Any]) -> np.ndarray:
         """A batch at a time on the device."""
         for batch, heatmaps in zip(inputs, outputs, strict=True):
-            batch.finish(self.predictor.model.crop_rule, *self.predictor.model.decode(heatmaps))
+            batch.finish(self.model.crop_rule, *self.model.decode(heatmaps))
         return np.concatenate([work.poses.keypoints for batch in inputs for work in batch.works])
 
     def predict(self, images: Images, boxes: Boxes) -> np.ndarray:
