@@ -12,12 +12,14 @@ import torch
 from mmpose.models.heads import HeatmapHead
 
 import vitpose_mm
-from vitpose_mm.export.graph import PoseGraph
+from vitpose_mm.export.graph import DecodingGraph, HeatmapGraph, PoseGraph
 from vitpose_mm.export.onnx_file import with_heatmaps, write_onnx
+from vitpose_mm.export.openvino_file import write_openvino
 
 from ..predict.exported import ExportedModel, open_network
 from ..predict.file_info import FORMAT, FileInfo
 from ..predict.model import PoseModel
+from ..predict.openvino_backend import OpenVinoNetwork
 from .comparison import BATCH, Differences, compare
 
 SUFFIXES = {'onnx': '.onnx', 'openvino': '.xml'}
@@ -68,12 +70,18 @@ def write_file(
         ValueError: this cannot be written, or differs too much.
     """
     target.check(out)
-    graph = PoseGraph(model.model, model.metainfo['flip_indices'] if model.flip_test else None, target.decode).eval()
-    info = describe(model, graph, checkpoint, target)
+    flip_indices = model.metainfo['flip_indices'] if model.flip_test else None
+    network = HeatmapGraph(model.model, flip_indices, target.decode).eval()
+    decoding = DecodingGraph(model.model).eval() if target.decode else None
+    stored = describe(model, checkpoint, target).texts()
+    example, half = _example(model, target.decode), target.precision == 'fp16'
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f'.{out.name}.', dir=out.parent) as folder:
         file = Path(folder) / out.name
-        write_onnx(graph, _example(model, target.decode), file, info.texts(), half=target.precision == 'fp16')
+        if target.kind == 'onnx':
+            write_onnx(PoseGraph(network, decoding) if decoding else network, example, file, stored, half)
+        else:
+            write_openvino(network, decoding, example, file, stored, half)
         written = ExportedModel(file, 'cpu')
         differences = compare(written, run_heatmaps(written, model, crops), model, crops)
         (accept or (lambda found: found.check(target.precision)))(differences)
@@ -84,18 +92,18 @@ def write_file(
 
 def run_heatmaps(file: ExportedModel, model: PoseModel, crops: np.ndarray) -> np.ndarray:
     """Heatmaps (N, C, Hm, Wm) that a file computes, also if it returns keypoints."""
-    network = file.network
-    if file.info.outputs == 'keypoints':
-        network = open_network(with_heatmaps(file.file), 'cpu')
     parts = [crops[i : i + BATCH] for i in range(0, len(crops), BATCH)]
     inputs = parts if file.info.inputs == 'crops' else [model.normalised(part).numpy() for part in parts]
+    if isinstance(file.network, OpenVinoNetwork):
+        return np.concatenate([file.network.heatmaps(part) for part in inputs])
+    network = open_network(with_heatmaps(file.file), 'cpu') if file.info.outputs == 'keypoints' else file.network
     return np.concatenate([network(part)[-1] for part in inputs])
 
 
-def describe(model: PoseModel, graph: PoseGraph, checkpoint: Path, target: Target) -> FileInfo:
+def describe(model: PoseModel, checkpoint: Path, target: Target) -> FileInfo:
     """The metadata of a file."""
     meta, rule, steps = model.metainfo, model.crop_rule, model.model.data_preprocessor
-    kept = list(range(meta['num_keypoints'])) if graph.indices is None else list(graph.indices)
+    kept = model.output_indices
     new = {old: i for i, old in enumerate(kept)}
     links = [i for i, (a, b) in enumerate(meta['skeleton_links']) if a in new and b in new]
     mirrored = meta['flip_indices']

@@ -6,6 +6,7 @@ import numpy as np
 
 from .file_info import FileInfo, read_info
 from .onnx_backend import OnnxNetwork
+from .openvino_backend import OpenVinoNetwork
 
 KINDS = {'.onnx': 'ONNX', '.xml': 'OpenVINO'}
 
@@ -61,7 +62,7 @@ class ExportedModel:
         return keypoints, scores
 
 
-def open_network(file: Path, device: str = 'auto') -> OnnxNetwork:
+def open_network(file: Path, device: str = 'auto') -> OnnxNetwork | OpenVinoNetwork:
     """The network of a file, which may be foreign.
 
     Raises:
@@ -72,7 +73,7 @@ def open_network(file: Path, device: str = 'auto') -> OnnxNetwork:
         raise FileNotFoundError(f'{file}: no such file')
     if file.suffix not in KINDS:
         raise ValueError(f'{file}: expected a file that `vitpose export` wrote: {" or ".join(KINDS)}')
-    return OnnxNetwork(file, device)
+    return OnnxNetwork(file, device) if file.suffix == '.onnx' else OpenVinoNetwork(file, device)
 
 
 def is_exported(file: str | Path) -> bool:

@@ -88,7 +88,7 @@ class PoseModel:
                 if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
                     module.to(self._dtype)
         indices: list[int] | None = self.model.test_cfg.get('output_keypoint_indices')
-        self.output_indices = slice(None) if indices is None else list(indices)
+        self.output_indices = list(range(self.metainfo['num_keypoints']) if indices is None else indices)
         self.batch_size = 16 if self.device.type == 'cpu' else 64
         self.num_keypoints: int = self.metainfo['num_keypoints'] if indices is None else len(indices)
 

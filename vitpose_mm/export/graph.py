@@ -1,4 +1,4 @@
-"""A pose estimator as one graph of tensors: crops or images in, keypoints and scores or heatmaps out."""
+"""A pose estimator as graphs of tensors: crops or images in, keypoints and scores or heatmaps out."""
 
 from typing import Any
 
@@ -11,50 +11,70 @@ from ..codecs import BatchMSRAHeatmap, BatchUDPHeatmap
 from ..codecs.heatmaps import BatchDecoding
 
 
-class PoseGraph(nn.Module):
-    """What is exported.
+class HeatmapGraph(nn.Module):
+    """From images, or from crops, to heatmaps.
 
     Args:
         model: MMPose's top-down estimator with a heatmap head, in evaluation mode.
         flip_indices: index of each keypoint's mirror image; None for no flip test.
-        decode: take uint8 crops and return keypoints, instead of normalised images and heatmaps.
-
-    Raises:
-        ValueError: `decode`, and there is no tensor code for the head's codec.
+        crops: take uint8 crops and normalise them.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: Any, flip_indices: list[int] | None = None, decode: bool = True):
+    def __init__(self, model: Any, flip_indices: list[int] | None = None, crops: bool = True):
         super().__init__()
-        self.model, self.flip_indices = model, flip_indices
-        self.codec = batch_codec(model.head.decoder) if decode else None
-        self.indices: list[int] | None = model.test_cfg.get('output_keypoint_indices')
+        self.model, self.flip_indices, self.crops = model, flip_indices, crops
         steps = model.data_preprocessor
         self.rgb, self.normalises = steps._channel_conversion, steps._enable_normalize
         if self.normalises:
             self.register_buffer('mean', steps.mean.clone(), persistent=False)
             self.register_buffer('std', steps.std.clone(), persistent=False)
 
-    def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels, scores (B, K) and heatmaps.
-
-        Without `decode`: images (B, 3, h, w), normalised -> heatmaps (B, C, Hm, Wm).
-        """
-        if self.codec is None:
-            return (tested_heatmaps(self.model, inputs, self.flip_indices),)
-        heatmaps = tested_heatmaps(self.model, self.normalised(inputs), self.flip_indices)
-        keypoints, scores = self.codec.locate(heatmaps)
-        if self.indices is not None:
-            keypoints, scores = keypoints[:, self.indices], scores[:, self.indices]
-        return keypoints, scores, heatmaps
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Crops (B, h, w, 3) uint8 BGR, or normalised images (B, 3, h, w) -> heatmaps (B, C, Hm, Wm)."""
+        return tested_heatmaps(self.model, self.normalised(inputs) if self.crops else inputs, self.flip_indices)
 
     def normalised(self, crops: Tensor) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32."""
         images = crops.permute(0, 3, 1, 2).float()
         images = images.flip(1) if self.rgb else images
         return (images - self.mean) / self.std if self.normalises else images
+
+
+class DecodingGraph(nn.Module):
+    """From heatmaps to keypoints, as the model's codec.
+
+    Args:
+        model: MMPose's top-down estimator with a heatmap head.
+
+    Raises:
+        ValueError: there is no tensor code for its codec.
+    """
+
+    def __init__(self, model: Any):
+        super().__init__()
+        self.codec = batch_codec(model.head.decoder)
+        self.indices: list[int] | None = model.test_cfg.get('output_keypoint_indices')
+
+    def forward(self, heatmaps: Tensor) -> tuple[Tensor, Tensor]:
+        """Heatmaps (B, C, Hm, Wm) -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
+        keypoints, scores = self.codec.locate(heatmaps)
+        return (keypoints, scores) if self.indices is None else (keypoints[:, self.indices], scores[:, self.indices])
+
+
+class PoseGraph(nn.Module):
+    """From crops to keypoints, and the heatmaps between."""
+
+    def __init__(self, network: HeatmapGraph, decoding: DecodingGraph):
+        super().__init__()
+        self.network, self.decoding = network, decoding
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2), scores (B, K) and heatmaps (B, C, Hm, Wm)."""
+        heatmaps = self.network(crops)
+        return *self.decoding(heatmaps), heatmaps
 
 
 def tested_heatmaps(model: Any, images: Tensor, flip_indices: list[int] | None) -> Tensor:

@@ -12,14 +12,16 @@ import torch
 from mmengine.utils import digit_version
 from torch import Tensor
 
-from .graph import PoseGraph
+from .graph import HeatmapGraph, PoseGraph
 
 OLDEST = '2.6'  # torch whose exporter keeps the batch size of windowed attention dynamic
 LARGEST = 1_900_000_000  # bytes of weights in one file: protobuf reads up to 2 GiB
 HEATMAPS = 'heatmaps'
 
 
-def write_onnx(graph: PoseGraph, example: Tensor, file: Path, stored: Mapping[str, str], half: bool = False) -> None:
+def write_onnx(
+    graph: PoseGraph | HeatmapGraph, example: Tensor, file: Path, stored: Mapping[str, str], half: bool = False
+) -> None:
     """Write a graph with a dynamic batch size; weights of more than 1.9 GB go to FILE.onnx.data beside it.
 
     Heatmaps are an inner value of this name in a graph that decodes.
@@ -47,7 +49,7 @@ def write_onnx(graph: PoseGraph, example: Tensor, file: Path, stored: Mapping[st
     onnx.save_model(model, str(file), **outside)
 
 
-def as_onnx(graph: PoseGraph, example: Tensor) -> Any:
+def as_onnx(graph: PoseGraph | HeatmapGraph, example: Tensor) -> Any:
     """The graph as `onnx.ModelProto`; see `write_onnx`."""
     if digit_version(torch.__version__) < digit_version(OLDEST):
         raise ValueError(f'export needs torch {OLDEST} or newer, and this is {torch.__version__}')
@@ -56,7 +58,7 @@ def as_onnx(graph: PoseGraph, example: Tensor) -> Any:
         import onnxscript  # noqa: F401
     except ImportError as problem:
         raise ValueError(f"export needs {problem.name}: pip install 'vitpose_mm[export]'") from problem
-    decodes = graph.codec is not None
+    decodes = isinstance(graph, PoseGraph)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
         warnings.simplefilter('ignore')
         logging.getLogger('torch.onnx').setLevel(logging.ERROR)
