@@ -2,7 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -29,10 +29,12 @@ class Ours(Contestant):
     def __init__(self, setup: Setup, precision: str):
         if precision == 'bf16' and not has_bfloat16(setup.device.type):
             raise LeftOut(EMULATED)
-        self.predictor = PosePredictor(
-            setup.config, setup.checkpoint, str(setup.device), precision, batch_size=setup.batch_size
+        self._start(
+            PosePredictor(setup.config, setup.checkpoint, str(setup.device), precision, batch_size=setup.batch_size)
         )
-        self.model: Any = self.predictor.model
+
+    def _start(self, predictor: PosePredictor) -> None:
+        self.predictor, self.model = predictor, cast(Any, predictor.model)
         self.pool = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))  # as many threads as PosePredictor
 
     def preprocess(self, images: Images, boxes: Boxes) -> list[Batch]:

@@ -24,6 +24,8 @@ accepted."""
 EPILOG = """examples:
   vitpose export CONFIG FILE.pth --to onnx --out vitpose.onnx
   vitpose export CONFIG FILE.pth --to openvino --dataset aic --out aic.xml
+  vitpose export CONFIG FILE.pth --to openvino --precision int8 \\
+      --images train2017/ --boxes person_keypoints_train2017.json --out int8.xml
 
 exit code: 0 if all is well; 1 if the file differs too much or cannot be
 written; 2 if nothing was started; 130 after Ctrl-C"""
@@ -50,7 +52,17 @@ def add_parser(subparsers: Any) -> None:
         '--size', nargs=2, type=int, metavar=('H', 'W'), help="of the crops in pixels (default: the config's)"
     )
     parser.add_argument(
-        '--images', nargs='+', default=(), metavar='INPUT', help='images to compare on (default: rendered people)'
+        '--images',
+        nargs='+',
+        default=(),
+        metavar='INPUT',
+        help='images to compare on (default: rendered people); int8 is calibrated with them',
+    )
+    parser.add_argument(
+        '--accuracy-drop',
+        type=float,
+        metavar='D',
+        help='int8: keep layers in fp32 until the agreement with fp32, from 0 to 1, falls by less than this',
     )
     parser.add_argument('--boxes', type=Path, metavar='FILE', help='their people, as for `vitpose predict`')
 
@@ -63,7 +75,11 @@ def run(args: argparse.Namespace) -> int:
         code = 1
         from ..export.writing import write_file
 
-        differences = write_file(model, args.checkpoint, target, args.out, crops)
+        with _progress() as bar:
+            task = bar.add_task('calibrating', total=len(crops), visible=target.precision == 'int8')
+            differences = write_file(
+                model, args.checkpoint, target, args.out, crops, progress=lambda n: bar.update(task, completed=n)
+            )
     except (ValueError, KeyError, OSError) as problem:
         message = problem.args[0] if isinstance(problem, KeyError) else problem
         print('vitpose export:', ' '.join(str(message).split()), file=sys.stderr)
@@ -78,17 +94,32 @@ def run(args: argparse.Namespace) -> int:
 
 def _prepare(args: argparse.Namespace) -> tuple:
     """Check the arguments, cheap ones first; load the model and the crops to compare on."""
+    from vitpose_mm.export.int8 import check_count
+
     from ..export.people import crop_people
     from ..export.sizes import resized
-    from ..export.writing import COMPARED, Target
+    from ..export.writing import CALIBRATED, COMPARED, Target
     from ..predict.model import PoseModel, read_config
 
-    target = Target(args.to, args.precision, args.decode)
+    target = Target(args.to, args.precision, args.decode, args.accuracy_drop)
     target.check(args.out)
     if args.boxes and not args.images:
         raise ValueError(f'--boxes {args.boxes}: only with --images')
+    int8 = target.precision == 'int8'
+    if int8 and not args.images:
+        check_count(0)
     cfg, _ = read_config(args.config)
     if args.size:
         cfg = resized(cfg, tuple(args.size))
     model = PoseModel(cfg, args.checkpoint, 'cpu', 'fp32', args.flip_test, args.dataset)
-    return model, target, crop_people(model.crop_rule, COMPARED, args.images, args.boxes)
+    crops = crop_people(model.crop_rule, CALIBRATED if int8 else COMPARED, args.images, args.boxes)
+    if int8:
+        check_count(len(crops))
+    return model, target, crops
+
+
+def _progress() -> Any:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(console=Console(stderr=True), transient=True)

@@ -1,8 +1,11 @@
 """Differences between an exported file and torch in fp32, and their bounds."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from ..predict.exported import ExportedModel
 from ..predict.model import PoseModel
@@ -66,11 +69,35 @@ def compare(file: ExportedModel, heatmaps: np.ndarray, model: PoseModel, crops: 
     if file.info.outputs == 'keypoints':
         found = np.concatenate([file.predict(part)[0] for part in parts])
     else:
-        found = model.decode(reference[0].new_tensor(heatmaps))[0]
+        found = model.decode(torch.from_numpy(heatmaps))[0]
     far = np.linalg.norm(found.astype(np.float64) - expected, axis=-1)
     plain = np.concatenate([part.numpy() for part in reference])
     apart = np.abs(heatmaps - plain) / np.abs(plain).max()
     return Differences(len(crops), _summary(far[scores >= SURE * np.median(scores)]), _summary(far), _summary(apart))
+
+
+def agreement(model: PoseModel, crops: np.ndarray) -> Callable[[np.ndarray], float]:
+    """A function from heatmaps (N, C, Hm, Wm) of other arithmetic to their agreement with fp32.
+
+    That is the mean over all keypoints of exp(-d^2 / 2 s^2), like COCO's similarity of keypoints: d is the distance
+    from fp32's keypoint, and s is 2% of the crop's diagonal. Equal keypoints have 1.
+
+    Args:
+        model: in fp32.
+        crops: (N, h, w, 3) uint8 BGR.
+    """
+    spread = 0.02 * float(np.hypot(*model.crop_rule.input_size))
+    parts = [crops[i : i + BATCH] for i in range(0, len(crops), BATCH)]
+
+    @functools.cache
+    def expected() -> np.ndarray:
+        return np.concatenate([model.predict(part)[0] for part in parts])
+
+    def of(heatmaps: np.ndarray) -> float:
+        far = np.linalg.norm(model.decode(torch.from_numpy(heatmaps))[0] - expected(), axis=-1)
+        return float(np.exp(-(far**2) / (2 * spread**2)).mean())
+
+    return of
 
 
 def _summary(values: np.ndarray) -> tuple[float, float]:

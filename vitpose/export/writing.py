@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from mmpose.models.heads import HeatmapHead
 
 import vitpose_mm
 from vitpose_mm.export.graph import DecodingGraph, HeatmapGraph, PoseGraph
+from vitpose_mm.export.int8 import check_count, quantise
 from vitpose_mm.export.onnx_file import with_heatmaps, write_onnx
 from vitpose_mm.export.openvino_file import write_openvino
 
@@ -20,10 +22,11 @@ from ..predict.exported import ExportedModel, open_network
 from ..predict.file_info import FORMAT, FileInfo
 from ..predict.model import PoseModel
 from ..predict.openvino_backend import OpenVinoNetwork
-from .comparison import BATCH, Differences, compare
+from .comparison import BATCH, Differences, agreement, compare
 
 SUFFIXES = {'onnx': '.onnx', 'openvino': '.xml'}
 COMPARED = BATCH + 1  # crops: two sizes of batches
+CALIBRATED = 300  # crops for int8, if there are as many
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,13 @@ class Target:
         kind: 'onnx' or 'openvino'.
         precision: 'fp32', 'fp16', 'bf16' or 'int8'.
         decode: take crops and return keypoints, instead of images and heatmaps.
+        accuracy_drop: of int8: how much the agreement with fp32 may fall, see `comparison.agreement`; None: any.
     """
 
     kind: str
     precision: str = 'fp32'
     decode: bool = True
+    accuracy_drop: float | None = None
 
     def check(self, out: Path) -> None:
         """Raise a ValueError if this cannot be written, or not to `out`."""
@@ -46,6 +51,8 @@ class Target:
             raise ValueError(f'--out {out}: expected a name that ends in {SUFFIXES[self.kind]} with --to {self.kind}')
         if self.kind == 'onnx' and self.precision in ('bf16', 'int8'):
             raise ValueError(f'--to onnx --precision {self.precision}: expected fp32 or fp16; or use --to openvino')
+        if self.accuracy_drop is not None and not (self.precision == 'int8' and 0 < self.accuracy_drop < 1):
+            raise ValueError(f'--accuracy-drop {self.accuracy_drop}: expected a number above 0 and below 1, with int8')
 
 
 def write_file(
@@ -55,6 +62,7 @@ def write_file(
     out: Path,
     crops: np.ndarray,
     accept: Callable[[Differences], None] | None = None,
+    progress: Callable[[int], None] = lambda count: None,
 ) -> Differences:
     """Write a model, run the file on crops, and compare.
 
@@ -63,8 +71,9 @@ def write_file(
         checkpoint: that it was loaded from.
         target: what to write.
         out: the file; it appears when everything is well.
-        crops: (N, h, w, 3) uint8 BGR to compare on.
+        crops: (N, h, w, 3) uint8 BGR to calibrate int8 with; the first ones are compared.
         accept: called with the differences, raises if they are too large; None for `Differences.check`.
+        progress: called with the number of crops that int8 was calibrated with.
 
     Raises:
         ValueError: this cannot be written, or differs too much.
@@ -75,13 +84,23 @@ def write_file(
     decoding = DecodingGraph(model.model).eval() if target.decode else None
     stored = describe(model, checkpoint, target).texts()
     example, half = _example(model, target.decode), target.precision == 'fp16'
+    calibration, crops = crops, crops[:COMPARED]
+    if target.precision == 'int8':
+        check_count(len(calibration))
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f'.{out.name}.', dir=out.parent) as folder:
         file = Path(folder) / out.name
         if target.kind == 'onnx':
             write_onnx(PoseGraph(network, decoding) if decoding else network, example, file, stored, half)
         else:
-            write_openvino(network, decoding, example, file, stored, half)
+
+            def change(source: Any) -> Any:
+                if target.precision != 'int8':
+                    return source
+                inputs = calibration if target.decode else model.normalised(calibration).numpy()
+                return quantise(source, inputs, target.accuracy_drop, agreement(model, calibration), progress)
+
+            write_openvino(network, decoding, example, file, stored, half, change)
         written = ExportedModel(file, 'cpu')
         differences = compare(written, run_heatmaps(written, model, crops), model, crops)
         (accept or (lambda found: found.check(target.precision)))(differences)
