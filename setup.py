@@ -8,6 +8,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
+TORCH = ['torch>=2.1', 'torchvision>=0.16']
 ROOT = Path(__file__).resolve().parent
 # what MIM, `vitpose` and users look for beside the code, as MMPose has it: vitpose_mm/.mim/...
 MIM_FILES = ('configs', 'model-index.yml', *(f'requirements/{name}.txt' for name in ('tested', 'peers', 'legacy')))
@@ -66,9 +67,14 @@ with tempfile.TemporaryDirectory() as scratch:
         # Both fill the same folders, so the one that pip fetched for us would overwrite the one
         # that is there. And mmpose requires chumpy, which it never imports and which does not
         # build any more. `vitpose doctor` checks all of them, by what is installed.
-        install_requires=['torch>=2.1', 'torchvision>=0.16', 'numpy>=1.23', 'rich>=12'],
+        # torch is an extra, because exported files are predicted without it.
+        install_requires=['numpy>=1.23', 'rich>=12'],
         extras_require={
-            'openmmlab': ['mmpose>=1.3,<2', 'mmcv>=2.1,<2.2', 'mmengine>=0.10.5,<1', 'mmdet>=3.3,<4'],
+            'torch': TORCH,
+            'openmmlab': [*TORCH, 'mmpose>=1.3,<2', 'mmcv>=2.1,<2.2', 'mmengine>=0.10.5,<1', 'mmdet>=3.3,<4'],
+            'onnx': ['onnxruntime>=1.20', 'opencv-python'],
+            'openvino': ['openvino>=2025.0', 'opencv-python'],
+            'export': [*TORCH, 'onnx>=1.17', 'onnxscript>=0.3', 'onnxruntime>=1.20', 'openvino>=2025.0', 'nncf>=2.15'],
             'predict': ['av>=14.2'],  # videos
             'track': ['trackers>=2.6'],  # needs numpy 2
             'safetensors': ['safetensors>=0.4'],

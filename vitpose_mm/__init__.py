@@ -1,5 +1,16 @@
 """ViTPose for MMPose 1.x: importing this package registers its modules."""
 
-from . import backbones, codecs, datasets, estimators, evaluators, heads, hooks, losses, optim, pretrain, visualization  # noqa: F401
+from importlib.util import find_spec
 
 __version__ = '0.1.0'
+
+_MISSING = [name for name in ('torch', 'mmengine', 'mmcv', 'mmpose') if find_spec(name) is None]
+if _MISSING:
+    raise ModuleNotFoundError(
+        f'vitpose_mm, the plugin for MMPose, needs {", ".join(_MISSING)}, not installed here: for torch '
+        "pip install 'vitpose_mm[torch]'; requirements/tested.txt says how to install OpenMMLab. Only exported files "
+        'are predicted without them',
+        name=_MISSING[0],
+    )
+
+from . import backbones, codecs, datasets, estimators, evaluators, heads, hooks, losses, optim, pretrain, visualization  # noqa: E402, F401  # noqa: E402, F401

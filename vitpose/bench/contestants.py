@@ -59,6 +59,17 @@ def _ours(precision: str) -> Callable[[Setup], Contestant]:
     return make
 
 
+def _exported(kind: str, precision: str) -> Callable[[Setup], Contestant]:
+    def make(setup: Setup) -> Contestant:
+        runtime = 'onnxruntime' if kind == 'onnx' else 'openvino'
+        need("pip install 'vitpose_mm[export]'", 'onnx', 'onnxscript', runtime, *['nncf'] * (precision == 'int8'))
+        from .exported import Exported
+
+        return Exported(setup, kind, precision)
+
+    return make
+
+
 def _mmpose(setup: Setup) -> Contestant:
     from .mmpose_peer import Inferencer
 
@@ -83,6 +94,10 @@ def _rtmlib(setup: Setup) -> Contestant:
 CONTESTANTS: dict[str, Callable[[Setup], Contestant]] = {
     REFERENCE: _ours('fp32'),
     'ours-bf16': _ours('bf16'),
+    'onnx-fp32': _exported('onnx', 'fp32'),
+    'openvino-fp32': _exported('openvino', 'fp32'),
+    'openvino-bf16': _exported('openvino', 'bf16'),
+    'openvino-int8': _exported('openvino', 'int8'),
     'mmpose': _mmpose,
     'transformers': _transformers,
     'rtmlib': _rtmlib,

@@ -2,7 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -29,14 +29,17 @@ class Ours(Contestant):
     def __init__(self, setup: Setup, precision: str):
         if precision == 'bf16' and not has_bfloat16(setup.device.type):
             raise LeftOut(EMULATED)
-        self.predictor = PosePredictor(
-            setup.config, setup.checkpoint, str(setup.device), precision, batch_size=setup.batch_size
+        self._start(
+            PosePredictor(setup.config, setup.checkpoint, str(setup.device), precision, batch_size=setup.batch_size)
         )
+
+    def _start(self, predictor: PosePredictor) -> None:
+        self.predictor, self.model = predictor, cast(Any, predictor.model)
         self.pool = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))  # as many threads as PosePredictor
 
     def preprocess(self, images: Images, boxes: Boxes) -> list[Batch]:
         """Boxes are checked and cropped, in threads, into uint8 arrays."""
-        model = self.predictor.model
+        model = self.model
         works = (
             start_work(Frame(str(i), image), own, None, model.crop_rule, model.num_keypoints)
             for i, (image, own) in enumerate(zip(images, boxes, strict=True))
@@ -48,12 +51,12 @@ class Ours(Contestant):
 
     def network(self, inputs: list[Batch]) -> list[Any]:
         """Crops are copied to the device, normalised and run."""
-        return [self.predictor.model.heatmaps(batch.crops[: len(batch.people)]) for batch in inputs]
+        return [self.model.heatmaps(batch.crops[: len(batch.people)]) for batch in inputs]
 
     def decode(self, inputs: list[Batch], outputs: list[Any]) -> np.ndarray:
         """A batch at a time on the device."""
         for batch, heatmaps in zip(inputs, outputs, strict=True):
-            batch.finish(self.predictor.model.crop_rule, *self.predictor.model.decode(heatmaps))
+            batch.finish(self.model.crop_rule, *self.model.decode(heatmaps))
         return np.concatenate([work.poses.keypoints for batch in inputs for work in batch.works])
 
     def predict(self, images: Images, boxes: Boxes) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""`vitpose inspect`: who wrote a checkpoint, and what is in it."""
+"""`vitpose inspect`: who wrote a checkpoint, and what is in it; what an exported file says about itself."""
 
 import argparse
 import json
@@ -13,11 +13,13 @@ what is recorded of the training, and the configs that it fits. No code in the
 file runs.
 
 FILE is a .pth or .safetensors file, the index of shards (*.index.json), or a
-folder of transformers."""
+folder of transformers. Of an exported file (.onnx, .xml) the metadata are
+printed: crop, codec, keypoints, precision, and the source checkpoint."""
 
 EPILOG = """examples:
   vitpose inspect vitpose-b.pth
-  vitpose inspect work_dirs/RUN/epoch_210.pth --json"""
+  vitpose inspect work_dirs/RUN/epoch_210.pth --json
+  vitpose inspect vitpose.onnx"""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -25,14 +27,16 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         'inspect', description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('checkpoint', type=Path, metavar='FILE', help='checkpoint')
+    parser.add_argument('checkpoint', type=Path, metavar='FILE', help='checkpoint or exported file')
     parser.add_argument('--json', action='store_true', help='print JSON')
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what is in the file; return 2 if it cannot be read or is of no known origin."""
+    from ..predict.exported import is_exported
+
     try:
-        found = inspect(args.checkpoint)
+        found = inspect_exported(args.checkpoint) if is_exported(args.checkpoint) else inspect(args.checkpoint)
     except (ValueError, OSError) as problem:
         print('vitpose inspect:', ' '.join(str(problem).split()), file=sys.stderr)
         return 2
@@ -49,6 +53,24 @@ def run(args: argparse.Namespace) -> int:
         table.add_row(key.replace('_', ' '), _shown(value))
     Console().print(table)
     return 0
+
+
+def inspect_exported(path: Path) -> dict[str, Any]:
+    """Describe an exported file, as JSON data.
+
+    Raises:
+        ValueError: it cannot be read, or `vitpose export` did not write it; or its runtime is not installed.
+        OSError: there is no such file.
+    """
+    from dataclasses import asdict
+
+    from ..predict.exported import ExportedModel
+
+    model = ExportedModel(path, 'cpu')
+    found = asdict(model.info)
+    for key in ('keypoint_colors', 'skeleton_colors'):
+        del found[key]
+    return found
 
 
 def inspect(path: Path) -> dict[str, Any]:
@@ -138,8 +160,9 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return '\n'.join(f'{key}: {_shown(part)}' for key, part in value.items()) or '-'
     if isinstance(value, list):
+        value = [' '.join(map(str, part)) if isinstance(part, list) else part for part in value]
         flat = all(not isinstance(part, dict) for part in value)
         return (', ' if flat else '\n').join(
             str(part) if flat else ', '.join(f'{key} {item}' for key, item in part.items()) for part in value
         ) or '-'
-    return '-' if value is None else f'{value:,}' if isinstance(value, int) else str(value)
+    return '-' if value is None else f'{value:,}' if type(value) is int else str(value)

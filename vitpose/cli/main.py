@@ -15,11 +15,12 @@ COMMANDS = {
     'doctor': 'what is installed, what was tested, what is missing, and how to fix it',
     'synth': 'render people or animals with true keypoints, in the layout of COCO and others',
     'cost': 'parameters, MACs by part, and measured time and memory of configs',
-    'inspect': 'who wrote a checkpoint, and what is in it',
+    'inspect': 'who wrote a checkpoint, and what is in it; metadata of an exported file',
     'convert': 'write a checkpoint in the format of MMPose, the authors, transformers or safetensors',
     'split': "extract one dataset's plain model from a multi-dataset model",
     'token': "extract a trained knowledge token from a teacher's checkpoint",
     'teacher-cache': "store a teacher's heatmaps of a training set, so that the teacher runs only once",
+    'export': 'one file of ONNX or OpenVINO that predicts without torch',
     'demo': 'render people, train and test a small ViTPose on them, show the result',
 }
 EPILOG = """training and testing go through MIM, as in all of OpenMMLab:
@@ -65,7 +66,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name is None:
         parser.print_help()
         return 0
-    return module_of(name).run(args) or 0
+    try:
+        return module_of(name).run(args) or 0
+    except ModuleNotFoundError as problem:
+        if (problem.name or 'vitpose').split('.')[0] in ('vitpose', 'vitpose_mm'):
+            raise
+        hint = f'{problem}; `vitpose doctor` says what is missing and how to install it'
+        print(f'vitpose {name}: {hint}', file=sys.stderr)
+        return 2
 
 
 if __name__ == '__main__':

@@ -35,13 +35,15 @@ is 0 0. Ctrl-C keeps what is finished, in valid files."""
 
 EPILOG = """examples:
   vitpose predict photos/ --config CONFIG --checkpoint FILE.pth --out poses
+  vitpose predict photos/ --model FILE.onnx --out poses
   vitpose predict walk.mp4 --config CONFIG --checkpoint FILE.pth --track \\
       --detector rtmdet-m --out poses
   vitpose predict val2017/ --config CONFIG --checkpoint FILE.pth --flip-test \\
       --boxes annotations/person_keypoints_val2017.json --no-draw --out poses
 
 CONFIG is the config that the model was trained with, for example
-configs/coco/vitpose-base_coco-256x192.py.
+configs/coco/vitpose-base_coco-256x192.py. FILE.onnx, or FILE.xml of OpenVINO,
+is what `vitpose export` writes; it needs neither torch nor MMPose.
 
 exit code: 0 if all is well; 1 if an input was broken (the others are
 predicted all the same) or writing failed; 2 if nothing was started; 130 after
@@ -54,8 +56,9 @@ def add_parser(subparsers: Any) -> None:
         'predict', description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('inputs', nargs='+', metavar='INPUT', help='images, videos, folders, globs or a camera index')
-    parser.add_argument('--config', required=True, type=Path, help='config of the model')
-    parser.add_argument('--checkpoint', required=True, type=Path, metavar='FILE', help='checkpoint of the model')
+    parser.add_argument('--config', type=Path, help='config of the model')
+    parser.add_argument('--checkpoint', type=Path, metavar='FILE', help='checkpoint of the model')
+    parser.add_argument('--model', type=Path, metavar='FILE', help='exported file, instead of both')
     parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder to write')
     people = parser.add_mutually_exclusive_group()
     people.add_argument('--boxes', type=Path, metavar='FILE', help='boxes of the people, see above')
@@ -66,7 +69,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument('--images-json', type=Path, metavar='FILE', help='COCO file with the images of --boxes')
     parser.add_argument('--device', default='auto', help="'cpu' or 'cuda' (default: cuda if there is one)")
     parser.add_argument(
-        '--precision', choices=('fp32', 'bf16', 'fp16'), default='fp32', help='of the network (default fp32)'
+        '--precision', choices=('fp32', 'bf16', 'fp16'), help="of the network (default fp32; an exported file's own)"
     )
     parser.add_argument('--batch-size', type=int, metavar='N', help='people per batch (default 16, on a GPU 64)')
     parser.add_argument('--flip-test', action='store_true', help='average with the mirrored image: slower, better')
@@ -129,6 +132,8 @@ def _check(args: argparse.Namespace) -> tuple:
     from ..predict.outputs import prepare_folder
     from ..predict.sources import count_frames, find_sources
 
+    if (args.config is None, args.checkpoint is None) != (args.model is not None,) * 2:
+        raise ValueError('expected --config with --checkpoint, or --model with an exported file')
     if args.batch_size is not None and args.batch_size < 1:
         raise ValueError(f'--batch-size {args.batch_size}: expected at least 1')
     if args.detector and len(args.detector) > 2:
@@ -159,7 +164,7 @@ def _load(args: argparse.Namespace) -> Any:
 
         detector = Detector(args.detector[0], (*args.detector, None)[1], args.device)
     return PosePredictor(
-        args.config,
+        args.model or args.config,
         args.checkpoint,
         args.device,
         args.precision,

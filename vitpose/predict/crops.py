@@ -6,8 +6,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from mmpose.datasets.transforms import TopdownAffine
-from mmpose.structures.bbox import bbox_xyxy2cs, get_udp_warp_matrix
 
 # what the crop depends on, by transform; the second row only changes labels or what is packed
 UNDERSTOOD: dict[str, tuple[str, ...]] = {
@@ -32,14 +30,17 @@ class CropRule:
 
     def regions(self, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Boxes (N, 4) x1 y1 x2 y2 -> centres (N, 2) and sizes (N, 2) of the regions to crop, in image pixels."""
-        centers, scales = bbox_xyxy2cs(boxes, self.padding)
-        return centers, TopdownAffine._fix_aspect_ratio(scales, self.input_size[0] / self.input_size[1])
+        centers, scales = (boxes[:, 2:] + boxes[:, :2]) * 0.5, (boxes[:, 2:] - boxes[:, :2]) * self.padding
+        width, height = np.hsplit(scales, 2)
+        ratio = self.input_size[0] / self.input_size[1]
+        wide, high = np.hstack((width, width / ratio)), np.hstack((height * ratio, height))
+        return centers, np.where(width > height * ratio, wide, high)
 
     def matrices(self, centers: np.ndarray, scales: np.ndarray) -> list[np.ndarray]:
         """Affine matrices (2, 3) from image pixels to input pixels, one per region."""
         if self.use_udp:
             pairs = zip(centers, scales, strict=True)
-            return [get_udp_warp_matrix(center, scale, 0.0, output_size=self.input_size) for center, scale in pairs]
+            return [_udp_matrix(center, scale, self.input_size) for center, scale in pairs]
         # MMPose's get_warp_matrix without its rotation, which takes most of its time
         width, height = self.input_size
         target = np.array([[width, height], [0, height], [0, height + width]], np.float32) * 0.5
@@ -57,6 +58,16 @@ class CropRule:
         """Keypoints (N, K, 2) in MMPose's input pixels -> image pixels, float32."""
         found = keypoints / self.input_size * scales[:, None] + centers[:, None] - 0.5 * scales[:, None]
         return found.astype(np.float32)
+
+
+def _udp_matrix(center: np.ndarray, scale: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The affine matrix (2, 3) float32 from image pixels to input pixels; as MMPose's, to the last bit."""
+    matrix = np.zeros((2, 3), np.float32)
+    for axis in range(2):
+        step = (size[axis] - 1) / scale[axis]
+        matrix[axis, axis] = step
+        matrix[axis, 2] = step * (0.5 * scale[axis] - center[axis])
+    return matrix
 
 
 def read_crop_rule(pipeline: Sequence[Any], source: str) -> CropRule:

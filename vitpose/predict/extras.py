@@ -3,7 +3,7 @@
 import importlib
 from types import ModuleType
 
-EXTRAS = {'av': 'predict', 'trackers': 'track'}
+EXTRAS = {'av': 'predict', 'trackers': 'track', 'onnxruntime': 'onnx', 'openvino': 'openvino', 'torch': 'torch'}
 
 
 def need(name: str, purpose: str) -> ModuleType:

@@ -1,5 +1,6 @@
 """Images of any kind -> (H, W, 3) uint8 BGR in upright orientation."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,8 +28,6 @@ def read_image(path: str | Path) -> np.ndarray:
         OSError: the file does not exist or cannot be opened.
         ValueError: it is empty, truncated, or not an image that OpenCV reads; one line that names the file.
     """
-    from vitpose_mm.datasets.image_file import check_complete
-
     data = Path(path).read_bytes()
     if not data:
         raise ValueError(f'{path}: empty file (0 bytes)')
@@ -39,10 +38,30 @@ def read_image(path: str | Path) -> np.ndarray:
     if image is None:
         raise ValueError(f'{path}: not an image that OpenCV can read, or damaged; it starts with {data[:12]!r}')
     try:
-        check_complete(data)
+        _check_complete(data)
     except ValueError as problem:
         raise ValueError(f'{path}: {problem}') from problem
     return image
+
+
+def _check_complete(data: bytes) -> None:
+    """Raise a ValueError if a JPEG or PNG file is truncated, which OpenCV fills up with grey.
+
+    Only files without end marker are decoded strictly, by Pillow; where it is not installed they count as truncated.
+    """
+    if data.startswith(b'\xff\xd8'):
+        # it must follow the last start of scan, since a thumbnail in the header has both markers too
+        complete = data.rfind(b'\xff\xd9') > data.rfind(b'\xff\xda')
+    else:
+        complete = not data.startswith(b'\x89PNG') or b'IEND' in data[-64:]
+    if complete:
+        return
+    try:
+        from PIL import Image
+
+        Image.open(io.BytesIO(data)).load()
+    except (ImportError, OSError, SyntaxError, ValueError) as problem:
+        raise ValueError(f'truncated: {len(data)} bytes without an end marker ({problem})') from problem
 
 
 def as_bgr(image: np.ndarray) -> np.ndarray:

@@ -11,7 +11,6 @@ from mmengine.model.utils import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmpose.models.heads import HeatmapHead
 from mmpose.models.pose_estimators import TopdownPoseEstimator
-from mmpose.models.utils.tta import flip_heatmaps
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
@@ -21,6 +20,7 @@ from vitpose_mm.checkpoints.missing import missing_checkpoint
 from vitpose_mm.checkpoints.safe_load import load_weights
 from vitpose_mm.datasets.metainfo import metainfo
 from vitpose_mm.estimators.split import split_config, split_model
+from vitpose_mm.export.graph import tested_heatmaps
 from vitpose_mm.heads import MultiDatasetHead
 
 from .crops import CropRule, read_crop_rule
@@ -44,6 +44,7 @@ class PoseModel:
         num_keypoints: K.
         device: the `torch.device`.
         precision: as computed.
+        batch_size: people per batch, if nobody says otherwise.
 
     Raises:
         OSError: a file does not exist.
@@ -87,7 +88,8 @@ class PoseModel:
                 if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
                     module.to(self._dtype)
         indices: list[int] | None = self.model.test_cfg.get('output_keypoint_indices')
-        self.output_indices = slice(None) if indices is None else list(indices)
+        self.output_indices = list(range(self.metainfo['num_keypoints']) if indices is None else indices)
+        self.batch_size = 16 if self.device.type == 'cpu' else 64
         self.num_keypoints: int = self.metainfo['num_keypoints'] if indices is None else len(indices)
 
     def _check(self, model: Any, name: str) -> None:
@@ -125,21 +127,12 @@ class PoseModel:
     def heatmaps(self, crops: np.ndarray) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> heatmaps (B, C, Hm, Wm) in fp32, on the device."""
         inputs = self.normalised(crops)
-        if self.flip_test:
-            inputs = torch.cat((inputs, inputs.flip(-1)))
         with torch.autocast(self.device.type, self._dtype or torch.bfloat16, enabled=self._dtype is not None):
-            heatmaps = self.model.head(self.model.extract_feat(inputs)).float()
-        if not self.flip_test:
-            return heatmaps
-        plain, mirrored = heatmaps.chunk(2)
-        cfg = self.model.test_cfg
-        mirrored = flip_heatmaps(
-            mirrored,
-            flip_indices=self.metainfo['flip_indices'],
-            flip_mode=cfg.get('flip_mode', 'heatmap'),
-            shift_heatmap=cfg.get('shift_heatmap', False),
-        )
-        return (plain + mirrored) * 0.5
+            return tested_heatmaps(self.model, inputs, self.metainfo['flip_indices'] if self.flip_test else None)
+
+    def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
+        return self.decode(self.heatmaps(crops))
 
     def decode(self, heatmaps: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Heatmaps (B, C, Hm, Wm) -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""

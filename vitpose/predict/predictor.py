@@ -11,8 +11,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, overload
 
 from .batching import Batch, Work, fill_batches, start_work
+from .exported import KINDS, ExportedModel, is_exported
 from .images import Image, as_frame, read_frame
-from .model import PoseModel
 from .poses import Frame, Poses
 from .prefetch import prefetch
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
     from .detector import Detector
+    from .model import PoseModel
 
 MAX_THREADS = 8
 
@@ -30,35 +31,40 @@ class PosePredictor:
     >>> predictor = PosePredictor(config, checkpoint)
     >>> poses = predictor('image.jpg', boxes=[[100, 50, 220, 400]])
     >>> poses.keypoints  # (1, 17, 2) in image pixels
+    >>> predictor = PosePredictor('model.onnx')  # a file of `vitpose export`: without torch and OpenMMLab
 
     The crop (padding, input size, UDP or classic) is that of the config's test pipeline; keypoints are those of MMPose
     with the same boxes. People of several images share batches. Reading and cropping run in threads next to the
     network.
 
     Args:
-        config: config file, or a loaded config.
-        checkpoint: weights that the config's model loads; only tensors are read, no code in the file runs.
+        config: config file, or a loaded config; or a file of `vitpose export`.
+        checkpoint: weights that the config's model loads; only tensors are read, no code in the file runs. None for an
+            exported file, whose precision, flip test and dataset are fixed.
         device: 'auto' (the first GPU, or else the CPU), 'cpu', 'cuda', 'cuda:1', ...
-        precision: 'fp32', 'bf16' or 'fp16' (GPU only). Where a processor only emulates bfloat16, bf16 means fp32.
+        precision: 'fp32', 'bf16' or 'fp16' (GPU only); None: fp32, or that of the file. Where a processor only emulates
+            bfloat16, bf16 means fp32.
         flip_test: average the heatmaps with those of the mirrored crop, as the config's test_cfg says; twice the time.
         dataset: of a multi-dataset model, whose head, expert, keypoints, crop and codec are used.
         batch_size: people per batch; None: 16 on the CPU, 64 on a GPU.
         detector: finds the people of images that come without boxes; None: the whole image is one person.
 
     Attributes:
-        model: the `PoseModel`, with `metainfo`, `num_keypoints`, `crop_rule`, `device` and `precision`.
+        model: the `PoseModel` or `ExportedModel`, with `metainfo`, `num_keypoints`, `crop_rule`, `device` and
+            `precision`.
 
     Raises:
         OSError: a file does not exist.
-        ValueError: see `PoseModel`; or a batch size below 1.
+        ValueError: see `PoseModel` and `ExportedModel`; an exported file with another precision, flip test or dataset
+            than asked for, or with heatmaps as outputs; or a batch size below 1.
     """
 
     def __init__(
         self,
         config: 'str | Path | Config',
-        checkpoint: str | Path,
+        checkpoint: str | Path | None = None,
         device: str = 'auto',
-        precision: str = 'fp32',
+        precision: str | None = None,
         flip_test: bool = False,
         dataset: str | None = None,
         batch_size: int | None = None,
@@ -66,8 +72,8 @@ class PosePredictor:
     ):
         if batch_size is not None and batch_size < 1:
             raise ValueError(f'batch_size={batch_size}: expected at least 1')
-        self.model = PoseModel(config, checkpoint, device, precision, flip_test, dataset)
-        self.batch_size = batch_size or (16 if self.model.device.type == 'cpu' else 64)
+        self.model = _open(config, checkpoint, device, precision, flip_test, dataset)
+        self.batch_size = batch_size or self.model.batch_size
         self.detector = detector
         self._threads = min(MAX_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._threads, 'vitpose-crop')
@@ -163,6 +169,28 @@ class PosePredictor:
             return
         batch.crops[count:] = 0
         with self._lock:
-            heatmaps = self.model.heatmaps(batch.crops if fill_up else batch.crops[:count])
-            keypoints, scores = self.model.decode(heatmaps[:count])
-        batch.finish(self.model.crop_rule, keypoints, scores)
+            keypoints, scores = self.model.predict(batch.crops if fill_up else batch.crops[:count])
+        batch.finish(self.model.crop_rule, keypoints[:count], scores[:count])
+
+
+def _open(
+    config: 'str | Path | Config',
+    checkpoint: str | Path | None,
+    device: str,
+    precision: str | None,
+    flip_test: bool,
+    dataset: str | None,
+) -> 'PoseModel | ExportedModel':
+    if isinstance(config, str | Path) and is_exported(config):
+        if checkpoint is not None:
+            raise ValueError(f'{config} with checkpoint={checkpoint}: an exported file has its weights in it')
+        exported = ExportedModel(config, device)
+        exported.check(precision, flip_test, dataset)
+        return exported
+    if checkpoint is None:
+        raise ValueError(
+            f'{config}: expected a checkpoint with a config; only an exported file ({", ".join(KINDS)}) needs none'
+        )
+    from .model import PoseModel
+
+    return PoseModel(config, checkpoint, device, precision or 'fp32', flip_test, dataset)

@@ -75,7 +75,7 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        from vitpose_mm.files import replacing
+        from ..files import replacing
 
         self._av = need('av', 'writing videos')
         self._stack = ExitStack()

@@ -1,0 +1,92 @@
+"""Exported files give torch's heatmaps and keypoints: every layout, both decoders, both codecs, datasets, flip test."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.utils import digit_version
+
+from tests.unit.bench.fitted_model import people, write_fitted
+from tests.unit.predict.tiny_models import several, single, write
+from vitpose import PosePredictor
+from vitpose.export.people import crop_people
+from vitpose.export.sizes import resized
+from vitpose.export.writing import Target, write_file
+from vitpose.predict.exported import ExportedModel
+from vitpose.predict.model import PoseModel
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.6'), reason='export needs torch 2.6'),
+]
+# a grid of 16x12 tokens, which the windows do not divide
+WINDOWS = dict(window_size=(5, 5), shift=True, pool=True, rel_pos='decomposed')
+
+
+def windowed():
+    """Stride 8, windows with shift, pooling and relative position, a knowledge token, the simple decoder."""
+    cfg = single(decoder='simple', flip_test=True)
+    cfg.model.backbone.update(stride=8, attention=WINDOWS, knowledge_token=dict(width=20))
+    cfg.model.head.feature_stride = 8
+    return cfg
+
+
+def mixed():
+    """Full attention in every fourth of the blocks, the classic codec, the classic decoder at stride 8."""
+    cfg = single('aic')
+    attention = dict(window_size=(4, 3), full_every_quarter=True)
+    cfg.model.backbone.update(arch=dict(depth=4, embed_dim=48, num_heads=2), stride=8, attention=attention)
+    cfg.model.head.feature_stride = 8
+    return cfg
+
+
+CASES = {
+    'windows, shift, pool, rel_pos, stride 8, token, simple decoder, flip test': (windowed, None, None),
+    'full every quarter, classic codec and decoder': (mixed, None, None),
+    'experts merged, flip test with a shift': (several, 'aic', None),
+    'another size': (single, None, (160, 96)),
+}
+
+
+@pytest.mark.parametrize('kind', ['onnx', 'openvino'])
+@pytest.mark.parametrize('case', CASES)
+def test_a_file_gives_the_keypoints_of_torch(case, kind, tmp_path):
+    make, dataset, size = CASES[case]
+    cfg = make()
+    files = write(cfg, tmp_path)
+    model = PoseModel(
+        resized(cfg, size) if size else cfg, files[1], 'cpu', flip_test='flip test' in case, dataset=dataset
+    )
+    assert size is None or model.crop_rule.input_size == size[::-1]
+    table = getattr(model.model.backbone.layers[0].attn, 'rel_pos', None)
+    if table is not None:  # initialised to zero
+        torch.nn.init.normal_(table.rel_pos_h, std=0.2)
+    found = []
+    out = tmp_path / ('model' + {'onnx': '.onnx', 'openvino': '.xml'}[kind])
+    write_file(model, Path(files[1]), Target(kind), out, crop_people(model.crop_rule, 17), found.append)
+    # random weights: maxima are flat, and keypoints move more than those of a trained model
+    assert found[0].heatmaps[0] < 2e-5 and found[0].keypoints[1] < 0.05, found[0].lines()
+    exported = ExportedModel(out)
+    assert exported.metainfo['dataset_name'] == model.metainfo['dataset_name']
+    assert exported.crop_rule == model.crop_rule and exported.flip_test == model.flip_test
+    assert sorted(path.suffix for path in tmp_path.glob('model.*')) == sorted(
+        {'.py', '.pth', *({'.onnx'} if kind == 'onnx' else {'.xml', '.bin'})}
+    )
+
+
+def test_the_heatmap_file_runs_unchanged_in_rtmlib(tmp_path):
+    rtmlib = pytest.importorskip('rtmlib')
+    files = write_fitted(tmp_path)
+    model = PoseModel(*files, device='cpu')
+    write_file(
+        model, Path(files[1]), Target('onnx', decode=False), tmp_path / 'h.onnx', crop_people(model.crop_rule, 17)
+    )
+    tool = rtmlib.ViTPose(str(tmp_path / 'h.onnx'), model.crop_rule.input_size)
+    images, boxes = people()
+    ours = PosePredictor(*files, device='cpu')(images, boxes)
+    for image, own, poses in zip(images, boxes, ours, strict=True):
+        keypoints, scores = tool(np.ascontiguousarray(image[..., ::-1]), own)
+        pixel = model.crop_rule.regions(own)[1][:, 0].max() / model.crop_rule.input_size[0]
+        assert np.linalg.norm(keypoints - poses.keypoints, axis=-1).max() < pixel
+        np.testing.assert_allclose(scores, poses.scores, atol=0.05)

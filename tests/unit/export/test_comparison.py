@@ -1,0 +1,63 @@
+"""Differences from torch and their bounds."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.unit.bench.fitted_model import cropped, people, write_fitted
+from vitpose.export.comparison import BOUNDS, Differences, agreement, compare
+from vitpose.predict.model import PoseModel
+
+
+class Shifted:
+    """Stands in for a file: torch's keypoints, moved."""
+
+    def __init__(self, model, pixels):
+        self.model, self.pixels = model, pixels
+        self.info = type('', (), dict(outputs='keypoints'))
+
+    def predict(self, crops):
+        keypoints, scores = self.model.predict(crops)
+        return keypoints + self.pixels, scores
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory):
+    return PoseModel(*write_fitted(tmp_path_factory.mktemp('fitted')), device='cpu')
+
+
+@pytest.fixture(scope='module')
+def crops(model):
+    return np.concatenate([cropped(model.crop_rule, *pair) for pair in zip(*people(), strict=True)] * 3)
+
+
+def test_differences_are_those_of_the_file(model, crops):
+    heatmaps = np.concatenate([model.heatmaps(part).numpy() for part in (crops[:16], crops[16:])])
+    same = compare(Shifted(model, 0), heatmaps, model, crops)
+    assert same.keypoints == same.heatmaps == (0, 0) and same.crops == len(crops) == 18
+    moved = compare(Shifted(model, np.float32([3, 4])), heatmaps * 1.1, model, crops)
+    np.testing.assert_allclose(moved.keypoints, 5, rtol=1e-3)
+    assert 0.09 < moved.heatmaps[0] <= 0.11
+    same.check('fp32')
+    with pytest.raises(ValueError, match=r'keypoints differ too much .*: 99th percentile 5, and 2 is accepted in int8'):
+        moved.check('int8')
+    assert any('largest 5' in line for line in moved.lines())
+
+
+@pytest.mark.parametrize('precision', BOUNDS)
+def test_bounds_hold_for_the_99th_percentile(precision):
+    keypoints, heatmaps = BOUNDS[precision]
+    Differences(1, (99, keypoints), (99, 99), (1, heatmaps)).check(precision)
+    for bad in ((99, 1.01 * keypoints), (99, float('nan'))):
+        with pytest.raises(ValueError, match='keypoints differ too much'):
+            Differences(1, bad, (0, 0), (0, 0)).check(precision)
+    with pytest.raises(ValueError, match='heatmaps differ too much'):
+        Differences(1, (0, 0), (0, 0), (1, 1.01 * heatmaps)).check(precision)
+
+
+def test_agreement_falls_with_the_distance(model, crops):
+    of = agreement(model, crops)
+    heatmaps = torch.cat([model.heatmaps(part) for part in (crops[:16], crops[16:])])
+    assert of(heatmaps.numpy()) > 0.9999
+    moved = of(heatmaps.roll(1, -1).numpy())  # a cell is 4 px of a crop of 160 px diagonal: s is 3.2 px
+    np.testing.assert_allclose(moved, np.exp(-((96 / 23) ** 2) / (2 * 3.2**2)), atol=0.05)

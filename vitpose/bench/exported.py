@@ -1,0 +1,54 @@
+"""PosePredictor with exported files as contestants."""
+
+from typing import Any
+
+import numpy as np
+
+from vitpose_mm.export.int8 import FEWEST
+from vitpose_mm.optim.autocast import EMULATED, has_bfloat16
+
+from ..export.people import crop_people
+from ..export.writing import COMPARED, SUFFIXES, Target, write_file
+from ..predict.batching import Batch
+from ..predict.model import PoseModel
+from ..predict.predictor import PosePredictor
+from .contestants import LeftOut
+from .ours import Ours
+from .setup import Setup
+
+
+class Exported(Ours):
+    """A file of the model; its network stage includes the decoding.
+
+    Args:
+        setup: model, weights and settings.
+        kind: 'onnx' or 'openvino'.
+        precision: of the file; int8 is calibrated with rendered people.
+
+    Raises:
+        LeftOut: another device than the CPU, bf16 on a processor without it, or export fails.
+    """
+
+    def __init__(self, setup: Setup, kind: str, precision: str):
+        if setup.device.type != 'cpu':
+            raise LeftOut('measured on the CPU alone')
+        if precision == 'bf16' and not has_bfloat16('cpu'):
+            raise LeftOut(EMULATED)
+        model = PoseModel(setup.config, setup.checkpoint, 'cpu')
+        crops = crop_people(model.crop_rule, FEWEST if precision == 'int8' else COMPARED)
+        file = setup.checkpoint.with_name(f'{kind}-{precision}{SUFFIXES[kind]}')
+        try:  # differences are in the table
+            write_file(model, setup.checkpoint, Target(kind, precision), file, crops, accept=lambda found: None)
+        except ValueError as problem:
+            raise LeftOut(f'export failed: {problem}') from problem
+        self._start(PosePredictor(file, device='cpu', batch_size=setup.batch_size))
+
+    def network(self, inputs: list[Batch]) -> list[Any]:
+        """Normalisation, network and decoding, which are one graph."""
+        return [self.model.predict(batch.crops[: len(batch.people)]) for batch in inputs]
+
+    def decode(self, inputs: list[Batch], outputs: list[Any]) -> np.ndarray:
+        """From pixels of the crop to those of the image."""
+        for batch, found in zip(inputs, outputs, strict=True):
+            batch.finish(self.model.crop_rule, *found)
+        return np.concatenate([work.poses.keypoints for batch in inputs for work in batch.works])

@@ -1,0 +1,104 @@
+"""Differences between an exported file and torch in fp32, and their bounds."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..predict.exported import ExportedModel
+from ..predict.model import PoseModel
+
+BATCH = 16
+SURE = 0.5  # keypoints count from this fraction of the median score on: where nothing is seen, heatmaps have no peak
+# by precision, the largest accepted 99th percentile of keypoints in pixels of the crop, and of heatmaps as a fraction
+# of their largest value
+BOUNDS = {'fp32': (0.05, 0.001), 'fp16': (0.1, 0.01), 'bf16': (0.5, 0.05), 'int8': (2.0, 0.1)}
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Largest difference and 99th percentile.
+
+    Attributes:
+        crops: number of crops compared.
+        keypoints: in pixels of the crop, of keypoints with at least half of the median score.
+        all_keypoints: of all keypoints.
+        heatmaps: as a fraction of the largest value.
+    """
+
+    crops: int
+    keypoints: tuple[float, float]
+    all_keypoints: tuple[float, float]
+    heatmaps: tuple[float, float]
+
+    def lines(self) -> list[str]:
+        """Text, one line each."""
+        rows = {
+            'keypoints, px': self.keypoints,
+            'unsure ones too': self.all_keypoints,
+            'heatmaps, of the peak': self.heatmaps,
+        }
+        return [f'{name:22} largest {most:.2g}, 99th percentile {usual:.2g}' for name, (most, usual) in rows.items()]
+
+    def check(self, precision: str) -> None:
+        """Raise a ValueError if a 99th percentile is above the bound of a precision."""
+        for name, found, bound in zip(
+            ('keypoints', 'heatmaps'), (self.keypoints, self.heatmaps), BOUNDS[precision], strict=True
+        ):
+            if not found[1] <= bound:
+                raise ValueError(
+                    f'{name} differ too much from torch in fp32: 99th percentile {found[1]:.3g}, and {bound:g} is '
+                    f'accepted in {precision}. No file is left'
+                )
+
+
+def compare(file: ExportedModel, heatmaps: np.ndarray, model: PoseModel, crops: np.ndarray) -> Differences:
+    """Compare a file with torch.
+
+    Args:
+        file: as written.
+        heatmaps: of the file for these crops, (N, C, Hm, Wm); see `run_heatmaps`.
+        model: the source, in fp32.
+        crops: (N, h, w, 3) uint8 BGR.
+    """
+    parts = [crops[i : i + BATCH] for i in range(0, len(crops), BATCH)]
+    reference = [model.heatmaps(part) for part in parts]
+    expected, scores = map(np.concatenate, zip(*map(model.decode, reference), strict=True))
+    if file.info.outputs == 'keypoints':
+        found = np.concatenate([file.predict(part)[0] for part in parts])
+    else:
+        found = model.decode(torch.from_numpy(heatmaps))[0]
+    far = np.linalg.norm(found.astype(np.float64) - expected, axis=-1)
+    plain = np.concatenate([part.numpy() for part in reference])
+    apart = np.abs(heatmaps - plain) / np.abs(plain).max()
+    return Differences(len(crops), _summary(far[scores >= SURE * np.median(scores)]), _summary(far), _summary(apart))
+
+
+def agreement(model: PoseModel, crops: np.ndarray) -> Callable[[np.ndarray], float]:
+    """A function from heatmaps (N, C, Hm, Wm) of other arithmetic to their agreement with fp32.
+
+    That is the mean over all keypoints of exp(-d^2 / 2 s^2), like COCO's similarity of keypoints: d is the distance
+    from fp32's keypoint, and s is 2% of the crop's diagonal. Equal keypoints have 1.
+
+    Args:
+        model: in fp32.
+        crops: (N, h, w, 3) uint8 BGR.
+    """
+    spread = 0.02 * float(np.hypot(*model.crop_rule.input_size))
+    parts = [crops[i : i + BATCH] for i in range(0, len(crops), BATCH)]
+
+    @functools.cache
+    def expected() -> np.ndarray:
+        return np.concatenate([model.predict(part)[0] for part in parts])
+
+    def of(heatmaps: np.ndarray) -> float:
+        far = np.linalg.norm(model.decode(torch.from_numpy(heatmaps))[0] - expected(), axis=-1)
+        return float(np.exp(-(far**2) / (2 * spread**2)).mean())
+
+    return of
+
+
+def _summary(values: np.ndarray) -> tuple[float, float]:
+    return float(values.max()), float(np.quantile(values, 0.99))

@@ -1,0 +1,76 @@
+"""Crops of people to compare or calibrate with: of given images, or rendered."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..predict.box_checks import check_boxes
+from ..predict.boxes import read_boxes
+from ..predict.crops import CropRule
+from ..predict.images import read_frame
+from ..predict.poses import Frame
+from ..predict.sources import find_sources, read_frames
+from ..synthetic.recipe import Recipe, render_one
+
+
+def crop_people(
+    rule: CropRule,
+    count: int,
+    inputs: Sequence[str] = (),
+    boxes: Path | None = None,
+    progress: Callable[[int], None] = lambda found: None,
+) -> np.ndarray:
+    """Crops (N, h, w, 3) uint8 BGR of up to `count` people.
+
+    Args:
+        rule: how to crop.
+        count: people to stop after.
+        inputs: images, videos, folders or globs, taken in an order that mixes them; empty for rendered people.
+        boxes: file with the boxes of their people, as for `vitpose predict`; None: each image is one person.
+        progress: called with the number of crops so far.
+
+    Raises:
+        OSError: an input does not exist.
+        ValueError: an input is neither image nor video, an image is broken, or nobody is in them.
+    """
+    crops: list[np.ndarray] = []
+    for frame in _given(inputs, boxes) if inputs else _rendered():
+        assert frame.image is not None
+        height, width = frame.image.shape[:2]
+        given = np.array([[0, 0, width, height]]) if frame.boxes is None else frame.boxes
+        kept = check_boxes(given, None, (width, height))[0][: count - len(crops)]
+        own = np.empty((len(kept), *rule.input_size[::-1], 3), np.uint8)
+        rule.crop(frame.image, *rule.regions(kept), own)
+        crops.extend(own)
+        progress(len(crops))
+        if len(crops) == count:
+            break
+    if not crops:
+        raise ValueError(f'--images {" ".join(inputs)}: no people in them')
+    return np.stack(crops)
+
+
+def _given(inputs: Sequence[str], boxes: Path | None) -> Iterator[Frame]:
+    sources = find_sources(inputs)
+    given = read_boxes(boxes, sources) if boxes else None
+    if given:
+        sources = [source for source in sources if source.name not in given.missing]
+    order = np.random.default_rng(0).permutation(len(sources))
+    frames = read_frames([sources[i] for i in order])
+    for i, frame in enumerate(given.fill(frames) if given else frames):
+        read = read_frame(frame, i)
+        if read.error is not None:
+            raise ValueError(read.error)
+        yield read
+
+
+def _rendered() -> Iterator[Frame]:
+    index = 0
+    while True:
+        drawn = render_one(Recipe(train=0, val=1000, difficulty='easy'), 'val', index)
+        boxes = np.array([person['bbox'] for person in drawn.people], np.float32).reshape(-1, 4)
+        yield Frame(
+            f'rendered {index}', drawn.image, boxes=np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1)
+        )
+        index += 1

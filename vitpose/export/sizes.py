@@ -1,0 +1,46 @@
+"""Change the input size of a config."""
+
+from copy import deepcopy
+from typing import Any
+
+from mmengine.config import Config
+
+from vitpose_mm.layers.patch_embed import PatchEmbed
+
+
+def resized(cfg: Config, size: tuple[int, int]) -> Config:
+    """A copy of a config with crops of another size; heatmaps keep their stride, and the position table is resized.
+
+    Args:
+        cfg: of a model with a `ViT`, of one or several datasets.
+        size: (h, w) in pixels, multiples of the stride of the ViT.
+
+    Raises:
+        ValueError: a side that the stride does not divide, or another backbone.
+    """
+    cfg = deepcopy(cfg)
+    backbone = cfg.model.backbone
+    if 'ViT' not in str(backbone.type):
+        raise ValueError(f'--size {size[0]} {size[1]}: expected a ViT, which takes any size; this is a {backbone.type}')
+    PatchEmbed(3, 1, backbone.get('stride', 16)).grid(*size)
+    backbone.img_size = size
+    _resize(cfg.model, size)
+    for part in ('val_dataloader', 'test_dataloader'):
+        if cfg.get(part):
+            _resize(cfg[part], size)
+    return cfg
+
+
+def _resize(node: Any, size: tuple[int, int]) -> None:
+    """Change the size of every codec and crop below a node."""
+    if isinstance(node, list | tuple):
+        for each in node:
+            _resize(each, size)
+    elif isinstance(node, dict):
+        if 'input_size' in node:
+            if 'heatmap_size' in node:
+                strides = [old // cells for old, cells in zip(node['input_size'], node['heatmap_size'], strict=True)]
+                node['heatmap_size'] = (size[1] // strides[0], size[0] // strides[1])
+            node['input_size'] = (size[1], size[0])
+        for each in list(node.values()):
+            _resize(each, size)

@@ -1,0 +1,175 @@
+"""Write a model as one file, and compare the file with torch before it gets its name."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from mmpose.models.heads import HeatmapHead
+
+import vitpose_mm
+from vitpose_mm.export.graph import DecodingGraph, HeatmapGraph, PoseGraph
+from vitpose_mm.export.int8 import check_count, quantise
+from vitpose_mm.export.onnx_file import with_heatmaps, write_onnx
+from vitpose_mm.export.openvino_file import write_openvino
+
+from ..predict.exported import ExportedModel, open_network
+from ..predict.file_info import FORMAT, FileInfo
+from ..predict.model import PoseModel
+from ..predict.openvino_backend import OpenVinoNetwork
+from .comparison import BATCH, Differences, agreement, compare
+
+SUFFIXES = {'onnx': '.onnx', 'openvino': '.xml'}
+COMPARED = BATCH + 1  # crops: two sizes of batches
+CALIBRATED = 300  # crops for int8, if there are as many
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to write.
+
+    Attributes:
+        kind: 'onnx' or 'openvino'.
+        precision: 'fp32', 'fp16', 'bf16' or 'int8'.
+        decode: take crops and return keypoints, instead of images and heatmaps.
+        accuracy_drop: of int8: how much the agreement with fp32 may fall, see `comparison.agreement`; None: any.
+    """
+
+    kind: str
+    precision: str = 'fp32'
+    decode: bool = True
+    accuracy_drop: float | None = None
+
+    def check(self, out: Path) -> None:
+        """Raise a ValueError if this cannot be written, or not to `out`."""
+        if out.suffix != SUFFIXES[self.kind]:
+            raise ValueError(f'--out {out}: expected a name that ends in {SUFFIXES[self.kind]} with --to {self.kind}')
+        if self.kind == 'onnx' and self.precision in ('bf16', 'int8'):
+            raise ValueError(f'--to onnx --precision {self.precision}: expected fp32 or fp16; or use --to openvino')
+        if self.accuracy_drop is not None and not (self.precision == 'int8' and 0 < self.accuracy_drop < 1):
+            raise ValueError(f'--accuracy-drop {self.accuracy_drop}: expected a number above 0 and below 1, with int8')
+
+
+def write_file(
+    model: PoseModel,
+    checkpoint: Path,
+    target: Target,
+    out: Path,
+    crops: np.ndarray,
+    accept: Callable[[Differences], None] | None = None,
+    progress: Callable[[int], None] = lambda count: None,
+) -> Differences:
+    """Write a model, run the file on crops, and compare.
+
+    Args:
+        model: on the CPU, in fp32.
+        checkpoint: that it was loaded from.
+        target: what to write.
+        out: the file; it appears when everything is well.
+        crops: (N, h, w, 3) uint8 BGR to calibrate int8 with; the first ones are compared.
+        accept: called with the differences, raises if they are too large; None for `Differences.check`.
+        progress: called with the number of crops that int8 was calibrated with.
+
+    Raises:
+        ValueError: this cannot be written, or differs too much.
+    """
+    target.check(out)
+    flip_indices = model.metainfo['flip_indices'] if model.flip_test else None
+    network = HeatmapGraph(model.model, flip_indices, target.decode).eval()
+    decoding = DecodingGraph(model.model).eval() if target.decode else None
+    stored = describe(model, checkpoint, target).texts()
+    example, half = _example(model, target.decode), target.precision == 'fp16'
+    calibration, crops = crops, crops[:COMPARED]
+    if target.precision == 'int8':
+        check_count(len(calibration))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f'.{out.name}.', dir=out.parent) as folder:
+        file = Path(folder) / out.name
+        if target.kind == 'onnx':
+            write_onnx(PoseGraph(network, decoding) if decoding else network, example, file, stored, half)
+        else:
+
+            def change(source: Any) -> Any:
+                if target.precision != 'int8':
+                    return source
+                inputs = calibration if target.decode else model.normalised(calibration).numpy()
+                return quantise(source, inputs, target.accuracy_drop, agreement(model, calibration), progress)
+
+            write_openvino(network, decoding, example, file, stored, half, change)
+        written = ExportedModel(file, 'cpu')
+        differences = compare(written, run_heatmaps(written, model, crops), model, crops)
+        (accept or (lambda found: found.check(target.precision)))(differences)
+        for part in sorted(Path(folder).glob(f'{out.stem}*'), key=lambda path: path.name == out.name):
+            os.replace(part, out.with_name(part.name))  # the file that names the others comes last
+    return differences
+
+
+def run_heatmaps(file: ExportedModel, model: PoseModel, crops: np.ndarray) -> np.ndarray:
+    """Heatmaps (N, C, Hm, Wm) that a file computes, also if it returns keypoints."""
+    parts = [crops[i : i + BATCH] for i in range(0, len(crops), BATCH)]
+    inputs = parts if file.info.inputs == 'crops' else [model.normalised(part).numpy() for part in parts]
+    if isinstance(file.network, OpenVinoNetwork):
+        return np.concatenate([file.network.heatmaps(part) for part in inputs])
+    network = open_network(with_heatmaps(file.file), 'cpu') if file.info.outputs == 'keypoints' else file.network
+    return np.concatenate([network(part)[-1] for part in inputs])
+
+
+def describe(model: PoseModel, checkpoint: Path, target: Target) -> FileInfo:
+    """The metadata of a file."""
+    meta, rule, steps = model.metainfo, model.crop_rule, model.model.data_preprocessor
+    kept = model.output_indices
+    new = {old: i for i, old in enumerate(kept)}
+    links = [i for i, (a, b) in enumerate(meta['skeleton_links']) if a in new and b in new]
+    mirrored = meta['flip_indices']
+    normalises = steps._enable_normalize
+    return FileInfo(
+        format=FORMAT,
+        version=vitpose_mm.__version__,
+        dataset=meta['dataset_name'],
+        keypoint_names=[meta['keypoint_id2name'][i] for i in kept],
+        skeleton=[[new[int(end)] for end in meta['skeleton_links'][i]] for i in links],
+        flip_indices=[new.get(mirrored[i], new[i]) for i in kept],
+        keypoint_colors=np.asarray(meta['keypoint_colors'])[kept].astype(int).tolist(),
+        skeleton_colors=np.asarray(meta['skeleton_link_colors']).reshape(-1, 3)[links].astype(int).tolist(),
+        input_size=list(rule.input_size),
+        padding=float(rule.padding),
+        use_udp=bool(rule.use_udp),
+        mean=steps.mean.flatten().tolist() if normalises else None,
+        std=steps.std.flatten().tolist() if normalises else None,
+        rgb=bool(steps._channel_conversion),
+        codec=_codec(model.model.head),
+        inputs='crops' if target.decode else 'images',
+        outputs='keypoints' if target.decode else 'heatmaps',
+        flip_test=model.flip_test,
+        precision=target.precision,
+        checkpoint=checkpoint.name,
+        sha256=_sha256(checkpoint),
+    )
+
+
+def _codec(head: HeatmapHead) -> dict:
+    codec = head.decoder
+    keys = ('input_size', 'heatmap_size', 'sigma', 'blur_kernel_size', 'unbiased', 'border')
+    found = {key: getattr(codec, key) for key in keys if hasattr(codec, key)}
+    return dict(type=type(codec).__name__, **found)
+
+
+def _sha256(path: Path) -> str:
+    """Of a file, or of all files of a folder in the order of their names."""
+    digest = hashlib.sha256()
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        if file.is_file():
+            with file.open('rb') as opened:
+                while chunk := opened.read(1 << 20):
+                    digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _example(model: PoseModel, decode: bool) -> torch.Tensor:
+    width, height = model.crop_rule.input_size
+    return torch.zeros(2, height, width, 3, dtype=torch.uint8) if decode else torch.zeros(2, 3, height, width)

@@ -1,0 +1,1 @@
+"""Export: a pose estimator as one graph, written as a file of ONNX, OpenVINO or torch."""

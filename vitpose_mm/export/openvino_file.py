@@ -1,0 +1,74 @@
+"""Write graphs as OpenVINO's IR."""
+
+import logging
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .graph import DecodingGraph, HeatmapGraph
+from .onnx_file import HEATMAPS
+
+
+def write_openvino(
+    network: HeatmapGraph,
+    decoding: DecodingGraph | None,
+    example: Tensor,
+    file: Path,
+    stored: Mapping[str, str],
+    half: bool = False,
+    change: Callable[[Any], Any] = lambda model: model,
+) -> None:
+    """Write FILE.xml and FILE.bin with a dynamic batch size.
+
+    The value between network and decoding is named 'heatmaps', so that it can be split there: the decoding is always
+    computed in fp32.
+
+    Args:
+        network: on the CPU, in fp32.
+        decoding: None for a file that returns heatmaps.
+        example: two inputs of the network.
+        file: FILE.xml.
+        stored: strings for its rt_info, by key.
+        half: store weights in fp16.
+        change: of the network's `openvino.Model`, before the decoding is attached: quantisation.
+
+    Raises:
+        ValueError: OpenVINO is not installed.
+    """
+    try:
+        import openvino
+    except ImportError as problem:
+        raise ValueError(f"export needs {problem.name}: pip install 'vitpose_mm[export]'") from problem
+    model = change(as_openvino(network, example, ['crops' if network.crops else 'images'], [HEATMAPS]))
+    if decoding is not None:
+        with torch.no_grad():
+            after = as_openvino(decoding, network(example), [HEATMAPS], ['keypoints', 'scores'])
+        (given,) = after.get_parameters()
+        heatmaps = model.output(0).get_node().input_value(0)
+        for user in given.output(0).get_target_inputs():
+            user.replace_source_output(heatmaps)
+        model = openvino.Model(after.get_results(), model.get_parameters())
+        heatmaps.get_tensor().set_names({HEATMAPS})  # the name of an output disappears with it
+    for key, value in stored.items():
+        model.set_rt_info(value, [key])
+    openvino.save_model(model, str(file), compress_to_fp16=half)
+
+
+def as_openvino(graph: nn.Module, example: Tensor, inputs: list[str], outputs: list[str]) -> Any:
+    """A graph as `openvino.Model` with a dynamic batch size."""
+    import openvino
+
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter('ignore')
+        logging.getLogger('openvino').setLevel(logging.ERROR)
+        batch = ({0: torch.export.Dim('batch')},)
+        program = torch.export.export(graph.eval(), (example,), dynamic_shapes=batch, strict=False)
+        model = openvino.convert_model(program)
+    model.reshape([-1, *example.shape[1:]])
+    for port, name in zip((*model.inputs, *model.outputs), (*inputs, *outputs), strict=True):
+        port.get_tensor().set_names({name})
+    return model
