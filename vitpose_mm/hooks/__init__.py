@@ -1,8 +1,9 @@
 """Hooks for MMEngine's runner."""
 
+from .checkpoint import CompleteCheckpointHook
 from .dataset_mix import DatasetMixHook
 from .epoch_seed import EpochSeedHook
 from .reconstruction import ReconstructionHook
 from .run_check import RunCheckHook
 
-__all__ = ['DatasetMixHook', 'EpochSeedHook', 'ReconstructionHook', 'RunCheckHook']
+__all__ = ['CompleteCheckpointHook', 'DatasetMixHook', 'EpochSeedHook', 'ReconstructionHook', 'RunCheckHook']

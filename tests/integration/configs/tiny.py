@@ -60,4 +60,6 @@ param_scheduler = [
     dict(type='MultiStepLR', milestones=[2], gamma=0.1, by_epoch=True),
 ]
 custom_hooks = [dict(type='EpochSeedHook')]
-default_hooks = dict(logger=dict(type='LoggerHook', interval=1), checkpoint=dict(type='CheckpointHook', interval=1))
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=1), checkpoint=dict(type='CompleteCheckpointHook', interval=1)
+)

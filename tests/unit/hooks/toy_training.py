@@ -1,0 +1,83 @@
+"""A real runner with a model of two weights, which trains in a fraction of a second."""
+
+from pathlib import Path
+
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from torch.utils.data import Dataset
+
+import vitpose_mm  # noqa: F401  registers the hooks
+
+
+class Numbers(Dataset):
+    """Twelve samples: their index and a random number."""
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, index):
+        return dict(index=index, number=torch.rand(()).item())
+
+
+class Toy(BaseModel):
+    """Dropout, batch norm, one weight; remembers the samples that it received."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(3))
+        self.norm = torch.nn.BatchNorm1d(3)
+        self.seen = []
+
+    def forward(self, index, number, mode='tensor'):
+        if mode == 'predict':
+            return [dict(score=float(self.weight.sum()))]
+        self.seen += zip(index, number, strict=True)
+        x = self.norm(torch.tensor([[n, n * n, 1 + n] for n in number]) * self.weight)
+        return dict(loss=torch.nn.functional.dropout(x, 0.5).square().sum())
+
+
+class Score(BaseMetric):
+    """A score that improves with every validation."""
+
+    calls = 0
+
+    def process(self, data_batch, data_samples):
+        Score.calls += 1
+        self.results.append(Score.calls)
+
+    def compute_metrics(self, results):
+        return dict(score=max(results))
+
+
+def collate(samples):
+    return {key: [sample[key] for sample in samples] for key in samples[0]}
+
+
+def build(folder: Path, epochs=3, resume=False, workers=0, checkpoint=None, hooks=(), wrapper=None, val=True, **more):
+    """A runner of 4 iterations per epoch."""
+    dataset, sampler = Numbers(), dict(type='DefaultSampler', shuffle=True)
+    loader = dict(batch_size=3, num_workers=workers, dataset=dataset, sampler=sampler, collate_fn=collate)
+    build.number = getattr(build, 'number', 0) + 1
+    return Runner(
+        more.pop('model', None) or Toy(),
+        str(folder),
+        train_dataloader={**loader, **more.pop('loader', {})},
+        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        val_dataloader=dict(loader, num_workers=0) if val else None,
+        val_cfg=dict() if val else None,
+        val_evaluator=[Score()] if val else None,
+        optim_wrapper=wrapper or dict(optimizer=dict(type='AdamW', lr=0.1)),
+        param_scheduler=dict(type='LinearLR', start_factor=0.1, end=9, by_epoch=False),
+        custom_hooks=[dict(type='EpochSeedHook'), *hooks],
+        default_hooks=dict(
+            checkpoint=dict(dict(type='CompleteCheckpointHook', interval=1, max_keep_ckpts=1), **(checkpoint or {}))
+        ),
+        default_scope='mmpose',
+        experiment_name=f'toy{build.number}',
+        resume=resume,
+        randomness=dict(seed=0),
+        log_level='WARNING',
+        **more,
+    )
