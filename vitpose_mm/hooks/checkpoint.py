@@ -89,6 +89,7 @@ class CompleteCheckpointHook(CheckpointHook):
     def before_train(self, runner: Runner) -> None:
         """Prepare as MMEngine does, and delete what an interrupted save left."""
         self._failed: OSError | None = None  # of the last save
+        self._saved = -1  # iteration of the last save, also a failed one
         self._open = False  # whether a save is in progress
         self._batch_norm: list[dict] | None = None
         super().before_train(runner)
@@ -98,22 +99,25 @@ class CompleteCheckpointHook(CheckpointHook):
             if is_main_process():
                 remove_parts(Path(self.out_dir))
 
-    def save_now(self, runner: Runner) -> bool:
-        """Save during an epoch, after the current iteration; the next checkpoint replaces this one.
+    def save_now(self, runner: Runner, epoch: int, iteration: int) -> str | None:
+        """Save between the regular checkpoints, the next of which replaces this one.
+
+        Args:
+            runner: the runner.
+            epoch: number of finished epochs.
+            iteration: number of finished iterations.
 
         Returns:
-            Whether the checkpoint was written; True in all processes but the first.
+            The path of the checkpoint of this iteration; None in the first process if it could not be written.
         """
-        step = runner.iter + 1
-        options = self.filename_tmpl, self.max_keep_ckpts
-        self.filename_tmpl, self.max_keep_ckpts = TEMPLATES[1], -1
-        path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
-        try:
-            if path != self.last_ckpt:
-                self._save_checkpoint_with_step(runner, step, dict(epoch=runner.epoch, iter=step), temporary=True)
-        finally:
-            self.filename_tmpl, self.max_keep_ckpts = options
-        return self._failed is None
+        if iteration != self._saved:
+            options = self.filename_tmpl, self.max_keep_ckpts
+            self.filename_tmpl, self.max_keep_ckpts = TEMPLATES[1], -1
+            try:
+                self._save_checkpoint_with_step(runner, iteration, dict(epoch=epoch, iter=iteration), temporary=True)
+            finally:
+                self.filename_tmpl, self.max_keep_ckpts = options
+        return None if self._failed else self.last_ckpt
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add the running statistics of every process."""
@@ -142,6 +146,7 @@ class CompleteCheckpointHook(CheckpointHook):
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict, temporary: bool = False) -> None:
         path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
         info = runner.message_hub
+        self._saved = meta['iter']
         if get_world_size() > 1:
             self._batch_norm = gather_object(batch_norm_state(runner.model))
         with self._undoing(runner, path):
@@ -156,7 +161,7 @@ class CompleteCheckpointHook(CheckpointHook):
                 self.file_client_args,
                 save_optimizer=self.save_optimizer,
                 save_param_scheduler=self.save_param_scheduler,
-                meta={**meta, 'batches': len(runner.train_dataloader)},
+                meta=meta,
                 by_epoch=self.by_epoch and not temporary,
                 backend_args=self.backend_args,
                 **self.args,

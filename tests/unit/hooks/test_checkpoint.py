@@ -9,28 +9,13 @@ import signal
 import pytest
 import torch
 
-from tests.unit.hooks.toy_training import build
+from tests.unit.hooks.toy_training import build, in_children
 from vitpose_mm.checkpoints import complete
 from vitpose_mm.checkpoints.safe_load import load_checkpoint
 from vitpose_mm.hooks import CompleteCheckpointHook
 
 POINTS = 36
 TEMPLATES = ('epoch_{}.pth', 'iter_{}.pth')
-
-
-def in_child(function):
-    """Call a function in a forked process; return its exit status (negative: killed by that signal)."""
-    child = os.fork()
-    if not child:
-        try:
-            function()
-            os._exit(0)
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def log_of(folder):
@@ -78,18 +63,18 @@ def test_sigkill_at_every_call_that_writes(tmp_path, monkeypatch):
         build(tmp_path / 'whole', **options).train()
         (tmp_path / 'saves.json').write_text(json.dumps([killer.count, saves]))
 
-    assert in_child(whole) == 0
+    assert in_children(whole) == 0
     calls, saves = json.loads((tmp_path / 'saves.json').read_text())
     assert calls > 100 and [iteration for _, iteration in saves] == [4, 4, 8, 8, 12, 12]
     expected = load_checkpoint(tmp_path / 'whole' / 'epoch_3.pth').weights
     folder = tmp_path / 'killed'
     start, resume = build(folder, **options), build(folder, resume=True, **options)
     for n in range(1, calls + 1, calls // POINTS):
-        assert in_child(lambda: (Killer(n), start.train())) == -signal.SIGKILL  # noqa: B023
+        assert in_children(lambda: (Killer(n), start.train())) == -signal.SIGKILL  # noqa: B023
         saved = max([iteration for count, iteration in saves if count < n], default=0)
         found = complete.newest_complete([folder], TEMPLATES)
         assert not found.skipped and (load_checkpoint(found.path).meta['iter'] if found.path else 0) >= saved
-        assert in_child(resume.train) == 0
+        assert in_children(resume.train) == 0
         weights = load_checkpoint(folder / 'epoch_3.pth').weights
         assert all(torch.equal(weights[key], value) for key, value in expected.items())
         left = [path for path in folder.iterdir() if '.pth' in path.name or path.name == 'last_checkpoint']

@@ -1,6 +1,9 @@
 """A real runner with a model of two weights, which trains in a fraction of a second."""
 
+import os
+import traceback
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 from mmengine.evaluator import BaseMetric
@@ -51,6 +54,31 @@ class Score(BaseMetric):
         return dict(score=max(results))
 
 
+def in_children(function, processes=1, folder=None):
+    """Call a function in forked processes, several of them with gloo; return their exit statuses (-n: signal n)."""
+    children = []
+    for rank in range(processes):
+        child = os.fork()
+        if not child:
+            try:
+                if processes > 1:
+                    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(processes))
+                    store = torch.distributed.FileStore(str(folder / 'store'), processes)
+                    torch.distributed.init_process_group('gloo', store=store, rank=rank, world_size=processes)
+                function()
+                os._exit(0)
+            except SystemExit as end:
+                os._exit(end.code)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+        children.append(child)
+    statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    if processes > 1:
+        (folder / 'store').unlink(missing_ok=True)
+    return statuses if processes > 1 else statuses[0]
+
+
 def collate(samples):
     return {key: [sample[key] for sample in samples] for key in samples[0]}
 
@@ -59,25 +87,31 @@ def build(folder: Path, epochs=3, resume=False, workers=0, checkpoint=None, hook
     """A runner of 4 iterations per epoch."""
     dataset, sampler = Numbers(), dict(type='DefaultSampler', shuffle=True)
     loader = dict(batch_size=3, num_workers=workers, dataset=dataset, sampler=sampler, collate_fn=collate)
+    distributed = torch.distributed.is_initialized()
+    if distributed:
+        kind = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
+        more['cfg'] = dict(model_wrapper_cfg=kind)
     build.number = getattr(build, 'number', 0) + 1
-    return Runner(
-        more.pop('model', None) or Toy(),
-        str(folder),
-        train_dataloader={**loader, **more.pop('loader', {})},
-        train_cfg=dict(by_epoch=True, max_epochs=epochs),
-        val_dataloader=dict(loader, num_workers=0) if val else None,
-        val_cfg=dict() if val else None,
-        val_evaluator=[Score()] if val else None,
-        optim_wrapper=wrapper or dict(optimizer=dict(type='AdamW', lr=0.1)),
-        param_scheduler=dict(type='LinearLR', start_factor=0.1, end=9, by_epoch=False),
-        custom_hooks=[dict(type='EpochSeedHook'), *hooks],
-        default_hooks=dict(
-            checkpoint=dict(dict(type='CompleteCheckpointHook', interval=1, max_keep_ckpts=1), **(checkpoint or {}))
-        ),
-        default_scope='mmpose',
-        experiment_name=f'toy{build.number}',
-        resume=resume,
-        randomness=dict(seed=0),
-        log_level='WARNING',
-        **more,
-    )
+    with patch('mmengine.runner.runner.collect_env', dict):  # it starts a compiler
+        return Runner(
+            more.pop('model', None) or Toy(),
+            str(folder),
+            train_dataloader={**loader, **more.pop('loader', {})},
+            train_cfg=dict(by_epoch=True, max_epochs=epochs),
+            val_dataloader=dict(loader, num_workers=0) if val else None,
+            val_cfg=dict() if val else None,
+            val_evaluator=[Score()] if val else None,
+            optim_wrapper=wrapper or dict(optimizer=dict(type='AdamW', lr=0.1)),
+            param_scheduler=dict(type='LinearLR', start_factor=0.1, end=9, by_epoch=False),
+            custom_hooks=[dict(type='EpochSeedHook'), *hooks],
+            default_hooks=dict(
+                checkpoint=dict(dict(type='CompleteCheckpointHook', interval=1, max_keep_ckpts=1), **(checkpoint or {}))
+            ),
+            default_scope='mmpose',
+            experiment_name=f'toy{build.number}',
+            resume=resume,
+            randomness=dict(seed=0),
+            log_level='WARNING',
+            launcher='pytorch' if distributed else 'none',
+            **more,
+        )
