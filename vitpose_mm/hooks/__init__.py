@@ -1,16 +1,20 @@
 """Hooks for MMEngine's runner."""
 
+from .bad_images import BadImageHook
 from .checkpoint import CompleteCheckpointHook
 from .dataset_mix import DatasetMixHook
 from .epoch_seed import EpochSeedHook
+from .non_finite import NonFiniteHook
 from .preemption import PreemptionHook
 from .reconstruction import ReconstructionHook
 from .run_check import RunCheckHook
 
 __all__ = [
+    'BadImageHook',
     'CompleteCheckpointHook',
     'DatasetMixHook',
     'EpochSeedHook',
+    'NonFiniteHook',
     'PreemptionHook',
     'ReconstructionHook',
     'RunCheckHook',

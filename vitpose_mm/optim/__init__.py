@@ -1,7 +1,8 @@
 """Optimiser set-up: layer-wise learning rates and mixed precision on CPU and GPU."""
 
 from .autocast import AutocastOptimWrapper
+from .finite import FiniteOptimWrapper
 from .layer_decay import ViTLayerDecayOptimWrapperConstructor
 from .sharding import wrap_blocks
 
-__all__ = ['AutocastOptimWrapper', 'ViTLayerDecayOptimWrapperConstructor', 'wrap_blocks']
+__all__ = ['AutocastOptimWrapper', 'FiniteOptimWrapper', 'ViTLayerDecayOptimWrapperConstructor', 'wrap_blocks']

@@ -3,6 +3,7 @@
 import os
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import torch
@@ -21,24 +22,30 @@ class Numbers(Dataset):
         return 12
 
     def __getitem__(self, index):
-        return dict(index=index, number=torch.rand(()).item())
+        sample = SimpleNamespace(metainfo=dict(img_path=f'{index}.jpg', id=100 + index))
+        return dict(index=index, number=torch.rand(()).item(), data_samples=sample)
 
 
 class Toy(BaseModel):
     """Dropout, batch norm, one weight; remembers the samples that it received."""
 
-    def __init__(self):
+    def __init__(self, bad=(), fault='nan'):
         super().__init__()
+        self.bad, self.fault = bad, fault
         self.weight = torch.nn.Parameter(torch.ones(3))
         self.norm = torch.nn.BatchNorm1d(3)
         self.seen = []
 
-    def forward(self, index, number, mode='tensor'):
+    def forward(self, index, number, data_samples, mode='tensor'):
         if mode == 'predict':
             return [dict(score=float(self.weight.sum()))]
         self.seen += zip(index, number, strict=True)
         x = self.norm(torch.tensor([[n, n * n, 1 + n] for n in number]) * self.weight)
-        return dict(loss=torch.nn.functional.dropout(x, 0.5).square().sum())
+        loss = torch.nn.functional.dropout(x, 0.5).square().sum()
+        if set(index) & set(self.bad):
+            # the root adds 0, but its gradient is not a number
+            loss = loss + (self.weight * 0).abs().sqrt().sum() if self.fault == 'gradient' else loss * float(self.fault)
+        return dict(loss=loss)
 
 
 class Score(BaseMetric):
