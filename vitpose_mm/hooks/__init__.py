@@ -4,6 +4,7 @@ from .bad_images import BadImageHook
 from .checkpoint import CompleteCheckpointHook
 from .dataset_mix import DatasetMixHook
 from .epoch_seed import EpochSeedHook
+from .failure_report import FailureReportHook
 from .non_finite import NonFiniteHook
 from .preemption import PreemptionHook
 from .reconstruction import ReconstructionHook
@@ -14,6 +15,7 @@ __all__ = [
     'CompleteCheckpointHook',
     'DatasetMixHook',
     'EpochSeedHook',
+    'FailureReportHook',
     'NonFiniteHook',
     'PreemptionHook',
     'ReconstructionHook',

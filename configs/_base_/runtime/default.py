@@ -17,6 +17,7 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='EpochSeedHook'),  # uses randomness.seed; a resumed run gives the same result as an uninterrupted one
     dict(type='PreemptionHook'),
+    dict(type='FailureReportHook'),
     dict(type='BadImageHook'),
     dict(type='NonFiniteHook'),
     dict(type='SyncBuffersHook'),

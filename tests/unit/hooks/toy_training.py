@@ -1,7 +1,7 @@
 """A real runner with a model of two weights, which trains in a fraction of a second."""
 
 import os
-import traceback
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -77,7 +77,7 @@ def in_children(function, processes=1, folder=None):
             except SystemExit as end:
                 os._exit(end.code)
             except BaseException:
-                traceback.print_exc()
+                sys.excepthook(*sys.exc_info())
                 os._exit(1)
         children.append(child)
     statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
