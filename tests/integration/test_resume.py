@@ -68,8 +68,9 @@ def test_interrupted_runs_resume_to_the_same_weights(
     check_same(tmp_path / 'whole', stopped)
 
 
-def test_a_job_with_a_dead_rank_restarts_by_itself(write_config, tiny_coco, run, tmp_path):
+def test_a_job_with_a_dead_rank_restarts_by_itself(write_config, tiny_coco, run, tmp_path, environment, monkeypatch):
     """Torchrun names the rank, and --max-restarts continues from the last checkpoint."""
+    monkeypatch.setitem(environment, 'PYTHONPATH', f'{environment["PYTHONPATH"]}{os.pathsep}{tmp_path}')
     killer = tmp_path / 'killer.py'
     killer.write_text(KILLER)
     config = write_config(
@@ -83,7 +84,7 @@ def test_a_job_with_a_dead_rank_restarts_by_itself(write_config, tiny_coco, run,
     config.write_text(text + "\ncustom_hooks.append(dict(type='Killer'))\n")
     torchrun = (sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2')
     train = (GLOO, config, '--launcher', 'pytorch', '--work-dir', tmp_path / 'run', '--resume')
-    output = run(*torchrun, '--max-restarts=1', *train, timeout=150)
+    output = run(*torchrun, '--max-restarts=1', *train)
     assert re.search(r'rank 1 \(.*\) does not respond|exitcode: -9.*\(local_rank: 1\)|local_rank: 1 .*pid: \d+', output)
     assert 'resumed epoch: 1, iter: 6' in output
     assert (tmp_path / 'run' / 'epoch_2.pth').is_file()

@@ -106,12 +106,15 @@ class Watch(threading.Thread):
         super().__init__(daemon=True)
         self.store, self.rank, self.names, self.timeout, self.lost = store, rank, names, timeout, lost
         self.counts = dict.fromkeys(range(len(names)), 0)
-        self.changed = dict.fromkeys(range(len(names)), time.monotonic())
+        # in turns of this thread, not by the clock: a job that is suspended as a whole has lost nobody
+        self.turns = 0
+        self.changed = dict.fromkeys(range(len(names)), 0)
         self.left = threading.Event()
 
     def run(self) -> None:
         """Count and look until this process leaves."""
         while not self.left.wait(BEAT):
+            self.turns += 1
             try:
                 self.store.add(f'vitpose_mm/beat/{self.rank}', 1)
                 for other in self.counts:
@@ -129,10 +132,13 @@ class Watch(threading.Thread):
 
     def silent(self, seconds: float) -> list[str]:
         """Names of the other processes whose count has not changed for some seconds."""
-        now = time.monotonic()
-        return [self.names[o] for o, then in self.changed.items() if o != self.rank and now - then > seconds]
+        return [
+            self.names[other]
+            for other, turn in self.changed.items()
+            if other != self.rank and (self.turns - turn) * BEAT > seconds
+        ]
 
     def _look(self, other: int) -> None:
         count = self.store.add(f'vitpose_mm/beat/{other}', 0)
         if count != self.counts[other] or self.store.add(f'vitpose_mm/left/{other}', 0):
-            self.counts[other], self.changed[other] = count, time.monotonic()
+            self.counts[other], self.changed[other] = count, self.turns

@@ -28,7 +28,7 @@ randomness = dict(seed=0)
 env_cfg = dict(
     cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0), dist_cfg=dict(backend='nccl')
 )
-visualizer = dict(type='PoseLocalVisualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')])
+visualizer = dict(type='PoseLocalVisualizer', name='visualizer', vis_backends=[dict(type='TolerantVisBackend')])
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True, num_digits=6)
 log_level = 'INFO'
 load_from = None
