@@ -103,5 +103,6 @@ param_scheduler = [
     ),
 ]
 default_hooks = dict(
-    logger=dict(interval=10), checkpoint=dict(_delete_=True, type='CheckpointHook', interval=epochs, max_keep_ckpts=1)
+    logger=dict(interval=10),
+    checkpoint=dict(_delete_=True, type='CompleteCheckpointHook', interval=epochs, max_keep_ckpts=1),
 )

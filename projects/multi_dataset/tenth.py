@@ -62,7 +62,7 @@ def write_config(mix: dict[str, int], iterations: int, seed: int, data: Path, pa
         dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=100),
         dict(type='CosineAnnealingLR', T_max=iterations, eta_min=1e-6, by_epoch=False, begin=0, end=iterations),
     ]
-    config.default_hooks.checkpoint = dict(type='CheckpointHook', interval=iterations, by_epoch=False)
+    config.default_hooks.checkpoint = dict(type='CompleteCheckpointHook', interval=iterations, by_epoch=False)
     config.log_processor.by_epoch = False
     config.randomness = dict(seed=seed)
     # an iteration-based run has no epochs

@@ -40,4 +40,4 @@ val_evaluator = [
     dict(type='PCKAccuracy', thr=0.1, norm_item='bbox'),
 ]
 test_evaluator = val_evaluator
-optim_wrapper = dict(type='OptimWrapper')
+optim_wrapper = dict(type='FiniteOptimWrapper')

@@ -42,7 +42,7 @@ def pretraining(source: str, args: argparse.Namespace) -> Config:
     """Config of the pre-training on a source; every source has the same number of iterations."""
     config = Config.fromfile(AUTOENCODER)
     config.randomness.seed = 0
-    config.optim_wrapper.type = 'OptimWrapper'  # float32, see photographs.py
+    config.optim_wrapper.type = 'FiniteOptimWrapper'  # float32, see photographs.py
     dataset = config.train_dataloader.dataset
     config.train_dataloader.num_workers = 0
     if source == 'rendered':

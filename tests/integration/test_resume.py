@@ -1,27 +1,24 @@
-"""``kill -9`` during an epoch, then ``--resume``: the final weights are those of an uninterrupted run, bit for bit."""
+"""``kill -9`` or SIGTERM during an epoch, then ``--resume``: the final weights are those of an uninterrupted run."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 pytestmark = pytest.mark.slow
+NO_VALIDATION = dict(val_cfg=None, val_dataloader=None, val_evaluator=None)
+GLOO = Path(__file__).with_name('gloo_train.py')
 
 
-def test_killed_run_resumes_to_the_same_weights(write_config, tiny_coco, run, run_until, mim, tmp_path):
-    """Shuffling, augmentation, drop path, batch norm, two workers and warm-up are all active."""
-    config = write_config(tiny_coco, 'people.json', train_cfg__max_epochs=3)
-    train = (mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir')
-    run(*train, tmp_path / 'whole')
-
-    killed = tmp_path / 'killed'
-    run_until(*train, killed, pattern=r'Epoch\(train\) +\[2\]\[ 5/12\]')
-    assert (killed / 'epoch_1.pth').is_file()
-    assert not (killed / 'epoch_2.pth').exists(), 'the run was killed after the epoch, not during it'
-
-    resumed = run(*train, killed, '--resume')
-    assert 'resumed epoch: 1' in resumed
+def check_same(whole, resumed):
+    """Weights and moments are equal, bit for bit."""
     checkpoints = [
-        torch.load(folder / 'epoch_3.pth', map_location='cpu', weights_only=False)
-        for folder in (tmp_path / 'whole', killed)
+        torch.load(folder / 'epoch_3.pth', map_location='cpu', weights_only=False) for folder in (whole, resumed)
     ]
     weights, resumed_weights = (checkpoint['state_dict'] for checkpoint in checkpoints)
     assert weights.keys() == resumed_weights.keys()
@@ -33,3 +30,75 @@ def test_killed_run_resumes_to_the_same_weights(write_config, tiny_coco, run, ru
     for index, state in moments.items():
         for name, value in state.items():
             assert torch.equal(value, resumed_moments[index][name]), (index, name)
+
+
+def test_interrupted_runs_resume_to_the_same_weights(
+    write_config, tiny_coco, run, run_until, mim, tmp_path, environment
+):
+    """Shuffling, augmentation, drop path, batch norm, two workers and warm-up are all active."""
+    config = write_config(
+        tiny_coco, 'people.json', train_cfg__max_epochs=3, val_cfg=None, val_dataloader=None, val_evaluator=None
+    )
+    train = (mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir')
+    run(*train, tmp_path / 'whole')
+
+    killed = tmp_path / 'killed'
+    run_until(*train, killed, pattern=r'Epoch\(train\) +\[2\]\[ 5/12\]')
+    assert (killed / 'epoch_1.pth').is_file()
+    assert not (killed / 'epoch_2.pth').exists(), 'the run was killed after the epoch, not during it'
+    assert 'resumed epoch: 1' in run(*train, killed, '--resume')
+    check_same(tmp_path / 'whole', killed)
+
+    stopped = tmp_path / 'stopped'
+    command = [str(part) for part in (*train, stopped)]
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path
+    )
+    output = ''
+    for line in process.stdout:
+        output += line
+        if re.search(r'Epoch\(train\) +\[2\]\[ 5/12\]', line):
+            (child,) = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()
+            os.kill(int(child), signal.SIGTERM)
+    process.wait()
+    saved = re.search(r'SIGTERM: saved \S*/(iter_\d+.pth) after iteration', output)[1]
+    assert 'returned non-zero exit status 75' in output and (stopped / saved).is_file()
+    assert saved != 'iter_24.pth', 'the run was stopped after the epoch, not during it'
+    assert f'{saved}' in run(*train, stopped, '--resume')
+    check_same(tmp_path / 'whole', stopped)
+
+
+def test_a_job_with_a_dead_rank_restarts_by_itself(write_config, tiny_coco, run, tmp_path, environment, monkeypatch):
+    """Torchrun names the rank, and --max-restarts continues from the last checkpoint."""
+    monkeypatch.setitem(environment, 'PYTHONPATH', f'{environment["PYTHONPATH"]}{os.pathsep}{tmp_path}')
+    killer = tmp_path / 'killer.py'
+    killer.write_text(KILLER)
+    config = write_config(
+        tiny_coco,
+        'people.json',
+        custom_imports__imports=['vitpose_mm', 'killer'],
+        model_wrapper_cfg=dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False),
+        **NO_VALIDATION,
+    )
+    text = config.read_text()
+    config.write_text(text + "\ncustom_hooks.append(dict(type='Killer'))\n")
+    torchrun = (sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2')
+    train = (GLOO, config, '--launcher', 'pytorch', '--work-dir', tmp_path / 'run', '--resume')
+    output = run(*torchrun, '--max-restarts=1', *train)
+    assert re.search(r'rank 1 \(.*\) does not respond|exitcode: -9.*\(local_rank: 1\)|local_rank: 1 .*pid: \d+', output)
+    assert 'resumed epoch: 1, iter: 6' in output
+    assert (tmp_path / 'run' / 'epoch_2.pth').is_file()
+
+
+KILLER = '''"""Kills rank 1 in the second epoch, once."""
+import os
+from mmengine.hooks import Hook
+from mmpose.registry import HOOKS
+
+@HOOKS.register_module()
+class Killer(Hook):
+    def after_train_iter(self, runner, **kwargs):
+        if runner.rank == 1 and runner.iter == 8 and not os.path.exists('killed'):
+            open('killed', 'w').close()
+            os.kill(os.getpid(), 9)
+'''

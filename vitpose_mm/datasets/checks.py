@@ -11,6 +11,7 @@ from mmengine.fileio import exists
 from mmengine.logging import print_log
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
+from .bad_images import check_choice, replacing_bad_images
 from .crop_image import OpenImage
 from .image_file import check_image_file
 from .json_file import check_json_start, check_json_syntax
@@ -33,12 +34,22 @@ class DatasetChecks(BaseCocoStyleDataset):
       with the image size. The MPII file has no image sizes, so only the area is checked there.
     - A keypoint that is not finite raises an error in both modes.
     - A dataset without any instance left raises an error.
-    - An image that is missing, empty, truncated or unreadable raises an error that names the file.
+    - An image that is missing, empty, truncated or unreadable raises an error that names the file. With
+      ``on_bad_image='skip'``, for training, the next sample with a readable image takes its place, the image is listed
+      once (see ``BadImageHook``), and only more bad images than 1% of the dataset's samples raise an error.
 
     Crowds and instances without labelled keypoints are dropped, as in MMPose.
+
+    Args:
+        on_bad_image: 'raise' or 'skip'.
+        *args, **kwargs: of MMPose's dataset.
     """
 
     _metainfo_copy: bytes | None = None
+
+    def __init__(self, *args: Any, on_bad_image: str = 'raise', **kwargs: Any):
+        self.on_bad_image = check_choice(on_bad_image, kwargs.get('test_mode', False))
+        super().__init__(*args, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """Check that the files exist, then read the annotations as MMPose does.
@@ -78,6 +89,7 @@ class DatasetChecks(BaseCocoStyleDataset):
             )
         return data_list
 
+    @replacing_bad_images
     def prepare_data(self, idx: int) -> Any:
         """Check the image file of sample `idx`, then run the pipeline.
 

@@ -13,6 +13,9 @@ import torch
 from mmengine.structures import PixelData
 from mmpose.registry import DATASETS
 
+from .bad_images import first_good
+from .members import members
+
 INDEX = 'cache.json'
 
 
@@ -52,6 +55,11 @@ class TeacherCacheDataset:
             )
             raise ValueError(f'TeacherCacheDataset: seeds={self.seeds}, expected at least one{choice}')
         self._maps: dict[int, np.ndarray] = {}
+        # a sample in place of another needs its own heatmaps, so this dataset replaces samples, not those inside
+        self.on_bad_image = 'raise'
+        for member in members(self.dataset):
+            if getattr(member, 'on_bad_image', 'raise') == 'skip':
+                self.on_bad_image, member.on_bad_image = 'skip', 'raise'
 
     @property
     def metainfo(self) -> dict:
@@ -68,6 +76,9 @@ class TeacherCacheDataset:
 
     def sample(self, index: int, seed: int) -> dict:
         """Return sample `index` with the augmentation of `seed` and the teacher's cached heatmaps for it."""
+        return first_good(self, index, lambda number: self._sample(number, seed))
+
+    def _sample(self, index: int, seed: int) -> dict:
         with seeded(seed, index):
             packed = self.dataset.prepare_data(index)
         if packed is None:

@@ -10,6 +10,7 @@ from mmengine.dataset import BaseDataset
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 
+from .bad_images import check_choice, replacing_bad_images
 from .image_file import check_image_file
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
@@ -27,6 +28,7 @@ class UnlabelledDataset(BaseDataset):
         boxes: True for one sample per annotated box, also of people without keypoints; False for one sample per
             image. An image of a folder is a sample in both cases.
         pipeline: its first steps are `LoadImage` and `PretrainCrop`.
+        on_bad_image: 'raise', or 'skip' as in `DatasetChecks`.
         **kwargs: of MMEngine's `BaseDataset`.
 
     Raises:
@@ -34,10 +36,11 @@ class UnlabelledDataset(BaseDataset):
         ValueError: there is no source, or a source has no image or box; while training, an image cannot be decoded.
     """
 
-    def __init__(self, sources: Sequence[str | dict], boxes: bool = True, **kwargs: Any):
+    def __init__(self, sources: Sequence[str | dict], boxes: bool = True, on_bad_image: str = 'raise', **kwargs: Any):
         if not sources or isinstance(sources, (str, dict)):
             raise ValueError(f'UnlabelledDataset: sources={sources!r}, expected a list of folders and dataset configs')
         self.sources, self.boxes = sources, boxes
+        self.on_bad_image = check_choice(on_bad_image, kwargs.get('test_mode', False))
         super().__init__(**kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -48,6 +51,7 @@ class UnlabelledDataset(BaseDataset):
             for record in (from_folder(source) if isinstance(source, str) else from_dataset(source, self.boxes))
         ]
 
+    @replacing_bad_images
     def prepare_data(self, idx: int) -> Any:
         """Check the image file of sample `idx`, then run the pipeline.
 

@@ -1,9 +1,25 @@
 """Hooks for MMEngine's runner."""
 
+from .bad_images import BadImageHook
+from .checkpoint import CompleteCheckpointHook
 from .compile_network import CompileHook
 from .dataset_mix import DatasetMixHook
 from .epoch_seed import EpochSeedHook
+from .failure_report import FailureReportHook
+from .non_finite import NonFiniteHook
+from .preemption import PreemptionHook
 from .reconstruction import ReconstructionHook
 from .run_check import RunCheckHook
 
-__all__ = ['CompileHook', 'DatasetMixHook', 'EpochSeedHook', 'ReconstructionHook', 'RunCheckHook']
+__all__ = [
+    'BadImageHook',
+    'CompileHook',
+    'CompleteCheckpointHook',
+    'DatasetMixHook',
+    'EpochSeedHook',
+    'FailureReportHook',
+    'NonFiniteHook',
+    'PreemptionHook',
+    'ReconstructionHook',
+    'RunCheckHook',
+]

@@ -24,6 +24,7 @@ from ..datasets.members import members, transforms
 from ..estimators.crop import check_crop
 from ..heads.decoders import DecoderHead
 from ..heads.targets import describe, same_targets
+from .checkpoint import choose_checkpoint
 from .dataset_mix import bare_model
 
 
@@ -60,6 +61,7 @@ class RunCheckHook(Hook):
         training = isinstance(runner._train_loop, BaseLoop)
         option = '--cfg-options load_from={}' if training else '--checkpoint {}'
         check_checkpoint(runner._load_from, runner.cfg.filename, option)
+        choose_checkpoint(runner)
         if runner._load_from and not runner._resume and '://' not in runner._load_from:
             runner._load_from = SAFE + runner._load_from
         if runner._resume and not self.trust_resume:

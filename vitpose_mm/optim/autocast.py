@@ -11,6 +11,8 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmpose.registry import OPTIM_WRAPPERS
 from torch import nn
 
+from .finite import SkipsNonFinite
+
 # torch 2.3 moved GradScaler and deprecated the old name; older releases only have the old one.
 GradScaler = getattr(torch.amp, 'GradScaler', None) or torch.cuda.amp.GradScaler
 
@@ -19,13 +21,14 @@ DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
 
 @OPTIM_WRAPPERS.register_module()
-class AutocastOptimWrapper(AmpOptimWrapper):
+class AutocastOptimWrapper(SkipsNonFinite, AmpOptimWrapper):
     """MMEngine's ``AmpOptimWrapper`` for any device that ``torch.autocast`` supports.
 
     The forward pass runs under autocast on the device of the optimiser's parameters: bfloat16 on CPU and GPU, or
     float16 on a CUDA GPU. The loss is scaled for float16 only, since bfloat16 has the range of float32. Weights,
     gradients and the optimiser's state stay in float32. On a processor that only emulates bfloat16 the forward pass
-    runs in float32, and the log says so.
+    runs in float32, and the log says so. Steps whose loss or gradient is not finite are left out; see
+    ``SkipsNonFinite``. With float16 the scaler leaves them out, and lowers its scale.
 
     Args:
         dtype: 'bfloat16' or 'float16', or the ``torch.dtype`` of that name.
@@ -72,6 +75,17 @@ class AutocastOptimWrapper(AmpOptimWrapper):
         ):
             yield
 
+    def step(self, **kwargs: Any) -> None:
+        """Clip the gradients and update the weights."""
+        if not self.loss_scaler.is_enabled():
+            self._clip_grad()
+            self._step_if_finite(**kwargs)
+            return
+        self.loss_scaler.unscale_(self.optimizer)
+        self._clip_grad()
+        self.loss_scaler.step(self.optimizer, **kwargs)
+        self.loss_scaler.update(self._scale_update_param)
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state dict; one of another precision, which has no scaler state, is accepted too."""
         if not state_dict.get('loss_scaler'):
@@ -92,4 +106,4 @@ def _as_dtype(dtype: str | torch.dtype) -> torch.dtype:
         return DTYPES[dtype]
     if isinstance(dtype, torch.dtype) and dtype in DTYPES.values():
         return dtype
-    raise ValueError(f"dtype={dtype!r}: expected 'bfloat16' or 'float16'. For float32, use type='OptimWrapper'.")
+    raise ValueError(f"dtype={dtype!r}: expected 'bfloat16' or 'float16'. For float32, use type='FiniteOptimWrapper'.")

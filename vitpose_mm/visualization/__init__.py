@@ -1,5 +1,6 @@
-"""Visualisers."""
+"""Visualisers and their backends."""
 
+from .local_backend import TolerantVisBackend
 from .per_dataset import PerDatasetVisualizer
 
-__all__ = ['PerDatasetVisualizer']
+__all__ = ['PerDatasetVisualizer', 'TolerantVisBackend']

@@ -5,7 +5,7 @@
 
 train_cfg = dict(by_epoch=True, max_epochs=210, val_interval=10)
 optim_wrapper = dict(
-    type='OptimWrapper',
+    type='FiniteOptimWrapper',
     constructor='ViTLayerDecayOptimWrapperConstructor',
     optimizer=dict(type='FusedAdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.1),
     clip_grad=dict(max_norm=1.0, norm_type=2),

@@ -49,7 +49,7 @@ train_cfg = dict(by_epoch=True, max_epochs=2, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
 optim_wrapper = dict(
-    type='OptimWrapper',
+    type='FiniteOptimWrapper',
     optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.1),
     clip_grad=dict(max_norm=1.0),
     constructor='ViTLayerDecayOptimWrapperConstructor',
@@ -59,5 +59,12 @@ param_scheduler = [
     dict(type='LinearLR', begin=0, end=10, start_factor=0.001, by_epoch=False),
     dict(type='MultiStepLR', milestones=[2], gamma=0.1, by_epoch=True),
 ]
-custom_hooks = [dict(type='EpochSeedHook')]
-default_hooks = dict(logger=dict(type='LoggerHook', interval=1), checkpoint=dict(type='CheckpointHook', interval=1))
+custom_hooks = [
+    dict(type='EpochSeedHook'),
+    dict(type='PreemptionHook'),
+    dict(type='NonFiniteHook'),
+    dict(type='FailureReportHook'),
+]
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=1), checkpoint=dict(type='CompleteCheckpointHook', interval=1)
+)

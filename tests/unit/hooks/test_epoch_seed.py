@@ -1,4 +1,4 @@
-"""Seeds of an epoch: reproducible, and different per epoch, rank and worker, in every generator."""
+"""Seeds of a batch: reproducible, and different per epoch, rank and batch, in every generator."""
 
 import itertools
 import random
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import DefaultSampler, worker_init_fn
+from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
@@ -52,6 +53,8 @@ def build_runner(num_workers, epoch=0, rank=0, seed=0, sampler_seed=7, **kwargs)
         optim_wrapper=None,
         model=None,
         epoch=epoch,
+        iter=0,
+        message_hub=MessageHub('test'),
         rank=rank,
         seed=seed,
     )
@@ -178,18 +181,18 @@ def test_every_rank_uses_the_seed_of_rank_0(monkeypatch):
     assert samples == epoch_of(build_runner(0, rank=1, seed=6), EpochSeedHook())
 
 
-def test_training_process_and_first_worker_differ():
-    seed_all(3, 1, 0)
+def test_loading_and_training_differ():
+    seed_all(3, 1, 0, 0, loading=False)
     main = draw()
-    seed_all(3, 1, 0, worker=0)
+    seed_all(3, 1, 0, 0, loading=True)
     assert all(a != b for a, b in zip(main, draw(), strict=True))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA GPU')
 def test_seeds_the_gpu():
-    seed_all(3, 1, 0)
+    seed_all(3, 1, 0, 0, loading=False)
     first = torch.rand(2, device='cuda')
-    seed_all(3, 1, 0)
+    seed_all(3, 1, 0, 0, loading=False)
     assert torch.equal(torch.rand(2, device='cuda'), first)
 
 
@@ -212,10 +215,27 @@ def test_keeps_the_worker_init_fn_of_the_loader(tmp_path):
     assert samples == epoch_of(build_runner(1)), "the hook must seed after the loader's own function"
 
 
-def test_persistent_workers_are_refused():
-    runner = build_runner(1, persistent_workers=True)
-    with pytest.raises(ValueError, match='num_workers=1.*persistent_workers=False'):
-        EpochSeedHook().before_train(runner)
+def test_persistent_workers_draw_the_same():
+    """Two epochs of workers that keep running, without another start of the workers."""
+    runner, hook = build_runner(2, persistent_workers=True), EpochSeedHook(seed=3)
+    hook.before_train(runner)
+    drawn = []
+    for epoch in range(2):
+        runner.epoch = epoch
+        hook.before_train_epoch(runner)
+        runner.train_dataloader.sampler.set_epoch(epoch)
+        drawn.append(list(itertools.chain.from_iterable(runner.train_dataloader)))
+    assert drawn == [epoch_of(build_runner(2), epoch=epoch) for epoch in range(2)]
+
+
+def test_a_batch_sampler_without_a_sampler_cannot_continue_within_an_epoch():
+    runner, hook = build_runner(0), EpochSeedHook(seed=3)
+    runner.message_hub.update_info('epoch_position', dict(epoch=0, first=0, batches=6))
+    runner.iter = 2
+    runner.train_dataloader = DataLoader(Draws(), batch_sampler=[[0, 1], [2, 3]] * 3)
+    hook.before_train(runner)
+    with pytest.raises(ValueError, match='cannot continue after batch 2 of an epoch with list'):
+        hook.before_train_epoch(runner)
 
 
 def test_an_iteration_based_loop_is_refused():

@@ -220,7 +220,7 @@ def test_load_from_is_read_safely(tmp_path, monkeypatch, load_from, resume, expe
 def start(hook, load_from, resume):
     loops = {f'_{name}_loop': None for name in ('train', 'val', 'test')}
     config = SimpleNamespace(filename='x.py', get=lambda *_: [dict(type='Other'), dict(type='RunCheckHook')])
-    runner = SimpleNamespace(_load_from=load_from, _resume=resume, cfg=config, work_dir='.', **loops)
+    runner = SimpleNamespace(_load_from=load_from, _resume=resume, cfg=config, work_dir='.', hooks=[], **loops)
     hook.before_run(runner)
     return runner
 

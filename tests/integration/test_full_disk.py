@@ -1,0 +1,66 @@
+"""A real training whose work_dir is a tmpfs that fills up: it goes on, and ends with an error."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a tmpfs of 8 MB; only root may mount one."""
+    folder = tmp_path / 'small'
+    folder.mkdir()
+    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', folder], capture_output=True).returncode:
+        pytest.skip('mounting a tmpfs needs root')
+    yield folder
+    subprocess.run(['umount', folder], check=True)
+
+
+def test_training_goes_on_and_ends_with_an_error(
+    write_config, tiny_coco, run, mim, small_disk, tmp_path, environment, monkeypatch
+):
+    """Another process fills the disk during the second of three epochs."""
+    monkeypatch.setitem(environment, 'PYTHONPATH', f'{environment["PYTHONPATH"]}{os.pathsep}{tmp_path}')
+    (tmp_path / 'filler.py').write_text(FILLER)
+    config = write_config(
+        tiny_coco,
+        'people.json',
+        train_cfg__max_epochs=3,
+        val_cfg=None,
+        val_dataloader=None,
+        val_evaluator=None,
+        visualizer=dict(type='PoseLocalVisualizer', vis_backends=[dict(type='TolerantVisBackend')]),
+        custom_imports__imports=['vitpose_mm', 'filler'],
+    )
+    config.write_text(config.read_text() + "\ncustom_hooks.append(dict(type='Filler'))\n")
+    train = (mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir', small_disk / 'run')
+    output = run(*train, fails=True)
+    failed = re.findall(r'WARNING - \S+/(epoch_\d).pth was not saved: \[Errno 28\] No space left on device', output)
+    assert failed == ['epoch_2', 'epoch_3'] and 'Epoch(train) [3][12/12]' in output
+    assert re.search(r'OSError: training is finished, but .*last good checkpoint is \S+/epoch_1.pth: make room', output)
+    assert [path.name for path in (small_disk / 'run').glob('*.pth*')] == ['epoch_1.pth']
+    (small_disk / 'filler').unlink()
+    output = run(*train, '--resume')
+    assert 'resumed epoch: 1' in output and (small_disk / 'run' / 'epoch_3.pth').is_file()
+
+
+FILLER = '''"""Fills the disk of the work_dir after iteration 15, once."""
+from pathlib import Path
+from mmengine.hooks import Hook
+from mmpose.registry import HOOKS
+
+@HOOKS.register_module()
+class Filler(Hook):
+    def after_train_iter(self, runner, **kwargs):
+        if runner.iter == 15 and not runner._resume:
+            with open(Path(runner.work_dir).parent / 'filler', 'wb', buffering=0) as file:
+                try:
+                    while file.write(bytes(4096)):
+                        pass
+                except OSError:
+                    pass
+'''

@@ -1,0 +1,144 @@
+"""No entry runs code of a file: each is given one that would touch another file."""
+
+import json
+import os
+import pickle
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import DATASETS, MODELS
+
+from tests.unit.hooks.toy_training import Toy, build
+from vitpose.cli.main import main
+from vitpose_mm.checkpoints.token_file import open_token
+from vitpose_mm.datasets.teacher_cache import heatmap_file
+from vitpose_mm.estimators.teacher import Teacher
+from vitpose_mm.hooks import RunCheckHook
+
+ROOT = Path(__file__).resolve().parents[3]
+CONFIG = str(ROOT / 'configs' / 'synthetic' / 'vitpose-mini_synthetic-128x96.py')
+MULTI = str(ROOT / 'configs' / 'multi_dataset' / 'vitpose-mini_coco-aic_synthetic-128x96.py')
+
+
+class Canary:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f'touch {self.path}',)
+
+
+@pytest.fixture(scope='module')
+def weights():
+    """State dicts of the models of both configs."""
+    init_default_scope('mmpose')
+    return {path: MODELS.build(Config.fromfile(path).model).state_dict() for path in (CONFIG, MULTI)}
+
+
+@pytest.fixture
+def hostile(tmp_path, weights, monkeypatch):
+    """A function that writes a checkpoint with a canary in its metadata, or as one of its weights."""
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite('a.jpg', np.zeros((90, 60, 3), np.uint8))
+    init_default_scope('mmpose')
+
+    def write(state_dict, place='meta', name='hostile.pth'):
+        content = dict(state_dict=dict(state_dict), meta=dict(epoch=1, iter=1))
+        content['meta' if place == 'meta' else 'state_dict']['x'] = Canary(tmp_path / 'it_ran')
+        torch.save(content, name)
+        return str(tmp_path / name)
+
+    return write
+
+
+def config_with_init(file):
+    config = Config.fromfile(CONFIG)
+    config.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=file, prefix='backbone.')
+    config.dump('own.py')
+    return 'own.py'
+
+
+def read_dataset(file, option):
+    """Annotations or detections that are a pickle under the name of a pickle or of JSON."""
+    content = dict(images=[], annotations=[], categories=[])
+    Path('good.json').write_text(json.dumps(content))
+    for name in ('hostile.pkl', 'hostile.json'):
+        Path(name).write_bytes(pickle.dumps(Canary(Path('it_ran').absolute()), protocol=0))
+        files = dict(dict(ann_file='good.json'), **{option: name})
+        with pytest.raises(ValueError, match='is not JSON'):
+            DATASETS.build(dict(type='CheckedCocoDataset', test_mode=True, **files))
+
+
+def read_cache():
+    path = heatmap_file(Path('.'), 0)
+    np.save(path, np.array([Canary(Path('it_ran').absolute())], dtype=object))
+    with pytest.raises(ValueError, match='pickle|object'):
+        np.load(path, mmap_mode='r')
+
+
+ENTRIES = {
+    'init_cfg': lambda file: MODELS.build(Config.fromfile(config_with_init(file)).model).init_weights(),
+    'teacher': lambda file: Teacher(CONFIG, file).model,
+    'token': lambda file: open_token(file),
+    'inspect': lambda file: main(['inspect', file]),
+    'convert': lambda file: main(['convert', file, 'out.pth', '--to', 'mmpose']),
+    'cost': lambda file: main(['cost', config_with_init(file)]),
+    'predict': lambda file: main(
+        ['predict', 'a.jpg', '--config', CONFIG, '--checkpoint', file, '--out', 'out', '--whole-image']
+    ),
+}
+
+
+@pytest.mark.parametrize('place', ['meta', 'weights'])
+@pytest.mark.parametrize('entry', ENTRIES)
+def test_no_code_of_a_checkpoint_runs(hostile, weights, entry, place):
+    """The file may be read, without the canary, or refused."""
+    file = hostile(weights[CONFIG], place)
+    try:
+        ENTRIES[entry](file)
+    except (ValueError, SystemExit):
+        pass
+    assert not Path('it_ran').exists()
+
+
+@pytest.mark.parametrize('place', ['meta', 'weights'])
+def test_no_code_runs_when_a_model_is_split(hostile, weights, place):
+    file = hostile(weights[MULTI], place)
+    try:
+        main(['split', MULTI, file, '--dataset', 'coco', '--out', 'out'])
+    except (ValueError, SystemExit):
+        pass
+    assert not Path('it_ran').exists()
+
+
+@pytest.mark.parametrize('resume', [False, True])
+def test_no_code_runs_in_load_from_and_resume(hostile, resume, tmp_path):
+    file = hostile(Toy().state_dict(), name='epoch_1.pth')
+    options = dict(load_from=file) if not resume else dict(resume=True)
+    runner = build(tmp_path, epochs=1, val=False, hooks=[RunCheckHook()], **options)
+    if resume:
+        with pytest.raises(ValueError, match='reading it could run code'):
+            runner.train()
+    else:
+        runner.train()
+    assert not Path('it_ran').exists()
+
+
+@pytest.mark.parametrize('option', ['ann_file', 'bbox_file'])
+def test_no_code_of_annotations_and_caches_runs(hostile, option):
+    read_dataset(hostile, option)
+    read_cache()
+    assert not Path('it_ran').exists()
+
+
+def test_the_canary_can_sing(hostile, weights):
+    """Otherwise the tests above could not fail."""
+    torch.load(hostile(weights[CONFIG]), weights_only=False)
+    assert Path('it_ran').exists()

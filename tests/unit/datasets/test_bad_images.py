@@ -1,0 +1,127 @@
+"""on_bad_image='skip': the next readable sample takes the place of a bad one; each is listed once."""
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from mmpose.registry import DATASETS
+from torch.utils.data import DataLoader
+
+from tests.unit.datasets.tiny_files import NAMES, PIPELINE, build, person, write, write_mpii
+from vitpose_mm.datasets import bad_images
+from vitpose_mm.hooks import BadImageHook
+
+pytestmark = pytest.mark.usefixtures('mmpose_scope')
+BREAK = {
+    'truncated': lambda path: path.write_bytes(path.read_bytes()[:-20]),
+    'empty': lambda path: path.write_bytes(b''),
+    'missing': lambda path: path.unlink(),
+    'no image': lambda path: path.write_text('<html>'),
+}
+
+
+def several(folder, number=6):
+    """A COCO file of several images with a person each; return the dataset's arguments."""
+    files = write(folder, [person(1)])
+    path = folder / 'annotations.json'
+    content = json.loads(path.read_text())
+    content['images'] = [dict(content['images'][0], id=i, file_name=f'{i}.jpg') for i in range(number)]
+    content['annotations'] = [dict(content['annotations'][0], id=i, image_id=i) for i in range(number)]
+    path.write_text(json.dumps(content))
+    for i in range(number):
+        shutil.copy(folder / 'one.jpg', folder / f'{i}.jpg')
+    return files
+
+
+def images_of(dataset):
+    return [Path(dataset[i]['img_path']).stem for i in range(len(dataset))]
+
+
+@pytest.mark.parametrize('damage', BREAK)
+def test_the_next_sample_takes_the_place(tmp_path, damage, logged):
+    dataset = build('CocoDataset', pipeline=PIPELINE, on_bad_image='skip', **several(tmp_path))
+    assert images_of(dataset) == list('012345')
+    BREAK[damage](tmp_path / '5.jpg')
+    assert images_of(dataset) == list('012340') == images_of(dataset)
+    assert logged().count('replaced by the next sample: image') == 1
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_every_class_has_the_option(tmp_path, name):
+    """The only image of the dataset is bad."""
+    files = write_mpii(tmp_path) if name == 'MpiiDataset' else write(tmp_path, [person(1)])
+    dataset = build(name, pipeline=PIPELINE, on_bad_image='skip', **files)
+    for path in tmp_path.glob('*.jpg'):
+        path.unlink()
+    with pytest.raises(ValueError, match='no image can be read'):
+        dataset[0]
+
+
+def test_unlabelled_images_have_the_option(tmp_path):
+    several(tmp_path)
+    (tmp_path / 'one.jpg').unlink()
+    dataset = DATASETS.build(
+        dict(type='UnlabelledDataset', sources=[str(tmp_path)], pipeline=PIPELINE, on_bad_image='skip')
+    )
+    (tmp_path / '2.jpg').write_bytes(b'')
+    assert images_of(dataset) == list('013345'[:2]) + list('3345')
+
+
+def test_all_workers_share_one_list_and_the_limit(tmp_path, monkeypatch):
+    dataset = build('CocoDataset', pipeline=PIPELINE, on_bad_image='skip', **several(tmp_path))
+    runner = SimpleNamespace(work_dir=str(tmp_path), train_dataloader=SimpleNamespace(dataset=dataset))
+    BadImageHook().before_train(runner)
+    (tmp_path / '1.jpg').write_bytes(b'')
+    (tmp_path / '4.jpg').unlink()
+    monkeypatch.setattr(bad_images, 'MOST', 0.4)
+    for _ in range(2):
+        loader = DataLoader(dataset, 1, num_workers=3, collate_fn=lambda batch: Path(batch[0]['img_path']).stem)
+        assert list(loader) == list('022355')
+    lines = [line.split('\t') for line in (tmp_path / 'bad_images.txt').read_text().splitlines()]
+    assert sorted(Path(path).stem for _, path, _ in lines) == ['1', '4']
+    assert sorted(reason.split(' is ')[1][:7] for _, _, reason in lines) == ['empty (', 'missing']
+    (tmp_path / '2.jpg').write_bytes(b'')
+    with pytest.raises(ValueError, match='3 images of .*, which has 6 samples.*at most 40% as many.*bad_images.txt'):
+        list(DataLoader(dataset, 1, num_workers=2, collate_fn=len))
+
+
+def test_another_error_of_the_pipeline_is_raised(tmp_path):
+    pipeline = [*PIPELINE, dict(type='TopdownAffine', input_size=(48, 64))]  # needs the step that gives the centre
+    dataset = build('CocoDataset', pipeline=pipeline, on_bad_image='skip', **several(tmp_path))
+    with pytest.raises(KeyError, match='bbox_scale'):
+        dataset[0]
+
+
+def test_a_cached_teacher_goes_with_the_sample_in_place(tmp_path):
+    pipeline = [
+        *PIPELINE,
+        dict(type='GetBBoxCenterScale'),
+        dict(type='TopdownAffine', input_size=(48, 64)),
+        dict(type='GenerateTarget', encoder=dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16))),
+        dict(type='PackPoseInputs', meta_keys=('img_path',)),
+    ]
+    config = dict(type='CheckedCocoDataset', pipeline=pipeline, on_bad_image='skip', **several(tmp_path))
+    cached = dict(type='TeacherCacheDataset', dataset=config, seeds=[0])
+    identity = DATASETS.build(cached).identity
+    cache = tmp_path / 'cache'
+    cache.mkdir()
+    (cache / 'cache.json').write_text(json.dumps(dict(identity, seeds=[0])))
+    maps = np.arange(6, dtype=np.float16)[:, None, None, None] * np.ones((6, 17, 16, 12), np.float16)
+    np.save(cache / 'seed0.npy', maps)
+    dataset = DATASETS.build(dict(cached, cache=str(cache)))
+    (tmp_path / '3.jpg').write_bytes(b'')
+    samples = [dataset[i]['data_samples'] for i in range(6)]
+    assert [sample.gt_fields.teacher_heatmaps[0, 0, 0].item() for sample in samples] == [0, 1, 2, 4, 4, 5]
+    assert list(bad_images.skipping(dataset)) == [dataset]
+
+
+@pytest.mark.parametrize(('options', 'message'), [(dict(on_bad_image='drop'), "'raise' or 'skip'")])
+def test_bad_options(tmp_path, options, message):
+    files = several(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        build('CocoDataset', pipeline=PIPELINE, **files, **options)
+    with pytest.raises(ValueError, match="change a test's result"):
+        build('CocoDataset', pipeline=PIPELINE, on_bad_image='skip', test_mode=True, **files)

@@ -1,0 +1,149 @@
+"""A step whose loss or gradient is not finite changes nothing, is counted, and its samples are named."""
+
+import re
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tests.unit.hooks.toy_training import Toy, build, in_children
+from vitpose_mm.hooks import NonFiniteHook
+from vitpose_mm.hooks.dataset_mix import bare_model
+from vitpose_mm.optim import AutocastOptimWrapper, FiniteOptimWrapper
+
+ADAM = dict(type='AdamW', lr=0.1)
+
+
+class Scaled(AutocastOptimWrapper):
+    """With float16's scaler, which on a CPU needs no autocast."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.enabled = False
+        self.loss_scaler = torch.amp.GradScaler('cpu', init_scale=4.0)
+
+
+WRAPPERS = {
+    'fp32': dict(type=FiniteOptimWrapper, optimizer=ADAM),
+    'fused': dict(type=FiniteOptimWrapper, optimizer=dict(ADAM, fused=True)),
+    'clipped': dict(type=FiniteOptimWrapper, optimizer=ADAM, clip_grad=dict(max_norm=1.0)),
+    'by value': dict(type=FiniteOptimWrapper, optimizer=ADAM, clip_grad=dict(type='value', clip_value=1.0)),
+    'bf16': dict(type=AutocastOptimWrapper, optimizer=ADAM),
+    'scaler': dict(type=Scaled, optimizer=ADAM, clip_grad=dict(max_norm=1.0)),
+}
+
+
+class Compare(Hook):
+    """Checks which steps change weights, moments and running statistics."""
+
+    def before_train(self, runner):
+        self.changed, self.last = [], self.values(runner)
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        now = self.values(runner)
+        assert all(value.isfinite().all() for value in now)
+        same = [torch.equal(a, b) for a, b in zip(self.last, now, strict=False)]  # moments come with the first step
+        assert all(same) or not any(same[:3]), 'some values changed, some did not'
+        self.changed.append(not all(same))
+        self.last = now
+
+    def values(self, runner):
+        moments = [value for state in runner.optim_wrapper.optimizer.state.values() for value in state.values()]
+        return [value.clone() for value in (*bare_model(runner).state_dict().values(), *moments)]
+
+
+def log_of(folder):
+    return ''.join(path.read_text() for path in folder.glob('*/*.log'))
+
+
+@pytest.mark.parametrize('fault', ['nan', 'inf', 'gradient'])
+@pytest.mark.parametrize('wrapper', WRAPPERS)
+def test_the_step_changes_nothing(tmp_path, wrapper, fault):
+    compare, model = Compare(), Toy(bad=[5], fault=fault)
+    hooks = [NonFiniteHook(), compare]
+    runner = build(tmp_path, hooks=hooks, wrapper=dict(WRAPPERS[wrapper]), val=False, model=model)
+    runner.train()
+    batches = [{index for index, _ in model.seen[i : i + 3]} for i in range(0, 36, 3)]
+    assert compare.changed == [5 not in batch for batch in batches]
+    lines = re.findall(r'iteration (\d+): no update, .* 1 in a row\). Samples: (.*)', log_of(tmp_path))
+    assert [int(number) - 1 for number, _ in lines] == [i for i, batch in enumerate(batches) if 5 in batch]
+    assert all('5.jpg annotation 105' in names and len(names.split(', ')) == 3 for _, names in lines)
+    saved = torch.load(tmp_path / 'epoch_3.pth', weights_only=False)['message_hub']['runtime_info']
+    assert saved['steps_left_out'] == 3
+    if wrapper == 'scaler':
+        assert runner.optim_wrapper.loss_scaler.get_scale() == 4 * 0.5**3
+
+
+def test_the_run_stops_after_some_in_a_row(tmp_path):
+    model = Toy(bad=range(12))
+    model.bad, before = [], model.forward
+
+    def forward(*args, **kwargs):
+        model.bad = range(12) if len(model.seen) >= 12 else []
+        return before(*args, **kwargs)
+
+    model.forward = forward
+    runner = build(tmp_path, epochs=9, hooks=[NonFiniteHook()], wrapper=dict(WRAPPERS['fp32']), val=False, model=model)
+    message = f'not finite in 10 steps in a row, up to iteration 14;.*Last good checkpoint: {tmp_path}/epoch_3.pth'
+    with pytest.raises(FloatingPointError, match=message):
+        runner.train()
+    weights = torch.load(tmp_path / 'epoch_3.pth', weights_only=False)['state_dict']
+    assert all(value.isfinite().all() for value in weights.values())
+
+
+def test_one_bad_batch_makes_an_accumulated_update_void(tmp_path):
+    wrapper = dict(WRAPPERS['fp32'], accumulative_counts=4)
+    model = Toy(bad=[5])
+    build(tmp_path, hooks=[NonFiniteHook(most=4)], wrapper=wrapper, val=False, model=model).train()
+    lines = re.findall(r'iteration (\d+): no update.*Samples: (.*)', log_of(tmp_path))
+    assert [int(number) for number, _ in lines] == [4, 8, 12] and len(lines[0][1].split(', ')) == 12
+    assert torch.equal(model.weight, torch.ones(3)) and torch.equal(model.norm.running_mean, torch.zeros(3))
+
+
+def test_two_processes_leave_out_the_same_steps(tmp_path):
+    """The loss of only one of them is not finite."""
+
+    def train():
+        model = Toy(bad=[5])
+        hooks = [NonFiniteHook(), Compare()]
+        loader = dict(batch_size=2)
+        build(tmp_path, hooks=hooks, wrapper=dict(WRAPPERS['fp32']), val=False, model=model, loader=loader).train()
+        rank = torch.distributed.get_rank()
+        torch.save((model.weight, hooks[1].changed, hooks[0]._row), tmp_path / f'{rank}.pt')
+
+    assert in_children(train, 2, tmp_path) == [0, 0]
+    (weight, changed, _), (other, others_changed, _) = (torch.load(tmp_path / f'{rank}.pt') for rank in (0, 1))
+    assert torch.equal(weight, other) and weight.isfinite().all() and not torch.equal(weight, torch.ones(3))
+    assert changed == others_changed and changed.count(False) == 3
+
+
+class Waits(TorchDispatchMode):
+    """Counts the operations that wait for a device."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(('fused', 'waits'), [(True, 0), (False, 1)])
+def test_a_fused_step_does_not_wait_for_the_device(fused, waits):
+    weight = torch.nn.Parameter(torch.ones(3))
+    wrapper = FiniteOptimWrapper(torch.optim.AdamW([weight], fused=fused), clip_grad=dict(max_norm=1.0))
+    wrapper.update_params((weight * 2).sum())
+    loss = (weight * 2).sum()
+    with Waits() as counted:
+        wrapper.backward(loss)
+        wrapper._clip_grad()
+        wrapper._step_if_finite()
+    assert min(counted.count, 1) == waits
+
+
+@pytest.mark.parametrize('most', [0, True, 1.5])
+def test_bad_options(most):
+    with pytest.raises(ValueError, match='expected an integer >= 1'):
+        NonFiniteHook(most)

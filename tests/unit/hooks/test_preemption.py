@@ -1,0 +1,137 @@
+"""SIGTERM or SIGUSR1 saves within the epoch; the resumed run ends with the weights of an uninterrupted one."""
+
+import os
+import signal
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+
+from tests.unit.hooks.toy_training import build, in_children
+from vitpose_mm.checkpoints.safe_load import load_checkpoint
+from vitpose_mm.hooks import PreemptionHook
+from vitpose_mm.hooks.preemption import EXIT_CODE
+
+ACCUMULATE = dict(optimizer=dict(type='AdamW', lr=0.1), accumulative_counts=3)
+
+
+class Interrupt(Hook):
+    """Sends a signal to this process after an iteration, or during the validation after it; notes the samples."""
+
+    def __init__(self, iteration=None, number=signal.SIGTERM, validation=False, rank=None, notes=None):
+        self.iteration, self.number, self.validation = iteration, number, validation
+        self.rank, self.notes = rank, notes
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if self.notes:
+            numbers = ' '.join(map(str, zip(data_batch['index'], data_batch['number'], strict=True)))
+            with open(f'{self.notes}.{runner.rank}', 'a') as file:
+                file.write(f'{runner.iter} {numbers}\n')
+        self.send(runner, not self.validation and runner.iter + 1)
+
+    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.send(runner, self.validation and runner.iter)
+
+    def send(self, runner, iteration):
+        if iteration == self.iteration and self.rank in (None, runner.rank):
+            os.kill(os.getpid(), self.number)
+
+
+def train(folder, processes=1, interrupt=None, **options):
+    """Train in new processes; return their exit statuses."""
+    folder.mkdir(exist_ok=True)
+    hooks = [dict(type='PreemptionHook'), Interrupt(**(interrupt or {}), notes=folder / 'notes')]
+    return in_children(lambda: build(folder, hooks=hooks, **options).train(), processes, folder)
+
+
+def state(folder):
+    """Everything that the last checkpoint holds of the training."""
+    content = torch.load(folder / 'epoch_3.pth', weights_only=False)
+    optimizer = {(i, k): v for i, state in content['optimizer']['state'].items() for k, v in state.items()}
+    return {**content['state_dict'], **optimizer}
+
+
+def check_same(whole, resumed, processes=1):
+    ours, theirs = state(whole), state(resumed)
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
+    for rank in range(processes):
+        notes = (resumed / f'notes.{rank}').read_text()
+        assert notes == (whole / f'notes.{rank}').read_text(), 'other samples, or in another order'
+
+
+@pytest.mark.parametrize(
+    ('iteration', 'interrupt', 'options'),
+    [
+        (6, {}, {}),
+        (6, dict(number=signal.SIGUSR1), dict(workers=2)),
+        (6, {}, dict(workers=2, loader=dict(persistent_workers=True))),
+        (8, {}, dict(val=False)),  # the last iteration of an epoch
+        (8, dict(validation=True), {}),
+        (7, dict(iteration=6), dict(wrapper=ACCUMULATE)),  # waits for the update
+    ],
+    ids=['', 'workers', 'persistent', 'epoch_end', 'validation', 'accumulation'],
+)
+def test_resumed_equals_uninterrupted(tmp_path, iteration, interrupt, options):
+    assert train(tmp_path / 'whole', **options) == 0
+    folder = tmp_path / 'stopped'
+    assert train(folder, interrupt=dict(dict(iteration=iteration), **interrupt), **options) == EXIT_CODE
+    name = 'epoch_2' if interrupt.get('validation') else f'iter_{iteration}'
+    assert load_checkpoint(folder / f'{name}.pth').meta['iter'] == iteration
+    assert train(folder, resume=True, **options) == 0
+    check_same(tmp_path / 'whole', folder)
+    assert [path.name for path in folder.glob('*.pth')] == ['epoch_3.pth']
+
+
+def test_the_number_of_workers_does_not_matter(tmp_path):
+    assert train(tmp_path / 'whole', workers=3) == 0
+    assert train(tmp_path / 'stopped', interrupt=dict(iteration=5), workers=1) == EXIT_CODE
+    assert train(tmp_path / 'stopped', resume=True) == 0
+    check_same(tmp_path / 'whole', tmp_path / 'stopped')
+
+
+def test_two_processes(tmp_path):
+    """One of them gets the signal; each has its own running statistics within the epoch."""
+    options = dict(processes=2, loader=dict(batch_size=2), val=False)
+    assert train(tmp_path / 'whole', **options) == [0, 0]
+    folder = tmp_path / 'stopped'
+    assert train(folder, interrupt=dict(iteration=5, rank=1), **options) == [EXIT_CODE, EXIT_CODE]
+    states = torch.load(folder / 'iter_5.pth', weights_only=False)['batch_norm']
+    assert not torch.equal(states[0]['norm.running_mean'], states[1]['norm.running_mean'])
+    assert train(folder, resume=True, **options) == [0, 0]
+    check_same(tmp_path / 'whole', folder, processes=2)
+
+
+def test_saving_every_n_iterations(tmp_path):
+    """Killed in the middle of an epoch, the run continues from the last of these checkpoints."""
+    assert train(tmp_path / 'whole') == 0
+    folder, often = tmp_path / 'killed', dict(checkpoint=dict(by_epoch=False, interval=3))
+    assert train(folder, interrupt=dict(iteration=7, number=signal.SIGKILL), **often) == -signal.SIGKILL
+    assert [path.name for path in folder.glob('*.pth')] == ['iter_6.pth']
+    (folder / 'notes.0').write_text(''.join((folder / 'notes.0').read_text().splitlines(True)[:6]))
+    assert train(folder, resume=True) == 0
+    check_same(tmp_path / 'whole', folder)
+
+
+def test_another_batch_size_starts_the_epoch_anew(tmp_path):
+    assert train(tmp_path, interrupt=dict(iteration=6)) == EXIT_CODE
+    assert train(tmp_path, resume=True, loader=dict(batch_size=6)) == 0
+    text = ''.join(path.read_text() for path in tmp_path.glob('*/*.log'))
+    assert 'saved after batch 2 of 4 of epoch 2, which now has 2 batches: the epoch starts anew' in text
+    assert torch.load(tmp_path / 'epoch_3.pth', weights_only=False)['meta']['iter'] == 6 + 2 + 2
+
+
+def test_a_full_disk_is_no_success(tmp_path):
+    """The exit code is that of an error, so that a job that restarts on 75 does not repeat for ever."""
+    tmp_path.joinpath('iter_6.pth.part').mkdir()
+    assert train(tmp_path, interrupt=dict(iteration=6)) == 1
+
+
+def test_needs_the_checkpoint_hook(tmp_path):
+    with pytest.raises(ValueError, match='needs default_hooks.checkpoint=dict'):
+        build(tmp_path, hooks=[PreemptionHook()], checkpoint=dict(type='CheckpointHook')).train()
+
+
+def test_the_signals_are_given_back(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    build(tmp_path, epochs=1, hooks=[PreemptionHook()], val=False).train()
+    assert signal.getsignal(signal.SIGTERM) is before
