@@ -20,9 +20,9 @@ def cached(data, **more):
     return DATASETS.build(ConfigDict(type='TeacherCacheDataset', dataset=data, **more))
 
 
-def write_cache(folder, teacher, data, *arguments):
+def write_cache(folder, teacher, data, *arguments, student=None):
     loader = dict(batch_size=2, dataset=data)
-    model = dict(estimator(), type='DistillPoseEstimator', teacher=teacher)
+    model = dict(student or estimator(), type='DistillPoseEstimator', teacher=teacher)
     Config(dict(model=model, train_dataloader=loader)).dump(folder / 'distill.py')
     return main(
         [
@@ -61,6 +61,29 @@ def test_the_cache_gives_the_same_loss_as_the_running_teacher(teacher, data, tmp
     assert len(set(losses)) == 12  # each seed gives another augmentation
     with torch.autocast('cpu', torch.bfloat16):
         assert kept.loss(*preprocessed(kept, {key: [value] for key, value in sample.items()}))['loss_distill'] > 0
+
+
+def test_our_pipeline_gives_the_losses_of_mmposes(teacher, data, tmp_path):
+    """With a running teacher and from a cache; heatmaps are made by the head."""
+    codec = dict(CODEC, type='BatchUDPHeatmap')
+    names = ('OpenImage', 'GetBBoxCenterScale', 'FlipBox', 'RandomHalfBody', 'TurnBox')
+    steps = [dict(type=name) for name in names]
+    steps += [dict(PIPELINE[5], type='CropImage'), dict(type='KeypointTarget', encoder=codec), dict(type='PackCrop')]
+    assert PIPELINE[5]['type'] == 'TopdownAffine'
+    ours, student, given = dict(data, pipeline=steps), estimator(decoder=codec), teacher()
+    assert write_cache(tmp_path, given, ours, '--seeds', '3', student=student) == 0
+    live, kept = distiller(given, student).eval(), distiller(None, student).eval()
+    mmposes, running = cached(data, seeds=[3]), cached(ours, seeds=[3])
+    stored = cached(ours, cache=str(tmp_path / 'cache'))
+    for index in range(6):
+        losses = [
+            model.loss(*preprocessed(model, {key: [value] for key, value in dataset.sample(index, 3).items()}))
+            for model, dataset in ((live, mmposes), (live, running), (kept, stored))
+        ]
+        for other in losses[1:]:
+            torch.testing.assert_close(other['loss_kpt'], losses[0]['loss_kpt'], rtol=0, atol=1e-6)
+        torch.testing.assert_close(losses[1]['loss_distill'], losses[0]['loss_distill'], rtol=0, atol=1e-6)
+        torch.testing.assert_close(losses[2]['loss_distill'], losses[0]['loss_distill'], rtol=2e-3, atol=1e-7)
 
 
 def test_each_sample_draws_its_seed_and_no_other_random_numbers(data):
