@@ -1,4 +1,4 @@
-"""`pip install vitpose_mm[onnx]` is enough to run an exported file: no torch, no OpenMMLab."""
+"""`pip install vitpose_mm[onnx]`, or `[openvino]`, is enough to run an exported file: no torch, no OpenMMLab."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from vitpose import PosePredictor
 from vitpose.cli.main import main
 
 pytestmark = pytest.mark.install
-PACKAGES = {'onnx': ('onnxruntime', 'model.onnx')}
+PACKAGES = {'onnx': ('onnxruntime', 'model.onnx'), 'openvino': ('openvino', 'model.xml')}
 
 
 @pytest.fixture(scope='module')
@@ -54,7 +54,7 @@ def test_an_exported_file_runs_without_torch_and_openmmlab(extra, root, files, t
 
     for name in ('torch', 'mmengine', 'mmcv', 'mmpose', 'mmdet', 'onnx'):
         assert f"No module named '{name}'" in run('-c', f'import {name}').stderr
-    package, name = PACKAGES[extra]
+    _, name = PACKAGES[extra]
     done = run(
         *('-m', 'vitpose', 'predict', files / '0.png', files / '1.png', '--boxes', files / 'boxes.jsonl'),
         *('--model', files / name, '--html', '--out', 'poses'),
@@ -69,10 +69,9 @@ def test_an_exported_file_runs_without_torch_and_openmmlab(extra, root, files, t
 
     done = run('-m', 'vitpose', 'inspect', files / name, '--json')
     assert json.loads(done.stdout)['dataset'] == 'coco', done.stderr
-    other = next((PACKAGES[key][1] for key in PACKAGES if key != extra), None)
-    if other:
-        done = run('-m', 'vitpose', 'inspect', files / other)
-        assert (done.returncode, 'vitpose_mm[' in done.stderr) == (2, True)
+    (other,) = (key for key in PACKAGES if key != extra)
+    done = run('-m', 'vitpose', 'inspect', files / PACKAGES[other][1])
+    assert done.returncode == 2 and f'vitpose_mm[{other}]' in done.stderr
     done = run('-m', 'vitpose', 'predict', '.', '--config', 'a.py', '--checkpoint', 'a.pth', '--out', 'others')
     assert done.returncode == 2 and 'Traceback' not in done.stderr
     done = run('-c', 'import vitpose_mm')
