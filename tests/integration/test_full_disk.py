@@ -11,10 +11,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A folder on a tmpfs of 8 MB; only root may mount one."""
+    """A folder on a tmpfs of 64 MB; only root may mount one."""
     folder = tmp_path / 'small'
     folder.mkdir()
-    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', folder], capture_output=True).returncode:
+    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', folder], capture_output=True).returncode:
         pytest.skip('mounting a tmpfs needs root')
     yield folder
     subprocess.run(['umount', folder], check=True)
@@ -59,7 +59,7 @@ class Filler(Hook):
         if runner.iter == 15 and not runner._resume:
             with open(Path(runner.work_dir).parent / 'filler', 'wb', buffering=0) as file:
                 try:
-                    while file.write(bytes(4096)):
+                    while file.write(bytes(1 << 16)):
                         pass
                 except OSError:
                     pass

@@ -13,7 +13,7 @@ from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
-from torch.distributed import distributed_c10d
+from torch.distributed import PrefixStore, distributed_c10d
 
 LOST = 76  # exit code after another process is lost
 BEAT = 1.0  # seconds between two signs of life
@@ -55,7 +55,9 @@ class FailureReportHook(Hook):
         self._runner, self._rank = runner, get_rank()
         if get_world_size() > 1:
             names = all_gather_object(f'rank {self._rank} ({socket.gethostname()}, process {os.getpid()})')
-            self._watch = Watch(distributed_c10d._get_default_store(), self._rank, names, self.timeout, self._lost)
+            attempt = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')  # torchrun may keep the store
+            store = PrefixStore(f'vitpose_mm/{attempt}', distributed_c10d._get_default_store())
+            self._watch = Watch(store, self._rank, names, self.timeout, self._lost)
             self._watch.start()
         self._previous, sys.excepthook = sys.excepthook, self._report
 
@@ -116,7 +118,7 @@ class Watch(threading.Thread):
         while not self.left.wait(BEAT):
             self.turns += 1
             try:
-                self.store.add(f'vitpose_mm/beat/{self.rank}', 1)
+                self.store.add(f'beat/{self.rank}', 1)
                 for other in self.counts:
                     self._look(other)
             except RuntimeError:  # the process that holds the store is gone: nothing changes any more
@@ -128,7 +130,7 @@ class Watch(threading.Thread):
     def leave(self) -> None:
         """Say that this process ends as it should."""
         self.left.set()
-        self.store.add(f'vitpose_mm/left/{self.rank}', 1)
+        self.store.add(f'left/{self.rank}', 1)
 
     def silent(self, seconds: float) -> list[str]:
         """Names of the other processes whose count has not changed for some seconds."""
@@ -139,6 +141,6 @@ class Watch(threading.Thread):
         ]
 
     def _look(self, other: int) -> None:
-        count = self.store.add(f'vitpose_mm/beat/{other}', 0)
-        if count != self.counts[other] or self.store.add(f'vitpose_mm/left/{other}', 0):
+        count = self.store.add(f'beat/{other}', 0)
+        if count != self.counts[other] or self.store.add(f'left/{other}', 0):
             self.counts[other], self.changed[other] = count, self.turns

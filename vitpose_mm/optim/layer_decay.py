@@ -5,7 +5,7 @@ import io
 from typing import Any, NamedTuple, TypeGuard
 
 from mmengine.logging import print_log
-from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmpose.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from rich import box
 from rich.console import Console
@@ -48,6 +48,13 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         ValueError: an option or factor is unknown or out of range, the model has no ViT or trains ViTs of different
             depths, or a ViT has freeze='all_but_token' and more than its token trains.
     """
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        """Build the optimizer; Adam and AdamW on a GPU are fused unless the config says otherwise."""
+        cfg = self.optimizer_cfg
+        if cfg.get('type') in ('Adam', 'AdamW') and 'foreach' not in cfg and all(p.is_cuda for p in model.parameters()):
+            cfg.setdefault('fused', True)
+        return super().__call__(model)
 
     def _validate_cfg(self) -> None:
         """Check all options, since MMEngine ignores unknown ones; called by the parent's ``__init__``."""

@@ -1,7 +1,6 @@
 """on_bad_image='skip': the next readable sample takes the place of a bad one; each is listed once."""
 
 import json
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +9,7 @@ import pytest
 from mmpose.registry import DATASETS
 from torch.utils.data import DataLoader
 
-from tests.unit.datasets.tiny_files import NAMES, PIPELINE, build, person, write, write_mpii
+from tests.unit.datasets.tiny_files import NAMES, PIPELINE, build, person, several, write, write_mpii
 from vitpose_mm.datasets import bad_images
 from vitpose_mm.hooks import BadImageHook
 
@@ -21,19 +20,6 @@ BREAK = {
     'missing': lambda path: path.unlink(),
     'no image': lambda path: path.write_text('<html>'),
 }
-
-
-def several(folder, number=6):
-    """A COCO file of several images with a person each; return the dataset's arguments."""
-    files = write(folder, [person(1)])
-    path = folder / 'annotations.json'
-    content = json.loads(path.read_text())
-    content['images'] = [dict(content['images'][0], id=i, file_name=f'{i}.jpg') for i in range(number)]
-    content['annotations'] = [dict(content['annotations'][0], id=i, image_id=i) for i in range(number)]
-    path.write_text(json.dumps(content))
-    for i in range(number):
-        shutil.copy(folder / 'one.jpg', folder / f'{i}.jpg')
-    return files
 
 
 def images_of(dataset):

@@ -1,6 +1,7 @@
 """Tiny files in the formats of the checked datasets, for tests that break them."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -49,6 +50,19 @@ def write(folder, annotations, name='annotations.json'):
     )
     (folder / name).write_text(json.dumps(content))
     return dict(data_root=str(folder), ann_file=name, data_prefix=dict(img=''))
+
+
+def several(folder, number=6):
+    """A COCO file of several images with a person each; return the dataset's arguments."""
+    files = write(folder, [person(1)])
+    path = folder / 'annotations.json'
+    content = json.loads(path.read_text())
+    content['images'] = [dict(content['images'][0], id=i, file_name=f'{i}.jpg') for i in range(number)]
+    content['annotations'] = [dict(content['annotations'][0], id=i, image_id=i) for i in range(number)]
+    path.write_text(json.dumps(content))
+    for i in range(number):
+        shutil.copy(folder / 'one.jpg', folder / f'{i}.jpg')
+    return files
 
 
 def write_mpii(folder, **changes):

@@ -12,6 +12,7 @@ from vitpose_mm.hooks import NonFiniteHook
 from vitpose_mm.hooks.dataset_mix import bare_model
 from vitpose_mm.optim import AutocastOptimWrapper, FiniteOptimWrapper
 
+NEW = hasattr(torch.amp, 'GradScaler')  # on a CPU, old versions of torch have neither a scaler nor a fused AdamW
 ADAM = dict(type='AdamW', lr=0.1)
 
 
@@ -26,12 +27,13 @@ class Scaled(AutocastOptimWrapper):
 
 WRAPPERS = {
     'fp32': dict(type=FiniteOptimWrapper, optimizer=ADAM),
-    'fused': dict(type=FiniteOptimWrapper, optimizer=dict(ADAM, fused=True)),
     'clipped': dict(type=FiniteOptimWrapper, optimizer=ADAM, clip_grad=dict(max_norm=1.0)),
     'by value': dict(type=FiniteOptimWrapper, optimizer=ADAM, clip_grad=dict(type='value', clip_value=1.0)),
     'bf16': dict(type=AutocastOptimWrapper, optimizer=ADAM),
-    'scaler': dict(type=Scaled, optimizer=ADAM, clip_grad=dict(max_norm=1.0)),
 }
+if NEW:
+    WRAPPERS['fused'] = dict(type=FiniteOptimWrapper, optimizer=dict(ADAM, fused=True))
+    WRAPPERS['scaler'] = dict(type=Scaled, optimizer=ADAM, clip_grad=dict(max_norm=1.0))
 
 
 class Compare(Hook):
@@ -130,6 +132,7 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.skipif(not NEW, reason='no fused AdamW on a CPU')
 @pytest.mark.parametrize(('fused', 'waits'), [(True, 0), (False, 1)])
 def test_a_fused_step_does_not_wait_for_the_device(fused, waits):
     weight = torch.nn.Parameter(torch.ones(3))

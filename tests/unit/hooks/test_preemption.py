@@ -1,12 +1,17 @@
 """SIGTERM or SIGUSR1 saves within the epoch; the resumed run ends with the weights of an uninterrupted one."""
 
+import json
 import os
 import signal
 
+import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.registry import init_default_scope
+from mmpose.registry import DATASETS
 
+from tests.unit.datasets.tiny_files import several
 from tests.unit.hooks.toy_training import build, in_children
 from vitpose_mm.checkpoints.safe_load import load_checkpoint
 from vitpose_mm.hooks import PreemptionHook
@@ -99,6 +104,53 @@ def test_two_processes(tmp_path):
     assert not torch.equal(states[0]['norm.running_mean'], states[1]['norm.running_mean'])
     assert train(folder, resume=True, **options) == [0, 0]
     check_same(tmp_path / 'whole', folder, processes=2)
+
+
+PIPELINE = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale'),
+    dict(type='RandomBBoxTransform'),
+    dict(type='TopdownAffine', input_size=(48, 64)),
+    dict(type='GenerateTarget', encoder=dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16))),
+    dict(type='PackPoseInputs', meta_keys=('img_path', 'id')),
+]
+
+
+def collate_images(samples):
+    """Index and mean colour, which depends on the crop, and the cached heatmaps if there are any."""
+    found = [sample['data_samples'] for sample in samples]
+    numbers = [sample['inputs'].float().mean().item() / 255 for sample in samples]
+    cached = [getattr(sample.gt_fields, 'teacher_heatmaps', torch.zeros(1)).mean().item() for sample in found]
+    return dict(
+        index=[sample.id for sample in found],
+        number=[sum(n) for n in zip(numbers, cached, strict=True)],
+        data_samples=found,
+    )
+
+
+@pytest.mark.parametrize('kind', ['mix', 'cache'])
+def test_a_fixed_mix_and_a_cached_teacher(tmp_path, kind):
+    """The same samples of each dataset, and the same of two augmentations with its own heatmaps."""
+    init_default_scope('mmpose')
+    one = dict(type='CheckedCocoDataset', pipeline=PIPELINE, **several(tmp_path / 'a', 8))
+    if kind == 'mix':
+        other = dict(one, type='CheckedOCHumanDataset', **several(tmp_path / 'b', 4))
+        dataset = DATASETS.build(dict(type='CombinedPoseDataset', datasets=[one, other]))
+        sampler = dict(type='FixedMixSampler', batch_size=3, source_ratio=[2, 1])
+    else:
+        config = dict(type='TeacherCacheDataset', dataset=one, seeds=[0, 1])
+        cache = tmp_path / 'cache'
+        cache.mkdir()
+        (cache / 'cache.json').write_text(json.dumps(dict(DATASETS.build(config).identity, seeds=[0, 1])))
+        for seed in (0, 1):
+            np.save(cache / f'seed{seed}.npy', np.random.default_rng(seed).random((8, 17, 16, 12)).astype('f2'))
+        dataset, sampler = DATASETS.build(dict(config, cache=str(cache))), dict(type='DefaultSampler', shuffle=True)
+    loader = dict(batch_size=3 if kind == 'mix' else 2, dataset=dataset, sampler=sampler, collate_fn=collate_images)
+    options = dict(loader=loader, workers=2, val=False)
+    assert train(tmp_path / 'whole', **options) == 0
+    assert train(tmp_path / 'stopped', interrupt=dict(iteration=6), **options) == EXIT_CODE
+    assert train(tmp_path / 'stopped', resume=True, **options) == 0
+    check_same(tmp_path / 'whole', tmp_path / 'stopped')
 
 
 def test_saving_every_n_iterations(tmp_path):
