@@ -8,7 +8,7 @@ from mmpose.models.utils.tta import flip_heatmaps
 from torch import Tensor, nn
 
 from ..codecs import BatchMSRAHeatmap, BatchUDPHeatmap
-from ..codecs.heatmaps import BatchDecoding
+from ..codecs.heatmaps import BatchCodec
 
 
 class HeatmapGraph(nn.Module):
@@ -101,13 +101,13 @@ def tested_heatmaps(model: Any, images: Tensor, flip_indices: list[int] | None) 
     return (plain + mirrored) * 0.5
 
 
-def batch_codec(codec: Any) -> BatchDecoding:
+def batch_codec(codec: Any) -> BatchCodec:
     """The codec with tensor code that decodes as a codec of MMPose does.
 
     Raises:
         ValueError: there is none.
     """
-    if isinstance(codec, BatchDecoding):
+    if isinstance(codec, BatchCodec):
         return codec
     keys = ('input_size', 'heatmap_size', 'sigma', 'blur_kernel_size')
     shared: dict[str, Any] = {key: getattr(codec, key, None) for key in keys}
