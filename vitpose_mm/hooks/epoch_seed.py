@@ -159,6 +159,7 @@ class SeededCollate:
         batch = self.collate_fn(samples)
         if not hasattr(self.seeds, 'worker'):  # a worker process that was not forked has its own copy of the seeds
             info = get_worker_info()
+            assert info is not None
             self.seeds.start(info.id, info.num_workers)
         self.seeds.next()
         return batch
@@ -223,4 +224,5 @@ def seed_worker(worker_id: int, seeds: BatchSeeds, user_init_fn: Callable[[int],
         user_init_fn(worker_id)
     cv2.setNumThreads(0)
     info = get_worker_info()
+    assert info is not None
     seeds.start(worker_id, info.num_workers)
