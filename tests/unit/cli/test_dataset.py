@@ -54,7 +54,7 @@ def test_the_config_is_short_and_complete(made):
     dataset = DATASETS.build(config.train_dataloader.dataset)
     sample = dataset[0]
     assert sample['inputs'].shape == (3, 256, 192)
-    assert sample['data_samples'].gt_fields.heatmaps.shape == (4, 64, 48)
+    assert sample['data_samples'].gt_instances.keypoint_target.shape == (1, 4, 4)
     assert dataset.metainfo['flip_indices'] == [0, 2, 1, 3]
     assert dataset.metainfo['skeleton_links'] == [(0, 1), (0, 2), (0, 3)]
     assert len(DATASETS.build(config.val_dataloader.dataset)) == 2
