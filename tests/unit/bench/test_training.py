@@ -22,8 +22,8 @@ def test_loading_step_and_both(tmp_path, capsys):
     assert main([*words, *options(tmp_path / 'data')]) == 0
     printed = capsys.readouterr().out
     for text in (
-        'TopdownAffine',
-        'transfer',
+        'CropImage',
+        'MB sent per sample',
         'loading, 1 worker',
         'step',
         'both',

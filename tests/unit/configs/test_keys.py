@@ -11,7 +11,7 @@ from typing import Any
 import mmpose.registry
 import pytest
 from mmengine.config import Config
-from mmengine.registry import MODEL_WRAPPERS, STRATEGIES, Registry, init_default_scope
+from mmengine.registry import FUNCTIONS, MODEL_WRAPPERS, STRATEGIES, Registry, init_default_scope
 from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, ValLoop, set_random_seed
 from mmengine.utils import import_modules_from_strings
 from torch.nn.utils import clip_grad_norm_
@@ -104,7 +104,7 @@ UNTYPED = {
 @cache
 def resolve(name: str) -> Callable | None:
     """The only class or function registered under a name in any registry."""
-    found = {registry.get(name) for registry in (*REGISTRIES, STRATEGIES, MODEL_WRAPPERS)} - {None}
+    found = {registry.get(name) for registry in (*REGISTRIES, FUNCTIONS, STRATEGIES, MODEL_WRAPPERS)} - {None}
     if len(found) > 1:
         raise ValueError(f'type={name!r} is registered more than once: {found}')
     return found.pop() if found else None
