@@ -75,11 +75,7 @@ def run(args: argparse.Namespace) -> int:
         code = 1
         from ..export.writing import write_file
 
-        with _progress() as bar:
-            task = bar.add_task('calibrating', total=len(crops), visible=target.precision == 'int8')
-            differences = write_file(
-                model, args.checkpoint, target, args.out, crops, progress=lambda n: bar.update(task, completed=n)
-            )
+        differences = write_file(model, args.checkpoint, target, args.out, crops)
     except (ValueError, KeyError, OSError) as problem:
         message = problem.args[0] if isinstance(problem, KeyError) else problem
         print('vitpose export:', ' '.join(str(message).split()), file=sys.stderr)
@@ -116,10 +112,3 @@ def _prepare(args: argparse.Namespace) -> tuple:
     if int8:
         check_count(len(crops))
     return model, target, crops
-
-
-def _progress() -> Any:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    return Progress(console=Console(stderr=True), transient=True)

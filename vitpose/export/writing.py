@@ -62,7 +62,6 @@ def write_file(
     out: Path,
     crops: np.ndarray,
     accept: Callable[[Differences], None] | None = None,
-    progress: Callable[[int], None] = lambda count: None,
 ) -> Differences:
     """Write a model, run the file on crops, and compare.
 
@@ -73,7 +72,6 @@ def write_file(
         out: the file; it appears when everything is well.
         crops: (N, h, w, 3) uint8 BGR to calibrate int8 with; the first ones are compared.
         accept: called with the differences, raises if they are too large; None for `Differences.check`.
-        progress: called with the number of crops that int8 was calibrated with.
 
     Raises:
         ValueError: this cannot be written, or differs too much.
@@ -98,7 +96,7 @@ def write_file(
                 if target.precision != 'int8':
                     return source
                 inputs = calibration if target.decode else model.normalised(calibration).numpy()
-                return quantise(source, inputs, target.accuracy_drop, agreement(model, calibration), progress)
+                return quantise(source, inputs, target.accuracy_drop, agreement(model, calibration))
 
             write_openvino(network, decoding, example, file, stored, half, change)
         written = ExportedModel(file, 'cpu')

@@ -13,16 +13,16 @@ def quantise(
     crops: np.ndarray,
     accuracy_drop: float | None = None,
     accuracy: Callable[[np.ndarray], float] | None = None,
-    progress: Callable[[int], None] = lambda count: None,
 ) -> Any:
     """Quantise weights and activations to int8, with NNCF's settings for transformers, smooth quantisation among them.
+
+    NNCF shows its progress.
 
     Args:
         model: `openvino.Model` from crops or images to heatmaps.
         crops: inputs of the model to calibrate with, at least `FEWEST`.
         accuracy_drop: how much `accuracy` may fall; layers that cost more stay in fp32. None to quantise all.
         accuracy: of the heatmaps of `crops`; with `accuracy_drop`.
-        progress: called with the number of crops seen, from 1 on in every pass over them.
 
     Returns:
         `openvino.Model`.
@@ -35,12 +35,7 @@ def quantise(
         import nncf
     except ImportError as problem:
         raise ValueError(f"--precision int8 needs nncf ({problem}): pip install 'vitpose_mm[export]'") from problem
-
-    def shown(i: int) -> np.ndarray:
-        progress(i + 1)
-        return crops[i : i + 1]
-
-    data = nncf.Dataset(range(len(crops)), shown)
+    data = nncf.Dataset([crops[i : i + 1] for i in range(len(crops))])
     options: dict[str, Any] = dict(model_type=nncf.ModelType.TRANSFORMER, subset_size=len(crops))
     if accuracy_drop is None:
         return nncf.quantize(model, data, **options)

@@ -12,16 +12,16 @@ import torch
 from mmengine.utils import digit_version
 from torch import Tensor
 
-from .graph import HeatmapGraph, PoseGraph
+from .graph import DecodingGraph, HeatmapGraph, PoseGraph
+
+Graph = PoseGraph | HeatmapGraph | DecodingGraph
 
 OLDEST = '2.6'  # torch whose exporter keeps the batch size of windowed attention dynamic
 LARGEST = 1_900_000_000  # bytes of weights in one file: protobuf reads up to 2 GiB
 HEATMAPS = 'heatmaps'
 
 
-def write_onnx(
-    graph: PoseGraph | HeatmapGraph, example: Tensor, file: Path, stored: Mapping[str, str], half: bool = False
-) -> None:
+def write_onnx(graph: Graph, example: Tensor, file: Path, stored: Mapping[str, str], half: bool = False) -> None:
     """Write a graph with a dynamic batch size; weights of more than 1.9 GB go to FILE.onnx.data beside it.
 
     Heatmaps are an inner value of this name in a graph that decodes.
@@ -49,7 +49,7 @@ def write_onnx(
     onnx.save_model(model, str(file), **outside)
 
 
-def as_onnx(graph: PoseGraph | HeatmapGraph, example: Tensor) -> Any:
+def as_onnx(graph: Graph, example: Tensor) -> Any:
     """The graph as `onnx.ModelProto`; see `write_onnx`."""
     if digit_version(torch.__version__) < digit_version(OLDEST):
         raise ValueError(f'export needs torch {OLDEST} or newer, and this is {torch.__version__}')
@@ -58,7 +58,11 @@ def as_onnx(graph: PoseGraph | HeatmapGraph, example: Tensor) -> Any:
         import onnxscript  # noqa: F401
     except ImportError as problem:
         raise ValueError(f"export needs {problem.name}: pip install 'vitpose_mm[export]'") from problem
-    decodes = isinstance(graph, PoseGraph)
+    if isinstance(graph, HeatmapGraph):
+        names = (['crops' if graph.crops else 'images'], [HEATMAPS])
+    else:
+        decoded = ['keypoints', 'scores']
+        names = (['crops'], [*decoded, HEATMAPS]) if isinstance(graph, PoseGraph) else ([HEATMAPS], decoded)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
         warnings.simplefilter('ignore')
         logging.getLogger('torch.onnx').setLevel(logging.ERROR)
@@ -66,14 +70,14 @@ def as_onnx(graph: PoseGraph | HeatmapGraph, example: Tensor) -> Any:
             graph,
             (example,),
             dynamo=True,
-            input_names=['crops' if decodes else 'images'],
-            output_names=['keypoints', 'scores', HEATMAPS] if decodes else [HEATMAPS],
+            input_names=names[0],
+            output_names=names[1],
             dynamic_shapes=({0: torch.export.Dim('batch')},),
             verbose=False,
         )
     assert program is not None
     model = program.model_proto
-    if decodes:
+    if isinstance(graph, PoseGraph):
         inner = model.graph.output[2]
         model.graph.value_info.append(inner)
         model.graph.output.remove(inner)

@@ -1,16 +1,15 @@
 """Write graphs as OpenVINO's IR."""
 
-import logging
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .graph import DecodingGraph, HeatmapGraph
-from .onnx_file import HEATMAPS
+from .onnx_file import HEATMAPS, write_onnx
 
 
 def write_openvino(
@@ -43,10 +42,10 @@ def write_openvino(
         import openvino
     except ImportError as problem:
         raise ValueError(f"export needs {problem.name}: pip install 'vitpose_mm[export]'") from problem
-    model = change(as_openvino(network, example, ['crops' if network.crops else 'images'], [HEATMAPS]))
+    model = change(as_openvino(network, example))
     if decoding is not None:
         with torch.no_grad():
-            after = as_openvino(decoding, network(example), [HEATMAPS], ['keypoints', 'scores'])
+            after = as_openvino(decoding, network(example))
         (given,) = after.get_parameters()
         heatmaps = model.output(0).get_node().input_value(0)
         for user in given.output(0).get_target_inputs():
@@ -58,17 +57,14 @@ def write_openvino(
     openvino.save_model(model, str(file), compress_to_fp16=half)
 
 
-def as_openvino(graph: nn.Module, example: Tensor, inputs: list[str], outputs: list[str]) -> Any:
-    """A graph as `openvino.Model` with a dynamic batch size."""
+def as_openvino(graph: HeatmapGraph | DecodingGraph, example: Tensor) -> Any:
+    """A graph as `openvino.Model` with a dynamic batch size, by way of ONNX.
+
+    `openvino.convert_model` would report each use to its vendor, in processes that wait for the network.
+    """
     import openvino
 
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter('ignore')
-        logging.getLogger('openvino').setLevel(logging.ERROR)
-        batch = ({0: torch.export.Dim('batch')},)
-        program = torch.export.export(graph.eval(), (example,), dynamic_shapes=batch, strict=False)
-        model = openvino.convert_model(program)
-    model.reshape([-1, *example.shape[1:]])
-    for port, name in zip((*model.inputs, *model.outputs), (*inputs, *outputs), strict=True):
-        port.get_tensor().set_names({name})
-    return model
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / 'graph.onnx'
+        write_onnx(graph, example, file, {})
+        return openvino.Core().read_model(str(file))
