@@ -71,7 +71,7 @@ def test_interrupted_runs_resume_to_the_same_weights(
 def test_a_job_with_a_dead_rank_restarts_by_itself(write_config, tiny_coco, run, tmp_path, environment, monkeypatch):
     """Torchrun names the rank, and --max-restarts continues from the last checkpoint."""
     monkeypatch.setitem(environment, 'PYTHONPATH', f'{environment["PYTHONPATH"]}{os.pathsep}{tmp_path}')
-    # otherwise the restarted processes find the addresses of the dead ones in torchrun's store
+    # a store per restart: with the old one, one of two restarts failed with 'connection refused'
     monkeypatch.setitem(environment, 'TORCH_DISABLE_SHARE_RDZV_TCP_STORE', '1')
     killer = tmp_path / 'killer.py'
     killer.write_text(KILLER)
