@@ -42,8 +42,7 @@ def first_image(file: str) -> np.ndarray:
     """
     from ..predict.images import read_frame
 
-    with closing(_frames(file)) as frames:
-        frame = read_frame(next(frames), 0)
+    frame = read_frame(next(_frames(file)), 0)
     if frame.image is None:
         raise ValueError(f'{Path(file).name}: {_reason(frame)}')
     return frame.image
@@ -85,8 +84,8 @@ def predict_upload(
     lines, pictures = JsonLines(folder / LINES), Pictures(folder, [source])
     frames, people, notes = 0, 0, dict[str, None]()
     given = (replace(frame, boxes=boxes) for frame in islice(_frames(file), LONGEST))
-    with closing(lines), closing(pictures), closing(predictor.stream(given)) as stream:
-        for frame, poses in stream:
+    with closing(lines), closing(pictures):
+        for frame, poses in predictor.stream(given):
             frame = replace(frame, name=source.name, error=frame.error and _reason(frame))
             lines.write(frame, poses)
             notes.update(dict.fromkeys([*poses.dropped, *([frame.error] if frame.error else [])]))
