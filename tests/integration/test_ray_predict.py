@@ -1,4 +1,4 @@
-"""projects/ray_predict at toy size: a killed worker loses and repeats nothing; rows as `vitpose predict` writes them."""
+"""projects/ray_predict at toy size: a killed worker loses and repeats nothing; rows are those of `vitpose predict`."""
 
 import json
 import os
