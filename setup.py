@@ -76,6 +76,7 @@ with tempfile.TemporaryDirectory() as scratch:
             'openvino': ['openvino>=2025.0', 'opencv-python'],
             'export': [*TORCH, 'onnx>=1.17', 'onnxscript>=0.3', 'onnxruntime>=1.20', 'openvino>=2025.0', 'nncf>=2.15'],
             'predict': ['av>=14.2'],  # videos
+            'app': ['gradio>=6.5', 'av>=14.2'],
             'track': ['trackers>=2.6'],  # needs numpy 2
             'safetensors': ['safetensors>=0.4'],
             'tests': ['pytest>=7', 'hypothesis', 'pytest-xdist', 'ruff', 'mypy', 'import-linter', 'tensorboard'],

@@ -21,6 +21,7 @@ COMMANDS = {
     'token': "extract a trained knowledge token from a teacher's checkpoint",
     'teacher-cache': "store a teacher's heatmaps of a training set, so that the teacher runs only once",
     'export': 'one file of ONNX or OpenVINO that predicts without torch',
+    'app': 'a page on which to drop images and videos, to see and download poses',
     'demo': 'render people, train and test a small ViTPose on them, show the result',
 }
 EPILOG = """training and testing go through MIM, as in all of OpenMMLab:

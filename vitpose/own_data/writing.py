@@ -36,10 +36,9 @@ model = dict(
     test_cfg=dict(flip_test={flip}),
 )
 {start}crop = dict(type='TopdownAffine', input_size=input_size, use_udp=True)
-train_crop = dict(crop, type='CropImage')
 augmentation = [{augmentation}dict(_base_.turn, scale_factor=(0.7, 1.3))]
 target = dict(type='KeypointTarget', encoder=codec)
-train_pipeline = [*_base_.opening, *augmentation, train_crop, target, *_base_.train_packing]
+train_pipeline = [*_base_.opening, *augmentation, dict(crop, type='CropImage'), target, *_base_.train_packing]
 dataset_type = 'CheckedCocoDataset'  # MMPose's inferencers read it, too
 dataset = dict(
     type=dataset_type, data_root=data_root, data_prefix=dict(img='images/'), metainfo=_base_.dataset_info

@@ -20,13 +20,16 @@ FAR = 2**15  # pixels; cv2 cannot draw to points much farther away
 _SHIFT = 4  # fractional bits of the coordinates passed to cv2
 
 
-def draw_poses(image: np.ndarray, poses: Poses, metainfo: Mapping[str, Any]) -> np.ndarray:
+def draw_poses(
+    image: np.ndarray, poses: Poses, metainfo: Mapping[str, Any], min_score: float = MIN_SCORE
+) -> np.ndarray:
     """Draw boxes, links, keypoints, and the ids of tracked people.
 
     Args:
         image: (H, W, 3) uint8 BGR; it is not changed.
-        poses: People in it. Keypoints with a score below 0.3 are not drawn.
+        poses: People in it.
         metainfo: As MMPose parses it: skeleton_links, and keypoint_colors and skeleton_link_colors in RGB.
+        min_score: Keypoints with a lower score are not drawn.
 
     Returns:
         (H, W, 3) uint8 BGR.
@@ -40,7 +43,7 @@ def draw_poses(image: np.ndarray, poses: Poses, metainfo: Mapping[str, Any]) -> 
         track = -1 if poses.track_ids is None else int(poses.track_ids[i])
         _draw_box(drawn, box, track, max(1, round(size / 2)))
         fixed = np.rint(np.clip(np.nan_to_num(points), -FAR, FAR) * 2**_SHIFT).astype(int).tolist()
-        seen = (scores >= MIN_SCORE) & np.isfinite(points).all(axis=1)
+        seen = (scores >= min_score) & np.isfinite(points).all(axis=1)
         for (a, b), colour in links:
             if seen[a] and seen[b]:
                 cv2.line(drawn, fixed[a], fixed[b], DARK, round(size) + 2, cv2.LINE_AA, _SHIFT)

@@ -3,7 +3,14 @@
 import importlib
 from types import ModuleType
 
-EXTRAS = {'av': 'predict', 'trackers': 'track', 'onnxruntime': 'onnx', 'openvino': 'openvino', 'torch': 'torch'}
+EXTRAS = {
+    'av': 'predict',
+    'trackers': 'track',
+    'onnxruntime': 'onnx',
+    'openvino': 'openvino',
+    'torch': 'torch',
+    'gradio': 'app',
+}
 
 
 def need(name: str, purpose: str) -> ModuleType:

@@ -124,7 +124,7 @@ def test_a_side_without_partner_is_not_flipped(tmp_path, capsys):
     path = makers.write_coco(tmp_path, makers.coco(names=['nose', 'left_ear', 'neck', 'tail']))
     assert main(['dataset', str(path), '--out', str(tmp_path / 'out')]) == 0
     config = Config.fromfile(tmp_path / 'out/config.py')
-    assert [step.type for step in config.augmentation] == ['RandomBBoxTransform']
+    assert [step.type for step in config.augmentation] == ['TurnBox']
     assert not config.model.test_cfg.flip_test
     assert "'left_ear' has a side and no partner" in capsys.readouterr().out
 

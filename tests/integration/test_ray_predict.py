@@ -1,0 +1,84 @@
+"""projects/ray_predict at toy size: a killed worker loses and repeats nothing; rows are those of `vitpose predict`."""
+
+import json
+import os
+import runpy
+import signal
+import sys
+import time
+
+import cv2
+import psutil
+import pytest
+
+from tests.unit.predict.tiny_files import dot, write_dots
+from vitpose.cli.main import main
+
+pa = pytest.importorskip('pyarrow')
+pq = pytest.importorskip('pyarrow.parquet')
+pytest.importorskip('ray')
+pytestmark = pytest.mark.slow
+IMAGES, ROWS, KILL_AFTER = 1200, 20, 5
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """Images, one of them damaged, with boxes, and an exported file."""
+    folder = tmp_path_factory.mktemp('ray')
+    (folder / 'images').mkdir()
+    with (folder / 'boxes.jsonl').open('w') as lines:
+        for i in range(IMAGES):
+            name = f'images/{i:04}.png'
+            cv2.imwrite(str(folder / name), dot(5 + i % 150, 5 + i % 110))
+            boxes = [[2, 2, 158, 118], [20, 10, 90, 100]][: i % 3]
+            lines.write(json.dumps(dict(file=name, boxes=boxes)) + '\n')
+    (folder / 'images/0007.png').write_bytes(b'broken')
+    write_dots(folder / 'dots.onnx')
+    return folder
+
+
+def test_nothing_is_lost_or_repeated_when_a_worker_is_killed(root, folder, monkeypatch):
+    out = folder / 'out'
+    command = [sys.executable, root / 'projects/ray_predict/predict.py', 'images', '--boxes', 'boxes.jsonl']
+    command += ['--model', 'dots.onnx', '--out', 'out', '--rows', str(ROWS)]
+    environment = {**os.environ, 'PYTHONPATH': str(root)}
+    with (folder / 'log').open('w') as log:
+        run = psutil.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    killed = None
+    while run.poll() is None:
+        written = len(list(out.glob('*.parquet')))
+        if killed is None and written >= KILL_AFTER:
+            workers = [child for child in run.children(recursive=True) if 'MapWorker' in ' '.join(child.cmdline())]
+            assert len(workers) == 2
+            workers[0].send_signal(signal.SIGKILL)
+            killed = written
+        time.sleep(0.02)
+    assert run.returncode == 0, (folder / 'log').read_text()
+    shards = list(out.glob('*.parquet'))
+    assert killed is not None and killed < len(shards) == IMAGES // ROWS
+    rows = {row['file']: row for shard in shards for row in pq.read_table(shard).to_pylist()}
+    assert len(rows) == sum(pq.read_metadata(shard).num_rows for shard in shards) == IMAGES
+    monkeypatch.chdir(folder)
+    arguments = ['--boxes', 'boxes.jsonl', '--model', 'dots.onnx', '--no-draw', '--out', 'same']
+    assert main(['predict', 'images', *arguments]) == 1  # one is broken
+    for line in map(json.loads, (folder / 'same/predictions.jsonl').read_text().splitlines()):
+        assert line.pop('track_ids') is None
+        assert rows.pop(line['file']) == line
+    assert not rows
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['images', '--out', 'images'], 'expected an empty or new folder'),
+        (['none.parquet', '--out', 'new'], 'none.parquet: no such file'),
+        (['list.parquet', '--out', 'new'], "expected a text in a column `file` in every row; columns: ['name']"),
+        (['images', '--out', 'new', '--rows', '0'], 'expected at least 1 each'),
+    ],
+)
+def test_bad_input_is_refused_before_ray_starts(root, folder, arguments, message, monkeypatch, capsys):
+    pq.write_table(pa.table({'name': ['a.png']}), folder / 'list.parquet')
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, 'argv', ['predict.py', *arguments, '--model', 'dots.onnx'])
+    assert runpy.run_path(str(root / 'projects/ray_predict/predict.py'))['main']() == 2
+    assert message in capsys.readouterr().err
