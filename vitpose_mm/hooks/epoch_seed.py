@@ -158,8 +158,7 @@ class SeededCollate:
         """Return what the loader's own function returns."""
         batch = self.collate_fn(samples)
         if not hasattr(self.seeds, 'worker'):  # a worker process that was not forked has its own copy of the seeds
-            info = get_worker_info()
-            assert info is not None
+            info: Any = get_worker_info()
             self.seeds.start(info.id, info.num_workers)
         self.seeds.next()
         return batch
@@ -223,6 +222,5 @@ def seed_worker(worker_id: int, seeds: BatchSeeds, user_init_fn: Callable[[int],
     if user_init_fn is not None:
         user_init_fn(worker_id)
     cv2.setNumThreads(0)
-    info = get_worker_info()
-    assert info is not None
+    info: Any = get_worker_info()
     seeds.start(worker_id, info.num_workers)
