@@ -69,11 +69,6 @@ def test_bad_box_is_an_error_only_in_the_test_dataset(data, train_fails):
     assert output.count('skipped 1 of 24 instances') == 1
 
 
-def test_persistent_workers_with_the_seed_hook(train_fails):
-    message = 'EpochSeedHook .*persistent_workers=False'
-    assert 'Epoch(train)' not in train_fails(ValueError, message, train_dataloader__persistent_workers=True)
-
-
 @pytest.mark.slow
 def test_checkpoint_of_another_width(data, train_command_fails, write_config, run, mim, tmp_path):
     init_default_scope('mmpose')

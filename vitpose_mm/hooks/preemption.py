@@ -1,6 +1,8 @@
 """Saving and leaving when the cluster asks for the machine."""
 
+import atexit
 import logging
+import multiprocessing
 import signal
 import threading
 from collections.abc import Callable
@@ -54,6 +56,7 @@ class PreemptionHook(Hook):
         if get_world_size() > 1:
             self._group = distributed.new_group(backend='gloo')  # a flag in CPU memory does not wait for the GPU
         self._training = True
+        atexit.register(end_workers)
         if threading.current_thread() is threading.main_thread():
             self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
 
@@ -86,6 +89,7 @@ class PreemptionHook(Hook):
     def after_train(self, runner: Runner) -> None:
         """Give the signals back."""
         self._training = False
+        atexit.unregister(end_workers)
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
@@ -118,6 +122,14 @@ def shield(loader: Any) -> None:
     init = loader.worker_init_fn
     if getattr(init, 'func', None) is not init_shielded:
         loader.worker_init_fn = partial(init_shielded, init_fn=init)
+
+
+def end_workers() -> None:
+    """End the data workers that an error has left: they ignore the SIGTERM that Python sends at exit, and waits for."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would report them
+    for child in multiprocessing.active_children():
+        if child.daemon:
+            child.kill()
 
 
 def init_shielded(worker_id: int, init_fn: Callable[[int], None] | None) -> None:
