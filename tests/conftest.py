@@ -29,8 +29,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run long tests first, so that all workers finish at about the same time."""
-    items.sort(key=lambda item: not any(map(item.get_closest_marker, ('install', 'slow'))))
+    """Run long tests first, so that all workers finish at about the same time, and those that fork before all others.
+
+    A forked process cannot train after the threads that torch.compile and activation checkpointing start for autograd.
+    """
+    forks = {item: 'in_children' in vars(item.module) for item in items}
+    items.sort(key=lambda item: (not forks[item], not any(map(item.get_closest_marker, ('install', 'slow')))))
 
 
 @pytest.fixture(scope='session')

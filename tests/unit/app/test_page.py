@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from functools import partial
 
 import cv2
 import pytest
@@ -40,12 +41,17 @@ def address(root, tmp_path_factory):
     command = [sys.executable, '-m', 'vitpose', 'app', write_dots(folder / 'dots.onnx'), '--port', str(port)]
     (folder / 'temporary').mkdir()
     environment = {**os.environ, 'PYTHONPATH': str(root), 'TMPDIR': str(folder / 'temporary')}
-    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as server:
-        line = server.stdout.readline()
-        assert line.startswith(f'http://127.0.0.1:{port}/'), line
-        yield line.split()[0]
-        server.send_signal(signal.SIGINT)
-        assert server.wait(30) == 0
+    options = dict(cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
+    with subprocess.Popen(command, preexec_fn=listen, **options) as server:
+        try:
+            line = server.stdout.readline()
+            assert line.startswith(f'http://127.0.0.1:{port}/'), line
+            yield line.split()[0]
+            server.send_signal(signal.SIGINT)
+            assert server.wait(30) == 0
+        finally:
+            server.kill()
     assert not list((folder / 'temporary').glob('vitpose*'))
 
 
