@@ -13,4 +13,4 @@ if _MISSING:
         name=_MISSING[0],
     )
 
-from . import backbones, codecs, datasets, estimators, evaluators, heads, hooks, losses, optim, pretrain, visualization  # noqa: E402, F401  # noqa: E402, F401
+from . import backbones, codecs, datasets, estimators, evaluators, heads, hooks, losses, optim, pretrain, visualization  # noqa: E402, F401

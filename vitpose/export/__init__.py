@@ -1,1 +1,1 @@
-"""Exported files: writing one of a config and a checkpoint, and comparing it with torch."""
+"""Exported files: writing a model of a config and a checkpoint as a file, and comparing it with torch."""

@@ -6,19 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.unit.predict.tiny_models import rendered, several, single, write
+from tests.unit.predict.tiny_models import rendered
 from vitpose.cli.main import main
 from vitpose.export import writing
-
-
-@pytest.fixture(scope='module')
-def files(tmp_path_factory):
-    return write(single(), tmp_path_factory.mktemp('single'))
-
-
-@pytest.fixture(scope='module')
-def multi_files(tmp_path_factory):
-    return write(several(), tmp_path_factory.mktemp('several'))
 
 
 @pytest.mark.parametrize(
@@ -35,31 +25,31 @@ def multi_files(tmp_path_factory):
         ('--to onnx --out a.onnx --images nowhere', 'nowhere: no such file'),
     ],
 )
-def test_bad_input(words, message, files, tmp_path, capsys, monkeypatch):
+def test_bad_input(words, message, model_files, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'ten').mkdir()
     for i in range(10):
         cv2.imwrite(str(tmp_path / f'ten/{i}.png'), rendered(0)[0])
-    assert main(['export', *files, *words.replace('TEN', 'ten').split()]) == 2
+    assert main(['export', *model_files, *words.replace('TEN', 'ten').split()]) == 2
     error = capsys.readouterr().err
     assert re.search(message, error) and 'Traceback' not in error
     assert sorted(path.name for path in tmp_path.iterdir()) == ['ten']
 
 
-def test_a_dataset_that_the_model_lacks(multi_files, tmp_path, capsys):
+def test_a_dataset_that_the_model_lacks(multi_model_files, tmp_path, capsys):
     out = tmp_path / 'a.onnx'
-    assert main(['export', *multi_files, '--to', 'onnx', '--out', str(out), '--dataset', 'hand']) == 2
+    assert main(['export', *multi_model_files, '--to', 'onnx', '--out', str(out), '--dataset', 'hand']) == 2
     assert "dataset='hand': this model predicts one of aic, coco, mpii" in capsys.readouterr().err
 
 
-def test_a_file_that_differs_is_not_left(files, tmp_path, capsys, monkeypatch):
+def test_a_file_that_differs_is_not_left(model_files, tmp_path, capsys, monkeypatch):
     out = tmp_path / 'out/a.onnx'
     monkeypatch.setattr(writing, 'write_onnx', lambda graph, example, file, *rest: file.write_bytes(b'onnx'))
     monkeypatch.setattr(writing, 'ExportedModel', lambda file, device: None)
     monkeypatch.setattr(writing, 'run_heatmaps', lambda *rest: None)
     far = writing.Differences(17, (9, 9), (9, 9), (1, 1))
     monkeypatch.setattr(writing, 'compare', lambda *rest: far)
-    words = ['export', *files, '--to', 'onnx', '--out', str(out)]
+    words = ['export', *model_files, '--to', 'onnx', '--out', str(out)]
     assert main(words) == 1
     assert 'keypoints differ too much from torch in fp32' in capsys.readouterr().err
     assert list(out.parent.iterdir()) == []

@@ -5,63 +5,51 @@ import pytest
 import torch
 from mmengine import Config
 
-from tests.unit.predict.tiny_models import CLASSIC, UDP, rendered, several, single, write
+from tests.unit.predict.tiny_models import CLASSIC, UDP, rendered, single, write
 from vitpose import PosePredictor
 from vitpose.cli.main import main
 from vitpose.predict import device
 from vitpose.predict.model import PoseModel
 
 
-@pytest.fixture(scope='module')
-def files(tmp_path_factory):
-    """Config and checkpoint of a model of one dataset."""
-    return write(single(), tmp_path_factory.mktemp('single'))
-
-
-@pytest.fixture(scope='module')
-def multi_files(tmp_path_factory):
-    """Config and checkpoint of a model of three datasets with experts."""
-    return write(several(), tmp_path_factory.mktemp('several'))
-
-
-def test_a_dataset_selects_head_codec_crop_and_keypoints(multi_files):
-    model = PoseModel(*multi_files, device='cpu', dataset='aic')
+def test_a_dataset_selects_head_codec_crop_and_keypoints(multi_model_files):
+    model = PoseModel(*multi_model_files, device='cpu', dataset='aic')
     assert (model.num_keypoints, model.metainfo['dataset_name']) == (14, 'aic')
     assert model.model.head.decoder.input_size == CLASSIC['input_size']
     assert type(model.model.head.decoder).__name__.endswith('MSRAHeatmap')
     assert not model.crop_rule.use_udp and model.model.test_cfg['shift_heatmap']
-    other = PoseModel(*multi_files, device='cpu', dataset='mpii')
+    other = PoseModel(*multi_model_files, device='cpu', dataset='mpii')
     assert (other.num_keypoints, other.crop_rule.use_udp) == (16, True)
 
 
 @pytest.mark.parametrize('dataset', [None, 'hand'])
-def test_a_multi_dataset_model_needs_one_of_its_datasets(multi_files, dataset):
+def test_a_multi_dataset_model_needs_one_of_its_datasets(multi_model_files, dataset):
     with pytest.raises(ValueError, match=f'dataset={dataset!r}: this model predicts one of aic, coco, mpii'):
-        PoseModel(*multi_files, dataset=dataset)
+        PoseModel(*multi_model_files, dataset=dataset)
 
 
-def test_the_only_dataset_is_the_default(multi_files, files):
-    cfg = Config.fromfile(multi_files[0])
+def test_the_only_dataset_is_the_default(multi_model_files, model_files):
+    cfg = Config.fromfile(multi_model_files[0])
     cfg.model.head.heads = dict(coco=cfg.model.head.heads.coco)
     cfg.model.head.test_cfgs = {}
-    weights = torch.load(multi_files[1], weights_only=True)['state_dict']
+    weights = torch.load(multi_model_files[1], weights_only=True)['state_dict']
     own = {key: value for key, value in weights.items() if '.aic.' not in key and '.mpii.' not in key}
-    path = multi_files[1].replace('model.pth', 'one.pth')
+    path = multi_model_files[1].replace('model.pth', 'one.pth')
     torch.save(own, path)
     assert PoseModel(cfg, path).metainfo['dataset_name'] == 'coco'
-    assert PoseModel(*files, dataset='coco').num_keypoints == 17
+    assert PoseModel(*model_files, dataset='coco').num_keypoints == 17
     with pytest.raises(ValueError, match="dataset='aic': this model has one dataset, 'coco'"):
-        PoseModel(*files, dataset='aic')
+        PoseModel(*model_files, dataset='aic')
 
 
-def test_heads_of_other_datasets_may_be_absent(multi_files, tmp_path):
-    weights = torch.load(multi_files[1], weights_only=True)['state_dict']
+def test_heads_of_other_datasets_may_be_absent(multi_model_files, tmp_path):
+    weights = torch.load(multi_model_files[1], weights_only=True)['state_dict']
     torch.save({key: value for key, value in weights.items() if '.mpii.' not in key}, tmp_path / 'two.pth')
-    full = PoseModel(*multi_files, dataset='coco').model.state_dict()
-    for key, value in PoseModel(multi_files[0], tmp_path / 'two.pth', dataset='coco').model.state_dict().items():
+    full = PoseModel(*multi_model_files, dataset='coco').model.state_dict()
+    for key, value in PoseModel(multi_model_files[0], tmp_path / 'two.pth', dataset='coco').model.state_dict().items():
         assert torch.equal(value, full[key])
     with pytest.raises(ValueError, match=r'two.pth does not fit .*model.py: .*heads.mpii'):
-        PoseModel(multi_files[0], tmp_path / 'two.pth', dataset='mpii')
+        PoseModel(multi_model_files[0], tmp_path / 'two.pth', dataset='mpii')
 
 
 @pytest.mark.parametrize(
@@ -72,19 +60,19 @@ def test_heads_of_other_datasets_may_be_absent(multi_files, tmp_path):
         (lambda weights: weights.pop('backbone.last_norm.bias'), r'1 missing \(last_norm.bias\)'),
     ],
 )
-def test_a_checkpoint_that_does_not_fit_is_refused(files, tmp_path, change, message):
-    weights = torch.load(files[1], weights_only=True)['state_dict']
+def test_a_checkpoint_that_does_not_fit_is_refused(model_files, tmp_path, change, message):
+    weights = torch.load(model_files[1], weights_only=True)['state_dict']
     change(weights)
     torch.save(weights, tmp_path / 'other.pth')
     with pytest.raises(ValueError, match=f'(?s)other.pth does not fit .*model.py: .*{message}'):
-        PoseModel(files[0], tmp_path / 'other.pth')
+        PoseModel(model_files[0], tmp_path / 'other.pth')
 
 
-def test_missing_files_are_named(files, tmp_path):
+def test_missing_files_are_named(model_files, tmp_path):
     with pytest.raises(FileNotFoundError, match='nowhere.py: no such config'):
-        PoseModel('nowhere.py', files[1])
+        PoseModel('nowhere.py', model_files[1])
     with pytest.raises(FileNotFoundError, match='nowhere.pth: no such checkpoint'):
-        PoseModel(files[0], tmp_path / 'nowhere.pth')
+        PoseModel(model_files[0], tmp_path / 'nowhere.pth')
 
 
 @pytest.mark.parametrize(
@@ -111,57 +99,57 @@ def test_models_that_cannot_be_repeated_are_refused(tmp_path, change, message):
         PoseModel(*write(cfg, tmp_path))
 
 
-def test_a_config_without_test_data_or_model_is_refused(files):
-    cfg = Config.fromfile(files[0])
+def test_a_config_without_test_data_or_model_is_refused(model_files):
+    cfg = Config.fromfile(model_files[0])
     cfg.pop('test_dataloader'), cfg.pop('val_dataloader')
     with pytest.raises(ValueError, match='expected a test_dataloader'):
-        PoseModel(cfg, files[1])
+        PoseModel(cfg, model_files[1])
     with pytest.raises(ValueError, match='expected a config with model='):
-        PoseModel(Config(dict(a=1)), files[1])
+        PoseModel(Config(dict(a=1)), model_files[1])
 
 
-def test_normalisation_is_that_of_the_data_preprocessor(files):
-    model = PoseModel(*files, device='cpu')
+def test_normalisation_is_that_of_the_data_preprocessor(model_files):
+    model = PoseModel(*model_files, device='cpu')
     crops = np.random.default_rng(0).integers(0, 255, (3, 128, 96, 3), np.uint8)
     pixels = torch.from_numpy(crops).permute(0, 3, 1, 2)
     theirs = model.model.data_preprocessor(dict(inputs=list(pixels), data_samples=[]))['inputs']
     assert torch.equal(model.normalised(crops), theirs)
 
 
-def test_output_keypoint_indices_select_keypoints(tmp_path, files):
+def test_output_keypoint_indices_select_keypoints(tmp_path, model_files):
     path = tmp_path / 'some.py'
-    cfg = Config.fromfile(files[0])
+    cfg = Config.fromfile(model_files[0])
     cfg.model.test_cfg['output_keypoint_indices'] = [3, 1]
     cfg.dump(path)
-    some, every = PoseModel(path, files[1]), PoseModel(*files)
+    some, every = PoseModel(path, model_files[1]), PoseModel(*model_files)
     heatmaps = every.heatmaps(np.random.default_rng(0).integers(0, 255, (2, 128, 96, 3), np.uint8))
     assert some.num_keypoints == 2
     for own, all_of_them in zip(some.decode(heatmaps), every.decode(heatmaps), strict=True):
         np.testing.assert_array_equal(own, all_of_them[:, [3, 1]])
 
 
-def test_unknown_devices_and_precisions_are_refused(files):
+def test_unknown_devices_and_precisions_are_refused(model_files):
     for name in ('gpu', 'cuda:99'):
         with pytest.raises(ValueError, match=f"device='{name}': .*expected 'auto', 'cpu' or 'cuda'"):
-            PoseModel(*files, device=name)
+            PoseModel(*model_files, device=name)
     with pytest.raises(ValueError, match="precision='int8': expected 'fp32', 'bf16', 'fp16'"):
-        PoseModel(*files, precision='int8')
+        PoseModel(*model_files, precision='int8')
     with pytest.raises(ValueError, match="precision='fp16' needs a CUDA GPU"):
-        PoseModel(*files, device='cpu', precision='fp16')
+        PoseModel(*model_files, device='cpu', precision='fp16')
 
 
-def test_bf16_on_a_processor_without_it_computes_in_fp32(files, monkeypatch, logged):
+def test_bf16_on_a_processor_without_it_computes_in_fp32(model_files, monkeypatch, logged):
     monkeypatch.setattr(device, 'has_bfloat16', lambda _: False)
-    model = PoseModel(*files, device='cpu', precision='bf16')
+    model = PoseModel(*model_files, device='cpu', precision='bf16')
     assert model.precision == 'fp32'
     assert {parameter.dtype for parameter in model.model.parameters()} == {torch.float32}
     assert logged().count('PosePredictor: this processor has no AVX-512 or bfloat16') == 1
 
 
-def test_bf16_gives_the_heatmaps_of_autocast(files, monkeypatch):
+def test_bf16_gives_the_heatmaps_of_autocast(model_files, monkeypatch):
     monkeypatch.setattr(device, 'has_bfloat16', lambda _: True)
     crops = np.random.default_rng(0).integers(0, 255, (1, 128, 96, 3), np.uint8)
-    ours, plain = PoseModel(*files, device='cpu', precision='bf16'), PoseModel(*files, device='cpu')
+    ours, plain = PoseModel(*model_files, device='cpu', precision='bf16'), PoseModel(*model_files, device='cpu')
     assert ours.model.backbone.layers[0].mlp.fc1.weight.dtype == torch.bfloat16
     with torch.inference_mode(), torch.autocast('cpu', torch.bfloat16):
         theirs = plain.model.head(plain.model.extract_feat(plain.normalised(crops)))
