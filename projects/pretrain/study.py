@@ -83,7 +83,7 @@ def finetuning(start: str, count: int, seed: int, args: argparse.Namespace) -> C
     epochs = max(round(args.iterations / -(-count // config.train_dataloader.batch_size)), 1)
     config.train_cfg.update(max_epochs=epochs, val_interval=max(epochs // 5, 1))
     config.param_scheduler[-1].update(T_max=epochs, end=epochs)
-    config.default_hooks.checkpoint.update(interval=epochs, save_best=None)
+    config.default_hooks.checkpoint.update(interval=max(epochs // 5, 1), save_best=None)
     return config
 
 

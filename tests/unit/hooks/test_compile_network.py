@@ -79,7 +79,8 @@ def test_nothing_is_compiled_after_the_first_epoch(name):
     backend = 'aot_eager' if model.backbone.with_cp else 'eager'
     assert 'backbone' in compile_network(model, dict(backend=backend))
     optimizers = [
-        build_optim_wrapper(each, dict(optimizer=dict(type='FusedAdamW', lr=1e-4))) for each in (model, plain)
+        build_optim_wrapper(each, dict(optimizer=dict(type='FusedAdamW', lr=1e-4), accumulative_counts=2))
+        for each in (model, plain)
     ]
     assert list(model.state_dict()) == list(plain.state_dict())
     graphs, step = [], 0
@@ -109,6 +110,20 @@ def test_forward_and_loss_do_not_wait_for_the_device(name):
         with pytest.raises(DataDependentOutputException):
             total.item()
         total.backward()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA GPU')
+@pytest.mark.parametrize('name', MODELS_TESTED)
+def test_forward_and_loss_do_not_wait_for_a_gpu(name):
+    model = build(name).cuda()
+    data = model.data_preprocessor(batch(4, 1), True)
+    model.loss(**data)  # constants are copied once
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        total, _ = model.parse_losses(model.loss(**data))
+        total.backward()
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
 
 
 def test_the_hook_replaces_mmengines_compilation():
