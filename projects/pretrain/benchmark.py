@@ -66,7 +66,7 @@ def encoding(ratio: float, size: str, batch: int) -> Callable[[], None]:
     visible = split_patches(noise, ratio).visible if ratio else noise.argsort(1)
 
     def step() -> None:
-        model.encode(patches, visible)[0].square().mean().backward()
+        model.encode(patches, visible).square().mean().backward()
         model.zero_grad()
 
     return step

@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument('--results', type=Path, default=HERE / 'results', help='folder of the finished results')
     parser.add_argument('--seeds', type=int, default=3, help='seeds per setting (default 3)')
     parser.add_argument('--pretrain-epochs', type=int, default=50, help='epochs of pre-training (default 50)')
-    parser.add_argument('--iterations', type=int, default=1680, help='iterations of fine-tuning (default 1680)')
+    parser.add_argument('--iterations', type=int, default=1008, help='iterations of fine-tuning (default 1008)')
     parser.add_argument('--jobs', type=int, default=1, help='runs at the same time, one thread each (default 1)')
     args = parser.parse_args()
     for name, least in dict(seeds=1, pretrain_epochs=2, iterations=1, jobs=1).items():

@@ -107,7 +107,7 @@ class MaskedAutoencoder(BaseModel):
         """
         patches = self.patchify(inputs)
         split = split_patches(self.noise(patches) if noise is None else noise, self.mask_ratio)
-        predicted = self.decoder(*self.encode(patches, split.visible, data_samples), split.restore)
+        predicted = self.decoder(self.encode(patches, split.visible, data_samples), split.restore)
         if mode == 'loss':
             return dict(loss=masked_loss(predicted, patches, split.masked))
         return predicted, split
@@ -125,18 +125,16 @@ class MaskedAutoencoder(BaseModel):
             )
         return patchify(image)
 
-    def encode(
-        self, patches: Tensor, visible: Tensor, data_samples: Sequence[Any] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Patches (B, N, P), indices of the visible ones (B, V) -> these encoded (B, V, C), cls token (B, 1, C)."""
+    def encode(self, patches: Tensor, visible: Tensor, data_samples: Sequence[Any] | None = None) -> Tensor:
+        """Patches (B, N, P), indices of the visible ones (B, V) -> encoded cls token and patches (B, 1 + V, C)."""
         vit = self.backbone
         position = vit.pos_embed.expand(len(patches), -1, -1)
         tokens = vit.patch_embed.project(gather(patches, visible)) + gather(position, visible)
-        # a grid of one row; the cls token travels beside it as a knowledge token does and has no position
-        streams = (tokens[:, None], self.cls_token.expand(len(tokens), -1, -1))
+        # one row of tokens, as attention is full; the cls token has no position
+        row = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1)[:, None]
         names = [sample.get('dataset_name') for sample in data_samples] if vit.experts and data_samples else None
-        row, cls_token = vit.transform(streams, *expert_route(vit.experts, patches, names))
-        return vit.last_norm(row.squeeze(1)), vit.last_norm(cls_token)
+        (row,) = vit.transform((row,), *expert_route(vit.experts, patches, names))
+        return vit.last_norm(row.squeeze(1))
 
     def noise(self, patches: Tensor) -> Tensor:
         """Noise (B, N) of the current step for patches (B, N, P), on their device.

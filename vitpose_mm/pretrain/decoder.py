@@ -34,21 +34,20 @@ class MaskedDecoder(nn.Module):
         self.norm = nn.LayerNorm(dim, eps=NORM_EPS)
         self.pred = nn.Linear(dim, pixels)
 
-    def forward(self, visible: Tensor, cls_token: Tensor, restore: Tensor) -> Tensor:
+    def forward(self, encoded: Tensor, restore: Tensor) -> Tensor:
         """Predict all patches.
 
         Args:
-            visible: encoded visible patches (B, V, C), in shuffled order.
-            cls_token: (B, 1, C), encoded with them.
+            encoded: cls token and visible patches (B, 1 + V, C), these in shuffled order.
             restore: (B, N), see `masking.Split`.
 
         Returns:
             Pixels (B, N, P) in the order of the patches.
         """
-        visible = self.embed(visible)
+        cls_token, visible = self.embed(encoded).split([1, encoded.shape[1] - 1], dim=1)
         hidden = self.mask_token.to(visible.dtype).expand(len(visible), restore.shape[1] - visible.shape[1], -1)
         patches = gather(torch.cat([visible, hidden], dim=1), restore) + self.pos_embed
-        streams = (patches[:, None], self.embed(cls_token))  # a grid of one row; the cls token has no position
+        row = torch.cat([cls_token, patches], dim=1)[:, None]  # as one row; the cls token has no position
         for block in self.layers:
-            streams = block(streams)
-        return self.pred(self.norm(streams[0].squeeze(1)))
+            (row,) = block((row,))
+        return self.pred(self.norm(row[:, 0, 1:]))

@@ -45,7 +45,7 @@ def test_encoding_visible_patches_equals_encoding_all_without_attention_to_maske
     model = build().double()
     vit, images = model.backbone, IMAGES.double()
     split = split_patches(NOISE, 0.75)
-    found, cls_token = model.encode(patchify(images), split.visible)
+    encoded = model.encode(patchify(images), split.visible)
     weight = vit.patch_embed.proj
     grid = F.conv2d(images, weight.weight, weight.bias, stride=16).flatten(2).transpose(1, 2) + vit.pos_embed
     tokens = torch.cat([model.cls_token.expand(3, -1, -1), grid], dim=1)
@@ -54,8 +54,8 @@ def test_encoding_visible_patches_equals_encoding_all_without_attention_to_maske
         tokens = tokens + masked_attention(block.attn, block.norm1(tokens), masked)
         tokens = tokens + block.mlp(block.norm2(tokens))
     tokens = vit.last_norm(tokens)
-    torch.testing.assert_close(cls_token, tokens[:, :1], rtol=0, atol=1e-10)
-    for one, every, visible in zip(found, tokens[:, 1:], split.visible, strict=True):
+    torch.testing.assert_close(encoded[:, :1], tokens[:, :1], rtol=0, atol=1e-10)
+    for one, every, visible in zip(encoded[:, 1:], tokens[:, 1:], split.visible, strict=True):
         torch.testing.assert_close(one, every[visible], rtol=0, atol=1e-10)
 
 
