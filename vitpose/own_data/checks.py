@@ -70,7 +70,7 @@ def read_files(paths: Sequence[Path], on_progress: Callable[[], None] = lambda: 
 def read_file(path: Path) -> ImageFile:
     """Decode an image file as training does, and describe it."""
     import cv2
-    from PIL import Image
+    from PIL import ExifTags, Image
 
     from vitpose_mm.datasets.image_file import check_image_file
 
@@ -81,7 +81,7 @@ def read_file(path: Path) -> ImageFile:
         data = path.read_bytes()
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         with Image.open(path) as image:
-            mode, turned = image.mode, image.getexif().get(274, 1) != 1
+            mode, turned = image.mode, image.getexif().get(ExifTags.Base.Orientation, 1) != 1
     except (OSError, ValueError, SyntaxError, cv2.error) as problem:
         return ImageFile(None, ' '.join(str(problem).split()))
     if pixels is None:

@@ -163,11 +163,11 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         ValueError: it is missing or not an image.
     """
-    from PIL import Image
+    from PIL import ExifTags, Image
 
     try:
         with Image.open(path) as image:
-            turned = image.getexif().get(274, 1) >= 5
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
             return image.size[::-1] if turned else image.size
     except (OSError, ValueError, SyntaxError) as problem:
         raise ValueError(f'{path}: not an image: {problem}') from problem

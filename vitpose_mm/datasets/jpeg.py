@@ -5,11 +5,10 @@ import math
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 SIZE_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-ORIENTATION = 0x0112
 
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:
@@ -40,7 +39,7 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
 def _orientation(data: bytes) -> int:
     """The EXIF orientation, 1 for an upright image; 0 if it cannot be read."""
     try:
-        return Image.open(io.BytesIO(data)).getexif().get(ORIENTATION, 1)
+        return Image.open(io.BytesIO(data)).getexif().get(ExifTags.Base.Orientation, 1)
     except (OSError, SyntaxError, ValueError):
         return 0
 
