@@ -25,7 +25,7 @@ from vitpose.runs.study_report import draw_curves, score_table, write_between_ma
 
 HERE = Path(__file__).resolve().parent
 NETWORK = HERE.parent / 'pretrain/photographs.py'
-EPOCHS = {50: 160, 300: 80, 3000: 15}  # by the number of people
+EPOCHS = {50: 100, 300: 40, 3000: 6}  # by the number of people
 STARTS = {'scratch': 'from scratch', 'demo': "from `make demo`'s model", 'pretrained': 'from the pre-trained backbone'}
 CHANGES = {
     'as it is': {},
@@ -59,11 +59,11 @@ def training(start: str, change: str, count: int, seed: int, args: argparse.Name
     if change == 'less augmentation':
         config.train_dataloader.dataset.pipeline[3].update(scale_factor=(0.85, 1.15), rotate_factor=40.0)
     epochs = args.epochs or EPOCHS[count] // (2 if change == 'half the epochs' else 1)
-    config.train_cfg.update(max_epochs=epochs, val_interval=max(epochs // 5, 1))
+    config.train_cfg.update(max_epochs=epochs, val_interval=max(epochs // 3, 1))
     warm_up, schedule = config.param_scheduler
     warm_up.end = min(warm_up.end, max(epochs * -(-count // config.train_dataloader.batch_size) // 10, 1))
     schedule.update(T_max=epochs, end=epochs)
-    config.default_hooks.checkpoint.update(interval=max(epochs // 5, 1), save_best=None)
+    config.default_hooks.checkpoint.update(interval=max(epochs // 3, 1), save_best=None)
     return config
 
 
