@@ -59,7 +59,7 @@ def test_it_pretrains_finetunes_and_continues(study, photographs, tmp_path, monk
     assert f'| from scratch | 1 | {scratch["scores"][-1]["AP"]:.3f} | ' in page
     assert cv2.imread(str(tmp_path / 'results/curves.png')).std() > 10
 
-    monkeypatch.setattr('vitpose.runs.study.run_logged', None)  # what is finished is not run again
+    monkeypatch.setattr('vitpose.runs.study.train', None)  # what is finished is not run again
     study.main()
     assert {path.name: path.read_text() for path in (tmp_path / 'results').glob('*.json')} == files
 

@@ -1,0 +1,64 @@
+"""Trainings in processes that start in less than a second, since they are forked after MMPose is imported."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from ..shipped import TOP
+from .command import failure
+
+# multiprocessing asks all children whether they live when one starts, which two threads must not do at a time
+_LOCK = threading.Lock()
+
+
+def train(config: Path, folder: Path) -> None:
+    """Train a config as `mim train mmpose CONFIG --work-dir FOLDER --resume` does; the output is in FOLDER/train.log.
+
+    If this process ends, the training does so, too, as with SIGTERM: it saves a checkpoint after the current step.
+
+    Args:
+        config: config file.
+        folder: work_dir; an interrupted run there is continued.
+
+    Raises:
+        RuntimeError: the training fails; the message holds the error lines of its output.
+    """
+    paths = os.environ.get('PYTHONPATH', '').split(os.pathsep)
+    if str(TOP) not in paths:  # a checkout works without being installed
+        os.environ['PYTHONPATH'] = os.pathsep.join([str(TOP), *filter(None, paths)])
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['vitpose_mm', 'vitpose.runs.training'])
+    log = folder / 'train.log'
+    process = context.Process(target=_train, args=(config, folder, log))
+    with _LOCK:
+        process.start()
+    wait([process.sentinel])
+    with _LOCK:
+        process.join()
+    if process.exitcode:
+        raise failure(f'training {config}', process.exitcode, log)
+
+
+def _train(config: Path, folder: Path, log: Path) -> None:
+    """The process of a training."""
+    from mmengine import Config
+    from mmengine.runner import Runner
+
+    with log.open('w', encoding='utf-8') as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+    loaded = Config.fromfile(config)
+    loaded.update(work_dir=str(folder), resume=True, launcher='none')
+    Runner.from_cfg(loaded).train()
+
+
+def _end_after(parent: int) -> None:
+    """Wait for the parent's end, then send this process SIGTERM."""
+    wait([parent])
+    os.kill(os.getpid(), signal.SIGTERM)
