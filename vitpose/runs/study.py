@@ -40,16 +40,14 @@ def run_config(
         ValueError: the interrupted run in the folder has another config.
         RuntimeError: the training fails.
     """
-    from mmengine import Config
-
     if result.exists():
         return
-    file = folder / 'run.py'
-    if file.exists() and Config.fromfile(file).to_dict() != config.to_dict():
-        raise ValueError(f'{file} is of an interrupted run with other settings: delete {folder}, or use another folder')
-    folder.mkdir(parents=True, exist_ok=True)
-    config.dump(file)
-    train(file, folder)
+    settings, text = folder / 'settings.json', json.dumps(config.to_dict())
+    if settings.exists() and settings.read_text(encoding='utf-8') != text:
+        raise ValueError(f'{folder} has an interrupted run with other settings: delete it, or use another folder')
+    write_text(settings, text)
+    config.dump(folder / 'run.py')
+    train(folder / 'run.py', folder)
     records = [json.loads(line) for line in _lines(folder, '*/vis_data/scalars.json')]
     logged = [step for step in map(parse_step, _lines(folder, '*/*.log')) if step]
     head = subprocess.run(['git', 'rev-parse', 'HEAD'], cwd=TOP, capture_output=True, text=True, check=False)

@@ -15,13 +15,16 @@ _LOCK = threading.Lock()
 
 
 def train(config: Path, folder: Path) -> None:
-    """Train a config as `mim train mmpose CONFIG --work-dir FOLDER --resume` does; the output is in FOLDER/train.log.
+    """Train a config as `mim train mmpose CONFIG --work-dir FOLDER` does; the output is in FOLDER/train.log.
+
+    An interrupted run in the folder is continued. A new run starts from the config's `load_from`, which MMPose's option
+    `--resume` would drop.
 
     If this process ends, the training does so, too, as with SIGTERM: it saves a checkpoint after the current step.
 
     Args:
         config: config file.
-        folder: work_dir; an interrupted run there is continued.
+        folder: work_dir.
 
     Raises:
         RuntimeError: the training fails; the message holds the error lines of its output.
@@ -45,7 +48,7 @@ def train(config: Path, folder: Path) -> None:
 def _train(config: Path, folder: Path, log: Path) -> None:
     """The process of a training."""
     from mmengine import Config
-    from mmengine.runner import Runner
+    from mmengine.runner import Runner, find_latest_checkpoint
 
     with log.open('w', encoding='utf-8') as file:
         for stream in (1, 2):
@@ -53,8 +56,10 @@ def _train(config: Path, folder: Path, log: Path) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
-    loaded = Config.fromfile(config)
-    loaded.update(work_dir=str(folder), resume=True, launcher='none')
+    loaded = Config.fromfile(config, format_python_code=False)  # formatting takes seconds, and is done several times
+    loaded.update(work_dir=str(folder), launcher='none')
+    if find_latest_checkpoint(str(folder)):
+        loaded.update(resume=True, load_from=None)
     Runner.from_cfg(loaded).train()
 
 
