@@ -14,14 +14,13 @@ SCORES = ('AP', 'AP50', 'PCK@0.1')
 NOT_YET = ['Not run yet.']
 
 
-def write_report(results: Path, out: Path, steps: Mapping[int, int], hours: Mapping[int, float]) -> None:
+def write_report(results: Path, out: Path, planned: Mapping[int, tuple[int, float]]) -> None:
     """Write the tables into README.md between their marks, verdicts.png, and the curves of each table.
 
     Args:
         results: folder of the result files.
         out: folder of the page and its pictures; README.md is created if it is missing.
-        steps: planned steps of a run, by table.
-        hours: planned hours, by table.
+        planned: steps of each run and hours of all runs, by table.
     """
     page = out / 'README.md'
     records = [json.loads(path.read_text(encoding='utf-8')) for path in sorted(results.glob('table*_seed*.json'))]
@@ -43,7 +42,7 @@ def write_report(results: Path, out: Path, steps: Mapping[int, int], hours: Mapp
         extra = [each for each in records if each['table'] == number and each['row'] in table.prerequisites]
         lines += [f'The {each["row"]}: AP {each["scores"][-1]["AP"]:.3f}{start_of(each)}.' for each in extra]
         parts[f'table {number}'] = lines
-    parts['plan'] = plan_lines(steps, hours)
+    parts['plan'] = plan_lines(planned)
     parts['verdicts'] = NOT_YET
     if judged:
         draw_verdicts(judged, out / 'verdicts.png', 'AP')
@@ -108,12 +107,13 @@ def draw_table(table: Table, runs: Runs, path: Path) -> None:
     draw_curves({title: found for title, found in panels.items() if found}, 'AP', path)
 
 
-def plan_lines(steps: Mapping[int, int], hours: Mapping[int, float]) -> list[str]:
+def plan_lines(planned: Mapping[int, tuple[int, float]]) -> list[str]:
     """The table of planned steps and hours."""
     lines = ['| table | rows | steps of each run | hours, estimated |', '|---|---|---|---|']
-    for number, table in TABLES.items():
-        lines.append(f'| {number}: {table.title} | {len(table.rows)} | {steps[number]:,} | {hours[number]:.1f} |')
-    return [*lines, f'| all | {sum(len(table.rows) for table in TABLES.values())} | | {sum(hours.values()):.1f} |']
+    for number, (steps, hours) in planned.items():
+        lines.append(f'| {number}: {TABLES[number].title} | {len(TABLES[number].rows)} | {steps:,} | {hours:.1f} |')
+    rows, hours = sum(len(TABLES[number].rows) for number in planned), sum(hours for _, hours in planned.values())
+    return [*lines, f'| all | {rows} | | {hours:.1f} |']
 
 
 def shown(score: float | None) -> str:

@@ -156,6 +156,14 @@ class Study:
         """The result file of a run."""
         return self.args.results / f'{folder_of(*run)}.json'
 
+    def planned(self) -> dict[int, tuple[int, float]]:
+        """Steps of each run and hours of all runs, by table."""
+        found = {}
+        for number, table in TABLES.items():
+            seconds = sum(seconds for run, seconds in self.seconds.items() if run.table == number)
+            found[number] = (table.epochs * steps_per_epoch(self.args), seconds / 3600)
+        return found
+
     def missing(self) -> list[Run]:
         """The runs of the chosen tables without a result; teacher and token if a student needs them.
 
@@ -216,9 +224,7 @@ def main() -> None:
     for table in () if args.page else MEASURED:
         if args.table in (None, table):
             measure_costs(table, args)
-    steps = {table: (TABLES[table].epochs * steps_per_epoch(args)) for table in TABLES}
-    hours = {table: sum(study.seconds[run] for run in study.runs if run.table == table) / 3600 for table in TABLES}
-    write_report(args.results, HERE if args.results == HERE / 'results' else args.results, steps, hours)
+    write_report(args.results, HERE if args.results == HERE / 'results' else args.results, study.planned())
 
 
 if __name__ == '__main__':

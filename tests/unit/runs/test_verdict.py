@@ -15,7 +15,10 @@ def test_the_interval_is_that_of_students_t() -> None:
 
 
 def test_both_signs() -> None:
-    assert [judge([sign * value for value in (0.029, 0.030, 0.031)]).word for sign in (1, -1)] == ['agrees', 'disagrees']
+    assert [judge([sign * value for value in (0.029, 0.030, 0.031)]).word for sign in (1, -1)] == [
+        'agrees',
+        'disagrees',
+    ]
     assert judge([-0.01, 0.03, 0.0]).word == 'undecided'
     # the edge: the half width is 2.4841 times the deviation of three seeds
     assert judge([0.02484 - 0.01, 0.02484, 0.02484 + 0.01]).word == 'undecided'
