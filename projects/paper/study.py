@@ -38,9 +38,10 @@ from vitpose_mm.optim.autocast import has_bfloat16
 HERE = Path(__file__).resolve().parent
 SCORES = {'coco/AP': 'AP', 'coco/AP .5': 'AP50', 'PCK': 'PCK@0.1'}
 MEASURED = {4: ('inference', 32), 5: ('train', 24)}  # of these tables: what, and images per step
+TEACHER_MACS = 162e6  # of 6 blocks of width 192 at 128x96
 # Seconds on two cores of a processor with avx512_bf16, in bf16: of loading 24 photographs, and of a step with 24 of
 # them per MAC of the network for one. Together they give the measured 0.145 s of the 6 blocks of width 192 at 128x96.
-LOADING, PER_MAC = 0.045, 0.1 / 157e6
+LOADING, PER_MAC = 0.045, 0.1 / TEACHER_MACS
 HELD_OUT, START = 3 * LOADING / 24, 3  # seconds per held-out photograph without the network, and per run
 
 
@@ -58,7 +59,7 @@ TEACHER, TOKEN = (Run(8, name, 0) for name in TABLES[8].prerequisites)
 def planned_seconds(config: Config, macs: int, args: argparse.Namespace) -> float:
     """Roughly how long a run takes on both cores of the processor above."""
     batch, loop = config.train_dataloader.batch_size, config.train_cfg
-    step = (LOADING + PER_MAC * macs) * batch / 24 + (PER_MAC * 157e6 / 3 if 'teacher' in config.model else 0)
+    step = (LOADING + PER_MAC * macs) * batch / 24 + (PER_MAC * TEACHER_MACS / 3 if 'teacher' in config.model else 0)
     test = args.held_out * (HELD_OUT + PER_MAC / 24 * macs * 2 * 2 / 3)  # a third of a step, twice, in float32
     return START + loop.max_epochs * steps_per_epoch(args) * step + loop.max_epochs // loop.val_interval * test
 

@@ -49,7 +49,7 @@ def command(study, write_noise, tmp_path_factory):
         options = dict(
             data=folder / 'data', out=folder / 'out', results=folder / 'results', pretrained=folder / 'mae.pth'
         )
-        options |= dict(dtype='float32', people=PEOPLE, steps=2, seeds=1, jobs=1)
+        options |= dict(dtype='float32', people=PEOPLE, steps=1, seeds=1, jobs=1)
         options.update(changes)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, 'argv', ['study.py', *(f'--{name}={value}' for name, value in options.items() if value)])
@@ -88,7 +88,7 @@ def changed(study, one: Config, other: Config) -> set[str]:
 def test_every_row_runs_the_planned_steps(toy):
     records = [json.loads(path.read_text()) for path in sorted((toy / 'results').glob('table*_seed0.json'))]
     assert {table: sum(each['table'] == table for each in records) for table in ROWS} == {**ROWS, 8: ROWS[8] + 2}
-    assert {each['iterations'] for each in records} == {2}
+    assert {each['iterations'] for each in records} == {1}
     assert {each['photographs'] for each in records} == {PEOPLE, FEW}
     for each in records:
         assert len(each['commit']) == 40 and each['versions']['mmpose'] and each['step_seconds'] > 0
@@ -177,7 +177,7 @@ def test_table_7_keeps_the_photographs_of_a_batch(toy):
     assert [other.type for other in others] == ['CheckedCocoDataset', 'CheckedAicDataset', 'CheckedMpiiDataset']
     assert all_sets.sampler.source_ratio == [1, 1, 1, 1]
     log = (toy / 'out/table7_with-COCO-AIC-MPII_seed0/train.log').read_text()
-    assert 'Samples of epoch 2: crowdpose 24, coco 24, aic 24, mpii 24' in log
+    assert 'Samples of epoch 1: crowdpose 24, coco 24, aic 24, mpii 24' in log
     few = json.loads((toy / f'out/photographs_{PEOPLE}/few_0.json').read_text())
     assert len(few['annotations']) == PEOPLE and len({person['image_id'] for person in few['annotations']}) == FEW
 
@@ -189,7 +189,7 @@ def test_table_8_has_a_teacher_and_its_token(study, toy):
     assert str(toy / 'mae.pth') in (toy / f'out/{TEACHER}/train.log').read_text()
     teacher, token = (
         torch.load(toy / f'out/{name}/epoch_{epoch}.pth', weights_only=False)['state_dict']
-        for name, epoch in ((TEACHER, 2), (TOKEN, 2))
+        for name, epoch in ((TEACHER, 1), (TOKEN, 1))
     )
     assert token.keys() - teacher.keys() == {'backbone.knowledge_token.tokens'}
     assert all(torch.equal(token[key], value) for key, value in teacher.items())  # it was loaded, and is frozen
@@ -214,7 +214,7 @@ def test_table_8_has_a_teacher_and_its_token(study, toy):
             *(each for each in output if '.' in each and each != 'model.type'),
         }
         assert kinds == [with_token, output, with_token | output]
-        assert others[2].model.teacher.checkpoint == str(toy / f'out/{TEACHER}/epoch_2.pth')
+        assert others[2].model.teacher.checkpoint == str(toy / f'out/{TEACHER}/epoch_1.pth')
 
 
 @pytest.mark.slow
@@ -237,14 +237,14 @@ def test_finished_runs_are_skipped_and_others_refused(command, toy, monkeypatch,
         patch.setattr('vitpose.runs.study.train', None)
         command()
         assert {path.name: path.read_bytes() for path in (toy / 'results').glob('*.json')} == before
-        with pytest.raises(SystemExit, match='is of a run with train_cfg.max_epochs = 2, now it is 5'):
+        with pytest.raises(SystemExit, match='is of a run with train_cfg.max_epochs = 1, now it is 5'):
             command(steps=5)
     # a run whose training is finished, but not its file, continues after its last step
     lost = toy / 'results/table4_64x48_seed0.json'
     lost.unlink()
     command(table=4)
     log = (toy / 'out/table4_64x48_seed0/train.log').read_text()
-    assert 'resumed epoch: 2, iter: 2' in log and 'Epoch(train)' not in log
+    assert 'resumed epoch: 1, iter: 1' in log and 'Epoch(train)' not in log
     assert json.loads(lost.read_text())['scores'] == json.loads(before[lost.name])['scores']
 
 

@@ -1,5 +1,6 @@
 """Trainings in processes that start in less than a second, since they are forked after MMPose is imported."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -10,6 +11,8 @@ from pathlib import Path
 from ..shipped import TOP
 from .command import failure
 
+# what a training imports, directly or when it builds the optimiser and describes the machine
+PRELOADED = ('vitpose_mm', 'mmpose.engine', 'torch._dynamo', 'torch.utils.cpp_extension', 'vitpose.runs.training')
 # multiprocessing asks all children whether they live when one starts, which two threads must not do at a time
 _LOCK = threading.Lock()
 
@@ -33,7 +36,7 @@ def train(config: Path, folder: Path) -> None:
     if str(TOP) not in paths:  # a checkout works without being installed
         os.environ['PYTHONPATH'] = os.pathsep.join([str(TOP), *filter(None, paths)])
     context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(['vitpose_mm', 'vitpose.runs.training'])
+    context.set_forkserver_preload(list(PRELOADED))
     log = folder / 'train.log'
     process = context.Process(target=_train, args=(config, folder, log))
     with _LOCK:
@@ -50,6 +53,7 @@ def _train(config: Path, folder: Path, log: Path) -> None:
     from mmengine import Config
     from mmengine.runner import Runner, find_latest_checkpoint
 
+    gc.freeze()  # MMEngine collects garbage after each dataset, which would touch and copy all modules' memory
     with log.open('w', encoding='utf-8') as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)

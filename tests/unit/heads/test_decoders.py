@@ -22,9 +22,9 @@ def build(kind, **changes):
 @pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
 @pytest.mark.parametrize('stride', [32, 16, 8])
 def test_heatmap_size_for_each_stride(kind, stride):
-    feature = torch.randn(2, 32, 64 // stride, 48 // stride)
-    assert build(kind, feature_stride=stride, out_channels=7)((feature,)).shape == (2, 7, 16, 12)
-    assert build(kind, feature_stride=stride, heatmap_stride=2)((feature,)).shape == (2, 5, 32, 24)
+    feature = torch.randn(2, 32, 128 // stride, 96 // stride)
+    assert build(kind, feature_stride=stride, out_channels=7)((feature,)).shape == (2, 7, 32, 24)
+    assert build(kind, feature_stride=stride, heatmap_stride=2)((feature,)).shape == (2, 5, 64, 48)
 
 
 def test_classic_head_has_the_parameters_of_the_paper():
