@@ -1,6 +1,8 @@
 """Changes of the base config that the rows of the tables make."""
 
 import argparse
+import copy
+import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +18,18 @@ MEMBERS = {'coco': ('CheckedCocoDataset', 17), 'aic': ('CheckedAicDataset', 14),
 Change = Callable[[Config, argparse.Namespace], None]
 
 
-def base(args: argparse.Namespace) -> Config:
-    """The config that all rows change: the demo's network on the photographs, with what the runner reads alone."""
+@functools.cache
+def network() -> Config:
+    """The demo's network on the photographs, with only what the runner reads."""
     config = Config.fromfile(NETWORK)
     for key in set(config) - {*inspect.signature(Runner).parameters, 'custom_imports'}:
         config.pop(key)
+    return config
+
+
+def base(args: argparse.Namespace) -> Config:
+    """The config that all rows change."""
+    config = copy.deepcopy(network())
     for part in ('train', 'val', 'test'):
         config[f'{part}_dataloader'].dataset.data_root = f'{args.data}/'
         if part != 'train':

@@ -26,11 +26,10 @@ def study(root) -> Iterator[ModuleType]:
         patch.syspath_prepend(root / 'projects/paper')
         for name in ('study', 'report', 'tables', 'changes', 'photographs'):
             patch.delitem(sys.modules, name, raising=False)
-        patch.setattr(
-            'vitpose_mm.cost.measure.multiprocessing', SimpleNamespace(get_context=lambda _: get_context('forkserver'))
-        )
         import study
 
+        forked = SimpleNamespace(get_context=lambda method: get_context('forkserver'))
+        patch.setattr(sys.modules['vitpose_mm.cost.measure'], 'multiprocessing', forked)
         yield study
 
 
