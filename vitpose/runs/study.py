@@ -94,8 +94,8 @@ def check_finished(result: Path, config: Any, paths: Mapping[Path, str]) -> bool
     """
     if not result.exists():
         return False
-    before = dict(_flat(json.loads(result.read_text(encoding='utf-8'))['config']))
-    now = dict(_flat(without_paths(config, paths)))
+    before = dict(leaves(json.loads(result.read_text(encoding='utf-8'))['config']))
+    now = dict(leaves(without_paths(config, paths)))
     for key in [*now, *before]:
         if before.get(key) != now.get(key):
             raise ValueError(
@@ -154,9 +154,9 @@ def _lines(folder: Path, pattern: str) -> list[str]:
     return [line for path in sorted(folder.glob(pattern)) for line in path.read_text(encoding='utf-8').splitlines()]
 
 
-def _flat(value: Any, key: str = '') -> list[tuple[str, Any]]:
+def leaves(value: Any, key: str = '') -> list[tuple[str, Any]]:
     """The leaves of nested dicts and lists, with dotted keys."""
     if not isinstance(value, dict | list) or not value:
         return [(key, value)]
     items = value.items() if isinstance(value, dict) else enumerate(value)
-    return [leaf for name, each in items for leaf in _flat(each, f'{key}.{name}' if key else str(name))]
+    return [leaf for name, each in items for leaf in leaves(each, f'{key}.{name}' if key else str(name))]
