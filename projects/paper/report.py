@@ -1,9 +1,10 @@
 """The study's page, its curves and the picture of all verdicts, from the result files."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tables import TABLES, Table
 
@@ -11,7 +12,7 @@ from vitpose.runs.study_report import Runs, draw_curves, score_table, write_betw
 from vitpose.runs.verdict import Claim, Verdict, draw_verdicts, judge, paired, verdict_table
 
 SCORES = ('AP', 'AP50', 'PCK@0.1')
-NOT_YET = ['Not run yet.']
+NOT_YET = 'Not run yet.'
 
 
 def write_report(results: Path, out: Path, planned: Mapping[int, tuple[int, float]]) -> None:
@@ -32,18 +33,19 @@ def write_report(results: Path, out: Path, planned: Mapping[int, tuple[int, floa
         }
         own = judged_claims(table, runs)
         judged += [(replace(claim, text=f'table {number}: {claim.text}'), found) for claim, found in own if found.seeds]
-        lines = NOT_YET
+        lines = [NOT_YET]
         if any(runs.values()):
             cost = results / f'table{number}_cost.json'
             measured = json.loads(cost.read_text(encoding='utf-8')) if cost.exists() else None
-            lines = [*table_lines(number, table, runs, measured), *verdict_table(own)]
+            lines = [*table_lines(table, runs, measured), *verdict_table(own)]
             lines += ['', f'![AP during training](table{number}.png)']
             draw_table(table, runs, out / f'table{number}.png')
         extra = [each for each in records if each['table'] == number and each['row'] in table.prerequisites]
-        lines += [f'The {each["row"]}: AP {each["scores"][-1]["AP"]:.3f}{start_of(each)}.' for each in extra]
+        for each in extra:
+            lines += ['', f'The {each["row"]}: AP {each["scores"][-1]["AP"]:.3f}{start_of(each)}.']
         parts[f'table {number}'] = lines
     parts['plan'] = plan_lines(planned)
-    parts['verdicts'] = NOT_YET
+    parts['verdicts'] = [NOT_YET]
     if judged:
         draw_verdicts(judged, out / 'verdicts.png', 'AP')
         words = [found.word for _, found in judged]
@@ -66,7 +68,7 @@ def judged_claims(table: Table, runs: Runs) -> list[tuple[Claim, Verdict]]:
     return [(claim, judge(paired(claim, scores))) for claim in table.claims]
 
 
-def table_lines(number: int, table: Table, runs: Runs, measured: dict | None) -> list[str]:
+def table_lines(table: Table, runs: Runs, measured: dict | None) -> list[str]:
     """The tables of rows, the paper's AP next to ours, and where they were measured."""
     lines: list[str] = []
     for names in (table.parts or {'': list(table.rows)}).values():
@@ -121,6 +123,6 @@ def shown(score: float | None) -> str:
     return '' if score is None else f'{score:.3f}'
 
 
-def join(values) -> str:
+def join(values: Iterable[Any]) -> str:
     """The different values, in order."""
     return ' and '.join(f'{value:,}' if isinstance(value, int) else str(value) for value in sorted(set(values)))
