@@ -31,12 +31,13 @@ import vitpose_mm  # noqa: F401
 from vitpose.cli.main import main as vitpose
 from vitpose.runs.study import check_finished, run_all, run_config
 from vitpose.runs.table import machine
-from vitpose_mm.cost import count, measure
+from vitpose_mm.cost import Count, count, measure
 from vitpose_mm.files import write_text
 from vitpose_mm.optim.autocast import has_bfloat16
 
 HERE = Path(__file__).resolve().parent
 SCORES = {'coco/AP': 'AP', 'coco/AP .5': 'AP50', 'PCK': 'PCK@0.1'}
+COUNTS: dict[str, Count] = {}  # by model, as JSON
 MEASURED = {4: ('inference', 32), 5: ('train', 24)}  # of these tables: what, and images per step
 TEACHER_MACS = 162e6  # of 6 blocks of width 192 at 128x96
 # Seconds on two cores of a processor with avx512_bf16, in bf16: of loading 24 photographs, and of a step with 24 of
@@ -62,6 +63,14 @@ def planned_seconds(config: Config, macs: int, args: argparse.Namespace) -> floa
     step = (LOADING + PER_MAC * macs) * batch / 24 + (PER_MAC * TEACHER_MACS / 3 if 'teacher' in config.model else 0)
     test = args.held_out * (HELD_OUT + PER_MAC / 24 * macs * 2 * 2 / 3)  # a third of a step, twice, in float32
     return START + loop.max_epochs * steps_per_epoch(args) * step + loop.max_epochs // loop.val_interval * test
+
+
+def counted(config: Config) -> Count:
+    """Parameters and MACs of a config's model; models that occur in several runs are counted once."""
+    key = json.dumps(config.model.to_dict())
+    if key not in COUNTS:
+        COUNTS[key] = count(config.model)
+    return COUNTS[key]
 
 
 def measure_costs(table: int, args: argparse.Namespace) -> None:
@@ -141,8 +150,7 @@ class Study:
         # students last, since they wait for the teacher
         self.runs = [TEACHER, TOKEN, *sorted(rows, key=lambda run: bool(needs(run)))]
         self.configs = {run: config_of(*run, args) for run in self.runs}
-        counted = {run: count(self.configs[run].model) for run in self.runs if run.seed == 0}
-        self.counted = {run: counted[run._replace(seed=0)] for run in self.runs}
+        self.counted = {run: counted(self.configs[run]) for run in self.runs}
         self.seconds = {run: planned_seconds(self.configs[run], self.macs(run), args) for run in self.runs}
 
     def macs(self, run: Run) -> int:
