@@ -114,8 +114,8 @@ def parse() -> argparse.Namespace:
             parser.error(f'--pretrained {args.pretrained}: no such file')
     if args.dtype == 'bfloat16' and not has_bfloat16('cpu') and not args.page:
         parser.error(
-            '--dtype bfloat16: this processor only emulates it; --dtype float32 trains in float32, in about twice the '
-            'planned time. One folder of results holds one precision'
+            '--dtype bfloat16: this processor only emulates it; --dtype float32 trains in float32, more slowly than '
+            'planned. One folder of results holds one precision'
         )
     args.data, args.out, args.results = args.data.resolve(), args.out.resolve(), args.results.resolve()
     try:
