@@ -4,7 +4,6 @@ import json
 import sys
 
 import cv2
-import numpy as np
 import pytest
 
 PEOPLE = 70  # more than a batch of pre-training
@@ -22,23 +21,9 @@ def study(root, monkeypatch):
 
 
 @pytest.fixture
-def photographs(tmp_path):
-    """A folder like that of the photographs: noise with one person each."""
-    rng = np.random.default_rng(0)
-    (tmp_path / 'data/images').mkdir(parents=True)
-    for part, count in (('train', PEOPLE), ('val', 4)):
-        images, annotations = [], []
-        for i in range(1, count + 1):
-            name = f'{part}{i}.jpg'
-            cv2.imwrite(str(tmp_path / 'data/images' / name), rng.integers(0, 255, (64, 48, 3), np.uint8))
-            images.append(dict(id=i, file_name=name, width=48, height=64))
-            points = np.column_stack((rng.uniform(6, 40, 14), rng.uniform(6, 56, 14), np.full(14, 2))).round(1)
-            person = dict(id=i, image_id=i, category_id=1, iscrowd=0, bbox=[4, 4, 40, 56], area=2240)
-            annotations.append(person | dict(num_keypoints=14, keypoints=points.ravel().tolist()))
-        categories = [dict(id=1, name='person')]
-        content = dict(images=images, annotations=annotations, categories=categories)
-        (tmp_path / f'data/{part}.json').write_text(json.dumps(content))
-    return tmp_path / 'data'
+def photographs(write_noise, tmp_path):
+    """A folder like that of the photographs."""
+    return write_noise(tmp_path / 'data', PEOPLE)
 
 
 @pytest.mark.slow
@@ -59,7 +44,7 @@ def test_it_pretrains_finetunes_and_continues(study, photographs, tmp_path, monk
     assert f'| from scratch | 1 | {scratch["scores"][-1]["AP"]:.3f} | ' in page
     assert cv2.imread(str(tmp_path / 'results/curves.png')).std() > 10
 
-    monkeypatch.setattr('vitpose.runs.study.run_logged', None)  # what is finished is not run again
+    monkeypatch.setattr('vitpose.runs.study.train', None)  # what is finished is not run again
     study.main()
     assert {path.name: path.read_text() for path in (tmp_path / 'results').glob('*.json')} == files
 

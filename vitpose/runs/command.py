@@ -33,8 +33,6 @@ def run_logged(command: Sequence[str], log: Path, on_line: Callable[[str], None]
     paths = [str(TOP), *filter(None, [os.environ.get('PYTHONPATH')])]
     # a checkout works without being installed
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(paths)}
-    tail: list[str] = []
-    errors: list[str] = []
     with log.open('w', encoding='utf-8') as file:
         # MIM starts a child process: a new session lets us terminate both.
         process = subprocess.Popen(
@@ -51,9 +49,6 @@ def run_logged(command: Sequence[str], log: Path, on_line: Callable[[str], None]
             for line in process.stdout:
                 file.write(line)
                 file.flush()
-                tail = [*tail, line.rstrip()][-TAIL:]
-                if _ERROR.match(line) and 'CalledProcessError' not in line:
-                    errors.append(line.rstrip())
                 on_line(line)
             code = process.wait()
         finally:
@@ -61,8 +56,15 @@ def run_logged(command: Sequence[str], log: Path, on_line: Callable[[str], None]
                 os.killpg(process.pid, signal.SIGTERM)
                 process.wait()
     if code:
-        details = '\n  '.join(errors or tail)
-        raise RuntimeError(
-            f'`{" ".join(command[2:6])} ...` failed with exit code {code}:\n  {details}\n'
-            f'The full output is in {log}. `vitpose doctor` checks the installation.'
-        )
+        raise failure(' '.join(command[2:6]) + ' ...', code, log)
+
+
+def failure(name: str, code: int | None, log: Path) -> RuntimeError:
+    """The error of a command that ended with an exit code: the error lines of its log, or its last lines."""
+    lines = [line.rstrip() for line in log.read_text(encoding='utf-8', errors='replace').splitlines()]
+    errors = [line for line in lines if _ERROR.match(line) and 'CalledProcessError' not in line]
+    details = '\n  '.join(errors or lines[-TAIL:])
+    return RuntimeError(
+        f'`{name}` failed with exit code {code}:\n  {details}\n'
+        f'The full output is in {log}. `vitpose doctor` checks the installation.'
+    )

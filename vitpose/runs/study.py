@@ -1,20 +1,31 @@
 """Trainings of a study: each is run once, continues where it stopped, and leaves a small file of figures."""
 
 import json
+import statistics
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 from vitpose_mm.files import write_text
 
 from ..shipped import TOP
-from .command import mim_command, run_logged
 from .table import machine
+from .training import train
+from .training_log import parse_step
+
+VERSIONS = ('torch', 'numpy', 'mmpose', 'mmcv', 'mmengine')
 
 
-def run_config(config: Any, folder: Path, result: Path, scores: Mapping[str, str], **about: Any) -> None:
+def run_config(
+    config: Any,
+    folder: Path,
+    result: Path,
+    scores: Mapping[str, str],
+    paths: Mapping[Path, str] | None = None,
+    **about: Any,
+) -> None:
     """Train a config and write what is reported of it; a finished run is skipped.
 
     Args:
@@ -22,24 +33,30 @@ def run_config(config: Any, folder: Path, result: Path, scores: Mapping[str, str
         folder: of the run; an earlier, interrupted one there is continued.
         result: JSON file to write when the run is finished.
         scores: names of the metrics in MMEngine's scalars, and in the file.
+        paths: if given, the file holds the config, too, with these names instead of these paths.
         **about: what the run is, for the file.
 
     Raises:
+        ValueError: the interrupted run in the folder has another config.
         RuntimeError: the training fails.
     """
     if result.exists():
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    settings, text = folder / 'settings.json', json.dumps(config.to_dict())
+    if settings.exists() and settings.read_text(encoding='utf-8') != text:
+        raise ValueError(f'{folder} has an interrupted run with other settings: delete it, or use another folder')
+    write_text(settings, text)
     config.dump(folder / 'run.py')
-    run_logged(mim_command('train', folder / 'run.py', folder, '--resume'), folder / 'train.log')
-    scalars = [path.read_text(encoding='utf-8') for path in sorted(folder.glob('*/vis_data/scalars.json'))]
-    records = [json.loads(line) for text in scalars for line in text.splitlines()]
+    train(folder / 'run.py', folder)
+    records = [json.loads(line) for line in _lines(folder, '*/vis_data/scalars.json')]
+    logged = [step for step in map(parse_step, _lines(folder, '*/*.log')) if step]
     head = subprocess.run(['git', 'rev-parse', 'HEAD'], cwd=TOP, capture_output=True, text=True, check=False)
     steps = [record for record in records if 'loss' in record]
     about.update(
         seed=config.randomness.seed,
         epochs=config.train_cfg.max_epochs,
-        iterations=steps[-1]['step'],
+        iterations=max(step.epoch * step.iterations for step in logged),
+        step_seconds=round(statistics.median(record['time'] for record in steps), 4),
         loss=[[record['step'], round(record['loss'], 4)] for record in steps][:: max(len(steps) // 20, 1)],
         scores=[
             {'epoch': record['step'], **{name: record[key] for key, name in scores.items()}}
@@ -47,16 +64,99 @@ def run_config(config: Any, folder: Path, result: Path, scores: Mapping[str, str
             if set(scores) <= set(record)
         ],
         commit=head.stdout.strip() or None,
+        versions={name: __import__(name).__version__ for name in VERSIONS},
         machine=machine(),
     )
-    write_text(result, json.dumps(about, indent=1) + '\n')
+    text = json.dumps(about, indent=1)
+    if paths is not None:  # in one line
+        text = f'{text[:-2]},\n "config": {json.dumps(without_paths(config, paths))}\n}}'
+    write_text(result, text + '\n')
 
 
-def run_all(title: str, run: Callable[[Any], None], which: Sequence[Any], jobs: int) -> None:
-    """Call `run` for each of `which`, `jobs` at a time, with a progress bar; the first error is raised."""
-    from rich.progress import MofNCompleteColumn, Progress
+def without_paths(config: Any, paths: Mapping[Path, str]) -> dict:
+    """A config as JSON reads it, with names instead of paths, such as {Path('/data/coco'): 'DATA'}."""
+    text = json.dumps(config.to_dict())
+    for path, name in paths.items():
+        text = text.replace(json.dumps(str(path))[1:-1], name)
+    return json.loads(text)
 
-    with Progress(*Progress.get_default_columns(), MofNCompleteColumn()) as progress, ThreadPoolExecutor(jobs) as pool:
-        task = progress.add_task(title, total=len(which))
-        for _ in pool.map(run, which):
-            progress.advance(task)
+
+def check_finished(result: Path, config: Any, paths: Mapping[Path, str]) -> bool:
+    """Whether a run is finished.
+
+    Args:
+        result: its file.
+        config: what would be run.
+        paths: as for `run_config`.
+
+    Raises:
+        ValueError: it was run with another config.
+    """
+    if not result.exists():
+        return False
+    before = dict(leaves(json.loads(result.read_text(encoding='utf-8'))['config']))
+    now = dict(leaves(without_paths(config, paths)))
+    for key in [*now, *before]:
+        if before.get(key) != now.get(key):
+            raise ValueError(
+                f'{result} is of a run with {key} = {before.get(key)!r}, now it is {now.get(key)!r}: delete it to '
+                'run it again, use the same options, or keep results in another folder'
+            )
+    return True
+
+
+def run_all(
+    title: str,
+    run: Callable[[Any], None],
+    which: Sequence[Hashable],
+    jobs: int,
+    cost: Callable[[Any], float] = lambda item: 1,
+    needs: Callable[[Any], Sequence[Any]] = lambda item: (),
+) -> None:
+    """Call `run` for each of `which`, `jobs` at a time, and show progress and the time left; the first error is raised.
+
+    Args:
+        title: of the progress bar.
+        run: runs one item.
+        which: the items, in the order in which they are started.
+        jobs: items at the same time.
+        cost: how long an item takes in any unit, for the time left.
+        needs: what an item waits for; those that are not among `which` are finished.
+    """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn('{task.description}'), BarColumn(), TextColumn('{task.fields[runs]} runs,'))
+    times = (TimeElapsedColumn(), TextColumn('passed,'), TimeRemainingColumn(), TextColumn('left'))
+    futures: dict[Hashable, Future] = {}
+
+    def start(item: Hashable) -> Hashable:
+        for need in needs(item):
+            if need in futures:
+                futures[need].result()
+        run(item)
+        return item
+
+    # the speed is that of all runs so far, not of the last seconds as by default
+    with Progress(*columns, *times, speed_estimate_period=1e9) as progress, ThreadPoolExecutor(jobs) as pool:
+        task = progress.add_task(title, total=sum(map(cost, which)), runs=f'0/{len(which)}')
+        for item in which:
+            futures[item] = pool.submit(start, item)
+        try:
+            for done, future in enumerate(as_completed(futures.values()), 1):
+                progress.update(task, advance=cost(future.result()), runs=f'{done}/{len(which)}')
+        finally:
+            for future in futures.values():
+                future.cancel()
+
+
+def _lines(folder: Path, pattern: str) -> list[str]:
+    """The lines of some files, in the order of their names."""
+    return [line for path in sorted(folder.glob(pattern)) for line in path.read_text(encoding='utf-8').splitlines()]
+
+
+def leaves(value: Any, key: str = '') -> list[tuple[str, Any]]:
+    """The leaves of nested dicts and lists, with dotted keys."""
+    if not isinstance(value, dict | list) or not value:
+        return [(key, value)]
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    return [leaf for name, each in items for leaf in leaves(each, f'{key}.{name}' if key else str(name))]

@@ -12,13 +12,17 @@ Runs = Mapping[str, Sequence[dict]]  # rows of a table and their runs, one per s
 
 
 def write_between_marks(page: Path, begin: str, lines: Sequence[str]) -> None:
-    """Replace what stands between the line `begin` and END in a page; the page is created if it is missing."""
-    text = page.read_text(encoding='utf-8') if page.exists() else f'{begin}\n{END}\n'
+    """Replace what stands between the line `begin` and END in a page; page and marks are added if they are missing."""
+    text = page.read_text(encoding='utf-8') if page.exists() else ''
+    if begin not in text:
+        text += f'{begin}\n{END}\n'
     before, rest = text.split(begin)
     write_text(page, f'{before}{begin}\n\n' + '\n'.join(lines) + f'\n{END}{rest.split(END, 1)[1]}')
 
 
-def score_table(heading: str, runs: Runs, scores: Sequence[str], baseline: str) -> list[str]:
+def score_table(
+    heading: str, runs: Runs, scores: Sequence[str], baseline: str, more: Mapping[str, Mapping[str, str]] | None = None
+) -> list[str]:
     """A table of the last scores, mean and deviation over the seeds.
 
     Args:
@@ -26,15 +30,18 @@ def score_table(heading: str, runs: Runs, scores: Sequence[str], baseline: str) 
         runs: one row each.
         scores: one column each.
         baseline: the row that the others are compared with, by runs of the same seed, in the first score.
+        more: further columns before the seeds: heading, and the cell of each row.
     """
-    columns = [heading, 'seeds', *scores, f'{scores[0]} gain, paired']
+    more = more or {}
+    columns = [heading, *more, 'seeds', *scores, f'{scores[0]} gain, paired']
     lines = [f'| {" | ".join(columns)} |', '|---' * len(columns) + '|']
     base = {run['seed']: run['scores'][-1][scores[0]] for run in runs.get(baseline, ())}
     for name, found in runs.items():
         cells = [spread([run['scores'][-1][score] for run in found]) for score in scores]
         gains = [run['scores'][-1][scores[0]] - base[run['seed']] for run in found if run['seed'] in base]
         gain = spread(gains, '+') if gains and name != baseline else ''
-        lines.append(f'| {name} | {len(found)} | {" | ".join(cells)} | {gain} |')
+        cells = [*(column.get(name, '') for column in more.values()), str(len(found)), *cells]
+        lines.append(f'| {name} | {" | ".join(cells)} | {gain} |')
     return lines
 
 

@@ -20,13 +20,13 @@ LOSS = dict(type='KeypointMSELoss', use_target_weight=True)
 
 
 def upsampling(feature_stride: int, heatmap_stride: int) -> int:
-    """Upsampling factor from feature map to heatmaps: 2, 4 or 8.
+    """Upsampling factor from feature map to heatmaps: 2, 4, 8 or 16.
 
     Raises:
-        ValueError: a stride that the ViT or the heatmaps do not support.
+        ValueError: a stride that the heads do not support.
     """
-    if feature_stride not in (16, 8):
-        raise ValueError(f'feature_stride={feature_stride}: expected the stride of the ViT, 16 or 8')
+    if feature_stride not in (32, 16, 8):
+        raise ValueError(f'feature_stride={feature_stride}: expected the stride of the ViT, 16 or 8, or 32 of a ResNet')
     if heatmap_stride not in (4, 2):
         raise ValueError(f'heatmap_stride={heatmap_stride}: expected 4 or 2, for heatmaps at 1/4 or 1/2 of the input')
     return feature_stride // heatmap_stride
@@ -129,7 +129,7 @@ class ClassicHead(DecoderHead):
     Args:
         in_channels: channels C of the feature map.
         out_channels: number of keypoints K.
-        feature_stride: stride of the ViT, 16 or 8.
+        feature_stride: stride of the ViT, 16 or 8; 32 for a ResNet, with one more doubling.
         heatmap_stride: 4 for heatmaps at 1/4 of the input, 2 for 1/2.
         loss: MMPose's heatmap loss.
         decoder: MMPose's codec that decodes the heatmaps.
@@ -180,7 +180,7 @@ class SimpleHead(DecoderHead):
     Args:
         in_channels: channels C of the feature map.
         out_channels: number of keypoints K.
-        feature_stride: stride of the ViT, 16 or 8.
+        feature_stride: stride of the ViT, 16 or 8; 32 for a ResNet, with one more doubling.
         heatmap_stride: 4 for heatmaps at 1/4 of the input, 2 for 1/2.
         loss: MMPose's heatmap loss.
         decoder: MMPose's codec that decodes the heatmaps.

@@ -1,0 +1,128 @@
+"""The study's page, its curves and the picture of all verdicts, from the result files."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tables import TABLES, Table
+
+from vitpose.runs.study_report import Runs, draw_curves, score_table, write_between_marks
+from vitpose.runs.verdict import Claim, Verdict, draw_verdicts, judge, paired, verdict_table
+
+SCORES = ('AP', 'AP50', 'PCK@0.1')
+NOT_YET = 'Not run yet.'
+
+
+def write_report(results: Path, out: Path, planned: Mapping[int, tuple[int, float]]) -> None:
+    """Write the tables into README.md between their marks, verdicts.png, and the curves of each table.
+
+    Args:
+        results: folder of the result files.
+        out: folder of the page and its pictures; README.md is created if it is missing.
+        planned: steps of each run and hours of all runs, by table.
+    """
+    page = out / 'README.md'
+    records = [json.loads(path.read_text(encoding='utf-8')) for path in sorted(results.glob('table*_seed*.json'))]
+    judged: list[tuple[Claim, Verdict]] = []
+    parts: dict[str, list[str]] = {}
+    for number, table in TABLES.items():
+        runs = {
+            name: [each for each in records if (each['table'], each['row']) == (number, name)] for name in table.rows
+        }
+        own = judged_claims(table, runs)
+        judged += [(replace(claim, text=f'table {number}: {claim.text}'), found) for claim, found in own if found.seeds]
+        lines = [NOT_YET]
+        if any(runs.values()):
+            cost = results / f'table{number}_cost.json'
+            measured = json.loads(cost.read_text(encoding='utf-8')) if cost.exists() else None
+            lines = [*table_lines(table, runs, measured), *verdict_table(own)]
+            lines += ['', f'![AP during training](table{number}.png)']
+            draw_table(table, runs, out / f'table{number}.png')
+        extra = [each for each in records if each['table'] == number and each['row'] in table.prerequisites]
+        for each in extra:
+            lines += ['', f'The {each["row"]}: AP {each["scores"][-1]["AP"]:.3f}{start_of(each)}.']
+        parts[f'table {number}'] = lines
+    parts['plan'] = plan_lines(planned)
+    parts['verdicts'] = [NOT_YET]
+    if judged:
+        draw_verdicts(judged, out / 'verdicts.png', 'AP')
+        words = [found.word for _, found in judged]
+        counts = ', '.join(f'{words.count(word)} {word}' for word in ('agrees', 'disagrees', 'undecided'))
+        parts['verdicts'] = ['![All verdicts](verdicts.png)', '', f'{len(words)} claims: {counts}.']
+    for name, lines in parts.items():
+        write_between_marks(page, f'<!-- written by study.py: {name} -->', [*lines, ''])
+
+
+def start_of(record: dict) -> str:
+    """What a teacher started from."""
+    if record['row'] != 'teacher':
+        return ''
+    return ', from the pre-trained backbone' if record['pretrained'] else ', from scratch'
+
+
+def judged_claims(table: Table, runs: Runs) -> list[tuple[Claim, Verdict]]:
+    """The claims of a table and their verdicts, by the last AP of the runs of the same seed."""
+    scores = {name: {run['seed']: run['scores'][-1]['AP'] for run in found} for name, found in runs.items()}
+    return [(claim, judge(paired(claim, scores))) for claim in table.claims]
+
+
+def table_lines(table: Table, runs: Runs, measured: dict | None) -> list[str]:
+    """The tables of rows, the paper's AP next to ours, and where they were measured."""
+    lines: list[str] = []
+    for names in (table.parts or {'': list(table.rows)}).values():
+        found = {name: runs[name] for name in names if runs[name]}
+        if not found:
+            continue
+        columns = {"the paper's AP": {name: shown(table.rows[name].paper) for name in found}}
+        columns['parameters, M'] = {name: f'{own[0]["parameters"] / 1e6:.2f}' for name, own in found.items()}
+        columns['GMACs'] = {name: f'{own[0]["macs"] / 1e9:.3f}' for name, own in found.items()}
+        if measured:
+            columns |= cost_columns(measured)
+        lines += [*score_table('row', found, SCORES, names[0], columns), '']
+    own = [run for found in runs.values() for run in found]
+    lines.append(
+        f'{join(run["iterations"] for run in own)} steps, {join(run["dtype"] for run in own)}; '
+        f'{join(run["photographs"] for run in own)} photographs. Measured on {join(run["machine"] for run in own)}.'
+    )
+    if measured:
+        lines[-1] += f' Time and memory: one thread, {measured["dtype"]}, on {measured["machine"]}.'
+    return [*lines, '']
+
+
+def cost_columns(measured: dict) -> dict[str, dict[str, str]]:
+    """The columns of measured time and memory."""
+    rows, batch = measured['rows'], measured['batch']
+    if measured['mode'] == 'inference':
+        return {'ms per image': {name: f'{1000 * row["seconds"] / batch:.1f}' for name, row in rows.items()}}
+    return {
+        f's per step of {batch}': {name: f'{row["seconds"]:.3f}' for name, row in rows.items()},
+        'peak MiB': {name: f'{row["bytes"] / 2**20:.0f}' for name, row in rows.items()},
+    }
+
+
+def draw_table(table: Table, runs: Runs, path: Path) -> None:
+    """Draw the curves of a table."""
+    parts = table.parts or {table.title: list(table.rows)}
+    panels = {title: {name: runs[name] for name in names if runs[name]} for title, names in parts.items()}
+    draw_curves({title: found for title, found in panels.items() if found}, 'AP', path)
+
+
+def plan_lines(planned: Mapping[int, tuple[int, float]]) -> list[str]:
+    """The table of planned steps and hours."""
+    lines = ['| table | rows | steps of each run | hours, estimated |', '|---|---|---|---|']
+    for number, (steps, hours) in planned.items():
+        lines.append(f'| {number}: {TABLES[number].title} | {len(TABLES[number].rows)} | {steps:,} | {hours:.1f} |')
+    rows, hours = sum(len(TABLES[number].rows) for number in planned), sum(hours for _, hours in planned.values())
+    return [*lines, f'| all | {rows} | | {hours:.1f} |']
+
+
+def shown(score: float | None) -> str:
+    """A score with three digits, or nothing."""
+    return '' if score is None else f'{score:.3f}'
+
+
+def join(values: Iterable[Any]) -> str:
+    """The different values, in order."""
+    return ' and '.join(f'{value:,}' if isinstance(value, int) else str(value) for value in sorted(set(values)))

@@ -1,0 +1,93 @@
+"""The page of the study of the paper's tables, from result files with known numbers."""
+
+import json
+import sys
+
+import cv2
+import pytest
+
+MARKS = '<!-- written by study.py: {} -->\nold\n<!-- end -->\n'
+PLANNED = {2: (1000, 1.5), 7: (2000, 0.25)}
+
+
+@pytest.fixture
+def report(root, monkeypatch):
+    """The study's report module."""
+    monkeypatch.syspath_prepend(root / 'projects/paper')
+    for name in ('report', 'tables', 'changes'):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    import report
+
+    return report
+
+
+@pytest.fixture
+def write(tmp_path):
+    """A function that writes the result files of a row, one per AP."""
+
+    def write_row(table, row, aps, **more):
+        for seed, ap in enumerate(aps):
+            scores = [{'epoch': epoch, 'AP': ap * epoch / 2, 'AP50': 0.5, 'PCK@0.1': 0.6} for epoch in (1, 2)]
+            about = dict(table=table, row=row, seed=seed, scores=scores, parameters=690_000, macs=45_000_000)
+            about |= dict(iterations=2016, dtype='bfloat16', photographs=800, machine='a machine', pretrained=True)
+            (tmp_path / f'table{table}_{row}_seed{seed}.json'.replace(' ', '-')).write_text(json.dumps(about | more))
+
+    return write_row
+
+
+def test_nothing_has_run(report, tmp_path):
+    names = ['verdicts', 'plan', *(f'table {table}' for table in report.TABLES)]
+    (tmp_path / 'README.md').write_text('top\n' + ''.join(MARKS.format(name) for name in names))
+    report.write_report(tmp_path, tmp_path, PLANNED)
+    page = (tmp_path / 'README.md').read_text()
+    assert page.startswith('top\n') and 'old' not in page and page.count('Not run yet.') == len(names) - 1
+    assert '| 2: Decoders and sizes of the backbone | 8 | 1,000 | 1.5 |' in page and '| all | 11 | | 1.8 |' in page
+    assert [path.name for path in tmp_path.iterdir()] == ['README.md']
+
+
+def test_both_signs_and_too_few_seeds(report, write, tmp_path):
+    write(7, 'few photographs', [0.10, 0.12, 0.11])
+    write(7, '+ COCO', [0.15, 0.17, 0.161])
+    write(7, '+ COCO, AIC, MPII', [0.09, 0.11, 0.099])
+    write(8, 'alone, few photographs', [0.10, 0.12])
+    write(8, '+ both, few photographs', [0.15])
+    write(8, 'teacher', [0.3])
+    report.write_report(tmp_path, tmp_path, PLANNED)
+    page = (tmp_path / 'README.md').read_text()
+    assert '| few photographs | 0.758 | 0.69 | 0.045 | 3 | 0.110 ± 0.010 | 0.500 ± 0.000 | 0.600 ± 0.000 |  |' in page
+    assert (
+        '| + COCO | 0.770 | 0.69 | 0.045 | 3 | 0.160 ± 0.010 | 0.500 ± 0.000 | 0.600 ± 0.000 | +0.050 ± 0.001 |' in page
+    )
+    assert '| gain by rendered COCO | +0.012 | +0.050 ± 0.001 | 3 | agrees |' in page
+    assert '| gain by rendered COCO, AIC and MPII | +0.013 | -0.010 ± 0.001 | 3 | disagrees |' in page
+    assert '| gain by both, few photographs | +0.008 | +0.050 | 1 | undecided |' in page
+    assert '| gain by both, all photographs | +0.008 |  | 0 | undecided |' in page
+    assert '4 claims: 1 agrees, 2 disagrees, 1 undecided.' in page  # those with a seed
+    assert '2,016 steps, bfloat16; 800 photographs. Measured on a machine.' in page
+    assert 'The teacher: AP 0.300, from the pre-trained backbone.' in page
+    for name in ('verdicts', 'table7', 'table8'):
+        assert cv2.imread(str(tmp_path / f'{name}.png')).std() > 10
+    assert not (tmp_path / 'table2.png').exists()
+
+
+def test_measured_costs_are_columns(report, write, tmp_path):
+    for table, row, mode in ((4, '64x48', 'inference'), (5, 'window', 'train')):
+        write(table, row, [0.1])
+        cost = dict(mode=mode, batch=20, dtype='bfloat16', machine='a box', rows={row: dict(seconds=0.5, bytes=2**21)})
+        (tmp_path / f'table{table}_cost.json').write_text(json.dumps(cost))
+    report.write_report(tmp_path, tmp_path, PLANNED)
+    page = (tmp_path / 'README.md').read_text()
+    assert "| row | the paper's AP | parameters, M | GMACs | ms per image | seeds |" in page
+    assert '| 64x48 |  | 0.69 | 0.045 | 25.0 | 1 |' in page
+    assert '| s per step of 20 | peak MiB |' in page and '| window | 0.664 | 0.69 | 0.045 | 0.500 | 2 | 1 |' in page
+    assert 'Time and memory: one thread, bfloat16, on a box.' in page
+
+
+def test_claims_name_rows_and_the_papers_figures(report):
+    for table in report.TABLES.values():
+        for claim in table.claims:
+            papers = [table.rows[row].paper for row in claim.rows]
+            assert claim.paper is None or claim.paper == pytest.approx(
+                sum(factor * paper for factor, paper in zip(claim.rows.values(), papers, strict=True))
+            )
+            assert claim.paper is not None or None in papers

@@ -1,0 +1,93 @@
+"""Trainings of a study: order, skipping, settings, result files; the training itself is replaced."""
+
+import json
+import threading
+import time
+
+import pytest
+from mmengine import Config
+
+from vitpose.runs import study
+from vitpose.runs.study import check_finished, run_all, run_config
+
+
+@pytest.fixture
+def config(tmp_path) -> Config:
+    return Config(dict(randomness=dict(seed=3), train_cfg=dict(max_epochs=2), data=f'{tmp_path}/data/train.json'))
+
+
+@pytest.fixture
+def trained(monkeypatch) -> list:
+    """Replace the training by one that writes MMEngine's files; the list gets the folder of each."""
+    folders = []
+
+    def train(file, folder):
+        folders.append(folder)
+        (folder / 'now/vis_data').mkdir(parents=True, exist_ok=True)
+        records = [dict(loss=2.0, time=0.5, step=50), dict(loss=1.0, time=0.7, step=100), {'AP': 0.25, 'step': 2}]
+        (folder / 'now/vis_data/scalars.json').write_text('\n'.join(map(json.dumps, records)))
+        (folder / 'now/now.log').write_text('Epoch(train)  [2][50/60]  time: 0.6  loss: 1.0\n')
+
+    monkeypatch.setattr(study, 'train', train)
+    return folders
+
+
+def test_result_file(config, trained, tmp_path) -> None:
+    result, paths = tmp_path / 'results/run.json', {tmp_path / 'data': 'DATA'}
+    assert not check_finished(result, config, paths)
+    run_config(config, tmp_path / 'run', result, {'AP': 'score'}, paths, row='a')
+    content = json.loads(result.read_text())
+    assert content['row'] == 'a' and content['seed'] == 3 and content['epochs'] == 2
+    assert content['iterations'] == 120  # the last logged step is not the last one
+    assert content['scores'] == [{'epoch': 2, 'score': 0.25}] and content['step_seconds'] == 0.6
+    assert content['config']['data'] == 'DATA/train.json' and content['versions']['torch']
+    assert check_finished(result, config, paths)
+    run_config(config, tmp_path / 'run', result, {'AP': 'score'}, paths, row='a')
+    assert trained == [tmp_path / 'run']
+    config.train_cfg.max_epochs = 5
+    with pytest.raises(ValueError, match='run.json is of a run with train_cfg.max_epochs = 2, now it is 5'):
+        check_finished(result, config, paths)
+
+
+def test_an_interrupted_run_with_other_settings_is_refused(config, trained, tmp_path) -> None:
+    run_config(config, tmp_path / 'run', tmp_path / 'one.json', {'AP': 'AP'})
+    run_config(config, tmp_path / 'run', tmp_path / 'two.json', {'AP': 'AP'})
+    config.randomness.seed = 4
+    with pytest.raises(ValueError, match='has an interrupted run with other settings'):
+        run_config(config, tmp_path / 'run', tmp_path / 'three.json', {'AP': 'AP'})
+    assert len(trained) == 2
+
+
+def test_runs_wait_for_what_they_need() -> None:
+    done, event = [], threading.Event()
+
+    def run(item):
+        if item == 'teacher':
+            event.wait(5)
+        if item == 'other':
+            event.set()
+        done.append(item)
+
+    needs = {'student': ['teacher', 'finished before']}
+    run_all('', run, ['teacher', 'student', 'other'], 3, needs=lambda item: needs.get(item, []))
+    assert done == ['other', 'teacher', 'student']
+
+
+def test_the_first_error_ends_the_study() -> None:
+    done = []
+
+    def run(item):
+        done.append(item)
+        if item == 1:
+            raise RuntimeError('no memory')
+        time.sleep(0.02)
+
+    with pytest.raises(RuntimeError, match='no memory'):
+        run_all('', run, range(100), 1)
+    assert len(done) < 50
+
+
+def test_time_left_follows_the_cost(capsys) -> None:
+    run_all('study', lambda item: None, [1, 2, 3], 1, cost=lambda item: 10 * item)
+    output = capsys.readouterr().out
+    assert '3/3 runs,' in output and '0:00:00 left' in output

@@ -1,0 +1,73 @@
+"""Trainings in processes that start in less than a second, since they are forked after MMPose is imported."""
+
+import gc
+import multiprocessing
+import os
+import signal
+import threading
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from ..shipped import TOP
+from .command import failure
+
+# what a training imports, directly or when it builds the optimiser and describes the machine
+PRELOADED = ('vitpose_mm', 'mmpose.engine', 'torch._dynamo', 'torch.utils.cpp_extension', 'vitpose.runs.training')
+# multiprocessing asks all children whether they live when one starts, which two threads must not do at a time
+_LOCK = threading.Lock()
+
+
+def train(config: Path, folder: Path) -> None:
+    """Train a config as `mim train mmpose CONFIG --work-dir FOLDER` does; the output is in FOLDER/train.log.
+
+    An interrupted run in the folder is continued. A new run starts from the config's `load_from`, which MMPose's option
+    `--resume` would drop.
+
+    If this process ends, the training does so, too, as with SIGTERM: it saves a checkpoint after the current step.
+
+    Args:
+        config: config file.
+        folder: work_dir.
+
+    Raises:
+        RuntimeError: the training fails; the message holds the error lines of its output.
+    """
+    paths = os.environ.get('PYTHONPATH', '').split(os.pathsep)
+    if str(TOP) not in paths:  # a checkout works without being installed
+        os.environ['PYTHONPATH'] = os.pathsep.join([str(TOP), *filter(None, paths)])
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(list(PRELOADED))
+    log = folder / 'train.log'
+    process = context.Process(target=_train, args=(config, folder, log))
+    with _LOCK:
+        process.start()
+    wait([process.sentinel])
+    with _LOCK:
+        process.join()
+    if process.exitcode:
+        raise failure(f'training {config}', process.exitcode, log)
+
+
+def _train(config: Path, folder: Path, log: Path) -> None:
+    """The process of a training."""
+    from mmengine import Config
+    from mmengine.runner import Runner, find_latest_checkpoint
+
+    gc.freeze()  # MMEngine collects garbage after each dataset, which would touch and copy all modules' memory
+    with log.open('w', encoding='utf-8') as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+    loaded = Config.fromfile(config, format_python_code=False)  # formatting takes seconds, and is done several times
+    loaded.update(work_dir=str(folder), launcher='none')
+    if find_latest_checkpoint(str(folder)):
+        loaded.update(resume=True, load_from=None)
+    Runner.from_cfg(loaded).train()
+
+
+def _end_after(parent: int) -> None:
+    """Wait for the parent's end, then send this process SIGTERM."""
+    wait([parent])
+    os.kill(os.getpid(), signal.SIGTERM)
