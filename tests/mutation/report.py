@@ -9,9 +9,10 @@ from mutants import Mutant
 HEAD = """# Mutation tests
 
 Do the unit tests notice changes of the code? `make mutants` takes a random sample of the changes that
-[mutmut](https://mutmut.readthedocs.io) makes (seed {seed}; another operator, number, text or argument; no changes of the
-texts of errors, of annotations or of decorated functions) and runs the unit tests of the folder on each. This page is
-written by [run.py](run.py); the reasons stand in [reasons.yml](reasons.yml).
+[mutmut](https://mutmut.readthedocs.io) makes (seed {seed}): another operator, number, text or argument, but not the
+text of an error, an annotation or a function with a decorator. On each, it runs the unit tests of the folder, except
+those marked `slow` or longer than {longest} s without a mutant. This page is written by [run.py](run.py); the reasons
+stand in [reasons.yml](reasons.yml).
 
 | folder | possible mutants | tried | killed | survived | killed, % |
 |---|---|---|---|---|---|
@@ -24,21 +25,24 @@ Killed mutants include {time} that the time limit ended. The survivors:
 """
 
 
-def write_report(folder: Path, mutants: list[Mutant], total: Counter[str], results: dict[str, dict], seed: int) -> int:
+def write_report(
+    folder: Path, mutants: list[Mutant], total: Counter[str], results: dict[str, dict], seed: int, longest: int
+) -> int:
     """Write ``README.md`` and return the number of survivors without a reason."""
     reasons = yaml.safe_load((folder / 'reasons.yml').read_text('utf-8')) or {}
     tried: Counter[str] = Counter(folder_of(mutant) for mutant in mutants)
     survivors = [mutant for mutant in mutants if results[mutant.key]['outcome'] == 'survived']
     survived = Counter(map(folder_of, survivors))
-    text = HEAD.format(seed=seed)
+    text = HEAD.format(seed=seed, longest=longest)
     for name in [*total, 'all']:
         counts = [c.total() if name == 'all' else c[name] for c in (total, tried, survived)]
         share = 100 * (1 - counts[2] / counts[1]) if counts[1] else 100
         text += f'| {name} | {counts[0]} | {counts[1]} | {counts[1] - counts[2]} | {counts[2]} | {share:.1f} |\n'
     text += LIST.format(time=sum(results[mutant.key]['outcome'] == 'time' for mutant in mutants))
-    for mutant in sorted(survivors, key=lambda mutant: (mutant.path, mutant.line)):
+    for mutant in sorted(survivors, key=lambda mutant: (mutant.path, mutant.change)):
         where = f'[{mutant.path.removeprefix("vitpose_mm/")}](../../{mutant.path})'
-        change = f'`{cell(mutant.before)}` → `{cell(mutant.after)}`'
+        _, before, after = mutant.change
+        change = f'`{cell(before)}` → `{cell(after)}`'
         text += f'| {mutant.key} | {where}: {change} | {reasons.get(mutant.key, "")} |\n'
     (folder / 'README.md').write_text(text, 'utf-8')
     return sum(mutant.key not in reasons for mutant in survivors)

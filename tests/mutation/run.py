@@ -3,15 +3,16 @@ r"""Mutation testing: do the unit tests of a folder notice changes of its code?
     python tests/mutation/run.py            # 320 mutants; continues where it was stopped
     python tests/mutation/run.py --again    # those that survived once more, after tests or reasons were added
 
-A copy of the repository gets one mutant at a time, and ``tests/unit/FOLDER`` runs on it up to the first failure, the tests
-of the same file first. Each run is forked from this process, which has imported torch and MMPose: that takes ten seconds.
-mutmut's own runner replaces functions by wrappers, so it mutates neither the tables of keys and formats, nor fits
-registries, which read the signatures of classes; here mutmut makes the mutants alone.
+A copy of the repository gets one mutant at a time, and ``tests/unit/FOLDER`` runs on it up to the first failure, the
+tests of the same file first. Each run is forked from this process, which has imported torch and MMPose: that takes ten
+seconds. Only the mutants are mutmut's: its own runner changes functions alone, not the tables of keys and formats, puts
+wrappers around them, and cannot take a sample.
 """
 
 import argparse
 import compileall
 import gc
+import hashlib
 import json
 import os
 import py_compile
@@ -22,7 +23,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
@@ -38,33 +38,48 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ['layers', 'backbones', 'heads', 'estimators', 'losses', 'optim', 'codecs', 'checkpoints']
 MEMORY = 16 * 2**30
+LONGEST = 3  # seconds of a test
 
 
-class FirstFailure:
-    """Runs the tests of the mutated file first and slow tests last; keeps the name of the test that failed."""
+class Order:
+    """Runs the tests of the mutated file first and leaves out long ones; notes how long each took and what failed.
 
-    def __init__(self, path: str):
-        self.stem, self.failed = Path(path).stem, ''
+    Args:
+        path: of the mutated file.
+        seconds: that each test took without a mutant; empty to run all.
+    """
+
+    def __init__(self, path: str, seconds: dict[str, float]):
+        self.stem, self.known = Path(path).stem, seconds
+        self.seconds, self.failed = dict[str, float](), ''
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Sort the tests."""
+        """Choose and sort the tests."""
+        items[:] = [item for item in items if self.known.get(item.nodeid, 0) < LONGEST]
         mentions = {file: self.stem in file.read_text('utf-8') for file in {item.path for item in items}}
-
-        def order(item: pytest.Item) -> tuple[bool, bool, bool]:
-            slow = item.get_closest_marker('slow') is not None
-            return slow, item.path.stem != f'test_{self.stem}', not mentions[item.path]
-
-        items.sort(key=order)
+        items.sort(key=lambda item: (item.path.stem != f'test_{self.stem}', not mentions[item.path]))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note the failure."""
+        """Note time and failure."""
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
         if report.failed:
             self.failed = report.nodeid
 
 
-def run_tests(copy: Path, path: str, seconds: float, result: Path) -> tuple[str, str, float]:
-    """Run the unit tests of a file's folder in a fork: 'survived', 'killed' or 'time'; the test; CPU seconds."""
+def run_tests(copy: Path, path: str, result: Path, seconds: dict[str, float], most: float) -> dict:
+    """Run the unit tests of a file's folder in a fork.
+
+    Args:
+        copy: the repository with the mutant.
+        path: of the mutated file.
+        result: file for the results of the fork; its log is beside it.
+        seconds: see `Order`.
+        most: CPU seconds that it may take.
+
+    Returns:
+        outcome ('survived', 'killed' or 'time'), test (that failed), seconds (of each test), cpu.
+    """
     result.unlink(missing_ok=True)
     child = os.fork()
     if not child:
@@ -73,36 +88,38 @@ def run_tests(copy: Path, path: str, seconds: float, result: Path) -> tuple[str,
         with open(result.with_suffix('.log'), 'w') as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
-        resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds) + 5))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(most), int(most) + 5))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        os.environ['PYTHONPATH'] = str(copy)
-        sys.path[0] = str(copy)
-        first = FirstFailure(path)
-        options = ['-x', '-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', '-m', 'not install']
-        code = pytest.main([*options, f'--basetemp={copy.parent / "temporary"}', tests_of(path)], plugins=[first])
+        os.environ['PYTHONPATH'] = sys.path[0] = str(copy)
+        order = Order(path, seconds)
+        options = ['-x', '-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', '-m', 'not slow and not install']
+        code = pytest.main([*options, f'--basetemp={copy.parent / "temporary"}', tests_of(path)], plugins=[order])
         package = sys.modules.get('vitpose_mm')
         if code == 0 and not (package and Path(str(package.__file__)).is_relative_to(copy)):
             code = 70  # the tests ran on another copy of the package
-        result.write_text(json.dumps(dict(code=int(code), failed=first.failed)))
+        result.write_text(json.dumps(dict(code=int(code), test=order.failed, seconds=order.seconds)))
         os._exit(0)
-    deadline = time.monotonic() + 8 * seconds
+    deadline = time.monotonic() + 8 * most
     done = 0
     while not done:
         done, _, used = os.wait4(child, os.WNOHANG)
         if not done and time.monotonic() > deadline:
             os.killpg(child, signal.SIGKILL)
-        time.sleep(0.05)
+        time.sleep(0.02)
     try:
         os.killpg(child, signal.SIGKILL)  # what the tests left
     except ProcessLookupError:
         pass
-    cpu = used.ru_utime + used.ru_stime
+    cpu = round(used.ru_utime + used.ru_stime, 1)
     if not result.exists():
-        return 'time', '', cpu
+        return dict(outcome='time', test='', seconds={}, cpu=cpu)
     found = json.loads(result.read_text())
     if found['code'] not in (0, 1, 2):  # 2: the tests could not be collected
-        raise RuntimeError(f'{tests_of(path)} ended with {found["code"]}: {result.with_suffix(".log").read_text()[-2000:]}')
-    return ('killed' if found['code'] else 'survived'), found['failed'], cpu
+        raise RuntimeError(
+            f'{tests_of(path)} ended with {found["code"]}: {result.with_suffix(".log").read_text()[-2000:]}'
+        )
+    outcome = 'killed' if found['code'] else 'survived'
+    return dict(outcome=outcome, test=found['test'], seconds=found['seconds'], cpu=cpu)
 
 
 def tests_of(path: str) -> str:
@@ -126,27 +143,36 @@ def copy_repository(target: Path) -> None:
 
 def test_all(mutants: list[Mutant], done: dict[str, dict], out: Path, copy: Path) -> None:
     """Run the tests on each mutant that has no result yet; append each result to ``results.jsonl``."""
-    limits: dict[str, float] = {}
     columns = TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    todo = sorted(rest(mutants, done), key=lambda mutant: mutant.path)
     with Progress(*columns) as progress, open(out / 'results.jsonl', 'a') as results:
-        task = progress.add_task('mutants', total=len(mutants), completed=len(mutants) - len(rest(mutants, done)))
-        for mutant in sorted(rest(mutants, done), key=lambda mutant: mutant.path):
-            tests, file = tests_of(mutant.path), copy / mutant.path
-            if tests not in limits:
-                progress.update(task, description=f'{tests}, unchanged')
-                outcome, failed, cpu = run_tests(copy, mutant.path, 1200, out / 'run.json')
-                if outcome != 'survived':
-                    raise SystemExit(f'{tests} fails without a mutant: {failed or outcome}, see {out / "run.log"}')
-                limits[tests] = 30 + 3 * cpu
+        task = progress.add_task('mutants', total=len(mutants), completed=len(mutants) - len(todo))
+        for mutant in todo:
+            file, run = copy / mutant.path, out / 'run.json'
             original = file.read_text('utf-8')
+            progress.update(task, description=mutant.path)
+            seconds = unchanged(copy, mutant.path, out)
             file.write_text(mutant.code, 'utf-8')
-            progress.update(task, description=f'{mutant.path}:{mutant.line}')
-            outcome, failed, cpu = run_tests(copy, mutant.path, limits[tests], out / 'run.json')
+            found = run_tests(copy, mutant.path, run, seconds, 30 + 3 * sum(s for s in seconds.values() if s < LONGEST))
             file.write_text(original, 'utf-8')
-            done[mutant.key] = dict(key=mutant.key, outcome=outcome, test=failed, cpu=round(cpu, 1))
+            del found['seconds']
+            done[mutant.key] = dict(key=mutant.key, **found)
             results.write(json.dumps(done[mutant.key]) + '\n')
             results.flush()
             progress.advance(task)
+
+
+def unchanged(copy: Path, path: str, out: Path) -> dict[str, float]:
+    """Seconds of each test of a file's folder without a mutant; kept in a file as long as the tests stay the same."""
+    tests = tests_of(path)
+    text = b''.join(file.read_bytes() for file in sorted((copy / tests).glob('*.py')))
+    file = out / f'{Path(tests).name}-{hashlib.sha256(text).hexdigest()[:8]}.json'
+    if not file.exists():
+        found = run_tests(copy, path, out / 'run.json', {}, 1200)
+        if found['outcome'] != 'survived':
+            raise SystemExit(f'{tests} fails without a mutant: {found["test"]}, see {out / "run.log"}')
+        file.write_text(json.dumps(found['seconds']))
+    return json.loads(file.read_text())
 
 
 def rest(mutants: list[Mutant], done: dict[str, dict]) -> list[Mutant]:
@@ -176,7 +202,7 @@ def main() -> None:
         copy_repository(copy)
         gc.freeze()  # otherwise each fork copies the memory of all imported modules when it collects garbage
         test_all(mutants, done, options.out, copy)
-    without_reason = write_report(Path(__file__).parent, mutants, Counter(total), done, options.seed)
+    without_reason = write_report(Path(__file__).parent, mutants, total, done, options.seed, LONGEST)
     if without_reason:
         raise SystemExit(f'{without_reason} survivors have no reason in tests/mutation/reasons.yml')
 

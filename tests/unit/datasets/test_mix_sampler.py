@@ -67,7 +67,7 @@ def test_each_epoch_continues_where_the_previous_one_ended():
     st.integers(0, 99),
 )
 def test_any_mix_in_any_number_of_processes(members, world, round_up, seed):
-    """Together, the processes draw each sample of a dataset once before any is drawn again, in each batch the same mix."""
+    """Together, the processes draw each sample once before any is drawn again; each batch has the same mix."""
     lens, ratio = zip(*members, strict=True)
     dataset, size = Members(lens), sum(ratio)
     drawn = [[] for _ in lens]

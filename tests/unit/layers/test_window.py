@@ -27,7 +27,7 @@ sides = st.tuples(st.integers(1, 11), st.integers(1, 11))
 
 @given(sides, sides, st.booleans())
 def test_windows_of_any_grid(grid, window, shifted):
-    """Each token is in one window, beside tokens that are near it in the grid rolled by the shift; padding is masked."""
+    """Each token is in exactly one window, padding is masked, and attention between real tokens is mutual."""
     window, shift = fit_window(grid, window, shifted)
     x = torch.arange(1.0, 1 + grid[0] * grid[1]).view(1, *grid, 1)
     windows = partition(x, window, shift)
