@@ -10,15 +10,22 @@ from pathlib import Path
 
 import libcst
 import libcst.matchers as m
+from libcst.metadata import PositionProvider
 from mutmut.mutation.file_mutation import create_mutations
 
 
 @dataclass
 class Mutant:
-    """One change of one file: ``path`` is relative to the repository."""
+    """One change of one file.
+
+    Attributes:
+        path: of the file in the repository.
+        lines: of the function that it changes; empty outside of functions.
+    """
 
     key: str
     path: str
+    lines: range
     module: libcst.Module
     node: libcst.CSTNode
     replacement: libcst.CSTNode
@@ -46,6 +53,7 @@ def mutants_of(file: Path, path: str, seed: int) -> Iterator[Mutant]:
     """
     module, mutations, _, _ = create_mutations(path, file.read_text('utf-8'))
     messages = {id(text) for error in m.findall(module, m.Raise()) for text in m.findall(error, m.SimpleString())}
+    positions = libcst.MetadataWrapper(module, unsafe_skip_copy=True).resolve(PositionProvider)
     repeats: Counter[tuple[str, str]] = Counter()
     for mutation in mutations:
         if id(mutation.original_node) in messages:
@@ -53,7 +61,10 @@ def mutants_of(file: Path, path: str, seed: int) -> Iterator[Mutant]:
         change = module.code_for_node(mutation.original_node), module.code_for_node(mutation.mutated_node)
         repeats[change] += 1
         key = hashlib.sha256(repr((seed, path, change, repeats[change])).encode()).hexdigest()[:8]
-        yield Mutant(key, path, module, mutation.original_node, mutation.mutated_node)
+        function, lines = mutation.contained_by_top_level_function, range(0)
+        if isinstance(function, libcst.FunctionDef):
+            lines = range(positions[function].start.line, positions[function].end.line + 1)
+        yield Mutant(key, path, lines, module, mutation.original_node, mutation.mutated_node)
 
 
 def sample(root: Path, folders: list[str], number: int, seed: int) -> tuple[list[Mutant], Counter[str]]:

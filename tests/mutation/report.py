@@ -10,9 +10,9 @@ HEAD = """# Mutation tests
 
 Do the unit tests notice changes of the code? `make mutants` takes a random sample of the changes that
 [mutmut](https://mutmut.readthedocs.io) makes (seed {seed}): another operator, number, text or argument, but not the
-text of an error, an annotation or a function with a decorator. On each, it runs the unit tests of the folder, except
-those marked `slow` and those of more than {longest} s of CPU time. [run.py](run.py) writes this page; the reasons
-stand in [reasons.yml](reasons.yml).
+text of an error, an annotation or a function with a decorator. On each, it runs the tests of `tests/unit/FOLDER` that
+reach the changed function, except those marked `slow` and those of more than {longest} s of CPU time.
+[run.py](run.py) writes this page; the reasons stand in [reasons.yml](reasons.yml).
 
 | folder | possible mutants | tried | killed | survived | killed, % |
 |---|---|---|---|---|---|

@@ -1,10 +1,10 @@
 r"""Mutation testing: do the unit tests of a folder notice changes of its code?
 
-    python tests/mutation/run.py            # 320 mutants; continues where it was stopped
+    python tests/mutation/run.py            # 300 mutants; continues where it was stopped
     python tests/mutation/run.py --again    # those that survived once more, after tests or reasons were added
 
-A copy of the repository gets one mutant at a time, and ``tests/unit/FOLDER`` runs on it up to the first failure, the
-tests of the same file first. Each run is forked from this process, which has imported torch and MMPose: that takes ten
+A copy of the repository gets one mutant at a time, and those of ``tests/unit/FOLDER`` that reach the changed function run
+on it up to the first failure. Each run is forked from this process, which has imported torch and MMPose: that takes ten
 seconds. Only the mutants are mutmut's: its own runner changes functions alone, not the tables of keys and formats, puts
 wrappers around them, and cannot take a sample.
 """
@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
@@ -32,6 +32,7 @@ import hypothesis  # noqa: F401  imported once, for all runs
 import mmdet.apis  # noqa: F401
 import mmpose.apis  # noqa: F401
 import pytest
+from coverage import Coverage
 from mutants import Mutant, sample
 from report import write_report
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -40,30 +41,33 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ['layers', 'backbones', 'heads', 'estimators', 'losses', 'optim', 'codecs', 'checkpoints']
 MEMORY = 16 * 2**30
 LONGEST = 1  # CPU seconds of a test
+KEPT = ('outcome', 'test', 'cpu')
 
 
-class Order:
-    """Runs the tests of the mutated file first and leaves out long ones; notes how long each took and what failed.
+class Choice:
+    """Runs some tests, those of the mutated file first; notes how long each took and what failed.
 
     Args:
         path: of the mutated file.
-        seconds: CPU time of each test without a mutant; empty to run all.
+        tests: their ids; None for all.
+        lines: told which test runs, if any.
     """
 
-    def __init__(self, path: str, seconds: dict[str, float]):
-        self.stem, self.known = Path(path).stem, seconds
+    def __init__(self, path: str, tests: list[str] | None, lines: Coverage | None):
+        self.stem, self.tests, self.lines = Path(path).stem, tests, lines
         self.seconds, self.failed = dict[str, float](), ''
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Choose and sort the tests."""
-        items[:] = [item for item in items if self.known.get(item.nodeid, 0) < LONGEST]
-        mentions = {file: self.stem in file.read_text('utf-8') for file in {item.path for item in items}}
-        items.sort(key=lambda item: (item.path.stem != f'test_{self.stem}', not mentions[item.path]))
+        items[:] = [item for item in items if self.tests is None or item.nodeid in self.tests]
+        items.sort(key=lambda item: item.path.stem != f'test_{self.stem}')
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None]:
         """Note the time; of the processor, since other programs may run."""
+        if self.lines:
+            self.lines.switch_context(item.nodeid)
         start = time.process_time()
         done = yield
         self.seconds[item.nodeid] = round(time.process_time() - start, 2)
@@ -75,18 +79,19 @@ class Order:
             self.failed = report.nodeid
 
 
-def run_tests(copy: Path, path: str, result: Path, seconds: dict[str, float], most: float) -> dict:
-    """Run the unit tests of a file's folder in a fork.
+def run_tests(copy: Path, path: str, result: Path, most: float, tests: list[str] | None = None) -> dict:
+    """Run unit tests of a file's folder in a fork.
 
     Args:
         copy: the repository with the mutant.
         path: of the mutated file.
         result: file for the results of the fork; its log is beside it.
-        seconds: see `Order`.
         most: CPU seconds that it may take.
+        tests: ids of the tests; None for all, whose lines are noted.
 
     Returns:
-        outcome ('survived', 'killed' or 'time'), test (that failed), seconds (of each test), cpu.
+        outcome ('survived', 'killed' or 'time'), test (that failed), cpu, seconds (of each test), and lines: of each
+        file of the package, {line: ids of the tests that reach it}.
     """
     result.unlink(missing_ok=True)
     child = os.fork()
@@ -99,15 +104,9 @@ def run_tests(copy: Path, path: str, result: Path, seconds: dict[str, float], mo
         resource.setrlimit(resource.RLIMIT_CPU, (int(most), int(most) + 5))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         os.environ['PYTHONPATH'] = sys.path[0] = str(copy)
-        order = Order(path, seconds)
-        options = ['-x', '-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', '-m', 'not slow and not install']
-        code = pytest.main([*options, f'--basetemp={copy.parent / "temporary"}', tests_of(path)], plugins=[order])
-        package = sys.modules.get('vitpose_mm')
-        if code == 0 and not (package and Path(str(package.__file__)).is_relative_to(copy)):
-            code = 70  # the tests ran on another copy of the package
-        result.write_text(json.dumps(dict(code=int(code), test=order.failed, seconds=order.seconds)))
+        result.write_text(json.dumps(run_in_fork(copy, path, tests)))
         os._exit(0)
-    deadline = time.monotonic() + 8 * most
+    deadline = time.monotonic() + 20 * most
     done = 0
     while not done:
         done, _, used = os.wait4(child, os.WNOHANG)
@@ -120,14 +119,33 @@ def run_tests(copy: Path, path: str, result: Path, seconds: dict[str, float], mo
         pass
     cpu = round(used.ru_utime + used.ru_stime, 1)
     if not result.exists():
-        return dict(outcome='time', test='', seconds={}, cpu=cpu)
+        return dict(outcome='time', test='', cpu=cpu)
     found = json.loads(result.read_text())
     if found['code'] not in (0, 1, 2):  # 2: the tests could not be collected
-        raise RuntimeError(
-            f'{tests_of(path)} ended with {found["code"]}: {result.with_suffix(".log").read_text()[-2000:]}'
-        )
-    outcome = 'killed' if found['code'] else 'survived'
-    return dict(outcome=outcome, test=found['test'], seconds=found['seconds'], cpu=cpu)
+        log_text = result.with_suffix('.log').read_text()[-2000:]
+        raise RuntimeError(f'{tests_of(path)} ended with {found["code"]}: {log_text}')
+    return dict(found, outcome='killed' if found['code'] else 'survived', cpu=cpu)
+
+
+def run_in_fork(copy: Path, path: str, tests: list[str] | None) -> dict:
+    """Run the tests, and check that they run on the copy."""
+    lines = None if tests else Coverage(data_file=None, config_file=False, include=[str(copy / 'vitpose_mm' / '*')])
+    choice = Choice(path, tests, lines)
+    files = sorted({test.split('::')[0] for test in tests}) if tests else [tests_of(path)]
+    options = ['-x', '-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', '-m', 'not slow and not install']
+    if lines:
+        lines.start()
+    code = int(pytest.main([*options, f'--basetemp={copy.parent / "temporary"}', *files], plugins=[choice]))
+    package = sys.modules.get('vitpose_mm')
+    if code == 0 and not (package and Path(str(package.__file__)).is_relative_to(copy)):
+        code = 70
+    found = dict(code=code, test=choice.failed, seconds=choice.seconds)
+    if lines:
+        lines.stop()
+        data = lines.get_data()
+        reached = {str(Path(file).relative_to(copy)): data.contexts_by_lineno(file) for file in data.measured_files()}
+        found['lines'] = reached
+    return found
 
 
 def tests_of(path: str) -> str:
@@ -157,30 +175,40 @@ def test_all(mutants: list[Mutant], done: dict[str, dict], out: Path, copy: Path
         task = progress.add_task('mutants', total=len(mutants), completed=len(mutants) - len(todo))
         for mutant in todo:
             file, run = copy / mutant.path, out / 'run.json'
-            original = file.read_text('utf-8')
             progress.update(task, description=mutant.path)
-            seconds = unchanged(copy, mutant.path, out)
-            file.write_text(mutant.code, 'utf-8')
-            found = run_tests(copy, mutant.path, run, seconds, 30 + 3 * sum(s for s in seconds.values() if s < LONGEST))
-            file.write_text(original, 'utf-8')
-            del found['seconds']
-            done[mutant.key] = dict(key=mutant.key, **found)
+            tests, seconds = choose_tests(copy, mutant, out)
+            found = dict(outcome='survived', test='', cpu=0)
+            if tests:
+                original = file.read_text('utf-8')
+                file.write_text(mutant.code, 'utf-8')
+                found = run_tests(copy, mutant.path, run, 20 + 3 * seconds, tests)
+                file.write_text(original, 'utf-8')
+            done[mutant.key] = dict(key=mutant.key, tests=len(tests), **{name: found[name] for name in KEPT})
             results.write(json.dumps(done[mutant.key]) + '\n')
             results.flush()
             progress.advance(task)
 
 
-def unchanged(copy: Path, path: str, out: Path) -> dict[str, float]:
-    """Seconds of each test of a file's folder without a mutant; kept in a file as long as the tests stay the same."""
-    tests = tests_of(path)
-    text = b''.join(file.read_bytes() for file in sorted((copy / tests).glob('*.py')))
-    file = out / f'{Path(tests).name}-{hashlib.sha256(text).hexdigest()[:8]}.json'
+def choose_tests(copy: Path, mutant: Mutant, out: Path) -> tuple[list[str], float]:
+    """The tests of the mutant's folder that reach the function that it changes, and how many seconds they take.
+
+    A run of all tests without a mutant finds them; its result is kept as long as the tests stay the same.
+    """
+    folder = tests_of(mutant.path)
+    text = b''.join(file.read_bytes() for file in sorted((copy / folder).glob('*.py')))
+    file = out / f'{Path(folder).name}-{hashlib.sha256(text).hexdigest()[:8]}.json'
     if not file.exists():
-        found = run_tests(copy, path, out / 'run.json', {}, 1200)
+        found = run_tests(copy, mutant.path, out / 'run.json', 1200)
         if found['outcome'] != 'survived':
-            raise SystemExit(f'{tests} fails without a mutant: {found["test"]}, see {out / "run.log"}')
-        file.write_text(json.dumps(found['seconds']))
-    return json.loads(file.read_text())
+            raise SystemExit(f'{folder} fails without a mutant: {found["test"]}, see {out / "run.log"}')
+        file.write_text(json.dumps(found))
+    found = json.loads(file.read_text())
+    short = {test: seconds for test, seconds in found['seconds'].items() if seconds < LONGEST}
+    if mutant.lines:
+        lines = found['lines'].get(mutant.path, {})
+        reached = {test for line in mutant.lines for test in lines.get(str(line), [])}
+        short = {test: seconds for test, seconds in short.items() if test in reached}
+    return list(short), sum(short.values())
 
 
 def rest(mutants: list[Mutant], done: dict[str, dict]) -> list[Mutant]:
@@ -191,7 +219,7 @@ def rest(mutants: list[Mutant], done: dict[str, dict]) -> list[Mutant]:
 def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--number', type=int, default=320, help='size of the sample (default: 320)')
+    parser.add_argument('--number', type=int, default=300, help='size of the sample (default: 300)')
     parser.add_argument('--seed', type=int, default=0, help='seed of the sample (default: 0)')
     parser.add_argument('--again', action='store_true', help='run the mutants that survived once more')
     parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs' / 'mutants', help='default: work_dirs/mutants')

@@ -108,6 +108,7 @@ def test_any_prefix(prefix):
     assert len(set(expected.values())) > DEPTH
 
 
+@pytest.mark.slow
 def test_compiled_models_have_the_same_rates():
     model = build_model()
     expected = rates_of(build_wrapper(model))
