@@ -9,7 +9,7 @@ from statistics import mean
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs' / 'synthetic' / 'vitpose-mini_synthetic-128x96.py'
-IMAGES, BATCH, WORKERS = 400, 8, 2
+IMAGES, BATCH, WORKERS = 240, 4, 2
 LIMIT = 1.02  # of the last third, relative to the middle one
 # the same hooks, loaders and transforms with a network that takes milliseconds
 SMALL = [

@@ -3,10 +3,10 @@ r"""Mutation testing: do the unit tests of a folder notice changes of its code?
     python tests/mutation/run.py            # 300 mutants; continues where it was stopped
     python tests/mutation/run.py --again    # those that survived once more, after tests or reasons were added
 
-A copy of the repository gets one mutant at a time, and those of ``tests/unit/FOLDER`` that reach the changed function run
-on it up to the first failure. Each run is forked from this process, which has imported torch and MMPose: that takes ten
-seconds. Only the mutants are mutmut's: its own runner changes functions alone, not the tables of keys and formats, puts
-wrappers around them, and cannot take a sample.
+A copy of the repository gets one mutant at a time, and those of ``tests/unit/FOLDER`` that reach the changed function
+run on it up to the first failure. Each run is forked from this process, which has imported torch and MMPose: that takes
+ten seconds. Only the mutants are mutmut's: its own runner changes functions alone, not the tables of keys and formats,
+puts wrappers around them, and cannot take a sample.
 """
 
 import argparse
