@@ -31,6 +31,7 @@ os.environ.update(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
 import hypothesis  # noqa: F401  imported once, for all runs
 import mmdet.apis  # noqa: F401
 import mmpose.apis  # noqa: F401
+import torch._dynamo.testing  # noqa: F401
 import pytest
 from coverage import Coverage
 from mutants import Mutant, sample
@@ -45,15 +46,15 @@ KEPT = ('outcome', 'test', 'cpu')
 
 
 class Choice:
-    """Runs some tests, those of the mutated file first; notes how long each took and what failed.
+    """Runs some tests, those of the mutated file first, then short ones; notes how long each took and what failed.
 
     Args:
         path: of the mutated file.
-        tests: their ids; None for all.
+        tests: seconds by id; None for all.
         lines: told which test runs, if any.
     """
 
-    def __init__(self, path: str, tests: list[str] | None, lines: Coverage | None):
+    def __init__(self, path: str, tests: dict[str, float] | None, lines: Coverage | None):
         self.stem, self.tests, self.lines = Path(path).stem, tests, lines
         self.seconds, self.failed = dict[str, float](), ''
 
@@ -61,7 +62,8 @@ class Choice:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Choose and sort the tests."""
         items[:] = [item for item in items if self.tests is None or item.nodeid in self.tests]
-        items.sort(key=lambda item: item.path.stem != f'test_{self.stem}')
+        if self.tests:
+            items.sort(key=lambda item: (item.path.stem != f'test_{self.stem}', self.tests[item.nodeid]))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None]:
@@ -79,7 +81,7 @@ class Choice:
             self.failed = report.nodeid
 
 
-def run_tests(copy: Path, path: str, result: Path, most: float, tests: list[str] | None = None) -> dict:
+def run_tests(copy: Path, path: str, result: Path, most: float, tests: dict[str, float] | None = None) -> dict:
     """Run unit tests of a file's folder in a fork.
 
     Args:
@@ -87,7 +89,7 @@ def run_tests(copy: Path, path: str, result: Path, most: float, tests: list[str]
         path: of the mutated file.
         result: file for the results of the fork; its log is beside it.
         most: CPU seconds that it may take.
-        tests: ids of the tests; None for all, whose lines are noted.
+        tests: seconds by id; None for all, whose lines are noted.
 
     Returns:
         outcome ('survived', 'killed' or 'time'), test (that failed), cpu, seconds (of each test), and lines: of each
@@ -127,12 +129,12 @@ def run_tests(copy: Path, path: str, result: Path, most: float, tests: list[str]
     return dict(found, outcome='killed' if found['code'] else 'survived', cpu=cpu)
 
 
-def run_in_fork(copy: Path, path: str, tests: list[str] | None) -> dict:
+def run_in_fork(copy: Path, path: str, tests: dict[str, float] | None) -> dict:
     """Run the tests, and check that they run on the copy."""
     lines = None if tests else Coverage(data_file=None, config_file=False, include=[str(copy / 'vitpose_mm' / '*')])
     choice = Choice(path, tests, lines)
     files = sorted({test.split('::')[0] for test in tests}) if tests else [tests_of(path)]
-    options = ['-x', '-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', '-m', 'not slow and not install']
+    options = ['-x', '-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', '--tb=no', '-m', 'not slow and not install']
     if lines:
         lines.start()
     code = int(pytest.main([*options, f'--basetemp={copy.parent / "temporary"}', *files], plugins=[choice]))
@@ -176,12 +178,12 @@ def test_all(mutants: list[Mutant], done: dict[str, dict], out: Path, copy: Path
         for mutant in todo:
             file, run = copy / mutant.path, out / 'run.json'
             progress.update(task, description=mutant.path)
-            tests, seconds = choose_tests(copy, mutant, out)
+            tests = choose_tests(copy, mutant, out)
             found = dict(outcome='survived', test='', cpu=0)
             if tests:
                 original = file.read_text('utf-8')
                 file.write_text(mutant.code, 'utf-8')
-                found = run_tests(copy, mutant.path, run, 20 + 3 * seconds, tests)
+                found = run_tests(copy, mutant.path, run, 20 + 3 * sum(tests.values()), tests)
                 file.write_text(original, 'utf-8')
             done[mutant.key] = dict(key=mutant.key, tests=len(tests), **{name: found[name] for name in KEPT})
             results.write(json.dumps(done[mutant.key]) + '\n')
@@ -189,8 +191,8 @@ def test_all(mutants: list[Mutant], done: dict[str, dict], out: Path, copy: Path
             progress.advance(task)
 
 
-def choose_tests(copy: Path, mutant: Mutant, out: Path) -> tuple[list[str], float]:
-    """The tests of the mutant's folder that reach the function that it changes, and how many seconds they take.
+def choose_tests(copy: Path, mutant: Mutant, out: Path) -> dict[str, float]:
+    """The tests of the mutant's folder that reach the function that it changes, and their seconds.
 
     A run of all tests without a mutant finds them; its result is kept as long as the tests stay the same.
     """
@@ -208,7 +210,7 @@ def choose_tests(copy: Path, mutant: Mutant, out: Path) -> tuple[list[str], floa
         lines = found['lines'].get(mutant.path, {})
         reached = {test for line in mutant.lines for test in lines.get(str(line), [])}
         short = {test: seconds for test, seconds in short.items() if test in reached}
-    return list(short), sum(short.values())
+    return short
 
 
 def rest(mutants: list[Mutant], done: dict[str, dict]) -> list[Mutant]:
