@@ -31,8 +31,8 @@ os.environ.update(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
 import hypothesis  # noqa: F401  imported once, for all runs
 import mmdet.apis  # noqa: F401
 import mmpose.apis  # noqa: F401
-import torch._dynamo.testing  # noqa: F401
 import pytest
+import torch._dynamo.testing  # noqa: F401
 from coverage import Coverage
 from mutants import Mutant, sample
 from report import write_report
