@@ -17,7 +17,7 @@ help:
 	@echo 'make lint    style and types alone'
 	@echo 'make studies overfitting test on five annotation formats (needs DATA=/path/to/photographs), a tenth of COCO'
 	@echo '             with other datasets, transfer, memory over 3,000 iterations'
-	@echo 'make mutants do the unit tests notice changes of the code? 300 of them, about an hour on one core'
+	@echo 'make mutants do the unit tests notice changes of the code? 300 of them; continues where it was stopped'
 	@echo 'make venv    set up the environment alone; .venv/bin/vitpose doctor then describes it'
 	@echo 'make clean   remove both environments and what tests left; data/ and demo/ stay'
 	@echo
