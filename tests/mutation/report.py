@@ -14,8 +14,8 @@ text of an error, an annotation or a function with a decorator. On each, it runs
 reach the changed function, except those marked `slow` and those of more than {longest} s of CPU time.
 [run.py](run.py) writes this page; the reasons stand in [reasons.yml](reasons.yml).
 
-| folder | possible mutants | tried | killed | survived | killed, % |
-|---|---|---|---|---|---|
+| folder | possible mutants | sample | tried | killed | survived | killed, % |
+|---|---|---|---|---|---|---|
 """
 LIST = """
 Killed mutants include {time} that the time limit ended. The survivors:
@@ -30,15 +30,15 @@ def write_report(
 ) -> int:
     """Write ``README.md`` and return the number of survivors without a reason."""
     reasons = yaml.safe_load((folder / 'reasons.yml').read_text('utf-8')) or {}
-    tried: Counter[str] = Counter(folder_of(mutant) for mutant in mutants)
-    survivors = [mutant for mutant in mutants if results[mutant.key]['outcome'] == 'survived']
-    survived = Counter(map(folder_of, survivors))
+    tried = [mutant for mutant in mutants if mutant.key in results]
+    survivors = [mutant for mutant in tried if results[mutant.key]['outcome'] == 'survived']
+    columns = [total, *(Counter(map(folder_of, some)) for some in (mutants, tried, survivors))]
     text = HEAD.format(seed=seed, longest=longest)
     for name in [*total, 'all']:
-        counts = [c.total() if name == 'all' else c[name] for c in (total, tried, survived)]
-        share = 100 * (1 - counts[2] / counts[1]) if counts[1] else 100
-        text += f'| {name} | {counts[0]} | {counts[1]} | {counts[1] - counts[2]} | {counts[2]} | {share:.1f} |\n'
-    text += LIST.format(time=sum(results[mutant.key]['outcome'] == 'time' for mutant in mutants))
+        possible, chosen, done, left = (c.total() if name == 'all' else c[name] for c in columns)
+        share = f'{100 * (1 - left / done):.1f}' if done else ''
+        text += f'| {name} | {possible} | {chosen} | {done} | {done - left} | {left} | {share} |\n'
+    text += LIST.format(time=sum(results[mutant.key]['outcome'] == 'time' for mutant in tried))
     for mutant in sorted(survivors, key=lambda mutant: (mutant.path, mutant.change)):
         where = f'[{mutant.path.removeprefix("vitpose_mm/")}](../../{mutant.path})'
         _, before, after = mutant.change

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 
@@ -172,7 +173,8 @@ def copy_repository(target: Path) -> None:
 def test_all(mutants: list[Mutant], done: dict[str, dict], out: Path, copy: Path) -> None:
     """Run the tests on each mutant that has no result yet; append each result to ``results.jsonl``."""
     columns = TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    todo = sorted(rest(mutants, done), key=lambda mutant: mutant.path)
+    sizes = Counter(tests_of(mutant.path) for mutant in mutants)  # small folders first
+    todo = sorted(rest(mutants, done), key=lambda mutant: (sizes[tests_of(mutant.path)], mutant.path))
     with Progress(*columns) as progress, open(out / 'results.jsonl', 'a') as results:
         task = progress.add_task('mutants', total=len(mutants), completed=len(mutants) - len(todo))
         for mutant in todo:
@@ -223,6 +225,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--number', type=int, default=300, help='size of the sample (default: 300)')
     parser.add_argument('--seed', type=int, default=0, help='seed of the sample (default: 0)')
+    parser.add_argument('--report', action='store_true', help='only write the page from the results so far')
     parser.add_argument('--again', action='store_true', help='run the mutants that survived once more')
     parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs' / 'mutants', help='default: work_dirs/mutants')
     options = parser.parse_args()
@@ -235,11 +238,12 @@ def main() -> None:
         done = {result['key']: result for result in map(json.loads, file.read_text().splitlines())}
     if options.again:
         done = {key: result for key, result in done.items() if result['outcome'] != 'survived'}
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / 'repository'
-        copy_repository(copy)
-        gc.freeze()  # otherwise each fork copies the memory of all imported modules when it collects garbage
-        test_all(mutants, done, options.out, copy)
+    if not options.report:
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / 'repository'
+            copy_repository(copy)
+            gc.freeze()  # otherwise each fork copies the memory of all imported modules when it collects garbage
+            test_all(mutants, done, options.out, copy)
     without_reason = write_report(Path(__file__).parent, mutants, total, done, options.seed, LONGEST)
     if without_reason:
         raise SystemExit(f'{without_reason} survivors have no reason in tests/mutation/reasons.yml')
