@@ -1,6 +1,8 @@
 """SIGTERM or SIGUSR1 saves within the epoch; the resumed run ends with the weights of an uninterrupted one."""
 
+import atexit
 import json
+import multiprocessing.util
 import os
 import signal
 
@@ -197,6 +199,22 @@ def test_a_full_disk_is_no_success(tmp_path):
 def test_needs_the_checkpoint_hook(tmp_path):
     with pytest.raises(ValueError, match='needs default_hooks.checkpoint=dict'):
         build(tmp_path, hooks=[PreemptionHook()], checkpoint=dict(type='CheckpointHook')).train()
+
+
+def test_a_process_with_persistent_workers_ends(tmp_path):
+    """Python asks the workers that are left to end, with a signal that they ignore, and waits for them."""
+
+    def run():
+        atexit._clear()  # pytest's
+        atexit.register(multiprocessing.util._exit_function)
+        signal.alarm(60)
+        hooks = [dict(type='PreemptionHook')]
+        runner = build(tmp_path, epochs=1, hooks=hooks, workers=2, val=False, loader=dict(persistent_workers=True))
+        runner.train()
+        assert len(multiprocessing.active_children()) == 2
+        atexit._run_exitfuncs()
+
+    assert in_children(run) == 0
 
 
 def test_the_signals_are_given_back(tmp_path):
