@@ -36,6 +36,16 @@ def test_a_bad_step_changes_nothing_and_the_next_one_is_made(fused, fault):
 
 
 @pytest.mark.parametrize('fused', [False, True])
+def test_a_fused_optimizer_decides_itself(fused, monkeypatch):
+    """It is called for a bad step too: asking whether the step is bad would wait for a GPU."""
+    weights, wrapper = build(fused)
+    calls, step = [], wrapper.optimizer.step
+    monkeypatch.setattr(wrapper.optimizer, 'step', lambda **kwargs: calls.append(1) or step(**kwargs))
+    wrapper.update_params(weights[0].sum() * float('nan'))
+    assert len(calls) == fused
+
+
+@pytest.mark.parametrize('fused', [False, True])
 def test_finite_steps_are_those_of_the_optimizer(fused):
     weights, wrapper = build(fused)
     plain = [torch.nn.Parameter(weight.detach().clone()) for weight in weights]
