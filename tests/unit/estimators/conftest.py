@@ -36,6 +36,7 @@ def teacher(tmp_path):
 @pytest.fixture
 def data(tmp_path):
     """Config of a dataset in COCO format: six people on one noise image."""
+    init_default_scope('mmpose')
     rng, people = np.random.default_rng(0), []
     cv2.imwrite(str(tmp_path / '1.png'), rng.integers(0, 255, (96, 128, 3), np.uint8))
     for i in range(1, 7):
