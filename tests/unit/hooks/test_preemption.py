@@ -207,7 +207,7 @@ def test_a_process_with_persistent_workers_ends(tmp_path):
     def run():
         atexit._clear()  # pytest's
         atexit.register(multiprocessing.util._exit_function)
-        signal.alarm(60)
+        signal.alarm(30)
         hooks = [dict(type='PreemptionHook')]
         runner = build(tmp_path, epochs=1, hooks=hooks, workers=2, val=False, loader=dict(persistent_workers=True))
         runner.train()
