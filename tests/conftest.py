@@ -9,6 +9,7 @@ from types import SimpleNamespace
 os.environ.update(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
 
 import cv2
+import hypothesis
 import pytest
 import torch
 from mmengine.dataset import base_dataset
@@ -18,6 +19,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PHOTOGRAPHS = ROOT.parent / 'shared' / 'data'
 
 torch.set_num_threads(1)
+# property tests try the same examples in each run; torch's first call may take longer than a deadline
+hypothesis.settings.register_profile('repeatable', derandomize=True, max_examples=30, deadline=None, database=None)
+hypothesis.settings.load_profile('repeatable')
 cv2.setNumThreads(0)
 # MMEngine calls gc.collect() after reading each dataset, which takes 0.3 s with all the modules imported by the tests
 base_dataset.gc = SimpleNamespace(collect=lambda: 0)

@@ -1,5 +1,7 @@
 """Finding the files that ship with the package, in a checkout and in an installation."""
 
+import importlib
+
 import pytest
 
 from vitpose import shipped
@@ -17,3 +19,10 @@ def test_file_is_found_in_an_installation(tmp_path, monkeypatch):
     file.parent.mkdir(parents=True)
     file.touch()
     assert shipped.shipped('model-index.yml') == file
+
+
+def test_every_exported_name_exists(root):
+    packages = ['.'.join(file.parent.relative_to(root).parts) for file in root.glob('vitpose_mm/**/__init__.py')]
+    assert len(packages) > 10
+    for package in map(importlib.import_module, packages):
+        assert [name for name in getattr(package, '__all__', ()) if not hasattr(package, name)] == []

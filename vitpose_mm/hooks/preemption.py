@@ -56,7 +56,8 @@ class PreemptionHook(Hook):
         if get_world_size() > 1:
             self._group = distributed.new_group(backend='gloo')  # a flag in CPU memory does not wait for the GPU
         self._training = True
-        atexit.register(end_workers)
+        atexit.unregister(end_workers)
+        atexit.register(end_workers)  # stays after the training, whose persistent workers still run then
         if threading.current_thread() is threading.main_thread():
             self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
 
@@ -89,7 +90,6 @@ class PreemptionHook(Hook):
     def after_train(self, runner: Runner) -> None:
         """Give the signals back."""
         self._training = False
-        atexit.unregister(end_workers)
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
@@ -125,7 +125,7 @@ def shield(loader: Any) -> None:
 
 
 def end_workers() -> None:
-    """End the data workers that an error has left: they ignore the SIGTERM that Python sends at exit, and waits for."""
+    """End the data workers that are left at exit: they ignore the SIGTERM that Python sends, and waits for them."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would report them
     for child in multiprocessing.active_children():
         if child.daemon:

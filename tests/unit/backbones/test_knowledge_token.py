@@ -101,6 +101,7 @@ def test_a_mixed_batch_with_experts_equals_single_images():
     assert all(p.grad is not None for p in model.parameters())
 
 
+@pytest.mark.slow
 @CAN_EXPORT
 @pytest.mark.parametrize('training', [False, True])
 @pytest.mark.parametrize('experts', [None, EXPERTS])
@@ -112,6 +113,7 @@ def test_compiles_without_a_graph_break(fresh_compiler, attention, training, exp
     torch.testing.assert_close(compiled(images(), *route)[0], model(images(), *route)[0])
 
 
+@pytest.mark.slow
 @CAN_EXPORT
 @pytest.mark.parametrize('attention', ['full', LAYOUTS['mixed']], ids=['full', 'mixed'])
 def test_exports_with_a_dynamic_batch(attention):

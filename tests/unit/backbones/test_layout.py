@@ -154,6 +154,7 @@ def test_masks_are_not_in_the_state_dict():
     assert set(model.state_dict()) == set(build('full').state_dict())
 
 
+@pytest.mark.slow
 @CAN_EXPORT
 @pytest.mark.parametrize('training', [False, True])
 @pytest.mark.parametrize('attention', ['full', COMBINED, LAYOUTS[-1]], ids=str)
@@ -165,6 +166,7 @@ def test_compiles_without_a_graph_break(fresh_compiler, attention, training):
     torch.testing.assert_close(compiled(image)[0], model(image)[0])
 
 
+@pytest.mark.slow
 @CAN_EXPORT
 @pytest.mark.parametrize('attention', ['full', COMBINED, LAYOUTS[-1]], ids=str)
 def test_exports_with_a_dynamic_batch(attention):

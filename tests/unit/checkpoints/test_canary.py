@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, MODELS
 
 from tests.unit.hooks.toy_training import Toy, build
+from tests.unit.own_data.makers import write_coco, write_deeplabcut, write_yolo
 from vitpose.cli.main import main
 from vitpose_mm.checkpoints.token_file import open_token
 from vitpose_mm.datasets.teacher_cache import heatmap_file
@@ -83,10 +84,20 @@ def read_cache():
         np.load(path, mmap_mode='r')
 
 
+def make_dataset(file):
+    write_coco(Path('photos'))
+    main(['dataset', 'photos/mice.json', '--from', file, '--out', 'mice'])
+
+
+MEASURE = ['bench', '--config', CONFIG, '--only', 'ours-fp32', '--images', '1', '--people', '1', '--rounds', '1']
 ENTRIES = {
     'init_cfg': lambda file: MODELS.build(Config.fromfile(config_with_init(file)).model).init_weights(),
     'teacher': lambda file: Teacher(CONFIG, file).model,
     'token': lambda file: open_token(file),
+    'token extract': lambda file: main(['token', 'extract', file, '--out', 'token.npz']),
+    'dataset': make_dataset,
+    'bench': lambda file: main([*MEASURE, '--out', 'bench', '--checkpoint', file]),
+    'export': lambda file: main(['export', CONFIG, file, '--out', 'model.onnx']),
     'inspect': lambda file: main(['inspect', file]),
     'convert': lambda file: main(['convert', file, 'out.pth', '--to', 'mmpose']),
     'cost': lambda file: main(['cost', config_with_init(file)]),
@@ -128,6 +139,33 @@ def test_no_code_runs_in_load_from_and_resume(hostile, resume, tmp_path):
             runner.train()
     else:
         runner.train()
+    assert not Path('it_ran').exists()
+
+
+@pytest.mark.parametrize('make', [write_coco, write_yolo, write_deeplabcut])
+def test_no_code_runs_when_a_dataset_is_made(make, tmp_path, monkeypatch, capsys):
+    """Any file of the annotations is a pickle, or YAML that calls a function."""
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / 'photos')
+    path = {write_coco: 'photos/mice.json', write_yolo: 'photos/data.yaml', write_deeplabcut: 'photos'}[make]
+    canary = tmp_path / 'it_ran'
+    texts = [pickle.dumps(Canary(canary), protocol=0), f'!!python/object/apply:os.system ["touch {canary}"]'.encode()]
+    files = [file for file in (tmp_path / 'photos').rglob('*') if file.suffix in ('.json', '.yaml', '.csv', '.txt')]
+    assert files
+    for number, (file, text) in enumerate((file, text) for file in files[:4] for text in texts):
+        before = file.read_bytes()
+        file.write_bytes(text)
+        code = main(['dataset', path, '--out', f'out{number}', '--from', 'scratch'])
+        assert code == 2 or file.name == 'config.yaml', capsys.readouterr().err  # DeepLabCut's is not needed
+        file.write_bytes(before)
+    assert not canary.exists()
+
+
+def test_no_code_of_boxes_runs(hostile, weights):
+    file = hostile(weights[CONFIG])
+    Path('boxes.json').write_bytes(pickle.dumps(Canary(Path('it_ran').absolute()), protocol=0))
+    options = ['--config', CONFIG, '--checkpoint', file, '--out', 'out', '--boxes', 'boxes.json']
+    assert main(['predict', 'a.jpg', *options]) == 2
     assert not Path('it_ran').exists()
 
 

@@ -2,11 +2,30 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
 from vitpose_mm.checkpoints.formats import rename_vit
-from vitpose_mm.checkpoints.key_maps import TRANSFORMERS, TRANSFORMERS_HEAD, VITPOSE, rename, rename_back
+from vitpose_mm.checkpoints.key_maps import (
+    AUTHORS,
+    AUTOENCODER,
+    DINOV2_TRANSFORMERS,
+    MAE,
+    MAE_TRANSFORMERS,
+    MMPRETRAIN,
+    OFFICIAL,
+    TIMM,
+    TRANSFORMERS,
+    TRANSFORMERS_HEAD,
+    VITMAE,
+    VITPOSE,
+    bare_key,
+    rename,
+    rename_back,
+    take,
+)
 
 ARCH = dict(depth=2, embed_dim=24, num_heads=2)
 
@@ -103,3 +122,42 @@ def test_decoder_with_its_counters_to_transformers_and_back():
     theirs = rename_back(head, TRANSFORMERS_HEAD)
     assert theirs['batchnorm1.num_batches_tracked'].ndim == 0
     assert all(torch.equal(value, head[key]) for key, value in rename(theirs, TRANSFORMERS_HEAD).items())
+
+
+TABLES = (AUTHORS, TIMM, MMPRETRAIN, TRANSFORMERS, DINOV2_TRANSFORMERS, MAE, MAE_TRANSFORMERS, VITMAE, AUTOENCODER)
+
+
+@given(st.sampled_from([OFFICIAL, MMPRETRAIN, VITPOSE, MAE, MAE_TRANSFORMERS]), st.data())
+def test_any_weights_survive_renaming_there_and_back(table, data):
+    """Of any blocks, in any order; parts of one weight (query, key, value) come together in the table's order."""
+    names = data.draw(st.lists(st.sampled_from([ours for _, ours in table if ours]), unique=True))
+    blocks = data.draw(st.lists(st.integers(0, 40), min_size=1, max_size=3, unique=True))
+    keys = {name.replace('{n}', str(n)) + end for name in names for n in blocks for end in ('.weight', '.bias')}
+    order = data.draw(st.permutations(sorted(keys)))
+    weights = {key: torch.arange(6.0) + number for number, key in enumerate(order)}
+    theirs = rename_back(weights, table)
+    back = rename(dict(data.draw(st.permutations(sorted(theirs.items(), key=lambda item: item[0])))), table)
+    assert back.keys() == weights.keys()
+    assert all(torch.equal(back[key], weights[key]) for key in weights)
+
+
+@given(st.sampled_from(TABLES), st.data())
+def test_no_table_drops_or_guesses_a_key(table, data):
+    """A listed key has one new name or None; any other key is named in the error."""
+    rows = [tuple(name and name.replace('{n}', '7') for name in row) for row in table]
+    key = data.draw(st.sampled_from(rows))[0] + data.draw(st.sampled_from(['', '.weight', '.x.bias']))
+    theirs, ours = next(row for row in rows if f'{key}.'.startswith(f'{row[0]}.'))  # the first that fits counts
+    value = torch.rand(2)
+    assert rename({key: value}, table) == ({} if ours is None else {ours + key.removeprefix(theirs): value})
+    other = 'q' + key
+    with pytest.raises(ValueError, match=f'1 unknown keys: {other};'):
+        rename({other: value}, table)
+
+
+@given(st.lists(st.sampled_from(['a', 'one', 'a.one', 'ones.b', 'a.module', 'a.b.c']), unique=True), st.integers(0, 3))
+def test_taking_a_module_takes_its_weights_alone(keys, wrappers):
+    whole = {f'one.{key}': torch.tensor(1.0) for key in keys} | {key: torch.tensor(2.0) for key in keys}
+    assert list(take(whole, 'one.')) == keys
+    assert list(whole) == keys
+    for key in keys:
+        assert bare_key('module.' * wrappers + '_orig_mod.' * wrappers + key) == key

@@ -5,6 +5,8 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from mmengine.config import Config
 from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 from mmpose.registry import KEYPOINT_CODECS, MODELS
@@ -44,6 +46,35 @@ def test_decode_inverts_encode(name, margin, error):
     random = np.random.default_rng(0)
     keypoints = random.uniform(margin, np.array([191, 255]) - margin, (400, 2))
     assert np.abs(decoded(CODECS[name], keypoints) - keypoints).max() < error
+
+
+@given(
+    st.sampled_from(['udp', 'msra', 'dark']),
+    st.tuples(st.integers(14, 40), st.integers(14, 40)),
+    st.sampled_from([2, 4]),
+    st.sampled_from([1, 2]),
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=4),
+)
+def test_keypoints_of_any_heatmap_come_back(name, cells, stride, sigma, places):
+    """Away from the border, for any size and sigma; hidden keypoints have no peak, and the score is the maximum."""
+    size = tuple(stride * side for side in cells)
+    kind = BatchUDPHeatmap if name == 'udp' else BatchMSRAHeatmap
+    more = {} if name == 'udp' else dict(unbiased=name == 'dark')
+    codec = kind(size, cells, sigma=sigma, **more)
+    margin = 6 * stride
+    keypoints = margin + torch.tensor(places) * (torch.tensor(size) - 1 - 2 * margin)
+    visible = torch.ones(1, len(places))
+    heatmaps, weights = codec.targets(keypoints[None], visible)
+    assert heatmaps.shape == (1, len(places), cells[1], cells[0]) and weights.all()
+    assert 0 <= heatmaps.min() and heatmaps.max() <= 1
+    found, scores = codec.batch_decode(heatmaps)
+    frame = np.array(size) / (np.array(size) - 1) if name == 'udp' else 1
+    # plain MSRA rounds to whole cells, and moves by a quarter
+    assert np.abs(found[0][0] / frame - keypoints.numpy()).max() < (0.76 * stride if name == 'msra' else 0.05)
+    assert np.allclose(scores[0], heatmaps.amax((2, 3)))
+    hidden, weights = codec.targets(keypoints[None], 0 * visible)
+    assert not hidden.any() and not weights.any()
+    assert (codec.peaks(hidden)[0] == -1).all()
 
 
 def test_border_bias_of_mmpose_and_its_correction():

@@ -139,6 +139,7 @@ def hard_cases():
     return maps
 
 
+@pytest.mark.slow
 @recent
 @pytest.mark.parametrize('name', ['msra', 'dark'])  # UDP: see the ONNX test
 def test_traced_code_takes_any_batch_size(name):

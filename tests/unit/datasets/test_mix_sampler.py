@@ -1,8 +1,11 @@
 """Every batch holds a fixed share of each dataset, in an order that depends only on seed and epoch."""
 
 from collections import Counter
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mmpose.datasets import MultiSourceSampler, samplers
 from mmpose.registry import DATA_SAMPLERS
 from torch.utils.data import DataLoader
@@ -55,6 +58,34 @@ def test_each_epoch_continues_where_the_previous_one_ended():
         assert len(passes) >= 5
         assert all(sorted(indices) == list(range(size)) for indices in passes)
         assert len({tuple(indices) for indices in passes}) > 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.integers(1, 3)), min_size=1, max_size=3),
+    st.integers(1, 3),
+    st.booleans(),
+    st.integers(0, 99),
+)
+def test_any_mix_in_any_number_of_processes(members, world, round_up, seed):
+    """Together, the processes draw each sample once before any is drawn again; each batch has the same mix."""
+    lens, ratio = zip(*members, strict=True)
+    dataset, size = Members(lens), sum(ratio)
+    drawn = [[] for _ in lens]
+    for epoch in range(2):
+        epochs = []
+        for rank in range(world):
+            with patch.object(samplers, 'get_dist_info', lambda rank=rank: (rank, world)):
+                epochs.append(batches(build(dataset, size, ratio, seed=seed, round_up=round_up), epoch))
+        for parts in zip(*epochs, strict=True):
+            for batch in parts:
+                assert Counter(map(dataset.source, batch)) == dict(enumerate(ratio))
+        for source in range(len(lens)):
+            own = [[i for batch in one for i in batch if dataset.source(i) == source] for one in epochs]
+            drawn[source] += [index for step in zip(*own, strict=True) for index in step]
+    for own, length in zip(drawn, lens, strict=True):
+        for start in range(0, len(own), length):
+            one_pass = own[start : start + length]
+            assert len(set(one_pass)) == len(one_pass)
 
 
 def test_order_is_the_same_in_a_resumed_run():

@@ -99,6 +99,8 @@ def test_samples_without_targets_and_other_codecs_are_refused():
     with pytest.raises(ValueError, match=r"decoder is UDPHeatmap.*set decoder=dict\(type='BatchUDPHeatmap'"):
         plain = MODELS.build(head(dict(SIZES, type='UDPHeatmap'))).decoder
         batch_targets(plain, samples, torch.device('cpu'))
+    with pytest.raises(ValueError, match='decoder is no codec, which makes no heatmaps'):
+        batch_targets(None, samples, torch.device('cpu'))
     del samples[1].gt_instances.keypoint_target
     with pytest.raises(ValueError, match=r"no training targets.*'KeypointTarget'"):
         batch_targets(codec, samples, torch.device('cpu'))

@@ -1,6 +1,8 @@
 """SIGTERM or SIGUSR1 saves within the epoch; the resumed run ends with the weights of an uninterrupted one."""
 
+import atexit
 import json
+import multiprocessing.util
 import os
 import signal
 
@@ -12,6 +14,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 
 from tests.unit.datasets.tiny_files import several
+from tests.unit.estimators.distillation import CODEC, estimator, multi_dataset_estimator
 from tests.unit.hooks.toy_training import build, in_children
 from vitpose_mm.checkpoints.safe_load import load_checkpoint
 from vitpose_mm.hooks import PreemptionHook
@@ -111,46 +114,61 @@ PIPELINE = [
     dict(type='GetBBoxCenterScale'),
     dict(type='RandomBBoxTransform'),
     dict(type='TopdownAffine', input_size=(48, 64)),
-    dict(type='GenerateTarget', encoder=dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16))),
-    dict(type='PackPoseInputs', meta_keys=('img_path', 'id')),
+    dict(type='GenerateTarget', encoder=CODEC),
+    dict(type='PackPoseInputs', meta_keys=('img_path', 'id', 'dataset_name', 'flip_indices')),
 ]
 
 
 def collate_images(samples):
-    """Index and mean colour, which depends on the crop, and the cached heatmaps if there are any."""
+    """The batch; index and mean colour, which depends on the crop, with the cached heatmaps if there are any."""
     found = [sample['data_samples'] for sample in samples]
     numbers = [sample['inputs'].float().mean().item() / 255 for sample in samples]
     cached = [getattr(sample.gt_fields, 'teacher_heatmaps', torch.zeros(1)).mean().item() for sample in found]
     return dict(
+        inputs=[sample['inputs'] for sample in samples],
+        data_samples=found,
         index=[sample.id for sample in found],
         number=[sum(n) for n in zip(numbers, cached, strict=True)],
-        data_samples=found,
     )
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('processes', [1, 2])
 @pytest.mark.parametrize('kind', ['mix', 'cache'])
-def test_a_fixed_mix_and_a_cached_teacher(tmp_path, kind):
-    """The same samples of each dataset, and the same of two augmentations with its own heatmaps."""
+def test_a_fixed_mix_and_a_cached_teacher(tmp_path, kind, processes):
+    """Real models: the same samples of each dataset, and the same of two augmentations with its own heatmaps."""
     init_default_scope('mmpose')
-    one = dict(type='CheckedCocoDataset', pipeline=PIPELINE, **several(tmp_path / 'a', 8))
+    one = dict(type='CheckedCocoDataset', pipeline=PIPELINE, **several(tmp_path / 'a', 8 * processes))
     if kind == 'mix':
-        other = dict(one, type='CheckedOCHumanDataset', **several(tmp_path / 'b', 4))
+        other = dict(one, type='CheckedOCHumanDataset', **several(tmp_path / 'b', 4 * processes))
         dataset = DATASETS.build(dict(type='CombinedPoseDataset', datasets=[one, other]))
         sampler = dict(type='FixedMixSampler', batch_size=3, source_ratio=[2, 1])
+        model, heads = multi_dataset_estimator(24), dict.fromkeys(dataset.names, estimator(24)['head'])
+        model['head']['heads'], model['backbone']['experts']['names'] = heads, dataset.names
     else:
         config = dict(type='TeacherCacheDataset', dataset=one, seeds=[0, 1])
         cache = tmp_path / 'cache'
         cache.mkdir()
         (cache / 'cache.json').write_text(json.dumps(dict(DATASETS.build(config).identity, seeds=[0, 1])))
         for seed in (0, 1):
-            np.save(cache / f'seed{seed}.npy', np.random.default_rng(seed).random((8, 17, 16, 12)).astype('f2'))
+            heatmaps = np.random.default_rng(seed).random((8 * processes, 17, 16, 12))
+            np.save(cache / f'seed{seed}.npy', heatmaps.astype('f2'))
         dataset, sampler = DATASETS.build(dict(config, cache=str(cache))), dict(type='DefaultSampler', shuffle=True)
-    loader = dict(batch_size=3 if kind == 'mix' else 2, dataset=dataset, sampler=sampler, collate_fn=collate_images)
-    options = dict(loader=loader, workers=2, val=False)
-    assert train(tmp_path / 'whole', **options) == 0
-    assert train(tmp_path / 'stopped', interrupt=dict(iteration=6), **options) == EXIT_CODE
-    assert train(tmp_path / 'stopped', resume=True, **options) == 0
-    check_same(tmp_path / 'whole', tmp_path / 'stopped')
+        model = dict(estimator(), type='DistillPoseEstimator')
+    options = dict(
+        loader=dict(batch_size=3 if kind == 'mix' else 2, dataset=dataset, sampler=sampler, collate_fn=collate_images),
+        model=model,
+        wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3)),
+        workers=2,
+        val=False,
+        processes=processes,
+    )
+    ended, stopped = (0, EXIT_CODE) if processes == 1 else ([0, 0], [EXIT_CODE] * 2)
+    assert train(tmp_path / 'whole', **options) == ended
+    assert train(tmp_path / 'stopped', interrupt=dict(iteration=6, rank=processes - 1), **options) == stopped
+    assert (tmp_path / 'stopped' / 'iter_6.pth').is_file(), 'the run was not stopped within an epoch'
+    assert train(tmp_path / 'stopped', resume=True, **options) == ended
+    check_same(tmp_path / 'whole', tmp_path / 'stopped', processes)
 
 
 def test_saving_every_n_iterations(tmp_path):
@@ -181,6 +199,22 @@ def test_a_full_disk_is_no_success(tmp_path):
 def test_needs_the_checkpoint_hook(tmp_path):
     with pytest.raises(ValueError, match='needs default_hooks.checkpoint=dict'):
         build(tmp_path, hooks=[PreemptionHook()], checkpoint=dict(type='CheckpointHook')).train()
+
+
+def test_a_process_with_persistent_workers_ends(tmp_path):
+    """Python asks the workers that are left to end, with a signal that they ignore, and waits for them."""
+
+    def run():
+        atexit._clear()  # pytest's
+        atexit.register(multiprocessing.util._exit_function)
+        signal.alarm(30)
+        hooks = [dict(type='PreemptionHook')]
+        runner = build(tmp_path, epochs=1, hooks=hooks, workers=2, val=False, loader=dict(persistent_workers=True))
+        runner.train()
+        assert len(multiprocessing.active_children()) == 2
+        atexit._run_exitfuncs()
+
+    assert in_children(run) == 0
 
 
 def test_the_signals_are_given_back(tmp_path):

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from vitpose_mm.layers.window import fit_window, padded_grid, partition, pool_windows, unpartition, window_masks
@@ -18,6 +20,27 @@ def test_unpartition_undoes_partition(grid, window, shifted):
     padded = padded_grid(grid, window)
     assert windows.shape == (2, padded[0] // window[0] * (padded[1] // window[1]), window[0] * window[1], 3)
     assert torch.equal(unpartition(windows, grid, window, shift), x)
+
+
+sides = st.tuples(st.integers(1, 11), st.integers(1, 11))
+
+
+@given(sides, sides, st.booleans())
+def test_windows_of_any_grid(grid, window, shifted):
+    """Each token is in exactly one window, padding is masked, and attention between real tokens is mutual."""
+    window, shift = fit_window(grid, window, shifted)
+    x = torch.arange(1.0, 1 + grid[0] * grid[1]).view(1, *grid, 1)
+    windows = partition(x, window, shift)
+    real, pairs = window_masks(x, window, shift)
+    assert torch.equal(unpartition(windows, grid, window, shift), x)
+    assert torch.equal(windows[0, :, :, 0] > 0, real)
+    assert sorted(windows[0, :, :, 0][real].tolist()) == x.flatten().tolist()
+    height, width = padded_grid(grid, window)
+    assert grid[0] <= height < grid[0] + window[0] and grid[1] <= width < grid[1] + window[1]
+    if pairs is not None:
+        assert torch.equal(pairs & real[:, :, None], (pairs & real[:, :, None]).transpose(1, 2))  # of real tokens
+        assert pairs.diagonal(dim1=1, dim2=2).all()
+        assert not (pairs & ~real[:, None, :]).logical_and(~torch.eye(real.shape[1], dtype=torch.bool)).any()
 
 
 def test_partition_of_a_small_grid():

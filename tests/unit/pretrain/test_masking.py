@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vitpose_mm.pretrain.masking import (
     gather,
@@ -44,6 +46,26 @@ def test_the_smallest_noise_is_visible():
         assert visible == order[:3]
         assert masked == [float(index not in order[:3]) for index in range(12)]
         assert [order[place] for place in restore] == list(range(12))
+
+
+@given(st.integers(2, 60), st.floats(0.01, 0.99), st.integers(0, 2**31), st.integers(0, 999), st.integers(1, 5))
+def test_masks_of_any_size(patches, ratio, seed, first, count):
+    """Each patch is visible or masked; the masks of a sample do not depend on the batch that it is in."""
+    visible = int(patches * (1 - ratio))
+    if not 0 < visible < patches:
+        with pytest.raises(ValueError, match='at least one of each'):
+            visible_count(patches, ratio)
+        return
+    noise = mask_noise(seed, first, count, patches)
+    assert noise.shape == (count, patches) and 0 <= noise.min() and noise.max() < 1
+    split = split_patches(torch.from_numpy(noise), ratio)
+    assert split.visible.shape == (count, visible)
+    assert torch.equal(split.masked.sum(1), torch.full((count,), patches - float(visible)))
+    assert not split.masked.gather(1, split.visible).any()
+    assert torch.equal(split.restore.sort(1).values, torch.arange(patches).expand(count, -1))
+    assert torch.equal(split.restore.gather(1, split.visible), torch.arange(visible).expand(count, -1))
+    assert np.array_equal(mask_noise(seed, first + count - 1, 1, patches)[0], noise[-1])
+    assert not np.array_equal(mask_noise(seed + 1, first, count, patches), noise)
 
 
 def test_shuffled_tokens_come_back():

@@ -1,0 +1,98 @@
+"""Steps whose loss or gradient is not finite are left out; tests/unit/hooks/test_non_finite.py trains with them."""
+
+import pytest
+import torch
+
+from vitpose_mm.optim import FiniteOptimWrapper
+
+
+def build(fused=False, **options):
+    weights = [torch.nn.Parameter(torch.tensor([1.0, 2.0])), torch.nn.Parameter(torch.tensor([3.0]))]
+    return weights, FiniteOptimWrapper(torch.optim.AdamW(weights, lr=0.1, fused=fused), **options)
+
+
+def state(weights, wrapper):
+    moments = [value.clone() for state in wrapper.optimizer.state.values() for value in state.values()]
+    return [weight.detach().clone() for weight in weights] + moments
+
+
+@pytest.mark.parametrize('fused', [False, True])
+@pytest.mark.parametrize('fault', ['nan', 'inf', 'gradient'])
+def test_a_bad_step_changes_nothing_and_the_next_one_is_made(fused, fault):
+    weights, wrapper = build(fused)
+    wrapper.update_params((weights[0] * weights[1]).square().sum())
+    assert bool(wrapper.finite) is True
+    before = state(weights, wrapper)
+    loss = (weights[0] * weights[1]).square().sum()
+    bad = (weights[1] * 0).sqrt().sum() + loss if fault == 'gradient' else loss * float(fault)
+    wrapper.update_params(bad)
+    assert bool(wrapper.finite) is False
+    after = state(weights, wrapper)
+    assert len(after) == len(before) and all(map(torch.equal, after, before))
+    assert not hasattr(wrapper.optimizer, 'found_inf') and not hasattr(wrapper.optimizer, 'grad_scale')
+    wrapper.update_params((weights[0] * weights[1]).square().sum())
+    assert bool(wrapper.finite) is True
+    assert not any(torch.equal(new, old) for new, old in zip(weights, before, strict=False))
+
+
+@pytest.mark.parametrize('fused', [False, True])
+def test_a_fused_optimizer_decides_itself(fused, monkeypatch):
+    """It is called for a bad step too: asking whether the step is bad would wait for a GPU."""
+    weights, wrapper = build(fused)
+    calls, step = [], wrapper.optimizer.step
+    monkeypatch.setattr(wrapper.optimizer, 'step', lambda **kwargs: calls.append(1) or step(**kwargs))
+    wrapper.update_params(weights[0].sum() * float('nan'))
+    assert len(calls) == fused
+
+
+@pytest.mark.parametrize('fused', [False, True])
+def test_finite_steps_are_those_of_the_optimizer(fused):
+    weights, wrapper = build(fused)
+    plain = [torch.nn.Parameter(weight.detach().clone()) for weight in weights]
+    optimizer = torch.optim.AdamW(plain, lr=0.1)
+    for _ in range(3):
+        loss = (weights[0] * weights[1]).square().sum()
+        wrapper.update_params(loss)
+        optimizer.zero_grad()
+        (plain[0] * plain[1]).square().sum().backward()
+        optimizer.step()
+    for weight, other in zip(weights, plain, strict=True):
+        torch.testing.assert_close(weight, other)
+
+
+@pytest.mark.parametrize(
+    ('clip', 'expected'),
+    [
+        (None, [3.0, 0.0, 4.0]),
+        (dict(max_norm=1.0), [0.6, 0.0, 0.8]),
+        (dict(max_norm=10.0), [3.0, 0.0, 4.0]),
+        (dict(type='value', clip_value=3.5), [3.0, 0.0, 3.5]),
+        (dict(max_norm=2.0, norm_type=float('inf')), [1.5, 0.0, 2.0]),
+    ],
+)
+def test_clipping_and_the_norm_before_it(clip, expected):
+    weights, wrapper = build(clip_grad=clip)
+    assert wrapper.finite is None and wrapper.grad_norm is None
+    wrapper.backward(3 * weights[0][0] + 4 * weights[1].sum())
+    wrapper.step()
+    found = torch.cat([weight.grad for weight in weights])
+    torch.testing.assert_close(found, torch.tensor(expected), rtol=1e-5, atol=1e-6)
+    largest = clip is not None and 'norm_type' in clip
+    assert float(wrapper.grad_norm) == pytest.approx(4 if largest else 5)
+
+
+def test_a_step_without_gradients_is_left_to_the_optimizer():
+    weights, wrapper = build()
+    wrapper.step()
+    assert wrapper.finite is None and weights[0].tolist() == [1, 2]
+
+
+def test_arguments_reach_backward_and_the_optimizer():
+    weights, wrapper = build()
+    loss = weights[0].sum()
+    wrapper.backward(loss, retain_graph=True)
+    wrapper.backward(loss)
+    assert weights[0].grad.tolist() == [2, 2]
+    calls = []
+    wrapper.step(closure=lambda: calls.append(1))
+    assert calls == [1]
