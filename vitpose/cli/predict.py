@@ -73,6 +73,8 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument('--batch-size', type=int, metavar='N', help='people per batch (default 16, on a GPU 64)')
     parser.add_argument('--flip-test', action='store_true', help='average with the mirrored image: slower, better')
+    parser.add_argument('--compile', action='store_true', help='torch.compile the network: pays only in long runs')
+    parser.add_argument('--trust', action='store_true', help='run a .pt2 file of --model, which can hold any program')
     parser.add_argument('--dataset', metavar='NAME', help='which keypoints, if the model has those of several datasets')
     parser.add_argument('--track', action='store_true', help='give people ids that they keep from frame to frame')
     parser.add_argument(
@@ -172,6 +174,8 @@ def _load(args: argparse.Namespace) -> Any:
         args.dataset,
         args.batch_size,
         detector=detector,
+        compile=args.compile,
+        trust=args.trust,
     )
 
 
