@@ -43,7 +43,8 @@ EPILOG = """examples:
 
 CONFIG is the config that the model was trained with, for example
 configs/coco/vitpose-base_coco-256x192.py. FILE.onnx, or FILE.xml of OpenVINO,
-is what `vitpose export` writes; it needs neither torch nor MMPose.
+is what `vitpose export` writes; it needs neither torch nor MMPose. FILE.pt2
+needs torch, and --trust, since reading such a file can run code in it.
 
 exit code: 0 if all is well; 1 if an input was broken (the others are
 predicted all the same) or writing failed; 2 if nothing was started; 130 after

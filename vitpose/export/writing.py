@@ -19,7 +19,7 @@ from vitpose_mm.export.onnx_file import with_heatmaps, write_onnx
 from vitpose_mm.export.openvino_file import write_openvino
 from vitpose_mm.export.torch_file import check_compiler, write_torch
 
-from ..predict.exported import ExportedModel, open_network
+from ..predict.exported import ExportedModel, Network, open_network
 from ..predict.file_info import FORMAT, FileInfo
 from ..predict.model import PoseModel
 from ..predict.openvino_backend import OpenVinoNetwork
@@ -127,7 +127,7 @@ def run_heatmaps(file: ExportedModel, model: PoseModel, crops: np.ndarray) -> np
     inputs = parts if file.info.inputs == 'crops' else [model.normalised(part).numpy() for part in parts]
     if isinstance(file.network, OpenVinoNetwork):
         return np.concatenate([file.network.heatmaps(part) for part in inputs])
-    network = file.network
+    network: Network = file.network
     if file.info.outputs == 'keypoints' and not isinstance(network, TorchNetwork):
         network = open_network(with_heatmaps(file.file), 'cpu')
     return np.concatenate([network(part)[-1] for part in inputs])

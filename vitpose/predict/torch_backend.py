@@ -1,5 +1,6 @@
 """Run a program of torch.export, or AOTInductor's machine code."""
 
+import importlib
 import json
 import zipfile
 from pathlib import Path
@@ -40,8 +41,9 @@ class TorchNetwork:
         read_info(self.stored, str(file))
         if not trust:
             raise ValueError(
-                f'{file}: reading a .pt2 file can run code that is in it. If you trust its author as that of a program: '
-                'PosePredictor(FILE, trust=True) or `vitpose predict --trust`. ONNX and OpenVINO files are data'
+                f'{file}: reading a .pt2 file can run code that is in it. If you trust its author as that of a '
+                'program: PosePredictor(FILE, trust=True) or `vitpose predict --trust`. Files of ONNX and OpenVINO are '
+                'data'
             )
         if device not in ('auto', 'cpu'):
             raise ValueError(f"device={device!r}: .pt2 files run on the CPU here; expected 'auto' or 'cpu'")
@@ -53,21 +55,20 @@ class TorchNetwork:
         except Exception as problem:  # of any class
             reason = ' '.join(str(problem).split())[:300]
             raise ValueError(
-                f'{file}: torch {self._torch.__version__} cannot read it, so it is damaged or of another version: {reason}'
+                f'{file}: torch {self._torch.__version__} cannot read it, so it is damaged or of another version: '
+                + reason
             ) from problem
 
     def _open(self, file: Path, compiled: dict[str, str]) -> Any:
         torch: Any = self._torch
         if not compiled:
             return torch.export.load(str(file)).module()
-        from torch._inductor.codecache import get_device_information
-
-        here = get_device_information('cpu')
+        here = importlib.import_module('torch._inductor.codecache').get_device_information('cpu')
         for key in ('AOTI_PLATFORM', 'AOTI_MACHINE', 'AOTI_CPU_ISA'):
             if compiled.get(key) != here[key]:  # an instruction that is missing would end the process
                 raise ValueError(
-                    f'{file}: compiled for {compiled.get(key)}, and this is {here[key]}: export it on such a machine, or '
-                    'without --compile'
+                    f'{file}: compiled for {compiled.get(key)}, and this is {here[key]}: export it on such a machine, '
+                    'or without --compile'
                 )
         return torch._inductor.aoti_load_package(str(file))
 

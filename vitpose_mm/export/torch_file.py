@@ -51,6 +51,6 @@ def check_compiler() -> None:
         cpp_builder.get_cpp_compiler()
     except Exception as problem:
         raise ValueError(
-            f'--compile needs a C++ compiler ({" ".join(str(problem).split())[:200]}): install g++ or clang, or set CXX; '
-            'or export without --compile'
+            f'--compile needs a C++ compiler ({" ".join(str(problem).split())[:200]}): install g++ or clang, or set '
+            'CXX; or export without --compile'
         ) from problem
