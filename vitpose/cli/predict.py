@@ -27,7 +27,8 @@ Where people are is said by one of
                 with "scores", and with "frame": INDEX for videos. A file name
                 there and an input match if one path ends with the other.
   --detector    a detector of MMDetection, by its config and checkpoint, or by
-                a name that MMPoseInferencer accepts
+                a name that MMPoseInferencer accepts; or FILE.onnx of YOLOX,
+                which rtmlib runs without torch
   --whole-image each image is one person (default)
 
 Keypoints are x y in pixels of the upright image; the centre of the first pixel
@@ -163,9 +164,9 @@ def _load(args: argparse.Namespace) -> Any:
 
     detector = None
     if args.detector:
-        from ..predict.detector import Detector
+        from ..predict.detector_file import open_detector
 
-        detector = Detector(args.detector[0], (*args.detector, None)[1], args.device)
+        detector = open_detector(args.detector[0], (*args.detector, None)[1], args.device)
     return PosePredictor(
         args.model or args.config,
         args.checkpoint,
