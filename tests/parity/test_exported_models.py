@@ -17,6 +17,7 @@ from vitpose.export.sizes import resized
 from vitpose.export.writing import Target, run_heatmaps, write_file
 from vitpose.predict.exported import ExportedModel
 from vitpose.predict.model import PoseModel
+from vitpose_mm.export import onnx_file
 from vitpose_mm.export.graph import DecodingGraph
 
 pytestmark = [
@@ -86,6 +87,19 @@ def test_a_file_gives_the_keypoints_of_torch(case, kind, tmp_path):
     assert exported.metainfo['dataset_name'] == model.metainfo['dataset_name']
     assert exported.crop_rule == model.crop_rule and exported.flip_test == model.flip_test
     assert sorted(path.suffix for path in tmp_path.glob('model.*')) == sorted(['.py', '.pth', *SUFFIXES[kind]])
+
+
+def test_weights_above_the_limit_of_protobuf_stand_beside(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(onnx_file, 'LARGEST', 1000)
+    config, checkpoint = write_fitted(tmp_path)
+    out = tmp_path / 'files/big.onnx'
+    assert main(['export', config, checkpoint, '--to', 'onnx', '--out', str(out)]) == 0
+    assert f'{out}.data: 0.' in capsys.readouterr().out
+    assert sorted(path.name for path in out.parent.iterdir()) == ['big.onnx', 'big.onnx.data']
+    PosePredictor(out)
+    out.with_name('big.onnx.data').unlink()
+    with pytest.raises(ValueError, match=r'big.onnx: ONNX Runtime cannot read it.*big.onnx.data'):
+        PosePredictor(out)
 
 
 def test_a_file_of_machine_code(tmp_path, capsys):

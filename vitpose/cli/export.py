@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         model, target, crops = _prepare(args)
         code = 1
-        from ..export.writing import write_file
+        from ..export.writing import write_file, written_files
 
         differences = write_file(model, args.checkpoint, target, args.out, crops)
     except (ValueError, KeyError, OSError) as problem:
@@ -88,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
         print('vitpose export: interrupted; nothing is written', file=sys.stderr)
         return 130
     print(f'differences from torch in fp32, {differences.crops} crops:', *differences.lines(), sep='\n  ')
-    print(f'{args.out}: {args.out.stat().st_size / 1e6:.1f} MB')
+    for file in written_files(args.out):
+        print(f'{file}: {file.stat().st_size / 1e6:.1f} MB')
     return 0
 
 

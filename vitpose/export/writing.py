@@ -121,6 +121,12 @@ def write_file(
     return differences
 
 
+def written_files(out: Path) -> list[Path]:
+    """The files that belong to an exported file, itself first: OpenVINO's weights, or ONNX's above 1.9 GB."""
+    beside = {'.xml': out.with_suffix('.bin'), '.onnx': out.with_name(out.name + '.data')}.get(out.suffix, out)
+    return [out, beside] if beside != out and beside.is_file() else [out]
+
+
 def run_heatmaps(file: ExportedModel, model: PoseModel, crops: np.ndarray) -> np.ndarray:
     """Heatmaps (N, C, Hm, Wm) that a file computes, also if it returns keypoints."""
     parts = [crops[i : i + BATCH] for i in range(0, len(crops), BATCH)]
