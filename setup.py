@@ -70,7 +70,7 @@ with tempfile.TemporaryDirectory() as scratch:
         # torch is an extra, because exported files are predicted without it.
         install_requires=['numpy>=1.23', 'rich>=12'],
         extras_require={
-            'torch': TORCH,
+            'torch': [*TORCH, 'opencv-python'],
             'openmmlab': [*TORCH, 'mmpose>=1.3,<2', 'mmcv>=2.1,<2.2', 'mmengine>=0.10.5,<1', 'mmdet>=3.3,<4'],
             'onnx': ['onnxruntime>=1.20', 'opencv-python'],
             'openvino': ['openvino>=2025.0', 'opencv-python'],

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.unit.bench.fitted_model import people, write_fitted
+from tests.unit.predict.tiny_detectors import write_suppressed
 from vitpose import PosePredictor
 from vitpose.cli.main import main
 
@@ -66,6 +67,17 @@ def test_an_exported_file_runs_without_torch_and_openmmlab(extra, root, files, t
     expected = PosePredictor(files / 'model.py', files / 'model.pth', device='cpu')(images, boxes)
     np.testing.assert_allclose(found, np.concatenate([each.keypoints for each in expected]), atol=0.05)
     assert (tmp_path / 'poses/drawn/0.jpg').is_file()
+
+    if extra == 'onnx':  # a person detector from a file
+        detector = write_suppressed(tmp_path / 'yolox.onnx')
+        words = ('-m', 'vitpose', 'predict', files / '0.png', '--model', files / name, '--detector', detector)
+        done = run(*words, '--out', 'none')
+        assert done.returncode == 2 and 'pip install --no-deps rtmlib' in done.stderr
+        uv('pip', 'install', '--python', python, '--no-deps', 'rtmlib', 'tqdm')
+        done = run(*words, '--out', 'found')
+        assert done.returncode == 0, done.stderr
+        (row,) = map(json.loads, (tmp_path / 'found/predictions.jsonl').read_text().splitlines())
+        assert len(row['boxes']) == len(row['keypoints']) == 1
 
     done = run('-m', 'vitpose', 'inspect', files / name, '--json')
     assert json.loads(done.stdout)['dataset'] == 'coco', done.stderr

@@ -6,6 +6,7 @@ import runpy
 import signal
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import psutil
@@ -23,15 +24,18 @@ IMAGES, ROWS, KILL_AFTER = 1200, 20, 5
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """Images, one of them damaged, with boxes, and an exported file."""
+    """Images, one of them damaged, with boxes in two formats, and an exported file."""
     folder = tmp_path_factory.mktemp('ray')
     (folder / 'images').mkdir()
+    rows = []
     with (folder / 'boxes.jsonl').open('w') as lines:
         for i in range(IMAGES):
             name = f'images/{i:04}.png'
             cv2.imwrite(str(folder / name), dot(5 + i % 150, 5 + i % 110))
             boxes = [[2, 2, 158, 118], [20, 10, 90, 100]][: i % 3]
-            lines.write(json.dumps(dict(file=name, boxes=boxes)) + '\n')
+            rows.append(dict(file=name, boxes=boxes))
+            lines.write(json.dumps(rows[-1]) + '\n')
+    pq.write_table(pa.Table.from_pylist(rows), folder / 'images.parquet')
     (folder / 'images/0007.png').write_bytes(b'broken')
     write_dots(folder / 'dots.onnx')
     return folder
@@ -39,7 +43,7 @@ def folder(tmp_path_factory):
 
 def test_nothing_is_lost_or_repeated_when_a_worker_is_killed(root, folder, monkeypatch):
     out = folder / 'out'
-    command = [sys.executable, root / 'projects/ray_predict/predict.py', 'images', '--boxes', 'boxes.jsonl']
+    command = [sys.executable, root / 'projects/ray_predict/predict.py', 'images.parquet']
     command += ['--model', 'dots.onnx', '--out', 'out', '--rows', str(ROWS)]
     environment = {**os.environ, 'PYTHONPATH': str(root)}
     with (folder / 'log').open('w') as log:
@@ -65,6 +69,16 @@ def test_nothing_is_lost_or_repeated_when_a_worker_is_killed(root, folder, monke
         assert line.pop('track_ids') is None
         assert rows.pop(line['file']) == line
     assert not rows
+
+
+def test_a_folder_with_boxes_is_the_same_list(root, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    list_images = runpy.run_path(str(root / 'projects/ray_predict/predict.py'))['list_images']
+    listed, found = (
+        {row['file']: row for row in list_images(*arguments).to_pylist()}
+        for arguments in ((['images.parquet'],), (['images'], Path('boxes.jsonl')))
+    )
+    assert listed == found and len(found) == IMAGES
 
 
 @pytest.mark.parametrize(

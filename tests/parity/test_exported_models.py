@@ -1,5 +1,6 @@
 """Exported files give torch's heatmaps and keypoints: every layout, both decoders, both codecs, datasets, flip test."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,13 @@ from mmengine.utils import digit_version
 from tests.unit.bench.fitted_model import people, write_fitted
 from tests.unit.predict.tiny_models import several, single, write
 from vitpose import PosePredictor
+from vitpose.cli.main import main
 from vitpose.export.people import crop_people
 from vitpose.export.sizes import resized
 from vitpose.export.writing import Target, run_heatmaps, write_file
 from vitpose.predict.exported import ExportedModel
 from vitpose.predict.model import PoseModel
+from vitpose_mm.export import onnx_file
 from vitpose_mm.export.graph import DecodingGraph
 
 pytestmark = [
@@ -50,7 +53,9 @@ CASES = {
 }
 
 
-RUNS = [*((case, 'onnx') for case in CASES), *((case, 'openvino') for case in CASES if 'flip test' in case)]
+FLIPPED = [case for case in CASES if 'flip test' in case]
+RUNS = [*((case, 'onnx') for case in CASES), *((case, kind) for kind in ('openvino', 'torch') for case in FLIPPED)]
+SUFFIXES = {'onnx': ['.onnx'], 'openvino': ['.bin', '.xml'], 'torch': ['.pt2']}
 
 
 @pytest.mark.parametrize(('case', 'kind'), RUNS)
@@ -66,13 +71,13 @@ def test_a_file_gives_the_keypoints_of_torch(case, kind, tmp_path):
     if table is not None:  # initialised to zero
         torch.nn.init.normal_(table.rel_pos_h, std=0.2)
     found = []
-    out = tmp_path / ('model' + {'onnx': '.onnx', 'openvino': '.xml'}[kind])
+    out = tmp_path / f'model{SUFFIXES[kind][-1]}'
     crops = crop_people(model.crop_rule, 17)
     write_file(model, Path(files[1]), Target(kind), out, crops, found.append)
     assert found[0].heatmaps[0] < 2e-5, found[0].lines()
     # random weights: maxima are flat, and the last bits of a heatmap move keypoints far more than a trained model's. So
     # the keypoints are compared with those of torch for the file's own heatmaps
-    exported = ExportedModel(out)
+    exported = ExportedModel(out, trust=True)
     keypoints, scores = exported.network(crops)[:2]
     with torch.no_grad():
         expected = DecodingGraph(model.model)(torch.from_numpy(run_heatmaps(exported, model, crops)))
@@ -81,9 +86,32 @@ def test_a_file_gives_the_keypoints_of_torch(case, kind, tmp_path):
     np.testing.assert_allclose(scores, expected[1].numpy(), atol=1e-5)
     assert exported.metainfo['dataset_name'] == model.metainfo['dataset_name']
     assert exported.crop_rule == model.crop_rule and exported.flip_test == model.flip_test
-    assert sorted(path.suffix for path in tmp_path.glob('model.*')) == sorted(
-        {'.py', '.pth', *({'.onnx'} if kind == 'onnx' else {'.xml', '.bin'})}
-    )
+    assert sorted(path.suffix for path in tmp_path.glob('model.*')) == sorted(['.py', '.pth', *SUFFIXES[kind]])
+
+
+def test_weights_above_the_limit_of_protobuf_stand_beside(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(onnx_file, 'LARGEST', 1000)
+    config, checkpoint = write_fitted(tmp_path)
+    out = tmp_path / 'files/big.onnx'
+    assert main(['export', config, checkpoint, '--to', 'onnx', '--out', str(out)]) == 0
+    assert f'{out}.data: 0.' in capsys.readouterr().out
+    assert sorted(path.name for path in out.parent.iterdir()) == ['big.onnx', 'big.onnx.data']
+    PosePredictor(out)
+    out.with_name('big.onnx.data').unlink()
+    with pytest.raises(ValueError, match=r'big.onnx: ONNX Runtime cannot read it.*External data'):
+        PosePredictor(out)
+
+
+def test_a_file_of_machine_code(tmp_path, capsys):
+    cfg = single(decoder='simple')
+    cfg.model.backbone.arch.depth = 1
+    files, out = write(cfg, tmp_path), tmp_path / 'model.pt2'
+    model = PoseModel(*files, device='cpu')
+    crops = crop_people(model.crop_rule, 17)
+    found = write_file(model, Path(files[1]), Target('torch', compiled=True, decode=False), out, crops)
+    assert found.heatmaps[0] < 2e-5
+    assert main(['inspect', str(out), '--json']) == 0
+    assert json.loads(capsys.readouterr().out)['outputs'] == 'heatmaps'
 
 
 def test_the_heatmap_file_runs_unchanged_in_rtmlib(tmp_path):

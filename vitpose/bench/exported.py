@@ -8,7 +8,7 @@ from vitpose_mm.export.int8 import FEWEST
 from vitpose_mm.optim.autocast import EMULATED, has_bfloat16
 
 from ..export.people import crop_people
-from ..export.writing import COMPARED, SUFFIXES, Target, write_file
+from ..export.writing import SUFFIXES, Target, write_file
 from ..predict.batching import Batch
 from ..predict.model import PoseModel
 from ..predict.predictor import PosePredictor
@@ -35,7 +35,7 @@ class Exported(Ours):
         if precision == 'bf16' and not has_bfloat16('cpu'):
             raise LeftOut(EMULATED)
         model = PoseModel(setup.config, setup.checkpoint, 'cpu')
-        crops = crop_people(model.crop_rule, FEWEST if precision == 'int8' else COMPARED)
+        crops = crop_people(model.crop_rule, FEWEST if precision == 'int8' else 1)
         file = setup.checkpoint.with_name(f'{kind}-{precision}{SUFFIXES[kind]}')
         try:  # differences are in the table
             write_file(model, setup.checkpoint, Target(kind, precision), file, crops, accept=lambda found: None)

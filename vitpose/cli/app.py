@@ -86,9 +86,9 @@ def load(args: argparse.Namespace) -> tuple[Any, str]:
         raise FileNotFoundError(f'{args.file}: no such file')
     detector = None
     if args.detector:
-        from ..predict.detector import Detector
+        from ..predict.detector_file import open_detector
 
-        detector = Detector(args.detector[0], (*args.detector, None)[1], args.device)
+        detector = open_detector(args.detector[0], (*args.detector, None)[1], args.device)
     if args.file is None:
         return PosePredictor(shipped(CONFIG), CHECKPOINT, args.device, detector=detector), str(CHECKPOINT)
     return PosePredictor(args.file, device=args.device, detector=detector), args.file.name

@@ -1,4 +1,4 @@
-"""`vitpose export`: one file that predicts without torch and OpenMMLab."""
+"""`vitpose export`: one file that predicts without OpenMMLab."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ it with torch in fp32. If it differs too much, no file is left.
 The file holds everything that prediction needs: network, decoding, how to crop,
 keypoint names and skeleton; `vitpose inspect FILE` prints them. To run it,
 vitpose needs only numpy, OpenCV and the runtime:
-  pip install 'vitpose_mm[onnx]'      or 'vitpose_mm[openvino]'
+  pip install 'vitpose_mm[onnx]'      or 'vitpose_mm[openvino]', 'vitpose_mm[torch]'
   vitpose predict photos/ --model FILE --out poses
 
 With --decode, the default, it takes uint8 crops and returns keypoints. With
@@ -24,6 +24,7 @@ accepted."""
 EPILOG = """examples:
   vitpose export CONFIG FILE.pth --to onnx --out vitpose.onnx
   vitpose export CONFIG FILE.pth --to openvino --dataset aic --out aic.xml
+  vitpose export CONFIG FILE.pth --to torch --compile --out vitpose.pt2
   vitpose export CONFIG FILE.pth --to openvino --precision int8 \\
       --images train2017/ --boxes person_keypoints_train2017.json --out int8.xml
 
@@ -38,13 +39,16 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument('config', type=Path, metavar='CONFIG', help='config of the model')
     parser.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help='its weights')
-    parser.add_argument('--to', required=True, choices=('onnx', 'openvino'), help='runtime')
-    parser.add_argument('--out', required=True, type=Path, metavar='FILE', help='file to write: .onnx or .xml')
+    parser.add_argument('--to', required=True, choices=('onnx', 'openvino', 'torch'), help='runtime')
+    parser.add_argument('--out', required=True, type=Path, metavar='FILE', help='file to write: .onnx, .xml or .pt2')
     parser.add_argument(
         '--precision', choices=('fp32', 'fp16', 'bf16', 'int8'), default='fp32', help='of the weights (default fp32)'
     )
     parser.add_argument(
         '--decode', action=argparse.BooleanOptionalAction, default=True, help='return keypoints (default: yes)'
+    )
+    parser.add_argument(
+        '--compile', action='store_true', help='torch: machine code for this processor, by AOTInductor; takes minutes'
     )
     parser.add_argument('--flip-test', action='store_true', help='average with the mirrored crop: twice the time')
     parser.add_argument('--dataset', metavar='NAME', help='of a multi-dataset model: whose keypoints to predict')
@@ -73,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         model, target, crops = _prepare(args)
         code = 1
-        from ..export.writing import write_file
+        from ..export.writing import write_file, written_files
 
         differences = write_file(model, args.checkpoint, target, args.out, crops)
     except (ValueError, KeyError, OSError) as problem:
@@ -84,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
         print('vitpose export: interrupted; nothing is written', file=sys.stderr)
         return 130
     print(f'differences from torch in fp32, {differences.crops} crops:', *differences.lines(), sep='\n  ')
-    print(f'{args.out}: {args.out.stat().st_size / 1e6:.1f} MB')
+    for file in written_files(args.out):
+        print(f'{file}: {file.stat().st_size / 1e6:.1f} MB')
     return 0
 
 
@@ -97,7 +102,7 @@ def _prepare(args: argparse.Namespace) -> tuple:
     from ..export.writing import CALIBRATED, COMPARED, Target
     from ..predict.model import PoseModel, read_config
 
-    target = Target(args.to, args.precision, args.decode, args.accuracy_drop)
+    target = Target(args.to, args.precision, args.decode, args.accuracy_drop, args.compile)
     target.check(args.out)
     if args.boxes and not args.images:
         raise ValueError(f'--boxes {args.boxes}: only with --images')

@@ -27,7 +27,8 @@ Where people are is said by one of
                 with "scores", and with "frame": INDEX for videos. A file name
                 there and an input match if one path ends with the other.
   --detector    a detector of MMDetection, by its config and checkpoint, or by
-                a name that MMPoseInferencer accepts
+                a name that MMPoseInferencer accepts; or FILE.onnx of YOLOX,
+                which rtmlib runs without torch
   --whole-image each image is one person (default)
 
 Keypoints are x y in pixels of the upright image; the centre of the first pixel
@@ -43,7 +44,8 @@ EPILOG = """examples:
 
 CONFIG is the config that the model was trained with, for example
 configs/coco/vitpose-base_coco-256x192.py. FILE.onnx, or FILE.xml of OpenVINO,
-is what `vitpose export` writes; it needs neither torch nor MMPose.
+is what `vitpose export` writes; it needs neither torch nor MMPose. FILE.pt2
+needs torch, and --trust, since reading such a file can run code in it.
 
 exit code: 0 if all is well; 1 if an input was broken (the others are
 predicted all the same) or writing failed; 2 if nothing was started; 130 after
@@ -73,6 +75,8 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument('--batch-size', type=int, metavar='N', help='people per batch (default 16, on a GPU 64)')
     parser.add_argument('--flip-test', action='store_true', help='average with the mirrored image: slower, better')
+    parser.add_argument('--compile', action='store_true', help='torch.compile the network: pays only in long runs')
+    parser.add_argument('--trust', action='store_true', help='run a .pt2 file of --model, which can hold any program')
     parser.add_argument('--dataset', metavar='NAME', help='which keypoints, if the model has those of several datasets')
     parser.add_argument('--track', action='store_true', help='give people ids that they keep from frame to frame')
     parser.add_argument(
@@ -160,9 +164,9 @@ def _load(args: argparse.Namespace) -> Any:
 
     detector = None
     if args.detector:
-        from ..predict.detector import Detector
+        from ..predict.detector_file import open_detector
 
-        detector = Detector(args.detector[0], (*args.detector, None)[1], args.device)
+        detector = open_detector(args.detector[0], (*args.detector, None)[1], args.device)
     return PosePredictor(
         args.model or args.config,
         args.checkpoint,
@@ -172,6 +176,8 @@ def _load(args: argparse.Namespace) -> Any:
         args.dataset,
         args.batch_size,
         detector=detector,
+        compile=args.compile,
+        trust=args.trust,
     )
 
 

@@ -17,14 +17,17 @@ from vitpose_mm.export.graph import DecodingGraph, HeatmapGraph, PoseGraph
 from vitpose_mm.export.int8 import check_count, quantise
 from vitpose_mm.export.onnx_file import with_heatmaps, write_onnx
 from vitpose_mm.export.openvino_file import write_openvino
+from vitpose_mm.export.torch_file import check_compiler, write_torch
 
-from ..predict.exported import ExportedModel, open_network
+from ..predict.exported import ExportedModel, Network, open_network
 from ..predict.file_info import FORMAT, FileInfo
 from ..predict.model import PoseModel
 from ..predict.openvino_backend import OpenVinoNetwork
+from ..predict.torch_backend import TorchNetwork
 from .comparison import BATCH, Differences, agreement, compare
 
-SUFFIXES = {'onnx': '.onnx', 'openvino': '.xml'}
+SUFFIXES = {'onnx': '.onnx', 'openvino': '.xml', 'torch': '.pt2'}
+PRECISIONS = {'onnx': ('fp32', 'fp16'), 'openvino': ('fp32', 'fp16', 'bf16', 'int8'), 'torch': ('fp32',)}
 COMPARED = BATCH + 1  # crops: two sizes of batches
 CALIBRATED = 300  # crops for int8, if there are as many
 
@@ -34,23 +37,31 @@ class Target:
     """What to write.
 
     Attributes:
-        kind: 'onnx' or 'openvino'.
-        precision: 'fp32', 'fp16', 'bf16' or 'int8'.
+        kind: 'onnx', 'openvino' or 'torch'.
+        precision: one of `PRECISIONS`.
         decode: take crops and return keypoints, instead of images and heatmaps.
         accuracy_drop: of int8: how much the agreement with fp32 may fall, see `comparison.agreement`; None: any.
+        compiled: of torch: machine code for this kind of processor.
     """
 
     kind: str
     precision: str = 'fp32'
     decode: bool = True
     accuracy_drop: float | None = None
+    compiled: bool = False
 
     def check(self, out: Path) -> None:
         """Raise a ValueError if this cannot be written, or not to `out`."""
         if out.suffix != SUFFIXES[self.kind]:
             raise ValueError(f'--out {out}: expected a name that ends in {SUFFIXES[self.kind]} with --to {self.kind}')
-        if self.kind == 'onnx' and self.precision in ('bf16', 'int8'):
-            raise ValueError(f'--to onnx --precision {self.precision}: expected fp32 or fp16; or use --to openvino')
+        if self.precision not in (known := PRECISIONS[self.kind]):
+            raise ValueError(
+                f'--to {self.kind} --precision {self.precision}: expected {" or ".join(known)}; or use --to openvino'
+            )
+        if self.compiled and self.kind != 'torch':
+            raise ValueError(f'--compile with --to {self.kind}: this runtime compiles by itself; only with --to torch')
+        if self.compiled:
+            check_compiler()
         if self.accuracy_drop is not None and not (self.precision == 'int8' and 0 < self.accuracy_drop < 1):
             raise ValueError(f'--accuracy-drop {self.accuracy_drop}: expected a number above 0 and below 1, with int8')
 
@@ -88,8 +99,11 @@ def write_file(
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f'.{out.name}.', dir=out.parent) as folder:
         file = Path(folder) / out.name
+        whole = PoseGraph(network, decoding).eval() if decoding else network
         if target.kind == 'onnx':
-            write_onnx(PoseGraph(network, decoding) if decoding else network, example, file, stored, half)
+            write_onnx(whole, example, file, stored, half)
+        elif target.kind == 'torch':
+            write_torch(whole, example, file, stored, target.compiled)
         else:
 
             def change(source: Any) -> Any:
@@ -99,12 +113,18 @@ def write_file(
                 return quantise(source, inputs, target.accuracy_drop, agreement(model, calibration))
 
             write_openvino(network, decoding, example, file, stored, half, change)
-        written = ExportedModel(file, 'cpu')
+        written = ExportedModel(file, 'cpu', trust=True)
         differences = compare(written, run_heatmaps(written, model, crops), model, crops)
         (accept or (lambda found: found.check(target.precision)))(differences)
         for part in sorted(Path(folder).glob(f'{out.stem}*'), key=lambda path: path.name == out.name):
             os.replace(part, out.with_name(part.name))  # the file that names the others comes last
     return differences
+
+
+def written_files(out: Path) -> list[Path]:
+    """The files that belong to an exported file, itself first: OpenVINO's weights, or ONNX's above 1.9 GB."""
+    beside = {'.xml': out.with_suffix('.bin'), '.onnx': out.with_name(out.name + '.data')}.get(out.suffix, out)
+    return [out, beside] if beside != out and beside.is_file() else [out]
 
 
 def run_heatmaps(file: ExportedModel, model: PoseModel, crops: np.ndarray) -> np.ndarray:
@@ -113,7 +133,9 @@ def run_heatmaps(file: ExportedModel, model: PoseModel, crops: np.ndarray) -> np
     inputs = parts if file.info.inputs == 'crops' else [model.normalised(part).numpy() for part in parts]
     if isinstance(file.network, OpenVinoNetwork):
         return np.concatenate([file.network.heatmaps(part) for part in inputs])
-    network = open_network(with_heatmaps(file.file), 'cpu') if file.info.outputs == 'keypoints' else file.network
+    network: Network = file.network
+    if file.info.outputs == 'keypoints' and not isinstance(network, TorchNetwork):
+        network = open_network(with_heatmaps(file.file), 'cpu')
     return np.concatenate([network(part)[-1] for part in inputs])
 
 

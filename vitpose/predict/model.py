@@ -20,7 +20,7 @@ from vitpose_mm.checkpoints.missing import missing_checkpoint
 from vitpose_mm.checkpoints.safe_load import load_weights
 from vitpose_mm.datasets.metainfo import metainfo
 from vitpose_mm.estimators.split import split_config, split_model
-from vitpose_mm.export.graph import tested_heatmaps
+from vitpose_mm.export.graph import HeatmapGraph
 from vitpose_mm.heads import MultiDatasetHead
 
 from .crops import CropRule, read_crop_rule
@@ -37,6 +37,8 @@ class PoseModel:
         precision: 'fp32', 'bf16' or 'fp16' (GPU only). Where a processor only emulates bfloat16, bf16 computes in fp32.
         flip_test: average the heatmaps with those of the mirrored crop, as the config's test_cfg says.
         dataset: of a multi-dataset model, whose head, experts, keypoints, crop and codec are used.
+        compile: compile the network with torch.compile, as one graph for batches of any size and one for a single
+            person, each in its first batch.
 
     Attributes:
         crop_rule: how boxes are cropped.
@@ -60,11 +62,12 @@ class PoseModel:
         precision: str = 'fp32',
         flip_test: bool = False,
         dataset: str | None = None,
+        compile: bool = False,
     ):
         self.device = as_device(device)
         self.precision = as_precision(precision, self.device)
         self._dtype = PRECISIONS[self.precision]
-        self.flip_test = flip_test
+        self.flip_test, self.compiled = flip_test, compile
         cfg, name = read_config(config)
         several = head_names(cfg)
         own = split_config(cfg, chosen(dataset, several)) if several else cfg
@@ -88,6 +91,9 @@ class PoseModel:
                 if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
                     module.to(self._dtype)
         indices: list[int] | None = self.model.test_cfg.get('output_keypoint_indices')
+        self._network = HeatmapGraph(self.model, self.metainfo['flip_indices'] if flip_test else None, crops=False)
+        if compile:
+            self._network.compile(fullgraph=True)
         self.output_indices = list(range(self.metainfo['num_keypoints']) if indices is None else indices)
         self.batch_size = 16 if self.device.type == 'cpu' else 64
         self.num_keypoints: int = self.metainfo['num_keypoints'] if indices is None else len(indices)
@@ -127,8 +133,10 @@ class PoseModel:
     def heatmaps(self, crops: np.ndarray) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> heatmaps (B, C, Hm, Wm) in fp32, on the device."""
         inputs = self.normalised(crops)
+        if self.compiled:
+            torch._dynamo.maybe_mark_dynamic(inputs, 0)
         with torch.autocast(self.device.type, self._dtype or torch.bfloat16, enabled=self._dtype is not None):
-            return tested_heatmaps(self.model, inputs, self.metainfo['flip_indices'] if self.flip_test else None)
+            return self._network(inputs)
 
     def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""

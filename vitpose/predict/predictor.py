@@ -48,6 +48,9 @@ class PosePredictor:
         dataset: of a multi-dataset model, whose head, expert, keypoints, crop and codec are used.
         batch_size: people per batch; None: 16 on the CPU, 64 on a GPU.
         detector: finds the people of images that come without boxes; None: the whole image is one person.
+        compile: compile the network of a config and checkpoint with torch.compile in the first batch, which takes
+            minutes; see `PoseModel`.
+        trust: run a .pt2 file, which is a program; see `TorchNetwork`.
 
     Attributes:
         model: the `PoseModel` or `ExportedModel`, with `metainfo`, `num_keypoints`, `crop_rule`, `device` and
@@ -69,10 +72,12 @@ class PosePredictor:
         dataset: str | None = None,
         batch_size: int | None = None,
         detector: 'Detector | None' = None,
+        compile: bool = False,
+        trust: bool = False,
     ):
         if batch_size is not None and batch_size < 1:
             raise ValueError(f'batch_size={batch_size}: expected at least 1')
-        self.model = _open(config, checkpoint, device, precision, flip_test, dataset)
+        self.model = _open(config, checkpoint, device, precision, flip_test, dataset, compile, trust)
         self.batch_size = batch_size or self.model.batch_size
         self.detector = detector
         self._threads = min(MAX_THREADS, os.cpu_count() or 1)
@@ -180,11 +185,17 @@ def _open(
     precision: str | None,
     flip_test: bool,
     dataset: str | None,
+    compile: bool,
+    trust: bool,
 ) -> 'PoseModel | ExportedModel':
     if isinstance(config, str | Path) and is_exported(config):
         if checkpoint is not None:
             raise ValueError(f'{config} with checkpoint={checkpoint}: an exported file has its weights in it')
-        exported = ExportedModel(config, device)
+        if compile:
+            raise ValueError(
+                f'{config} with compile: only with a config; `vitpose export --to torch --compile` compiles'
+            )
+        exported = ExportedModel(config, device, trust)
         exported.check(precision, flip_test, dataset)
         return exported
     if checkpoint is None:
@@ -193,4 +204,4 @@ def _open(
         )
     from .model import PoseModel
 
-    return PoseModel(config, checkpoint, device, precision or 'fp32', flip_test, dataset)
+    return PoseModel(config, checkpoint, device, precision or 'fp32', flip_test, dataset, compile)

@@ -32,7 +32,7 @@ def test_registered_contestants_are_made_and_others_left_out():
 
 
 def test_unknown_name():
-    with pytest.raises(ValueError, match='--only yolo: expected some of ours-fp32, ours-bf16, onnx-fp32, openvino'):
+    with pytest.raises(ValueError, match='--only yolo: expected some of ours-fp32, ours-bf16, ours-compiled, onnx'):
         check_names(['mmpose', 'yolo'])
 
 

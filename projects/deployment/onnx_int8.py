@@ -1,0 +1,76 @@
+"""Time of a network in ONNX Runtime in fp32 and in its int8 (QDQ), for random weights and crops."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quant_pre_process, quantize_static
+
+from vitpose.bench.setup import make_setup
+from vitpose.predict.model import PoseModel
+from vitpose.predict.onnx_backend import OnnxNetwork
+from vitpose_mm.export.graph import HeatmapGraph
+from vitpose_mm.export.onnx_file import write_onnx
+
+CALIBRATED = 4  # batches: random weights need no more for a time
+
+
+class Crops(CalibrationDataReader):
+    """Random normalised images."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        generator = np.random.default_rng(0)
+        self.batches = iter([{'images': generator.normal(size=shape).astype(np.float32)} for _ in range(CALIBRATED)])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        """The next batch; None at the end."""
+        return next(self.batches, None)
+
+
+def main() -> int:
+    """Export, quantise, measure alternating, print medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', type=Path, metavar='CONFIG')
+    parser.add_argument('--batch-size', type=int, default=4, metavar='N', help='people per batch (default 4)')
+    parser.add_argument('--rounds', type=int, default=7, metavar='N', help='(default 7)')
+    args = parser.parse_args()
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        setup = make_setup(args.config, None, folder, 'cpu')
+        model = PoseModel(setup.config, setup.checkpoint, 'cpu')
+        width, height = model.crop_rule.input_size
+        shape = (args.batch_size, 3, height, width)
+        files = {'fp32': folder / 'fp32.onnx', 'int8': folder / 'int8.onnx'}
+        write_onnx(HeatmapGraph(model.model, None, crops=False).eval(), torch.zeros(2, *shape[1:]), files['fp32'], {})
+        quant_pre_process(str(files['fp32']), str(folder / 'prepared.onnx'))
+        quantize_static(
+            str(folder / 'prepared.onnx'),
+            str(files['int8']),
+            Crops(shape),
+            quant_format=QuantFormat.QDQ,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+        )
+        networks = {kind: OnnxNetwork(file, 'cpu') for kind, file in files.items()}
+        images = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+        seconds: dict[str, list[float]] = {kind: [] for kind in networks}
+        for i in range(args.rounds + 1):
+            for kind, network in networks.items():
+                start = time.perf_counter()
+                network(images)
+                if i:  # the first is warm-up
+                    seconds[kind].append(time.perf_counter() - start)
+    for kind, found in seconds.items():
+        times = sorted(1000 * each / args.batch_size for each in found)
+        print(f'{kind}: median {median(times):.1f} ms per person, {times[0]:.1f} to {times[-1]:.1f}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Detectors of an ONNX file: the two kinds of YOLOX, and what is refused."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from tests.unit.predict.tiny_detectors import write_raw, write_suppressed
+from tests.unit.predict.tiny_files import write_dots
+from vitpose import PosePredictor
+from vitpose.predict.detector_file import FileDetector, open_detector
+
+YOLOX = 'rtmlib runs the detector (requirements/peers.txt)'
+
+
+def rectangle(box, size=(256, 192)):
+    """An image with a white rectangle."""
+    image = np.zeros((*size[::-1], 3), np.uint8)
+    image[box[1] : box[3], box[0] : box[2]] = 255
+    return image
+
+
+def test_boxes_are_in_image_pixels(tmp_path, capsys):
+    pytest.importorskip('rtmlib', reason=YOLOX)
+    detector = open_detector(write_suppressed(tmp_path / 'yolox.onnx'), device='cpu')
+    ((boxes, scores),) = detector([rectangle((40, 20, 90, 150))])
+    assert scores is None and boxes.dtype == np.float32
+    np.testing.assert_allclose(boxes, [[40, 20, 90, 150]], atol=4)  # halved to 128 pixels; the other box is doubtful
+    assert capsys.readouterr().out == ''
+
+
+def test_a_file_without_suppression(tmp_path):
+    pytest.importorskip('rtmlib', reason=YOLOX)
+    ((boxes, _),) = FileDetector(write_raw(tmp_path / 'yolox.onnx'), 'cpu')([rectangle((0, 0, 1, 1))])
+    np.testing.assert_allclose(boxes, [[48 - 36, 32 - 36, 48 + 36, 32 + 36]], atol=0.5)  # one person, no dog
+    ((boxes, _),) = FileDetector(write_raw(tmp_path / 'yolox.onnx'), 'cpu', 0.99)([rectangle((0, 0, 1, 1))])
+    assert boxes.shape == (0, 4)
+
+
+def test_an_exported_file_with_a_detector(tmp_path):
+    pytest.importorskip('rtmlib', reason=YOLOX)
+    detector = FileDetector(write_suppressed(tmp_path / 'yolox.onnx'), 'cpu')
+    predictor = PosePredictor(write_dots(tmp_path / 'dots.onnx'), detector=detector)
+    poses = predictor(rectangle((40, 20, 90, 150)))
+    assert poses.boxes.shape == (1, 4) and poses.keypoints.shape == (1, 2, 2)
+
+
+def test_what_is_refused(tmp_path, monkeypatch):
+    pytest.importorskip('rtmlib', reason=YOLOX)
+    with pytest.raises(FileNotFoundError, match='detector nowhere.onnx: no such file'):
+        open_detector('nowhere.onnx')
+    (tmp_path / 'bad.onnx').write_bytes(b'bad')
+    with pytest.raises(ValueError, match='bad.onnx: ONNX Runtime cannot read it'):
+        open_detector(tmp_path / 'bad.onnx')
+    with pytest.raises(ValueError, match=r'dots.onnx: input .*expected those of YOLOX: \(1, 3, h, w\)'):
+        open_detector(write_dots(tmp_path / 'dots.onnx'))
+    with pytest.raises(ValueError, match='dots.onnx a.pth: an ONNX file has its weights in it'):
+        open_detector(tmp_path / 'dots.onnx', 'a.pth')
+    monkeypatch.setitem(sys.modules, 'rtmlib', None)
+    with pytest.raises(ValueError, match='dots.onnx needs rtmlib .*: pip install --no-deps rtmlib'):
+        open_detector(tmp_path / 'dots.onnx')

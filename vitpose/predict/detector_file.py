@@ -1,0 +1,85 @@
+"""Find people with an ONNX file of YOLOX, through rtmlib: without torch and MMDetection."""
+
+import contextlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .detector import Detector
+
+INSTALL = "pip install --no-deps rtmlib && pip install tqdm 'vitpose_mm[onnx]'"  # it requires a second OpenCV
+PERSON = 0  # among COCO's classes
+
+
+class FileDetector:
+    """Boxes of people in images, by rtmlib's `YOLOX`.
+
+    Args:
+        file: FILE.onnx of YOLOX, with or without non-maximum suppression inside, such as those that rtmlib lists.
+        device: 'auto' (a GPU if ONNX Runtime has one, or else the CPU), 'cpu' or 'cuda'.
+        score_threshold: keep boxes with a higher score; a file with suppression inside keeps those above 0.3.
+
+    Raises:
+        FileNotFoundError: there is no such file; nothing is downloaded.
+        ValueError: rtmlib is not installed, or the file is not one of YOLOX.
+    """
+
+    batch_size = 1
+
+    def __init__(self, file: str | Path, device: str = 'auto', score_threshold: float = 0.3):
+        self.file = Path(file)
+        if not self.file.is_file():
+            raise FileNotFoundError(f'detector {file}: no such file')
+        try:
+            import onnxruntime
+            from rtmlib import YOLOX
+        except ImportError as problem:
+            raise ValueError(f'detector {file} needs rtmlib ({problem}): {INSTALL}') from problem
+        gpu = device != 'cpu' and 'CUDAExecutionProvider' in onnxruntime.get_available_providers()
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # it prints the name of the file
+                self._tool = YOLOX(str(file), score_thr=score_threshold, device='cuda' if gpu else 'cpu')
+        except Exception as problem:  # ONNX Runtime's exceptions derive from Exception alone
+            raise ValueError(
+                f'detector {file}: ONNX Runtime cannot read it: {" ".join(str(problem).split())[:300]}'
+            ) from problem
+        given, found = self._tool.session.get_inputs()[0].shape, self._tool.session.get_outputs()[0].shape
+        columns = found[-1] if len(found) == 3 else 0  # a name where it is dynamic
+        if len(given) != 4 or given[1] != 3 or (isinstance(columns, int) and columns < 5):
+            raise ValueError(
+                f'detector {file}: input {given} and output {found}; expected those of YOLOX: (1, 3, h, w), and '
+                '(1, N, 5) or (1, N, 5 + classes)'
+            )
+        sizes = [side for side in given[2:] if isinstance(side, int)]
+        self._tool.model_input_size = tuple(sizes) if len(sizes) == 2 else (640, 640)
+        # with suppression inside there are no classes; else boxes of all classes are found
+        self._tool.det_mode = 'human' if columns == 5 else 'multiclass'
+
+    def __call__(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, None]]:
+        """Images, each (H, W, 3) uint8 BGR -> for each boxes (N, 4) x1 y1 x2 y2 in image pixels; without scores."""
+        found = []
+        for image in images:
+            result = self._tool(image)
+            boxes = result if self._tool.det_mode == 'human' else result[0][result[1] == PERSON]
+            found.append((np.asarray(boxes, np.float32).reshape(-1, 4), None))
+        return found
+
+
+def open_detector(model: str | Path, checkpoint: str | Path | None = None, device: str = 'auto') -> 'Detector':
+    """A detector: FILE.onnx of YOLOX, or a config or name as for `Detector`.
+
+    Raises:
+        OSError: a file does not exist.
+        ValueError: see `FileDetector` and `Detector`; or an ONNX file with a checkpoint.
+    """
+    if Path(model).suffix != '.onnx':
+        from .detector import Detector
+
+        return Detector(model, checkpoint, device)
+    if checkpoint is not None:
+        raise ValueError(f'detector {model} {checkpoint}: an ONNX file has its weights in it')
+    return FileDetector(model, device)  # type: ignore[return-value]  # it is called in the same way
