@@ -82,7 +82,7 @@ def test_a_deeplabcut_project_from_the_demos_model(root, tmp_path, run_line):
     project = makers.write_deeplabcut(tmp_path / 'mouse-project')
     small_demo(tmp_path / 'demo/model.pth')
     lines = commands(root, 'A DeepLabCut project')
-    assert [line.split()[1] for line in lines] == ['dataset', 'check', 'train', 'test', 'predict']
+    assert [line.split()[1] for line in lines] == ['dataset', 'check', 'train', 'test', 'predict', 'export']
     said = [run_line(line) for line in lines]
     assert '- 1 attention heads of 64 channels assumed' in said[0]
     assert 'except for 3 keypoints of the same name' in said[2] and '{0: 0, 1: 3, 2: 4}' in said[2]
@@ -97,6 +97,10 @@ def test_a_deeplabcut_project_from_the_demos_model(root, tmp_path, run_line):
     ours = PosePredictor(config, checkpoint, flip_test=True)(image)
     np.testing.assert_allclose(ours.scores[0], person['keypoint_scores'], atol=1e-4)  # rounding of fp32
     np.testing.assert_allclose(ours.keypoints[0], person['keypoints'], atol=0.1)
+
+    exported, plain = PosePredictor(tmp_path / 'my_mice.onnx')(image), PosePredictor(config, checkpoint)(image)
+    np.testing.assert_allclose(exported.scores, plain.scores, atol=1e-3)
+    assert np.median(np.abs(exported.keypoints - plain.keypoints)) < 0.05  # flat heatmaps may have other maxima
 
 
 @pytest.mark.slow
