@@ -6,7 +6,8 @@ import torch
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
-from vitpose_mm.backbones.checkpoint import read_safely
+from vitpose_mm.backbones.checkpoint import _grids, read_safely
+from vitpose_mm.checkpoints.formats import FORMATS, IMAGE_GRIDS, POSE_GRIDS
 from vitpose_mm.checkpoints.token_file import write_token
 
 
@@ -211,3 +212,9 @@ def test_tokens_come_from_their_file(tmp_path):
     assert np.all(model.knowledge_token.tokens.detach().numpy() == 3)
     with pytest.raises(FileNotFoundError, match='no such file'):
         build(knowledge_token=dict(count=1, init='missing.npz')).init_weights()
+
+
+def test_known_grids_are_those_of_the_format():
+    vit, timm = build(), next(each for each in FORMATS if each.name == 'timm')
+    assert _grids(vit, None, None) == [(4, 3), *POSE_GRIDS]
+    assert _grids(vit, timm, None) == [*IMAGE_GRIDS, (4, 3)]

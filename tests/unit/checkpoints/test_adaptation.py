@@ -24,6 +24,8 @@ def test_extra_slot_is_added_to_every_position():
         (577, IMAGE_GRIDS, ((24, 24), True)),  # 384x384 at 16
         (257, IMAGE_GRIDS, ((16, 16), True)),  # 224x224 at 14
         (1370, IMAGE_GRIDS, ((37, 37), True)),  # 518x518 at 14
+        (1025, IMAGE_GRIDS, ((32, 32), True)),  # 512x512 at 16
+        (785, IMAGE_GRIDS, ((28, 28), True)),  # 448x448 at 16
         (432, POSE_GRIDS, ((24, 18), False)),  # 384x288
         (192, [(12, 16), *POSE_GRIDS], ((12, 16), False)),  # the first candidate counts
     ],

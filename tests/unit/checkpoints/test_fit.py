@@ -10,6 +10,7 @@ from mmengine.runner import load_checkpoint
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
+from vitpose_mm.checkpoints.fit import load_whole
 
 HEADS = {
     'ClassicHead': dict(type='ClassicHead', in_channels=24, out_channels=3, deconv_channels=8),
@@ -168,3 +169,13 @@ def test_code_in_a_file_of_init_cfg_is_not_run(tmp_path, pose_weights):
     assert not (tmp_path / 'it_ran').exists()
     torch.load(file, weights_only=False)
     assert (tmp_path / 'it_ran').exists()
+
+
+def test_the_message_names_the_first_three_keys():
+    model = torch.nn.Linear(2, 2)  # a part without a check of its own
+    weights = model.state_dict() | {f'more.{i}': torch.zeros(1) for i in range(4)}
+    with pytest.raises(ValueError, match=r'^4 keys \(more.0, more.1, more.2, \.\.\.\) unexpected, 0 keys missing$'):
+        load_whole(model, weights)
+    del weights['more.3'], weights['bias']
+    with pytest.raises(ValueError, match=r'^3 keys \(more.0, more.1, more.2\) unexpected, 1 keys \(bias\) missing$'):
+        load_whole(model, weights)

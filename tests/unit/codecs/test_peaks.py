@@ -55,13 +55,30 @@ def test_an_empty_batch_has_no_maxima(refine):
 
 
 def test_msra_moves_by_a_quarter_of_a_cell_except_near_the_border():
-    maps = torch.zeros(6, 1, 16, 12)
-    for i, (x, y) in enumerate([(5, 7), (5, 7), (1, 7), (5, 0), (11, 7), (0, 15)]):
+    maps = torch.zeros(7, 1, 16, 12)
+    for i, (x, y) in enumerate([(5, 7), (5, 7), (1, 7), (5, 0), (11, 7), (0, 15), (11, 14)]):
         maps[i, 0, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] = 0.1
         maps[i, 0, y, x] = 1
     maps[0, 0, 7, 4], maps[1, 0, 8, 5], maps[2, 0, 7, 2], maps[3, 0, 0, 4] = 0.5, 0.5, 0.5, 0.5
-    maps[4, 0, 8, 11] = maps[5, 0, 14, 0] = 0.5
-    assert msra_peaks(maps)[0][:, 0].tolist() == [[4.75, 7], [5, 7.25], [1, 7], [5, 0], [11, 7.25], [0, 15]]
+    maps[4, 0, 8, 11] = maps[5, 0, 14, 0] = maps[6, 0, 15, 11] = 0.5
+    expected = [[4.75, 7], [5, 7.25], [1, 7], [5, 0], [11, 7.25], [0, 15], [11, 14.25]]
+    assert msra_peaks(maps)[0][:, 0].tolist() == expected
+
+
+def test_dark_leaves_the_two_outermost_rows_and_columns():
+    near = [(x, y) for x in (1.3, 2.3, 45.3, 46.3) for y in (1.3, 2.3, 61.3, 62.3)]
+    cells, _ = dark_peaks(gaussians(near)[None], KERNEL)
+    for (x, y), cell in zip(near, cells[0].tolist(), strict=True):
+        inside = 2 <= x < 46 and 2 <= y < 62
+        assert (cell != [round(x), round(y)]) == inside
+
+
+@pytest.mark.parametrize('reach', [1, 2])
+def test_table_of_the_blur_repeats_the_first_and_last_cell(reach):
+    values = np.random.default_rng(0).random(20)
+    blurred = np.convolve(values, KERNEL, mode='same')
+    found = np.array(blur_table(20, KERNEL, reach, beyond=False)) @ values
+    np.testing.assert_allclose(found, np.pad(blurred, reach, mode='edge'), rtol=1e-12)
 
 
 @pytest.mark.parametrize('name', ['dark', 'udp', 'udp, border'])

@@ -142,3 +142,11 @@ def test_the_default_dataset_applies_to_backbone_and_head():
         named = model.predict(image, samples('coco'))[0].pred_fields.heatmaps
         assert torch.equal(unnamed, named)
         assert torch.equal(model(image, None, mode='tensor')[0], named)
+
+
+def test_features_pass_through_a_neck():
+    model, image = build(), torch.randn(1, 3, 64, 48)
+    (plain,) = model.extract_feat(image)
+    model.neck = torch.nn.Module()
+    model.neck.forward = lambda features: tuple(2 * each for each in features)
+    torch.testing.assert_close(model.extract_feat(image)[0], 2 * plain)

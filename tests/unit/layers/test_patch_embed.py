@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from vitpose_mm.layers import Attention, Block, Mlp, PatchEmbed, WindowAttention
 
@@ -11,3 +12,17 @@ def test_tokens_are_contiguous_after_the_embedding_and_a_block(stride, attention
     assert tokens.shape == (2, 64 // stride, 48 // stride, 12)
     (out,) = Block(12, attention, Mlp(12, 24), drop_path=0.5)((tokens,))
     assert tokens.is_contiguous() and out.is_contiguous()
+
+
+def test_single_patches_are_projected_as_by_the_convolution():
+    embed, image = PatchEmbed(3, 12), torch.randn(2, 3, 16, 16)
+    expected = F.conv2d(image, embed.proj.weight, embed.proj.bias).flatten(1)
+    torch.testing.assert_close(embed.project(image.permute(0, 2, 3, 1).flatten(1)), expected, rtol=0, atol=1e-5)
+
+
+def test_messages_say_what_to_do():
+    embed = PatchEmbed(3, 12)
+    with pytest.raises(ValueError, match=r'expected \(B, 3, H, W\): add the batch axis with image\[None\]'):
+        embed(torch.zeros(3, 64, 48))
+    with pytest.raises(ValueError, match=r'\(60, 48\): 60 is not .* resize the input, e.g. to 48 or 64'):
+        embed.grid(60, 48)
