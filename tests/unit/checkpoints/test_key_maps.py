@@ -124,6 +124,44 @@ def test_decoder_with_its_counters_to_transformers_and_back():
     assert all(torch.equal(value, head[key]) for key, value in rename(theirs, TRANSFORMERS_HEAD).items())
 
 
+# as the other libraries write them; tests/parity compares with the libraries themselves
+WRITTEN = {
+    'decoder of transformers': (
+        TRANSFORMERS_HEAD,
+        'deconv1.weight batchnorm1.running_mean deconv2.weight batchnorm2.bias conv.bias',
+        'deconv_layers.0.weight deconv_layers.1.running_mean deconv_layers.3.weight deconv_layers.4.bias '
+        'final_layer.bias',
+    ),
+    'DINOv2 of transformers': (
+        DINOV2_TRANSFORMERS,
+        'embeddings.register_tokens encoder.layer.7.norm1.bias encoder.layer.7.norm2.bias encoder.layer.7.mlp.fc2.bias '
+        'encoder.layer.7.layer_scale2.lambda1 encoder.layer.7.attention.output.dense.bias layernorm.weight',
+        'register_tokens layers.7.norm1.bias layers.7.norm2.bias layers.7.mlp.fc2.bias layers.7.mlp.scale '
+        'layers.7.attn.proj.bias last_norm.weight',
+    ),
+    'mmpretrain': (
+        MMPRETRAIN,
+        'patch_embed.projection.bias layers.7.ln1.bias layers.7.ln2.bias layers.7.ffn.layers.0.0.bias '
+        'layers.7.ffn.layers.1.bias ln1.bias',
+        'patch_embed.proj.bias layers.7.norm1.bias layers.7.norm2.bias layers.7.mlp.fc1.bias layers.7.mlp.fc2.bias '
+        'last_norm.bias',
+    ),
+    'timm': (TIMM, 'blocks.7.ls1.gamma reg_token norm.bias', 'layers.7.attn.scale register_tokens last_norm.bias'),
+    'MAE': (
+        MAE,
+        'blocks.7.mlp.fc1.bias decoder_blocks.7.mlp.fc1.bias decoder_norm.bias decoder_pred.bias decoder_embed.bias',
+        'backbone.layers.7.mlp.fc1.bias decoder.layers.7.mlp.fc1.bias decoder.norm.bias decoder.pred.bias '
+        'decoder.embed.bias',
+    ),
+}
+
+
+@pytest.mark.parametrize('name', WRITTEN)
+def test_names_of_other_libraries(name):
+    table, theirs, ours = WRITTEN[name]
+    assert list(rename({key: torch.zeros(1) for key in theirs.split()}, table)) == ours.split()
+
+
 TABLES = (AUTHORS, TIMM, MMPRETRAIN, TRANSFORMERS, DINOV2_TRANSFORMERS, MAE, MAE_TRANSFORMERS, VITMAE, AUTOENCODER)
 
 
