@@ -134,9 +134,10 @@ WRITTEN = {
     ),
     'DINOv2 of transformers': (
         DINOV2_TRANSFORMERS,
-        'embeddings.register_tokens encoder.layer.7.norm1.bias encoder.layer.7.norm2.bias encoder.layer.7.mlp.fc2.bias '
-        'encoder.layer.7.layer_scale2.lambda1 encoder.layer.7.attention.output.dense.bias layernorm.weight',
-        'register_tokens layers.7.norm1.bias layers.7.norm2.bias layers.7.mlp.fc2.bias layers.7.mlp.scale '
+        'embeddings.cls_token embeddings.register_tokens encoder.layer.7.norm1.bias encoder.layer.7.norm2.bias '
+        'encoder.layer.7.mlp.fc2.bias encoder.layer.7.layer_scale2.lambda1 '
+        'encoder.layer.7.attention.output.dense.bias layernorm.weight',
+        'cls_token register_tokens layers.7.norm1.bias layers.7.norm2.bias layers.7.mlp.fc2.bias layers.7.mlp.scale '
         'layers.7.attn.proj.bias last_norm.weight',
     ),
     'mmpretrain': (
@@ -149,9 +150,15 @@ WRITTEN = {
     'timm': (TIMM, 'blocks.7.ls1.gamma reg_token norm.bias', 'layers.7.attn.scale register_tokens last_norm.bias'),
     'MAE': (
         MAE,
-        'blocks.7.mlp.fc1.bias decoder_blocks.7.mlp.fc1.bias decoder_norm.bias decoder_pred.bias decoder_embed.bias',
-        'backbone.layers.7.mlp.fc1.bias decoder.layers.7.mlp.fc1.bias decoder.norm.bias decoder.pred.bias '
-        'decoder.embed.bias',
+        'patch_embed.proj.bias blocks.7.mlp.fc1.bias decoder_blocks.7.mlp.fc1.bias decoder_norm.bias '
+        'decoder_pred.bias decoder_embed.bias',
+        'backbone.patch_embed.proj.bias backbone.layers.7.mlp.fc1.bias decoder.layers.7.mlp.fc1.bias decoder.norm.bias '
+        'decoder.pred.bias decoder.embed.bias',
+    ),
+    'ours inside our masked autoencoder': (
+        AUTOENCODER,
+        'backbone.pos_embed backbone.patch_embed.proj.bias backbone.layers.7.norm1.bias cls_token',
+        'pos_embed patch_embed.proj.bias layers.7.norm1.bias cls_token',
     ),
 }
 

@@ -180,5 +180,8 @@ def test_our_experts_are_matched_by_name_if_they_are_recorded():
     weights = weights_of({'layers.0.mlp.experts.bias': (3, EXPERT_DIM)})
     found = rename_experts(weights, ('mpii', 'coco'), EXPERT_DIM, print, ('coco', 'aic', 'mpii'))
     assert torch.equal(found['layers.0.mlp.experts.bias'], weights['layers.0.mlp.experts.bias'][[2, 0]])
+    weights = weights_of({'layers.0.mlp.experts.bias': (3, EXPERT_DIM)})
+    found = rename_experts(weights, ('mpii', 'coco', 'aic'), EXPERT_DIM, print, ('coco', 'aic', 'mpii'))
+    assert torch.equal(found['layers.0.mlp.experts.bias'], weights['layers.0.mlp.experts.bias'][[2, 0, 1]])
     with pytest.raises(ValueError, match='has 3 experts'):
         rename_experts(weights, ('mpii', 'hand21'), EXPERT_DIM, print, ('coco', 'aic', 'mpii'))

@@ -220,6 +220,19 @@ def test_shards_are_read_from_the_folder_or_the_index(folder, name):
         assert loaded.weights._metadata == {'backbone': {'grid': (12, 16)}}
 
 
+@pytest.mark.parametrize(('size', 'patch'), [(224, 14), ([224, 224], [14, 14]), ([224, 224], 14)])
+def test_the_grid_of_a_folder(tmp_path, size, patch):
+    torch.save({'encoder.layer.0.layernorm_before.weight': torch.ones(2)}, tmp_path / 'pytorch_model.bin')
+    (tmp_path / 'config.json').write_text(json.dumps(dict(image_size=size, patch_size=patch)))
+    (recorded,) = load_weights(tmp_path)._metadata.values()
+    assert recorded == {'grid': (224 // 14, 224 // 14)}
+
+
+def test_sets_beside_the_weights_are_passed_over(tmp_path):
+    torch.save(dict(state_dict=WEIGHTS, meta=dict(classes={'a', 'b'}, epoch=3)), tmp_path / 'a.pth', pickle_protocol=4)
+    assert load_checkpoint(tmp_path / 'a.pth').meta['epoch'] == 3
+
+
 @pytest.mark.parametrize('suffix', ['safetensors', 'bin'])
 def test_one_file_in_a_folder(tmp_path, suffix):
     if suffix == 'bin':

@@ -33,7 +33,7 @@ def build(kind):
         heads = {name: head(keypoints=KEYPOINTS[name]) for name in names}
         config = dict(
             type='MultiDatasetPoseEstimator',
-            backbone=dict(vit, experts=dict(names=list(ORDER), expert_dim=6)),
+            backbone=dict(vit, experts=dict(names=list(ORDER), expert_dim=8)),
             head=dict(type='MultiDatasetHead', heads=heads, default_dataset=names[0]),
         )
     model = MODELS.build(config)
@@ -116,7 +116,9 @@ def test_names_of_each_format():
     assert named['associate_keypoint_heads.4.final_layer.bias'].shape == (133,)
     assert named['backbone.pos_embed'].shape == (1, 16, 24) and not named['backbone.pos_embed'][:, 0].any()
     weights, config = writing.to_transformers(plus, 2, dataset='aic')
-    assert weights['head.conv.bias'].shape == (14,) and config['backbone_config']['part_features'] == 6
+    assert weights['head.conv.bias'].shape == (14,)
+    assert config['backbone_config']['part_features'] == 8 and config['backbone_config']['layer_norm_eps'] == 1e-6
+    assert writing.to_ours(plus, print)['head.heads.mpii.final_layer.bias'].shape == (16,)
 
 
 @pytest.mark.parametrize(
@@ -175,6 +177,17 @@ def test_experts_left_inside_are_dropped_only_on_request(tmp_path, capsys):
     found = load_weights(tmp_path / 'out.pth')
     assert set(found) == set(plain.state_dict())
     assert torch.equal(found['backbone.layers.1.mlp.fc2.weight'], named['backbone.blocks.1.mlp.fc2.weight'])
+
+
+def test_what_is_beside_the_weights(tmp_path):
+    parts = parts_of('simple')
+    writing.write_torch(tmp_path / 'ours.pth', writing.to_ours(parts, print), dict(grid=[5, 3], experts=[]))
+    assert torch.load(tmp_path / 'ours.pth')['state_dict']._metadata == {'backbone': {'grid': (5, 3)}}
+    writing.write_folder(tmp_path / 'theirs', *writing.to_transformers(parts, 2), {})
+    processor = json.loads((tmp_path / 'theirs/preprocessor_config.json').read_text())
+    assert processor['image_processor_type'] == 'VitPoseImageProcessor'
+    assert processor['size'] == {'height': 80, 'width': 48} and processor['do_affine_transform'] is True
+    assert processor['normalize_factor'] == 200 and processor['rescale_factor'] == 1 / 255
 
 
 def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
