@@ -5,7 +5,6 @@ import re
 import signal
 import threading
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -50,14 +49,13 @@ def test_a_killed_rank_is_named_and_the_run_resumes(tmp_path, capfd):
 def test_a_rank_without_a_sign_of_life_ends_the_others(tmp_path, capfd):
     """Its machine is frozen: the connection stays, and the other process waits in the reduction of gradients."""
 
-    def thaw():  # so that it can be waited for
-        time.sleep(15)
-        for path in Path('/proc').glob('[0-9]*/stat'):
-            pid, _, state, parent = path.read_text().split()[:4]
-            if state == 'T' and int(parent) == os.getpid():
-                os.kill(int(pid), signal.SIGKILL)
+    def end_frozen():  # so that it can be waited for
+        time.sleep(5)  # until there are children
+        frozen = os.waitid(os.P_ALL, 0, os.WSTOPPED | os.WNOWAIT)
+        time.sleep(20)  # the other one ends after 6 s
+        os.kill(frozen.si_pid, signal.SIGKILL)
 
-    threading.Thread(target=thaw).start()
+    threading.Thread(target=end_frozen, daemon=True).start()
     (status, frozen), _ = train(tmp_path, Fall(signal.SIGSTOP, rank=1), timeout=6, loader=dict(batch_size=2))
     assert (status, frozen) == (LOST, -signal.SIGKILL)
     assert re.search(r'rank 1 \(.*\) has not responded for 6 s; this process ends, too', capfd.readouterr().err)
