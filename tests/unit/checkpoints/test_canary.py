@@ -97,7 +97,8 @@ ENTRIES = {
     'token extract': lambda file: main(['token', 'extract', file, '--out', 'token.npz']),
     'dataset': make_dataset,
     'bench': lambda file: main([*MEASURE, '--out', 'bench', '--checkpoint', file]),
-    'export': lambda file: main(['export', CONFIG, file, '--out', 'model.onnx']),
+    # ends after reading it
+    'export': lambda file: main(['export', CONFIG, file, '--to', 'onnx', '--out', 'a.onnx', '--images', 'no images']),
     'inspect': lambda file: main(['inspect', file]),
     'convert': lambda file: main(['convert', file, 'out.pth', '--to', 'mmpose']),
     'cost': lambda file: main(['cost', config_with_init(file)]),
@@ -114,7 +115,7 @@ def test_no_code_of_a_checkpoint_runs(hostile, weights, entry, place):
     file = hostile(weights[CONFIG], place)
     try:
         ENTRIES[entry](file)
-    except (ValueError, SystemExit):
+    except ValueError:
         pass
     assert not Path('it_ran').exists()
 
@@ -124,7 +125,7 @@ def test_no_code_runs_when_a_model_is_split(hostile, weights, place):
     file = hostile(weights[MULTI], place)
     try:
         main(['split', MULTI, file, '--dataset', 'coco', '--out', 'out'])
-    except (ValueError, SystemExit):
+    except ValueError:
         pass
     assert not Path('it_ran').exists()
 
