@@ -11,7 +11,7 @@ it with torch in fp32. If it differs too much, no file is left.
 The file holds everything that prediction needs: network, decoding, how to crop,
 keypoint names and skeleton; `vitpose inspect FILE` prints them. To run it,
 vitpose needs only numpy, OpenCV and the runtime:
-  pip install 'vitpose_mm[onnx]'      or 'vitpose_mm[openvino]', 'vitpose_mm[torch]'
+  pip install 'vitpose_mm[onnx]'      or [openvino], [torch]
   vitpose predict photos/ --model FILE --out poses
 
 With --decode, the default, it takes uint8 crops and returns keypoints. With
