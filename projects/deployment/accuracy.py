@@ -11,6 +11,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from vitpose.cli.main import main as vitpose
+from vitpose.export.writing import SUFFIXES
 from vitpose_mm.optim.autocast import EMULATED, has_bfloat16
 
 FILES = {  # row -> options of `vitpose export`
@@ -20,7 +21,6 @@ FILES = {  # row -> options of `vitpose export`
     'OpenVINO int8': ('openvino', 'int8'),
     'OpenVINO int8, --accuracy-drop 0.005': ('openvino', 'int8', '--accuracy-drop', '0.005'),
 }
-SUFFIXES = {'onnx': '.onnx', 'openvino': '.xml'}
 
 
 def compare(config: Path, checkpoint: Path, data: Path, out: Path) -> dict[str, float | str]:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from mmengine import Config
 
-from vitpose.runs.study import run_all, run_config
+from vitpose.runs.study import run_all, run_config, set_photographs
 from vitpose.runs.study_report import draw_curves, score_table, write_between_marks
 
 HERE = Path(__file__).resolve().parent
@@ -44,10 +44,7 @@ def training(start: str, change: str, count: int, seed: int, args: argparse.Name
     """Config of one run; see the module."""
     config = Config.fromfile(NETWORK)
     config.randomness.seed = seed
-    for part in ('train', 'val', 'test'):
-        config[f'{part}_dataloader'].dataset.data_root = f'{args.data}/'
-        if part != 'train':
-            config[f'{part}_evaluator'][0].ann_file = f'{args.data}/val.json'
+    set_photographs(config, args.data)
     picks = np.random.default_rng(seed).permutation(args.labels)[:count]  # fewer people are a part of more
     config.train_dataloader.dataset.indices = sorted(picks.tolist())
     config.model.head.allow_new_final_layer = start == 'demo'

@@ -10,6 +10,8 @@ from pathlib import Path
 from mmengine import Config
 from mmengine.runner import Runner
 
+from vitpose.runs.study import set_photographs
+
 NETWORK = Path(__file__).resolve().parents[1] / 'pretrain/photographs.py'
 BATCH = 24  # photographs; other datasets come on top
 WRAPPERS = {'bfloat16': 'AutocastOptimWrapper', 'float32': 'FiniteOptimWrapper'}
@@ -30,11 +32,10 @@ def network() -> Config:
 def base(args: argparse.Namespace) -> Config:
     """The config that all rows change."""
     config = copy.deepcopy(network())
-    for part in ('train', 'val', 'test'):
-        config[f'{part}_dataloader'].dataset.data_root = f'{args.data}/'
-        if part != 'train':
-            config[f'{part}_dataloader'].dataset.ann_file = str(args.photographs / 'val.json')
-            config[f'{part}_evaluator'][0].ann_file = str(args.photographs / 'val.json')
+    set_photographs(config, args.data)
+    for part in ('val', 'test'):
+        config[f'{part}_dataloader'].dataset.ann_file = str(args.photographs / 'val.json')
+        config[f'{part}_evaluator'][0].ann_file = str(args.photographs / 'val.json')
     config.train_dataloader.batch_size = BATCH
     config.optim_wrapper.type = WRAPPERS[args.dtype]
     return config

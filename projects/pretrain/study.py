@@ -22,7 +22,7 @@ from mmengine import Config
 from report import write_report
 
 from vitpose.cli.main import main as vitpose
-from vitpose.runs.study import run_all, run_config
+from vitpose.runs.study import run_all, run_config, set_photographs
 
 HERE = Path(__file__).resolve().parent
 AUTOENCODER = HERE.parents[1] / 'configs/pretrain/mae-mini_synthetic-128x96.py'
@@ -71,10 +71,7 @@ def finetuning(start: str, count: int, seed: int, args: argparse.Namespace) -> C
     """Config of a fine-tuning with `count` labels."""
     config = Config.fromfile(HERE / 'photographs.py')
     config.randomness.seed = seed
-    for part in ('train', 'val', 'test'):
-        config[f'{part}_dataloader'].dataset.data_root = f'{args.data}/'
-        if part != 'train':
-            config[f'{part}_evaluator'][0].ann_file = f'{args.data}/val.json'
+    set_photographs(config, args.data)
     if count < args.labels:
         picks = np.random.default_rng(seed).choice(args.labels, count, replace=False)
         config.train_dataloader.dataset.indices = sorted(picks.tolist())

@@ -9,10 +9,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from vitpose import PosePredictor
+from vitpose.bench.people import render_people
 from vitpose.bench.setup import make_setup
 
 PEOPLE, ROUNDS = (16, 200), 5
@@ -20,19 +20,16 @@ PEOPLE, ROUNDS = (16, 200), 5
 
 def main(config: str) -> None:
     """Print the median per person, in ms."""
-    random = np.random.default_rng(0)
-    image = random.integers(0, 255, (480, 640, 3), np.uint8)
-    corners = random.uniform((0, 0), (480, 300), (max(PEOPLE), 2))
-    boxes = np.c_[corners, corners + (90, 170)]  # x1 y1 x2 y2
+    scenes = {people: render_people(1, people) for people in PEOPLE}
     with tempfile.TemporaryDirectory() as folder:
         setup = make_setup(config, None, Path(folder), device='cpu')
         predictor = PosePredictor(setup.config, setup.checkpoint, 'cpu', batch_size=setup.batch_size)
-        predictor(image, boxes[:16])
+        predictor(*scenes[PEOPLE[0]])
         times: dict[int, list[float]] = {people: [] for people in PEOPLE}
         for i in range(ROUNDS):
             for people in PEOPLE[:: -1 if i % 2 else 1]:
                 start = time.perf_counter()
-                (poses,) = predictor([image], [boxes[:people]])
+                (poses,) = predictor(*scenes[people])
                 times[people].append(1000 * (time.perf_counter() - start) / people)
                 assert len(poses.keypoints) == people
     print(f'ms per person: torch {torch.__version__}, {torch.get_num_threads()} threads, batch {setup.batch_size}')

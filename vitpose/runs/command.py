@@ -19,6 +19,12 @@ def mim_command(action: str, config: Path, work_dir: Path, *options: str) -> lis
     return [sys.executable, '-m', 'mim', action, 'mmpose', str(config), '--work-dir', str(work_dir), *options]
 
 
+def python_path() -> str:
+    """PYTHONPATH with the checkout, which works without being installed."""
+    paths = list(filter(None, os.environ.get('PYTHONPATH', '').split(os.pathsep)))
+    return os.pathsep.join(paths if str(TOP) in paths else [str(TOP), *paths])
+
+
 def run_logged(command: Sequence[str], log: Path, on_line: Callable[[str], None] = lambda line: None) -> None:
     """Run a command and write its output to a log file.
 
@@ -30,9 +36,6 @@ def run_logged(command: Sequence[str], log: Path, on_line: Callable[[str], None]
     Raises:
         RuntimeError: If the command fails. The message holds its error lines, or its last lines if there are none.
     """
-    paths = [str(TOP), *filter(None, [os.environ.get('PYTHONPATH')])]
-    # a checkout works without being installed
-    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(paths)}
     with log.open('w', encoding='utf-8') as file:
         # MIM starts a child process: a new session lets us terminate both.
         process = subprocess.Popen(
@@ -41,7 +44,7 @@ def run_logged(command: Sequence[str], log: Path, on_line: Callable[[str], None]
             stderr=subprocess.STDOUT,
             text=True,
             errors='replace',
-            env=environment,
+            env={**os.environ, 'PYTHONPATH': python_path()},
             start_new_session=True,
         )
         assert process.stdout is not None

@@ -73,6 +73,14 @@ def run_config(
     write_text(result, text + '\n')
 
 
+def set_photographs(config: Any, folder: Path) -> None:
+    """Let all loaders and evaluators of a config of projects/pretrain/photographs.py read a folder, in place."""
+    for part in ('train', 'val', 'test'):
+        config[f'{part}_dataloader'].dataset.data_root = f'{folder}/'
+        if part != 'train':
+            config[f'{part}_evaluator'][0].ann_file = f'{folder}/val.json'
+
+
 def without_paths(config: Any, paths: Mapping[Path, str]) -> dict:
     """A config as JSON reads it, with names instead of paths, such as {Path('/data/coco'): 'DATA'}."""
     text = json.dumps(config.to_dict())

@@ -8,8 +8,7 @@ import threading
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from ..shipped import TOP
-from .command import failure
+from .command import failure, python_path
 
 # what a training imports, directly or when it builds the optimiser and describes the machine
 PRELOADED = ('vitpose_mm', 'mmpose.engine', 'torch._dynamo', 'torch.utils.cpp_extension', 'vitpose.runs.training')
@@ -32,9 +31,7 @@ def train(config: Path, folder: Path) -> None:
     Raises:
         RuntimeError: the training fails; the message holds the error lines of its output.
     """
-    paths = os.environ.get('PYTHONPATH', '').split(os.pathsep)
-    if str(TOP) not in paths:  # a checkout works without being installed
-        os.environ['PYTHONPATH'] = os.pathsep.join([str(TOP), *filter(None, paths)])
+    os.environ['PYTHONPATH'] = python_path()
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(list(PRELOADED))
     log = folder / 'train.log'
