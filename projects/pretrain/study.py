@@ -110,9 +110,9 @@ def main() -> None:
 
     runs = [
         (start, count, seed)
-        for seed in range(args.seeds)
         for count in (args.labels, FEW)
         for start in STARTS
+        for seed in range(args.seeds)
         if not (args.results / f'{start}_{count}_seed{seed}.json').exists()
     ]
     needed = [source for source in SOURCES if any(start == source for start, _, _ in runs)]
@@ -121,20 +121,24 @@ def main() -> None:
         if vitpose(['synth', '--out', str(args.out / 'rendered'), '--train', images, '--val', '10']):
             sys.exit(1)  # the error is already printed
 
-    def pretrain(source: str) -> None:
-        result = args.results / f'pretrain_{source}.json'
-        if not checkpoint(source, args).exists():
-            result.unlink(missing_ok=True)
-            run_config(pretraining(source, args), args.out / f'pretrain_{source}', result, SCORES, source=source)
+    def run(which: str | tuple[str, int, int]) -> None:
+        if isinstance(which, tuple):
+            start, count, seed = which
+            name, config, about = (
+                f'{start}_{count}_seed{seed}',
+                finetuning(*which, args),
+                dict(start=start, labels=count),
+            )
+        elif checkpoint(which, args).exists():
+            return
+        else:
+            name, config, about = f'pretrain_{which}', pretraining(which, args), dict(source=which)
+            (args.results / f'{name}.json').unlink(missing_ok=True)
+        run_config(config, args.out / name, args.results / f'{name}.json', SCORES, **about)
 
-    def finetune(which: tuple[str, int, int]) -> None:
-        start, count, seed = which
-        name = f'{start}_{count}_seed{seed}'
-        config = finetuning(start, count, seed, args)
-        run_config(config, args.out / name, args.results / f'{name}.json', SCORES, start=start, labels=count)
-
-    run_all('pre-training', pretrain, needed, args.jobs)
-    run_all('fine-tuning', finetune, runs, args.jobs)
+    run_all(
+        'training', run, [*needed, *runs], args.jobs, needs=lambda which: which[:1] if isinstance(which, tuple) else ()
+    )
     write_report(args.results, HERE if args.results == HERE / 'results' else args.results)
 
 
