@@ -15,6 +15,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -121,24 +122,19 @@ def main() -> None:
         if vitpose(['synth', '--out', str(args.out / 'rendered'), '--train', images, '--val', '10']):
             sys.exit(1)  # the error is already printed
 
+    def train(name: str, config: Config, **about: Any) -> None:
+        run_config(config, args.out / name, args.results / f'{name}.json', SCORES, **about)
+
     def run(which: str | tuple[str, int, int]) -> None:
         if isinstance(which, tuple):
             start, count, seed = which
-            name, config, about = (
-                f'{start}_{count}_seed{seed}',
-                finetuning(*which, args),
-                dict(start=start, labels=count),
-            )
-        elif checkpoint(which, args).exists():
-            return
-        else:
-            name, config, about = f'pretrain_{which}', pretraining(which, args), dict(source=which)
-            (args.results / f'{name}.json').unlink(missing_ok=True)
-        run_config(config, args.out / name, args.results / f'{name}.json', SCORES, **about)
+            train(f'{start}_{count}_seed{seed}', finetuning(start, count, seed, args), start=start, labels=count)
+        elif not checkpoint(which, args).exists():
+            (args.results / f'pretrain_{which}.json').unlink(missing_ok=True)
+            train(f'pretrain_{which}', pretraining(which, args), source=which)
 
-    run_all(
-        'training', run, [*needed, *runs], args.jobs, needs=lambda which: which[:1] if isinstance(which, tuple) else ()
-    )
+    wanted = [*needed, *runs]  # a fine-tuning waits for its network
+    run_all('training', run, wanted, args.jobs, needs=lambda which: which[:1] if isinstance(which, tuple) else ())
     write_report(args.results, HERE if args.results == HERE / 'results' else args.results)
 
 
