@@ -1,7 +1,7 @@
 """Differences between an exported file and torch in fp32, and their bounds."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,11 +76,12 @@ def compare(file: ExportedModel, heatmaps: np.ndarray, model: PoseModel, crops: 
     return Differences(len(crops), _summary(far[scores >= SURE * np.median(scores)]), _summary(far), _summary(apart))
 
 
-def agreement(model: PoseModel, crops: np.ndarray) -> Callable[[np.ndarray], float]:
-    """A function from heatmaps (N, C, Hm, Wm) of other arithmetic to their agreement with fp32.
+def agreement(model: PoseModel, crops: np.ndarray) -> Callable[[np.ndarray, Sequence[int]], np.ndarray]:
+    """A function from heatmaps (n, C, Hm, Wm) of other arithmetic to their agreement with fp32, per crop (n,).
 
-    That is the mean over all keypoints of exp(-d^2 / 2 s^2), like COCO's similarity of keypoints: d is the distance
-    from fp32's keypoint, and s is 2% of the crop's diagonal. Equal keypoints have 1.
+    Its second argument are the numbers of these crops. The agreement is the mean over a crop's keypoints of
+    exp(-d^2 / 2 s^2), like COCO's similarity of keypoints: d is the distance from fp32's keypoint, and s is 2% of the
+    crop's diagonal. Equal keypoints have 1.
 
     Args:
         model: in fp32.
@@ -93,9 +94,9 @@ def agreement(model: PoseModel, crops: np.ndarray) -> Callable[[np.ndarray], flo
     def expected() -> np.ndarray:
         return np.concatenate([model.predict(part)[0] for part in parts])
 
-    def of(heatmaps: np.ndarray) -> float:
-        far = np.linalg.norm(model.decode(torch.from_numpy(heatmaps))[0] - expected(), axis=-1)
-        return float(np.exp(-(far**2) / (2 * spread**2)).mean())
+    def of(heatmaps: np.ndarray, which: Sequence[int]) -> np.ndarray:
+        far = np.linalg.norm(model.decode(torch.from_numpy(heatmaps))[0] - expected()[which], axis=-1)
+        return np.exp(-(far**2) / (2 * spread**2)).mean(axis=-1)
 
     return of
 
