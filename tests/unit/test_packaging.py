@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-pytestmark = pytest.mark.install
+pytestmark = [pytest.mark.install, pytest.mark.xdist_group('packaging')]
 
 
 @pytest.fixture(scope='module')

@@ -48,10 +48,13 @@ class TorchNetwork:
         if device not in ('auto', 'cpu'):
             raise ValueError(f"device={device!r}: .pt2 files run on the CPU here; expected 'auto' or 'cpu'")
         self._torch = need('torch', str(file))
+        if compiled:
+            self._check_processor(file, compiled)
         try:
-            self._run = self._open(file, compiled)
-        except ValueError:
-            raise
+            if compiled:
+                self._run = self._torch._inductor.aoti_load_package(str(file))
+            else:
+                self._run = self._torch.export.load(str(file)).module()
         except Exception as problem:  # of any class
             reason = ' '.join(str(problem).split())[:300]
             raise ValueError(
@@ -59,18 +62,15 @@ class TorchNetwork:
                 + reason
             ) from problem
 
-    def _open(self, file: Path, compiled: dict[str, str]) -> Any:
-        torch: Any = self._torch
-        if not compiled:
-            return torch.export.load(str(file)).module()
+    def _check_processor(self, file: Path, compiled: dict[str, str]) -> None:
+        """Refuse what was compiled for other instructions: one that is missing would end the process."""
         here = importlib.import_module('torch._inductor.codecache').get_device_information('cpu')
         for key in ('AOTI_PLATFORM', 'AOTI_MACHINE', 'AOTI_CPU_ISA'):
-            if compiled.get(key) != here[key]:  # an instruction that is missing would end the process
+            if compiled.get(key) != here[key]:
                 raise ValueError(
                     f'{file}: compiled for {compiled.get(key)}, and this is {here[key]}: export it on such a machine, '
                     'or without --compile'
                 )
-        return torch._inductor.aoti_load_package(str(file))
 
     def __call__(self, inputs: np.ndarray) -> list[np.ndarray]:
         """A batch -> the outputs, in their order in the file."""
