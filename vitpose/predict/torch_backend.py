@@ -4,7 +4,6 @@ import importlib
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
