@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 FEWEST = 200  # crops to calibrate with
+BATCH, RANKED = 16, 64  # crops per batch, and the worst ones, by which layers are ranked
 
 
 def quantise(
@@ -46,7 +47,8 @@ def quantise(
 
     def validate(compiled: Any, which: Iterable[int]) -> tuple[float, list[float]]:
         which = list(which)
-        found = accuracy(np.concatenate([compiled(crops[each : each + 1])[0] for each in which]), which)
+        parts = [which[i : i + BATCH] for i in range(0, len(which), BATCH)]
+        found = accuracy(np.concatenate([compiled(crops[part])[0] for part in parts]), which)
         return float(found.mean()), found.tolist()
 
     before, after = (validate(openvino.compile_model(each, 'CPU'), data.get_data())[0] for each in (model, whole))
@@ -54,7 +56,6 @@ def quantise(
         return whole
     # without smooth quantisation: nncf 3.4 leaves its scales when a layer gets its weights in fp32 back
     never = nncf.AdvancedSmoothQuantParameters(convolution=-1, matmul=-1)
-    parameters = nncf.AdvancedQuantizationParameters(smooth_quant_alphas=never)
     some = nncf.quantize_with_accuracy_control(
         model,
         data,
@@ -62,7 +63,8 @@ def quantise(
         validate,
         max_drop=accuracy_drop,
         drop_type=nncf.DropType.ABSOLUTE,
-        advanced_quantization_parameters=parameters,
+        advanced_quantization_parameters=nncf.AdvancedQuantizationParameters(smooth_quant_alphas=never),
+        advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(ranking_subset_size=RANKED),
         **options,
     )
     if not any(each.get_type_name() == 'FakeQuantize' for each in some.get_ops()):
