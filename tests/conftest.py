@@ -12,7 +12,6 @@ import cv2
 import hypothesis
 import pytest
 import torch
-import transformers  # noqa: F401  with torch, see below
 from mmengine.dataset import base_dataset
 from mmengine.logging import MMLogger
 
@@ -20,9 +19,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PHOTOGRAPHS = ROOT.parent / 'shared' / 'data'
 
 torch.set_num_threads(1)
-# MMDetection imports transformers, which is installed for the parity tests. Without torch in it, commands start in 10
-# instead of 14 s of processor time.
-os.environ['USE_TORCH'] = '0'
 # property tests try the same examples in each run; torch's first call may take longer than a deadline
 hypothesis.settings.register_profile('repeatable', derandomize=True, max_examples=30, deadline=None, database=None)
 hypothesis.settings.load_profile('repeatable')
