@@ -7,8 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 TESTS ?= tests
 JOBS ?= $(shell nproc)
-# tests of one xdist_group share what they set up; the others go to the test processes one by one, long ones first
-PYTEST = bin/python -m pytest -n $(JOBS) --dist=loadgroup --no-loadscope-reorder
+PYTEST = bin/python -m pytest -n $(JOBS)
 
 help:
 	@echo 'make demo    render people, train a small ViTPose on them, test it, and show the result in demo/'

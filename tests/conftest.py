@@ -27,6 +27,11 @@ cv2.setNumThreads(0)
 base_dataset.gc = SimpleNamespace(collect=lambda: 0)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Hand tests to the workers of xdist one by one (pytest -n 2)."""
+    config.option.maxschedchunk = 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run long tests first, so that all workers finish at about the same time, and those that fork before all others.
 

@@ -14,7 +14,6 @@ from mmengine import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('paper study')]
 PEOPLE, FEW = 24, 12
 ROWS = {2: 8, 4: 4, 5: 7, 7: 3, 8: 8}
 TEACHER, TOKEN = 'table8_teacher_seed0', 'table8_teacher-with-token_seed0'
@@ -87,6 +86,7 @@ def changed(study, one: Config, other: Config) -> set[str]:
     return {key for key in keys if not key.startswith(('work_dir', 'resume', 'test_'))}
 
 
+@pytest.mark.slow
 def test_every_row_runs_the_planned_steps(toy):
     found = [each for table in ROWS for each in records(toy, table).values()]
     assert {table: len(records(toy, table)) for table in ROWS} == {**ROWS, 8: ROWS[8] + 2}
@@ -98,6 +98,7 @@ def test_every_row_runs_the_planned_steps(toy):
     assert all(path.stat().st_size < 12_000 for path in (toy / 'results').glob('*.json'))
 
 
+@pytest.mark.slow
 def test_table_2_changes_backbone_and_decoder(study, toy):
     found = configs(toy, 2)
     for backbone in (*sys.modules['tables'].SIZES, 'ResNet'):
@@ -113,6 +114,7 @@ def test_table_2_changes_backbone_and_decoder(study, toy):
     assert [counts[f'{name}, classic'] for name in (*sys.modules['tables'].SIZES, 'ResNet')] == [0.7, 3.1, 7.6, 3.2]
 
 
+@pytest.mark.slow
 def test_table_4_changes_the_input_size(study, toy):
     found = configs(toy, 4)
     assert set(found) == {'64x48', '128x96', '128x128', '192x144'}
@@ -131,6 +133,7 @@ def test_table_4_changes_the_input_size(study, toy):
     assert set(rows) == set(found) and all(row['seconds'] > 0 for row in rows.values())
 
 
+@pytest.mark.slow
 def test_table_5_changes_the_attention(study, toy):
     found = configs(toy, 5)
     full = found.pop('full')
@@ -154,6 +157,7 @@ def test_table_5_changes_the_attention(study, toy):
     assert macs['window'] < macs['window + pool'] < macs['window + full every quarter'] < macs['full']
 
 
+@pytest.mark.slow
 def test_table_7_keeps_the_photographs_of_a_batch(toy):
     found = configs(toy, 7)
     assert {name: each.train_dataloader.batch_size for name, each in found.items()} == {
@@ -170,6 +174,7 @@ def test_table_7_keeps_the_photographs_of_a_batch(toy):
     assert len(few['annotations']) == PEOPLE and len({person['image_id'] for person in few['annotations']}) == FEW
 
 
+@pytest.mark.slow
 def test_table_8_has_a_teacher_and_its_token(study, toy):
     found = configs(toy, 8)
     assert found['teacher'].model.backbone.init_cfg.checkpoint == str(toy / 'mae.pth')
@@ -191,6 +196,7 @@ def test_table_8_has_a_teacher_and_its_token(study, toy):
         assert others[2].model.teacher.checkpoint == str(toy / f'out/{TEACHER}/epoch_1.pth')
 
 
+@pytest.mark.slow
 def test_the_page_has_what_the_runs_gave(study, toy):
     page = (toy / 'results/README.md').read_text()
     for table in study.TABLES.values():
@@ -203,6 +209,7 @@ def test_the_page_has_what_the_runs_gave(study, toy):
         assert f'({name}.png)' in page and cv2.imread(str(toy / f'results/{name}.png')).std() > 10
 
 
+@pytest.mark.slow
 def test_finished_runs_are_skipped_and_others_refused(command, toy, monkeypatch, capsys):
     before = {path.name: path.read_bytes() for path in (toy / 'results').glob('*.json')}
     with monkeypatch.context() as patch:
@@ -220,6 +227,7 @@ def test_finished_runs_are_skipped_and_others_refused(command, toy, monkeypatch,
     assert json.loads(lost.read_text())['scores'] == json.loads(before[lost.name])['scores']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'changes, message',
     [
@@ -236,6 +244,7 @@ def test_bad_options(command, capsys, changes, message):
     assert message in ' '.join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_bad_photographs(command, write_noise, tmp_path, capsys):
     write_noise(tmp_path / 'coco', 2, joints=17)
     with pytest.raises(SystemExit):
@@ -249,6 +258,7 @@ def test_bad_photographs(command, write_noise, tmp_path, capsys):
     assert "train.json is not in COCO's form" in ' '.join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_emulated_bfloat16_is_refused(study, command, monkeypatch, capsys):
     monkeypatch.setattr(study, 'has_bfloat16', lambda device: False)
     with pytest.raises(SystemExit):
@@ -256,6 +266,7 @@ def test_emulated_bfloat16_is_refused(study, command, monkeypatch, capsys):
     assert '--dtype float32 trains in float32' in ' '.join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_the_page_states_the_plan(study, root, tmp_path):
     paths = dict(data=tmp_path, out=tmp_path, results=tmp_path, photographs=tmp_path, pretrained=None)
     options = dict(seeds=3, steps=None, dtype='bfloat16', labels=8054, few=800, held_out=1000)

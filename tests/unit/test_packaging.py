@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-pytestmark = [pytest.mark.install, pytest.mark.xdist_group('packaging')]
+pytestmark = pytest.mark.install
 
 
 @pytest.fixture(scope='module')

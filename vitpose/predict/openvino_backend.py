@@ -1,5 +1,6 @@
 """Run a network in OpenVINO."""
 
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class OpenVinoNetwork:
             raise ValueError(f"device={device!r}: OpenVINO's files run on the CPU here; expected 'auto' or 'cpu'")
         if not file.with_suffix('.bin').is_file():
             raise FileNotFoundError(f'{file}: the weights {file.with_suffix(".bin").name} are not beside it')
-        core = openvino.Core()
+        core = _core(openvino)
         try:
             model = core.read_model(str(file))
             self.stored = {key: str(model.get_rt_info([key]).value) for key in model.rt_info}
@@ -72,6 +73,16 @@ class OpenVinoNetwork:
         request = self._requests[part]
         results = request.infer([inputs], share_inputs=True)
         return [results[i].copy() for i in range(len(results))]
+
+
+@functools.cache
+def _core(openvino: Any) -> Any:
+    """The only core of the process.
+
+    A core sets another stack for the thread's signal handlers and frees it at its end. If the first of two cores ends
+    first, the second one sets the freed stack again, and the next signal ends the process (OpenVINO 2026.4).
+    """
+    return openvino.Core()
 
 
 def _split(openvino: Any, model: Any) -> list[Any]:

@@ -1,6 +1,8 @@
 """Post-training quantisation with NNCF: OpenVINO's int8."""
 
-from collections.abc import Callable, Iterable, Sequence
+import ctypes
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,28 @@ FEWEST = 200  # crops to calibrate with
 BATCH, RANKED = 16, 64  # crops per batch, and the worst ones, by which layers are ranked
 
 
+class _SignalStack(ctypes.Structure):
+    """Linux's stack_t."""
+
+    _fields_ = [('address', ctypes.c_void_p), ('flags', ctypes.c_int), ('size', ctypes.c_size_t)]
+
+
+@contextmanager
+def signal_stack_kept() -> Iterator[None]:
+    """Give the thread back its stack for signal handlers.
+
+    Of the several cores of OpenVINO that NNCF makes, the last one sets a stack that another has freed; the next signal
+    would end the process (NNCF 3.4, OpenVINO 2026.4).
+    """
+    libc, before = ctypes.CDLL(None), _SignalStack()
+    libc.sigaltstack(None, ctypes.byref(before))
+    try:
+        yield
+    finally:
+        libc.sigaltstack(ctypes.byref(before), None)
+
+
+@signal_stack_kept()
 def quantise(
     model: Any,
     crops: np.ndarray,

@@ -1,11 +1,14 @@
 """Layers that cost accuracy in int8 stay in fp32, and compute what they did before."""
 
+import ctypes
+
 import numpy as np
 import pytest
 
-from vitpose_mm.export.int8 import FEWEST, quantise
+from vitpose_mm.export.int8 import FEWEST, _SignalStack, quantise
 
 pytest.importorskip('nncf', reason='int8 needs nncf (requirements/tested.txt)')
+openvino = pytest.importorskip('openvino')
 
 
 @pytest.fixture(scope='module')
@@ -14,7 +17,6 @@ def attention():
 
     The largest channel of the queries meets keys of 0, so only a product in int8, whose step it sets, suffers from it.
     """
-    import openvino
     from openvino import opset13 as op
 
     rng = np.random.default_rng(0)
@@ -32,9 +34,16 @@ def attention():
 
 
 def outputs(model, inputs):
-    import openvino
+    from vitpose.predict.openvino_backend import _core
 
-    return openvino.compile_model(model, 'CPU')(inputs)[0]
+    return _core(openvino).compile_model(model, 'CPU')(inputs)[0]
+
+
+def signal_stack():
+    """Address and size of the stack for signal handlers."""
+    found = _SignalStack()
+    ctypes.CDLL(None).sigaltstack(None, ctypes.byref(found))
+    return found.address, found.size
 
 
 def quantised(model):
@@ -53,7 +62,9 @@ def test_layers_that_cost_too_much_stay_in_fp32(attention):
 
     whole = quantise(model, inputs)
     assert mean(whole) < 0.1
+    stack = signal_stack()
     some = quantise(model, inputs, 0.1, accuracy)  # a product of activations and a layer with weights, one by one
+    assert signal_stack() == stack
     assert 0 < quantised(some) < quantised(whole) - 2 and mean(some) > 0.9
     enough = quantise(model, inputs, 2, accuracy)  # such a drop changes nothing
     assert np.array_equal(outputs(enough, inputs), outputs(whole, inputs))
