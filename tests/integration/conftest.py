@@ -51,6 +51,12 @@ def tiny_coco(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture
+def data(tiny_coco, tmp_path):
+    """A copy of the tiny data that a test may corrupt."""
+    return shutil.copytree(tiny_coco, tmp_path / 'data')
+
+
 @pytest.fixture(scope='session')
 def write_noise() -> Callable[..., Path]:
     """A function that writes a folder like that of the studies' photographs: noise with a person of 14 joints each."""

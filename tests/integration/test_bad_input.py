@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 import pytest
 import torch
@@ -10,12 +9,6 @@ from mmengine import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.registry import MODELS
-
-
-@pytest.fixture
-def data(tiny_coco, tmp_path):
-    """A copy of the tiny data that a test may corrupt."""
-    return shutil.copytree(tiny_coco, tmp_path / 'data')
 
 
 @pytest.fixture

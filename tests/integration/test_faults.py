@@ -13,12 +13,6 @@ NAN = ['004.jpg annotation 10', '005.jpg annotation 15']
 
 
 @pytest.fixture
-def data(tiny_coco, tmp_path):
-    """A copy of the tiny data that a test may corrupt."""
-    return shutil.copytree(tiny_coco, tmp_path / 'data')
-
-
-@pytest.fixture
 def train(data, write_config, run, mim, tmp_path, environment, monkeypatch):
     """A function that trains with `mim train` for three epochs, with faults, and returns the output."""
     monkeypatch.setitem(environment, 'PYTHONPATH', f'{environment["PYTHONPATH"]}{os.pathsep}{tmp_path}')
