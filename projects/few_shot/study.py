@@ -4,8 +4,8 @@
 
 FOLDER holds train.json, val.json and images/, as in projects/pretrain/README.md. With 50, 300 and 3,000 labelled people
 the demo's network is trained from scratch, from `make demo`'s model and from a pre-trained backbone (a checkpoint of
-projects/pretrain/study.py); and from the demo's model with one thing changed at a time: learning rate, layer-wise
-decay, frozen blocks, augmentation, epochs. Three seeds; the seed also chooses the people.
+projects/pretrain/study.py); and from the demo's model with one thing changed at a time: layer-wise decay, frozen
+blocks, augmentation, epochs. Three seeds; the seed also chooses the people.
 
 Each finished run is a small file in projects/few_shot/results and is not repeated; an interrupted run continues from
 its last checkpoint in OUT. At the end the tables and curves of the README are written from these files.
@@ -29,7 +29,6 @@ EPOCHS = {50: 100, 300: 40, 3000: 6}  # by the number of people
 STARTS = {'scratch': 'from scratch', 'demo': "from `make demo`'s model", 'pretrained': 'from the pre-trained backbone'}
 CHANGES = {
     'as it is': {},
-    'learning rate / 3': {'optim_wrapper.optimizer.lr': 5e-4},
     'layer-wise decay 0.75': {'optim_wrapper.paramwise_cfg.layer_decay_rate': 0.75},
     'half of the blocks frozen': {'model.backbone.freeze': 3},
     'all blocks frozen': {'model.backbone.freeze': 6},
@@ -56,7 +55,7 @@ def training(start: str, change: str, count: int, seed: int, args: argparse.Name
     if change == 'less augmentation':
         config.train_dataloader.dataset.pipeline[3].update(scale_factor=(0.85, 1.15), rotate_factor=40.0)
     epochs = args.epochs or EPOCHS[count] // (2 if change == 'half the epochs' else 1)
-    config.train_cfg.update(max_epochs=epochs, val_interval=max(epochs // 3, 1))
+    config.train_cfg.update(max_epochs=epochs, val_interval=max(epochs // 2, 1))
     warm_up, schedule = config.param_scheduler
     warm_up.end = min(warm_up.end, max(epochs * -(-count // config.train_dataloader.batch_size) // 10, 1))
     schedule.update(T_max=epochs, end=epochs)

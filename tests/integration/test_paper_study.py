@@ -59,12 +59,6 @@ def command(study, write_noise, tmp_path_factory):
     return run
 
 
-@pytest.fixture(scope='module')
-def toy(command) -> Path:
-    """The folder of the whole study at toy size."""
-    return command()
-
-
 def records(toy: Path, table: int) -> dict[str, dict]:
     """What the runs of a table reported, by row."""
     found = [json.loads(path.read_text()) for path in (toy / 'results').glob(f'table{table}_*_seed0.json')]
@@ -86,8 +80,7 @@ def changed(study, one: Config, other: Config) -> set[str]:
     return {key for key in keys if not key.startswith(('work_dir', 'resume', 'test_'))}
 
 
-@pytest.mark.slow
-def test_every_row_runs_the_planned_steps(toy):
+def every_row_runs_the_planned_steps(study, toy):
     found = [each for table in ROWS for each in records(toy, table).values()]
     assert {table: len(records(toy, table)) for table in ROWS} == {**ROWS, 8: ROWS[8] + 2}
     assert {each['iterations'] for each in found} == {1} and {each['photographs'] for each in found} == {PEOPLE, FEW}
@@ -98,8 +91,7 @@ def test_every_row_runs_the_planned_steps(toy):
     assert all(path.stat().st_size < 12_000 for path in (toy / 'results').glob('*.json'))
 
 
-@pytest.mark.slow
-def test_table_2_changes_backbone_and_decoder(study, toy):
+def table_2_changes_backbone_and_decoder(study, toy):
     found = configs(toy, 2)
     for backbone in (*sys.modules['tables'].SIZES, 'ResNet'):
         classic, simple = (found[f'{backbone}, {decoder}'] for decoder in ('classic', 'simple'))
@@ -114,8 +106,7 @@ def test_table_2_changes_backbone_and_decoder(study, toy):
     assert [counts[f'{name}, classic'] for name in (*sys.modules['tables'].SIZES, 'ResNet')] == [0.7, 3.1, 7.6, 3.2]
 
 
-@pytest.mark.slow
-def test_table_4_changes_the_input_size(study, toy):
+def table_4_changes_the_input_size(study, toy):
     found = configs(toy, 4)
     assert set(found) == {'64x48', '128x96', '128x128', '192x144'}
     for name, config in found.items():
@@ -133,8 +124,7 @@ def test_table_4_changes_the_input_size(study, toy):
     assert set(rows) == set(found) and all(row['seconds'] > 0 for row in rows.values())
 
 
-@pytest.mark.slow
-def test_table_5_changes_the_attention(study, toy):
+def table_5_changes_the_attention(study, toy):
     found = configs(toy, 5)
     full = found.pop('full')
     assert full.model.backbone.stride == full.model.head.feature_stride == 8 and full.model.backbone.attention == 'full'
@@ -157,8 +147,7 @@ def test_table_5_changes_the_attention(study, toy):
     assert macs['window'] < macs['window + pool'] < macs['window + full every quarter'] < macs['full']
 
 
-@pytest.mark.slow
-def test_table_7_keeps_the_photographs_of_a_batch(toy):
+def table_7_keeps_the_photographs_of_a_batch(study, toy):
     found = configs(toy, 7)
     assert {name: each.train_dataloader.batch_size for name, each in found.items()} == {
         'few photographs': 24, '+ COCO': 48, '+ COCO, AIC, MPII': 96
@@ -174,8 +163,7 @@ def test_table_7_keeps_the_photographs_of_a_batch(toy):
     assert len(few['annotations']) == PEOPLE and len({person['image_id'] for person in few['annotations']}) == FEW
 
 
-@pytest.mark.slow
-def test_table_8_has_a_teacher_and_its_token(study, toy):
+def table_8_has_a_teacher_and_its_token(study, toy):
     found = configs(toy, 8)
     assert found['teacher'].model.backbone.init_cfg.checkpoint == str(toy / 'mae.pth')
     assert str(toy / 'mae.pth') in (toy / f'out/{TEACHER}/train.log').read_text()
@@ -196,8 +184,7 @@ def test_table_8_has_a_teacher_and_its_token(study, toy):
         assert others[2].model.teacher.checkpoint == str(toy / f'out/{TEACHER}/epoch_1.pth')
 
 
-@pytest.mark.slow
-def test_the_page_has_what_the_runs_gave(study, toy):
+def the_page_has_what_the_runs_gave(study, toy):
     page = (toy / 'results/README.md').read_text()
     for table in study.TABLES.values():
         assert all(f'| {name} | {row.paper or ""}' in page for name, row in table.rows.items())
@@ -209,10 +196,9 @@ def test_the_page_has_what_the_runs_gave(study, toy):
         assert f'({name}.png)' in page and cv2.imread(str(toy / f'results/{name}.png')).std() > 10
 
 
-@pytest.mark.slow
-def test_finished_runs_are_skipped_and_others_refused(command, toy, monkeypatch, capsys):
+def finished_runs_are_skipped_and_others_refused(command, toy):
     before = {path.name: path.read_bytes() for path in (toy / 'results').glob('*.json')}
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr('vitpose.runs.study.train', None)
         command()
         assert {path.name: path.read_bytes() for path in (toy / 'results').glob('*.json')} == before
@@ -225,6 +211,26 @@ def test_finished_runs_are_skipped_and_others_refused(command, toy, monkeypatch,
     log = (toy / 'out/table4_64x48_seed0/train.log').read_text()
     assert 'resumed epoch: 1, iter: 1' in log and 'Epoch(train)' not in log
     assert json.loads(lost.read_text())['scores'] == json.loads(before[lost.name])['scores']
+
+
+CHECKS = (
+    every_row_runs_the_planned_steps,
+    table_2_changes_backbone_and_decoder,
+    table_4_changes_the_input_size,
+    table_5_changes_the_attention,
+    table_7_keeps_the_photographs_of_a_batch,
+    table_8_has_a_teacher_and_its_token,
+    the_page_has_what_the_runs_gave,
+)
+
+
+@pytest.mark.slow
+def test_the_whole_study_at_toy_size(study, command, subtests):
+    toy = command()  # two minutes: one test, so that two test processes do not run it twice
+    for check in CHECKS:
+        with subtests.test(check.__name__):
+            check(study, toy)
+    finished_runs_are_skipped_and_others_refused(command, toy)
 
 
 @pytest.mark.slow
