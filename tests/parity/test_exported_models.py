@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from mmengine.utils import digit_version
@@ -92,13 +93,15 @@ def test_a_file_gives_the_keypoints_of_torch(case, kind, tmp_path):
 def test_weights_above_the_limit_of_protobuf_stand_beside(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(onnx_file, 'LARGEST', 1000)
     config, checkpoint = write_fitted(tmp_path)
-    out = tmp_path / 'files/big.onnx'
+    out = tmp_path / 'files/heatmaps.onnx'  # as the copy that is compared was once called
     assert main(['export', config, checkpoint, '--to', 'onnx', '--out', str(out)]) == 0
     assert f'{out}.data: 0.' in capsys.readouterr().out
-    assert sorted(path.name for path in out.parent.iterdir()) == ['big.onnx', 'big.onnx.data']
+    assert sorted(path.name for path in out.parent.iterdir()) == ['heatmaps.onnx', 'heatmaps.onnx.data']
+    assert len({path.stat().st_mode for path in out.parent.iterdir()}) == 1
+    assert [output.name for output in onnxruntime.InferenceSession(out).get_outputs()] == ['keypoints', 'scores']
     PosePredictor(out)
-    out.with_name('big.onnx.data').unlink()
-    with pytest.raises(ValueError, match=r'big.onnx: ONNX Runtime cannot read it.*External data'):
+    out.with_name('heatmaps.onnx.data').unlink()
+    with pytest.raises(ValueError, match=r'heatmaps.onnx: ONNX Runtime cannot read it.*External data'):
         PosePredictor(out)
 
 

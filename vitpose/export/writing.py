@@ -116,8 +116,8 @@ def write_file(
         written = ExportedModel(file, 'cpu', trust=True)
         differences = compare(written, run_heatmaps(written, model, crops), model, crops)
         (accept or (lambda found: found.check(target.precision)))(differences)
-        for part in sorted(Path(folder).glob(f'{out.stem}*'), key=lambda path: path.name == out.name):
-            os.replace(part, out.with_name(part.name))  # the file that names the others comes last
+        for part in reversed(written_files(file)):  # the file that names the other comes last
+            os.replace(part, out.with_name(part.name))
     return differences
 
 

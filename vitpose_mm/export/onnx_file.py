@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import shutil
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,8 +46,11 @@ def write_onnx(graph: Graph, example: Tensor, file: Path, stored: Mapping[str, s
     import onnx
 
     size = sum(len(weight.raw_data) for weight in model.graph.initializer)
-    outside: dict[str, Any] = dict(save_as_external_data=True, location=file.name + '.data') if size > LARGEST else {}
+    beside = file.with_name(file.name + '.data')
+    outside: dict[str, Any] = dict(save_as_external_data=True, location=beside.name) if size > LARGEST else {}
     onnx.save_model(model, str(file), **outside)
+    if outside:
+        shutil.copymode(file, beside)  # onnx makes it readable by the owner alone
 
 
 def as_onnx(graph: Graph, example: Tensor) -> Any:
@@ -102,7 +106,7 @@ def with_heatmaps(file: Path) -> Path:
 
     model = onnx.load(str(file), load_external_data=False)
     model.graph.output.append(next(value for value in model.graph.value_info if value.name == HEATMAPS))
-    copy = file.with_name('heatmaps.onnx')
+    copy = file.with_name(f'heatmaps_{file.name}')
     onnx.save_model(model, str(copy))
     return copy
 
