@@ -56,12 +56,15 @@ def test_no_boxes():
     assert rule.to_image(np.zeros((0, 17, 2)), centers, scales).shape == (0, 17, 2)
 
 
-@pytest.mark.parametrize('box', [(0, 0, 1e-30, 1e-30), (-1e30, -1e30, 1e30, 1e30), (0, 0, 1, 1)])
+@pytest.mark.parametrize(
+    ('box', 'darkest'), [((0, 0, 1e-30, 1e-30), 255), ((-1e30, -1e30, 1e30, 1e30), 0), ((0, 0, 1, 1), 0)]
+)
 @pytest.mark.parametrize('use_udp', [True, False])
-def test_extreme_boxes_are_cropped(box, use_udp):
+def test_extreme_boxes_are_cropped(box, darkest, use_udp):
     rule = CropRule((96, 128), use_udp=use_udp)
-    crops = np.zeros((1, 128, 96, 3), np.uint8)
+    crops = np.full((1, 128, 96, 3), 77, np.uint8)
     rule.crop(np.full((1, 1, 3), 255, np.uint8), *rule.regions(np.array([box], np.float32)), crops)
+    assert crops.min() == darkest
 
 
 @pytest.mark.parametrize(
