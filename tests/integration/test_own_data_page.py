@@ -21,8 +21,9 @@ from tests.unit.own_data import makers
 from vitpose import PosePredictor
 from vitpose.cli.main import main as vitpose
 
-ONE_EPOCH = ' --cfg-options train_cfg.max_epochs=1 train_cfg.val_interval=1 param_scheduler.0.end=1' + ''.join(
-    f' param_scheduler.1.{key}=1' for key in ('end', 'T_max')
+ONE_EPOCH = (
+    ' --cfg-options randomness.seed=0 train_cfg.max_epochs=1 train_cfg.val_interval=1 '
+    'param_scheduler.0.end=1 param_scheduler.1.end=1 param_scheduler.1.T_max=1'
 )
 
 
@@ -56,8 +57,9 @@ def run_line(run, tmp_path, monkeypatch, capfd) -> Callable[[str], str]:
 
 def small_demo(path: Path) -> None:
     """A checkpoint like the demo's, of a smaller network."""
+    torch.manual_seed(0)
     init_default_scope('mmpose')
-    backbone = dict(type='ViT', arch=dict(depth=1, embed_dim=64, num_heads=1), img_size=(128, 96))
+    backbone = dict(type='ViT', arch=dict(depth=2, embed_dim=64, num_heads=1), img_size=(128, 96))
     head = dict(type='ClassicHead', in_channels=64, deconv_channels=8, out_channels=17)
     model = MODELS.build(dict(type='TopdownPoseEstimator', backbone=backbone, head=head))
     names = ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', *(f'other {i}' for i in range(12)))

@@ -70,6 +70,8 @@ def make_dataset(annotations: Annotations, out: Path, options: argparse.Namespac
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     print(f'- {plan.counts["train"]:,} instances for training, {plan.counts["val"]:,} for validation')
+    frozen = f', the first {plan.recipe.frozen} of {network.depth} blocks frozen' if plan.recipe.frozen else ''
+    print(f'- {plan.recipe.epochs} epochs in batches of {plan.recipe.batch}{frozen}')
 
 
 def _write(folder: Path, plan: Plan, options: argparse.Namespace) -> None:

@@ -1,7 +1,7 @@
 """The network to train, by a size's name or as a checkpoint has it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ class Network:
 
     Attributes:
         base: config of configs/_base_/models that has the size.
+        depth: number of blocks.
         backbone: more arguments of the ViT.
         head: more arguments of the decoder.
         load_from: checkpoint of a whole pose model to start from, if any.
@@ -30,6 +31,7 @@ class Network:
     """
 
     base: str
+    depth: int
     backbone: str = ''
     head: str = ''
     load_from: Path | None = None
@@ -49,10 +51,9 @@ def choose_network(arch: str | None, start: str | None) -> Network:
         ValueError: the checkpoint cannot be read, has another size than `arch`, or is of several datasets.
         OSError: there is no such checkpoint.
     """
-    if start is None:
-        return Network(f'vitpose_{arch or "base"}.py')
-    if start == SCRATCH:
-        return Network(f'vitpose_{arch or "base"}.py', ', init_cfg=None', decay='1.0', scratch=True)
+    if start in (None, SCRATCH):
+        standard = Network(f'vitpose_{arch or "base"}.py', SIZES[arch or 'base'].depth)
+        return replace(standard, backbone=', init_cfg=None', decay='1.0', scratch=True) if start else standard
     path = Path(start).resolve()
     loaded = load_checkpoint(path)
     notes: list[str] = []
@@ -76,14 +77,14 @@ def choose_network(arch: str | None, start: str | None) -> Network:
                 f'{count} positions of an unknown grid: set pretrain_img_size=(h, w) of the backbone in config.py'
             )
         backbone += f", init_cfg=dict(type='Pretrained', checkpoint={str(path)!r})"
-        return Network(base, backbone, head, decay=decay, notes=tuple(notes))
+        return Network(base, depth, backbone, head, decay=decay, notes=tuple(notes))
     (decoder,) = parts.heads.values()
     if DECONV not in decoder:
         head += ", type='SimpleHead'"
     elif decoder[DECONV].shape[1] != 256:
         head += f', deconv_channels={decoder[DECONV].shape[1]}'
     head += ', allow_new_final_layer=True'
-    return Network(base, f'{backbone}, init_cfg=None', head, path, decay, notes=tuple(notes))
+    return Network(base, depth, f'{backbone}, init_cfg=None', head, path, decay, notes=tuple(notes))
 
 
 def _heads(width: int, meta: dict[str, Any], notes: list[str]) -> int:

@@ -14,7 +14,7 @@ from .annotations import Annotations, Photo
 from .checks import ImageFile
 from .derive import SIGMA, Sides, box_of, is_left
 from .network import Network
-from .recipe import recipe
+from .recipe import Recipe, choose_recipe
 
 BASES = (
     '_base_/datasets/loaders.py',
@@ -36,7 +36,7 @@ model = dict(
     test_cfg=dict(flip_test={flip}),
 )
 {start}crop = dict(type='TopdownAffine', input_size=input_size, use_udp=True)
-augmentation = [{augmentation}dict(_base_.turn, scale_factor=(0.7, 1.3))]
+augmentation = [{augmentation}dict(_base_.turn, scale_factor={scale}, rotate_factor={rotation})]
 target = dict(type='KeypointTarget', encoder=codec)
 train_pipeline = [*_base_.opening, *augmentation, dict(crop, type='CropImage'), target, *_base_.train_packing]
 dataset_type = 'CheckedCocoDataset'  # MMPose's inferencers read it, too
@@ -91,6 +91,11 @@ class Plan:
     def counts(self) -> dict[str, int]:
         """Number of instances of each split."""
         return {split: sum(len(photo.instances) for photo in photos) for split, photos in self.parts.items()}
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it is trained."""
+        return choose_recipe(self.counts['train'], self.network)
 
 
 def write_images(out: Path, photos: Sequence[Photo], copy: bool) -> dict[Path, str]:
@@ -175,7 +180,7 @@ def metainfo_text(plan: Plan) -> str:
 def config_text(plan: Plan) -> str:
     """The text of config.py."""
     train, val = plan.counts['train'], plan.counts['val']
-    chosen = recipe(train, plan.network.scratch)
+    chosen = plan.recipe
     bases = (f'_base_/models/{plan.network.base}', *BASES, 'metainfo.py')
     start = plan.network.load_from
     count, (width, height) = len(plan.annotations.labels.names), plan.size
@@ -185,11 +190,13 @@ def config_text(plan: Plan) -> str:
         input_size=(width, height),
         heatmap_size=(width // 4, height // 4),
         count=count,
-        backbone=plan.network.backbone,
+        backbone=plan.network.backbone + (f', freeze={chosen.frozen}' if chosen.frozen else ''),
         head=plan.network.head,
         flip=plan.sides.flip,
         start=f'load_from = {str(start)!r}\n' if start else '',
         augmentation='_base_.flip, ' if plan.sides.flip else '',
+        scale=chosen.scale,
+        rotation=chosen.rotation,
         batch=chosen.batch,
         epochs=chosen.epochs,
         interval=max(chosen.epochs // 10, 1),

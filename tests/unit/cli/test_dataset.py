@@ -59,6 +59,7 @@ def test_the_config_is_short_and_complete(made):
     assert dataset.metainfo['skeleton_links'] == [(0, 1), (0, 2), (0, 3)]
     assert len(DATASETS.build(config.val_dataloader.dataset)) == 2
     last = config.param_scheduler[-1]
+    assert config.augmentation[-1].rotate_factor == 40 and config.augmentation[-1].scale_factor == (0.85, 1.15)
     assert config.train_cfg.max_epochs == last.end == last.T_max and config.model.backbone.init_cfg is None
 
 
@@ -89,12 +90,15 @@ def test_a_pose_model_of_any_size_is_the_start(decoder, tmp_path, capsys):
     config, said = start_from(path, tmp_path, capsys)
     assert len((tmp_path / 'out/config.py').read_text().splitlines()) <= 40
     assert config.load_from == str(path) and config.model.backbone.init_cfg is None and 'heads' not in said
+    assert 'the first 1 of 2 blocks frozen' in said
     init_default_scope('mmpose')
     model = MODELS.build(config.model)
     load_checkpoint(model, config.load_from)
     for name, value in model.state_dict().items():
         assert 'final_layer' in name or torch.equal(value, source.state_dict()[name]), name
     assert model.head.final_layer.out_channels == 4 and model.backbone.layers[0].attn.num_heads == 2
+    trained = [any(weight.requires_grad for weight in block.parameters()) for block in model.backbone.layers]
+    assert trained == [False, True]
 
 
 def test_a_vit_alone_is_the_start(tmp_path, capsys):
@@ -108,6 +112,7 @@ def test_a_vit_alone_is_the_start(tmp_path, capsys):
     model = MODELS.build(config.model)
     model.init_weights()
     assert all(torch.equal(value, source.state_dict()[name]) for name, value in model.backbone.state_dict().items())
+    assert all(weight.requires_grad for weight in model.parameters()) and 'frozen' not in said
 
 
 def test_the_size_is_the_checkpoints(tmp_path, capsys):
