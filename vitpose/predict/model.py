@@ -86,8 +86,6 @@ class PoseModel:
             raise ValueError(f'{checkpoint} does not fit {name}: {problem}') from problem
         self._check(model, name)
         self.model = revert_sync_batchnorm(model).to(self.device).eval().requires_grad_(False)
-        if self.device.type == 'cpu':
-            self.model.head.to(memory_format=torch.channels_last)  # as a ViT's tokens are in memory
         if self._dtype is not None:  # once, instead of by autocast in every batch
             for module in self.model.modules():
                 if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
