@@ -28,7 +28,7 @@ class Recipe:
 
 def choose_recipe(instances: int, network: Network) -> Recipe:
     """Choose by the number of training instances and by what the network starts from."""
-    epochs = next(epochs for least, epochs in ((10_000, 30), (1_000, 60), (150, 120), (0, 200)) if instances >= least)
+    epochs = next(epochs for least, epochs in ((10_000, 30), (1_000, 60), (150, 120), (0, 100)) if instances >= least)
     frozen = network.depth // 2 if network.load_from and instances < 150 else 0
     scale, rotation = ((0.85, 1.15), 40.0) if instances < 10_000 else ((0.7, 1.3), 80.0)
     rate = 1.5e-3 if network.scratch else 5e-4
