@@ -2,7 +2,7 @@
 # installed before but Python 3.10 to 3.12 and a C++ compiler.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo need-data studies mutants check test lint compat clean
+.PHONY: help venv demo need-data studies mutants check test gpu lint compat clean
 MAKEFLAGS += --no-print-directory
 
 TESTS ?= tests
@@ -13,6 +13,7 @@ help:
 	@echo 'make demo    render people, train a small ViTPose on them, test it, and show the result in demo/'
 	@echo 'make check   style, types and the fast tests'
 	@echo 'make test    style, types and all tests: units, parity with other implementations, whole commands'
+	@echo 'make gpu     the tests that need a CUDA GPU, on the first one (TEST_GPU=1: the second), which others never use'
 	@echo 'make compat  the unit and parity tests on the versions that most MMPose users have (.venv-legacy)'
 	@echo 'make lint    style and types alone'
 	@echo 'make studies overfitting test on five annotation formats (needs DATA=/path/to/photographs), a tenth of COCO'
@@ -53,6 +54,9 @@ check: lint
 
 test: lint
 	.venv/$(PYTEST) --durations=10 $(TESTS)
+
+gpu: venv
+	TEST_GPU=$${TEST_GPU:-0} .venv/bin/python -m pytest -m gpu $(TESTS)
 
 compat:
 	@requirements/venv.sh legacy

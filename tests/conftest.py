@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 # One thread per process, including subprocesses: xdist runs one worker per core. torch reads these on import.
 os.environ.update(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
+# The tests are written for the CPU; `make gpu` names a GPU for those with the marker.
+os.environ['CUDA_VISIBLE_DEVICES'] = os.environ.get('TEST_GPU', '')
 
 import cv2
 import hypothesis
@@ -36,7 +38,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run long tests first, so that all workers finish at about the same time, and those that fork before all others.
 
     A forked process cannot train after the threads that torch.compile and activation checkpointing start for autograd.
+    Those that need a GPU are skipped without one.
     """
+    if not torch.cuda.is_available():
+        for item in filter(lambda item: item.get_closest_marker('gpu'), items):
+            item.add_marker(pytest.mark.skip(reason='needs a CUDA GPU: make gpu'))
     forks = {item: 'in_children' in vars(item.module) for item in items}
     items.sort(key=lambda item: (not forks[item], not any(map(item.get_closest_marker, ('install', 'slow')))))
 

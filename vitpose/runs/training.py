@@ -32,6 +32,8 @@ def train(config: Path, folder: Path) -> None:
         RuntimeError: the training fails; the message holds the error lines of its output.
     """
     os.environ['PYTHONPATH'] = python_path()
+    # MMEngine asks for GPUs when it is imported: with CUDA's runtime, forked processes could not use them any more
+    os.environ['PYTORCH_NVML_BASED_CUDA_CHECK'] = '1'
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(list(PRELOADED))
     log = folder / 'train.log'

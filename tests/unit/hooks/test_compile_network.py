@@ -112,7 +112,7 @@ def test_forward_and_loss_do_not_wait_for_the_device(name):
         total.backward()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA GPU')
+@pytest.mark.gpu
 @pytest.mark.parametrize('name', MODELS_TESTED)
 def test_forward_and_loss_do_not_wait_for_a_gpu(name):
     model = build(name).cuda()

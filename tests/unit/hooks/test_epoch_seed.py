@@ -188,7 +188,7 @@ def test_loading_and_training_differ():
     assert all(a != b for a, b in zip(main, draw(), strict=True))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA GPU')
+@pytest.mark.gpu
 def test_seeds_the_gpu():
     seed_all(3, 1, 0, 0, loading=False)
     first = torch.rand(2, device='cuda')

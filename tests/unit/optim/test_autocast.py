@@ -12,8 +12,6 @@ from torch import nn
 
 from vitpose_mm.optim import AutocastOptimWrapper, autocast
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='float16 needs a CUDA GPU')
-
 
 def build_model(seed=0):
     torch.manual_seed(seed)
@@ -179,7 +177,7 @@ def test_bfloat16_is_not_scaled(loss_scale):
     assert wrapper.state_dict()['loss_scaler'] == {}
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_float16_on_a_gpu_is_scaled_and_resumes_from_bfloat16():
     model = build_model().cuda()
     wrapper = build_wrapper(model, dtype='float16', loss_scale=dict(init_scale=1024.0))

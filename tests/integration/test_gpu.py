@@ -1,0 +1,104 @@
+"""On a CUDA GPU: the same losses, gradients and keypoints as on the CPU; training, resuming, compiling and sharding."""
+
+import re
+import sys
+
+import numpy as np
+import pytest
+import torch
+from mmengine import Config
+from mmpose.registry import MODELS
+
+from tests.integration.test_resume import NO_VALIDATION, check_same
+from tests.unit.bench.fitted_model import people, write_fitted
+from tests.unit.hooks.test_compile_network import MODELS_TESTED, batch, build
+from vitpose import PosePredictor
+from vitpose.runs.training import train
+from vitpose_mm.hooks.compile_network import compile_network
+
+pytestmark = pytest.mark.gpu
+PIXELS = {'fp32': 0.01, 'bf16': 0.5, 'fp16': 0.1}  # of the image; the CPU computes in fp32
+
+
+@pytest.fixture(autouse=True)
+def _exact(monkeypatch):
+    """Convolutions in fp32, which cuDNN may compute in TF32."""
+    monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)
+
+
+def loss_and_gradients(model, device):
+    model = model.to(device)
+    data = model.data_preprocessor(batch(4, 1), True)
+    total, _ = model.parse_losses(model.loss(**data))
+    total.backward()
+    gradients = {name: value.grad.cpu() for name, value in model.named_parameters() if value.grad is not None}
+    return total.item(), gradients
+
+
+@pytest.mark.parametrize('name', MODELS_TESTED)
+def test_loss_and_gradients_are_those_of_the_cpu(name):
+    expected, expected_gradients = loss_and_gradients(build(name).eval(), 'cpu')  # eval: no drop path
+    loss, gradients = loss_and_gradients(build(name).eval(), 'cuda')
+    assert loss == pytest.approx(expected, rel=1e-5)
+    assert gradients.keys() == expected_gradients.keys() and len(gradients) > 20
+    for parameter, gradient in gradients.items():
+        difference = (gradient - expected_gradients[parameter]).norm()
+        assert difference <= 1e-3 * expected_gradients[parameter].norm() + 1e-7, parameter
+
+
+def test_a_compiled_network_has_the_same_loss():
+    expected, _ = loss_and_gradients(build('knowledge token'), 'cuda')
+    model = build('knowledge token').cuda()
+    compile_network(model, {})
+    loss, _ = loss_and_gradients(model, 'cuda')
+    assert loss == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize('precision', PIXELS)
+def test_predictions_are_those_of_the_cpu(precision, tmp_path):
+    files = write_fitted(tmp_path)
+    for image, boxes in zip(*people(), strict=True):
+        expected = PosePredictor(*files, device='cpu')(image, boxes)
+        poses = PosePredictor(*files, device='cuda', precision=precision)(image, boxes)
+        difference = np.abs(poses.keypoints - expected.keypoints).max()
+        print(f'{precision}: {difference:.5f} px')
+        assert difference < PIXELS[precision]
+        np.testing.assert_allclose(poses.scores, expected.scores, atol=0.02)
+
+
+def test_an_interrupted_run_resumes_to_the_same_weights(write_config, tiny_coco, continue_from, tmp_path, monkeypatch):
+    """The trainings are forked after MMPose is imported; with deterministic kernels they are the same bit for bit."""
+    monkeypatch.setenv('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+    deterministic = dict(randomness=dict(seed=0, deterministic=True))
+    config = write_config(tiny_coco, 'people.json', train_cfg__max_epochs=3, **deterministic, **NO_VALIDATION)
+    whole, resumed = tmp_path / 'whole', tmp_path / 'resumed'
+    whole.mkdir()
+    train(config, whole)
+    assert re.search(r'Epoch\(train\) .* memory: [1-9]', (whole / 'train.log').read_text()), 'trained on the CPU'
+    continue_from(whole / 'epoch_1.pth', resumed)
+    train(config, resumed)
+    assert 'resumed epoch: 1' in (resumed / 'train.log').read_text()
+    check_same(whole, resumed)
+
+
+def test_pretraining_is_sharded(root, write_noise, run, tmp_path):
+    """One process: the wrapper, the blocks and the checkpoint are FSDP's; nothing is shared out."""
+    config = Config.fromfile(root / 'configs/pretrain/mae-mini_synthetic-128x96.py')
+    sharded = Config.fromfile(root / 'configs/pretrain/mae-huge-fsdp_coco-aic-crops-224x224.py')
+    config.update(runner_type=sharded.runner_type, strategy=sharded.strategy)
+    source = dict(type='CheckedCrowdPoseDataset', data_root=f'{write_noise(tmp_path / "data", 16)}/')
+    source |= dict(ann_file='train.json', data_prefix=dict(img='images/'))
+    config.train_dataloader.update(batch_size=8, num_workers=1)
+    config.train_dataloader.dataset.sources = [source]
+    config.train_cfg.max_epochs = 2
+    config.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=2)
+    config.work_dir = str(tmp_path / 'run')
+    config.dump(tmp_path / 'fsdp.py')
+    torchrun = (sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=1')
+    run(*torchrun, root / 'projects/pretrain/train_fsdp.py', tmp_path / 'fsdp.py')
+    weights = torch.load(tmp_path / 'run/epoch_2.pth', map_location='cpu', weights_only=False)['state_dict']
+    MODELS.build(config.model).load_state_dict(weights)
+    (tmp_path / 'run/epoch_2.pth').unlink()
+    (tmp_path / 'run/last_checkpoint').write_text(str(tmp_path / 'run/epoch_1.pth'))
+    output = run(*torchrun, root / 'projects/pretrain/train_fsdp.py', tmp_path / 'fsdp.py', '--resume')
+    assert 'resumed epoch: 1' in output and (tmp_path / 'run/epoch_2.pth').is_file()
