@@ -112,7 +112,8 @@ def parse() -> argparse.Namespace:
         args.pretrained = args.pretrained.resolve()
         if not args.pretrained.is_file():
             parser.error(f'--pretrained {args.pretrained}: no such file')
-    if args.dtype == 'bfloat16' and not has_bfloat16('cpu') and not args.page:
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    if args.dtype == 'bfloat16' and not has_bfloat16(device) and not args.page:
         parser.error(
             '--dtype bfloat16: this processor only emulates it; --dtype float32 trains in float32, more slowly than '
             'planned. One folder of results holds one precision'
