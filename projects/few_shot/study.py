@@ -85,7 +85,8 @@ def write_report(results: Path, out: Path) -> None:
                     heading, {name: own for name, own in runs.items() if own}, list(SCORES.values()), next(iter(runs))
                 )
                 lines.append('')
-        lines += [f'Measured on {found[0]["machine"]}.', '']
+        machines = dict.fromkeys(record['machine'] for record in found)
+        lines += [f'Measured on {"; and on ".join(machines)}.', '']
     write_between_marks(out / 'README.md', BEGIN, lines)
     draw_curves(panels, 'PCK@0.1', out / 'curves.png')
 
