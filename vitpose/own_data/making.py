@@ -70,8 +70,11 @@ def make_dataset(annotations: Annotations, out: Path, options: argparse.Namespac
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     print(f'- {plan.counts["train"]:,} instances for training, {plan.counts["val"]:,} for validation')
-    frozen = f', the first {plan.recipe.frozen} of {network.depth} blocks frozen' if plan.recipe.frozen else ''
-    print(f'- {plan.recipe.epochs} epochs in batches of {plan.recipe.batch}{frozen}')
+    recipe = plan.recipe
+    frozen = f', the first {recipe.frozen} of {network.depth} blocks frozen' if recipe.frozen else ''
+    print(f'- {recipe.epochs} epochs in batches of {recipe.batch}, learning rate {recipe.rate:g}{frozen}')
+    small, large = recipe.scale
+    print(f'- augmented by rotations up to {recipe.rotation:.0f} degrees and scales of {small} to {large}')
 
 
 def _write(folder: Path, plan: Plan, options: argparse.Namespace) -> None:

@@ -41,6 +41,8 @@ def test_files(made):
     assert cv2.imread(str(out / 'preview.png')).shape[1] > 1000
     assert '1 pairs of left and right keypoints, by their names: left_ear/right_ear' in said.out
     assert 'input 192x256: boxes are tall, median height / width 1.24' in said.out
+    assert '100 epochs in batches of 4, learning rate 0.0015\n' in said.out
+    assert 'rotations up to 40 degrees and scales of 0.85 to 1.15' in said.out
     assert f'mim train mmpose {out}/config.py' in said.out and '18 instances for training, 2 for validation' in said.out
 
 
