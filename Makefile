@@ -13,7 +13,7 @@ help:
 	@echo 'make demo    render people, train a small ViTPose on them, test it, and show the result in demo/'
 	@echo 'make check   style, types and the fast tests'
 	@echo 'make test    style, types and all tests: units, parity with other implementations, whole commands'
-	@echo 'make gpu     the tests that need a CUDA GPU, on the first one (TEST_GPU=1: the second), which others never use'
+	@echo 'make gpu     the tests that need a CUDA GPU (TEST_GPU=1: the second one); all others run on the CPU'
 	@echo 'make compat  the unit and parity tests on the versions that most MMPose users have (.venv-legacy)'
 	@echo 'make lint    style and types alone'
 	@echo 'make studies overfitting test on five annotation formats (needs DATA=/path/to/photographs), a tenth of COCO'
