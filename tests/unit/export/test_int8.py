@@ -63,9 +63,10 @@ def test_layers_that_cost_too_much_stay_in_fp32(attention):
     whole = quantise(model, inputs)
     assert mean(whole) < 0.1
     stack = signal_stack()
-    some = quantise(model, inputs, 0.1, accuracy)  # a product of activations and a layer with weights, one by one
+    # a product of activations, and then a layer with weights where a processor without VNNI computes it less exactly
+    some = quantise(model, inputs, 0.1, accuracy)
     assert signal_stack() == stack
-    assert 0 < quantised(some) < quantised(whole) - 2 and mean(some) > 0.9
+    assert 0 < quantised(some) <= quantised(whole) - 2 and mean(some) > 0.9
     enough = quantise(model, inputs, 2, accuracy)  # such a drop changes nothing
     assert np.array_equal(outputs(enough, inputs), outputs(whole, inputs))
     with pytest.raises(ValueError, match='--accuracy-drop 0.0001: no layer .* in int8'):
