@@ -4,6 +4,7 @@ import ctypes
 
 import numpy as np
 import pytest
+import torch
 
 from vitpose_mm.export.int8 import FEWEST, _SignalStack, quantise
 
@@ -63,10 +64,11 @@ def test_layers_that_cost_too_much_stay_in_fp32(attention):
     whole = quantise(model, inputs)
     assert mean(whole) < 0.1
     stack = signal_stack()
-    # a product of activations, and then a layer with weights where a processor without VNNI computes it less exactly
+    # a product of activations, and without VNNI a layer with weights, too, one by one
     some = quantise(model, inputs, 0.1, accuracy)
     assert signal_stack() == stack
-    assert 0 < quantised(some) <= quantised(whole) - 2 and mean(some) > 0.9
+    least = 2 if torch.cpu._is_vnni_supported() else 3
+    assert 0 < quantised(some) <= quantised(whole) - least and mean(some) > 0.9
     enough = quantise(model, inputs, 2, accuracy)  # such a drop changes nothing
     assert np.array_equal(outputs(enough, inputs), outputs(whole, inputs))
     with pytest.raises(ValueError, match='--accuracy-drop 0.0001: no layer .* in int8'):
