@@ -21,7 +21,7 @@ import torch
 from mmengine import Config
 
 from vitpose.runs.study import run_all, run_config, set_photographs
-from vitpose.runs.study_report import draw_curves, score_table, write_between_marks
+from vitpose.runs.study_report import draw_curves, measured_on, score_table, write_between_marks
 
 HERE = Path(__file__).resolve().parent
 NETWORK = HERE.parent / 'pretrain/photographs.py'
@@ -85,8 +85,7 @@ def write_report(results: Path, out: Path) -> None:
                     heading, {name: own for name, own in runs.items() if own}, list(SCORES.values()), next(iter(runs))
                 )
                 lines.append('')
-        machines = dict.fromkeys(record['machine'] for record in found)
-        lines += [f'Measured on {"; and on ".join(machines)}.', '']
+        lines += [measured_on(found), '']
     write_between_marks(out / 'README.md', BEGIN, lines)
     draw_curves(panels, 'PCK@0.1', out / 'curves.png')
 

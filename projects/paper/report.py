@@ -8,7 +8,7 @@ from typing import Any
 
 from tables import TABLES, Table
 
-from vitpose.runs.study_report import Runs, draw_curves, score_table, write_between_marks
+from vitpose.runs.study_report import Runs, draw_curves, measured_on, score_table, write_between_marks
 from vitpose.runs.verdict import Claim, Verdict, draw_verdicts, judge, paired, verdict_table
 
 SCORES = ('AP', 'AP50', 'PCK@0.1')
@@ -84,7 +84,7 @@ def table_lines(table: Table, runs: Runs, measured: dict | None) -> list[str]:
     own = [run for found in runs.values() for run in found]
     lines.append(
         f'{join(run["iterations"] for run in own)} steps, {join(run["dtype"] for run in own)}; '
-        f'{join(run["photographs"] for run in own)} photographs. Measured on {join(run["machine"] for run in own)}.'
+        f'{join(run["photographs"] for run in own)} photographs. {measured_on(own)}'
     )
     if measured:
         lines[-1] += f' Time and memory: one thread, {measured["dtype"]}, on {measured["machine"]}.'

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from vitpose.runs.study_report import draw_curves, score_table, write_between_marks
+from vitpose.runs.study_report import draw_curves, measured_on, score_table, write_between_marks
 
 ROWS = {
     'scratch': 'from scratch',
@@ -30,6 +30,6 @@ def write_report(results: Path, out: Path) -> None:
         runs = panels[f'{count} labelled photographs'] = {name: own for name, own in runs.items() if own}
         lines += [f'### {count} labelled photographs, {found[0]["iterations"]} iterations of fine-tuning', '']
         lines += score_table('start', runs, SCORES, ROWS['scratch'])
-        lines += ['', f'Measured on {found[0]["machine"]}.', '']
+        lines += ['', measured_on(found), '']
     write_between_marks(out / 'README.md', BEGIN, lines)
     draw_curves(panels, 'AP', out / 'curves.png')

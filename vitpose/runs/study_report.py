@@ -1,7 +1,7 @@
 """Tables and curves of a study, from the files of `run_config`."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,11 @@ def spread(values: Sequence[float], sign: str = '') -> str:
     """Mean and standard deviation."""
     deviation = f' ± {statistics.stdev(values):.3f}' if len(values) > 1 else ''
     return f'{statistics.mean(values):{sign}.3f}{deviation}'
+
+
+def measured_on(runs: Iterable[dict]) -> str:
+    """The sentence that names every machine of some runs."""
+    return f'Measured on {"; and on ".join(sorted({run["machine"] for run in runs}))}.'
 
 
 def draw_curves(panels: Mapping[str, Runs], score: str, path: Path) -> None:

@@ -1,6 +1,6 @@
 """Tables and pages of studies."""
 
-from vitpose.runs.study_report import score_table, write_between_marks
+from vitpose.runs.study_report import measured_on, score_table, write_between_marks
 
 
 def runs(*scores):
@@ -16,6 +16,11 @@ def test_gains_are_paired_and_further_columns_come_first() -> None:
         '| b |  | 2 | 0.350 ± 0.071 | +0.200 ± 0.141 |',
         '| c | 0.8 | 1 | 0.500 | +0.400 |',
     ]
+
+
+def test_every_machine_is_named_once() -> None:
+    found = [dict(machine=name) for name in ('one GPU', 'a CPU', 'one GPU')]
+    assert measured_on(found) == 'Measured on a CPU; and on one GPU.'
 
 
 def test_several_marks_of_a_page(tmp_path) -> None:
