@@ -152,6 +152,8 @@ def run_all(
         try:
             for done, future in enumerate(as_completed(futures.values()), 1):
                 progress.update(task, advance=cost(future.result()), runs=f'{done}/{len(which)}')
+                if not progress.console.is_terminal and done < len(which):  # in a file, a line per run
+                    progress.console.print(*progress.get_renderables())
         finally:
             for future in futures.values():
                 future.cancel()
