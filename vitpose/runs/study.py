@@ -135,28 +135,24 @@ def run_all(
 
     columns = (TextColumn('{task.description}'), BarColumn(), TextColumn('{task.fields[runs]} runs,'))
     times = (TimeElapsedColumn(), TextColumn('passed,'), TimeRemainingColumn(), TextColumn('left'))
-    futures: dict[Hashable, Future] = {}
-
-    def start(item: Hashable) -> Hashable:
-        for need in needs(item):
-            if need in futures:
-                futures[need].result()
-        run(item)
-        return item
+    waiting, unfinished = list(which), set(which)
+    running: dict[Future, Hashable] = {}
 
     # the speed is that of all runs so far, not of the last seconds as by default
     with Progress(*columns, *times, speed_estimate_period=1e9) as progress, ThreadPoolExecutor(jobs) as pool:
         task = progress.add_task(title, total=sum(map(cost, which)), runs=f'0/{len(which)}')
-        for item in which:
-            futures[item] = pool.submit(start, item)
-        try:
-            for done, future in enumerate(as_completed(futures.values()), 1):
-                progress.update(task, advance=cost(future.result()), runs=f'{done}/{len(which)}')
-                if not progress.console.is_terminal and done < len(which):  # in a file, a line per run
-                    progress.console.print(*progress.get_renderables())
-        finally:
-            for future in futures.values():
-                future.cancel()
+        while unfinished:
+            ready = [item for item in waiting if unfinished.isdisjoint(needs(item))]
+            for item in ready[: jobs - len(running)]:
+                waiting.remove(item)
+                running[pool.submit(run, item)] = item
+            future = next(as_completed(running))
+            item = running.pop(future)
+            future.result()
+            unfinished.remove(item)
+            progress.update(task, advance=cost(item), runs=f'{len(which) - len(unfinished)}/{len(which)}')
+            if unfinished and not progress.console.is_terminal:  # in a file, a line per run
+                progress.console.print(*progress.get_renderables())
 
 
 def _lines(folder: Path, pattern: str) -> list[str]:
