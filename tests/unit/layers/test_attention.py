@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from vitpose_mm.layers import Attention, WindowAttention
+from vitpose_mm.layers.attention import fused_attention
 from vitpose_mm.layers.window import fit_window, padded_grid
 
 DIM, HEADS = 12, 3
+BF16, FP32 = torch.bfloat16, torch.float32
 
 
 def randomised(module):
@@ -175,6 +177,25 @@ def test_training_saves_no_windows_and_gives_the_same_gradients():
     assert saved_bytes(attention.eval(), x) > 8 * x.untyped_storage().nbytes()
     attention.recompute = False
     assert saved_bytes(attention.train(), x) > 8 * x.untyped_storage().nbytes()
+
+
+@pytest.mark.parametrize('bias', [None, 'mask', 'float'])
+def test_short_sequences_are_trained_in_float32_on_the_cpu(bias) -> None:
+    inputs = [torch.randn(2, 3, 16, 8).bfloat16() for _ in range(3)]
+    mask = {'mask': torch.rand(16, 16) < 0.8, 'float': torch.randn(16, 16).bfloat16()}.get(bias)
+    found, expected = ([tensor.clone().to(dtype).requires_grad_() for tensor in inputs] for dtype in (BF16, FP32))
+    with torch.autocast('cpu', BF16):
+        output = fused_attention(*found, mask)
+    scores = expected[0] @ expected[1].mT / 8**0.5
+    if bias:
+        scores = scores.masked_fill(~mask, -torch.inf) if bias == 'mask' else scores + mask.float()
+    slow = scores.softmax(-1) @ expected[2]
+    output.float().sum().backward()
+    slow.sum().backward()
+    # only results are rounded, so that almost all are those of float32, to the last bit
+    pairs = [(output, slow), *((tensor.grad, reference.grad) for tensor, reference in zip(found, expected, strict=True))]
+    for result, reference in pairs:
+        assert result.dtype == BF16 and (result == reference.bfloat16()).float().mean() > 0.99
 
 
 # odd numbers of tokens: 7x7, windows of 3x3, and a knowledge token with 8x6 and with windows of 4x4
