@@ -193,8 +193,8 @@ def test_short_sequences_are_trained_in_float32_on_the_cpu(bias) -> None:
     output.float().sum().backward()
     slow.sum().backward()
     # only results are rounded, so that almost all are those of float32, to the last bit
-    pairs = [(output, slow), *((tensor.grad, reference.grad) for tensor, reference in zip(found, expected, strict=True))]
-    for result, reference in pairs:
+    results = [output, *(tensor.grad for tensor in found)]
+    for result, reference in zip(results, [slow, *(tensor.grad for tensor in expected)], strict=True):
         assert result.dtype == BF16 and (result == reference.bfloat16()).float().mean() > 0.99
 
 
