@@ -198,13 +198,14 @@ def test_short_sequences_are_trained_in_float32_on_the_cpu(bias) -> None:
         assert result.dtype == BF16 and (result == reference.bfloat16()).float().mean() > 0.99
 
 
-# odd numbers of tokens: 7x7, windows of 3x3, and a knowledge token with 8x6 and with windows of 4x4
+# odd numbers of tokens: 7x7, windows of 3x3, a knowledge token with 8x6 and with windows of 4x4; 17x17 exceeds SHORT
 ODD_NUMBERS_OF_TOKENS = """
 import torch
 from vitpose_mm.layers import Attention, WindowAttention
 torch.set_num_threads(2)
 for layer, grid, tokens in ((Attention(96, 3), (7, 7), 0), (WindowAttention(96, 3, (3, 3)), (9, 9), 0),
-                            (Attention(96, 3), (8, 6), 1), (WindowAttention(96, 3, (4, 4)), (8, 8), 1)):
+                            (Attention(96, 3), (8, 6), 1), (WindowAttention(96, 3, (4, 4)), (8, 8), 1),
+                            (Attention(96, 3), (17, 17), 0)):
     for _ in range(30):
         streams = [torch.randn(3, *grid, 96), torch.randn(3, 1, 96)][:1 + tokens]
         with torch.autocast('cpu', torch.bfloat16):
