@@ -1,4 +1,4 @@
-"""ViTPose+: the same weights give the same heatmaps as in transformers, and the authors' checkpoints load.
+"""ViTPose+: the same weights give the same heatmaps as in transformers, and the authors' checkpoints load and train.
 
 The tolerance is 1e-5 on heatmaps scaled to a maximum of 1, as in `test_pose_models.py`.
 """
@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.structures import InstanceData, PixelData
 from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+from torch import nn
 
 import vitpose_mm  # noqa: F401
 from vitpose_mm.backbones.sizes import SIZES
@@ -140,3 +143,68 @@ def test_authors_checkpoint_loads_into_a_subset_of_its_datasets_in_another_order
         assert ((heatmaps - expected).abs().max() / largest).item() < 1e-5
         other = theirs.head.heads[name](theirs.extract_feat(image, ['coco'] * 2))
         assert ((other - expected).abs().max() / largest).item() > 0.01  # a wrong expert would be detected
+
+
+def plain_decoder(head):
+    """The classic decoder in plain torch with the weights of ours."""
+    first, second, last = head.deconv_layers[0], head.deconv_layers[3], head.final_layer
+    layers = nn.Sequential(
+        nn.ConvTranspose2d(first.in_channels, 256, 4, 2, 1, bias=False), nn.BatchNorm2d(256), nn.ReLU(),
+        nn.ConvTranspose2d(second.in_channels, 256, 4, 2, 1, bias=False), nn.BatchNorm2d(256), nn.ReLU(),
+        nn.Conv2d(256, last.out_channels, 1),
+    )  # fmt: skip
+    names = {'final_layer': '6', **{f'deconv_layers.{i}': str(i) for i in range(6)}}
+    weights = {}
+    for key, value in head.state_dict().items():
+        part, kind = key.rsplit('.', 1)
+        weights[f'{names[part]}.{kind}'] = value.clone()
+    layers.load_state_dict(weights)
+    return layers.train()
+
+
+def test_decoders_train_as_in_the_authors_code():
+    """Loss, gradients and running statistics of a batch that has one sample of MPII and none of COCO-WholeBody.
+
+    The authors' `TopDownMoE.forward_train` runs every decoder on the whole batch, sets targets and keypoint weights of
+    other datasets' samples to zero and takes the mean over the whole batch: of heatmaps times weight, over the samples
+    and the cells, then over the keypoints.
+    """
+    generator = torch.Generator().manual_seed(2)
+    order = ['coco', 'aic', 'coco', 'mpii', 'aic', 'coco']
+    head = randomise(build('small', ('coco', 'aic', 'mpii', 'coco_wholebody')).head).train()
+    theirs = nn.ModuleDict({name: plain_decoder(decoder) for name, decoder in head.heads.items()})
+    samples = []
+    for name in order:
+        sample = PoseDataSample(metainfo=dict(dataset_name=name))
+        sample.gt_fields = PixelData(heatmaps=torch.rand(KEYPOINTS[name], 32, 24, generator=generator))
+        visible = (torch.rand(1, KEYPOINTS[name], generator=generator) > 0.3).float()
+        sample.gt_instance_labels = InstanceData(keypoint_weights=visible)
+        samples.append(sample)
+    feats = torch.randn(len(order), SIZES['small'].embed_dim, 8, 6, generator=generator)
+    ours_in, theirs_in = feats.clone().requires_grad_(), feats.clone().requires_grad_()
+
+    expected = 0
+    for name, decoder in theirs.items():
+        heatmaps = decoder(theirs_in)
+        targets, weights = torch.zeros_like(heatmaps), torch.zeros(*heatmaps.shape[:2], 1, 1)
+        for i, sample in enumerate(samples):
+            if order[i] == name:
+                targets[i] = sample.gt_fields.heatmaps
+                weights[i, :, 0, 0] = sample.gt_instance_labels.keypoint_weights[0]
+        expected = expected + ((heatmaps * weights - targets * weights) ** 2).mean((0, 2, 3)).mean()
+    expected.backward()
+    loss = head.loss((ours_in,), samples)['loss_kpt']
+    loss.backward()
+
+    def assert_same(found, value):
+        assert (found - value).abs().max() <= 1e-5 * value.abs().max() + 1e-12
+
+    assert_same(loss.detach(), expected.detach())
+    assert_same(ours_in.grad, theirs_in.grad)
+    for name, decoder in theirs.items():
+        for part, other in zip(head.heads[name].parameters(), decoder.parameters(), strict=True):
+            assert part.shape == other.shape
+            assert_same(part.grad, other.grad)
+            assert bool(part.grad.any()) == (name != 'coco_wholebody')
+        for part, other in zip(head.heads[name].buffers(), decoder.buffers(), strict=True):
+            assert_same(part.float(), other.float())

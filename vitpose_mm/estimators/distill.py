@@ -12,7 +12,7 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
 from ..heads import MultiDatasetHead
-from ..heads.decoders import DecoderHead
+from ..heads.decoders import DecoderHead, heatmap_losses
 from ..heads.targets import batch_weights, describe, same_targets
 from ..layers.index import index_on
 from .teacher import Teacher
@@ -109,7 +109,7 @@ class DistillPoseEstimator(TopdownPoseEstimator):
         """The student's own losses and its heatmaps (B, K, Hm, Wm), in one pass: two would update batch norms twice."""
         if isinstance(self.head, DecoderHead):
             heatmaps = self.head(self.extract_feat(inputs))
-            return self.head.losses(heatmaps, data_samples, self.train_cfg), heatmaps
+            return heatmap_losses(self.head, heatmaps, data_samples, self.train_cfg), heatmaps
         given: list[Tensor] = []
         hook = self.head.final_layer.register_forward_hook(lambda *call: given.append(call[-1]))
         try:

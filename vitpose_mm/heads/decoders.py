@@ -101,22 +101,23 @@ class DecoderHead(HeatmapHead):
             train_cfg: the model's; with compute_acc=False there is no accuracy.
 
         Returns:
-            `loss_kpt`, and `acc_pose`: the share of labelled keypoints within 5% of the heatmap's size, as in MMPose.
+            `loss_kpt`, and `acc_pose`: see `pck_accuracy`.
 
         Raises:
             ValueError: see `batch_targets`.
         """
-        return self.losses(self(feats), batch_data_samples, train_cfg)
+        return heatmap_losses(self, self(feats), batch_data_samples, train_cfg)
 
-    def losses(
-        self, heatmaps: Tensor, batch_data_samples: Sequence[PoseDataSample], train_cfg: dict | None = None
-    ) -> dict[str, Tensor]:
-        """The result of `loss` from the heatmaps (B, K, Hm, Wm) that `forward` returned."""
-        targets, weights = batch_targets(self.decoder, batch_data_samples, heatmaps.device)
-        losses = dict(loss_kpt=self.loss_module(heatmaps, targets, weights))
-        if (train_cfg or {}).get('compute_acc', True):
-            losses['acc_pose'] = pck_accuracy(heatmaps.detach(), targets, weights > 0)
-        return losses
+
+def heatmap_losses(
+    head: HeatmapHead, heatmaps: Tensor, batch_data_samples: Sequence[PoseDataSample], train_cfg: dict | None = None
+) -> dict[str, Tensor]:
+    """The result of `DecoderHead.loss` from heatmaps (B, K, Hm, Wm) that a head's `forward` returned."""
+    targets, weights = batch_targets(head.decoder, batch_data_samples, heatmaps.device)
+    losses = dict(loss_kpt=head.loss_module(heatmaps, targets, weights))
+    if (train_cfg or {}).get('compute_acc', True):
+        losses['acc_pose'] = pck_accuracy(heatmaps.detach(), targets, weights > 0)
+    return losses
 
 
 @MODELS.register_module()

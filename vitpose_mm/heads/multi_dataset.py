@@ -6,15 +6,16 @@ import torch
 from mmengine import ConfigDict
 from mmengine.model import ModuleDict
 from mmengine.structures import InstanceData, PixelData
-from mmpose.models.heads import BaseHead
+from mmpose.models.heads import BaseHead, HeatmapHead
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..checkpoints.key_maps import take
 from ..checkpoints.multi_dataset import rename_decoders
 from ..layers.index import index_on
-from .decoders import DecoderHead
+from .decoders import DecoderHead, heatmap_losses
 
 Features = tuple[Tensor, ...]
 
@@ -23,9 +24,16 @@ Features = tuple[Tensor, ...]
 class MultiDatasetHead(BaseHead):
     """One of MMPose's heatmap heads per dataset; the `dataset_name` of a sample selects its head.
 
-    Keypoints, codecs, heatmap sizes and flip pairs may differ between the datasets of one batch. A
-    head without samples in a batch gets a zero gradient, so that in distributed training the same
-    parameters have gradients on every rank.
+    Keypoints, codecs, heatmap sizes and flip pairs may differ between the datasets of one batch.
+
+    In training, as in the authors' code, every head runs on the features of the whole batch, so that
+    its batch norm is estimated from all samples even if the dataset has only one of them, and its loss
+    counts the samples of its dataset. A head without samples in a batch updates its running statistics
+    and gets zero gradients: on every rank the same parameters have gradients, and synchronized batch
+    norm runs the same collective operations. Heads without batch norm in training mode run on the
+    samples of their dataset alone, with the same result. So do heads of MMPose whose `loss` is not that
+    of `HeatmapHead`: their batch norm, if any, sees their own samples only, and is not synchronized.
+    Accuracies of all other heads are `pck_accuracy`.
 
     The training loss is `loss_kpt`: the sum over the datasets of weight x share x the head's own loss,
     which is a mean over its samples. With loss_normalizer='batch' the share is the dataset's fraction
@@ -157,20 +165,18 @@ class MultiDatasetHead(BaseHead):
         """
         groups = self._groups(datasets or self.datasets(batch_data_samples), feats[-1].device)
         self.absent -= groups.keys()
+        nobody: tuple[list[int], Tensor] = [], feats[-1].new_empty(0, dtype=torch.long)
         total = feats[-1].new_zeros(())
         reported = {}
         for name, head in self.heads.items():
-            if name not in groups:
-                total = total + sum(0 * p.sum() for p in head.parameters() if p.requires_grad)
-                continue
-            indices, index = groups[name]
+            indices, index = groups.get(name, nobody)
             share = len(indices) / len(batch_data_samples) if self.loss_normalizer == 'batch' else 1.0
-            samples = [batch_data_samples[i] for i in indices]
-            for key, value in head.loss(_select(feats, index), samples, train_cfg or {}).items():
+            for key, value in _losses(head, feats, index, [batch_data_samples[i] for i in indices], train_cfg).items():
                 if 'loss' in key:
                     total = total + self.loss_weights.get(name, 1.0) * share * value
                     key, value = key.replace('loss_', ''), value.detach()
-                reported[f'{name}/{key}'] = value
+                if indices:
+                    reported[f'{name}/{key}'] = value
         return {'loss_kpt': total, **reported}
 
     def predict(
@@ -206,6 +212,23 @@ class MultiDatasetHead(BaseHead):
         order = range(len(batch_data_samples))
         ordered = [poses[i] for i in order]
         return (ordered, [fields.get(i) for i in order]) if fields else ordered
+
+
+def _losses(
+    head: BaseHead, feats: Features, index: Tensor, samples: Sequence[PoseDataSample], train_cfg: dict | None
+) -> dict[str, Tensor]:
+    """The losses of a head on its samples of a batch; without any, a zero whose gradients are zero."""
+    own_loss = not isinstance(head, DecoderHead) and type(head).loss is not HeatmapHead.loss
+    if not own_loss and any(isinstance(part, _BatchNorm) and part.training for part in head.modules()):
+        heatmaps = head(feats)[index]
+    elif not samples:
+        return dict(loss_kpt=sum((0 * p.sum() for p in head.parameters() if p.requires_grad), index.sum()))
+    elif own_loss:
+        return head.loss(_select(feats, index), samples, train_cfg or {})
+    else:
+        heatmaps = head(_select(feats, index))
+    # the sum over no heatmaps: every process runs the same backward pass and its collective operations
+    return heatmap_losses(head, heatmaps, samples, train_cfg) if samples else dict(loss_kpt=heatmaps.sum())
 
 
 def _select(feats: Features, index: Tensor) -> Features:

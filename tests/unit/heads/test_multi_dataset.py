@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData, PixelData
+from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
 from vitpose_mm.heads import multi_dataset
+from vitpose_mm.heads.decoders import heatmap_losses
 
 # heads that differ in K, codec, heatmap size and type; HeatmapHead is MMPose's
 HEADS = dict(
@@ -78,7 +80,8 @@ def test_the_loss_is_the_weighted_sum_of_the_heads_losses(normalizer):
         alone = head.heads[name].loss((feats[0][indices],), [batch[i] for i in indices])
         torch.testing.assert_close(losses[f'{name}/kpt'], alone['loss_kpt'])
         assert not losses[f'{name}/kpt'].requires_grad
-        torch.testing.assert_close(losses[f'{name}/acc_pose'], alone['acc_pose'])
+        accuracy = heatmap_losses(head.heads[name], head.heads[name]((feats[0][indices],)), [batch[i] for i in indices])
+        torch.testing.assert_close(losses[f'{name}/acc_pose'], accuracy['acc_pose'])
         expected += weight * alone['loss_kpt'] * (len(indices) / 6 if normalizer == 'batch' else 1)
     torch.testing.assert_close(losses['loss_kpt'], expected)
     assert [key for key in losses if 'loss' in key] == ['loss_kpt'], "MMEngine sums all keys that contain 'loss'"
@@ -96,6 +99,71 @@ def test_a_head_without_samples_gets_zero_gradients():
     for name, parameter in head.named_parameters():
         assert parameter.grad is not None, name
         assert bool(parameter.grad.abs().sum() > 0) == name.startswith('heads.aic.'), name
+
+
+def running_statistics(head):
+    return {key: value.clone() for key, value in head.state_dict().items() if 'running' in key or 'num_batches' in key}
+
+
+@pytest.mark.parametrize('name', ['coco', 'mpii'])
+def test_batch_norm_in_training_sees_the_whole_batch_and_the_loss_its_own_samples(name):
+    """For our decoder and for MMPose's; one sample of six is of this dataset."""
+    head, alone, feats = build().train(), build().train(), features(6)
+    batch = samples('aic', 'aic', name, 'aic', 'aic', 'aic')
+    before = running_statistics(alone.heads[name])
+    losses = head.loss(feats, batch)
+    heatmaps = alone.heads[name](feats)[2:3]
+    expected = (heatmaps - batch[2].gt_fields.heatmaps).square().mean()
+    torch.testing.assert_close(losses[f'{name}/kpt'], expected.detach())
+    found = running_statistics(head.heads[name])
+    torch.testing.assert_close(found, running_statistics(alone.heads[name]))
+    assert before and all(not torch.equal(found[key], value) for key, value in before.items())
+
+
+def test_a_head_without_samples_updates_its_running_statistics():
+    """As in the authors' code; its parameters get zero gradients, and the features get none from it."""
+    head, whole, feats = build().train(), build().train(), features(2)
+    feats[0].requires_grad_()
+    head.loss(feats, samples('aic', 'aic'))['loss_kpt'].backward()
+    for name, parameter in head.named_parameters():
+        assert parameter.grad is not None, name
+        assert bool(parameter.grad.abs().sum() > 0) == name.startswith('heads.aic.'), name
+    aic = features(2)
+    aic[0].requires_grad_()
+    (whole.heads['aic'].loss(aic, samples('aic', 'aic'))['loss_kpt']).backward()
+    torch.testing.assert_close(feats[0].grad, aic[0].grad)
+    for name in ('coco', 'mpii'):
+        whole.heads[name](feats)
+        torch.testing.assert_close(running_statistics(head.heads[name]), running_statistics(whole.heads[name]))
+
+
+class OwnLossHead(HeatmapHead):
+    """A head whose loss is not that of the heatmaps that `forward` returns."""
+
+    def loss(self, feats, batch_data_samples, train_cfg=None):
+        self.seen = len(feats[-1])
+        return super().loss(feats, batch_data_samples, train_cfg or {})
+
+
+def test_a_head_with_its_own_loss_sees_its_own_samples():
+    head = build().train()
+    head.heads['mpii'].__class__ = OwnLossHead
+    head.loss(features(6), samples(*MIX))
+    assert head.heads['mpii'].seen == 2
+    head.loss(features(2), samples('aic', 'aic'))['loss_kpt'].backward()
+    assert all((parameter.grad == 0).all() for parameter in head.heads['mpii'].parameters())
+
+
+def test_heads_without_batch_norm_in_training_mode_skip_the_samples_of_others():
+    """The result is the same: a decoder without batch norm, a frozen one, and evaluation mode."""
+    frozen = dict(HEADS, coco=dict(HEADS['coco'], freeze=True))
+    head, seen = build(heads=frozen).train(), {}
+    for name, member in head.heads.items():
+        member.register_forward_pre_hook(lambda _, inputs, name=name: seen.update({name: len(inputs[0][-1])}))
+    head.loss(features(6), samples(*MIX))
+    assert seen == dict(coco=3, aic=1, mpii=6)
+    head.eval().loss(features(6), samples(*MIX))
+    assert seen == dict(coco=3, aic=1, mpii=2)
 
 
 @pytest.mark.parametrize('flip', [False, True])
