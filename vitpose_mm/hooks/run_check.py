@@ -33,9 +33,10 @@ class RunCheckHook(Hook):
     """Stops a run with inconsistent settings before the checkpoint is loaded.
 
     - A local `load_from` must exist.
-    - The single head of a top-down model must have one output per keypoint of the training, validation or test set
-      (`DatasetMixHook` checks a `MultiDatasetHead`).
+    - The head of a top-down model must have one output per keypoint of the training, validation or test set. In a
+      `MultiDatasetHead` each dataset must have a head, and an expert if there are any.
     - A heatmap head must have the codec of the training targets.
+    - `FixedMixSampler` must have its loader's batch size, and `PerDatasetEvaluator` one metric per dataset.
     - A teacher must use the same crop as its student.
 
     - A ViT's checkpoint must fit the whole model: MMEngine only logs what is left over or missing.
@@ -73,6 +74,7 @@ class RunCheckHook(Hook):
         for split in ('train', 'val', 'test'):
             loop = getattr(runner, f'_{split}_loop')  # the public property would build loops that are not run
             if isinstance(loop, BaseLoop):
+                _check_loop(loop)
                 metrics = getattr(getattr(loop, 'evaluator', None), 'metrics', ())
                 # a metric with a pred_converter maps the model's keypoints to those of the dataset
                 if not any(getattr(metric, 'pred_converter', None) for metric in metrics):
@@ -164,7 +166,7 @@ def check_checkpoint(load_from: str | None, config: str | None, option: str = '-
 
 
 def check_keypoints(dataset: Any, model: Any, split: str) -> None:
-    """Check that the single head of a top-down model has one output per keypoint of a dataset.
+    """Check that a top-down model has one output per keypoint of each dataset, its decoder and its expert, if any.
 
     Args:
         dataset: the built dataset.
@@ -172,26 +174,61 @@ def check_keypoints(dataset: Any, model: Any, split: str) -> None:
         split: 'train', 'val' or 'test'; `output_keypoint_indices` only applies to 'val' and 'test'.
 
     Raises:
-        ValueError: names the dataset and both numbers.
+        ValueError: names the dataset, what the model has and what to change.
     """
-    head = getattr(model, 'head', None)
-    outputs = getattr(head, 'out_channels', None)
-    if not isinstance(model, TopdownPoseEstimator) or not isinstance(outputs, int):
+    if not isinstance(model, TopdownPoseEstimator):
         return
-    if getattr(getattr(head, 'decoder', None), 'heatmap_type', None) == 'combined':
-        outputs //= 3  # one heatmap and two offset maps per keypoint
     selected = model.test_cfg.get('output_keypoint_indices') if split != 'train' else None
-    outputs = outputs if selected is None else len(selected)
+    experts = getattr(model.backbone, 'experts', ())
     for member in members(dataset):
         meta = getattr(member, 'metainfo', None) or {}
-        converters = transforms(member, KeypointConverter)
-        number = converters[-1].num_keypoints if converters else meta.get('num_keypoints')
-        if number not in (None, outputs):
+        name, converters = meta.get('dataset_name'), transforms(member, KeypointConverter)
+        path, head = _find_head(model, name)
+        if experts and name not in (None, *experts):
             raise ValueError(
-                f'the model predicts {outputs} keypoints (head.out_channels), but {split}_dataloader has '
-                f'dataset {meta.get("dataset_name")!r} with {number}: set model.head.out_channels='
-                f'{number}, or use a dataset with {outputs} keypoints'
+                f'dataset {name!r} has no expert: the backbone has experts for {list(experts)}. Add it to experts.names'
             )
+        outputs = getattr(head, 'out_channels', None)
+        if isinstance(outputs, int) and getattr(getattr(head, 'decoder', None), 'heatmap_type', None) == 'combined':
+            outputs //= 3  # one heatmap and two offset maps per keypoint
+        outputs = outputs if selected is None else len(selected)
+        number = converters[-1].num_keypoints if converters else meta.get('num_keypoints')
+        if isinstance(outputs, int) and number not in (None, outputs):
+            raise ValueError(
+                f'the model predicts {outputs} keypoints ({path}.out_channels), but {split}_dataloader has '
+                f'dataset {name!r} with {number}: set model.{path}.out_channels={number}, or use a dataset with '
+                f'{outputs} keypoints'
+            )
+    default = getattr(getattr(model, 'head', None), 'default_dataset', None)
+    if hasattr(dataset, 'names') and default not in (None, name := dataset.metainfo.get('dataset_name')):
+        raise ValueError(
+            f"default_dataset={default!r}, but the combined dataset's metainfo is that of {name!r}: predictions would "
+            f'be drawn with its skeleton. List {default!r} first, or set CombinedPoseDataset(metainfo=...)'
+        )
+
+
+def _find_head(model: Any, name: str | None) -> tuple[str, Any]:
+    """The config path and the head of a dataset: of a `MultiDatasetHead` the one of its name, else the model's."""
+    head = getattr(model, 'head', None)
+    heads = getattr(head, 'heads', None)
+    if heads is None or name is None:
+        return 'head', head
+    if name not in heads:
+        raise ValueError(f'dataset {name!r} has no decoder: add it to model.head.heads, which has {list(heads)}')
+    return f'head.heads.{name}', heads[name]
+
+
+def _check_loop(loop: Any) -> None:
+    """Check that a sampler with a fixed mix has the loader's batch size, and that each dataset has a metric."""
+    loader, evaluator = loop.dataloader, getattr(loop, 'evaluator', None)
+    mix = getattr(getattr(loader, 'sampler', None), 'num_per_source', None)
+    if mix is not None and sum(mix) != loader.batch_size:
+        raise ValueError(f'the sampler has batch_size={sum(mix)}, its loader {loader.batch_size}: set both to the same')
+    for metric in (evaluator, *getattr(evaluator, 'metrics', ())):  # `mim test --dump` makes it one of the metrics
+        if hasattr(metric, 'metrics_dict'):
+            names = [member.metainfo['dataset_name'] for member in members(loader.dataset)]
+            if set(names) != set(metric.metrics_dict):
+                raise ValueError(f'the evaluator has metrics for {list(metric.metrics_dict)}, the datasets are {names}')
 
 
 def check_targets(dataset: Any, model: Any) -> None:
@@ -208,25 +245,20 @@ def check_targets(dataset: Any, model: Any) -> None:
         return
     for member in members(dataset):
         name = (getattr(member, 'metainfo', None) or {}).get('dataset_name')
-        head = model.head.heads[name] if name in getattr(model.head, 'heads', ()) else model.head
+        _, head = _find_head(model, name)
+        codec = getattr(head, 'decoder', None)
         for step in transforms(member, GenerateTarget):
-            if isinstance(step, KeypointTarget) and not (
-                isinstance(head, DecoderHead) and hasattr(head.decoder, 'targets')
-            ):
+            if isinstance(step, KeypointTarget) and not (isinstance(head, DecoderHead) and hasattr(codec, 'targets')):
                 raise ValueError(
                     f'the training pipeline of {name!r} has KeypointTarget, which leaves the heatmaps to the head, but '
-                    f'the head is a {type(head).__name__} with decoder {describe(getattr(head, "decoder", None))}: use '
-                    "ClassicHead or SimpleHead with a BatchUDPHeatmap or BatchMSRAHeatmap, or MMPose's GenerateTarget"
+                    f'the head is a {type(head).__name__} with decoder {describe(codec)}: use ClassicHead or '
+                    "SimpleHead with a BatchUDPHeatmap or BatchMSRAHeatmap, or MMPose's GenerateTarget"
                 )
-            if (
-                isinstance(head, HeatmapHead)
-                and head.decoder is not None
-                and not isinstance(step.encoder, list)
-                and not same_targets(step.encoder, head.decoder)
-            ):
+            one_codec = isinstance(head, HeatmapHead) and codec is not None and not isinstance(step.encoder, list)
+            if one_codec and not same_targets(step.encoder, codec):
                 raise ValueError(
                     f'the training pipeline of {name!r} encodes with {describe(step.encoder)}, but its head decodes '
-                    f'with {describe(head.decoder)}: use the same codec in {type(step).__name__}(encoder=...) and '
+                    f'with {describe(codec)}: use the same codec in {type(step).__name__}(encoder=...) and '
                     'head=dict(decoder=...)'
                 )
     if getattr(model, 'teacher', None) is not None:

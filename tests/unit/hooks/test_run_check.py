@@ -84,6 +84,104 @@ def test_outputs_that_are_not_one_per_keypoint():
         check_keypoints(dataset(), part, 'train')
 
 
+KEYPOINTS = dict(coco=17, aic=14, mpii=16)
+
+
+def combined(*names, keypoints=KEYPOINTS, whole=None):
+    """A combined dataset's names and metainfo, without samples."""
+    members = [dataset(name=name, keypoints=keypoints[name]) for name in names]
+    return SimpleNamespace(datasets=members, names=list(names), metainfo=dict(dataset_name=whole or names[0]))
+
+
+def several(*names, default='coco', experts=()):
+    """A model with a head per dataset."""
+    init_default_scope('mmpose')
+    heads = {
+        name: dict(type='mmpose.HeatmapHead', in_channels=8, out_channels=KEYPOINTS[name], deconv_out_channels=None)
+        for name in names
+    }
+    vit = dict(type='ViT', arch=dict(depth=1, embed_dim=8, num_heads=1))
+    if experts:
+        vit['experts'] = dict(names=list(experts), expert_dim=4)
+    head = dict(type='MultiDatasetHead', heads=heads, default_dataset=default)
+    return MODELS.build(dict(type='MultiDatasetPoseEstimator', backbone=vit, head=head))
+
+
+def run_splits(data, net, splits=('train', 'val', 'test'), metrics=None, more=(), sampler=None, batch_size=4):
+    """Run the hook on loops over a dataset, one split at a time."""
+    for split in splits:
+        kind = dict(train=EpochBasedTrainLoop, val=ValLoop, test=TestLoop)[split]
+        loop = kind.__new__(kind)
+        loop.dataloader = SimpleNamespace(dataset=data, sampler=sampler, batch_size=batch_size)
+        evaluator = SimpleNamespace(metrics=more)
+        if metrics:
+            evaluator.metrics_dict = dict.fromkeys(metrics)
+        if split != 'train':
+            loop.evaluator = evaluator
+        loops = {**dict.fromkeys(('_train_loop', '_val_loop', '_test_loop')), f'_{split}_loop': loop}
+        config = SimpleNamespace(filename=None)
+        RunCheckHook().before_run(
+            SimpleNamespace(
+                _load_from=None, _resume=False, cfg=config, model=net, train_dataloader=loop.dataloader, **loops
+            )
+        )
+
+
+def test_datasets_that_fit_a_model_of_several_are_accepted():
+    net, data = several('coco', 'aic', 'mpii'), combined('coco', 'aic')
+    run_splits(data, net, metrics=['coco', 'aic'])
+    run_splits(dataset(name='aic', keypoints=14), net)
+    run_splits(dataset(CONVERTER, name='aic'), net)
+    run_splits(combined('aic', 'coco'), several('coco', 'aic', default=None))
+    run_splits(combined('aic', 'coco', whole='coco'), several('coco', 'aic'))
+    run_splits(data, several('coco', 'aic', experts=('aic', 'coco')))
+
+
+@pytest.mark.parametrize('split', ['train', 'val', 'test'])
+@pytest.mark.parametrize(
+    ('data', 'net', 'message'),
+    [
+        (
+            combined('coco', 'mpii'),
+            several('coco', 'aic'),
+            r"'mpii' has no decoder: add it to model.head.heads, which has \['coco', 'aic'\]",
+        ),
+        (
+            combined('coco', 'aic', keypoints=dict(coco=17, aic=15)),
+            several('coco', 'aic'),
+            r"predicts 14 keypoints .*'aic' with 15: set model.head.heads.aic.out_channels=15",
+        ),
+        (
+            combined('coco', 'aic'),
+            several('coco', 'aic', experts=('coco', 'mpii')),
+            r"'aic' has no expert: .* \['coco', 'mpii'\]",
+        ),
+        (combined('aic', 'coco'), several('coco', 'aic'), "default_dataset='coco', but .* is that of 'aic'"),
+    ],
+)
+def test_datasets_that_do_not_fit_a_model_of_several_are_refused(split, data, net, message):
+    with pytest.raises(ValueError, match=message):
+        run_splits(data, net, [split])
+
+
+def test_each_dataset_needs_a_metric():
+    net, data = several('coco', 'aic'), combined('coco', 'aic')
+    message = r"metrics for \['coco'\], the datasets are \['coco', 'aic'\]"
+    for split in ('val', 'test'):
+        with pytest.raises(ValueError, match=message):
+            run_splits(data, net, [split], metrics=['coco'])
+    two_metrics = [SimpleNamespace(metrics_dict=dict(coco=None)), SimpleNamespace()]  # as with `mim test --dump`
+    with pytest.raises(ValueError, match=message):
+        run_splits(data, net, ['test'], more=two_metrics)
+
+
+def test_a_sampler_of_another_batch_size_is_refused():
+    sampler = SimpleNamespace(num_per_source=[4, 2])
+    run_splits(dataset(), model(), ['train'], sampler=sampler, batch_size=6)
+    with pytest.raises(ValueError, match='sampler has batch_size=6, its loader 8'):
+        run_splits(dataset(), model(), ['train'], sampler=sampler, batch_size=8)
+
+
 def test_targets_must_have_the_codec_of_the_head():
     check_targets(dataset(dict(type='GenerateTarget', encoder=dict(UDP, blur_kernel_size=3))), model())
     check_targets(dataset(dict(type='GenerateTarget', encoder=CLASSIC)), model(decoder=None))
