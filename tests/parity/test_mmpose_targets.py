@@ -46,12 +46,19 @@ def test_targets_equal_those_of_mmpose(name):
 
 
 @pytest.mark.parametrize('labelled', [0.0, 0.1, 0.7, 1.0])
-def test_accuracy_equals_that_of_mmpose(labelled):
-    random = np.random.default_rng(1)
-    targets = random.random((6, 9, 16, 12)).astype(np.float32)
-    heatmaps = np.where(random.random((6, 9, 1, 1)) < 0.5, targets, random.random(targets.shape)).astype(np.float32)
+def test_accuracy_equals_that_of_mmpose_with_each_axis_divided_by_its_own_size(labelled):
+    """Maxima up to 4 cells apart in heatmaps of 64x48: 5% are 3.2 rows and 2.4 columns."""
+    random, shape = np.random.default_rng(1), (6, 9, 64, 48)
+    targets, heatmaps = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    for pair in np.ndindex(shape[:2]):
+        y, x = random.integers((5, 5), (59, 43))
+        targets[pair][y, x] = 1
+        heatmaps[pair][tuple(np.add((y, x), random.integers(-4, 5, 2)))] = 1
     heatmaps[0, :3] = -1  # without a maximum
-    mask = random.random((6, 9)) < labelled
-    _, expected, _ = pose_pck_accuracy(heatmaps, targets, mask)
+    mask = random.random(shape[:2]) < labelled
+    _, expected, _ = pose_pck_accuracy(heatmaps, targets, mask, normalize=np.tile([[48, 64]], (len(mask), 1)))
     found = pck_accuracy(*map(torch.from_numpy, (heatmaps, targets, mask)))
     assert float(found) == pytest.approx(expected, abs=1e-6)
+    if labelled == 1:
+        _, swapped, _ = pose_pck_accuracy(heatmaps, targets, mask)  # MMPose's default: x by the height, y by the width
+        assert swapped != pytest.approx(expected, abs=0.01), 'the test could not tell the axes apart'

@@ -5,13 +5,16 @@ from torch import Tensor
 
 
 def pck_accuracy(heatmaps: Tensor, targets: Tensor, labelled: Tensor, threshold: float = 0.05) -> Tensor:
-    """The mean over keypoints of the share of samples within a distance, as MMPose's `pose_pck_accuracy`.
+    """The mean over keypoints of the share of samples within a distance.
+
+    MMPose's `pose_pck_accuracy` with `normalize=[[Wm, Hm]]`. By default, and in the log of MMPose's heads, MMPose
+    divides x by the height and y by the width, so its `acc_pose` differs from ours unless heatmaps are square.
 
     Args:
         heatmaps: (B, K, Hm, Wm).
         targets: (B, K, Hm, Wm).
         labelled: (B, K), bool; other keypoints do not count.
-        threshold: of the distance, with each axis divided by the heatmap's size.
+        threshold: of the distance, with x divided by the width of the heatmap and y by its height.
 
     Returns:
         A scalar; 0 if no keypoint is labelled.
