@@ -34,7 +34,7 @@ class CompileHook(Hook):
 def compile_network(model: Any, options: bool | dict) -> list[str]:
     """Compile the parts of a model whose arguments are tensors, in place; state dicts keep their keys.
 
-    Heads of several datasets are not compiled: each gets another number of samples in each batch.
+    Heads of several datasets are not compiled: each loss counts another number of samples in each batch.
 
     Args:
         model: an estimator, without the wrapper of a distributed run.

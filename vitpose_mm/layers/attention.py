@@ -12,8 +12,8 @@ Streams = tuple[Tensor, ...]  # the token grid and, if there are any, the knowle
 # torch 2.1.2's fused CPU kernel writes past its buffers in the backward pass of an odd number of bf16 queries or keys
 # on several threads; that of 2.14.1 does not. With a mask, torch 2.1 uses another kernel.
 ODD_IS_UNSAFE = torch.__version__ < (2, 4)  # type: ignore[operator]
-# In the backward pass of torch 2.14's bf16 CPU kernel the time of short sequences does not shrink with their length: up
-# to this number of keys, training in float32 and rounding takes less (48 keys: a quarter, 192: 0.5 to 0.9, 768: 1.3).
+# Up to this number of keys, bf16 attention on the CPU is trained in float32 and rounded, which is faster there: see
+# "Attention on the CPU" in docs/training_speed.md.
 SHORT = 256
 
 
