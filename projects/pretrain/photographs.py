@@ -29,10 +29,15 @@ augmentation = [
 train_pipeline = [dict(type='OpenImage'), box, *augmentation, _base_.train_crop, _base_.target, *_base_.train_packing]
 val_pipeline = [dict(type='LoadImage'), box, _base_.crop, *_base_.packing]
 train_dataloader = dict(
-    batch_size=24, num_workers=0, dataset=dict(ann_file='train.json', pipeline=train_pipeline, **dataset)
+    batch_size=24,
+    num_workers=0,
+    persistent_workers=False,
+    dataset=dict(ann_file='train.json', pipeline=train_pipeline, **dataset),
 )
 val_dataloader = dict(
-    num_workers=0, dataset=dict(ann_file='val.json', pipeline=val_pipeline, test_mode=True, **dataset)
+    num_workers=0,
+    persistent_workers=False,
+    dataset=dict(ann_file='val.json', pipeline=val_pipeline, test_mode=True, **dataset),
 )
 test_dataloader = val_dataloader
 val_evaluator = [

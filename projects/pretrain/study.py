@@ -45,7 +45,7 @@ def pretraining(source: str, args: argparse.Namespace) -> Config:
     config.randomness.seed = 0
     config.optim_wrapper.type = 'FiniteOptimWrapper'  # float32, see photographs.py
     dataset = config.train_dataloader.dataset
-    config.train_dataloader.num_workers = 0
+    config.train_dataloader.update(num_workers=0, persistent_workers=False)
     if source == 'rendered':
         dataset.sources[0].data_root = f'{args.out}/rendered/'
     else:

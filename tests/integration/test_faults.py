@@ -57,8 +57,10 @@ def test_faults_one_after_the_other(train, data, tmp_path):
 
     output = train(NAN, '--resume')
     assert 'resumed epoch: 1, iter: 12' in output
-    (line,) = (tmp_path / 'run/bad_images.txt').read_text().splitlines()
-    assert str(data / '003.jpg') in line
+    for start in tmp_path.glob('run/*/bad_images.txt'):  # beside the log of each start
+        (line,) = start.read_text().splitlines()
+        assert str(data / '003.jpg') in line
+    assert len(list(tmp_path.glob('run/*/bad_images.txt'))) == len(list(tmp_path.glob('run/*/*.log'))) == 3
     checkpoint = torch.load(tmp_path / 'run/epoch_3.pth', weights_only=False)
     assert all(weight.isfinite().all() for weight in checkpoint['state_dict'].values())
     left_out = len(set(re.findall(r'iteration (\d+): no update', output)))
@@ -72,7 +74,6 @@ def test_a_loss_that_stays_nan_ends_the_run(train):
 
 
 HOOKS = """
-custom_hooks.append(dict(type='BadImageHook'))
 train_dataloader['dataset']['pipeline'].append(dict(type='Faults'))
 """
 FAULTS = '''"""What goes wrong in a training; the environment variable FAULTS chooses."""

@@ -88,6 +88,7 @@ def test_two_processes_have_the_masks_and_weights_of_one(pretraining, run, mim, 
         model__backbone__drop_path_rate=0.0,
         optim_wrapper__type='FiniteOptimWrapper',  # in bf16 rounding alone makes a difference of 1e-3
         train_dataloader__num_workers=0,
+        train_dataloader__persistent_workers=False,
         train_dataloader__dataset__pipeline=[
             dict(type='LoadImage'),
             dict(type='PretrainCrop', input_size=(96, 128), scale=(1, 1), ratio=(1, 1), flip=0),

@@ -62,12 +62,12 @@ def write(path, mode=None, orientation=None, **options):
     image.convert(mode or 'RGB').save(path, **options)
 
 
-def crops(path, box, seed, udp=True, **turning):
+def crops(path, box, seed, udp=True, reduced=True, **turning):
     """Ours and MMPose's sample of the same random numbers."""
     keypoints = np.random.default_rng(1).uniform(0, 300, (1, 4, 2)).astype(np.float32)
     both = []
     for steps in (
-        [OpenImage(), GetBBoxCenterScale(), FlipBox(), TurnBox(**turning), CropImage(INPUT, udp)],
+        [OpenImage(), GetBBoxCenterScale(), FlipBox(), TurnBox(**turning), CropImage(INPUT, udp, reduced)],
         [LoadImage(), GetBBoxCenterScale(), RandomFlip(), RandomBBoxTransform(**turning), TopdownAffine(INPUT, udp)],
     ):
         np.random.seed(seed)
@@ -96,6 +96,18 @@ def test_crops_equal_those_of_mmpose(name, udp, tmp_path):
         assert ours['ori_shape'] == theirs['ori_shape'] and 'image_file' not in ours
         flips.append(ours['flip'])
     assert any(flips) and not all(flips)
+
+
+@pytest.mark.parametrize('name', FORMATS)
+@pytest.mark.parametrize('udp', [True, False])
+def test_without_reduced_decoding_every_crop_is_exactly_that_of_mmpose(name, udp, tmp_path):
+    """Also of crops that shrink the image to an eighth."""
+    write(tmp_path / name, **FORMATS[name])
+    for seed, scale in enumerate([0.3, 0.6, 1.0, 1.0, 2.0, 2.0, 8.0, 8.0]):
+        turning = dict(scale_factor=(scale, scale * 1.1))
+        ours, theirs = crops(tmp_path / name, (30, 10, 400, 320), seed, udp, reduced=False, **turning)
+        np.testing.assert_array_equal(ours['img'], theirs['img'])
+        np.testing.assert_array_equal(ours['transformed_keypoints'], theirs['transformed_keypoints'])
 
 
 @pytest.mark.parametrize('direction', ['horizontal', 'vertical', 'diagonal'])

@@ -1,6 +1,7 @@
 """Checks of a dataset: what is wrong with images and annotations, counted and named."""
 
 import hashlib
+import io
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -69,25 +70,20 @@ def read_files(paths: Sequence[Path], on_progress: Callable[[], None] = lambda: 
 
 def read_file(path: Path) -> ImageFile:
     """Decode an image file as training does, and describe it."""
-    import cv2
     from PIL import ExifTags, Image
 
-    from vitpose_mm.datasets.image_file import check_image_file
+    from vitpose_mm.datasets.image_file import decode_image, read_image_file
 
     if not path.is_file():
         return ImageFile(None, 'missing')
     try:
-        check_image_file(path)
-        data = path.read_bytes()
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        with Image.open(path) as image:
+        data = read_image_file(path)
+        height, width = decode_image(data, path).shape[:2]
+        with Image.open(io.BytesIO(data)) as image:
             mode, turned = image.mode, image.getexif().get(ExifTags.Base.Orientation, 1) != 1
-    except (OSError, ValueError, SyntaxError, cv2.error) as problem:
+    except (OSError, ValueError, SyntaxError) as problem:
         return ImageFile(None, ' '.join(str(problem).split()))
-    if pixels is None:
-        return ImageFile(None, 'OpenCV cannot decode it')
     unusual = '16 bits' if mode.startswith('I') else 'grey' if mode in ('L', 'LA', '1') else ''
-    height, width = pixels.shape[:2]
     return ImageFile((width, height), '', turned, unusual, hashlib.sha256(data).hexdigest())
 
 

@@ -1,126 +1,106 @@
-"""Training without the images that cannot be read: each is replaced, counted and listed once."""
+"""A dataset's images: each file is read once and checked; bad ones end the run or are replaced."""
 
-import fcntl
 import logging
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
-from mmengine.logging import print_log
+from mmengine.dataset import BaseDataset
+from mmengine.logging import MMLogger, print_log
 
-from .image_file import check_image_file
+from .image_file import BadImageError, CheckedLoadImage
 
-MOST = 0.01  # bad images per sample of a dataset; one is always accepted
+MAX_BAD_SHARE = 0.01  # bad images per sample of a dataset; one is always accepted
+NAME = 'bad_images.txt'
 CHOICES = ('raise', 'skip')
 
 
-def check_choice(on_bad_image: str, test_mode: bool) -> str:
-    """Return `on_bad_image` if it is a choice that fits the mode.
+class ImageChecks(BaseDataset):
+    """Mixin for datasets: the image files that `LoadImage` or `OpenImage` reads are read once and checked.
+
+    Args:
+        on_bad_image: what to do with an image that is missing, empty, truncated or unreadable: 'raise' an error that
+            names the file, or 'skip' it: the next sample whose image can be read takes its place. This depends on the
+            files alone, so a resumed run trains on the same samples. Each such image is logged and listed once in
+            `bad_images.txt` beside the run's log, as annotation file and reason; more of them than 1% of the dataset's
+            samples end the run. Without a run's log, each process counts its own.
+        *args, **kwargs: of the dataset.
 
     Raises:
-        ValueError: it does not; a replaced sample would change a test's result.
-    """
-    if on_bad_image not in CHOICES:
-        raise ValueError(f"on_bad_image={on_bad_image!r}, expected 'raise' or 'skip'")
-    if on_bad_image == 'skip' and test_mode:
-        raise ValueError("on_bad_image='skip' replaces samples, which would change a test's result: use 'raise'")
-    return on_bad_image
-
-
-def replacing_bad_images(prepare: Callable[[Any, int], Any]) -> Callable[[Any, int], Any]:
-    """Decorate `prepare_data` of a dataset with the attribute `on_bad_image`.
-
-    With 'skip', a sample whose image cannot be read is replaced by the next sample of the dataset whose image can.
-    This depends on the files alone, so a resumed run trains on the same samples.
+        ValueError: another choice, or 'skip' for a test, whose result a replaced sample would change.
     """
 
-    @wraps(prepare)
-    def prepare_data(self: Any, idx: int) -> Any:
-        def one(index: int) -> Any:
-            try:
-                return prepare(self, index)
-            except Exception as error:
-                path = self.get_data_info(index)['img_path']
-                fault = image_fault(path)
-                if fault:
-                    error.bad_image = (path, fault)  # type: ignore[attr-defined]
-                raise
+    def __init__(self, *args: Any, on_bad_image: str = 'raise', **kwargs: Any):
+        if on_bad_image not in CHOICES:
+            raise ValueError(f"on_bad_image={on_bad_image!r}, expected 'raise' or 'skip'")
+        if on_bad_image == 'skip' and kwargs.get('test_mode', False):
+            raise ValueError("on_bad_image='skip' replaces samples, which would change a test's result: use 'raise'")
+        self.on_bad_image = on_bad_image
+        self.bad_images: set[str] = set()
+        self.bad_image_list = list_file()
+        super().__init__(*args, **kwargs)
+        self.pipeline.transforms = [CheckedLoadImage.replacing(step) for step in self.pipeline.transforms]
 
-        return first_good(self, idx, one)
+    def prepare_data(self, idx: int) -> Any:
+        """Run the pipeline on sample `idx`, or with on_bad_image='skip' on the next one whose image can be read.
 
-    return prepare_data
+        Raises:
+            BadImageError: the image cannot be decoded completely; a `MissingImageError`: it does not exist.
+            ValueError: too many images are bad.
+        """
+        return first_good(self, idx, super().prepare_data)
 
 
 def first_good(dataset: Any, index: int, prepare: Callable[[int], Any]) -> Any:
     """Return sample `index`, or with on_bad_image='skip' the next one whose image can be read.
 
+    Args:
+        dataset: has the attributes that `ImageChecks` sets.
+        index: of the sample.
+        prepare: makes a sample.
+
     Raises:
-        ValueError: more than 1% as many images as the dataset has samples cannot be read, or none can.
+        ValueError: too many images cannot be read, or none can.
     """
     for number in range(len(dataset)):
         try:
             return prepare((index + number) % len(dataset))
-        except Exception as error:
-            bad = getattr(error, 'bad_image', None)
-            if bad is None or dataset.on_bad_image != 'skip':
+        except BadImageError as error:
+            if dataset.on_bad_image != 'skip':
                 raise
-            note(dataset, *bad)
+            note(dataset, error)
     raise ValueError(f'{type(dataset).__name__}: no image can be read')
 
 
-def note(dataset: Any, path: str, fault: str) -> None:
-    """List an image that cannot be read, once, and stop if there are too many.
-
-    The list, a line of dataset, path and reason per image, is that of all processes if the dataset has the attribute
-    `bad_image_list`, which `BadImageHook` sets.
+def note(dataset: Any, error: BadImageError) -> None:
+    """Log and list a bad image, once.
 
     Raises:
         ValueError: there are too many.
     """
-    seen = dataset.__dict__.setdefault('_bad_images', set())
-    if path in seen:
+    bad, name = dataset.bad_images, getattr(dataset, 'ann_file', '') or type(dataset).__name__
+    line = f'{name}\t{" ".join(str(error).split())}\n'
+    if line in bad:
         return
-    seen.add(path)
-    count, name = len(seen), getattr(dataset, 'ann_file', '') or type(dataset).__name__
-    shared: Path | None = getattr(dataset, 'bad_image_list', None)
-    line = '\t'.join(' '.join(text.split()) for text in (name, path, fault)) + '\n'
-    new = True
-    if shared is not None:
-        with open(shared, 'a+', encoding='utf-8') as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+    if dataset.bad_image_list:
+        with open(dataset.bad_image_list, 'a+', encoding='utf-8') as file:
             file.seek(0)
-            listed = [entry.split('\t')[1] for entry in file if entry.startswith(f'{name}\t')]
-            new = path not in listed
-            if new:
+            bad.update(other for other in file if other.startswith(f'{name}\t'))
+            if line not in bad:
                 file.write(line)
-            count = len(listed) + new
-    if new:
-        text = f'replaced by the next sample: {fault} ({count} bad images of {name})'
+    if line not in bad:
+        text = f'replaced by the next sample: {error} ({len(bad) + 1} bad images of {name})'
         print_log(text, logger='current', level=logging.WARNING)
-    if count > max(1, MOST * len(dataset)):
+    bad.add(line)
+    if len(bad) > max(1, MAX_BAD_SHARE * len(dataset)):
+        listed = f'They are listed in {dataset.bad_image_list}. ' if dataset.bad_image_list else ''
         raise ValueError(
-            f'{count} images of {name}, which has {len(dataset)} samples, cannot be read; at most {MOST:.0%} as many '
-            f'are skipped. {f"They are listed in {shared}. " if shared else ""}The last one: {fault}'
+            f'{len(bad)} images of {name}, which has {len(dataset)} samples, cannot be read; at most '
+            f'{MAX_BAD_SHARE:.0%} as many are skipped. {listed}The last one: {error}'
         )
 
 
-def image_fault(path: str) -> str | None:
-    """Return why an image file cannot be read, None if it can."""
-    if not Path(path).is_file():
-        return f'image {path} is missing'
-    try:
-        check_image_file(path)
-        return None if cv2.imread(path) is not None else f'image {path} cannot be decoded'
-    except (OSError, ValueError, cv2.error) as error:
-        return str(error)
-
-
-def skipping(dataset: Any) -> Iterator[Any]:
-    """Yield a dataset and the datasets inside it that skip bad images."""
-    if getattr(dataset, 'on_bad_image', 'raise') == 'skip':
-        yield dataset
-    for inner in [*(getattr(dataset, 'datasets', None) or []), getattr(dataset, 'dataset', None)]:
-        if inner is not None:
-            yield from skipping(inner)
+def list_file() -> Path | None:
+    """Return the file in which a run lists its bad images: beside its log, which all processes know."""
+    log = MMLogger.get_current_instance().log_file
+    return Path(log).absolute().with_name(NAME) if log else None

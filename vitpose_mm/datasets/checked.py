@@ -1,4 +1,4 @@
-"""MMPose's datasets and APT-36K with the checks of ``DatasetChecks``."""
+"""MMPose's datasets and APT-36K with the checks of `DatasetChecks`: `CheckedCocoDataset` and so on."""
 
 import numpy as np
 from mmpose.datasets import (
@@ -17,50 +17,29 @@ from mmpose.registry import DATASETS
 from .apt36k import APT36KDataset
 from .checks import DatasetChecks
 
-
-@DATASETS.register_module()
-class CheckedCocoDataset(DatasetChecks, CocoDataset):
-    """MMPose's ``CocoDataset`` (COCO) with the checks of ``DatasetChecks``."""
-
-
-@DATASETS.register_module()
-class CheckedAicDataset(DatasetChecks, AicDataset):
-    """MMPose's ``AicDataset`` (AI Challenger) with the checks of ``DatasetChecks``."""
-
-
-@DATASETS.register_module()
-class CheckedMpiiDataset(DatasetChecks, MpiiDataset):
-    """MMPose's ``MpiiDataset`` (MPII) with the checks of ``DatasetChecks``."""
+READERS = (
+    CocoDataset,
+    AicDataset,
+    MpiiDataset,
+    CrowdPoseDataset,
+    OCHumanDataset,
+    AP10KDataset,
+    APT36KDataset,
+    CocoWholeBodyDataset,
+    HumanArtDataset,
+)
 
 
-@DATASETS.register_module()
-class CheckedCrowdPoseDataset(DatasetChecks, CrowdPoseDataset):
-    """MMPose's ``CrowdPoseDataset`` (CrowdPose) with the checks of ``DatasetChecks``."""
+def checked(reader: type) -> type:
+    """Return a dataset class with the checks of `DatasetChecks`, named `Checked...` and registered."""
+    text = f'`{reader.__name__}` with the checks of `DatasetChecks`.'
+    return DATASETS.register_module()(
+        type(f'Checked{reader.__name__}', (DatasetChecks, reader), dict(__module__=__name__, __doc__=text))
+    )
 
 
-@DATASETS.register_module()
-class CheckedOCHumanDataset(DatasetChecks, OCHumanDataset):
-    """MMPose's ``OCHumanDataset`` (OCHuman) with the checks of ``DatasetChecks``."""
-
-
-@DATASETS.register_module()
-class CheckedAP10KDataset(DatasetChecks, AP10KDataset):
-    """MMPose's ``AP10KDataset`` (AP-10K) with the checks of ``DatasetChecks``."""
-
-
-@DATASETS.register_module()
-class CheckedAPT36KDataset(DatasetChecks, APT36KDataset):
-    """``APT36KDataset`` (APT-36K) with the checks of ``DatasetChecks``."""
-
-
-@DATASETS.register_module()
-class CheckedCocoWholeBodyDataset(DatasetChecks, CocoWholeBodyDataset):
-    """MMPose's ``CocoWholeBodyDataset`` (COCO-WholeBody) with the checks of ``DatasetChecks``."""
-
-
-@DATASETS.register_module()
-class CheckedHumanArtDataset(DatasetChecks, HumanArtDataset):
-    """MMPose's ``HumanArtDataset`` (Human-Art) with the checks of ``DatasetChecks``."""
+# as attributes of this module, from which a data worker that is not forked imports them
+globals().update({made.__name__: made for made in map(checked, READERS)})
 
 
 @DATASETS.register_module()

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os.path as osp
 import pickle
 from typing import Any
 
@@ -11,17 +10,15 @@ from mmengine.fileio import exists
 from mmengine.logging import print_log
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
-from .bad_images import check_choice, replacing_bad_images
-from .crop_image import OpenImage
-from .image_file import check_image_file
+from .bad_images import ImageChecks
+from .image_file import MissingImageError
 from .json_file import check_json_start, check_json_syntax
-from .members import transforms
 
 SHOWN_IDS = 5
 HOW_TO_SKIP = 'set filter_cfg=dict(drop_bad_boxes=True) to skip such boxes and log their number'
 
 
-class DatasetChecks(BaseCocoStyleDataset):
+class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
     """Mixin that makes a top-down MMPose dataset report bad input instead of silently skipping or accepting it.
 
     - An annotation, detection or head-box file that is missing, and an annotation or detection file that is empty
@@ -34,22 +31,15 @@ class DatasetChecks(BaseCocoStyleDataset):
       with the image size. The MPII file has no image sizes, so only the area is checked there.
     - A keypoint that is not finite raises an error in both modes.
     - A dataset without any instance left raises an error.
-    - An image that is missing, empty, truncated or unreadable raises an error that names the file. With
-      ``on_bad_image='skip'``, for training, the next sample with a readable image takes its place, the image is listed
-      once (see ``BadImageHook``), and only more bad images than 1% of the dataset's samples raise an error.
+    - An image that is missing, empty, truncated or unreadable raises an error that names the file, or is skipped in
+      training (see ``ImageChecks``).
 
     Crowds and instances without labelled keypoints are dropped, as in MMPose.
 
-    Args:
-        on_bad_image: 'raise' or 'skip'.
-        *args, **kwargs: of MMPose's dataset.
+    Args: those of ``ImageChecks``, the first of them ``on_bad_image``, and of MMPose's dataset.
     """
 
     _metainfo_copy: bytes | None = None
-
-    def __init__(self, *args: Any, on_bad_image: str = 'raise', **kwargs: Any):
-        self.on_bad_image = check_choice(on_bad_image, kwargs.get('test_mode', False))
-        super().__init__(*args, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """Check that the files exist, then read the annotations as MMPose does.
@@ -89,24 +79,13 @@ class DatasetChecks(BaseCocoStyleDataset):
             )
         return data_list
 
-    @replacing_bad_images
     def prepare_data(self, idx: int) -> Any:
-        """Check the image file of sample `idx`, then run the pipeline.
-
-        Raises:
-            FileNotFoundError: the image does not exist.
-            ValueError: the image cannot be decoded completely.
-        """
-        path = super(BaseCocoStyleDataset, self).get_data_info(idx)['img_path']
-        if not transforms(self, OpenImage) and osp.isfile(path):  # OpenImage checks what it reads
-            check_image_file(path)
+        """Run the pipeline on sample `idx`; see ``ImageChecks``."""
         try:
             return super().prepare_data(idx)
-        except FileNotFoundError as error:
-            if osp.isfile(path):  # the pipeline misses another file
-                raise
-            raise FileNotFoundError(
-                f'image {path} of {self.ann_file} is missing. Add the file, or change data_root={self.data_root!r} '
+        except MissingImageError as error:
+            raise MissingImageError(
+                f'{error} (annotations: {self.ann_file}). Add the file, or change data_root={self.data_root!r} '
                 f'and data_prefix={self.data_prefix!r} to the folder of the images.'
             ) from error
 

@@ -1,9 +1,9 @@
 """Transforms of a training pipeline that decode an image when its crop is known.
 
 They replace MMPose's, draw the same random numbers and give the same crops, except where a JPEG is decoded at reduced
-scale: `OpenImage` for `LoadImage`, `FlipBox` for `RandomFlip`, `TurnBox` for `RandomBBoxTransform` and `CropImage` for
-`TopdownAffine`. Between `OpenImage` and `CropImage` a sample has no `img`, so transforms of pixels come after the crop.
-After MMPose's `LoadImage` they do what MMPose's do.
+scale, which `CropImage(reduced_decoding=False)` turns off: `OpenImage` for `LoadImage`, `FlipBox` for `RandomFlip`,
+`TurnBox` for `RandomBBoxTransform` and `CropImage` for `TopdownAffine`. Between `OpenImage` and `CropImage` a sample
+has no `img`, so transforms of pixels come after the crop. After MMPose's `LoadImage` they do what MMPose's do.
 """
 
 from typing import Any
@@ -11,14 +11,13 @@ from typing import Any
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
-from mmengine.fileio import get
 from mmpose.datasets.transforms import RandomBBoxTransform, RandomFlip, TopdownAffine
 from mmpose.registry import TRANSFORMS
 from mmpose.structures.bbox import get_udp_warp_matrix, get_warp_matrix
 from scipy.special import ndtr, ndtri
 
-from .image_file import check_image_bytes, not_an_image
-from .jpeg import decode, from_reduced, jpeg_size, reduction, scale_of
+from .image_file import decode_image, read_image_file
+from .jpeg import from_reduced, jpeg_size, reduction, scale_of
 
 IMAGE_FILE = 'image_file'  # the bytes of a JPEG, or the pixels of another image
 FLIP_CODES = {'horizontal': 1, 'vertical': 0, 'diagonal': -1}
@@ -42,19 +41,14 @@ class OpenImage(BaseTransform):
         """Read `img_path`.
 
         Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: the file is empty, truncated or not an image.
+            MissingImageError: there is no such file.
+            BadImageError: the file is empty, truncated or not an image.
         """
         path = results['img_path']
-        if self.backend_args is None and '://' not in path:
-            with open(path, 'rb') as file:
-                data = file.read()
-        else:
-            data = get(path, self.backend_args)
-        check_image_bytes(data, path)
+        data = read_image_file(path, self.backend_args)
         shape, image = jpeg_size(data), None
         if shape is None:
-            image = read(data, path)
+            image = decode_image(data, path)
             shape = image.shape[:2]
         results[IMAGE_FILE] = data if image is None else image
         results['img_shape'] = results['ori_shape'] = shape
@@ -101,19 +95,24 @@ class TurnBox(RandomBBoxTransform):
 class CropImage(TopdownAffine):
     """MMPose's `TopdownAffine` of a flipped or unflipped image from `OpenImage` and `FlipBox`.
 
-    A JPEG that the crop shrinks to 1/2, 1/4 or 1/8 or less is decoded at this scale, which filters it; MMPose's crops
-    alias there. It is never enlarged from a reduced one.
+    A JPEG that the crop shrinks to 1/2, 1/4 or 1/8 or less is decoded at this scale, which filters it. It is never
+    enlarged from there. MMPose's crops alias there, and so do those of testing, which uses MMPose's transforms.
 
     Args:
         input_size: (w, h) of the crop in pixels.
         use_udp: whether to crop as UDP.
+        reduced_decoding: False decodes every image whole, and gives exactly MMPose's crops.
     """
+
+    def __init__(self, input_size: tuple[int, int], use_udp: bool = False, reduced_decoding: bool = True):
+        super().__init__(input_size, use_udp)
+        self.reduced_decoding = reduced_decoding
 
     def transform(self, results: dict) -> dict[str, Any]:
         """Set `img` (h, w, 3), `transformed_keypoints` (1, K, 2), `input_size`, `input_center`, `input_scale`.
 
         Raises:
-            ValueError: the image cannot be decoded.
+            BadImageError: the image cannot be decoded.
         """
         if IMAGE_FILE not in results:
             return super().transform(results)
@@ -132,25 +131,13 @@ class CropImage(TopdownAffine):
     def _crop(self, results: dict, warp: np.ndarray) -> np.ndarray:
         image, factor, flip = results.pop(IMAGE_FILE), 1, results.get('flip_direction')
         if isinstance(image, bytes):
-            factor = reduction(scale_of(warp))
-            image = read(image, results['img_path'], factor)
+            factor = reduction(scale_of(warp)) if self.reduced_decoding else 1
+            image = decode_image(image, results['img_path'], factor)
         if factor > 1:
             warp = warp.astype(np.float64) @ flip_matrix(flip, results['ori_shape']) @ from_reduced(factor)
         elif flip:  # not with the matrix: the warp rounds positions, and the crop would not be exactly MMPose's
             image = cv2.flip(image, FLIP_CODES[flip])
         return cv2.warpAffine(image, warp, self.input_size, flags=cv2.INTER_LINEAR)
-
-
-def read(data: bytes, path: str, factor: int = 1) -> np.ndarray:
-    """Decode the file `path`; see `decode`.
-
-    Raises:
-        ValueError: it cannot be decoded.
-    """
-    image = decode(data, factor)
-    if image is None:
-        raise ValueError(not_an_image(data, path))
-    return image
 
 
 def flip_matrix(direction: str | None, shape: tuple[int, int]) -> np.ndarray:

@@ -1,62 +1,116 @@
-"""A check for truncated or unreadable images, which decoders partly accept."""
+"""Reading each image file once, with a check for truncated files, which decoders partly accept."""
 
 import io
 from pathlib import Path
 
 import cv2
+import mmcv
+import numpy as np
+from mmcv.transforms import LoadImageFromFile
+from mmengine.fileio import get
+from mmpose.datasets.transforms import LoadImage
 from PIL import Image, UnidentifiedImageError
 
 ADVICE = 'Download the file again, or remove it from the annotation file.'
+REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 
 
-def check_image_file(path: str | Path) -> None:
-    """Raise a ValueError if a file is not an image or is truncated.
+class BadImageError(ValueError):
+    """An image file that is empty, truncated or not an image, or cannot be read."""
+
+
+class MissingImageError(BadImageError, FileNotFoundError):
+    """An image file that does not exist."""
+
+
+class CheckedLoadImage(LoadImage):
+    """MMPose's `LoadImage`, which reads each file once and checks it. The checked datasets use it for `LoadImage`."""
+
+    @classmethod
+    def replacing(cls, transform: object) -> object:
+        """Return a `LoadImage` or `LoadImageFromFile` with the check, any other transform as it is."""
+        if type(transform) not in (LoadImage, LoadImageFromFile):
+            return transform
+        checked = cls()
+        vars(checked).update(vars(transform))
+        return checked
+
+    def transform(self, results: dict) -> dict | None:
+        """Read `img_path`, unless the sample has an `img`.
+
+        Raises:
+            BadImageError: see `read_image_file` and `decode_image`.
+        """
+        if 'img' not in results:
+            path = results['img_path']
+            data = read_image_file(path, self.backend_args or self.file_client_args)
+            try:
+                image = mmcv.imfrombytes(data, self.color_type, backend=self.imdecode_backend)
+            except Exception as error:  # each backend has errors of its own
+                raise undecodable(data, path) from error
+            if image is None:
+                raise undecodable(data, path)
+            results['img'] = image.astype(np.float32) if self.to_float32 else image
+        return super().transform(results)
+
+
+def read_image_file(path: str | Path, backend_args: dict | None = None) -> bytes:
+    """Read an image file once and check that it is complete.
 
     OpenCV decodes a truncated JPEG without an error and fills the rest with grey, which would be trained on. The
     cheap search for the end marker comes first; only a file without one is decoded strictly by Pillow.
 
     Args:
-        path: an existing local file.
+        path: the file.
+        backend_args: MMEngine's, for files that are not local.
 
     Raises:
-        ValueError: the file is empty, not readable by OpenCV, or truncated.
+        MissingImageError: there is no such file.
+        BadImageError: it cannot be read, or is empty or truncated.
     """
-    check_image_bytes(Path(path).read_bytes(), path)
-    if not cv2.haveImageReader(str(path)):
-        raise ValueError(not_an_image(Path(path).read_bytes(), path))
+    try:
+        data = get(path, backend_args)
+    except FileNotFoundError as error:
+        raise MissingImageError(f'image {path} is missing') from error
+    except OSError as error:
+        raise BadImageError(f'image {path} cannot be read: {error}') from error
+    if not data:
+        raise BadImageError(f'image {path} is empty (0 bytes). {ADVICE}')
+    if not has_end_marker(data):
+        try:
+            Image.open(io.BytesIO(data)).load()
+        except (OSError, SyntaxError, UnidentifiedImageError, ValueError) as error:
+            text = f'truncated: {len(data)} bytes without an end marker ({error})'
+            raise BadImageError(f'image {path} is {text}. {ADVICE}') from error
+    return data
 
 
-def check_image_bytes(data: bytes, path: str | Path) -> None:
-    """Raise a ValueError if the bytes of an image file are empty or truncated.
+def decode_image(data: bytes, path: str | Path, factor: int = 1) -> np.ndarray:
+    """Decode an image file as MMPose does, a JPEG optionally at 1/2, 1/4 or 1/8 of its size.
 
     Args:
         data: the file.
         path: its path, for the message.
+        factor: 1, 2, 4 or 8.
+
+    Returns:
+        (H, W, 3) uint8 BGR, each side divided by the factor and rounded up.
 
     Raises:
-        ValueError: see above.
+        BadImageError: OpenCV cannot decode it.
     """
-    if not data:
-        raise ValueError(f'image {path} is empty (0 bytes). {ADVICE}')
     try:
-        check_complete(data)
-    except ValueError as error:
-        raise ValueError(f'image {path} is {error}. {ADVICE}') from error
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), REDUCED.get(factor, cv2.IMREAD_COLOR))
+    except cv2.error as error:  # such as an image with more pixels than OpenCV accepts
+        raise undecodable(data, path) from error
+    if image is None:
+        raise undecodable(data, path)
+    return image
 
 
-def not_an_image(data: bytes, path: str | Path) -> str:
-    """The message of a file that OpenCV cannot read."""
-    return f'image {path} is not an image that OpenCV can read: it starts with {data[:12]!r}. {ADVICE}'
-
-
-def check_complete(data: bytes) -> None:
-    """Raise a ValueError if the bytes of an image file are truncated."""
-    if has_end_marker(data):
-        return
-    try:
-        Image.open(io.BytesIO(data)).load()
-    except (OSError, SyntaxError, UnidentifiedImageError, ValueError) as error:
-        raise ValueError(f'truncated: {len(data)} bytes without an end marker ({error})') from error
+def undecodable(data: bytes, path: str | Path) -> BadImageError:
+    """Return the error of a file that cannot be decoded."""
+    return BadImageError(f'image {path} is not an image that OpenCV can read: it starts with {data[:12]!r}. {ADVICE}')
 
 
 def has_end_marker(data: bytes) -> bool:

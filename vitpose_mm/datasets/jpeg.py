@@ -1,13 +1,11 @@
-"""Reading the header of a JPEG file, and decoding at reduced scale."""
+"""The header of a JPEG file, and geometry of decoding at reduced scale."""
 
 import io
 import math
 
-import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
-REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 SIZE_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
@@ -47,19 +45,6 @@ def _orientation(data: bytes) -> int:
 def reduction(scale: float) -> int:
     """The largest of 8, 4, 2, 1 by which an image can be reduced before it is resized by `scale`, without enlarging."""
     return next((factor for factor in (8, 4, 2) if factor * scale <= 1), 1)
-
-
-def decode(data: bytes, factor: int = 1) -> np.ndarray | None:
-    """Decode an image file as MMPose does, a JPEG optionally at 1/2, 1/4 or 1/8 of its size.
-
-    Args:
-        data: the file.
-        factor: 1, 2, 4 or 8.
-
-    Returns:
-        (H, W, 3) uint8 BGR, each side divided by the factor and rounded up; None if OpenCV cannot decode it.
-    """
-    return cv2.imdecode(np.frombuffer(data, np.uint8), REDUCED.get(factor, cv2.IMREAD_COLOR))
 
 
 def from_reduced(factor: int) -> np.ndarray:

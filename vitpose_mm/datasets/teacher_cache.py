@@ -13,7 +13,7 @@ import torch
 from mmengine.structures import PixelData
 from mmpose.registry import DATASETS
 
-from .bad_images import first_good
+from .bad_images import first_good, list_file
 from .members import members
 
 INDEX = 'cache.json'
@@ -56,7 +56,8 @@ class TeacherCacheDataset:
             raise ValueError(f'TeacherCacheDataset: seeds={self.seeds}, expected at least one{choice}')
         self._maps: dict[int, np.ndarray] = {}
         # a sample in place of another needs its own heatmaps, so this dataset replaces samples, not those inside
-        self.on_bad_image = 'raise'
+        self.on_bad_image, self.bad_image_list = 'raise', list_file()
+        self.bad_images: set[str] = set()
         for member in members(self.dataset):
             if getattr(member, 'on_bad_image', 'raise') == 'skip':
                 self.on_bad_image, member.on_bad_image = 'skip', 'raise'

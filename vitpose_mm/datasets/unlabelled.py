@@ -1,23 +1,20 @@
 """Images without labels, for pre-training."""
 
-import os.path as osp
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.dataset import BaseDataset
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 
-from .bad_images import check_choice, replacing_bad_images
-from .image_file import check_image_file
+from .bad_images import ImageChecks
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
 
 @DATASETS.register_module()
-class UnlabelledDataset(BaseDataset):
+class UnlabelledDataset(ImageChecks):
     """Boxes or whole images of pose datasets and image folders, without their labels.
 
     A sample is a dict with `img_path`, `dataset_name` ('' for a folder) and, for a box, `bbox` (1, 4) as x1 y1 x2 y2
@@ -28,19 +25,17 @@ class UnlabelledDataset(BaseDataset):
         boxes: True for one sample per annotated box, also of people without keypoints; False for one sample per
             image. An image of a folder is a sample in both cases.
         pipeline: its first steps are `LoadImage` and `PretrainCrop`.
-        on_bad_image: 'raise', or 'skip' as in `DatasetChecks`.
-        **kwargs: of MMEngine's `BaseDataset`.
+        **kwargs: of `ImageChecks`, the first of them `on_bad_image`, and of MMEngine's `BaseDataset`.
 
     Raises:
         FileNotFoundError: a folder does not exist.
         ValueError: there is no source, or a source has no image or box; while training, an image cannot be decoded.
     """
 
-    def __init__(self, sources: Sequence[str | dict], boxes: bool = True, on_bad_image: str = 'raise', **kwargs: Any):
+    def __init__(self, sources: Sequence[str | dict], boxes: bool = True, **kwargs: Any):
         if not sources or isinstance(sources, (str, dict)):
             raise ValueError(f'UnlabelledDataset: sources={sources!r}, expected a list of folders and dataset configs')
         self.sources, self.boxes = sources, boxes
-        self.on_bad_image = check_choice(on_bad_image, kwargs.get('test_mode', False))
         super().__init__(**kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -50,19 +45,6 @@ class UnlabelledDataset(BaseDataset):
             for source in self.sources
             for record in (from_folder(source) if isinstance(source, str) else from_dataset(source, self.boxes))
         ]
-
-    @replacing_bad_images
-    def prepare_data(self, idx: int) -> Any:
-        """Check the image file of sample `idx`, then run the pipeline.
-
-        Raises:
-            FileNotFoundError: the image does not exist.
-            ValueError: the image cannot be decoded completely.
-        """
-        path = self.get_data_info(idx)['img_path']
-        if osp.isfile(path):
-            check_image_file(path)
-        return super().prepare_data(idx)
 
 
 def from_folder(folder: str) -> list[dict]:

@@ -1,6 +1,5 @@
 """Hooks for MMEngine's runner."""
 
-from .bad_images import BadImageHook
 from .checkpoint import CompleteCheckpointHook
 from .compile_network import CompileHook
 from .dataset_mix import DatasetMixHook
@@ -12,7 +11,6 @@ from .reconstruction import ReconstructionHook
 from .run_check import RunCheckHook
 
 __all__ = [
-    'BadImageHook',
     'CompileHook',
     'CompleteCheckpointHook',
     'DatasetMixHook',

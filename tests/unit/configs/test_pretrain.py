@@ -52,7 +52,7 @@ def test_one_training_step(pretrain_cfg, tmp_path):
     config: Config = pretrain_cfg
     config.model.backbone.arch = dict(depth=1, embed_dim=32, num_heads=2)
     config.model.decoder = dict(dim=16, depth=1, heads=2)
-    config.train_dataloader.update(batch_size=4, num_workers=0)
+    config.train_dataloader.update(batch_size=4, num_workers=0, persistent_workers=False)
     config.train_dataloader.dataset.sources = [str(tmp_path)]
     model = MODELS.build(config.model)
     wrapper = build_optim_wrapper(model, dict(config.optim_wrapper, accumulative_counts=1))

@@ -150,7 +150,7 @@ def small(pose_cfg: Config, tmp_path: Path) -> Config:
     for name in ('train', 'val'):
         loader = cfg[f'{name}_dataloader']
         if loader is not None:
-            loader.update(batch_size=2 * len(heads(cfg)), num_workers=0)
+            loader.update(batch_size=2 * len(heads(cfg)), num_workers=0, persistent_workers=False)
             if loader.dataset.type == 'TeacherCacheDataset':
                 write_data(loader.dataset, cfg.val_evaluator, tmp_path)
                 loader.dataset.cache = write_cache(loader.dataset.dataset, model.head, tmp_path)

@@ -2,16 +2,17 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
+from mmpose.datasets.transforms import LoadImage
 from mmpose.registry import DATASETS
 from torch.utils.data import DataLoader
 
 from tests.unit.datasets.tiny_files import NAMES, PIPELINE, build, person, several, write, write_mpii
 from vitpose_mm.datasets import bad_images
-from vitpose_mm.hooks import BadImageHook
+from vitpose_mm.datasets.image_file import BadImageError, MissingImageError
 
 pytestmark = pytest.mark.usefixtures('mmpose_scope')
 BREAK = {
@@ -56,22 +57,71 @@ def test_unlabelled_images_have_the_option(tmp_path):
     assert images_of(dataset) == list('013345'[:2]) + list('3345')
 
 
-def test_all_workers_share_one_list_and_the_limit(tmp_path, monkeypatch):
-    dataset = build('CocoDataset', pipeline=PIPELINE, on_bad_image='skip', **several(tmp_path))
-    runner = SimpleNamespace(work_dir=str(tmp_path), train_dataloader=SimpleNamespace(dataset=dataset))
-    BadImageHook().before_train(runner)
+def stems(dataset, workers, **options):
+    loader = DataLoader(dataset, 1, num_workers=workers, collate_fn=stem, **options)
+    return ''.join(loader)
+
+
+def stem(batch):
+    return Path(batch[0]['img_path']).stem
+
+
+def test_all_processes_share_one_list_and_the_limit(tmp_path, monkeypatch, logged):
+    """Two data sets of one file are those of two training processes, which have one log in common."""
+    files = several(tmp_path)
+    one, other = (build('CocoDataset', pipeline=PIPELINE, on_bad_image='skip', **files) for _ in range(2))
     (tmp_path / '1.jpg').write_bytes(b'')
     (tmp_path / '4.jpg').unlink()
-    monkeypatch.setattr(bad_images, 'MOST', 0.4)
-    for _ in range(2):
-        loader = DataLoader(dataset, 1, num_workers=3, collate_fn=lambda batch: Path(batch[0]['img_path']).stem)
-        assert list(loader) == list('022355')
+    monkeypatch.setattr(bad_images, 'MAX_BAD_SHARE', 0.4)
+    for dataset in (one, other, one):
+        assert stems(dataset, 3) == '022355'
     lines = [line.split('\t') for line in (tmp_path / 'bad_images.txt').read_text().splitlines()]
-    assert sorted(Path(path).stem for _, path, _ in lines) == ['1', '4']
-    assert sorted(reason.split(' is ')[1][:7] for _, _, reason in lines) == ['empty (', 'missing']
+    assert {name for name, _ in lines} == {str(tmp_path / 'annotations.json')}
+    assert sorted(reason.split(' is ')[1][:7] for _, reason in lines) == ['empty (', 'missing']
+    assert logged().count('replaced by the next sample') == 2 and '(2 bad images of ' in logged()
     (tmp_path / '2.jpg').write_bytes(b'')
     with pytest.raises(ValueError, match='3 images of .*, which has 6 samples.*at most 40% as many.*bad_images.txt'):
-        list(DataLoader(dataset, 1, num_workers=2, collate_fn=len))
+        stems(other, 2)
+
+
+def test_without_a_log_each_process_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(MMLogger, 'log_file', None)
+    dataset = build('CocoDataset', pipeline=PIPELINE, on_bad_image='skip', **several(tmp_path))
+    (tmp_path / '1.jpg').write_bytes(b'')
+    assert stems(dataset, 0) == '022345' and not list(tmp_path.glob('bad*'))
+    (tmp_path / '4.jpg').write_bytes(b'')
+    with pytest.raises(ValueError, match='2 images of .*, which has 6 samples.*skipped. The last one: image .*4.jpg'):
+        stems(dataset, 0)
+
+
+@pytest.mark.parametrize('damage', BREAK)
+def test_errors_reach_the_training_process(tmp_path, damage):
+    """Also from a data worker, which sends the error's class and its text."""
+    dataset = build('CocoDataset', pipeline=PIPELINE, **several(tmp_path))
+    BREAK[damage](tmp_path / '2.jpg')
+    kind = MissingImageError if damage == 'missing' else BadImageError
+    with pytest.raises(kind, match='image .*2.jpg is '):
+        stems(dataset, 1)
+
+
+def test_loading_as_by_mmpose(tmp_path):
+    """Options of the pipeline's LoadImage are kept; a loader of another class is not replaced."""
+    files = several(tmp_path)
+    options = dict(to_float32=True, color_type='grayscale', imdecode_backend='pillow')
+    (grey,) = build('CocoDataset', pipeline=[dict(type='LoadImage', **options)], **files).pipeline.transforms
+    expected = LoadImage(**options)(dict(img_path=str(tmp_path / '1.jpg')))
+    found = grey(dict(img_path=str(tmp_path / '1.jpg')))
+    assert found.keys() == expected.keys() and found['img'].dtype == np.float32 and found['img_shape'] == (48, 64)
+    np.testing.assert_array_equal(found['img'], expected['img'])
+    (tmp_path / '1.jpg').write_text('<html>')
+    with pytest.raises(BadImageError, match="1.jpg is not an image .* starts with b'<html>'"):
+        grey(dict(img_path=str(tmp_path / '1.jpg')))
+    own = OwnLoader()
+    assert build('CocoDataset', pipeline=[own], **files).pipeline.transforms == [own]
+
+
+class OwnLoader(LoadImage):
+    """A user's."""
 
 
 def test_another_error_of_the_pipeline_is_raised(tmp_path):
@@ -81,7 +131,7 @@ def test_another_error_of_the_pipeline_is_raised(tmp_path):
         dataset[0]
 
 
-def test_a_cached_teacher_goes_with_the_sample_in_place(tmp_path):
+def test_a_cached_teacher_goes_with_the_sample_in_place(tmp_path, logged):
     pipeline = [
         *PIPELINE,
         dict(type='GetBBoxCenterScale'),
@@ -101,7 +151,8 @@ def test_a_cached_teacher_goes_with_the_sample_in_place(tmp_path):
     (tmp_path / '3.jpg').write_bytes(b'')
     samples = [dataset[i]['data_samples'] for i in range(6)]
     assert [sample.gt_fields.teacher_heatmaps[0, 0, 0].item() for sample in samples] == [0, 1, 2, 4, 4, 5]
-    assert list(bad_images.skipping(dataset)) == [dataset]
+    assert (dataset.on_bad_image, dataset.dataset.on_bad_image) == ('skip', 'raise')
+    assert (tmp_path / 'bad_images.txt').read_text().count('3.jpg is empty') == 1
 
 
 @pytest.mark.parametrize(('options', 'message'), [(dict(on_bad_image='drop'), "'raise' or 'skip'")])

@@ -1,10 +1,15 @@
 """The checked datasets read good files as MMPose does."""
 
+import pickle
+
 import mmpose.datasets
 import numpy as np
 import pytest
+from mmengine.dataset import pseudo_collate
+from mmpose.registry import DATASETS
+from torch.utils.data import DataLoader
 
-from tests.unit.datasets.tiny_files import NAMES, build, person, write, write_mpii
+from tests.unit.datasets.tiny_files import NAMES, PIPELINE, build, person, write, write_mpii
 
 pytestmark = pytest.mark.usefixtures('mmpose_scope')
 
@@ -43,3 +48,13 @@ def test_real_detections_are_accepted(photographs):
     data = dict(data_root=str(photographs / 'coco'), ann_file='test_coco.json', test_mode=True)
     boxes = str(photographs / 'coco' / 'test_coco_det_AP_H_56.json')
     assert len(build('CocoDataset', bbox_file=boxes, **data)) == 118
+
+
+def test_workers_that_are_not_forked_load(tmp_path):
+    """They get the dataset by pickle, which finds its class by name in the module."""
+    dataset = build('CocoDataset', pipeline=PIPELINE, **write(tmp_path, [person(1)]))
+    loader = DataLoader(dataset, 1, num_workers=1, collate_fn=pseudo_collate, multiprocessing_context='spawn')
+    assert [batch['img'][0].shape for batch in loader] == [(48, 64, 3)]
+    for name in (*NAMES, 'APT36KDataset'):
+        kind = DATASETS.get(f'Checked{name}')
+        assert pickle.loads(pickle.dumps(kind)) is kind and kind.__doc__

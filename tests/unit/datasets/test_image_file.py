@@ -1,10 +1,12 @@
 """Unreadable and truncated images give an error; complete images of any format are read."""
 
+import io
 import re
 
 import cv2
 import numpy as np
 import pytest
+from mmpose.registry import DATASETS
 from PIL import Image
 
 from tests.unit.datasets.tiny_files import HEIGHT, PIPELINE, WIDTH, build, person, write
@@ -66,7 +68,9 @@ def test_missing_image_of_either_reader(tmp_path):
     for reader in ('LoadImage', 'OpenImage'):
         dataset = build('CocoDataset', pipeline=[dict(type=reader)], **write(tmp_path, [person(1)]))
         (tmp_path / 'one.jpg').unlink()
-        with pytest.raises(FileNotFoundError, match='one.jpg of .* is missing'):
+        with pytest.raises(
+            FileNotFoundError, match=r'one.jpg is missing \(annotations: .*annotations.json\). Add the file, or'
+        ):
             dataset[0]
 
 
@@ -77,3 +81,22 @@ def test_jpeg_that_opencv_cannot_decode(tmp_path):
     (tmp_path / 'one.jpg').write_bytes(whole)
     with pytest.raises(ValueError, match='one.jpg is not an image that OpenCV can read: it starts with'):
         dataset[0]
+
+
+@pytest.mark.parametrize('reader', ['LoadImage', 'OpenImage'])
+@pytest.mark.parametrize('name', ['CheckedCocoDataset', 'UnlabelledDataset'])
+def test_each_image_is_read_once(name, reader, tmp_path, monkeypatch):
+    """By `open`, which MMEngine and pathlib use, or by OpenCV."""
+    files = write(tmp_path, [person(1)])
+    options = dict(sources=[str(tmp_path)]) if name == 'UnlabelledDataset' else files
+    dataset = DATASETS.build(dict(type=name, pipeline=[dict(type=reader)], **options))
+    reads = []
+
+    def counted(function):
+        return lambda path, *args, **kwargs: (reads.append(str(path)), function(path, *args, **kwargs))[1]
+
+    for module, function in (('builtins', 'open'), ('io', 'open'), ('cv2', 'haveImageReader'), ('cv2', 'imread')):
+        original = dict(builtins=io, io=io, cv2=cv2)[module]
+        monkeypatch.setattr(f'{module}.{function}', counted(getattr(original, function)))
+    dataset[0]
+    assert reads == [str(tmp_path / 'one.jpg')]

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from vitpose_mm.datasets.jpeg import decode, from_reduced, jpeg_size, reduction, scale_of
+from vitpose_mm.datasets.image_file import decode_image
+from vitpose_mm.datasets.jpeg import from_reduced, jpeg_size, reduction, scale_of
 
 
 def encoded(height, width, extension='.jpg'):
@@ -45,7 +46,7 @@ def test_reduced_pixels_lie_where_their_average_lies():
     ramp = np.repeat(np.linspace(0, 255, 256, dtype=np.float32)[None], 64, 0)
     data = cv2.imencode('.jpg', np.repeat(ramp[..., None], 3, 2).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 100])[1]
     for factor in (2, 4, 8):
-        reduced = decode(data.tobytes(), factor)
+        reduced = decode_image(data.tobytes(), 'ramp.jpg', factor)
         assert reduced.shape == (64 // factor, 256 // factor, 3)
         columns = np.arange(256 // factor)
         where = from_reduced(factor)[0, 0] * columns + from_reduced(factor)[0, 2]
