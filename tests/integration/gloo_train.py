@@ -2,6 +2,8 @@
 
 MMEngine calls ``torch.cuda.set_device`` before it creates a process group, but it uses an existing group as it is.
 Run this script with torchrun and the arguments of ``tools/train.py``.
+
+torch's synchronized batch norm, `sync_bn='torch'` in a config, only runs on GPUs: here it is replaced by one for gloo.
 """
 
 import runpy
@@ -9,6 +11,29 @@ from pathlib import Path
 
 import mmpose
 import torch.distributed
+from torch.distributed.nn.functional import all_reduce
 
+
+class GlooSyncBatchNorm(torch.nn.BatchNorm2d):
+    """Batch norm with mean and variance over the samples of all processes."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) -> the same shape."""
+        if not self.training:
+            return super().forward(x)
+        ours = torch.cat([x.double().sum((0, 2, 3)), x.new_full((1,), x[:, 0].numel(), dtype=torch.double)])
+        total, count = all_reduce(ours).split([len(ours) - 1, 1])
+        centered = x.double() - (total / count)[:, None, None]
+        variance = all_reduce(centered.square().sum((0, 2, 3))) / count
+        with torch.no_grad():
+            self.running_mean.lerp_((total / count).float(), self.momentum)
+            self.running_var.lerp_((variance * count / (count - 1)).float(), self.momentum)
+            self.num_batches_tracked += 1
+        normalized = (centered * (variance + self.eps).rsqrt()[:, None, None]).float()
+        return normalized * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+# what MMEngine builds for sync_bn='torch'; DistributedDataParallel refuses torch's own on a CPU
+torch.nn.modules.batchnorm.SyncBatchNorm = GlooSyncBatchNorm
 torch.distributed.init_process_group('gloo')
 runpy.run_path(str(Path(mmpose.__file__).parent / '.mim' / 'tools' / 'train.py'), run_name='__main__')

@@ -136,7 +136,7 @@ def test_mismatch_is_an_error_before_the_first_iteration(write, tmp_path):
 
 
 def test_two_processes_when_one_has_no_sample_of_a_dataset(write, compare_one_and_two_processes):
-    """They do not deadlock, and the weights are those of one process with the whole batch.
+    """They do not deadlock in synchronized batch norm, and the weights are those of one process with the whole batch.
 
     The data are 9 people and then 7 athletes, not shuffled. The first batch of eight has no athlete; in the second
     batch the first process gets one person, the second process none.
@@ -147,8 +147,6 @@ def test_two_processes_when_one_has_no_sample_of_a_dataset(write, compare_one_an
         model__type='MultiDatasetPoseEstimator',
         model__backbone__experts=dict(names=['coco', 'aic'], expert_dim=16),
         model__backbone__drop_path_rate=0.0,
-        model__head__heads__coco__type='SimpleHead',
-        model__head__heads__aic__type='SimpleHead',
         train_dataloader__num_workers=0,
         train_cfg__max_epochs=1,
         train_cfg__val_begin=9,
@@ -165,6 +163,6 @@ def test_two_processes_when_one_has_no_sample_of_a_dataset(write, compare_one_an
         cfg.dump(path)
         return path
 
-    checkpoints, output = compare_one_and_two_processes(config)
+    checkpoints, output = compare_one_and_two_processes(config, sync_bn=True)
     assert 'Samples of epoch 1: coco 9, aic 7' in output, 'the counts must include both processes'
     assert [checkpoint['meta']['iter'] for checkpoint in checkpoints] == [2, 2]

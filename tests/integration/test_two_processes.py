@@ -1,4 +1,8 @@
-"""Two gloo processes with half the batch each give the same weights as one process with the whole batch."""
+"""Two gloo processes with half the batch each give the same weights as one process.
+
+With `sync_bn='torch'` that is one process with the whole batch. Without it each process has its own batch norm, and it
+is one process that accumulates the gradients of both halves.
+"""
 
 import pytest
 
@@ -15,21 +19,35 @@ PLAIN_PIPELINE = [
 ]
 
 
-def test_two_processes_give_the_same_weights_as_one(write_config, tiny_coco, compare_one_and_two_processes, tmp_path):
+@pytest.mark.parametrize('sync_bn', [True, False])
+def test_two_processes_give_the_same_weights_as_one(
+    sync_bn, write_config, tiny_coco, compare_one_and_two_processes, tmp_path
+):
     changes = dict(
         model__backbone__drop_path_rate=0.0,
-        model__head__type='SimpleHead',
+        model__head__type='ClassicHead',
         train_dataloader__num_workers=0,
+        train_dataloader__sampler__shuffle=False,
         train_dataloader__dataset__pipeline=PLAIN_PIPELINE,
         train_cfg__max_epochs=1,
         train_cfg__val_begin=9,
         param_scheduler=[],
     )
+    # the batches of the first process, 0, 2, 4, 6 and so on, alternate with those of the second
+    halves = [batch + first + i for batch in range(0, 8 * STEPS, 8) for first in (0, 1) for i in range(0, 8, 2)]
+    accumulate = dict(
+        train_dataloader__batch_size=4, train_dataloader__dataset__indices=halves, optim_wrapper__accumulative_counts=2
+    )
 
     def config(batch_size, **more):
         """Write a config that trains on the same 24 people in 3 steps, without augmentation."""
-        path = write_config(tiny_coco, 'people.json', train_dataloader__batch_size=batch_size, **changes, **more)
+        own = dict(train_dataloader__batch_size=batch_size)
+        if batch_size == 8 and not sync_bn:
+            own = accumulate
+        path = write_config(tiny_coco, 'people.json', **own, **changes, **more)
         return path.rename(tmp_path / f'batch{batch_size}.py')
 
-    checkpoints, _ = compare_one_and_two_processes(config)
-    assert [checkpoint['meta']['iter'] for checkpoint in checkpoints] == [STEPS, STEPS]
+    checkpoints, _ = compare_one_and_two_processes(config, sync_bn)
+    assert [checkpoint['meta']['iter'] for checkpoint in checkpoints] == [STEPS if sync_bn else 2 * STEPS, STEPS]
+    norms = [checkpoint['state_dict']['head.deconv_layers.1.running_mean'] for checkpoint in checkpoints]
+    assert all(norm.abs().max() > 0 for norm in norms)
