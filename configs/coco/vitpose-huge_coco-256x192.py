@@ -3,7 +3,6 @@
 _base_ = [
     '../_base_/models/vitpose_huge.py',
     '../_base_/datasets/coco_files.py',
-    '../_base_/datasets/topdown_256x192.py',
     '../_base_/schedules/adamw_210e.py',
     '../_base_/runtime/default.py',
 ]
@@ -11,6 +10,3 @@ _base_ = [
 model = dict(head=dict(decoder=_base_.codec))
 # as for the published weights of this model; the paper's table 1 has 0.80
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.85))
-train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
-test_dataloader = val_dataloader

@@ -1,12 +1,5 @@
 """ViTPose-B trained on COCO, tested on OCHuman at 256x192; OCHuman has no training set."""
 
-_base_ = [
-    '../_base_/models/vitpose_base.py',
-    '../_base_/datasets/ochuman_files.py',
-    '../_base_/datasets/topdown_256x192.py',
-    '../_base_/runtime/default.py',
-]
+_base_ = ['../_base_/models/vitpose_base.py', '../_base_/datasets/ochuman_files.py', '../_base_/runtime/default.py']
 
 model = dict(head=dict(decoder=_base_.codec))
-val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
-test_dataloader = val_dataloader

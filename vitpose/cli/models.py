@@ -64,8 +64,7 @@ def _fetch(model: Any, folder: Path) -> int:
         print(f'vitpose models: {problem}', file=sys.stderr)
         return 1
     print(f'{file}: ' + (f'SHA-256 begins with {digest}, as published' if digest else 'no hash is published'))
-    options = f' --cfg-options {model.options}' if model.options else ''
-    print(f'{model.license}; load it with {model.config}{options}')
+    print(f'{model.license}; load it with {model.config}')
     return 0
 
 
@@ -77,8 +76,7 @@ def _print_table(models: list) -> None:
     for model in models:
         keypoints = ' '.join(map(str, model.keypoints))
         score = f'{model.metric} {100 * model.score:.1f} {model.dataset}'
-        config = model.config.removeprefix('configs/') + (f' {model.options}' if model.options else '')
-        table.add_row(model.name, keypoints, model.size, score, config)
+        table.add_row(model.name, keypoints, model.size, score, model.config.removeprefix('configs/'))
     # a file or a pipe gets whole lines
     Console(width=None if sys.stdout.isatty() else 240).print(table)
     print("Scores are their publishers'. All are Apache-2.0. URLs: `vitpose models --json`")

@@ -22,6 +22,8 @@ _REMEDIES = {
     '*.data_prefix.*': _DATA,
     '*.bbox_file': 'put the detected boxes there, or set it to None for annotated ones',
     '*.headbox_file': _DATA,
+    '*.camera_param_file': _DATA,
+    '*.joint_file': _DATA,
     '*.cache': 'write it with `vitpose teacher-cache`',
     '*.knowledge_token.init': 'write it with `vitpose token extract`, from the checkpoint of stage 1',
     '*.init_cfg*.checkpoint': 'put the weights there, or set init_cfg=None for random ones',
@@ -29,6 +31,8 @@ _REMEDIES = {
     '*.teacher.checkpoint': _WEIGHTS,
     'load_from': _WEIGHTS,
 }
+# MMPose joins these with the dataset's data_root
+_UNDER_DATA_ROOT = ('*.ann_file', '*.data_prefix.*', '*.camera_param_file', '*.joint_file')
 
 
 def missing_files(config: Any) -> dict[str, str]:
@@ -46,7 +50,7 @@ def missing_files(config: Any) -> dict[str, str]:
         for key, value, root in _strings(config.get(used), used, ''):
             for pattern, remedy in _REMEDIES.items():
                 if value and fnmatch(key, pattern):
-                    path = os.path.join(root, value) if pattern in ('*.ann_file', '*.data_prefix.*') else value
+                    path = os.path.join(root, value) if pattern in _UNDER_DATA_ROOT else value
                     if '://' not in path and not os.path.exists(path):
                         keys.setdefault(path, []).append(key)
                         remedies.setdefault(path, remedy)

@@ -22,7 +22,6 @@ class Published:
         score: as published, 0 to 1.
         license: SPDX name.
         config: the shipped config that loads it.
-        options: for `--cfg-options`, if the config is one of another size; else ''.
     """
 
     name: str
@@ -34,7 +33,6 @@ class Published:
     score: float
     license: str
     config: str
-    options: str
 
 
 def published() -> list[Published]:
@@ -73,5 +71,4 @@ def _read(model: dict) -> Published:
         score=score,
         license=about['License'],
         config=model['Config'],
-        options=about.get('Options', ''),
     )

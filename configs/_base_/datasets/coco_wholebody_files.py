@@ -1,4 +1,4 @@
-"""COCO-WholeBody (133 keypoints): images and detected boxes of COCO with other annotations."""
+"""COCO-WholeBody (133 keypoints) at 256x192: images and detected boxes of COCO with other annotations."""
 
 _base_ = './coco_files.py'
 

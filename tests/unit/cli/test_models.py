@@ -10,14 +10,11 @@ def test_list(capsys):
     assert main(['models']) == 0
     lines = capsys.readouterr().out.splitlines()
     (line,) = [line for line in lines if ' mmpose/vitpose-huge_humanart ' in line]
-    options = 'model.backbone.arch=huge model.head.in_channels=1280'
-    assert line.split() == ['mmpose/vitpose-huge_humanart', '17', 'huge', 'AP', '46.8', 'Human-Art'] + [
-        'humanart/vitpose-base_humanart-256x192.py',
-        *options.split(),
-    ]
+    config = 'humanart/vitpose-huge_humanart-256x192.py'
+    assert line.split() == ['mmpose/vitpose-huge_humanart', '17', 'huge', 'AP', '46.8', 'Human-Art', config]
     assert main(['models', '--json']) == 0
     (model,) = [each for each in json.loads(capsys.readouterr().out) if each['name'] == 'mmpose/vitpose-huge_humanart']
-    assert model['url'].startswith('https://download.openmmlab.com/') and model['options'] == options
+    assert model['url'].startswith('https://download.openmmlab.com/') and model['config'] == f'configs/{config}'
 
 
 def test_fetch(capsys, monkeypatch, tmp_path):
@@ -28,7 +25,7 @@ def test_fetch(capsys, monkeypatch, tmp_path):
     assert main(['models', 'fetch', 'mmpose/vitpose-huge_humanart', '--out', str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert f'{tmp_path}/weights.pth: SHA-256 begins with 0123abcd, as published' in out
-    assert 'configs/humanart/vitpose-base_humanart-256x192.py --cfg-options model.backbone.arch=huge' in out
+    assert out.endswith('load it with configs/humanart/vitpose-huge_humanart-256x192.py\n')
     assert main(['models', 'fetch', 'transformers/vitpose-plus-base']) == 0
     assert 'no hash is published' in capsys.readouterr().out
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mmpose
 import pytest
 from modelindex.load_model_index import load
 from modelindex.models.Model import Model
@@ -104,6 +105,17 @@ def test_mim_reads_the_index(root):
     assert found.keys() - AP.keys() == {model.name for model in published()}
 
 
+def test_readme_has_the_figures_of_mmpose(root):
+    """MMPose's AP of both decoders per size, from its own metafile."""
+    file = Path(mmpose.__file__).parent / '.mim/configs/body_2d_keypoint/topdown_heatmap/coco/vitpose_coco.yml'
+    ap = {
+        re.search('ViTPose-([a-z-]+)_', model.name)[1]: f'{100 * model.results[0].metrics["AP"]:.1f}'
+        for model in load(str(file)).models
+    }
+    rows = re.findall(r'coco/vitpose-(\w+)\[-simple].*?\|.*?\|.*?\| (\S+), (\S+) \|', (root / 'README.md').read_text())
+    assert rows == [(size, ap[size], ap[f'{size}-simple']) for size in PLUS]
+
+
 def test_tables_list_every_leaf_once(root):
     """The tables in README.md and configs/README.md list every leaf config, with the figures of model-index.yml."""
     rows = []
@@ -112,6 +124,8 @@ def test_tables_list_every_leaf_once(root):
         if row and '[-simple]' in row[1]:
             rows.append((row[1].replace('[-simple]', ''), row[2]))
             rows.append((row[1].replace('[-simple]', '-simple'), row[3]))
+        elif row and 'SIZE' in row[1]:
+            rows.extend((row[1].replace('SIZE', size), row[2]) for size in PLUS)
         elif row:
             rows.append((row[1], row[2]))
     found = dict(rows)

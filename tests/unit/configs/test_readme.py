@@ -1,4 +1,4 @@
-"""The README's config: MMPose's own ViTPose-S with only the backbone replaced."""
+"""The README's config is MMPose's ViTPose-S with our backbone; those in configs/README.md are the files."""
 
 import re
 
@@ -19,6 +19,15 @@ def config(root, tmp_path):
     cfg = Config.fromfile(tmp_path / 'pasted.py')
     assert cfg.model.backbone.pop('init_cfg').checkpoint.startswith('https://download.openmmlab.com/mmpose/')
     return cfg
+
+
+def test_shown_configs_are_the_files(root):
+    """Each config that configs/README.md shows as a whole is that file without its docstring."""
+    page = (root / 'configs/README.md').read_text('utf-8')
+    shown = re.findall(r'the whole of\s`(\S+)`.*?```python\n(.*?)```', page, re.DOTALL)
+    assert len(shown) == 2
+    for name, text in shown:
+        assert re.sub(r'  # .*', '', text) == (root / 'configs' / name).read_text('utf-8').partition('\n\n')[2]
 
 
 def test_config_trains_with_layer_wise_lr_decay(config):

@@ -1,4 +1,7 @@
-"""Every leaf config builds at full size on the meta device, and trains and tests for one step with a narrow model."""
+"""Every leaf config builds at full size on the meta device, and trains and tests for one step with a narrow model.
+
+Configs that differ in the model size alone are the same config with a narrow model: one of them is trained.
+"""
 
 import json
 from pathlib import Path
@@ -55,9 +58,9 @@ def annotation(number: int, box: tuple, body: int) -> dict:
 
 def write_files(dataset: dict, folder: Path) -> dict:
     """Write files for a dataset to a folder and return the dataset's config with their paths."""
-    meta = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).metainfo
-    number, body = meta['num_keypoints'], {133: 17, 21: 17}.get(meta['num_keypoints'])
-    body = body or number
+    meta = DATASETS.get(dataset.type)._load_metainfo(dataset.get('metainfo'))
+    number = len(meta['keypoint_id2name'])
+    body = {133: 17, 21: 17}.get(number, number)
     cv2.imwrite(
         str(folder / '000001.png'), np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     )
@@ -76,6 +79,8 @@ def write_files(dataset: dict, folder: Path) -> dict:
             )
             for (x, y, w, h), p in zip(BOXES, points, strict=True)
         ]
+    if meta['dataset_name'] == 'interhand3d':
+        return write_hands(dataset, content, folder)
     detections = [dict(image_id=1, category_id=1, bbox=box, score=0.9) for box in BOXES]
     (folder / 'annotations.json').write_text(json.dumps(content))
     (folder / 'detections.json').write_text(json.dumps(detections))
@@ -85,6 +90,26 @@ def write_files(dataset: dict, folder: Path) -> dict:
         if dataset.get(key):
             dataset[key] = str(folder / name)
     return dataset
+
+
+def write_hands(dataset: dict, content: dict, folder: Path) -> dict:
+    """Write InterHand2.6M's files: one annotation per image, seen by a camera at the origin."""
+    joints = {}
+    for image_id, person in enumerate(content['annotations'], 1):
+        points = np.reshape(person['keypoints'], (-1, 3))
+        joints[str(image_id)] = dict(world_coord=np.insert(points[:, :2], 2, 1, axis=1).tolist())
+        person.update(image_id=image_id, joint_valid=[1] * len(points), hand_type='interacting', hand_type_valid=1)
+    (image,) = content['images']
+    content['images'] = [
+        dict(image, id=int(frame), capture='0', camera='left', frame_idx=int(frame)) for frame in joints
+    ]
+    camera = dict(campos=[0, 0, 0], camrot=np.eye(3).tolist(), focal=[1, 1], princpt=[0, 0])
+    cameras = {'0': {name: {'left': value} for name, value in camera.items()}}
+    written = dict(ann_file=content, camera_param_file=cameras, joint_file={'0': joints})
+    for key, value in written.items():
+        (folder / f'{key}.json').write_text(json.dumps(value))
+    paths = {key: str(folder / f'{key}.json') for key in written}
+    return dict(dataset, data_root='', data_prefix=dict(img=str(folder)), **paths)
 
 
 def write_data(loader: dict, evaluator: dict | list, folder: Path) -> None:
@@ -134,13 +159,13 @@ def narrow(model: dict, depth: int) -> None:
 
 
 @pytest.fixture
-def small(pose_cfg: Config, tmp_path: Path) -> Config:
+def small(distinct_cfg: Config, tmp_path: Path) -> Config:
     """The leaf config with a narrow model of two blocks, generated files, and all instances in one batch.
 
     The model has four blocks if its attention layout needs one block per quarter.
     """
     init_default_scope('mmpose')
-    cfg = pose_cfg
+    cfg = distinct_cfg
     model, attention = cfg.model, cfg.model.backbone.get('attention', {})
     quarters = attention != 'full' and attention.get('full_every_quarter')
     narrow(model, depth=4 if quarters else 2)

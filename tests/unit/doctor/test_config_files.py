@@ -14,7 +14,9 @@ train_dataloader = dict(dataset=dict(type='TeacherCacheDataset', cache='data/cac
 val_sets = [
     dict(type='CocoDataset', data_root='data/coco', ann_file='val.json', bbox_file='boxes.json',
          data_prefix=dict(img='train')),
-    dict(type='MpiiDataset', ann_file='mpii.json', headbox_file='heads.mat', data_prefix=dict(img='mpii'))]
+    dict(type='MpiiDataset', ann_file='mpii.json', headbox_file='heads.mat', data_prefix=dict(img='mpii')),
+    dict(type='InterHand2DDoubleDataset', data_root='hands', ann_file='data.json', camera_param_file='camera.json',
+         joint_file='joint_3d.json', data_prefix=dict(img='images'))]
 val_dataloader = dict(dataset=dict(type='CombinedPoseDataset', datasets=val_sets))
 val_evaluator = dict(type='MultiDatasetEvaluator', metrics=[dict(ann_file='data/coco/val.json')], datasets=val_sets)
 model = dict(
@@ -27,6 +29,7 @@ unused = dict(ann_file='nowhere.json')
 """
 FILES = (
     'data/coco/train.json data/coco/train/ data/cache data/coco/val.json boxes.json mpii.json heads.mat mpii '
+    'hands/data.json hands/camera.json hands/joint_3d.json hands/images '
     'token.npz head.pth teacher.py teacher.pth work_dirs/first/epoch_1.pth'
 ).split()
 

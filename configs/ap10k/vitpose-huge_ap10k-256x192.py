@@ -1,0 +1,11 @@
+"""ViTPose-H on AP-10K at 256x192."""
+
+_base_ = [
+    '../_base_/models/vitpose_huge.py',
+    '../_base_/datasets/ap10k_files.py',
+    '../_base_/schedules/adamw_210e.py',
+    '../_base_/runtime/default.py',
+]
+
+model = dict(head=dict(decoder=_base_.codec))
+optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=_base_.layer_decay_rate))

@@ -1,0 +1,11 @@
+"""ViTPose-S on COCO at 256x192; `mim test` writes results for the test-dev server."""
+
+_base_ = [
+    '../_base_/models/vitpose_small.py',
+    '../_base_/datasets/coco_test_dev_files.py',
+    '../_base_/schedules/adamw_210e.py',
+    '../_base_/runtime/default.py',
+]
+
+model = dict(head=dict(decoder=_base_.codec))
+optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=_base_.layer_decay_rate))

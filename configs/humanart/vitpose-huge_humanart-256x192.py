@@ -1,0 +1,11 @@
+"""ViTPose-H on Human-Art at 256x192."""
+
+_base_ = [
+    '../_base_/models/vitpose_huge.py',
+    '../_base_/datasets/humanart_files.py',
+    '../_base_/schedules/adamw_210e.py',
+    '../_base_/runtime/default.py',
+]
+
+model = dict(head=dict(decoder=_base_.codec))
+optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.85))  # as for the published weights

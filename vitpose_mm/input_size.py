@@ -1,0 +1,41 @@
+"""The input size of a config, which stands in its crops, its codecs and its backbone."""
+
+from typing import Any
+
+
+def set_input_size(config: dict, height: int, width: int) -> None:
+    """Change the input size everywhere in a config, in place; heatmaps keep their stride.
+
+    In a config file, pass `_base_` and import this function below the line `_base_ = ...`: MMEngine takes a file that
+    begins with such an import for one of its newer, purely Pythonic configs.
+
+    Args:
+        config: a loaded config or, in a config file, `_base_`.
+        height: of the input, in pixels.
+        width: of the input, in pixels.
+
+    Raises:
+        ValueError: no part of the config has an `input_size`, or the heatmaps would not have whole cells.
+    """
+    if not _change(config, (width, height)):
+        raise ValueError(f'no part of the config has an input_size to set to {height}x{width} (h x w)')
+
+
+def _change(node: Any, size: tuple[int, int]) -> int:
+    """Set every `input_size` to `size` (w, h), and what depends on it; return their number."""
+    if isinstance(node, (list, tuple)):
+        return sum(_change(each, size) for each in node)
+    if not isinstance(node, dict):
+        return 0
+    count = sum(_change(each, size) for each in node.values())
+    if 'img_size' in node:
+        node['img_size'] = size[::-1]
+    if 'input_size' not in node:
+        return count
+    if 'heatmap_size' in node:
+        cells = [new * hm / old for new, hm, old in zip(size, node['heatmap_size'], node['input_size'], strict=True)]
+        if not all(each.is_integer() and each > 0 for each in cells):
+            raise ValueError(f'an input of {size} pixels gives heatmaps of {cells} cells (w, h), not whole numbers')
+        node['heatmap_size'] = tuple(map(int, cells))
+    node['input_size'] = size
+    return count + 1
