@@ -5,7 +5,6 @@ from .checkpoint import CompleteCheckpointHook
 from .compile_network import CompileHook
 from .dataset_mix import DatasetMixHook
 from .epoch_seed import EpochSeedHook
-from .failure_report import FailureReportHook
 from .non_finite import NonFiniteHook
 from .preemption import PreemptionHook
 from .reconstruction import ReconstructionHook
@@ -17,7 +16,6 @@ __all__ = [
     'CompleteCheckpointHook',
     'DatasetMixHook',
     'EpochSeedHook',
-    'FailureReportHook',
     'NonFiniteHook',
     'PreemptionHook',
     'ReconstructionHook',
