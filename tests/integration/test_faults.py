@@ -46,8 +46,6 @@ def test_faults_one_after_the_other(train, data, tmp_path):
 
     output = train(NAN, kill='worker', fails=True)  # in the second epoch
     assert re.search('DataLoader worker .*killed by signal: Killed', output)
-    assert 'A data worker was killed. The usual reason is that memory ran out' in output
-    assert 'epoch_1.pth: continue with --resume' in output
     assert output.count('003.jpg is truncated') == 1
     left_out = re.findall(r'no update, since the loss is nan and .*Samples: (.*)', output)
     assert all(any(name in line for line in left_out) for name in NAN)

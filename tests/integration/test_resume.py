@@ -50,9 +50,16 @@ def test_interrupted_runs_resume_to_the_same_weights(
     check_same(tmp_path / 'whole', killed)
 
     stopped = tmp_path / 'stopped'
-    command = [str(part) for part in (*train, stopped)]
+    saved, _ = preempt([*train, stopped], environment, tmp_path)
+    assert f'{saved}' in run(*train, stopped, '--resume')
+    check_same(tmp_path / 'whole', stopped)
+
+
+def preempt(command, environment, folder):
+    """Send SIGTERM to the training process of `mim train` in its second epoch; return its checkpoint and output."""
+    command = [str(part) for part in command]
     process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder
     )
     output = ''
     for line in process.stdout:
@@ -61,11 +68,34 @@ def test_interrupted_runs_resume_to_the_same_weights(
             (child,) = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()
             os.kill(int(child), signal.SIGTERM)
     process.wait()
-    saved = re.search(r'SIGTERM: saved \S*/(iter_\d+.pth) after iteration', output)[1]
-    assert 'returned non-zero exit status 75' in output and (stopped / saved).is_file()
-    assert saved != 'iter_24.pth', 'the run was stopped after the epoch, not during it'
-    assert f'{saved}' in run(*train, stopped, '--resume')
-    check_same(tmp_path / 'whole', stopped)
+    saved = Path(re.search(r'SIGTERM: saved (\S*/iter_\d+.pth) after iteration', output)[1])
+    assert 'returned non-zero exit status 75' in output and saved.is_file()
+    assert saved.name != 'iter_24.pth', 'the run was stopped after the epoch, not during it'
+    return saved.name, output
+
+
+def test_a_second_run_in_a_folder_resumes_with_another_number_of_processes(
+    write_config, tiny_coco, run, mim, tmp_path, environment
+):
+    """A finished run lies in the work_dir; the next one, with another learning rate, is preempted."""
+    config = write_config(tiny_coco, 'people.json', train_cfg__max_epochs=3, **NO_VALIDATION)
+    folder = tmp_path / 'run'
+    command = (mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir', folder)
+    run(*command)
+    saved, output = preempt([*command, '--cfg-options', 'optim_wrapper.optimizer.lr=0.002'], environment, tmp_path)
+    warning = f'WARNING - {folder} holds checkpoints of an earlier run, which ends here: epoch_1.pth, epoch_2.pth'
+    assert output.count(warning) == 1
+    wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
+    config = write_config(tiny_coco, 'people.json', train_cfg__max_epochs=3, model_wrapper_cfg=wrapper, **NO_VALIDATION)
+    torchrun = (sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2')
+    output = run(*torchrun, GLOO, config, '--launcher', 'pytorch', '--work-dir', folder, '--resume')
+    assert f'Load checkpoint from {folder}/{saved}' in output and 'not resumed from: ' in output
+    assert f'{folder}/epoch_3.pth is a checkpoint of another run' in output
+    assert 'of epoch 2, which now has 6 batches: the epoch starts anew' in output
+    content = torch.load(folder / 'epoch_3.pth', weights_only=False)
+    assert content['meta']['epoch'] == 3 and content['optimizer']['param_groups'][0]['initial_lr'] < 0.0021
+    output = run(*command, '--resume')
+    assert 'WARNING - the run has reached max_epochs=3: there is nothing left to train' in output
 
 
 def test_a_job_with_a_dead_rank_restarts_by_itself(write_config, tiny_coco, run, tmp_path, environment, monkeypatch):
@@ -87,7 +117,7 @@ def test_a_job_with_a_dead_rank_restarts_by_itself(write_config, tiny_coco, run,
     torchrun = (sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2')
     train = (GLOO, config, '--launcher', 'pytorch', '--work-dir', tmp_path / 'run', '--resume')
     output = run(*torchrun, '--max-restarts=1', *train)
-    assert re.search(r'rank 1 \(.*, process \d+\) does not respond: it ended first', output)
+    assert re.search(r'failed \(exitcode: -9\) local_rank: 1 \(pid: \d+\)', output)
     assert 'resumed epoch: 1, iter: 6' in output
     assert (tmp_path / 'run' / 'epoch_2.pth').is_file()
 

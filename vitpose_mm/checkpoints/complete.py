@@ -1,105 +1,57 @@
-"""Checkpoints that are complete or absent: writing them, checking them, finding the newest one."""
+"""Find the checkpoint from which a run continues."""
 
-import os
 import re
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from ..files import PART, replacing
 from .safe_load import load_checkpoint
 
-CHUNK = 1 << 26  # bytes per call of os.write
-POINTER = 'last_checkpoint'  # MMEngine's file with the path of the newest checkpoint
+POINTER = 'last_checkpoint'  # MMEngine's file with the path of the checkpoint that was saved last
+RUN = 'run_id'  # file with the id of the run that started last, and key of a checkpoint's meta
 
 
-class Found(NamedTuple):
-    """The newest complete checkpoint of a folder, or None, and what is wrong with each newer one."""
-
-    path: Path | None
-    skipped: list[str]
-
-
-def write_checkpoint(path: Path, data: bytes) -> None:
-    """Write a file of torch.save so that `path` is the old file or the complete new one, also after a power cut.
-
-    The temporary file is read back and its checksums are compared before it takes the place of `path`.
-
-    Raises:
-        OSError: the file could not be written, such as on a full disk; `path` is unchanged.
-    """
-    with replacing(path, durable=True) as part:
-        _write(part, data)
-        problem = fault(part)
-        if problem:
-            raise OSError(f'{path} was not written: the file read back {problem}')
+def find_files(folder: Path, templates: Sequence[str] = ('epoch_{}.pth', 'iter_{}.pth')) -> list[Path]:
+    """Return the files of a folder whose names fit a template, where {} is an integer."""
+    names = '|'.join(re.escape(template).replace(r'\{\}', r'\d+') for template in templates)
+    return [path for path in sorted(folder.glob('*')) if re.fullmatch(names, path.name) and path.is_file()]
 
 
-def write_pointer(folder: Path, target: str) -> None:
-    """Write `last_checkpoint`, from which MMEngine and its tools read the path of the newest checkpoint."""
-    with replacing(folder / POINTER, durable=True) as part:
-        _write(part, target.encode())
+def choose(folder: Path) -> tuple[Path | None, list[str]]:
+    """Choose the checkpoint from which the run that started last in a folder continues.
 
+    It is the one that `last_checkpoint` names or, if that one is damaged or of another run, the complete one that was
+    saved last, next to it or in the folder. Without the file `run_id`, as after an earlier version, the first complete
+    one in this order determines the run.
 
-def fault(path: Path) -> str | None:
-    """Return what is wrong with a file of torch.save, None if it is complete.
-
-    torch.save writes a zip archive with a CRC-32 of each tensor; all of them are compared.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, RuntimeError) as problem:
-        size = path.stat().st_size if path.exists() else 0
-        return f'is incomplete: {size} bytes, {problem}'
-    return f'is damaged: the checksum of {damaged} differs' if damaged else None
-
-
-def newest_complete(folders: Sequence[Path], templates: Sequence[str]) -> Found:
-    """Find the complete checkpoint with the highest iteration.
+    A checkpoint is complete if it can be read: a truncated one cannot, because torch.save ends a file with the table of
+    its parts. A changed bit is not noticed.
 
     Args:
-        folders: where to look, not below.
-        templates: names with one {} for an integer, such as 'epoch_{}.pth'.
+        folder: the work_dir, with `last_checkpoint` and `run_id`.
+
+    Returns:
+        The path, None if there are no checkpoints; and what is wrong with each damaged or other run's checkpoint.
+
+    Raises:
+        ValueError: there are checkpoints, but no complete one of the run; names them.
     """
-    names = re.compile('|'.join(re.escape(template).replace(r'\{\}', r'\d+') for template in templates))
-    paths = {
-        path.resolve(): path
-        for folder in folders
-        if folder.is_dir()
-        for path in sorted(folder.iterdir())
-        if names.fullmatch(path.name) and path.is_file()
-    }
-    skipped: list[str] = []
-    for path in sorted(paths.values(), key=_age, reverse=True):
-        problem = fault(path)
-        if problem is None:
-            return Found(path, skipped)
-        skipped.append(f'{path} {problem}')
-    return Found(None, skipped)
-
-
-def remove_parts(folder: Path) -> None:
-    """Delete temporary files of checkpoints whose writing was interrupted."""
-    for path in folder.glob(f'*.pth{PART}'):
-        path.unlink(missing_ok=True)
-
-
-def _age(path: Path) -> tuple[int, int]:
-    """Iteration, or for an unreadable file the highest, so that it is reported; then the time of writing."""
-    try:
-        found = load_checkpoint(path).meta.get('iter')
-    except (OSError, ValueError):
-        found = None
-    return (found if type(found) is int else 1 << 62), path.stat().st_mtime_ns
-
-
-def _write(path: Path, data: bytes) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(file, view[:CHUNK]) :]
-    finally:
-        os.close(file)
+    named, run = (path.read_text('utf-8') if path.is_file() else None for path in (folder / POINTER, folder / RUN))
+    files = find_files(folder) + (find_files(Path(named).parent) if named else [])
+    first = [next((path for path in files if path.name == Path(named).name), Path(named))] if named else []
+    metas, skipped = {}, []
+    for path in dict.fromkeys([*first, *files]):
+        try:
+            metas[path] = load_checkpoint(path).meta
+        except (OSError, ValueError) as problem:
+            skipped.append(str(problem))
+    order = sorted(metas, key=lambda path: (path in first, str(metas[path].get('time')), path.stat().st_mtime_ns))
+    if run is None and order:
+        run = metas[order[-1]].get(RUN, '')
+    same = [path for path in order if metas[path].get(RUN, '') == run]
+    skipped += [f'{path} is a checkpoint of another run' for path in order if path not in same]
+    if skipped and not same:
+        raise ValueError(
+            f'{folder} has no complete checkpoint of the run that started last: {"; ".join(skipped)}. To continue from '
+            'one of them, name it with --resume FILE; to start from the beginning, leave out --resume'
+        )
+    return (same[-1] if same else None), skipped

@@ -4,7 +4,6 @@ from .checkpoint import CompleteCheckpointHook
 from .compile_network import CompileHook
 from .dataset_mix import DatasetMixHook
 from .epoch_seed import EpochSeedHook
-from .failure_report import FailureReportHook
 from .non_finite import NonFiniteHook
 from .preemption import PreemptionHook
 from .reconstruction import ReconstructionHook
@@ -15,7 +14,6 @@ __all__ = [
     'CompleteCheckpointHook',
     'DatasetMixHook',
     'EpochSeedHook',
-    'FailureReportHook',
     'NonFiniteHook',
     'PreemptionHook',
     'ReconstructionHook',

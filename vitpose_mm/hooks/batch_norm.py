@@ -12,8 +12,3 @@ def batch_norm_buffers(model: nn.Module) -> dict[str, Tensor]:
         if isinstance(module, _BatchNorm)
         for key, buffer in module.named_buffers()
     }
-
-
-def batch_norm_state(model: nn.Module) -> dict[str, Tensor]:
-    """Return copies of `batch_norm_buffers` on the CPU."""
-    return {name: buffer.detach().cpu().clone() for name, buffer in batch_norm_buffers(model).items()}

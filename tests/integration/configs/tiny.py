@@ -63,7 +63,6 @@ custom_hooks = [
     dict(type='EpochSeedHook'),
     dict(type='PreemptionHook'),
     dict(type='NonFiniteHook'),
-    dict(type='FailureReportHook'),
 ]
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=1), checkpoint=dict(type='CompleteCheckpointHook', interval=1)

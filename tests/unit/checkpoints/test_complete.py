@@ -1,99 +1,102 @@
-"""Complete checkpoints: written, checked and found; tests/unit/hooks/test_checkpoint.py kills their writing."""
+"""Which checkpoint a run continues from; tests/unit/hooks/test_checkpoint.py kills their writing and trains."""
 
-import io
-import os
 import re
 
 import pytest
 import torch
 
-from vitpose_mm.checkpoints import complete
-from vitpose_mm.checkpoints.complete import fault, newest_complete, remove_parts, write_checkpoint, write_pointer
-
-TEMPLATES = ['epoch_{}.pth', 'iter_{}.pth']
+from vitpose_mm.checkpoints.complete import choose, find_files
 
 
-def data(iteration, values=1000):
-    content = io.BytesIO()
-    torch.save(dict(state_dict=dict(weight=torch.arange(values)), meta=dict(iter=iteration)), content)
-    return content.getvalue()
+def write(path, run='a', time='20260101_000000', cut=None, **meta):
+    """A small checkpoint, truncated to `cut` bytes."""
+    meta.update(time=time, **({} if run is None else dict(run_id=run)))
+    torch.save(dict(state_dict=dict(weight=torch.arange(1000)), meta=meta), path)
+    path.write_bytes(path.read_bytes()[:cut])
+    return path
 
 
-def write(path, iteration, cut=None):
-    path.write_bytes(data(iteration)[:cut])
+def point(folder, path):
+    (folder / 'last_checkpoint').write_text(str(path))
 
 
-def test_a_written_file_is_complete(tmp_path, monkeypatch):
-    monkeypatch.setattr(complete, 'CHUNK', 100)  # many calls of os.write
-    path = tmp_path / 'epoch_1.pth'
-    path.write_bytes(b'the old one')
-    write_checkpoint(path, data(5))
-    assert path.read_bytes() == data(5) and fault(path) is None
-    write_pointer(tmp_path, str(path))
-    assert (tmp_path / 'last_checkpoint').read_text() == str(path)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ['epoch_1.pth', 'last_checkpoint']
-
-
-def test_short_writes_are_continued(tmp_path, monkeypatch):
-    real = os.write
-    monkeypatch.setattr(os, 'write', lambda file, part: real(file, part[:7]))
-    write_checkpoint(tmp_path / 'epoch_1.pth', data(5, 10))
-    assert (tmp_path / 'epoch_1.pth').read_bytes() == data(5, 10)
-
-
-def test_a_file_that_does_not_read_back_does_not_replace_the_old_one(tmp_path):
-    path = tmp_path / 'epoch_1.pth'
-    path.write_bytes(b'the old one')
-    with pytest.raises(
-        OSError, match=f'{re.escape(str(path))} was not written: the file read back is incomplete: 90 b'
-    ):
-        write_checkpoint(path, data(5)[:90])
-    assert path.read_bytes() == b'the old one' and list(tmp_path.iterdir()) == [path]
-
-
-def test_faults(tmp_path):
-    path = tmp_path / 'a.pth'
-    assert fault(path).startswith('is incomplete: 0 bytes')
-    for content in (b'', b'text', data(1)[:-1], data(1)[:500]):
-        path.write_bytes(content)
-        assert fault(path).startswith(f'is incomplete: {len(content)} bytes, ')
-    changed = bytearray(data(1))
-    changed[changed.index(torch.arange(1000).numpy().tobytes()) + 16] ^= 1
-    path.write_bytes(changed)
-    assert re.fullmatch(r'is damaged: the checksum of \S*data/0 differs', fault(path))
-
-
-def test_the_newest_complete_one_by_iteration(tmp_path):
-    first, second = tmp_path / 'a', tmp_path / 'b'
-    first.mkdir()
-    second.mkdir()
-    write(first / 'epoch_1.pth', 10)
-    write(second / 'iter_30.pth', 30)
-    write(first / 'epoch_2.pth', 20)
-    for name in ('best_coco_AP_epoch_2.pth', 'epoch_x.pth', 'epoch_9.pth.part', 'epoch_8_pth', 'xepoch_9.pth'):
-        write(first / name, 99)
-    (first / 'epoch_7.pth').mkdir()
-    assert newest_complete([first], TEMPLATES) == (first / 'epoch_2.pth', [])
-    folders = [first, second, tmp_path / 'missing', first]
-    assert newest_complete(folders, TEMPLATES) == (second / 'iter_30.pth', [])
-    assert newest_complete([tmp_path], TEMPLATES) == (None, [])
-    write(second / 'iter_40.pth', 40, cut=-9)
-    found = newest_complete(folders, TEMPLATES)
-    assert found.path == second / 'iter_30.pth'
-    assert len(found.skipped) == 1 and found.skipped[0].startswith(f'{second / "iter_40.pth"} is incomplete')
-
-
-def test_equal_or_unknown_iterations_are_ordered_by_time(tmp_path):
-    for number, name in enumerate(('epoch_3.pth', 'epoch_1.pth', 'epoch_2.pth')):
-        write(tmp_path / name, 10 if number < 2 else True)  # True is no iteration
-        os.utime(tmp_path / name, (1e9 + number, 1e9 + number))
-    assert newest_complete([tmp_path], TEMPLATES).path.name == 'epoch_2.pth'
-    (tmp_path / 'epoch_2.pth').unlink()
-    assert newest_complete([tmp_path], TEMPLATES).path.name == 'epoch_1.pth'
-
-
-def test_only_parts_of_checkpoints_are_removed(tmp_path):
-    for name in ('epoch_1.pth.part', 'epoch_1.pth', 'log.part'):
+def test_the_files_of_a_run(tmp_path):
+    for name in ('epoch_1.pth', 'iter_20.pth', 'model-3.pth'):
         (tmp_path / name).touch()
-    remove_parts(tmp_path)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ['epoch_1.pth', 'log.part']
+    for name in ('best_coco_AP_epoch_2.pth', 'epoch_x.pth', 'epoch_9.pth.part', 'epoch_8_pth', 'xepoch_9.pth'):
+        (tmp_path / name).touch()
+    (tmp_path / 'epoch_7.pth').mkdir()
+    assert [path.name for path in find_files(tmp_path)] == ['epoch_1.pth', 'iter_20.pth']
+    assert find_files(tmp_path, ['model-{}.pth']) == [tmp_path / 'model-3.pth']
+    assert find_files(tmp_path / 'missing') == []
+
+
+def test_nothing_to_continue(tmp_path):
+    assert choose(tmp_path) == (None, [])
+    (tmp_path / 'run_id').write_text('a')
+    write(tmp_path / 'best_coco_AP_epoch_2.pth')
+    assert choose(tmp_path) == (None, [])
+
+
+def test_the_named_checkpoint_comes_first(tmp_path):
+    """Such as after --resume FILE, or if a user wrote its name; also if the folder was moved."""
+    for epoch in (1, 2, 3):
+        write(tmp_path / f'epoch_{epoch}.pth', time=f'2026010{epoch}_000000')
+    for run in (None, 'a'):
+        if run:
+            (tmp_path / 'run_id').write_text(run)
+        point(tmp_path, tmp_path / 'epoch_2.pth')
+        assert choose(tmp_path) == (tmp_path / 'epoch_2.pth', [])
+        point(tmp_path, '/elsewhere/epoch_1.pth')
+        assert choose(tmp_path) == (tmp_path / 'epoch_1.pth', [])
+        other = tmp_path / 'out'
+        other.mkdir(exist_ok=True)
+        point(tmp_path, write(other / 'epoch_9.pth'))  # CheckpointHook(out_dir=...)
+        assert choose(tmp_path) == (other / 'epoch_9.pth', [])
+
+
+@pytest.mark.parametrize('cut', [0, 90, -1, -300])
+def test_a_damaged_one_is_named_and_the_one_saved_last_is_chosen(tmp_path, cut):
+    """That is not the one of the highest iteration: the run went back to an earlier epoch."""
+    write(tmp_path / 'epoch_8.pth', time='20260101_000000', iter=80)
+    write(tmp_path / 'epoch_3.pth', time='20260102_000000', iter=30)
+    point(tmp_path, write(tmp_path / 'epoch_4.pth', time='20260103_000000', cut=cut))
+    path, (skipped,) = choose(tmp_path)
+    assert path == tmp_path / 'epoch_3.pth'
+    assert re.match(f'{tmp_path}/epoch_4.pth cannot be read as a checkpoint of torch; is it complete', skipped)
+
+
+@pytest.mark.parametrize('text', ['', '/tmp', 'missing.pth', None])
+def test_last_checkpoint_is_damaged_or_missing(tmp_path, text):
+    if text is not None:
+        point(tmp_path, text)
+    write(tmp_path / 'epoch_1.pth', time='20260101_000000')
+    write(tmp_path / 'iter_15.pth', time='20260102_000000')
+    path, skipped = choose(tmp_path)
+    assert path == tmp_path / 'iter_15.pth' and len(skipped) == bool(text)
+
+
+def test_other_runs_are_named_and_never_chosen(tmp_path):
+    """A run started, and an older one has later epochs; its own last checkpoint may be damaged."""
+    (tmp_path / 'run_id').write_text('b')
+    write(tmp_path / 'epoch_9.pth', run='a', time='20260109_000000')
+    write(tmp_path / 'epoch_8.pth', run=None, time='20260109_000000')
+    write(tmp_path / 'epoch_1.pth', run='b')
+    others = {f'{tmp_path}/epoch_{epoch}.pth is a checkpoint of another run' for epoch in (8, 9)}
+    for text in ('epoch_1.pth', 'epoch_2.pth', 'epoch_9.pth', ''):
+        point(tmp_path, text)
+        path, skipped = choose(tmp_path)
+        assert path == tmp_path / 'epoch_1.pth' and others <= set(skipped)
+    (tmp_path / 'epoch_1.pth').write_bytes(b'')
+    with pytest.raises(ValueError, match='no complete checkpoint of the run .*epoch_1.pth cannot .*another run.*FILE'):
+        choose(tmp_path)
+
+
+def test_files_from_before_ids(tmp_path):
+    """They are one run, which keeps going without an id; the file `run_id` is then missing or empty."""
+    write(tmp_path / 'epoch_1.pth', run=None, time='20260101_000000')
+    write(tmp_path / 'epoch_2.pth', run='', time='20260102_000000')
+    assert choose(tmp_path) == (tmp_path / 'epoch_2.pth', [])
+    (tmp_path / 'run_id').write_text('')
+    (tmp_path / 'epoch_2.pth').write_bytes(b'')
+    assert choose(tmp_path)[0] == tmp_path / 'epoch_1.pth'

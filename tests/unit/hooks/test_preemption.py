@@ -5,6 +5,9 @@ import json
 import multiprocessing.util
 import os
 import signal
+import threading
+import time
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -18,7 +21,7 @@ from tests.unit.estimators.distillation import CODEC, estimator, multi_dataset_e
 from tests.unit.hooks.toy_training import build, in_children
 from vitpose_mm.checkpoints.safe_load import load_checkpoint
 from vitpose_mm.hooks import PreemptionHook
-from vitpose_mm.hooks.preemption import EXIT_CODE
+from vitpose_mm.hooks.preemption import EXIT_CODE, SIGNALS
 
 ACCUMULATE = dict(optimizer=dict(type='AdamW', lr=0.1), accumulative_counts=3)
 
@@ -26,9 +29,9 @@ ACCUMULATE = dict(optimizer=dict(type='AdamW', lr=0.1), accumulative_counts=3)
 class Interrupt(Hook):
     """Sends a signal to this process after an iteration, or during the validation after it; notes the samples."""
 
-    def __init__(self, iteration=None, number=signal.SIGTERM, validation=False, rank=None, notes=None):
+    def __init__(self, iteration=None, number=signal.SIGTERM, validation=False, rank=None, notes=None, job=False):
         self.iteration, self.number, self.validation = iteration, number, validation
-        self.rank, self.notes = rank, notes
+        self.rank, self.notes, self.job = rank, notes, job
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         if self.notes:
@@ -42,6 +45,8 @@ class Interrupt(Hook):
 
     def send(self, runner, iteration):
         if iteration == self.iteration and self.rank in (None, runner.rank):
+            for number in SIGNALS if self.job else ():
+                in_children(lambda: [os.kill(child.pid, number) for child in multiprocessing.active_children()])  # noqa: B023
             os.kill(os.getpid(), self.number)
 
 
@@ -190,10 +195,16 @@ def test_another_batch_size_starts_the_epoch_anew(tmp_path):
     assert torch.load(tmp_path / 'epoch_3.pth', weights_only=False)['meta']['iter'] == 6 + 2 + 2
 
 
-def test_a_full_disk_is_no_success(tmp_path):
+def test_a_full_disk_is_no_success(tmp_path, capfd):
     """The exit code is that of an error, so that a job that restarts on 75 does not repeat for ever."""
-    tmp_path.joinpath('iter_6.pth.part').mkdir()
-    assert train(tmp_path, interrupt=dict(iteration=6)) == 1
+
+    class Obstacle(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            tmp_path.joinpath('iter_6.pth.part').mkdir(exist_ok=True)
+
+    hooks = [dict(type='PreemptionHook'), Interrupt(6), Obstacle()]
+    assert in_children(lambda: build(tmp_path, hooks=hooks).train()) == 1
+    assert '\nOSError: ' in capfd.readouterr().err
 
 
 def test_needs_the_checkpoint_hook(tmp_path):
@@ -201,23 +212,118 @@ def test_needs_the_checkpoint_hook(tmp_path):
         build(tmp_path, hooks=[PreemptionHook()], checkpoint=dict(type='CheckpointHook')).train()
 
 
-def test_a_process_with_persistent_workers_ends(tmp_path):
-    """Python asks the workers that are left to end, with a signal that they ignore, and waits for them."""
+class Upload:
+    """A user's daemonic child, which writes its file when it is asked to end."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __call__(self):
+        signal.signal(signal.SIGTERM, self.flush)
+        self.path.with_name('started').touch()
+        while True:
+            signal.pause()
+
+    def flush(self, number, frame):
+        time.sleep(0.5)
+        self.path.write_text('flushed')
+        os._exit(0)
+
+
+@pytest.mark.parametrize('fails', [False, True])
+@pytest.mark.parametrize('loader', [dict(persistent_workers=True), {}], ids=['persistent', 'new'])
+def test_at_exit_the_workers_and_other_children_end(tmp_path, fails, loader, capfd):
+    """Python sends SIGTERM to the daemonic children that are left and waits for them; nobody gets SIGKILL."""
 
     def run():
         atexit._clear()  # pytest's
         atexit.register(multiprocessing.util._exit_function)
         signal.alarm(30)
-        hooks = [dict(type='PreemptionHook')]
-        runner = build(tmp_path, epochs=1, hooks=hooks, workers=2, val=False, loader=dict(persistent_workers=True))
-        runner.train()
-        assert len(multiprocessing.active_children()) == 2
+        multiprocessing.Process(target=Upload(tmp_path / 'upload'), daemon=True).start()
+        while not (tmp_path / 'started').exists():
+            time.sleep(0.01)
+        hooks = [dict(type='PreemptionHook'), Fail(2 if fails else None)]
+        runner = build(tmp_path, epochs=1, hooks=hooks, workers=2, val=False, loader=loader)
+        with pytest.raises(RuntimeError, match='out of memory') if fails else nullcontext():
+            runner.train()
+        assert len(multiprocessing.active_children()) == (3 if loader else 1)
         atexit._run_exitfuncs()
 
     assert in_children(run) == 0
+    assert (tmp_path / 'upload').read_text() == 'flushed'
+    error = capfd.readouterr().err
+    assert 'Traceback' not in error and 'killed by signal' not in error
 
 
-def test_the_signals_are_given_back(tmp_path):
+def test_data_workers_ignore_the_signals_of_a_job(tmp_path):
+    """A scheduler sends them to every process; the training still saves after the step."""
+    options = dict(workers=2, val=False)
+    assert train(tmp_path / 'whole', **options) == 0
+    assert train(tmp_path / 'stopped', interrupt=dict(iteration=6, job=True), **options) == EXIT_CODE
+    assert train(tmp_path / 'stopped', resume=True, **options) == 0
+    check_same(tmp_path / 'whole', tmp_path / 'stopped')
+
+
+def test_the_signal_handlers_are_restored(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     build(tmp_path, epochs=1, hooks=[PreemptionHook()], val=False).train()
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+class Fail(Hook):
+    """Raises an error in an iteration, or before it sleeps or sends signals to its own process."""
+
+    def __init__(self, iteration, signals=(), seconds=None):
+        self.iteration, self.signals, self.seconds = iteration, signals, seconds
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter + 1 == self.iteration:
+            for number in self.signals:
+                os.kill(os.getpid(), number)
+            time.sleep(self.seconds or 0)
+            if not self.signals and not self.seconds:
+                raise RuntimeError('out of memory')
+
+
+def test_a_second_signal_ends_the_process(tmp_path):
+    for numbers in ([signal.SIGTERM] * 2, [signal.SIGTERM, signal.SIGUSR1], [signal.SIGUSR1, signal.SIGTERM]):
+        hooks = [dict(type='PreemptionHook'), Fail(6, numbers)]
+        status = in_children(lambda: build(tmp_path, hooks=hooks, val=False).train())  # noqa: B023
+        assert status == -numbers[1]
+
+
+def test_a_second_signal_ends_a_step_that_hangs(tmp_path):
+    def run():
+        def send():
+            for _ in range(2):
+                time.sleep(3)
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        threading.Thread(target=send, daemon=True).start()
+        build(tmp_path, hooks=[dict(type='PreemptionHook'), Fail(6, seconds=30)], val=False).train()
+
+    assert in_children(run) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGUSR1])
+def test_after_an_error_in_training_a_signal_acts_as_usual(tmp_path, number):
+    def run():
+        with pytest.raises(RuntimeError, match='out of memory'):
+            build(tmp_path, hooks=[dict(type='PreemptionHook'), Fail(6)], val=False).train()
+        os.kill(os.getpid(), number)
+        time.sleep(5)  # as in a library that waits
+
+    assert in_children(run) == -number
+
+
+def test_a_child_of_the_training_does_not_handle_the_signals(tmp_path):
+    """Such as a process that a user's hook forks: the first signal ends it."""
+    statuses = []
+
+    class ForkHook(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if runner.iter == 1:
+                statuses.append(in_children(lambda: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(5))))
+
+    build(tmp_path, epochs=1, hooks=[dict(type='PreemptionHook'), ForkHook()], val=False).train()
+    assert statuses == [-signal.SIGTERM]
