@@ -5,9 +5,4 @@ from .finite import FiniteOptimWrapper
 from .fused import FusedAdamW
 from .layer_decay import ViTLayerDecayOptimWrapperConstructor
 
-__all__ = [
-    'AutocastOptimWrapper',
-    'FiniteOptimWrapper',
-    'FusedAdamW',
-    'ViTLayerDecayOptimWrapperConstructor',
-]
+__all__ = ['AutocastOptimWrapper', 'FiniteOptimWrapper', 'FusedAdamW', 'ViTLayerDecayOptimWrapperConstructor']
