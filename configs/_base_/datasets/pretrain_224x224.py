@@ -21,7 +21,7 @@ aic = dict(
 train_dataloader = dict(
     batch_size=64,
     num_workers=8,
-    persistent_workers=False,  # EpochSeedHook seeds workers when they start
+    persistent_workers=False,
     drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(type='UnlabelledDataset', pipeline=pipeline),

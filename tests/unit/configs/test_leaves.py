@@ -145,6 +145,7 @@ def test_training_settings_are_those_of_the_paper(root, name):
     cfg = Config.fromfile(root / 'configs' / name)
     wrapper, size = cfg.optim_wrapper, cfg.model.backbone.arch
     assert wrapper.constructor == 'ViTLayerDecayOptimWrapperConstructor'
+    assert wrapper.type == 'AutocastOptimWrapper' and 'dtype' not in wrapper  # bf16
     assert wrapper.paramwise_cfg == dict(layer_decay_rate=PAPER[size][3])
     assert wrapper.optimizer == dict(type='FusedAdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.1)
     assert wrapper.clip_grad.max_norm == 1

@@ -185,16 +185,23 @@ def whole_run(tmp_path_factory):
     return runner.model.seen, runner.model.state_dict(), folder
 
 
-@pytest.mark.parametrize('persistent', [False, True])
-@pytest.mark.parametrize('workers', [0, 1, 2, 3])
-def test_a_run_resumed_after_any_iteration_draws_the_same(tmp_path, whole_run, workers, persistent):
-    """Also where an epoch has fewer batches left than workers."""
+@pytest.mark.parametrize(
+    ('workers', 'persistent'), [(0, False), (1, False), (2, False), (3, False), (1, True), (2, True), (3, True)]
+)
+def test_a_run_resumed_after_any_iteration_of_an_epoch_draws_the_same(tmp_path, whole_run, workers, persistent):
+    """Also where the epoch has fewer batches left than workers."""
     seen, weights, folder = whole_run
-    loader = dict(persistent_workers=persistent and workers > 0)
     different = []
-    for iteration in range(12):
-        more = dict(load_from=str(folder / f'iter_{iteration}.pth'), resume=True) if iteration else {}
-        runner = build(tmp_path / str(iteration), workers=workers, loader=loader, checkpoint=NEVER, val=False, **more)
+    for iteration in range(4, 9):
+        runner = build(
+            tmp_path / str(iteration),
+            workers=workers,
+            loader=dict(persistent_workers=persistent),
+            checkpoint=NEVER,
+            val=False,
+            load_from=str(folder / f'iter_{iteration}.pth'),
+            resume=True,
+        )
         runner.train()
         runner.train_dataloader._iterator = None  # ends persistent workers; garbage collection waits 5 s for each
         same = [torch.equal(value, weights[key]) for key, value in runner.model.state_dict().items()]

@@ -127,7 +127,8 @@ def build(
             custom_hooks=[*([dict(type='EpochSeedHook')] if ours else []), *hooks],
             default_hooks=dict(
                 checkpoint=dict(type=f'{"Complete" if ours else ""}CheckpointHook', interval=1, max_keep_ckpts=1)
-                | (checkpoint or {})
+                | (checkpoint or {}),
+                **more.pop('default_hooks', {}),
             ),
             default_scope='mmpose',
             experiment_name=f'toy{build.number}',
