@@ -66,7 +66,7 @@ def write_config(mix: dict[str, int], iterations: int, seed: int, data: Path, pa
     config.log_processor.by_epoch = False
     config.randomness = dict(seed=seed)
     # an iteration-based run has no epochs
-    config.custom_hooks = [hook for hook in config.custom_hooks if hook.type != 'EpochSeedHook']
+    config.default_hooks.pop('epoch_seed')
     config.dump(path)
 
 

@@ -127,7 +127,7 @@ def rendered(*kinds: str) -> Change:
         loader.batch_size = BATCH * len(members)
         loader.dataset = dict(type='CombinedPoseDataset', datasets=members)
         loader.sampler = dict(type='FixedMixSampler', batch_size=loader.batch_size, source_ratio=[1] * len(members))
-        config.custom_hooks.append(dict(type='DatasetMixHook'))
+        config.default_hooks.dataset_mix = dict(type='DatasetMixHook')
 
     return change
 

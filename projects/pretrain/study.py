@@ -63,7 +63,7 @@ def pretraining(source: str, args: argparse.Namespace) -> Config:
     config.train_cfg.max_epochs = last
     config.param_scheduler[0].end = warm_up
     config.param_scheduler[1].update(T_max=last - warm_up, begin=warm_up, end=last)
-    config.custom_hooks[-1].interval = max(last // 5, 1)
+    config.default_hooks.reconstruction.interval = max(last // 5, 1)
     config.default_hooks.checkpoint.interval = 5
     return config
 

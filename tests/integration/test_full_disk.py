@@ -36,7 +36,7 @@ def test_training_ends_with_an_error_and_resumes(
         visualizer=dict(type='PoseLocalVisualizer', vis_backends=[dict(type='TolerantVisBackend')]),
         custom_imports__imports=['vitpose_mm', 'filler'],
     )
-    config.write_text(config.read_text() + "\ncustom_hooks.append(dict(type='Filler'))\n")
+    config.write_text(config.read_text() + "\ncustom_hooks = [dict(type='Filler')]\n")
     train = (mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir', small_disk / 'run')
     output = run(*train, fails=True)
     assert re.search(r'OSError: \S+/run/epoch_2.pth was not saved: \[Errno 28\] No space left on device', output)

@@ -1,13 +1,10 @@
-"""On a CUDA GPU: the same losses, gradients and keypoints as on the CPU; training, resuming, compiling and sharding."""
+"""On a CUDA GPU: the same losses, gradients and keypoints as on the CPU; training, resuming and compiling."""
 
 import re
-import sys
 
 import numpy as np
 import pytest
 import torch
-from mmengine import Config
-from mmpose.registry import MODELS
 
 from tests.integration.test_resume import NO_VALIDATION, check_same
 from tests.unit.bench.fitted_model import people, write_fitted
@@ -79,26 +76,3 @@ def test_an_interrupted_run_resumes_to_the_same_weights(write_config, tiny_coco,
     train(config, resumed)
     assert 'resumed epoch: 1' in (resumed / 'train.log').read_text()
     check_same(whole, resumed)
-
-
-def test_pretraining_is_sharded(root, write_noise, run, tmp_path):
-    """One process: the wrapper, the blocks and the checkpoint are FSDP's; nothing is shared out."""
-    config = Config.fromfile(root / 'configs/pretrain/mae-mini_synthetic-128x96.py')
-    sharded = Config.fromfile(root / 'configs/pretrain/mae-huge-fsdp_coco-aic-crops-224x224.py')
-    config.update(runner_type=sharded.runner_type, strategy=sharded.strategy)
-    source = dict(type='CheckedCrowdPoseDataset', data_root=f'{write_noise(tmp_path / "data", 16)}/')
-    source |= dict(ann_file='train.json', data_prefix=dict(img='images/'))
-    config.train_dataloader.update(batch_size=8, num_workers=1)
-    config.train_dataloader.dataset.sources = [source]
-    config.train_cfg.max_epochs = 2
-    config.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=2)
-    config.work_dir = str(tmp_path / 'run')
-    config.dump(tmp_path / 'fsdp.py')
-    torchrun = (sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=1')
-    run(*torchrun, root / 'projects/pretrain/train_fsdp.py', tmp_path / 'fsdp.py')
-    weights = torch.load(tmp_path / 'run/epoch_2.pth', map_location='cpu', weights_only=False)['state_dict']
-    MODELS.build(config.model).load_state_dict(weights)
-    (tmp_path / 'run/epoch_2.pth').unlink()
-    (tmp_path / 'run/last_checkpoint').write_text(str(tmp_path / 'run/epoch_1.pth'))
-    output = run(*torchrun, root / 'projects/pretrain/train_fsdp.py', tmp_path / 'fsdp.py', '--resume')
-    assert 'resumed epoch: 1' in output and (tmp_path / 'run/epoch_2.pth').is_file()

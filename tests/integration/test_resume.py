@@ -113,7 +113,7 @@ def test_a_job_with_a_dead_rank_restarts_by_itself(write_config, tiny_coco, run,
         **NO_VALIDATION,
     )
     text = config.read_text()
-    config.write_text(text + "\ncustom_hooks.append(dict(type='Killer'))\n")
+    config.write_text(text + "\ncustom_hooks = [dict(type='Killer')]\n")
     torchrun = (sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2')
     train = (GLOO, config, '--launcher', 'pytorch', '--work-dir', tmp_path / 'run', '--resume')
     output = run(*torchrun, '--max-restarts=1', *train)

@@ -16,17 +16,8 @@ from ..datasets.metainfo import dataset_class, metainfo, raw_metainfo
 from ..heads import MultiDatasetHead
 
 # the keys of a config that testing needs besides model, loaders and evaluators
-KEPT = (
-    'default_scope',
-    'custom_imports',
-    'val_cfg',
-    'test_cfg',
-    'env_cfg',
-    'visualizer',
-    'log_processor',
-    'log_level',
-    'default_hooks',
-)
+KEPT = ('default_scope', 'custom_imports', 'val_cfg', 'test_cfg', 'env_cfg', 'visualizer', 'log_processor', 'log_level')
+KEPT_HOOKS = ('timer', 'logger', 'param_scheduler', 'sampler_seed', 'visualization', 'badcase')
 
 
 def split_config(cfg: Config, dataset: str) -> Config:
@@ -66,7 +57,9 @@ def split_config(cfg: Config, dataset: str) -> Config:
             'test_dataloader and test_evaluator'
         )
     split = {key: deepcopy(cfg[key]) for key in KEPT if key in cfg}
-    split.get('default_hooks', {}).pop('checkpoint', None)
+    split['default_hooks'] = {
+        name: cfg.default_hooks[name] for name in KEPT_HOOKS if name in cfg.get('default_hooks', {})
+    }
     split |= dict(data_mode='topdown', dataset_type=_mmpose_class(found[0]['dataset']), model=model)
     for part in tests:
         split[f'{part}_dataloader'], split[f'{part}_evaluator'] = tests[part] or found

@@ -14,17 +14,13 @@ from .dataset_mix import bare_model
 
 @HOOKS.register_module()
 class ReconstructionHook(Hook):
-    """Writes input, masked input and reconstruction of some training images every few epochs.
+    """Writes input, masked input and reconstruction of some training images every few epochs to the run's visualizer.
 
-    The picture goes to all backends of the run's visualizer: as PNG below `vis_data/vis_image`, and to TensorBoard
-    with `TensorboardVisBackend`. Images, crops and masks stay the same during a run.
+    Only the first process draws. Images, crops and masks stay the same during a run.
 
     Args:
-        interval: epochs between two pictures; the last epoch has one, too.
-        images: number of images, evenly spaced over the training set.
-
-    Raises:
-        ValueError: a number is not an integer >= 1.
+        interval: epochs between two pictures, an integer >= 1; the last epoch has one, too.
+        images: number of images, evenly spaced over the training set, an integer >= 1.
     """
 
     def __init__(self, interval: int = 20, images: int = 8):
@@ -41,15 +37,13 @@ class ReconstructionHook(Hook):
         dataset, model = runner.train_dataloader.dataset, bare_model(runner)
         state = np.random.get_state()  # these crops must not change those of the training
         np.random.seed(0)
-        picks = np.linspace(0, len(dataset) - 1, min(self.images, len(dataset))).astype(int)
-        samples = [dataset[int(index)] for index in picks]
+        samples = [dataset[int(i)] for i in np.linspace(0, len(dataset) - 1, min(self.images, len(dataset)))]
         np.random.set_state(state)
         data = model.data_preprocessor({key: [sample[key] for sample in samples] for key in samples[0]})
-        patches = model.grid[0] * model.grid[1]
-        noise = torch.from_numpy(mask_noise(0, 0, len(samples), patches)).to(data['inputs'].device)
+        noise = torch.from_numpy(mask_noise(0, 0, len(samples), model.grid[0] * model.grid[1]))
         model.eval()
         with torch.no_grad():
-            predicted, split = model(**data, noise=noise)
+            predicted, split = model(**data, noise=noise.to(data['inputs'].device))
         model.train()
         mean, std = model.data_preprocessor.mean, model.data_preprocessor.std
         rows = reconstruction_rows(data['inputs'], predicted, split.masked, mean, std, model.grid)

@@ -1,36 +1,75 @@
-"""Optimizer steps that are left out when the loss or a gradient is not finite."""
+"""Updates that are skipped because the loss or a gradient is not finite."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from mmpose.registry import OPTIM_WRAPPERS
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+
+COUNT = 'steps_left_out'  # in the message hub, and so in checkpoints
 
 
 class SkipsNonFinite(OptimWrapper):
-    """Mixin of optimizer wrappers that leave out a step whose loss or gradient is not finite.
+    """Mixin of optimizer wrappers that skip an update whose loss or gradient is not finite, and stop after several.
 
-    Weights, moments and step counts stay as they are. A loss that is not finite makes all gradients of its process
-    NaN, which the reduction of gradients passes on: all processes leave out the same steps. With gradient accumulation,
-    one such loss makes the whole update void.
+    Weights, moments, step counts and the running statistics of batch norm stay as they are. A loss that is not finite
+    makes all gradients of its process NaN, which the reduction of gradients passes on: all processes skip the same
+    updates. With gradient accumulation, one such loss makes the whole update void. A fused optimizer, as
+    `AdamW(fused=True)`, decides on the device, where the counts stay until they are read with the norm that is logged.
 
-    On a GPU the processor does not wait for the result if the optimizer has a fused implementation, as
-    ``AdamW(fused=True)``: it decides on the device.
+    Args:
+        max_skipped: number of updates skipped in a row after which training stops, an integer >= 1.
+        *args, **kwargs: of `OptimWrapper`.
 
-    Attributes:
-        finite: of the last update: scalar tensor on the device, True if it was made; None before the first.
-        grad_norm: of the last update: norm of all gradients, before clipping.
+    Raises:
+        ValueError: max_skipped is not an integer >= 1.
+        FloatingPointError: by `step`, after `max_skipped` skipped updates in a row; names the last checkpoint.
     """
 
-    finite: Tensor | None = None
-    grad_norm: Tensor | None = None
+    finite: Tensor | None = None  # of the last update, on the device: whether it was made
+    grad_norm: Tensor | None = None  # of the last update, before clipping
+
+    def __init__(self, *args: Any, max_skipped: int = 10, **kwargs: Any) -> None:
+        if not isinstance(max_skipped, int) or isinstance(max_skipped, bool) or max_skipped < 1:
+            raise ValueError(f'max_skipped={max_skipped!r}, expected an integer >= 1')
+        OptimWrapper.__init__(self, *args, **kwargs)  # AmpOptimWrapper's own fails on machines without a GPU
+        self.max_skipped = max_skipped
+        self._skipped: Any = 0  # since the last reading; a tensor on the device, as is the next
+        self._in_a_row: Any = 0
+        self._buffers: list[tuple[Tensor, Tensor]] = []  # of batch norm, each with its value before the update
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Keep the running statistics from before the first forward pass of an update."""
+        if not self._buffers:
+            norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+            self._buffers = [(buffer, buffer.clone()) for norm in norms for buffer in norm.buffers()]
+        with OptimWrapper.optim_context(self, model):
+            yield
 
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
         """Backward pass, whose gradients are NaN if the loss is not finite."""
         factor = torch.where(loss.detach().isfinite(), 1.0, float('nan')).to(loss.dtype)
         super().backward(loss * factor, **kwargs)
+
+    def step(self, **kwargs: Any) -> None:
+        """Clip the gradients and update the weights, or skip the update."""
+        self._clip_grad()
+        self._step_if_finite(**kwargs)
+        if self.finite is not None:
+            for buffer, before in self._buffers:
+                buffer.copy_(torch.where(self.finite, buffer, before))
+            self._skipped = self._skipped + ~self.finite
+            self._in_a_row = (self._in_a_row + 1) * ~self.finite
+            self._read()
+        self._buffers = []
 
     def _clip_grad(self) -> None:
         """Clip, and note whether all gradients are finite; unlike MMEngine's, without waiting for the device."""
@@ -57,18 +96,24 @@ class SkipsNonFinite(OptimWrapper):
         elif self.finite:
             self.optimizer.step(**kwargs)
 
+    def _read(self) -> None:
+        """Log the norm of the gradients and what was skipped since the last time."""
+        self.message_hub.update_scalar('train/grad_norm', self.grad_norm)
+        skipped, in_a_row, self._skipped = int(self._skipped), int(self._in_a_row), 0
+        if not skipped:
+            return
+        info = self.message_hub.runtime_info
+        self.message_hub.update_info(COUNT, info.get(COUNT, 0) + skipped)
+        counts = f'{info[COUNT]} updates skipped, {in_a_row} in a row'
+        print_log(f'no update: the norm of the gradients is {self.grad_norm:g} ({counts})', 'current', logging.WARNING)
+        if in_a_row >= self.max_skipped:
+            raise FloatingPointError(
+                f'the loss or a gradient was not finite in {in_a_row} updates in a row. Last checkpoint: '
+                f'{info.get("last_ckpt") or "none was written"}. Lower the learning rate, clip the gradients, or '
+                'correct the samples, which NonFiniteHook names in the log'
+            )
+
 
 @OPTIM_WRAPPERS.register_module()
 class FiniteOptimWrapper(SkipsNonFinite):
-    """MMEngine's ``OptimWrapper`` that leaves out steps whose loss or gradient is not finite; see ``SkipsNonFinite``.
-
-    ``NonFiniteHook`` counts them and names their samples.
-
-    Args:
-        *args, **kwargs: of ``OptimWrapper``.
-    """
-
-    def step(self, **kwargs: Any) -> None:
-        """Clip the gradients and update the weights."""
-        self._clip_grad()
-        self._step_if_finite(**kwargs)
+    """MMEngine's `OptimWrapper`, in the precision of the weights, that skips updates; see `SkipsNonFinite`."""

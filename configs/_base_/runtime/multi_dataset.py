@@ -2,7 +2,9 @@
 
 _base_ = './default.py'
 
-custom_hooks = [*_base_.custom_hooks, dict(type='DatasetMixHook')]
-# for `mim test --badcase`, which otherwise expects a single head and uses its loss
-default_hooks = dict(badcase=dict(metric=dict(type='KeypointMSELoss', use_target_weight=True)))
+default_hooks = dict(
+    # for `mim test --badcase`, which otherwise expects a single head and uses its loss
+    badcase=dict(metric=dict(type='KeypointMSELoss', use_target_weight=True)),
+    dataset_mix=dict(type='DatasetMixHook'),
+)
 visualizer = dict(type='PerDatasetVisualizer')

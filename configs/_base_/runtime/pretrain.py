@@ -4,6 +4,8 @@ _base_ = './default.py'
 
 val_cfg = None
 test_cfg = None
-default_hooks = dict(checkpoint=dict(_delete_=True, type='CompleteCheckpointHook', interval=20, max_keep_ckpts=1))
-custom_hooks = [*_base_.custom_hooks, dict(type='ReconstructionHook', interval=20)]
+default_hooks = dict(
+    checkpoint=dict(_delete_=True, type='CompleteCheckpointHook', interval=20, max_keep_ckpts=1),
+    reconstruction=dict(type='ReconstructionHook', interval=20),
+)
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='TolerantVisBackend'), dict(type='TensorboardVisBackend')])

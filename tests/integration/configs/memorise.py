@@ -38,5 +38,8 @@ param_scheduler = [
     dict(type='LinearLR', begin=0, end=20, start_factor=0.01, by_epoch=False),
     dict(type='CosineAnnealingLR', begin=20, end=steps, eta_min=1e-6, by_epoch=False),
 ]
-custom_hooks = []
-default_hooks = dict(logger=dict(interval=50), checkpoint=dict(by_epoch=False, interval=-1, save_last=False))
+default_hooks = dict(
+    _delete_=True,
+    logger=dict(type='LoggerHook', interval=50),
+    checkpoint=dict(type='CompleteCheckpointHook', by_epoch=False, interval=-1, save_last=False),
+)

@@ -59,11 +59,10 @@ param_scheduler = [
     dict(type='LinearLR', begin=0, end=10, start_factor=0.001, by_epoch=False),
     dict(type='MultiStepLR', milestones=[2], gamma=0.1, by_epoch=True),
 ]
-custom_hooks = [
-    dict(type='EpochSeedHook'),
-    dict(type='PreemptionHook'),
-    dict(type='NonFiniteHook'),
-]
 default_hooks = dict(
-    logger=dict(type='LoggerHook', interval=1), checkpoint=dict(type='CompleteCheckpointHook', interval=1)
+    logger=dict(type='LoggerHook', interval=1),
+    checkpoint=dict(type='CompleteCheckpointHook', interval=1),
+    epoch_seed=dict(type='EpochSeedHook'),
+    preemption=dict(type='PreemptionHook'),
+    non_finite=dict(type='NonFiniteHook'),
 )

@@ -44,7 +44,7 @@ model = dict(
         ),
     )
 )
-custom_hooks = [*_base_.custom_hooks, dict(type='RunCheckHook'), dict(type='DatasetMixHook')]
+default_hooks = dict(dataset_mix=dict(type='DatasetMixHook'))
 visualizer = dict(
     type='PerDatasetVisualizer', vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
 )

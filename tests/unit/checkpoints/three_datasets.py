@@ -62,8 +62,10 @@ val_cfg = dict()
 test_cfg = dict()
 train_cfg = dict(max_epochs=1)
 optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3))
-custom_hooks = [dict(type='DatasetMixHook')]
+custom_hooks = [dict(type='EMAHook')]
 default_hooks = dict(
-    logger=dict(type='LoggerHook', interval=1), checkpoint=dict(type='CheckpointHook', save_best='coco/AP')
+    logger=dict(type='LoggerHook', interval=1),
+    checkpoint=dict(type='CheckpointHook', save_best='coco/AP'),
+    dataset_mix=dict(type='DatasetMixHook'),
 )
 visualizer = dict(type='PoseLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')

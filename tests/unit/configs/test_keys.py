@@ -162,7 +162,7 @@ def test_all_keys_are_known(cfg: Config) -> None:
         'optim_wrapper.optimizer.weight_decy',
         'param_scheduler.0.warmup_iters',
         'default_hooks.checkpoint.savebest',
-        'custom_hooks.0.sead',
+        'default_hooks.epoch_seed.sead',
         'val_evaluator.annfile',
         'visualizer.vis_backend',
         'train_cfg.max_epoch',

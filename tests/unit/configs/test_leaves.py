@@ -160,6 +160,7 @@ def test_training_settings_are_those_of_the_paper(root, name):
     cfg = Config.fromfile(root / 'configs' / name)
     wrapper, size = cfg.optim_wrapper, cfg.model.backbone.arch
     assert wrapper.constructor == 'ViTLayerDecayOptimWrapperConstructor'
+    assert wrapper.type == 'AutocastOptimWrapper' and 'dtype' not in wrapper  # bf16
     folders, decay = PUBLISHED_HUGE
     decay = decay if size == 'huge' and name.startswith(folders) else PAPER[size][3]
     assert wrapper.paramwise_cfg == dict(layer_decay_rate=decay)

@@ -85,7 +85,7 @@ def test_each_dataset_has_its_codec(read, name):
         shift = head.test_cfgs.get(each, cfg.model.test_cfg).shift_heatmap
         assert shift is (each not in UDP)
     assert cfg.model.test_cfg.flip_test
-    assert 'DatasetMixHook' in [hook.type for hook in cfg.custom_hooks]
+    assert cfg.default_hooks.dataset_mix.type == 'DatasetMixHook'
     assert all(cfg[loader].dataset.metainfo.from_file.endswith('/coco.py') for loader in LOADERS)
 
 

@@ -1,25 +1,29 @@
 """Seeds of a batch: reproducible, and different per epoch, rank and batch, in every generator."""
 
 import itertools
+import pickle
 import random
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from mmengine.dataset import DefaultSampler, worker_init_fn
+from mmengine.hooks import DistSamplerSeedHook
 from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpose.registry import HOOKS
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, RandomSampler
 
+from tests.unit.hooks.toy_training import build
 from vitpose_mm.hooks import EpochSeedHook
 from vitpose_mm.hooks.epoch_seed import seed_all
 
 LENGTH, BATCH = 12, 2
+EACH_ITERATION = dict(type='CheckpointHook', by_epoch=False, interval=1, max_keep_ckpts=-1)
+NEVER = dict(type='CheckpointHook', interval=99, save_last=False)
 
 
 def draw():
@@ -28,7 +32,7 @@ def draw():
 
 
 class Draws(Dataset):
-    """A dataset of samples (index, worker, three random numbers, number of OpenCV threads)."""
+    """A dataset of samples (index, worker, three random numbers)."""
 
     def __len__(self):
         return LENGTH
@@ -36,16 +40,16 @@ class Draws(Dataset):
     def __getitem__(self, index):
         info = torch.utils.data.get_worker_info()
         worker = -1 if info is None else info.id
-        return index, worker, draw(), cv2.getNumThreads()
+        return index, worker, draw()
 
 
 def as_list(batch):
     return batch
 
 
-def build_runner(num_workers, epoch=0, rank=0, seed=0, sampler_seed=7, **kwargs):
-    dataset = Draws()
-    sampler = DefaultSampler(dataset, shuffle=True, seed=sampler_seed)
+def build_runner(num_workers, epoch=0, rank=0, seed=0, sampler_seed=7, dataset=None, sampler_type=None, **kwargs):
+    dataset = dataset or Draws()
+    sampler = sampler_type(dataset) if sampler_type else DefaultSampler(dataset, shuffle=True, seed=sampler_seed)
     loader = DataLoader(dataset, BATCH, sampler=sampler, num_workers=num_workers, collate_fn=as_list, **kwargs)
     return SimpleNamespace(
         train_dataloader=loader,
@@ -85,7 +89,8 @@ def epoch_of(runner, hook=None, epoch=0):
     hook.before_train(runner)
     runner.epoch = epoch
     hook.before_train_epoch(runner)
-    runner.train_dataloader.sampler.set_epoch(epoch)
+    if hasattr(runner.train_dataloader.sampler, 'set_epoch'):
+        runner.train_dataloader.sampler.set_epoch(epoch)
     return list(itertools.chain.from_iterable(runner.train_dataloader))
 
 
@@ -122,7 +127,7 @@ class Recorder(BaseModel):
         self.seen = []
 
     def forward(self, samples, mode='tensor'):
-        self.seen += [(index, numbers) for index, _, numbers, _ in samples]
+        self.seen += [(index, numbers) for index, _, numbers in samples]
         return dict(loss=self.weight)
 
 
@@ -171,6 +176,40 @@ def test_a_resumed_run_uses_the_seed_of_the_checkpoint(tmp_path, seed):
     assert train(tmp_path, resume=True, seed=seed) == whole[1:]
 
 
+@pytest.fixture(scope='module')
+def whole_run(tmp_path_factory):
+    """Three epochs of four iterations without workers: the samples, the weights and a checkpoint of each iteration."""
+    folder = tmp_path_factory.mktemp('whole')
+    runner = build(folder, checkpoint=EACH_ITERATION, val=False)
+    runner.train()
+    return runner.model.seen, runner.model.state_dict(), folder
+
+
+@pytest.mark.parametrize(
+    ('workers', 'persistent'), [(0, False), (1, False), (2, False), (3, False), (1, True), (2, True), (3, True)]
+)
+def test_a_run_resumed_after_any_iteration_of_an_epoch_draws_the_same(tmp_path, whole_run, workers, persistent):
+    """Also where the epoch has fewer batches left than workers."""
+    seen, weights, folder = whole_run
+    different = []
+    for iteration in range(4, 9):
+        runner = build(
+            tmp_path / str(iteration),
+            workers=workers,
+            loader=dict(persistent_workers=persistent),
+            checkpoint=NEVER,
+            val=False,
+            load_from=str(folder / f'iter_{iteration}.pth'),
+            resume=True,
+        )
+        runner.train()
+        runner.train_dataloader._iterator = None  # ends persistent workers; garbage collection waits 5 s for each
+        same = [torch.equal(value, weights[key]) for key, value in runner.model.state_dict().items()]
+        if runner.model.seen != seen[3 * iteration :] or not all(same):
+            different.append(iteration)
+    assert not different
+
+
 def test_every_rank_uses_the_seed_of_rank_0(monkeypatch):
     """MMEngine's `diff_rank_seed` gives each rank its own seed, but all ranks must split the same order."""
     monkeypatch.setattr('vitpose_mm.hooks.epoch_seed.broadcast_object_list', lambda data: data.__setitem__(0, 6))
@@ -194,14 +233,6 @@ def test_seeds_the_gpu():
     first = torch.rand(2, device='cuda')
     seed_all(3, 1, 0, 0, loading=False)
     assert torch.equal(torch.rand(2, device='cuda'), first)
-
-
-def test_workers_use_one_opencv_thread():
-    cv2.setNumThreads(2)
-    try:
-        assert {sample[3] for sample in epoch_of(build_runner(1))} == {1}
-    finally:
-        cv2.setNumThreads(0)
 
 
 def test_keeps_the_worker_init_fn_of_the_loader(tmp_path):
@@ -228,14 +259,80 @@ def test_persistent_workers_draw_the_same():
     assert drawn == [epoch_of(build_runner(2), epoch=epoch) for epoch in range(2)]
 
 
-def test_a_batch_sampler_without_a_sampler_cannot_continue_within_an_epoch():
+def test_spawned_workers_receive_the_seeds():
+    """Dataset and indices reach them pickled."""
     runner, hook = build_runner(0), EpochSeedHook(seed=3)
-    runner.message_hub.update_info('epoch_position', dict(epoch=0, first=0, batches=6))
-    runner.iter = 2
-    runner.train_dataloader = DataLoader(Draws(), batch_sampler=[[0, 1], [2, 3]] * 3)
     hook.before_train(runner)
-    with pytest.raises(ValueError, match='cannot continue after batch 2 of an epoch with list'):
-        hook.before_train_epoch(runner)
+    hook.before_train_epoch(runner)
+    runner.train_dataloader.sampler.set_epoch(0)
+    loader = runner.train_dataloader
+    dataset, batches = pickle.loads(pickle.dumps((loader.dataset, list(loader.batch_sampler))))
+    samples = [sample for indices in batches for sample in dataset.__getitems__(indices)]
+    assert samples == epoch_of(build_runner(0))
+
+
+class WholeBatches(Draws):
+    """Loads a batch at once, in reverse order."""
+
+    def __getitems__(self, indices):
+        assert all(type(index) is int for index in indices)
+        return [self[index] for index in reversed(indices)]
+
+
+def test_a_dataset_that_loads_whole_batches_keeps_doing_so():
+    expected, samples = epoch_of(build_runner(0)), epoch_of(build_runner(0, dataset=WholeBatches()))
+    pairs = [(expected[k + 1], expected[k]) for k in range(0, LENGTH, BATCH)]
+    assert [sample[0] for sample in samples] == [sample[0] for pair in pairs for sample in pair]
+    assert [sample[2] for sample in samples] == [sample[2] for sample in expected]
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_a_sampler_that_draws_from_torchs_generator_continues_within_an_epoch(workers):
+    """It starts a new order when an epoch starts; with persistent workers the loader draws in the first epoch alone."""
+    options = dict(sampler_type=RandomSampler, persistent_workers=workers > 0)
+    hook, runner = EpochSeedHook(seed=3), build_runner(workers, **options)
+    whole = [epoch_of(runner, hook, epoch) for epoch in range(2)]
+    for done in range(1, LENGTH // BATCH):
+        runner = build_runner(workers, **options)
+        runner.message_hub.update_info('epoch_position', dict(epoch=1, first=6, batches=6))
+        runner.epoch, runner.iter = 1, 6 + done
+        rest = epoch_of(runner, epoch=1)
+        assert [sample[::2] for sample in rest] == [sample[::2] for sample in whole[1][done * BATCH :]]
+
+
+class Pairs:
+    """Batches of two neighbors, of a sampler that only the batch sampler knows."""
+
+    batch_size = 2
+
+    def __init__(self, sampler):
+        self.sampler = sampler
+
+    def __len__(self):
+        return LENGTH // 2
+
+    def __iter__(self):
+        indices = list(self.sampler)
+        return iter([indices[i : i + 2] for i in range(0, LENGTH, 2)])
+
+
+def test_a_batch_sampler_of_the_users_is_seeded_in_each_epoch():
+    runner, dataset = build_runner(0), Draws()
+    sampler = DefaultSampler(dataset, shuffle=True, seed=7)
+    loader = DataLoader(dataset, batch_sampler=Pairs(sampler), collate_fn=as_list)
+    runner.train_dataloader = runner.train_loop.dataloader = loader
+    EpochSeedHook(seed=3).before_train(runner)
+    runner.epoch = 4
+    DistSamplerSeedHook().before_train_epoch(runner)
+    assert sampler.seed == 3 and sampler.epoch == 4
+    assert all(isinstance(index, int) for index in loader.batch_sampler.sampler)
+
+
+def test_batches_without_a_sampler_are_refused():
+    runner = build_runner(0)
+    runner.train_dataloader = DataLoader(Draws(), batch_sampler=[[0, 1], [2, 3]] * 3)
+    with pytest.raises(ValueError, match='batches from a sampler, but list has none'):
+        EpochSeedHook(seed=3).before_train(runner)
 
 
 def test_an_iteration_based_loop_is_refused():

@@ -68,38 +68,60 @@ def test_the_step_changes_nothing(tmp_path, wrapper, fault):
     runner.train()
     batches = [{index for index, _ in model.seen[i : i + 3]} for i in range(0, 36, 3)]
     assert compare.changed == [5 not in batch for batch in batches]
-    lines = re.findall(r'iteration (\d+): no update, .* 1 in a row\). Samples: (.*)', log_of(tmp_path))
+    reason = 'a gradient' if fault == 'gradient' else 'the loss'
+    lines = re.findall(rf'iteration (\d+): {reason} is not finite.*Samples: (.*)', log_of(tmp_path))
     assert [int(number) - 1 for number, _ in lines] == [i for i, batch in enumerate(batches) if 5 in batch]
     assert all('5.jpg annotation 105' in names and len(names.split(', ')) == 3 for _, names in lines)
     saved = torch.load(tmp_path / 'epoch_3.pth', weights_only=False)['message_hub']['runtime_info']
-    assert saved['steps_left_out'] == 3
+    assert saved['steps_left_out'] == 3 and '(3 updates skipped, 1 in a row)' in log_of(tmp_path)
     if wrapper == 'scaler':
         assert runner.optim_wrapper.loss_scaler.get_scale() == 4 * 0.5**3
 
 
-def test_the_run_stops_after_some_in_a_row(tmp_path):
-    model = Toy(bad=range(12))
-    model.bad, before = [], model.forward
+def stays_nan():
+    """A model whose loss is NaN from the second epoch on."""
+    model = Toy()
+    forward = model.forward
 
-    def forward(*args, **kwargs):
+    def fails(*args, **kwargs):
         model.bad = range(12) if len(model.seen) >= 12 else []
-        return before(*args, **kwargs)
+        return forward(*args, **kwargs)
 
-    model.forward = forward
-    runner = build(tmp_path, epochs=9, hooks=[NonFiniteHook()], wrapper=dict(WRAPPERS['fp32']), val=False, model=model)
-    message = f'not finite in 10 steps in a row, up to iteration 14;.*Last good checkpoint: {tmp_path}/epoch_3.pth'
+    model.forward = fails
+    return model
+
+
+@pytest.mark.parametrize('hooks', [[], [NonFiniteHook()]])
+@pytest.mark.parametrize('wrapper', ['fp32', 'bf16'])
+def test_the_run_stops_after_some_in_a_row(tmp_path, wrapper, hooks):
+    """Also without a hook of ours; the hook alone names the samples."""
+    runner = build(
+        tmp_path, epochs=9, hooks=hooks, wrapper=dict(WRAPPERS[wrapper]), val=False, model=stays_nan(), ours=False
+    )
+    message = f'not finite in 10 updates in a row. Last checkpoint: {tmp_path}/epoch_3.pth'
     with pytest.raises(FloatingPointError, match=message):
         runner.train()
+    assert runner.iter == 13 and runner.message_hub.get_info('steps_left_out') == 10
     weights = torch.load(tmp_path / 'epoch_3.pth', weights_only=False)['state_dict']
     assert all(value.isfinite().all() for value in weights.values())
+    assert ('annotation 105' in log_of(tmp_path)) == bool(hooks)
+
+
+def test_a_resumed_run_counts_on(tmp_path):
+    model = Toy(bad=[5])
+    build(tmp_path, epochs=2, wrapper=dict(WRAPPERS['fp32']), val=False, model=model).train()
+    runner = build(tmp_path, epochs=3, wrapper=dict(WRAPPERS['fp32']), val=False, model=model, resume=True)
+    runner.train()
+    assert runner.message_hub.get_info('steps_left_out') == 3
 
 
 def test_one_bad_batch_makes_an_accumulated_update_void(tmp_path):
-    wrapper = dict(WRAPPERS['fp32'], accumulative_counts=4)
+    wrapper = dict(WRAPPERS['fp32'], accumulative_counts=4, max_skipped=4)
     model = Toy(bad=[5])
-    build(tmp_path, hooks=[NonFiniteHook(most=4)], wrapper=wrapper, val=False, model=model).train()
-    lines = re.findall(r'iteration (\d+): no update.*Samples: (.*)', log_of(tmp_path))
-    assert [int(number) for number, _ in lines] == [4, 8, 12] and len(lines[0][1].split(', ')) == 12
+    build(tmp_path, hooks=[NonFiniteHook()], wrapper=wrapper, val=False, model=model).train()
+    lines = re.findall(r'iteration (\d+): the loss is not finite. Samples: (.*)', log_of(tmp_path))
+    assert [(int(number) - 1) // 4 for number, _ in lines] == [0, 1, 2]
+    assert all('5.jpg annotation 105' in names and len(names.split(', ')) == 3 for _, names in lines)
     assert torch.equal(model.weight, torch.ones(3)) and torch.equal(model.norm.running_mean, torch.zeros(3))
 
 
@@ -112,10 +134,10 @@ def test_two_processes_leave_out_the_same_steps(tmp_path):
         loader = dict(batch_size=2)
         build(tmp_path, hooks=hooks, wrapper=dict(WRAPPERS['fp32']), val=False, model=model, loader=loader).train()
         rank = torch.distributed.get_rank()
-        torch.save((model.weight, hooks[1].changed, hooks[0]._row), tmp_path / f'{rank}.pt')
+        torch.save((model.weight, hooks[1].changed), tmp_path / f'{rank}.pt')
 
     assert in_children(train, 2, tmp_path) == [0, 0]
-    (weight, changed, _), (other, others_changed, _) = (torch.load(tmp_path / f'{rank}.pt') for rank in (0, 1))
+    (weight, changed), (other, others_changed) = (torch.load(tmp_path / f'{rank}.pt') for rank in (0, 1))
     assert torch.equal(weight, other) and weight.isfinite().all() and not torch.equal(weight, torch.ones(3))
     assert changed == others_changed and changed.count(False) == 3
 
@@ -148,5 +170,7 @@ def test_a_fused_step_does_not_wait_for_the_device(fused, waits):
 
 @pytest.mark.parametrize('most', [0, True, 1.5])
 def test_bad_options(most):
-    with pytest.raises(ValueError, match='expected an integer >= 1'):
-        NonFiniteHook(most)
+    weight = torch.nn.Parameter(torch.ones(3))
+    for wrapper in (FiniteOptimWrapper, AutocastOptimWrapper):
+        with pytest.raises(ValueError, match='max_skipped=.*expected an integer >= 1'):
+            wrapper(optimizer=torch.optim.AdamW([weight]), max_skipped=most)

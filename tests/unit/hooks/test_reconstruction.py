@@ -6,11 +6,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
 from mmpose.registry import HOOKS, MODELS
 from mmpose.structures import PoseDataSample
+from torch.utils.data import Dataset
 
+from tests.unit.hooks.toy_training import build, in_children
 from vitpose_mm.hooks import ReconstructionHook
 from vitpose_mm.pretrain.masking import patchify
 from vitpose_mm.pretrain.picture import reconstruction_rows
@@ -40,15 +43,20 @@ def test_a_perfect_prediction_shows_the_image():
 
 
 @pytest.fixture
-def runner(tmp_path):
-    """What the hook uses of a Runner."""
+def model():
+    """A small autoencoder."""
     torch.manual_seed(0)
     vit = dict(type='ViT', arch=dict(depth=1, embed_dim=16, num_heads=2), img_size=(32, 32))
     preprocessor = dict(type='PoseDataPreprocessor', mean=[120.0] * 3, std=[50.0] * 3, bgr_to_rgb=True)
     decoder = dict(dim=16, depth=1, heads=2)
     with DefaultScope.overwrite_default_scope('mmpose'):
         config = dict(type='MaskedAutoencoder', backbone=vit, decoder=decoder, data_preprocessor=preprocessor)
-        model = MODELS.build(config).train()
+        return MODELS.build(config).train()
+
+
+@pytest.fixture
+def runner(model, tmp_path):
+    """What the hook uses of a Runner."""
 
     class Crops(list):
         """Samples that depend on the random state, as crops do."""
@@ -86,3 +94,36 @@ def test_the_hook_writes_every_few_epochs_and_changes_nothing(runner, tmp_path):
 def test_bad_numbers_are_refused(option):
     with pytest.raises(ValueError, match='expected an integer >= 1'):
         ReconstructionHook(**option)
+
+
+class Images(Dataset):
+    """Random images; a training starts at other ones."""
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, index):
+        image = torch.from_numpy(np.random.randint(0, 255, (3, 32, 32), np.uint8))
+        return dict(inputs=image, data_samples=PoseDataSample())
+
+
+def test_two_processes_train_as_without_pictures(model, tmp_path):
+    """Only the first process draws, while the other waits in the next step."""
+    weights = []
+    for interval in (1, 9):
+        folder = tmp_path / str(interval)
+        folder.mkdir()
+
+        def train(folder=folder, interval=interval):
+            hook = ReconstructionHook(interval=interval, images=2)
+            loader = dict(dataset=Images(), collate_fn=pseudo_collate)
+            build(folder, 2, model=model, hooks=[hook], val=False, loader=loader).train()
+            torch.save(model.state_dict(), folder / f'{torch.distributed.get_rank()}.pt')
+
+        assert in_children(train, 2, folder) == [0, 0]
+        weights += [torch.load(folder / f'{rank}.pt') for rank in (0, 1)]
+        pictures = sorted(path.name for path in folder.glob('*/vis_data/vis_image/*.png'))
+        assert pictures == [f'reconstruction_{epoch}.png' for epoch in ((1, 2) if interval == 1 else (2,))]
+    for others in weights[1:]:
+        assert all(map(torch.equal, weights[0].values(), others.values()))
+    assert not torch.equal(weights[0]['decoder.mask_token'], model.state_dict()['decoder.mask_token'])

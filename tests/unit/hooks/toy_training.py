@@ -1,11 +1,13 @@
 """A real runner with a model of two weights, which trains in a fraction of a second."""
 
 import os
+import random
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
 
+import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
@@ -16,14 +18,15 @@ import vitpose_mm  # noqa: F401  registers the hooks
 
 
 class Numbers(Dataset):
-    """Twelve samples: their index and a random number."""
+    """Twelve samples: their index and the mean of three random numbers: Python's, NumPy's and torch's."""
 
     def __len__(self):
         return 12
 
     def __getitem__(self, index):
+        number = (random.random() + np.random.random() + torch.rand(()).item()) / 3
         sample = SimpleNamespace(metainfo=dict(img_path=f'{index}.jpg', id=100 + index))
-        return dict(index=index, number=torch.rand(()).item(), data_samples=sample)
+        return dict(index=index, number=number, data_samples=sample)
 
 
 class Toy(BaseModel):
@@ -90,7 +93,18 @@ def collate(samples):
     return {key: [sample[key] for sample in samples] for key in samples[0]}
 
 
-def build(folder: Path, epochs=3, resume=False, workers=0, checkpoint=None, hooks=(), wrapper=None, val=True, **more):
+def build(
+    folder: Path,
+    epochs=3,
+    resume=False,
+    workers=0,
+    checkpoint=None,
+    hooks=(),
+    wrapper=None,
+    val=True,
+    ours=True,
+    **more,
+):
     """A runner of 4 iterations per epoch."""
     dataset, sampler = Numbers(), dict(type='DefaultSampler', shuffle=True)
     loader = dict(batch_size=3, num_workers=workers, dataset=dataset, sampler=sampler, collate_fn=collate)
@@ -110,9 +124,11 @@ def build(folder: Path, epochs=3, resume=False, workers=0, checkpoint=None, hook
             val_evaluator=[Score()] if val else None,
             optim_wrapper=wrapper or dict(optimizer=dict(type='AdamW', lr=0.1)),
             param_scheduler=dict(type='LinearLR', start_factor=0.1, end=9, by_epoch=False),
-            custom_hooks=[dict(type='EpochSeedHook'), *hooks],
+            custom_hooks=[*([dict(type='EpochSeedHook')] if ours else []), *hooks],
             default_hooks=dict(
-                checkpoint=dict(dict(type='CompleteCheckpointHook', interval=1, max_keep_ckpts=1), **(checkpoint or {}))
+                checkpoint=dict(type=f'{"Complete" if ours else ""}CheckpointHook', interval=1, max_keep_ckpts=1)
+                | (checkpoint or {}),
+                **more.pop('default_hooks', {}),
             ),
             default_scope='mmpose',
             experiment_name=f'toy{build.number}',

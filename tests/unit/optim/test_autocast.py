@@ -3,6 +3,7 @@
 import copy
 import warnings
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -65,6 +66,28 @@ def test_trains_in_float32_where_bfloat16_is_emulated(monkeypatch, logged):
     assert train_step(model, wrapper, seed=0).dtype is torch.float32
     assert 'training in float32' in logged()
     assert autocast.has_bfloat16('cuda')
+
+
+def test_float32_is_without_autocast():
+    model = build_model()
+    reference = copy.deepcopy(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        wrapper = build_wrapper(model, dtype='float32')
+        assert train_step(model, wrapper, 0).dtype is torch.float32
+    train_step(reference, build_wrapper(reference, OptimWrapper), 0)
+    assert torch.equal(weights(model), weights(reference))
+
+
+@pytest.mark.parametrize('device', ['cpu', 'cuda'])
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float32'])
+def test_float32_on_a_gpu_is_tf32(monkeypatch, device, dtype):
+    """No other precision or device changes torch's setting; the fake optimizer has the device alone."""
+    precisions = []
+    monkeypatch.setattr(torch, 'set_float32_matmul_precision', precisions.append)
+    fake = SimpleNamespace(param_groups=[dict(params=[SimpleNamespace(device=torch.device(device))])])
+    AutocastOptimWrapper(optimizer=fake, dtype=dtype)
+    assert precisions == (['high'] if (device, dtype) == ('cuda', 'float32') else [])
 
 
 def test_equals_full_precision_up_to_rounding():
@@ -156,9 +179,9 @@ def test_float16_on_the_cpu_is_refused(dtype):
         build_wrapper(build_model(), dtype=dtype)
 
 
-@pytest.mark.parametrize('dtype', ['float32', 'bf16', torch.float64, None])
+@pytest.mark.parametrize('dtype', ['fp32', 'bf16', torch.float64, None])
 def test_other_dtypes_are_refused(dtype):
-    with pytest.raises(ValueError, match="expected 'bfloat16' or 'float16'.*OptimWrapper"):
+    with pytest.raises(ValueError, match="expected 'bfloat16', 'float16' or 'float32'"):
         build_wrapper(build_model(), dtype=dtype)
 
 
