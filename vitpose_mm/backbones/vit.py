@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from mmengine.model import BaseModule
@@ -10,10 +9,11 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ..checkpoints.fit import check_filled
 from ..layers import Block, ExpertMlp, Mlp, PatchEmbed, resize_pos_embed
 from ..layers.attention import Streams
 from ..layers.block import NORM_EPS
-from .checkpoint import load_token, read_checkpoint, read_safely, record
+from .checkpoint import init_pretrained, load_token, read_checkpoint, record
 from .freezing import frozen_parts
 from .layout import attention_layout
 from .options import build_token, check_size, parse_experts, warn_if_transposed
@@ -59,6 +59,8 @@ class ViT(BaseModule):
     Raises:
         ValueError: an argument is not accepted; the message names it and says what is.
     """
+
+    filled: bool | None = None  # see `check_filled`
 
     def __init__(
         self,
@@ -118,8 +120,7 @@ class ViT(BaseModule):
 
     def init_weights(self) -> None:
         """Read the files of `init_cfg` and of the knowledge token's `init`; the Runner calls it before training."""
-        self.init_cfg: Any = read_safely(self.init_cfg)
-        super().init_weights()
+        init_pretrained(self, super().init_weights)
         load_token(self)
 
     def train(self, mode: bool = True) -> 'ViT':
@@ -161,9 +162,11 @@ class ViT(BaseModule):
                 ignored without. Under `torch.compile` pass indices (B,): one graph serves every mix.
 
         Raises:
-            ValueError: the image is not a float batch; or there are experts, but not one dataset per image.
+            ValueError: the image is not a float batch; there are experts, but not one dataset per image; or the
+                checkpoint that was loaded has no ViT.
             KeyError: a dataset has no expert.
         """
+        check_filled(self)
         streams = self.embed(image)
         streams = self.transform(streams, *expert_route(self.experts, image, datasets))
         return (self.last_norm(streams[0]).permute(0, 3, 1, 2).contiguous(),)

@@ -13,10 +13,9 @@ from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import HOOKS
 
 from ..backbones import ViT
-from ..checkpoints.fit import load_whole
-from ..checkpoints.formats import unwrap
+from ..checkpoints.fit import load_whole, pretrained
+from ..checkpoints.formats import recognise, unwrap
 from ..checkpoints.missing import missing_checkpoint
-from ..checkpoints.multi_dataset import gather_decoders
 from ..checkpoints.resume_check import refuse_code
 from ..checkpoints.safe_load import SAFE
 from ..datasets.keypoint_target import KeypointTarget
@@ -87,9 +86,9 @@ class RunCheckHook(Hook):
         model = bare_model(runner)
         loop = runner._train_loop if isinstance(runner._train_loop, BaseLoop) else None
         keep_keypoints(model, checkpoint.get('meta'), loop.dataloader.dataset if loop else None)
-        if hasattr(getattr(model, 'head', None), 'heads'):
-            gather_decoders(checkpoint['state_dict'], '')
-        check_weights(model, checkpoint['state_dict'])
+        if any(isinstance(module, ViT) for module in model.modules()):
+            check_weights(model, checkpoint['state_dict'])
+            checkpoint['state_dict'] = model.state_dict()  # what MMEngine loads next: this load is the one that is kept
 
 
 def keep_keypoints(model: Any, meta: Any, dataset: Any) -> None:
@@ -117,7 +116,7 @@ def _keypoint_names(meta: Any) -> list[str]:
 
 
 def check_weights(model: Any, weights: dict) -> None:
-    """Check that a checkpoint fits a model with a `ViT`, by loading it.
+    """Load a checkpoint into a model with a `ViT`, and check that it fits.
 
     Args:
         model: the model without the wrapper of a distributed run.
@@ -126,8 +125,6 @@ def check_weights(model: Any, weights: dict) -> None:
     Raises:
         ValueError: lists the keys that are left over or missing.
     """
-    if not any(isinstance(module, ViT) for module in model.modules()):
-        return
 
     def absent() -> list[str]:
         heads = [f'head.heads.{name}.' for name in getattr(getattr(model, 'head', None), 'absent', ())]
@@ -136,9 +133,10 @@ def check_weights(model: Any, weights: dict) -> None:
     try:
         load_whole(model, weights, absent)
     except ValueError as problem:
+        origin = recognise(weights)
+        line = f'. To start from its ViT alone, set model.backbone.{pretrained(origin.prefix)}' if origin else ''
         raise ValueError(
-            f'the checkpoint does not fit the model: {problem}. To start from its backbone alone, set model.backbone.'
-            "init_cfg=dict(type='Pretrained', checkpoint=FILE, prefix='backbone.') instead of load_from"
+            f'the checkpoint does not fit the model: {problem}{line and line + " instead of load_from"}'
         ) from problem
 
 

@@ -11,7 +11,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from ..backbones import ViT
-from ..backbones.checkpoint import record
+from ..backbones.checkpoint import init_pretrained, record
 from ..backbones.routing import expert_route
 from ..layers.index import copy_to
 from ..layers.patch_embed import PATCH
@@ -73,6 +73,10 @@ class MaskedAutoencoder(BaseModel):
         self._init_parameters()
         self._register_load_state_dict_pre_hook(read_checkpoint, with_module=True)
         self._register_state_dict_hook(record)
+
+    def init_weights(self) -> None:
+        """Initialise as MMEngine does; a checkpoint of `init_cfg` must fit."""
+        init_pretrained(self, super().init_weights)
 
     def _init_parameters(self) -> None:
         """MAE's initial values: Xavier for all linear layers, also the patch embedding, and N(0, 0.02) for tokens."""

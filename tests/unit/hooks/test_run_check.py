@@ -9,6 +9,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.registry import init_default_scope
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
+from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from mmpose.registry import HOOKS, MODELS, TRANSFORMS
 
 import vitpose_mm  # noqa: F401, registers
@@ -194,6 +195,29 @@ def test_left_over_and_missing_keys_are_an_error(changes, message):
     weights = {key: value for key, value in {**model().state_dict(), **changes}.items() if value is not None}
     with pytest.raises(ValueError, match=message):
         RunCheckHook().after_load_checkpoint(SimpleNamespace(model=model(), _train_loop=None), dict(state_dict=weights))
+
+
+@pytest.mark.parametrize('prefix', ['', 'backbone.', 'student.backbone.'])
+def test_the_message_names_the_line_that_starts_from_this_file(prefix):
+    weights = {prefix + key: value for key, value in model().backbone.state_dict().items()}
+    with pytest.raises(ValueError, match='To start from its ViT alone, set model.backbone.init_cfg=dict') as raised:
+        RunCheckHook().after_load_checkpoint(SimpleNamespace(model=model(), _train_loop=None), dict(state_dict=weights))
+    line = "init_cfg=dict(type='Pretrained', checkpoint=FILE" + (f', prefix={prefix!r})' if prefix else ')')
+    assert f'set model.backbone.{line} instead of load_from' in str(raised.value)
+
+
+def test_a_checkpoint_is_adapted_once(tmp_path, logged):
+    """The load of the check is kept: MMEngine then loads the model's own weights."""
+    source, target = model(), model()
+    weights = {key: value + 1 for key, value in source.state_dict().items()}
+    slot = torch.ones(1, 1, weights['backbone.pos_embed'].shape[2])
+    weights['backbone.pos_embed'] = torch.cat([slot, weights['backbone.pos_embed']], dim=1)
+    weights = {key.replace('backbone.layers.', 'backbone.blocks.'): value for key, value in weights.items()}
+    checkpoint = dict(state_dict=weights, meta={})
+    RunCheckHook().after_load_checkpoint(SimpleNamespace(model=target, _train_loop=None), checkpoint)
+    _load_checkpoint_to_model(target, checkpoint)
+    assert torch.equal(target.backbone.pos_embed, source.backbone.pos_embed + 1 + 1)
+    assert logged().count('its extra slot is added to every position') == 1
 
 
 def test_models_without_a_vit_are_left_to_mmengine():
