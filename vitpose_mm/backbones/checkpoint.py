@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PATCH = 'patch_embed.proj.weight'
 TOKEN = 'knowledge_token.tokens'
+HALF = (torch.float16, torch.bfloat16)
 
 
 def read_checkpoint(
@@ -44,6 +45,8 @@ def read_checkpoint(
     taken = take(state_dict, prefix)
     weights, form = rename_vit(taken if prefix else unwrap(taken)[0])
     refuse_unrelated(weights, prefix, vit.state_dict())
+    own = vit.pos_embed.dtype  # not to round what is adapted to the half precision of a file
+    weights = {key: value.to(own) if value.dtype in HALF else value for key, value in weights.items()}
     require_size(weights, vit.embed_dim, vit.depth)
     _warn_of_heads(vit, form)
     fold_layer_scale(weights, _log)
@@ -55,10 +58,11 @@ def read_checkpoint(
             f'the checkpoint has a knowledge token, this ViT none: set '
             f'knowledge_token=dict(count={count}, width={width}, frozen=True)'
         )
+    grids = _grids(vit, form, recorded.get('grid'), weights[PATCH].shape[2] if PATCH in weights else 16)
     if PATCH in weights:
-        weights[PATCH] = pad_kernel(weights[PATCH], vit.patch_embed.proj.kernel_size[0], _log)
+        weights[PATCH] = pad_kernel(weights[PATCH], vit.patch_embed.patch_size, _log)
     if 'pos_embed' in weights:
-        fit_pos_embed(weights, 'pos_embed', vit.grid, _grids(vit, form, recorded.get('grid')), _log)
+        fit_pos_embed(weights, 'pos_embed', vit.grid, grids, _log)
     _take_tokens(vit, weights)
     _fit_rel_pos(vit, weights)
     optional = ['knowledge_token.']
@@ -80,10 +84,11 @@ def _log(message: str) -> None:
     print_log(message, logger='current')
 
 
-def _grids(vit: 'ViT', form: Format | None, recorded: Grid | None) -> list[Grid]:
+def _grids(vit: 'ViT', form: Format | None, recorded: Grid | None, patch: int = 16) -> list[Grid]:
     """Grids that a position table may have: what is said, or else what is known of its format."""
-    if vit.pretrain_img_size:  # trained at stride 16 or 8
-        return [(vit.pretrain_img_size[0] // stride, vit.pretrain_img_size[1] // stride) for stride in PADDING]
+    if vit.pretrain_img_size:  # at any stride that these patches can have
+        height, width = vit.pretrain_img_size
+        return [(height // stride, width // stride) for stride in PADDING.get(patch, (patch,))]
     if recorded:
         return [recorded]
     own = form is None or form.table is None

@@ -33,9 +33,10 @@ class ViT(BaseModule):
 
     Args:
         arch: 'tiny', 'small', 'base', 'large', 'huge', or dict(depth, embed_dim, num_heads[, mlp_ratio]).
-        img_size: (h, w) of the input in pixels, multiples of `stride`. For an input of another size the
+        img_size: (h, w) of the input in pixels, multiples of the stride. For an input of another size the
             position table is resized.
-        stride: 16 for a feature map of 1/16 of the input size, 8 for 1/8 with overlapping patches.
+        stride: of the patches in pixels: the feature map has 1 / stride of the input size. None for the patch size;
+            patches of 16 pixels can also have 8, and then overlap.
         attention: 'full', or dict(window_size=(h, w), ...), see `layout.attention_layout`;
             `print(vit.layout)` shows the attention of each block.
         experts: None, or dict(names=[...], expert_dim=192) for ViTPose+: the last `expert_dim` outputs of
@@ -55,6 +56,8 @@ class ViT(BaseModule):
         pretrain_img_size: (h, w) that the checkpoint was trained at. None takes it from the checkpoint if that
             records it, as ours do, or else finds it among the sizes that its format is known for.
         init_cfg: MMEngine's; use dict(type='Pretrained', checkpoint=...).
+        patch_size: 16 pixels with ViTPose's padding, or 14 without padding, as DINOv2 has it, for input sides that are
+            multiples of 14, such as 252x196. Kernels of 14x14 load into either, see `adaptation.pad_kernel`.
 
     Raises:
         ValueError: an argument is not accepted; the message names it and says what is.
@@ -64,7 +67,7 @@ class ViT(BaseModule):
         self,
         arch: str | dict = 'base',
         img_size: tuple[int, int] = (256, 192),
-        stride: int = 16,
+        stride: int | None = None,
         attention: str | dict = 'full',
         experts: dict | None = None,
         knowledge_token: dict | None = None,
@@ -74,6 +77,7 @@ class ViT(BaseModule):
         freeze: str | int | None = None,
         pretrain_img_size: tuple[int, int] | None = None,
         init_cfg: dict | list[dict] | None = None,
+        patch_size: int = 16,
     ):
         super().__init__(init_cfg)
         check_size('img_size', img_size)
@@ -88,7 +92,7 @@ class ViT(BaseModule):
         self.experts, self.expert_dim = parse_experts(experts)
         mlp = partial(ExpertMlp, expert_dim=self.expert_dim, count=len(self.experts)) if experts else Mlp
 
-        self.patch_embed = PatchEmbed(in_channels, dim, stride)
+        self.patch_embed = PatchEmbed(in_channels, dim, stride, patch_size)
         self.grid = self.patch_embed.grid(*img_size)
         self.pos_embed = nn.Parameter(torch.zeros(1, self.grid[0] * self.grid[1], dim))
         self.layers = nn.ModuleList(

@@ -117,9 +117,10 @@ def pad_kernel(weight: Tensor, size: int, log: Callable[[str], object]) -> Tenso
     if kernel == (size, size):
         return weight
     if kernel != (14, 14):
+        fix = f'set ViT(patch_size={kernel[0]})' if kernel == (16, 16) else 'use one with 16x16 or 14x14'
         raise ValueError(
             f'the checkpoint has patches of {"x".join(map(str, kernel))} pixels, this model of {size}x{size}: '
-            'only 14x14 can be converted; use a checkpoint with 16x16 or 14x14 patches'
+            f'only 14x14 can be converted, to 16x16; {fix}'
         )
     log(f'patch kernels of 14x14 are padded with zeros to {size}x{size}')
     return F.pad(weight, [(size - 14) // 2] * 4)

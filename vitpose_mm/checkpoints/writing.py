@@ -56,6 +56,7 @@ def to_official(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]
     Raises:
         ValueError: the authors' models have no such decoders or experts.
     """
+    _check_patches(parts)
     names = [name or AUTHORS_ORDER[0] for name in parts.heads]
     unknown = [name for name in names if name not in AUTHORS_ORDER]
     if unknown or (len(names) > 1 and AUTHORS_ORDER[0] not in names):
@@ -98,6 +99,7 @@ def to_transformers(
     """
     if not parts.heads:
         raise ValueError("the file has no decoder: transformers' VitPose needs one")
+    _check_patches(parts)
     if len(parts.heads) > 1 and dataset not in parts.heads:
         raise ValueError(
             f'transformers has one decoder per model: choose one of {", ".join(parts.heads)} with --dataset'
@@ -147,6 +149,19 @@ def to_transformers(
         torch_dtype=str(vit['pos_embed'].dtype).removeprefix('torch.'),
     )
     return named, config
+
+
+def _check_patches(parts: Parts) -> None:
+    """Refuse a pose model with other patches than those of 16 pixels; a ViT alone is padded where it is loaded.
+
+    Raises:
+        ValueError: names the patch size.
+    """
+    side = parts.vit['patch_embed.proj.weight'].shape[2]
+    if parts.heads and side != 16:
+        raise ValueError(
+            f'patches of {side} pixels without padding: the format has 16 with padding 2; write ours instead'
+        )
 
 
 def expert_order(parts: Parts) -> list[int]:

@@ -11,10 +11,10 @@ from vitpose_mm.checkpoints.formats import FORMATS, IMAGE_GRIDS, POSE_GRIDS
 from vitpose_mm.checkpoints.token_file import write_token
 
 
-def build(dim=24, heads=2, **changes):
+def build(dim=24, heads=2, img_size=(64, 48), **changes):
     torch.manual_seed(0)
     arch = dict(depth=2, embed_dim=dim, num_heads=heads)
-    return MODELS.build(dict(type='ViT', arch=arch, img_size=(64, 48), **changes))
+    return MODELS.build(dict(type='ViT', arch=arch, img_size=img_size, **changes))
 
 
 def timm_names(weights):
@@ -33,6 +33,14 @@ def dinov2(model, registers=0):
 def changed(model):
     """The model's weights, other than those that it was built with."""
     return {key: value + 1 if value.is_floating_point() else value for key, value in model.state_dict().items()}
+
+
+def changed_in(model):
+    """The model with weights other than those that it was built with."""
+    with torch.no_grad():
+        for value in model.parameters():
+            value += torch.rand_like(value)
+    return model
 
 
 def test_a_state_dict_records_grid_and_experts():
@@ -67,6 +75,30 @@ def test_layer_scales_are_folded_into_the_projection():
     before = model.layers[0].attn.proj.weight.clone()
     model.load_state_dict(dinov2(model))
     torch.testing.assert_close(model.layers[0].attn.proj.weight, 2 * before)
+
+
+@pytest.mark.parametrize('half', [torch.float16, torch.bfloat16])
+def test_what_is_adapted_is_not_rounded_to_the_half_precision_of_a_file(half):
+    model, rounded = build(), build(attention='full')
+    weights = {key: value.to(half) for key, value in dinov2(changed_in(build())).items()}
+    weights['blocks.0.ls1.gamma'] = torch.full((24,), 1 / 3).to(half)
+    model.load_state_dict(weights)
+    rounded.load_state_dict({key: value.float() for key, value in weights.items()})
+    for (key, found), expected in zip(model.state_dict().items(), rounded.state_dict().values(), strict=True):
+        assert found.dtype == torch.float32 and torch.equal(found, expected), key
+
+
+def test_kernels_of_14_pixels_are_kept_or_padded_and_larger_ones_are_refused():
+    small = changed_in(build(patch_size=14, img_size=(56, 42)))
+    again, large = build(patch_size=14, img_size=(56, 42)), build()
+    kernel = small.patch_embed.proj.weight
+    for model in (again, large):
+        model.load_state_dict(timm_names(small.state_dict()))
+    assert torch.equal(again.patch_embed.proj.weight, kernel)
+    padded = large.patch_embed.proj.weight
+    assert torch.equal(padded[:, :, 1:-1, 1:-1], kernel) and padded.count_nonzero() == kernel.count_nonzero()
+    with pytest.raises(ValueError, match=r'patches of 16x16 pixels, this model of 14x14: .* set ViT\(patch_size=16\)'):
+        again.load_state_dict(large.state_dict())
 
 
 def test_only_a_backbone_alone_may_lack_its_last_norm(logged):
@@ -121,6 +153,15 @@ def test_the_grid_of_pretraining_is_that_of_both_strides(pretrained, length, fou
     table = model.pos_embed.detach().view(4, 3, 24)
     assert (table - table[:1]).abs().max() < 1e-5, 'rows and columns are mixed up'
     assert (table[0].diff(dim=0) > 0).all()
+
+
+def test_the_grid_of_pretraining_is_that_of_the_files_patches():
+    """As in DINOv2, whose 518x518 pixels are 37x37 patches, also for a model with patches of 16 pixels."""
+    source = build(patch_size=14, img_size=(84, 56))
+    size = dict(pretrain_img_size=(84, 56))
+    for model in (build(**size), build(patch_size=14, img_size=(56, 42), **size)):
+        model.load_state_dict(timm_names(source.state_dict()))
+        assert model.pos_embed.shape == (1, 12, 24)
 
 
 def test_a_recorded_grid_is_used():
