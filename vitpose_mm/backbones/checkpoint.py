@@ -47,6 +47,8 @@ def read_checkpoint(
     refuse_unrelated(weights, prefix, vit.state_dict())
     own = vit.pos_embed.dtype  # not to round what is adapted to the half precision of a file
     weights = {key: value.to(own) if value.dtype in HALF else value for key, value in weights.items()}
+    if vit.init_blocks == 'first':
+        _take_first_blocks(vit, weights)
     require_size(weights, vit.embed_dim, vit.depth)
     _warn_of_heads(vit, form)
     fold_layer_scale(weights, _log)
@@ -82,6 +84,23 @@ def record(vit: nn.Module, state_dict: dict, prefix: str, metadata: dict) -> Non
 
 def _log(message: str) -> None:
     print_log(message, logger='current')
+
+
+def _take_first_blocks(vit: 'ViT', weights: dict[str, Tensor]) -> None:
+    """Drop the blocks that a deeper checkpoint has beyond those of the ViT, and its last norm; in place."""
+    blocks = {key: int(key.split('.')[1]) for key in weights if key.startswith('layers.')}
+    depth = len(set(blocks.values()))
+    if depth <= vit.depth:
+        return
+    for key, block in blocks.items():
+        if block >= vit.depth:
+            del weights[key]
+    weights['last_norm.weight'] = torch.ones_like(vit.last_norm.weight)
+    weights['last_norm.bias'] = torch.zeros_like(vit.last_norm.bias)
+    _log(
+        f'the first {vit.depth} of {depth} blocks of the checkpoint are taken; the last norm, which belongs to its '
+        'last block, starts with weight 1 and bias 0'
+    )
 
 
 def _grids(vit: 'ViT', form: Format | None, recorded: Grid | None, patch: int = 16) -> list[Grid]:

@@ -58,6 +58,8 @@ class ViT(BaseModule):
         init_cfg: MMEngine's; use dict(type='Pretrained', checkpoint=...).
         patch_size: 16 pixels with ViTPose's padding, or 14 without padding, as DINOv2 has it, for input sides that are
             multiples of 14, such as 252x196. Kernels of 14x14 load into either, see `adaptation.pad_kernel`.
+        init_blocks: None, or 'first' to take the first blocks of a deeper checkpoint. The last norm, which belongs to
+            the checkpoint's last block, then starts with weight 1 and bias 0.
 
     Raises:
         ValueError: an argument is not accepted; the message names it and says what is.
@@ -78,16 +80,19 @@ class ViT(BaseModule):
         pretrain_img_size: tuple[int, int] | None = None,
         init_cfg: dict | list[dict] | None = None,
         patch_size: int = 16,
+        init_blocks: str | None = None,
     ):
         super().__init__(init_cfg)
         check_size('img_size', img_size)
         check_size('pretrain_img_size', pretrain_img_size)
         if not 0 <= drop_path_rate < 1:
             raise ValueError(f'drop_path_rate={drop_path_rate}: expected a rate >= 0 and < 1')
+        if init_blocks not in (None, 'first'):
+            raise ValueError(f"init_blocks={init_blocks!r}: expected None or 'first'")
         size = parse_size(arch)
         self.depth, self.embed_dim = depth, dim = size.depth, size.embed_dim
         self.img_size, self.with_cp, self.freeze = tuple(img_size), with_cp, freeze
-        self.pretrain_img_size = pretrain_img_size
+        self.pretrain_img_size, self.init_blocks = pretrain_img_size, init_blocks
         self.layout = attention_layout(depth, attention)
         self.experts, self.expert_dim = parse_experts(experts)
         mlp = partial(ExpertMlp, expert_dim=self.expert_dim, count=len(self.experts)) if experts else Mlp

@@ -93,9 +93,10 @@ def require_size(weights: dict[str, Tensor], width: int, depth: int) -> None:
     blocks = len({key.split('.')[1] for key in weights if key.startswith('layers.')})
     for name, theirs, ours in (('width', width if norm is None else len(norm), width), ('depth', blocks, depth)):
         if theirs != ours:
+            first = "take its first blocks with ViT(init_blocks='first')" if name == 'depth' and theirs > ours else ''
             raise ValueError(
                 f'the checkpoint has {name} {theirs}, this model {ours}: choose the arch that the checkpoint was '
-                'trained with, or another checkpoint'
+                f'trained with, or {first or "another checkpoint"}'
             )
 
 

@@ -11,9 +11,9 @@ from vitpose_mm.checkpoints.formats import FORMATS, IMAGE_GRIDS, POSE_GRIDS
 from vitpose_mm.checkpoints.token_file import write_token
 
 
-def build(dim=24, heads=2, img_size=(64, 48), **changes):
+def build(dim=24, heads=2, img_size=(64, 48), depth=2, **changes):
     torch.manual_seed(0)
-    arch = dict(depth=2, embed_dim=dim, num_heads=heads)
+    arch = dict(depth=depth, embed_dim=dim, num_heads=heads)
     return MODELS.build(dict(type='ViT', arch=arch, img_size=img_size, **changes))
 
 
@@ -110,6 +110,35 @@ def test_only_a_backbone_alone_may_lack_its_last_norm(logged):
     owner = torch.nn.ModuleDict({'backbone': build()})
     with pytest.raises(ValueError, match='last_norm'):
         owner.load_state_dict({f'backbone.{key}': value for key, value in weights.items()}, strict=False)
+
+
+@pytest.mark.parametrize('prefix', ['', 'backbone.'])
+@pytest.mark.parametrize('names', [dict, timm_names])
+def test_the_first_blocks_of_a_deeper_file(prefix, names, logged):
+    deep = changed_in(build(depth=5))
+    model = build(init_blocks='first')
+    torch.nn.init.normal_(model.last_norm.weight)
+    owner = torch.nn.ModuleDict({'backbone': model}) if prefix else model
+    missing, unexpected = owner.load_state_dict(
+        {prefix + key: value for key, value in names(deep.state_dict()).items()}, strict=False
+    )
+    assert not missing and not unexpected
+    for key, value in model.state_dict().items():
+        fresh = torch.ones(24) if key == 'last_norm.weight' else torch.zeros(24)
+        assert torch.equal(value, fresh if key.startswith('last_norm') else deep.state_dict()[key]), key
+    line = 'the first 2 of 5 blocks of the checkpoint are taken; the last norm, which belongs to its last block, starts'
+    assert logged().count(line) == 1
+
+
+def test_first_blocks_change_nothing_of_a_file_of_the_same_depth(logged):
+    model, source = build(init_blocks='first'), changed_in(build())
+    model.load_state_dict(source.state_dict())
+    assert all(torch.equal(value, source.state_dict()[key]) for key, value in model.state_dict().items())
+    assert 'blocks of the checkpoint' not in logged()
+    with pytest.raises(ValueError, match='has depth 2, this model 3: choose the arch'):
+        build(depth=3, init_blocks='first').load_state_dict(source.state_dict())
+    with pytest.raises(ValueError, match=r"has depth 3, this model 2: .*, or take its first blocks with .*'first'\)"):
+        build().load_state_dict(build(depth=3).state_dict())
 
 
 def test_a_whole_checkpoint_says_nothing_of_a_last_norm(logged):

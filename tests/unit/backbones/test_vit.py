@@ -131,6 +131,8 @@ def test_bf16_agrees_with_fp32():
         (dict(img_size=(250, 192)), r'\(250, 192\): 250 is not a positive multiple of the stride 16.*240 or 256'),
         (dict(img_size=(0, 192)), 'not a positive multiple'),
         (dict(stride=4), 'stride=4.*16.*8'),
+        (dict(init_blocks='last'), "init_blocks='last': expected None or 'first'"),
+        (dict(init_blocks=6), "init_blocks=6: expected None or 'first'"),
         (dict(patch_size=12), 'patch_size=12: expected 16 or 14'),
         (dict(patch_size=14, stride=8, img_size=(56, 42)), 'stride=8 with patch_size=14: expected 14'),
         (dict(patch_size=14), r'\(64, 48\): 64 is not a positive multiple of the stride 14.*56 or 70'),
