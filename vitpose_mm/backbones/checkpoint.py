@@ -104,15 +104,13 @@ def _take_first_blocks(vit: 'ViT', weights: dict[str, Tensor]) -> None:
 
 
 def _grids(vit: 'ViT', form: Format | None, recorded: Grid | None, patch: int = 16) -> list[Grid]:
-    """Grids that a position table may have: what is said, or else what is known of its format."""
+    """Grids that a position table may have: what is recorded, or else said, or else known of its format."""
+    if recorded:
+        return [recorded]
     if vit.pretrain_img_size:  # at any stride that these patches can have
         height, width = vit.pretrain_img_size
         return [(height // stride, width // stride) for stride in PADDING.get(patch, (patch,))]
-    if recorded:
-        return [recorded]
-    own = form is None or form.table is None
-    known = POSE_GRIDS if form is None else form.grids
-    return [vit.grid, *known] if own else [*known, vit.grid]
+    return [vit.grid, *(POSE_GRIDS if form is None else form.grids)]
 
 
 def _warn_of_heads(vit: 'ViT', form: Format | None) -> None:

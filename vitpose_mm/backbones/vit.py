@@ -53,8 +53,8 @@ class ViT(BaseModule):
             n for patch embedding, position table and the first n blocks; or 'all_but_token', together
             with `freeze=True` of the decoder. Only its own `frozen` freezes the knowledge token. Source:
             ViTPose table 6 and the authors' code, except for n: theirs never froze the first block.
-        pretrain_img_size: (h, w) that the checkpoint was trained at. None takes it from the checkpoint if that
-            records it, as ours do, or else finds it among the sizes that its format is known for.
+        pretrain_img_size: (h, w) in pixels that the checkpoint was trained at, if it does not record its grid, as ours
+            do. None finds the grid among those that its format is known for and that of the model.
         init_cfg: MMEngine's; use dict(type='Pretrained', checkpoint=...).
         patch_size: 16 pixels with ViTPose's padding, or 14 without padding, as DINOv2 has it, for input sides that are
             multiples of 14, such as 252x196. Kernels of 14x14 load into either, see `adaptation.pad_kernel`.

@@ -193,6 +193,35 @@ def test_the_grid_of_pretraining_is_that_of_the_files_patches():
         assert model.pos_embed.shape == (1, 12, 24)
 
 
+@pytest.mark.parametrize('names', [dict, timm_names])
+def test_a_landscape_file_that_records_no_grid_needs_the_size_of_its_training(names):
+    """192 positions are 16x12 in published files, and 12x16 in a model of 192x256 pixels."""
+    wide = dict(img_size=(192, 256))
+    source = changed_in(build(**wide))
+    weights = names(source.state_dict())
+    weights = {key: value for key, value in weights.items()}  # without metadata
+    with pytest.raises(
+        ValueError, match=r'192 entries: its grid can be (16x12 or 12x16|12x16 or 16x12) .*pretrain_img'
+    ):
+        build(**wide).load_state_dict(dict(weights))
+    model = build(**wide, pretrain_img_size=(192, 256))
+    model.load_state_dict(dict(weights))
+    assert torch.equal(model.pos_embed, source.pos_embed)
+    build().load_state_dict(dict(weights))  # only the published grid fits: 4x3 is no candidate
+    tall, upright = build(img_size=(256, 192)), build(**wide, pretrain_img_size=(256, 192))
+    for each in (tall, upright):
+        each.load_state_dict(dict(weights))
+    assert torch.equal(tall.pos_embed, source.pos_embed) and not torch.equal(upright.pos_embed, source.pos_embed)
+
+
+def test_a_recorded_grid_counts_more_than_the_size_of_pretraining():
+    """A config with the size of its pre-trained ViT also tests the checkpoint that was trained with it."""
+    model = build(img_size=(32, 160), pretrain_img_size=(224, 224))
+    source = changed_in(build(img_size=(32, 160)))
+    model.load_state_dict(source.state_dict())
+    assert torch.equal(model.pos_embed, source.pos_embed)
+
+
 def test_a_recorded_grid_is_used():
     source = MODELS.build(
         dict(type='ViT', arch=dict(depth=2, embed_dim=24, num_heads=2), img_size=(32, 160))
@@ -287,4 +316,4 @@ def test_tokens_come_from_their_file(tmp_path):
 def test_known_grids_are_those_of_the_format():
     vit, timm = build(), next(each for each in FORMATS if each.name == 'timm')
     assert _grids(vit, None, None) == [(4, 3), *POSE_GRIDS]
-    assert _grids(vit, timm, None) == [*IMAGE_GRIDS, (4, 3)]
+    assert _grids(vit, timm, None) == [(4, 3), *IMAGE_GRIDS]
