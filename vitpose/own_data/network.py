@@ -93,8 +93,8 @@ def _image_size(parts: Parts, loaded: Checkpoint, notes: list[str]) -> str:
     metadata = getattr(loaded.weights, '_metadata', None) or {}
     if rows != columns and 'grid' not in loaded.meta and not any('grid' in each for each in metadata.values()):
         notes.append(
-            f'{count} positions are taken for {rows}x{columns}, as in published files: else change pretrain_img_size in '
-            'config.py'
+            f'{count} positions are taken for {rows}x{columns}, as in published files: else change pretrain_img_size '
+            'in config.py'
         )
     return f', pretrain_img_size={rows * side, columns * side}'
 

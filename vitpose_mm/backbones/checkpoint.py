@@ -53,7 +53,8 @@ def read_checkpoint(
     _warn_of_heads(vit, form)
     fold_layer_scale(weights, _log)
     recorded = metadata or {}
-    weights = rename_experts(weights, vit.experts, vit.expert_dim, _log, recorded.get('experts', ()))
+    experts = recorded.get('experts', ())
+    weights = rename_experts(weights, vit.experts, vit.expert_dim, _log, experts, vit.new_from)
     if TOKEN in weights and vit.knowledge_token is None:
         count, width = weights[TOKEN].shape[1:]
         raise ValueError(

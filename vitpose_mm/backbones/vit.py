@@ -39,9 +39,10 @@ class ViT(BaseModule):
             patches of 16 pixels can also have 8, and then overlap.
         attention: 'full', or dict(window_size=(h, w), ...), see `layout.attention_layout`;
             `print(vit.layout)` shows the attention of each block.
-        experts: None, or dict(names=[...], expert_dim=192) for ViTPose+: the last `expert_dim` outputs of
-            every FFN come from the expert of the image's dataset; `names` lists the datasets. The
-            estimator passes the datasets: use `MultiDatasetPoseEstimator`.
+        experts: None, or dict(names=[...], expert_dim=192, new_from=None) for ViTPose+: the last `expert_dim` outputs
+            of every FFN come from the expert of the image's dataset; `names` lists the datasets. The
+            estimator passes the datasets: use `MultiDatasetPoseEstimator`. A dataset that a checkpoint has no expert
+            of starts as the checkpoint's expert of `new_from`, or of its first dataset.
         knowledge_token: None, or dict(count=1, width=None, frozen=False, pos_embed=False, init=None) for
             learned tokens beside the grid, see `layers.KnowledgeToken`; they are not part of the output.
             `init` is a file of `vitpose token extract`; it is read only when training starts. With
@@ -94,7 +95,7 @@ class ViT(BaseModule):
         self.img_size, self.with_cp, self.freeze = tuple(img_size), with_cp, freeze
         self.pretrain_img_size, self.init_blocks = pretrain_img_size, init_blocks
         self.layout = attention_layout(depth, attention)
-        self.experts, self.expert_dim = parse_experts(experts)
+        self.experts, self.expert_dim, self.new_from = parse_experts(experts)
         mlp = partial(ExpertMlp, expert_dim=self.expert_dim, count=len(self.experts)) if experts else Mlp
 
         self.patch_embed = PatchEmbed(in_channels, dim, stride, patch_size)

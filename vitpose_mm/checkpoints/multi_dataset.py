@@ -22,11 +22,12 @@ def rename_experts(
     expert_dim: int,
     log: Callable[[str], object] = print,
     recorded: Sequence[str] = (),
+    new_from: str | None = None,
 ) -> dict[str, Tensor]:
     """Stack the experts of each block, as our `ExpertMlp` does: (E, P, hidden) and (E, P), with P = expert_dim.
 
-    The authors' and transformers' experts are matched to datasets by name. Experts of datasets that
-    the model lacks are dropped; a dataset that the authors did not train on starts from COCO's expert.
+    Experts are matched to datasets by name: the recorded ones, or those of the authors' and transformers' files.
+    Experts of datasets that the model lacks are dropped; that of a new dataset starts as the one of `new_from`.
     For a plain ViT, every expert starts as the last P outputs of `fc2`, so the results stay the same.
 
     Args:
@@ -34,10 +35,12 @@ def rename_experts(
         names: datasets of the model's experts, in its order; empty for a plain ViT.
         expert_dim: outputs P of an expert.
         log: told what is changed.
-        recorded: datasets of the checkpoint's stacked experts, if it records them: they are matched by name.
+        recorded: datasets of the checkpoint's stacked experts, if it records them.
+        new_from: dataset of the checkpoint; None for its first.
 
     Raises:
-        ValueError: the checkpoint's experts do not fit the model's, or its FFN is whole beside them.
+        ValueError: the checkpoint's experts do not fit the model's or its record, it has none of `new_from`, or its FFN
+            is whole beside them.
     """
     weights = dict(weights)
     left = leftover_experts(weights)
@@ -59,12 +62,12 @@ def rename_experts(
                 f'{key}: the checkpoint has experts {", ".join(map(str, sorted(found)))}; expected 0 to 5, which are '
                 f'{", ".join(AUTHORS_ORDER)}'
             )
-        indices = [AUTHORS_ORDER.index(name) if name in AUTHORS_ORDER else 0 for name in names or AUTHORS_ORDER]
-        weights[key] = torch.stack([found[index] for index in indices])
-    if recorded and tuple(recorded) != tuple(names) and set(names) <= set(recorded):
-        indices = [list(recorded).index(name) for name in names]
-        stacks = [key for key in weights if '.mlp.experts.' in key and key not in numbered]
-        weights.update({key: weights[key][indices] for key in stacks if names})
+        weights[key] = torch.stack([found[index] for index in range(len(AUTHORS_ORDER))])
+    stacks = [key for key in weights if '.mlp.experts.' in key]
+    order = AUTHORS_ORDER if numbered else tuple(recorded)
+    if stacks and names and order and order != tuple(names):
+        indices = _sources(order, names, len(weights[stacks[0]]), new_from, log)
+        weights.update({key: weights[key][indices] for key in stacks})
     for key, value in list(weights.items()):
         stack = key.replace('.mlp.fc2.', '.mlp.experts.')
         if '.mlp.experts.' in key:
@@ -76,6 +79,22 @@ def rename_experts(
     if split:
         log(f'{split} plain FFNs are split into experts of {", ".join(names)}, which start equal')
     return weights
+
+
+def _sources(
+    order: Sequence[str], names: Sequence[str], count: int, new_from: str | None, log: Callable[[str], object]
+) -> list[int]:
+    """For each dataset of `names`, the index of the expert that it starts as, among `count` experts of `order`."""
+    if len(order) != count:
+        raise ValueError(f'the checkpoint has {count} experts, but records {len(order)} datasets: {", ".join(order)}')
+    new = [name for name in names if name not in order]
+    start = order[0] if new_from is None else new_from
+    if new and start not in order:
+        raise ValueError(f'experts: new_from={start!r}: the checkpoint has experts of {", ".join(order)}')
+    if new:
+        kept = ', '.join(name for name in names if name in order)
+        log(f'experts: {", ".join(new)} start as that of {start}' + (f'; {kept} keep theirs' if kept else ''))
+    return [order.index(start if name in new else name) for name in names]
 
 
 def leftover_experts(weights: Mapping[str, Tensor]) -> list[str]:
