@@ -1,21 +1,17 @@
 """How a ViT loads a checkpoint: rename its keys, resize its tensors, note what does not fit."""
 
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import BaseModule
-from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from ..checkpoints.adaptation import Grid, fit_pos_embed, fold_layer_scale, pad_kernel, resize_rel_pos
-from ..checkpoints.fit import note_fit, pretrained, problems_of
-from ..checkpoints.formats import POSE_GRIDS, Format, recognise, rename_vit, unwrap
+from ..checkpoints.fit import note_fit
+from ..checkpoints.formats import POSE_GRIDS, Format, rename_vit, unwrap
 from ..checkpoints.key_maps import take
 from ..checkpoints.multi_dataset import AUTHORS_ORDER, rename_experts
-from ..checkpoints.safe_load import SAFE
 from ..checkpoints.token_file import read_token
 from ..layers.patch_embed import PADDING
 
@@ -24,6 +20,7 @@ if TYPE_CHECKING:
 
 PATCH = 'patch_embed.proj.weight'
 TOKEN = 'knowledge_token.tokens'
+HALF = (torch.float16, torch.bfloat16)
 
 
 def read_checkpoint(
@@ -35,35 +32,33 @@ def read_checkpoint(
     why. Only the file of a backbone that was pre-trained without a last norm may lack that norm: it then starts
     untrained, and the log says so.
 
-    Args:
-        vit: loads the checkpoint.
-        state_dict: of any known origin.
-        prefix: of the ViT's keys in it, '' or ending with a dot.
-        metadata: of the ViT in it, as `record` adds it: 'grid' of the position table, 'experts' by name.
+    `prefix` is that of the ViT's keys, '' or ending with a dot. `metadata` is what `record` added: 'grid' of the
+    position table, 'experts' by name.
     """
     taken = take(state_dict, prefix)
-    taken = taken if prefix else unwrap(taken)[0]
-    weights, form, problems = rename_vit(taken)
+    weights, form, problems = rename_vit(taken if prefix else unwrap(taken)[0])
     if not any(key in weights for key in vit.state_dict()):
         begin = f'they begin with {", ".join(sorted(weights)[:3])}, ...' if weights else 'it has none with this prefix'
         note_fit(vit, weights, [f"no key of the checkpoint is one of {prefix or 'this ViT'}'s: {begin}"])
         state_dict.update({prefix + key: value for key, value in weights.items()})
         return
     recorded = metadata or {}
+    own = vit.pos_embed.dtype  # not to round what is adapted to the half precision of a file
+    weights = {key: value.to(own) if value.dtype in HALF else value for key, value in weights.items()}
     whole = PATCH in weights  # else a part of a ViT, such as an adapter's
     if whole:
-        problems += _sizes(vit, weights)
+        problems += _fit_size(vit, weights)
         _warn_of_heads(vit, form)
-    known = recorded.get('experts') or (AUTHORS_ORDER if form is not None and form.table is not None else ())
-    grids = _grids(vit, form, recorded.get('grid'))
+    experts = recorded.get('experts') or (AUTHORS_ORDER if form is not None and form.table is not None else ())
+    grids = _grids(vit, form, recorded.get('grid'), weights[PATCH].shape[2] if whole else 16)
     fold_layer_scale(weights, _log)
     try:
-        weights = rename_experts(weights, vit.experts, vit.expert_dim, _log, known)
+        weights = rename_experts(weights, vit.experts, vit.expert_dim, _log, experts, vit.new_from)
     except ValueError as problem:
         problems.append(str(problem))
     try:
         if whole:
-            weights[PATCH] = pad_kernel(weights[PATCH], vit.patch_embed.proj.kernel_size[0], _log)
+            weights[PATCH] = pad_kernel(weights[PATCH], vit.patch_embed.patch_size, _log)
     except ValueError as problem:
         problems.append(str(problem))
     try:
@@ -94,28 +89,39 @@ def _log(message: str) -> None:
     print_log(message, logger='current')
 
 
-def _sizes(vit: 'ViT', weights: dict[str, Tensor]) -> list[str]:
-    """A message if the checkpoint's ViT has another width or depth."""
+def _fit_size(vit: 'ViT', weights: dict[str, Tensor]) -> list[str]:
+    """Drop blocks beyond the ViT's, with `init_blocks`, in place; a message if the width or depth is another."""
     norm = weights.get('last_norm.weight')
-    blocks = len({key.split('.')[1] for key in weights if key.startswith('layers.')})
-    sizes = (('width', vit.embed_dim if norm is None else len(norm), vit.embed_dim), ('depth', blocks, vit.depth))
+    width = vit.embed_dim if norm is None else len(norm)
+    blocks = {key: int(key.split('.')[1]) for key in weights if key.startswith('layers.')}
+    depth = len(set(blocks.values()))
+    if vit.init_blocks == 'first' and depth > vit.depth:
+        for key in [key for key, block in blocks.items() if block >= vit.depth]:
+            del weights[key]
+        weights['last_norm.weight'] = torch.ones_like(vit.last_norm.weight)
+        weights['last_norm.bias'] = torch.zeros_like(vit.last_norm.bias)
+        _log(
+            f'the first {vit.depth} of {depth} blocks of the checkpoint are taken; the last norm, which belongs to its '
+            'last block, starts with weight 1 and bias 0'
+        )
+        depth = vit.depth
+    first = "take its first blocks with ViT(init_blocks='first')"
     return [
         f'the checkpoint has {name} {theirs}, this model {ours}: choose the arch that the checkpoint was trained with, '
-        'or another checkpoint'
-        for name, theirs, ours in sizes
+        f'or {first if name == "depth" and theirs > ours else "another checkpoint"}'
+        for name, theirs, ours in (('width', width, vit.embed_dim), ('depth', depth, vit.depth))
         if theirs != ours
     ]
 
 
-def _grids(vit: 'ViT', form: Format | None, recorded: Grid | None) -> list[Grid]:
-    """Grids that a position table may have: what is said, or else what is known of its format."""
-    if vit.pretrain_img_size:  # trained at stride 16 or 8
-        return [(vit.pretrain_img_size[0] // stride, vit.pretrain_img_size[1] // stride) for stride in PADDING]
+def _grids(vit: 'ViT', form: Format | None, recorded: Grid | None, patch: int = 16) -> list[Grid]:
+    """Grids that a position table may have: what is recorded, or else said, or else known of its format."""
     if recorded:
         return [recorded]
-    own = form is None or form.table is None
-    known = POSE_GRIDS if form is None else form.grids
-    return [vit.grid, *known] if own else [*known, vit.grid]
+    if vit.pretrain_img_size:  # at any stride that these patches can have
+        height, width = vit.pretrain_img_size
+        return [(height // stride, width // stride) for stride in PADDING.get(patch, (patch,))]
+    return [vit.grid, *(POSE_GRIDS if form is None else form.grids)]
 
 
 def _warn_of_heads(vit: 'ViT', form: Format | None) -> None:
@@ -185,44 +191,6 @@ def _fit_rel_pos(vit: 'ViT', weights: dict[str, Tensor], whole: bool) -> None:
     for key, value in own.items():
         if key in weights or whole:
             weights[key] = resize_rel_pos(weights[key], len(value)) if key in weights else torch.zeros_like(value)
-
-
-def read_safely(init_cfg: Any) -> Any:
-    """The same `init_cfg`, with which MMEngine reads local files without running code in them."""
-    if isinstance(init_cfg, list):
-        return [read_safely(each) for each in init_cfg]
-    file = init_cfg.get('checkpoint') if isinstance(init_cfg, dict) else None
-    if not isinstance(file, str) or '://' in file:
-        return init_cfg
-    return {**init_cfg, 'checkpoint': SAFE + file}
-
-
-def init_pretrained(module: BaseModule, initialise: Callable[[], object]) -> None:
-    """MMEngine's `init_weights` of a module: read the files of `init_cfg` safely, and refuse what does not fit.
-
-    Raises:
-        ValueError: a checkpoint does not fit, or has no key with the given prefix.
-    """
-    module.init_cfg = read_safely(module.init_cfg)
-    for part in module.modules():
-        part.load_problem = ''  # type: ignore[assignment]
-    try:
-        initialise()
-        problem = problems_of(module)
-    except AssertionError as error:  # MMEngine's: no key has the prefix
-        problem = str(error)
-    if problem:
-        raise ValueError(problem + (_right_prefix(module.init_cfg) if hasattr(module, 'patch_embed') else ''))
-
-
-def _right_prefix(init_cfg: Any) -> str:
-    """The setting that loads the ViT of this file, if it is another one."""
-    for cfg in init_cfg if isinstance(init_cfg, list) else [init_cfg]:
-        if isinstance(cfg, dict) and cfg.get('type') == 'Pretrained':
-            origin = recognise(unwrap(CheckpointLoader.load_checkpoint(cfg['checkpoint'], 'cpu'))[0])
-            if origin is not None and origin.prefix.rstrip('.') != (cfg.get('prefix') or '').rstrip('.'):
-                return f'; its ViT has the prefix {origin.prefix!r}: load it with {pretrained(origin.prefix)}'
-    return ''
 
 
 def load_token(vit: 'ViT') -> None:

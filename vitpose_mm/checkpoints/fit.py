@@ -6,11 +6,16 @@ MMEngine loads non-strictly and only logs what does not match.
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from copy import copy
+from typing import Any
 
 from mmengine.logging import print_log
+from mmengine.model import BaseModule
+from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
+from .formats import recognise, unwrap
 from .multi_dataset import gather_decoders
+from .safe_load import SAFE
 
 
 def note_fit(
@@ -22,8 +27,10 @@ def note_fit(
 ) -> None:
     """Note on a module what its checkpoint lacks, and log it in one line; call this at the end of its load hook.
 
+    The module gets `load_problem`, '' if all fits, for `problems_of`; and `filled`, for `check_filled`.
+
     Args:
-        module: gets `load_problem`, '' if all fits, for `problems_of`; and `filled`, for `check_filled`.
+        module: loads the weights.
         weights: of this module alone, in our names.
         problems: found before; they explain what is missing.
         optional: prefixes of keys that may be missing.
@@ -110,3 +117,44 @@ def _some(keys: Sequence[str]) -> str:
 def pretrained(prefix: str) -> str:
     """The setting of a backbone that loads the ViT with this prefix from a file."""
     return f"init_cfg=dict(type='Pretrained', checkpoint=FILE{f', prefix={prefix!r}' if prefix else ''})"
+
+
+def read_safely(init_cfg: Any) -> Any:
+    """The same `init_cfg`, with which MMEngine reads local files without running code in them."""
+    if isinstance(init_cfg, list):
+        return [read_safely(each) for each in init_cfg]
+    file = init_cfg.get('checkpoint') if isinstance(init_cfg, dict) else None
+    if not isinstance(file, str) or '://' in file:
+        return init_cfg
+    return {**init_cfg, 'checkpoint': SAFE + file}
+
+
+def init_pretrained(module: BaseModule, initialise: Callable[[], object]) -> None:
+    """MMEngine's `init_weights` of a module: read the files of `init_cfg` safely, and refuse what does not fit.
+
+    Raises:
+        ValueError: a checkpoint does not fit, or has no key with the given prefix.
+    """
+    module.init_cfg = read_safely(module.init_cfg)
+    for part in module.modules():
+        if hasattr(part, 'load_problem'):
+            part.load_problem = ''  # type: ignore[assignment]
+    try:
+        initialise()
+        problem = problems_of(module)
+    except AssertionError as error:
+        problem = str(error)
+        if 'is not in the pretrained model' not in problem:  # MMEngine's words: no key has the prefix
+            raise
+    if problem:
+        raise ValueError(problem + (_right_prefix(module.init_cfg) if hasattr(module, 'patch_embed') else ''))
+
+
+def _right_prefix(init_cfg: Any) -> str:
+    """The setting that loads the ViT of this file, if it is another one."""
+    for cfg in init_cfg if isinstance(init_cfg, list) else [init_cfg]:
+        if isinstance(cfg, dict) and cfg.get('type') == 'Pretrained':
+            origin = recognise(unwrap(CheckpointLoader.load_checkpoint(cfg['checkpoint'], 'cpu'))[0])
+            if origin is not None and origin.prefix.rstrip('.') != (cfg.get('prefix') or '').rstrip('.'):
+                return f'; its ViT has the prefix {origin.prefix!r}: load it with {pretrained(origin.prefix)}'
+    return ''

@@ -136,16 +136,15 @@ def rename(weights: dict[str, Tensor], table: Table) -> tuple[dict[str, Tensor],
         The weights, those that the table does not list under their own name, and a message about each problem:
         unlisted keys, or experts whose numbers have a gap, which are left out.
     """
-    patterns = [(_pattern(theirs), ours) for theirs, ours in table]
-    renamed, unknown, problems = {}, [], []
+    patterns = [_pattern(theirs) for theirs, _ in table]
+    renamed, problems, unknown = {}, [], []
     parts: dict[str, dict[tuple[int, int], Tensor]] = {}
     for key, value in weights.items():
-        row, match = next(((row, m) for row, (p, _) in enumerate(patterns) if (m := p.fullmatch(key))), (-1, None))
-        ours = patterns[row][1]
+        row, match = next(((row, m) for row, p in enumerate(patterns) if (m := p.fullmatch(key))), (0, None))
         if match is None:
             renamed[key] = value
             unknown.append(key)
-        elif ours is not None:
+        elif (ours := table[row][1]) is not None:
             groups = match.groupdict()
             name = (ours.replace('{n}', groups.get('n', '')) + (groups['rest'] or '')).lstrip('.')
             parts.setdefault(name, {})[row, int(groups.get('e', -1))] = value
@@ -158,10 +157,10 @@ def rename(weights: dict[str, Tensor], table: Table) -> tuple[dict[str, Tensor],
         else:
             problems.append(f'{name}: experts {", ".join(map(str, experts))}; expected 0 to {len(experts) - 1}')
     if unknown:
+        keys = ', '.join(unknown[:5]) + (', ...' if len(unknown) > 5 else '')
         problems.append(
-            f'the checkpoint has {len(unknown)} unknown keys: {", ".join(unknown[:5])}'
-            f'{", ..." if len(unknown) > 5 else ""}; remove them from the file, or load the model that they were '
-            'trained with'
+            f'the checkpoint has {len(unknown)} unknown keys: {keys}; remove them from the file, or load the model '
+            'that they were trained with'
         )
     return renamed, problems
 

@@ -22,12 +22,13 @@ def rename_experts(
     expert_dim: int,
     log: Callable[[str], object] = print,
     recorded: Sequence[str] = (),
+    new_from: str | None = None,
 ) -> dict[str, Tensor]:
     """Give each dataset of a model its expert: (E, P, hidden) and (E, P), with P = expert_dim.
 
-    The checkpoint's experts are matched to datasets by name. Experts of datasets that the model lacks are dropped;
-    a dataset that the authors did not train on starts from COCO's expert. For a plain ViT, every expert starts as
-    the last P outputs of `fc2`, so the results stay the same.
+    Experts are matched to datasets by name. Experts of datasets that the model lacks are dropped; that of a new
+    dataset starts as the one of `new_from`. For a plain ViT, every expert starts as the last P outputs of `fc2`, so
+    the results stay the same.
 
     Args:
         weights: of a ViT alone, in our names.
@@ -35,9 +36,10 @@ def rename_experts(
         expert_dim: outputs P of an expert.
         log: told what is changed.
         recorded: datasets of the checkpoint's experts, if they are known.
+        new_from: dataset of the checkpoint; None for its first.
 
     Raises:
-        ValueError: the checkpoint's experts do not fit the model's, or its FFN is whole beside them.
+        ValueError: the experts do not fit the model or the record, lack `new_from`, or stand beside a whole FFN.
     """
     left = leftover_experts(weights)
     if left:
@@ -46,17 +48,17 @@ def rename_experts(
             "in the files of the authors' split script: remove them with `vitpose convert FILE OUT --to ours "
             '--drop-unused`'
         )
-    recorded = list(recorded)
-    if names and recorded and (set(names) <= set(recorded) or recorded == list(AUTHORS_ORDER)):
-        weights = take_experts(weights, [recorded.index(name) if name in recorded else 0 for name in names])
+    stack = next((value for key, value in weights.items() if '.mlp.experts.' in key), None)
+    if stack is not None and names and recorded:
+        weights = take_experts(weights, _sources(recorded, names, len(stack), new_from, log))
     chosen, split = dict(weights), 0
     for key, value in weights.items():
-        stack = key.replace('.mlp.fc2.', '.mlp.experts.')
+        place = key.replace('.mlp.fc2.', '.mlp.experts.')
         if '.mlp.experts.' in key:
             _check_experts(key, value, names, expert_dim)
-        elif names and stack != key and stack not in weights:
+        elif names and place != key and place not in weights:
             chosen[key], own = value.split([len(value) - expert_dim, expert_dim])
-            chosen[stack] = torch.stack([own] * len(names))
+            chosen[place] = torch.stack([own] * len(names))
             split += key.endswith('.weight')
     if split:
         log(f'{split} plain FFNs are split into experts of {", ".join(names)}, which start equal')
@@ -69,6 +71,22 @@ def take_experts(weights: dict[str, Tensor], indices: Sequence[int]) -> dict[str
         key: value[list(indices)] if '.mlp.experts.' in key and list(indices) != list(range(len(value))) else value
         for key, value in weights.items()
     }
+
+
+def _sources(
+    order: Sequence[str], names: Sequence[str], count: int, new_from: str | None, log: Callable[[str], object]
+) -> list[int]:
+    """For each dataset of `names`, the index of the expert that it starts as, among `count` experts of `order`."""
+    if len(order) != count:
+        raise ValueError(f'the checkpoint has {count} experts, but records {len(order)} datasets: {", ".join(order)}')
+    new = [name for name in names if name not in order]
+    start = order[0] if new_from is None else new_from
+    if new and start not in order:
+        raise ValueError(f'experts: new_from={start!r}: the checkpoint has experts of {", ".join(order)}')
+    if new:
+        kept = ', '.join(name for name in names if name in order)
+        log(f'experts: {", ".join(new)} start as that of {start}' + (f'; {kept} keep theirs' if kept else ''))
+    return [order.index(start if name in new else name) for name in names]
 
 
 def leftover_experts(weights: Mapping[str, Tensor]) -> list[str]:

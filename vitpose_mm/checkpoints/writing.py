@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ _SPLIT_HINT = 'extract the plain model of one dataset with `vitpose split`'
 def to_ours(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]:
     """State dict in our names."""
     prefixes = [f'head.heads.{name}' if name else 'head' for name in parts.heads]
-    return _whole(_without_slot(parts, log), dict(zip(prefixes, parts.heads.values(), strict=True)))
+    return _whole(_without_slot(parts, log), prefixes, parts.heads.values())
 
 
 def to_mmpose(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]:
@@ -39,8 +39,7 @@ def to_mmpose(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]:
         raise ValueError(f'MMPose has no experts: {_SPLIT_HINT}')
     if len(parts.heads) > 1:
         raise ValueError(f'MMPose has one decoder per model, the file {len(parts.heads)}: {_SPLIT_HINT}')
-    vit = rename_back(_without_slot(parts, log), MMPRETRAIN)
-    return _whole(vit, dict(zip(['head'], parts.heads.values(), strict=False)))
+    return _whole(rename_back(_without_slot(parts, log), MMPRETRAIN), ['head'] * len(parts.heads), parts.heads.values())
 
 
 def to_official(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]:
@@ -49,6 +48,7 @@ def to_official(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]
     Raises:
         ValueError: the authors' models have no such decoders or experts.
     """
+    _check_patches(parts)
     names = [name or AUTHORS_ORDER[0] for name in parts.heads]
     if not set(names) <= set(AUTHORS_ORDER) or (len(names) > 1 and AUTHORS_ORDER[0] not in names):
         raise ValueError(
@@ -62,7 +62,7 @@ def to_official(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]
         )
     numbers = [AUTHORS_ORDER.index(name) - 1 if len(names) > 1 else -1 for name in names]
     prefixes = ['keypoint_head' if number < 0 else f'associate_keypoint_heads.{number}' for number in numbers]
-    return _whole(rename_back(_with_slot(parts), AUTHORS), dict(zip(prefixes, parts.heads.values(), strict=True)))
+    return _whole(rename_back(_with_slot(parts), AUTHORS), prefixes, parts.heads.values())
 
 
 def to_transformers(
@@ -86,6 +86,7 @@ def to_transformers(
     """
     if not parts.heads:
         raise ValueError("the file has no decoder: transformers' VitPose needs one")
+    _check_patches(parts)
     if len(parts.heads) > 1 and dataset not in parts.heads:
         raise ValueError(
             f'transformers has one decoder per model: choose one of {", ".join(parts.heads)} with --dataset'
@@ -130,8 +131,17 @@ def to_transformers(
         label2id={label: number for number, label in enumerate(labels)},
         torch_dtype=str(vit['pos_embed'].dtype).removeprefix('torch.'),
     )
-    heads = {'head': rename_back(head, TRANSFORMERS_HEAD)}
-    return _whole(rename_back(_with_slot(parts), TRANSFORMERS), heads), config
+    heads = [rename_back(head, TRANSFORMERS_HEAD)]
+    return _whole(rename_back(_with_slot(parts), TRANSFORMERS), ['head'], heads), config
+
+
+def _check_patches(parts: Parts) -> None:
+    """Refuse a pose model with other patches than those of 16 pixels; a ViT alone is padded where it is loaded."""
+    side = parts.vit['patch_embed.proj.weight'].shape[2]
+    if parts.heads and side != 16:
+        raise ValueError(
+            f'patches of {side} pixels without padding: the format has 16 with padding 2; write ours instead'
+        )
 
 
 def expert_order(parts: Parts) -> list[int]:
@@ -216,18 +226,16 @@ def is_plain(content: object, most: int = 100_000) -> bool:
     return not todo
 
 
-def _whole(vit: dict[str, Tensor], heads: dict[str, dict[str, Tensor]]) -> dict[str, Tensor]:
-    """A state dict of a ViT and its decoders by their prefix; a ViT alone has no prefix."""
-    parts = {'backbone': vit, **heads} if heads else {}
+def _whole(vit: dict[str, Tensor], prefixes: list[str], heads: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """A state dict of a ViT and its decoders with their prefixes; a ViT alone has no prefix."""
+    parts = {'backbone': vit, **dict(zip(prefixes, heads, strict=True))} if prefixes else {}
     return {f'{prefix}.{key}': value for prefix, part in parts.items() for key, value in part.items()} or vit
 
 
 def _has_slot(parts: Parts) -> bool:
-    length = parts.vit['pos_embed'].shape[1]
-    if parts.grid is not None:
-        return length == parts.grid[0] * parts.grid[1] + 1
-    # the authors' and transformers' VitPose always have the slot, the others never
-    return parts.origin.format.name.startswith(('authors', 'transformers'))
+    if parts.grid is None:  # the authors' and transformers' VitPose always have it, the others never
+        return parts.origin.format.name.startswith(('authors', 'transformers'))
+    return parts.vit['pos_embed'].shape[1] == parts.grid[0] * parts.grid[1] + 1
 
 
 def _without_slot(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]:

@@ -11,8 +11,7 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
-from ..backbones.checkpoint import init_pretrained
-from ..checkpoints.fit import check_filled, note_fit
+from ..checkpoints.fit import check_filled, init_pretrained, note_fit
 from ..checkpoints.key_maps import take
 from ..checkpoints.multi_dataset import rename_head
 from ..codecs.accuracy import pck_accuracy
@@ -22,16 +21,18 @@ LOSS = dict(type='KeypointMSELoss', use_target_weight=True)
 
 
 def upsampling(feature_stride: int, heatmap_stride: int) -> int:
-    """Upsampling factor from feature map to heatmaps: 2, 4, 8 or 16.
+    """Upsampling factor from feature map to heatmaps: 2, 4, 8 or 16; at stride 14 as at 16.
 
     Raises:
         ValueError: a stride that the heads do not support.
     """
-    if feature_stride not in (32, 16, 8):
-        raise ValueError(f'feature_stride={feature_stride}: expected the stride of the ViT, 16 or 8, or 32 of a ResNet')
+    if feature_stride not in (32, 16, 14, 8):
+        raise ValueError(
+            f'feature_stride={feature_stride}: expected the stride of the ViT, 16 or 8 or 14, or 32 of a ResNet'
+        )
     if heatmap_stride not in (4, 2):
         raise ValueError(f'heatmap_stride={heatmap_stride}: expected 4 or 2, for heatmaps at 1/4 or 1/2 of the input')
-    return feature_stride // heatmap_stride
+    return (16 if feature_stride == 14 else feature_stride) // heatmap_stride
 
 
 class DecoderHead(HeatmapHead):
@@ -142,7 +143,8 @@ class ClassicHead(DecoderHead):
     Args:
         in_channels: channels C of the feature map.
         out_channels: number of keypoints K.
-        feature_stride: stride of the ViT, 16 or 8; 32 for a ResNet, with one more doubling.
+        feature_stride: stride of the ViT, 16 or 8; 14, with heatmaps of 4/14 of the input instead of 1/4 (196x252:
+            56x72); 32 for a ResNet, with one more doubling.
         heatmap_stride: 4 for heatmaps at 1/4 of the input, 2 for 1/2.
         loss: MMPose's heatmap loss.
         decoder: MMPose's codec that decodes the heatmaps.
@@ -193,7 +195,8 @@ class SimpleHead(DecoderHead):
     Args:
         in_channels: channels C of the feature map.
         out_channels: number of keypoints K.
-        feature_stride: stride of the ViT, 16 or 8; 32 for a ResNet, with one more doubling.
+        feature_stride: stride of the ViT, 16 or 8; 14, with heatmaps of 4/14 of the input instead of 1/4 (196x252:
+            56x72); 32 for a ResNet, with one more doubling.
         heatmap_stride: 4 for heatmaps at 1/4 of the input, 2 for 1/2.
         loss: MMPose's heatmap loss.
         decoder: MMPose's codec that decodes the heatmaps.

@@ -175,5 +175,34 @@ def test_our_experts_are_matched_by_name_if_they_are_recorded():
     weights = weights_of({'layers.0.mlp.experts.bias': (3, EXPERT_DIM)})
     found = rename_experts(weights, ('mpii', 'coco', 'aic'), EXPERT_DIM, print, ('coco', 'aic', 'mpii'))
     assert torch.equal(found['layers.0.mlp.experts.bias'], weights['layers.0.mlp.experts.bias'][[2, 0, 1]])
-    with pytest.raises(ValueError, match='has 3 experts'):
-        rename_experts(weights, ('mpii', 'hand21'), EXPERT_DIM, print, ('coco', 'aic', 'mpii'))
+
+
+@pytest.mark.parametrize(('new_from', 'start'), [(None, 'coco'), ('aic', 'aic')])
+def test_a_new_expert_starts_as_one_of_the_file_and_the_others_keep_theirs(new_from, start):
+    recorded, names = ('coco', 'aic', 'mpii'), ('hand21', 'mpii', 'coco', 'face68')
+    weights, lines = weights_of({'layers.0.mlp.experts.bias': (3, EXPERT_DIM)}), []
+    found = rename_experts(weights, names, EXPERT_DIM, lines.append, recorded, new_from)
+    indices = [recorded.index(start), 2, 0, recorded.index(start)]
+    assert torch.equal(found['layers.0.mlp.experts.bias'], weights['layers.0.mlp.experts.bias'][indices])
+    assert lines == [f'experts: hand21, face68 start as that of {start}; mpii, coco keep theirs']
+    lines.clear()
+    authors = rename_vit(authors_backbone())[0]
+    key = 'layers.1.mlp.experts.bias'
+    stack = rename_experts(authors, names, EXPERT_DIM, lines.append, AUTHORS_ORDER, new_from)[key]
+    first = authors[key][AUTHORS_INDICES[start]]
+    assert torch.equal(stack[0], first) and torch.equal(stack[2], authors[key][0])
+    assert len(lines) == 1
+
+
+def test_a_start_that_the_file_lacks_is_refused():
+    weights = weights_of({'layers.0.mlp.experts.bias': (2, EXPERT_DIM)})
+    with pytest.raises(ValueError, match="new_from='mpii': the checkpoint has experts of coco, aic"):
+        rename_experts(weights, ('coco', 'hand21'), EXPERT_DIM, print, ('coco', 'aic'), 'mpii')
+    rename_experts(weights, ('coco', 'aic'), EXPERT_DIM, print, ('coco', 'aic'), 'mpii')  # nothing is new
+
+
+@pytest.mark.parametrize('recorded', [('coco',), ('coco', 'aic', 'mpii')])
+def test_a_record_of_another_number_of_experts_is_refused(recorded):
+    weights = weights_of({'layers.0.mlp.experts.bias': (2, EXPERT_DIM)})
+    with pytest.raises(ValueError, match=f'has 2 experts, but records {len(recorded)} datasets'):
+        rename_experts(weights, ('coco', 'hand21'), EXPERT_DIM, print, recorded)

@@ -107,6 +107,11 @@ def parts_of(kind, **meta):
     return read_parts(weights, meta)
 
 
+def patches_of_14():
+    parts = parts_of('simple')
+    return parts._replace(vit={**parts.vit, 'patch_embed.proj.weight': torch.zeros(24, 3, 14, 14)})
+
+
 def test_names_of_each_format():
     plus = parts_of('plus', experts=list(ORDER))
     named = writing.to_official(plus, print)
@@ -133,6 +138,8 @@ def test_names_of_each_format():
             'table of 15 entries is not known: give it with --img-size',
         ),
         (lambda: writing.to_transformers(parts_of('simple')._replace(heads={}), 2), 'has no decoder'),
+        (lambda: writing.to_transformers(patches_of_14(), 2), 'patches of 14 pixels without padding'),
+        (lambda: writing.to_official(patches_of_14(), print), 'patches of 14 pixels .* write ours instead'),
         (lambda: read_parts({'x': torch.ones(1)}, {}), 'no ViT of a known origin: 1 keys such as x'),
         (
             lambda: read_parts({**build('simple').state_dict(), 'neck.x': torch.ones(1)}, {}),

@@ -28,6 +28,12 @@ def test_heatmap_size_for_each_stride(kind, stride):
     assert build(kind, feature_stride=stride, heatmap_stride=2)((feature,)).shape == (2, 5, 64, 48)
 
 
+@pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
+def test_at_stride_14_the_factor_is_that_of_stride_16(kind):
+    assert build(kind, feature_stride=14)((torch.randn(2, 32, 18, 14),)).shape == (2, 5, 72, 56)
+    assert build(kind, feature_stride=14, heatmap_stride=2)((torch.randn(2, 32, 18, 14),)).shape == (2, 5, 144, 112)
+
+
 def test_classic_head_has_the_parameters_of_the_paper():
     names = {name: tuple(p.shape) for name, p in build('ClassicHead').named_parameters()}
     assert names == {
