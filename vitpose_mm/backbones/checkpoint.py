@@ -12,7 +12,7 @@ from ..checkpoints.fit import refuse_unrelated, require_fit, require_size
 from ..checkpoints.formats import POSE_GRIDS, Format, rename_vit, unwrap
 from ..checkpoints.key_maps import take
 from ..checkpoints.multi_dataset import rename_experts
-from ..checkpoints.safe_load import SAFE
+from ..checkpoints.safe_load import safely
 from ..checkpoints.token_file import read_token
 from ..layers.patch_embed import PADDING
 
@@ -150,13 +150,11 @@ def _fit_rel_pos(vit: 'ViT', weights: dict[str, Tensor]) -> None:
 
 
 def read_safely(init_cfg: Any) -> Any:
-    """The same `init_cfg`, with which MMEngine reads local files without running code in them."""
+    """The same `init_cfg`, with which MMEngine reads files and web addresses without running code in them."""
     if isinstance(init_cfg, list):
         return [read_safely(each) for each in init_cfg]
     file = init_cfg.get('checkpoint') if isinstance(init_cfg, dict) else None
-    if not isinstance(file, str) or '://' in file:
-        return init_cfg
-    return {**init_cfg, 'checkpoint': SAFE + file}
+    return {**init_cfg, 'checkpoint': safely(file)} if isinstance(file, str) else init_cfg
 
 
 def load_token(vit: 'ViT') -> None:

@@ -5,12 +5,10 @@ from pathlib import Path
 
 
 def missing_checkpoint(path: Path, config: str, option: str) -> str:
-    """Return the error message for a missing checkpoint: the command that writes it, and the files found instead.
+    """Return the error message for a missing checkpoint.
 
-    Args:
-        path: the expected checkpoint.
-        config: config file whose training writes it.
-        option: the command-line option that selects another checkpoint, with {} for the file: '--checkpoint {}'.
+    It names the config whose training writes it, the files found instead, and the command-line option that selects
+    one of those, with {} for the file: '--checkpoint {}'.
     """
     message = f'{path}: no such checkpoint. `mim train mmpose {config}` writes it'
     numbered = {
@@ -20,6 +18,6 @@ def missing_checkpoint(path: Path, config: str, option: str) -> str:
     }
     if not numbered:
         return f'{message}; {path.parent} has no epoch_*.pth'
-    names = [numbered[number] for number in sorted(numbered)]
+    names = [name for _, name in sorted(numbered.items())]
     last = option.format(path.parent / names[-1])
     return f'{message}; {path.parent} has {", ".join(names)}. To use the last one: {last}'
