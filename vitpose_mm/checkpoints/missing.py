@@ -11,13 +11,9 @@ def missing_checkpoint(path: Path, config: str, option: str) -> str:
     one of those, with {} for the file: '--checkpoint {}'.
     """
     message = f'{path}: no such checkpoint. `mim train mmpose {config}` writes it'
-    numbered = {
-        int(match.group(1)): file.name
-        for file in path.parent.glob('*.pth')
-        if (match := re.fullmatch(r'(?:epoch|iter)_(\d+)', file.stem))
-    }
-    if not numbered:
+    matches = [re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', file.name) for file in path.parent.glob('*.pth')]
+    names = [match[0] for match in sorted(filter(None, matches), key=lambda match: int(match[1]))]
+    if not names:
         return f'{message}; {path.parent} has no epoch_*.pth'
-    names = [name for _, name in sorted(numbered.items())]
     last = option.format(path.parent / names[-1])
     return f'{message}; {path.parent} has {", ".join(names)}. To use the last one: {last}'

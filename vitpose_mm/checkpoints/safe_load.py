@@ -70,20 +70,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except Exception as problem:  # a file can give an OrderedDict attributes that hide its methods
         raise ValueError(f'{path}: its state dict is malformed') from problem
     weights = _checked(path, weights)
-    rest = {key: content[key] for key in ('epoch', 'iter', 'origin') if type(content.get(key)) in (int, str)}
-    meta = content.get('meta')
-    return Checkpoint(weights, {**rest, **(meta if isinstance(meta, dict) else {})}, opened, 'torch')
+    meta = {key: content[key] for key in ('epoch', 'iter', 'origin') if type(content.get(key)) in (int, str)}
+    meta.update(content['meta'] if isinstance(content.get('meta'), dict) else {})
+    return Checkpoint(weights, meta, opened, 'torch')
 
 
 def _with_grid(loaded: Checkpoint, grid: Any) -> Checkpoint:
     """The same, with the grid of the position table where the load hooks find it, if it is one."""
-    sides = tuple(grid) if isinstance(grid, list | tuple) else ()
-    origin = recognise(loaded.weights) if len(sides) == 2 and all(type(side) is int for side in sides) else None
-    if origin is None:
-        return loaded
-    weights = OrderedDict(loaded.weights)
-    weights._metadata = {origin.prefix.rstrip('.'): {'grid': sides}}  # type: ignore[attr-defined]
-    return loaded._replace(weights=weights)
+    origin = recognise(loaded.weights)
+    if origin and isinstance(grid, list) and len(grid) == 2 and all(type(side) is int for side in grid):
+        loaded.weights._metadata = {origin.prefix.rstrip('.'): {'grid': tuple(grid)}}  # type: ignore[attr-defined]
+    return loaded
 
 
 def safely(file: str, scheme: str = SAFE) -> str:
@@ -157,14 +154,14 @@ def _checked(path: Path, content: Any) -> dict[str, Tensor]:
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         from safetensors import safe_open
-    except ImportError as problem:
-        raise ValueError(f'{path}: reading it needs the package safetensors: pip install safetensors') from problem
-    try:
+
         with safe_open(path, framework='pt') as file:
             meta: dict[str, Any] = dict(file.metadata() or {})
             own = json.loads(meta.pop(RECORD, '{}'))
             meta.update(own if isinstance(own, dict) else {})
             return {key: file.get_tensor(key) for key in file.keys()}, meta
+    except ImportError as problem:
+        raise ValueError(f'{path}: reading it needs the package safetensors: pip install safetensors') from problem
     except Exception as problem:  # SafetensorError, and whatever a malformed file makes torch raise
         text = ' '.join(str(problem).split())[:200]
         raise ValueError(f'{path} cannot be read as safetensors; is it complete? ({text})') from problem
@@ -188,15 +185,11 @@ def _load_shards(index: Path) -> Checkpoint:
     weights: dict[str, Tensor] = OrderedDict()
     names = sorted(set(where.values()))
     for name in names:
-        shard = index.parent / name
-        if Path(name).name != name or name in ('.', '..') or name.endswith('.index.json') or shard.is_dir():
+        if Path(name).name != name or name.endswith('.json') or (index.parent / name).is_dir():
             raise ValueError(f'{index}: {name[:80]!r} is not the name of a file beside it')
-        found = load_checkpoint(shard).weights
-        claimed = {key for key, at in where.items() if at == name}
-        if found.keys() != claimed:
-            differ = sorted(claimed ^ found.keys())
-            raise ValueError(f'{shard} and {index.name} differ in {len(differ)} weights: {", ".join(differ[:3])}')
-        weights.update(found)
+        weights.update(load_checkpoint(index.parent / name).weights)
+    if differ := sorted(weights.keys() ^ where.keys()):
+        raise ValueError(f'{index} and its files differ in {len(differ)} weights: {", ".join(differ[:3])}')
     container = 'safetensors' if names[0].endswith('.safetensors') else 'torch'
     return Checkpoint(weights, {}, '', f'{container}, {len(names)} shards')
 

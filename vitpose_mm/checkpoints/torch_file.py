@@ -5,7 +5,7 @@ import re
 import tarfile
 import threading
 import zipfile
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from . import old_torch
 # before, files could run code in spite of `weights_only` (CVE-2025-32434) or corrupt memory (CVE-2026-24747)
 SAFE_TORCH = digit_version(torch.__version__) >= digit_version('2.10')
 _lock = threading.Lock()  # torch has one allow-list per process
+_log_once = cache(partial(print_log, logger='current'))
 
 
 class Dtype:
@@ -40,47 +41,38 @@ class Array(np.ndarray):
         return super().__new__(cls, (0,))
 
     def __setstate__(self, state: Any) -> None:  # noqa: D105
-        _, shape, dtype, fortran, content = state
-        if type(content) is not bytes:
-            raise ValueError('an array of objects')
-        shape = np.frombuffer(content, dtype.plain).reshape(shape).shape
-        super().__setstate__((1, shape, dtype.plain, fortran, content))
+        version, shape, dtype, *content = state
+        super().__setstate__((version, shape, dtype.plain, *content))
 
     def __reduce__(self) -> Any:  # noqa: D105
         return self.view(np.ndarray).__reduce__()
 
 
-def _scalar(dtype: Dtype, content: bytes) -> Any:
-    return np.frombuffer(content, dtype.plain)[0]
-
-
-def _method(owner: Any, name: str) -> Any:
-    """Stand in for `getattr`, with which a HistoryBuffer is pickled."""
-    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
-        raise ValueError('an attribute of a class')
-    return getattr(owner, name)
-
-
+STATISTICS = {name: getattr(HistoryBuffer, name) for name in ('min', 'max', 'current', 'mean')}
 # what stands for a name in a file, besides torch's own list
 ALLOWED: dict[str, Any] = {
     'argparse.Namespace': argparse.Namespace,
     'builtins.bytes': lambda: b'',  # an empty array
-    'builtins.getattr': _method,
+    'builtins.getattr': lambda owner, name: STATISTICS[name],
     'builtins.slice': slice,
     'mmengine.logging.history_buffer.HistoryBuffer': HistoryBuffer,
     'numpy.dtype': Dtype,
     'numpy.ndarray': Array,
-    **dict.fromkeys(('numpy.core.multiarray._reconstruct', 'numpy._core.multiarray._reconstruct'), Array),
-    **dict.fromkeys(('numpy.core.multiarray.scalar', 'numpy._core.multiarray.scalar'), _scalar),
+    'numpy._core.multiarray._reconstruct': Array,
+    'numpy._core.multiarray.scalar': lambda dtype, content: np.frombuffer(content, dtype.plain)[0],
 }
+ALLOWED |= {name.replace('._core.', '.core.'): value for name, value in ALLOWED.items()}  # before NumPy 2
+
+# MMEngine's list lacks the arrays of our checkpoints: MMPose's `init_model` would read them unsafely
+if hasattr(torch.serialization, 'add_safe_globals'):
+    torch.serialization.add_safe_globals([type(np.dtype(name)) for name in ('uint8', 'float32')])
 
 
 def read_torch_file(path: Path, map_location: Any = 'cpu') -> Any:
     """Read what torch.save wrote; no code of the file runs.
 
     Args:
-        path: the file. Tensors on the CPU are views of it: it may be deleted or replaced, but not changed in place,
-            while they are in use. Files older than torch 1.6 are copied.
+        path: the file. Tensors on the CPU are views of it, which must not be changed in place while they are in use.
         map_location: where tensors go, as in torch.load.
 
     Raises:
@@ -93,7 +85,9 @@ def read_torch_file(path: Path, map_location: Any = 'cpu') -> Any:
         options = dict(map_location=map_location, mmap=_is_archive(path) or None)
         if SAFE_TORCH:
             return _read_listed(path, options)
-        _log_old_torch()
+        _log_once(
+            f'torch {torch.__version__} cannot read untrusted files safely: an own unpickler does, see SECURITY.md'
+        )
         return torch.load(path, weights_only=False, pickle_module=old_torch.restricted(ALLOWED), **options)
     except Exception as problem:  # a malformed file can make torch raise anything
         raise ValueError(f'{path} {_explain(problem)}') from problem
@@ -138,9 +132,3 @@ def _read_listed(path: Path, options: dict) -> Any:
         finally:
             torch.serialization.clear_safe_globals()
             torch.serialization.add_safe_globals(before)
-
-
-@cache
-def _log_old_torch() -> None:
-    text = 'has known holes in its reader of untrusted files: vitpose_mm uses its own unpickler, see SECURITY.md'
-    print_log(f'torch {torch.__version__} {text}; torch 2.10 has none', logger='current')

@@ -21,6 +21,7 @@ from mmengine.runner import CheckpointLoader
 
 from vitpose.cli.main import main
 from vitpose_mm.checkpoints.safe_load import RESUME, SAFE, load_checkpoint, load_weights, not_finite, safely
+from vitpose_mm.checkpoints.torch_file import SAFE_TORCH
 
 WEIGHTS = OrderedDict(weight=torch.arange(6.0).view(2, 3), bias=torch.ones(2, dtype=torch.bfloat16))
 
@@ -68,6 +69,17 @@ def test_a_checkpoint_of_mmengine_loads(tmp_path):
     optimizer = dict(state={0: dict(step=torch.tensor(1.0))}, param_groups=[dict(lr=np.float64(0.1), params=[0])])
     torch.save(dict(meta=meta, state_dict=WEIGHTS, message_hub=hub, optimizer=optimizer), file)
     check(load_weights(file))
+
+
+@pytest.mark.skipif(not SAFE_TORCH, reason='MMEngine reads with weights_only from torch 2.6 on')
+def test_mmengine_reads_our_arrays_with_weights_only(tmp_path, capsys):
+    """As MMPose's `init_model` does."""
+    file = tmp_path / 'epoch_1.pth'
+    meta = dict(keypoint_colors=np.zeros((17, 3), np.uint8), sigmas=np.ones(17, np.float32))
+    hub = dict(log_scalars=OrderedDict(loss=HistoryBuffer([1.0, 2.0], [1, 1])), runtime_info=OrderedDict())
+    torch.save(dict(meta=dict(dataset_meta=meta), state_dict=WEIGHTS, message_hub=hub), file)
+    check(CheckpointLoader.load_checkpoint(str(file), 'cpu')['state_dict'])
+    assert 'Could not safely load weights' not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('wrapper', ['state_dict', 'model', None])

@@ -189,10 +189,10 @@ def test_lies_give_one_line_at_once_and_allocate_nothing(tmp_path, make, message
     file = tmp_path / 'bad.pth'
     make(file)
     assert file.stat().st_size < 20_000
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     with pytest.raises(ValueError) as caught:
         load_weights(file)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KB
     assert message in str(caught.value) and str(file) in str(caught.value)
     assert '\n' not in str(caught.value) and len(str(caught.value)) < 600
@@ -299,10 +299,10 @@ def test_arrays_of_objects_are_refused(tmp_path, content):
         read_torch_file(tmp_path / 'a.pth')
 
 
-@pytest.mark.parametrize(('owner', 'name'), [(HistoryBuffer, '__init__'), (OrderedDict, 'min'), (list, 'append')])
+@pytest.mark.parametrize(('owner', 'name'), [(HistoryBuffer, '__init__'), (OrderedDict, 'items'), (list, 'append')])
 def test_getattr_reaches_statistics_alone(tmp_path, owner, name):
     torch.save(dict(meta=Call(getattr, owner, name)), tmp_path / 'a.pth')
-    with pytest.raises(ValueError, match=r'an attribute of a class|holds (builtins\.)?list'):
+    with pytest.raises(ValueError, match=rf"is it complete\? \('{name}'\)|holds (builtins\.)?list"):
         read_torch_file(tmp_path / 'a.pth')
 
 
