@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .formats import recognise, unwrap
 from .multi_dataset import gather_decoders
-from .safe_load import SAFE
+from .safe_load import safely
 
 
 def note_fit(
@@ -120,13 +120,11 @@ def pretrained(prefix: str) -> str:
 
 
 def read_safely(init_cfg: Any) -> Any:
-    """The same `init_cfg`, with which MMEngine reads local files without running code in them."""
+    """The same `init_cfg`, with which MMEngine reads files and web addresses without running code in them."""
     if isinstance(init_cfg, list):
         return [read_safely(each) for each in init_cfg]
     file = init_cfg.get('checkpoint') if isinstance(init_cfg, dict) else None
-    if not isinstance(file, str) or '://' in file:
-        return init_cfg
-    return {**init_cfg, 'checkpoint': SAFE + file}
+    return {**init_cfg, 'checkpoint': safely(file)} if isinstance(file, str) else init_cfg
 
 
 def init_pretrained(module: BaseModule, initialise: Callable[[], object]) -> None:

@@ -30,11 +30,7 @@ def to_ours(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]:
 
 
 def to_mmpose(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]:
-    """State dict in the names of MMPose 1.x, with mmpretrain's backbone.
-
-    Raises:
-        ValueError: MMPose has no such model.
-    """
+    """State dict in the names of MMPose 1.x, with mmpretrain's backbone; ValueError if it has no such model."""
     if parts.expert_shape[0]:
         raise ValueError(f'MMPose has no experts: {_SPLIT_HINT}')
     if len(parts.heads) > 1:
@@ -74,12 +70,8 @@ def to_transformers(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """State dict and config of transformers' `VitPoseForPoseEstimation`.
 
-    Args:
-        parts: a whole model.
-        num_heads: attention heads; weights do not tell.
-        img_size: (h, w) in pixels; None takes that of the position table.
-        dataset: whose decoder, if there are several.
-        labels: names of the keypoints.
+    Weights do not tell `num_heads`. `img_size` is (h, w) in pixels, None for that of the position table. `dataset`
+    chooses one of several decoders; `labels` are the names of its keypoints.
 
     Raises:
         ValueError: transformers has no such model, or the size is not known.
@@ -174,11 +166,7 @@ def write_torch(path: Path, weights: dict[str, Tensor], meta: dict[str, Any]) ->
 
 
 def write_safetensors(path: Path, weights: dict[str, Tensor], meta: dict[str, Any]) -> None:
-    """Write safetensors atomically, with `meta` as JSON text.
-
-    Raises:
-        ValueError: the package safetensors is not installed.
-    """
+    """Write safetensors atomically, with `meta` as JSON text; ValueError if the package is not installed."""
     try:
         from safetensors.torch import save_file
     except ImportError as problem:
@@ -188,11 +176,7 @@ def write_safetensors(path: Path, weights: dict[str, Tensor], meta: dict[str, An
 
 
 def write_folder(path: Path, weights: dict[str, Tensor], config: dict[str, Any], meta: dict[str, Any]) -> None:
-    """Write a folder that `VitPoseForPoseEstimation.from_pretrained` reads, atomically.
-
-    Raises:
-        FileExistsError: there is a folder with files.
-    """
+    """Write a folder that `VitPoseForPoseEstimation.from_pretrained` reads, atomically, unless it has files."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(f'{path} already exists: remove it or choose another folder')
     part = path.with_name(path.name + '.part')

