@@ -6,6 +6,7 @@ shapes, and the oracle is another library with the same weights, or a forward pa
 """
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -275,6 +276,43 @@ def test_features_are_those_of_transformers_vit():
     ours = ours_with_tokens(224, 1, theirs.state_dict())
     tokens = theirs(as_seen(image(224, 224), 16)).last_hidden_state
     assert_same(ours(image(224, 224))[0].flatten(2).transpose(1, 2), tokens[:, 1:])
+
+
+# ---- a real DINOv2 file
+
+DINOV2 = Path(__file__).resolve().parents[3] / 'shared/weights/dinov2_small_hf_fp16.safetensors'
+SMALL_DINOV2 = dict(depth=12, embed_dim=384, num_heads=6)
+
+
+@pytest.mark.skipif(not DINOV2.exists(), reason=f'no {DINOV2.name} in ../shared/weights')
+@pytest.mark.parametrize('cls_token', [True, False])
+@pytest.mark.parametrize(('patch', 'size'), [(14, (252, 196)), (14, (196, 252)), (16, (256, 192))])
+@torch.no_grad()
+def test_features_are_those_of_a_real_dinov2(cls_token, patch, size):
+    """At patch 16 theirs gets the 14x14 kernel in a ring of zeros, ViTPose's padding, and positions of its grid."""
+    from transformers import Dinov2Config, Dinov2Model
+
+    theirs = Dinov2Model(Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14))
+    theirs.load_state_dict({key: value.float() for key, value in load_weights(DINOV2).items()}, strict=True)
+    theirs.eval()
+    if patch == 16:
+        patches = theirs.embeddings.patch_embeddings
+        patches.projection.weight = torch.nn.Parameter(F.pad(patches.projection.weight, (1, 1, 1, 1)))
+        patches.projection.kernel_size, patches.projection.stride, patches.projection.padding = (16,) * 2, (16,) * 2, 2
+        theirs.embeddings.patch_size = 16
+    token = dict(knowledge_token=dict(count=1, init='checkpoint')) if cls_token else {}
+    init_cfg = dict(type='Pretrained', checkpoint=str(DINOV2))
+    ours = MODELS.build(
+        dict(type='ViT', arch=SMALL_DINOV2, patch_size=patch, img_size=size, init_cfg=init_cfg, **token)
+    )
+    ours.init_weights()
+    tokens = theirs.embeddings(image(*size))[:, 0 if cls_token else 1 :]
+    expected = theirs.layernorm(theirs.encoder(tokens).last_hidden_state)[:, 1 if cls_token else 0 :]
+    (found,) = ours.eval()(image(*size))
+    assert found.shape[2:] == (size[0] // patch, size[1] // patch)
+    difference = (found.flatten(2).transpose(1, 2) - expected).abs().max().item()
+    print(f'largest difference {difference:.1e}, largest value {expected.abs().max():.1f}')
+    assert difference < 1e-4
 
 
 # ---- the authors' names, which easy_ViTPose has too: a forward of plain tensors

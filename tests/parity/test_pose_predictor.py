@@ -85,3 +85,18 @@ def compare(poses, samples):
     np.testing.assert_allclose(poses.keypoints, keypoints, atol=TOLERANCE_PX, rtol=1e-5)
     np.testing.assert_allclose(poses.scores, scores, atol=1e-5)
     assert np.ptp(keypoints, 0).mean() > 10  # different people have different poses
+
+
+@pytest.mark.parametrize(('lacks', 'part'), [('head.', 'ClassicHead'), ('backbone.', 'ViT')])
+def test_mmpose_inferencer_does_not_predict_with_random_weights(lacks, part, tmp_path, logged):
+    """MMPose loads without a check of ours: one warning line, and an error in place of a random prediction."""
+    config, checkpoint = write(single(), tmp_path)
+    weights = torch.load(checkpoint, weights_only=False)
+    for key in [key for key in weights['state_dict'] if key.startswith(lacks)]:
+        del weights['state_dict'][key]
+    torch.save(weights, checkpoint)
+    inferencer = MMPoseInferencer(str(config), str(checkpoint), det_model='whole_image', device='cpu')
+    lines = [line for line in logged().splitlines() if 'WARNING' in line and ' the checkpoint ' in line]
+    assert len(lines) == 1 and ('12 missing' if lacks == 'head.' else "one of backbone.'s: it has none") in lines[0]
+    with pytest.raises(ValueError, match=f'this {part} has random values: the loaded checkpoint has no weights for it'):
+        list(inferencer(rendered(1)[0]))

@@ -10,7 +10,7 @@ from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEst
 from transformers.models.vitpose.modeling_vitpose import VitPoseEstimatorOutput
 
 from vitpose_mm.backbones.sizes import parse_size
-from vitpose_mm.checkpoints.key_maps import TRANSFORMERS_HEAD, VITPOSE, rename_back, take
+from vitpose_mm.checkpoints.key_maps import TRANSFORMERS, TRANSFORMERS_HEAD, rename_back, take
 
 from .contestants import Boxes, Contestant, Images, LeftOut, need_usual
 from .setup import Setup
@@ -71,7 +71,7 @@ def _load(setup: Setup, size: tuple[int, int]) -> Any:
     fields = parse_size(backbone.get('arch', 'base'))
     weights = setup.weights()
     try:
-        own = rename_back(take(weights, 'backbone.'), VITPOSE)
+        own = rename_back(take(weights, 'backbone.'), TRANSFORMERS)
         table = own['embeddings.position_embeddings']
         own['embeddings.position_embeddings'] = torch.cat((torch.zeros_like(table[:, :1]), table), 1)
         renamed = {f'backbone.{key}': value for key, value in own.items()}

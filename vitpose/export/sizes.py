@@ -22,7 +22,7 @@ def resized(cfg: Config, size: tuple[int, int]) -> Config:
     backbone = cfg.model.backbone
     if 'ViT' not in str(backbone.type):
         raise ValueError(f'--size {size[0]} {size[1]}: expected a ViT, which takes any size; this is a {backbone.type}')
-    PatchEmbed(3, 1, backbone.get('stride', 16)).grid(*size)
+    PatchEmbed(3, 1, backbone.get('stride'), backbone.get('patch_size', 16)).grid(*size)
     backbone.img_size = size
     _resize(cfg.model, size)
     for part in ('val_dataloader', 'test_dataloader'):
@@ -39,8 +39,8 @@ def _resize(node: Any, size: tuple[int, int]) -> None:
     elif isinstance(node, dict):
         if 'input_size' in node:
             if 'heatmap_size' in node:
-                strides = [old // cells for old, cells in zip(node['input_size'], node['heatmap_size'], strict=True)]
-                node['heatmap_size'] = (size[1] // strides[0], size[0] // strides[1])
+                sides = zip(size[::-1], node['heatmap_size'], node['input_size'], strict=True)
+                node['heatmap_size'] = tuple(new * cells // old for new, cells, old in sides)
             node['input_size'] = (size[1], size[0])
         for each in list(node.values()):
             _resize(each, size)

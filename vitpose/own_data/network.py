@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from vitpose_mm.backbones.sizes import SIZES
-from vitpose_mm.checkpoints.parts import read_parts
-from vitpose_mm.checkpoints.safe_load import load_checkpoint
+from vitpose_mm.checkpoints.parts import Parts, read_parts
+from vitpose_mm.checkpoints.safe_load import Checkpoint, load_checkpoint
 
 SCRATCH = 'scratch'
 ARCHS = ('small', 'base', 'large', 'huge')
@@ -69,13 +69,9 @@ def choose_network(arch: str | None, start: str | None) -> Network:
         heads = _heads(width, loaded.meta, notes)
         base, decay = 'vitpose.py', '0.75'
         backbone, head = f', arch=dict(depth={depth}, embed_dim={width}, num_heads={heads})', f', in_channels={width}'
+    backbone += _image_size(parts, loaded, notes)
     if not parts.heads:
         notes.append(f'{path.name} is a ViT alone: the decoder starts from random weights')
-        if parts.grid is None:
-            count = parts.vit['pos_embed'].shape[1]
-            notes.append(
-                f'{count} positions of an unknown grid: set pretrain_img_size=(h, w) of the backbone in config.py'
-            )
         backbone += f", init_cfg=dict(type='Pretrained', checkpoint={str(path)!r})"
         return Network(base, depth, backbone, head, decay=decay, notes=tuple(notes))
     (decoder,) = parts.heads.values()
@@ -85,6 +81,22 @@ def choose_network(arch: str | None, start: str | None) -> Network:
         head += f', deconv_channels={decoder[DECONV].shape[1]}'
     head += ', allow_new_final_layer=True'
     return Network(base, depth, f'{backbone}, init_cfg=None', head, path, decay, notes=tuple(notes))
+
+
+def _image_size(parts: Parts, loaded: Checkpoint, notes: list[str]) -> str:
+    """The argument that says which image size the position table belongs to, by its recorded or known grid."""
+    count, side = parts.vit['pos_embed'].shape[1], parts.vit['patch_embed.proj.weight'].shape[2]
+    if parts.grid is None:
+        notes.append(f'{count} positions of an unknown grid: set pretrain_img_size=(h, w) of the backbone in config.py')
+        return ''
+    rows, columns = parts.grid
+    metadata = getattr(loaded.weights, '_metadata', None) or {}
+    if rows != columns and 'grid' not in loaded.meta and not any('grid' in each for each in metadata.values()):
+        notes.append(
+            f'{count} positions are taken for {rows}x{columns}, as in published files: else change pretrain_img_size '
+            'in config.py'
+        )
+    return f', pretrain_img_size={rows * side, columns * side}'
 
 
 def _heads(width: int, meta: dict[str, Any], notes: list[str]) -> int:

@@ -1,18 +1,17 @@
-"""How a ViT loads a checkpoint: rename its keys, resize its tensors, refuse what does not fit."""
+"""How a ViT loads a checkpoint: rename its keys, resize its tensors, note what does not fit."""
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ..checkpoints.adaptation import Grid, fit_pos_embed, fold_layer_scale, pad_kernel, resize_rel_pos
-from ..checkpoints.fit import refuse_unrelated, require_fit, require_size
+from ..checkpoints.fit import note_fit
 from ..checkpoints.formats import POSE_GRIDS, Format, rename_vit, unwrap
 from ..checkpoints.key_maps import take
-from ..checkpoints.multi_dataset import rename_experts
-from ..checkpoints.safe_load import SAFE
+from ..checkpoints.multi_dataset import AUTHORS_ORDER, rename_experts
 from ..checkpoints.token_file import read_token
 from ..layers.patch_embed import PADDING
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 PATCH = 'patch_embed.proj.weight'
 TOKEN = 'knowledge_token.tokens'
+HALF = (torch.float16, torch.bfloat16)
 
 
 def read_checkpoint(
@@ -28,44 +28,53 @@ def read_checkpoint(
 ) -> None:
     """Rename a checkpoint's keys and resize its tensors for a ViT, in place; the pre-hook of its `load_state_dict`.
 
-    MMEngine loads non-strictly and would train or test from random values. Therefore every parameter
-    but the knowledge token's must be in the checkpoint. Only the file of a backbone that was pre-trained without
-    a last norm may lack that norm: it then starts untrained, and the log says so.
+    It never refuses a checkpoint: what cannot be adapted stays as it is, so that torch reports it, and `note_fit` notes
+    why. Only the file of a backbone that was pre-trained without a last norm may lack that norm: it then starts
+    untrained, and the log says so.
 
-    Args:
-        vit: loads the checkpoint.
-        state_dict: of any known origin.
-        prefix: of the ViT's keys in it, '' or ending with a dot.
-        metadata: of the ViT in it, as `record` adds it: 'grid' of the position table, 'experts' by name.
-
-    Raises:
-        ValueError: the checkpoint does not fit; the message says where and how to fix it.
+    `prefix` is that of the ViT's keys, '' or ending with a dot. `metadata` is what `record` added: 'grid' of the
+    position table, 'experts' by name.
     """
     taken = take(state_dict, prefix)
-    weights, form = rename_vit(taken if prefix else unwrap(taken)[0])
-    refuse_unrelated(weights, prefix, vit.state_dict())
-    require_size(weights, vit.embed_dim, vit.depth)
-    _warn_of_heads(vit, form)
-    fold_layer_scale(weights, _log)
+    weights, form, problems = rename_vit(taken if prefix else unwrap(taken)[0])
+    if not any(key in weights for key in vit.state_dict()):
+        begin = f'they begin with {", ".join(sorted(weights)[:3])}, ...' if weights else 'it has none with this prefix'
+        note_fit(vit, weights, [f"no key of the checkpoint is one of {prefix or 'this ViT'}'s: {begin}"])
+        state_dict.update({prefix + key: value for key, value in weights.items()})
+        return
     recorded = metadata or {}
-    weights = rename_experts(weights, vit.experts, vit.expert_dim, _log, recorded.get('experts', ()))
-    if TOKEN in weights and vit.knowledge_token is None:
-        count, width = weights[TOKEN].shape[1:]
-        raise ValueError(
-            f'the checkpoint has a knowledge token, this ViT none: set '
-            f'knowledge_token=dict(count={count}, width={width}, frozen=True)'
-        )
-    if PATCH in weights:
-        weights[PATCH] = pad_kernel(weights[PATCH], vit.patch_embed.proj.kernel_size[0], _log)
-    if 'pos_embed' in weights:
-        fit_pos_embed(weights, 'pos_embed', vit.grid, _grids(vit, form, recorded.get('grid')), _log)
-    _take_tokens(vit, weights)
-    _fit_rel_pos(vit, weights)
+    own = vit.pos_embed.dtype  # not to round what is adapted to the half precision of a file
+    weights = {key: value.to(own) if value.dtype in HALF else value for key, value in weights.items()}
+    whole = PATCH in weights  # else a part of a ViT, such as an adapter's
+    if whole:
+        problems += _fit_size(vit, weights)
+        _warn_of_heads(vit, form)
+    experts = recorded.get('experts') or (AUTHORS_ORDER if form is not None and form.table is not None else ())
+    grids = _grids(vit, form, recorded.get('grid'), weights[PATCH].shape[2] if whole else 16)
+    fold_layer_scale(weights, _log)
+    try:
+        weights = rename_experts(weights, vit.experts, vit.expert_dim, _log, experts, vit.new_from)
+    except ValueError as problem:
+        problems.append(str(problem))
+    try:
+        if whole:
+            weights[PATCH] = pad_kernel(weights[PATCH], vit.patch_embed.patch_size, _log)
+    except ValueError as problem:
+        problems.append(str(problem))
+    try:
+        if 'pos_embed' in weights:
+            fit_pos_embed(weights, 'pos_embed', vit.grid, grids, _log)
+    except ValueError as problem:
+        problems.append(str(problem))
+        if weights['pos_embed'].shape == vit.pos_embed.shape:  # torch would load it
+            del weights['pos_embed']
+    problems += _take_tokens(vit, weights)
+    _fit_rel_pos(vit, weights, whole)
     optional = ['knowledge_token.']
-    if not prefix and 'last_norm.weight' not in weights:
+    if not prefix and whole and 'last_norm.weight' not in weights:
         optional.append('last_norm.')
         _log('the checkpoint has no last norm: it starts with weight 1 and bias 0')
-    require_fit(vit, weights, optional)
+    note_fit(vit, weights, problems, tuple(optional))
     state_dict.update({prefix + key: value for key, value in weights.items()})
 
 
@@ -80,15 +89,39 @@ def _log(message: str) -> None:
     print_log(message, logger='current')
 
 
-def _grids(vit: 'ViT', form: Format | None, recorded: Grid | None) -> list[Grid]:
-    """Grids that a position table may have: what is said, or else what is known of its format."""
-    if vit.pretrain_img_size:  # trained at stride 16 or 8
-        return [(vit.pretrain_img_size[0] // stride, vit.pretrain_img_size[1] // stride) for stride in PADDING]
+def _fit_size(vit: 'ViT', weights: dict[str, Tensor]) -> list[str]:
+    """Drop blocks beyond the ViT's, with `init_blocks`, in place; a message if the width or depth is another."""
+    norm = weights.get('last_norm.weight')
+    width = vit.embed_dim if norm is None else len(norm)
+    blocks = {key: int(key.split('.')[1]) for key in weights if key.startswith('layers.')}
+    depth = len(set(blocks.values()))
+    if vit.init_blocks == 'first' and depth > vit.depth:
+        for key in [key for key, block in blocks.items() if block >= vit.depth]:
+            del weights[key]
+        weights['last_norm.weight'] = torch.ones_like(vit.last_norm.weight)
+        weights['last_norm.bias'] = torch.zeros_like(vit.last_norm.bias)
+        _log(
+            f'the first {vit.depth} of {depth} blocks of the checkpoint are taken; the last norm, which belongs to its '
+            'last block, starts with weight 1 and bias 0'
+        )
+        depth = vit.depth
+    first = "take its first blocks with ViT(init_blocks='first')"
+    return [
+        f'the checkpoint has {name} {theirs}, this model {ours}: choose the arch that the checkpoint was trained with, '
+        f'or {first if name == "depth" and theirs > ours else "another checkpoint"}'
+        for name, theirs, ours in (('width', width, vit.embed_dim), ('depth', depth, vit.depth))
+        if theirs != ours
+    ]
+
+
+def _grids(vit: 'ViT', form: Format | None, recorded: Grid | None, patch: int = 16) -> list[Grid]:
+    """Grids that a position table may have: what is recorded, or else said, or else known of its format."""
     if recorded:
         return [recorded]
-    own = form is None or form.table is None
-    known = POSE_GRIDS if form is None else form.grids
-    return [vit.grid, *known] if own else [*known, vit.grid]
+    if vit.pretrain_img_size:  # at any stride that these patches can have
+        height, width = vit.pretrain_img_size
+        return [(height // stride, width // stride) for stride in PADDING.get(patch, (patch,))]
+    return [vit.grid, *(POSE_GRIDS if form is None else form.grids)]
 
 
 def _warn_of_heads(vit: 'ViT', form: Format | None) -> None:
@@ -103,38 +136,48 @@ def _warn_of_heads(vit: 'ViT', form: Format | None) -> None:
         )
 
 
-def _take_tokens(vit: 'ViT', weights: dict[str, Tensor]) -> None:
+def _take_tokens(vit: 'ViT', weights: dict[str, Tensor]) -> list[str]:
     """Turn the cls token and registers into knowledge tokens if the ViT asks for it; in place.
 
     Tokens beside the grid take part in attention, so a ViT without them does not compute the same. The cls token
     is dropped, as the authors do with MAE's; registers never are.
 
-    Raises:
-        ValueError: there are registers, or another number of tokens than the ViT has.
+    Returns:
+        A message if there are registers, or another number of tokens than the ViT has: they stay as they are.
     """
-    found = [weights.pop(key) for key in ('cls_token', 'register_tokens') if key in weights]
+    if TOKEN in weights and vit.knowledge_token is None:
+        count, width = weights[TOKEN].shape[1:]
+        return [
+            f'the checkpoint has a knowledge token, this ViT none: set '
+            f'knowledge_token=dict(count={count}, width={width}, frozen=True)'
+        ]
+    found = {key: weights[key] for key in ('cls_token', 'register_tokens') if key in weights}
     if not found:
-        return
-    tokens = torch.cat([part.reshape(1, -1, vit.embed_dim) for part in found], dim=1)
+        return []
+    tokens = torch.cat([part.reshape(1, -1, vit.embed_dim) for part in found.values()], dim=1)
     count = tokens.shape[1]
     keep = f"knowledge_token=dict(count={count}, init='checkpoint')"
-    if vit.token_file == 'checkpoint' and vit.knowledge_token is not None:
-        shape = tuple(vit.knowledge_token.tokens.shape)
-        if shape != tokens.shape:
-            raise ValueError(f'the checkpoint has {count} tokens beside the grid, this ViT {shape[1]}: set {keep}')
-        weights[TOKEN] = tokens
-        _log(f'{count} tokens beside the grid (cls token, registers) become knowledge tokens')
-    elif len(found) > 1 or count > 1:
-        raise ValueError(
+    own = None if vit.knowledge_token is None else vit.knowledge_token.tokens.shape
+    kept = vit.token_file == 'checkpoint' and own is not None
+    if own is not None and kept and own != tokens.shape:
+        return [f'the checkpoint has {count} tokens beside the grid, this ViT {own[1]}: set {keep}']
+    if not kept and (len(found) > 1 or count > 1):
+        return [
             f'the checkpoint has {count - 1} register tokens, which take part in attention: without them the ViT '
             f'computes something else. Keep them, and the cls token, with {keep}'
-        )
+        ]
+    for key in found:
+        del weights[key]
+    if kept:
+        weights[TOKEN] = tokens
+        _log(f'{count} tokens beside the grid (cls token, registers) become knowledge tokens')
     else:
         _log(f'the cls token is dropped, so the features differ from those of the original; {keep} keeps it')
+    return []
 
 
-def _fit_rel_pos(vit: 'ViT', weights: dict[str, Tensor]) -> None:
-    """Resize relative position tables, set missing ones to zero, and drop those of blocks that have none; in place."""
+def _fit_rel_pos(vit: 'ViT', weights: dict[str, Tensor], whole: bool) -> None:
+    """Resize relative position tables, drop those of blocks that have none, and zero those that a whole ViT lacks."""
     own = {name: value for name, value in vit.named_parameters() if '.rel_pos.' in name}
     surplus = [key for key in weights if '.rel_pos.' in key and key not in own]
     for key in surplus:
@@ -146,17 +189,8 @@ def _fit_rel_pos(vit: 'ViT', weights: dict[str, Tensor]) -> None:
             logger='current',
         )
     for key, value in own.items():
-        weights[key] = resize_rel_pos(weights[key], len(value)) if key in weights else torch.zeros_like(value)
-
-
-def read_safely(init_cfg: Any) -> Any:
-    """The same `init_cfg`, with which MMEngine reads local files without running code in them."""
-    if isinstance(init_cfg, list):
-        return [read_safely(each) for each in init_cfg]
-    file = init_cfg.get('checkpoint') if isinstance(init_cfg, dict) else None
-    if not isinstance(file, str) or '://' in file:
-        return init_cfg
-    return {**init_cfg, 'checkpoint': SAFE + file}
+        if key in weights or whole:
+            weights[key] = resize_rel_pos(weights[key], len(value)) if key in weights else torch.zeros_like(value)
 
 
 def load_token(vit: 'ViT') -> None:

@@ -55,24 +55,26 @@ def warn_if_transposed(size: tuple[int, ...], img_size: tuple[int, ...]) -> None
         )
 
 
-def parse_experts(experts: dict | None) -> tuple[tuple[str, ...], int]:
-    """The datasets of the experts, in their order, and the number of outputs of an expert; ((), 0) without experts.
+def parse_experts(experts: dict | None) -> tuple[tuple[str, ...], int, str | None]:
+    """The datasets of the experts, in their order, the outputs of an expert, and whose expert new ones start as.
+
+    Without experts: (), 0, None.
 
     Raises:
-        ValueError: an unknown or missing key, no name, or a name twice.
+        ValueError: an unknown or missing key, no name, a name twice, or a start that is not a name.
     """
     if experts is None:
-        return (), 0
-    if isinstance(experts, dict) and 'part' in experts and 'expert_dim' not in experts:
-        print_log('ViT: experts=dict(part=...) is now called expert_dim', 'current', logging.WARNING)
-        experts = {'expert_dim' if key == 'part' else key: value for key, value in experts.items()}
-    check_keys('experts', experts, required=('names', 'expert_dim'))
+        return (), 0, None
+    check_keys('experts', experts, required=('names', 'expert_dim'), optional=('new_from',))
+    start = experts.get('new_from')
+    if start is not None and not isinstance(start, str):
+        raise ValueError(f'experts: new_from={start!r}, expected the name of a dataset of the checkpoint, or None')
     names = tuple(experts['names'])
     if not names or len(set(names)) < len(names):
         raise ValueError(
             f"experts: names={list(names)}, expected at least one dataset, each once, like ['coco', 'aic']"
         )
-    return names, experts['expert_dim']
+    return names, experts['expert_dim'], start
 
 
 def build_token(dim: int, options: dict | None) -> tuple[KnowledgeToken | None, str | None]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from mmengine.model import BaseModule
@@ -10,10 +9,11 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ..checkpoints.fit import check_filled, init_pretrained
 from ..layers import Block, ExpertMlp, Mlp, PatchEmbed, resize_pos_embed
 from ..layers.attention import Streams
 from ..layers.block import NORM_EPS
-from .checkpoint import load_token, read_checkpoint, read_safely, record
+from .checkpoint import load_token, read_checkpoint, record
 from .freezing import frozen_parts
 from .layout import attention_layout
 from .options import build_token, check_size, parse_experts, warn_if_transposed
@@ -33,14 +33,16 @@ class ViT(BaseModule):
 
     Args:
         arch: 'tiny', 'small', 'base', 'large', 'huge', or dict(depth, embed_dim, num_heads[, mlp_ratio]).
-        img_size: (h, w) of the input in pixels, multiples of `stride`. For an input of another size the
+        img_size: (h, w) of the input in pixels, multiples of the stride. For an input of another size the
             position table is resized.
-        stride: 16 for a feature map of 1/16 of the input size, 8 for 1/8 with overlapping patches.
+        stride: of the patches in pixels: the feature map has 1 / stride of the input size. None for the patch size;
+            patches of 16 pixels can also have 8, and then overlap.
         attention: 'full', or dict(window_size=(h, w), ...), see `layout.attention_layout`;
             `print(vit.layout)` shows the attention of each block.
-        experts: None, or dict(names=[...], expert_dim=192) for ViTPose+: the last `expert_dim` outputs of
-            every FFN come from the expert of the image's dataset; `names` lists the datasets. The
-            estimator passes the datasets: use `MultiDatasetPoseEstimator`.
+        experts: None, or dict(names=[...], expert_dim=192, new_from=None) for ViTPose+: the last `expert_dim` outputs
+            of every FFN come from the expert of the image's dataset; `names` lists the datasets. The
+            estimator passes the datasets: use `MultiDatasetPoseEstimator`. A dataset that a checkpoint has no expert
+            of starts as the checkpoint's expert of `new_from`, or of its first dataset.
         knowledge_token: None, or dict(count=1, width=None, frozen=False, pos_embed=False, init=None) for
             learned tokens beside the grid, see `layers.KnowledgeToken`; they are not part of the output.
             `init` is a file of `vitpose token extract`; it is read only when training starts. With
@@ -52,19 +54,25 @@ class ViT(BaseModule):
             n for patch embedding, position table and the first n blocks; or 'all_but_token', together
             with `freeze=True` of the decoder. Only its own `frozen` freezes the knowledge token. Source:
             ViTPose table 6 and the authors' code, except for n: theirs never froze the first block.
-        pretrain_img_size: (h, w) that the checkpoint was trained at. None takes it from the checkpoint if that
-            records it, as ours do, or else finds it among the sizes that its format is known for.
+        pretrain_img_size: (h, w) in pixels that the checkpoint was trained at, if it does not record its grid, as ours
+            do. None finds the grid among those that its format is known for and that of the model.
         init_cfg: MMEngine's; use dict(type='Pretrained', checkpoint=...).
+        patch_size: 16 pixels with ViTPose's padding, or 14 without padding, as DINOv2 has it, for input sides that are
+            multiples of 14, such as 252x196. Kernels of 14x14 load into either, see `adaptation.pad_kernel`.
+        init_blocks: None, or 'first' to take the first blocks of a deeper checkpoint. The last norm, which belongs to
+            the checkpoint's last block, then starts with weight 1 and bias 0.
 
     Raises:
         ValueError: an argument is not accepted; the message names it and says what is.
     """
 
+    filled: bool | None = None  # see `check_filled`
+
     def __init__(
         self,
         arch: str | dict = 'base',
         img_size: tuple[int, int] = (256, 192),
-        stride: int = 16,
+        stride: int | None = None,
         attention: str | dict = 'full',
         experts: dict | None = None,
         knowledge_token: dict | None = None,
@@ -74,21 +82,25 @@ class ViT(BaseModule):
         freeze: str | int | None = None,
         pretrain_img_size: tuple[int, int] | None = None,
         init_cfg: dict | list[dict] | None = None,
+        patch_size: int = 16,
+        init_blocks: str | None = None,
     ):
         super().__init__(init_cfg)
         check_size('img_size', img_size)
         check_size('pretrain_img_size', pretrain_img_size)
         if not 0 <= drop_path_rate < 1:
             raise ValueError(f'drop_path_rate={drop_path_rate}: expected a rate >= 0 and < 1')
+        if init_blocks not in (None, 'first'):
+            raise ValueError(f"init_blocks={init_blocks!r}: expected None or 'first'")
         size = parse_size(arch)
         self.depth, self.embed_dim = depth, dim = size.depth, size.embed_dim
         self.img_size, self.with_cp, self.freeze = tuple(img_size), with_cp, freeze
-        self.pretrain_img_size = pretrain_img_size
+        self.pretrain_img_size, self.init_blocks = pretrain_img_size, init_blocks
         self.layout = attention_layout(depth, attention)
-        self.experts, self.expert_dim = parse_experts(experts)
+        self.experts, self.expert_dim, self.new_from = parse_experts(experts)
         mlp = partial(ExpertMlp, expert_dim=self.expert_dim, count=len(self.experts)) if experts else Mlp
 
-        self.patch_embed = PatchEmbed(in_channels, dim, stride)
+        self.patch_embed = PatchEmbed(in_channels, dim, stride, patch_size)
         self.grid = self.patch_embed.grid(*img_size)
         self.pos_embed = nn.Parameter(torch.zeros(1, self.grid[0] * self.grid[1], dim))
         self.layers = nn.ModuleList(
@@ -118,8 +130,7 @@ class ViT(BaseModule):
 
     def init_weights(self) -> None:
         """Read the files of `init_cfg` and of the knowledge token's `init`; the Runner calls it before training."""
-        self.init_cfg: Any = read_safely(self.init_cfg)
-        super().init_weights()
+        init_pretrained(self, super().init_weights)
         load_token(self)
 
     def train(self, mode: bool = True) -> 'ViT':
@@ -161,9 +172,11 @@ class ViT(BaseModule):
                 ignored without. Under `torch.compile` pass indices (B,): one graph serves every mix.
 
         Raises:
-            ValueError: the image is not a float batch; or there are experts, but not one dataset per image.
+            ValueError: the image is not a float batch; there are experts, but not one dataset per image; or the
+                checkpoint that was loaded has no ViT.
             KeyError: a dataset has no expert.
         """
+        check_filled(self)
         streams = self.embed(image)
         streams = self.transform(streams, *expert_route(self.experts, image, datasets))
         return (self.last_norm(streams[0]).permute(0, 3, 1, 2).contiguous(),)

@@ -27,22 +27,24 @@ def source_grid(length: int, grids: Sequence[Grid]) -> tuple[Grid, bool]:
 
     Args:
         length: number of entries of the stored table.
-        grids: candidates; the first that fits counts.
+        grids: candidates.
 
     Returns:
         (Hp, Wp) and True if an extra slot comes first.
 
     Raises:
-        ValueError: none of these grids has that many entries.
+        ValueError: none of these grids has that many entries, or several have.
     """
-    for extra in (0, 1):
-        for grid in grids:
-            if math.prod(grid) == length - extra:
-                return grid, bool(extra)
-    tried = ', '.join(f'{height}x{width}' for height, width in dict.fromkeys(grids))
+    fits = [
+        (grid, bool(extra)) for extra in (0, 1) for grid in dict.fromkeys(grids) if math.prod(grid) == length - extra
+    ]
+    if len(fits) == 1:
+        return fits[0]
+    names = ['{}x{}'.format(*grid) for grid in dict.fromkeys(grid for grid, _ in fits) or dict.fromkeys(grids)]
+    found = f'can be {" or ".join(names)}' if fits else f'is none of {", ".join(names)}, with or without a cls token'
     raise ValueError(
-        f'position table of {length} entries: its grid is none of {tried}, with or without a cls token; set the image '
-        'size that it was trained at with ViT(pretrain_img_size=(h, w))'
+        f'position table of {length} entries: its grid {found} (rows x columns of tokens); set the image size that it '
+        'was trained at with ViT(pretrain_img_size=(h, w))'
     )
 
 
@@ -117,9 +119,10 @@ def pad_kernel(weight: Tensor, size: int, log: Callable[[str], object]) -> Tenso
     if kernel == (size, size):
         return weight
     if kernel != (14, 14):
+        fix = f'set ViT(patch_size={kernel[0]})' if kernel == (16, 16) else 'use one with 16x16 or 14x14'
         raise ValueError(
             f'the checkpoint has patches of {"x".join(map(str, kernel))} pixels, this model of {size}x{size}: '
-            'only 14x14 can be converted; use a checkpoint with 16x16 or 14x14 patches'
+            f'only 14x14 can be converted, to 16x16; {fix}'
         )
     log(f'patch kernels of 14x14 are padded with zeros to {size}x{size}')
     return F.pad(weight, [(size - 14) // 2] * 4)

@@ -1,47 +1,75 @@
-"""Refuse checkpoints that do not fit a module: MMEngine loads non-strictly and only logs what does not match."""
+"""How a checkpoint fits a model: load hooks note and log it, and where a run or a prediction starts it is refused.
 
-from collections.abc import Callable, Collection, Sequence
+MMEngine loads non-strictly and only logs what does not match.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Sequence
 from copy import copy
 from typing import Any
 
+from mmengine.logging import print_log
+from mmengine.model import BaseModule
+from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
-from .formats import known_prefixes
+from .formats import recognise, unwrap
 from .multi_dataset import gather_decoders
+from .safe_load import safely
 
 
-def require_fit(module: nn.Module, weights: dict[str, Tensor], optional: Collection[str] = ()) -> None:
-    """Refuse weights that leave a part of a module at its initial values, or have keys that it does not.
+def note_fit(
+    module: nn.Module,
+    weights: dict[str, Tensor],
+    problems: Iterable[str] = (),
+    optional: tuple[str, ...] = (),
+    main: str = '',
+) -> None:
+    """Note on a module what its checkpoint lacks, and log it in one line; call this at the end of its load hook.
+
+    The module gets `load_problem`, '' if all fits, for `problems_of`; and `filled`, for `check_filled`.
 
     Args:
-        module: loads the weights; call this at the end of its load hook.
+        module: loads the weights.
         weights: of this module alone, in our names.
+        problems: found before; they explain what is missing.
         optional: prefixes of keys that may be missing.
-
-    Raises:
-        ValueError: keys are missing, unexpected or of another shape; the message lists them.
+        main: prefix of the keys without which the module counts as not filled.
     """
     own: dict[str, Tensor] = module.state_dict()
+    other = [key for key in own if key in weights and weights[key].shape != own[key].shape]
     faults = {
-        'missing': [
-            key
-            for key in own
-            if key not in weights and not key.endswith('num_batches_tracked') and not key.startswith(tuple(optional))
-        ],
-        'of another shape': [
-            f'{key} {tuple(weights[key].shape)} instead of {tuple(value.shape)}'
-            for key, value in own.items()
-            if key in weights and weights[key].shape != value.shape
-        ],
+        'missing': _without((key for key in own if key not in weights), optional),
+        'of another shape': [f'{key} {tuple(weights[key].shape)} instead of {tuple(own[key].shape)}' for key in other],
         'unexpected': [key for key in weights if key not in own],
     }
-    found = [
-        f'{len(keys)} {fault} ({", ".join(keys[:3])}{", ..." if len(keys) > 3 else ""})'
-        for fault, keys in faults.items()
-        if keys
-    ]
-    if found:
-        raise ValueError(f'the checkpoint does not fit this {type(module).__name__}: {"; ".join(found)}')
+    listed = '; '.join(f'{len(keys)} {fault} ({_some(keys)})' for fault, keys in faults.items() if keys)
+    problem = '; '.join(problems) or (listed and f'the checkpoint does not fit this {type(module).__name__}: {listed}')
+    before = bool(getattr(module, 'filled', None))
+    filled = before or any(key.startswith(main) and key in weights and key not in other for key in own)
+    module.load_problem, module.filled = problem, filled  # type: ignore[assignment]
+    if problem and (weights or not before):  # a part that is filled may be left out
+        print_log(problem, 'current', logging.WARNING)
+
+
+def check_filled(module: nn.Module) -> None:
+    """Refuse to predict with a module for which a loaded checkpoint had nothing; training fills it.
+
+    Raises:
+        ValueError: its values are random.
+    """
+    if module.filled is False:
+        if not module.training:
+            raise ValueError(
+                f'this {type(module).__name__} has random values: the loaded checkpoint has no weights for it. Load '
+                'one that has, or train it'
+            )
+        module.filled = None
+
+
+def problems_of(model: nn.Module) -> str:
+    """What the load hooks of a model and its parts noted in the last load, '' if all fits."""
+    return '; '.join(filter(None, (getattr(module, 'load_problem', '') for module in model.modules())))
 
 
 def load_whole(model: nn.Module, weights: dict[str, Tensor], absent: Callable[[], Collection[str]] = tuple) -> None:
@@ -60,64 +88,71 @@ def load_whole(model: nn.Module, weights: dict[str, Tensor], absent: Callable[[]
     if hasattr(getattr(model, 'head', None), 'heads'):  # MMPose's own estimator has no hook for it
         weights = copy(weights)  # with its `_metadata`
         gather_decoders(weights, '')
+    problem = ''
+    missing: list[str] = []
+    unexpected: list[str] = []
     try:
         missing, unexpected = model.load_state_dict(weights, strict=False)
-    except RuntimeError as problem:  # torch's message has several lines
-        lines = [line.strip() for line in str(problem).splitlines()]
-        raise ValueError(' '.join(line if len(line) < 400 else line[:400] + ' ...' for line in lines[1:6])) from problem
-    missing = [
-        key for key in missing if not key.endswith('num_batches_tracked') and not key.startswith(tuple(absent()))
-    ]
-    unexpected = [key for key in unexpected if not key.startswith('data_preprocessor.')]
+    except RuntimeError as error:  # torch's message has several lines
+        lines = [line.strip() for line in str(error).splitlines()]
+        problem = ' '.join(line if len(line) < 400 else line[:400] + ' ...' for line in lines[1:6])
+    missing, unexpected = _without(missing, tuple(absent())), _without(unexpected, ('data_preprocessor.',))
     if missing or unexpected:
-        raise ValueError(f'{_some(unexpected)} unexpected, {_some(missing)} missing')
+        keys = [f'{len(found)} keys{f" ({_some(found)})" if found else ""}' for found in (unexpected, missing)]
+        problem = f'{keys[0]} unexpected, {keys[1]} missing'
+    problem = problems_of(model) or problem
+    if problem:
+        raise ValueError(problem)
+
+
+def _without(keys: Iterable[str], optional: tuple[str, ...]) -> list[str]:
+    """Keys other than optional ones and counters of batches."""
+    return [key for key in keys if not key.startswith(optional) and not key.endswith('num_batches_tracked')]
 
 
 def _some(keys: Sequence[str]) -> str:
-    """A few keys and how many there are: '3 keys (a, b, ...)'."""
-    return f'{len(keys)} keys' + (f' ({", ".join(keys[:3])}{", ..." if len(keys) > 3 else ""})' if keys else '')
+    return ', '.join(keys[:3]) + (', ...' if len(keys) > 3 else '')
 
 
-def require_size(weights: dict[str, Tensor], width: int, depth: int) -> None:
-    """Refuse a ViT of another width or depth.
-
-    Args:
-        weights: of a ViT alone, in our names.
-        width: C of the model's tokens.
-        depth: number of the model's blocks.
-
-    Raises:
-        ValueError: names both sizes.
-    """
-    norm = weights.get('last_norm.weight')
-    blocks = len({key.split('.')[1] for key in weights if key.startswith('layers.')})
-    for name, theirs, ours in (('width', width if norm is None else len(norm), width), ('depth', blocks, depth)):
-        if theirs != ours:
-            raise ValueError(
-                f'the checkpoint has {name} {theirs}, this model {ours}: choose the arch that the checkpoint was '
-                'trained with, or another checkpoint'
-            )
+def pretrained(prefix: str) -> str:
+    """The setting of a backbone that loads the ViT with this prefix from a file."""
+    return f"init_cfg=dict(type='Pretrained', checkpoint=FILE{f', prefix={prefix!r}' if prefix else ''})"
 
 
-def refuse_unrelated(weights: dict[str, Any], prefix: str, own: Collection[str]) -> None:
-    """Refuse a file in which no key is one of a ViT's.
+def read_safely(init_cfg: Any) -> Any:
+    """The same `init_cfg`, with which MMEngine reads files and web addresses without running code in them."""
+    if isinstance(init_cfg, list):
+        return [read_safely(each) for each in init_cfg]
+    file = init_cfg.get('checkpoint') if isinstance(init_cfg, dict) else None
+    return {**init_cfg, 'checkpoint': safely(file)} if isinstance(file, str) else init_cfg
 
-    Args:
-        weights: of this ViT alone, renamed where their origin is known.
-        prefix: of the ViT's keys in the file, '' or ending with a dot; for the message.
-        own: the ViT's keys.
+
+def init_pretrained(module: BaseModule, initialise: Callable[[], object]) -> None:
+    """MMEngine's `init_weights` of a module: read the files of `init_cfg` safely, and refuse what does not fit.
 
     Raises:
-        ValueError: no key matches; if a ViT is found under another prefix, the message names it.
+        ValueError: a checkpoint does not fit, or has no key with the given prefix.
     """
-    if any(key in weights for key in own):
-        return
-    others = {prefix + where for where in known_prefixes(weights)}
-    hint = f'they begin with {", ".join(sorted(weights)[:3])}, ...' if weights else 'it has none with this prefix'
-    if others:
-        name = min(others, key=len)
-        hint = (
-            f'its ViT has the prefix {name!r}: load it with '
-            f"init_cfg=dict(type='Pretrained', checkpoint=..., prefix={name!r})"
-        )
-    raise ValueError(f"no key of the checkpoint is one of {prefix or 'this ViT'}'s: {hint}")
+    module.init_cfg = read_safely(module.init_cfg)
+    for part in module.modules():
+        if hasattr(part, 'load_problem'):
+            part.load_problem = ''  # type: ignore[assignment]
+    try:
+        initialise()
+        problem = problems_of(module)
+    except AssertionError as error:
+        problem = str(error)
+        if 'is not in the pretrained model' not in problem:  # MMEngine's words: no key has the prefix
+            raise
+    if problem:
+        raise ValueError(problem + (_right_prefix(module.init_cfg) if hasattr(module, 'patch_embed') else ''))
+
+
+def _right_prefix(init_cfg: Any) -> str:
+    """The setting that loads the ViT of this file, if it is another one."""
+    for cfg in init_cfg if isinstance(init_cfg, list) else [init_cfg]:
+        if isinstance(cfg, dict) and cfg.get('type') == 'Pretrained':
+            origin = recognise(unwrap(CheckpointLoader.load_checkpoint(cfg['checkpoint'], 'cpu'))[0])
+            if origin is not None and origin.prefix.rstrip('.') != (cfg.get('prefix') or '').rstrip('.'):
+                return f'; its ViT has the prefix {origin.prefix!r}: load it with {pretrained(origin.prefix)}'
+    return ''

@@ -6,24 +6,13 @@ Two origins with the same names, such as the authors and easy_ViTPose, are one f
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from . import key_maps as maps
 from .adaptation import Grid
-from .key_maps import (
-    AUTHORS,
-    AUTOENCODER,
-    DINOV2_TRANSFORMERS,
-    MMPRETRAIN,
-    TIMM,
-    TRANSFORMERS,
-    VITMAE,
-    Table,
-    bare_key,
-    rename,
-)
 
 # position tables: the grids (Hp, Wp) that files of a format are known to have
 POSE_GRIDS = ((16, 12), (24, 18), (36, 27), (8, 6), (16, 16), (24, 24), (14, 14), (32, 24), (48, 36), (72, 54))
@@ -36,23 +25,15 @@ COUNTERS = ('steps', 'n_averaged')  # of averaged models
 
 
 class Format(NamedTuple):
-    """An origin of checkpoints.
-
-    Attributes:
-        name: short name.
-        title: what `vitpose inspect` prints.
-        marks: keys below the prefix of the ViT, all of which a file of this format has; the first finds the prefix.
-        table: maps the ViT's names to ours; None if they are ours.
-        grids: known grids of position tables.
-        beside: pattern that a key of the whole file matches, '' for none; a ViT alone is recognised without it.
-    """
+    """An origin of checkpoints."""
 
     name: str
-    title: str
-    marks: tuple[str, ...]
-    table: Table | None
-    grids: tuple[Grid, ...]
-    beside: str = ''
+    title: str  # what `vitpose inspect` prints
+    marks: tuple[str, ...]  # keys below the ViT's prefix, all of which such a file has; the first finds the prefix
+    table: maps.Table | None  # maps the ViT's names to ours; None if they are ours
+    grids: tuple[Grid, ...] = IMAGE_GRIDS
+    beside: str = ''  # pattern that a key of the whole file matches; a ViT alone is recognised without it
+    autoencoder: maps.Table | None = None  # maps a masked autoencoder's names to ours
 
 
 class Origin(NamedTuple):
@@ -63,73 +44,33 @@ class Origin(NamedTuple):
     reason: str
 
 
-_AUTHORS_BLOCK = 'blocks.0.norm1.weight'
-_TRANSFORMERS_BLOCK = 'encoder.layer.0.layernorm_before.weight'
-_OUR_BLOCK = 'layers.0.norm1.weight'
-_EXPERT = 'mlp.experts.0.weight'
-_PARTS = r'(.*\.)?associate_(keypoint_)?heads\.\d+\..*'
+_TIMM, _HF, _OUR = 'blocks.0.norm1.weight', 'encoder.layer.0.layernorm_before.weight', 'layers.0.norm1.weight'
+_EXPERT, _MAE_DECODER = 'mlp.experts.0.weight', 'decoder_blocks.0.norm1.weight'
+_HF_EXPERT = f'encoder.layer.0.{_EXPERT}'
+_HF_DINOV2 = ('encoder.layer.0.norm1.weight', 'encoder.layer.0.layer_scale1.lambda1')
+_PARTS, _OUR_PARTS = r'(.*\.)?associate_(keypoint_)?heads\.\d+\..*', r'(.*\.)?head\.heads\.[^.]+\..*'
+_AUTHORS, _EASY = "ViTPose's authors", '(easy_ViTPose has the same names)'
 
 # the first match counts: a format stands before those whose marks are a part of its own
 FORMATS = (
-    Format('dinov2', 'DINOv2 (or timm with layer scale)', (_AUTHORS_BLOCK, 'blocks.0.ls1.gamma'), TIMM, IMAGE_GRIDS),
-    Format(
-        'dinov2-transformers',
-        "transformers' Dinov2",
-        ('encoder.layer.0.norm1.weight', 'encoder.layer.0.layer_scale1.lambda1'),
-        DINOV2_TRANSFORMERS,
-        IMAGE_GRIDS,
-    ),
-    Format(
-        'mae-full', 'MAE, encoder and decoder', (_AUTHORS_BLOCK, 'decoder_blocks.0.norm1.weight'), AUTHORS, IMAGE_GRIDS
-    ),
-    Format('timm', 'timm ViT with classifier', (_AUTHORS_BLOCK, 'cls_token', 'head.weight'), TIMM, IMAGE_GRIDS),
-    Format('mae', 'MAE encoder (or timm ViT without classifier)', (_AUTHORS_BLOCK, 'cls_token'), TIMM, IMAGE_GRIDS),
-    Format(
-        'authors-plus',
-        "ViTPose's authors: ViTPose+ (easy_ViTPose has the same names)",
-        (_AUTHORS_BLOCK, f'blocks.0.{_EXPERT}'),
-        AUTHORS,
-        POSE_GRIDS,
-    ),
-    Format(
-        'authors-multi', "ViTPose's authors: several datasets", (_AUTHORS_BLOCK,), AUTHORS, POSE_GRIDS, beside=_PARTS
-    ),
-    Format('authors', "ViTPose's authors (easy_ViTPose has the same names)", (_AUTHORS_BLOCK,), AUTHORS, POSE_GRIDS),
-    Format('mmpretrain', 'MMPretrain', ('layers.0.ln1.weight', 'cls_token'), MMPRETRAIN, IMAGE_GRIDS),
-    Format('mmpose', "MMPose 1.x, with mmpretrain's backbone", ('layers.0.ln1.weight',), MMPRETRAIN, POSE_GRIDS),
-    Format('vitmae', "transformers' ViTMAE", (f'vit.{_TRANSFORMERS_BLOCK}',), VITMAE, IMAGE_GRIDS),
-    Format(
-        'vit-transformers',
-        "transformers' ViT",
-        (_TRANSFORMERS_BLOCK, 'embeddings.cls_token'),
-        TRANSFORMERS,
-        IMAGE_GRIDS,
-    ),
-    Format(
-        'transformers-plus',
-        "transformers' VitPose+",
-        (_TRANSFORMERS_BLOCK, f'encoder.layer.0.{_EXPERT}'),
-        TRANSFORMERS,
-        POSE_GRIDS,
-    ),
-    Format('transformers', "transformers' VitPose", (_TRANSFORMERS_BLOCK,), TRANSFORMERS, POSE_GRIDS),
-    Format(
-        'ours-mae',
-        'vitpose_mm: masked autoencoder',
-        (f'backbone.{_OUR_BLOCK}', 'decoder.pos_embed'),
-        AUTOENCODER,
-        IMAGE_GRIDS,
-    ),
-    Format('ours-plus', 'vitpose_mm: ViTPose+', (_OUR_BLOCK, 'layers.0.mlp.experts.weight'), None, POSE_GRIDS),
-    Format(
-        'ours-multi',
-        'vitpose_mm: several datasets',
-        (_OUR_BLOCK,),
-        None,
-        POSE_GRIDS,
-        beside=r'(.*\.)?head\.heads\.[^.]+\..*',
-    ),
-    Format('ours', 'vitpose_mm', (_OUR_BLOCK,), None, POSE_GRIDS),
+    Format('dinov2', 'DINOv2 (or timm with layer scale)', (_TIMM, 'blocks.0.ls1.gamma'), maps.TIMM),
+    Format('dinov2-transformers', "transformers' Dinov2", _HF_DINOV2, maps.TRANSFORMERS),
+    Format('mae-full', 'MAE, encoder and decoder', (_TIMM, _MAE_DECODER), maps.TIMM, autoencoder=maps.MAE),
+    Format('timm', 'timm ViT with classifier', (_TIMM, 'cls_token', 'head.weight'), maps.TIMM),
+    Format('mae', 'MAE encoder (or timm ViT without classifier)', (_TIMM, 'cls_token'), maps.TIMM),
+    Format('authors-plus', f'{_AUTHORS}: ViTPose+ {_EASY}', (_TIMM, f'blocks.0.{_EXPERT}'), maps.AUTHORS, POSE_GRIDS),
+    Format('authors-multi', f'{_AUTHORS}: several datasets', (_TIMM,), maps.AUTHORS, POSE_GRIDS, _PARTS),
+    Format('authors', f'{_AUTHORS} {_EASY}', (_TIMM,), maps.AUTHORS, POSE_GRIDS),
+    Format('mmpretrain', 'MMPretrain', ('layers.0.ln1.weight', 'cls_token'), maps.MMPRETRAIN),
+    Format('mmpose', "MMPose 1.x, with mmpretrain's backbone", ('layers.0.ln1.weight',), maps.MMPRETRAIN, POSE_GRIDS),
+    Format('vitmae', "transformers' ViTMAE", (f'vit.{_HF}',), maps.VITMAE, autoencoder=maps.MAE_TRANSFORMERS),
+    Format('vit-transformers', "transformers' ViT", (_HF, 'embeddings.cls_token'), maps.TRANSFORMERS),
+    Format('transformers-plus', "transformers' VitPose+", (_HF, _HF_EXPERT), maps.TRANSFORMERS, POSE_GRIDS),
+    Format('transformers', "transformers' VitPose", (_HF,), maps.TRANSFORMERS, POSE_GRIDS),
+    Format('ours-mae', 'vitpose_mm: masked autoencoder', (f'backbone.{_OUR}', 'decoder.pos_embed'), maps.AUTOENCODER),
+    Format('ours-plus', 'vitpose_mm: ViTPose+', (_OUR, 'layers.0.mlp.experts.weight'), None, POSE_GRIDS),
+    Format('ours-multi', 'vitpose_mm: several datasets', (_OUR,), None, POSE_GRIDS, _OUR_PARTS),
+    Format('ours', 'vitpose_mm', (_OUR,), None, POSE_GRIDS),
 )
 
 
@@ -144,68 +85,48 @@ def recognise(weights: Mapping[str, Tensor], prefix: str | None = None) -> Origi
         None if no format matches.
     """
     for form in FORMATS:
-        first, *others = form.marks
-        found = (key[: -len(first)] for key in weights if key.endswith(first)) if prefix is None else iter([prefix])
+        first = form.marks[0]
+        found = (key[: -len(first)] for key in weights if key.endswith(first)) if prefix is None else [prefix]
         for where in sorted({at for at in found if at in ('', prefix) or at.endswith('.')}, key=len):
-            keys = [where + mark for mark in (first, *others)]
-            if not all(key in weights for key in keys):
-                continue
-            if form.beside:
-                beside = next((key for key in weights if re.fullmatch(form.beside, key)), None)
-                if beside is None:
-                    continue
-                keys.append(beside)
-            return Origin(form, where, f'it has {" and ".join(keys)}')
+            keys = [where + mark for mark in form.marks]
+            keys += [key for key in weights if re.fullmatch(form.beside, key)][:1] if form.beside else []
+            if all(key in weights for key in keys) and len(keys) == len(form.marks) + bool(form.beside):
+                return Origin(form, where, f'it has {" and ".join(keys)}')
     return None
 
 
-def known_prefixes(weights: Iterable[str]) -> set[str]:
-    """Prefixes below which there is a ViT of any format."""
-    marks = {form.marks[0] for form in FORMATS if not form.marks[0].startswith(('vit.', 'backbone.'))}
-    found = {key.removesuffix(mark) for key in weights for mark in marks if key.endswith(mark)}
-    return {prefix for prefix in found if not prefix or prefix.endswith('.')}
-
-
-def rename_vit(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], Format | None]:
-    """Rename the weights of a ViT alone to our names, and tell their format; unknown ones stay as they are.
-
-    Raises:
-        ValueError: the format is known, but some keys are not.
-    """
+def rename_vit(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], Format | None, list[str]]:
+    """The weights of a ViT alone in our names, their format if it is known, and the problems that `rename` found."""
     origin = recognise(weights, '')
     if origin is None or origin.format.table is None:
-        return weights, origin and origin.format
-    return rename(weights, origin.format.table), origin.format
+        return weights, origin and origin.format, []
+    renamed, problems = maps.rename(weights, origin.format.table)
+    return renamed, origin.format, problems
 
 
 def unwrap(content: Any) -> tuple[Any, str]:
     """Open the wrappers around a state dict: nested dicts, `module.` of DDP and `_orig_mod.` of torch.compile.
 
-    Args:
-        content: what a file holds.
-
     Returns:
         The state dict, with its `_metadata` if it has any, and the names of the opened wrappers.
     """
-    opened = []
-    while isinstance(content, dict):
+    opened: list[str] = []
+    while isinstance(content, dict) and len(opened) <= len(WRAPPERS):  # a dict may hold itself
         name = next((name for name in WRAPPERS if isinstance(content.get(name), dict) and content[name]), None)
         if name is None:
             break
         content = content[name]
         opened.append(name)
-        if len(opened) > len(WRAPPERS):  # a dict that holds itself
-            break
-    if isinstance(content, dict):
-        averaged = any('ema' in name for name in opened) or 'n_averaged' in content
-        names = {key: bare_key(key) if isinstance(key, str) else key for key in content}
-        names = {key: name for key, name in names.items() if not (averaged and name in COUNTERS)}
-        if list(names) != list(names.values()) or len(names) < len(content):
-            bare: OrderedDict = OrderedDict((name, content[key]) for key, name in names.items())
-            metadata = getattr(content, '_metadata', {})
-            bare._metadata = {bare_key(f'{key}.').rstrip('.'): own for key, own in metadata.items()}  # type: ignore
-            opened += [
-                mark for mark in ('module.', '_orig_mod.') if any(mark in key for key in names if key != names[key])
-            ]
-            content = bare
+    if not isinstance(content, dict):
+        return content, ', '.join(opened)
+    averaged = any('ema' in name for name in opened) or 'n_averaged' in content
+    names = {key: maps.bare_key(key) if isinstance(key, str) else key for key in content}
+    names = {key: name for key, name in names.items() if not (averaged and name in COUNTERS)}
+    if list(names) != list(names.values()) or len(names) < len(content):
+        bare: OrderedDict = OrderedDict((name, content[key]) for key, name in names.items())
+        metadata = getattr(content, '_metadata', {})
+        bare._metadata = {maps.bare_key(f'{key}.').rstrip('.'): own for key, own in metadata.items()}  # type: ignore
+        marks = ('module.', '_orig_mod.')
+        opened += [mark for mark in marks if any(mark in key for key, name in names.items() if key != name)]
+        content = bare
     return content, ', '.join(opened)

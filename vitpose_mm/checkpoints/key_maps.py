@@ -1,50 +1,62 @@
-"""Tables that map the weight names of other projects to ours.
+"""Tables that map the weight names of other projects to ours, read in both directions.
 
-None drops a key on purpose; a key that the table does not list is an error. `{n}` stands for a
-block's number. Keys that share one of our names (query, key, value) are concatenated in the table's order.
+`rename` reads a table from left to right: the first row that fits counts, and None drops a key on purpose.
+`rename_back` reads it from right to left: of several rows with one of our names, the first counts.
+`{n}` stands for a block's number, `{e}` for an expert's: experts are stacked. Neighbouring rows with one of our names
+(query, key, value) are concatenated.
 """
 
 import re
+from collections.abc import Sequence
+from itertools import groupby
 
 import torch
 from torch import Tensor
 
 Table = tuple[tuple[str, str | None], ...]
 
-# ViTPose's authors and MAE: timm's names. What becomes of the cls token depends on the model that loads it
-AUTHORS: Table = (
-    ('patch_embed.proj', 'patch_embed.proj'),
-    ('pos_embed', 'pos_embed'),
-    ('blocks.{n}', 'layers.{n}'),
-    ('last_norm', 'last_norm'),
-    ('norm', 'last_norm'),
+
+def _layers(theirs: str, ours: str, rows: Sequence[tuple[str, str]]) -> Table:
+    return tuple((f'{theirs}.{{n}}.{left}', f'{ours}.{{n}}.{right}') for left, right in rows)
+
+
+def _encoder(table: Table) -> Table:
+    """What a ViT takes of a masked autoencoder's table."""
+    return tuple(
+        (theirs, None if ours is None or ours.startswith('decoder') else ours.removeprefix('backbone.'))
+        for theirs, ours in table
+    )
+
+
+# facebookresearch's masked autoencoder
+MAE: Table = (
     ('cls_token', 'cls_token'),
-    ('mask_token', None),
-    ('decoder_pos_embed', None),
-    ('decoder_embed', None),
-    ('decoder_blocks', None),
-    ('decoder_norm', None),
-    ('decoder_pred', None),
+    ('patch_embed.proj', 'backbone.patch_embed.proj'),
+    ('pos_embed', 'backbone.pos_embed'),
+    ('blocks.{n}', 'backbone.layers.{n}'),
+    ('norm', 'backbone.last_norm'),
+    ('mask_token', 'decoder.mask_token'),
+    ('decoder_pos_embed', 'decoder.pos_embed'),
+    ('decoder_embed', 'decoder.embed'),
+    ('decoder_blocks.{n}', 'decoder.layers.{n}'),
+    ('decoder_norm', 'decoder.norm'),
+    ('decoder_pred', 'decoder.pred'),
 )
 
-# what the authors' ViTPose has, for writing
-OFFICIAL = tuple(row for row in AUTHORS if row[1] not in (None, 'cls_token') and row[0] != 'norm')
-
-# timm's ViTs and DINOv2's; heads and norms that follow the pooling are of no use
+# timm's names: its ViTs, DINOv2's and MAE's; classifiers and norms that follow the pooling are of no use
 TIMM: Table = (
-    ('patch_embed.proj', 'patch_embed.proj'),
-    ('pos_embed', 'pos_embed'),
     ('blocks.{n}.ls1.gamma', 'layers.{n}.attn.scale'),
     ('blocks.{n}.ls2.gamma', 'layers.{n}.mlp.scale'),
-    ('blocks.{n}', 'layers.{n}'),
-    ('norm', 'last_norm'),
-    ('cls_token', 'cls_token'),
+    ('blocks.{n}.mlp.experts.{e}', 'layers.{n}.mlp.experts'),
+    *_encoder(MAE),
     ('register_tokens', 'register_tokens'),
     ('reg_token', 'register_tokens'),
-    ('mask_token', None),
     ('fc_norm', None),
     ('head', None),
 )
+
+# ViTPose's authors have the same, but for one name
+AUTHORS: Table = (('last_norm', 'last_norm'), *TIMM)
 
 # mmpretrain's VisionTransformer, which MMPose's own ViTPose configs use
 MMPRETRAIN: Table = (
@@ -68,41 +80,25 @@ _LAYER = (
     ('attention.attention.value', 'attn.qkv'),
     ('attention.output.dense', 'attn.proj'),
     ('layernorm_after', 'norm2'),
-    ('intermediate.dense', 'mlp.fc1'),
-    ('output.dense', 'mlp.fc2'),
-    ('mlp', 'mlp'),  # VitPose's
+)
+_FFN = (('intermediate.dense', 'mlp.fc1'), ('output.dense', 'mlp.fc2'))
+_VITPOSE_FFN = (('mlp.experts.{e}', 'mlp.experts'), ('mlp', 'mlp'))
+_DINOV2 = (
+    ('layer_scale1.lambda1', 'attn.scale'),
+    ('layer_scale2.lambda1', 'mlp.scale'),
+    ('norm1', 'norm1'),
+    ('norm2', 'norm2'),
 )
 
-# VitPose, and the encoder of ViTMAE
+# transformers: VitPose, and what only ViT and Dinov2 have
 TRANSFORMERS: Table = (
     ('embeddings.patch_embeddings.projection', 'patch_embed.proj'),
     ('embeddings.position_embeddings', 'pos_embed'),
-    ('embeddings.cls_token', 'cls_token'),
-    *((f'encoder.layer.{{n}}.{theirs}', f'layers.{{n}}.{ours}') for theirs, ours in _LAYER),
+    *_layers('encoder.layer', 'layers', (*_LAYER, *_VITPOSE_FFN, *_FFN, *_DINOV2)),
     ('layernorm', 'last_norm'),
-)
-
-# what VitPose has of it, for writing
-VITPOSE = tuple(row for row in TRANSFORMERS if not row[0].endswith(('intermediate.dense', 'n}.output.dense', '_token')))
-
-# Dinov2 and Dinov2WithRegisters
-DINOV2_TRANSFORMERS: Table = (
-    ('embeddings.patch_embeddings.projection', 'patch_embed.proj'),
-    ('embeddings.position_embeddings', 'pos_embed'),
     ('embeddings.cls_token', 'cls_token'),
     ('embeddings.register_tokens', 'register_tokens'),
     ('embeddings.mask_token', None),
-    ('encoder.layer.{n}.layer_scale1.lambda1', 'layers.{n}.attn.scale'),
-    ('encoder.layer.{n}.layer_scale2.lambda1', 'layers.{n}.mlp.scale'),
-    ('encoder.layer.{n}.norm1', 'layers.{n}.norm1'),
-    ('encoder.layer.{n}.norm2', 'layers.{n}.norm2'),
-    *(
-        (f'encoder.layer.{{n}}.{theirs}', f'layers.{{n}}.{ours}')
-        for theirs, ours in _LAYER
-        if theirs[:9] == 'attention'
-    ),
-    ('encoder.layer.{n}.mlp', 'layers.{n}.mlp'),
-    ('layernorm', 'last_norm'),
 )
 
 TRANSFORMERS_HEAD: Table = (
@@ -113,112 +109,88 @@ TRANSFORMERS_HEAD: Table = (
     ('conv', 'final_layer'),
 )
 
-# a masked autoencoder of facebookresearch's MAE
-MAE: Table = (
-    ('cls_token', 'cls_token'),
-    ('patch_embed.proj', 'backbone.patch_embed.proj'),
-    ('pos_embed', 'backbone.pos_embed'),
-    ('blocks.{n}', 'backbone.layers.{n}'),
-    ('norm', 'backbone.last_norm'),
-    ('mask_token', 'decoder.mask_token'),
-    ('decoder_pos_embed', 'decoder.pos_embed'),
-    ('decoder_embed', 'decoder.embed'),
-    ('decoder_blocks.{n}', 'decoder.layers.{n}'),
-    ('decoder_norm', 'decoder.norm'),
-    ('decoder_pred', 'decoder.pred'),
-)
-
 # transformers' ViTMAEForPreTraining
 MAE_TRANSFORMERS: Table = (
     ('vit.embeddings.cls_token', 'cls_token'),
     ('vit.embeddings.patch_embeddings.projection', 'backbone.patch_embed.proj'),
     ('vit.embeddings.position_embeddings', 'backbone.pos_embed'),
-    *((f'vit.encoder.layer.{{n}}.{theirs}', f'backbone.layers.{{n}}.{ours}') for theirs, ours in _LAYER),
+    *_layers('vit.encoder.layer', 'backbone.layers', (*_LAYER, *_FFN)),
     ('vit.layernorm', 'backbone.last_norm'),
     ('decoder.mask_token', 'decoder.mask_token'),
     ('decoder.decoder_pos_embed', 'decoder.pos_embed'),
     ('decoder.decoder_embed', 'decoder.embed'),
-    *((f'decoder.decoder_layers.{{n}}.{theirs}', f'decoder.layers.{{n}}.{ours}') for theirs, ours in _LAYER),
+    *_layers('decoder.decoder_layers', 'decoder.layers', (*_LAYER, *_FFN)),
     ('decoder.decoder_norm', 'decoder.norm'),
     ('decoder.decoder_pred', 'decoder.pred'),
 )
 
-# the ViT inside a ViTMAE
-VITMAE: Table = (*((f'vit.{theirs}', ours) for theirs, ours in TRANSFORMERS), ('decoder', None))
-
-# the ViT inside our own masked autoencoder
-AUTOENCODER: Table = (
-    ('backbone.patch_embed', 'patch_embed'),
-    ('backbone.pos_embed', 'pos_embed'),
-    ('backbone.layers.{n}', 'layers.{n}'),
-    ('backbone.last_norm', 'last_norm'),
-    ('cls_token', 'cls_token'),
-    ('decoder', None),
-)
+# the ViT inside a ViTMAE, and inside our own masked autoencoder
+VITMAE: Table = (*_encoder(MAE_TRANSFORMERS), ('decoder', None))
+AUTOENCODER: Table = (('backbone', ''), ('cls_token', 'cls_token'), ('decoder', None))
 
 
-def rename(weights: dict[str, Tensor], table: Table) -> dict[str, Tensor]:
+def rename(weights: dict[str, Tensor], table: Table) -> tuple[dict[str, Tensor], list[str]]:
     """Rename weights by a table.
 
-    Raises:
-        ValueError: keys that the table does not list.
+    Returns:
+        The weights, those that the table does not list under their own name, and a message about each problem:
+        unlisted keys, or experts whose numbers have a gap, which are left out.
     """
-    patterns = [(_pattern(theirs), ours) for theirs, ours in table]
-    parts: dict[str, list[tuple[int, Tensor]]] = {}
-    unknown = []
+    patterns = [_pattern(theirs) for theirs, _ in table]
+    renamed, problems, unknown = {}, [], []
+    parts: dict[str, dict[tuple[int, int], Tensor]] = {}
     for key, value in weights.items():
-        for position, (pattern, ours) in enumerate(patterns):
-            match = pattern.fullmatch(key)
-            if match is None:
-                continue
-            if ours is not None:
-                *number, rest = match.groups()
-                name = ours.replace('{n}', number[0] if number else '') + (rest or '')
-                parts.setdefault(name, []).append((position, value))
-            break
-        else:
+        row, match = next(((row, m) for row, p in enumerate(patterns) if (m := p.fullmatch(key))), (0, None))
+        if match is None:
+            renamed[key] = value
             unknown.append(key)
+        elif (ours := table[row][1]) is not None:
+            groups = match.groupdict()
+            name = (ours.replace('{n}', groups.get('n', '')) + (groups['rest'] or '')).lstrip('.')
+            parts.setdefault(name, {})[row, int(groups.get('e', -1))] = value
+    for name, found in parts.items():
+        values, experts = [found[place] for place in sorted(found)], sorted(expert for _, expert in found)
+        if experts[0] < 0:
+            renamed[name] = torch.cat(values) if len(values) > 1 else values[0]
+        elif experts == list(range(len(experts))):
+            renamed[name] = torch.stack(values)
+        else:
+            problems.append(f'{name}: experts {", ".join(map(str, experts))}; expected 0 to {len(experts) - 1}')
     if unknown:
-        raise ValueError(
-            f'the checkpoint has {len(unknown)} unknown keys: {", ".join(unknown[:5])}'
-            f'{", ..." if len(unknown) > 5 else ""}; remove them from the file, or load the model that they were '
-            'trained with'
+        keys = ', '.join(unknown[:5]) + (', ...' if len(unknown) > 5 else '')
+        problems.append(
+            f'the checkpoint has {len(unknown)} unknown keys: {keys}; remove them from the file, or load the model '
+            'that they were trained with'
         )
-    return {
-        name: torch.cat([value for _, value in sorted(found, key=lambda pair: pair[0])])
-        if len(found) > 1
-        else found[0][1]
-        for name, found in parts.items()
-    }
+    return renamed, problems
 
 
 def rename_back(weights: dict[str, Tensor], table: Table) -> dict[str, Tensor]:
     """Rename our weights to the names of a table's left side; the inverse of `rename`.
 
-    Weights with several names there (query, key, value) are cut into equal parts.
-
     Raises:
         ValueError: a key that the table does not list.
     """
-    names: dict[str, list[str]] = {}
-    for theirs, ours in table:
-        if ours is not None:
-            names.setdefault(ours, []).append(theirs)
-    patterns = [(_pattern(ours), theirs) for ours, theirs in names.items()]
+    rows = [(_pattern(ours), [row[0] for row in same]) for ours, same in groupby(table, lambda row: row[1]) if ours]
     renamed = {}
     for key, value in weights.items():
-        match, others = next(((m, theirs) for pattern, theirs in patterns if (m := pattern.fullmatch(key))), (None, []))
+        match, names = next(((m, theirs) for pattern, theirs in rows if (m := pattern.fullmatch(key))), (None, ['']))
         if match is None:
             raise ValueError(f'{key} has no name in the other format')
-        *number, rest = match.groups()
-        for theirs, part in zip(others, value.chunk(len(others)) if len(others) > 1 else [value], strict=True):
-            renamed[theirs.replace('{n}', number[0] if number else '') + (rest or '')] = part
+        if '{e}' in names[0]:
+            names = [names[0].replace('{e}', str(number)) for number in range(len(value))]
+            values = value.unbind()
+        else:
+            values = value.chunk(len(names)) if len(names) > 1 else (value,)
+        groups = match.groupdict()
+        for name, part in zip(names, values, strict=True):
+            renamed[name.replace('{n}', groups.get('n', '')) + (groups['rest'] or '')] = part
     return renamed
 
 
 def _pattern(name: str) -> re.Pattern[str]:
-    """Match a name of a table and all keys below it; groups: the block's number, if the name has one, and the rest."""
-    return re.compile(re.escape(name).replace(r'\{n\}', r'(\d+)') + r'(\.\w+.*)?')
+    """Match a name of a table and all keys below it; groups: the numbers of block and expert, and the rest."""
+    return re.compile(re.sub(r'\\\{([ne])\\\}', r'(?P<\1>\\d+)', re.escape(name)) + r'(?P<rest>\.\w+.*)?')
 
 
 def take(state_dict: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -228,19 +200,4 @@ def take(state_dict: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def bare_key(key: str) -> str:
     """A key without what DDP (`module.`) and torch.compile (`_orig_mod.`) add to it."""
-    key = key.replace('_orig_mod.', '')
-    while key.startswith('module.'):
-        key = key.removeprefix('module.')
-    return key
-
-
-def rename_head(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename a decoder of transformers to MMPose's names; MMPose renames the authors' decoders itself.
-
-    Args:
-        weights: of the decoder alone.
-
-    Raises:
-        ValueError: it is a decoder of transformers with unknown keys.
-    """
-    return rename(weights, TRANSFORMERS_HEAD) if 'conv.weight' in weights else weights
+    return re.sub(r'^(module\.)+', '', key.replace('_orig_mod.', ''))

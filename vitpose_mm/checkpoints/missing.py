@@ -5,21 +5,15 @@ from pathlib import Path
 
 
 def missing_checkpoint(path: Path, config: str, option: str) -> str:
-    """Return the error message for a missing checkpoint: the command that writes it, and the files found instead.
+    """Return the error message for a missing checkpoint.
 
-    Args:
-        path: the expected checkpoint.
-        config: config file whose training writes it.
-        option: the command-line option that selects another checkpoint, with {} for the file: '--checkpoint {}'.
+    It names the config whose training writes it, the files found instead, and the command-line option that selects
+    one of those, with {} for the file: '--checkpoint {}'.
     """
     message = f'{path}: no such checkpoint. `mim train mmpose {config}` writes it'
-    numbered = {
-        int(match.group(1)): file.name
-        for file in path.parent.glob('*.pth')
-        if (match := re.fullmatch(r'(?:epoch|iter)_(\d+)', file.stem))
-    }
-    if not numbered:
+    matches = [re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', file.name) for file in path.parent.glob('*.pth')]
+    names = [match[0] for match in sorted(filter(None, matches), key=lambda match: int(match[1]))]
+    if not names:
         return f'{message}; {path.parent} has no epoch_*.pth'
-    names = [numbered[number] for number in sorted(numbered)]
     last = option.format(path.parent / names[-1])
     return f'{message}; {path.parent} has {", ".join(names)}. To use the last one: {last}'

@@ -4,18 +4,13 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from .adaptation import Grid, fold_layer_scale, source_grid
-from .formats import Origin, recognise
-from .key_maps import rename, rename_head
-from .multi_dataset import AUTHORS_ORDER, leftover_experts
+from .formats import Origin, recognise, rename_vit
+from .multi_dataset import AUTHORS_ORDER, leftover_experts, split_decoders, take_experts
 
-_HEAD = re.compile(
-    r'(?:head\.heads\.(?P<name>[^.]+)|associate_(?:keypoint_)?heads\.(?P<number>\d+)|(?P<first>(?:keypoint_)?head))'
-    r'\.(?P<rest>.+)'
-)
+_DECODERS = re.compile(r'(keypoint_)?head\..+|associate_(keypoint_)?heads\.\d+\..+')
 _DIMENSIONS = {
     'pos_embed': 3,
     'patch_embed.proj.weight': 4,
@@ -23,26 +18,16 @@ _DIMENSIONS = {
     'layers.0.mlp.fc1.weight': 2,
     'layers.0.mlp.fc2.weight': 2,
 }
-_NUMBERED = re.compile(r'(layers\.\d+\.mlp\.experts)\.(\d+)\.(weight|bias)')
-_CONFIG_NAMES = re.compile(r'experts=dict\(\s*(?:expert_dim=\d+,\s*)?names=\[([^\]]*)\]')
 
 
 class Parts(NamedTuple):
-    """The parts of a model.
-
-    Attributes:
-        origin: who wrote it.
-        vit: the ViT in our names, with stacked experts; the position table may have an extra slot.
-        heads: decoders by dataset, in our names; a single one has the name ''.
-        experts: datasets of the experts in their order, () if there are none or their names are not known.
-        grid: (Hp, Wp) of the position table, None if it is not known.
-    """
+    """The parts of a model."""
 
     origin: Origin
-    vit: dict[str, Tensor]
-    heads: dict[str, dict[str, Tensor]]
-    experts: tuple[str, ...]
-    grid: Grid | None
+    vit: dict[str, Tensor]  # in our names; the position table may have an extra slot
+    heads: dict[str, dict[str, Tensor]]  # decoders by dataset, in our names; a single one has the name ''
+    experts: tuple[str, ...]  # their datasets in their order, () if there are none or their names are not known
+    grid: Grid | None  # (Hp, Wp) of the position table, None if it is not known
 
     @property
     def size(self) -> tuple[int, int]:
@@ -82,62 +67,49 @@ def read_parts(
             f'no ViT of a known origin: {len(weights)} keys such as {", ".join(list(weights)[:3])}; expected a file of '
             "vitpose_mm, MMPose 1.x, ViTPose's authors, easy_ViTPose, transformers, MAE, timm or DINOv2"
         )
-    outer = origin.prefix.removesuffix('backbone.')
-    inside = {key.removeprefix(origin.prefix): key for key in weights if key.startswith(origin.prefix)}
-    vit = {name: weights[key] for name, key in inside.items()}
-    vit = vit if origin.format.table is None else rename(vit, origin.format.table)
-    _check_dimensions(vit)
-    heads: dict[str, dict[str, Tensor]] = {}
-    left = []
-    for key in [] if outer == origin.prefix else weights:  # else the ViT is alone
-        if key.startswith((origin.prefix, f'{outer}data_preprocessor.')):
-            continue
-        match = _HEAD.fullmatch(key.removeprefix(outer)) if key.startswith(outer) else None
-        if match is None:
-            left.append(key)
-            continue
-        number = -1 if match['number'] is None else int(match['number'])
-        heads.setdefault(match['name'] or str(number), {})[match['rest']] = weights[key]
+    inner, outer = origin.prefix, origin.prefix.removesuffix('backbone.')
+    vit, _, problems = rename_vit({key.removeprefix(inner): weights[key] for key in weights if key.startswith(inner)})
+    beside = [key for key in weights if inner != outer and not key.startswith((inner, f'{outer}data_preprocessor.'))]
+    found = {key.removeprefix(outer) if key.startswith(outer) else '': weights[key] for key in beside}
+    decoders = {key: value for key, value in found.items() if _DECODERS.fullmatch(key)}
+    left = [key for key in beside if not key.startswith(outer) or key.removeprefix(outer) not in decoders]
     if left:
-        raise ValueError(f'{len(left)} keys are left over: {", ".join(left[:5])}{", ..." if len(left) > 5 else ""}')
-    unused = leftover_experts(vit)
-    if unused and not drop_unused:
-        raise ValueError(
-            f'{len(unused)} weights of experts are unused, because the FFNs are whole, as in the files of the '
-            "authors' split script: drop them with --drop-unused"
-        )
+        problems.append(f'{len(left)} keys are left over: {", ".join(left[:5])}{", ..." if len(left) > 5 else ""}')
+    for key, dimensions in _DIMENSIONS.items():
+        if key not in vit or vit[key].ndim != dimensions or not vit[key].numel():
+            shape = tuple(vit[key].shape) if key in vit else 'none'
+            problems.append(f'{key}: expected a weight of {dimensions} dimensions, found {shape}')
+    if problems:
+        raise ValueError(problems[0])
+    heads, unused = split_decoders(decoders), leftover_experts(vit)
     if unused:
-        dropped = [name for name in heads if name.isdigit()]
+        count = sum(len(vit[key]) for key in unused)
+        if not drop_unused:
+            raise ValueError(
+                f'{count} weights of experts are unused, because the FFNs are whole, as in the files of the '
+                "authors' split script: drop them with --drop-unused"
+            )
         vit = {key: value for key, value in vit.items() if key not in unused}
-        heads = {name: head for name, head in heads.items() if name not in dropped}
-        log(f'{len(unused)} weights of experts and {len(dropped)} decoders of other datasets are dropped')
+        dropped = [heads.pop(name) for name in list(heads) if isinstance(name, int) and name > 0]
+        log(f'{count} weights of experts and {len(dropped)} decoders of other datasets are dropped')
     if not keep_tokens:
         _drop_tokens(vit, origin, log)
     fold_layer_scale(vit, log)
-    stacked = _stack(vit)
-    named = {_dataset(name, len(heads)): rename_head(head) for name, head in heads.items()}
+    named = {_dataset(name, len(heads)): head for name, head in heads.items()}
     if list(named) == [''] and meta.get('dataset') and isinstance(meta['dataset'], str):
         named = {meta['dataset']: named['']}
-    recorded = (getattr(weights, '_metadata', None) or {}).get(origin.prefix.rstrip('.'), {})
-    names = _expert_names(stacked, {**meta, **recorded}, named)
+    recorded = {**meta, **(getattr(weights, '_metadata', None) or {}).get(inner.rstrip('.'), {})}
+    names = _expert_names(len(vit.get('layers.0.mlp.experts.bias', ())), recorded.get('experts'), list(named))
     own = meta.get('expert_order')
-    if names and isinstance(own, list) and sorted(map(str, own)) == sorted(names) and tuple(own) != names:
-        indices = [names.index(name) for name in own]  # a file that was written from one of ours
-        stacked = {key: value[indices] if '.mlp.experts.' in key else value for key, value in stacked.items()}
-        names = tuple(own)
-    return Parts(origin, stacked, named, names, _grid(stacked, origin, recorded.get('grid') or meta.get('grid')))
-
-
-def _check_dimensions(vit: dict[str, Tensor]) -> None:
-    """Refuse a ViT that lacks what every ViT has.
-
-    Raises:
-        ValueError: names the key.
-    """
-    for key, dimensions in _DIMENSIONS.items():
-        if key not in vit or vit[key].ndim != dimensions or not vit[key].numel():
-            found = tuple(vit[key].shape) if key in vit else 'none'
-            raise ValueError(f'{key}: expected a weight of {dimensions} dimensions, found {found}')
+    if names and isinstance(own, list) and sorted(map(str, own)) == sorted(names):  # written from a file of ours
+        vit, names = take_experts(vit, [names.index(name) for name in own]), tuple(own)
+    try:
+        sides = recorded.get('grid')
+        grids = [(int(sides[0]), int(sides[1]))] if sides else origin.format.grids
+        grid = source_grid(vit['pos_embed'].shape[1], grids)[0]
+    except (ValueError, KeyError, IndexError, TypeError):
+        grid = None
+    return Parts(origin, vit, named, names, grid)
 
 
 def _drop_tokens(vit: dict[str, Tensor], origin: Origin, log: Callable[[str], object]) -> None:
@@ -151,63 +123,24 @@ def _drop_tokens(vit: dict[str, Tensor], origin: Origin, log: Callable[[str], ob
             'register tokens take part in attention: no format here has them; load the file as it is, with '
             f"ViT(knowledge_token=dict(count={1 + vit['register_tokens'].shape[1]}, init='checkpoint'))"
         )
-    if vit.pop('cls_token', None) is None:
-        return
-    log('the cls token is dropped')
-    if origin.format.name != 'ours-mae':  # its table has no position of the cls token
-        _, slot = source_grid(vit['pos_embed'].shape[1], origin.format.grids)
-        vit['pos_embed'] = vit['pos_embed'][:, int(slot) :]
+    if vit.pop('cls_token', None) is not None:
+        log('the cls token is dropped')
+        if origin.format.name != 'ours-mae':  # its table has no position of the cls token
+            _, slot = source_grid(vit['pos_embed'].shape[1], origin.format.grids)
+            vit['pos_embed'] = vit['pos_embed'][:, int(slot) :]
 
 
-def _dataset(name: str, count: int) -> str:
-    if name == '-1':
-        return AUTHORS_ORDER[0] if count > 1 else ''
-    if not name.isdigit():
-        return name
-    number = int(name) + 1
-    return AUTHORS_ORDER[number] if number < len(AUTHORS_ORDER) else f'associate_keypoint_heads.{name}'
+def _dataset(name: str | int, count: int) -> str:
+    """The dataset of a decoder by its number in the authors' files; '' for a single one."""
+    if isinstance(name, str) or (name == 0 and count == 1):
+        return name if isinstance(name, str) else ''
+    return AUTHORS_ORDER[name] if name < len(AUTHORS_ORDER) else f'associate_keypoint_heads.{name - 1}'
 
 
-def _stack(vit: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Stack numbered experts."""
-    numbered: dict[str, dict[int, Tensor]] = {}
-    stacked = {}
-    for key, value in vit.items():
-        match = _NUMBERED.fullmatch(key)
-        if match is None:
-            stacked[key] = value
-        else:
-            numbered.setdefault(f'{match[1]}.{match[3]}', {})[int(match[2])] = value
-    for key, found in numbered.items():
-        if sorted(found) != list(range(len(found))):
-            raise ValueError(f'{key}: experts {", ".join(map(str, sorted(found)))}; expected 0 to {len(found) - 1}')
-        stacked[key] = torch.stack([found[number] for number in range(len(found))])
-    return stacked
-
-
-def _expert_names(vit: dict[str, Tensor], meta: dict[str, Any], heads: dict[str, Any]) -> tuple[str, ...]:
-    """Datasets of the experts: recorded, in the config of the training, the decoders' or the authors'."""
-    stack = vit.get('layers.0.mlp.experts.bias')
-    if stack is None:
-        return ()
-    recorded = meta.get('experts')
-    found = _CONFIG_NAMES.search(meta['cfg']) if isinstance(meta.get('cfg'), str) else None
-    names: tuple[str, ...] = ()
+def _expert_names(count: int, recorded: Any, heads: list[str]) -> tuple[str, ...]:
+    """Datasets of the experts: recorded, or else the decoders' or the authors'."""
     if isinstance(recorded, list | tuple) and all(isinstance(name, str) for name in recorded):
         names = tuple(recorded)
-    elif found:
-        names = tuple(re.findall(r'[\w-]+', found[1]))
-    elif len(heads) == len(stack) and '' not in heads:
-        names = tuple(heads)
-    elif len(stack) == len(AUTHORS_ORDER):
-        names = AUTHORS_ORDER
-    return names if len(names) == len(stack) else ()
-
-
-def _grid(vit: dict[str, Tensor], origin: Origin, recorded: Any) -> Grid | None:
-    """The recorded grid of the position table, or a known one."""
-    try:
-        grids = [(int(recorded[0]), int(recorded[1]))] if recorded else origin.format.grids
-        return source_grid(vit['pos_embed'].shape[1], grids)[0]
-    except (ValueError, KeyError, IndexError, TypeError):
-        return None
+    else:
+        names = tuple(heads) if len(heads) == count and '' not in heads else AUTHORS_ORDER
+    return names if len(names) == count else ()

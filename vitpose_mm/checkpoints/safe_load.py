@@ -6,29 +6,23 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlparse
 
-import numpy as np
 import torch
+from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
+from mmengine.utils import apply_to
 from torch import Tensor
 
 from .formats import recognise, unwrap
 from .torch_file import read_torch_file
 
-# MMEngine loads with `weights_only` and its own list of safe types. The list lacks the array types of the colours
-# and sigmas in its checkpoints: without them it warns and loads without `weights_only`.
-if hasattr(torch.serialization, 'add_safe_globals'):
-    torch.serialization.add_safe_globals([type(np.dtype(name)) for name in ('uint8', 'float32')])
-
 # what transformers' `save_pretrained` writes, in the order in which transformers looks for it
 FOLDER = ('model.safetensors', 'model.safetensors.index.json', 'pytorch_model.bin', 'pytorch_model.bin.index.json')
-_MAX_JSON = 1 << 26  # bytes
-_MAX_HEADER = 100_000_000  # bytes, the limit of the safetensors library
-
-
 RECORD = 'vitpose_mm'  # key of our own JSON text in the metadata of safetensors
-SAFE = 'vitpose-safe://'  # before a path: MMEngine reads it with `load_checkpoint`
+SAFE, RESUME = 'vitpose-safe://', 'vitpose-resume://'  # before a path: MMEngine reads it with this module
+WEB = ('http://', 'https://')
 
 
 class Checkpoint(NamedTuple):
@@ -49,9 +43,7 @@ class Checkpoint(NamedTuple):
 
 def load_weights(path: Path) -> dict[str, Tensor]:
     """Read the weights of an untrusted checkpoint, on the CPU; see `load_checkpoint`. NaN and infinity are logged."""
-    weights = load_checkpoint(path).weights
-    log_not_finite(path, weights)
-    return weights
+    return load_from_safe(str(path))['state_dict']
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -59,34 +51,55 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     Args:
         path: a file of torch.save or of safetensors, the index of a sharded checkpoint (*.index.json), or a folder
-            that transformers' `save_pretrained` wrote. Optimiser state is dropped.
+            that transformers' `save_pretrained` wrote. Optimizer state is dropped.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a checkpoint, its weights are not a dict of tensors, it claims more than it holds, or
-            torch.load would do more than unpickle it.
+        ValueError: it is not a checkpoint, its weights are not a dict of tensors, or it holds something else than data.
     """
     if path.is_dir():
         return _load_folder(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such checkpoint')
     if path.name.endswith('.index.json'):
         return _load_shards(path)
-    if path.suffix == '.safetensors':
+    if path.suffix == '.safetensors' and path.is_file():
         weights, meta = _read_safetensors(path)
         return _with_grid(Checkpoint(_checked(path, unwrap(weights)[0]), meta, '', 'safetensors'), meta.get('grid'))
-    return _load_torch(path)
+    content = read_torch_file(path)
+    try:
+        weights, opened = unwrap(content)
+    except Exception as problem:  # a file can give an OrderedDict attributes that hide its methods
+        raise ValueError(f'{path}: its state dict is malformed') from problem
+    weights = _checked(path, weights)
+    meta = {key: content[key] for key in ('epoch', 'iter', 'origin') if type(content.get(key)) in (int, str)}
+    meta.update(content['meta'] if isinstance(content.get('meta'), dict) else {})
+    return Checkpoint(weights, meta, opened, 'torch')
 
 
 def _with_grid(loaded: Checkpoint, grid: Any) -> Checkpoint:
     """The same, with the grid of the position table where the load hooks find it, if it is one."""
-    sides = tuple(grid) if isinstance(grid, list | tuple) else ()
-    origin = recognise(loaded.weights) if len(sides) == 2 and all(type(side) is int for side in sides) else None
-    if origin is None:
-        return loaded
-    weights = OrderedDict(loaded.weights)
-    weights._metadata = {origin.prefix.rstrip('.'): {'grid': sides}}  # type: ignore[attr-defined]
-    return loaded._replace(weights=weights)
+    origin = recognise(loaded.weights)
+    if origin and isinstance(grid, list) and len(grid) == 2 and all(type(side) is int for side in grid):
+        loaded.weights._metadata = {origin.prefix.rstrip('.'): {'grid': tuple(grid)}}  # type: ignore[attr-defined]
+    return loaded
+
+
+def safely(file: str, scheme: str = SAFE) -> str:
+    """Return the address under which MMEngine reads a file or web address with this module; others stay as they are."""
+    return file if '://' in file and not file.startswith(WEB) else scheme + file
+
+
+def _local(address: str, scheme: str) -> Path:
+    """The file of an address, downloaded to torch's cache if it is on the web."""
+    name = address.removeprefix(scheme)
+    if not name.startswith(WEB):
+        return Path(name).expanduser()
+    path = Path(torch.hub.get_dir(), 'checkpoints', Path(urlparse(name).path).name)
+    for turn in (is_main_process(), True):  # the other processes may have another disk
+        if turn and not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(name, str(path), progress=False)
+        barrier()
+    return path
 
 
 @CheckpointLoader.register_scheme(prefixes=(SAFE, r'.*\.safetensors$', r'.*\.index\.json$', r'.*/$'))
@@ -96,98 +109,68 @@ def load_from_safe(filename: str, map_location: object = None) -> dict:
     Returns:
         'state_dict' and 'meta', on the CPU.
     """
-    path = Path(filename.removeprefix(SAFE)).expanduser()
+    path = _local(filename, SAFE)
     loaded = load_checkpoint(path)
-    log_not_finite(path, loaded.weights)
+    if faults := not_finite(loaded.weights):
+        print_log(f'{path}: {faults}', logger='current', level=logging.WARNING)
     return dict(state_dict=loaded.weights, meta=loaded.meta)
+
+
+@CheckpointLoader.register_scheme(prefixes=RESUME)
+def load_from_resume(filename: str, map_location: object = None) -> dict:
+    """Read all that a checkpoint of a run holds, with the state of the optimizer, to continue the run."""
+    content = read_torch_file(_local(filename, RESUME), map_location)
+    if isinstance(content, dict) and 'optimizer' in content:  # the optimizer would keep the file open
+        mapped = lambda part: isinstance(part, Tensor) and part.device.type == 'cpu'  # noqa: E731
+        content['optimizer'] = apply_to(content['optimizer'], mapped, torch.clone)
+    return content
 
 
 def not_finite(weights: Mapping[str, Tensor]) -> str:
     """Count NaN and infinite weights: one line, '' if there are none."""
-    counts = [0, 0]
-    where = ''
-    for key, value in weights.items():
-        if value.is_floating_point() and not value.isfinite().all():
-            counts[0] += int(value.isnan().sum())
-            counts[1] += int(value.isinf().sum())
-            where = where or key
-    return f'{counts[0]} weights are NaN and {counts[1]} infinite, the first in {where}' if where else ''
-
-
-def log_not_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Log one line if a weight is NaN or infinite."""
-    faults = not_finite(weights)
-    if faults:
-        print_log(f'{path}: {faults}', logger='current', level=logging.WARNING)
-
-
-def _load_torch(path: Path) -> Checkpoint:
-    try:
-        content = read_torch_file(path)
-    except ValueError as problem:
-        if str(problem).startswith(('it is a TorchScript', 'it is a tar')):
-            raise ValueError(
-                f'{path} {str(problem).removeprefix("it ")}; expected a dict of tensors, as '
-                'torch.save(model.state_dict(), FILE) writes it'
-            ) from problem
-        raise ValueError(_unreadable(path, problem)) from problem
-    except Exception as problem:  # a malformed file can make the readers raise anything
-        raise ValueError(_unreadable(path, problem)) from problem
-    weights, opened = unwrap(content)
-    weights = _checked(path, weights)
-    meta = content.get('meta') if isinstance(content, dict) else None
-    rest = {key: content[key] for key in ('epoch', 'iter', 'origin') if type(content.get(key)) in (int, str)}
-    return Checkpoint(weights, {**rest, **(meta if isinstance(meta, dict) else {})}, opened, 'torch')
-
-
-def _unreadable(path: Path, problem: Exception) -> str:
-    text = ' '.join(str(problem).split())[:200]
-    return f'{path} cannot be read as a checkpoint of torch; is it complete? ({text or type(problem).__name__})'
+    bad = {key: value for key, value in weights.items() if value.is_floating_point() and not value.isfinite().all()}
+    nan, infinite = (sum(int(value.sum()) for value in map(test, bad.values())) for test in (torch.isnan, torch.isinf))
+    return f'{nan} weights are NaN and {infinite} infinite, the first in {next(iter(bad))}' if bad else ''
 
 
 def _checked(path: Path, content: Any) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not content:
         kind = 'empty dict' if content == {} else type(content).__name__
         raise ValueError(f"{path}: expected a dict of tensors, possibly under 'state_dict'; found {kind}")
-    for key, value in content.items():
-        if isinstance(key, str) and not (key.isprintable() and len(key) < 300):
-            raise ValueError(f'{path}: {key[:80]!r} is not a name of a weight')
-        if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise ValueError(
-                f'{path}: expected a tensor for {str(key)[:80]!r}, found {type(value).__name__.lstrip("_")}'
-            )
-    return content  # keeps the `_metadata` of the state dict
+    weights: Any = OrderedDict()
+    for key, value in dict.items(content):
+        if not isinstance(key, str) or not key.isprintable() or len(key) >= 300:
+            raise ValueError(f'{path}: {ascii(key)[:80]} is not a name of a weight')
+        if not isinstance(value, Tensor) or value.layout is not torch.strided or value.is_meta or value.is_quantized:
+            raise ValueError(f'{path}: expected a dense tensor for {key[:80]!r}, found {type(value).__name__}')
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise ValueError(f'{path}: {key[:80]!r} of shape {tuple(value.shape)} repeats a smaller tensor')
+        weights[key] = value.detach()
+    if isinstance(getattr(content, '_metadata', None), dict):
+        weights._metadata = content._metadata  # type: ignore[attr-defined]
+    return weights
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         from safetensors import safe_open
-    except ImportError as problem:
-        raise ValueError(f'{path}: reading it needs the package safetensors: pip install safetensors') from problem
-    try:
+
         with safe_open(path, framework='pt') as file:
             meta: dict[str, Any] = dict(file.metadata() or {})
             own = json.loads(meta.pop(RECORD, '{}'))
-            return {key: file.get_tensor(key) for key in file.keys()}, {
-                **meta,
-                **(own if isinstance(own, dict) else {}),
-            }
+            meta.update(own if isinstance(own, dict) else {})
+            return {key: file.get_tensor(key) for key in file.keys()}, meta
+    except ImportError as problem:
+        raise ValueError(f'{path}: reading it needs the package safetensors: pip install safetensors') from problem
     except Exception as problem:  # SafetensorError, and whatever a malformed file makes torch raise
         text = ' '.join(str(problem).split())[:200]
         raise ValueError(f'{path} cannot be read as safetensors; is it complete? ({text})') from problem
 
 
 def _read_json(path: Path) -> dict:
-    """A JSON object.
-
-    Raises:
-        ValueError: it is too large or not a JSON object.
-    """
     try:
-        if path.stat().st_size > _MAX_JSON:
-            raise ValueError(f'more than {_MAX_JSON >> 20} MiB')
         content = json.loads(path.read_text('utf-8'))
-    except (ValueError, RecursionError, OSError) as problem:
+    except (ValueError, RecursionError) as problem:
         raise ValueError(f'{path} cannot be read as JSON ({" ".join(str(problem).split())[:200]})') from problem
     if not isinstance(content, dict):
         raise ValueError(f'{path}: expected a JSON object, found {type(content).__name__}')
@@ -202,18 +185,11 @@ def _load_shards(index: Path) -> Checkpoint:
     weights: dict[str, Tensor] = OrderedDict()
     names = sorted(set(where.values()))
     for name in names:
-        shard = index.parent / name
-        if Path(name).name != name or name in ('.', '..') or name.endswith('.index.json') or shard.is_dir():
+        if Path(name).name != name or name.endswith('.json') or (index.parent / name).is_dir():
             raise ValueError(f'{index}: {name[:80]!r} is not the name of a file beside it')
-        found = load_checkpoint(shard).weights
-        claimed = {key for key, at in where.items() if at == name}
-        if found.keys() != claimed:
-            missing, surplus = sorted(claimed - found.keys()), sorted(found.keys() - claimed)
-            raise ValueError(
-                f'{shard} does not fit {index.name}: {len(missing)} missing ({", ".join(missing[:3])}), '
-                f'{len(surplus)} unexpected ({", ".join(surplus[:3])})'
-            )
-        weights.update(found)
+        weights.update(load_checkpoint(index.parent / name).weights)
+    if differ := sorted(weights.keys() ^ where.keys()):
+        raise ValueError(f'{index} and its files differ in {len(differ)} weights: {", ".join(differ[:3])}')
     container = 'safetensors' if names[0].endswith('.safetensors') else 'torch'
     return Checkpoint(weights, {}, '', f'{container}, {len(names)} shards')
 

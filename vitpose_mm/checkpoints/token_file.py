@@ -1,7 +1,6 @@
 """Files with a knowledge token: written from a teacher's checkpoint, read by its student.
 
-Such a file is a NumPy archive without pickled objects: `tokens` (T, W) float32, and `origin`, JSON
-that describes the teacher.
+Such a file is a NumPy archive without pickled objects: `tokens` (T, W) float32, and `origin`, JSON on the teacher.
 """
 
 import hashlib
@@ -47,12 +46,7 @@ def open_token(path: str | Path) -> tuple[Tensor, dict[str, Any]]:
 
 
 def read_token(path: str | Path, shape: tuple[int, ...]) -> Tensor:
-    """Read tokens of the given shape (T, W).
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is another kind of file, or its tokens have another shape.
-    """
+    """Read tokens of the given shape (T, W); errors as of `open_token`, and ValueError for another shape."""
     tokens, _ = open_token(path)
     if tokens.shape != tuple(shape):
         (count, width), (own_count, own_width) = tokens.shape, shape
@@ -66,10 +60,6 @@ def read_token(path: str | Path, shape: tuple[int, ...]) -> Tensor:
 def extract_token(weights: dict[str, Tensor], source: Path) -> tuple[Tensor, dict[str, Any]]:
     """The tokens (T, W) of a teacher, projected and with positions as they join its grid, and their origin.
 
-    Args:
-        weights: of a whole model or of a ViT alone.
-        source: the checkpoint that they were read from.
-
     Raises:
         ValueError: the model has no knowledge token, or several ViTs have one.
     """
@@ -79,22 +69,17 @@ def extract_token(weights: dict[str, Tensor], source: Path) -> tuple[Tensor, dic
             f'{source} has {len(keys)} knowledge tokens, expected one: train it first, with the '
             "teacher's config and backbone=dict(knowledge_token=dict(count=1), freeze='all_but_token')"
         )
-    prefix = keys[0].removesuffix('tokens')
-    tokens = weights[keys[0]].float()
-    if prefix + 'proj.weight' in weights:
-        tokens = torch.nn.functional.linear(
-            tokens, weights[prefix + 'proj.weight'].float(), weights[prefix + 'proj.bias'].float()
-        )
-    if prefix + 'pos_embed' in weights:
-        tokens = tokens + weights[prefix + 'pos_embed'].float()
-    vit = prefix.removesuffix('knowledge_token.')
-    depth = len({key[len(vit) :].split('.')[1] for key in weights if key.startswith(vit + 'layers.')})
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    prefix, vit = keys[0].removesuffix('tokens'), keys[0].removesuffix('knowledge_token.tokens')
+    own = {key.removeprefix(prefix): value.float() for key, value in weights.items() if key.startswith(prefix)}
+    tokens = own['tokens']
+    if 'proj.weight' in own:
+        tokens = torch.nn.functional.linear(tokens, own['proj.weight'], own['proj.bias'])
+    tokens = tokens + own.get('pos_embed', 0)
     return tokens[0], dict(
         checkpoint=source.name,
-        sha256=digest,
-        teacher_depth=depth,
-        teacher_width=weights[vit + 'last_norm.weight'].numel(),
+        sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
+        teacher_depth=len({key[len(vit) :].split('.')[1] for key in weights if key.startswith(f'{vit}layers.')}),
+        teacher_width=weights[f'{vit}last_norm.weight'].numel(),
         count=tokens.shape[1],
         width=tokens.shape[2],
     )

@@ -2,10 +2,9 @@
 
 import json
 import os
-import re
 import shutil
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,38 +15,27 @@ from torch import Tensor
 from ..files import replacing
 from .adaptation import fold_extra_slot, source_grid
 from .formats import recognise
-from .key_maps import MMPRETRAIN, OFFICIAL, TRANSFORMERS_HEAD, VITPOSE, Table, rename_back
-from .multi_dataset import AUTHORS_ORDER
+from .key_maps import AUTHORS, MMPRETRAIN, TRANSFORMERS, TRANSFORMERS_HEAD, rename_back
+from .multi_dataset import AUTHORS_ORDER, take_experts
 from .parts import Parts
 from .safe_load import RECORD
 
-_STACK = re.compile(r'layers\.(\d+)\.mlp\.experts\.(weight|bias)')
 _SPLIT_HINT = 'extract the plain model of one dataset with `vitpose split`'
 
 
 def to_ours(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]:
     """State dict in our names."""
-    named = _whole(parts, _without_slot(parts, log))
-    for name, head in parts.heads.items():
-        named |= {f'head.heads.{name}.{key}' if name else f'head.{key}': value for key, value in head.items()}
-    return named
+    prefixes = [f'head.heads.{name}' if name else 'head' for name in parts.heads]
+    return _whole(_without_slot(parts, log), prefixes, parts.heads.values())
 
 
 def to_mmpose(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]:
-    """State dict in the names of MMPose 1.x, with mmpretrain's backbone.
-
-    Raises:
-        ValueError: MMPose has no such model.
-    """
+    """State dict in the names of MMPose 1.x, with mmpretrain's backbone; ValueError if it has no such model."""
     if parts.expert_shape[0]:
         raise ValueError(f'MMPose has no experts: {_SPLIT_HINT}')
     if len(parts.heads) > 1:
         raise ValueError(f'MMPose has one decoder per model, the file {len(parts.heads)}: {_SPLIT_HINT}')
-    table = [row for row in MMPRETRAIN if row[1] != 'cls_token']
-    named = _whole(parts, rename_back(_without_slot(parts, log), tuple(table)))
-    for head in parts.heads.values():
-        named |= {f'head.{key}': value for key, value in head.items()}
-    return named
+    return _whole(rename_back(_without_slot(parts, log), MMPRETRAIN), ['head'] * len(parts.heads), parts.heads.values())
 
 
 def to_official(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]:
@@ -56,25 +44,21 @@ def to_official(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]
     Raises:
         ValueError: the authors' models have no such decoders or experts.
     """
+    _check_patches(parts)
     names = [name or AUTHORS_ORDER[0] for name in parts.heads]
-    unknown = [name for name in names if name not in AUTHORS_ORDER]
-    if unknown or (len(names) > 1 and AUTHORS_ORDER[0] not in names):
+    if not set(names) <= set(AUTHORS_ORDER) or (len(names) > 1 and AUTHORS_ORDER[0] not in names):
         raise ValueError(
             f"decoders of {', '.join(names)}: the authors' names are those of {', '.join(AUTHORS_ORDER)}, the first "
             f'of which must be there; {_SPLIT_HINT}'
         )
-    order = list(parts.experts)
-    if parts.expert_shape[0] and sorted(order) != sorted(AUTHORS_ORDER):
+    if parts.expert_shape[0] and sorted(parts.experts) != sorted(AUTHORS_ORDER):
         raise ValueError(
-            f"{parts.expert_shape[0]} experts of {', '.join(order) or 'unknown datasets'}: the authors' models have "
-            f'those of {", ".join(AUTHORS_ORDER)}; {_SPLIT_HINT}'
+            f"{parts.expert_shape[0]} experts of {', '.join(parts.experts) or 'unknown datasets'}: the authors' models "
+            f'have those of {", ".join(AUTHORS_ORDER)}; {_SPLIT_HINT}'
         )
-    named = _whole(parts, _unstacked(_with_slot(parts), expert_order(parts), OFFICIAL))
-    for name, head in zip(names, parts.heads.values(), strict=True):
-        number = AUTHORS_ORDER.index(name) - 1
-        prefix = 'keypoint_head' if len(names) == 1 or number < 0 else f'associate_keypoint_heads.{number}'
-        named |= {f'{prefix}.{key}': value for key, value in head.items()}
-    return named
+    numbers = [AUTHORS_ORDER.index(name) - 1 if len(names) > 1 else -1 for name in names]
+    prefixes = ['keypoint_head' if number < 0 else f'associate_keypoint_heads.{number}' for number in numbers]
+    return _whole(rename_back(_with_slot(parts), AUTHORS), prefixes, parts.heads.values())
 
 
 def to_transformers(
@@ -86,24 +70,21 @@ def to_transformers(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """State dict and config of transformers' `VitPoseForPoseEstimation`.
 
-    Args:
-        parts: a whole model.
-        num_heads: attention heads; weights do not tell.
-        img_size: (h, w) in pixels; None takes that of the position table.
-        dataset: whose decoder, if there are several.
-        labels: names of the keypoints.
+    Weights do not tell `num_heads`. `img_size` is (h, w) in pixels, None for that of the position table. `dataset`
+    chooses one of several decoders; `labels` are the names of its keypoints.
 
     Raises:
         ValueError: transformers has no such model, or the size is not known.
     """
     if not parts.heads:
         raise ValueError("the file has no decoder: transformers' VitPose needs one")
+    _check_patches(parts)
     if len(parts.heads) > 1 and dataset not in parts.heads:
         raise ValueError(
             f'transformers has one decoder per model: choose one of {", ".join(parts.heads)} with --dataset'
         )
     head = parts.heads[dataset] if dataset in parts.heads else next(iter(parts.heads.values()))
-    vit, (experts, expert_dim) = parts.vit, parts.expert_shape
+    vit, (experts, expert_dim), (depth, width) = parts.vit, parts.expert_shape, parts.size
     grid = (img_size[0] // 16, img_size[1] // 16) if img_size else parts.grid
     if grid is None:
         raise ValueError(
@@ -111,16 +92,12 @@ def to_transformers(
             '--img-size H W'
         )
     source_grid(vit['pos_embed'].shape[1], [grid])
-    order = expert_order(parts)
-    depth, width = parts.size
-    keypoints = len(head['final_layer.weight'])
-    labels = labels if labels and len(labels) == keypoints else [f'LABEL_{number}' for number in range(keypoints)]
-    named = _whole(parts, _unstacked(_with_slot(parts), order, VITPOSE))
-    named |= {f'head.{key}': value for key, value in rename_back(head, TRANSFORMERS_HEAD).items()}
     classic = 'deconv_layers.0.weight' in head
-    channels = head['deconv_layers.0.weight'].shape[1] if classic else 256
-    if channels != 256:
+    if classic and head['deconv_layers.0.weight'].shape[1] != 256:
+        channels = head['deconv_layers.0.weight'].shape[1]
         raise ValueError(f"deconvolutions of {channels} channels: transformers' have 256")
+    numbers = range(len(head['final_layer.weight']))
+    labels = labels if labels and len(labels) == len(numbers) else [f'LABEL_{number}' for number in numbers]
     backbone = dict(
         model_type='vitpose_backbone',
         image_size=[grid[0] * 16, grid[1] * 16],
@@ -146,7 +123,17 @@ def to_transformers(
         label2id={label: number for number, label in enumerate(labels)},
         torch_dtype=str(vit['pos_embed'].dtype).removeprefix('torch.'),
     )
-    return named, config
+    heads = [rename_back(head, TRANSFORMERS_HEAD)]
+    return _whole(rename_back(_with_slot(parts), TRANSFORMERS), ['head'], heads), config
+
+
+def _check_patches(parts: Parts) -> None:
+    """Refuse a pose model with other patches than those of 16 pixels; a ViT alone is padded where it is loaded."""
+    side = parts.vit['patch_embed.proj.weight'].shape[2]
+    if parts.heads and side != 16:
+        raise ValueError(
+            f'patches of {side} pixels without padding: the format has 16 with padding 2; write ours instead'
+        )
 
 
 def expert_order(parts: Parts) -> list[int]:
@@ -158,13 +145,12 @@ def expert_order(parts: Parts) -> list[int]:
 
 def describe(parts: Parts) -> dict[str, Any]:
     """What weights do not tell, as JSON data, to be recorded beside them."""
-    names = [name for name in parts.heads if name]
     return dict(
         origin=parts.origin.format.name,
         grid=list(parts.grid) if parts.grid else None,
         experts=list(parts.experts),
         expert_order=list(parts.experts),
-        dataset=names[0] if len(names) == len(parts.heads) == 1 else None,
+        dataset=next(iter(parts.heads)) or None if len(parts.heads) == 1 else None,
     )
 
 
@@ -180,11 +166,7 @@ def write_torch(path: Path, weights: dict[str, Tensor], meta: dict[str, Any]) ->
 
 
 def write_safetensors(path: Path, weights: dict[str, Tensor], meta: dict[str, Any]) -> None:
-    """Write safetensors atomically, with `meta` as JSON text.
-
-    Raises:
-        ValueError: the package safetensors is not installed.
-    """
+    """Write safetensors atomically, with `meta` as JSON text; ValueError if the package is not installed."""
     try:
         from safetensors.torch import save_file
     except ImportError as problem:
@@ -194,11 +176,7 @@ def write_safetensors(path: Path, weights: dict[str, Tensor], meta: dict[str, An
 
 
 def write_folder(path: Path, weights: dict[str, Tensor], config: dict[str, Any], meta: dict[str, Any]) -> None:
-    """Write a folder that `VitPoseForPoseEstimation.from_pretrained` reads, atomically.
-
-    Raises:
-        FileExistsError: there is a folder with files.
-    """
+    """Write a folder that `VitPoseForPoseEstimation.from_pretrained` reads, atomically, unless it has files."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(f'{path} already exists: remove it or choose another folder')
     part = path.with_name(path.name + '.part')
@@ -207,17 +185,10 @@ def write_folder(path: Path, weights: dict[str, Tensor], config: dict[str, Any],
     try:
         write_safetensors(part / 'model.safetensors', weights, meta)
         height, width = config['backbone_config']['image_size']
-        processor = dict(
-            image_processor_type='VitPoseImageProcessor',
-            size=dict(height=height, width=width),
-            do_affine_transform=True,
-            do_normalize=True,
-            do_rescale=True,
-            rescale_factor=1 / 255,
-            image_mean=[0.485, 0.456, 0.406],
-            image_std=[0.229, 0.224, 0.225],
-            normalize_factor=200.0,
-        )
+        pixels = dict(rescale_factor=1 / 255, image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225])
+        steps = dict.fromkeys(('do_affine_transform', 'do_normalize', 'do_rescale'), True)
+        name, size = 'VitPoseImageProcessor', dict(height=height, width=width)
+        processor = dict(image_processor_type=name, size=size, **steps, **pixels, normalize_factor=200.0)
         for name, content in (('config.json', config), ('preprocessor_config.json', processor)):
             (part / name).write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
         os.replace(part, path)
@@ -228,30 +199,27 @@ def write_folder(path: Path, weights: dict[str, Tensor], config: dict[str, Any],
 def is_plain(content: object, most: int = 100_000) -> bool:
     """Whether something is JSON data of at most `most` items: a file may hold lists that contain themselves."""
     todo, seen = [content], 0
-    while todo:
+    while todo and seen <= most:
         item, seen = todo.pop(), seen + 1
-        if seen > most:
-            return False
         if isinstance(item, dict):
-            todo += [*item.keys(), *item.values()][:most]
-        elif isinstance(item, list | tuple):
+            item = [*item.keys(), *item.values()]
+        if isinstance(item, list | tuple):
             todo += item[:most]
         elif not (item is None or isinstance(item, str | int | float)):
             return False
-    return True
+    return not todo
 
 
-def _whole(parts: Parts, vit: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The ViT's keys below `backbone.`; a ViT alone has no prefix."""
-    return {f'backbone.{key}': value for key, value in vit.items()} if parts.heads else dict(vit)
+def _whole(vit: dict[str, Tensor], prefixes: list[str], heads: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """A state dict of a ViT and its decoders with their prefixes; a ViT alone has no prefix."""
+    parts = {'backbone': vit, **dict(zip(prefixes, heads, strict=True))} if prefixes else {}
+    return {f'{prefix}.{key}': value for prefix, part in parts.items() for key, value in part.items()} or vit
 
 
 def _has_slot(parts: Parts) -> bool:
-    length = parts.vit['pos_embed'].shape[1]
-    if parts.grid is not None:
-        return length == parts.grid[0] * parts.grid[1] + 1
-    # the authors' and transformers' VitPose always have the slot, the others never
-    return parts.origin.format.name.startswith(('authors', 'transformers'))
+    if parts.grid is None:  # the authors' and transformers' VitPose always have it, the others never
+        return parts.origin.format.name.startswith(('authors', 'transformers'))
+    return parts.vit['pos_embed'].shape[1] == parts.grid[0] * parts.grid[1] + 1
 
 
 def _without_slot(parts: Parts, log: Callable[[str], object]) -> dict[str, Tensor]:
@@ -264,29 +232,18 @@ def _without_slot(parts: Parts, log: Callable[[str], object]) -> dict[str, Tenso
 
 
 def _with_slot(parts: Parts) -> dict[str, Tensor]:
-    vit = dict(parts.vit)
+    """The ViT as others have it: with the slot, and experts in the authors' order if these are their datasets."""
+    vit = take_experts(parts.vit, expert_order(parts))
     if not _has_slot(parts):
         vit['pos_embed'] = F.pad(vit['pos_embed'], (0, 0, 1, 0))
     return vit
 
 
-def _unstacked(vit: dict[str, Tensor], order: list[int], table: Table) -> dict[str, Tensor]:
-    """Rename, with one weight per expert, in the given order."""
-    named = rename_back({key: value for key, value in vit.items() if not _STACK.fullmatch(key)}, table)
-    (block,) = (theirs for theirs, ours in table if ours in ('layers.{n}', 'layers.{n}.mlp'))
-    block = block.removesuffix('.mlp')
-    for key, value in vit.items():
-        match = _STACK.fullmatch(key)
-        if match:
-            layer = block.replace('{n}', match[1])
-            named |= {f'{layer}.mlp.experts.{new}.{match[2]}': value[old] for new, old in enumerate(order)}
-    return named
-
-
 def _own(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Copies of what is only a part of a storage: files would hold all of it, or refuse to."""
-    whole = {}
-    for key, value in weights.items():
-        part = not value.is_contiguous() or value.untyped_storage().nbytes() != value.numel() * value.element_size()
-        whole[key] = value.contiguous().clone() if part else value.detach()
-    return whole
+    return {
+        key: value.detach()
+        if value.is_contiguous() and value.untyped_storage().nbytes() == value.numel() * value.element_size()
+        else value.contiguous().clone()
+        for key, value in weights.items()
+    }

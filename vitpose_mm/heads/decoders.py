@@ -11,8 +11,9 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
-from ..checkpoints.fit import require_fit
-from ..checkpoints.key_maps import rename_head, take
+from ..checkpoints.fit import check_filled, init_pretrained, note_fit
+from ..checkpoints.key_maps import take
+from ..checkpoints.multi_dataset import rename_head
 from ..codecs.accuracy import pck_accuracy
 from .targets import batch_targets
 
@@ -20,26 +21,29 @@ LOSS = dict(type='KeypointMSELoss', use_target_weight=True)
 
 
 def upsampling(feature_stride: int, heatmap_stride: int) -> int:
-    """Upsampling factor from feature map to heatmaps: 2, 4, 8 or 16.
+    """Upsampling factor from feature map to heatmaps: 2, 4, 8 or 16; at stride 14 as at 16.
 
     Raises:
         ValueError: a stride that the heads do not support.
     """
-    if feature_stride not in (32, 16, 8):
-        raise ValueError(f'feature_stride={feature_stride}: expected the stride of the ViT, 16 or 8, or 32 of a ResNet')
+    if feature_stride not in (32, 16, 14, 8):
+        raise ValueError(
+            f'feature_stride={feature_stride}: expected the stride of the ViT, 16 or 8 or 14, or 32 of a ResNet'
+        )
     if heatmap_stride not in (4, 2):
         raise ValueError(f'heatmap_stride={heatmap_stride}: expected 4 or 2, for heatmaps at 1/4 or 1/2 of the input')
-    return feature_stride // heatmap_stride
+    return (16 if feature_stride == 14 else feature_stride) // heatmap_stride
 
 
 class DecoderHead(HeatmapHead):
     """Base of both decoders: fp32 heatmaps under autocast, freezing, and checked checkpoints.
 
-    A checkpoint must have the whole decoder. It may lack it entirely if `may_be_absent` is set, as for
-    one of several decoders.
+    A checkpoint that lacks a part of the decoder is noted, see `note_fit`. It may lack it entirely if `may_be_absent`
+    is set, as for one of several decoders.
     """
 
     may_be_absent = False
+    filled: bool | None = None  # see `check_filled`
 
     def __init__(self, *args: Any, freeze: bool = False, allow_new_final_layer: bool = False, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -51,19 +55,23 @@ class DecoderHead(HeatmapHead):
 
     def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
         weights = rename_head(take(state_dict, prefix))
-        weight = weights.get('final_layer.weight')
+        weight, problems = weights.get('final_layer.weight'), []
         if weight is not None and weight.shape[0] != self.out_channels:
-            if not self.allow_new_final_layer:
-                raise ValueError(
+            if self.allow_new_final_layer:
+                weights |= self._new_final_layer(weights)
+            else:
+                problems.append(
                     f'the checkpoint predicts {weight.shape[0]} keypoints, this head out_channels={self.out_channels}: '
-                    "set out_channels to the checkpoint's, keep the rest of the decoder with "
-                    'allow_new_final_layer=True, or load the backbone alone with '
-                    "backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.'))"
+                    "set out_channels to the checkpoint's, or keep the rest of the decoder with "
+                    'allow_new_final_layer=True'
                 )
-            weights |= self._new_final_layer(weights)
-        if weights or not self.may_be_absent:
-            require_fit(self, weights)
+        optional = ('',) if self.may_be_absent and not weights else ()  # every key starts with ''
+        note_fit(self, weights, problems, optional, main='final_layer.')
         state_dict.update({prefix + key: value for key, value in weights.items()})
+
+    def init_weights(self) -> None:
+        """Initialise as MMEngine does; a checkpoint of `init_cfg` must fit."""
+        init_pretrained(self, super().init_weights)
 
     def _new_final_layer(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """The own last layer, with the checkpoint's values for `kept_keypoints`."""
@@ -87,7 +95,13 @@ class DecoderHead(HeatmapHead):
         return self
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
-        """Feature maps, the last one (B, C, Hp, Wp), -> heatmaps (B, K, Hm, Wm) in fp32."""
+        """Feature maps, the last one (B, C, Hp, Wp), -> heatmaps (B, K, Hm, Wm) in fp32.
+
+        Raises:
+            ValueError: the checkpoint that was loaded has no decoder.
+        """
+        if not self.may_be_absent:  # MultiDatasetHead knows which of its heads are
+            check_filled(self)
         return super().forward(feats).float()
 
     def loss(
@@ -130,7 +144,8 @@ class ClassicHead(DecoderHead):
     Args:
         in_channels: channels C of the feature map.
         out_channels: number of keypoints K.
-        feature_stride: stride of the ViT, 16 or 8; 32 for a ResNet, with one more doubling.
+        feature_stride: stride of the ViT, 16 or 8; 14, with heatmaps of 4/14 of the input instead of 1/4 (196x252:
+            56x72); 32 for a ResNet, with one more doubling.
         heatmap_stride: 4 for heatmaps at 1/4 of the input, 2 for 1/2.
         loss: MMPose's heatmap loss.
         decoder: MMPose's codec that decodes the heatmaps.
@@ -181,7 +196,8 @@ class SimpleHead(DecoderHead):
     Args:
         in_channels: channels C of the feature map.
         out_channels: number of keypoints K.
-        feature_stride: stride of the ViT, 16 or 8; 32 for a ResNet, with one more doubling.
+        feature_stride: stride of the ViT, 16 or 8; 14, with heatmaps of 4/14 of the input instead of 1/4 (196x252:
+            56x72); 32 for a ResNet, with one more doubling.
         heatmap_stride: 4 for heatmaps at 1/4 of the input, 2 for 1/2.
         loss: MMPose's heatmap loss.
         decoder: MMPose's codec that decodes the heatmaps.

@@ -1,9 +1,11 @@
 """One head per dataset behind one backbone."""
 
+import logging
 from collections.abc import Sequence
 
 import torch
 from mmengine import ConfigDict
+from mmengine.logging import print_log
 from mmengine.model import ModuleDict
 from mmengine.structures import InstanceData, PixelData
 from mmpose.models.heads import BaseHead, HeatmapHead
@@ -57,7 +59,7 @@ class MultiDatasetHead(BaseHead):
         init_cfg: MMEngine's.
 
     Raises:
-        ValueError: no head, or an unknown normaliser; on loading, a checkpoint without any head.
+        ValueError: no head, or an unknown normaliser.
         KeyError: an argument or a sample names a dataset without a head.
     """
 
@@ -82,6 +84,7 @@ class MultiDatasetHead(BaseHead):
             if isinstance(member, DecoderHead):
                 member.may_be_absent = True
         self.absent: set[str] = set()  # heads that the checkpoint lacks
+        self.loaded, self.load_problem = False, ''
         self.default_dataset = default_dataset
         self.loss_weights = loss_weights or {}
         self.loss_normalizer = loss_normalizer
@@ -94,12 +97,13 @@ class MultiDatasetHead(BaseHead):
         default_first = sorted(self.heads, key=lambda name: name != self.default_dataset)
         weights = rename_decoders(take(state_dict, prefix), default_first)
         state_dict.update({prefix + key: value for key, value in weights.items()})
-        self.absent = {name for name in self.heads if not any(key.startswith(f'heads.{name}.') for key in weights)}
-        if len(self.absent) == len(self.heads):
-            raise ValueError(
-                f'the checkpoint has a decoder for none of {", ".join(self.heads)}: to start from its '
-                "backbone alone, use backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=...))"
-            )
+        found = {name for name in self.heads if any(key.startswith(f'heads.{name}.') for key in weights)}
+        self.load_problem = '' if found else f'the checkpoint has a decoder for none of {", ".join(self.heads)}'
+        self.absent = (self.absent if self.loaded else set(self.heads)) - found
+        if self.absent and (found or not self.loaded):
+            absent = ', '.join(name for name in self.heads if name in self.absent)
+            print_log(f'the checkpoint has no decoder for {absent}', 'current', logging.WARNING)
+        self.loaded = True
 
     def _known(self, name: str) -> str:
         if name not in self.heads:

@@ -13,12 +13,10 @@ from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import HOOKS
 
 from ..backbones import ViT
-from ..checkpoints.fit import load_whole
-from ..checkpoints.formats import unwrap
+from ..checkpoints.fit import load_whole, pretrained
+from ..checkpoints.formats import recognise, unwrap
 from ..checkpoints.missing import missing_checkpoint
-from ..checkpoints.multi_dataset import gather_decoders
-from ..checkpoints.resume_check import refuse_code
-from ..checkpoints.safe_load import SAFE
+from ..checkpoints.safe_load import RESUME, SAFE, safely
 from ..datasets.keypoint_target import KeypointTarget
 from ..datasets.members import members, transforms
 from ..estimators.crop import check_crop
@@ -41,21 +39,14 @@ class RunCheckHook(Hook):
 
     - A ViT's checkpoint must fit the whole model: MMEngine only logs what is left over or missing.
 
-    A local `load_from` is read safely: no code in it runs. A run resumes from MMEngine's own file, which also holds
-    the state of the optimizer: one that could run code is refused.
+    What `load_from` or `--resume` names, a file or web address, is read safely: one that could run code is refused.
 
     A check is skipped if the dataset or head does not define the value.
-
-    Args:
-        trust_resume: resume from any file, even if reading it runs code.
 
     Raises:
         FileNotFoundError: names the checkpoint, the command that writes it and the checkpoints found instead.
         ValueError: names what does not fit and what to change.
     """
-
-    def __init__(self, trust_resume: bool = False):
-        self.trust_resume = trust_resume
 
     def before_run(self, runner: Runner) -> None:
         """Check the checkpoint, datasets and model that this run uses."""
@@ -63,14 +54,8 @@ class RunCheckHook(Hook):
         option = '--cfg-options load_from={}' if training else '--checkpoint {}'
         check_checkpoint(runner._load_from, runner.cfg.filename, option)
         choose_checkpoint(runner)
-        if runner._load_from and not runner._resume and '://' not in runner._load_from:
-            runner._load_from = SAFE + runner._load_from
-        if runner._resume and not self.trust_resume:
-            path = runner._load_from or find_latest_checkpoint(runner.work_dir)
-            if path and Path(path).is_file():
-                hooks = [hook.get('type') for hook in runner.cfg.get('custom_hooks') or ()]
-                index = hooks.index('RunCheckHook') if 'RunCheckHook' in hooks else 'N'
-                refuse_code(path, f'--cfg-options custom_hooks.{index}.trust_resume=True')
+        path = runner._load_from or (find_latest_checkpoint(runner.work_dir) if runner._resume else None)
+        runner._load_from = safely(path, RESUME if runner._resume else SAFE) if path else None
         for split in ('train', 'val', 'test'):
             loop = getattr(runner, f'_{split}_loop')  # the public property would build loops that are not run
             if isinstance(loop, BaseLoop):
@@ -89,9 +74,9 @@ class RunCheckHook(Hook):
         model = bare_model(runner)
         loop = runner._train_loop if isinstance(runner._train_loop, BaseLoop) else None
         keep_keypoints(model, checkpoint.get('meta'), loop.dataloader.dataset if loop else None)
-        if hasattr(getattr(model, 'head', None), 'heads'):
-            gather_decoders(checkpoint['state_dict'], '')
-        check_weights(model, checkpoint['state_dict'])
+        if any(isinstance(module, ViT) for module in model.modules()):
+            check_weights(model, checkpoint['state_dict'])
+            checkpoint['state_dict'] = model.state_dict()  # what MMEngine loads next: this load is the one that is kept
 
 
 def keep_keypoints(model: Any, meta: Any, dataset: Any) -> None:
@@ -119,7 +104,7 @@ def _keypoint_names(meta: Any) -> list[str]:
 
 
 def check_weights(model: Any, weights: dict) -> None:
-    """Check that a checkpoint fits a model with a `ViT`, by loading it.
+    """Load a checkpoint into a model with a `ViT`, and check that it fits.
 
     Args:
         model: the model without the wrapper of a distributed run.
@@ -128,8 +113,6 @@ def check_weights(model: Any, weights: dict) -> None:
     Raises:
         ValueError: lists the keys that are left over or missing.
     """
-    if not any(isinstance(module, ViT) for module in model.modules()):
-        return
 
     def absent() -> list[str]:
         heads = [f'head.heads.{name}.' for name in getattr(getattr(model, 'head', None), 'absent', ())]
@@ -138,9 +121,10 @@ def check_weights(model: Any, weights: dict) -> None:
     try:
         load_whole(model, weights, absent)
     except ValueError as problem:
+        origin = recognise(weights)
+        line = f'. To start from its ViT alone, set model.backbone.{pretrained(origin.prefix)}' if origin else ''
         raise ValueError(
-            f'the checkpoint does not fit the model: {problem}. To start from its backbone alone, set model.backbone.'
-            "init_cfg=dict(type='Pretrained', checkpoint=FILE, prefix='backbone.') instead of load_from"
+            f'the checkpoint does not fit the model: {problem}{line and line + " instead of load_from"}'
         ) from problem
 
 

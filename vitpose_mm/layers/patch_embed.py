@@ -3,31 +3,37 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-PATCH = 16
-PADDING = {16: 2, 8: 4}  # stride: padding, as in the authors' code
+# patch size: {stride: padding}; ViTPose's as in the authors' code, DINOv2's patches have no padding
+PADDING = {16: {16: 2, 8: 4}, 14: {14: 0}}
 
 
 class PatchEmbed(nn.Module):
-    """Cut an image into 16x16 patches and project each to a token.
+    """Cut an image into square patches and project each to a token.
 
-    At stride 8 adjacent patches overlap by half. With the padding the grid is (H / stride, W / stride).
-    Source: ViTPose section 3.3 and the authors' code; as the source.
+    Patches of 16 pixels have ViTPose's padding of 2; at stride 8 it is 4, and adjacent patches overlap by half.
+    Patches of 14 pixels are DINOv2's: no padding and no overlap. The grid is (H / stride, W / stride).
+    Source: ViTPose section 3.3, the authors' code, and DINOv2's; as the sources.
 
     Args:
         in_channels: channels of the image.
         embed_dim: width C of a token.
-        stride: 16 or 8 pixels.
+        stride: in pixels; None for the patch size. Patches of 16 pixels can also have 8.
+        patch_size: 16 or 14 pixels.
 
     Raises:
-        ValueError: the stride is neither 16 nor 8; or, in `forward`, the image is not a float batch.
+        ValueError: another patch size or stride; or, in `forward`, the image is not a float batch.
     """
 
-    def __init__(self, in_channels: int, embed_dim: int, stride: int = 16):
+    def __init__(self, in_channels: int, embed_dim: int, stride: int | None = None, patch_size: int = 16):
         super().__init__()
-        if stride not in PADDING:
-            raise ValueError(f'stride={stride}: expected 16 (1/16 features) or 8 (1/8 features)')
-        self.stride = stride
-        self.proj = nn.Conv2d(in_channels, embed_dim, PATCH, stride=stride, padding=PADDING[stride])
+        if type(patch_size) is not int or patch_size not in PADDING:
+            raise ValueError(f'patch_size={patch_size!r}: expected 16 or 14 pixels')
+        self.patch_size, self.stride = patch_size, patch_size if stride is None else stride
+        if self.stride not in PADDING[patch_size]:
+            strides = ' or '.join(map(str, PADDING[patch_size]))
+            raise ValueError(f'stride={stride!r} with patch_size={patch_size}: expected {strides}')
+        padding = PADDING[patch_size][self.stride]
+        self.proj = nn.Conv2d(in_channels, embed_dim, patch_size, stride=self.stride, padding=padding)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Token grid (Hp, Wp) of an image of height x width pixels.
@@ -63,5 +69,5 @@ class PatchEmbed(nn.Module):
         return self.proj(image).permute(0, 2, 3, 1).contiguous()
 
     def project(self, patches: Tensor) -> Tensor:
-        """Project single patches, without padding: (..., 16 * 16 * channels), by row, column, channel -> (..., C)."""
+        """Project single patches, without padding: (..., P), by row, column, channel -> (..., C)."""
         return F.linear(patches, self.proj.weight.permute(0, 2, 3, 1).flatten(1), self.proj.bias)

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from ..backbones import ViT
 from ..backbones.checkpoint import record
 from ..backbones.routing import expert_route
+from ..checkpoints.fit import init_pretrained
 from ..layers.index import copy_to
-from ..layers.patch_embed import PATCH
 from .checkpoint import read_checkpoint
 from .decoder import MaskedDecoder
 from .masking import gather, mask_noise, patchify, sincos_table, split_patches, visible_count
@@ -27,7 +27,7 @@ class MaskedAutoencoder(BaseModel):
     """Masked autoencoder: a ViT encodes the visible patches, a small decoder predicts the pixels of the masked ones.
 
     Source: MAE (arXiv 2111.06377) and its code; as the source, also for rectangular images. Patches do not overlap
-    and have no padding; a ViT that is fine-tuned from it reads each patch with ViTPose's padding of 2 pixels, as
+    and have no padding; a ViT that is fine-tuned from it reads each patch of 16 pixels with ViTPose's padding of 2, as
     ViTPose does with MAE's own weights.
 
     Checkpoints of facebookresearch's MAE and of transformers' `ViTMAEForPreTraining` load without conversion;
@@ -37,8 +37,8 @@ class MaskedAutoencoder(BaseModel):
     Masks depend on the run's seed and on a sample's place in the training, see `masking.mask_noise`.
 
     Args:
-        backbone: config of a `ViT` with stride 16 and full attention, without experts and knowledge token. Its
-            position table is fixed to sines and cosines.
+        backbone: config of a `ViT` whose stride is the patch size, with full attention, without experts and
+            knowledge token. Its position table is fixed to sines and cosines.
         decoder: dict(dim=512, depth=8, heads=16), any of them.
         mask_ratio: share of masked patches, in (0, 1).
         data_preprocessor: normalises the images; the targets are patches of the normalised image.
@@ -68,11 +68,15 @@ class MaskedAutoencoder(BaseModel):
             self.backbone.pos_embed.copy_(sincos_table(self.grid, dim))
         self.backbone.pos_embed.requires_grad_(False)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
-        channels = self.backbone.patch_embed.proj.in_channels
-        self.decoder = MaskedDecoder(dim, self.grid, PATCH * PATCH * channels, **(decoder or {}))
+        pixels = self.backbone.patch_embed.proj.weight[0].numel()
+        self.decoder = MaskedDecoder(dim, self.grid, pixels, **(decoder or {}))
         self._init_parameters()
         self._register_load_state_dict_pre_hook(read_checkpoint, with_module=True)
         self._register_state_dict_hook(record)
+
+    def init_weights(self) -> None:
+        """Initialise as MMEngine does; a checkpoint of `init_cfg` must fit."""
+        init_pretrained(self, super().init_weights)
 
     def _init_parameters(self) -> None:
         """MAE's initial values: Xavier for all linear layers, also the patch embedding, and N(0, 0.02) for tokens."""
@@ -123,7 +127,7 @@ class MaskedAutoencoder(BaseModel):
                 f'images of (h, w) = {tuple(image.shape[2:])}, but img_size={self.backbone.img_size}: set '
                 'PretrainCrop(input_size=(w, h)) and backbone.img_size=(h, w) to the same size'
             )
-        return patchify(image)
+        return patchify(image, self.backbone.patch_embed.patch_size)
 
     def encode(self, patches: Tensor, visible: Tensor, data_samples: Sequence[Any] | None = None) -> Tensor:
         """Patches (B, N, P), indices of the visible ones (B, V) -> encoded cls token and patches (B, 1 + V, C)."""
@@ -155,10 +159,11 @@ def check_backbone(vit: nn.Module) -> None:
     """
     if not isinstance(vit, ViT):
         raise ValueError(f"backbone: {type(vit).__name__}, expected dict(type='ViT', ...) of vitpose_mm")
-    if vit.patch_embed.stride != PATCH:
+    embed = vit.patch_embed
+    if embed.stride != embed.patch_size:
         raise ValueError(
-            f'backbone: stride={vit.patch_embed.stride}: overlapping patches would show masked pixels; pre-train with '
-            'stride=16, and fine-tune from it with stride=8'
+            f'backbone: stride={embed.stride}: overlapping patches would show masked pixels; pre-train with '
+            f'stride={embed.patch_size}, and fine-tune from it with stride={embed.stride}'
         )
     if any(entry.window for entry in vit.layout):
         raise ValueError(

@@ -7,7 +7,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from ..checkpoints.adaptation import fit_pos_embed
-from ..checkpoints.fit import require_fit
+from ..checkpoints.fit import note_fit
 from ..checkpoints.formats import IMAGE_GRIDS, recognise, unwrap
 from ..checkpoints.key_maps import MAE, MAE_TRANSFORMERS, Table, rename, rename_back, take
 
@@ -22,38 +22,36 @@ def read_checkpoint(
 ) -> None:
     """Rename a checkpoint's keys for a masked autoencoder, in place; the pre-hook of its `load_state_dict`.
 
-    The backbone's own hook resizes its position table and refuses what does not fit it.
+    The backbone's own hook resizes its position table. What does not fit is noted, see `note_fit`.
 
     Args:
         mae: loads the checkpoint.
         state_dict: of this package, of facebookresearch's MAE or of transformers' `ViTMAEForPreTraining`.
         prefix: of the autoencoder's keys in it, '' or ending with a dot.
         metadata: of the autoencoder in it: 'grid' is that of its position tables.
-
-    Raises:
-        ValueError: it has no decoder of a masked autoencoder, or does not fit; the message says where.
     """
     weights = take(state_dict, prefix)
     weights = weights if prefix else unwrap(weights)[0]
+    problems: list[str] = []
     origin = recognise(weights, '')
-    table = {'mae-full': MAE, 'vitmae': MAE_TRANSFORMERS}.get(origin.format.name) if origin else None
-    if table is not None and any(key.startswith('decoder') for key in weights):
-        weights = without_cls_slots(rename(weights, table))
-    if 'decoder.mask_token' not in weights:
-        raise ValueError(
+    table = origin.format.autoencoder if origin else None
+    recorded = (metadata or {}).get('grid')
+    try:
+        if table is not None and any(key.startswith('decoder') for key in weights):
+            renamed, problems = rename(weights, table)
+            weights = without_cls_slots(renamed)
+        if DECODER in weights:
+            grids = [recorded] if recorded else [mae.grid, *IMAGE_GRIDS]
+            fit_pos_embed(weights, DECODER, mae.grid, grids, lambda message: print_log(message, 'current'))
+    except ValueError as problem:
+        problems.append(str(problem))
+    if weights and 'decoder.mask_token' not in weights:
+        problems.append(
             'the checkpoint has no decoder of a masked autoencoder: for an encoder alone set '
             "model.backbone.init_cfg=dict(type='Pretrained', checkpoint=...) instead of load_from"
         )
-    recorded = (metadata or {}).get('grid')
-    fit_pos_embed(
-        weights,
-        DECODER,
-        mae.grid,
-        [recorded] if recorded else [mae.grid, *IMAGE_GRIDS],
-        lambda message: print_log(message, 'current'),
-    )
     own = {key: value for key, value in weights.items() if not key.startswith('backbone.')}
-    require_fit(mae, own, optional=['backbone.'])
+    note_fit(mae, own, problems, ('backbone.',))
     state_dict.update({prefix + key: value for key, value in weights.items()})
 
 
@@ -63,11 +61,13 @@ def without_cls_slots(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ValueError: the decoder's is not zero, as it is in MAE.
     """
-    slots = {name: weights[name][:, :1] for name in (ENCODER, DECODER)}
-    if slots[DECODER].any():
+    slots = {name: weights[name][:, :1] for name in (ENCODER, DECODER) if name in weights}
+    if DECODER in slots and slots[DECODER].any():
         raise ValueError("the decoder's position of the cls token is not zero, as it is in MAE's files")
-    tables = {name: weights[name][:, 1:] for name in slots}
-    return {**weights, **tables, 'cls_token': weights['cls_token'] + slots[ENCODER]}
+    weights |= {name: weights[name][:, 1:] for name in slots}
+    if ENCODER in slots and 'cls_token' in weights:
+        weights['cls_token'] = weights['cls_token'] + slots[ENCODER]
+    return weights
 
 
 def to_mae(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -6,8 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..layers.patch_embed import PATCH
-
 Grid = tuple[int, int]
 
 
@@ -68,15 +66,15 @@ def mask_noise(seed: int, first: int, count: int, patches: int) -> np.ndarray:
     return noise[:, :patches]
 
 
-def patchify(image: Tensor) -> Tensor:
-    """(B, 3, H, W) -> patches (B, N, 16 * 16 * 3), row by row; pixels ordered row, column, channel as in MAE."""
-    rows = image.unfold(2, PATCH, PATCH).unfold(3, PATCH, PATCH)  # (B, 3, Hp, Wp, 16, 16)
+def patchify(image: Tensor, side: int = 16) -> Tensor:
+    """(B, 3, H, W) -> patches (B, N, side * side * 3), row by row; pixels ordered row, column, channel as in MAE."""
+    rows = image.unfold(2, side, side).unfold(3, side, side)  # (B, 3, Hp, Wp, side, side)
     return rows.permute(0, 2, 3, 4, 5, 1).flatten(3).flatten(1, 2)
 
 
-def unpatchify(patches: Tensor, grid: Grid) -> Tensor:
-    """Patches (B, N, 16 * 16 * 3) of a grid (Hp, Wp) -> (B, 3, H, W); the inverse of `patchify`."""
-    pixels = patches.unflatten(2, (PATCH, PATCH, -1)).unflatten(1, grid)  # (B, Hp, Wp, 16, 16, 3)
+def unpatchify(patches: Tensor, grid: Grid, side: int = 16) -> Tensor:
+    """Patches (B, N, side * side * 3) of a grid (Hp, Wp) -> (B, 3, H, W); the inverse of `patchify`."""
+    pixels = patches.unflatten(2, (side, side, -1)).unflatten(1, grid)  # (B, Hp, Wp, side, side, 3)
     return pixels.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
 
 

@@ -28,10 +28,11 @@ def reconstruction_rows(
     Returns:
         RGB (B * H, 3 * W, 3) uint8.
     """
-    patches, hidden = patchify(inputs), masked[..., None].bool()
+    side = inputs.shape[2] // grid[0]
+    patches, hidden = patchify(inputs, side), masked[..., None].bool()
     variance, centre = torch.var_mean(patches, dim=2, keepdim=True)
     restored = torch.where(hidden, predicted.float() * variance.sqrt() + centre, patches)
-    grey = patchify(((GREY - mean) / std).expand_as(inputs))
-    columns = [unpatchify(each, grid) for each in (patches, torch.where(hidden, grey, patches), restored)]
+    grey = patchify(((GREY - mean) / std).expand_as(inputs), side)
+    columns = [unpatchify(each, grid, side) for each in (patches, torch.where(hidden, grey, patches), restored)]
     pixels = (torch.cat(columns, dim=3) * std + mean).clamp(0, 255).round().byte()
     return pixels.permute(0, 2, 3, 1).flatten(0, 1).cpu().numpy()

@@ -6,15 +6,16 @@ import torch
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
-from vitpose_mm.backbones.checkpoint import _grids, read_safely
+from vitpose_mm.backbones.checkpoint import _grids
+from vitpose_mm.checkpoints.fit import load_whole, read_safely
 from vitpose_mm.checkpoints.formats import FORMATS, IMAGE_GRIDS, POSE_GRIDS
 from vitpose_mm.checkpoints.token_file import write_token
 
 
-def build(dim=24, heads=2, **changes):
+def build(dim=24, heads=2, img_size=(64, 48), depth=2, **changes):
     torch.manual_seed(0)
-    arch = dict(depth=2, embed_dim=dim, num_heads=heads)
-    return MODELS.build(dict(type='ViT', arch=arch, img_size=(64, 48), **changes))
+    arch = dict(depth=depth, embed_dim=dim, num_heads=heads)
+    return MODELS.build(dict(type='ViT', arch=arch, img_size=img_size, **changes))
 
 
 def timm_names(weights):
@@ -33,6 +34,14 @@ def dinov2(model, registers=0):
 def changed(model):
     """The model's weights, other than those that it was built with."""
     return {key: value + 1 if value.is_floating_point() else value for key, value in model.state_dict().items()}
+
+
+def changed_in(model):
+    """The model with weights other than those that it was built with."""
+    with torch.no_grad():
+        for value in model.parameters():
+            value += torch.rand_like(value)
+    return model
 
 
 def test_a_state_dict_records_grid_and_experts():
@@ -69,6 +78,30 @@ def test_layer_scales_are_folded_into_the_projection():
     torch.testing.assert_close(model.layers[0].attn.proj.weight, 2 * before)
 
 
+@pytest.mark.parametrize('half', [torch.float16, torch.bfloat16])
+def test_what_is_adapted_is_not_rounded_to_the_half_precision_of_a_file(half):
+    model, rounded = build(), build(attention='full')
+    weights = {key: value.to(half) for key, value in dinov2(changed_in(build())).items()}
+    weights['blocks.0.ls1.gamma'] = torch.full((24,), 1 / 3).to(half)
+    model.load_state_dict(weights)
+    rounded.load_state_dict({key: value.float() for key, value in weights.items()})
+    for (key, found), expected in zip(model.state_dict().items(), rounded.state_dict().values(), strict=True):
+        assert found.dtype == torch.float32 and torch.equal(found, expected), key
+
+
+def test_kernels_of_14_pixels_are_kept_or_padded_and_larger_ones_are_refused():
+    small = changed_in(build(patch_size=14, img_size=(56, 42)))
+    again, large = build(patch_size=14, img_size=(56, 42)), build()
+    kernel = small.patch_embed.proj.weight
+    for model in (again, large):
+        model.load_state_dict(timm_names(small.state_dict()))
+    assert torch.equal(again.patch_embed.proj.weight, kernel)
+    padded = large.patch_embed.proj.weight
+    assert torch.equal(padded[:, :, 1:-1, 1:-1], kernel) and padded.count_nonzero() == kernel.count_nonzero()
+    with pytest.raises(ValueError, match=r'patches of 16x16 pixels, this model of 14x14: .* set ViT\(patch_size=16\)'):
+        load_whole(again, large.state_dict())
+
+
 def test_only_a_backbone_alone_may_lack_its_last_norm(logged):
     model = build()
     weights = {key: value for key, value in changed(model).items() if not key.startswith('last_norm')}
@@ -77,7 +110,36 @@ def test_only_a_backbone_alone_may_lack_its_last_norm(logged):
     assert model.last_norm.weight.eq(1).all() and model.last_norm.bias.eq(0).all()
     owner = torch.nn.ModuleDict({'backbone': build()})
     with pytest.raises(ValueError, match='last_norm'):
-        owner.load_state_dict({f'backbone.{key}': value for key, value in weights.items()}, strict=False)
+        load_whole(owner, {f'backbone.{key}': value for key, value in weights.items()})
+
+
+@pytest.mark.parametrize('prefix', ['', 'backbone.'])
+@pytest.mark.parametrize('names', [dict, timm_names])
+def test_the_first_blocks_of_a_deeper_file(prefix, names, logged):
+    deep = changed_in(build(depth=5))
+    model = build(init_blocks='first')
+    torch.nn.init.normal_(model.last_norm.weight)
+    owner = torch.nn.ModuleDict({'backbone': model}) if prefix else model
+    missing, unexpected = owner.load_state_dict(
+        {prefix + key: value for key, value in names(deep.state_dict()).items()}, strict=False
+    )
+    assert not missing and not unexpected
+    for key, value in model.state_dict().items():
+        fresh = torch.ones(24) if key == 'last_norm.weight' else torch.zeros(24)
+        assert torch.equal(value, fresh if key.startswith('last_norm') else deep.state_dict()[key]), key
+    line = 'the first 2 of 5 blocks of the checkpoint are taken; the last norm, which belongs to its last block, starts'
+    assert logged().count(line) == 1
+
+
+def test_first_blocks_change_nothing_of_a_file_of_the_same_depth(logged):
+    model, source = build(init_blocks='first'), changed_in(build())
+    model.load_state_dict(source.state_dict())
+    assert all(torch.equal(value, source.state_dict()[key]) for key, value in model.state_dict().items())
+    assert 'blocks of the checkpoint' not in logged()
+    with pytest.raises(ValueError, match='has depth 2, this model 3: choose the arch'):
+        load_whole(build(depth=3, init_blocks='first'), source.state_dict())
+    with pytest.raises(ValueError, match=r"has depth 3, this model 2: .*, or take its first blocks with .*'first'\)"):
+        load_whole(build(), build(depth=3).state_dict())
 
 
 def test_a_whole_checkpoint_says_nothing_of_a_last_norm(logged):
@@ -92,13 +154,18 @@ def test_a_missing_weight_is_refused_but_not_a_missing_token():
     model.load_state_dict(weights, strict=False)
     del weights['layers.1.attn.qkv.bias']
     with pytest.raises(ValueError, match=r'layers\.1\.attn\.qkv\.bias'):
-        model.load_state_dict(weights, strict=False)
+        load_whole(model, weights)
 
 
 def test_a_token_of_the_checkpoint_needs_one_in_the_model():
     weights = build(knowledge_token=dict(count=2, width=16)).state_dict()
     with pytest.raises(ValueError, match=r'set knowledge_token=dict\(count=2, width=16, frozen=True\)'):
-        build().load_state_dict(weights, strict=False)
+        load_whole(build(), weights)
+    assert build().load_state_dict(weights, strict=False).unexpected_keys == [
+        'knowledge_token.tokens',
+        'knowledge_token.proj.weight',
+        'knowledge_token.proj.bias',
+    ]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +180,7 @@ def test_the_grid_of_pretraining_is_that_of_both_strides(pretrained, length, fou
     weights['pos_embed'] = ramp[None, :, None].expand(1, length, 24).clone()
     if not found:
         with pytest.raises(ValueError, match='position table of 35 entries: its grid is none of 6x4, 12x8'):
-            model.load_state_dict(weights)
+            load_whole(model, weights)
         return
     if length == 25:  # an extra slot comes first
         weights['pos_embed'] = torch.cat([torch.zeros(1, 1, 24), weights['pos_embed'][:, :24]], dim=1)
@@ -121,6 +188,45 @@ def test_the_grid_of_pretraining_is_that_of_both_strides(pretrained, length, fou
     table = model.pos_embed.detach().view(4, 3, 24)
     assert (table - table[:1]).abs().max() < 1e-5, 'rows and columns are mixed up'
     assert (table[0].diff(dim=0) > 0).all()
+
+
+def test_the_grid_of_pretraining_is_that_of_the_files_patches():
+    """As in DINOv2, whose 518x518 pixels are 37x37 patches, also for a model with patches of 16 pixels."""
+    source = build(patch_size=14, img_size=(84, 56))
+    size = dict(pretrain_img_size=(84, 56))
+    for model in (build(**size), build(patch_size=14, img_size=(56, 42), **size)):
+        model.load_state_dict(timm_names(source.state_dict()))
+        assert model.pos_embed.shape == (1, 12, 24)
+
+
+@pytest.mark.parametrize('names', [dict, timm_names])
+def test_a_landscape_file_that_records_no_grid_needs_the_size_of_its_training(names):
+    """192 positions are 16x12 in published files, and 12x16 in a model of 192x256 pixels."""
+    wide = dict(img_size=(192, 256))
+    source = changed_in(build(**wide))
+    weights = names(source.state_dict())
+    weights = {key: value for key, value in weights.items()}  # without metadata
+    with pytest.raises(
+        ValueError, match=r'192 entries: its grid can be (16x12 or 12x16|12x16 or 16x12) .*pretrain_img'
+    ):
+        load_whole(build(**wide), dict(weights))
+    assert build(**wide).load_state_dict(dict(weights), strict=False).missing_keys == ['pos_embed']
+    model = build(**wide, pretrain_img_size=(192, 256))
+    model.load_state_dict(dict(weights))
+    assert torch.equal(model.pos_embed, source.pos_embed)
+    build().load_state_dict(dict(weights))  # only the published grid fits: 4x3 is no candidate
+    tall, upright = build(img_size=(256, 192)), build(**wide, pretrain_img_size=(256, 192))
+    for each in (tall, upright):
+        each.load_state_dict(dict(weights))
+    assert torch.equal(tall.pos_embed, source.pos_embed) and not torch.equal(upright.pos_embed, source.pos_embed)
+
+
+def test_a_recorded_grid_counts_more_than_the_size_of_pretraining():
+    """A config with the size of its pre-trained ViT also tests the checkpoint that was trained with it."""
+    model = build(img_size=(32, 160), pretrain_img_size=(224, 224))
+    source = changed_in(build(img_size=(32, 160)))
+    model.load_state_dict(source.state_dict())
+    assert torch.equal(model.pos_embed, source.pos_embed)
 
 
 def test_a_recorded_grid_is_used():
@@ -131,7 +237,7 @@ def test_a_recorded_grid_is_used():
     model.load_state_dict(source)
     assert model.pos_embed.shape == (1, 12, 24)
     with pytest.raises(ValueError, match='position table of 20 entries: its grid is none of 4x3'):
-        model.load_state_dict(dict(source))  # without metadata
+        load_whole(model, dict(source))  # without metadata
 
 
 @pytest.mark.parametrize('registers', [0, 4])
@@ -143,14 +249,16 @@ def test_tokens_beside_the_grid_become_knowledge_tokens(registers, logged):
     assert f'{count} tokens beside the grid (cls token, registers) become knowledge tokens' in logged()
     other = build(knowledge_token=dict(count=7, init='checkpoint'))
     with pytest.raises(ValueError, match=f'has {count} tokens beside the grid, this ViT 7: set .*count={count}, init='):
-        other.load_state_dict(dinov2(build(), registers))
+        load_whole(other, dinov2(build(), registers))
 
 
 @pytest.mark.parametrize('token', [None, dict(count=3)])
 def test_registers_are_never_dropped_and_a_cls_token_is(token, logged):
     model = build(knowledge_token=token)
     with pytest.raises(ValueError, match='has 2 register tokens, .*count=3'):
-        model.load_state_dict(dinov2(build(), 2), strict=False)
+        load_whole(model, dinov2(build(), 2))
+    left = model.load_state_dict(dinov2(build(), 2), strict=False).unexpected_keys
+    assert set(left) == {'cls_token', 'register_tokens'}
     before = model.pos_embed.clone()
     model.load_state_dict(dinov2(build()), strict=False)
     assert (
@@ -162,7 +270,7 @@ def test_registers_are_never_dropped_and_a_cls_token_is(token, logged):
         alone = {key: value for key, value in dinov2(build()).items() if key != 'cls_token'}
         alone['register_tokens'] = torch.ones(1, 2, 24)
         with pytest.raises(ValueError, match='has 1 register tokens'):
-            model.load_state_dict(alone, strict=False)
+            load_whole(model, alone)
 
 
 def test_the_usual_number_of_heads(logged):
@@ -193,14 +301,15 @@ def test_relative_position_tables_are_resized_dropped_and_made(logged):
     assert 'dropped 4 relative position tables of the checkpoint' in logged()
 
 
-def test_local_files_of_init_cfg_are_read_safely():
+def test_files_and_web_addresses_of_init_cfg_are_read_safely():
     def safe(file):
         return dict(type='Pretrained', checkpoint=file, prefix='backbone.')
 
     found = read_safely([safe('a.pth'), safe('https://host/a.pth'), dict(type='Normal', std=0.1), None])
     assert found[0]['checkpoint'].endswith('a.pth') and found[0]['checkpoint'] != 'a.pth'
     assert found[0]['prefix'] == 'backbone.' and found[0]['type'] == 'Pretrained'
-    assert found[1:] == [safe('https://host/a.pth'), dict(type='Normal', std=0.1), None]
+    assert found[1]['checkpoint'] == found[0]['checkpoint'].removesuffix('a.pth') + 'https://host/a.pth'
+    assert found[2:] == [dict(type='Normal', std=0.1), None]
     assert read_safely(safe('a.pth')) == found[0]
     assert read_safely(dict(type='Pretrained', checkpoint=3)) == dict(type='Pretrained', checkpoint=3)
 
@@ -217,4 +326,4 @@ def test_tokens_come_from_their_file(tmp_path):
 def test_known_grids_are_those_of_the_format():
     vit, timm = build(), next(each for each in FORMATS if each.name == 'timm')
     assert _grids(vit, None, None) == [(4, 3), *POSE_GRIDS]
-    assert _grids(vit, timm, None) == [*IMAGE_GRIDS, (4, 3)]
+    assert _grids(vit, timm, None) == [(4, 3), *IMAGE_GRIDS]

@@ -110,8 +110,9 @@ def test_an_unknown_dataset_is_an_error():
         (dict(expert_dim=16), r"missing keys \['names'\]; expected None or a dict of names, expert_dim"),
         (dict(names=NAMES), r"missing keys \['expert_dim'\]"),
         (dict(names=NAMES, expert_dim=16, size=3), r"unknown keys \['size'\]"),
-        (dict(names=NAMES, expert_dim=16, part=16), r"unknown keys \['part'\]"),
-        (NAMES, 'expected None or a dict of names, expert_dim'),
+        (dict(names=NAMES, part=16), r"unknown keys \['part'\], missing keys \['expert_dim'\]"),
+        (dict(names=NAMES, expert_dim=16, new_from=1), 'experts: new_from=1, expected the name of a dataset'),
+        (NAMES, 'expected None or a dict of names, expert_dim and new_from'),
         (dict(names=NAMES, expert_dim=48), 'expert_dim=48 must be > 0 and < the width 48'),
     ],
 )
@@ -120,9 +121,18 @@ def test_bad_experts(experts, message):
         build(experts=experts)
 
 
-def test_part_is_the_old_name_of_expert_dim(logged):
-    old, new = build(experts=dict(names=NAMES, part=16)), build()
-    assert old.expert_dim == 16
-    assert 'experts=dict(part=...) is now called expert_dim' in logged()
-    for ours, expected in zip(old.parameters(), new.parameters(), strict=True):
-        assert torch.equal(ours, expected)
+@pytest.mark.parametrize(('more', 'start'), [({}, 0), (dict(new_from='mpii'), 2)])
+def test_a_dataset_is_added_to_a_checkpoint(more, start, logged):
+    source, names = build(), ['hand21', *NAMES]
+    model = build(experts=dict(names=names, expert_dim=16, **more))
+    with torch.no_grad():
+        for value in source.parameters():
+            value += torch.rand_like(value)
+    model.load_state_dict(source.state_dict())
+    image = torch.randn(1, 3, 64, 48)
+    for name in NAMES:
+        assert torch.equal(model.eval()(image, [name])[0], source.eval()(image, [name])[0])
+    assert torch.equal(model(image, ['hand21'])[0], source(image, [NAMES[start]])[0])
+    assert logged().count(f'experts: hand21 start as that of {NAMES[start]}; coco, aic, mpii keep theirs') == 1
+    again = build(experts=dict(names=names, expert_dim=16, new_from='gone'))  # resuming needs no start
+    again.load_state_dict(model.state_dict())

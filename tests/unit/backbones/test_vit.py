@@ -26,6 +26,14 @@ def test_parameters_of_each_size(name):
     assert sum(p.numel() for p in model.parameters()) == expected
 
 
+@pytest.mark.parametrize('img_size', [(252, 196), (196, 252)])
+def test_patches_of_14_pixels(img_size):
+    model = build(patch_size=14, img_size=img_size)
+    assert model.grid == (img_size[0] // 14, img_size[1] // 14)
+    assert model(torch.randn(1, 3, *img_size))[0].shape == (1, 48, *model.grid)
+    assert model(torch.randn(1, 3, 28, 42))[0].shape == (1, 48, 2, 3)  # positions are resized
+
+
 @pytest.mark.parametrize('stride', [16, 8])
 @pytest.mark.parametrize('img_size', [(64, 48), (96, 96), (32, 80)])
 def test_output_shape(stride, img_size):
@@ -123,6 +131,11 @@ def test_bf16_agrees_with_fp32():
         (dict(img_size=(250, 192)), r'\(250, 192\): 250 is not a positive multiple of the stride 16.*240 or 256'),
         (dict(img_size=(0, 192)), 'not a positive multiple'),
         (dict(stride=4), 'stride=4.*16.*8'),
+        (dict(init_blocks='last'), "init_blocks='last': expected None or 'first'"),
+        (dict(init_blocks=6), "init_blocks=6: expected None or 'first'"),
+        (dict(patch_size=12), 'patch_size=12: expected 16 or 14'),
+        (dict(patch_size=14, stride=8, img_size=(56, 42)), 'stride=8 with patch_size=14: expected 14'),
+        (dict(patch_size=14), r'\(64, 48\): 64 is not a positive multiple of the stride 14.*56 or 70'),
         (dict(arch=dict(depth=2, embed_dim=50, num_heads=4)), 'num_heads=4 does not divide embed_dim=50'),
         (dict(arch='giant'), "arch='giant': expected one of tiny, small, base, large, huge or a dict of depth"),
         (

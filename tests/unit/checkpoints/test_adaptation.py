@@ -27,7 +27,7 @@ def test_extra_slot_is_added_to_every_position():
         (1025, IMAGE_GRIDS, ((32, 32), True)),  # 512x512 at 16
         (785, IMAGE_GRIDS, ((28, 28), True)),  # 448x448 at 16
         (432, POSE_GRIDS, ((24, 18), False)),  # 384x288
-        (192, [(12, 16), *POSE_GRIDS], ((12, 16), False)),  # the first candidate counts
+        (192, [(16, 12), *POSE_GRIDS], ((16, 12), False)),
     ],
 )
 def test_source_grid_is_one_of_the_known_ones(length, grids, expected):
@@ -39,6 +39,13 @@ def test_a_grid_is_never_guessed(length):
     """64 entries could be 8x8, but no format is known for it."""
     with pytest.raises(ValueError, match=rf'{length} entries: its grid is none of 14x14, 24x24.*pretrain_img_size'):
         source_grid(length, IMAGE_GRIDS)
+
+
+@pytest.mark.parametrize('length', [192, 193])
+def test_two_grids_that_fit_are_refused(length):
+    message = rf'table of {length} entries: its grid can be 16x12 or 12x16 .*pretrain_img_size=\(h, w\)'
+    with pytest.raises(ValueError, match=message):
+        source_grid(length, [*POSE_GRIDS, (12, 16)])
 
 
 @pytest.mark.parametrize(('cls_token', 'folded'), [(True, False), (False, True)])

@@ -1,12 +1,12 @@
 """A checkpoint that does not fit raises an error however it is loaded; MMEngine alone would only log it."""
 
 import copy
+import re
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.runner import load_checkpoint
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
@@ -63,9 +63,9 @@ def pose_weights():
         (dict(head='SimpleHead'), r'does not fit this SimpleHead: 1 of another shape \(final_layer.weight.*unexpected'),
     ],
 )
-def test_a_pose_model_of_another_size_is_refused(changes, message, save, pose_weights):
+def test_a_pose_model_of_another_size_is_refused(changes, message, pose_weights):
     with pytest.raises(ValueError, match=message):
-        load_checkpoint(MODELS.build(estimator(**changes)), str(save(pose_weights)))
+        load_whole(MODELS.build(estimator(**changes)), pose_weights)
 
 
 @pytest.mark.parametrize(
@@ -81,11 +81,11 @@ def test_a_pose_model_of_another_size_is_refused(changes, message, save, pose_we
         ('head.', r'does not fit this ClassicHead: 12 missing'),
     ],
 )
-def test_a_pose_model_with_missing_keys_is_refused(part, message, save, pose_weights):
+def test_a_pose_model_with_missing_keys_is_refused(part, message, pose_weights):
     for key in [key for key in pose_weights if key.startswith(part)]:
         del pose_weights[key]
     with pytest.raises(ValueError, match=message):
-        load_checkpoint(MODELS.build(estimator()), str(save(pose_weights)))
+        load_whole(MODELS.build(estimator()), pose_weights)
 
 
 def test_a_backbone_loads_from_a_pose_checkpoint_only_with_its_prefix(save, pose_weights):
@@ -102,6 +102,33 @@ def test_a_backbone_loads_from_a_pose_checkpoint_only_with_its_prefix(save, pose
 def test_the_error_names_the_prefix_for_every_origin(key, save):
     with pytest.raises(ValueError, match=r"its ViT has the prefix 'net.backbone.'"):
         init_from(save({f'net.backbone.{key}': torch.zeros(24)}))
+
+
+@pytest.mark.parametrize(
+    ('prefix', 'wrong'),
+    [('', 'backbone.'), ('backbone.', ''), ('backbone.', 'other.'), ('net.backbone.', ''), ('net.backbone.', 'net.')],
+)
+def test_the_line_in_the_message_works_for_the_file_at_hand(prefix, wrong, save):
+    weights = MODELS.build(vit()).state_dict()
+    file = save({prefix + key: value for key, value in weights.items()})
+    with pytest.raises(ValueError, match='init_cfg=dict') as raised:
+        init_from(file, **(dict(prefix=wrong) if wrong else {}))
+    line = re.search(r'init_cfg=(dict\(.*\))', str(raised.value))[1]
+    model = MODELS.build(vit(init_cfg=eval(line, dict(FILE=str(file)))))
+    model.init_weights()
+    assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
+
+
+def test_init_cfg_of_a_head_is_checked(save, pose_weights):
+    def head(**changes):
+        init_cfg = dict(type='Pretrained', checkpoint=str(save(pose_weights)), prefix='head.')
+        return MODELS.build(dict(HEADS['ClassicHead'], init_cfg=init_cfg, **changes))
+
+    model = head()
+    model.init_weights()
+    assert torch.equal(model.final_layer.weight, pose_weights['head.final_layer.weight'])
+    with pytest.raises(ValueError, match='predicts 3 keypoints, this head out_channels=4'):
+        head(out_channels=4).init_weights()
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(save):
@@ -154,7 +181,7 @@ def test_a_deep_copy_loads_checkpoints_like_the_model(pose_weights):
     model.load_state_dict(pose_weights)
     assert torch.equal(model.backbone.pos_embed, pose_weights['backbone.pos_embed'])
     with pytest.raises(ValueError, match='depth 2, this model 3'):
-        copy.deepcopy(MODELS.build(estimator(depth=3))).load_state_dict(pose_weights)
+        load_whole(copy.deepcopy(MODELS.build(estimator(depth=3))), pose_weights)
 
 
 def test_code_in_a_file_of_init_cfg_is_not_run(tmp_path, pose_weights):
@@ -164,8 +191,8 @@ def test_code_in_a_file_of_init_cfg_is_not_run(tmp_path, pose_weights):
 
     file = tmp_path / 'bad.pth'
     torch.save(dict(state_dict=pose_weights, meta=Attack()), file)
-    model = init_from(file, prefix='backbone.')
-    assert torch.equal(model.pos_embed, pose_weights['backbone.pos_embed'])
+    with pytest.raises(ValueError, match='bad.pth holds .*Path.*, so reading it could run code'):
+        init_from(file, prefix='backbone.')
     assert not (tmp_path / 'it_ran').exists()
     torch.load(file, weights_only=False)
     assert (tmp_path / 'it_ran').exists()

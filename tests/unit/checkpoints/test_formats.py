@@ -7,6 +7,7 @@ import torch
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
+from vitpose_mm.checkpoints.fit import load_whole
 from vitpose_mm.checkpoints.formats import FORMATS, recognise, unwrap
 
 ONE = torch.zeros(1)
@@ -121,9 +122,9 @@ def test_registers_are_refused_or_kept():
     source = vit().state_dict()
     named = with_tokens(source, 4) | {'blocks.0.ls1.gamma': torch.ones(24)}
     with pytest.raises(ValueError, match="4 register tokens, which take part in .*count=5, init='checkpoint'"):
-        vit().load_state_dict(named)
+        load_whole(vit(), named)
     with pytest.raises(ValueError, match='has 5 tokens beside the grid, this ViT 2: set knowledge_token'):
-        vit(knowledge_token=dict(count=2, init='checkpoint')).load_state_dict(named)
+        load_whole(vit(knowledge_token=dict(count=2, init='checkpoint')), named)
     model = vit(knowledge_token=dict(count=5, init='checkpoint'))
     model.init_weights()
     model.load_state_dict(named)

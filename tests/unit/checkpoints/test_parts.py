@@ -97,9 +97,6 @@ def test_a_missing_number_of_an_expert_is_refused():
         (dict(experts=['a', 'b', 'c']), ()),
         (dict(experts=['a', 3]), ()),
         (dict(experts='ab'), ()),
-        (dict(cfg="backbone=dict(\n  experts=dict(expert_dim=8, names=['x-y', 'z']))"), ('x-y', 'z')),
-        (dict(cfg="experts=dict(names=['x', 'z'], expert_dim=2)", experts=['a', 'b']), ('a', 'b')),
-        (dict(cfg=3), ()),
         ({}, ()),
     ],
 )

@@ -10,6 +10,7 @@ from mmpose.registry import MODELS
 import vitpose_mm  # noqa: F401
 from vitpose.cli.main import main
 from vitpose_mm.checkpoints import writing
+from vitpose_mm.checkpoints.fit import load_whole
 from vitpose_mm.checkpoints.multi_dataset import AUTHORS_ORDER
 from vitpose_mm.checkpoints.parts import read_parts
 from vitpose_mm.checkpoints.safe_load import load_checkpoint, load_weights
@@ -106,6 +107,11 @@ def parts_of(kind, **meta):
     return read_parts(weights, meta)
 
 
+def patches_of_14():
+    parts = parts_of('simple')
+    return parts._replace(vit={**parts.vit, 'patch_embed.proj.weight': torch.zeros(24, 3, 14, 14)})
+
+
 def test_names_of_each_format():
     plus = parts_of('plus', experts=list(ORDER))
     named = writing.to_official(plus, print)
@@ -132,6 +138,8 @@ def test_names_of_each_format():
             'table of 15 entries is not known: give it with --img-size',
         ),
         (lambda: writing.to_transformers(parts_of('simple')._replace(heads={}), 2), 'has no decoder'),
+        (lambda: writing.to_transformers(patches_of_14(), 2), 'patches of 14 pixels without padding'),
+        (lambda: writing.to_official(patches_of_14(), print), 'patches of 14 pixels .* write ours instead'),
         (lambda: read_parts({'x': torch.ones(1)}, {}), 'no ViT of a known origin: 1 keys such as x'),
         (
             lambda: read_parts({**build('simple').state_dict(), 'neck.x': torch.ones(1)}, {}),
@@ -171,7 +179,7 @@ def test_experts_left_inside_are_dropped_only_on_request(tmp_path, capsys):
     assert 'drop them with --drop-unused' in capsys.readouterr().err
     plain = build('simple')
     with pytest.raises(ValueError, match='24 weights of experts are unused.*--drop-unused'):
-        plain.load_state_dict(named)
+        load_whole(plain, named)
     assert main([*args, '--drop-unused']) == 0
     assert '24 weights of experts and 5 decoders of other datasets are dropped' in capsys.readouterr().out
     found = load_weights(tmp_path / 'out.pth')

@@ -65,9 +65,9 @@ def test_the_config_is_short_and_complete(made):
     assert config.train_cfg.max_epochs == last.end == last.T_max and config.model.backbone.init_cfg is None
 
 
-def network(depth=2, decoder='ClassicHead', **decoder_options):
+def network(depth=2, decoder='ClassicHead', img_size=(256, 192), **decoder_options):
     """A pose model of `depth` blocks, 128 wide, for the names of makers.coco and one more."""
-    backbone = dict(type='ViT', arch=dict(depth=depth, embed_dim=128, num_heads=2), img_size=(256, 192))
+    backbone = dict(type='ViT', arch=dict(depth=depth, embed_dim=128, num_heads=2), img_size=img_size)
     head = dict(type=decoder, in_channels=128, out_channels=5, loss=dict(type='KeypointMSELoss'), **decoder_options)
     init_default_scope('mmpose')
     return MODELS.build(dict(type='TopdownPoseEstimator', backbone=backbone, head=head))
@@ -115,6 +115,26 @@ def test_a_vit_alone_is_the_start(tmp_path, capsys):
     model.init_weights()
     assert all(torch.equal(value, source.state_dict()[name]) for name, value in model.backbone.state_dict().items())
     assert all(weight.requires_grad for weight in model.parameters()) and 'frozen' not in said
+
+
+def test_the_config_says_the_size_of_the_checkpoints_training(tmp_path, capsys, monkeypatch):
+    """Files of others record no grid: in a landscape model, 192 positions could be 16x12 or 12x16."""
+    source = network(img_size=(192, 256))
+    monkeypatch.setattr('vitpose.own_data.making.input_size', lambda boxes: ((256, 192), 'wide'))
+    for name, heads in (('pose', True), ('vit', False)):
+        model = source if heads else source.backbone
+        path = save(tmp_path / f'{name}.pth', model)
+        config, said = start_from(path, tmp_path / name, capsys)
+        assert config.model.backbone.pretrain_img_size == (192, 256) and 'pretrain_img_size' not in said
+    foreign = {key.replace('layers.', 'blocks.'): value for key, value in source.backbone.state_dict().items()}
+    torch.save(foreign, tmp_path / 'foreign.pth')
+    config, said = start_from(tmp_path / 'foreign.pth', tmp_path / 'foreign', capsys)
+    assert config.model.backbone.pretrain_img_size == (256, 192)
+    assert (
+        '192 positions are taken for 16x12, as in published files: else change pretrain_img_size in config.py' in said
+    )
+    init_default_scope('mmpose')
+    MODELS.build(config.model).init_weights()
 
 
 def test_the_size_is_the_checkpoints(tmp_path, capsys):

@@ -78,7 +78,7 @@ LOADER = arguments(DataLoader) | {'num_batch_per_epoch'}
 MODEL = {
     'train_cfg': {'compute_acc'},
     'test_cfg': {'flip_test', 'flip_mode', 'shift_heatmap', 'output_heatmaps', 'output_keypoint_indices'},
-    'backbone.experts': {'names', 'expert_dim'},
+    'backbone.experts': {'names', 'expert_dim', 'new_from'},
     'backbone.knowledge_token': (arguments(KnowledgeToken) | {'init'}) - {'dim'},
     'teacher': arguments(Teacher),
     'decoder': arguments(MaskedDecoder) - {'width', 'grid', 'pixels'},

@@ -1,14 +1,12 @@
 """A run whose checkpoint, data and model do not fit together is refused before anything is loaded."""
 
-import os
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
-from mmengine.logging import HistoryBuffer
 from mmengine.registry import init_default_scope
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
+from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from mmpose.registry import HOOKS, MODELS, TRANSFORMS
 
 import vitpose_mm  # noqa: F401, registers
@@ -294,6 +292,29 @@ def test_left_over_and_missing_keys_are_an_error(changes, message):
         RunCheckHook().after_load_checkpoint(SimpleNamespace(model=model(), _train_loop=None), dict(state_dict=weights))
 
 
+@pytest.mark.parametrize('prefix', ['', 'backbone.', 'student.backbone.'])
+def test_the_message_names_the_line_that_starts_from_this_file(prefix):
+    weights = {prefix + key: value for key, value in model().backbone.state_dict().items()}
+    with pytest.raises(ValueError, match='To start from its ViT alone, set model.backbone.init_cfg=dict') as raised:
+        RunCheckHook().after_load_checkpoint(SimpleNamespace(model=model(), _train_loop=None), dict(state_dict=weights))
+    line = "init_cfg=dict(type='Pretrained', checkpoint=FILE" + (f', prefix={prefix!r})' if prefix else ')')
+    assert f'set model.backbone.{line} instead of load_from' in str(raised.value)
+
+
+def test_a_checkpoint_is_adapted_once(tmp_path, logged):
+    """The load of the check is kept: MMEngine then loads the model's own weights."""
+    source, target = model(), model()
+    weights = {key: value + 1 for key, value in source.state_dict().items()}
+    slot = torch.ones(1, 1, weights['backbone.pos_embed'].shape[2])
+    weights['backbone.pos_embed'] = torch.cat([slot, weights['backbone.pos_embed']], dim=1)
+    weights = {key.replace('backbone.layers.', 'backbone.blocks.'): value for key, value in weights.items()}
+    checkpoint = dict(state_dict=weights, meta={})
+    RunCheckHook().after_load_checkpoint(SimpleNamespace(model=target, _train_loop=None), checkpoint)
+    _load_checkpoint_to_model(target, checkpoint)
+    assert torch.equal(target.backbone.pos_embed, source.backbone.pos_embed + 1 + 1)
+    assert logged().count('its extra slot is added to every position') == 1
+
+
 def test_models_without_a_vit_are_left_to_mmengine():
     RunCheckHook().after_load_checkpoint(
         SimpleNamespace(model=torch.nn.Linear(2, 2), _train_loop=None), dict(state_dict={'x': 1})
@@ -304,8 +325,10 @@ def test_models_without_a_vit_are_left_to_mmengine():
     ('load_from', 'resume', 'expected'),
     [
         ('a.pth', False, 'vitpose-safe://a.pth'),
-        ('https://host/a.pth', False, 'https://host/a.pth'),
-        ('a.pth', True, 'a.pth'),
+        ('https://host/a.pth', False, 'vitpose-safe://https://host/a.pth'),
+        ('open-mmlab://a', False, 'open-mmlab://a'),
+        ('a.pth', True, 'vitpose-resume://a.pth'),
+        (None, True, None),
         (None, False, None),
     ],
 )
@@ -323,28 +346,10 @@ def start(hook, load_from, resume):
     return runner
 
 
-class Attack:
-    def __init__(self, file):
-        self.file = file
-
-    def __reduce__(self):
-        return os.system, (f'touch {self.file}',)
-
-
-@pytest.mark.skipif(not hasattr(torch.serialization, 'safe_globals'), reason='torch reads with weights_only')
-@pytest.mark.parametrize('named', [True, False])
-def test_resuming_from_a_file_with_code_is_refused(tmp_path, monkeypatch, named):
+def test_a_run_resumes_safely_from_the_pointer_of_mmengine(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    torch.save(dict(state_dict={}, meta=Attack('it_ran')), 'a.pth')
     (tmp_path / 'last_checkpoint').write_text('a.pth')
-    message = r'a.pth holds \S*system, so reading it could run code.*--cfg-options custom_hooks.1.trust_resume=True'
-    with pytest.raises(ValueError, match=message):
-        start(RunCheckHook(), 'a.pth' if named else None, True)
-    assert not (tmp_path / 'it_ran').exists()
-    start(RunCheckHook(trust_resume=True), 'a.pth', True)
-    history = dict(log_scalars=dict(loss=HistoryBuffer([1.0], [1])), seed=np.int64(3))
-    torch.save(dict(state_dict={'x': torch.ones(1)}, optimizer=dict(state={}), message_hub=history), 'a.pth')
-    start(RunCheckHook(), 'a.pth', True)
+    assert start(RunCheckHook(), None, True)._load_from == 'vitpose-resume://a.pth'
 
 
 def head_of(keypoints, **more):

@@ -26,3 +26,37 @@ def test_messages_say_what_to_do():
         embed(torch.zeros(3, 64, 48))
     with pytest.raises(ValueError, match=r'\(60, 48\): 60 is not .* resize the input, e.g. to 48 or 64'):
         embed.grid(60, 48)
+
+
+@pytest.mark.parametrize(
+    ('patch', 'stride', 'padding', 'size'),
+    [(16, None, 2, (64, 48)), (16, 8, 4, (64, 48)), (14, None, 0, (252, 196)), (14, 14, 0, (28, 42))],
+)
+def test_each_patch_size_has_its_strides_and_padding(patch, stride, padding, size):
+    embed = PatchEmbed(3, 12, stride, patch)
+    step = stride or patch
+    assert embed.stride == step and embed.proj.kernel_size == (patch, patch) and embed.proj.padding == (padding,) * 2
+    expected = (size[0] // step, size[1] // step)
+    assert embed.grid(*size) == expected and embed(torch.randn(1, 3, *size)).shape == (1, *expected, 12)
+
+
+def test_single_14_pixel_patches_are_projected_as_by_the_convolution():
+    embed, image = PatchEmbed(3, 12, patch_size=14), torch.randn(2, 3, 14, 14)
+    torch.testing.assert_close(
+        embed.project(image.permute(0, 2, 3, 1).flatten(1)), embed(image)[:, 0, 0], rtol=0, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ('patch', 'stride', 'message'),
+    [
+        (15, None, 'patch_size=15: expected 16 or 14 pixels'),
+        ((16, 16), None, r'patch_size=\(16, 16\): expected 16 or 14'),
+        (14, 16, 'stride=16 with patch_size=14: expected 14$'),
+        (14, 7, 'stride=7 with patch_size=14: expected 14$'),
+        (16, 14, 'stride=14 with patch_size=16: expected 16 or 8'),
+    ],
+)
+def test_other_patches_are_refused(patch, stride, message):
+    with pytest.raises(ValueError, match=message):
+        PatchEmbed(3, 12, stride, patch)

@@ -120,6 +120,19 @@ def test_experts_are_routed_by_the_samples(build):
         model(IMAGES, samples(''), noise=NOISE)
 
 
+def test_patches_of_14_pixels(build):
+    """The prediction is that of the patches as the ViT itself cuts them, and the loss that of 14x14 pixels."""
+    model = build(backbone=dict(patch_size=14), img_size=(56, 42))
+    images = IMAGES[:, :, :56, :42]
+    whole = model.backbone.patch_embed(images).flatten(1, 2)
+    torch.testing.assert_close(model.backbone.patch_embed.project(model.patchify(images)), whole, rtol=0, atol=1e-4)
+    predicted, split = model(images, noise=NOISE)
+    assert predicted.shape == (3, 12, 14 * 14 * 3)
+    masked = split.masked.view(3, 1, 4, 3).repeat_interleave(14, 2).repeat_interleave(14, 3).bool()
+    changed = torch.where(masked, torch.randn_like(images), images)
+    assert torch.equal(model(changed, noise=NOISE)[0], predicted)
+
+
 def samples(*names):
     """One sample per image, with its dataset."""
     return [PoseDataSample(metainfo=dict(dataset_name=names[i % len(names)])) for i in range(3)]

@@ -5,6 +5,7 @@ import torch
 from mmengine.runner import load_checkpoint
 from mmpose.registry import MODELS
 
+from vitpose_mm.checkpoints.fit import load_whole
 from vitpose_mm.pretrain import to_mae, to_transformers
 
 FINE = dict(type='ViT', arch=dict(depth=2, embed_dim=32, num_heads=2), img_size=(64, 48))
@@ -67,18 +68,18 @@ def test_the_position_of_the_cls_token_is_added_to_it(build):
     assert torch.equal(model.backbone.pos_embed, build().backbone.pos_embed)
     weights['decoder_pos_embed'][:, 0] = 1
     with pytest.raises(ValueError, match="decoder's position of the cls token"):
-        model.load_state_dict(weights)
+        load_whole(model, weights)
 
 
 def test_files_that_do_not_fit_are_refused(build):
     model = build()
     with pytest.raises(ValueError, match='no decoder of a masked autoencoder'):
-        model.load_state_dict({f'backbone.{key}': value for key, value in model.backbone.state_dict().items()})
+        load_whole(model, {f'backbone.{key}': value for key, value in model.backbone.state_dict().items()})
     weights = model.state_dict()
     del weights['decoder.norm.bias']
     with pytest.raises(ValueError, match='missing .decoder.norm.bias'):
-        model.load_state_dict(weights)
+        load_whole(model, weights)
     with pytest.raises(ValueError, match='unknown keys: extra'):
-        model.load_state_dict({**to_mae(model.state_dict()), 'extra': torch.ones(1)})
+        load_whole(model, {**to_mae(model.state_dict()), 'extra': torch.ones(1)})
     with pytest.raises(ValueError, match='extra has no name in the other format'):
         to_mae({**model.state_dict(), 'extra': torch.ones(1)})

@@ -19,23 +19,24 @@ from vitpose_mm.pretrain.masking import (
 )
 
 
-def plain_patches(image):
-    """Patches (N, 768) of one image (3, H, W), pixel by pixel."""
+def plain_patches(image, side):
+    """Patches (N, side * side * 3) of one image (3, H, W), pixel by pixel."""
     _, height, width = image.shape
     patches = []
-    for top in range(0, height, 16):
-        for left in range(0, width, 16):
-            pixels = [image[c, top + y, left + x] for y in range(16) for x in range(16) for c in range(3)]
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            pixels = [image[c, top + y, left + x] for y in range(side) for x in range(side) for c in range(3)]
             patches.append(pixels)
     return np.array(patches)
 
 
-def test_patches_equal_a_plain_loop_and_come_back():
-    image = torch.randn(2, 3, 48, 32, dtype=torch.float64)
-    patches = patchify(image)
+@pytest.mark.parametrize('side', [16, 14])
+def test_patches_equal_a_plain_loop_and_come_back(side):
+    image = torch.randn(2, 3, 3 * side, 2 * side, dtype=torch.float64)
+    patches = patchify(image, side)
     for one, found in zip(image.numpy(), patches.numpy(), strict=True):
-        assert np.array_equal(plain_patches(one), found)
-    assert torch.equal(unpatchify(patches, (3, 2)), image)
+        assert np.array_equal(plain_patches(one, side), found)
+    assert torch.equal(unpatchify(patches, (3, 2), side), image)
 
 
 def test_the_smallest_noise_is_visible():
