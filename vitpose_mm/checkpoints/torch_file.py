@@ -88,7 +88,7 @@ def read_torch_file(path: Path, map_location: Any = 'cpu') -> Any:
         _log_once(
             f'torch {torch.__version__} cannot read untrusted files safely: an own unpickler does, see SECURITY.md'
         )
-        return torch.load(path, weights_only=False, pickle_module=old_torch.restricted(ALLOWED), **options)
+        return torch.load(str(path), weights_only=False, pickle_module=old_torch.restricted(ALLOWED), **options)
     except Exception as problem:  # a malformed file can make torch raise anything
         raise ValueError(f'{path} {_explain(problem)}') from problem
 
@@ -128,7 +128,7 @@ def _read_listed(path: Path, options: dict) -> Any:
         torch.serialization.clear_safe_globals()
         torch.serialization.add_safe_globals([*others, *((one, name) for name, one in ALLOWED.items())])
         try:
-            return torch.load(path, weights_only=True, **options)
+            return torch.load(str(path), weights_only=True, **options)
         finally:
             torch.serialization.clear_safe_globals()
             torch.serialization.add_safe_globals(before)

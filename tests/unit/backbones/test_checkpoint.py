@@ -305,11 +305,13 @@ def test_files_and_web_addresses_of_init_cfg_are_read_safely():
     def safe(file):
         return dict(type='Pretrained', checkpoint=file, prefix='backbone.')
 
-    found = read_safely([safe('a.pth'), safe('https://host/a.pth'), dict(type='Normal', std=0.1), None])
+    found = read_safely(
+        [safe('a.pth'), safe('https://host/a.pth'), safe('torchvision://resnet50'), dict(type='Normal', std=0.1), None]
+    )
     assert found[0]['checkpoint'].endswith('a.pth') and found[0]['checkpoint'] != 'a.pth'
     assert found[0]['prefix'] == 'backbone.' and found[0]['type'] == 'Pretrained'
-    assert found[1]['checkpoint'] == found[0]['checkpoint'].removesuffix('a.pth') + 'https://host/a.pth'
-    assert found[2:] == [dict(type='Normal', std=0.1), None]
+    assert found[1]['checkpoint'] == 'vitpose-safe://https://host/a.pth'
+    assert found[2:] == [safe('torchvision://resnet50'), dict(type='Normal', std=0.1), None]
     assert read_safely(safe('a.pth')) == found[0]
     assert read_safely(dict(type='Pretrained', checkpoint=3)) == dict(type='Pretrained', checkpoint=3)
 
