@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import pseudo_collate
+from mmengine.dataset import default_collate, pseudo_collate
+from mmengine.registry import init_default_scope
 from mmpose.datasets.transforms import (
     GetBBoxCenterScale,
     LoadImage,
@@ -16,9 +17,10 @@ from mmpose.datasets.transforms import (
     TopdownAffine,
 )
 from mmpose.models.data_preprocessors import PoseDataPreprocessor
+from mmpose.registry import DATASETS
 from PIL import Image
 
-from vitpose_mm.datasets import CropImage, FlipBox, OpenImage, PackCrop, TurnBox, stack_inputs
+from vitpose_mm.datasets import CropImage, FlipBox, OpenImage, PackCrop, TurnBox
 
 INPUT = (96, 128)
 HEIGHT, WIDTH = 331, 450
@@ -153,6 +155,27 @@ def filtered(whole, sample, seed):
     return cv2.resize(many, INPUT, interpolation=cv2.INTER_AREA).astype(np.float64)
 
 
+@pytest.mark.parametrize('reduced', [True, False])
+def test_training_and_test_crops_of_photographs(photographs, reduced):
+    """Without augmentation at 256x192: the figures of docs/training_speed.md."""
+    init_default_scope('mmpose')
+    size, distances = (192, 256), []
+    for reader, folder in (('Coco', 'coco'), ('Aic', 'aic'), ('AP10K', 'ap10k')):
+        files = dict(data_root=str(photographs / folder), ann_file=f'test_{folder}.json', data_prefix=dict(img=''))
+        training, testing = (
+            DATASETS.build(dict(type=f'Checked{reader}Dataset', pipeline=pipeline, **files))
+            for pipeline in (
+                [OpenImage(), GetBBoxCenterScale(), CropImage(size, True, reduced)],
+                [LoadImage(), GetBBoxCenterScale(), TopdownAffine(size, True)],
+            )
+        )
+        for i in range(len(training)):
+            distances.append(np.abs(training[i]['img'].astype(int) - testing[i]['img']).mean())
+    differing = [distance for distance in distances if distance]
+    assert (len(distances), len(differing)) == (23, 10 if reduced else 0)
+    assert not reduced or (np.mean(differing).round(1), max(differing).round(1)) == (2.7, 6.4)
+
+
 def test_random_numbers_of_the_box_equal_those_of_mmpose():
     np.random.seed(3)
     ours = TurnBox._truncnorm(size=(500, 4))
@@ -205,8 +228,6 @@ def test_preprocessed_batch_equals_that_of_mmpose():
     random = np.random.default_rng(0)
     samples = [PackCrop()(dict(img=random.integers(0, 255, (64, 48, 3), np.uint8), img_path=str(i))) for i in range(3)]
     preprocess = PoseDataPreprocessor(mean=[120.0, 115, 100], std=[58.0, 57, 56], bgr_to_rgb=True)
-    stacked, listed = (preprocess(collate(samples), True) for collate in (stack_inputs, pseudo_collate))
+    stacked, listed = (preprocess(collate(samples), True) for collate in (default_collate, pseudo_collate))
     assert torch.equal(stacked['inputs'], listed['inputs'])
     assert [sample.img_path for sample in stacked['data_samples']] == ['0', '1', '2']
-    samples[1]['inputs'] = samples[1]['inputs'][:, :32]
-    assert [image.shape[1] for image in stack_inputs(samples)['inputs']] == [64, 32, 64]

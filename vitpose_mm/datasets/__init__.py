@@ -7,7 +7,7 @@ from .combined import CombinedPoseDataset
 from .crop_image import CropImage, FlipBox, OpenImage, TurnBox
 from .keypoint_target import KeypointTarget
 from .mix_sampler import FixedMixSampler
-from .packing import PackCrop, stack_inputs
+from .packing import PackCrop
 from .pretrain_crop import PretrainCrop
 from .teacher_cache import TeacherCacheDataset
 from .unlabelled import UnlabelledDataset
@@ -27,5 +27,4 @@ __all__ = [
     'TurnBox',
     'UnlabelledDataset',
     'checked',
-    'stack_inputs',
 ]

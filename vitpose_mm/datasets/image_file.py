@@ -32,7 +32,7 @@ class CheckedLoadImage(LoadImage):
         if type(transform) not in (LoadImage, LoadImageFromFile):
             return transform
         checked = cls()
-        vars(checked).update(vars(transform))
+        checked.__dict__.update(vars(transform))
         return checked
 
     def transform(self, results: dict) -> dict | None:

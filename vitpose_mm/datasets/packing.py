@@ -1,4 +1,4 @@
-"""Packing of training samples, and stacking of their images to a batch."""
+"""Packing of training samples."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,10 +6,8 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from mmengine.registry import FUNCTIONS
 from mmpose.datasets.transforms import PackPoseInputs
 from mmpose.registry import TRANSFORMS
-from torch import Tensor
 
 NOTHING = np.zeros((1, 1, 1), np.uint8)
 
@@ -37,20 +35,3 @@ class PackCrop(PackPoseInputs):
         cv2.split(image, list(channels))
         packed['inputs'] = torch.from_numpy(channels)
         return packed
-
-
-@FUNCTIONS.register_module()
-def stack_inputs(samples: Sequence[dict]) -> dict[str, Any]:
-    """Collate samples into one tensor of images, which a worker sends at once; for `collate_fn` of a loader.
-
-    Args:
-        samples: B packed samples.
-
-    Returns:
-        `inputs` (B, 3, H, W), or a list of tensors if the sizes differ, and the list of `data_samples`.
-    """
-    images: list[Tensor] = [sample['inputs'] for sample in samples]
-    same = len({image.shape for image in images}) == 1
-    return dict(
-        inputs=torch.stack(images) if same else images, data_samples=[sample['data_samples'] for sample in samples]
-    )

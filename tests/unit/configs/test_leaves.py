@@ -286,3 +286,12 @@ def test_no_base_file_shadows_one_of_mmpose(root):
     theirs = Path(mmpose.__file__).parent / '.mim/configs/_base_/datasets'
     ours = root / 'configs/_base_/datasets'
     assert {p.name for p in ours.glob('*.py')} & {p.name for p in theirs.glob('*.py')} == set()
+
+
+def test_loaders_keep_their_workers_and_stack_in_them(cfg):
+    loaders = {part: cfg.get(f'{part}_dataloader') or {} for part in ('train', 'val', 'test')}
+    assert any(loaders.values())
+    for part, loader in loaders.items():
+        if loader:
+            assert loader.num_workers > 0 and loader.persistent_workers and loader.pin_memory
+            assert part != 'train' or loader.collate_fn.type == 'default_collate'
