@@ -8,10 +8,10 @@ from mmengine.fileio import LocalBackend, get_file_backend, register_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..checkpoints.complete import RUN, choose, find_files
 from ..files import PART, replacing, write_text
-from .batch_norm import batch_norm_buffers
 
 
 class CompleteFileBackend(LocalBackend):
@@ -109,7 +109,9 @@ class CompleteCheckpointHook(CheckpointHook):
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         if get_world_size() > 1:
-            self._batch_norm = gather_object({k: v.cpu() for k, v in batch_norm_buffers(runner.model).items()})
+            norms = {name: part for name, part in runner.model.named_modules() if isinstance(part, _BatchNorm)}
+            buffers = {f'{name}.{k}': v.cpu() for name, norm in norms.items() for k, v in norm.named_buffers()}
+            self._batch_norm = gather_object({key.removeprefix('module.'): v for key, v in buffers.items()})
         super()._save_checkpoint_with_step(runner, step, meta)
         self._saved, self._batch_norm = meta['iter'], None
         removed = getattr(self.file_backend, 'removed', [])

@@ -36,11 +36,9 @@ class RunCheckHook(Hook):
     - A heatmap head must have the codec of the training targets.
     - `FixedMixSampler` must have its loader's batch size, and `PerDatasetEvaluator` one metric per dataset.
     - A teacher must use the same crop as its student.
-
     - A ViT's checkpoint must fit the whole model: MMEngine only logs what is left over or missing.
 
     What `load_from` or `--resume` names, a file or web address, is read safely: one that could run code is refused.
-
     A check is skipped if the dataset or head does not define the value.
 
     Raises:
@@ -80,18 +78,15 @@ class RunCheckHook(Hook):
 
 
 def keep_keypoints(model: Any, meta: Any, dataset: Any) -> None:
-    """Tell a head with `allow_new_final_layer` which of its keypoints have a name that the checkpoint knows.
+    """Tell a head with `allow_new_final_layer` which of its keypoints have a name in a checkpoint's meta.
 
-    Args:
-        model: the model without the wrapper of a distributed run.
-        meta: of the checkpoint; its 'dataset_meta' names the keypoints.
-        dataset: the training set as built, or None.
+    `dataset` is the training set as built, or None.
     """
     head: Any = getattr(model, 'head', None)
-    theirs = _keypoint_names((meta or {}).get('dataset_meta') if isinstance(meta, dict) else None)
-    own = _keypoint_names(getattr(dataset, 'metainfo', None))
     if getattr(head, 'allow_new_final_layer', False):
-        head.kept_keypoints = {index: theirs.index(name) for index, name in enumerate(own) if name in theirs}
+        old = _keypoint_names(meta.get('dataset_meta') if isinstance(meta, dict) else None)
+        new = _keypoint_names(getattr(dataset, 'metainfo', None))
+        head.kept_keypoints = {index: old.index(name) for index, name in enumerate(new) if name in old}
 
 
 def _keypoint_names(meta: Any) -> list[str]:
@@ -104,15 +99,7 @@ def _keypoint_names(meta: Any) -> list[str]:
 
 
 def check_weights(model: Any, weights: dict) -> None:
-    """Load a checkpoint into a model with a `ViT`, and check that it fits.
-
-    Args:
-        model: the model without the wrapper of a distributed run.
-        weights: of any origin that the model loads.
-
-    Raises:
-        ValueError: lists the keys that are left over or missing.
-    """
+    """Load weights of any origin into a model with a `ViT`; a ValueError lists keys that are left over or missing."""
 
     def absent() -> list[str]:
         heads = [f'head.heads.{name}.' for name in getattr(getattr(model, 'head', None), 'absent', ())]
@@ -129,16 +116,12 @@ def check_weights(model: Any, weights: dict) -> None:
 
 
 def check_checkpoint(load_from: str | None, config: str | None, option: str = '--cfg-options load_from={}') -> None:
-    """Check that a local checkpoint exists.
+    """Check that a local checkpoint exists; the FileNotFoundError names the config that writes it.
 
     Args:
         load_from: a file or URL, or None.
-        config: the run's config file. The `configs` folder above it is searched for the config that writes the
-            checkpoint.
+        config: the run's config file; the config that writes the checkpoint is searched in the `configs` folder above.
         option: the command-line option that selects another checkpoint, with {} for the file.
-
-    Raises:
-        FileNotFoundError: names the checkpoint and the config that writes it.
     """
     if load_from is None or '://' in load_from or Path(load_from).expanduser().exists():
         return
@@ -152,13 +135,7 @@ def check_checkpoint(load_from: str | None, config: str | None, option: str = '-
 def check_keypoints(dataset: Any, model: Any, split: str) -> None:
     """Check that a top-down model has one output per keypoint of each dataset, its decoder and its expert, if any.
 
-    Args:
-        dataset: the built dataset.
-        model: the model without the wrapper of a distributed run.
-        split: 'train', 'val' or 'test'; `output_keypoint_indices` only applies to 'val' and 'test'.
-
-    Raises:
-        ValueError: names the dataset, what the model has and what to change.
+    `split` is 'train', 'val' or 'test'; `output_keypoint_indices` only applies to 'val' and 'test'.
     """
     if not isinstance(model, TopdownPoseEstimator):
         return
@@ -216,15 +193,7 @@ def _check_loop(loop: Any) -> None:
 
 
 def check_targets(dataset: Any, model: Any) -> None:
-    """Check that training targets and heatmap head use the same codec, and teacher and student the same crop.
-
-    Args:
-        dataset: the built training set.
-        model: the model without the wrapper of a distributed run.
-
-    Raises:
-        ValueError: names both codecs or crops.
-    """
+    """Check that training targets and heatmap head use the same codec, and teacher and student the same crop."""
     if not isinstance(model, TopdownPoseEstimator):
         return
     for member in members(dataset):
