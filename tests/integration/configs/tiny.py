@@ -59,11 +59,7 @@ param_scheduler = [
     dict(type='LinearLR', begin=0, end=10, start_factor=0.001, by_epoch=False),
     dict(type='MultiStepLR', milestones=[2], gamma=0.1, by_epoch=True),
 ]
-custom_hooks = [
-    dict(type='EpochSeedHook'),
-    dict(type='PreemptionHook'),
-    dict(type='NonFiniteHook'),
-]
+custom_hooks = [dict(type='EpochSeedHook'), dict(type='PreemptionHook'), dict(type='NonFiniteHook')]
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=1), checkpoint=dict(type='CompleteCheckpointHook', interval=1)
 )
