@@ -29,11 +29,8 @@ class DatasetMixHook(Hook):
         self.names = list(dict.fromkeys([*names, *getattr(head, 'heads', ())]))
         self.default, self.counts = getattr(head, 'default_dataset', None), Counter[str | None]()
 
-    def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
-    ) -> None:
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Count the samples in this process's batch."""
-        assert data_batch is not None
         self.counts.update(sample.metainfo.get('dataset_name', self.default) for sample in data_batch['data_samples'])
 
     def after_train_epoch(self, runner: Runner) -> None:
@@ -45,8 +42,7 @@ class DatasetMixHook(Hook):
         shown = ', '.join(f'{name} {number}' for name, number in numbers.items())
         runner.logger.info(f'Samples of epoch {runner.epoch + 1}: {shown}')
         scalars = {f'samples/{name}': number for name, number in numbers.items()}
-        for name, number in scalars.items():
-            runner.message_hub.update_scalar(name, number)
+        runner.message_hub.update_scalars(scalars)
         runner.visualizer.add_scalars(scalars, step=runner.epoch + 1)
 
 

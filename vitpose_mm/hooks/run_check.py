@@ -78,10 +78,7 @@ class RunCheckHook(Hook):
 
 
 def keep_keypoints(model: Any, meta: Any, dataset: Any) -> None:
-    """Tell a head with `allow_new_final_layer` which of its keypoints have a name in a checkpoint's meta.
-
-    `dataset` is the training set as built, or None.
-    """
+    """Tell a head with `allow_new_final_layer` which keypoints of the training set (or None) a checkpoint knows."""
     head: Any = getattr(model, 'head', None)
     if getattr(head, 'allow_new_final_layer', False):
         old = _keypoint_names(meta.get('dataset_meta') if isinstance(meta, dict) else None)
@@ -92,9 +89,7 @@ def keep_keypoints(model: Any, meta: Any, dataset: Any) -> None:
 def _keypoint_names(meta: Any) -> list[str]:
     """Names of the keypoints in their order, [] if they are not known."""
     names = meta.get('keypoint_id2name') if isinstance(meta, dict) else None
-    if not isinstance(names, dict):
-        return []
-    ordered: list[Any] = [names.get(number, names.get(str(number))) for number in range(len(names))]
+    ordered: list[Any] = [names.get(i, names.get(str(i))) for i in range(len(names))] if isinstance(names, dict) else []
     return ordered if all(isinstance(name, str) for name in ordered) else []
 
 
@@ -108,11 +103,10 @@ def check_weights(model: Any, weights: dict) -> None:
     try:
         load_whole(model, weights, absent)
     except ValueError as problem:
-        origin = recognise(weights)
-        line = f'. To start from its ViT alone, set model.backbone.{pretrained(origin.prefix)}' if origin else ''
-        raise ValueError(
-            f'the checkpoint does not fit the model: {problem}{line and line + " instead of load_from"}'
-        ) from problem
+        hint, origin = '', recognise(weights)
+        if origin:
+            hint = f'. To start from its ViT alone, set model.backbone.{pretrained(origin.prefix)} instead of load_from'
+        raise ValueError(f'the checkpoint does not fit the model: {problem}{hint}') from problem
 
 
 def check_checkpoint(load_from: str | None, config: str | None, option: str = '--cfg-options load_from={}') -> None:
@@ -203,9 +197,9 @@ def check_targets(dataset: Any, model: Any) -> None:
         for step in transforms(member, GenerateTarget):
             if isinstance(step, KeypointTarget) and not (isinstance(head, DecoderHead) and hasattr(codec, 'targets')):
                 raise ValueError(
-                    f'the training pipeline of {name!r} has KeypointTarget, which leaves the heatmaps to the head, but '
-                    f'the head is a {type(head).__name__} with decoder {describe(codec)}: use ClassicHead or '
-                    "SimpleHead with a BatchUDPHeatmap or BatchMSRAHeatmap, or MMPose's GenerateTarget"
+                    f'the pipeline of {name!r} has KeypointTarget, whose heatmaps ClassicHead and SimpleHead make with '
+                    f'a BatchUDPHeatmap or BatchMSRAHeatmap, but the head is a {type(head).__name__} with decoder '
+                    f"{describe(codec)}: use one of these, or MMPose's GenerateTarget"
                 )
             one_codec = isinstance(head, HeatmapHead) and codec is not None and not isinstance(step.encoder, list)
             if one_codec and not same_targets(step.encoder, codec):

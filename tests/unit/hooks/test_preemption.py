@@ -195,6 +195,18 @@ def test_another_batch_size_starts_the_epoch_anew(tmp_path):
     assert torch.load(tmp_path / 'epoch_3.pth', weights_only=False)['meta']['iter'] == 6 + 2 + 2
 
 
+def test_another_number_of_processes_starts_the_epoch_anew(tmp_path):
+    """Preempted with one process, then with two, then with one: 4, 2 and 4 batches per epoch."""
+    assert train(tmp_path, interrupt=dict(iteration=6)) == EXIT_CODE
+    options = dict(resume=True, val=False)
+    assert train(tmp_path, interrupt=dict(iteration=7, rank=1), processes=2, **options) == [EXIT_CODE, EXIT_CODE]
+    assert train(tmp_path, **options) == 0
+    text = ''.join(path.read_text() for path in sorted(tmp_path.glob('*/*.log')))
+    assert 'batch 2 of 4 of epoch 2, which now has 2 batches: the epoch starts anew' in text
+    assert 'batch 1 of 2 of epoch 2, which now has 4 batches: the epoch starts anew' in text
+    assert torch.load(tmp_path / 'epoch_3.pth', weights_only=False)['meta']['iter'] == 6 + 1 + 4 + 4
+
+
 def test_a_full_disk_is_no_success(tmp_path, capfd):
     """The exit code is that of an error, so that a job that restarts on 75 does not repeat for ever."""
 
