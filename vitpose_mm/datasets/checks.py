@@ -84,8 +84,9 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
         try:
             return super().prepare_data(idx)
         except MissingImageError as error:
+            path = super(BaseCocoStyleDataset, self).get_data_info(idx)['img_path']
             raise MissingImageError(
-                f'{error} (annotations: {self.ann_file}). Add the file, or change data_root={self.data_root!r} '
+                f'image {path} of {self.ann_file} is missing. Add the file, or change data_root={self.data_root!r} '
                 f'and data_prefix={self.data_prefix!r} to the folder of the images.'
             ) from error
 
