@@ -36,7 +36,7 @@ def compile_network(model: Any, options: bool | dict) -> list[str]:
     """
     if not hasattr(nn.Module, 'compile'):
         raise ValueError('compile=... needs torch >= 2.2: remove it from the config, or install a newer torch')
-    parts = {'backbone': getattr(model, 'backbone', None), 'head': getattr(model, 'head', None)}
+    parts: dict[str, Any] = {'backbone': getattr(model, 'backbone', None), 'head': getattr(model, 'head', None)}
     teacher = getattr(model, 'teacher', None)
     if isinstance(teacher, Teacher):
         parts |= {'teacher.backbone': teacher.model.backbone, 'teacher.head': teacher.model.head}

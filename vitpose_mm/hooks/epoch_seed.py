@@ -71,7 +71,7 @@ class EpochSeedHook(Hook):
         runner.message_hub.update_info(POSITION, position)
         self._done, sampler = done, loader.batch_sampler.sampler
         sampler.seeds, sampler.skipped = (self._run_seed, runner.epoch, runner.rank), done
-        seed_all(*sampler.seeds, 0, loading=True)
+        seed_all(self._run_seed, runner.epoch, runner.rank, 0, loading=True)
         if getattr(runner.optim_wrapper, '_accumulative_counts', 1) > 1:
             runner.optim_wrapper.initialize_count_status(runner.model, done, len(loader))
 
@@ -128,8 +128,8 @@ def batches_done(runner: Runner) -> int:
     done = runner.iter - position['first']
     if not done or position['batches'] == batches:
         return done
-    saved = f'the checkpoint is from batch {done} of {position["batches"]} of epoch {runner.epoch + 1}'
-    print_log(f'{saved}, which now has {batches}: the epoch starts anew', 'current', logging.WARNING)
+    saved = f'the checkpoint was saved after batch {done} of {position["batches"]} of epoch {runner.epoch + 1}'
+    print_log(f'{saved}, which now has {batches} batches: the epoch starts anew', 'current', logging.WARNING)
     return 0
 
 
