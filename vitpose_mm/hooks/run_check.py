@@ -197,9 +197,9 @@ def check_targets(dataset: Any, model: Any) -> None:
         for step in transforms(member, GenerateTarget):
             if isinstance(step, KeypointTarget) and not (isinstance(head, DecoderHead) and hasattr(codec, 'targets')):
                 raise ValueError(
-                    f'the pipeline of {name!r} has KeypointTarget, whose heatmaps ClassicHead and SimpleHead make with '
-                    f'a BatchUDPHeatmap or BatchMSRAHeatmap, but the head is a {type(head).__name__} with decoder '
-                    f"{describe(codec)}: use one of these, or MMPose's GenerateTarget"
+                    f'the pipeline of {name!r} has KeypointTarget, which leaves the heatmaps to the head, but the head is '
+                    f'a {type(head).__name__} with decoder {describe(codec)}: use ClassicHead or SimpleHead with a '
+                    "BatchUDPHeatmap or BatchMSRAHeatmap, or MMPose's GenerateTarget"
                 )
             one_codec = isinstance(head, HeatmapHead) and codec is not None and not isinstance(step.encoder, list)
             if one_codec and not same_targets(step.encoder, codec):
