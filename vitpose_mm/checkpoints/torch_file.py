@@ -1,12 +1,15 @@
 """Read files of torch.save with torch's own reader, restricted to an allow-list of classes that hold data."""
 
 import argparse
+import pickle
 import re
 import tarfile
 import threading
 import zipfile
+from collections import OrderedDict
 from functools import cache, partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,12 +17,11 @@ import torch
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.utils import digit_version
 
-from . import old_torch
-
 # before, files could run code in spite of `weights_only` (CVE-2025-32434) or corrupt memory (CVE-2026-24747)
 SAFE_TORCH = digit_version(torch.__version__) >= digit_version('2.10')
 _lock = threading.Lock()  # torch has one allow-list per process
 _log_once = cache(partial(print_log, logger='current'))
+_Pure: Any = pickle._Unpickler  # type: ignore[attr-defined]  # the one in C allocates what a file claims
 
 
 class Dtype:
@@ -63,17 +65,31 @@ ALLOWED: dict[str, Any] = {
 }
 ALLOWED |= {name.replace('._core.', '.core.'): value for name, value in ALLOWED.items()}  # before NumPy 2
 
+# what torch's own list has for tensors, Python's containers and bytes
+TENSORS: dict[str, Any] = {
+    'collections.OrderedDict': OrderedDict,
+    'builtins.set': set,
+    'builtins.complex': complex,
+    '_codecs.encode': lambda text, codec: text.encode('latin1'),
+    'torch.Size': torch.Size,
+    'torch._utils._rebuild_tensor': torch._utils._rebuild_tensor,
+    'torch._utils._rebuild_tensor_v2': torch._utils._rebuild_tensor_v2,
+    'torch._utils._rebuild_parameter': torch._utils._rebuild_parameter,
+    **{str(value): value for value in vars(torch).values() if isinstance(value, torch.dtype)},
+}
+
 # MMEngine's list lacks the arrays of our checkpoints: MMPose's `init_model` would read them unsafely
 if hasattr(torch.serialization, 'add_safe_globals'):
     torch.serialization.add_safe_globals([type(np.dtype(name)) for name in ('uint8', 'float32')])
 
 
-def read_torch_file(path: Path, map_location: Any = 'cpu') -> Any:
+def read_torch_file(path: Path, map_location: Any = 'cpu', mmap: bool = True) -> Any:
     """Read what torch.save wrote; no code of the file runs.
 
     Args:
-        path: the file. Tensors on the CPU are views of it, which must not be changed in place while they are in use.
+        path: the file, which must not be changed in place while it is mapped (`mmap`).
         map_location: where tensors go, as in torch.load.
+        mmap: whether tensors are views of the file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -82,13 +98,14 @@ def read_torch_file(path: Path, map_location: Any = 'cpu') -> Any:
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such checkpoint')
     try:
-        options = dict(map_location=map_location, mmap=_is_archive(path) or None)
+        options = dict(map_location=map_location, mmap=(_is_archive(path) and mmap) or None)
         if SAFE_TORCH:
             return _read_listed(path, options)
-        _log_once(
-            f'torch {torch.__version__} cannot read untrusted files safely: an own unpickler does, see SECURITY.md'
+        _log_once(f'torch {torch.__version__} cannot read untrusted files safely: vitpose_mm does, see SECURITY.md')
+        reader = SimpleNamespace(
+            __name__='', Unpickler=Unpickler, load=lambda *args, **how: Unpickler(*args, **how).load()
         )
-        return torch.load(str(path), weights_only=False, pickle_module=old_torch.restricted(ALLOWED), **options)
+        return torch.load(str(path), weights_only=False, pickle_module=reader, **options)
     except Exception as problem:  # a malformed file can make torch raise anything
         raise ValueError(f'{path} {_explain(problem)}') from problem
 
@@ -132,3 +149,24 @@ def _read_listed(path: Path, options: dict) -> Any:
         finally:
             torch.serialization.clear_safe_globals()
             torch.serialization.add_safe_globals(before)
+
+
+class Unpickler(_Pure):
+    """For torch with known holes in `weights_only`: finds what is listed here or by the user, and imports nothing."""
+
+    dispatch = dict(_Pure.dispatch)
+
+    def find_class(self, module: str, name: str) -> Any:  # noqa: D102
+        users: list = getattr(torch.serialization, 'get_safe_globals', list)()
+        self.known = {**{f'{one.__module__}.{one.__qualname__}': one for one in users}, **TENSORS, **ALLOWED}
+        path = f'{"builtins" if module == "__builtin__" else module}.{name}'
+        if path not in self.known:
+            raise pickle.UnpicklingError(f'GLOBAL {path} is not allowed')
+        return self.known[path]
+
+    def load_build(self) -> None:  # noqa: D102
+        if type(self.stack[-2]) not in self.known.values():  # such as a function or class
+            raise pickle.UnpicklingError(f'attributes of a {type(self.stack[-2]).__name__}')
+        super().load_build()
+
+    dispatch[pickle.BUILD[0]] = load_build
