@@ -31,9 +31,8 @@ def missing_checkpoint(path: Path, config: str, option: str) -> str:
 def choose(folder: Path) -> tuple[Path | None, list[str]]:
     """Choose the checkpoint from which the run that started last in a folder continues.
 
-    It is the one that `last_checkpoint` names or, if that one is damaged or of another run, the complete one that was
-    saved last, next to it or in the folder. A checkpoint is complete if it can be read; a changed bit is not noticed.
-    Without the file `run_id`, as after an earlier version, the first complete one in this order determines the run.
+    It is the one that `last_checkpoint` names or, if that one is damaged or of another run, the complete one (it can be
+    read) that was saved last, next to it or in the folder. Without `run_id`, the first complete one determines the run.
 
     Returns:
         The path, None if there are no checkpoints; and what is wrong with each damaged or other run's checkpoint.

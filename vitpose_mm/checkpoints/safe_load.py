@@ -40,18 +40,18 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read an untrusted checkpoint, on the CPU.
+    """Read an untrusted checkpoint, on the CPU, without the state of the optimizer.
 
-    Args:
-        path: a file of torch.save or of safetensors, a folder that transformers' `save_pretrained` wrote, or the index
-            of the shards in it (*.index.json). Optimizer state is dropped.
+    `path` is a file of torch.save or safetensors, a folder of transformers' `save_pretrained`, or the index in it.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is not a checkpoint, its weights are not a dict of tensors, or it holds something else than data.
     """
-    if path.is_dir() or path.name.endswith('.index.json'):
-        return _load_folder(path if path.is_dir() else path.parent)
+    if path.is_dir():
+        return _load_folder(path)
+    if path.name.endswith('.index.json') and path.is_file():
+        return _load_folder(path.parent)
     if path.suffix == '.safetensors' and path.is_file():
         weights, meta = _read_safetensors(path)
         weights = _checked(path, unwrap(weights)[0])
@@ -70,12 +70,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def record(weights: Any, meta: Mapping[str, Any]) -> None:
     """Record the grid of the position table and the names of the experts, if known, where the load hooks look."""
-    grid, experts = meta.get('grid'), meta.get('experts')
-    known: dict[str, tuple] = {}
-    if isinstance(grid, list) and [type(side) for side in grid] == [int, int]:
-        known['grid'] = tuple(grid)
-    if isinstance(experts, list) and experts and all(isinstance(name, str) for name in experts):
-        known['experts'] = tuple(experts)
+    lists = {key: meta[key] for key in ('grid', 'experts') if isinstance(meta.get(key), list)}
+    known = {key: tuple(value) for key, value in lists.items() if value}
     if known and (origin := recognise(weights)):
         weights._metadata = {origin.prefix.rstrip('.'): known}
 
@@ -101,11 +97,7 @@ def _local(address: str, scheme: str) -> Path:
 
 @CheckpointLoader.register_scheme(prefixes=(SAFE, r'.*\.safetensors$', r'.*\.index\.json$', r'.*/$'))
 def load_from_safe(filename: str, map_location: object = None) -> dict:
-    """Read a checkpoint for MMEngine's `load_from` and `init_cfg`: safetensors, shards, folders with a final slash.
-
-    Returns:
-        'state_dict' and 'meta', on the CPU.
-    """
+    """Read a checkpoint for MMEngine's `load_from` and `init_cfg`: its 'state_dict' and 'meta', on the CPU."""
     path = _local(filename, SAFE)
     loaded = load_checkpoint(path)
     if faults := not_finite(loaded.weights):
@@ -116,8 +108,7 @@ def load_from_safe(filename: str, map_location: object = None) -> dict:
 @CheckpointLoader.register_scheme(prefixes=RESUME)
 def load_from_resume(filename: str, map_location: object = None) -> dict:
     """Read all that a checkpoint of a run holds, with the state of the optimizer, to continue the run."""
-    # a mapped file would be kept open by the optimizer
-    return read_torch_file(_local(filename, RESUME), map_location, mmap=False)
+    return read_torch_file(_local(filename, RESUME), map_location, mmap=False)  # the optimizer would map it for long
 
 
 def not_finite(weights: Mapping[str, Tensor]) -> str:
@@ -151,8 +142,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
         with safe_open(path, framework='pt') as file:
             meta: dict[str, Any] = dict(file.metadata() or {})
-            own = json.loads(meta.pop(RECORD, '{}'))
-            meta.update(own if isinstance(own, dict) else {})
+            meta.update(json.loads(meta.pop(RECORD, '{}')))
             return {key: file.get_tensor(key) for key in file.keys()}, meta
     except Exception as problem:  # no such package, SafetensorError, whatever a malformed file makes torch raise
         text = ' '.join(str(problem).split())[:200]

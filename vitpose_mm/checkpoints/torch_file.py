@@ -51,7 +51,7 @@ class Array(np.ndarray):
 
 
 STATISTICS = {name: getattr(HistoryBuffer, name) for name in ('min', 'max', 'current', 'mean')}
-# what stands for a name in a file, besides torch's own list
+# what stands for a name in a file
 ALLOWED: dict[str, Any] = {
     'argparse.Namespace': argparse.Namespace,
     'builtins.bytes': lambda: b'',  # an empty array
@@ -62,21 +62,18 @@ ALLOWED: dict[str, Any] = {
     'numpy.ndarray': Array,
     'numpy._core.multiarray._reconstruct': Array,
     'numpy._core.multiarray.scalar': lambda dtype, content: np.frombuffer(content, dtype.plain)[0],
-}
-ALLOWED |= {name.replace('._core.', '.core.'): value for name, value in ALLOWED.items()}  # before NumPy 2
-
-# what torch's own list has for tensors, Python's containers and bytes
-TENSORS: dict[str, Any] = {
+    # also in torch's own list
     'collections.OrderedDict': OrderedDict,
     'builtins.set': set,
     'builtins.complex': complex,
-    '_codecs.encode': lambda text, codec: text.encode('latin1'),
+    '_codecs.encode': lambda text, codec: text.encode('latin1'),  # bytes
     'torch.Size': torch.Size,
     'torch._utils._rebuild_tensor': torch._utils._rebuild_tensor,
     'torch._utils._rebuild_tensor_v2': torch._utils._rebuild_tensor_v2,
     'torch._utils._rebuild_parameter': torch._utils._rebuild_parameter,
     **{str(value): value for value in vars(torch).values() if isinstance(value, torch.dtype)},
 }
+ALLOWED |= {name.replace('._core.', '.core.'): value for name, value in ALLOWED.items()}  # before NumPy 2
 
 # MMEngine's list lacks the arrays of our checkpoints: MMPose's `init_model` would read them unsafely
 if hasattr(torch.serialization, 'add_safe_globals'):
@@ -84,12 +81,7 @@ if hasattr(torch.serialization, 'add_safe_globals'):
 
 
 def read_torch_file(path: Path, map_location: Any = 'cpu', mmap: bool = True) -> Any:
-    """Read what torch.save wrote; no code of the file runs.
-
-    Args:
-        path: the file, which must not be changed in place while it is mapped (`mmap`).
-        map_location: where tensors go, as in torch.load.
-        mmap: whether tensors are views of the file.
+    """Read what torch.save wrote; no code of the file runs. With `mmap`, tensors are views of the file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -102,23 +94,19 @@ def read_torch_file(path: Path, map_location: Any = 'cpu', mmap: bool = True) ->
         if SAFE_TORCH:
             return _read_listed(path, options)
         _log_once(f'torch {torch.__version__} cannot read untrusted files safely: vitpose_mm does, see SECURITY.md')
-        reader = SimpleNamespace(
-            __name__='', Unpickler=Unpickler, load=lambda *args, **how: Unpickler(*args, **how).load()
-        )
+        load = lambda *args, **options: Unpickler(*args, **options).load()  # noqa: E731
+        reader = SimpleNamespace(__name__='', Unpickler=Unpickler, load=load)
         return torch.load(str(path), weights_only=False, pickle_module=reader, **options)
     except Exception as problem:  # a malformed file can make torch raise anything
-        raise ValueError(f'{path} {_explain(problem)}') from problem
-
-
-def _explain(problem: Exception) -> str:
-    text = ' '.join(str(problem).split()).rpartition('WeightsUnpickler error: ')[2].partition(' Check the doc')[0]
-    if text.startswith('is '):
-        return text
-    named = re.search(r'GLOBAL ([\w.]+)', text)
-    if named:
-        way = f'let a module of custom_imports call torch.serialization.add_safe_globals([{named[1]}]), of torch >= 2.5'
-        return f'holds {named[1]}, so reading it could run code. If you trust the file, {way}'
-    return f'cannot be read as a checkpoint of torch; is it complete? ({text[:200] or type(problem).__name__})'
+        text = ' '.join(str(problem).split()).rpartition('WeightsUnpickler error: ')[2].partition(' Check the doc')[0]
+        if named := re.search(r'GLOBAL ([\w.]+)', text):
+            text = (
+                f'holds {named[1]}, so reading it could run code. If you trust the file, let a module of custom_imports'
+                f' call torch.serialization.add_safe_globals([{named[1]}]), of torch >= 2.5'
+            )
+        elif not text.startswith('is '):
+            text = f'cannot be read as a checkpoint of torch; is it complete? ({text[:200] or type(problem).__name__})'
+        raise ValueError(f'{path} {text}') from problem
 
 
 def _is_archive(path: Path) -> bool:
@@ -128,8 +116,7 @@ def _is_archive(path: Path) -> bool:
             if tarfile.is_tarfile(path):
                 raise ValueError('is a tar archive, the oldest format of torch.save')
             return False
-    reader: Any = torch._C.PyTorchFileReader(str(path))
-    if reader.has_record('constants.pkl'):
+    if torch._C.PyTorchFileReader(str(path)).has_record('constants.pkl'):  # type: ignore[attr-defined]
         raise ValueError('is a TorchScript archive, and loading it runs code: save its state_dict() instead')
     with zipfile.ZipFile(path) as archive:
         if any(info.compress_type for info in archive.infolist()):
@@ -158,7 +145,7 @@ class Unpickler(_Pure):
 
     def find_class(self, module: str, name: str) -> Any:  # noqa: D102
         users: list = getattr(torch.serialization, 'get_safe_globals', list)()
-        self.known = {**{f'{one.__module__}.{one.__qualname__}': one for one in users}, **TENSORS, **ALLOWED}
+        self.known = {**{f'{one.__module__}.{one.__qualname__}': one for one in users}, **ALLOWED}
         path = f'{"builtins" if module == "__builtin__" else module}.{name}'
         if path not in self.known:
             raise pickle.UnpicklingError(f'GLOBAL {path} is not allowed')

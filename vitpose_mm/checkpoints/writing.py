@@ -33,7 +33,8 @@ def to_mmpose(parts: Parts, log: Callable[[str], object]) -> Weights:
     """State dict in the names of MMPose 1.x, with mmpretrain's backbone; ValueError if it has no such model."""
     if parts.expert_shape[0] or len(parts.heads) > 1:
         raise ValueError(f'MMPose has no experts and one decoder per model: {_SPLIT_HINT}')
-    return _whole(rename_back(_without_slot(parts, log), MMPRETRAIN), {'head': head for _, head in parts.heads.items()})
+    heads = dict(zip(['head'], parts.heads.values(), strict=False))
+    return _whole(rename_back(_without_slot(parts, log), MMPRETRAIN), heads)
 
 
 def to_official(parts: Parts, log: Callable[[str], object]) -> Weights:
@@ -154,10 +155,8 @@ def write_folder(path: Path, weights: Weights, config: dict[str, Any], meta: dic
         size = dict(zip(('height', 'width'), config['backbone_config']['image_size'], strict=True))
         pixels = dict(rescale_factor=1 / 255, image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225])
         steps = dict.fromkeys(('do_affine_transform', 'do_normalize', 'do_rescale'), True)
-        processor = dict(
-            image_processor_type='VitPoseImageProcessor', size=size, normalize_factor=200.0, **steps, **pixels
-        )
-        for name, content in (('config.json', config), ('preprocessor_config.json', processor)):
+        kind = dict(image_processor_type='VitPoseImageProcessor', size=size, normalize_factor=200.0)
+        for name, content in (('config.json', config), ('preprocessor_config.json', {**kind, **steps, **pixels})):
             (part / name).write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
         part.replace(path)
 
