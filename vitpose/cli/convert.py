@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     """Convert and print what was written and changed; return 2 if the arguments or the file are invalid."""
     try:
         print(convert(args))
-    except (ValueError, OSError) as problem:
+    except (ValueError, OSError, ImportError) as problem:
         print('vitpose convert:', ' '.join(str(problem).split()), file=sys.stderr)
         return 2
     return 0
@@ -65,11 +65,12 @@ def convert(args: argparse.Namespace) -> str:
     Raises:
         ValueError: the file is of no known origin, or the format has no such model.
         OSError: a file is missing, exists already, or cannot be written.
+        ImportError: safetensors is not installed.
     """
     suffix = {'transformers': '', 'safetensors': '.safetensors'}.get(args.to, '.pth')
     if suffix and args.out.suffix != suffix:
         raise ValueError(f'{args.out}: expected a name that ends in {suffix} with --to {args.to}')
-    if args.out.exists() and not (args.out.is_dir() and args.to == 'transformers'):
+    if args.out.exists() and not (suffix == '' and args.out.is_dir() and not any(args.out.iterdir())):
         raise FileExistsError(f'{args.out} already exists: remove it or choose another name')
 
     from vitpose_mm.backbones.sizes import SIZES

@@ -108,7 +108,7 @@ def inspect(path: Path) -> dict[str, Any]:
     found = dict(
         origin=parts.origin.format.title,
         reason=parts.origin.reason,
-        container=loaded.container + (f', weights under {loaded.opened}' if loaded.opened else ''),
+        container=loaded.container,
         size=f'{names[0] if names else "no name"}: {depth} blocks of width {width}',
         heads=heads,
         experts=dict(count=count, outputs=outputs, datasets=list(parts.experts)) if count else None,

@@ -15,8 +15,8 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 import vitpose_mm  # noqa: F401
+from vitpose_mm.checkpoints.complete import missing_checkpoint
 from vitpose_mm.checkpoints.fit import load_whole
-from vitpose_mm.checkpoints.missing import missing_checkpoint
 from vitpose_mm.checkpoints.safe_load import load_weights
 from vitpose_mm.datasets.metainfo import metainfo
 from vitpose_mm.estimators.split import split_config, split_model

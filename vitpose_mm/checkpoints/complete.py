@@ -1,4 +1,4 @@
-"""Find the checkpoint from which a run continues."""
+"""Find the checkpoint from which a run continues, or what is there instead of a missing one."""
 
 import re
 from collections.abc import Sequence
@@ -11,23 +11,28 @@ RUN = 'run_id'  # file with the id of the run that started last, and key of a ch
 
 
 def find_files(folder: Path, templates: Sequence[str] = ('epoch_{}.pth', 'iter_{}.pth')) -> list[Path]:
-    """Return the files of a folder whose names fit a template, where {} is an integer."""
+    """Return the files of a folder whose names fit a template, where {} is an integer, by this integer."""
     names = '|'.join(re.escape(template).replace(r'\{\}', r'\d+') for template in templates)
-    return [path for path in sorted(folder.glob('*')) if re.fullmatch(names, path.name) and path.is_file()]
+    found = [path for path in folder.glob('*') if re.fullmatch(names, path.name) and path.is_file()]
+    return sorted(found, key=lambda path: (int(re.findall(r'\d+', path.stem)[-1]), path.name))
+
+
+def missing_checkpoint(path: Path, config: str, option: str) -> str:
+    """Return the error message for a missing checkpoint, which training with `config` writes.
+
+    It lists the files found instead; `option` selects one of them, with {} for the file: '--checkpoint {}'.
+    """
+    files = find_files(path.parent)
+    names = ', '.join(file.name for file in files) or 'no epoch_*.pth'
+    hint = f'. To use the last one: {option.format(files[-1])}' if files else ''
+    return f'{path}: no such checkpoint. `mim train mmpose {config}` writes it; {path.parent} has {names}{hint}'
 
 
 def choose(folder: Path) -> tuple[Path | None, list[str]]:
     """Choose the checkpoint from which the run that started last in a folder continues.
 
-    It is the one that `last_checkpoint` names or, if that one is damaged or of another run, the complete one that was
-    saved last, next to it or in the folder. Without the file `run_id`, as after an earlier version, the first complete
-    one in this order determines the run.
-
-    A checkpoint is complete if it can be read: a truncated one cannot, because torch.save ends a file with the table of
-    its parts. A changed bit is not noticed.
-
-    Args:
-        folder: the work_dir, with `last_checkpoint` and `run_id`.
+    It is the one that `last_checkpoint` names or, if that one is damaged or of another run, the complete one (it can be
+    read) that was saved last, next to it or in the folder. Without `run_id`, the first complete one determines the run.
 
     Returns:
         The path, None if there are no checkpoints; and what is wrong with each damaged or other run's checkpoint.

@@ -2,43 +2,36 @@
 
 import json
 import logging
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlparse
 
+import numpy as np
 import torch
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
-from mmengine.utils import apply_to
 from torch import Tensor
 
 from .formats import recognise, unwrap
 from .torch_file import read_torch_file
 
 # what transformers' `save_pretrained` writes, in the order in which transformers looks for it
-FOLDER = ('model.safetensors', 'model.safetensors.index.json', 'pytorch_model.bin', 'pytorch_model.bin.index.json')
+FOLDER = ('model.safetensors', 'model-*-of-*.safetensors', 'pytorch_model.bin', 'pytorch_model-*-of-*.bin')
 RECORD = 'vitpose_mm'  # key of our own JSON text in the metadata of safetensors
 SAFE, RESUME = 'vitpose-safe://', 'vitpose-resume://'  # before a path: MMEngine reads it with this module
 WEB = ('http://', 'https://')
 
 
 class Checkpoint(NamedTuple):
-    """What was read of a checkpoint.
+    """What was read of a checkpoint."""
 
-    Attributes:
-        weights: the state dict, unwrapped.
-        meta: the rest of the file: MMEngine's 'meta', a file's metadata, a folder's config.json under 'config'.
-        opened: the wrappers around the state dict.
-        container: 'torch', 'safetensors', with the number of shards.
-    """
-
-    weights: dict[str, Tensor]
-    meta: dict[str, Any]
-    opened: str
-    container: str
+    weights: dict[str, Tensor]  # the state dict, unwrapped
+    meta: dict[str, Any]  # MMEngine's 'meta', a file's metadata, a folder's config.json under 'config'
+    container: str  # 'torch' or 'safetensors', with the number of shards or the wrappers around the state dict
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
@@ -47,11 +40,9 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read an untrusted checkpoint, on the CPU.
+    """Read an untrusted checkpoint, on the CPU, without the state of the optimizer.
 
-    Args:
-        path: a file of torch.save or of safetensors, the index of a sharded checkpoint (*.index.json), or a folder
-            that transformers' `save_pretrained` wrote. Optimizer state is dropped.
+    `path` is a file of torch.save or safetensors, a folder of transformers' `save_pretrained`, or the index in it.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -59,28 +50,30 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     if path.is_dir():
         return _load_folder(path)
-    if path.name.endswith('.index.json'):
-        return _load_shards(path)
+    if path.name.endswith('.index.json') and path.is_file():
+        return _load_folder(path.parent)
     if path.suffix == '.safetensors' and path.is_file():
         weights, meta = _read_safetensors(path)
-        return _with_grid(Checkpoint(_checked(path, unwrap(weights)[0]), meta, '', 'safetensors'), meta.get('grid'))
+        weights = _checked(path, unwrap(weights)[0])
+        record(weights, meta)
+        return Checkpoint(weights, meta, 'safetensors')
     content = read_torch_file(path)
     try:
         weights, opened = unwrap(content)
     except Exception as problem:  # a file can give an OrderedDict attributes that hide its methods
         raise ValueError(f'{path}: its state dict is malformed') from problem
     weights = _checked(path, weights)
-    meta = {key: content[key] for key in ('epoch', 'iter', 'origin') if type(content.get(key)) in (int, str)}
+    meta = {key: content[key] for key in ('epoch', 'iter') if type(content.get(key)) is int}
     meta.update(content['meta'] if isinstance(content.get('meta'), dict) else {})
-    return Checkpoint(weights, meta, opened, 'torch')
+    return Checkpoint(weights, meta, f'torch, weights under {opened}' if opened else 'torch')
 
 
-def _with_grid(loaded: Checkpoint, grid: Any) -> Checkpoint:
-    """The same, with the grid of the position table where the load hooks find it, if it is one."""
-    origin = recognise(loaded.weights)
-    if origin and isinstance(grid, list) and len(grid) == 2 and all(type(side) is int for side in grid):
-        loaded.weights._metadata = {origin.prefix.rstrip('.'): {'grid': tuple(grid)}}  # type: ignore[attr-defined]
-    return loaded
+def record(weights: Any, meta: Mapping[str, Any]) -> None:
+    """Record the grid of the position table and the names of the experts, if known, where the load hooks look."""
+    lists = {key: meta[key] for key in ('grid', 'experts') if isinstance(meta.get(key), list)}
+    known = {key: tuple(value) for key, value in lists.items() if value}
+    if known and (origin := recognise(weights)):
+        weights._metadata = {origin.prefix.rstrip('.'): known}
 
 
 def safely(file: str, scheme: str = SAFE) -> str:
@@ -104,11 +97,7 @@ def _local(address: str, scheme: str) -> Path:
 
 @CheckpointLoader.register_scheme(prefixes=(SAFE, r'.*\.safetensors$', r'.*\.index\.json$', r'.*/$'))
 def load_from_safe(filename: str, map_location: object = None) -> dict:
-    """Read a checkpoint for MMEngine's `load_from` and `init_cfg`: safetensors, shards, folders with a final slash.
-
-    Returns:
-        'state_dict' and 'meta', on the CPU.
-    """
+    """Read a checkpoint for MMEngine's `load_from` and `init_cfg`: its 'state_dict' and 'meta', on the CPU."""
     path = _local(filename, SAFE)
     loaded = load_checkpoint(path)
     if faults := not_finite(loaded.weights):
@@ -119,11 +108,7 @@ def load_from_safe(filename: str, map_location: object = None) -> dict:
 @CheckpointLoader.register_scheme(prefixes=RESUME)
 def load_from_resume(filename: str, map_location: object = None) -> dict:
     """Read all that a checkpoint of a run holds, with the state of the optimizer, to continue the run."""
-    content = read_torch_file(_local(filename, RESUME), map_location)
-    if isinstance(content, dict) and 'optimizer' in content:  # the optimizer would keep the file open
-        mapped = lambda part: isinstance(part, Tensor) and part.device.type == 'cpu'  # noqa: E731
-        content['optimizer'] = apply_to(content['optimizer'], mapped, torch.clone)
-    return content
+    return read_torch_file(_local(filename, RESUME), map_location, mmap=False)  # the optimizer would map it for long
 
 
 def not_finite(weights: Mapping[str, Tensor]) -> str:
@@ -157,55 +142,34 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
         with safe_open(path, framework='pt') as file:
             meta: dict[str, Any] = dict(file.metadata() or {})
-            own = json.loads(meta.pop(RECORD, '{}'))
-            meta.update(own if isinstance(own, dict) else {})
+            meta.update(json.loads(meta.pop(RECORD, '{}')))
             return {key: file.get_tensor(key) for key in file.keys()}, meta
-    except ImportError as problem:
-        raise ValueError(f'{path}: reading it needs the package safetensors: pip install safetensors') from problem
-    except Exception as problem:  # SafetensorError, and whatever a malformed file makes torch raise
+    except Exception as problem:  # no such package, SafetensorError, whatever a malformed file makes torch raise
         text = ' '.join(str(problem).split())[:200]
         raise ValueError(f'{path} cannot be read as safetensors; is it complete? ({text})') from problem
 
 
-def _read_json(path: Path) -> dict:
-    try:
-        content = json.loads(path.read_text('utf-8'))
-    except (ValueError, RecursionError) as problem:
-        raise ValueError(f'{path} cannot be read as JSON ({" ".join(str(problem).split())[:200]})') from problem
-    if not isinstance(content, dict):
-        raise ValueError(f'{path}: expected a JSON object, found {type(content).__name__}')
-    return content
-
-
-def _load_shards(index: Path) -> Checkpoint:
-    """The shards that an index names, all in its folder."""
-    where = _read_json(index).get('weight_map')
-    if not isinstance(where, dict) or not where or not all(isinstance(name, str) for name in where.values()):
-        raise ValueError(f"{index}: expected 'weight_map', the file of each weight")
-    weights: dict[str, Tensor] = OrderedDict()
-    names = sorted(set(where.values()))
-    for name in names:
-        if Path(name).name != name or name.endswith('.json') or (index.parent / name).is_dir():
-            raise ValueError(f'{index}: {name[:80]!r} is not the name of a file beside it')
-        weights.update(load_checkpoint(index.parent / name).weights)
-    if differ := sorted(weights.keys() ^ where.keys()):
-        raise ValueError(f'{index} and its files differ in {len(differ)} weights: {", ".join(differ[:3])}')
-    container = 'safetensors' if names[0].endswith('.safetensors') else 'torch'
-    return Checkpoint(weights, {}, '', f'{container}, {len(names)} shards')
-
-
 def _load_folder(folder: Path) -> Checkpoint:
     """What `save_pretrained` wrote; the image size of config.json is the grid of the position table."""
-    path = next((folder / name for name in FOLDER if (folder / name).is_file()), None)
-    if path is None:
+    options = ([file for file in sorted(folder.glob(pattern)) if file.is_file()] for pattern in FOLDER)
+    files = next(filter(None, options), None)
+    if files is None:
         raise FileNotFoundError(f'{folder}: no checkpoint in this folder; expected one of {", ".join(FOLDER)}')
-    loaded = load_checkpoint(path)
-    config = _read_json(folder / 'config.json') if (folder / 'config.json').is_file() else {}
-    vit = config.get('backbone_config', config)
+    count = re.search(r'-of-0*(\d+)\.', files[0].name)
+    if count and count[1] != str(len(files)):
+        raise ValueError(f'{folder}: expected {count[1]} shards such as {files[0].name}, found {len(files)}')
+    parts = [load_checkpoint(file) for file in files]
+    weights = OrderedDict(pair for part in parts for pair in part.weights.items())
+    path, meta = folder / 'config.json', parts[0].meta
     try:
-        size, patch = vit['image_size'], vit['patch_size']
-        sides = [part if isinstance(part, list) else [part, part] for part in (size, patch)]
-        grid = [int(side) // int(step) for side, step in zip(*sides, strict=True)]
-    except (KeyError, TypeError, ValueError, ZeroDivisionError, AttributeError):
-        grid = []
-    return _with_grid(loaded._replace(meta={**loaded.meta, 'config': config}), grid)
+        config = dict(json.loads(path.read_text('utf-8'))) if path.is_file() else {}
+    except (ValueError, TypeError, RecursionError) as problem:
+        raise ValueError(f'{path} cannot be read as a JSON object: {" ".join(str(problem).split())[:200]}') from problem
+    try:
+        vit = config.get('backbone_config', config)
+        meta = {**meta, 'grid': (np.broadcast_to(vit['image_size'], 2) // vit['patch_size']).tolist()}
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError):  # another model's, or none
+        pass
+    record(weights, meta)
+    container = parts[0].container + (f', {len(files)} shards' if count else '')
+    return Checkpoint(weights, {**parts[0].meta, 'config': config}, container)

@@ -1,12 +1,15 @@
 """Read files of torch.save with torch's own reader, restricted to an allow-list of classes that hold data."""
 
 import argparse
+import pickle
 import re
 import tarfile
 import threading
 import zipfile
+from collections import OrderedDict
 from functools import cache, partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,12 +17,11 @@ import torch
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.utils import digit_version
 
-from . import old_torch
-
 # before, files could run code in spite of `weights_only` (CVE-2025-32434) or corrupt memory (CVE-2026-24747)
 SAFE_TORCH = digit_version(torch.__version__) >= digit_version('2.10')
 _lock = threading.Lock()  # torch has one allow-list per process
 _log_once = cache(partial(print_log, logger='current'))
+_Pure: Any = pickle._Unpickler  # type: ignore[attr-defined]  # the one in C allocates what a file claims
 
 
 class Dtype:
@@ -49,7 +51,7 @@ class Array(np.ndarray):
 
 
 STATISTICS = {name: getattr(HistoryBuffer, name) for name in ('min', 'max', 'current', 'mean')}
-# what stands for a name in a file, besides torch's own list
+# what stands for a name in a file
 ALLOWED: dict[str, Any] = {
     'argparse.Namespace': argparse.Namespace,
     'builtins.bytes': lambda: b'',  # an empty array
@@ -60,6 +62,16 @@ ALLOWED: dict[str, Any] = {
     'numpy.ndarray': Array,
     'numpy._core.multiarray._reconstruct': Array,
     'numpy._core.multiarray.scalar': lambda dtype, content: np.frombuffer(content, dtype.plain)[0],
+    # also in torch's own list
+    'collections.OrderedDict': OrderedDict,
+    'builtins.set': set,
+    'builtins.complex': complex,
+    '_codecs.encode': lambda text, codec: text.encode('latin1'),  # bytes
+    'torch.Size': torch.Size,
+    'torch._utils._rebuild_tensor': torch._utils._rebuild_tensor,
+    'torch._utils._rebuild_tensor_v2': torch._utils._rebuild_tensor_v2,
+    'torch._utils._rebuild_parameter': torch._utils._rebuild_parameter,
+    **{str(value): value for value in vars(torch).values() if isinstance(value, torch.dtype)},
 }
 ALLOWED |= {name.replace('._core.', '.core.'): value for name, value in ALLOWED.items()}  # before NumPy 2
 
@@ -68,12 +80,8 @@ if hasattr(torch.serialization, 'add_safe_globals'):
     torch.serialization.add_safe_globals([type(np.dtype(name)) for name in ('uint8', 'float32')])
 
 
-def read_torch_file(path: Path, map_location: Any = 'cpu') -> Any:
-    """Read what torch.save wrote; no code of the file runs.
-
-    Args:
-        path: the file. Tensors on the CPU are views of it, which must not be changed in place while they are in use.
-        map_location: where tensors go, as in torch.load.
+def read_torch_file(path: Path, map_location: Any = 'cpu', mmap: bool = True) -> Any:
+    """Read what torch.save wrote; no code of the file runs. With `mmap`, tensors are views of the file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -82,26 +90,23 @@ def read_torch_file(path: Path, map_location: Any = 'cpu') -> Any:
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such checkpoint')
     try:
-        options = dict(map_location=map_location, mmap=_is_archive(path) or None)
+        options = dict(map_location=map_location, mmap=(_is_archive(path) and mmap) or None)
         if SAFE_TORCH:
             return _read_listed(path, options)
-        _log_once(
-            f'torch {torch.__version__} cannot read untrusted files safely: an own unpickler does, see SECURITY.md'
-        )
-        return torch.load(str(path), weights_only=False, pickle_module=old_torch.restricted(ALLOWED), **options)
+        _log_once(f'torch {torch.__version__} cannot read untrusted files safely: vitpose_mm does, see SECURITY.md')
+        load = lambda *args, **options: Unpickler(*args, **options).load()  # noqa: E731
+        reader = SimpleNamespace(__name__='', Unpickler=Unpickler, load=load)
+        return torch.load(str(path), weights_only=False, pickle_module=reader, **options)
     except Exception as problem:  # a malformed file can make torch raise anything
-        raise ValueError(f'{path} {_explain(problem)}') from problem
-
-
-def _explain(problem: Exception) -> str:
-    text = ' '.join(str(problem).split()).rpartition('WeightsUnpickler error: ')[2].partition(' Check the doc')[0]
-    if text.startswith('is '):
-        return text
-    named = re.search(r'GLOBAL ([\w.]+)', text)
-    if named:
-        way = f'let a module of custom_imports call torch.serialization.add_safe_globals([{named[1]}]), of torch >= 2.5'
-        return f'holds {named[1]}, so reading it could run code. If you trust the file, {way}'
-    return f'cannot be read as a checkpoint of torch; is it complete? ({text[:200] or type(problem).__name__})'
+        text = ' '.join(str(problem).split()).rpartition('WeightsUnpickler error: ')[2].partition(' Check the doc')[0]
+        if named := re.search(r'GLOBAL ([\w.]+)', text):
+            text = (
+                f'holds {named[1]}, so reading it could run code. If you trust the file, let a module of custom_imports'
+                f' call torch.serialization.add_safe_globals([{named[1]}]), of torch >= 2.5'
+            )
+        elif not text.startswith('is '):
+            text = f'cannot be read as a checkpoint of torch; is it complete? ({text[:200] or type(problem).__name__})'
+        raise ValueError(f'{path} {text}') from problem
 
 
 def _is_archive(path: Path) -> bool:
@@ -111,8 +116,7 @@ def _is_archive(path: Path) -> bool:
             if tarfile.is_tarfile(path):
                 raise ValueError('is a tar archive, the oldest format of torch.save')
             return False
-    reader: Any = torch._C.PyTorchFileReader(str(path))
-    if reader.has_record('constants.pkl'):
+    if torch._C.PyTorchFileReader(str(path)).has_record('constants.pkl'):  # type: ignore[attr-defined]
         raise ValueError('is a TorchScript archive, and loading it runs code: save its state_dict() instead')
     with zipfile.ZipFile(path) as archive:
         if any(info.compress_type for info in archive.infolist()):
@@ -132,3 +136,24 @@ def _read_listed(path: Path, options: dict) -> Any:
         finally:
             torch.serialization.clear_safe_globals()
             torch.serialization.add_safe_globals(before)
+
+
+class Unpickler(_Pure):
+    """For torch with known holes in `weights_only`: finds what is listed here or by the user, and imports nothing."""
+
+    dispatch = dict(_Pure.dispatch)
+
+    def find_class(self, module: str, name: str) -> Any:  # noqa: D102
+        users: list = getattr(torch.serialization, 'get_safe_globals', list)()
+        self.known = {**{f'{one.__module__}.{one.__qualname__}': one for one in users}, **ALLOWED}
+        path = f'{"builtins" if module == "__builtin__" else module}.{name}'
+        if path not in self.known:
+            raise pickle.UnpicklingError(f'GLOBAL {path} is not allowed')
+        return self.known[path]
+
+    def load_build(self) -> None:  # noqa: D102
+        if type(self.stack[-2]) not in self.known.values():  # such as a function or class
+            raise pickle.UnpicklingError(f'attributes of a {type(self.stack[-2]).__name__}')
+        super().load_build()
+
+    dispatch[pickle.BUILD[0]] = load_build

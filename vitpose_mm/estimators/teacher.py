@@ -11,8 +11,8 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
+from ..checkpoints.complete import missing_checkpoint
 from ..checkpoints.fit import load_whole
-from ..checkpoints.missing import missing_checkpoint
 from ..checkpoints.safe_load import load_weights
 from ..heads import MultiDatasetHead
 from ..optim.autocast import DTYPES, has_bfloat16

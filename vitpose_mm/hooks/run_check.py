@@ -13,9 +13,9 @@ from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import HOOKS
 
 from ..backbones import ViT
+from ..checkpoints.complete import missing_checkpoint
 from ..checkpoints.fit import load_whole, pretrained
 from ..checkpoints.formats import recognise, unwrap
-from ..checkpoints.missing import missing_checkpoint
 from ..checkpoints.safe_load import RESUME, SAFE, safely
 from ..datasets.keypoint_target import KeypointTarget
 from ..datasets.members import members, transforms

@@ -90,14 +90,13 @@ def originals(canary: Path) -> list[tuple[str, bytes, dict[str, bytes]]]:
         return found
     whole = save(weights(), metadata={'format': 'pt', 'vitpose_mm': json.dumps(dict(grid=[4, 3], experts=['a', 'b']))})
     config = json.dumps(dict(backbone_config=dict(image_size=[64, 48], patch_size=[16, 16]))).encode()
-    index = json.dumps(dict(weight_map=dict.fromkeys(weights(), 'shard.safetensors'))).encode()
     name = 'model.safetensors'
     return [
         *found,
         ('a.safetensors', whole, {}),
         (name, whole, {'config.json': config}),
         ('config.json', config, {name: whole}),
-        (f'{name}.index.json', index, {'shard.safetensors': whole}),
+        ('model-1-of-1.safetensors', whole, {'model.safetensors.index.json': b'{}'}),
     ]
 
 

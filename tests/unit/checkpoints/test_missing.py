@@ -1,6 +1,6 @@
 """The message about a missing checkpoint."""
 
-from vitpose_mm.checkpoints.missing import missing_checkpoint
+from vitpose_mm.checkpoints.complete import missing_checkpoint
 
 
 def test_checkpoint_with_the_highest_number_is_suggested(tmp_path):

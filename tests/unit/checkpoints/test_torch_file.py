@@ -160,11 +160,6 @@ def endless_dicts(file):
     archive(file, pickle.dumps(inner, 2), {})
 
 
-def nested_json(file):
-    file.with_name('model.safetensors.index.json').write_text('[' * 100_000)
-    file.write_bytes(b'x')
-
-
 @pytest.mark.parametrize(
     ('make', 'message'),
     [

@@ -130,7 +130,10 @@ def test_names_of_each_format():
 @pytest.mark.parametrize(
     ('write', 'message'),
     [
-        (lambda: writing.to_mmpose(parts_of('plus'), print), 'MMPose has no experts: extract the plain model'),
+        (
+            lambda: writing.to_mmpose(parts_of('plus'), print),
+            'no experts and one decoder per model: extract the plain model',
+        ),
         (lambda: writing.to_transformers(parts_of('plus'), 2), 'choose one of mpii, coco, .* with --dataset'),
         (lambda: writing.to_official(parts_of('plus', experts=list('abcdef')), print), '6 experts of a, b, c'),
         (
