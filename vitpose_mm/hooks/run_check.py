@@ -197,8 +197,8 @@ def check_targets(dataset: Any, model: Any) -> None:
         for step in transforms(member, GenerateTarget):
             if isinstance(step, KeypointTarget) and not (isinstance(head, DecoderHead) and hasattr(codec, 'targets')):
                 raise ValueError(
-                    f'the pipeline of {name!r} has KeypointTarget, which leaves the heatmaps to the head, but the head is '
-                    f'a {type(head).__name__} with decoder {describe(codec)}: use ClassicHead or SimpleHead with a '
+                    f'{name!r} has KeypointTarget in its pipeline, which leaves the heatmaps to the head, but that is a '
+                    f'{type(head).__name__} with decoder {describe(codec)}: use ClassicHead or SimpleHead with a '
                     "BatchUDPHeatmap or BatchMSRAHeatmap, or MMPose's GenerateTarget"
                 )
             one_codec = isinstance(head, HeatmapHead) and codec is not None and not isinstance(step.encoder, list)

@@ -191,7 +191,7 @@ def test_targets_must_have_the_codec_of_the_head():
 def test_targets_left_to_the_head_need_a_head_that_makes_them():
     ours, net = dict(UDP, type='BatchUDPHeatmap'), model()
     left = dataset(dict(type='KeypointTarget', encoder=ours))
-    refused = r'KeypointTarget, which leaves the heatmaps to the head.*GenerateTarget'
+    refused = r'KeypointTarget in its pipeline, which leaves the heatmaps to the head.*GenerateTarget'
     with pytest.raises(ValueError, match=refused):  # MMPose's HeatmapHead
         check_targets(left, net)
     for decoder, message in (
