@@ -1,43 +1,28 @@
 """Resize the tensors of a checkpoint whose image size, window size or patch size differs from the model's."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..layers import resize_pos_embed
+from .key_maps import Log, Weights
 
 Grid = tuple[int, int]
 
 
 def fold_extra_slot(table: Tensor) -> Tensor:
-    """Add the leading slot (MAE's cls token) to every position: (1, 1 + N, C) -> (1, N, C).
-
-    The authors' forward adds `table[1:] + table[:1]`, and the slot of fine-tuned checkpoints is not
-    zero, so it must not be dropped. Source: the authors' code; as the source.
-    """
+    """Add the leading slot to every position, as the authors' forward does: (1, 1 + N, C) -> (1, N, C)."""
     if table.device.type != 'meta' and not table[:, :1].any():  # adding zeros would turn -0.0 into 0.0
         return table[:, 1:]
     return table[:, 1:] + table[:, :1]
 
 
 def source_grid(length: int, grids: Sequence[Grid]) -> tuple[Grid, bool]:
-    """Find the grid (Hp, Wp) of a position table among those that it may have, and whether it has an extra slot.
-
-    Args:
-        length: number of entries of the stored table.
-        grids: candidates.
-
-    Returns:
-        (Hp, Wp) and True if an extra slot comes first.
-
-    Raises:
-        ValueError: none of these grids has that many entries, or several have.
-    """
-    fits = [
-        (grid, bool(extra)) for extra in (0, 1) for grid in dict.fromkeys(grids) if math.prod(grid) == length - extra
-    ]
+    """The one of these grids (Hp, Wp) with as many entries, else ValueError; and whether there is an extra slot."""
+    fits = [(grid, slot) for slot in (False, True) for grid in dict.fromkeys(grids) if math.prod(grid) + slot == length]
     if len(fits) == 1:
         return fits[0]
     names = ['{}x{}'.format(*grid) for grid in dict.fromkeys(grid for grid, _ in fits) or dict.fromkeys(grids)]
@@ -48,22 +33,10 @@ def source_grid(length: int, grids: Sequence[Grid]) -> tuple[Grid, bool]:
     )
 
 
-def fit_pos_embed(
-    weights: dict[str, Tensor], key: str, target: Grid, grids: Sequence[Grid], log: Callable[[str], object]
-) -> None:
+def fit_pos_embed(weights: Weights, key: str, target: Grid, grids: Sequence[Grid], log: Log) -> None:
     """Fold and resize a position table for a grid (Hp, Wp): (1, [1 +] Hs * Ws, C) -> (1, Hp * Wp, C); in place.
 
-    The extra slot belongs to the cls token if there is one: it is added to that. Otherwise it is folded.
-
-    Args:
-        weights: in our names; 'cls_token' is the cls token's.
-        key: of the table.
-        target: grid of the model.
-        grids: grids that the table may have.
-        log: told what is changed.
-
-    Raises:
-        ValueError: its own grid cannot be found, see `source_grid`.
+    The extra slot is added to 'cls_token' if there is one. `grids` and errors are those of `source_grid`.
     """
     table = weights[key]
     source, has_slot = source_grid(table.shape[1], grids)
@@ -78,16 +51,12 @@ def fit_pos_embed(
     weights[key] = resize_pos_embed(table, source, target)
 
 
-def fold_layer_scale(weights: dict[str, Tensor], log: Callable[[str], object]) -> None:
-    """Multiply layer scales into the projections before them, in place; exact up to rounding.
-
-    Args:
-        weights: in our names; `layers.{n}.attn.scale` and `layers.{n}.mlp.scale` of shape (C,).
-        log: told what is changed.
-    """
+def fold_layer_scale(weights: Weights, log: Log) -> None:
+    """Multiply layer scales (C,) into the projections before them, in place; half precision becomes fp32."""
     scales = [key for key in weights if key.endswith(('.attn.scale', '.mlp.scale'))]
     for key in scales:
         scale = weights.pop(key)
+        scale = scale.to(torch.promote_types(scale.dtype, torch.float32))
         layer = key.removesuffix('scale') + ('proj' if '.attn.' in key else 'fc2')
         for name, factor in ((f'{layer}.weight', scale[:, None]), (f'{layer}.bias', scale)):
             if name in weights:
@@ -97,24 +66,15 @@ def fold_layer_scale(weights: dict[str, Tensor], log: Callable[[str], object]) -
 
 
 def resize_rel_pos(table: Tensor, length: int) -> Tensor:
-    """Resize a relative position table linearly: (2 * side - 1, D) -> (length, D).
-
-    Source: ViTDet's `get_rel_pos`; as the source.
-    """
+    """Resize a relative position table linearly, as ViTDet's `get_rel_pos`: (2 * side - 1, D) -> (length, D)."""
     if len(table) == length:
         return table
     resized = F.interpolate(table.float().T[None], size=length, mode='linear', align_corners=False)
     return resized[0].T.to(table.dtype)
 
 
-def pad_kernel(weight: Tensor, size: int, log: Callable[[str], object]) -> Tensor:
-    """Zero-pad a 14x14 patch kernel by one pixel on each side to 16x16: (C, 3, 14, 14) -> (C, 3, size, size).
-
-    Source: the authors' loader, for MAE's ViT-H; as the source.
-
-    Raises:
-        ValueError: the kernel has any other size.
-    """
+def pad_kernel(weight: Tensor, size: int, log: Log) -> Tensor:
+    """Zero-pad a 14x14 kernel, no other, as the authors do for MAE's ViT-H: (C, 3, 14, 14) -> (C, 3, size, size)."""
     kernel = tuple(weight.shape[2:])
     if kernel == (size, size):
         return weight

@@ -4,46 +4,37 @@ MMEngine loads non-strictly and only logs what does not match.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from copy import copy
 from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader
-from torch import Tensor, nn
+from torch import nn
 
 from .formats import recognise, unwrap
+from .key_maps import Weights, some
 from .multi_dataset import gather_decoders
 from .safe_load import safely
 
 
 def note_fit(
-    module: nn.Module,
-    weights: dict[str, Tensor],
-    problems: Iterable[str] = (),
-    optional: tuple[str, ...] = (),
-    main: str = '',
+    module: nn.Module, weights: Weights, problems: Iterable[str] = (), optional: tuple[str, ...] = (), main: str = ''
 ) -> None:
-    """Note on a module what its checkpoint lacks, and log it in one line; call this at the end of its load hook.
+    """Note on a module what its weights, in our names, lack, and log it in one line; call this last in its load hook.
 
-    The module gets `load_problem`, '' if all fits, for `problems_of`; and `filled`, for `check_filled`.
-
-    Args:
-        module: loads the weights.
-        weights: of this module alone, in our names.
-        problems: found before; they explain what is missing.
-        optional: prefixes of keys that may be missing.
-        main: prefix of the keys without which the module counts as not filled.
+    The module gets `load_problem`: `problems`, else the keys that do not fit, '' if all do; and `filled`, for
+    `check_filled`. Keys may be missing that start with one of `optional`; those that start with `main` fill it.
     """
-    own: dict[str, Tensor] = module.state_dict()
+    own: Weights = module.state_dict()
     other = [key for key in own if key in weights and weights[key].shape != own[key].shape]
     faults = {
         'missing': _without((key for key in own if key not in weights), optional),
         'of another shape': [f'{key} {tuple(weights[key].shape)} instead of {tuple(own[key].shape)}' for key in other],
         'unexpected': [key for key in weights if key not in own],
     }
-    listed = '; '.join(f'{len(keys)} {fault} ({_some(keys)})' for fault, keys in faults.items() if keys)
+    listed = '; '.join(f'{len(keys)} {fault} ({some(keys)})' for fault, keys in faults.items() if keys)
     problem = '; '.join(problems) or (listed and f'the checkpoint does not fit this {type(module).__name__}: {listed}')
     before = bool(getattr(module, 'filled', None))
     filled = before or any(key.startswith(main) and key in weights and key not in other for key in own)
@@ -53,18 +44,11 @@ def note_fit(
 
 
 def check_filled(module: nn.Module) -> None:
-    """Refuse to predict with a module for which a loaded checkpoint had nothing; training fills it.
-
-    Raises:
-        ValueError: its values are random.
-    """
-    if module.filled is False:
-        if not module.training:
-            raise ValueError(
-                f'this {type(module).__name__} has random values: the loaded checkpoint has no weights for it. Load '
-                'one that has, or train it'
-            )
-        module.filled = None
+    """Refuse to predict with a module for which a loaded checkpoint had nothing (ValueError); training fills it."""
+    if module.filled is False and not module.training:
+        problem = f'this {type(module).__name__} has random values: the loaded checkpoint has no weights for it'
+        raise ValueError(f'{problem}. Load one that has, or train it')
+    module.filled = module.filled is True or None  # type: ignore[assignment]
 
 
 def problems_of(model: nn.Module) -> str:
@@ -72,46 +56,31 @@ def problems_of(model: nn.Module) -> str:
     return '; '.join(filter(None, (getattr(module, 'load_problem', '') for module in model.modules())))
 
 
-def load_whole(model: nn.Module, weights: dict[str, Tensor], absent: Callable[[], Collection[str]] = tuple) -> None:
-    """Load weights into a model, through its load hooks; refuse what MMEngine would only log.
+def load_whole(model: nn.Module, weights: Weights, absent: Callable[[], Collection[str]] = tuple) -> None:
+    """Load weights of any origin into a model, through its load hooks; ValueError for what MMEngine would only log.
 
-    Statistics of the data preprocessor, which old files of MMPose contain, are ignored.
-
-    Args:
-        model: the model.
-        weights: of any origin that the model loads.
-        absent: returns, after loading, the prefixes of keys that may be missing.
-
-    Raises:
-        ValueError: a part of the model has no weights, or a key or shape is not the model's; the message lists them.
+    `absent` returns, after loading, the prefixes of keys that may be missing. Statistics of the data preprocessor,
+    which old files of MMPose contain, are ignored.
     """
     if hasattr(getattr(model, 'head', None), 'heads'):  # MMPose's own estimator has no hook for it
         weights = copy(weights)  # with its `_metadata`
         gather_decoders(weights, '')
     problem = ''
-    missing: list[str] = []
-    unexpected: list[str] = []
     try:
-        missing, unexpected = model.load_state_dict(weights, strict=False)
+        keys = model.load_state_dict(weights, strict=False)
+        found = _without(keys.unexpected_keys, ('data_preprocessor.',)), _without(keys.missing_keys, tuple(absent()))
+        if any(found):
+            unexpected, missing = (f'{len(keys)} keys{f" ({some(keys)})" if keys else ""}' for keys in found)
+            problem = f'{unexpected} unexpected, {missing} missing'
     except RuntimeError as error:  # torch's message has several lines
-        lines = [line.strip() for line in str(error).splitlines()]
-        problem = ' '.join(line if len(line) < 400 else line[:400] + ' ...' for line in lines[1:6])
-    missing, unexpected = _without(missing, tuple(absent())), _without(unexpected, ('data_preprocessor.',))
-    if missing or unexpected:
-        keys = [f'{len(found)} keys{f" ({_some(found)})" if found else ""}' for found in (unexpected, missing)]
-        problem = f'{keys[0]} unexpected, {keys[1]} missing'
-    problem = problems_of(model) or problem
-    if problem:
+        problem = ' '.join(line.strip()[:400] for line in str(error).splitlines()[1:6])
+    if problem := problems_of(model) or problem:
         raise ValueError(problem)
 
 
 def _without(keys: Iterable[str], optional: tuple[str, ...]) -> list[str]:
     """Keys other than optional ones and counters of batches."""
     return [key for key in keys if not key.startswith(optional) and not key.endswith('num_batches_tracked')]
-
-
-def _some(keys: Sequence[str]) -> str:
-    return ', '.join(keys[:3]) + (', ...' if len(keys) > 3 else '')
 
 
 def pretrained(prefix: str) -> str:
@@ -128,11 +97,7 @@ def read_safely(init_cfg: Any) -> Any:
 
 
 def init_pretrained(module: BaseModule, initialise: Callable[[], object]) -> None:
-    """MMEngine's `init_weights` of a module: read the files of `init_cfg` safely, and refuse what does not fit.
-
-    Raises:
-        ValueError: a checkpoint does not fit, or has no key with the given prefix.
-    """
+    """MMEngine's `init_weights` of a module: read the files of `init_cfg` safely, and refuse those that do not fit."""
     module.init_cfg = read_safely(module.init_cfg)
     for part in module.modules():
         if hasattr(part, 'load_problem'):

@@ -4,7 +4,6 @@
 Two origins with the same names, such as the authors and easy_ViTPose, are one format.
 """
 
-import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -32,7 +31,6 @@ class Format(NamedTuple):
     marks: tuple[str, ...]  # keys below the ViT's prefix, all of which such a file has; the first finds the prefix
     table: maps.Table | None  # maps the ViT's names to ours; None if they are ours
     grids: tuple[Grid, ...] = IMAGE_GRIDS
-    beside: str = ''  # pattern that a key of the whole file matches; a ViT alone is recognised without it
     autoencoder: maps.Table | None = None  # maps a masked autoencoder's names to ours
 
 
@@ -45,11 +43,8 @@ class Origin(NamedTuple):
 
 
 _TIMM, _HF, _OUR = 'blocks.0.norm1.weight', 'encoder.layer.0.layernorm_before.weight', 'layers.0.norm1.weight'
-_EXPERT, _MAE_DECODER = 'mlp.experts.0.weight', 'decoder_blocks.0.norm1.weight'
-_HF_EXPERT = f'encoder.layer.0.{_EXPERT}'
+_MAE_DECODER, _AUTHORS = 'decoder_blocks.0.norm1.weight', "ViTPose's authors (easy_ViTPose has the same names)"
 _HF_DINOV2 = ('encoder.layer.0.norm1.weight', 'encoder.layer.0.layer_scale1.lambda1')
-_PARTS, _OUR_PARTS = r'(.*\.)?associate_(keypoint_)?heads\.\d+\..*', r'(.*\.)?head\.heads\.[^.]+\..*'
-_AUTHORS, _EASY = "ViTPose's authors", '(easy_ViTPose has the same names)'
 
 # the first match counts: a format stands before those whose marks are a part of its own
 FORMATS = (
@@ -58,44 +53,33 @@ FORMATS = (
     Format('mae-full', 'MAE, encoder and decoder', (_TIMM, _MAE_DECODER), maps.TIMM, autoencoder=maps.MAE),
     Format('timm', 'timm ViT with classifier', (_TIMM, 'cls_token', 'head.weight'), maps.TIMM),
     Format('mae', 'MAE encoder (or timm ViT without classifier)', (_TIMM, 'cls_token'), maps.TIMM),
-    Format('authors-plus', f'{_AUTHORS}: ViTPose+ {_EASY}', (_TIMM, f'blocks.0.{_EXPERT}'), maps.AUTHORS, POSE_GRIDS),
-    Format('authors-multi', f'{_AUTHORS}: several datasets', (_TIMM,), maps.AUTHORS, POSE_GRIDS, _PARTS),
-    Format('authors', f'{_AUTHORS} {_EASY}', (_TIMM,), maps.AUTHORS, POSE_GRIDS),
+    Format('authors', _AUTHORS, (_TIMM,), maps.AUTHORS, POSE_GRIDS),
     Format('mmpretrain', 'MMPretrain', ('layers.0.ln1.weight', 'cls_token'), maps.MMPRETRAIN),
     Format('mmpose', "MMPose 1.x, with mmpretrain's backbone", ('layers.0.ln1.weight',), maps.MMPRETRAIN, POSE_GRIDS),
     Format('vitmae', "transformers' ViTMAE", (f'vit.{_HF}',), maps.VITMAE, autoencoder=maps.MAE_TRANSFORMERS),
     Format('vit-transformers', "transformers' ViT", (_HF, 'embeddings.cls_token'), maps.TRANSFORMERS),
-    Format('transformers-plus', "transformers' VitPose+", (_HF, _HF_EXPERT), maps.TRANSFORMERS, POSE_GRIDS),
     Format('transformers', "transformers' VitPose", (_HF,), maps.TRANSFORMERS, POSE_GRIDS),
     Format('ours-mae', 'vitpose_mm: masked autoencoder', (f'backbone.{_OUR}', 'decoder.pos_embed'), maps.AUTOENCODER),
-    Format('ours-plus', 'vitpose_mm: ViTPose+', (_OUR, 'layers.0.mlp.experts.weight'), None, POSE_GRIDS),
-    Format('ours-multi', 'vitpose_mm: several datasets', (_OUR,), None, POSE_GRIDS, _OUR_PARTS),
     Format('ours', 'vitpose_mm', (_OUR,), None, POSE_GRIDS),
 )
 
 
 def recognise(weights: Mapping[str, Tensor], prefix: str | None = None) -> Origin | None:
-    """Find out who wrote a state dict.
+    """Find out who wrote an unwrapped state dict of a whole model or of a ViT alone; None if no format matches.
 
-    Args:
-        weights: of a whole model or of a ViT alone, unwrapped.
-        prefix: of the ViT's keys, '' or ending with a dot; None searches it, and takes the shortest.
-
-    Returns:
-        None if no format matches.
+    `prefix` is that of the ViT's keys, '' or ending with a dot; None searches it, and takes the shortest.
     """
     for form in FORMATS:
         first = form.marks[0]
-        found = (key[: -len(first)] for key in weights if key.endswith(first)) if prefix is None else [prefix]
-        for where in sorted({at for at in found if at in ('', prefix) or at.endswith('.')}, key=len):
+        found = [key[: -len(first)] for key in weights if key.endswith(first)] if prefix is None else [prefix]
+        for where in sorted((at for at in found if at in ('', prefix) or at.endswith('.')), key=len):
             keys = [where + mark for mark in form.marks]
-            keys += [key for key in weights if re.fullmatch(form.beside, key)][:1] if form.beside else []
-            if all(key in weights for key in keys) and len(keys) == len(form.marks) + bool(form.beside):
+            if all(key in weights for key in keys):
                 return Origin(form, where, f'it has {" and ".join(keys)}')
     return None
 
 
-def rename_vit(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], Format | None, list[str]]:
+def rename_vit(weights: maps.Weights) -> tuple[maps.Weights, Format | None, list[str]]:
     """The weights of a ViT alone in our names, their format if it is known, and the problems that `rename` found."""
     origin = recognise(weights, '')
     if origin is None or origin.format.table is None:
@@ -105,28 +89,19 @@ def rename_vit(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], Format | 
 
 
 def unwrap(content: Any) -> tuple[Any, str]:
-    """Open the wrappers around a state dict: nested dicts, `module.` of DDP and `_orig_mod.` of torch.compile.
-
-    Returns:
-        The state dict, with its `_metadata` if it has any, and the names of the opened wrappers.
-    """
-    opened: list[str] = []
-    while isinstance(content, dict) and len(opened) <= len(WRAPPERS):  # a dict may hold itself
-        name = next((name for name in WRAPPERS if isinstance(content.get(name), dict) and content[name]), None)
-        if name is None:
-            break
-        content = content[name]
-        opened.append(name)
+    """Open the wrappers around a state dict, also DDP's and torch.compile's; return it and the wrappers' names."""
     if not isinstance(content, dict):
-        return content, ', '.join(opened)
+        return content, ''
+    opened: list[str] = []
+    for _ in WRAPPERS:  # a dict may hold itself
+        for name in [name for name in WRAPPERS if isinstance(content.get(name), dict) and content[name]][:1]:
+            content = content[name]
+            opened.append(name)
     averaged = any('ema' in name for name in opened) or 'n_averaged' in content
     names = {key: maps.bare_key(key) if isinstance(key, str) else key for key in content}
-    names = {key: name for key, name in names.items() if not (averaged and name in COUNTERS)}
-    if list(names) != list(names.values()) or len(names) < len(content):
-        bare: OrderedDict = OrderedDict((name, content[key]) for key, name in names.items())
-        metadata = getattr(content, '_metadata', {})
-        bare._metadata = {maps.bare_key(f'{key}.').rstrip('.'): own for key, own in metadata.items()}  # type: ignore
-        marks = ('module.', '_orig_mod.')
-        opened += [mark for mark in marks if any(mark in key for key, name in names.items() if key != name)]
-        content = bare
-    return content, ', '.join(opened)
+    bare: Any = OrderedDict((name, content[key]) for key, name in names.items() if not averaged or name not in COUNTERS)
+    metadata = getattr(content, '_metadata', None) or {}
+    bare._metadata = {maps.bare_key(f'{key}.').rstrip('.'): own for key, own in metadata.items()}
+    changed = [key for key, name in names.items() if key != name]
+    opened += [mark for mark in ('module.', '_orig_mod.') if any(mark in key for key in changed)]
+    return bare, ', '.join(opened)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..files import replacing
+from .key_maps import take
 
 KIND = 'vitpose_mm knowledge token'
 REMEDY = 'expected a file that `vitpose token extract` wrote from the checkpoint of a teacher with a trained token'
@@ -26,14 +27,8 @@ def write_token(path: Path, tokens: Tensor, origin: dict[str, Any]) -> None:
 
 
 def open_token(path: str | Path) -> tuple[Tensor, dict[str, Any]]:
-    """Read tokens (T, W) and their origin.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is another kind of file.
-    """
-    path = Path(path)
-    if not path.is_file():
+    """Read tokens (T, W) and their origin; FileNotFoundError, or ValueError for another kind of file."""
+    if not Path(path).is_file():
         raise FileNotFoundError(f'knowledge_token: init={str(path)!r}: no such file; {REMEDY}')
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -48,29 +43,22 @@ def open_token(path: str | Path) -> tuple[Tensor, dict[str, Any]]:
 def read_token(path: str | Path, shape: tuple[int, ...]) -> Tensor:
     """Read tokens of the given shape (T, W); errors as of `open_token`, and ValueError for another shape."""
     tokens, _ = open_token(path)
-    if tokens.shape != tuple(shape):
-        (count, width), (own_count, own_width) = tokens.shape, shape
+    if tokens.shape != shape:
+        own, found = ('knowledge_token=dict(count={}, width={}'.format(*each) for each in (shape, tokens.shape))
         raise ValueError(
-            f'{path} has {count} tokens of width {width}, this ViT knowledge_token=dict(count={own_count}, '
-            f'width={own_width}): set knowledge_token=dict(count={count}, width={width}, ...)'
+            f'{path} has {len(tokens)} tokens of width {tokens.shape[1]}, this ViT {own}): set {found}, ...)'
         )
     return tokens
 
 
 def extract_token(weights: dict[str, Tensor], source: Path) -> tuple[Tensor, dict[str, Any]]:
-    """The tokens (T, W) of a teacher, projected and with positions as they join its grid, and their origin.
-
-    Raises:
-        ValueError: the model has no knowledge token, or several ViTs have one.
-    """
+    """The tokens (T, W) of a teacher as they join its grid, and their origin; ValueError unless one ViT has a token."""
     keys = [key for key in weights if key.endswith('knowledge_token.tokens')]
     if len(keys) != 1:
-        raise ValueError(
-            f'{source} has {len(keys)} knowledge tokens, expected one: train it first, with the '
-            "teacher's config and backbone=dict(knowledge_token=dict(count=1), freeze='all_but_token')"
-        )
-    prefix, vit = keys[0].removesuffix('tokens'), keys[0].removesuffix('knowledge_token.tokens')
-    own = {key.removeprefix(prefix): value.float() for key, value in weights.items() if key.startswith(prefix)}
+        fix = "with the teacher's config and backbone=dict(knowledge_token=dict(count=1), freeze='all_but_token')"
+        raise ValueError(f'{source} has {len(keys)} knowledge tokens, expected one: train it first, {fix}')
+    vit = take(dict(weights), keys[0].removesuffix('knowledge_token.tokens'))
+    own = {key: value.float() for key, value in take(vit, 'knowledge_token.').items()}
     tokens = own['tokens']
     if 'proj.weight' in own:
         tokens = torch.nn.functional.linear(tokens, own['proj.weight'], own['proj.bias'])
@@ -78,8 +66,8 @@ def extract_token(weights: dict[str, Tensor], source: Path) -> tuple[Tensor, dic
     return tokens[0], dict(
         checkpoint=source.name,
         sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
-        teacher_depth=len({key[len(vit) :].split('.')[1] for key in weights if key.startswith(f'{vit}layers.')}),
-        teacher_width=weights[f'{vit}last_norm.weight'].numel(),
+        teacher_depth=len({key.split('.')[1] for key in vit if key.startswith('layers.')}),
+        teacher_width=vit['last_norm.weight'].numel(),
         count=tokens.shape[1],
         width=tokens.shape[2],
     )

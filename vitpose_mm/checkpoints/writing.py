@@ -123,7 +123,7 @@ def describe(parts: Parts) -> dict[str, Any]:
     """What weights do not tell, as JSON data, to be recorded beside them."""
     return dict(
         origin=parts.origin.format.name,
-        grid=list(parts.grid) if parts.grid else None,
+        grid=list(parts.grid) if parts.grid and (parts.recorded or len({*parts.grid}) == 1) else None,
         experts=list(parts.experts),
         expert_order=list(parts.experts),
         dataset=next(iter(parts.heads)) or None if len(parts.heads) == 1 else None,

@@ -74,3 +74,10 @@ def test_folding_layer_scale_changes_no_output():
         assert set(weights) == {f'layers.0.{layer}.weight', f'layers.0.{layer}.bias'}
         folded = F.linear(x, weights[f'layers.0.{layer}.weight'], weights[f'layers.0.{layer}.bias'])
         torch.testing.assert_close(folded, F.linear(x, weight, bias) * scale)
+
+
+def test_layer_scale_of_half_precision_is_folded_in_fp32():
+    weight, scale = torch.randn(8, 6).half(), torch.randn(8).half()
+    weights = {'layers.0.mlp.fc2.weight': weight, 'layers.0.mlp.scale': scale}
+    fold_layer_scale(weights, lambda line: None)
+    torch.testing.assert_close(weights, {'layers.0.mlp.fc2.weight': weight.float() * scale.float()[:, None]})

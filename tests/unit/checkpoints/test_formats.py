@@ -19,18 +19,18 @@ BLOCK = 'blocks.0.norm1.weight'
     [
         (['backbone.layers.0.norm1.weight', 'head.final_layer.weight'], 'ours', 'backbone.'),
         (['layers.0.norm1.weight'], 'ours', ''),
-        (['backbone.layers.0.norm1.weight', 'head.heads.coco.final_layer.weight'], 'ours-multi', 'backbone.'),
-        (['backbone.layers.0.norm1.weight', 'backbone.layers.0.mlp.experts.weight'], 'ours-plus', 'backbone.'),
+        (['backbone.layers.0.norm1.weight', 'head.heads.coco.final_layer.weight'], 'ours', 'backbone.'),
+        (['backbone.layers.0.norm1.weight', 'backbone.layers.0.mlp.experts.weight'], 'ours', 'backbone.'),
         (['backbone.layers.0.norm1.weight', 'decoder.pos_embed', 'decoder.layers.0.norm1.weight'], 'ours-mae', ''),
         ([f'backbone.{BLOCK}', 'keypoint_head.final_layer.weight'], 'authors', 'backbone.'),
-        ([f'backbone.{BLOCK}', 'associate_keypoint_heads.0.final_layer.bias'], 'authors-multi', 'backbone.'),
-        ([f'backbone.{BLOCK}', 'backbone.blocks.0.mlp.experts.0.weight'], 'authors-plus', 'backbone.'),
+        ([f'backbone.{BLOCK}', 'associate_keypoint_heads.0.final_layer.bias'], 'authors', 'backbone.'),
+        ([f'backbone.{BLOCK}', 'backbone.blocks.0.mlp.experts.0.weight'], 'authors', 'backbone.'),
         (['backbone.layers.0.ln1.weight'], 'mmpose', 'backbone.'),
         (['backbone.layers.0.ln1.weight', 'backbone.cls_token'], 'mmpretrain', 'backbone.'),
         (['backbone.encoder.layer.0.layernorm_before.weight', 'head.conv.weight'], 'transformers', 'backbone.'),
         (
             ['backbone.encoder.layer.0.layernorm_before.weight', 'backbone.encoder.layer.0.mlp.experts.0.weight'],
-            'transformers-plus',
+            'transformers',
             'backbone.',
         ),
         (['vit.encoder.layer.0.layernorm_before.weight', 'vit.embeddings.cls_token', 'decoder.x'], 'vitmae', ''),
@@ -52,7 +52,7 @@ def test_each_origin_is_recognised_with_its_reason(keys, name, prefix):
 
 def test_every_format_is_tested_and_named_once():
     names = [form.name for form in FORMATS]
-    assert len(set(names)) == len(names) == 18
+    assert len(set(names)) == len(names) == 13
 
 
 def test_other_files_are_not_recognised():

@@ -53,7 +53,7 @@ def plain_backbone():
 @pytest.mark.parametrize('names', [AUTHORS_ORDER, ('mpii', 'coco'), ('hand21', 'apt36k')])
 def test_authors_experts_are_assigned_by_dataset_name(names):
     theirs = authors_backbone()
-    ours = rename_experts(rename_vit(theirs)[0], names, EXPERT_DIM, recorded=AUTHORS_ORDER)
+    ours = rename_experts(rename_vit(theirs)[0], names, EXPERT_DIM, print, AUTHORS_ORDER)
     assert len(ours) == DEPTH * 6  # norm1, fc1, and the weights and biases of fc2 and of the experts
     for block in range(DEPTH):
         for kind in ('weight', 'bias'):
@@ -68,7 +68,7 @@ def test_authors_experts_are_assigned_by_dataset_name(names):
 
 def test_splitting_a_plain_ffn_into_experts_and_merging_restores_it():
     plain = plain_backbone()
-    split = rename_experts(plain, ('coco', 'aic', 'mpii'), EXPERT_DIM)
+    split = rename_experts(plain, ('coco', 'aic', 'mpii'), EXPERT_DIM, print)
     assert split['layers.0.mlp.experts.weight'].shape == (3, EXPERT_DIM, HIDDEN)
     assert split['layers.1.mlp.fc2.bias'].shape == (WIDTH - EXPERT_DIM,)
     for expert in range(3):
@@ -97,7 +97,7 @@ def test_weights_that_fit_are_not_changed():
         weights_of({'layers.0.mlp.fc2.weight': (8, HIDDEN), 'layers.0.mlp.experts.weight': (2, EXPERT_DIM, HIDDEN)}),
     )
     for weights, names in ((plain, ()), (ours, ('coco', 'aic'))):
-        assert rename_experts(weights, names, EXPERT_DIM) == weights
+        assert rename_experts(weights, names, EXPERT_DIM, print) == weights
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,13 @@ def test_weights_that_fit_are_not_changed():
 )
 def test_authors_experts_that_do_not_fit_are_refused(names, expert_dim, message):
     with pytest.raises(ValueError, match=message):
-        rename_experts(rename_vit(authors_backbone())[0], names, expert_dim, recorded=AUTHORS_ORDER)
+        rename_experts(rename_vit(authors_backbone())[0], names, expert_dim, print, AUTHORS_ORDER)
 
 
 def test_another_number_of_our_experts_is_refused():
     weights = weights_of({'layers.0.mlp.experts.bias': (3, EXPERT_DIM)})
     with pytest.raises(ValueError, match=r'has 3 experts of 4 outputs, this ViT 2 \(coco, aic\) of 4: set `experts`'):
-        rename_experts(weights, ('coco', 'aic'), EXPERT_DIM)
+        rename_experts(weights, ('coco', 'aic'), EXPERT_DIM, print)
 
 
 def authors_decoders(associate='associate_keypoint_heads', first='keypoint_head'):

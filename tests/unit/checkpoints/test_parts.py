@@ -5,6 +5,7 @@ import torch
 
 from vitpose_mm.checkpoints.multi_dataset import AUTHORS_ORDER
 from vitpose_mm.checkpoints.parts import read_parts
+from vitpose_mm.checkpoints.writing import describe
 
 DIM, PART = 8, 2
 
@@ -60,6 +61,13 @@ def test_the_grid_is_recorded_or_known():
     assert read(model(vit(grid=16)), dict(grid=(5, 3)))[0].grid == (5, 3)  # with an extra slot
     for wrong in ((4, 3), 'ab', (5,), (5, None), 7):
         assert read(model(vit(grid=15)), dict(grid=wrong))[0].grid is None
+
+
+def test_a_grid_that_is_only_known_of_the_format_is_not_recorded():
+    """The file may be a landscape model's; a square is sure."""
+    assert describe(read(model(vit(grid=192)))[0])['grid'] is None
+    assert describe(read(model(vit(grid=192)), dict(grid=[16, 12]))[0])['grid'] == [16, 12]
+    assert describe(read(model(vit(grid=196)))[0])['grid'] == [14, 14]
 
 
 def test_decoders_by_dataset():

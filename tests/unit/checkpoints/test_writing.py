@@ -179,7 +179,7 @@ def test_experts_left_inside_are_dropped_only_on_request(tmp_path, capsys):
     torch.save(dict(state_dict=named), tmp_path / 'coco.pth')
     args = ['convert', str(tmp_path / 'coco.pth'), str(tmp_path / 'out.pth'), '--to', 'ours']
     assert main(args) == 2
-    assert 'drop them with --drop-unused' in capsys.readouterr().err
+    assert 'drop them with `vitpose convert FILE OUT --to ours --drop-unused`' in capsys.readouterr().err
     plain = build('simple')
     with pytest.raises(ValueError, match='24 weights of experts are unused.*--drop-unused'):
         load_whole(plain, named)
