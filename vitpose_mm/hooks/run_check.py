@@ -197,7 +197,7 @@ def check_targets(dataset: Any, model: Any) -> None:
         for step in transforms(member, GenerateTarget):
             if isinstance(step, KeypointTarget) and not (isinstance(head, DecoderHead) and hasattr(codec, 'targets')):
                 raise ValueError(
-                    f'{name!r} has KeypointTarget in its pipeline, which leaves the heatmaps to the head, but that is a '
+                    f'{name!r} has KeypointTarget in its pipeline, which leaves the heatmaps to the head, but it is a '
                     f'{type(head).__name__} with decoder {describe(codec)}: use ClassicHead or SimpleHead with a '
                     "BatchUDPHeatmap or BatchMSRAHeatmap, or MMPose's GenerateTarget"
                 )
