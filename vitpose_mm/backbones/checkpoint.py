@@ -12,8 +12,8 @@ from ..checkpoints.fit import note_fit
 from ..checkpoints.formats import POSE_GRIDS, Format, rename_vit, unwrap
 from ..checkpoints.key_maps import take
 from ..checkpoints.multi_dataset import AUTHORS_ORDER, rename_experts
-from ..checkpoints.token_file import read_token
 from ..layers.patch_embed import PADDING
+from .token_file import read_token
 
 if TYPE_CHECKING:
     from .vit import ViT

@@ -18,10 +18,7 @@ def find_files(folder: Path, templates: Sequence[str] = ('epoch_{}.pth', 'iter_{
 
 
 def missing_checkpoint(path: Path, config: str, option: str) -> str:
-    """Return the error message for a missing checkpoint, which training with `config` writes.
-
-    It lists the files found instead; `option` selects one of them, with {} for the file: '--checkpoint {}'.
-    """
+    """The message about a missing checkpoint of a config, with the files found instead; `option`: '--checkpoint {}'."""
     files = find_files(path.parent)
     names = ', '.join(file.name for file in files) or 'no epoch_*.pth'
     hint = f'. To use the last one: {option.format(files[-1])}' if files else ''
@@ -34,11 +31,8 @@ def choose(folder: Path) -> tuple[Path | None, list[str]]:
     It is the one that `last_checkpoint` names or, if that one is damaged or of another run, the complete one (it can be
     read) that was saved last, next to it or in the folder. Without `run_id`, the first complete one determines the run.
 
-    Returns:
-        The path, None if there are no checkpoints; and what is wrong with each damaged or other run's checkpoint.
-
-    Raises:
-        ValueError: there are checkpoints, but no complete one of the run; names them.
+    Returns the path, None if there are no checkpoints, and what is wrong with each damaged or other run's checkpoint.
+    ValueError if there are checkpoints, but no complete one of the run.
     """
     named, run = (path.read_text('utf-8') if path.is_file() else None for path in (folder / POINTER, folder / RUN))
     files = find_files(folder) + (find_files(Path(named).parent) if named else [])

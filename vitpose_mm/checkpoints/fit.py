@@ -1,7 +1,4 @@
-"""How a checkpoint fits a model: load hooks note and log it, and where a run or a prediction starts it is refused.
-
-MMEngine loads non-strictly and only logs what does not match.
-"""
+"""How a checkpoint fits a model: load hooks note what does not; where a run or a prediction starts it is refused."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable
@@ -59,8 +56,7 @@ def problems_of(model: nn.Module) -> str:
 def load_whole(model: nn.Module, weights: Weights, absent: Callable[[], Collection[str]] = tuple) -> None:
     """Load weights of any origin into a model, through its load hooks; ValueError for what MMEngine would only log.
 
-    `absent` returns, after loading, the prefixes of keys that may be missing. Statistics of the data preprocessor,
-    which old files of MMPose contain, are ignored.
+    `absent` returns, after loading, prefixes of keys that may be missing. Old files' `data_preprocessor` is ignored.
     """
     if hasattr(getattr(model, 'head', None), 'heads'):  # MMPose's own estimator has no hook for it
         weights = copy(weights)  # with its `_metadata`

@@ -1,8 +1,4 @@
-"""Who wrote a checkpoint: recognised by the names of its weights.
-
-`FORMATS` is the one list of known origins, for the load hooks of models, for `vitpose inspect` and for conversion.
-Two origins with the same names, such as the authors and easy_ViTPose, are one format.
-"""
+"""Who wrote a checkpoint, recognized by the names of its weights: load hooks, inspect and conversion use `FORMATS`."""
 
 from collections import OrderedDict
 from collections.abc import Mapping

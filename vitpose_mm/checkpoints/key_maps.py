@@ -1,9 +1,8 @@
 """Tables that map the weight names of other projects to ours, read in both directions.
 
-`rename` reads a table from left to right: the first row that fits counts, and None drops a key on purpose.
-`rename_back` reads it from right to left: of several rows with one of our names, the first counts.
-`{n}` stands for a block's number, `{e}` for an expert's: experts are stacked. Neighboring rows with one of our names
-(query, key, value) are concatenated.
+`rename` reads left to right: the first row that fits counts, None drops a key on purpose. `rename_back` reads right to
+left: of several rows with one of our names, the first counts. `{n}` stands for a block's number, `{e}` for an expert's:
+experts are stacked. Neighboring rows with one of our names (query, key, value) are concatenated.
 """
 
 import re

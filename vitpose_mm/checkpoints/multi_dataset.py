@@ -25,26 +25,20 @@ def rename_experts(
 
     Experts are matched to datasets by name if the file's are `recorded`. Those that the model lacks are dropped; that
     of a new dataset starts as the one of `new_from`, by default the first. For a plain ViT, every expert starts as the
-    last P outputs of `fc2`, so the results stay the same.
-
-    Raises:
-        ValueError: the experts do not fit the model or the record, lack `new_from`, or stand beside a whole FFN.
+    last P outputs of `fc2`, so the results stay the same. ValueError if the experts do not fit the model or the record,
+    lack `new_from`, or stand beside a whole FFN.
     """
     leftover_experts(weights)
     stack = next((value for key, value in weights.items() if '.mlp.experts.' in key), None)
     if stack is not None:
         count, width = stack.shape[:2]
-        if not names:
-            raise ValueError(
-                f'the checkpoint has {count} experts, this ViT none: set experts=dict(names=[...], '
-                f'expert_dim={width}), or extract the plain model of one dataset with `vitpose split`'
-            )
-        if recorded:
+        if recorded and names:
             weights, count = take_experts(weights, _sources(recorded, names, count, new_from, log)), len(names)
         if (count, width) != (len(names), dim):
+            own = f'{len(names)} ({", ".join(names)}) of {dim}' if names else 'none'
             raise ValueError(
-                f'the checkpoint has {count} experts of {width} outputs, this ViT {len(names)} ({", ".join(names)}) of '
-                f'{dim}: set `experts` to what the checkpoint was trained with'
+                f'the checkpoint has {count} experts of {width} outputs, this ViT {own}: set `experts` to '
+                f'dict(names=[...], expert_dim={width}), or extract the plain model of one dataset with `vitpose split`'
             )
     chosen = dict(weights)
     for key, value in weights.items():
@@ -108,10 +102,7 @@ def gather_decoders(state_dict: Weights, prefix: str, *_: object) -> None:
 
 
 def split_decoders(weights: Weights) -> dict[str, Weights]:
-    """The decoders of a file by dataset, in our names; a single one is '', the authors' are named by their order.
-
-    Keys of any origin are relative to the model or to its head. MMPose renames the authors' decoders itself.
-    """
+    """The decoders of a model or head by dataset, in our names; a single one is '', the authors' have their order."""
     decoders: dict[str, Weights] = {}
     later = {str(number): name for number, name in enumerate(AUTHORS_ORDER[1:])}
     for key, value in weights.items():

@@ -96,17 +96,3 @@ def read_parts(
     except (ValueError, KeyError, IndexError, TypeError, OverflowError):
         grid = None
     return Parts(origin, vit, heads, names, grid, bool(grid and recorded.get('grid')))
-
-
-def _drop_tokens(vit: Weights, origin: Origin, log: Log) -> None:
-    """Drop the cls token and its position, in place; ValueError if there are registers."""
-    if 'register_tokens' in vit:
-        raise ValueError(
-            'register tokens take part in attention: no format here has them; load the file as it is, with '
-            f"ViT(knowledge_token=dict(count={1 + vit['register_tokens'].shape[1]}, init='checkpoint'))"
-        )
-    if vit.pop('cls_token', None) is not None:
-        log('the cls token is dropped')
-        if origin.format.name != 'ours-mae':  # its table has no position of the cls token
-            _, slot = source_grid(vit['pos_embed'].shape[1], origin.format.grids)
-            vit['pos_embed'] = vit['pos_embed'][:, int(slot) :]

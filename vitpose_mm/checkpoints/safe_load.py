@@ -43,10 +43,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read an untrusted checkpoint, on the CPU, without the state of the optimizer.
 
     `path` is a file of torch.save or safetensors, a folder of transformers' `save_pretrained`, or the index in it.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not a checkpoint, its weights are not a dict of tensors, or it holds something else than data.
+    FileNotFoundError, or ValueError if its weights are not a dict of tensors or it holds something else than data.
     """
     if path.is_dir():
         return _load_folder(path)

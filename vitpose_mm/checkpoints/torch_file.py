@@ -83,9 +83,7 @@ if hasattr(torch.serialization, 'add_safe_globals'):
 def read_torch_file(path: Path, map_location: Any = 'cpu', mmap: bool = True) -> Any:
     """Read what torch.save wrote; no code of the file runs. With `mmap`, tensors are views of the file.
 
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or holds a class that is not on the list; the message names file and class.
+    FileNotFoundError, or ValueError if it is damaged or holds a class that is not on the list; names file and class.
     """
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such checkpoint')

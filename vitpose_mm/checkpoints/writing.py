@@ -3,7 +3,6 @@
 import json
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,22 +13,21 @@ from torch import Tensor
 
 from ..files import replacing
 from .adaptation import fold_extra_slot, source_grid
-from .key_maps import AUTHORS, MMPRETRAIN, TRANSFORMERS, TRANSFORMERS_HEAD, rename_back
+from .key_maps import AUTHORS, MMPRETRAIN, TRANSFORMERS, TRANSFORMERS_HEAD, Log, Weights, rename_back
 from .multi_dataset import AUTHORS_ORDER, take_experts
 from .parts import Parts
 from .safe_load import RECORD, record
 
 _SPLIT_HINT = 'extract the plain model of one dataset with `vitpose split`'
-Weights = dict[str, Tensor]
 
 
-def to_ours(parts: Parts, log: Callable[[str], object]) -> Weights:
+def to_ours(parts: Parts, log: Log) -> Weights:
     """State dict in our names."""
     heads = {f'head.heads.{name}' if name else 'head': head for name, head in parts.heads.items()}
     return _whole(_without_slot(parts, log), heads)
 
 
-def to_mmpose(parts: Parts, log: Callable[[str], object]) -> Weights:
+def to_mmpose(parts: Parts, log: Log) -> Weights:
     """State dict in the names of MMPose 1.x, with mmpretrain's backbone; ValueError if it has no such model."""
     if parts.expert_shape[0] or len(parts.heads) > 1:
         raise ValueError(f'MMPose has no experts and one decoder per model: {_SPLIT_HINT}')
@@ -37,7 +35,7 @@ def to_mmpose(parts: Parts, log: Callable[[str], object]) -> Weights:
     return _whole(rename_back(_without_slot(parts, log), MMPRETRAIN), heads)
 
 
-def to_official(parts: Parts, log: Callable[[str], object]) -> Weights:
+def to_official(parts: Parts, log: Log) -> Weights:
     """State dict in the names of ViTPose's authors (MMPose 0.x), with the extra slot; ValueError as `to_mmpose`."""
     _check_patches(parts)
     names, experts = [name or AUTHORS_ORDER[0] for name in parts.heads], parts.expert_shape[0]
@@ -181,7 +179,7 @@ def _has_slot(parts: Parts) -> bool:
     return parts.vit['pos_embed'].shape[1] == parts.grid[0] * parts.grid[1] + 1
 
 
-def _without_slot(parts: Parts, log: Callable[[str], object]) -> Weights:
+def _without_slot(parts: Parts, log: Log) -> Weights:
     if not _has_slot(parts):
         return parts.vit
     if parts.vit['pos_embed'][:, :1].any():

@@ -7,9 +7,9 @@ from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
 from vitpose_mm.backbones.checkpoint import _grids
+from vitpose_mm.backbones.token_file import write_token
 from vitpose_mm.checkpoints.fit import load_whole, read_safely
 from vitpose_mm.checkpoints.formats import FORMATS, IMAGE_GRIDS, POSE_GRIDS
-from vitpose_mm.checkpoints.token_file import write_token
 
 
 def build(dim=24, heads=2, img_size=(64, 48), depth=2, **changes):

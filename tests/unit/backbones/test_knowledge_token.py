@@ -7,7 +7,7 @@ from mmengine.utils import digit_version
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
-from vitpose_mm.checkpoints.token_file import write_token
+from vitpose_mm.backbones.token_file import write_token
 
 CAN_EXPORT = pytest.mark.skipif(
     digit_version(torch.__version__) < digit_version('2.4'), reason='tracing and export need torch 2.4 or newer'

@@ -16,7 +16,7 @@ from mmpose.registry import DATASETS, MODELS
 from tests.unit.hooks.toy_training import Toy, build
 from tests.unit.own_data.makers import write_coco, write_deeplabcut, write_yolo
 from vitpose.cli.main import main
-from vitpose_mm.checkpoints.token_file import open_token
+from vitpose_mm.backbones.token_file import open_token
 from vitpose_mm.datasets.teacher_cache import heatmap_file
 from vitpose_mm.estimators.teacher import Teacher
 from vitpose_mm.hooks import RunCheckHook

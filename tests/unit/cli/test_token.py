@@ -13,7 +13,7 @@ from mmpose.registry import MODELS
 import vitpose_mm  # noqa: F401
 from vitpose.cli.main import main
 from vitpose.cli.token import EXAMPLES
-from vitpose_mm.checkpoints.token_file import open_token
+from vitpose_mm.backbones.token_file import open_token
 
 
 class Wrapped(BaseModel):

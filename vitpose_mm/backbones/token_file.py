@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..checkpoints.key_maps import take
 from ..files import replacing
-from .key_maps import take
 
 KIND = 'vitpose_mm knowledge token'
 REMEDY = 'expected a file that `vitpose token extract` wrote from the checkpoint of a teacher with a trained token'
@@ -46,7 +46,7 @@ def read_token(path: str | Path, shape: tuple[int, ...]) -> Tensor:
     if tokens.shape != shape:
         own, found = ('knowledge_token=dict(count={}, width={}'.format(*each) for each in (shape, tokens.shape))
         raise ValueError(
-            f'{path} has {len(tokens)} tokens of width {tokens.shape[1]}, this ViT {own}): set {found}, ...)'
+            '{} has {} tokens of width {}'.format(path, *tokens.shape) + f', this ViT {own}): set {found}, ...)'
         )
     return tokens
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from vitpose_mm.checkpoints.token_file import KIND, extract_token, open_token, read_token, write_token
+from vitpose_mm.backbones.token_file import KIND, extract_token, open_token, read_token, write_token
 
 
 def teacher(**more):
