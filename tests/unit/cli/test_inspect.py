@@ -79,8 +79,10 @@ def test_the_matching_config(tmp_path, capsys, decoder):
     capsys.readouterr()
     found = json.loads(inspect(tmp_path / 'b.pth', capsys, '--json')[1])
     assert found['size'] == 'small: 12 blocks of width 384' and found['origin'].startswith("ViTPose's authors")
-    name = 'vitpose-small' if decoder == 'ClassicHead' else 'vitpose-small-simple'
-    assert found['configs'] == [f'configs/coco/{name}_coco-256x192.py']
+    classic = ['ap10k/vitpose-small_ap10k', 'coco/vitpose-small_coco', 'coco/vitpose-small_coco-test-dev']
+    classic += ['humanart/vitpose-small_humanart', 'ochuman/vitpose-small_ochuman']  # all of 17 keypoints
+    names = classic if decoder == 'ClassicHead' else ['coco/vitpose-small-simple_coco']
+    assert found['configs'] == [f'configs/{name}-256x192.py' for name in names]
     assert found['training']['origin'] == 'ours' and found['positions'] == 193
 
 
