@@ -33,8 +33,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, write, say what was written; 2 if the checkpoint does not fit."""
-    from vitpose_mm.checkpoints.safe_load import load_weights
     from vitpose_mm.backbones.token_file import extract_token, write_token
+    from vitpose_mm.checkpoints.safe_load import load_weights
 
     try:
         if args.out.suffix != '.npz':

@@ -42,7 +42,7 @@ def read_checkpoint(
         note_fit(vit, weights, [f"no key of the checkpoint is one of {prefix or 'this ViT'}'s: {begin}"])
         state_dict.update({prefix + key: value for key, value in weights.items()})
         return
-    recorded = metadata or {}
+    recorded = {**getattr(vit, 'recorded', {}), **(metadata or {})}
     own = vit.pos_embed.dtype  # not to round what is adapted to the half precision of a file
     weights = {key: value.to(own) if value.dtype in HALF else value for key, value in weights.items()}
     whole = PATCH in weights  # else a part of a ViT, such as an adapter's
@@ -152,7 +152,7 @@ def _take_tokens(vit: 'ViT', weights: dict[str, Tensor]) -> list[str]:
             f'knowledge_token=dict(count={count}, width={width}, frozen=True)'
         ]
     found = {key: weights[key] for key in ('cls_token', 'register_tokens') if key in weights}
-    if not found:
+    if not found or any(part.shape[-1] != vit.embed_dim for part in found.values()):  # `_fit_size` names the widths
         return []
     tokens = torch.cat([part.reshape(1, -1, vit.embed_dim) for part in found.values()], dim=1)
     count = tokens.shape[1]

@@ -7,10 +7,11 @@ from pathlib import Path
 from .safe_load import load_checkpoint
 
 POINTER = 'last_checkpoint'  # MMEngine's file with the path of the checkpoint that was saved last
+TEMPLATES = ('epoch_{}.pth', 'iter_{}.pth')
 RUN = 'run_id'  # file with the id of the run that started last, and key of a checkpoint's meta
 
 
-def find_files(folder: Path, templates: Sequence[str] = ('epoch_{}.pth', 'iter_{}.pth')) -> list[Path]:
+def find_files(folder: Path, templates: Sequence[str] = TEMPLATES) -> list[Path]:
     """Return the files of a folder whose names fit a template, where {} is an integer, by this integer."""
     names = '|'.join(re.escape(template).replace(r'\{\}', r'\d+') for template in templates)
     found = [path for path in folder.glob('*') if re.fullmatch(names, path.name) and path.is_file()]
@@ -25,17 +26,19 @@ def missing_checkpoint(path: Path, config: str, option: str) -> str:
     return f'{path}: no such checkpoint. `mim train mmpose {config}` writes it; {path.parent} has {names}{hint}'
 
 
-def choose(folder: Path) -> tuple[Path | None, list[str]]:
+def choose(
+    folder: Path, out_dir: Path | None = None, templates: Sequence[str] = TEMPLATES
+) -> tuple[Path | None, list[str]]:
     """Choose the checkpoint from which the run that started last in a folder continues.
 
     It is the one that `last_checkpoint` names or, if that one is damaged or of another run, the complete one (it can be
-    read) that was saved last, next to it or in the folder. Without `run_id`, the first complete one determines the run.
+    read) that was saved last, next to it or in `out_dir`. Without `run_id`, the first complete one determines the run.
 
     Returns the path, None if there are no checkpoints, and what is wrong with each damaged or other run's checkpoint.
     ValueError if there are checkpoints, but no complete one of the run.
     """
     named, run = (path.read_text('utf-8') if path.is_file() else None for path in (folder / POINTER, folder / RUN))
-    files = find_files(folder) + (find_files(Path(named).parent) if named else [])
+    files = find_files(out_dir or folder, templates) + (find_files(Path(named).parent, templates) if named else [])
     first = [next((path for path in files if path.name == Path(named).name), Path(named))] if named else []
     metas, skipped = {}, []
     for path in dict.fromkeys([*first, *files]):

@@ -68,8 +68,9 @@ def load_whole(model: nn.Module, weights: Weights, absent: Callable[[], Collecti
         if any(found):
             unexpected, missing = (f'{len(keys)} keys{f" ({some(keys)})" if keys else ""}' for keys in found)
             problem = f'{unexpected} unexpected, {missing} missing'
-    except RuntimeError as error:  # torch's message has several lines
-        problem = ' '.join(line.strip()[:400] for line in str(error).splitlines()[1:6])
+    except RuntimeError as error:  # torch's own has several lines, the first of which says nothing
+        lines = [line.strip()[:400] for line in str(error).splitlines()] or [type(error).__name__]
+        problem = ' '.join(lines[1:6] or lines)
     if problem := problems_of(model) or problem:
         raise ValueError(problem)
 
@@ -98,6 +99,14 @@ def init_pretrained(module: BaseModule, initialise: Callable[[], object]) -> Non
     for part in module.modules():
         if hasattr(part, 'load_problem'):
             part.load_problem = ''  # type: ignore[assignment]
+    hint = ''
+    for cfg in module.init_cfg if isinstance(module.init_cfg, list) else [module.init_cfg]:
+        if isinstance(cfg, dict) and cfg.get('type') == 'Pretrained' and hasattr(module, 'patch_embed'):
+            weights, _ = unwrap(CheckpointLoader.load_checkpoint(cfg['checkpoint'], 'cpu'))
+            prefix, origin = (cfg.get('prefix') or '').rstrip('.'), recognise(weights)
+            module.recorded = (getattr(weights, '_metadata', None) or {}).get(prefix, {})  # MMEngine drops it
+            if origin is not None and origin.prefix.rstrip('.') != prefix:
+                hint = f'; its ViT has the prefix {origin.prefix!r}: load it with {pretrained(origin.prefix)}'
     try:
         initialise()
         problem = problems_of(module)
@@ -106,14 +115,4 @@ def init_pretrained(module: BaseModule, initialise: Callable[[], object]) -> Non
         if 'is not in the pretrained model' not in problem:  # MMEngine's words: no key has the prefix
             raise
     if problem:
-        raise ValueError(problem + (_right_prefix(module.init_cfg) if hasattr(module, 'patch_embed') else ''))
-
-
-def _right_prefix(init_cfg: Any) -> str:
-    """The setting that loads the ViT of this file, if it is another one."""
-    for cfg in init_cfg if isinstance(init_cfg, list) else [init_cfg]:
-        if isinstance(cfg, dict) and cfg.get('type') == 'Pretrained':
-            origin = recognise(unwrap(CheckpointLoader.load_checkpoint(cfg['checkpoint'], 'cpu'))[0])
-            if origin is not None and origin.prefix.rstrip('.') != (cfg.get('prefix') or '').rstrip('.'):
-                return f'; its ViT has the prefix {origin.prefix!r}: load it with {pretrained(origin.prefix)}'
-    return ''
+        raise ValueError(problem + hint)

@@ -105,7 +105,10 @@ def load_from_safe(filename: str, map_location: object = None) -> dict:
 @CheckpointLoader.register_scheme(prefixes=RESUME)
 def load_from_resume(filename: str, map_location: object = None) -> dict:
     """Read all that a checkpoint of a run holds, with the state of the optimizer, to continue the run."""
-    return read_torch_file(_local(filename, RESUME), map_location, mmap=False)  # the optimizer would map it for long
+    content = read_torch_file(_local(filename, RESUME), map_location, mmap=False)  # the optimizer would map it for long
+    if isinstance(content, dict) and isinstance(content.get('meta'), dict):
+        content['meta'].pop('config', None)  # MMEngine would run it; its files have `cfg`
+    return content
 
 
 def not_finite(weights: Mapping[str, Tensor]) -> str:
@@ -128,9 +131,19 @@ def _checked(path: Path, content: Any) -> dict[str, Tensor]:
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise ValueError(f'{path}: {key[:80]!r} of shape {tuple(value.shape)} repeats a smaller tensor')
         weights[key] = value.detach()
-    if isinstance(getattr(content, '_metadata', None), dict):
-        weights._metadata = content._metadata  # type: ignore[attr-defined]
+    metadata = getattr(content, '_metadata', None)
+    if isinstance(metadata, dict):
+        weights._metadata = {key: _recorded(own) for key, own in dict.items(metadata) if isinstance(own, dict)}
     return weights
+
+
+def _recorded(own: dict) -> dict:
+    """Of a file's metadata, what load hooks read: the grid, the experts and torch's version."""
+    grid, names, version = (dict.get(own, key) for key in ('grid', 'experts', 'version'))
+    sides = isinstance(grid, list | tuple) and len(grid) == 2 and all(type(side) is int and side > 0 for side in grid)
+    named = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+    found = dict(grid=tuple(grid) if sides else None, experts=tuple(names) if named else None, version=version)
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -222,7 +222,7 @@ def _losses(
     head: BaseHead, feats: Features, index: Tensor, samples: Sequence[PoseDataSample], train_cfg: dict | None
 ) -> dict[str, Tensor]:
     """The losses of a head on its samples of a batch; without any, a zero whose gradients are zero."""
-    own_loss = not isinstance(head, DecoderHead) and type(head).loss is not HeatmapHead.loss
+    own_loss = type(head).loss not in (DecoderHead.loss, HeatmapHead.loss)
     if not own_loss and any(isinstance(part, _BatchNorm) and part.training for part in head.modules()):
         heatmaps = head(feats)[index]
     elif not samples:

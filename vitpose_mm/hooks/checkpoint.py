@@ -47,10 +47,7 @@ class CompleteCheckpointHook(CheckpointHook):
     The id of a run, which it keeps when it is resumed, is in the file `run_id` of the work_dir and in the meta of its
     checkpoints. `--resume` continues the run that started last in the work_dir, see `checkpoints.complete.choose`.
     In a distributed run a checkpoint also holds the running statistics of batch norm of each process, which differ
-    during an epoch. FSDP and storage backends other than the local disk write as in MMEngine.
-
-    Raises:
-        OSError: a checkpoint could not be written.
+    during an epoch. Storage backends other than the local disk write as in MMEngine. OSError if a save fails.
     """
 
     file_backend: Any
@@ -121,12 +118,19 @@ class CompleteCheckpointHook(CheckpointHook):
 
 def choose_checkpoint(runner: Runner) -> None:
     """With `--resume` and no file, continue from a checkpoint in the work_dir, see `choose`, or else start anew."""
-    asked = runner._resume and runner._load_from is None
-    if not asked or not any(isinstance(hook, CompleteCheckpointHook) for hook in runner.hooks):
+    if not runner._resume or runner._load_from is not None:
         return
-    path, skipped = choose(Path(runner.work_dir)) if is_main_process() else (None, [])
+    hook = next((hook for hook in runner.hooks if isinstance(hook, CompleteCheckpointHook)), None)
+    if hook is None:
+        return
+    work_dir = Path(runner.work_dir)
+    out_dir = Path(hook.out_dir, work_dir.name) if hook.out_dir else work_dir
+    templates = [hook.filename_tmpl or 'epoch_{}.pth', 'iter_{}.pth']
+    path, skipped = choose(work_dir, out_dir, templates) if is_main_process() else (None, [])
     for text in skipped:
         runner.logger.warning(f'not resumed from: {text}')
+    if path is None:
+        runner.logger.warning(f'{out_dir} has no checkpoint: the run starts from the beginning, without load_from')
     chosen = [path and str(path)]
     broadcast_object_list(chosen)
     runner._load_from, runner._resume = chosen[0], chosen[0] is not None

@@ -24,7 +24,7 @@ class NonFiniteHook(Hook):
         wrapper, what = runner.optim_wrapper, None
         if not isinstance(wrapper, SkipsNonFinite):
             return
-        if not abs(outputs.get('loss', 0.0)) < float('inf'):
+        if not abs((outputs or {}).get('loss', 0.0)) < float('inf'):
             what = 'the loss is not finite'
         elif wrapper.should_update() and wrapper.finite is not None and not wrapper.finite:
             what = 'a gradient is not finite, or a loss of another process or batch of this update'

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from mmengine.dist import barrier, get_world_size
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 from mmpose.registry import HOOKS
@@ -28,9 +28,9 @@ class PreemptionHook(Hook):
     """On SIGTERM or SIGUSR1, saves a checkpoint after the current step and ends the process with exit code 75.
 
     All processes of a distributed run stop after the same step, even if only one of them gets the signal; with gradient
-    accumulation, after the current update. A single process also stops in a validation. Data workers ignore signals
-    from other processes. A second signal, or one after an error in training, acts as without this hook; a process that
-    waits in compiled code, as for other processes, runs no handler, so only SIGKILL ends it.
+    accumulation, after the current update. A single process also stops in a validation, which is not repeated. Data
+    workers ignore signals from other processes. A second signal, or one after an error in training, acts as without
+    this hook; a process that waits in compiled code runs no handler, so only SIGKILL ends it.
 
     The run continues with `--resume`, within the epoch if there is an `EpochSeedHook`.
 
@@ -64,8 +64,8 @@ class PreemptionHook(Hook):
             self._leave_if_asked(runner, runner.iter + 1)
 
     def after_val_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
-        """Leave within the validation, for which several processes may have different numbers of batches."""
-        if self._group is None:
+        """Leave within the validation, unless processes may have other numbers of batches, or the weights are EMA's."""
+        if self._group is None and not any(isinstance(hook, EMAHook) for hook in runner.hooks):
             self._leave_if_asked(runner, runner.iter)
 
     def after_train(self, runner: Any = None) -> None:
@@ -83,15 +83,16 @@ class PreemptionHook(Hook):
             os.kill(os.getpid(), number)
 
     def _leave_if_asked(self, runner: Runner, iteration: int) -> None:
+        number = self._signal  # one that arrives while this waits for other processes counts after the next step
         if self._group is not None:
-            flag = torch.tensor([self._signal])
+            flag = torch.tensor([number])
             distributed.all_reduce(flag, distributed.ReduceOp.MAX, group=self._group)
-            self._signal = int(flag)
-        if self._signal:
+            number = int(flag)
+        if number:
             hook = next(hook for hook in runner.hooks if isinstance(hook, CompleteCheckpointHook))
             path = hook.save_now(runner, runner.epoch, iteration)
             barrier()  # a process that ends earlier could make the launcher kill one that still writes
-            text = f'{signal.Signals(self._signal).name}: saved {path} after iteration {iteration}'
+            text = f'{signal.Signals(number).name}: saved {path} after iteration {iteration}'
             runner.logger.warning(f'{text}. Continue with --resume; exit code {EXIT_CODE}')
             raise SystemExit(EXIT_CODE)
 

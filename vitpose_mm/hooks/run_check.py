@@ -16,6 +16,7 @@ from ..backbones import ViT
 from ..checkpoints.complete import missing_checkpoint
 from ..checkpoints.fit import load_whole, pretrained
 from ..checkpoints.formats import recognise, unwrap
+from ..checkpoints.key_maps import take
 from ..checkpoints.safe_load import RESUME, SAFE, safely
 from ..datasets.keypoint_target import KeypointTarget
 from ..datasets.members import members, transforms
@@ -74,7 +75,9 @@ class RunCheckHook(Hook):
         keep_keypoints(model, checkpoint.get('meta'), loop.dataloader.dataset if loop else None)
         if any(isinstance(module, ViT) for module in model.modules()):
             check_weights(model, checkpoint['state_dict'])
-            checkpoint['state_dict'] = model.state_dict()  # what MMEngine loads next: this load is the one that is kept
+            checkpoint['state_dict'] = own = model.state_dict()  # MMEngine loads this next: the first load is kept
+            for name in getattr(getattr(model, 'head', None), 'absent', ()):
+                take(own, f'head.heads.{name}.')  # it stays absent
 
 
 def keep_keypoints(model: Any, meta: Any, dataset: Any) -> None:
@@ -112,10 +115,7 @@ def check_weights(model: Any, weights: dict) -> None:
 def check_checkpoint(load_from: str | None, config: str | None, option: str = '--cfg-options load_from={}') -> None:
     """Check that a local checkpoint exists; the FileNotFoundError names the config that writes it.
 
-    Args:
-        load_from: a file or URL, or None.
-        config: the run's config file; the config that writes the checkpoint is searched in the `configs` folder above.
-        option: the command-line option that selects another checkpoint, with {} for the file.
+    That config is searched in the `configs` folder above `config`. `option` selects a checkpoint, with {} for the file.
     """
     if load_from is None or '://' in load_from or Path(load_from).expanduser().exists():
         return

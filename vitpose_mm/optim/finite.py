@@ -110,7 +110,7 @@ class SkipsNonFinite(OptimWrapper):
             raise FloatingPointError(
                 f'the loss or a gradient was not finite in {in_a_row} updates in a row. Last checkpoint: '
                 f'{info.get("last_ckpt") or "none was written"}. Lower the learning rate, clip the gradients, or '
-                'correct the samples, which NonFiniteHook names in the log'
+                'correct the samples: NonFiniteHook names those of the updates before this one in the log'
             )
 
 

@@ -329,3 +329,26 @@ def test_known_grids_are_those_of_the_format():
     vit, timm = build(), next(each for each in FORMATS if each.name == 'timm')
     assert _grids(vit, None, None) == [(4, 3), *POSE_GRIDS]
     assert _grids(vit, timm, None) == [(4, 3), *IMAGE_GRIDS]
+
+
+def test_init_cfg_with_a_prefix_knows_the_recorded_grid_and_experts(tmp_path):
+    """MMEngine drops a state dict's metadata there, and experts would be matched by their order."""
+    backbone = dict(type='ViT', arch=dict(depth=1, embed_dim=32, num_heads=2), img_size=(64, 48))
+    experts = [dict(names=names, expert_dim=8) for names in (['aic', 'coco'], ['coco', 'aic'])]
+    theirs = MODELS.build(dict(backbone, experts=experts[0]))
+    with torch.no_grad():
+        theirs.layers[0].mlp.experts.weight[0] = 1
+    whole = torch.nn.Module()
+    whole.backbone = theirs
+    torch.save(dict(state_dict=whole.state_dict()), tmp_path / 'a.pth')
+    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'a.pth'), prefix='backbone.')
+    ours = MODELS.build(dict(backbone, experts=experts[1], init_cfg=init_cfg))
+    ours.init_weights()
+    assert (ours.layers[0].mlp.experts.weight[1] == 1).all() and not (ours.layers[0].mlp.experts.weight[0] == 1).all()
+
+
+def test_a_cls_token_of_another_width_is_refused_with_both_widths():
+    theirs = MODELS.build(dict(type='ViT', arch=dict(depth=1, embed_dim=64, num_heads=2), img_size=(64, 48)))
+    ours = MODELS.build(dict(type='ViT', arch=dict(depth=1, embed_dim=48, num_heads=2), img_size=(64, 48)))
+    with pytest.raises(ValueError, match='width 64, this model 48'):
+        load_whole(ours, {**theirs.state_dict(), 'cls_token': torch.zeros(1, 1, 64)})

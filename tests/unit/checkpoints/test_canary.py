@@ -17,6 +17,7 @@ from tests.unit.hooks.toy_training import Toy, build
 from tests.unit.own_data.makers import write_coco, write_deeplabcut, write_yolo
 from vitpose.cli.main import main
 from vitpose_mm.backbones.token_file import open_token
+from vitpose_mm.checkpoints.safe_load import RESUME, load_from_resume
 from vitpose_mm.datasets.teacher_cache import heatmap_file
 from vitpose_mm.estimators.teacher import Teacher
 from vitpose_mm.hooks import RunCheckHook
@@ -178,3 +179,9 @@ def test_the_canary_can_sing(hostile, weights):
     """Otherwise the tests above could not fail."""
     torch.load(hostile(weights[CONFIG]), weights_only=False)
     assert Path('it_ran').exists()
+
+
+def test_a_config_in_the_meta_of_a_resumed_checkpoint_does_not_run(tmp_path):
+    """MMEngine's `Runner.resume` runs `meta['config']`, plain text, as a program."""
+    torch.save(dict(state_dict=dict(a=torch.ones(1)), meta=dict(config='import os', epoch=1)), tmp_path / 'a.pth')
+    assert load_from_resume(f'{RESUME}{tmp_path / "a.pth"}', 'cpu')['meta'] == dict(epoch=1)

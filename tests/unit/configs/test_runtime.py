@@ -11,7 +11,7 @@ from torch import nn
 from tests.unit.hooks.toy_training import Toy, build
 
 OURS = {'EpochSeedHook', 'PreemptionHook', 'NonFiniteHook', 'SyncBuffersHook', 'CompileHook'}
-OF_POSES = ('run_check', 'bad_images', 'visualization', 'badcase', 'checkpoint')  # these need a pose estimator
+OF_POSES = ('run_check', 'visualization', 'badcase', 'checkpoint')  # these need a pose estimator
 
 
 def test_a_users_hook_keeps_ours(root, tmp_path):

@@ -377,3 +377,18 @@ def test_another_number_of_keypoints_keeps_those_of_the_same_name(named, logged)
 def test_another_number_of_keypoints_is_refused_unless_allowed():
     with pytest.raises(ValueError, match='predicts 3 keypoints, this head out_channels=2.*allow_new_final_layer=True'):
         check_weights(head_of(2), head_of(3).state_dict())
+
+
+def test_a_decoder_that_the_checkpoint_lacks_stays_absent_in_a_run(tmp_path):
+    """MMEngine loads what the hook leaves in the checkpoint: the random decoder must not be in it."""
+    init_default_scope('mmpose')
+    decoder = dict(type='SimpleHead', in_channels=32, out_channels=17)
+    both = dict(type='MultiDatasetHead', heads=dict(coco=decoder, aic=decoder), default_dataset='coco')
+    backbone = dict(type='ViT', arch=dict(depth=1, embed_dim=32, num_heads=2), img_size=(64, 48))
+    one, two = (
+        MODELS.build(dict(type='TopdownPoseEstimator', backbone=backbone, head=head)) for head in (decoder, both)
+    )
+    checkpoint = dict(state_dict=one.state_dict(), meta={})
+    RunCheckHook().after_load_checkpoint(SimpleNamespace(model=two, _train_loop=None), checkpoint)
+    two.load_state_dict(checkpoint['state_dict'], strict=False)
+    assert two.head.absent == {'aic'}
