@@ -26,19 +26,17 @@ def missing_checkpoint(path: Path, config: str, option: str) -> str:
     return f'{path}: no such checkpoint. `mim train mmpose {config}` writes it; {path.parent} has {names}{hint}'
 
 
-def choose(
-    folder: Path, out_dir: Path | None = None, templates: Sequence[str] = TEMPLATES
-) -> tuple[Path | None, list[str]]:
+def choose(folder: Path, out: Path | None = None, names: Sequence[str] = TEMPLATES) -> tuple[Path | None, list[str]]:
     """Choose the checkpoint from which the run that started last in a folder continues.
 
     It is the one that `last_checkpoint` names or, if that one is damaged or of another run, the complete one (it can be
-    read) that was saved last, next to it or in `out_dir`. Without `run_id`, the first complete one determines the run.
+    read) that was saved last, next to it or in `out`. Without `run_id`, the first complete one determines the run.
 
     Returns the path, None if there are no checkpoints, and what is wrong with each damaged or other run's checkpoint.
     ValueError if there are checkpoints, but no complete one of the run.
     """
     named, run = (path.read_text('utf-8') if path.is_file() else None for path in (folder / POINTER, folder / RUN))
-    files = find_files(out_dir or folder, templates) + (find_files(Path(named).parent, templates) if named else [])
+    files = find_files(out or folder, names) + (find_files(Path(named).parent, names) if named else [])
     first = [next((path for path in files if path.name == Path(named).name), Path(named))] if named else []
     metas, skipped = {}, []
     for path in dict.fromkeys([*first, *files]):

@@ -34,8 +34,7 @@ class EpochSeedHook(Hook):
     Args:
         seed: integer >= 0, or None for `randomness.seed` of the config or, after a resume, of the checkpoint.
 
-    Raises:
-        ValueError: the seed is invalid; or, before training, the loop has no epochs or the batches have no sampler.
+    ValueError: the seed is invalid; or, before training, the loop has no epochs or the batches have no sampler.
     """
 
     priority = 'VERY_HIGH'

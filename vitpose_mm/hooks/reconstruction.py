@@ -25,7 +25,7 @@ class ReconstructionHook(Hook):
 
     def __init__(self, interval: int = 20, images: int = 8):
         if not (isinstance(interval, int) and isinstance(images, int) and interval >= 1 and images >= 1):
-            raise ValueError(f'ReconstructionHook: interval={interval!r}, images={images!r}, expected integers >= 1')
+            raise ValueError(f'ReconstructionHook: interval={interval!r}, images={images!r}: expected integers >= 1')
         self.interval, self.images = interval, images
 
     @master_only

@@ -339,3 +339,35 @@ def test_a_child_of_the_training_does_not_handle_the_signals(tmp_path):
 
     build(tmp_path, epochs=1, hooks=[dict(type='PreemptionHook'), ForkHook()], val=False).train()
     assert statuses == [-signal.SIGTERM]
+
+
+def test_a_signal_that_arrives_while_processes_agree_is_not_lost(monkeypatch):
+    """Python runs its handler when the reduction returns, which did not know of it: it counts after the next step."""
+    hook, arrived = PreemptionHook(), []
+
+    def reduce(flag, operation, group):
+        if not arrived:
+            arrived.append(signal.SIGTERM)
+            hook._signal = signal.SIGTERM
+
+    hook._group = 'gloo'
+    monkeypatch.setattr('vitpose_mm.hooks.preemption.distributed.all_reduce', reduce)
+    hook._leave_if_asked(None, 1)
+    with pytest.raises(AttributeError, match='hooks'):  # it leaves, for which it needs a runner
+        hook._leave_if_asked(None, 2)
+
+
+def test_averaged_weights_in_a_validation_are_not_saved_as_the_models(tmp_path):
+    """EMAHook exchanges the weights during a validation: the run leaves after the next step instead."""
+
+    class InValidation(Hook):
+        def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            if runner.iter == 4 and batch_idx == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    def run():
+        averages = dict(type='EMAHook', momentum=0.5)
+        build(tmp_path, hooks=[averages, dict(type='PreemptionHook'), InValidation()]).train()
+
+    assert in_children(run) == EXIT_CODE
+    assert (tmp_path / 'iter_5.pth').is_file()

@@ -92,7 +92,7 @@ def test_the_hook_writes_every_few_epochs_and_changes_nothing(runner, tmp_path):
 
 @pytest.mark.parametrize('option', [dict(interval=0), dict(images=-1), dict(interval=1.5)])
 def test_bad_numbers_are_refused(option):
-    with pytest.raises(ValueError, match='expected an integer >= 1'):
+    with pytest.raises(ValueError, match='expected integers >= 1'):
         ReconstructionHook(**option)
 
 
