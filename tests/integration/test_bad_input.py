@@ -49,7 +49,7 @@ def test_truncated_annotation_file(data, train_fails):
 def test_unreadable_image_in_a_worker(data, train_command_fails):
     path = data / '003.jpg'
     path.write_bytes(path.read_bytes()[:-500])
-    assert re.search(rf'ValueError: .*image {path} is truncated', train_command_fails())
+    assert re.search(rf'BadImageError: .*image {path} is truncated', train_command_fails())
 
 
 def test_bad_box_is_an_error_only_in_the_test_dataset(data, train_fails):
@@ -65,7 +65,7 @@ def test_bad_box_is_an_error_only_in_the_test_dataset(data, train_fails):
 @pytest.mark.slow
 def test_checkpoint_of_another_width(data, train_command_fails, write_config, run, mim, tmp_path):
     init_default_scope('mmpose')
-    config = write_config(data, 'people.json')
+    config = write_config(data, 'people.json', **CHECK)
     model = Config.fromfile(config).model
     model.backbone.arch.embed_dim = model.head.in_channels = 24
     torch.save({'state_dict': MODELS.build(model).state_dict()}, tmp_path / 'narrow.pth')
@@ -82,7 +82,7 @@ def test_checkpoint_of_another_width(data, train_command_fails, write_config, ru
         tmp_path / 'test',
         fails=True,
     )
-    for output in (tested, train_command_fails(load_from=str(tmp_path / 'narrow.pth'))):
+    for output in (tested, train_command_fails(load_from=str(tmp_path / 'narrow.pth'), **CHECK)):
         assert 'ValueError: the checkpoint has width 24, this model 48' in output
         assert 'Epoch(' not in output
 

@@ -32,8 +32,8 @@ class PreemptionHook(Hook):
     workers ignore signals from other processes. A second signal, or one after an error in training, acts as without
     this hook; a process that waits in compiled code runs no handler, so only SIGKILL ends it.
 
-    The run continues with `--resume`, within the epoch if there is an `EpochSeedHook`. ValueError before training if there
-    is no `CompleteCheckpointHook`.
+    The run continues with `--resume`, within the epoch if there is an `EpochSeedHook`. Without a
+    `CompleteCheckpointHook` there is a ValueError before training.
     """
 
     priority = 'LOWEST'  # after the schedulers and after a regular checkpoint
