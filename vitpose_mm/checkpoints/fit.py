@@ -42,10 +42,11 @@ def note_fit(
 
 def check_filled(module: nn.Module) -> None:
     """Refuse to predict with a module for which a loaded checkpoint had nothing (ValueError); training fills it."""
-    if module.filled is False and not module.training:
+    if module.filled is False and module.training:
+        module.filled = None  # type: ignore[assignment]
+    elif module.filled is False:
         problem = f'this {type(module).__name__} has random values: the loaded checkpoint has no weights for it'
         raise ValueError(f'{problem}. Load one that has, or train it')
-    module.filled = module.filled is True or None  # type: ignore[assignment]
 
 
 def problems_of(model: nn.Module) -> str:

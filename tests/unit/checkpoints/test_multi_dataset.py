@@ -103,7 +103,7 @@ def test_weights_that_fit_are_not_changed():
 @pytest.mark.parametrize(
     'names, expert_dim, message',
     [
-        ((), 0, r'the checkpoint has 6 experts, this ViT none: .* expert_dim=4\).*vitpose split'),
+        ((), 0, r'the checkpoint has 6 experts of 4 outputs, this ViT none: .* expert_dim=4\).*vitpose split'),
         (('coco', 'aic'), 6, r'the checkpoint has 2 experts of 4 outputs, this ViT 2 \(coco, aic\) of 6'),
     ],
 )

@@ -78,7 +78,7 @@ def test_measured_time_and_memory(tmp_path, capsys):
         ('broken.py', [], 'broken.py: SyntaxError'),
         ('raises.py', [], 'raises.py: ZeroDivisionError: division by zero'),
         ('unknown.py', [], 'unknown.py: NoSuchNet is not in the'),
-        ('typo.py', [], 'stride=4: expected 16'),
+        ('typo.py', [], 'stride=4 with patch_size=16: expected'),
         ('no_codec.py', [], 'no_codec.py: model.head.decoder has no input_size'),
     ],
 )

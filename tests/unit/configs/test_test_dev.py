@@ -29,7 +29,7 @@ def test_results_are_written(root, tmp_path, monkeypatch):
     cfg.model.backbone.update(arch=dict(depth=1, embed_dim=48, num_heads=3), init_cfg=None)
     cfg.model.head.update(in_channels=48, deconv_channels=16)
     model = MODELS.build(cfg.model).eval()
-    cfg.test_dataloader.update(num_workers=0)
+    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
     loader = Runner.build_dataloader(cfg.test_dataloader, seed=0)
     (batch,) = loader
     evaluator = Evaluator(cfg.test_evaluator)
