@@ -30,10 +30,7 @@ class CompileHook(Hook):
 
 
 def compile_network(model: Any, options: bool | dict) -> list[str]:
-    """Compile the parts of a model in place, but for heads of several datasets; state dicts keep their keys.
-
-    Returns the names of the parts. Raises ValueError if torch is too old.
-    """
+    """Compile the parts of a model, but for heads of several datasets, in place; return their names."""
     if not hasattr(nn.Module, 'compile'):
         raise ValueError('compile=... needs torch >= 2.2: remove it from the config, or install a newer torch')
     parts: dict[str, Any] = {'backbone': getattr(model, 'backbone', None), 'head': getattr(model, 'head', None)}
