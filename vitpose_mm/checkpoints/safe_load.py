@@ -139,10 +139,13 @@ def _checked(path: Path, content: Any) -> dict[str, Tensor]:
 
 def _recorded(own: dict) -> dict:
     """Of a file's metadata, what load hooks read: the grid, the experts and torch's version."""
-    grid, names, version = (dict.get(own, key) for key in ('grid', 'experts', 'version'))
-    sides = isinstance(grid, list | tuple) and len(grid) == 2 and all(type(side) is int and side > 0 for side in grid)
-    named = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
-    found = dict(grid=tuple(grid) if sides else None, experts=tuple(names) if named else None, version=version)
+    found: dict[str, Any] = {key: dict.get(own, key) for key in ('grid', 'experts', 'version')}
+    kinds = {'grid': int, 'experts': str}
+    for key, kind in kinds.items():
+        sound = isinstance(found[key], list | tuple) and all(type(item) is kind for item in found[key])
+        found[key] = tuple(found[key]) if sound else None
+    if found['grid'] and (len(found['grid']) != 2 or min(found['grid']) < 1):
+        found['grid'] = None
     return {key: value for key, value in found.items() if value is not None}
 
 
