@@ -1,8 +1,10 @@
-"""Atomic writes of the tool, which also works where the plugin's `vitpose_mm.files` cannot be imported."""
+"""Files of the tool, which also works where the plugin's `vitpose_mm.files` cannot be imported."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 
@@ -19,3 +21,11 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_plain(content: object, most: int = 100_000) -> bool:
+    """Whether something is JSON data, of at most `most` tokens: a file may hold lists that contain themselves."""
+    try:
+        return sum(1 for _ in islice(json.JSONEncoder().iterencode(content), most + 1)) <= most
+    except Exception:  # a file can also give a dict attributes that hide its methods
+        return False

@@ -47,7 +47,7 @@ def test_faults_one_after_the_other(train, data, tmp_path):
     output = train(NAN, kill='worker', fails=True)  # in the second epoch
     assert re.search('DataLoader worker .*killed by signal: Killed', output)
     assert output.count('003.jpg is truncated') == 1
-    left_out = re.findall(r'no update, since the loss is nan and .*Samples: (.*)', output)
+    left_out = re.findall(r'the loss is not finite\. Samples: (.*)', output)
     assert all(any(name in line for line in left_out) for name in NAN)
 
     output = train(NAN, '--resume', kill='save', fails=True)  # that of the second epoch

@@ -126,7 +126,7 @@ def test_mismatch_is_an_error_before_the_first_iteration(write, tmp_path):
         (dict(model__head__heads__aic__out_channels=15), "'aic' with 14: set model.head.heads.aic.out_channels=14"),
         (dict(train_dataloader__sampler__source_ratio=[9, 1, 1]), 'has 3 numbers for 2 datasets'),
     ):
-        cfg = Config.fromfile(write(**changes, default_hooks__run_check=dict(type='RunCheckHook')))
+        cfg = Config.fromfile(write(**changes))
         cfg.work_dir = str(tmp_path / 'run')
         with pytest.raises(ValueError, match=message):
             Runner.from_cfg(cfg).train()

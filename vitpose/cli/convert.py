@@ -78,6 +78,8 @@ def convert(args: argparse.Namespace) -> str:
     from vitpose_mm.checkpoints.parts import read_parts
     from vitpose_mm.checkpoints.safe_load import load_checkpoint, not_finite
 
+    from ..files import is_plain
+
     loaded = load_checkpoint(args.checkpoint)
     changes: list[str] = []
     parts = read_parts(loaded.weights, loaded.meta, args.drop_unused, changes.append)
@@ -85,14 +87,16 @@ def convert(args: argparse.Namespace) -> str:
     if parts.experts and args.to in ('official', 'transformers'):
         meta['experts'] = [parts.experts[index] for index in writing.expert_order(parts)]
     dataset_meta = loaded.meta.get('dataset_meta')
-    if isinstance(dataset_meta, dict) and writing.is_plain(dataset_meta):
+    named = dataset_meta.get('dataset_name') if isinstance(dataset_meta, dict) else None
+    if isinstance(dataset_meta, dict) and args.dataset in (None, named) and is_plain(dataset_meta):
         meta['dataset_meta'] = dataset_meta
     if args.to == 'transformers':
+        own = (next(iter(parts.heads)) or named) if len(parts.heads) == 1 else None
+        if args.dataset and own not in (None, args.dataset):
+            raise ValueError(f'--dataset {args.dataset}: the only decoder of {args.checkpoint} is that of {own}')
         config = loaded.meta.get('config') or {}
-        heads = args.num_heads or (config.get('backbone_config') or {}).get('num_attention_heads')
-        heads = heads or next(
-            (size.num_heads for size in SIZES.values() if (size.depth, size.embed_dim) == parts.size), None
-        )
+        sizes = (size.num_heads for size in SIZES.values() if (size.depth, size.embed_dim) == parts.size)
+        heads = args.num_heads or parts.num_heads or next(sizes, None)
         if heads is None:
             raise ValueError('a ViT of depth {} and width {} has no name: give --num-heads N'.format(*parts.size))
         names = meta.get('dataset_meta') or {}

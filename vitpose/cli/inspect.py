@@ -82,7 +82,8 @@ def inspect(path: Path) -> dict[str, Any]:
     from vitpose_mm.backbones.sizes import SIZES
     from vitpose_mm.checkpoints.parts import read_parts
     from vitpose_mm.checkpoints.safe_load import load_checkpoint, not_finite
-    from vitpose_mm.checkpoints.writing import is_plain
+
+    from ..files import is_plain
 
     loaded = load_checkpoint(path)
     notes: list[str] = []

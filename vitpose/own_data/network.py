@@ -1,17 +1,14 @@
 """The network to train, by a size's name or as a checkpoint has it."""
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from vitpose_mm.backbones.sizes import SIZES
 from vitpose_mm.checkpoints.parts import Parts, read_parts
-from vitpose_mm.checkpoints.safe_load import Checkpoint, load_checkpoint
+from vitpose_mm.checkpoints.safe_load import load_checkpoint
 
 SCRATCH = 'scratch'
 ARCHS = ('small', 'base', 'large', 'huge')
-_HEADS = re.compile(r'\barch=dict\([^)]*\bnum_heads=(\d+)')
 DECONV = 'deconv_layers.0.weight'
 
 
@@ -61,15 +58,17 @@ def choose_network(arch: str | None, start: str | None) -> Network:
     if parts.expert_shape[0] or len(parts.heads) > 1:
         raise ValueError(f'--from {start}: a model of several datasets; take one out of it with `vitpose split`')
     depth, width = parts.size
-    named = next((name for name in ARCHS if (SIZES[name].depth, SIZES[name].embed_dim) == parts.size), None)
+    sizes = {name: SIZES[name] for name in ARCHS if (SIZES[name].depth, SIZES[name].embed_dim) == parts.size}
+    named = next((name for name, size in sizes.items() if parts.num_heads in (None, size.num_heads)), None)
     if arch not in (None, named):
-        raise ValueError(f'--arch {arch}: {start} has {depth} blocks of width {width}; leave --arch out')
+        number = f', {parts.num_heads} attention heads' if sizes else ''
+        raise ValueError(f'--arch {arch}: {start} has {depth} blocks of width {width}{number}; leave --arch out')
     base, backbone, head, decay = f'vitpose_{named}.py', '', '', Network.decay
     if named is None:
-        heads = _heads(width, loaded.meta, notes)
+        heads = parts.num_heads or _assumed_heads(width, notes)
         base, decay = 'vitpose.py', '0.75'
         backbone, head = f', arch=dict(depth={depth}, embed_dim={width}, num_heads={heads})', f', in_channels={width}'
-    backbone += _image_size(parts, loaded, notes)
+    backbone += _image_size(parts, notes)
     if not parts.heads:
         notes.append(f'{path.name} is a ViT alone: the decoder starts from random weights')
         backbone += f", init_cfg=dict(type='Pretrained', checkpoint={str(path)!r})"
@@ -83,15 +82,14 @@ def choose_network(arch: str | None, start: str | None) -> Network:
     return Network(base, depth, f'{backbone}, init_cfg=None', head, path, decay, notes=tuple(notes))
 
 
-def _image_size(parts: Parts, loaded: Checkpoint, notes: list[str]) -> str:
+def _image_size(parts: Parts, notes: list[str]) -> str:
     """The argument that says which image size the position table belongs to, by its recorded or known grid."""
     count, side = parts.vit['pos_embed'].shape[1], parts.vit['patch_embed.proj.weight'].shape[2]
     if parts.grid is None:
         notes.append(f'{count} positions of an unknown grid: set pretrain_img_size=(h, w) of the backbone in config.py')
         return ''
     rows, columns = parts.grid
-    metadata = getattr(loaded.weights, '_metadata', None) or {}
-    if rows != columns and 'grid' not in loaded.meta and not any('grid' in each for each in metadata.values()):
+    if rows != columns and not parts.recorded:
         notes.append(
             f'{count} positions are taken for {rows}x{columns}, as in published files: else change pretrain_img_size '
             'in config.py'
@@ -99,11 +97,8 @@ def _image_size(parts: Parts, loaded: Checkpoint, notes: list[str]) -> str:
     return f', pretrain_img_size={rows * side, columns * side}'
 
 
-def _heads(width: int, meta: dict[str, Any], notes: list[str]) -> int:
-    """Number of attention heads: as in the config of the training, or by their usual width."""
-    found = _HEADS.search(str(meta.get('cfg', '')))
-    if found:
-        return int(found[1])
+def _assumed_heads(width: int, notes: list[str]) -> int:
+    """Number of attention heads by their usual width."""
     if width % 64:
         raise ValueError(f'the number of attention heads is in no checkpoint, and width {width} is no multiple of 64')
     notes.append(f'{width // 64} attention heads of 64 channels assumed: their number is in no checkpoint')

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..checkpoints.adaptation import Grid, fit_pos_embed, fold_layer_scale, pad_kernel, resize_rel_pos
 from ..checkpoints.fit import note_fit
-from ..checkpoints.formats import POSE_GRIDS, Format, rename_vit, unwrap
+from ..checkpoints.formats import POSE_GRIDS, Format, rename_vit, unwrap, usual_heads
 from ..checkpoints.key_maps import take
 from ..checkpoints.multi_dataset import AUTHORS_ORDER, rename_experts
 from ..layers.patch_embed import PADDING
@@ -33,7 +33,7 @@ def read_checkpoint(
     untrained, and the log says so.
 
     `prefix` is that of the ViT's keys, '' or ending with a dot. `metadata` is what `record` added: 'grid' of the
-    position table, 'experts' by name.
+    position table, 'experts' by name, 'num_heads'.
     """
     taken = take(state_dict, prefix)
     weights, form, problems = rename_vit(taken if prefix else unwrap(taken)[0])
@@ -47,10 +47,9 @@ def read_checkpoint(
     weights = {key: value.to(own) if value.dtype in HALF else value for key, value in weights.items()}
     whole = PATCH in weights  # else a part of a ViT, such as an adapter's
     if whole:
-        problems += _fit_size(vit, weights)
-        _warn_of_heads(vit, form)
+        problems += _fit_size(vit, weights) + _check_heads(vit, form, recorded.get('num_heads'))
     experts = recorded.get('experts') or (AUTHORS_ORDER if form is not None and form.table is not None else ())
-    grids = _grids(vit, form, recorded.get('grid'), weights[PATCH].shape[2] if whole else 16)
+    grids = possible_grids(vit, form, recorded.get('grid'), weights[PATCH].shape[2] if whole else 16)
     fold_layer_scale(weights, _log)
     try:
         weights = rename_experts(weights, vit.experts, vit.expert_dim, _log, experts, vit.new_from)
@@ -81,6 +80,8 @@ def read_checkpoint(
 def record(vit: nn.Module, state_dict: dict, prefix: str, metadata: dict) -> None:
     """Add what weights do not tell to a state dict's metadata; the hook of a model's `state_dict`."""
     metadata['grid'] = vit.grid
+    if hasattr(vit, 'layers'):  # not those of an autoencoder
+        metadata['num_heads'] = _num_heads(vit)
     if getattr(vit, 'experts', ()):
         metadata['experts'] = tuple(vit.experts)  # type: ignore[arg-type]
 
@@ -114,7 +115,7 @@ def _fit_size(vit: 'ViT', weights: dict[str, Tensor]) -> list[str]:
     ]
 
 
-def _grids(vit: 'ViT', form: Format | None, recorded: Grid | None, patch: int = 16) -> list[Grid]:
+def possible_grids(vit: 'ViT', form: Format | None, recorded: Grid | None, patch: int = 16) -> list[Grid]:
     """Grids that a position table may have: what is recorded, or else said, or else known of its format."""
     if recorded:
         return [recorded]
@@ -124,16 +125,23 @@ def _grids(vit: 'ViT', form: Format | None, recorded: Grid | None, patch: int = 
     return [vit.grid, *(POSE_GRIDS if form is None else form.grids)]
 
 
-def _warn_of_heads(vit: 'ViT', form: Format | None) -> None:
-    """The number of attention heads is not stored: timm's ViTs, DINOv2 and their like have 64 channels per head."""
-    heads: int = vit.layers[0].attn.num_heads  # type: ignore[union-attr, assignment]
-    if form is not None and form.name in ('timm', 'dinov2', 'dinov2-transformers') and vit.embed_dim != 64 * heads:
+def _num_heads(vit: nn.Module) -> int:
+    return vit.layers[0].attn.num_heads  # type: ignore[index, return-value, union-attr]
+
+
+def _check_heads(vit: 'ViT', form: Format | None, recorded: int | None) -> list[str]:
+    """A message if the file records another number of attention heads; a warning if others of its kind have another."""
+    own, width, usual = _num_heads(vit), vit.embed_dim, form and usual_heads(form, vit.embed_dim)
+    arch = f'set arch=dict(depth={vit.depth}, embed_dim={width}, num_heads={recorded or usual})'
+    if recorded not in (None, own):
+        return [f'the checkpoint was trained with {recorded} attention heads, this model has {own}: {arch}']
+    if form and recorded is None and usual not in (None, own):
         print_log(
-            f'{form.title}: its ViT of width {vit.embed_dim} usually has {vit.embed_dim // 64} attention heads, this '
-            f'one {heads}: set arch=dict(depth={vit.depth}, embed_dim={vit.embed_dim}, num_heads=...) to its number',
+            f'{form.title}: its ViT of width {width} usually has {usual} attention heads, this one {own}: {arch}',
             logger='current',
             level=logging.WARNING,
         )
+    return []
 
 
 def _take_tokens(vit: 'ViT', weights: dict[str, Tensor]) -> list[str]:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Collection, Iterable
 from copy import copy
-from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
@@ -13,7 +12,7 @@ from torch import nn
 from .formats import recognise, unwrap
 from .key_maps import Weights, some
 from .multi_dataset import gather_decoders
-from .safe_load import safely
+from .safe_load import RESUME, SAFE, safely
 
 
 def note_fit(
@@ -81,33 +80,28 @@ def _without(keys: Iterable[str], optional: tuple[str, ...]) -> list[str]:
     return [key for key in keys if not key.startswith(optional) and not key.endswith('num_batches_tracked')]
 
 
-def pretrained(prefix: str) -> str:
-    """The setting of a backbone that loads the ViT with this prefix from a file."""
-    return f"init_cfg=dict(type='Pretrained', checkpoint=FILE{f', prefix={prefix!r}' if prefix else ''})"
-
-
-def read_safely(init_cfg: Any) -> Any:
-    """The same `init_cfg`, with which MMEngine reads files and web addresses without running code in them."""
-    if isinstance(init_cfg, list):
-        return [read_safely(each) for each in init_cfg]
-    file = init_cfg.get('checkpoint') if isinstance(init_cfg, dict) else None
-    return {**init_cfg, 'checkpoint': safely(file)} if isinstance(file, str) else init_cfg
+def pretrained(prefix: str, file: str) -> str:
+    """The setting of a backbone that loads the ViT with this prefix from a file, which may have a scheme of ours."""
+    path = file.removeprefix(SAFE).removeprefix(RESUME)
+    return f"init_cfg=dict(type='Pretrained', checkpoint={path!r}{f', prefix={prefix!r}' if prefix else ''})"
 
 
 def init_pretrained(module: BaseModule, initialise: Callable[[], object]) -> None:
     """MMEngine's `init_weights` of a module: read the files of `init_cfg` safely, and refuse those that do not fit."""
-    module.init_cfg = read_safely(module.init_cfg)
     for part in module.modules():
         if hasattr(part, 'load_problem'):
             part.load_problem = ''  # type: ignore[assignment]
     hint = ''
     for cfg in module.init_cfg if isinstance(module.init_cfg, list) else [module.init_cfg]:
-        if isinstance(cfg, dict) and cfg.get('type') == 'Pretrained' and hasattr(module, 'patch_embed'):
+        if not isinstance(cfg, dict) or not isinstance(file := cfg.get('checkpoint'), str):
+            continue
+        cfg['checkpoint'] = safely(file)  # the module has its own copy of `init_cfg`
+        if hasattr(module, 'patch_embed'):
             weights, _ = unwrap(CheckpointLoader.load_checkpoint(cfg['checkpoint'], 'cpu'))
             prefix, origin = (cfg.get('prefix') or '').rstrip('.'), recognise(weights)
             module.recorded = (getattr(weights, '_metadata', None) or {}).get(prefix, {})  # MMEngine drops it
             if origin is not None and origin.prefix.rstrip('.') != prefix:
-                hint = f'; its ViT has the prefix {origin.prefix!r}: load it with {pretrained(origin.prefix)}'
+                hint = f'; its ViT has the prefix {origin.prefix!r}: load it with {pretrained(origin.prefix, file)}'
     try:
         initialise()
         problem = problems_of(module)

@@ -75,6 +75,12 @@ def recognise(weights: Mapping[str, Tensor], prefix: str | None = None) -> Origi
     return None
 
 
+def usual_heads(form: Format, width: int) -> int | None:
+    """Number of attention heads that all of a format's ViTs of this width have, None if they differ."""
+    same = form.name in ('timm', 'dinov2', 'dinov2-transformers', 'vit-transformers') and width % 64 == 0
+    return (16 if width in (1280, 1408, 1664) else width // 64) if same else None
+
+
 def rename_vit(weights: maps.Weights) -> tuple[maps.Weights, Format | None, list[str]]:
     """The weights of a ViT alone in our names, their format if it is known, and the problems that `rename` found."""
     origin = recognise(weights, '')

@@ -84,6 +84,7 @@ TRANSFORMERS: Table = (
     *_below('encoder.layer.{n}.', 'layers.{n}.', _DINOV2_BLOCK),
     ('embeddings.register_tokens', 'register_tokens'),
     ('embeddings.mask_token', None),
+    ('pooler', None),
 )
 
 TRANSFORMERS_HEAD: Table = (
@@ -139,7 +140,7 @@ def rename_back(weights: Weights, table: Table) -> Weights:
     renamed: Weights = {}
     for key, value in weights.items():
         match, names = next(((m, theirs) for pattern, theirs in rows if (m := pattern.fullmatch(key))), (None, ['']))
-        if match is None:
+        if match is None or '.rel_pos.' in key:  # ours alone, below the attention of a block
             raise ValueError(f'{key} has no name in the other format')
         if '{e}' in names[0]:
             names = [names[0].replace('{e}', str(number)) for number in range(len(value))]

@@ -85,15 +85,6 @@ def leftover_experts(weights: Weights, allowed: bool = False) -> list[str]:
     return found
 
 
-def merge_expert(weights: Weights, expert: int) -> Weights:
-    """Merge the expert of this index into the plain FFN and drop the others; the result is exact."""
-    merged = dict(weights)
-    for key in [key for key in weights if '.mlp.experts.' in key]:
-        place = key.replace('.mlp.experts.', '.mlp.fc2.')
-        merged[place] = torch.cat([weights[place], merged.pop(key)[expert]])
-    return merged
-
-
 def gather_decoders(state_dict: Weights, prefix: str, *_: object) -> None:
     """Move the authors' decoders from beside the head to below it, where its hook sees them; an estimator's hook."""
     beside = (f'{prefix}keypoint_head.', f'{prefix}associate_')
@@ -110,12 +101,7 @@ def split_decoders(weights: Weights) -> dict[str, Weights]:
         name = name or (later.get(number, f'associate_keypoint_heads.{number}') if number else '')
         decoders.setdefault(name, {})[rest] = value
     first = AUTHORS_ORDER[0] if len(decoders) > 1 else ''
-    return {name or first: rename_head(decoder) for name, decoder in decoders.items()}
-
-
-def rename_head(weights: Weights) -> Weights:
-    """Rename a decoder of transformers to MMPose's names."""
-    return rename(weights, TRANSFORMERS_HEAD)[0] if 'conv.weight' in weights else weights
+    return {name or first: rename(decoder, TRANSFORMERS_HEAD)[0] for name, decoder in decoders.items()}
 
 
 def rename_decoders(weights: Weights, names: Sequence[str]) -> Weights:

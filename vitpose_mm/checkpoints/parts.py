@@ -4,10 +4,11 @@ import re
 from typing import Any, NamedTuple
 
 from .adaptation import Grid, fold_layer_scale, source_grid
-from .formats import Origin, recognise, rename_vit
+from .formats import Origin, recognise, rename_vit, usual_heads
 from .key_maps import Log, Weights, some
 from .multi_dataset import AUTHORS_ORDER, leftover_experts, split_decoders, take_experts
 
+_HEADS = re.compile(r'\barch=dict\([^)]*\bnum_heads=(\d+)')  # in the config that MMEngine saves in checkpoints
 _DECODERS = r'((keypoint_)?head|associate_(keypoint_)?heads\.\d+)\..+'
 _FFN = {'layers.0.mlp.fc1.weight': 2, 'layers.0.mlp.fc2.weight': 2}
 _DIMENSIONS = {'pos_embed': 3, 'patch_embed.proj.weight': 4, 'layers.0.norm1.weight': 1, **_FFN}
@@ -22,6 +23,7 @@ class Parts(NamedTuple):
     experts: tuple[str, ...]  # their datasets in their order, () if there are none or their names are not known
     grid: Grid | None  # (Hp, Wp) of the position table, None if it is not known
     recorded: bool  # the file says the grid; else it is one that the format is known to have
+    num_heads: int | None  # attention heads as the file says, or as all of this format and width have
 
     @property
     def size(self) -> tuple[int, int]:
@@ -73,26 +75,25 @@ def read_parts(
             'register tokens take part in attention: no format here has them; load the file as it is, with '
             f"ViT(knowledge_token=dict(count={1 + vit['register_tokens'].shape[1]}, init='checkpoint'))"
         )
+    recorded = (getattr(weights, '_metadata', None) or {}).get(inner.rstrip('.'), {})
+    grids = [recorded['grid']] if 'grid' in recorded else origin.format.grids
     if not keep_tokens and vit.pop('cls_token', None) is not None:
         log('the cls token is dropped')
         if origin.format.name != 'ours-mae':  # its table has no position of the cls token
-            _, slot = source_grid(vit['pos_embed'].shape[1], origin.format.grids)
+            _, slot = source_grid(vit['pos_embed'].shape[1], grids)
             vit['pos_embed'] = vit['pos_embed'][:, int(slot) :]
     fold_layer_scale(vit, log)
     if list(heads) == [''] and meta.get('dataset') and isinstance(meta['dataset'], str):
         heads = {meta['dataset']: heads['']}
-    recorded = {**meta, **(getattr(weights, '_metadata', None) or {}).get(inner.rstrip('.'), {})}
-    named, count = recorded.get('experts'), len(vit.get('layers.0.mlp.experts.bias', ()))
-    if not (isinstance(named, list | tuple) and all(isinstance(name, str) for name in named)):
-        named = heads if len(heads) == count and '' not in heads else AUTHORS_ORDER
-    names = tuple(named) if len(named) == count else ()
-    own = meta.get('expert_order')
+    count = len(vit.get('layers.0.mlp.experts.bias', ()))
+    named = recorded.get('experts') or (heads if len(heads) == count and '' not in heads else AUTHORS_ORDER)
+    names, own = tuple(named) if len(named) == count else (), meta.get('expert_order')
     if names and isinstance(own, list) and sorted(map(str, own)) == sorted(names):  # written from a file of ours
         vit, names = take_experts(vit, [names.index(name) for name in own]), tuple(own)
     try:
-        sides = recorded.get('grid')
-        grids = [(int(sides[0]), int(sides[1]))] if sides else origin.format.grids
         grid = source_grid(vit['pos_embed'].shape[1], grids)[0]
-    except (ValueError, KeyError, IndexError, TypeError, OverflowError):
+    except ValueError:
         grid = None
-    return Parts(origin, vit, heads, names, grid, bool(grid and recorded.get('grid')))
+    config = _HEADS.search(str(meta.get('cfg')))
+    usual = int(config[1]) if config else usual_heads(origin.format, len(vit['layers.0.norm1.weight']))
+    return Parts(origin, vit, heads, names, grid, bool(grid and 'grid' in recorded), recorded.get('num_heads', usual))

@@ -1,5 +1,6 @@
 """Load untrusted checkpoint files: only tensors are read, and no code in the file runs."""
 
+import hashlib
 import json
 import logging
 import re
@@ -45,10 +46,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     `path` is a file of torch.save or safetensors, a folder of transformers' `save_pretrained`, or the index in it.
     FileNotFoundError, or ValueError if its weights are not a dict of tensors or it holds something else than data.
     """
-    if path.is_dir():
-        return _load_folder(path)
-    if path.name.endswith('.index.json') and path.is_file():
-        return _load_folder(path.parent)
+    if path.is_dir() or (path.name.endswith('.index.json') and path.is_file()):
+        return _load_folder(path if path.is_dir() else path.parent)
     if path.suffix == '.safetensors' and path.is_file():
         weights, meta = _read_safetensors(path)
         weights = _checked(path, unwrap(weights)[0])
@@ -62,15 +61,16 @@ def load_checkpoint(path: Path) -> Checkpoint:
     weights = _checked(path, weights)
     meta = {key: content[key] for key in ('epoch', 'iter') if type(content.get(key)) is int}
     meta.update(content['meta'] if isinstance(content.get('meta'), dict) else {})
+    record(weights, meta)
     return Checkpoint(weights, meta, f'torch, weights under {opened}' if opened else 'torch')
 
 
-def record(weights: Any, meta: Mapping[str, Any]) -> None:
-    """Record the grid of the position table and the names of the experts, if known, where the load hooks look."""
-    lists = {key: meta[key] for key in ('grid', 'experts') if isinstance(meta.get(key), list)}
-    known = {key: tuple(value) for key, value in lists.items() if value}
+def record(weights: Any, meta: dict[str, Any]) -> None:
+    """Add what `meta` says of a ViT to the state dict's metadata, where load hooks look; what is there stays."""
+    known, metadata = _recorded(meta), getattr(weights, '_metadata', {})
     if known and (origin := recognise(weights)):
-        weights._metadata = {origin.prefix.rstrip('.'): known}
+        name = origin.prefix.rstrip('.')
+        weights._metadata = {**metadata, name: {**known, **metadata.get(name, {})}}
 
 
 def safely(file: str, scheme: str = SAFE) -> str:
@@ -83,7 +83,8 @@ def _local(address: str, scheme: str) -> Path:
     name = address.removeprefix(scheme)
     if not name.startswith(WEB):
         return Path(name).expanduser()
-    path = Path(torch.hub.get_dir(), 'checkpoints', Path(urlparse(name).path).name)
+    folder = hashlib.sha256(name.encode()).hexdigest()[:16]  # files of other addresses may have the same name
+    path = Path(torch.hub.get_dir(), 'checkpoints', folder, Path(urlparse(name).path).name)
     for turn in (is_main_process(), True):  # the other processes may have another disk
         if turn and not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,15 +139,15 @@ def _checked(path: Path, content: Any) -> dict[str, Tensor]:
 
 
 def _recorded(own: dict) -> dict:
-    """Of a file's metadata, what load hooks read: the grid, the experts and torch's version."""
-    found: dict[str, Any] = {key: dict.get(own, key) for key in ('grid', 'experts', 'version')}
-    kinds = {'grid': int, 'experts': str}
-    for key, kind in kinds.items():
-        sound = isinstance(found[key], list | tuple) and all(type(item) is kind for item in found[key])
-        found[key] = tuple(found[key]) if sound else None
-    if found['grid'] and (len(found['grid']) != 2 or min(found['grid']) < 1):
-        found['grid'] = None
-    return {key: value for key, value in found.items() if value is not None}
+    """Of a file's metadata, what load hooks read: grid, experts, number of attention heads, and torch's version."""
+    found: dict[str, Any] = {key: n for key in ('num_heads', 'version') if type(n := dict.get(own, key)) is int}
+    for key, kind in (('grid', int), ('experts', str)):
+        value = dict.get(own, key)
+        if isinstance(value, list | tuple) and value and all(type(item) is kind for item in value):
+            found[key] = tuple(value)
+    if len(found.get('grid', (1, 1))) != 2 or min(found.get('grid', (1, 1))) < 1:
+        del found['grid']
+    return found
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -180,6 +181,7 @@ def _load_folder(folder: Path) -> Checkpoint:
         raise ValueError(f'{path} cannot be read as a JSON object: {" ".join(str(problem).split())[:200]}') from problem
     try:
         vit = config.get('backbone_config', config)
+        meta = {**meta, 'num_heads': vit.get('num_attention_heads')}
         meta = {**meta, 'grid': (np.broadcast_to(vit['image_size'], 2) // vit['patch_size']).tolist()}
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError):  # another model's, or none
         pass

@@ -100,7 +100,7 @@ def read_torch_file(path: Path, map_location: Any = 'cpu', mmap: bool = True) ->
         if named := re.search(r'GLOBAL ([\w.]+)', text):
             text = (
                 f'holds {named[1]}, so reading it could run code. If you trust the file, let a module of custom_imports'
-                f' call torch.serialization.add_safe_globals([{named[1]}]), of torch >= 2.5'
+                f' call torch.serialization.add_safe_globals([{named[1]}]), of torch >= 2.4'
             )
         elif not text.startswith('is '):
             text = f'cannot be read as a checkpoint of torch; is it complete? ({text[:200] or type(problem).__name__})'

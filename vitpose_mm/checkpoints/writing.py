@@ -3,7 +3,6 @@
 import json
 import tempfile
 from collections import OrderedDict
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +122,7 @@ def describe(parts: Parts) -> dict[str, Any]:
         origin=parts.origin.format.name,
         grid=list(parts.grid) if parts.grid and (parts.recorded or len({*parts.grid}) == 1) else None,
         experts=list(parts.experts),
+        num_heads=parts.num_heads,
         expert_order=list(parts.experts),
         dataset=next(iter(parts.heads)) or None if len(parts.heads) == 1 else None,
     )
@@ -157,14 +157,6 @@ def write_folder(path: Path, weights: Weights, config: dict[str, Any], meta: dic
         for name, content in (('config.json', config), ('preprocessor_config.json', {**kind, **steps, **pixels})):
             (part / name).write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
         part.replace(path)
-
-
-def is_plain(content: object, most: int = 100_000) -> bool:
-    """Whether something is JSON data, of at most `most` tokens: a file may hold lists that contain themselves."""
-    try:
-        return sum(1 for _ in islice(json.JSONEncoder().iterencode(content), most + 1)) <= most
-    except Exception:  # a file can also give a dict attributes that hide its methods
-        return False
 
 
 def _whole(vit: Weights, heads: dict[str, Weights]) -> Weights:

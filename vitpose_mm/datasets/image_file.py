@@ -43,7 +43,10 @@ class CheckedLoadImage(LoadImage):
         """
         if 'img' not in results:
             path = results['img_path']
-            data = read_image_file(path, self.backend_args or self.file_client_args)
+            options = self.backend_args or dict(self.file_client_args or {})
+            if options.get('backend') == 'disk':  # as MMEngine's file_client_args call it
+                options['backend'] = 'local'
+            data = read_image_file(path, options or None)
             try:
                 image = mmcv.imfrombytes(data, self.color_type, backend=self.imdecode_backend)
             except Exception as error:  # each backend has errors of its own

@@ -12,8 +12,7 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from ..checkpoints.fit import check_filled, init_pretrained, note_fit
-from ..checkpoints.key_maps import take
-from ..checkpoints.multi_dataset import rename_head
+from ..checkpoints.key_maps import TRANSFORMERS_HEAD, rename, take
 from ..codecs.accuracy import pck_accuracy
 from .targets import batch_targets
 
@@ -54,7 +53,7 @@ class DecoderHead(HeatmapHead):
         self._register_load_state_dict_pre_hook(self._read_checkpoint)
 
     def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
-        weights = rename_head(take(state_dict, prefix))
+        weights = rename(take(state_dict, prefix), TRANSFORMERS_HEAD)[0]
         weight, problems = weights.get('final_layer.weight'), []
         if weight is not None and weight.shape[0] != self.out_channels:
             if self.allow_new_final_layer:

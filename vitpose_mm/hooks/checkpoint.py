@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, gather_object, get_rank, get_world_size, is_main_process
 from mmengine.fileio import LocalBackend, get_file_backend, register_backend
 from mmengine.hooks import CheckpointHook
@@ -11,6 +12,7 @@ from mmpose.registry import HOOKS
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..checkpoints.complete import RUN, choose, find_files
+from ..checkpoints.safe_load import RESUME
 from ..files import PART, replacing, write_text
 
 
@@ -54,6 +56,7 @@ class CompleteCheckpointHook(CheckpointHook):
     filename_tmpl: str
     max_keep_ckpts: int
     _run, _saved = '', -1  # id, '' if the run resumed from a checkpoint without one; iteration of the last save
+    _replace = False  # the run resumed from a checkpoint of `save_now`
     _batch_norm: list[dict] | None = None
 
     def before_run(self, runner: Runner) -> None:
@@ -66,9 +69,9 @@ class CompleteCheckpointHook(CheckpointHook):
         if self.file_client_args is None and type(self.file_backend) is LocalBackend:
             self.backend_args = dict(backend='complete')
             self.file_backend = get_file_backend(backend_args=self.backend_args)
-        out_dir, temporary = Path(self.out_dir), Path(runner.message_hub.pop_info('temporary_ckpt', ''))
-        if temporary.parent == out_dir and isinstance(self.file_backend, CompleteFileBackend):
-            self.file_backend.remove(temporary)
+        out_dir, start = Path(self.out_dir).resolve(), Path(str(runner._load_from).removeprefix(RESUME)).resolve()
+        if self._replace and start.parent == out_dir and isinstance(self.file_backend, CompleteFileBackend):
+            self.file_backend.remove(start)
         self._run = self._run if runner._resume else runner.experiment_name  # same in all processes; has the time
         if not is_main_process():
             return
@@ -86,8 +89,7 @@ class CompleteCheckpointHook(CheckpointHook):
         if iteration != self._saved:
             options = self.filename_tmpl, self.max_keep_ckpts
             self.filename_tmpl, self.max_keep_ckpts = 'iter_{}.pth', -1
-            runner.message_hub.update_info('temporary_ckpt', str(Path(self.out_dir, f'iter_{iteration}.pth')))
-            self._save_checkpoint_with_step(runner, iteration, dict(epoch=epoch, iter=iteration))
+            self._save_checkpoint_with_step(runner, iteration, dict(epoch=epoch, iter=iteration, temporary=True))
             self.filename_tmpl, self.max_keep_ckpts = options
         return self.last_ckpt
 
@@ -100,7 +102,7 @@ class CompleteCheckpointHook(CheckpointHook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Take over the id of a resumed run and the running statistics of this process."""
         if runner._resume:
-            self._run = checkpoint['meta'].get(RUN, '')
+            self._run, self._replace = checkpoint['meta'].get(RUN, ''), checkpoint['meta'].get('temporary', False)
             states = checkpoint.get('batch_norm', ())
             checkpoint['state_dict'].update(states[get_rank()] if len(states) == get_world_size() else {})
 
@@ -118,9 +120,8 @@ class CompleteCheckpointHook(CheckpointHook):
 
 def choose_checkpoint(runner: Runner) -> None:
     """With `--resume` and no file, continue from a checkpoint in the work_dir, see `choose`, or else start anew."""
-    if not runner._resume or runner._load_from is not None:
-        return
-    hook = next((hook for hook in runner.hooks if isinstance(hook, CompleteCheckpointHook)), None)
+    search = runner.hooks if runner._resume and runner._load_from is None else ()
+    hook = next((hook for hook in search if isinstance(hook, CompleteCheckpointHook)), None)
     if hook is None:
         return
     work_dir = Path(runner.work_dir)
@@ -129,8 +130,10 @@ def choose_checkpoint(runner: Runner) -> None:
     path, skipped = choose(work_dir, out_dir, templates) if is_main_process() else (None, [])
     for text in skipped:
         runner.logger.warning(f'not resumed from: {text}')
+    file = None if path else runner.cfg.filename  # MMPose's train.py has removed `load_from`
+    start = Config.fromfile(file, import_custom_modules=False).get('load_from') if file else None
     if path is None:
-        runner.logger.warning(f'{out_dir} has no checkpoint: the run starts from the beginning, without load_from')
-    chosen = [path and str(path)]
+        runner.logger.warning(f'{out_dir} has no checkpoint: the run starts from {start or "the beginning"}')
+    chosen = [str(path) if path else start, bool(path)]
     broadcast_object_list(chosen)
-    runner._load_from, runner._resume = chosen[0], chosen[0] is not None
+    runner._load_from, runner._resume = chosen

@@ -65,9 +65,8 @@ class EpochSeedHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Skip completed batches and seed those of the coming epoch, and samplers that draw from torch's generator."""
-        loader, done = runner.train_dataloader, batches_done(runner)
-        position = dict(epoch=runner.epoch, first=runner.iter - done, batches=len(loader))
-        runner.message_hub.update_info(POSITION, position)
+        loader, epoch, done = runner.train_dataloader, runner.epoch, batches_done(runner)
+        runner.message_hub.update_info(POSITION, dict(epoch=epoch, first=runner.iter - done, batches=len(loader)))
         self._done, sampler = done, loader.batch_sampler.sampler
         sampler.seeds, sampler.skipped = (self._run_seed, runner.epoch, runner.rank), done
         seed_all(self._run_seed, runner.epoch, runner.rank, 0, loading=True)

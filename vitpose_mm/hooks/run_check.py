@@ -51,8 +51,8 @@ class RunCheckHook(Hook):
         """Check the checkpoint, datasets and model that this run uses."""
         training = isinstance(runner._train_loop, BaseLoop)
         option = '--cfg-options load_from={}' if training else '--checkpoint {}'
-        check_checkpoint(runner._load_from, runner.cfg.filename, option)
         choose_checkpoint(runner)
+        check_checkpoint(runner._load_from, runner.cfg.filename, option)
         path = runner._load_from or (find_latest_checkpoint(runner.work_dir) if runner._resume else None)
         runner._load_from = safely(path, RESUME if runner._resume else SAFE) if path else None
         for split in ('train', 'val', 'test'):
@@ -74,7 +74,7 @@ class RunCheckHook(Hook):
         loop = runner._train_loop if isinstance(runner._train_loop, BaseLoop) else None
         keep_keypoints(model, checkpoint.get('meta'), loop.dataloader.dataset if loop else None)
         if any(isinstance(module, ViT) for module in model.modules()):
-            check_weights(model, checkpoint['state_dict'])
+            check_weights(model, checkpoint['state_dict'], runner._load_from)
             checkpoint['state_dict'] = own = model.state_dict()  # MMEngine loads this next: the first load is kept
             for name in getattr(getattr(model, 'head', None), 'absent', ()):
                 take(own, f'head.heads.{name}.')  # it stays absent
@@ -96,8 +96,8 @@ def _keypoint_names(meta: Any) -> list[str]:
     return ordered if all(isinstance(name, str) for name in ordered) else []
 
 
-def check_weights(model: Any, weights: dict) -> None:
-    """Load weights of any origin into a model with a `ViT`; a ValueError lists keys that are left over or missing."""
+def check_weights(model: Any, weights: dict, file: str) -> None:
+    """Load weights of any origin into a model with a `ViT`; a ValueError names the file and keys that do not fit."""
 
     def absent() -> list[str]:
         heads = [f'head.heads.{name}.' for name in getattr(getattr(model, 'head', None), 'absent', ())]
@@ -106,9 +106,8 @@ def check_weights(model: Any, weights: dict) -> None:
     try:
         load_whole(model, weights, absent)
     except ValueError as problem:
-        hint, origin = '', recognise(weights)
-        if origin:
-            hint = f'. To start from its ViT alone, set model.backbone.{pretrained(origin.prefix)} instead of load_from'
+        line = pretrained(origin.prefix, file) if (origin := recognise(weights)) else ''
+        hint = f'. To start from its ViT alone, set model.backbone.{line} instead of load_from' if line else ''
         raise ValueError(f'the checkpoint does not fit the model: {problem}{hint}') from problem
 
 

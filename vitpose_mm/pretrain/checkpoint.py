@@ -6,9 +6,10 @@ import torch.nn.functional as F
 from mmengine.logging import print_log
 from torch import Tensor
 
+from ..backbones.checkpoint import PATCH, possible_grids
 from ..checkpoints.adaptation import fit_pos_embed
 from ..checkpoints.fit import note_fit
-from ..checkpoints.formats import IMAGE_GRIDS, recognise, unwrap
+from ..checkpoints.formats import recognise, unwrap
 from ..checkpoints.key_maps import MAE, MAE_TRANSFORMERS, Table, rename, rename_back, take
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ def read_checkpoint(
             renamed, problems = rename(weights, table)
             weights = without_cls_slots(renamed)
         if DECODER in weights:
-            grids = [recorded] if recorded else [mae.grid, *IMAGE_GRIDS]
+            grids = possible_grids(
+                mae.backbone, origin and origin.format, recorded, weights[f'backbone.{PATCH}'].shape[2]
+            )
             fit_pos_embed(weights, DECODER, mae.grid, grids, lambda message: print_log(message, 'current'))
     except ValueError as problem:
         problems.append(str(problem))

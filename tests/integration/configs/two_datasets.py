@@ -44,7 +44,7 @@ model = dict(
         ),
     )
 )
-default_hooks = dict(dataset_mix=dict(type='DatasetMixHook'))
+default_hooks = dict(dataset_mix=dict(type='DatasetMixHook'), run_check=dict(type='RunCheckHook'))
 visualizer = dict(
     type='PerDatasetVisualizer', vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
 )

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
-from vitpose_mm.backbones.checkpoint import _grids
+from vitpose_mm.backbones.checkpoint import possible_grids
 from vitpose_mm.backbones.token_file import write_token
-from vitpose_mm.checkpoints.fit import load_whole, read_safely
+from vitpose_mm.checkpoints.fit import init_pretrained, load_whole
 from vitpose_mm.checkpoints.formats import FORMATS, IMAGE_GRIDS, POSE_GRIDS
 
 
@@ -285,6 +286,18 @@ def test_the_usual_number_of_heads(logged):
     assert logged().count('attention heads') == 1  # our own files are not questioned
 
 
+@pytest.mark.parametrize('prefix', ['', 'backbone.'])
+def test_another_number_of_heads_than_the_recorded_one_is_refused(prefix):
+    """The weights would fit: the features would be others."""
+    source, other = build(heads=2), build(heads=4)
+    model = torch.nn.ModuleDict({'backbone': other}) if prefix else other
+    weights = (torch.nn.ModuleDict({'backbone': source}) if prefix else source).state_dict()
+    message = 'trained with 2 attention heads, this model has 4: set arch=dict.depth=2, embed_dim=24, num_heads=2'
+    with pytest.raises(ValueError, match=message):
+        load_whole(model, weights)
+    load_whole(model, dict(weights))  # it is not recorded in every file
+
+
 def test_relative_position_tables_are_resized_dropped_and_made(logged):
     layout = dict(window_size=(2, 3), rel_pos='decomposed')
     small, large = build(attention=layout), build(attention=dict(layout, window_size=(4, 3)))
@@ -305,15 +318,18 @@ def test_files_and_web_addresses_of_init_cfg_are_read_safely():
     def safe(file):
         return dict(type='Pretrained', checkpoint=file, prefix='backbone.')
 
-    found = read_safely(
-        [safe('a.pth'), safe('https://host/a.pth'), safe('torchvision://resnet50'), dict(type='Normal', std=0.1), None]
-    )
-    assert found[0]['checkpoint'].endswith('a.pth') and found[0]['checkpoint'] != 'a.pth'
-    assert found[0]['prefix'] == 'backbone.' and found[0]['type'] == 'Pretrained'
-    assert found[1]['checkpoint'] == 'vitpose-safe://https://host/a.pth'
-    assert found[2:] == [safe('torchvision://resnet50'), dict(type='Normal', std=0.1), None]
-    assert read_safely(safe('a.pth')) == found[0]
-    assert read_safely(dict(type='Pretrained', checkpoint=3)) == dict(type='Pretrained', checkpoint=3)
+    def given(init_cfg):
+        module = BaseModule(init_cfg)
+        init_pretrained(module, lambda: None)
+        return module.init_cfg
+
+    others = [safe('torchvision://resnet50'), dict(type='Normal', std=0.1), None]
+    own = [safe('a.pth'), safe('https://host/a.pth'), *others]
+    found = given(own)
+    assert found == [safe('vitpose-safe://a.pth'), safe('vitpose-safe://https://host/a.pth'), *others]
+    assert own[0] == safe('a.pth')
+    assert given(safe('a.pth')) == found[0]
+    assert given(dict(type='Pretrained', checkpoint=3)) == dict(type='Pretrained', checkpoint=3)
 
 
 def test_tokens_come_from_their_file(tmp_path):
@@ -325,10 +341,10 @@ def test_tokens_come_from_their_file(tmp_path):
         build(knowledge_token=dict(count=1, init='missing.npz')).init_weights()
 
 
-def test_known_grids_are_those_of_the_format():
+def test_knownpossible_grids_are_those_of_the_format():
     vit, timm = build(), next(each for each in FORMATS if each.name == 'timm')
-    assert _grids(vit, None, None) == [(4, 3), *POSE_GRIDS]
-    assert _grids(vit, timm, None) == [(4, 3), *IMAGE_GRIDS]
+    assert possible_grids(vit, None, None) == [(4, 3), *POSE_GRIDS]
+    assert possible_grids(vit, timm, None) == [(4, 3), *IMAGE_GRIDS]
 
 
 def test_init_cfg_with_a_prefix_knows_the_recorded_grid_and_experts(tmp_path):

@@ -4,13 +4,8 @@ import pytest
 import torch
 
 from vitpose_mm.checkpoints.formats import rename_vit
-from vitpose_mm.checkpoints.multi_dataset import (
-    AUTHORS_ORDER,
-    gather_decoders,
-    merge_expert,
-    rename_decoders,
-    rename_experts,
-)
+from vitpose_mm.checkpoints.multi_dataset import AUTHORS_ORDER, gather_decoders, rename_decoders, rename_experts
+from vitpose_mm.estimators.split import merge_expert
 
 DEPTH, WIDTH, HIDDEN, EXPERT_DIM = 2, 12, 24, 4
 AUTHORS_INDICES = {'coco': 0, 'aic': 1, 'mpii': 2, 'ap10k': 3, 'apt36k': 4, 'coco_wholebody': 5, 'hand21': 0}

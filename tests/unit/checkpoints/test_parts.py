@@ -1,10 +1,14 @@
 """A whole checkpoint as its parts: sizes, decoders and experts by name, grids, what is dropped and what is refused."""
 
+from collections import OrderedDict
+
 import pytest
 import torch
 
+from vitpose_mm.checkpoints.formats import FORMATS, usual_heads
 from vitpose_mm.checkpoints.multi_dataset import AUTHORS_ORDER
 from vitpose_mm.checkpoints.parts import read_parts
+from vitpose_mm.checkpoints.safe_load import record
 from vitpose_mm.checkpoints.writing import describe
 
 DIM, PART = 8, 2
@@ -39,8 +43,10 @@ def model(parts, heads=('head',), **more):
 
 
 def read(weights, meta=None, **options):
-    notes = []
-    return read_parts(weights, meta or {}, log=notes.append, **options), notes
+    notes, recorded = [], OrderedDict(weights)
+    recorded._metadata = getattr(weights, '_metadata', {})
+    record(recorded, meta or {})
+    return read_parts(recorded, meta or {}, log=notes.append, **options), notes
 
 
 def test_a_model_of_one_dataset():
@@ -118,6 +124,47 @@ def test_what_the_state_dict_records_counts_before_the_file():
 
     parts, _ = read(Recorded(model(vit(experts=2, grid=15))), dict(experts=['a', 'b'], grid=(3, 5)))
     assert parts.experts == ('c', 'd') and parts.grid == (5, 3)
+
+
+@pytest.mark.parametrize(
+    ('weights', 'meta', 'heads'),
+    [
+        (vit(), {}, None),
+        (vit(), dict(num_heads=4), 4),
+        (vit(), dict(num_heads='4'), None),
+        (vit(), dict(cfg='model = dict(backbone=dict(arch=dict(depth=2, embed_dim=8, num_heads=2)))'), 2),
+        (vit(), dict(cfg='num_heads=2', num_heads=4), 4),
+    ],
+)
+def test_number_of_attention_heads(weights, meta, heads):
+    parts, _ = read(model(weights), meta)
+    assert parts.num_heads == heads and describe(parts)['num_heads'] == heads
+
+
+@pytest.mark.parametrize(
+    ('name', 'width', 'heads'),
+    [
+        ('dinov2', 384, 6),
+        ('timm', 192, 3),
+        ('timm', 1280, 16),
+        ('vit-transformers', 768, 12),
+        ('timm', 100, None),
+        ('mae', 384, None),
+        ('authors', 384, None),
+    ],
+)
+def test_heads_that_all_models_of_a_format_have(name, width, heads):
+    form = next(form for form in FORMATS if form.name == name)
+    assert usual_heads(form, width) == heads
+
+
+def test_a_recorded_grid_tells_the_cls_token_apart():
+    weights = vit(grid=36, name='blocks') | {'cls_token': torch.rand(1, 1, DIM)}
+    del weights['last_norm.weight']
+    with pytest.raises(ValueError, match='position table of 36 entries'):
+        read(weights)
+    parts, _ = read(weights, dict(grid=[7, 5]))
+    assert parts.grid == (7, 5) and torch.equal(parts.vit['pos_embed'], weights['pos_embed'][:, 1:])
 
 
 def test_experts_return_to_the_order_that_is_noted():

@@ -344,3 +344,20 @@ def test_a_name_that_could_spoil_the_message_is_refused(tmp_path, name):
     with pytest.raises(ValueError, match='is not a name of a weight') as caught:
         load_weights(tmp_path / 'a.pth')
     assert str(caught.value).isprintable()
+
+
+def test_files_of_two_addresses_with_one_name(tmp_path, monkeypatch):
+    """The authors and MMPose both name files epoch_210.pth."""
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    for value in (1.0, 2.0):
+        (tmp_path / f'{value}').mkdir()
+        torch.save({'weight': torch.tensor([value])}, tmp_path / f'{value}/epoch_210.pth')
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        base = f'http://127.0.0.1:{server.server_port}'
+        for value in (1.0, 2.0, 1.0):
+            loaded = CheckpointLoader.load_checkpoint(safely(f'{base}/{value}/epoch_210.pth'))
+            assert loaded['state_dict']['weight'] == value
+        server.shutdown()
+    assert len(list((tmp_path / 'cache').rglob('epoch_210.pth'))) == 2

@@ -38,10 +38,38 @@ def test_nan_is_reported(file, tmp_path, capsys):
 
 def test_the_names_of_the_keypoints_become_labels(file, tmp_path):
     pytest.importorskip('safetensors', reason='written by it')
-    assert main(['convert', str(file), str(tmp_path / 'hf'), '--to', 'transformers', '--num-heads', '2']) == 0
+    assert main(['convert', str(file), str(tmp_path / 'hf'), '--to', 'transformers']) == 0
     config = load_checkpoint(tmp_path / 'hf').meta['config']
     assert config['id2label'] == {'0': 'left', '1': 'right'}
     assert config['backbone_config']['image_size'] == [64, 48]
+    assert config['backbone_config']['num_attention_heads'] == 2  # as the model that saved the file
+
+
+def test_the_number_of_heads_must_be_known(file, tmp_path, capsys):
+    content = torch.load(file)
+    torch.save(dict(content, state_dict=dict(content['state_dict'])), file)  # without what the model recorded
+    assert main(['convert', str(file), str(tmp_path / 'hf'), '--to', 'transformers']) == 2
+    assert 'a ViT of depth 2 and width 24 has no name: give --num-heads N' in capsys.readouterr().err
+
+
+def test_keypoints_of_another_dataset_give_no_labels(file, tmp_path, capsys):
+    pytest.importorskip('safetensors', reason='written by it')
+    arguments = ['convert', str(file), str(tmp_path / 'hf'), '--to', 'transformers', '--dataset', 'coco']
+    assert main(arguments) == 2
+    assert f'--dataset coco: the only decoder of {file} is that of two' in capsys.readouterr().err
+    content = torch.load(file)
+    heads = {
+        key.replace('head.', f'head.heads.{name}.'): value
+        for key, value in content['state_dict'].items()
+        for name in ('coco', 'two')
+        if key.startswith('head.')
+    }
+    vit = {key: value for key, value in content['state_dict'].items() if key.startswith('backbone.')}
+    torch.save(dict(content, state_dict=vit | heads), file)
+    assert main([*arguments, '--num-heads', '2', '--img-size', '64', '48']) == 0
+    loaded = load_checkpoint(tmp_path / 'hf').meta
+    assert loaded['config']['id2label'] == {'0': 'LABEL_0', '1': 'LABEL_1'}
+    assert 'dataset_meta' not in loaded and loaded['dataset'] == 'coco'
 
 
 @pytest.mark.parametrize(
@@ -50,7 +78,6 @@ def test_the_names_of_the_keypoints_become_labels(file, tmp_path):
         (['a.bin', '--to', 'ours'], 'a.bin: expected a name that ends in .pth with --to ours'),
         (['a.pth', '--to', 'safetensors'], 'expected a name that ends in .safetensors'),
         (['epoch_1.pth', '--to', 'ours'], 'epoch_1.pth already exists'),
-        (['hf', '--to', 'transformers'], 'a ViT of depth 2 and width 24 has no name: give --num-heads N'),
         (['hf', '--to', 'transformers', '--num-heads', '2', '--img-size', '64', '64'], 'position table of 12 entries'),
     ],
 )

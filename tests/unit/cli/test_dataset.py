@@ -15,6 +15,7 @@ from pycocotools.coco import COCO
 import vitpose_mm  # noqa: F401
 from tests.unit.own_data import makers
 from vitpose.cli.main import main
+from vitpose_mm.backbones.sizes import SIZES, Size
 
 
 @pytest.fixture
@@ -103,10 +104,26 @@ def test_a_pose_model_of_any_size_is_the_start(decoder, tmp_path, capsys):
     assert trained == [False, True]
 
 
+@pytest.mark.parametrize('recorded', [True, False])
+def test_a_named_size_with_other_heads_keeps_its_heads(recorded, tmp_path, capsys, monkeypatch):
+    """DINOv2's ViT-S has the depth and width of ViTPose-S, but half as many attention heads."""
+    monkeypatch.setitem(SIZES, 'small', Size(2, 128, 4))
+    weights = network(img_size=(224, 224)).backbone.state_dict()
+    if not recorded:  # DINOv2 has 64 channels per head
+        weights = {key.replace('layers.', 'blocks.').replace('last_', ''): value for key, value in weights.items()}
+        weights |= {'cls_token': torch.ones(1, 1, 128), 'blocks.0.ls1.gamma': torch.ones(128)}
+    torch.save(weights, tmp_path / 'vit.pth')
+    config, said = start_from(tmp_path / 'vit.pth', tmp_path, capsys)
+    assert config.model.backbone.arch == dict(depth=2, embed_dim=128, num_heads=2) and 'assumed' not in said
+    options = ['--out', str(tmp_path / 'other'), '--from', str(tmp_path / 'vit.pth'), '--arch', 'small']
+    assert main(['dataset', str(tmp_path / 'data/mice.json'), *options]) == 2
+    assert '2 blocks of width 128, 2 attention heads; leave --arch out' in capsys.readouterr().err
+
+
 def test_a_vit_alone_is_the_start(tmp_path, capsys):
     source = network().backbone
     path = tmp_path / 'vit.pth'
-    torch.save(source.state_dict(), path)
+    torch.save(dict(source.state_dict()), path)  # without what the model recorded
     config, said = start_from(path, tmp_path, capsys)
     assert '- 2 attention heads of 64 channels assumed' in said and '- vit.pth is a ViT alone: the decoder' in said
     assert config.get('load_from') is None and config.model.backbone.init_cfg.checkpoint == str(path)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from tests.unit.hooks.test_preemption import Interrupt
 from tests.unit.hooks.toy_training import build, in_children
@@ -186,6 +187,19 @@ def test_a_killed_first_save_starts_from_the_beginning(tmp_path):
     runner.train()
     assert runner._load_from is None and load_checkpoint(tmp_path / 'epoch_3.pth').meta['iter'] == 12
     assert [path.name for path in tmp_path.glob('*.pth*')] == ['epoch_3.pth']
+
+
+def test_without_a_checkpoint_the_run_starts_from_load_from(tmp_path):
+    """MMPose's train.py sets `load_from` to None with --resume, so a run killed before its first save would lose it."""
+    build(tmp_path / 'other', epochs=1, val=False).train()
+    file = tmp_path / 'other/epoch_1.pth'
+    (tmp_path / 'config.py').write_text(f'load_from = {str(file)!r}')
+    config = Config.fromfile(tmp_path / 'config.py')
+    config.load_from = None
+    runner = build(tmp_path / 'run', resume=True, val=False, cfg=config)
+    runner.train()
+    assert runner._load_from == str(file) and 'has no checkpoint: the run starts from ' in log_of(tmp_path / 'run')
+    assert load_checkpoint(tmp_path / 'run/epoch_3.pth').meta['iter'] == 12
 
 
 def test_resuming_a_finished_run_says_so(tmp_path):

@@ -85,6 +85,11 @@ def test_outputs_that_are_not_one_per_keypoint():
 KEYPOINTS = dict(coco=17, aic=14, mpii=16)
 
 
+def loading(model):
+    """A runner that loads a checkpoint, as far as the hook reads it."""
+    return SimpleNamespace(model=model, _train_loop=None, _load_from='vitpose-safe://a.pth')
+
+
 def combined(*names, keypoints=KEYPOINTS, whole=None):
     """A combined dataset's names and metainfo, without samples."""
     members = [dataset(name=name, keypoints=keypoints[name]) for name in names]
@@ -274,7 +279,7 @@ def test_a_wrapped_checkpoint_loads(prefix, wrapper):
     source, target = model(), model()
     weights = {prefix + key: value + 1 for key, value in source.state_dict().items()}
     checkpoint = {wrapper: weights} if wrapper else weights
-    RunCheckHook().after_load_checkpoint(SimpleNamespace(model=target, _train_loop=None), checkpoint)
+    RunCheckHook().after_load_checkpoint(loading(target), checkpoint)
     assert set(checkpoint['state_dict']) == set(source.state_dict())
     assert torch.equal(target.backbone.pos_embed, source.backbone.pos_embed + 1)
 
@@ -289,15 +294,15 @@ def test_a_wrapped_checkpoint_loads(prefix, wrapper):
 def test_left_over_and_missing_keys_are_an_error(changes, message):
     weights = {key: value for key, value in {**model().state_dict(), **changes}.items() if value is not None}
     with pytest.raises(ValueError, match=message):
-        RunCheckHook().after_load_checkpoint(SimpleNamespace(model=model(), _train_loop=None), dict(state_dict=weights))
+        RunCheckHook().after_load_checkpoint(loading(model()), dict(state_dict=weights))
 
 
 @pytest.mark.parametrize('prefix', ['', 'backbone.', 'student.backbone.'])
 def test_the_message_names_the_line_that_starts_from_this_file(prefix):
     weights = {prefix + key: value for key, value in model().backbone.state_dict().items()}
     with pytest.raises(ValueError, match='To start from its ViT alone, set model.backbone.init_cfg=dict') as raised:
-        RunCheckHook().after_load_checkpoint(SimpleNamespace(model=model(), _train_loop=None), dict(state_dict=weights))
-    line = "init_cfg=dict(type='Pretrained', checkpoint=FILE" + (f', prefix={prefix!r})' if prefix else ')')
+        RunCheckHook().after_load_checkpoint(loading(model()), dict(state_dict=weights))
+    line = "init_cfg=dict(type='Pretrained', checkpoint='a.pth'" + (f', prefix={prefix!r})' if prefix else ')')
     assert f'set model.backbone.{line} instead of load_from' in str(raised.value)
 
 
@@ -309,7 +314,7 @@ def test_a_checkpoint_is_adapted_once(tmp_path, logged):
     weights['backbone.pos_embed'] = torch.cat([slot, weights['backbone.pos_embed']], dim=1)
     weights = {key.replace('backbone.layers.', 'backbone.blocks.'): value for key, value in weights.items()}
     checkpoint = dict(state_dict=weights, meta={})
-    RunCheckHook().after_load_checkpoint(SimpleNamespace(model=target, _train_loop=None), checkpoint)
+    RunCheckHook().after_load_checkpoint(loading(target), checkpoint)
     _load_checkpoint_to_model(target, checkpoint)
     assert torch.equal(target.backbone.pos_embed, source.backbone.pos_embed + 1 + 1)
     assert logged().count('its extra slot is added to every position') == 1
@@ -317,7 +322,8 @@ def test_a_checkpoint_is_adapted_once(tmp_path, logged):
 
 def test_models_without_a_vit_are_left_to_mmengine():
     RunCheckHook().after_load_checkpoint(
-        SimpleNamespace(model=torch.nn.Linear(2, 2), _train_loop=None), dict(state_dict={'x': 1})
+        SimpleNamespace(model=torch.nn.Linear(2, 2), _train_loop=None, _load_from='vitpose-safe://a.pth'),
+        dict(state_dict={'x': 1}),
     )
 
 
@@ -365,7 +371,7 @@ def test_another_number_of_keypoints_keeps_those_of_the_same_name(named, logged)
     before = target.head.final_layer.weight.detach().clone()
     meta = dict(dataset_meta=dict(keypoint_id2name={0: 'nose', 1: 'tail', 2: 'paw'})) if named else {}
     keep_keypoints(target, meta, SimpleNamespace(metainfo=dict(keypoint_id2name={0: 'ear', 1: 'nose'})))
-    check_weights(target, {key: value + 1 for key, value in source.state_dict().items()})
+    check_weights(target, {key: value + 1 for key, value in source.state_dict().items()}, 'FILE')
     found = target.head.final_layer.weight
     assert torch.equal(found[0], before[0])
     assert torch.equal(found[1], source.head.final_layer.weight[0] + 1 if named else before[1])
@@ -376,7 +382,7 @@ def test_another_number_of_keypoints_keeps_those_of_the_same_name(named, logged)
 
 def test_another_number_of_keypoints_is_refused_unless_allowed():
     with pytest.raises(ValueError, match='predicts 3 keypoints, this head out_channels=2.*allow_new_final_layer=True'):
-        check_weights(head_of(2), head_of(3).state_dict())
+        check_weights(head_of(2), head_of(3).state_dict(), 'FILE')
 
 
 def test_a_decoder_that_the_checkpoint_lacks_stays_absent_in_a_run(tmp_path):
@@ -389,6 +395,6 @@ def test_a_decoder_that_the_checkpoint_lacks_stays_absent_in_a_run(tmp_path):
         MODELS.build(dict(type='TopdownPoseEstimator', backbone=backbone, head=head)) for head in (decoder, both)
     )
     checkpoint = dict(state_dict=one.state_dict(), meta={})
-    RunCheckHook().after_load_checkpoint(SimpleNamespace(model=two, _train_loop=None), checkpoint)
+    RunCheckHook().after_load_checkpoint(loading(two), checkpoint)
     two.load_state_dict(checkpoint['state_dict'], strict=False)
     assert two.head.absent == {'aic'}

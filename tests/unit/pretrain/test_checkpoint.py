@@ -6,6 +6,7 @@ from mmengine.runner import load_checkpoint
 from mmpose.registry import MODELS
 
 from vitpose_mm.checkpoints.fit import load_whole
+from vitpose_mm.layers import resize_pos_embed
 from vitpose_mm.pretrain import to_mae, to_transformers
 
 FINE = dict(type='ViT', arch=dict(depth=2, embed_dim=32, num_heads=2), img_size=(64, 48))
@@ -57,6 +58,18 @@ def test_a_square_encoder_is_resized_for_people(build, tmp_path):
     vit.init_weights()
     assert vit.pos_embed.shape == (1, 12, 32)
     assert torch.equal(vit.layers[0].mlp.fc1.weight, square.backbone.layers[0].mlp.fc1.weight)
+
+
+def test_both_tables_have_the_grid_of_pretrain_img_size(build, tmp_path):
+    """Files of MAE do not record it."""
+    source = build(img_size=(80, 48))
+    weights = to_mae(source.state_dict())
+    with pytest.raises(ValueError, match=r'position table of 15 entries: .*pretrain_img_size'):
+        load_whole(build(), dict(weights))
+    model = build(backbone=dict(pretrain_img_size=(80, 48)))
+    load_whole(model, dict(weights))
+    expected = resize_pos_embed(source.decoder.pos_embed, (5, 3), (4, 3))
+    assert torch.equal(model.decoder.pos_embed, expected) and model.backbone.pos_embed.shape == (1, 12, 32)
 
 
 def test_the_position_of_the_cls_token_is_added_to_it(build):
