@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from mmengine.utils import digit_version
@@ -21,6 +20,7 @@ from vitpose.predict.model import PoseModel
 from vitpose_mm.export import onnx_file
 from vitpose_mm.export.graph import DecodingGraph
 
+onnxruntime = pytest.importorskip('onnxruntime', reason='exported files need it (requirements/tested.txt)')
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.6'), reason='export needs torch 2.6'),

@@ -15,7 +15,7 @@ from mmpose.models.heads import HeatmapHead
 import vitpose_mm
 from vitpose_mm.export.graph import DecodingGraph, HeatmapGraph, PoseGraph
 from vitpose_mm.export.int8 import check_count, quantise
-from vitpose_mm.export.onnx_file import with_heatmaps, write_onnx
+from vitpose_mm.export.onnx_file import check_torch, with_heatmaps, write_onnx
 from vitpose_mm.export.openvino_file import write_openvino
 from vitpose_mm.export.torch_file import check_compiler, write_torch
 
@@ -61,6 +61,7 @@ class Target:
         if self.compiled and self.kind != 'torch':
             raise ValueError(f'--compile with --to {self.kind}: this runtime compiles by itself; only with --to torch')
         if self.compiled:
+            check_torch()
             check_compiler()
         if self.accuracy_drop is not None and not (self.precision == 'int8' and 0 < self.accuracy_drop < 1):
             raise ValueError(f'--accuracy-drop {self.accuracy_drop}: expected a number above 0 and below 1, with int8')

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
+from mmengine.utils import digit_version
 from mmpose.registry import HOOKS
-from torch import nn
 
 from ..estimators.teacher import Teacher
 from ..heads.decoders import DecoderHead
@@ -31,7 +32,7 @@ class CompileHook(Hook):
 
 def compile_network(model: Any, options: bool | dict) -> list[str]:
     """Compile the parts of a model, but for heads of several datasets, in place; return their names."""
-    if not hasattr(nn.Module, 'compile'):
+    if digit_version(torch.__version__) < digit_version('2.2'):
         raise ValueError('compile=... needs torch >= 2.2: remove it from the config, or install a newer torch')
     parts: dict[str, Any] = {'backbone': getattr(model, 'backbone', None), 'head': getattr(model, 'head', None)}
     teacher = getattr(model, 'teacher', None)

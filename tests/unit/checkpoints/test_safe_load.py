@@ -113,7 +113,7 @@ def test_a_command_in_the_file_is_not_run(tmp_path, zipped, part):
 def test_a_bare_pickle_is_not_run(tmp_path):
     file, proof = tmp_path / 'bad.pth', tmp_path / 'it_ran'
     file.write_bytes(pickle.dumps(Attack(f'touch {proof}')))
-    with pytest.raises(ValueError, match='cannot be read as a checkpoint of torch'):
+    with pytest.raises(ValueError, match='cannot be read as a checkpoint of torch|holds posix.system'):
         load_weights(file)
     assert not proof.exists()
 

@@ -9,6 +9,7 @@ from mmengine import ConfigDict
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
+from mmengine.utils import digit_version
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch._dynamo.utils import counters
@@ -20,6 +21,8 @@ CODEC = dict(type='BatchUDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16),
 CLASSIC = dict(CODEC, type='BatchMSRAHeatmap')
 PREPROCESSOR = dict(type='PoseDataPreprocessor', mean=[120.0, 115, 100], std=[58.0, 57, 57], bgr_to_rgb=True)
 NAMES = ('coco', 'aic')
+old_torch = digit_version(torch.__version__) < digit_version('2.2')
+recent = pytest.mark.skipif(old_torch, reason='compilation needs torch 2.2 or newer')
 
 
 def head(count, decoder=CODEC):
@@ -70,7 +73,14 @@ def batch(count, seed):
     return dict(inputs=images, data_samples=samples)
 
 
+@pytest.mark.skipif(not old_torch, reason='refused with torch before 2.2')
+def test_old_torch_is_refused():
+    with pytest.raises(ValueError, match='compile=... needs torch >= 2.2'):
+        compile_network(build('windows'), True)
+
+
 @pytest.mark.slow
+@recent
 @pytest.mark.parametrize('name', MODELS_TESTED)
 def test_nothing_is_compiled_after_the_first_epoch(name):
     torch._dynamo.reset()
@@ -126,6 +136,7 @@ def test_forward_and_loss_do_not_wait_for_a_gpu(name):
         torch.cuda.set_sync_debug_mode('default')
 
 
+@recent
 def test_the_hook_replaces_mmengines_compilation():
     model = build('full, drop path')
     runner = SimpleNamespace(cfg=ConfigDict(compile=dict(backend='eager')), model=model, _train_loop=object())

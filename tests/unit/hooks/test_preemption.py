@@ -160,8 +160,9 @@ def test_a_fixed_mix_and_a_cached_teacher(tmp_path, kind, processes):
             np.save(cache / f'seed{seed}.npy', heatmaps.astype('f2'))
         dataset, sampler = DATASETS.build(dict(config, cache=str(cache))), dict(type='DefaultSampler', shuffle=True)
         model = dict(estimator(), type='DistillPoseEstimator')
+    loader = dict(batch_size=3 if kind == 'mix' else 2, dataset=dataset, sampler=sampler, collate_fn=collate_images)
     options = dict(
-        loader=dict(batch_size=3 if kind == 'mix' else 2, dataset=dataset, sampler=sampler, collate_fn=collate_images),
+        loader=dict(loader, persistent_workers=True),  # as shipped; forking in each epoch can deadlock CPython 3.10
         model=model,
         wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3)),
         workers=2,

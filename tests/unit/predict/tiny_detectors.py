@@ -1,9 +1,10 @@
 """ONNX files with the interface of YOLOX, made by hand."""
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+import pytest
 
+onnx = pytest.importorskip('onnx', reason='the files need onnx (requirements/tested.txt)')
+TensorProto, helper, numpy_helper = onnx.TensorProto, onnx.helper, onnx.numpy_helper
 SIDE = 128
 ANCHORS = sum((SIDE // stride) ** 2 for stride in (8, 16, 32))
 

@@ -4,11 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper
+import pytest
 
 from vitpose.predict.file_info import FORMAT, FileInfo
 
+onnx = pytest.importorskip('onnx', reason='exported files need onnx (requirements/tested.txt)')
+TensorProto, helper = onnx.TensorProto, onnx.helper
 WIDTH, HEIGHT = 48, 64
 INFO = FileInfo(
     format=FORMAT,
