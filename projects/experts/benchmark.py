@@ -1,4 +1,4 @@
-"""Compare training steps: only the needed experts with all experts and a mask, and one decoder with three.
+"""Compare training steps: experts that a batch needs or all, one or three decoders, and what each decoder runs on.
 
 The two variants of a pair alternate in one run. A step is forward, loss, backward and AdamW on random images, with
 equally many samples per dataset. Peak memory is measured in a separate process per variant.
@@ -9,6 +9,7 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,11 +20,16 @@ from rich.progress import Progress
 
 import vitpose_mm  # noqa: F401
 from vitpose_mm.cost import peak_bytes
+from vitpose_mm.heads import ClassicHead
 from vitpose_mm.layers import ExpertMlp
 
 NAMES = ['coco', 'aic', 'mpii', 'ap10k', 'apt36k', 'coco_wholebody']
 KEYPOINTS = dict(zip(NAMES, (17, 14, 16, 17, 17, 133), strict=True))
-PAIRS = {'experts': ('needed experts', 'all experts and a mask'), 'decoders': ('one decoder', 'three decoders')}
+PAIRS = {
+    'experts': ('needed experts', 'all experts and a mask'),
+    'decoders': ('one decoder', 'three decoders'),
+    'batch norm': ('six decoders, own samples', 'six decoders, whole batch'),
+}
 
 
 class AllExperts(ExpertMlp):
@@ -39,10 +45,18 @@ class AllExperts(ExpertMlp):
         return torch.cat([self.fc2(hidden), expert_output], dim=-1)
 
 
+class OwnSamples(ClassicHead):
+    """A decoder that runs on the samples of its dataset alone: a `MultiDatasetHead` calls `loss` of other classes."""
+
+    def loss(self, *args: Any, **kwargs: Any) -> dict[str, torch.Tensor]:
+        """The losses of its own samples."""
+        return super().loss(*args, **kwargs)
+
+
 def training_step(variant: str, args: argparse.Namespace) -> Callable[[], None]:
     """Return a function that runs one training step of a variant."""
     torch.manual_seed(0)
-    experts = variant in PAIRS['experts']
+    experts = variant in PAIRS['experts'] + PAIRS['batch norm']
     names = NAMES if experts else NAMES[:3] if variant == 'three decoders' else NAMES[:1]
     codec = dict(type='BatchUDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
     backbone = dict(type='ViT', arch=args.arch, experts=dict(names=NAMES, expert_dim=192) if experts else None)
@@ -63,6 +77,8 @@ def training_step(variant: str, args: argparse.Namespace) -> Callable[[], None]:
     )
     for block in model.backbone.layers if variant == PAIRS['experts'][1] else ():
         block.mlp.__class__ = AllExperts
+    for head in model.head.heads.values() if variant == PAIRS['batch norm'][0] else ():
+        head.__class__ = OwnSamples
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
     image = torch.randn(args.batch, 3, 256, 192, device=args.device)
     samples = []
@@ -125,7 +141,7 @@ def main() -> None:
             medians = [statistics.median(measured) for measured in times]
             for variant, seconds, most in zip(pair, medians, peaks, strict=True):
                 print(
-                    f'{variant:24} {seconds:8.2f} s ({seconds / medians[0]:.3f}x)   peak {most / 2**30:6.2f} GiB '
+                    f'{variant:26} {seconds:8.2f} s ({seconds / medians[0]:.3f}x)   peak {most / 2**30:6.2f} GiB '
                     f'({most / peaks[0]:.3f}x)'
                 )
 
