@@ -100,6 +100,8 @@ def _image_size(parts: Parts, notes: list[str]) -> str:
 def _assumed_heads(width: int, notes: list[str]) -> int:
     """Number of attention heads by their usual width."""
     if width % 64:
-        raise ValueError(f'the number of attention heads is in no checkpoint, and width {width} is no multiple of 64')
-    notes.append(f'{width // 64} attention heads of 64 channels assumed: their number is in no checkpoint')
+        raise ValueError(
+            f'the file does not record the number of attention heads, and its width {width} is not a multiple of 64'
+        )
+    notes.append(f'{width // 64} attention heads of 64 channels assumed: the file does not record their number')
     return width // 64
