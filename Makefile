@@ -5,7 +5,7 @@
 .PHONY: help venv demo need-data studies mutants check test gpu lint compat clean
 MAKEFLAGS += --no-print-directory
 
-TESTS ?= tests
+TESTS ?= tests projects
 JOBS ?= $(shell nproc)
 PYTEST = bin/python -m pytest -n $(JOBS)
 

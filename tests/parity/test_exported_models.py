@@ -105,7 +105,7 @@ def test_weights_above_the_limit_of_protobuf_stand_beside(tmp_path, capsys, monk
 
 
 def test_the_heatmap_file_runs_unchanged_in_rtmlib(tmp_path):
-    rtmlib = pytest.importorskip('rtmlib', reason='the other tool is rtmlib (requirements/peers.txt)')
+    rtmlib = pytest.importorskip('rtmlib', reason='the other tool is rtmlib (projects/peers/requirements.txt)')
 
     files = write_fitted(tmp_path)
     model = PoseModel(*files, device='cpu')

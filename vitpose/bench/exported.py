@@ -12,7 +12,7 @@ from ..export.writing import SUFFIXES, Target, write_file
 from ..predict.batching import Batch
 from ..predict.model import PoseModel
 from ..predict.predictor import PosePredictor
-from .contestants import LeftOut
+from .contestant import LeftOut
 from .ours import Ours
 from .setup import Setup
 
@@ -28,6 +28,8 @@ class Exported(Ours):
     Raises:
         LeftOut: another device than the CPU, bf16 on a processor without it, or export fails.
     """
+
+    packages = ('onnx', 'onnxruntime', 'onnxruntime-gpu', 'openvino')
 
     def __init__(self, setup: Setup, kind: str, precision: str):
         if setup.device.type != 'cpu':

@@ -11,7 +11,7 @@ from vitpose_mm.optim.autocast import EMULATED, has_bfloat16
 from ..predict.batching import Batch, fill_batches, start_work
 from ..predict.poses import Frame
 from ..predict.predictor import MAX_THREADS, PosePredictor
-from .contestants import Boxes, Contestant, Images, LeftOut
+from .contestant import Boxes, Contestant, Images, LeftOut
 from .setup import Setup
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .contestants import REFERENCE, Boxes, Contestant, Images
+from .contestant import REFERENCE, Boxes, Contestant, Images
 
 STAGES = ('pre-processing', 'network', 'decoding', 'end to end')
 

@@ -8,12 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
+from projects.studies.training import train
+from vitpose.runs.table import machine
+from vitpose.runs.training_log import parse_step
+from vitpose.shipped import TOP
 from vitpose_mm.files import write_text
-
-from ..shipped import TOP
-from .table import machine
-from .training import train
-from .training_log import parse_step
 
 VERSIONS = ('torch', 'numpy', 'mmpose', 'mmcv', 'mmengine')
 

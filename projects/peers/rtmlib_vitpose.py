@@ -13,8 +13,8 @@ import rtmlib
 import torch
 from torch import Tensor, nn
 
-from .contestants import Boxes, Contestant, Images, LeftOut, need_usual
-from .setup import Setup
+from vitpose.bench.contestant import Boxes, Contestant, Images, LeftOut
+from vitpose.bench.setup import Setup
 
 
 class RtmlibViTPose(Contestant):
@@ -24,8 +24,9 @@ class RtmlibViTPose(Contestant):
         LeftOut: the model cannot be exported, or has to run on a GPU that ONNX Runtime does not support.
     """
 
+    packages = ('rtmlib', 'onnx', 'onnxruntime', 'onnxruntime-gpu')
+
     def __init__(self, setup: Setup):
-        need_usual(setup, 'rtmlib')
         if setup.device.type == 'cuda' and 'CUDAExecutionProvider' not in onnxruntime.get_available_providers():
             raise LeftOut('ONNX Runtime has no CUDA here: pip install onnxruntime-gpu')
         width, height = setup.crop_rule.input_size

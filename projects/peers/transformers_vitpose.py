@@ -9,11 +9,10 @@ from torch import Tensor
 from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation, VitPoseImageProcessor
 from transformers.models.vitpose.modeling_vitpose import VitPoseEstimatorOutput
 
+from vitpose.bench.contestant import Boxes, Contestant, Images, LeftOut
+from vitpose.bench.setup import Setup
 from vitpose_mm.backbones.sizes import parse_size
 from vitpose_mm.checkpoints.key_maps import TRANSFORMERS, TRANSFORMERS_HEAD, rename_back, take
-
-from .contestants import Boxes, Contestant, Images, LeftOut, need_usual
-from .setup import Setup
 
 
 class Inputs(NamedTuple):
@@ -30,8 +29,9 @@ class TransformersVitPose(Contestant):
         LeftOut: the model is not one that transformers has.
     """
 
+    packages = ('transformers',)
+
     def __init__(self, setup: Setup):
-        need_usual(setup, 'transformers')
         self.batch_size, self.device = setup.batch_size, setup.device
         width, height = setup.crop_rule.input_size
         mean, std = setup.preprocessor()
