@@ -45,6 +45,25 @@ def score_table(
     return lines
 
 
+def seed_table(heading: str, scores: Mapping[str, Sequence[float]]) -> list[str]:
+    """Format scores as the lines of a Markdown table: one row per setting, one column per seed, mean and deviation.
+
+    Args:
+        heading: of the column of settings.
+        scores: by setting, one per seed; settings may have fewer seeds than others.
+    """
+    seeds = max(map(len, scores.values()))
+    lines = [
+        f'| {heading} | {" | ".join(f"seed {seed}" for seed in range(seeds))} | mean | standard deviation |',
+        '|---' * (seeds + 3) + '|',
+    ]
+    for setting, values in scores.items():
+        cells = [f'{value:.3f}' for value in values] + [''] * (seeds - len(values))
+        deviation = f'{statistics.stdev(values):.3f}' if len(values) > 1 else ''
+        lines.append(f'| {setting} | {" | ".join(cells)} | {statistics.mean(values):.3f} | {deviation} |')
+    return lines
+
+
 def spread(values: Sequence[float], sign: str = '') -> str:
     """Mean and standard deviation."""
     deviation = f' ± {statistics.stdev(values):.3f}' if len(values) > 1 else ''

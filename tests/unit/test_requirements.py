@@ -11,10 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-STACKS = {
-    'tested': ('requirements/tested.txt', 'projects/peers/requirements.txt'),
-    'legacy': ('requirements/legacy.txt',),
-}
+PEERS = 'projects/peers/requirements.txt'
+STACKS = {'tested': ('requirements/tested.txt', PEERS), 'legacy': ('requirements/legacy.txt',)}
 # Required by mmpose (chumpy) and openmim, but never imported; opencv-python has the same files as the last two.
 LEFT_OUT = {'chumpy', 'opendatalab', 'openxlab', 'opencv-python-headless', 'opencv-contrib-python'}
 FAKE_UV = f"""#!{sys.executable}
@@ -82,7 +80,7 @@ def venv_sh(root, tmp_path):
     """A function that runs venv.sh in a copy of the files it reads, and returns the process and the calls to uv."""
     checkout, tools, log = tmp_path / 'checkout', tmp_path / 'tools', tmp_path / 'log'
     shutil.copytree(root / 'requirements', checkout / 'requirements')
-    for name in ('setup.py', 'projects/peers/requirements.txt'):
+    for name in ('setup.py', PEERS):
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / name, checkout / name)
     tools.mkdir()

@@ -1,7 +1,6 @@
 """Speed of training: loading, the step and both, of one or more configs in one run."""
 
 import math
-import os
 import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -183,8 +182,3 @@ class _Built:
             use(next(batches))
             count += 1
         return count * self.batch_size / (time.perf_counter() - start)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1

@@ -40,9 +40,9 @@ def measure_training(args: argparse.Namespace, configs: dict[str, Any]) -> None:
     import torch
     from rich.console import Console
 
-    from ..bench.training import measure, usable_cores
+    from ..bench.training import measure
     from ..bench.training_report import describe, table, transforms_table
-    from ..runs.table import machine
+    from ..runs.table import machine, usable_cores
 
     cv2.setNumThreads(0)  # as in training, with the configs' opencv_num_threads
     most = args.workers or usable_cores()
