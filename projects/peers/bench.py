@@ -11,10 +11,11 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-import projects.peers.contestants  # noqa: F401  registers them
 from vitpose.cli.main import main
 
 if __name__ == '__main__':
-    if not {'-h', '--help'}.isdisjoint(sys.argv):
+    if {'-h', '--help'}.isdisjoint(sys.argv):
+        import projects.peers.contestants  # noqa: F401  registers them
+    else:
         print(__doc__)
     sys.exit(main(['bench', *sys.argv[1:]]))

@@ -21,8 +21,8 @@ its keypoints from those of torch in fp32, in image pixels.
 The images, of 640x480 pixels, are rendered. Without flip test. Files written:
 OUT/bench.json with every time, and OUT/bench.png.
 
-docs/benchmark.md says what each stage contains. `python projects/peers/bench.py`
-in a checkout measures other tools, too: MMPose, transformers and rtmlib.
+docs/benchmark.md says what each stage contains. In a checkout,
+`python projects/peers/bench.py` measures MMPose, transformers and rtmlib, too.
 
 With --train it measures training instead: samples per second of loading alone
 with 1, 2 and N workers, of the step alone, and of both; milliseconds of each
