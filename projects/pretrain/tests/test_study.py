@@ -21,7 +21,7 @@ def photographs(write_noise, tmp_path):
 @pytest.mark.slow
 def test_it_pretrains_finetunes_and_continues(photographs, tmp_path, monkeypatch):
     for name, value in dict(SOURCES=('crops',), STARTS=('scratch', 'crops'), FEW=PEOPLE).items():
-        monkeypatch.setattr(name, value)
+        monkeypatch.setattr(study, name, value)
     options = dict(data=photographs, out=tmp_path / 'out', results=tmp_path / 'results', seeds=1)
     options |= {'pretrain-epochs': 2, 'iterations': 1}
     monkeypatch.setattr(sys, 'argv', ['study.py', *(f'--{name}={value}' for name, value in options.items())])
