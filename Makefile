@@ -60,7 +60,7 @@ gpu: venv
 
 compat:
 	@requirements/venv.sh legacy
-	.venv-legacy/$(PYTEST) --durations=10 tests/unit tests/parity
+	.venv-legacy/$(PYTEST) --durations=10 tests/unit tests/parity projects/studies
 
 clean:
 	rm -rf .venv .venv-legacy .pytest_cache .mypy_cache .ruff_cache vitpose_mm.egg-info vitpose_mm/.mim

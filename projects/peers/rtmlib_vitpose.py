@@ -47,7 +47,9 @@ class RtmlibViTPose(Contestant):
     def preprocess(self, images: Images, boxes: Boxes) -> list[tuple]:
         """Crop per person by rtmlib, with normalisation; it does not change BGR to RGB."""
         return [
-            self.tool.preprocess(rgb, box) for rgb, own in zip(map(_rgb, images), boxes, strict=True) for box in own
+            self.tool.preprocess(rgb, box)
+            for rgb, image_boxes in zip(map(_rgb, images), boxes, strict=True)
+            for box in image_boxes
         ]
 
     def network(self, inputs: list[tuple]) -> list[Any]:
@@ -62,7 +64,7 @@ class RtmlibViTPose(Contestant):
     def predict(self, images: Images, boxes: Boxes) -> np.ndarray:
         """The call of rtmlib per image."""
         pairs = zip(images, boxes, strict=True)
-        return np.concatenate([self.tool(_rgb(image), own)[0] for image, own in pairs])
+        return np.concatenate([self.tool(_rgb(image), image_boxes)[0] for image, image_boxes in pairs])
 
 
 class _Heatmaps(nn.Module):

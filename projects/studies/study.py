@@ -164,4 +164,4 @@ def leaves(value: Any, key: str = '') -> list[tuple[str, Any]]:
     if not isinstance(value, dict | list) or not value:
         return [(key, value)]
     items = value.items() if isinstance(value, dict) else enumerate(value)
-    return [leaf for name, each in items for leaf in leaves(each, f'{key}.{name}' if key else str(name))]
+    return [leaf for name, child in items for leaf in leaves(child, f'{key}.{name}' if key else str(name))]

@@ -40,8 +40,8 @@ class Ours(Contestant):
         """Boxes are checked and cropped, in threads, into uint8 arrays."""
         model = self.model
         works = (
-            start_work(Frame(str(i), image), own, None, model.crop_rule, model.num_keypoints)
-            for i, (image, own) in enumerate(zip(images, boxes, strict=True))
+            start_work(Frame(str(i), image), image_boxes, None, model.crop_rule, model.num_keypoints)
+            for i, (image, image_boxes) in enumerate(zip(images, boxes, strict=True))
         )
         batches = list(fill_batches(works, model.crop_rule, self.predictor.batch_size, self.pool))
         for task in (task for batch in batches for task in batch.cropping):

@@ -105,7 +105,7 @@ def write_file(
             write_openvino(network, decoding, example, file, stored, half, change)
         written = ExportedModel(file, 'cpu')
         differences = compare(written, run_heatmaps(written, model, crops), model, crops)
-        (accept or (lambda found: found.check(target.precision)))(differences)
+        (accept or (lambda differences: differences.check(target.precision)))(differences)
         for part in reversed(written_files(file)):  # the file that names the other comes last
             os.replace(part, out.with_name(part.name))
     return differences
@@ -165,8 +165,7 @@ def describe(model: PoseModel, checkpoint: Path, target: Target) -> FileInfo:
 def _codec(head: HeatmapHead) -> dict:
     codec = head.decoder
     keys = ('input_size', 'heatmap_size', 'sigma', 'blur_kernel_size', 'unbiased', 'border')
-    found = {key: getattr(codec, key) for key in keys if hasattr(codec, key)}
-    return dict(type=type(codec).__name__, **found)
+    return dict(type=type(codec).__name__, **{key: getattr(codec, key) for key in keys if hasattr(codec, key)})
 
 
 def _sha256(path: Path) -> str:

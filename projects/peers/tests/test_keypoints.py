@@ -54,7 +54,7 @@ def test_a_wrong_weight_makes_the_difference_large(name, contestants):
     _, made, left_out, _ = contestants
     if name in left_out:
         pytest.skip(left_out[name])
-    model = made[name].own.model if name == 'mmpose' else made[name].model
+    model = made[name].pose2d.model if name == 'mmpose' else made[name].model
     (weight,) = (value for key, value in model.named_parameters() if 'pos_embed' in key or 'position_embed' in key)
     weight.data.neg_()
     try:
