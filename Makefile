@@ -5,7 +5,7 @@
 .PHONY: help venv demo need-data studies mutants check test gpu lint compat clean
 MAKEFLAGS += --no-print-directory
 
-TESTS ?= tests
+TESTS ?= tests projects
 JOBS ?= $(shell nproc)
 PYTEST = bin/python -m pytest -n $(JOBS)
 
@@ -60,7 +60,7 @@ gpu: venv
 
 compat:
 	@requirements/venv.sh legacy
-	.venv-legacy/$(PYTEST) --durations=10 tests/unit tests/parity
+	.venv-legacy/$(PYTEST) --durations=10 tests/unit tests/parity projects/studies
 
 clean:
 	rm -rf .venv .venv-legacy .pytest_cache .mypy_cache .ruff_cache vitpose_mm.egg-info vitpose_mm/.mim

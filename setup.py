@@ -11,7 +11,7 @@ from setuptools.command.build_py import build_py
 TORCH = ['torch>=2.1', 'torchvision>=0.16']
 ROOT = Path(__file__).resolve().parent
 # what MIM, `vitpose` and users look for beside the code, as MMPose has it: vitpose_mm/.mim/...
-MIM_FILES = ('configs', 'model-index.yml', *(f'requirements/{name}.txt' for name in ('tested', 'peers', 'legacy')))
+MIM_FILES = ('configs', 'model-index.yml', *(f'requirements/{name}.txt' for name in ('tested', 'legacy')))
 
 
 class BuildWithMim(build_py):

@@ -8,7 +8,7 @@ exec 9<setup.py # the commands below inherit the lock
 flock --nonblock 9 || { echo 'Another set-up is running in this checkout: waiting for it.' && flock 9; }
 
 case $1 in
-    tested) venv=.venv pythons='3.10|3.11|3.12' pins='-r requirements/tested.txt -r requirements/peers.txt' ;;
+    tested) venv=.venv pythons='3.10|3.11|3.12' pins='-r requirements/tested.txt -r projects/peers/requirements.txt' ;;
     legacy) venv=.venv-legacy pythons='3.10 3.11' pins='-r requirements/legacy.txt' ;; # 3.11 only where 3.10 is missing
 esac
 python=$venv/bin/python
@@ -33,7 +33,7 @@ elif [ -n "${PYTHON:-}" ] && [ "$(version "$PYTHON")" != "$(version $python)" ];
     stop "$venv has Python $(version $python). To change it to $PYTHON, first run: rm -rf $venv"
 fi
 
-inputs=$(cat requirements/* setup.py | sha256sum)
+inputs=$(cat requirements/* projects/peers/requirements.txt setup.py | sha256sum)
 [ "$(cat $venv/ready 2>/dev/null)" != "$inputs" ] || exit 0
 rm -f $venv/ready
 trap 'echo "Set-up failed. Find the cause: $python -m vitpose doctor. Continue: the same command again." >&2' ERR

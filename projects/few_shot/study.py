@@ -14,14 +14,17 @@ its last checkpoint in OUT. At the end the tables and curves of the README are w
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine import Config
 
-from vitpose.runs.study import run_all, run_config, set_photographs
-from vitpose.runs.study_report import draw_curves, measured_on, score_table, write_between_marks
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports from `projects`
+
+from projects.studies.study import run_all, run_config, set_photographs
+from projects.studies.study_report import draw_curves, measured_on, score_table, write_between_marks
 
 HERE = Path(__file__).resolve().parent
 NETWORK = HERE.parent / 'pretrain/photographs.py'

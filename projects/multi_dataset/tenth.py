@@ -13,9 +13,12 @@ from pathlib import Path
 from mmengine import Config
 from rich.progress import Progress
 
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports from `projects`
+
+from projects.studies.study_report import seed_table
 from vitpose.cli.main import main as vitpose
 from vitpose.runs.command import mim_command, run_logged
-from vitpose.runs.table import machine, seed_table
+from vitpose.runs.table import machine
 
 CONFIG = Path(__file__).resolve().parents[2] / 'configs/multi_dataset/vitpose-plus-mini_six-sets_synthetic-128x96.py'
 # training images per dataset; APT-36K is left out, since CONFIG uses AP-10K's images for it

@@ -10,7 +10,7 @@ from pathlib import Path
 from mmengine import Config
 from mmengine.runner import Runner
 
-from vitpose.runs.study import set_photographs
+from projects.studies.study import set_photographs
 
 NETWORK = Path(__file__).resolve().parents[1] / 'pretrain/photographs.py'
 BATCH = 24  # photographs; other datasets come on top

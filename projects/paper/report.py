@@ -6,10 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tables import TABLES, Table
-
-from vitpose.runs.study_report import Runs, draw_curves, measured_on, score_table, write_between_marks
-from vitpose.runs.verdict import Claim, Verdict, draw_verdicts, judge, paired, verdict_table
+from projects.paper.tables import TABLES, Table
+from projects.studies.study_report import Runs, draw_curves, measured_on, score_table, write_between_marks
+from projects.studies.verdict import Claim, Verdict, draw_verdicts, judge, paired, verdict_table
 
 SCORES = ('AP', 'AP50', 'PCK@0.1')
 NOT_YET = 'Not run yet.'

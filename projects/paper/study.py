@@ -20,16 +20,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from changes import SEEDS, rendered_folder, steps_per_epoch
 from mmengine import Config
 from mmengine.registry import init_default_scope
-from photographs import prepare
-from report import write_report
-from tables import TABLES, checkpoint_of, config_of, folder_of
+
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports from `projects`
 
 import vitpose_mm  # noqa: F401
+from projects.paper.changes import SEEDS, rendered_folder, steps_per_epoch
+from projects.paper.photographs import prepare
+from projects.paper.report import write_report
+from projects.paper.tables import TABLES, checkpoint_of, config_of, folder_of
+from projects.studies.study import check_finished, run_all, run_config
 from vitpose.cli.main import main as vitpose
-from vitpose.runs.study import check_finished, run_all, run_config
 from vitpose.runs.table import machine
 from vitpose_mm.cost import Count, count, measure
 from vitpose_mm.files import write_text

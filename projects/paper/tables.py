@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import changes as change
 from mmengine import Config
 
-from vitpose.runs.verdict import Claim
+from projects.paper import changes as change
+from projects.studies.verdict import Claim
 
 Change = Callable[[Config, argparse.Namespace], None]
 

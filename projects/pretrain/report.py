@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from vitpose.runs.study_report import draw_curves, measured_on, score_table, write_between_marks
+from projects.studies.study_report import draw_curves, measured_on, score_table, write_between_marks
 
 ROWS = {
     'scratch': 'from scratch',

@@ -20,10 +20,12 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine import Config
-from report import write_report
 
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports from `projects`
+
+from projects.pretrain.report import write_report
+from projects.studies.study import run_all, run_config, set_photographs
 from vitpose.cli.main import main as vitpose
-from vitpose.runs.study import run_all, run_config, set_photographs
 
 HERE = Path(__file__).resolve().parent
 AUTOENCODER = HERE.parents[1] / 'configs/pretrain/mae-mini_synthetic-128x96.py'

@@ -18,9 +18,12 @@ from typing import Any
 from mmengine import Config
 from rich.progress import Progress
 
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports from `projects`
+
+from projects.studies.study_report import seed_table
 from vitpose.cli.main import main as vitpose
 from vitpose.runs.command import mim_command, run_logged
-from vitpose.runs.table import machine, seed_table
+from vitpose.runs.table import machine
 from vitpose.runs.training_log import Curve, read_curve
 from vitpose_mm.files import write_text
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from projects.studies.training import train
 from tests.integration.test_resume import NO_VALIDATION, check_same
 from tests.unit.bench.fitted_model import people, write_fitted
 from tests.unit.hooks.test_compile_network import MODELS_TESTED, batch, build
 from vitpose import PosePredictor
-from vitpose.runs.training import train
 from vitpose_mm.hooks.compile_network import compile_network
 
 pytestmark = pytest.mark.gpu

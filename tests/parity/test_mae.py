@@ -7,7 +7,7 @@ from mmpose.registry import MODELS
 import vitpose_mm  # noqa: F401
 from vitpose_mm.pretrain import to_mae, to_transformers
 
-transformers = pytest.importorskip('transformers', reason='the oracle is transformers (requirements/peers.txt)')
+transformers = pytest.importorskip('transformers', reason='the oracle (projects/peers/requirements.txt)')
 
 NOISE = torch.rand(3, 16, generator=torch.Generator().manual_seed(2))
 IMAGES = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))

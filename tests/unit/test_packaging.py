@@ -15,7 +15,7 @@ def source(root, tmp_path_factory):
     """A copy of the files that are needed to build."""
     folder = tmp_path_factory.mktemp('source')
     skip = shutil.ignore_patterns('__pycache__', '.mim')
-    for name in ('vitpose', 'vitpose_mm', 'configs', 'requirements'):
+    for name in ('vitpose', 'vitpose_mm', 'configs', 'projects', 'requirements'):
         shutil.copytree(root / name, folder / name, ignore=skip)
     for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'README.md', 'LICENSE', 'model-index.yml'):
         if (root / name).exists():
@@ -55,10 +55,10 @@ def test_wheel_contains_every_module_and_the_requirement_files(wheel, root):
     assert {'vitpose/cli/main.py', 'vitpose_mm/backbones/vit.py'} <= modules
     assert modules <= names
     assert {'vitpose_mm/py.typed', 'vitpose/predict/page.html'} <= names
-    for name in ('tested', 'peers', 'legacy'):
+    for name in ('tested', 'legacy'):
         text = (root / 'requirements' / f'{name}.txt').read_text()
         assert archive.read(f'vitpose_mm/.mim/requirements/{name}.txt').decode() == text
-    assert not [name for name in names if name.startswith(('tests/', 'configs/', 'build/'))]
+    assert not [name for name in names if name.startswith(('tests/', 'configs/', 'projects/', 'build/'))]
 
 
 def test_wheel_installs_the_command_and_requires_neither_torch_nor_openmmlab(wheel):

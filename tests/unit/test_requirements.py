@@ -11,7 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-STACKS = {'tested': ('tested', 'peers'), 'legacy': ('legacy',)}
+PEERS = 'projects/peers/requirements.txt'
+STACKS = {'tested': ('requirements/tested.txt', PEERS), 'legacy': ('requirements/legacy.txt',)}
 # Required by mmpose (chumpy) and openmim, but never imported; opencv-python has the same files as the last two.
 LEFT_OUT = {'chumpy', 'opendatalab', 'openxlab', 'opencv-python-headless', 'opencv-contrib-python'}
 FAKE_UV = f"""#!{sys.executable}
@@ -36,7 +37,7 @@ def pins(root, stack, python):
     """Read ``{name: version}`` from all files of a stack, for one version of Python."""
     found = {}
     for name in STACKS[stack]:
-        for line in (root / 'requirements' / f'{name}.txt').read_text().splitlines():
+        for line in (root / name).read_text().splitlines():
             if line and not line.startswith('#'):
                 # the only form that `vitpose doctor` reads
                 assert re.fullmatch(r"[\w.-]+==[\w.]+(; python_version (<|>=) '3\.11')?", line), line
@@ -79,7 +80,9 @@ def venv_sh(root, tmp_path):
     """A function that runs venv.sh in a copy of the files it reads, and returns the process and the calls to uv."""
     checkout, tools, log = tmp_path / 'checkout', tmp_path / 'tools', tmp_path / 'log'
     shutil.copytree(root / 'requirements', checkout / 'requirements')
-    shutil.copy(root / 'setup.py', checkout)
+    for name in ('setup.py', PEERS):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / name, checkout / name)
     tools.mkdir()
 
     def run(programs=None, **variables):

@@ -1,1 +1,1 @@
-"""Speed side by side in one run: of prediction, ours and other tools, and of training."""
+"""Speed of prediction with several backends, and of training, measured side by side."""

@@ -1,130 +1,49 @@
-"""What is measured: contestants, each with the same four stages, registered by name.
+"""Contestants by name: ours, and those that `register` adds.
 
-To add a contestant, write a class with the stages of `Contestant` in a file of its own, and register in `CONTESTANTS` a
-function that makes it from a `Setup`. The function imports the contestant's packages, and raises `LeftOut` with the
-reason if it cannot run here. Nothing else has to be changed: timing, comparison, table, plot and JSON follow.
+To add a contestant, write a class with the stages of `Contestant`, and register a function that makes it from a
+`Setup`. The function imports the contestant's packages, and raises `LeftOut` with the reason if it cannot run here.
+Timing, comparison, table, plot and JSON follow; `vitpose.cli.main.main(['bench', ...])` then measures it beside ours.
+projects/peers registers other tools this way.
 
->>> def _my_backend(setup):
-...     from .my_backend import MyBackend
+>>> def make_mine(setup):
+...     require_packages('pip install my_backend', 'my_backend')
+...     from my_contestant import Mine
 ...
-...     return MyBackend(setup)
->>> CONTESTANTS['my-backend'] = _my_backend
+...     return Mine(setup)
+>>> register('mine', make_mine)
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
-from typing import Any
 
-import numpy as np
-
+from .contestant import REFERENCE, Contestant, LeftOut
 from .setup import Setup
 
-Images = Sequence[np.ndarray]  # each (H, W, 3) uint8 BGR
-Boxes = Sequence[np.ndarray]  # for each image (N, 4) x1 y1 x2 y2 in image pixels, float32
-REFERENCE = 'ours-fp32'  # differences in pixels are from its keypoints
+Make = Callable[[Setup], Contestant]
+CONTESTANTS: dict[str, Make] = {}
 
 
-class Contestant(ABC):
-    """A way to predict poses, in three stages and end to end; docs/benchmark.md says what each stage contains."""
+def register(name: str, make: Make) -> None:
+    """Add a contestant.
 
-    @abstractmethod
-    def preprocess(self, images: Images, boxes: Boxes) -> Any:
-        """Crop the people of all images: whatever `network` takes, in batches."""
+    Args:
+        name: for tables, JSON and `--only`.
+        make: makes it, or raises `LeftOut`.
 
-    @abstractmethod
-    def network(self, inputs: Any) -> Any:
-        """Heatmaps of the inputs, or whatever `decode` takes; may still be computing on a GPU."""
-
-    @abstractmethod
-    def decode(self, inputs: Any, outputs: Any) -> np.ndarray:
-        """Keypoints (N, K, 2) in image pixels of the people of all images, in their order."""
-
-    def predict(self, images: Images, boxes: Boxes) -> np.ndarray:
-        """As `decode`, end to end; override it where the contestant has a call of its own for this."""
-        inputs = self.preprocess(images, boxes)
-        return self.decode(inputs, self.network(inputs))
+    Raises:
+        ValueError: the name is taken.
+    """
+    if name in CONTESTANTS:
+        raise ValueError(f'{name!r} is already the name of a contestant; choose another one')
+    CONTESTANTS[name] = make
 
 
-class LeftOut(Exception):
-    """Why a contestant cannot run here or with this model, in one line."""
-
-
-def _ours(precision: str, compile: bool = False) -> Callable[[Setup], Contestant]:
-    def make(setup: Setup) -> Contestant:
-        from .ours import Ours
-
-        return Ours(setup, precision, compile)
-
-    return make
-
-
-def _exported(kind: str, precision: str) -> Callable[[Setup], Contestant]:
-    def make(setup: Setup) -> Contestant:
-        runtime = 'onnxruntime' if kind == 'onnx' else 'openvino'
-        need("pip install 'vitpose_mm[export]'", 'onnx', 'onnxscript', runtime, *['nncf'] * (precision == 'int8'))
-        from .exported import Exported
-
-        return Exported(setup, kind, precision)
-
-    return make
-
-
-def _mmpose(setup: Setup) -> Contestant:
-    from .mmpose_peer import Inferencer
-
-    return Inferencer(setup)
-
-
-def _transformers(setup: Setup) -> Contestant:
-    need('pip install transformers==4.53.3', 'transformers')
-    from .transformers_peer import TransformersVitPose
-
-    return TransformersVitPose(setup)
-
-
-def _rtmlib(setup: Setup) -> Contestant:
-    # its dependency opencv-contrib-python would overwrite opencv-python's files
-    need('pip install --no-deps rtmlib && pip install onnx onnxscript onnxruntime', 'rtmlib', 'onnx', 'onnxruntime')
-    from .rtmlib_peer import RtmlibViTPose
-
-    return RtmlibViTPose(setup)
-
-
-CONTESTANTS: dict[str, Callable[[Setup], Contestant]] = {
-    REFERENCE: _ours('fp32'),
-    'ours-bf16': _ours('bf16'),
-    'ours-compiled': _ours('fp32', compile=True),
-    'onnx-fp32': _exported('onnx', 'fp32'),
-    'openvino-fp32': _exported('openvino', 'fp32'),
-    'openvino-bf16': _exported('openvino', 'bf16'),
-    'openvino-int8': _exported('openvino', 'int8'),
-    'mmpose': _mmpose,
-    'transformers': _transformers,
-    'rtmlib': _rtmlib,
-}
-
-
-def need(command: str, *packages: str) -> None:
+def require_packages(command: str, *packages: str) -> None:
     """Raise `LeftOut` with the command that installs them unless all packages are installed."""
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
         raise LeftOut(f'{", ".join(missing)} not installed: {command}')
-
-
-def need_usual(setup: Setup, name: str) -> None:
-    """Raise `LeftOut` unless the model crops, normalises and decodes in the one way that some peers have."""
-    rule, model = setup.crop_rule, setup.config.model
-    codec, steps = model.head.decoder['type'], model.data_preprocessor
-    if not rule.use_udp or rule.padding != 1.25 or 'UDPHeatmap' not in str(codec):
-        raise LeftOut(
-            f'{name} always crops and decodes with UDP and padding 1.25; this model has use_udp={rule.use_udp}, '
-            f'padding={rule.padding} and {codec}'
-        )
-    if not steps.get('mean') or not steps.get('bgr_to_rgb'):
-        raise LeftOut(f"{name} takes normalised RGB images; this model's data_preprocessor is {dict(steps)}")
-    if 'output_keypoint_indices' in model.test_cfg:
-        raise LeftOut(f"{name} cannot leave out keypoints; this model's test_cfg has output_keypoint_indices")
 
 
 def make_contestants(setup: Setup, names: Sequence[str] = ()) -> tuple[dict[str, Contestant], dict[str, str]]:
@@ -157,3 +76,26 @@ def check_names(names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in CONTESTANTS]
     if unknown:
         raise ValueError(f'--only {" ".join(unknown)}: expected some of {", ".join(CONTESTANTS)}')
+
+
+def _make_ours(precision: str, setup: Setup) -> Contestant:
+    from .ours import Ours
+
+    return Ours(setup, precision)
+
+
+def _make_exported(kind: str, precision: str, setup: Setup) -> Contestant:
+    runtime = 'onnxruntime' if kind == 'onnx' else 'openvino'
+    quantizer = ['nncf'] if precision == 'int8' else []
+    require_packages("pip install 'vitpose_mm[export]'", 'onnx', 'onnxscript', runtime, *quantizer)
+    from .exported import Exported
+
+    return Exported(setup, kind, precision)
+
+
+register(REFERENCE, partial(_make_ours, 'fp32'))
+register('ours-bf16', partial(_make_ours, 'bf16'))
+register('onnx-fp32', partial(_make_exported, 'onnx', 'fp32'))
+register('openvino-fp32', partial(_make_exported, 'openvino', 'fp32'))
+register('openvino-bf16', partial(_make_exported, 'openvino', 'bf16'))
+register('openvino-int8', partial(_make_exported, 'openvino', 'int8'))

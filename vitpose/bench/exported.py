@@ -12,7 +12,7 @@ from ..export.writing import SUFFIXES, Target, write_file
 from ..predict.batching import Batch
 from ..predict.model import PoseModel
 from ..predict.predictor import PosePredictor
-from .contestants import LeftOut
+from .contestant import LeftOut
 from .ours import Ours
 from .setup import Setup
 
@@ -29,6 +29,8 @@ class Exported(Ours):
         LeftOut: another device than the CPU, bf16 on a processor without it, or export fails.
     """
 
+    packages = ('onnx', 'onnxruntime', 'onnxruntime-gpu', 'openvino')
+
     def __init__(self, setup: Setup, kind: str, precision: str):
         if setup.device.type != 'cpu':
             raise LeftOut('measured on the CPU alone')
@@ -38,7 +40,7 @@ class Exported(Ours):
         crops = crop_people(model.crop_rule, FEWEST if precision == 'int8' else 1)
         file = setup.checkpoint.with_name(f'{kind}-{precision}{SUFFIXES[kind]}')
         try:  # differences are in the table
-            write_file(model, setup.checkpoint, Target(kind, precision), file, crops, accept=lambda found: None)
+            write_file(model, setup.checkpoint, Target(kind, precision), file, crops, accept=lambda differences: None)
         except ValueError as problem:
             raise LeftOut(f'export failed: {problem}') from problem
         self._start(PosePredictor(file, device='cpu', batch_size=setup.batch_size))
@@ -49,6 +51,6 @@ class Exported(Ours):
 
     def decode(self, inputs: list[Batch], outputs: list[Any]) -> np.ndarray:
         """From pixels of the crop to those of the image."""
-        for batch, found in zip(inputs, outputs, strict=True):
-            batch.finish(self.model.crop_rule, *found)
+        for batch, decoded in zip(inputs, outputs, strict=True):
+            batch.finish(self.model.crop_rule, *decoded)
         return np.concatenate([work.poses.keypoints for batch in inputs for work in batch.works])

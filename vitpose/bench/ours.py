@@ -11,7 +11,7 @@ from vitpose_mm.optim.autocast import EMULATED, has_bfloat16
 from ..predict.batching import Batch, fill_batches, start_work
 from ..predict.poses import Frame
 from ..predict.predictor import MAX_THREADS, PosePredictor
-from .contestants import Boxes, Contestant, Images, LeftOut
+from .contestant import Boxes, Contestant, Images, LeftOut
 from .setup import Setup
 
 
@@ -21,17 +21,16 @@ class Ours(Contestant):
     Args:
         setup: model, weights and settings.
         precision: 'fp32' or 'bf16'.
-        compile: see `PosePredictor`.
 
     Raises:
         LeftOut: bf16 on a processor that only emulates it.
     """
 
-    def __init__(self, setup: Setup, precision: str, compile: bool = False):
+    def __init__(self, setup: Setup, precision: str):
         if precision == 'bf16' and not has_bfloat16(setup.device.type):
             raise LeftOut(EMULATED)
         arguments = (setup.config, setup.checkpoint, str(setup.device), precision)
-        self._start(PosePredictor(*arguments, batch_size=setup.batch_size, compile=compile))
+        self._start(PosePredictor(*arguments, batch_size=setup.batch_size))
 
     def _start(self, predictor: PosePredictor) -> None:
         self.predictor, self.model = predictor, cast(Any, predictor.model)
@@ -41,8 +40,8 @@ class Ours(Contestant):
         """Boxes are checked and cropped, in threads, into uint8 arrays."""
         model = self.model
         works = (
-            start_work(Frame(str(i), image), own, None, model.crop_rule, model.num_keypoints)
-            for i, (image, own) in enumerate(zip(images, boxes, strict=True))
+            start_work(Frame(str(i), image), image_boxes, None, model.crop_rule, model.num_keypoints)
+            for i, (image, image_boxes) in enumerate(zip(images, boxes, strict=True))
         )
         batches = list(fill_batches(works, model.crop_rule, self.predictor.batch_size, self.pool))
         for task in (task for batch in batches for task in batch.cropping):

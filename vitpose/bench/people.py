@@ -8,7 +8,7 @@ from ..synthetic.keypoints import keypoint_set
 from ..synthetic.renderer import difficulty, render
 
 SIZE = (640, 480)  # (w, h) in pixels
-MOST = 300  # people per image
+MAX_PEOPLE = 300  # per image
 
 
 def render_people(images: int, people: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -26,8 +26,8 @@ def render_people(images: int, people: int) -> tuple[list[np.ndarray], list[np.n
     """
     if images < 1:
         raise ValueError(f'--images {images}: expected at least 1')
-    if not 1 <= people <= MOST:
-        raise ValueError(f'--people {people}: expected from 1 to {MOST}')
+    if not 1 <= people <= MAX_PEOPLE:
+        raise ValueError(f'--people {people}: expected from 1 to {MAX_PEOPLE}')
     scenes = [_render(people, i) for i in range(images)]
     return [image for image, _ in scenes], [boxes for _, boxes in scenes]
 
@@ -39,8 +39,10 @@ def _render(people: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         count = round(extra * people)
         level = replace(difficulty('easy'), people=(count, count), stature=(0.8 * stature, stature), overlap=1.0)
         drawn = render(np.random.default_rng(seed), keypoint_set('coco'), level, *SIZE[::-1])
-        visible = sorted((person for person in drawn.people if person['area'] >= 12), key=lambda each: -each['area'])
+        visible = sorted(
+            (person for person in drawn.people if person['area'] >= 12), key=lambda person: -person['area']
+        )
         if len(visible) >= people:
             boxes = np.array([person['bbox'] for person in visible[:people]], np.float32)
             return drawn.image, np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1)
-    raise ValueError(f'--people {people}: so many do not find room in an image of {SIZE[0]}x{SIZE[1]} pixels')
+    raise ValueError(f'--people {people}: too many to fit into an image of {SIZE[0]}x{SIZE[1]} pixels')

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,18 @@ from .rounds import STAGES, Result
 
 PACKAGES = (
     *('vitpose_mm', 'torch', 'numpy', 'opencv-python', 'mmpose', 'mmcv', 'onedl-mmcv', 'mmengine', 'onedl-mmengine'),
-    *('transformers', 'rtmlib', 'onnx', 'onnxruntime', 'onnxruntime-gpu', 'openvino'),
 )
 
 
-def versions() -> dict[str, str]:
-    """Versions of the packages that are installed."""
-    found = {}
-    for name in PACKAGES:
+def versions(more: Iterable[str] = ()) -> dict[str, str]:
+    """Versions of `PACKAGES` and of more packages, as far as they are installed."""
+    installed = {}
+    for name in dict.fromkeys((*PACKAGES, *more)):
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def table(results: Mapping[str, Result], title: str) -> Any:
@@ -77,7 +76,11 @@ def draw(results: Mapping[str, Result], title: str, path: Path) -> None:
 
 
 def write_json(
-    results: Mapping[str, Result], left_out: Mapping[str, str], about: Mapping[str, Any], path: Path
+    results: Mapping[str, Result],
+    left_out: Mapping[str, str],
+    about: Mapping[str, Any],
+    path: Path,
+    packages: Iterable[str] = (),
 ) -> None:
     """Write every single time, what was derived from them, and what was measured.
 
@@ -86,6 +89,7 @@ def write_json(
         left_out: why a contestant was left out, by name.
         about: further entries: machine, threads, config, sizes.
         path: file to write.
+        packages: whose versions to write, too.
     """
     contestants = {
         name: {
@@ -101,7 +105,7 @@ def write_json(
         }
         for name, result in results.items()
     }
-    whole = {**about, 'versions': versions(), 'contestants': contestants, 'left_out': dict(left_out)}
+    whole = {**about, 'versions': versions(packages), 'contestants': contestants, 'left_out': dict(left_out)}
     write_text(path, json.dumps(whole, indent=2, allow_nan=False) + '\n')
 
 

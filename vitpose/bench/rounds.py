@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .contestants import REFERENCE, Boxes, Contestant, Images
+from .contestant import REFERENCE, Boxes, Contestant, Images
 
 STAGES = ('pre-processing', 'network', 'decoding', 'end to end')
 
@@ -53,7 +53,7 @@ def measure(
         images: to predict.
         boxes: of their people.
         rounds: how often each is measured.
-        device: is waited for at the end of each stage.
+        device: where they run; each stage ends when its work is done.
         progress: called with the name before each contestant is run, `rounds` + 1 times each.
 
     Raises:
@@ -69,7 +69,7 @@ def measure(
             keypoints[name] = _run(contestant, images, boxes, device)[0]
         except Exception as problem:  # of other packages, of any kind
             raise RuntimeError(f'{name} failed: {type(problem).__name__}: {problem}') from problem
-    results = {name: _compare(name, found, keypoints[REFERENCE][1]) for name, found in keypoints.items()}
+    results = {name: _compare(name, predicted, keypoints[REFERENCE][1]) for name, predicted in keypoints.items()}
     names = list(contestants)
     for i in range(rounds):
         for name in names[:: -1 if i % 2 else 1]:
@@ -100,9 +100,9 @@ def _run(
     return (staged, timed(STAGES[3], contestant.predict, images, boxes)), seconds
 
 
-def _compare(name: str, found: tuple[np.ndarray, np.ndarray], reference: np.ndarray) -> Result:
-    for each in found:
-        if each.shape != reference.shape:
-            raise ValueError(f'{name}: keypoints of shape {each.shape}, the reference has {reference.shape}')
-    distances = np.concatenate([np.linalg.norm(each.astype(np.float64) - reference, axis=-1) for each in found])
+def _compare(name: str, predicted: tuple[np.ndarray, np.ndarray], reference: np.ndarray) -> Result:
+    for points in predicted:
+        if points.shape != reference.shape:
+            raise ValueError(f'{name}: keypoints of shape {points.shape}, the reference has {reference.shape}')
+    distances = np.concatenate([np.linalg.norm(points.astype(np.float64) - reference, axis=-1) for points in predicted])
     return Result(len(reference), float(distances.max()), float(np.median(distances)))

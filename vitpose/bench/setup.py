@@ -78,18 +78,18 @@ def make_setup(
     if batch_size < 1:
         raise ValueError(f'--batch-size {batch_size}: expected at least 1')
     cfg, name = read_config(config)
-    several = head_names(cfg)
-    own = deepcopy(split_config(cfg, chosen(dataset, several)) if several else cfg)
-    own.model.test_cfg = dict(own.model.get('test_cfg') or {}, flip_test=False)
+    datasets = head_names(cfg)
+    plain = deepcopy(split_config(cfg, chosen(dataset, datasets)) if datasets else cfg)
+    plain.model.test_cfg = dict(plain.model.get('test_cfg') or {}, flip_test=False)
     file = folder / 'weights.pth'
     if checkpoint is None:
-        _write(random_model(own), file)
-        own.model.backbone.pop('init_cfg', None)
+        _write(random_model(plain), file)
+        plain.model.backbone.pop('init_cfg', None)
     else:
         loaded = PoseModel(config, checkpoint, 'cpu', dataset=dataset)
         _write(loaded.model, file)
-    model = PoseModel(own, file, device, dataset=dataset)
-    return Setup(own, file, model.device, batch_size, model.crop_rule, model.metainfo)
+    model = PoseModel(plain, file, device, dataset=dataset)
+    return Setup(plain, file, model.device, batch_size, model.crop_rule, model.metainfo)
 
 
 def random_model(cfg: Config) -> nn.Module:

@@ -1,7 +1,6 @@
 """Speed of training: loading, the step and both, of one or more configs in one run."""
 
 import math
-import os
 import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from mmpose.registry import DATASETS, MODELS
 from vitpose_mm.datasets.members import members
 from vitpose_mm.hooks.compile_network import compile_network
 
-WARM = 2  # batches or steps before the time is taken
+WARM_UP_STEPS = 2  # batches or steps before the time is taken
 
 
 @dataclass
@@ -99,19 +98,19 @@ def measure(
     names = list(configs)
     for i in range(rounds):
         for name in names[:: -1 if i % 2 else 1]:
-            one, speed = built[name], speeds[name]
+            training, speed = built[name], speeds[name]
             progress(f'{name}: transforms')
-            for step, milliseconds in one.profile(seconds).items():
+            for step, milliseconds in training.profile(seconds).items():
                 speed.transforms.setdefault(step, []).append(milliseconds)
-            speed.bytes = one.bytes
+            speed.bytes = training.bytes
             for number in sorted(set(workers)):
                 progress(f'{name}: loading, workers={number}')
-                speed.loading.setdefault(number, []).append(one.load(number, seconds))
+                speed.loading.setdefault(number, []).append(training.load(number, seconds))
             if with_step:
                 progress(f'{name}: step')
-                speed.step.append(one.train(seconds))
+                speed.step.append(training.train(seconds))
                 progress(f'{name}: both')
-                speed.both.append(one.train(seconds, max(workers)))
+                speed.both.append(training.train(seconds, max(workers)))
     return speeds
 
 
@@ -140,13 +139,13 @@ class _Built:
         sets = members(self.dataset)
         random, count, start = np.random.default_rng(0), 0, time.perf_counter()
 
-        def timed(name: str, function: Callable, *given: Any) -> Any:
+        def timed(name: str, function: Callable, *arguments: Any) -> Any:
             before = time.perf_counter()
-            result = function(*given)
+            result = function(*arguments)
             spent[name] = spent.get(name, 0) + time.perf_counter() - before
             return result
 
-        while time.perf_counter() - start < seconds or count < WARM:
+        while time.perf_counter() - start < seconds or count < WARM_UP_STEPS:
             chosen = sets[count % len(sets)]
             sample = timed('record', chosen.get_data_info, int(random.integers(len(chosen))))
             for transform in chosen.pipeline.transforms:
@@ -176,15 +175,10 @@ class _Built:
         return iter(Runner.build_dataloader(options, seed=0))
 
     def _rate(self, batches: Iterator[dict], use: Callable[[dict], None], seconds: float) -> float:
-        for _ in range(WARM):
+        for _ in range(WARM_UP_STEPS):
             use(next(batches))
         count, start = 0, time.perf_counter()
         while time.perf_counter() - start < seconds or not count:
             use(next(batches))
             count += 1
         return count * self.batch_size / (time.perf_counter() - start)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1

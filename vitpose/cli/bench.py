@@ -1,4 +1,4 @@
-"""`vitpose bench`: speed of prediction, ours and other tools, side by side."""
+"""`vitpose bench`: speed of prediction, backends side by side."""
 
 import argparse
 import sys
@@ -7,25 +7,22 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 DESCRIPTION = """Measure pre-processing, network, decoding and end to end, in people per second,
-of ours and of other tools that are installed, with the same weights, people
-and boxes, in one run: warm, alternating, median and spread. Next to each
-stands the distance of its keypoints from ours in fp32, in image pixels.
+of torch and of exported files, with the same weights, people and boxes, in one
+run: warm, alternating, median and spread. Next to each stands the distance of
+its keypoints from those of torch in fp32, in image pixels.
 
   ours-fp32     PosePredictor in eager torch; the reference of the differences
   ours-bf16     the same in bfloat16, where the processor computes in it
-  ours-compiled the same as ours-fp32 with torch.compile, which takes minutes
   onnx-fp32     PosePredictor with a file of `vitpose export --to onnx`
   openvino-fp32, openvino-bf16, openvino-int8
                 the same with OpenVINO; int8 is calibrated with rendered people,
                 which takes minutes
-  mmpose        MMPoseInferencer with the same config, and MMPose's own codec
-  transformers  VitPoseForPoseEstimation and VitPoseImageProcessor
-  rtmlib        rtmlib's ViTPose, with ONNX Runtime
 
 The images, of 640x480 pixels, are rendered. Without flip test. Files written:
 OUT/bench.json with every time, and OUT/bench.png.
 
-docs/benchmark.md says what each stage contains.
+docs/benchmark.md says what each stage contains. In a checkout,
+`python projects/peers/bench.py` measures MMPose, transformers and rtmlib, too.
 
 With --train it measures training instead: samples per second of loading alone
 with 1, 2 and N workers, of the step alone, and of both; milliseconds of each
@@ -34,7 +31,7 @@ a given speed needs. docs/training_speed.md"""
 
 EPILOG = """examples:
   vitpose bench --config CONFIG --checkpoint FILE.pth
-  vitpose bench --config CONFIG --only mmpose --rounds 3
+  vitpose bench --config CONFIG --only ours-bf16 --rounds 3
   vitpose bench --train CONFIG --gpu 1000 5000
   vitpose bench --train CONFIG --beside MMPOSE_CONFIG --only-loading
 
@@ -82,19 +79,22 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print, draw and write; see EPILOG for the exit code."""
-    if args.train:
-        from .bench_train import run_training
-
-        return run_training(args)
-    args.batch_size = 16 if args.batch_size is None else args.batch_size
     code = 2
     with TemporaryDirectory(prefix='vitpose-bench-') as folder:
         try:
-            prepared = _prepare(args, Path(folder))
-            code = 1
-            _measure(args, *prepared)
+            if args.train:
+                from .bench_train import measure_training, read_configs
+
+                configs = read_configs(args)
+                code = 1
+                measure_training(args, configs)
+            else:
+                prepared = _prepare(args, Path(folder))
+                code = 1
+                _measure(args, *prepared)
         except (ValueError, KeyError, OSError, RuntimeError) as problem:
-            complain(problem)
+            message = problem.args[0] if isinstance(problem, KeyError) else problem
+            print('vitpose bench:', ' '.join(str(message).split()), file=sys.stderr)
             return code
         except KeyboardInterrupt:
             print('vitpose bench: interrupted; nothing is written', file=sys.stderr)
@@ -106,6 +106,7 @@ def _prepare(args: argparse.Namespace, folder: Path) -> tuple:
     """Check the arguments, cheap ones first; load the model and make the contestants."""
     if args.rounds < 1:
         raise ValueError(f'--rounds {args.rounds}: expected at least 1')
+    args.batch_size = 16 if args.batch_size is None else args.batch_size
     from ..bench.contestants import check_names, make_contestants
     from ..bench.people import render_people
     from ..bench.setup import make_setup
@@ -159,13 +160,8 @@ def _measure(args: argparse.Namespace, setup: Any, contestants: dict, left_out: 
         f'{args.config.stem}, {args.images} x {args.people} people, batch size {args.batch_size}, '
         f'{args.rounds} rounds, {torch.get_num_threads()} threads\n{about["machine"]}'
     )
-    write_json(results, left_out, about, args.out / 'bench.json')
+    packages = [name for contestant in contestants.values() for name in contestant.packages]
+    write_json(results, left_out, about, args.out / 'bench.json', packages)
     draw(results, title, args.out / 'bench.png')
     Console().print(table(results, title))
     print(f'{args.out}: bench.json, bench.png')
-
-
-def complain(problem: Exception) -> None:
-    """Print a problem in one line."""
-    message = problem.args[0] if isinstance(problem, KeyError) else problem
-    print('vitpose bench:', ' '.join(str(message).split()), file=sys.stderr)

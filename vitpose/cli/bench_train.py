@@ -1,30 +1,16 @@
 """`vitpose bench --train`: speed of training."""
 
 import argparse
-import sys
 from typing import Any
 
-from .bench import complain
 
+def read_configs(args: argparse.Namespace) -> dict[str, Any]:
+    """The configs of --train and --beside by name, with --cfg-options.
 
-def run_training(args: argparse.Namespace) -> int:
-    """Measure and print; return 2 for a bad argument or config, 1 if measuring failed, 130 after Ctrl-C."""
-    code = 2
-    try:
-        configs = _configs(args)
-        code = 1
-        _measure(args, configs)
-    except (ValueError, KeyError, OSError, RuntimeError) as problem:
-        complain(problem)
-        return code
-    except KeyboardInterrupt:
-        print('vitpose bench: interrupted', file=sys.stderr)
-        return 130
-    return 0
-
-
-def _configs(args: argparse.Namespace) -> dict[str, Any]:
-    """The configs by name, with --cfg-options."""
+    Raises:
+        OSError: there is no such file.
+        ValueError: a number is not accepted.
+    """
     from mmengine.config import Config, DictAction
 
     import vitpose_mm  # noqa: F401
@@ -48,14 +34,15 @@ def _configs(args: argparse.Namespace) -> dict[str, Any]:
     return configs
 
 
-def _measure(args: argparse.Namespace, configs: dict[str, Any]) -> None:
+def measure_training(args: argparse.Namespace, configs: dict[str, Any]) -> None:
+    """Measure and print."""
     import cv2
     import torch
     from rich.console import Console
 
-    from ..bench.training import measure, usable_cores
+    from ..bench.training import measure
     from ..bench.training_report import describe, table, transforms_table
-    from ..runs.table import machine
+    from ..runs.table import machine, usable_cores
 
     cv2.setNumThreads(0)  # as in training, with the configs' opencv_num_threads
     most = args.workers or usable_cores()

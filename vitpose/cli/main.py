@@ -11,7 +11,7 @@ COMMANDS = {
     'dataset': 'your own annotated images: check, split, write a config to train with',
     'check': 'look for faults in the images and annotations of a config',
     'models': 'published checkpoints: list, download',
-    'bench': 'speed of prediction, ours and other tools, side by side',
+    'bench': 'speed of prediction, backends side by side; or of training',
     'doctor': 'what is installed, what was tested, what is missing, and how to fix it',
     'synth': 'render people or animals with true keypoints, in the layout of COCO and others',
     'cost': 'parameters, MACs by part, and measured time and memory of configs',

@@ -88,7 +88,7 @@ def examine(versions: stack.Versions, pins: stack.Versions, errors: dict[str, st
         elif error:
             state, note, command = 'broken', error, stack.fix(name, pins, again=True)
         else:
-            same = found.split('+')[0] == wanted.split('+')[0]
+            same = not wanted or found.split('+')[0] == wanted.split('+')[0]
             state, command = ('ok' if same else 'untested'), ''
         rows.append(Row(name, found, wanted, state, note, command))
     return rows

@@ -38,8 +38,8 @@ PARTS = (
     Part('mim', ('openmim', 'onedl-mim')),
     Part('rich', ('rich',)),
     Part('tensorboard', ('tensorboard',), 'curves in TensorBoard'),
-    Part('transformers', ('transformers',), 'tests/parity'),
-    Part('mmpretrain', ('onedl-mmpretrain', 'mmpretrain'), 'tests/parity'),
+    Part('transformers', ('transformers',), 'comparisons'),  # these two have no pin: any version but known_bad's
+    Part('mmpretrain', ('onedl-mmpretrain', 'mmpretrain'), "MMPose's own ViTPose"),
 )
 OPENMMLAB = {'mmengine', 'mmcv', 'mmdet', 'mmcv-full'}
 FLAGS = {
@@ -100,12 +100,7 @@ def tested(stack: str) -> Versions:
     Raises:
         FileNotFoundError: The package was installed without its data.
     """
-    names = ('tested', 'peers') if stack == 'tested' else (stack,)
-    pins: Versions = {}
-    for name in names:
-        text = shipped(f'requirements/{name}.txt').read_text(encoding='utf-8')
-        pins |= read_pins(text, sys.version_info[:2])
-    return pins
+    return read_pins(shipped(f'requirements/{stack}.txt').read_text(encoding='utf-8'), sys.version_info[:2])
 
 
 def stack_of(versions: Versions) -> str:

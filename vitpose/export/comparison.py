@@ -11,7 +11,8 @@ from ..predict.exported import ExportedModel
 from ..predict.model import PoseModel
 
 BATCH = 16
-SURE = 0.5  # keypoints count from this fraction of the median score on: where nothing is seen, heatmaps have no peak
+# fraction of the median score that a keypoint must have to count: where nothing is seen, heatmaps have no peak
+MIN_SCORE = 0.5
 # by precision, the largest accepted 99th percentile of keypoints in pixels of the crop, and of heatmaps as a fraction
 # of their largest value
 BOUNDS = {'fp32': (0.05, 0.001), 'fp16': (0.1, 0.01), 'bf16': (0.5, 0.05), 'int8': (2.0, 0.1)}
@@ -44,12 +45,12 @@ class Differences:
 
     def check(self, precision: str) -> None:
         """Raise a ValueError if a 99th percentile is above the bound of a precision."""
-        for name, found, bound in zip(
+        for name, difference, bound in zip(
             ('keypoints', 'heatmaps'), (self.keypoints, self.heatmaps), BOUNDS[precision], strict=True
         ):
-            if not found[1] <= bound:
+            if not difference[1] <= bound:
                 raise ValueError(
-                    f'{name} differ too much from torch in fp32: 99th percentile {found[1]:.3g}, and {bound:g} is '
+                    f'{name} differ too much from torch in fp32: 99th percentile {difference[1]:.3g}, and {bound:g} is '
                     f'accepted in {precision}. No file is left'
                 )
 
@@ -67,13 +68,15 @@ def compare(file: ExportedModel, heatmaps: np.ndarray, model: PoseModel, crops: 
     reference = [model.heatmaps(part) for part in parts]
     expected, scores = map(np.concatenate, zip(*map(model.decode, reference), strict=True))
     if file.info.outputs == 'keypoints':
-        found = np.concatenate([file.predict(part)[0] for part in parts])
+        keypoints = np.concatenate([file.predict(part)[0] for part in parts])
     else:
-        found = model.decode(torch.from_numpy(heatmaps))[0]
-    far = np.linalg.norm(found.astype(np.float64) - expected, axis=-1)
+        keypoints = model.decode(torch.from_numpy(heatmaps))[0]
+    far = np.linalg.norm(keypoints.astype(np.float64) - expected, axis=-1)
     plain = np.concatenate([part.numpy() for part in reference])
     apart = np.abs(heatmaps - plain) / np.abs(plain).max()
-    return Differences(len(crops), _summary(far[scores >= SURE * np.median(scores)]), _summary(far), _summary(apart))
+    return Differences(
+        len(crops), _summary(far[scores >= MIN_SCORE * np.median(scores)]), _summary(far), _summary(apart)
+    )
 
 
 def agreement(model: PoseModel, crops: np.ndarray) -> Callable[[np.ndarray, Sequence[int]], np.ndarray]:

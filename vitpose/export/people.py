@@ -19,7 +19,7 @@ def crop_people(
     count: int,
     inputs: Sequence[str] = (),
     boxes: Path | None = None,
-    progress: Callable[[int], None] = lambda found: None,
+    progress: Callable[[int], None] = lambda count: None,
 ) -> np.ndarray:
     """Crops (N, h, w, 3) uint8 BGR of up to `count` people.
 
@@ -38,11 +38,11 @@ def crop_people(
     for frame in _given(inputs, boxes) if inputs else _rendered():
         assert frame.image is not None
         height, width = frame.image.shape[:2]
-        given = np.array([[0, 0, width, height]]) if frame.boxes is None else frame.boxes
-        kept = check_boxes(given, None, (width, height))[0][: count - len(crops)]
-        own = np.empty((len(kept), *rule.input_size[::-1], 3), np.uint8)
-        rule.crop(frame.image, *rule.regions(kept), own)
-        crops.extend(own)
+        candidates = np.array([[0, 0, width, height]]) if frame.boxes is None else frame.boxes
+        checked = check_boxes(candidates, None, (width, height))[0][: count - len(crops)]
+        cropped = np.empty((len(checked), *rule.input_size[::-1], 3), np.uint8)
+        rule.crop(frame.image, *rule.regions(checked), cropped)
+        crops.extend(cropped)
         progress(len(crops))
         if len(crops) == count:
             break
@@ -53,12 +53,12 @@ def crop_people(
 
 def _given(inputs: Sequence[str], boxes: Path | None) -> Iterator[Frame]:
     sources = find_sources(inputs)
-    given = read_boxes(boxes, sources) if boxes else None
-    if given:
-        sources = [source for source in sources if source.name not in given.missing]
+    matched = read_boxes(boxes, sources) if boxes else None
+    if matched:
+        sources = [source for source in sources if source.name not in matched.missing]
     order = np.random.default_rng(0).permutation(len(sources))
     frames = read_frames([sources[i] for i in order])
-    for i, frame in enumerate(given.fill(frames) if given else frames):
+    for i, frame in enumerate(matched.fill(frames) if matched else frames):
         read = read_frame(frame, i)
         if read.error is not None:
             raise ValueError(read.error)

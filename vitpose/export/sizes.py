@@ -34,13 +34,13 @@ def resized(cfg: Config, size: tuple[int, int]) -> Config:
 def _resize(node: Any, size: tuple[int, int]) -> None:
     """Change the size of every codec and crop below a node."""
     if isinstance(node, list | tuple):
-        for each in node:
-            _resize(each, size)
+        for child in node:
+            _resize(child, size)
     elif isinstance(node, dict):
         if 'input_size' in node:
             if 'heatmap_size' in node:
                 sides = zip(size[::-1], node['heatmap_size'], node['input_size'], strict=True)
                 node['heatmap_size'] = tuple(new * cells // old for new, cells, old in sides)
             node['input_size'] = (size[1], size[0])
-        for each in list(node.values()):
-            _resize(each, size)
+        for child in list(node.values()):
+            _resize(child, size)

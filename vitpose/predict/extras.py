@@ -3,14 +3,7 @@
 import importlib
 from types import ModuleType
 
-EXTRAS = {
-    'av': 'predict',
-    'trackers': 'track',
-    'onnxruntime': 'onnx',
-    'openvino': 'openvino',
-    'torch': 'torch',
-    'gradio': 'app',
-}
+EXTRAS = {'av': 'predict', 'trackers': 'track', 'onnxruntime': 'onnx', 'openvino': 'openvino', 'gradio': 'app'}
 
 
 def need(name: str, purpose: str) -> ModuleType:

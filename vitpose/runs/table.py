@@ -2,7 +2,6 @@
 
 import os
 import platform
-import statistics
 from collections.abc import Mapping, Sequence
 
 
@@ -16,9 +15,13 @@ def machine() -> str:
             name = next((line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')), name)
     except OSError:
         pass  # not Linux: keep the name that `platform` gives
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'
-    return f'{name}, {cores} cores, {device}, Python {platform.python_version()}, torch {torch.__version__}'
+    return f'{name}, {usable_cores()} cores, {device}, Python {platform.python_version()}, torch {torch.__version__}'
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def minutes(seconds: float) -> str:
@@ -35,25 +38,6 @@ def markdown(title: str, rows: Mapping[str, str], paragraphs: Sequence[str] = ()
     for paragraph in paragraphs:
         lines += ['', paragraph]
     return '\n'.join(lines) + '\n'
-
-
-def seed_table(heading: str, scores: Mapping[str, Sequence[float]]) -> list[str]:
-    """Format scores as the lines of a Markdown table: one row per setting, one column per seed, mean and deviation.
-
-    Args:
-        heading: Heading of the column of settings.
-        scores: Setting to the score of each of its seeds; settings may have fewer seeds than others.
-    """
-    seeds = max(map(len, scores.values()))
-    lines = [
-        f'| {heading} | {" | ".join(f"seed {seed}" for seed in range(seeds))} | mean | standard deviation |',
-        '|---' * (seeds + 3) + '|',
-    ]
-    for setting, values in scores.items():
-        cells = [f'{value:.3f}' for value in values] + [''] * (seeds - len(values))
-        deviation = f'{statistics.stdev(values):.3f}' if len(values) > 1 else ''
-        lines.append(f'| {setting} | {" | ".join(cells)} | {statistics.mean(values):.3f} | {deviation} |')
-    return lines
 
 
 def print_table(title: str, rows: Mapping[str, str]) -> None:

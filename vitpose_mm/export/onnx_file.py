@@ -55,7 +55,8 @@ def write_onnx(graph: Graph, example: Tensor, file: Path, stored: Mapping[str, s
 
 def as_onnx(graph: Graph, example: Tensor) -> Any:
     """The graph as `onnx.ModelProto`; see `write_onnx`."""
-    check_torch()
+    if digit_version(torch.__version__) < digit_version(OLDEST):
+        raise ValueError(f'export needs torch {OLDEST} or newer, and this is {torch.__version__}')
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
@@ -92,12 +93,6 @@ def as_onnx(graph: Graph, example: Tensor) -> Any:
         value.doc_string = ''
     del model.graph.metadata_props[:]
     return model
-
-
-def check_torch() -> None:
-    """Raise a ValueError if this torch is older than `OLDEST`."""
-    if digit_version(torch.__version__) < digit_version(OLDEST):
-        raise ValueError(f'export needs torch {OLDEST} or newer, and this is {torch.__version__}')
 
 
 def with_heatmaps(file: Path) -> Path:

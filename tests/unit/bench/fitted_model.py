@@ -42,6 +42,11 @@ def people():
     return render_people(IMAGES, PEOPLE)
 
 
+def image_px_per_input_px(rule):
+    """Of the person whose crop shrinks most."""
+    return (rule.regions(np.concatenate(people()[1]))[1][:, 0] / rule.input_size[0]).max()
+
+
 def cropped(rule, image, boxes):
     """Crops (N, h, w, 3) of an image."""
     crops = np.empty((len(boxes), *rule.input_size[::-1], 3), np.uint8)

@@ -50,5 +50,5 @@ def test_hidden_people_are_not_among_the_boxes(monkeypatch):
     _, ((*boxes,),) = render_people(1, 4)
     assert asked == [5, 8] and len(boxes) == 4
     monkeypatch.setattr('vitpose.bench.people.render', lambda *_: SimpleNamespace(people=[]))
-    with pytest.raises(ValueError, match='--people 4: so many do not find room in an image of 640x480'):
+    with pytest.raises(ValueError, match='--people 4: too many to fit into an image of 640x480'):
         render_people(1, 4)

@@ -40,6 +40,8 @@ def test_json_has_every_time_and_is_strict(results, tmp_path):
     }
     assert (ours['largest_difference_px'], other['largest_difference_px']) == (0.0, None)
     assert read['versions'] == versions() and {'torch', 'mmpose', 'numpy'} <= set(versions())
+    write_json(results, {}, {}, path, ['pytest', 'no_such_package'])
+    assert json.loads(path.read_text())['versions'] == versions() | {'pytest': pytest.__version__}
     assert [file.name for file in path.parent.iterdir()] == ['bench.json']
 
 

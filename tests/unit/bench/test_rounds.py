@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vitpose.bench import rounds
-from vitpose.bench.contestants import REFERENCE, Contestant
+from vitpose.bench.contestant import REFERENCE, Contestant
 from vitpose.bench.rounds import STAGES, measure
 
 CPU = torch.device('cpu')

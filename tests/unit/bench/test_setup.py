@@ -1,11 +1,9 @@
-"""What contestants are made from: config, weights, codec."""
+"""What contestants are made from: config and weights."""
 
 import pytest
 import torch
 
 from tests.unit.predict.tiny_models import several, single, write
-from vitpose.bench.contestants import LeftOut
-from vitpose.bench.mmpose_peer import with_mmpose_codec
 from vitpose.bench.setup import make_setup, random_model
 from vitpose.predict.model import PoseModel
 
@@ -49,32 +47,3 @@ def test_bad_input(tmp_path):
     cfg.model.neck = dict(type='GlobalAveragePooling')
     with pytest.raises(ValueError, match='TopdownPoseEstimator with RegressionHead; expected .* a heatmap head'):
         make_setup(cfg, None, tmp_path, 'cpu')
-
-
-@pytest.mark.parametrize(
-    ('ours', 'theirs'),
-    [
-        (dict(type='BatchUDPHeatmap', border='normalised', sigma=2), dict(type='UDPHeatmap', sigma=2)),
-        (dict(type='BatchMSRAHeatmap', sigma=2), dict(type='MSRAHeatmap', sigma=2)),
-        (dict(type='MSRAHeatmap', sigma=2), dict(type='MSRAHeatmap', sigma=2)),
-    ],
-)
-def test_mmpose_decodes_with_its_own_codec(ours, theirs):
-    cfg = single()
-    cfg.model.head.decoder = ours
-    assert dict(with_mmpose_codec(cfg).model.head.decoder) == theirs
-    assert dict(cfg.model.head.decoder) == ours
-
-
-@pytest.mark.parametrize('change', [dict(head=dict(deconv_channels=16)), dict(backbone=dict(stride=8))])
-def test_a_model_that_transformers_does_not_have_is_left_out(change, tmp_path):
-    pytest.importorskip('transformers')
-    from vitpose.bench.transformers_peer import TransformersVitPose
-
-    cfg = single()
-    cfg.model.head.deconv_channels = 256
-    cfg.merge_from_dict(dict(model=change))
-    if 'backbone' in change:
-        cfg.model.head.feature_stride = 8
-    with pytest.raises(LeftOut, match='the weights are not those of a model of transformers'):
-        TransformersVitPose(make_setup(cfg, None, tmp_path, 'cpu'))

@@ -7,7 +7,8 @@ import pytest
 import vitpose_mm  # noqa: F401  # prints a line when it is first imported
 from tests.unit.predict.tiny_models import several, single, write
 from vitpose.bench import contestants
-from vitpose.bench.contestants import CONTESTANTS, REFERENCE, LeftOut
+from vitpose.bench.contestant import REFERENCE, LeftOut
+from vitpose.bench.contestants import CONTESTANTS
 from vitpose.cli.main import main
 
 

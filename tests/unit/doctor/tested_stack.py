@@ -4,4 +4,4 @@ from vitpose.doctor import stack
 
 PINS = stack.tested('tested')
 GOOD = {name: version for name, version in PINS.items() if any(name in part.distributions for part in stack.PARTS)}
-GOOD['setuptools'] = PINS['setuptools']
+GOOD |= {'setuptools': PINS['setuptools'], 'transformers': '4.53.3', 'onedl-mmpretrain': '1.3.6'}

@@ -10,7 +10,7 @@ from tests.unit.predict.tiny_files import write_dots
 from vitpose import PosePredictor
 from vitpose.predict.detector_file import FileDetector, open_detector
 
-YOLOX = 'rtmlib runs the detector (requirements/peers.txt)'
+YOLOX = 'rtmlib runs the detector (projects/peers/requirements.txt)'
 
 
 def rectangle(box, size=(256, 192)):

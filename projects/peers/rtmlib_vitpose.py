@@ -13,8 +13,8 @@ import rtmlib
 import torch
 from torch import Tensor, nn
 
-from .contestants import Boxes, Contestant, Images, LeftOut, need_usual
-from .setup import Setup
+from vitpose.bench.contestant import Boxes, Contestant, Images, LeftOut
+from vitpose.bench.setup import Setup
 
 
 class RtmlibViTPose(Contestant):
@@ -24,8 +24,9 @@ class RtmlibViTPose(Contestant):
         LeftOut: the model cannot be exported, or has to run on a GPU that ONNX Runtime does not support.
     """
 
+    packages = ('rtmlib', 'onnx', 'onnxruntime', 'onnxruntime-gpu')
+
     def __init__(self, setup: Setup):
-        need_usual(setup, 'rtmlib')
         if setup.device.type == 'cuda' and 'CUDAExecutionProvider' not in onnxruntime.get_available_providers():
             raise LeftOut('ONNX Runtime has no CUDA here: pip install onnxruntime-gpu')
         width, height = setup.crop_rule.input_size
@@ -46,7 +47,9 @@ class RtmlibViTPose(Contestant):
     def preprocess(self, images: Images, boxes: Boxes) -> list[tuple]:
         """Crop per person by rtmlib, with normalisation; it does not change BGR to RGB."""
         return [
-            self.tool.preprocess(rgb, box) for rgb, own in zip(map(_rgb, images), boxes, strict=True) for box in own
+            self.tool.preprocess(rgb, box)
+            for rgb, image_boxes in zip(map(_rgb, images), boxes, strict=True)
+            for box in image_boxes
         ]
 
     def network(self, inputs: list[tuple]) -> list[Any]:
@@ -61,7 +64,7 @@ class RtmlibViTPose(Contestant):
     def predict(self, images: Images, boxes: Boxes) -> np.ndarray:
         """The call of rtmlib per image."""
         pairs = zip(images, boxes, strict=True)
-        return np.concatenate([self.tool(_rgb(image), own)[0] for image, own in pairs])
+        return np.concatenate([self.tool(_rgb(image), image_boxes)[0] for image, image_boxes in pairs])
 
 
 class _Heatmaps(nn.Module):

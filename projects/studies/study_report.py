@@ -36,12 +36,31 @@ def score_table(
     columns = [heading, *more, 'seeds', *scores, f'{scores[0]} gain, paired']
     lines = [f'| {" | ".join(columns)} |', '|---' * len(columns) + '|']
     base = {run['seed']: run['scores'][-1][scores[0]] for run in runs.get(baseline, ())}
-    for name, found in runs.items():
-        cells = [spread([run['scores'][-1][score] for run in found]) for score in scores]
-        gains = [run['scores'][-1][scores[0]] - base[run['seed']] for run in found if run['seed'] in base]
+    for name, seeds in runs.items():
+        cells = [spread([run['scores'][-1][score] for run in seeds]) for score in scores]
+        gains = [run['scores'][-1][scores[0]] - base[run['seed']] for run in seeds if run['seed'] in base]
         gain = spread(gains, '+') if gains and name != baseline else ''
-        cells = [*(column.get(name, '') for column in more.values()), str(len(found)), *cells]
+        cells = [*(column.get(name, '') for column in more.values()), str(len(seeds)), *cells]
         lines.append(f'| {name} | {" | ".join(cells)} | {gain} |')
+    return lines
+
+
+def seed_table(heading: str, scores: Mapping[str, Sequence[float]]) -> list[str]:
+    """Format scores as the lines of a Markdown table: one row per setting, one column per seed, mean and deviation.
+
+    Args:
+        heading: of the column of settings.
+        scores: by setting, one per seed; settings may have fewer seeds than others.
+    """
+    seeds = max(map(len, scores.values()))
+    lines = [
+        f'| {heading} | {" | ".join(f"seed {seed}" for seed in range(seeds))} | mean | standard deviation |',
+        '|---' * (seeds + 3) + '|',
+    ]
+    for setting, values in scores.items():
+        cells = [f'{value:.3f}' for value in values] + [''] * (seeds - len(values))
+        deviation = f'{statistics.stdev(values):.3f}' if len(values) > 1 else ''
+        lines.append(f'| {setting} | {" | ".join(cells)} | {statistics.mean(values):.3f} | {deviation} |')
     return lines
 
 
@@ -65,10 +84,10 @@ def draw_curves(panels: Mapping[str, Runs], score: str, path: Path) -> None:
 
     figure, axes = pyplot.subplots(1, len(panels), figsize=(6 * len(panels), 4.5), dpi=110, squeeze=False)
     for axis, (title, runs) in zip(axes[0], panels.items(), strict=True):
-        for name, found in runs.items():
-            epochs = [point['epoch'] for point in found[0]['scores']]
-            curves: list[Any] = list(zip(*([point[score] for point in run['scores']] for run in found), strict=True))
-            (line,) = axis.plot(epochs, [statistics.mean(each) for each in curves], 'o-', label=name)
+        for name, seeds in runs.items():
+            epochs = [point['epoch'] for point in seeds[0]['scores']]
+            curves: list[Any] = list(zip(*([point[score] for point in run['scores']] for run in seeds), strict=True))
+            (line,) = axis.plot(epochs, [statistics.mean(scores) for scores in curves], 'o-', label=name)
             axis.fill_between(epochs, list(map(min, curves)), list(map(max, curves)), alpha=0.2, color=line.get_color())
         axis.set(title=title, xlabel='epoch', ylabel=f'{score} (held out)')
         axis.grid(alpha=0.3)

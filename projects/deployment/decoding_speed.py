@@ -1,6 +1,6 @@
 """Time MMPose's decoding and the batch codecs' on the same heatmaps, alternating: the table of docs/decoding.md.
 
-OMP_NUM_THREADS=2 python tests/parity/decoding_speed.py
+OMP_NUM_THREADS=2 python projects/deployment/decoding_speed.py
 """
 
 import statistics

@@ -7,8 +7,8 @@ import time
 import pytest
 from mmengine import Config
 
-from vitpose.runs import study
-from vitpose.runs.study import check_finished, run_all, run_config
+from projects.studies import study
+from projects.studies.study import check_finished, run_all, run_config
 
 
 @pytest.fixture

@@ -6,18 +6,10 @@ import sys
 import cv2
 import pytest
 
+from projects.pretrain import study
+from projects.pretrain.report import BEGIN
+
 PEOPLE = 70  # more than a batch of pre-training
-
-
-@pytest.fixture
-def study(root, monkeypatch):
-    """The study's module."""
-    monkeypatch.syspath_prepend(root / 'projects/pretrain')
-    for name in ('study', 'report'):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    import study
-
-    return study
 
 
 @pytest.fixture
@@ -27,7 +19,7 @@ def photographs(write_noise, tmp_path):
 
 
 @pytest.mark.slow
-def test_it_pretrains_finetunes_and_continues(study, photographs, tmp_path, monkeypatch):
+def test_it_pretrains_finetunes_and_continues(photographs, tmp_path, monkeypatch):
     for name, value in dict(SOURCES=('crops',), STARTS=('scratch', 'crops'), FEW=PEOPLE).items():
         monkeypatch.setattr(study, name, value)
     options = dict(data=photographs, out=tmp_path / 'out', results=tmp_path / 'results', seeds=1)
@@ -44,12 +36,12 @@ def test_it_pretrains_finetunes_and_continues(study, photographs, tmp_path, monk
     assert f'| from scratch | 1 | {scratch["scores"][-1]["AP"]:.3f} | ' in page
     assert cv2.imread(str(tmp_path / 'results/curves.png')).std() > 10
 
-    monkeypatch.setattr('vitpose.runs.study.train', None)  # what is finished is not run again
+    monkeypatch.setattr('projects.studies.study.train', None)  # what is finished is not run again
     study.main()
     assert {path.name: path.read_text() for path in (tmp_path / 'results').glob('*.json')} == files
 
 
-def test_the_seed_chooses_the_few_labels(study, photographs, tmp_path):
+def test_the_seed_chooses_the_few_labels(photographs, tmp_path):
     args = study.argparse.Namespace(data=photographs, out=tmp_path, labels=PEOPLE, iterations=8, pretrain_epochs=5)
     few = [study.finetuning('scratch', 24, seed, args).train_dataloader.dataset.indices for seed in (0, 0, 1)]
     assert few[0] == few[1] != few[2] and len(set(few[0])) == 24 and max(few[0]) < PEOPLE
@@ -60,14 +52,12 @@ def test_the_seed_chooses_the_few_labels(study, photographs, tmp_path):
     assert study.finetuning('scratch', 24, 0, args).train_cfg.max_epochs == 8 and config.train_cfg.max_epochs == 3
 
 
-def test_report(study, tmp_path):
+def test_report(tmp_path):
     for start, seed, ap in (('scratch', 0, 0.1), ('scratch', 1, 0.2), ('crops', 0, 0.3), ('crops', 1, 0.5)):
         scores = [{'epoch': epoch, 'AP': ap * epoch / 2, 'AP50': 0.6, 'PCK@0.1': 0.7} for epoch in (1, 2)]
         run = dict(start=start, labels=9, seed=seed, iterations=4, scores=scores, machine='a machine')
         (tmp_path / f'{start}_9_seed{seed}.json').write_text(json.dumps(run))
-    (tmp_path / 'README.md').write_text(
-        f'before\n{study.write_report.__globals__["BEGIN"]}\nold\n<!-- end -->\nafter\n'
-    )
+    (tmp_path / 'README.md').write_text(f'before\n{BEGIN}\nold\n<!-- end -->\nafter\n')
     study.write_report(tmp_path, tmp_path)
     lines = (tmp_path / 'README.md').read_text().splitlines()
     assert lines[0] == 'before' and lines[-1] == 'after' and 'old' not in lines

@@ -1,6 +1,6 @@
 """Time reading image files and cropping their people in threads, as PosePredictor does, and in processes, alternating.
 
-python tests/parity/reading_speed.py
+python projects/deployment/reading_speed.py
 """
 
 import multiprocessing

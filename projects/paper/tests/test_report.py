@@ -1,24 +1,14 @@
 """The page of the study of the paper's tables, from result files with known numbers."""
 
 import json
-import sys
 
 import cv2
 import pytest
 
+from projects.paper import report
+
 MARKS = '<!-- written by study.py: {} -->\nold\n<!-- end -->\n'
 PLANNED = {2: (1000, 1.5), 7: (2000, 0.25)}
-
-
-@pytest.fixture
-def report(root, monkeypatch):
-    """The study's report module."""
-    monkeypatch.syspath_prepend(root / 'projects/paper')
-    for name in ('report', 'tables', 'changes'):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    import report
-
-    return report
 
 
 @pytest.fixture
@@ -35,7 +25,7 @@ def write(tmp_path):
     return write_row
 
 
-def test_nothing_has_run(report, tmp_path):
+def test_nothing_has_run(tmp_path):
     names = ['verdicts', 'plan', *(f'table {table}' for table in report.TABLES)]
     (tmp_path / 'README.md').write_text('top\n' + ''.join(MARKS.format(name) for name in names))
     report.write_report(tmp_path, tmp_path, PLANNED)
@@ -45,7 +35,7 @@ def test_nothing_has_run(report, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['README.md']
 
 
-def test_both_signs_and_too_few_seeds(report, write, tmp_path):
+def test_both_signs_and_too_few_seeds(write, tmp_path):
     write(7, 'few photographs', [0.10, 0.12, 0.11])
     write(7, '+ COCO', [0.15, 0.17, 0.161])
     write(7, '+ COCO, AIC, MPII', [0.09, 0.11, 0.099])
@@ -70,7 +60,7 @@ def test_both_signs_and_too_few_seeds(report, write, tmp_path):
     assert not (tmp_path / 'table2.png').exists()
 
 
-def test_measured_costs_are_columns(report, write, tmp_path):
+def test_measured_costs_are_columns(write, tmp_path):
     for table, row, mode in ((4, '64x48', 'inference'), (5, 'window', 'train')):
         write(table, row, [0.1])
         cost = dict(mode=mode, batch=20, dtype='bfloat16', machine='a box', rows={row: dict(seconds=0.5, bytes=2**21)})
@@ -83,7 +73,7 @@ def test_measured_costs_are_columns(report, write, tmp_path):
     assert 'Time and memory: one thread, bfloat16, on a box.' in page
 
 
-def test_claims_name_rows_and_the_papers_figures(report):
+def test_claims_name_rows_and_the_papers_figures():
     for table in report.TABLES.values():
         for claim in table.claims:
             papers = [table.rows[row].paper for row in claim.rows]

@@ -1,6 +1,6 @@
 """Time PosePredictor per person on images with 16 and with 200 people, alternating.
 
-OMP_NUM_THREADS=2 python tests/parity/crowd_speed.py configs/coco/vitpose-small_coco-256x192.py
+OMP_NUM_THREADS=2 python projects/deployment/crowd_speed.py configs/coco/vitpose-small_coco-256x192.py
 """
 
 import statistics

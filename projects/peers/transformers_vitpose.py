@@ -9,11 +9,10 @@ from torch import Tensor
 from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation, VitPoseImageProcessor
 from transformers.models.vitpose.modeling_vitpose import VitPoseEstimatorOutput
 
+from vitpose.bench.contestant import Boxes, Contestant, Images, LeftOut
+from vitpose.bench.setup import Setup
 from vitpose_mm.backbones.sizes import parse_size
 from vitpose_mm.checkpoints.key_maps import TRANSFORMERS, TRANSFORMERS_HEAD, rename_back, take
-
-from .contestants import Boxes, Contestant, Images, LeftOut, need_usual
-from .setup import Setup
 
 
 class Inputs(NamedTuple):
@@ -30,8 +29,9 @@ class TransformersVitPose(Contestant):
         LeftOut: the model is not one that transformers has.
     """
 
+    packages = ('transformers',)
+
     def __init__(self, setup: Setup):
-        need_usual(setup, 'transformers')
         self.batch_size, self.device = setup.batch_size, setup.device
         width, height = setup.crop_rule.input_size
         mean, std = setup.preprocessor()
@@ -43,8 +43,8 @@ class TransformersVitPose(Contestant):
     def preprocess(self, images: Images, boxes: Boxes) -> Inputs:
         """VitPoseImageProcessor, with normalisation; it takes RGB and x y w h."""
         rgb = [cv2.cvtColor(image, cv2.COLOR_BGR2RGB) for image in images]
-        sizes = [np.concatenate((own[:, :2], own[:, 2:] - own[:, :2]), 1) for own in boxes]
-        crops = self.processor(rgb, boxes=[own.tolist() for own in sizes], return_tensors='pt')['pixel_values']
+        sizes = [np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), 1) for corners in boxes]
+        crops = self.processor(rgb, boxes=[xywh.tolist() for xywh in sizes], return_tensors='pt')['pixel_values']
         return Inputs(crops, np.concatenate(sizes))
 
     @torch.inference_mode()
@@ -54,13 +54,13 @@ class TransformersVitPose(Contestant):
 
     def decode(self, inputs: Inputs, outputs: list[Any]) -> np.ndarray:
         """VitPoseImageProcessor, one batch at a time."""
-        found, start = [], 0
+        keypoints, start = [], 0
         for heatmaps in outputs:
             boxes = inputs.boxes[start : start + len(heatmaps)][None]
             start += len(heatmaps)
             people = self.processor.post_process_pose_estimation(VitPoseEstimatorOutput(heatmaps=heatmaps), boxes)[0]
-            found += [person['keypoints'].numpy() for person in people]
-        return np.stack(found)
+            keypoints += [person['keypoints'].numpy() for person in people]
+        return np.stack(keypoints)
 
 
 def _load(setup: Setup, size: tuple[int, int]) -> Any:
@@ -71,12 +71,12 @@ def _load(setup: Setup, size: tuple[int, int]) -> Any:
     fields = parse_size(backbone.get('arch', 'base'))
     weights = setup.weights()
     try:
-        own = rename_back(take(weights, 'backbone.'), TRANSFORMERS)
-        table = own['embeddings.position_embeddings']
-        own['embeddings.position_embeddings'] = torch.cat((torch.zeros_like(table[:, :1]), table), 1)
-        renamed = {f'backbone.{key}': value for key, value in own.items()}
-        own = rename_back(take(weights, 'head.'), TRANSFORMERS_HEAD)
-        renamed |= {f'head.{key}': value for key, value in own.items()}
+        part = rename_back(take(weights, 'backbone.'), TRANSFORMERS)
+        table = part['embeddings.position_embeddings']
+        part['embeddings.position_embeddings'] = torch.cat((torch.zeros_like(table[:, :1]), table), 1)
+        renamed = {f'backbone.{key}': value for key, value in part.items()}
+        part = rename_back(take(weights, 'head.'), TRANSFORMERS_HEAD)
+        renamed |= {f'head.{key}': value for key, value in part.items()}
         theirs = VitPoseForPoseEstimation(
             VitPoseConfig(
                 backbone_config=VitPoseBackboneConfig(

@@ -14,24 +14,23 @@ from mmengine import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
+from projects.paper import report, tables
+from projects.paper import study as paper
+from projects.studies.study import leaves
+
 PEOPLE, FEW = 24, 12
 ROWS = {2: 8, 4: 4, 5: 7, 7: 3, 8: 8}
 TEACHER, TOKEN = 'table8_teacher_seed0', 'table8_teacher-with-token_seed0'
 
 
 @pytest.fixture(scope='module')
-def study(root) -> Iterator[ModuleType]:
+def study() -> Iterator[ModuleType]:
     """The study's module; its memory measurements fork after MMPose is imported, as its trainings do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(root / 'projects/paper')
-        for name in ('study', 'report', 'tables', 'changes', 'photographs'):
-            patch.delitem(sys.modules, name, raising=False)
-        import study
-
         forked = SimpleNamespace(get_context=lambda method: get_context('forkserver'))
         patch.setattr(sys.modules['vitpose_mm.cost.measure'], 'multiprocessing', forked)
-        patch.setattr(study, 'MEASURED', {table: (mode, 2) for table, (mode, _) in study.MEASURED.items()})
-        yield study
+        patch.setattr(paper, 'MEASURED', {table: (mode, 2) for table, (mode, _) in paper.MEASURED.items()})
+        yield paper
 
 
 @pytest.fixture(scope='module')
@@ -73,8 +72,6 @@ def configs(toy: Path, table: int) -> dict[str, Config]:
 
 def changed(study, one: Config, other: Config) -> set[str]:
     """The keys in which two configs differ."""
-    from vitpose.runs.study import leaves
-
     flat = [dict(leaves(json.loads(json.dumps(config.to_dict())))) for config in (one, other)]
     keys = {key for key in {*flat[0], *flat[1]} if flat[0].get(key, key) != flat[1].get(key, key)}
     return {key for key in keys if not key.startswith(('work_dir', 'resume', 'test_'))}
@@ -93,7 +90,7 @@ def every_row_runs_the_planned_steps(study, toy):
 
 def table_2_changes_backbone_and_decoder(study, toy):
     found = configs(toy, 2)
-    for backbone in (*sys.modules['tables'].SIZES, 'ResNet'):
+    for backbone in (*tables.SIZES, 'ResNet'):
         classic, simple = (found[f'{backbone}, {decoder}'] for decoder in ('classic', 'simple'))
         assert (classic.model.head.type, simple.model.head.type) == ('ClassicHead', 'SimpleHead')
         assert changed(study, classic, simple) == {'model.head.type', 'model.head.deconv_channels'}
@@ -103,7 +100,7 @@ def table_2_changes_backbone_and_decoder(study, toy):
     assert resnet.model.backbone.type == 'ResNet' and resnet.optim_wrapper.optimizer == small.optim_wrapper.optimizer
     assert resnet.param_scheduler == small.param_scheduler and resnet.train_dataloader == small.train_dataloader
     counts = {row: round(each['parameters'] / 1e6, 1) for row, each in records(toy, 2).items() if 'classic' in row}
-    assert [counts[f'{name}, classic'] for name in (*sys.modules['tables'].SIZES, 'ResNet')] == [0.7, 3.1, 7.6, 3.2]
+    assert [counts[f'{name}, classic'] for name in (*tables.SIZES, 'ResNet')] == [0.7, 3.1, 7.6, 3.2]
 
 
 def table_4_changes_the_input_size(study, toy):
@@ -199,7 +196,7 @@ def the_page_has_what_the_runs_gave(study, toy):
 def finished_runs_are_skipped_and_others_refused(command, toy):
     before = {path.name: path.read_bytes() for path in (toy / 'results').glob('*.json')}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('vitpose.runs.study.train', None)
+        patch.setattr('projects.studies.study.train', None)
         command()
         assert {path.name: path.read_bytes() for path in (toy / 'results').glob('*.json')} == before
         with pytest.raises(SystemExit, match='is of a run with train_cfg.max_epochs = 1, now it is 5'):
@@ -278,5 +275,5 @@ def test_the_page_states_the_plan(study, root, tmp_path):
     options = dict(seeds=3, steps=None, dtype='bfloat16', labels=8054, few=800, held_out=1000)
     planned = study.Study(SimpleNamespace(**paths, **options)).planned()
     page = (root / 'projects/paper/README.md').read_text()
-    assert '\n'.join(sys.modules['report'].plan_lines(planned)) in page
+    assert '\n'.join(report.plan_lines(planned)) in page
     assert 4 < sum(hours for _, hours in planned.values()) < 5

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONFIDENCE = 0.95
-COLOURS = {'agrees': '#2a8a3e', 'disagrees': '#c0392b', 'undecided': '#808080'}
+COLORS = {'agrees': '#2a8a3e', 'disagrees': '#c0392b', 'undecided': '#808080'}
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,11 @@ def paired(claim: Claim, scores: Mapping[str, Mapping[int, float]]) -> list[floa
 def verdict_table(judged: Sequence[tuple[Claim, Verdict]]) -> list[str]:
     """A table with one line per claim: the paper's difference, ours with its interval, and the verdict."""
     lines = ['| claim | paper | ours, paired | seeds | verdict |', '|---|---|---|---|---|']
-    for claim, found in judged:
-        half = f' ± {found.half:.3f}' if math.isfinite(found.half) else ''
-        ours = '' if math.isnan(found.mean) else f'{found.mean:+.3f}{half}'
+    for claim, verdict in judged:
+        half = f' ± {verdict.half:.3f}' if math.isfinite(verdict.half) else ''
+        ours = '' if math.isnan(verdict.mean) else f'{verdict.mean:+.3f}{half}'
         paper = '' if claim.paper is None else f'{claim.paper:+.3f}'
-        lines.append(f'| {claim.text} | {paper} | {ours} | {found.seeds} | {found.word} |')
+        lines.append(f'| {claim.text} | {paper} | {ours} | {verdict.seeds} | {verdict.word} |')
     return lines
 
 
@@ -95,15 +95,15 @@ def draw_verdicts(judged: Sequence[tuple[Claim, Verdict]], path: Path, score: st
     from matplotlib import pyplot
 
     figure, axis = pyplot.subplots(figsize=(11, 1.2 + 0.3 * len(judged)), dpi=110)
-    for line, (claim, found) in enumerate(judged):
-        colour = COLOURS[found.word]
-        if math.isfinite(found.half):
-            axis.errorbar(found.mean, line, xerr=found.half, fmt='o', color=colour, capsize=3)
-        elif not math.isnan(found.mean):
-            axis.plot(found.mean, line, 'o', color=colour)
+    for line, (claim, verdict) in enumerate(judged):
+        color = COLORS[verdict.word]
+        if math.isfinite(verdict.half):
+            axis.errorbar(verdict.mean, line, xerr=verdict.half, fmt='o', color=color, capsize=3)
+        elif not math.isnan(verdict.mean):
+            axis.plot(verdict.mean, line, 'o', color=color)
         if claim.paper is not None:
             axis.plot(claim.paper, line, 'D', color='black', fillstyle='none', markersize=5)
-        axis.text(1.01, line, found.word, transform=axis.get_yaxis_transform(), color=colour, va='center')
+        axis.text(1.01, line, verdict.word, transform=axis.get_yaxis_transform(), color=color, va='center')
     axis.axvline(0, color='black', linewidth=0.8)
     labels = [claim.text for claim, _ in judged]
     axis.set(yticks=range(len(judged)), yticklabels=labels, ylim=(len(judged) - 0.5, -0.5))

@@ -8,10 +8,10 @@ import threading
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from .command import failure, python_path
+from vitpose.runs.command import failure, python_path
 
 # what a training imports, directly or when it builds the optimiser and describes the machine
-PRELOADED = ('vitpose_mm', 'mmpose.engine', 'torch._dynamo', 'torch.utils.cpp_extension', 'vitpose.runs.training')
+PRELOADED = ('vitpose_mm', 'mmpose.engine', 'torch._dynamo', 'torch.utils.cpp_extension', 'projects.studies.training')
 # multiprocessing asks all children whether they live when one starts, which two threads must not do at a time
 _LOCK = threading.Lock()
 

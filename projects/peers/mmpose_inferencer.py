@@ -11,10 +11,9 @@ from mmengine.structures import InstanceData
 from mmpose.apis import MMPoseInferencer
 from mmpose.registry import KEYPOINT_CODECS
 
+from vitpose.bench.contestant import Boxes, Contestant, Images
+from vitpose.bench.setup import Setup
 from vitpose_mm.codecs.heatmaps import BatchCodec
-
-from .contestants import Boxes, Contestant, Images
-from .setup import Setup
 
 
 class GivenBoxes:
@@ -25,14 +24,14 @@ class GivenBoxes:
 
     def give(self, images: Images, boxes: Boxes) -> None:
         """Set the boxes of these very arrays."""
-        self.boxes = {id(image): own for image, own in zip(images, boxes, strict=True)}
+        self.boxes = {id(image): image_boxes for image, image_boxes in zip(images, boxes, strict=True)}
 
     def __call__(self, image: np.ndarray, return_datasamples: bool) -> dict:
         """What a DetInferencer returns, as far as it is read."""
         boxes = self.boxes[id(image)]
         scores = torch.linspace(1, 0.5, len(boxes))  # the inferencer sorts by score
-        found = InstanceData(bboxes=torch.from_numpy(boxes), scores=scores, labels=torch.zeros(len(boxes)))
-        return dict(predictions=[SimpleNamespace(pred_instances=found)])
+        people = InstanceData(bboxes=torch.from_numpy(boxes), scores=scores, labels=torch.zeros(len(boxes)))
+        return dict(predictions=[SimpleNamespace(pred_instances=people)])
 
 
 class Inferencer(Contestant):
@@ -46,42 +45,44 @@ class Inferencer(Contestant):
         self.inferencer = MMPoseInferencer(
             with_mmpose_codec(setup.config), str(setup.checkpoint), det_model='whole_image', device=str(setup.device)
         )
-        self.own = self.inferencer.inferencer
-        self.own.model.dataset_meta = setup.metainfo  # the inferencer takes the training set's, if there is one
-        self.own.detector, self.own.det_cat_ids = GivenBoxes(), (0,)
+        self.pose2d = self.inferencer.inferencer
+        self.pose2d.model.dataset_meta = setup.metainfo  # the inferencer takes the training set's, if there is one
+        self.pose2d.detector, self.pose2d.det_cat_ids = GivenBoxes(), (0,)
 
     def preprocess(self, images: Images, boxes: Boxes) -> list[dict]:
         """The config's test pipeline per person; then people are collated into batches."""
-        meta = self.own.model.dataset_meta
+        meta = self.pose2d.model.dataset_meta
         people = [
-            self.own.pipeline(dict(img=image, img_path='', bbox=box[None], bbox_score=np.ones(1, np.float32), **meta))
-            for image, own in zip(images, boxes, strict=True)
-            for box in own
+            self.pose2d.pipeline(
+                dict(img=image, img_path='', bbox=box[None], bbox_score=np.ones(1, np.float32), **meta)
+            )
+            for image, image_boxes in zip(images, boxes, strict=True)
+            for box in image_boxes
         ]
         return [
-            self.own.collate_fn(people[start : start + self.batch_size])
+            self.pose2d.collate_fn(people[start : start + self.batch_size])
             for start in range(0, len(people), self.batch_size)
         ]
 
     @torch.no_grad()
     def network(self, inputs: list[dict]) -> list[Any]:
         """Data preprocessor and model."""
-        model = self.own.model
+        model = self.pose2d.model
         return [model(model.data_preprocessor(batch)['inputs'], None, mode='tensor') for batch in inputs]
 
     def decode(self, inputs: list[dict], outputs: list[Any]) -> np.ndarray:
         """MMPose's codec per person, and its transform to the image."""
-        model = self.own.model
-        found = [
+        model = self.pose2d.model
+        keypoints = [
             sample.pred_instances.keypoints
             for batch, heatmaps in zip(inputs, outputs, strict=True)
             for sample in model.add_pred_to_datasample(model.head.decode(heatmaps), None, batch['data_samples'])
         ]
-        return np.concatenate(found)
+        return np.concatenate(keypoints)
 
     def predict(self, images: Images, boxes: Boxes) -> np.ndarray:
         """MMPoseInferencer's own call, with `return_datasamples`, which spares it a conversion to lists."""
-        self.own.detector.give(images, boxes)
+        self.pose2d.detector.give(images, boxes)
         results = self.inferencer(list(images), return_datasamples=True, bbox_thr=0, nms_thr=1.0)
         return np.concatenate([result['predictions'][0].pred_instances.keypoints for result in results])
 

@@ -17,7 +17,7 @@ import torch
 from mmengine.dataset import base_dataset
 from mmengine.logging import MMLogger
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parent
 PHOTOGRAPHS = ROOT.parent / 'shared' / 'data'
 
 torch.set_num_threads(1)

@@ -8,12 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
+from projects.studies.training import train
+from vitpose.runs.table import machine
+from vitpose.runs.training_log import parse_step
+from vitpose.shipped import TOP
 from vitpose_mm.files import write_text
-
-from ..shipped import TOP
-from .table import machine
-from .training import train
-from .training_log import parse_step
 
 VERSIONS = ('torch', 'numpy', 'mmpose', 'mmcv', 'mmengine')
 
@@ -165,4 +164,4 @@ def leaves(value: Any, key: str = '') -> list[tuple[str, Any]]:
     if not isinstance(value, dict | list) or not value:
         return [(key, value)]
     items = value.items() if isinstance(value, dict) else enumerate(value)
-    return [leaf for name, each in items for leaf in leaves(each, f'{key}.{name}' if key else str(name))]
+    return [leaf for name, child in items for leaf in leaves(child, f'{key}.{name}' if key else str(name))]

@@ -2,24 +2,15 @@
 
 import argparse
 import json
-import sys
 
 import cv2
 import pytest
 
-
-@pytest.fixture
-def study(root, monkeypatch):
-    """The study's module."""
-    monkeypatch.syspath_prepend(root / 'projects/few_shot')
-    monkeypatch.delitem(sys.modules, 'study', raising=False)
-    import study
-
-    return study
+from projects.few_shot import study
 
 
 @pytest.fixture
-def config(study, tmp_path):
+def config(tmp_path):
     """A function that makes the config of a run."""
     paths = dict(data=tmp_path, demo=tmp_path / 'model.pth', pretrained=tmp_path / 'mae.pth')
     args = argparse.Namespace(labels=8000, epochs=None, **paths)
@@ -42,7 +33,7 @@ def test_the_seed_chooses_the_people_and_more_people_contain_fewer(config):
     assert len(few) == 50 and len(more) == 3000 and few < more and few != other
 
 
-def test_each_change_changes_one_thing(study, config):
+def test_each_change_changes_one_thing(config):
     before = config()
     found = {change: config(change=change) for change in study.CHANGES}
     assert found['layer-wise decay 0.75'].optim_wrapper.paramwise_cfg.layer_decay_rate == 0.75
@@ -56,7 +47,7 @@ def test_each_change_changes_one_thing(study, config):
     assert len(set(texts)) == len(texts) and before.pretty_text == texts[0]
 
 
-def test_report(study, tmp_path):
+def test_report(tmp_path):
     for start, change, pck in (
         ('scratch', 'as it is', 0.2),
         ('demo', 'as it is', 0.3),

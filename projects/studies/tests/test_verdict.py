@@ -5,7 +5,7 @@ import math
 import cv2
 import pytest
 
-from vitpose.runs.verdict import Claim, draw_verdicts, judge, paired, verdict_table
+from projects.studies.verdict import Claim, draw_verdicts, judge, paired, verdict_table
 
 
 def test_the_interval_is_that_of_students_t() -> None:

@@ -1,6 +1,6 @@
 """Tables and pages of studies."""
 
-from vitpose.runs.study_report import measured_on, score_table, write_between_marks
+from projects.studies.study_report import measured_on, score_table, write_between_marks
 
 
 def runs(*scores):

@@ -1,4 +1,4 @@
-"""`vitpose bench`: with the same weights, all contestants find the same keypoints, as far as their rules are the same.
+"""With the same weights, peers find the same keypoints, as far as their rules are the same.
 
 The tolerances are in pixels of the network's input. MMPose does the same as we. transformers cuts the same crop, but
 rounds it down to whole grey levels and does not interpolate across the image's border, which moves a keypoint by up to
@@ -6,20 +6,18 @@ rounds it down to whole grey levels and does not interpolate across the image's 
 0.9 more. rtmlib decodes as we do but cuts the crop without UDP, on average half a pixel off on each axis.
 """
 
-import numpy as np
 import pytest
 import torch
 
-from tests.unit.bench.fitted_model import people, write_fitted
+import projects.peers.contestants  # noqa: F401  registers them
+from tests.unit.bench.fitted_model import image_px_per_input_px, people, write_fitted
 from tests.unit.predict.tiny_models import several, write
-from vitpose.bench.contestants import REFERENCE, make_contestants
+from vitpose.bench.contestant import REFERENCE
+from vitpose.bench.contestants import make_contestants
 from vitpose.bench.rounds import measure
 from vitpose.bench.setup import make_setup
 
-TOLERANCE_PX = {  # of the input
-    **{'ours-bf16': 0.1, 'onnx-fp32': 1e-3, 'openvino-fp32': 1e-3, 'openvino-bf16': 0.5},
-    **{'mmpose': 1e-3, 'transformers': 1.3, 'rtmlib': 1.0},
-}
+TOLERANCE_PX = {'mmpose': 1e-3, 'transformers': 1.3, 'rtmlib': 1.0}  # of the input
 CPU = torch.device('cpu')
 pytestmark = pytest.mark.slow  # imports all peers and exports a model
 
@@ -29,13 +27,8 @@ def contestants(tmp_path_factory):
     """Setup, contestants and results of a tiny model; batches of 4 cut across images of 3 people."""
     folder = tmp_path_factory.mktemp('bench')
     setup = make_setup(*write_fitted(folder), folder, 'cpu', batch_size=4)
-    made, left_out = make_contestants(setup, list(TOLERANCE_PX))  # calibrating int8 takes long
+    made, left_out = make_contestants(setup, list(TOLERANCE_PX))
     return setup, made, left_out, measure(made, *people(), 1, CPU)
-
-
-def image_px_per_input_px(setup):
-    boxes = np.concatenate(people()[1])
-    return (setup.crop_rule.regions(boxes)[1][:, 0] / setup.crop_rule.input_size[0]).max()
 
 
 @pytest.mark.parametrize('name', TOLERANCE_PX)
@@ -43,7 +36,7 @@ def test_keypoints_are_the_references(name, contestants):
     setup, made, left_out, results = contestants
     if name in left_out:
         pytest.skip(left_out[name])
-    found = results[name].largest_px / image_px_per_input_px(setup)
+    found = results[name].largest_px / image_px_per_input_px(setup.crop_rule)
     print(f'{name}: {found:.5f} input pixels')
     assert found < TOLERANCE_PX[name]
     assert results[name].people == 6 and all(len(times) == 1 for times in results[name].seconds.values())
@@ -61,7 +54,7 @@ def test_a_wrong_weight_makes_the_difference_large(name, contestants):
     _, made, left_out, _ = contestants
     if name in left_out:
         pytest.skip(left_out[name])
-    model = made[name].own.model if name == 'mmpose' else made[name].model
+    model = made[name].pose2d.model if name == 'mmpose' else made[name].model
     (weight,) = (value for key, value in model.named_parameters() if 'pos_embed' in key or 'position_embed' in key)
     weight.data.neg_()
     try:

@@ -1,0 +1,1 @@
+"""Tests; a package, so that a `tests` that another distribution installs is not imported instead."""

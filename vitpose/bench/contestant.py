@@ -1,0 +1,42 @@
+"""What a contestant is: four stages, each of which is timed."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+Images = Sequence[np.ndarray]  # each (H, W, 3) uint8 BGR
+Boxes = Sequence[np.ndarray]  # for each image (N, 4) x1 y1 x2 y2 in image pixels, float32
+REFERENCE = 'ours-fp32'  # differences in pixels are from its keypoints
+
+
+class Contestant(ABC):
+    """A way to predict poses, in three stages and end to end; docs/benchmark.md says what the stages contain.
+
+    Attributes:
+        packages: distributions that it runs on, whose versions are recorded.
+    """
+
+    packages: tuple[str, ...] = ()
+
+    @abstractmethod
+    def preprocess(self, images: Images, boxes: Boxes) -> Any:
+        """Crop the people of all images: whatever `network` takes, in batches."""
+
+    @abstractmethod
+    def network(self, inputs: Any) -> Any:
+        """Heatmaps of the inputs, or whatever `decode` takes; may still be computing on a GPU."""
+
+    @abstractmethod
+    def decode(self, inputs: Any, outputs: Any) -> np.ndarray:
+        """Keypoints (N, K, 2) in image pixels of the people of all images, in their order."""
+
+    def predict(self, images: Images, boxes: Boxes) -> np.ndarray:
+        """As `decode`, end to end; override it where the contestant has a call of its own for this."""
+        inputs = self.preprocess(images, boxes)
+        return self.decode(inputs, self.network(inputs))
+
+
+class LeftOut(Exception):
+    """Why a contestant cannot run here or with this model, in one line."""
