@@ -2,15 +2,17 @@
 
 from typing import TYPE_CHECKING, Any
 
+from .errors import VitPoseError
+
 if TYPE_CHECKING:
     from .predict.predictor import PosePredictor
 
-__all__ = ['PosePredictor']
+__all__ = ['PosePredictor', 'VitPoseError']
 
 
 def __getattr__(name: str) -> Any:
     """Import `PosePredictor` on first use."""
-    if name in __all__:
+    if name == 'PosePredictor':
         from .predict.predictor import PosePredictor
 
         return PosePredictor

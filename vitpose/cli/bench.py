@@ -6,6 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
+from ..errors import started
+from .paths import check_readable
+
 DESCRIPTION = """Measure pre-processing, network, decoding and end to end, in people per second,
 of ours and of other tools that are installed, with the same weights, people
 and boxes, in one run: warm, alternating, median and spread. Next to each
@@ -82,23 +85,17 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print, draw and write; see EPILOG for the exit code."""
+    check_readable(args.train or args.config, 'config file')
+    check_readable(args.checkpoint, 'checkpoint', folder=True, option='--checkpoint')
     if args.train:
         from .bench_train import run_training
 
         return run_training(args)
     args.batch_size = 16 if args.batch_size is None else args.batch_size
-    code = 2
     with TemporaryDirectory(prefix='vitpose-bench-') as folder:
-        try:
-            prepared = _prepare(args, Path(folder))
-            code = 1
+        prepared = _prepare(args, Path(folder))
+        with started():
             _measure(args, *prepared)
-        except (ValueError, KeyError, OSError, RuntimeError) as problem:
-            complain(problem)
-            return code
-        except KeyboardInterrupt:
-            print('vitpose bench: interrupted; nothing is written', file=sys.stderr)
-            return 130
     return 0
 
 
@@ -163,9 +160,3 @@ def _measure(args: argparse.Namespace, setup: Any, contestants: dict, left_out: 
     draw(results, title, args.out / 'bench.png')
     Console().print(table(results, title))
     print(f'{args.out}: bench.json, bench.png')
-
-
-def complain(problem: Exception) -> None:
-    """Print a problem in one line."""
-    message = problem.args[0] if isinstance(problem, KeyError) else problem
-    print('vitpose bench:', ' '.join(str(message).split()), file=sys.stderr)

@@ -1,25 +1,22 @@
 """`vitpose bench --train`: speed of training."""
 
 import argparse
-import sys
 from typing import Any
 
-from .bench import complain
+from ..errors import InputError, started
+from .paths import check_readable
 
 
 def run_training(args: argparse.Namespace) -> int:
-    """Measure and print; return 2 for a bad argument or config, 1 if measuring failed, 130 after Ctrl-C."""
-    code = 2
-    try:
-        configs = _configs(args)
-        code = 1
+    """Measure and print."""
+    if (args.workers is not None and args.workers < 1) or args.rounds < 1 or not args.seconds > 0:
+        raise InputError(
+            f'--workers {args.workers} --rounds {args.rounds} --seconds {args.seconds}: expected numbers above 0'
+        )
+    check_readable(args.beside, 'config file', option='--beside')
+    configs = _configs(args)
+    with started():
         _measure(args, configs)
-    except (ValueError, KeyError, OSError, RuntimeError) as problem:
-        complain(problem)
-        return code
-    except KeyboardInterrupt:
-        print('vitpose bench: interrupted', file=sys.stderr)
-        return 130
     return 0
 
 
@@ -29,10 +26,6 @@ def _configs(args: argparse.Namespace) -> dict[str, Any]:
 
     import vitpose_mm  # noqa: F401
 
-    if (args.workers is not None and args.workers < 1) or args.rounds < 1 or not args.seconds > 0:
-        raise ValueError(
-            f'--workers {args.workers} --rounds {args.rounds} --seconds {args.seconds}: expected numbers above 0'
-        )
     reader = argparse.ArgumentParser()
     reader.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
     options = reader.parse_args(['--cfg-options', *args.cfg_options] if args.cfg_options else []).cfg_options
@@ -40,8 +33,6 @@ def _configs(args: argparse.Namespace) -> dict[str, Any]:
     for path in (args.train, args.beside):
         if path is None:
             continue
-        if not path.is_file():
-            raise FileNotFoundError(f'{path}: no such config')
         name = path.stem if path.stem not in configs else f'{path.stem} (2)'
         configs[name] = Config.fromfile(str(path))
         configs[name].merge_from_dict(options)
