@@ -47,9 +47,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f'--train {args.train} --val {args.val}: expected at least 1 image each')
     if args.epochs is not None and args.epochs < 1:
         raise InputError(f'--epochs {args.epochs}: expected at least 1')
-    from ..demo.pipeline import prepare_folder, run_demo
+    from ..demo.folder import prepare_folder
     from ..predict.extras import need
-    from ..runs.table import print_table
     from ..shipped import shipped
     from ..synthetic.recipe import Recipe
 
@@ -57,6 +56,9 @@ def run(args: argparse.Namespace) -> int:
     config = shipped(CONFIG)
     need('av', 'the video')
     prepare_folder(args.out)
+    from ..demo.pipeline import run_demo
+    from ..runs.table import print_table
+
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # raises, so the training is terminated too
     try:
         with started():

@@ -104,6 +104,7 @@ def write_cache(
     from vitpose_mm.datasets.teacher_cache import INDEX, TeacherCacheDataset, heatmap_file, read_index
     from vitpose_mm.files import replacing, write_text
     from vitpose_mm.hooks.run_check import check_targets
+    from vitpose_mm.noise import quiet
 
     init_default_scope('mmpose')
     config = Config.fromfile(config_file)
@@ -115,7 +116,8 @@ def write_cache(
     model = MODELS.build(config.model)
     model.check_teacher()
     teacher = model.teacher
-    dataset = TeacherCacheDataset(config.train_dataloader.dataset, seeds=seeds)
+    with quiet():
+        dataset = TeacherCacheDataset(config.train_dataloader.dataset, seeds=seeds)
     check_targets(dataset, model)
     index: dict[str, Any] = dict(dataset.identity, sha256=hashlib.sha256(teacher.checkpoint.read_bytes()).hexdigest())
     known = read_index(out, index) if (out / INDEX).exists() else dict(seeds=[], shape=None)

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, overload
 
+from ..errors import InputError
 from .batching import Batch, Work, fill_batches, start_work
 from .exported import KINDS, ExportedModel, is_exported
 from .images import Image, as_frame, read_frame
@@ -76,7 +77,7 @@ class PosePredictor:
         trust: bool = False,
     ):
         if batch_size is not None and batch_size < 1:
-            raise ValueError(f'batch_size={batch_size}: expected at least 1')
+            raise InputError(f'batch_size={batch_size}: expected at least 1')
         self.model = _open(config, checkpoint, device, precision, flip_test, dataset, compile, trust)
         self.batch_size = batch_size or self.model.batch_size
         self.detector = detector
@@ -109,7 +110,7 @@ class PosePredictor:
             return self([images], [boxes])[0]
         boxes = [None] * len(images) if boxes is None else boxes
         if len(boxes) != len(images):
-            raise ValueError(
+            raise InputError(
                 f'{len(images)} images with {len(boxes)} sets of boxes: expected an array (N, 4), or None, per image'
             )
         pairs = zip(images, boxes, strict=True)
@@ -117,7 +118,7 @@ class PosePredictor:
         found = []
         for frame, poses in self._run(frames, fill_up=False):
             if frame.error is not None:
-                raise ValueError(frame.error)
+                raise InputError(frame.error)
             found.append(poses)
         return found
 
@@ -190,7 +191,7 @@ def _open(
 ) -> 'PoseModel | ExportedModel':
     if isinstance(config, str | Path) and is_exported(config):
         if checkpoint is not None:
-            raise ValueError(f'{config} with checkpoint={checkpoint}: an exported file has its weights in it')
+            raise InputError(f'{config} with checkpoint={checkpoint}: an exported file has its weights in it')
         if compile:
             raise ValueError(
                 f'{config} with compile: only with a config; `vitpose export --to torch --compile` compiles'
@@ -199,7 +200,7 @@ def _open(
         exported.check(precision, flip_test, dataset)
         return exported
     if checkpoint is None:
-        raise ValueError(
+        raise InputError(
             f'{config}: expected a checkpoint with a config; only an exported file ({", ".join(KINDS)}) needs none'
         )
     from .model import PoseModel
