@@ -16,6 +16,6 @@ if _MISSING:
     )
 
 with quiet():
-    import mmpose.models  # noqa: F401  # imports MMDetection
+    import mmpose.visualization  # noqa: F401  # imports MMDetection's metrics
 
 from . import backbones, codecs, datasets, estimators, evaluators, heads, hooks, losses, optim, pretrain, visualization  # noqa: E402, F401

@@ -129,7 +129,7 @@ def test_a_closed_pipe_is_quiet(root, words):
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, '-m', 'vitpose', *words.split()]
-    environment = {**os.environ, 'PYTHONPATH': str(root)}
+    environment = {**os.environ, 'PYTHONPATH': str(root), 'PYTHONUNBUFFERED': ''}  # argparse ignores a failed write
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=environment)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, b'')

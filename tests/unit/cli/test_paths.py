@@ -53,9 +53,10 @@ import contextlib, io, json, sys
 from vitpose.cli.main import main
 done = []
 for line in json.load(sys.stdin):
-    with contextlib.redirect_stderr(io.StringIO()) as errors:
+    with contextlib.redirect_stderr(io.StringIO()) as errors, contextlib.redirect_stdout(io.StringIO()) as printed:
         code = main(line.split())
-    done.append([line, code, errors.getvalue(), sorted({'torch', 'mmengine', 'gradio'} & set(sys.modules))])
+    heavy = sorted({'torch', 'mmengine', 'gradio'} & set(sys.modules))
+    done.append([line, code, errors.getvalue(), printed.getvalue(), heavy])
 print(json.dumps(done))
 """
 
@@ -75,10 +76,10 @@ def test_every_command_refuses_before_heavy_imports(root, tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    for line, code, error, heavy in json.loads(done.stdout):
+    for line, code, error, printed, heavy in json.loads(done.stdout):
         assert code == 2 and error.startswith(f'vitpose {line.split()[0]}') and error.count('\n') == 1, (line, error)
         wanted = next((word for word in line.split() if word.startswith('missing')), '')
-        assert wanted in error and heavy == [], (line, error)
+        assert wanted in error and (printed, heavy) == ('', []), (line, error, printed, heavy)
     assert sorted(path.name for path in tmp_path.iterdir()) == ['a.jpg', 'c.json', 'c.onnx', 'c.pth', 'c.py', 'folder']
 
 
