@@ -65,6 +65,7 @@ def read_with_progress(paths: Sequence[Path]) -> 'dict[Path, ImageFile]':
 
     from ..own_data.checks import read_files
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task('reading images', total=len(paths))
         return read_files(paths, lambda: progress.advance(task))
