@@ -50,11 +50,11 @@ class LeftOut(Exception):
     """Why a contestant cannot run here or with this model, in one line."""
 
 
-def _ours(precision: str, compile: bool = False) -> Callable[[Setup], Contestant]:
+def _ours(precision: str) -> Callable[[Setup], Contestant]:
     def make(setup: Setup) -> Contestant:
         from .ours import Ours
 
-        return Ours(setup, precision, compile)
+        return Ours(setup, precision)
 
     return make
 
@@ -94,7 +94,6 @@ def _rtmlib(setup: Setup) -> Contestant:
 CONTESTANTS: dict[str, Callable[[Setup], Contestant]] = {
     REFERENCE: _ours('fp32'),
     'ours-bf16': _ours('bf16'),
-    'ours-compiled': _ours('fp32', compile=True),
     'onnx-fp32': _exported('onnx', 'fp32'),
     'openvino-fp32': _exported('openvino', 'fp32'),
     'openvino-bf16': _exported('openvino', 'bf16'),

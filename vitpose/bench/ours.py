@@ -21,17 +21,16 @@ class Ours(Contestant):
     Args:
         setup: model, weights and settings.
         precision: 'fp32' or 'bf16'.
-        compile: see `PosePredictor`.
 
     Raises:
         LeftOut: bf16 on a processor that only emulates it.
     """
 
-    def __init__(self, setup: Setup, precision: str, compile: bool = False):
+    def __init__(self, setup: Setup, precision: str):
         if precision == 'bf16' and not has_bfloat16(setup.device.type):
             raise LeftOut(EMULATED)
         arguments = (setup.config, setup.checkpoint, str(setup.device), precision)
-        self._start(PosePredictor(*arguments, batch_size=setup.batch_size, compile=compile))
+        self._start(PosePredictor(*arguments, batch_size=setup.batch_size))
 
     def _start(self, predictor: PosePredictor) -> None:
         self.predictor, self.model = predictor, cast(Any, predictor.model)

@@ -16,7 +16,6 @@ stands the distance of its keypoints from ours in fp32, in image pixels.
 
   ours-fp32     PosePredictor in eager torch; the reference of the differences
   ours-bf16     the same in bfloat16, where the processor computes in it
-  ours-compiled the same as ours-fp32 with torch.compile, which takes minutes
   onnx-fp32     PosePredictor with a file of `vitpose export --to onnx`
   openvino-fp32, openvino-bf16, openvino-int8
                 the same with OpenVINO; int8 is calibrated with rendered people,

@@ -13,7 +13,7 @@ it with torch in fp32. If it differs too much, no file is left.
 The file holds everything that prediction needs: network, decoding, how to crop,
 keypoint names and skeleton; `vitpose inspect FILE` prints them. To run it,
 vitpose needs only numpy, OpenCV and the runtime:
-  pip install 'vitpose_mm[onnx]'      or [openvino], [torch]
+  pip install 'vitpose_mm[onnx]'      or [openvino]
   vitpose predict photos/ --model FILE --out poses
 
 With --decode, the default, it takes uint8 crops and returns keypoints. With
@@ -26,7 +26,6 @@ accepted."""
 EPILOG = """examples:
   vitpose export CONFIG FILE.pth --to onnx --out vitpose.onnx
   vitpose export CONFIG FILE.pth --to openvino --dataset aic --out aic.xml
-  vitpose export CONFIG FILE.pth --to torch --compile --out vitpose.pt2
   vitpose export CONFIG FILE.pth --to openvino --precision int8 \\
       --images train2017/ --boxes person_keypoints_train2017.json --out int8.xml
 
@@ -41,16 +40,13 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument('config', type=Path, metavar='CONFIG', help='config of the model')
     parser.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help='its weights')
-    parser.add_argument('--to', required=True, choices=('onnx', 'openvino', 'torch'), help='runtime')
-    parser.add_argument('--out', required=True, type=Path, metavar='FILE', help='file to write: .onnx, .xml or .pt2')
+    parser.add_argument('--to', required=True, choices=('onnx', 'openvino'), help='runtime')
+    parser.add_argument('--out', required=True, type=Path, metavar='FILE', help='file to write: .onnx or .xml')
     parser.add_argument(
         '--precision', choices=('fp32', 'fp16', 'bf16', 'int8'), default='fp32', help='of the weights (default fp32)'
     )
     parser.add_argument(
         '--decode', action=argparse.BooleanOptionalAction, default=True, help='return keypoints (default: yes)'
-    )
-    parser.add_argument(
-        '--compile', action='store_true', help='torch: machine code for this processor, by AOTInductor; takes minutes'
     )
     parser.add_argument('--flip-test', action='store_true', help='average with the mirrored crop: twice the time')
     parser.add_argument('--dataset', metavar='NAME', help='of a multi-dataset model: whose keypoints to predict')
@@ -104,7 +100,7 @@ def _prepare(args: argparse.Namespace) -> tuple:
     from ..export.writing import CALIBRATED, COMPARED, Target
     from ..predict.model import PoseModel, read_config
 
-    target = Target(args.to, args.precision, args.decode, args.accuracy_drop, args.compile)
+    target = Target(args.to, args.precision, args.decode, args.accuracy_drop)
     target.check(args.out)
     int8 = target.precision == 'int8'
     if int8 and not args.images:

@@ -14,7 +14,7 @@ what is recorded of the training, and the configs that it fits. No code in the
 file runs.
 
 FILE is a .pth or .safetensors file, the index of shards (*.index.json), or a
-folder of transformers. Of an exported file (.onnx, .xml, .pt2) the metadata are
+folder of transformers. Of an exported file (.onnx, .xml) the metadata are
 printed: crop, codec, keypoints, precision, and the source checkpoint."""
 
 EPILOG = """examples:
@@ -62,9 +62,9 @@ def inspect_exported(path: Path) -> dict[str, Any]:
     """
     from dataclasses import asdict
 
-    from ..predict.exported import file_info
+    from ..predict.exported import ExportedModel
 
-    found = asdict(file_info(path))
+    found = asdict(ExportedModel(path, 'cpu').info)
     for key in ('keypoint_colors', 'skeleton_colors'):
         del found[key]
     return found

@@ -47,8 +47,7 @@ EPILOG = """examples:
 
 CONFIG is the config that the model was trained with, for example
 configs/coco/vitpose-base_coco-256x192.py. FILE.onnx, or FILE.xml of OpenVINO,
-is what `vitpose export` writes; it needs neither torch nor MMPose. FILE.pt2
-needs torch, and --trust, since reading such a file can run code in it.
+is what `vitpose export` writes; it needs neither torch nor MMPose.
 
 exit code: 0 if all is well; 1 if an input was broken (the others are
 predicted all the same) or writing failed; 2 if nothing was started; 130 after
@@ -78,8 +77,6 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument('--batch-size', type=int, metavar='N', help='people per batch (default 16, on a GPU 64)')
     parser.add_argument('--flip-test', action='store_true', help='average with the mirrored image: slower, better')
-    parser.add_argument('--compile', action='store_true', help='torch.compile the network: pays only in long runs')
-    parser.add_argument('--trust', action='store_true', help='run a .pt2 file of --model, which can hold any program')
     parser.add_argument('--dataset', metavar='NAME', help='which keypoints, if the model has those of several datasets')
     parser.add_argument('--track', action='store_true', help='give people ids that they keep from frame to frame')
     parser.add_argument(
@@ -171,8 +168,6 @@ def _load(args: argparse.Namespace) -> Any:
         args.dataset,
         args.batch_size,
         detector=detector,
-        compile=args.compile,
-        trust=args.trust,
     )
 
 

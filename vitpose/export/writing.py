@@ -15,19 +15,17 @@ from mmpose.models.heads import HeatmapHead
 import vitpose_mm
 from vitpose_mm.export.graph import DecodingGraph, HeatmapGraph, PoseGraph
 from vitpose_mm.export.int8 import check_count, quantise
-from vitpose_mm.export.onnx_file import check_torch, with_heatmaps, write_onnx
+from vitpose_mm.export.onnx_file import with_heatmaps, write_onnx
 from vitpose_mm.export.openvino_file import write_openvino
-from vitpose_mm.export.torch_file import check_compiler, write_torch
 
 from ..predict.exported import ExportedModel, Network, open_network
 from ..predict.file_info import FORMAT, FileInfo
 from ..predict.model import PoseModel
 from ..predict.openvino_backend import OpenVinoNetwork
-from ..predict.torch_backend import TorchNetwork
 from .comparison import BATCH, Differences, agreement, compare
 
-SUFFIXES = {'onnx': '.onnx', 'openvino': '.xml', 'torch': '.pt2'}
-PRECISIONS = {'onnx': ('fp32', 'fp16'), 'openvino': ('fp32', 'fp16', 'bf16', 'int8'), 'torch': ('fp32',)}
+SUFFIXES = {'onnx': '.onnx', 'openvino': '.xml'}
+PRECISIONS = {'onnx': ('fp32', 'fp16'), 'openvino': ('fp32', 'fp16', 'bf16', 'int8')}
 COMPARED = BATCH + 1  # crops: two sizes of batches
 CALIBRATED = 300  # crops for int8, if there are as many
 
@@ -37,18 +35,16 @@ class Target:
     """What to write.
 
     Attributes:
-        kind: 'onnx', 'openvino' or 'torch'.
+        kind: 'onnx' or 'openvino'.
         precision: one of `PRECISIONS`.
         decode: take crops and return keypoints, instead of images and heatmaps.
         accuracy_drop: of int8: how much the agreement with fp32 may fall, see `comparison.agreement`; None: any.
-        compiled: of torch: machine code for this kind of processor.
     """
 
     kind: str
     precision: str = 'fp32'
     decode: bool = True
     accuracy_drop: float | None = None
-    compiled: bool = False
 
     def check(self, out: Path) -> None:
         """Raise a ValueError if this cannot be written, or not to `out`."""
@@ -58,11 +54,6 @@ class Target:
             raise ValueError(
                 f'--to {self.kind} --precision {self.precision}: expected {" or ".join(known)}; or use --to openvino'
             )
-        if self.compiled and self.kind != 'torch':
-            raise ValueError(f'--compile with --to {self.kind}: this runtime compiles by itself; only with --to torch')
-        if self.compiled:
-            check_torch()
-            check_compiler()
         if self.accuracy_drop is not None and not (self.precision == 'int8' and 0 < self.accuracy_drop < 1):
             raise ValueError(f'--accuracy-drop {self.accuracy_drop}: expected a number above 0 and below 1, with int8')
 
@@ -103,8 +94,6 @@ def write_file(
         whole = PoseGraph(network, decoding).eval() if decoding else network
         if target.kind == 'onnx':
             write_onnx(whole, example, file, stored, half)
-        elif target.kind == 'torch':
-            write_torch(whole, example, file, stored, target.compiled)
         else:
 
             def change(source: Any) -> Any:
@@ -114,7 +103,7 @@ def write_file(
                 return quantise(source, inputs, target.accuracy_drop, agreement(model, calibration))
 
             write_openvino(network, decoding, example, file, stored, half, change)
-        written = ExportedModel(file, 'cpu', trust=True)
+        written = ExportedModel(file, 'cpu')
         differences = compare(written, run_heatmaps(written, model, crops), model, crops)
         (accept or (lambda found: found.check(target.precision)))(differences)
         for part in reversed(written_files(file)):  # the file that names the other comes last
@@ -135,7 +124,7 @@ def run_heatmaps(file: ExportedModel, model: PoseModel, crops: np.ndarray) -> np
     if isinstance(file.network, OpenVinoNetwork):
         return np.concatenate([file.network.heatmaps(part) for part in inputs])
     network: Network = file.network
-    if file.info.outputs == 'keypoints' and not isinstance(network, TorchNetwork):
+    if file.info.outputs == 'keypoints':
         network = open_network(with_heatmaps(file.file), 'cpu')
     return np.concatenate([network(part)[-1] for part in inputs])
 

@@ -8,19 +8,17 @@ from ..errors import InputError, MissingFileError
 from .file_info import FileInfo, read_info
 from .onnx_backend import OnnxNetwork
 from .openvino_backend import OpenVinoNetwork
-from .torch_backend import TorchNetwork, read_stored
 
-KINDS = {'.onnx': 'ONNX', '.xml': 'OpenVINO', '.pt2': 'torch'}
-Network = OnnxNetwork | OpenVinoNetwork | TorchNetwork
+KINDS = {'.onnx': 'ONNX', '.xml': 'OpenVINO'}
+Network = OnnxNetwork | OpenVinoNetwork
 
 
 class ExportedModel:
     """A file that `vitpose export` wrote, for one dataset.
 
     Args:
-        file: FILE.onnx, FILE.xml of OpenVINO with FILE.bin beside it, or FILE.pt2 of torch.
+        file: FILE.onnx, or FILE.xml of OpenVINO with FILE.bin beside it.
         device: see the backends.
-        trust: see `TorchNetwork`; files of ONNX and OpenVINO are data.
 
     Attributes:
         info: what the file says about itself.
@@ -33,12 +31,12 @@ class ExportedModel:
 
     Raises:
         OSError: the file does not exist.
-        ValueError: it is damaged, foreign, of a newer version or not trusted; or its runtime is not installed.
+        ValueError: it is damaged, foreign or of a newer version; or its runtime is not installed.
     """
 
-    def __init__(self, file: str | Path, device: str = 'auto', trust: bool = False):
+    def __init__(self, file: str | Path, device: str = 'auto'):
         self.file = Path(file)
-        self.network = open_network(self.file, device, trust)
+        self.network = open_network(self.file, device)
         self.info: FileInfo = read_info(self.network.stored, str(file))
         self.crop_rule, self.metainfo = self.info.crop_rule, self.info.metainfo
         self.num_keypoints = len(self.info.keypoint_names)
@@ -66,38 +64,20 @@ class ExportedModel:
         return keypoints, scores
 
 
-def open_network(file: Path, device: str = 'auto', trust: bool = False) -> Network:
+def open_network(file: Path, device: str = 'auto') -> Network:
     """The network of a file, which may be foreign.
 
     Raises:
         OSError: the file does not exist.
-        ValueError: it is of no kind that is run here, cannot be read, or is not trusted.
+        ValueError: it is of no kind that is run here, or cannot be read.
     """
-    _check_name(file)
-    if file.suffix == '.pt2':
-        return TorchNetwork(file, device, trust)
+    if not file.is_file():
+        raise MissingFileError(f'{file}: no such file')
+    if file.suffix not in KINDS:
+        raise InputError(f'{file}: expected a file that `vitpose export` wrote: {" or ".join(KINDS)}')
     return OnnxNetwork(file, device) if file.suffix == '.onnx' else OpenVinoNetwork(file, device)
-
-
-def file_info(file: Path) -> FileInfo:
-    """What a file says about itself; no code in it runs.
-
-    Raises:
-        OSError: the file does not exist.
-        ValueError: it is damaged, foreign or of a newer version; or its runtime is not installed.
-    """
-    _check_name(file)
-    stored = read_stored(file)[0] if file.suffix == '.pt2' else open_network(file, 'cpu').stored
-    return read_info(stored, str(file))
 
 
 def is_exported(file: str | Path) -> bool:
     """Whether a path looks like that of an exported file, rather than a config or checkpoint."""
     return Path(file).suffix in KINDS
-
-
-def _check_name(file: Path) -> None:
-    if not file.is_file():
-        raise MissingFileError(f'{file}: no such file')
-    if file.suffix not in KINDS:
-        raise InputError(f'{file}: expected a file that `vitpose export` wrote: {" or ".join(KINDS)}')

@@ -5,14 +5,7 @@ from types import ModuleType
 
 from ..errors import InputError
 
-EXTRAS = {
-    'av': 'predict',
-    'trackers': 'track',
-    'onnxruntime': 'onnx',
-    'openvino': 'openvino',
-    'torch': 'torch',
-    'gradio': 'app',
-}
+EXTRAS = {'av': 'predict', 'trackers': 'track', 'onnxruntime': 'onnx', 'openvino': 'openvino', 'gradio': 'app'}
 
 
 def need(name: str, purpose: str) -> ModuleType:

@@ -51,7 +51,6 @@ class PosePredictor:
         detector: finds the people of images that come without boxes; None: the whole image is one person.
         compile: compile the network of a config and checkpoint with torch.compile in the first batch, which takes
             minutes; see `PoseModel`.
-        trust: run a .pt2 file, which is a program; see `TorchNetwork`.
 
     Attributes:
         model: the `PoseModel` or `ExportedModel`, with `metainfo`, `num_keypoints`, `crop_rule`, `device` and
@@ -74,11 +73,10 @@ class PosePredictor:
         batch_size: int | None = None,
         detector: 'Detector | None' = None,
         compile: bool = False,
-        trust: bool = False,
     ):
         if batch_size is not None and batch_size < 1:
             raise InputError(f'batch_size={batch_size}: expected at least 1')
-        self.model = _open(config, checkpoint, device, precision, flip_test, dataset, compile, trust)
+        self.model = _open(config, checkpoint, device, precision, flip_test, dataset, compile)
         self.batch_size = batch_size or self.model.batch_size
         self.detector = detector
         self._threads = min(MAX_THREADS, os.cpu_count() or 1)
@@ -187,16 +185,13 @@ def _open(
     flip_test: bool,
     dataset: str | None,
     compile: bool,
-    trust: bool,
 ) -> 'PoseModel | ExportedModel':
     if isinstance(config, str | Path) and is_exported(config):
         if checkpoint is not None:
             raise InputError(f'{config} with checkpoint={checkpoint}: an exported file has its weights in it')
         if compile:
-            raise ValueError(
-                f'{config} with compile: only with a config; `vitpose export --to torch --compile` compiles'
-            )
-        exported = ExportedModel(config, device, trust)
+            raise InputError(f'{config} with compile: only with a config; the runtime compiles an exported file itself')
+        exported = ExportedModel(config, device)
         exported.check(precision, flip_test, dataset)
         return exported
     if checkpoint is None:

@@ -1,1 +1,1 @@
-"""Export: a pose estimator as one graph, written as a file of ONNX, OpenVINO or torch."""
+"""Export: a pose estimator as one graph, written as a file of ONNX or OpenVINO."""

@@ -20,10 +20,10 @@ class FakePredictor:
     model = SimpleNamespace(metainfo=METAINFO)
     stop, error, made = None, KeyboardInterrupt, ()
 
-    def __init__(self, config, checkpoint, *options, detector, **switches):
+    def __init__(self, config, checkpoint, *options, detector):
         if config.name == 'bad.py':
             raise ValueError(f'{config}: not\n a config')
-        type(self).made, self.detector = (config, checkpoint, options, switches), detector
+        type(self).made, self.detector = (config, checkpoint, options), detector
 
     def stream(self, frames):
         for number, frame in enumerate(frames):
@@ -83,9 +83,8 @@ def lines():
 
 
 def test_images_as_whole(predict, tmp_path, capsys):
-    words = ('--device', 'cpu', '--precision', 'bf16', '--flip-test', '--dataset', 'mpii', '--compile')
+    words = ('--device', 'cpu', '--precision', 'bf16', '--flip-test', '--dataset', 'mpii')
     assert predict('photos', *words) == 0
-    assert predict.predictor.made[3] == dict(compile=True, trust=False)
     options = ('cpu', 'bf16', True, 'mpii', None)
     assert [*map(str, predict.predictor.made[:2])] == ['c.py', 'c.pth'] and predict.predictor.made[2] == options
     out, err = capsys.readouterr()

@@ -1,9 +1,12 @@
-"""PoseModel: what it reads from configs and checkpoints, and what it refuses."""
+"""PoseModel: what it reads from configs and checkpoints, what it refuses, and what it compiles."""
+
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from mmengine import Config
+from torch._dynamo.testing import CompileCounterWithBackend
 
 from tests.unit.predict.tiny_models import CLASSIC, UDP, rendered, single, write
 from vitpose import PosePredictor
@@ -163,3 +166,20 @@ def test_a_folder_of_transformers_is_a_checkpoint(tmp_path):
     ours, theirs = (PosePredictor(config, file, device='cpu') for file in (checkpoint, tmp_path / 'hub'))
     image, boxes = rendered(0)
     np.testing.assert_array_equal(ours(image, boxes).keypoints, theirs(image, boxes).keypoints)
+
+
+@pytest.mark.slow
+def test_compiled_it_is_one_graph_for_all_sizes_of_a_batch(multi_model_files, monkeypatch):
+    counter = CompileCounterWithBackend('aot_eager')  # without the minutes of a C++ compiler
+    monkeypatch.setattr(torch, 'compile', partial(torch.compile, backend=counter))
+    torch._dynamo.reset()
+    eager, compiled = (PoseModel(*multi_model_files, device='cpu', dataset='aic', compile=c) for c in (False, True))
+    width, height = eager.crop_rule.input_size
+    crops = np.random.default_rng(0).integers(0, 256, (7, height, width, 3), np.uint8)
+    for count in (4, 7, 2):
+        expected = eager.heatmaps(crops[:count])
+        assert (compiled.heatmaps(crops[:count]) - expected).abs().max() < 1e-5 * expected.abs().max()
+    assert counter.frame_count == 1
+    compiled.heatmaps(crops[:1])
+    assert counter.frame_count == 2  # a single person has a graph of its own
+    torch._dynamo.reset()
