@@ -77,6 +77,5 @@ def _load(file: Path | None, detector: list[str] | None, device: str) -> Any:
     from ..shipped import shipped
 
     finder = open_detector(*detector, device=device) if detector else None
-    if file is None:
-        return PosePredictor(shipped(CONFIG), CHECKPOINT, device, detector=finder)
-    return PosePredictor(file, device=device, detector=finder)
+    files = (shipped(CONFIG), CHECKPOINT) if file is None else (file,)
+    return PosePredictor.load(*files, device=device, detector=finder)

@@ -1,7 +1,6 @@
 """`vitpose convert`: write a checkpoint of any known origin in another format."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,7 +51,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Convert and print what was written and changed."""
     done = convert(args.checkpoint, args.out, args.to, args.dataset, args.img_size, args.num_heads, args.drop_unused)
-    print(f'{args.out}: {done.count} weights of {args.checkpoint.name} ({done.origin}) as {args.to}')
+    print(f'{args.out}: {done.weights} weights of {args.checkpoint.name} ({done.origin}) as {args.to}')
     for change in done.changes:
         print(f'  {change}')
     if done.faults:
@@ -63,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 class Converted(NamedTuple):
     """What was written: the number of weights, of which origin, what was changed, and how many are not finite."""
 
-    count: int
+    weights: int
     origin: str
     changes: list[str]
     faults: str
@@ -74,7 +73,7 @@ def convert(
     out: Path,
     to: str,
     dataset: str | None = None,
-    img_size: Sequence[int] | None = None,
+    img_size: tuple[int, int] | None = None,
     num_heads: int | None = None,
     drop_unused: bool = False,
 ) -> Converted:

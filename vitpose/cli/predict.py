@@ -159,15 +159,15 @@ def _load(args: argparse.Namespace) -> Any:
     from ..predict.predictor import PosePredictor
 
     detector = open_detector(*args.detector, device=args.device) if args.detector else None
-    return PosePredictor(
+    return PosePredictor.load(
         args.model or args.config,
         args.checkpoint,
-        args.device,
-        args.precision,
-        args.flip_test,
-        args.dataset,
-        args.batch_size,
+        device=args.device,
+        precision=args.precision,
+        flip_test=args.flip_test,
+        dataset=args.dataset,
         detector=detector,
+        batch_size=args.batch_size,
     )
 
 

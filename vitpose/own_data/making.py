@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def make_dataset(
     copy: bool = False,
     strict: bool = False,
     say: Callable[[str, bool], None] = lambda line, problem: None,
-    read: Callable[[Sequence[Path]], Mapping[Path, ImageFile]] = read_files,
+    read: Callable[[Sequence[Path]], dict[Path, ImageFile]] = read_files,
 ) -> None:
     """Write a dataset and say what was assumed and found.
 
@@ -114,7 +114,7 @@ def _write(folder: Path, plan: Plan, copy: bool, seed: int) -> None:
     draw_preview(config, folder / 'preview.png', seed)
 
 
-def usable(photos: Sequence[Photo], files: Mapping[Path, ImageFile]) -> list[Photo]:
+def usable(photos: Sequence[Photo], files: dict[Path, ImageFile]) -> list[Photo]:
     """Leave out images that cannot be read, and instances that cannot be trained on."""
     found = []
     for photo in photos:

@@ -71,7 +71,7 @@ class FileDetector:
         return found
 
 
-def open_detector(model: str | Path, checkpoint: str | Path | None = None, device: str = 'auto') -> 'Detector':
+def open_detector(model: str | Path, checkpoint: str | Path | None = None, *, device: str = 'auto') -> 'Detector':
     """A detector: FILE.onnx of YOLOX, or a config or name as for `Detector`.
 
     Raises:

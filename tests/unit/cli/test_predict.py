@@ -20,10 +20,15 @@ class FakePredictor:
     model = SimpleNamespace(metainfo=METAINFO)
     stop, error, made = None, KeyboardInterrupt, ()
 
-    def __init__(self, config, checkpoint, *options, detector):
+    def __init__(self, detector):
+        self.detector = detector
+
+    @classmethod
+    def load(cls, config, checkpoint, *, detector, **options):
         if config.name == 'bad.py':
             raise ValueError(f'{config}: not\n a config')
-        type(self).made, self.detector = (config, checkpoint, options), detector
+        cls.made = (config, checkpoint, options)
+        return cls(detector)
 
     def stream(self, frames):
         for number, frame in enumerate(frames):
@@ -85,7 +90,7 @@ def lines():
 def test_images_as_whole(predict, tmp_path, capsys):
     words = ('--device', 'cpu', '--precision', 'bf16', '--flip-test', '--dataset', 'mpii')
     assert predict('photos', *words) == 0
-    options = ('cpu', 'bf16', True, 'mpii', None)
+    options = dict(device='cpu', precision='bf16', flip_test=True, dataset='mpii', batch_size=None)
     assert [*map(str, predict.predictor.made[:2])] == ['c.py', 'c.pth'] and predict.predictor.made[2] == options
     out, err = capsys.readouterr()
     assert out == '3 frames, 3 people\nout: predictions.jsonl, keypoints.json, images.json, drawn/ (3 images)\n'
