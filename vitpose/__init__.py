@@ -2,16 +2,18 @@
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from .predict.predictor import PosePredictor
+from .errors import VitPoseError
 
-__all__ = ['PosePredictor']
+if TYPE_CHECKING:
+    from .predict.predictor import PosePredictor, load_model
+
+__all__ = ['PosePredictor', 'VitPoseError', 'load_model']
 
 
 def __getattr__(name: str) -> Any:
-    """Import `PosePredictor` on first use."""
+    """Import `PosePredictor` and `load_model` on first use."""
     if name in __all__:
-        from .predict.predictor import PosePredictor
+        from .predict import predictor
 
-        return PosePredictor
+        return getattr(predictor, name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

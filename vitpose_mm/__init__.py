@@ -2,6 +2,8 @@
 
 from importlib.util import find_spec
 
+from .noise import quiet
+
 __version__ = '0.1.0'
 
 _MISSING = [name for name in ('torch', 'mmengine', 'mmcv', 'mmpose') if find_spec(name) is None]
@@ -12,5 +14,8 @@ if _MISSING:
         'are predicted without them',
         name=_MISSING[0],
     )
+
+with quiet():
+    import mmpose.visualization  # noqa: F401  # imports MMDetection's metrics
 
 from . import backbones, codecs, datasets, estimators, evaluators, heads, hooks, losses, optim, pretrain, visualization  # noqa: E402, F401

@@ -23,7 +23,7 @@ def main(config: str) -> None:
     scenes = {people: render_people(1, people) for people in PEOPLE}
     with tempfile.TemporaryDirectory() as folder:
         setup = make_setup(config, None, Path(folder), device='cpu')
-        predictor = PosePredictor(setup.config, setup.checkpoint, 'cpu', batch_size=setup.batch_size)
+        predictor = PosePredictor.load(setup.config, setup.checkpoint, device='cpu', batch_size=setup.batch_size)
         predictor(*scenes[PEOPLE[0]])
         times: dict[int, list[float]] = {people: [] for people in PEOPLE}
         for i in range(ROUNDS):

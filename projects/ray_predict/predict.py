@@ -42,7 +42,7 @@ class Worker:
     """
 
     def __init__(self, model: str):
-        self.predictor = PosePredictor(model)
+        self.predictor = PosePredictor.load(model)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Rows of `LIST` -> rows of `ROWS`, in the same order."""
@@ -160,7 +160,7 @@ def main() -> int:
         if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
             raise FileExistsError(f'{args.out}: expected an empty or new folder')
         images = list_images(args.inputs, args.boxes)
-        PosePredictor(args.model)  # a file that cannot be run fails here, once
+        PosePredictor.load(args.model)  # a file that cannot be run fails here, once
     except (ValueError, OSError) as problem:
         print(f'ray_predict: {problem}', file=sys.stderr)
         return 2

@@ -64,7 +64,7 @@ def test_an_exported_file_runs_without_torch_and_openmmlab(extra, root, files, t
     rows = [json.loads(line) for line in (tmp_path / 'poses/predictions.jsonl').read_text().splitlines()]
     found = np.concatenate([row['keypoints'] for row in rows])
     images, boxes = people()
-    expected = PosePredictor(files / 'model.py', files / 'model.pth', device='cpu')(images, boxes)
+    expected = PosePredictor.load(files / 'model.py', files / 'model.pth', device='cpu')(images, boxes)
     np.testing.assert_allclose(found, np.concatenate([each.keypoints for each in expected]), atol=0.05)
     assert (tmp_path / 'poses/drawn/0.jpg').is_file()
 

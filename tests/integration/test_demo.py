@@ -54,7 +54,7 @@ def test_demo_writes_all_results(tmp_path: Path) -> None:
     drawn = list(read_video(str(demo / 'video/drawn/clip.mp4')))
     assert len(lines) == len(drawn) == RATE * SECONDS and not any(frame.error for frame in drawn)
     assert all(len(line['keypoints']) == len(line['boxes']) > 0 for line in lines)
-    PosePredictor(shipped(CONFIG), demo / 'model.pth')
+    PosePredictor.load(shipped(CONFIG), demo / 'model.pth')
 
     for name in ('learning_curve.png', 'gallery.png'):
         picture = cv2.imread(str(demo / name))

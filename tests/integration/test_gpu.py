@@ -55,8 +55,8 @@ def test_a_compiled_network_has_the_same_loss():
 def test_predictions_are_those_of_the_cpu(precision, tmp_path):
     files = write_fitted(tmp_path)
     for image, boxes in zip(*people(), strict=True):
-        expected = PosePredictor(*files, device='cpu')(image, boxes)
-        poses = PosePredictor(*files, device='cuda', precision=precision)(image, boxes)
+        expected = PosePredictor.load(*files, device='cpu')(image, boxes)
+        poses = PosePredictor.load(*files, device='cuda', precision=precision)(image, boxes)
         difference = np.abs(poses.keypoints - expected.keypoints).max()
         print(f'{precision}: {difference:.5f} px')
         assert difference < PIXELS[precision]

@@ -45,7 +45,7 @@ def test_int8_is_near_fp32(files, tmp_path, capsys):
     out = tmp_path / 'int8.xml'
     assert main(['export', config, checkpoint, *options(FEWEST // 25, 25), '--out', str(out)]) == 0
     assert 'differences from torch in fp32, 17 crops' in capsys.readouterr().out and quantised(out)
-    predictor, reference = PosePredictor(out), PosePredictor(config, checkpoint, device='cpu')
+    predictor, reference = PosePredictor.load(out), PosePredictor.load(config, checkpoint, device='cpu')
     assert predictor.model.precision == 'int8' and predictor.model.network.computed == 'f32'
     found, expected = (
         np.concatenate([each.keypoints for each in each_one(*people())]) for each_one in (predictor, reference)

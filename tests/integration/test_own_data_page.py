@@ -96,11 +96,14 @@ def test_a_deeplabcut_project_from_the_demos_model(root, tmp_path, run_line):
     # MMPose's inferencer agrees with our predictor; the config asks for a flip test
     image, config = project / 'labeled-data/a/img000.png', str(tmp_path / 'my_mice/config.py')
     (person,) = next(MMPoseInferencer(config, str(checkpoint), det_model='whole_image')(str(image)))['predictions'][0]
-    ours = PosePredictor(config, checkpoint, flip_test=True)(image)
+    ours = PosePredictor.load(config, checkpoint, flip_test=True)(image)
     np.testing.assert_allclose(ours.scores[0], person['keypoint_scores'], atol=1e-4)  # rounding of fp32
     np.testing.assert_allclose(ours.keypoints[0], person['keypoints'], atol=0.1)
 
-    exported, plain = PosePredictor(tmp_path / 'my_mice.onnx')(image), PosePredictor(config, checkpoint)(image)
+    exported, plain = (
+        PosePredictor.load(tmp_path / 'my_mice.onnx')(image),
+        PosePredictor.load(config, checkpoint)(image),
+    )
     np.testing.assert_allclose(exported.scores, plain.scores, atol=1e-3)
     assert np.median(np.abs(exported.keypoints - plain.keypoints)) < 0.05  # flat heatmaps may have other maxima
 

@@ -98,10 +98,10 @@ def test_weights_above_the_limit_of_protobuf_stand_beside(tmp_path, capsys, monk
     assert sorted(path.name for path in out.parent.iterdir()) == ['heatmaps.onnx', 'heatmaps.onnx.data']
     assert len({path.stat().st_mode for path in out.parent.iterdir()}) == 1
     assert [output.name for output in onnxruntime.InferenceSession(out).get_outputs()] == ['keypoints', 'scores']
-    PosePredictor(out)
+    PosePredictor.load(out)
     out.with_name('heatmaps.onnx.data').unlink()
     with pytest.raises(ValueError, match=r'heatmaps.onnx: ONNX Runtime cannot read it.*External data'):
-        PosePredictor(out)
+        PosePredictor.load(out)
 
 
 def test_the_heatmap_file_runs_unchanged_in_rtmlib(tmp_path):
@@ -114,7 +114,7 @@ def test_the_heatmap_file_runs_unchanged_in_rtmlib(tmp_path):
     )
     tool = rtmlib.ViTPose(str(tmp_path / 'h.onnx'), model.crop_rule.input_size)
     images, boxes = people()
-    ours = PosePredictor(*files, device='cpu')(images, boxes)
+    ours = PosePredictor.load(*files, device='cpu')(images, boxes)
     for image, own, poses in zip(images, boxes, ours, strict=True):
         keypoints, scores = tool(np.ascontiguousarray(image[..., ::-1]), own)
         pixel = model.crop_rule.regions(own)[1][:, 0].max() / model.crop_rule.input_size[0]

@@ -38,7 +38,7 @@ def files_and_poses(request, tmp_path):
     """Files of a model, and our poses in three rendered images."""
     cfg = MODELS[request.param]()
     files = write(cfg, tmp_path)
-    predictor = PosePredictor(*files, device='cpu', batch_size=5, flip_test=cfg.model.test_cfg.flip_test)
+    predictor = PosePredictor.load(*files, device='cpu', batch_size=5, flip_test=cfg.model.test_cfg.flip_test)
     images, boxes = zip(*map(rendered, IMAGES), strict=True)
     return files, predictor(list(images), list(boxes))
 
@@ -67,7 +67,7 @@ def test_multi_dataset_models(experts, flip_test, tmp_path):
     model.test_cfg['flip_test'] = flip_test
     image, boxes = rendered(1)
     for name, member in zip(DATASETS, cfg.test_dataloader.dataset.datasets, strict=True):
-        predictor = PosePredictor(*files, device='cpu', flip_test=flip_test, dataset=name)
+        predictor = PosePredictor.load(*files, device='cpu', flip_test=flip_test, dataset=name)
         pipeline, meta = Compose(member.pipeline), metainfo(member)
         samples = [dict(img=image, bbox=box[None], bbox_score=np.ones(1, np.float32), **meta) for box in boxes]
         with torch.no_grad():

@@ -67,11 +67,11 @@ def build_page(predictor: PosePredictor, title: str, folder: Path) -> gr.Blocks:
     return page
 
 
-def serve(page: gr.Blocks, folder: Path, host: str, port: int, wait: bool = True) -> str:
-    """Serve the page until Ctrl-C; or in a thread, until `page.close()`, if not `wait`.
+def serve(page: gr.Blocks, folder: Path, host: str, port: int) -> str:
+    """Serve the page in a thread, until `page.close()`.
 
     Returns:
-        The address, also printed.
+        The address.
 
     Raises:
         OSError: the port is in use.
@@ -92,9 +92,6 @@ def serve(page: gr.Blocks, folder: Path, host: str, port: int, wait: bool = True
         quiet=True,
         prevent_thread_lock=True,
     )
-    print(f'{address} (Ctrl-C stops)', flush=True)
-    if wait:
-        page.block_thread()
     return address
 
 

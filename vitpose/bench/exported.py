@@ -43,7 +43,7 @@ class Exported(Ours):
             write_file(model, setup.checkpoint, Target(kind, precision), file, crops, accept=lambda differences: None)
         except ValueError as problem:
             raise LeftOut(f'export failed: {problem}') from problem
-        self._start(PosePredictor(file, device='cpu', batch_size=setup.batch_size))
+        self._start(PosePredictor.load(file, device='cpu', batch_size=setup.batch_size))
 
     def network(self, inputs: list[Batch]) -> list[Any]:
         """Normalisation, network and decoding, which are one graph."""

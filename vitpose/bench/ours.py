@@ -10,7 +10,7 @@ from vitpose_mm.optim.autocast import EMULATED, has_bfloat16
 
 from ..predict.batching import Batch, fill_batches, start_work
 from ..predict.poses import Frame
-from ..predict.predictor import MAX_THREADS, PosePredictor
+from ..predict.predictor import MAX_THREADS, PosePredictor, load_model
 from .contestant import Boxes, Contestant, Images, LeftOut
 from .setup import Setup
 
@@ -29,8 +29,8 @@ class Ours(Contestant):
     def __init__(self, setup: Setup, precision: str):
         if precision == 'bf16' and not has_bfloat16(setup.device.type):
             raise LeftOut(EMULATED)
-        arguments = (setup.config, setup.checkpoint, str(setup.device), precision)
-        self._start(PosePredictor(*arguments, batch_size=setup.batch_size))
+        model = load_model(setup.config, setup.checkpoint, device=str(setup.device), precision=precision)
+        self._start(PosePredictor(model, batch_size=setup.batch_size))
 
     def _start(self, predictor: PosePredictor) -> None:
         self.predictor, self.model = predictor, cast(Any, predictor.model)

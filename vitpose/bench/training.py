@@ -19,6 +19,7 @@ from mmpose.registry import DATASETS, MODELS
 
 from vitpose_mm.datasets.members import members
 from vitpose_mm.hooks.compile_network import compile_network
+from vitpose_mm.noise import quiet
 
 WARM_UP_STEPS = 2  # batches or steps before the time is taken
 
@@ -119,7 +120,8 @@ class _Built:
 
     def __init__(self, cfg: Config, batch_size: int | None, device: torch.device, with_step: bool):
         self.loader_cfg = deepcopy(cfg.train_dataloader.to_dict())
-        self.loader_cfg['dataset'] = self.dataset = DATASETS.build(self.loader_cfg['dataset'])
+        with quiet():
+            self.loader_cfg['dataset'] = self.dataset = DATASETS.build(self.loader_cfg['dataset'])
         self.batch_size = self.loader_cfg['batch_size'] = batch_size or self.loader_cfg['batch_size']
         self.loader_cfg['sampler'] = dict(type='InfiniteSampler', shuffle=True, seed=0)
         self.loader_cfg.pop('batch_sampler', None)

@@ -2,13 +2,14 @@
 
 import argparse
 import os
-import sys
 import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
 
+from ..errors import MissingFileError
 from .demo import CONFIG
+from .paths import check_detector, check_readable
 
 CHECKPOINT = Path('demo/model.pth')
 PIXELS = 100_000_000  # of an image; a small file may claim to have many more
@@ -43,52 +44,38 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until Ctrl-C; return 2 if nothing was started."""
+    """Serve until Ctrl-C."""
+    if args.file is None and not CHECKPOINT.is_file():
+        raise MissingFileError(
+            f'{CHECKPOINT}: no such file; `vitpose demo` trains this model in about twelve minutes. Or pass a file '
+            'that `vitpose export` wrote: vitpose app FILE'
+        )
+    check_readable(args.file)
+    check_detector(args.detector, 'FILE')
     os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(PIXELS))  # OpenCV reads it when it is imported
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
     warnings.filterwarnings('ignore', module=r'gradio\.')  # about Starlette: nobody can do anything about it
     with tempfile.TemporaryDirectory(prefix='vitpose_app_') as folder:
         os.environ['GRADIO_TEMP_DIR'] = folder
-        try:
-            from ..predict.extras import need
+        from ..predict.extras import need
 
-            if args.detector and len(args.detector) > 2:
-                raise ValueError(f'--detector {" ".join(args.detector)}: expected one or two words; put FILE before it')
-            need('gradio', 'the page')
-            predictor, title = load(args)
-            from ..app.page import build_page, serve
+        need('gradio', 'the page')
+        from ..app.page import build_page, serve
 
-            page = build_page(predictor, title, Path(folder))
-            serve(page, Path(folder), args.host, args.port)
-        except (ValueError, KeyError, OSError) as problem:
-            message = problem.args[0] if isinstance(problem, KeyError) else problem
-            print('vitpose app:', ' '.join(str(message).split()), file=sys.stderr)
-            return 2
+        title = args.file.name if args.file else str(CHECKPOINT)
+        page = build_page(_load(args.file, args.detector, args.device), title, Path(folder))
+        address = serve(page, Path(folder), args.host, args.port)
+        print(f'{address} (Ctrl-C stops)', flush=True)
+        page.block_thread()
     return 0
 
 
-def load(args: argparse.Namespace) -> tuple[Any, str]:
-    """The predictor and its name.
-
-    Raises:
-        OSError: a file does not exist.
-        ValueError: a file cannot be used.
-    """
+def _load(file: Path | None, detector: list[str] | None, device: str) -> Any:
+    """The predictor of a file, or of the demo's model."""
+    from ..predict.detector_file import open_detector
     from ..predict.predictor import PosePredictor
     from ..shipped import shipped
 
-    if args.file is None and not CHECKPOINT.is_file():
-        raise FileNotFoundError(
-            f'{CHECKPOINT}: no such file; `vitpose demo` trains this model in about twelve minutes. Or pass a file '
-            'that `vitpose export` wrote: vitpose app FILE'
-        )
-    if args.file is not None and not args.file.is_file():
-        raise FileNotFoundError(f'{args.file}: no such file')
-    detector = None
-    if args.detector:
-        from ..predict.detector_file import open_detector
-
-        detector = open_detector(args.detector[0], (*args.detector, None)[1], args.device)
-    if args.file is None:
-        return PosePredictor(shipped(CONFIG), CHECKPOINT, args.device, detector=detector), str(CHECKPOINT)
-    return PosePredictor(args.file, device=args.device, detector=detector), args.file.name
+    finder = open_detector(*detector, device=device) if detector else None
+    files = (shipped(CONFIG), CHECKPOINT) if file is None else (file,)
+    return PosePredictor.load(*files, device=device, detector=finder)

@@ -6,6 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
+from ..errors import started
+from .paths import check_readable
+
 DESCRIPTION = """Measure pre-processing, network, decoding and end to end, in people per second,
 of torch and of exported files, with the same weights, people and boxes, in one
 run: warm, alternating, median and spread. Next to each stands the distance of
@@ -79,26 +82,16 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print, draw and write; see EPILOG for the exit code."""
-    code = 2
-    with TemporaryDirectory(prefix='vitpose-bench-') as folder:
-        try:
-            if args.train:
-                from .bench_train import measure_training, read_configs
+    check_readable(args.train or args.config, 'config file')
+    check_readable(args.checkpoint, 'checkpoint', folder=True, option='--checkpoint')
+    if args.train:
+        from .bench_train import run_training
 
-                configs = read_configs(args)
-                code = 1
-                measure_training(args, configs)
-            else:
-                prepared = _prepare(args, Path(folder))
-                code = 1
-                _measure(args, *prepared)
-        except (ValueError, KeyError, OSError, RuntimeError) as problem:
-            message = problem.args[0] if isinstance(problem, KeyError) else problem
-            print('vitpose bench:', ' '.join(str(message).split()), file=sys.stderr)
-            return code
-        except KeyboardInterrupt:
-            print('vitpose bench: interrupted; nothing is written', file=sys.stderr)
-            return 130
+        return run_training(args)
+    with TemporaryDirectory(prefix='vitpose-bench-') as folder:
+        prepared = _prepare(args, Path(folder))
+        with started():
+            _measure(args, *prepared)
     return 0
 
 

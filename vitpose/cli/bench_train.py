@@ -3,22 +3,29 @@
 import argparse
 from typing import Any
 
+from ..errors import InputError, started
+from .paths import check_readable
 
-def read_configs(args: argparse.Namespace) -> dict[str, Any]:
-    """The configs of --train and --beside by name, with --cfg-options.
 
-    Raises:
-        OSError: there is no such file.
-        ValueError: a number is not accepted.
-    """
+def run_training(args: argparse.Namespace) -> int:
+    """Measure and print."""
+    if (args.workers is not None and args.workers < 1) or args.rounds < 1 or not args.seconds > 0:
+        raise InputError(
+            f'--workers {args.workers} --rounds {args.rounds} --seconds {args.seconds}: expected numbers above 0'
+        )
+    check_readable(args.beside, 'config file', option='--beside')
+    configs = _configs(args)
+    with started():
+        _measure(args, configs)
+    return 0
+
+
+def _configs(args: argparse.Namespace) -> dict[str, Any]:
+    """The configs by name, with --cfg-options."""
     from mmengine.config import Config, DictAction
 
     import vitpose_mm  # noqa: F401
 
-    if (args.workers is not None and args.workers < 1) or args.rounds < 1 or not args.seconds > 0:
-        raise ValueError(
-            f'--workers {args.workers} --rounds {args.rounds} --seconds {args.seconds}: expected numbers above 0'
-        )
     reader = argparse.ArgumentParser()
     reader.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
     options = reader.parse_args(['--cfg-options', *args.cfg_options] if args.cfg_options else []).cfg_options
@@ -26,16 +33,13 @@ def read_configs(args: argparse.Namespace) -> dict[str, Any]:
     for path in (args.train, args.beside):
         if path is None:
             continue
-        if not path.is_file():
-            raise FileNotFoundError(f'{path}: no such config')
         name = path.stem if path.stem not in configs else f'{path.stem} (2)'
         configs[name] = Config.fromfile(str(path))
         configs[name].merge_from_dict(options)
     return configs
 
 
-def measure_training(args: argparse.Namespace, configs: dict[str, Any]) -> None:
-    """Measure and print."""
+def _measure(args: argparse.Namespace, configs: dict[str, Any]) -> None:
     import cv2
     import torch
     from rich.console import Console

@@ -1,9 +1,14 @@
 """`vitpose check`: look for faults in the data of a config."""
 
 import argparse
-import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from .paths import check_readable
+
+if TYPE_CHECKING:
+    from ..own_data.checks import ImageFile
 
 DESCRIPTION = """Read all images and annotations of a config's datasets and say what is wrong
 with them, before days of training:
@@ -32,18 +37,13 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check and print; see EPILOG for the exit code."""
+    check_readable(args.config, 'config file')
     from ..own_data.checks import check
     from ..own_data.config_data import read_config_data
-    from ..own_data.making import read_with_progress
     from ..predict.model import read_config
 
-    try:
-        datasets = read_config_data(read_config(args.config)[0])
-    except (ValueError, OSError, KeyError) as problem:
-        print('vitpose check:', ' '.join(str(problem).split()), file=sys.stderr)
-        return 2
     code = 0
-    for data in datasets:
+    for data in read_config_data(read_config(args.config)[0]):
         files = read_with_progress([photo.path for photos in data.parts.values() for photo in photos])
         findings = check(data.parts, data.mirror, data.names, files)
         for part, photos in data.parts.items():
@@ -56,3 +56,16 @@ def run(args: argparse.Namespace) -> int:
         elif not findings:
             print('- nothing found')
     return code
+
+
+def read_with_progress(paths: Sequence[Path]) -> 'dict[Path, ImageFile]':
+    """Read image files with a progress bar; see `read_files`."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ..own_data.checks import read_files
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task('reading images', total=len(paths))
+        return read_files(paths, lambda: progress.advance(task))

@@ -1,9 +1,11 @@
 """`vitpose convert`: write a checkpoint of any known origin in another format."""
 
 import argparse
-import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from ..errors import InputError
+from .paths import check_readable
 
 DESCRIPTION = """Write a checkpoint in the format that others read:
 
@@ -47,31 +49,56 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Convert and print what was written and changed; return 2 if the arguments or the file are invalid."""
-    try:
-        print(convert(args))
-    except (ValueError, OSError, ImportError) as problem:
-        print('vitpose convert:', ' '.join(str(problem).split()), file=sys.stderr)
-        return 2
+    """Convert and print what was written and changed."""
+    done = convert(args.checkpoint, args.out, args.to, args.dataset, args.img_size, args.num_heads, args.drop_unused)
+    print(f'{args.out}: {done.weights} weights of {args.checkpoint.name} ({done.origin}) as {args.to}')
+    for change in done.changes:
+        print(f'  {change}')
+    if done.faults:
+        print(f'  warning: {done.faults}')
     return 0
 
 
-def convert(args: argparse.Namespace) -> str:
-    """Write the file that the arguments ask for.
+class Converted(NamedTuple):
+    """What was written: the number of weights, of which origin, what was changed, and how many are not finite."""
 
-    Returns:
-        A message about what was written and changed.
+    weights: int
+    origin: str
+    changes: list[str]
+    faults: str
+
+
+def convert(
+    checkpoint: Path,
+    out: Path,
+    to: str,
+    dataset: str | None = None,
+    img_size: tuple[int, int] | None = None,
+    num_heads: int | None = None,
+    drop_unused: bool = False,
+) -> Converted:
+    """Write a checkpoint in another format.
+
+    Args:
+        checkpoint: file or folder of any known origin.
+        out: file to write; for transformers a folder, which may exist if it is empty.
+        to: 'ours', 'mmpose', 'official', 'transformers' or 'safetensors'.
+        dataset: for transformers: whose decoder, if there are several.
+        img_size: for transformers: (h, w) in pixels, if the file does not say it.
+        num_heads: for transformers: number of attention heads, if the size has no name.
+        drop_unused: drop experts beside a whole FFN, and other datasets' decoders.
 
     Raises:
         ValueError: the file is of no known origin, or the format has no such model.
         OSError: a file is missing, exists already, or cannot be written.
         ImportError: safetensors is not installed.
     """
-    suffix = {'transformers': '', 'safetensors': '.safetensors'}.get(args.to, '.pth')
-    if suffix and args.out.suffix != suffix:
-        raise ValueError(f'{args.out}: expected a name that ends in {suffix} with --to {args.to}')
-    if args.out.exists() and not (suffix == '' and args.out.is_dir() and not any(args.out.iterdir())):
-        raise FileExistsError(f'{args.out} already exists: remove it or choose another name')
+    suffix = {'transformers': '', 'safetensors': '.safetensors'}.get(to, '.pth')
+    if suffix and out.suffix != suffix:
+        raise InputError(f'{out}: expected a name that ends in {suffix} with --to {to}')
+    if out.exists() and not (suffix == '' and out.is_dir() and not any(out.iterdir())):
+        raise FileExistsError(f'{out} already exists: remove it or choose another name')
+    check_readable(checkpoint, 'checkpoint', folder=True)
 
     from vitpose_mm.backbones.sizes import SIZES
     from vitpose_mm.checkpoints import writing
@@ -80,35 +107,33 @@ def convert(args: argparse.Namespace) -> str:
 
     from ..files import is_plain
 
-    loaded = load_checkpoint(args.checkpoint)
+    loaded = load_checkpoint(checkpoint)
     changes: list[str] = []
-    parts = read_parts(loaded.weights, loaded.meta, args.drop_unused, changes.append)
-    meta: dict[str, Any] = {**writing.describe(parts), 'file': args.checkpoint.name, 'changes': changes}
-    if parts.experts and args.to in ('official', 'transformers'):
+    parts = read_parts(loaded.weights, loaded.meta, drop_unused, changes.append)
+    meta: dict[str, Any] = {**writing.describe(parts), 'file': checkpoint.name, 'changes': changes}
+    if parts.experts and to in ('official', 'transformers'):
         meta['experts'] = [parts.experts[index] for index in writing.expert_order(parts)]
     dataset_meta = loaded.meta.get('dataset_meta')
     named = dataset_meta.get('dataset_name') if isinstance(dataset_meta, dict) else None
-    if isinstance(dataset_meta, dict) and args.dataset in (None, named) and is_plain(dataset_meta):
+    if isinstance(dataset_meta, dict) and dataset in (None, named) and is_plain(dataset_meta):
         meta['dataset_meta'] = dataset_meta
-    if args.to == 'transformers':
+    if to == 'transformers':
         own = (next(iter(parts.heads)) or named) if len(parts.heads) == 1 else None
-        if args.dataset and own not in (None, args.dataset):
-            raise ValueError(f'--dataset {args.dataset}: the only decoder of {args.checkpoint} is that of {own}')
+        if dataset and own not in (None, dataset):
+            raise InputError(f'--dataset {dataset}: the only decoder of {checkpoint} is that of {own}')
         config = loaded.meta.get('config') or {}
         sizes = (size.num_heads for size in SIZES.values() if (size.depth, size.embed_dim) == parts.size)
-        heads = args.num_heads or parts.num_heads or next(sizes, None)
+        heads = num_heads or parts.num_heads or next(sizes, None)
         if heads is None:
-            raise ValueError('a ViT of depth {} and width {} has no name: give --num-heads N'.format(*parts.size))
+            raise InputError('a ViT of depth {} and width {} has no name: give --num-heads N'.format(*parts.size))
         names = meta.get('dataset_meta') or {}
         labels = [str(name) for name in (names.get('keypoint_id2name') or config.get('id2label') or {}).values()]
-        weights, config = writing.to_transformers(parts, heads, args.img_size, args.dataset, labels)
-        if args.dataset:
-            meta['dataset'] = args.dataset
-        writing.write_folder(args.out, weights, config, meta)
+        weights, config = writing.to_transformers(parts, heads, img_size, dataset, labels)
+        if dataset:
+            meta['dataset'] = dataset
+        writing.write_folder(out, weights, config, meta)
     else:
-        weights = getattr(writing, f'to_{"ours" if args.to == "safetensors" else args.to}')(parts, changes.append)
-        write = writing.write_safetensors if args.to == 'safetensors' else writing.write_torch
-        write(args.out, weights, meta)
-    faults = not_finite(weights)
-    lines = [f'{args.out}: {len(weights)} weights of {args.checkpoint.name} ({parts.origin.format.title}) as {args.to}']
-    return '\n'.join([*lines, *(f'  {line}' for line in changes), *([f'  warning: {faults}'] if faults else [])])
+        weights = getattr(writing, f'to_{"ours" if to == "safetensors" else to}')(parts, changes.append)
+        write = writing.write_safetensors if to == 'safetensors' else writing.write_torch
+        write(out, weights, meta)
+    return Converted(len(weights), parts.origin.format.title, changes, not_finite(weights))

@@ -4,11 +4,13 @@ import argparse
 import json
 import os
 import re
-import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from ..errors import InputError, started
+from .paths import check_readable
 
 WHOLE = ('parameters, M', 'trainable parameters, M', 'backbone GMACs', 'trainable GMACs')  # figures of the whole model
 HELP = 'parameters, MACs by part, and measured time and memory of configs'
@@ -49,24 +51,28 @@ def add_parser(subparsers: Any) -> None:
         help='measured steps per config, in turns; the median counts (default 5)',
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures here, too')
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Count, measure, print; 2 if arguments or configs do not fit, 1 if measuring fails."""
+    """Count, measure, print."""
+    for name in ('batch', 'steps'):
+        if getattr(args, name) < 1:
+            raise InputError(f'--{name} {getattr(args, name)}: expected at least 1')
+    for path in args.configs:
+        check_readable(path, 'config file')
+        if Path(path).suffix not in ('.py', '.json', '.yml', '.yaml'):
+            raise InputError(
+                f'{path}: expected a config, .py, .json or .yml; a checkpoint does not say what its model is'
+            )
     from rich.console import Console
 
     from vitpose_mm.files import write_text
 
     names = [Path(path).stem for path in args.configs]
-    try:
-        figures = _figures(args)
-        Console().print(*_tables(names, figures, args.compare))
-        if args.json:
-            write_text(args.json, json.dumps(dict(zip(names, figures, strict=True)), indent=2))
-    except (ValueError, OSError, RuntimeError) as problem:
-        print('vitpose cost:', ' '.join(str(problem).split()), file=sys.stderr)
-        return 1 if isinstance(problem, RuntimeError) else 2
+    figures = _figures(args)
+    Console().print(*_tables(names, figures, args.compare))
+    if args.json:
+        write_text(args.json, json.dumps(dict(zip(names, figures, strict=True)), indent=2))
     return 0
 
 
@@ -77,9 +83,6 @@ def _figures(args: argparse.Namespace) -> list[dict[str, float]]:
 
     import vitpose_mm  # noqa: F401
 
-    for name in ('batch', 'steps'):
-        if getattr(args, name) < 1:
-            raise ValueError(f'--{name} {getattr(args, name)}: expected at least 1')
     if args.device != 'cpu' and not (args.device.startswith('cuda') and torch.cuda.is_available()):
         raise ValueError(f"--device {args.device}: expected 'cpu', or 'cuda' where torch finds a GPU")
     init_default_scope('mmpose')
@@ -95,15 +98,10 @@ def _read_model(path: str) -> Any:
     """A config's model, without the weights it starts from, which do not change its cost.
 
     Raises:
-        FileNotFoundError: there is no such file.
         ValueError: it is no config, or has no model of a backbone and a head.
     """
     from mmengine import Config
 
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: no such config file')
-    if Path(path).suffix not in ('.py', '.json', '.yml', '.yaml'):
-        raise ValueError(f'{path}: expected a config, .py, .json or .yml; a checkpoint does not say what its model is')
     try:
         model: Any = Config.fromfile(path).get('model')
     except Exception as problem:  # a config is a program, and may raise anything
@@ -141,7 +139,7 @@ def _measured(models: list, args: argparse.Namespace) -> list[dict[str, float]]:
 
     modes = (args.only,) if args.only else MODES
     rows: list[dict[str, float]] = [{} for _ in models]
-    with Progress(transient=True) as progress:
+    with started(), Progress(transient=True) as progress:
         task = progress.add_task('measuring', total=len(modes) * len(models) * (args.steps + 2))
         for mode in modes:
             measured = measure(

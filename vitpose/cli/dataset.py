@@ -5,6 +5,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
+from .check import read_with_progress
+from .paths import check_readable
+
 DESCRIPTION = """Read annotated keypoints of people, animals or things, check and split them, and
 write what `mim train mmpose OUT/config.py` trains on:
 
@@ -65,26 +69,32 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, check, write; see EPILOG for the exit code."""
-    from ..own_data.making import Refused, make_dataset
-    from ..own_data.network import SCRATCH
+    if args.out.exists():
+        raise InputError(f'--out {args.out} exists already: pass a new folder, or remove it')
+    check_readable(args.annotations, 'file or folder', folder=True)
+    check_readable(args.images, 'folder', folder=True, option='--images')
+    if args.start not in (None, 'scratch'):
+        check_readable(args.start, 'checkpoint', folder=True, option='--from')
     from ..own_data.reading import EACH, read_annotations
 
-    try:
-        if args.out.exists():
-            raise FileExistsError(f'--out {args.out} exists already: pass a new folder, or remove it')
-        if args.start not in (None, SCRATCH) and not Path(args.start).exists():
-            raise FileNotFoundError(f'--from {args.start}: no such checkpoint')
-        found = read_annotations(args.annotations, args.images, args.category)
-        several = args.category == EACH
-        folders = [args.out / annotations.category if several else args.out for annotations in found]
-        for annotations, folder in zip(found, folders, strict=True):
-            make_dataset(annotations, folder, args)
-    except Refused as problem:
-        print(f'vitpose dataset: {problem}', file=sys.stderr)
-        return 1
-    except (ValueError, OSError) as problem:
-        print('vitpose dataset:', ' '.join(str(problem).split()), file=sys.stderr)
-        return 2
+    datasets = read_annotations(args.annotations, args.images, args.category)
+    from ..own_data.making import make_dataset
+
+    folders = [args.out / annotations.category if args.category == EACH else args.out for annotations in datasets]
+    for annotations, folder in zip(datasets, folders, strict=True):
+        make_dataset(
+            annotations,
+            folder,
+            arch=args.arch,
+            start=args.start,
+            val=args.val,
+            by_image=args.split_by == 'image',
+            seed=args.seed,
+            copy=args.copy,
+            strict=args.strict,
+            say=lambda line, problem: print(line, file=sys.stderr if problem else sys.stdout),
+            read=read_with_progress,
+        )
     for folder in folders:
         print(f'{folder}: look at preview.png, then\n  mim train mmpose {folder}/config.py')
     return 0

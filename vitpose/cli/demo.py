@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError, started
+
 CONFIG = 'configs/synthetic/vitpose-mini_synthetic-128x96.py'
 
 DESCRIPTION = """Render a training set and a held-out set of people, run `mim train mmpose` on
@@ -40,33 +42,29 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the demo; return 2 if the arguments are invalid, 1 if a step fails."""
-    from ..demo.pipeline import prepare_folder, run_demo
+    """Run the demo."""
+    if args.train < 1 or args.val < 1:
+        raise InputError(f'--train {args.train} --val {args.val}: expected at least 1 image each')
+    if args.epochs is not None and args.epochs < 1:
+        raise InputError(f'--epochs {args.epochs}: expected at least 1')
+    from ..demo.folder import prepare_folder
     from ..predict.extras import need
     from ..shipped import shipped
     from ..synthetic.recipe import Recipe
 
-    try:
-        if args.train < 1 or args.val < 1:
-            raise ValueError(f'--train {args.train} --val {args.val}: expected at least 1 image each')
-        if args.epochs is not None and args.epochs < 1:
-            raise ValueError(f'--epochs {args.epochs}: expected at least 1')
-        recipe = Recipe(args.train, args.val, args.seed, args.difficulty)
-        config = shipped(CONFIG)
-        need('av', 'the video')
-        prepare_folder(args.out)
-    except (ValueError, OSError) as error:
-        print(f'vitpose demo: {error}', file=sys.stderr)
-        return 2
+    recipe = Recipe(args.train, args.val, args.seed, args.difficulty)
+    config = shipped(CONFIG)
+    need('av', 'the video')
+    prepare_folder(args.out)
+    from ..demo.pipeline import run_demo
+    from ..runs.table import print_table
+
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # raises, so the training is terminated too
     try:
-        run_demo(args.out, recipe, config, args.epochs)
-    except KeyboardInterrupt:
-        print('vitpose demo: interrupted; the next run starts from scratch', file=sys.stderr)
-        return 130
-    except (RuntimeError, OSError) as error:
-        print(f'vitpose demo: {error}', file=sys.stderr)
-        return 1
+        with started():
+            rows, files = run_demo(args.out, recipe, config, args.epochs, print)
     finally:
         signal.signal(signal.SIGTERM, previous)
+    print_table('ViTPose on held-out people', rows)
+    print(*files, sep='  ')
     return 0

@@ -1,8 +1,14 @@
 """`vitpose doctor`: what is installed, what was tested, what is missing, and how to fix it."""
 
 import argparse
-import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from .paths import check_readable
+
+if TYPE_CHECKING:
+    from ..doctor.report import Row
 
 
 def add_parser(subparsers: Any) -> None:
@@ -20,7 +26,8 @@ def add_parser(subparsers: Any) -> None:
 
 
 def look_for_files(args: argparse.Namespace) -> int:
-    """Print what a config names and does not exist; 1 if there is something, 2 if the config cannot be read."""
+    """Print what a config names and does not exist; return 1 if there is something."""
+    check_readable(args.config, 'config file')
     try:
         from mmengine.config import Config, DictAction
 
@@ -32,15 +39,42 @@ def look_for_files(args: argparse.Namespace) -> int:
         config = Config.fromfile(args.config, import_custom_modules=False)
         config.merge_from_dict(options.parse_args(words).cfg_options)
     except Exception as problem:  # a config is a program, and may raise anything
-        print(f'vitpose doctor: {args.config}: {type(problem).__name__}: {problem}', file=sys.stderr)
-        return 2
+        raise InputError(f'{args.config}: {type(problem).__name__}: {problem}') from problem
     missing = missing_files(config)
     print(*missing.values() or [f'{args.config}: every file that it names is there.'], sep='\n')
     return 1 if missing else 0
 
 
 def run(args: argparse.Namespace) -> int:
-    """Examine the stack, or look for a config's files; 1 if something is wrong, 2 if the config cannot be read."""
+    """Examine the stack, or look for a config's files; return 1 if something is wrong."""
+    if args.config:
+        return look_for_files(args)
     from ..doctor.report import report
 
-    return look_for_files(args) if args.config else report(imports=not args.no_imports)
+    found = report(imports=not args.no_imports)
+    show(found.rows, found.title)
+    print(*found.lines, sep='\n')
+    return int(not found.good)
+
+
+def show(rows: 'Sequence[Row]', title: str) -> None:
+    """Print the table, with rich where it is installed."""
+    columns = ('part', 'installed', 'tested', 'state', 'note')
+    cells = [(r.name, r.installed or '-', r.tested or '-', r.state, r.note[:200]) for r in rows]
+    try:
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError:
+        print(title)
+        widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+        for line in (columns, *cells):
+            padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            print('  '.join(padded).rstrip())
+        return
+    colours = {'ok': 'green', 'untested': 'yellow', 'optional': 'dim'}
+    table = Table(*columns, title=title)
+    for line in cells:
+        state = Text(line[3], style=colours.get(line[3], 'bold red'))
+        table.add_row(*map(Text, line[:3]), state, Text(line[4]))
+    Console().print(table)

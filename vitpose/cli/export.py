@@ -1,9 +1,11 @@
 """`vitpose export`: one file that predicts without OpenMMLab."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
+
+from ..errors import InputError, started
+from .paths import check_readable
 
 DESCRIPTION = """Write a trained model as one file for another runtime, run the file, and compare
 it with torch in fp32. If it differs too much, no file is left.
@@ -69,20 +71,20 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write a file, and print how it differs from torch; see EPILOG for the exit code."""
-    code = 2
-    try:
-        model, target, crops = _prepare(args)
-        code = 1
-        from ..export.writing import write_file, written_files
+    if args.boxes and not args.images:
+        raise InputError(f'--boxes {args.boxes}: only with --images')
+    check_readable(args.config, 'config file')
+    check_readable(args.checkpoint, 'checkpoint', folder=True)
+    check_readable(args.boxes, option='--boxes')
+    from ..predict.sources import find_sources
 
+    if args.images:
+        find_sources(args.images)
+    model, target, crops = _prepare(args)
+    from ..export.writing import write_file, written_files
+
+    with started():
         differences = write_file(model, args.checkpoint, target, args.out, crops)
-    except (ValueError, KeyError, OSError) as problem:
-        message = problem.args[0] if isinstance(problem, KeyError) else problem
-        print('vitpose export:', ' '.join(str(message).split()), file=sys.stderr)
-        return code
-    except KeyboardInterrupt:
-        print('vitpose export: interrupted; nothing is written', file=sys.stderr)
-        return 130
     print(f'differences from torch in fp32, {differences.crops} crops:', *differences.lines(), sep='\n  ')
     for file in written_files(args.out):
         print(f'{file}: {file.stat().st_size / 1e6:.1f} MB')
@@ -100,8 +102,6 @@ def _prepare(args: argparse.Namespace) -> tuple:
 
     target = Target(args.to, args.precision, args.decode, args.accuracy_drop)
     target.check(args.out)
-    if args.boxes and not args.images:
-        raise ValueError(f'--boxes {args.boxes}: only with --images')
     int8 = target.precision == 'int8'
     if int8 and not args.images:
         check_count(0)

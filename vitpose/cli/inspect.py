@@ -3,9 +3,10 @@
 import argparse
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
+
+from .paths import check_readable
 
 DESCRIPTION = """Say who wrote a checkpoint and what is in it: origin, size, decoders with their
 number of keypoints and dataset, experts, token grid, number type, parameters,
@@ -32,14 +33,11 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what is in the file; return 2 if it cannot be read or is of no known origin."""
+    """Print what is in the file."""
+    check_readable(args.checkpoint, 'checkpoint or exported file', folder=True)
     from ..predict.exported import is_exported
 
-    try:
-        found = inspect_exported(args.checkpoint) if is_exported(args.checkpoint) else inspect(args.checkpoint)
-    except (ValueError, OSError) as problem:
-        print('vitpose inspect:', ' '.join(str(problem).split()), file=sys.stderr)
-        return 2
+    found = inspect_exported(args.checkpoint) if is_exported(args.checkpoint) else inspect(args.checkpoint)
     if args.json:
         print(json.dumps(found, indent=2))
         return 0

@@ -2,9 +2,12 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+
+from ..errors import FailedError, VitPoseError, is_bug, one_line
 
 COMMANDS = {
     'predict': 'poses in images and videos, drawn and as JSON',
@@ -59,22 +62,43 @@ def build_parser(loaded: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``vitpose`` with ``argv`` (None: the command line's) and return its exit code."""
+    """Run ``vitpose`` with ``argv`` (None: the command line's) and return its exit code.
+
+    Every command may raise: what the user can correct becomes one line on stderr and the exit code 2, or 1 once the
+    work was started; Ctrl-C 130; a reader of the output that went away, as in `vitpose models | head -1`, 141. An error
+    in this program keeps its traceback.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     name = words[0] if words and words[0] in COMMANDS else None
-    parser = build_parser((name,) if name else ())
-    args = parser.parse_args(words)
-    if name is None:
-        parser.print_help()
-        return 0
+    title = f'vitpose {name}'
     try:
-        return module_of(name).run(args) or 0
-    except ModuleNotFoundError as problem:
-        if (problem.name or 'vitpose').split('.')[0] in ('vitpose', 'vitpose_mm'):
+        try:
+            parser = build_parser((name,) if name else ())
+            args = parser.parse_args(words)
+            if name is None:
+                parser.print_help()
+                return 0
+            title = getattr(args, 'title', title)
+            return module_of(name).run(args) or 0
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at its end
+        return 141
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # rich's
+            return 141
+        raise
+    except KeyboardInterrupt as problem:
+        message, code = '; '.join(('interrupted', *map(str, problem.args))), 130
+    except (ValueError, KeyError, OSError, ImportError, VitPoseError) as problem:
+        if is_bug(problem):
             raise
-        hint = f'{problem}; `vitpose doctor` says what is missing and how to install it'
-        print(f'vitpose {name}: {hint}', file=sys.stderr)
-        return 2
+        message, code = one_line(problem), 1 if isinstance(problem, FailedError) else 2
+        if isinstance(problem, ImportError):
+            message += '; `vitpose doctor` says what is missing and how to install it'
+    print(f'{title}: {message}', file=sys.stderr)
+    return code
 
 
 if __name__ == '__main__':

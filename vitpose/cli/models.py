@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..errors import started
+
 DESCRIPTION = """List the checkpoints of ViTPose that its authors, MMPose and the hub of
 transformers have published, with their publishers' scores, or download one:
 
@@ -42,30 +44,21 @@ def run(args: argparse.Namespace) -> int:
 
     models = published()
     if args.action == 'fetch':
-        try:
-            model = find(args.name, models)
-        except ValueError as problem:
-            print(f'vitpose models: {problem}', file=sys.stderr)
-            return 2
-        return _fetch(model, args.out)
-    if args.json:
+        _fetch(find(args.name, models), args.out)
+    elif args.json:
         print(json.dumps([asdict(model) for model in models], indent=1))
     else:
         _print_table(models)
     return 0
 
 
-def _fetch(model: Any, folder: Path) -> int:
-    from ..published.download import DownloadError, download
+def _fetch(model: Any, folder: Path) -> None:
+    from ..published.download import download
 
-    try:
+    with started():
         file, digest = download(model, folder)
-    except (DownloadError, OSError) as problem:
-        print(f'vitpose models: {problem}', file=sys.stderr)
-        return 1
     print(f'{file}: ' + (f'SHA-256 begins with {digest}, as published' if digest else 'no hash is published'))
     print(f'{model.license}; load it with {model.config}')
-    return 0
 
 
 def _print_table(models: list) -> None:

@@ -2,9 +2,12 @@
 
 import argparse
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
+
+from ..errors import InputError, started
+from .paths import check_detector, check_readable
 
 DESCRIPTION = """Predict poses in images and videos, draw them and write them as JSON:
 
@@ -84,63 +87,58 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict, write and print a summary; see EPILOG for the exit code."""
-    try:
-        sources, given, total, tracker = _check(args)
-        predictor = _load(args)
-    except (ValueError, KeyError, OSError) as problem:
-        _complain(problem)
-        return 2
+    sources, given, total, tracker = _check(args)
+    predictor = _load(args)
     from ..predict.outputs import Outputs
     from ..predict.sources import read_frames
 
     if not (given or args.detector or args.whole_image):
         print('no --boxes and no --detector: each image is predicted as one person', file=sys.stderr)
-    outputs, code = None, 0
     frames = read_frames(sources, given.missing if given else None)
     frames = given.fill(frames) if given else frames
-    try:
+    with started(), ExitStack() as ending:
         outputs = Outputs(args.out, sources, predictor.model.metainfo, args.draw, args.html, given)
-        with _progress() as bar, closing(predictor.stream(frames)) as stream:
-            task = bar.add_task('predicting', total=total, rate='')
-            for frame, poses in stream:
-                if tracker:
-                    tracker.update(frame, poses)
-                outputs.write(frame, poses)
-                seconds = max(bar.tasks[task].elapsed or 0, 1e-3)
-                rate = f'{outputs.frames / seconds:.1f} frames/s, {outputs.people / seconds:.1f} people/s'
-                bar.update(task, advance=frame.error is None or frame.index is None, rate=rate)
-    except KeyboardInterrupt:
-        print('vitpose predict: interrupted; finished frames are kept', file=sys.stderr)
-        code = 130
-    except (OSError, RuntimeError, ValueError) as problem:
-        _complain(problem)
-        code = 1
-    if outputs is None:
-        return code
-    try:
-        outputs.close()
-    except OSError as problem:
-        _complain(problem)
-        code = code or 1
-    _summarize(outputs, args.out)
-    return code or int(bool(outputs.broken))
+        ending.callback(_summarize, outputs, args.out)
+        ending.callback(outputs.close)
+        try:
+            _predict(predictor.stream(frames), outputs, tracker, total)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt('finished frames are kept') from None
+    return int(bool(outputs.broken))
+
+
+def _predict(stream: Any, outputs: Any, tracker: Any, total: int | None) -> None:
+    """Write the poses of all frames, with a progress bar."""
+    with _progress() as bar, closing(stream):
+        task = bar.add_task('predicting', total=total, rate='')
+        for frame, poses in stream:
+            if tracker:
+                tracker.update(frame, poses)
+            outputs.write(frame, poses)
+            seconds = max(bar.tasks[task].elapsed or 0, 1e-3)
+            rate = f'{outputs.frames / seconds:.1f} frames/s, {outputs.people / seconds:.1f} people/s'
+            bar.update(task, advance=frame.error is None or frame.index is None, rate=rate)
 
 
 def _check(args: argparse.Namespace) -> tuple:
     """Find the inputs, match their boxes and check the output folder, before anything slow is done."""
+    if (args.config is None, args.checkpoint is None) != (args.model is not None,) * 2:
+        raise InputError('expected --config with --checkpoint, or --model with an exported file')
+    if args.batch_size is not None and args.batch_size < 1:
+        raise InputError(f'--batch-size {args.batch_size}: expected at least 1')
+    if args.images_json and not args.boxes:
+        raise InputError(f'--images-json {args.images_json}: only with --boxes FILE, a list of COCO detections')
+    check_readable(args.config, 'config file', option='--config')
+    check_readable(args.checkpoint, 'checkpoint', folder=True, option='--checkpoint')
+    check_readable(args.model, 'exported file', option='--model')
+    check_readable(args.boxes, option='--boxes')
+    check_readable(args.images_json, option='--images-json')
+    check_detector(args.detector, 'INPUT')
     from ..predict.boxes import read_boxes
     from ..predict.extras import need
     from ..predict.outputs import prepare_folder
     from ..predict.sources import count_frames, find_sources
 
-    if (args.config is None, args.checkpoint is None) != (args.model is not None,) * 2:
-        raise ValueError('expected --config with --checkpoint, or --model with an exported file')
-    if args.batch_size is not None and args.batch_size < 1:
-        raise ValueError(f'--batch-size {args.batch_size}: expected at least 1')
-    if args.detector and len(args.detector) > 2:
-        raise ValueError(f'--detector {" ".join(args.detector)}: expected one or two words; put INPUT before it')
-    if args.images_json and not args.boxes:
-        raise ValueError(f'--images-json {args.images_json}: only with --boxes FILE, a list of COCO detections')
     sources = find_sources(args.inputs, args.out)
     if args.draw and any(source.kind == 'camera' for source in sources):
         need('av', 'writing videos')
@@ -157,22 +155,19 @@ def _check(args: argparse.Namespace) -> tuple:
 
 def _load(args: argparse.Namespace) -> Any:
     """Load the model, and the detector if there is one."""
+    from ..predict.detector_file import open_detector
     from ..predict.predictor import PosePredictor
 
-    detector = None
-    if args.detector:
-        from ..predict.detector_file import open_detector
-
-        detector = open_detector(args.detector[0], (*args.detector, None)[1], args.device)
-    return PosePredictor(
+    detector = open_detector(*args.detector, device=args.device) if args.detector else None
+    return PosePredictor.load(
         args.model or args.config,
         args.checkpoint,
-        args.device,
-        args.precision,
-        args.flip_test,
-        args.dataset,
-        args.batch_size,
+        device=args.device,
+        precision=args.precision,
+        flip_test=args.flip_test,
+        dataset=args.dataset,
         detector=detector,
+        batch_size=args.batch_size,
     )
 
 
@@ -202,8 +197,3 @@ def _summarize(outputs: Any, out: Path) -> None:
         print(f'{count(len(outputs.broken), "input")} broken or without boxes:')
         for name, error in outputs.broken.items():
             print(f'  {name}: {error}')
-
-
-def _complain(problem: Exception) -> None:
-    message = problem.args[0] if isinstance(problem, KeyError) else problem
-    print('vitpose predict:', ' '.join(str(message).split()), file=sys.stderr)

@@ -1,9 +1,11 @@
 """`vitpose split`: extract the plain model of one dataset from a multi-dataset model."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
+
+from ..errors import InputError
+from .paths import check_readable
 
 DESCRIPTION = """Extract the plain single-dataset model of one dataset from a multi-dataset
 model, with or without ViTPose+ experts.
@@ -58,16 +60,17 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Split the model and print what was written; return 2 if the arguments are invalid."""
-    try:
-        print(split(args.config, args.checkpoint, args.dataset, args.out))
-    except (ValueError, OSError) as error:
-        print(f'vitpose split: {error}', file=sys.stderr)
-        return 2
+    """Split the model and print what was written."""
+    keypoints, parameters = split(args.config, args.checkpoint, args.dataset, args.out)
+    config = args.out.with_suffix('.py')
+    print(
+        f'{args.out}: plain ViT and head of {args.dataset} ({keypoints} keypoints), {parameters / 1e6:.1f} M '
+        f'parameters\n{config}: its config; to test it:\n  mim test mmpose {config} --checkpoint {args.out}'
+    )
     return 0
 
 
-def split(config: Path, checkpoint: Path, dataset: str, out: Path) -> str:
+def split(config: Path, checkpoint: Path, dataset: str, out: Path) -> tuple[int, int]:
     """Write the checkpoint of one dataset and its config.
 
     Args:
@@ -77,20 +80,20 @@ def split(config: Path, checkpoint: Path, dataset: str, out: Path) -> str:
         out: Checkpoint to write; the config is written next to it with the suffix .py.
 
     Returns:
-        A message about what was written.
+        How many keypoints and parameters the written model has.
 
     Raises:
         ValueError: If the arguments or the checkpoint do not match the config, or an output file exists.
         OSError: If a file is missing or cannot be written.
     """
     if out.suffix != '.pth':
-        raise ValueError(f'--out {out}: expected a name that ends in .pth; the config is written next to it')
+        raise InputError(f'--out {out}: expected a name that ends in .pth; the config is written next to it')
     new_config = out.with_suffix('.py')
     for path in (out, new_config):
         if path.exists():
-            raise ValueError(f'{path} already exists: remove it or pass another --out')
-    if not config.is_file():
-        raise FileNotFoundError(f'{config}: no such config')
+            raise InputError(f'{path} already exists: remove it or pass another --out')
+    check_readable(config, 'config file')
+    check_readable(checkpoint, 'checkpoint', folder=True)
 
     import numpy as np
     import torch
@@ -112,8 +115,4 @@ def split(config: Path, checkpoint: Path, dataset: str, out: Path) -> str:
     with replacing(out) as temporary:
         torch.save({'meta': {'dataset_meta': meta, 'cfg': single.pretty_text}, 'state_dict': weights}, temporary)
     write_text(new_config, single.pretty_text)
-    millions = sum(value.numel() for value in weights.values()) / 1e6
-    return (
-        f'{out}: plain ViT and head of {dataset} ({meta["num_keypoints"]} keypoints), {millions:.1f} M '
-        f'parameters\n{new_config}: its config; to test it:\n  mim test mmpose {new_config} --checkpoint {out}'
-    )
+    return meta['num_keypoints'], sum(value.numel() for value in weights.values())

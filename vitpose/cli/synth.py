@@ -1,9 +1,10 @@
 """`vitpose synth`: render synthetic data."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
+
+from ..errors import InputError
 
 DESCRIPTION = """Render images of people or animals with exact keypoints and write them in the
 annotation format of a dataset:
@@ -84,25 +85,21 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Render the data and print what was written; return 2 if the arguments are invalid."""
+    """Render the data and print what was written."""
+    if args.preview is not None and args.preview.suffix.lower() not in ('.png', '.jpg', '.jpeg'):
+        raise InputError(f'--preview {args.preview}: expected a name that ends in .png or .jpg')
     from ..synthetic.keypoints import keypoint_set
     from ..synthetic.preview import contact_sheet
     from ..synthetic.recipe import Recipe
     from ..synthetic.writer import write_picture, write_with_progress
 
-    try:
-        if args.preview is not None and args.preview.suffix.lower() not in ('.png', '.jpg', '.jpeg'):
-            raise ValueError(f'--preview {args.preview}: expected a name that ends in .png or .jpg')
-        table = keypoint_set(args.kind)
-        out = args.out or Path('data', 'synthetic' if args.kind == 'coco' else f'synthetic_{args.kind}')
-        width, height = args.size or table.size
-        recipe = Recipe(args.train, args.val, args.seed, args.difficulty, args.kind, width, height)
-        people = write_with_progress(out, recipe, args.workers, args.overwrite)
-        if args.preview is not None:
-            write_picture(args.preview, contact_sheet(recipe))
-    except (ValueError, KeyError, OSError) as error:
-        print(f'vitpose synth: {error.args[0] if isinstance(error, KeyError) else error}', file=sys.stderr)
-        return 2
+    table = keypoint_set(args.kind)
+    out = args.out or Path('data', 'synthetic' if args.kind == 'coco' else f'synthetic_{args.kind}')
+    width, height = args.size or table.size
+    recipe = Recipe(args.train, args.val, args.seed, args.difficulty, args.kind, width, height)
+    people = write_with_progress(out, recipe, args.workers, args.overwrite)
+    if args.preview is not None:
+        write_picture(args.preview, contact_sheet(recipe))
     print(
         f'{out}: {args.train} training images with {people["train"]} {table.species.noun}, '
         f'{args.val} held-out images with {people["val"]} {table.species.noun}'

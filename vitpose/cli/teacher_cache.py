@@ -3,10 +3,12 @@
 import argparse
 import hashlib
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from ..errors import InputError
+from .paths import check_readable
 
 DESCRIPTION = "Store a teacher's heatmaps of a training set, so that training need not run it."
 EXAMPLES = """example:
@@ -50,27 +52,48 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument('--batch', type=int, default=32, help='batch size (default 32)')
     parser.add_argument('--workers', type=int, default=2, help='data loading processes (default 2)')
     parser.add_argument('--device', default='cpu', help="'cpu' or 'cuda' (default cpu)")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the cache; return 2 if the arguments, config or checkpoint are invalid."""
-    try:
-        print(f'{args.out}: {write_cache(args)}')
-    except (ValueError, KeyError, OSError) as error:
-        message = error.args[0] if isinstance(error, KeyError) else error
-        print('vitpose teacher-cache:', ' '.join(str(message).split()), file=sys.stderr)
-        return 2
+    """Write the cache."""
+    if min(args.seeds) < 0 or len(set(args.seeds)) < len(args.seeds) or args.batch < 1 or args.workers < 0:
+        raise InputError(
+            f'--seeds {args.seeds} --batch {args.batch} --workers {args.workers}: expected each seed once '
+            'and >= 0, batch >= 1, workers >= 0'
+        )
+    check_readable(args.config, 'config file')
+    cache = write_cache(args.config, args.out, args.seeds, args.batch, args.workers, args.device)
+    kept = f' (already present: {", ".join(map(str, cache.kept))})' if cache.kept else ''
+    seeds = ', '.join(map(str, cache.seeds))
+    print(f'{args.out}: fp16 heatmaps {tuple(cache.shape[1:])} of {cache.shape[0]} samples, seeds {seeds}{kept}')
     return 0
 
 
-def write_cache(args: argparse.Namespace) -> str:
-    """Write the seeds that the cache lacks and return a message about its content.
+class Cache(NamedTuple):
+    """What a cache holds: the shape (N, K, Hm, Wm) of each seed's heatmaps, all seeds, and those it had before."""
+
+    shape: list[int]
+    seeds: list[int]
+    kept: list[int]
+
+
+def write_cache(
+    config_file: str, out: Path, seeds: Sequence[int] = (0,), batch: int = 32, workers: int = 2, device: str = 'cpu'
+) -> Cache:
+    """Write the seeds that the cache lacks.
 
     A seed enters the cache's index only when its file is complete.
 
+    Args:
+        config_file: config of a `DistillPoseEstimator` with its teacher.
+        out: folder to write.
+        seeds: augmentation seeds to store for each sample.
+        batch: samples per batch.
+        workers: data loading processes.
+        device: 'cpu' or 'cuda'.
+
     Raises:
-        ValueError: If the arguments are invalid, the config has no teacher, or the cache has other content.
+        ValueError: If the config has no teacher, or the cache has other content.
         OSError: If a file is missing or cannot be written.
     """
     import numpy as np
@@ -81,37 +104,34 @@ def write_cache(args: argparse.Namespace) -> str:
     from vitpose_mm.datasets.teacher_cache import INDEX, TeacherCacheDataset, heatmap_file, read_index
     from vitpose_mm.files import replacing, write_text
     from vitpose_mm.hooks.run_check import check_targets
+    from vitpose_mm.noise import quiet
 
-    if min(args.seeds) < 0 or len(set(args.seeds)) < len(args.seeds) or args.batch < 1 or args.workers < 0:
-        raise ValueError(
-            f'--seeds {args.seeds} --batch {args.batch} --workers {args.workers}: expected each seed once '
-            'and >= 0, batch >= 1, workers >= 0'
-        )
     init_default_scope('mmpose')
-    config = Config.fromfile(args.config)
+    config = Config.fromfile(config_file)
     if not config.get('model', {}).get('teacher'):
         raise ValueError(
-            f"{args.config} has no model.teacher: pass a config with type='DistillPoseEstimator' and "
+            f"{config_file} has no model.teacher: pass a config with type='DistillPoseEstimator' and "
             'teacher=dict(config=FILE, checkpoint=FILE)'
         )
     model = MODELS.build(config.model)
     model.check_teacher()
     teacher = model.teacher
-    dataset = TeacherCacheDataset(config.train_dataloader.dataset, seeds=args.seeds)
+    with quiet():
+        dataset = TeacherCacheDataset(config.train_dataloader.dataset, seeds=seeds)
     check_targets(dataset, model)
     index: dict[str, Any] = dict(dataset.identity, sha256=hashlib.sha256(teacher.checkpoint.read_bytes()).hexdigest())
-    known = read_index(args.out, index) if (args.out / INDEX).exists() else dict(seeds=[], shape=None)
+    known = read_index(out, index) if (out / INDEX).exists() else dict(seeds=[], shape=None)
     done, shape = known['seeds'], known['shape']
-    index.update(teacher=teacher.checkpoint.name, wanted=list(dict.fromkeys([*done, *args.seeds])))
+    index.update(teacher=teacher.checkpoint.name, wanted=list(dict.fromkeys([*done, *seeds])))
 
     def save() -> None:
-        write_text(args.out / INDEX, json.dumps(dict(index, seeds=done, shape=shape), indent=2))
+        write_text(out / INDEX, json.dumps(dict(index, seeds=done, shape=shape), indent=2))
 
     save()
     for seed in index['wanted'][len(done) :]:
-        with replacing(heatmap_file(args.out, seed)) as temporary:
+        with replacing(heatmap_file(out, seed)) as temporary:
             stored = None
-            for first, heatmaps in _teacher_heatmaps(model, dataset, seed, args):
+            for first, heatmaps in _teacher_heatmaps(model, dataset, seed, batch, workers, device):
                 if stored is None:
                     shape = [len(dataset), *heatmaps.shape[1:]]
                     stored = np.lib.format.open_memmap(temporary, mode='w+', dtype=np.float16, shape=tuple(shape))
@@ -119,19 +139,20 @@ def write_cache(args: argparse.Namespace) -> str:
             del stored  # flushes
         done = [*done, seed]
         save()
-    kept = f' (already present: {", ".join(map(str, known["seeds"]))})' if known['seeds'] else ''
-    return f'fp16 heatmaps {tuple(shape[1:])} of {shape[0]} samples, seeds {", ".join(map(str, done))}{kept}'
+    return Cache(shape, done, known['seeds'])
 
 
-def _teacher_heatmaps(model: Any, dataset: Any, seed: int, args: argparse.Namespace) -> Iterator[tuple]:
+def _teacher_heatmaps(
+    model: Any, dataset: Any, seed: int, batch_size: int, workers: int, device: str
+) -> Iterator[tuple]:
     """Yield the index of the first sample and the teacher's fp16 heatmaps (B, K, Hm, Wm) of each batch."""
     from mmengine.dataset import pseudo_collate
     from rich.progress import track
     from torch.utils.data import DataLoader
 
     dataset.seeds = [seed]  # augment with this seed only
-    loader = DataLoader(dataset, args.batch, num_workers=args.workers, collate_fn=pseudo_collate)
-    preprocess = model.data_preprocessor.to(args.device)
+    loader = DataLoader(dataset, batch_size, num_workers=workers, collate_fn=pseudo_collate)
+    preprocess = model.data_preprocessor.to(device)
     first = 0
     for batch in track(loader, f'seed {seed}'):
         batch = preprocess(batch, True)

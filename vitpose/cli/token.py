@@ -1,9 +1,11 @@
 """`vitpose token extract`: takes the trained knowledge token out of a teacher's checkpoint."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
+
+from ..errors import InputError
+from .paths import check_readable
 
 HELP = "take a trained knowledge token out of a teacher's checkpoint"
 EXAMPLES = """example:
@@ -28,22 +30,19 @@ def add_parser(subparsers: Any) -> None:
         'checkpoint', type=Path, metavar='CHECKPOINT', help="of a teacher trained with freeze='all_but_token'"
     )
     extract.add_argument('--out', type=Path, required=True, metavar='FILE', help='token file to write, *.npz')
-    parser.set_defaults(run=run)
+    extract.set_defaults(title=extract.prog)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read, write, say what was written; 2 if the checkpoint does not fit."""
+    """Read, write, say what was written."""
+    if args.out.suffix != '.npz':
+        raise InputError(f'--out {args.out}: give a name that ends in .npz')
+    check_readable(args.checkpoint, 'checkpoint', folder=True)
     from vitpose_mm.backbones.token_file import extract_token, write_token
     from vitpose_mm.checkpoints.safe_load import load_weights
 
-    try:
-        if args.out.suffix != '.npz':
-            raise ValueError(f'--out {args.out}: give a name that ends in .npz')
-        tokens, origin = extract_token(load_weights(args.checkpoint), args.checkpoint)
-        write_token(args.out, tokens, origin)
-    except (ValueError, OSError) as problem:
-        print('vitpose token extract:', ' '.join(str(problem).split()), file=sys.stderr)
-        return 2
+    tokens, origin = extract_token(load_weights(args.checkpoint), args.checkpoint)
+    write_token(args.out, tokens, origin)
     print(
         f'{args.out}: {origin["count"]} token(s) of width {origin["width"]}, of {origin["checkpoint"]} '
         f'(a teacher of {origin["teacher_depth"]} blocks, SHA-256 {origin["sha256"][:12]}...)'

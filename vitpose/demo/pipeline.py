@@ -5,40 +5,26 @@ import pickle
 import re
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from vitpose_mm.files import write_text
 
-from ..runs.table import machine, markdown, minutes, print_table
+from ..runs.table import machine, markdown, minutes
 from ..runs.training_log import best_checkpoint, read_curve
 from ..synthetic.keypoints import keypoint_set
 from ..synthetic.recipe import Recipe
 from ..synthetic.writer import write_with_progress
+from .folder import MARKER
 from .gallery import draw_gallery
 from .learning_curve import draw_learning_curve
 from .training import test, train
 from .video import predict_video
 
-MARKER = 'demo.json'  # marks a folder that an earlier demo created and that may be replaced
 
-
-def prepare_folder(out: Path) -> None:
-    """Create the output folder, or empty it if an earlier demo created it.
-
-    Raises:
-        FileExistsError: If `out` is a file, or a folder with anything else in it.
-    """
-    if out.exists() and not out.is_dir():
-        raise FileExistsError(f'{out} is a file: pass a folder to --out')
-    if out.is_dir() and any(out.iterdir()):
-        if not (out / MARKER).is_file():
-            raise FileExistsError(f'{out} is not empty and was not created by the demo: pass another folder to --out')
-        shutil.rmtree(out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / MARKER).write_text('{}\n', encoding='utf-8')
-
-
-def run_demo(out: Path, recipe: Recipe, config: Path, epochs: int | None) -> None:
+def run_demo(
+    out: Path, recipe: Recipe, config: Path, epochs: int | None, say: Callable[[str], None]
+) -> tuple[dict[str, str], list[Path]]:
     """Render, train, test, and write the report.
 
     Args:
@@ -46,25 +32,29 @@ def run_demo(out: Path, recipe: Recipe, config: Path, epochs: int | None) -> Non
         recipe: Images to render.
         config: Config to train.
         epochs: Number of epochs; None keeps the config's.
+        say: Called with a line at the beginning of each step.
+
+    Returns:
+        The rows of the report's table, and the files to look at.
 
     Raises:
         RuntimeError: If training or test fails.
     """
     start = time.perf_counter()
-    print(f'1/5 rendering {recipe.train} training and {recipe.val} held-out images (about a minute)')
+    say(f'1/5 rendering {recipe.train} training and {recipe.val} held-out images (about a minute)')
     people = write_with_progress(out / 'data', recipe, workers=2, overwrite=True)
     rendered = time.perf_counter()
-    print(
+    say(
         f'2/5 training on {people["train"]} people with `mim train mmpose {config.name}`; '
         f'the full log is in {out / "train.log"}'
     )
     train(config, out, epochs)
     trained = time.perf_counter()
     checkpoint = best_checkpoint(out / 'run')
-    print(f'3/5 testing {checkpoint.name} on {people["val"]} held-out people, with flip test')
+    say(f'3/5 testing {checkpoint.name} on {people["val"]} held-out people, with flip test')
     metrics, predictions = test(config, checkpoint, out)
     tested = time.perf_counter()
-    print('4/5 drawing')
+    say('4/5 drawing')
     curve = read_curve(out / 'run')
     draw_learning_curve(curve, out / 'learning_curve.png')
     with predictions.open('rb') as file:
@@ -74,7 +64,7 @@ def run_demo(out: Path, recipe: Recipe, config: Path, epochs: int | None) -> Non
     drawn = time.perf_counter()
     model = out / 'model.pth'
     shutil.copyfile(checkpoint, model)
-    print('5/5 predicting a video of people who cross, with `vitpose predict`')
+    say('5/5 predicting a video of people who cross, with `vitpose predict`')
     video = predict_video(config, model, out, recipe)
     times = {
         'rendering': rendered - start,
@@ -85,8 +75,7 @@ def run_demo(out: Path, recipe: Recipe, config: Path, epochs: int | None) -> Non
     }
     rows = result_rows(metrics, recipe, people, curve.iterations, times)
     write_report(out, config, rows, metrics, times)
-    print_table('ViTPose on held-out people', rows)
-    print(f'{out / "report.md"}  {out / "learning_curve.png"}  {out / "gallery.png"}  {video}')
+    return rows, [out / 'report.md', out / 'learning_curve.png', out / 'gallery.png', video]
 
 
 def result_rows(metrics: dict, recipe: Recipe, people: dict, iterations: int, times: dict[str, float]) -> dict[str, str]:

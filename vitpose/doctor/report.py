@@ -105,29 +105,6 @@ def python_row() -> Row:
     return Row('Python', version, tested, 'ok')
 
 
-def show(rows: list[Row], title: str) -> None:
-    """Print the table, with rich where it is installed."""
-    columns = ('part', 'installed', 'tested', 'state', 'note')
-    cells = [(r.name, r.installed or '-', r.tested or '-', r.state, r.note[:200]) for r in rows]
-    try:
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-    except ImportError:
-        print(title)
-        widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-        for line in (columns, *cells):
-            padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-            print('  '.join(padded).rstrip())
-        return
-    colours = {'ok': 'green', 'untested': 'yellow', 'optional': 'dim'}
-    table = Table(*columns, title=title)
-    for line in cells:
-        state = Text(line[3], style=colours.get(line[3], 'bold red'))
-        table.add_row(*map(Text, line[:3]), state, Text(line[4]))
-    Console().print(table)
-
-
 def device_notes() -> list[str]:
     """Say on which devices torch and mmcv's ops run; nothing if they cannot be imported."""
     done = subprocess.run([sys.executable, '-c', _DEVICES], capture_output=True, text=True)
@@ -144,8 +121,17 @@ def device_notes() -> list[str]:
     return [f"{gpus} GPU(s); mmcv's ops are built for CUDA {cuda}."]
 
 
-def report(imports: bool = True) -> int:
-    """Print the report and return the exit code: 1 if something needed is missing or fails.
+class Report(NamedTuple):
+    """The title and the rows of the table, lines to print below it, and whether nothing that is needed fails."""
+
+    title: str
+    rows: list[Row]
+    lines: list[str]
+    good: bool
+
+
+def report(imports: bool = True) -> Report:
+    """Examine the stack.
 
     Args:
         imports: Import every part, which takes ten seconds; without, only versions are compared.
@@ -158,25 +144,22 @@ def report(imports: bool = True) -> int:
         present = [p.module for p in stack.PARTS if set(p.distributions) & versions.keys()]
         errors = import_errors(present)
     rows = [python_row(), *examine(versions, pins, errors)]
-    show(rows, f'the stack, against requirements/{name}.txt')
     pairs = known_bad(versions, pins, is_published_wheel('xtcocotools'), lacks_ops())
     wrong = [row for row in rows if row.state in ('missing', 'broken')]
     optional = {name for part in stack.PARTS if part.optional_for for name in part.distributions}
-    for message, command in pairs:
-        print(f'Known to fail: {message}.\n    {command}')
-    for message, command in machine_problems() if wrong else ():
-        print(f'Installing may fail: {message}.\n    {command}')
+    lines = [f'Known to fail: {message}.\n    {command}' for message, command in pairs]
+    if wrong:
+        lines += [f'Installing may fail: {message}.\n    {command}' for message, command in machine_problems()]
     for row in wrong:
-        print(f'{row.name} is {row.state}{": " + row.note if row.state == "broken" else ""}\n    {row.fix}')
+        lines.append(f'{row.name} is {row.state}{": " + row.note if row.state == "broken" else ""}\n    {row.fix}')
     if imports:
-        for line in device_notes():
-            print(line)
-    if not pairs and all(row.name in optional for row in wrong):
-        print('Everything that is needed is installed.')
-        return 0
-    if (TOP / 'Makefile').exists():
-        print(
+        lines += device_notes()
+    good = not pairs and all(row.name in optional for row in wrong)
+    if good:
+        lines.append('Everything that is needed is installed.')
+    elif (TOP / 'Makefile').exists():
+        lines.append(
             'In this checkout `make venv` installs the whole tested stack into .venv. Where it cannot download: uv '
             'reads UV_DEFAULT_INDEX and SSL_CERT_FILE; `make venv` also passes on PIP_INDEX_URL and PIP_FIND_LINKS.'
         )
-    return 1
+    return Report(f'the stack, against requirements/{name}.txt', rows, lines, good)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import InputError
+
 SPLITS = ('train', 'val', 'test')
 
 
@@ -91,7 +93,7 @@ def numbers(values: object, count: int, where: str) -> np.ndarray:
         array = np.zeros(0)
     if array.shape != (count,):
         shown = repr(values)
-        raise ValueError(
+        raise InputError(
             f'{where}: expected {count} numbers, got {len(values) if isinstance(values, list) else "none"}: '
             f'{shown if len(shown) < 80 else shown[:77] + "..."}'
         )
@@ -105,10 +107,10 @@ def check_names(names: object, where: str) -> list[str]:
         ValueError: they are not texts, or one occurs twice.
     """
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names) or not names:
-        raise ValueError(f'{where}: expected a list of keypoint names, got {names!r}')
+        raise InputError(f'{where}: expected a list of keypoint names, got {names!r}')
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f'{where}: keypoint name {twice[0]!r} occurs twice')
+        raise InputError(f'{where}: keypoint name {twice[0]!r} occurs twice')
     return names
 
 
@@ -128,8 +130,8 @@ def choose(names: list[str], wanted: str | None) -> str:
         return names[0]
     listed = ', '.join(map(repr, names)) or 'none'
     if wanted is None:
-        raise ValueError(
+        raise InputError(
             f'{len(names)} categories have keypoints: {listed}. Choose one with --category NAME, or write a dataset '
             'for each with --category each'
         )
-    raise ValueError(f'--category {wanted!r}: the annotated categories are {listed}')
+    raise InputError(f'--category {wanted!r}: the annotated categories are {listed}')

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from .annotations import SPLITS, Annotations, Instance, Labels, Photo, check_names, choose, numbers
 
 _WORDS = {'train': 'train', 'training': 'train', 'val': 'val', 'valid': 'val', 'validation': 'val', 'test': 'test'}
@@ -23,16 +24,16 @@ def find_files(folder: Path) -> dict[Path, str | None]:
     )
     found = {file: split_of(file) for file in files}
     if not found:
-        raise ValueError(f'{folder}: expected COCO files (*.json, annotations/*.json, */_annotations.coco.json)')
+        raise InputError(f'{folder}: expected COCO files (*.json, annotations/*.json, */_annotations.coco.json)')
     if len(found) > 1:
         unknown = [file.name for file, split in found.items() if split is None]
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f'{folder}: the name of {unknown[0]} does not tell whether it is train, val or test; name one file'
             )
         twice = [split for split in SPLITS if list(found.values()).count(split) > 1]
         if twice:
-            raise ValueError(f'{folder}: several files of the split {twice[0]}: {", ".join(f.name for f in found)}')
+            raise InputError(f'{folder}: several files of the split {twice[0]}: {", ".join(f.name for f in found)}')
     return found
 
 
@@ -65,7 +66,7 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
     for file, content in contents.items():
         for name, labels in _annotated_categories(file, content).items():
             if name in categories and categories[name] != labels:
-                raise ValueError(f'{file}: category {name!r} has other keypoints than in {next(iter(files))}')
+                raise InputError(f'{file}: category {name!r} has other keypoints than in {next(iter(files))}')
             categories[name] = labels
     notes = [f'COCO file {file}' + (f': split {split}' if split else '') for file, split in files.items()]
     first = next(iter(categories.values()))
@@ -94,14 +95,14 @@ def _load(file: Path) -> dict:
     try:
         content = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as problem:
-        raise ValueError(f'{file}: not a JSON file: {problem}') from problem
+        raise InputError(f'{file}: not a JSON file: {problem}') from problem
     lists = ('images', 'annotations', 'categories')
     if not isinstance(content, dict) or not all(isinstance(content.get(name), list) for name in lists):
-        raise ValueError(f'{file}: expected a COCO keypoint file, an object with lists of {", ".join(lists)}')
+        raise InputError(f'{file}: expected a COCO keypoint file, an object with lists of {", ".join(lists)}')
     for name in lists:
         for i, row in enumerate(content[name]):
             if not isinstance(row, dict):
-                raise ValueError(f'{file}: {name}[{i}]: expected an object, got {row!r}')
+                raise InputError(f'{file}: {name}[{i}]: expected an object, got {row!r}')
     return content
 
 
@@ -111,7 +112,7 @@ def _annotated_categories(file: Path, content: dict) -> dict[str, Labels | None]
     if not used:
         kinds = [kind for kind in ('segmentation', 'bbox') if any(row.get(kind) for row in content['annotations'])]
         has = f' (it has {" and ".join(kinds)})' if kinds else ''
-        raise ValueError(f'{file}: no annotation has keypoints{has}; export the annotations as COCO keypoints')
+        raise InputError(f'{file}: no annotation has keypoints{has}; export the annotations as COCO keypoints')
     found: dict[str, Labels | None] = {}
     for i, row in enumerate(content['categories']):
         if row.get('id') not in used:
@@ -119,16 +120,16 @@ def _annotated_categories(file: Path, content: dict) -> dict[str, Labels | None]
         where = f'{file}: categories[{i}]'
         name = row.get('name')
         if not isinstance(name, str) or not name:
-            raise ValueError(f'{where}: expected a name, got {name!r}')
+            raise InputError(f'{where}: expected a name, got {name!r}')
         if name in found:
-            raise ValueError(f'{where}: category name {name!r} occurs twice')
+            raise InputError(f'{where}: category name {name!r} occurs twice')
         found[name] = None
         if row.get('keypoints'):
             names = check_names(row['keypoints'], where)
             found[name] = Labels(names, _links(row.get('skeleton') or [], len(names), where))
     unknown = used - {row.get('id') for row in content['categories']}
     if unknown:
-        raise ValueError(f'{file}: annotations of category {sorted(map(repr, unknown))[0]}, which is not in categories')
+        raise InputError(f'{file}: annotations of category {sorted(map(repr, unknown))[0]}, which is not in categories')
     return found
 
 
@@ -138,7 +139,7 @@ def _links(skeleton: object, count: int, where: str) -> list[tuple[int, int]]:
     for pair in skeleton if isinstance(skeleton, list) else [skeleton]:
         ends = numbers(pair, 2, f'{where}: skeleton').astype(int) - 1
         if not ((ends >= 0) & (ends < count)).all():
-            raise ValueError(f'{where}: skeleton {pair}: expected keypoints from 1 to {count}')
+            raise InputError(f'{where}: skeleton {pair}: expected keypoints from 1 to {count}')
         links.append((int(ends[0]), int(ends[1])))
     return links
 
@@ -163,9 +164,9 @@ def _read_photos(
     for i, row in enumerate(content['images']):
         name, where = row.get('file_name'), f'{file}: images[{i}]'
         if not isinstance(name, str) or not name or 'id' not in row:
-            raise ValueError(f'{where}: expected id and file_name, got {row!r}')
+            raise InputError(f'{where}: expected id and file_name, got {row!r}')
         if name in names or row['id'] in photos:
-            raise ValueError(f'{where}: file_name {name!r} or id {row["id"]!r} occurs twice')
+            raise InputError(f'{where}: file_name {name!r} or id {row["id"]!r} occurs twice')
         names.add(name)
         photos[row['id']] = Photo(folder / PurePosixPath(name), name, split=split)
     empty = crowds = 0
@@ -174,7 +175,7 @@ def _read_photos(
         if row.get('category_id') not in ids:
             continue
         if row.get('image_id') not in photos:
-            raise ValueError(f'{where}: image_id {row.get("image_id")!r} is not among the images')
+            raise InputError(f'{where}: image_id {row.get("image_id")!r} is not among the images')
         if row.get('iscrowd') or not row.get('keypoints'):
             crowds += bool(row.get('iscrowd'))
             empty += not row.get('iscrowd')

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from .annotations import SPLITS, Instance, Photo
 
 
@@ -37,7 +38,7 @@ def read_config_data(config: Any) -> list[ConfigData]:
     from mmengine.registry import init_default_scope
     from mmpose.registry import DATASETS
 
-    import vitpose_mm  # noqa: F401
+    from vitpose_mm.noise import quiet
 
     init_default_scope(config.get('default_scope') or 'mmpose')
     found: dict[str, ConfigData] = {}
@@ -49,7 +50,8 @@ def read_config_data(config: Any) -> list[ConfigData]:
             if where in seen:  # the test set is mostly the validation set
                 continue
             seen.append(where)
-            dataset = DATASETS.build({**member, 'pipeline': []})
+            with quiet():
+                dataset = DATASETS.build({**member, 'pipeline': []})
             meta = dataset.metainfo
             names = [meta['keypoint_id2name'][i] for i in range(meta['num_keypoints'])]
             data = found.setdefault(
@@ -57,7 +59,7 @@ def read_config_data(config: Any) -> list[ConfigData]:
             )
             data.parts.setdefault(part, []).extend(_photos(dataset))
     if not found:
-        raise ValueError('the config has no train_dataloader, val_dataloader or test_dataloader')
+        raise InputError('the config has no train_dataloader, val_dataloader or test_dataloader')
     return list(found.values())
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from .annotations import Annotations, Instance, Labels, Photo, check_names
 
 H5 = 'Its .h5 can run code when it is read; if you trust it: pandas.read_hdf(FILE).to_csv(FILE.replace("h5", "csv"))'
@@ -32,10 +33,10 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
     photos: dict[str, Photo] = {}
     for file, (own, frames) in zip(files, tables, strict=True):
         if own != names:
-            raise ValueError(f'{file}: bodyparts {own}, but {files[0]} has {names}')
+            raise InputError(f'{file}: bodyparts {own}, but {files[0]} has {names}')
         for number, (name, keypoints) in enumerate(frames):
             if name in photos:
-                raise ValueError(f'{file}: image {name} occurs twice')
+                raise InputError(f'{file}: image {name} occurs twice')
             where = f'{file}, image {number + 1} ({name})'
             instances = [Instance(keypoints, where)] if keypoints[:, 2].any() else []
             folder = PurePosixPath(name).parent
@@ -54,9 +55,9 @@ def _find_files(project: Path) -> list[Path]:
     found = sorted(project.glob('labeled-data/*/CollectedData_*.csv'))
     bare = {path.parent for path in project.glob('labeled-data/*/CollectedData_*.h5')} - {path.parent for path in found}
     if bare:
-        raise ValueError(f'{sorted(bare)[0]}: a .h5 without the .csv that DeepLabCut writes beside it. {H5}')
+        raise InputError(f'{sorted(bare)[0]}: a .h5 without the .csv that DeepLabCut writes beside it. {H5}')
     if not found:
-        raise ValueError(f'{project}: expected labeled-data/*/CollectedData_*.csv, as DeepLabCut writes them')
+        raise InputError(f'{project}: expected labeled-data/*/CollectedData_*.csv, as DeepLabCut writes them')
     return found
 
 
@@ -65,7 +66,7 @@ def _read_table(file: Path) -> tuple[list[str], list[tuple[str, np.ndarray]]]:
     import pandas as pd
 
     if file.suffix == '.h5':
-        raise ValueError(f'{file}: pass the .csv beside it. {H5}')
+        raise InputError(f'{file}: pass the .csv beside it. {H5}')
     try:
         head = pd.read_csv(file, header=None, nrows=4, dtype=str)
         levels = int(head[0].isin(['scorer', 'individuals', 'bodyparts', 'coords']).sum())
@@ -73,11 +74,11 @@ def _read_table(file: Path) -> tuple[list[str], list[tuple[str, np.ndarray]]]:
         width = next((i for i, v in enumerate(head.iloc[levels - 1]) if v in ('x', 'y')), columns)
         table = pd.read_csv(file, header=list(range(levels)), index_col=list(range(width)))
     except (ValueError, OSError, KeyError, IndexError, pd.errors.ParserError) as problem:
-        raise ValueError(f'{file}: not a table of DeepLabCut: {problem}') from problem
+        raise InputError(f'{file}: not a table of DeepLabCut: {problem}') from problem
     if 'individuals' in table.columns.names:
-        raise ValueError(f'{file}: annotations of several animals; only projects of one animal are read')
+        raise InputError(f'{file}: annotations of several animals; only projects of one animal are read')
     if table.columns.nlevels != 3 or set(table.columns.get_level_values(-1)) != {'x', 'y'}:
-        raise ValueError(f'{file}: expected a table with the header rows scorer, bodyparts and coords (x, y)')
+        raise InputError(f'{file}: expected a table with the header rows scorer, bodyparts and coords (x, y)')
     names = list(dict.fromkeys(map(str, table.columns.get_level_values(1))))
     xy = table.to_numpy(float).reshape(len(table), len(names), 2)
     labelled = np.isfinite(xy).all(-1)
@@ -105,7 +106,7 @@ def _skeleton(config: Path, names: list[str], notes: list[str]) -> list[tuple[in
         pairs = (content or {}).get('skeleton') or []
         links = [(names.index(a), names.index(b)) for a, b in pairs if a in names and b in names]
     except (yaml.YAMLError, ValueError, TypeError, AttributeError) as problem:
-        raise ValueError(f'{config}: skeleton: expected pairs of body parts: {problem}') from problem
+        raise InputError(f'{config}: skeleton: expected pairs of body parts: {problem}') from problem
     if len(links) < len(pairs):
         notes.append(f'{config}: {len(pairs) - len(links)} links of the skeleton name body parts without labels')
     return links

@@ -1,18 +1,17 @@
 """Make a dataset of annotations: split, derive, check, write; atomically."""
 
-import argparse
 import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from vitpose_mm.files import write_text
 
+from ..errors import FailedError, InputError
 from .annotations import Annotations, Photo
-from .checks import Finding, ImageFile, check, faults_of, read_files
+from .checks import ImageFile, check, faults_of, read_files
 from .derive import MARGIN, SIGMA, box_of, find_sides, input_size
 from .network import choose_network
 from .preview import draw_preview
@@ -20,74 +19,99 @@ from .split import LEAST, split_images
 from .writing import Plan, config_text, metainfo_text, write_bases, write_coco, write_images
 
 
-class Refused(Exception):
-    """--strict, and something was found."""
-
-
-def make_dataset(annotations: Annotations, out: Path, options: argparse.Namespace) -> None:
+def make_dataset(
+    annotations: Annotations,
+    out: Path,
+    *,
+    arch: str | None = None,
+    start: str | None = None,
+    val: float = 0.1,
+    by_image: bool = False,
+    seed: int = 0,
+    copy: bool = False,
+    strict: bool = False,
+    say: Callable[[str, bool], None] = lambda line, problem: None,
+    read: Callable[[Sequence[Path]], dict[Path, ImageFile]] = read_files,
+) -> None:
     """Write a dataset and say what was assumed and found.
 
     Args:
         annotations: as read.
         out: folder to write; it appears when it is complete.
-        options: of `vitpose dataset`.
+        arch: see `choose_network`.
+        start: see `choose_network`.
+        val: share of the images for validation.
+        by_image: split by image; by default, frames of one video stay on one side.
+        seed: of the split.
+        copy: copy the images instead of linking them.
+        strict: raise if a check finds something.
+        say: called with each line about what was assumed or found, and whether it is a problem.
+        read: reads the image files.
 
     Raises:
         ValueError: the annotations cannot be split, too few are left, or the checkpoint cannot be used.
-        Refused: --strict, and a check found something.
+        FailedError: `strict`, and a check found something.
         OSError: a file cannot be written.
     """
-    by_image = options.split_by == 'image'
-    network = choose_network(options.arch, options.start)
-    parts = dict(zip(('train', 'val'), split_images(annotations, options.val, options.seed, by_image), strict=True))
+    network = choose_network(arch, start)
+    parts = dict(zip(('train', 'val'), split_images(annotations, val, seed, by_image), strict=True))
     sides = find_sides(annotations.labels)
-    files = read_with_progress([photo.path for photos in parts.values() for photo in photos])
+    files = read([photo.path for photos in parts.values() for photo in photos])
     findings = check(parts, sides.mirror, annotations.labels.names, files)
-    report(annotations, findings)
-    if options.strict and findings:
-        raise Refused(f'--strict: {len(findings)} kinds of problems, nothing is written')
+
+    def note(*lines: str) -> None:
+        for line in lines:
+            say(f'- {line}', False)
+
+    names = annotations.labels.names
+    shown = ', '.join(names[:4]) + (', ...' if len(names) > 4 else '')
+    say(f'{annotations.category}: {len(names)} keypoints ({shown})', False)
+    note(*annotations.notes)
+    for finding in findings:
+        say(f'- {"left out" if finding.serious else "check"}: {finding}', True)
+    if strict and findings:
+        raise FailedError(f'--strict: {len(findings)} kinds of problems, nothing is written')
     parts = {split: usable(photos, files) for split, photos in parts.items()}
     held_out = {files[photo.path].digest for photo in parts['val']}
     parts['train'] = [photo for photo in parts['train'] if files[photo.path].digest not in held_out]
     instances = [instance for photos in parts.values() for photo in photos for instance in photo.instances]
     if not all(parts.values()) or sum(map(len, parts.values())) < LEAST:
         left = ', '.join(f'{len(photos)} in {split}' for split, photos in parts.items())
-        raise ValueError(f'too few usable images are left ({left}): correct what is listed above')
+        raise InputError(f'too few usable images are left ({left}): correct what is listed above')
     size, why = input_size([box_of(instance) for instance in instances])
     derived = sum(instance.box is None for instance in instances)
     if derived:
-        print(f'- {derived:,} boxes made from the keypoints, with a margin of {MARGIN:.0%} of the larger side')
-    print(f'- {sides.note}\n- {why}\n- sigma {SIGMA} of OKS for each keypoint: ours; compare by PCK rather than AP')
-    for note in network.notes:
-        print(f'- {note}')
+        note(f'{derived:,} boxes made from the keypoints, with a margin of {MARGIN:.0%} of the larger side')
+    note(sides.note, why, f'sigma {SIGMA} of OKS for each keypoint: ours; compare by PCK rather than AP')
+    note(*network.notes)
     plan = Plan(out.name, annotations, parts, files, sides, size, network)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f'.{out.name}.part-', dir=out.parent))
     try:
-        _write(temporary, plan, options)
+        _write(temporary, plan, copy, seed)
         temporary.chmod(0o755)
         os.rename(temporary, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    print(f'- {plan.counts["train"]:,} instances for training, {plan.counts["val"]:,} for validation')
+    note(f'{plan.counts["train"]:,} instances for training, {plan.counts["val"]:,} for validation')
     recipe = plan.recipe
     frozen = f', the first {recipe.frozen} of {network.depth} blocks frozen' if recipe.frozen else ''
-    print(f'- {recipe.epochs} epochs in batches of {recipe.batch}, learning rate {recipe.rate:g}{frozen}')
+    note(f'{recipe.epochs} epochs in batches of {recipe.batch}, learning rate {recipe.rate:g}{frozen}')
     small, large = recipe.scale
-    print(f'- augmented by rotations up to {recipe.rotation:.0f} degrees and scales of {small} to {large}')
+    note(f'augmented by rotations up to {recipe.rotation:.0f} degrees and scales of {small} to {large}')
 
 
-def _write(folder: Path, plan: Plan, options: argparse.Namespace) -> None:
+def _write(folder: Path, plan: Plan, copy: bool, seed: int) -> None:
     from mmengine.config import Config
 
-    names = write_images(folder, [photo for photos in plan.parts.values() for photo in photos], options.copy)
+    names = write_images(folder, [photo for photos in plan.parts.values() for photo in photos], copy)
     for split in plan.parts:
         write_coco(folder / f'{split}.json', split, plan, names)
     write_bases(folder, plan.network)
     write_text(folder / 'metainfo.py', metainfo_text(plan))
     write_text(folder / 'config.py', config_text(plan))
     config = Config.fromfile(folder / 'config.py')
-    draw_preview(config, folder / 'preview.png', options.seed)
+    draw_preview(config, folder / 'preview.png', seed)
 
 
 def usable(photos: Sequence[Photo], files: dict[Path, ImageFile]) -> list[Photo]:
@@ -100,24 +124,3 @@ def usable(photos: Sequence[Photo], files: dict[Path, ImageFile]) -> list[Photo]
         if own:
             found.append(replace(photo, instances=own))
     return found
-
-
-def read_with_progress(paths: Sequence[Path]) -> dict[Path, ImageFile]:
-    """Read image files with a progress bar; see `read_files`."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task('reading images', total=len(paths))
-        return read_files(paths, lambda: progress.advance(task))
-
-
-def report(annotations: Annotations, findings: Sequence[Finding]) -> None:
-    """Print what was assumed, and what was found."""
-    names = annotations.labels.names
-    print(f'{annotations.category}: {len(names)} keypoints ({", ".join(names[:4])}{", ..." if len(names) > 4 else ""})')
-    for note in annotations.notes:
-        print(f'- {note}')
-    for finding in findings:
-        word = 'left out' if finding.serious else 'check'
-        print(f'- {word}: {finding}', file=sys.stderr)

@@ -7,6 +7,8 @@ from vitpose_mm.backbones.sizes import SIZES
 from vitpose_mm.checkpoints.parts import Parts, read_parts
 from vitpose_mm.checkpoints.safe_load import load_checkpoint
 
+from ..errors import InputError
+
 SCRATCH = 'scratch'
 ARCHS = ('small', 'base', 'large', 'huge')
 DECONV = 'deconv_layers.0.weight'
@@ -56,13 +58,13 @@ def choose_network(arch: str | None, start: str | None) -> Network:
     notes: list[str] = []
     parts = read_parts(loaded.weights, loaded.meta, drop_unused=True, log=notes.append)
     if parts.expert_shape[0] or len(parts.heads) > 1:
-        raise ValueError(f'--from {start}: a model of several datasets; take one out of it with `vitpose split`')
+        raise InputError(f'--from {start}: a model of several datasets; take one out of it with `vitpose split`')
     depth, width = parts.size
     sizes = {name: SIZES[name] for name in ARCHS if (SIZES[name].depth, SIZES[name].embed_dim) == parts.size}
     named = next((name for name, size in sizes.items() if parts.num_heads in (None, size.num_heads)), None)
     if arch not in (None, named):
         number = f', {parts.num_heads} attention heads' if sizes else ''
-        raise ValueError(f'--arch {arch}: {start} has {depth} blocks of width {width}{number}; leave --arch out')
+        raise InputError(f'--arch {arch}: {start} has {depth} blocks of width {width}{number}; leave --arch out')
     base, backbone, head, decay = f'vitpose_{named}.py', '', '', Network.decay
     if named is None:
         heads = parts.num_heads or _assumed_heads(width, notes)
@@ -100,7 +102,7 @@ def _image_size(parts: Parts, notes: list[str]) -> str:
 def _assumed_heads(width: int, notes: list[str]) -> int:
     """Number of attention heads by their usual width."""
     if width % 64:
-        raise ValueError(
+        raise InputError(
             f'the file does not record the number of attention heads, and its width {width} is not a multiple of 64'
         )
     notes.append(f'{width // 64} attention heads of 64 channels assumed: the file does not record their number')

@@ -24,15 +24,16 @@ def draw_preview(config: Any, file: Path, seed: int = 0) -> None:
     from mmengine.registry import init_default_scope
     from mmpose.registry import DATASETS
 
-    import vitpose_mm  # noqa: F401
     from vitpose_mm.files import replacing
+    from vitpose_mm.noise import quiet
 
     init_default_scope('mmpose')
     settings = config.train_dataloader.dataset.copy()
     packing = ('GenerateTarget', 'KeypointTarget', 'PackPoseInputs', 'PackCrop')
     steps = [step for step in settings.pipeline if step['type'] not in packing]
     settings.pipeline = steps
-    dataset = DATASETS.build(settings)
+    with quiet():
+        dataset = DATASETS.build(settings)
     np.random.seed(seed)  # MMPose's transforms draw from it
     chosen = np.random.default_rng(seed).permutation(len(dataset))[: COLUMNS * ROWS]
     tiles = [_tile(dataset[int(i)], dataset.metainfo) for i in sorted(chosen)]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..errors import InputError, MissingFileError
 from .annotations import Annotations
 from .coco import category_names, find_files, read_coco, split_of
 from .deeplabcut import read_deeplabcut
@@ -30,9 +31,9 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
         ValueError: the format is unknown, or the annotations have errors; the message says where.
     """
     if not path.exists():
-        raise FileNotFoundError(f'{path}: no such file or folder; expected {EXPECTED}')
+        raise MissingFileError(f'{path}: no such file or folder; expected {EXPECTED}')
     if images is not None and not images.is_dir():
-        raise FileNotFoundError(f'--images {images}: no such folder')
+        raise MissingFileError(f'--images {images}: no such folder')
     yaml_file = next((path / name for name in ('data.yaml', 'dataset.yaml') if (path / name).is_file()), None)
     if path.suffix in ('.yaml', '.yml') or yaml_file:
         found = [read_yolo(yaml_file or path, category)]
@@ -45,10 +46,10 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
         names = category_names(list(files)) if category == EACH else [category]
         found = [read_coco(files, images, name) for name in names]
     else:
-        raise ValueError(f'{path}: expected {EXPECTED}')
+        raise InputError(f'{path}: expected {EXPECTED}')
     for annotations in found:
         if not annotations.count:
-            raise ValueError(f'{path}: no {annotations.category!r} has a labelled keypoint')
+            raise InputError(f'{path}: no {annotations.category!r} has a labelled keypoint')
         _check_folder(annotations, path, images)
     return found
 
@@ -60,4 +61,4 @@ def _check_folder(annotations: Annotations, path: Path, images: Path | None) -> 
         return
     shown = ', '.join(map(str, paths[:3]))
     way_out = f'check --images {images}' if images else 'pass the folder of the images with --images DIR'
-    raise ValueError(f'{path}: none of its {len(paths):,} images exists; looked for {shown}, ...; {way_out}')
+    raise InputError(f'{path}: none of its {len(paths):,} images exists; looked for {shown}, ...; {way_out}')

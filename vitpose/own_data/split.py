@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from ..errors import InputError
 from .annotations import SPLITS, Annotations, Photo
 
 LEAST = 10  # annotated images
@@ -33,18 +34,18 @@ def split_images(
     """
     photos = [photo for photo in annotations.photos if photo.instances]
     if len(photos) < LEAST:
-        raise ValueError(f'{len(photos)} annotated images: expected at least {LEAST}, for training and validation')
+        raise InputError(f'{len(photos)} annotated images: expected at least {LEAST}, for training and validation')
     if len(photos) < len(annotations.photos):
         annotations.notes.append(f'{len(annotations.photos) - len(photos):,} images without instances left out')
     if any(photo.split for photo in photos):
         return _kept(photos, annotations)
     if not 0 < share < 1:
-        raise ValueError(f'--val {share}: expected a share between 0 and 1')
+        raise InputError(f'--val {share}: expected a share between 0 and 1')
     groups: dict[str, list[int]] = defaultdict(list)
     for i, photo in enumerate(photos):
         groups[photo.name if by_image else video_of(photo)].append(i)
     if len(groups) == 1:
-        raise ValueError(
+        raise InputError(
             f'all {len(photos)} images are of one video, {next(iter(groups))!r}: a score on frames of a video that was '
             'trained on says nothing about others. Annotate a second video, or pass --split-by image and do not trust '
             'the score'
@@ -74,7 +75,7 @@ def _kept(photos: list[Photo], annotations: Annotations) -> tuple[list[Photo], l
         annotations.notes.append('the test split is used for validation: there is no other')
     if not parts['train'] or not parts['val']:
         missing = 'train' if not parts['train'] else 'val'
-        raise ValueError(f'the annotations have a split, but no annotated image in {missing}')
+        raise InputError(f'the annotations have a split, but no annotated image in {missing}')
     annotations.notes.append('the split of the annotations is kept')
     if parts['test']:
         annotations.notes.append(f'{len(parts["test"]):,} images of the test split are left out: keep them for the end')

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from .annotations import SPLITS, Annotations, Instance, Labels, Photo, check_names, choose
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
@@ -24,11 +25,11 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
     data = _load(file)
     shape = data.get('kpt_shape')
     if not isinstance(shape, list) or len(shape) != 2 or shape[1] not in (2, 3) or not isinstance(shape[0], int):
-        raise ValueError(f'{file}: kpt_shape {shape!r}: expected [K, 2] or [K, 3]; is it a YOLO-pose dataset?')
+        raise InputError(f'{file}: kpt_shape {shape!r}: expected [K, 2] or [K, 3]; is it a YOLO-pose dataset?')
     names = data.get('names')
     classes = dict(enumerate(names)) if isinstance(names, list) else names
     if not isinstance(classes, dict) or not classes or not all(str(number).isdecimal() for number in classes):
-        raise ValueError(f'{file}: names {names!r}: expected the names of the classes, by number')
+        raise InputError(f'{file}: names {names!r}: expected the names of the classes, by number')
     classes = {int(number): str(name) for number, name in classes.items()}
     top = Path(data.get('path') or '.')
     top = top if top.is_absolute() else file.parent / top
@@ -44,7 +45,7 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
     used = sorted({int(row[0]) for each in rows.values() for _, row in each})
     unknown = [number for number in used if number not in classes]
     if unknown:
-        raise ValueError(f'{file}: labels of class {unknown[0]}, which is not among names: {classes}')
+        raise InputError(f'{file}: labels of class {unknown[0]}, which is not among names: {classes}')
     chosen = choose([classes[number] for number in used], category)
     notes = [f'YOLO-pose: {len(found):,} images in {split}' for split, found in images.items()]
     without = sum(not label_file(image).exists() for image in rows)
@@ -64,9 +65,9 @@ def _load(file: Path) -> dict[str, Any]:
     try:
         data = yaml.safe_load(file.read_text(encoding='utf-8'))
     except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise ValueError(f'{file}: not a YAML file: {" ".join(str(problem).split())}') from problem
+        raise InputError(f'{file}: not a YAML file: {" ".join(str(problem).split())}') from problem
     if not isinstance(data, dict):
-        raise ValueError(f'{file}: expected a YAML object with kpt_shape, train, val and names')
+        raise InputError(f'{file}: expected a YAML object with kpt_shape, train, val and names')
     return data
 
 
@@ -83,10 +84,10 @@ def _labels(file: Path, data: dict, count: int, category: str, notes: list[str])
         notes.append(f'{file} has no keypoint names (kpt_names): they are numbered')
     names = check_names(names, f'{file}: kpt_names')
     if len(names) != count:
-        raise ValueError(f'{file}: {len(names)} kpt_names, but kpt_shape says {count} keypoints')
+        raise InputError(f'{file}: {len(names)} kpt_names, but kpt_shape says {count} keypoints')
     mirror = data.get('flip_idx')
     if mirror is not None and (not isinstance(mirror, list) or sorted(mirror) != list(range(count))):
-        raise ValueError(f'{file}: flip_idx {mirror!r}: expected each number from 0 to {count - 1} once')
+        raise InputError(f'{file}: flip_idx {mirror!r}: expected each number from 0 to {count - 1} once')
     return Labels(names, mirror=mirror)
 
 
@@ -98,7 +99,7 @@ def _find_images(file: Path, top: Path, entry: Any) -> list[Path]:
         lines = [line.strip() for line in path.read_text(encoding='utf-8').splitlines()]
         return [path.parent / line for line in lines if line]
     if not path.is_dir():
-        raise ValueError(f'{file}: looked for images in {path}, which is neither a folder nor a .txt file')
+        raise InputError(f'{file}: looked for images in {path}, which is neither a folder nor a .txt file')
     return sorted(image for image in path.rglob('*') if image.suffix.lower() in SUFFIXES)
 
 
@@ -128,7 +129,7 @@ def _parse(line: str, length: int, where: str, shape: list[int]) -> np.ndarray:
     except ValueError:
         values = np.zeros(0)
     if len(values) != length:
-        raise ValueError(
+        raise InputError(
             f'{where}: expected {length} numbers (class, box, {shape[0]} keypoints of {shape[1]}), '
             f'got {len(line.split())}'
         )
@@ -136,7 +137,7 @@ def _parse(line: str, length: int, where: str, shape: list[int]) -> np.ndarray:
     normalised = np.concatenate((values[1:5], points[:, :2].ravel()))
     if not (np.isfinite(normalised).all() and (normalised >= 0).all() and (normalised <= 1).all()):
         bad = normalised[~((normalised >= 0) & (normalised <= 1))][0]
-        raise ValueError(f'{where}: {bad:g}: expected values from 0 to 1, in parts of the image, not pixels')
+        raise InputError(f'{where}: {bad:g}: expected values from 0 to 1, in parts of the image, not pixels')
     return values
 
 
@@ -170,4 +171,4 @@ def image_size(path: Path) -> tuple[int, int]:
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
             return image.size[::-1] if turned else image.size
     except (OSError, ValueError, SyntaxError) as problem:
-        raise ValueError(f'{path}: not an image: {problem}') from problem
+        raise InputError(f'{path}: not an image: {problem}') from problem

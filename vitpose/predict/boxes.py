@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from .matching import GivenBoxes, Listed
 from .sources import Source
 
@@ -30,7 +31,7 @@ def read_boxes(path: Path, sources: Sequence[Source], images_json: Path | None =
     """
     if path.suffix.lower() == '.jsonl':
         if images_json:
-            raise ValueError(f'--images-json {images_json}: only for COCO detections, and {path} has JSON lines')
+            raise InputError(f'--images-json {images_json}: only for COCO detections, and {path} has JSON lines')
         return GivenBoxes(path, _read_lines(path), sources)
     data = _load(path)
     if isinstance(data, dict) and images_json is None:
@@ -38,14 +39,14 @@ def read_boxes(path: Path, sources: Sequence[Source], images_json: Path | None =
     elif isinstance(data, list) and images_json is not None:
         images = _load(images_json)
         if not isinstance(images, dict):
-            raise ValueError(f'{images_json}: expected a JSON object with images, got {type(images).__name__}')
+            raise InputError(f'{images_json}: expected a JSON object with images, got {type(images).__name__}')
         listed = _read_coco(images_json, images, path, data, 'detections')
     elif isinstance(data, list):
-        raise ValueError(f'{path}: a list of detections has image ids only; pass --images-json, with their file names')
+        raise InputError(f'{path}: a list of detections has image ids only; pass --images-json, with their file names')
     elif isinstance(data, dict):
-        raise ValueError(f'--images-json {images_json}: only for a list of COCO detections, and {path} is an object')
+        raise InputError(f'--images-json {images_json}: only for a list of COCO detections, and {path} is an object')
     else:
-        raise ValueError(f'{path}: expected a COCO annotation file, a list of COCO detections, or *.jsonl')
+        raise InputError(f'{path}: expected a COCO annotation file, a list of COCO detections, or *.jsonl')
     return GivenBoxes(path, listed, sources)
 
 
@@ -53,7 +54,7 @@ def _load(path: Path) -> object:
     try:
         return json.loads(path.read_text(encoding='utf-8'))
     except (ValueError, RecursionError) as problem:
-        raise ValueError(f'{path}: not a JSON file: {problem}') from problem
+        raise InputError(f'{path}: not a JSON file: {problem}') from problem
 
 
 def _read_coco(images_path: Path, head: Mapping, path: Path, rows: object, noun: str) -> dict[str, Listed]:
@@ -63,13 +64,13 @@ def _read_coco(images_path: Path, head: Mapping, path: Path, rows: object, noun:
     sizes: dict[str, tuple[int, int]] = {}
     images = head.get('images')
     if not isinstance(images, list) or not isinstance(rows, list):
-        raise ValueError(f'{path}: expected a COCO file with lists of images and {noun}')
+        raise InputError(f'{path}: expected a COCO file with lists of images and {noun}')
     for number, image in enumerate(images):
         where = f'{images_path}: images[{number}]'
         name = _get(image, 'file_name', str, where)
         key = _get(image, 'id', int, where)
         if name in listed or key in names:
-            raise ValueError(f'{where}: file_name {name!r} or id {key} occurs twice')
+            raise InputError(f'{where}: file_name {name!r} or id {key} occurs twice')
         names[key] = name
         listed[name] = Listed(image_id=key)
         width, height = image.get('width'), image.get('height')
@@ -77,7 +78,7 @@ def _read_coco(images_path: Path, head: Mapping, path: Path, rows: object, noun:
             sizes[name] = (width, height)
     categories = head.get('categories') or []
     if not isinstance(categories, list) or not all(isinstance(c, dict) for c in categories):
-        raise ValueError(f'{images_path}: expected a list of objects as categories, got {_short(categories)}')
+        raise InputError(f'{images_path}: expected a list of objects as categories, got {_short(categories)}')
     people = [_get(c, 'id', int, f'{images_path}: categories') for c in categories if c.get('name') == 'person']
     boxes: dict[str, list] = {name: [] for name in listed}
     scores: dict[str, list] = {name: [] for name in listed}
@@ -86,12 +87,12 @@ def _read_coco(images_path: Path, head: Mapping, path: Path, rows: object, noun:
         where = f'{path}: {noun}[{number}]'
         key = _get(row, 'image_id', int, where)
         if key not in names:
-            raise ValueError(f'{where}: image_id {key} is not among the images of {images_path}')
+            raise InputError(f'{where}: image_id {key} is not among the images of {images_path}')
         kind = row.get('category_id', people[0] if people else 1)
         if row.get('iscrowd') or (people and kind not in people):
             continue
         if not isinstance(kind, int) or isinstance(kind, bool):
-            raise ValueError(f'{where}: category_id {_short(kind)}: expected an integer')
+            raise InputError(f'{where}: category_id {_short(kind)}: expected an integer')
         kinds[names[key]].append(kind)
         x, y, width, height = _numbers(row.get('bbox'), 4, f'{where}: bbox')
         boxes[names[key]].append((x, y, x + width, y + height))
@@ -118,13 +119,13 @@ def _read_lines(path: Path) -> dict[str, Listed]:
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as problem:
-                raise ValueError(f'{where}: not JSON: {problem}') from problem
+                raise InputError(f'{where}: not JSON: {problem}') from problem
             name = _get(row, 'file', str, where)
             frame = None if row.get('frame') is None else _get(row, 'frame', int, where)
             boxes = _get(row, 'boxes', list, where)
             entry = listed.setdefault(name, Listed())
             if frame in entry.boxes:
-                raise ValueError(f'{where}: {name} has a line already' + (f' for frame {frame}' if frame else ''))
+                raise InputError(f'{where}: {name} has a line already' + (f' for frame {frame}' if frame else ''))
             entry.boxes[frame] = _array([_numbers(box, 4, f'{where}: boxes[{i}]') for i, box in enumerate(boxes)])
             if row.get('scores') is not None:
                 entry.scores[frame] = np.array(_numbers(row['scores'], len(boxes), f'{where}: scores'), np.float32)
@@ -139,7 +140,7 @@ def _get(row: Any, key: str, kind: type, where: str) -> Any:
     value = row.get(key) if isinstance(row, dict) else None
     kinds = (int, float) if kind is float else kind
     if not isinstance(value, kinds) or isinstance(value, bool):
-        raise ValueError(f'{where}: expected an object with {key}, {_NOUNS[kind]}; got {_short(row)}')
+        raise InputError(f'{where}: expected an object with {key}, {_NOUNS[kind]}; got {_short(row)}')
     return value
 
 
@@ -152,7 +153,7 @@ def _numbers(value: object, count: int, where: str) -> list[float]:
             return [float(v) for v in value]
     except (TypeError, OverflowError):
         pass
-    raise ValueError(f'{where}: expected a list of {count} numbers, got {_short(value)}')
+    raise InputError(f'{where}: expected a list of {count} numbers, got {_short(value)}')
 
 
 def _short(value: object) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..errors import InputError
+
 # what the crop depends on, by transform; the second row only changes labels or what is packed
 UNDERSTOOD: dict[str, tuple[str, ...]] = {
     **dict(LoadImage=('backend_args',), GetBBoxCenterScale=('padding',), TopdownAffine=('input_size', 'use_udp')),
@@ -88,14 +90,14 @@ def read_crop_rule(pipeline: Sequence[Any], source: str) -> CropRule:
         known = UNDERSTOOD.get(name)
         given = [key for key in step if key != 'type']
         if known is None or (known != ('*',) and set(given) - set(known)):
-            raise ValueError(
+            raise InputError(
                 f'{source}: PosePredictor cannot repeat {name}({", ".join(f"{key}={step[key]}" for key in given)}); '
                 f'expected a pipeline of {", ".join(UNDERSTOOD)}. MMPoseInferencer runs any pipeline'
             )
         options[name] = {key: step[key] for key in given}
     for name in ('GetBBoxCenterScale', 'TopdownAffine'):
         if name not in options:
-            raise ValueError(f'{source}: expected {name} in the test pipeline of a top-down model')
+            raise InputError(f'{source}: expected {name} in the test pipeline of a top-down model')
     affine = options['TopdownAffine']
     width, height = affine['input_size']
     padding = options['GetBBoxCenterScale'].get('padding', CropRule.padding)

@@ -12,7 +12,9 @@ from mmpose.evaluation.functional import nms
 
 from vitpose_mm.checkpoints.fit import load_whole
 from vitpose_mm.checkpoints.safe_load import load_weights
+from vitpose_mm.noise import quiet
 
+from ..errors import InputError
 from .device import as_device
 
 
@@ -46,12 +48,13 @@ class Detector:
         categories: Sequence[int] | None = None,
         batch_size: int = 8,
     ):
-        from mmdet.apis import DetInferencer
+        with quiet():
+            from mmdet.apis import DetInferencer
 
         known = default_det_models.get(str(model), {})
         config, name = str(known.get('model', model)), str(model)
         if checkpoint is None and not known and Path(config).suffix in ('.py', '.json', '.yml', '.yaml'):
-            raise ValueError(f'detector {name}: expected a checkpoint with a config file')
+            raise InputError(f'detector {name}: expected a checkpoint with a config file')
         published = known.get('weights') if checkpoint is None else None
         with warnings.catch_warnings():
             warnings.filterwarnings(
@@ -63,7 +66,7 @@ class Detector:
             try:
                 load_whole(self._inferencer.model, load_weights(Path(checkpoint)))
             except ValueError as problem:
-                raise ValueError(f'detector: {checkpoint} does not fit {name}: {problem}') from problem
+                raise InputError(f'detector: {checkpoint} does not fit {name}: {problem}') from problem
         self.score_threshold, self.nms_threshold, self.batch_size = score_threshold, nms_threshold, batch_size
         self.categories = tuple(categories or known.get('cat_ids') or person_class(self._inferencer.cfg, name))
 
@@ -92,5 +95,5 @@ def person_class(cfg: Any, name: str) -> tuple[int]:
     classes = (dataset.get('metainfo') or {}).get('classes') or kind.METAINFO['classes']
     classes = [classes] if isinstance(classes, str) else list(classes)
     if 'person' not in classes and len(classes) > 1:
-        raise ValueError(f"detector {name}: no class 'person' among {', '.join(classes)}; choose some with categories")
+        raise InputError(f"detector {name}: no class 'person' among {', '.join(classes)}; choose some with categories")
     return (classes.index('person') if 'person' in classes else 0,)

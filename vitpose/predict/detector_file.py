@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import InputError, MissingFileError
+
 if TYPE_CHECKING:
     from .detector import Detector
 
@@ -33,24 +35,24 @@ class FileDetector:
     def __init__(self, file: str | Path, device: str = 'auto', score_threshold: float = 0.3):
         self.file = Path(file)
         if not self.file.is_file():
-            raise FileNotFoundError(f'detector {file}: no such file')
+            raise MissingFileError(f'detector {file}: no such file')
         try:
             import onnxruntime
             from rtmlib import YOLOX
         except ImportError as problem:
-            raise ValueError(f'detector {file} needs rtmlib ({problem}): {INSTALL}') from problem
+            raise InputError(f'detector {file} needs rtmlib ({problem}): {INSTALL}') from problem
         gpu = device != 'cpu' and 'CUDAExecutionProvider' in onnxruntime.get_available_providers()
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # it prints the name of the file
                 self._tool = YOLOX(str(file), score_thr=score_threshold, device='cuda' if gpu else 'cpu')
         except Exception as problem:  # ONNX Runtime's exceptions derive from Exception alone
-            raise ValueError(
+            raise InputError(
                 f'detector {file}: ONNX Runtime cannot read it: {" ".join(str(problem).split())[:300]}'
             ) from problem
         given, found = self._tool.session.get_inputs()[0].shape, self._tool.session.get_outputs()[0].shape
         columns = found[-1] if len(found) == 3 else 0  # a name where it is dynamic
         if len(given) != 4 or given[1] != 3 or (isinstance(columns, int) and columns < 5):
-            raise ValueError(
+            raise InputError(
                 f'detector {file}: input {given} and output {found}; expected those of YOLOX: (1, 3, h, w), and '
                 '(1, N, 5) or (1, N, 5 + classes)'
             )
@@ -69,7 +71,7 @@ class FileDetector:
         return found
 
 
-def open_detector(model: str | Path, checkpoint: str | Path | None = None, device: str = 'auto') -> 'Detector':
+def open_detector(model: str | Path, checkpoint: str | Path | None = None, *, device: str = 'auto') -> 'Detector':
     """A detector: FILE.onnx of YOLOX, or a config or name as for `Detector`.
 
     Raises:
@@ -81,5 +83,5 @@ def open_detector(model: str | Path, checkpoint: str | Path | None = None, devic
 
         return Detector(model, checkpoint, device)
     if checkpoint is not None:
-        raise ValueError(f'detector {model} {checkpoint}: an ONNX file has its weights in it')
+        raise InputError(f'detector {model} {checkpoint}: an ONNX file has its weights in it')
     return FileDetector(model, device)  # type: ignore[return-value]  # it is called in the same way

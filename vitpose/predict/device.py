@@ -7,6 +7,8 @@ from mmengine.logging import print_log
 
 from vitpose_mm.optim.autocast import EMULATED, has_bfloat16
 
+from ..errors import InputError
+
 PRECISIONS = {'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
@@ -19,16 +21,16 @@ def as_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as problem:
         reason = str(problem).splitlines()[0]
-        raise ValueError(f"device={name!r}: {reason}; expected 'auto', 'cpu' or 'cuda'") from problem
+        raise InputError(f"device={name!r}: {reason}; expected 'auto', 'cpu' or 'cuda'") from problem
     return device
 
 
 def as_precision(name: str, device: torch.device) -> str:
     """The precision that a device computes in; ValueError if it is unknown, or fp16 without a GPU."""
     if name not in PRECISIONS:
-        raise ValueError(f'precision={name!r}: expected {", ".join(map(repr, PRECISIONS))}')
+        raise InputError(f'precision={name!r}: expected {", ".join(map(repr, PRECISIONS))}')
     if name == 'fp16' and device.type != 'cuda':
-        raise ValueError(f"precision='fp16' needs a CUDA GPU, but the device is {str(device)!r}: use 'bf16' or 'fp32'")
+        raise InputError(f"precision='fp16' needs a CUDA GPU, but the device is {str(device)!r}: use 'bf16' or 'fp32'")
     if name == 'bf16' and not has_bfloat16(device.type):
         print_log(f'PosePredictor: {EMULATED}: predicting in float32', 'current', logging.WARNING)
         return 'fp32'

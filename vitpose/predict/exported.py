@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import InputError, MissingFileError
 from .file_info import FileInfo, read_info
 from .onnx_backend import OnnxNetwork
 from .openvino_backend import OpenVinoNetwork
@@ -46,16 +47,16 @@ class ExportedModel:
         """Raise a ValueError unless it returns keypoints, and is what is asked for; None accepts any."""
         info = self.info
         if info.outputs != 'keypoints':
-            raise ValueError(
+            raise InputError(
                 f'{self.file}: it returns heatmaps, and keypoints are needed: export it with decoding, which is the '
                 'default, and without --no-decode'
             )
         if dataset not in (None, info.dataset):
-            raise ValueError(f'{self.file}: dataset={dataset!r}: this file predicts {info.dataset!r} alone')
+            raise InputError(f'{self.file}: dataset={dataset!r}: this file predicts {info.dataset!r} alone')
         if precision not in (None, info.precision):
-            raise ValueError(f'{self.file}: precision={precision!r}: this file was exported in {info.precision}')
+            raise InputError(f'{self.file}: precision={precision!r}: this file was exported in {info.precision}')
         if flip_test and not info.flip_test:
-            raise ValueError(f'{self.file}: it was exported without flip test: export it with --flip-test')
+            raise InputError(f'{self.file}: it was exported without flip test: export it with --flip-test')
 
     def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
@@ -71,9 +72,9 @@ def open_network(file: Path, device: str = 'auto') -> Network:
         ValueError: it is of no kind that is run here, or cannot be read.
     """
     if not file.is_file():
-        raise FileNotFoundError(f'{file}: no such file')
+        raise MissingFileError(f'{file}: no such file')
     if file.suffix not in KINDS:
-        raise ValueError(f'{file}: expected a file that `vitpose export` wrote: {" or ".join(KINDS)}')
+        raise InputError(f'{file}: expected a file that `vitpose export` wrote: {" or ".join(KINDS)}')
     return OnnxNetwork(file, device) if file.suffix == '.onnx' else OpenVinoNetwork(file, device)
 
 

@@ -3,6 +3,8 @@
 import importlib
 from types import ModuleType
 
+from ..errors import InputError
+
 EXTRAS = {'av': 'predict', 'trackers': 'track', 'onnxruntime': 'onnx', 'openvino': 'openvino', 'gradio': 'app'}
 
 
@@ -19,6 +21,6 @@ def need(name: str, purpose: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as problem:
-        raise ValueError(
+        raise InputError(
             f"{purpose} needs the package {name} ({problem}): pip install 'vitpose_mm[{EXTRAS[name]}]'"
         ) from problem

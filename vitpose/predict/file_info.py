@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from .crops import CropRule
 
 FORMAT = 1  # raised when older versions of this package can no longer run a file
@@ -98,7 +99,7 @@ def read_info(stored: Mapping[str, str], name: str) -> FileInfo:
     """
     found = {key.removeprefix(PREFIX): value for key, value in stored.items() if key.startswith(PREFIX)}
     if 'format' not in found:
-        raise ValueError(
+        raise InputError(
             f'{name}: not written by `vitpose export`, as it does not say how to crop and what it predicts'
         )
     try:
@@ -106,11 +107,11 @@ def read_info(stored: Mapping[str, str], name: str) -> FileInfo:
         newer = int(values['format']) > FORMAT
         values = {field.name: values[field.name] for field in fields(FileInfo)} if not newer else values
     except (KeyError, TypeError, ValueError, RecursionError) as problem:
-        raise ValueError(
+        raise InputError(
             f'{name}: damaged metadata ({type(problem).__name__}: {problem}); export it again'
         ) from problem
     if newer:
-        raise ValueError(
+        raise InputError(
             f'{name}: format {values["format"]}, written by version {values.get("version")}; this version reads up to '
             f'format {FORMAT}: pip install -U vitpose_mm'
         )
@@ -148,4 +149,4 @@ def _check(info: FileInfo, name: str) -> None:
     }
     for key, fine in good.items():
         if not fine:
-            raise ValueError(f'{name}: damaged metadata: {key}={getattr(info, key)!r}; export it again')
+            raise InputError(f'{name}: damaged metadata: {key}={getattr(info, key)!r}; export it again')

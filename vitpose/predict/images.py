@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..errors import InputError
 from .poses import Frame
 
 Image = np.ndarray | str | Path
@@ -30,17 +31,17 @@ def read_image(path: str | Path) -> np.ndarray:
     """
     data = Path(path).read_bytes()
     if not data:
-        raise ValueError(f'{path}: empty file (0 bytes)')
+        raise InputError(f'{path}: empty file (0 bytes)')
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as problem:
-        raise ValueError(f'{path}: OpenCV cannot decode it: {" ".join(str(problem).split())}') from problem
+        raise InputError(f'{path}: OpenCV cannot decode it: {" ".join(str(problem).split())}') from problem
     if image is None:
-        raise ValueError(f'{path}: not an image that OpenCV can read, or damaged; it starts with {data[:12]!r}')
+        raise InputError(f'{path}: not an image that OpenCV can read, or damaged; it starts with {data[:12]!r}')
     try:
         _check_complete(data)
     except ValueError as problem:
-        raise ValueError(f'{path}: {problem}') from problem
+        raise InputError(f'{path}: {problem}') from problem
     return image
 
 
@@ -61,7 +62,7 @@ def _check_complete(data: bytes) -> None:
 
         Image.open(io.BytesIO(data)).load()
     except (ImportError, OSError, SyntaxError, ValueError) as problem:
-        raise ValueError(f'truncated: {len(data)} bytes without an end marker ({problem})') from problem
+        raise InputError(f'truncated: {len(data)} bytes without an end marker ({problem})') from problem
 
 
 def as_bgr(image: np.ndarray) -> np.ndarray:
@@ -75,9 +76,9 @@ def as_bgr(image: np.ndarray) -> np.ndarray:
     """
     kind = f'image of shape {image.shape} and type {image.dtype}'
     if image.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f'{kind}: expected uint8, or uint16 for 16 bits per channel')
+        raise InputError(f'{kind}: expected uint8, or uint16 for 16 bits per channel')
     if image.ndim not in (2, 3) or 0 in image.shape or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
-        raise ValueError(f'{kind}: expected (H, W), or (H, W, C) with 1, 3 (BGR) or 4 (BGRA) channels')
+        raise InputError(f'{kind}: expected (H, W), or (H, W, C) with 1, 3 (BGR) or 4 (BGRA) channels')
     if image.dtype == np.uint16:
         image = (image >> 8).astype(np.uint8)
     if image.ndim == 2 or image.shape[2] == 1:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from ..errors import InputError
 from .poses import Frame
 from .sources import Source
 
@@ -106,7 +107,7 @@ def match_names(path: Path, listed: Mapping[str, Listed], sources: Sequence[Sour
             found[source.name] = listed[names[0]]
     if not any(isinstance(entry, Listed) for entry in found.values()):
         name, reason = next(iter(found.items()))
-        raise ValueError(f'{name}: {reason} (the same for all {len(sources)} inputs)' if len(found) > 1 else reason)
+        raise InputError(f'{name}: {reason} (the same for all {len(sources)} inputs)' if len(found) > 1 else reason)
     return found
 
 

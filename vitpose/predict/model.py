@@ -23,6 +23,7 @@ from vitpose_mm.estimators.split import split_config, split_model
 from vitpose_mm.export.graph import HeatmapGraph
 from vitpose_mm.heads import MultiDatasetHead
 
+from ..errors import InputError, MissingFileError
 from .crops import CropRule, read_crop_rule
 from .device import PRECISIONS, as_device, as_precision
 
@@ -73,17 +74,20 @@ class PoseModel:
         own = split_config(cfg, chosen(dataset, several)) if several else cfg
         self.crop_rule, self.metainfo = read_test_set(own, name)
         if not several and dataset not in (None, self.metainfo['dataset_name']):
-            raise ValueError(f'dataset={dataset!r}: this model has one dataset, {self.metainfo["dataset_name"]!r}')
+            raise InputError(f'dataset={dataset!r}: this model has one dataset, {self.metainfo["dataset_name"]!r}')
         if not Path(checkpoint).exists():
-            raise FileNotFoundError(missing_checkpoint(Path(checkpoint), name, 'checkpoint={}'))
-        weights = load_weights(Path(checkpoint))
+            raise MissingFileError(missing_checkpoint(Path(checkpoint), name, 'checkpoint={}'))
+        try:
+            weights = load_weights(Path(checkpoint))
+        except ValueError as problem:
+            raise InputError(str(problem)) from problem
         try:
             if several:
                 model = split_model(cfg, weights, self.metainfo['dataset_name'])
             else:
                 load_whole(model := MODELS.build(cfg.model), weights)
         except ValueError as problem:
-            raise ValueError(f'{checkpoint} does not fit {name}: {problem}') from problem
+            raise InputError(f'{checkpoint} does not fit {name}: {problem}') from problem
         self._check(model, name)
         self.model = revert_sync_batchnorm(model).to(self.device).eval().requires_grad_(False)
         if self._dtype is not None:  # once, instead of by autocast in every batch
@@ -102,14 +106,14 @@ class PoseModel:
         head: Any = getattr(model, 'head', None)
         heatmaps = isinstance(head, HeatmapHead) and type(head).predict is HeatmapHead.predict
         if not isinstance(model, TopdownPoseEstimator) or not heatmaps or head.decoder is None:
-            raise ValueError(
+            raise InputError(
                 f'{name}: {type(model).__name__} with {type(head).__name__}; expected a TopdownPoseEstimator with a '
                 'heatmap head and its decoder. MMPoseInferencer runs other models'
             )
         parts = 3 if getattr(head.decoder, 'heatmap_type', None) == 'combined' else 1  # a heatmap and two offset maps
         expected = self.metainfo['num_keypoints']
         if 'output_keypoint_indices' not in model.test_cfg and head.out_channels != expected * parts:
-            raise ValueError(
+            raise InputError(
                 f'{name}: the head predicts {head.out_channels // parts} keypoints, its test set '
                 f'{self.metainfo["dataset_name"]!r} has {expected}'
             )
@@ -117,7 +121,7 @@ class PoseModel:
         if not isinstance(found, ImgDataPreprocessor) or any(
             side % found.pad_size_divisor for side in self.crop_rule.input_size
         ):
-            raise ValueError(f'{name}: data_preprocessor={found}: expected a PoseDataPreprocessor without padding')
+            raise InputError(f'{name}: data_preprocessor={found}: expected a PoseDataPreprocessor without padding')
 
     def normalised(self, crops: np.ndarray) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32, on the device."""
@@ -162,13 +166,13 @@ def read_config(config: str | Path | Config) -> tuple[Config, str]:
     name = str(getattr(config, 'filename', None) or 'the config' if isinstance(config, Config) else config)
     if not isinstance(config, Config):
         if not Path(config).is_file():
-            raise FileNotFoundError(f'{config}: no such config file')
+            raise MissingFileError(f'{config}: no such config file')
         try:
             config = Config.fromfile(config)
         except Exception as problem:  # a config is a program, and may raise anything
-            raise ValueError(f'{name}: {type(problem).__name__}: {problem}') from problem
+            raise InputError(f'{name}: {type(problem).__name__}: {problem}') from problem
     if not isinstance(config.get('model'), dict):
-        raise ValueError(f'{name}: expected a config with model=dict(...)')
+        raise InputError(f'{name}: expected a config with model=dict(...)')
     init_default_scope(config.get('default_scope') or 'mmpose')
     return config, name
 
@@ -181,7 +185,7 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
     """
     dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
     if dataset is None:
-        raise ValueError(f'{name}: expected a test_dataloader, whose pipeline says how to crop')
+        raise InputError(f'{name}: expected a test_dataloader, whose pipeline says how to crop')
     return read_crop_rule(dataset.get('pipeline') or (), name), metainfo(dataset)
 
 
@@ -197,5 +201,5 @@ def chosen(dataset: str | None, names: list[str]) -> str:
     if dataset is None and len(names) == 1:
         return names[0]
     if dataset not in names:
-        raise ValueError(f'dataset={dataset!r}: this model predicts one of {", ".join(names)}; choose one of them')
+        raise InputError(f'dataset={dataset!r}: this model predicts one of {", ".join(names)}; choose one of them')
     return str(dataset)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import InputError
 from .extras import need
 
 
@@ -28,7 +29,7 @@ class OnnxNetwork:
         gpu = 'CUDAExecutionProvider' in runtime.get_available_providers()
         if device not in ('auto', 'cpu', 'cuda') or (device == 'cuda' and not gpu):
             reason = 'this ONNX Runtime has no CUDA' if device == 'cuda' else 'unknown device'
-            raise ValueError(f"device={device!r}: {reason}; expected 'auto', 'cpu' or 'cuda'")
+            raise InputError(f"device={device!r}: {reason}; expected 'auto', 'cpu' or 'cuda'")
         self.device = 'cuda' if gpu and device != 'cpu' else 'cpu'
         providers = ['CUDAExecutionProvider'] * (self.device == 'cuda') + ['CPUExecutionProvider']
         options = runtime.SessionOptions()
@@ -39,7 +40,7 @@ class OnnxNetwork:
             self._session = runtime.InferenceSession(str(file), options, providers=providers)
         except Exception as problem:  # its exceptions derive from Exception alone
             reason = ' '.join(str(problem).split())[:300]
-            raise ValueError(
+            raise InputError(
                 f'{file}: ONNX Runtime cannot read it, so it is damaged or not an ONNX file: {reason}'
             ) from problem
         self.stored = dict(self._session.get_modelmeta().custom_metadata_map)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError, MissingFileError
 from .extras import need
 
 HINTS = {'bf16': 'bf16'}  # precision of the file: in which the network is computed, where the processor can; else fp32
@@ -35,16 +36,16 @@ class OpenVinoNetwork:
     def __init__(self, file: Path, device: str = 'auto'):
         openvino = need('openvino', str(file))
         if device not in ('auto', 'cpu'):
-            raise ValueError(f"device={device!r}: OpenVINO's files run on the CPU here; expected 'auto' or 'cpu'")
+            raise InputError(f"device={device!r}: OpenVINO's files run on the CPU here; expected 'auto' or 'cpu'")
         if not file.with_suffix('.bin').is_file():
-            raise FileNotFoundError(f'{file}: the weights {file.with_suffix(".bin").name} are not beside it')
+            raise MissingFileError(f'{file}: the weights {file.with_suffix(".bin").name} are not beside it')
         core = _core(openvino)
         try:
             model = core.read_model(str(file))
             self.stored = {key: str(model.get_rt_info([key]).value) for key in model.rt_info}
         except Exception as problem:  # its exceptions are RuntimeErrors of any text
             reason = ' '.join(str(problem).split())[-300:]
-            raise ValueError(
+            raise InputError(
                 f"{file}: OpenVINO cannot read it, so it is damaged or not OpenVINO's: {reason}"
             ) from problem
         precision = self.stored.get('vitpose_precision', '').strip('"')

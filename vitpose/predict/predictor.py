@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, overload
 
+from ..errors import InputError
 from .batching import Batch, Work, fill_batches, start_work
 from .exported import KINDS, ExportedModel, is_exported
 from .images import Image, as_frame, read_frame
@@ -28,59 +29,52 @@ MAX_THREADS = 8
 class PosePredictor:
     """Predict the poses of people in images and videos with a top-down heatmap model.
 
-    >>> predictor = PosePredictor(config, checkpoint)
+    >>> predictor = PosePredictor.load(config, checkpoint)
     >>> poses = predictor('image.jpg', boxes=[[100, 50, 220, 400]])
     >>> poses.keypoints  # (1, 17, 2) in image pixels
-    >>> predictor = PosePredictor('model.onnx')  # a file of `vitpose export`: without torch and OpenMMLab
+    >>> predictor = PosePredictor.load('model.onnx')  # a file of `vitpose export`: without torch and OpenMMLab
 
     The crop (padding, input size, UDP or classic) is that of the config's test pipeline; keypoints are those of MMPose
     with the same boxes. People of several images share batches. Reading and cropping run in threads next to the
     network.
 
     Args:
-        config: config file, or a loaded config; or a file of `vitpose export`.
-        checkpoint: weights that the config's model loads; only tensors are read, no code in the file runs. None for an
-            exported file, whose precision, flip test and dataset are fixed.
-        device: 'auto' (the first GPU, or else the CPU), 'cpu', 'cuda', 'cuda:1', ...
-        precision: 'fp32', 'bf16' or 'fp16' (GPU only); None: fp32, or that of the file. Where a processor only emulates
-            bfloat16, bf16 means fp32.
-        flip_test: average the heatmaps with those of the mirrored crop, as the config's test_cfg says; twice the time.
-        dataset: of a multi-dataset model, whose head, expert, keypoints, crop and codec are used.
-        batch_size: people per batch; None: 16 on the CPU, 64 on a GPU.
+        model: see `load_model`.
         detector: finds the people of images that come without boxes; None: the whole image is one person.
-        compile: compile the network of a config and checkpoint with torch.compile in the first batch, which takes
-            minutes; see `PoseModel`.
+        batch_size: people per batch; None: 16 on the CPU, 64 on a GPU.
 
     Attributes:
         model: the `PoseModel` or `ExportedModel`, with `metainfo`, `num_keypoints`, `crop_rule`, `device` and
             `precision`.
 
     Raises:
-        OSError: a file does not exist.
-        ValueError: see `PoseModel` and `ExportedModel`; an exported file with another precision, flip test or dataset
-            than asked for, or with heatmaps as outputs; or a batch size below 1.
+        ValueError: a batch size below 1.
     """
 
     def __init__(
-        self,
-        config: 'str | Path | Config',
-        checkpoint: str | Path | None = None,
-        device: str = 'auto',
-        precision: str | None = None,
-        flip_test: bool = False,
-        dataset: str | None = None,
-        batch_size: int | None = None,
-        detector: 'Detector | None' = None,
-        compile: bool = False,
+        self, model: 'PoseModel | ExportedModel', detector: 'Detector | None' = None, batch_size: int | None = None
     ):
         if batch_size is not None and batch_size < 1:
-            raise ValueError(f'batch_size={batch_size}: expected at least 1')
-        self.model = _open(config, checkpoint, device, precision, flip_test, dataset, compile)
+            raise InputError(f'batch_size={batch_size}: expected at least 1')
+        self.model = model
         self.batch_size = batch_size or self.model.batch_size
         self.detector = detector
         self._threads = min(MAX_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._threads, 'vitpose-crop')
         self._lock = Lock()  # detector and network take turns: together they would use twice as many threads as cores
+
+    @classmethod
+    def load(
+        cls,
+        config: 'str | Path | Config',
+        checkpoint: str | Path | None = None,
+        *,
+        detector: 'Detector | None' = None,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> 'PosePredictor':
+        """Load a model and return its predictor; `options` are the others of `load_model`."""
+        return cls(load_model(config, checkpoint, **options), detector, batch_size)
 
     @overload
     def __call__(self, images: Image, boxes: Any = None) -> Poses: ...
@@ -107,7 +101,7 @@ class PosePredictor:
             return self([images], [boxes])[0]
         boxes = [None] * len(images) if boxes is None else boxes
         if len(boxes) != len(images):
-            raise ValueError(
+            raise InputError(
                 f'{len(images)} images with {len(boxes)} sets of boxes: expected an array (N, 4), or None, per image'
             )
         pairs = zip(images, boxes, strict=True)
@@ -115,7 +109,7 @@ class PosePredictor:
         found = []
         for frame, poses in self._run(frames, fill_up=False):
             if frame.error is not None:
-                raise ValueError(frame.error)
+                raise InputError(frame.error)
             found.append(poses)
         return found
 
@@ -176,25 +170,45 @@ class PosePredictor:
         batch.finish(self.model.crop_rule, keypoints[:count], scores[:count])
 
 
-def _open(
+def load_model(
     config: 'str | Path | Config',
-    checkpoint: str | Path | None,
-    device: str,
-    precision: str | None,
-    flip_test: bool,
-    dataset: str | None,
-    compile: bool,
+    checkpoint: str | Path | None = None,
+    *,
+    device: str = 'auto',
+    precision: str | None = None,
+    flip_test: bool = False,
+    dataset: str | None = None,
+    compile: bool = False,
 ) -> 'PoseModel | ExportedModel':
+    """Load the model of a config and a checkpoint, or an exported file.
+
+    Args:
+        config: config file, or a loaded config; or a file of `vitpose export`.
+        checkpoint: weights that the config's model loads; only tensors are read, no code in the file runs. None for an
+            exported file, whose precision, flip test and dataset are fixed.
+        device: 'auto' (the first GPU, or else the CPU), 'cpu', 'cuda', 'cuda:1', ...
+        precision: 'fp32', 'bf16' or 'fp16' (GPU only); None: fp32, or that of the file. Where a processor only emulates
+            bfloat16, bf16 means fp32.
+        flip_test: average the heatmaps with those of the mirrored crop, as the config's test_cfg says; twice the time.
+        dataset: of a multi-dataset model, whose head, expert, keypoints, crop and codec are used.
+        compile: compile the network of a config and checkpoint with torch.compile in the first batch, which takes
+            minutes; see `PoseModel`.
+
+    Raises:
+        OSError: a file does not exist.
+        ValueError: see `PoseModel` and `ExportedModel`; or an exported file with another precision, flip test or
+            dataset than asked for, or with heatmaps as outputs.
+    """
     if isinstance(config, str | Path) and is_exported(config):
         if checkpoint is not None:
-            raise ValueError(f'{config} with checkpoint={checkpoint}: an exported file has its weights in it')
+            raise InputError(f'{config} with checkpoint={checkpoint}: an exported file has its weights in it')
         if compile:
-            raise ValueError(f'{config} with compile: only with a config; the runtime compiles an exported file itself')
+            raise InputError(f'{config} with compile: only with a config; the runtime compiles an exported file itself')
         exported = ExportedModel(config, device)
         exported.check(precision, flip_test, dataset)
         return exported
     if checkpoint is None:
-        raise ValueError(
+        raise InputError(
             f'{config}: expected a checkpoint with a config; only an exported file ({", ".join(KINDS)}) needs none'
         )
     from .model import PoseModel

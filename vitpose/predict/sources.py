@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import InputError, MissingFileError
 from .poses import Frame
 
 IMAGES = frozenset(('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'))
@@ -86,23 +87,23 @@ def count_frames(sources: Sequence[Source]) -> int | None:
 def _find(text: str, leave_out: Path | None) -> list[Source]:
     path = Path(text)
     if path.exists() and _inside(path, leave_out):
-        raise ValueError(f'{text} is in the output folder, whose files are replaced: pass another --out')
+        raise InputError(f'{text} is in the output folder, whose files are replaced: pass another --out')
     if path.is_dir():
         files = sorted(file for file in path.rglob('*') if not _hidden(file.relative_to(path)))
     elif path.exists():
         if _kind(path) is None:
-            raise ValueError(f'{text}: expected {EXPECTED}, or a folder of them')
+            raise InputError(f'{text}: expected {EXPECTED}, or a folder of them')
         return [Source(text, _kind(path) or '')]
     elif text.isascii() and text.isdecimal():
         return [_find_camera(int(text))]
     elif glob.has_magic(text):
         files = [Path(name) for name in sorted(glob.glob(text, recursive=True))]
     else:
-        raise FileNotFoundError(f'{text}: no such file, folder or camera')
+        raise MissingFileError(f'{text}: no such file, folder or camera')
     found = [Source(str(file), kind) for file in files if (kind := _kind(file)) and not _inside(file, leave_out)]
     if not found:
         place = 'in this folder or below' if path.is_dir() else 'of this name'
-        raise ValueError(f'{text}: found nothing {place} that is {EXPECTED}')
+        raise InputError(f'{text}: found nothing {place} that is {EXPECTED}')
     return found
 
 
@@ -129,7 +130,7 @@ def _find_camera(index: int) -> Source:
     opened = camera.isOpened()
     camera.release()
     if not opened:
-        raise ValueError(f'{index}: no file has this name, and camera {index} cannot be opened')
+        raise InputError(f'{index}: no file has this name, and camera {index} cannot be opened')
     return Source(f'camera {index}', 'camera')
 
 

@@ -8,6 +8,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from ..errors import FailedError
 from .catalogue import Published
 
 _IN_NAME = re.compile(r'-([0-9a-f]{8,64})_\d{8}\.pth')  # of OpenMMLab: the first digits of SHA-256
@@ -16,7 +17,7 @@ PAGES = ('1drv.ms', 'onedrive.live.com', 'drive.google.com')  # where a browser 
 TIMEOUT = 30  # seconds without an answer
 
 
-class DownloadError(Exception):
+class DownloadError(FailedError):
     """Why a file could not be had, and what to do, in one line."""
 
 

@@ -44,12 +44,9 @@ def write_dataset(
         ValueError: If `workers` is negative.
     """
     target = Path(out)
+    check_folder(target, overwrite)
     if workers < 0:
         raise ValueError(f'workers is {workers}: expected an integer >= 0')
-    if target.exists() and not target.is_dir():
-        raise NotADirectoryError(f'{target} is a file: pass a folder')
-    if target.exists() and any(target.iterdir()) and not overwrite:
-        raise FileExistsError(f'{target} is not empty: pass another folder, or --overwrite to replace it')
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f'.{target.name}.part-', dir=target.parent))
     try:
@@ -61,8 +58,17 @@ def write_dataset(
     return people
 
 
+def check_folder(out: Path, overwrite: bool) -> None:
+    """Refuse a file, and a folder with anything in it unless it is to be replaced; see `write_dataset`."""
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f'{out} is a file: pass a folder')
+    if out.exists() and any(out.iterdir()) and not overwrite:
+        raise FileExistsError(f'{out} is not empty: pass another folder, or --overwrite to replace it')
+
+
 def write_with_progress(out: Path, recipe: Recipe, workers: int, overwrite: bool) -> dict[str, int]:
     """Write a dataset with a progress bar; see `write_dataset`."""
+    check_folder(out, overwrite)
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

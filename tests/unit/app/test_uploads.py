@@ -17,7 +17,7 @@ BLUE = (255, 0, 0)
 
 @pytest.fixture
 def predictor(tmp_path):
-    return PosePredictor(write_dots(tmp_path / 'dots.onnx'))
+    return PosePredictor.load(write_dots(tmp_path / 'dots.onnx'))
 
 
 @pytest.fixture

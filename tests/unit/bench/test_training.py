@@ -2,7 +2,6 @@
 
 import pytest
 
-import vitpose_mm  # noqa: F401  # prints a line when it is first imported
 from vitpose.bench.training import Speed
 from vitpose.bench.training_report import describe
 from vitpose.cli.main import main

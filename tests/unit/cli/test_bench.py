@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-import vitpose_mm  # noqa: F401  # prints a line when it is first imported
 from tests.unit.predict.tiny_models import several, single, write
 from vitpose.bench import contestants
 from vitpose.bench.contestant import REFERENCE, LeftOut

@@ -72,7 +72,7 @@ def test_measured_time_and_memory(tmp_path, capsys):
         (BASE, ['--batch', '0'], '--batch 0: expected at least 1'),
         (BASE, ['--device', 'gpu'], "--device gpu: expected 'cpu'"),
         ('coco/absent.py', [], 'absent.py: no such config file'),
-        ('coco', [], 'coco: no such config file'),
+        ('coco', [], 'coco is a folder: expected a config file'),
         ('_base_/schedules/adamw_210e.py', [], 'expected model=dict(backbone='),
         ('weights.pth', [], 'weights.pth: expected a config, .py, .json or .yml; a checkpoint'),
         ('broken.py', [], 'broken.py: SyntaxError'),

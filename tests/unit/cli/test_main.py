@@ -1,12 +1,16 @@
 """`vitpose`: its help, and subcommands that are imported on demand."""
 
 import importlib
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
 from vitpose.cli import main as command
 from vitpose.cli.main import COMMANDS, EPILOG, build_parser, main
+from vitpose.errors import FailedError, InputError, VitPoseError
 
 
 @pytest.mark.parametrize('name', COMMANDS)
@@ -72,3 +76,60 @@ def test_exit_code_is_that_of_the_subcommand(monkeypatch):
     monkeypatch.setattr(module, 'run', lambda args: 7 if args.no_imports else None)
     assert main(['doctor', '--no-imports']) == 7
     assert main(['doctor']) == 0
+
+
+@pytest.fixture
+def fails(monkeypatch, capsys):
+    """A function that runs a command which raises, and returns the exit code and what is on stderr."""
+
+    def run(problem):
+        def raise_problem(args):
+            raise problem
+
+        monkeypatch.setattr(importlib.import_module('vitpose.cli.doctor'), 'run', raise_problem)
+        code = main(['doctor'])
+        return code, capsys.readouterr().err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ('problem', 'code', 'message'),
+    [
+        (ValueError('a:\n  b'), 2, 'a: b'),
+        (KeyError('ViT is not in the registry'), 2, 'ViT is not in the registry'),
+        (FileNotFoundError(2, 'No such file', 'a.py'), 2, "[Errno 2] No such file: 'a.py'"),
+        (InputError('a'), 2, 'a'),
+        (VitPoseError('a'), 2, 'a'),
+        (FailedError('a'), 1, 'a'),
+        (KeyboardInterrupt(), 130, 'interrupted'),
+        (KeyboardInterrupt('finished frames are kept'), 130, 'interrupted; finished frames are kept'),
+        (
+            ModuleNotFoundError("No module named 'rich'", name='rich'),
+            2,
+            "No module named 'rich'; `vitpose doctor` says what is missing and how to install it",
+        ),
+    ],
+)
+def test_an_error_is_one_line(fails, problem, code, message):
+    assert fails(problem) == (code, f'vitpose doctor: {message}\n')
+
+
+@pytest.mark.parametrize(
+    'problem', [KeyError('key'), TypeError('a'), RuntimeError('a'), ImportError('a', name='vitpose_mm.gone')]
+)
+def test_a_programming_error_keeps_its_traceback(fails, problem):
+    with pytest.raises(type(problem)) as raised:
+        fails(problem)
+    assert raised.value is problem
+
+
+@pytest.mark.parametrize('words', ['--help', 'models', 'models --json', 'doctor --no-imports'])
+def test_a_closed_pipe_is_quiet(root, words):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, '-m', 'vitpose', *words.split()]
+    environment = {**os.environ, 'PYTHONPATH': str(root), 'PYTHONUNBUFFERED': ''}  # argparse ignores a failed write
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=environment)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b'')

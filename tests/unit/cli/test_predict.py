@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-import vitpose_mm  # noqa: F401  # prints a line when it is first imported
 from tests.unit.predict.frames import METAINFO, numbered_images, write_video
 from vitpose.cli.main import main
 from vitpose.predict.images import read_frame
@@ -21,10 +20,15 @@ class FakePredictor:
     model = SimpleNamespace(metainfo=METAINFO)
     stop, error, made = None, KeyboardInterrupt, ()
 
-    def __init__(self, config, checkpoint, *options, detector):
-        if not config.exists():
-            raise ValueError(f'{config}: no such\n config')
-        type(self).made, self.detector = (config, checkpoint, options), detector
+    def __init__(self, detector):
+        self.detector = detector
+
+    @classmethod
+    def load(cls, config, checkpoint, *, detector, **options):
+        if config.name == 'bad.py':
+            raise ValueError(f'{config}: not\n a config')
+        cls.made = (config, checkpoint, options)
+        return cls(detector)
 
     def stream(self, frames):
         for number, frame in enumerate(frames):
@@ -67,7 +71,7 @@ def predict(tmp_path, monkeypatch):
         if name == 'predictor':
             predictor = value
     (tmp_path / 'photos').mkdir()
-    (tmp_path / 'c.py').write_text('')
+    (tmp_path / 'c.py').touch(), (tmp_path / 'c.pth').touch()
     for number, image in enumerate(numbered_images(3)):
         cv2.imwrite(str(tmp_path / f'photos/{number}.png'), image)
 
@@ -86,7 +90,7 @@ def lines():
 def test_images_as_whole(predict, tmp_path, capsys):
     words = ('--device', 'cpu', '--precision', 'bf16', '--flip-test', '--dataset', 'mpii')
     assert predict('photos', *words) == 0
-    options = ('cpu', 'bf16', True, 'mpii', None)
+    options = dict(device='cpu', precision='bf16', flip_test=True, dataset='mpii', batch_size=None)
     assert [*map(str, predict.predictor.made[:2])] == ['c.py', 'c.pth'] and predict.predictor.made[2] == options
     out, err = capsys.readouterr()
     assert out == '3 frames, 3 people\nout: predictions.jsonl, keypoints.json, images.json, drawn/ (3 images)\n'
@@ -186,9 +190,10 @@ def test_finished_frames_are_kept(predict, tmp_path, capsys, error, code, messag
         (['photos', '--batch-size', '0'], '--batch-size 0: expected at least 1'),
         (['photos', '--detector', 'a', 'b', 'photos'], '--detector a b photos: expected one or two words'),
         (['photos', '--images-json', 'c.py'], '--images-json c.py: only with --boxes'),
-        (['photos', '--boxes', 'absent.json'], "No such file or directory: 'absent.json'"),
+        (['photos', '--boxes', 'absent.json'], '--boxes absent.json: no such file'),
         (['photos', '--boxes', 'c.py'], 'c.py: not a JSON file'),
-        (['photos', '--config', 'absent.py'], 'absent.py: no such config'),
+        (['photos', '--config', 'absent.py'], '--config absent.py: no such config'),
+        (['photos', '--config', 'bad.py'], 'bad.py: not a config'),
         (['photos', '--out', 'photos'], 'photos'),
         (['photos', '--out', 'c.py'], 'c.py is a file: pass a folder to --out'),
         (['photos', '--out', 'c.py/out'], 'c.py/out: cannot write into this folder'),
@@ -196,6 +201,7 @@ def test_finished_frames_are_kept(predict, tmp_path, capsys, error, code, messag
 )
 def test_error_before_any_work_is_one_line(predict, tmp_path, capsys, words, message):
     defaults = ('--config', 'c.py', '--checkpoint', 'c.pth', '--out', 'out')
+    (tmp_path / 'bad.py').touch()
     assert main(['predict', *defaults, *words]) == 2
     out, err = capsys.readouterr()
     assert out == '' and err.startswith('vitpose predict: ') and message in err and err.count('\n') == 1

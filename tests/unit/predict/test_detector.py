@@ -41,7 +41,7 @@ def test_people_are_those_of_mmpose_inferencer(checkpoint, tmp_path):
     inferencer = MMPoseInferencer(*files, det_model=CONFIG, det_weights=checkpoint, det_cat_ids=0, device='cpu')
     init_default_scope('mmpose')
     detector = Detector(CONFIG, checkpoint, 'cpu', THRESHOLDS['bbox_thr'], THRESHOLDS['nms_thr'], batch_size=2)
-    predictor = PosePredictor(*files, device='cpu', detector=detector)
+    predictor = PosePredictor.load(*files, device='cpu', detector=detector)
     images = [rendered(i)[0] for i in range(3)]
     theirs = inferencer(images, return_datasamples=True, **THRESHOLDS)
     for poses, (boxes, scores), result in zip(predictor(images), detector(images), theirs, strict=True):

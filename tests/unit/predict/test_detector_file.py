@@ -40,7 +40,7 @@ def test_a_file_without_suppression(tmp_path):
 def test_an_exported_file_with_a_detector(tmp_path):
     pytest.importorskip('rtmlib', reason=YOLOX)
     detector = FileDetector(write_suppressed(tmp_path / 'yolox.onnx'), 'cpu')
-    predictor = PosePredictor(write_dots(tmp_path / 'dots.onnx'), detector=detector)
+    predictor = PosePredictor.load(write_dots(tmp_path / 'dots.onnx'), detector=detector)
     poses = predictor(rectangle((40, 20, 90, 150)))
     assert poses.boxes.shape == (1, 4) and poses.keypoints.shape == (1, 2, 2)
 

@@ -21,7 +21,7 @@ def file(tmp_path_factory):
 
 
 def test_a_file_predicts_in_image_pixels(file):
-    predictor = PosePredictor(file, batch_size=2)
+    predictor = PosePredictor.load(file, batch_size=2)
     boxes = [[10, 10, 110, 90], [40, 20, 120, 110], [0, 0, 160, 120]]
     poses = predictor(dot(70, 50), boxes)
     assert poses.keypoints.shape == (3, 2, 2) and poses.scores.shape == (3, 2)
@@ -68,7 +68,7 @@ def test_predict_writes_files_and_inspect_prints_the_metadata(file, tmp_path, ca
 def test_what_does_not_fit_is_refused(tmp_path, changes, arguments, message):
     file = write_dots(tmp_path / 'a.onnx', **changes)
     with pytest.raises(ValueError, match=f'(?s)a.onnx.*{message}' if 'device' not in arguments else message):
-        PosePredictor(file, **arguments)
+        PosePredictor.load(file, **arguments)
 
 
 def test_foreign_and_damaged_files_are_refused(file, tmp_path, capsys):
@@ -86,12 +86,12 @@ def test_foreign_and_damaged_files_are_refused(file, tmp_path, capsys):
         (short, 'damaged metadata'),
     ):
         with pytest.raises(ValueError, match=message):
-            PosePredictor(path)
+            PosePredictor.load(path)
         assert main(['predict', str(tmp_path), '--model', str(path), '--out', str(tmp_path / 'out')]) == 2
     with pytest.raises(FileNotFoundError, match='nowhere.onnx: no such file'):
-        PosePredictor('nowhere.onnx')
+        PosePredictor.load('nowhere.onnx')
     with pytest.raises(ValueError, match='expected a checkpoint with a config; only an exported file'):
-        PosePredictor('config.py')
+        PosePredictor.load('config.py')
 
 
 def test_a_missing_runtime_names_the_extra(file, monkeypatch):
@@ -100,7 +100,7 @@ def test_a_missing_runtime_names_the_extra(file, monkeypatch):
 
     monkeypatch.setattr(extras, 'importlib', type('', (), dict(import_module=staticmethod(missing))))
     with pytest.raises(ValueError, match=r"needs the package onnxruntime .*pip install 'vitpose_mm\[onnx\]'"):
-        PosePredictor(file)
+        PosePredictor.load(file)
     assert importlib.import_module('onnxruntime')
 
 

@@ -163,7 +163,7 @@ def test_bf16_gives_the_heatmaps_of_autocast(model_files, monkeypatch):
 def test_a_folder_of_transformers_is_a_checkpoint(tmp_path):
     config, checkpoint = write(single(decoder='simple'), tmp_path)
     assert main(['convert', checkpoint, str(tmp_path / 'hub'), '--to', 'transformers', '--num-heads', '2']) == 0
-    ours, theirs = (PosePredictor(config, file, device='cpu') for file in (checkpoint, tmp_path / 'hub'))
+    ours, theirs = (PosePredictor.load(config, file, device='cpu') for file in (checkpoint, tmp_path / 'hub'))
     image, boxes = rendered(0)
     np.testing.assert_array_equal(ours(image, boxes).keypoints, theirs(image, boxes).keypoints)
 

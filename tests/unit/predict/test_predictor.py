@@ -24,7 +24,7 @@ def files(tmp_path_factory):
 @pytest.fixture(scope='module')
 def predictor(files):
     """A predictor with small batches."""
-    return PosePredictor(*files, device='cpu', batch_size=4)
+    return PosePredictor.load(*files, device='cpu', batch_size=4)
 
 
 def frames(count):
@@ -195,7 +195,7 @@ def test_a_detector_finds_the_people_of_frames_without_boxes(files):
             boxes = np.array([[0, 0, 160, 240], [160, 0, 320, 240]], np.float32)
             return [(boxes, np.array([0.9, 0.8], np.float32)) for _ in images]
 
-    predictor = PosePredictor(*files, device='cpu', batch_size=4, detector=Halves())
+    predictor = PosePredictor.load(*files, device='cpu', batch_size=4, detector=Halves())
     image, boxes = rendered(0)
     given = [image, Frame('bad', None, error='bad'), Frame('own', image, boxes=boxes), image, image]
     found = [poses for _, poses in predictor.stream(given)]
@@ -216,4 +216,4 @@ def test_importing_vitpose_loads_only_the_standard_library(root):
 
 def test_a_batch_size_below_1_is_refused(files):
     with pytest.raises(ValueError, match='batch_size=0: expected at least 1'):
-        PosePredictor(*files, batch_size=0)
+        PosePredictor.load(*files, batch_size=0)

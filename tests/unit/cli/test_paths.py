@@ -1,0 +1,112 @@
+"""Paths that cannot be read are refused by every command, before anything slow is imported."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from vitpose.cli.main import COMMANDS
+from vitpose.cli.paths import check_detector, check_readable
+from vitpose.errors import InputError, MissingFileError
+
+REFUSED = [
+    'predict missing.jpg --config c.py --checkpoint c.pth --out out',
+    'predict a.jpg --config missing.py --checkpoint c.pth --out out',
+    'predict a.jpg --config c.py --checkpoint missing.pth --out out',
+    'predict a.jpg --model missing.onnx --out out',
+    'predict a.jpg --config c.py --checkpoint c.pth --out out --boxes missing.json',
+    'predict a.jpg --config c.py --checkpoint c.pth --out out --boxes c.json --images-json missing.json',
+    'predict a.jpg --config c.py --checkpoint c.pth --out out --detector missing.onnx',
+    'predict a.jpg --config c.py --checkpoint c.pth --out out --detector c.py missing.pth',
+    'dataset missing.json --out out',
+    'dataset c.json --images missing --out out',
+    'dataset c.json --from missing.pth --out out',
+    'dataset c.json --out folder',
+    'check missing.py',
+    'bench --config missing.py',
+    'bench --config c.py --checkpoint missing.pth',
+    'bench --train missing.py',
+    'doctor missing.py',
+    'cost c.py missing.py',
+    'inspect missing.pth',
+    'inspect missing.onnx',
+    'convert missing.pth out.pth --to ours',
+    'split missing.py c.pth --dataset coco --out out.pth',
+    'split c.py missing.pth --dataset coco --out out.pth',
+    'token extract missing.pth --out out.npz',
+    'teacher-cache missing.py --out out',
+    'export missing.py c.pth --to onnx --out out.onnx',
+    'export c.py missing.pth --to onnx --out out.onnx',
+    'export c.py c.pth --to onnx --out out.onnx --images missing.jpg',
+    'export c.py c.pth --to onnx --out out.onnx --images a.jpg --boxes missing.json',
+    'app missing.onnx',
+    'app c.onnx --detector missing.onnx',
+    'app',
+    'models fetch missing',
+    'synth --out c.py',
+    'demo --out c.py',
+]
+RUN = """
+import contextlib, io, json, sys
+from vitpose.cli.main import main
+done = []
+for line in json.load(sys.stdin):
+    with contextlib.redirect_stderr(io.StringIO()) as errors, contextlib.redirect_stdout(io.StringIO()) as printed:
+        code = main(line.split())
+    heavy = sorted({'torch', 'mmengine', 'gradio'} & set(sys.modules))
+    done.append([line, code, errors.getvalue(), printed.getvalue(), heavy])
+print(json.dumps(done))
+"""
+
+
+def test_every_command_refuses_before_heavy_imports(root, tmp_path):
+    for name in ('c.py', 'c.pth', 'c.json', 'c.onnx', 'a.jpg', 'folder/x'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    environment = dict(os.environ, PYTHONPATH=str(root))
+    assert {line.split()[0] for line in REFUSED} == set(COMMANDS)
+    done = subprocess.run(
+        [sys.executable, '-c', RUN],
+        input=json.dumps(REFUSED),
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    for line, code, error, printed, heavy in json.loads(done.stdout):
+        assert code == 2 and error.startswith(f'vitpose {line.split()[0]}') and error.count('\n') == 1, (line, error)
+        wanted = next((word for word in line.split() if word.startswith('missing')), '')
+        assert wanted in error and (printed, heavy) == ('', []), (line, error, printed, heavy)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['a.jpg', 'c.json', 'c.onnx', 'c.pth', 'c.py', 'folder']
+
+
+def test_what_is_refused_and_what_passes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in range(6):
+        (tmp_path / f'epoch_{number}.pth').touch()
+    check_readable(None)
+    check_readable('epoch_1.pth', 'checkpoint')
+    check_readable(tmp_path, 'checkpoint', folder=True)
+    near = r'epoch_0.pth, epoch_1.pth, epoch_2.pth, epoch_3.pth, epoch_4.pth, \.\.\.$'
+    with pytest.raises(MissingFileError, match=rf'^--from epoch_9.pth: no such checkpoint; \. has {near}'):
+        check_readable('epoch_9.pth', 'checkpoint', option='--from')
+    with pytest.raises(IsADirectoryError, match='is a folder: expected a config file'):
+        check_readable(tmp_path, 'config file')
+    monkeypatch.setattr(os, 'access', lambda path, mode: mode == os.R_OK)  # root may read everything
+    with pytest.raises(PermissionError, match='no permission to read this checkpoint'):
+        check_readable(tmp_path, 'checkpoint', folder=True)
+
+
+def test_words_of_a_detector(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check_detector(None, 'INPUT')
+    check_detector(['rtmdet-m'], 'INPUT')
+    with pytest.raises(InputError, match='--detector a b c: expected one or two words; put INPUT before it'):
+        check_detector(['a', 'b', 'c'], 'INPUT')
+    with pytest.raises(MissingFileError, match='--detector d.py: no such detector'):
+        check_detector(['d.py', 'd.pth'], 'INPUT')
+    with pytest.raises(MissingFileError, match='--detector d.pth: no such checkpoint of a detector'):
+        check_detector(['rtmdet-m', 'd.pth'], 'INPUT')

@@ -1,0 +1,47 @@
+"""What vitpose raises when it refuses input or cannot finish: each class also derives from a built-in one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class VitPoseError(Exception):
+    """Something that the user can correct; the message says what and how."""
+
+
+class InputError(VitPoseError, ValueError):
+    """A file or an argument cannot be used."""
+
+
+class MissingFileError(VitPoseError, FileNotFoundError):
+    """There is no such file or folder."""
+
+
+class FailedError(VitPoseError, RuntimeError):
+    """The work was started, and could not be finished; `vitpose` then returns 1, otherwise 2."""
+
+
+@contextmanager
+def started() -> Iterator[None]:
+    """Raise what goes wrong inside as a `FailedError`."""
+    try:
+        yield
+    except (BrokenPipeError, FailedError):
+        raise
+    except (ValueError, KeyError, OSError, RuntimeError) as problem:
+        if is_bug(problem):
+            raise
+        raise FailedError(one_line(problem)) from problem
+
+
+def is_bug(problem: BaseException) -> bool:
+    """Whether an exception is an error in this program: a dict without a key, or a module of ours that is missing."""
+    if isinstance(problem, KeyError):  # registries raise a KeyError with a sentence
+        return ' ' not in str(problem.args[0] if problem.args else '')
+    name = problem.name if isinstance(problem, ImportError) else None
+    return (name or '').split('.')[0] in ('vitpose', 'vitpose_mm')
+
+
+def one_line(problem: BaseException) -> str:
+    """The message of an exception, in one line."""
+    message = problem.args[0] if isinstance(problem, KeyError) else problem
+    return ' '.join(str(message).split()) or type(problem).__name__
