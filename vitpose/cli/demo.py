@@ -44,14 +44,14 @@ def run(args: argparse.Namespace) -> int:
     from ..demo.pipeline import prepare_folder, run_demo
     from ..predict.extras import need
     from ..shipped import shipped
-    from ..synthetic.recipe import Recipe
+    from ..synthetic.render_settings import RenderSettings
 
     try:
         if args.train < 1 or args.val < 1:
             raise ValueError(f'--train {args.train} --val {args.val}: expected at least 1 image each')
         if args.epochs is not None and args.epochs < 1:
             raise ValueError(f'--epochs {args.epochs}: expected at least 1')
-        recipe = Recipe(args.train, args.val, args.seed, args.difficulty)
+        settings = RenderSettings(args.train, args.val, args.seed, args.difficulty)
         config = shipped(CONFIG)
         need('av', 'the video')
         prepare_folder(args.out)
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # raises, so the training is terminated too
     try:
-        run_demo(args.out, recipe, config, args.epochs)
+        run_demo(args.out, settings, config, args.epochs)
     except KeyboardInterrupt:
         print('vitpose demo: interrupted; the next run starts from scratch', file=sys.stderr)
         return 130

@@ -18,7 +18,7 @@ annotation format of a dataset:
   --kind wholebody  133 keypoints, COCO-WholeBody: body, feet, face, hands
   --kind ap10k      17 keypoints of quadrupeds, AP-10K
 
-People are articulated bodies with joint limits and random build, face, hair and
+People are articulated bodies with joint limits and random build, skin, hair and
 clothes; people and objects occlude each other. Visibility is read from the
 rendered pixels: v=2 visible, v=1 occluded, v=0 outside the image. Box, area and
 segmentation cover the visible pixels. The same arguments give the same bytes
@@ -85,21 +85,21 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Render the data and print what was written; return 2 if the arguments are invalid."""
+    from ..synthetic.contact_sheet import check_sheet_name, write_contact_sheet
     from ..synthetic.keypoints import keypoint_set
-    from ..synthetic.preview import contact_sheet
-    from ..synthetic.recipe import Recipe
-    from ..synthetic.writer import write_picture, write_with_progress
+    from ..synthetic.render_settings import RenderSettings
+    from ..synthetic.writer import write_with_progress
 
     try:
-        if args.preview is not None and args.preview.suffix.lower() not in ('.png', '.jpg', '.jpeg'):
-            raise ValueError(f'--preview {args.preview}: expected a name that ends in .png or .jpg')
+        if args.preview is not None:
+            check_sheet_name(args.preview)
         table = keypoint_set(args.kind)
         out = args.out or Path('data', 'synthetic' if args.kind == 'coco' else f'synthetic_{args.kind}')
         width, height = args.size or table.size
-        recipe = Recipe(args.train, args.val, args.seed, args.difficulty, args.kind, width, height)
-        people = write_with_progress(out, recipe, args.workers, args.overwrite)
+        settings = RenderSettings(args.train, args.val, args.seed, args.difficulty, args.kind, width, height)
+        people = write_with_progress(out, settings, args.workers, args.overwrite)
         if args.preview is not None:
-            write_picture(args.preview, contact_sheet(recipe))
+            write_contact_sheet(args.preview, settings)
     except (ValueError, KeyError, OSError) as error:
         print(f'vitpose synth: {error.args[0] if isinstance(error, KeyError) else error}', file=sys.stderr)
         return 2

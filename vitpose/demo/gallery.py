@@ -7,8 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..synthetic.keypoints import KeypointSet
-from ..synthetic.preview import draw_pose
+from ..synthetic.contact_sheet import draw_pose
+from ..synthetic.landmarks import KeypointSet
 
 ZOOM = 2
 MIN_SCORE = 0.25  # predicted keypoints with a lower score are not drawn
@@ -77,10 +77,10 @@ def draw_row(name: str, people: Sequence[Mapping[str, Any]], table: KeypointSet)
     true, predicted = large.copy(), large.copy()
     heat = np.zeros(large.shape[:2], np.float32)
     for person in people:
-        draw_pose(true, _zoomed(np.array(person['raw_ann_info']['keypoints'], float).reshape(-1, 3)), table)
+        draw_pose(true, np.array(person['raw_ann_info']['keypoints'], float).reshape(-1, 3), table, ZOOM)
         prediction = person['pred_instances']
         visibility = np.where(np.asarray(prediction['keypoint_scores'])[0] > MIN_SCORE, 2.0, 0.0)
-        draw_pose(predicted, _zoomed(np.column_stack((prediction['keypoints'][0], visibility))), table)
+        draw_pose(predicted, np.column_stack((prediction['keypoints'][0], visibility)), table, ZOOM)
         heatmaps = np.asarray(person['pred_fields']['heatmaps'])
         transform = heatmap_to_image(heatmaps.shape[1:], person['input_center'], person['input_scale'])
         transform[:, :2] *= ZOOM
@@ -103,9 +103,3 @@ def heatmap_to_image(shape: Sequence[int], center: np.ndarray, scale: np.ndarray
     """
     step = np.asarray(scale, float) / (shape[1] - 1, shape[0] - 1)
     return np.column_stack((np.diag(step), np.asarray(center, float) - np.asarray(scale, float) / 2))
-
-
-def _zoomed(keypoints: np.ndarray) -> np.ndarray:
-    out = keypoints.copy()
-    out[:, :2] = (out[:, :2] + 0.5) * ZOOM - 0.5
-    return out

@@ -12,7 +12,7 @@ from vitpose_mm.files import write_text
 from ..runs.table import machine, markdown, minutes, print_table
 from ..runs.training_log import best_checkpoint, read_curve
 from ..synthetic.keypoints import keypoint_set
-from ..synthetic.recipe import Recipe
+from ..synthetic.render_settings import RenderSettings
 from ..synthetic.writer import write_with_progress
 from .gallery import draw_gallery
 from .learning_curve import draw_learning_curve
@@ -38,12 +38,12 @@ def prepare_folder(out: Path) -> None:
     (out / MARKER).write_text('{}\n', encoding='utf-8')
 
 
-def run_demo(out: Path, recipe: Recipe, config: Path, epochs: int | None) -> None:
+def run_demo(out: Path, settings: RenderSettings, config: Path, epochs: int | None) -> None:
     """Render, train, test, and write the report.
 
     Args:
         out: Output folder; see `prepare_folder`.
-        recipe: Images to render.
+        settings: Images to render.
         config: Config to train.
         epochs: Number of epochs; None keeps the config's.
 
@@ -51,8 +51,8 @@ def run_demo(out: Path, recipe: Recipe, config: Path, epochs: int | None) -> Non
         RuntimeError: If training or test fails.
     """
     start = time.perf_counter()
-    print(f'1/5 rendering {recipe.train} training and {recipe.val} held-out images (about a minute)')
-    people = write_with_progress(out / 'data', recipe, workers=2, overwrite=True)
+    print(f'1/5 rendering {settings.train} training and {settings.val} held-out images (about a minute)')
+    people = write_with_progress(out / 'data', settings, workers=2, overwrite=True)
     rendered = time.perf_counter()
     print(
         f'2/5 training on {people["train"]} people with `mim train mmpose {config.name}`; '
@@ -69,13 +69,13 @@ def run_demo(out: Path, recipe: Recipe, config: Path, epochs: int | None) -> Non
     draw_learning_curve(curve, out / 'learning_curve.png')
     with predictions.open('rb') as file:
         samples = pickle.load(file)
-    draw_gallery(samples, keypoint_set(recipe.kind), out / 'gallery.png')
+    draw_gallery(samples, keypoint_set(settings.kind), out / 'gallery.png')
     predictions.unlink()
     drawn = time.perf_counter()
     model = out / 'model.pth'
     shutil.copyfile(checkpoint, model)
     print('5/5 predicting a video of people who cross, with `vitpose predict`')
-    video = predict_video(config, model, out, recipe)
+    video = predict_video(config, model, out, settings)
     times = {
         'rendering': rendered - start,
         'training': trained - rendered,
@@ -83,22 +83,22 @@ def run_demo(out: Path, recipe: Recipe, config: Path, epochs: int | None) -> Non
         'video': time.perf_counter() - drawn,
         'total': time.perf_counter() - start,
     }
-    rows = result_rows(metrics, recipe, people, curve.iterations, times)
+    rows = result_rows(metrics, settings, people, curve.iterations, times)
     write_report(out, config, rows, metrics, times)
     print_table('ViTPose on held-out people', rows)
     print(f'{out / "report.md"}  {out / "learning_curve.png"}  {out / "gallery.png"}  {video}')
 
 
-def result_rows(metrics: dict, recipe: Recipe, people: dict, iterations: int, times: dict[str, float]) -> dict[str, str]:
+def result_rows(metrics: dict, settings: RenderSettings, people: dict, iterations: int, times: dict[str, float]) -> dict[str, str]:
     """Return the rows of the report's table: label to value."""
     return {
         'AP': f'{metrics["coco/AP"]:.3f}',
         'AP50': f'{metrics["coco/AP .5"]:.3f}',
         'AP75': f'{metrics["coco/AP .75"]:.3f}',
         'AR': f'{metrics["coco/AR"]:.3f}',
-        'test data': f'{people["val"]} people in {recipe.val} held-out images, difficulty {recipe.difficulty}, '
+        'test data': f'{people["val"]} people in {settings.val} held-out images, difficulty {settings.difficulty}, '
         'ground-truth boxes (no detector), flip test',
-        'training data': f'{people["train"]} people in {recipe.train} images, {iterations} iterations',
+        'training data': f'{people["train"]} people in {settings.train} images, {iterations} iterations',
         'rendering': minutes(times['rendering']),
         'training': minutes(times['training']) + ', including validation',
         'test': minutes(times['test']),
