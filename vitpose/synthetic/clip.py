@@ -39,7 +39,8 @@ def render_clip(
         ends = (rng.uniform(0.05, 0.1) + 0.25 * number / people + np.array((0, 0.6))) * width
         direction = 1 if number % 2 == 0 else -1  # 1: from left to right
         ground_y = np.full(frames, (0.8 + 0.16 * depth) * height)
-        path = np.column_stack((np.linspace(*ends[::direction], frames), ground_y))
+        start, end = ends[::direction]
+        path = np.column_stack((np.linspace(start, end, frames), ground_y))
         yaw = direction * rng.uniform(20, 45)
         walks.append(_walk(rng, table.species, path, yaw, (0.5 + 0.25 * depth) * height))
     for figures in zip(*walks, strict=True) if walks else [()] * frames:

@@ -53,6 +53,15 @@ class Appearance:
     has_face: bool = True
 
 
+def sample_color(rng: np.random.Generator, avoid: np.ndarray | None = None, saturation: float = 1.0) -> np.ndarray:
+    """Sample a color (3,) BGR that differs from the color `avoid`; with `saturation` 0 it is gray."""
+    while True:
+        color = rng.uniform(25, 240, 3)
+        color = color.mean() + saturation * (color - color.mean())
+        if avoid is None or np.abs(color - avoid).max() > 75:
+            return color
+
+
 def draw_limb(
     canvas: Canvas,
     start: np.ndarray,

@@ -5,10 +5,10 @@ The frame is that of `skeleton`: at rest the animal stands and faces along z; th
 
 import numpy as np
 
-from .paint import Appearance
+from .paint import Appearance, sample_color
 from .pose_families import Repertoire, both, left, right
 from .skeleton import Angles, Body, Bone, Joint, both_bones, both_sides
-from .species import Species, sample_color
+from .species import Species
 
 BODY = Body(
     joints=both_sides(
@@ -91,7 +91,7 @@ WEIGHTS = {
 
 def sample_coat(rng: np.random.Generator, avoid: np.ndarray | None = None) -> Appearance:
     """Sample a coat of one color with darker paws, and the colors of eyes and nose; see `species.sample_clothes`."""
-    coat = sample_color(rng, avoid)
+    coat = sample_color(rng, avoid, saturation=0.3)
     dark, bright = np.array((25, 25, 30)), np.array((60, 175, 215))
     colors = {'foot': coat * 0.6, 'eye': dark if coat.mean() > 85 else bright, 'nose': dark}
     bones = {bone: colors.get(bone.split('_')[-1], coat) for bone in BODY.bones}

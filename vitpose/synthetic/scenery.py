@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from .paint import Canvas, draw_limb
+from .paint import Canvas, draw_limb, sample_color
 
 OBJECT = 63  # id of objects: part 63 of figure 0, which does not exist
 
@@ -17,11 +17,11 @@ def draw_background(rng: np.random.Generator, height: int, width: int, clutter: 
         center = rng.uniform((0, 0), (width, height)).astype(int).tolist()
         half_axes = (rng.uniform(0.01, 0.2, 2) * width).astype(int).tolist()
         cv2.ellipse(image, center, half_axes, rng.uniform(0, 180), 0, 360, _color(rng).tolist(), -1, cv2.LINE_AA)
-    image = image.astype(np.float32)
-    strength = rng.uniform(4, 14 + 30 * clutter)
+    noise = np.zeros((height, width), np.float32)
     for cells, weight in ((4, 0.6), (14, 0.3), (56, 0.25)):  # smooth noise of three scales
         grid = rng.standard_normal((cells * 3 // 4 + 1, cells + 1)).astype(np.float32)
-        image += (weight * strength * cv2.resize(grid, (width, height)))[..., None]
+        noise += weight * cv2.resize(grid, (width, height))
+    image = image + noise[..., None] * np.float32(rng.uniform(4, 14 + 30 * clutter))
     if rng.random() < 0.6:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.6, 2.2))
     return np.clip(image, 0, 255)
@@ -35,7 +35,4 @@ def draw_object(canvas: Canvas, rng: np.random.Generator, foot: np.ndarray, size
 
 
 def _color(rng: np.random.Generator) -> np.ndarray:
-    """Sample a color (3,) of low to medium saturation."""
-    color = rng.uniform(20, 245, 3)
-    gray = color.mean()
-    return gray + rng.uniform(0.1, 0.75) * (color - gray)
+    return sample_color(rng, saturation=rng.uniform(0.1, 0.75))

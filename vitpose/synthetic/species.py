@@ -5,20 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .paint import Appearance
+from .paint import Appearance, sample_color
 from .pose_families import PEOPLE, Repertoire
 from .skeleton import HUMAN, Body
 
 _SKIN = np.array(((178, 205, 238), (150, 190, 230), (120, 165, 215), (95, 140, 195), (70, 105, 160), (50, 75, 115)))
 _HAIR = np.array(((25, 25, 30), (30, 45, 75), (45, 75, 125), (95, 160, 205), (40, 60, 150), (150, 150, 150)))
-
-
-def sample_color(rng: np.random.Generator, avoid: np.ndarray | None = None) -> np.ndarray:
-    """Sample a color (3,) BGR that differs from the color `avoid`."""
-    while True:
-        color = rng.uniform(25, 240, 3)
-        if avoid is None or np.abs(color - avoid).max() > 75:
-            return color
 
 
 def sample_clothes(rng: np.random.Generator, avoid: np.ndarray | None = None) -> Appearance:
