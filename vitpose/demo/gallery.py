@@ -10,8 +10,8 @@ import numpy as np
 from ..synthetic.contact_sheet import draw_pose
 from ..synthetic.landmarks import KeypointSet
 
-ZOOM = 2
-MIN_SCORE = 0.25  # predicted keypoints with a lower score are not drawn
+ZOOM = 2  # size of a drawn image relative to its file
+DRAWN_KEYPOINT_SCORE = 0.25  # predicted keypoints with a lower score are not drawn
 
 
 def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path: Path, rows: int = 6) -> list[str]:
@@ -28,7 +28,7 @@ def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path:
         Paths of the drawn images.
 
     Raises:
-        ValueError: If there are no samples.
+        ValueError: there are no samples.
     """
     import matplotlib
 
@@ -57,7 +57,7 @@ def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path:
 
 
 def draw_row(name: str, people: Sequence[Mapping[str, Any]], table: KeypointSet) -> list[np.ndarray]:
-    """Draw one image three times: with ground truth, with predictions, and with the heatmaps of all people overlaid.
+    """Draw one image three times: with the ground truth, the predictions and the heatmaps of all its people.
 
     Args:
         name: Path of the image.
@@ -68,7 +68,7 @@ def draw_row(name: str, people: Sequence[Mapping[str, Any]], table: KeypointSet)
         Three images (H * ZOOM, W * ZOOM, 3), uint8 BGR.
 
     Raises:
-        FileNotFoundError: If the image no longer exists.
+        FileNotFoundError: the image no longer exists.
     """
     image = cv2.imread(name)
     if image is None:
@@ -79,7 +79,7 @@ def draw_row(name: str, people: Sequence[Mapping[str, Any]], table: KeypointSet)
     for person in people:
         draw_pose(true, np.array(person['raw_ann_info']['keypoints'], float).reshape(-1, 3), table, ZOOM)
         prediction = person['pred_instances']
-        visibility = np.where(np.asarray(prediction['keypoint_scores'])[0] > MIN_SCORE, 2.0, 0.0)
+        visibility = np.where(np.asarray(prediction['keypoint_scores'])[0] > DRAWN_KEYPOINT_SCORE, 2.0, 0.0)
         draw_pose(predicted, np.column_stack((prediction['keypoints'][0], visibility)), table, ZOOM)
         heatmaps = np.asarray(person['pred_fields']['heatmaps'])
         transform = heatmap_to_image(heatmaps.shape[1:], person['input_center'], person['input_scale'])
