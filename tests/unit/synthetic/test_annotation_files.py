@@ -78,7 +78,7 @@ def test_mmpose_reads_the_drawn_keypoints(kind: str, data: Path) -> None:
     for i, keypoints in enumerate(drawn):
         info = dataset.get_data_info(i)
         visible = info['keypoints_visible'][0] > 0
-        if kind != 'wholebody':  # its hidden hands and faces are not labelled
+        if kind != 'wholebody':  # its hidden hands and faces are not labeled
             np.testing.assert_array_equal(visible, keypoints[:, 2] > 0)
         np.testing.assert_allclose(info['keypoints'][0][visible], keypoints[visible, :2] + offset, atol=0.006)
         assert Path(info['img_path']).is_file()
@@ -213,7 +213,7 @@ def test_mpii_boxes_are_squares_around_the_drawn_people(tmp_path: Path) -> None:
         np.testing.assert_allclose(dataset.get_data_info(i)['bbox'][0], [*(middle - half), *(middle + half)], atol=0.05)
 
 
-def test_mostly_hidden_hand_is_not_labelled() -> None:
+def test_mostly_hidden_hand_is_not_labeled() -> None:
     person = next(
         person
         for index in range(12)
