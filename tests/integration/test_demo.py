@@ -10,7 +10,7 @@ from mmengine.config import Config
 from vitpose import PosePredictor
 from vitpose.cli.demo import CONFIG
 from vitpose.cli.main import main
-from vitpose.demo.video import RATE, SECONDS
+from vitpose.demo.crossing_video import DURATION_S, FRAMES_PER_S
 from vitpose.predict.video import read_video
 from vitpose.runs.training_log import best_checkpoint, read_curve
 from vitpose.shipped import shipped
@@ -52,7 +52,7 @@ def test_demo_writes_all_results(tmp_path: Path) -> None:
 
     lines = [json.loads(line) for line in (demo / 'video/predictions.jsonl').read_text().splitlines()]
     drawn = list(read_video(str(demo / 'video/drawn/clip.mp4')))
-    assert len(lines) == len(drawn) == RATE * SECONDS and not any(frame.error for frame in drawn)
+    assert len(lines) == len(drawn) == FRAMES_PER_S * DURATION_S and not any(frame.error for frame in drawn)
     assert all(len(line['keypoints']) == len(line['boxes']) > 0 for line in lines)
     PosePredictor.load(shipped(CONFIG), demo / 'model.pth')
 

@@ -22,7 +22,7 @@ the first and `mim test mmpose` with flip test on the second, and
   data/ run/          rendered images; checkpoints and logs of the training
   *.log               output of MIM and of `vitpose predict`
 
-This takes about twelve minutes on two cores. If OUT was created by an earlier
+This takes about ten minutes on two cores. If OUT was created by an earlier
 demo, it is replaced."""
 
 
@@ -50,9 +50,9 @@ def run(args: argparse.Namespace) -> int:
     from ..demo.folder import prepare_folder
     from ..predict.extras import need
     from ..shipped import shipped
-    from ..synthetic.recipe import Recipe
+    from ..synthetic.render_settings import RenderSettings
 
-    recipe = Recipe(args.train, args.val, args.seed, args.difficulty)
+    settings = RenderSettings(args.train, args.val, args.seed, args.difficulty)
     config = shipped(CONFIG)
     need('av', 'the video')
     prepare_folder(args.out)
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # raises, so the training is terminated too
     try:
         with started():
-            rows, files = run_demo(args.out, recipe, config, args.epochs, print)
+            rows, files = run_demo(args.out, settings, config, args.epochs, print)
     finally:
         signal.signal(signal.SIGTERM, previous)
     print_table('ViTPose on held-out people', rows)

@@ -4,8 +4,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
-
 DESCRIPTION = """Render images of people or animals with exact keypoints and write them in the
 annotation format of a dataset:
 
@@ -19,7 +17,7 @@ annotation format of a dataset:
   --kind wholebody  133 keypoints, COCO-WholeBody: body, feet, face, hands
   --kind ap10k      17 keypoints of quadrupeds, AP-10K
 
-People are articulated bodies with joint limits and random build, face, hair and
+People are articulated bodies with joint limits and random build, skin, hair and
 clothes; people and objects occlude each other. Visibility is read from the
 rendered pixels: v=2 visible, v=1 occluded, v=0 outside the image. Box, area and
 segmentation cover the visible pixels. The same arguments give the same bytes
@@ -86,20 +84,21 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Render the data and print what was written."""
-    if args.preview is not None and args.preview.suffix.lower() not in ('.png', '.jpg', '.jpeg'):
-        raise InputError(f'--preview {args.preview}: expected a name that ends in .png or .jpg')
+    from ..synthetic.contact_sheet import check_sheet_name, write_contact_sheet
+
+    if args.preview is not None:
+        check_sheet_name(args.preview)
     from ..synthetic.keypoints import keypoint_set
-    from ..synthetic.preview import contact_sheet
-    from ..synthetic.recipe import Recipe
-    from ..synthetic.writer import write_picture, write_with_progress
+    from ..synthetic.render_settings import RenderSettings
+    from ..synthetic.writer import write_with_progress
 
     table = keypoint_set(args.kind)
     out = args.out or Path('data', 'synthetic' if args.kind == 'coco' else f'synthetic_{args.kind}')
     width, height = args.size or table.size
-    recipe = Recipe(args.train, args.val, args.seed, args.difficulty, args.kind, width, height)
-    people = write_with_progress(out, recipe, args.workers, args.overwrite)
+    settings = RenderSettings(args.train, args.val, args.seed, args.difficulty, args.kind, width, height)
+    people = write_with_progress(out, settings, args.workers, args.overwrite)
     if args.preview is not None:
-        write_picture(args.preview, contact_sheet(recipe))
+        write_contact_sheet(args.preview, settings)
     print(
         f'{out}: {args.train} training images with {people["train"]} {table.species.noun}, '
         f'{args.val} held-out images with {people["val"]} {table.species.noun}'

@@ -7,11 +7,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..synthetic.keypoints import KeypointSet
-from ..synthetic.preview import draw_pose
+from ..synthetic.contact_sheet import draw_pose
+from ..synthetic.landmarks import KeypointSet
 
-ZOOM = 2
-MIN_SCORE = 0.25  # predicted keypoints with a lower score are not drawn
+ZOOM = 2  # size of a drawn image relative to its file
+DRAWN_KEYPOINT_SCORE = 0.25  # predicted keypoints with a lower score are not drawn
 
 
 def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path: Path, rows: int = 6) -> list[str]:
@@ -28,7 +28,7 @@ def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path:
         Paths of the drawn images.
 
     Raises:
-        ValueError: If there are no samples.
+        ValueError: there are no samples.
     """
     import matplotlib
 
@@ -57,7 +57,7 @@ def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path:
 
 
 def draw_row(name: str, people: Sequence[Mapping[str, Any]], table: KeypointSet) -> list[np.ndarray]:
-    """Draw one image three times: with ground truth, with predictions, and with the heatmaps of all people overlaid.
+    """Draw one image three times: with the ground truth, the predictions and the heatmaps of all its people.
 
     Args:
         name: Path of the image.
@@ -68,7 +68,7 @@ def draw_row(name: str, people: Sequence[Mapping[str, Any]], table: KeypointSet)
         Three images (H * ZOOM, W * ZOOM, 3), uint8 BGR.
 
     Raises:
-        FileNotFoundError: If the image no longer exists.
+        FileNotFoundError: the image no longer exists.
     """
     image = cv2.imread(name)
     if image is None:
@@ -77,10 +77,10 @@ def draw_row(name: str, people: Sequence[Mapping[str, Any]], table: KeypointSet)
     true, predicted = large.copy(), large.copy()
     heat = np.zeros(large.shape[:2], np.float32)
     for person in people:
-        draw_pose(true, _zoomed(np.array(person['raw_ann_info']['keypoints'], float).reshape(-1, 3)), table)
+        draw_pose(true, np.array(person['raw_ann_info']['keypoints'], float).reshape(-1, 3), table, ZOOM)
         prediction = person['pred_instances']
-        visibility = np.where(np.asarray(prediction['keypoint_scores'])[0] > MIN_SCORE, 2.0, 0.0)
-        draw_pose(predicted, _zoomed(np.column_stack((prediction['keypoints'][0], visibility))), table)
+        visibility = np.where(np.asarray(prediction['keypoint_scores'])[0] > DRAWN_KEYPOINT_SCORE, 2.0, 0.0)
+        draw_pose(predicted, np.column_stack((prediction['keypoints'][0], visibility)), table, ZOOM)
         heatmaps = np.asarray(person['pred_fields']['heatmaps'])
         transform = heatmap_to_image(heatmaps.shape[1:], person['input_center'], person['input_scale'])
         transform[:, :2] *= ZOOM
@@ -103,9 +103,3 @@ def heatmap_to_image(shape: Sequence[int], center: np.ndarray, scale: np.ndarray
     """
     step = np.asarray(scale, float) / (shape[1] - 1, shape[0] - 1)
     return np.column_stack((np.diag(step), np.asarray(center, float) - np.asarray(scale, float) / 2))
-
-
-def _zoomed(keypoints: np.ndarray) -> np.ndarray:
-    out = keypoints.copy()
-    out[:, :2] = (out[:, :2] + 0.5) * ZOOM - 0.5
-    return out

@@ -13,97 +13,85 @@ from vitpose_mm.files import write_text
 from ..runs.table import machine, markdown, minutes
 from ..runs.training_log import best_checkpoint, read_curve
 from ..synthetic.keypoints import keypoint_set
-from ..synthetic.recipe import Recipe
+from ..synthetic.render_settings import RenderSettings
 from ..synthetic.writer import write_with_progress
+from .crossing_video import predict_video
 from .folder import MARKER
 from .gallery import draw_gallery
 from .learning_curve import draw_learning_curve
-from .training import test, train
-from .video import predict_video
-
+from .train_and_test import test, train
 
 def run_demo(
-    out: Path, recipe: Recipe, config: Path, epochs: int | None, say: Callable[[str], None]
+    out: Path, settings: RenderSettings, config: Path, epochs: int | None, log: Callable[[str], None]
 ) -> tuple[dict[str, str], list[Path]]:
     """Render, train, test, and write the report.
 
     Args:
         out: Output folder; see `prepare_folder`.
-        recipe: Images to render.
+        settings: Images to render.
         config: Config to train.
         epochs: Number of epochs; None keeps the config's.
-        say: Called with a line at the beginning of each step.
+        log: Called with a line at the beginning of each step.
 
     Returns:
         The rows of the report's table, and the files to look at.
 
     Raises:
-        RuntimeError: If training or test fails.
+        RuntimeError: training, test or prediction fails.
     """
+    seconds = {}
     start = time.perf_counter()
-    say(f'1/5 rendering {recipe.train} training and {recipe.val} held-out images (about a minute)')
-    people = write_with_progress(out / 'data', recipe, workers=2, overwrite=True)
-    rendered = time.perf_counter()
-    say(
+    log(f'1/5 rendering {settings.train} training and {settings.val} held-out images (about a minute)')
+    people = write_with_progress(out / 'data', settings, workers=2, overwrite=True)
+    seconds['rendering'] = time.perf_counter() - start
+    log(
         f'2/5 training on {people["train"]} people with `mim train mmpose {config.name}`; '
         f'the full log is in {out / "train.log"}'
     )
+    step_start = time.perf_counter()
     train(config, out, epochs)
-    trained = time.perf_counter()
+    seconds['training'] = time.perf_counter() - step_start
     checkpoint = best_checkpoint(out / 'run')
-    say(f'3/5 testing {checkpoint.name} on {people["val"]} held-out people, with flip test')
+    log(f'3/5 testing {checkpoint.name} on {people["val"]} held-out people, with flip test')
+    step_start = time.perf_counter()
     metrics, predictions = test(config, checkpoint, out)
-    tested = time.perf_counter()
-    say('4/5 drawing')
+    seconds['test'] = time.perf_counter() - step_start
+    log('4/5 drawing')
     curve = read_curve(out / 'run')
     draw_learning_curve(curve, out / 'learning_curve.png')
     with predictions.open('rb') as file:
-        samples = pickle.load(file)
-    draw_gallery(samples, keypoint_set(recipe.kind), out / 'gallery.png')
+        draw_gallery(pickle.load(file), keypoint_set(settings.kind), out / 'gallery.png')
     predictions.unlink()
-    drawn = time.perf_counter()
-    model = out / 'model.pth'
-    shutil.copyfile(checkpoint, model)
-    say('5/5 predicting a video of people who cross, with `vitpose predict`')
-    video = predict_video(config, model, out, recipe)
-    times = {
-        'rendering': rendered - start,
-        'training': trained - rendered,
-        'test': tested - trained,
-        'video': time.perf_counter() - drawn,
-        'total': time.perf_counter() - start,
-    }
-    rows = result_rows(metrics, recipe, people, curve.iterations, times)
-    write_report(out, config, rows, metrics, times)
-    return rows, [out / 'report.md', out / 'learning_curve.png', out / 'gallery.png', video]
-
-
-def result_rows(metrics: dict, recipe: Recipe, people: dict, iterations: int, times: dict[str, float]) -> dict[str, str]:
-    """Return the rows of the report's table: label to value."""
-    return {
+    log('5/5 predicting a video of people who cross, with `vitpose predict`')
+    step_start = time.perf_counter()
+    shutil.copyfile(checkpoint, out / 'model.pth')
+    video = predict_video(config, out / 'model.pth', out, settings)
+    seconds['video'] = time.perf_counter() - step_start
+    seconds['total'] = time.perf_counter() - start
+    rows = {
         'AP': f'{metrics["coco/AP"]:.3f}',
         'AP50': f'{metrics["coco/AP .5"]:.3f}',
         'AP75': f'{metrics["coco/AP .75"]:.3f}',
         'AR': f'{metrics["coco/AR"]:.3f}',
-        'test data': f'{people["val"]} people in {recipe.val} held-out images, difficulty {recipe.difficulty}, '
+        'test data': f'{people["val"]} people in {settings.val} held-out images, difficulty {settings.difficulty}, '
         'ground-truth boxes (no detector), flip test',
-        'training data': f'{people["train"]} people in {recipe.train} images, {iterations} iterations',
-        'rendering': minutes(times['rendering']),
-        'training': minutes(times['training']) + ', including validation',
-        'test': minutes(times['test']),
-        'video': minutes(times['video']),
-        'total': minutes(times['total']),
+        'training data': f'{people["train"]} people in {settings.train} images, {curve.iterations} iterations',
+        **{step: minutes(duration) for step, duration in seconds.items()},
         'machine': machine(),
     }
+    rows['training'] += ', including validation'
+    write_report(out, config, rows)
+    write_text(out / MARKER, json.dumps({'metrics': metrics, 'seconds': seconds, 'table': rows}, indent=1) + '\n')
+    return rows, [out / 'report.md', out / 'learning_curve.png', out / 'gallery.png', video]
 
 
-def write_report(out: Path, config: Path, rows: dict[str, str], metrics: dict, times: dict[str, float]) -> None:
-    """Write report.md and the same figures as JSON."""
+def write_report(out: Path, config: Path, rows: dict[str, str]) -> None:
+    """Write report.md with a table of two columns."""
     name = re.sub('.*configs/', 'configs/', str(config))
     paragraphs = (
         f'Rendered by `vitpose synth`, trained with `mim train mmpose {name}`, tested with `mim test mmpose`. The '
         'tested checkpoint is the one with the best validation AP, and validation uses the same held-out images. '
-        'The people, poses, colours and backgrounds of the held-out images do not occur in training.',
+        'The people, poses, colors and backgrounds of the held-out images do not occur in training.',
         '![learning curve](learning_curve.png)',
         'The gallery shows images sampled at even intervals from the held-out set. Left limbs are green, right '
         'limbs orange; a white dot in the left column is an occluded keypoint.',
@@ -112,5 +100,3 @@ def write_report(out: Path, config: Path, rows: dict[str, str], metrics: dict, t
         'the poses are in `video/predictions.jsonl`. The model is `model.pth`.',
     )
     write_text(out / 'report.md', markdown('ViTPose on held-out people', rows, paragraphs))
-    figures = {'metrics': metrics, 'seconds': times, 'table': rows}
-    write_text(out / MARKER, json.dumps(figures, indent=1) + '\n')

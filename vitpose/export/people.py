@@ -11,7 +11,7 @@ from ..predict.crops import CropRule
 from ..predict.images import read_frame
 from ..predict.poses import Frame
 from ..predict.sources import find_sources, read_frames
-from ..synthetic.recipe import Recipe, render_one
+from ..synthetic.render_settings import RenderSettings, render_one
 
 
 def crop_people(
@@ -68,7 +68,7 @@ def _given(inputs: Sequence[str], boxes: Path | None) -> Iterator[Frame]:
 def _rendered() -> Iterator[Frame]:
     index = 0
     while True:
-        drawn = render_one(Recipe(train=0, val=1000, difficulty='easy'), 'val', index)
+        drawn = render_one(RenderSettings(train=0, val=1000, difficulty='easy'), 'val', index)
         boxes = np.array([person['bbox'] for person in drawn.people], np.float32).reshape(-1, 4)
         yield Frame(
             f'rendered {index}', drawn.image, boxes=np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1)

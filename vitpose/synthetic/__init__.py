@@ -1,9 +1,9 @@
-"""Synthetic data: articulated people and animals on varied backgrounds, in the annotation formats of five datasets.
+"""Synthetic data: articulated people and animals on random backgrounds, in the annotation formats of five datasets.
 
 Bodies: `skeleton` (joints, limits, forward kinematics and the human body), `hands` (a body with fingers), `quadruped`,
-`poses` (distributions of joint angles), `wardrobe` (colours) and `species`, which combines them.
+`pose_families` (distributions of joint angles) and `species`, which combines them with colors.
 Keypoints: `landmarks` (what a keypoint is), `keypoints` and `wholebody` (the keypoints of each dataset).
-Images: `paint` (shapes on a canvas), `figure` (a posed body), `scenery` (backgrounds and objects), `labels` (keypoints
-and their visibility) and `renderer` (one image with its annotations).
-Datasets: `recipe` (settings), `formats` (annotation files), `writer` (files on disk) and `preview` (a contact sheet).
+Images: `paint` (limbs and heads on a canvas), `figure` (a posed body), `scenery` (backgrounds and objects), `labels`
+(annotations from the drawn pixels), `renderer` (one image with its annotations) and `clip` (a video).
+Datasets: `render_settings`, `annotation_files`, `writer` (files on disk) and `contact_sheet` (a preview).
 """

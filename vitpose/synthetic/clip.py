@@ -1,58 +1,18 @@
-"""Render a short video of people who move through the image and cross each other."""
+"""Render a short video of people who walk through the image and cross each other."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from .figure import Figure, draw_figure, place
+from .labels import annotate
 from .landmarks import KeypointSet
 from .paint import Canvas
-from .poses import FAMILIES, Angles, mirrored, sample_pose
-from .renderer import annotate, difficulty, foot
-from .scenery import draw_background, draw_shadow
-from .skeleton import rotation
+from .pose_families import FAMILIES, mirrored, sample_pose
+from .renderer import difficulty
+from .scenery import draw_background
+from .skeleton import Angles, rotation
 from .species import Species
-from .wardrobe import Wardrobe
-
-WALK = FAMILIES['walk']
-
-
-@dataclass(frozen=True)
-class Walker:
-    """One person of a clip, who walks on a straight line.
-
-    Attributes:
-        poses: Two poses, each one step; the person goes from one to the other and back in a period.
-        period: In frames.
-        yaw: Of the body towards the camera, in degrees.
-        scale: Pixels per stature.
-        build: Build factors.
-        wardrobe: Colours.
-        path: x of the feet in the first and the last frame, and y, in pixels.
-    """
-
-    poses: tuple[Angles, Angles]
-    period: float
-    yaw: float
-    scale: float
-    build: dict[str, float]
-    wardrobe: Wardrobe
-    path: tuple[float, float, float]
-
-    def figure(self, species: Species, frame: int, frames: int) -> Figure:
-        """Return the posed figure of a frame."""
-        share = 0.5 - 0.5 * np.cos(2 * np.pi * frame / self.period)
-        one, other = self.poses
-        angles: Angles = {}
-        for name in one:
-            x, z, y = (float(a + share * (b - a)) for a, b in zip(one[name], other[name], strict=True))
-            angles[name] = (x, z, y)
-        view = rotation(4, 0, 0) @ rotation(0, 0, self.yaw)
-        figure = place(species.body, angles, self.build, view, self.scale, self.wardrobe)
-        start, end, ground = self.path
-        x = start + (end - start) * frame / max(frames - 1, 1)
-        return figure.moved(*(np.array((x, ground)) - foot(figure)))
 
 
 def render_clip(
@@ -73,34 +33,49 @@ def render_clip(
         `renderer.RenderedImage.people`. People are numbered from back to front.
     """
     background = draw_background(rng, height, width, difficulty('easy').clutter)
-    light = np.array((rng.uniform(-0.8, 0.8), rng.uniform(-0.9, -0.2), 0.8))
-    walkers = [_sample_walker(rng, table.species, number, people, height, width) for number in range(people)]
-    for frame in range(frames):
-        canvas = Canvas.blank(background.copy(), light)
-        figures = [walker.figure(table.species, frame, frames) for walker in walkers]
+    walks = []
+    for number in range(people):
+        depth = (number + 1) / people
+        ends = (rng.uniform(0.05, 0.1) + 0.25 * number / people + np.array((0, 0.6))) * width
+        direction = 1 if number % 2 == 0 else -1  # 1: from left to right
+        ground_y = np.full(frames, (0.8 + 0.16 * depth) * height)
+        start, end = ends[::direction]
+        path = np.column_stack((np.linspace(start, end, frames), ground_y))
+        yaw = direction * rng.uniform(20, 45)
+        walks.append(_walk(rng, table.species, path, yaw, (0.5 + 0.25 * depth) * height))
+    for figures in zip(*walks, strict=True) if walks else [()] * frames:
+        canvas = Canvas(background)
         for number, figure in enumerate(figures, 1):
-            draw_shadow(canvas, foot(figure), figure.body.footprint * figure.scale)
             draw_figure(canvas, figure, number)
-        found = {number: annotate(canvas, figure, number, table) for number, figure in enumerate(figures, 1)}
+        annotations = {number: annotate(canvas, figure, number, table) for number, figure in enumerate(figures, 1)}
         image = np.clip(canvas.image, 0, 255).astype(np.uint8)
-        yield image, {number: person for number, person in found.items() if person is not None}
+        yield image, {number: person for number, person in annotations.items() if person is not None}
 
 
-def _sample_walker(
-    rng: np.random.Generator, species: Species, number: int, people: int, height: int, width: int
-) -> Walker:
-    """Sample person `number` of `people`, counted from 0 and from the back."""
-    depth = (number + 1) / people
-    side = 1 if number % 2 == 0 else -1  # 1: from left to right
-    ends = (rng.uniform(0.05, 0.1) + 0.25 * number / people + np.array((0, 0.6))) * width
-    legs = {name: angle for name, angle in WALK.items() if name.endswith(('hip', 'knee'))}
-    one, other = (sample_pose(rng, 'easy', species.body, species.repertoire) for _ in range(2))
-    return Walker(
-        poses=(one | legs, other | mirrored(legs)),
-        period=float(rng.uniform(24, 32)),
-        yaw=side * float(rng.uniform(20, 45)),
-        scale=(0.5 + 0.25 * depth) * height,
-        build=species.body.sample_build(rng, species.sample_breed(rng).factors),
-        wardrobe=species.dress(rng, None),
-        path=(*ends[::side], (0.8 + 0.16 * depth) * height),
+def _walk(rng: np.random.Generator, species: Species, path: np.ndarray, yaw: float, scale: float) -> list[Figure]:
+    """Return the figure of one person in each frame, who goes from one step to the other and back in a period.
+
+    Args:
+        rng: Random generator.
+        species: Species of the person.
+        path: (frames, 2) position of the feet in pixels.
+        yaw: Of the body towards the camera, in degrees.
+        scale: Pixels per stature.
+    """
+    legs = {name: angle for name, angle in FAMILIES['walk'].items() if name.endswith(('hip', 'knee'))}
+    left_step, right_step = (
+        sample_pose(rng, 'easy', species.body, species.repertoire) | step for step in (legs, mirrored(legs))
     )
+    period = rng.uniform(24, 32)  # in frames
+    build, looks = species.body.sample_build(rng), species.dress(rng, None)
+    view = rotation(4, 0, 0) @ rotation(0, 0, yaw)
+    figures = []
+    for frame, foot in enumerate(path):
+        progress = 0.5 - 0.5 * np.cos(2 * np.pi * frame / period)
+        angles: Angles = {}
+        for name, turn in left_step.items():
+            x, z, y = np.array(turn) + progress * (np.array(right_step[name]) - turn)
+            angles[name] = (x, z, y)
+        figure = place(species.body, angles, build, view, scale, looks)
+        figures.append(figure.moved(*(foot - figure.foot())))
+    return figures

@@ -2,49 +2,41 @@
 
 from dataclasses import replace
 
-from .poses import FAMILIES, WEIGHTS, Angles, Repertoire
-from .skeleton import HUMAN, Bone, Joint, Range, both_bones, both_sides
+from .pose_families import FAMILIES, WEIGHTS, Repertoire
+from .skeleton import HUMAN, Angles, Bone, Joint, Range, both_bones, both_sides
 from .species import Species
 
 FINGERS = ('thumb', 'forefinger', 'middle_finger', 'ring_finger', 'pinky_finger')
 
-# The left hand at rest: the palm faces the thigh (-x), the thumb is in front (+z). Knuckles are relative to the wrist,
-# the three further joints of a finger each to the previous one, in statures. Hands are slightly larger than life.
-_KNUCKLES = {
-    'thumb': (-0.004, -0.018, 0.024),
-    'forefinger': (0.0, -0.062, 0.023),
-    'middle_finger': (0.0, -0.066, 0.007),
-    'ring_finger': (0.0, -0.062, -0.009),
-    'pinky_finger': (0.0, -0.054, -0.023),
+# The left hand at rest: the palm faces the thigh (-x), the thumb is in front (+z). The first joint of a finger is
+# relative to the wrist, the others each to the previous one, in statures. Hands are slightly larger than life.
+_OFFSETS = {
+    'thumb': ((-0.004, -0.018, 0.024), (-0.003, -0.017, 0.018), (-0.002, -0.018, 0.01), (0.0, -0.015, 0.006)),
+    'forefinger': ((0.0, -0.062, 0.023), (0.0, -0.028, 0.003), (0.0, -0.02, 0.002), (0.0, -0.016, 0.001)),
+    'middle_finger': ((0.0, -0.066, 0.007), (0.0, -0.031, 0.001), (0.0, -0.022, 0.0), (0.0, -0.017, 0.0)),
+    'ring_finger': ((0.0, -0.062, -0.009), (0.0, -0.028, -0.002), (0.0, -0.02, -0.001), (0.0, -0.016, -0.001)),
+    'pinky_finger': ((0.0, -0.054, -0.023), (0.0, -0.022, -0.004), (0.0, -0.015, -0.003), (0.0, -0.013, -0.002)),
 }
-_STEPS = {
-    'thumb': ((-0.003, -0.017, 0.018), (-0.002, -0.018, 0.01), (0.0, -0.015, 0.006)),
-    'forefinger': ((0.0, -0.028, 0.003), (0.0, -0.02, 0.002), (0.0, -0.016, 0.001)),
-    'middle_finger': ((0.0, -0.031, 0.001), (0.0, -0.022, 0.0), (0.0, -0.017, 0.0)),
-    'ring_finger': ((0.0, -0.028, -0.002), (0.0, -0.02, -0.001), (0.0, -0.016, -0.001)),
-    'pinky_finger': ((0.0, -0.022, -0.004), (0.0, -0.015, -0.003), (0.0, -0.013, -0.002)),
-}
-_WRIST = ((-50.0, 50.0), (-20.0, 20.0), (-85.0, 85.0))  # includes the forearm's twist
-_CURL = ((-4.0, 4.0), (-85.0, 5.0), (0.0, 0.0))
-_SPREAD = ((-14.0, 14.0), (-85.0, 5.0), (0.0, 0.0))
-_THUMB = ((-20.0, 20.0), (-40.0, 10.0), (-20.0, 20.0))
 _RADII = {'thumb': 0.0105, 'forefinger': 0.0085, 'middle_finger': 0.009, 'ring_finger': 0.0085, 'pinky_finger': 0.0075}
-_STILL: tuple[Range, Range, Range] = ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
+_WRIST = ((-50.0, 50.0), (-20.0, 20.0), (-85.0, 85.0))  # includes the forearm's twist
+_KNUCKLE = ((-14.0, 14.0), (-85.0, 5.0), (0.0, 0.0))
+_CURL = ((-4.0, 4.0), (-85.0, 5.0), (0.0, 0.0))
+_THUMB = ((-20.0, 20.0), (-40.0, 10.0), (-20.0, 20.0))
+_TIP: tuple[Range, Range, Range] = ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
 
 
 def _finger_joints() -> dict[str, Joint]:
-    joints = {}
-    for finger, knuckle in _KNUCKLES.items():
-        parent = 'left_wrist'
-        for i, offset in enumerate((knuckle, *_STEPS[finger]), 1):
-            limits = _STILL if i == 4 else _THUMB if finger == 'thumb' else _SPREAD if i == 1 else _CURL
-            joints[f'left_{finger}{i}'] = Joint(parent, offset, limits, 'arms')
-            parent = f'left_{finger}{i}'
+    joints = {'left_wrist': replace(HUMAN.joints['left_wrist'], limits=_WRIST)}
+    for finger, offsets in _OFFSETS.items():
+        limits = (_THUMB, _THUMB, _THUMB, _TIP) if finger == 'thumb' else (_KNUCKLE, _CURL, _CURL, _TIP)
+        parents = ('left_wrist', *(f'left_{finger}{i}' for i in (1, 2, 3)))
+        for i in range(4):
+            joints[f'left_{finger}{i + 1}'] = Joint(parents[i], offsets[i], limits[i], 'arms')
     return both_sides(joints)
 
 
 def _finger_bones() -> dict[str, Bone]:
-    bones = {}
+    bones = {'left_hand': Bone('left_wrist', 'left_middle_finger1', (0.018, 0.026, 0.028, 0.026), z_offset=0.004)}
     for finger, radius in _RADII.items():
         for i in range(1, 4):
             ends = f'left_{finger}{i}', f'left_{finger}{i + 1}'
@@ -52,29 +44,14 @@ def _finger_bones() -> dict[str, Bone]:
     return both_bones(bones)
 
 
-BODY = replace(
-    HUMAN,
-    joints=HUMAN.joints
-    | {f'{side}_wrist': replace(HUMAN.joints[f'{side}_wrist'], limits=_WRIST) for side in ('left', 'right')}
-    | _finger_joints(),
-    bones=HUMAN.bones
-    | {
-        f'{side}_hand': Bone(f'{side}_wrist', f'{side}_middle_finger1', (0.018, 0.026, 0.028, 0.026), z_offset=0.004)
-        for side in ('left', 'right')
-    }
-    | _finger_bones(),
-)
+BODY = replace(HUMAN, joints=HUMAN.joints | _finger_joints(), bones=HUMAN.bones | _finger_bones())
 
 
 def _gesture(curl: float, thumb: float, twist: float, straight: tuple[str, ...] = (), fan: float = 3.0) -> Angles:
     """Return the angles of a left hand.
 
-    Args:
-        curl: Bend of each finger joint in degrees.
-        thumb: Bend of each thumb joint in degrees.
-        twist: Twist of the forearm in degrees.
-        straight: Fingers that are straight.
-        fan: Angle between neighbouring fingers in degrees.
+    In degrees: `curl` and `thumb` are the bend of each joint of fingers and thumb, `twist` that of the forearm, and
+    `fan` the angle between neighboring fingers; the fingers `straight` are not bent.
     """
     angles: Angles = {'left_wrist': (0, 0, twist)}
     for i, finger in enumerate(FINGERS):
@@ -89,10 +66,8 @@ GESTURES: dict[str, Angles] = {
     'flat': _gesture(3, 5, 0),
     'palm': _gesture(5, 0, 70, fan=5.0),
     'back': _gesture(5, 0, -70, fan=5.0),
-    'loose': _gesture(22, 12, -45),
     'relaxed': _gesture(28, 15, 40),
     'fist': _gesture(75, 32, -40),
     'point': _gesture(70, 30, 45, ('forefinger',)),
-    'two': _gesture(70, 30, -60, ('forefinger', 'middle_finger'), fan=7.0),
 }
 DETAILED_PERSON = Species(BODY, Repertoire(FAMILIES, WEIGHTS, GESTURES))

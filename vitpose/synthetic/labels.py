@@ -1,16 +1,19 @@
-"""Read keypoints and their visibility from a finished canvas."""
+"""Annotate a figure from the pixels of a finished canvas: keypoints with visibility, box, area and outline."""
 
+import cv2
 import numpy as np
 
-from .figure import PARTS_PER_FIGURE, Figure, on_head, part_ids
+from .figure import PARTS_PER_FIGURE, Figure, part_ids
 from .landmarks import KeypointSet, Landmark
 from .paint import Canvas
+
+MIN_LABELED_AREA_PX = 12  # the keypoints of a figure with fewer visible pixels are not labeled
 
 
 def locate(figure: Figure, landmark: Landmark) -> np.ndarray:
     """Return the position (x, y, z) of a landmark: x and y in image pixels, z in pixels towards the camera."""
     if landmark.on_head:
-        return on_head(figure, landmark.offset)
+        return figure.on_head(landmark.offset)
     offset = figure.frames[landmark.joint] @ np.array(landmark.offset) * figure.scale
     return figure.points[landmark.joint] + offset * (1, -1, 1)
 
@@ -30,14 +33,14 @@ def read_keypoints(canvas: Canvas, figure: Figure, number: int, table: KeypointS
     """
     height, width = canvas.ids.shape
     ids = part_ids(figure.body)
-    out = np.zeros((len(table.landmarks), 3))
-    for row, landmark in zip(out, table.landmarks.values(), strict=True):
+    keypoints = np.zeros((len(table.landmarks), 3))
+    for row, landmark in zip(keypoints, table.landmarks.values(), strict=True):
         x, y, z = locate(figure, landmark)
         if not (0 <= x <= width - 1 and 0 <= y <= height - 1):
             continue
         owner, part = divmod(int(canvas.ids[round(y), round(x)]), PARTS_PER_FIGURE)
         row[:] = x, y, 2 if owner == number and _is_visible(figure, landmark, part, ids, z) else 1
-    return out
+    return keypoints
 
 
 def _is_visible(figure: Figure, landmark: Landmark, part: int, ids: dict[str, int], z: float) -> bool:
@@ -47,3 +50,26 @@ def _is_visible(figure: Figure, landmark: Landmark, part: int, ids: dict[str, in
     return part in {ids[name] for name in landmark.shown_by} or any(
         part == ids[name] and z > figure.middle_z(name) - landmark.depth * figure.scale for name in landmark.through
     )
+
+
+def annotate(canvas: Canvas, figure: Figure, number: int, table: KeypointSet) -> dict | None:
+    """Annotate one figure as in `renderer.RenderedImage.people`; return None if it has no visible pixel."""
+    mask = (canvas.ids // PARTS_PER_FIGURE == number).astype(np.uint8)
+    x, y, width, height = cv2.boundingRect(mask)
+    if not width or not height:
+        return None
+    area = int(mask.sum())
+    keypoints = read_keypoints(canvas, figure, number, table)
+    if area < MIN_LABELED_AREA_PX:
+        keypoints[:] = 0
+    crop = mask[y : y + height, x : x + width]
+    contours, _ = cv2.findContours(crop, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))
+    outlines = [cv2.approxPolyDP(contour, 0.8, True) for contour in contours]
+    polygons = [outline.reshape(-1).tolist() for outline in outlines if len(outline) >= 3]
+    return {
+        'keypoints': keypoints,
+        'bbox': (x, y, width, height),
+        'area': area,
+        'polygons': polygons or [[x, y, x + width, y, x + width, y + height, x, y + height]],
+        'head_box': figure.head_box(),
+    }

@@ -1,6 +1,7 @@
 """Keypoint definitions: a position on a body and the parts on which it is visible."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .species import Species
 
@@ -36,7 +37,7 @@ class KeypointSet:
         species: Species to draw.
         landmarks: Keypoint name to landmark, in the dataset's order.
         skeleton: Pairs of keypoint names that are joined by a limb.
-        layout: Format of the annotation files: 'mpii' or a key of `formats.LAYOUTS`.
+        layout: Format of the annotation files: 'mpii' or a key of `annotation_files.LAYOUTS`.
         size: Default image width and height in pixels.
     """
 
@@ -57,7 +58,7 @@ class KeypointSet:
         return [(index[a], index[b]) for a, b in self.skeleton]
 
 
-def two_sides(
+def both_landmarks(
     name: str,
     joint: str,
     *shown_by: str,
@@ -66,14 +67,22 @@ def two_sides(
     depth: float = 0.0,
 ) -> dict[str, Landmark]:
     """Return the left and right landmarks at a joint; `offset` is that of the left one."""
-    x, y, z = offset
-    return {
-        f'{side}_{name}': Landmark(
-            f'{side}_{joint}',
-            tuple(f'{side}_{part}' for part in shown_by),
-            (sign * x, y, z),
-            through=through,
-            depth=depth,
-        )
-        for side, sign in (('left', 1), ('right', -1))
-    }
+    landmarks, (x, y, z) = {}, offset
+    for side, sign in (('left', 1), ('right', -1)):
+        parts, mirrored = tuple(f'{side}_{part}' for part in shown_by), (sign * x, y, z)
+        landmarks[f'{side}_{name}'] = Landmark(f'{side}_{joint}', parts, mirrored, through=through, depth=depth)
+    return landmarks
+
+
+def pick(landmarks: dict[str, Landmark], names: str) -> dict[str, Landmark]:
+    """Return the landmarks with these names, separated by spaces, in their order."""
+    return {name: landmarks[name] for name in names.split()}
+
+
+def links(*chains: str) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of neighbors in chains of names; `*` stands for left in one copy of a chain, right in another.
+
+    'nose *_eye' gives ('nose', 'left_eye') and ('nose', 'right_eye').
+    """
+    copies = [chain.replace('*', side) for chain in chains for side in ('left', 'right')]
+    return tuple(dict.fromkeys(pair for chain in copies for pair in pairwise(chain.split())))

@@ -1,15 +1,14 @@
-"""A quadruped: body, gaits, breeds and coats.
+"""A quadruped: body, gaits and coat.
 
 The frame is that of `skeleton`: at rest the animal stands and faces along z; the unit is about its body length.
 """
 
 import numpy as np
 
-from .paint import Face, Paint
-from .poses import Angles, Repertoire, both_angles
-from .skeleton import Body, Bone, Joint, both_bones, both_sides
-from .species import Breed, Species
-from .wardrobe import Wardrobe
+from .paint import Appearance, sample_color
+from .pose_families import Repertoire, both, left, right
+from .skeleton import Angles, Body, Bone, Joint, both_bones, both_sides
+from .species import Species
 
 BODY = Body(
     joints=both_sides(
@@ -62,135 +61,43 @@ BODY = Body(
     ),
     factors={
         'trunk': (0.92, 1.08),
-        'neck': (0.7, 1.1),
-        'legs': (0.85, 1.1),
-        'muzzle': (0.7, 1.2),
-        'ears': (0.6, 1.3),
-        'tail': (0.7, 1.3),
-        'girth': (0.9, 1.15),
+        'neck': (0.6, 1.4),
+        'legs': (0.75, 1.25),
+        'muzzle': (0.5, 1.4),
+        'ears': (0.5, 1.3),
+        'tail': (0.7, 1.6),
+        'girth': (0.85, 1.25),
     },
     head_radii=(0.05, 0.052, 0.06),
-    footprint=0.34,
 )
 
 GAITS: dict[str, Angles] = {
     'stand': {'head': (18, 0, 0)},
-    'look': {'neck': (-12, 0, 28), 'head': (12, 0, 25)},
-    'walk': {
-        'head': (15, 0, 0),
-        **both_angles('shoulder', (-22, 0, 0), (20, 0, 0)),
-        'right_wrist': (12, 0, 0),
-        **both_angles('hip', (24, 0, 0), (-16, 0, 0)),
-        'left_elbow': (-8, 0, 0),
-        'right_knee': (12, 0, 0),
-    },
-    'trot': {
-        'neck': (-8, 0, 0),
-        'head': (15, 0, 0),
-        **both_angles('shoulder', (-36, 0, 0), (24, 0, 0)),
-        'left_elbow': (-40, 0, 0),
-        'left_wrist': (55, 0, 0),
-        **both_angles('hip', (30, 0, 0), (-24, 0, 0)),
-        'right_knee': (40, 0, 0),
-        'right_hock': (-38, 0, 0),
-        'tail_root': (-35, 0, 0),
-    },
-    'gallop': {
-        'middle': (-5, 0, 0),
-        'neck': (22, 0, 0),
-        **both_angles('shoulder', (-55, 0, 0), (-42, 0, 0)),
-        **both_angles('elbow', (-8, 0, 0), (-28, 0, 0)),
-        **both_angles('hip', (46, 0, 0), (34, 0, 0)),
-        'left_hock': (10, 0, 0),
-        'tail_root': (-50, 0, 0),
-    },
-    'graze': {'neck': (88, 0, 0), 'head': (0, 0, 0), **both_angles('shoulder', (-14, 0, 0), (8, 0, 0))},
-    'sit': {
-        'middle': (-40, 0, 0),
-        'neck': (22, 0, 0),
-        'head': (22, 0, 0),
-        **both_angles('shoulder', (42, 0, 0)),
-        **both_angles('hip', (-22, 6, 0)),
-        **both_angles('knee', (100, 0, 0)),
-        **both_angles('hock', (-95, 0, 0)),
-    },
-    'leap': {
-        'middle': (-28, 0, 0),
-        **both_angles('shoulder', (-48, 0, 0), (-40, 0, 0)),
-        **both_angles('elbow', (-75, 0, 0), (-70, 0, 0)),
-        **both_angles('wrist', (70, 0, 0)),
-        **both_angles('hip', (36, 0, 0), (30, 0, 0)),
-    },
+    'walk': {'head': (15, 0, 0)}
+    | left(shoulder=(-22, 0, 0), elbow=(-8, 0, 0), hip=(24, 0, 0))
+    | right(shoulder=(20, 0, 0), wrist=(12, 0, 0), hip=(-16, 0, 0), knee=(12, 0, 0)),
+    'trot': {'neck': (-8, 0, 0), 'head': (15, 0, 0), 'tail_root': (-35, 0, 0)}
+    | left(shoulder=(-36, 0, 0), elbow=(-40, 0, 0), wrist=(55, 0, 0), hip=(30, 0, 0))
+    | right(shoulder=(24, 0, 0), hip=(-24, 0, 0), knee=(40, 0, 0), hock=(-38, 0, 0)),
+    'graze': {'neck': (88, 0, 0)} | left(shoulder=(-14, 0, 0)) | right(shoulder=(8, 0, 0)),
+    'sit': {'middle': (-40, 0, 0), 'neck': (22, 0, 0), 'head': (22, 0, 0)}
+    | both(shoulder=(42, 0, 0), hip=(-22, 6, 0), knee=(100, 0, 0), hock=(-95, 0, 0)),
 }
 WEIGHTS = {
-    'easy': {'stand': 4.0, 'look': 2.0, 'walk': 4.0, 'trot': 3.0, 'gallop': 1.0, 'graze': 2.0},
+    'easy': {'stand': 5.0, 'walk': 5.0, 'trot': 4.0, 'graze': 2.0},
     'hard': dict.fromkeys(GAITS, 1.0) | {'anything': 2.0},
 }
 
-# Category ids and names of AP-10K.
-BREEDS = (
-    Breed(
-        5,
-        'cow',
-        'Bovidae',
-        {'neck': (0.7, 0.85), 'legs': (0.8, 0.92), 'muzzle': (1.05, 1.2), 'girth': (1.15, 1.3), 'ears': (0.7, 0.9)},
-    ),
-    Breed(8, 'dog', 'Canidae', {'neck': (0.7, 0.9), 'legs': (0.85, 1.05), 'muzzle': (0.85, 1.1)}),
-    Breed(
-        21,
-        'horse',
-        'Equidae',
-        {'neck': (1.2, 1.45), 'legs': (1.12, 1.28), 'muzzle': (1.2, 1.45), 'ears': (0.5, 0.7), 'tail': (1.2, 1.5)},
-    ),
-    Breed(
-        24,
-        'cat',
-        'Felidae',
-        {'neck': (0.55, 0.7), 'legs': (0.72, 0.85), 'muzzle': (0.45, 0.6), 'tail': (1.3, 1.7), 'girth': (0.8, 1.0)},
-    ),
-)
 
-_COATS = np.array(
-    ((40, 55, 80), (60, 95, 140), (110, 155, 195), (35, 35, 40), (200, 210, 220), (120, 125, 130), (45, 80, 150))
-)
+def sample_coat(rng: np.random.Generator, avoid: np.ndarray | None = None) -> Appearance:
+    """Sample a coat of one color with darker paws, and the colors of eyes and nose; see `species.sample_clothes`."""
+    coat = sample_color(rng, avoid, saturation=0.3)
+    dark, bright = np.array((25, 25, 30)), np.array((60, 175, 215))
+    colors = {'foot': coat * 0.6, 'eye': dark if coat.mean() > 85 else bright, 'nose': dark}
+    bones = {bone: colors.get(bone.split('_')[-1], coat) for bone in BODY.bones}
+    return Appearance(coat, coat, bones, has_face=False)
 
 
-def sample_coat(rng: np.random.Generator, avoid: np.ndarray | None = None) -> Wardrobe:
-    """Sample a coat of one or two colours, the same on both sides: plain, with rings or with socks.
-
-    Args:
-        rng: Random generator.
-        avoid: (3,) BGR, mean colour of the background, which the coat avoids; None for any colour.
-    """
-    coat, other = (_fur(rng, avoid) for _ in range(2))
-    dark = np.array((25, 25, 30), np.float32) * np.float32(rng.uniform(0.7, 1.5))
-    bright = np.array((60, 175, 215), np.float32)
-    rings = int(rng.integers(2, 6)) if rng.random() < 0.35 else 0
-    socks = rng.random() < 0.5
-    paints = {name: Paint.plain(coat) for name in BODY.bones}
-    if rings:
-        stops = tuple(float(stop) for stop in np.linspace(0.08, 0.95, rings))
-        paints['loin'] = paints['chest'] = Paint(stops, np.stack([(coat, other)[i % 2] for i in range(rings + 1)]))
-    for name in BODY.bones:
-        if name.endswith('_foot') or (socks and name.endswith(('_pastern', '_heel'))):
-            paints[name] = Paint.plain(other if socks else coat * 0.6)
-        elif name.endswith('_eye'):
-            paints[name] = Paint.plain(dark if coat.mean() > 85 else bright)
-        elif name == 'nose':
-            paints[name] = Paint.plain(dark)
-        elif name == 'muzzle' and rng.random() < 0.5:
-            paints[name] = Paint((0.45,), np.stack((coat, other)))
-    paints['tail_end'] = Paint((0.5,), np.stack((coat, other)))
-    face = Face(coat, coat, 2.0, dark, marks=False)
-    return Wardrobe(face, paints, 0.0)
-
-
-def _fur(rng: np.random.Generator, avoid: np.ndarray | None) -> np.ndarray:
-    for _ in range(8):
-        colour = _COATS[rng.integers(len(_COATS))] * rng.uniform(0.7, 1.2) * rng.uniform(0.93, 1.07, 3)
-        if avoid is None or np.abs(colour - avoid).max() > 60:
-            break
-    return np.minimum(colour, 250).astype(np.float32)
-
-
-QUADRUPED = Species(BODY, Repertoire(GAITS, WEIGHTS), sample_coat, (60.0, 120.0), BREEDS, 'animals')
+QUADRUPED = Species(
+    BODY, Repertoire(GAITS, WEIGHTS), sample_coat, (60.0, 120.0), (8, 'dog', 'Canidae'), 'animals'
+)  # the category is AP-10K's

@@ -1,19 +1,19 @@
 """Render one image of several people or animals with its annotations."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from .figure import PARTS_PER_FIGURE, Figure, draw_figure, place
-from .labels import read_keypoints
+from .figure import Figure, draw_figure, place
+from .labels import annotate
 from .landmarks import KeypointSet
 from .paint import Canvas
-from .poses import sample_pose
-from .scenery import draw_background, draw_object, draw_shadow
+from .pose_families import sample_pose
+from .scenery import draw_background, draw_object
 from .skeleton import rotation
 
-GROUND = 0.6  # figures stand at or below this fraction of the image height, counted from the top
+HIGHEST_GROUND = 0.6  # figures stand at or below this fraction of the image height, counted from the top
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Difficulty:
         lean: Standard deviation of a figure's roll in degrees.
         facing: Fraction of figures in front view and fraction in back view, each with a standard deviation of 20
             degrees; the others have any yaw.
-        contrast: Whether clothes avoid the colour of the background and leave the forearms bare.
+        contrast: Whether clothes avoid the color of the background and leave the forearms bare.
         degradation: Maximum strength of blur, noise and dimming, 0 to 1.
     """
 
@@ -60,7 +60,7 @@ def difficulty(name: str) -> Difficulty:
     """Return the settings of a difficulty.
 
     Raises:
-        KeyError: If the name is unknown.
+        KeyError: the name is unknown.
     """
     if name not in DIFFICULTIES:
         raise KeyError(f'unknown difficulty {name!r}: expected one of {", ".join(DIFFICULTIES)}')
@@ -74,64 +74,53 @@ class RenderedImage:
     Attributes:
         image: (H, W, 3) uint8 BGR.
         ids: (H, W) int32, what is drawn at each pixel; see `figure.PARTS_PER_FIGURE`.
-        people: One annotation per visible figure: `keypoints` (K, 3) with COCO's v; `bbox` (x, y, w, h), `area` and
-            `polygons` of its visible pixels; `category` (see `species.Breed`); and `head_box` (x1, y1, x2, y2), which
-            also covers occluded parts of the head.
+        people: One annotation per visible figure: `keypoints` (K, 3) with COCO's v, all 0 if fewer than
+            `labels.MIN_LABELED_AREA_PX` pixels are visible; `bbox` (x, y, w, h), `area` and `polygons` of its visible
+            pixels; and `head_box` (x1, y1, x2, y2), which also covers occluded parts of the head.
     """
 
     image: np.ndarray
     ids: np.ndarray
-    people: list[dict] = field(default_factory=list)
+    people: list[dict]
 
 
 def render(
     rng: np.random.Generator, table: KeypointSet, level: Difficulty, height: int = 240, width: int = 320
 ) -> RenderedImage:
-    """Render one image.
-
-    Args:
-        rng: Random generator; the same state gives the same image.
-        table: Species to draw and keypoints to annotate.
-        level: Difficulty.
-        height: Image height in pixels.
-        width: Image width in pixels.
-    """
-    background = draw_background(rng, height, width, level.clutter)
-    canvas = Canvas.blank(background, np.array((rng.uniform(-0.8, 0.8), rng.uniform(-0.9, -0.2), 0.8)))
-    mean = np.array(cv2.mean(background))[:3] if level.contrast else None
+    """Render one image of `height` and `width` pixels; the same state of `rng` gives the same image."""
+    canvas = Canvas(draw_background(rng, height, width, level.clutter))
+    mean = canvas.image.mean((0, 1)) if level.contrast else None
     figures = _arrange(rng, table, level, mean, height, width)
-    items: list[tuple[float, Figure | None]] = [(foot(figure)[1], figure) for figure in figures]  # None: an object
-    for _ in range(int(rng.integers(0, level.objects + 1))):
-        items.append((float(rng.uniform(0.5, 1.05) * height), None))
+    items: list[tuple[float, Figure | None]] = [(figure.foot()[1], figure) for figure in figures]  # None: an object
+    items += [(rng.uniform(0.5, 1.05) * height, None) for _ in range(rng.integers(0, level.objects + 1))]
     drawn: list[Figure] = []
-    for ground_y, item in sorted(items, key=lambda item: item[0]):  # back to front
-        if item is None:
-            size = float(rng.uniform(0.12, 0.3) * height)
-            draw_object(canvas, rng, np.array((rng.uniform(0, width), ground_y)), size)
+    for ground_y, figure in sorted(items, key=lambda item: item[0]):  # back to front
+        if figure is None:
+            foot = np.array((rng.uniform(0, width), ground_y))
+            draw_object(canvas, rng, foot, rng.uniform(0.12, 0.3) * height)
         else:
-            drawn.append(item)
-            draw_shadow(canvas, foot(item), item.body.footprint * item.scale)
-            draw_figure(canvas, item, len(drawn))
-    image = _degrade(rng, canvas.image, level.degradation)
+            drawn.append(figure)
+            draw_figure(canvas, figure, len(drawn))
     annotations = (annotate(canvas, figure, number, table) for number, figure in enumerate(drawn, 1))
-    return RenderedImage(image, canvas.ids, [person for person in annotations if person is not None])
+    people = [person for person in annotations if person is not None]
+    return RenderedImage(_degrade(rng, canvas.image, level.degradation), canvas.ids, people)
 
 
 def _arrange(
     rng: np.random.Generator, table: KeypointSet, level: Difficulty, mean: np.ndarray | None, height: int, width: int
 ) -> list[Figure]:
-    """Sample figures whose boxes overlap no more than the level allows; drop those that find no room."""
+    """Sample figures whose boxes overlap no more than the level allows; drop those that do not fit."""
     boxes: list[np.ndarray] = []
     figures: list[Figure] = []
-    pitch = float(rng.uniform(*level.pitch))
-    for _ in range(int(rng.integers(level.people[0], level.people[1] + 1))):
+    pitch = rng.uniform(*level.pitch)
+    for _ in range(rng.integers(level.people[0], level.people[1] + 1)):
         figure = _sample_figure(rng, table, level, mean, height, pitch)
         extent = figure.extent()
         size = extent[2:] - extent[:2]
+        low = -level.outside * size
+        low[1] = max(low[1], HIGHEST_GROUND * height - size[1])
+        high = np.maximum((width, height) - (1 - level.outside) * size, low + 1)
         for _ in range(12):
-            low = -level.outside * size
-            low[1] = max(low[1], GROUND * height - size[1])
-            high = np.maximum((width, height) - (1 - level.outside) * size, low + 1)
             shift = rng.uniform(low, high) - extent[:2]
             box = extent + np.tile(shift, 2)
             if all(_overlap(box, other) <= level.overlap for other in boxes):
@@ -144,19 +133,16 @@ def _arrange(
 def _sample_figure(
     rng: np.random.Generator, table: KeypointSet, level: Difficulty, mean: np.ndarray | None, height: int, pitch: float
 ) -> Figure:
-    """Sample one posed figure with its view, size and colours."""
+    """Sample one posed figure with its view, size and colors."""
     species = table.species
-    body = species.body
-    angles = sample_pose(rng, level.name, body, species.repertoire)
-    yaw = _sample_yaw(rng, level.facing, species.yaws)
-    roll = float(rng.normal(0, level.lean))
+    angles = sample_pose(rng, level.name, species.body, species.repertoire)
+    roll = rng.normal(0, level.lean)
     if level.name == 'hard' and rng.random() < 0.1:
-        roll += float(rng.choice((-90, 90)))
-    view = rotation(pitch, 0, 0) @ rotation(0, roll, 0) @ rotation(0, 0, yaw)
+        roll += rng.choice((-90, 90))
+    view = rotation(pitch, 0, 0) @ rotation(0, roll, 0) @ rotation(0, 0, _sample_yaw(rng, level.facing, species.yaws))
     scale = height * float(np.exp(rng.uniform(*np.log(level.stature))))
-    breed = species.sample_breed(rng)
-    build = body.sample_build(rng, breed.factors)
-    return place(body, angles, build, view, scale, species.dress(rng, mean), breed.category)
+    build = species.body.sample_build(rng)
+    return place(species.body, angles, build, view, scale, species.dress(rng, mean))
 
 
 def _sample_yaw(rng: np.random.Generator, facing: tuple[float, float], yaws: tuple[float, float]) -> float:
@@ -164,69 +150,24 @@ def _sample_yaw(rng: np.random.Generator, facing: tuple[float, float], yaws: tup
     front, back = facing
     view = rng.random()
     if view >= front + back:
-        return float(rng.uniform(-180, 180))
-    yaw = float(rng.normal(yaws[0] if view < front else yaws[1], 20))
+        return rng.uniform(-180, 180)
+    yaw = rng.normal(yaws[0] if view < front else yaws[1], 20)
     return -yaw if yaws[0] and rng.random() < 0.5 else yaw
 
 
 def _overlap(box: np.ndarray, other: np.ndarray) -> float:
     """Return the intersection of two boxes (left, top, right, bottom) relative to the area of the smaller one."""
     overlap = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
-    sizes = [float(np.prod(b[2:] - b[:2])) for b in (box, other)]
-    return float(np.prod(np.maximum(overlap, 0))) / min(sizes)
-
-
-def foot(figure: Figure) -> np.ndarray:
-    """Return the point (x, y) where a figure stands: below its root joint, at the height of its lowest joint."""
-    lowest = max(figure.points.values(), key=lambda point: point[1])
-    root = next(iter(figure.points.values()))
-    return np.array((root[0], lowest[1]))
+    smaller = min(np.prod(box[2:] - box[:2]), np.prod(other[2:] - other[:2]))
+    return float(np.prod(np.maximum(overlap, 0)) / smaller)
 
 
 def _degrade(rng: np.random.Generator, image: np.ndarray, strength: float) -> np.ndarray:
-    """Simulate camera faults (dimming, colour cast, blur, noise) and convert to uint8."""
-    gain = 1 - strength * rng.uniform(0, 0.45) + rng.normal(0, 0.05 * strength, 3)
-    image = image * gain.astype(np.float32)
+    """Simulate camera faults (dimming, blur, noise) and convert to uint8."""
+    image = image * np.float32(1 - strength * rng.uniform(0, 0.45))
     if rng.random() < strength * 0.5:
-        image = cv2.GaussianBlur(image, (0, 0), 0.4 + 0.9 * strength * float(rng.random()))
+        image = cv2.GaussianBlur(image, (0, 0), 0.4 + 0.9 * strength * rng.random())
     if rng.random() < 0.2 + 0.5 * strength:
         noise = np.float32(rng.uniform(2, 4 + 8 * strength))
         image = image + (rng.standard_normal(image.shape[:2], dtype=np.float32) * noise)[..., None]
     return cv2.convertScaleAbs(np.maximum(image, 0))
-
-
-def annotate(canvas: Canvas, figure: Figure, number: int, table: KeypointSet) -> dict | None:
-    """Annotate one figure from its visible pixels; return None if it has none.
-
-    Args:
-        canvas: The finished canvas.
-        figure: The figure.
-        number: The number it was drawn with.
-        table: Keypoints to annotate.
-
-    Returns:
-        See `RenderedImage.people`. A figure with fewer than 12 visible pixels has no keypoints (all v = 0).
-    """
-    low = number * PARTS_PER_FIGURE
-    mask = ((canvas.ids >= low) & (canvas.ids < low + PARTS_PER_FIGURE)).astype(np.uint8)
-    x, y, width, height = cv2.boundingRect(mask)
-    if not width or not height:
-        return None
-    area = int(mask.sum())
-    keypoints = read_keypoints(canvas, figure, number, table)
-    if area < 12:
-        keypoints[:] = 0
-    crop = mask[y : y + height, x : x + width]
-    contours, _ = cv2.findContours(crop, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))
-    outlines = [cv2.approxPolyDP(contour, 0.8, True) for contour in contours]
-    polygons = [outline.reshape(-1).tolist() for outline in outlines if len(outline) >= 3]
-    if not polygons:
-        polygons = [[x, y, x + width, y, x + width, y + height, x, y + height]]
-    return {
-        'keypoints': keypoints,
-        'bbox': (x, y, width, height),
-        'area': area,
-        'polygons': polygons,
-        'category': figure.category,
-        'head_box': figure.head_box(),
-    }

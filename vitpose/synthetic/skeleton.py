@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 Range = tuple[float, float]
+Angle = tuple[float, float, float]  # degrees about x, z and y
+Angles = dict[str, Angle]  # by joint name
 
 
 @dataclass(frozen=True)
@@ -59,49 +61,36 @@ class Body:
         joints: Name to joint.
         bones: Name to bone.
         factors: Build factor to its range; `girth` multiplies all radii, the others see `Joint.stretch`.
-        head: Joint at the centre of the head.
-        head_radii: Half axes of the head's ellipsoid in statures, in the head's frame.
-        footprint: Half width of the shadow on the ground, in statures.
+        head_radii: Half axes of the head's ellipsoid in statures, in the frame of the joint `head`, its center.
     """
 
     joints: dict[str, Joint]
     bones: dict[str, Bone]
     factors: dict[str, Range] = field(default_factory=dict)
-    head: str = 'head'
     head_radii: tuple[float, float, float] = (0.06, 0.076, 0.069)
-    footprint: float = 0.2
 
-    def sample_build(self, rng: np.random.Generator, overrides: dict[str, Range] | None = None) -> dict[str, float]:
-        """Sample the build factors of an individual from `factors`, with the given ranges replaced."""
-        ranges = self.factors | (overrides or {})
-        return {name: float(rng.uniform(low, high)) for name, (low, high) in ranges.items()}
+    def sample_build(self, rng: np.random.Generator) -> dict[str, float]:
+        """Sample the build factors of an individual."""
+        return {name: float(rng.uniform(low, high)) for name, (low, high) in self.factors.items()}
 
-    def clip(self, angles: dict[str, tuple[float, float, float]]) -> dict[str, np.ndarray]:
-        """Clip angles to the joint limits; joints that are not listed have angle 0.
-
-        Args:
-            angles: Joint name to degrees about (x, z, y).
-
-        Returns:
-            Name of every joint to a (3,) array of degrees.
+    def clip(self, angles: Angles) -> Angles:
+        """Clip angles to the joint limits, and add those of the joints that are not listed, which are 0.
 
         Raises:
-            KeyError: If a name is not a joint of this body.
+            KeyError: a name is not a joint of this body.
         """
         unknown = sorted(set(angles) - set(self.joints))
         if unknown:
             raise KeyError(f'no joint {unknown[0]!r} in this body: expected one of {", ".join(self.joints)}')
-        clipped = {}
+        clipped: Angles = {}
         for name, joint in self.joints.items():
-            low, high = np.array(joint.limits).T
-            clipped[name] = np.clip(np.array(angles.get(name, (0.0, 0.0, 0.0))), low, high)
+            low, high = zip(*joint.limits, strict=True)
+            x, z, y = np.clip(angles.get(name, (0, 0, 0)), low, high).tolist()
+            clipped[name] = (x, z, y)
         return clipped
 
     def forward(
-        self,
-        angles: dict[str, tuple[float, float, float]],
-        build: dict[str, float] | None = None,
-        root: np.ndarray | None = None,
+        self, angles: Angles, build: dict[str, float] | None = None, root: np.ndarray | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Compute forward kinematics within the joint limits.
 
@@ -114,20 +103,19 @@ class Body:
         Returns:
             Joint name to position (3,) in statures, and joint name to rotation (3, 3) of its frame.
         """
-        build = build or {}
         base = np.eye(3) if root is None else root
         clipped = self.clip(angles)
         positions: dict[str, np.ndarray] = {}
         frames: dict[str, np.ndarray] = {}
         for name, joint in self.joints.items():
-            offset = np.array(joint.offset) * build.get(joint.stretch or '', 1.0)
+            offset = np.array(joint.offset) * (build or {}).get(joint.stretch or '', 1.0)
             if joint.parent is None:
                 positions[name], parent_frame = offset, base
             else:
                 parent_frame = frames[joint.parent]
                 positions[name] = positions[joint.parent] + parent_frame @ offset
             turn = clipped[name]
-            frames[name] = parent_frame @ rotation(*turn) if turn.any() else parent_frame
+            frames[name] = parent_frame @ rotation(*turn) if any(turn) else parent_frame
         return positions, frames
 
 

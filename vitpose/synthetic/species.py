@@ -1,55 +1,60 @@
-"""Species: a body with its poses, appearance, views and categories."""
+"""Species: a body with its poses, colors, views and category; and the species of people."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from .poses import PEOPLE, Repertoire
-from .skeleton import HUMAN, Body, Range
-from .wardrobe import Wardrobe, sample_wardrobe
+from .paint import Appearance, sample_color
+from .pose_families import PEOPLE, Repertoire
+from .skeleton import HUMAN, Body
+
+_SKIN = np.array(((178, 205, 238), (150, 190, 230), (120, 165, 215), (95, 140, 195), (70, 105, 160), (50, 75, 115)))
+_HAIR = np.array(((25, 25, 30), (30, 45, 75), (45, 75, 125), (95, 160, 205), (40, 60, 150), (150, 150, 150)))
 
 
-@dataclass(frozen=True)
-class Breed:
-    """One category of a species.
+def sample_clothes(rng: np.random.Generator, avoid: np.ndarray | None = None) -> Appearance:
+    """Sample skin, hair and clothes.
 
-    Attributes:
-        category: Category id in the annotation file.
-        name: Category name in the annotation file.
-        family: Supercategory in the annotation file.
-        factors: Ranges of build factors that override `Body.factors`.
+    Args:
+        rng: Random generator.
+        avoid: (3,) BGR, mean color of the background: clothes avoid it and forearms are bare. None for any color and
+            any sleeves.
     """
-
-    category: int
-    name: str
-    family: str
-    factors: dict[str, Range] = field(default_factory=dict)
+    skin = _SKIN[rng.integers(len(_SKIN))] * rng.uniform(0.92, 1.06)
+    hair = _HAIR[rng.integers(len(_HAIR))] * rng.uniform(0.8, 1.2)
+    shirt, trousers, shoes = (sample_color(rng, avoid) for _ in range(3))
+    long_sleeves, long_trousers = avoid is None and rng.random() < 0.33, rng.random() < 0.67
+    limbs = {
+        'upper_arm': shirt,
+        'forearm': shirt if long_sleeves else skin,
+        'thigh': trousers,
+        'shank': trousers if long_trousers else skin,
+        'foot': shoes,
+    }
+    sides = {f'{side}_{limb}': color for side in ('left', 'right') for limb, color in limbs.items()}
+    return Appearance(skin, hair, {'torso': shirt} | sides)
 
 
 @dataclass(frozen=True)
 class Species:
-    """Everything needed to sample and draw one species.
+    """Everything needed to sample, draw and label one species.
 
     Attributes:
         body: Joints and bones.
         repertoire: Poses.
-        dress: Samples the appearance of an individual; see `wardrobe.sample_wardrobe`.
+        dress: Samples the colors of an individual; see `sample_clothes`.
         yaws: Mean yaw in degrees of front views and back views; with random sign if the first is not 0.
-        breeds: Categories, sampled uniformly.
+        category: Id, name and supercategory in the annotation file.
         noun: Plural noun for messages.
     """
 
     body: Body
     repertoire: Repertoire
-    dress: Callable[[np.random.Generator, np.ndarray | None], Wardrobe] = sample_wardrobe
+    dress: Callable[[np.random.Generator, np.ndarray | None], Appearance] = sample_clothes
     yaws: tuple[float, float] = (0.0, 180.0)
-    breeds: tuple[Breed, ...] = (Breed(1, 'person', 'person'),)
+    category: tuple[int, str, str] = (1, 'person', 'person')
     noun: str = 'people'
-
-    def sample_breed(self, rng: np.random.Generator) -> Breed:
-        """Sample a breed; draws no random number if there is only one."""
-        return self.breeds[rng.integers(len(self.breeds))] if len(self.breeds) > 1 else self.breeds[0]
 
 
 PERSON = Species(HUMAN, PEOPLE)

@@ -3,16 +3,14 @@
 import numpy as np
 
 from .hands import FINGERS
-from .landmarks import Landmark, two_sides
+from .landmarks import Landmark, both_landmarks, links, pick
 
-_ENDS = {
-    **two_sides('big_toe', 'toe', 'foot', offset=(-0.01, -0.002, 0.012)),
-    **two_sides('small_toe', 'toe', 'foot', offset=(0.013, -0.004, 0.004)),
-    **two_sides('heel', 'ankle', 'foot', 'shank', offset=(0.0, -0.014, -0.016)),
+_FEET = {
+    **both_landmarks('big_toe', 'toe', 'foot', offset=(-0.01, -0.002, 0.012)),
+    **both_landmarks('small_toe', 'toe', 'foot', offset=(0.013, -0.004, 0.004)),
+    **both_landmarks('heel', 'ankle', 'foot', 'shank', offset=(0.0, -0.014, -0.016)),
 }
-FEET = {
-    f'{side}_{end}': _ENDS[f'{side}_{end}'] for side in ('left', 'right') for end in ('big_toe', 'small_toe', 'heel')
-}
+FEET = pick(_FEET, 'left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel')
 
 
 def _on_surface(x: float, y: float) -> tuple[float, float, float]:
@@ -46,20 +44,19 @@ def _face() -> dict[str, Landmark]:
 
 def _hand(side: str) -> dict[str, Landmark]:
     hand = {f'{side}_hand_root': Landmark(f'{side}_wrist', (f'{side}_forearm', f'{side}_hand'))}
-    for finger in FINGERS:
-        for i in range(1, 5):
-            parts = [f'{side}_{finger}{j}' for j in (i - 1, i) if 1 <= j <= 3]
-            hand[f'{side}_{finger}{i}'] = Landmark(
-                f'{side}_{finger}{i}', (*parts, f'{side}_hand') if i == 1 else tuple(parts)
-            )
+    for finger in (f'{side}_{finger}' for finger in FINGERS):
+        hand |= {
+            f'{finger}1': Landmark(f'{finger}1', (f'{finger}1', f'{side}_hand')),
+            f'{finger}2': Landmark(f'{finger}2', (f'{finger}1', f'{finger}2')),
+            f'{finger}3': Landmark(f'{finger}3', (f'{finger}2', f'{finger}3')),
+            f'{finger}4': Landmark(f'{finger}4', (f'{finger}3',)),
+        }
     return hand
 
 
 FACE = _face()
 HANDS = _hand('left') | _hand('right')
-HAND_LINKS = tuple(
-    (f'{side}_hand_root' if i == 1 else f'{side}_{finger}{i - 1}', f'{side}_{finger}{i}')
-    for side in ('left', 'right')
-    for finger in FINGERS
-    for i in range(1, 5)
+DETAIL_LINKS = links(
+    *(f'*_ankle *_{end}' for end in ('big_toe', 'small_toe', 'heel')),
+    *(f'*_hand_root *_{finger}1 *_{finger}2 *_{finger}3 *_{finger}4' for finger in FINGERS),
 )

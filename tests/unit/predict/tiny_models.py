@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
-from vitpose.synthetic.recipe import Recipe, render_one
+from vitpose.synthetic.render_settings import RenderSettings, render_one
 
 SIZE, HEATMAP = (96, 128), (24, 32)
 UDP = dict(type='UDPHeatmap', input_size=SIZE, heatmap_size=HEATMAP, sigma=2)
@@ -109,6 +109,6 @@ def write(cfg, folder, seed=0):
 @cache
 def rendered(index):
     """A rendered image of 320x240 pixels, and the boxes (N, 4) of its people."""
-    drawn = render_one(Recipe(train=0, val=10, difficulty='hard'), 'val', index)
+    drawn = render_one(RenderSettings(train=0, val=10, difficulty='hard'), 'val', index)
     boxes = np.array([person['bbox'] for person in drawn.people], np.float32)
     return drawn.image, np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1)

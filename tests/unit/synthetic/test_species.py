@@ -1,119 +1,51 @@
-"""Animals, fingers and faces are drawn where their keypoints are."""
+"""Bodies, poses and colors of people and animals."""
 
-from dataclasses import replace
-
-import cv2
 import numpy as np
 import pytest
 
-from vitpose.synthetic.figure import PARTS_PER_FIGURE, Figure, draw_figure, part_ids, place
+from vitpose.synthetic.figure import draw_figure, place
 from vitpose.synthetic.hands import DETAILED_PERSON, GESTURES
-from vitpose.synthetic.keypoints import KINDS
-from vitpose.synthetic.labels import read_keypoints
-from vitpose.synthetic.paint import Canvas, Paint
-from vitpose.synthetic.poses import sample_pose
+from vitpose.synthetic.paint import Canvas
+from vitpose.synthetic.pose_families import FAMILIES, sample_pose
 from vitpose.synthetic.quadruped import GAITS, QUADRUPED, sample_coat
-from vitpose.synthetic.renderer import DIFFICULTIES, render
 from vitpose.synthetic.skeleton import mirror_name, rotation
-
-MAGENTA = Paint.plain(np.array((255, 0, 255), np.float32))
-
-
-def stand(kind: str, yaw: float, angles: dict | None = None, scale: float = 400.0) -> Figure:
-    species = KINDS[kind].species
-    wardrobe = replace(species.dress(np.random.default_rng(1), None), long_hair=0.0)
-    return place(species.body, angles or {}, {}, rotation(0, 0, yaw), scale, wardrobe).moved(300, 260)
+from vitpose.synthetic.species import PERSON, sample_clothes
 
 
-def draw(figure: Figure) -> Canvas:
-    canvas = Canvas.blank(np.full((560, 600, 3), 128, np.float32), np.array((0, -0.5, 1.0)))
-    draw_figure(canvas, figure, 1)
-    return canvas
+@pytest.mark.parametrize('dress', [sample_clothes, sample_coat])
+def test_colors_are_the_same_on_both_sides(dress) -> None:
+    for seed in range(20):
+        bones = dress(np.random.default_rng(seed)).bones
+        for name, color in bones.items():
+            np.testing.assert_array_equal(color, bones[mirror_name(name)])
 
 
-def keypoints_of(kind: str, figure: Figure, canvas: Canvas | None = None) -> dict[str, np.ndarray]:
-    table = KINDS[kind]
-    return dict(zip(table.names, read_keypoints(canvas or draw(figure), figure, 1, table), strict=True))
+@pytest.mark.parametrize('dress', [sample_clothes, sample_coat])
+def test_easy_clothes_and_coats_differ_from_the_background(dress) -> None:
+    background = np.array((120.0, 130.0, 140.0))
+    for seed in range(20):
+        looks = dress(np.random.default_rng(seed), background)
+        clothes = [looks.bones[name] for name in ('torso', 'left_upper_arm', 'left_thigh') if name in looks.bones]
+        assert all(np.abs(color - background).max() > 75 for color in clothes)
+        if dress is sample_clothes:
+            np.testing.assert_array_equal(looks.bones['left_forearm'], looks.skin)
 
 
-@pytest.mark.parametrize(
-    ('kind', 'keypoint', 'bone'),
-    [
-        ('aic', 'left_wrist', 'left_forearm'),
-        ('aic', 'right_knee', 'right_thigh'),
-        ('aic', 'neck', 'neck'),
-        ('mpii', 'right_ankle', 'right_foot'),
-        ('mpii', 'left_elbow', 'left_forearm'),
-        ('mpii', 'thorax', 'torso'),
-        ('ap10k', 'left_front_paw', 'left_front_foot'),
-        ('ap10k', 'right_elbow', 'right_upper_arm'),
-        ('ap10k', 'left_knee', 'left_thigh'),
-        ('ap10k', 'right_back_paw', 'right_back_foot'),
-        ('ap10k', 'nose', 'nose'),
-        ('ap10k', 'left_eye', 'left_eye'),
-        ('ap10k', 'root_of_tail', 'tail'),
-        ('ap10k', 'neck', 'throat'),
-        ('wholebody', 'left_thumb4', 'left_thumb3'),
-        ('wholebody', 'right_pinky_finger4', 'right_pinky_finger3'),
-        ('wholebody', 'left_forefinger3', 'left_forefinger3'),
-        ('wholebody', 'right_ring_finger2', 'right_ring_finger2'),
-        ('wholebody', 'left_big_toe', 'left_foot'),
-        ('wholebody', 'right_heel', 'right_foot'),
-    ],
-)
-def test_recoloured_limb_changes_the_image_at_its_keypoint(kind: str, keypoint: str, bone: str) -> None:
-    """It does not change the image at the keypoint of the other side."""
-    if kind == 'ap10k':
-        yaw = {'tail': 170.0, 'nose': 0.0, 'left_eye': 0.0, 'throat': 0.0}.get(bone, 20 if 'left' in bone else -20)
-        angles: dict = GAITS['walk']
-    else:
-        yaw, angles = 170.0 if 'heel' in keypoint else 0.0, {'left_shoulder': (0, 60, 0), 'right_shoulder': (0, -60, 0)}
-        if kind == 'wholebody':
-            palm = GESTURES['palm']
-            angles |= palm | {mirror_name(name): (x, -z, -y) for name, (x, z, y) in palm.items()}
-    figure = stand(kind, yaw, angles)
-    recoloured = replace(figure, wardrobe=replace(figure.wardrobe, paints=figure.wardrobe.paints | {bone: MAGENTA}))
-    changed = np.abs(draw(figure).image - draw(recoloured).image).max(-1) > 15
-    points = keypoints_of(kind, figure)
-
-    def near(name: str) -> bool:
-        x, y = points[name][:2].round().astype(int)
-        return bool(changed[y - 8 : y + 9, x - 8 : x + 9].any())
-
-    assert near(keypoint)
-    if keypoint != mirror_name(keypoint):
-        assert not near(mirror_name(keypoint))
-
-
-def test_face_points_lie_on_painted_features() -> None:
-    """The keypoints of eyes, brows and mouth are on the pixels that change when these are painted."""
-    figure = stand('wholebody', 0, scale=2000).moved(0, 700)
-    canvas = draw(figure)
-    plain = draw(replace(figure, wardrobe=replace(figure.wardrobe, face=replace(figure.wardrobe.face, marks=False))))
-    nose = PARTS_PER_FIGURE + part_ids(figure.body)['nose']
-    painted = ((np.abs(canvas.image - plain.image).max(-1) > 8) & (canvas.ids != nose)).astype(np.uint8)
-    from_paint = cv2.distanceTransform(1 - painted, cv2.DIST_L2, 5)
-    points = keypoints_of('wholebody', figure, canvas)
-    unit = figure.body.head_radii[0] * figure.scale  # half a head's width
-    for i in (*range(17, 27), *range(36, 60)):
-        x, y, v = points[f'face-{i}']
-        assert v == 2, i
-        assert from_paint[round(y), round(x)] < 0.04 * unit, i
-    _, parts = cv2.connectedComponents(painted)
-    at = [int(parts[round(points[name][1]), round(points[name][0])]) for name in ('left_eye', 'right_eye')]
-    for part, first in zip(at, (42, 36), strict=True):  # the keypoints surround the painted eye
-        rows, columns = np.nonzero(parts == part)
-        rim = np.array([points[f'face-{i}'][:2] for i in range(first, first + 6)])
-        drawn = np.array((columns.min(), columns.max(), rows.min(), rows.max()))
-        found = np.array((*np.sort(rim[:, 0])[[0, -1]], *np.sort(rim[:, 1])[[0, -1]]))
-        np.testing.assert_allclose(found, drawn, atol=0.06 * unit)
-
-
-def test_face_turned_away_is_hidden() -> None:
-    points = keypoints_of('wholebody', stand('wholebody', 180))
-    assert {points[f'face-{i}'][2] for i in range(68)} == {1}
-    sides = keypoints_of('wholebody', stand('wholebody', 90))  # looks to the image's right, so its right side is nearer
-    assert (sides['face-36'][2], sides['face-45'][2]) == (2, 1)
+def test_head_shows_skin_in_front_and_hair_behind() -> None:
+    looks = sample_clothes(np.random.default_rng(3))
+    colors = []
+    for yaw in (0, 180):
+        canvas = Canvas(np.full((240, 320, 3), 128))
+        figure = place(PERSON.body, FAMILIES['spread'], {}, rotation(0, 0, yaw), 200, looks).moved(160, 110)
+        draw_figure(canvas, figure, 1)
+        x, y = figure.points['head'][:2].round().astype(int)
+        colors.append(canvas.image[y + 2, x])
+    to_skin, to_hair = (
+        [np.linalg.norm(c / np.linalg.norm(c) - ref / np.linalg.norm(ref)) for c in colors]
+        for ref in (looks.skin, looks.hair)
+    )
+    assert to_skin[0] < to_skin[1]
+    assert to_hair[1] < to_hair[0]
 
 
 def test_fingers_bend_into_the_palm_and_the_thumb_is_in_front() -> None:
@@ -126,21 +58,6 @@ def test_fingers_bend_into_the_palm_and_the_thumb_is_in_front() -> None:
     assert flat['left_thumb4'][2] > flat['left_forefinger4'][2] > flat['left_pinky_finger4'][2]
 
 
-@pytest.mark.parametrize(('yaw', 'near', 'far'), [(90, 'right', 'left'), (-90, 'left', 'right')])
-def test_trunk_of_an_animal_hides_its_far_side(yaw: float, near: str, far: str) -> None:
-    points = keypoints_of('ap10k', stand('ap10k', yaw))
-    assert np.sign(points['nose'][0] - points['root_of_tail'][0]) == np.sign(yaw)
-    for joint in ('eye', 'shoulder', 'hip'):
-        assert (points[f'{near}_{joint}'][2], points[f'{far}_{joint}'][2]) == (2, 1), joint
-    assert points['nose'][2] == points['root_of_tail'][2] == points['neck'][2] == 2
-
-
-def test_face_of_an_animal_is_hidden_from_behind() -> None:
-    points = keypoints_of('ap10k', stand('ap10k', 180))
-    assert [points[name][2] for name in ('left_eye', 'right_eye', 'nose', 'root_of_tail')] == [1, 1, 1, 2]
-    assert points['left_back_paw'][0] < points['right_back_paw'][0]
-
-
 def test_animal_stands_on_four_feet() -> None:
     body = QUADRUPED.body
     positions, _ = body.forward(GAITS['stand'])
@@ -151,8 +68,9 @@ def test_animal_stands_on_four_feet() -> None:
     assert positions['nose'][2] > positions['withers'][2] > positions['rump'][2] > positions['tail_tip'][2]
 
 
-@pytest.mark.parametrize(('species', 'tables'), [(QUADRUPED, GAITS), (DETAILED_PERSON, GESTURES)])
+@pytest.mark.parametrize(('species', 'tables'), [(PERSON, FAMILIES), (QUADRUPED, GAITS), (DETAILED_PERSON, GESTURES)])
 def test_pose_tables_are_inside_the_joint_limits(species, tables: dict) -> None:
+    """No angle in the tables is clipped."""
     for family, angles in tables.items():
         clipped = species.body.clip(angles)
         for name, turn in angles.items():
@@ -166,37 +84,3 @@ def test_gestures_of_both_hands_are_independent() -> None:
     curls = np.array([[pose['left_forefinger2'][1], -pose['right_forefinger2'][1]] for pose in poses])
     assert (np.abs(np.diff(curls)) > 30).mean() > 0.2  # one hand a fist, the other open
     assert abs(np.corrcoef(curls.T)[0, 1]) < 0.5
-
-
-def test_coats_are_the_same_on_both_sides() -> None:
-    for seed in range(20):
-        paints = sample_coat(np.random.default_rng(seed)).paints
-        for name, paint in paints.items():
-            other = paints[mirror_name(name)]
-            assert paint.stops == other.stops
-            np.testing.assert_array_equal(paint.colours, other.colours)
-
-
-@pytest.mark.parametrize('kind', list(KINDS))
-@pytest.mark.parametrize('level', list(DIFFICULTIES))
-def test_visible_keypoints_lie_on_the_figure_in_every_scene(kind: str, level: str) -> None:
-    seen = set()
-    for index in range(8):
-        rendered = render(np.random.default_rng([9, index]), KINDS[kind], DIFFICULTIES[level])
-        for figure in rendered.people:
-            x, y, width, height = figure['bbox']
-            for px, py, v in figure['keypoints']:
-                seen.add(v)
-                if v == 2:
-                    assert rendered.ids[round(py), round(px)] >= PARTS_PER_FIGURE
-                    assert x - 0.5 <= px <= x + width - 0.5 and y - 0.5 <= py <= y + height - 0.5
-    assert seen == {0, 1, 2}
-
-
-@pytest.mark.parametrize('kind', list(KINDS))
-def test_every_part_of_a_figure_has_a_unique_id(kind: str) -> None:
-    ids = list(part_ids(KINDS[kind].species.body).values())
-    assert len(set(ids)) == len(ids)
-    assert 0 < min(ids) and max(ids) < PARTS_PER_FIGURE
-    shown = {part for landmark in KINDS[kind].landmarks.values() for part in landmark.shown_by + landmark.through}
-    assert shown <= set(part_ids(KINDS[kind].species.body))

@@ -13,46 +13,47 @@ from ..predict.video import VideoWriter
 from ..runs.command import run_logged
 from ..synthetic.clip import render_clip
 from ..synthetic.keypoints import keypoint_set
-from ..synthetic.recipe import Recipe
+from ..synthetic.render_settings import RenderSettings
 
-RATE, SECONDS = 25, 4
+FRAMES_PER_S, DURATION_S = 25, 4
 
 
-def write_video(path: Path, recipe: Recipe) -> None:
+def write_video(path: Path, settings: RenderSettings) -> None:
     """Render a video, and write the boxes of the people beside it as JSON lines, for `vitpose predict --boxes`.
 
     Args:
-        path: of the video; the boxes get the suffix .jsonl.
-        recipe: with the seed and kind of the training images and their size. No figure of the video is in them.
+        path: File to write; the boxes get the suffix .jsonl.
+        settings: Settings of the training images; the video has their seed, kind and size, but none of their people.
     """
-    rng = np.random.default_rng([recipe.seed, len('video')])
-    frames = render_clip(rng, keypoint_set(recipe.kind), RATE * SECONDS, height=recipe.height, width=recipe.width)
+    rng = np.random.default_rng([settings.seed, len('video')])
+    table, frame_count = keypoint_set(settings.kind), FRAMES_PER_S * DURATION_S
+    frames = render_clip(rng, table, frame_count, height=settings.height, width=settings.width)
     writer, lines = VideoWriter(path), []
     for index, (image, people) in enumerate(frames):
-        writer.write(image, index / RATE)
+        writer.write(image, index / FRAMES_PER_S)
         boxes = [(x, y, x + w, y + h) for x, y, w, h in (person['bbox'] for person in people.values())]
         lines.append(json.dumps({'file': path.name, 'frame': index, 'boxes': boxes}) + '\n')
     writer.close()
     write_text(path.with_suffix('.jsonl'), ''.join(lines))
 
 
-def predict_video(config: Path, checkpoint: Path, out: Path, recipe: Recipe) -> Path:
+def predict_video(config: Path, checkpoint: Path, out: Path, settings: RenderSettings) -> Path:
     """Render a video and predict it with `vitpose predict`; people get ids if the tracker is installed.
 
     Args:
-        config: of the model.
-        checkpoint: of the model.
-        out: output folder of the demo.
-        recipe: see `write_video`.
+        config: Config of the model.
+        checkpoint: Checkpoint of the model.
+        out: Output folder of the demo.
+        settings: See `write_video`.
 
     Returns:
-        The drawn video.
+        Path of the drawn video.
 
     Raises:
-        RuntimeError: if the prediction fails.
+        RuntimeError: the prediction fails.
     """
     clip = out / 'clip.mp4'
-    write_video(clip, recipe)
+    write_video(clip, settings)
     command = [sys.executable, '-m', 'vitpose', 'predict', str(clip), '--config', str(config)]
     options = ['--checkpoint', str(checkpoint), '--boxes', str(clip.with_suffix('.jsonl')), '--flip-test']
     if find_spec('trackers'):

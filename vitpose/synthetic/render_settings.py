@@ -11,7 +11,7 @@ SPLITS = ('train', 'val')
 
 
 @dataclass(frozen=True)
-class Recipe:
+class RenderSettings:
     """Everything that determines the bytes of a dataset.
 
     Attributes:
@@ -22,7 +22,6 @@ class Recipe:
         kind: Keypoint set: a key of `keypoints.KINDS`.
         width: Image width in pixels.
         height: Image height in pixels.
-        quality: JPEG quality, 1 to 100.
     """
 
     train: int
@@ -32,18 +31,11 @@ class Recipe:
     kind: str = 'coco'
     width: int = 320
     height: int = 240
-    quality: int = 92
 
     def __post_init__(self) -> None:
         """Validate the settings."""
-        for name, low, high in (
-            ('train', 0, 10**6),
-            ('val', 0, 10**6),
-            ('seed', 0, 2**63 - 1),
-            ('quality', 1, 100),
-            ('width', 64, 4096),
-            ('height', 64, 4096),
-        ):
+        ranges = {'train': (0, 10**6), 'val': (0, 10**6), 'seed': (0, 2**63 - 1)}
+        for name, (low, high) in (ranges | dict.fromkeys(('width', 'height'), (64, 4096))).items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f'{name} is {value}: expected an integer from {low} to {high}')
@@ -57,19 +49,11 @@ class Recipe:
         return {'train': self.train, 'val': self.val}[split]
 
 
-def render_one(recipe: Recipe, split: str, index: int) -> RenderedImage:
-    """Render image `index` of a split, independently of any other image.
-
-    Raises:
-        ValueError: If the split is not 'train' or 'val'.
-    """
-    if split not in SPLITS:
-        raise ValueError(f'split is {split!r}: expected one of {", ".join(SPLITS)}')
-    state = [recipe.seed, SPLITS.index(split), index]
-    if recipe.kind != 'coco':  # kinds of the same seed show different images
-        state.append(list(KINDS).index(recipe.kind))
-    rng = np.random.default_rng(state)
-    return render(rng, keypoint_set(recipe.kind), difficulty(recipe.difficulty), recipe.height, recipe.width)
+def render_one(settings: RenderSettings, split: str, index: int) -> RenderedImage:
+    """Render image `index` of a split, independently of any other image; kinds of the same seed differ."""
+    rng = np.random.default_rng([settings.seed, SPLITS.index(split), index, list(KINDS).index(settings.kind)])
+    table, level = keypoint_set(settings.kind), difficulty(settings.difficulty)
+    return render(rng, table, level, settings.height, settings.width)
 
 
 def file_name(index: int) -> str:

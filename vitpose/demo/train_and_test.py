@@ -1,4 +1,4 @@
-"""Train and test the demo's model with MIM, with a progress bar and a log file."""
+"""Train and test the demo's model with MIM: a progress bar, and the output in log files."""
 
 import json
 from pathlib import Path
@@ -22,38 +22,32 @@ def train(config: Path, out: Path, epochs: int | None) -> None:
         epochs: Number of epochs; None keeps the config's.
 
     Raises:
-        RuntimeError: If the training fails.
+        RuntimeError: the training fails.
     """
+    from mmengine.config import Config
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     options = [*data_options(out / 'data'), f'test_evaluator.ann_file={out}/data/annotations/val.json']
     if epochs is not None:
         keys = ('train_cfg.max_epochs', 'param_scheduler.1.T_max', 'param_scheduler.1.end')
         options += [f'{key}={epochs}' for key in keys]
-    total = epochs or _max_epochs(config)
+    total = epochs or int(Config.fromfile(config).train_cfg.max_epochs)
     columns = (TextColumn('training'), BarColumn(), TextColumn('{task.description}'), TimeRemainingColumn())
     with Progress(*columns) as progress:
         task = progress.add_task('starting', total=float(total))
-        state = {'loss': '', 'score': ''}
+        description = {'loss': '', 'score': ''}
 
         def show_progress(line: str) -> None:
             step, score = parse_step(line), parse_score(line)
             if step is not None:
-                state['loss'] = f'epoch {step.epoch}/{total}  loss {step.loss:.2f}'
+                description['loss'] = f'epoch {step.epoch}/{total}  loss {step.loss:.2f}'
                 progress.update(task, completed=step.epoch - 1 + step.iteration / step.iterations)
             if score is not None:
-                state['score'] = f'  AP {score:.3f}'
+                description['score'] = f'  AP {score:.3f}'
                 progress.update(task, completed=round(progress.tasks[0].completed))
-            if step is not None or score is not None:
-                progress.update(task, description=state['loss'] + state['score'])
+            progress.update(task, description=''.join(description.values()) or 'starting')
 
         run_logged(mim_command('train', config, out / 'run', *options), out / 'train.log', show_progress)
-
-
-def _max_epochs(config: Path) -> int:
-    from mmengine.config import Config
-
-    return int(Config.fromfile(config).train_cfg.max_epochs)
 
 
 def test(config: Path, checkpoint: Path, out: Path) -> tuple[dict[str, float], Path]:
@@ -68,7 +62,7 @@ def test(config: Path, checkpoint: Path, out: Path) -> tuple[dict[str, float], P
         The metrics by name, and the path of a pickle file with the predictions and their heatmaps.
 
     Raises:
-        RuntimeError: If the test fails.
+        RuntimeError: the test fails.
     """
     metrics, predictions = out / 'metrics.json', out / 'predictions.pkl'
     options = [

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from vitpose.synthetic.contact_sheet import LEFT, MIDDLE, RIGHT, WHITE, draw_pose, side_color, write_contact_sheet
+from vitpose.synthetic.keypoints import COCO
+from vitpose.synthetic.render_settings import RenderSettings
+
+
+def test_colors_show_side_and_visibility() -> None:
+    assert [
+        side_color(*names) for names in (('left_hip',), ('right_hip', 'right_knee'), ('left_hip', 'right_hip'))
+    ] == [LEFT, RIGHT, MIDDLE]
+    keypoints = np.zeros((17, 3))
+    shown = {
+        'left_wrist': (10, 10, 2),
+        'right_wrist': (10, 30, 2),
+        'left_ankle': (30, 10, 1),
+        'right_ankle': (30, 30, 0),
+    }
+    for name, keypoint in shown.items():
+        keypoints[COCO.names.index(name)] = keypoint
+    image = np.zeros((120, 120, 3), np.uint8)
+    draw_pose(image, keypoints, COCO, zoom=3)
+    colors = [tuple(image[3 * y + 1, 3 * x + 1].tolist()) for x, y, _ in shown.values()]
+    assert colors == [LEFT, RIGHT, WHITE, (0, 0, 0)]
+
+
+def test_held_out_images_are_shown_if_there_are_no_others(tmp_path: Path) -> None:
+    write_contact_sheet(tmp_path / 'sheets/val.png', RenderSettings(0, 1))
+    sheet = cv2.imread(str(tmp_path / 'sheets/val.png'))
+    assert sheet.shape == (2 * 480, 4 * 640, 3)
+    assert sheet[:480, :640].std() > 10 and sheet[480:].std() == 0
+    assert [path.name for path in tmp_path.rglob('*.*')] == ['val.png']
+
+
+def test_sheet_needs_an_image_extension(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match='.png or .jpg'):
+        write_contact_sheet(tmp_path / 'sheet.txt', RenderSettings(1, 0))

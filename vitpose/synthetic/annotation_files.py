@@ -1,0 +1,165 @@
+"""Annotation files in the format of each dataset."""
+
+import io
+import json
+from collections.abc import Callable
+
+import numpy as np
+from scipy.io import savemat
+
+from .keypoints import BODY_KEYPOINTS, keypoint_set
+from .render_settings import RenderSettings, file_name
+
+People = list[list[dict]]  # for each image, the annotations of `RenderedImage.people`
+MIN_VISIBLE_FRACTION = 1 / 3  # a face or hand with a smaller fraction of visible keypoints is not labeled
+MPII_SCALE_PX = 200  # the size of a person whose scale is 1
+
+
+def annotation_files(settings: RenderSettings, split: str, people: People) -> dict[str, bytes]:
+    """Encode the annotation files of a split.
+
+    Args:
+        settings: Settings of the dataset.
+        split: 'train' or 'val'.
+        people: Annotations of each image.
+
+    Returns:
+        File name to content.
+    """
+    if keypoint_set(settings.kind).layout == 'mpii':
+        return _mpii_files(split, people)
+    return {f'{split}.json': _to_json(_coco_file(settings, split, people))}
+
+
+def _to_json(content: dict | list) -> bytes:
+    return json.dumps(content, separators=(',', ':')).encode()
+
+
+def _coco_file(settings: RenderSettings, split: str, people: People) -> dict:
+    """Return the content of an annotation file in COCO's format, as the dataset of the kind varies it."""
+    table = keypoint_set(settings.kind)
+    count = BODY_KEYPOINTS if table.layout == 'wholebody' else len(table.names)
+    category_id, name, supercategory = table.species.category
+    annotations = []
+    for image_id, group in enumerate(people, 1):
+        for number, person in enumerate(group):
+            annotation = {
+                'id': image_id * 100 + number,
+                'image_id': image_id,
+                'category_id': category_id,
+                'iscrowd': 0,
+                'bbox': [int(value) for value in person['bbox']],
+                'area': person['area'],
+                'segmentation': person['polygons'],
+                'keypoints': _flat(person['keypoints'][:count]),
+                'num_keypoints': int((person['keypoints'][:count, 2] > 0).sum()),
+            }
+            annotations.append(LAYOUTS[table.layout](annotation, person['keypoints']))
+    return {
+        'info': {
+            'description': f'vitpose synth: rendered {table.species.noun}, {split}',
+            'seed': settings.seed,
+            'difficulty': settings.difficulty,
+            'kind': settings.kind,
+        },
+        'licenses': [],
+        'images': [
+            {'id': i + 1, 'file_name': file_name(i), 'width': settings.width, 'height': settings.height}
+            for i in range(len(people))
+        ],
+        'annotations': annotations,
+        'categories': [
+            {
+                'id': category_id,
+                'name': name,
+                'supercategory': supercategory,
+                'keypoints': table.names[:count],
+                'skeleton': [[a + 1, b + 1] for a, b in table.limbs() if max(a, b) < count],
+            }
+        ],
+    }
+
+
+def _flat(keypoints: np.ndarray) -> list[float]:
+    return [value for x, y, v in keypoints.tolist() for value in (round(x, 2), round(y, 2), int(v))]
+
+
+def _coco_annotation(annotation: dict, keypoints: np.ndarray) -> dict:
+    return annotation
+
+
+def _aic_annotation(annotation: dict, keypoints: np.ndarray) -> dict:
+    """Return AIC's annotation: no area or segmentation, since its metric takes the area from the box."""
+    return {key: annotation[key] for key in ('bbox', 'keypoints', 'num_keypoints', 'image_id', 'category_id', 'id')}
+
+
+def _ap10k_annotation(annotation: dict, keypoints: np.ndarray) -> dict:
+    """Return AP-10K's annotation: no segmentation, and the area is that of the box."""
+    del annotation['segmentation']
+    return annotation | {'area': annotation['bbox'][2] * annotation['bbox'][3]}
+
+
+def _wholebody_annotation(annotation: dict, keypoints: np.ndarray) -> dict:
+    """Return COCO-WholeBody's annotation: COCO's plus four parts, each unlabeled if too little of it is visible."""
+    for name, start, stop in (('foot', 17, 23), ('face', 23, 91), ('lefthand', 91, 112), ('righthand', 112, 133)):
+        points = keypoints[start:stop]
+        min_visible = 1 if name == 'foot' else MIN_VISIBLE_FRACTION * len(points)
+        valid = bool((points[:, 2] == 2).sum() >= min_visible)
+        annotation[f'{name}_valid'] = valid
+        annotation[f'{name}_kpts'] = _flat(points if valid else np.zeros_like(points))
+        if name != 'foot':
+            annotation[f'{name}_box'] = _box_around(points) if valid else [0.0, 0.0, 0.0, 0.0]
+    return annotation
+
+
+def _box_around(points: np.ndarray) -> list[float]:
+    """Return the box (x, y, w, h) of the labeled keypoints, enlarged by 10 % and one pixel."""
+    xy = points[points[:, 2] > 0, :2]
+    low, high = xy.min(0), xy.max(0)
+    margin = 0.05 * (high - low) + 0.5
+    return [round(float(value), 2) for value in (*(low - margin), *(high - low + 2 * margin))]
+
+
+def _mpii_files(split: str, people: People) -> dict[str, bytes]:
+    """Encode MPII's list of people, with 1-based pixels as in MATLAB, and the head boxes of the val split.
+
+    MMPose moves the center down by 15 pixels times the scale. The written center is higher by as much, so that MMPose
+    gets a square centered on the visible box.
+    """
+    records, head_boxes = [], []
+    for index, group in enumerate(people):
+        for person in group:
+            keypoints = person['keypoints']
+            labeled = keypoints[:, 2] > 0
+            if not labeled.any():
+                continue
+            x, y, width, height = person['bbox']
+            scale = max(width, height) / MPII_SCALE_PX
+            joints = np.where(labeled[:, None], keypoints[:, :2] + 1, -1)
+            records.append(
+                {
+                    'joints_vis': labeled.astype(int).tolist(),
+                    'joints': joints.round(2).tolist(),
+                    'image': file_name(index),
+                    'scale': round(scale, 6),
+                    'center': [round(x + width / 2 + 1, 2), round(y + height / 2 + 1 - 15 * scale, 2)],
+                }
+            )
+            head_boxes.append(person['head_box'].reshape(2, 2) + 1)
+    files = {f'{split}.json': _to_json(records)}
+    if split == 'val':
+        corners = np.stack(head_boxes, -1) if head_boxes else np.zeros((2, 2, 0))  # (corner, axis, person)
+        stream = io.BytesIO()
+        savemat(stream, {'headboxes_src': corners})
+        # The first 116 bytes are text, in which scipy writes the time.
+        header = b'MATLAB 5.0 MAT-file, written by vitpose synth'.ljust(116)
+        files['mpii_gt_val.mat'] = header + stream.getvalue()[116:]
+    return files
+
+
+LAYOUTS: dict[str, Callable[[dict, np.ndarray], dict]] = {
+    'coco': _coco_annotation,
+    'aic': _aic_annotation,
+    'ap10k': _ap10k_annotation,
+    'wholebody': _wholebody_annotation,
+}
