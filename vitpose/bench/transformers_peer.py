@@ -9,8 +9,8 @@ from torch import Tensor
 from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation, VitPoseImageProcessor
 from transformers.models.vitpose.modeling_vitpose import VitPoseEstimatorOutput
 
-from vitpose_mm.backbones.sizes import parse_size
-from vitpose_mm.checkpoints.key_maps import TRANSFORMERS, TRANSFORMERS_HEAD, rename_back, take
+from vitpose_mm.backbones.vit_sizes import parse_size
+from vitpose_mm.checkpoints.key_maps import TRANSFORMERS, TRANSFORMERS_HEAD, pop_prefix, rename_back
 
 from .contestants import Boxes, Contestant, Images, LeftOut, need_usual
 from .setup import Setup
@@ -71,11 +71,11 @@ def _load(setup: Setup, size: tuple[int, int]) -> Any:
     fields = parse_size(backbone.get('arch', 'base'))
     weights = setup.weights()
     try:
-        own = rename_back(take(weights, 'backbone.'), TRANSFORMERS)
+        own = rename_back(pop_prefix(weights, 'backbone.'), TRANSFORMERS)
         table = own['embeddings.position_embeddings']
         own['embeddings.position_embeddings'] = torch.cat((torch.zeros_like(table[:, :1]), table), 1)
         renamed = {f'backbone.{key}': value for key, value in own.items()}
-        own = rename_back(take(weights, 'head.'), TRANSFORMERS_HEAD)
+        own = rename_back(pop_prefix(weights, 'head.'), TRANSFORMERS_HEAD)
         renamed |= {f'head.{key}': value for key, value in own.items()}
         theirs = VitPoseForPoseEstimation(
             VitPoseConfig(

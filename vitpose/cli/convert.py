@@ -73,19 +73,19 @@ def convert(args: argparse.Namespace) -> str:
     if args.out.exists() and not (suffix == '' and args.out.is_dir() and not any(args.out.iterdir())):
         raise FileExistsError(f'{args.out} already exists: remove it or choose another name')
 
-    from vitpose_mm.backbones.sizes import SIZES
-    from vitpose_mm.checkpoints import writing
-    from vitpose_mm.checkpoints.parts import read_parts
-    from vitpose_mm.checkpoints.safe_load import load_checkpoint, not_finite
+    from vitpose_mm.backbones.vit_sizes import SIZES
+    from vitpose_mm.checkpoints import conversion
+    from vitpose_mm.checkpoints.model_parts import split_parts
+    from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint
 
     from ..files import is_plain
 
     loaded = load_checkpoint(args.checkpoint)
     changes: list[str] = []
-    parts = read_parts(loaded.weights, loaded.meta, args.drop_unused, changes.append)
-    meta: dict[str, Any] = {**writing.describe(parts), 'file': args.checkpoint.name, 'changes': changes}
+    parts = split_parts(loaded.weights, loaded.meta, args.drop_unused, changes.append)
+    meta: dict[str, Any] = {**conversion.make_metadata(parts), 'file': args.checkpoint.name, 'changes': changes}
     if parts.experts and args.to in ('official', 'transformers'):
-        meta['experts'] = [parts.experts[index] for index in writing.expert_order(parts)]
+        meta['experts'] = [parts.experts[index] for index in conversion.expert_order(parts)]
     dataset_meta = loaded.meta.get('dataset_meta')
     named = dataset_meta.get('dataset_name') if isinstance(dataset_meta, dict) else None
     if isinstance(dataset_meta, dict) and args.dataset in (None, named) and is_plain(dataset_meta):
@@ -101,14 +101,14 @@ def convert(args: argparse.Namespace) -> str:
             raise ValueError('a ViT of depth {} and width {} has no name: give --num-heads N'.format(*parts.size))
         names = meta.get('dataset_meta') or {}
         labels = [str(name) for name in (names.get('keypoint_id2name') or config.get('id2label') or {}).values()]
-        weights, config = writing.to_transformers(parts, heads, args.img_size, args.dataset, labels)
+        weights, config = conversion.to_transformers(parts, heads, args.img_size, args.dataset, labels)
         if args.dataset:
             meta['dataset'] = args.dataset
-        writing.write_folder(args.out, weights, config, meta)
+        conversion.write_folder(args.out, weights, config, meta)
     else:
-        weights = getattr(writing, f'to_{"ours" if args.to == "safetensors" else args.to}')(parts, changes.append)
-        write = writing.write_safetensors if args.to == 'safetensors' else writing.write_torch
+        weights = getattr(conversion, f'to_{"ours" if args.to == "safetensors" else args.to}')(parts, changes.append)
+        write = conversion.write_safetensors if args.to == 'safetensors' else conversion.write_torch
         write(args.out, weights, meta)
-    faults = not_finite(weights)
+    faults = find_non_finite_weights(weights)
     lines = [f'{args.out}: {len(weights)} weights of {args.checkpoint.name} ({parts.origin.format.title}) as {args.to}']
     return '\n'.join([*lines, *(f'  {line}' for line in changes), *([f'  warning: {faults}'] if faults else [])])

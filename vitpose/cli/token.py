@@ -33,14 +33,14 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, write, say what was written; 2 if the checkpoint does not fit."""
-    from vitpose_mm.backbones.token_file import extract_token, write_token
+    from vitpose_mm.backbones.token_file import extract_tokens, write_token_file
     from vitpose_mm.checkpoints.safe_load import load_weights
 
     try:
         if args.out.suffix != '.npz':
             raise ValueError(f'--out {args.out}: give a name that ends in .npz')
-        tokens, origin = extract_token(load_weights(args.checkpoint), args.checkpoint)
-        write_token(args.out, tokens, origin)
+        tokens, origin = extract_tokens(load_weights(args.checkpoint), args.checkpoint)
+        write_token_file(args.out, tokens, origin)
     except (ValueError, OSError) as problem:
         print('vitpose token extract:', ' '.join(str(problem).split()), file=sys.stderr)
         return 2

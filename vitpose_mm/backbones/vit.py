@@ -9,16 +9,16 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..checkpoints.fit import check_filled, init_pretrained
+from ..checkpoints.validation import check_filled, init_pretrained
 from ..layers import Block, ExpertMlp, Mlp, PatchEmbed, resize_pos_embed
 from ..layers.attention import Streams
 from ..layers.block import NORM_EPS
-from .checkpoint import load_token, read_checkpoint, record
 from .freezing import frozen_parts
 from .layout import attention_layout
 from .options import build_token, check_size, parse_experts, warn_if_transposed
 from .routing import Datasets, expert_indices, expert_route
-from .sizes import parse_size
+from .vit_checkpoint import adapt_to_vit, add_vit_metadata, load_tokens
+from .vit_sizes import parse_size
 
 
 @MODELS.register_module()
@@ -117,8 +117,8 @@ class ViT(BaseModule):
         self.knowledge_token, self.token_file = build_token(dim, knowledge_token)
         for part in frozen_parts(self):
             part.requires_grad_(False)
-        self._register_load_state_dict_pre_hook(read_checkpoint, with_module=True)
-        self._register_state_dict_hook(record)
+        self._register_load_state_dict_pre_hook(adapt_to_vit, with_module=True)
+        self._register_state_dict_hook(add_vit_metadata)
 
     def _init_parameters(self) -> None:
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
@@ -131,7 +131,7 @@ class ViT(BaseModule):
     def init_weights(self) -> None:
         """Read the files of `init_cfg` and of the knowledge token's `init`; the Runner calls it before training."""
         init_pretrained(self, super().init_weights)
-        load_token(self)
+        load_tokens(self)
 
     def train(self, mode: bool = True) -> 'ViT':
         """Switch to training mode, except for frozen modules, which stay in evaluation mode."""

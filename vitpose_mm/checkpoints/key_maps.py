@@ -18,22 +18,22 @@ Rows = tuple[tuple[str, str], ...]
 Table = tuple[tuple[str, str | None], ...]
 
 
-def _below(theirs: str, ours: str, rows: Rows) -> Rows:
+def _with_prefixes(theirs: str, ours: str, rows: Rows) -> Rows:
     """Rows with a prefix on either side; the cls token of a masked autoencoder stays where it is."""
     return tuple((theirs + left, right if right == 'cls_token' else ours + right) for left, right in rows)
 
 
-def _same(*names: str) -> Rows:
+def _unchanged(*names: str) -> Rows:
     return tuple((name, name) for name in names)
 
 
 # what the ViTs of timm, DINOv2 and MAE have, and MAE's decoder
-_TIMM = (*_same('cls_token', 'pos_embed', 'patch_embed.proj'), ('blocks.{n}', 'layers.{n}'), ('norm', 'last_norm'))
-_DECODER = _below('decoder_', 'decoder.', _same('pos_embed', 'embed', 'norm', 'pred'))
+_TIMM = (*_unchanged('cls_token', 'pos_embed', 'patch_embed.proj'), ('blocks.{n}', 'layers.{n}'), ('norm', 'last_norm'))
+_DECODER = _with_prefixes('decoder_', 'decoder.', _unchanged('pos_embed', 'embed', 'norm', 'pred'))
 _MAE_DECODER = (('mask_token', 'decoder.mask_token'), *_DECODER)
 
 # facebookresearch's masked autoencoder
-MAE: Table = (*_below('', 'backbone.', _TIMM), *_MAE_DECODER, ('decoder_blocks.{n}', 'decoder.layers.{n}'))
+MAE: Table = (*_with_prefixes('', 'backbone.', _TIMM), *_MAE_DECODER, ('decoder_blocks.{n}', 'decoder.layers.{n}'))
 
 # classifiers, norms that follow the pooling and decoders of masked autoencoders are dropped
 TIMM: Table = (
@@ -41,7 +41,7 @@ TIMM: Table = (
     ('blocks.{n}.ls2.gamma', 'layers.{n}.mlp.scale'),
     ('blocks.{n}.mlp.experts.{e}', 'layers.{n}.mlp.experts'),
     *_TIMM,
-    *_same('register_tokens'),
+    *_unchanged('register_tokens'),
     ('reg_token', 'register_tokens'),
     *((theirs, None) for theirs, ours in MAE if str(ours).startswith('decoder')),
     ('fc_norm', None),
@@ -54,9 +54,9 @@ AUTHORS: Table = (('last_norm', 'last_norm'), *TIMM)
 # mmpretrain's VisionTransformer, which MMPose's own ViTPose configs use
 _MMPRETRAIN_BLOCK = (('ln1', 'norm1'), ('ln2', 'norm2'), ('ffn.layers.0.0', 'mlp.fc1'), ('ffn.layers.1', 'mlp.fc2'))
 MMPRETRAIN: Table = (
-    *_same('cls_token', 'pos_embed', 'layers.{n}.attn'),
+    *_unchanged('cls_token', 'pos_embed', 'layers.{n}.attn'),
     ('patch_embed.projection', 'patch_embed.proj'),
-    *_below('layers.{n}.', 'layers.{n}.', _MMPRETRAIN_BLOCK),
+    *_with_prefixes('layers.{n}.', 'layers.{n}.', _MMPRETRAIN_BLOCK),
     ('ln1', 'last_norm'),
 )
 
@@ -64,24 +64,24 @@ MMPRETRAIN: Table = (
 _QKV = tuple((f'attention.attention.{part}', 'attn.qkv') for part in ('query', 'key', 'value'))
 _NORMS_AND_PROJ = (('layernorm_before', 'norm1'), ('layernorm_after', 'norm2'), ('attention.output.dense', 'attn.proj'))
 _BLOCK = (*_QKV, *_NORMS_AND_PROJ, ('intermediate.dense', 'mlp.fc1'), ('output.dense', 'mlp.fc2'))
-_VITPOSE_BLOCK = (('mlp.experts.{e}', 'mlp.experts'), *_same('mlp'))
+_VITPOSE_BLOCK = (('mlp.experts.{e}', 'mlp.experts'), *_unchanged('mlp'))
 _DINOV2_SCALES = (('layer_scale1.lambda1', 'attn.scale'), ('layer_scale2.lambda1', 'mlp.scale'))
-_DINOV2_BLOCK = (*_DINOV2_SCALES, *_same('norm1', 'norm2'))
+_DINOV2_BLOCK = (*_DINOV2_SCALES, *_unchanged('norm1', 'norm2'))
 
 # what all of transformers' ViTs have
 _VIT = (
     ('embeddings.cls_token', 'cls_token'),
     ('embeddings.patch_embeddings.projection', 'patch_embed.proj'),
     ('embeddings.position_embeddings', 'pos_embed'),
-    *_below('encoder.layer.{n}.', 'layers.{n}.', _BLOCK),
+    *_with_prefixes('encoder.layer.{n}.', 'layers.{n}.', _BLOCK),
     ('layernorm', 'last_norm'),
 )
 
 # transformers: VitPose, and what only ViT and Dinov2 have
 TRANSFORMERS: Table = (
-    *_below('encoder.layer.{n}.', 'layers.{n}.', _VITPOSE_BLOCK),
+    *_with_prefixes('encoder.layer.{n}.', 'layers.{n}.', _VITPOSE_BLOCK),
     *_VIT,
-    *_below('encoder.layer.{n}.', 'layers.{n}.', _DINOV2_BLOCK),
+    *_with_prefixes('encoder.layer.{n}.', 'layers.{n}.', _DINOV2_BLOCK),
     ('embeddings.register_tokens', 'register_tokens'),
     ('embeddings.mask_token', None),
     ('pooler', None),
@@ -97,13 +97,13 @@ TRANSFORMERS_HEAD: Table = (
 
 # transformers' ViTMAEForPreTraining
 MAE_TRANSFORMERS: Table = (
-    *_below('vit.', 'backbone.', _VIT),
-    *_below('decoder.', '', _MAE_DECODER),
-    *_below('decoder.decoder_layers.{n}.', 'decoder.layers.{n}.', _BLOCK),
+    *_with_prefixes('vit.', 'backbone.', _VIT),
+    *_with_prefixes('decoder.', '', _MAE_DECODER),
+    *_with_prefixes('decoder.decoder_layers.{n}.', 'decoder.layers.{n}.', _BLOCK),
 )
 
 # the ViT inside a ViTMAE, and inside our own masked autoencoder
-VITMAE: Table = (*_below('vit.', '', _VIT), ('decoder', None))
+VITMAE: Table = (*_with_prefixes('vit.', '', _VIT), ('decoder', None))
 AUTOENCODER: Table = (('backbone', ''), ('cls_token', 'cls_token'), ('decoder', None))
 
 
@@ -130,7 +130,7 @@ def rename(weights: Weights, table: Table) -> tuple[Weights, list[str]]:
             problems.append(f'{name}: experts {", ".join(map(str, experts))}; expected 0 to {len(experts) - 1}')
     if unknown:
         fix = 'remove them from the file, or load the model that they were trained with'
-        problems.append(f'the checkpoint has {len(unknown)} unknown keys: {some(unknown, 5)}; {fix}')
+        problems.append(f'the checkpoint has {len(unknown)} unknown keys: {first_keys(unknown, 5)}; {fix}')
     return renamed, problems
 
 
@@ -161,7 +161,7 @@ def _fill(name: str, match: re.Match[str]) -> str:
     return name.replace('{n}', match.groupdict().get('n', '')) + (match['rest'] or '')
 
 
-def take(state_dict: Weights, prefix: str) -> Weights:
+def pop_prefix(state_dict: Weights, prefix: str) -> Weights:
     """Take the weights of one module out of a state dict, without their prefix ('' or ending with a dot)."""
     return {key[len(prefix) :]: state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)}
 
@@ -171,6 +171,6 @@ def bare_key(key: str) -> str:
     return re.sub(r'^(module\.)+', '', key.replace('_orig_mod.', ''))
 
 
-def some(keys: Sequence[str], most: int = 3) -> str:
+def first_keys(keys: Sequence[str], most: int = 3) -> str:
     """The first keys, for a message."""
     return ', '.join(keys[:most]) + (', ...' if len(keys) > most else '')

@@ -10,8 +10,8 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
+from .gaussians import Targets, cut_off_gaussians, whole_gaussians
 from .peaks import Peaks, dark_peaks, msra_peaks, to_input_px, udp_peaks
-from .targets import Targets, cut_off_gaussians, whole_gaussians
 
 
 class BatchCodec(BaseKeypointCodec):

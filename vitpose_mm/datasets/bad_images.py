@@ -8,15 +8,15 @@ from typing import Any
 from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger, print_log
 
-from .image_file import BadImageError, CheckedLoadImage
+from .transforms.image_file import BadImageError, CheckedLoadImage
 
 MAX_BAD_SHARE = 0.01  # bad images per sample of a dataset; one is always accepted
-NAME = 'bad_images.txt'
-CHOICES = ('raise', 'skip')
+LIST_NAME = 'bad_images.txt'
+ON_BAD_IMAGE = ('raise', 'skip')
 
 
 class ImageChecks(BaseDataset):
-    """Mixin for datasets: the image files that `LoadImage` or `OpenImage` reads are read once and checked.
+    """Mixin for datasets: the image files that `LoadImage` or `LazyLoadImage` reads are read once and checked.
 
     Args:
         on_bad_image: what to do with an image that is missing, empty, truncated or unreadable: 'raise' an error that
@@ -31,13 +31,13 @@ class ImageChecks(BaseDataset):
     """
 
     def __init__(self, *args: Any, on_bad_image: str = 'raise', **kwargs: Any):
-        if on_bad_image not in CHOICES:
+        if on_bad_image not in ON_BAD_IMAGE:
             raise ValueError(f"on_bad_image={on_bad_image!r}, expected 'raise' or 'skip'")
         if on_bad_image == 'skip' and kwargs.get('test_mode', False):
             raise ValueError("on_bad_image='skip' replaces samples, which would change a test's result: use 'raise'")
         self.on_bad_image = on_bad_image
         self.bad_images: set[str] = set()
-        self.bad_image_list = list_file()
+        self.bad_image_list = bad_image_list_path()
         super().__init__(*args, **kwargs)
         self.pipeline.transforms = [CheckedLoadImage.replacing(step) for step in self.pipeline.transforms]
 
@@ -48,10 +48,10 @@ class ImageChecks(BaseDataset):
             BadImageError: the image cannot be decoded completely; a `MissingImageError`: it does not exist.
             ValueError: too many images are bad.
         """
-        return first_good(self, idx, super().prepare_data)
+        return first_readable(self, idx, super().prepare_data)
 
 
-def first_good(dataset: Any, index: int, prepare: Callable[[int], Any]) -> Any:
+def first_readable(dataset: Any, index: int, prepare: Callable[[int], Any]) -> Any:
     """Return sample `index`, or with on_bad_image='skip' the next one whose image can be read.
 
     Args:
@@ -68,11 +68,11 @@ def first_good(dataset: Any, index: int, prepare: Callable[[int], Any]) -> Any:
         except BadImageError as error:
             if dataset.on_bad_image != 'skip':
                 raise
-            note(dataset, error)
+            report_bad_image(dataset, error)
     raise ValueError(f'{type(dataset).__name__}: no image can be read')
 
 
-def note(dataset: Any, error: BadImageError) -> None:
+def report_bad_image(dataset: Any, error: BadImageError) -> None:
     """Log and list a bad image, once.
 
     Raises:
@@ -100,7 +100,7 @@ def note(dataset: Any, error: BadImageError) -> None:
         )
 
 
-def list_file() -> Path | None:
+def bad_image_list_path() -> Path | None:
     """Return the file in which a run lists its bad images: beside its log, which all processes know."""
     log = MMLogger.get_current_instance().log_file
-    return Path(log).absolute().with_name(NAME) if log else None
+    return Path(log).absolute().with_name(LIST_NAME) if log else None

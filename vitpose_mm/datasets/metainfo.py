@@ -19,7 +19,7 @@ def raw_metainfo(dataset: dict) -> dict:
     return dataset.get('metainfo') or dataset_class(dataset).METAINFO  # type: ignore[attr-defined]
 
 
-def metainfo(dataset: dict) -> dict[str, Any]:
+def parse_metainfo(dataset: dict) -> dict[str, Any]:
     """Return the parsed metainfo of a dataset's config: `dataset_name`, `num_keypoints`, ..."""
     raw = raw_metainfo(dataset)
     return deepcopy(_parsed_file(raw['from_file'])) if set(raw) == {'from_file'} else parse_pose_metainfo(raw)

@@ -12,8 +12,8 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
 from ..heads import MultiDatasetHead
+from ..heads.batch_targets import batch_weights, describe_codec, same_targets
 from ..heads.decoders import DecoderHead, heatmap_losses
-from ..heads.targets import batch_weights, describe, same_targets
 from ..layers.index import index_on
 from .teacher import Teacher
 
@@ -150,7 +150,7 @@ class DistillPoseEstimator(TopdownPoseEstimator):
     def _check_codec(self, head: nn.Module) -> None:
         if not same_targets(self.head.decoder, head.decoder):
             raise ValueError(
-                f"the teacher's codec is {describe(head.decoder)}, the student's {describe(self.head.decoder)}: they "
+                f"the teacher's codec is {describe_codec(head.decoder)}, the student's {describe_codec(self.head.decoder)}: they "
                 "encode the same keypoint into different heatmaps. Use the teacher's codec in the student's head and "
                 'pipelines, or another teacher'
             )

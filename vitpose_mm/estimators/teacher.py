@@ -11,12 +11,12 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
-from ..checkpoints.complete import missing_checkpoint
-from ..checkpoints.fit import load_whole
+from ..checkpoints.run_checkpoints import missing_checkpoint_message
 from ..checkpoints.safe_load import load_weights
+from ..checkpoints.validation import load_strictly
 from ..heads import MultiDatasetHead
 from ..optim.autocast import DTYPES, has_bfloat16
-from .multi_dataset import MultiDatasetPoseEstimator
+from .multi_dataset_estimator import MultiDatasetPoseEstimator
 
 
 class Teacher:
@@ -61,11 +61,11 @@ class Teacher:
             if not self.checkpoint.is_file():
                 option = 'model.teacher.checkpoint={} in the config, or with --cfg-options'
                 raise FileNotFoundError(
-                    'teacher: ' + missing_checkpoint(self.checkpoint, os.path.relpath(self.config), option)
+                    'teacher: ' + missing_checkpoint_message(self.checkpoint, os.path.relpath(self.config), option)
                 )
             weights = load_weights(self.checkpoint)
             try:
-                load_whole(model, weights)
+                load_strictly(model, weights)
             except ValueError as problem:
                 raise ValueError(
                     f'{self.checkpoint} does not fit {self.config}: {problem}; use the config that the teacher was '

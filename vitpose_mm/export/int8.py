@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-FEWEST = 200  # crops to calibrate with
-BATCH, RANKED = 16, 64  # crops per batch, and the worst ones, by which layers are ranked
+MIN_CALIBRATION_CROPS = 200  # crops to calibrate with
+CROPS_PER_BATCH, RANKING_CROPS = 16, 64  # crops per batch, and the worst ones, by which layers are ranked
 
 
 class _SignalStack(ctypes.Structure):
@@ -18,7 +18,7 @@ class _SignalStack(ctypes.Structure):
 
 
 @contextmanager
-def signal_stack_kept() -> Iterator[None]:
+def preserve_signal_stack() -> Iterator[None]:
     """Give the thread back its stack for signal handlers.
 
     Of the several cores of OpenVINO that NNCF makes, the last one sets a stack that another has freed; the next signal
@@ -32,8 +32,8 @@ def signal_stack_kept() -> Iterator[None]:
         libc.sigaltstack(ctypes.byref(before), None)
 
 
-@signal_stack_kept()
-def quantise(
+@preserve_signal_stack()
+def quantize(
     model: Any,
     crops: np.ndarray,
     accuracy_drop: float | None = None,
@@ -45,7 +45,7 @@ def quantise(
 
     Args:
         model: `openvino.Model` from crops or images to heatmaps.
-        crops: inputs of the model to calibrate with, at least `FEWEST`.
+        crops: inputs of the model to calibrate with, at least `MIN_CALIBRATION_CROPS`.
         accuracy_drop: how much the mean `accuracy` may fall; if it falls more, the layers that cost most stay in fp32,
             and smooth quantisation is left out. None to quantise all.
         accuracy: from heatmaps of n crops and their numbers to the accuracy of each (n,); with `accuracy_drop`.
@@ -56,7 +56,7 @@ def quantise(
     Raises:
         ValueError: too few crops, no layer left in int8, or NNCF is not installed.
     """
-    check_count(len(crops))
+    check_crop_count(len(crops))
     try:
         import nncf
         import openvino
@@ -71,7 +71,7 @@ def quantise(
 
     def validate(compiled: Any, which: Iterable[int]) -> tuple[float, list[float]]:
         which = list(which)
-        parts = [which[i : i + BATCH] for i in range(0, len(which), BATCH)]
+        parts = [which[i : i + CROPS_PER_BATCH] for i in range(0, len(which), CROPS_PER_BATCH)]
         found = accuracy(np.concatenate([compiled(crops[part])[0] for part in parts]), which)
         return float(found.mean()), found.tolist()
 
@@ -88,7 +88,9 @@ def quantise(
         max_drop=accuracy_drop,
         drop_type=nncf.DropType.ABSOLUTE,
         advanced_quantization_parameters=nncf.AdvancedQuantizationParameters(smooth_quant_alphas=never),
-        advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(ranking_subset_size=RANKED),
+        advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(
+            ranking_subset_size=RANKING_CROPS
+        ),
         **options,
     )
     if not any(each.get_type_name() == 'FakeQuantize' for each in some.get_ops()):
@@ -98,10 +100,10 @@ def quantise(
     return some
 
 
-def check_count(count: int) -> None:
+def check_crop_count(count: int) -> None:
     """Raise a ValueError unless there are enough crops to calibrate with."""
-    if count < FEWEST:
+    if count < MIN_CALIBRATION_CROPS:
         raise ValueError(
-            f'--precision int8 calibrates with people of the images that it will see, at least {FEWEST}, and found '
+            f'--precision int8 calibrates with people of the images that it will see, at least {MIN_CALIBRATION_CROPS}, and found '
             f'{count}: pass more with --images, and --boxes for several people per image'
         )

@@ -11,15 +11,15 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
-from ..checkpoints.fit import check_filled, init_pretrained, note_fit
-from ..checkpoints.key_maps import TRANSFORMERS_HEAD, rename, take
-from ..codecs.accuracy import pck_accuracy
-from .targets import batch_targets
+from ..checkpoints.key_maps import TRANSFORMERS_HEAD, pop_prefix, rename
+from ..checkpoints.validation import check_filled, init_pretrained, store_load_problem
+from ..codecs.pck import pck_accuracy
+from .batch_targets import batch_targets
 
-LOSS = dict(type='KeypointMSELoss', use_target_weight=True)
+DEFAULT_LOSS = dict(type='KeypointMSELoss', use_target_weight=True)
 
 
-def upsampling(feature_stride: int, heatmap_stride: int) -> int:
+def upsampling_factor(feature_stride: int, heatmap_stride: int) -> int:
     """Upsampling factor from feature map to heatmaps: 2, 4, 8 or 16; at stride 14 as at 16.
 
     Raises:
@@ -37,7 +37,7 @@ def upsampling(feature_stride: int, heatmap_stride: int) -> int:
 class DecoderHead(HeatmapHead):
     """Base of both decoders: fp32 heatmaps under autocast, freezing, and checked checkpoints.
 
-    A checkpoint that lacks a part of the decoder is noted, see `note_fit`. It may lack it entirely if `may_be_absent`
+    A checkpoint that lacks a part of the decoder is noted, see `store_load_problem`. It may lack it entirely if `may_be_absent`
     is set, as for one of several decoders.
     """
 
@@ -53,7 +53,7 @@ class DecoderHead(HeatmapHead):
         self._register_load_state_dict_pre_hook(self._read_checkpoint)
 
     def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
-        weights = rename(take(state_dict, prefix), TRANSFORMERS_HEAD)[0]
+        weights = rename(pop_prefix(state_dict, prefix), TRANSFORMERS_HEAD)[0]
         weight, problems = weights.get('final_layer.weight'), []
         if weight is not None and weight.shape[0] != self.out_channels:
             if self.allow_new_final_layer:
@@ -65,7 +65,7 @@ class DecoderHead(HeatmapHead):
                     'allow_new_final_layer=True'
                 )
         optional = ('',) if self.may_be_absent and not weights else ()  # every key starts with ''
-        note_fit(self, weights, problems, optional, main='final_layer.')
+        store_load_problem(self, weights, problems, optional, main='final_layer.')
         state_dict.update({prefix + key: value for key, value in weights.items()})
 
     def init_weights(self) -> None:
@@ -164,14 +164,14 @@ class ClassicHead(DecoderHead):
         out_channels: int,
         feature_stride: int = 16,
         heatmap_stride: int = 4,
-        loss: dict = LOSS,
+        loss: dict = DEFAULT_LOSS,
         decoder: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
         deconv_channels: int = 256,
         freeze: bool = False,
         allow_new_final_layer: bool = False,
     ):
-        blocks = int(math.log2(upsampling(feature_stride, heatmap_stride)))
+        blocks = int(math.log2(upsampling_factor(feature_stride, heatmap_stride)))
         super().__init__(
             in_channels,
             out_channels,
@@ -215,13 +215,13 @@ class SimpleHead(DecoderHead):
         out_channels: int,
         feature_stride: int = 16,
         heatmap_stride: int = 4,
-        loss: dict = LOSS,
+        loss: dict = DEFAULT_LOSS,
         decoder: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
         freeze: bool = False,
         allow_new_final_layer: bool = False,
     ):
-        factor = upsampling(feature_stride, heatmap_stride)
+        factor = upsampling_factor(feature_stride, heatmap_stride)
         super().__init__(
             in_channels,
             out_channels,

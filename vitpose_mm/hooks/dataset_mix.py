@@ -10,7 +10,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
-from ..datasets.members import members
+from ..datasets.member_datasets import find_members
 
 
 @HOOKS.register_module()
@@ -25,7 +25,7 @@ class DatasetMixHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Start at zero for the datasets and for heads without a dataset, in this order."""
         head = bare_model(runner).head
-        names = [member.metainfo['dataset_name'] for member in members(runner.train_dataloader.dataset)]
+        names = [member.metainfo['dataset_name'] for member in find_members(runner.train_dataloader.dataset)]
         self.names = list(dict.fromkeys([*names, *getattr(head, 'heads', ())]))
         self.default, self.counts = getattr(head, 'default_dataset', None), Counter[str | None]()
 

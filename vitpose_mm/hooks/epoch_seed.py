@@ -16,7 +16,7 @@ from mmengine.logging import print_log
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpose.registry import HOOKS
 
-POSITION = 'epoch_position'  # in the message hub: which epoch started at which iteration, with how many batches
+EPOCH_POSITION = 'epoch_position'  # in the message hub: which epoch started at which iteration, with how many batches
 
 
 @HOOKS.register_module()
@@ -65,8 +65,8 @@ class EpochSeedHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Skip completed batches and seed those of the coming epoch, and samplers that draw from torch's generator."""
-        loader, epoch, done = runner.train_dataloader, runner.epoch, batches_done(runner)
-        runner.message_hub.update_info(POSITION, dict(epoch=epoch, first=runner.iter - done, batches=len(loader)))
+        loader, epoch, done = runner.train_dataloader, runner.epoch, count_completed_batches(runner)
+        runner.message_hub.update_info(EPOCH_POSITION, dict(epoch=epoch, first=runner.iter - done, batches=len(loader)))
         self._done, sampler = done, loader.batch_sampler.sampler
         sampler.seeds, sampler.skipped = (self._run_seed, runner.epoch, runner.rank), done
         seed_all(self._run_seed, runner.epoch, runner.rank, 0, loading=True)
@@ -118,9 +118,9 @@ def load_batch(dataset: Any, indices: list) -> list:
     return whole_batch(dataset, indices) if whole_batch else [dataset[index] for index in indices]
 
 
-def batches_done(runner: Runner) -> int:
+def count_completed_batches(runner: Runner) -> int:
     """Return how many batches of the current epoch the checkpoint of a resumed run has seen."""
-    position, batches = runner.message_hub.runtime_info.get(POSITION), len(runner.train_dataloader)
+    position, batches = runner.message_hub.runtime_info.get(EPOCH_POSITION), len(runner.train_dataloader)
     if not position or position['epoch'] != runner.epoch:
         return 0
     done = runner.iter - position['first']

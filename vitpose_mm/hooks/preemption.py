@@ -17,7 +17,7 @@ from mmengine.runner.base_loop import BaseLoop
 from mmpose.registry import HOOKS
 from torch import distributed
 
-from .checkpoint import CompleteCheckpointHook
+from .complete_checkpoint import CompleteCheckpointHook
 
 EXIT_CODE = 75  # sysexits.h: a temporary failure, try again
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
@@ -44,7 +44,7 @@ class PreemptionHook(Hook):
         """Shield the data workers, which get the signals of a whole job, too."""
         for loop in (runner._train_loop, runner._val_loop):
             if isinstance(loop, BaseLoop):
-                loop.dataloader.worker_init_fn = partial(obey_parent_alone, init_fn=loop.dataloader.worker_init_fn)
+                loop.dataloader.worker_init_fn = partial(init_worker_signals, init_fn=loop.dataloader.worker_init_fn)
 
     def before_train(self, runner: Runner) -> None:
         """Handle the signals."""
@@ -95,16 +95,16 @@ class PreemptionHook(Hook):
             raise SystemExit(EXIT_CODE)
 
 
-def obey_parent_alone(worker_id: int, init_fn: Callable[[int], None] | None) -> None:
+def init_worker_signals(worker_id: int, init_fn: Callable[[int], None] | None) -> None:
     """Initialize a data worker that only obeys signals of the training process, if Python can tell (not on macOS)."""
     if hasattr(signal, 'sigwaitinfo'):
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        threading.Thread(target=_wait_for_parent, daemon=True).start()
+        threading.Thread(target=_exit_with_parent, daemon=True).start()
     if init_fn is not None:
         init_fn(worker_id)
 
 
-def _wait_for_parent() -> None:
+def _exit_with_parent() -> None:
     while signal.sigwaitinfo(SIGNALS).si_pid != getattr(multiprocessing.parent_process(), 'pid', None):
         pass
     os._exit(0)

@@ -14,7 +14,7 @@ Streams = tuple[Tensor, ...]  # the token grid and, if there are any, the knowle
 ODD_IS_UNSAFE = torch.__version__ < (2, 4)  # type: ignore[operator]
 # Up to this number of keys, bf16 attention on the CPU is trained in float32 and rounded, which is faster there: see
 # "Attention on the CPU" in docs/training_speed.md.
-SHORT = 256
+MAX_FLOAT32_KEYS = 256
 
 
 class Attention(nn.Module):
@@ -63,7 +63,7 @@ class Attention(nn.Module):
 def fused_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
     """Queries (..., n, d), keys and values (..., m, d), mask broadcastable to (..., n, m) -> (..., n, d)."""
     if query.device.type == 'cpu' and query.dtype == torch.bfloat16:
-        if query.requires_grad and key.shape[-2] <= SHORT:
+        if query.requires_grad and key.shape[-2] <= MAX_FLOAT32_KEYS:
             if mask is not None and mask.is_floating_point():
                 mask = mask.float()
             with torch.autocast('cpu', enabled=False):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-COUNT = 'steps_left_out'  # in the message hub, and so in checkpoints
+SKIPPED_UPDATES_KEY = 'steps_left_out'  # in the message hub, and so in checkpoints
 
 
 class SkipsNonFinite(OptimWrapper):
@@ -103,8 +103,8 @@ class SkipsNonFinite(OptimWrapper):
         if not skipped:
             return
         info = self.message_hub.runtime_info
-        self.message_hub.update_info(COUNT, info.get(COUNT, 0) + skipped)
-        counts = f'{info[COUNT]} updates skipped, {in_a_row} in a row'
+        self.message_hub.update_info(SKIPPED_UPDATES_KEY, info.get(SKIPPED_UPDATES_KEY, 0) + skipped)
+        counts = f'{info[SKIPPED_UPDATES_KEY]} updates skipped, {in_a_row} in a row'
         print_log(f'no update: the norm of the gradients is {self.grad_norm:g} ({counts})', 'current', logging.WARNING)
         if in_a_row >= self.max_skipped:
             raise FloatingPointError(

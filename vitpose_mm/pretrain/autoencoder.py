@@ -11,12 +11,12 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from ..backbones import ViT
-from ..backbones.checkpoint import record
 from ..backbones.routing import expert_route
-from ..checkpoints.fit import init_pretrained
+from ..backbones.vit_checkpoint import add_vit_metadata
+from ..checkpoints.validation import init_pretrained
 from ..layers.index import copy_to
-from .checkpoint import read_checkpoint
-from .decoder import MaskedDecoder
+from .mae_checkpoint import adapt_to_autoencoder
+from .masked_decoder import MaskedDecoder
 from .masking import gather, mask_noise, patchify, sincos_table, split_patches, visible_count
 
 VARIANCE_EPS = 1e-6  # of the per-patch normalisation
@@ -31,7 +31,7 @@ class MaskedAutoencoder(BaseModel):
     ViTPose does with MAE's own weights.
 
     Checkpoints of facebookresearch's MAE and of transformers' `ViTMAEForPreTraining` load without conversion;
-    `vitpose_mm.pretrain.checkpoint.to_mae` writes the former. A fine-tuning config starts from a checkpoint of this
+    `vitpose_mm.pretrain.mae_checkpoint.to_mae` writes the former. A fine-tuning config starts from a checkpoint of this
     model with `backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=FILE, prefix='backbone.'))`.
 
     Masks depend on the run's seed and on a sample's place in the training, see `masking.mask_noise`.
@@ -71,8 +71,8 @@ class MaskedAutoencoder(BaseModel):
         pixels = self.backbone.patch_embed.proj.weight[0].numel()
         self.decoder = MaskedDecoder(dim, self.grid, pixels, **(decoder or {}))
         self._init_parameters()
-        self._register_load_state_dict_pre_hook(read_checkpoint, with_module=True)
-        self._register_state_dict_hook(record)
+        self._register_load_state_dict_pre_hook(adapt_to_autoencoder, with_module=True)
+        self._register_state_dict_hook(add_vit_metadata)
 
     def init_weights(self) -> None:
         """Initialise as MMEngine does; a checkpoint of `init_cfg` must fit."""

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from .masking import Grid, patchify, unpatchify
 
-GREY = 127.5  # of masked patches
+MASK_GRAY = 127.5  # of masked patches
 
 
 def reconstruction_rows(
@@ -32,7 +32,7 @@ def reconstruction_rows(
     patches, hidden = patchify(inputs, side), masked[..., None].bool()
     variance, centre = torch.var_mean(patches, dim=2, keepdim=True)
     restored = torch.where(hidden, predicted.float() * variance.sqrt() + centre, patches)
-    grey = patchify(((GREY - mean) / std).expand_as(inputs), side)
+    grey = patchify(((MASK_GRAY - mean) / std).expand_as(inputs), side)
     columns = [unpatchify(each, grid, side) for each in (patches, torch.where(hidden, grey, patches), restored)]
     pixels = (torch.cat(columns, dim=3) * std + mean).clamp(0, 255).round().byte()
     return pixels.permute(0, 2, 3, 1).flatten(0, 1).cpu().numpy()

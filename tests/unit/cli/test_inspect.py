@@ -10,7 +10,7 @@ from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
 from vitpose.cli.main import main
-from vitpose_mm.checkpoints.multi_dataset import AUTHORS_ORDER
+from vitpose_mm.checkpoints.experts_and_decoders import AUTHORS_ORDER
 
 KEYPOINTS = dict(zip(AUTHORS_ORDER, (17, 14, 16, 17, 17, 133), strict=True))
 

@@ -13,7 +13,7 @@ from mmpose.registry import KEYPOINT_CODECS, MODELS
 
 import vitpose_mm  # noqa: F401
 from vitpose_mm.codecs import BatchMSRAHeatmap, BatchUDPHeatmap
-from vitpose_mm.heads.targets import describe, same_targets
+from vitpose_mm.heads.batch_targets import describe_codec, same_targets
 
 SIZES = dict(input_size=(192, 256), heatmap_size=(48, 64))
 CODECS = {
@@ -173,8 +173,8 @@ def test_codecs_are_described_and_compared_as_those_of_mmpose():
     assert same_targets(CODECS['udp'], UDPHeatmap(**SIZES)) and same_targets(CODECS['udp, border'], CODECS['udp'])
     assert same_targets(CODECS['dark'], MSRAHeatmap(**SIZES, sigma=2, unbiased=True))
     assert not same_targets(CODECS['dark'], CODECS['msra'])
-    assert describe(CODECS['udp, border']).endswith('blur_kernel_size=11, border=normalised)')
-    assert 'unbiased=True' in describe(CODECS['dark'])
+    assert describe_codec(CODECS['udp, border']).endswith('blur_kernel_size=11, border=normalised)')
+    assert 'unbiased=True' in describe_codec(CODECS['dark'])
 
 
 @all_codecs
