@@ -20,7 +20,13 @@ from mmpose.models.data_preprocessors import PoseDataPreprocessor
 from mmpose.registry import DATASETS
 from PIL import Image
 
-from vitpose_mm.datasets import DecodeAndCrop, FastRandomBBoxTransform, LazyLoadImage, LazyRandomFlip, PackCroppedInputs
+from vitpose_mm.datasets.transforms import (
+    DecodeAndCrop,
+    FastRandomBBoxTransform,
+    LazyLoadImage,
+    LazyRandomFlip,
+    PackCroppedInputs,
+)
 
 INPUT = (96, 128)
 HEIGHT, WIDTH = 331, 450
@@ -67,15 +73,9 @@ def write(path, mode=None, orientation=None, **options):
 def crops(path, box, seed, udp=True, reduced=True, **turning):
     """Ours and MMPose's sample of the same random numbers."""
     keypoints = np.random.default_rng(1).uniform(0, 300, (1, 4, 2)).astype(np.float32)
-    both = []
+    both, opening = [], [LazyLoadImage(), GetBBoxCenterScale()]
     for steps in (
-        [
-            LazyLoadImage(),
-            GetBBoxCenterScale(),
-            LazyRandomFlip(),
-            FastRandomBBoxTransform(**turning),
-            DecodeAndCrop(INPUT, udp, reduced),
-        ],
+        [*opening, LazyRandomFlip(), FastRandomBBoxTransform(**turning), DecodeAndCrop(INPUT, udp, reduced)],
         [LoadImage(), GetBBoxCenterScale(), RandomFlip(), RandomBBoxTransform(**turning), TopdownAffine(INPUT, udp)],
     ):
         np.random.seed(seed)
@@ -124,12 +124,8 @@ def test_every_flip(direction, tmp_path):
     sample = dict(img_path=str(tmp_path / 'a.jpg'), flip_indices=[0], bbox=np.array([[50, 60, 130, 170]], np.float32))
     sample.update(keypoints=np.array([[[70.0, 90.0]]], np.float32), keypoints_visible=np.ones((1, 1), np.float32))
     ours, theirs = dict(sample), dict(sample)
-    for step in (
-        LazyLoadImage(),
-        GetBBoxCenterScale(),
-        LazyRandomFlip(prob=1.0, direction=direction),
-        DecodeAndCrop(INPUT, True),
-    ):
+    flip = LazyRandomFlip(prob=1.0, direction=direction)
+    for step in (LazyLoadImage(), GetBBoxCenterScale(), flip, DecodeAndCrop(INPUT, True)):
         ours = step(ours)
     for step in (
         LoadImage(),

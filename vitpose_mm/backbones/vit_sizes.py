@@ -26,7 +26,7 @@ SIZES = {
 
 
 def parse_size(arch: str | dict) -> Size:
-    """Look a size up by name, or build one from a dict of the same fields.
+    """Look up a size by name, or build one from a dict of the same fields.
 
     Raises:
         ValueError: an unknown name, an unknown or missing field, or a value <= 0.

@@ -1,4 +1,4 @@
-"""Write checkpoints in the formats that others read."""
+"""Convert checkpoints to the formats of other projects and write them."""
 
 import json
 import tempfile
@@ -21,21 +21,21 @@ _SPLIT_HINT = 'extract the plain model of one dataset with `vitpose split`'
 
 
 def to_ours(parts: ModelParts, log: Log) -> Weights:
-    """State dict in our names."""
+    """Make a state dict in our names."""
     heads = {f'head.heads.{name}' if name else 'head': head for name, head in parts.heads.items()}
-    return _join_parts(_without_slot(parts, log), heads)
+    return _merge(_without_slot(parts, log), heads)
 
 
 def to_mmpose(parts: ModelParts, log: Log) -> Weights:
-    """State dict in the names of MMPose 1.x, with mmpretrain's backbone; ValueError if it has no such model."""
+    """Make a state dict in the names of MMPose 1.x, with mmpretrain's backbone; ValueError if it has no such model."""
     if parts.expert_shape[0] or len(parts.heads) > 1:
         raise ValueError(f'MMPose has no experts and one decoder per model: {_SPLIT_HINT}')
     heads = dict(zip(['head'], parts.heads.values(), strict=False))
-    return _join_parts(rename_back(_without_slot(parts, log), MMPRETRAIN), heads)
+    return _merge(rename_back(_without_slot(parts, log), MMPRETRAIN), heads)
 
 
 def to_official(parts: ModelParts, log: Log) -> Weights:
-    """State dict in the names of ViTPose's authors (MMPose 0.x), with the extra slot; ValueError as `to_mmpose`."""
+    """Make a state dict in the names of ViTPose's authors (MMPose 0.x); ValueError if they have no such model."""
     _check_patches(parts)
     names, experts = [name or AUTHORS_ORDER[0] for name in parts.heads], parts.expert_shape[0]
     known = set(names) <= set(AUTHORS_ORDER) and (len(names) < 2 or AUTHORS_ORDER[0] in names)
@@ -46,8 +46,7 @@ def to_official(parts: ModelParts, log: Log) -> Weights:
         )
     numbers = [AUTHORS_ORDER.index(name) if len(names) > 1 else 0 for name in names]
     prefixes = [f'associate_keypoint_heads.{number - 1}' if number else 'keypoint_head' for number in numbers]
-    heads = dict(zip(prefixes, parts.heads.values(), strict=True))
-    return _join_parts(rename_back(_with_slot(parts), AUTHORS), heads)
+    return _merge(rename_back(_with_slot(parts), AUTHORS), dict(zip(prefixes, parts.heads.values(), strict=True)))
 
 
 def to_transformers(
@@ -57,10 +56,10 @@ def to_transformers(
     dataset: str | None = None,
     labels: list[str] | None = None,
 ) -> tuple[Weights, dict[str, Any]]:
-    """State dict and config of transformers' `VitPoseForPoseEstimation`; ValueError as `to_mmpose`.
+    """Make a state dict and config of transformers' `VitPoseForPoseEstimation`; ValueError if it has no such model.
 
-    Weights do not tell `num_heads`. `img_size` is (h, w) in pixels, None for that of the position table. `dataset`
-    chooses one of several decoders; `labels` are the names of its keypoints.
+    `num_heads` cannot be derived from the weights. `img_size` is (h, w) in pixels, by default that of the position
+    table. `dataset` selects one of several decoders; `labels` are the names of its keypoints.
     """
     _check_patches(parts)
     if not parts.heads:
@@ -99,27 +98,25 @@ def to_transformers(
         id2label={str(number): label for number, label in enumerate(labels)},
         label2id={label: number for number, label in enumerate(labels)},
     )
-    return _join_parts(
-        rename_back(_with_slot(parts), TRANSFORMERS), {'head': rename_back(head, TRANSFORMERS_HEAD)}
-    ), config
+    return _merge(rename_back(_with_slot(parts), TRANSFORMERS), {'head': rename_back(head, TRANSFORMERS_HEAD)}), config
 
 
 def _check_patches(parts: ModelParts) -> None:
-    """Refuse a pose model with other patches than those of 16 pixels; a ViT alone is padded where it is loaded."""
+    """Refuse a pose model whose patches are not 16 pixels wide; the patches of a ViT alone are padded on loading."""
     side = parts.vit['patch_embed.proj.weight'].shape[2]
     if parts.heads and side != 16:
         raise ValueError(f'patches of {side} pixels without padding: the format has padding; write ours instead')
 
 
 def expert_order(parts: ModelParts) -> list[int]:
-    """Indices of the experts in the order in which others have them: the authors', where these are their datasets."""
+    """Return the indices of the experts in the order of other formats: the authors' order for their datasets."""
     if parts.experts and sorted(parts.experts) == sorted(AUTHORS_ORDER):
         return [parts.experts.index(name) for name in AUTHORS_ORDER]
     return list(range(parts.expert_shape[0]))
 
 
 def make_metadata(parts: ModelParts) -> dict[str, Any]:
-    """What weights do not tell, as JSON data, to be recorded beside them."""
+    """Collect what the weights do not tell, as JSON data that is recorded beside them."""
     return dict(
         origin=parts.origin.format.name,
         grid=list(parts.grid) if parts.grid and (parts.recorded or len({*parts.grid}) == 1) else None,
@@ -131,11 +128,11 @@ def make_metadata(parts: ModelParts) -> dict[str, Any]:
 
 
 def write_torch(path: Path, weights: Weights, meta: dict[str, Any]) -> None:
-    """Write {'state_dict', 'meta'} with torch.save, atomically; grid and experts also where load hooks look."""
-    own = _copy_weights(weights)
-    add_metadata(own, meta)
+    """Write {'state_dict', 'meta'} with torch.save, atomically; grid and experts are also stored for load hooks."""
+    state_dict = _copy_weights(weights)
+    add_metadata(state_dict, meta)
     with replacing(path) as part:
-        torch.save({'meta': meta, 'state_dict': own}, part)
+        torch.save({'meta': meta, 'state_dict': state_dict}, part)
 
 
 def write_safetensors(path: Path, weights: Weights, meta: dict[str, Any]) -> None:
@@ -147,7 +144,7 @@ def write_safetensors(path: Path, weights: Weights, meta: dict[str, Any]) -> Non
 
 
 def write_folder(path: Path, weights: Weights, config: dict[str, Any], meta: dict[str, Any]) -> None:
-    """Write a folder that `VitPoseForPoseEstimation.from_pretrained` reads, atomically, unless it has files."""
+    """Write a folder that `VitPoseForPoseEstimation.from_pretrained` reads, atomically; it must not contain files."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
         part = Path(temporary, path.name)
@@ -161,14 +158,14 @@ def write_folder(path: Path, weights: Weights, config: dict[str, Any], meta: dic
         part.replace(path)
 
 
-def _join_parts(vit: Weights, heads: dict[str, Weights]) -> Weights:
-    """A state dict of a ViT and its decoders with their prefixes; a ViT alone has no prefix."""
+def _merge(vit: Weights, heads: dict[str, Weights]) -> Weights:
+    """Merge a ViT and its decoders into one state dict, with prefixes unless there is only a ViT."""
     parts = {'backbone': vit, **heads}
     return {f'{name}.{key}': value for name, part in parts.items() for key, value in part.items()} if heads else vit
 
 
 def _has_slot(parts: ModelParts) -> bool:
-    if parts.grid is None:  # the authors' and transformers' VitPose always have it, the others never
+    if parts.grid is None:  # files of the authors and of transformers' VitPose always have it, others never
         return parts.origin.format.name.startswith(('authors', 'transformers'))
     return parts.vit['pos_embed'].shape[1] == parts.grid[0] * parts.grid[1] + 1
 
@@ -182,12 +179,11 @@ def _without_slot(parts: ModelParts, log: Log) -> Weights:
 
 
 def _with_slot(parts: ModelParts) -> Weights:
-    """The ViT as others have it: with the slot, and experts in the authors' order if these are their datasets."""
+    """Return the ViT as in other formats: with the extra slot, and experts in the authors' order for their datasets."""
     vit = select_experts(parts.vit, expert_order(parts))
     return vit if _has_slot(parts) else {**vit, 'pos_embed': F.pad(vit['pos_embed'], (0, 0, 1, 0))}
 
 
 def _copy_weights(weights: Weights) -> OrderedDict[str, Tensor]:
-    """Copies: files would hold the whole storage of a view, or refuse it."""
-    whole = torch.contiguous_format
-    return OrderedDict((key, value.detach().clone(memory_format=whole)) for key, value in weights.items())
+    """Copy weights, because files would contain the whole storage of a view, or refuse it."""
+    return OrderedDict((k, v.detach().clone(memory_format=torch.contiguous_format)) for k, v in weights.items())

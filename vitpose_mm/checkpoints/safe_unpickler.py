@@ -17,15 +17,15 @@ import torch
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.utils import digit_version
 
-# before, files could run code in spite of `weights_only` (CVE-2025-32434) or corrupt memory (CVE-2026-24747)
+# in older versions files could run code in spite of `weights_only` (CVE-2025-32434) or corrupt memory (CVE-2026-24747)
 SAFE_TORCH = digit_version(torch.__version__) >= digit_version('2.10')
 _lock = threading.Lock()  # torch has one allow-list per process
 _log_once = cache(partial(print_log, logger='current'))
-_PythonUnpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]  # the one in C allocates what a file claims
+_PythonUnpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]  # that in C allocates whatever a file claims
 
 
 class Dtype:
-    """A pickled numpy.dtype of numbers or text. The state of a real one can make NumPy read a file as pointers."""
+    """A pickled numpy.dtype of numbers or text; the state of a real dtype can make NumPy read the file as pointers."""
 
     def __init__(self, code: str, *_: object):
         if not re.fullmatch(r'b1|[iufcSU]\d{1,4}', code):
@@ -37,7 +37,7 @@ class Dtype:
 
 
 class Array(np.ndarray):
-    """A pickled array of numbers or text; saved again, it is a numpy.ndarray."""
+    """A pickled array of numbers or text; it is pickled again as a numpy.ndarray."""
 
     def __new__(cls, *_: object) -> 'Array':  # noqa: D102
         return super().__new__(cls, (0,))
@@ -51,7 +51,7 @@ class Array(np.ndarray):
 
 
 HISTORY_STATISTICS = {name: getattr(HistoryBuffer, name) for name in ('min', 'max', 'current', 'mean')}
-# what stands for a name in a file
+# what each name in a file is replaced by
 ALLOWED_GLOBALS: dict[str, Any] = {
     'argparse.Namespace': argparse.Namespace,
     'builtins.bytes': lambda: b'',  # an empty array
@@ -73,19 +73,17 @@ ALLOWED_GLOBALS: dict[str, Any] = {
     'torch._utils._rebuild_parameter': torch._utils._rebuild_parameter,
     **{str(value): value for value in vars(torch).values() if isinstance(value, torch.dtype)},
 }
-ALLOWED_GLOBALS |= {
-    name.replace('._core.', '.core.'): value for name, value in ALLOWED_GLOBALS.items()
-}  # before NumPy 2
+ALLOWED_GLOBALS |= {name.replace('._core.', '.core.'): item for name, item in ALLOWED_GLOBALS.items()}  # before NumPy 2
 
-# MMEngine's list lacks the arrays of our checkpoints: MMPose's `init_model` would read them unsafely
+# MMEngine's list lacks the arrays in our checkpoints, so MMPose's `init_model` would read them unsafely
 if hasattr(torch.serialization, 'add_safe_globals'):
     torch.serialization.add_safe_globals([type(np.dtype(name)) for name in ('uint8', 'float32')])
 
 
 def read_torch_file(path: Path, map_location: Any = 'cpu', mmap: bool = True) -> Any:
-    """Read what torch.save wrote; no code of the file runs. With `mmap`, tensors are views of the file.
+    """Read what torch.save wrote, without running code in the file. With `mmap`, tensors are views of the file.
 
-    FileNotFoundError, or ValueError if it is damaged or holds a class that is not on the list; names file and class.
+    FileNotFoundError, or ValueError if the file is damaged or contains a class that is not allowed, naming both.
     """
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such checkpoint')
@@ -110,7 +108,7 @@ def read_torch_file(path: Path, map_location: Any = 'cpu', mmap: bool = True) ->
 
 
 def _is_archive(path: Path) -> bool:
-    """Return whether it is a zip archive; refuse what torch.load would do more than read."""
+    """Return whether a file is a zip archive; refuse files that torch.load would not merely read."""
     with path.open('rb') as file:
         if file.read(4) != b'PK\x03\x04':
             if tarfile.is_tarfile(path):
@@ -125,12 +123,12 @@ def _is_archive(path: Path) -> bool:
 
 
 def _load_allowed(path: Path, options: dict) -> Any:
-    """Read it with torch's list, the user's and ours, which stands in for NumPy's and Python's own."""
+    """Read a file with torch's, the user's and our allow-list, which replaces entries of NumPy and Python."""
     with _lock:
         before = torch.serialization.get_safe_globals()
-        others = [one for one in before if getattr(one, '__module__', '').split('.')[0] not in ('numpy', 'builtins')]
+        others = [item for item in before if getattr(item, '__module__', '').split('.')[0] not in ('numpy', 'builtins')]
         torch.serialization.clear_safe_globals()
-        torch.serialization.add_safe_globals([*others, *((one, name) for name, one in ALLOWED_GLOBALS.items())])
+        torch.serialization.add_safe_globals([*others, *((item, name) for name, item in ALLOWED_GLOBALS.items())])
         try:
             return torch.load(str(path), weights_only=True, **options)
         finally:
@@ -139,13 +137,13 @@ def _load_allowed(path: Path, options: dict) -> Any:
 
 
 class Unpickler(_PythonUnpickler):
-    """For torch with known holes in `weights_only`: finds what is listed here or by the user, and imports nothing."""
+    """For torch versions with unsafe `weights_only`: finds only what we or the user allow, and imports nothing."""
 
     dispatch = dict(_PythonUnpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:  # noqa: D102
         users: list = getattr(torch.serialization, 'get_safe_globals', list)()
-        self.known = {**{f'{one.__module__}.{one.__qualname__}': one for one in users}, **ALLOWED_GLOBALS}
+        self.known = {**{f'{item.__module__}.{item.__qualname__}': item for item in users}, **ALLOWED_GLOBALS}
         path = f'{"builtins" if module == "__builtin__" else module}.{name}'
         if path not in self.known:
             raise pickle.UnpicklingError(f'GLOBAL {path} is not allowed')

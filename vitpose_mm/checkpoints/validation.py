@@ -1,8 +1,9 @@
-"""How a checkpoint fits a model: load hooks note what does not; where a run or a prediction starts it is refused."""
+"""Check that a checkpoint fits a model: load hooks store what does not fit; a run or prediction refuses it at start."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable
 from copy import copy
+from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
@@ -16,31 +17,31 @@ from .safe_load import RESUME_SCHEME, SAFE_SCHEME, use_safe_loader
 
 
 def store_load_problem(
-    module: nn.Module, weights: Weights, problems: Iterable[str] = (), optional: tuple[str, ...] = (), main: str = ''
+    module: Any, weights: Weights, problems: Iterable[str] = (), optional: tuple[str, ...] = (), main: str = ''
 ) -> None:
-    """Note on a module what its weights, in our names, lack, and log it in one line; call this last in its load hook.
+    """Store on a module how its weights, in our names, do not fit, and log it in one line; end its load hook with this.
 
     The module gets `load_problem`: `problems`, else the keys that do not fit, '' if all do; and `filled`, for
-    `check_filled`. Keys may be missing that start with one of `optional`; those that start with `main` fill it.
+    `check_filled`. Keys that start with one of `optional` may be missing; a key that starts with `main` fills it.
     """
-    own: Weights = module.state_dict()
-    other = [key for key in own if key in weights and weights[key].shape != own[key].shape]
-    faults = {
-        'missing': _without_optional((key for key in own if key not in weights), optional),
-        'of another shape': [f'{key} {tuple(weights[key].shape)} instead of {tuple(own[key].shape)}' for key in other],
-        'unexpected': [key for key in weights if key not in own],
+    state: Weights = module.state_dict()
+    resized = [key for key in state if key in weights and weights[key].shape != state[key].shape]
+    mismatches = {
+        'missing': _without_optional((key for key in state if key not in weights), optional),
+        'of a different shape': [f'{k} {tuple(weights[k].shape)} instead of {tuple(state[k].shape)}' for k in resized],
+        'unexpected': [key for key in weights if key not in state],
     }
-    listed = '; '.join(f'{len(keys)} {fault} ({first_keys(keys)})' for fault, keys in faults.items() if keys)
-    problem = '; '.join(problems) or (listed and f'the checkpoint does not fit this {type(module).__name__}: {listed}')
+    text = '; '.join(f'{len(keys)} {kind} ({first_keys(keys)})' for kind, keys in mismatches.items() if keys)
+    problem = '; '.join(problems) or (text and f'the checkpoint does not fit this {type(module).__name__}: {text}')
     before = bool(getattr(module, 'filled', None))
-    filled = before or any(key.startswith(main) and key in weights and key not in other for key in own)
-    module.load_problem, module.filled = problem, filled  # type: ignore[assignment]
-    if problem and (weights or not before):  # a part that is filled may be left out
+    filled = before or any(key.startswith(main) and key in weights and key not in resized for key in state)
+    module.load_problem, module.filled = problem, filled
+    if problem and (weights or not before):  # a filled part may be left out
         print_log(problem, 'current', logging.WARNING)
 
 
 def check_filled(module: nn.Module) -> None:
-    """Refuse to predict with a module for which a loaded checkpoint had nothing (ValueError); training fills it."""
+    """Raise a ValueError before predicting with a module for which the checkpoint has no weights; training fills it."""
     if module.filled is False and module.training:
         module.filled = None  # type: ignore[assignment]
     elif module.filled is False:
@@ -49,29 +50,27 @@ def check_filled(module: nn.Module) -> None:
 
 
 def find_load_problems(model: nn.Module) -> str:
-    """What the load hooks of a model and its parts noted in the last load, '' if all fits."""
+    """Return what the load hooks of a model and its parts stored in the last load, '' if everything fits."""
     return '; '.join(filter(None, (getattr(module, 'load_problem', '') for module in model.modules())))
 
 
 def load_strictly(model: nn.Module, weights: Weights, absent: Callable[[], Collection[str]] = tuple) -> None:
-    """Load weights of any origin into a model, through its load hooks; ValueError for what MMEngine would only log.
+    """Load weights of any origin into a model, through its load hooks; ValueError where MMEngine would only log.
 
-    `absent` returns, after loading, prefixes of keys that may be missing. Old files' `data_preprocessor` is ignored.
+    `absent`, called after loading, returns prefixes of keys that may be missing. `data_preprocessor` keys may be left.
     """
     if hasattr(getattr(model, 'head', None), 'heads'):  # MMPose's own estimator has no hook for it
         weights = copy(weights)  # with its `_metadata`
         gather_decoders(weights, '')
     problem = ''
     try:
-        keys = model.load_state_dict(weights, strict=False)
-        found = (
-            _without_optional(keys.unexpected_keys, ('data_preprocessor.',)),
-            _without_optional(keys.missing_keys, tuple(absent())),
-        )
-        if any(found):
-            unexpected, missing = (f'{len(keys)} keys{f" ({first_keys(keys)})" if keys else ""}' for keys in found)
-            problem = f'{unexpected} unexpected, {missing} missing'
-    except RuntimeError as error:  # torch's own has several lines, the first of which says nothing
+        result = model.load_state_dict(weights, strict=False)
+        unexpected = _without_optional(result.unexpected_keys, ('data_preprocessor.',))
+        missing = _without_optional(result.missing_keys, tuple(absent()))
+        if unexpected or missing:
+            text = (f'{len(keys)} keys{f" ({first_keys(keys)})" if keys else ""}' for keys in (unexpected, missing))
+            problem = '{} unexpected, {} missing'.format(*text)
+    except RuntimeError as error:  # torch's message has several lines, the first of which says nothing
         lines = [line.strip()[:400] for line in str(error).splitlines()] or [type(error).__name__]
         problem = ' '.join(lines[1:6] or lines)
     if problem := find_load_problems(model) or problem:
@@ -79,18 +78,18 @@ def load_strictly(model: nn.Module, weights: Weights, absent: Callable[[], Colle
 
 
 def _without_optional(keys: Iterable[str], optional: tuple[str, ...]) -> list[str]:
-    """Keys other than optional ones and counters of batches."""
+    """Return the keys that are neither optional nor counters of batches."""
     return [key for key in keys if not key.startswith(optional) and not key.endswith('num_batches_tracked')]
 
 
 def pretrained_setting(prefix: str, file: str) -> str:
-    """The setting of a backbone that loads the ViT with this prefix from a file, which may have a scheme of ours."""
+    """Return the backbone setting that loads the ViT with this prefix from a file; our schemes are removed."""
     path = file.removeprefix(SAFE_SCHEME).removeprefix(RESUME_SCHEME)
     return f"init_cfg=dict(type='Pretrained', checkpoint={path!r}{f', prefix={prefix!r}' if prefix else ''})"
 
 
-def init_pretrained(module: BaseModule, initialise: Callable[[], object]) -> None:
-    """MMEngine's `init_weights` of a module: read the files of `init_cfg` safely, and refuse those that do not fit."""
+def init_pretrained(module: BaseModule, initialize: Callable[[], object]) -> None:
+    """Run MMEngine's `init_weights` of a module; read `init_cfg`'s files safely and refuse those that do not fit."""
     for part in module.modules():
         if hasattr(part, 'load_problem'):
             part.load_problem = ''  # type: ignore[assignment]
@@ -104,13 +103,14 @@ def init_pretrained(module: BaseModule, initialise: Callable[[], object]) -> Non
             prefix, origin = (cfg.get('prefix') or '').rstrip('.'), recognize(weights)
             module.recorded = (getattr(weights, '_metadata', None) or {}).get(prefix, {})  # MMEngine drops it
             if origin is not None and origin.prefix.rstrip('.') != prefix:
-                hint = f'; its ViT has the prefix {origin.prefix!r}: load it with {pretrained_setting(origin.prefix, file)}'
+                line = pretrained_setting(origin.prefix, file)
+                hint = f'; its ViT has the prefix {origin.prefix!r}: load it with {line}'
     try:
-        initialise()
+        initialize()
         problem = find_load_problems(module)
     except AssertionError as error:
         problem = str(error)
-        if 'is not in the pretrained model' not in problem:  # MMEngine's words: no key has the prefix
+        if 'is not in the pretrained model' not in problem:  # MMEngine's message when no key has the prefix
             raise
     if problem:
         raise ValueError(problem + hint)

@@ -14,7 +14,7 @@ Targets = tuple[Tensor, Tensor]
 def cut_off_gaussians(
     cells: Tensor, visible: Tensor, size: tuple[int, int], sigma: float, between_cells: bool
 ) -> Targets:
-    """Gaussians in a window of 3 sigma, as `UDPHeatmap` and `MSRAHeatmap` encode.
+    """Draw Gaussians in a window of 3 sigma, as `UDPHeatmap` and `MSRAHeatmap` encode.
 
     Args:
         cells: keypoints.
@@ -26,18 +26,18 @@ def cut_off_gaussians(
     radius = 3 * sigma
     whole = (cells + 0.5).trunc()
     first, end = (whole - radius).trunc(), (whole + radius + 1).trunc()
-    centre = first + (2 * radius + 1) // 2 + (cells - whole if between_cells else 0)
+    center = first + (2 * radius + 1) // 2 + (cells - whole if between_cells else 0)
     shown = visible >= 0.5
     inside = _reaches(first, end, size)
     x, y = (
-        _profile(centre[..., i], length, sigma, first[..., i], end[..., i], shown & inside)
+        _profile(center[..., i], length, sigma, first[..., i], end[..., i], shown & inside)
         for i, length in enumerate(size)
     )
     return y[..., :, None] * x[..., None, :], visible * (inside | ~shown)
 
 
 def whole_gaussians(cells: Tensor, visible: Tensor, size: tuple[int, int], sigma: float) -> Targets:
-    """Gaussians over the whole heatmap, as `MSRAHeatmap(unbiased=True)` encodes; arguments as above."""
+    """Draw Gaussians over the whole heatmap, as `MSRAHeatmap(unbiased=True)` encodes; arguments as above."""
     shown = visible >= 0.5
     inside = _reaches(cells - 3 * sigma, cells + 3 * sigma + 1, size)
     x, y = (_profile(cells[..., i], length, sigma, None, None, shown & inside) for i, length in enumerate(size))
@@ -45,17 +45,17 @@ def whole_gaussians(cells: Tensor, visible: Tensor, size: tuple[int, int], sigma
 
 
 def _reaches(first: Tensor, end: Tensor, size: tuple[int, int]) -> Tensor:
-    """Whether windows from `first` to `end` (B, K, 2) touch the heatmap, as MMPose decides -> (B, K)."""
+    """Return whether windows from `first` to `end` (B, K, 2) touch the heatmap, as MMPose decides -> (B, K)."""
     (left, top), (right, bottom) = first.unbind(-1), end.unbind(-1)
     return (left < size[0]) & (top < size[1]) & (right >= 0) & (bottom >= 0)
 
 
 def _profile(
-    centre: Tensor, length: int, sigma: float, first: Tensor | None, end: Tensor | None, shown: Tensor
+    center: Tensor, length: int, sigma: float, first: Tensor | None, end: Tensor | None, shown: Tensor
 ) -> Tensor:
-    """Values (B, K, length) of Gaussians along one axis, 0 outside [first, end) and where not `shown`."""
-    cell = torch.arange(length, device=centre.device, dtype=centre.dtype)
-    values = torch.exp(-((cell - centre[..., None]) ** 2) / (2 * sigma**2))
+    """Evaluate Gaussians (B, K, length) along one axis, 0 outside [first, end) and where not `shown`."""
+    cell = torch.arange(length, device=center.device, dtype=center.dtype)
+    values = torch.exp(-((cell - center[..., None]) ** 2) / (2 * sigma**2))
     kept = shown[..., None]
     if first is not None and end is not None:
         kept = kept & (cell >= first[..., None]) & (cell < end[..., None])

@@ -1,4 +1,4 @@
-"""A dataset's images: each file is read once and checked; bad ones end the run or are replaced."""
+"""Read and check each image file of a dataset once; bad images end the run or are replaced."""
 
 import logging
 from collections.abc import Callable
@@ -21,13 +21,13 @@ class ImageChecks(BaseDataset):
     Args:
         on_bad_image: what to do with an image that is missing, empty, truncated or unreadable: 'raise' an error that
             names the file, or 'skip' it: the next sample whose image can be read takes its place. This depends on the
-            files alone, so a resumed run trains on the same samples. Each such image is logged and listed once in
-            `bad_images.txt` beside the run's log, as annotation file and reason; more of them than 1% of the dataset's
-            samples end the run. Without a run's log, each process counts its own.
+            files alone, so a resumed run trains on the same samples. Each such image is logged once and listed in
+            `bad_images.txt` beside the run's log, with annotation file and reason; more bad images than 1% of the
+            dataset's samples end the run. Without a log file, each process counts separately.
         *args, **kwargs: of the dataset.
 
     Raises:
-        ValueError: another choice, or 'skip' for a test, whose result a replaced sample would change.
+        ValueError: an unknown choice, or 'skip' for a test, whose result a replaced sample would change.
     """
 
     def __init__(self, *args: Any, on_bad_image: str = 'raise', **kwargs: Any):
@@ -39,13 +39,13 @@ class ImageChecks(BaseDataset):
         self.bad_images: set[str] = set()
         self.bad_image_list = bad_image_list_path()
         super().__init__(*args, **kwargs)
-        self.pipeline.transforms = [CheckedLoadImage.replacing(step) for step in self.pipeline.transforms]
+        self.pipeline.transforms = [CheckedLoadImage.replace(step) for step in self.pipeline.transforms]
 
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline on sample `idx`, or with on_bad_image='skip' on the next one whose image can be read.
 
         Raises:
-            BadImageError: the image cannot be decoded completely; a `MissingImageError`: it does not exist.
+            BadImageError: the image cannot be decoded completely; a `MissingImageError` if it does not exist.
             ValueError: too many images are bad.
         """
         return first_readable(self, idx, super().prepare_data)
@@ -57,14 +57,14 @@ def first_readable(dataset: Any, index: int, prepare: Callable[[int], Any]) -> A
     Args:
         dataset: has the attributes that `ImageChecks` sets.
         index: of the sample.
-        prepare: makes a sample.
+        prepare: prepares the sample of an index.
 
     Raises:
-        ValueError: too many images cannot be read, or none can.
+        ValueError: no image can be read, or too many cannot.
     """
-    for number in range(len(dataset)):
+    for offset in range(len(dataset)):
         try:
-            return prepare((index + number) % len(dataset))
+            return prepare((index + offset) % len(dataset))
         except BadImageError as error:
             if dataset.on_bad_image != 'skip':
                 raise
@@ -73,10 +73,10 @@ def first_readable(dataset: Any, index: int, prepare: Callable[[int], Any]) -> A
 
 
 def report_bad_image(dataset: Any, error: BadImageError) -> None:
-    """Log and list a bad image, once.
+    """Log and list a bad image once.
 
     Raises:
-        ValueError: there are too many.
+        ValueError: too many images are bad.
     """
     bad, name = dataset.bad_images, getattr(dataset, 'ann_file', '') or type(dataset).__name__
     line = f'{name}\t{" ".join(str(error).split())}\n'
@@ -85,7 +85,7 @@ def report_bad_image(dataset: Any, error: BadImageError) -> None:
     if dataset.bad_image_list:
         with open(dataset.bad_image_list, 'a+', encoding='utf-8') as file:
             file.seek(0)
-            bad.update(other for other in file if other.startswith(f'{name}\t'))
+            bad.update(entry for entry in file if entry.startswith(f'{name}\t'))
             if line not in bad:
                 file.write(line)
     if line not in bad:
@@ -101,6 +101,6 @@ def report_bad_image(dataset: Any, error: BadImageError) -> None:
 
 
 def bad_image_list_path() -> Path | None:
-    """Return the file in which a run lists its bad images: beside its log, which all processes know."""
+    """Return the path of the list of a run's bad images: beside its log, which all processes know."""
     log = MMLogger.get_current_instance().log_file
     return Path(log).absolute().with_name(LIST_NAME) if log else None

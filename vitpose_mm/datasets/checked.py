@@ -44,7 +44,7 @@ globals().update({made.__name__: made for made in map(make_checked, READERS)})
 
 @DATASETS.register_module()
 class CheckedCocoWholeBodyHandDataset(DatasetChecks, CocoWholeBodyHandDataset):
-    """MMPose's ``CocoWholeBodyHandDataset`` with the checks of ``DatasetChecks``.
+    """MMPose's `CocoWholeBodyHandDataset` with the checks of `DatasetChecks`.
 
     An instance is one hand; its id is a running number, not the annotation's id.
     """
@@ -63,7 +63,7 @@ class CheckedCocoWholeBodyHandDataset(DatasetChecks, CocoWholeBodyHandDataset):
                     raise ValueError(
                         f'{self.ann_file}: annotation {annotation["id"]} in image {annotation["image_id"]}: '
                         f'keypoint {bad[0] // 3} of the {side} hand is not finite: {values[bad[0]]}. '
-                        'Use 0, 0, 0 for an unlabelled keypoint.'
+                        'Use 0, 0, 0 for an unlabeled keypoint.'
                     )
 
     def _where(self, instance: dict) -> str:

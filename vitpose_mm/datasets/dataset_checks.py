@@ -1,4 +1,4 @@
-"""A mixin that checks the annotations, boxes, keypoints and images of MMPose's datasets."""
+"""A mixin that checks annotations, boxes, keypoints and images of MMPose's datasets."""
 
 import json
 import logging
@@ -25,18 +25,18 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
       or not valid JSON, raise an error that names the file.
     - A box without area or completely outside its image is skipped during training, and the number of skipped
       instances is logged once. In test mode it raises an error, since skipping a person can raise the score;
-      with ``filter_cfg=dict(drop_bad_boxes=True)`` it is skipped and counted there too. (MMPose silently skips bad
+      with `filter_cfg=dict(drop_bad_boxes=True)` it is skipped and counted there too. (MMPose silently skips bad
       annotated boxes in both modes and keeps bad detected boxes.) Boxes are checked after MMPose's clipping to the
-      last pixel of the image; boxes that MMPose does not clip (detections of ``bbox_file``, hands) are compared
+      last pixel of the image; boxes that MMPose does not clip (detections of `bbox_file`, hands) are compared
       with the image size. The MPII file has no image sizes, so only the area is checked there.
     - A keypoint that is not finite raises an error in both modes.
     - A dataset without any instance left raises an error.
     - An image that is missing, empty, truncated or unreadable raises an error that names the file, or is skipped in
-      training (see ``ImageChecks``).
+      training (see `ImageChecks`).
 
-    Crowds and instances without labelled keypoints are dropped, as in MMPose.
+    Crowds and instances without labeled keypoints are dropped, as in MMPose.
 
-    Args: those of ``ImageChecks``, the first of them ``on_bad_image``, and of MMPose's dataset.
+    Args: those of `ImageChecks`, the first of them `on_bad_image`, and of MMPose's dataset.
     """
 
     _metainfo_copy: bytes | None = None
@@ -74,13 +74,13 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
         if not data_list:
             raise ValueError(
                 f'{type(self).__name__}: no instance is left of {self.bbox_file or self.ann_file} '
-                f'(filter_cfg={self.filter_cfg}). An instance needs a box with area, at least one labelled keypoint '
+                f'(filter_cfg={self.filter_cfg}). An instance needs a box with area, at least one labeled keypoint '
                 'and iscrowd=0; a detection needs a score above the threshold.'
             )
         return data_list
 
     def prepare_data(self, idx: int) -> Any:
-        """Run the pipeline on sample `idx`; see ``ImageChecks``."""
+        """Run the pipeline on sample `idx`; see `ImageChecks`."""
         try:
             return super().prepare_data(idx)
         except MissingImageError as error:
@@ -91,11 +91,11 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
             ) from error
 
     def get_data_info(self, idx: int) -> dict:
-        """Return MMPose's record of sample `idx`, with its own copy of the metainfo that MMPose adds."""
+        """Return MMPose's record of sample `idx`, with a separate copy of the metainfo that MMPose adds."""
         if self._metainfo_copy is None:
             record = super().get_data_info(idx)
-            own = super(BaseCocoStyleDataset, self).get_data_info(idx)
-            added = {key: value for key, value in record.items() if key not in own}
+            stored = super(BaseCocoStyleDataset, self).get_data_info(idx)
+            added = {key: value for key, value in record.items() if key not in stored}
             self._metainfo_copy = pickle.dumps(added, pickle.HIGHEST_PROTOCOL)
             return record
         # several times faster than MMPose's deepcopy
@@ -110,13 +110,13 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
         for instance in instances:
             if instance.get('iscrowd') or instance.get('num_keypoints') == 0:
                 continue  # MMPose drops it later
-            fault = find_box_problem(instance, *sizes[instance['img_id']])
-            if fault and self.test_mode and not self._drops_bad_boxes:
+            problem = find_box_problem(instance, *sizes[instance['img_id']])
+            if problem and self.test_mode and not self._drops_bad_boxes:
                 raise ValueError(
-                    f'{self._where(instance)}: {fault}. In a test set this would silently drop a person: '
+                    f'{self._where(instance)}: {problem}. In a test set this would silently drop a person: '
                     f'correct or remove the annotation, or {SKIP_HINT}.'
                 )
-            if fault:
+            if problem:
                 bad.append(instance)
         return self._without(instances, bad), images
 
@@ -151,7 +151,7 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
             if bad.size:
                 raise ValueError(
                     f'{self._where(instance)}: keypoint {bad[0]} is not finite: (x, y, visibility) = '
-                    f'{tuple(keypoints[bad[0]].tolist())}. Use 0, 0, 0 for an unlabelled keypoint.'
+                    f'{tuple(keypoints[bad[0]].tolist())}. Use 0, 0, 0 for an unlabeled keypoint.'
                 )
 
     def _is_bad_detection(self, data_info: dict) -> bool:
@@ -187,7 +187,7 @@ def find_box_problem(instance: dict, width: int | None, height: int | None) -> s
     """Return what is wrong with the box of an annotated instance, or None for a valid box.
 
     Args:
-        instance: MMPose's record: ``bbox`` (1, 4) as x1 y1 x2 y2 in image pixels, and the raw annotation if the
+        instance: MMPose's record: `bbox` (1, 4) as x1 y1 x2 y2 in image pixels, and the raw annotation if the
             dataset keeps it. The returned text shows the raw box.
         width: image width in pixels, or None if the annotation file does not give it.
         height: image height in pixels, or None.

@@ -15,7 +15,7 @@ def dataset_class(dataset: dict) -> type:
 
 
 def raw_metainfo(dataset: dict) -> dict:
-    """Return the unparsed metainfo: the config's own, or else that of the dataset's class."""
+    """Return the unparsed metainfo: the config's, or else that of the dataset's class."""
     return dataset.get('metainfo') or dataset_class(dataset).METAINFO  # type: ignore[attr-defined]
 
 

@@ -21,7 +21,7 @@ INDEX_FILE = 'cache.json'
 
 @DATASETS.register_module()
 class TeacherCacheDataset:
-    """Augments each sample by one of a few seeds and adds the teacher's cached heatmaps for it.
+    """Augment each sample with one of a few seeds and add the teacher's cached heatmaps for it.
 
     The pair (sample, seed) fixes the augmentation, so the teacher runs once per pair. The seed is drawn from the
     loader's random numbers each time a sample is read. Samples get `gt_fields.teacher_heatmaps` (K, Hm, Wm) in fp16,
@@ -35,7 +35,7 @@ class TeacherCacheDataset:
 
     Raises:
         FileNotFoundError: the cache does not exist.
-        ValueError: no seed is given, the cache lacks one of the seeds, or it was written for other samples or
+        ValueError: no seed is given, or the cache lacks one of the seeds or was written for other samples or
             another pipeline.
     """
 
@@ -55,7 +55,7 @@ class TeacherCacheDataset:
             )
             raise ValueError(f'TeacherCacheDataset: seeds={self.seeds}, expected at least one{choice}')
         self._maps: dict[int, np.ndarray] = {}
-        # a sample in place of another needs its own heatmaps, so this dataset replaces samples, not those inside
+        # a replacement needs its own heatmaps, so this dataset replaces samples instead of the wrapped datasets
         self.on_bad_image, self.bad_image_list = 'raise', bad_image_list_path()
         self.bad_images: set[str] = set()
         for member in find_members(self.dataset):
@@ -88,7 +88,7 @@ class TeacherCacheDataset:
             if seed not in self._maps:
                 self._maps[seed] = np.load(heatmap_file(self.cache, seed), mmap_mode='r')
             heatmaps, data = torch.from_numpy(np.array(self._maps[seed][index])), packed['data_samples']
-            if not hasattr(data, 'gt_fields'):  # of KeypointTarget; DistillPoseEstimator compares the sizes
+            if not hasattr(data, 'gt_fields'):  # with KeypointTarget; DistillPoseEstimator compares the sizes
                 data.gt_fields = PixelData()
             fields = data.gt_fields
             if 'heatmaps' in fields and heatmaps.shape[1:] != fields.heatmaps.shape[1:]:
@@ -136,7 +136,7 @@ def fingerprint(config: dict, dataset: Any) -> dict[str, str]:
 
 
 def _pipelines(config: dict) -> Any:
-    """Return the pipeline of a dataset's config, or for a combined dataset those of its members."""
+    """Return the pipeline of a dataset's config, or the pipelines of the members of a combined dataset."""
     return [_pipelines(member) for member in config['datasets']] if 'datasets' in config else config.get('pipeline')
 
 

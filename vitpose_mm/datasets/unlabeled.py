@@ -21,15 +21,15 @@ class UnlabeledDataset(ImageChecks):
     in image pixels.
 
     Args:
-        sources: folders, searched with all folders below them, and configs of MMPose's datasets or ours.
-        boxes: True for one sample per annotated box, also of people without keypoints; False for one sample per
+        sources: folders, searched recursively, and configs of MMPose's datasets or ours.
+        boxes: True for one sample per annotated box, also for people without keypoints; False for one sample per
             image. An image of a folder is a sample in both cases.
         pipeline: its first steps are `LoadImage` and `PretrainCrop`.
         **kwargs: of `ImageChecks`, the first of them `on_bad_image`, and of MMEngine's `BaseDataset`.
 
     Raises:
         FileNotFoundError: a folder does not exist.
-        ValueError: there is no source, or a source has no image or box; while training, an image cannot be decoded.
+        ValueError: there is no source, or a source has no image or box; in training, an image cannot be decoded.
     """
 
     def __init__(self, sources: Sequence[str | dict], boxes: bool = True, **kwargs: Any):
@@ -48,11 +48,11 @@ class UnlabeledDataset(ImageChecks):
 
 
 def folder_records(folder: str) -> list[dict]:
-    """Records of all images in a folder and below, sorted by path.
+    """List records of all images in a folder and below, sorted by path.
 
     Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: it has no image.
+        FileNotFoundError: the folder does not exist.
+        ValueError: the folder has no images.
     """
     if not Path(folder).is_dir():
         raise FileNotFoundError(f'UnlabeledDataset: the folder {folder} does not exist')
@@ -63,10 +63,10 @@ def folder_records(folder: str) -> list[dict]:
 
 
 def dataset_records(config: dict, boxes: bool) -> list[dict]:
-    """Records of a pose dataset: one per box, or one per image that has a box.
+    """List records of a pose dataset: one per box, or one per image that has a box.
 
     Raises:
-        ValueError: nothing is left.
+        ValueError: the dataset is not registered or has no instances.
     """
     kind = DATASETS.get(config['type'])
     if kind is None:

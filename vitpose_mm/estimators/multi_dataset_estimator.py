@@ -25,7 +25,7 @@ class MultiDatasetPoseEstimator(TopdownPoseEstimator):
         self._register_load_state_dict_pre_hook(gather_decoders)
 
     def extract_feat(self, inputs: Tensor, datasets: Sequence[str] | int | Tensor | None = None) -> tuple[Tensor, ...]:
-        """Images (B, 3, H, W) -> feature maps.
+        """Extract feature maps of images (B, 3, H, W).
 
         Args:
             inputs: the batch.
@@ -37,20 +37,20 @@ class MultiDatasetPoseEstimator(TopdownPoseEstimator):
         return self.neck(feats) if self.with_neck else feats
 
     def loss(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> dict:
-        """Losses of a batch, see `MultiDatasetHead.loss`."""
+        """Compute the losses of a batch, see `MultiDatasetHead.loss`."""
         datasets = self.head.datasets(data_samples)
         compiled = getattr(self.backbone, '_compiled_call_impl', None) is not None
         feats = self.extract_feat(inputs, self.backbone.route(datasets, inputs.device, compiled))
         return self.head.loss(feats, data_samples, train_cfg=self.train_cfg, datasets=datasets)
 
     def predict(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> list[PoseDataSample]:
-        """Poses of a batch, in image pixels."""
+        """Predict the poses of a batch, in image pixels."""
         datasets = self.head.datasets(data_samples)
         route = self.backbone.route(datasets, inputs.device)  # once for both passes
         flip = self.test_cfg.get('flip_test', False)
         passes = [self.extract_feat(image, route) for image in ([inputs, inputs.flip(-1)] if flip else [inputs])]
-        found = self.head.predict(
+        result = self.head.predict(
             passes if flip else passes[0], data_samples, test_cfg=self.test_cfg, datasets=datasets
         )
-        poses, fields = found if isinstance(found, tuple) else (found, None)
+        poses, fields = result if isinstance(result, tuple) else (result, None)
         return self.add_pred_to_datasample(poses, fields, data_samples)

@@ -15,22 +15,13 @@ from ..datasets.combined import CombinedPoseDataset
 from ..datasets.metainfo import dataset_class, parse_metainfo, raw_metainfo
 from ..heads import MultiDatasetHead
 
-# the keys of a config that testing needs besides model, loaders and evaluators
-KEPT_KEYS = (
-    'default_scope',
-    'custom_imports',
-    'val_cfg',
-    'test_cfg',
-    'env_cfg',
-    'visualizer',
-    'log_processor',
-    'log_level',
-)
+# keys of a config that testing needs besides model, loaders and evaluators
+KEPT_KEYS = 'default_scope custom_imports val_cfg test_cfg env_cfg visualizer log_processor log_level'.split()
 KEPT_HOOKS = ('timer', 'logger', 'param_scheduler', 'sampler_seed', 'visualization', 'badcase')
 
 
 def split_config(cfg: Config, dataset: str) -> Config:
-    """The config of one dataset's plain model, with the dataset's own head, test loaders and metric.
+    """Make the config of one dataset's plain model, with the dataset's head, test loaders and metric.
 
     Args:
         cfg: of a model with a `MultiDatasetHead`.
@@ -58,8 +49,8 @@ def split_config(cfg: Config, dataset: str) -> Config:
     model['test_cfg'] = {**(model.get('test_cfg') or {}), **(head.get('test_cfgs') or {}).get(dataset, {})}
 
     tests = {part: _test_settings(cfg, part, dataset) for part in ('val', 'test')}
-    found = tests['test'] or tests['val']
-    if found is None:
+    settings = tests['test'] or tests['val']
+    if settings is None:
         known = sorted({name for part in tests for name in _members(cfg, part)})
         raise ValueError(
             f'the config does not test dataset {dataset!r}, only {", ".join(known) or "none"}: add it to '
@@ -69,19 +60,19 @@ def split_config(cfg: Config, dataset: str) -> Config:
     split['default_hooks'] = {
         name: cfg.default_hooks[name] for name in KEPT_HOOKS if name in cfg.get('default_hooks', {})
     }
-    split |= dict(data_mode='topdown', dataset_type=_mmpose_class(found[0]['dataset']), model=model)
+    split |= dict(data_mode='topdown', dataset_type=_mmpose_class(settings[0]['dataset']), model=model)
     for part in tests:
-        split[f'{part}_dataloader'], split[f'{part}_evaluator'] = tests[part] or found
+        split[f'{part}_dataloader'], split[f'{part}_evaluator'] = tests[part] or settings
     return Config(split)
 
 
 def split_weights(cfg: Config, weights: dict[str, Tensor], dataset: str) -> dict[str, Tensor]:
-    """The state dict of one dataset's plain model; see `split_model`."""
+    """Make the state dict of one dataset's plain model; see `split_model`."""
     return split_model(cfg, weights, dataset).state_dict()
 
 
 def split_model(cfg: Config, weights: dict[str, Tensor], dataset: str) -> nn.Module:
-    """One dataset's plain model, with its weights.
+    """Build one dataset's plain model with its weights.
 
     Args:
         cfg: of the multi-dataset model.
@@ -91,29 +82,29 @@ def split_model(cfg: Config, weights: dict[str, Tensor], dataset: str) -> nn.Mod
     Raises:
         ValueError: the checkpoint does not fit the config.
     """
-    several = MODELS.build(cfg.model)
+    model = MODELS.build(cfg.model)
     try:
-        load_strictly(several, weights, lambda: [f'head.heads.{name}.' for name in several.head.absent - {dataset}])
+        load_strictly(model, weights, lambda: [f'head.heads.{name}.' for name in model.head.absent - {dataset}])
     except ValueError as problem:
         raise ValueError(f'the checkpoint does not fit the config: {problem}') from problem
-    own = {}
-    for key, value in several.state_dict().items():
+    plain = {}
+    for key, value in model.state_dict().items():
         if key.startswith(f'head.heads.{dataset}.'):
             key = key.replace(f'heads.{dataset}.', '', 1)
         elif key.startswith('head.'):
             continue
-        own[key] = value
+        plain[key] = value
     experts = cfg.model.backbone.get('experts')
-    own = merge_expert(own, experts.names.index(dataset)) if experts else own
+    plain = merge_expert(plain, experts.names.index(dataset)) if experts else plain
     single = MODELS.build(split_config(cfg, dataset).model)
-    single.load_state_dict(own, strict=True)
+    single.load_state_dict(plain, strict=True)
     foreign = [key for key in single.state_dict() if '.experts.' in key or key.startswith('head.heads.')]
     assert not foreign, f'keys of other datasets in a plain model: {foreign}'
     return single
 
 
 def _members(cfg: Config, part: str) -> dict[str, dict]:
-    """The datasets of a loader by name; MMPose's `CombinedDataset` appends its pipeline to theirs."""
+    """Return the datasets of a loader by name; MMPose's `CombinedDataset` appends its pipeline to theirs."""
     loader = cfg.get(f'{part}_dataloader')
     if not loader:
         return {}
@@ -127,24 +118,24 @@ def _members(cfg: Config, part: str) -> dict[str, dict]:
 
 
 def _test_settings(cfg: Config, part: str, dataset: str) -> tuple[dict, Any] | None:
-    """Loader and evaluator of one dataset, or None if it is not tested."""
-    own = _members(cfg, part).get(dataset)
+    """Return loader and evaluator of one dataset, or None if it is not tested."""
+    config = _members(cfg, part).get(dataset)
     evaluator = deepcopy(cfg.get(f'{part}_evaluator'))
     if isinstance(evaluator, dict) and 'datasets' in evaluator:
         metrics = zip(evaluator['datasets'], evaluator['metrics'], strict=True)
         evaluator = {parse_metainfo(member)['dataset_name']: metric for member, metric in metrics}.get(dataset)
-    if own is None or evaluator is None:
+    if config is None or evaluator is None:
         return None
     sampler = dict(type='DefaultSampler', shuffle=False, round_up=False)
-    meta = raw_metainfo(own)
+    meta = raw_metainfo(config)
     if Path(meta.get('from_file', '')).is_absolute():  # valid only on this machine: write the file's content
         meta = Config.fromfile(meta['from_file']).dataset_info.to_dict()
-    own = dict(own, metainfo=deepcopy(meta))
-    return dict(cfg[f'{part}_dataloader'].to_dict(), dataset=own, sampler=sampler), evaluator
+    config = dict(config, metainfo=deepcopy(meta))
+    return dict(cfg[f'{part}_dataloader'].to_dict(), dataset=config, sampler=sampler), evaluator
 
 
 def _mmpose_class(dataset: dict) -> str:
-    """The name of MMPose's own dataset class, by which its inferencers choose a detector."""
+    """Return the name of MMPose's dataset class, by which its inferencers choose a detector."""
     classes = dataset_class(dataset).__mro__
     return next((c.__name__ for c in classes if c.__module__.startswith('mmpose.')), classes[0].__name__)
 

@@ -15,7 +15,7 @@ from ..datasets.metainfo import parse_metainfo
 class PerDatasetEvaluator(MultiDatasetEvaluator):
     """Evaluates each dataset with its own metric, also datasets whose `parse_metainfo` comes from the config.
 
-    MMPose's ``MultiDatasetEvaluator`` takes the dataset name and keypoints from the dataset's class and ignores the
+    MMPose's `MultiDatasetEvaluator` takes the dataset name and keypoints from the dataset's class and ignores the
     `parse_metainfo` in its config, so it would evaluate such a dataset as another one or not at all. This evaluator can
     also be one of several metrics, as in the config of `mim test --dump`.
 

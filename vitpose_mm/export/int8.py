@@ -1,4 +1,4 @@
-"""Post-training quantisation with NNCF: OpenVINO's int8."""
+"""Post-training quantization with NNCF: OpenVINO's int8."""
 
 import ctypes
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,10 +19,10 @@ class _SignalStack(ctypes.Structure):
 
 @contextmanager
 def preserve_signal_stack() -> Iterator[None]:
-    """Give the thread back its stack for signal handlers.
+    """Restore the thread's stack for signal handlers.
 
-    Of the several cores of OpenVINO that NNCF makes, the last one sets a stack that another has freed; the next signal
-    would end the process (NNCF 3.4, OpenVINO 2026.4).
+    NNCF creates several OpenVINO cores; the last one sets a stack that another core has freed, so the next signal would
+    end the process (NNCF 3.4, OpenVINO 2026.4).
     """
     libc, before = ctypes.CDLL(None), _SignalStack()
     libc.sigaltstack(None, ctypes.byref(before))
@@ -39,7 +39,7 @@ def quantize(
     accuracy_drop: float | None = None,
     accuracy: Callable[[np.ndarray, Sequence[int]], np.ndarray] | None = None,
 ) -> Any:
-    """Quantise weights and activations to int8, with NNCF's settings for transformers, smooth quantisation among them.
+    """Quantize weights and activations to int8, with NNCF's settings for transformers, smooth quantization among them.
 
     NNCF shows its progress.
 
@@ -47,7 +47,7 @@ def quantize(
         model: `openvino.Model` from crops or images to heatmaps.
         crops: inputs of the model to calibrate with, at least `MIN_CALIBRATION_CROPS`.
         accuracy_drop: how much the mean `accuracy` may fall; if it falls more, the layers that cost most stay in fp32,
-            and smooth quantisation is left out. None to quantise all.
+            and smooth quantization is left out. None to quantize all.
         accuracy: from heatmaps of n crops and their numbers to the accuracy of each (n,); with `accuracy_drop`.
 
     Returns:
@@ -72,13 +72,13 @@ def quantize(
     def validate(compiled: Any, which: Iterable[int]) -> tuple[float, list[float]]:
         which = list(which)
         parts = [which[i : i + CROPS_PER_BATCH] for i in range(0, len(which), CROPS_PER_BATCH)]
-        found = accuracy(np.concatenate([compiled(crops[part])[0] for part in parts]), which)
-        return float(found.mean()), found.tolist()
+        values = accuracy(np.concatenate([compiled(crops[part])[0] for part in parts]), which)
+        return float(values.mean()), values.tolist()
 
-    before, after = (validate(openvino.compile_model(each, 'CPU'), data.get_data())[0] for each in (model, whole))
+    before, after = (validate(openvino.compile_model(m, 'CPU'), data.get_data())[0] for m in (model, whole))
     if before - after <= accuracy_drop:
         return whole
-    # without smooth quantisation: nncf 3.4 leaves its scales when a layer gets its weights in fp32 back
+    # without smooth quantization: nncf 3.4 leaves its scales when a layer gets its weights in fp32 back
     never = nncf.AdvancedSmoothQuantParameters(convolution=-1, matmul=-1)
     some = nncf.quantize_with_accuracy_control(
         model,
@@ -93,7 +93,7 @@ def quantize(
         ),
         **options,
     )
-    if not any(each.get_type_name() == 'FakeQuantize' for each in some.get_ops()):
+    if not any(op.get_type_name() == 'FakeQuantize' for op in some.get_ops()):
         raise ValueError(
             f'--accuracy-drop {accuracy_drop}: no layer can be in int8; accept more, or use another precision'
         )
@@ -104,6 +104,7 @@ def check_crop_count(count: int) -> None:
     """Raise a ValueError unless there are enough crops to calibrate with."""
     if count < MIN_CALIBRATION_CROPS:
         raise ValueError(
-            f'--precision int8 calibrates with people of the images that it will see, at least {MIN_CALIBRATION_CROPS}, and found '
-            f'{count}: pass more with --images, and --boxes for several people per image'
+            '--precision int8 calibrates with people in the images that it will see, at least '
+            f'{MIN_CALIBRATION_CROPS}, and found {count}: pass more with --images, and --boxes for several people per '
+            'image'
         )

@@ -54,7 +54,7 @@ def write_onnx(graph: Graph, example: Tensor, file: Path, stored: Mapping[str, s
 
 
 def as_onnx(graph: Graph, example: Tensor) -> Any:
-    """The graph as `onnx.ModelProto`; see `write_onnx`."""
+    """Convert the graph to an `onnx.ModelProto`; see `write_onnx`."""
     check_torch()
     try:
         import onnx  # noqa: F401

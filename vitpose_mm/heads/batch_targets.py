@@ -1,4 +1,4 @@
-"""Training targets of a batch, and comparison of codecs by the heatmaps that they encode."""
+"""Training targets of a batch, and the comparison of codecs by the heatmaps that they encode."""
 
 import inspect
 from collections.abc import Sequence
@@ -13,22 +13,22 @@ from torch import Tensor
 from ..datasets.transforms.keypoint_target import KEYPOINT_TARGET
 from ..layers.index import copy_to
 
-# relative to the input size; away from the centres of heatmap cells, where all codecs agree
+# relative to the input size; away from the centers of heatmap cells, where all codecs agree
 PROBE_KEYPOINTS = np.array([[0.231, 0.313], [0.517, 0.486], [0.709, 0.834]])
 
 
 def batch_targets(
     codec: BaseKeypointCodec | None, samples: Sequence[PoseDataSample], device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """The heatmaps (B, K, Hm, Wm) and keypoint weights (B, K) to train on.
+    """Return the heatmaps (B, K, Hm, Wm) and keypoint weights (B, K) to train on.
 
     Args:
-        codec: of the head; makes the heatmaps of samples that `KeypointTarget` prepared.
+        codec: the head's; it encodes the samples that `KeypointTarget` prepared.
         samples: B samples, all with MMPose's heatmaps or all from `KeypointTarget`.
         device: of the heatmaps.
 
     Raises:
-        ValueError: a sample has neither; or the codec makes no heatmaps of a batch.
+        ValueError: a sample has neither, or the codec cannot encode a batch.
     """
     if all('heatmaps' in getattr(sample, 'gt_fields', ()) for sample in samples):
         return torch.stack([sample.gt_fields.heatmaps for sample in samples]), batch_weights(codec, samples, device)
@@ -36,7 +36,7 @@ def batch_targets(
 
 
 def batch_weights(codec: BaseKeypointCodec | None, samples: Sequence[PoseDataSample], device: torch.device) -> Tensor:
-    """The keypoint weights (B, K) alone; arguments and errors as of `batch_targets`."""
+    """Return the keypoint weights (B, K) alone; arguments and errors as in `batch_targets`."""
     if all('keypoint_weights' in getattr(sample, 'gt_instance_labels', ()) for sample in samples):
         return torch.cat([sample.gt_instance_labels.keypoint_weights for sample in samples])
     return _encode(codec, samples, device)[1]
@@ -63,15 +63,15 @@ def _encode(
 
 @lru_cache(maxsize=16)  # training compares the same pair in every batch
 def same_targets(first: BaseKeypointCodec | None, second: BaseKeypointCodec | None) -> bool:
-    """Whether both codecs encode the same keypoints into the same heatmaps; True if both are None.
+    """Return whether both codecs encode the same keypoints into the same heatmaps; True if both are None.
 
     Heatmaps are compared instead of arguments, because arguments that only affect decoding may differ.
     """
     if first is None or second is None:
         return first is second
     keypoints, visible = PROBE_KEYPOINTS[None] * first.input_size, np.ones((1, len(PROBE_KEYPOINTS)), np.float32)
-    one, other = (codec.encode(keypoints.astype(np.float32), visible)['heatmaps'] for codec in (first, second))
-    return one.shape == other.shape and np.allclose(one, other, atol=1e-4)
+    a, b = (codec.encode(keypoints.astype(np.float32), visible)['heatmaps'] for codec in (first, second))
+    return a.shape == b.shape and np.allclose(a, b, atol=1e-4)
 
 
 def describe_codec(codec: BaseKeypointCodec | None) -> str:

@@ -1,4 +1,4 @@
-"""MMEngine's checkpoints, complete or absent, and the one from which a run continues."""
+"""MMEngine's checkpoints, each complete or absent, and the checkpoint from which a run continues."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ..files import PART, replacing, write_text
 
 
 class AtomicFileBackend(LocalBackend):
-    """MMEngine's local files, which are written atomically. Those to delete are in `removed`."""
+    """MMEngine's local files, written atomically; files to delete are collected in `removed`."""
 
     def __init__(self) -> None:
         self.removed: list[Path] = []
@@ -31,7 +31,7 @@ class AtomicFileBackend(LocalBackend):
             raise OSError(f'{filepath} was not saved: {problem}; the run continues with --resume') from problem
 
     def remove(self, filepath: str | Path) -> None:
-        """Note a file to delete."""
+        """Collect a file to delete."""
         self.removed.append(Path(filepath))
 
 
@@ -43,39 +43,36 @@ class CompleteCheckpointHook(CheckpointHook):
     """MMEngine's `CheckpointHook`, with all its options, whose checkpoints are complete or absent.
 
     A checkpoint is written to a temporary file, synced to the disk and renamed; then `last_checkpoint` is written, and
-    only then older checkpoints are deleted. So a process that is killed leaves the complete checkpoint of its last save
-    or of the one before. A save that fails, as on a full disk, ends the run with an error and deletes nothing.
+    only then are older checkpoints deleted. So a killed process leaves the complete checkpoint of its last save or of
+    the one before. A failed save, for example on a full disk, ends the run with an OSError and deletes nothing.
 
-    The id of a run, which it keeps when it is resumed, is in the file `run_id` of the work_dir and in the meta of its
-    checkpoints. `--resume` continues the run that started last in the work_dir, see `checkpoints.complete.find_resume_checkpoint`.
-    In a distributed run a checkpoint also holds the running statistics of batch norm of each process, which differ
-    during an epoch. Storage backends other than the local disk write as in MMEngine. OSError if a save fails.
+    A run keeps its id when it is resumed, in the file `run_id` in the work_dir and in the meta of checkpoints.
+    `--resume` continues the run that started last in the work_dir, see `run_checkpoints.find_resume_checkpoint`. In
+    distributed runs checkpoints also contain the running statistics of batch norm of each process, which differ.
     """
 
     file_backend: Any
     filename_tmpl: str
     max_keep_ckpts: int
-    _run, _saved = '', -1  # id, '' if the run resumed from a checkpoint without one; iteration of the last save
-    _replace = False  # the run resumed from a checkpoint of `save_now`
+    _run, _saved = '', -1  # id, '' if the run resumed from a checkpoint without an id; iteration of the last save
+    _replace = False  # whether the run resumed from a checkpoint of `save_now`
     _batch_norm: list[dict] | None = None
 
     def before_run(self, runner: Runner) -> None:
-        """Choose the checkpoint to continue from."""
+        """Find the checkpoint to continue from."""
         set_resume_checkpoint(runner)
 
     def before_train(self, runner: Runner) -> None:
-        """Prepare as MMEngine does, identify the run, and delete what an interrupted save left."""
+        """Prepare as MMEngine does, identify the run, and delete what an interrupted save left behind."""
         super().before_train(runner)
         if self.file_client_args is None and type(self.file_backend) is LocalBackend:
             self.backend_args = dict(backend='complete')
             self.file_backend = get_file_backend(backend_args=self.backend_args)
-        out_dir, start = (
-            Path(self.out_dir).resolve(),
-            Path(str(runner._load_from).removeprefix(RESUME_SCHEME)).resolve(),
-        )
+        out_dir = Path(self.out_dir).resolve()
+        start = Path(str(runner._load_from).removeprefix(RESUME_SCHEME)).resolve()
         if self._replace and start.parent == out_dir and isinstance(self.file_backend, AtomicFileBackend):
             self.file_backend.remove(start)
-        self._run = self._run if runner._resume else runner.experiment_name  # same in all processes; has the time
+        self._run = self._run if runner._resume else runner.experiment_name  # same in all processes; contains the time
         if not is_main_process():
             return
         for part in out_dir.glob(f'*.pth{PART}'):
@@ -88,7 +85,7 @@ class CompleteCheckpointHook(CheckpointHook):
             runner.logger.warning(f'the run has reached max_epochs={runner.max_epochs}: there is nothing left to train')
 
     def save_now(self, runner: Runner, epoch: int, iteration: int) -> str:
-        """Save after some finished epochs and iterations; a resumed run replaces this checkpoint. Return its path."""
+        """Save and return the path; `epoch` and `iteration` are complete. A resumed run replaces this checkpoint."""
         if iteration != self._saved:
             options = self.filename_tmpl, self.max_keep_ckpts
             self.filename_tmpl, self.max_keep_ckpts = 'iter_{}.pth', -1
@@ -97,13 +94,13 @@ class CompleteCheckpointHook(CheckpointHook):
         return self.last_ckpt
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add the id of the run and the running statistics of every process."""
+        """Add the run's id and the running statistics of every process."""
         checkpoint['meta'][RUN_ID] = self._run
         if self._batch_norm is not None:
             checkpoint['batch_norm'] = self._batch_norm
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Take over the id of a resumed run and the running statistics of this process."""
+        """Restore the id of a resumed run and the running statistics of this process."""
         if runner._resume:
             self._run, self._replace = checkpoint['meta'].get(RUN_ID, ''), checkpoint['meta'].get('temporary', False)
             states = checkpoint.get('batch_norm', ())
@@ -122,9 +119,9 @@ class CompleteCheckpointHook(CheckpointHook):
 
 
 def set_resume_checkpoint(runner: Runner) -> None:
-    """With `--resume` and no file, continue from a checkpoint in the work_dir, see `find_resume_checkpoint`, or else start anew."""
-    search = runner.hooks if runner._resume and runner._load_from is None else ()
-    hook = next((hook for hook in search if isinstance(hook, CompleteCheckpointHook)), None)
+    """With `--resume` and no file, resume from the result of `find_resume_checkpoint`; without one, start anew."""
+    hooks = runner.hooks if runner._resume and runner._load_from is None else ()
+    hook = next((hook for hook in hooks if isinstance(hook, CompleteCheckpointHook)), None)
     if hook is None:
         return
     work_dir = Path(runner.work_dir)

@@ -23,27 +23,27 @@ from ..datasets.transforms.keypoint_target import KeypointTarget
 from ..estimators.crop_check import check_crop
 from ..heads.batch_targets import describe_codec, same_targets
 from ..heads.decoders import DecoderHead
+from .bare_model import bare_model
 from .complete_checkpoint import set_resume_checkpoint
-from .dataset_mix import bare_model
 
 
 @HOOKS.register_module()
 class RunCheckHook(Hook):
-    """Stops a run with inconsistent settings before the checkpoint is loaded.
+    """Stop a run with inconsistent settings before the checkpoint is loaded.
 
     - A local `load_from` must exist.
-    - The head of a top-down model must have one output per keypoint of the training, validation or test set. In a
-      `MultiDatasetHead` each dataset must have a head, and an expert if there are any.
+    - The head of a top-down model must have one output per keypoint of the training, validation or test set. With a
+      `MultiDatasetHead` each dataset must have a head, and an expert if the backbone has experts.
     - A heatmap head must have the codec of the training targets.
     - `FixedMixSampler` must have its loader's batch size, and `PerDatasetEvaluator` one metric per dataset.
     - A teacher must use the same crop as its student.
-    - A ViT's checkpoint must fit the whole model: MMEngine only logs what is left over or missing.
+    - A ViT's checkpoint must fit the whole model: MMEngine only logs unexpected and missing keys.
 
-    What `load_from` or `--resume` names, a file or web address, is read safely: one that could run code is refused.
+    The file or web address in `load_from` or `--resume` is read safely: a file that could run code is refused.
     A check is skipped if the dataset or head does not define the value.
 
     Raises:
-        FileNotFoundError: names the checkpoint, the command that writes it and the checkpoints found instead.
+        FileNotFoundError: names the missing checkpoint, the command that writes it and the existing checkpoints.
         ValueError: names what does not fit and what to change.
     """
 
@@ -52,7 +52,7 @@ class RunCheckHook(Hook):
         training = isinstance(runner._train_loop, BaseLoop)
         option = '--cfg-options load_from={}' if training else '--checkpoint {}'
         set_resume_checkpoint(runner)
-        check_checkpoint_exists(runner._load_from, runner.cfg.filename, option)
+        check_load_from(runner._load_from, runner.cfg.filename, option)
         path = runner._load_from or (find_latest_checkpoint(runner.work_dir) if runner._resume else None)
         runner._load_from = use_safe_loader(path, RESUME_SCHEME if runner._resume else SAFE_SCHEME) if path else None
         for split in ('train', 'val', 'test'):
@@ -67,7 +67,7 @@ class RunCheckHook(Hook):
             check_targets(runner.train_dataloader.dataset, bare_model(runner))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Open the wrappers that MMEngine does not know, and check that the weights fit the model."""
+        """Remove wrappers that MMEngine does not know, and check that the weights fit the model."""
         weights, opened = unwrap(checkpoint)
         checkpoint['state_dict'] = weights if opened else copy(weights)  # without a wrapper it is the checkpoint itself
         model = bare_model(runner)
@@ -75,9 +75,9 @@ class RunCheckHook(Hook):
         set_kept_keypoints(model, checkpoint.get('meta'), loop.dataloader.dataset if loop else None)
         if any(isinstance(module, ViT) for module in model.modules()):
             check_weights(model, checkpoint['state_dict'], runner._load_from)
-            checkpoint['state_dict'] = own = model.state_dict()  # MMEngine loads this next: the first load is kept
+            checkpoint['state_dict'] = state = model.state_dict()  # MMEngine loads it next, which changes nothing
             for name in getattr(getattr(model, 'head', None), 'absent', ()):
-                pop_prefix(own, f'head.heads.{name}.')  # it stays absent
+                pop_prefix(state, f'head.heads.{name}.')  # it stays absent
 
 
 def set_kept_keypoints(model: Any, meta: Any, dataset: Any) -> None:
@@ -90,7 +90,7 @@ def set_kept_keypoints(model: Any, meta: Any, dataset: Any) -> None:
 
 
 def _keypoint_names(meta: Any) -> list[str]:
-    """Names of the keypoints in their order, [] if they are not known."""
+    """Return the names of the keypoints in order, [] if they are unknown."""
     names = meta.get('keypoint_id2name') if isinstance(meta, dict) else None
     ordered: list[Any] = [names.get(i, names.get(str(i))) for i in range(len(names))] if isinstance(names, dict) else []
     return ordered if all(isinstance(name, str) for name in ordered) else []
@@ -111,13 +111,8 @@ def check_weights(model: Any, weights: dict, file: str) -> None:
         raise ValueError(f'the checkpoint does not fit the model: {problem}{hint}') from problem
 
 
-def check_checkpoint_exists(
-    load_from: str | None, config: str | None, option: str = '--cfg-options load_from={}'
-) -> None:
-    """Check that a local checkpoint exists; the FileNotFoundError names the config that writes it.
-
-    That config is searched in the `configs` folder above `config`. `option` selects a checkpoint, with {} for the file.
-    """
+def check_load_from(load_from: str | None, config: str | None, option: str = '--cfg-options load_from={}') -> None:
+    """Check that a local checkpoint exists; else name the config that writes it. `option` is like '--checkpoint {}'."""
     if load_from is None or '://' in load_from or Path(load_from).expanduser().exists():
         return
     name = Path(load_from).parent.name  # the default work_dir is work_dirs/NAME
@@ -128,7 +123,7 @@ def check_checkpoint_exists(
 
 
 def check_keypoints(dataset: Any, model: Any, split: str) -> None:
-    """Check that a top-down model has one output per keypoint of each dataset, its decoder and its expert, if any.
+    """Check that a top-down model has, for each dataset, one output per keypoint, a decoder and an expert, if any.
 
     `split` is 'train', 'val' or 'test'; `output_keypoint_indices` only applies to 'val' and 'test'.
     """
@@ -164,7 +159,7 @@ def check_keypoints(dataset: Any, model: Any, split: str) -> None:
 
 
 def _find_head(model: Any, name: str | None) -> tuple[str, Any]:
-    """The config path and the head of a dataset: of a `MultiDatasetHead` the one of its name, else the model's."""
+    """Return config path and head of a dataset: in a `MultiDatasetHead` the head of this name, else the model's."""
     head = getattr(model, 'head', None)
     heads = getattr(head, 'heads', None)
     if heads is None or name is None:
@@ -205,9 +200,9 @@ def check_targets(dataset: Any, model: Any) -> None:
             one_codec = isinstance(head, HeatmapHead) and codec is not None and not isinstance(step.encoder, list)
             if one_codec and not same_targets(step.encoder, codec):
                 raise ValueError(
-                    f'the training pipeline of {name!r} encodes with {describe_codec(step.encoder)}, but its head decodes '
-                    f'with {describe_codec(codec)}: use the same codec in {type(step).__name__}(encoder=...) and '
-                    'head=dict(decoder=...)'
+                    f'the training pipeline of {name!r} encodes with {describe_codec(step.encoder)}, but its head '
+                    f'decodes with {describe_codec(codec)}: use the same codec in {type(step).__name__}(encoder=...) '
+                    'and head=dict(decoder=...)'
                 )
     if getattr(model, 'teacher', None) is not None:
         check_crop(dataset, model.teacher)

@@ -10,11 +10,11 @@ class HeatmapDistillLoss(nn.Module):
     """Mean squared error between the student's and the teacher's heatmaps.
 
     Source: ViTPose section 3.4, which does not say how this loss is weighted against the loss on the labels. Here
-    both have weight 1 by default, and all keypoints count, labelled or not.
+    both have weight 1 by default, and all keypoints count, labeled or not.
 
     Args:
-        loss_weight: weight > 0; use the ``loss_weight`` of the head's loss for equal weights.
-        use_target_weight: whether to weight the keypoints as in the loss on the labels, which ignores unlabelled
+        loss_weight: weight > 0; use the `loss_weight` of the head's loss for equal weights.
+        use_target_weight: whether to weight the keypoints as in the loss on the labels, which ignores unlabeled
             ones.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Updates that are skipped because the loss or a gradient is not finite."""
+"""Skip updates whose loss or gradient is not finite."""
 
 import logging
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ SKIPPED_UPDATES_KEY = 'steps_left_out'  # in the message hub, and so in checkpoi
 
 
 class SkipsNonFinite(OptimWrapper):
-    """Mixin of optimizer wrappers that skip an update whose loss or gradient is not finite, and stop after several.
+    """Mixin for optimizer wrappers: skip updates whose loss or gradient is not finite, and stop after several.
 
     Weights, moments, step counts and the running statistics of batch norm stay as they are. A loss that is not finite
     makes all gradients of its process NaN, which the reduction of gradients passes on: all processes skip the same
@@ -55,7 +55,7 @@ class SkipsNonFinite(OptimWrapper):
             yield
 
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
-        """Backward pass, whose gradients are NaN if the loss is not finite."""
+        """Run the backward pass; its gradients are NaN if the loss is not finite."""
         factor = torch.where(loss.detach().isfinite(), 1.0, float('nan')).to(loss.dtype)
         super().backward(loss * factor, **kwargs)
 

@@ -1,4 +1,4 @@
-"""Visualisers and their backends."""
+"""Visualizers and their backends."""
 
 from .local_backend import TolerantVisBackend
 from .per_dataset_visualizer import PerDatasetVisualizer

@@ -1,4 +1,4 @@
-"""A visualiser that draws each sample with the skeleton of its dataset."""
+"""A visualizer that draws each sample with the skeleton of its dataset."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from mmpose.visualization import PoseLocalVisualizer
 
 @VISUALIZERS.register_module()
 class PerDatasetVisualizer(PoseLocalVisualizer):
-    """Draws samples of a ``CombinedPoseDataset`` with the skeleton and colours of each sample's dataset.
+    """Draws samples of a `CombinedPoseDataset` with the skeleton and colors of each sample's dataset.
 
-    MMPose's ``PoseLocalVisualizer`` draws all samples with the skeleton and keypoint colours of the combined dataset
-    and fails if a sample has another number of keypoints. This one looks both up in the ``members`` of the combined
-    dataset's metainfo. A single colour, as ``BadCaseAnalysisHook`` sets it, applies to all keypoints of all datasets.
+    MMPose's `PoseLocalVisualizer` draws all samples with the skeleton and keypoint colors of the combined dataset
+    and fails if a sample has another number of keypoints. This one looks both up in the `members` of the combined
+    dataset's metainfo. A single color, as `BadCaseAnalysisHook` sets it, applies to all keypoints of all datasets.
 
-    Args: those of MMPose's ``PoseLocalVisualizer``.
+    Args: those of MMPose's `PoseLocalVisualizer`.
     """
 
     kpt_color: Any
@@ -25,7 +25,7 @@ class PerDatasetVisualizer(PoseLocalVisualizer):
     def add_datasample(
         self, name: str, image: np.ndarray, data_sample: PoseDataSample, *args: Any, **kwargs: Any
     ) -> np.ndarray:
-        """Draw a sample as MMPose does, with the skeleton and colours of its ``dataset_name``."""
+        """Draw a sample as MMPose does, with the skeleton and colors of its `dataset_name`."""
         members = (self.dataset_meta or {}).get('members', {})
         meta = members.get(data_sample.get('dataset_name'))
         if meta is not None:

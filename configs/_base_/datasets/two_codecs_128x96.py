@@ -12,14 +12,8 @@ udp_target = dict(type='KeypointTarget', encoder=udp)
 classic_target = dict(type='KeypointTarget', encoder=classic)
 box = dict(type='GetBBoxCenterScale', padding=1.1)
 
-udp_train = [dict(type='LazyLoadImage'), box, _base_.flip, udp_train_crop, udp_target, *_base_.train_packing]
-classic_train = [
-    dict(type='LazyLoadImage'),
-    box,
-    _base_.flip,
-    classic_train_crop,
-    classic_target,
-    *_base_.train_packing,
-]
+opening = [dict(type='LazyLoadImage'), box, _base_.flip]
+udp_train = [*opening, udp_train_crop, udp_target, *_base_.train_packing]
+classic_train = [*opening, classic_train_crop, classic_target, *_base_.train_packing]
 udp_val = [dict(type='LoadImage'), box, udp_crop, *_base_.packing]
 classic_val = [dict(type='LoadImage'), box, classic_crop, *_base_.packing]

@@ -167,7 +167,7 @@ def test_bad_arguments(changes, message):
         (torch.randn(3, 64, 48), r'shape \(3, 64, 48\), expected \(B, 3, H, W\): add the batch axis'),
         (torch.randn(1, 64, 48, 3), r'shape \(1, 64, 48, 3\), expected \(B, 3, H, W\): .*permute\(0, 3, 1, 2\)'),
         (torch.randn(1, 1, 64, 48), r'shape \(1, 1, 64, 48\), expected \(B, 3, H, W\)'),
-        (torch.zeros(1, 3, 64, 48, dtype=torch.uint8), 'image of torch.uint8, expected floats: normalise'),
+        (torch.zeros(1, 3, 64, 48, dtype=torch.uint8), 'image of torch.uint8, expected floats: normalize'),
     ],
 )
 def test_bad_images(image, message):

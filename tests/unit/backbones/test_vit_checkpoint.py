@@ -99,7 +99,7 @@ def test_kernels_of_14_pixels_are_kept_or_padded_and_larger_ones_are_refused():
     assert torch.equal(again.patch_embed.proj.weight, kernel)
     padded = large.patch_embed.proj.weight
     assert torch.equal(padded[:, :, 1:-1, 1:-1], kernel) and padded.count_nonzero() == kernel.count_nonzero()
-    with pytest.raises(ValueError, match=r'patches of 16x16 pixels, this model of 14x14: .* set ViT\(patch_size=16\)'):
+    with pytest.raises(ValueError, match=r'patches of 16x16 pixels, this model has 14x14: .* set ViT\(patch_size=16\)'):
         load_strictly(again, large.state_dict())
 
 
@@ -128,7 +128,7 @@ def test_the_first_blocks_of_a_deeper_file(prefix, names, logged):
     for key, value in model.state_dict().items():
         fresh = torch.ones(24) if key == 'last_norm.weight' else torch.zeros(24)
         assert torch.equal(value, fresh if key.startswith('last_norm') else deep.state_dict()[key]), key
-    line = 'the first 2 of 5 blocks of the checkpoint are taken; the last norm, which belongs to its last block, starts'
+    line = "using the first 2 of the checkpoint's 5 blocks; the last norm, which belongs to its last block, starts"
     assert logged().count(line) == 1
 
 

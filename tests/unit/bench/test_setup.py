@@ -54,7 +54,7 @@ def test_bad_input(tmp_path):
 @pytest.mark.parametrize(
     ('ours', 'theirs'),
     [
-        (dict(type='BatchUDPHeatmap', border='normalised', sigma=2), dict(type='UDPHeatmap', sigma=2)),
+        (dict(type='BatchUDPHeatmap', border='normalized', sigma=2), dict(type='UDPHeatmap', sigma=2)),
         (dict(type='BatchMSRAHeatmap', sigma=2), dict(type='MSRAHeatmap', sigma=2)),
         (dict(type='MSRAHeatmap', sigma=2), dict(type='MSRAHeatmap', sigma=2)),
     ],

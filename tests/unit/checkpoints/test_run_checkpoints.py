@@ -1,4 +1,4 @@
-"""Which checkpoint a run continues from; tests/unit/hooks/test_complete_checkpoint.py kills their writing and trains."""
+"""Which checkpoint a run continues from; tests/unit/hooks/test_complete_checkpoint.py kills writers and trains."""
 
 import re
 

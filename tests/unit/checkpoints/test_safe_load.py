@@ -348,7 +348,7 @@ def test_a_web_address_is_read_safely(site, tmp_path):
 @pytest.mark.parametrize('name', ['a\nb', '\x1b[2J', 'a' * 300])
 def test_a_name_that_could_spoil_the_message_is_refused(tmp_path, name):
     torch.save({name: torch.ones(1)}, tmp_path / 'a.pth')
-    with pytest.raises(ValueError, match='is not a name of a weight') as caught:
+    with pytest.raises(ValueError, match='is not the name of a weight') as caught:
         load_weights(tmp_path / 'a.pth')
     assert str(caught.value).isprintable()
 

@@ -60,7 +60,7 @@ def pose_weights():
         (dict(embed_dim=12), 'checkpoint has width 24, this model 12: choose the arch'),
         (dict(depth=3), 'checkpoint has depth 2, this model 3'),
         (dict(depth=1), 'checkpoint has depth 2, this model 1'),
-        (dict(head='SimpleHead'), r'does not fit this SimpleHead: 1 of another shape \(final_layer.weight.*unexpected'),
+        (dict(head='SimpleHead'), r'fit this SimpleHead: 1 of a different shape \(final_layer.weight.*unexpected'),
     ],
 )
 def test_a_pose_model_of_another_size_is_refused(changes, message, pose_weights):
@@ -75,7 +75,7 @@ def test_a_pose_model_of_another_size_is_refused(changes, message, pose_weights)
         ('backbone.pos_embed', r'does not fit this ViT: 1 missing \(pos_embed\)'),
         ('backbone.last_norm', r'does not fit this ViT: 2 missing \(last_norm.weight, last_norm.bias\)'),
         ('backbone.layers.1.mlp', r'does not fit this ViT: 4 missing \(layers.1.mlp.fc1.weight, .*, ...\)'),
-        ('backbone.', "no key of the checkpoint is one of backbone.'s: it has none with this prefix"),
+        ('backbone.', 'no checkpoint key matches backbone.: none has this prefix'),
         ('head.deconv_layers', r'does not fit this ClassicHead: 10 missing \(deconv_layers.0.weight'),
         ('head.deconv_layers.1.running_mean', r'does not fit this ClassicHead: 1 missing'),
         ('head.', r'does not fit this ClassicHead: 12 missing'),
@@ -132,7 +132,7 @@ def test_init_cfg_of_a_head_is_checked(save, pose_weights):
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(save):
-    with pytest.raises(ValueError, match='no key of the checkpoint is one of this ViT.s: they begin with conv1.weight'):
+    with pytest.raises(ValueError, match='no checkpoint key matches this ViT: its keys begin with conv1.weight'):
         init_from(save({'conv1.weight': torch.zeros(1), 'fc.bias': torch.zeros(1)}))
 
 
@@ -154,7 +154,7 @@ def test_patches_of_14_are_padded_to_16(save):
 
 @pytest.mark.parametrize('kernel', [(8, 8), (32, 32), (14, 16)])
 def test_patches_of_any_other_size_are_refused(kernel, save):
-    with pytest.raises(ValueError, match=f'has patches of {kernel[0]}x{kernel[1]} pixels, this model of 16x16'):
+    with pytest.raises(ValueError, match=f'has patches of {kernel[0]}x{kernel[1]} pixels, this model has 16x16'):
         init_from(save(as_mae(MODELS.build(vit()).state_dict(), kernel)))
 
 

@@ -8,7 +8,7 @@ from mmpose.datasets.transforms import GenerateTarget, PackPoseInputs
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
-from vitpose_mm.datasets import KeypointTarget
+from vitpose_mm.datasets.transforms import KeypointTarget
 from vitpose_mm.heads.batch_targets import batch_targets
 
 SIZES = dict(input_size=(48, 64), heatmap_size=(12, 16), sigma=2)

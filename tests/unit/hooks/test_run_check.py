@@ -12,8 +12,8 @@ from mmpose.registry import HOOKS, MODELS, TRANSFORMS
 import vitpose_mm  # noqa: F401, registers
 from vitpose_mm.hooks.run_check import (
     RunCheckHook,
-    check_checkpoint_exists,
     check_keypoints,
+    check_load_from,
     check_targets,
     check_weights,
     set_kept_keypoints,
@@ -227,16 +227,16 @@ def test_a_missing_checkpoint_is_refused(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     for load_from in (None, 'https://some.where/epoch_4.pth', 'work_dirs/base/epoch_2.pth'):
-        check_checkpoint_exists(load_from, None)
+        check_load_from(load_from, None)
     with pytest.raises(FileNotFoundError) as error:
-        check_checkpoint_exists('work_dirs/base/epoch_4.pth', 'configs/transfer/stage1.py')
+        check_load_from('work_dirs/base/epoch_4.pth', 'configs/transfer/stage1.py')
     assert str(error.value) == (
         'work_dirs/base/epoch_4.pth: no such checkpoint. `mim train mmpose configs/coco/base.py` writes it; '
         'work_dirs/base has epoch_2.pth, epoch_10.pth. '
         'To use the last one: --cfg-options load_from=work_dirs/base/epoch_10.pth'
     )
     with pytest.raises(FileNotFoundError, match=r'configs/.../large.py` writes it; work_dirs/large has no epoch'):
-        check_checkpoint_exists('work_dirs/large/epoch_4.pth', 'base.py')
+        check_load_from('work_dirs/large/epoch_4.pth', 'base.py')
 
 
 @pytest.mark.parametrize(
@@ -376,8 +376,8 @@ def test_another_number_of_keypoints_keeps_those_of_the_same_name(named, logged)
     assert torch.equal(found[0], before[0])
     assert torch.equal(found[1], source.head.final_layer.weight[0] + 1 if named else before[1])
     assert torch.equal(target.backbone.pos_embed, source.backbone.pos_embed + 1)
-    kept = "1 keypoints of the same name (own: the checkpoint's): {1: 0}" if named else '0 keypoints of the same name'
-    assert f'its last layer is new, except for {kept}' in logged()
+    pairs = "(this head's: the checkpoint's): {1: 0}" if named else ''
+    assert f'its last layer is new, except for {int(named)} keypoints of the same name {pairs}' in logged()
 
 
 def test_another_number_of_keypoints_is_refused_unless_allowed():

@@ -1,4 +1,4 @@
-"""Reading each image file once, with a check for truncated files, which decoders partly accept."""
+"""Read each image file once, and check for truncated files, some of which decoders accept."""
 
 import io
 from pathlib import Path
@@ -24,11 +24,11 @@ class MissingImageError(BadImageError, FileNotFoundError):
 
 
 class CheckedLoadImage(LoadImage):
-    """MMPose's `LoadImage`, which reads each file once and checks it. The checked datasets use it for `LoadImage`."""
+    """MMPose's `LoadImage` that reads each file once and checks it; it replaces `LoadImage` in checked datasets."""
 
     @classmethod
-    def replacing(cls, transform: object) -> object:
-        """Return a `LoadImage` or `LoadImageFromFile` with the check, any other transform as it is."""
+    def replace(cls, transform: object) -> object:
+        """Replace a `LoadImage` or `LoadImageFromFile` by this class; return any other transform unchanged."""
         if type(transform) not in (LoadImage, LoadImageFromFile):
             return transform
         checked = cls()
@@ -44,12 +44,12 @@ class CheckedLoadImage(LoadImage):
         if 'img' not in results:
             path = results['img_path']
             options = self.backend_args or dict(self.file_client_args or {})
-            if options.get('backend') == 'disk':  # as MMEngine's file_client_args call it
+            if options.get('backend') == 'disk':  # its name in MMEngine's file_client_args
                 options['backend'] = 'local'
             data = read_image_file(path, options or None)
             try:
                 image = mmcv.imfrombytes(data, self.color_type, backend=self.imdecode_backend)
-            except Exception as error:  # each backend has errors of its own
+            except Exception as error:  # each backend raises its own errors
                 raise undecodable_error(data, path) from error
             if image is None:
                 raise undecodable_error(data, path)
@@ -60,16 +60,16 @@ class CheckedLoadImage(LoadImage):
 def read_image_file(path: str | Path, backend_args: dict | None = None) -> bytes:
     """Read an image file once and check that it is complete.
 
-    OpenCV decodes a truncated JPEG without an error and fills the rest with grey, which would be trained on. The
-    cheap search for the end marker comes first; only a file without one is decoded strictly by Pillow.
+    OpenCV decodes a truncated JPEG without an error and fills the rest with gray, which would be trained on. The
+    cheap search for the end marker comes first; only a file without a marker is decoded strictly by Pillow.
 
     Args:
         path: the file.
         backend_args: MMEngine's, for files that are not local.
 
     Raises:
-        MissingImageError: there is no such file.
-        BadImageError: it cannot be read, or is empty or truncated.
+        MissingImageError: the file does not exist.
+        BadImageError: the file cannot be read, or is empty or truncated.
     """
     try:
         data = get(path, backend_args)
@@ -92,7 +92,7 @@ def decode_image(data: bytes, path: str | Path, factor: int = 1) -> np.ndarray:
     """Decode an image file as MMPose does, a JPEG optionally at 1/2, 1/4 or 1/8 of its size.
 
     Args:
-        data: the file.
+        data: the content of the file.
         path: its path, for the message.
         factor: 1, 2, 4 or 8.
 
@@ -104,7 +104,7 @@ def decode_image(data: bytes, path: str | Path, factor: int = 1) -> np.ndarray:
     """
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), REDUCED_FLAGS.get(factor, cv2.IMREAD_COLOR))
-    except cv2.error as error:  # such as an image with more pixels than OpenCV accepts
+    except cv2.error as error:  # for example an image with more pixels than OpenCV accepts
         raise undecodable_error(data, path) from error
     if image is None:
         raise undecodable_error(data, path)

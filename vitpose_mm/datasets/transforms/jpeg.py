@@ -1,4 +1,4 @@
-"""The header of a JPEG file, and geometry of decoding at reduced scale."""
+"""The header of a JPEG file, and the geometry of decoding at reduced scale."""
 
 import io
 import math
@@ -12,15 +12,15 @@ SIZE_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 def jpeg_size(data: bytes) -> tuple[int, int] | None:
     """Return (h, w) of a JPEG file that can be decoded at reduced scale, or None.
 
-    None for other formats, a header that is not understood, more than 8 bits or 3 channels (CMYK), and an image that
-    EXIF data rotate or mirror.
+    None for other formats, an unknown header, more than 8 bits or 3 channels (CMYK), and an image that EXIF data
+    rotate or mirror.
     """
     if not data.startswith(b'\xff\xd8'):
         return None
     position = 2
     while position + 9 < len(data) and data[position] == 0xFF:
         marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], 'big')
-        if marker == 0xFF:  # filling
+        if marker == 0xFF:  # a fill byte
             position += 1
             continue
         segment = data[position + 4 : position + 2 + length]
@@ -35,7 +35,7 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _orientation(data: bytes) -> int:
-    """The EXIF orientation, 1 for an upright image; 0 if it cannot be read."""
+    """Return the EXIF orientation, 1 for an upright image, 0 if it cannot be read."""
     try:
         return Image.open(io.BytesIO(data)).getexif().get(ExifTags.Base.Orientation, 1)
     except (OSError, SyntaxError, ValueError):
@@ -43,16 +43,16 @@ def _orientation(data: bytes) -> int:
 
 
 def reduction_factor(scale: float) -> int:
-    """The largest of 8, 4, 2, 1 by which an image can be reduced before it is resized by `scale`, without enlarging."""
+    """Return the largest of 8, 4, 2, 1 that can reduce an image before it is resized by `scale`, without enlarging."""
     return next((factor for factor in (8, 4, 2) if factor * scale <= 1), 1)
 
 
 def reduced_to_full_matrix(factor: int) -> np.ndarray:
-    """The matrix (3, 3) from pixels of an image reduced by `factor` to pixels of the whole image."""
-    shift = (factor - 1) / 2  # between the centres of the first pixels
+    """Return the matrix (3, 3) from pixels of an image reduced by `factor` to pixels of the full-size image."""
+    shift = (factor - 1) / 2  # between the centers of the first pixels
     return np.array([[factor, 0, shift], [0, factor, shift], [0, 0, 1]], np.float64)
 
 
-def smallest_shrink(matrix: np.ndarray) -> float:
-    """The factor by which an affine matrix (2, 3) resizes along the axis that it shrinks least."""
+def affine_scale(matrix: np.ndarray) -> float:
+    """Return the factor by which an affine matrix (2, 3) resizes along the axis that it shrinks least."""
     return max(math.hypot(*matrix[:, 0]), math.hypot(*matrix[:, 1]))

@@ -1,28 +1,27 @@
-"""A replacement of MMPose's GenerateTarget that leaves the heatmaps to the head."""
+"""A replacement for MMPose's GenerateTarget that leaves encoding heatmaps to the head."""
 
 import numpy as np
 from mmpose.datasets.transforms import GenerateTarget, PackPoseInputs
 from mmpose.registry import TRANSFORMS
 
-KEYPOINT_TARGET = (
-    'keypoint_target'  # field of gt_instances, (1, K, 4) in fp32: x and y in input pixels, visibility, weight
-)
+# field of gt_instances, (1, K, 4) in fp32: x and y in input pixels, visibility, weight
+KEYPOINT_TARGET = 'keypoint_target'
 
 
 @TRANSFORMS.register_module()
 class KeypointTarget(GenerateTarget):
-    """Sends the keypoints in the crop to the model, whose head makes the heatmaps of the whole batch on its device.
+    """Send the keypoints in the crop to the model, whose head encodes the heatmaps of the whole batch on its device.
 
     It replaces `GenerateTarget(encoder=...)` for `ClassicHead` and `SimpleHead`, alone or in a `MultiDatasetHead`. The
     losses are the same, and a worker sends 4 numbers per keypoint instead of a heatmap.
 
     Args:
         encoder: config of the codec: `BatchUDPHeatmap` or `BatchMSRAHeatmap`, the same as the head's `decoder`, which
-            makes the heatmaps. `RunCheckHook` compares them.
+            encodes the heatmaps. `RunCheckHook` compares them.
         use_dataset_keypoint_weights: whether to multiply the weights by those of the dataset's metainfo.
 
     Raises:
-        TypeError: there are several codecs, or the codec cannot make heatmaps of a batch.
+        TypeError: there are several codecs, or the codec cannot encode a batch.
     """
 
     def __init__(self, encoder: dict, use_dataset_keypoint_weights: bool = False):

@@ -1,9 +1,10 @@
-"""Transforms of a training pipeline that decode an image when its crop is known.
+"""Transforms of a training pipeline that decode an image only when its crop is known.
 
-They replace MMPose's, draw the same random numbers and give the same crops, except where a JPEG is decoded at reduced
-scale, which `DecodeAndCrop(reduced_decoding=False)` turns off: `LazyLoadImage` for `LoadImage`, `LazyRandomFlip` for `RandomFlip`,
-`FastRandomBBoxTransform` for `RandomBBoxTransform` and `DecodeAndCrop` for `TopdownAffine`. Between `LazyLoadImage` and `DecodeAndCrop` a sample
-has no `img`, so transforms of pixels come after the crop. After MMPose's `LoadImage` they do what MMPose's do.
+They replace MMPose's transforms, draw the same random numbers and give the same crops, except where a JPEG is decoded
+at reduced scale (`DecodeAndCrop(reduced_decoding=False)` turns this off): `LazyLoadImage` replaces `LoadImage`,
+`LazyRandomFlip` `RandomFlip`, `FastRandomBBoxTransform` `RandomBBoxTransform` and `DecodeAndCrop` `TopdownAffine`.
+Between `LazyLoadImage` and `DecodeAndCrop` a sample has no `img`, so transforms of pixels must follow the crop. After
+MMPose's `LoadImage` these transforms do the same as MMPose's.
 """
 
 from typing import Any
@@ -17,7 +18,7 @@ from mmpose.structures.bbox import get_udp_warp_matrix, get_warp_matrix
 from scipy.special import ndtr, ndtri
 
 from .image_file import decode_image, read_image_file
-from .jpeg import jpeg_size, reduced_to_full_matrix, reduction_factor, smallest_shrink
+from .jpeg import affine_scale, jpeg_size, reduced_to_full_matrix, reduction_factor
 
 IMAGE_FILE = 'image_file'  # the bytes of a JPEG, or the pixels of another image
 FLIP_CODES = {'horizontal': 1, 'vertical': 0, 'diagonal': -1}
@@ -25,10 +26,10 @@ FLIP_CODES = {'horizontal': 1, 'vertical': 0, 'diagonal': -1}
 
 @TRANSFORMS.register_module()
 class LazyLoadImage(BaseTransform):
-    """Reads an image file once and checks it; `DecodeAndCrop` decodes it.
+    """Read an image file once and check it; `DecodeAndCrop` decodes it.
 
-    Adds `image_file`, and `img_shape` and `ori_shape` (h, w) from the file's header. A file whose header does not say
-    enough is decoded at once: other formats than JPEG, CMYK, and images that EXIF data rotate.
+    Adds `image_file`, and `img_shape` and `ori_shape` (h, w) from the file's header. Files whose header is not
+    sufficient are decoded at once: formats other than JPEG, CMYK, and images that EXIF data rotate.
 
     Args:
         backend_args: MMEngine's, for files that are not local.
@@ -41,7 +42,7 @@ class LazyLoadImage(BaseTransform):
         """Read `img_path`.
 
         Raises:
-            MissingImageError: there is no such file.
+            MissingImageError: the file does not exist.
             BadImageError: the file is empty, truncated or not an image.
         """
         path = results['img_path']
@@ -72,36 +73,36 @@ class LazyRandomFlip(RandomFlip):
         """Flip everything but the pixels."""
         if IMAGE_FILE not in results:
             return super().transform(results)
-        results = super().transform(dict(results, img=[]))  # a list of images, here without any
+        results = super().transform(dict(results, img=[]))  # MMPose accepts a list of images, here an empty one
         del results['img']
         return results
 
 
 @TRANSFORMS.register_module()
 class FastRandomBBoxTransform(RandomBBoxTransform):
-    """MMPose's `RandomBBoxTransform`, without building a distribution of scipy for each sample.
+    """MMPose's `RandomBBoxTransform` without constructing a scipy distribution for each sample.
 
     Args: those of `RandomBBoxTransform`.
     """
 
     @staticmethod
     def _truncnorm(low: float = -1.0, high: float = 1.0, size: tuple = ()) -> np.ndarray:
-        """Draw from a truncated standard normal distribution, the same numbers as `scipy.stats.truncnorm`."""
+        """Draw the same numbers as `scipy.stats.truncnorm`, a truncated standard normal distribution."""
         first, last = ndtr((low, high))
         return ndtri(first + np.random.uniform(size=size) * (last - first)).astype(np.float32)
 
 
 @TRANSFORMS.register_module()
 class DecodeAndCrop(TopdownAffine):
-    """MMPose's `TopdownAffine` of a flipped or unflipped image from `LazyLoadImage` and `LazyRandomFlip`.
+    """MMPose's `TopdownAffine` of an image from `LazyLoadImage`, mirrored if `LazyRandomFlip` decided so.
 
-    A JPEG that the crop shrinks to 1/2, 1/4 or 1/8 or less is decoded at this scale, which filters it. It is never
-    enlarged from there. MMPose's crops alias there, and so do those of testing, which uses MMPose's transforms.
+    A JPEG that the crop shrinks to 1/2, 1/4, 1/8 or less is decoded at this scale, which filters it; the decoded image
+    is never enlarged. MMPose's crops show aliasing there, also in testing, which uses MMPose's transforms.
 
     Args:
         input_size: (w, h) of the crop in pixels.
-        use_udp: whether to crop as UDP.
-        reduced_decoding: False decodes every image whole, and gives exactly MMPose's crops.
+        use_udp: whether to crop as in UDP.
+        reduced_decoding: False decodes every image at full size, which gives exactly MMPose's crops.
     """
 
     def __init__(self, input_size: tuple[int, int], use_udp: bool = False, reduced_decoding: bool = True):
@@ -119,8 +120,8 @@ class DecodeAndCrop(TopdownAffine):
         width, height = self.input_size
         results['bbox_scale'] = self._fix_aspect_ratio(results['bbox_scale'], aspect_ratio=width / height)
         center, scale = results['bbox_center'][0], results['bbox_scale'][0]
-        turn = results['bbox_rotation'][0] if 'bbox_rotation' in results else 0.0
-        warp = (get_udp_warp_matrix if self.use_udp else get_warp_matrix)(center, scale, turn, (width, height))
+        angle = results['bbox_rotation'][0] if 'bbox_rotation' in results else 0.0
+        warp = (get_udp_warp_matrix if self.use_udp else get_warp_matrix)(center, scale, angle, (width, height))
         keypoints = results['keypoints'].copy()
         keypoints[..., :2] = cv2.transform(results['keypoints'][..., :2], warp)
         results['transformed_keypoints'] = keypoints
@@ -131,17 +132,17 @@ class DecodeAndCrop(TopdownAffine):
     def _crop(self, results: dict, warp: np.ndarray) -> np.ndarray:
         image, factor, flip = results.pop(IMAGE_FILE), 1, results.get('flip_direction')
         if isinstance(image, bytes):
-            factor = reduction_factor(smallest_shrink(warp)) if self.reduced_decoding else 1
+            factor = reduction_factor(affine_scale(warp)) if self.reduced_decoding else 1
             image = decode_image(image, results['img_path'], factor)
         if factor > 1:
             warp = warp.astype(np.float64) @ flip_matrix(flip, results['ori_shape']) @ reduced_to_full_matrix(factor)
-        elif flip:  # not with the matrix: the warp rounds positions, and the crop would not be exactly MMPose's
+        elif flip:  # not by the matrix: the warp rounds positions, so the crop would not be exactly MMPose's
             image = cv2.flip(image, FLIP_CODES[flip])
         return cv2.warpAffine(image, warp, self.input_size, flags=cv2.INTER_LINEAR)
 
 
 def flip_matrix(direction: str | None, shape: tuple[int, int]) -> np.ndarray:
-    """The matrix (3, 3) from pixels of an image of (h, w) to those of the flipped one; None does not flip."""
+    """Return the matrix (3, 3) from pixels of an image of (h, w) to those of the flipped image; None does not flip."""
     matrix = np.eye(3)
     for axis, name in enumerate(('horizontal', 'vertical')):
         if direction in (name, 'diagonal'):

@@ -1,4 +1,4 @@
-"""Packing of training samples."""
+"""Pack training samples."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,10 +14,10 @@ PLACEHOLDER_IMAGE = np.zeros((1, 1, 1), np.uint8)
 
 @TRANSFORMS.register_module()
 class PackCroppedInputs(PackPoseInputs):
-    """MMPose's `PackPoseInputs` for training on one uint8 image of three channels, whose channels OpenCV separates.
+    """MMPose's `PackPoseInputs` for training on one uint8 image; it splits the three channels with OpenCV.
 
     Args:
-        meta_keys: what to pack as metainfo; by default what `PackPoseInputs` packs without `raw_ann_info`, which only
+        meta_keys: what to pack as metainfo; by default what `PackPoseInputs` packs except `raw_ann_info`, which only
             metrics read. MMEngine copies the metainfo of each sample several times.
         pack_transformed: whether to pack `transformed_keypoints`.
     """

@@ -14,7 +14,7 @@ class PretrainCrop(BaseTransform):
     """Random resized crop and horizontal flip of a box, or of the whole image if the record has no `bbox`.
 
     Within the box, padded and extended to the input's aspect ratio as for fine-tuning, or within the image, a
-    rectangle of random area and aspect ratio is cut out and resized. What lies outside the image is black. Source:
+    rectangle of random area and aspect ratio is cropped and resized. Pixels outside the image are black. Source:
     MAE, with its default values; for a rectangular input `ratio` is relative to the input's aspect ratio.
 
     Args:
@@ -67,7 +67,7 @@ class PretrainCrop(BaseTransform):
         return (x1 + x2 - w) / 2, (y1 + y2 - w / aspect) / 2, w, w / aspect
 
     def rectangle(self, x: float, y: float, w: float, h: float) -> tuple[int, int, int, int]:
-        """Draw a rectangle inside x, y, w, h; the same form, in whole pixels."""
+        """Draw a random rectangle inside x, y, w, h; return it in the same form, in whole pixels."""
         aspect = self.input_size[0] / self.input_size[1]
         for _ in range(10):
             area = w * h * np.random.uniform(*self.scale)
@@ -75,7 +75,7 @@ class PretrainCrop(BaseTransform):
             wide, high = math.sqrt(area * shape), math.sqrt(area / shape)
             if wide <= w and high <= h:
                 break
-        else:  # as in torchvision: the largest rectangle of a permitted aspect ratio, in the centre
+        else:  # as in torchvision: the largest centered rectangle of a permitted aspect ratio
             shape = min(max(w / h, aspect * self.ratio[0]), aspect * self.ratio[1])
             wide, high = min(w, h * shape), min(h, w / shape)
             return round(x + (w - wide) / 2), round(y + (h - high) / 2), max(round(wide), 1), max(round(high), 1)
@@ -84,7 +84,7 @@ class PretrainCrop(BaseTransform):
 
 
 def crop_with_border(image: np.ndarray, x: int, y: int, w: int, h: int) -> np.ndarray:
-    """Cut a rectangle out of an image (H, W, 3) -> (h, w, 3), black outside the image."""
+    """Crop a rectangle from an image, (H, W, 3) -> (h, w, 3), black outside the image."""
     height, width = image.shape[:2]
     inside = image[max(y, 0) : max(y + h, 0), max(x, 0) : max(x + w, 0)]
     if inside.shape[:2] == (h, w):

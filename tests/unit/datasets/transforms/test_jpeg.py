@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vitpose_mm.datasets.transforms.image_file import decode_image
-from vitpose_mm.datasets.transforms.jpeg import jpeg_size, reduced_to_full_matrix, reduction_factor, smallest_shrink
+from vitpose_mm.datasets.transforms.jpeg import affine_scale, jpeg_size, reduced_to_full_matrix, reduction_factor
 
 
 def encoded(height, width, extension='.jpg'):
@@ -54,4 +54,4 @@ def test_reduced_pixels_lie_where_their_average_lies():
 
 
 def test_scale_is_that_of_the_axis_that_shrinks_least():
-    assert smallest_shrink(np.array([[0.0, -0.5, 9], [0.3, 0, 9]])) == 0.5
+    assert affine_scale(np.array([[0.0, -0.5, 9], [0.3, 0, 9]])) == 0.5

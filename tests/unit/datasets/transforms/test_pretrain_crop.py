@@ -63,11 +63,8 @@ def test_what_is_outside_the_image_is_black():
         1, box=(-20, 30, 4, 70), image=np.full((100, 200, 3), 200, np.uint8), scale=(1, 1), ratio=(1, 1), flip=0
     )
     assert not crop['img'][:, :30].any() and (crop['img'][:, 40:] > 150).all()
-    assert not crop_with_border(PLANE, 300, 300, 4, 5).any() and crop_with_border(PLANE, 300, 300, 4, 5).shape == (
-        5,
-        4,
-        3,
-    )
+    outside = crop_with_border(PLANE, 300, 300, 4, 5)
+    assert not outside.any() and outside.shape == (5, 4, 3)
     assert np.array_equal(crop_with_border(PLANE, 3, 2, 4, 5), PLANE[2:7, 3:7])
 
 
