@@ -105,7 +105,7 @@ def _peak(variant: str, size: str, batch: int) -> int:
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--size', default='small', choices=('tiny', 'small', 'base', 'large'), help='default small')
+    parser.add_argument('--size', default='small', choices=('deit-tiny', 'small', 'base', 'large'), help='%(default)s')
     parser.add_argument('--batch', type=int, default=16, help='images per step (default 16)')
     parser.add_argument('--steps', type=int, default=7, help='timed steps per variant (default 7)')
     args = parser.parse_args()

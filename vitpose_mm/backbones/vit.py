@@ -31,7 +31,7 @@ class ViT(BaseModule):
     DINOv2 load without conversion, at any image size, see `checkpoints.origins`.
 
     Args:
-        arch: 'tiny', 'small', 'base', 'large', 'huge', or dict(depth, embed_dim, num_heads[, mlp_ratio]).
+        arch: 'deit-tiny', 'small', 'base', 'large', 'huge', or dict(depth, embed_dim, num_heads[, mlp_ratio]).
         img_size: (h, w) of the input in pixels, multiples of the stride. For inputs of a different size the
             position table is resized.
         stride: distance between patches in pixels; the feature map has 1 / stride of the input size. None for the

@@ -15,9 +15,9 @@ class Size:
     mlp_ratio: float = 4
 
 
-# Small to huge: ViTPose section 3.1 and the authors' configs. Tiny is DeiT's; the paper has none.
+# Small to huge: ViTPose section 3.1 and the authors' configs. The smallest is DeiT's; the paper has none that small.
 SIZES = {
-    'tiny': Size(12, 192, 3),
+    'deit-tiny': Size(12, 192, 3),
     'small': Size(12, 384, 12),
     'base': Size(12, 768, 12),
     'large': Size(24, 1024, 16),

@@ -8,7 +8,7 @@ import vitpose_mm  # noqa: F401
 
 TINY = dict(type='ViT', arch=dict(depth=3, embed_dim=48, num_heads=4), img_size=(64, 48))
 # depth and width of each size
-SIZES = {'tiny': (12, 192), 'small': (12, 384), 'base': (12, 768), 'large': (24, 1024), 'huge': (32, 1280)}
+SIZES = {'deit-tiny': (12, 192), 'small': (12, 384), 'base': (12, 768), 'large': (24, 1024), 'huge': (32, 1280)}
 
 
 def build(**changes):
