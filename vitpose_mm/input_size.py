@@ -1,4 +1,4 @@
-"""The input size of a config, which stands in its crops, its codecs and its backbone."""
+"""Set the input size of a config, which its crops, codecs and backbone contain."""
 
 from typing import Any
 
@@ -24,17 +24,17 @@ def set_input_size(config: dict, height: int, width: int) -> None:
 def _change(node: Any, size: tuple[int, int]) -> int:
     """Set every `input_size` to `size` (w, h), and what depends on it; return their number."""
     if isinstance(node, (list, tuple)):
-        return sum(_change(each, size) for each in node)
+        return sum(_change(item, size) for item in node)
     if not isinstance(node, dict):
         return 0
-    count = sum(_change(each, size) for each in node.values())
+    count = sum(_change(item, size) for item in node.values())
     if 'img_size' in node:
         node['img_size'] = size[::-1]
     if 'input_size' not in node:
         return count
     if 'heatmap_size' in node:
         cells = [new * hm / old for new, hm, old in zip(size, node['heatmap_size'], node['input_size'], strict=True)]
-        if not all(each.is_integer() and each > 0 for each in cells):
+        if not all(number.is_integer() and number > 0 for number in cells):
             raise ValueError(f'an input of {size} pixels gives heatmaps of {cells} cells (w, h), not whole numbers')
         node['heatmap_size'] = tuple(map(int, cells))
     node['input_size'] = size

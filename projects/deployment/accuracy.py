@@ -12,7 +12,7 @@ from pycocotools.cocoeval import COCOeval
 
 from vitpose.cli.main import main as vitpose
 from vitpose.export.writing import SUFFIXES
-from vitpose_mm.optim.autocast import EMULATED, has_bfloat16
+from vitpose_mm.optim.autocast import EMULATION_WARNING, has_bfloat16
 
 FILES = {  # row -> options of `vitpose export`
     'ONNX Runtime fp32': ('onnx', 'fp32'),
@@ -43,7 +43,7 @@ def compare(config: Path, checkpoint: Path, data: Path, out: Path) -> dict[str, 
     }
     for i, (row, (kind, precision, *options)) in enumerate(FILES.items()):
         if precision == 'bf16' and not has_bfloat16('cpu'):
-            found[row] = EMULATED
+            found[row] = EMULATION_WARNING
             continue
         file = out / f'model{i}{SUFFIXES[kind]}'
         calibration = ('--images', data / 'train', '--boxes', data / 'annotations/train.json')

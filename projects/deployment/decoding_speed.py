@@ -18,7 +18,7 @@ BATCH, ROUNDS = 64, 9
 SIZES = dict(input_size=(192, 256), heatmap_size=(48, 64))
 PAIRS = {
     'UDP': (UDPHeatmap(**SIZES), BatchUDPHeatmap(**SIZES)),
-    'UDP, border': (UDPHeatmap(**SIZES), BatchUDPHeatmap(**SIZES, border='normalised')),
+    'UDP, border': (UDPHeatmap(**SIZES), BatchUDPHeatmap(**SIZES, border='normalized')),
     'MSRA, unbiased': (MSRAHeatmap(**SIZES, sigma=2, unbiased=True), BatchMSRAHeatmap(**SIZES, sigma=2, unbiased=True)),
     'MSRA': (MSRAHeatmap(**SIZES, sigma=2), BatchMSRAHeatmap(**SIZES, sigma=2)),
 }

@@ -33,7 +33,7 @@ train_sets = [
         pipeline=[
             *_base_.opening,
             _base_.flip,
-            dict(crops[name], type='CropImage'),
+            dict(crops[name], type='DecodeAndCrop'),
             dict(type='KeypointTarget', encoder=codecs[name]),
             *_base_.train_packing,
         ],

@@ -11,8 +11,8 @@ from transformers.models.vitpose.modeling_vitpose import VitPoseEstimatorOutput
 
 from vitpose.bench.contestant import Boxes, Contestant, Images, LeftOut
 from vitpose.bench.setup import Setup
-from vitpose_mm.backbones.sizes import parse_size
-from vitpose_mm.checkpoints.key_maps import TRANSFORMERS, TRANSFORMERS_HEAD, rename_back, take
+from vitpose_mm.backbones.vit_sizes import parse_size
+from vitpose_mm.checkpoints.key_maps import TRANSFORMERS, TRANSFORMERS_HEAD, pop_prefix, rename_back
 
 
 class Inputs(NamedTuple):
@@ -71,11 +71,11 @@ def _load(setup: Setup, size: tuple[int, int]) -> Any:
     fields = parse_size(backbone.get('arch', 'base'))
     weights = setup.weights()
     try:
-        part = rename_back(take(weights, 'backbone.'), TRANSFORMERS)
+        part = rename_back(pop_prefix(weights, 'backbone.'), TRANSFORMERS)
         table = part['embeddings.position_embeddings']
         part['embeddings.position_embeddings'] = torch.cat((torch.zeros_like(table[:, :1]), table), 1)
         renamed = {f'backbone.{key}': value for key, value in part.items()}
-        part = rename_back(take(weights, 'head.'), TRANSFORMERS_HEAD)
+        part = rename_back(pop_prefix(weights, 'head.'), TRANSFORMERS_HEAD)
         renamed |= {f'head.{key}': value for key, value in part.items()}
         theirs = VitPoseForPoseEstimation(
             VitPoseConfig(

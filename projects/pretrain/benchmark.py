@@ -18,7 +18,7 @@ from rich.progress import Progress
 
 import vitpose_mm  # noqa: F401
 from vitpose.runs.table import machine
-from vitpose_mm.backbones.sizes import parse_size
+from vitpose_mm.backbones.vit_sizes import parse_size
 from vitpose_mm.cost import peak_bytes
 from vitpose_mm.optim.autocast import has_bfloat16
 from vitpose_mm.pretrain import to_transformers
@@ -105,7 +105,7 @@ def _peak(variant: str, size: str, batch: int) -> int:
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--size', default='small', choices=('tiny', 'small', 'base', 'large'), help='default small')
+    parser.add_argument('--size', default='small', choices=('deit-tiny', 'small', 'base', 'large'), help='%(default)s')
     parser.add_argument('--batch', type=int, default=16, help='images per step (default 16)')
     parser.add_argument('--steps', type=int, default=7, help='timed steps per variant (default 7)')
     args = parser.parse_args()

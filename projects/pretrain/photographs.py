@@ -22,11 +22,13 @@ model = dict(
 data_root = 'data/lspet/'
 dataset = dict(type='CheckedCrowdPoseDataset', data_root=data_root, data_prefix=dict(img='images/'))
 box = dict(type='GetBBoxCenterScale')
-augmentation = [
-    dict(type='FlipBox', direction='horizontal'),
-    dict(type='TurnBox', scale_factor=(0.7, 1.3), rotate_factor=80.0),
+augmented = [
+    dict(type='LazyLoadImage'),
+    box,
+    dict(type='LazyRandomFlip', direction='horizontal'),
+    dict(type='FastRandomBBoxTransform', scale_factor=(0.7, 1.3), rotate_factor=80.0),
 ]
-train_pipeline = [dict(type='OpenImage'), box, *augmentation, _base_.train_crop, _base_.target, *_base_.train_packing]
+train_pipeline = [*augmented, _base_.train_crop, _base_.target, *_base_.train_packing]
 val_pipeline = [dict(type='LoadImage'), box, _base_.crop, *_base_.packing]
 train_dataloader = dict(
     batch_size=24,

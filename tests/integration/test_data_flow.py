@@ -12,7 +12,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, MODELS
 
-from vitpose_mm.heads.targets import batch_targets
+from vitpose_mm.heads.batch_targets import batch_targets
 
 CONFIG = 'configs/coco/vitpose-base_coco-256x192.py'
 

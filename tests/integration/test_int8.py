@@ -11,7 +11,7 @@ from tests.unit.bench.fitted_model import people, write_fitted
 from vitpose import PosePredictor
 from vitpose.bench.people import render_people
 from vitpose.cli.main import main
-from vitpose_mm.export.int8 import FEWEST
+from vitpose_mm.export.int8 import MIN_CALIBRATION_CROPS
 
 pytest.importorskip('nncf', reason='int8 needs nncf (requirements/tested.txt)')
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ def quantised(file):
 def test_int8_is_near_fp32(files, tmp_path, capsys):
     config, checkpoint, options = files
     out = tmp_path / 'int8.xml'
-    assert main(['export', config, checkpoint, *options(FEWEST // 25, 25), '--out', str(out)]) == 0
+    assert main(['export', config, checkpoint, *options(MIN_CALIBRATION_CROPS // 25, 25), '--out', str(out)]) == 0
     assert 'differences from torch in fp32, 17 crops' in capsys.readouterr().out and quantised(out)
     predictor, reference = PosePredictor.load(out), PosePredictor.load(config, checkpoint, device='cpu')
     assert predictor.model.precision == 'int8' and predictor.model.network.computed == 'f32'

@@ -34,7 +34,7 @@ def commands(root: Path, heading: str) -> list[str]:
     return [line for block in blocks for line in block.splitlines()]
 
 
-TINY = ' model.backbone.arch=tiny model.head.in_channels=192'
+TINY = ' model.backbone.arch=deit-tiny model.head.in_channels=192'
 
 
 @pytest.fixture

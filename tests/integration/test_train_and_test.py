@@ -40,7 +40,7 @@ def test_train_then_test(trained, run, mim, tmp_path):
     assert len(scores(output)) == 2
 
     (log,) = work_dir.glob('*/*.log')
-    assert log.read_text().count('Optimiser groups') == 1
+    assert log.read_text().count('Optimizer groups') == 1
 
     checkpoint = torch.load(work_dir / 'epoch_2.pth', map_location='cpu', weights_only=False)
     assert {weight.dtype for weight in checkpoint['state_dict'].values()} <= {torch.float32, torch.int64}

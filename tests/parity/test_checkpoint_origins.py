@@ -16,11 +16,11 @@ from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
 from vitpose.cli.main import main
-from vitpose_mm.backbones.sizes import SIZES
-from vitpose_mm.checkpoints.fit import load_whole
+from vitpose_mm.backbones.vit_sizes import SIZES
+from vitpose_mm.checkpoints.experts_and_decoders import AUTHORS_ORDER
 from vitpose_mm.checkpoints.key_maps import TIMM, rename_back
-from vitpose_mm.checkpoints.multi_dataset import AUTHORS_ORDER
 from vitpose_mm.checkpoints.safe_load import load_weights
+from vitpose_mm.checkpoints.validation import load_strictly
 
 WIDTH, DEPTH, HEADS, P = 48, 3, 4, 12
 KEYPOINTS = dict(zip(AUTHORS_ORDER, (17, 14, 16, 17, 17, 133), strict=True))
@@ -231,7 +231,7 @@ def test_features_are_those_of_dinov2_with_registers(names):
     assert_same(ours(image(256, 256))[0].flatten(2).transpose(1, 2), tokens[:, 5:])
     plain = MODELS.build(vit((256, 256)))
     with pytest.raises(ValueError, match='4 register tokens, which take part in attention'):
-        load_whole(plain, weights)
+        load_strictly(plain, weights)
 
 
 def facebook_names(weights):
@@ -424,7 +424,7 @@ def test_the_authors_file_of_six_datasets(experts):
         }
         head = dict(type='MultiDatasetHead', heads=heads, default_dataset='coco')
         ours = MODELS.build(dict(type='TopdownPoseEstimator', backbone=vit(), head=head)).eval()
-    load_whole(ours, weights)
+    load_strictly(ours, weights)
     for number, name in enumerate(AUTHORS_ORDER):
         feats = ours.extract_feat(image(), [name] * 2) if experts else ours.extract_feat(image())
         assert_same(ours.head.heads[name](feats), authors_forward(weights, image(), number))

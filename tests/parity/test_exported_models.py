@@ -90,7 +90,7 @@ def test_a_file_gives_the_keypoints_of_torch(case, kind, tmp_path):
 
 
 def test_weights_above_the_limit_of_protobuf_stand_beside(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(onnx_file, 'LARGEST', 1000)
+    monkeypatch.setattr(onnx_file, 'MAX_WEIGHT_BYTES', 1000)
     config, checkpoint = write_fitted(tmp_path)
     out = tmp_path / 'files/heatmaps.onnx'  # as the copy that is compared was once called
     assert main(['export', config, checkpoint, '--to', 'onnx', '--out', str(out)]) == 0

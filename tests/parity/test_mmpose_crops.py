@@ -20,7 +20,13 @@ from mmpose.models.data_preprocessors import PoseDataPreprocessor
 from mmpose.registry import DATASETS
 from PIL import Image
 
-from vitpose_mm.datasets import CropImage, FlipBox, OpenImage, PackCrop, TurnBox
+from vitpose_mm.datasets.transforms import (
+    DecodeAndCrop,
+    FastRandomBBoxTransform,
+    LazyLoadImage,
+    LazyRandomFlip,
+    PackCroppedInputs,
+)
 
 INPUT = (96, 128)
 HEIGHT, WIDTH = 331, 450
@@ -67,9 +73,9 @@ def write(path, mode=None, orientation=None, **options):
 def crops(path, box, seed, udp=True, reduced=True, **turning):
     """Ours and MMPose's sample of the same random numbers."""
     keypoints = np.random.default_rng(1).uniform(0, 300, (1, 4, 2)).astype(np.float32)
-    both = []
+    both, opening = [], [LazyLoadImage(), GetBBoxCenterScale()]
     for steps in (
-        [OpenImage(), GetBBoxCenterScale(), FlipBox(), TurnBox(**turning), CropImage(INPUT, udp, reduced)],
+        [*opening, LazyRandomFlip(), FastRandomBBoxTransform(**turning), DecodeAndCrop(INPUT, udp, reduced)],
         [LoadImage(), GetBBoxCenterScale(), RandomFlip(), RandomBBoxTransform(**turning), TopdownAffine(INPUT, udp)],
     ):
         np.random.seed(seed)
@@ -118,7 +124,8 @@ def test_every_flip(direction, tmp_path):
     sample = dict(img_path=str(tmp_path / 'a.jpg'), flip_indices=[0], bbox=np.array([[50, 60, 130, 170]], np.float32))
     sample.update(keypoints=np.array([[[70.0, 90.0]]], np.float32), keypoints_visible=np.ones((1, 1), np.float32))
     ours, theirs = dict(sample), dict(sample)
-    for step in (OpenImage(), GetBBoxCenterScale(), FlipBox(prob=1.0, direction=direction), CropImage(INPUT, True)):
+    flip = LazyRandomFlip(prob=1.0, direction=direction)
+    for step in (LazyLoadImage(), GetBBoxCenterScale(), flip, DecodeAndCrop(INPUT, True)):
         ours = step(ours)
     for step in (
         LoadImage(),
@@ -165,7 +172,7 @@ def test_training_and_test_crops_of_photographs(photographs, reduced):
         training, testing = (
             DATASETS.build(dict(type=f'Checked{reader}Dataset', pipeline=pipeline, **files))
             for pipeline in (
-                [OpenImage(), GetBBoxCenterScale(), CropImage(size, True, reduced)],
+                [LazyLoadImage(), GetBBoxCenterScale(), DecodeAndCrop(size, True, reduced)],
                 [LoadImage(), GetBBoxCenterScale(), TopdownAffine(size, True)],
             )
         )
@@ -178,7 +185,7 @@ def test_training_and_test_crops_of_photographs(photographs, reduced):
 
 def test_random_numbers_of_the_box_equal_those_of_mmpose():
     np.random.seed(3)
-    ours = TurnBox._truncnorm(size=(500, 4))
+    ours = FastRandomBBoxTransform._truncnorm(size=(500, 4))
     np.random.seed(3)
     theirs = RandomBBoxTransform._truncnorm(size=(500, 4))
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
@@ -187,7 +194,7 @@ def test_random_numbers_of_the_box_equal_those_of_mmpose():
 def test_after_load_image_they_do_what_mmpose_does(tmp_path):
     write(tmp_path / 'a.jpg', quality=95)
     results = []
-    for steps in ([FlipBox(prob=1.0), CropImage(INPUT)], [RandomFlip(prob=1.0), TopdownAffine(INPUT)]):
+    for steps in ([LazyRandomFlip(prob=1.0), DecodeAndCrop(INPUT)], [RandomFlip(prob=1.0), TopdownAffine(INPUT)]):
         sample = dict(
             img_path=str(tmp_path / 'a.jpg'), flip_indices=[0], bbox=np.array([[50, 60, 130, 170]], np.float32)
         )
@@ -202,7 +209,7 @@ def test_file_is_read_once(tmp_path, monkeypatch):
     write(tmp_path / 'a.jpg', quality=95)
     opened, original = [], io.open
     monkeypatch.setattr('builtins.open', lambda path, *a, **k: (opened.append(str(path)), original(path, *a, **k))[1])
-    OpenImage()(dict(img_path=str(tmp_path / 'a.jpg')))
+    LazyLoadImage()(dict(img_path=str(tmp_path / 'a.jpg')))
     assert opened == [str(tmp_path / 'a.jpg')]
 
 
@@ -215,18 +222,20 @@ def test_packing_equals_that_of_mmpose():
         dataset_name='coco',
         raw_ann_info=dict(id=1),
     )
-    ours, theirs = PackCrop()(dict(results)), PackPoseInputs()(dict(results))
+    ours, theirs = PackCroppedInputs()(dict(results)), PackPoseInputs()(dict(results))
     assert torch.equal(ours['inputs'], theirs['inputs']) and ours['inputs'].is_contiguous()
     assert ours['data_samples'].metainfo == dict(img_path='a.jpg', dataset_name='coco')
     assert theirs['data_samples'].metainfo == dict(ours['data_samples'].metainfo, raw_ann_info=dict(id=1))
-    kept = PackCrop(meta_keys=('raw_ann_info',))(dict(results))['data_samples'].metainfo
+    kept = PackCroppedInputs(meta_keys=('raw_ann_info',))(dict(results))['data_samples'].metainfo
     assert kept == dict(raw_ann_info=dict(id=1))
     assert ours['data_samples'].gt_instances.keys() == theirs['data_samples'].gt_instances.keys()
 
 
 def test_preprocessed_batch_equals_that_of_mmpose():
     random = np.random.default_rng(0)
-    samples = [PackCrop()(dict(img=random.integers(0, 255, (64, 48, 3), np.uint8), img_path=str(i))) for i in range(3)]
+    samples = [
+        PackCroppedInputs()(dict(img=random.integers(0, 255, (64, 48, 3), np.uint8), img_path=str(i))) for i in range(3)
+    ]
     preprocess = PoseDataPreprocessor(mean=[120.0, 115, 100], std=[58.0, 57, 56], bgr_to_rgb=True)
     stacked, listed = (preprocess(collate(samples), True) for collate in (default_collate, pseudo_collate))
     assert torch.equal(stacked['inputs'], listed['inputs'])

@@ -7,7 +7,7 @@ from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 from mmpose.evaluation.functional import pose_pck_accuracy
 
 from vitpose_mm.codecs import BatchMSRAHeatmap, BatchUDPHeatmap
-from vitpose_mm.codecs.accuracy import pck_accuracy
+from vitpose_mm.codecs.pck import pck_accuracy
 
 SIZES = dict(input_size=(192, 256), heatmap_size=(48, 64))
 SQUARE = dict(input_size=(224, 224), heatmap_size=(56, 56))

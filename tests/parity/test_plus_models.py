@@ -14,8 +14,8 @@ from mmpose.structures import PoseDataSample
 from torch import nn
 
 import vitpose_mm  # noqa: F401
-from vitpose_mm.backbones.sizes import SIZES
-from vitpose_mm.checkpoints.multi_dataset import AUTHORS_ORDER
+from vitpose_mm.backbones.vit_sizes import SIZES
+from vitpose_mm.checkpoints.experts_and_decoders import AUTHORS_ORDER
 
 KEYPOINTS = dict(zip(AUTHORS_ORDER, (17, 14, 16, 17, 17, 133), strict=True))
 # The authors' config file of S says 192, but their released weights have 96 rows per expert and 288 in fc2 (issues

@@ -71,7 +71,7 @@ def test_heatmaps_are_those_of_mmpose_with_only_the_backbone_replaced(size, deco
 def test_heatmaps_are_those_of_transformers(size, decoder):
     from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
 
-    from vitpose_mm.backbones.sizes import SIZES
+    from vitpose_mm.backbones.vit_sizes import SIZES
 
     fields = SIZES[size]
     theirs = VitPoseForPoseEstimation(

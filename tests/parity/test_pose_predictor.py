@@ -10,7 +10,7 @@ from mmpose.apis import MMPoseInferencer, inference_topdown, init_model
 
 from tests.unit.predict.tiny_models import DATASETS, rendered, several, single, write
 from vitpose import PosePredictor
-from vitpose_mm.datasets.metainfo import metainfo
+from vitpose_mm.datasets.metainfo import parse_metainfo
 
 MODELS = {
     'classic head': single,
@@ -68,7 +68,7 @@ def test_multi_dataset_models(experts, flip_test, tmp_path):
     image, boxes = rendered(1)
     for name, member in zip(DATASETS, cfg.test_dataloader.dataset.datasets, strict=True):
         predictor = PosePredictor.load(*files, device='cpu', flip_test=flip_test, dataset=name)
-        pipeline, meta = Compose(member.pipeline), metainfo(member)
+        pipeline, meta = Compose(member.pipeline), parse_metainfo(member)
         samples = [dict(img=image, bbox=box[None], bbox_score=np.ones(1, np.float32), **meta) for box in boxes]
         with torch.no_grad():
             theirs = model.test_step(pseudo_collate([pipeline(sample) for sample in samples]))

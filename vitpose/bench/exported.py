@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from vitpose_mm.export.int8 import FEWEST
-from vitpose_mm.optim.autocast import EMULATED, has_bfloat16
+from vitpose_mm.export.int8 import MIN_CALIBRATION_CROPS
+from vitpose_mm.optim.autocast import EMULATION_WARNING, has_bfloat16
 
 from ..export.people import crop_people
 from ..export.writing import SUFFIXES, Target, write_file
@@ -35,9 +35,9 @@ class Exported(Ours):
         if setup.device.type != 'cpu':
             raise LeftOut('measured on the CPU alone')
         if precision == 'bf16' and not has_bfloat16('cpu'):
-            raise LeftOut(EMULATED)
+            raise LeftOut(EMULATION_WARNING)
         model = PoseModel(setup.config, setup.checkpoint, 'cpu')
-        crops = crop_people(model.crop_rule, FEWEST if precision == 'int8' else 1)
+        crops = crop_people(model.crop_rule, MIN_CALIBRATION_CROPS if precision == 'int8' else 1)
         file = setup.checkpoint.with_name(f'{kind}-{precision}{SUFFIXES[kind]}')
         try:  # differences are in the table
             write_file(model, setup.checkpoint, Target(kind, precision), file, crops, accept=lambda differences: None)

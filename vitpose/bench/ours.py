@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from vitpose_mm.optim.autocast import EMULATED, has_bfloat16
+from vitpose_mm.optim.autocast import EMULATION_WARNING, has_bfloat16
 
 from ..predict.batching import Batch, fill_batches, start_work
 from ..predict.poses import Frame
@@ -28,7 +28,7 @@ class Ours(Contestant):
 
     def __init__(self, setup: Setup, precision: str):
         if precision == 'bf16' and not has_bfloat16(setup.device.type):
-            raise LeftOut(EMULATED)
+            raise LeftOut(EMULATION_WARNING)
         model = load_model(setup.config, setup.checkpoint, device=str(setup.device), precision=precision)
         self._start(PosePredictor(model, batch_size=setup.batch_size))
 

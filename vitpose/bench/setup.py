@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from vitpose_mm.estimators.split import split_config
+from vitpose_mm.estimators.plain_model import split_config
 
 from ..predict.crops import CropRule
 from ..predict.model import PoseModel, chosen, head_names, read_config

@@ -17,7 +17,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.registry import DATASETS, MODELS
 
-from vitpose_mm.datasets.members import members
+from vitpose_mm.datasets.member_datasets import find_members
 from vitpose_mm.hooks.compile_network import compile_network
 from vitpose_mm.noise import quiet
 
@@ -138,7 +138,7 @@ class _Built:
     def profile(self, seconds: float) -> dict[str, float]:
         """Mean milliseconds of each transform, over random samples of the training set; of a combined one, of all."""
         spent: dict[str, float] = {}
-        sets = members(self.dataset)
+        sets = find_members(self.dataset)
         random, count, start = np.random.default_rng(0), 0, time.perf_counter()
 
         def timed(name: str, function: Callable, *arguments: Any) -> Any:

@@ -100,19 +100,19 @@ def convert(
         raise FileExistsError(f'{out} already exists: remove it or choose another name')
     check_readable(checkpoint, 'checkpoint', folder=True)
 
-    from vitpose_mm.backbones.sizes import SIZES
-    from vitpose_mm.checkpoints import writing
-    from vitpose_mm.checkpoints.parts import read_parts
-    from vitpose_mm.checkpoints.safe_load import load_checkpoint, not_finite
+    from vitpose_mm.backbones.vit_sizes import SIZES
+    from vitpose_mm.checkpoints import conversion
+    from vitpose_mm.checkpoints.model_parts import split_parts
+    from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint
 
     from ..files import is_plain
 
     loaded = load_checkpoint(checkpoint)
     changes: list[str] = []
-    parts = read_parts(loaded.weights, loaded.meta, drop_unused, changes.append)
-    meta: dict[str, Any] = {**writing.describe(parts), 'file': checkpoint.name, 'changes': changes}
+    parts = split_parts(loaded.weights, loaded.meta, drop_unused, changes.append)
+    meta: dict[str, Any] = {**conversion.make_metadata(parts), 'file': checkpoint.name, 'changes': changes}
     if parts.experts and to in ('official', 'transformers'):
-        meta['experts'] = [parts.experts[index] for index in writing.expert_order(parts)]
+        meta['experts'] = [parts.experts[index] for index in conversion.expert_order(parts)]
     dataset_meta = loaded.meta.get('dataset_meta')
     named = dataset_meta.get('dataset_name') if isinstance(dataset_meta, dict) else None
     if isinstance(dataset_meta, dict) and dataset in (None, named) and is_plain(dataset_meta):
@@ -128,12 +128,12 @@ def convert(
             raise InputError('a ViT of depth {} and width {} has no name: give --num-heads N'.format(*parts.size))
         names = meta.get('dataset_meta') or {}
         labels = [str(name) for name in (names.get('keypoint_id2name') or config.get('id2label') or {}).values()]
-        weights, config = writing.to_transformers(parts, heads, img_size, dataset, labels)
+        weights, config = conversion.to_transformers(parts, heads, img_size, dataset, labels)
         if dataset:
             meta['dataset'] = dataset
-        writing.write_folder(out, weights, config, meta)
+        conversion.write_folder(out, weights, config, meta)
     else:
-        weights = getattr(writing, f'to_{"ours" if to == "safetensors" else to}')(parts, changes.append)
-        write = writing.write_safetensors if to == 'safetensors' else writing.write_torch
+        weights = getattr(conversion, f'to_{"ours" if to == "safetensors" else to}')(parts, changes.append)
+        write = conversion.write_safetensors if to == 'safetensors' else conversion.write_torch
         write(out, weights, meta)
-    return Converted(len(weights), parts.origin.format.title, changes, not_finite(weights))
+    return Converted(len(weights), parts.origin.format.title, changes, find_non_finite_weights(weights))

@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _prepare(args: argparse.Namespace) -> tuple:
     """Check the arguments, cheap ones first; load the model and the crops to compare on."""
-    from vitpose_mm.export.int8 import check_count
+    from vitpose_mm.export.int8 import check_crop_count
 
     from ..export.people import crop_people
     from ..export.sizes import resized
@@ -104,12 +104,12 @@ def _prepare(args: argparse.Namespace) -> tuple:
     target.check(args.out)
     int8 = target.precision == 'int8'
     if int8 and not args.images:
-        check_count(0)
+        check_crop_count(0)
     cfg, _ = read_config(args.config)
     if args.size:
         cfg = resized(cfg, tuple(args.size))
     model = PoseModel(cfg, args.checkpoint, 'cpu', 'fp32', args.flip_test, args.dataset)
     crops = crop_people(model.crop_rule, CALIBRATED if int8 else COMPARED, args.images, args.boxes)
     if int8:
-        check_count(len(crops))
+        check_crop_count(len(crops))
     return model, target, crops

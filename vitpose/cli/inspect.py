@@ -77,15 +77,15 @@ def inspect(path: Path) -> dict[str, Any]:
         ValueError: it cannot be read or is of no known origin.
         OSError: there is no such file.
     """
-    from vitpose_mm.backbones.sizes import SIZES
-    from vitpose_mm.checkpoints.parts import read_parts
-    from vitpose_mm.checkpoints.safe_load import load_checkpoint, not_finite
+    from vitpose_mm.backbones.vit_sizes import SIZES
+    from vitpose_mm.checkpoints.model_parts import split_parts
+    from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint
 
     from ..files import is_plain
 
     loaded = load_checkpoint(path)
     notes: list[str] = []
-    parts = read_parts(loaded.weights, loaded.meta, drop_unused=True, log=notes.append, keep_tokens=True)
+    parts = split_parts(loaded.weights, loaded.meta, drop_unused=True, log=notes.append, keep_tokens=True)
     depth, width = parts.size
     names = [name for name, size in SIZES.items() if (size.depth, size.embed_dim) == parts.size]
     dataset_meta = loaded.meta.get('dataset_meta')
@@ -117,7 +117,7 @@ def inspect(path: Path) -> dict[str, Any]:
         dtype=sorted({str(value.dtype).removeprefix('torch.') for value in loaded.weights.values()}),
         parameters=sum(value.numel() for value in loaded.weights.values()),
         training=training,
-        notes=[*notes, *filter(None, [not_finite(loaded.weights)])],
+        notes=[*notes, *filter(None, [find_non_finite_weights(loaded.weights)])],
     )
     shipped = found['patch'] == [16, 16]  # as in all shipped configs
     found['configs'] = matching_configs(parts.size, heads, parts.grid, bool(count)) if shipped else []
@@ -132,7 +132,7 @@ def matching_configs(
         return []
     from mmengine.config import Config
 
-    from vitpose_mm.backbones.sizes import parse_size
+    from vitpose_mm.backbones.vit_sizes import parse_size
 
     from ..shipped import TOP
 

@@ -100,8 +100,8 @@ def split(config: Path, checkpoint: Path, dataset: str, out: Path) -> tuple[int,
     from mmengine.config import Config
 
     from vitpose_mm.checkpoints.safe_load import load_weights
-    from vitpose_mm.datasets.metainfo import metainfo
-    from vitpose_mm.estimators.split import split_config, split_weights
+    from vitpose_mm.datasets.metainfo import parse_metainfo
+    from vitpose_mm.estimators.plain_model import split_config, split_weights
     from vitpose_mm.files import replacing, write_text
 
     cfg = Config.fromfile(config)
@@ -110,7 +110,7 @@ def split(config: Path, checkpoint: Path, dataset: str, out: Path) -> tuple[int,
     # lists instead of arrays, so that torch.load(weights_only=True) accepts the file
     meta = {
         key: value.tolist() if isinstance(value, np.ndarray) else value
-        for key, value in metainfo(single.test_dataloader.dataset).items()
+        for key, value in parse_metainfo(single.test_dataloader.dataset).items()
     }
     with replacing(out) as temporary:
         torch.save({'meta': {'dataset_meta': meta, 'cfg': single.pretty_text}, 'state_dict': weights}, temporary)

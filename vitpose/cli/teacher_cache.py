@@ -101,7 +101,7 @@ def write_cache(
     from mmengine.registry import init_default_scope
     from mmpose.registry import MODELS
 
-    from vitpose_mm.datasets.teacher_cache import INDEX, TeacherCacheDataset, heatmap_file, read_index
+    from vitpose_mm.datasets.teacher_cache_dataset import INDEX_FILE, TeacherCacheDataset, heatmap_file, read_index
     from vitpose_mm.files import replacing, write_text
     from vitpose_mm.hooks.run_check import check_targets
     from vitpose_mm.noise import quiet
@@ -120,12 +120,12 @@ def write_cache(
         dataset = TeacherCacheDataset(config.train_dataloader.dataset, seeds=seeds)
     check_targets(dataset, model)
     index: dict[str, Any] = dict(dataset.identity, sha256=hashlib.sha256(teacher.checkpoint.read_bytes()).hexdigest())
-    known = read_index(out, index) if (out / INDEX).exists() else dict(seeds=[], shape=None)
+    known = read_index(out, index) if (out / INDEX_FILE).exists() else dict(seeds=[], shape=None)
     done, shape = known['seeds'], known['shape']
     index.update(teacher=teacher.checkpoint.name, wanted=list(dict.fromkeys([*done, *seeds])))
 
     def save() -> None:
-        write_text(out / INDEX, json.dumps(dict(index, seeds=done, shape=shape), indent=2))
+        write_text(out / INDEX_FILE, json.dumps(dict(index, seeds=done, shape=shape), indent=2))
 
     save()
     for seed in index['wanted'][len(done) :]:

@@ -38,11 +38,11 @@ def run(args: argparse.Namespace) -> int:
     if args.out.suffix != '.npz':
         raise InputError(f'--out {args.out}: give a name that ends in .npz')
     check_readable(args.checkpoint, 'checkpoint', folder=True)
-    from vitpose_mm.backbones.token_file import extract_token, write_token
+    from vitpose_mm.backbones.token_file import extract_tokens, write_token_file
     from vitpose_mm.checkpoints.safe_load import load_weights
 
-    tokens, origin = extract_token(load_weights(args.checkpoint), args.checkpoint)
-    write_token(args.out, tokens, origin)
+    tokens, origin = extract_tokens(load_weights(args.checkpoint), args.checkpoint)
+    write_token_file(args.out, tokens, origin)
     print(
         f'{args.out}: {origin["count"]} token(s) of width {origin["width"]}, of {origin["checkpoint"]} '
         f'(a teacher of {origin["teacher_depth"]} blocks, SHA-256 {origin["sha256"][:12]}...)'

@@ -14,7 +14,7 @@ from mmpose.models.heads import HeatmapHead
 
 import vitpose_mm
 from vitpose_mm.export.graph import DecodingGraph, HeatmapGraph, PoseGraph
-from vitpose_mm.export.int8 import check_count, quantise
+from vitpose_mm.export.int8 import check_crop_count, quantize
 from vitpose_mm.export.onnx_file import with_heatmaps, write_onnx
 from vitpose_mm.export.openvino_file import write_openvino
 
@@ -87,7 +87,7 @@ def write_file(
     example, half = _example(model, target.decode), target.precision == 'fp16'
     calibration, crops = crops, crops[:COMPARED]
     if target.precision == 'int8':
-        check_count(len(calibration))
+        check_crop_count(len(calibration))
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f'.{out.name}.', dir=out.parent) as folder:
         file = Path(folder) / out.name
@@ -100,7 +100,7 @@ def write_file(
                 if target.precision != 'int8':
                     return source
                 inputs = calibration if target.decode else model.normalised(calibration).numpy()
-                return quantise(source, inputs, target.accuracy_drop, agreement(model, calibration))
+                return quantize(source, inputs, target.accuracy_drop, agreement(model, calibration))
 
             write_openvino(network, decoding, example, file, stored, half, change)
         written = ExportedModel(file, 'cpu')

@@ -72,7 +72,7 @@ def read_file(path: Path) -> ImageFile:
     """Decode an image file as training does, and describe it."""
     from PIL import ExifTags, Image
 
-    from vitpose_mm.datasets.image_file import decode_image, read_image_file
+    from vitpose_mm.datasets.transforms.image_file import decode_image, read_image_file
 
     if not path.is_file():
         return ImageFile(None, 'missing')

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vitpose_mm.backbones.sizes import SIZES
-from vitpose_mm.checkpoints.parts import Parts, read_parts
+from vitpose_mm.backbones.vit_sizes import SIZES
+from vitpose_mm.checkpoints.model_parts import ModelParts, split_parts
 from vitpose_mm.checkpoints.safe_load import load_checkpoint
 
 from ..errors import InputError
@@ -56,7 +56,7 @@ def choose_network(arch: str | None, start: str | None) -> Network:
     path = Path(start).resolve()
     loaded = load_checkpoint(path)
     notes: list[str] = []
-    parts = read_parts(loaded.weights, loaded.meta, drop_unused=True, log=notes.append)
+    parts = split_parts(loaded.weights, loaded.meta, drop_unused=True, log=notes.append)
     if parts.expert_shape[0] or len(parts.heads) > 1:
         raise InputError(f'--from {start}: a model of several datasets; take one out of it with `vitpose split`')
     depth, width = parts.size
@@ -84,7 +84,7 @@ def choose_network(arch: str | None, start: str | None) -> Network:
     return Network(base, depth, f'{backbone}, init_cfg=None', head, path, decay, notes=tuple(notes))
 
 
-def _image_size(parts: Parts, notes: list[str]) -> str:
+def _image_size(parts: ModelParts, notes: list[str]) -> str:
     """The argument that says which image size the position table belongs to, by its recorded or known grid."""
     count, side = parts.vit['pos_embed'].shape[1], parts.vit['patch_embed.proj.weight'].shape[2]
     if parts.grid is None:

@@ -29,7 +29,7 @@ def draw_preview(config: Any, file: Path, seed: int = 0) -> None:
 
     init_default_scope('mmpose')
     settings = config.train_dataloader.dataset.copy()
-    packing = ('GenerateTarget', 'KeypointTarget', 'PackPoseInputs', 'PackCrop')
+    packing = ('GenerateTarget', 'KeypointTarget', 'PackPoseInputs', 'PackCroppedInputs')
     steps = [step for step in settings.pipeline if step['type'] not in packing]
     settings.pipeline = steps
     with quiet():

@@ -38,7 +38,7 @@ model = dict(
 {start}crop = dict(type='TopdownAffine', input_size=input_size, use_udp=True)
 augmentation = [{augmentation}dict(_base_.turn, scale_factor={scale}, rotate_factor={rotation})]
 target = dict(type='KeypointTarget', encoder=codec)
-train_pipeline = [*_base_.opening, *augmentation, dict(crop, type='CropImage'), target, *_base_.train_packing]
+train_pipeline = [*_base_.opening, *augmentation, dict(crop, type='DecodeAndCrop'), target, *_base_.train_packing]
 dataset_type = 'CheckedCocoDataset'  # MMPose's inferencers read it, too
 dataset = dict(
     type=dataset_type, data_root=data_root, data_prefix=dict(img='images/'), metainfo=_base_.dataset_info

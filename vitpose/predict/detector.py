@@ -10,8 +10,8 @@ from mmengine.registry import init_default_scope
 from mmpose.apis.inferencers.utils import default_det_models
 from mmpose.evaluation.functional import nms
 
-from vitpose_mm.checkpoints.fit import load_whole
 from vitpose_mm.checkpoints.safe_load import load_weights
+from vitpose_mm.checkpoints.validation import load_strictly
 from vitpose_mm.noise import quiet
 
 from ..errors import InputError
@@ -64,7 +64,7 @@ class Detector:
         init_default_scope('mmpose')
         if checkpoint is not None:
             try:
-                load_whole(self._inferencer.model, load_weights(Path(checkpoint)))
+                load_strictly(self._inferencer.model, load_weights(Path(checkpoint)))
             except ValueError as problem:
                 raise InputError(f'detector: {checkpoint} does not fit {name}: {problem}') from problem
         self.score_threshold, self.nms_threshold, self.batch_size = score_threshold, nms_threshold, batch_size

@@ -15,11 +15,11 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 import vitpose_mm  # noqa: F401
-from vitpose_mm.checkpoints.complete import missing_checkpoint
-from vitpose_mm.checkpoints.fit import load_whole
+from vitpose_mm.checkpoints.run_checkpoints import missing_checkpoint_message
 from vitpose_mm.checkpoints.safe_load import load_weights
-from vitpose_mm.datasets.metainfo import metainfo
-from vitpose_mm.estimators.split import split_config, split_model
+from vitpose_mm.checkpoints.validation import load_strictly
+from vitpose_mm.datasets.metainfo import parse_metainfo
+from vitpose_mm.estimators.plain_model import split_config, split_model
 from vitpose_mm.export.graph import HeatmapGraph
 from vitpose_mm.heads import MultiDatasetHead
 
@@ -76,7 +76,7 @@ class PoseModel:
         if not several and dataset not in (None, self.metainfo['dataset_name']):
             raise InputError(f'dataset={dataset!r}: this model has one dataset, {self.metainfo["dataset_name"]!r}')
         if not Path(checkpoint).exists():
-            raise MissingFileError(missing_checkpoint(Path(checkpoint), name, 'checkpoint={}'))
+            raise MissingFileError(missing_checkpoint_message(Path(checkpoint), name, 'checkpoint={}'))
         try:
             weights = load_weights(Path(checkpoint))
         except ValueError as problem:
@@ -85,7 +85,7 @@ class PoseModel:
             if several:
                 model = split_model(cfg, weights, self.metainfo['dataset_name'])
             else:
-                load_whole(model := MODELS.build(cfg.model), weights)
+                load_strictly(model := MODELS.build(cfg.model), weights)
         except ValueError as problem:
             raise InputError(f'{checkpoint} does not fit {name}: {problem}') from problem
         self._check(model, name)
@@ -186,7 +186,7 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
     dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
     if dataset is None:
         raise InputError(f'{name}: expected a test_dataloader, whose pipeline says how to crop')
-    return read_crop_rule(dataset.get('pipeline') or (), name), metainfo(dataset)
+    return read_crop_rule(dataset.get('pipeline') or (), name), parse_metainfo(dataset)
 
 
 def head_names(cfg: Config) -> list[str]:

@@ -6,7 +6,7 @@ from itertools import cycle
 from ..layers import Attention, WindowAttention
 from .options import check_keys
 
-OPTIONAL = ('shift', 'pool', 'rel_pos', 'full_every_quarter', 'recompute')
+OPTIONAL_KEYS = ('shift', 'pool', 'rel_pos', 'full_every_quarter', 'recompute')
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class BlockAttention:
         )
 
     def __str__(self) -> str:
-        """'full', or for example 'window 8x8 + shift + pool'."""
+        """Return 'full' or, for example, 'window 8x8 + shift + pool'."""
         if self.window is None:
             return 'full'
         parts = [f'window {self.window[0]}x{self.window[1]}']
@@ -45,7 +45,7 @@ class BlockAttention:
 
 
 def attention_layout(depth: int, attention: str | dict) -> list[BlockAttention]:
-    """The attention of each of the `depth` blocks.
+    """List the attention of each of the `depth` blocks.
 
     With `shift`, every second windowed block is shifted. With `full_every_quarter`, the last block of
     each quarter is full, as in ViTDet. Source: ViTPose table 5.
@@ -61,7 +61,7 @@ def attention_layout(depth: int, attention: str | dict) -> list[BlockAttention]:
     """
     if attention == 'full':
         return [BlockAttention()] * depth
-    check_keys('attention', attention, required=('window_size',), optional=OPTIONAL, instead="'full' (no windows)")
+    check_keys('attention', attention, required=('window_size',), optional=OPTIONAL_KEYS, instead="'full' (no windows)")
     assert isinstance(attention, dict)
     rel_pos = attention.get('rel_pos')
     if rel_pos not in (None, 'decomposed'):

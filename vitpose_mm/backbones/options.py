@@ -15,30 +15,30 @@ def check_keys(
 
     Args:
         option: its name.
-        value: as given.
+        value: its value in the config.
         required: keys that it must have.
         optional: keys that it may have.
         instead: what is accepted instead of a dict, for the message.
 
     Raises:
-        ValueError: no dict, or unknown or missing keys; the message lists the accepted ones.
+        ValueError: not a dict, or a key is unknown or missing; the message lists the accepted keys.
     """
-    fault = ''
+    problem = ''
     if isinstance(value, dict):
         unknown = [key for key in value if key not in (*required, *optional)]
         missing = [key for key in required if key not in value]
         if not unknown and not missing:
             return
-        value, fault = dict(value), f'unknown keys {unknown}, missing keys {missing}; '
+        value, problem = dict(value), f'unknown keys {unknown}, missing keys {missing}; '
     keys = ' and '.join(', '.join(part) for part in (required, [f'{key} (optional)' for key in optional]) if part)
-    raise ValueError(f'{option}={value!r}: {fault}expected {instead} or a dict of {keys}')
+    raise ValueError(f'{option}={value!r}: {problem}expected {instead} or a dict of {keys}')
 
 
 def check_size(option: str, size: object) -> None:
     """Refuse anything but (h, w) or None.
 
     Raises:
-        ValueError: names the option.
+        ValueError: the size is something else; the message names the option.
     """
     if size is not None and (not isinstance(size, (tuple, list)) or len(size) != 2):
         raise ValueError(f'{option}={size!r}: expected (h, w) in pixels')
@@ -48,7 +48,7 @@ def warn_if_transposed(size: tuple[int, ...], img_size: tuple[int, ...]) -> None
     """Warn once if the images have the size (h, w) of `img_size` transposed."""
     if size != img_size and size == img_size[::-1]:  # MMEngine logs the same warning only once
         print_log(
-            f'ViT: the images are {size}, but img_size={img_size}: both are (h, w), one of them looks transposed. '
+            f'ViT: the images are {size}, but img_size={img_size}: both should be (h, w), but one looks transposed. '
             'The position table is resized for each batch',
             'current',
             logging.WARNING,
@@ -56,29 +56,31 @@ def warn_if_transposed(size: tuple[int, ...], img_size: tuple[int, ...]) -> None
 
 
 def parse_experts(experts: dict | None) -> tuple[tuple[str, ...], int, str | None]:
-    """The datasets of the experts, in their order, the outputs of an expert, and whose expert new ones start as.
+    """Return the experts' datasets in order, an expert's number of outputs, and whose copy new experts start as.
 
     Without experts: (), 0, None.
 
     Raises:
-        ValueError: an unknown or missing key, no name, a name twice, or a start that is not a name.
+        ValueError: an unknown or missing key, no name, a repeated name, or a `new_from` that is not a name.
     """
     if experts is None:
         return (), 0, None
     check_keys('experts', experts, required=('names', 'expert_dim'), optional=('new_from',))
-    start = experts.get('new_from')
-    if start is not None and not isinstance(start, str):
-        raise ValueError(f'experts: new_from={start!r}, expected the name of a dataset of the checkpoint, or None')
+    new_from = experts.get('new_from')
+    if new_from is not None and not isinstance(new_from, str):
+        raise ValueError(
+            f"experts: new_from={new_from!r}, expected the name of one of the checkpoint's datasets, or None"
+        )
     names = tuple(experts['names'])
     if not names or len(set(names)) < len(names):
         raise ValueError(
             f"experts: names={list(names)}, expected at least one dataset, each once, like ['coco', 'aic']"
         )
-    return names, experts['expert_dim'], start
+    return names, experts['expert_dim'], new_from
 
 
 def build_token(dim: int, options: dict | None) -> tuple[KnowledgeToken | None, str | None]:
-    """The module of `ViT(knowledge_token=...)` for tokens of width `dim`, and the file to initialise it from.
+    """Build the module of `ViT(knowledge_token=...)` for width `dim`; return it and the file to initialize it from.
 
     Raises:
         ValueError: an unknown key or a bad value.

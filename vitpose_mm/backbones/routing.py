@@ -17,10 +17,10 @@ def expert_indices(
     """Look up the expert of each image.
 
     Args:
-        experts: datasets of the experts, in their order.
+        experts: datasets of the experts, in order.
         datasets: the dataset of each image.
         device: of the images.
-        per_image: always return (B,), as a compiled network needs it: it would be compiled again for each index.
+        per_image: always return (B,), because a compiled network would be compiled again for each single index.
 
     Returns:
         One index if all images share an expert, else (B,).
@@ -36,15 +36,15 @@ def expert_indices(
 
 
 def expert_route(experts: Sequence[str], image: Tensor, datasets: Datasets) -> tuple[int | Tensor, ...]:
-    """The argument that routes a batch through the FFNs with experts; none without experts.
+    """Return the argument that routes a batch through the FFNs with experts; without experts an empty tuple.
 
     Args:
-        experts: datasets of the experts, in their order.
+        experts: datasets of the experts, in order.
         image: (B, 3, H, W).
         datasets: see `ViT.forward`.
 
     Raises:
-        ValueError: not one dataset per image.
+        ValueError: the number of datasets is not the number of images.
         KeyError: a dataset has no expert.
     """
     if not experts:
@@ -52,8 +52,8 @@ def expert_route(experts: Sequence[str], image: Tensor, datasets: Datasets) -> t
     if isinstance(datasets, int):
         return (datasets,)
     # shapes, not len(): an exported graph keeps its dynamic batch
-    given = datasets.shape[0] if isinstance(datasets, Tensor) else len(datasets or ())
-    if datasets is None or given != image.shape[0]:
+    count = datasets.shape[0] if isinstance(datasets, Tensor) else len(datasets or ())
+    if datasets is None or count != image.shape[0]:
         raise ValueError(
             f'{len(image)} images with datasets={datasets}: a ViT with experts needs the dataset of each image, one '
             f"of {', '.join(experts)}; in a config, use the estimator type='MultiDatasetPoseEstimator', which passes it"

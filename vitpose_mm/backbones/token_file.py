@@ -1,6 +1,6 @@
 """Files with a knowledge token: written from a teacher's checkpoint, read by its student.
 
-Such a file is a NumPy archive without pickled objects: `tokens` (T, W) float32, and `origin`, JSON on the teacher.
+Such a file is a NumPy archive without pickled objects: `tokens` (T, W) float32, and `origin`, JSON about the teacher.
 """
 
 import hashlib
@@ -13,56 +13,56 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checkpoints.key_maps import take
+from ..checkpoints.key_maps import pop_prefix
 from ..files import replacing
 
-KIND = 'vitpose_mm knowledge token'
-REMEDY = 'expected a file that `vitpose token extract` wrote from the checkpoint of a teacher with a trained token'
+FILE_KIND = 'vitpose_mm knowledge token'
+EXPECTED_FILE = "expected a file that `vitpose token extract` wrote from a teacher's checkpoint with a trained token"
 
 
-def write_token(path: Path, tokens: Tensor, origin: dict[str, Any]) -> None:
+def write_token_file(path: Path, tokens: Tensor, origin: dict[str, Any]) -> None:
     """Write tokens (T, W) and their origin atomically."""
     with replacing(path) as part, part.open('wb') as file:
-        np.savez(file, tokens=tokens.float().numpy(), origin=json.dumps({'kind': KIND, **origin}))
+        np.savez(file, tokens=tokens.float().numpy(), origin=json.dumps({'kind': FILE_KIND, **origin}))
 
 
-def open_token(path: str | Path) -> tuple[Tensor, dict[str, Any]]:
-    """Read tokens (T, W) and their origin; FileNotFoundError, or ValueError for another kind of file."""
+def read_token_file(path: str | Path) -> tuple[Tensor, dict[str, Any]]:
+    """Read tokens (T, W) and their origin; FileNotFoundError, or ValueError for any other kind of file."""
     if not Path(path).is_file():
-        raise FileNotFoundError(f'knowledge_token: init={str(path)!r}: no such file; {REMEDY}')
+        raise FileNotFoundError(f'knowledge_token: init={str(path)!r}: no such file; {EXPECTED_FILE}')
     try:
         with np.load(path, allow_pickle=False) as archive:
             tokens, origin = archive['tokens'], json.loads(archive['origin'].item())
-        if origin['kind'] != KIND or tokens.ndim != 2 or tokens.dtype != np.float32:
+        if origin['kind'] != FILE_KIND or tokens.ndim != 2 or tokens.dtype != np.float32:
             raise ValueError(f'{origin["kind"]!r} of shape {tokens.shape}')
     except (ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile) as problem:
-        raise ValueError(f'{path} is not a knowledge token file ({problem}): {REMEDY}') from problem
+        raise ValueError(f'{path} is not a knowledge token file ({problem}): {EXPECTED_FILE}') from problem
     return torch.from_numpy(tokens), origin
 
 
-def read_token(path: str | Path, shape: tuple[int, ...]) -> Tensor:
-    """Read tokens of the given shape (T, W); errors as of `open_token`, and ValueError for another shape."""
-    tokens, _ = open_token(path)
+def read_tokens(path: str | Path, shape: tuple[int, ...]) -> Tensor:
+    """Read tokens of the given shape (T, W); errors as in `read_token_file`, and ValueError for a different shape."""
+    tokens, _ = read_token_file(path)
     if tokens.shape != shape:
-        own, found = ('knowledge_token=dict(count={}, width={}'.format(*each) for each in (shape, tokens.shape))
+        vit, file = ('knowledge_token=dict(count={}, width={}'.format(*size) for size in (shape, tokens.shape))
         raise ValueError(
-            '{} has {} tokens of width {}'.format(path, *tokens.shape) + f', this ViT {own}): set {found}, ...)'
+            '{} has {} tokens of width {}'.format(path, *tokens.shape) + f', this ViT {vit}): set {file}, ...)'
         )
     return tokens
 
 
-def extract_token(weights: dict[str, Tensor], source: Path) -> tuple[Tensor, dict[str, Any]]:
-    """The tokens (T, W) of a teacher as they join its grid, and their origin; ValueError unless one ViT has a token."""
+def extract_tokens(weights: dict[str, Tensor], source: Path) -> tuple[Tensor, dict[str, Any]]:
+    """Return a teacher's tokens (T, W) as they join its grid, and their origin; ValueError unless one ViT has any."""
     keys = [key for key in weights if key.endswith('knowledge_token.tokens')]
     if len(keys) != 1:
         fix = "with the teacher's config and backbone=dict(knowledge_token=dict(count=1), freeze='all_but_token')"
         raise ValueError(f'{source} has {len(keys)} knowledge tokens, expected one: train it first, {fix}')
-    vit = take(dict(weights), keys[0].removesuffix('knowledge_token.tokens'))
-    own = {key: value.float() for key, value in take(vit, 'knowledge_token.').items()}
-    tokens = own['tokens']
-    if 'proj.weight' in own:
-        tokens = torch.nn.functional.linear(tokens, own['proj.weight'], own['proj.bias'])
-    tokens = tokens + own.get('pos_embed', 0)
+    vit = pop_prefix(dict(weights), keys[0].removesuffix('knowledge_token.tokens'))
+    module = {key: value.float() for key, value in pop_prefix(vit, 'knowledge_token.').items()}
+    tokens = module['tokens']
+    if 'proj.weight' in module:
+        tokens = torch.nn.functional.linear(tokens, module['proj.weight'], module['proj.bias'])
+    tokens = tokens + module.get('pos_embed', 0)
     return tokens[0], dict(
         checkpoint=source.name,
         sha256=hashlib.sha256(source.read_bytes()).hexdigest(),

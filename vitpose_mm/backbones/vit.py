@@ -9,16 +9,15 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..checkpoints.fit import check_filled, init_pretrained
+from ..checkpoints.validation import check_filled, init_pretrained
 from ..layers import Block, ExpertMlp, Mlp, PatchEmbed, resize_pos_embed
 from ..layers.attention import Streams
 from ..layers.block import NORM_EPS
-from .checkpoint import load_token, read_checkpoint, record
-from .freezing import frozen_parts
 from .layout import attention_layout
 from .options import build_token, check_size, parse_experts, warn_if_transposed
 from .routing import Datasets, expert_indices, expert_route
-from .sizes import parse_size
+from .vit_checkpoint import adapt_to_vit, add_vit_metadata, load_tokens
+from .vit_sizes import parse_size
 
 
 @MODELS.register_module()
@@ -26,44 +25,44 @@ class ViT(BaseModule):
     """Plain vision transformer with a single feature map as its output.
 
     Source: ViTPose (arXiv 2204.12484) sections 3.1 and 3.3. The position table has no entry for a cls
-    token: loading a checkpoint adds that entry to all others.
+    token: loading a checkpoint adds that entry to all other entries.
 
     Checkpoints of this package, MMPose 1.x (mmpretrain), ViTPose's authors, MAE, transformers, timm and
-    DINOv2 load without conversion, at any image size, see `checkpoints.formats`.
+    DINOv2 load without conversion, at any image size, see `checkpoints.origins`.
 
     Args:
-        arch: 'tiny', 'small', 'base', 'large', 'huge', or dict(depth, embed_dim, num_heads[, mlp_ratio]).
-        img_size: (h, w) of the input in pixels, multiples of the stride. For an input of another size the
+        arch: 'deit-tiny', 'small', 'base', 'large', 'huge', or dict(depth, embed_dim, num_heads[, mlp_ratio]).
+        img_size: (h, w) of the input in pixels, multiples of the stride. For inputs of a different size the
             position table is resized.
-        stride: of the patches in pixels: the feature map has 1 / stride of the input size. None for the patch size;
-            patches of 16 pixels can also have 8, and then overlap.
+        stride: distance between patches in pixels; the feature map has 1 / stride of the input size. None for the
+            patch size; patches of 16 pixels can also have stride 8, and then overlap.
         attention: 'full', or dict(window_size=(h, w), ...), see `layout.attention_layout`;
             `print(vit.layout)` shows the attention of each block.
         experts: None, or dict(names=[...], expert_dim=192, new_from=None) for ViTPose+: the last `expert_dim` outputs
-            of every FFN come from the expert of the image's dataset; `names` lists the datasets. The
-            estimator passes the datasets: use `MultiDatasetPoseEstimator`. A dataset that a checkpoint has no expert
-            of starts as the checkpoint's expert of `new_from`, or of its first dataset.
+            of every FFN come from the expert of the image's dataset; `names` lists the datasets. Use
+            `MultiDatasetPoseEstimator`, which passes the datasets. The expert of a dataset that the checkpoint does
+            not know starts as a copy of the expert of `new_from`, by default of the checkpoint's first dataset.
         knowledge_token: None, or dict(count=1, width=None, frozen=False, pos_embed=False, init=None) for
             learned tokens beside the grid, see `layers.KnowledgeToken`; they are not part of the output.
             `init` is a file of `vitpose token extract`; it is read only when training starts. With
-            init='checkpoint' they are the cls token and registers of a checkpoint of timm, DINOv2 or MAE.
+            init='checkpoint' the tokens are the cls token and registers of a timm, DINOv2 or MAE checkpoint.
         in_channels: channels of the image.
         drop_path_rate: drop path rate of the last block, rising linearly from 0 at the first block.
         with_cp: activation checkpointing: less memory, about a third more time per training step.
         freeze: None; 'attention' (with norm1); 'ffn' (with norm2, patch embedding and position table);
             n for patch embedding, position table and the first n blocks; or 'all_but_token', together
-            with `freeze=True` of the decoder. Only its own `frozen` freezes the knowledge token. Source:
+            with `freeze=True` of the decoder. The knowledge token is frozen only by its own `frozen`. Source:
             ViTPose table 6 and the authors' code, except for n: theirs never froze the first block.
-        pretrain_img_size: (h, w) in pixels that the checkpoint was trained at, if it does not record its grid, as ours
-            do. None finds the grid among those that its format is known for and that of the model.
+        pretrain_img_size: (h, w) in pixels that the checkpoint was trained at, needed if the file does not record its
+            grid, as our files do. None tries the usual grids of the file's format and the grid of this model.
         init_cfg: MMEngine's; use dict(type='Pretrained', checkpoint=...).
-        patch_size: 16 pixels with ViTPose's padding, or 14 without padding, as DINOv2 has it, for input sides that are
-            multiples of 14, such as 252x196. Kernels of 14x14 load into either, see `adaptation.pad_kernel`.
-        init_blocks: None, or 'first' to take the first blocks of a deeper checkpoint. The last norm, which belongs to
+        patch_size: 16 pixels with ViTPose's padding, or 14 without padding, like DINOv2, for input sides that are
+            multiples of 14, such as 252x196. 14x14 kernels load into either, see `adaptation.pad_kernel`.
+        init_blocks: None, or 'first' to use the first blocks of a deeper checkpoint. The last norm, which belongs to
             the checkpoint's last block, then starts with weight 1 and bias 0.
 
     Raises:
-        ValueError: an argument is not accepted; the message names it and says what is.
+        ValueError: an argument is invalid; the message names it and the accepted values.
     """
 
     filled: bool | None = None  # see `check_filled`
@@ -115,10 +114,10 @@ class ViT(BaseModule):
         self.last_norm = nn.LayerNorm(dim, eps=NORM_EPS)
         self._init_parameters()
         self.knowledge_token, self.token_file = build_token(dim, knowledge_token)
-        for part in frozen_parts(self):
+        for part in self.frozen_parts():
             part.requires_grad_(False)
-        self._register_load_state_dict_pre_hook(read_checkpoint, with_module=True)
-        self._register_state_dict_hook(record)
+        self._register_load_state_dict_pre_hook(adapt_to_vit, with_module=True)
+        self._register_state_dict_hook(add_vit_metadata)
 
     def _init_parameters(self) -> None:
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
@@ -131,18 +130,45 @@ class ViT(BaseModule):
     def init_weights(self) -> None:
         """Read the files of `init_cfg` and of the knowledge token's `init`; the Runner calls it before training."""
         init_pretrained(self, super().init_weights)
-        load_token(self)
+        load_tokens(self)
 
     def train(self, mode: bool = True) -> 'ViT':
         """Switch to training mode, except for frozen modules, which stay in evaluation mode."""
         super().train(mode)
-        for part in frozen_parts(self):
+        for part in self.frozen_parts():
             if isinstance(part, nn.Module):
                 part.eval()
         return self
 
+    def frozen_parts(self) -> list[nn.Module | Tensor]:
+        """Return the modules and parameters that `freeze` excludes from training.
+
+        Raises:
+            ValueError: `freeze` is unknown, or 'all_but_token' without a trainable token.
+        """
+        if self.freeze is None:
+            return []
+        stem: list[nn.Module | Tensor] = [self.patch_embed, self.pos_embed]
+        if self.freeze == 'attention':
+            return [part for block in self.layers for part in (block.attn, block.norm1)]
+        if self.freeze == 'ffn':
+            return stem + [part for block in self.layers for part in (block.mlp, block.norm2)]
+        if type(self.freeze) is int and 0 <= self.freeze <= self.depth:
+            return stem + list(self.layers[: self.freeze])
+        if self.freeze == 'all_but_token':
+            if self.knowledge_token is None or self.knowledge_token.frozen:
+                raise ValueError(
+                    "freeze='all_but_token' leaves nothing to train: add knowledge_token=dict(count=1), without "
+                    'frozen=True'
+                )
+            return stem + [*self.layers, self.last_norm]
+        raise ValueError(
+            f"freeze={self.freeze!r}: expected None, 'attention', 'ffn', 'all_but_token', or the number of blocks "
+            f'to freeze, 0 (only patch embedding and position table) to {self.depth}'
+        )
+
     def layer_id(self, name: str) -> int:
-        """Layer of a parameter for layer-wise learning rate decay.
+        """Return the layer of a parameter for layer-wise learning rate decay.
 
         Args:
             name: the parameter's name relative to the backbone.
@@ -160,11 +186,11 @@ class ViT(BaseModule):
     def route(
         self, datasets: Sequence[str], device: torch.device | str = 'cpu', per_image: bool = False
     ) -> int | Tensor:
-        """The experts of a batch, for `forward`; see `routing.expert_indices`."""
+        """Look up the experts of a batch for `forward`; see `routing.expert_indices`."""
         return expert_indices(self.experts, datasets, device, per_image)
 
     def forward(self, image: Tensor, datasets: Datasets = None) -> tuple[Tensor]:
-        """(B, 3, H, W) -> one feature map (B, C, H / stride, W / stride).
+        """Map images (B, 3, H, W) to a tuple of one feature map (B, C, H / stride, W / stride).
 
         Args:
             image: the batch.
@@ -173,7 +199,7 @@ class ViT(BaseModule):
 
         Raises:
             ValueError: the image is not a float batch; there are experts, but not one dataset per image; or the
-                checkpoint that was loaded has no ViT.
+                loaded checkpoint has no ViT.
             KeyError: a dataset has no expert.
         """
         check_filled(self)
@@ -182,7 +208,7 @@ class ViT(BaseModule):
         return (self.last_norm(streams[0]).permute(0, 3, 1, 2).contiguous(),)
 
     def embed(self, image: Tensor) -> Streams:
-        """(B, 3, H, W) -> the grid with positions (B, Hp, Wp, C) and, if there are any, knowledge tokens (B, T, C)."""
+        """Embed images (B, 3, H, W): grid with positions (B, Hp, Wp, C) and, if any, knowledge tokens (B, T, C)."""
         x = self.patch_embed(image)
         grid = (x.shape[1], x.shape[2])
         warn_if_transposed(tuple(image.shape[2:]), self.img_size)
@@ -190,7 +216,7 @@ class ViT(BaseModule):
         return (x,) if self.knowledge_token is None else (x, self.knowledge_token(x.shape[0]))
 
     def transform(self, streams: Streams, *route: int | Tensor) -> Streams:
-        """Grid and knowledge tokens through all blocks -> the same shapes; `route` holds the experts, if any."""
+        """Pass grid and knowledge tokens through all blocks, same shapes; `route` holds the experts, if any."""
         for block in self.layers:
             if self.with_cp and self.training:
                 streams = checkpoint(block, streams, *route, use_reentrant=False)

@@ -7,10 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..layers import resize_pos_embed
+from ..layers.pos_embed import Grid, resize_pos_embed
 from .key_maps import Log, Weights
-
-Grid = tuple[int, int]
 
 
 def fold_extra_slot(table: Tensor) -> Tensor:
@@ -21,22 +19,22 @@ def fold_extra_slot(table: Tensor) -> Tensor:
 
 
 def source_grid(length: int, grids: Sequence[Grid]) -> tuple[Grid, bool]:
-    """The one of these grids (Hp, Wp) with as many entries, else ValueError; and whether there is an extra slot."""
+    """Find the one grid (Hp, Wp) with `length` entries, and whether there is an extra slot; ValueError otherwise."""
     fits = [(grid, slot) for slot in (False, True) for grid in dict.fromkeys(grids) if math.prod(grid) + slot == length]
     if len(fits) == 1:
         return fits[0]
     names = ['{}x{}'.format(*grid) for grid in dict.fromkeys(grid for grid, _ in fits) or dict.fromkeys(grids)]
-    found = f'can be {" or ".join(names)}' if fits else f'is none of {", ".join(names)}, with or without a cls token'
+    problem = f'can be {" or ".join(names)}' if fits else f'is none of {", ".join(names)}, with or without a cls token'
     raise ValueError(
-        f'position table of {length} entries: its grid {found} (rows x columns of tokens); set the image size that it '
-        'was trained at with ViT(pretrain_img_size=(h, w))'
+        f'position table of {length} entries: its grid {problem} (rows x columns of tokens); set the image size that '
+        'it was trained at with ViT(pretrain_img_size=(h, w))'
     )
 
 
 def fit_pos_embed(weights: Weights, key: str, target: Grid, grids: Sequence[Grid], log: Log) -> None:
-    """Fold and resize a position table for a grid (Hp, Wp): (1, [1 +] Hs * Ws, C) -> (1, Hp * Wp, C); in place.
+    """Fold and resize a position table for a grid (Hp, Wp), in place: (1, [1 +] Hs * Ws, C) -> (1, Hp * Wp, C).
 
-    The extra slot is added to 'cls_token' if there is one. `grids` and errors are those of `source_grid`.
+    The extra slot is added to 'cls_token' if there is one. `grids` and errors as in `source_grid`.
     """
     table = weights[key]
     source, has_slot = source_grid(table.shape[1], grids)
@@ -74,14 +72,14 @@ def resize_rel_pos(table: Tensor, length: int) -> Tensor:
 
 
 def pad_kernel(weight: Tensor, size: int, log: Log) -> Tensor:
-    """Zero-pad a 14x14 kernel, no other, as the authors do for MAE's ViT-H: (C, 3, 14, 14) -> (C, 3, size, size)."""
+    """Zero-pad 14x14 kernels as the authors do for MAE's ViT-H, (C, 3, 14, 14) -> (C, 3, size, size); refuse others."""
     kernel = tuple(weight.shape[2:])
     if kernel == (size, size):
         return weight
     if kernel != (14, 14):
         fix = f'set ViT(patch_size={kernel[0]})' if kernel == (16, 16) else 'use one with 16x16 or 14x14'
         raise ValueError(
-            f'the checkpoint has patches of {"x".join(map(str, kernel))} pixels, this model of {size}x{size}: '
+            f'the checkpoint has patches of {"x".join(map(str, kernel))} pixels, this model has {size}x{size}: '
             f'only 14x14 can be converted, to 16x16; {fix}'
         )
     log(f'patch kernels of 14x14 are padded with zeros to {size}x{size}')

@@ -17,18 +17,18 @@ from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
-from .formats import recognise, unwrap
-from .torch_file import read_torch_file
+from .origins import recognize, unwrap
+from .safe_unpickler import read_torch_file
 
-# what transformers' `save_pretrained` writes, in the order in which transformers looks for it
-FOLDER = ('model.safetensors', 'model-*-of-*.safetensors', 'pytorch_model.bin', 'pytorch_model-*-of-*.bin')
-RECORD = 'vitpose_mm'  # key of our own JSON text in the metadata of safetensors
-SAFE, RESUME = 'vitpose-safe://', 'vitpose-resume://'  # before a path: MMEngine reads it with this module
-WEB = ('http://', 'https://')
+# files that transformers' `save_pretrained` writes, in the order in which transformers looks for them
+FOLDER_FILES = ('model.safetensors', 'model-*-of-*.safetensors', 'pytorch_model.bin', 'pytorch_model-*-of-*.bin')
+METADATA_KEY = 'vitpose_mm'  # key of our own JSON text in the metadata of safetensors
+SAFE_SCHEME, RESUME_SCHEME = 'vitpose-safe://', 'vitpose-resume://'  # paths that MMEngine reads with this module
+WEB_SCHEMES = ('http://', 'https://')
 
 
 class Checkpoint(NamedTuple):
-    """What was read of a checkpoint."""
+    """The content of a checkpoint."""
 
     weights: dict[str, Tensor]  # the state dict, unwrapped
     meta: dict[str, Any]  # MMEngine's 'meta', a file's metadata, a folder's config.json under 'config'
@@ -36,56 +36,56 @@ class Checkpoint(NamedTuple):
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """Read the weights of an untrusted checkpoint, on the CPU; see `load_checkpoint`. NaN and infinity are logged."""
+    """Read the weights of an untrusted checkpoint onto the CPU, see `load_checkpoint`; log NaN and infinite weights."""
     return load_from_safe(str(path))['state_dict']
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read an untrusted checkpoint, on the CPU, without the state of the optimizer.
+    """Read an untrusted checkpoint onto the CPU, without the state of the optimizer.
 
     `path` is a file of torch.save or safetensors, a folder of transformers' `save_pretrained`, or the index in it.
-    FileNotFoundError, or ValueError if its weights are not a dict of tensors or it holds something else than data.
+    FileNotFoundError, or ValueError if its weights are not a dict of tensors or it contains anything but data.
     """
     if path.is_dir() or (path.name.endswith('.index.json') and path.is_file()):
         return _load_folder(path if path.is_dir() else path.parent)
     if path.suffix == '.safetensors' and path.is_file():
         weights, meta = _read_safetensors(path)
-        weights = _checked(path, unwrap(weights)[0])
-        record(weights, meta)
+        weights = _check_weights(path, unwrap(weights)[0])
+        add_metadata(weights, meta)
         return Checkpoint(weights, meta, 'safetensors')
     content = read_torch_file(path)
     try:
         weights, opened = unwrap(content)
     except Exception as problem:  # a file can give an OrderedDict attributes that hide its methods
         raise ValueError(f'{path}: its state dict is malformed') from problem
-    weights = _checked(path, weights)
+    weights = _check_weights(path, weights)
     meta = {key: content[key] for key in ('epoch', 'iter') if type(content.get(key)) is int}
     meta.update(content['meta'] if isinstance(content.get('meta'), dict) else {})
-    record(weights, meta)
+    add_metadata(weights, meta)
     return Checkpoint(weights, meta, f'torch, weights under {opened}' if opened else 'torch')
 
 
-def record(weights: Any, meta: dict[str, Any]) -> None:
-    """Add what `meta` says of a ViT to the state dict's metadata, where load hooks look; what is there stays."""
-    known, metadata = _recorded(meta), getattr(weights, '_metadata', {})
-    if known and (origin := recognise(weights)):
+def add_metadata(weights: Any, meta: dict[str, Any]) -> None:
+    """Add what `meta` says about a ViT to the state dict's metadata, where load hooks look; keep existing entries."""
+    known, metadata = _known_fields(meta), getattr(weights, '_metadata', {})
+    if known and (origin := recognize(weights)):
         name = origin.prefix.rstrip('.')
         weights._metadata = {**metadata, name: {**known, **metadata.get(name, {})}}
 
 
-def safely(file: str, scheme: str = SAFE) -> str:
-    """Return the address under which MMEngine reads a file or web address with this module; others stay as they are."""
-    return file if '://' in file and not file.startswith(WEB) else scheme + file
+def use_safe_loader(file: str, scheme: str = SAFE_SCHEME) -> str:
+    """Return the address under which MMEngine reads a file or web address with this module; keep other addresses."""
+    return file if '://' in file and not file.startswith(WEB_SCHEMES) else scheme + file
 
 
-def _local(address: str, scheme: str) -> Path:
-    """The file of an address, downloaded to torch's cache if it is on the web."""
+def _local_path(address: str, scheme: str) -> Path:
+    """Return the file of an address, downloaded to torch's cache if it is on the web."""
     name = address.removeprefix(scheme)
-    if not name.startswith(WEB):
+    if not name.startswith(WEB_SCHEMES):
         return Path(name).expanduser()
     folder = hashlib.sha256(name.encode()).hexdigest()[:16]  # files of other addresses may have the same name
     path = Path(torch.hub.get_dir(), 'checkpoints', folder, Path(urlparse(name).path).name)
-    for turn in (is_main_process(), True):  # the other processes may have another disk
+    for turn in (is_main_process(), True):  # the other processes may have a different disk
         if turn and not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(name, str(path), progress=False)
@@ -93,40 +93,40 @@ def _local(address: str, scheme: str) -> Path:
     return path
 
 
-@CheckpointLoader.register_scheme(prefixes=(SAFE, r'.*\.safetensors$', r'.*\.index\.json$', r'.*/$'))
+@CheckpointLoader.register_scheme(prefixes=(SAFE_SCHEME, r'.*\.safetensors$', r'.*\.index\.json$', r'.*/$'))
 def load_from_safe(filename: str, map_location: object = None) -> dict:
-    """Read a checkpoint for MMEngine's `load_from` and `init_cfg`: its 'state_dict' and 'meta', on the CPU."""
-    path = _local(filename, SAFE)
-    loaded = load_checkpoint(path)
-    if faults := not_finite(loaded.weights):
-        print_log(f'{path}: {faults}', logger='current', level=logging.WARNING)
+    """Read 'state_dict' and 'meta' of a checkpoint for MMEngine's `load_from` and `init_cfg`, onto the CPU."""
+    loaded = load_checkpoint(path := _local_path(filename, SAFE_SCHEME))
+    if problem := find_non_finite_weights(loaded.weights):
+        print_log(f'{path}: {problem}', logger='current', level=logging.WARNING)
     return dict(state_dict=loaded.weights, meta=loaded.meta)
 
 
-@CheckpointLoader.register_scheme(prefixes=RESUME)
+@CheckpointLoader.register_scheme(prefixes=RESUME_SCHEME)
 def load_from_resume(filename: str, map_location: object = None) -> dict:
-    """Read all that a checkpoint of a run holds, with the state of the optimizer, to continue the run."""
-    content = read_torch_file(_local(filename, RESUME), map_location, mmap=False)  # the optimizer would map it for long
+    """Read everything in a checkpoint of a run, including the state of the optimizer, to continue the run."""
+    path = _local_path(filename, RESUME_SCHEME)
+    content = read_torch_file(path, map_location, mmap=False)  # the optimizer would keep the file mapped
     if isinstance(content, dict) and isinstance(content.get('meta'), dict):
         content['meta'].pop('config', None)  # MMEngine would run it; its files have `cfg`
     return content
 
 
-def not_finite(weights: Mapping[str, Tensor]) -> str:
-    """Count NaN and infinite weights: one line, '' if there are none."""
+def find_non_finite_weights(weights: Mapping[str, Tensor]) -> str:
+    """Describe the number of NaN and infinite weights in one line, '' if there are none."""
     bad = {key: value for key, value in weights.items() if value.is_floating_point() and not value.isfinite().all()}
     nan, infinite = (sum(int(value.sum()) for value in map(test, bad.values())) for test in (torch.isnan, torch.isinf))
     return f'{nan} weights are NaN and {infinite} infinite, the first in {next(iter(bad))}' if bad else ''
 
 
-def _checked(path: Path, content: Any) -> dict[str, Tensor]:
+def _check_weights(path: Path, content: Any) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not content:
         kind = 'empty dict' if content == {} else type(content).__name__
         raise ValueError(f"{path}: expected a dict of tensors, possibly under 'state_dict'; found {kind}")
     weights: Any = OrderedDict()
     for key, value in dict.items(content):
         if not isinstance(key, str) or not key.isprintable() or len(key) >= 300:
-            raise ValueError(f'{path}: {ascii(key)[:80]} is not a name of a weight')
+            raise ValueError(f'{path}: {ascii(key)[:80]} is not the name of a weight')
         if not isinstance(value, Tensor) or value.layout is not torch.strided or value.is_meta or value.is_quantized:
             raise ValueError(f'{path}: expected a dense tensor for {key[:80]!r}, found {type(value).__name__}')
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
@@ -134,20 +134,20 @@ def _checked(path: Path, content: Any) -> dict[str, Tensor]:
         weights[key] = value.detach()
     metadata = getattr(content, '_metadata', None)
     if isinstance(metadata, dict):
-        weights._metadata = {key: _recorded(own) for key, own in dict.items(metadata) if isinstance(own, dict)}
+        weights._metadata = {key: _known_fields(data) for key, data in dict.items(metadata) if isinstance(data, dict)}
     return weights
 
 
-def _recorded(own: dict) -> dict:
-    """Of a file's metadata, what load hooks read: grid, experts, number of attention heads, and torch's version."""
-    found: dict[str, Any] = {key: n for key in ('num_heads', 'version') if type(n := dict.get(own, key)) is int}
+def _known_fields(data: dict) -> dict:
+    """Select what load hooks read of a file's metadata: grid, experts, number of attention heads, torch's version."""
+    known: dict[str, Any] = {key: n for key in ('num_heads', 'version') if type(n := dict.get(data, key)) is int}
     for key, kind in (('grid', int), ('experts', str)):
-        value = dict.get(own, key)
+        value = dict.get(data, key)
         if isinstance(value, list | tuple) and value and all(type(item) is kind for item in value):
-            found[key] = tuple(value)
-    if len(found.get('grid', (1, 1))) != 2 or min(found.get('grid', (1, 1))) < 1:
-        del found['grid']
-    return found
+            known[key] = tuple(value)
+    if len(known.get('grid', (1, 1))) != 2 or min(known.get('grid', (1, 1))) < 1:
+        del known['grid']
+    return known
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -156,19 +156,19 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
         with safe_open(path, framework='pt') as file:
             meta: dict[str, Any] = dict(file.metadata() or {})
-            meta.update(json.loads(meta.pop(RECORD, '{}')))
+            meta.update(json.loads(meta.pop(METADATA_KEY, '{}')))
             return {key: file.get_tensor(key) for key in file.keys()}, meta
-    except Exception as problem:  # no such package, SafetensorError, whatever a malformed file makes torch raise
+    except Exception as problem:  # a missing package, SafetensorError, or anything that torch raises on malformed files
         text = ' '.join(str(problem).split())[:200]
         raise ValueError(f'{path} cannot be read as safetensors; is it complete? ({text})') from problem
 
 
 def _load_folder(folder: Path) -> Checkpoint:
-    """What `save_pretrained` wrote; the image size of config.json is the grid of the position table."""
-    options = ([file for file in sorted(folder.glob(pattern)) if file.is_file()] for pattern in FOLDER)
+    """Read what `save_pretrained` wrote; the image size in config.json gives the grid of the position table."""
+    options = ([file for file in sorted(folder.glob(pattern)) if file.is_file()] for pattern in FOLDER_FILES)
     files = next(filter(None, options), None)
     if files is None:
-        raise FileNotFoundError(f'{folder}: no checkpoint in this folder; expected one of {", ".join(FOLDER)}')
+        raise FileNotFoundError(f'{folder}: no checkpoint in this folder; expected one of {", ".join(FOLDER_FILES)}')
     count = re.search(r'-of-0*(\d+)\.', files[0].name)
     if count and count[1] != str(len(files)):
         raise ValueError(f'{folder}: expected {count[1]} shards such as {files[0].name}, found {len(files)}')
@@ -183,8 +183,8 @@ def _load_folder(folder: Path) -> Checkpoint:
         vit = config.get('backbone_config', config)
         meta = {**meta, 'num_heads': vit.get('num_attention_heads')}
         meta = {**meta, 'grid': (np.broadcast_to(vit['image_size'], 2) // vit['patch_size']).tolist()}
-    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError):  # another model's, or none
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError):  # a different model's config, or none
         pass
-    record(weights, meta)
+    add_metadata(weights, meta)
     container = parts[0].container + (f', {len(files)} shards' if count else '')
     return Checkpoint(weights, {**parts[0].meta, 'config': config}, container)

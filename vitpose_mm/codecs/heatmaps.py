@@ -10,8 +10,8 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
+from .gaussians import Targets, cut_off_gaussians, whole_gaussians
 from .peaks import Peaks, dark_peaks, msra_peaks, to_input_px, udp_peaks
-from .targets import Targets, cut_off_gaussians, whole_gaussians
 
 
 class BatchCodec(BaseKeypointCodec):
@@ -36,7 +36,7 @@ class BatchCodec(BaseKeypointCodec):
         """Keypoints (B, K, 2) in cells and visibilities (B, K) -> heatmaps (B, K, Hm, Wm) and weights (B, K)."""
 
     def targets(self, keypoints: Tensor, visible: Tensor) -> Targets:
-        """Training heatmaps and weights of a batch, equal to those of MMPose's `encode` up to rounding.
+        """Encode training heatmaps and weights of a batch, equal to those of MMPose's `encode` up to rounding.
 
         Args:
             keypoints: (B, K, 2) in input pixels.
@@ -51,7 +51,7 @@ class BatchCodec(BaseKeypointCodec):
             return self.gaussians(torch.stack((x / scale_x, y / scale_y), -1), visible.float())
 
     def locate(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
-        """Tensors of keypoints and scores; can be traced and exported unless `sparse`.
+        """Return tensors of keypoints and scores; can be traced and exported unless `sparse`.
 
         Args:
             heatmaps: (B, K, Hm, Wm); computed in fp32.
@@ -119,7 +119,7 @@ class BatchUDPHeatmap(BatchCodec, UDPHeatmap):
         sigma: standard deviation of the Gaussian in cells.
         radius_factor: not used by Gaussian heatmaps.
         blur_kernel_size: odd size of the blur in cells.
-        border: 'mmpose' decodes as MMPose, with a bias near the border; 'normalised' corrects it (docs/decoding.md).
+        border: 'mmpose' decodes as MMPose, with a bias near the border; 'normalized' corrects it (docs/decoding.md).
 
     Raises:
         ValueError: another heatmap type or border, or a kernel size that is not odd and >= 3.
@@ -140,8 +140,8 @@ class BatchUDPHeatmap(BatchCodec, UDPHeatmap):
                 f"heatmap_type={heatmap_type!r}: BatchUDPHeatmap decodes 'gaussian' heatmaps only; MMPose's UDPHeatmap "
                 "also decodes 'combined' ones"
             )
-        if border not in ('mmpose', 'normalised'):
-            raise ValueError(f"border={border!r}: expected 'mmpose' or 'normalised'")
+        if border not in ('mmpose', 'normalized'):
+            raise ValueError(f"border={border!r}: expected 'mmpose' or 'normalized'")
         check_kernel_size(blur_kernel_size)
         super().__init__(input_size, heatmap_size, heatmap_type, sigma, radius_factor, blur_kernel_size)
         self.border = border
@@ -154,7 +154,7 @@ class BatchUDPHeatmap(BatchCodec, UDPHeatmap):
 
     def peaks(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
         """Heatmaps (B, K, Hm, Wm) in fp32 -> cells (B, K, 2) and scores (B, K)."""
-        return udp_peaks(heatmaps, self.kernel, self.sigma if self.border == 'normalised' else None, sparse)
+        return udp_peaks(heatmaps, self.kernel, self.sigma if self.border == 'normalized' else None, sparse)
 
     def gaussians(self, cells: Tensor, visible: Tensor) -> Targets:
         """Keypoints (B, K, 2) in cells and visibilities (B, K) -> heatmaps (B, K, Hm, Wm) and weights (B, K)."""

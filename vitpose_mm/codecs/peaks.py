@@ -20,7 +20,7 @@ Table = tuple[tuple[float, ...], ...]
 EPS = torch.finfo(torch.float32).eps
 
 
-class Neighbourhood(NamedTuple):
+class Neighborhood(NamedTuple):
     """The cells around a maximum that a refinement reads, and the limits of their blurred values."""
 
     reach: int
@@ -28,27 +28,27 @@ class Neighbourhood(NamedTuple):
     high: float
 
 
-DARK = Neighbourhood(reach=2, low=1e-10, high=math.inf)
-UDP = Neighbourhood(reach=1, low=1e-3, high=50.0)
+DARK = Neighborhood(reach=2, low=1e-10, high=math.inf)
+UDP = Neighborhood(reach=1, low=1e-3, high=50.0)
 
 
 def msra_peaks(heatmaps: Tensor) -> Peaks:
-    """Maxima moved by a quarter of a cell towards the larger neighbour of each axis.
+    """Move maxima by a quarter of a cell towards the larger neighbor of each axis.
 
     As in MMPose, x stays in the first two columns, in the last and in the first row, and y accordingly.
     """
     height, width = heatmaps.shape[2:]
     x, y, scores = _maxima(heatmaps)
     flat, index = heatmaps.flatten(2), y * width + x
-    neighbours = torch.stack((index - 1, index + 1, index - width, index + width), -1)
-    left, right, up, down = flat.gather(2, neighbours.clamp(0, height * width - 1)).unbind(-1)
+    neighbors = torch.stack((index - 1, index + 1, index - width, index + width), -1)
+    left, right, up, down = flat.gather(2, neighbors.clamp(0, height * width - 1)).unbind(-1)
     moves_x = (x > 1) & (x < width - 1) & (y > 0)
     moves_y = (y > 1) & (y < height - 1) & (x > 0)
     return _cells(x + 0.25 * moves_x * (right - left).sign(), y + 0.25 * moves_y * (down - up).sign(), scores)
 
 
 def dark_peaks(heatmaps: Tensor, kernel: tuple[float, ...], sparse: bool = False) -> Peaks:
-    """Maxima refined by DARK: the maximum of a parabola through the logarithm of the blurred heatmap.
+    """Refine maxima by DARK: the maximum of a parabola through the logarithm of the blurred heatmap.
 
     As in MMPose, a maximum in the two outermost rows and columns is not refined.
 
@@ -71,7 +71,7 @@ def dark_peaks(heatmaps: Tensor, kernel: tuple[float, ...], sparse: bool = False
 def udp_peaks(
     heatmaps: Tensor, kernel: tuple[float, ...], border_sigma: float | None = None, sparse: bool = False
 ) -> Peaks:
-    """Maxima refined as in UDP: DARK's parabola with a step of one cell, in every row and column.
+    """Refine maxima as in UDP: DARK's parabola with a step of one cell, in every row and column.
 
     MMPose takes zeros beyond the border, and takes derivatives there from copies of the outermost blurred cells. This
     biases maxima within 5 cells of the border. `border_sigma` corrects this: cells beyond the border are those of the
@@ -100,12 +100,12 @@ def udp_peaks(
 
 
 def to_input_px(cells: Tensor, scale: tuple[float, float]) -> Tensor:
-    """Cells (B, K, 2) -> input pixels (B, K, 2), with the pixels per cell in x and y."""
+    """Convert cells (B, K, 2) to input pixels (B, K, 2), given the pixels per cell in x and y."""
     return torch.stack((cells[..., 0] * scale[0], cells[..., 1] * scale[1]), -1)
 
 
 def _maxima(heatmaps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Column, row (int64) and value of the first maximum, each (B, K)."""
+    """Find column, row (int64) and value of the first maximum, each (B, K)."""
     height, width = heatmaps.shape[2:]
     # argmax takes several times as long as amax, so use it only within the block that contains the maximum
     length = math.gcd(height * width, 128)
@@ -123,11 +123,11 @@ def _log_blurred(
     heatmaps: Tensor,
     maxima: tuple[Tensor, Tensor, Tensor],
     kernel: tuple[float, ...],
-    around: Neighbourhood,
+    around: Neighborhood,
     beyond: bool,
     sparse: bool,
 ) -> list[list[Tensor]]:
-    """The logarithm of the blurred heatmap in the cells around (x, y): [row][column], each (B, K).
+    """Take the logarithm of the blurred heatmap in the cells around (x, y): [row][column], each (B, K).
 
     As in MMPose, the blurred heatmap is scaled to the maximum of the original one, then limited. The scale only matters
     where values are limited, because it cancels out in derivatives of the logarithm. `beyond` as in `blur_table`.
@@ -149,7 +149,7 @@ def _log_blurred(
 
 
 def _newton(dx: Tensor, dy: Tensor, dxx: Tensor, dxy: Tensor, dyy: Tensor) -> Peaks:
-    """Inverse Hessian times gradient; 0 if the Hessian is singular."""
+    """Multiply the inverse Hessian by the gradient; 0 if the Hessian is singular."""
     determinant = dxx * dyy - dxy * dxy
     inverse = torch.where(determinant == 0, 0.0, 1 / determinant)
     return (dyy * dx - dxy * dy) * inverse, (dxx * dy - dxy * dx) * inverse
@@ -160,7 +160,7 @@ def _cells(x: Tensor, y: Tensor, scores: Tensor) -> Peaks:
 
 
 def blur_table(size: int, kernel: tuple[float, ...], reach: int, beyond: bool) -> Table:
-    """Weights (size + 2 x reach, size) that blur an axis: row i is the blurred cell i - reach.
+    """Compute weights (size + 2 x reach, size) that blur an axis: row i gives the blurred cell i - reach.
 
     Outside the map are zeros. Cells outside the map are the blur that reaches there (`beyond`), or copies of the first
     and last cell.
@@ -174,7 +174,7 @@ def blur_table(size: int, kernel: tuple[float, ...], reach: int, beyond: bool) -
 
 
 def border_table(size: int, kernel: tuple[float, ...], sigma: float) -> Table:
-    """What the border changes for an ideal peak, by the cell of the maximum: (size, 2), zero away from the border.
+    """Tabulate by cell of the maximum what the border changes for an ideal peak: (size, 2), zero away from it.
 
     For a peak at the distance t from its cell, the gradient g and the second derivative h of the blurred logarithm
     along an axis satisfy g + t h = 0, unless the blur crosses the border. There g + t h is almost linear in t: a + b t.
@@ -195,7 +195,7 @@ def border_table(size: int, kernel: tuple[float, ...], sigma: float) -> Table:
 
 
 def _border_term(cell: int, t: float, size: int, kernel: tuple[float, ...], sigma: float) -> float:
-    """The value of g + t h in `border_table` for an ideal peak at cell + t."""
+    """Compute g + t h in `border_table` for an ideal peak at cell + t."""
     half = len(kernel) // 2
     peak = {source: math.exp(-((source - cell - t) ** 2) / (2 * sigma**2)) for source in range(size)}
     before, here, after = (
@@ -206,7 +206,7 @@ def _border_term(cell: int, t: float, size: int, kernel: tuple[float, ...], sigm
 
 
 def _constant(like: Tensor, build: Callable[..., Table], *args: Any) -> Tensor:
-    """A table as a tensor on the device of `like`; built once per device, except while tracing."""
+    """Return a table as a tensor on the device of `like`; built once per device, except while tracing."""
     tensor = _cached_tensor if type(like) is Tensor and not IS_TRACING() else _tensor
     return tensor(like.device, build, *args)
 

@@ -1,30 +1,20 @@
 """MMPose's datasets with checked input files, and datasets and samplers that combine several of them."""
 
-from . import checked
+from . import checked, transforms
 from .apt36k import APT36KDataset
-from .checks import DatasetChecks
 from .combined import CombinedPoseDataset
-from .crop_image import CropImage, FlipBox, OpenImage, TurnBox
-from .keypoint_target import KeypointTarget
+from .dataset_checks import DatasetChecks
 from .mix_sampler import FixedMixSampler
-from .packing import PackCrop
-from .pretrain_crop import PretrainCrop
-from .teacher_cache import TeacherCacheDataset
-from .unlabelled import UnlabelledDataset
+from .teacher_cache_dataset import TeacherCacheDataset
+from .unlabeled import UnlabeledDataset
 
 __all__ = [
     'APT36KDataset',
     'CombinedPoseDataset',
-    'CropImage',
     'DatasetChecks',
     'FixedMixSampler',
-    'FlipBox',
-    'KeypointTarget',
-    'OpenImage',
-    'PackCrop',
-    'PretrainCrop',
     'TeacherCacheDataset',
-    'TurnBox',
-    'UnlabelledDataset',
+    'UnlabeledDataset',
     'checked',
+    'transforms',
 ]

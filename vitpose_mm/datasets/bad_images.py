@@ -1,4 +1,4 @@
-"""A dataset's images: each file is read once and checked; bad ones end the run or are replaced."""
+"""Read and check each image file of a dataset once; bad images end the run or are replaced."""
 
 import logging
 from collections.abc import Callable
@@ -8,75 +8,75 @@ from typing import Any
 from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger, print_log
 
-from .image_file import BadImageError, CheckedLoadImage
+from .transforms.image_file import BadImageError, CheckedLoadImage
 
 MAX_BAD_SHARE = 0.01  # bad images per sample of a dataset; one is always accepted
-NAME = 'bad_images.txt'
-CHOICES = ('raise', 'skip')
+LIST_NAME = 'bad_images.txt'
+ON_BAD_IMAGE = ('raise', 'skip')
 
 
 class ImageChecks(BaseDataset):
-    """Mixin for datasets: the image files that `LoadImage` or `OpenImage` reads are read once and checked.
+    """Mixin for datasets: the image files that `LoadImage` or `LazyLoadImage` reads are read once and checked.
 
     Args:
         on_bad_image: what to do with an image that is missing, empty, truncated or unreadable: 'raise' an error that
             names the file, or 'skip' it: the next sample whose image can be read takes its place. This depends on the
-            files alone, so a resumed run trains on the same samples. Each such image is logged and listed once in
-            `bad_images.txt` beside the run's log, as annotation file and reason; more of them than 1% of the dataset's
-            samples end the run. Without a run's log, each process counts its own.
+            files alone, so a resumed run trains on the same samples. Each such image is logged once and listed in
+            `bad_images.txt` beside the run's log, with annotation file and reason; more bad images than 1% of the
+            dataset's samples end the run. Without a log file, each process counts separately.
         *args, **kwargs: of the dataset.
 
     Raises:
-        ValueError: another choice, or 'skip' for a test, whose result a replaced sample would change.
+        ValueError: an unknown choice, or 'skip' for a test, whose result a replaced sample would change.
     """
 
     def __init__(self, *args: Any, on_bad_image: str = 'raise', **kwargs: Any):
-        if on_bad_image not in CHOICES:
+        if on_bad_image not in ON_BAD_IMAGE:
             raise ValueError(f"on_bad_image={on_bad_image!r}, expected 'raise' or 'skip'")
         if on_bad_image == 'skip' and kwargs.get('test_mode', False):
             raise ValueError("on_bad_image='skip' replaces samples, which would change a test's result: use 'raise'")
         self.on_bad_image = on_bad_image
         self.bad_images: set[str] = set()
-        self.bad_image_list = list_file()
+        self.bad_image_list = bad_image_list_path()
         super().__init__(*args, **kwargs)
-        self.pipeline.transforms = [CheckedLoadImage.replacing(step) for step in self.pipeline.transforms]
+        self.pipeline.transforms = [CheckedLoadImage.replace(step) for step in self.pipeline.transforms]
 
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline on sample `idx`, or with on_bad_image='skip' on the next one whose image can be read.
 
         Raises:
-            BadImageError: the image cannot be decoded completely; a `MissingImageError`: it does not exist.
+            BadImageError: the image cannot be decoded completely; a `MissingImageError` if it does not exist.
             ValueError: too many images are bad.
         """
-        return first_good(self, idx, super().prepare_data)
+        return first_readable(self, idx, super().prepare_data)
 
 
-def first_good(dataset: Any, index: int, prepare: Callable[[int], Any]) -> Any:
+def first_readable(dataset: Any, index: int, prepare: Callable[[int], Any]) -> Any:
     """Return sample `index`, or with on_bad_image='skip' the next one whose image can be read.
 
     Args:
         dataset: has the attributes that `ImageChecks` sets.
         index: of the sample.
-        prepare: makes a sample.
+        prepare: prepares the sample of an index.
 
     Raises:
-        ValueError: too many images cannot be read, or none can.
+        ValueError: no image can be read, or too many cannot.
     """
-    for number in range(len(dataset)):
+    for offset in range(len(dataset)):
         try:
-            return prepare((index + number) % len(dataset))
+            return prepare((index + offset) % len(dataset))
         except BadImageError as error:
             if dataset.on_bad_image != 'skip':
                 raise
-            note(dataset, error)
+            report_bad_image(dataset, error)
     raise ValueError(f'{type(dataset).__name__}: no image can be read')
 
 
-def note(dataset: Any, error: BadImageError) -> None:
-    """Log and list a bad image, once.
+def report_bad_image(dataset: Any, error: BadImageError) -> None:
+    """Log and list a bad image once.
 
     Raises:
-        ValueError: there are too many.
+        ValueError: too many images are bad.
     """
     bad, name = dataset.bad_images, getattr(dataset, 'ann_file', '') or type(dataset).__name__
     line = f'{name}\t{" ".join(str(error).split())}\n'
@@ -85,7 +85,7 @@ def note(dataset: Any, error: BadImageError) -> None:
     if dataset.bad_image_list:
         with open(dataset.bad_image_list, 'a+', encoding='utf-8') as file:
             file.seek(0)
-            bad.update(other for other in file if other.startswith(f'{name}\t'))
+            bad.update(entry for entry in file if entry.startswith(f'{name}\t'))
             if line not in bad:
                 file.write(line)
     if line not in bad:
@@ -100,7 +100,7 @@ def note(dataset: Any, error: BadImageError) -> None:
         )
 
 
-def list_file() -> Path | None:
-    """Return the file in which a run lists its bad images: beside its log, which all processes know."""
+def bad_image_list_path() -> Path | None:
+    """Return the path of the list of a run's bad images: beside its log, which all processes know."""
     log = MMLogger.get_current_instance().log_file
-    return Path(log).absolute().with_name(NAME) if log else None
+    return Path(log).absolute().with_name(LIST_NAME) if log else None

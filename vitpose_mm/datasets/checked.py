@@ -15,7 +15,7 @@ from mmpose.datasets import (
 from mmpose.registry import DATASETS
 
 from .apt36k import APT36KDataset
-from .checks import DatasetChecks
+from .dataset_checks import DatasetChecks
 
 READERS = (
     CocoDataset,
@@ -30,7 +30,7 @@ READERS = (
 )
 
 
-def checked(reader: type) -> type:
+def make_checked(reader: type) -> type:
     """Return a dataset class with the checks of `DatasetChecks`, named `Checked...` and registered."""
     text = f'`{reader.__name__}` with the checks of `DatasetChecks`.'
     return DATASETS.register_module()(
@@ -39,12 +39,12 @@ def checked(reader: type) -> type:
 
 
 # as attributes of this module, from which a data worker that is not forked imports them
-globals().update({made.__name__: made for made in map(checked, READERS)})
+globals().update({made.__name__: made for made in map(make_checked, READERS)})
 
 
 @DATASETS.register_module()
 class CheckedCocoWholeBodyHandDataset(DatasetChecks, CocoWholeBodyHandDataset):
-    """MMPose's ``CocoWholeBodyHandDataset`` with the checks of ``DatasetChecks``.
+    """MMPose's `CocoWholeBodyHandDataset` with the checks of `DatasetChecks`.
 
     An instance is one hand; its id is a running number, not the annotation's id.
     """
@@ -63,7 +63,7 @@ class CheckedCocoWholeBodyHandDataset(DatasetChecks, CocoWholeBodyHandDataset):
                     raise ValueError(
                         f'{self.ann_file}: annotation {annotation["id"]} in image {annotation["image_id"]}: '
                         f'keypoint {bad[0] // 3} of the {side} hand is not finite: {values[bad[0]]}. '
-                        'Use 0, 0, 0 for an unlabelled keypoint.'
+                        'Use 0, 0, 0 for an unlabeled keypoint.'
                     )
 
     def _where(self, instance: dict) -> str:

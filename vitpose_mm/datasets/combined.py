@@ -7,23 +7,23 @@ from mmengine.dataset import BaseDataset
 from mmpose.datasets import CombinedDataset
 from mmpose.registry import DATASETS
 
-# MMPose's constructor needs some metainfo before the members, whose metainfo replaces it, are built.
+# MMPose's constructor needs metainfo before the members are built, whose metainfo then replaces it.
 NO_METAINFO: dict = dict(dataset_name='', keypoint_info={}, skeleton_info={}, joint_weights=[], sigmas=[])
 
 
 @DATASETS.register_module()
 class CombinedPoseDataset(CombinedDataset):
-    """Concatenates datasets ("members") and returns each sample exactly as its member's pipeline packed it.
+    """Concatenate datasets ("members") and return each sample exactly as its member's pipeline packed it.
 
-    MMPose's ``CombinedDataset`` applies one pipeline, one flip order and one set of joint weights, those of the
-    combined metainfo, to all samples. Here each member's pipeline ends in ``PackPoseInputs``, so members may differ
+    MMPose's `CombinedDataset` applies one pipeline, and the flip order and joint weights of the combined metainfo, to
+    all samples. Here each member's pipeline ends in `PackPoseInputs`, so members may differ
     in keypoints, codec, heatmap size and flip pairs.
 
     Args:
-        datasets: configs of the members, each with its ``pipeline``, and with ``test_mode=True`` for testing. Each
-            member needs a unique ``dataset_name``, which routes its samples.
+        datasets: configs of the members, each with its `pipeline`, and with `test_mode=True` for testing. Each
+            member needs a unique `dataset_name`, which routes its samples.
         metainfo: the metainfo saved in checkpoints and used for samples without a dataset name; None for that of
-            the first member. ``members``, {dataset name: metainfo}, is added to it.
+            the first member. `members`, {dataset name: metainfo}, is added to it.
         sample_ratio_factor: one number >= 0 per member: samples per epoch = factor x len(member), spread evenly
             over the member. None for plain concatenation.
         pipeline: the test pipeline of the default dataset. Only MMPose's inferencers use it, which read it from the
@@ -58,7 +58,7 @@ class CombinedPoseDataset(CombinedDataset):
 
     @property
     def names(self) -> list[str]:
-        """The ``dataset_name`` of each member."""
+        """The `dataset_name` of each member."""
         return [dataset.metainfo['dataset_name'] for dataset in self.datasets]
 
     def prepare_data(self, idx: int) -> Any:
@@ -97,7 +97,7 @@ def build_member(cfg: dict) -> BaseDataset:
     try:
         dataset = DATASETS.build(cfg)
     except ValueError as error:
-        if 'need at least one array' not in str(error):  # MMEngine's error when it serialises an empty list
+        if 'need at least one array' not in str(error):  # MMEngine's error when it serializes an empty list
             raise
         dataset = []
     if not len(dataset):

@@ -15,11 +15,11 @@ def dataset_class(dataset: dict) -> type:
 
 
 def raw_metainfo(dataset: dict) -> dict:
-    """Return the unparsed metainfo: the config's own, or else that of the dataset's class."""
+    """Return the unparsed metainfo: the config's, or else that of the dataset's class."""
     return dataset.get('metainfo') or dataset_class(dataset).METAINFO  # type: ignore[attr-defined]
 
 
-def metainfo(dataset: dict) -> dict[str, Any]:
+def parse_metainfo(dataset: dict) -> dict[str, Any]:
     """Return the parsed metainfo of a dataset's config: `dataset_name`, `num_keypoints`, ..."""
     raw = raw_metainfo(dataset)
     return deepcopy(_parsed_file(raw['from_file'])) if set(raw) == {'from_file'} else parse_pose_metainfo(raw)

@@ -11,18 +11,18 @@ from .combined import CombinedPoseDataset, check_ratios
 
 @DATA_SAMPLERS.register_module()
 class FixedMixSampler(MultiSourceSampler):
-    """Draws batches with a fixed number of samples of each dataset.
+    """Draw batches with a fixed number of samples of each dataset.
 
     The samples of a dataset come from a stream of permutations, the n-th of which is seeded by seed + n. An epoch
     continues the stream where the last epoch ended, so every sample is drawn once before any sample is drawn again.
     The position in the stream follows from the epoch number alone, so a resumed run draws what the uninterrupted run
-    would draw; the streams of MMPose's ``MultiSourceSampler`` restart.
+    would draw; the streams of MMPose's `MultiSourceSampler` restart.
 
-    Use it with ``EpochSeedHook``, which sets the seed, and MMEngine's default ``DistSamplerSeedHook``, which sets the
+    Use it with `EpochSeedHook`, which sets the seed, and MMEngine's default `DistSamplerSeedHook`, which sets the
     epoch.
 
     Args:
-        dataset: a ``CombinedPoseDataset`` without ``sample_ratio_factor``.
+        dataset: a `CombinedPoseDataset` without `sample_ratio_factor`.
         batch_size: samples per batch and process; must equal the loader's.
         source_ratio: one number >= 0 per dataset. The samples per batch are rounded down; the first dataset
             gets the remainder.
@@ -31,8 +31,8 @@ class FixedMixSampler(MultiSourceSampler):
         seed: seed of the permutations; None draws one that all processes share.
 
     Raises:
-        TypeError: the dataset is not a ``CombinedPoseDataset``.
-        ValueError: the dataset has a ``sample_ratio_factor``, the ratios are invalid, or a dataset would get no
+        TypeError: the dataset is not a `CombinedPoseDataset`.
+        ValueError: the dataset has a `sample_ratio_factor`, the ratios are invalid, or a dataset would get no
             sample per batch.
     """
 
@@ -70,7 +70,7 @@ class FixedMixSampler(MultiSourceSampler):
         return (self.num_samples + more) // self.batch_size
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch number; ``DistSamplerSeedHook`` calls this before each epoch."""
+        """Set the epoch number; `DistSamplerSeedHook` calls this before each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:

@@ -12,8 +12,8 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
 from ..heads import MultiDatasetHead
+from ..heads.batch_targets import batch_weights, describe_codec, same_targets
 from ..heads.decoders import DecoderHead, heatmap_losses
-from ..heads.targets import batch_weights, describe, same_targets
 from ..layers.index import index_on
 from .teacher import Teacher
 
@@ -37,7 +37,7 @@ class DistillPoseEstimator(TopdownPoseEstimator):
 
     Raises:
         ValueError: no heatmap head, a teacher without files, or keypoints that cannot be matched; in
-            training, a teacher with another normalisation, codec or number of keypoints, or no
+            training, a teacher with a different normalization, codec or number of keypoints, or no
             heatmaps of a teacher.
     """
 
@@ -64,13 +64,13 @@ class DistillPoseEstimator(TopdownPoseEstimator):
         self.keypoint_indices = None if keypoints is None else match_keypoints(**keypoints)
 
     def init_weights(self) -> None:
-        """Load the teacher and initialise the student; the Runner calls it before training."""
+        """Load the teacher and initialize the student; the Runner calls it before training."""
         if self.teacher is not None:
             self.check_teacher()
         super().init_weights()
 
     def check_teacher(self) -> None:
-        """Load the teacher, and refuse one with another normalisation or codec.
+        """Load the teacher, and refuse it if its normalization or codec differs from the student's.
 
         For a teacher of several datasets, the samples select the head: `teacher_heatmaps` checks its codec.
 
@@ -79,7 +79,7 @@ class DistillPoseEstimator(TopdownPoseEstimator):
             ValueError: names what differs.
         """
         assert self.teacher is not None
-        mine, theirs = _normalisation(self), _normalisation(self.teacher.model)
+        mine, theirs = _normalization(self), _normalization(self.teacher.model)
         if mine != theirs:
             raise ValueError(
                 f"the teacher's data_preprocessor ({theirs}) is not the student's ({mine}): both get the same input. "
@@ -89,7 +89,7 @@ class DistillPoseEstimator(TopdownPoseEstimator):
             self._check_codec(self.teacher.model.head)
 
     def loss(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> dict[str, Tensor]:
-        """The student's losses of a batch, and `loss_distill`."""
+        """Compute the student's losses of a batch, and `loss_distill`."""
         teacher_heatmaps = self.teacher_heatmaps(inputs, data_samples)
         losses, heatmaps = self._student_losses(inputs, data_samples)
         weights = batch_weights(self.head.decoder, data_samples, heatmaps.device)
@@ -106,20 +106,20 @@ class DistillPoseEstimator(TopdownPoseEstimator):
         return losses
 
     def _student_losses(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> tuple[dict[str, Tensor], Tensor]:
-        """The student's own losses and its heatmaps (B, K, Hm, Wm), in one pass: two would update batch norms twice."""
+        """Compute the student's losses and heatmaps (B, K, Hm, Wm) in one pass; two would update batch norms twice."""
         if isinstance(self.head, DecoderHead):
             heatmaps = self.head(self.extract_feat(inputs))
             return heatmap_losses(self.head, heatmaps, data_samples, self.train_cfg), heatmaps
-        given: list[Tensor] = []
-        hook = self.head.final_layer.register_forward_hook(lambda *call: given.append(call[-1]))
+        heatmaps_seen: list[Tensor] = []
+        hook = self.head.final_layer.register_forward_hook(lambda *call: heatmaps_seen.append(call[-1]))
         try:
             losses = super().loss(inputs, data_samples)
         finally:
             hook.remove()
-        return losses, given[-1].float()
+        return losses, heatmaps_seen[-1].float()
 
     def teacher_heatmaps(self, inputs: Tensor, samples: Sequence[PoseDataSample]) -> Tensor:
-        """The teacher's heatmaps (B, K, Hm, Wm) of preprocessed images, computed or from the cache.
+        """Return the teacher's heatmaps (B, K, Hm, Wm) of preprocessed images, computed or from the cache.
 
         Args:
             inputs: (B, 3, H, W).
@@ -150,16 +150,16 @@ class DistillPoseEstimator(TopdownPoseEstimator):
     def _check_codec(self, head: nn.Module) -> None:
         if not same_targets(self.head.decoder, head.decoder):
             raise ValueError(
-                f"the teacher's codec is {describe(head.decoder)}, the student's {describe(self.head.decoder)}: they "
-                "encode the same keypoint into different heatmaps. Use the teacher's codec in the student's head and "
-                'pipelines, or another teacher'
+                f"the teacher's codec is {describe_codec(head.decoder)}, the student's "
+                f'{describe_codec(self.head.decoder)}: they encode the same keypoint into different heatmaps. Use the '
+                "teacher's codec in the student's head and pipelines, or another teacher"
             )
 
 
 def match_keypoints(
     student: str | dict, teacher: str | dict, names: dict[str, str] | None = None
 ) -> tuple[list[int], list[int]]:
-    """Indices of the same keypoints in the student's heatmaps and in the teacher's.
+    """Match keypoints: return their indices in the student's heatmaps and in the teacher's.
 
     Args:
         student: its dataset, as the name of a registered class or metainfo.
@@ -184,22 +184,22 @@ def match_keypoints(
 
 def _keypoint_names(dataset: str | dict) -> list[str]:
     if isinstance(dataset, str):
-        found = DATASETS.get(dataset)
-        if found is None:
+        dataset_class = DATASETS.get(dataset)
+        if dataset_class is None:
             raise ValueError(
                 f"keypoints: {dataset!r} is not a registered dataset; expected one like 'CheckedCocoDataset', or "
                 'metainfo such as dict(from_file=...)'
             )
-        dataset = found.METAINFO
-    named = parse_pose_metainfo(dataset)['keypoint_id2name']
-    return [named[i] for i in range(len(named))]
+        dataset = dataset_class.METAINFO
+    names = parse_pose_metainfo(dataset)['keypoint_id2name']
+    return [names[i] for i in range(len(names))]
 
 
-def _normalisation(model: BaseModel) -> dict[str, Any]:
-    """How a model's preprocessor normalises pixels."""
-    found = model.data_preprocessor
+def _normalization(model: BaseModel) -> dict[str, Any]:
+    """Describe how a model's preprocessor normalizes pixels."""
+    preprocessor = model.data_preprocessor
     return dict(
-        mean=getattr(found, 'mean', torch.zeros(0)).flatten().tolist(),
-        std=getattr(found, 'std', torch.zeros(0)).flatten().tolist(),
-        swaps_channels=bool(getattr(found, '_channel_conversion', False)),
+        mean=getattr(preprocessor, 'mean', torch.zeros(0)).flatten().tolist(),
+        std=getattr(preprocessor, 'std', torch.zeros(0)).flatten().tolist(),
+        swaps_channels=bool(getattr(preprocessor, '_channel_conversion', False)),
     )

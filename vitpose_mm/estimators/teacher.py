@@ -11,18 +11,18 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
-from ..checkpoints.complete import missing_checkpoint
-from ..checkpoints.fit import load_whole
+from ..checkpoints.run_checkpoints import missing_checkpoint_message
 from ..checkpoints.safe_load import load_weights
+from ..checkpoints.validation import load_strictly
 from ..heads import MultiDatasetHead
 from ..optim.autocast import DTYPES, has_bfloat16
-from .multi_dataset import MultiDatasetPoseEstimator
+from .multi_dataset_estimator import MultiDatasetPoseEstimator
 
 
 class Teacher:
     """Predicts heatmaps in evaluation mode and without gradient.
 
-    It is not a torch module, so the model that holds it does not train, move, save or synchronise it.
+    It is not a torch module, so the model that holds it does not train, move, save or synchronize it.
     Config and checkpoint are read on first use, so a config with a teacher can be tested without these
     files. A teacher of several datasets uses the head of the samples' dataset.
 
@@ -53,7 +53,7 @@ class Teacher:
         """The estimator, built and loaded on first use.
 
         Raises:
-            FileNotFoundError: there is no such config or checkpoint.
+            FileNotFoundError: the config or checkpoint does not exist.
             ValueError: the checkpoint does not fit the config.
         """
         if self._model is None:
@@ -61,11 +61,11 @@ class Teacher:
             if not self.checkpoint.is_file():
                 option = 'model.teacher.checkpoint={} in the config, or with --cfg-options'
                 raise FileNotFoundError(
-                    'teacher: ' + missing_checkpoint(self.checkpoint, os.path.relpath(self.config), option)
+                    'teacher: ' + missing_checkpoint_message(self.checkpoint, os.path.relpath(self.config), option)
                 )
             weights = load_weights(self.checkpoint)
             try:
-                load_whole(model, weights)
+                load_strictly(model, weights)
             except ValueError as problem:
                 raise ValueError(
                     f'{self.checkpoint} does not fit {self.config}: {problem}; use the config that the teacher was '
@@ -75,10 +75,10 @@ class Teacher:
         return self._model
 
     def read_config(self) -> Config:
-        """The teacher's config file.
+        """Read the teacher's config file.
 
         Raises:
-            FileNotFoundError: there is no such file.
+            FileNotFoundError: the file does not exist.
         """
         if not Path(self.config).is_file():
             raise FileNotFoundError(
@@ -87,10 +87,10 @@ class Teacher:
         return Config.fromfile(self.config)
 
     def dataset(self, samples: Sequence[PoseDataSample]) -> str | None:
-        """The one dataset of the samples; None if the teacher has a single head.
+        """Return the dataset of all samples; None if the teacher has a single head.
 
         Raises:
-            ValueError: the samples are of several datasets.
+            ValueError: the samples belong to several datasets.
             KeyError: the teacher does not know their dataset.
         """
         head = self.model.head
@@ -105,11 +105,11 @@ class Teacher:
         return names[0]
 
     def head(self, dataset: str | None) -> nn.Module:
-        """The head of a dataset, or the single head."""
+        """Return the head of a dataset, or the single head."""
         return self.model.head if dataset is None else self.model.head.heads[dataset]
 
     def heatmaps(self, inputs: Tensor, dataset: str | None = None) -> Tensor:
-        """Preprocessed images (B, 3, H, W) -> heatmaps (B, K, Hm, Wm) in fp32.
+        """Predict heatmaps (B, K, Hm, Wm) in fp32 of preprocessed images (B, 3, H, W).
 
         Args:
             inputs: the batch.

@@ -1,5 +1,5 @@
 """Evaluators."""
 
-from .per_dataset import PerDatasetEvaluator
+from .per_dataset_evaluator import PerDatasetEvaluator
 
 __all__ = ['PerDatasetEvaluator']

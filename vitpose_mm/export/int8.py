@@ -1,4 +1,4 @@
-"""Post-training quantisation with NNCF: OpenVINO's int8."""
+"""Post-training quantization with NNCF: OpenVINO's int8."""
 
 import ctypes
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-FEWEST = 200  # crops to calibrate with
-BATCH, RANKED = 16, 64  # crops per batch, and the worst ones, by which layers are ranked
+MIN_CALIBRATION_CROPS = 200  # crops to calibrate with
+CROPS_PER_BATCH, RANKING_CROPS = 16, 64  # crops per batch, and the worst ones, by which layers are ranked
 
 
 class _SignalStack(ctypes.Structure):
@@ -18,11 +18,11 @@ class _SignalStack(ctypes.Structure):
 
 
 @contextmanager
-def signal_stack_kept() -> Iterator[None]:
-    """Give the thread back its stack for signal handlers.
+def preserve_signal_stack() -> Iterator[None]:
+    """Restore the thread's stack for signal handlers.
 
-    Of the several cores of OpenVINO that NNCF makes, the last one sets a stack that another has freed; the next signal
-    would end the process (NNCF 3.4, OpenVINO 2026.4).
+    NNCF creates several OpenVINO cores; the last one sets a stack that another core has freed, so the next signal would
+    end the process (NNCF 3.4, OpenVINO 2026.4).
     """
     libc, before = ctypes.CDLL(None), _SignalStack()
     libc.sigaltstack(None, ctypes.byref(before))
@@ -32,22 +32,22 @@ def signal_stack_kept() -> Iterator[None]:
         libc.sigaltstack(ctypes.byref(before), None)
 
 
-@signal_stack_kept()
-def quantise(
+@preserve_signal_stack()
+def quantize(
     model: Any,
     crops: np.ndarray,
     accuracy_drop: float | None = None,
     accuracy: Callable[[np.ndarray, Sequence[int]], np.ndarray] | None = None,
 ) -> Any:
-    """Quantise weights and activations to int8, with NNCF's settings for transformers, smooth quantisation among them.
+    """Quantize weights and activations to int8, with NNCF's settings for transformers, smooth quantization among them.
 
     NNCF shows its progress.
 
     Args:
         model: `openvino.Model` from crops or images to heatmaps.
-        crops: inputs of the model to calibrate with, at least `FEWEST`.
+        crops: inputs of the model to calibrate with, at least `MIN_CALIBRATION_CROPS`.
         accuracy_drop: how much the mean `accuracy` may fall; if it falls more, the layers that cost most stay in fp32,
-            and smooth quantisation is left out. None to quantise all.
+            and smooth quantization is left out. None to quantize all.
         accuracy: from heatmaps of n crops and their numbers to the accuracy of each (n,); with `accuracy_drop`.
 
     Returns:
@@ -56,7 +56,7 @@ def quantise(
     Raises:
         ValueError: too few crops, no layer left in int8, or NNCF is not installed.
     """
-    check_count(len(crops))
+    check_crop_count(len(crops))
     try:
         import nncf
         import openvino
@@ -71,14 +71,14 @@ def quantise(
 
     def validate(compiled: Any, which: Iterable[int]) -> tuple[float, list[float]]:
         which = list(which)
-        parts = [which[i : i + BATCH] for i in range(0, len(which), BATCH)]
-        found = accuracy(np.concatenate([compiled(crops[part])[0] for part in parts]), which)
-        return float(found.mean()), found.tolist()
+        parts = [which[i : i + CROPS_PER_BATCH] for i in range(0, len(which), CROPS_PER_BATCH)]
+        values = accuracy(np.concatenate([compiled(crops[part])[0] for part in parts]), which)
+        return float(values.mean()), values.tolist()
 
-    before, after = (validate(openvino.compile_model(each, 'CPU'), data.get_data())[0] for each in (model, whole))
+    before, after = (validate(openvino.compile_model(m, 'CPU'), data.get_data())[0] for m in (model, whole))
     if before - after <= accuracy_drop:
         return whole
-    # without smooth quantisation: nncf 3.4 leaves its scales when a layer gets its weights in fp32 back
+    # without smooth quantization: nncf 3.4 leaves its scales when a layer gets its weights in fp32 back
     never = nncf.AdvancedSmoothQuantParameters(convolution=-1, matmul=-1)
     some = nncf.quantize_with_accuracy_control(
         model,
@@ -88,20 +88,23 @@ def quantise(
         max_drop=accuracy_drop,
         drop_type=nncf.DropType.ABSOLUTE,
         advanced_quantization_parameters=nncf.AdvancedQuantizationParameters(smooth_quant_alphas=never),
-        advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(ranking_subset_size=RANKED),
+        advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(
+            ranking_subset_size=RANKING_CROPS
+        ),
         **options,
     )
-    if not any(each.get_type_name() == 'FakeQuantize' for each in some.get_ops()):
+    if not any(op.get_type_name() == 'FakeQuantize' for op in some.get_ops()):
         raise ValueError(
             f'--accuracy-drop {accuracy_drop}: no layer can be in int8; accept more, or use another precision'
         )
     return some
 
 
-def check_count(count: int) -> None:
+def check_crop_count(count: int) -> None:
     """Raise a ValueError unless there are enough crops to calibrate with."""
-    if count < FEWEST:
+    if count < MIN_CALIBRATION_CROPS:
         raise ValueError(
-            f'--precision int8 calibrates with people of the images that it will see, at least {FEWEST}, and found '
-            f'{count}: pass more with --images, and --boxes for several people per image'
+            '--precision int8 calibrates with people in the images that it will see, at least '
+            f'{MIN_CALIBRATION_CROPS}, and found {count}: pass more with --images, and --boxes for several people per '
+            'image'
         )

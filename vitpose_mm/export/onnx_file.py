@@ -17,8 +17,8 @@ from .graph import DecodingGraph, HeatmapGraph, PoseGraph
 
 Graph = PoseGraph | HeatmapGraph | DecodingGraph
 
-OLDEST = '2.6'  # torch whose exporter keeps the batch size of windowed attention dynamic
-LARGEST = 1_900_000_000  # bytes of weights in one file: protobuf reads up to 2 GiB
+MIN_TORCH = '2.6'  # torch whose exporter keeps the batch size of windowed attention dynamic
+MAX_WEIGHT_BYTES = 1_900_000_000  # bytes of weights in one file: protobuf reads up to 2 GiB
 HEATMAPS = 'heatmaps'
 
 
@@ -47,7 +47,7 @@ def write_onnx(graph: Graph, example: Tensor, file: Path, stored: Mapping[str, s
 
     size = sum(len(weight.raw_data) for weight in model.graph.initializer)
     beside = file.with_name(file.name + '.data')
-    outside: dict[str, Any] = dict(save_as_external_data=True, location=beside.name) if size > LARGEST else {}
+    outside: dict[str, Any] = dict(save_as_external_data=True, location=beside.name) if size > MAX_WEIGHT_BYTES else {}
     onnx.save_model(model, str(file), **outside)
     if outside:
         shutil.copymode(file, beside)  # onnx makes it readable by the owner alone
@@ -55,8 +55,8 @@ def write_onnx(graph: Graph, example: Tensor, file: Path, stored: Mapping[str, s
 
 def as_onnx(graph: Graph, example: Tensor) -> Any:
     """The graph as `onnx.ModelProto`; see `write_onnx`."""
-    if digit_version(torch.__version__) < digit_version(OLDEST):
-        raise ValueError(f'export needs torch {OLDEST} or newer, and this is {torch.__version__}')
+    if digit_version(torch.__version__) < digit_version(MIN_TORCH):
+        raise ValueError(f'export needs torch {MIN_TORCH} or newer, and this is {torch.__version__}')
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401

@@ -33,7 +33,7 @@ def write_openvino(
         file: FILE.xml.
         stored: strings for its rt_info, by key.
         half: store weights in fp16.
-        change: of the network's `openvino.Model`, before the decoding is attached: quantisation.
+        change: of the network's `openvino.Model`, before the decoding is attached: quantization.
 
     Raises:
         ValueError: OpenVINO is not installed.
@@ -58,7 +58,7 @@ def write_openvino(
 
 
 def as_openvino(graph: HeatmapGraph | DecodingGraph, example: Tensor) -> Any:
-    """A graph as `openvino.Model` with a dynamic batch size, by way of ONNX.
+    """Convert a graph to an `openvino.Model` with a dynamic batch size, via ONNX.
 
     `openvino.convert_model` would report each use to its vendor, in processes that wait for the network.
     """

@@ -11,19 +11,19 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
-from ..checkpoints.fit import check_filled, init_pretrained, note_fit
-from ..checkpoints.key_maps import TRANSFORMERS_HEAD, rename, take
-from ..codecs.accuracy import pck_accuracy
-from .targets import batch_targets
+from ..checkpoints.key_maps import TRANSFORMERS_HEAD, pop_prefix, rename
+from ..checkpoints.validation import check_filled, init_pretrained, store_load_problem
+from ..codecs.pck import pck_accuracy
+from .batch_targets import batch_targets
 
-LOSS = dict(type='KeypointMSELoss', use_target_weight=True)
+DEFAULT_LOSS = dict(type='KeypointMSELoss', use_target_weight=True)
 
 
-def upsampling(feature_stride: int, heatmap_stride: int) -> int:
-    """Upsampling factor from feature map to heatmaps: 2, 4, 8 or 16; at stride 14 as at 16.
+def upsampling_factor(feature_stride: int, heatmap_stride: int) -> int:
+    """Return the upsampling factor from feature map to heatmaps: 2, 4, 8 or 16; stride 14 counts as 16.
 
     Raises:
-        ValueError: a stride that the heads do not support.
+        ValueError: the heads do not support this stride.
     """
     if feature_stride not in (32, 16, 14, 8):
         raise ValueError(
@@ -37,8 +37,8 @@ def upsampling(feature_stride: int, heatmap_stride: int) -> int:
 class DecoderHead(HeatmapHead):
     """Base of both decoders: fp32 heatmaps under autocast, freezing, and checked checkpoints.
 
-    A checkpoint that lacks a part of the decoder is noted, see `note_fit`. It may lack it entirely if `may_be_absent`
-    is set, as for one of several decoders.
+    `store_load_problem` stores which parts of the decoder a checkpoint lacks. The whole decoder may be missing if
+    `may_be_absent` is set, as for one of several decoders.
     """
 
     may_be_absent = False
@@ -47,13 +47,13 @@ class DecoderHead(HeatmapHead):
     def __init__(self, *args: Any, freeze: bool = False, allow_new_final_layer: bool = False, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.freeze, self.allow_new_final_layer = freeze, allow_new_final_layer
-        self.kept_keypoints: dict[int, int] = {}  # own keypoint: the checkpoint's of the same name
+        self.kept_keypoints: dict[int, int] = {}  # index of a keypoint: index of the same name in the checkpoint
         if freeze:
             self.requires_grad_(False)
         self._register_load_state_dict_pre_hook(self._read_checkpoint)
 
     def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
-        weights = rename(take(state_dict, prefix), TRANSFORMERS_HEAD)[0]
+        weights = rename(pop_prefix(state_dict, prefix), TRANSFORMERS_HEAD)[0]
         weight, problems = weights.get('final_layer.weight'), []
         if weight is not None and weight.shape[0] != self.out_channels:
             if self.allow_new_final_layer:
@@ -65,24 +65,24 @@ class DecoderHead(HeatmapHead):
                     'allow_new_final_layer=True'
                 )
         optional = ('',) if self.may_be_absent and not weights else ()  # every key starts with ''
-        note_fit(self, weights, problems, optional, main='final_layer.')
+        store_load_problem(self, weights, problems, optional, main='final_layer.')
         state_dict.update({prefix + key: value for key, value in weights.items()})
 
     def init_weights(self) -> None:
-        """Initialise as MMEngine does; a checkpoint of `init_cfg` must fit."""
+        """Initialize as MMEngine does; a checkpoint of `init_cfg` must fit."""
         init_pretrained(self, super().init_weights)
 
     def _new_final_layer(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The own last layer, with the checkpoint's values for `kept_keypoints`."""
-        own_layer = {f'final_layer.{key}': value for key, value in self.final_layer.state_dict().items()}
-        layer = {key: value.detach().clone() for key, value in own_layer.items() if key in weights}
+        """Return this head's last layer, with the checkpoint's values for `kept_keypoints`."""
+        current = {f'final_layer.{key}': value for key, value in self.final_layer.state_dict().items()}
+        layer = {key: value.detach().clone() for key, value in current.items() if key in weights}
         for key, value in layer.items():
-            for own, theirs in self.kept_keypoints.items():
-                value[own] = weights[key][theirs]
+            for ours, theirs in self.kept_keypoints.items():
+                value[ours] = weights[key][theirs]
         count = weights['final_layer.weight'].shape[0]
         print_log(
             f'the checkpoint predicts {count} keypoints, this head {self.out_channels}: its last layer is new, except '
-            f"for {len(self.kept_keypoints)} keypoints of the same name (own: the checkpoint's): "
+            f"for {len(self.kept_keypoints)} keypoints of the same name (this head's: the checkpoint's): "
             f'{self.kept_keypoints or "none"}',
             logger='current',
         )
@@ -94,24 +94,24 @@ class DecoderHead(HeatmapHead):
         return self
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
-        """Feature maps, the last one (B, C, Hp, Wp), -> heatmaps (B, K, Hm, Wm) in fp32.
+        """Map feature maps, the last one (B, C, Hp, Wp), to heatmaps (B, K, Hm, Wm) in fp32.
 
         Raises:
-            ValueError: the checkpoint that was loaded has no decoder.
+            ValueError: the loaded checkpoint has no decoder.
         """
-        if not self.may_be_absent:  # MultiDatasetHead knows which of its heads are
+        if not self.may_be_absent:  # MultiDatasetHead knows which of its heads are absent
             check_filled(self)
         return super().forward(feats).float()
 
     def loss(
         self, feats: tuple[Tensor, ...], batch_data_samples: Sequence[PoseDataSample], train_cfg: dict | None = None
     ) -> dict[str, Tensor]:
-        """Loss and accuracy of a batch, on its device.
+        """Compute loss and accuracy of a batch, on its device.
 
         Args:
             feats: feature maps, the last one (B, C, Hp, Wp).
             batch_data_samples: B samples, from a pipeline with `KeypointTarget` or MMPose's `GenerateTarget`.
-            train_cfg: the model's; with compute_acc=False there is no accuracy.
+            train_cfg: the model's; compute_acc=False turns the accuracy off.
 
         Returns:
             `loss_kpt`, and `acc_pose`: see `pck_accuracy`.
@@ -125,7 +125,7 @@ class DecoderHead(HeatmapHead):
 def heatmap_losses(
     head: HeatmapHead, heatmaps: Tensor, batch_data_samples: Sequence[PoseDataSample], train_cfg: dict | None = None
 ) -> dict[str, Tensor]:
-    """The result of `DecoderHead.loss` from heatmaps (B, K, Hm, Wm) that a head's `forward` returned."""
+    """Compute the result of `DecoderHead.loss` from heatmaps (B, K, Hm, Wm) that a head's `forward` returned."""
     targets, weights = batch_targets(head.decoder, batch_data_samples, heatmaps.device)
     losses = dict(loss_kpt=head.loss_module(heatmaps, targets, weights))
     if (train_cfg or {}).get('compute_acc', True):
@@ -143,19 +143,19 @@ class ClassicHead(DecoderHead):
     Args:
         in_channels: channels C of the feature map.
         out_channels: number of keypoints K.
-        feature_stride: stride of the ViT, 16 or 8; 14, with heatmaps of 4/14 of the input instead of 1/4 (196x252:
-            56x72); 32 for a ResNet, with one more doubling.
+        feature_stride: stride of the ViT, 16 or 8; or 14, with heatmaps of 4/14 of the input instead of 1/4
+            (196x252: 56x72); 32 for a ResNet, with one more doubling.
         heatmap_stride: 4 for heatmaps at 1/4 of the input, 2 for 1/2.
         loss: MMPose's heatmap loss.
         decoder: MMPose's codec that decodes the heatmaps.
-        init_cfg: MMEngine's; None initialises like MMPose's HeatmapHead.
+        init_cfg: MMEngine's; None initializes as in MMPose's HeatmapHead.
         deconv_channels: channels of each deconvolution: 256 in the source.
         freeze: do not train the decoder, nor update the statistics of its batch norms.
-        allow_new_final_layer: accept a checkpoint with another number of keypoints: all but the last layer is
-            loaded. With `RunCheckHook`, keypoints of the same name keep their rows of it.
+        allow_new_final_layer: accept a checkpoint with a different number of keypoints and load all but the last
+            layer. With `RunCheckHook`, keypoints of the same name keep their rows of the last layer.
 
     Raises:
-        ValueError: an unsupported stride; on loading, a checkpoint that does not fit.
+        ValueError: the stride is unsupported; on loading, the checkpoint does not fit.
     """
 
     def __init__(
@@ -164,14 +164,14 @@ class ClassicHead(DecoderHead):
         out_channels: int,
         feature_stride: int = 16,
         heatmap_stride: int = 4,
-        loss: dict = LOSS,
+        loss: dict = DEFAULT_LOSS,
         decoder: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
         deconv_channels: int = 256,
         freeze: bool = False,
         allow_new_final_layer: bool = False,
     ):
-        blocks = int(math.log2(upsampling(feature_stride, heatmap_stride)))
+        blocks = int(math.log2(upsampling_factor(feature_stride, heatmap_stride)))
         super().__init__(
             in_channels,
             out_channels,
@@ -195,18 +195,18 @@ class SimpleHead(DecoderHead):
     Args:
         in_channels: channels C of the feature map.
         out_channels: number of keypoints K.
-        feature_stride: stride of the ViT, 16 or 8; 14, with heatmaps of 4/14 of the input instead of 1/4 (196x252:
-            56x72); 32 for a ResNet, with one more doubling.
+        feature_stride: stride of the ViT, 16 or 8; or 14, with heatmaps of 4/14 of the input instead of 1/4
+            (196x252: 56x72); 32 for a ResNet, with one more doubling.
         heatmap_stride: 4 for heatmaps at 1/4 of the input, 2 for 1/2.
         loss: MMPose's heatmap loss.
         decoder: MMPose's codec that decodes the heatmaps.
-        init_cfg: MMEngine's; None initialises like MMPose's HeatmapHead.
+        init_cfg: MMEngine's; None initializes as in MMPose's HeatmapHead.
         freeze: do not train the decoder.
-        allow_new_final_layer: accept a checkpoint with another number of keypoints: all but the last layer is
-            loaded. With `RunCheckHook`, keypoints of the same name keep their rows of it.
+        allow_new_final_layer: accept a checkpoint with a different number of keypoints and load all but the last
+            layer. With `RunCheckHook`, keypoints of the same name keep their rows of the last layer.
 
     Raises:
-        ValueError: an unsupported stride; on loading, a checkpoint that does not fit.
+        ValueError: the stride is unsupported; on loading, the checkpoint does not fit.
     """
 
     def __init__(
@@ -215,13 +215,13 @@ class SimpleHead(DecoderHead):
         out_channels: int,
         feature_stride: int = 16,
         heatmap_stride: int = 4,
-        loss: dict = LOSS,
+        loss: dict = DEFAULT_LOSS,
         decoder: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
         freeze: bool = False,
         allow_new_final_layer: bool = False,
     ):
-        factor = upsampling(feature_stride, heatmap_stride)
+        factor = upsampling_factor(feature_stride, heatmap_stride)
         super().__init__(
             in_channels,
             out_channels,
@@ -237,6 +237,6 @@ class SimpleHead(DecoderHead):
         self.upsampling = factor
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
-        """Feature maps, the last one (B, C, Hp, Wp), -> heatmaps (B, K, Hm, Wm) in fp32."""
+        """Map feature maps, the last one (B, C, Hp, Wp), to heatmaps (B, K, Hm, Wm) in fp32."""
         x = F.interpolate(F.relu(feats[-1]), scale_factor=self.upsampling, mode='bilinear', align_corners=False)
         return super().forward((x,))

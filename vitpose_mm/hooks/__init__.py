@@ -1,7 +1,7 @@
 """Hooks for MMEngine's runner."""
 
-from .checkpoint import CompleteCheckpointHook
 from .compile_network import CompileHook
+from .complete_checkpoint import CompleteCheckpointHook
 from .dataset_mix import DatasetMixHook
 from .epoch_seed import EpochSeedHook
 from .non_finite import NonFiniteHook

@@ -1,4 +1,4 @@
-"""`torch.compile` for the network of a model, instead of MMEngine's whole training step."""
+"""Compile the network of a model with `torch.compile`, instead of MMEngine's whole training step."""
 
 from typing import Any
 
@@ -11,18 +11,18 @@ from mmpose.registry import HOOKS
 
 from ..estimators.teacher import Teacher
 from ..heads.decoders import DecoderHead
-from .dataset_mix import bare_model
+from .bare_model import bare_model
 
 
 @HOOKS.register_module()
 class CompileHook(Hook):
-    """Compiles backbone, head and teacher with the arguments of a config's `compile`, a dict or True.
+    """Compile backbone, head and teacher with the arguments in a config's `compile`, a dict or True.
 
-    MMEngine would compile the whole training step, and again for each change of a sample's metainfo, or fail.
+    MMEngine would compile the whole training step, again for each change in a sample's metainfo, or fail.
     """
 
     def before_run(self, runner: Runner) -> None:
-        """Compile before MMEngine would, which comes later in the same call."""
+        """Compile before MMEngine does so later in the same call."""
         options = runner.cfg.get('compile')
         if options and runner._train_loop is not None:
             names = compile_network(bare_model(runner), options)
@@ -31,7 +31,7 @@ class CompileHook(Hook):
 
 
 def compile_network(model: Any, options: bool | dict) -> list[str]:
-    """Compile the parts of a model, but for heads of several datasets, in place; return their names."""
+    """Compile the parts of a model in place, except multi-dataset heads; return the names of the parts."""
     if digit_version(torch.__version__) < digit_version('2.2'):
         raise ValueError('compile=... needs torch >= 2.2: remove it from the config, or install a newer torch')
     parts: dict[str, Any] = {'backbone': getattr(model, 'backbone', None), 'head': getattr(model, 'head', None)}

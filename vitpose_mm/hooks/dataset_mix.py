@@ -1,4 +1,4 @@
-"""Sample counts per dataset and epoch."""
+"""Count samples per dataset and epoch."""
 
 from collections import Counter
 from typing import Any
@@ -6,26 +6,25 @@ from typing import Any
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
-from ..datasets.members import members
+from ..datasets.member_datasets import find_members
+from .bare_model import bare_model
 
 
 @HOOKS.register_module()
 class DatasetMixHook(Hook):
-    """Counts the samples of each dataset.
+    """Count the samples of each dataset.
 
-    After each training epoch, the samples per dataset over all processes are logged in one line and added as scalars
-    ``samples/NAME`` to the message hub and the visualizer (TensorBoard, for example). `RunCheckHook` checks that
-    datasets and model fit.
+    After each training epoch, the numbers of samples over all processes are logged in one line and added as scalars
+    `samples/NAME` to the message hub and the visualizer (TensorBoard, for example).
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Start at zero for the datasets and for heads without a dataset, in this order."""
+        """Start at zero for the datasets, then for heads without a dataset."""
         head = bare_model(runner).head
-        names = [member.metainfo['dataset_name'] for member in members(runner.train_dataloader.dataset)]
+        names = [member.metainfo['dataset_name'] for member in find_members(runner.train_dataloader.dataset)]
         self.names = list(dict.fromkeys([*names, *getattr(head, 'heads', ())]))
         self.default, self.counts = getattr(head, 'default_dataset', None), Counter[str | None]()
 
@@ -38,14 +37,8 @@ class DatasetMixHook(Hook):
         total = torch.tensor([self.counts[name] for name in self.names])
         all_reduce(total)
         self.counts.clear()
-        numbers = dict(zip(self.names, total.tolist(), strict=True))
-        shown = ', '.join(f'{name} {number}' for name, number in numbers.items())
-        runner.logger.info(f'Samples of epoch {runner.epoch + 1}: {shown}')
-        scalars = {f'samples/{name}': number for name, number in numbers.items()}
+        counts = dict(zip(self.names, total.tolist(), strict=True))
+        runner.logger.info(f'Samples of epoch {runner.epoch + 1}: ' + ', '.join(f'{n} {c}' for n, c in counts.items()))
+        scalars = {f'samples/{name}': count for name, count in counts.items()}
         runner.message_hub.update_scalars(scalars)
         runner.visualizer.add_scalars(scalars, step=runner.epoch + 1)
-
-
-def bare_model(runner: Runner) -> Any:
-    """Return the runner's model without the wrapper of a distributed run."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -1,4 +1,4 @@
-"""Seeding per batch, so that a resumed run repeats the random numbers of an uninterrupted one."""
+"""Seed each batch, so that a resumed run repeats the random numbers of an uninterrupted run."""
 
 import itertools
 import logging
@@ -16,25 +16,24 @@ from mmengine.logging import print_log
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpose.registry import HOOKS
 
-POSITION = 'epoch_position'  # in the message hub: which epoch started at which iteration, with how many batches
+EPOCH_POSITION = 'epoch_position'  # in the message hub: an epoch, its first iteration and its number of batches
 
 
 @HOOKS.register_module()
 class EpochSeedHook(Hook):
-    """Seeds all random numbers of a training batch from (seed, epoch, rank, batch), and continues within an epoch.
+    """Seed all random numbers of a training batch from (seed, epoch, rank, batch), and resume within an epoch.
 
     A run that is resumed from any checkpoint then draws the same samples and random numbers as an uninterrupted run and
-    ends with the same weights, also with another number of data workers. MMEngine alone repeats the interrupted epoch.
+    ends with the same weights, even with a different number of data workers. Without it, MMEngine repeats the epoch.
 
-    The indices of samples carry the seed of their batch to the process that loads it. Gradient accumulation starts anew
-    in each epoch, because accumulated gradients are not in a checkpoint. If the number of batches per epoch changed,
-    the run continues at the start of the interrupted epoch. The state that MMPose's `MultiSourceSampler` keeps between
-    epochs is not restored; use `FixedMixSampler` instead.
+    Sample indices carry the seed of their batch to the process that loads it. Gradient accumulation restarts in each
+    epoch, because accumulated gradients are not saved. If the number of batches per epoch has changed, the interrupted
+    epoch restarts. MMPose's `MultiSourceSampler` keeps a state that is not restored: use `FixedMixSampler`.
 
     Args:
         seed: integer >= 0, or None for `randomness.seed` of the config or, after a resume, of the checkpoint.
 
-    ValueError: the seed is invalid; or, before training, the loop has no epochs or the batches have no sampler.
+    ValueError: the seed is invalid; before training: the loop has no epochs or the batches have no sampler.
     """
 
     priority = 'VERY_HIGH'
@@ -50,7 +49,7 @@ class EpochSeedHook(Hook):
         if isinstance(runner.train_loop, IterBasedTrainLoop) or not hasattr(loader.batch_sampler, 'sampler'):
             raise ValueError(
                 f'EpochSeedHook needs a loop with epochs, such as train_cfg=dict(by_epoch=True, max_epochs=...), and '
-                f'batches from a sampler, but {type(loader.batch_sampler).__name__} has none: or remove the hook'
+                f'batches from a sampler, which {type(loader.batch_sampler).__name__} lacks; otherwise remove the hook'
             )
         # The samplers of all ranks split the same order, so they need the same seed. With randomness.diff_rank_seed
         # MMEngine adds the rank to the runner's seed; rank 0 has the config's.
@@ -64,9 +63,9 @@ class EpochSeedHook(Hook):
         loader.dataset.__getitems__ = partial(load_batch, loader.dataset)  # torch calls it, if it is there
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Skip completed batches and seed those of the coming epoch, and samplers that draw from torch's generator."""
-        loader, epoch, done = runner.train_dataloader, runner.epoch, batches_done(runner)
-        runner.message_hub.update_info(POSITION, dict(epoch=epoch, first=runner.iter - done, batches=len(loader)))
+        """Skip completed batches; seed the remaining ones, and samplers that draw from torch's generator."""
+        loader, epoch, done = runner.train_dataloader, runner.epoch, count_completed_batches(runner)
+        runner.message_hub.update_info(EPOCH_POSITION, dict(epoch=epoch, first=runner.iter - done, batches=len(loader)))
         self._done, sampler = done, loader.batch_sampler.sampler
         sampler.seeds, sampler.skipped = (self._run_seed, runner.epoch, runner.rank), done
         seed_all(self._run_seed, runner.epoch, runner.rank, 0, loading=True)
@@ -110,7 +109,7 @@ class SeedingSampler:
 
 
 def load_batch(dataset: Any, indices: list) -> list:
-    """Return the samples of a batch, loaded in any process, after seeding with what comes with their indices."""
+    """Seed with the seeds that the indices carry, then return the samples of a batch; runs in any process."""
     if isinstance(indices[0], SeededIndex):
         seed_all(*indices[0].seeds, loading=True)
         indices = [int(index) for index in indices]
@@ -118,9 +117,9 @@ def load_batch(dataset: Any, indices: list) -> list:
     return whole_batch(dataset, indices) if whole_batch else [dataset[index] for index in indices]
 
 
-def batches_done(runner: Runner) -> int:
-    """Return how many batches of the current epoch the checkpoint of a resumed run has seen."""
-    position, batches = runner.message_hub.runtime_info.get(POSITION), len(runner.train_dataloader)
+def count_completed_batches(runner: Runner) -> int:
+    """Count the batches of the current epoch that are complete in the checkpoint of a resumed run."""
+    position, batches = runner.message_hub.runtime_info.get(EPOCH_POSITION), len(runner.train_dataloader)
     if not position or position['epoch'] != runner.epoch:
         return 0
     done = runner.iter - position['first']
@@ -132,8 +131,8 @@ def batches_done(runner: Runner) -> int:
 
 
 def seed_all(seed: int, epoch: int, rank: int, batch: int, loading: bool) -> None:
-    """Seed Python, NumPy and torch (all devices) for loading a batch of an epoch, or for training on it."""
-    # A trailing 0 changes the numbers in spawn_key, but not in SeedSequence's entropy, which is padded with zeros.
+    """Seed Python, NumPy and torch (all devices) for loading a batch or for training on it."""
+    # In spawn_key a trailing 0 changes the numbers; in SeedSequence's entropy, padded with zeros, it would not.
     key = (epoch, rank, batch, 2 if loading else 1)
     states = np.random.SeedSequence(seed, spawn_key=key).generate_state(3, np.uint64)
     random.seed(int(states[0]))

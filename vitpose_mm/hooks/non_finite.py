@@ -1,4 +1,4 @@
-"""Naming the samples of updates that were skipped because a loss or gradient was not finite."""
+"""Name the samples of updates that were skipped because a loss or gradient was not finite."""
 
 import logging
 from typing import Any
@@ -14,22 +14,22 @@ from ..optim.finite import SkipsNonFinite
 
 @HOOKS.register_module()
 class NonFiniteHook(Hook):
-    """Names the samples (image path and annotation id) of a batch whose loss or gradient is not finite.
+    """Log the samples (image path and annotation id) of a batch whose loss or gradient is not finite.
 
-    It reads what a `SkipsNonFinite` optimizer wrapper found, which counts skipped updates and stops the run.
+    The hook reads the state of a `SkipsNonFinite` optimizer wrapper, which counts skipped updates and stops the run.
     """
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Name the samples; MMEngine has already read the loss from the device."""
-        wrapper, what = runner.optim_wrapper, None
+        """Log the samples; MMEngine has already read the loss from the device."""
+        wrapper, problem = runner.optim_wrapper, None
         if not isinstance(wrapper, SkipsNonFinite):
             return
         if not abs((outputs or {}).get('loss', 0.0)) < float('inf'):
-            what = 'the loss is not finite'
+            problem = 'the loss is not finite'
         elif wrapper.should_update() and wrapper.finite is not None and not wrapper.finite:
-            what = 'a gradient is not finite, or a loss of another process or batch of this update'
-        if what:
+            problem = 'a gradient is not finite, or a loss of another process or batch of this update'
+        if problem:
             infos = [sample.metainfo for sample in data_batch.get('data_samples', ())]
             names = [f'{info.get("img_path", "unknown image")} annotation {info.get("id")}' for info in infos]
-            level = logging.WARNING if is_main_process() else logging.ERROR  # others only log errors
-            print_log(f'iteration {runner.iter + 1}: {what}. Samples: {", ".join(names)}', 'current', level)
+            level = logging.WARNING if is_main_process() else logging.ERROR  # other processes only log errors
+            print_log(f'iteration {runner.iter + 1}: {problem}. Samples: {", ".join(names)}', 'current', level)

@@ -1,4 +1,4 @@
-"""Saving and leaving when the scheduler preempts the job."""
+"""Save and exit when the scheduler preempts the job."""
 
 import multiprocessing
 import os
@@ -17,7 +17,7 @@ from mmengine.runner.base_loop import BaseLoop
 from mmpose.registry import HOOKS
 from torch import distributed
 
-from .checkpoint import CompleteCheckpointHook
+from .complete_checkpoint import CompleteCheckpointHook
 
 EXIT_CODE = 75  # sysexits.h: a temporary failure, try again
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
@@ -25,15 +25,14 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 @HOOKS.register_module()
 class PreemptionHook(Hook):
-    """On SIGTERM or SIGUSR1, saves a checkpoint after the current step and ends the process with exit code 75.
+    """On SIGTERM or SIGUSR1, save a checkpoint after the current step and exit with code 75.
 
-    All processes of a distributed run stop after the same step, even if only one of them gets the signal; with gradient
-    accumulation, after the current update. A single process also stops in a validation, which is not repeated. Data
-    workers ignore signals from other processes. A second signal, or one after an error in training, acts as without
-    this hook; a process that waits in compiled code runs no handler, so only SIGKILL ends it.
+    All processes of a distributed run stop after the same step, even if only one of them receives the signal; with
+    gradient accumulation, after the current update. A single process also stops during validation, which is not
+    repeated. Data workers ignore signals from other processes. A second signal, or one after an error in training, has
+    its usual effect. A process that waits in compiled code runs no handlers, so only SIGKILL ends it.
 
-    The run continues with `--resume`, within the epoch if there is an `EpochSeedHook`. Without a
-    `CompleteCheckpointHook` there is a ValueError before training.
+    `--resume` continues the run, within the epoch with an `EpochSeedHook`. ValueError without `CompleteCheckpointHook`.
     """
 
     priority = 'LOWEST'  # after the schedulers and after a regular checkpoint
@@ -41,10 +40,10 @@ class PreemptionHook(Hook):
     _group: Any = None
 
     def before_run(self, runner: Runner) -> None:
-        """Shield the data workers, which get the signals of a whole job, too."""
+        """Shield the data workers, which also receive the signals of a whole job."""
         for loop in (runner._train_loop, runner._val_loop):
             if isinstance(loop, BaseLoop):
-                loop.dataloader.worker_init_fn = partial(obey_parent_alone, init_fn=loop.dataloader.worker_init_fn)
+                loop.dataloader.worker_init_fn = partial(init_worker_signals, init_fn=loop.dataloader.worker_init_fn)
 
     def before_train(self, runner: Runner) -> None:
         """Handle the signals."""
@@ -54,25 +53,25 @@ class PreemptionHook(Hook):
             self._group = distributed.new_group(backend='gloo')  # a flag in CPU memory does not wait for the GPU
         self._loop, self._process = runner.train_loop, os.getpid()
         able = threading.current_thread() is threading.main_thread()
-        self._previous = {number: signal.signal(number, self._note) for number in SIGNALS if able}
+        self._previous = {number: signal.signal(number, self._handle_signal) for number in SIGNALS if able}
 
     def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
-        """Leave if a process got a signal and no gradient is waiting for its update."""
+        """Exit if a process received a signal and no gradient is waiting for its update."""
         if getattr(runner.optim_wrapper, 'should_update', lambda: True)():
-            self._leave_if_asked(runner, runner.iter + 1)
+            self._exit_if_preempted(runner, runner.iter + 1)
 
     def after_val_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
-        """Leave within the validation, unless processes may have other numbers of batches, or the weights are EMA's."""
+        """Exit during validation, unless processes may have different numbers of batches or the weights are EMA's."""
         if self._group is None and not any(isinstance(hook, EMAHook) for hook in runner.hooks):
-            self._leave_if_asked(runner, runner.iter)
+            self._exit_if_preempted(runner, runner.iter)
 
     def after_train(self, runner: Any = None) -> None:
         """Restore the previous signal handlers."""
         for number, handler in self._previous.items():
             signal.signal(number, handler or signal.SIG_DFL)
 
-    def _note(self, number: int, frame: Any) -> None:
-        """Note a signal that arrives in the training loop of this process, pass on any other one."""
+    def _handle_signal(self, number: int, frame: Any) -> None:
+        """Store a signal that arrives in the training loop of this process; send any other signal again."""
         self.after_train()
         training = any(caller.f_locals.get('self') is self._loop for caller, _ in walk_stack(frame))
         if training and os.getpid() == self._process:
@@ -80,8 +79,8 @@ class PreemptionHook(Hook):
         else:
             os.kill(os.getpid(), number)
 
-    def _leave_if_asked(self, runner: Runner, iteration: int) -> None:
-        number = self._signal  # one that arrives while this waits for other processes counts after the next step
+    def _exit_if_preempted(self, runner: Runner, iteration: int) -> None:
+        number = self._signal  # a signal that arrives while waiting for other processes counts after the next step
         if self._group is not None:
             flag = torch.tensor([number])
             distributed.all_reduce(flag, distributed.ReduceOp.MAX, group=self._group)
@@ -89,22 +88,22 @@ class PreemptionHook(Hook):
         if number:
             hook = next(hook for hook in runner.hooks if isinstance(hook, CompleteCheckpointHook))
             path = hook.save_now(runner, runner.epoch, iteration)
-            barrier()  # a process that ends earlier could make the launcher kill one that still writes
+            barrier()  # if one process exits early, the launcher could kill another that is still writing
             text = f'{signal.Signals(number).name}: saved {path} after iteration {iteration}'
             runner.logger.warning(f'{text}. Continue with --resume; exit code {EXIT_CODE}')
             raise SystemExit(EXIT_CODE)
 
 
-def obey_parent_alone(worker_id: int, init_fn: Callable[[int], None] | None) -> None:
-    """Initialize a data worker that only obeys signals of the training process, if Python can tell (not on macOS)."""
+def init_worker_signals(worker_id: int, init_fn: Callable[[int], None] | None) -> None:
+    """Initialize a data worker that ignores signals from other processes than its parent (not on macOS)."""
     if hasattr(signal, 'sigwaitinfo'):
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        threading.Thread(target=_wait_for_parent, daemon=True).start()
+        threading.Thread(target=_exit_with_parent, daemon=True).start()
     if init_fn is not None:
         init_fn(worker_id)
 
 
-def _wait_for_parent() -> None:
+def _exit_with_parent() -> None:
     while signal.sigwaitinfo(SIGNALS).si_pid != getattr(multiprocessing.parent_process(), 'pid', None):
         pass
     os._exit(0)

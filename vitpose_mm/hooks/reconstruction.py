@@ -9,17 +9,17 @@ from mmpose.registry import HOOKS
 
 from ..pretrain.masking import mask_noise
 from ..pretrain.picture import reconstruction_rows
-from .dataset_mix import bare_model
+from .bare_model import bare_model
 
 
 @HOOKS.register_module()
 class ReconstructionHook(Hook):
-    """Writes input, masked input and reconstruction of some training images every few epochs to the run's visualizer.
+    """Write input, masked input and reconstruction of some training images every few epochs to the run's visualizer.
 
     Only the first process draws. Images, crops and masks stay the same during a run.
 
     Args:
-        interval: epochs between two pictures, an integer >= 1; the last epoch has one, too.
+        interval: epochs between two pictures, an integer >= 1; the last epoch also has one.
         images: number of images, evenly spaced over the training set, an integer >= 1.
     """
 
@@ -30,7 +30,7 @@ class ReconstructionHook(Hook):
 
     @master_only
     def after_train_epoch(self, runner: Runner) -> None:
-        """Draw if it is time."""
+        """Draw in every `interval`-th epoch and in the last one."""
         if not (self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner)):
             return
         dataset, model = runner.train_dataloader.dataset, bare_model(runner)

@@ -13,37 +13,37 @@ from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import HOOKS
 
 from ..backbones import ViT
-from ..checkpoints.complete import missing_checkpoint
-from ..checkpoints.fit import load_whole, pretrained
-from ..checkpoints.formats import recognise, unwrap
-from ..checkpoints.key_maps import take
-from ..checkpoints.safe_load import RESUME, SAFE, safely
-from ..datasets.keypoint_target import KeypointTarget
-from ..datasets.members import members, transforms
-from ..estimators.crop import check_crop
+from ..checkpoints.key_maps import pop_prefix
+from ..checkpoints.origins import recognize, unwrap
+from ..checkpoints.run_checkpoints import missing_checkpoint_message
+from ..checkpoints.safe_load import RESUME_SCHEME, SAFE_SCHEME, use_safe_loader
+from ..checkpoints.validation import load_strictly, pretrained_setting
+from ..datasets.member_datasets import find_members, find_transforms
+from ..datasets.transforms.keypoint_target import KeypointTarget
+from ..estimators.crop_check import check_crop
+from ..heads.batch_targets import describe_codec, same_targets
 from ..heads.decoders import DecoderHead
-from ..heads.targets import describe, same_targets
-from .checkpoint import choose_checkpoint
-from .dataset_mix import bare_model
+from .bare_model import bare_model
+from .complete_checkpoint import set_resume_checkpoint
 
 
 @HOOKS.register_module()
 class RunCheckHook(Hook):
-    """Stops a run with inconsistent settings before the checkpoint is loaded.
+    """Stop a run with inconsistent settings before the checkpoint is loaded.
 
     - A local `load_from` must exist.
-    - The head of a top-down model must have one output per keypoint of the training, validation or test set. In a
-      `MultiDatasetHead` each dataset must have a head, and an expert if there are any.
+    - The head of a top-down model must have one output per keypoint of the training, validation or test set. With a
+      `MultiDatasetHead` each dataset must have a head, and an expert if the backbone has experts.
     - A heatmap head must have the codec of the training targets.
     - `FixedMixSampler` must have its loader's batch size, and `PerDatasetEvaluator` one metric per dataset.
     - A teacher must use the same crop as its student.
-    - A ViT's checkpoint must fit the whole model: MMEngine only logs what is left over or missing.
+    - A ViT's checkpoint must fit the whole model: MMEngine only logs unexpected and missing keys.
 
-    What `load_from` or `--resume` names, a file or web address, is read safely: one that could run code is refused.
+    The file or web address in `load_from` or `--resume` is read safely: a file that could run code is refused.
     A check is skipped if the dataset or head does not define the value.
 
     Raises:
-        FileNotFoundError: names the checkpoint, the command that writes it and the checkpoints found instead.
+        FileNotFoundError: names the missing checkpoint, the command that writes it and the existing checkpoints.
         ValueError: names what does not fit and what to change.
     """
 
@@ -51,10 +51,10 @@ class RunCheckHook(Hook):
         """Check the checkpoint, datasets and model that this run uses."""
         training = isinstance(runner._train_loop, BaseLoop)
         option = '--cfg-options load_from={}' if training else '--checkpoint {}'
-        choose_checkpoint(runner)
-        check_checkpoint(runner._load_from, runner.cfg.filename, option)
+        set_resume_checkpoint(runner)
+        check_load_from(runner._load_from, runner.cfg.filename, option)
         path = runner._load_from or (find_latest_checkpoint(runner.work_dir) if runner._resume else None)
-        runner._load_from = safely(path, RESUME if runner._resume else SAFE) if path else None
+        runner._load_from = use_safe_loader(path, RESUME_SCHEME if runner._resume else SAFE_SCHEME) if path else None
         for split in ('train', 'val', 'test'):
             loop = getattr(runner, f'_{split}_loop')  # the public property would build loops that are not run
             if isinstance(loop, BaseLoop):
@@ -67,20 +67,20 @@ class RunCheckHook(Hook):
             check_targets(runner.train_dataloader.dataset, bare_model(runner))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Open the wrappers that MMEngine does not know, and check that the weights fit the model."""
+        """Remove wrappers that MMEngine does not know, and check that the weights fit the model."""
         weights, opened = unwrap(checkpoint)
         checkpoint['state_dict'] = weights if opened else copy(weights)  # without a wrapper it is the checkpoint itself
         model = bare_model(runner)
         loop = runner._train_loop if isinstance(runner._train_loop, BaseLoop) else None
-        keep_keypoints(model, checkpoint.get('meta'), loop.dataloader.dataset if loop else None)
+        set_kept_keypoints(model, checkpoint.get('meta'), loop.dataloader.dataset if loop else None)
         if any(isinstance(module, ViT) for module in model.modules()):
             check_weights(model, checkpoint['state_dict'], runner._load_from)
-            checkpoint['state_dict'] = own = model.state_dict()  # MMEngine loads this next: the first load is kept
+            checkpoint['state_dict'] = state = model.state_dict()  # MMEngine loads it next, which changes nothing
             for name in getattr(getattr(model, 'head', None), 'absent', ()):
-                take(own, f'head.heads.{name}.')  # it stays absent
+                pop_prefix(state, f'head.heads.{name}.')  # it stays absent
 
 
-def keep_keypoints(model: Any, meta: Any, dataset: Any) -> None:
+def set_kept_keypoints(model: Any, meta: Any, dataset: Any) -> None:
     """Tell a head with `allow_new_final_layer` which keypoints of the training set (or None) a checkpoint knows."""
     head: Any = getattr(model, 'head', None)
     if getattr(head, 'allow_new_final_layer', False):
@@ -90,7 +90,7 @@ def keep_keypoints(model: Any, meta: Any, dataset: Any) -> None:
 
 
 def _keypoint_names(meta: Any) -> list[str]:
-    """Names of the keypoints in their order, [] if they are not known."""
+    """Return the names of the keypoints in order, [] if they are unknown."""
     names = meta.get('keypoint_id2name') if isinstance(meta, dict) else None
     ordered: list[Any] = [names.get(i, names.get(str(i))) for i in range(len(names))] if isinstance(names, dict) else []
     return ordered if all(isinstance(name, str) for name in ordered) else []
@@ -104,29 +104,26 @@ def check_weights(model: Any, weights: dict, file: str) -> None:
         return [*heads, *(f'{name}.knowledge_token.' for name, part in model.named_modules() if isinstance(part, ViT))]
 
     try:
-        load_whole(model, weights, absent)
+        load_strictly(model, weights, absent)
     except ValueError as problem:
-        line = pretrained(origin.prefix, file) if (origin := recognise(weights)) else ''
+        line = pretrained_setting(origin.prefix, file) if (origin := recognize(weights)) else ''
         hint = f'. To start from its ViT alone, set model.backbone.{line} instead of load_from' if line else ''
         raise ValueError(f'the checkpoint does not fit the model: {problem}{hint}') from problem
 
 
-def check_checkpoint(load_from: str | None, config: str | None, option: str = '--cfg-options load_from={}') -> None:
-    """Check that a local checkpoint exists; the FileNotFoundError names the config that writes it.
-
-    That config is searched in the `configs` folder above `config`. `option` selects a checkpoint, with {} for the file.
-    """
+def check_load_from(load_from: str | None, config: str | None, option: str = '--cfg-options load_from={}') -> None:
+    """Check that a local checkpoint exists; else name the config that writes it. `option` is like '--checkpoint {}'."""
     if load_from is None or '://' in load_from or Path(load_from).expanduser().exists():
         return
     name = Path(load_from).parent.name  # the default work_dir is work_dirs/NAME
     folders = [folder for folder in Path(config or '').parents if folder.name == 'configs']
     writers = [str(path) for folder in folders[:1] for path in sorted(folder.rglob(f'{name}.py'))] if name else []
     writer = writers[0] if writers else f'configs/.../{name or "NAME"}.py'
-    raise FileNotFoundError(missing_checkpoint(Path(load_from), writer, option))
+    raise FileNotFoundError(missing_checkpoint_message(Path(load_from), writer, option))
 
 
 def check_keypoints(dataset: Any, model: Any, split: str) -> None:
-    """Check that a top-down model has one output per keypoint of each dataset, its decoder and its expert, if any.
+    """Check that a top-down model has, for each dataset, one output per keypoint, a decoder and an expert, if any.
 
     `split` is 'train', 'val' or 'test'; `output_keypoint_indices` only applies to 'val' and 'test'.
     """
@@ -134,9 +131,9 @@ def check_keypoints(dataset: Any, model: Any, split: str) -> None:
         return
     selected = model.test_cfg.get('output_keypoint_indices') if split != 'train' else None
     experts = getattr(model.backbone, 'experts', ())
-    for member in members(dataset):
+    for member in find_members(dataset):
         meta = getattr(member, 'metainfo', None) or {}
-        name, converters = meta.get('dataset_name'), transforms(member, KeypointConverter)
+        name, converters = meta.get('dataset_name'), find_transforms(member, KeypointConverter)
         path, head = _find_head(model, name)
         if experts and name not in (None, *experts):
             raise ValueError(
@@ -162,7 +159,7 @@ def check_keypoints(dataset: Any, model: Any, split: str) -> None:
 
 
 def _find_head(model: Any, name: str | None) -> tuple[str, Any]:
-    """The config path and the head of a dataset: of a `MultiDatasetHead` the one of its name, else the model's."""
+    """Return config path and head of a dataset: in a `MultiDatasetHead` the head of this name, else the model's."""
     head = getattr(model, 'head', None)
     heads = getattr(head, 'heads', None)
     if heads is None or name is None:
@@ -180,7 +177,7 @@ def _check_loop(loop: Any) -> None:
         raise ValueError(f'the sampler has batch_size={sum(mix)}, its loader {loader.batch_size}: set both to the same')
     for metric in (evaluator, *getattr(evaluator, 'metrics', ())):  # `mim test --dump` makes it one of the metrics
         if hasattr(metric, 'metrics_dict'):
-            names = [member.metainfo['dataset_name'] for member in members(loader.dataset)]
+            names = [member.metainfo['dataset_name'] for member in find_members(loader.dataset)]
             if set(names) != set(metric.metrics_dict):
                 raise ValueError(f'the evaluator has metrics for {list(metric.metrics_dict)}, the datasets are {names}')
 
@@ -189,23 +186,23 @@ def check_targets(dataset: Any, model: Any) -> None:
     """Check that training targets and heatmap head use the same codec, and teacher and student the same crop."""
     if not isinstance(model, TopdownPoseEstimator):
         return
-    for member in members(dataset):
+    for member in find_members(dataset):
         name = (getattr(member, 'metainfo', None) or {}).get('dataset_name')
         _, head = _find_head(model, name)
         codec = getattr(head, 'decoder', None)
-        for step in transforms(member, GenerateTarget):
+        for step in find_transforms(member, GenerateTarget):
             if isinstance(step, KeypointTarget) and not (isinstance(head, DecoderHead) and hasattr(codec, 'targets')):
                 raise ValueError(
                     f'{name!r} has KeypointTarget in its pipeline, which leaves the heatmaps to the head, but it is a '
-                    f'{type(head).__name__} with decoder {describe(codec)}: use ClassicHead or SimpleHead with a '
+                    f'{type(head).__name__} with decoder {describe_codec(codec)}: use ClassicHead or SimpleHead with a '
                     "BatchUDPHeatmap or BatchMSRAHeatmap, or MMPose's GenerateTarget"
                 )
             one_codec = isinstance(head, HeatmapHead) and codec is not None and not isinstance(step.encoder, list)
             if one_codec and not same_targets(step.encoder, codec):
                 raise ValueError(
-                    f'the training pipeline of {name!r} encodes with {describe(step.encoder)}, but its head decodes '
-                    f'with {describe(codec)}: use the same codec in {type(step).__name__}(encoder=...) and '
-                    'head=dict(decoder=...)'
+                    f'the training pipeline of {name!r} encodes with {describe_codec(step.encoder)}, but its head '
+                    f'decodes with {describe_codec(codec)}: use the same codec in {type(step).__name__}(encoder=...) '
+                    'and head=dict(decoder=...)'
                 )
     if getattr(model, 'teacher', None) is not None:
         check_crop(dataset, model.teacher)

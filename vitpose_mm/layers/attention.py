@@ -14,7 +14,7 @@ Streams = tuple[Tensor, ...]  # the token grid and, if there are any, the knowle
 ODD_IS_UNSAFE = torch.__version__ < (2, 4)  # type: ignore[operator]
 # Up to this number of keys, bf16 attention on the CPU is trained in float32 and rounded, which is faster there: see
 # "Attention on the CPU" in docs/training_speed.md.
-SHORT = 256
+MAX_FLOAT32_KEYS = 256
 
 
 class Attention(nn.Module):
@@ -39,7 +39,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, *streams: Tensor) -> Streams:
-        """Grid (B, Hp, Wp, C) and optional knowledge tokens (B, T, C) -> the same shapes."""
+        """Map the grid (B, Hp, Wp, C) and optional knowledge tokens (B, T, C) to the same shapes."""
         return self.mix(*[self.qkv(stream) for stream in streams])
 
     def mix(self, *qkv: Tensor) -> Streams:
@@ -55,15 +55,15 @@ class Attention(nn.Module):
         return own.unflatten(1, grid.shape[1:3]), *others
 
     def _split_heads(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(..., n, 3 * C) -> query, key and value, each (..., heads, n, C / heads)."""
+        """Split (..., n, 3 * C) into query, key and value, each (..., heads, n, C / heads)."""
         query, key, value = qkv.unflatten(-1, (3, self.num_heads, -1)).movedim(-3, 0).transpose(-3, -2)
         return query, key, value
 
 
 def fused_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Queries (..., n, d), keys and values (..., m, d), mask broadcastable to (..., n, m) -> (..., n, d)."""
+    """Attend: queries (..., n, d), keys and values (..., m, d), mask broadcastable to (..., n, m) -> (..., n, d)."""
     if query.device.type == 'cpu' and query.dtype == torch.bfloat16:
-        if query.requires_grad and key.shape[-2] <= SHORT:
+        if query.requires_grad and key.shape[-2] <= MAX_FLOAT32_KEYS:
             if mask is not None and mask.is_floating_point():
                 mask = mask.float()
             with torch.autocast('cpu', enabled=False):
@@ -75,7 +75,7 @@ def fused_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | No
 
 
 def _join_heads(attended: Tensor) -> Tensor:
-    """(..., heads, n, C / heads) -> (..., n, C)."""
+    """Join heads: (..., heads, n, C / heads) -> (..., n, C)."""
     return attended.transpose(-3, -2).flatten(-2)
 
 
@@ -161,7 +161,7 @@ class WindowAttention(Attention):
         return own, *[self._attend_to_all(part, grid) for part in tokens]
 
     def _attend_to_all(self, tokens: Tensor, grid: Tensor) -> Tensor:
-        """Attention of the knowledge tokens (B, T, 3 * C), which are in no window, to grid and tokens -> (B, T, C)."""
+        """Let the knowledge tokens (B, T, 3 * C), which are in no window, attend to grid and tokens -> (B, T, C)."""
         query, *_ = self._split_heads(tokens)
         _, key, value = self._split_heads(torch.cat([grid.flatten(1, 2), tokens], dim=1))
         return _join_heads(fused_attention(query, key, value))

@@ -29,7 +29,7 @@ class Block(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, streams: Streams, *route: int | Tensor) -> Streams:
-        """Grid (B, Hp, Wp, C) and optional knowledge tokens (B, T, C) -> the same shapes; `route` goes to `mlp`."""
+        """Map grid (B, Hp, Wp, C) and optional tokens (B, T, C) to the same shapes; `route` is passed to `mlp`."""
         streams = _add(streams, self.drop_path(*self.attn(*[self.norm1(x) for x in streams])))
         return _add(streams, self.drop_path(*[self.mlp(self.norm2(x), *route) for x in streams]))
 

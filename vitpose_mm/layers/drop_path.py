@@ -18,7 +18,7 @@ class DropPath(nn.Module):
         self.p = p
 
     def forward(self, *branches: Tensor) -> tuple[Tensor, ...]:
-        """Tensors (B, ...) -> the same shapes."""
+        """Drop and scale tensors (B, ...); the shapes stay the same."""
         if self.p == 0 or not self.training:
             return branches
         kept = branches[0].new_empty(len(branches[0])).bernoulli_(1 - self.p).div_(1 - self.p)

@@ -25,7 +25,7 @@ class PerSampleLinear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        """Gradients of x, weight and bias where needed; zero for experts without a sample."""
+        """Compute gradients of x, weight and bias where needed; zero for experts without a sample."""
         x, weight, pick = ctx.saved_tensors
         needs_x, needs_weight, needs_bias, _ = ctx.needs_input_grad
         grad_x = grad @ weight[pick] if needs_x else None
@@ -58,7 +58,7 @@ class Experts(nn.Module):
         nn.init.trunc_normal_(self.weight, std=0.02)
 
     def forward(self, x: Tensor, pick: Tensor) -> Tensor:
-        """(B, N, D) and each sample's expert (B,) -> (B, N, P)."""
+        """Apply each sample's expert (B,): (B, N, D) -> (B, N, P)."""
         return PerSampleLinear.apply(x, self.weight.to(x.dtype), self.bias.to(x.dtype), pick)
 
 

@@ -16,7 +16,7 @@ class KnowledgeToken(nn.Module):
         count: tokens T.
         width: width of the stored tokens; None for `dim`.
         frozen: do not train the tokens; projection and position embedding are still trained.
-        pos_embed: add a trained position embedding, initialised to zero.
+        pos_embed: add a trained position embedding, initialized to zero.
 
     Raises:
         ValueError: count or width is not an integer >= 1.
@@ -41,7 +41,7 @@ class KnowledgeToken(nn.Module):
         self.pos_embed = nn.Parameter(torch.zeros(1, count, dim)) if pos_embed else None
 
     def forward(self, batch: int) -> Tensor:
-        """Batch size B -> tokens (B, T, C)."""
+        """Return the tokens (B, T, C) for a batch size B."""
         tokens = self.proj(self.tokens).to(self.tokens.dtype)  # autocast must not round the residual stream
         if self.pos_embed is not None:
             tokens = tokens + self.pos_embed

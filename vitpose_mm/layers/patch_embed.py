@@ -36,7 +36,7 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(in_channels, embed_dim, patch_size, stride=self.stride, padding=padding)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
-        """Token grid (Hp, Wp) of an image of height x width pixels.
+        """Return the token grid (Hp, Wp) of an image of height x width pixels.
 
         Raises:
             ValueError: a side is not a positive multiple of the stride.
@@ -51,7 +51,7 @@ class PatchEmbed(nn.Module):
         return height // self.stride, width // self.stride
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, Hp, Wp, C)."""
+        """Embed the patches of images: (B, 3, H, W) -> (B, Hp, Wp, C)."""
         channels = self.proj.in_channels
         if image.ndim != 4 or image.shape[1] != channels:
             hint = ''
@@ -62,7 +62,7 @@ class PatchEmbed(nn.Module):
             raise ValueError(f'image of shape {tuple(image.shape)}, expected (B, {channels}, H, W){hint}')
         if not image.is_floating_point():
             raise ValueError(
-                f'image of {image.dtype}, expected floats: normalise the image, for example with PoseDataPreprocessor'
+                f'image of {image.dtype}, expected floats: normalize the image, for example with PoseDataPreprocessor'
             )
         self.grid(image.shape[2], image.shape[3])
         # contiguous: every residual sum of the blocks keeps this layout, and each norm would copy a strided one

@@ -8,7 +8,7 @@ class DecomposedRelPos(nn.Module):
     """Attention bias from the query and the offset along each axis: q . Rh[dh] + q . Rw[dw].
 
     Source: MViTv2 (arXiv 2112.01526) as in ViTDet, which ViTPose cites without details. As in the
-    source, the query is not scaled. The tables, and therefore the bias, are initialised to zero.
+    source, the query is not scaled. The tables, and therefore the bias, are initialized to zero.
 
     Args:
         window: maximum (h, w) of a window in tokens.
@@ -28,7 +28,7 @@ class DecomposedRelPos(nn.Module):
             self.register_buffer(name, index[:, None] - index[None, :] + side - 1, persistent=False)
 
     def forward(self, query: Tensor, window: tuple[int, int]) -> Tensor:
-        """Queries (..., n, head_dim) of a window (h, w), n = h * w -> bias (..., n, n)."""
+        """Compute the bias (..., n, n) for queries (..., n, head_dim) of a window (h, w), n = h * w."""
         height, width = window
         table_h = self.rel_pos_h[self.offsets_h[:height, :height]].to(query.dtype)  # (h, h, head_dim)
         table_w = self.rel_pos_w[self.offsets_w[:width, :width]].to(query.dtype)

@@ -30,7 +30,7 @@ def fit_window(grid: Side, window: Side, shift: bool) -> tuple[Side, Side]:
 
 
 def padded_grid(grid: Side, window: Side) -> Side:
-    """The smallest grid of whole windows that contains `grid`."""
+    """Return the smallest grid of whole windows that contains `grid`."""
     return -(-grid[0] // window[0]) * window[0], -(-grid[1] // window[1]) * window[1]
 
 

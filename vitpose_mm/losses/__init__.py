@@ -1,5 +1,5 @@
 """Losses that MMPose does not have."""
 
-from .heatmap import HeatmapDistillLoss
+from .heatmap_distill import HeatmapDistillLoss
 
 __all__ = ['HeatmapDistillLoss']

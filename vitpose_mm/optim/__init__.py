@@ -1,4 +1,4 @@
-"""Optimiser set-up: layer-wise learning rates and mixed precision on CPU and GPU."""
+"""Optimizer set-up: layer-wise learning rates and mixed precision on CPU and GPU."""
 
 from .autocast import AutocastOptimWrapper
 from .finite import FiniteOptimWrapper

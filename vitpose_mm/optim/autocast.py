@@ -16,7 +16,7 @@ from .finite import SkipsNonFinite
 # torch 2.3 moved GradScaler and deprecated the old name; older releases only have the old one.
 GradScaler = getattr(torch.amp, 'GradScaler', None) or torch.cuda.amp.GradScaler
 
-EMULATED = 'this processor has no AVX-512 or bfloat16 instructions, and bfloat16 is slower than float32 on it'
+EMULATION_WARNING = 'this processor has no AVX-512 or bfloat16 instructions, and bfloat16 is slower than float32 on it'
 DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
 
@@ -60,7 +60,7 @@ class AutocastOptimWrapper(SkipsNonFinite, AmpOptimWrapper):
         if self.cast_dtype is torch.float32 and self.device_type == 'cuda':
             torch.set_float32_matmul_precision('high')
         if emulated:
-            print_log(f'AutocastOptimWrapper: {EMULATED}: training in float32', 'current', logging.WARNING)
+            print_log(f'AutocastOptimWrapper: {EMULATION_WARNING}: training in float32', 'current', logging.WARNING)
         self._scale_update_param: float | None = None
         scaler_kwargs = loss_scale if isinstance(loss_scale, dict) else {}
         if isinstance(loss_scale, int | float) and not isinstance(loss_scale, bool):

@@ -1,4 +1,4 @@
-"""Updates that are skipped because the loss or a gradient is not finite."""
+"""Skip updates whose loss or gradient is not finite."""
 
 import logging
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-COUNT = 'steps_left_out'  # in the message hub, and so in checkpoints
+SKIPPED_UPDATES_KEY = 'steps_left_out'  # in the message hub, and so in checkpoints
 
 
 class SkipsNonFinite(OptimWrapper):
-    """Mixin of optimizer wrappers that skip an update whose loss or gradient is not finite, and stop after several.
+    """Mixin for optimizer wrappers: skip updates whose loss or gradient is not finite, and stop after several.
 
     Weights, moments, step counts and the running statistics of batch norm stay as they are. A loss that is not finite
     makes all gradients of its process NaN, which the reduction of gradients passes on: all processes skip the same
@@ -55,7 +55,7 @@ class SkipsNonFinite(OptimWrapper):
             yield
 
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
-        """Backward pass, whose gradients are NaN if the loss is not finite."""
+        """Run the backward pass; its gradients are NaN if the loss is not finite."""
         factor = torch.where(loss.detach().isfinite(), 1.0, float('nan')).to(loss.dtype)
         super().backward(loss * factor, **kwargs)
 
@@ -103,8 +103,8 @@ class SkipsNonFinite(OptimWrapper):
         if not skipped:
             return
         info = self.message_hub.runtime_info
-        self.message_hub.update_info(COUNT, info.get(COUNT, 0) + skipped)
-        counts = f'{info[COUNT]} updates skipped, {in_a_row} in a row'
+        self.message_hub.update_info(SKIPPED_UPDATES_KEY, info.get(SKIPPED_UPDATES_KEY, 0) + skipped)
+        counts = f'{info[SKIPPED_UPDATES_KEY]} updates skipped, {in_a_row} in a row'
         print_log(f'no update: the norm of the gradients is {self.grad_norm:g} ({counts})', 'current', logging.WARNING)
         if in_a_row >= self.max_skipped:
             raise FloatingPointError(

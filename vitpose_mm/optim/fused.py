@@ -27,6 +27,6 @@ class FusedAdamW(torch.optim.AdamW):
 
 
 def _listed(group: dict[str, Any]) -> dict[str, Any]:
-    """A parameter group with a list instead of an iterator, which could be read only once."""
+    """Replace the iterator in a parameter group, which could be read only once, by a list."""
     params = group['params']
     return dict(group, params=[params] if isinstance(params, torch.Tensor) else list(params))

@@ -18,7 +18,7 @@ WITHOUT_DECAY = ('.bias', 'pos_embed', 'knowledge_token.tokens')  # besides 1-D 
 
 
 class GroupKey(NamedTuple):
-    """What the parameters of one optimiser group share."""
+    """What the parameters of one optimizer group share."""
 
     layer_id: int
     decays: bool
@@ -27,24 +27,24 @@ class GroupKey(NamedTuple):
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
-    """Gives the parameters with layer id i of a ViT of depth L the learning rate lr * layer_decay_rate ** (L + 1 - i).
+    """Give the parameters with layer id i of a ViT of depth L the learning rate lr * layer_decay_rate ** (L + 1 - i).
 
-    The layer ids come from each submodule with a ``layer_id(name)`` method and a ``depth``, wherever it is in the
+    The layer ids come from each submodule with a `layer_id(name)` method and a `depth`, wherever it is in the
     model, so it works inside wrappers and distillers too. All other parameters have id L + 1. 1-D parameters, biases,
     the position embedding and the knowledge token get no weight decay. Frozen parameters are left out. A table of the
     parameter groups is logged.
 
-    Source: layer decay as in ViTPose; the groups equal those of MMPose's ``LayerDecayOptimWrapperConstructor`` for
+    Source: layer decay as in ViTPose; the groups equal those of MMPose's `LayerDecayOptimWrapperConstructor` for
     the models that it supports.
 
     Args:
-        optim_wrapper_cfg: config of the optimiser wrapper, with ``optimizer`` inside.
-        paramwise_cfg: ``layer_decay_rate`` in (0, 1]; optionally ``num_layers``, which must equal the model's depth;
-            optionally ``custom_keys``, {substring of parameter names: dict(lr_mult=, decay_mult=)}, whose factors
+        optim_wrapper_cfg: config of the optimizer wrapper, with `optimizer` inside.
+        paramwise_cfg: `layer_decay_rate` in (0, 1]; optionally `num_layers`, which must equal the model's depth;
+            optionally `custom_keys`, {substring of parameter names: dict(lr_mult=, decay_mult=)}, whose factors
             multiply the learning rate and weight decay above. As in MMEngine, only the longest matching key applies.
 
     Raises:
-        TypeError: ``paramwise_cfg``, ``custom_keys`` or one of its values is not a dict.
+        TypeError: `paramwise_cfg`, `custom_keys` or one of its values is not a dict.
         ValueError: an option or factor is unknown or out of range, the model has no ViT or trains ViTs of different
             depths, or a ViT has freeze='all_but_token' and more than its token trains.
     """
@@ -57,7 +57,7 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         return super().__call__(model)
 
     def _validate_cfg(self) -> None:
-        """Check all options, since MMEngine ignores unknown ones; called by the parent's ``__init__``."""
+        """Check all options, since MMEngine ignores unknown ones; called by the parent's `__init__`."""
         cfg = self.paramwise_cfg
         if not isinstance(cfg, dict):
             raise TypeError(f'paramwise_cfg must be a dict, got {type(cfg).__name__}.')
@@ -94,11 +94,11 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         prefix: str = '',
         is_dcn_module: int | float | None = None,
     ) -> None:
-        """Append the model's parameter groups to ``params``.
+        """Append the model's parameter groups to `params`.
 
         Args:
-            params: list that is extended by dicts with ``params``, ``param_names``, ``group_name``, ``lr_scale``,
-                ``lr`` and, if known, ``weight_decay``.
+            params: list that is extended by dicts with `params`, `param_names`, `group_name`, `lr_scale`,
+                `lr` and, if known, `weight_decay`.
             module: the whole model.
             prefix: unused; part of the parent's signature.
             is_dcn_module: unused; part of the parent's signature.
@@ -120,12 +120,12 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         print_log(render_groups(groups), logger='current')
 
     def _depth_of(self, vits: dict[str, nn.Module]) -> int:
-        """Return the depth of the trainable ViTs and check it against ``num_layers``."""
+        """Return the depth of the trainable ViTs and check it against `num_layers`."""
         if not vits:
             raise ValueError(
                 'ViTLayerDecayOptimWrapperConstructor found no ViT in the model: no submodule has '
                 "a layer_id(name) and a depth. Use backbone=dict(type='ViT', ...), or another "
-                'optimiser constructor for this model.'
+                'optimizer constructor for this model.'
             )
         trained = [vit for vit in vits.values() if any(p.requires_grad for p in vit.parameters())]
         depths = {int(vit.depth) for vit in trained or vits.values()}  # type: ignore[arg-type]
@@ -144,7 +144,7 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         return depth
 
     def _custom_key_of(self, name: str) -> str | None:
-        """Return the longest of ``custom_keys`` in a parameter's name, the alphabetically first among equals."""
+        """Return the longest of `custom_keys` in a parameter's name, the alphabetically first among equals."""
         keys = [key for key in self.paramwise_cfg.get('custom_keys', {}) if key in name]
         return min(keys, key=lambda key: (-len(key), key), default=None)
 
@@ -187,7 +187,7 @@ def layer_id_of(name: str, vits: dict[str, nn.Module], depth: int) -> int:
 
     Args:
         name: the parameter's name in the whole model.
-        vits: the result of ``find_vits`` for that model.
+        vits: the result of `find_vits` for that model.
         depth: number of blocks L.
     """
     # torch.compile's wrapper forwards layer_id, so a ViT can be found twice; the longest prefix is the ViT itself.
@@ -200,7 +200,7 @@ def layer_id_of(name: str, vits: dict[str, nn.Module], depth: int) -> int:
 
 
 def _check_token_only(model: nn.Module, vits: dict[str, nn.Module]) -> None:
-    """With freeze='all_but_token', check that the rest of the model is frozen too, which the ViT cannot do itself."""
+    """Check that with freeze='all_but_token' the rest of the model is frozen too, which the ViT cannot check."""
     if any(getattr(vit, 'freeze', None) == 'all_but_token' for vit in vits.values()):
         for name, parameter in model.named_parameters():
             if parameter.requires_grad and 'knowledge_token.' not in name:
@@ -213,7 +213,7 @@ def _check_token_only(model: nn.Module, vits: dict[str, nn.Module]) -> None:
 def render_groups(groups: dict[GroupKey, dict[str, Any]]) -> str:
     """Return a plain-text table of the parameter groups, sorted by layer id."""
     has_custom = any(key.custom_key is not None for key in groups)
-    table = Table(title='Optimiser groups', box=box.ASCII)
+    table = Table(title='Optimizer groups', box=box.ASCII)
     for column in ('layer id', 'lr', 'weight decay', 'tensors', 'parameters'):
         table.add_column(column, justify='right')
     if has_custom:
@@ -222,7 +222,7 @@ def render_groups(groups: dict[GroupKey, dict[str, Any]]) -> str:
         row = [
             str(key.layer_id),
             f'{group["lr"]:.3e}',
-            f'{group["weight_decay"]:g}' if 'weight_decay' in group else "optimiser's own",
+            f'{group["weight_decay"]:g}' if 'weight_decay' in group else "optimizer's own",
             str(len(group['params'])),
             f'{sum(parameter.numel() for parameter in group["params"]):,}',
         ]
@@ -236,8 +236,8 @@ def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _check_keys(given: dict[str, Any], known: tuple[str, ...], where: str) -> None:
-    for key in given:
+def _check_keys(options: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in options:
         if key not in known:
             close = difflib.get_close_matches(str(key), known, n=1)
             hint = f' Did you mean {close[0]!r}?' if close else ''

@@ -11,15 +11,15 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from ..backbones import ViT
-from ..backbones.checkpoint import record
 from ..backbones.routing import expert_route
-from ..checkpoints.fit import init_pretrained
+from ..backbones.vit_checkpoint import add_vit_metadata
+from ..checkpoints.validation import init_pretrained
 from ..layers.index import copy_to
-from .checkpoint import read_checkpoint
-from .decoder import MaskedDecoder
+from .mae_checkpoint import adapt_to_autoencoder
+from .masked_decoder import MaskedDecoder
 from .masking import gather, mask_noise, patchify, sincos_table, split_patches, visible_count
 
-VARIANCE_EPS = 1e-6  # of the per-patch normalisation
+VARIANCE_EPS = 1e-6  # in the per-patch normalization
 
 
 @MODELS.register_module()
@@ -31,21 +31,21 @@ class MaskedAutoencoder(BaseModel):
     ViTPose does with MAE's own weights.
 
     Checkpoints of facebookresearch's MAE and of transformers' `ViTMAEForPreTraining` load without conversion;
-    `vitpose_mm.pretrain.checkpoint.to_mae` writes the former. A fine-tuning config starts from a checkpoint of this
-    model with `backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=FILE, prefix='backbone.'))`.
+    `mae_checkpoint.to_mae` writes the former. A fine-tuning config starts from a checkpoint of this model with
+    `backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=FILE, prefix='backbone.'))`.
 
-    Masks depend on the run's seed and on a sample's place in the training, see `masking.mask_noise`.
+    Masks depend on the run's seed and on a sample's position in the training, see `masking.mask_noise`.
 
     Args:
         backbone: config of a `ViT` whose stride is the patch size, with full attention, without experts and
             knowledge token. Its position table is fixed to sines and cosines.
-        decoder: dict(dim=512, depth=8, heads=16), any of them.
+        decoder: any of dict(dim=512, depth=8, heads=16).
         mask_ratio: share of masked patches, in (0, 1).
-        data_preprocessor: normalises the images; the targets are patches of the normalised image.
+        data_preprocessor: normalizes the images; the targets are patches of the normalized image.
         init_cfg: MMEngine's.
 
     Raises:
-        ValueError: an argument is not accepted; the message names it and says what is.
+        ValueError: an argument is invalid; the message names it and the accepted values.
     """
 
     def __init__(
@@ -71,15 +71,15 @@ class MaskedAutoencoder(BaseModel):
         pixels = self.backbone.patch_embed.proj.weight[0].numel()
         self.decoder = MaskedDecoder(dim, self.grid, pixels, **(decoder or {}))
         self._init_parameters()
-        self._register_load_state_dict_pre_hook(read_checkpoint, with_module=True)
-        self._register_state_dict_hook(record)
+        self._register_load_state_dict_pre_hook(adapt_to_autoencoder, with_module=True)
+        self._register_state_dict_hook(add_vit_metadata)
 
     def init_weights(self) -> None:
-        """Initialise as MMEngine does; a checkpoint of `init_cfg` must fit."""
+        """Initialize as MMEngine does; a checkpoint of `init_cfg` must fit."""
         init_pretrained(self, super().init_weights)
 
     def _init_parameters(self) -> None:
-        """MAE's initial values: Xavier for all linear layers, also the patch embedding, and N(0, 0.02) for tokens."""
+        """Initialize as MAE: Xavier for all linear layers and the patch embedding, N(0, 0.02) for tokens."""
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.Conv2d)):
                 nn.init.xavier_uniform_(module.weight.flatten(1) if module.weight.ndim == 4 else module.weight)
@@ -98,13 +98,13 @@ class MaskedAutoencoder(BaseModel):
         """Encode the visible patches, decode all, compare the masked ones.
 
         Args:
-            inputs: images (B, 3, H, W), normalised.
+            inputs: images (B, 3, H, W), normalized.
             data_samples: name the dataset of each image for a backbone with experts; there are no labels.
             mode: 'loss', 'predict' or 'tensor', as in MMEngine.
             noise: (B, N), chooses the masked patches; None for that of this step of the training.
 
         Returns:
-            'loss': dict(loss=...). Otherwise: predicted patches (B, N, P), normalised per patch, and the `Split`.
+            'loss': dict(loss=...). Otherwise: predicted patches (B, N, P), normalized per patch, and the `Split`.
 
         Raises:
             ValueError: an image has another size than the backbone's `img_size`.
@@ -117,7 +117,7 @@ class MaskedAutoencoder(BaseModel):
         return predicted, split
 
     def patchify(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) -> patches (B, N, P), see `masking.patchify`.
+        """Cut images (B, 3, H, W) into patches (B, N, P), see `masking.patchify`.
 
         Raises:
             ValueError: the image has another size than the backbone's `img_size`.
@@ -130,7 +130,7 @@ class MaskedAutoencoder(BaseModel):
         return patchify(image, self.backbone.patch_embed.patch_size)
 
     def encode(self, patches: Tensor, visible: Tensor, data_samples: Sequence[Any] | None = None) -> Tensor:
-        """Patches (B, N, P), indices of the visible ones (B, V) -> encoded cls token and patches (B, 1 + V, C)."""
+        """Encode cls token and visible patches: patches (B, N, P), indices (B, V) -> (B, 1 + V, C)."""
         vit = self.backbone
         position = vit.pos_embed.expand(len(patches), -1, -1)
         tokens = vit.patch_embed.project(gather(patches, visible)) + gather(position, visible)
@@ -141,7 +141,7 @@ class MaskedAutoencoder(BaseModel):
         return vit.last_norm(row.squeeze(1))
 
     def noise(self, patches: Tensor) -> Tensor:
-        """Noise (B, N) of the current step for patches (B, N, P), on their device.
+        """Draw the noise (B, N) of the current step for patches (B, N, P), on their device.
 
         The sampler deals consecutive samples to the processes in turn, so each takes its own rows.
         """
@@ -175,11 +175,11 @@ def check_backbone(vit: nn.Module) -> None:
 
 
 def masked_loss(predicted: Tensor, patches: Tensor, masked: Tensor) -> Tensor:
-    """Mean squared error on masked patches, each target normalised by its own mean and variance.
+    """Compute the mean squared error on masked patches, each target normalized by its mean and variance.
 
     Args:
         predicted: (B, N, P).
-        patches: (B, N, P) of the normalised image.
+        patches: (B, N, P) of the normalized image.
         masked: (B, N), 1 for masked and 0 for visible.
 
     Returns:

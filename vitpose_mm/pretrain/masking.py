@@ -35,7 +35,7 @@ def split_patches(noise: Tensor, ratio: float) -> Split:
 
 
 def visible_count(patches: int, ratio: float) -> int:
-    """Number of visible ones among `patches`.
+    """Count the visible ones among `patches`.
 
     Raises:
         ValueError: none is visible, or none is masked.
@@ -50,7 +50,7 @@ def visible_count(patches: int, ratio: float) -> int:
 
 
 def mask_noise(seed: int, first: int, count: int, patches: int) -> np.ndarray:
-    """Noise in [0, 1) of consecutive samples of a training: (count, patches) float64.
+    """Draw noise in [0, 1) for consecutive samples of a training: (count, patches) float64.
 
     Each number depends only on the seed, the sample's position in the training and the patch. Therefore the masks
     are the same for any number of processes and after a resume.
@@ -67,13 +67,13 @@ def mask_noise(seed: int, first: int, count: int, patches: int) -> np.ndarray:
 
 
 def patchify(image: Tensor, side: int = 16) -> Tensor:
-    """(B, 3, H, W) -> patches (B, N, side * side * 3), row by row; pixels ordered row, column, channel as in MAE."""
+    """Cut images (B, 3, H, W) into patches (B, N, side * side * 3), row by row; pixels by row, column, channel."""
     rows = image.unfold(2, side, side).unfold(3, side, side)  # (B, 3, Hp, Wp, side, side)
     return rows.permute(0, 2, 3, 4, 5, 1).flatten(3).flatten(1, 2)
 
 
 def unpatchify(patches: Tensor, grid: Grid, side: int = 16) -> Tensor:
-    """Patches (B, N, side * side * 3) of a grid (Hp, Wp) -> (B, 3, H, W); the inverse of `patchify`."""
+    """Join patches (B, N, side * side * 3) of a grid (Hp, Wp) into images (B, 3, H, W); inverse of `patchify`."""
     pixels = patches.unflatten(2, (side, side, -1)).unflatten(1, grid)  # (B, Hp, Wp, side, side, 3)
     return pixels.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
 
@@ -84,10 +84,10 @@ def gather(tokens: Tensor, index: Tensor) -> Tensor:
 
 
 def sincos_table(grid: Grid, dim: int) -> Tensor:
-    """Position table of sines and cosines: (Hp, Wp) -> (1, Hp * Wp, dim).
+    """Make a position table of sines and cosines: (Hp, Wp) -> (1, Hp * Wp, dim).
 
     The first half of a token's entries encodes its column, the second half its row, each as sines, then cosines.
-    Source: MAE, for rectangular grids, too; as the source.
+    Source: MAE, extended to rectangular grids; as the source.
 
     Raises:
         ValueError: 4 does not divide `dim`.

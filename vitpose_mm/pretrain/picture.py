@@ -6,7 +6,7 @@ from torch import Tensor
 
 from .masking import Grid, patchify, unpatchify
 
-GREY = 127.5  # of masked patches
+MASK_GRAY = 127.5  # of masked patches
 
 
 def reconstruction_rows(
@@ -14,14 +14,14 @@ def reconstruction_rows(
 ) -> np.ndarray:
     """Draw one row per image: the input, the masked input, and the visible patches with the predicted ones.
 
-    A prediction is normalised per patch. It is shown with the mean and variance of the true patch, as in MAE's
+    A prediction is normalized per patch. It is shown with the mean and variance of the true patch, as in MAE's
     demonstration.
 
     Args:
-        inputs: images (B, 3, H, W), normalised RGB.
-        predicted: patches (B, N, P), normalised per patch.
+        inputs: images (B, 3, H, W), normalized RGB.
+        predicted: patches (B, N, P), normalized per patch.
         masked: (B, N), 1 for masked.
-        mean: of the image normalisation, (3, 1, 1), pixels 0 to 255.
+        mean: of the image normalization, (3, 1, 1), pixels 0 to 255.
         std: likewise.
         grid: (Hp, Wp) of the patches.
 
@@ -30,9 +30,9 @@ def reconstruction_rows(
     """
     side = inputs.shape[2] // grid[0]
     patches, hidden = patchify(inputs, side), masked[..., None].bool()
-    variance, centre = torch.var_mean(patches, dim=2, keepdim=True)
-    restored = torch.where(hidden, predicted.float() * variance.sqrt() + centre, patches)
-    grey = patchify(((GREY - mean) / std).expand_as(inputs), side)
-    columns = [unpatchify(each, grid, side) for each in (patches, torch.where(hidden, grey, patches), restored)]
+    variance, center = torch.var_mean(patches, dim=2, keepdim=True)
+    restored = torch.where(hidden, predicted.float() * variance.sqrt() + center, patches)
+    gray = patchify(((MASK_GRAY - mean) / std).expand_as(inputs), side)
+    columns = [unpatchify(column, grid, side) for column in (patches, torch.where(hidden, gray, patches), restored)]
     pixels = (torch.cat(columns, dim=3) * std + mean).clamp(0, 255).round().byte()
     return pixels.permute(0, 2, 3, 1).flatten(0, 1).cpu().numpy()

@@ -1,6 +1,6 @@
-"""Visualisers and their backends."""
+"""Visualizers and their backends."""
 
 from .local_backend import TolerantVisBackend
-from .per_dataset import PerDatasetVisualizer
+from .per_dataset_visualizer import PerDatasetVisualizer
 
 __all__ = ['PerDatasetVisualizer', 'TolerantVisBackend']

@@ -25,7 +25,7 @@ def tolerant(write: Callable[..., None]) -> Callable[..., None]:
 
 @VISBACKENDS.register_module()
 class TolerantVisBackend(LocalVisBackend):
-    """MMEngine's ``LocalVisBackend``; a file that cannot be written logs a warning instead of ending the run."""
+    """MMEngine's `LocalVisBackend`; a file that cannot be written logs a warning instead of ending the run."""
 
     add_image, add_scalar, add_scalars = map(
         tolerant, (LocalVisBackend.add_image, LocalVisBackend.add_scalar, LocalVisBackend.add_scalars)

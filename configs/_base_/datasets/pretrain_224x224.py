@@ -26,5 +26,5 @@ train_dataloader = dict(
     drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='default_collate'),
-    dataset=dict(type='UnlabelledDataset', pipeline=pipeline),
+    dataset=dict(type='UnlabeledDataset', pipeline=pipeline),
 )

@@ -4,7 +4,7 @@ _base_ = './topdown.py'
 
 codec = dict(type='BatchUDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
 crop = dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True)
-train_crop = dict(crop, type='CropImage')
+train_crop = dict(crop, type='DecodeAndCrop')
 target = dict(type='KeypointTarget', encoder=codec)
 train_pipeline = [*_base_.opening, *_base_.augmentation, train_crop, target, *_base_.train_packing]
 val_pipeline = [*_base_.loading, crop, *_base_.packing]

@@ -10,8 +10,8 @@ udp = dict(type='BatchUDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64),
 classic = dict(type='BatchMSRAHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
 udp_crop = dict(type='TopdownAffine', input_size=udp['input_size'], use_udp=True)
 classic_crop = dict(type='TopdownAffine', input_size=classic['input_size'])
-udp_train_crop = dict(udp_crop, type='CropImage')
-classic_train_crop = dict(classic_crop, type='CropImage')
+udp_train_crop = dict(udp_crop, type='DecodeAndCrop')
+classic_train_crop = dict(classic_crop, type='DecodeAndCrop')
 udp_target = dict(type='KeypointTarget', encoder=udp)
 classic_target = dict(type='KeypointTarget', encoder=classic)
 

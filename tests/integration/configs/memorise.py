@@ -6,7 +6,7 @@ steps = 150
 size = (96, 128)
 codec = dict(type='UDPHeatmap', input_size=size, heatmap_size=(24, 32), sigma=2)
 model = dict(
-    backbone=dict(arch='tiny', img_size=(128, 96), drop_path_rate=0.0),
+    backbone=dict(arch='deit-tiny', img_size=(128, 96), drop_path_rate=0.0),
     head=dict(type='SimpleHead', in_channels=192, decoder=codec),
     test_cfg=dict(flip_test=False),
 )

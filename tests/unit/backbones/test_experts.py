@@ -111,7 +111,10 @@ def test_an_unknown_dataset_is_an_error():
         (dict(names=NAMES), r"missing keys \['expert_dim'\]"),
         (dict(names=NAMES, expert_dim=16, size=3), r"unknown keys \['size'\]"),
         (dict(names=NAMES, part=16), r"unknown keys \['part'\], missing keys \['expert_dim'\]"),
-        (dict(names=NAMES, expert_dim=16, new_from=1), 'experts: new_from=1, expected the name of a dataset'),
+        (
+            dict(names=NAMES, expert_dim=16, new_from=1),
+            'new_from=1, expected the name of one of the checkpoint.s datasets',
+        ),
         (NAMES, 'expected None or a dict of names, expert_dim and new_from'),
         (dict(names=NAMES, expert_dim=48), 'expert_dim=48 must be > 0 and < the width 48'),
     ],

@@ -7,8 +7,8 @@ from mmengine.utils import digit_version
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
-from vitpose_mm.backbones.token_file import write_token
-from vitpose_mm.checkpoints.fit import load_whole
+from vitpose_mm.backbones.token_file import write_token_file
+from vitpose_mm.checkpoints.validation import load_strictly
 
 CAN_EXPORT = pytest.mark.skipif(
     digit_version(torch.__version__) < digit_version('2.4'), reason='tracing and export need torch 2.4 or newer'
@@ -152,7 +152,7 @@ def test_all_but_token_trains_only_the_token():
 
 def test_init_file_is_read_only_when_training_starts(tmp_path):
     file, tokens = tmp_path / 'token.npz', torch.randn(2, 20)
-    write_token(file, tokens, dict(checkpoint='teacher.pth'))
+    write_token_file(file, tokens, dict(checkpoint='teacher.pth'))
     model = build(token=dict(count=2, width=20, frozen=True, init=str(file)))
     assert not torch.equal(model.knowledge_token.tokens[0], tokens)
     model.init_weights()
@@ -168,7 +168,7 @@ def test_init_file_is_read_only_when_training_starts(tmp_path):
 @pytest.mark.parametrize(('width', 'count'), [(48, 2), (30, 2), (20, 1)])
 def test_a_token_of_the_wrong_shape_is_refused(tmp_path, width, count):
     file = tmp_path / 'token.npz'
-    write_token(file, torch.randn(2, 20), {})
+    write_token_file(file, torch.randn(2, 20), {})
     with pytest.raises(
         ValueError, match=rf'2 tokens of width 20, this ViT knowledge_token=dict\(count={count}, width={width}\)'
     ):
@@ -202,7 +202,7 @@ def test_a_file_of_another_format_is_refused(tmp_path, write):
 
 def test_a_vit_without_token_refuses_a_checkpoint_with_one():
     with pytest.raises(ValueError, match=r'has a knowledge token, this ViT none.*count=2, width=20, frozen=True'):
-        load_whole(build(token=False), build().state_dict())
+        load_strictly(build(token=False), build().state_dict())
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from vitpose_mm.backbones.token_file import KIND, extract_token, open_token, read_token, write_token
+from vitpose_mm.backbones.token_file import FILE_KIND, extract_tokens, read_token_file, read_tokens, write_token_file
 
 
 def teacher(**more):
@@ -22,30 +22,30 @@ def teacher(**more):
 
 def test_written_tokens_come_back(tmp_path):
     tokens, origin = torch.randn(2, 4), dict(checkpoint='a.pth', count=2)
-    write_token(tmp_path / 'token.npz', tokens.double(), origin)
-    found, about = open_token(str(tmp_path / 'token.npz'))
+    write_token_file(tmp_path / 'token.npz', tokens.double(), origin)
+    found, about = read_token_file(str(tmp_path / 'token.npz'))
     assert torch.equal(found, tokens) and found.dtype is torch.float32
-    assert about == dict(origin, kind=KIND)
-    assert torch.equal(read_token(tmp_path / 'token.npz', (2, 4)), tokens)
+    assert about == dict(origin, kind=FILE_KIND)
+    assert torch.equal(read_tokens(tmp_path / 'token.npz', (2, 4)), tokens)
     assert [file.name for file in tmp_path.iterdir()] == ['token.npz']
 
 
 def test_tokens_of_another_shape_are_refused_with_the_arguments_that_fit(tmp_path):
-    write_token(tmp_path / 'token.npz', torch.zeros(2, 4), {})
+    write_token_file(tmp_path / 'token.npz', torch.zeros(2, 4), {})
     with pytest.raises(ValueError, match=r'2 tokens of width 4, .*count=1, width=6\): set .*count=2, width=4, '):
-        read_token(tmp_path / 'token.npz', (1, 6))
+        read_tokens(tmp_path / 'token.npz', (1, 6))
 
 
 @pytest.mark.parametrize(
     'content',
     [
         dict(tokens=np.zeros((2, 4), np.float32)),
-        dict(origin=json.dumps(dict(kind=KIND))),
+        dict(origin=json.dumps(dict(kind=FILE_KIND))),
         dict(tokens=np.zeros((2, 4), np.float32), origin=json.dumps(dict(kind='other'))),
-        dict(tokens=np.zeros((1, 2, 4), np.float32), origin=json.dumps(dict(kind=KIND))),
-        dict(tokens=np.zeros((2, 4)), origin=json.dumps(dict(kind=KIND))),
+        dict(tokens=np.zeros((1, 2, 4), np.float32), origin=json.dumps(dict(kind=FILE_KIND))),
+        dict(tokens=np.zeros((2, 4)), origin=json.dumps(dict(kind=FILE_KIND))),
         dict(tokens=np.zeros((2, 4), np.float32), origin='no JSON'),
-        dict(tokens=np.zeros((2, 4), np.float32), origin=json.dumps([KIND])),
+        dict(tokens=np.zeros((2, 4), np.float32), origin=json.dumps([FILE_KIND])),
         dict(tokens=np.zeros((2, 4), np.float32), origin=np.zeros(3)),
     ],
 )
@@ -53,22 +53,22 @@ def test_other_archives_are_refused(tmp_path, content):
     file = tmp_path / 'other.npz'
     np.savez(file, **content)
     with pytest.raises(ValueError, match=r'other\.npz is not a knowledge token file \(.*\): expected a file that'):
-        open_token(file)
+        read_token_file(file)
 
 
 @pytest.mark.parametrize('content', [b'', b'text', b'PK\x03\x04 broken'])
 def test_other_files_are_refused(tmp_path, content):
     (tmp_path / 'other.npz').write_bytes(content)
     with pytest.raises(ValueError, match='is not a knowledge token file'):
-        open_token(tmp_path / 'other.npz')
+        read_token_file(tmp_path / 'other.npz')
     with pytest.raises(FileNotFoundError, match=r"init='\S*missing\.npz': no such file; expected a file that"):
-        open_token(tmp_path / 'missing.npz')
+        read_token_file(tmp_path / 'missing.npz')
 
 
 def test_extracted_tokens_are_projected_and_have_their_positions(tmp_path):
     source = tmp_path / 'teacher.pth'
     source.write_bytes(b'a checkpoint')
-    plain, origin = extract_token(teacher(), source)
+    plain, origin = extract_tokens(teacher(), source)
     assert torch.equal(plain, torch.arange(8.0).view(2, 4))
     assert origin == dict(
         checkpoint='teacher.pth',
@@ -80,7 +80,7 @@ def test_extracted_tokens_are_projected_and_have_their_positions(tmp_path):
     )
     proj, bias, positions = torch.randn(6, 4), torch.randn(6), torch.randn(1, 2, 6)
     more = {'proj.weight': proj.half(), 'proj.bias': bias, 'pos_embed': positions}
-    found, origin = extract_token(teacher(**more), source)
+    found, origin = extract_tokens(teacher(**more), source)
     expected = torch.arange(8.0).view(2, 4) @ proj.half().float().T + bias + positions[0]
     torch.testing.assert_close(found, expected)
     assert origin['width'] == 6
@@ -88,7 +88,7 @@ def test_extracted_tokens_are_projected_and_have_their_positions(tmp_path):
 
 def test_no_or_several_tokens_are_refused(tmp_path):
     with pytest.raises(ValueError, match='has 0 knowledge tokens, expected one: train it first'):
-        extract_token({'a': torch.ones(1)}, tmp_path / 'teacher.pth')
+        extract_tokens({'a': torch.ones(1)}, tmp_path / 'teacher.pth')
     two = teacher() | {'student.knowledge_token.tokens': torch.ones(1, 1, 4)}
     with pytest.raises(ValueError, match='has 2 knowledge tokens'):
-        extract_token(two, tmp_path / 'teacher.pth')
+        extract_tokens(two, tmp_path / 'teacher.pth')

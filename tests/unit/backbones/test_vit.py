@@ -8,7 +8,7 @@ import vitpose_mm  # noqa: F401
 
 TINY = dict(type='ViT', arch=dict(depth=3, embed_dim=48, num_heads=4), img_size=(64, 48))
 # depth and width of each size
-SIZES = {'tiny': (12, 192), 'small': (12, 384), 'base': (12, 768), 'large': (24, 1024), 'huge': (32, 1280)}
+SIZES = {'deit-tiny': (12, 192), 'small': (12, 384), 'base': (12, 768), 'large': (24, 1024), 'huge': (32, 1280)}
 
 
 def build(**changes):
@@ -167,7 +167,7 @@ def test_bad_arguments(changes, message):
         (torch.randn(3, 64, 48), r'shape \(3, 64, 48\), expected \(B, 3, H, W\): add the batch axis'),
         (torch.randn(1, 64, 48, 3), r'shape \(1, 64, 48, 3\), expected \(B, 3, H, W\): .*permute\(0, 3, 1, 2\)'),
         (torch.randn(1, 1, 64, 48), r'shape \(1, 1, 64, 48\), expected \(B, 3, H, W\)'),
-        (torch.zeros(1, 3, 64, 48, dtype=torch.uint8), 'image of torch.uint8, expected floats: normalise'),
+        (torch.zeros(1, 3, 64, 48, dtype=torch.uint8), 'image of torch.uint8, expected floats: normalize'),
     ],
 )
 def test_bad_images(image, message):

@@ -21,7 +21,7 @@ def test_loading_step_and_both(tmp_path, capsys):
     assert main([*words, *options(tmp_path / 'data')]) == 0
     printed = capsys.readouterr().out
     for text in (
-        'CropImage',
+        'DecodeAndCrop',
         'MB sent per sample',
         'loading, 1 worker',
         'step',

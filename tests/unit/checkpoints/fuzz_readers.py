@@ -17,8 +17,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vitpose_mm.checkpoints.parts import read_parts
-from vitpose_mm.checkpoints.safe_load import load_checkpoint, not_finite
+from vitpose_mm.checkpoints.model_parts import split_parts
+from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint
 
 LIMIT = 1.0  # seconds of processor time per file
 EDGES = [0, 1, 2, 127, 128, 255, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1, 2**64 - 1]
@@ -152,8 +152,8 @@ def read(folder: Path, name: str, data: bytes, beside: dict[str, bytes]) -> bool
 def _accepted(place: Path) -> bool:
     try:
         loaded = load_checkpoint(place)
-        not_finite(loaded.weights)
-        read_parts(loaded.weights, loaded.meta, drop_unused=True, log=str, keep_tokens=True)
+        find_non_finite_weights(loaded.weights)
+        split_parts(loaded.weights, loaded.meta, drop_unused=True, log=str, keep_tokens=True)
     except (ValueError, FileNotFoundError) as problem:
         assert '\n' not in str(problem) and len(str(problem)) < 2000, str(problem)[:3000]
         return False

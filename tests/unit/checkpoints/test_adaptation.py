@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from vitpose_mm.checkpoints.adaptation import fit_pos_embed, fold_extra_slot, fold_layer_scale, source_grid
-from vitpose_mm.checkpoints.formats import IMAGE_GRIDS, POSE_GRIDS
+from vitpose_mm.checkpoints.origins import IMAGE_GRIDS, POSE_GRIDS
 
 
 def test_extra_slot_is_added_to_every_position():

@@ -16,9 +16,9 @@ from mmpose.registry import DATASETS, MODELS
 from tests.unit.hooks.toy_training import Toy, build
 from tests.unit.own_data.makers import write_coco, write_deeplabcut, write_yolo
 from vitpose.cli.main import main
-from vitpose_mm.backbones.token_file import open_token
-from vitpose_mm.checkpoints.safe_load import RESUME, load_from_resume
-from vitpose_mm.datasets.teacher_cache import heatmap_file
+from vitpose_mm.backbones.token_file import read_token_file
+from vitpose_mm.checkpoints.safe_load import RESUME_SCHEME, load_from_resume
+from vitpose_mm.datasets.teacher_cache_dataset import heatmap_file
 from vitpose_mm.estimators.teacher import Teacher
 from vitpose_mm.hooks import RunCheckHook
 
@@ -94,7 +94,7 @@ MEASURE = ['bench', '--config', CONFIG, '--only', 'ours-fp32', '--images', '1', 
 ENTRIES = {
     'init_cfg': lambda file: MODELS.build(Config.fromfile(config_with_init(file)).model).init_weights(),
     'teacher': lambda file: Teacher(CONFIG, file).model,
-    'token': lambda file: open_token(file),
+    'token': lambda file: read_token_file(file),
     'token extract': lambda file: main(['token', 'extract', file, '--out', 'token.npz']),
     'dataset': make_dataset,
     'bench': lambda file: main([*MEASURE, '--out', 'bench', '--checkpoint', file]),
@@ -184,4 +184,4 @@ def test_the_canary_can_sing(hostile, weights):
 def test_a_config_in_the_meta_of_a_resumed_checkpoint_does_not_run(tmp_path):
     """MMEngine's `Runner.resume` runs `meta['config']`, plain text, as a program."""
     torch.save(dict(state_dict=dict(a=torch.ones(1)), meta=dict(config='import os', epoch=1)), tmp_path / 'a.pth')
-    assert load_from_resume(f'{RESUME}{tmp_path / "a.pth"}', 'cpu')['meta'] == dict(epoch=1)
+    assert load_from_resume(f'{RESUME_SCHEME}{tmp_path / "a.pth"}', 'cpu')['meta'] == dict(epoch=1)

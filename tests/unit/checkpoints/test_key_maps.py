@@ -7,8 +7,6 @@ from hypothesis import strategies as st
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
-from vitpose_mm.checkpoints.fit import load_whole
-from vitpose_mm.checkpoints.formats import rename_vit
 from vitpose_mm.checkpoints.key_maps import (
     AUTHORS,
     AUTOENCODER,
@@ -20,10 +18,12 @@ from vitpose_mm.checkpoints.key_maps import (
     TRANSFORMERS_HEAD,
     VITMAE,
     bare_key,
+    pop_prefix,
     rename,
     rename_back,
-    take,
 )
+from vitpose_mm.checkpoints.origins import rename_vit
+from vitpose_mm.checkpoints.validation import load_strictly
 
 ARCH = dict(depth=2, embed_dim=24, num_heads=2)
 
@@ -79,7 +79,7 @@ def test_pretrained_loads_wrapped_and_bare_state_dicts(wrapper, tmp_path):
 def test_unknown_keys_are_an_error_where_a_run_starts():
     weights = authors_names(build().state_dict()) | {'blorp.weight': torch.zeros(1)}
     with pytest.raises(ValueError, match='1 unknown keys: blorp.weight; remove'):
-        load_whole(build(), weights)
+        load_strictly(build(), weights)
     assert build().load_state_dict(weights, strict=False).unexpected_keys == ['blorp.weight']
 
 
@@ -217,7 +217,7 @@ def test_no_table_drops_or_guesses_a_key(table, data):
 @given(st.lists(st.sampled_from(['a', 'one', 'a.one', 'ones.b', 'a.module', 'a.b.c']), unique=True), st.integers(0, 3))
 def test_taking_a_module_takes_its_weights_alone(keys, wrappers):
     whole = {f'one.{key}': torch.tensor(1.0) for key in keys} | {key: torch.tensor(2.0) for key in keys}
-    assert list(take(whole, 'one.')) == keys
+    assert list(pop_prefix(whole, 'one.')) == keys
     assert list(whole) == keys
     for key in keys:
         assert bare_key('module.' * wrappers + '_orig_mod.' * wrappers + key) == key

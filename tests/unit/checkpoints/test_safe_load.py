@@ -20,8 +20,15 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
 from vitpose.cli.main import main
-from vitpose_mm.checkpoints.safe_load import RESUME, SAFE, load_checkpoint, load_weights, not_finite, safely
-from vitpose_mm.checkpoints.torch_file import SAFE_TORCH
+from vitpose_mm.checkpoints.safe_load import (
+    RESUME_SCHEME,
+    SAFE_SCHEME,
+    find_non_finite_weights,
+    load_checkpoint,
+    load_weights,
+    use_safe_loader,
+)
+from vitpose_mm.checkpoints.safe_unpickler import SAFE_TORCH
 
 WEIGHTS = OrderedDict(weight=torch.arange(6.0).view(2, 3), bias=torch.ones(2, dtype=torch.bfloat16))
 
@@ -188,8 +195,8 @@ def test_what_is_beside_the_weights_is_kept(tmp_path):
 
 def test_nan_and_infinity_are_counted_and_logged(tmp_path, logged):
     weights = {'a': torch.ones(3), 'b': torch.tensor([float('nan'), float('inf'), 1, float('-inf')])}
-    assert not_finite(WEIGHTS) == ''
-    assert not_finite(weights) == '1 weights are NaN and 2 infinite, the first in b'
+    assert find_non_finite_weights(WEIGHTS) == ''
+    assert find_non_finite_weights(weights) == '1 weights are NaN and 2 infinite, the first in b'
     torch.save(weights, tmp_path / 'a.pth')
     load_weights(tmp_path / 'a.pth')
     assert f'{tmp_path / "a.pth"}: 1 weights are NaN and 2 infinite, the first in b' in logged()
@@ -328,20 +335,20 @@ def test_a_web_address_is_read_safely(site, tmp_path):
     proof = tmp_path / 'it_ran'
     torch.save(dict(state_dict=WEIGHTS), folder / 'good.pth')
     torch.save(dict(state_dict=WEIGHTS, meta=Attack(f'touch {proof}')), folder / 'bad.pth')
-    check(CheckpointLoader.load_checkpoint(safely(f'{address}/good.pth'))['state_dict'])
+    check(CheckpointLoader.load_checkpoint(use_safe_loader(f'{address}/good.pth'))['state_dict'])
     (folder / 'good.pth').unlink()  # now from the cache
-    check(CheckpointLoader.load_checkpoint(safely(f'{address}/good.pth', RESUME))['state_dict'])
-    for scheme in (SAFE, RESUME):
+    check(CheckpointLoader.load_checkpoint(use_safe_loader(f'{address}/good.pth', RESUME_SCHEME))['state_dict'])
+    for scheme in (SAFE_SCHEME, RESUME_SCHEME):
         with pytest.raises(ValueError, match=r'bad\.pth holds'):
-            CheckpointLoader.load_checkpoint(safely(f'{address}/bad.pth', scheme))
+            CheckpointLoader.load_checkpoint(use_safe_loader(f'{address}/bad.pth', scheme))
     assert not proof.exists()
-    assert safely('open-mmlab://x') == 'open-mmlab://x'
+    assert use_safe_loader('open-mmlab://x') == 'open-mmlab://x'
 
 
 @pytest.mark.parametrize('name', ['a\nb', '\x1b[2J', 'a' * 300])
 def test_a_name_that_could_spoil_the_message_is_refused(tmp_path, name):
     torch.save({name: torch.ones(1)}, tmp_path / 'a.pth')
-    with pytest.raises(ValueError, match='is not a name of a weight') as caught:
+    with pytest.raises(ValueError, match='is not the name of a weight') as caught:
         load_weights(tmp_path / 'a.pth')
     assert str(caught.value).isprintable()
 
@@ -357,7 +364,7 @@ def test_files_of_two_addresses_with_one_name(tmp_path, monkeypatch):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         base = f'http://127.0.0.1:{server.server_port}'
         for value in (1.0, 2.0, 1.0):
-            loaded = CheckpointLoader.load_checkpoint(safely(f'{base}/{value}/epoch_210.pth'))
+            loaded = CheckpointLoader.load_checkpoint(use_safe_loader(f'{base}/{value}/epoch_210.pth'))
             assert loaded['state_dict']['weight'] == value
         server.shutdown()
     assert len(list((tmp_path / 'cache').rglob('epoch_210.pth'))) == 2

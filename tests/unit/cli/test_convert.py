@@ -1,4 +1,4 @@
-"""`vitpose convert`: what it prints and refuses; tests/unit/checkpoints/test_writing.py compares the weights."""
+"""`vitpose convert`: what it prints and refuses; tests/unit/checkpoints/test_conversion.py compares the weights."""
 
 import pytest
 import torch

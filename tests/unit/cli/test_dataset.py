@@ -15,7 +15,7 @@ from pycocotools.coco import COCO
 import vitpose_mm  # noqa: F401
 from tests.unit.own_data import makers
 from vitpose.cli.main import main
-from vitpose_mm.backbones.sizes import SIZES, Size
+from vitpose_mm.backbones.vit_sizes import SIZES, Size
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_a_side_without_partner_is_not_flipped(tmp_path, capsys):
     path = makers.write_coco(tmp_path, makers.coco(names=['nose', 'left_ear', 'neck', 'tail']))
     assert main(['dataset', str(path), '--out', str(tmp_path / 'out')]) == 0
     config = Config.fromfile(tmp_path / 'out/config.py')
-    assert [step.type for step in config.augmentation] == ['TurnBox']
+    assert [step.type for step in config.augmentation] == ['FastRandomBBoxTransform']
     assert not config.model.test_cfg.flip_test
     assert "'left_ear' has a side and no partner" in capsys.readouterr().out
 

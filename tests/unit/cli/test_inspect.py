@@ -10,7 +10,7 @@ from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
 from vitpose.cli.main import main
-from vitpose_mm.checkpoints.multi_dataset import AUTHORS_ORDER
+from vitpose_mm.checkpoints.experts_and_decoders import AUTHORS_ORDER
 
 KEYPOINTS = dict(zip(AUTHORS_ORDER, (17, 14, 16, 17, 17, 133), strict=True))
 
@@ -95,7 +95,7 @@ def test_the_matching_config_of_a_size_without_a_name(root, tmp_path, capsys):
 
 
 def test_a_backbone_alone(tmp_path, capsys):
-    weights = MODELS.build(dict(type='ViT', arch='tiny', img_size=(224, 224))).state_dict()
+    weights = MODELS.build(dict(type='ViT', arch='deit-tiny', img_size=(224, 224))).state_dict()
     weights = {key.replace('layers.', 'blocks.').replace('last_', ''): value for key, value in weights.items()}
     weights['cls_token'] = torch.zeros(1, 1, 192)
     weights['pos_embed'] = torch.zeros(1, 197, 192, dtype=torch.bfloat16)

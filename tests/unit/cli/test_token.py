@@ -13,7 +13,7 @@ from mmpose.registry import MODELS
 import vitpose_mm  # noqa: F401
 from vitpose.cli.main import main
 from vitpose.cli.token import EXAMPLES
-from vitpose_mm.backbones.token_file import open_token
+from vitpose_mm.backbones.token_file import read_token_file
 
 
 class Wrapped(BaseModel):
@@ -46,7 +46,7 @@ def test_extract_writes_the_token_and_its_origin(tmp_path, capsys):
     model, path = checkpoint(tmp_path, count=2)
     out = tmp_path / 'tokens' / 'teacher.npz'
     assert main(['token', 'extract', str(path), '--out', str(out)]) == 0
-    tokens, origin = open_token(out)
+    tokens, origin = read_token_file(out)
     assert torch.equal(tokens, model.backbone.knowledge_token.tokens[0])
     assert origin.pop('kind')
     assert origin == dict(
@@ -74,7 +74,7 @@ def test_example_in_the_help_uses_the_paths_of_the_configs(root):
 def test_extracted_token_includes_projection_and_position(tmp_path):
     model, path = checkpoint(tmp_path, width=7, pos_embed=True)
     assert main(['token', 'extract', str(path), '--out', str(tmp_path / 'a.npz')]) == 0
-    torch.testing.assert_close(open_token(tmp_path / 'a.npz')[0], model.backbone.knowledge_token(1)[0])
+    torch.testing.assert_close(read_token_file(tmp_path / 'a.npz')[0], model.backbone.knowledge_token(1)[0])
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ from mmpose.registry import KEYPOINT_CODECS, MODELS
 
 import vitpose_mm  # noqa: F401
 from vitpose_mm.codecs import BatchMSRAHeatmap, BatchUDPHeatmap
-from vitpose_mm.heads.targets import describe, same_targets
+from vitpose_mm.heads.batch_targets import describe_codec, same_targets
 
 SIZES = dict(input_size=(192, 256), heatmap_size=(48, 64))
 CODECS = {
     'udp': BatchUDPHeatmap(**SIZES),
-    'udp, border': BatchUDPHeatmap(**SIZES, border='normalised'),
+    'udp, border': BatchUDPHeatmap(**SIZES, border='normalized'),
     'msra': BatchMSRAHeatmap(**SIZES, sigma=2),
     'dark': BatchMSRAHeatmap(**SIZES, sigma=2, unbiased=True),
 }
@@ -84,7 +84,7 @@ def test_border_bias_of_mmpose_and_its_correction():
     assert bias[0] > 4 and bias[1] < 0.3
 
 
-@pytest.mark.parametrize('codec', [CODECS['udp, border'], BatchUDPHeatmap((96, 128), (24, 32), border='normalised')])
+@pytest.mark.parametrize('codec', [CODECS['udp, border'], BatchUDPHeatmap((96, 128), (24, 32), border='normalized')])
 def test_correction_along_the_whole_border(codec):
     (width, height), steps = codec.input_size, np.linspace(0, 1, 331)
     sides = [(x, side) for x in steps for side in (0, 0.003, 0.5, 1)] + [(side, y) for y in steps for side in (0.01, 1)]
@@ -130,7 +130,7 @@ def test_non_contiguous_heatmaps_are_decoded(codec):
 
 @pytest.mark.parametrize('mode', [torch.inference_mode, torch.no_grad])
 def test_constants_are_usable_in_every_mode(mode):
-    codec = BatchUDPHeatmap((100, 140), (25, 35), border='normalised')  # a size that no other test uses
+    codec = BatchUDPHeatmap((100, 140), (25, 35), border='normalized')  # a size that no other test uses
     with mode():
         codec.batch_decode(torch.rand(1, 2, 35, 25))
     maps = torch.rand(1, 2, 35, 25, requires_grad=True)
@@ -152,7 +152,7 @@ def test_heatmaps_of_another_size_are_refused(codec):
 def test_bad_arguments_are_refused():
     with pytest.raises(ValueError, match="heatmap_type='combined': BatchUDPHeatmap decodes 'gaussian'.*UDPHeatmap"):
         BatchUDPHeatmap(**SIZES, heatmap_type='combined')
-    with pytest.raises(ValueError, match="border='reflect': expected 'mmpose' or 'normalised'"):
+    with pytest.raises(ValueError, match="border='reflect': expected 'mmpose' or 'normalized'"):
         BatchUDPHeatmap(**SIZES, border='reflect')
     for codec in (BatchUDPHeatmap, BatchMSRAHeatmap):
         with pytest.raises(ValueError, match='blur_kernel_size=10: expected an odd number of cells >= 3'):
@@ -163,18 +163,18 @@ def test_a_config_option_switches_the_border(root):
     """Training targets stay those of the encoder."""
     cfg = Config.fromfile(root / 'configs/coco/vitpose-small_coco-256x192.py')
     assert KEYPOINT_CODECS.build(cfg.model.head.decoder).border == 'mmpose'
-    cfg.merge_from_dict({'model.head.decoder.border': 'normalised'})
+    cfg.merge_from_dict({'model.head.decoder.border': 'normalized'})
     decoder = KEYPOINT_CODECS.build(cfg.model.head.decoder)
     (target,) = [step for step in cfg.train_dataloader.dataset.pipeline if step.type == 'KeypointTarget']
-    assert decoder.border == 'normalised' and same_targets(decoder, KEYPOINT_CODECS.build(target.encoder))
+    assert decoder.border == 'normalized' and same_targets(decoder, KEYPOINT_CODECS.build(target.encoder))
 
 
 def test_codecs_are_described_and_compared_as_those_of_mmpose():
     assert same_targets(CODECS['udp'], UDPHeatmap(**SIZES)) and same_targets(CODECS['udp, border'], CODECS['udp'])
     assert same_targets(CODECS['dark'], MSRAHeatmap(**SIZES, sigma=2, unbiased=True))
     assert not same_targets(CODECS['dark'], CODECS['msra'])
-    assert describe(CODECS['udp, border']).endswith('blur_kernel_size=11, border=normalised)')
-    assert 'unbiased=True' in describe(CODECS['dark'])
+    assert describe_codec(CODECS['udp, border']).endswith('blur_kernel_size=11, border=normalized)')
+    assert 'unbiased=True' in describe_codec(CODECS['dark'])
 
 
 @all_codecs

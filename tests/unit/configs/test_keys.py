@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from vitpose_mm.estimators.teacher import Teacher
 from vitpose_mm.layers import KnowledgeToken
-from vitpose_mm.pretrain.decoder import MaskedDecoder
+from vitpose_mm.pretrain.masked_decoder import MaskedDecoder
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 REGISTRIES = [

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, TRANSFORMS
 
-from vitpose_mm.backbones.sizes import SIZES
+from vitpose_mm.backbones.vit_sizes import SIZES
 
 # Paper, section 4.1 and table 1; small: the authors' repository. Layer decay of huge: table 1 has 0.80, but the
 # configs of published weights, the authors' and MMPose's, have 0.85, and so do the leaf configs of these datasets.
@@ -127,7 +127,7 @@ def test_sizes_codecs_and_keypoints_agree(pose_cfg):
         assert cfg.model.backbone.img_size == (height, width)
         assert len(data) == (3 if cfg.train_dataloader is not None else 2)
         for dataset in data:
-            crop = transform(dataset, 'TopdownAffine' if dataset.get('test_mode') else 'CropImage')
+            crop = transform(dataset, 'TopdownAffine' if dataset.get('test_mode') else 'DecodeAndCrop')
             assert crop.input_size == (width, height)
             assert crop.get('use_udp', False) == (codec.type == 'BatchUDPHeatmap')
             assert metainfo(dataset)['num_keypoints'] == head.out_channels
@@ -173,15 +173,15 @@ def test_training_settings_are_those_of_the_paper(root, name):
     assert (steps.type, steps.milestones, steps.gamma) == ('MultiStepLR', [170, 200], 0.1)
 
     train, test = cfg.train_dataloader.dataset, cfg.test_dataloader.dataset
-    assert transform(train, 'FlipBox') == dict(type='FlipBox', direction='horizontal')
+    assert transform(train, 'LazyRandomFlip') == dict(type='LazyRandomFlip', direction='horizontal')
     if not name.startswith(('mpii/', 'hand/')):  # these are as in MMPose, see below
         assert transform(train, 'RandomHalfBody').prob == 0.3
-        box = transform(train, 'TurnBox')
+        box = transform(train, 'FastRandomBBoxTransform')
         assert box.scale_factor == (1 - 0.5, 1 + 0.5)
         assert box.rotate_factor == 2 * 40  # MMPose gives the limit of the truncated normal, the paper half of it
     assert cfg.model.head.decoder.type == 'BatchUDPHeatmap'
     assert cfg.model.head.decoder.sigma == 2
-    assert transform(train, 'CropImage').use_udp and transform(test, 'TopdownAffine').use_udp
+    assert transform(train, 'DecodeAndCrop').use_udp and transform(test, 'TopdownAffine').use_udp
     assert cfg.model.test_cfg == dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False)
 
 
@@ -210,7 +210,7 @@ def both(root: Path, name: str) -> tuple[Config, Config]:
     return Config.fromfile(root / 'configs' / name), Config.fromfile(shipped, import_custom_modules=False)
 
 
-REPLACED = ('CropImage', 'KeypointTarget', 'PackCrop', 'TopdownAffine', 'GenerateTarget', 'PackPoseInputs')
+REPLACED = ('DecodeAndCrop', 'KeypointTarget', 'PackCroppedInputs', 'TopdownAffine', 'GenerateTarget', 'PackPoseInputs')
 
 
 @pytest.mark.parametrize('name', SHIPPED)
@@ -218,7 +218,10 @@ def test_augmentation_is_that_of_mmpose(root, name):
     """Every transform of the training pipeline except crop, target and packing, including default arguments."""
     init_default_scope('mmpose')
     replaced = dict(
-        OpenImage='LoadImage', FlipBox='RandomFlip', TurnBox='RandomBBoxTransform', PackCrop='PackPoseInputs'
+        LazyLoadImage='LoadImage',
+        LazyRandomFlip='RandomFlip',
+        FastRandomBBoxTransform='RandomBBoxTransform',
+        PackCroppedInputs='PackPoseInputs',
     )
     ours, theirs = (
         [

@@ -94,7 +94,7 @@ def test_each_dataset_is_as_in_its_own_config(read, root, name):
     """Files, boxes, augmentation and metric are those of the config for the dataset alone."""
 
     def steps(pipeline):  # crop and target depend on the codec
-        return [step for step in pipeline if step.type not in ('TopdownAffine', 'CropImage', 'KeypointTarget')]
+        return [step for step in pipeline if step.type not in ('TopdownAffine', 'DecodeAndCrop', 'KeypointTarget')]
 
     cfg = read(name)
     for index, each in enumerate(cfg.model.head.heads):

@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.registry import MODELS
 
-from vitpose_mm.backbones.sizes import parse_size
+from vitpose_mm.backbones.vit_sizes import parse_size
 
 
 def test_the_recipe_is_that_of_mae(pretrain_cfg):

@@ -18,7 +18,7 @@ from mmengine.runner import Runner
 from mmpose.registry import DATASETS, EVALUATORS, MODELS
 from scipy.io import savemat
 
-from vitpose_mm.datasets.teacher_cache import identify
+from vitpose_mm.datasets.teacher_cache_dataset import fingerprint
 from vitpose_mm.hooks.run_check import check_keypoints, check_targets
 
 HEIGHT, WIDTH = 240, 320
@@ -143,7 +143,7 @@ def write_cache(dataset: dict, head: dict, folder: Path) -> str:
     """Write random heatmaps in the format of `vitpose teacher-cache` and return their folder."""
     built, (width, height) = DATASETS.build(dataset), head.decoder.heatmap_size
     np.save(folder / 'seed0.npy', np.random.rand(len(built), head.out_channels, height, width).astype(np.float16))
-    (folder / 'cache.json').write_text(json.dumps(dict(identify(dataset, built), seeds=[0])))
+    (folder / 'cache.json').write_text(json.dumps(dict(fingerprint(dataset, built), seeds=[0])))
     return str(folder)
 
 

@@ -8,7 +8,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
-from vitpose_mm.backbones.sizes import parse_size
+from vitpose_mm.backbones.vit_sizes import parse_size
 
 # student, teacher, rest of the config's name, folder of the teacher's config
 PAIRS = [

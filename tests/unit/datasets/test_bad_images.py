@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from tests.unit.datasets.tiny_files import NAMES, PIPELINE, build, person, several, write, write_mpii
 from vitpose_mm.datasets import bad_images
-from vitpose_mm.datasets.image_file import BadImageError, MissingImageError
+from vitpose_mm.datasets.transforms.image_file import BadImageError, MissingImageError
 
 pytestmark = pytest.mark.usefixtures('mmpose_scope')
 BREAK = {
@@ -51,7 +51,7 @@ def test_unlabelled_images_have_the_option(tmp_path):
     several(tmp_path)
     (tmp_path / 'one.jpg').unlink()
     dataset = DATASETS.build(
-        dict(type='UnlabelledDataset', sources=[str(tmp_path)], pipeline=PIPELINE, on_bad_image='skip')
+        dict(type='UnlabeledDataset', sources=[str(tmp_path)], pipeline=PIPELINE, on_bad_image='skip')
     )
     (tmp_path / '2.jpg').write_bytes(b'')
     assert images_of(dataset) == list('013345'[:2]) + list('3345')

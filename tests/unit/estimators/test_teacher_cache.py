@@ -12,7 +12,7 @@ from mmpose.registry import DATASETS
 
 from tests.unit.estimators.distillation import CODEC, PIPELINE, PREPROCESSOR, distiller, estimator, preprocessed
 from vitpose.cli.main import main
-from vitpose_mm.datasets.teacher_cache import seeded
+from vitpose_mm.datasets.teacher_cache_dataset import seeded
 from vitpose_mm.estimators.teacher import Teacher
 
 
@@ -66,9 +66,13 @@ def test_the_cache_gives_the_same_loss_as_the_running_teacher(teacher, data, tmp
 def test_our_pipeline_gives_the_losses_of_mmposes(teacher, data, tmp_path):
     """With a running teacher and from a cache; heatmaps are made by the head."""
     codec = dict(CODEC, type='BatchUDPHeatmap')
-    names = ('OpenImage', 'GetBBoxCenterScale', 'FlipBox', 'RandomHalfBody', 'TurnBox')
+    names = ('LazyLoadImage', 'GetBBoxCenterScale', 'LazyRandomFlip', 'RandomHalfBody', 'FastRandomBBoxTransform')
     steps = [dict(type=name) for name in names]
-    steps += [dict(PIPELINE[5], type='CropImage'), dict(type='KeypointTarget', encoder=codec), dict(type='PackCrop')]
+    steps += [
+        dict(PIPELINE[5], type='DecodeAndCrop'),
+        dict(type='KeypointTarget', encoder=codec),
+        dict(type='PackCroppedInputs'),
+    ]
     assert PIPELINE[5]['type'] == 'TopdownAffine'
     ours, student, given = dict(data, pipeline=steps), estimator(decoder=codec), teacher()
     assert write_cache(tmp_path, given, ours, '--seeds', '3', student=student) == 0

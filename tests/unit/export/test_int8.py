@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from vitpose_mm.export.int8 import FEWEST, _SignalStack, quantise
+from vitpose_mm.export.int8 import MIN_CALIBRATION_CROPS, _SignalStack, quantize
 
 pytest.importorskip('nncf', reason='int8 needs nncf (requirements/tested.txt)')
 openvino = pytest.importorskip('openvino')
@@ -30,7 +30,7 @@ def attention():
     crops = op.parameter([-1, 8, 16], np.float32)
     hidden = op.gelu(linear(crops), 'erf')
     model = openvino.Model([op.matmul(linear(hidden, 1000), linear(hidden, 0), False, True)], [crops])
-    inputs = rng.normal(size=(FEWEST, 8, 16)).astype(np.float32)
+    inputs = rng.normal(size=(MIN_CALIBRATION_CROPS, 8, 16)).astype(np.float32)
     return model, inputs, outputs(model, inputs)
 
 
@@ -59,17 +59,17 @@ def test_layers_that_cost_too_much_stay_in_fp32(attention):
         return 1 - np.abs(found - expected[which]).mean((1, 2)) / np.abs(expected).mean()
 
     def mean(model):
-        return accuracy(outputs(model, inputs), range(FEWEST)).mean()
+        return accuracy(outputs(model, inputs), range(MIN_CALIBRATION_CROPS)).mean()
 
-    whole = quantise(model, inputs)
+    whole = quantize(model, inputs)
     assert mean(whole) < 0.1
     stack = signal_stack()
     # a product of activations, and without VNNI a layer with weights, too, one by one
-    some = quantise(model, inputs, 0.1, accuracy)
+    some = quantize(model, inputs, 0.1, accuracy)
     assert signal_stack() == stack
     least = 2 if torch.cpu._is_vnni_supported() else 3
     assert 0 < quantised(some) <= quantised(whole) - least and mean(some) > 0.9
-    enough = quantise(model, inputs, 2, accuracy)  # such a drop changes nothing
+    enough = quantize(model, inputs, 2, accuracy)  # such a drop changes nothing
     assert np.array_equal(outputs(enough, inputs), outputs(whole, inputs))
     with pytest.raises(ValueError, match='--accuracy-drop 0.0001: no layer .* in int8'):
-        quantise(model, inputs, 1e-4, accuracy)
+        quantize(model, inputs, 1e-4, accuracy)

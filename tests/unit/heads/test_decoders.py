@@ -8,7 +8,7 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
 import vitpose_mm  # noqa: F401
-from vitpose_mm.checkpoints.fit import load_whole
+from vitpose_mm.checkpoints.validation import load_strictly
 
 CODEC = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
 
@@ -111,4 +111,4 @@ def test_bad_strides_are_refused():
 @pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
 def test_a_checkpoint_with_another_number_of_keypoints_is_refused(kind):
     with pytest.raises(ValueError, match='predicts 9 keypoints, this head out_channels=5.*allow_new_final_layer=True'):
-        load_whole(build(kind), build(kind, out_channels=9).state_dict())
+        load_strictly(build(kind), build(kind, out_channels=9).state_dict())

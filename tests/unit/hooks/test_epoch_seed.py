@@ -331,7 +331,7 @@ def test_a_batch_sampler_of_the_users_is_seeded_in_each_epoch():
 def test_batches_without_a_sampler_are_refused():
     runner = build_runner(0)
     runner.train_dataloader = DataLoader(Draws(), batch_sampler=[[0, 1], [2, 3]] * 3)
-    with pytest.raises(ValueError, match='batches from a sampler, but list has none'):
+    with pytest.raises(ValueError, match='batches from a sampler, which list lacks'):
         EpochSeedHook(seed=3).before_train(runner)
 
 

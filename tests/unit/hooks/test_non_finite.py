@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.unit.hooks.toy_training import Toy, build, in_children
 from vitpose_mm.hooks import NonFiniteHook
-from vitpose_mm.hooks.dataset_mix import bare_model
+from vitpose_mm.hooks.bare_model import bare_model
 from vitpose_mm.optim import AutocastOptimWrapper, FiniteOptimWrapper
 
 NEW = hasattr(torch.amp, 'GradScaler')  # on a CPU, old versions of torch have neither a scaler nor a fused AdamW

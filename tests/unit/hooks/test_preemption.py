@@ -353,9 +353,9 @@ def test_a_signal_that_arrives_while_processes_agree_is_not_lost(monkeypatch):
 
     hook._group = 'gloo'
     monkeypatch.setattr('vitpose_mm.hooks.preemption.distributed.all_reduce', reduce)
-    hook._leave_if_asked(None, 1)
+    hook._exit_if_preempted(None, 1)
     with pytest.raises(AttributeError, match='hooks'):  # it leaves, for which it needs a runner
-        hook._leave_if_asked(None, 2)
+        hook._exit_if_preempted(None, 2)
 
 
 def test_averaged_weights_in_a_validation_are_not_saved_as_the_models(tmp_path):

@@ -12,11 +12,11 @@ from mmpose.registry import HOOKS, MODELS, TRANSFORMS
 import vitpose_mm  # noqa: F401, registers
 from vitpose_mm.hooks.run_check import (
     RunCheckHook,
-    check_checkpoint,
     check_keypoints,
+    check_load_from,
     check_targets,
     check_weights,
-    keep_keypoints,
+    set_kept_keypoints,
 )
 
 UDP = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
@@ -227,16 +227,16 @@ def test_a_missing_checkpoint_is_refused(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     for load_from in (None, 'https://some.where/epoch_4.pth', 'work_dirs/base/epoch_2.pth'):
-        check_checkpoint(load_from, None)
+        check_load_from(load_from, None)
     with pytest.raises(FileNotFoundError) as error:
-        check_checkpoint('work_dirs/base/epoch_4.pth', 'configs/transfer/stage1.py')
+        check_load_from('work_dirs/base/epoch_4.pth', 'configs/transfer/stage1.py')
     assert str(error.value) == (
         'work_dirs/base/epoch_4.pth: no such checkpoint. `mim train mmpose configs/coco/base.py` writes it; '
         'work_dirs/base has epoch_2.pth, epoch_10.pth. '
         'To use the last one: --cfg-options load_from=work_dirs/base/epoch_10.pth'
     )
     with pytest.raises(FileNotFoundError, match=r'configs/.../large.py` writes it; work_dirs/large has no epoch'):
-        check_checkpoint('work_dirs/large/epoch_4.pth', 'base.py')
+        check_load_from('work_dirs/large/epoch_4.pth', 'base.py')
 
 
 @pytest.mark.parametrize(
@@ -370,14 +370,14 @@ def test_another_number_of_keypoints_keeps_those_of_the_same_name(named, logged)
     source, target = head_of(3), head_of(2, allow_new_final_layer=True)
     before = target.head.final_layer.weight.detach().clone()
     meta = dict(dataset_meta=dict(keypoint_id2name={0: 'nose', 1: 'tail', 2: 'paw'})) if named else {}
-    keep_keypoints(target, meta, SimpleNamespace(metainfo=dict(keypoint_id2name={0: 'ear', 1: 'nose'})))
+    set_kept_keypoints(target, meta, SimpleNamespace(metainfo=dict(keypoint_id2name={0: 'ear', 1: 'nose'})))
     check_weights(target, {key: value + 1 for key, value in source.state_dict().items()}, 'FILE')
     found = target.head.final_layer.weight
     assert torch.equal(found[0], before[0])
     assert torch.equal(found[1], source.head.final_layer.weight[0] + 1 if named else before[1])
     assert torch.equal(target.backbone.pos_embed, source.backbone.pos_embed + 1)
-    kept = "1 keypoints of the same name (own: the checkpoint's): {1: 0}" if named else '0 keypoints of the same name'
-    assert f'its last layer is new, except for {kept}' in logged()
+    pairs = "(this head's: the checkpoint's): {1: 0}" if named else ''
+    assert f'its last layer is new, except for {int(named)} keypoints of the same name {pairs}' in logged()
 
 
 def test_another_number_of_keypoints_is_refused_unless_allowed():

@@ -252,7 +252,7 @@ def test_the_groups_are_logged_once_as_a_table(logged):
     model = build_model()
     build_wrapper(model, custom_keys={'head': dict(lr_mult=2.0)})
     text = logged()
-    assert text.count('Optimiser groups') == 1
+    assert text.count('Optimizer groups') == 1
     rows = [line.split('|')[1:-1] for line in text.splitlines() if line.startswith('|')]
     titles = [cell.strip() for cell in rows[0]]
     assert titles == ['layer id', 'lr', 'weight decay', 'tensors', 'parameters', 'custom key']

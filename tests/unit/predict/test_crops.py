@@ -9,7 +9,7 @@ from mmengine.registry import init_default_scope
 
 from vitpose.predict.crops import CropRule, read_crop_rule
 from vitpose.predict.model import head_names, read_config, read_test_set
-from vitpose_mm.estimators.split import split_config
+from vitpose_mm.estimators.plain_model import split_config
 
 STEPS = [
     dict(type='LoadImage'),

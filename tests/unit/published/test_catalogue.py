@@ -8,7 +8,7 @@ from modelindex.load_model_index import load
 
 from vitpose.published.catalogue import find, published
 from vitpose.shipped import shipped
-from vitpose_mm.backbones.sizes import parse_size
+from vitpose_mm.backbones.vit_sizes import parse_size
 
 MODELS = {model.name: model for model in published()}
 

@@ -1,0 +1,57 @@
+"""Sizes from JPEG headers, and the reduction that a crop allows."""
+
+import cv2
+import numpy as np
+import pytest
+
+from vitpose_mm.datasets.transforms.image_file import decode_image
+from vitpose_mm.datasets.transforms.jpeg import affine_scale, jpeg_size, reduced_to_full_matrix, reduction_factor
+
+
+def encoded(height, width, extension='.jpg'):
+    return cv2.imencode(extension, np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8))[1].tobytes()
+
+
+@pytest.mark.parametrize('size', [(1, 1), (7, 300), (480, 640)])
+def test_size(size):
+    assert jpeg_size(encoded(*size)) == size
+
+
+def test_other_formats_and_damaged_headers():
+    whole = encoded(40, 50)
+    start = whole.index(b'\xff\xc0')
+    assert jpeg_size(encoded(9, 9, '.png')) is None and jpeg_size(b'') is None
+    for end in range(2, start + 9):  # cut anywhere before the size
+        assert jpeg_size(whole[:end]) is None
+    assert jpeg_size(b'\xff\xd8' + b'\xff\xe0\x00\x00' * 50) is None
+    zero = whole[: start + 5] + b'\0\0' + whole[start + 7 :]
+    assert jpeg_size(zero) is None
+    assert jpeg_size(whole[:2] + b'\xff\xff\xff' + whole[3:]) == (40, 50)  # filling before a marker
+    random = np.random.default_rng(1)
+    for _ in range(300):
+        damaged = bytearray(whole[:700])
+        damaged[random.integers(2, 200)] = random.integers(256)
+        found = jpeg_size(bytes(damaged))
+        assert found is None or min(found) > 0
+
+
+@pytest.mark.parametrize(
+    ('scale', 'factor'), [(2, 1), (1, 1), (0.51, 1), (0.5, 2), (0.26, 2), (0.25, 4), (0.125, 8), (0.01, 8)]
+)
+def test_reduction_never_enlarges(scale, factor):
+    assert reduction_factor(scale) == factor
+
+
+def test_reduced_pixels_lie_where_their_average_lies():
+    ramp = np.repeat(np.linspace(0, 255, 256, dtype=np.float32)[None], 64, 0)
+    data = cv2.imencode('.jpg', np.repeat(ramp[..., None], 3, 2).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 100])[1]
+    for factor in (2, 4, 8):
+        reduced = decode_image(data.tobytes(), 'ramp.jpg', factor)
+        assert reduced.shape == (64 // factor, 256 // factor, 3)
+        columns = np.arange(256 // factor)
+        where = reduced_to_full_matrix(factor)[0, 0] * columns + reduced_to_full_matrix(factor)[0, 2]
+        np.testing.assert_allclose(reduced[3, :, 0], where, atol=1.5)
+
+
+def test_scale_is_that_of_the_axis_that_shrinks_least():
+    assert affine_scale(np.array([[0.0, -0.5, 9], [0.3, 0, 9]])) == 0.5

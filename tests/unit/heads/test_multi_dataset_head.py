@@ -1,0 +1,254 @@
+"""Routing of samples to one head per dataset: losses, predictions, bad input."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData, PixelData
+from mmpose.models.heads import HeatmapHead
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+
+from vitpose_mm.checkpoints.validation import load_strictly
+from vitpose_mm.heads import multi_dataset_head
+from vitpose_mm.heads.decoders import heatmap_losses
+
+# heads that differ in K, codec, heatmap size and type; HeatmapHead is MMPose's
+HEADS = dict(
+    coco=dict(
+        type='ClassicHead',
+        in_channels=32,
+        out_channels=5,
+        decoder=dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2),
+    ),
+    aic=dict(
+        type='SimpleHead',
+        in_channels=32,
+        out_channels=3,
+        heatmap_stride=2,
+        decoder=dict(type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(24, 32), sigma=2),
+    ),
+    mpii=dict(
+        type='HeatmapHead',
+        in_channels=32,
+        out_channels=4,
+        deconv_out_channels=(16, 16),
+        deconv_kernel_sizes=(4, 4),
+        loss=dict(type='KeypointMSELoss', use_target_weight=True),
+        decoder=dict(type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2),
+    ),
+)
+SHAPES = dict(coco=(5, 16, 12), aic=(3, 32, 24), mpii=(4, 16, 12))
+FLIPS = dict(coco=[0, 2, 1, 4, 3], aic=[1, 0, 2], mpii=[3, 2, 1, 0])
+
+
+def build(**changes):
+    torch.manual_seed(0)
+    head = MODELS.build({**dict(type='MultiDatasetHead', heads=HEADS), **changes})
+    head.init_weights()
+    for parameter in head.parameters():
+        if parameter.ndim > 1:  # MMPose's std of 0.001 gives heatmaps too small to compare
+            torch.nn.init.normal_(parameter, std=0.1)
+    return head.eval()
+
+
+def samples(*names):
+    generator, made = torch.Generator().manual_seed(3), []
+    for name in names:
+        shape = SHAPES.get(name, SHAPES['coco'])
+        meta = dict(flip_indices=FLIPS.get(name, FLIPS['coco']), input_size=(48, 64))
+        sample = PoseDataSample(metainfo=meta if name is None else dict(meta, dataset_name=name))
+        sample.gt_instance_labels = InstanceData(keypoint_weights=torch.ones(1, shape[0]))
+        sample.gt_fields = PixelData(heatmaps=torch.rand(shape, generator=generator))
+        made.append(sample)
+    return made
+
+
+def features(batch):
+    return (torch.randn(batch, 32, 4, 3, generator=torch.Generator().manual_seed(4)),)
+
+
+MIX = ('coco', 'mpii', 'coco', 'aic', 'coco', 'mpii')
+
+
+@pytest.mark.parametrize('normalizer', ['batch', 'dataset'])
+def test_the_loss_is_the_weighted_sum_of_the_heads_losses(normalizer):
+    head = build(loss_normalizer=normalizer, loss_weights=dict(aic=3.0))
+    feats, batch = features(6), samples(*MIX)
+    losses = head.loss(feats, batch)
+    expected = 0
+    for name, weight in dict(coco=1, aic=3, mpii=1).items():
+        indices = [i for i, other in enumerate(MIX) if other == name]
+        alone = head.heads[name].loss((feats[0][indices],), [batch[i] for i in indices])
+        torch.testing.assert_close(losses[f'{name}/kpt'], alone['loss_kpt'])
+        assert not losses[f'{name}/kpt'].requires_grad
+        accuracy = heatmap_losses(head.heads[name], head.heads[name]((feats[0][indices],)), [batch[i] for i in indices])
+        torch.testing.assert_close(losses[f'{name}/acc_pose'], accuracy['acc_pose'])
+        expected += weight * alone['loss_kpt'] * (len(indices) / 6 if normalizer == 'batch' else 1)
+    torch.testing.assert_close(losses['loss_kpt'], expected)
+    assert [key for key in losses if 'loss' in key] == ['loss_kpt'], "MMEngine sums all keys that contain 'loss'"
+
+
+def test_the_loss_of_a_batch_is_the_mean_of_its_halves():
+    head, feats, batch = build(), features(6), samples(*MIX)
+    halves = [head.loss((feats[0][part],), batch[part])['loss_kpt'] for part in (slice(0, 3), slice(3, 6))]
+    torch.testing.assert_close(head.loss(feats, batch)['loss_kpt'], sum(halves) / 2)
+
+
+def test_a_head_without_samples_gets_zero_gradients():
+    head = build()
+    head.loss(features(2), samples('aic', 'aic'))['loss_kpt'].backward()
+    for name, parameter in head.named_parameters():
+        assert parameter.grad is not None, name
+        assert bool(parameter.grad.abs().sum() > 0) == name.startswith('heads.aic.'), name
+
+
+def running_statistics(head):
+    return {key: value.clone() for key, value in head.state_dict().items() if 'running' in key or 'num_batches' in key}
+
+
+@pytest.mark.parametrize('name', ['coco', 'mpii'])
+def test_batch_norm_in_training_sees_the_whole_batch_and_the_loss_its_own_samples(name):
+    """For our decoder and for MMPose's; one sample of six is of this dataset."""
+    head, alone, feats = build().train(), build().train(), features(6)
+    batch = samples('aic', 'aic', name, 'aic', 'aic', 'aic')
+    before = running_statistics(alone.heads[name])
+    losses = head.loss(feats, batch)
+    heatmaps = alone.heads[name](feats)[2:3]
+    expected = (heatmaps - batch[2].gt_fields.heatmaps).square().mean()
+    torch.testing.assert_close(losses[f'{name}/kpt'], expected.detach())
+    found = running_statistics(head.heads[name])
+    torch.testing.assert_close(found, running_statistics(alone.heads[name]))
+    assert before and all(not torch.equal(found[key], value) for key, value in before.items())
+
+
+def test_a_head_without_samples_updates_its_running_statistics():
+    """As in the authors' code; its parameters get zero gradients, and the features get none from it."""
+    head, whole, feats = build().train(), build().train(), features(2)
+    feats[0].requires_grad_()
+    head.loss(feats, samples('aic', 'aic'))['loss_kpt'].backward()
+    for name, parameter in head.named_parameters():
+        assert parameter.grad is not None, name
+        assert bool(parameter.grad.abs().sum() > 0) == name.startswith('heads.aic.'), name
+    aic = features(2)
+    aic[0].requires_grad_()
+    (whole.heads['aic'].loss(aic, samples('aic', 'aic'))['loss_kpt']).backward()
+    torch.testing.assert_close(feats[0].grad, aic[0].grad)
+    for name in ('coco', 'mpii'):
+        whole.heads[name](feats)
+        torch.testing.assert_close(running_statistics(head.heads[name]), running_statistics(whole.heads[name]))
+
+
+class OwnLossHead(HeatmapHead):
+    """A head whose loss is not that of the heatmaps that `forward` returns."""
+
+    def loss(self, feats, batch_data_samples, train_cfg=None):
+        self.seen = len(feats[-1])
+        return super().loss(feats, batch_data_samples, train_cfg or {})
+
+
+def test_a_head_with_its_own_loss_sees_its_own_samples():
+    head = build().train()
+    head.heads['mpii'].__class__ = OwnLossHead
+    head.loss(features(6), samples(*MIX))
+    assert head.heads['mpii'].seen == 2
+    head.loss(features(2), samples('aic', 'aic'))['loss_kpt'].backward()
+    assert all((parameter.grad == 0).all() for parameter in head.heads['mpii'].parameters())
+
+
+def test_heads_without_batch_norm_in_training_mode_skip_the_samples_of_others():
+    """The result is the same: a decoder without batch norm, a frozen one, and evaluation mode."""
+    frozen = dict(HEADS, coco=dict(HEADS['coco'], freeze=True))
+    head, seen = build(heads=frozen).train(), {}
+    for name, member in head.heads.items():
+        member.register_forward_pre_hook(lambda _, inputs, name=name: seen.update({name: len(inputs[0][-1])}))
+    head.loss(features(6), samples(*MIX))
+    assert seen == dict(coco=3, aic=1, mpii=6)
+    head.eval().loss(features(6), samples(*MIX))
+    assert seen == dict(coco=3, aic=1, mpii=2)
+
+
+@pytest.mark.parametrize('flip', [False, True])
+def test_each_sample_is_predicted_by_its_own_head_in_batch_order(flip):
+    shifts = dict(aic=dict(shift_heatmap=True))
+    head, batch, feats = build(test_cfgs=shifts), samples(*MIX), features(6)
+    mirrored = (torch.randn(6, 32, 4, 3, generator=torch.Generator().manual_seed(5)),)
+    cfg = dict(flip_test=flip, flip_mode='heatmap', shift_heatmap=False, output_heatmaps=True)
+    poses, fields = head.predict([feats, mirrored] if flip else feats, batch, cfg)
+    for i, name in enumerate(MIX):
+        one = [(part[0][i : i + 1],) for part in (feats, mirrored)]
+        pose, field = head.heads[name].predict(
+            one if flip else one[0], batch[i : i + 1], {**cfg, **shifts.get(name, {})}
+        )
+        torch.testing.assert_close(fields[i].heatmaps, field[0].heatmaps, rtol=0, atol=1e-5)
+        assert poses[i].keypoints.shape == (1, SHAPES[name][0], 2)
+        np.testing.assert_allclose(poses[i].keypoints, pose[0].keypoints, atol=1e-2)
+
+
+def test_samples_without_a_name_use_the_default_dataset():
+    head, feats = build(default_dataset='mpii'), features(2)
+    assert head.datasets(samples(None, 'aic')) == ['mpii', 'aic']
+    assert torch.equal(head(feats), head.heads['mpii'](feats))
+
+
+def test_each_head_keeps_its_own_initialisation():
+    head = MODELS.build(dict(type='MultiDatasetHead', heads=HEADS))
+    head.init_weights()
+    # MMPose's default: normal with std 0.001
+    assert 0.0005 < head.heads['mpii'].final_layer.weight.std() < 0.0015
+
+
+def test_no_name_and_no_default_is_an_error():
+    with pytest.raises(KeyError, match='sample 1 of the batch has no dataset_name.*coco, aic, mpii'):
+        build().predict(features(2), samples('coco', None))
+    with pytest.raises(ValueError, match='default_dataset: set it to one of coco, aic, mpii'):
+        build()(features(2))
+
+
+def test_a_head_missing_in_the_checkpoint_predicts_only_after_training():
+    head, feats = build(default_dataset='aic'), features(1)
+    weights = {key: value for key, value in head.state_dict().items() if not key.startswith('heads.aic.')}
+    head.load_state_dict(weights, strict=False)
+    head.predict(feats, samples('coco'))
+    for call in (lambda: head(feats), lambda: head.predict(feats, samples('aic'))):
+        with pytest.raises(ValueError, match="no decoder for dataset 'aic', so its head has random weights"):
+            call()
+    head.loss(feats, samples('aic'))
+    head.predict(feats, samples('aic'))
+
+
+def test_a_checkpoint_without_any_head_is_refused():
+    with pytest.raises(ValueError, match='a decoder for none of coco, aic, mpii'):
+        load_strictly(build(), {})
+    head = build()
+    head.load_state_dict({}, strict=False)
+    with pytest.raises(ValueError, match="no decoder for dataset 'coco'"):
+        head.eval().predict(features(1), samples('coco'))
+
+
+def test_indices_are_sent_to_the_device_once_per_batch(monkeypatch):
+    head, sent, index_on = build(), [], multi_dataset_head.index_on
+    monkeypatch.setattr(multi_dataset_head, 'index_on', lambda *given: sent.append(given[1]) or index_on(*given))
+    head.loss(features(6), samples(*MIX))
+    head.predict([features(6), features(6)], samples(*MIX), dict(flip_test=True, flip_mode='heatmap'))
+    assert sent == [[0, 2, 4, 1, 5, 3]] * 2
+
+
+def test_the_error_for_an_unknown_dataset_lists_the_known_ones():
+    with pytest.raises(KeyError, match="no head for dataset 'jhmdb': this model has heads for coco, aic, mpii"):
+        build().loss(features(1), samples('jhmdb'))
+
+
+@pytest.mark.parametrize(
+    'changes', [dict(default_dataset='x'), dict(loss_weights=dict(x=1.0)), dict(test_cfgs=dict(x={}))]
+)
+def test_arguments_with_unknown_datasets_are_refused(changes):
+    with pytest.raises(KeyError, match="no head for dataset 'x'"):
+        build(**changes)
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="loss_normalizer='sum': expected 'batch' or 'dataset'"):
+        build(loss_normalizer='sum')
+    for heads in ({}, [HEADS['coco']]):
+        with pytest.raises(ValueError, match='expected one head per dataset'):
+            build(heads=heads)

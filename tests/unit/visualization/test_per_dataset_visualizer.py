@@ -1,0 +1,50 @@
+"""Samples with different keypoints are drawn in the colours and skeletons of their datasets."""
+
+import numpy as np
+import pytest
+from mmengine.structures import InstanceData
+from mmpose.structures import PoseDataSample
+
+from vitpose_mm.datasets.metainfo import parse_metainfo
+from vitpose_mm.visualization import PerDatasetVisualizer
+
+META = {name: parse_metainfo(dict(type=kind)) for name, kind in (('coco', 'CocoDataset'), ('aic', 'AicDataset'))}
+COMBINED = dict(META['coco'], members=META)
+
+
+@pytest.fixture
+def visualizer():
+    return PerDatasetVisualizer(radius=4)
+
+
+def draw(visualizer, name):
+    """Draw a sample with keypoints in one row, 20 pixels apart; return the image and the keypoints (K, 2)."""
+    keypoints = len(META[name]['keypoint_colors'])
+    xy = np.stack([20 * np.arange(1, keypoints + 1), np.full(keypoints, 20)], axis=1).astype(np.float32)
+    sample = PoseDataSample(metainfo=dict(dataset_name=name))
+    sample.pred_instances = InstanceData(keypoints=xy[None], keypoints_visible=np.ones((1, keypoints)))
+    image = np.zeros((40, 400, 3), np.uint8)
+    return visualizer.add_datasample('one', image, sample, draw_gt=False), xy.astype(int)
+
+
+def test_each_dataset_has_its_colours_and_skeleton(visualizer):
+    visualizer.set_dataset_meta(COMBINED)
+    for name in ('coco', 'aic', 'coco'):
+        image, xy = draw(visualizer, name)
+        assert (image[xy[:, 1], xy[:, 0]] == META[name]['keypoint_colors']).all()
+        assert visualizer.skeleton == META[name]['skeleton_links']
+
+
+def test_a_named_colour_applies_to_all_datasets(visualizer):
+    """As BadCaseAnalysisHook sets it."""
+    visualizer.set_dataset_meta(COMBINED)
+    visualizer.kpt_color = visualizer.link_color = 'blue'
+    for name in META:
+        image, xy = draw(visualizer, name)
+        assert (image[xy[:, 1], xy[:, 0]] == (0, 0, 255)).all()
+
+
+def test_metainfo_of_a_single_dataset_is_drawn_as_by_mmpose(visualizer):
+    visualizer.set_dataset_meta(META['aic'])
+    image, xy = draw(visualizer, 'aic')
+    assert (image[xy[:, 1], xy[:, 0]] == META['aic']['keypoint_colors']).all()

@@ -1,0 +1,16 @@
+"""What a sample passes through between its image file and the model."""
+
+from .keypoint_target import KeypointTarget
+from .lazy_decoding import DecodeAndCrop, FastRandomBBoxTransform, LazyLoadImage, LazyRandomFlip
+from .packing import PackCroppedInputs
+from .pretrain_crop import PretrainCrop
+
+__all__ = [
+    'DecodeAndCrop',
+    'FastRandomBBoxTransform',
+    'KeypointTarget',
+    'LazyLoadImage',
+    'LazyRandomFlip',
+    'PackCroppedInputs',
+    'PretrainCrop',
+]

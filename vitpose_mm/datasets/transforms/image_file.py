@@ -1,0 +1,127 @@
+"""Read each image file once, and check for truncated files, some of which decoders accept."""
+
+import io
+from pathlib import Path
+
+import cv2
+import mmcv
+import numpy as np
+from mmcv.transforms import LoadImageFromFile
+from mmengine.fileio import get
+from mmpose.datasets.transforms import LoadImage
+from PIL import Image, UnidentifiedImageError
+
+ADVICE = 'Download the file again, or remove it from the annotation file.'
+REDUCED_FLAGS = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+
+
+class BadImageError(ValueError):
+    """An image file that is empty, truncated or not an image, or cannot be read."""
+
+
+class MissingImageError(BadImageError, FileNotFoundError):
+    """An image file that does not exist."""
+
+
+class CheckedLoadImage(LoadImage):
+    """MMPose's `LoadImage` that reads each file once and checks it; it replaces `LoadImage` in checked datasets."""
+
+    @classmethod
+    def replace(cls, transform: object) -> object:
+        """Replace a `LoadImage` or `LoadImageFromFile` by this class; return any other transform unchanged."""
+        if type(transform) not in (LoadImage, LoadImageFromFile):
+            return transform
+        checked = cls()
+        checked.__dict__.update(vars(transform))
+        return checked
+
+    def transform(self, results: dict) -> dict | None:
+        """Read `img_path`, unless the sample has an `img`.
+
+        Raises:
+            BadImageError: see `read_image_file` and `decode_image`.
+        """
+        if 'img' not in results:
+            path = results['img_path']
+            options = self.backend_args or dict(self.file_client_args or {})
+            if options.get('backend') == 'disk':  # its name in MMEngine's file_client_args
+                options['backend'] = 'local'
+            data = read_image_file(path, options or None)
+            try:
+                image = mmcv.imfrombytes(data, self.color_type, backend=self.imdecode_backend)
+            except Exception as error:  # each backend raises its own errors
+                raise undecodable_error(data, path) from error
+            if image is None:
+                raise undecodable_error(data, path)
+            results['img'] = image.astype(np.float32) if self.to_float32 else image
+        return super().transform(results)
+
+
+def read_image_file(path: str | Path, backend_args: dict | None = None) -> bytes:
+    """Read an image file once and check that it is complete.
+
+    OpenCV decodes a truncated JPEG without an error and fills the rest with gray, which would be trained on. The
+    cheap search for the end marker comes first; only a file without a marker is decoded strictly by Pillow.
+
+    Args:
+        path: the file.
+        backend_args: MMEngine's, for files that are not local.
+
+    Raises:
+        MissingImageError: the file does not exist.
+        BadImageError: the file cannot be read, or is empty or truncated.
+    """
+    try:
+        data = get(path, backend_args)
+    except FileNotFoundError as error:
+        raise MissingImageError(f'image {path} is missing') from error
+    except OSError as error:
+        raise BadImageError(f'image {path} cannot be read: {error}') from error
+    if not data:
+        raise BadImageError(f'image {path} is empty (0 bytes). {ADVICE}')
+    if not has_end_marker(data):
+        try:
+            Image.open(io.BytesIO(data)).load()
+        except (OSError, SyntaxError, UnidentifiedImageError, ValueError) as error:
+            text = f'truncated: {len(data)} bytes without an end marker ({error})'
+            raise BadImageError(f'image {path} is {text}. {ADVICE}') from error
+    return data
+
+
+def decode_image(data: bytes, path: str | Path, factor: int = 1) -> np.ndarray:
+    """Decode an image file as MMPose does, a JPEG optionally at 1/2, 1/4 or 1/8 of its size.
+
+    Args:
+        data: the content of the file.
+        path: its path, for the message.
+        factor: 1, 2, 4 or 8.
+
+    Returns:
+        (H, W, 3) uint8 BGR, each side divided by the factor and rounded up.
+
+    Raises:
+        BadImageError: OpenCV cannot decode it.
+    """
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), REDUCED_FLAGS.get(factor, cv2.IMREAD_COLOR))
+    except cv2.error as error:  # for example an image with more pixels than OpenCV accepts
+        raise undecodable_error(data, path) from error
+    if image is None:
+        raise undecodable_error(data, path)
+    return image
+
+
+def undecodable_error(data: bytes, path: str | Path) -> BadImageError:
+    """Return the error of a file that cannot be decoded."""
+    return BadImageError(f'image {path} is not an image that OpenCV can read: it starts with {data[:12]!r}. {ADVICE}')
+
+
+def has_end_marker(data: bytes) -> bool:
+    """Return whether the bytes of a JPEG or PNG file contain its end marker; True for other formats."""
+    if data.startswith(b'\xff\xd8'):
+        # The end marker must follow the last start of scan: a thumbnail in the header has both markers too.
+        # Compressed data contain neither.
+        return data.rfind(b'\xff\xd9') > data.rfind(b'\xff\xda')
+    if data.startswith(b'\x89PNG'):
+        return b'IEND' in data[-64:]
+    return True

@@ -1,0 +1,55 @@
+"""A replacement for MMPose's GenerateTarget that leaves encoding heatmaps to the head."""
+
+import numpy as np
+from mmpose.datasets.transforms import GenerateTarget, PackPoseInputs
+from mmpose.registry import TRANSFORMS
+
+# field of gt_instances, (1, K, 4) in fp32: x and y in input pixels, visibility, weight
+KEYPOINT_TARGET = 'keypoint_target'
+
+
+@TRANSFORMS.register_module()
+class KeypointTarget(GenerateTarget):
+    """Send the keypoints in the crop to the model, whose head encodes the heatmaps of the whole batch on its device.
+
+    It replaces `GenerateTarget(encoder=...)` for `ClassicHead` and `SimpleHead`, alone or in a `MultiDatasetHead`. The
+    losses are the same, and a worker sends 4 numbers per keypoint instead of a heatmap.
+
+    Args:
+        encoder: config of the codec: `BatchUDPHeatmap` or `BatchMSRAHeatmap`, the same as the head's `decoder`, which
+            encodes the heatmaps. `RunCheckHook` compares them.
+        use_dataset_keypoint_weights: whether to multiply the weights by those of the dataset's metainfo.
+
+    Raises:
+        TypeError: there are several codecs, or the codec cannot encode a batch.
+    """
+
+    def __init__(self, encoder: dict, use_dataset_keypoint_weights: bool = False):
+        super().__init__(encoder, use_dataset_keypoint_weights=use_dataset_keypoint_weights)
+        if not hasattr(self.encoder, 'targets'):
+            raise TypeError(
+                f'KeypointTarget: encoder={encoder}: expected one BatchUDPHeatmap or BatchMSRAHeatmap; other codecs '
+                "need MMPose's GenerateTarget"
+            )
+
+    def transform(self, results: dict) -> dict:
+        """Add `keypoint_target` (1, K, 4) to the sample and to what `PackPoseInputs` packs.
+
+        Raises:
+            KeyError: the sample has no keypoints.
+        """
+        keypoints = results.get('transformed_keypoints')
+        if keypoints is None:
+            keypoints = results['keypoints']
+        visible = results['keypoints_visible']
+        target = np.ones((*keypoints.shape[:2], 4), np.float32)
+        target[..., :2] = keypoints[..., :2]
+        target[..., 2] = visible[..., 0] if visible.ndim == 3 else visible
+        if self.use_dataset_keypoint_weights:
+            target[..., 3] = results['dataset_keypoint_weights']
+        results[KEYPOINT_TARGET] = target
+        results['instance_mapping_table'] = dict(
+            results.get('instance_mapping_table', PackPoseInputs.instance_mapping_table),
+            **{KEYPOINT_TARGET: KEYPOINT_TARGET},
+        )
+        return results
