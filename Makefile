@@ -64,7 +64,7 @@ compat:
 	.venv-legacy/$(PYTEST) --durations=10 tests/unit tests/parity
 
 docs: .venv-docs/ready
-	.venv-docs/bin/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 
 .venv-docs/ready: requirements/docs.txt
 	$(or $(PYTHON),python3) -m venv --clear .venv-docs

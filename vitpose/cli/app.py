@@ -79,7 +79,7 @@ def load(args: argparse.Namespace) -> tuple[Any, str]:
 
     if args.file is None and not CHECKPOINT.is_file():
         raise FileNotFoundError(
-            f'{CHECKPOINT}: no such file; `vitpose demo` trains this model in about ten minutes. Or pass a file '
+            f'{CHECKPOINT}: no such file; `vitpose demo` trains this model in about twelve minutes. Or pass a file '
             'that `vitpose export` wrote: vitpose app FILE'
         )
     if args.file is not None and not args.file.is_file():

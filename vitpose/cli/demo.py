@@ -20,7 +20,7 @@ the first and `mim test mmpose` with flip test on the second, and
   data/ run/          rendered images; checkpoints and logs of the training
   *.log               output of MIM and of `vitpose predict`
 
-This takes about ten minutes on two cores. If OUT was created by an earlier
+This takes about twelve minutes on two cores. If OUT was created by an earlier
 demo, it is replaced."""
 
 
