@@ -2,7 +2,7 @@
 # installed before but Python 3.10 to 3.12 and a C++ compiler.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo need-data studies mutants check test gpu lint compat clean
+.PHONY: help venv demo need-data studies mutants check test gpu lint compat docs clean
 MAKEFLAGS += --no-print-directory
 
 TESTS ?= tests projects
@@ -19,8 +19,9 @@ help:
 	@echo 'make studies overfitting test on five annotation formats (needs DATA=/path/to/photographs), a tenth of COCO'
 	@echo '             with other datasets, transfer, memory over 3,000 iterations'
 	@echo 'make mutants do the unit tests notice changes of the code? 300 of them; continues where it was stopped'
+	@echo 'make docs    build the documentation site into site/, in an environment of its own (.venv-docs)'
 	@echo 'make venv    set up the environment alone; .venv/bin/vitpose doctor then describes it'
-	@echo 'make clean   remove both environments and what tests left; data/ and demo/ stay'
+	@echo 'make clean   remove the environments, the site and what tests left; data/ and demo/ stay'
 	@echo
 	@echo 'Each sets up what it needs. Options: PYTHON=/path/to/python, TESTS="tests/unit -k vit", JOBS=test processes'
 
@@ -62,6 +63,14 @@ compat:
 	@requirements/venv.sh legacy
 	.venv-legacy/$(PYTEST) --durations=10 tests/unit tests/parity projects/studies
 
+docs: .venv-docs/ready
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+
+.venv-docs/ready: requirements/docs.txt
+	$(or $(PYTHON),python3) -m venv --clear .venv-docs
+	.venv-docs/bin/pip install -q --disable-pip-version-check -r $<
+	touch $@
+
 clean:
-	rm -rf .venv .venv-legacy .pytest_cache .mypy_cache .ruff_cache vitpose_mm.egg-info vitpose_mm/.mim
+	rm -rf .venv .venv-legacy .venv-docs site .pytest_cache .mypy_cache .ruff_cache vitpose_mm.egg-info vitpose_mm/.mim
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""The README's Python code: its config, pasted into a file and trained with MIM, and its prediction example."""
+"""Python code of the pages: the config of docs/training.md, trained with MIM, and the README's prediction example."""
 
 import math
 import re
@@ -16,7 +16,8 @@ from vitpose.cli.demo import CONFIG as DEMO_CONFIG
 
 @pytest.mark.slow
 def test_pasted_config_trains(root, tmp_path, tiny_coco, run, mim):
-    (text,) = re.findall(r"```python\n(_base_ = 'mmpose::.*?)```", (root / 'README.md').read_text('utf-8'), re.DOTALL)
+    page = (root / 'docs/training.md').read_text('utf-8')
+    (text,) = re.findall(r"```python\n(_base_ = 'mmpose::.*?)```", page, re.DOTALL)
     (tmp_path / 'pasted.py').write_text(text)
     data = [
         f'{part}_dataloader.dataset.{key}'

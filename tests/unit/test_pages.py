@@ -1,10 +1,22 @@
-"""The documentation: links and CONTRIBUTING's paths exist, and the README's layout table names every folder."""
+"""The documentation: links, names, commands and paths exist; site, llms.txt and the table of folders are complete."""
 
+import importlib
 import re
+import shlex
+
+import pytest
+
+from vitpose.cli.main import build_parser
+
+FOLDERS = ('.', 'docs', 'docs/*', 'configs', 'projects/*')
 
 
-def test_relative_links_and_paths_exist(root):
-    pages = [page for folder in ('.', 'docs', 'configs', 'projects/*') for page in root.glob(f'{folder}/*.md')]
+@pytest.fixture
+def pages(root):
+    return [page for folder in FOLDERS for page in root.glob(f'{folder}/*.md')]
+
+
+def test_relative_links_and_paths_exist(root, pages):
     assert len(pages) > 9
     links = [
         (page, link) for page in pages for link in re.findall(r'\]\(([^)#:]+)(?:#[^)]*)?\)', page.read_text('utf-8'))
@@ -18,17 +30,48 @@ def test_relative_links_and_paths_exist(root):
     assert missing == []
 
 
-def test_no_page_has_marks_of_a_merge(root):
-    pages = [page for folder in ('.', 'docs', 'configs', 'projects/*') for page in root.glob(f'{folder}/*.md')]
+def test_no_page_has_marks_of_a_merge(pages):
     marked = [page.name for page in pages if re.search(r'^(<{7}|={7}$|>{7})', page.read_text('utf-8'), re.MULTILINE)]
     assert marked == []
 
 
 def test_layout_table_names_every_folder(root):
-    layout = set(re.findall(r'^\| `([\w/]+)/` \|', (root / 'README.md').read_text('utf-8'), re.MULTILINE))
+    layout = set(re.findall(r'^\| `([\w/]+)/` \|', (root / 'docs/architecture.md').read_text('utf-8'), re.MULTILINE))
     packages = {
         str(init.parent.relative_to(root))
         for top in ('vitpose', 'vitpose_mm')
         for init in root.glob(f'{top}/*/__init__.py')
     }
     assert layout == packages | {'vitpose', 'vitpose_mm', 'configs', 'docs', 'projects', 'requirements', 'tests'}
+
+
+def test_navigation_and_llms_txt_list_every_page(root):
+    docs = {page.relative_to(root / 'docs').as_posix() for page in (root / 'docs').rglob('*.md')}
+    navigation = re.findall(r'^ +- ([\w/]+\.md)$', (root / 'mkdocs.yml').read_text('utf-8'), re.MULTILINE)
+    index = re.findall(r'^- \[.*?\]\((.*?)\)', (root / 'docs/llms.txt').read_text('utf-8'), re.MULTILINE)
+    assert set(navigation) == set(index) == docs
+    assert len(navigation) == len(index) == len(docs)
+
+
+def test_names_in_the_api_reference_exist(root):
+    names = re.findall(r'^::: ([\w.]+)$', (root / 'docs/api.md').read_text('utf-8'), re.MULTILINE)
+    assert len(names) > 9
+    for name in names:
+        module, _, attribute = name.rpartition('.')
+        assert hasattr(importlib.import_module(module), attribute) or importlib.import_module(name)
+
+
+def test_commands_in_the_documentation_parse(root):
+    """Every `vitpose` line of a bash block: its options exist."""
+    commands = []
+    for page in [root / 'README.md', *(root / 'docs').rglob('*.md')]:
+        for block in re.findall(r'```bash\n(.*?)```', page.read_text('utf-8'), re.DOTALL):
+            lines = block.replace('\\\n', ' ').splitlines()
+            commands += [shlex.split(line, comments=True) for line in lines if line.startswith('vitpose ')]
+    assert len(commands) > 20
+    for _, *words in commands:
+        build_parser(words[:1]).parse_args(words)
+
+
+def test_readme_fits_on_a_few_screens(root):
+    assert len((root / 'README.md').read_text('utf-8').splitlines()) <= 130

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
     if args.file is None and not CHECKPOINT.is_file():
         raise MissingFileError(
-            f'{CHECKPOINT}: no such file; `vitpose demo` trains this model in about twelve minutes. Or pass a file '
+            f'{CHECKPOINT}: no such file; `vitpose demo` trains this model in about ten minutes. Or pass a file '
             'that `vitpose export` wrote: vitpose app FILE'
         )
     check_readable(args.file)

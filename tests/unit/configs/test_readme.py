@@ -1,4 +1,4 @@
-"""The README's config is MMPose's ViTPose-S with our backbone; those in configs/README.md are the files."""
+"""The config in docs/training.md is MMPose's ViTPose-S with our backbone; those in configs/README.md are the files."""
 
 import re
 
@@ -13,8 +13,9 @@ from mmpose.testing import get_packed_inputs
 
 @pytest.fixture
 def config(root, tmp_path):
-    """The README's config without the weights, which would be downloaded."""
-    (text,) = re.findall(r"```python\n(_base_ = 'mmpose::.*?)```", (root / 'README.md').read_text('utf-8'), re.DOTALL)
+    """The config of docs/training.md without the weights, which would be downloaded."""
+    page = (root / 'docs/training.md').read_text('utf-8')
+    (text,) = re.findall(r"```python\n(_base_ = 'mmpose::.*?)```", page, re.DOTALL)
     (tmp_path / 'pasted.py').write_text(text)
     cfg = Config.fromfile(tmp_path / 'pasted.py')
     assert cfg.model.backbone.pop('init_cfg').checkpoint.startswith('https://download.openmmlab.com/mmpose/')

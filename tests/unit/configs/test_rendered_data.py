@@ -12,7 +12,7 @@ def commands(root):
     """Every command in a page, a config or the help, as {folder: {(train, val, seed, difficulty)}}."""
     texts = [
         path.read_text(encoding='utf-8')
-        for pattern in ('*.md', 'docs/*.md', 'configs/**/*.md', 'configs/**/*.py')
+        for pattern in ('*.md', 'docs/**/*.md', 'configs/**/*.md', 'configs/**/*.py')
         for path in root.glob(pattern)
     ]
     texts.append((root / 'vitpose/cli/synth.py').read_text(encoding='utf-8'))
