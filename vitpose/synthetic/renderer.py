@@ -13,7 +13,7 @@ from .pose_families import sample_pose
 from .scenery import draw_background, draw_object
 from .skeleton import rotation
 
-HIGHEST_GROUND = 0.6  # figures stand at or below this fraction of the image height, counted from the top
+HIGHEST_GROUND_FRACTION = 0.6  # of the image height, from the top; figures stand at or below it
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _arrange(
         extent = figure.extent()
         size = extent[2:] - extent[:2]
         low = -level.outside * size
-        low[1] = max(low[1], HIGHEST_GROUND * height - size[1])
+        low[1] = max(low[1], HIGHEST_GROUND_FRACTION * height - size[1])
         high = np.maximum((width, height) - (1 - level.outside) * size, low + 1)
         for _ in range(12):
             shift = rng.uniform(low, high) - extent[:2]
