@@ -4,15 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .bodies.pose_families import FAMILIES, mirrored, sample_pose
+from .bodies.skeleton import Angles, rotation
+from .bodies.species import Species
 from .figure import Figure, draw_figure, place
 from .labels import annotate
 from .landmarks import KeypointSet
 from .paint import Canvas
-from .pose_families import FAMILIES, mirrored, sample_pose
-from .renderer import difficulty
-from .scenery import draw_background
-from .skeleton import Angles, rotation
-from .species import Species
+from .renderer import difficulty, draw_background
 
 
 def render_clip(

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .bodies.skeleton import Angles, Body
 from .paint import Appearance, Canvas, draw_head, draw_limb
-from .skeleton import Angles, Body
 
 PARTS_PER_FIGURE = 64  # pixel id = 64 * figure number + part number; see `part_ids`
 _FEATURES = {  # parts of a face: start, end and radii in half axes of the head

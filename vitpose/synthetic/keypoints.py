@@ -1,9 +1,9 @@
 """The keypoints of each dataset."""
 
-from .hands import DETAILED_PERSON
+from .bodies.hands import DETAILED_PERSON
+from .bodies.quadruped import QUADRUPED
+from .bodies.species import PERSON
 from .landmarks import KeypointSet, Landmark, both_landmarks, links, pick
-from .quadruped import QUADRUPED
-from .species import PERSON
 from .wholebody import DETAIL_LINKS, FACE, FEET, HANDS
 
 _BODY = {

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from .species import Species
+from .bodies.species import Species
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from .bodies.pose_families import sample_pose
+from .bodies.skeleton import rotation
 from .figure import Figure, draw_figure, place
 from .labels import annotate
 from .landmarks import KeypointSet
-from .paint import Canvas
-from .pose_families import sample_pose
-from .scenery import draw_background, draw_object
-from .skeleton import rotation
+from .paint import Canvas, draw_limb, sample_color
 
-HIGHEST_GROUND = 0.6  # figures stand at or below this fraction of the image height, counted from the top
+OBJECT = 63  # id of objects: part 63 of figure 0, which does not exist
+HIGHEST_GROUND_FRACTION = 0.6  # of the image height, from the top; figures stand at or below it
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,43 @@ def render(
     for ground_y, figure in sorted(items, key=lambda item: item[0]):  # back to front
         if figure is None:
             foot = np.array((rng.uniform(0, width), ground_y))
-            draw_object(canvas, rng, foot, rng.uniform(0.12, 0.3) * height)
+            _draw_object(canvas, rng, foot, rng.uniform(0.12, 0.3) * height)
         else:
             drawn.append(figure)
             draw_figure(canvas, figure, len(drawn))
     annotations = (annotate(canvas, figure, number, table) for number, figure in enumerate(drawn, 1))
     people = [person for person in annotations if person is not None]
     return RenderedImage(_degrade(rng, canvas.image, level.degradation), canvas.ids, people)
+
+
+def draw_background(rng: np.random.Generator, height: int, width: int, clutter: float) -> np.ndarray:
+    """Draw a wall above a floor, with some `clutter` (0 to 1) and noise: (H, W, 3) float32 BGR, 0 to 255."""
+    edge = int(height * rng.uniform(0.3, 0.8))
+    shades = [np.linspace(_muted_color(rng), _muted_color(rng), rows) for rows in (edge, height - edge)]
+    image = cv2.convertScaleAbs(np.repeat(np.concatenate(shades)[:, None], width, 1))  # cv2 smooths edges in 8 bits
+    for _ in range(int(rng.integers(0, 4 + round(12 * clutter)))):
+        center = rng.uniform((0, 0), (width, height)).astype(int).tolist()
+        half_axes = (rng.uniform(0.01, 0.2, 2) * width).astype(int).tolist()
+        cv2.ellipse(image, center, half_axes, rng.uniform(0, 180), 0, 360, _muted_color(rng).tolist(), -1, cv2.LINE_AA)
+    noise = np.zeros((height, width), np.float32)
+    for cells, weight in ((4, 0.6), (14, 0.3), (56, 0.25)):  # smooth noise of three scales
+        grid = rng.standard_normal((cells * 3 // 4 + 1, cells + 1)).astype(np.float32)
+        noise += weight * cv2.resize(grid, (width, height))
+    image = image + noise[..., None] * np.float32(rng.uniform(4, 14 + 30 * clutter))
+    if rng.random() < 0.6:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.6, 2.2))
+    return np.clip(image, 0, 255)
+
+
+def _draw_object(canvas: Canvas, rng: np.random.Generator, foot: np.ndarray, size: float) -> None:
+    """Draw one object, between a ball and a post, of about `size` pixels; it stands at `foot` (x, y)."""
+    radius = size * rng.uniform(0.05, 0.35)
+    top = foot - (0, rng.uniform(0.2, 1.2) * size)
+    draw_limb(canvas, foot, top, np.full(2, max(radius, 1.5)), _muted_color(rng), OBJECT, cap=0.3)
+
+
+def _muted_color(rng: np.random.Generator) -> np.ndarray:
+    return sample_color(rng, saturation=rng.uniform(0.1, 0.75))
 
 
 def _arrange(
@@ -118,7 +148,7 @@ def _arrange(
         extent = figure.extent()
         size = extent[2:] - extent[:2]
         low = -level.outside * size
-        low[1] = max(low[1], HIGHEST_GROUND * height - size[1])
+        low[1] = max(low[1], HIGHEST_GROUND_FRACTION * height - size[1])
         high = np.maximum((width, height) - (1 - level.outside) * size, low + 1)
         for _ in range(12):
             shift = rng.uniform(low, high) - extent[:2]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .hands import FINGERS
+from .bodies.hands import FINGERS
 from .landmarks import Landmark, both_landmarks, links, pick
 
 _FEET = {

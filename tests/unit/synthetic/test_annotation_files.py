@@ -5,14 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mmpose.datasets import (
-    AicDataset,
-    AP10KDataset,
-    CocoDataset,
-    CocoWholeBodyDataset,
-    CocoWholeBodyHandDataset,
-    MpiiDataset,
-)
+from mmpose import datasets
 from mmpose.evaluation.metrics import CocoMetric, CocoWholeBodyMetric, MpiiPCKAccuracy
 
 from vitpose.synthetic.annotation_files import annotation_files
@@ -23,21 +16,9 @@ from vitpose.synthetic.render_settings import RenderSettings, render_one
 from vitpose.synthetic.writer import write_dataset
 from vitpose_mm.datasets import checked
 
-READERS = {
-    'coco': CocoDataset,
-    'aic': AicDataset,
-    'mpii': MpiiDataset,
-    'ap10k': AP10KDataset,
-    'wholebody': CocoWholeBodyDataset,
-}
 COUNTS = {'coco': 17, 'aic': 14, 'mpii': 16, 'ap10k': 17, 'wholebody': 133}
-SAMPLES = {
-    'coco': 'coco/test_coco.json',
-    'aic': 'aic/test_aic.json',
-    'mpii': 'mpii/test_mpii.json',
-    'ap10k': 'ap10k/test_ap10k.json',
-    'wholebody': 'coco/test_coco_wholebody.json',
-}
+READERS = {'coco': 'Coco', 'aic': 'Aic', 'mpii': 'Mpii', 'ap10k': 'AP10K', 'wholebody': 'CocoWholeBody'}
+REAL_FILES = {kind: f'{kind}/test_{kind}.json' for kind in COUNTS} | {'wholebody': 'coco/test_coco_wholebody.json'}
 
 
 def settings_of(kind: str) -> RenderSettings:
@@ -57,10 +38,9 @@ def data(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(kind: str, data: Path, split: str, by: type | None = None, **arguments: object):
-    reader = by or READERS[kind]
-    return reader(
-        ann_file=f'annotations/{split}.json', data_root=str(data), data_prefix=dict(img=f'{split}/'), **arguments
-    )
+    reader = by or getattr(datasets, f'{READERS[kind]}Dataset')
+    file, folder = f'annotations/{split}.json', dict(img=f'{split}/')
+    return reader(ann_file=file, data_root=str(data), data_prefix=folder, **arguments)
 
 
 def content(data: Path, split: str):
@@ -87,7 +67,7 @@ def test_mmpose_reads_the_drawn_keypoints(kind: str, data: Path) -> None:
 
 def test_checked_dataset_has_the_same_length(kind: str, data: Path) -> None:
     for split in ('train', 'val'):
-        mine = read(kind, data, split, by=getattr(checked, f'Checked{READERS[kind].__name__}'), test_mode=True)
+        mine = read(kind, data, split, by=getattr(checked, f'Checked{READERS[kind]}Dataset'), test_mode=True)
         assert len(mine) == len(read(kind, data, split, test_mode=True))
 
 
@@ -149,7 +129,7 @@ def test_flip_pairs_of_the_metainfo_mirror_the_rest_pose(kind: str, data: Path) 
 
 
 def test_fields_are_those_of_a_real_file(kind: str, data: Path, photographs: Path) -> None:
-    real, ours = json.loads((photographs / SAMPLES[kind]).read_text()), content(data, 'train')
+    real, ours = json.loads((photographs / REAL_FILES[kind]).read_text()), content(data, 'train')
     if kind == 'mpii':
         assert set(ours[0]) == set(real[0])
         return
@@ -168,13 +148,12 @@ def score(kind: str, data: Path, shift: float) -> dict[str, float]:
     heads = dict(headbox_file=str(data / 'annotations/mpii_gt_val.mat')) if kind == 'mpii' else {}
     dataset = read(kind, data, 'val', test_mode=True, **heads)
     file = str(data / 'annotations/val.json')
-    metric = {
-        'aic': lambda: CocoMetric(ann_file=file, use_area=False),
-        'ap10k': lambda: CocoMetric(ann_file=file),
-        'coco': lambda: CocoMetric(ann_file=file),
-        'wholebody': lambda: CocoWholeBodyMetric(ann_file=file),
-        'mpii': MpiiPCKAccuracy,
-    }[kind]()
+    if kind == 'mpii':
+        metric = MpiiPCKAccuracy()
+    elif kind == 'wholebody':
+        metric = CocoWholeBodyMetric(ann_file=file)
+    else:
+        metric = CocoMetric(ann_file=file, use_area=kind != 'aic')
     metric.dataset_meta = dataset.metainfo
     samples = []
     for i in range(len(dataset)):
@@ -188,15 +167,8 @@ def score(kind: str, data: Path, shift: float) -> dict[str, float]:
             bbox_scores=np.ones(1),
             bboxes=info['bbox'],
         )
-        samples.append(
-            dict(
-                id=info['id'],
-                img_id=info['img_id'],
-                category_id=info['category_id'],
-                pred_instances=predicted,
-                gt_instances=truth,
-            )
-        )
+        names = {key: info[key] for key in ('id', 'img_id', 'category_id')}
+        samples.append(names | dict(pred_instances=predicted, gt_instances=truth))
     metric.process(samples, samples)
     return metric.evaluate(len(samples))
 
@@ -204,7 +176,7 @@ def score(kind: str, data: Path, shift: float) -> dict[str, float]:
 def test_mpii_boxes_are_squares_around_the_drawn_people(tmp_path: Path) -> None:
     write_dataset(tmp_path / 'data', settings_of('mpii'), workers=0)
     dataset = read('mpii', tmp_path / 'data', 'train')
-    people = [person for index in range(12) for person in render_one(settings_of('mpii'), 'train', index).people]
+    people = [person for i in range(12) for person in render_one(settings_of('mpii'), 'train', i).people]
     people = [person for person in people if person['keypoints'][:, 2].any()]
     assert len(people) == len(dataset)
     for i, person in enumerate(people):
@@ -220,12 +192,11 @@ def test_mostly_hidden_hand_is_not_labeled() -> None:
         for person in render_one(settings_of('wholebody'), 'train', index).people
         if (person['keypoints'][:, 2] == 2).sum() > 120
     )
-    split = annotation_files(settings_of('wholebody'), 'train', [[person]])['train.json']
-    seen = json.loads(split)['annotations'][0]
     keypoints = person['keypoints'].copy()
     keypoints[91:112, 2] = 1
-    hidden = annotation_files(settings_of('wholebody'), 'train', [[person | {'keypoints': keypoints}]])['train.json']
-    hidden = json.loads(hidden)['annotations'][0]
+    images = [[person], [person | {'keypoints': keypoints}]]
+    files = annotation_files(settings_of('wholebody'), 'train', images)
+    seen, hidden = json.loads(files['train.json'])['annotations']
     assert seen['lefthand_valid'] and not hidden['lefthand_valid']
     assert set(hidden['lefthand_kpts']) == set(hidden['lefthand_box']) == {0}
     assert hidden['righthand_kpts'] == seen['righthand_kpts'] and hidden['righthand_valid']
@@ -245,7 +216,7 @@ def test_kinds_with_the_same_seed_have_different_images() -> None:
 
 def test_hand_dataset_reads_the_hands(tmp_path: Path) -> None:
     write_dataset(tmp_path / 'data', settings_of('wholebody'), workers=0)
-    hands = read('wholebody', tmp_path / 'data', 'train', by=CocoWholeBodyHandDataset)
+    hands = read('wholebody', tmp_path / 'data', 'train', by=datasets.CocoWholeBodyHandDataset)
     assert len(hands) > 20
     for i in range(len(hands)):
         info = hands.get_data_info(i)

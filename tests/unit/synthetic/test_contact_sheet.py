@@ -10,21 +10,15 @@ from vitpose.synthetic.render_settings import RenderSettings
 
 
 def test_colors_show_side_and_visibility() -> None:
-    assert [
-        side_color(*names) for names in (('left_hip',), ('right_hip', 'right_knee'), ('left_hip', 'right_hip'))
-    ] == [LEFT, RIGHT, MIDDLE]
+    assert side_color('left_hip') == LEFT and side_color('right_hip', 'right_knee') == RIGHT
+    assert side_color('left_hip', 'right_hip') == side_color('nose') == MIDDLE
+    names = ('left_wrist', 'right_wrist', 'left_ankle', 'right_ankle')
+    shown = ((10, 10, 2), (10, 30, 2), (30, 10, 1), (30, 30, 0))
     keypoints = np.zeros((17, 3))
-    shown = {
-        'left_wrist': (10, 10, 2),
-        'right_wrist': (10, 30, 2),
-        'left_ankle': (30, 10, 1),
-        'right_ankle': (30, 30, 0),
-    }
-    for name, keypoint in shown.items():
-        keypoints[COCO.names.index(name)] = keypoint
+    keypoints[[COCO.names.index(name) for name in names]] = shown
     image = np.zeros((120, 120, 3), np.uint8)
     draw_pose(image, keypoints, COCO, zoom=3)
-    colors = [tuple(image[3 * y + 1, 3 * x + 1].tolist()) for x, y, _ in shown.values()]
+    colors = [tuple(image[3 * y + 1, 3 * x + 1].tolist()) for x, y, _ in shown]
     assert colors == [LEFT, RIGHT, WHITE, (0, 0, 0)]
 
 

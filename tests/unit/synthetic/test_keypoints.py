@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
+from vitpose.synthetic.bodies.hands import GESTURES
+from vitpose.synthetic.bodies.pose_families import mirrored
+from vitpose.synthetic.bodies.quadruped import GAITS
+from vitpose.synthetic.bodies.skeleton import mirror_name, rotation
 from vitpose.synthetic.figure import PARTS_PER_FIGURE, Figure, draw_figure, part_ids, place
-from vitpose.synthetic.hands import GESTURES
 from vitpose.synthetic.keypoints import KINDS
 from vitpose.synthetic.labels import read_keypoints
 from vitpose.synthetic.paint import Canvas
-from vitpose.synthetic.pose_families import mirrored
-from vitpose.synthetic.quadruped import GAITS
-from vitpose.synthetic.skeleton import mirror_name, rotation
 
 MAGENTA = np.array((255, 0, 255))
 

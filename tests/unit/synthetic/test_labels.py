@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from vitpose.synthetic.bodies.pose_families import FAMILIES
+from vitpose.synthetic.bodies.skeleton import HUMAN, rotation
+from vitpose.synthetic.bodies.species import sample_clothes
 from vitpose.synthetic.figure import PARTS_PER_FIGURE, draw_figure, part_ids, place
 from vitpose.synthetic.keypoints import COCO
 from vitpose.synthetic.labels import annotate, read_keypoints
 from vitpose.synthetic.paint import Canvas, draw_limb
-from vitpose.synthetic.pose_families import FAMILIES
-from vitpose.synthetic.scenery import OBJECT
-from vitpose.synthetic.skeleton import HUMAN, rotation
-from vitpose.synthetic.species import sample_clothes
+from vitpose.synthetic.renderer import OBJECT
 
 NAMES = COCO.names
 SPREAD = FAMILIES['spread']

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .paint import Appearance, sample_color
+from ..paint import Appearance, sample_color
 from .pose_families import PEOPLE, Repertoire
 from .skeleton import HUMAN, Body
 

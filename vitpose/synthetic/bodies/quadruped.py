@@ -5,7 +5,7 @@ The frame is that of `skeleton`: at rest the animal stands and faces along z; th
 
 import numpy as np
 
-from .paint import Appearance, sample_color
+from ..paint import Appearance, sample_color
 from .pose_families import Repertoire, both, left, right
 from .skeleton import Angles, Body, Bone, Joint, both_bones, both_sides
 from .species import Species

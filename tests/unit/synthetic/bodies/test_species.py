@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from vitpose.synthetic.bodies.hands import DETAILED_PERSON, GESTURES
+from vitpose.synthetic.bodies.pose_families import FAMILIES, sample_pose
+from vitpose.synthetic.bodies.quadruped import GAITS, QUADRUPED, sample_coat
+from vitpose.synthetic.bodies.skeleton import mirror_name, rotation
+from vitpose.synthetic.bodies.species import PERSON, sample_clothes
 from vitpose.synthetic.figure import draw_figure, place
-from vitpose.synthetic.hands import DETAILED_PERSON, GESTURES
 from vitpose.synthetic.paint import Canvas
-from vitpose.synthetic.pose_families import FAMILIES, sample_pose
-from vitpose.synthetic.quadruped import GAITS, QUADRUPED, sample_coat
-from vitpose.synthetic.skeleton import mirror_name, rotation
-from vitpose.synthetic.species import PERSON, sample_clothes
 
 
 @pytest.mark.parametrize('dress', [sample_clothes, sample_coat])

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from vitpose.synthetic.pose_families import FAMILIES, WEIGHTS, sample_pose
-from vitpose.synthetic.skeleton import HUMAN, mirror_name, rotation
+from vitpose.synthetic.bodies.pose_families import FAMILIES, WEIGHTS, sample_pose
+from vitpose.synthetic.bodies.skeleton import HUMAN, mirror_name, rotation
 
 
 def test_arms_hang_and_face_looks_at_the_camera_in_the_rest_pose() -> None:

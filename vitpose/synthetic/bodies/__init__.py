@@ -1,0 +1,1 @@
+"""Bodies: joints and their limits, poses, colors, and the species that combine them."""
