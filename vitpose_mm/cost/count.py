@@ -9,7 +9,7 @@ from mmengine.utils import digit_version
 from mmpose.registry import MODELS
 from torch.utils.flop_counter import FlopCounterMode
 
-# part of the model: pattern of the modules whose MACs, including their submodules', it counts
+# part of the model: pattern of the modules that belong to it, including their submodules
 PARTS = {
     'patch': r'backbone\.patch_embed',
     'qkv': r'backbone\.layers\.\d+\.attn\.qkv',

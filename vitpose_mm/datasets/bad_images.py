@@ -27,7 +27,7 @@ class ImageChecks(BaseDataset):
         *args, **kwargs: of the dataset.
 
     Raises:
-        ValueError: an unknown choice, or 'skip' for a test, whose result a replaced sample would change.
+        ValueError: an unknown choice, or 'skip' in a test, where replaced samples would change the result.
     """
 
     def __init__(self, *args: Any, on_bad_image: str = 'raise', **kwargs: Any):

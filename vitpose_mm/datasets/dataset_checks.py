@@ -36,7 +36,7 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
 
     Crowds and instances without labeled keypoints are dropped, as in MMPose.
 
-    Args: those of `ImageChecks`, the first of them `on_bad_image`, and of MMPose's dataset.
+    Args: those of `ImageChecks`, such as `on_bad_image`, and of MMPose's dataset.
     """
 
     _metainfo_copy: bytes | None = None

@@ -1,4 +1,4 @@
-"""Checks of JSON files whose errors name the file and the position."""
+"""Check JSON files; errors name the file and the position."""
 
 import json
 

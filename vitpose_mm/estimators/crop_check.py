@@ -23,7 +23,7 @@ def check_crop(dataset: Any, teacher: Teacher) -> None:
         teacher: its model is loaded.
 
     Raises:
-        ValueError: names both crops.
+        ValueError: the crops differ; the message names both.
     """
     members = find_members(dataset)
     student_udp = {step.use_udp for member in members for step in find_transforms(member, TopdownAffine)}
@@ -43,7 +43,7 @@ def check_crop(dataset: Any, teacher: Teacher) -> None:
 def _find_udp(dataset: dict, names: set | None) -> Iterator[bool]:
     """Yield `use_udp` of the crops in a dataset's config; with `names`, only of these members."""
     inner = [*dataset.get('datasets', ()), *([dataset['dataset']] if 'dataset' in dataset else [])]
-    if inner and _class_name(dataset) != 'CombinedDataset':  # MMPose's crops in its own pipeline
+    if inner and _class_name(dataset) != 'CombinedDataset':  # MMPose's class crops in the combined pipeline
         for member in inner:
             yield from _find_udp(member, names)
     elif names is None or parse_metainfo(dataset).get('dataset_name') in names:

@@ -23,7 +23,7 @@ class DistillPoseEstimator(TopdownPoseEstimator):
     """A top-down estimator, the student, with the training loss MSE(S, K_gt) + MSE(S, K_t).
 
     Source: ViTPose section 3.4. Except for the loss it is MMPose's top-down estimator: the config is
-    the student's own plus the three arguments below, and checkpoints contain the student alone.
+    the student's plus the three arguments below, and checkpoints contain only the student.
 
     Args:
         teacher: dict(config=FILE, checkpoint=FILE, precision='float32'), see `Teacher`; None if
@@ -75,8 +75,8 @@ class DistillPoseEstimator(TopdownPoseEstimator):
         For a teacher of several datasets, the samples select the head: `teacher_heatmaps` checks its codec.
 
         Raises:
-            FileNotFoundError: one of its files does not exist.
-            ValueError: names what differs.
+            FileNotFoundError: a file of the teacher does not exist.
+            ValueError: they differ; the message says in what.
         """
         assert self.teacher is not None
         mine, theirs = _normalization(self), _normalization(self.teacher.model)

@@ -28,7 +28,7 @@ def split_config(cfg: Config, dataset: str) -> Config:
         dataset: name of one of its heads.
 
     Raises:
-        ValueError: another head, no dataset of that name, or the config does not test the dataset.
+        ValueError: the head is not a `MultiDatasetHead`, or the config lacks the dataset or does not test it.
     """
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     model = deepcopy(cfg.model.to_dict())

@@ -13,10 +13,10 @@ from ..datasets.metainfo import parse_metainfo
 @METRICS.register_module()
 @EVALUATORS.register_module()
 class PerDatasetEvaluator(MultiDatasetEvaluator):
-    """Evaluates each dataset with its own metric, also datasets whose `parse_metainfo` comes from the config.
+    """Evaluate each dataset with its own metric, including datasets whose `metainfo` comes from the config.
 
     MMPose's `MultiDatasetEvaluator` takes the dataset name and keypoints from the dataset's class and ignores the
-    `parse_metainfo` in its config, so it would evaluate such a dataset as another one or not at all. This evaluator can
+    `metainfo` in its config, so it would evaluate such a dataset as another one or not at all. This evaluator can
     also be one of several metrics, as in the config of `mim test --dump`.
 
     Args:
@@ -32,7 +32,7 @@ class PerDatasetEvaluator(MultiDatasetEvaluator):
             raise ValueError(
                 f'{len(metrics)} metrics for {len(datasets)} datasets: give one per dataset, in the same order'
             )
-        Evaluator.__init__(self, metrics)  # skips MMPose's own, which reads the classes
+        Evaluator.__init__(self, metrics)  # skips MMPose's constructor, which reads the classes
         self.metrics_dict: dict[str, BaseMetric] = {}
         for dataset, metric in zip(datasets, self.metrics, strict=True):
             metric.dataset_meta = parse_metainfo(dataset)

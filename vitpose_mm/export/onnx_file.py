@@ -17,8 +17,8 @@ from .graph import DecodingGraph, HeatmapGraph, PoseGraph
 
 Graph = PoseGraph | HeatmapGraph | DecodingGraph
 
-MIN_TORCH = '2.6'  # torch whose exporter keeps the batch size of windowed attention dynamic
-MAX_WEIGHT_BYTES = 1_900_000_000  # bytes of weights in one file: protobuf reads up to 2 GiB
+MIN_TORCH = '2.6'  # the first torch whose exporter keeps the batch size dynamic with windowed attention
+MAX_WEIGHT_BYTES = 1_900_000_000  # in one file: protobuf reads up to 2 GiB
 HEATMAPS = 'heatmaps'
 
 
@@ -50,7 +50,7 @@ def write_onnx(graph: Graph, example: Tensor, file: Path, stored: Mapping[str, s
     outside: dict[str, Any] = dict(save_as_external_data=True, location=beside.name) if size > MAX_WEIGHT_BYTES else {}
     onnx.save_model(model, str(file), **outside)
     if outside:
-        shutil.copymode(file, beside)  # onnx makes it readable by the owner alone
+        shutil.copymode(file, beside)  # onnx makes it readable only by its owner
 
 
 def as_onnx(graph: Graph, example: Tensor) -> Any:

@@ -10,7 +10,7 @@ from .window import fit_window, partition, pool_windows, unpartition, window_mas
 
 Streams = tuple[Tensor, ...]  # the token grid and, if there are any, the knowledge tokens
 # torch 2.1.2's fused CPU kernel writes past its buffers in the backward pass of an odd number of bf16 queries or keys
-# on several threads; that of 2.14.1 does not. With a mask, torch 2.1 uses another kernel.
+# on several threads; the kernel of 2.14.1 does not. With a mask, torch 2.1 uses a different kernel.
 ODD_IS_UNSAFE = torch.__version__ < (2, 4)  # type: ignore[operator]
 # Up to this number of keys, bf16 attention on the CPU is trained in float32 and rounded, which is faster there: see
 # "Attention on the CPU" in docs/training_speed.md.

@@ -21,7 +21,7 @@ class PatchEmbed(nn.Module):
         patch_size: 16 or 14 pixels.
 
     Raises:
-        ValueError: another patch size or stride; or, in `forward`, the image is not a float batch.
+        ValueError: the patch size or stride is unsupported; in `forward`: the image is not a float batch.
     """
 
     def __init__(self, in_channels: int, embed_dim: int, stride: int | None = None, patch_size: int = 16):

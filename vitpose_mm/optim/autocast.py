@@ -89,7 +89,7 @@ class AutocastOptimWrapper(SkipsNonFinite, AmpOptimWrapper):
         self.loss_scaler.update(self._scale_update_param)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state dict; one of another precision, which has no scaler state, is accepted too."""
+        """Load a state dict; also accept that of a different precision, which has no scaler state."""
         if not state_dict.get('loss_scaler'):
             state_dict.pop('loss_scaler', None)
         super().load_state_dict(state_dict)

@@ -39,7 +39,7 @@ class SkipsNonFinite(OptimWrapper):
     def __init__(self, *args: Any, max_skipped: int = 10, **kwargs: Any) -> None:
         if not isinstance(max_skipped, int) or isinstance(max_skipped, bool) or max_skipped < 1:
             raise ValueError(f'max_skipped={max_skipped!r}, expected an integer >= 1')
-        OptimWrapper.__init__(self, *args, **kwargs)  # AmpOptimWrapper's own fails on machines without a GPU
+        OptimWrapper.__init__(self, *args, **kwargs)  # AmpOptimWrapper's constructor fails without a GPU
         self.max_skipped = max_skipped
         self._skipped: Any = 0  # since the last reading; a tensor on the device, as is the next
         self._in_a_row: Any = 0
@@ -72,7 +72,7 @@ class SkipsNonFinite(OptimWrapper):
         self._buffers = []
 
     def _clip_grad(self) -> None:
-        """Clip, and note whether all gradients are finite; unlike MMEngine's, without waiting for the device."""
+        """Clip, and store whether all gradients are finite; unlike MMEngine, without waiting for the device."""
         parameters = [p for group in self.optimizer.param_groups for p in group['params'] if p.grad is not None]
         kwargs = self.clip_grad_kwargs or {}
         if parameters:

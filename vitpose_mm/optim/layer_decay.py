@@ -167,7 +167,7 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
 
 def find_vits(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the submodules that number their own layers.
+    """Find the submodules that number their layers.
 
     Args:
         model: any model.

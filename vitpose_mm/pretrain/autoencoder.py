@@ -101,7 +101,7 @@ class MaskedAutoencoder(BaseModel):
             inputs: images (B, 3, H, W), normalized.
             data_samples: name the dataset of each image for a backbone with experts; there are no labels.
             mode: 'loss', 'predict' or 'tensor', as in MMEngine.
-            noise: (B, N), chooses the masked patches; None for that of this step of the training.
+            noise: (B, N), selects the masked patches; None draws the noise of the current training step.
 
         Returns:
             'loss': dict(loss=...). Otherwise: predicted patches (B, N, P), normalized per patch, and the `Split`.
@@ -143,7 +143,7 @@ class MaskedAutoencoder(BaseModel):
     def noise(self, patches: Tensor) -> Tensor:
         """Draw the noise (B, N) of the current step for patches (B, N, P), on their device.
 
-        The sampler deals consecutive samples to the processes in turn, so each takes its own rows.
+        The sampler distributes consecutive samples over the processes in turn, so each uses its rows.
         """
         hub, world = MessageHub.get_current_instance(), get_world_size()
         count = len(patches) * world
@@ -152,10 +152,10 @@ class MaskedAutoencoder(BaseModel):
 
 
 def check_backbone(vit: nn.Module) -> None:
-    """Refuse a backbone that cannot encode some of its patches alone.
+    """Refuse a backbone that cannot encode a subset of its patches.
 
     Raises:
-        ValueError: says why and what to do.
+        ValueError: the backbone is unsuitable; the message says why and what to do.
     """
     if not isinstance(vit, ViT):
         raise ValueError(f"backbone: {type(vit).__name__}, expected dict(type='ViT', ...) of vitpose_mm")

@@ -33,7 +33,7 @@ def adapt_to_autoencoder(
         mae: the model that loads the checkpoint.
         state_dict: of this package, of facebookresearch's MAE or of transformers' `ViTMAEForPreTraining`.
         prefix: of the autoencoder's keys in it, '' or ending with a dot.
-        metadata: of the autoencoder in it: 'grid' is that of its position tables.
+        metadata: of the autoencoder in it, with the 'grid' of its position tables.
     """
     weights = pop_prefix(state_dict, prefix)
     weights = weights if prefix else unwrap(weights)[0]

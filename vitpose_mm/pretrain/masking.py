@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Grid = tuple[int, int]
+from ..layers.pos_embed import Grid
 
 
 class Split(NamedTuple):

@@ -137,7 +137,7 @@ def test_bf16_agrees_with_fp32():
         (dict(patch_size=14, stride=8, img_size=(56, 42)), 'stride=8 with patch_size=14: expected 14'),
         (dict(patch_size=14), r'\(64, 48\): 64 is not a positive multiple of the stride 14.*56 or 70'),
         (dict(arch=dict(depth=2, embed_dim=50, num_heads=4)), 'num_heads=4 does not divide embed_dim=50'),
-        (dict(arch='giant'), "arch='giant': expected one of tiny, small, base, large, huge or a dict of depth"),
+        (dict(arch='giant'), "arch='giant': expected one of deit-tiny, small, base, large, huge or a dict of depth"),
         (
             dict(arch=dict(depth=2, embed_dim=48)),
             r"missing keys \['num_heads'\]; expected .*depth, embed_dim, num_heads and mlp_ratio \(optional\)",
@@ -148,7 +148,7 @@ def test_bf16_agrees_with_fp32():
         (dict(freeze='all'), "freeze='all'.*attention"),
         (dict(freeze=4), 'freeze=4.*to 3'),
         (dict(freeze=True), 'freeze=True'),
-        (dict(arch=12), 'arch=12: expected one of tiny'),
+        (dict(arch=12), 'arch=12: expected one of deit-tiny'),
         (dict(img_size=256), r'img_size=256: expected \(h, w\)'),
         (dict(pretrain_img_size=224), r'pretrain_img_size=224: expected \(h, w\)'),
         (dict(knowledge_token=[1]), r'knowledge_token=\[1\]: expected None or a dict of count'),

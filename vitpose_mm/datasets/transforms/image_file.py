@@ -119,7 +119,7 @@ def undecodable_error(data: bytes, path: str | Path) -> BadImageError:
 def has_end_marker(data: bytes) -> bool:
     """Return whether the bytes of a JPEG or PNG file contain its end marker; True for other formats."""
     if data.startswith(b'\xff\xd8'):
-        # The end marker must follow the last start of scan: a thumbnail in the header has both markers too.
+        # The end marker must follow the last start of scan: a thumbnail in the header also has both markers.
         # Compressed data contain neither.
         return data.rfind(b'\xff\xd9') > data.rfind(b'\xff\xda')
     if data.startswith(b'\x89PNG'):

@@ -18,7 +18,7 @@ class KeypointTarget(GenerateTarget):
     Args:
         encoder: config of the codec: `BatchUDPHeatmap` or `BatchMSRAHeatmap`, the same as the head's `decoder`, which
             encodes the heatmaps. `RunCheckHook` compares them.
-        use_dataset_keypoint_weights: whether to multiply the weights by those of the dataset's metainfo.
+        use_dataset_keypoint_weights: whether to multiply the weights by the dataset's keypoint weights.
 
     Raises:
         TypeError: there are several codecs, or the codec cannot encode a batch.

@@ -20,7 +20,7 @@ from scipy.special import ndtr, ndtri
 from .image_file import decode_image, read_image_file
 from .jpeg import affine_scale, jpeg_size, reduced_to_full_matrix, reduction_factor
 
-IMAGE_FILE = 'image_file'  # the bytes of a JPEG, or the pixels of another image
+IMAGE_FILE = 'image_file'  # the bytes of a JPEG, or the pixels of any other image
 FLIP_CODES = {'horizontal': 1, 'vertical': 0, 'diagonal': -1}
 
 
