@@ -28,7 +28,7 @@ deleted after an hour or two, and when the page is closed with Ctrl-C."""
 
 def add_parser(subparsers: Any) -> None:
     """Add the parser of `vitpose app`."""
-    parser = subparsers.add_parser('app', description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = subparsers.add_parser('app', description=DESCRIPTION)
     parser.add_argument('file', nargs='?', type=Path, metavar='FILE', help='exported file (default: demo/model.pth)')
     parser.add_argument(
         '--detector',

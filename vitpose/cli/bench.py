@@ -48,9 +48,7 @@ started; 130 after Ctrl-C"""
 
 def add_parser(subparsers: Any) -> None:
     """Add the parser of `vitpose bench`."""
-    parser = subparsers.add_parser(
-        'bench', description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = subparsers.add_parser('bench', description=DESCRIPTION, epilog=EPILOG)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument('--config', type=Path, help='config of the model')
     what.add_argument('--train', type=Path, metavar='CONFIG', help='measure the training of this config')

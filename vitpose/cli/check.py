@@ -28,9 +28,7 @@ exit code: 0 if nothing serious was found (with --strict: nothing at all);
 
 def add_parser(subparsers: Any) -> None:
     """Add the parser of `vitpose check`."""
-    parser = subparsers.add_parser(
-        'check', description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = subparsers.add_parser('check', description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument('config', type=Path, metavar='CONFIG', help='config of a model')
     parser.add_argument('--strict', action='store_true', help='exit code 1 for any finding')
 

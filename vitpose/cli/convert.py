@@ -30,9 +30,7 @@ EPILOG = """examples:
 
 def add_parser(subparsers: Any) -> None:
     """Add the parser of `vitpose convert`."""
-    parser = subparsers.add_parser(
-        'convert', description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = subparsers.add_parser('convert', description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument('checkpoint', type=Path, metavar='FILE', help='checkpoint of any known origin')
     parser.add_argument('out', type=Path, metavar='OUT', help='file to write; for transformers a folder')
     parser.add_argument('--to', required=True, choices=('ours', 'mmpose', 'official', 'transformers', 'safetensors'))

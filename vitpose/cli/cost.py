@@ -28,9 +28,7 @@ are the student's."""
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser(
-        'cost', help=HELP, description=HELP, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = subparsers.add_parser('cost', help=HELP, description=HELP, epilog=EXAMPLES)
     parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files')
     parser.add_argument('--compare', action='store_true', help='print ratios to the first config')
     parser.add_argument('--measure', action='store_true', help='also measure time and peak memory, of both')

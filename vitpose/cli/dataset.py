@@ -38,9 +38,7 @@ annotations cannot be used. Nothing is written unless the exit code is 0."""
 
 def add_parser(subparsers: Any) -> None:
     """Add the parser of `vitpose dataset`."""
-    parser = subparsers.add_parser(
-        'dataset', description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = subparsers.add_parser('dataset', description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument('annotations', type=Path, metavar='ANNOTATIONS', help='file or folder, see above')
     parser.add_argument('--images', type=Path, metavar='DIR', help='folder of the images')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write; must not exist')

@@ -28,9 +28,7 @@ demo, it is replaced."""
 
 def add_parser(subparsers: Any) -> None:
     """Add ``vitpose demo``."""
-    parser = subparsers.add_parser(
-        'demo', description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = subparsers.add_parser('demo', description=DESCRIPTION)
     parser.add_argument('--out', type=Path, default=Path('demo'), help='output folder (default demo)')
     parser.add_argument('--train', type=int, default=4800, metavar='N', help='number of training images (default 4800)')
     parser.add_argument('--val', type=int, default=250, metavar='M', help='number of held-out images (default 250)')

@@ -19,6 +19,7 @@ def add_parser(subparsers: Any) -> None:
         description='Compare the installed packages with the tested versions, import each, and print '
         'the command that fixes what is missing, broken or known to fail; then the exit code is 1. '
         'With CONFIG, list instead the files that it names and that are missing.',
+        formatter_class=argparse.HelpFormatter,
     )
     parser.add_argument('config', nargs='?', metavar='CONFIG', help='check that its data and weights exist')
     parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='overrides of CONFIG, as in `mim train`')

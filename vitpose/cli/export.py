@@ -35,9 +35,7 @@ written; 2 if nothing was started; 130 after Ctrl-C"""
 
 def add_parser(subparsers: Any) -> None:
     """Add the parser of `vitpose export`."""
-    parser = subparsers.add_parser(
-        'export', description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = subparsers.add_parser('export', description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument('config', type=Path, metavar='CONFIG', help='config of the model')
     parser.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help='its weights')
     parser.add_argument('--to', required=True, choices=('onnx', 'openvino'), help='runtime')

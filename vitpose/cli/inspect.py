@@ -25,9 +25,7 @@ EPILOG = """examples:
 
 def add_parser(subparsers: Any) -> None:
     """Add the parser of `vitpose inspect`."""
-    parser = subparsers.add_parser(
-        'inspect', description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = subparsers.add_parser('inspect', description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument('checkpoint', type=Path, metavar='FILE', help='checkpoint or exported file')
     parser.add_argument('--json', action='store_true', help='print JSON')
 

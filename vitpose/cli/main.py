@@ -5,7 +5,9 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from types import ModuleType
+from typing import Any
 
 from ..errors import FailedError, VitPoseError, is_bug, one_line
 
@@ -52,7 +54,8 @@ def build_parser(loaded: Sequence[str] = ()) -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', title='commands')
+    raw: Any = partial(argparse.ArgumentParser, formatter_class=argparse.RawDescriptionHelpFormatter)
+    subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', title='commands', parser_class=raw)
     for name, line in COMMANDS.items():
         if name in loaded:
             module_of(name).add_parser(subparsers)

@@ -28,9 +28,7 @@ exit code: 0 if all is well; 1 if a download failed; 2 for an unknown name"""
 
 def add_parser(subparsers: Any) -> None:
     """Add the parser of `vitpose models`."""
-    parser = subparsers.add_parser(
-        'models', description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = subparsers.add_parser('models', description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument('--json', action='store_true', help='print JSON')
     actions = parser.add_subparsers(dest='action', metavar='fetch')
     fetch = actions.add_parser('fetch', help='download a checkpoint', description='Download a checkpoint.')

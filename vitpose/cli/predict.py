@@ -56,9 +56,7 @@ Ctrl-C"""
 
 def add_parser(subparsers: Any) -> None:
     """Add the parser of `vitpose predict`."""
-    parser = subparsers.add_parser(
-        'predict', description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = subparsers.add_parser('predict', description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument('inputs', nargs='+', metavar='INPUT', help='images, videos, folders, globs or a camera index')
     parser.add_argument('--config', type=Path, help='config of the model')
     parser.add_argument('--checkpoint', type=Path, metavar='FILE', help='checkpoint of the model')

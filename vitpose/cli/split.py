@@ -39,9 +39,7 @@ in Python, on a whole image without a detector:
 
 def add_parser(subparsers: Any) -> None:
     """Add the parser of `vitpose split`."""
-    parser = subparsers.add_parser(
-        'split', description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = subparsers.add_parser('split', description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument('config', type=Path, metavar='CONFIG', help='config of the multi-dataset model')
     parser.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help='checkpoint of the model')
     parser.add_argument(

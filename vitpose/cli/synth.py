@@ -38,9 +38,7 @@ then:
 
 def add_parser(subparsers: Any) -> None:
     """Add the parser of `vitpose synth`."""
-    parser = subparsers.add_parser(
-        'synth', description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = subparsers.add_parser('synth', description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument(
         '--out',
         type=Path,

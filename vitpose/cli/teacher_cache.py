@@ -36,9 +36,7 @@ the teacher (by SHA-256), the pipeline or the samples differ."""
 
 def add_parser(subparsers: Any) -> None:
     """Add the parser of `vitpose teacher-cache`."""
-    parser = subparsers.add_parser(
-        'teacher-cache', description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = subparsers.add_parser('teacher-cache', description=DESCRIPTION, epilog=EXAMPLES)
     parser.add_argument('config', metavar='CONFIG', help='config of a DistillPoseEstimator with its teacher')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write')
     parser.add_argument(
