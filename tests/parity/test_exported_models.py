@@ -62,7 +62,7 @@ SUFFIXES = {'onnx': ['.onnx'], 'openvino': ['.bin', '.xml']}
 def test_a_file_gives_the_keypoints_of_torch(case, kind, tmp_path):
     make, dataset, size = CASES[case]
     cfg = make()
-    files = write(cfg, tmp_path)
+    files = write(cfg, tmp_path, seed=1 if size else 0)  # whose maxima are not too flat at that size
     model = PoseModel(
         resized(cfg, size) if size else cfg, files[1], 'cpu', flip_test='flip test' in case, dataset=dataset
     )
