@@ -61,7 +61,7 @@ with tempfile.TemporaryDirectory() as scratch:
         ],
         python_requires='>=3.10',
         packages=find_packages(include=['vitpose', 'vitpose.*', 'vitpose_mm', 'vitpose_mm.*']),
-        package_data={'vitpose_mm': ['py.typed'], 'vitpose.predict': ['page.html']},
+        package_data={'vitpose_mm': ['py.typed'], 'vitpose.predict.outputs': ['page.html']},
         # OpenMMLab's packages are not required by name: mmcv, mmengine and mmdet come either under
         # these names or from the maintained forks onedl-mmcv, onedl-mmengine and onedl-mmdetection.
         # Both fill the same folders, so the one that pip fetched for us would overwrite the one

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from vitpose.predict.model import read_config
+from vitpose.predict.models.torch_model import read_config
 from vitpose_mm.cost.count import count
 from vitpose_mm.optim.autocast import has_bfloat16
 

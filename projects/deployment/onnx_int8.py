@@ -12,8 +12,8 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quant_pre_process, quantize_static
 
 from vitpose.bench.setup import make_setup
-from vitpose.predict.model import PoseModel
-from vitpose.predict.onnx_backend import OnnxNetwork
+from vitpose.predict.models.onnx_backend import OnnxNetwork
+from vitpose.predict.models.torch_model import PoseModel
 from vitpose_mm.export.graph import HeatmapGraph
 from vitpose_mm.export.onnx_file import write_onnx
 

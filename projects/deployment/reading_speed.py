@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from vitpose.bench.people import render_people
-from vitpose.predict.crops import CropRule
-from vitpose.predict.images import read_image
+from vitpose.predict.inputs.images import read_image
+from vitpose.predict.models.crops import CropRule
 
 IMAGES, PEOPLE, ROUNDS = 64, 12, 9
 RULE = CropRule((192, 256), use_udp=True)

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import ray
 from ray.data import ActorPoolStrategy
 
-from vitpose.predict.boxes import read_boxes
+from vitpose.predict.inputs.boxes import read_boxes
+from vitpose.predict.inputs.sources import find_sources, read_frames
+from vitpose.predict.outputs.results import line_of
 from vitpose.predict.poses import Frame
 from vitpose.predict.predictor import PosePredictor
-from vitpose.predict.results import line_of
-from vitpose.predict.sources import find_sources, read_frames
 
 NUMBERS, BOXES = pa.list_(pa.float64()), pa.list_(pa.list_(pa.float64()))
 LIST = pa.schema([('file', pa.string()), ('boxes', BOXES), ('scores', NUMBERS), ('error', pa.string())])

@@ -11,7 +11,7 @@ from vitpose import PosePredictor
 from vitpose.cli.demo import CONFIG
 from vitpose.cli.main import main
 from vitpose.demo.crossing_video import DURATION_S, FRAMES_PER_S
-from vitpose.predict.video import read_video
+from vitpose.predict.inputs.video import read_video
 from vitpose.runs.training_log import best_checkpoint, read_curve
 from vitpose.shipped import shipped
 

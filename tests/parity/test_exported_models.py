@@ -14,8 +14,8 @@ from vitpose.cli.main import main
 from vitpose.export.people import crop_people
 from vitpose.export.sizes import resized
 from vitpose.export.writing import Target, run_heatmaps, write_file
-from vitpose.predict.exported import ExportedModel
-from vitpose.predict.model import PoseModel
+from vitpose.predict.models.exported import ExportedModel
+from vitpose.predict.models.torch_model import PoseModel
 from vitpose_mm.export import onnx_file
 from vitpose_mm.export.graph import DecodingGraph
 

@@ -42,9 +42,9 @@ def test_bugs():
 
 def refusals(folder):
     from vitpose.own_data.reading import read_annotations
-    from vitpose.predict.boxes import read_boxes
-    from vitpose.predict.images import as_bgr
-    from vitpose.predict.sources import find_sources
+    from vitpose.predict.inputs.boxes import read_boxes
+    from vitpose.predict.inputs.images import as_bgr
+    from vitpose.predict.inputs.sources import find_sources
 
     bad = folder / 'bad.json'
     bad.write_text('{')

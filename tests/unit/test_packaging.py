@@ -54,7 +54,7 @@ def test_wheel_contains_every_module_and_the_requirement_files(wheel, root):
     modules = {name for name in modules if '.mim' not in name}
     assert {'vitpose/cli/main.py', 'vitpose_mm/backbones/vit.py'} <= modules
     assert modules <= names
-    assert {'vitpose_mm/py.typed', 'vitpose/predict/page.html'} <= names
+    assert {'vitpose_mm/py.typed', 'vitpose/predict/outputs/page.html'} <= names
     for name in ('tested', 'legacy'):
         text = (root / 'requirements' / f'{name}.txt').read_text()
         assert archive.read(f'vitpose_mm/.mim/requirements/{name}.txt').decode() == text

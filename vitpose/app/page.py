@@ -8,8 +8,8 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from ..predict.inputs.sources import IMAGES, VIDEOS
 from ..predict.predictor import PosePredictor
-from ..predict.sources import IMAGES, VIDEOS
 from .uploads import first_image, parse_boxes, predict_upload
 
 LARGEST = '200mb'  # per upload

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..predict.drawing import draw_poses
-from ..predict.pictures import Pictures, file_names
+from ..predict.inputs.sources import EXPECTED, IMAGES, VIDEOS, Source, read_frames
+from ..predict.outputs.drawing import draw_poses
+from ..predict.outputs.pictures import Pictures, file_names
+from ..predict.outputs.results import JsonLines
 from ..predict.poses import Frame
 from ..predict.predictor import PosePredictor
-from ..predict.results import JsonLines
-from ..predict.sources import EXPECTED, IMAGES, VIDEOS, Source, read_frames
 
 LONGEST = 1800  # frames of a video that are predicted: a minute of 30 per second
 LINES = 'predictions.jsonl'
@@ -40,7 +40,7 @@ def first_image(file: str) -> np.ndarray:
     Raises:
         ValueError: it is neither, or cannot be read.
     """
-    from ..predict.images import read_frame
+    from ..predict.inputs.images import read_frame
 
     frame = read_frame(next(_frames(file)), 0)
     if frame.image is None:

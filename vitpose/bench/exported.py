@@ -10,7 +10,7 @@ from vitpose_mm.optim.autocast import EMULATION_WARNING, has_bfloat16
 from ..export.people import crop_people
 from ..export.writing import SUFFIXES, Target, write_file
 from ..predict.batching import Batch
-from ..predict.model import PoseModel
+from ..predict.models.torch_model import PoseModel
 from ..predict.predictor import PosePredictor
 from .contestant import LeftOut
 from .ours import Ours

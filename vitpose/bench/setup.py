@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from vitpose_mm.estimators.plain_model import split_config
 
-from ..predict.crops import CropRule
-from ..predict.model import PoseModel, chosen, head_names, read_config
+from ..predict.models.crops import CropRule
+from ..predict.models.torch_model import PoseModel, chosen, head_names, read_config
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     check_readable(args.config, 'config file')
     from ..own_data.checks import check
     from ..own_data.config_data import read_config_data
-    from ..predict.model import read_config
+    from ..predict.models.torch_model import read_config
 
     code = 0
     for data in read_config_data(read_config(args.config)[0]):

@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     check_readable(args.config, 'config file')
     check_readable(args.checkpoint, 'checkpoint', folder=True)
     check_readable(args.boxes, option='--boxes')
-    from ..predict.sources import find_sources
+    from ..predict.inputs.sources import find_sources
 
     if args.images:
         find_sources(args.images)
@@ -96,7 +96,7 @@ def _prepare(args: argparse.Namespace) -> tuple:
     from ..export.people import crop_people
     from ..export.sizes import resized
     from ..export.writing import CALIBRATED, COMPARED, Target
-    from ..predict.model import PoseModel, read_config
+    from ..predict.models.torch_model import PoseModel, read_config
 
     target = Target(args.to, args.precision, args.decode, args.accuracy_drop)
     target.check(args.out)

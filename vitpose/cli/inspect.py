@@ -33,7 +33,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what is in the file."""
     check_readable(args.checkpoint, 'checkpoint or exported file', folder=True)
-    from ..predict.exported import is_exported
+    from ..predict.models.exported import is_exported
 
     found = inspect_exported(args.checkpoint) if is_exported(args.checkpoint) else inspect(args.checkpoint)
     if args.json:
@@ -60,7 +60,7 @@ def inspect_exported(path: Path) -> dict[str, Any]:
     """
     from dataclasses import asdict
 
-    from ..predict.exported import ExportedModel
+    from ..predict.models.exported import ExportedModel
 
     found = asdict(ExportedModel(path, 'cpu').info)
     for key in ('keypoint_colors', 'skeleton_colors'):

@@ -87,8 +87,8 @@ def run(args: argparse.Namespace) -> int:
     """Predict, write and print a summary; see EPILOG for the exit code."""
     sources, given, total, tracker = _check(args)
     predictor = _load(args)
-    from ..predict.outputs import Outputs
-    from ..predict.sources import read_frames
+    from ..predict.inputs.sources import read_frames
+    from ..predict.outputs.output_files import Outputs
 
     if not (given or args.detector or args.whole_image):
         print('no --boxes and no --detector: each image is predicted as one person', file=sys.stderr)
@@ -132,10 +132,10 @@ def _check(args: argparse.Namespace) -> tuple:
     check_readable(args.boxes, option='--boxes')
     check_readable(args.images_json, option='--images-json')
     check_detector(args.detector, 'INPUT')
-    from ..predict.boxes import read_boxes
     from ..predict.extras import need
-    from ..predict.outputs import prepare_folder
-    from ..predict.sources import count_frames, find_sources
+    from ..predict.inputs.boxes import read_boxes
+    from ..predict.inputs.sources import count_frames, find_sources
+    from ..predict.outputs.output_files import prepare_folder
 
     sources = find_sources(args.inputs, args.out)
     if args.draw and any(source.kind == 'camera' for source in sources):

@@ -9,7 +9,7 @@ import numpy as np
 
 from vitpose_mm.files import write_text
 
-from ..predict.video import VideoWriter
+from ..predict.inputs.video import VideoWriter
 from ..runs.command import run_logged
 from ..synthetic.clip import render_clip
 from ..synthetic.keypoints import keypoint_set

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..predict.exported import ExportedModel
-from ..predict.model import PoseModel
+from ..predict.models.exported import ExportedModel
+from ..predict.models.torch_model import PoseModel
 
 BATCH = 16
 # fraction of the median score that a keypoint must have to count: where nothing is seen, heatmaps have no peak

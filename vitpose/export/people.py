@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..predict.box_checks import check_boxes
-from ..predict.boxes import read_boxes
-from ..predict.crops import CropRule
-from ..predict.images import read_frame
+from ..predict.inputs.box_checks import check_boxes
+from ..predict.inputs.boxes import read_boxes
+from ..predict.inputs.images import read_frame
+from ..predict.inputs.sources import find_sources, read_frames
+from ..predict.models.crops import CropRule
 from ..predict.poses import Frame
-from ..predict.sources import find_sources, read_frames
 from ..synthetic.render_settings import RenderSettings, render_one
 
 

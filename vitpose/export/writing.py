@@ -18,10 +18,10 @@ from vitpose_mm.export.int8 import check_crop_count, quantize
 from vitpose_mm.export.onnx_file import with_heatmaps, write_onnx
 from vitpose_mm.export.openvino_file import write_openvino
 
-from ..predict.exported import ExportedModel, Network, open_network
-from ..predict.file_info import FORMAT, FileInfo
-from ..predict.model import PoseModel
-from ..predict.openvino_backend import OpenVinoNetwork
+from ..predict.models.exported import ExportedModel, Network, open_network
+from ..predict.models.file_info import FORMAT, FileInfo
+from ..predict.models.openvino_backend import OpenVinoNetwork
+from ..predict.models.torch_model import PoseModel
 from .comparison import BATCH, Differences, agreement, compare
 
 SUFFIXES = {'onnx': '.onnx', 'openvino': '.xml'}

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .box_checks import check_boxes
-from .crops import CropRule
+from .inputs.box_checks import check_boxes
+from .models.crops import CropRule
 from .poses import Frame, Poses
 
 

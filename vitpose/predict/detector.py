@@ -15,7 +15,7 @@ from vitpose_mm.checkpoints.validation import load_strictly
 from vitpose_mm.noise import quiet
 
 from ..errors import InputError
-from .device import as_device
+from .models.device import as_device
 
 
 class Detector:

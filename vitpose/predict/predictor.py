@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 from ..errors import InputError
 from .batching import Batch, Work, fill_batches, start_work
-from .exported import KINDS, ExportedModel, is_exported
-from .images import Image, as_frame, read_frame
+from .inputs.images import Image, as_frame, read_frame
+from .models.exported import KINDS, ExportedModel, is_exported
 from .poses import Frame, Poses
 from .prefetch import prefetch
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
     from .detector import Detector
-    from .model import PoseModel
+    from .models.torch_model import PoseModel
 
 MAX_THREADS = 8
 
@@ -211,6 +211,6 @@ def load_model(
         raise InputError(
             f'{config}: expected a checkpoint with a config; only an exported file ({", ".join(KINDS)}) needs none'
         )
-    from .model import PoseModel
+    from .models.torch_model import PoseModel
 
     return PoseModel(config, checkpoint, device, precision or 'fp32', flip_test, dataset, compile)

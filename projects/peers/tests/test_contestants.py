@@ -8,7 +8,7 @@ from projects.peers.contestants import require_usual
 from tests.unit.predict.tiny_models import single
 from vitpose.bench import contestants
 from vitpose.bench.contestant import LeftOut
-from vitpose.predict.crops import CropRule
+from vitpose.predict.models.crops import CropRule
 
 
 @pytest.mark.parametrize('name', ['transformers', 'rtmlib'])

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from tests.unit.predict.tiny_models import HEATMAP, single, write
 from vitpose.bench.people import render_people
-from vitpose.predict.model import PoseModel
+from vitpose.predict.models.torch_model import PoseModel
 
 IMAGES, PEOPLE = 2, 3
 FITTED_IMAGES = 4  # fewer fit their crops so closely that a crop of another tool changes the scores

@@ -5,7 +5,7 @@ import torch
 
 from tests.unit.predict.tiny_models import several, single, write
 from vitpose.bench.setup import make_setup, random_model
-from vitpose.predict.model import PoseModel
+from vitpose.predict.models.torch_model import PoseModel
 
 
 def test_weights_are_the_checkpoints_and_there_is_no_flip_test(tmp_path):

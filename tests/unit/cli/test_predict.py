@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.predict.frames import METAINFO, numbered_images, write_video
 from vitpose.cli.main import main
-from vitpose.predict.images import read_frame
+from vitpose.predict.inputs.images import read_frame
 from vitpose.predict.poses import Poses
 
 

@@ -6,7 +6,7 @@ import torch
 
 from tests.unit.bench.fitted_model import cropped, people, write_fitted
 from vitpose.export.comparison import BOUNDS, Differences, agreement, compare
-from vitpose.predict.model import PoseModel
+from vitpose.predict.models.torch_model import PoseModel
 
 
 class Shifted:

@@ -35,7 +35,7 @@ def attention():
 
 
 def outputs(model, inputs):
-    from vitpose.predict.openvino_backend import _core
+    from vitpose.predict.models.openvino_backend import _core
 
     return _core(openvino).compile_model(model, 'CPU')(inputs)[0]
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.predict.tiny_models import rendered
 from vitpose.export.people import crop_people
-from vitpose.predict.crops import CropRule
+from vitpose.predict.models.crops import CropRule
 
 RULE = CropRule((96, 128), use_udp=True)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tests.unit.predict.frames import make_frame, make_poses, write_video
+from vitpose.predict.inputs.video import read_video
 from vitpose.predict.poses import Frame, Poses
 from vitpose.predict.tracking import Tracker
-from vitpose.predict.video import read_video
 from vitpose.synthetic.clip import render_clip
 from vitpose.synthetic.keypoints import keypoint_set
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitpose.predict.file_info import FORMAT, FileInfo
+from vitpose.predict.models.file_info import FORMAT, FileInfo
 
 onnx = pytest.importorskip('onnx', reason='exported files need onnx (requirements/tested.txt)')
 TensorProto, helper = onnx.TensorProto, onnx.helper

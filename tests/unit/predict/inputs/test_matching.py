@@ -1,0 +1,77 @@
+"""Names in a file of boxes and inputs match by the ends of their paths."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from vitpose.predict.inputs.matching import GivenBoxes, Listed, match_names
+from vitpose.predict.inputs.sources import Source, read_frames
+from vitpose.predict.poses import Frame
+
+
+def match(listed, *names, kind='image'):
+    """Return what each name matches: a name in the file, or an error."""
+    entries = {name: Listed({None: np.zeros((0, 4))}) for name in listed}
+    found = match_names(Path('boxes.json'), entries, [Source(name, kind) for name in names])
+    names = {id(entry): name for name, entry in entries.items()}
+    return [names.get(id(entry), entry) for entry in found.values()]
+
+
+@pytest.mark.parametrize(
+    ('listed', 'name', 'expected'),
+    [
+        (['1.jpg'], 'data/val/1.jpg', '1.jpg'),
+        (['val/1.jpg', 'train/1.jpg'], 'data/val/1.jpg', 'val/1.jpg'),
+        (['1.jpg', 'val/1.jpg'], 'data/val/1.jpg', 'val/1.jpg'),
+        (['/home/me/data/val/1.jpg'], 'val/1.jpg', '/home/me/data/val/1.jpg'),
+        (['./1.jpg'], 'val/1.jpg', './1.jpg'),
+    ],
+)
+def test_longest_common_end_is_taken(listed, name, expected):
+    assert match(listed, name) == [expected]
+
+
+def test_relative_name_is_compared_with_its_absolute_path(tmp_path, monkeypatch):
+    (tmp_path / 'val').mkdir()
+    monkeypatch.chdir(tmp_path / 'val')
+    assert match(['val/1.jpg', 'train/1.jpg'], '1.jpg') == ['val/1.jpg']
+
+
+def test_part_of_a_component_is_no_match():
+    good, bad = match(['1.jpg', 'al/2.jpg'], 'val/1.jpg', 'val/2.jpg')
+    assert good == '1.jpg' and bad == 'no boxes: boxes.json lists no file whose path ends in val/2.jpg, or the reverse'
+
+
+def test_several_matches_are_an_error_of_that_input():
+    good, bad = match(['x/1.jpg', 'a/2.jpg', 'b/2.jpg'], '1.jpg', '2.jpg')
+    assert good == 'x/1.jpg' and bad == 'no boxes: boxes.json lists several files that match it: a/2.jpg, b/2.jpg'
+    good, *bad = match(['1.jpg', '2.jpg'], 'a/1.jpg', 'a/2.jpg', 'b/2.jpg')
+    assert good == '1.jpg'
+    assert bad == [f'no boxes: 2.jpg in boxes.json also matches {other}/2.jpg' for other in 'ba']
+
+
+def test_no_match_at_all_is_an_error():
+    with pytest.raises(ValueError, match=r'^no boxes: boxes.json lists no file whose path ends in a.jpg'):
+        match(['b.jpg'], 'a.jpg')
+    with pytest.raises(ValueError, match=r'^a.jpg: no boxes: .* \(the same for all 2 inputs\)'):
+        match(['b.jpg'], 'a.jpg', 'c.jpg')
+
+
+@pytest.mark.parametrize(('kind', 'index'), [('video', None), ('image', 3)])
+def test_frame_indices_are_for_videos(kind, index):
+    with pytest.raises(ValueError, match='check the frame indices of a in boxes.jsonl'):
+        match_names(Path('boxes.jsonl'), {'a': Listed({index: np.zeros((0, 4))})}, [Source('a', kind)])
+
+
+def test_source_without_entry_is_not_read(tmp_path):
+    listed = {'1.jpg': Listed({None: np.ones((2, 4))}, image_id=5)}
+    sources = [Source(str(tmp_path / f'{i}.jpg'), 'image') for i in (1, 2)]
+    cv2.imwrite(sources[0].name, np.zeros((4, 6, 3), np.uint8))
+    given = GivenBoxes(Path('b.json'), listed, sources)
+    good, bad = given.fill(read_frames(sources, given.missing))
+    assert len(good.boxes) == 2 and bad.image is None and bad.error.startswith('no boxes: b.json lists no file')
+    assert given.image_ids == {sources[0].name: 5}
+    (broken,) = given.fill([Frame(sources[0].name, None, error='broken')])
+    assert broken.boxes is None and broken.error == 'broken'

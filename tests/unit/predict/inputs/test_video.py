@@ -1,0 +1,145 @@
+"""Videos are read completely, upright and with their times; damage is reported; what is written can be played."""
+
+import struct
+
+import numpy as np
+import pytest
+
+from tests.unit.predict.browser import dump, needs_browser
+from tests.unit.predict.frames import numbered_images, write_video
+from vitpose.predict.inputs.video import VideoWriter, count_video_frames, read_video
+
+av = pytest.importorskip('av')
+ONE, W = 1 << 16, 1 << 30  # fixed-point numbers of MP4's display matrix
+
+
+def corner(image):
+    return image[2:14, 2:14].mean()
+
+
+@pytest.mark.parametrize('suffix', ['mp4', 'mkv', 'avi', 'mov', 'ts', 'webm'])
+def test_all_frames_with_times(tmp_path, suffix):
+    path = tmp_path / f'a.{suffix}'
+    write_video(path, numbered_images(30), codec='libvpx' if suffix == 'webm' else 'libx264')
+    frames = list(read_video(str(path)))
+    assert [frame.error for frame in frames] == [None] * 30
+    assert [frame.index for frame in frames] == list(range(30))
+    np.testing.assert_allclose([frame.time for frame in frames], np.arange(30) / 25, atol=1.1e-3)
+    np.testing.assert_allclose([corner(frame.image) for frame in frames], np.arange(30) * 4, atol=6)
+    assert count_video_frames(str(path)) == 30
+
+
+@pytest.mark.parametrize(
+    ('matrix', 'turns'),
+    [
+        ((ONE, 0, 0, 0, ONE, 0, 0, 0, W), 0),
+        ((0, ONE, 0, -ONE, 0, 0, 0, 0, W), 3),  # 90 degrees clockwise: a phone held upright
+        ((-ONE, 0, 0, 0, -ONE, 0, 0, 0, W), 2),
+        ((0, -ONE, 0, ONE, 0, 0, 0, 0, W), 1),
+    ],
+)
+def test_rotation_in_the_header_is_applied(tmp_path, matrix, turns):
+    path = tmp_path / 'a.mp4'
+    image = np.zeros((48, 64, 3), np.uint8)
+    image[:16, :16] = 255  # upper left
+    write_video(path, [image] * 3)
+    data = bytearray(path.read_bytes())
+    start = data.find(b'tkhd') + 44
+    assert struct.unpack_from('>9i', data, start) == (ONE, 0, 0, 0, ONE, 0, 0, 0, W)
+    struct.pack_into('>9i', data, start, *matrix)
+    path.write_bytes(data)
+    expected = np.rot90(image, turns)
+    for frame in read_video(str(path)):
+        assert frame.image.shape == expected.shape and frame.image.flags.c_contiguous
+        assert np.abs(frame.image.astype(int) - expected).mean() < 5
+
+
+@pytest.mark.parametrize('suffix', ['mp4', 'mkv', 'avi', 'ts'])
+def test_video_that_ends_early_keeps_its_frames(tmp_path, suffix):
+    path = tmp_path / f'a.{suffix}'
+    options = {'movflags': '+faststart'} if suffix == 'mp4' else {}
+    write_video(path, numbered_images(60), **options)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    *frames, last = read_video(str(path))
+    assert 30 < len(frames) < 40 and not any(frame.error for frame in frames)
+    assert last.image is None and f'; {len(frames)} frames were read' in last.error
+    assert ('of 2.40 s' if suffix in ('mp4', 'mkv') else 'damaged') in last.error
+
+
+def test_damage_in_the_middle_costs_only_frames_near_it(tmp_path):
+    path = tmp_path / 'a.mp4'
+    write_video(path, numbered_images(60))
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 3000] = bytes(k * 7919 % 256 for k in range(3000))
+    path.write_bytes(data)
+    *frames, last = read_video(str(path))
+    assert len(frames) > 45 and 'damaged part' in last.error
+    assert corner(frames[-1].image) == pytest.approx(59 * 4, abs=6)
+
+
+@pytest.mark.parametrize('content', ['empty', 'text', 'sound', 'absent'])
+def test_file_without_video_is_one_error(tmp_path, content):
+    path = tmp_path / 'a.mp4'
+    if content == 'sound':
+        with av.open(str(path), 'w') as container:
+            stream = container.add_stream('aac', rate=44100)
+            sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), 'fltp', 'mono')
+            sound.sample_rate = 44100
+            container.mux(stream.encode(sound))
+            container.mux(stream.encode())
+    elif content != 'absent':
+        path.write_text('' if content == 'empty' else 'no video')
+    (frame,) = read_video(str(path))
+    assert frame.image is None and frame.error and '\n' not in frame.error
+    assert count_video_frames(str(path)) == 0
+
+
+@pytest.mark.parametrize(('height', 'width'), [(48, 64), (47, 63), (48, 63), (1, 1)])
+def test_written_video_can_be_played(tmp_path, height, width):
+    path = tmp_path / 'out' / 'a.mp4'
+    images = [np.full((height, width, 3), (200, 100, 20 + 5 * i), np.uint8) for i in range(10)]
+    writer = VideoWriter(path)
+    for i, image in enumerate(images):
+        writer.write(image, i / 20)
+    assert not path.exists()
+    writer.close()
+    assert [file.name for file in path.parent.iterdir()] == ['a.mp4']
+    with av.open(str(path)) as container:
+        (stream,) = container.streams
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ('h264', 'yuv420p')
+        assert (stream.height, stream.width) == (height + height % 2, width + width % 2)
+    data = path.read_bytes()
+    assert data.find(b'moov') < data.find(b'mdat')  # it starts to play before all of it is loaded
+    frames = list(read_video(str(path)))
+    np.testing.assert_allclose([frame.time for frame in frames], np.arange(10) / 20, atol=1e-4)
+    for frame, image in zip(frames, images, strict=True):
+        assert np.abs(frame.image[:height, :width].astype(int) - image).max() < 12
+
+
+@pytest.mark.slow
+@needs_browser
+def test_browser_decodes_what_is_written(tmp_path):
+    writer = VideoWriter(tmp_path / 'a.mp4')
+    for i in range(10):
+        writer.write(np.zeros((47, 63, 3), np.uint8), i / 20)
+    writer.close()
+    page = tmp_path / 'p.html'
+    page.write_text(
+        '<!DOCTYPE html><title>nothing</title><video id="video" src="a.mp4" muted preload="auto"></video><script>'
+        'video.onerror = () => { document.title = video.error.message; };'
+        'video.onloadeddata = () => { document.title = `${video.videoWidth} ${video.videoHeight}`; };</script>'
+    )
+    assert '<title>64 48</title>' in dump(page, tmp_path / 'profile')
+
+
+def test_times_that_do_not_grow_and_other_sizes_are_accepted(tmp_path):
+    path = tmp_path / 'a.mp4'
+    writer = VideoWriter(path)
+    for time, size in ((0, 64), (0.5, 32), (0.5, 65), (0.2, 64)):
+        writer.write(np.zeros((size * 3 // 4, size, 3), np.uint8), time)
+    writer.close()
+    frames = list(read_video(str(path)))
+    assert [frame.image.shape for frame in frames] == [(48, 64, 3)] * 4
+    times = [frame.time for frame in frames]
+    assert times == sorted(set(times))

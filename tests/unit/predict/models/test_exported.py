@@ -1,0 +1,110 @@
+"""Exported files: what is read from them, what they predict, and which are refused."""
+
+import importlib
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.unit.predict.tiny_files import INFO, dot, write_dots
+from vitpose import PosePredictor
+from vitpose.cli.main import main
+from vitpose.predict import extras
+from vitpose.predict.models.exported import ExportedModel
+from vitpose.predict.models.file_info import FORMAT, read_info
+
+
+@pytest.fixture(scope='module')
+def file(tmp_path_factory):
+    return write_dots(tmp_path_factory.mktemp('dots') / 'dots.onnx')
+
+
+def test_a_file_predicts_in_image_pixels(file):
+    predictor = PosePredictor.load(file, batch_size=2)
+    boxes = [[10, 10, 110, 90], [40, 20, 120, 110], [0, 0, 160, 120]]
+    poses = predictor(dot(70, 50), boxes)
+    assert poses.keypoints.shape == (3, 2, 2) and poses.scores.shape == (3, 2)
+    pixel = max(predictor.model.crop_rule.regions(np.array(boxes, np.float32))[1][:, 0]) / INFO.input_size[0]
+    np.testing.assert_allclose(poses.keypoints, np.broadcast_to([70, 50], (3, 2, 2)), atol=1.5 * pixel)
+    assert list(predictor.model.metainfo['keypoint_id2name'].values()) == ['one', 'two']
+
+
+def test_the_metadata_come_back(file):
+    assert ExportedModel(file).info == INFO
+    assert read_info(INFO.texts() | {'someone_elses': 'x'}, 'f') == INFO
+
+
+def test_predict_writes_files_and_inspect_prints_the_metadata(file, tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / 'a.png'), dot(70, 50))
+    out = tmp_path / 'poses'
+    assert main(['predict', str(tmp_path / 'a.png'), '--model', str(file), '--out', str(out), '--html']) == 0
+    (row,) = map(json.loads, (out / 'predictions.jsonl').read_text().splitlines())
+    assert np.abs(np.array(row['keypoints']) - [70, 50]).max() < 6
+    assert (out / 'drawn/a.jpg').is_file()
+    capsys.readouterr()
+    assert main(['inspect', str(file), '--json']) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found['dataset'], found['sha256'], found['use_udp']) == ('dots', INFO.sha256, True)
+    assert main(['inspect', str(file)]) == 0
+    assert 'one, two' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('changes', 'arguments', 'message'),
+    [
+        (dict(format=FORMAT + 1, version='9.9'), {}, f'format {FORMAT + 1}, written by version 9.9; .*pip install -U'),
+        (dict(outputs='heatmaps', inputs='images'), {}, 'returns heatmaps, and keypoints are needed: .*--no-decode'),
+        ({}, dict(dataset='aic'), "dataset='aic': this file predicts 'dots' alone"),
+        ({}, dict(precision='bf16'), "precision='bf16': this file was exported in fp32"),
+        ({}, dict(compile=True), 'with compile: only with a config'),
+        ({}, dict(flip_test=True), 'without flip test: export it with --flip-test'),
+        ({}, dict(checkpoint='a.pth'), 'an exported file has its weights in it'),
+        ({}, dict(device='tpu'), "device='tpu': unknown device; expected 'auto', 'cpu' or 'cuda'"),
+        (dict(skeleton=[[0, 2]]), {}, r'damaged metadata: skeleton=\[\[0, 2\]\]'),
+        (dict(input_size=[0, 64]), {}, 'damaged metadata: input_size'),
+    ],
+)
+def test_what_does_not_fit_is_refused(tmp_path, changes, arguments, message):
+    file = write_dots(tmp_path / 'a.onnx', **changes)
+    with pytest.raises(ValueError, match=f'(?s)a.onnx.*{message}' if 'device' not in arguments else message):
+        PosePredictor.load(file, **arguments)
+
+
+def test_foreign_and_damaged_files_are_refused(file, tmp_path, capsys):
+    foreign = write_dots(tmp_path / 'foreign.onnx', texts={'author': 'x'})
+    half = tmp_path / 'half.onnx'
+    half.write_bytes(file.read_bytes()[:500])
+    (tmp_path / 'empty.onnx').touch()
+    damaged = write_dots(tmp_path / 'damaged.onnx', texts=INFO.texts() | {'vitpose_padding': '1.'})
+    short = write_dots(tmp_path / 'short.onnx', texts={'vitpose_format': '1'})
+    for path, message in (
+        (foreign, 'not written by `vitpose export`'),
+        (half, 'damaged or not an ONNX file'),
+        (tmp_path / 'empty.onnx', 'damaged or not an ONNX file'),
+        (damaged, 'damaged metadata'),
+        (short, 'damaged metadata'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            PosePredictor.load(path)
+        assert main(['predict', str(tmp_path), '--model', str(path), '--out', str(tmp_path / 'out')]) == 2
+    with pytest.raises(FileNotFoundError, match='nowhere.onnx: no such file'):
+        PosePredictor.load('nowhere.onnx')
+    with pytest.raises(ValueError, match='expected a checkpoint with a config; only an exported file'):
+        PosePredictor.load('config.py')
+
+
+def test_a_missing_runtime_names_the_extra(file, monkeypatch):
+    def missing(name):
+        raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+
+    monkeypatch.setattr(extras, 'importlib', type('', (), dict(import_module=staticmethod(missing))))
+    with pytest.raises(ValueError, match=r"needs the package onnxruntime .*pip install 'vitpose_mm\[onnx\]'"):
+        PosePredictor.load(file)
+    assert importlib.import_module('onnxruntime')
+
+
+@pytest.mark.parametrize('words', [['--config', 'a'], ['--model', 'a.onnx', '--config', 'b'], []])
+def test_config_with_checkpoint_or_a_model(words, tmp_path, capsys):
+    assert main(['predict', str(tmp_path), '--out', str(tmp_path / 'out'), *words]) == 2
+    assert 'expected --config with --checkpoint, or --model' in capsys.readouterr().err

@@ -1,0 +1,161 @@
+"""Boxes of people from a file: a COCO annotation file, COCO detections or JSON lines."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import InputError
+from .matching import GivenBoxes, Listed
+from .sources import Source
+
+
+def read_boxes(path: Path, sources: Sequence[Source], images_json: Path | None = None) -> GivenBoxes:
+    """Read boxes and match them to the sources.
+
+    Args:
+        path: One of three formats. A COCO annotation file: its `images` and `annotations`; `bbox` is x y width height;
+            crowds are left out, and boxes are clipped to the image, as MMPose's datasets do. COCO detections, a list of
+            {image_id, bbox, score}: also x y width height; needs `images_json`. JSON lines (suffix .jsonl), one
+            {"file": NAME, "boxes": [[x1, y1, x2, y2], ...]} per line with `"scores": [...]` if there are any, and
+            `"frame": INDEX` for the frames of a video; the predictions.jsonl of `vitpose predict` is such a file. If
+            COCO's categories contain 'person', boxes of other categories are left out.
+        sources: What is to be predicted.
+        images_json: COCO file with the `images` that detections refer to; only for detections.
+
+    Raises:
+        ValueError: If the file is not in one of these formats, or no source matches.
+        OSError: If it cannot be read.
+    """
+    if path.suffix.lower() == '.jsonl':
+        if images_json:
+            raise InputError(f'--images-json {images_json}: only for COCO detections, and {path} has JSON lines')
+        return GivenBoxes(path, _read_lines(path), sources)
+    data = _load(path)
+    if isinstance(data, dict) and images_json is None:
+        listed = _read_coco(path, data, path, data.get('annotations'), 'annotations')
+    elif isinstance(data, list) and images_json is not None:
+        images = _load(images_json)
+        if not isinstance(images, dict):
+            raise InputError(f'{images_json}: expected a JSON object with images, got {type(images).__name__}')
+        listed = _read_coco(images_json, images, path, data, 'detections')
+    elif isinstance(data, list):
+        raise InputError(f'{path}: a list of detections has image ids only; pass --images-json, with their file names')
+    elif isinstance(data, dict):
+        raise InputError(f'--images-json {images_json}: only for a list of COCO detections, and {path} is an object')
+    else:
+        raise InputError(f'{path}: expected a COCO annotation file, a list of COCO detections, or *.jsonl')
+    return GivenBoxes(path, listed, sources)
+
+
+def _load(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))
+    except (ValueError, RecursionError) as problem:
+        raise InputError(f'{path}: not a JSON file: {problem}') from problem
+
+
+def _read_coco(images_path: Path, head: Mapping, path: Path, rows: object, noun: str) -> dict[str, Listed]:
+    """Read images from one file and boxes from another or the same."""
+    listed: dict[str, Listed] = {}
+    names: dict[int, str] = {}
+    sizes: dict[str, tuple[int, int]] = {}
+    images = head.get('images')
+    if not isinstance(images, list) or not isinstance(rows, list):
+        raise InputError(f'{path}: expected a COCO file with lists of images and {noun}')
+    for number, image in enumerate(images):
+        where = f'{images_path}: images[{number}]'
+        name = _get(image, 'file_name', str, where)
+        key = _get(image, 'id', int, where)
+        if name in listed or key in names:
+            raise InputError(f'{where}: file_name {name!r} or id {key} occurs twice')
+        names[key] = name
+        listed[name] = Listed(image_id=key)
+        width, height = image.get('width'), image.get('height')
+        if noun == 'annotations' and isinstance(width, int) and isinstance(height, int):
+            sizes[name] = (width, height)
+    categories = head.get('categories') or []
+    if not isinstance(categories, list) or not all(isinstance(c, dict) for c in categories):
+        raise InputError(f'{images_path}: expected a list of objects as categories, got {_short(categories)}')
+    people = [_get(c, 'id', int, f'{images_path}: categories') for c in categories if c.get('name') == 'person']
+    boxes: dict[str, list] = {name: [] for name in listed}
+    scores: dict[str, list] = {name: [] for name in listed}
+    kinds: dict[str, list] = {name: [] for name in listed}
+    for number, row in enumerate(rows):
+        where = f'{path}: {noun}[{number}]'
+        key = _get(row, 'image_id', int, where)
+        if key not in names:
+            raise InputError(f'{where}: image_id {key} is not among the images of {images_path}')
+        kind = row.get('category_id', people[0] if people else 1)
+        if row.get('iscrowd') or (people and kind not in people):
+            continue
+        if not isinstance(kind, int) or isinstance(kind, bool):
+            raise InputError(f'{where}: category_id {_short(kind)}: expected an integer')
+        kinds[names[key]].append(kind)
+        x, y, width, height = _numbers(row.get('bbox'), 4, f'{where}: bbox')
+        boxes[names[key]].append((x, y, x + width, y + height))
+        if noun == 'detections':
+            scores[names[key]].append(_get(row, 'score', float, where))
+    for name, entry in listed.items():
+        entry.boxes[None] = _array(boxes[name])
+        entry.categories = np.array(kinds[name], np.int64)
+        if name in sizes:
+            last = np.array(sizes[name] * 2, np.float32) - 1
+            entry.boxes[None] = np.clip(entry.boxes[None], 0, last)
+        if noun == 'detections':
+            entry.scores[None] = np.array(scores[name], np.float32)
+    return listed
+
+
+def _read_lines(path: Path) -> dict[str, Listed]:
+    listed: dict[str, Listed] = {}
+    with path.open(encoding='utf-8') as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            where = f'{path}, line {number}'
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as problem:
+                raise InputError(f'{where}: not JSON: {problem}') from problem
+            name = _get(row, 'file', str, where)
+            frame = None if row.get('frame') is None else _get(row, 'frame', int, where)
+            boxes = _get(row, 'boxes', list, where)
+            entry = listed.setdefault(name, Listed())
+            if frame in entry.boxes:
+                raise InputError(f'{where}: {name} has a line already' + (f' for frame {frame}' if frame else ''))
+            entry.boxes[frame] = _array([_numbers(box, 4, f'{where}: boxes[{i}]') for i, box in enumerate(boxes)])
+            if row.get('scores') is not None:
+                entry.scores[frame] = np.array(_numbers(row['scores'], len(boxes), f'{where}: scores'), np.float32)
+    return listed
+
+
+def _array(boxes: Sequence) -> np.ndarray:
+    return np.array(boxes, np.float32).reshape(-1, 4)
+
+
+def _get(row: Any, key: str, kind: type, where: str) -> Any:
+    value = row.get(key) if isinstance(row, dict) else None
+    kinds = (int, float) if kind is float else kind
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise InputError(f'{where}: expected an object with {key}, {_NOUNS[kind]}; got {_short(row)}')
+    return value
+
+
+_NOUNS = {str: 'a text', int: 'an integer', float: 'a number', list: 'a list'}
+
+
+def _numbers(value: object, count: int, where: str) -> list[float]:
+    try:
+        if isinstance(value, list) and len(value) == count and not any(isinstance(v, str | bool) for v in value):
+            return [float(v) for v in value]
+    except (TypeError, OverflowError):
+        pass
+    raise InputError(f'{where}: expected a list of {count} numbers, got {_short(value)}')
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < 80 else text[:77] + '...'

@@ -1,0 +1,124 @@
+"""Boxes of a file, matched to images and videos by file name."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from ...errors import InputError
+from ..poses import Frame
+from .sources import Source
+
+
+@dataclass
+class Listed:
+    """What a file says about an image, or about the frames of a video.
+
+    Attributes:
+        boxes: (N, 4) x1 y1 x2 y2 in image pixels, by frame index; an image has the index None.
+        scores: (N,), by frame index, where the file has any.
+        image_id: COCO's image id, or None.
+        categories: (N,) COCO's category ids of an image's boxes, or None.
+    """
+
+    boxes: dict[int | None, np.ndarray] = field(default_factory=dict)
+    scores: dict[int | None, np.ndarray] = field(default_factory=dict)
+    image_id: int | None = None
+    categories: np.ndarray | None = None
+
+
+class GivenBoxes:
+    """The boxes of a file, matched to the sources.
+
+    A source and a name in the file match if one is the end of the other, by whole path components: `val/1.jpg` matches
+    `data/val/1.jpg`. Of several matches the one with most components in common is taken.
+
+    Args:
+        path: The file that the boxes came from.
+        listed: What it says, by file name.
+        sources: What is to be predicted.
+
+    Attributes:
+        missing: Why a source has no boxes, by its name.
+        image_ids: COCO's image id by name of a matched source; None if the file has no image ids.
+        categories: COCO's category ids (N,) of its boxes by name of a matched source; empty if the file has none.
+
+    Raises:
+        ValueError: If no source matches, or there is a camera.
+    """
+
+    def __init__(self, path: Path, listed: Mapping[str, Listed], sources: Sequence[Source]) -> None:
+        found = match_names(path, listed, sources)
+        self.missing = {name: entry for name, entry in found.items() if isinstance(entry, str)}
+        self._found = {name: entry for name, entry in found.items() if isinstance(entry, Listed)}
+        with_ids = any(entry.image_id is not None for entry in listed.values())
+        self.image_ids = {name: entry.image_id for name, entry in self._found.items()} if with_ids else None
+        self.categories = {name: e.categories for name, e in self._found.items() if e.categories is not None}
+
+    def fill(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """Give each frame its boxes, except for frames with an error."""
+        for frame in frames:
+            if frame.error is None:
+                entry = self._found[frame.name]
+                frame.boxes = entry.boxes.get(frame.index, np.zeros((0, 4), np.float32))
+                frame.box_scores = entry.scores.get(frame.index)
+            yield frame
+
+
+def match_names(path: Path, listed: Mapping[str, Listed], sources: Sequence[Source]) -> dict[str, Listed | str]:
+    """Find the entry of each source, or the reason why there is none, by the source's name.
+
+    Raises:
+        ValueError: If no source has an entry.
+    """
+    by_file: dict[str, list[str]] = defaultdict(list)
+    for name in listed:
+        by_file[PurePath(name).name].append(name)
+    chosen: dict[str, list[str]] = {}
+    for source in sources:
+        given, full = PurePath(source.name).parts, Path(os.path.abspath(source.name)).parts
+        lengths = {}
+        for name in by_file[PurePath(source.name).name]:
+            parts = PurePath(name).parts
+            common = _common_end(full, parts)
+            if common >= min(len(parts), len(given)):
+                lengths[name] = common
+        chosen[source.name] = [name for name, length in lengths.items() if length == max(lengths.values())]
+    users: dict[str, list[str]] = defaultdict(list)
+    for source in sources:
+        for name in chosen[source.name]:
+            users[name].append(source.name)
+    found: dict[str, Listed | str] = {}
+    for source in sources:
+        names = chosen[source.name]
+        if not names:
+            found[source.name] = f'no boxes: {path} lists no file whose path ends in {source.name}, or the reverse'
+        elif len(names) > 1:
+            found[source.name] = f'no boxes: {path} lists several files that match it: {", ".join(sorted(names)[:3])}'
+        elif len(users[names[0]]) > 1:
+            found[source.name] = f'no boxes: {names[0]} in {path} also matches {_other(users[names[0]], source.name)}'
+        elif (source.kind == 'image') != (None in listed[names[0]].boxes):
+            needs = 'a video needs them' if source.kind == 'video' else 'an image has none'
+            found[source.name] = f'no boxes: check the frame indices of {names[0]} in {path}: {needs}'
+        else:
+            found[source.name] = listed[names[0]]
+    if not any(isinstance(entry, Listed) for entry in found.values()):
+        name, reason = next(iter(found.items()))
+        raise InputError(f'{name}: {reason} (the same for all {len(sources)} inputs)' if len(found) > 1 else reason)
+    return found
+
+
+def _common_end(one: Sequence[str], other: Sequence[str]) -> int:
+    count = 0
+    for a, b in zip(reversed(one), reversed(other), strict=False):
+        if a != b:
+            break
+        count += 1
+    return count
+
+
+def _other(names: Sequence[str], name: str) -> str:
+    return next(other for other in names if other != name)

@@ -1,0 +1,153 @@
+"""Videos, read and written with PyAV."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..extras import need
+from ..poses import Frame
+
+TICKS = 90_000  # per second, of the timestamps in written videos
+
+
+def count_video_frames(name: str) -> int:
+    """Return the number of frames by the header of a video, or an estimate; 0 if it has none or cannot be read."""
+    av = need('av', 'reading videos')
+    try:
+        with av.open(name) as container:
+            stream = container.streams.video[0]
+            return stream.frames or round((_seconds(container, stream) or 0) * (stream.average_rate or 0))
+    except (av.error.FFmpegError, OSError, IndexError):
+        return 0
+
+
+def read_video(name: str) -> Iterator[Frame]:
+    """Decode a video.
+
+    Damaged parts are skipped. If there are any, or if the video ends before the time in its header, or it cannot be
+    opened, the last item is a `Frame` without image whose `error` says so.
+
+    Args:
+        name: Path of the video.
+
+    Yields:
+        Frames, upright: rotated as the video's display matrix demands. Their times count from the first frame.
+    """
+    av = need('av', 'reading videos')
+    index, damaged, first, end = 0, 0, 0.0, 0.0
+    try:
+        with av.open(name) as container:
+            stream = next(iter(container.streams.video), None)
+            if stream is None:
+                yield Frame(name, None, error='no video in this file')
+                return
+            stream.thread_type = 'AUTO'
+            seconds, rate = _seconds(container, stream), float(stream.average_rate or 30)
+            for picture in _decode(av, container, stream):
+                if picture is None or picture.is_corrupt:
+                    damaged += 1
+                if picture is None:
+                    continue
+                now = index / rate if picture.time is None else picture.time
+                first = now if index == 0 else first
+                end = now - first + (float(picture.duration * picture.time_base) if picture.duration else 1 / rate)
+                yield Frame(name, _upright(picture), index, now - first)
+                index += 1
+            problems = [f'{damaged} damaged part{"s" * (damaged > 1)}'] if damaged else []
+            if seconds and end < seconds - max(3 / rate, 0.1):
+                problems.append(f'ends after {end:.2f} of {seconds:.2f} s')
+    except (av.error.FFmpegError, OSError) as problem:
+        problems = [getattr(problem, 'strerror', None) or str(problem)]
+    if problems or not index:
+        problems.append(f'{index} frames were read' if index else 'no frame could be read')
+        yield Frame(name, None, index, error='; '.join(problems))
+
+
+class VideoWriter:
+    """Write an H.264 video that browsers play: MP4, yuv420p, BT.709, index at the start, no sound.
+
+    The file appears under its name when `close` is called. Images with an odd width or height get one more column or
+    row; images of another size than the first one's are scaled to it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from ...files import replacing
+
+        self._av = need('av', 'writing videos')
+        self._stack = ExitStack()
+        part = self._stack.enter_context(replacing(path))
+        self._container = self._stack.enter_context(
+            self._av.open(str(part), 'w', format='mp4', options={'movflags': '+faststart'})
+        )
+        self._stream: Any = None
+        self._last = -1
+
+    def write(self, image: np.ndarray, time: float) -> None:
+        """Append an image.
+
+        Args:
+            image: (H, W, 3) uint8 BGR.
+            time: Seconds since the start of the video.
+        """
+        import cv2
+
+        height, width = image.shape[:2]
+        if self._stream is None:
+            self._stream = self._open_stream(width + width % 2, height + height % 2)
+        size = (self._stream.width, self._stream.height)
+        if (width + width % 2, height + height % 2) != size:
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        elif (width, height) != size:
+            image = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+        picture = self._av.VideoFrame.from_ndarray(image, 'bgr24')
+        picture = picture.reformat(format='yuv420p', dst_colorspace='ITU709', dst_color_range='MPEG')
+        picture.pts = self._last = max(round(time * TICKS), self._last + 1)
+        picture.time_base = Fraction(1, TICKS)
+        self._container.mux(self._stream.encode(picture))
+
+    def close(self) -> None:
+        """Finish the file."""
+        with self._stack:
+            if self._stream is not None:
+                self._container.mux(self._stream.encode())
+
+    def _open_stream(self, width: int, height: int) -> Any:
+        stream = self._container.add_stream('libx264', rate=30)
+        stream.width, stream.height, stream.pix_fmt = width, height, 'yuv420p'
+        context = stream.codec_context
+        context.time_base = Fraction(1, TICKS)
+        context.color_primaries = context.color_trc = context.colorspace = 1  # BT.709
+        stream.options = {'crf': '23', 'preset': 'veryfast'}
+        return stream
+
+
+def _decode(av: Any, container: Any, stream: Any) -> Iterator[Any]:
+    """Yield the decoded frames, and None for each packet that cannot be decoded."""
+    for packet in container.demux(stream):
+        try:
+            yield from packet.decode()
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError:
+            yield None
+
+
+def _seconds(container: Any, stream: Any) -> float | None:
+    """Return the duration of the video stream by the headers: its own, Matroska's tag, or that of the whole file."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    tag = stream.metadata.get('DURATION', '').split(':')
+    try:
+        hours, minutes, seconds = map(float, tag)
+        return hours * 3600 + minutes * 60 + seconds
+    except ValueError:
+        return container.duration / 1e6 if container.duration else None
+
+
+def _upright(picture: Any) -> np.ndarray:
+    image = picture.to_ndarray(format='bgr24')
+    return np.ascontiguousarray(np.rot90(image, round(picture.rotation / 90) % 4))

@@ -1,0 +1,104 @@
+"""Crops of people: the rule of a config's test pipeline, applied as MMPose applies it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ...errors import InputError
+
+# what the crop depends on, by transform; the second row only changes labels or what is packed
+UNDERSTOOD: dict[str, tuple[str, ...]] = {
+    **dict(LoadImage=('backend_args',), GetBBoxCenterScale=('padding',), TopdownAffine=('input_size', 'use_udp')),
+    **dict(KeypointConverter=('*',), GenerateTarget=('*',), KeypointTarget=('*',), PackPoseInputs=('*',)),
+}
+
+
+@dataclass(frozen=True)
+class CropRule:
+    """How a box is cropped to the network's input.
+
+    Attributes:
+        input_size: (w, h) of the crop in pixels.
+        padding: factor by which boxes are enlarged.
+        use_udp: pixel centres of the crop's corners lie on the region's corners (UDP), instead of pixel corners.
+    """
+
+    input_size: tuple[int, int]
+    padding: float = 1.25
+    use_udp: bool = False
+
+    def regions(self, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Boxes (N, 4) x1 y1 x2 y2 -> centres (N, 2) and sizes (N, 2) of the regions to crop, in image pixels."""
+        centers, scales = (boxes[:, 2:] + boxes[:, :2]) * 0.5, (boxes[:, 2:] - boxes[:, :2]) * self.padding
+        width, height = np.hsplit(scales, 2)
+        ratio = self.input_size[0] / self.input_size[1]
+        wide, high = np.hstack((width, width / ratio)), np.hstack((height * ratio, height))
+        return centers, np.where(width > height * ratio, wide, high)
+
+    def matrices(self, centers: np.ndarray, scales: np.ndarray) -> list[np.ndarray]:
+        """Affine matrices (2, 3) from image pixels to input pixels, one per region."""
+        if self.use_udp:
+            pairs = zip(centers, scales, strict=True)
+            return [_udp_matrix(center, scale, self.input_size) for center, scale in pairs]
+        # MMPose's get_warp_matrix without its rotation, which takes most of its time
+        width, height = self.input_size
+        target = np.array([[width, height], [0, height], [0, height + width]], np.float32) * 0.5
+        half = scales[:, :1].astype(np.float64) * [[0.5, 0.0]]
+        left = (centers - half).astype(np.float32)
+        below = left + np.stack((left[:, 1] - centers[:, 1], centers[:, 0] - left[:, 0]), 1)
+        return [cv2.getAffineTransform(source, target) for source in np.stack((centers, left, below), 1)]
+
+    def crop(self, image: np.ndarray, centers: np.ndarray, scales: np.ndarray, out: np.ndarray) -> None:
+        """Crop regions of an image (H, W, 3) uint8 into `out` (N, h, w, 3) uint8, black outside of the image."""
+        for matrix, crop in zip(self.matrices(centers, scales), out, strict=True):
+            cv2.warpAffine(image, matrix, self.input_size, dst=crop, flags=cv2.INTER_LINEAR)
+
+    def to_image(self, keypoints: np.ndarray, centers: np.ndarray, scales: np.ndarray) -> np.ndarray:
+        """Keypoints (N, K, 2) in MMPose's input pixels -> image pixels, float32."""
+        found = keypoints / self.input_size * scales[:, None] + centers[:, None] - 0.5 * scales[:, None]
+        return found.astype(np.float32)
+
+
+def _udp_matrix(center: np.ndarray, scale: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The affine matrix (2, 3) float32 from image pixels to input pixels; as MMPose's, to the last bit."""
+    matrix = np.zeros((2, 3), np.float32)
+    for axis in range(2):
+        step = (size[axis] - 1) / scale[axis]
+        matrix[axis, axis] = step
+        matrix[axis, 2] = step * (0.5 * scale[axis] - center[axis])
+    return matrix
+
+
+def read_crop_rule(pipeline: Sequence[Any], source: str) -> CropRule:
+    """Read the crop rule of a test pipeline.
+
+    Args:
+        pipeline: the transforms' configs.
+        source: where it stands, for the message.
+
+    Raises:
+        ValueError: the pipeline has a transform or an option that would change the crop in another way, or no
+            `TopdownAffine`.
+    """
+    options: dict[str, dict] = {}
+    for step in pipeline:
+        kind = step['type'] if isinstance(step['type'], str) else step['type'].__name__
+        name = kind.rpartition('.')[2]
+        known = UNDERSTOOD.get(name)
+        given = [key for key in step if key != 'type']
+        if known is None or (known != ('*',) and set(given) - set(known)):
+            raise InputError(
+                f'{source}: PosePredictor cannot repeat {name}({", ".join(f"{key}={step[key]}" for key in given)}); '
+                f'expected a pipeline of {", ".join(UNDERSTOOD)}. MMPoseInferencer runs any pipeline'
+            )
+        options[name] = {key: step[key] for key in given}
+    for name in ('GetBBoxCenterScale', 'TopdownAffine'):
+        if name not in options:
+            raise InputError(f'{source}: expected {name} in the test pipeline of a top-down model')
+    affine = options['TopdownAffine']
+    width, height = affine['input_size']
+    padding = options['GetBBoxCenterScale'].get('padding', CropRule.padding)
+    return CropRule((int(width), int(height)), padding, affine.get('use_udp', CropRule.use_udp))

@@ -1,0 +1,37 @@
+"""Devices and precisions by name."""
+
+import logging
+
+import torch
+from mmengine.logging import print_log
+
+from vitpose_mm.optim.autocast import EMULATION_WARNING, has_bfloat16
+
+from ...errors import InputError
+
+PRECISIONS = {'fp32': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+
+
+def as_device(name: str) -> torch.device:
+    """The device of a name, 'auto' included; ValueError if torch does not have it."""
+    if name == 'auto':
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as problem:
+        reason = str(problem).splitlines()[0]
+        raise InputError(f"device={name!r}: {reason}; expected 'auto', 'cpu' or 'cuda'") from problem
+    return device
+
+
+def as_precision(name: str, device: torch.device) -> str:
+    """The precision that a device computes in; ValueError if it is unknown, or fp16 without a GPU."""
+    if name not in PRECISIONS:
+        raise InputError(f'precision={name!r}: expected {", ".join(map(repr, PRECISIONS))}')
+    if name == 'fp16' and device.type != 'cuda':
+        raise InputError(f"precision='fp16' needs a CUDA GPU, but the device is {str(device)!r}: use 'bf16' or 'fp32'")
+    if name == 'bf16' and not has_bfloat16(device.type):
+        print_log(f'PosePredictor: {EMULATION_WARNING}: predicting in float32', 'current', logging.WARNING)
+        return 'fp32'
+    return name

@@ -1,0 +1,83 @@
+"""An exported file: crops in, keypoints out, without OpenMMLab."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import InputError, MissingFileError
+from .file_info import FileInfo, read_info
+from .onnx_backend import OnnxNetwork
+from .openvino_backend import OpenVinoNetwork
+
+KINDS = {'.onnx': 'ONNX', '.xml': 'OpenVINO'}
+Network = OnnxNetwork | OpenVinoNetwork
+
+
+class ExportedModel:
+    """A file that `vitpose export` wrote, for one dataset.
+
+    Args:
+        file: FILE.onnx, or FILE.xml of OpenVINO with FILE.bin beside it.
+        device: see the backends.
+
+    Attributes:
+        info: what the file says about itself.
+        crop_rule: how boxes are cropped.
+        metainfo: as far as prediction needs it: dataset_name, keypoint_id2name, skeleton_links, ...
+        num_keypoints: K.
+        device: 'cpu', or where else it runs.
+        precision: of the file.
+        batch_size: people per batch, if nobody says otherwise.
+
+    Raises:
+        OSError: the file does not exist.
+        ValueError: it is damaged, foreign or of a newer version; or its runtime is not installed.
+    """
+
+    def __init__(self, file: str | Path, device: str = 'auto'):
+        self.file = Path(file)
+        self.network = open_network(self.file, device)
+        self.info: FileInfo = read_info(self.network.stored, str(file))
+        self.crop_rule, self.metainfo = self.info.crop_rule, self.info.metainfo
+        self.num_keypoints = len(self.info.keypoint_names)
+        self.device, self.precision, self.flip_test = self.network.device, self.info.precision, self.info.flip_test
+        self.batch_size = 16 if self.device == 'cpu' else 64
+
+    def check(self, precision: str | None = None, flip_test: bool = False, dataset: str | None = None) -> None:
+        """Raise a ValueError unless it returns keypoints, and is what is asked for; None accepts any."""
+        info = self.info
+        if info.outputs != 'keypoints':
+            raise InputError(
+                f'{self.file}: it returns heatmaps, and keypoints are needed: export it with decoding, which is the '
+                'default, and without --no-decode'
+            )
+        if dataset not in (None, info.dataset):
+            raise InputError(f'{self.file}: dataset={dataset!r}: this file predicts {info.dataset!r} alone')
+        if precision not in (None, info.precision):
+            raise InputError(f'{self.file}: precision={precision!r}: this file was exported in {info.precision}')
+        if flip_test and not info.flip_test:
+            raise InputError(f'{self.file}: it was exported without flip test: export it with --flip-test')
+
+    def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
+        keypoints, scores = self.network(crops)[:2]
+        return keypoints, scores
+
+
+def open_network(file: Path, device: str = 'auto') -> Network:
+    """The network of a file, which may be foreign.
+
+    Raises:
+        OSError: the file does not exist.
+        ValueError: it is of no kind that is run here, or cannot be read.
+    """
+    if not file.is_file():
+        raise MissingFileError(f'{file}: no such file')
+    if file.suffix not in KINDS:
+        raise InputError(f'{file}: expected a file that `vitpose export` wrote: {" or ".join(KINDS)}')
+    return OnnxNetwork(file, device) if file.suffix == '.onnx' else OpenVinoNetwork(file, device)
+
+
+def is_exported(file: str | Path) -> bool:
+    """Whether a path looks like that of an exported file, rather than a config or checkpoint."""
+    return Path(file).suffix in KINDS

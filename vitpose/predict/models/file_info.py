@@ -1,0 +1,152 @@
+"""What an exported file says about itself: everything that prediction needs besides the network."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from ...errors import InputError
+from .crops import CropRule
+
+FORMAT = 1  # raised when older versions of this package can no longer run a file
+PREFIX = 'vitpose_'  # of the keys in the file
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """The metadata of an exported file, stored as JSON, one string per field.
+
+    Attributes:
+        format: version of this description, `FORMAT`.
+        version: of the package that wrote the file.
+        dataset: name of the dataset.
+        keypoint_names: K names, in the order of the outputs.
+        skeleton: pairs of indices of linked keypoints.
+        flip_indices: index of each keypoint's mirror image, (K,).
+        keypoint_colors: RGB per keypoint.
+        skeleton_colors: RGB per link.
+        input_size: (w, h) of a crop in pixels.
+        padding: factor by which boxes are enlarged.
+        use_udp: whether crops are UDP's, see `CropRule`.
+        mean: per channel that is subtracted, in 0 to 255; None without normalisation.
+        std: per channel that is divided by; None without normalisation.
+        rgb: whether the network takes RGB rather than BGR.
+        codec: of the heatmaps: its type and arguments.
+        inputs: 'crops': uint8 (B, h, w, 3) BGR; or 'images': fp32 (B, 3, h, w), normalised.
+        outputs: 'keypoints': (B, K, 2) in MMPose's input pixels, with scores (B, K); or 'heatmaps': (B, K, Hm, Wm).
+        flip_test: whether the heatmaps are averaged with those of the mirrored crop.
+        precision: 'fp32', 'fp16', 'bf16' or 'int8'.
+        checkpoint: name of the checkpoint.
+        sha256: of the checkpoint's bytes.
+    """
+
+    format: int
+    version: str
+    dataset: str
+    keypoint_names: list[str]
+    skeleton: list[list[int]]
+    flip_indices: list[int]
+    keypoint_colors: list[list[int]]
+    skeleton_colors: list[list[int]]
+    input_size: list[int]
+    padding: float
+    use_udp: bool
+    mean: list[float] | None
+    std: list[float] | None
+    rgb: bool
+    codec: dict[str, Any]
+    inputs: str
+    outputs: str
+    flip_test: bool
+    precision: str
+    checkpoint: str
+    sha256: str
+
+    def texts(self) -> dict[str, str]:
+        """The strings to store, by key."""
+        return {PREFIX + key: json.dumps(value) for key, value in asdict(self).items()}
+
+    @property
+    def crop_rule(self) -> CropRule:
+        """How boxes are cropped."""
+        return CropRule((self.input_size[0], self.input_size[1]), self.padding, self.use_udp)
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """The keys of MMPose's parsed metainfo that prediction uses."""
+        return dict(
+            dataset_name=self.dataset,
+            num_keypoints=len(self.keypoint_names),
+            keypoint_id2name=dict(enumerate(self.keypoint_names)),
+            keypoint_colors=np.array(self.keypoint_colors, np.uint8).reshape(-1, 3),
+            skeleton_links=[tuple(link) for link in self.skeleton],
+            skeleton_link_colors=np.array(self.skeleton_colors, np.uint8).reshape(-1, 3),
+            flip_indices=self.flip_indices,
+        )
+
+
+def read_info(stored: Mapping[str, str], name: str) -> FileInfo:
+    """Read the strings that a file holds.
+
+    Args:
+        stored: strings by key; keys of others are ignored.
+        name: of the file, for messages.
+
+    Raises:
+        ValueError: the file is not one of `vitpose export`, of a newer version, or damaged.
+    """
+    found = {key.removeprefix(PREFIX): value for key, value in stored.items() if key.startswith(PREFIX)}
+    if 'format' not in found:
+        raise InputError(
+            f'{name}: not written by `vitpose export`, as it does not say how to crop and what it predicts'
+        )
+    try:
+        values = {key: json.loads(value) for key, value in found.items()}
+        newer = int(values['format']) > FORMAT
+        values = {field.name: values[field.name] for field in fields(FileInfo)} if not newer else values
+    except (KeyError, TypeError, ValueError, RecursionError) as problem:
+        raise InputError(
+            f'{name}: damaged metadata ({type(problem).__name__}: {problem}); export it again'
+        ) from problem
+    if newer:
+        raise InputError(
+            f'{name}: format {values["format"]}, written by version {values.get("version")}; this version reads up to '
+            f'format {FORMAT}: pip install -U vitpose_mm'
+        )
+    info = FileInfo(**values)
+    _check(info, name)
+    return info
+
+
+def _check(info: FileInfo, name: str) -> None:
+    """Refuse values that would fail only later, when something is predicted."""
+
+    def numbers(value: Any, count: int, kind: type | tuple = (int, float)) -> bool:
+        return (
+            isinstance(value, list)
+            and len(value) == count
+            and all(type(v) is not bool for v in value)
+            and all(isinstance(v, kind) for v in value)
+        )
+
+    names = info.keypoint_names
+    good = {
+        'keypoint_names': isinstance(names, list) and bool(names) and all(isinstance(n, str) for n in names),
+        'input_size': numbers(info.input_size, 2, int) and min(info.input_size) > 0,
+        'padding': numbers([info.padding], 1) and info.padding > 0,
+        'skeleton': isinstance(info.skeleton, list)
+        and all(numbers(link, 2, int) and 0 <= min(link) and max(link) < len(names) for link in info.skeleton),
+        'keypoint_colors': isinstance(info.keypoint_colors, list)
+        and len(info.keypoint_colors) == len(names)
+        and all(numbers(colour, 3, int) and 0 <= min(colour) <= max(colour) < 256 for colour in info.keypoint_colors),
+        'skeleton_colors': isinstance(info.skeleton_colors, list)
+        and len(info.skeleton_colors) == len(info.skeleton)
+        and all(numbers(colour, 3, int) and 0 <= min(colour) <= max(colour) < 256 for colour in info.skeleton_colors),
+        'inputs': info.inputs in ('crops', 'images'),
+        'outputs': info.outputs in ('keypoints', 'heatmaps'),
+    }
+    for key, fine in good.items():
+        if not fine:
+            raise InputError(f'{name}: damaged metadata: {key}={getattr(info, key)!r}; export it again')

@@ -1,0 +1,100 @@
+"""Run a network in OpenVINO."""
+
+import functools
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import InputError, MissingFileError
+from ..extras import need
+
+HINTS = {'bf16': 'bf16'}  # precision of the file: in which the network is computed, where the processor can; else fp32
+
+
+class OpenVinoNetwork:
+    """OpenVINO's IR, on the CPU.
+
+    A file that decodes is split at its heatmaps: the decoding is always computed in fp32.
+
+    Args:
+        file: FILE.xml, with FILE.bin beside it.
+        device: 'auto' or 'cpu'.
+
+    Attributes:
+        device: 'cpu'.
+        stored: the strings of the file's rt_info, by key.
+        computed: precision of the network's arithmetic here, by OpenVINO's name.
+
+    Raises:
+        ValueError: OpenVINO is not installed, or it cannot read the file; or another device.
+    """
+
+    device = 'cpu'
+
+    def __init__(self, file: Path, device: str = 'auto'):
+        openvino = need('openvino', str(file))
+        if device not in ('auto', 'cpu'):
+            raise InputError(f"device={device!r}: OpenVINO's files run on the CPU here; expected 'auto' or 'cpu'")
+        if not file.with_suffix('.bin').is_file():
+            raise MissingFileError(f'{file}: the weights {file.with_suffix(".bin").name} are not beside it')
+        core = _core(openvino)
+        try:
+            model = core.read_model(str(file))
+            self.stored = {key: str(model.get_rt_info([key]).value) for key in model.rt_info}
+        except Exception as problem:  # its exceptions are RuntimeErrors of any text
+            reason = ' '.join(str(problem).split())[-300:]
+            raise InputError(
+                f"{file}: OpenVINO cannot read it, so it is damaged or not OpenVINO's: {reason}"
+            ) from problem
+        precision = self.stored.get('vitpose_precision', '').strip('"')
+        settings = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': 'f32'}
+        if threads := os.environ.get('OMP_NUM_THREADS'):
+            settings['INFERENCE_NUM_THREADS'] = threads
+        parts = _split(openvino, model)
+        hint = {'INFERENCE_PRECISION_HINT': HINTS.get(precision, 'f32')}
+        compiled = [core.compile_model(parts[0], 'CPU', settings | hint)]
+        compiled += [core.compile_model(part, 'CPU', settings) for part in parts[1:]]
+        self.computed = str(compiled[0].get_property('INFERENCE_PRECISION_HINT').get_type_name())
+        self._requests = [each.create_infer_request() for each in compiled]
+
+    def heatmaps(self, inputs: np.ndarray) -> np.ndarray:
+        """A batch -> heatmaps (B, C, Hm, Wm)."""
+        return self._run(0, inputs)[0]
+
+    def __call__(self, inputs: np.ndarray) -> list[np.ndarray]:
+        """A batch -> the outputs, in their order in the file."""
+        found = self._run(0, inputs)
+        for i in range(1, len(self._requests)):
+            found = self._run(i, found[0])
+        return found
+
+    def _run(self, part: int, inputs: np.ndarray) -> list[np.ndarray]:
+        request = self._requests[part]
+        results = request.infer([inputs], share_inputs=True)
+        return [results[i].copy() for i in range(len(results))]
+
+
+@functools.cache
+def _core(openvino: Any) -> Any:
+    """The only core of the process.
+
+    A core sets another stack for the thread's signal handlers and frees it at its end. If the first of two cores ends
+    first, the second one sets the freed stack again, and the next signal ends the process (OpenVINO 2026.4).
+    """
+    return openvino.Core()
+
+
+def _split(openvino: Any, model: Any) -> list[Any]:
+    """A model before and after its heatmaps; the whole model if it returns them."""
+    if any('heatmaps' in port.get_names() for port in model.outputs):
+        return [model]
+    found = [port for node in model.get_ordered_ops() for port in node.outputs() if 'heatmaps' in port.get_names()]
+    if not found:
+        return [model]
+    given = openvino.opset13.parameter(found[0].get_partial_shape(), found[0].get_element_type())
+    for user in found[0].get_target_inputs():
+        user.replace_source_output(given.output(0))
+    after = openvino.Model(model.get_results(), [given])
+    return [openvino.Model([openvino.opset13.result(found[0])], model.get_parameters()), after]

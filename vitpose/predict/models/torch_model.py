@@ -1,0 +1,205 @@
+"""The pose model of a config and a checkpoint: crops in, heatmaps and keypoints out."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.model import ImgDataPreprocessor
+from mmengine.model.utils import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from mmpose.models.heads import HeatmapHead
+from mmpose.models.pose_estimators import TopdownPoseEstimator
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+import vitpose_mm  # noqa: F401
+from vitpose_mm.checkpoints.run_checkpoints import missing_checkpoint_message
+from vitpose_mm.checkpoints.safe_load import load_weights
+from vitpose_mm.checkpoints.validation import load_strictly
+from vitpose_mm.datasets.metainfo import parse_metainfo
+from vitpose_mm.estimators.plain_model import split_config, split_model
+from vitpose_mm.export.graph import HeatmapGraph
+from vitpose_mm.heads import MultiDatasetHead
+
+from ...errors import InputError, MissingFileError
+from .crops import CropRule, read_crop_rule
+from .device import PRECISIONS, as_device, as_precision
+
+
+class PoseModel:
+    """A top-down heatmap model on a device, for one dataset.
+
+    Args:
+        config: config file, or a loaded config.
+        checkpoint: weights that the config's model loads; only tensors are read, no code in the file runs.
+        device: 'auto' (the first GPU, or else the CPU), 'cpu', 'cuda', 'cuda:1', ...
+        precision: 'fp32', 'bf16' or 'fp16' (GPU only). Where a processor only emulates bfloat16, bf16 computes in fp32.
+        flip_test: average the heatmaps with those of the mirrored crop, as the config's test_cfg says.
+        dataset: of a multi-dataset model, whose head, experts, keypoints, crop and codec are used.
+        compile: compile the network with torch.compile, as one graph for batches of any size and one for a single
+            person, each in its first batch.
+
+    Attributes:
+        crop_rule: how boxes are cropped.
+        metainfo: MMPose's parsed metainfo of the dataset: dataset_name, keypoint_id2name, skeleton_links, ...
+        num_keypoints: K.
+        device: the `torch.device`.
+        precision: as computed.
+        batch_size: people per batch, if nobody says otherwise.
+
+    Raises:
+        OSError: a file does not exist.
+        ValueError: an unknown device or precision, no or an unknown dataset, a model without heatmap head, a pipeline
+            that cannot be repeated, or a checkpoint that does not fit.
+    """
+
+    def __init__(
+        self,
+        config: str | Path | Config,
+        checkpoint: str | Path,
+        device: str = 'auto',
+        precision: str = 'fp32',
+        flip_test: bool = False,
+        dataset: str | None = None,
+        compile: bool = False,
+    ):
+        self.device = as_device(device)
+        self.precision = as_precision(precision, self.device)
+        self._dtype = PRECISIONS[self.precision]
+        self.flip_test, self.compiled = flip_test, compile
+        cfg, name = read_config(config)
+        several = head_names(cfg)
+        own = split_config(cfg, chosen(dataset, several)) if several else cfg
+        self.crop_rule, self.metainfo = read_test_set(own, name)
+        if not several and dataset not in (None, self.metainfo['dataset_name']):
+            raise InputError(f'dataset={dataset!r}: this model has one dataset, {self.metainfo["dataset_name"]!r}')
+        if not Path(checkpoint).exists():
+            raise MissingFileError(missing_checkpoint_message(Path(checkpoint), name, 'checkpoint={}'))
+        try:
+            weights = load_weights(Path(checkpoint))
+        except ValueError as problem:
+            raise InputError(str(problem)) from problem
+        try:
+            if several:
+                model = split_model(cfg, weights, self.metainfo['dataset_name'])
+            else:
+                load_strictly(model := MODELS.build(cfg.model), weights)
+        except ValueError as problem:
+            raise InputError(f'{checkpoint} does not fit {name}: {problem}') from problem
+        self._check(model, name)
+        self.model = revert_sync_batchnorm(model).to(self.device).eval().requires_grad_(False)
+        if self._dtype is not None:  # once, instead of by autocast in every batch
+            for module in self.model.modules():
+                if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+                    module.to(self._dtype)
+        indices: list[int] | None = self.model.test_cfg.get('output_keypoint_indices')
+        self._network = HeatmapGraph(self.model, self.metainfo['flip_indices'] if flip_test else None, crops=False)
+        if compile:
+            self._network.compile(fullgraph=True)
+        self.output_indices = list(range(self.metainfo['num_keypoints']) if indices is None else indices)
+        self.batch_size = 16 if self.device.type == 'cpu' else 64
+        self.num_keypoints: int = self.metainfo['num_keypoints'] if indices is None else len(indices)
+
+    def _check(self, model: Any, name: str) -> None:
+        head: Any = getattr(model, 'head', None)
+        heatmaps = isinstance(head, HeatmapHead) and type(head).predict is HeatmapHead.predict
+        if not isinstance(model, TopdownPoseEstimator) or not heatmaps or head.decoder is None:
+            raise InputError(
+                f'{name}: {type(model).__name__} with {type(head).__name__}; expected a TopdownPoseEstimator with a '
+                'heatmap head and its decoder. MMPoseInferencer runs other models'
+            )
+        parts = 3 if getattr(head.decoder, 'heatmap_type', None) == 'combined' else 1  # a heatmap and two offset maps
+        expected = self.metainfo['num_keypoints']
+        if 'output_keypoint_indices' not in model.test_cfg and head.out_channels != expected * parts:
+            raise InputError(
+                f'{name}: the head predicts {head.out_channels // parts} keypoints, its test set '
+                f'{self.metainfo["dataset_name"]!r} has {expected}'
+            )
+        found = model.data_preprocessor
+        if not isinstance(found, ImgDataPreprocessor) or any(
+            side % found.pad_size_divisor for side in self.crop_rule.input_size
+        ):
+            raise InputError(f'{name}: data_preprocessor={found}: expected a PoseDataPreprocessor without padding')
+
+    def normalised(self, crops: np.ndarray) -> Tensor:
+        """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32, on the device."""
+        pixels = torch.from_numpy(crops).to(self.device, non_blocking=True)
+        steps = self.model.data_preprocessor
+        order = (2, 1, 0) if steps._channel_conversion else (0, 1, 2)
+        inputs = torch.empty((len(crops), 3, *crops.shape[1:3]), device=self.device)
+        for channel, source in enumerate(order):
+            inputs[:, channel].copy_(pixels[..., source])
+        return inputs.sub_(steps.mean).div_(steps.std) if steps._enable_normalize else inputs
+
+    @torch.inference_mode()
+    def heatmaps(self, crops: np.ndarray) -> Tensor:
+        """Crops (B, h, w, 3) uint8 BGR -> heatmaps (B, C, Hm, Wm) in fp32, on the device."""
+        inputs = self.normalised(crops)
+        if self.compiled:
+            torch._dynamo.maybe_mark_dynamic(inputs, 0)
+        with torch.autocast(self.device.type, self._dtype or torch.bfloat16, enabled=self._dtype is not None):
+            return self._network(inputs)
+
+    def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
+        return self.decode(self.heatmaps(crops))
+
+    def decode(self, heatmaps: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Heatmaps (B, C, Hm, Wm) -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
+        decoder = self.model.head.decoder
+        if decoder.support_batch_decoding:
+            keypoints, scores = decoder.batch_decode(heatmaps)
+        else:
+            keypoints, scores = zip(*map(decoder.decode, heatmaps.cpu().numpy()), strict=True)
+        return np.concatenate(keypoints)[:, self.output_indices], np.concatenate(scores)[:, self.output_indices]
+
+
+def read_config(config: str | Path | Config) -> tuple[Config, str]:
+    """A config, and its name for messages.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it cannot be read, or has no model.
+    """
+    name = str(getattr(config, 'filename', None) or 'the config' if isinstance(config, Config) else config)
+    if not isinstance(config, Config):
+        if not Path(config).is_file():
+            raise MissingFileError(f'{config}: no such config file')
+        try:
+            config = Config.fromfile(config)
+        except Exception as problem:  # a config is a program, and may raise anything
+            raise InputError(f'{name}: {type(problem).__name__}: {problem}') from problem
+    if not isinstance(config.get('model'), dict):
+        raise InputError(f'{name}: expected a config with model=dict(...)')
+    init_default_scope(config.get('default_scope') or 'mmpose')
+    return config, name
+
+
+def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
+    """The crop rule and the parsed metainfo of a config's test set.
+
+    Raises:
+        ValueError: it has none, or its pipeline cannot be repeated.
+    """
+    dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
+    if dataset is None:
+        raise InputError(f'{name}: expected a test_dataloader, whose pipeline says how to crop')
+    return read_crop_rule(dataset.get('pipeline') or (), name), parse_metainfo(dataset)
+
+
+def head_names(cfg: Config) -> list[str]:
+    """The datasets of a multi-dataset model; [] for other models."""
+    head: Any = cfg.model.get('head') or {}
+    kind = MODELS.get(head['type']) if isinstance(head.get('type'), str) else head.get('type')
+    return list(head.heads) if isinstance(kind, type) and issubclass(kind, MultiDatasetHead) else []
+
+
+def chosen(dataset: str | None, names: list[str]) -> str:
+    """The dataset to predict; ValueError if it is none of the model's, or not given and the model has several."""
+    if dataset is None and len(names) == 1:
+        return names[0]
+    if dataset not in names:
+        raise InputError(f'dataset={dataset!r}: this model predicts one of {", ".join(names)}; choose one of them')
+    return str(dataset)

@@ -1,0 +1,1 @@
+"""What a prediction writes: result files, drawn pictures and videos, and a page."""

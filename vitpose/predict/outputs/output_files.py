@@ -1,0 +1,148 @@
+"""All files that a prediction writes into its output folder."""
+
+import functools
+import shutil
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..inputs.matching import GivenBoxes
+from ..inputs.sources import Source
+from ..poses import Frame, Poses
+from .drawing import draw_poses
+from .page import Page
+from .pictures import Pictures
+from .results import CocoResults, JsonLines
+
+LINES, RESULTS, IMAGES, PAGE, DRAWN = 'predictions.jsonl', 'keypoints.json', 'images.json', 'index.html', 'drawn'
+WAITING = 8  # frames that may wait for the writing thread
+
+
+def prepare_folder(out: Path) -> None:
+    """Create the output folder, and check that files can be written there. Nothing in it is touched.
+
+    Raises:
+        FileExistsError: If it is not a folder, or has files and no earlier prediction.
+        OSError: If it cannot be created or written.
+    """
+    if out.exists() and not out.is_dir():
+        raise FileExistsError(f'{out} is a file: pass a folder to --out')
+    try:
+        if out.is_dir() and any(out.iterdir()) and not (out / LINES).is_file():
+            raise FileExistsError(f'{out} has files in it that are no prediction: pass an empty or new folder to --out')
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / '.probe'
+        probe.touch()
+        probe.unlink()
+    except FileExistsError:
+        raise
+    except OSError as problem:
+        raise type(problem)(f'{out}: cannot write into this folder: {problem.strerror}') from problem
+
+
+class Outputs:
+    """Draw and write what is predicted, in a thread of its own, and count it.
+
+    In the folder: `predictions.jsonl` (see `results.line_of`), complete after each frame; `keypoints.json` and
+    `images.json` (see `results.CocoResults`), `drawn/` (see `pictures.Pictures`) and `index.html` (see `page.Page`),
+    each of which is there, complete, when `close` has returned. Files of an earlier prediction are replaced.
+
+    Args:
+        out: A folder that `prepare_folder` accepted.
+        sources: What is predicted.
+        metainfo: Keypoint names, skeleton and colours, as MMPose parses them.
+        draw: Whether to write drawn images and videos.
+        page: Whether to write the page.
+        given: Boxes with COCO's image ids, if there are any.
+
+    Attributes:
+        frames: Number of frames predicted.
+        people: Number of people in them.
+        dropped: Number of boxes that were not predicted.
+        broken: Why an input could not be read, or not to its end, by its name.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        sources: Sequence[Source],
+        metainfo: Mapping[str, Any],
+        draw: bool = True,
+        page: bool = False,
+        given: GivenBoxes | None = None,
+    ) -> None:
+        for name in (LINES, RESULTS, IMAGES, PAGE):
+            (out / name).unlink(missing_ok=True)
+        shutil.rmtree(out / DRAWN, ignore_errors=True)
+        self.frames = self.people = self.dropped = 0
+        self.broken: dict[str, str] = {}
+        self._metainfo = metainfo
+        self._lines = JsonLines(out / LINES)
+        ids, categories = (given.image_ids, given.categories) if given else (None, None)
+        self._results = CocoResults(out / RESULTS, out / IMAGES, metainfo, ids, categories)
+        self._pictures = Pictures(out / DRAWN, sources) if draw else None
+        self._page = Page(out / PAGE, metainfo) if page else None
+        self._files = [LINES, RESULTS, *([] if ids else [IMAGES]), *([PAGE] if page else [])]
+        self._thread = ThreadPoolExecutor(1, 'write')
+        self._waiting: deque[Future] = deque()
+
+    def write(self, frame: Frame, poses: Poses) -> None:
+        """Hand over a frame. It is written soon; an error in writing an earlier frame is raised here.
+
+        Raises:
+            OSError: If a file cannot be written.
+        """
+        if frame.error is not None:
+            self.broken[frame.name] = frame.error
+        else:
+            self.frames += 1
+            self.people += len(poses.keypoints)
+        self.dropped += len(poses.dropped)
+        while len(self._waiting) >= WAITING:
+            self._waiting.popleft().result()
+        self._waiting.append(self._thread.submit(self._write, frame, poses))
+
+    def close(self) -> None:
+        """Write what is waiting, and finish all files, even if one of them fails.
+
+        Raises:
+            OSError: If a file cannot be written.
+        """
+        self._thread.shutdown()
+        problems = [error for future in self._waiting if (error := future.exception())]
+        self._waiting.clear()
+        for writer in (self._lines, self._results, self._pictures, self._page):
+            try:
+                if writer:
+                    writer.close()
+            except OSError as problem:
+                problems.append(problem)
+        if problems:
+            raise problems[0]
+
+    def written(self) -> list[str]:
+        """Return one line per file or kind of file: its path in the folder, and how many there are."""
+        lines = list(self._files)
+        if self._pictures and (self._pictures.images or self._pictures.videos):
+            counts = ((self._pictures.images, 'image'), (self._pictures.videos, 'video'))
+            words = (f'{number:,} {noun}{"s" * (number > 1)}' for number, noun in counts if number)
+            lines.append(f'{DRAWN}/ ({", ".join(words)})')
+        return lines
+
+    def _write(self, frame: Frame, poses: Poses) -> None:
+        self._lines.write(frame, poses)
+        self._results.write(frame, poses)
+
+        @functools.cache
+        def drawn() -> np.ndarray:
+            assert frame.image is not None
+            return draw_poses(frame.image, poses, self._metainfo)
+
+        if self._pictures and frame.image is not None:
+            self._pictures.write(frame, drawn())
+        if self._page:
+            self._page.write(frame, poses, drawn)

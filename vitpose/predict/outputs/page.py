@@ -1,0 +1,80 @@
+"""A page to look through predictions: one HTML file, with pictures, styles and scripts in it."""
+
+import base64
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ..poses import Frame, Poses
+from .results import JsonArray
+
+SIZE = 640  # pixels of the longer side of a picture
+QUALITY = 75  # of its JPEG
+MOST = 1000  # entries in one page
+MARK = '[/* entries */]'
+
+
+class Page:
+    """Write the page entry by entry: every image, and of a video the first frame of every second.
+
+    After 1,000 entries no more are added, and the page says so.
+
+    Args:
+        path: File to write.
+        metainfo: Keypoint names, as MMPose parses them.
+    """
+
+    def __init__(self, path: Path, metainfo: Mapping[str, Any]) -> None:
+        head, tail = Path(__file__).with_name('page.html').read_text(encoding='utf-8').split(MARK)
+        names = metainfo['keypoint_id2name']
+        self._entries = JsonArray(path, head, tail)
+        self._entries.append([names[i] for i in range(len(names))])
+        self._count, self._left_out = 0, 0
+        self._second: tuple[str, int] | None = None
+
+    def write(self, frame: Frame, poses: Poses, drawn: Callable[[], np.ndarray]) -> None:
+        """Add an entry, if the frame is to be in the page; `drawn` returns it drawn, (H, W, 3) uint8 BGR."""
+        second = None if frame.index is None else (frame.name, int(frame.time or 0))
+        if frame.error is None and second is not None and second == self._second:
+            return
+        self._second = second
+        if self._count >= MOST:
+            self._left_out += 1
+            return
+        self._count += 1
+        people = [
+            {
+                'score': round(float(scores.mean()), 3),
+                'box': round(float(box_score), 3),
+                'track': None if poses.track_ids is None else int(poses.track_ids[i]),
+                'points': [round(float(score), 2) for score in scores],
+            }
+            for i, (scores, box_score) in enumerate(zip(poses.scores, poses.box_scores, strict=True))
+        ]
+        self._entries.append(
+            {
+                'file': frame.name,
+                'time': None if frame.time is None else round(frame.time, 2),
+                'error': frame.error,
+                'dropped': poses.dropped,
+                'people': people,
+                'picture': None if frame.image is None else _data_uri(drawn()),
+            }
+        )
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._entries.append(self._left_out)
+        self._entries.close()
+
+
+def _data_uri(image: np.ndarray) -> str:
+    scale = SIZE / max(image.shape[:2])
+    if scale < 1:
+        width, height = (max(round(side * scale), 1) for side in image.shape[1::-1])
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    encoded = cv2.imencode('.jpg', image, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1]
+    return 'data:image/jpeg;base64,' + base64.b64encode(encoded.tobytes()).decode()

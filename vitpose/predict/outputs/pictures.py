@@ -1,0 +1,82 @@
+"""Drawn images and videos."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..inputs.sources import Source
+from ..inputs.video import VideoWriter
+from ..poses import Frame
+
+QUALITY = 92  # of JPEG files, 0 to 100
+
+
+class Pictures:
+    """Write one JPEG file per image and one MP4 file per video.
+
+    Args:
+        folder: Folder to write them into; see `file_names`.
+        sources: What is predicted.
+
+    Attributes:
+        images: Number of images written.
+        videos: Number of videos written.
+    """
+
+    def __init__(self, folder: Path, sources: Sequence[Source]) -> None:
+        self._paths = {name: folder / file for name, file in file_names(sources).items()}
+        self._video: tuple[str, VideoWriter] | None = None
+        self.images = self.videos = 0
+
+    def write(self, frame: Frame, drawn: np.ndarray) -> None:
+        """Write a drawn frame (H, W, 3), uint8 BGR.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
+        if self._video and self._video[0] != frame.name:
+            self.close()
+        path = self._paths[frame.name]
+        if frame.index is None:
+            encoded = cv2.imencode('.jpg', drawn, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encoded.tobytes())
+            self.images += 1
+            return
+        if self._video is None:
+            self._video = (frame.name, VideoWriter(path))
+            self.videos += 1
+        self._video[1].write(drawn, frame.time or 0.0)
+
+    def close(self) -> None:
+        """Finish the current video, if any."""
+        if self._video:
+            writer, self._video = self._video[1], None
+            writer.close()
+
+
+def file_names(sources: Sequence[Source]) -> dict[str, Path]:
+    """Return where each source is drawn, relative to the output folder, by the source's name.
+
+    The folders below the deepest folder that all files share are kept, and the suffix becomes .jpg or .mp4. Where two
+    files would get the same name, the second one keeps its own suffix before it.
+    """
+    files = [source for source in sources if source.kind != 'camera']
+    top = os.path.commonpath([os.path.dirname(os.path.abspath(source.name)) for source in files]) if files else ''
+    names: dict[str, Path] = {}
+    used: set[str] = set()
+    for source in sources:
+        suffix = '.jpg' if source.kind == 'image' else '.mp4'
+        if source.kind == 'camera':
+            path = Path(source.name.replace(' ', '_'))
+        else:
+            path = Path(os.path.relpath(os.path.abspath(source.name), top))
+        place = path.with_suffix(suffix)
+        while str(place).lower() in used:
+            path = place = path.with_name(path.name + suffix)
+        used.add(str(place).lower())
+        names[source.name] = place
+    return names
