@@ -60,7 +60,7 @@ with tempfile.TemporaryDirectory() as scratch:
             'Programming Language :: Python :: 3.12',
         ],
         python_requires='>=3.10',
-        packages=find_packages(include=['vitpose', 'vitpose.*', 'vitpose_mm', 'vitpose_mm.*']),
+        packages=find_packages(include=['vitpose*']),
         package_data={'vitpose_mm': ['py.typed'], 'vitpose.predict.outputs': ['page.html']},
         # OpenMMLab's packages are not required by name: mmcv, mmengine and mmdet come either under
         # these names or from the maintained forks onedl-mmcv, onedl-mmengine and onedl-mmdetection.

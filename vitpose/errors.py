@@ -38,7 +38,7 @@ def is_bug(problem: BaseException) -> bool:
     if isinstance(problem, KeyError):  # registries raise a KeyError with a sentence
         return ' ' not in str(problem.args[0] if problem.args else '')
     name = problem.name if isinstance(problem, ImportError) else None
-    return (name or '').split('.')[0] in ('vitpose', 'vitpose_mm')
+    return (name or '').split('.')[0] in ('vitpose', 'vitpose_base', 'vitpose_mm')
 
 
 def one_line(problem: BaseException) -> str:

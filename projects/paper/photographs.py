@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitpose_mm.files import write_text
+from vitpose_base.files import write_text
 
 KEYPOINTS = 14  # CrowdPose's
 FEW = 800

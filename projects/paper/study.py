@@ -33,8 +33,8 @@ from projects.paper.tables import TABLES, checkpoint_of, config_of, folder_of
 from projects.studies.study import check_finished, run_all, run_config
 from vitpose.cli.main import main as vitpose
 from vitpose.runs.table import machine
+from vitpose_base.files import write_text
 from vitpose_mm.cost import Count, count, measure
-from vitpose_mm.files import write_text
 from vitpose_mm.optim.autocast import has_bfloat16
 
 HERE = Path(__file__).resolve().parent

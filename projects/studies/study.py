@@ -12,7 +12,7 @@ from projects.studies.training import train
 from vitpose.runs.table import machine
 from vitpose.runs.training_log import parse_step
 from vitpose.shipped import TOP
-from vitpose_mm.files import write_text
+from vitpose_base.files import write_text
 
 VERSIONS = ('torch', 'numpy', 'mmpose', 'mmcv', 'mmengine')
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vitpose_mm.files import write_text
+from vitpose_base.files import write_text
 
 END = '<!-- end -->'
 Runs = Mapping[str, Sequence[dict]]  # rows of a table and their runs, one per seed

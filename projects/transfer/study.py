@@ -25,7 +25,7 @@ from vitpose.cli.main import main as vitpose
 from vitpose.runs.command import mim_command, run_logged
 from vitpose.runs.table import machine
 from vitpose.runs.training_log import Curve, read_curve
-from vitpose_mm.files import write_text
+from vitpose_base.files import write_text
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 TEACHER = 'synthetic/vitpose-mini_synthetic-128x96.py'

@@ -15,7 +15,7 @@ def source(root, tmp_path_factory):
     """A copy of the files that are needed to build."""
     folder = tmp_path_factory.mktemp('source')
     skip = shutil.ignore_patterns('__pycache__', '.mim')
-    for name in ('vitpose', 'vitpose_mm', 'configs', 'projects', 'requirements'):
+    for name in ('vitpose', 'vitpose_base', 'vitpose_mm', 'configs', 'projects', 'requirements'):
         shutil.copytree(root / name, folder / name, ignore=skip)
     for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'README.md', 'LICENSE', 'model-index.yml'):
         if (root / name).exists():

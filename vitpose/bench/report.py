@@ -3,28 +3,25 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from vitpose_mm.files import replacing, write_text
+from vitpose_base.files import replacing, write_text
+from vitpose_base.installed import installed_versions
 
 from .rounds import STAGES, Result
 
 PACKAGES = (
-    *('vitpose_mm', 'torch', 'numpy', 'opencv-python', 'mmpose', 'mmcv', 'onedl-mmcv', 'mmengine', 'onedl-mmengine'),
+    'vitpose_mm',
+    'torch',
+    'numpy',
+    'opencv-python',
+    'mmpose',
+    'mmcv',
+    'onedl-mmcv',
+    'mmengine',
+    'onedl-mmengine',
 )
-
-
-def versions(more: Iterable[str] = ()) -> dict[str, str]:
-    """Versions of `PACKAGES` and of more packages, as far as they are installed."""
-    installed = {}
-    for name in dict.fromkeys((*PACKAGES, *more)):
-        try:
-            installed[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return installed
 
 
 def table(results: Mapping[str, Result], title: str) -> Any:
@@ -105,7 +102,8 @@ def write_json(
         }
         for name, result in results.items()
     }
-    whole = {**about, 'versions': versions(packages), 'contestants': contestants, 'left_out': dict(left_out)}
+    versions = installed_versions((*PACKAGES, *packages))
+    whole = {**about, 'versions': versions, 'contestants': contestants, 'left_out': dict(left_out)}
     write_text(path, json.dumps(whole, indent=2, allow_nan=False) + '\n')
 
 

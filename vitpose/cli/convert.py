@@ -103,7 +103,7 @@ def convert(
     from vitpose_mm.checkpoints.model_parts import split_parts
     from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint
 
-    from ..files import is_plain
+    from ..plain_json import is_plain
 
     loaded = load_checkpoint(checkpoint)
     changes: list[str] = []

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             )
     from rich.console import Console
 
-    from vitpose_mm.files import write_text
+    from vitpose_base.files import write_text
 
     names = [Path(path).stem for path in args.configs]
     figures = _figures(args)

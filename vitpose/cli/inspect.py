@@ -79,7 +79,7 @@ def inspect(path: Path) -> dict[str, Any]:
     from vitpose_mm.checkpoints.model_parts import split_parts
     from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint
 
-    from ..files import is_plain
+    from ..plain_json import is_plain
 
     loaded = load_checkpoint(path)
     notes: list[str] = []

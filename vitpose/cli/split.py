@@ -97,10 +97,10 @@ def split(config: Path, checkpoint: Path, dataset: str, out: Path) -> tuple[int,
     import torch
     from mmengine.config import Config
 
+    from vitpose_base.files import replacing, write_text
     from vitpose_mm.checkpoints.safe_load import load_weights
     from vitpose_mm.datasets.metainfo import parse_metainfo
     from vitpose_mm.estimators.plain_model import split_config, split_weights
-    from vitpose_mm.files import replacing, write_text
 
     cfg = Config.fromfile(config)
     single = split_config(cfg, dataset)

@@ -99,8 +99,8 @@ def write_cache(
     from mmengine.registry import init_default_scope
     from mmpose.registry import MODELS
 
+    from vitpose_base.files import replacing, write_text
     from vitpose_mm.datasets.teacher_cache_dataset import INDEX_FILE, TeacherCacheDataset, heatmap_file, read_index
-    from vitpose_mm.files import replacing, write_text
     from vitpose_mm.hooks.run_check import check_targets
     from vitpose_mm.noise import quiet
 

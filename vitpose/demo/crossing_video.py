@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitpose_mm.files import write_text
+from vitpose_base.files import write_text
 
 from ..predict.inputs.video import VideoWriter
 from ..runs.command import run_logged

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from vitpose_mm.files import write_text
+from vitpose_base.files import write_text
 
 from ..runs.table import machine, markdown, minutes
 from ..runs.training_log import best_checkpoint, read_curve

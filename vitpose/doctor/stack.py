@@ -5,8 +5,9 @@ Only the metadata of packages is read: this has to work where none of them can b
 
 import re
 import sys
-from importlib import metadata
 from typing import NamedTuple
+
+from vitpose_base.installed import installed_versions
 
 from ..shipped import shipped
 
@@ -68,13 +69,7 @@ def numbers(version: str) -> tuple[int, ...]:
 def installed() -> Versions:
     """Return ``{distribution: version}`` of the parts that are installed."""
     names = {name for part in PARTS for name in part.distributions} | {'setuptools'}
-    versions = {}
-    for name in sorted(names):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
+    return installed_versions(sorted(names))
 
 
 def read_pins(text: str, python: tuple[int, int]) -> Versions:

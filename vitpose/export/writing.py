@@ -131,12 +131,11 @@ def run_heatmaps(file: ExportedModel, model: PoseModel, crops: np.ndarray) -> np
 
 def describe(model: PoseModel, checkpoint: Path, target: Target) -> FileInfo:
     """The metadata of a file."""
-    meta, rule, steps = model.metainfo, model.crop_rule, model.model.data_preprocessor
+    meta, rule, graph = model.metainfo, model.crop_rule, model.network
     kept = model.output_indices
     new = {old: i for i, old in enumerate(kept)}
     links = [i for i, (a, b) in enumerate(meta['skeleton_links']) if a in new and b in new]
     mirrored = meta['flip_indices']
-    normalises = steps._enable_normalize
     return FileInfo(
         format=FORMAT,
         version=vitpose_mm.__version__,
@@ -149,9 +148,9 @@ def describe(model: PoseModel, checkpoint: Path, target: Target) -> FileInfo:
         input_size=list(rule.input_size),
         padding=float(rule.padding),
         use_udp=bool(rule.use_udp),
-        mean=steps.mean.flatten().tolist() if normalises else None,
-        std=steps.std.flatten().tolist() if normalises else None,
-        rgb=bool(steps._channel_conversion),
+        mean=None if graph.mean is None else graph.mean.flatten().tolist(),
+        std=None if graph.std is None else graph.std.flatten().tolist(),
+        rgb=graph.rgb,
         codec=_codec(model.model.head),
         inputs='crops' if target.decode else 'images',
         outputs='keypoints' if target.decode else 'heatmaps',

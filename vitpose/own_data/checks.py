@@ -70,8 +70,9 @@ def read_files(paths: Sequence[Path], on_progress: Callable[[], None] = lambda: 
 
 def read_file(path: Path) -> ImageFile:
     """Decode an image file as training does, and describe it."""
-    from PIL import ExifTags, Image
+    from PIL import Image
 
+    from vitpose_base.image_files import exif_orientation
     from vitpose_mm.datasets.transforms.image_file import decode_image, read_image_file
 
     if not path.is_file():
@@ -80,7 +81,7 @@ def read_file(path: Path) -> ImageFile:
         data = read_image_file(path)
         height, width = decode_image(data, path).shape[:2]
         with Image.open(io.BytesIO(data)) as image:
-            mode, turned = image.mode, image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+            mode, turned = image.mode, exif_orientation(image) != 1
     except (OSError, ValueError, SyntaxError) as problem:
         return ImageFile(None, ' '.join(str(problem).split()))
     unusual = '16 bits' if mode.startswith('I') else 'grey' if mode in ('L', 'LA', '1') else ''

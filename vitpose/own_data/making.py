@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vitpose_mm.files import write_text
+from vitpose_base.files import write_text
 
 from ..errors import FailedError, InputError
 from .annotations import Annotations, Photo

@@ -24,7 +24,7 @@ def draw_preview(config: Any, file: Path, seed: int = 0) -> None:
     from mmengine.registry import init_default_scope
     from mmpose.registry import DATASETS
 
-    from vitpose_mm.files import replacing
+    from vitpose_base.files import replacing
     from vitpose_mm.noise import quiet
 
     init_default_scope('mmpose')

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitpose_mm.files import write_text
+from vitpose_base.files import write_text
 
 from ..shipped import shipped
 from .annotations import Annotations, Photo

@@ -164,11 +164,13 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         ValueError: it is missing or not an image.
     """
-    from PIL import ExifTags, Image
+    from PIL import Image
+
+    from vitpose_base.image_files import exif_orientation
 
     try:
         with Image.open(path) as image:
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+            turned = exif_orientation(image) >= 5
             return image.size[::-1] if turned else image.size
     except (OSError, ValueError, SyntaxError) as problem:
         raise InputError(f'{path}: not an image: {problem}') from problem

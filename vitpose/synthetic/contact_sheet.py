@@ -5,7 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..files import replacing
+from vitpose_base.files import replacing
+
 from .keypoints import BODY_KEYPOINTS, KeypointSet, keypoint_set
 from .render_settings import RenderSettings, render_one
 

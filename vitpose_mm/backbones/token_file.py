@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vitpose_base.files import replacing
+
 from ..checkpoints.key_maps import pop_prefix
-from ..files import replacing
 
 FILE_KIND = 'vitpose_mm knowledge token'
 EXPECTED_FILE = "expected a file that `vitpose token extract` wrote from a teacher's checkpoint with a trained token"

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..files import replacing
+from vitpose_base.files import replacing
+
 from .adaptation import fold_extra_slot, source_grid
 from .experts_and_decoders import AUTHORS_ORDER, select_experts
 from .key_maps import AUTHORS, MMPRETRAIN, TRANSFORMERS, TRANSFORMERS_HEAD, Log, Weights, rename_back

@@ -18,19 +18,23 @@ class HeatmapGraph(nn.Module):
         model: MMPose's top-down estimator with a heatmap head, in evaluation mode.
         flip_indices: index of each keypoint's mirror image; None for no flip test.
         crops: take uint8 crops and normalise them.
+
+    Attributes:
+        rgb: whether the model takes RGB rather than BGR.
+        mean: (3, 1, 1), per channel that is subtracted, in 0 to 255; None without normalization.
+        std: (3, 1, 1), per channel that is divided by; None without normalization.
     """
 
-    mean: Tensor
-    std: Tensor
+    mean: Tensor | None
+    std: Tensor | None
 
     def __init__(self, model: Any, flip_indices: list[int] | None = None, crops: bool = True):
         super().__init__()
         self.model, self.flip_indices, self.crops = model, flip_indices, crops
         steps = model.data_preprocessor
-        self.rgb, self.normalises = steps._channel_conversion, steps._enable_normalize
-        if self.normalises:
-            self.register_buffer('mean', steps.mean.clone(), persistent=False)
-            self.register_buffer('std', steps.std.clone(), persistent=False)
+        self.rgb = bool(steps._channel_conversion)
+        self.register_buffer('mean', steps.mean.clone() if steps._enable_normalize else None, persistent=False)
+        self.register_buffer('std', steps.std.clone() if steps._enable_normalize else None, persistent=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR, or normalised images (B, 3, h, w) -> heatmaps (B, C, Hm, Wm)."""
@@ -40,7 +44,7 @@ class HeatmapGraph(nn.Module):
         """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32."""
         images = crops.permute(0, 3, 1, 2).float()
         images = images.flip(1) if self.rgb else images
-        return (images - self.mean) / self.std if self.normalises else images
+        return images if self.mean is None or self.std is None else (images - self.mean) / self.std
 
 
 class DecodingGraph(nn.Module):

@@ -11,9 +11,10 @@ from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from vitpose_base.files import PART, replacing, write_text
+
 from ..checkpoints.run_checkpoints import RUN_ID, find_resume_checkpoint, list_checkpoints
 from ..checkpoints.safe_load import RESUME_SCHEME
-from ..files import PART, replacing, write_text
 
 
 class AtomicFileBackend(LocalBackend):

@@ -6,8 +6,9 @@ import cv2
 import pytest
 from rich.console import Console
 
-from vitpose.bench.report import draw, table, versions, write_json
+from vitpose.bench.report import PACKAGES, draw, table, write_json
 from vitpose.bench.rounds import STAGES, Result
+from vitpose_base.installed import installed_versions
 
 
 @pytest.fixture
@@ -39,9 +40,10 @@ def test_json_has_every_time_and_is_strict(results, tmp_path):
         'seconds': [0.5, 1.0, 2.0],
     }
     assert (ours['largest_difference_px'], other['largest_difference_px']) == (0.0, None)
-    assert read['versions'] == versions() and {'torch', 'mmpose', 'numpy'} <= set(versions())
+    versions = installed_versions(PACKAGES)
+    assert read['versions'] == versions and {'torch', 'mmpose', 'numpy'} <= set(versions)
     write_json(results, {}, {}, path, ['pytest', 'no_such_package'])
-    assert json.loads(path.read_text())['versions'] == versions() | {'pytest': pytest.__version__}
+    assert json.loads(path.read_text())['versions'] == versions | {'pytest': pytest.__version__}
     assert [file.name for file in path.parent.iterdir()] == ['bench.json']
 
 

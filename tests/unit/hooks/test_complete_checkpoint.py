@@ -14,9 +14,9 @@ from mmengine.config import Config
 
 from tests.unit.hooks.test_preemption import Interrupt
 from tests.unit.hooks.toy_training import build, in_children
+from vitpose_base.files import PART
 from vitpose_mm.checkpoints.run_checkpoints import find_resume_checkpoint
 from vitpose_mm.checkpoints.safe_load import load_checkpoint
-from vitpose_mm.files import PART
 from vitpose_mm.hooks import CompleteCheckpointHook
 from vitpose_mm.hooks.preemption import EXIT_CODE
 

@@ -1,11 +1,12 @@
 """Images of any kind -> (H, W, 3) uint8 BGR in upright orientation."""
 
-import io
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from vitpose_base.image_files import check_complete
 
 from ...errors import InputError
 from ..poses import Frame
@@ -39,30 +40,10 @@ def read_image(path: str | Path) -> np.ndarray:
     if image is None:
         raise InputError(f'{path}: not an image that OpenCV can read, or damaged; it starts with {data[:12]!r}')
     try:
-        _check_complete(data)
+        check_complete(data)
     except ValueError as problem:
         raise InputError(f'{path}: {problem}') from problem
     return image
-
-
-def _check_complete(data: bytes) -> None:
-    """Raise a ValueError if a JPEG or PNG file is truncated, which OpenCV fills up with grey.
-
-    Only files without end marker are decoded strictly, by Pillow; where it is not installed they count as truncated.
-    """
-    if data.startswith(b'\xff\xd8'):
-        # it must follow the last start of scan, since a thumbnail in the header has both markers too
-        complete = data.rfind(b'\xff\xd9') > data.rfind(b'\xff\xda')
-    else:
-        complete = not data.startswith(b'\x89PNG') or b'IEND' in data[-64:]
-    if complete:
-        return
-    try:
-        from PIL import Image
-
-        Image.open(io.BytesIO(data)).load()
-    except (ImportError, OSError, SyntaxError, ValueError) as problem:
-        raise InputError(f'truncated: {len(data)} bytes without an end marker ({problem})') from problem
 
 
 def as_bgr(image: np.ndarray) -> np.ndarray:

@@ -75,7 +75,7 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        from ...files import replacing
+        from vitpose_base.files import replacing
 
         self._av = need('av', 'writing videos')
         self._stack = ExitStack()

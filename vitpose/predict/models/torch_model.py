@@ -95,9 +95,9 @@ class PoseModel:
                 if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
                     module.to(self._dtype)
         indices: list[int] | None = self.model.test_cfg.get('output_keypoint_indices')
-        self._network = HeatmapGraph(self.model, self.metainfo['flip_indices'] if flip_test else None, crops=False)
+        self.network = HeatmapGraph(self.model, self.metainfo['flip_indices'] if flip_test else None, crops=False)
         if compile:
-            self._network.compile(fullgraph=True)
+            self.network.compile(fullgraph=True)
         self.output_indices = list(range(self.metainfo['num_keypoints']) if indices is None else indices)
         self.batch_size = 16 if self.device.type == 'cpu' else 64
         self.num_keypoints: int = self.metainfo['num_keypoints'] if indices is None else len(indices)
@@ -126,12 +126,12 @@ class PoseModel:
     def normalised(self, crops: np.ndarray) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32, on the device."""
         pixels = torch.from_numpy(crops).to(self.device, non_blocking=True)
-        steps = self.model.data_preprocessor
-        order = (2, 1, 0) if steps._channel_conversion else (0, 1, 2)
+        graph = self.network
+        order = (2, 1, 0) if graph.rgb else (0, 1, 2)
         inputs = torch.empty((len(crops), 3, *crops.shape[1:3]), device=self.device)
-        for channel, source in enumerate(order):
+        for channel, source in enumerate(order):  # on a CPU ten times as fast as the graph's steps, with equal results
             inputs[:, channel].copy_(pixels[..., source])
-        return inputs.sub_(steps.mean).div_(steps.std) if steps._enable_normalize else inputs
+        return inputs if graph.mean is None or graph.std is None else inputs.sub_(graph.mean).div_(graph.std)
 
     @torch.inference_mode()
     def heatmaps(self, crops: np.ndarray) -> Tensor:
@@ -140,7 +140,7 @@ class PoseModel:
         if self.compiled:
             torch._dynamo.maybe_mark_dynamic(inputs, 0)
         with torch.autocast(self.device.type, self._dtype or torch.bfloat16, enabled=self._dtype is not None):
-            return self._network(inputs)
+            return self.network(inputs)
 
     def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""

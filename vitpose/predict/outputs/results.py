@@ -25,7 +25,7 @@ class JsonArray:
     """
 
     def __init__(self, path: Path, head: str = '', tail: str = '\n') -> None:
-        from ...files import replacing
+        from vitpose_base.files import replacing
 
         self._stack = ExitStack()
         part = self._stack.enter_context(replacing(path))

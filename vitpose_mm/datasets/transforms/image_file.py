@@ -1,6 +1,5 @@
 """Read each image file once, and check for truncated files, some of which decoders accept."""
 
-import io
 from pathlib import Path
 
 import cv2
@@ -9,7 +8,8 @@ import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine.fileio import get
 from mmpose.datasets.transforms import LoadImage
-from PIL import Image, UnidentifiedImageError
+
+from vitpose_base.image_files import check_complete
 
 ADVICE = 'Download the file again, or remove it from the annotation file.'
 REDUCED_FLAGS = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
@@ -58,10 +58,7 @@ class CheckedLoadImage(LoadImage):
 
 
 def read_image_file(path: str | Path, backend_args: dict | None = None) -> bytes:
-    """Read an image file once and check that it is complete.
-
-    OpenCV decodes a truncated JPEG without an error and fills the rest with gray, which would be trained on. The
-    cheap search for the end marker comes first; only a file without a marker is decoded strictly by Pillow.
+    """Read an image file once and check that it is complete: otherwise the gray rest would be trained on.
 
     Args:
         path: the file.
@@ -79,12 +76,10 @@ def read_image_file(path: str | Path, backend_args: dict | None = None) -> bytes
         raise BadImageError(f'image {path} cannot be read: {error}') from error
     if not data:
         raise BadImageError(f'image {path} is empty (0 bytes). {ADVICE}')
-    if not has_end_marker(data):
-        try:
-            Image.open(io.BytesIO(data)).load()
-        except (OSError, SyntaxError, UnidentifiedImageError, ValueError) as error:
-            text = f'truncated: {len(data)} bytes without an end marker ({error})'
-            raise BadImageError(f'image {path} is {text}. {ADVICE}') from error
+    try:
+        check_complete(data)
+    except ValueError as error:
+        raise BadImageError(f'image {path} is {error}. {ADVICE}') from error
     return data
 
 
@@ -114,14 +109,3 @@ def decode_image(data: bytes, path: str | Path, factor: int = 1) -> np.ndarray:
 def undecodable_error(data: bytes, path: str | Path) -> BadImageError:
     """Return the error of a file that cannot be decoded."""
     return BadImageError(f'image {path} is not an image that OpenCV can read: it starts with {data[:12]!r}. {ADVICE}')
-
-
-def has_end_marker(data: bytes) -> bool:
-    """Return whether the bytes of a JPEG or PNG file contain its end marker; True for other formats."""
-    if data.startswith(b'\xff\xd8'):
-        # The end marker must follow the last start of scan: a thumbnail in the header also has both markers.
-        # Compressed data contain neither.
-        return data.rfind(b'\xff\xd9') > data.rfind(b'\xff\xda')
-    if data.startswith(b'\x89PNG'):
-        return b'IEND' in data[-64:]
-    return True

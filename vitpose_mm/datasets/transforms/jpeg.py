@@ -4,7 +4,9 @@ import io
 import math
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
+
+from vitpose_base.image_files import exif_orientation
 
 SIZE_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
@@ -37,7 +39,7 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
 def _orientation(data: bytes) -> int:
     """Return the EXIF orientation, 1 for an upright image, 0 if it cannot be read."""
     try:
-        return Image.open(io.BytesIO(data)).getexif().get(ExifTags.Base.Orientation, 1)
+        return exif_orientation(Image.open(io.BytesIO(data)))
     except (OSError, SyntaxError, ValueError):
         return 0
 

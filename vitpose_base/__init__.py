@@ -1,0 +1,1 @@
+"""What both the plugin and the tool need. Importing it loads only the standard library."""
