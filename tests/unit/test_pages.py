@@ -42,7 +42,16 @@ def test_layout_table_names_every_folder(root):
         for top in ('vitpose', 'vitpose_mm')
         for init in root.glob(f'{top}/*/__init__.py')
     }
-    assert layout == packages | {'vitpose', 'vitpose_mm', 'configs', 'docs', 'projects', 'requirements', 'tests'}
+    assert layout == packages | {
+        'vitpose',
+        'vitpose_base',
+        'vitpose_mm',
+        'configs',
+        'docs',
+        'projects',
+        'requirements',
+        'tests',
+    }
 
 
 def test_navigation_and_llms_txt_list_every_page(root):

@@ -9,15 +9,7 @@ EXTRAS = {'av': 'predict', 'trackers': 'track', 'onnxruntime': 'onnx', 'openvino
 
 
 def need(name: str, purpose: str) -> ModuleType:
-    """Import an optional package.
-
-    Args:
-        name: A key of `EXTRAS`.
-        purpose: What it is needed for, at the beginning of the error message.
-
-    Raises:
-        ValueError: If it is not installed.
-    """
+    """Import an optional package, a key of `EXTRAS`; ValueError with the purpose and a command if it is missing."""
     try:
         return importlib.import_module(name)
     except ImportError as problem:

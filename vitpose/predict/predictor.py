@@ -56,9 +56,8 @@ class PosePredictor:
     ):
         if batch_size is not None and batch_size < 1:
             raise InputError(f'batch_size={batch_size}: expected at least 1')
-        self.model = model
-        self.batch_size = batch_size or self.model.batch_size
-        self.detector = detector
+        self.model, self.detector = model, detector
+        self.batch_size = batch_size or model.batch_size
         self._threads = min(MAX_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._threads, 'vitpose-crop')
         self._lock = Lock()  # detector and network take turns: together they would use twice as many threads as cores
@@ -192,7 +191,7 @@ def load_model(
         flip_test: average the heatmaps with those of the mirrored crop, as the config's test_cfg says; twice the time.
         dataset: of a multi-dataset model, whose head, expert, keypoints, crop and codec are used.
         compile: compile the network of a config and checkpoint with torch.compile in the first batch, which takes
-            minutes; see `PoseModel`.
+            minutes.
 
     Raises:
         OSError: a file does not exist.

@@ -23,16 +23,16 @@ def check_boxes(boxes: Any, scores: Any, size: tuple[int, int]) -> tuple[np.ndar
         rows = list(boxes)
         numbers = np.ones(len(rows), np.float32) if scores is None else np.asarray(scores, np.float32)
     except (TypeError, ValueError):
-        return *none, [f'boxes {_shown(boxes)} with scores {_shown(scores)}: expected N x 4 and N numbers']
+        return *none, [f'boxes {short_text(boxes)} with scores {short_text(scores)}: expected N x 4 and N numbers']
     if rows and all(np.ndim(row) == 0 for row in rows):
-        return *none, [f'boxes {_shown(boxes)}: expected a list of boxes, each x1 y1 x2 y2; for one box [box]']
+        return *none, [f'boxes {short_text(boxes)}: expected a list of boxes, each x1 y1 x2 y2; for one box [box]']
     if numbers.shape != (len(rows),):
-        return *none, [f'{len(rows)} boxes with scores {_shown(scores)}: expected one score per box']
+        return *none, [f'{len(rows)} boxes with scores {short_text(scores)}: expected one score per box']
     kept, found, dropped = [], [], []
     for i, row in enumerate(rows):
         box, reason = _check_box(row, size)
         if reason:
-            dropped.append(f'box {i} {_shown(row)}: {reason}')
+            dropped.append(f'box {i} {short_text(row)}: {reason}')
         else:
             kept.append(box)
             found.append(i)
@@ -58,6 +58,7 @@ def _check_box(row: Any, size: tuple[int, int]) -> tuple[np.ndarray | None, str]
     return box, ''
 
 
-def _shown(value: Any) -> str:
+def short_text(value: Any) -> str:
+    """A value in one line of at most 80 characters, for messages."""
     text = ' '.join(str(value.tolist() if isinstance(value, np.ndarray) else value).split())
     return text if len(text) <= 80 else text[:77] + '...'

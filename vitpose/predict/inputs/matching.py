@@ -4,6 +4,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -78,17 +79,17 @@ def match_names(path: Path, listed: Mapping[str, Listed], sources: Sequence[Sour
     for name in listed:
         by_file[PurePath(name).name].append(name)
     chosen: dict[str, list[str]] = {}
+    users: dict[str, list[str]] = defaultdict(list)
     for source in sources:
         given, full = PurePath(source.name).parts, Path(os.path.abspath(source.name)).parts
         lengths = {}
         for name in by_file[PurePath(source.name).name]:
             parts = PurePath(name).parts
-            common = _common_end(full, parts)
+            pairs = zip(reversed(full), reversed(parts), strict=False)
+            common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
             if common >= min(len(parts), len(given)):
                 lengths[name] = common
         chosen[source.name] = [name for name, length in lengths.items() if length == max(lengths.values())]
-    users: dict[str, list[str]] = defaultdict(list)
-    for source in sources:
         for name in chosen[source.name]:
             users[name].append(source.name)
     found: dict[str, Listed | str] = {}
@@ -99,7 +100,8 @@ def match_names(path: Path, listed: Mapping[str, Listed], sources: Sequence[Sour
         elif len(names) > 1:
             found[source.name] = f'no boxes: {path} lists several files that match it: {", ".join(sorted(names)[:3])}'
         elif len(users[names[0]]) > 1:
-            found[source.name] = f'no boxes: {names[0]} in {path} also matches {_other(users[names[0]], source.name)}'
+            other = next(name for name in users[names[0]] if name != source.name)
+            found[source.name] = f'no boxes: {names[0]} in {path} also matches {other}'
         elif (source.kind == 'image') != (None in listed[names[0]].boxes):
             needs = 'a video needs them' if source.kind == 'video' else 'an image has none'
             found[source.name] = f'no boxes: check the frame indices of {names[0]} in {path}: {needs}'
@@ -109,16 +111,3 @@ def match_names(path: Path, listed: Mapping[str, Listed], sources: Sequence[Sour
         name, reason = next(iter(found.items()))
         raise InputError(f'{name}: {reason} (the same for all {len(sources)} inputs)' if len(found) > 1 else reason)
     return found
-
-
-def _common_end(one: Sequence[str], other: Sequence[str]) -> int:
-    count = 0
-    for a, b in zip(reversed(one), reversed(other), strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
-
-
-def _other(names: Sequence[str], name: str) -> str:
-    return next(other for other in names if other != name)

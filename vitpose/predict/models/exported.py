@@ -21,13 +21,7 @@ class ExportedModel:
         device: see the backends.
 
     Attributes:
-        info: what the file says about itself.
-        crop_rule: how boxes are cropped.
-        metainfo: as far as prediction needs it: dataset_name, keypoint_id2name, skeleton_links, ...
-        num_keypoints: K.
-        device: 'cpu', or where else it runs.
-        precision: of the file.
-        batch_size: people per batch, if nobody says otherwise.
+        info: its metadata; the other attributes are those of `PoseModel`.
 
     Raises:
         OSError: the file does not exist.

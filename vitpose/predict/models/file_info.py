@@ -123,27 +123,21 @@ def read_info(stored: Mapping[str, str], name: str) -> FileInfo:
 def _check(info: FileInfo, name: str) -> None:
     """Refuse values that would fail only later, when something is predicted."""
 
-    def numbers(value: Any, count: int, kind: type | tuple = (int, float)) -> bool:
-        return (
-            isinstance(value, list)
-            and len(value) == count
-            and all(type(v) is not bool for v in value)
-            and all(isinstance(v, kind) for v in value)
+    def rows(value: Any, length: int, end: int) -> bool:
+        """Whether a value is a list of lists of `length` integers below `end`."""
+        return isinstance(value, list) and all(
+            isinstance(row, list) and len(row) == length and all(type(v) is int and 0 <= v < end for v in row)
+            for row in value
         )
 
-    names = info.keypoint_names
+    names, size = info.keypoint_names, info.input_size
     good = {
         'keypoint_names': isinstance(names, list) and bool(names) and all(isinstance(n, str) for n in names),
-        'input_size': numbers(info.input_size, 2, int) and min(info.input_size) > 0,
-        'padding': numbers([info.padding], 1) and info.padding > 0,
-        'skeleton': isinstance(info.skeleton, list)
-        and all(numbers(link, 2, int) and 0 <= min(link) and max(link) < len(names) for link in info.skeleton),
-        'keypoint_colors': isinstance(info.keypoint_colors, list)
-        and len(info.keypoint_colors) == len(names)
-        and all(numbers(colour, 3, int) and 0 <= min(colour) <= max(colour) < 256 for colour in info.keypoint_colors),
-        'skeleton_colors': isinstance(info.skeleton_colors, list)
-        and len(info.skeleton_colors) == len(info.skeleton)
-        and all(numbers(colour, 3, int) and 0 <= min(colour) <= max(colour) < 256 for colour in info.skeleton_colors),
+        'input_size': rows([size], 2, 1 << 31) and min(size) > 0,
+        'padding': type(info.padding) in (int, float) and info.padding > 0,
+        'skeleton': rows(info.skeleton, 2, len(names)),
+        'keypoint_colors': rows(info.keypoint_colors, 3, 256) and len(info.keypoint_colors) == len(names),
+        'skeleton_colors': rows(info.skeleton_colors, 3, 256) and len(info.skeleton_colors) == len(info.skeleton),
         'inputs': info.inputs in ('crops', 'images'),
         'outputs': info.outputs in ('keypoints', 'heatmaps'),
     }

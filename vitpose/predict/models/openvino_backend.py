@@ -52,10 +52,9 @@ class OpenVinoNetwork:
         settings = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': 'f32'}
         if threads := os.environ.get('OMP_NUM_THREADS'):
             settings['INFERENCE_NUM_THREADS'] = threads
-        parts = _split(openvino, model)
-        hint = {'INFERENCE_PRECISION_HINT': HINTS.get(precision, 'f32')}
-        compiled = [core.compile_model(parts[0], 'CPU', settings | hint)]
-        compiled += [core.compile_model(part, 'CPU', settings) for part in parts[1:]]
+        hints = [{'INFERENCE_PRECISION_HINT': HINTS.get(precision, 'f32')}, {}]  # of the network and the decoding
+        parts = zip(_split(openvino, model), hints, strict=False)
+        compiled = [core.compile_model(part, 'CPU', settings | hint) for part, hint in parts]
         self.computed = str(compiled[0].get_property('INFERENCE_PRECISION_HINT').get_type_name())
         self._requests = [each.create_infer_request() for each in compiled]
 

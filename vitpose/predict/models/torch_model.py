@@ -31,15 +31,8 @@ from .device import PRECISIONS, as_device, as_precision
 class PoseModel:
     """A top-down heatmap model on a device, for one dataset.
 
-    Args:
-        config: config file, or a loaded config.
-        checkpoint: weights that the config's model loads; only tensors are read, no code in the file runs.
-        device: 'auto' (the first GPU, or else the CPU), 'cpu', 'cuda', 'cuda:1', ...
-        precision: 'fp32', 'bf16' or 'fp16' (GPU only). Where a processor only emulates bfloat16, bf16 computes in fp32.
-        flip_test: average the heatmaps with those of the mirrored crop, as the config's test_cfg says.
-        dataset: of a multi-dataset model, whose head, experts, keypoints, crop and codec are used.
-        compile: compile the network with torch.compile, as one graph for batches of any size and one for a single
-            person, each in its first batch.
+    The arguments are those of `load_model`; compiled, there is one graph for batches of any size and one for a single
+    person, each made in its first batch.
 
     Attributes:
         crop_rule: how boxes are cropped.
@@ -110,18 +103,16 @@ class PoseModel:
                 f'{name}: {type(model).__name__} with {type(head).__name__}; expected a TopdownPoseEstimator with a '
                 'heatmap head and its decoder. MMPoseInferencer runs other models'
             )
-        parts = 3 if getattr(head.decoder, 'heatmap_type', None) == 'combined' else 1  # a heatmap and two offset maps
-        expected = self.metainfo['num_keypoints']
-        if 'output_keypoint_indices' not in model.test_cfg and head.out_channels != expected * parts:
+        combined = getattr(head.decoder, 'heatmap_type', None) == 'combined'  # a heatmap and two offset maps
+        predicted, expected = head.out_channels // (3 if combined else 1), self.metainfo['num_keypoints']
+        if 'output_keypoint_indices' not in model.test_cfg and predicted != expected:
+            dataset = self.metainfo['dataset_name']
             raise InputError(
-                f'{name}: the head predicts {head.out_channels // parts} keypoints, its test set '
-                f'{self.metainfo["dataset_name"]!r} has {expected}'
+                f'{name}: the head predicts {predicted} keypoints, its test set {dataset!r} has {expected}'
             )
-        found = model.data_preprocessor
-        if not isinstance(found, ImgDataPreprocessor) or any(
-            side % found.pad_size_divisor for side in self.crop_rule.input_size
-        ):
-            raise InputError(f'{name}: data_preprocessor={found}: expected a PoseDataPreprocessor without padding')
+        steps, sides = model.data_preprocessor, self.crop_rule.input_size
+        if not isinstance(steps, ImgDataPreprocessor) or any(side % steps.pad_size_divisor for side in sides):
+            raise InputError(f'{name}: data_preprocessor={steps}: expected a PoseDataPreprocessor without padding')
 
     def normalised(self, crops: np.ndarray) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32, on the device."""
