@@ -1,5 +1,6 @@
-"""Atomic writes: readers see the old file or the complete new one."""
+"""Atomic writes, where readers see the old file or the complete new one; and hashes of files."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,17 @@ def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding='utf-8')
+
+
+def sha256(path: Path) -> str:
+    """Return the hash of a file, or of all files of a folder in the order of their names."""
+    digest = hashlib.sha256()
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        if file.is_file():
+            with file.open('rb') as opened:
+                while chunk := opened.read(1 << 20):
+                    digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _sync(path: Path) -> None:

@@ -25,15 +25,7 @@ CONTESTANTS: dict[str, Make] = {}
 
 
 def register(name: str, make: Make) -> None:
-    """Add a contestant.
-
-    Args:
-        name: for tables, JSON and `--only`.
-        make: makes it, or raises `LeftOut`.
-
-    Raises:
-        ValueError: the name is taken.
-    """
+    """Add a contestant, which `make` makes, under a name for tables, JSON and `--only`; ValueError if it is taken."""
     if name in CONTESTANTS:
         raise ValueError(f'{name!r} is already the name of a contestant; choose another one')
     CONTESTANTS[name] = make
@@ -47,14 +39,10 @@ def require_packages(command: str, *packages: str) -> None:
 
 
 def make_contestants(setup: Setup, names: Sequence[str] = ()) -> tuple[dict[str, Contestant], dict[str, str]]:
-    """Make contestants, the reference first; those that cannot run are left out.
-
-    Args:
-        setup: model, weights and settings.
-        names: keys of `CONTESTANTS`; empty for all.
+    """Make the contestants of some names, or all, and the reference first.
 
     Returns:
-        The contestants by name, and why the others are left out, by name.
+        The contestants by name, and by name the reason why others cannot run and are left out.
 
     Raises:
         ValueError: a name is unknown.

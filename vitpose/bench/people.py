@@ -12,11 +12,7 @@ MAX_PEOPLE = 300  # per image
 
 
 def render_people(images: int, people: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Render images, always the same.
-
-    Args:
-        images: number of images.
-        people: number of people with a box in each of them, up to 300; the more, the smaller they are.
+    """Render a number of images, always the same, with a number of people in each, up to 300.
 
     Returns:
         Images (480, 640, 3) uint8 BGR, and for each the boxes (people, 4) x1 y1 x2 y2 in image pixels, float32.
@@ -39,10 +35,10 @@ def _render(people: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         count = round(extra * people)
         level = replace(difficulty('easy'), people=(count, count), stature=(0.8 * stature, stature), overlap=1.0)
         drawn = render(np.random.default_rng(seed), keypoint_set('coco'), level, *SIZE[::-1])
-        visible = sorted(
-            (person for person in drawn.people if person['area'] >= 12), key=lambda person: -person['area']
-        )
+        visible = [person for person in drawn.people if person['area'] >= 12]
         if len(visible) >= people:
-            boxes = np.array([person['bbox'] for person in visible[:people]], np.float32)
-            return drawn.image, np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1)
+            visible = sorted(visible, key=lambda person: -person['area'])[:people]
+            boxes = np.array([person['bbox'] for person in visible], np.float32)
+            boxes[:, 2:] += boxes[:, :2]
+            return drawn.image, boxes
     raise ValueError(f'--people {people}: too many to fit into an image of {SIZE[0]}x{SIZE[1]} pixels')

@@ -79,19 +79,14 @@ def write_json(
     path: Path,
     packages: Iterable[str] = (),
 ) -> None:
-    """Write every single time, what was derived from them, and what was measured.
+    """Write every single time, what was derived from them, and `about`: machine, threads, config, sizes.
 
-    Args:
-        results: by contestant.
-        left_out: why a contestant was left out, by name.
-        about: further entries: machine, threads, config, sizes.
-        path: file to write.
-        packages: whose versions to write, too.
+    The reasons in `left_out` and the versions of `PACKAGES` and of more packages are added.
     """
     contestants = {
         name: {
-            'largest_difference_px': _number(result.largest_px),
-            'median_difference_px': _number(result.median_px),
+            'largest_difference_px': result.largest_px if math.isfinite(result.largest_px) else None,
+            'median_difference_px': result.median_px if math.isfinite(result.median_px) else None,
             'stages': {
                 stage: {
                     'people_per_second': dict(zip(('lower_quartile', 'median', 'upper_quartile'), rate, strict=True)),
@@ -105,10 +100,6 @@ def write_json(
     versions = installed_versions((*PACKAGES, *packages))
     whole = {**about, 'versions': versions, 'contestants': contestants, 'left_out': dict(left_out)}
     write_text(path, json.dumps(whole, indent=2, allow_nan=False) + '\n')
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _short(value: float) -> str:

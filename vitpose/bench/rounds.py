@@ -17,18 +17,14 @@ STAGES = ('pre-processing', 'network', 'decoding', 'end to end')
 class Result:
     """What was measured of one contestant.
 
-    Attributes:
-        people: number of people in each of the times.
-        seconds: for each stage the time of every round.
-        largest_px: largest distance of a keypoint from the reference's in image pixels, of both ways to predict (the
-            three stages, and end to end); not finite if a keypoint is not.
-        median_px: median distance.
+    Distances are those of keypoints from the reference's, of both ways to predict (the three stages, and end to end);
+    they are not finite if a keypoint is not.
     """
 
-    people: int
-    largest_px: float
+    people: int  # in each of the times
+    largest_px: float  # largest distance in image pixels
     median_px: float
-    seconds: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
+    seconds: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in STAGES})  # of every round
 
     def rate(self, stage: str) -> tuple[float, float, float]:
         """Lower quartile, median and upper quartile of the people per second."""

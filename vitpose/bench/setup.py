@@ -19,23 +19,14 @@ from ..predict.models.torch_model import PoseModel, chosen, head_names, read_con
 
 @dataclass(frozen=True)
 class Setup:
-    """What a contestant is made from.
+    """What a contestant is made from."""
 
-    Attributes:
-        config: of a top-down heatmap model of one dataset, without flip test.
-        checkpoint: file with the weights of this model, in the names of the config's modules.
-        device: the `torch.device`.
-        batch_size: people per batch, where a contestant does not choose it itself.
-        crop_rule: how the config's test pipeline crops boxes.
-        metainfo: MMPose's parsed metainfo of the test set.
-    """
-
-    config: Config
-    checkpoint: Path
+    config: Config  # of a top-down heatmap model of one dataset, without flip test
+    checkpoint: Path  # file with the weights of this model, in the names of the config's modules
     device: torch.device
-    batch_size: int
-    crop_rule: CropRule
-    metainfo: dict[str, Any]
+    batch_size: int  # people per batch, where a contestant does not choose it itself
+    crop_rule: CropRule  # how the config's test pipeline crops boxes
+    metainfo: dict[str, Any]  # MMPose's parsed metainfo of the test set
 
     def model(self) -> nn.Module:
         """The config's model in eager torch, on the CPU, in evaluation mode."""
@@ -83,11 +74,11 @@ def make_setup(
     plain.model.test_cfg = dict(plain.model.get('test_cfg') or {}, flip_test=False)
     file = folder / 'weights.pth'
     if checkpoint is None:
-        _write(random_model(plain), file)
+        weights = random_model(plain).state_dict()
         plain.model.backbone.pop('init_cfg', None)
     else:
-        loaded = PoseModel(config, checkpoint, 'cpu', dataset=dataset)
-        _write(loaded.model, file)
+        weights = PoseModel(config, checkpoint, 'cpu', dataset=dataset).model.state_dict()
+    torch.save(dict(state_dict=weights, meta={}), file)
     model = PoseModel(plain, file, device, dataset=dataset)
     return Setup(plain, file, model.device, batch_size, model.crop_rule, model.metainfo)
 
@@ -102,7 +93,3 @@ def random_model(cfg: Config) -> nn.Module:
                 gain = 2.0 if name.startswith('head.') else 0.5
                 value.normal_(std=gain / value[0].numel() ** 0.5)
     return model
-
-
-def _write(model: nn.Module, file: Path) -> None:
-    torch.save(dict(state_dict=model.state_dict(), meta={}), file)

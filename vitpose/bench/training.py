@@ -26,23 +26,14 @@ WARM_UP_STEPS = 2  # batches or steps before the time is taken
 
 @dataclass
 class Speed:
-    """What was measured of one config; each list has one entry per round.
+    """What was measured of one config; each list has one entry per round."""
 
-    Attributes:
-        transforms: milliseconds per sample on this process, by step: 'record' and each transform.
-        bytes: size of a packed sample, which a worker sends, in bytes.
-        loading: samples per second of loading alone, by number of workers.
-        step: samples per second of the training step alone.
-        both: samples per second of training with `workers` workers.
-        workers: the largest number of workers.
-    """
-
-    workers: int
-    transforms: dict[str, list[float]] = field(default_factory=dict)
-    bytes: int = 0
-    loading: dict[int, list[float]] = field(default_factory=dict)
-    step: list[float] = field(default_factory=list)
-    both: list[float] = field(default_factory=list)
+    workers: int  # the largest number of workers
+    transforms: dict[str, list[float]] = field(default_factory=dict)  # ms per sample, of 'record' and each transform
+    bytes: int = 0  # size of a packed sample, which a worker sends
+    loading: dict[int, list[float]] = field(default_factory=dict)  # samples per second, by number of workers
+    step: list[float] = field(default_factory=list)  # samples per second of the training step alone
+    both: list[float] = field(default_factory=list)  # samples per second of training with `workers` workers
 
     @property
     def per_core(self) -> float:

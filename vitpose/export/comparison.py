@@ -20,50 +20,32 @@ BOUNDS = {'fp32': (0.05, 0.001), 'fp16': (0.1, 0.01), 'bf16': (0.5, 0.05), 'int8
 
 @dataclass(frozen=True)
 class Differences:
-    """Largest difference and 99th percentile.
+    """Largest difference and 99th percentile."""
 
-    Attributes:
-        crops: number of crops compared.
-        keypoints: in pixels of the crop, of keypoints with at least half of the median score.
-        all_keypoints: of all keypoints.
-        heatmaps: as a fraction of the largest value.
-    """
-
-    crops: int
-    keypoints: tuple[float, float]
+    crops: int  # number of crops compared
+    keypoints: tuple[float, float]  # in pixels of the crop, of keypoints with at least half of the median score
     all_keypoints: tuple[float, float]
-    heatmaps: tuple[float, float]
+    heatmaps: tuple[float, float]  # as a fraction of the largest value
 
     def lines(self) -> list[str]:
         """Text, one line each."""
-        rows = {
-            'keypoints, px': self.keypoints,
-            'unsure ones too': self.all_keypoints,
-            'heatmaps, of the peak': self.heatmaps,
-        }
-        return [f'{name:22} largest {most:.2g}, 99th percentile {usual:.2g}' for name, (most, usual) in rows.items()]
+        names = ('keypoints, px', 'unsure ones too', 'heatmaps, of the peak')
+        rows = zip(names, (self.keypoints, self.all_keypoints, self.heatmaps), strict=True)
+        return [f'{name:22} largest {most:.2g}, 99th percentile {usual:.2g}' for name, (most, usual) in rows]
 
     def check(self, precision: str) -> None:
         """Raise a ValueError if a 99th percentile is above the bound of a precision."""
-        for name, difference, bound in zip(
-            ('keypoints', 'heatmaps'), (self.keypoints, self.heatmaps), BOUNDS[precision], strict=True
-        ):
-            if not difference[1] <= bound:
+        measured = {'keypoints': self.keypoints[1], 'heatmaps': self.heatmaps[1]}
+        for (name, difference), bound in zip(measured.items(), BOUNDS[precision], strict=True):
+            if not difference <= bound:
                 raise ValueError(
-                    f'{name} differ too much from torch in fp32: 99th percentile {difference[1]:.3g}, and {bound:g} is '
+                    f'{name} differ too much from torch in fp32: 99th percentile {difference:.3g}, and {bound:g} is '
                     f'accepted in {precision}. No file is left'
                 )
 
 
 def compare(file: ExportedModel, heatmaps: np.ndarray, model: PoseModel, crops: np.ndarray) -> Differences:
-    """Compare a file with torch.
-
-    Args:
-        file: as written.
-        heatmaps: of the file for these crops, (N, C, Hm, Wm); see `run_heatmaps`.
-        model: the source, in fp32.
-        crops: (N, h, w, 3) uint8 BGR.
-    """
+    """Compare a file with torch in fp32; `heatmaps` (N, C, Hm, Wm) are those of the file for crops (N, h, w, 3)."""
     parts = [crops[i : i + BATCH] for i in range(0, len(crops), BATCH)]
     reference = [model.heatmaps(part) for part in parts]
     expected, scores = map(np.concatenate, zip(*map(model.decode, reference), strict=True))
@@ -74,9 +56,8 @@ def compare(file: ExportedModel, heatmaps: np.ndarray, model: PoseModel, crops: 
     far = np.linalg.norm(keypoints.astype(np.float64) - expected, axis=-1)
     plain = np.concatenate([part.numpy() for part in reference])
     apart = np.abs(heatmaps - plain) / np.abs(plain).max()
-    return Differences(
-        len(crops), _summary(far[scores >= MIN_SCORE * np.median(scores)]), _summary(far), _summary(apart)
-    )
+    sure = far[scores >= MIN_SCORE * np.median(scores)]
+    return Differences(len(crops), _summary(sure), _summary(far), _summary(apart))
 
 
 def agreement(model: PoseModel, crops: np.ndarray) -> Callable[[np.ndarray, Sequence[int]], np.ndarray]:
@@ -85,10 +66,6 @@ def agreement(model: PoseModel, crops: np.ndarray) -> Callable[[np.ndarray, Sequ
     Its second argument are the numbers of these crops. The agreement is the mean over a crop's keypoints of
     exp(-d^2 / 2 s^2), like COCO's similarity of keypoints: d is the distance from fp32's keypoint, and s is 2% of the
     crop's diagonal. Equal keypoints have 1.
-
-    Args:
-        model: in fp32.
-        crops: (N, h, w, 3) uint8 BGR.
     """
     spread = 0.02 * float(np.hypot(*model.crop_rule.input_size))
     parts = [crops[i : i + BATCH] for i in range(0, len(crops), BATCH)]

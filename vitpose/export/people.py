@@ -1,6 +1,7 @@
 """Crops of people to compare or calibrate with: of given images, or rendered."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +17,16 @@ from ..synthetic.render_settings import RenderSettings, render_one
 
 def crop_people(
     rule: CropRule,
-    count: int,
+    number: int,
     inputs: Sequence[str] = (),
     boxes: Path | None = None,
     progress: Callable[[int], None] = lambda count: None,
 ) -> np.ndarray:
-    """Crops (N, h, w, 3) uint8 BGR of up to `count` people.
+    """Crops (N, h, w, 3) uint8 BGR of up to `number` people.
 
     Args:
         rule: how to crop.
-        count: people to stop after.
+        number: people to stop after.
         inputs: images, videos, folders or globs, taken in an order that mixes them; empty for rendered people.
         boxes: file with the boxes of their people, as for `vitpose predict`; None: each image is one person.
         progress: called with the number of crops so far.
@@ -39,12 +40,12 @@ def crop_people(
         assert frame.image is not None
         height, width = frame.image.shape[:2]
         candidates = np.array([[0, 0, width, height]]) if frame.boxes is None else frame.boxes
-        checked = check_boxes(candidates, None, (width, height))[0][: count - len(crops)]
+        checked = check_boxes(candidates, None, (width, height))[0][: number - len(crops)]
         cropped = np.empty((len(checked), *rule.input_size[::-1], 3), np.uint8)
         rule.crop(frame.image, *rule.regions(checked), cropped)
         crops.extend(cropped)
         progress(len(crops))
-        if len(crops) == count:
+        if len(crops) == number:
             break
     if not crops:
         raise ValueError(f'--images {" ".join(inputs)}: no people in them')
@@ -66,11 +67,9 @@ def _given(inputs: Sequence[str], boxes: Path | None) -> Iterator[Frame]:
 
 
 def _rendered() -> Iterator[Frame]:
-    index = 0
-    while True:
-        drawn = render_one(RenderSettings(train=0, val=1000, difficulty='easy'), 'val', index)
+    settings = RenderSettings(train=0, val=1000, difficulty='easy')
+    for index in count():
+        drawn = render_one(settings, 'val', index)
         boxes = np.array([person['bbox'] for person in drawn.people], np.float32).reshape(-1, 4)
-        yield Frame(
-            f'rendered {index}', drawn.image, boxes=np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1)
-        )
-        index += 1
+        boxes[:, 2:] += boxes[:, :2]
+        yield Frame(f'rendered {index}', drawn.image, boxes=boxes)

@@ -1,6 +1,5 @@
 """Write a model as one file, and compare the file with torch before it gets its name."""
 
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmpose.models.heads import HeatmapHead
 
 import vitpose_mm
+from vitpose_base.files import sha256
 from vitpose_mm.export.graph import DecodingGraph, HeatmapGraph, PoseGraph
 from vitpose_mm.export.int8 import check_crop_count, quantize
 from vitpose_mm.export.onnx_file import with_heatmaps, write_onnx
@@ -27,24 +26,18 @@ from .comparison import BATCH, Differences, agreement, compare
 SUFFIXES = {'onnx': '.onnx', 'openvino': '.xml'}
 PRECISIONS = {'onnx': ('fp32', 'fp16'), 'openvino': ('fp32', 'fp16', 'bf16', 'int8')}
 COMPARED = BATCH + 1  # crops: two sizes of batches
+CODEC = ('input_size', 'heatmap_size', 'sigma', 'blur_kernel_size', 'unbiased', 'border')  # what is stored of it
 CALIBRATED = 300  # crops for int8, if there are as many
 
 
 @dataclass(frozen=True)
 class Target:
-    """What to write.
+    """What to write."""
 
-    Attributes:
-        kind: 'onnx' or 'openvino'.
-        precision: one of `PRECISIONS`.
-        decode: take crops and return keypoints, instead of images and heatmaps.
-        accuracy_drop: of int8: how much the agreement with fp32 may fall, see `comparison.agreement`; None: any.
-    """
-
-    kind: str
-    precision: str = 'fp32'
-    decode: bool = True
-    accuracy_drop: float | None = None
+    kind: str  # 'onnx' or 'openvino'
+    precision: str = 'fp32'  # one of `PRECISIONS`
+    decode: bool = True  # take crops and return keypoints, instead of images and heatmaps
+    accuracy_drop: float | None = None  # int8: how much the agreement with fp32 may fall, see `agreement`; None: any
 
     def check(self, out: Path) -> None:
         """Raise a ValueError if this cannot be written, or not to `out`."""
@@ -84,7 +77,9 @@ def write_file(
     network = HeatmapGraph(model.model, flip_indices, target.decode).eval()
     decoding = DecodingGraph(model.model).eval() if target.decode else None
     stored = describe(model, checkpoint, target).texts()
-    example, half = _example(model, target.decode), target.precision == 'fp16'
+    width, height = model.crop_rule.input_size
+    shape, dtype = ((height, width, 3), torch.uint8) if target.decode else ((3, height, width), torch.float32)
+    example, half = torch.zeros(2, *shape, dtype=dtype), target.precision == 'fp16'
     calibration, crops = crops, crops[:COMPARED]
     if target.precision == 'int8':
         check_crop_count(len(calibration))
@@ -96,12 +91,11 @@ def write_file(
             write_onnx(whole, example, file, stored, half)
         else:
 
-            def change(source: Any) -> Any:
-                if target.precision != 'int8':
-                    return source
+            def quantized(source: Any) -> Any:
                 inputs = calibration if target.decode else model.normalised(calibration).numpy()
                 return quantize(source, inputs, target.accuracy_drop, agreement(model, calibration))
 
+            change = quantized if target.precision == 'int8' else lambda source: source
             write_openvino(network, decoding, example, file, stored, half, change)
         written = ExportedModel(file, 'cpu')
         differences = compare(written, run_heatmaps(written, model, crops), model, crops)
@@ -132,17 +126,16 @@ def run_heatmaps(file: ExportedModel, model: PoseModel, crops: np.ndarray) -> np
 def describe(model: PoseModel, checkpoint: Path, target: Target) -> FileInfo:
     """The metadata of a file."""
     meta, rule, graph = model.metainfo, model.crop_rule, model.network
-    kept = model.output_indices
+    kept, codec = model.output_indices, model.model.head.decoder
     new = {old: i for i, old in enumerate(kept)}
     links = [i for i, (a, b) in enumerate(meta['skeleton_links']) if a in new and b in new]
-    mirrored = meta['flip_indices']
     return FileInfo(
         format=FORMAT,
         version=vitpose_mm.__version__,
         dataset=meta['dataset_name'],
         keypoint_names=[meta['keypoint_id2name'][i] for i in kept],
         skeleton=[[new[int(end)] for end in meta['skeleton_links'][i]] for i in links],
-        flip_indices=[new.get(mirrored[i], new[i]) for i in kept],
+        flip_indices=[new.get(meta['flip_indices'][i], new[i]) for i in kept],
         keypoint_colors=np.asarray(meta['keypoint_colors'])[kept].astype(int).tolist(),
         skeleton_colors=np.asarray(meta['skeleton_link_colors']).reshape(-1, 3)[links].astype(int).tolist(),
         input_size=list(rule.input_size),
@@ -151,33 +144,11 @@ def describe(model: PoseModel, checkpoint: Path, target: Target) -> FileInfo:
         mean=None if graph.mean is None else graph.mean.flatten().tolist(),
         std=None if graph.std is None else graph.std.flatten().tolist(),
         rgb=graph.rgb,
-        codec=_codec(model.model.head),
+        codec=dict(type=type(codec).__name__, **{key: getattr(codec, key) for key in CODEC if hasattr(codec, key)}),
         inputs='crops' if target.decode else 'images',
         outputs='keypoints' if target.decode else 'heatmaps',
         flip_test=model.flip_test,
         precision=target.precision,
         checkpoint=checkpoint.name,
-        sha256=_sha256(checkpoint),
+        sha256=sha256(checkpoint),
     )
-
-
-def _codec(head: HeatmapHead) -> dict:
-    codec = head.decoder
-    keys = ('input_size', 'heatmap_size', 'sigma', 'blur_kernel_size', 'unbiased', 'border')
-    return dict(type=type(codec).__name__, **{key: getattr(codec, key) for key in keys if hasattr(codec, key)})
-
-
-def _sha256(path: Path) -> str:
-    """Of a file, or of all files of a folder in the order of their names."""
-    digest = hashlib.sha256()
-    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-        if file.is_file():
-            with file.open('rb') as opened:
-                while chunk := opened.read(1 << 20):
-                    digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _example(model: PoseModel, decode: bool) -> torch.Tensor:
-    width, height = model.crop_rule.input_size
-    return torch.zeros(2, height, width, 3, dtype=torch.uint8) if decode else torch.zeros(2, 3, height, width)

@@ -13,38 +13,23 @@ from .poses import Frame, Poses
 
 @dataclass
 class Work:
-    """A frame on its way.
+    """A frame of N people on its way."""
 
-    Attributes:
-        frame: with its image, or an error.
-        poses: of N people; `Batch.finish` fills in the keypoints.
-        centers: (N, 2) of the regions to crop, in image pixels.
-        scales: (N, 2), their sizes.
-        left: number of people that are not predicted yet.
-    """
-
-    frame: Frame
-    poses: Poses
-    centers: np.ndarray
-    scales: np.ndarray
-    left: int
+    frame: Frame  # with its image, or an error
+    poses: Poses  # `Batch.finish` fills in the keypoints
+    centers: np.ndarray  # (N, 2) of the regions to crop, in image pixels
+    scales: np.ndarray  # (N, 2), their sizes
+    left: int  # number of people that are not predicted yet
 
 
 @dataclass
 class Batch:
-    """People of several frames.
+    """People of several frames."""
 
-    Attributes:
-        crops: (B, h, w, 3) uint8 BGR; the first ones are those of `people`.
-        people: the frame of each person and its index there.
-        cropping: the tasks that write `crops`.
-        works: frames whose first person, or absence of people, is in this batch.
-    """
-
-    crops: np.ndarray
-    people: list[tuple[Work, int]] = field(default_factory=list)
-    cropping: list[Future] = field(default_factory=list)
-    works: list[Work] = field(default_factory=list)
+    crops: np.ndarray  # (B, h, w, 3) uint8 BGR; the first ones are those of `people`
+    people: list[tuple[Work, int]] = field(default_factory=list)  # the frame of each person and its index there
+    cropping: list[Future] = field(default_factory=list)  # the tasks that write `crops`
+    works: list[Work] = field(default_factory=list)  # frames whose first person, or absence of people, is in this batch
 
     def finish(self, rule: CropRule, keypoints: np.ndarray, scores: np.ndarray) -> None:
         """Fill in keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
@@ -61,13 +46,11 @@ def start_work(
 ) -> Work:
     """The people to predict in a frame: none without an image, the whole image without boxes."""
     height, width = (0, 0) if frame.image is None else frame.image.shape[:2]
-    if frame.image is None:
-        boxes, box_scores = np.zeros((0, 4)), None
-    elif boxes is None:
-        boxes, box_scores = np.array([[0, 0, width, height]]), None
+    if frame.image is None or boxes is None:
+        boxes, box_scores = np.array([[0, 0, width, height]])[: frame.image is not None], None
     kept, scores, rows, dropped = check_boxes(boxes, box_scores, (width, height))
-    keypoints = np.zeros((len(kept), num_keypoints, 2), np.float32)
-    poses = Poses(keypoints, np.zeros(keypoints.shape[:2], np.float32), kept, scores, rows, dropped=dropped)
+    shape = len(kept), num_keypoints
+    poses = Poses(np.zeros((*shape, 2), np.float32), np.zeros(shape, np.float32), kept, scores, rows, dropped=dropped)
     return Work(frame, poses, *rule.regions(kept), left=len(kept))
 
 

@@ -1,12 +1,13 @@
 """Download a published checkpoint and check its hash."""
 
-import hashlib
 import re
 import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from vitpose_base.files import sha256
 
 from ..errors import FailedError
 from .catalogue import Published
@@ -50,7 +51,7 @@ def download(model: Published, folder: Path) -> tuple[Path, str]:
         if not file.exists():
             folder.mkdir(parents=True, exist_ok=True)
             download_url_to_file(model.url, str(file), digest)
-        elif digest and not _sha256(file).startswith(digest):
+        elif digest and not sha256(file).startswith(digest):
             raise DownloadError(f'{file} is there already, and its SHA-256 does not begin with {digest}: remove it')
     except (urllib.error.URLError, TimeoutError, ConnectionError) as problem:
         reason = problem if isinstance(problem, urllib.error.HTTPError) else getattr(problem, 'reason', problem)
@@ -93,11 +94,3 @@ def published_hash(url: str) -> str | None:
     if oid is None:
         raise DownloadError(f'{pointer}: expected a Git LFS pointer with the SHA-256 of the file')
     return oid[1].decode()
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open('rb') as opened:
-        while block := opened.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
+from .box_checks import short_text
 from .matching import GivenBoxes, Listed
 from .sources import Source
 
@@ -29,25 +30,23 @@ def read_boxes(path: Path, sources: Sequence[Source], images_json: Path | None =
         ValueError: If the file is not in one of these formats, or no source matches.
         OSError: If it cannot be read.
     """
-    if path.suffix.lower() == '.jsonl':
-        if images_json:
-            raise InputError(f'--images-json {images_json}: only for COCO detections, and {path} has JSON lines')
+    lines = path.suffix.lower() == '.jsonl'
+    data = None if lines else _load(path)
+    if images_json and (lines or isinstance(data, dict)):
+        expected = f'COCO detections, and {path} has JSON lines' if lines else f'a list of COCO detections, not {path}'
+        raise InputError(f'--images-json {images_json}: only for {expected}')
+    if lines:
         return GivenBoxes(path, _read_lines(path), sources)
-    data = _load(path)
-    if isinstance(data, dict) and images_json is None:
-        listed = _read_coco(path, data, path, data.get('annotations'), 'annotations')
-    elif isinstance(data, list) and images_json is not None:
-        images = _load(images_json)
-        if not isinstance(images, dict):
-            raise InputError(f'{images_json}: expected a JSON object with images, got {type(images).__name__}')
-        listed = _read_coco(images_json, images, path, data, 'detections')
-    elif isinstance(data, list):
-        raise InputError(f'{path}: a list of detections has image ids only; pass --images-json, with their file names')
-    elif isinstance(data, dict):
-        raise InputError(f'--images-json {images_json}: only for a list of COCO detections, and {path} is an object')
-    else:
+    if isinstance(data, dict):
+        return GivenBoxes(path, _read_coco(path, data, path, data.get('annotations'), 'annotations'), sources)
+    if not isinstance(data, list):
         raise InputError(f'{path}: expected a COCO annotation file, a list of COCO detections, or *.jsonl')
-    return GivenBoxes(path, listed, sources)
+    if images_json is None:
+        raise InputError(f'{path}: a list of detections has image ids only; pass --images-json, with their file names')
+    images = _load(images_json)
+    if not isinstance(images, dict):
+        raise InputError(f'{images_json}: expected a JSON object with images, got {type(images).__name__}')
+    return GivenBoxes(path, _read_coco(images_json, images, path, data, 'detections'), sources)
 
 
 def _load(path: Path) -> object:
@@ -78,7 +77,7 @@ def _read_coco(images_path: Path, head: Mapping, path: Path, rows: object, noun:
             sizes[name] = (width, height)
     categories = head.get('categories') or []
     if not isinstance(categories, list) or not all(isinstance(c, dict) for c in categories):
-        raise InputError(f'{images_path}: expected a list of objects as categories, got {_short(categories)}')
+        raise InputError(f'{images_path}: expected a list of objects as categories, got {short_text(repr(categories))}')
     people = [_get(c, 'id', int, f'{images_path}: categories') for c in categories if c.get('name') == 'person']
     boxes: dict[str, list] = {name: [] for name in listed}
     scores: dict[str, list] = {name: [] for name in listed}
@@ -92,7 +91,7 @@ def _read_coco(images_path: Path, head: Mapping, path: Path, rows: object, noun:
         if row.get('iscrowd') or (people and kind not in people):
             continue
         if not isinstance(kind, int) or isinstance(kind, bool):
-            raise InputError(f'{where}: category_id {_short(kind)}: expected an integer')
+            raise InputError(f'{where}: category_id {short_text(repr(kind))}: expected an integer')
         kinds[names[key]].append(kind)
         x, y, width, height = _numbers(row.get('bbox'), 4, f'{where}: bbox')
         boxes[names[key]].append((x, y, x + width, y + height))
@@ -140,7 +139,7 @@ def _get(row: Any, key: str, kind: type, where: str) -> Any:
     value = row.get(key) if isinstance(row, dict) else None
     kinds = (int, float) if kind is float else kind
     if not isinstance(value, kinds) or isinstance(value, bool):
-        raise InputError(f'{where}: expected an object with {key}, {_NOUNS[kind]}; got {_short(row)}')
+        raise InputError(f'{where}: expected an object with {key}, {_NOUNS[kind]}; got {short_text(repr(row))}')
     return value
 
 
@@ -153,9 +152,4 @@ def _numbers(value: object, count: int, where: str) -> list[float]:
             return [float(v) for v in value]
     except (TypeError, OverflowError):
         pass
-    raise InputError(f'{where}: expected a list of {count} numbers, got {_short(value)}')
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) < 80 else text[:77] + '...'
+    raise InputError(f'{where}: expected a list of {count} numbers, got {short_text(repr(value))}')

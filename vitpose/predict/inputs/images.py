@@ -20,9 +20,6 @@ def read_image(path: str | Path) -> np.ndarray:
     Grey is repeated in three channels; of 16 bits the upper 8 are kept; alpha is dropped, without blending; CMYK is
     converted to BGR; the orientation in the EXIF data is applied. One pixel is enough.
 
-    Args:
-        path: an image in any format that OpenCV reads.
-
     Returns:
         (H, W, 3) uint8 BGR.
 

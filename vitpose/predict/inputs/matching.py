@@ -16,19 +16,12 @@ from .sources import Source
 
 @dataclass
 class Listed:
-    """What a file says about an image, or about the frames of a video.
+    """What a file says about an image, or about the frames of a video, by frame index; an image has the index None."""
 
-    Attributes:
-        boxes: (N, 4) x1 y1 x2 y2 in image pixels, by frame index; an image has the index None.
-        scores: (N,), by frame index, where the file has any.
-        image_id: COCO's image id, or None.
-        categories: (N,) COCO's category ids of an image's boxes, or None.
-    """
-
-    boxes: dict[int | None, np.ndarray] = field(default_factory=dict)
-    scores: dict[int | None, np.ndarray] = field(default_factory=dict)
-    image_id: int | None = None
-    categories: np.ndarray | None = None
+    boxes: dict[int | None, np.ndarray] = field(default_factory=dict)  # (N, 4) x1 y1 x2 y2 in image pixels
+    scores: dict[int | None, np.ndarray] = field(default_factory=dict)  # (N,), where the file has any
+    image_id: int | None = None  # COCO's
+    categories: np.ndarray | None = None  # (N,) COCO's category ids of an image's boxes
 
 
 class GivenBoxes:
@@ -40,7 +33,7 @@ class GivenBoxes:
     Args:
         path: The file that the boxes came from.
         listed: What it says, by file name.
-        sources: What is to be predicted.
+        sources: What is predicted.
 
     Attributes:
         missing: Why a source has no boxes, by its name.
@@ -70,11 +63,7 @@ class GivenBoxes:
 
 
 def match_names(path: Path, listed: Mapping[str, Listed], sources: Sequence[Source]) -> dict[str, Listed | str]:
-    """Find the entry of each source, or the reason why there is none, by the source's name.
-
-    Raises:
-        ValueError: If no source has an entry.
-    """
+    """Find the entry of each source, or the reason why there is none, by its name; ValueError if none has an entry."""
     by_file: dict[str, list[str]] = defaultdict(list)
     for name in listed:
         by_file[PurePath(name).name].append(name)

@@ -17,15 +17,10 @@ EXPECTED = f'an image ({" ".join(sorted(IMAGES))}) or a video ({" ".join(sorted(
 
 @dataclass(frozen=True)
 class Source:
-    """An image file, a video file or a camera.
+    """An image file, a video file or a camera."""
 
-    Attributes:
-        name: Path as given, or as found below a given folder; 'camera 0' for a camera.
-        kind: 'image', 'video' or 'camera'.
-    """
-
-    name: str
-    kind: str
+    name: str  # path as given, or as found below a given folder; 'camera 0' for a camera
+    kind: str  # 'image', 'video' or 'camera'
 
 
 def find_sources(inputs: Sequence[str], leave_out: Path | None = None) -> list[Source]:
@@ -54,9 +49,7 @@ def read_frames(sources: Sequence[Source], left_out: Mapping[str, str] | None = 
     Image files are left for `PosePredictor.stream` to read, several in parallel. What cannot be read is a `Frame` with
     `error` and without image.
 
-    Args:
-        sources: What to read.
-        left_out: Errors by name of a source: such a source is not read, and has one frame with this error.
+    A source in `left_out` is not read, and has one frame with the error that stands there.
     """
     for source in sources:
         if left_out and source.name in left_out:
@@ -75,13 +68,9 @@ def count_frames(sources: Sequence[Source]) -> int | None:
     """Return how many frames there are, as far as the headers of videos tell; None if a camera is among them."""
     if any(source.kind == 'camera' for source in sources):
         return None
-    videos = [source for source in sources if source.kind == 'video']
-    count = len(sources) - len(videos)
-    if videos:
-        from .video import count_video_frames
+    from .video import count_video_frames
 
-        count += sum(count_video_frames(source.name) for source in videos)
-    return count
+    return sum(count_video_frames(source.name) if source.kind == 'video' else 1 for source in sources)
 
 
 def _find(text: str, leave_out: Path | None) -> list[Source]:
@@ -89,7 +78,9 @@ def _find(text: str, leave_out: Path | None) -> list[Source]:
     if path.exists() and _inside(path, leave_out):
         raise InputError(f'{text} is in the output folder, whose files are replaced: pass another --out')
     if path.is_dir():
-        files = sorted(file for file in path.rglob('*') if not _hidden(file.relative_to(path)))
+        files = sorted(
+            file for file in path.rglob('*') if not any(part.startswith('.') for part in file.relative_to(path).parts)
+        )
     elif path.exists():
         if _kind(path) is None:
             raise InputError(f'{text}: expected {EXPECTED}, or a folder of them')
@@ -115,12 +106,7 @@ def _kind(path: Path) -> str | None:
 
 
 def _inside(path: Path, folder: Path | None) -> bool:
-    full = Path(os.path.abspath(path))
-    return folder is not None and folder in (full, *full.parents)
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith('.') for part in path.parts)
+    return folder is not None and Path(os.path.abspath(path)).is_relative_to(folder)
 
 
 def _find_camera(index: int) -> Source:

@@ -31,11 +31,7 @@ def read_video(name: str) -> Iterator[Frame]:
     Damaged parts are skipped. If there are any, or if the video ends before the time in its header, or it cannot be
     opened, the last item is a `Frame` without image whose `error` says so.
 
-    Args:
-        name: Path of the video.
-
-    Yields:
-        Frames, upright: rotated as the video's display matrix demands. Their times count from the first frame.
+    The frames are upright: rotated as the video's display matrix demands. Their times count from the first frame.
     """
     av = need('av', 'reading videos')
     index, damaged, first, end = 0, 0, 0.0, 0.0
@@ -55,7 +51,8 @@ def read_video(name: str) -> Iterator[Frame]:
                 now = index / rate if picture.time is None else picture.time
                 first = now if index == 0 else first
                 end = now - first + (float(picture.duration * picture.time_base) if picture.duration else 1 / rate)
-                yield Frame(name, _upright(picture), index, now - first)
+                image = np.rot90(picture.to_ndarray(format='bgr24'), round(picture.rotation / 90) % 4)
+                yield Frame(name, np.ascontiguousarray(image), index, now - first)
                 index += 1
             problems = [f'{damaged} damaged part{"s" * (damaged > 1)}'] if damaged else []
             if seconds and end < seconds - max(3 / rate, 0.1):
@@ -87,12 +84,7 @@ class VideoWriter:
         self._last = -1
 
     def write(self, image: np.ndarray, time: float) -> None:
-        """Append an image.
-
-        Args:
-            image: (H, W, 3) uint8 BGR.
-            time: Seconds since the start of the video.
-        """
+        """Append an image (H, W, 3) uint8 BGR; `time` is in seconds since the start of the video."""
         import cv2
 
         height, width = image.shape[:2]
@@ -146,8 +138,3 @@ def _seconds(container: Any, stream: Any) -> float | None:
         return hours * 3600 + minutes * 60 + seconds
     except ValueError:
         return container.duration / 1e6 if container.duration else None
-
-
-def _upright(picture: Any) -> np.ndarray:
-    image = picture.to_ndarray(format='bgr24')
-    return np.ascontiguousarray(np.rot90(image, round(picture.rotation / 90) % 4))

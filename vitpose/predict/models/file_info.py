@@ -17,52 +17,30 @@ PREFIX = 'vitpose_'  # of the keys in the file
 @dataclass(frozen=True)
 class FileInfo:
     """The metadata of an exported file, stored as JSON, one string per field.
-
-    Attributes:
-        format: version of this description, `FORMAT`.
-        version: of the package that wrote the file.
-        dataset: name of the dataset.
-        keypoint_names: K names, in the order of the outputs.
-        skeleton: pairs of indices of linked keypoints.
-        flip_indices: index of each keypoint's mirror image, (K,).
-        keypoint_colors: RGB per keypoint.
-        skeleton_colors: RGB per link.
-        input_size: (w, h) of a crop in pixels.
-        padding: factor by which boxes are enlarged.
-        use_udp: whether crops are UDP's, see `CropRule`.
-        mean: per channel that is subtracted, in 0 to 255; None without normalisation.
-        std: per channel that is divided by; None without normalisation.
-        rgb: whether the network takes RGB rather than BGR.
-        codec: of the heatmaps: its type and arguments.
-        inputs: 'crops': uint8 (B, h, w, 3) BGR; or 'images': fp32 (B, 3, h, w), normalised.
-        outputs: 'keypoints': (B, K, 2) in MMPose's input pixels, with scores (B, K); or 'heatmaps': (B, K, Hm, Wm).
-        flip_test: whether the heatmaps are averaged with those of the mirrored crop.
-        precision: 'fp32', 'fp16', 'bf16' or 'int8'.
-        checkpoint: name of the checkpoint.
-        sha256: of the checkpoint's bytes.
+    Keypoints are in the order of the outputs.
     """
 
-    format: int
-    version: str
+    format: int  # version of this description, `FORMAT`
+    version: str  # of the package that wrote the file
     dataset: str
     keypoint_names: list[str]
-    skeleton: list[list[int]]
-    flip_indices: list[int]
-    keypoint_colors: list[list[int]]
-    skeleton_colors: list[list[int]]
-    input_size: list[int]
-    padding: float
-    use_udp: bool
-    mean: list[float] | None
-    std: list[float] | None
-    rgb: bool
-    codec: dict[str, Any]
-    inputs: str
-    outputs: str
-    flip_test: bool
-    precision: str
-    checkpoint: str
-    sha256: str
+    skeleton: list[list[int]]  # pairs of indices of linked keypoints
+    flip_indices: list[int]  # index of each keypoint's mirror image, (K,)
+    keypoint_colors: list[list[int]]  # RGB per keypoint
+    skeleton_colors: list[list[int]]  # RGB per link
+    input_size: list[int]  # (w, h) of a crop in pixels
+    padding: float  # factor by which boxes are enlarged
+    use_udp: bool  # see `CropRule`
+    mean: list[float] | None  # per channel that is subtracted, in 0 to 255; None without normalization
+    std: list[float] | None  # per channel that is divided by; None without normalization
+    rgb: bool  # the network takes RGB rather than BGR
+    codec: dict[str, Any]  # type and arguments of the heatmaps' codec
+    inputs: str  # 'crops': uint8 (B, h, w, 3) BGR; or 'images': fp32 (B, 3, h, w), normalized
+    outputs: str  # 'keypoints': (B, K, 2) in MMPose's input pixels, with scores (B, K); or 'heatmaps': (B, K, Hm, Wm)
+    flip_test: bool  # the heatmaps are averaged with those of the mirrored crop
+    precision: str  # 'fp32', 'fp16', 'bf16' or 'int8'
+    checkpoint: str  # its name
+    sha256: str  # of the checkpoint's bytes
 
     def texts(self) -> dict[str, str]:
         """The strings to store, by key."""

@@ -23,16 +23,13 @@ _SHIFT = 4  # fractional bits of the coordinates passed to cv2
 def draw_poses(
     image: np.ndarray, poses: Poses, metainfo: Mapping[str, Any], min_score: float = MIN_SCORE
 ) -> np.ndarray:
-    """Draw boxes, links, keypoints, and the ids of tracked people.
+    """Draw boxes, links, keypoints, and the ids of tracked people into a copy of an image.
 
     Args:
-        image: (H, W, 3) uint8 BGR; it is not changed.
+        image: (H, W, 3) uint8 BGR, as what is returned.
         poses: People in it.
         metainfo: As MMPose parses it: skeleton_links, and keypoint_colors and skeleton_link_colors in RGB.
         min_score: Keypoints with a lower score are not drawn.
-
-    Returns:
-        (H, W, 3) uint8 BGR.
     """
     drawn = np.ascontiguousarray(image).copy()
     links = list(zip(metainfo['skeleton_links'], _bgr(metainfo['skeleton_link_colors']), strict=True))

@@ -54,10 +54,10 @@ class Outputs:
     Args:
         out: A folder that `prepare_folder` accepted.
         sources: What is predicted.
-        metainfo: Keypoint names, skeleton and colours, as MMPose parses them.
+        metainfo: As MMPose parses it.
         draw: Whether to write drawn images and videos.
         page: Whether to write the page.
-        given: Boxes with COCO's image ids, if there are any.
+        given: The boxes of a file, if there is one.
 
     Attributes:
         frames: Number of frames predicted.
@@ -91,11 +91,7 @@ class Outputs:
         self._waiting: deque[Future] = deque()
 
     def write(self, frame: Frame, poses: Poses) -> None:
-        """Hand over a frame. It is written soon; an error in writing an earlier frame is raised here.
-
-        Raises:
-            OSError: If a file cannot be written.
-        """
+        """Hand over a frame. It is written soon; an `OSError` in writing an earlier frame is raised here."""
         if frame.error is not None:
             self.broken[frame.name] = frame.error
         else:
@@ -107,11 +103,7 @@ class Outputs:
         self._waiting.append(self._thread.submit(self._write, frame, poses))
 
     def close(self) -> None:
-        """Write what is waiting, and finish all files, even if one of them fails.
-
-        Raises:
-            OSError: If a file cannot be written.
-        """
+        """Write what is waiting, and finish all files, even if one of them fails; then raise its `OSError`."""
         self._thread.shutdown()
         problems = [error for future in self._waiting if (error := future.exception())]
         self._waiting.clear()

@@ -21,10 +21,6 @@ class Page:
     """Write the page entry by entry: every image, and of a video the first frame of every second.
 
     After 1,000 entries no more are added, and the page says so.
-
-    Args:
-        path: File to write.
-        metainfo: Keypoint names, as MMPose parses them.
     """
 
     def __init__(self, path: Path, metainfo: Mapping[str, Any]) -> None:
@@ -46,24 +42,18 @@ class Page:
             return
         self._count += 1
         people = [
-            {
-                'score': round(float(scores.mean()), 3),
-                'box': round(float(box_score), 3),
-                'track': None if poses.track_ids is None else int(poses.track_ids[i]),
-                'points': [round(float(score), 2) for score in scores],
-            }
+            dict(
+                score=round(float(scores.mean()), 3),
+                box=round(float(box_score), 3),
+                track=None if poses.track_ids is None else int(poses.track_ids[i]),
+                points=[round(float(score), 2) for score in scores],
+            )
             for i, (scores, box_score) in enumerate(zip(poses.scores, poses.box_scores, strict=True))
         ]
-        self._entries.append(
-            {
-                'file': frame.name,
-                'time': None if frame.time is None else round(frame.time, 2),
-                'error': frame.error,
-                'dropped': poses.dropped,
-                'people': people,
-                'picture': None if frame.image is None else _data_uri(drawn()),
-            }
-        )
+        time = None if frame.time is None else round(frame.time, 2)
+        picture = None if frame.image is None else _data_uri(drawn())
+        entry = dict(file=frame.name, time=time, error=frame.error, dropped=poses.dropped)
+        self._entries.append(entry | dict(people=people, picture=picture))
 
     def close(self) -> None:
         """Finish the file."""

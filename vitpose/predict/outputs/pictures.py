@@ -17,13 +17,9 @@ QUALITY = 92  # of JPEG files, 0 to 100
 class Pictures:
     """Write one JPEG file per image and one MP4 file per video.
 
-    Args:
-        folder: Folder to write them into; see `file_names`.
-        sources: What is predicted.
-
     Attributes:
-        images: Number of images written.
-        videos: Number of videos written.
+        images: Number of images written to `folder`, as `file_names` says.
+        videos: Number of videos.
     """
 
     def __init__(self, folder: Path, sources: Sequence[Source]) -> None:
@@ -32,11 +28,7 @@ class Pictures:
         self.images = self.videos = 0
 
     def write(self, frame: Frame, drawn: np.ndarray) -> None:
-        """Write a drawn frame (H, W, 3), uint8 BGR.
-
-        Raises:
-            OSError: If the file cannot be written.
-        """
+        """Write a drawn frame (H, W, 3), uint8 BGR."""
         if self._video and self._video[0] != frame.name:
             self.close()
         path = self._paths[frame.name]
@@ -70,10 +62,8 @@ def file_names(sources: Sequence[Source]) -> dict[str, Path]:
     used: set[str] = set()
     for source in sources:
         suffix = '.jpg' if source.kind == 'image' else '.mp4'
-        if source.kind == 'camera':
-            path = Path(source.name.replace(' ', '_'))
-        else:
-            path = Path(os.path.relpath(os.path.abspath(source.name), top))
+        camera = source.kind == 'camera'
+        path = Path(source.name.replace(' ', '_') if camera else os.path.relpath(os.path.abspath(source.name), top))
         place = path.with_suffix(suffix)
         while str(place).lower() in used:
             path = place = path.with_name(path.name + suffix)

@@ -16,12 +16,7 @@ MIN_SCORE = 0.2  # keypoints with a lower score do not count in a person's score
 class JsonArray:
     """A file with a JSON array that is written item by item, and appears under its name when it is closed.
 
-    Every '<' is escaped, so that the array can stand in the script of an HTML page.
-
-    Args:
-        path: File to write.
-        head: Text before the array.
-        tail: Text after it.
+    Every '<' is escaped, so that the array can stand in the script of an HTML page, between `head` and `tail`.
     """
 
     def __init__(self, path: Path, head: str = '', tail: str = '\n') -> None:
@@ -71,9 +66,9 @@ class CocoResults:
     Args:
         results: File with the results.
         images: File with the images; not written if `image_ids` is given.
-        metainfo: Keypoint names and skeleton, as MMPose parses them.
-        image_ids: COCO's image ids by `Frame.name`.
-        categories: COCO's category ids of an image's given boxes, by `Frame.name`; 1 where there are none.
+        metainfo: As MMPose parses it.
+        image_ids: See `GivenBoxes`.
+        categories: See `GivenBoxes`; 1 where there are none.
     """
 
     def __init__(
@@ -144,12 +139,9 @@ def line_of(frame: Frame, poses: Poses) -> dict[str, Any]:
 
 def _images_frame(metainfo: Mapping[str, Any]) -> tuple[str, str]:
     """Return what stands before and after the list of images of a COCO file."""
-    category = {
-        'id': 1,
-        'name': 'person',
-        'keypoints': [metainfo['keypoint_id2name'][i] for i in range(len(metainfo['keypoint_id2name']))],
-        'skeleton': [[int(a) + 1, int(b) + 1] for a, b in metainfo['skeleton_links']],
-    }
+    names = metainfo['keypoint_id2name']
+    skeleton = [[int(a) + 1, int(b) + 1] for a, b in metainfo['skeleton_links']]
+    category = {'id': 1, 'name': 'person', 'keypoints': [names[i] for i in range(len(names))], 'skeleton': skeleton}
     return f'{{"annotations": [],\n"categories": {json.dumps([category])},\n"images": ', '}\n'
 
 
