@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.unit.own_data import makers
-from vitpose.own_data.reading import read_annotations
+from vitpose.own_data.reading.annotation_format import read_annotations
 
 LINKS = [(0, 1), (0, 2), (0, 3)]
 
@@ -144,7 +144,7 @@ BAD_COCO = {
     'skeleton': (lambda c: c['categories'][0].update(skeleton=[[1, 9]]), r'\[1, 9\]: expected keypoints from 1 to 4'),
     'no list': (lambda c: c.pop('images'), 'expected a COCO keypoint file, an object with lists of images'),
     'no object': (lambda c: c['images'].__setitem__(0, 5), r'images\[0\]: expected an object, got 5'),
-    'unlabelled': (lambda c: [row.update(iscrowd=1) for row in rows(c)], "no 'mouse' has a labelled keypoint"),
+    'unlabelled': (lambda c: [row.update(iscrowd=1) for row in rows(c)], "no 'mouse' has a labeled keypoint"),
 }
 
 
@@ -164,7 +164,10 @@ def test_bad_yolo_folders(tmp_path):
     label = tmp_path / 'labels/train/train0.txt'
     good = label.read_text()
     for text, message in (
-        (good.replace('0.2375', '19'), r'train0.txt, line 1: 19: expected values from 0 to 1, in parts of the image'),
+        (
+            good.replace('0.2375', '19'),
+            r'train0.txt, line 1: 19: expected values from 0 to 1, as fractions of the image',
+        ),
         ('0 0.5 0.5', r'expected 17 numbers \(class, box, 4 keypoints of 3\), got 3'),
         (f'3{good[1:]}', 'labels of class 3, which is not among names'),
     ):
@@ -190,8 +193,8 @@ def test_bad_deeplabcut_projects(tmp_path):
     text = file.read_text()
     for new, message in (
         (text.replace('tail', 'paw'), r"b/CollectedData_me.csv: bodyparts .*'paw'.* but .*a/Coll.* has .*'tail'"),
-        (text.replace('bodyparts', 'individuals', 1), 'annotations of several animals|header rows'),
-        ('nonsense', 'not a table of DeepLabCut|header rows'),
+        (text.replace('bodyparts', 'individuals', 1), 'it annotates several animals|header rows'),
+        ('nonsense', 'not a DeepLabCut table|header rows'),
     ):
         file.write_text(new)
         with pytest.raises(ValueError, match=message):
