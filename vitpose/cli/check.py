@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check and print; see EPILOG for the exit code."""
+    """Check, and print what was found."""
     check_readable(args.config, 'config file')
     from ..own_data.checking.findings import find_data_problems
     from ..own_data.reading.config_datasets import read_config_datasets

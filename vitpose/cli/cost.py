@@ -74,11 +74,9 @@ def _figures(args: argparse.Namespace) -> list[dict[str, float]]:
         raise ValueError(f"--device {args.device}: expected 'cpu', or 'cuda' where torch finds a GPU")
     init_default_scope('mmpose')
     models = [_read_model(path) for path in args.configs]
-    figures = [_counted(path, model) for path, model in zip(args.configs, models, strict=True)]
-    if args.measure or args.only:
-        for row, measured in zip(figures, _measured(models, args), strict=True):
-            row.update(measured)
-    return figures
+    figures = [_count(path, model) for path, model in zip(args.configs, models, strict=True)]
+    measured = _measure(models, args) if args.measure or args.only else [{}] * len(models)
+    return [row | more for row, more in zip(figures, measured, strict=True)]
 
 
 def _read_model(path: str) -> Any:
@@ -95,7 +93,7 @@ def _read_model(path: str) -> Any:
     return model
 
 
-def _counted(path: str, model: Any) -> dict[str, float]:
+def _count(path: str, model: Any) -> dict[str, float]:
     from vitpose_mm.cost import count
 
     try:
@@ -107,7 +105,7 @@ def _counted(path: str, model: Any) -> dict[str, float]:
     return whole | {f'{part} GMACs': macs / 1e9 for part, macs in counted.macs.items()}
 
 
-def _measured(models: list, args: argparse.Namespace) -> list[dict[str, float]]:
+def _measure(models: list, args: argparse.Namespace) -> list[dict[str, float]]:
     from rich.progress import Progress
 
     from vitpose_mm.cost import measure
@@ -118,9 +116,8 @@ def _measured(models: list, args: argparse.Namespace) -> list[dict[str, float]]:
     with started(), Progress(transient=True) as progress:
         task = progress.add_task('measuring', total=len(modes) * len(models) * (args.steps + 2))
         for mode in modes:
-            measured = measure(
-                models, mode, args.batch, args.device, args.dtype, args.steps, lambda: progress.advance(task)
-            )
+            settings = (args.batch, args.device, args.dtype, args.steps)
+            measured = measure(models, mode, *settings, lambda: progress.advance(task))
             for row, figures in zip(rows, measured, strict=True):
                 row[f'{mode}, s per step of {args.batch}'] = figures.seconds
                 row[f'{mode}, peak MiB'] = figures.peak_bytes / 2**20

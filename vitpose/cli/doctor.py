@@ -62,15 +62,12 @@ def _show(rows: 'Sequence[Row]', title: str) -> None:
         from rich.table import Table
         from rich.text import Text
     except ImportError:
-        print(title)
         widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-        for line in (columns, *cells):
-            padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-            print('  '.join(padded).rstrip())
+        lines = ('  '.join(map(str.ljust, line, widths)).rstrip() for line in (columns, *cells))
+        print(title, *lines, sep='\n')
         return
     colors = {'ok': 'green', 'untested': 'yellow', 'optional': 'dim'}
     table = Table(*columns, title=title)
-    for line in cells:
-        state = Text(line[3], style=colors.get(line[3], 'bold red'))
-        table.add_row(*map(Text, line[:3]), state, Text(line[4]))
+    for *line, state, note in cells:
+        table.add_row(*map(Text, line), Text(state, style=colors.get(state, 'bold red')), Text(note))
     Console().print(table)

@@ -16,7 +16,7 @@ vitpose needs only numpy, OpenCV and the runtime:
   vitpose predict photos/ --model FILE --out poses
 
 With --decode, the default, it takes uint8 crops and returns keypoints. With
---no-decode it takes normalised images and returns heatmaps, as other tools
+--no-decode it takes normalized images and returns heatmaps, as other tools
 expect, such as rtmlib's ViTPose.
 
 docs/deployment.md explains the precisions and the accepted differences."""

@@ -5,7 +5,6 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from ..errors import started
 
@@ -39,21 +38,18 @@ def run(args: argparse.Namespace) -> int:
 
     models = read_catalogue()
     if args.action == 'fetch':
-        _fetch(find_model(args.name, models), args.out)
+        from ..published.download import download
+
+        model = find_model(args.name, models)
+        with started():
+            file, digest = download(model, args.out)
+        print(f'{file}: ' + (f'SHA-256 begins with {digest}, as published' if digest else 'no hash is published'))
+        print(f'{model.license}; load it with {model.config}')
     elif args.json:
         print(json.dumps([asdict(model) for model in models], indent=1))
     else:
         _print_table(models)
     return 0
-
-
-def _fetch(model: Any, folder: Path) -> None:
-    from ..published.download import download
-
-    with started():
-        file, digest = download(model, folder)
-    print(f'{file}: ' + (f'SHA-256 begins with {digest}, as published' if digest else 'no hash is published'))
-    print(f'{model.license}; load it with {model.config}')
 
 
 def _print_table(models: list) -> None:

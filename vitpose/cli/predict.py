@@ -24,12 +24,11 @@ INPUT is an image, a video, a folder (searched with all folders below), a
 quoted glob such as 'photos/**/*.jpg', or the index of a camera, such as 0.
 
 Person boxes come from one of
-  --boxes FILE  a COCO annotation file (bbox: x y width height); or COCO
-                detections, a list of {image_id, bbox, score}, with
-                --images-json FILE, a COCO file with their images; or
-                JSON lines (.jsonl), {"file": NAME, "boxes": [[x1, y1, x2, y2]]}
-                with "scores", and with "frame": INDEX for videos. A file name
-                matches an input if one path ends with the other.
+  --boxes FILE  a COCO annotation file; COCO detections, with --images-json
+                FILE, a COCO file with their images; or JSON lines (.jsonl):
+                {"file": NAME, "boxes": [[x1, y1, x2, y2]]}, "scores" and, for
+                videos, "frame": INDEX. A file name matches an input if one
+                path ends with the other.
   --detector    an MMDetection detector: its config and checkpoint, or a name
                 that MMPoseInferencer accepts; or a YOLOX FILE.onnx, which
                 rtmlib runs without torch

@@ -64,9 +64,8 @@ def parse_version(version: str) -> tuple[int, ...]:
 
 def find_installed() -> Versions:
     """Return the version of each installed distribution."""
-    names = {name for part in PARTS for name in part.distributions} | {'setuptools'}
     versions = {}
-    for name in sorted(names):
+    for name in sorted({name for part in PARTS for name in part.distributions} | {'setuptools'}):
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

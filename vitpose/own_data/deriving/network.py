@@ -56,7 +56,12 @@ def choose_network(arch: str | None, start: str | None) -> Network:
         raise InputError(f'--arch {arch}: {start} has {depth} blocks of width {width}{number}; omit --arch')
     base, backbone, head, decay = f'vitpose_{named}.py', '', '', Network.decay
     if named is None:
-        heads = parts.num_heads or _assumed_heads(width, notes)
+        heads = parts.num_heads or width // 64
+        if parts.num_heads is None and width % 64:
+            what = f'the number of attention heads, and its width {width} is not a multiple of 64'
+            raise InputError(f'the file does not record {what}')
+        if parts.num_heads is None:
+            notes.append(f'{heads} attention heads of 64 channels assumed: the file does not record their number')
         base, decay = 'vitpose.py', '0.75'
         backbone, head = f', arch=dict(depth={depth}, embed_dim={width}, num_heads={heads})', f', in_channels={width}'
     backbone += _image_size(parts, notes)
@@ -86,13 +91,3 @@ def _image_size(parts: ModelParts, notes: list[str]) -> str:
             'pretrain_img_size in config.py'
         )
     return f', pretrain_img_size={rows * side, columns * side}'
-
-
-def _assumed_heads(width: int, notes: list[str]) -> int:
-    """Return the number of attention heads of the usual width."""
-    if width % 64:
-        raise InputError(
-            f'the file does not record the number of attention heads, and its width {width} is not a multiple of 64'
-        )
-    notes.append(f'{width // 64} attention heads of 64 channels assumed: the file does not record their number')
-    return width // 64

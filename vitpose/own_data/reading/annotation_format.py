@@ -38,7 +38,7 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
         datasets = [read_deeplabcut(path, images)]
     elif path.suffix == '.json' or path.is_dir():
         # a single file is split, whatever its name
-        files = find_files(path) if path.is_dir() else {path: None}
+        files: dict[Path, str | None] = find_files(path) if path.is_dir() else {path: None}
         names = find_category_names(list(files)) if category == EACH else [category]
         datasets = [read_coco(files, images, name) for name in names]
     else:

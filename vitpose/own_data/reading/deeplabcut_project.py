@@ -43,9 +43,9 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
             where = f'{file}, image {number + 1} ({name})'
             instances = [Instance(keypoints, where)] if keypoints[:, 2].any() else []
             folder = PurePosixPath(name).parent
-            path, sibling = top / PurePosixPath(name), file.parent / PurePosixPath(name).name
-            path = sibling if sibling.exists() and not path.exists() else path
-            photos[name] = Photo(path, name, instances, video=folder.name or file.parent.name)
+            image, sibling = top / PurePosixPath(name), file.parent / PurePosixPath(name).name
+            image = sibling if sibling.exists() and not image.exists() else image
+            photos[name] = Photo(image, name, instances, video=folder.name or file.parent.name)
     notes = [f'DeepLabCut: {len(files)} files, {len(photos):,} frames']
     empty = sum(not photo.instances for photo in photos.values())
     if empty:

@@ -36,14 +36,7 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
     top = top if top.is_absolute() else file.parent / top
     if not top.is_dir():
         top = file.parent  # Ultralytics also looks for `path` in its folder of datasets
-    entries_of_split = {
-        split: data[split] if isinstance(data[split], list) else [data[split]] for split in SPLITS if data.get(split)
-    }
-    images = {
-        split: [image for entry in entries for image in _find_images(file, top, entry)]
-        for split, entries in entries_of_split.items()
-    }
-    images = {split: paths for split, paths in images.items() if paths}
+    images = {split: paths for split in SPLITS if (paths := _find_images(file, top, data.get(split) or []))}
     rows = {image: _read_rows(find_label_file(image), shape) for paths in images.values() for image in paths}
     used = sorted({int(values[0]) for image_rows in rows.values() for _, values in image_rows})
     unknown = [number for number in used if number not in classes]
@@ -91,6 +84,9 @@ def _read_labels(file: Path, data: dict, count: int, category: str, notes: list[
 
 
 def _find_images(file: Path, top: Path, entry: Any) -> list[Path]:
+    """Find the images of a folder, of a .txt file with paths, or of a list of those."""
+    if isinstance(entry, list):
+        return [image for item in entry for image in _find_images(file, top, item)]
     path = top / str(entry)
     if not path.exists() and (file.parent / str(entry).lstrip('./')).exists():
         path = file.parent / str(entry).lstrip('./')  # Roboflow writes ../train/images
@@ -114,15 +110,13 @@ def find_label_file(image: Path) -> Path:
 
 def _read_rows(file: Path, shape: list[int]) -> list[tuple[str, np.ndarray]]:
     """Return the place of each line of a label file, and its class, box and keypoints, normalized."""
-    rows = []
-    if file.exists():
-        for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), 1):
-            if line.strip():
-                rows.append((where := f'{file}, line {number}', _parse(line, 5 + shape[0] * shape[1], where, shape)))
-    return rows
+    lines = file.read_text(encoding='utf-8').splitlines() if file.exists() else []
+    named_lines = [(f'{file}, line {number}', line) for number, line in enumerate(lines, 1) if line.strip()]
+    return [(where, _parse(line, where, shape)) for where, line in named_lines]
 
 
-def _parse(line: str, length: int, where: str, shape: list[int]) -> np.ndarray:
+def _parse(line: str, where: str, shape: list[int]) -> np.ndarray:
+    length = 5 + shape[0] * shape[1]
     try:
         values = np.array(line.split(), float)
     except ValueError:

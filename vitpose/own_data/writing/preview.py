@@ -11,16 +11,7 @@ ZOOM = 1.5
 
 
 def draw_preview(config: Any, file: Path, seed: int = 0) -> None:
-    """Draw random training samples after crop and augmentation, with numbered keypoints and a legend.
-
-    Args:
-        config: one with a `train_dataloader`.
-        file: PNG to write.
-        seed: chooses the samples and their augmentation.
-
-    Raises:
-        ValueError: the training set has no sample.
-    """
+    """Draw random training samples of a config after crop and augmentation, with numbered keypoints and a legend."""
     from mmengine.registry import init_default_scope
     from mmpose.registry import DATASETS
 
