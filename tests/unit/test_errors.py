@@ -41,7 +41,7 @@ def test_bugs():
 
 
 def refusals(folder):
-    from vitpose.own_data.reading import read_annotations
+    from vitpose.own_data.reading.annotation_format import read_annotations
     from vitpose.predict.inputs.boxes import read_boxes
     from vitpose.predict.inputs.images import as_bgr
     from vitpose.predict.inputs.sources import find_sources

@@ -1,6 +1,5 @@
-"""An uploaded image or video: its first picture, the boxes typed for it, its predicted files."""
+"""Read an uploaded image or video, parse the boxes typed for it, and predict it into files."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -15,41 +14,35 @@ from ..predict.outputs.results import JsonLines
 from ..predict.poses import Frame
 from ..predict.predictor import PosePredictor
 
-LONGEST = 1800  # frames of a video that are predicted: a minute of 30 per second
+MAX_FRAMES = 1800  # of a video: a minute at 30 frames per second
 LINES = 'predictions.jsonl'
 
 
 @dataclass
 class Predicted:
-    """What was predicted.
+    """The files predicted from an upload."""
 
-    Attributes:
-        drawn: image (.jpg) or video (.mp4) with poses.
-        lines: `predictions.jsonl`, as `vitpose predict` writes it, with poses of any score.
-        notes: counts, and what was left out and why; one per line.
-    """
-
-    drawn: Path
-    lines: Path
-    notes: list[str]
+    drawn: Path  # image (.jpg) or video (.mp4) with poses
+    lines: Path  # `predictions.jsonl`, as `vitpose predict` writes it, with poses of any score
+    notes: list[str]  # counts, and what was left out and why
 
 
 def first_image(file: str) -> np.ndarray:
-    """The image, or the first frame of the video, (H, W, 3) uint8 BGR.
+    """Return the image, or the first frame of the video, (H, W, 3) uint8 BGR.
 
     Raises:
         ValueError: it is neither, or cannot be read.
     """
     from ..predict.inputs.images import read_frame
 
-    frame = read_frame(next(_frames(file)), 0)
+    frame = read_frame(next(read_frames([_source(file)])), 0)
     if frame.image is None:
         raise ValueError(f'{Path(file).name}: {_reason(frame)}')
     return frame.image
 
 
 def parse_boxes(text: str) -> np.ndarray | None:
-    """One box per line, x1 y1 x2 y2, separated by spaces or commas -> (N, 4) float32, or None for no line.
+    """Parse boxes, one x1 y1 x2 y2 per line, into (N, 4) float32; None if there is no line.
 
     Raises:
         ValueError: a line is not four numbers.
@@ -70,11 +63,11 @@ def predict_upload(
     """Predict, draw and write an image or a video.
 
     Args:
-        predictor: with a detector or without.
+        predictor: with or without a detector.
         file: image or video.
-        boxes: (N, 4) x1 y1 x2 y2 in pixels, for all frames; None: the detector, or else the whole image.
+        boxes: (N, 4) x1 y1 x2 y2 in pixels, for all frames; by default from the detector, or the whole image.
         threshold: keypoints with a lower score are not drawn.
-        folder: to write into; it has no other files.
+        folder: an empty folder to write to.
 
     Raises:
         ValueError: the file is neither image nor video, or nothing in it can be read.
@@ -83,9 +76,9 @@ def predict_upload(
     source = replace(_source(file), name=Path(file).name)
     lines, pictures = JsonLines(folder / LINES), Pictures(folder, [source])
     frames, people, notes = 0, 0, dict[str, None]()
-    given = (replace(frame, boxes=boxes) for frame in islice(_frames(file), LONGEST))
+    with_boxes = (replace(frame, boxes=boxes) for frame in islice(read_frames([_source(file)]), MAX_FRAMES))
     with closing(lines), closing(pictures):
-        for frame, poses in predictor.stream(given):
+        for frame, poses in predictor.stream(with_boxes):
             frame = replace(frame, name=source.name, error=frame.error and _reason(frame))
             lines.write(frame, poses)
             notes.update(dict.fromkeys([*poses.dropped, *([frame.error] if frame.error else [])]))
@@ -95,14 +88,10 @@ def predict_upload(
                 people += len(poses.keypoints)
     if not frames:
         raise ValueError(f'{source.name}: {"; ".join(notes) or "no frame could be read"}')
-    if frames == LONGEST:
-        notes[f'a video is predicted up to its frame {LONGEST}; `vitpose predict` has no limit'] = None
+    if frames == MAX_FRAMES:
+        notes[f'a video is predicted up to its frame {MAX_FRAMES}; `vitpose predict` has no limit'] = None
     counts = f'{people} {"person" if people == 1 else "people"} in {frames} {"frame" if frames == 1 else "frames"}'
     return Predicted(folder / file_names([source])[source.name], folder / LINES, [counts, *notes])
-
-
-def _frames(file: str) -> Iterator[Frame]:
-    return read_frames([_source(file)])
 
 
 def _source(file: str) -> Source:
@@ -113,5 +102,5 @@ def _source(file: str) -> Source:
 
 
 def _reason(frame: Frame) -> str:
-    """The error of a frame without the folder that the upload was stored in."""
+    """Return the error of a frame without the folder that the upload was stored in."""
     return str(frame.error).removeprefix(f'{frame.name}: ')

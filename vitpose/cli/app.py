@@ -1,46 +1,43 @@
-"""`vitpose app`: a page on which to drop images and videos."""
+"""`vitpose app`: a web page that predicts and draws poses."""
 
 import argparse
 import os
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
 
 from ..errors import MissingFileError
 from .demo import CONFIG
 from .paths import check_detector, check_readable
+from .shared_options import add_device
 
 CHECKPOINT = Path('demo/model.pth')
-PIXELS = 100_000_000  # of an image; a small file may claim to have many more
+MAX_IMAGE_PIXELS = 100_000_000  # a small file can claim to have many more
 
-DESCRIPTION = """Serve a page on this computer on which to drop an image or a video. It shows
-the poses drawn and offers them as JSON lines, as `vitpose predict` writes them.
-People are in boxes that are typed or clicked into the image, or found by
---detector; or else the whole image is one person.
+DESCRIPTION = """Serve a web page on this computer that accepts an image or a video, draws the
+poses and offers them as JSON lines, as `vitpose predict` writes them. Person
+boxes are typed or clicked, or come from --detector; by default the whole image
+is one person.
 
-FILE is what `vitpose export` wrote. Without FILE the page predicts with the
-model of `vitpose demo`, demo/model.pth.
+FILE is written by `vitpose export`. Without FILE the page uses the model of
+`vitpose demo`, demo/model.pth.
 
 Nothing leaves this computer. Uploads, up to 200 MB each, and results are
 deleted after an hour or two, and when the page is closed with Ctrl-C."""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the parser of `vitpose app`."""
-    parser = subparsers.add_parser('app', description=DESCRIPTION)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `vitpose app`."""
     parser.add_argument('file', nargs='?', type=Path, metavar='FILE', help='exported file (default: demo/model.pth)')
     parser.add_argument(
         '--detector',
         nargs='+',
         metavar=('CONFIG', 'CHECKPOINT'),
-        help='detector of the people, as for `vitpose predict`; put FILE before it',
+        help='person detector, as for `vitpose predict`; put FILE before it',
     )
-    parser.add_argument('--device', default='auto', help="'cpu' or 'cuda' (default: cuda if there is one)")
-    parser.add_argument(
-        '--host', default='127.0.0.1', help='address to listen at (default 127.0.0.1: only this computer)'
-    )
-    parser.add_argument('--port', type=int, default=7860, metavar='N', help='port to listen at (default 7860)')
+    add_device(parser)
+    parser.add_argument('--host', default='127.0.0.1', help='address (default %(default)s: localhost only)')
+    parser.add_argument('--port', type=int, default=7860, metavar='N', help='port (default %(default)s)')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,34 +45,28 @@ def run(args: argparse.Namespace) -> int:
     if args.file is None and not CHECKPOINT.is_file():
         raise MissingFileError(
             f'{CHECKPOINT}: no such file; `vitpose demo` trains this model in about ten minutes. Or pass a file '
-            'that `vitpose export` wrote: vitpose app FILE'
+            'written by `vitpose export`: vitpose app FILE'
         )
     check_readable(args.file)
     check_detector(args.detector, 'FILE')
-    os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(PIXELS))  # OpenCV reads it when it is imported
+    os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(MAX_IMAGE_PIXELS))  # OpenCV reads it when it is imported
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
-    warnings.filterwarnings('ignore', module=r'gradio\.')  # about Starlette: nobody can do anything about it
+    warnings.filterwarnings('ignore', module=r'gradio\.')  # about Starlette
     with tempfile.TemporaryDirectory(prefix='vitpose_app_') as folder:
         os.environ['GRADIO_TEMP_DIR'] = folder
         from ..predict.extras import need
 
         need('gradio', 'the page')
-        from ..app.page import build_page, serve
+        from ..app.gradio_page import build_page, serve
+        from ..predict.detector_file import open_detector
+        from ..predict.predictor import PosePredictor
+        from ..shipped import shipped
 
-        title = args.file.name if args.file else str(CHECKPOINT)
-        page = build_page(_load(args.file, args.detector, args.device), title, Path(folder))
+        detector = open_detector(*args.detector, device=args.device) if args.detector else None
+        files = (args.file,) if args.file else (shipped(CONFIG), CHECKPOINT)
+        predictor = PosePredictor.load(*files, device=args.device, detector=detector)
+        page = build_page(predictor, args.file.name if args.file else str(CHECKPOINT), Path(folder))
         address = serve(page, Path(folder), args.host, args.port)
         print(f'{address} (Ctrl-C stops)', flush=True)
         page.block_thread()
     return 0
-
-
-def _load(file: Path | None, detector: list[str] | None, device: str) -> Any:
-    """The predictor of a file, or of the demo's model."""
-    from ..predict.detector_file import open_detector
-    from ..predict.predictor import PosePredictor
-    from ..shipped import shipped
-
-    finder = open_detector(*detector, device=device) if detector else None
-    files = (shipped(CONFIG), CHECKPOINT) if file is None else (file,)
-    return PosePredictor.load(*files, device=device, detector=finder)

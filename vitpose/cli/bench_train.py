@@ -5,6 +5,7 @@ from typing import Any
 
 from ..errors import InputError, started
 from .paths import check_readable
+from .shared_options import parse_config_options
 
 
 def run_training(args: argparse.Namespace) -> int:
@@ -21,21 +22,16 @@ def run_training(args: argparse.Namespace) -> int:
 
 
 def _configs(args: argparse.Namespace) -> dict[str, Any]:
-    """The configs by name, with --cfg-options."""
-    from mmengine.config import Config, DictAction
+    """Return the configs by name, with --cfg-options."""
+    from mmengine.config import Config
 
     import vitpose_mm  # noqa: F401
 
-    reader = argparse.ArgumentParser()
-    reader.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
-    options = reader.parse_args(['--cfg-options', *args.cfg_options] if args.cfg_options else []).cfg_options
-    configs = {}
-    for path in (args.train, args.beside):
-        if path is None:
-            continue
+    configs: dict[str, Any] = {}
+    for path in filter(None, (args.train, args.beside)):
         name = path.stem if path.stem not in configs else f'{path.stem} (2)'
         configs[name] = Config.fromfile(str(path))
-        configs[name].merge_from_dict(options)
+        configs[name].merge_from_dict(parse_config_options(args.cfg_options))
     return configs
 
 
@@ -49,13 +45,13 @@ def _measure(args: argparse.Namespace, configs: dict[str, Any]) -> None:
     from ..runs.table import machine, usable_cores
 
     cv2.setNumThreads(0)  # as in training, with the configs' opencv_num_threads
-    most = args.workers or usable_cores()
+    max_workers = args.workers or usable_cores()
     device = torch.device(('cuda' if torch.cuda.is_available() else 'cpu') if args.device == 'auto' else args.device)
     console = Console()
     with Console(stderr=True).status('building') as status:
         speeds = measure(
             configs,
-            sorted({1, 2, most} if most > 1 else {1}),
+            sorted({1, 2, max_workers} if max_workers > 1 else {1}),
             args.seconds,
             args.rounds,
             device,

@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import InputError
 from .paths import check_readable
@@ -18,8 +18,8 @@ DESCRIPTION = """Write a checkpoint in the format that others read:
 
 FILE is of any known origin, see `vitpose inspect`: a .pth or .safetensors file,
 the index of shards, or a folder of transformers. No code in it runs. Each
-change of a value is printed; all other weights keep every bit. Files of this
-package need not be converted to be used: its models load every origin."""
+changed value is printed; all other weights stay bit-identical. Models of this
+package load every origin, without conversion."""
 
 EPILOG = """examples:
   vitpose convert vitpose-b.pth vitpose-b-hf --to transformers
@@ -28,75 +28,28 @@ EPILOG = """examples:
       --dataset coco"""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the parser of `vitpose convert`."""
-    parser = subparsers.add_parser('convert', description=DESCRIPTION, epilog=EPILOG)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `vitpose convert`."""
     parser.add_argument('checkpoint', type=Path, metavar='FILE', help='checkpoint of any known origin')
     parser.add_argument('out', type=Path, metavar='OUT', help='file to write; for transformers a folder')
     parser.add_argument('--to', required=True, choices=('ours', 'mmpose', 'official', 'transformers', 'safetensors'))
     parser.add_argument('--dataset', metavar='NAME', help='for transformers: whose decoder, if there are several')
-    parser.add_argument(
-        '--img-size', type=int, nargs=2, metavar=('H', 'W'), help='for transformers: pixels, if not known from FILE'
-    )
-    parser.add_argument('--num-heads', type=int, metavar='N', help='for transformers: if the size has no name')
-    parser.add_argument(
-        '--drop-unused',
-        action='store_true',
-        help="drop experts that the authors' split script left beside a whole FFN, and other datasets' decoders",
-    )
+    text = 'for transformers: image size in pixels, if FILE does not record it'
+    parser.add_argument('--img-size', type=int, nargs=2, metavar=('H', 'W'), help=text)
+    text = 'for transformers: number of attention heads, if the size has no name'
+    parser.add_argument('--num-heads', type=int, metavar='N', help=text)
+    text = "drop experts that the authors' split script left beside a whole FFN, and other datasets' decoders"
+    parser.add_argument('--drop-unused', action='store_true', help=text)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Convert and print what was written and changed."""
-    done = convert(args.checkpoint, args.out, args.to, args.dataset, args.img_size, args.num_heads, args.drop_unused)
-    print(f'{args.out}: {done.weights} weights of {args.checkpoint.name} ({done.origin}) as {args.to}')
-    for change in done.changes:
-        print(f'  {change}')
-    if done.faults:
-        print(f'  warning: {done.faults}')
-    return 0
-
-
-class Converted(NamedTuple):
-    """What was written: the number of weights, of which origin, what was changed, and how many are not finite."""
-
-    weights: int
-    origin: str
-    changes: list[str]
-    faults: str
-
-
-def convert(
-    checkpoint: Path,
-    out: Path,
-    to: str,
-    dataset: str | None = None,
-    img_size: tuple[int, int] | None = None,
-    num_heads: int | None = None,
-    drop_unused: bool = False,
-) -> Converted:
-    """Write a checkpoint in another format.
-
-    Args:
-        checkpoint: file or folder of any known origin.
-        out: file to write; for transformers a folder, which may exist if it is empty.
-        to: 'ours', 'mmpose', 'official', 'transformers' or 'safetensors'.
-        dataset: for transformers: whose decoder, if there are several.
-        img_size: for transformers: (h, w) in pixels, if the file does not say it.
-        num_heads: for transformers: number of attention heads, if the size has no name.
-        drop_unused: drop experts beside a whole FFN, and other datasets' decoders.
-
-    Raises:
-        ValueError: the file is of no known origin, or the format has no such model.
-        OSError: a file is missing, exists already, or cannot be written.
-        ImportError: safetensors is not installed.
-    """
-    suffix = {'transformers': '', 'safetensors': '.safetensors'}.get(to, '.pth')
-    if suffix and out.suffix != suffix:
-        raise InputError(f'{out}: expected a name that ends in {suffix} with --to {to}')
-    if out.exists() and not (suffix == '' and out.is_dir() and not any(out.iterdir())):
-        raise FileExistsError(f'{out} already exists: remove it or choose another name')
-    check_readable(checkpoint, 'checkpoint', folder=True)
+    """Convert, and print what was written and changed."""
+    suffix = {'transformers': '', 'safetensors': '.safetensors'}.get(args.to, '.pth')
+    if suffix and args.out.suffix != suffix:
+        raise InputError(f'{args.out}: expected a name that ends in {suffix} with --to {args.to}')
+    if args.out.exists() and (suffix or not args.out.is_dir() or any(args.out.iterdir())):
+        raise FileExistsError(f'{args.out} already exists: remove it or choose another name')
+    check_readable(args.checkpoint, 'checkpoint', folder=True)
 
     from vitpose_mm.backbones.vit_sizes import SIZES
     from vitpose_mm.checkpoints import conversion
@@ -105,33 +58,39 @@ def convert(
 
     from ..plain_json import is_plain
 
-    loaded = load_checkpoint(checkpoint)
+    loaded = load_checkpoint(args.checkpoint)
     changes: list[str] = []
-    parts = split_parts(loaded.weights, loaded.meta, drop_unused, changes.append)
-    meta: dict[str, Any] = {**conversion.make_metadata(parts), 'file': checkpoint.name, 'changes': changes}
-    if parts.experts and to in ('official', 'transformers'):
+    parts = split_parts(loaded.weights, loaded.meta, args.drop_unused, changes.append)
+    meta: dict[str, Any] = {**conversion.make_metadata(parts), 'file': args.checkpoint.name, 'changes': changes}
+    if parts.experts and args.to in ('official', 'transformers'):
         meta['experts'] = [parts.experts[index] for index in conversion.expert_order(parts)]
     dataset_meta = loaded.meta.get('dataset_meta')
     named = dataset_meta.get('dataset_name') if isinstance(dataset_meta, dict) else None
-    if isinstance(dataset_meta, dict) and dataset in (None, named) and is_plain(dataset_meta):
+    if isinstance(dataset_meta, dict) and args.dataset in (None, named) and is_plain(dataset_meta):
         meta['dataset_meta'] = dataset_meta
-    if to == 'transformers':
-        own = (next(iter(parts.heads)) or named) if len(parts.heads) == 1 else None
-        if dataset and own not in (None, dataset):
-            raise InputError(f'--dataset {dataset}: the only decoder of {checkpoint} is that of {own}')
+    if args.to == 'transformers':
+        only = (next(iter(parts.heads)) or named) if len(parts.heads) == 1 else None
+        if args.dataset and only not in (None, args.dataset):
+            raise InputError(f'--dataset {args.dataset}: the only decoder of {args.checkpoint} is that of {only}')
         config = loaded.meta.get('config') or {}
         sizes = (size.num_heads for size in SIZES.values() if (size.depth, size.embed_dim) == parts.size)
-        heads = num_heads or parts.num_heads or next(sizes, None)
+        heads = args.num_heads or parts.num_heads or next(sizes, None)
         if heads is None:
             raise InputError('a ViT of depth {} and width {} has no name: give --num-heads N'.format(*parts.size))
         names = meta.get('dataset_meta') or {}
         labels = [str(name) for name in (names.get('keypoint_id2name') or config.get('id2label') or {}).values()]
-        weights, config = conversion.to_transformers(parts, heads, img_size, dataset, labels)
-        if dataset:
-            meta['dataset'] = dataset
-        conversion.write_folder(out, weights, config, meta)
+        weights, config = conversion.to_transformers(parts, heads, args.img_size, args.dataset, labels)
+        if args.dataset:
+            meta['dataset'] = args.dataset
+        conversion.write_folder(args.out, weights, config, meta)
     else:
-        weights = getattr(conversion, f'to_{"ours" if to == "safetensors" else to}')(parts, changes.append)
-        write = conversion.write_safetensors if to == 'safetensors' else conversion.write_torch
-        write(out, weights, meta)
-    return Converted(len(weights), parts.origin.format.title, changes, find_non_finite_weights(weights))
+        weights = getattr(conversion, f'to_{"ours" if args.to == "safetensors" else args.to}')(parts, changes.append)
+        write = conversion.write_safetensors if args.to == 'safetensors' else conversion.write_torch
+        write(args.out, weights, meta)
+    print(f'{args.out}: {len(weights)} weights of {args.checkpoint.name} ({parts.origin.format.title}) as {args.to}')
+    for change in changes:
+        print(f'  {change}')
+    problem = find_non_finite_weights(weights)
+    if problem:
+        print(f'  warning: {problem}')
+    return 0

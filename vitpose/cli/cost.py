@@ -11,51 +11,40 @@ from typing import Any
 
 from ..errors import InputError, started
 from .paths import check_readable
+from .shared_options import add_device, check_positive
 
 WHOLE = ('parameters, M', 'trainable parameters, M', 'backbone GMACs', 'trainable GMACs')  # figures of the whole model
-HELP = 'parameters, MACs by part, and measured time and memory of configs'
-EXAMPLES = """examples:
+DESCRIPTION = 'Parameters, MACs by part, and measured time and memory of configs.'
+EPILOG = """examples:
   vitpose cost configs/coco/vitpose-base_coco-256x192.py
   vitpose cost --measure --batch 4 configs/coco/vitpose-base_coco-256x192.py
   vitpose cost --compare configs/attention/*.py --json cost.json
 
 MACs are multiply-accumulates of one image, counted from the model as built;
-papers often print them as GFLOPs. Trainable MACs are those of the backbone's
-parts that train. Time and memory are of one training step (forward, backward,
-AdamW) and of inference, on random images. Of a distiller's config all figures
-are the student's."""
+papers often call them FLOPs. Trainable MACs belong to the parts of the backbone
+that train. Time and memory are measured for one training step (forward,
+backward, AdamW) and for inference, on random images. For a distillation config
+all figures are the student's."""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the subcommand."""
-    parser = subparsers.add_parser('cost', help=HELP, description=HELP, epilog=EXAMPLES)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `vitpose cost`."""
     parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files')
     parser.add_argument('--compare', action='store_true', help='print ratios to the first config')
-    parser.add_argument('--measure', action='store_true', help='also measure time and peak memory, of both')
-    parser.add_argument('--only', choices=('train', 'inference'), help='measure nothing else')
+    parser.add_argument('--measure', action='store_true', help='also measure time and peak memory')
+    parser.add_argument('--only', choices=('train', 'inference'), help='measure only this')
     parser.add_argument('--batch', type=int, default=1, help='images per measured step (default 1)')
-    parser.add_argument('--device', default='cpu', help="'cpu' or 'cuda' (default cpu)")
-    parser.add_argument(
-        '--dtype',
-        choices=('float32', 'bfloat16'),
-        default='float32',
-        help='bfloat16 measures under autocast (default float32)',
-    )
-    parser.add_argument(
-        '--steps',
-        type=int,
-        default=5,
-        metavar='N',
-        help='measured steps per config, in turns; the median counts (default 5)',
-    )
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures here, too')
+    add_device(parser, 'cpu')
+    text = 'bfloat16 measures under autocast (default float32)'
+    parser.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32', help=text)
+    text = 'measured steps per config, in turns; the median is shown (default 5)'
+    parser.add_argument('--steps', type=int, default=5, metavar='N', help=text)
+    parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures to this file')
 
 
 def run(args: argparse.Namespace) -> int:
     """Count, measure, print."""
-    for name in ('batch', 'steps'):
-        if getattr(args, name) < 1:
-            raise InputError(f'--{name} {getattr(args, name)}: expected at least 1')
+    check_positive(args, 'batch', 'steps')
     for path in args.configs:
         check_readable(path, 'config file')
         if Path(path).suffix not in ('.py', '.json', '.yml', '.yaml'):
@@ -75,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _figures(args: argparse.Namespace) -> list[dict[str, float]]:
-    """The figures of each config."""
+    """Return the figures of each config."""
     import torch
     from mmengine.registry import init_default_scope
 
@@ -85,19 +74,13 @@ def _figures(args: argparse.Namespace) -> list[dict[str, float]]:
         raise ValueError(f"--device {args.device}: expected 'cpu', or 'cuda' where torch finds a GPU")
     init_default_scope('mmpose')
     models = [_read_model(path) for path in args.configs]
-    figures = [_counted(path, model) for path, model in zip(args.configs, models, strict=True)]
-    if args.measure or args.only:
-        for row, measured in zip(figures, _measured(models, args), strict=True):
-            row.update(measured)
-    return figures
+    figures = [_count(path, model) for path, model in zip(args.configs, models, strict=True)]
+    measured = _measure(models, args) if args.measure or args.only else [{}] * len(models)
+    return [row | more for row, more in zip(figures, measured, strict=True)]
 
 
 def _read_model(path: str) -> Any:
-    """A config's model, without the weights it starts from, which do not change its cost.
-
-    Raises:
-        ValueError: it is no config, or has no model of a backbone and a head.
-    """
+    """Read a config's model, without its initial weights, which do not change its cost."""
     from mmengine import Config
 
     try:
@@ -110,26 +93,19 @@ def _read_model(path: str) -> Any:
     return model
 
 
-def _counted(path: str, model: Any) -> dict[str, float]:
+def _count(path: str, model: Any) -> dict[str, float]:
     from vitpose_mm.cost import count
 
     try:
         counted = count(model)
     except (ValueError, TypeError, KeyError) as problem:
         raise ValueError(f'{path}: {problem.args[0]}') from problem
-    whole = (
-        counted.parameters / 1e6,
-        counted.trainable_parameters / 1e6,
-        counted.backbone_macs / 1e9,
-        counted.trainable_macs / 1e9,
-    )
-    return {
-        **dict(zip(WHOLE, whole, strict=True)),
-        **{f'{part} GMACs': macs / 1e9 for part, macs in counted.macs.items()},
-    }
+    parameters = (counted.parameters / 1e6, counted.trainable_parameters / 1e6)
+    whole = dict(zip(WHOLE, (*parameters, counted.backbone_macs / 1e9, counted.trainable_macs / 1e9), strict=True))
+    return whole | {f'{part} GMACs': macs / 1e9 for part, macs in counted.macs.items()}
 
 
-def _measured(models: list, args: argparse.Namespace) -> list[dict[str, float]]:
+def _measure(models: list, args: argparse.Namespace) -> list[dict[str, float]]:
     from rich.progress import Progress
 
     from vitpose_mm.cost import measure
@@ -140,9 +116,8 @@ def _measured(models: list, args: argparse.Namespace) -> list[dict[str, float]]:
     with started(), Progress(transient=True) as progress:
         task = progress.add_task('measuring', total=len(modes) * len(models) * (args.steps + 2))
         for mode in modes:
-            measured = measure(
-                models, mode, args.batch, args.device, args.dtype, args.steps, lambda: progress.advance(task)
-            )
+            settings = (args.batch, args.device, args.dtype, args.steps)
+            measured = measure(models, mode, *settings, lambda: progress.advance(task))
             for row, figures in zip(rows, measured, strict=True):
                 row[f'{mode}, s per step of {args.batch}'] = figures.seconds
                 row[f'{mode}, peak MiB'] = figures.peak_bytes / 2**20
@@ -150,7 +125,7 @@ def _measured(models: list, args: argparse.Namespace) -> list[dict[str, float]]:
 
 
 def _tables(names: list[str], figures: list[dict[str, float]], compare: bool) -> Iterator[Any]:
-    """One row per config: the model, its GMACs by part, and what was measured."""
+    """Yield tables with one row per config: the model, its GMACs by part, and what was measured."""
     from rich import box
     from rich.table import Table
 
@@ -174,7 +149,7 @@ def _tables(names: list[str], figures: list[dict[str, float]], compare: bool) ->
 
 
 def _shortened(names: list[str]) -> list[str]:
-    """The names without the words that all of them begin or end with."""
+    """Remove the words that all names begin or end with."""
     if len(names) == 1:
         return names
     start = re.sub('[^-_]*$', '', os.path.commonprefix(names))

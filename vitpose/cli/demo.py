@@ -4,9 +4,9 @@ import argparse
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 from ..errors import InputError, started
+from .shared_options import add_rendering, check_positive
 
 CONFIG = 'configs/synthetic/vitpose-mini_synthetic-128x96.py'
 
@@ -26,25 +26,18 @@ This takes about ten minutes on two cores. If OUT was created by an earlier
 demo, it is replaced."""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add ``vitpose demo``."""
-    parser = subparsers.add_parser('demo', description=DESCRIPTION)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `vitpose demo`."""
     parser.add_argument('--out', type=Path, default=Path('demo'), help='output folder (default demo)')
-    parser.add_argument('--train', type=int, default=4800, metavar='N', help='number of training images (default 4800)')
-    parser.add_argument('--val', type=int, default=250, metavar='M', help='number of held-out images (default 250)')
-    parser.add_argument('--epochs', type=int, metavar='E', help="number of epochs (default the config's)")
-    parser.add_argument('--seed', type=int, default=0, metavar='S', help='seed of the images (default 0)')
-    parser.add_argument(
-        '--difficulty', choices=('easy', 'hard'), default='easy', help='difficulty of the images (default easy)'
-    )
+    parser.add_argument('--epochs', type=int, metavar='E', help="number of epochs (default: the config's)")
+    add_rendering(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo."""
     if args.train < 1 or args.val < 1:
         raise InputError(f'--train {args.train} --val {args.val}: expected at least 1 image each')
-    if args.epochs is not None and args.epochs < 1:
-        raise InputError(f'--epochs {args.epochs}: expected at least 1')
+    check_positive(args, 'epochs')
     from ..demo.folder import prepare_folder
     from ..predict.extras import need
     from ..shipped import shipped

@@ -2,13 +2,12 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from ..errors import InputError, started
 from .paths import check_readable
 
 DESCRIPTION = """Write a trained model as one file for another runtime, run the file, and compare
-it with torch in fp32. If it differs too much, no file is left.
+it with torch in fp32. If it differs too much, the file is deleted.
 
 The file holds everything that prediction needs: network, decoding, how to crop,
 keypoint names and skeleton; `vitpose inspect FILE` prints them. To run it,
@@ -17,58 +16,42 @@ vitpose needs only numpy, OpenCV and the runtime:
   vitpose predict photos/ --model FILE --out poses
 
 With --decode, the default, it takes uint8 crops and returns keypoints. With
---no-decode it takes normalised images and returns heatmaps, as other tools
+--no-decode it takes normalized images and returns heatmaps, as other tools
 expect, such as rtmlib's ViTPose.
 
-docs/deployment.md says what each precision means and which differences are
-accepted."""
+docs/deployment.md explains the precisions and the accepted differences."""
 
 EPILOG = """examples:
   vitpose export CONFIG FILE.pth --to onnx --out vitpose.onnx
   vitpose export CONFIG FILE.pth --to openvino --dataset aic --out aic.xml
   vitpose export CONFIG FILE.pth --to openvino --precision int8 \\
-      --images train2017/ --boxes person_keypoints_train2017.json --out int8.xml
-
-exit code: 0 if all is well; 1 if the file differs too much or cannot be
-written; 2 if nothing was started; 130 after Ctrl-C"""
+      --images train2017/ --boxes person_keypoints_train2017.json --out int8.xml"""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the parser of `vitpose export`."""
-    parser = subparsers.add_parser('export', description=DESCRIPTION, epilog=EPILOG)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `vitpose export`."""
     parser.add_argument('config', type=Path, metavar='CONFIG', help='config of the model')
     parser.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help='its weights')
     parser.add_argument('--to', required=True, choices=('onnx', 'openvino'), help='runtime')
     parser.add_argument('--out', required=True, type=Path, metavar='FILE', help='file to write: .onnx or .xml')
-    parser.add_argument(
-        '--precision', choices=('fp32', 'fp16', 'bf16', 'int8'), default='fp32', help='of the weights (default fp32)'
-    )
-    parser.add_argument(
-        '--decode', action=argparse.BooleanOptionalAction, default=True, help='return keypoints (default: yes)'
-    )
+    precisions, text = ('fp32', 'fp16', 'bf16', 'int8'), 'precision of the weights (default fp32)'
+    parser.add_argument('--precision', choices=precisions, default='fp32', help=text)
+    yes_or_no, text = argparse.BooleanOptionalAction, 'return keypoints (default: yes)'
+    parser.add_argument('--decode', action=yes_or_no, default=True, help=text)
     parser.add_argument('--flip-test', action='store_true', help='average with the mirrored crop: twice the time')
-    parser.add_argument('--dataset', metavar='NAME', help='of a multi-dataset model: whose keypoints to predict')
-    parser.add_argument(
-        '--size', nargs=2, type=int, metavar=('H', 'W'), help="of the crops in pixels (default: the config's)"
-    )
-    parser.add_argument(
-        '--images',
-        nargs='+',
-        default=(),
-        metavar='INPUT',
-        help='images to compare on (default: rendered people); int8 is calibrated with them',
-    )
-    parser.add_argument(
-        '--accuracy-drop',
-        type=float,
-        metavar='D',
-        help='int8: keep layers in fp32 until the agreement with fp32, from 0 to 1, falls by less than this',
-    )
-    parser.add_argument('--boxes', type=Path, metavar='FILE', help='their people, as for `vitpose predict`')
+    parser.add_argument('--dataset', metavar='NAME', help='multi-dataset model: whose keypoints to predict')
+    text = "size of the crops in pixels (default: the config's)"
+    parser.add_argument('--size', nargs=2, type=int, metavar=('H', 'W'), help=text)
+    text = 'images to compare on (default: rendered people), and to calibrate int8 with'
+    parser.add_argument('--images', nargs='+', default=(), metavar='INPUT', help=text)
+    text = 'int8: keep layers in fp32 until the agreement with fp32, from 0 to 1, falls by less than this'
+    parser.add_argument('--accuracy-drop', type=float, metavar='D', help=text)
+    text = 'person boxes in them, as for `vitpose predict`'
+    parser.add_argument('--boxes', type=Path, metavar='FILE', help=text)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write a file, and print how it differs from torch; see EPILOG for the exit code."""
+    """Write a file, and print how it differs from torch."""
     if args.boxes and not args.images:
         raise InputError(f'--boxes {args.boxes}: only with --images')
     check_readable(args.config, 'config file')

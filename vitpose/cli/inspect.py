@@ -1,4 +1,4 @@
-"""`vitpose inspect`: who wrote a checkpoint, and what is in it; what an exported file says about itself."""
+"""`vitpose inspect`: origin and content of a checkpoint; metadata of an exported file."""
 
 import argparse
 import json
@@ -8,13 +8,12 @@ from typing import Any
 
 from .paths import check_readable
 
-DESCRIPTION = """Say who wrote a checkpoint and what is in it: origin, size, decoders with their
-number of keypoints and dataset, experts, token grid, number type, parameters,
-what is recorded of the training, and the configs that it fits. No code in the
-file runs.
+DESCRIPTION = """Show the origin and content of a checkpoint: size, decoders with their number of
+keypoints and dataset, experts, token grid, dtype, parameters, what it records
+about its training, and the configs that it fits. No code in the file runs.
 
 FILE is a .pth or .safetensors file, the index of shards (*.index.json), or a
-folder of transformers. Of an exported file (.onnx, .xml) the metadata are
+folder of transformers. For an exported file (.onnx, .xml) the metadata are
 printed: crop, codec, keypoints, precision, and the source checkpoint."""
 
 EPILOG = """examples:
@@ -23,9 +22,8 @@ EPILOG = """examples:
   vitpose inspect vitpose.onnx"""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the parser of `vitpose inspect`."""
-    parser = subparsers.add_parser('inspect', description=DESCRIPTION, epilog=EPILOG)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `vitpose inspect`."""
     parser.add_argument('checkpoint', type=Path, metavar='FILE', help='checkpoint or exported file')
     parser.add_argument('--json', action='store_true', help='print JSON')
 
@@ -35,9 +33,10 @@ def run(args: argparse.Namespace) -> int:
     check_readable(args.checkpoint, 'checkpoint or exported file', folder=True)
     from ..predict.models.exported import is_exported
 
-    found = inspect_exported(args.checkpoint) if is_exported(args.checkpoint) else inspect(args.checkpoint)
+    describe = _describe_exported if is_exported(args.checkpoint) else _describe_checkpoint
+    description = describe(args.checkpoint)
     if args.json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(description, indent=2))
         return 0
     from rich.console import Console
     from rich.table import Table
@@ -45,36 +44,24 @@ def run(args: argparse.Namespace) -> int:
     table = Table(show_header=False, title=str(args.checkpoint), title_justify='left')
     table.add_column(style='bold', no_wrap=True)
     table.add_column(overflow='fold')
-    for key, value in found.items():
+    for key, value in description.items():
         table.add_row(key.replace('_', ' '), _shown(value))
     Console().print(table)
     return 0
 
 
-def inspect_exported(path: Path) -> dict[str, Any]:
-    """Describe an exported file, as JSON data.
-
-    Raises:
-        ValueError: it cannot be read, or `vitpose export` did not write it; or its runtime is not installed.
-        OSError: there is no such file.
-    """
+def _describe_exported(path: Path) -> dict[str, Any]:
+    """Describe an exported file, as JSON data."""
     from dataclasses import asdict
 
     from ..predict.models.exported import ExportedModel
 
-    found = asdict(ExportedModel(path, 'cpu').info)
-    for key in ('keypoint_colors', 'skeleton_colors'):
-        del found[key]
-    return found
+    description = asdict(ExportedModel(path, 'cpu').info)
+    return {key: value for key, value in description.items() if not key.endswith('_colors')}
 
 
-def inspect(path: Path) -> dict[str, Any]:
-    """Describe a checkpoint, as JSON data.
-
-    Raises:
-        ValueError: it cannot be read or is of no known origin.
-        OSError: there is no such file.
-    """
+def _describe_checkpoint(path: Path) -> dict[str, Any]:
+    """Describe a checkpoint, as JSON data."""
     from vitpose_mm.backbones.vit_sizes import SIZES
     from vitpose_mm.checkpoints.model_parts import split_parts
     from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint
@@ -102,7 +89,8 @@ def inspect(path: Path) -> dict[str, Any]:
         for key, value in loaded.meta.items()
         if key not in ('cfg', 'config', 'dataset_meta') and is_plain(value, 100) and len(str(value)) < 200
     }
-    found = dict(
+    is_shipped_patch = parts.vit['patch_embed.proj.weight'].shape[2:] == (16, 16)  # as in all shipped configs
+    return dict(
         origin=parts.origin.format.title,
         reason=parts.origin.reason,
         container=loaded.container,
@@ -116,16 +104,12 @@ def inspect(path: Path) -> dict[str, Any]:
         parameters=sum(value.numel() for value in loaded.weights.values()),
         training=training,
         notes=[*notes, *filter(None, [find_non_finite_weights(loaded.weights)])],
+        configs=_find_configs(parts.size, heads, parts.grid, bool(count)) if is_shipped_patch else [],
     )
-    shipped = found['patch'] == [16, 16]  # as in all shipped configs
-    found['configs'] = matching_configs(parts.size, heads, parts.grid, bool(count)) if shipped else []
-    return found
 
 
-def matching_configs(
-    size: tuple[int, int], heads: list[dict], grid: tuple[int, int] | None, experts: bool
-) -> list[str]:
-    """Shipped configs whose model has this depth and width, decoder, number of keypoints and image size."""
+def _find_configs(size: tuple[int, int], heads: list[dict], grid: tuple[int, int] | None, experts: bool) -> list[str]:
+    """Find the shipped configs whose model has this depth and width, decoder, number of keypoints and image size."""
     if not heads or grid is None:
         return []
     from mmengine.config import Config
@@ -137,20 +121,22 @@ def matching_configs(
     image = '{}x{}'.format(*(16 * side for side in grid))
     kind = 'vitpose-plus' if experts else 'vitpose'
     roots = [root for root in (TOP / 'configs', TOP / 'vitpose_mm' / '.mim' / 'configs') if root.is_dir()]
-    found = []
+    configs = []
     for path in sorted(roots[0].rglob(f'{kind}-*{image}.py')) if roots else []:
         if not re.fullmatch(rf'{kind}-[a-z]+(-simple)?', path.stem.split('_')[0]):
-            continue  # attention variants and students are trained from others
+            continue  # attention variants and students start from other models
         model = Config.fromfile(path).model
         arch = parse_size(model.backbone.arch)
         if (arch.depth, arch.embed_dim) != size:
             continue
         head = model.head
-        own = list(head['heads'].values()) if 'heads' in head else [head]
-        wanted = sorted((part['keypoints'], part['decoder']) for part in heads)
-        if wanted == sorted((part.out_channels, 'simple' if part.type == 'SimpleHead' else 'classic') for part in own):
-            found.append(str(path.relative_to(roots[0].parent)))
-    return found
+        decoders = [
+            (part.out_channels, 'simple' if part.type == 'SimpleHead' else 'classic')
+            for part in (head['heads'].values() if 'heads' in head else [head])
+        ]
+        if sorted(decoders) == sorted((part['keypoints'], part['decoder']) for part in heads):
+            configs.append(str(path.relative_to(roots[0].parent)))
+    return configs
 
 
 def _shown(value: Any) -> str:

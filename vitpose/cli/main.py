@@ -13,20 +13,20 @@ from ..errors import FailedError, VitPoseError, is_bug, one_line
 
 COMMANDS = {
     'predict': 'poses in images and videos, drawn and as JSON',
-    'dataset': 'your own annotated images: check, split, write a config to train with',
-    'check': 'look for faults in the images and annotations of a config',
+    'dataset': 'your annotated images: check, split, and write a config to train with',
+    'check': 'find problems in the images and annotations of a config',
     'models': 'published checkpoints: list, download',
-    'bench': 'speed of prediction, backends side by side; or of training',
+    'bench': 'speed of prediction with each backend, or of training',
     'doctor': 'what is installed, what was tested, what is missing, and how to fix it',
     'synth': 'render people or animals with true keypoints, in the layout of COCO and others',
     'cost': 'parameters, MACs by part, and measured time and memory of configs',
-    'inspect': 'who wrote a checkpoint, and what is in it; metadata of an exported file',
+    'inspect': 'origin and content of a checkpoint; metadata of an exported file',
     'convert': 'write a checkpoint in the format of MMPose, the authors, transformers or safetensors',
     'split': "extract one dataset's plain model from a multi-dataset model",
     'token': "extract a trained knowledge token from a teacher's checkpoint",
     'teacher-cache': "store a teacher's heatmaps of a training set, so that the teacher runs only once",
-    'export': 'one file of ONNX or OpenVINO that predicts without torch',
-    'app': 'a page on which to drop images and videos, to see and download poses',
+    'export': 'write an ONNX or OpenVINO file that predicts without torch',
+    'app': 'a web page that predicts and draws poses in uploaded images and videos',
     'demo': 'render people, train and test a small ViTPose on them, show the result',
 }
 EPILOG = """training and testing go through MIM, as in all of OpenMMLab:
@@ -38,6 +38,9 @@ configs in configs/ of a checkout or vitpose_mm/.mim/configs of an installation.
 first steps:
   vitpose doctor           is everything installed?
   vitpose demo --out demo  about ten minutes on two cores, no download
+
+exit code: 0 on success; 1 if the work was started and failed; 2 if nothing was
+started; 130 after Ctrl-C
 """
 
 
@@ -47,7 +50,7 @@ def module_of(name: str) -> ModuleType:
 
 
 def build_parser(loaded: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """Build the parser; the subcommands in ``loaded`` are imported, each of the others is one line of help."""
+    """Build the parser; the subcommands in `loaded` are imported, each other one is a line of help."""
     parser = argparse.ArgumentParser(
         prog='vitpose',
         description='ViTPose for MMPose 1.x.',
@@ -57,19 +60,20 @@ def build_parser(loaded: Sequence[str] = ()) -> argparse.ArgumentParser:
     raw: Any = partial(argparse.ArgumentParser, formatter_class=argparse.RawDescriptionHelpFormatter)
     subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', title='commands', parser_class=raw)
     for name, line in COMMANDS.items():
-        if name in loaded:
-            module_of(name).add_parser(subparsers)
-        else:
-            subparsers.add_parser(name, help=line)
+        module = module_of(name) if name in loaded else None
+        description, epilog = getattr(module, 'DESCRIPTION', line), getattr(module, 'EPILOG', None)
+        subparser = subparsers.add_parser(name, help=line, description=description, epilog=epilog)
+        if module:
+            module.add_arguments(subparser)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``vitpose`` with ``argv`` (None: the command line's) and return its exit code.
+    """Run `vitpose` with `argv`, by default the command line, and return its exit code.
 
-    Every command may raise: what the user can correct becomes one line on stderr and the exit code 2, or 1 once the
-    work was started; Ctrl-C 130; a reader of the output that went away, as in `vitpose models | head -1`, 141. An error
-    in this program keeps its traceback.
+    Every command may raise. What the user can correct becomes one line on stderr and the exit code 2, or 1 once the
+    work has started; Ctrl-C gives 130, and an output closed by its reader, as in `vitpose models | head -1`, 141. An
+    error in this program keeps its traceback.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     name = words[0] if words and words[0] in COMMANDS else None
@@ -86,10 +90,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it again at exit
         return 141
     except SystemExit as end:
-        if isinstance(end.__context__, BrokenPipeError):  # rich's
+        if isinstance(end.__context__, BrokenPipeError):  # raised by rich
             return 141
         raise
     except KeyboardInterrupt as problem:

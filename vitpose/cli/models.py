@@ -5,7 +5,6 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from ..errors import started
 
@@ -16,19 +15,16 @@ transformers have published, with their publishers' scores, or download one:
   vitpose models --json                           with their URLs, for scripts
   vitpose models fetch mmpose/vitpose-base_coco   download one
 
-A download shows its progress and is checked against the published SHA-256,
-where there is one. The files of the authors are behind pages for browsers,
-whose addresses are printed."""
+A download shows its progress and is checked against the published SHA-256, if
+there is one. The authors' files require a browser to download; their addresses
+are printed."""
 
-EPILOG = """The shipped config of each model loads the file as it is:
-  vitpose predict photos/ --config CONFIG --checkpoint FILE --out poses
-
-exit code: 0 if all is well; 1 if a download failed; 2 for an unknown name"""
+EPILOG = """The shipped config of each model loads the file without conversion:
+  vitpose predict photos/ --config CONFIG --checkpoint FILE --out poses"""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the parser of `vitpose models`."""
-    parser = subparsers.add_parser('models', description=DESCRIPTION, epilog=EPILOG)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `vitpose models`."""
     parser.add_argument('--json', action='store_true', help='print JSON')
     actions = parser.add_subparsers(dest='action', metavar='fetch')
     fetch = actions.add_parser('fetch', help='download a checkpoint', description='Download a checkpoint.')
@@ -37,26 +33,23 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """List or download; see EPILOG for the exit code."""
-    from ..published.catalogue import find, published
+    """List or download."""
+    from ..published.catalogue import find_model, read_catalogue
 
-    models = published()
+    models = read_catalogue()
     if args.action == 'fetch':
-        _fetch(find(args.name, models), args.out)
+        from ..published.download import download
+
+        model = find_model(args.name, models)
+        with started():
+            file, digest = download(model, args.out)
+        print(f'{file}: ' + (f'SHA-256 begins with {digest}, as published' if digest else 'no hash is published'))
+        print(f'{model.license}; load it with {model.config}')
     elif args.json:
         print(json.dumps([asdict(model) for model in models], indent=1))
     else:
         _print_table(models)
     return 0
-
-
-def _fetch(model: Any, folder: Path) -> None:
-    from ..published.download import download
-
-    with started():
-        file, digest = download(model, folder)
-    print(f'{file}: ' + (f'SHA-256 begins with {digest}, as published' if digest else 'no hash is published'))
-    print(f'{model.license}; load it with {model.config}')
 
 
 def _print_table(models: list) -> None:
@@ -68,6 +61,6 @@ def _print_table(models: list) -> None:
         keypoints = ' '.join(map(str, model.keypoints))
         score = f'{model.metric} {100 * model.score:.1f} {model.dataset}'
         table.add_row(model.name, keypoints, model.size, score, model.config.removeprefix('configs/'))
-    # a file or a pipe gets whole lines
+    # no line breaks in a file or a pipe
     Console(width=None if sys.stdout.isatty() else 240).print(table)
     print("Scores are their publishers'. All are Apache-2.0. URLs: `vitpose models --json`")

@@ -8,34 +8,34 @@ from typing import Any
 
 from ..errors import InputError, started
 from .paths import check_detector, check_readable
+from .shared_options import add_device, check_positive
 
 DESCRIPTION = """Predict poses in images and videos, draw them and write them as JSON:
 
   OUT/predictions.jsonl  one line per image or video frame, as it is predicted:
                          boxes, keypoints and scores, or why there are none
   OUT/keypoints.json     COCO keypoint results, for COCO.loadRes of pycocotools
-  OUT/images.json        the images with the ids in them; not if --boxes is a
-                         COCO file, whose ids are used then
+  OUT/images.json        the images and their ids in keypoints.json; not written
+                         if --boxes is a COCO file, whose ids are used instead
   OUT/drawn/             the images, or H.264 videos without sound, with poses
   OUT/index.html         with --html: a page to look through them
 
 INPUT is an image, a video, a folder (searched with all folders below), a
 quoted glob such as 'photos/**/*.jpg', or the index of a camera, such as 0.
 
-Where people are is said by one of
-  --boxes FILE  a COCO annotation file (bbox: x y width height); or COCO
-                detections, a list of {image_id, bbox, score}, with
-                --images-json FILE, a COCO file with their images; or
-                JSON lines (.jsonl), {"file": NAME, "boxes": [[x1, y1, x2, y2]]}
-                with "scores", and with "frame": INDEX for videos. A file name
-                there and an input match if one path ends with the other.
-  --detector    a detector of MMDetection, by its config and checkpoint, or by
-                a name that MMPoseInferencer accepts; or FILE.onnx of YOLOX,
-                which rtmlib runs without torch
+Person boxes come from one of
+  --boxes FILE  a COCO annotation file; COCO detections, with --images-json
+                FILE, a COCO file with their images; or JSON lines (.jsonl):
+                {"file": NAME, "boxes": [[x1, y1, x2, y2]]}, "scores" and, for
+                videos, "frame": INDEX. A file name matches an input if one
+                path ends with the other.
+  --detector    an MMDetection detector: its config and checkpoint, or a name
+                that MMPoseInferencer accepts; or a YOLOX FILE.onnx, which
+                rtmlib runs without torch
   --whole-image each image is one person (default)
 
-Keypoints are x y in pixels of the upright image; the centre of the first pixel
-is 0 0. Ctrl-C keeps what is finished, in valid files."""
+Keypoints are x y in pixels of the upright image; the center of the first pixel
+is 0 0. After Ctrl-C, what is finished stays in valid files."""
 
 EPILOG = """examples:
   vitpose predict photos/ --config CONFIG --checkpoint FILE.pth --out poses
@@ -47,55 +47,58 @@ EPILOG = """examples:
 
 CONFIG is the config that the model was trained with, for example
 configs/coco/vitpose-base_coco-256x192.py. FILE.onnx, or FILE.xml of OpenVINO,
-is what `vitpose export` writes; it needs neither torch nor MMPose.
+is written by `vitpose export`; it needs neither torch nor MMPose.
 
-exit code: 0 if all is well; 1 if an input was broken (the others are
-predicted all the same) or writing failed; 2 if nothing was started; 130 after
-Ctrl-C"""
+The exit code is 1 if an input was broken; the others are still predicted."""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the parser of `vitpose predict`."""
-    parser = subparsers.add_parser('predict', description=DESCRIPTION, epilog=EPILOG)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `vitpose predict`."""
     parser.add_argument('inputs', nargs='+', metavar='INPUT', help='images, videos, folders, globs or a camera index')
     parser.add_argument('--config', type=Path, help='config of the model')
     parser.add_argument('--checkpoint', type=Path, metavar='FILE', help='checkpoint of the model')
     parser.add_argument('--model', type=Path, metavar='FILE', help='exported file, instead of both')
     parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder to write')
     people = parser.add_mutually_exclusive_group()
-    people.add_argument('--boxes', type=Path, metavar='FILE', help='boxes of the people, see above')
-    people.add_argument(
-        '--detector', nargs='+', metavar=('CONFIG', 'CHECKPOINT'), help='detector of the people, see above'
-    )
+    people.add_argument('--boxes', type=Path, metavar='FILE', help='person boxes, see above')
+    words = ('CONFIG', 'CHECKPOINT')
+    people.add_argument('--detector', nargs='+', metavar=words, help='person detector, see above')
     people.add_argument('--whole-image', action='store_true', help='each image is one person')
     parser.add_argument('--images-json', type=Path, metavar='FILE', help='COCO file with the images of --boxes')
-    parser.add_argument('--device', default='auto', help="'cpu' or 'cuda' (default: cuda if there is one)")
-    parser.add_argument(
-        '--precision', choices=('fp32', 'bf16', 'fp16'), help="of the network (default fp32; an exported file's own)"
-    )
+    add_device(parser)
+    text = 'precision of the network (default fp32; an exported file has one)'
+    parser.add_argument('--precision', choices=('fp32', 'bf16', 'fp16'), help=text)
     parser.add_argument('--batch-size', type=int, metavar='N', help='people per batch (default 16, on a GPU 64)')
-    parser.add_argument('--flip-test', action='store_true', help='average with the mirrored image: slower, better')
-    parser.add_argument('--dataset', metavar='NAME', help='which keypoints, if the model has those of several datasets')
+    text = 'average with the mirrored image: slower, more accurate'
+    parser.add_argument('--flip-test', action='store_true', help=text)
+    parser.add_argument('--dataset', metavar='NAME', help='multi-dataset model: whose keypoints to predict')
     parser.add_argument('--track', action='store_true', help='give people ids that they keep from frame to frame')
-    parser.add_argument(
-        '--draw', action=argparse.BooleanOptionalAction, default=True, help='write drawn images (default: yes)'
-    )
+    yes_or_no, text = argparse.BooleanOptionalAction, 'write drawn images (default: yes)'
+    parser.add_argument('--draw', action=yes_or_no, default=True, help=text)
     parser.add_argument('--html', action='store_true', help='write a page to look through the predictions')
 
 
 def run(args: argparse.Namespace) -> int:
     """Predict, write and print a summary; see EPILOG for the exit code."""
-    sources, given, total, tracker = _check(args)
-    predictor = _load(args)
+    sources, boxes, total, tracker = _check(args)
+    from ..predict.detector_file import open_detector
     from ..predict.inputs.sources import read_frames
     from ..predict.outputs.output_files import Outputs
+    from ..predict.predictor import PosePredictor
 
-    if not (given or args.detector or args.whole_image):
+    options = ('device', 'precision', 'flip_test', 'dataset', 'batch_size')
+    predictor = PosePredictor.load(
+        args.model or args.config,
+        args.checkpoint,
+        detector=open_detector(*args.detector, device=args.device) if args.detector else None,
+        **{name: getattr(args, name) for name in options},
+    )
+    if not (boxes or args.detector or args.whole_image):
         print('no --boxes and no --detector: each image is predicted as one person', file=sys.stderr)
-    frames = read_frames(sources, given.missing if given else None)
-    frames = given.fill(frames) if given else frames
+    frames = read_frames(sources, boxes.missing if boxes else None)
+    frames = boxes.fill(frames) if boxes else frames
     with started(), ExitStack() as ending:
-        outputs = Outputs(args.out, sources, predictor.model.metainfo, args.draw, args.html, given)
+        outputs = Outputs(args.out, sources, predictor.model.metainfo, args.draw, args.html, boxes)
         ending.callback(_summarize, outputs, args.out)
         ending.callback(outputs.close)
         try:
@@ -107,7 +110,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _predict(stream: Any, outputs: Any, tracker: Any, total: int | None) -> None:
     """Write the poses of all frames, with a progress bar."""
-    with _progress() as bar, closing(stream):
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    texts = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TextColumn('{task.fields[rate]}'))
+    with Progress(*texts, TimeRemainingColumn(), console=Console(stderr=True)) as bar, closing(stream):
         task = bar.add_task('predicting', total=total, rate='')
         for frame, poses in stream:
             if tracker:
@@ -122,8 +129,7 @@ def _check(args: argparse.Namespace) -> tuple:
     """Find the inputs, match their boxes and check the output folder, before anything slow is done."""
     if (args.config is None, args.checkpoint is None) != (args.model is not None,) * 2:
         raise InputError('expected --config with --checkpoint, or --model with an exported file')
-    if args.batch_size is not None and args.batch_size < 1:
-        raise InputError(f'--batch-size {args.batch_size}: expected at least 1')
+    check_positive(args, 'batch_size')
     if args.images_json and not args.boxes:
         raise InputError(f'--images-json {args.images_json}: only with --boxes FILE, a list of COCO detections')
     check_readable(args.config, 'config file', option='--config')
@@ -140,47 +146,15 @@ def _check(args: argparse.Namespace) -> tuple:
     sources = find_sources(args.inputs, args.out)
     if args.draw and any(source.kind == 'camera' for source in sources):
         need('av', 'writing videos')
-    given = read_boxes(args.boxes, sources, args.images_json) if args.boxes else None
-    total = count_frames([source for source in sources if not (given and source.name in given.missing)])
+    boxes = read_boxes(args.boxes, sources, args.images_json) if args.boxes else None
+    total = count_frames([source for source in sources if not (boxes and source.name in boxes.missing)])
     tracker = None
     if args.track:
         from ..predict.tracking import Tracker
 
         tracker = Tracker()
     prepare_folder(args.out)
-    return sources, given, total, tracker
-
-
-def _load(args: argparse.Namespace) -> Any:
-    """Load the model, and the detector if there is one."""
-    from ..predict.detector_file import open_detector
-    from ..predict.predictor import PosePredictor
-
-    detector = open_detector(*args.detector, device=args.device) if args.detector else None
-    return PosePredictor.load(
-        args.model or args.config,
-        args.checkpoint,
-        device=args.device,
-        precision=args.precision,
-        flip_test=args.flip_test,
-        dataset=args.dataset,
-        detector=detector,
-        batch_size=args.batch_size,
-    )
-
-
-def _progress() -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    return Progress(
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn('{task.fields[rate]}'),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
+    return sources, boxes, total, tracker
 
 
 def _summarize(outputs: Any, out: Path) -> None:

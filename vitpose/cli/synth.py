@@ -2,7 +2,8 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+
+from .shared_options import add_rendering
 
 DESCRIPTION = """Render images of people or animals with exact keypoints and write them in the
 annotation format of a dataset:
@@ -17,11 +18,9 @@ annotation format of a dataset:
   --kind wholebody  133 keypoints, COCO-WholeBody: body, feet, face, hands
   --kind ap10k      17 keypoints of quadrupeds, AP-10K
 
-People are articulated bodies with joint limits and random build, skin, hair and
-clothes; people and objects occlude each other. Visibility is read from the
-rendered pixels: v=2 visible, v=1 occluded, v=0 outside the image. Box, area and
-segmentation cover the visible pixels. The same arguments give the same bytes
-for any number of workers."""
+Visibility is read from the rendered pixels: v=2 visible, v=1 occluded, v=0
+outside the image. Box, area and segmentation cover the visible pixels. The same
+arguments give the same bytes for any number of workers."""
 
 EPILOG = """examples:
   vitpose synth                  4800 + 250 images, for configs/synthetic
@@ -36,48 +35,20 @@ then:
   mim train mmpose configs/synthetic/vitpose-mini_synthetic-128x96.py"""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the parser of `vitpose synth`."""
-    parser = subparsers.add_parser('synth', description=DESCRIPTION, epilog=EPILOG)
-    parser.add_argument(
-        '--out',
-        type=Path,
-        help='folder to write (default data/synthetic; data/synthetic_KIND for kinds other than coco)',
-    )
-    parser.add_argument('--train', type=int, default=4800, metavar='N', help='number of training images (default 4800)')
-    parser.add_argument('--val', type=int, default=250, metavar='M', help='number of held-out images (default 250)')
-    parser.add_argument('--seed', type=int, default=0, metavar='S', help='random seed (default 0)')
-    parser.add_argument(
-        '--difficulty',
-        choices=('easy', 'hard'),
-        default='easy',
-        help='easy: standing and moving people, little occlusion, high contrast; hard: any pose, crowds, '
-        'truncated bodies, blur and noise (default easy)',
-    )
-    parser.add_argument(
-        '--kind', default='coco', help='keypoints and format: coco, aic, mpii, ap10k or wholebody (default coco)'
-    )
-    parser.add_argument(
-        '--size',
-        type=int,
-        nargs=2,
-        metavar=('W', 'H'),
-        help='image size in pixels (default 320 240; for wholebody 480 360)',
-    )
-    parser.add_argument(
-        '--workers',
-        type=int,
-        default=2,
-        metavar='P',
-        help='rendering processes; 0 renders in the main process (default 2)',
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `vitpose synth`."""
+    text = 'folder to write (default data/synthetic; data/synthetic_KIND for kinds other than coco)'
+    parser.add_argument('--out', type=Path, help=text)
+    add_rendering(parser)
+    text = 'keypoints and format: coco, aic, mpii, ap10k or wholebody (default coco)'
+    parser.add_argument('--kind', default='coco', help=text)
+    text = 'image size in pixels (default 320 240; for wholebody 480 360)'
+    parser.add_argument('--size', type=int, nargs=2, metavar=('W', 'H'), help=text)
+    text = 'rendering processes; 0 renders in the main process (default 2)'
+    parser.add_argument('--workers', type=int, default=2, metavar='P', help=text)
     parser.add_argument('--overwrite', action='store_true', help='replace OUT if it exists')
-    parser.add_argument(
-        '--preview',
-        type=Path,
-        metavar='FILE',
-        help='also write the first images with their keypoints drawn to this .png or .jpg',
-    )
+    text = 'also write the first images with their keypoints drawn to this .png or .jpg'
+    parser.add_argument('--preview', type=Path, metavar='FILE', help=text)
 
 
 def run(args: argparse.Namespace) -> int:

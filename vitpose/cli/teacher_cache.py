@@ -3,15 +3,16 @@
 import argparse
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import InputError
 from .paths import check_readable
+from .shared_options import add_device
 
 DESCRIPTION = "Store a teacher's heatmaps of a training set, so that training need not run it."
-EXAMPLES = """example:
+EPILOG = """example:
   vitpose teacher-cache \\
       configs/transfer/vitpose-base-from-large-output_coco-256x192.py \\
       --out data/teachers/large --seeds 0 1 2 3
@@ -34,66 +35,25 @@ and writes the others. It also adds seeds to an existing cache, but refuses if
 the teacher (by SHA-256), the pipeline or the samples differ."""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the parser of `vitpose teacher-cache`."""
-    parser = subparsers.add_parser('teacher-cache', description=DESCRIPTION, epilog=EXAMPLES)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `vitpose teacher-cache`."""
     parser.add_argument('config', metavar='CONFIG', help='config of a DistillPoseEstimator with its teacher')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write')
-    parser.add_argument(
-        '--seeds',
-        type=int,
-        nargs='+',
-        default=[0],
-        metavar='S',
-        help='augmentation seeds to store for each sample, integers >= 0 (default 0)',
-    )
+    text = 'augmentation seeds to store for each sample, integers >= 0 (default 0)'
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0], metavar='S', help=text)
     parser.add_argument('--batch', type=int, default=32, help='batch size (default 32)')
     parser.add_argument('--workers', type=int, default=2, help='data loading processes (default 2)')
-    parser.add_argument('--device', default='cpu', help="'cpu' or 'cuda' (default cpu)")
+    add_device(parser, 'cpu')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the cache."""
+    """Write the seeds that the cache lacks; a seed enters the index only when its file is complete."""
     if min(args.seeds) < 0 or len(set(args.seeds)) < len(args.seeds) or args.batch < 1 or args.workers < 0:
         raise InputError(
             f'--seeds {args.seeds} --batch {args.batch} --workers {args.workers}: expected each seed once '
             'and >= 0, batch >= 1, workers >= 0'
         )
     check_readable(args.config, 'config file')
-    cache = write_cache(args.config, args.out, args.seeds, args.batch, args.workers, args.device)
-    kept = f' (already present: {", ".join(map(str, cache.kept))})' if cache.kept else ''
-    seeds = ', '.join(map(str, cache.seeds))
-    print(f'{args.out}: fp16 heatmaps {tuple(cache.shape[1:])} of {cache.shape[0]} samples, seeds {seeds}{kept}')
-    return 0
-
-
-class Cache(NamedTuple):
-    """What a cache holds: the shape (N, K, Hm, Wm) of each seed's heatmaps, all seeds, and those it had before."""
-
-    shape: list[int]
-    seeds: list[int]
-    kept: list[int]
-
-
-def write_cache(
-    config_file: str, out: Path, seeds: Sequence[int] = (0,), batch: int = 32, workers: int = 2, device: str = 'cpu'
-) -> Cache:
-    """Write the seeds that the cache lacks.
-
-    A seed enters the cache's index only when its file is complete.
-
-    Args:
-        config_file: config of a `DistillPoseEstimator` with its teacher.
-        out: folder to write.
-        seeds: augmentation seeds to store for each sample.
-        batch: samples per batch.
-        workers: data loading processes.
-        device: 'cpu' or 'cuda'.
-
-    Raises:
-        ValueError: If the config has no teacher, or the cache has other content.
-        OSError: If a file is missing or cannot be written.
-    """
     import numpy as np
     from mmengine import Config
     from mmengine.registry import init_default_scope
@@ -105,31 +65,31 @@ def write_cache(
     from vitpose_mm.noise import quiet
 
     init_default_scope('mmpose')
-    config = Config.fromfile(config_file)
+    config = Config.fromfile(args.config)
     if not config.get('model', {}).get('teacher'):
         raise ValueError(
-            f"{config_file} has no model.teacher: pass a config with type='DistillPoseEstimator' and "
+            f"{args.config} has no model.teacher: pass a config with type='DistillPoseEstimator' and "
             'teacher=dict(config=FILE, checkpoint=FILE)'
         )
     model = MODELS.build(config.model)
     model.check_teacher()
     teacher = model.teacher
     with quiet():
-        dataset = TeacherCacheDataset(config.train_dataloader.dataset, seeds=seeds)
+        dataset = TeacherCacheDataset(config.train_dataloader.dataset, seeds=args.seeds)
     check_targets(dataset, model)
     index: dict[str, Any] = dict(dataset.identity, sha256=hashlib.sha256(teacher.checkpoint.read_bytes()).hexdigest())
-    known = read_index(out, index) if (out / INDEX_FILE).exists() else dict(seeds=[], shape=None)
+    known = read_index(args.out, index) if (args.out / INDEX_FILE).exists() else dict(seeds=[], shape=None)
     done, shape = known['seeds'], known['shape']
-    index.update(teacher=teacher.checkpoint.name, wanted=list(dict.fromkeys([*done, *seeds])))
+    index.update(teacher=teacher.checkpoint.name, wanted=list(dict.fromkeys([*done, *args.seeds])))
 
     def save() -> None:
-        write_text(out / INDEX_FILE, json.dumps(dict(index, seeds=done, shape=shape), indent=2))
+        write_text(args.out / INDEX_FILE, json.dumps(dict(index, seeds=done, shape=shape), indent=2))
 
     save()
     for seed in index['wanted'][len(done) :]:
-        with replacing(heatmap_file(out, seed)) as temporary:
+        with replacing(heatmap_file(args.out, seed)) as temporary:
             stored = None
-            for first, heatmaps in _teacher_heatmaps(model, dataset, seed, batch, workers, device):
+            for first, heatmaps in _teacher_heatmaps(model, dataset, seed, args):
                 if stored is None:
                     shape = [len(dataset), *heatmaps.shape[1:]]
                     stored = np.lib.format.open_memmap(temporary, mode='w+', dtype=np.float16, shape=tuple(shape))
@@ -137,20 +97,21 @@ def write_cache(
             del stored  # flushes
         done = [*done, seed]
         save()
-    return Cache(shape, done, known['seeds'])
+    kept = f' (already present: {", ".join(map(str, known["seeds"]))})' if known['seeds'] else ''
+    seeds = ', '.join(map(str, done))
+    print(f'{args.out}: fp16 heatmaps {tuple(shape[1:])} of {shape[0]} samples, seeds {seeds}{kept}')
+    return 0
 
 
-def _teacher_heatmaps(
-    model: Any, dataset: Any, seed: int, batch_size: int, workers: int, device: str
-) -> Iterator[tuple]:
+def _teacher_heatmaps(model: Any, dataset: Any, seed: int, args: argparse.Namespace) -> Iterator[tuple]:
     """Yield the index of the first sample and the teacher's fp16 heatmaps (B, K, Hm, Wm) of each batch."""
     from mmengine.dataset import pseudo_collate
     from rich.progress import track
     from torch.utils.data import DataLoader
 
     dataset.seeds = [seed]  # augment with this seed only
-    loader = DataLoader(dataset, batch_size, num_workers=workers, collate_fn=pseudo_collate)
-    preprocess = model.data_preprocessor.to(device)
+    loader = DataLoader(dataset, args.batch, num_workers=args.workers, collate_fn=pseudo_collate)
+    preprocess = model.data_preprocessor.to(args.device)
     first = 0
     for batch in track(loader, f'seed {seed}'):
         batch = preprocess(batch, True)

@@ -19,11 +19,9 @@ FRAMES_PER_S, DURATION_S = 25, 4
 
 
 def write_video(path: Path, settings: RenderSettings) -> None:
-    """Render a video, and write the boxes of the people beside it as JSON lines, for `vitpose predict --boxes`.
+    """Render a video, and write its person boxes to a .jsonl file next to it, for `vitpose predict --boxes`.
 
-    Args:
-        path: File to write; the boxes get the suffix .jsonl.
-        settings: Settings of the training images; the video has their seed, kind and size, but none of their people.
+    The video has the seed, kind and size of the training images, but none of their people.
     """
     rng = np.random.default_rng([settings.seed, len('video')])
     table, frame_count = keypoint_set(settings.kind), FRAMES_PER_S * DURATION_S
@@ -38,20 +36,7 @@ def write_video(path: Path, settings: RenderSettings) -> None:
 
 
 def predict_video(config: Path, checkpoint: Path, out: Path, settings: RenderSettings) -> Path:
-    """Render a video and predict it with `vitpose predict`; people get ids if the tracker is installed.
-
-    Args:
-        config: Config of the model.
-        checkpoint: Checkpoint of the model.
-        out: Output folder of the demo.
-        settings: See `write_video`.
-
-    Returns:
-        Path of the drawn video.
-
-    Raises:
-        RuntimeError: the prediction fails.
-    """
+    """Render a video, predict it with `vitpose predict`, with ids if the tracker is installed, and return its path."""
     clip = out / 'clip.mp4'
     write_video(clip, settings)
     command = [sys.executable, '-m', 'vitpose', 'predict', str(clip), '--config', str(config)]

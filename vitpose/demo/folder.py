@@ -10,7 +10,7 @@ def prepare_folder(out: Path) -> None:
     """Create the output folder, or empty it if an earlier demo created it.
 
     Raises:
-        FileExistsError: If `out` is a file, or a folder with anything else in it.
+        FileExistsError: `out` is a file, or a folder with anything else in it.
     """
     if out.exists() and not out.is_dir():
         raise FileExistsError(f'{out} is a file: pass a folder to --out')

@@ -18,11 +18,11 @@ def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path:
     """Draw images sampled at even intervals from the test set, independently of their scores.
 
     Args:
-        samples: Predictions of a top-down model that `mim test --dump` wrote with `output_heatmaps`: one mapping per
+        samples: predictions of a top-down model that `mim test --dump` wrote with `output_heatmaps`: one mapping per
             person with img_path, raw_ann_info, pred_instances, pred_fields, input_center and input_scale.
-        table: Names and skeleton of the keypoints.
+        table: names and skeleton of the keypoints.
         path: PNG file to write.
-        rows: Number of images to draw.
+        rows: number of images to draw.
 
     Returns:
         Paths of the drawn images.
@@ -45,7 +45,7 @@ def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path:
     shown = [names[int((i + 0.5) * len(names) / rows)] for i in range(rows)]
     figure, axes = pyplot.subplots(rows, 3, figsize=(12, 3.1 * rows), dpi=100, squeeze=False)
     for line, name in zip(axes, shown, strict=True):
-        for axis, picture in zip(line, draw_row(name, people[name], table), strict=True):
+        for axis, picture in zip(line, _draw_row(name, people[name], table), strict=True):
             axis.imshow(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
             axis.axis('off')
     for axis, title in zip(axes[0], ('ground truth', 'predicted', 'heatmaps'), strict=True):
@@ -56,19 +56,11 @@ def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path:
     return shown
 
 
-def draw_row(name: str, people: Sequence[Mapping[str, Any]], table: KeypointSet) -> list[np.ndarray]:
+def _draw_row(name: str, people: Sequence[Mapping[str, Any]], table: KeypointSet) -> list[np.ndarray]:
     """Draw one image three times: with the ground truth, the predictions and the heatmaps of all its people.
-
-    Args:
-        name: Path of the image.
-        people: Samples of its people; see `draw_gallery`.
-        table: Names and skeleton of the keypoints.
 
     Returns:
         Three images (H * ZOOM, W * ZOOM, 3), uint8 BGR.
-
-    Raises:
-        FileNotFoundError: the image no longer exists.
     """
     image = cv2.imread(name)
     if image is None:
@@ -98,8 +90,8 @@ def heatmap_to_image(shape: Sequence[int], center: np.ndarray, scale: np.ndarray
 
     Args:
         shape: (Hm, Wm).
-        center: Center (x, y) of the crop in image pixels.
-        scale: Size (w, h) of the crop in image pixels.
+        center: (x, y) of the crop in image pixels.
+        scale: size (w, h) of the crop in image pixels.
     """
     step = np.asarray(scale, float) / (shape[1] - 1, shape[0] - 1)
     return np.column_stack((np.diag(step), np.asarray(center, float) - np.asarray(scale, float) / 2))

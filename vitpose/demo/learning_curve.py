@@ -6,12 +6,7 @@ from ..runs.training_log import Curve
 
 
 def draw_learning_curve(curve: Curve, path: Path) -> None:
-    """Draw loss (left axis, logarithmic) and held-out AP (right axis) against training time.
-
-    Args:
-        curve: Loss and AP over time.
-        path: PNG file to write.
-    """
+    """Draw loss (left axis, logarithmic) and held-out AP (right axis) against training time, as a PNG file."""
     import matplotlib
 
     matplotlib.use('Agg')

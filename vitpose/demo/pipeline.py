@@ -5,7 +5,8 @@ import pickle
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vitpose_base.files import write_text
@@ -24,14 +25,7 @@ from .train_and_test import test, train
 def run_demo(
     out: Path, settings: RenderSettings, config: Path, epochs: int | None, log: Callable[[str], None]
 ) -> tuple[dict[str, str], list[Path]]:
-    """Render, train, test, and write the report.
-
-    Args:
-        out: Output folder; see `prepare_folder`.
-        settings: Images to render.
-        config: Config to train.
-        epochs: Number of epochs; None keeps the config's.
-        log: Called with a line at the beginning of each step.
+    """Render, train, test, and write the report into `out`; `log` is called with a line as each step begins.
 
     Returns:
         The rows of the report's table, and the files to look at.
@@ -39,35 +33,36 @@ def run_demo(
     Raises:
         RuntimeError: training, test or prediction fails.
     """
-    seconds = {}
-    start = time.perf_counter()
-    log(f'1/5 rendering {settings.train} training and {settings.val} held-out images (about a minute)')
-    people = write_with_progress(out / 'data', settings, workers=2, overwrite=True)
-    seconds['rendering'] = time.perf_counter() - start
-    log(
-        f'2/5 training on {people["train"]} people with `mim train mmpose {config.name}`; '
-        f'the full log is in {out / "train.log"}'
-    )
-    step_start = time.perf_counter()
-    train(config, out, epochs)
-    seconds['training'] = time.perf_counter() - step_start
-    checkpoint = best_checkpoint(out / 'run')
-    log(f'3/5 testing {checkpoint.name} on {people["val"]} held-out people, with flip test')
-    step_start = time.perf_counter()
-    metrics, predictions = test(config, checkpoint, out)
-    seconds['test'] = time.perf_counter() - step_start
-    log('4/5 drawing')
-    curve = read_curve(out / 'run')
-    draw_learning_curve(curve, out / 'learning_curve.png')
-    with predictions.open('rb') as file:
-        draw_gallery(pickle.load(file), keypoint_set(settings.kind), out / 'gallery.png')
-    predictions.unlink()
-    log('5/5 predicting a video of people who cross, with `vitpose predict`')
-    step_start = time.perf_counter()
-    shutil.copyfile(checkpoint, out / 'model.pth')
-    video = predict_video(config, out / 'model.pth', out, settings)
-    seconds['video'] = time.perf_counter() - step_start
-    seconds['total'] = time.perf_counter() - start
+    seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timed(step: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        seconds[step] = time.perf_counter() - start
+
+    with timed('total'):
+        log(f'1/5 rendering {settings.train} training and {settings.val} held-out images (about a minute)')
+        with timed('rendering'):
+            people = write_with_progress(out / 'data', settings, workers=2, overwrite=True)
+        command = f'`mim train mmpose {config.name}`'
+        log(f'2/5 training on {people["train"]} people with {command}; the full log is in {out / "train.log"}')
+        with timed('training'):
+            train(config, out, epochs)
+        checkpoint = best_checkpoint(out / 'run')
+        log(f'3/5 testing {checkpoint.name} on {people["val"]} held-out people, with flip test')
+        with timed('test'):
+            metrics, predictions = test(config, checkpoint, out)
+        log('4/5 drawing')
+        curve = read_curve(out / 'run')
+        draw_learning_curve(curve, out / 'learning_curve.png')
+        with predictions.open('rb') as file:
+            draw_gallery(pickle.load(file), keypoint_set(settings.kind), out / 'gallery.png')
+        predictions.unlink()
+        log('5/5 predicting a video of people who cross, with `vitpose predict`')
+        with timed('video'):
+            shutil.copyfile(checkpoint, out / 'model.pth')
+            video = predict_video(config, out / 'model.pth', out, settings)
     rows = {
         'AP': f'{metrics["coco/AP"]:.3f}',
         'AP50': f'{metrics["coco/AP .5"]:.3f}',

@@ -14,12 +14,7 @@ def data_options(data: Path) -> list[str]:
 
 
 def train(config: Path, out: Path, epochs: int | None) -> None:
-    """Train on `out`/data; the run goes into `out`/run, the log into `out`/train.log.
-
-    Args:
-        config: Config to train.
-        out: Output folder of the demo.
-        epochs: Number of epochs; None keeps the config's.
+    """Train on `out`/data, by default for the config's epochs; write the run to `out`/run and the log to train.log.
 
     Raises:
         RuntimeError: the training fails.
@@ -51,12 +46,7 @@ def train(config: Path, out: Path, epochs: int | None) -> None:
 
 
 def test(config: Path, checkpoint: Path, out: Path) -> tuple[dict[str, float], Path]:
-    """Test with flip test on the held-out images of `out`/data; the log goes into `out`/test.log.
-
-    Args:
-        config: Config of the model.
-        checkpoint: Checkpoint to test.
-        out: Output folder of the demo.
+    """Test with flip test on the held-out images of `out`/data; write the log to `out`/test.log.
 
     Returns:
         The metrics by name, and the path of a pickle file with the predictions and their heatmaps.

@@ -1,1 +1,1 @@
-"""What is installed, what is wrong with it, and how to fix it. The standard library alone."""
+"""What is installed, what is wrong with it, and how to fix it; needs only the standard library."""

@@ -1,32 +1,25 @@
-"""Which files that a config names are missing, and how to get each."""
+"""Find the missing files that a config names, and say how to get each."""
 
 import os
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from typing import Any
 
-# what a Runner builds or loads; a config's other names are only variables
-_USED = (
-    'train_dataloader',
-    'val_dataloader',
-    'test_dataloader',
-    'val_evaluator',
-    'test_evaluator',
-    'model',
-    'load_from',
-)
+# what a Runner builds or loads; other names in a config are only variables
+_USED = (*(f'{split}_dataloader' for split in ('train', 'val', 'test')), 'val_evaluator', 'test_evaluator')
+_USED += ('model', 'load_from')
 _DATA = 'put the dataset there or set data_root (configs/README.md, "Data"); `vitpose synth` renders the synthetic ones'
-_WEIGHTS = 'train the model of that name first, or give another file'
+_WEIGHTS = 'train the model of that name first, or pass another file'
 _REMEDIES = {
     '*.ann_file': _DATA,
     '*.data_prefix.*': _DATA,
-    '*.bbox_file': 'put the detected boxes there, or set it to None for annotated ones',
+    '*.bbox_file': 'put the detected boxes there, or set it to None to use annotated boxes',
     '*.headbox_file': _DATA,
     '*.camera_param_file': _DATA,
     '*.joint_file': _DATA,
     '*.cache': 'write it with `vitpose teacher-cache`',
-    '*.knowledge_token.init': 'write it with `vitpose token extract`, from the checkpoint of stage 1',
-    '*.init_cfg*.checkpoint': 'put the weights there, or set init_cfg=None for random ones',
+    '*.knowledge_token.init': 'write it with `vitpose token extract` from the checkpoint of stage 1',
+    '*.init_cfg*.checkpoint': 'put the weights there, or set init_cfg=None for random weights',
     '*.teacher.config': "name the teacher's own config",
     '*.teacher.checkpoint': _WEIGHTS,
     'load_from': _WEIGHTS,
@@ -35,11 +28,11 @@ _REMEDIES = {
 _UNDER_DATA_ROOT = ('*.ann_file', '*.data_prefix.*', '*.camera_param_file', '*.joint_file')
 
 
-def missing_files(config: Any) -> dict[str, str]:
-    """Find the files and folders that a config names and that do not exist.
+def find_missing_files(config: Any) -> dict[str, str]:
+    """Find the files and folders that a config names but that do not exist.
 
     Args:
-        config: an MMEngine config. Relative paths start at the working directory; URLs are skipped.
+        config: an MMEngine config; its relative paths start at the working directory, URLs are skipped.
 
     Returns:
         A message per missing path: the keys that name it, and what to do.
@@ -65,5 +58,5 @@ def _strings(node: Any, key: str, root: str) -> Iterator[tuple[str, str, str]]:
         for name, value in node.items():
             yield from _strings(value, f'{key}.{name}', node.get('data_root') or root)
     elif isinstance(node, (list, tuple)):
-        for number, value in enumerate(node):
-            yield from _strings(value, f'{key}.{number}', root)
+        for index, value in enumerate(node):
+            yield from _strings(value, f'{key}.{index}', root)

@@ -1,4 +1,4 @@
-"""What installing the stack needs of the machine: disk space, compilers, headers, memory."""
+"""Find what keeps the stack from being installed on this machine: disk space, compilers, headers, memory."""
 
 import os
 import shutil
@@ -7,46 +7,37 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from .known_bad import Bad
+from .known_bad import Problem
 
-DISK_GB = 10  # of the stack, and of uv's cache while it installs
+DISK_GB = 10  # for the stack, and for uv's cache while it installs
 JOB_GB = 1.5  # memory of one compiler process of mmcv's build
 
 
-def machine_problems() -> list[Bad]:
-    """Name what keeps the stack from being installed here, or its compiled parts from being built."""
-    found = []
+def find_machine_problems() -> list[Problem]:
+    """Find what keeps the stack from being installed here, or its compiled parts from being built."""
+    problems = []
     free = shutil.disk_usage(sys.prefix).free / 2**30
     if free < DISK_GB:
-        found.append(Bad(f'{free:.1f} GB are free at {sys.prefix}, the stack needs about {DISK_GB}', 'make room'))
+        what = f'{free:.1f} GB are free at {sys.prefix}, the stack needs about {DISK_GB}'
+        problems.append(Problem(what, 'free some disk space'))
     for language, compiler in (('C', os.environ.get('CC', 'cc')), ('C++', os.environ.get('CXX', 'c++'))):
         if not shutil.which(compiler.split()[0]):
-            found.append(
-                Bad(
-                    f'no {language} compiler ({compiler}): mmcv and xtcocotools are built with one',
-                    'apt install g++ (Debian, Ubuntu) or dnf install gcc-c++ (Fedora)',
-                )
-            )
+            what = f'no {language} compiler ({compiler}): mmcv and xtcocotools are built with one'
+            problems.append(Problem(what, 'apt install g++ (Debian, Ubuntu) or dnf install gcc-c++ (Fedora)'))
         elif language == 'C++' and not _compiles_cxx20(compiler):
-            found.append(
-                Bad(
-                    f"{compiler} knows no C++20, which torch's headers need",
-                    'install g++ 10 or newer; CXX=g++-12 names it',
-                )
-            )
+            what = f"{compiler} does not support C++20, which torch's headers need"
+            problems.append(Problem(what, 'install g++ 10 or newer, and select it with CXX=g++-12'))
     header = Path(sysconfig.get_paths()['include'], 'Python.h')
     if not header.exists():
-        version = '.'.join(map(str, sys.version_info[:2]))
-        found.append(
-            Bad(f"Python's headers are missing ({header})", f'apt install python{version}-dev (Debian, Ubuntu)')
-        )
+        package = f'python{sys.version_info.major}.{sys.version_info.minor}-dev'
+        what = f"Python's headers are missing ({header})"
+        problems.append(Problem(what, f'apt install {package} (Debian, Ubuntu)'))
     memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30
     if memory < JOB_GB:
         what = f'{memory:.1f} GB of memory: the compiler takes up to {JOB_GB} GB and may be killed'
-        found.append(
-            Bad(what, "build on a larger machine, or name a folder with a wheel of mmcv's ops in UV_FIND_LINKS")
-        )
-    return found
+        remedy = "build on a larger machine, or set UV_FIND_LINKS to a folder with a wheel of mmcv's ops"
+        problems.append(Problem(what, remedy))
+    return problems
 
 
 def _compiles_cxx20(compiler: str) -> bool:

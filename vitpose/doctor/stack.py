@@ -1,6 +1,6 @@
-"""Which parts of the stack are installed, and which versions were tested.
+"""List the installed parts of the stack and the tested versions.
 
-Only the metadata of packages is read: this has to work where none of them can be imported.
+Only package metadata is read, because this must work where no package can be imported.
 """
 
 import re
@@ -15,11 +15,11 @@ Versions = dict[str, str]
 
 
 class Part(NamedTuple):
-    """A part of the stack: the module to import, the distributions that provide it, who needs it if not everybody."""
+    """A part of the stack."""
 
-    module: str
-    distributions: tuple[str, ...]
-    optional_for: str = ''
+    module: str  # to import
+    distributions: tuple[str, ...]  # that provide it
+    optional_for: str = ''  # what needs it, if not everything does
 
 
 PARTS = (
@@ -39,7 +39,9 @@ PARTS = (
     Part('mim', ('openmim', 'onedl-mim')),
     Part('rich', ('rich',)),
     Part('tensorboard', ('tensorboard',), 'curves in TensorBoard'),
-    Part('transformers', ('transformers',), 'comparisons'),  # these two have no pin: any version but known_bad's
+    Part(
+        'transformers', ('transformers',), 'comparisons'
+    ),  # not pinned, nor is mmpretrain: any version except known_bad's
     Part('mmpretrain', ('onedl-mmpretrain', 'mmpretrain'), "MMPose's own ViTPose"),
 )
 OPENMMLAB = {'mmengine', 'mmcv', 'mmdet', 'mmcv-full'}
@@ -55,61 +57,56 @@ FLAGS = {
 }
 
 
-def canonical(name: str) -> str:
-    """Normalize the name of a distribution as package indexes do: ``Foo_Bar`` is ``foo-bar``."""
-    return re.sub(r'[-_.]+', '-', name).lower()
+def parse_version(version: str) -> tuple[int, ...]:
+    """Return the leading numbers of a version: '2.14.1+cu130' is (2, 14, 1)."""
+    match = re.match(r'\d+(\.\d+)*', version)
+    return tuple(int(part) for part in match.group().split('.')) if match else ()
 
 
-def numbers(version: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version: ``'2.14.1+cu130'`` is (2, 14, 1)."""
-    found = re.match(r'\d+(\.\d+)*', version)
-    return tuple(int(part) for part in found.group().split('.')) if found else ()
-
-
-def installed() -> Versions:
-    """Return ``{distribution: version}`` of the parts that are installed."""
+def find_installed() -> Versions:
+    """Return the version of each installed distribution."""
     names = {name for part in PARTS for name in part.distributions} | {'setuptools'}
     return installed_versions(sorted(names))
 
 
 def read_pins(text: str, python: tuple[int, int]) -> Versions:
-    """Read ``{distribution: version}`` from the text of a requirements file.
+    """Read the pinned version of each distribution from the text of a requirements file.
 
     Args:
-        text: Lines ``name==version``, which may end in ``; python_version < '3.11'`` (or >=).
-        python: The version of Python that decides the markers.
+        text: lines `name==version`, which may end in `; python_version < '3.11'` (or >=).
+        python: the version of Python that decides the markers.
     """
     pins = {}
     for line in text.splitlines():
-        found = re.match(r'([\w.-]+)==([\w.+]+)(?:; *python_version *(<|>=) *\'(.+)\')?', line)
-        if found:
-            name, version, sign, bound = found.groups()
-            if sign is None or (python < numbers(bound)) == (sign == '<'):
-                pins[canonical(name)] = version
+        match = re.match(r'([\w.-]+)==([\w.+]+)(?:; *python_version *(<|>=) *\'(.+)\')?', line)
+        if match:
+            name, version, sign, bound = match.groups()
+            if sign is None or (python < parse_version(bound)) == (sign == '<'):
+                pins[re.sub(r'[-_.]+', '-', name).lower()] = version  # as package indexes normalize names
     return pins
 
 
-def tested(stack: str) -> Versions:
-    """Return the tested versions: ``stack`` is ``'tested'`` or ``'legacy'``.
+def read_stack(name: str) -> Versions:
+    """Read the tested versions of the stack 'tested' or 'legacy'.
 
     Raises:
-        FileNotFoundError: The package was installed without its data.
+        FileNotFoundError: the package was installed without its data.
     """
-    return read_pins(shipped(f'requirements/{stack}.txt').read_text(encoding='utf-8'), sys.version_info[:2])
+    return read_pins(shipped(f'requirements/{name}.txt').read_text(encoding='utf-8'), sys.version_info[:2])
 
 
-def stack_of(versions: Versions) -> str:
-    """Return the tested stack to compare with: 'legacy' where OpenMMLab's own packages are installed."""
+def choose_stack(versions: Versions) -> str:
+    """Return the stack to compare with: 'legacy' if OpenMMLab's original packages are installed, otherwise 'tested'."""
     return 'legacy' if OPENMMLAB & versions.keys() else 'tested'
 
 
-def fix(distribution: str, pins: Versions, again: bool = False) -> str:
+def fix_command(distribution: str, pins: Versions, again: bool = False) -> str:
     """Return the command that installs the tested version of a distribution.
 
     Args:
-        distribution: Its name.
-        pins: The tested versions.
-        again: It is installed and broken: replace it, and not by the same wheel from pip's cache.
+        distribution: its name.
+        pins: the tested versions.
+        again: replace a broken installation, without using the same wheel from pip's cache.
     """
     command = FLAGS.get(distribution, 'pip install') + again * ' --force-reinstall --no-cache-dir'
     if again and '--no-deps' not in command:

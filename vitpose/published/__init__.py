@@ -1,1 +1,1 @@
-"""Checkpoints that others have published: what there is, and how to get it."""
+"""List and download checkpoints that others have published."""

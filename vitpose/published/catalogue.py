@@ -5,63 +5,51 @@ from dataclasses import dataclass
 
 from ..shipped import shipped
 
-FILE = 'configs/published.yml'
+CATALOGUE = 'configs/published.yml'
 
 
 @dataclass(frozen=True)
-class Published:
-    """A checkpoint that others have published.
+class PublishedModel:
+    """A checkpoint that others have published."""
 
-    Attributes:
-        name: publisher and model.
-        url: of the file; authors' files are behind a page for browsers.
-        size: 'small', 'base', 'large' or 'huge'.
-        keypoints: K of each decoder in the file.
-        dataset: on which the score was measured.
-        metric: 'AP' or 'PCKh'.
-        score: as published, 0 to 1.
-        license: SPDX name.
-        config: the shipped config that loads it.
-    """
-
-    name: str
-    url: str
-    size: str
-    keypoints: tuple[int, ...]
-    dataset: str
-    metric: str
-    score: float
-    license: str
-    config: str
+    name: str  # publisher/model
+    url: str  # of the file; the authors' files require a browser to download
+    size: str  # 'small', 'base', 'large' or 'huge'
+    keypoints: tuple[int, ...]  # K of each decoder in the file
+    dataset: str  # on which the score was measured
+    metric: str  # 'AP' or 'PCKh'
+    score: float  # as published, 0 to 1
+    license: str  # SPDX name
+    config: str  # the shipped config that loads it
 
 
-def published() -> list[Published]:
+def read_catalogue() -> list[PublishedModel]:
     """Read the list, which model-index.yml imports for MIM."""
     import yaml
 
-    models = yaml.safe_load(shipped(FILE).read_text(encoding='utf-8'))['Models']
-    return [_read(model) for model in models]
+    models = yaml.safe_load(shipped(CATALOGUE).read_text(encoding='utf-8'))['Models']
+    return [_parse(model) for model in models]
 
 
-def find(name: str, models: Sequence[Published]) -> Published:
-    """Return the model of a name; the publisher may be left out if the rest is unique.
+def find_model(name: str, models: Sequence[PublishedModel]) -> PublishedModel:
+    """Return the model with a name; the publisher may be omitted if the rest is unique.
 
     Raises:
-        ValueError: there is none, or several.
+        ValueError: no model, or more than one, has this name.
     """
     exact = [model for model in models if model.name == name]
-    found = exact or [model for model in models if model.name.partition('/')[2] == name]
-    if len(found) != 1:
-        near = found or [model for model in models if name in model.name]
+    matches = exact or [model for model in models if model.name.partition('/')[2] == name]
+    if len(matches) != 1:
+        near = matches or [model for model in models if name in model.name]
         names = ', '.join(model.name for model in near) or 'see `vitpose models`'
-        raise ValueError(f'{name}: {"several models have" if found else "no model has"} this name: {names}')
-    return found[0]
+        raise ValueError(f'{name}: {"several models have" if matches else "no model has"} this name: {names}')
+    return matches[0]
 
 
-def _read(model: dict) -> Published:
+def _parse(model: dict) -> PublishedModel:
     about, (result,) = model['Metadata'], model['Results']
     ((metric, score),) = result['Metrics'].items()
-    return Published(
+    return PublishedModel(
         name=model['Name'],
         url=model['Weights'],
         size=about['Size'],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..shipped import TOP
 
-TAIL = 15  # lines shown from the end of a failed command if none of its lines names an error
+TAIL_LINES = 15  # shown from the end of a failed command if no line names an error
 _ERROR = re.compile(r'[\w.]*(Error|Exception|Interrupt)\b')
 
 
@@ -20,21 +20,16 @@ def mim_command(action: str, config: Path, work_dir: Path, *options: str) -> lis
 
 
 def python_path() -> str:
-    """PYTHONPATH with the checkout, which works without being installed."""
+    """Return PYTHONPATH with the checkout, so that it works without being installed."""
     paths = list(filter(None, os.environ.get('PYTHONPATH', '').split(os.pathsep)))
     return os.pathsep.join(paths if str(TOP) in paths else [str(TOP), *paths])
 
 
 def run_logged(command: Sequence[str], log: Path, on_line: Callable[[str], None] = lambda line: None) -> None:
-    """Run a command and write its output to a log file.
-
-    Args:
-        command: Command line.
-        log: Log file to write.
-        on_line: Called with each line of the output, stdout and stderr combined.
+    """Run a command, write its stdout and stderr to a log file, and call `on_line` with each line.
 
     Raises:
-        RuntimeError: If the command fails. The message holds its error lines, or its last lines if there are none.
+        RuntimeError: the command fails; the message holds its error lines, or else its last lines.
     """
     with log.open('w', encoding='utf-8') as file:
         # MIM starts a child process: a new session lets us terminate both.
@@ -63,10 +58,10 @@ def run_logged(command: Sequence[str], log: Path, on_line: Callable[[str], None]
 
 
 def failure(name: str, code: int | None, log: Path) -> RuntimeError:
-    """The error of a command that ended with an exit code: the error lines of its log, or its last lines."""
+    """Make the error of a command that ended with an exit code, with the error lines of its log or its last lines."""
     lines = [line.rstrip() for line in log.read_text(encoding='utf-8', errors='replace').splitlines()]
     errors = [line for line in lines if _ERROR.match(line) and 'CalledProcessError' not in line]
-    details = '\n  '.join(errors or lines[-TAIL:])
+    details = '\n  '.join(errors or lines[-TAIL_LINES:])
     return RuntimeError(
         f'`{name}` failed with exit code {code}:\n  {details}\n'
         f'The full output is in {log}. `vitpose doctor` checks the installation.'

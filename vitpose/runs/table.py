@@ -1,4 +1,4 @@
-"""Tables of results, as Markdown and on the terminal."""
+"""Format tables of results as Markdown and for the terminal."""
 
 import os
 import platform
@@ -20,7 +20,7 @@ def machine() -> str:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 

@@ -11,56 +11,40 @@ _SCORE = re.compile(r'coco/AP: (-?[0-9.]+)')
 
 @dataclass(frozen=True)
 class Step:
-    """One training line of the log.
+    """One training line of the log."""
 
-    Attributes:
-        epoch: Epoch, counted from 1.
-        iteration: Iterations done in this epoch.
-        iterations: Iterations per epoch.
-        loss: Training loss.
-    """
-
-    epoch: int
-    iteration: int
-    iterations: int
+    epoch: int  # counted from 1
+    iteration: int  # in this epoch
+    iterations: int  # per epoch
     loss: float
 
 
 @dataclass
 class Curve:
-    """Loss and held-out AP over training time.
+    """Loss and held-out AP over training time."""
 
-    Attributes:
-        loss: (minutes, loss) pairs.
-        score: (minutes, AP) pairs.
-        iterations: Total number of training iterations.
-    """
-
-    loss: list[tuple[float, float]] = field(default_factory=list)
-    score: list[tuple[float, float]] = field(default_factory=list)
-    iterations: int = 0
+    loss: list[tuple[float, float]] = field(default_factory=list)  # (minutes, loss)
+    score: list[tuple[float, float]] = field(default_factory=list)  # (minutes, AP)
+    iterations: int = 0  # of the whole training
 
 
 def parse_step(line: str) -> Step | None:
     """Parse a line of the log; return None if it does not report a training step."""
-    found = _LINE.search(line)
-    return Step(int(found[1]), int(found[2]), int(found[3]), float(found[4])) if found else None
+    match = _LINE.search(line)
+    return Step(int(match[1]), int(match[2]), int(match[3]), float(match[4])) if match else None
 
 
 def parse_score(line: str) -> float | None:
     """Parse a line of the log; return None if it does not report COCO AP."""
-    found = _SCORE.search(line)
-    return float(found[1]) if found else None
+    match = _SCORE.search(line)
+    return float(match[1]) if match else None
 
 
 def read_curve(work_dir: Path) -> Curve:
-    """Read the curve of the latest run in a work directory.
-
-    Args:
-        work_dir: MMEngine's work directory, with <timestamp>/vis_data/scalars.json.
+    """Read the curve of the latest run in MMEngine's work directory.
 
     Raises:
-        FileNotFoundError: If there are no scalars in it.
+        FileNotFoundError: it has no <timestamp>/vis_data/scalars.json.
     """
     files = sorted(work_dir.glob('*/vis_data/scalars.json'))
     if not files:
@@ -85,9 +69,9 @@ def best_checkpoint(work_dir: Path) -> Path:
     """Return the path of the checkpoint with the best held-out AP.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: there is none.
     """
-    found = sorted(work_dir.glob('best_coco_AP_*.pth'), key=lambda path: path.stat().st_mtime)
-    if not found:
+    checkpoints = sorted(work_dir.glob('best_coco_AP_*.pth'), key=lambda path: path.stat().st_mtime)
+    if not checkpoints:
         raise FileNotFoundError(f'no best_coco_AP_*.pth in {work_dir}: was validation enabled during training?')
-    return found[-1]
+    return checkpoints[-1]

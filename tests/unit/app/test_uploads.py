@@ -50,7 +50,7 @@ def test_threshold_hides_keypoints_in_the_image_alone(predictor, folder, tmp_pat
 
 
 def test_video_up_to_a_limit(predictor, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(uploads, 'LONGEST', 3)
+    monkeypatch.setattr(uploads, 'MAX_FRAMES', 3)
     write_video(tmp_path / 'v.mp4', [dot(20 + 10 * i, 50) for i in range(5)])
     assert first_image(str(tmp_path / 'v.mp4')).shape == (120, 160, 3)
     found = predict_upload(predictor, str(tmp_path / 'v.mp4'), None, 0.3, folder)

@@ -40,10 +40,10 @@ def test_files(made):
             link = out / 'images' / image['file_name']
             assert link.is_symlink() and cv2.imread(str(link)).shape == (60, 80, 3)
     assert cv2.imread(str(out / 'preview.png')).shape[1] > 1000
-    assert '1 pairs of left and right keypoints, by their names: left_ear/right_ear' in said.out
+    assert '1 pairs of left and right keypoints, by name: left_ear/right_ear' in said.out
     assert 'input 192x256: boxes are tall, median height / width 1.24' in said.out
-    assert '100 epochs in batches of 4, learning rate 0.0015\n' in said.out
-    assert 'rotations up to 40 degrees and scales of 0.85 to 1.15' in said.out
+    assert '100 epochs with batch size 4, learning rate 0.0015\n' in said.out
+    assert 'augmentation: rotation up to 40 degrees, scale from 0.85 to 1.15' in said.out
     assert f'mim train mmpose {out}/config.py' in said.out and '18 instances for training, 2 for validation' in said.out
 
 
@@ -117,7 +117,7 @@ def test_a_named_size_with_other_heads_keeps_its_heads(recorded, tmp_path, capsy
     assert config.model.backbone.arch == dict(depth=2, embed_dim=128, num_heads=2) and 'assumed' not in said
     options = ['--out', str(tmp_path / 'other'), '--from', str(tmp_path / 'vit.pth'), '--arch', 'small']
     assert main(['dataset', str(tmp_path / 'data/mice.json'), *options]) == 2
-    assert '2 blocks of width 128, 2 attention heads; leave --arch out' in capsys.readouterr().err
+    assert '2 blocks of width 128, 2 attention heads; omit --arch' in capsys.readouterr().err
 
 
 def test_a_vit_alone_is_the_start(tmp_path, capsys):
@@ -137,7 +137,7 @@ def test_a_vit_alone_is_the_start(tmp_path, capsys):
 def test_the_config_says_the_size_of_the_checkpoints_training(tmp_path, capsys, monkeypatch):
     """Files of others record no grid: in a landscape model, 192 positions could be 16x12 or 12x16."""
     source = network(img_size=(192, 256))
-    monkeypatch.setattr('vitpose.own_data.making.input_size', lambda boxes: ((256, 192), 'wide'))
+    monkeypatch.setattr('vitpose.own_data.dataset_folder.choose_input_size', lambda boxes: ((256, 192), 'wide'))
     for name, heads in (('pose', True), ('vit', False)):
         model = source if heads else source.backbone
         path = save(tmp_path / f'{name}.pth', model)
@@ -147,9 +147,10 @@ def test_the_config_says_the_size_of_the_checkpoints_training(tmp_path, capsys, 
     torch.save(foreign, tmp_path / 'foreign.pth')
     config, said = start_from(tmp_path / 'foreign.pth', tmp_path / 'foreign', capsys)
     assert config.model.backbone.pretrain_img_size == (256, 192)
-    assert (
-        '192 positions are taken for 16x12, as in published files: else change pretrain_img_size in config.py' in said
+    assumed = (
+        '192 positions: a grid of 16x12 is assumed, as in published files; if it differs, change pretrain_img_size'
     )
+    assert f'{assumed} in config.py' in said
     init_default_scope('mmpose')
     MODELS.build(config.model).init_weights()
 
@@ -158,7 +159,7 @@ def test_the_size_is_the_checkpoints(tmp_path, capsys):
     path, data = save(tmp_path / 'pose.pth', network()), makers.write_coco(tmp_path / 'data')
     command = ['dataset', str(data), '--out', str(tmp_path / 'out'), '--from', str(path)]
     assert main([*command, '--arch', 'base']) == 2
-    assert 'pose.pth has 2 blocks of width 128; leave --arch out' in capsys.readouterr().err
+    assert 'pose.pth has 2 blocks of width 128; omit --arch' in capsys.readouterr().err
     path.write_bytes(b'not a checkpoint')
     assert main(command) == 2
     assert 'pose.pth' in capsys.readouterr().err and not (tmp_path / 'out').exists()
@@ -170,7 +171,7 @@ def test_a_side_without_partner_is_not_flipped(tmp_path, capsys):
     config = Config.fromfile(tmp_path / 'out/config.py')
     assert [step.type for step in config.augmentation] == ['FastRandomBBoxTransform']
     assert not config.model.test_cfg.flip_test
-    assert "'left_ear' has a side and no partner" in capsys.readouterr().out
+    assert "'left_ear' says left or right, but no name is its counterpart" in capsys.readouterr().out
 
 
 def test_faults_are_named_left_out_and_strict_refuses_them(tmp_path, capsys):
@@ -219,7 +220,7 @@ def test_other_formats(write, tmp_path, capsys):
     counts = (10, 2) if write is makers.write_yolo else (6, 6)
     assert f'out, train: {counts[0]} images, {counts[0]} instances' in said
     assert f'out, val: {counts[1]} images, {counts[1]} instances\n- nothing found' in said
-    assert ('boxes made from the keypoints, with a margin of 15%' in said) == (write is makers.write_deeplabcut)
+    assert ('boxes derived from the keypoints, with a margin of 15%' in said) == (write is makers.write_deeplabcut)
 
 
 def test_each_category_becomes_a_dataset(tmp_path):

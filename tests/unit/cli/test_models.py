@@ -34,4 +34,4 @@ def test_errors(capsys):
     assert main(['models', 'fetch', 'hrnet']) == 2
     assert 'vitpose models: hrnet: no model has this name' in capsys.readouterr().err
     assert main(['models', 'fetch', 'authors/vitpose-base_coco']) == 1
-    assert 'is behind a page for browsers' in capsys.readouterr().err
+    assert 'requires a browser to download' in capsys.readouterr().err

@@ -58,7 +58,7 @@ def test_extract_writes_the_token_and_its_origin(tmp_path, capsys):
         width=24,
     )
     assert [file.name for file in out.parent.iterdir()] == ['teacher.npz']
-    assert '2 token(s) of width 24, of teacher.pth (a teacher of 3 blocks' in capsys.readouterr().out
+    assert '2 token(s) of width 24, from teacher.pth (a teacher of 3 blocks' in capsys.readouterr().out
     student = Wrapped(count=2, frozen=True, init=str(out))
     student.init_weights()
     assert torch.equal(student.backbone.knowledge_token.tokens[0], tokens)
@@ -82,7 +82,7 @@ def test_extracted_token_includes_projection_and_position(tmp_path):
     [
         (lambda folder: checkpoint(folder)[1], 'a.npz', 'has 0 knowledge tokens, expected one: train it first'),
         (lambda folder: folder / 'absent.pth', 'a.npz', 'absent.pth: no such checkpoint'),
-        (lambda folder: checkpoint(folder, count=1)[1], 'a.pth', 'give a name that ends in .npz'),
+        (lambda folder: checkpoint(folder, count=1)[1], 'a.pth', 'expected a name that ends in .npz'),
     ],
 )
 def test_error_is_one_line(tmp_path, capsys, make, out, message):

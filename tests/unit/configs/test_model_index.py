@@ -11,7 +11,7 @@ import pytest
 from modelindex.load_model_index import load
 from modelindex.models.Model import Model
 
-from vitpose.published.catalogue import published
+from vitpose.published.catalogue import read_catalogue
 
 # COCO val AP with detected boxes: paper, tables 2 and 4; small: the authors' README.
 AP = {
@@ -102,7 +102,7 @@ def test_mim_reads_the_index(root):
     )
     found = json.loads(done.stdout.splitlines()[-1])
     assert {name: ap for name, ap in found.items() if ap is not None} == {name: ap for name, (ap, _) in AP.items()}
-    assert found.keys() - AP.keys() == {model.name for model in published()}
+    assert found.keys() - AP.keys() == {model.name for model in read_catalogue()}
 
 
 def test_readme_has_the_figures_of_mmpose(root):

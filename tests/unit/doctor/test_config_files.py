@@ -64,7 +64,7 @@ def test_existing_files_are_not_listed(doctor):
     for name in FILES:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).mkdir() if name.endswith('/') else Path(name).touch()
-    assert doctor() == (0, ['config.py: every file that it names is there.'])
+    assert doctor() == (0, ['config.py: every file that it names exists.'])
     Path('heads.mat').unlink()
     code, (line,) = doctor()
     assert code == 1 and line.startswith('heads.mat is missing (val_dataloader.dataset.datasets.1.headbox_file, ')

@@ -3,7 +3,7 @@
 import pytest
 
 from vitpose.doctor import stack
-from vitpose.doctor.known_bad import known_bad, lacks_ops
+from vitpose.doctor.known_bad import find_known_bad, lacks_ops
 
 from .tested_stack import GOOD, PINS
 
@@ -23,7 +23,7 @@ from .tested_stack import GOOD, PINS
     ],
 )
 def test_known_bad_combinations_are_reported(changes, wheel, words):
-    found = [' '.join(bad) for bad in known_bad({**GOOD, **changes}, PINS, wheel, no_ops=False)]
+    found = [' '.join(bad) for bad in find_known_bad({**GOOD, **changes}, PINS, wheel, no_ops=False)]
     assert any(all(word in line for word in words) for line in found), found
 
 
@@ -38,15 +38,15 @@ def test_known_bad_combinations_are_reported(changes, wheel, words):
 )
 def test_working_combinations_are_not_reported(changes, wheel):
     versions = {name: version for name, version in {**GOOD, **changes}.items() if version}
-    assert known_bad(versions, PINS, wheel, no_ops=False) == []
+    assert find_known_bad(versions, PINS, wheel, no_ops=False) == []
 
 
 def test_legacy_stack_is_not_reported():
-    assert known_bad(stack.tested('legacy'), stack.tested('legacy'), coco_wheel=True, no_ops=False) == []
+    assert find_known_bad(stack.read_stack('legacy'), stack.read_stack('legacy'), coco_wheel=True, no_ops=False) == []
 
 
 def test_fix_for_mmcv_without_ops_builds_them():
-    (bad,) = known_bad(GOOD, PINS, coco_wheel=False, no_ops=True)
+    (bad,) = find_known_bad(GOOD, PINS, coco_wheel=False, no_ops=True)
     assert 'no compiled ops' in bad.what and 'MMCV_WITH_OPS=1' in bad.fix and '--force-reinstall' in bad.fix
 
 

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import pytest
 
 from vitpose.doctor import machine
-from vitpose.doctor.machine import machine_problems
+from vitpose.doctor.machine import find_machine_problems
 
 
 def problems() -> str:
-    return '\n'.join(' '.join(bad) for bad in machine_problems())
+    return '\n'.join(' '.join(bad) for bad in find_machine_problems())
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def test_old_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / 'old').write_text('#!/bin/sh\necho "unrecognized command line option -std=c++20" >&2; exit 1\n')
     (tmp_path / 'old').chmod(0o755)
     monkeypatch.setenv('CXX', str(tmp_path / 'old'))
-    assert 'knows no C++20' in problems()
+    assert 'does not support C++20' in problems()
 
 
 def test_no_headers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

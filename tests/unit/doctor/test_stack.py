@@ -8,9 +8,9 @@ from .tested_stack import GOOD, PINS
 
 
 def test_stack_is_recognised_by_its_mmcv():
-    assert stack.stack_of(GOOD) == 'tested'
-    assert stack.stack_of({'mmcv': '2.1.0'}) == 'legacy'
-    assert stack.tested('legacy')['mmcv'] == '2.1.0'
+    assert stack.choose_stack(GOOD) == 'tested'
+    assert stack.choose_stack({'mmcv': '2.1.0'}) == 'legacy'
+    assert stack.read_stack('legacy')['mmcv'] == '2.1.0'
 
 
 def test_pins_depend_on_the_python_version():
@@ -20,7 +20,7 @@ def test_pins_depend_on_the_python_version():
 
 
 def test_mmcv_command_passes_the_c20_option_last(tmp_path):
-    command = stack.fix('onedl-mmcv', PINS)
+    command = stack.fix_command('onedl-mmcv', PINS)
     assert command.endswith(f'MMCV_WITH_OPS=1 pip install --no-build-isolation onedl-mmcv=={PINS["onedl-mmcv"]}')
     script = command.replace('exec c++', 'exec echo').replace('pip install', "sh -c '$CXX -std=c++17 x.cpp' --")
     done = subprocess.run(['bash', '-c', script], cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -2,6 +2,6 @@
 
 from vitpose.doctor import stack
 
-PINS = stack.tested('tested')
+PINS = stack.read_stack('tested')
 GOOD = {name: version for name, version in PINS.items() if any(name in part.distributions for part in stack.PARTS)}
 GOOD |= {'setuptools': PINS['setuptools'], 'transformers': '4.53.3', 'onedl-mmpretrain': '1.3.6'}

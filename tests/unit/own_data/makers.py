@@ -5,7 +5,16 @@ import json
 import cv2
 import numpy as np
 
+from vitpose.own_data.reading.annotation_format import read_annotations
+
 NAMES = ['nose', 'left_ear', 'right_ear', 'tail']
+LINKS = [(0, 1), (0, 2), (0, 3)]
+
+
+def read(path, **options):
+    """The only dataset of some annotations."""
+    (annotations,) = read_annotations(path, **options)
+    return annotations
 
 
 def write_image(path, seed=0, size=(60, 80), channels=3, dtype=np.uint8):

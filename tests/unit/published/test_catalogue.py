@@ -6,15 +6,15 @@ import pytest
 from mmengine import Config
 from modelindex.load_model_index import load
 
-from vitpose.published.catalogue import find, published
+from vitpose.published.catalogue import find_model, read_catalogue
 from vitpose.shipped import shipped
 from vitpose_mm.backbones.vit_sizes import parse_size
 
-MODELS = {model.name: model for model in published()}
+MODELS = {model.name: model for model in read_catalogue()}
 
 
 def test_every_file_is_listed_once():
-    assert len(MODELS) == len(published()) == 46
+    assert len(MODELS) == len(read_catalogue()) == 46
     assert len({model.url for model in MODELS.values()}) == 46
     assert all(urlsplit(model.url).scheme == 'https' for model in MODELS.values())
     assert {model.license for model in MODELS.values()} == {'Apache-2.0'}
@@ -53,10 +53,10 @@ def mmpose_index():
 
 def test_names_may_leave_out_the_publisher():
     models = list(MODELS.values())
-    assert find('vitpose-large_coco-aic-mpii', models).name == 'authors/vitpose-large_coco-aic-mpii'
+    assert find_model('vitpose-large_coco-aic-mpii', models).name == 'authors/vitpose-large_coco-aic-mpii'
     with pytest.raises(ValueError, match=r'vitpose-base_coco: several models .*: authors/vitpose-base_coco, mmpose/'):
-        find('vitpose-base_coco', models)
+        find_model('vitpose-base_coco', models)
     with pytest.raises(ValueError, match=r'plus-sm: no model has this name: authors/vitpose-plus-small, transformers'):
-        find('plus-sm', models)
+        find_model('plus-sm', models)
     with pytest.raises(ValueError, match='hrnet: no model has this name: see `vitpose models`'):
-        find('hrnet', models)
+        find_model('hrnet', models)

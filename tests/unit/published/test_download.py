@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from vitpose.published.catalogue import published
+from vitpose.published.catalogue import read_catalogue
 from vitpose.published.download import DownloadError, download
 
 CONTENT = b'weights ' * 5000
@@ -34,7 +34,7 @@ def served(tmp_path):
 
 
 def model(url, name='mmpose/vitpose-base_coco'):
-    return replace(published()[0], name=name, url=url)
+    return replace(read_catalogue()[0], name=name, url=url)
 
 
 def test_the_hash_in_the_file_name_is_checked(served, tmp_path):
@@ -45,14 +45,14 @@ def test_the_hash_in_the_file_name_is_checked(served, tmp_path):
     (folder / NAME).unlink()
     assert download(model(f'{address}/{NAME}'), tmp_path / 'new/out') == (file, digest)  # not loaded again
     file.write_bytes(CONTENT[1:])
-    with pytest.raises(DownloadError, match=f'is there already, and its SHA-256 does not begin with {SHA[:8]}'):
+    with pytest.raises(DownloadError, match=f'already exists, but its SHA-256 does not begin with {SHA[:8]}'):
         download(model(f'{address}/{NAME}'), tmp_path / 'new/out')
 
 
 def test_a_damaged_file_is_not_kept(served, tmp_path):
     folder, address = served
     (folder / NAME).write_bytes(CONTENT[:-1])
-    with pytest.raises(DownloadError, match='damaged on its way .*; try again'):
+    with pytest.raises(DownloadError, match='corrupted during download .*; try again'):
         download(model(f'{address}/{NAME}'), tmp_path / 'out')
     assert list((tmp_path / 'out').iterdir()) == []
 
@@ -69,7 +69,7 @@ def test_the_hash_in_a_pointer_is_checked(served, tmp_path):
     assert (file.name, file.read_bytes(), digest) == ('vitpose-base.safetensors', CONTENT, SHA)
     file.unlink()
     pointer.write_text(pointer.read_text().replace(SHA, 64 * 'a'))
-    with pytest.raises(DownloadError, match='damaged on its way'):
+    with pytest.raises(DownloadError, match='corrupted during download'):
         download(hub, tmp_path / 'out')
     pointer.write_text('<html>')
     with pytest.raises(DownloadError, match='expected a Git LFS pointer'):
@@ -79,11 +79,11 @@ def test_the_hash_in_a_pointer_is_checked(served, tmp_path):
 def test_what_to_do_without_network(served, tmp_path):
     _, address = served
     for url, reason in ((f'{address}/{NAME}', 'HTTP Error 404'), (f'http://127.0.0.1:9/{NAME}', 'refused')):
-        expected = rf'127.0.0.1 cannot be reached \(.*{reason}.*\). Without network, download {url} elsewhere'
+        expected = rf'127.0.0.1 cannot be reached \(.*{reason}.*\). Without network access, download {url} elsewhere'
         with pytest.raises(DownloadError, match=expected):
             download(model(url), tmp_path / 'out')
 
 
 def test_pages_for_browsers_are_named(tmp_path):
-    with pytest.raises(DownloadError, match=r'is behind a page for browsers: open https://1drv.ms/u/s!abc, save'):
+    with pytest.raises(DownloadError, match=r'requires a browser to download: open https://1drv.ms/u/s!abc, save'):
         download(model('https://1drv.ms/u/s!abc'), tmp_path)

@@ -5,10 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
-from .annotations import Annotations, Instance, Labels, Photo, check_names
+from ...errors import InputError
+from ..annotations import Annotations, Instance, Labels, Photo
+from .field_checks import check_names
 
-H5 = 'Its .h5 can run code when it is read; if you trust it: pandas.read_hdf(FILE).to_csv(FILE.replace("h5", "csv"))'
+H5_ADVICE = (
+    'Its .h5 can run code when it is read; if you trust it: pandas.read_hdf(FILE).to_csv(FILE.replace("h5", "csv"))'
+)
 
 
 def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
@@ -16,8 +19,8 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
 
     Args:
         path: the project's folder, with config.yaml and labeled-data/*/CollectedData_*.csv; or one such file, as
-            Lightning Pose has it. The .h5 beside it has the same content, and can have pickled code: it is not read.
-        images: folder that the image names are relative to; None: the project's.
+            Lightning Pose has it. The .h5 next to it has the same content, but may hold pickled code: it is not read.
+        images: folder that the image names are relative to; by default the project.
 
     Raises:
         ValueError: there are no such files, or they have errors; the message says where.
@@ -31,34 +34,37 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
     tables = [_read_table(file) for file in files]
     names = check_names(tables[0][0], str(files[0]))
     photos: dict[str, Photo] = {}
-    for file, (own, frames) in zip(files, tables, strict=True):
-        if own != names:
-            raise InputError(f'{file}: bodyparts {own}, but {files[0]} has {names}')
+    for file, (bodyparts, frames) in zip(files, tables, strict=True):
+        if bodyparts != names:
+            raise InputError(f'{file}: bodyparts {bodyparts}, but {files[0]} has {names}')
         for number, (name, keypoints) in enumerate(frames):
             if name in photos:
                 raise InputError(f'{file}: image {name} occurs twice')
             where = f'{file}, image {number + 1} ({name})'
             instances = [Instance(keypoints, where)] if keypoints[:, 2].any() else []
             folder = PurePosixPath(name).parent
-            photos[name] = Photo(_locate(top, file, name), name, instances, video=folder.name or file.parent.name)
+            image, sibling = top / PurePosixPath(name), file.parent / PurePosixPath(name).name
+            image = sibling if sibling.exists() and not image.exists() else image
+            photos[name] = Photo(image, name, instances, video=folder.name or file.parent.name)
     notes = [f'DeepLabCut: {len(files)} files, {len(photos):,} frames']
     empty = sum(not photo.instances for photo in photos.values())
     if empty:
-        notes.append(f'{empty:,} frames without any labelled body part: no instances')
-    project = path if path.is_dir() else top
-    links = _skeleton(project / 'config.yaml', names, notes)
+        notes.append(f'{empty:,} frames have no labeled body part: no instances')
+    links = _read_skeleton((path if path.is_dir() else top) / 'config.yaml', names, notes)
     return Annotations(Labels(names, links), list(photos.values()), 'animal', notes)
 
 
 def _find_files(project: Path) -> list[Path]:
-    """One file per video."""
-    found = sorted(project.glob('labeled-data/*/CollectedData_*.csv'))
-    bare = {path.parent for path in project.glob('labeled-data/*/CollectedData_*.h5')} - {path.parent for path in found}
+    """Return one file per video."""
+    tables = sorted(project.glob('labeled-data/*/CollectedData_*.csv'))
+    bare = {path.parent for path in project.glob('labeled-data/*/CollectedData_*.h5')} - {
+        path.parent for path in tables
+    }
     if bare:
-        raise InputError(f'{sorted(bare)[0]}: a .h5 without the .csv that DeepLabCut writes beside it. {H5}')
-    if not found:
+        raise InputError(f'{sorted(bare)[0]}: a .h5 without the .csv that DeepLabCut writes next to it. {H5_ADVICE}')
+    if not tables:
         raise InputError(f'{project}: expected labeled-data/*/CollectedData_*.csv, as DeepLabCut writes them')
-    return found
+    return tables
 
 
 def _read_table(file: Path) -> tuple[list[str], list[tuple[str, np.ndarray]]]:
@@ -66,7 +72,7 @@ def _read_table(file: Path) -> tuple[list[str], list[tuple[str, np.ndarray]]]:
     import pandas as pd
 
     if file.suffix == '.h5':
-        raise InputError(f'{file}: pass the .csv beside it. {H5}')
+        raise InputError(f'{file}: pass the .csv next to it. {H5_ADVICE}')
     try:
         head = pd.read_csv(file, header=None, nrows=4, dtype=str)
         levels = int(head[0].isin(['scorer', 'individuals', 'bodyparts', 'coords']).sum())
@@ -74,28 +80,21 @@ def _read_table(file: Path) -> tuple[list[str], list[tuple[str, np.ndarray]]]:
         width = next((i for i, v in enumerate(head.iloc[levels - 1]) if v in ('x', 'y')), columns)
         table = pd.read_csv(file, header=list(range(levels)), index_col=list(range(width)))
     except (ValueError, OSError, KeyError, IndexError, pd.errors.ParserError) as problem:
-        raise InputError(f'{file}: not a table of DeepLabCut: {problem}') from problem
+        raise InputError(f'{file}: not a DeepLabCut table: {problem}') from problem
     if 'individuals' in table.columns.names:
-        raise InputError(f'{file}: annotations of several animals; only projects of one animal are read')
+        raise InputError(f'{file}: it annotates several animals; only single-animal projects can be read')
     if table.columns.nlevels != 3 or set(table.columns.get_level_values(-1)) != {'x', 'y'}:
         raise InputError(f'{file}: expected a table with the header rows scorer, bodyparts and coords (x, y)')
     names = list(dict.fromkeys(map(str, table.columns.get_level_values(1))))
     xy = table.to_numpy(float).reshape(len(table), len(names), 2)
-    labelled = np.isfinite(xy).all(-1)
-    keypoints = np.concatenate((np.where(labelled[..., None], xy, 0), 2.0 * labelled[..., None]), -1)
+    labeled = np.isfinite(xy).all(-1)
+    keypoints = np.concatenate((np.where(labeled[..., None], xy, 0), 2.0 * labeled[..., None]), -1)
     rows = [index if isinstance(index, tuple) else (index,) for index in table.index]
     frames = ['/'.join(str(part).replace('\\', '/') for part in row) for row in rows]
     return names, list(zip(frames, keypoints, strict=True))
 
 
-def _locate(top: Path, file: Path, name: str) -> Path:
-    """Where a frame is: below the project, or beside its table."""
-    path = top / PurePosixPath(name)
-    beside = file.parent / PurePosixPath(name).name
-    return beside if beside.exists() and not path.exists() else path
-
-
-def _skeleton(config: Path, names: list[str], notes: list[str]) -> list[tuple[int, int]]:
+def _read_skeleton(config: Path, names: list[str], notes: list[str]) -> list[tuple[int, int]]:
     if not config.is_file():
         notes.append(f'no {config.name}: no skeleton')
         return []
@@ -108,5 +107,5 @@ def _skeleton(config: Path, names: list[str], notes: list[str]) -> list[tuple[in
     except (yaml.YAMLError, ValueError, TypeError, AttributeError) as problem:
         raise InputError(f'{config}: skeleton: expected pairs of body parts: {problem}') from problem
     if len(links) < len(pairs):
-        notes.append(f'{config}: {len(pairs) - len(links)} links of the skeleton name body parts without labels')
+        notes.append(f'{config}: {len(pairs) - len(links)} links of the skeleton name body parts that are not labeled')
     return links

@@ -1,4 +1,4 @@
-"""The page: an upload, boxes and a threshold in; drawn poses and JSON out."""
+"""The page of `vitpose app`: takes an upload, boxes and a threshold; shows drawn poses and offers JSON."""
 
 import tempfile
 from collections.abc import Callable
@@ -12,32 +12,31 @@ from ..predict.inputs.sources import IMAGES, VIDEOS
 from ..predict.predictor import PosePredictor
 from .uploads import first_image, parse_boxes, predict_upload
 
-LARGEST = '200mb'  # per upload
-KEPT = 3600  # seconds that uploads and results stay on the disk
-BOXES = 'One person per line: x1 y1 x2 y2 in pixels; or click two opposite corners in the image. In a video they hold \
-for all frames. Empty: '
+MAX_UPLOAD_SIZE = '200mb'
+KEPT_S = 3600  # how long uploads and results stay on disk
+BOXES_INFO = (
+    'One person per line: x1 y1 x2 y2 in pixels; or click two opposite corners in the image. In a video they apply \
+to all frames. Empty: '
+)
 
 
 def build_page(predictor: PosePredictor, title: str, folder: Path) -> gr.Blocks:
-    """Build the page.
+    """Build the page, which `serve` starts.
 
     Args:
-        predictor: what predicts, one upload at a time.
+        predictor: predicts one upload at a time.
         title: what the model is called on the page.
         folder: where results are written; the page serves only files below it.
-
-    Returns:
-        The page; `serve` starts it.
     """
-    nobody = 'the whole image is one person.' if predictor.detector is None else 'the detector finds people.'
+    without_boxes = 'the whole image is one person.' if predictor.detector is None else 'the detector finds people.'
     names = [predictor.model.metainfo['keypoint_id2name'][i] for i in range(predictor.model.num_keypoints)]
-    with gr.Blocks(title='ViTPose', analytics_enabled=False, delete_cache=(KEPT, KEPT)) as page:
+    with gr.Blocks(title='ViTPose', analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S)) as page:
         gr.Markdown(f'# ViTPose\n{title}: {len(names)} keypoints of {predictor.model.metainfo["dataset_name"]}')
         with gr.Row():
             with gr.Column():
                 upload = gr.File(label='Image or video', file_types=sorted(IMAGES | VIDEOS), elem_id='upload')
                 shown = gr.Image(label='Input', interactive=False, format='jpeg', buttons=[], elem_id='shown')
-                boxes = gr.Textbox(label='Boxes', info=BOXES + nobody, lines=2, elem_id='boxes')
+                boxes = gr.Textbox(label='Boxes', info=BOXES_INFO + without_boxes, lines=2, elem_id='boxes')
                 threshold = gr.Slider(0, 1, 0.3, step=0.05, label='Lowest score of a drawn keypoint', elem_id='score')
                 button = gr.Button('Predict', variant='primary', elem_id='predict')
             with gr.Column():
@@ -52,13 +51,13 @@ def build_page(predictor: PosePredictor, title: str, folder: Path) -> gr.Blocks:
             if file is None:
                 raise ValueError('drop an image or a video first')
             place = Path(tempfile.mkdtemp(dir=folder))
-            found = predict_upload(predictor, file, parse_boxes(text), lowest, place)
-            image, path = found.drawn.suffix == '.jpg', str(found.drawn)
+            result = predict_upload(predictor, file, parse_boxes(text), lowest, place)
+            image, path = result.drawn.suffix == '.jpg', str(result.drawn)
             return (
                 gr.Image(path if image else None, visible=image),
                 gr.Video(None if image else path, visible=not image),
-                str(found.lines),
-                '\n'.join(f'- {_literal(note)}' for note in found.notes),
+                str(result.lines),
+                '\n'.join(f'- {_literal(note)}' for note in result.notes),
             )
 
         outputs = [drawn, video, lines, notes]
@@ -68,10 +67,7 @@ def build_page(predictor: PosePredictor, title: str, folder: Path) -> gr.Blocks:
 
 
 def serve(page: gr.Blocks, folder: Path, host: str, port: int) -> str:
-    """Serve the page in a thread, until `page.close()`.
-
-    Returns:
-        The address.
+    """Serve the page in a thread until `page.close()`, and return its address.
 
     Raises:
         OSError: the port is in use.
@@ -80,7 +76,7 @@ def serve(page: gr.Blocks, folder: Path, host: str, port: int) -> str:
         server_name=host,
         server_port=port,
         allowed_paths=[str(folder)],
-        max_file_size=LARGEST,
+        max_file_size=MAX_UPLOAD_SIZE,
         theme=gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['monospace']),
         footer_links=[],
         share=False,
@@ -96,12 +92,12 @@ def serve(page: gr.Blocks, folder: Path, host: str, port: int) -> str:
 
 
 def _show(file: str | None) -> tuple[np.ndarray | None, str]:
-    """The first image in RGB, and no boxes."""
+    """Return the first image in RGB, and no boxes."""
     return None if file is None else first_image(file)[..., ::-1], ''
 
 
 def _click(text: str, event: gr.SelectData) -> str:
-    """The first click in the image adds a line with a corner; the second one completes it to a box."""
+    """Add a line with a corner at the first click in the image, and complete it to a box at the second."""
     x, y = event.index
     *lines, last = ['', *text.rstrip().splitlines()]
     corner = last.split()
@@ -124,5 +120,5 @@ def _reporting(function: Callable) -> Callable:
 
 
 def _literal(text: str) -> str:
-    """Text in which nothing is Markdown or HTML: a file's name may be in it."""
+    """Escape Markdown and HTML, as in the names of files."""
     return ''.join(f'&#{ord(letter)};' if letter in '<>&"`*_[]\\!#|' else letter for letter in text)

@@ -1,4 +1,4 @@
-"""The network to train, by a size's name or as a checkpoint has it."""
+"""The network to train: of a named size, or the one in a checkpoint."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,67 +7,61 @@ from vitpose_mm.backbones.vit_sizes import SIZES
 from vitpose_mm.checkpoints.model_parts import ModelParts, split_parts
 from vitpose_mm.checkpoints.safe_load import load_checkpoint
 
-from ..errors import InputError
+from ...errors import InputError
 
 SCRATCH = 'scratch'
 ARCHS = ('small', 'base', 'large', 'huge')
-DECONV = 'deconv_layers.0.weight'
+DECONV_KEY = 'deconv_layers.0.weight'
 
 
 @dataclass(frozen=True)
 class Network:
-    """A ViT and its decoder, as the text of a config.
+    """A ViT and its decoder, as the text of a config."""
 
-    Attributes:
-        base: config of configs/_base_/models that has the size.
-        depth: number of blocks.
-        backbone: more arguments of the ViT.
-        head: more arguments of the decoder.
-        load_from: checkpoint of a whole pose model to start from, if any.
-        decay: layer-wise decay of the learning rate.
-        scratch: all weights are random at the start.
-        notes: what was assumed.
-    """
-
-    base: str
-    depth: int
-    backbone: str = ''
-    head: str = ''
-    load_from: Path | None = None
-    decay: str = '_base_.layer_decay_rate'
-    scratch: bool = False
-    notes: tuple[str, ...] = ()
+    base: str  # config of configs/_base_/models that has the size
+    depth: int  # number of blocks
+    backbone: str = ''  # more arguments of the ViT
+    head: str = ''  # more arguments of the decoder
+    load_from: Path | None = None  # checkpoint of a whole pose model to start from
+    decay: str = '_base_.layer_decay_rate'  # layer-wise decay of the learning rate
+    scratch: bool = False  # all weights start random
+    notes: tuple[str, ...] = ()  # what was assumed
 
 
 def choose_network(arch: str | None, start: str | None) -> Network:
     """Choose the network.
 
     Args:
-        arch: one of ARCHS; None for the checkpoint's size, or base.
-        start: checkpoint of a pose model or of a ViT; SCRATCH for random weights; None for MAE's.
+        arch: one of ARCHS; by default the checkpoint's size, or base.
+        start: checkpoint of a pose model or a ViT, or SCRATCH for random weights; by default MAE's.
 
     Raises:
-        ValueError: the checkpoint cannot be read, has another size than `arch`, or is of several datasets.
+        ValueError: the checkpoint cannot be read, its size is not `arch`, or it is a multi-dataset model.
         OSError: there is no such checkpoint.
     """
     if start in (None, SCRATCH):
         standard = Network(f'vitpose_{arch or "base"}.py', SIZES[arch or 'base'].depth)
         return replace(standard, backbone=', init_cfg=None', decay='1.0', scratch=True) if start else standard
     path = Path(start).resolve()
-    loaded = load_checkpoint(path)
     notes: list[str] = []
+    loaded = load_checkpoint(path)
     parts = split_parts(loaded.weights, loaded.meta, drop_unused=True, log=notes.append)
     if parts.expert_shape[0] or len(parts.heads) > 1:
-        raise InputError(f'--from {start}: a model of several datasets; take one out of it with `vitpose split`')
+        raise InputError(f'--from {start}: a multi-dataset model; extract one dataset with `vitpose split`')
     depth, width = parts.size
     sizes = {name: SIZES[name] for name in ARCHS if (SIZES[name].depth, SIZES[name].embed_dim) == parts.size}
     named = next((name for name, size in sizes.items() if parts.num_heads in (None, size.num_heads)), None)
     if arch not in (None, named):
         number = f', {parts.num_heads} attention heads' if sizes else ''
-        raise InputError(f'--arch {arch}: {start} has {depth} blocks of width {width}{number}; leave --arch out')
+        raise InputError(f'--arch {arch}: {start} has {depth} blocks of width {width}{number}; omit --arch')
     base, backbone, head, decay = f'vitpose_{named}.py', '', '', Network.decay
     if named is None:
-        heads = parts.num_heads or _assumed_heads(width, notes)
+        heads = parts.num_heads or width // 64
+        if parts.num_heads is None and width % 64:
+            what = f'the number of attention heads, and its width {width} is not a multiple of 64'
+            raise InputError(f'the file does not record {what}')
+        if parts.num_heads is None:
+            notes.append(f'{heads} attention heads of 64 channels assumed: the file does not record their number')
         base, decay = 'vitpose.py', '0.75'
         backbone, head = f', arch=dict(depth={depth}, embed_dim={width}, num_heads={heads})', f', in_channels={width}'
     backbone += _image_size(parts, notes)
@@ -76,34 +70,24 @@ def choose_network(arch: str | None, start: str | None) -> Network:
         backbone += f", init_cfg=dict(type='Pretrained', checkpoint={str(path)!r})"
         return Network(base, depth, backbone, head, decay=decay, notes=tuple(notes))
     (decoder,) = parts.heads.values()
-    if DECONV not in decoder:
+    if DECONV_KEY not in decoder:
         head += ", type='SimpleHead'"
-    elif decoder[DECONV].shape[1] != 256:
-        head += f', deconv_channels={decoder[DECONV].shape[1]}'
+    elif decoder[DECONV_KEY].shape[1] != 256:
+        head += f', deconv_channels={decoder[DECONV_KEY].shape[1]}'
     head += ', allow_new_final_layer=True'
     return Network(base, depth, f'{backbone}, init_cfg=None', head, path, decay, notes=tuple(notes))
 
 
 def _image_size(parts: ModelParts, notes: list[str]) -> str:
-    """The argument that says which image size the position table belongs to, by its recorded or known grid."""
+    """Return the argument with the image size of the position table, by its recorded or known grid."""
     count, side = parts.vit['pos_embed'].shape[1], parts.vit['patch_embed.proj.weight'].shape[2]
     if parts.grid is None:
-        notes.append(f'{count} positions of an unknown grid: set pretrain_img_size=(h, w) of the backbone in config.py')
+        notes.append(f'{count} positions on an unknown grid: set pretrain_img_size=(h, w) of the backbone in config.py')
         return ''
     rows, columns = parts.grid
     if rows != columns and not parts.recorded:
         notes.append(
-            f'{count} positions are taken for {rows}x{columns}, as in published files: else change pretrain_img_size '
-            'in config.py'
+            f'{count} positions: a grid of {rows}x{columns} is assumed, as in published files; if it differs, change '
+            'pretrain_img_size in config.py'
         )
     return f', pretrain_img_size={rows * side, columns * side}'
-
-
-def _assumed_heads(width: int, notes: list[str]) -> int:
-    """Number of attention heads by their usual width."""
-    if width % 64:
-        raise InputError(
-            f'the file does not record the number of attention heads, and its width {width} is not a multiple of 64'
-        )
-    notes.append(f'{width // 64} attention heads of 64 channels assumed: the file does not record their number')
-    return width // 64

@@ -7,66 +7,72 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
-from .annotations import SPLITS, Annotations, Instance, Labels, Photo, check_names, choose, numbers
+from ...errors import InputError
+from ..annotations import SPLITS, Annotations, Instance, Labels, Photo
+from .field_checks import check_names, choose_category, parse_numbers
 
-_WORDS = {'train': 'train', 'training': 'train', 'val': 'val', 'valid': 'val', 'validation': 'val', 'test': 'test'}
+_SPLIT_WORDS = {
+    'train': 'train',
+    'training': 'train',
+    'val': 'val',
+    'valid': 'val',
+    'validation': 'val',
+    'test': 'test',
+}
 
 
 def find_files(folder: Path) -> dict[Path, str | None]:
-    """Find the COCO files of a folder and the split that the name of each, or of its folder, tells.
+    """Find the COCO files of a folder, and the split that each belongs to by its name or its folder's.
 
     Raises:
-        ValueError: there is none, or only some names tell a split.
+        ValueError: there are no files, or only some names tell a split.
     """
-    files = sorted(
-        {*folder.glob('*.json'), *folder.glob('annotations/*.json'), *folder.glob('*/_annotations.coco.json')}
-    )
-    found = {file: split_of(file) for file in files}
-    if not found:
-        raise InputError(f'{folder}: expected COCO files (*.json, annotations/*.json, */_annotations.coco.json)')
-    if len(found) > 1:
-        unknown = [file.name for file, split in found.items() if split is None]
+    patterns = ('*.json', 'annotations/*.json', '*/_annotations.coco.json')
+    splits = {
+        file: find_split(file) for file in sorted({file for pattern in patterns for file in folder.glob(pattern)})
+    }
+    if not splits:
+        raise InputError(f'{folder}: expected COCO files ({", ".join(patterns)})')
+    if len(splits) > 1:
+        unknown = [file.name for file, split in splits.items() if split is None]
         if unknown:
             raise InputError(
                 f'{folder}: the name of {unknown[0]} does not tell whether it is train, val or test; name one file'
             )
-        twice = [split for split in SPLITS if list(found.values()).count(split) > 1]
-        if twice:
-            raise InputError(f'{folder}: several files of the split {twice[0]}: {", ".join(f.name for f in found)}')
-    return found
+        repeated = [split for split in SPLITS if list(splits.values()).count(split) > 1]
+        if repeated:
+            names = ', '.join(file.name for file in splits)
+            raise InputError(f'{folder}: several files of the split {repeated[0]}: {names}')
+    return splits
 
 
-def split_of(file: Path) -> str | None:
+def find_split(file: Path) -> str | None:
     """Return the split that a file's name tells, or else its folder's."""
     for name in (file.stem, file.parent.name):
-        found = {_WORDS[word] for word in _split_words(name) if word in _WORDS}
-        if found:
-            return found.pop() if len(found) == 1 else None
+        words = ''.join(c if c.isalpha() else ' ' for c in name.lower()).split()
+        splits = {_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS}
+        if splits:
+            return splits.pop() if len(splits) == 1 else None
     return None
-
-
-def _split_words(text: str) -> list[str]:
-    return ''.join(c if c.isalpha() else ' ' for c in text.lower()).split()
 
 
 def read_coco(files: dict[Path, str | None], images: Path | None, category: str | None) -> Annotations:
     """Read COCO keypoint files of one dataset.
 
     Args:
-        files: and the split of each, if known.
-        images: folder of the images; None: where the file is. Folders below it are found by split and by file name.
-        category: name of the category to read; None for all, if they have the same keypoints.
+        files: each with its split, if known.
+        images: folder of the images, by default the file's; subfolders are found by split and by file name.
+        category: name of the category to read; by default all, if they have the same keypoints.
 
     Raises:
-        ValueError: a file is not of this kind, or has errors; the message says where.
+        ValueError: a file is not a COCO keypoint file, or has errors; the message says where.
     """
     contents = {file: _load(file) for file in files}
     categories: dict[str, Labels | None] = {}
     for file, content in contents.items():
         for name, labels in _annotated_categories(file, content).items():
             if name in categories and categories[name] != labels:
-                raise InputError(f'{file}: category {name!r} has other keypoints than in {next(iter(files))}')
+                raise InputError(f'{file}: category {name!r} has different keypoints in {next(iter(files))}')
             categories[name] = labels
     notes = [f'COCO file {file}' + (f': split {split}' if split else '') for file, split in files.items()]
     first = next(iter(categories.values()))
@@ -75,10 +81,11 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
         if len(chosen) > 1:
             notes.append(f'{len(chosen)} categories with the same keypoints become one: {", ".join(chosen)}')
     else:
-        chosen = [choose(list(categories), category)]
+        chosen = [choose_category(list(categories), category)]
     labels = categories[chosen[0]]
     if labels is None:
-        labels = Labels([f'keypoint_{i}' for i in range(_length(contents, chosen[0]) // 3)])
+        length = len(next(row['keypoints'] for content in contents.values() for row in _rows_of(content, chosen)))
+        labels = Labels([f'keypoint_{i}' for i in range(length // 3)])
         notes.append(f'the category {chosen[0]!r} has no keypoint names: they are numbered')
     photos = []
     for file, content in contents.items():
@@ -86,7 +93,7 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
     return Annotations(labels, photos, chosen[0] if len(chosen) == 1 else 'instance', notes)
 
 
-def category_names(files: Sequence[Path]) -> list[str]:
+def find_category_names(files: Sequence[Path]) -> list[str]:
     """Return the names of all categories with annotated keypoints."""
     return list(dict.fromkeys(name for file in files for name in _annotated_categories(file, _load(file))))
 
@@ -113,7 +120,7 @@ def _annotated_categories(file: Path, content: dict) -> dict[str, Labels | None]
         kinds = [kind for kind in ('segmentation', 'bbox') if any(row.get(kind) for row in content['annotations'])]
         has = f' (it has {" and ".join(kinds)})' if kinds else ''
         raise InputError(f'{file}: no annotation has keypoints{has}; export the annotations as COCO keypoints')
-    found: dict[str, Labels | None] = {}
+    categories: dict[str, Labels | None] = {}
     for i, row in enumerate(content['categories']):
         if row.get('id') not in used:
             continue
@@ -121,37 +128,33 @@ def _annotated_categories(file: Path, content: dict) -> dict[str, Labels | None]
         name = row.get('name')
         if not isinstance(name, str) or not name:
             raise InputError(f'{where}: expected a name, got {name!r}')
-        if name in found:
+        if name in categories:
             raise InputError(f'{where}: category name {name!r} occurs twice')
-        found[name] = None
+        categories[name] = None
         if row.get('keypoints'):
             names = check_names(row['keypoints'], where)
-            found[name] = Labels(names, _links(row.get('skeleton') or [], len(names), where))
+            categories[name] = Labels(names, _links(row.get('skeleton') or [], len(names), where))
     unknown = used - {row.get('id') for row in content['categories']}
     if unknown:
         raise InputError(f'{file}: annotations of category {sorted(map(repr, unknown))[0]}, which is not in categories')
-    return found
+    return categories
 
 
 def _links(skeleton: object, count: int, where: str) -> list[tuple[int, int]]:
-    """Indices from 0; COCO's count from 1."""
+    """Read a skeleton; COCO counts keypoints from 1, the result from 0."""
     links = []
     for pair in skeleton if isinstance(skeleton, list) else [skeleton]:
-        ends = numbers(pair, 2, f'{where}: skeleton').astype(int) - 1
+        ends = parse_numbers(pair, 2, f'{where}: skeleton').astype(int) - 1
         if not ((ends >= 0) & (ends < count)).all():
             raise InputError(f'{where}: skeleton {pair}: expected keypoints from 1 to {count}')
         links.append((int(ends[0]), int(ends[1])))
     return links
 
 
-def _length(contents: dict[Path, dict], category: str) -> int:
-    """Length of the keypoint lists of a category without names, from its first instance."""
-    for content in contents.values():
-        ids = {row['id'] for row in content['categories'] if row.get('name') == category}
-        for row in content['annotations']:
-            if row.get('category_id') in ids and row.get('keypoints'):
-                return len(row['keypoints'])
-    return 0
+def _rows_of(content: dict, categories: list[str]) -> list[dict]:
+    """Return the annotations of some categories that have keypoints."""
+    ids = {row['id'] for row in content['categories'] if row.get('name') in categories}
+    return [row for row in content['annotations'] if row.get('category_id') in ids and row.get('keypoints')]
 
 
 def _read_photos(
@@ -180,9 +183,10 @@ def _read_photos(
             crowds += bool(row.get('iscrowd'))
             empty += not row.get('iscrowd')
             continue
-        keypoints = numbers(row['keypoints'], 3 * count, f'{where}: keypoints').reshape(count, 3)
-        box = tuple(numbers(row['bbox'], 4, f'{where}: bbox').tolist()) if row.get('bbox') else None
-        photos[row['image_id']].instances.append(Instance(clean(keypoints), where, box))
+        keypoints = parse_numbers(row['keypoints'], 3 * count, f'{where}: keypoints').reshape(count, 3)
+        missing = (keypoints[:, 2] <= 0) | np.isnan(keypoints).all(1)  # v = 0, or NaN for x and y
+        box = tuple(parse_numbers(row['bbox'], 4, f'{where}: bbox').tolist()) if row.get('bbox') else None
+        photos[row['image_id']].instances.append(Instance(np.where(missing[:, None], 0.0, keypoints), where, box))
     for number, noun in ((empty, 'annotations without keypoints'), (crowds, 'crowds')):
         if number:
             notes.append(f'{file}: {number} {noun} left out')
@@ -190,15 +194,9 @@ def _read_photos(
 
 
 def _find_folder(file: Path, images: Path | None, split: str | None, rows: list[dict]) -> Path:
-    """Return the folder in which the first images are."""
+    """Return the folder that has most of the first images."""
     tops = [images] if images else [file.parent, file.parent.parent]
     below = ('.', 'images', file.stem, *([split, f'images/{split}'] if split else []))
     folders = [top / name for top in tops for name in below]
     names = [row['file_name'] for row in rows[:20] if isinstance(row.get('file_name'), str)]
     return max(folders, key=lambda folder: sum((folder / name).is_file() for name in names))  # the first of equals
-
-
-def clean(keypoints: np.ndarray) -> np.ndarray:
-    """Set keypoints that are not labelled to 0 0 0: v = 0, or NaN for x and y."""
-    missing = (keypoints[:, 2] <= 0) | np.isnan(keypoints).all(1)
-    return np.where(missing[:, None], 0.0, keypoints)

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
-from .annotations import SPLITS, Annotations, Instance, Labels, Photo, check_names, choose
+from ...errors import InputError
+from ..annotations import SPLITS, Annotations, Instance, Labels, Photo
+from .field_checks import check_names, choose_category
 
-SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 
 
 def read_yolo(file: Path, category: str | None) -> Annotations:
@@ -17,10 +18,10 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
     Args:
         file: its data.yaml: kpt_shape, train and val (folders, or .txt files with paths), names; optional: path, test,
             flip_idx, kpt_names.
-        category: name of the class to read; None if there is one.
+        category: name of the class to read, if there are several.
 
     Raises:
-        ValueError: the file is not of this kind, or a label has errors; the message says where.
+        ValueError: the file does not describe a YOLO-pose dataset, or a label has errors; the message says where.
     """
     data = _load(file)
     shape = data.get('kpt_shape')
@@ -34,29 +35,24 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
     top = Path(data.get('path') or '.')
     top = top if top.is_absolute() else file.parent / top
     if not top.is_dir():
-        top = file.parent  # Ultralytics looks for `path` in its own folder of datasets, too
-    images = {
-        split: [image for each in _list(data[split]) for image in _find_images(file, top, each)]
-        for split in SPLITS
-        if data.get(split)
-    }
-    images = {split: found for split, found in images.items() if found}
-    rows = {image: _read_rows(label_file(image), shape) for found in images.values() for image in found}
-    used = sorted({int(row[0]) for each in rows.values() for _, row in each})
+        top = file.parent  # Ultralytics also looks for `path` in its folder of datasets
+    images = {split: paths for split in SPLITS if (paths := _find_images(file, top, data.get(split) or []))}
+    rows = {image: _read_rows(find_label_file(image), shape) for paths in images.values() for image in paths}
+    used = sorted({int(values[0]) for image_rows in rows.values() for _, values in image_rows})
     unknown = [number for number in used if number not in classes]
     if unknown:
         raise InputError(f'{file}: labels of class {unknown[0]}, which is not among names: {classes}')
-    chosen = choose([classes[number] for number in used], category)
-    notes = [f'YOLO-pose: {len(found):,} images in {split}' for split, found in images.items()]
-    without = sum(not label_file(image).exists() for image in rows)
-    if without:
-        notes.append(f'{without:,} images have no label file: no instances')
+    chosen = choose_category([classes[number] for number in used], category)
+    notes = [f'YOLO-pose: {len(paths):,} images in {split}' for split, paths in images.items()]
+    unlabeled = sum(not find_label_file(image).exists() for image in rows)
+    if unlabeled:
+        notes.append(f'{unlabeled:,} images have no label file: no instances')
     photos = [
         _read_photo(image, [row for row in rows[image] if classes[int(row[1][0])] == chosen], split, shape)
-        for split, found in images.items()
-        for image in found
+        for split, paths in images.items()
+        for image in paths
     ]
-    return Annotations(_labels(file, data, shape[0], chosen, notes), photos, chosen, notes)
+    return Annotations(_read_labels(file, data, shape[0], chosen, notes), photos, chosen, notes)
 
 
 def _load(file: Path) -> dict[str, Any]:
@@ -71,11 +67,7 @@ def _load(file: Path) -> dict[str, Any]:
     return data
 
 
-def _list(value: Any) -> list:
-    return value if isinstance(value, list) else [value]
-
-
-def _labels(file: Path, data: dict, count: int, category: str, notes: list[str]) -> Labels:
+def _read_labels(file: Path, data: dict, count: int, category: str, notes: list[str]) -> Labels:
     names = data.get('kpt_names')
     if isinstance(names, dict):  # by class
         names = next(iter(names.values()), None)
@@ -92,6 +84,9 @@ def _labels(file: Path, data: dict, count: int, category: str, notes: list[str])
 
 
 def _find_images(file: Path, top: Path, entry: Any) -> list[Path]:
+    """Find the images of a folder, of a .txt file with paths, or of a list of those."""
+    if isinstance(entry, list):
+        return [image for item in entry for image in _find_images(file, top, item)]
     path = top / str(entry)
     if not path.exists() and (file.parent / str(entry).lstrip('./')).exists():
         path = file.parent / str(entry).lstrip('./')  # Roboflow writes ../train/images
@@ -100,11 +95,11 @@ def _find_images(file: Path, top: Path, entry: Any) -> list[Path]:
         return [path.parent / line for line in lines if line]
     if not path.is_dir():
         raise InputError(f'{file}: looked for images in {path}, which is neither a folder nor a .txt file')
-    return sorted(image for image in path.rglob('*') if image.suffix.lower() in SUFFIXES)
+    return sorted(image for image in path.rglob('*') if image.suffix.lower() in IMAGE_SUFFIXES)
 
 
-def label_file(image: Path) -> Path:
-    """Return where YOLO keeps the labels of an image: the last folder `images` becomes `labels`."""
+def find_label_file(image: Path) -> Path:
+    """Return the label file of an image: the last folder `images` in its path becomes `labels`."""
     parts = list(image.parts)
     for i in reversed(range(len(parts) - 1)):
         if parts[i] == 'images':
@@ -114,16 +109,14 @@ def label_file(image: Path) -> Path:
 
 
 def _read_rows(file: Path, shape: list[int]) -> list[tuple[str, np.ndarray]]:
-    """Return the lines of a label file: where, and class, box and keypoints, normalised."""
-    rows = []
-    if file.exists():
-        for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), 1):
-            if line.strip():
-                rows.append((where := f'{file}, line {number}', _parse(line, 5 + shape[0] * shape[1], where, shape)))
-    return rows
+    """Return the place of each line of a label file, and its class, box and keypoints, normalized."""
+    lines = file.read_text(encoding='utf-8').splitlines() if file.exists() else []
+    named_lines = [(f'{file}, line {number}', line) for number, line in enumerate(lines, 1) if line.strip()]
+    return [(where, _parse(line, where, shape)) for where, line in named_lines]
 
 
-def _parse(line: str, length: int, where: str, shape: list[int]) -> np.ndarray:
+def _parse(line: str, where: str, shape: list[int]) -> np.ndarray:
+    length = 5 + shape[0] * shape[1]
     try:
         values = np.array(line.split(), float)
     except ValueError:
@@ -134,10 +127,10 @@ def _parse(line: str, length: int, where: str, shape: list[int]) -> np.ndarray:
             f'got {len(line.split())}'
         )
     points = values[5:].reshape(shape)
-    normalised = np.concatenate((values[1:5], points[:, :2].ravel()))
-    if not (np.isfinite(normalised).all() and (normalised >= 0).all() and (normalised <= 1).all()):
-        bad = normalised[~((normalised >= 0) & (normalised <= 1))][0]
-        raise InputError(f'{where}: {bad:g}: expected values from 0 to 1, in parts of the image, not pixels')
+    normalized = np.concatenate((values[1:5], points[:, :2].ravel()))
+    if not (np.isfinite(normalized).all() and (normalized >= 0).all() and (normalized <= 1).all()):
+        bad = normalized[~((normalized >= 0) & (normalized <= 1))][0]
+        raise InputError(f'{where}: {bad:g}: expected values from 0 to 1, as fractions of the image size, not pixels')
     return values
 
 
@@ -145,12 +138,12 @@ def _read_photo(image: Path, rows: list[tuple[str, np.ndarray]], split: str, sha
     photo = Photo(image, str(image), split=split)
     if not rows:
         return photo
-    width, height = image_size(image)
+    width, height = _read_image_size(image)
     for where, row in rows:
         x, y, w, h = row[1:5] * (width, height, width, height)
         keypoints = np.full((shape[0], 3), 2.0)
         keypoints[:, : shape[1]] = row[5:].reshape(shape)
-        if shape[1] == 2:  # 0 0 is not labelled
+        if shape[1] == 2:  # 0 0 is not labeled
             keypoints[:, 2] = 2.0 * (keypoints[:, :2] > 0).any(1)
         keypoints[:, :2] *= (width, height)
         keypoints[keypoints[:, 2] <= 0] = 0
@@ -158,19 +151,15 @@ def _read_photo(image: Path, rows: list[tuple[str, np.ndarray]], split: str, sha
     return photo
 
 
-def image_size(path: Path) -> tuple[int, int]:
-    """Return width and height in pixels of the upright image, from its header.
-
-    Raises:
-        ValueError: it is missing or not an image.
-    """
+def _read_image_size(path: Path) -> tuple[int, int]:
+    """Return width and height in pixels of the upright image, from its header."""
     from PIL import Image
 
     from vitpose_base.image_files import exif_orientation
 
     try:
         with Image.open(path) as image:
-            turned = exif_orientation(image) >= 5
-            return image.size[::-1] if turned else image.size
+            is_sideways = exif_orientation(image) >= 5
+            return image.size[::-1] if is_sideways else image.size
     except (OSError, ValueError, SyntaxError) as problem:
         raise InputError(f'{path}: not an image: {problem}') from problem

@@ -9,7 +9,8 @@ from PIL import Image
 
 from tests.unit.own_data import makers
 from vitpose.own_data.annotations import Instance, Photo
-from vitpose.own_data.checks import ImageFile, check, read_files
+from vitpose.own_data.checking.findings import find_data_problems
+from vitpose.own_data.checking.image_files import ImageFile, read_files
 
 
 @pytest.fixture
@@ -24,9 +25,9 @@ def photos(tmp_path):
 
 def findings(photos, mirror=(0, 2, 1, 3), names=makers.NAMES):
     parts = {'train': photos[:9], 'val': photos[9:]}
-    found = check(parts, mirror, names, read_files([photo.path for photo in photos]))
+    found = find_data_problems(parts, mirror, names, read_files([photo.path for photo in photos]))
     assert [each.serious for each in found] == sorted((each.serious for each in found), reverse=True)
-    return {each.what: each.names for each in found}
+    return {each.what: each.places for each in found}
 
 
 def test_good_images(photos):
@@ -51,9 +52,9 @@ def test_unusual_images(photos):
     photos[2].path = photos[2].path.with_suffix('.jpg')
     Image.fromarray(np.zeros((80, 60, 3), np.uint8)).save(photos[2].path, exif=exif)
     assert findings(photos) == {
-        'images are 16 bits, and converted to 8 bits BGR': ['0.png'],
-        'images are grey, and converted to 8 bits BGR': ['1.png'],
-        'images are turned by EXIF data (labels must be those of the upright image)': ['2.png'],
+        'images are 16 bits, and converted to 8-bit BGR': ['0.png'],
+        'images are grayscale, and converted to 8-bit BGR': ['1.png'],
+        'images are rotated by EXIF data (labels must be those of the upright image)': ['2.png'],
     }
 
 
@@ -62,7 +63,7 @@ def test_unusual_images(photos):
     [
         (lambda each: each.keypoints.__setitem__((0, 0), 80.0), 'instances have keypoints outside the image'),
         (lambda each: each.keypoints.__setitem__((0, 0), np.nan), 'instances have keypoints that are NaN or infinite'),
-        (lambda each: each.keypoints.fill(0), 'instances have no labelled keypoint'),
+        (lambda each: each.keypoints.fill(0), 'instances have no labeled keypoint'),
         (lambda each: setattr(each, 'box', (2, 4, 0, 42)), 'instances have a box without area'),
         (lambda each: setattr(each, 'box', (90, 4, 9, 9)), 'instances have a box outside the image'),
         (lambda each: setattr(each, 'box', (0, 0, 5, 5)), 'instances have keypoints far outside their box'),
@@ -98,6 +99,6 @@ def test_a_swapped_pair_is_found():
         x[4:6] = x[[5, 4]]
         people.append(Instance(np.column_stack((x, np.arange(8.0) + 9, np.full(8, 2))), f'row {i}', (0, 0, 70, 50)))
     photo = Photo(Path('unused'), 'unused', people)
-    (found,) = check({'train': [photo]}, mirror, names, {photo.path: ImageFile((80, 60), '', digest='a')})
+    (found,) = find_data_problems({'train': [photo]}, mirror, names, {photo.path: ImageFile((80, 60), '', digest='a')})
     assert found.what == 'pairs of left and right look swapped' and not found.serious
-    assert [name.split(' ')[0] for name in found.names] == ['left_c/right_c']
+    assert [name.split(' ')[0] for name in found.places] == ['left_c/right_c']

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from vitpose.cli.main import main
-from vitpose.doctor import report, stack
-from vitpose.doctor.report import examine, import_errors
+from vitpose.doctor import stack, stack_report
+from vitpose.doctor.stack_report import examine, find_import_errors
 
 from .tested_stack import GOOD, PINS
 
@@ -21,11 +21,11 @@ def machine(monkeypatch):
     def make(errors=None, **changes):
         versions = {**GOOD, **{name.replace('_', '-'): version for name, version in changes.items()}}
         versions = {name: version for name, version in versions.items() if version}
-        monkeypatch.setattr(stack, 'installed', lambda: versions)
-        monkeypatch.setattr(report, 'is_published_wheel', lambda name: False)
-        monkeypatch.setattr(report, 'lacks_ops', lambda: False)
-        monkeypatch.setattr(report, 'import_errors', lambda names: errors or {})
-        monkeypatch.setattr(report, 'device_notes', lambda: [])
+        monkeypatch.setattr(stack, 'find_installed', lambda: versions)
+        monkeypatch.setattr(stack_report, 'is_published_wheel', lambda name: False)
+        monkeypatch.setattr(stack_report, 'lacks_ops', lambda: False)
+        monkeypatch.setattr(stack_report, 'find_import_errors', lambda names: errors or {})
+        monkeypatch.setattr(stack_report, 'device_notes', lambda: [])
         monkeypatch.setenv('COLUMNS', '200')
 
     return make
@@ -66,7 +66,7 @@ def test_missing_package_is_reported_with_its_fix(machine, capsys):
     machine(onedl_mmcv=None)
     assert main(['doctor']) == 1
     output = capsys.readouterr().out
-    assert f'onedl-mmcv is missing\n    {stack.fix("onedl-mmcv", PINS)}' in output
+    assert f'onedl-mmcv is missing\n    {stack.fix_command("onedl-mmcv", PINS)}' in output
 
 
 def test_broken_package_is_reported_with_its_error(machine, capsys):
@@ -107,7 +107,7 @@ def test_imports_are_tried_in_a_subprocess_that_may_crash(tmp_path, monkeypatch)
     (tmp_path / 'raises.py').write_text('raise RuntimeError("numpy.dtype size changed")')
     (tmp_path / 'fine.py').write_text('print("chatty")')
     monkeypatch.setenv('PYTHONPATH', os.pathsep.join([str(tmp_path), os.environ.get('PYTHONPATH', '')]))
-    errors = import_errors(['fine', 'dies', 'raises', 'json', 'not_there'])
+    errors = find_import_errors(['fine', 'dies', 'raises', 'json', 'not_there'])
     assert errors['fine'] == errors['json'] == ''
     assert errors['dies'] == 'the process died with code -11'
     assert errors['raises'] == 'RuntimeError: numpy.dtype size changed'

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitpose.own_data.annotations import Annotations, Instance, Labels, Photo
-from vitpose.own_data.split import split_images, video_of
+from vitpose.own_data.deriving.train_val_split import find_video, split_images
 
 
 def photos(names, **options):
@@ -31,7 +31,7 @@ def annotations(found):
     ],
 )
 def test_videos_in_names(name, video):
-    assert video_of(Photo(Path(name), name)) == video
+    assert find_video(Photo(Path(name), name)) == video
 
 
 def test_no_video_is_on_both_sides():
@@ -39,7 +39,7 @@ def test_no_video_is_on_both_sides():
     data = annotations(photos(names))
     train, val = split_images(data, 0.2, seed=1)
     assert len(val) == 20 and len(train) == 60
-    assert not {video_of(photo) for photo in train} & {video_of(photo) for photo in val}
+    assert not {find_video(photo) for photo in train} & {find_video(photo) for photo in val}
     assert any('split by 8 videos or folders' in note for note in data.notes)
     assert [p.name for p in split_images(data, 0.2, seed=1)[1]] == [p.name for p in val]
     assert [p.name for p in split_images(data, 0.2, seed=2)[1]] != [p.name for p in val]
@@ -53,7 +53,7 @@ def test_images_without_videos_are_split_one_by_one():
 def test_one_large_video_stays_in_training():
     names = [f'long_{i:03}.png' for i in range(90)] + [f'short_{i:03}.png' for i in range(10)]
     train, val = split_images(annotations(photos(names)), 0.1)
-    assert {video_of(photo) for photo in val} == {'short'} and len(train) == 90
+    assert {find_video(photo) for photo in val} == {'short'} and len(train) == 90
 
 
 def test_all_images_of_one_video():
@@ -62,7 +62,7 @@ def test_all_images_of_one_video():
         split_images(data)
     train, val = split_images(data, by_image=True)
     assert (len(train), len(val)) == (36, 4)
-    assert any('frames of one video may be on both sides' in note for note in data.notes)
+    assert any('frames of one video may be in both splits' in note for note in data.notes)
 
 
 def test_existing_splits_are_kept():

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from vitpose.own_data.network import Network
-from vitpose.own_data.recipe import choose_recipe
+from vitpose.own_data.deriving.network import Network
+from vitpose.own_data.deriving.training_recipe import choose_recipe
 
 POSE = Network('vitpose.py', 6, load_from=Path('model.pth'))
 VIT = Network('vitpose.py', 6)

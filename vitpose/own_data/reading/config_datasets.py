@@ -1,4 +1,4 @@
-"""The data of a config, as annotations to check."""
+"""Read the datasets of a config, as annotations to check."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,32 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
-from .annotations import SPLITS, Instance, Photo
+from ...errors import InputError
+from ..annotations import SPLITS, Instance, Photo
 
 
 @dataclass
-class ConfigData:
-    """The images of one dataset of a config.
-
-    Attributes:
-        name: of the dataset.
-        names: of its keypoints.
-        mirror: index of each keypoint on the other side.
-        parts: images by split.
-    """
+class ConfigDataset:
+    """One dataset of a config."""
 
     name: str
-    names: list[str]
-    mirror: list[int]
-    parts: dict[str, list[Photo]]
+    keypoint_names: list[str]
+    mirror: list[int]  # index of each keypoint's counterpart on the other side
+    splits: dict[str, list[Photo]]
 
 
-def read_config_data(config: Any) -> list[ConfigData]:
+def read_config_datasets(config: Any) -> list[ConfigDataset]:
     """Build the datasets of a config without their pipelines.
 
     Raises:
-        ValueError: a dataset has no image with keypoints, or its class finds a fault.
+        ValueError: a dataset has no image with keypoints, or its class refuses a file.
         OSError: a file does not exist.
     """
     from mmengine.registry import init_default_scope
@@ -41,40 +34,40 @@ def read_config_data(config: Any) -> list[ConfigData]:
     from vitpose_mm.noise import quiet
 
     init_default_scope(config.get('default_scope') or 'mmpose')
-    found: dict[str, ConfigData] = {}
+    datasets: dict[str, ConfigDataset] = {}
     seen: list = []
-    for part in SPLITS:
-        settings = (config.get(f'{part}_dataloader') or {}).get('dataset')
+    for split in SPLITS:
+        settings = (config.get(f'{split}_dataloader') or {}).get('dataset')
         for member in _members(settings) if settings else ():
             where = (member.get('data_root'), member.get('ann_file'), member.get('indices'))
-            if where in seen:  # the test set is mostly the validation set
+            if where in seen:  # the test set is usually the validation set
                 continue
             seen.append(where)
             with quiet():
                 dataset = DATASETS.build({**member, 'pipeline': []})
             meta = dataset.metainfo
             names = [meta['keypoint_id2name'][i] for i in range(meta['num_keypoints'])]
-            data = found.setdefault(
-                meta['dataset_name'], ConfigData(meta['dataset_name'], names, list(meta['flip_indices']), {})
+            known = datasets.setdefault(
+                meta['dataset_name'], ConfigDataset(meta['dataset_name'], names, list(meta['flip_indices']), {})
             )
-            data.parts.setdefault(part, []).extend(_photos(dataset))
-    if not found:
+            known.splits.setdefault(split, []).extend(_read_photos(dataset))
+    if not datasets:
         raise InputError('the config has no train_dataloader, val_dataloader or test_dataloader')
-    return list(found.values())
+    return list(datasets.values())
 
 
 def _members(settings: dict) -> Iterator[dict]:
-    """A dataset's config, or those of the datasets that it combines."""
+    """Yield a dataset's config, or those of the datasets that it combines."""
     if 'datasets' in settings:
-        for each in settings['datasets']:
-            yield from _members(each)
+        for member in settings['datasets']:
+            yield from _members(member)
     elif isinstance(settings.get('dataset'), dict):
         yield from _members(settings['dataset'])
     else:
         yield settings
 
 
-def _photos(dataset: Any) -> list[Photo]:
+def _read_photos(dataset: Any) -> list[Photo]:
     photos: dict[str, Photo] = {}
     for i in range(len(dataset)):
         info = dataset.get_data_info(i)

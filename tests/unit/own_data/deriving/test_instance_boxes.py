@@ -1,0 +1,20 @@
+"""Boxes and input size, against values worked out by hand."""
+
+import numpy as np
+import pytest
+
+from vitpose.own_data.annotations import Instance
+from vitpose.own_data.deriving.instance_boxes import choose_input_size, find_box
+
+
+def test_boxes():
+    points = np.array([(10, 20, 2), (50, 40, 1), (500, 500, 0)], float)
+    assert find_box(Instance(points, '')) == (4, 14, 52, 32)  # 15% of 40 on each side
+    assert find_box(Instance(points[:1], '')) == (8, 18, 4, 4)
+    assert find_box(Instance(points, '', (1, 2, 3, 4))) == (1, 2, 3, 4)
+
+
+@pytest.mark.parametrize(('ratio', 'size'), [(2, (192, 256)), (1.0, (224, 224)), (0.5, (256, 192))])
+def test_input_size(ratio, size):
+    found, why = choose_input_size([(0, 0, 10, 10 * ratio), (0, 0, 20, 20 * ratio), (0, 0, 0, 5)])
+    assert found == size and f'{ratio:.2f}' in why and not any(side % 16 for side in found)

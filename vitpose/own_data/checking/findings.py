@@ -1,0 +1,122 @@
+"""Find what is wrong with images and annotations: each kind of problem once, counted, with the places."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..annotations import Instance, Photo
+from ..deriving.instance_boxes import find_box
+from .image_files import MISSING, ImageFile
+
+NAMES_SHOWN = 3  # per finding
+MIN_AGREEING_SHARE = 0.3  # of the instances in which a pair agrees with the other pairs; below, it looks swapped
+MIN_PAIR_INSTANCES = 10  # in which a pair is labeled, before it is judged
+MAX_DISTANCE_SHARE = 0.25  # of a box's larger side, by which a keypoint may lie outside the box
+
+
+@dataclass
+class Finding:
+    """A kind of problem."""
+
+    what: str
+    serious: bool  # training on it fails or is wrong; otherwise it may be intended
+    places: list[str]  # one per case
+
+    def __str__(self) -> str:
+        """One line: number, what, first places."""
+        shown = ', '.join(self.places[:NAMES_SHOWN]) + (', ...' if len(self.places) > NAMES_SHOWN else '')
+        return f'{len(self.places):,} {self.what}: {shown}'
+
+
+def find_data_problems(
+    splits: dict[str, list[Photo]], mirror: Sequence[int], names: Sequence[str], files: dict[Path, ImageFile]
+) -> list[Finding]:
+    """Find problems of images and annotations, serious ones first.
+
+    Args:
+        splits: images of each split.
+        mirror: index of each keypoint's counterpart on the other side.
+        names: of the keypoints.
+        files: from `read_files`.
+    """
+    places: dict[tuple[str, bool], list[str]] = defaultdict(list)
+    for photo in (photo for photos in splits.values() for photo in photos):
+        file = files[photo.path]
+        if file.size is None:
+            is_missing = file.error == MISSING
+            what = 'images are missing' if is_missing else 'images are broken'
+            places[what, True].append(str(photo.path) if is_missing else file.error)
+            continue
+        if file.rotated:
+            what = 'images are rotated by EXIF data (labels must be those of the upright image)'
+            places[what, False].append(photo.name)
+        if file.unusual:
+            places[f'images are {file.unusual}, and converted to 8-bit BGR', False].append(photo.name)
+        if not photo.instances:
+            places['images have no instance', False].append(photo.name)
+        for instance in photo.instances:
+            for what, serious in find_instance_problems(instance, file.size):
+                places[what, serious].append(instance.where)
+    for name in _find_duplicates(splits, files):
+        places['images are in training and validation', True].append(name)
+    for pair in _find_swapped_pairs(splits, mirror, names):
+        places['pairs of left and right look swapped', False].append(pair)
+    findings = [Finding(what, serious, where) for (what, serious), where in places.items()]
+    return sorted(findings, key=lambda finding: not finding.serious)
+
+
+def find_instance_problems(instance: Instance, size: tuple[int, int]) -> list[tuple[str, bool]]:
+    """Return what is wrong with an instance in an image of a size (w, h), and whether it rules out training on it."""
+    points = instance.keypoints
+    labeled = points[:, 2] > 0
+    if not np.isfinite(points).all():
+        return [('instances have keypoints that are NaN or infinite', True)]
+    if not labeled.any():
+        return [('instances have no labeled keypoint', False)]
+    problems = []
+    xy = points[labeled, :2]
+    if (xy < -0.5).any() or (xy > np.array(size) - 0.5).any():
+        problems.append(('instances have keypoints outside the image', False))
+    x, y, w, h = find_box(instance)
+    if not (np.isfinite((x, y, w, h)).all() and w > 0 and h > 0):
+        problems.append(('instances have a box without area', True))
+    elif x >= size[0] or y >= size[1] or x + w <= 0 or y + h <= 0:
+        problems.append(('instances have a box outside the image', True))
+    elif (np.abs(xy - (x + w / 2, y + h / 2)) > np.array((w, h)) / 2 + MAX_DISTANCE_SHARE * max(w, h)).any():
+        problems.append(('instances have keypoints far outside their box', False))
+    return problems
+
+
+def _find_duplicates(splits: dict[str, list[Photo]], files: dict[Path, ImageFile]) -> list[str]:
+    """Name the images of one split whose bytes are also in another split."""
+    first: dict[str, tuple[str, str]] = {}
+    duplicates = []
+    for split, photos in splits.items():
+        for photo in photos:
+            digest = files[photo.path].digest
+            other_split, other_name = first.setdefault(digest, (split, photo.name)) if digest else (split, '')
+            if other_split != split:
+                duplicates.append(f'{photo.name} = {other_name}')
+    return duplicates
+
+
+def _find_swapped_pairs(splits: dict[str, list[Photo]], mirror: Sequence[int], names: Sequence[str]) -> list[str]:
+    """Name the pairs whose left and right mostly contradict the majority of the other pairs of the same instance."""
+    pairs = [(i, other) for i, other in enumerate(mirror) if other > i]
+    if len(pairs) < 3:
+        return []
+    left, right = np.array(pairs).T
+    points = np.stack([row.keypoints for photos in splits.values() for photo in photos for row in photo.instances])
+    labeled = (points[:, left, 2] > 0) & (points[:, right, 2] > 0)
+    sign = np.where(labeled, np.sign(points[:, left, 0] - points[:, right, 0]), 0)
+    majority = np.sign(sign.sum(1, keepdims=True) - sign)
+    counted = (sign != 0) & (majority != 0)
+    agreeing, total = ((sign == majority) & counted).sum(0).tolist(), counted.sum(0).tolist()
+    return [
+        f'{names[a]}/{names[b]} (unlike the other pairs in {n - same} of {n} instances)'
+        for (a, b), same, n in zip(pairs, agreeing, total, strict=True)
+        if n >= MIN_PAIR_INSTANCES and same < MIN_AGREEING_SHARE * n
+    ]

@@ -1,0 +1,51 @@
+"""Decode image files once, and describe them."""
+
+import hashlib
+import io
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+MISSING = 'missing'
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A description of an image file."""
+
+    size: tuple[int, int] | None  # (w, h) in pixels, upright; None if the file cannot be read
+    error: str  # why it cannot be read, in one line, or ''
+    rotated: bool = False  # by its EXIF data
+    unusual: str = ''  # '16 bits' or 'grayscale', or ''
+    digest: str = ''  # SHA-256 of its bytes
+
+
+def read_files(paths: Sequence[Path], on_progress: Callable[[], None] = lambda: None) -> dict[Path, ImageFile]:
+    """Decode each image file once, in threads."""
+    with ThreadPoolExecutor() as pool:
+        files = {}
+        for path, file in zip(paths, pool.map(_read_file, paths), strict=True):
+            files[path] = file
+            on_progress()
+    return files
+
+
+def _read_file(path: Path) -> ImageFile:
+    """Decode an image file as training does."""
+    from PIL import Image
+
+    from vitpose_base.image_files import exif_orientation
+    from vitpose_mm.datasets.transforms.image_file import decode_image, read_image_file
+
+    if not path.is_file():
+        return ImageFile(None, MISSING)
+    try:
+        data = read_image_file(path)
+        height, width = decode_image(data, path).shape[:2]
+        with Image.open(io.BytesIO(data)) as image:
+            mode, rotated = image.mode, exif_orientation(image) != 1
+    except (OSError, ValueError, SyntaxError) as problem:
+        return ImageFile(None, ' '.join(str(problem).split()))
+    unusual = '16 bits' if mode.startswith('I') else 'grayscale' if mode in ('L', 'LA', '1') else ''
+    return ImageFile((width, height), '', rotated, unusual, hashlib.sha256(data).hexdigest())

@@ -1,0 +1,59 @@
+"""Check the fields that several annotation formats have."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...errors import InputError
+
+
+def parse_numbers(values: object, count: int, where: str) -> np.ndarray:
+    """Return a list of `count` numbers as an array.
+
+    Raises:
+        ValueError: it is not such a list.
+    """
+    try:
+        array = np.asarray(values, float)
+    except (TypeError, ValueError):
+        array = np.zeros(0)
+    if array.shape != (count,):
+        shown = repr(values)
+        raise InputError(
+            f'{where}: expected {count} numbers, got {len(values) if isinstance(values, list) else "none"}: '
+            f'{shown if len(shown) < 80 else shown[:77] + "..."}'
+        )
+    return array
+
+
+def check_names(names: object, where: str) -> list[str]:
+    """Return keypoint names.
+
+    Raises:
+        ValueError: they are not strings, or one occurs twice.
+    """
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names) or not names:
+        raise InputError(f'{where}: expected a list of keypoint names, got {names!r}')
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InputError(f'{where}: keypoint name {repeated[0]!r} occurs twice')
+    return names
+
+
+def choose_category(names: Sequence[str], requested: str | None) -> str:
+    """Return the requested category, or the only one with annotated keypoints.
+
+    Raises:
+        ValueError: there is no such category, or there are several and none was requested.
+    """
+    if requested in names:
+        return str(requested)
+    if requested is None and len(names) == 1:
+        return names[0]
+    listed = ', '.join(map(repr, names)) or 'none'
+    if requested is None:
+        raise InputError(
+            f'{len(names)} categories have keypoints: {listed}. Choose one with --category NAME, or write a dataset '
+            'for each with --category each'
+        )
+    raise InputError(f'--category {requested!r}: the annotated categories are {listed}')

@@ -1,0 +1,1 @@
+"""Write a dataset and the config that trains on it."""
