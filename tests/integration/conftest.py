@@ -4,10 +4,8 @@ import json
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -15,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine import Config
+
+from tests.integration.commands import GLOO_TRAIN, Forked, Started, kill, mmpose_script, read, start_server
 
 CONFIGS = Path(__file__).parent / 'configs'
 IMAGES, PEOPLE, HEIGHT, WIDTH = 8, 3, 96, 128
@@ -86,41 +86,57 @@ def environment(root) -> dict[str, str]:
     """
     path = os.pathsep.join([str(root), *filter(None, [os.environ.get('PYTHONPATH')])])
     output = dict(PYTHONUNBUFFERED='1', COLUMNS='200')
-    return {**os.environ, 'PYTHONPATH': path, 'USE_TORCH': '0', **output}
+    variables = {**os.environ, 'PYTHONPATH': path, 'USE_TORCH': '0', **output}
+    start_server(variables)
+    return variables
 
 
 @pytest.fixture
-def run(tmp_path, environment) -> Callable[..., str]:
-    """A function that runs a command in the test's temporary folder and returns its output."""
+def start(tmp_path, environment) -> Iterator[Callable[..., Started | Forked]]:
+    """A function that starts a command in the test's temporary folder, and kills it after the test.
 
-    def run_command(*command, timeout: float = 900, fails: bool = False) -> str:
-        process = start(command, tmp_path, environment)
-        try:
-            output, _ = process.communicate(timeout=timeout)
-        finally:
-            kill(process)
-        failed = process.returncode != 0
-        assert failed == fails, f'exit code {process.returncode}:\n{output[-6000:]}'
+    `'train', CONFIG, ...` and `'test', CONFIG, '--checkpoint', FILE, ...` stand for `mim train mmpose` and
+    `mim test mmpose`, whose scripts run in a forked process. With `gloo=2`, two processes train together.
+    """
+    commands: list[Started | Forked] = []
+
+    def start_command(*command, gloo: int = 0) -> Started | Forked:
+        if gloo:
+            script = (GLOO_TRAIN, *command[1:], '--launcher', 'pytorch')
+            commands.append(Forked(script, tmp_path, environment, gloo))
+        elif command[0] in ('train', 'test'):
+            commands.append(Forked(mmpose_script(*command), tmp_path, environment))
+        else:
+            commands.append(Started(command, tmp_path, environment))
+        return commands[-1]
+
+    yield start_command
+    for command in commands:
+        kill(command)
+
+
+@pytest.fixture
+def run(start) -> Callable[..., str]:
+    """A function that runs a command as `start` does and returns its output."""
+
+    def run_command(*command, timeout: float = 900, fails: bool = False, gloo: int = 0) -> str:
+        code, output = read(start(*command, gloo=gloo), timeout)
+        assert (code != 0) == fails, f'exit code {code}:\n{output[-6000:]}'
         return output
 
     return run_command
 
 
 @pytest.fixture
-def run_until(tmp_path, environment) -> Callable[..., None]:
-    """A function that runs a command and sends SIGKILL once a line of the output matches a pattern."""
+def run_until(start) -> Callable[..., None]:
+    """A function that starts a command and sends SIGKILL once a line of the output matches a pattern."""
 
     def run_and_kill(*command, pattern: str) -> None:
-        process = start(command, tmp_path, environment)
-        lines = []
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                lines.append(line)
-                if re.search(pattern, line):
-                    return
-        finally:
-            kill(process)
+        process, lines = start(*command), []
+        for line in process.output:
+            lines.append(line)
+            if re.search(pattern, line):
+                return kill(process)
         raise AssertionError(f'{pattern!r} was never printed:\n{"".join(lines)[-6000:]}')
 
     return run_and_kill
@@ -147,7 +163,7 @@ def mim() -> str:
 
 
 @pytest.fixture
-def compare_one_and_two_processes(run, mim, tmp_path) -> Callable[..., tuple[list[dict], str]]:
+def compare_one_and_two_processes(run, tmp_path) -> Callable[..., tuple[list[dict], str]]:
     """A function that trains with one process and with two gloo processes, and compares weights and gradients.
 
     AdamW normalises the gradients, so the weights alone do not show a wrong gradient scale. Its first moment is linear
@@ -160,14 +176,10 @@ def compare_one_and_two_processes(run, mim, tmp_path) -> Callable[..., tuple[lis
         Without synchronized batch norm, the running statistics are not compared.
         """
         no_clipping = dict(optim_wrapper__clip_grad=None)
-        run(mim, 'train', 'mmpose', config(8, **no_clipping), '--gpus', 0, '--work-dir', tmp_path / 'one')
+        run('train', config(8, **no_clipping), '--work-dir', tmp_path / 'one')
         wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
         two_processes = dict(model_wrapper_cfg=wrapper, sync_bn='torch' if sync_bn else None)
-        output = run(
-            sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2',
-            Path(__file__).with_name('gloo_train.py'), config(4, **two_processes, **no_clipping),
-            '--launcher', 'pytorch', '--work-dir', tmp_path / 'two',
-        )  # fmt: skip
+        output = run('train', config(4, **two_processes, **no_clipping), '--work-dir', tmp_path / 'two', gloo=2)
         assert 'GPU number: 2' in output
         checkpoints = [
             torch.load(tmp_path / name / 'epoch_1.pth', map_location='cpu', weights_only=False)
@@ -191,25 +203,3 @@ def compare_one_and_two_processes(run, mim, tmp_path) -> Callable[..., tuple[lis
         return checkpoints, output
 
     return compare
-
-
-def start(command, folder: Path, environment: dict[str, str]) -> subprocess.Popen:
-    """Start a command in its own process group."""
-    return subprocess.Popen(
-        [str(part) for part in command],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def kill(process: subprocess.Popen) -> None:
-    """Send SIGKILL to a command and its child processes if they are still running."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait()

@@ -40,11 +40,11 @@ def weights(path):
 
 
 def test_resumed_run_gives_the_same_weights_and_tests_as_the_student(
-    write_config, tiny_coco, run, continue_from, mim, tmp_path, teacher
+    write_config, tiny_coco, run, continue_from, tmp_path, teacher
 ):
     changes = dict(name='distill.py', model__teacher__checkpoint=teacher, train_cfg__val_begin=9)
     config = write_config(tiny_coco, 'people.json', **changes)
-    train = (mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir')
+    train = ('train', config, '--work-dir')
     output = run(*train, tmp_path / 'whole')
     losses = [float(value) for value in re.findall(r'loss_distill: ([\d.]+)', output)]
     assert len(losses) == 24 and min(losses) > 0
@@ -61,7 +61,7 @@ def test_resumed_run_gives_the_same_weights_and_tests_as_the_student(
     # the student's own config, and the distillation config, whose teacher file is missing
     for name in ('tiny.py', 'distill.py'):
         config = write_config(tiny_coco, 'people.json', name=name)
-        output = run(mim, 'test', 'mmpose', config, '--checkpoint', tmp_path / 'whole/epoch_2.pth', '--gpus', 0)
+        output = run('test', config, '--checkpoint', tmp_path / 'whole/epoch_2.pth')
         assert 'unexpected key' not in output and 'missing keys' not in output
         scores.append(re.findall(r'coco/\w+: ([\d.]+)', output))
     assert scores[0] == scores[1] != []

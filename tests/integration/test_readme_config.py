@@ -15,7 +15,7 @@ from vitpose.cli.demo import CONFIG as DEMO_CONFIG
 
 
 @pytest.mark.slow
-def test_pasted_config_trains(root, tmp_path, tiny_coco, run, mim):
+def test_pasted_config_trains(root, tmp_path, tiny_coco, run):
     page = (root / 'docs/training.md').read_text('utf-8')
     (text,) = re.findall(r"```python\n(_base_ = 'mmpose::.*?)```", page, re.DOTALL)
     (tmp_path / 'pasted.py').write_text(text)
@@ -25,12 +25,8 @@ def test_pasted_config_trains(root, tmp_path, tiny_coco, run, mim):
         for key in (f'ann_file={tiny_coco}/people.json', f'data_prefix.img={tiny_coco}')
     ]
     output = run(
-        mim,
         'train',
-        'mmpose',
         'pasted.py',
-        '--gpus',
-        0,
         '--work-dir',
         'run',
         '--cfg-options',

@@ -47,16 +47,12 @@ model = dict(
 
 
 @pytest.mark.slow
-def test_config_trains_and_tests(checkout, page, run, mim):
+def test_config_trains_and_tests(checkout, page, run):
     assert f'\nmim train mmpose {NAME}\n' in page
     (checkout / 'shallow.py').write_text(SHALLOW)
     output = run(
-        mim,
         'train',
-        'mmpose',
         'shallow.py',
-        '--gpus',
-        0,
         '--work-dir',
         'run',
         '--cfg-options',
