@@ -4,6 +4,7 @@ Starting `mim train` imports torch and MMPose three times: for mim's look at the
 A process forked from a server that has imported them runs the same script of MMPose at once.
 """
 
+import gc
 import os
 import runpy
 import signal
@@ -15,6 +16,11 @@ from collections.abc import Iterator, Sequence
 from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+import mmpose
+from yapf.yapflib import yapf_api
+
+from projects.studies.training import PRELOADED
 
 GLOO_TRAIN = Path(__file__).with_name('gloo_train.py')
 FORKED = get_context('forkserver')
@@ -67,7 +73,7 @@ class Forked:
 
 def start_server(environment: dict[str, str]) -> None:
     """Start the server that imports what a training imports, with these environment variables."""
-    forkserver.set_forkserver_preload(['mmpose.apis', 'vitpose_mm', 'tensorboard.compat', 'torch.utils.tensorboard'])
+    FORKED.set_forkserver_preload([*PRELOADED, 'mmpose.apis', 'torch.utils.tensorboard'])
     before = dict(os.environ)
     os.environ.update(environment)
     try:
@@ -98,14 +104,14 @@ def run_script(words: list[str], folder: str, environment: dict[str, str], outpu
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:0] = environment['PYTHONPATH'].split(os.pathsep)
+    gc.freeze()  # MMEngine collects garbage after each dataset, which would touch and copy all modules' memory
+    yapf_api.FormatCode = lambda text, **options: (text, True)  # yapf takes seconds
     sys.argv = words
     runpy.run_path(words[0], run_name='__main__')
 
 
 def mmpose_script(action: str, *options: object) -> list[object]:
     """The command that `mim train mmpose` or `mim test mmpose` starts with these options."""
-    import mmpose
-
     words = [word for word in options if word != '--checkpoint']
     return [Path(mmpose.__file__).parent / f'.mim/tools/{action}.py', *words, '--launcher', 'none']
 

@@ -1,6 +1,5 @@
 """Fixtures of the integration tests: tiny data, a tiny config, and functions that run the real commands."""
 
-import json
 import os
 import re
 import shutil
@@ -8,12 +7,12 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from mmengine import Config
 
+from tests.coco_files import noise_image, random_person, write_coco
 from tests.integration.commands import GLOO_TRAIN, Forked, Started, kill, mmpose_script, read, start_server
 
 CONFIGS = Path(__file__).parent / 'configs'
@@ -25,29 +24,14 @@ def tiny_coco(tmp_path_factory) -> Path:
     """A folder with 8 noise images and ``people.json``, which holds 24 random people in COCO format."""
     folder = tmp_path_factory.mktemp('tiny_coco')
     rng = np.random.default_rng(0)
-    images, annotations = [], []
-    for image_id in range(1, IMAGES + 1):
-        name = f'{image_id:03}.jpg'
-        cv2.imwrite(str(folder / name), rng.integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8))
-        images.append(dict(id=image_id, file_name=name, height=HEIGHT, width=WIDTH))
+    names = [f'{image_id:03}.jpg' for image_id in range(1, IMAGES + 1)]
+    people: list[dict] = []
+    for image_id, name in enumerate(names, 1):
+        noise_image(folder / name, rng, HEIGHT, WIDTH)
         for _ in range(PEOPLE):
-            x, y, w, h = (int(value) for value in rng.integers((0, 0, 30, 40), (60, 40, 60, 56)))
-            xy = rng.uniform((x, y), (x + w, y + h), (17, 2)).round(1)
-            annotations.append(
-                dict(
-                    id=len(annotations) + 1,
-                    image_id=image_id,
-                    category_id=1,
-                    bbox=[x, y, w, h],
-                    area=w * h * 0.5,
-                    iscrowd=0,
-                    num_keypoints=17,
-                    keypoints=[value for point in xy for value in (*point.tolist(), 2)],
-                )
-            )
-    categories = [dict(id=1, name='person')]
-    content = dict(images=images, annotations=annotations, categories=categories)
-    (folder / 'people.json').write_text(json.dumps(content))
+            box = rng.integers((0, 0, 30, 40), (60, 40, 60, 56))
+            people.append(random_person(rng, len(people) + 1, box, 17, image_id))
+    write_coco(folder / 'people.json', names, HEIGHT, WIDTH, people)
     return folder
 
 

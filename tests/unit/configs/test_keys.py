@@ -1,11 +1,11 @@
 """No config has a key that is never read."""
 
 import ast
+import copy
 import inspect
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import mmpose.registry
@@ -17,11 +17,11 @@ from mmengine.utils import import_modules_from_strings
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
+from tests.unit.configs.reading import CONFIGS, read_config
 from vitpose_mm.estimators.teacher import Teacher
 from vitpose_mm.layers import KnowledgeToken
 from vitpose_mm.pretrain.masked_decoder import MaskedDecoder
 
-CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 REGISTRIES = [
     value for value in vars(mmpose.registry).values() if isinstance(value, Registry) and value.scope == 'mmpose'
 ]
@@ -173,7 +173,7 @@ def test_all_keys_are_known(cfg: Config) -> None:
 )
 def test_misspelt_key_is_found(root, path: str) -> None:
     """A misspelt key is found wherever it is, and nothing else is reported."""
-    cfg = Config.fromfile(root / 'configs/coco/vitpose-base_coco-256x192.py')
+    cfg = copy.deepcopy(read_config('coco/vitpose-base_coco-256x192.py'))
     cfg.merge_from_dict({path: 1})
     assert list(unknown_keys(cfg.to_dict())) == [path]
 
@@ -195,7 +195,7 @@ def test_misspelt_key_is_found(root, path: str) -> None:
 )
 def test_misspelt_key_in_a_multi_dataset_config_is_found(root, path: str) -> None:
     """Also inside the member datasets, decoders and metrics of a multi-dataset config."""
-    cfg = Config.fromfile(root / 'configs/multi_dataset/vitpose-plus-base_six-sets-256x192.py')
+    cfg = copy.deepcopy(read_config('multi_dataset/vitpose-plus-base_six-sets-256x192.py'))
     cfg.merge_from_dict({path: 1})
     assert list(unknown_keys(cfg.to_dict())) == [path]
 
@@ -209,7 +209,7 @@ def test_misspelt_key_in_a_multi_dataset_config_is_found(root, path: str) -> Non
 )
 def test_unknown_name_is_found(root, change: dict, found: str) -> None:
     """An unregistered class is found, and so is a hook name that MMEngine does not know."""
-    cfg = Config.fromfile(root / 'configs/coco/vitpose-base_coco-256x192.py')
+    cfg = copy.deepcopy(read_config('coco/vitpose-base_coco-256x192.py'))
     cfg.merge_from_dict(change)
     assert list(unknown_keys(cfg.to_dict())) == [found]
 
