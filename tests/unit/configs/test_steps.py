@@ -181,15 +181,16 @@ def test_full_size_model_builds(pose_cfg: Config) -> None:
     """The full-size model maps images to heatmaps of each codec's size, and its optimiser can be built."""
     init_default_scope('mmpose')
     cfg, decoders = pose_cfg, heads(pose_cfg)
-    with torch.device('meta'):
+    with torch.device('meta'), torch.no_grad():
         model = MODELS.build(cfg.model).eval()  # torch 2.1 cannot checkpoint on this device
-        for name, decoder in decoders.items():
-            width, height = decoder.decoder.input_size
-            names = [[name] * 2] if cfg.model.backbone.get('experts') else []
-            features = model.backbone(torch.empty(2, 3, height, width), *names)
-            assert features[-1].shape[1] == decoder.in_channels  # not checked by a deconvolution on the meta device
-            head = model.head.heads[name] if name else model.head
-            assert head(features).shape == (2, decoder.out_channels, height // 4, width // 4)
+        for size in {decoder.decoder.input_size for decoder in decoders.values()}:
+            (width, height), names = size, [name for name in decoders if decoders[name].decoder.input_size == size]
+            experts = [[name for name in names for _ in range(2)]] if cfg.model.backbone.get('experts') else []
+            features = model.backbone(torch.empty(2 * len(names), 3, height, width), *experts)
+            for name, *pair in zip(names, *(each.split(2) for each in features), strict=True):
+                decoder, head = decoders[name], model.head.heads[name] if name else model.head
+                assert pair[-1].shape[1] == decoder.in_channels  # not checked by a deconvolution on the meta device
+                assert head(tuple(pair)).shape == (2, decoder.out_channels, height // 4, width // 4)
     if cfg.get('optim_wrapper'):
         assert build_optim_wrapper(model, cfg.optim_wrapper).param_groups
 
