@@ -18,15 +18,8 @@ def test_smoke_test_config_trains_on_rendered_data(run, root, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     assert main(['synth', '--out', folder, '--train', '16', '--val', '4']) == 0
     config = root / 'configs/attention/vitpose-mini-s8-window-shift-pool_synthetic-128x96.py'
-    output = run(
-        'train',
-        config,
-        '--work-dir',
-        tmp_path / 'run',
-        '--cfg-options',
-        'train_dataloader.batch_size=4',
-        'default_hooks.logger.interval=1',
-    )
+    options = ('train_dataloader.batch_size=4', 'default_hooks.logger.interval=1')
+    output = run('train', config, '--work-dir', tmp_path / 'run', '--cfg-options', *options)
     rates, losses = (re.findall(rf' {name}: ([\d.e+-]+|nan|inf)', output) for name in ('lr', 'loss'))
     assert len(losses) >= 8 and all(math.isfinite(float(loss)) for loss in losses)
     assert re.search(r'coco/AP: [\d.]+', output)

@@ -24,20 +24,10 @@ def test_pasted_config_trains(root, tmp_path, tiny_coco, run):
         for part in ('train', 'val', 'test')
         for key in (f'ann_file={tiny_coco}/people.json', f'data_prefix.img={tiny_coco}')
     ]
-    output = run(
-        'train',
-        'pasted.py',
-        '--work-dir',
-        'run',
-        '--cfg-options',
-        'model.backbone.init_cfg=None',  # no weights to download
-        *data,
-        'val_dataloader.dataset.bbox_file=None',
-        f'val_evaluator.ann_file={tiny_coco}/people.json',
-        'train_dataloader.batch_size=12',
-        'train_cfg.max_epochs=1',
-        'default_hooks.logger.interval=1',
-    )
+    data += ['val_dataloader.dataset.bbox_file=None', f'val_evaluator.ann_file={tiny_coco}/people.json']
+    short = ['train_dataloader.batch_size=12', 'train_cfg.max_epochs=1', 'default_hooks.logger.interval=1']
+    options = ['model.backbone.init_cfg=None', *data, *short]  # no weights to download
+    output = run('train', 'pasted.py', '--work-dir', 'run', '--cfg-options', *options)
     losses = [float(value) for value in re.findall(r' loss: ([\d.]+|nan|inf)', output)]
     assert len(losses) == 2 and all(math.isfinite(loss) for loss in losses)
     assert 'coco/AP: ' in output

@@ -21,18 +21,9 @@ def test_split_model_works_with_mim_test_and_the_inferencer(root, tmp_path, writ
     cfg = Config.fromfile(root / 'tests/unit/checkpoints/three_datasets.py')
     init_default_scope('mmpose')
     torch.save(MODELS.build(cfg.model).state_dict(), tmp_path / 'several.pth')
-    output = run(
-        sys.executable,
-        '-m',
-        'vitpose.cli.main',
-        'split',
-        root / 'tests/unit/checkpoints/three_datasets.py',
-        'several.pth',
-        '--dataset',
-        'aic',
-        '--out',
-        'aic.pth',
-    )
+    config = root / 'tests/unit/checkpoints/three_datasets.py'
+    split = ('split', config, 'several.pth', '--dataset', 'aic', '--out', 'aic.pth')
+    output = run(sys.executable, '-m', 'vitpose.cli.main', *split)
     command = re.search(r'^  mim test mmpose (.*)$', output, re.MULTILINE).group(1).split()
     assert re.search(r'Epoch\(test\).* aic/AP: ', run('test', *command))
 

@@ -28,18 +28,9 @@ REGISTRIES = [
 # Read by MMEngine in addition to the arguments of the class.
 ALSO_TAKEN = {'optim_wrapper': {'constructor', 'paramwise_cfg'}, 'param_scheduler': {'convert_to_iter_based'}}
 # Dicts whose keys are checked where they are used, or can be chosen freely (such as dataset names).
-UNCHECKED = {
-    'arch',
-    'attention',
-    'data_prefix',
-    'default_hooks',
-    'dist_cfg',
-    'filter_cfg',
-    'heads',
-    'metainfo',
-    'paramwise_cfg',
-    'test_cfgs',
-}
+UNCHECKED = set(
+    'arch attention data_prefix default_hooks dist_cfg filter_cfg heads metainfo paramwise_cfg test_cfgs'.split()
+)
 
 
 def arguments(function: Callable) -> set[str]:
@@ -143,33 +134,16 @@ def test_all_keys_are_known(cfg: Config) -> None:
 
 @pytest.mark.parametrize(
     'path',
-    [
-        'optim_wraper',
-        'model.backbone.drop_pth_rate',
-        'model.backbone.init_cfg.chekpoint',
-        'model.head.in_chanels',
-        'model.head.decoder.sigmas',
-        'model.head.loss.weight',
-        'model.data_preprocessor.bgr2rgb',
-        'model.test_cfg.flip_tset',
-        'train_dataloader.batchsize',
-        'train_dataloader.sampler.shufle',
-        'train_dataloader.dataset.anno_file',
-        'train_dataloader.dataset.pipeline.3.probability',
-        'train_dataloader.dataset.pipeline.6.encoder.unbiassed',
-        'optim_wrapper.grad_clip',
-        'optim_wrapper.clip_grad.norm',
-        'optim_wrapper.optimizer.weight_decy',
-        'param_scheduler.0.warmup_iters',
-        'default_hooks.checkpoint.savebest',
-        'default_hooks.epoch_seed.sead',
-        'val_evaluator.annfile',
-        'visualizer.vis_backend',
-        'train_cfg.max_epoch',
-        'auto_scale_lr.batch_size',
-        'env_cfg.cudnn_benchmrk',
-        'randomness.sead',
-    ],
+    """
+    optim_wraper model.backbone.drop_pth_rate model.backbone.init_cfg.chekpoint model.head.in_chanels
+    model.head.decoder.sigmas model.head.loss.weight model.data_preprocessor.bgr2rgb model.test_cfg.flip_tset
+    train_dataloader.batchsize train_dataloader.sampler.shufle train_dataloader.dataset.anno_file
+    train_dataloader.dataset.pipeline.3.probability train_dataloader.dataset.pipeline.6.encoder.unbiassed
+    optim_wrapper.grad_clip optim_wrapper.clip_grad.norm optim_wrapper.optimizer.weight_decy
+    param_scheduler.0.warmup_iters default_hooks.checkpoint.savebest default_hooks.epoch_seed.sead
+    val_evaluator.annfile visualizer.vis_backend train_cfg.max_epoch auto_scale_lr.batch_size
+    env_cfg.cudnn_benchmrk randomness.sead
+    """.split(),
 )
 def test_misspelt_key_is_found(root, path: str) -> None:
     """A misspelt key is found wherever it is, and nothing else is reported."""
@@ -180,18 +154,12 @@ def test_misspelt_key_is_found(root, path: str) -> None:
 
 @pytest.mark.parametrize(
     'path',
-    [
-        'model.backbone.experts.part',
-        'model.head.default',
-        'model.head.heads.aic.in_chanels',
-        'model.head.heads.aic.decoder.sigmas',
-        'model.head.test_cfgs.aic.shift',
-        'train_dataloader.dataset.sample_ratio',
-        'train_dataloader.dataset.datasets.1.anno_file',
-        'train_dataloader.dataset.datasets.5.pipeline.3.probability',
-        'val_evaluator.dataset',
-        'val_evaluator.metrics.0.annfile',
-    ],
+    """
+    model.backbone.experts.part model.head.default model.head.heads.aic.in_chanels
+    model.head.heads.aic.decoder.sigmas model.head.test_cfgs.aic.shift train_dataloader.dataset.sample_ratio
+    train_dataloader.dataset.datasets.1.anno_file train_dataloader.dataset.datasets.5.pipeline.3.probability
+    val_evaluator.dataset val_evaluator.metrics.0.annfile
+    """.split(),
 )
 def test_misspelt_key_in_a_multi_dataset_config_is_found(root, path: str) -> None:
     """Also inside the member datasets, decoders and metrics of a multi-dataset config."""
