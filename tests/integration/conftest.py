@@ -159,11 +159,18 @@ def compare_one_and_two_processes(run, tmp_path) -> Callable[..., tuple[list[dic
 
         Without synchronized batch norm, the running statistics are not compared.
         """
-        no_clipping = dict(optim_wrapper__clip_grad=None)
-        run('train', config(8, **no_clipping), '--work-dir', tmp_path / 'one')
+        settings = dict(
+            optim_wrapper__clip_grad=None,
+            model__backbone__drop_path_rate=0.0,
+            train_dataloader__num_workers=0,
+            train_cfg__max_epochs=1,
+            train_cfg__val_begin=9,
+            param_scheduler=[],
+        )
+        run('train', config(8, **settings), '--work-dir', tmp_path / 'one')
         wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
         two_processes = dict(model_wrapper_cfg=wrapper, sync_bn='torch' if sync_bn else None)
-        output = run('train', config(4, **two_processes, **no_clipping), '--work-dir', tmp_path / 'two', gloo=2)
+        output = run('train', config(4, **two_processes, **settings), '--work-dir', tmp_path / 'two', gloo=2)
         assert 'GPU number: 2' in output
         checkpoints = [
             torch.load(tmp_path / name / 'epoch_1.pth', map_location='cpu', weights_only=False)

@@ -132,13 +132,7 @@ def test_two_processes_when_one_has_no_sample_of_a_dataset(write, compare_one_an
     loading = [dict(type='LoadImage'), dict(type='GetBBoxCenterScale')]
     crop = dict(type='TopdownAffine', input_size=(48, 64))
     changes = dict(
-        model__type='MultiDatasetPoseEstimator',
-        model__backbone__experts=dict(names=['coco', 'aic'], expert_dim=16),
-        model__backbone__drop_path_rate=0.0,
-        train_dataloader__num_workers=0,
-        train_cfg__max_epochs=1,
-        train_cfg__val_begin=9,
-        param_scheduler=[],
+        model__type='MultiDatasetPoseEstimator', model__backbone__experts=dict(names=['coco', 'aic'], expert_dim=16)
     )
 
     def config(batch_size, **more):
