@@ -2,7 +2,7 @@
 # installed before but Python 3.10 to 3.12 and a C++ compiler.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo need-data studies mutants check test gpu lint compat docs clean
+.PHONY: help venv demo need-data studies mutants check test long gpu lint compat docs clean
 MAKEFLAGS += --no-print-directory
 
 TESTS ?= tests projects
@@ -13,6 +13,7 @@ help:
 	@echo 'make demo    render people, train a small ViTPose on them, test it, and show the result in demo/'
 	@echo 'make check   style, types and the fast tests'
 	@echo 'make test    style, types and all tests: units, parity with other implementations, whole commands'
+	@echo 'make long    the tests that take too long for make test: 20 kills, 1,000 inputs, 30 s of training, or more'
 	@echo 'make gpu     the tests that need a CUDA GPU (TEST_GPU=1: the second one); all others run on the CPU'
 	@echo 'make compat  the unit and parity tests on the versions that most MMPose users have (.venv-legacy)'
 	@echo 'make lint    style and types alone'
@@ -51,17 +52,20 @@ lint: venv
 	.venv/bin/lint-imports
 
 check: lint
-	.venv/$(PYTEST) -m 'not slow and not install' $(TESTS)
+	.venv/$(PYTEST) -m 'not slow and not install and not long' $(TESTS)
 
 test: lint
-	.venv/$(PYTEST) --durations=10 $(TESTS)
+	.venv/$(PYTEST) --durations=10 -m 'not long' $(TESTS)
+
+long: venv
+	.venv/$(PYTEST) --durations=10 -m long $(TESTS)
 
 gpu: venv
 	TEST_GPU=$${TEST_GPU:-0} .venv/bin/python -m pytest -m gpu $(TESTS)
 
 compat:
 	@requirements/venv.sh legacy
-	.venv-legacy/$(PYTEST) --durations=10 tests/unit tests/parity projects/studies
+	.venv-legacy/$(PYTEST) --durations=10 -m 'not long' tests/unit tests/parity projects/studies
 
 docs: .venv-docs/ready
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict

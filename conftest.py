@@ -16,6 +16,7 @@ import pytest
 import torch
 from mmengine.dataset import base_dataset
 from mmengine.logging import MMLogger
+from yapf.yapflib import yapf_api
 
 ROOT = Path(__file__).resolve().parent
 PHOTOGRAPHS = ROOT.parent / 'shared' / 'data'
@@ -27,6 +28,8 @@ hypothesis.settings.load_profile('repeatable')
 cv2.setNumThreads(0)
 # MMEngine calls gc.collect() after reading each dataset, which takes 0.3 s with all the modules imported by the tests
 base_dataset.gc = SimpleNamespace(collect=lambda: 0)
+# yapf takes seconds to format a config that MMEngine writes, which no one reads
+yapf_api.FormatCode = lambda text, **options: (text, True)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,20 +1,19 @@
 """Fixtures of the integration tests: tiny data, a tiny config, and functions that run the real commands."""
 
-import json
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from mmengine import Config
+
+from tests.coco_files import noise_image, random_person, write_coco
+from tests.integration.commands import GLOO_TRAIN, Forked, Started, kill, mmpose_script, read, start_server
 
 CONFIGS = Path(__file__).parent / 'configs'
 IMAGES, PEOPLE, HEIGHT, WIDTH = 8, 3, 96, 128
@@ -25,29 +24,14 @@ def tiny_coco(tmp_path_factory) -> Path:
     """A folder with 8 noise images and ``people.json``, which holds 24 random people in COCO format."""
     folder = tmp_path_factory.mktemp('tiny_coco')
     rng = np.random.default_rng(0)
-    images, annotations = [], []
-    for image_id in range(1, IMAGES + 1):
-        name = f'{image_id:03}.jpg'
-        cv2.imwrite(str(folder / name), rng.integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8))
-        images.append(dict(id=image_id, file_name=name, height=HEIGHT, width=WIDTH))
+    names = [f'{image_id:03}.jpg' for image_id in range(1, IMAGES + 1)]
+    people: list[dict] = []
+    for image_id, name in enumerate(names, 1):
+        noise_image(folder / name, rng, HEIGHT, WIDTH)
         for _ in range(PEOPLE):
-            x, y, w, h = (int(value) for value in rng.integers((0, 0, 30, 40), (60, 40, 60, 56)))
-            xy = rng.uniform((x, y), (x + w, y + h), (17, 2)).round(1)
-            annotations.append(
-                dict(
-                    id=len(annotations) + 1,
-                    image_id=image_id,
-                    category_id=1,
-                    bbox=[x, y, w, h],
-                    area=w * h * 0.5,
-                    iscrowd=0,
-                    num_keypoints=17,
-                    keypoints=[value for point in xy for value in (*point.tolist(), 2)],
-                )
-            )
-    categories = [dict(id=1, name='person')]
-    content = dict(images=images, annotations=annotations, categories=categories)
-    (folder / 'people.json').write_text(json.dumps(content))
+            box = rng.integers((0, 0, 30, 40), (60, 40, 60, 56))
+            people.append(random_person(rng, len(people) + 1, box, 17, image_id))
+    write_coco(folder / 'people.json', names, HEIGHT, WIDTH, people)
     return folder
 
 
@@ -86,41 +70,57 @@ def environment(root) -> dict[str, str]:
     """
     path = os.pathsep.join([str(root), *filter(None, [os.environ.get('PYTHONPATH')])])
     output = dict(PYTHONUNBUFFERED='1', COLUMNS='200')
-    return {**os.environ, 'PYTHONPATH': path, 'USE_TORCH': '0', **output}
+    variables = {**os.environ, 'PYTHONPATH': path, 'USE_TORCH': '0', **output}
+    start_server(variables)
+    return variables
 
 
 @pytest.fixture
-def run(tmp_path, environment) -> Callable[..., str]:
-    """A function that runs a command in the test's temporary folder and returns its output."""
+def start(tmp_path, environment) -> Iterator[Callable[..., Started | Forked]]:
+    """A function that starts a command in the test's temporary folder, and kills it after the test.
 
-    def run_command(*command, timeout: float = 900, fails: bool = False) -> str:
-        process = start(command, tmp_path, environment)
-        try:
-            output, _ = process.communicate(timeout=timeout)
-        finally:
-            kill(process)
-        failed = process.returncode != 0
-        assert failed == fails, f'exit code {process.returncode}:\n{output[-6000:]}'
+    `'train', CONFIG, ...` and `'test', CONFIG, '--checkpoint', FILE, ...` stand for `mim train mmpose` and
+    `mim test mmpose`, whose scripts run in a forked process. With `gloo=2`, two processes train together.
+    """
+    commands: list[Started | Forked] = []
+
+    def start_command(*command, gloo: int = 0) -> Started | Forked:
+        if gloo:
+            script = (GLOO_TRAIN, *command[1:], '--launcher', 'pytorch')
+            commands.append(Forked(script, tmp_path, environment, gloo))
+        elif command[0] in ('train', 'test'):
+            commands.append(Forked(mmpose_script(*command), tmp_path, environment))
+        else:
+            commands.append(Started(command, tmp_path, environment))
+        return commands[-1]
+
+    yield start_command
+    for command in commands:
+        kill(command)
+
+
+@pytest.fixture
+def run(start) -> Callable[..., str]:
+    """A function that runs a command as `start` does and returns its output."""
+
+    def run_command(*command, timeout: float = 900, fails: bool = False, gloo: int = 0) -> str:
+        code, output = read(start(*command, gloo=gloo), timeout)
+        assert (code != 0) == fails, f'exit code {code}:\n{output[-6000:]}'
         return output
 
     return run_command
 
 
 @pytest.fixture
-def run_until(tmp_path, environment) -> Callable[..., None]:
-    """A function that runs a command and sends SIGKILL once a line of the output matches a pattern."""
+def run_until(start) -> Callable[..., None]:
+    """A function that starts a command and sends SIGKILL once a line of the output matches a pattern."""
 
     def run_and_kill(*command, pattern: str) -> None:
-        process = start(command, tmp_path, environment)
-        lines = []
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                lines.append(line)
-                if re.search(pattern, line):
-                    return
-        finally:
-            kill(process)
+        process, lines = start(*command), []
+        for line in process.output:
+            lines.append(line)
+            if re.search(pattern, line):
+                return kill(process)
         raise AssertionError(f'{pattern!r} was never printed:\n{"".join(lines)[-6000:]}')
 
     return run_and_kill
@@ -147,7 +147,7 @@ def mim() -> str:
 
 
 @pytest.fixture
-def compare_one_and_two_processes(run, mim, tmp_path) -> Callable[..., tuple[list[dict], str]]:
+def compare_one_and_two_processes(run, tmp_path) -> Callable[..., tuple[list[dict], str]]:
     """A function that trains with one process and with two gloo processes, and compares weights and gradients.
 
     AdamW normalises the gradients, so the weights alone do not show a wrong gradient scale. Its first moment is linear
@@ -159,15 +159,18 @@ def compare_one_and_two_processes(run, mim, tmp_path) -> Callable[..., tuple[lis
 
         Without synchronized batch norm, the running statistics are not compared.
         """
-        no_clipping = dict(optim_wrapper__clip_grad=None)
-        run(mim, 'train', 'mmpose', config(8, **no_clipping), '--gpus', 0, '--work-dir', tmp_path / 'one')
+        settings = dict(
+            optim_wrapper__clip_grad=None,
+            model__backbone__drop_path_rate=0.0,
+            train_dataloader__num_workers=0,
+            train_cfg__max_epochs=1,
+            train_cfg__val_begin=9,
+            param_scheduler=[],
+        )
+        run('train', config(8, **settings), '--work-dir', tmp_path / 'one')
         wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
         two_processes = dict(model_wrapper_cfg=wrapper, sync_bn='torch' if sync_bn else None)
-        output = run(
-            sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2',
-            Path(__file__).with_name('gloo_train.py'), config(4, **two_processes, **no_clipping),
-            '--launcher', 'pytorch', '--work-dir', tmp_path / 'two',
-        )  # fmt: skip
+        output = run('train', config(4, **two_processes, **settings), '--work-dir', tmp_path / 'two', gloo=2)
         assert 'GPU number: 2' in output
         checkpoints = [
             torch.load(tmp_path / name / 'epoch_1.pth', map_location='cpu', weights_only=False)
@@ -191,25 +194,3 @@ def compare_one_and_two_processes(run, mim, tmp_path) -> Callable[..., tuple[lis
         return checkpoints, output
 
     return compare
-
-
-def start(command, folder: Path, environment: dict[str, str]) -> subprocess.Popen:
-    """Start a command in its own process group."""
-    return subprocess.Popen(
-        [str(part) for part in command],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def kill(process: subprocess.Popen) -> None:
-    """Send SIGKILL to a command and its child processes if they are still running."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait()

@@ -27,13 +27,13 @@ def train_fails(write_config, data, tmp_path):
 
 
 @pytest.fixture
-def train_command_fails(write_config, run, mim, data, tmp_path):
+def train_command_fails(write_config, run, data, tmp_path):
     """A function that runs the training command, expects it to fail, and returns its output."""
 
     def train_and_fail(**changes):
         config = write_config(data, 'people.json', **changes)
         work_dir = tmp_path / 'run'
-        return run(mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir', work_dir, fails=True)
+        return run('train', config, '--work-dir', work_dir, fails=True)
 
     return train_and_fail
 
@@ -63,25 +63,13 @@ def test_bad_box_is_an_error_only_in_the_test_dataset(data, train_fails):
 
 
 @pytest.mark.slow
-def test_checkpoint_of_another_width(data, train_command_fails, write_config, run, mim, tmp_path):
+def test_checkpoint_of_another_width(data, train_command_fails, write_config, run, tmp_path):
     init_default_scope('mmpose')
     config = write_config(data, 'people.json', **CHECK)
     model = Config.fromfile(config).model
     model.backbone.arch.embed_dim = model.head.in_channels = 24
     torch.save({'state_dict': MODELS.build(model).state_dict()}, tmp_path / 'narrow.pth')
-    tested = run(
-        mim,
-        'test',
-        'mmpose',
-        config,
-        '--checkpoint',
-        tmp_path / 'narrow.pth',
-        '--gpus',
-        0,
-        '--work-dir',
-        tmp_path / 'test',
-        fails=True,
-    )
+    tested = run('test', config, '--checkpoint', tmp_path / 'narrow.pth', '--work-dir', tmp_path / 'test', fails=True)
     for output in (tested, train_command_fails(load_from=str(tmp_path / 'narrow.pth'), **CHECK)):
         assert 'ValueError: the checkpoint has width 24, this model 48' in output
         assert 'Epoch(' not in output

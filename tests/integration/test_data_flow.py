@@ -1,8 +1,5 @@
 """The shapes given in the README section "Data flow through the model"."""
 
-import json
-
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,6 +9,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, MODELS
 
+from tests.coco_files import noise_image, person, write_coco
 from vitpose_mm.heads.batch_targets import batch_targets
 
 CONFIG = 'configs/coco/vitpose-base_coco-256x192.py'
@@ -21,25 +19,9 @@ CONFIG = 'configs/coco/vitpose-base_coco-256x192.py'
 def cfg(root, tmp_path):
     """The leaf config with one image of one person as its data."""
     (tmp_path / 'images').mkdir()
-    image = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
-    cv2.imwrite(str(tmp_path / 'images' / '1.png'), image)
-    keypoints = [(60 + 10 * k, 50 + 12 * k, 2) for k in range(17)]
-    person = dict(
-        id=1,
-        image_id=1,
-        category_id=1,
-        bbox=[40, 30, 200, 240],
-        area=20000,
-        iscrowd=0,
-        num_keypoints=17,
-        keypoints=[value for keypoint in keypoints for value in keypoint],
-    )
-    annotations = dict(
-        images=[dict(id=1, file_name='1.png', height=300, width=400)],
-        annotations=[person],
-        categories=[dict(id=1, name='person')],
-    )
-    (tmp_path / 'one.json').write_text(json.dumps(annotations))
+    noise_image(tmp_path / 'images/1.png', np.random.default_rng(0), 300, 400)
+    keypoints = np.array([(60 + 10 * k, 50 + 12 * k, 2) for k in range(17)])
+    write_coco(tmp_path / 'one.json', ['1.png'], 300, 400, [person(1, [40, 30, 200, 240], keypoints)])
     cfg = Config.fromfile(root / CONFIG)
     init_default_scope('mmpose')
     paths = dict(data_root=str(tmp_path), ann_file='one.json', data_prefix=dict(img='images/'))

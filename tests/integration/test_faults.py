@@ -13,7 +13,7 @@ NAN = ['004.jpg annotation 10', '005.jpg annotation 15']
 
 
 @pytest.fixture
-def train(data, write_config, run, mim, tmp_path, environment, monkeypatch):
+def train(data, write_config, run, tmp_path, environment, monkeypatch):
     """A function that trains with `mim train` for three epochs, with faults, and returns the output."""
     monkeypatch.setitem(environment, 'PYTHONPATH', f'{environment["PYTHONPATH"]}{os.pathsep}{tmp_path}')
     (tmp_path / 'faults.py').write_text(FAULTS)
@@ -31,7 +31,7 @@ def train(data, write_config, run, mim, tmp_path, environment, monkeypatch):
 
     def train(nan, *options, kill='', **expected):
         monkeypatch.setitem(environment, 'FAULTS', json.dumps(dict(nan=nan, kill=kill, folder=str(tmp_path / 'run'))))
-        return run(mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir', tmp_path / 'run', *options, **expected)
+        return run('train', config, '--work-dir', tmp_path / 'run', *options, **expected)
 
     return train
 

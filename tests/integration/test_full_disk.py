@@ -21,7 +21,7 @@ def small_disk(tmp_path):
 
 
 def test_training_ends_with_an_error_and_resumes(
-    write_config, tiny_coco, run, mim, small_disk, tmp_path, environment, monkeypatch
+    write_config, tiny_coco, run, small_disk, tmp_path, environment, monkeypatch
 ):
     """Another process fills the disk during the second of three epochs."""
     monkeypatch.setitem(environment, 'PYTHONPATH', f'{environment["PYTHONPATH"]}{os.pathsep}{tmp_path}')
@@ -37,7 +37,7 @@ def test_training_ends_with_an_error_and_resumes(
         custom_imports__imports=['vitpose_mm', 'filler'],
     )
     config.write_text(config.read_text() + "\ncustom_hooks = [dict(type='Filler')]\n")
-    train = (mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir', small_disk / 'run')
+    train = ('train', config, '--work-dir', small_disk / 'run')
     output = run(*train, fails=True)
     assert re.search(r'OSError: \S+/run/epoch_2.pth was not saved: \[Errno 28\] No space left on device', output)
     assert 'Epoch(train) [3]' not in output

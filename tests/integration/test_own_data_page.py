@@ -4,7 +4,6 @@ import glob
 import json
 import re
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,7 +38,7 @@ TINY = ' model.backbone.arch=deit-tiny model.head.in_channels=192'
 
 @pytest.fixture
 def run_line(run, tmp_path, monkeypatch, capfd) -> Callable[[str], str]:
-    """A function that runs a line of the page and returns what it prints; `mim` in a process of its own."""
+    """A function that runs a line of the page and returns what it prints; MIM's in a process of their own."""
     monkeypatch.chdir(tmp_path)
 
     def run_one(line: str) -> str:
@@ -48,7 +47,9 @@ def run_line(run, tmp_path, monkeypatch, capfd) -> Callable[[str], str]:
             line += ONE_EPOCH + (TINY if 'animals' in line else '')
         program, *words = [name for word in shlex.split(line) for name in glob.glob(word) or [word]]
         if program == 'mim':
-            return run(sys.executable, '-m', 'mim', *words)
+            action, package, *options = words
+            assert package == 'mmpose'
+            return run(action, *options)
         assert (program, vitpose(words)) == ('vitpose', 0)
         return ''.join(capfd.readouterr())
 

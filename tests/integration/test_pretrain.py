@@ -1,6 +1,5 @@
 """Pre-training by `mim train`: exact resume, any number of processes, and fine-tuning from its checkpoint."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +50,9 @@ def load(path):
 
 
 def test_a_killed_pretraining_resumes_to_the_same_weights_and_fine_tuning_starts_from_it(
-    pretraining, run, run_until, mim, tmp_path, write_config, tiny_coco
+    pretraining, run, run_until, tmp_path, write_config, tiny_coco
 ):
-    train = (mim, 'train', 'mmpose', pretraining(), '--gpus', 0, '--work-dir')
+    train = ('train', pretraining(), '--work-dir')
     whole = tmp_path / 'whole'
     run(*train, whole)
     (picture,) = whole.glob('*/vis_data/vis_image/reconstruction_3.png')
@@ -76,13 +75,13 @@ def test_a_killed_pretraining_resumes_to_the_same_weights_and_fine_tuning_starts
         optim_wrapper__optimizer__lr=0.0,
         model__backbone__init_cfg=dict(type='Pretrained', checkpoint=str(whole / 'epoch_3.pth')),
     )
-    run(mim, 'train', 'mmpose', fine, '--gpus', 0, '--work-dir', tmp_path / 'fine')
+    run('train', fine, '--work-dir', tmp_path / 'fine')
     tuned = load(tmp_path / 'fine/epoch_1.pth')['state_dict']
     for key in ('patch_embed.proj.weight', 'layers.1.attn.qkv.weight', 'last_norm.bias'):
         assert torch.equal(tuned[f'backbone.{key}'], one[f'backbone.{key}'])
 
 
-def test_two_processes_have_the_masks_and_weights_of_one(pretraining, run, mim, tmp_path):
+def test_two_processes_have_the_masks_and_weights_of_one(pretraining, run, tmp_path):
     """With whole images in a fixed crop, the batches are the same; only the masks are random."""
     plain = dict(
         model__backbone__drop_path_rate=0.0,
@@ -96,13 +95,10 @@ def test_two_processes_have_the_masks_and_weights_of_one(pretraining, run, mim, 
         ],
         train_cfg__max_epochs=1,
     )
-    run(mim, 'train', 'mmpose', pretraining('one.py', 8, **plain), '--gpus', 0, '--work-dir', tmp_path / 'one')
+    run('train', pretraining('one.py', 8, **plain), '--work-dir', tmp_path / 'one')
     wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
-    run(
-        sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2',
-        Path(__file__).with_name('gloo_train.py'), pretraining('two.py', 4, model_wrapper_cfg=wrapper, **plain),
-        '--launcher', 'pytorch', '--work-dir', tmp_path / 'two',
-    )  # fmt: skip
+    two = pretraining('two.py', 4, model_wrapper_cfg=wrapper, **plain)
+    run('train', two, '--work-dir', tmp_path / 'two', gloo=2)
     one, two = (load(tmp_path / name / 'epoch_1.pth') for name in ('one', 'two'))
     moments = [
         np.concatenate([state['exp_avg'].flatten().numpy() for state in each['optimizer']['state'].values()])

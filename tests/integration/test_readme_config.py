@@ -15,7 +15,7 @@ from vitpose.cli.demo import CONFIG as DEMO_CONFIG
 
 
 @pytest.mark.slow
-def test_pasted_config_trains(root, tmp_path, tiny_coco, run, mim):
+def test_pasted_config_trains(root, tmp_path, tiny_coco, run):
     page = (root / 'docs/training.md').read_text('utf-8')
     (text,) = re.findall(r"```python\n(_base_ = 'mmpose::.*?)```", page, re.DOTALL)
     (tmp_path / 'pasted.py').write_text(text)
@@ -24,24 +24,10 @@ def test_pasted_config_trains(root, tmp_path, tiny_coco, run, mim):
         for part in ('train', 'val', 'test')
         for key in (f'ann_file={tiny_coco}/people.json', f'data_prefix.img={tiny_coco}')
     ]
-    output = run(
-        mim,
-        'train',
-        'mmpose',
-        'pasted.py',
-        '--gpus',
-        0,
-        '--work-dir',
-        'run',
-        '--cfg-options',
-        'model.backbone.init_cfg=None',  # no weights to download
-        *data,
-        'val_dataloader.dataset.bbox_file=None',
-        f'val_evaluator.ann_file={tiny_coco}/people.json',
-        'train_dataloader.batch_size=12',
-        'train_cfg.max_epochs=1',
-        'default_hooks.logger.interval=1',
-    )
+    data += ['val_dataloader.dataset.bbox_file=None', f'val_evaluator.ann_file={tiny_coco}/people.json']
+    short = ['train_dataloader.batch_size=12', 'train_cfg.max_epochs=1', 'default_hooks.logger.interval=1']
+    options = ['model.backbone.init_cfg=None', *data, *short]  # no weights to download
+    output = run('train', 'pasted.py', '--work-dir', 'run', '--cfg-options', *options)
     losses = [float(value) for value in re.findall(r' loss: ([\d.]+|nan|inf)', output)]
     assert len(losses) == 2 and all(math.isfinite(loss) for loss in losses)
     assert 'coco/AP: ' in output

@@ -3,16 +3,16 @@
 import os
 import re
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.integration.commands import GLOO_TRAIN
+
 pytestmark = pytest.mark.slow
 NO_VALIDATION = dict(val_cfg=None, val_dataloader=None, val_evaluator=None)
-GLOO = Path(__file__).with_name('gloo_train.py')
 
 
 def check_same(whole, resumed):
@@ -32,14 +32,12 @@ def check_same(whole, resumed):
             assert torch.equal(value, resumed_moments[index][name]), (index, name)
 
 
-def test_interrupted_runs_resume_to_the_same_weights(
-    write_config, tiny_coco, run, run_until, mim, tmp_path, environment
-):
+def test_interrupted_runs_resume_to_the_same_weights(write_config, tiny_coco, run, run_until, start, tmp_path):
     """Shuffling, augmentation, drop path, batch norm, two workers and warm-up are all active."""
     config = write_config(
         tiny_coco, 'people.json', train_cfg__max_epochs=3, val_cfg=None, val_dataloader=None, val_evaluator=None
     )
-    train = (mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir')
+    train = ('train', config, '--work-dir')
     run(*train, tmp_path / 'whole')
 
     killed = tmp_path / 'killed'
@@ -50,45 +48,38 @@ def test_interrupted_runs_resume_to_the_same_weights(
     check_same(tmp_path / 'whole', killed)
 
     stopped = tmp_path / 'stopped'
-    saved, _ = preempt([*train, stopped], environment, tmp_path)
+    saved, _ = preempt(start(*train, stopped))
     assert f'{saved}' in run(*train, stopped, '--resume')
     check_same(tmp_path / 'whole', stopped)
 
 
-def preempt(command, environment, folder):
-    """Send SIGTERM to the training process of `mim train` in its second epoch; return its checkpoint and output."""
-    command = [str(part) for part in command]
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder
-    )
+def preempt(process):
+    """Send SIGTERM to a training in its second epoch; return its checkpoint and output."""
     output = ''
-    for line in process.stdout:
+    for line in process.output:
         output += line
         if re.search(r'Epoch\(train\) +\[2\]\[ 5/12\]', line):
-            (child,) = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()
-            os.kill(int(child), signal.SIGTERM)
-    process.wait()
+            os.kill(process.pids[0], signal.SIGTERM)
     saved = Path(re.search(r'SIGTERM: saved (\S*/iter_\d+.pth) after iteration', output)[1])
-    assert 'returned non-zero exit status 75' in output and saved.is_file()
+    assert process.wait() == 75 and saved.is_file()
     assert saved.name != 'iter_24.pth', 'the run was stopped after the epoch, not during it'
     return saved.name, output
 
 
 def test_a_second_run_in_a_folder_resumes_with_another_number_of_processes(
-    write_config, tiny_coco, run, mim, tmp_path, environment
+    write_config, tiny_coco, run, start, tmp_path
 ):
     """A finished run lies in the work_dir; the next one, with another learning rate, is preempted."""
     config = write_config(tiny_coco, 'people.json', train_cfg__max_epochs=3, **NO_VALIDATION)
     folder = tmp_path / 'run'
-    command = (mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir', folder)
+    command = ('train', config, '--work-dir', folder)
     run(*command)
-    saved, output = preempt([*command, '--cfg-options', 'optim_wrapper.optimizer.lr=0.002'], environment, tmp_path)
+    saved, output = preempt(start(*command, '--cfg-options', 'optim_wrapper.optimizer.lr=0.002'))
     warning = f'WARNING - {folder} holds checkpoints of an earlier run, which ends here: epoch_1.pth, epoch_2.pth'
     assert output.count(warning) == 1
     wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
     config = write_config(tiny_coco, 'people.json', train_cfg__max_epochs=3, model_wrapper_cfg=wrapper, **NO_VALIDATION)
-    torchrun = (sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2')
-    output = run(*torchrun, GLOO, config, '--launcher', 'pytorch', '--work-dir', folder, '--resume')
+    output = run('train', config, '--work-dir', folder, '--resume', gloo=2)
     assert f'Load checkpoint from {folder}/{saved}' in output and 'not resumed from: ' in output
     assert f'{folder}/epoch_3.pth is a checkpoint of another run' in output
     assert 'of epoch 2, which now has 6 batches: the epoch starts anew' in output
@@ -115,7 +106,7 @@ def test_a_job_with_a_dead_rank_restarts_by_itself(write_config, tiny_coco, run,
     text = config.read_text()
     config.write_text(text + "\ncustom_hooks = [dict(type='Killer')]\n")
     torchrun = (sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2')
-    train = (GLOO, config, '--launcher', 'pytorch', '--work-dir', tmp_path / 'run', '--resume')
+    train = (GLOO_TRAIN, config, '--launcher', 'pytorch', '--work-dir', tmp_path / 'run', '--resume')
     output = run(*torchrun, '--max-restarts=1', *train)
     assert re.search(r'failed \(exitcode: -9\) local_rank: 1 \(pid: \d+\)', output)
     assert 'resumed epoch: 1, iter: 6' in output

@@ -14,6 +14,7 @@ from mmpose.structures import PoseDataSample
 from torch import nn
 
 import vitpose_mm  # noqa: F401
+from tests.parity.transformers_models import build_vitpose
 from vitpose_mm.backbones.vit_sizes import SIZES
 from vitpose_mm.checkpoints.experts_and_decoders import AUTHORS_ORDER
 
@@ -64,27 +65,7 @@ def test_configs_have_the_shapes_of_the_released_weights(size, rows):
 @pytest.mark.parametrize('size', ['small', pytest.param('base', marks=pytest.mark.slow)])
 @torch.no_grad()
 def test_heatmaps_are_those_of_transformers(size):
-    from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
-
-    fields = SIZES[size]
-    theirs = randomise(
-        VitPoseForPoseEstimation(
-            VitPoseConfig(
-                backbone_config=VitPoseBackboneConfig(
-                    image_size=(256, 192),
-                    hidden_size=fields.embed_dim,
-                    num_hidden_layers=fields.depth,
-                    num_attention_heads=fields.num_heads,
-                    mlp_ratio=int(fields.mlp_ratio),
-                    num_experts=6,
-                    part_features=EXPERT_DIM[size],
-                    out_indices=[fields.depth],
-                ),
-                num_labels=17,
-                use_simple_decoder=False,
-            )
-        )
-    )
+    theirs = randomise(build_vitpose(size, num_experts=6, part_features=EXPERT_DIM[size]))
     order = [2, 0, 5, 1, 1, 3, 4]
     image = torch.randn(1, 3, 256, 192, generator=torch.Generator().manual_seed(1)).repeat(len(order), 1, 1, 1)
     expected = theirs(image, dataset_index=torch.tensor(order)).heatmaps

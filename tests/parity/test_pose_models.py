@@ -14,6 +14,8 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
+from tests.parity.transformers_models import build_vitpose
+from vitpose_mm.backbones.vit_sizes import SIZES
 
 COCO = Path(mmpose.__file__).parent / '.mim/configs/body_2d_keypoint/topdown_heatmap/coco'
 
@@ -69,33 +71,14 @@ def test_heatmaps_are_those_of_mmpose_with_only_the_backbone_replaced(size, deco
 @pytest.mark.parametrize('decoder', ['ClassicHead', 'SimpleHead'])
 @pytest.mark.parametrize('size', ['small', pytest.param('base', marks=pytest.mark.slow)])
 def test_heatmaps_are_those_of_transformers(size, decoder):
-    from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
-
-    from vitpose_mm.backbones.vit_sizes import SIZES
-
-    fields = SIZES[size]
-    theirs = VitPoseForPoseEstimation(
-        VitPoseConfig(
-            backbone_config=VitPoseBackboneConfig(
-                image_size=(256, 192),
-                hidden_size=fields.embed_dim,
-                num_hidden_layers=fields.depth,
-                num_attention_heads=fields.num_heads,
-                mlp_ratio=int(fields.mlp_ratio),
-                part_features=0,
-                out_indices=[fields.depth],
-            ),
-            num_labels=17,
-            use_simple_decoder=decoder == 'SimpleHead',
-        )
-    )
+    theirs = build_vitpose(size, simple=decoder == 'SimpleHead', part_features=0)
     image = torch.randn(2, 3, 256, 192, generator=torch.Generator().manual_seed(1))
     expected = randomise(theirs, image, lambda model, x: model(x).heatmaps)
     ours = MODELS.build(
         dict(
             type='TopdownPoseEstimator',
             backbone=dict(type='ViT', arch=size, img_size=(256, 192)),
-            head=dict(type=decoder, in_channels=fields.embed_dim, out_channels=17),
+            head=dict(type=decoder, in_channels=SIZES[size].embed_dim, out_channels=17),
         )
     )
     ours.load_state_dict(theirs.state_dict(), strict=True)

@@ -12,3 +12,11 @@ def test_studies_require_photographs_before_anything_is_installed(root):
     assert done.returncode == 2 and 'make studies DATA=FOLDER' in done.stderr
     assert done.stdout == ''
     assert 'memorise.py --data photographs --out' in make(root, 'studies', 'DATA=photographs').stdout
+
+
+def test_long_tests_run_in_make_long_alone(root):
+    marked = {name: make(root, name).stdout.split(' -m pytest ')[1] for name in ('check', 'test', 'compat', 'long')}
+    assert "-m 'not slow and not install and not long' tests projects" in marked['check']
+    assert all("-m 'not long' tests" in marked[name] for name in ('test', 'compat'))
+    assert '-m long tests projects' in marked['long']
+    assert 'make long' in make(root, 'help').stdout

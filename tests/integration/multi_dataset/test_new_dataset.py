@@ -47,30 +47,15 @@ model = dict(
 
 
 @pytest.mark.slow
-def test_config_trains_and_tests(checkout, page, run, mim):
+def test_config_trains_and_tests(checkout, page, run):
     assert f'\nmim train mmpose {NAME}\n' in page
     (checkout / 'shallow.py').write_text(SHALLOW)
-    output = run(
-        mim,
-        'train',
-        'mmpose',
-        'shallow.py',
-        '--gpus',
-        0,
-        '--work-dir',
-        'run',
-        '--cfg-options',
-        'train_dataloader.batch_size=12',
-        'train_dataloader.num_workers=0',
-        'train_dataloader.persistent_workers=False',
-        'val_dataloader.num_workers=0',
-        'val_dataloader.persistent_workers=False',
-        'train_cfg.max_epochs=1',
-        'train_cfg.val_interval=1',
-        'default_hooks.logger.interval=1',
-        'default_hooks.checkpoint.save_best=None',
-        'default_hooks.checkpoint.save_last=False',
+    loaders = 'train_dataloader.batch_size=12' + ''.join(
+        f' {part}_dataloader.num_workers=0 {part}_dataloader.persistent_workers=False' for part in ('train', 'val')
     )
+    checkpoints = 'default_hooks.checkpoint.save_best=None default_hooks.checkpoint.save_last=False'
+    options = f'{loaders} train_cfg.max_epochs=1 train_cfg.val_interval=1 default_hooks.logger.interval=1 {checkpoints}'
+    output = run('train', 'shallow.py', '--work-dir', 'run', '--cfg-options', *options.split())
     step = re.search(r'Epoch\(train\) +\[1\]\[1/1\].*', output).group()
     for name in ('coco', 'aic', 'hand21'):
         assert float(re.search(rf' {name}/kpt: ([\d.]+)', step).group(1)) > 0

@@ -16,25 +16,16 @@ import vitpose_mm  # noqa: F401
 pytestmark = pytest.mark.slow
 
 
-def test_split_model_works_with_mim_test_and_the_inferencer(root, tmp_path, write_coco_data, run, mim):
+def test_split_model_works_with_mim_test_and_the_inferencer(root, tmp_path, write_coco_data, run):
     write_coco_data(tmp_path / 'data/aic', tmp_path / 'data/aic/val.json', 14)
     cfg = Config.fromfile(root / 'tests/unit/checkpoints/three_datasets.py')
     init_default_scope('mmpose')
     torch.save(MODELS.build(cfg.model).state_dict(), tmp_path / 'several.pth')
-    output = run(
-        sys.executable,
-        '-m',
-        'vitpose.cli.main',
-        'split',
-        root / 'tests/unit/checkpoints/three_datasets.py',
-        'several.pth',
-        '--dataset',
-        'aic',
-        '--out',
-        'aic.pth',
-    )
-    command = re.search(r'^  mim (test .*)$', output, re.MULTILINE).group(1).split()
-    assert re.search(r'Epoch\(test\).* aic/AP: ', run(mim, *command, '--gpus', 0))
+    config = root / 'tests/unit/checkpoints/three_datasets.py'
+    split = ('split', config, 'several.pth', '--dataset', 'aic', '--out', 'aic.pth')
+    output = run(sys.executable, '-m', 'vitpose.cli.main', *split)
+    command = re.search(r'^  mim test mmpose (.*)$', output, re.MULTILINE).group(1).split()
+    assert re.search(r'Epoch\(test\).* aic/AP: ', run('test', *command))
 
     image = str(tmp_path / 'data/aic/000000000001.jpg')
     inferencer = MMPoseInferencer(

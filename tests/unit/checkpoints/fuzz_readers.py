@@ -22,25 +22,7 @@ from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_check
 
 LIMIT = 1.0  # seconds of processor time per file
 EDGES = [0, 1, 2, 127, 128, 255, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1, 2**64 - 1]
-OPCODES = [
-    b'R',
-    b'b',
-    b'(',
-    b'.',
-    b'0',
-    b'2',
-    b'\x85',
-    b'\x86',
-    b't',
-    b'}',
-    b'u',
-    b's',
-    b'a',
-    b'e',
-    b'j',
-    b'r',
-    b'\x8a',
-]
+OPCODES = [bytes([code]) for code in b'Rb(.02\x85\x86t}usaejr\x8a']
 
 
 class Attack:

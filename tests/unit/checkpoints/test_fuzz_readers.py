@@ -12,8 +12,9 @@ fuzzing = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(fuzzing)
 
 
-def test_mutated_files_are_read_or_refused(tmp_path):
-    accepted, refused = fuzzing.fuzz(tmp_path, 400)
+@pytest.mark.parametrize('files', [400, pytest.param(5000, marks=pytest.mark.long)])
+def test_mutated_files_are_read_or_refused(tmp_path, files):
+    accepted, refused = fuzzing.fuzz(tmp_path, files)
     assert accepted > 2 and refused > 100  # about 15 are accepted
 
 

@@ -4,13 +4,15 @@
 `resized_leaf` is the config of another model size that ViT-B also has, `distinct_leaf` every other pose estimator.
 """
 
+import copy
 import re
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 
-CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
+from tests.unit.configs.reading import CONFIGS, read_config
+
 LEAVES = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
 PRETRAIN = [path for path in LEAVES if path.parent.name == 'pretrain']
 POSE = [path for path in LEAVES if path not in PRETRAIN]
@@ -41,19 +43,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def cfg(leaf: Path) -> Config:
     """The leaf config, merged with its base files."""
-    return Config.fromfile(leaf)
+    return copy.deepcopy(read_config(leaf))
 
 
 @pytest.fixture
 def pose_cfg(pose_leaf: Path) -> Config:
     """The config of a pose estimator, merged with its base files."""
-    return Config.fromfile(pose_leaf)
+    return copy.deepcopy(read_config(pose_leaf))
 
 
 @pytest.fixture
 def distinct_cfg(distinct_leaf: Path) -> Config:
     """The config of a pose estimator, merged with its base files; one model size where only the size differs."""
-    return Config.fromfile(distinct_leaf)
+    return copy.deepcopy(read_config(distinct_leaf))
 
 
 @pytest.fixture
@@ -65,4 +67,4 @@ def base_leaf(resized_leaf: Path) -> Path:
 @pytest.fixture
 def pretrain_cfg(pretrain_leaf: Path) -> Config:
     """The config of a masked autoencoder, merged with its base files."""
-    return Config.fromfile(pretrain_leaf)
+    return copy.deepcopy(read_config(pretrain_leaf))

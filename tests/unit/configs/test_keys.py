@@ -1,11 +1,11 @@
 """No config has a key that is never read."""
 
 import ast
+import copy
 import inspect
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import mmpose.registry
@@ -17,29 +17,20 @@ from mmengine.utils import import_modules_from_strings
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
+from tests.unit.configs.reading import CONFIGS, read_config
 from vitpose_mm.estimators.teacher import Teacher
 from vitpose_mm.layers import KnowledgeToken
 from vitpose_mm.pretrain.masked_decoder import MaskedDecoder
 
-CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 REGISTRIES = [
     value for value in vars(mmpose.registry).values() if isinstance(value, Registry) and value.scope == 'mmpose'
 ]
 # Read by MMEngine in addition to the arguments of the class.
 ALSO_TAKEN = {'optim_wrapper': {'constructor', 'paramwise_cfg'}, 'param_scheduler': {'convert_to_iter_based'}}
 # Dicts whose keys are checked where they are used, or can be chosen freely (such as dataset names).
-UNCHECKED = {
-    'arch',
-    'attention',
-    'data_prefix',
-    'default_hooks',
-    'dist_cfg',
-    'filter_cfg',
-    'heads',
-    'metainfo',
-    'paramwise_cfg',
-    'test_cfgs',
-}
+UNCHECKED = set(
+    'arch attention data_prefix default_hooks dist_cfg filter_cfg heads metainfo paramwise_cfg test_cfgs'.split()
+)
 
 
 def arguments(function: Callable) -> set[str]:
@@ -143,59 +134,36 @@ def test_all_keys_are_known(cfg: Config) -> None:
 
 @pytest.mark.parametrize(
     'path',
-    [
-        'optim_wraper',
-        'model.backbone.drop_pth_rate',
-        'model.backbone.init_cfg.chekpoint',
-        'model.head.in_chanels',
-        'model.head.decoder.sigmas',
-        'model.head.loss.weight',
-        'model.data_preprocessor.bgr2rgb',
-        'model.test_cfg.flip_tset',
-        'train_dataloader.batchsize',
-        'train_dataloader.sampler.shufle',
-        'train_dataloader.dataset.anno_file',
-        'train_dataloader.dataset.pipeline.3.probability',
-        'train_dataloader.dataset.pipeline.6.encoder.unbiassed',
-        'optim_wrapper.grad_clip',
-        'optim_wrapper.clip_grad.norm',
-        'optim_wrapper.optimizer.weight_decy',
-        'param_scheduler.0.warmup_iters',
-        'default_hooks.checkpoint.savebest',
-        'default_hooks.epoch_seed.sead',
-        'val_evaluator.annfile',
-        'visualizer.vis_backend',
-        'train_cfg.max_epoch',
-        'auto_scale_lr.batch_size',
-        'env_cfg.cudnn_benchmrk',
-        'randomness.sead',
-    ],
+    """
+    optim_wraper model.backbone.drop_pth_rate model.backbone.init_cfg.chekpoint model.head.in_chanels
+    model.head.decoder.sigmas model.head.loss.weight model.data_preprocessor.bgr2rgb model.test_cfg.flip_tset
+    train_dataloader.batchsize train_dataloader.sampler.shufle train_dataloader.dataset.anno_file
+    train_dataloader.dataset.pipeline.3.probability train_dataloader.dataset.pipeline.6.encoder.unbiassed
+    optim_wrapper.grad_clip optim_wrapper.clip_grad.norm optim_wrapper.optimizer.weight_decy
+    param_scheduler.0.warmup_iters default_hooks.checkpoint.savebest default_hooks.epoch_seed.sead
+    val_evaluator.annfile visualizer.vis_backend train_cfg.max_epoch auto_scale_lr.batch_size
+    env_cfg.cudnn_benchmrk randomness.sead
+    """.split(),
 )
 def test_misspelt_key_is_found(root, path: str) -> None:
     """A misspelt key is found wherever it is, and nothing else is reported."""
-    cfg = Config.fromfile(root / 'configs/coco/vitpose-base_coco-256x192.py')
+    cfg = copy.deepcopy(read_config('coco/vitpose-base_coco-256x192.py'))
     cfg.merge_from_dict({path: 1})
     assert list(unknown_keys(cfg.to_dict())) == [path]
 
 
 @pytest.mark.parametrize(
     'path',
-    [
-        'model.backbone.experts.part',
-        'model.head.default',
-        'model.head.heads.aic.in_chanels',
-        'model.head.heads.aic.decoder.sigmas',
-        'model.head.test_cfgs.aic.shift',
-        'train_dataloader.dataset.sample_ratio',
-        'train_dataloader.dataset.datasets.1.anno_file',
-        'train_dataloader.dataset.datasets.5.pipeline.3.probability',
-        'val_evaluator.dataset',
-        'val_evaluator.metrics.0.annfile',
-    ],
+    """
+    model.backbone.experts.part model.head.default model.head.heads.aic.in_chanels
+    model.head.heads.aic.decoder.sigmas model.head.test_cfgs.aic.shift train_dataloader.dataset.sample_ratio
+    train_dataloader.dataset.datasets.1.anno_file train_dataloader.dataset.datasets.5.pipeline.3.probability
+    val_evaluator.dataset val_evaluator.metrics.0.annfile
+    """.split(),
 )
 def test_misspelt_key_in_a_multi_dataset_config_is_found(root, path: str) -> None:
     """Also inside the member datasets, decoders and metrics of a multi-dataset config."""
-    cfg = Config.fromfile(root / 'configs/multi_dataset/vitpose-plus-base_six-sets-256x192.py')
+    cfg = copy.deepcopy(read_config('multi_dataset/vitpose-plus-base_six-sets-256x192.py'))
     cfg.merge_from_dict({path: 1})
     assert list(unknown_keys(cfg.to_dict())) == [path]
 
@@ -209,7 +177,7 @@ def test_misspelt_key_in_a_multi_dataset_config_is_found(root, path: str) -> Non
 )
 def test_unknown_name_is_found(root, change: dict, found: str) -> None:
     """An unregistered class is found, and so is a hook name that MMEngine does not know."""
-    cfg = Config.fromfile(root / 'configs/coco/vitpose-base_coco-256x192.py')
+    cfg = copy.deepcopy(read_config('coco/vitpose-base_coco-256x192.py'))
     cfg.merge_from_dict(change)
     assert list(unknown_keys(cfg.to_dict())) == [found]
 

@@ -7,8 +7,9 @@ import mmpose
 import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmpose.registry import DATASETS, TRANSFORMS
+from mmpose.registry import TRANSFORMS
 
+from tests.unit.configs.reading import read_config, read_metainfo
 from vitpose_mm.backbones.vit_sizes import SIZES
 
 # Paper, section 4.1 and table 1; small: the authors' repository. Layer decay of huge: table 1 has 0.80, but the
@@ -106,15 +107,9 @@ def heads_with_data(cfg: Config) -> list[tuple[dict, list[dict]]]:
         return [(head, datasets(cfg))]
     members = [member for whole in datasets(cfg) for member in whole.datasets]
     return [
-        (one, [member for member in members if metainfo(member)['dataset_name'] == name])
+        (one, [member for member in members if read_metainfo(member)['dataset_name'] == name])
         for name, one in head.heads.items()
     ]
-
-
-def metainfo(dataset: dict) -> dict:
-    """A dataset's metainfo, without reading its files."""
-    info = DATASETS.get(dataset.type)._load_metainfo(dataset.get('metainfo'))
-    return dict(info, num_keypoints=len(info['keypoint_id2name']))
 
 
 def test_sizes_codecs_and_keypoints_agree(pose_cfg):
@@ -130,7 +125,7 @@ def test_sizes_codecs_and_keypoints_agree(pose_cfg):
             crop = transform(dataset, 'TopdownAffine' if dataset.get('test_mode') else 'DecodeAndCrop')
             assert crop.input_size == (width, height)
             assert crop.get('use_udp', False) == (codec.type == 'BatchUDPHeatmap')
-            assert metainfo(dataset)['num_keypoints'] == head.out_channels
+            assert read_metainfo(dataset)['num_keypoints'] == head.out_channels
             if not dataset.get('test_mode'):
                 assert transform(dataset, 'KeypointTarget').encoder == codec
 
@@ -138,7 +133,7 @@ def test_sizes_codecs_and_keypoints_agree(pose_cfg):
 @pytest.mark.parametrize('name', LEAVES)
 def test_file_name_matches_the_config(root, name):
     """The size, decoder, dataset and input size in the file name are those of the config."""
-    cfg = Config.fromfile(root / 'configs' / name)
+    cfg = read_config(name)
     size, head, data, height, width = re.fullmatch(
         r'[a-z0-9]+/vitpose-([a-z]+)(-simple)?_([a-z0-9-]+)-(\d+)x(\d+)\.py', name
     ).groups()
@@ -150,14 +145,14 @@ def test_file_name_matches_the_config(root, name):
     assert cfg.model.head.type == ('SimpleHead' if head else 'ClassicHead')
     assert cfg.model.head.in_channels == dim
     assert cfg.model.backbone.img_size == (int(height), int(width))
-    meta = metainfo(cfg.val_dataloader.dataset)
+    meta = read_metainfo(cfg.val_dataloader.dataset)
     assert (meta['dataset_name'], cfg.model.head.out_channels) == DATA[data]
 
 
 @pytest.mark.parametrize('name', TRAINED)
 def test_training_settings_are_those_of_the_paper(root, name):
     """Paper, table 1: optimiser, schedule and augmentation."""
-    cfg = Config.fromfile(root / 'configs' / name)
+    cfg = read_config(name)
     wrapper, size = cfg.optim_wrapper, cfg.model.backbone.arch
     assert wrapper.constructor == 'ViTLayerDecayOptimWrapperConstructor'
     assert wrapper.type == 'AutocastOptimWrapper' and 'dtype' not in wrapper  # bf16
@@ -199,7 +194,7 @@ def without_size(node):
 
 def test_sizes_differ_in_nothing_else(resized_leaf, base_leaf):
     """A config of S, L or H is that of B but for architecture, drop path, weights and layer decay."""
-    resized, base = (Config.fromfile(path) for path in (resized_leaf, base_leaf))
+    resized, base = (read_config(path) for path in (resized_leaf, base_leaf))
     assert resized.model.backbone.arch != base.model.backbone.arch
     assert without_size(resized.to_dict()) == without_size(base.to_dict())
 
@@ -207,7 +202,7 @@ def test_sizes_differ_in_nothing_else(resized_leaf, base_leaf):
 def both(root: Path, name: str) -> tuple[Config, Config]:
     """A leaf config, and MMPose's config for the same data."""
     shipped = Path(mmpose.__file__).parent / '.mim/configs' / SHIPPED[name]
-    return Config.fromfile(root / 'configs' / name), Config.fromfile(shipped, import_custom_modules=False)
+    return read_config(name), Config.fromfile(shipped, import_custom_modules=False)
 
 
 REPLACED = ('DecodeAndCrop', 'KeypointTarget', 'PackCroppedInputs', 'TopdownAffine', 'GenerateTarget', 'PackPoseInputs')

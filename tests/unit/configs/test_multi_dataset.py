@@ -1,9 +1,11 @@
 """Multi-dataset configs: the numbers of the paper, and each dataset as in its own config."""
 
+import copy
 import re
 
 import pytest
-from mmengine.config import Config
+
+from tests.unit.configs.reading import read_config
 
 # Order, keypoints and codec: the authors' repository. EXPERT_DIM: output channels of the FFN that an expert computes.
 KEYPOINTS = dict(coco=17, aic=14, mpii=16, ap10k=17, apt36k=17, coco_wholebody=133)
@@ -42,7 +44,7 @@ LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 @pytest.fixture
 def read(root):
-    return lambda name: Config.fromfile(root / f'configs/multi_dataset/{name}.py')
+    return lambda name: copy.deepcopy(read_config(f'multi_dataset/{name}.py'))
 
 
 def test_list_of_configs_is_complete(root):
@@ -100,7 +102,7 @@ def test_each_dataset_is_as_in_its_own_config(read, root, name):
     for index, each in enumerate(cfg.model.head.heads):
         if each not in ALONE:
             continue
-        alone = Config.fromfile(root / f'configs/{ALONE[each]}-256x192.py')
+        alone = read_config(f'{ALONE[each]}-256x192.py')
         for loader in LOADERS:
             member, own = (dict(d) for d in (cfg[loader].dataset.datasets[index], alone[loader].dataset))
             assert steps(member.pop('pipeline')) == steps(own.pop('pipeline'))

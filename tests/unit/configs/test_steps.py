@@ -3,10 +3,10 @@
 Configs that differ in the model size alone are the same config with a narrow model: one of them is trained.
 """
 
+import copy
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -18,6 +18,8 @@ from mmengine.runner import Runner
 from mmpose.registry import DATASETS, EVALUATORS, MODELS
 from scipy.io import savemat
 
+from tests.coco_files import noise_image, person
+from tests.unit.configs.reading import read_config, read_metainfo
 from vitpose_mm.datasets.teacher_cache_dataset import fingerprint
 from vitpose_mm.hooks.run_check import check_keypoints, check_targets
 
@@ -28,42 +30,27 @@ PREFIXES = {'coco_wholebody': 'coco-wholebody'}  # metric prefixes that differ f
 WHOLE_BODY = {'foot': 6, 'face': 68, 'lefthand': 21, 'righthand': 21}
 
 
-def keypoints(box: tuple, number: int) -> list[float]:
-    """Random points inside a box as a COCO list: x, y, 2 per point."""
+def keypoints(box: tuple, number: int) -> np.ndarray:
+    """Random points (number, 3) inside a box, all labelled."""
     x, y, w, h = box
     where = np.random.default_rng(number).uniform(0.1, 0.9, (number, 2)) * (w, h) + (x, y)
-    return np.concatenate([where, np.full((number, 1), 2)], axis=1).ravel().tolist()
+    return np.concatenate([where, np.full((number, 1), 2)], axis=1)
 
 
 def annotation(number: int, box: tuple, body: int) -> dict:
     """One person (or animal) with the fields of COCO, CrowdPose and COCO-WholeBody."""
-    parts = {f'{part}_kpts': keypoints(box, k) for part, k in WHOLE_BODY.items()}
+    parts = {f'{part}_kpts': keypoints(box, k).ravel().tolist() for part, k in WHOLE_BODY.items()}
     boxes = {f'{part}_box': box for part in ('face', 'lefthand', 'righthand')}
     valid = {f'{part}_valid': part != 'righthand' for part in WHOLE_BODY}
-    return dict(
-        id=number,
-        image_id=1,
-        category_id=1,
-        bbox=box,
-        area=box[2] * box[3] / 2,
-        iscrowd=0,
-        num_keypoints=body,
-        keypoints=keypoints(box, body),
-        segmentation=[],
-        **parts,
-        **boxes,
-        **valid,
-    )
+    return person(number, box, keypoints(box, body), segmentation=[], **parts, **boxes, **valid)
 
 
 def write_files(dataset: dict, folder: Path) -> dict:
     """Write files for a dataset to a folder and return the dataset's config with their paths."""
-    meta = DATASETS.get(dataset.type)._load_metainfo(dataset.get('metainfo'))
-    number = len(meta['keypoint_id2name'])
+    meta = read_metainfo(dataset)
+    number = meta['num_keypoints']
     body = {133: 17, 21: 17}.get(number, number)
-    cv2.imwrite(
-        str(folder / '000001.png'), np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-    )
+    noise_image(folder / '000001.png', np.random.default_rng(0), HEIGHT, WIDTH)
     image = dict(id=1, file_name='000001.png', height=HEIGHT, width=WIDTH, crowdIndex=0.5)
     people = [annotation(i + 1, box, body) for i, box in enumerate(BOXES)]
     content = dict(images=[image], annotations=people, categories=[dict(id=1, name='person', supercategory='person')])
@@ -95,10 +82,10 @@ def write_files(dataset: dict, folder: Path) -> dict:
 def write_hands(dataset: dict, content: dict, folder: Path) -> dict:
     """Write InterHand2.6M's files: one annotation per image, seen by a camera at the origin."""
     joints = {}
-    for image_id, person in enumerate(content['annotations'], 1):
-        points = np.reshape(person['keypoints'], (-1, 3))
+    for image_id, annotated in enumerate(content['annotations'], 1):
+        points = np.reshape(annotated['keypoints'], (-1, 3))
         joints[str(image_id)] = dict(world_coord=np.insert(points[:, :2], 2, 1, axis=1).tolist())
-        person.update(image_id=image_id, joint_valid=[1] * len(points), hand_type='interacting', hand_type_valid=1)
+        annotated.update(image_id=image_id, joint_valid=[1] * len(points), hand_type='interacting', hand_type_valid=1)
     (image,) = content['images']
     content['images'] = [
         dict(image, id=int(frame), capture='0', camera='left', frame_idx=int(frame)) for frame in joints
@@ -131,7 +118,7 @@ def write_data(loader: dict, evaluator: dict | list, folder: Path) -> None:
 
 def write_teacher(teacher: dict, folder: Path) -> dict:
     """Write a narrow teacher with random weights and return its config."""
-    config = Config.fromfile(teacher.config)
+    config = copy.deepcopy(read_config(teacher.config))
     assert not {'config', 'checkpoint'} ^ set(teacher)
     narrow(config.model, depth=1)
     config.dump(folder / 'teacher.py')
@@ -194,15 +181,16 @@ def test_full_size_model_builds(pose_cfg: Config) -> None:
     """The full-size model maps images to heatmaps of each codec's size, and its optimiser can be built."""
     init_default_scope('mmpose')
     cfg, decoders = pose_cfg, heads(pose_cfg)
-    with torch.device('meta'):
+    with torch.device('meta'), torch.no_grad():
         model = MODELS.build(cfg.model).eval()  # torch 2.1 cannot checkpoint on this device
-        for name, decoder in decoders.items():
-            width, height = decoder.decoder.input_size
-            names = [[name] * 2] if cfg.model.backbone.get('experts') else []
-            features = model.backbone(torch.empty(2, 3, height, width), *names)
-            assert features[-1].shape[1] == decoder.in_channels  # not checked by a deconvolution on the meta device
-            head = model.head.heads[name] if name else model.head
-            assert head(features).shape == (2, decoder.out_channels, height // 4, width // 4)
+        for size in {decoder.decoder.input_size for decoder in decoders.values()}:
+            (width, height), names = size, [name for name in decoders if decoders[name].decoder.input_size == size]
+            experts = [[name for name in names for _ in range(2)]] if cfg.model.backbone.get('experts') else []
+            features = model.backbone(torch.empty(2 * len(names), 3, height, width), *experts)
+            for name, *pair in zip(names, *(each.split(2) for each in features), strict=True):
+                decoder, head = decoders[name], model.head.heads[name] if name else model.head
+                assert pair[-1].shape[1] == decoder.in_channels  # not checked by a deconvolution on the meta device
+                assert head(tuple(pair)).shape == (2, decoder.out_channels, height // 4, width // 4)
     if cfg.get('optim_wrapper'):
         assert build_optim_wrapper(model, cfg.optim_wrapper).param_groups
 

@@ -10,6 +10,8 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.registry import MODELS
 
+from tests.unit.configs.reading import read_config
+
 
 def test_results_are_written(root, tmp_path, monkeypatch):
     """One result per detected box, with the image and category ids of the server and 17 keypoints in the image."""
@@ -43,8 +45,6 @@ def test_results_are_written(root, tmp_path, monkeypatch):
 
 def test_validation_stays_that_of_coco(root):
     """The best checkpoint is chosen on COCO val."""
-    dev, coco = (
-        Config.fromfile(root / f'configs/coco/vitpose-base_coco{name}-256x192.py') for name in ('-test-dev', '')
-    )
+    dev, coco = (read_config(f'coco/vitpose-base_coco{name}-256x192.py') for name in ('-test-dev', ''))
     for key in ('model', 'train_dataloader', 'val_dataloader', 'val_evaluator', 'optim_wrapper', 'default_hooks'):
         assert dev[key] == coco[key]

@@ -1,13 +1,14 @@
 """The configs in configs/transfer agree with each other: teacher, token and student."""
 
+import copy
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
+from tests.unit.configs.reading import read_config
 from vitpose_mm.backbones.vit_sizes import parse_size
 
 # student, teacher, rest of the config's name, folder of the teacher's config
@@ -21,9 +22,9 @@ PAIRS = [
 @pytest.mark.parametrize(('student', 'teacher', 'data', 'folder'), PAIRS)
 def test_students_use_the_files_that_the_teacher_writes(root, student, teacher, data, folder):
     def leaf(name):
-        return Config.fromfile(root / 'configs/transfer' / f'vitpose-{name}_{data}.py')
+        return read_config(f'transfer/vitpose-{name}_{data}.py')
 
-    own = Config.fromfile(root / 'configs' / folder / f'vitpose-{teacher}_{data}.py')
+    own = read_config(f'{folder}/vitpose-{teacher}_{data}.py')
     first, token = leaf(f'{teacher}-token-stage1'), leaf(f'{student}-from-{teacher}-token')
     assert first.load_from == f'work_dirs/vitpose-{teacher}_{data}/epoch_{own.train_cfg.max_epochs}.pth'
     trains = dict(freeze='all_but_token', knowledge_token=dict(count=1), init_cfg=None)
@@ -43,9 +44,7 @@ def test_students_use_the_files_that_the_teacher_writes(root, student, teacher, 
         assert distilled.model.teacher.checkpoint == first.load_from
         weigh = [distilled.model.get('distill_loss', {}), own.model.head.loss]
         assert len({loss.get('loss_weight', 1) for loss in weigh}) == 1
-        alone = alone or Config.fromfile(
-            root / 'configs' / ('transfer' if student == 'micro' else folder) / f'vitpose-{student}_{data}.py'
-        )
+        alone = alone or read_config(f'{"transfer" if student == "micro" else folder}/vitpose-{student}_{data}.py')
         added = dict(type='DistillPoseEstimator', teacher=distilled.model.teacher)
         if 'distill_loss' in distilled.model:
             added['distill_loss'] = distilled.model.distill_loss
@@ -56,8 +55,7 @@ def test_students_use_the_files_that_the_teacher_writes(root, student, teacher, 
 
 def test_cached_config_is_the_same_without_the_teacher(root):
     cached, running = (
-        Config.fromfile(root / f'configs/transfer/vitpose-micro-from-mini-output{name}_synthetic-128x96.py')
-        for name in ('-cached', '')
+        read_config(f'transfer/vitpose-micro-from-mini-output{name}_synthetic-128x96.py') for name in ('-cached', '')
     )
     assert cached.model.teacher is None
     assert {**cached.model, 'teacher': None} == {**running.model, 'teacher': None}
@@ -67,18 +65,18 @@ def test_cached_config_is_the_same_without_the_teacher(root):
 @pytest.mark.parametrize('name', ['mini-freeze-{}_synthetic-128x96', 'base-freeze-{}_coco-256x192'])
 @pytest.mark.parametrize('part', ['attention', 'ffn'])
 def test_partial_fine_tuning_configs_change_nothing_else(root, name, part):
-    frozen = Config.fromfile(root / 'configs/transfer' / f'vitpose-{name.format(part)}.py')
+    frozen = copy.deepcopy(read_config(f'transfer/vitpose-{name.format(part)}.py'))
     init_default_scope('mmpose')
     assert frozen.model.backbone.pop('freeze') == part
     folder, whole = ('synthetic', 'mini') if 'mini' in name else ('coco', 'base')
-    other = Config.fromfile(root / 'configs' / folder / f'vitpose-{whole}_{name.split("_")[1]}.py')
+    other = read_config(f'{folder}/vitpose-{whole}_{name.split("_")[1]}.py')
     assert frozen.to_dict() == other.to_dict()
 
 
 def test_student_has_less_than_a_quarter_of_the_parameters(root):
     init_default_scope('mmpose')
     sizes = [
-        sum(p.numel() for p in MODELS.build(Config.fromfile(root / 'configs' / name).model).parameters())
+        sum(p.numel() for p in MODELS.build(read_config(name).model).parameters())
         for name in ('synthetic/vitpose-mini_synthetic-128x96.py', 'transfer/vitpose-micro_synthetic-128x96.py')
     ]
     assert sizes[0] > 4 * sizes[1]

@@ -1,6 +1,5 @@
 """Small files in COCO format, for datasets with any number of keypoints."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,6 +7,8 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.registry import DefaultScope
+
+from tests.coco_files import person, write_coco
 
 HEIGHT, WIDTH = 96, 128
 
@@ -27,23 +28,10 @@ def coco_files(tmp_path: Path) -> Callable[..., dict]:
         folder = tmp_path / name
         (folder / image).parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(folder / image), np.full((HEIGHT, WIDTH, 3), 99, np.uint8))
-        points = [value for k in range(keypoints) for value in (12 + k % 60, 10 + k % 50, 2)]
-        annotation = dict(
-            image_id=1,
-            category_id=1,
-            bbox=[10, 8, 80, 70],
-            area=2800,
-            iscrowd=0,
-            segmentation=[],
-            num_keypoints=keypoints,
-            keypoints=points,
-        )
-        content = dict(
-            images=[dict(id=1, file_name=fields.pop('file_name', image), width=WIDTH, height=HEIGHT)],
-            annotations=[dict(annotation, id=i + 1, **fields) for i in range(instances)],
-            categories=[dict(id=1, name='person')],
-        )
-        (folder / 'annotations.json').write_text(json.dumps(content))
+        points = np.array([(12 + k % 60, 10 + k % 50, 2) for k in range(keypoints)])
+        file_name = fields.pop('file_name', image)
+        people = [person(i + 1, [10, 8, 80, 70], points, segmentation=[]) | fields for i in range(instances)]
+        write_coco(folder / 'annotations.json', [file_name], HEIGHT, WIDTH, people)
         return dict(data_root=str(folder), ann_file='annotations.json', data_prefix=dict(img=''))
 
     return write

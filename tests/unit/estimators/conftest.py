@@ -1,8 +1,5 @@
 """A teacher's files and a dataset of six people, for tests of distillation."""
 
-import json
-
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -11,6 +8,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import save_checkpoint
 from mmpose.registry import MODELS
 
+from tests.coco_files import noise_image, person, write_coco
 from tests.unit.estimators.distillation import PIPELINE, estimator
 
 
@@ -38,28 +36,12 @@ def data(tmp_path):
     """Config of a dataset in COCO format: six people on one noise image."""
     init_default_scope('mmpose')
     rng, people = np.random.default_rng(0), []
-    cv2.imwrite(str(tmp_path / '1.png'), rng.integers(0, 255, (96, 128, 3), np.uint8))
+    noise_image(tmp_path / '1.png', rng, 96, 128)
     for i in range(1, 7):
         points = np.concatenate([rng.uniform(20, 80, (17, 2)), np.full((17, 1), 2)], 1)
         points[i] = 0
-        people.append(
-            dict(
-                id=i,
-                image_id=1,
-                category_id=1,
-                bbox=[10 + i, 12, 70, 75],
-                area=3000,
-                iscrowd=0,
-                num_keypoints=16,
-                keypoints=points.ravel().tolist(),
-            )
-        )
-    content = dict(
-        images=[dict(id=1, file_name='1.png', height=96, width=128)],
-        annotations=people,
-        categories=[dict(id=1, name='person')],
-    )
-    (tmp_path / 'people.json').write_text(json.dumps(content))
+        people.append(person(i, [10 + i, 12, 70, 75], points))
+    write_coco(tmp_path / 'people.json', ['1.png'], 96, 128, people)
     return dict(
         type='CheckedCocoDataset',
         ann_file=str(tmp_path / 'people.json'),

@@ -24,19 +24,8 @@ def write_cache(folder, teacher, data, *arguments, student=None):
     loader = dict(batch_size=2, dataset=data)
     model = dict(student or estimator(), type='DistillPoseEstimator', teacher=teacher)
     Config(dict(model=model, train_dataloader=loader)).dump(folder / 'distill.py')
-    return main(
-        [
-            'teacher-cache',
-            str(folder / 'distill.py'),
-            '--out',
-            str(folder / 'cache'),
-            '--workers',
-            '0',
-            '--batch',
-            '4',
-            *arguments,
-        ]
-    )
+    options = ('--out', str(folder / 'cache'), '--workers', '0', '--batch', '4')
+    return main(['teacher-cache', str(folder / 'distill.py'), *options, *arguments])
 
 
 def test_the_cache_gives_the_same_loss_as_the_running_teacher(teacher, data, tmp_path, capsys):
