@@ -53,10 +53,13 @@ class Ours(Contestant):
         return [self.model.heatmaps(batch.crops[: len(batch.people)]) for batch in inputs]
 
     def decode(self, inputs: list[Batch], outputs: list[Any]) -> np.ndarray:
-        """A batch at a time on the device."""
-        for batch, heatmaps in zip(inputs, outputs, strict=True):
-            batch.finish(self.model.crop_rule, *self.model.decode(heatmaps))
+        """A batch at a time on the device, then from pixels of the crop to those of the image."""
+        for batch, output in zip(inputs, outputs, strict=True):
+            batch.finish(self.model.crop_rule, *self._keypoints(output))
         return np.concatenate([work.poses.keypoints for batch in inputs for work in batch.works])
+
+    def _keypoints(self, output: Any) -> tuple[np.ndarray, np.ndarray]:
+        return self.model.decode(output)
 
     def predict(self, images: Images, boxes: Boxes) -> np.ndarray:
         """PosePredictor's own call; cropping overlaps with the network."""

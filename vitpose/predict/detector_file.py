@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError, MissingFileError
+from ..errors import InputError, MissingFileError, one_line
 
 if TYPE_CHECKING:
     from .detector import Detector
@@ -46,9 +46,7 @@ class FileDetector:
             with contextlib.redirect_stdout(io.StringIO()):  # it prints the name of the file
                 self._tool = YOLOX(str(file), score_thr=score_threshold, device='cuda' if gpu else 'cpu')
         except Exception as problem:  # ONNX Runtime's exceptions derive from Exception alone
-            raise InputError(
-                f'detector {file}: ONNX Runtime cannot read it: {" ".join(str(problem).split())[:300]}'
-            ) from problem
+            raise InputError(f'detector {file}: ONNX Runtime cannot read it: {one_line(problem)[:300]}') from problem
         given, found = self._tool.session.get_inputs()[0].shape, self._tool.session.get_outputs()[0].shape
         columns = found[-1] if len(found) == 3 else 0  # a name where it is dynamic
         if len(given) != 4 or given[1] != 3 or (isinstance(columns, int) and columns < 5):
@@ -72,12 +70,7 @@ class FileDetector:
 
 
 def open_detector(model: str | Path, checkpoint: str | Path | None = None, *, device: str = 'auto') -> 'Detector':
-    """A detector: FILE.onnx of YOLOX, or a config or name as for `Detector`.
-
-    Raises:
-        OSError: a file does not exist.
-        ValueError: see `FileDetector` and `Detector`; or an ONNX file with a checkpoint.
-    """
+    """A `FileDetector` of FILE.onnx, which has no checkpoint, or else a `Detector`."""
     if Path(model).suffix != '.onnx':
         from .detector import Detector
 

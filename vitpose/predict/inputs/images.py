@@ -8,7 +8,7 @@ import numpy as np
 
 from vitpose_base.image_files import check_complete
 
-from ...errors import InputError
+from ...errors import InputError, one_line
 from ..poses import Frame
 
 Image = np.ndarray | str | Path
@@ -33,7 +33,7 @@ def read_image(path: str | Path) -> np.ndarray:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as problem:
-        raise InputError(f'{path}: OpenCV cannot decode it: {" ".join(str(problem).split())}') from problem
+        raise InputError(f'{path}: OpenCV cannot decode it: {one_line(problem)}') from problem
     if image is None:
         raise InputError(f'{path}: not an image that OpenCV can read, or damaged; it starts with {data[:12]!r}')
     try:

@@ -67,21 +67,15 @@ def _udp_matrix(center: np.ndarray, scale: np.ndarray, size: tuple[int, int]) ->
     matrix = np.zeros((2, 3), np.float32)
     for axis in range(2):
         step = (size[axis] - 1) / scale[axis]
-        matrix[axis, axis] = step
-        matrix[axis, 2] = step * (0.5 * scale[axis] - center[axis])
+        matrix[axis, [axis, 2]] = step, step * (0.5 * scale[axis] - center[axis])
     return matrix
 
 
 def read_crop_rule(pipeline: Sequence[Any], source: str) -> CropRule:
-    """Read the crop rule of a test pipeline.
-
-    Args:
-        pipeline: the transforms' configs.
-        source: where it stands, for the message.
+    """Read the crop rule of a test pipeline, the transforms' configs; `source` is its name in messages.
 
     Raises:
-        ValueError: the pipeline has a transform or an option that would change the crop in another way, or no
-            `TopdownAffine`.
+        ValueError: it has a transform or an option that would change the crop in another way, or no `TopdownAffine`.
     """
     options: dict[str, dict] = {}
     for step in pipeline:
