@@ -18,15 +18,10 @@ from .setup import Setup
 
 
 class Exported(Ours):
-    """A file of the model; its network stage includes the decoding.
+    """A file of the model, 'onnx' or 'openvino'; its network stage includes the decoding.
 
-    Args:
-        setup: model, weights and settings.
-        kind: 'onnx' or 'openvino'.
-        precision: of the file; int8 is calibrated with rendered people.
-
-    Raises:
-        LeftOut: another device than the CPU, bf16 on a processor without it, or export fails.
+    It is calibrated with rendered people in int8, and left out on another device than the CPU, in bf16 on a processor
+    without it, or if the export fails.
     """
 
     packages = ('onnx', 'onnxruntime', 'onnxruntime-gpu', 'openvino')

@@ -16,15 +16,7 @@ from .setup import Setup
 
 
 class Ours(Contestant):
-    """PosePredictor in eager torch.
-
-    Args:
-        setup: model, weights and settings.
-        precision: 'fp32' or 'bf16'.
-
-    Raises:
-        LeftOut: bf16 on a processor that only emulates it.
-    """
+    """PosePredictor in eager torch, in fp32 or bf16; left out in bf16 on a processor that only emulates it."""
 
     def __init__(self, setup: Setup, precision: str):
         if precision == 'bf16' and not has_bfloat16(setup.device.type):

@@ -33,8 +33,7 @@ class FileDetector:
     batch_size = 1
 
     def __init__(self, file: str | Path, device: str = 'auto', score_threshold: float = 0.3):
-        self.file = Path(file)
-        if not self.file.is_file():
+        if not Path(file).is_file():
             raise MissingFileError(f'detector {file}: no such file')
         try:
             import onnxruntime
@@ -61,12 +60,11 @@ class FileDetector:
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, None]]:
         """Images, each (H, W, 3) uint8 BGR -> for each boxes (N, 4) x1 y1 x2 y2 in image pixels; without scores."""
-        found = []
-        for image in images:
-            result = self._tool(image)
+        detected: list[tuple[np.ndarray, None]] = []
+        for result in map(self._tool, images):
             boxes = result if self._tool.det_mode == 'human' else result[0][result[1] == PERSON]
-            found.append((np.asarray(boxes, np.float32).reshape(-1, 4), None))
-        return found
+            detected.append((np.asarray(boxes, np.float32).reshape(-1, 4), None))
+        return detected
 
 
 def open_detector(model: str | Path, checkpoint: str | Path | None = None, *, device: str = 'auto') -> 'Detector':

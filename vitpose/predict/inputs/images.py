@@ -15,13 +15,10 @@ Image = np.ndarray | str | Path
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Read an image file as MMPose's `LoadImage` does, but refuse damaged files.
+    """Read an image file -> (H, W, 3) uint8 BGR, as MMPose's `LoadImage` does, but refuse damaged files.
 
     Grey is repeated in three channels; of 16 bits the upper 8 are kept; alpha is dropped, without blending; CMYK is
     converted to BGR; the orientation in the EXIF data is applied. One pixel is enough.
-
-    Returns:
-        (H, W, 3) uint8 BGR.
 
     Raises:
         OSError: the file does not exist or cannot be opened.
@@ -46,11 +43,7 @@ def read_image(path: str | Path) -> np.ndarray:
 def as_bgr(image: np.ndarray) -> np.ndarray:
     """An array as (H, W, 3) uint8 BGR, converted as in `read_image`.
 
-    Args:
-        image: uint8 or uint16; (H, W) or (H, W, 1) grey, (H, W, 3) BGR or (H, W, 4) BGRA.
-
-    Raises:
-        ValueError: another type or shape, or no pixel.
+    It is uint8 or uint16, and (H, W) or (H, W, 1) grey, (H, W, 3) BGR or (H, W, 4) BGRA; ValueError for any other.
     """
     kind = f'image of shape {image.shape} and type {image.dtype}'
     if image.dtype not in (np.uint8, np.uint16):

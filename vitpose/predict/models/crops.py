@@ -18,17 +18,11 @@ UNDERSTOOD: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class CropRule:
-    """How a box is cropped to the network's input.
+    """How a box is cropped to the network's input."""
 
-    Attributes:
-        input_size: (w, h) of the crop in pixels.
-        padding: factor by which boxes are enlarged.
-        use_udp: pixel centres of the crop's corners lie on the region's corners (UDP), instead of pixel corners.
-    """
-
-    input_size: tuple[int, int]
-    padding: float = 1.25
-    use_udp: bool = False
+    input_size: tuple[int, int]  # (w, h) of the crop in pixels
+    padding: float = 1.25  # factor by which boxes are enlarged
+    use_udp: bool = False  # pixel centers of the crop's corners, not pixel corners, lie on the region's corners (UDP)
 
     def regions(self, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Boxes (N, 4) x1 y1 x2 y2 -> centres (N, 2) and sizes (N, 2) of the regions to crop, in image pixels."""

@@ -17,7 +17,6 @@ class OnnxNetwork:
         device: 'auto' (a GPU if there is one, or else the CPU), 'cpu' or 'cuda'.
 
     Attributes:
-        device: 'cpu' or 'cuda'.
         stored: the strings of the file's metadata_props, by key.
 
     Raises:

@@ -21,7 +21,6 @@ class OpenVinoNetwork:
         device: 'auto' or 'cpu'.
 
     Attributes:
-        device: 'cpu'.
         stored: the strings of the file's rt_info, by key.
         computed: precision of the network's arithmetic here, by OpenVINO's name.
 
