@@ -12,13 +12,9 @@ REFERENCE = 'ours-fp32'  # differences in pixels are from its keypoints
 
 
 class Contestant(ABC):
-    """A way to predict poses, in three stages and end to end; docs/benchmark.md says what the stages contain.
+    """A way to predict poses, in three stages and end to end; docs/benchmark.md says what the stages contain."""
 
-    Attributes:
-        packages: distributions that it runs on, whose versions are recorded.
-    """
-
-    packages: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()  # distributions that it runs on, whose versions are recorded
 
     @abstractmethod
     def preprocess(self, images: Images, boxes: Boxes) -> Any:

@@ -66,13 +66,13 @@ def check_names(names: Sequence[str]) -> None:
         raise ValueError(f'--only {" ".join(unknown)}: expected some of {", ".join(CONTESTANTS)}')
 
 
-def _make_ours(precision: str, setup: Setup) -> Contestant:
-    from .ours import Ours
+def _make(name: str, setup: Setup) -> Contestant:
+    """Make one of ours: its name says the kind of file, if any, and the precision."""
+    kind, precision = name.split('-')
+    if kind == 'ours':
+        from .ours import Ours
 
-    return Ours(setup, precision)
-
-
-def _make_exported(kind: str, precision: str, setup: Setup) -> Contestant:
+        return Ours(setup, precision)
     runtime = 'onnxruntime' if kind == 'onnx' else 'openvino'
     quantizer = ['nncf'] if precision == 'int8' else []
     require_packages("pip install 'vitpose_mm[export]'", 'onnx', 'onnxscript', runtime, *quantizer)
@@ -81,9 +81,5 @@ def _make_exported(kind: str, precision: str, setup: Setup) -> Contestant:
     return Exported(setup, kind, precision)
 
 
-register(REFERENCE, partial(_make_ours, 'fp32'))
-register('ours-bf16', partial(_make_ours, 'bf16'))
-register('onnx-fp32', partial(_make_exported, 'onnx', 'fp32'))
-register('openvino-fp32', partial(_make_exported, 'openvino', 'fp32'))
-register('openvino-bf16', partial(_make_exported, 'openvino', 'bf16'))
-register('openvino-int8', partial(_make_exported, 'openvino', 'int8'))
+for _name in (REFERENCE, 'ours-bf16', 'onnx-fp32', 'openvino-fp32', 'openvino-bf16', 'openvino-int8'):
+    register(_name, partial(_make, _name))

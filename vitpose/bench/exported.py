@@ -18,15 +18,10 @@ from .setup import Setup
 
 
 class Exported(Ours):
-    """A file of the model; its network stage includes the decoding.
+    """A file of the model, 'onnx' or 'openvino'; its network stage includes the decoding.
 
-    Args:
-        setup: model, weights and settings.
-        kind: 'onnx' or 'openvino'.
-        precision: of the file; int8 is calibrated with rendered people.
-
-    Raises:
-        LeftOut: another device than the CPU, bf16 on a processor without it, or export fails.
+    It is calibrated with rendered people in int8, and left out on another device than the CPU, in bf16 on a processor
+    without it, or if the export fails.
     """
 
     packages = ('onnx', 'onnxruntime', 'onnxruntime-gpu', 'openvino')
@@ -49,8 +44,5 @@ class Exported(Ours):
         """Normalisation, network and decoding, which are one graph."""
         return [self.model.predict(batch.crops[: len(batch.people)]) for batch in inputs]
 
-    def decode(self, inputs: list[Batch], outputs: list[Any]) -> np.ndarray:
-        """From pixels of the crop to those of the image."""
-        for batch, decoded in zip(inputs, outputs, strict=True):
-            batch.finish(self.model.crop_rule, *decoded)
-        return np.concatenate([work.poses.keypoints for batch in inputs for work in batch.works])
+    def _keypoints(self, output: Any) -> tuple[np.ndarray, np.ndarray]:
+        return output

@@ -16,15 +16,7 @@ from .setup import Setup
 
 
 class Ours(Contestant):
-    """PosePredictor in eager torch.
-
-    Args:
-        setup: model, weights and settings.
-        precision: 'fp32' or 'bf16'.
-
-    Raises:
-        LeftOut: bf16 on a processor that only emulates it.
-    """
+    """PosePredictor in eager torch, in fp32 or bf16; left out in bf16 on a processor that only emulates it."""
 
     def __init__(self, setup: Setup, precision: str):
         if precision == 'bf16' and not has_bfloat16(setup.device.type):
@@ -53,10 +45,13 @@ class Ours(Contestant):
         return [self.model.heatmaps(batch.crops[: len(batch.people)]) for batch in inputs]
 
     def decode(self, inputs: list[Batch], outputs: list[Any]) -> np.ndarray:
-        """A batch at a time on the device."""
-        for batch, heatmaps in zip(inputs, outputs, strict=True):
-            batch.finish(self.model.crop_rule, *self.model.decode(heatmaps))
+        """A batch at a time on the device, then from pixels of the crop to those of the image."""
+        for batch, output in zip(inputs, outputs, strict=True):
+            batch.finish(self.model.crop_rule, *self._keypoints(output))
         return np.concatenate([work.poses.keypoints for batch in inputs for work in batch.works])
+
+    def _keypoints(self, output: Any) -> tuple[np.ndarray, np.ndarray]:
+        return self.model.decode(output)
 
     def predict(self, images: Images, boxes: Boxes) -> np.ndarray:
         """PosePredictor's own call; cropping overlaps with the network."""

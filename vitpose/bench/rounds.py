@@ -49,7 +49,7 @@ def measure(
         images: to predict.
         boxes: of their people.
         rounds: how often each is measured.
-        device: where they run; each stage ends when its work is done.
+        device: each stage ends when its work there is done.
         progress: called with the name before each contestant is run, `rounds` + 1 times each.
 
     Raises:
@@ -66,9 +66,8 @@ def measure(
         except Exception as problem:  # of other packages, of any kind
             raise RuntimeError(f'{name} failed: {type(problem).__name__}: {problem}') from problem
     results = {name: _compare(name, predicted, keypoints[REFERENCE][1]) for name, predicted in keypoints.items()}
-    names = list(contestants)
     for i in range(rounds):
-        for name in names[:: -1 if i % 2 else 1]:
+        for name in list(contestants)[:: -1 if i % 2 else 1]:
             progress(name)
             for stage, seconds in _run(contestants[name], images, boxes, device)[1].items():
                 results[name].seconds[stage].append(seconds)

@@ -52,15 +52,15 @@ def make_setup(
     batch_size: int = 16,
     dataset: str | None = None,
 ) -> Setup:
-    """Read a config and a checkpoint once for all contestants.
+    """Read a config and a checkpoint once for all contestants; of a multi-dataset model the plain one of a dataset.
 
     Args:
         config: config file, or a loaded config.
         checkpoint: file that the config's model loads; None for random weights, always the same.
         folder: where the weights are written for the contestants.
-        device: see `PoseModel`.
+        device: see `load_model`.
         batch_size: people per batch.
-        dataset: of a multi-dataset model; its plain model is measured.
+        dataset: see `load_model`.
 
     Raises:
         OSError: a file does not exist.

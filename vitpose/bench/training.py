@@ -87,9 +87,8 @@ def measure(
             raise ValueError(f'{name}: the config has no train_dataloader')
         built[name] = _Built(cfg, batch_size, device, with_step)
     speeds = {name: Speed(max(workers)) for name in configs}
-    names = list(configs)
     for i in range(rounds):
-        for name in names[:: -1 if i % 2 else 1]:
+        for name in list(configs)[:: -1 if i % 2 else 1]:
             training, speed = built[name], speeds[name]
             progress(f'{name}: transforms')
             for step, milliseconds in training.profile(seconds).items():
@@ -97,12 +96,13 @@ def measure(
             speed.bytes = training.bytes
             for number in sorted(set(workers)):
                 progress(f'{name}: loading, workers={number}')
-                speed.loading.setdefault(number, []).append(training.load(number, seconds))
+                rate = training.rate(training.batches(number), lambda batch: None, seconds)
+                speed.loading.setdefault(number, []).append(rate)
             if with_step:
                 progress(f'{name}: step')
-                speed.step.append(training.train(seconds))
+                speed.step.append(training.rate(repeat(training.fixed), training.step, seconds))
                 progress(f'{name}: both')
-                speed.both.append(training.train(seconds, max(workers)))
+                speed.both.append(training.rate(training.batches(max(workers)), training.step, seconds))
     return speeds
 
 
@@ -124,7 +124,7 @@ class _Built:
             self.optimizer = build_optim_wrapper(self.model, options)
             if cfg.get('compile'):
                 compile_network(self.model, cfg.compile)
-            self.fixed = next(self._batches(0))
+            self.fixed = next(self.batches(0))
 
     def profile(self, seconds: float) -> dict[str, float]:
         """Mean milliseconds of each transform, over random samples of the training set; of a combined one, of all."""
@@ -147,27 +147,21 @@ class _Built:
             count += 1
         return {name: 1000 * total / count for name, total in spent.items()}
 
-    def load(self, workers: int, seconds: float) -> float:
-        """Samples per second of the loader alone."""
-        return self._rate(self._batches(workers), lambda batch: None, seconds)
+    def step(self, batch: dict) -> None:
+        """Train on a batch."""
+        self.model.train_step(dict(batch), self.optimizer)
+        if self.device.type == 'cuda':
+            torch.cuda.synchronize(self.device)
 
-    def train(self, seconds: float, workers: int | None = None) -> float:
-        """Samples per second of the training step, on one batch or with a loader."""
-
-        def step(batch: dict) -> None:
-            self.model.train_step(dict(batch), self.optimizer)
-            if self.device.type == 'cuda':
-                torch.cuda.synchronize(self.device)
-
-        return self._rate(self._batches(workers) if workers else repeat(self.fixed), step, seconds)
-
-    def _batches(self, workers: int) -> Iterator[dict]:
+    def batches(self, workers: int) -> Iterator[dict]:
+        """Batches of the training set, without end."""
         options = dict(self.loader_cfg, num_workers=workers, persistent_workers=False)
         if not workers:
             options.pop('prefetch_factor', None)
         return iter(Runner.build_dataloader(options, seed=0))
 
-    def _rate(self, batches: Iterator[dict], use: Callable[[dict], None], seconds: float) -> float:
+    def rate(self, batches: Iterator[dict], use: Callable[[dict], None], seconds: float) -> float:
+        """Samples per second of taking batches and using them."""
         for _ in range(WARM_UP_STEPS):
             use(next(batches))
         count, start = 0, time.perf_counter()

@@ -9,14 +9,10 @@ from vitpose_mm.layers.patch_embed import PatchEmbed
 
 
 def resized(cfg: Config, size: tuple[int, int]) -> Config:
-    """A copy of a config with crops of another size; heatmaps keep their stride, and the position table is resized.
-
-    Args:
-        cfg: of a model with a `ViT`, of one or several datasets.
-        size: (h, w) in pixels, multiples of the stride of the ViT.
+    """A copy of a config with crops of another size (h, w); heatmaps keep their stride.
 
     Raises:
-        ValueError: a side that the stride does not divide, or another backbone.
+        ValueError: a side that the stride of the ViT does not divide, or another backbone.
     """
     cfg = deepcopy(cfg)
     backbone = cfg.model.backbone
@@ -33,14 +29,11 @@ def resized(cfg: Config, size: tuple[int, int]) -> Config:
 
 def _resize(node: Any, size: tuple[int, int]) -> None:
     """Change the size of every codec and crop below a node."""
-    if isinstance(node, list | tuple):
-        for child in node:
-            _resize(child, size)
-    elif isinstance(node, dict):
-        if 'input_size' in node:
-            if 'heatmap_size' in node:
-                sides = zip(size[::-1], node['heatmap_size'], node['input_size'], strict=True)
-                node['heatmap_size'] = tuple(new * cells // old for new, cells, old in sides)
-            node['input_size'] = (size[1], size[0])
-        for child in list(node.values()):
+    if isinstance(node, dict) and 'input_size' in node:
+        if 'heatmap_size' in node:
+            sides = zip(size[::-1], node['heatmap_size'], node['input_size'], strict=True)
+            node['heatmap_size'] = tuple(new * cells // old for new, cells, old in sides)
+        node['input_size'] = (size[1], size[0])
+    if isinstance(node, dict | list | tuple):
+        for child in list(node.values()) if isinstance(node, dict) else node:
             _resize(child, size)

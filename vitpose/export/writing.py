@@ -65,7 +65,7 @@ def write_file(
         model: on the CPU, in fp32.
         checkpoint: that it was loaded from.
         target: what to write.
-        out: the file; it appears when everything is well.
+        out: the file; it appears on success.
         crops: (N, h, w, 3) uint8 BGR to calibrate int8 with; the first ones are compared.
         accept: called with the differences, raises if they are too large; None for `Differences.check`.
 

@@ -56,12 +56,8 @@ def start_work(
 
 def fill_batches(works: Iterable[Work], rule: CropRule, size: int, pool: Executor) -> Iterator[Batch]:
     """Crop people into batches of `size`; smaller ones only at the end, or if 2 x `size` frames wait for one."""
-
-    def new() -> Batch:
-        width, height = rule.input_size
-        return Batch(np.empty((size, height, width, 3), np.uint8))
-
-    batch = new()
+    shape = (size, *rule.input_size[::-1], 3)
+    batch = Batch(np.empty(shape, np.uint8))
     for work in works:
         batch.works.append(work)
         start, count = 0, len(work.centers)
@@ -75,9 +71,9 @@ def fill_batches(works: Iterable[Work], rule: CropRule, size: int, pool: Executo
             start = part.stop
             if len(batch.people) == size:
                 yield batch
-                batch = new()
+                batch = Batch(np.empty(shape, np.uint8))
         if batch.works and (not batch.people or len(batch.works) >= 2 * size):
             yield batch
-            batch = new()
+            batch = Batch(np.empty(shape, np.uint8))
     if batch.people or batch.works:
         yield batch

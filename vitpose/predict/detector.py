@@ -26,7 +26,7 @@ class Detector:
             or one of MMDetection's models such as 'rtmdet-m'.
         checkpoint: its weights; only tensors are read, no code in the file runs. None, for a name only: download the
             published ones, which MMEngine reads.
-        device: 'auto' (the first GPU, or else the CPU), 'cpu', 'cuda', ...
+        device: as for `load_model`.
         score_threshold: keep boxes with a higher score.
         nms_threshold: of boxes with a larger intersection over union, keep the one with the highest score.
         categories: indices of the classes to keep; None: those of the name, or else 'person', or a single class.
@@ -76,14 +76,14 @@ class Detector:
         The best box comes first.
         """
         samples = self._inferencer(list(images), batch_size=self.batch_size, return_datasamples=True, no_save_vis=True)
-        found = []
+        detected = []
         for sample in samples['predictions']:
             people = sample.pred_instances.cpu().numpy()
             kept = np.isin(people.labels, self.categories) & (people.scores > self.score_threshold)
             boxes = np.concatenate((people.bboxes, people.scores[:, None]), 1)[kept].astype(np.float32)
             boxes = boxes[nms(boxes, self.nms_threshold)]
-            found.append((boxes[:, :4], boxes[:, 4]))
-        return found
+            detected.append((boxes[:, :4], boxes[:, 4]))
+        return detected
 
 
 def person_class(cfg: Any, name: str) -> tuple[int]:

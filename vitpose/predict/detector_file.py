@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError, MissingFileError
+from ..errors import InputError, MissingFileError, one_line
 
 if TYPE_CHECKING:
     from .detector import Detector
@@ -33,8 +33,7 @@ class FileDetector:
     batch_size = 1
 
     def __init__(self, file: str | Path, device: str = 'auto', score_threshold: float = 0.3):
-        self.file = Path(file)
-        if not self.file.is_file():
+        if not Path(file).is_file():
             raise MissingFileError(f'detector {file}: no such file')
         try:
             import onnxruntime
@@ -46,9 +45,7 @@ class FileDetector:
             with contextlib.redirect_stdout(io.StringIO()):  # it prints the name of the file
                 self._tool = YOLOX(str(file), score_thr=score_threshold, device='cuda' if gpu else 'cpu')
         except Exception as problem:  # ONNX Runtime's exceptions derive from Exception alone
-            raise InputError(
-                f'detector {file}: ONNX Runtime cannot read it: {" ".join(str(problem).split())[:300]}'
-            ) from problem
+            raise InputError(f'detector {file}: ONNX Runtime cannot read it: {one_line(problem)[:300]}') from problem
         given, found = self._tool.session.get_inputs()[0].shape, self._tool.session.get_outputs()[0].shape
         columns = found[-1] if len(found) == 3 else 0  # a name where it is dynamic
         if len(given) != 4 or given[1] != 3 or (isinstance(columns, int) and columns < 5):
@@ -63,21 +60,15 @@ class FileDetector:
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, None]]:
         """Images, each (H, W, 3) uint8 BGR -> for each boxes (N, 4) x1 y1 x2 y2 in image pixels; without scores."""
-        found = []
-        for image in images:
-            result = self._tool(image)
+        detected: list[tuple[np.ndarray, None]] = []
+        for result in map(self._tool, images):
             boxes = result if self._tool.det_mode == 'human' else result[0][result[1] == PERSON]
-            found.append((np.asarray(boxes, np.float32).reshape(-1, 4), None))
-        return found
+            detected.append((np.asarray(boxes, np.float32).reshape(-1, 4), None))
+        return detected
 
 
 def open_detector(model: str | Path, checkpoint: str | Path | None = None, *, device: str = 'auto') -> 'Detector':
-    """A detector: FILE.onnx of YOLOX, or a config or name as for `Detector`.
-
-    Raises:
-        OSError: a file does not exist.
-        ValueError: see `FileDetector` and `Detector`; or an ONNX file with a checkpoint.
-    """
+    """A `FileDetector` of FILE.onnx, which has no checkpoint, or else a `Detector`."""
     if Path(model).suffix != '.onnx':
         from .detector import Detector
 

@@ -105,12 +105,12 @@ class PosePredictor:
             )
         pairs = zip(images, boxes, strict=True)
         frames = (replace(as_frame(image, i), boxes=own) for i, (image, own) in enumerate(pairs))
-        found = []
+        predicted = []
         for frame, poses in self._run(frames, fill_up=False):
             if frame.error is not None:
                 raise InputError(frame.error)
-            found.append(poses)
-        return found
+            predicted.append(poses)
+        return predicted
 
     def stream(self, frames: Iterable[Frame | Image]) -> Iterator[tuple[Frame, Poses]]:
         """Predict frames lazily and in order; memory does not grow with their number.
@@ -118,16 +118,9 @@ class PosePredictor:
         Every batch is filled up to `batch_size`, with black crops if necessary, so that the result for a person does
         not depend on the other frames, not even in the last bit.
 
-        Args:
-            frames: `Frame`s, paths or arrays. A `Frame` without image and without error is read from its name, several
-                of them in parallel.
-
-        Yields:
-            Each frame, with its image, and its poses. A frame that cannot be read gets an `error` and poses of no
-            people.
-
-        Raises:
-            Exception: what iterating over `frames` raises, after the poses of the frames before it.
+        Frames are read in parallel from their names where they have neither image nor error; one that cannot be read
+        is yielded with an `error` and poses of no people. What iterating over `frames` raises is raised here, after the
+        poses of the frames before it.
         """
         return self._run(frames, fill_up=True)
 
@@ -158,10 +151,9 @@ class PosePredictor:
                 yield start_work(frame, boxes, scores, self.model.crop_rule, self.model.num_keypoints)
 
     def _predict(self, batch: Batch, fill_up: bool) -> None:
-        count = len(batch.people)
         for future in batch.cropping:
             future.result()
-        if not count:
+        if not (count := len(batch.people)):
             return
         batch.crops[count:] = 0
         with self._lock:

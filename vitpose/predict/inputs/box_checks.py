@@ -28,16 +28,11 @@ def check_boxes(boxes: Any, scores: Any, size: tuple[int, int]) -> tuple[np.ndar
         return *none, [f'boxes {short_text(boxes)}: expected a list of boxes, each x1 y1 x2 y2; for one box [box]']
     if numbers.shape != (len(rows),):
         return *none, [f'{len(rows)} boxes with scores {short_text(scores)}: expected one score per box']
-    kept, found, dropped = [], [], []
-    for i, row in enumerate(rows):
-        box, reason = _check_box(row, size)
-        if reason:
-            dropped.append(f'box {i} {short_text(row)}: {reason}')
-        else:
-            kept.append(box)
-            found.append(i)
-    indices = np.array(found, np.int64)
-    return np.array(kept, np.float32).reshape(-1, 4), numbers[indices], indices, dropped
+    checked = [_check_box(row, size) for row in rows]
+    dropped = [f'box {i} {short_text(rows[i])}: {reason}' for i, (_, reason) in enumerate(checked) if reason]
+    indices = np.array([i for i, (_, reason) in enumerate(checked) if not reason], np.int64)
+    kept = np.array([checked[i][0] for i in indices], np.float32).reshape(-1, 4)
+    return kept, numbers[indices], indices, dropped
 
 
 def _check_box(row: Any, size: tuple[int, int]) -> tuple[np.ndarray | None, str]:

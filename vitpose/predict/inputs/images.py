@@ -8,20 +8,17 @@ import numpy as np
 
 from vitpose_base.image_files import check_complete
 
-from ...errors import InputError
+from ...errors import InputError, one_line
 from ..poses import Frame
 
 Image = np.ndarray | str | Path
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Read an image file as MMPose's `LoadImage` does, but refuse damaged files.
+    """Read an image file -> (H, W, 3) uint8 BGR, as MMPose's `LoadImage` does, but refuse damaged files.
 
     Grey is repeated in three channels; of 16 bits the upper 8 are kept; alpha is dropped, without blending; CMYK is
     converted to BGR; the orientation in the EXIF data is applied. One pixel is enough.
-
-    Returns:
-        (H, W, 3) uint8 BGR.
 
     Raises:
         OSError: the file does not exist or cannot be opened.
@@ -33,7 +30,7 @@ def read_image(path: str | Path) -> np.ndarray:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as problem:
-        raise InputError(f'{path}: OpenCV cannot decode it: {" ".join(str(problem).split())}') from problem
+        raise InputError(f'{path}: OpenCV cannot decode it: {one_line(problem)}') from problem
     if image is None:
         raise InputError(f'{path}: not an image that OpenCV can read, or damaged; it starts with {data[:12]!r}')
     try:
@@ -46,11 +43,7 @@ def read_image(path: str | Path) -> np.ndarray:
 def as_bgr(image: np.ndarray) -> np.ndarray:
     """An array as (H, W, 3) uint8 BGR, converted as in `read_image`.
 
-    Args:
-        image: uint8 or uint16; (H, W) or (H, W, 1) grey, (H, W, 3) BGR or (H, W, 4) BGRA.
-
-    Raises:
-        ValueError: another type or shape, or no pixel.
+    It is uint8 or uint16, and (H, W) or (H, W, 1) grey, (H, W, 3) BGR or (H, W, 4) BGRA; ValueError for any other.
     """
     kind = f'image of shape {image.shape} and type {image.dtype}'
     if image.dtype not in (np.uint8, np.uint16):

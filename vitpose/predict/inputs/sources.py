@@ -86,7 +86,14 @@ def _find(text: str, leave_out: Path | None) -> list[Source]:
             raise InputError(f'{text}: expected {EXPECTED}, or a folder of them')
         return [Source(text, _kind(path) or '')]
     elif text.isascii() and text.isdecimal():
-        return [_find_camera(int(text))]
+        import cv2
+
+        camera = cv2.VideoCapture(int(text))
+        opened = camera.isOpened()
+        camera.release()
+        if not opened:
+            raise InputError(f'{int(text)}: no file has this name, and camera {int(text)} cannot be opened')
+        return [Source(f'camera {int(text)}', 'camera')]
     elif glob.has_magic(text):
         files = [Path(name) for name in sorted(glob.glob(text, recursive=True))]
     else:
@@ -107,17 +114,6 @@ def _kind(path: Path) -> str | None:
 
 def _inside(path: Path, folder: Path | None) -> bool:
     return folder is not None and Path(os.path.abspath(path)).is_relative_to(folder)
-
-
-def _find_camera(index: int) -> Source:
-    import cv2
-
-    camera = cv2.VideoCapture(index)
-    opened = camera.isOpened()
-    camera.release()
-    if not opened:
-        raise InputError(f'{index}: no file has this name, and camera {index} cannot be opened')
-    return Source(f'camera {index}', 'camera')
 
 
 def _read_camera(name: str) -> Iterator[Frame]:

@@ -88,10 +88,11 @@ class VideoWriter:
         import cv2
 
         height, width = image.shape[:2]
+        even = (width + width % 2, height + height % 2)
         if self._stream is None:
-            self._stream = self._open_stream(width + width % 2, height + height % 2)
+            self._stream = self._open_stream(*even)
         size = (self._stream.width, self._stream.height)
-        if (width + width % 2, height + height % 2) != size:
+        if even != size:
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         elif (width, height) != size:
             image = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)

@@ -18,17 +18,11 @@ UNDERSTOOD: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class CropRule:
-    """How a box is cropped to the network's input.
+    """How a box is cropped to the network's input."""
 
-    Attributes:
-        input_size: (w, h) of the crop in pixels.
-        padding: factor by which boxes are enlarged.
-        use_udp: pixel centres of the crop's corners lie on the region's corners (UDP), instead of pixel corners.
-    """
-
-    input_size: tuple[int, int]
-    padding: float = 1.25
-    use_udp: bool = False
+    input_size: tuple[int, int]  # (w, h) of the crop in pixels
+    padding: float = 1.25  # factor by which boxes are enlarged
+    use_udp: bool = False  # pixel centers of the crop's corners, not pixel corners, lie on the region's corners (UDP)
 
     def regions(self, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Boxes (N, 4) x1 y1 x2 y2 -> centres (N, 2) and sizes (N, 2) of the regions to crop, in image pixels."""
@@ -67,21 +61,15 @@ def _udp_matrix(center: np.ndarray, scale: np.ndarray, size: tuple[int, int]) ->
     matrix = np.zeros((2, 3), np.float32)
     for axis in range(2):
         step = (size[axis] - 1) / scale[axis]
-        matrix[axis, axis] = step
-        matrix[axis, 2] = step * (0.5 * scale[axis] - center[axis])
+        matrix[axis, [axis, 2]] = step, step * (0.5 * scale[axis] - center[axis])
     return matrix
 
 
 def read_crop_rule(pipeline: Sequence[Any], source: str) -> CropRule:
-    """Read the crop rule of a test pipeline.
-
-    Args:
-        pipeline: the transforms' configs.
-        source: where it stands, for the message.
+    """Read the crop rule of a test pipeline, the transforms' configs; `source` is its name in messages.
 
     Raises:
-        ValueError: the pipeline has a transform or an option that would change the crop in another way, or no
-            `TopdownAffine`.
+        ValueError: it has a transform or an option that would change the crop in another way, or no `TopdownAffine`.
     """
     options: dict[str, dict] = {}
     for step in pipeline:

@@ -39,18 +39,17 @@ class ExportedModel:
 
     def check(self, precision: str | None = None, flip_test: bool = False, dataset: str | None = None) -> None:
         """Raise a ValueError unless it returns keypoints, and is what is asked for; None accepts any."""
-        info = self.info
+        info, problem = self.info, ''
         if info.outputs != 'keypoints':
-            raise InputError(
-                f'{self.file}: it returns heatmaps, and keypoints are needed: export it with decoding, which is the '
-                'default, and without --no-decode'
-            )
-        if dataset not in (None, info.dataset):
-            raise InputError(f'{self.file}: dataset={dataset!r}: this file predicts {info.dataset!r} alone')
-        if precision not in (None, info.precision):
-            raise InputError(f'{self.file}: precision={precision!r}: this file was exported in {info.precision}')
-        if flip_test and not info.flip_test:
-            raise InputError(f'{self.file}: it was exported without flip test: export it with --flip-test')
+            problem = 'it returns heatmaps, and keypoints are needed: export it without --no-decode'
+        elif dataset not in (None, info.dataset):
+            problem = f'dataset={dataset!r}: this file predicts {info.dataset!r} alone'
+        elif precision not in (None, info.precision):
+            problem = f'precision={precision!r}: this file was exported in {info.precision}'
+        elif flip_test and not info.flip_test:
+            problem = 'it was exported without flip test: export it with --flip-test'
+        if problem:
+            raise InputError(f'{self.file}: {problem}')
 
     def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
@@ -59,12 +58,7 @@ class ExportedModel:
 
 
 def open_network(file: Path, device: str = 'auto') -> Network:
-    """The network of a file, which may be foreign.
-
-    Raises:
-        OSError: the file does not exist.
-        ValueError: it is of no kind that is run here, or cannot be read.
-    """
+    """The network of a file of any origin; OSError if it does not exist, ValueError if it cannot be read here."""
     if not file.is_file():
         raise MissingFileError(f'{file}: no such file')
     if file.suffix not in KINDS:

@@ -17,6 +17,7 @@ PREFIX = 'vitpose_'  # of the keys in the file
 @dataclass(frozen=True)
 class FileInfo:
     """The metadata of an exported file, stored as JSON, one string per field.
+
     Keypoints are in the order of the outputs.
     """
 
@@ -66,14 +67,10 @@ class FileInfo:
 
 
 def read_info(stored: Mapping[str, str], name: str) -> FileInfo:
-    """Read the strings that a file holds.
-
-    Args:
-        stored: strings by key; keys of others are ignored.
-        name: of the file, for messages.
+    """Read the strings that a file stores, by key.
 
     Raises:
-        ValueError: the file is not one of `vitpose export`, of a newer version, or damaged.
+        ValueError: the file `name` is not one of `vitpose export`, of a newer version, or damaged.
     """
     found = {key.removeprefix(PREFIX): value for key, value in stored.items() if key.startswith(PREFIX)}
     if 'format' not in found:
@@ -85,9 +82,8 @@ def read_info(stored: Mapping[str, str], name: str) -> FileInfo:
         newer = int(values['format']) > FORMAT
         values = {field.name: values[field.name] for field in fields(FileInfo)} if not newer else values
     except (KeyError, TypeError, ValueError, RecursionError) as problem:
-        raise InputError(
-            f'{name}: damaged metadata ({type(problem).__name__}: {problem}); export it again'
-        ) from problem
+        reason = f'{type(problem).__name__}: {problem}'
+        raise InputError(f'{name}: damaged metadata ({reason}); export it again') from problem
     if newer:
         raise InputError(
             f'{name}: format {values["format"]}, written by version {values.get("version")}; this version reads up to '

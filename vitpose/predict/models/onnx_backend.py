@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import InputError
+from ...errors import InputError, one_line
 from ..extras import need
 
 
@@ -17,7 +17,6 @@ class OnnxNetwork:
         device: 'auto' (a GPU if there is one, or else the CPU), 'cpu' or 'cuda'.
 
     Attributes:
-        device: 'cpu' or 'cuda'.
         stored: the strings of the file's metadata_props, by key.
 
     Raises:
@@ -39,10 +38,8 @@ class OnnxNetwork:
         try:
             self._session = runtime.InferenceSession(str(file), options, providers=providers)
         except Exception as problem:  # its exceptions derive from Exception alone
-            reason = ' '.join(str(problem).split())[:300]
-            raise InputError(
-                f'{file}: ONNX Runtime cannot read it, so it is damaged or not an ONNX file: {reason}'
-            ) from problem
+            reason = f'so it is damaged or not an ONNX file: {one_line(problem)[:300]}'
+            raise InputError(f'{file}: ONNX Runtime cannot read it, {reason}') from problem
         self.stored = dict(self._session.get_modelmeta().custom_metadata_map)
 
     def __call__(self, inputs: np.ndarray) -> list[np.ndarray]:

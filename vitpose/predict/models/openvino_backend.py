@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InputError, MissingFileError
+from ...errors import InputError, MissingFileError, one_line
 from ..extras import need
-
-HINTS = {'bf16': 'bf16'}  # precision of the file: in which the network is computed, where the processor can; else fp32
 
 
 class OpenVinoNetwork:
@@ -23,7 +21,6 @@ class OpenVinoNetwork:
         device: 'auto' or 'cpu'.
 
     Attributes:
-        device: 'cpu'.
         stored: the strings of the file's rt_info, by key.
         computed: precision of the network's arithmetic here, by OpenVINO's name.
 
@@ -44,15 +41,14 @@ class OpenVinoNetwork:
             model = core.read_model(str(file))
             self.stored = {key: str(model.get_rt_info([key]).value) for key in model.rt_info}
         except Exception as problem:  # its exceptions are RuntimeErrors of any text
-            reason = ' '.join(str(problem).split())[-300:]
-            raise InputError(
-                f"{file}: OpenVINO cannot read it, so it is damaged or not OpenVINO's: {reason}"
-            ) from problem
+            reason = f"so it is damaged or not OpenVINO's: {one_line(problem)[-300:]}"
+            raise InputError(f'{file}: OpenVINO cannot read it, {reason}') from problem
         precision = self.stored.get('vitpose_precision', '').strip('"')
         settings = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': 'f32'}
         if threads := os.environ.get('OMP_NUM_THREADS'):
             settings['INFERENCE_NUM_THREADS'] = threads
-        hints = [{'INFERENCE_PRECISION_HINT': HINTS.get(precision, 'f32')}, {}]  # of the network and the decoding
+        # of the network, where the processor can; the decoding, and any other network, is computed in fp32
+        hints = [{'INFERENCE_PRECISION_HINT': 'bf16'} if precision == 'bf16' else {}, {}]
         parts = zip(_split(openvino, model), hints, strict=False)
         compiled = [core.compile_model(part, 'CPU', settings | hint) for part, hint in parts]
         self.computed = str(compiled[0].get_property('INFERENCE_PRECISION_HINT').get_type_name())
@@ -60,19 +56,19 @@ class OpenVinoNetwork:
 
     def heatmaps(self, inputs: np.ndarray) -> np.ndarray:
         """A batch -> heatmaps (B, C, Hm, Wm)."""
-        return self._run(0, inputs)[0]
+        return _run(self._requests[0], inputs)[0]
 
     def __call__(self, inputs: np.ndarray) -> list[np.ndarray]:
         """A batch -> the outputs, in their order in the file."""
-        found = self._run(0, inputs)
-        for i in range(1, len(self._requests)):
-            found = self._run(i, found[0])
-        return found
+        outputs = [inputs]
+        for request in self._requests:
+            outputs = _run(request, outputs[0])
+        return outputs
 
-    def _run(self, part: int, inputs: np.ndarray) -> list[np.ndarray]:
-        request = self._requests[part]
-        results = request.infer([inputs], share_inputs=True)
-        return [results[i].copy() for i in range(len(results))]
+
+def _run(request: Any, inputs: np.ndarray) -> list[np.ndarray]:
+    results = request.infer([inputs], share_inputs=True)
+    return [results[i].copy() for i in range(len(results))]
 
 
 @functools.cache

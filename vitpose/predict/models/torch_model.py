@@ -40,7 +40,7 @@ class PoseModel:
         num_keypoints: K.
         device: the `torch.device`.
         precision: as computed.
-        batch_size: people per batch, if nobody says otherwise.
+        batch_size: people per batch by default.
 
     Raises:
         OSError: a file does not exist.
@@ -148,12 +148,7 @@ class PoseModel:
 
 
 def read_config(config: str | Path | Config) -> tuple[Config, str]:
-    """A config, and its name for messages.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it cannot be read, or has no model.
-    """
+    """A config, and its name for messages; FileNotFoundError or ValueError if it is missing, broken or has no model."""
     name = str(getattr(config, 'filename', None) or 'the config' if isinstance(config, Config) else config)
     if not isinstance(config, Config):
         if not Path(config).is_file():
@@ -169,11 +164,7 @@ def read_config(config: str | Path | Config) -> tuple[Config, str]:
 
 
 def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
-    """The crop rule and the parsed metainfo of a config's test set.
-
-    Raises:
-        ValueError: it has none, or its pipeline cannot be repeated.
-    """
+    """The crop rule and the parsed metainfo of a config's test set; ValueError if it has none that can be repeated."""
     dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
     if dataset is None:
         raise InputError(f'{name}: expected a test_dataloader, whose pipeline says how to crop')

@@ -98,14 +98,9 @@ class CocoResults:
         people = zip(poses.keypoints, poses.scores, poses.box_scores, kinds.tolist(), strict=True)
         for points, scores, box_score, kind in people:
             counted = scores[scores > MIN_SCORE]
-            self._results.append(
-                {
-                    'image_id': image_id,
-                    'category_id': kind,
-                    'keypoints': _rounded(np.column_stack((points, scores)).ravel()),
-                    'score': float(box_score * (counted.mean() if len(counted) else 0)),
-                }
-            )
+            score = float(box_score * (counted.mean() if len(counted) else 0))
+            keypoints = _rounded(np.column_stack((points, scores)).ravel())
+            self._results.append(dict(image_id=image_id, category_id=kind, keypoints=keypoints, score=score))
 
     def close(self) -> None:
         """Finish the files."""
