@@ -16,7 +16,7 @@ def test_memorises_twelve_people(write_config, photographs, run, tmp_path):
         config,
         '--work-dir',
         tmp_path / 'run',
-        timeout=1800,  # allows for a busy machine; on two idle cores it takes half a minute
+        timeout=1800,  # allows for a busy machine
     )
     seconds = time.monotonic() - start
     (score,) = re.findall(r'coco/AP: ([\d.]+)', output)
