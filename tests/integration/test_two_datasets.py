@@ -110,12 +110,12 @@ def test_all_datasets_in_one_test_run(write, run, root, tmp_path):
 
 def test_mismatch_is_an_error_before_the_first_iteration(write, tmp_path):
     """One example of each kind; the unit tests cover the others."""
-    for changes, message in (
+    for changes, message in (  # MMEngine names a run by the second in which it starts
         (dict(model__head__heads__aic__out_channels=15), "'aic' with 14: set model.head.heads.aic.out_channels=14"),
         (dict(train_dataloader__sampler__source_ratio=[9, 1, 1]), 'has 3 numbers for 2 datasets'),
     ):
         cfg = Config.fromfile(write(**changes))
-        cfg.work_dir = str(tmp_path / 'run')
+        cfg.work_dir, cfg.experiment_name = str(tmp_path / 'run'), message
         with pytest.raises(ValueError, match=message):
             Runner.from_cfg(cfg).train()
         (log,) = (tmp_path / 'run').rglob('*.log')
