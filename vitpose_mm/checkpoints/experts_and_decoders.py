@@ -14,16 +14,11 @@ _DECODER = re.compile(r'(?:(?:keypoint_)?head\.)?(?:heads\.([^.]+)\.|associate_(
 
 
 def rename_experts(
-    weights: Weights,
-    names: Sequence[str],
-    dim: int,
-    log: Log,
-    recorded: Sequence[str] = (),
-    new_from: str | None = None,
+    weights: Weights, names: Sequence[str], dim: int, log: Log, order: Sequence[str] = (), new_from: str | None = None
 ) -> Weights:
     """Give each dataset of a model, `names`, its expert of P = `dim` outputs: (E, P, hidden) and (E, P).
 
-    Experts are matched to datasets by name if the file's names are `recorded`. Experts that the model lacks are
+    Experts are matched to datasets by name if `order`, the file's names, is known. Experts that the model lacks are
     dropped; the expert of a new dataset starts as a copy of that of `new_from`, by default of the first. For a plain
     ViT, every expert starts as the last P outputs of `fc2`, so the results stay the same. ValueError if the experts do
     not fit the model or the record, lack `new_from`, or are unused because the FFN is whole.
@@ -32,8 +27,8 @@ def rename_experts(
     stack = next((value for key, value in weights.items() if '.mlp.experts.' in key), None)
     if stack is not None:
         count, width = stack.shape[:2]
-        if recorded and names:
-            weights, count = select_experts(weights, _source_experts(recorded, names, count, new_from, log)), len(names)
+        if order and names:
+            weights, count = select_experts(weights, _source_experts(order, names, count, new_from, log)), len(names)
         if (count, width) != (len(names), dim):
             model = f'{len(names)} ({", ".join(names)}) of {dim}' if names else 'none'
             raise ValueError(

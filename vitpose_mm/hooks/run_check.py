@@ -160,8 +160,7 @@ def check_keypoints(dataset: Any, model: Any, split: str) -> None:
 
 def _find_head(model: Any, name: str | None) -> tuple[str, Any]:
     """Return config path and head of a dataset: in a `MultiDatasetHead` the head of this name, else the model's."""
-    head = getattr(model, 'head', None)
-    heads = getattr(head, 'heads', None)
+    heads = getattr(head := getattr(model, 'head', None), 'heads', None)
     if heads is None or name is None:
         return 'head', head
     if name not in heads:
