@@ -68,10 +68,10 @@ def count(model: ConfigDict) -> Count:
         model: config of a top-down estimator with `backbone` and `head`.
 
     Raises:
-        RuntimeError: torch is older than 2.4, whose counter does not count per module.
+        ValueError: torch is older than 2.4, whose counter does not count per module.
     """
     if digit_version(torch.__version__) < digit_version('2.4'):
-        raise RuntimeError(f'counting MACs per module needs torch >= 2.4, found {torch.__version__}')
+        raise ValueError(f'counting MACs per module needs torch >= 2.4, found {torch.__version__}')
     with torch.device('meta'):
         built = MODELS.build(model).eval()
         image = torch.empty(1, 3, *input_size(model))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine import Config
+from mmengine.utils import digit_version
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from tests.unit.predict.tiny_models import CLASSIC, UDP, rendered, single, write
@@ -169,6 +170,9 @@ def test_a_folder_of_transformers_is_a_checkpoint(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    digit_version(torch.__version__) < digit_version('2.2'), reason='compilation needs torch 2.2 or newer'
+)
 def test_compiled_it_is_one_graph_for_all_sizes_of_a_batch(multi_model_files, monkeypatch):
     counter = CompileCounterWithBackend('aot_eager')  # without the minutes of a C++ compiler
     monkeypatch.setattr(torch, 'compile', partial(torch.compile, backend=counter))
