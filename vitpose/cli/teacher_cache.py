@@ -1,7 +1,6 @@
 """`vitpose teacher-cache`: store a teacher's heatmaps of a training set."""
 
 import argparse
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from mmengine.registry import init_default_scope
     from mmpose.registry import MODELS
 
-    from vitpose_base.files import replacing, write_text
+    from vitpose_base.files import replacing, sha256, write_text
     from vitpose_mm.datasets.teacher_cache_dataset import INDEX_FILE, TeacherCacheDataset, heatmap_file, read_index
     from vitpose_mm.hooks.run_check import check_targets
     from vitpose_mm.noise import quiet
@@ -77,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     with quiet():
         dataset = TeacherCacheDataset(config.train_dataloader.dataset, seeds=args.seeds)
     check_targets(dataset, model)
-    index: dict[str, Any] = dict(dataset.identity, sha256=hashlib.sha256(teacher.checkpoint.read_bytes()).hexdigest())
+    index: dict[str, Any] = dict(dataset.identity, sha256=sha256(teacher.checkpoint))
     known = read_index(args.out, index) if (args.out / INDEX_FILE).exists() else dict(seeds=[], shape=None)
     done, shape = known['seeds'], known['shape']
     index.update(teacher=teacher.checkpoint.name, wanted=list(dict.fromkeys([*done, *args.seeds])))

@@ -3,7 +3,6 @@
 Such a file is a NumPy archive without pickled objects: `tokens` (T, W) float32, and `origin`, JSON about the teacher.
 """
 
-import hashlib
 import json
 import zipfile
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vitpose_base.files import replacing
+from vitpose_base.files import replacing, sha256
 
 from ..checkpoints.key_maps import pop_prefix
 
@@ -66,7 +65,7 @@ def extract_tokens(weights: dict[str, Tensor], source: Path) -> tuple[Tensor, di
     tokens = tokens + module.get('pos_embed', 0)
     return tokens[0], dict(
         checkpoint=source.name,
-        sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
+        sha256=sha256(source),
         teacher_depth=len({key.split('.')[1] for key in vit if key.startswith('layers.')}),
         teacher_width=vit['last_norm.weight'].numel(),
         count=tokens.shape[1],

@@ -131,7 +131,7 @@ def set_resume_checkpoint(runner: Runner) -> None:
     path, skipped = find_resume_checkpoint(work_dir, out_dir, templates) if is_main_process() else (None, [])
     for text in skipped:
         runner.logger.warning(f'not resumed from: {text}')
-    file = None if path else runner.cfg.filename  # MMPose's train.py has removed `load_from`
+    file = runner.cfg.filename if path is None and is_main_process() else None  # train.py has removed `load_from`
     start = Config.fromfile(file, import_custom_modules=False).get('load_from') if file else None
     if path is None:
         runner.logger.warning(f'{out_dir} has no checkpoint: the run starts from {start or "the beginning"}')
