@@ -21,7 +21,7 @@ CALIBRATED = 4  # batches: random weights need no more for a time
 
 
 class Crops(CalibrationDataReader):
-    """Random normalised images."""
+    """Random normalized images."""
 
     def __init__(self, shape: tuple[int, ...]):
         generator = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""The paper's tables 2, 4, 5, 7 and 8 in small, on real photographs, with a verdict per claim.
+"""The paper's tables 2, 4, 5, 7 and 8 at small scale, on real photographs, with a verdict per claim.
 
     python projects/paper/study.py --data FOLDER --out work_dirs/paper --pretrained FILE
     python projects/paper/study.py --data FOLDER --out work_dirs/paper --table 5       # one table

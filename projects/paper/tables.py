@@ -1,4 +1,4 @@
-"""The rows of the paper's tables in small: what each changes in one base config, the paper's AP, and the claims."""
+"""The rows of the paper's tables at small scale: changes of one base config, the paper's AP, and the claims."""
 
 import argparse
 from collections.abc import Callable

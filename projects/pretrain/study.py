@@ -1,4 +1,4 @@
-"""Pre-training without labels on real photographs, then fine-tuning: the paper's table 3 in small.
+"""Pre-training without labels on real photographs, then fine-tuning: the paper's table 3 at small scale.
 
     python projects/pretrain/study.py --data FOLDER --out work_dirs/pretrain
 

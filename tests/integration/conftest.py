@@ -150,7 +150,7 @@ def mim() -> str:
 def compare_one_and_two_processes(run, tmp_path) -> Callable[..., tuple[list[dict], str]]:
     """A function that trains with one process and with two gloo processes, and compares weights and gradients.
 
-    AdamW normalises the gradients, so the weights alone do not show a wrong gradient scale. Its first moment is linear
+    AdamW normalizes the gradients, so the weights alone do not show a wrong gradient scale. Its first moment is linear
     in the gradients of all steps and does show it. Gradient clipping is off because it would hide the scale as well.
     """
 

@@ -41,7 +41,7 @@ class Ours(Contestant):
         return batches
 
     def network(self, inputs: list[Batch]) -> list[Any]:
-        """Crops are copied to the device, normalised and run."""
+        """Crops are copied to the device, normalized and run."""
         return [self.model.heatmaps(batch.crops[: len(batch.people)]) for batch in inputs]
 
     def decode(self, inputs: list[Batch], outputs: list[Any]) -> np.ndarray:

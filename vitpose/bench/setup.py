@@ -52,7 +52,7 @@ def make_setup(
     batch_size: int = 16,
     dataset: str | None = None,
 ) -> Setup:
-    """Read a config and a checkpoint once for all contestants; of a multi-dataset model the plain one of a dataset.
+    """Read a config and a checkpoint once for all contestants; take one dataset's model from a multi-dataset one.
 
     Args:
         config: config file, or a loaded config.

@@ -50,7 +50,7 @@ def module_of(name: str) -> ModuleType:
 
 
 def build_parser(loaded: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """Build the parser; the subcommands in `loaded` are imported, each other one is a line of help."""
+    """Build the parser; import the subcommands in `loaded`; the others only get a line of help."""
     parser = argparse.ArgumentParser(
         prog='vitpose',
         description='ViTPose for MMPose 1.x.',

@@ -92,7 +92,7 @@ def write_file(
         else:
 
             def quantized(source: Any) -> Any:
-                inputs = calibration if target.decode else model.normalised(calibration).numpy()
+                inputs = calibration if target.decode else model.normalized(calibration).numpy()
                 return quantize(source, inputs, target.accuracy_drop, agreement(model, calibration))
 
             change = quantized if target.precision == 'int8' else lambda source: source
@@ -114,7 +114,7 @@ def written_files(out: Path) -> list[Path]:
 def run_heatmaps(file: ExportedModel, model: PoseModel, crops: np.ndarray) -> np.ndarray:
     """Heatmaps (N, C, Hm, Wm) that a file computes, also if it returns keypoints."""
     parts = [crops[i : i + BATCH] for i in range(0, len(crops), BATCH)]
-    inputs = parts if file.info.inputs == 'crops' else [model.normalised(part).numpy() for part in parts]
+    inputs = parts if file.info.inputs == 'crops' else [model.normalized(part).numpy() for part in parts]
     if isinstance(file.network, OpenVinoNetwork):
         return np.concatenate([file.network.heatmaps(part) for part in inputs])
     network: Network = file.network

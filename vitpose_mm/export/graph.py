@@ -17,7 +17,7 @@ class HeatmapGraph(nn.Module):
     Args:
         model: MMPose's top-down estimator with a heatmap head, in evaluation mode.
         flip_indices: index of each keypoint's mirror image; None for no flip test.
-        crops: take uint8 crops and normalise them.
+        crops: take uint8 crops and normalize them.
 
     Attributes:
         rgb: whether the model takes RGB rather than BGR.
@@ -37,10 +37,10 @@ class HeatmapGraph(nn.Module):
         self.register_buffer('std', steps.std.clone() if steps._enable_normalize else None, persistent=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Crops (B, h, w, 3) uint8 BGR, or normalised images (B, 3, h, w) -> heatmaps (B, C, Hm, Wm)."""
-        return tested_heatmaps(self.model, self.normalised(inputs) if self.crops else inputs, self.flip_indices)
+        """Crops (B, h, w, 3) uint8 BGR, or normalized images (B, 3, h, w) -> heatmaps (B, C, Hm, Wm)."""
+        return tested_heatmaps(self.model, self.normalized(inputs) if self.crops else inputs, self.flip_indices)
 
-    def normalised(self, crops: Tensor) -> Tensor:
+    def normalized(self, crops: Tensor) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32."""
         images = crops.permute(0, 3, 1, 2).float()
         images = images.flip(1) if self.rgb else images
@@ -86,7 +86,7 @@ def tested_heatmaps(model: Any, images: Tensor, flip_indices: list[int] | None) 
 
     Args:
         model: MMPose's top-down estimator with a heatmap head.
-        images: normalised.
+        images: normalized.
         flip_indices: index of each keypoint's mirror image, to average with the mirrored images in one batch of twice
             the size, as the model's test_cfg says; None for no flip test.
     """

@@ -72,7 +72,7 @@ def test_crop_of_transformers_is_ours_but_for_rounding_and_border(contestants):
     theirs = made['transformers'].preprocess(*people()).crops
     ours = torch.cat(
         [
-            made[REFERENCE].predictor.model.normalised(b.crops[: len(b.people)])
+            made[REFERENCE].predictor.model.normalized(b.crops[: len(b.people)])
             for b in made[REFERENCE].preprocess(*people())
         ]
     )

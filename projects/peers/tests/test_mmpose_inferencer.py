@@ -9,7 +9,7 @@ from tests.unit.predict.tiny_models import single
 @pytest.mark.parametrize(
     ('ours', 'theirs'),
     [
-        (dict(type='BatchUDPHeatmap', border='normalised', sigma=2), dict(type='UDPHeatmap', sigma=2)),
+        (dict(type='BatchUDPHeatmap', border='normalized', sigma=2), dict(type='UDPHeatmap', sigma=2)),
         (dict(type='BatchMSRAHeatmap', sigma=2), dict(type='MSRAHeatmap', sigma=2)),
         (dict(type='MSRAHeatmap', sigma=2), dict(type='MSRAHeatmap', sigma=2)),
     ],

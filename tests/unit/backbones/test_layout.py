@@ -75,7 +75,7 @@ def test_bf16_agrees_with_fp32(attention):
     (exact,) = model(image)
     with torch.autocast('cpu', torch.bfloat16):
         (rough,) = model(image)
-    # bf16 has 8 significant bits: each of the 4 blocks rounds normalised values of order 1 by about 2**-8
+    # bf16 has 8 significant bits: each of the 4 blocks rounds normalized values of order 1 by about 2**-8
     assert (exact - rough).abs().max() < 0.15
     assert (exact - rough).abs().mean() < 0.02
 

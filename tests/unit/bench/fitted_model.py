@@ -24,7 +24,7 @@ def write_fitted(folder):
     vit.pos_embed.normal_(std=1, generator=torch.Generator().manual_seed(0))  # places matter more than the image
     fitted = zip(*render_people(FITTED_IMAGES, PEOPLE), strict=True)
     crops = np.concatenate([cropped(model.crop_rule, *pair) for pair in fitted])
-    tokens = vit(model.normalised(crops))[-1]
+    tokens = vit(model.normalized(crops))[-1]
     cells = F.interpolate(F.relu(tokens), scale_factor=4, mode='bilinear')
     columns, rows = HEATMAP
     centers = 6 + torch.rand(17, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([columns, rows]).sub(13)

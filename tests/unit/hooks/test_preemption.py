@@ -209,7 +209,7 @@ def test_another_number_of_processes_starts_the_epoch_anew(tmp_path):
 
 
 def test_a_full_disk_is_no_success(tmp_path, capfd):
-    """The exit code is that of an error, so that a job that restarts on 75 does not repeat for ever."""
+    """The exit code is that of an error, so that a job that restarts on 75 does not loop endlessly."""
 
     class Obstacle(Hook):
         def before_train_iter(self, runner, batch_idx, data_batch=None):

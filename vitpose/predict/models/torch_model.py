@@ -117,7 +117,7 @@ class PoseModel:
         if not isinstance(steps, ImgDataPreprocessor) or any(side % steps.pad_size_divisor for side in sides):
             raise InputError(f'{name}: data_preprocessor={steps}: expected a PoseDataPreprocessor without padding')
 
-    def normalised(self, crops: np.ndarray) -> Tensor:
+    def normalized(self, crops: np.ndarray) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32, on the device."""
         pixels = torch.from_numpy(crops).to(self.device, non_blocking=True)
         graph = self.network
@@ -130,7 +130,7 @@ class PoseModel:
     @torch.inference_mode()
     def heatmaps(self, crops: np.ndarray) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> heatmaps (B, C, Hm, Wm) in fp32, on the device."""
-        inputs = self.normalised(crops)
+        inputs = self.normalized(crops)
         if self.compiled:
             torch._dynamo.maybe_mark_dynamic(inputs, 0)
         with torch.autocast(self.device.type, self._dtype or torch.bfloat16, enabled=self._dtype is not None):

@@ -117,7 +117,7 @@ def test_normalisation_is_that_of_the_data_preprocessor(model_files):
     crops = np.random.default_rng(0).integers(0, 255, (3, 128, 96, 3), np.uint8)
     pixels = torch.from_numpy(crops).permute(0, 3, 1, 2)
     theirs = model.model.data_preprocessor(dict(inputs=list(pixels), data_samples=[]))['inputs']
-    assert torch.equal(model.normalised(crops), theirs)
+    assert torch.equal(model.normalized(crops), theirs)
 
 
 def test_output_keypoint_indices_select_keypoints(tmp_path, model_files):
@@ -156,7 +156,7 @@ def test_bf16_gives_the_heatmaps_of_autocast(model_files, monkeypatch):
     ours, plain = PoseModel(*model_files, device='cpu', precision='bf16'), PoseModel(*model_files, device='cpu')
     assert ours.model.backbone.layers[0].mlp.fc1.weight.dtype == torch.bfloat16
     with torch.inference_mode(), torch.autocast('cpu', torch.bfloat16):
-        theirs = plain.model.head(plain.model.extract_feat(plain.normalised(crops)))
+        theirs = plain.model.head(plain.model.extract_feat(plain.normalized(crops)))
     assert torch.equal(ours.heatmaps(crops), theirs)
     assert ours.heatmaps(crops).dtype == torch.float32
 
