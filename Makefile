@@ -2,7 +2,7 @@
 # installed before but Python 3.10 to 3.12 and a C++ compiler.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo need-data studies mutants check test long gpu lint compat docs clean
+.PHONY: help venv demo need-data studies check test long gpu lint compat docs clean
 MAKEFLAGS += --no-print-directory
 
 TESTS ?= tests projects
@@ -19,7 +19,6 @@ help:
 	@echo 'make lint    style and types alone'
 	@echo 'make studies overfitting test on five annotation formats (needs DATA=/path/to/photographs), a tenth of COCO'
 	@echo '             with other datasets, transfer, memory over 3,000 iterations'
-	@echo 'make mutants do the unit tests notice changes of the code? 300 of them; continues where it was stopped'
 	@echo 'make docs    build the documentation site into site/, in an environment of its own (.venv-docs)'
 	@echo 'make venv    set up the environment alone; .venv/bin/vitpose doctor then describes it'
 	@echo 'make clean   remove the environments, the site and what tests left; data/ and demo/ stay'
@@ -41,9 +40,6 @@ studies: need-data venv
 	.venv/bin/python projects/multi_dataset/tenth.py --out work_dirs/tenth
 	.venv/bin/python projects/transfer/study.py --out work_dirs/transfer
 	.venv/bin/python projects/memory/study.py --out work_dirs/memory
-
-mutants: venv
-	.venv/bin/python tests/mutation/run.py
 
 lint: venv
 	.venv/bin/ruff check .

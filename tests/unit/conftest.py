@@ -1,5 +1,9 @@
 """Fixtures that unit tests of several folders use."""
 
+import importlib.util
+import os
+import shutil
+
 import pytest
 
 
@@ -17,3 +21,16 @@ def multi_model_files(tmp_path_factory):
     from tests.unit.predict.tiny_models import several, write
 
     return write(several(), tmp_path_factory.mktemp('several'))
+
+
+@pytest.fixture
+def browser():
+    """Headless Chromium, driven by Playwright. `.ci/run` sets NEED_BROWSER: a missing browser is then a failure."""
+    path = shutil.which('chromium') or shutil.which('google-chrome')
+    if not (path and importlib.util.find_spec('playwright')):
+        (pytest.fail if 'NEED_BROWSER' in os.environ else pytest.skip)('needs Chromium: apt-get install chromium')
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        with playwright.chromium.launch(executable_path=path, args=['--no-sandbox']) as chromium:
+            yield chromium

@@ -1,4 +1,4 @@
-"""The page of `vitpose app` in headless Chromium, from the dropped file to the drawn pose."""
+"""The page of `vitpose app` in headless Chromium, from the uploaded file to the drawn pose."""
 
 import json
 import os
@@ -6,34 +6,30 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 from functools import partial
 
 import cv2
 import pytest
 
-from tests.unit.app.devtools import Chromium
-from tests.unit.predict.browser import needs_browser
 from tests.unit.predict.frames import write_video
 from tests.unit.predict.tiny_files import dot, write_dots
 
 pytest.importorskip('gradio')
-pytestmark = [pytest.mark.slow, needs_browser]
-LINES = "document.querySelector('#json a')?.href"
-BOXES = "document.querySelector('#boxes textarea').value"
-COLOURED = """(image => {
+pytestmark = pytest.mark.slow
+GREEN = """() => {
+    const image = document.querySelector('#drawn img');
     if (!image?.complete || !image.naturalWidth) return null;
     const canvas = Object.assign(document.createElement('canvas'), {width: 160, height: 120});
     const context = canvas.getContext('2d');
     context.drawImage(image, 0, 0);
     const pixels = context.getImageData(50, 40, 20, 20).data;
-    return [...pixels].filter((value, i) => i % 4 === 1 && value - pixels[i - 1] > 100).length;
-})(document.querySelector('#drawn img'))"""  # green, the colour of a keypoint, around (60, 50)
+    return [...pixels].filter((value, i) => i % 4 === 1 && value - pixels[i - 1] > 100).length > 8;
+}"""  # whether enough pixels around (60, 50) have the color of a keypoint
 
 
 @pytest.fixture(scope='module')
 def address(root, tmp_path_factory):
-    """`vitpose app` with a hand-made file; Ctrl-C must end it well, and leave nothing."""
+    """`vitpose app` with a hand-made file; Ctrl-C must end it cleanly and leave nothing behind."""
     folder = tmp_path_factory.mktemp('app')
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
@@ -55,50 +51,49 @@ def address(root, tmp_path_factory):
     assert not list((folder / 'temporary').glob('vitpose*'))
 
 
-@pytest.fixture
-def page(address, tmp_path):
-    browser = Chromium(address, tmp_path / 'profile')
-    yield browser
-    browser.close()
+def upload(page, path):
+    page.locator('#upload input[type=file]').set_input_files(path)
+    page.wait_for_function("document.querySelector('#shown img')?.naturalWidth === 160")
 
 
-def rows(url):
-    with urllib.request.urlopen(url) as answer:
-        return [json.loads(line) for line in answer.read().decode().splitlines()]
+def click(page, x, y):
+    """Click on the shown image, whose size is 160x120, and wait until the click is a point in the text of the boxes."""
+    image, boxes = page.locator('#shown img'), page.locator('#boxes textarea')
+    count, size = len(boxes.input_value().split()), image.bounding_box()
+    image.click(position={'x': x / 160 * size['width'], 'y': y / 120 * size['height']})
+    page.wait_for_function("n => document.querySelector('#boxes textarea').value.split(/\\s+/).length > n", arg=count)
+    return [int(value) for value in boxes.input_value().split()]
 
 
-def test_image_from_drop_to_drawn_pose_without_requests_elsewhere(page, address, tmp_path):
+def predict(page):
+    """Press the button and return the lines of the JSON file that the page then offers."""
+    page.click('#predict')
+    link = page.locator('#json a').first.get_attribute('href')
+    return [json.loads(line) for line in page.request.get(link).text().splitlines()]
+
+
+def test_image_from_upload_to_drawn_pose_without_requests_elsewhere(browser, address, tmp_path):
     cv2.imwrite(str(tmp_path / '<b>dot.png'), dot(60, 50))
-    page.wait("document.querySelector('#upload button')")
-    page.settle()
-    page.drop('#upload button', tmp_path / '<b>dot.png')
-    page.wait("document.querySelector('#shown img')?.naturalWidth === 160")
-    page.settle()
-    page.click('#shown img', 0.25, 0.25)
-    page.wait(f'{BOXES}.split(" ").length === 2')
-    page.click('#shown img', 0.75, 0.75)
-    page.wait(f'{BOXES}.split(" ").length === 4')
-    box = page.run(BOXES)
-    page.click('#predict')
-    (row,) = rows(page.wait(LINES))
-    left, top, right, bottom = map(int, box.split())
-    assert row['file'].endswith('dot.png') and row['boxes'] == [[left, top, right, bottom]]
-    assert abs(left - 40) < 3 and abs(top - 30) < 3 and abs(right - 120) < 3 and abs(bottom - 90) < 3
-    assert page.wait(COLOURED) > 8
-    assert {url.split('?')[0][: len(address)] for url in page.requested if not url.startswith(('data:', 'blob:'))} == {
-        address
-    }
+    page, requested = browser.new_page(), []
+    page.on('request', lambda request: requested.append(request.url))
+    page.goto(address)
+    upload(page, tmp_path / '<b>dot.png')
+    click(page, 40, 30)
+    box = click(page, 120, 90)
+    (row,) = predict(page)
+    assert row['file'].endswith('dot.png') and row['boxes'] == [box]
+    assert max(abs(a - b) for a, b in zip(box, (40, 30, 120, 90), strict=True)) < 3
+    page.wait_for_function(GREEN)
+    assert {url[: len(address)] for url in requested if not url.startswith(('data:', 'blob:'))} == {address}
 
 
-def test_errors_are_shown_and_a_video_plays(page, tmp_path):
+def test_errors_are_shown_and_a_video_plays(browser, address, tmp_path):
     write_video(tmp_path / 'dots.mp4', [dot(20 + 10 * i, 50) for i in range(5)])
-    page.wait("document.querySelector('#upload button')")
-    page.settle()
+    page = browser.new_page()
+    page.goto(address)
     page.click('#predict')
-    page.wait("document.body.innerText.includes('drop an image or a video first')")
-    page.drop('#upload button', tmp_path / 'dots.mp4')
-    page.wait("document.querySelector('#shown img')?.naturalWidth === 160")
-    page.click('#predict')
-    assert [row['frame'] for row in rows(page.wait(LINES))] == [0, 1, 2, 3, 4]
-    page.wait("document.querySelector('#video video')?.videoWidth === 160")
-    assert '5 people in 5 frames' in page.run("document.querySelector('#notes').innerText")
+    page.get_by_text('drop an image or a video first').first.wait_for()
+    upload(page, tmp_path / 'dots.mp4')
+    assert [row['frame'] for row in predict(page)] == [0, 1, 2, 3, 4]
+    page.wait_for_function("document.querySelector('#video video')?.videoWidth === 160")
+    assert '5 people in 5 frames' in page.locator('#notes').inner_text()

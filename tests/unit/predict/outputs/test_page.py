@@ -1,12 +1,10 @@
 """The page, in headless Chromium: pictures, filters, keys; nothing from a file name is run."""
 
-import html
 import json
 import re
 
 import pytest
 
-from tests.unit.predict.browser import dump, needs_browser
 from tests.unit.predict.frames import METAINFO, make_frame, make_poses
 from vitpose.predict.outputs import page as module
 from vitpose.predict.outputs.page import Page
@@ -48,13 +46,11 @@ def test_one_frame_per_second_of_a_video_and_a_limit(tmp_path, monkeypatch):
     assert len(entries_of(tmp_path / 'q.html')) == 5 and entries_of(tmp_path / 'q.html')[-1] == 2
 
 
-STEPS = """
-const press = key => document.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
-const set = (id, value) => { $(id).value = value; $(id).dispatchEvent(new Event('input')); };
-const files = () => [...document.querySelectorAll('.card p:nth-of-type(1)')].map(p => p.textContent);
-const seen = {};
-window.alert = () => { seen.alert = true; };
-window.onload = async () => {
+STEPS = """async () => {
+  const press = key => document.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+  const set = (id, value) => { $(id).value = value; $(id).dispatchEvent(new Event('input')); };
+  const files = () => [...document.querySelectorAll('.card p:nth-of-type(1)')].map(p => p.textContent);
+  const seen = {};
   seen.all = files();
   seen.count = $('count').textContent;
   document.querySelectorAll('.card')[1].click();
@@ -90,17 +86,12 @@ window.onload = async () => {
   set('most', 1);
   set('order', 'score');
   seen.ordered = files();
-  const result = document.createElement('pre');
-  result.id = 'result';
-  result.textContent = JSON.stringify(seen);
-  document.body.append(result);
-};
-"""
+  return seen;
+}"""
 
 
 @pytest.mark.slow
-@needs_browser
-def test_page_in_a_browser(tmp_path):
+def test_page_in_a_browser(browser, tmp_path):
     low = make_poses(1, track=True)
     low.scores[:] = 0.25
     entries = [
@@ -112,11 +103,11 @@ def test_page_in_a_browser(tmp_path):
     ]
     path = tmp_path / 'p.html'
     write_page(path, entries)
-    text = path.read_text()
-    path.write_text(text.replace('</body>', f'<script>{STEPS}</script></body>'))
-    found = re.search('<pre id="result">(.*?)</pre>', dump(path, tmp_path / 'profile'), re.DOTALL)
-    assert found
-    seen = json.loads(html.unescape(found.group(1)))
+    page, alerts = browser.new_page(), []
+    page.on('dialog', lambda dialog: alerts.append(dialog.message) or dialog.dismiss())
+    page.goto(path.as_uri())
+    seen = page.evaluate(STEPS)
+    assert not alerts
     walk, *_ = names = ['walk.mp4 at 0.00 s', NASTY, 'd/dropped.jpg', 'broken.jpg', 'd/empty.jpg']
     assert seen == {
         'all': [NASTY, walk, 'broken.jpg', 'd/empty.jpg', 'd/dropped.jpg'],
