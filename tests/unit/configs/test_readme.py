@@ -11,17 +11,6 @@ from mmpose.registry import MODELS
 from mmpose.testing import get_packed_inputs
 
 
-@pytest.fixture
-def config(root, tmp_path):
-    """The config of docs/training.md without the weights, which would be downloaded."""
-    page = (root / 'docs/training.md').read_text('utf-8')
-    (text,) = re.findall(r"```python\n(_base_ = 'mmpose::.*?)```", page, re.DOTALL)
-    (tmp_path / 'pasted.py').write_text(text)
-    cfg = Config.fromfile(tmp_path / 'pasted.py')
-    assert cfg.model.backbone.pop('init_cfg').checkpoint.startswith('https://download.openmmlab.com/mmpose/')
-    return cfg
-
-
 def test_shown_configs_are_the_files(root):
     """Each config that configs/README.md shows as a whole is that file without its docstring."""
     page = (root / 'configs/README.md').read_text('utf-8')
@@ -31,19 +20,24 @@ def test_shown_configs_are_the_files(root):
         assert re.sub(r'  # .*', '', text) == (root / 'configs' / name).read_text('utf-8').partition('\n\n')[2]
 
 
-def test_config_trains_with_layer_wise_lr_decay(config):
+def test_config_trains_with_layer_wise_lr_decay(root, tmp_path):
+    """Without the weights, which would be downloaded."""
     init_default_scope('mmpose')
+    page = (root / 'docs/training.md').read_text('utf-8')
+    (text,) = re.findall(r"```python\n(_base_ = 'mmpose::.*?)```", page, re.DOTALL)
+    (tmp_path / 'pasted.py').write_text(text)
+    config = Config.fromfile(tmp_path / 'pasted.py')
+    assert config.model.backbone.pop('init_cfg').checkpoint.startswith('https://download.openmmlab.com/mmpose/')
     torch.manual_seed(0)
     model = MODELS.build(config.model).train()
     assert type(model.backbone).__module__ == 'vitpose_mm.backbones.vit'
-    optimiser = build_optim_wrapper(model, config.optim_wrapper)
-    rates = {id(weight): group['lr'] for group in optimiser.param_groups for weight in group['params']}
+    optimizer = build_optim_wrapper(model, config.optim_wrapper)
+    rates = {id(weight): group['lr'] for group in optimizer.param_groups for weight in group['params']}
     blocks = [rates[id(block.attn.qkv.weight)] for block in model.backbone.layers]
     assert rates[id(model.head.final_layer.weight)] == pytest.approx(5e-4)
     assert blocks == pytest.approx([5e-4 * 0.8 ** (12 - number) for number in range(12)])
 
     data = get_packed_inputs(1, input_size=(192, 256), heatmap_size=(48, 64), img_shape=(256, 192))
     before = model.backbone.layers[0].attn.qkv.weight.clone()
-    losses = model.train_step(data, optimiser)
-    assert losses['loss'] > 0
+    assert model.train_step(data, optimizer)['loss'] > 0
     assert not torch.equal(before, model.backbone.layers[0].attn.qkv.weight)
