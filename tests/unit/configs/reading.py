@@ -19,7 +19,7 @@ POSE = [path for path in LEAVES if path not in PRETRAIN]
 
 def of_base(leaf: Path) -> Path:
     """Return the path of a leaf with `base` in place of its model size."""
-    return leaf.with_name(re.sub(r'^vitpose-(small|large|huge)(?=(-simple)?_)', 'vitpose-base', leaf.name))
+    return leaf.with_name(re.sub(r'^(vitpose-(plus-)?)(small|large|huge)(?=(-simple)?_)', r'\1base', leaf.name))
 
 
 RESIZED = [path for path in POSE if of_base(path) != path and of_base(path) in POSE]  # of a size that ViT-B also has
@@ -39,7 +39,6 @@ def read_config(path: str | Path) -> Config:
 
 
 def copy_config(path: str | Path) -> Config:
-    """Return a copy of a config, which may be changed."""
     return copy.deepcopy(read_config(path))
 
 

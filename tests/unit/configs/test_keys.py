@@ -89,7 +89,6 @@ UNTYPED = {
 
 @cache
 def resolve(name: str) -> Callable | None:
-    """The only class or function registered under a name in any registry."""
     classes = {registry.get(name) for registry in (*REGISTRIES, FUNCTIONS, STRATEGIES, MODEL_WRAPPERS)} - {None}
     assert len(classes) <= 1, f'type={name!r} is registered more than once: {classes}'
     return classes.pop() if classes else None
@@ -121,7 +120,6 @@ def unknown_keys(node: Any, path: str = '') -> Iterator[str]:
 
 @for_each(LEAVES)
 def test_all_keys_are_known(leaf: Path) -> None:
-    """Every key of every leaf config is an argument of the class it is passed to."""
     init_default_scope('mmpose')
     assert list(unknown_keys(read_config(leaf).to_dict())) == []
 
@@ -149,7 +147,6 @@ VALUES = {'model.backbone.type': 'VIT', 'default_hooks.chekpoint': dict(save_bes
 
 @pytest.mark.parametrize(('name', 'path'), [(name, path) for name in MISSPELT for path in MISSPELT[name].split()])
 def test_misspelt_key_is_found(name: str, path: str) -> None:
-    """A misspelt key, class or hook name is found wherever it is, and nothing else is reported."""
     cfg = copy_config(name)
     cfg.merge_from_dict({path: VALUES.get(path, 1)})
     assert list(unknown_keys(cfg.to_dict())) == [path]

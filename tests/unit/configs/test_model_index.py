@@ -101,7 +101,6 @@ def test_readme_has_the_figures_of_mmpose(root):
 
 
 def test_tables_list_every_leaf_once(root):
-    """The tables in README.md and configs/README.md list every leaf config, with the figures of model-index.yml."""
     rows = []
     for line in ''.join((root / page).read_text() for page in ('README.md', 'configs/README.md')).splitlines():
         if row := re.match(r'\| `(\S+)\.py` \| (.*?) \| (.*?) ?\|', line):

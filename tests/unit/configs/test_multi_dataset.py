@@ -82,8 +82,6 @@ def test_each_dataset_has_its_codec(name):
 
 @pytest.mark.parametrize('name', FULL)
 def test_each_dataset_is_as_in_its_own_config(name):
-    """Files, boxes, augmentation and metric are those of the config for the dataset alone."""
-
     def steps(pipeline):  # crop and target depend on the codec
         return [step for step in pipeline if step.type not in ('TopdownAffine', 'DecodeAndCrop', 'KeypointTarget')]
 

@@ -44,7 +44,6 @@ def test_full_size_model_and_optimizer_build(leaf):
 
 @for_each(PRETRAIN)
 def test_one_training_step(leaf, tmp_path):
-    """The config's data pipeline and model, made small, train from a folder of images."""
     init_default_scope('mmpose')
     for name in range(4):
         noise_image(tmp_path / f'{name}.png', np.random.default_rng(name), 60, 80)

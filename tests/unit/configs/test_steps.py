@@ -29,13 +29,11 @@ WHOLE_BODY = {'foot': 6, 'face': 68, 'lefthand': 21, 'righthand': 21}
 
 
 def keypoints(box: tuple, number: int) -> np.ndarray:
-    """Random points (number, 3) inside a box, all labeled."""
     x, y, w, h = box
     return np.insert(np.random.default_rng(number).uniform(0.1, 0.9, (number, 2)) * (w, h) + (x, y), 2, 2, axis=1)
 
 
 def annotation(number: int, box: tuple, body: int) -> dict:
-    """One person (or animal) with the fields of COCO, CrowdPose and COCO-WholeBody."""
     parts = {f'{part}_kpts': keypoints(box, k).ravel().tolist() for part, k in WHOLE_BODY.items()}
     boxes = {f'{part}_box': box for part in ('face', 'lefthand', 'righthand')}
     valid = {f'{part}_valid': part != 'righthand' for part in WHOLE_BODY}
@@ -107,7 +105,6 @@ def write_data(loader: dict, evaluator: dict | list, folder: Path) -> None:
 
 
 def write_teacher(teacher: dict, folder: Path) -> dict:
-    """Write a narrow teacher with random weights and return its config."""
     config = copy_config(teacher.config)
     assert not {'config', 'checkpoint'} ^ set(teacher)
     narrow(config.model, depth=1)
@@ -117,7 +114,6 @@ def write_teacher(teacher: dict, folder: Path) -> dict:
 
 
 def write_cache(dataset: dict, head: dict, folder: Path) -> str:
-    """Write random heatmaps in the format of `vitpose teacher-cache` and return their folder."""
     built, (width, height) = DATASETS.build(dataset), head.decoder.heatmap_size
     np.save(folder / 'seed0.npy', np.random.rand(len(built), head.out_channels, height, width).astype(np.float16))
     (folder / 'cache.json').write_text(json.dumps(dict(fingerprint(dataset, built), seeds=[0])))
@@ -130,7 +126,6 @@ def heads(model: dict) -> dict[str, dict]:
 
 
 def narrow(model: dict, depth: int) -> None:
-    """Reduce a model's depth and width, and the size of its experts and decoders."""
     model.backbone.arch = dict(depth=depth, **NARROW)
     if model.backbone.get('experts'):
         model.backbone.experts.expert_dim = 16
@@ -168,7 +163,6 @@ def small_config(leaf: Path, tmp_path: Path) -> Config:
 
 @for_each(POSE)
 def test_full_size_model_builds(leaf: Path) -> None:
-    """The full-size model maps images to heatmaps of each codec's size, and its optimizer can be built."""
     init_default_scope('mmpose')
     cfg = copy_config(leaf)
     decoders = heads(cfg.model)
@@ -188,7 +182,6 @@ def test_full_size_model_builds(leaf: Path) -> None:
 
 @for_each([leaf for leaf in POSE if leaf not in RESIZED])
 def test_one_training_and_one_test_step(leaf: Path, tmp_path: Path) -> None:
-    """A training step changes the weights; a test step gives keypoints that the metric accepts."""
     small = small_config(leaf, tmp_path)
     model, decoders = MODELS.build(small.model), heads(small.model)
     multi = '' not in decoders

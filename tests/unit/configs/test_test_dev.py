@@ -44,7 +44,6 @@ def test_results_are_written(tmp_path, monkeypatch):
 
 
 def test_validation_stays_that_of_coco():
-    """The best checkpoint is chosen on COCO val."""
     dev, coco = (read_config(f'coco/vitpose-base_coco{name}-256x192.py') for name in ('-test-dev', ''))
     for key in ('model', 'train_dataloader', 'val_dataloader', 'val_evaluator', 'optim_wrapper', 'default_hooks'):
         assert dev[key] == coco[key]
