@@ -126,14 +126,12 @@ def test_all_keys_are_known(leaf: Path) -> None:
 
 MISSPELT = {
     'coco/vitpose-base_coco-256x192.py': """
-    optim_wraper model.backbone.drop_pth_rate model.backbone.init_cfg.chekpoint model.head.in_chanels
-    model.head.decoder.sigmas model.head.loss.weight model.data_preprocessor.bgr2rgb model.test_cfg.flip_tset
-    train_dataloader.batchsize train_dataloader.sampler.shufle train_dataloader.dataset.anno_file
+    optim_wraper model.backbone.type model.backbone.drop_pth_rate model.backbone.init_cfg.chekpoint
+    model.test_cfg.flip_tset train_dataloader.batchsize train_dataloader.sampler.shufle
     train_dataloader.dataset.pipeline.3.probability train_dataloader.dataset.pipeline.6.encoder.unbiassed
-    optim_wrapper.grad_clip optim_wrapper.clip_grad.norm optim_wrapper.optimizer.weight_decy
-    param_scheduler.0.warmup_iters default_hooks.checkpoint.savebest default_hooks.epoch_seed.sead
-    val_evaluator.annfile visualizer.vis_backend train_cfg.max_epoch auto_scale_lr.batch_size
-    env_cfg.cudnn_benchmrk randomness.sead model.backbone.type default_hooks.chekpoint
+    optim_wrapper.grad_clip optim_wrapper.clip_grad.norm param_scheduler.0.warmup_iters default_hooks.chekpoint
+    default_hooks.checkpoint.savebest val_evaluator.annfile train_cfg.max_epoch auto_scale_lr.batch_size
+    env_cfg.cudnn_benchmrk randomness.sead
     """,
     'multi_dataset/vitpose-plus-base_six-sets-256x192.py': """
     model.backbone.experts.part model.head.default model.head.heads.aic.in_chanels

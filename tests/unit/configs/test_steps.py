@@ -63,10 +63,8 @@ def write_files(dataset: dict, folder: Path) -> dict:
     (folder / 'detections.json').write_text(json.dumps(detections))
     savemat(folder / 'heads.mat', dict(headboxes_src=np.array([[[0, 0]] * 2, [[30, 30]] * 2])))
     dataset = dict(dataset, data_root='', ann_file=str(folder / 'annotations.json'), data_prefix=dict(img=str(folder)))
-    for key, name in (('bbox_file', 'detections.json'), ('headbox_file', 'heads.mat')):
-        if dataset.get(key):
-            dataset[key] = str(folder / name)
-    return dataset
+    more = dict(bbox_file='detections.json', headbox_file='heads.mat')
+    return dataset | {key: str(folder / more[key]) for key in more if dataset.get(key)}
 
 
 def write_hands(dataset: dict, content: dict, folder: Path) -> dict:

@@ -11,6 +11,7 @@ from mmpose.registry import MODELS
 
 from tests.coco_files import noise_image
 from tests.unit.configs.reading import copy_config, read_config
+from tests.unit.configs.test_steps import narrow
 
 
 def test_results_are_written(tmp_path, monkeypatch):
@@ -28,8 +29,7 @@ def test_results_are_written(tmp_path, monkeypatch):
         Path(file).parent.mkdir(parents=True, exist_ok=True)
         Path(file).write_text(json.dumps(content))
 
-    cfg.model.backbone.update(arch=dict(depth=1, embed_dim=48, num_heads=3), init_cfg=None)
-    cfg.model.head.update(in_channels=48, deconv_channels=16)
+    narrow(cfg.model, depth=1)
     model = MODELS.build(cfg.model).eval()
     cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
     loader = Runner.build_dataloader(cfg.test_dataloader, seed=0)

@@ -64,21 +64,11 @@ def test_bad_box(name, fault, options, tmp_path, logged):
         build(name, test_mode=True, **data)
 
 
-@pytest.mark.parametrize(
-    ('people', 'kept', 'message'),
-    [
-        # MMPose clips a person's box to the last pixel, which leaves it empty, but does not clip a hand's box
-        ([person(1), person(2, (63.2, 8, 20, 30))], [1], 'skipped 1 of 2 instances'),
-        (
-            [person(1), *(person(100 + j, (10, 8, 0, 0)) for j in range(8))],
-            [1],
-            r'skipped 8 of 9 instances .*ids 100, 101, 102, 103, 104, \.\.\.$',
-        ),
-    ],
-)
-def test_log_of_bad_boxes(people, kept, message, tmp_path, logged):
-    assert ids_of(build('CocoDataset', **write(tmp_path, people))) == kept
-    assert re.search(message, logged().rstrip())
+def test_log_lists_the_first_bad_boxes(tmp_path, logged):
+    # MMPose clips a person's box to the last pixel, which leaves it empty, but does not clip a hand's box
+    bad = [person(100 + j, (10, 8, 0, 0)) for j in range(8)] + [person(108, (63.2, 8, 20, 30))]
+    assert ids_of(build('CocoDataset', **write(tmp_path, [person(1), *bad]))) == [1]
+    assert re.search(r'skipped 9 of 10 instances .*ids 100, 101, 102, 103, 104, \.\.\.$', logged().rstrip())
 
 
 @pytest.mark.parametrize(
