@@ -59,13 +59,13 @@ def run(args: argparse.Namespace) -> int:
         check_sheet_name(args.preview)
     from ..synthetic.keypoints import keypoint_set
     from ..synthetic.render_settings import RenderSettings
-    from ..synthetic.writer import write_with_progress
+    from ..synthetic.writer import write_dataset
 
     table = keypoint_set(args.kind)
     out = args.out or Path('data', 'synthetic' if args.kind == 'coco' else f'synthetic_{args.kind}')
     width, height = args.size or table.size
     settings = RenderSettings(args.train, args.val, args.seed, args.difficulty, args.kind, width, height)
-    people = write_with_progress(out, settings, args.workers, args.overwrite)
+    people = write_dataset(out, settings, args.workers, args.overwrite, show_progress=True)
     if args.preview is not None:
         write_contact_sheet(args.preview, settings)
     print(

@@ -15,7 +15,7 @@ from ..runs.table import machine, markdown, minutes
 from ..runs.training_log import best_checkpoint, read_curve
 from ..synthetic.keypoints import keypoint_set
 from ..synthetic.render_settings import RenderSettings
-from ..synthetic.writer import write_with_progress
+from ..synthetic.writer import write_dataset
 from .crossing_video import predict_video
 from .folder import MARKER
 from .gallery import draw_gallery
@@ -44,7 +44,7 @@ def run_demo(
     with timed('total'):
         log(f'1/5 rendering {settings.train} training and {settings.val} held-out images (about a minute)')
         with timed('rendering'):
-            people = write_with_progress(out / 'data', settings, workers=2, overwrite=True)
+            people = write_dataset(out / 'data', settings, overwrite=True, show_progress=True)
         command = f'`mim train mmpose {config.name}`'
         log(f'2/5 training on {people["train"]} people with {command}; the full log is in {out / "train.log"}')
         with timed('training'):

@@ -16,16 +16,7 @@ MPII_SCALE_PX = 200  # the size of a person whose scale is 1
 
 
 def annotation_files(settings: RenderSettings, split: str, people: People) -> dict[str, bytes]:
-    """Encode the annotation files of a split.
-
-    Args:
-        settings: Settings of the dataset.
-        split: 'train' or 'val'.
-        people: Annotations of each image.
-
-    Returns:
-        File name to content.
-    """
+    """Encode the annotation files of a split, 'train' or 'val': file name to content."""
     if keypoint_set(settings.kind).layout == 'mpii':
         return _mpii_files(split, people)
     return {f'{split}.json': _to_json(_coco_file(settings, split, people))}
@@ -48,13 +39,14 @@ def _coco_file(settings: RenderSettings, split: str, people: People) -> dict:
                 'image_id': image_id,
                 'category_id': category_id,
                 'iscrowd': 0,
-                'bbox': [int(value) for value in person['bbox']],
+                'bbox': list(person['bbox']),
                 'area': person['area'],
                 'segmentation': person['polygons'],
                 'keypoints': _flat(person['keypoints'][:count]),
                 'num_keypoints': int((person['keypoints'][:count, 2] > 0).sum()),
             }
-            annotations.append(LAYOUTS[table.layout](annotation, person['keypoints']))
+            convert = LAYOUTS.get(table.layout)
+            annotations.append(convert(annotation, person['keypoints']) if convert else annotation)
     return {
         'info': {
             'description': f'vitpose synth: rendered {table.species.noun}, {split}',
@@ -82,10 +74,6 @@ def _coco_file(settings: RenderSettings, split: str, people: People) -> dict:
 
 def _flat(keypoints: np.ndarray) -> list[float]:
     return [value for x, y, v in keypoints.tolist() for value in (round(x, 2), round(y, 2), int(v))]
-
-
-def _coco_annotation(annotation: dict, keypoints: np.ndarray) -> dict:
-    return annotation
 
 
 def _aic_annotation(annotation: dict, keypoints: np.ndarray) -> dict:
@@ -157,9 +145,6 @@ def _mpii_files(split: str, people: People) -> dict[str, bytes]:
     return files
 
 
-LAYOUTS: dict[str, Callable[[dict, np.ndarray], dict]] = {
-    'coco': _coco_annotation,
-    'aic': _aic_annotation,
-    'ap10k': _ap10k_annotation,
-    'wholebody': _wholebody_annotation,
-}
+LAYOUTS: dict[str, Callable[[dict, np.ndarray], dict]] = dict(
+    aic=_aic_annotation, ap10k=_ap10k_annotation, wholebody=_wholebody_annotation
+)

@@ -54,12 +54,7 @@ def render_clip(
 def _walk(rng: np.random.Generator, species: Species, path: np.ndarray, yaw: float, scale: float) -> list[Figure]:
     """Return the figure of one person in each frame, who goes from one step to the other and back in a period.
 
-    Args:
-        rng: Random generator.
-        species: Species of the person.
-        path: (frames, 2) position of the feet in pixels.
-        yaw: Of the body towards the camera, in degrees.
-        scale: Pixels per stature.
+    `path` (frames, 2) has the position of the feet in pixels, `yaw` is in degrees, `scale` in pixels per stature.
     """
     legs = {name: angle for name, angle in FAMILIES['walk'].items() if name.endswith(('hip', 'knee'))}
     left_step, right_step = (

@@ -58,7 +58,7 @@ def write_contact_sheet(path: Path, settings: RenderSettings) -> None:
     zoom = -(-MIN_TILE_WIDTH_PX // settings.width)
     height, width = settings.height * zoom, settings.width * zoom
     sheet = np.full((ROWS * height, COLUMNS * width, 3), DARK, np.uint8)
-    for index in range(min(ROWS * COLUMNS, settings.count(split))):
+    for index in range(min(ROWS * COLUMNS, getattr(settings, split))):
         rendered = render_one(settings, split, index)
         tile = cv2.resize(rendered.image, (width, height), interpolation=cv2.INTER_CUBIC)
         for person in rendered.people:

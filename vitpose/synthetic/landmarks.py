@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from .bodies.species import Species
+
+Offset = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Landmark:
 
     joint: str
     shown_by: tuple[str, ...]
-    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    offset: Offset = (0.0, 0.0, 0.0)
     on_head: bool = False
     through: tuple[str, ...] = ()
     depth: float = 0.0
@@ -37,7 +40,7 @@ class KeypointSet:
         species: Species to draw.
         landmarks: Keypoint name to landmark, in the dataset's order.
         skeleton: Pairs of keypoint names that are joined by a limb.
-        layout: Format of the annotation files: 'mpii' or a key of `annotation_files.LAYOUTS`.
+        layout: Format of the annotation files: 'coco', 'mpii' or a key of `annotation_files.LAYOUTS`.
         size: Default image width and height in pixels.
     """
 
@@ -59,18 +62,13 @@ class KeypointSet:
 
 
 def both_landmarks(
-    name: str,
-    joint: str,
-    *shown_by: str,
-    offset: tuple[float, float, float] = (0.0, 0.0, 0.0),
-    through: tuple[str, ...] = (),
-    depth: float = 0.0,
+    name: str, joint: str, *shown_by: str, offset: Offset = (0, 0, 0), **through: Any
 ) -> dict[str, Landmark]:
     """Return the left and right landmarks at a joint; `offset` is that of the left one."""
     landmarks, (x, y, z) = {}, offset
     for side, sign in (('left', 1), ('right', -1)):
-        parts, mirrored = tuple(f'{side}_{part}' for part in shown_by), (sign * x, y, z)
-        landmarks[f'{side}_{name}'] = Landmark(f'{side}_{joint}', parts, mirrored, through=through, depth=depth)
+        parts = tuple(f'{side}_{part}' for part in shown_by)
+        landmarks[f'{side}_{name}'] = Landmark(f'{side}_{joint}', parts, (sign * x, y, z), **through)
     return landmarks
 
 

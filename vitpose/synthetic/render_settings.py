@@ -44,10 +44,6 @@ class RenderSettings:
         keypoint_set(self.kind)
         difficulty(self.difficulty)
 
-    def count(self, split: str) -> int:
-        """Return the number of images of a split."""
-        return {'train': self.train, 'val': self.val}[split]
-
 
 def render_one(settings: RenderSettings, split: str, index: int) -> RenderedImage:
     """Render image `index` of a split, independently of any other image; kinds of the same seed differ."""

@@ -45,12 +45,9 @@ def _face() -> dict[str, Landmark]:
 def _hand(side: str) -> dict[str, Landmark]:
     hand = {f'{side}_hand_root': Landmark(f'{side}_wrist', (f'{side}_forearm', f'{side}_hand'))}
     for finger in (f'{side}_{finger}' for finger in FINGERS):
-        hand |= {
-            f'{finger}1': Landmark(f'{finger}1', (f'{finger}1', f'{side}_hand')),
-            f'{finger}2': Landmark(f'{finger}2', (f'{finger}1', f'{finger}2')),
-            f'{finger}3': Landmark(f'{finger}3', (f'{finger}2', f'{finger}3')),
-            f'{finger}4': Landmark(f'{finger}4', (f'{finger}3',)),
-        }
+        one, two, three, tip = (f'{finger}{i}' for i in (1, 2, 3, 4))
+        shown_by = {one: (one, f'{side}_hand'), two: (one, two), three: (two, three), tip: (three,)}
+        hand |= {joint: Landmark(joint, parts) for joint, parts in shown_by.items()}
     return hand
 
 

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -19,11 +19,7 @@ JPEG_QUALITY = 92
 
 
 def write_dataset(
-    out: str | Path,
-    settings: RenderSettings,
-    workers: int = 2,
-    overwrite: bool = False,
-    on_progress: Callable[[int], None] = lambda images: None,
+    out: str | Path, settings: RenderSettings, workers: int = 2, overwrite: bool = False, show_progress: bool = False
 ) -> dict[str, int]:
     """Render a dataset and write `out`/{train,val}/*.jpg and `out`/annotations/, in the format of the kind.
 
@@ -34,7 +30,7 @@ def write_dataset(
         settings: Settings. The written bytes depend only on them, not on `workers`.
         workers: Number of processes; 0 renders in this one.
         overwrite: Whether to replace an existing `out`.
-        on_progress: Called with the number of images finished since the last call.
+        show_progress: Whether to show a progress bar.
 
     Returns:
         Split name to the number of annotated people.
@@ -45,60 +41,45 @@ def write_dataset(
         ValueError: `workers` is negative.
     """
     target = Path(out)
-    check_folder(target, overwrite)
+    if target.exists() and not target.is_dir():
+        raise NotADirectoryError(f'{target} is a file: pass a folder')
+    if target.exists() and any(target.iterdir()) and not overwrite:
+        raise FileExistsError(f'{target} is not empty: pass another folder, or --overwrite to replace it')
     if workers < 0:
         raise ValueError(f'workers is {workers}: expected an integer >= 0')
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f'.{target.name}.part-', dir=target.parent))
     try:
-        new = temporary / 'new'
-        people = _write_files(new, settings, workers, on_progress)
+        people = _write_files(temporary / 'new', settings, workers, show_progress)
         if target.exists():
             old = tempfile.mkdtemp(prefix=f'.{target.name}.old-', dir=target.parent)
             os.replace(target, old)
-            os.replace(new, target)
+            os.replace(temporary / 'new', target)
             shutil.rmtree(old)
         else:
-            os.replace(new, target)
+            os.replace(temporary / 'new', target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return people
 
 
-def check_folder(out: Path, overwrite: bool) -> None:
-    """Refuse a file, and a folder with anything in it unless it is to be replaced; see `write_dataset`."""
-    if out.exists() and not out.is_dir():
-        raise NotADirectoryError(f'{out} is a file: pass a folder')
-    if out.exists() and any(out.iterdir()) and not overwrite:
-        raise FileExistsError(f'{out} is not empty: pass another folder, or --overwrite to replace it')
-
-
-def write_with_progress(out: Path, settings: RenderSettings, workers: int, overwrite: bool) -> dict[str, int]:
-    """Write a dataset with a progress bar; see `write_dataset`."""
-    check_folder(out, overwrite)
+def _write_files(out: Path, settings: RenderSettings, workers: int, show_progress: bool) -> dict[str, int]:
+    """Write all files into a new folder and return the number of annotated people per split."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
-        task = progress.add_task('rendering', total=settings.train + settings.val)
-        return write_dataset(out, settings, workers, overwrite, lambda images: progress.advance(task, images))
-
-
-def _write_files(
-    out: Path, settings: RenderSettings, workers: int, on_progress: Callable[[int], None]
-) -> dict[str, int]:
-    """Write all files into a new folder and return the number of annotated people per split."""
     for name in (*SPLITS, 'annotations'):
         (out / name).mkdir(parents=True)
-    tasks = [
-        (split, range(start, min(start + IMAGES_PER_TASK, settings.count(split))))
-        for split in SPLITS
-        for start in range(0, settings.count(split), IMAGES_PER_TASK)
-    ]
+    tasks = []
+    for split in SPLITS:
+        indices = range(getattr(settings, split))
+        tasks += [(split, indices[i : i + IMAGES_PER_TASK]) for i in indices[::IMAGES_PER_TASK]]
     people: dict[str, People] = {split: [] for split in SPLITS}
-    for (split, _), written in zip(tasks, _write_images(out, settings, tasks, workers), strict=True):
-        people[split].extend(written)
-        on_progress(len(written))
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not show_progress) as progress:
+        bar = progress.add_task('rendering', total=settings.train + settings.val)
+        for (split, _), written in zip(tasks, _write_images(out, settings, tasks, workers), strict=True):
+            people[split].extend(written)
+            progress.advance(bar, len(written))
     for split in SPLITS:
         for name, content in annotation_files(settings, split, people[split]).items():
             (out / 'annotations' / name).write_bytes(content)

@@ -1,6 +1,6 @@
 """Maxima of heatmaps: ties, missing maxima, the border of the map, export."""
 
-import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,12 +13,13 @@ from vitpose_mm.codecs.peaks import blur_table, border_table, dark_peaks, msra_p
 KERNEL = BatchUDPHeatmap((192, 256), (48, 64)).kernel
 REFINEMENTS = {
     'msra': msra_peaks,
-    'dark': lambda maps, sparse=False: dark_peaks(maps, KERNEL, sparse),
-    'udp': lambda maps, sparse=False: udp_peaks(maps, KERNEL, None, sparse),
-    'udp, border': lambda maps, sparse=False: udp_peaks(maps, KERNEL, 2.0, sparse),
+    'dark': partial(dark_peaks, kernel=KERNEL),
+    'udp': partial(udp_peaks, kernel=KERNEL),
+    'udp, border': partial(udp_peaks, kernel=KERNEL, border_sigma=2.0),
 }
+DYNAMIC = ({0: torch.export.Dim('batch')},)
 recent = pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.6'), reason='needs torch 2.6 or newer')
-all_refinements = pytest.mark.parametrize('refine', REFINEMENTS.values(), ids=REFINEMENTS.keys())
+every_newton = pytest.mark.parametrize('name', ['dark', 'udp', 'udp, border'])
 
 
 def gaussians(positions, size=(48, 64), sigma=2.0):
@@ -33,25 +34,19 @@ def gaussians(positions, size=(48, 64), sigma=2.0):
 def test_the_first_of_several_maxima_is_taken(size):
     width, height = size
     maps = torch.from_numpy(np.random.default_rng(0).integers(0, 3, (40, 5, height, width)).astype(np.float32))
-    cells, scores = msra_peaks(maps)
-    first = maps.flatten(2).argmax(-1)
+    (cells, scores), first = msra_peaks(maps), maps.flatten(2).argmax(-1)
     assert torch.equal(scores, maps.amax((2, 3)))
     assert (cells - torch.stack((first % width, first // width), -1)).abs().max() <= 0.25
 
 
-@all_refinements
-def test_without_a_positive_value_there_is_no_maximum(refine):
+@pytest.mark.parametrize('name', REFINEMENTS)
+def test_without_a_positive_value_there_is_no_maximum(name):
     maps = torch.stack((torch.zeros(64, 48), torch.full((64, 48), -0.5), gaussians([[[20.0, 30.0]]])[0, 0]))[None]
-    cells, scores = refine(maps)
+    cells, scores = REFINEMENTS[name](maps)
     assert torch.equal(cells[0, :2], torch.full((2, 2), -1.0))
     assert scores[0].tolist() == [0, -0.5, 1]
     assert cells[0, 2].tolist() == pytest.approx([20, 30], abs=1e-4)
-
-
-@all_refinements
-def test_an_empty_batch_has_no_maxima(refine):
-    cells, scores = refine(torch.zeros(0, 17, 64, 48))
-    assert cells.shape == (0, 17, 2) and scores.shape == (0, 17)
+    assert [part.shape for part in REFINEMENTS[name](maps[:0])] == [(0, 3, 2), (0, 3)]
 
 
 def test_msra_moves_by_a_quarter_of_a_cell_except_near_the_border():
@@ -59,8 +54,8 @@ def test_msra_moves_by_a_quarter_of_a_cell_except_near_the_border():
     for i, (x, y) in enumerate([(5, 7), (5, 7), (1, 7), (5, 0), (11, 7), (0, 15), (11, 14)]):
         maps[i, 0, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] = 0.1
         maps[i, 0, y, x] = 1
-    maps[0, 0, 7, 4], maps[1, 0, 8, 5], maps[2, 0, 7, 2], maps[3, 0, 0, 4] = 0.5, 0.5, 0.5, 0.5
-    maps[4, 0, 8, 11] = maps[5, 0, 14, 0] = maps[6, 0, 15, 11] = 0.5
+    for i, (x, y) in enumerate([(4, 7), (5, 8), (2, 7), (4, 0), (11, 8), (0, 14), (11, 15)]):
+        maps[i, 0, y, x] = 0.5
     expected = [[4.75, 7], [5, 7.25], [1, 7], [5, 0], [11, 7.25], [0, 15], [11, 14.25]]
     assert msra_peaks(maps)[0][:, 0].tolist() == expected
 
@@ -69,21 +64,11 @@ def test_dark_leaves_the_two_outermost_rows_and_columns():
     near = [(x, y) for x in (1.3, 2.3, 45.3, 46.3) for y in (1.3, 2.3, 61.3, 62.3)]
     cells, _ = dark_peaks(gaussians(near)[None], KERNEL)
     for (x, y), cell in zip(near, cells[0].tolist(), strict=True):
-        inside = 2 <= x < 46 and 2 <= y < 62
-        assert (cell != [round(x), round(y)]) == inside
+        assert (cell != [round(x), round(y)]) == (2 <= x < 46 and 2 <= y < 62)
 
 
-@pytest.mark.parametrize('reach', [1, 2])
-def test_table_of_the_blur_repeats_the_first_and_last_cell(reach):
-    values = np.random.default_rng(0).random(20)
-    blurred = np.convolve(values, KERNEL, mode='same')
-    found = np.array(blur_table(20, KERNEL, reach, beyond=False)) @ values
-    np.testing.assert_allclose(found, np.pad(blurred, reach, mode='edge'), rtol=1e-12)
-
-
-@pytest.mark.parametrize('name', ['dark', 'udp', 'udp, border'])
+@every_newton
 def test_ideal_peaks_are_exact_away_from_the_border(name):
-    """Also in x and y separately, and for peaks of another width than the kernel's."""
     steps = torch.arange(-0.5, 0.5, 0.1)
     positions = torch.stack(torch.meshgrid(23 + steps, 31 + steps, indexing='ij'), -1).flatten(0, 1)[None]
     for sigma in (1.5, 2.0, 3.0):
@@ -91,24 +76,14 @@ def test_ideal_peaks_are_exact_away_from_the_border(name):
         assert (cells - positions).abs().max() < (2e-3 if sigma < 3 else 4e-3)
 
 
-def test_ideal_peaks_near_the_border_are_corrected():
-    """Every sub-cell position along the border, in both axes: at most 0.3 pixels with the correction."""
+@pytest.mark.parametrize('flip', [False, True])
+def test_ideal_peaks_near_the_border_are_corrected(flip):
     near = torch.cat((torch.arange(0, 8, 0.0625), torch.arange(39, 47.01, 0.0625)))
-    for flip in (False, True):
-        positions = torch.stack((near, torch.full_like(near, 20.3)), -1)[None]
-        positions, size = (positions.flip(-1), (64, 48)) if flip else (positions, (48, 64))
-        maps = gaussians(positions, size)
-        errors = {
-            name: to_input_px((REFINEMENTS[name](maps)[0] - positions).abs(), (192 / 47, 192 / 47)).max().item()
-            for name in ('udp', 'udp, border')
-        }
-        assert errors['udp'] > 4 and errors['udp, border'] < 0.2, errors
-
-
-def test_peaks_in_the_corners_are_corrected():
-    corners = torch.tensor([[[0.1, 0.2], [46.9, 0.4], [0.4, 62.8], [46.6, 62.6], [1.5, 61.4]]])
-    cells, _ = udp_peaks(gaussians(corners), KERNEL, 2.0)
-    assert (cells - corners).abs().max() < 0.3 * 47 / 192
+    positions = torch.stack((near, torch.full_like(near, 20.3)), -1)[None]
+    positions, size = (positions.flip(-1), (64, 48)) if flip else (positions, (48, 64))
+    maps = gaussians(positions, size)
+    errors = [192 / 47 * (refine(maps)[0] - positions).abs().max() for refine in list(REFINEMENTS.values())[2:]]
+    assert errors[0] > 4 and errors[1] < 0.2, errors  # input pixels, without and with the correction
 
 
 def test_the_border_term_vanishes_away_from_the_border():
@@ -118,26 +93,25 @@ def test_the_border_term_vanishes_away_from_the_border():
     assert abs(table[5][0]) < 1e-3  # continues the zeros
 
 
-def test_blur_rows_sum_to_the_mass_of_the_kernel_inside_the_map():
-    inside = [sum(row) for row in blur_table(48, KERNEL, 1, True)]
-    assert inside[6:-6] == pytest.approx([1] * 38)
-    assert inside[0] == pytest.approx(sum(KERNEL[6:])) and inside[-1] == pytest.approx(inside[0])
-    copies = blur_table(48, KERNEL, 2, False)
-    assert copies[0] == copies[1] == copies[2] != copies[3]
+@pytest.mark.parametrize('reach', [1, 2])
+def test_table_of_the_blur(reach):
+    """Beyond the border are copies of the first and last cell, or the blur of zeros there."""
+    values = np.random.default_rng(0).random(20)
+    copies, inside = (np.array(blur_table(20, KERNEL, reach, beyond)) for beyond in (False, True))
+    blurred = np.convolve(values, KERNEL, mode='same')
+    np.testing.assert_allclose(copies @ values, np.pad(blurred, reach, mode='edge'), rtol=1e-12)
+    whole = np.convolve(values, KERNEL)[len(KERNEL) // 2 - reach :]
+    np.testing.assert_allclose(inside @ values, whole[: 20 + 2 * reach], rtol=1e-12)
 
 
-@pytest.mark.parametrize('name', ['dark', 'udp', 'udp, border'])
+@every_newton
 def test_sparse_is_equal_to_the_bit(name):
-    """Also where some heatmaps are limited and some are not."""
-    refine = REFINEMENTS[name]
     random = torch.Generator().manual_seed(0)
     maps = gaussians(torch.rand(4, 17, 2, generator=random) * torch.tensor((47, 63)))
-    maps = maps * 10 ** -(4 * torch.rand(4, 17, 1, 1, generator=random)) + 1e-3 * torch.randn(
-        maps.shape, generator=random
-    )
+    maps *= 10 ** -(4 * torch.rand(4, 17, 1, 1, generator=random))
+    maps += 1e-3 * torch.randn(maps.shape, generator=random)
     maps[0, 0] *= 200  # more than the upper limit
-    for one, other in zip(refine(maps), refine(maps, sparse=True), strict=True):
-        assert torch.equal(one, other)
+    assert all(map(torch.equal, REFINEMENTS[name](maps), REFINEMENTS[name](maps, sparse=True)))
 
 
 class Decoder(torch.nn.Module):
@@ -162,10 +136,9 @@ def hard_cases():
 def test_traced_code_takes_any_batch_size(name):
     """A loop over images, or a shape that depends on data, could not be traced with a dynamic batch size."""
     maps, refine = hard_cases(), REFINEMENTS[name]
-    exported = torch.export.export(Decoder(refine), (maps[:2],), dynamic_shapes=({0: torch.export.Dim('batch')},))
+    exported = torch.export.export(Decoder(refine), (maps[:2],), dynamic_shapes=DYNAMIC)
     for part in (maps[:1], maps):
-        for found, wanted in zip(exported.module()(part), Decoder(refine)(part), strict=True):
-            assert torch.equal(found, wanted)
+        assert all(map(torch.equal, exported.module()(part), Decoder(refine)(part)))
 
 
 @pytest.mark.slow
@@ -174,17 +147,17 @@ def test_onnx_runtime_gives_the_same_at_any_batch_size(tmp_path):
     import onnxruntime
 
     maps, decoder, file = hard_cases(), Decoder(REFINEMENTS['udp, border']).eval(), tmp_path / 'decoder.onnx'
-    shapes = ({0: torch.export.Dim('batch')},)
-    torch.onnx.export(decoder, (maps[:2],), file, dynamo=True, dynamic_shapes=shapes, verbose=False)
+    torch.onnx.export(decoder, (maps[:2],), file, dynamo=True, dynamic_shapes=DYNAMIC, verbose=False)
     session = onnxruntime.InferenceSession(file, providers=['CPUExecutionProvider'])
-    name = session.get_inputs()[0].name
     for part in (maps[:1], maps):
-        for found, wanted in zip(session.run(None, {name: part.numpy()}), decoder(part), strict=True):
-            assert np.abs(found - wanted.numpy()).max() < 1e-3
+        outputs = session.run(None, {session.get_inputs()[0].name: part.numpy()})
+        for output, expected in zip(outputs, decoder(part), strict=True):
+            assert np.abs(output - expected.numpy()).max() < 1e-3
 
 
 def test_the_scale_of_the_blur_decides_what_is_limited():
     """A weak peak is scaled up to its original maximum before the limit of 1e-3 applies."""
     maps = gaussians([[[20.3, 30.6]]]) * 2e-3
-    assert udp_peaks(maps, KERNEL)[0][0, 0].tolist() == pytest.approx([20.3, 30.6], abs=1e-3)
-    assert math.isclose(udp_peaks(maps, KERNEL)[1].item(), maps.max().item())
+    cells, scores = udp_peaks(maps, KERNEL)
+    assert cells[0, 0].tolist() == pytest.approx([20.3, 30.6], abs=1e-3)
+    assert scores.item() == pytest.approx(maps.max().item())

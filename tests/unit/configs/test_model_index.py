@@ -7,40 +7,38 @@ import sys
 from pathlib import Path
 
 import mmpose
-import pytest
 from modelindex.load_model_index import load
-from modelindex.models.Model import Model
 
 from vitpose.published.catalogue import read_catalogue
 
-# COCO val AP with detected boxes: paper, tables 2 and 4; small: the authors' README.
+# COCO val AP by source: the paper's tables with detected boxes; the authors' README.
+SOURCES = {
+    "authors' repository": """
+        small_coco-256x192 0.738  small-simple_coco-256x192 0.735  plus-small_six-sets-256x192 0.758
+        plus-base_six-sets-256x192 0.770  plus-large_six-sets-256x192 0.786  plus-huge_six-sets-256x192 0.794
+    """,
+    'paper, table 2': """
+        base_coco-256x192 0.758  large_coco-256x192 0.783  huge_coco-256x192 0.791
+        base-simple_coco-256x192 0.755  large-simple_coco-256x192 0.782  huge-simple_coco-256x192 0.789
+    """,
+    'paper, table 4': """
+        base_coco-224x224 0.749  base_coco-256x256 0.758  base_coco-384x288 0.769
+        base_coco-384x384 0.771  base_coco-576x432 0.778
+    """,
+    'paper, table 6': 'base-freeze-attention_coco-256x192 0.751  base-freeze-ffn_coco-256x192 0.728',
+    'paper, table 7': """
+        base_coco-aic-256x192 0.770  base_coco-aic-mpii-256x192 0.771
+        large_coco-aic-mpii-256x192 0.787  huge_coco-aic-mpii-256x192 0.795
+    """,
+    'paper, table 8': """
+        base-from-large-token_coco-256x192 0.760  base-from-large-output_coco-256x192 0.763
+        base-from-large-both_coco-256x192 0.766
+    """,
+}
 AP = {
-    'vitpose-small_coco-256x192': (0.738, "authors' repository"),
-    'vitpose-small-simple_coco-256x192': (0.735, "authors' repository"),
-    'vitpose-base_coco-256x192': (0.758, 'paper, table 2'),
-    'vitpose-base-simple_coco-256x192': (0.755, 'paper, table 2'),
-    'vitpose-large_coco-256x192': (0.783, 'paper, table 2'),
-    'vitpose-large-simple_coco-256x192': (0.782, 'paper, table 2'),
-    'vitpose-huge_coco-256x192': (0.791, 'paper, table 2'),
-    'vitpose-huge-simple_coco-256x192': (0.789, 'paper, table 2'),
-    'vitpose-base_coco-224x224': (0.749, 'paper, table 4'),
-    'vitpose-base_coco-256x256': (0.758, 'paper, table 4'),
-    'vitpose-base_coco-384x288': (0.769, 'paper, table 4'),
-    'vitpose-base_coco-384x384': (0.771, 'paper, table 4'),
-    'vitpose-base_coco-576x432': (0.778, 'paper, table 4'),
-    'vitpose-base-freeze-attention_coco-256x192': (0.751, 'paper, table 6'),
-    'vitpose-base-freeze-ffn_coco-256x192': (0.728, 'paper, table 6'),
-    'vitpose-base-from-large-token_coco-256x192': (0.760, 'paper, table 8'),
-    'vitpose-base-from-large-output_coco-256x192': (0.763, 'paper, table 8'),
-    'vitpose-base-from-large-both_coco-256x192': (0.766, 'paper, table 8'),
-    'vitpose-base_coco-aic-256x192': (0.770, 'paper, table 7'),
-    'vitpose-base_coco-aic-mpii-256x192': (0.771, 'paper, table 7'),
-    'vitpose-large_coco-aic-mpii-256x192': (0.787, 'paper, table 7'),
-    'vitpose-huge_coco-aic-mpii-256x192': (0.795, 'paper, table 7'),
-    'vitpose-plus-small_six-sets-256x192': (0.758, "authors' repository"),
-    'vitpose-plus-base_six-sets-256x192': (0.770, "authors' repository"),
-    'vitpose-plus-large_six-sets-256x192': (0.786, "authors' repository"),
-    'vitpose-plus-huge_six-sets-256x192': (0.794, "authors' repository"),
+    f'vitpose-{name}': (float(ap), source)
+    for source, text in SOURCES.items()
+    for name, ap in zip(text.split()[::2], text.split()[1::2], strict=True)
 }
 # The other datasets of ViTPose+: the authors' README. MPII: PCKh.
 PLUS = {
@@ -51,34 +49,20 @@ PLUS = {
 }
 
 
-@pytest.fixture
-def models(root: Path) -> list[Model]:
+def test_figures_are_those_of_the_paper(root):
+    """Each published figure appears once, marked as such and with its source, in the entry of an existing config."""
     index = load(str(root / 'model-index.yml'))
     index.build_models_with_collections()
-    return [model for model in index.models if model.weights is None]
-
-
-def test_figures_are_those_of_the_paper(models):
-    """Each published figure appears once, marked as such and with its source."""
-    found, others = {}, {}
+    models = [model for model in index.models if model.weights is None]
+    assert sorted(model.name for model in models) == sorted(AP)
     for model in models:
-        figures = {}
-        for result in model.results:
-            ((name, value),) = result.metrics.items()
-            assert name == ('Paper PCKh' if result.dataset == 'MPII' else 'Paper AP')
-            figures[result.dataset] = value
-        found[model.name] = (figures.pop('COCO'), model.metadata.data['Source of AP'])
-        if figures:
-            others[model.name] = figures
-    assert found == AP
-    assert len(models) == len(AP)
-    assert others == {f'vitpose-plus-{size}_six-sets-256x192': figures for size, figures in PLUS.items()}
-
-
-def test_configs_exist(models, root):
-    for model in models:
-        assert (root / model.config).is_file()
-        assert Path(model.config).stem == model.name
+        assert (root / model.config).is_file() and Path(model.config).stem == model.name
+        ap, source = AP[model.name]
+        assert model.metadata.data['Source of AP'] == source
+        plus = PLUS[model.name.split('-')[2].split('_')[0]] if 'six-sets' in model.name else {}
+        figures = {name: {'Paper PCKh' if name == 'MPII' else 'Paper AP': value} for name, value in plus.items()}
+        assert len(model.results) == 1 + len(figures)
+        assert {result.dataset: result.metrics for result in model.results} == {'COCO': {'Paper AP': ap}, **figures}
 
 
 READ_WITH_MIM = """
@@ -100,9 +84,9 @@ def test_mim_reads_the_index(root):
     done = subprocess.run(
         [sys.executable, '-c', READ_WITH_MIM, str(root / 'model-index.yml')], capture_output=True, text=True, check=True
     )
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert {name: ap for name, ap in found.items() if ap is not None} == {name: ap for name, (ap, _) in AP.items()}
-    assert found.keys() - AP.keys() == {model.name for model in read_catalogue()}
+    rows = json.loads(done.stdout.splitlines()[-1])
+    assert {name: ap for name, ap in rows.items() if ap is not None} == {name: ap for name, (ap, _) in AP.items()}
+    assert rows.keys() - AP.keys() == {model.name for model in read_catalogue()}
 
 
 def test_readme_has_the_figures_of_mmpose(root):
@@ -117,22 +101,19 @@ def test_readme_has_the_figures_of_mmpose(root):
 
 
 def test_tables_list_every_leaf_once(root):
-    """The tables in README.md and configs/README.md list every leaf config, with the figures of model-index.yml."""
     rows = []
     for line in ''.join((root / page).read_text() for page in ('README.md', 'configs/README.md')).splitlines():
-        row = re.match(r'\| `(\S+)\.py` \| (.*?) \| (.*?) ?\|', line)
-        if row and '[-simple]' in row[1]:
-            rows.append((row[1].replace('[-simple]', ''), row[2]))
-            rows.append((row[1].replace('[-simple]', '-simple'), row[3]))
-        elif row and 'SIZE' in row[1]:
-            rows.extend((row[1].replace('SIZE', size), row[2]) for size in PLUS)
-        elif row:
-            rows.append((row[1], row[2]))
-    found = dict(rows)
-    assert len(found) == len(rows)
-    leaves = [p.relative_to(root / 'configs') for p in (root / 'configs').glob('[!_]*/*.py')]
-    folders = {leaf.stem: leaf.parent.name for leaf in leaves}
-    figures = {f'{folders[name]}/{name}': f'{100 * ap:.1f}' for name, (ap, _) in AP.items()}
-    assert {name: found.get(name) for name in figures} == figures
-    papers = {str(p.with_suffix('')) for p in leaves if p.parent.name != 'synthetic'}
-    assert papers == set(found)
+        if row := re.match(r'\| `(\S+)\.py` \| (.*?) \| (.*?) ?\|', line):
+            if '[-simple]' in row[1]:
+                rows += [(row[1].replace('[-simple]', head), row[i]) for head, i in (('', 2), ('-simple', 3))]
+            else:
+                sizes = PLUS if 'SIZE' in row[1] else ['']
+                rows += [(row[1].replace('SIZE', size), row[2]) for size in sizes]
+    listed = dict(rows)
+    assert len(listed) == len(rows)
+    leaves = [p.relative_to(root / 'configs').with_suffix('') for p in (root / 'configs').glob('[!_]*/*.py')]
+    assert {str(leaf) for leaf in leaves if leaf.parent.name != 'synthetic'} == set(listed)
+    assert {path.name for path in leaves} >= set(AP)
+    for leaf in leaves:
+        if leaf.name in AP:
+            assert listed[str(leaf)] == f'{100 * AP[leaf.name][0]:.1f}'

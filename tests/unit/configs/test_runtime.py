@@ -20,16 +20,13 @@ def test_a_users_hook_keeps_ours(root, tmp_path):
     path.write_text(f"_base_ = '{root}/configs/_base_/runtime/default.py'\ncustom_hooks = [dict(type='EMAHook')]\n")
     cfg = Config.fromfile(path)
     hooks = {name: hook for name, hook in cfg.default_hooks.items() if name not in OF_POSES}
-    options = dict(wrapper=dict(type='FiniteOptimWrapper', optimizer=dict(type='SGD', lr=0.1)), val=False)
+    wrapper = dict(type='FiniteOptimWrapper', optimizer=dict(type='SGD', lr=0.1))
+    options = dict(ours=False, hooks=cfg.custom_hooks, default_hooks=hooks, wrapper=wrapper, val=False)
     model = Toy(bad=range(12))
-    runner = build(
-        tmp_path, 20, model=model, ours=False, hooks=cfg.custom_hooks, default_hooks=hooks,
-        checkpoint=dict(type='CompleteCheckpointHook'), **options,
-    )  # fmt: skip
-    names = [type(hook).__name__ for hook in runner.hooks]
-    assert {*OURS, 'EMAHook'} <= set(names)
-    priorities = [hook.priority for hook in runner.hooks if type(hook).__name__ in ('EpochSeedHook', 'PreemptionHook')]
-    assert priorities == ['VERY_HIGH', 'LOWEST']
+    runner = build(tmp_path, 20, model=model, checkpoint=dict(type='CompleteCheckpointHook'), **options)
+    priorities = {type(hook).__name__: hook.priority for hook in runner.hooks}
+    assert {*OURS, 'EMAHook'} <= set(priorities)
+    assert (priorities['EpochSeedHook'], priorities['PreemptionHook']) == ('VERY_HIGH', 'LOWEST')
     with pytest.raises(FloatingPointError, match='in 10 updates in a row'):
         runner.train()
     log = ''.join(file.read_text() for file in tmp_path.glob('*/*.log'))

@@ -10,8 +10,6 @@ from mmengine.registry import DefaultScope
 
 from tests.coco_files import person, write_coco
 
-HEIGHT, WIDTH = 96, 128
-
 
 @pytest.fixture
 def mmpose_scope() -> Iterator[None]:
@@ -27,11 +25,11 @@ def coco_files(tmp_path: Path) -> Callable[..., dict]:
     def write(name: str, instances: int, keypoints: int, image: str = 'one.jpg', **fields: object) -> dict:
         folder = tmp_path / name
         (folder / image).parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(folder / image), np.full((HEIGHT, WIDTH, 3), 99, np.uint8))
+        cv2.imwrite(str(folder / image), np.full((96, 128, 3), 99, np.uint8))
         points = np.array([(12 + k % 60, 10 + k % 50, 2) for k in range(keypoints)])
         file_name = fields.pop('file_name', image)
         people = [person(i + 1, [10, 8, 80, 70], points, segmentation=[]) | fields for i in range(instances)]
-        write_coco(folder / 'annotations.json', [file_name], HEIGHT, WIDTH, people)
+        write_coco(folder / 'annotations.json', [file_name], 96, 128, people)
         return dict(data_root=str(folder), ann_file='annotations.json', data_prefix=dict(img=''))
 
     return write

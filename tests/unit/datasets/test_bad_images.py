@@ -10,7 +10,7 @@ from mmpose.datasets.transforms import LoadImage
 from mmpose.registry import DATASETS
 from torch.utils.data import DataLoader
 
-from tests.unit.datasets.tiny_files import NAMES, PIPELINE, build, person, several, write, write_mpii
+from tests.unit.datasets.tiny_files import NAMES, PIPELINE, build, several, write_for
 from vitpose_mm.datasets import bad_images
 from vitpose_mm.datasets.transforms.image_file import BadImageError, MissingImageError
 
@@ -27,9 +27,13 @@ def images_of(dataset):
     return [Path(dataset[i]['img_path']).stem for i in range(len(dataset))]
 
 
+def skipping(folder, **options):
+    return build('CocoDataset', pipeline=PIPELINE, on_bad_image='skip', **several(folder), **options)
+
+
 @pytest.mark.parametrize('damage', BREAK)
 def test_the_next_sample_takes_the_place(tmp_path, damage, logged):
-    dataset = build('CocoDataset', pipeline=PIPELINE, on_bad_image='skip', **several(tmp_path))
+    dataset = skipping(tmp_path)
     assert images_of(dataset) == list('012345')
     BREAK[damage](tmp_path / '5.jpg')
     assert images_of(dataset) == list('012340') == images_of(dataset)
@@ -39,27 +43,23 @@ def test_the_next_sample_takes_the_place(tmp_path, damage, logged):
 @pytest.mark.parametrize('name', NAMES)
 def test_every_class_has_the_option(tmp_path, name):
     """The only image of the dataset is bad."""
-    files = write_mpii(tmp_path) if name == 'MpiiDataset' else write(tmp_path, [person(1)])
-    dataset = build(name, pipeline=PIPELINE, on_bad_image='skip', **files)
+    dataset = build(name, pipeline=PIPELINE, on_bad_image='skip', **write_for(name, tmp_path))
     for path in tmp_path.glob('*.jpg'):
         path.unlink()
     with pytest.raises(ValueError, match='no image can be read'):
         dataset[0]
 
 
-def test_unlabelled_images_have_the_option(tmp_path):
+def test_unlabeled_images_have_the_option(tmp_path):
     several(tmp_path)
-    (tmp_path / 'one.jpg').unlink()
-    dataset = DATASETS.build(
-        dict(type='UnlabeledDataset', sources=[str(tmp_path)], pipeline=PIPELINE, on_bad_image='skip')
-    )
+    config = dict(type='UnlabeledDataset', sources=[str(tmp_path)], pipeline=PIPELINE, on_bad_image='skip')
+    dataset = DATASETS.build(config)
     (tmp_path / '2.jpg').write_bytes(b'')
-    assert images_of(dataset) == list('013345'[:2]) + list('3345')
+    assert images_of(dataset) == list('013345')
 
 
-def stems(dataset, workers, **options):
-    loader = DataLoader(dataset, 1, num_workers=workers, collate_fn=stem, **options)
-    return ''.join(loader)
+def stems(dataset, workers):
+    return ''.join(DataLoader(dataset, 1, num_workers=workers, collate_fn=stem))
 
 
 def stem(batch):
@@ -67,9 +67,8 @@ def stem(batch):
 
 
 def test_all_processes_share_one_list_and_the_limit(tmp_path, monkeypatch, logged):
-    """Two data sets of one file are those of two training processes, which have one log in common."""
-    files = several(tmp_path)
-    one, other = (build('CocoDataset', pipeline=PIPELINE, on_bad_image='skip', **files) for _ in range(2))
+    """Two datasets of one file stand for those of two training processes, which write to the same log."""
+    one, other = skipping(tmp_path), skipping(tmp_path)
     (tmp_path / '1.jpg').write_bytes(b'')
     (tmp_path / '4.jpg').unlink()
     monkeypatch.setattr(bad_images, 'MAX_BAD_SHARE', 0.4)
@@ -86,7 +85,7 @@ def test_all_processes_share_one_list_and_the_limit(tmp_path, monkeypatch, logge
 
 def test_without_a_log_each_process_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(MMLogger, 'log_file', None)
-    dataset = build('CocoDataset', pipeline=PIPELINE, on_bad_image='skip', **several(tmp_path))
+    dataset = skipping(tmp_path)
     (tmp_path / '1.jpg').write_bytes(b'')
     assert stems(dataset, 0) == '022345' and not list(tmp_path.glob('bad*'))
     (tmp_path / '4.jpg').write_bytes(b'')
@@ -94,12 +93,11 @@ def test_without_a_log_each_process_counts(tmp_path, monkeypatch):
         stems(dataset, 0)
 
 
-@pytest.mark.parametrize('damage', BREAK)
-def test_errors_reach_the_training_process(tmp_path, damage):
-    """Also from a data worker, which sends the error's class and its text."""
+@pytest.mark.parametrize(('damage', 'kind'), [('missing', MissingImageError), ('truncated', BadImageError)])
+def test_errors_reach_the_training_process(tmp_path, damage, kind):
+    """A data worker sends the error's class and its text."""
     dataset = build('CocoDataset', pipeline=PIPELINE, **several(tmp_path))
     BREAK[damage](tmp_path / '2.jpg')
-    kind = MissingImageError if damage == 'missing' else BadImageError
     with pytest.raises(kind, match='image .*2.jpg .*is '):
         stems(dataset, 1)
 
@@ -108,37 +106,32 @@ def test_loading_as_by_mmpose(tmp_path):
     """Options of the pipeline's LoadImage are kept; a loader of another class is not replaced."""
     files = several(tmp_path)
     options = dict(to_float32=True, color_type='grayscale', imdecode_backend='pillow')
-    (grey,) = build('CocoDataset', pipeline=[dict(type='LoadImage', **options)], **files).pipeline.transforms
-    expected = LoadImage(**options)(dict(img_path=str(tmp_path / '1.jpg')))
-    found = grey(dict(img_path=str(tmp_path / '1.jpg')))
-    assert found.keys() == expected.keys() and found['img'].dtype == np.float32 and found['img_shape'] == (48, 64)
-    np.testing.assert_array_equal(found['img'], expected['img'])
+    (gray,) = build('CocoDataset', pipeline=[dict(type='LoadImage', **options)], **files).pipeline.transforms
+    loaded, expected = (load(dict(img_path=str(tmp_path / '1.jpg'))) for load in (gray, LoadImage(**options)))
+    assert loaded.keys() == expected.keys() and loaded['img'].dtype == np.float32 and loaded['img_shape'] == (48, 64)
+    np.testing.assert_array_equal(loaded['img'], expected['img'])
     (tmp_path / '1.jpg').write_text('<html>')
     with pytest.raises(BadImageError, match="1.jpg is not an image .* starts with b'<html>'"):
-        grey(dict(img_path=str(tmp_path / '1.jpg')))
-    own = OwnLoader()
-    assert build('CocoDataset', pipeline=[own], **files).pipeline.transforms == [own]
+        gray(dict(img_path=str(tmp_path / '1.jpg')))
+    loader = UserLoader()
+    assert build('CocoDataset', pipeline=[loader], **files).pipeline.transforms == [loader]
 
 
-class OwnLoader(LoadImage):
-    """A user's."""
+class UserLoader(LoadImage): ...
 
 
 def test_another_error_of_the_pipeline_is_raised(tmp_path):
-    pipeline = [*PIPELINE, dict(type='TopdownAffine', input_size=(48, 64))]  # needs the step that gives the centre
+    pipeline = [*PIPELINE, dict(type='TopdownAffine', input_size=(48, 64))]  # needs the step that gives the center
     dataset = build('CocoDataset', pipeline=pipeline, on_bad_image='skip', **several(tmp_path))
     with pytest.raises(KeyError, match='bbox_scale'):
         dataset[0]
 
 
 def test_a_cached_teacher_goes_with_the_sample_in_place(tmp_path, logged):
-    pipeline = [
-        *PIPELINE,
-        dict(type='GetBBoxCenterScale'),
-        dict(type='TopdownAffine', input_size=(48, 64)),
-        dict(type='GenerateTarget', encoder=dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16))),
-        dict(type='PackPoseInputs', meta_keys=('img_path',)),
-    ]
+    encoder = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16))
+    crop = [dict(type='GetBBoxCenterScale'), dict(type='TopdownAffine', input_size=(48, 64))]
+    pack = [dict(type='GenerateTarget', encoder=encoder), dict(type='PackPoseInputs', meta_keys=('img_path',))]
+    pipeline = [*PIPELINE, *crop, *pack]
     config = dict(type='CheckedCocoDataset', pipeline=pipeline, on_bad_image='skip', **several(tmp_path))
     cached = dict(type='TeacherCacheDataset', dataset=config, seeds=[0])
     identity = DATASETS.build(cached).identity
@@ -155,10 +148,13 @@ def test_a_cached_teacher_goes_with_the_sample_in_place(tmp_path, logged):
     assert (tmp_path / 'bad_images.txt').read_text().count('3.jpg is empty') == 1
 
 
-@pytest.mark.parametrize(('options', 'message'), [(dict(on_bad_image='drop'), "'raise' or 'skip'")])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(on_bad_image='drop'), "'raise' or 'skip'"),
+        (dict(on_bad_image='skip', test_mode=True), "change a test's result"),
+    ],
+)
 def test_bad_options(tmp_path, options, message):
-    files = several(tmp_path)
     with pytest.raises(ValueError, match=message):
-        build('CocoDataset', pipeline=PIPELINE, **files, **options)
-    with pytest.raises(ValueError, match="change a test's result"):
-        build('CocoDataset', pipeline=PIPELINE, on_bad_image='skip', test_mode=True, **files)
+        build('CocoDataset', pipeline=PIPELINE, **several(tmp_path), **options)

@@ -9,14 +9,14 @@ from mmengine.dataset import pseudo_collate
 from mmpose.registry import DATASETS
 from torch.utils.data import DataLoader
 
-from tests.unit.datasets.tiny_files import NAMES, PIPELINE, build, person, write, write_mpii
+from tests.unit.datasets.tiny_files import NAMES, PIPELINE, build, person, write, write_for
 
 pytestmark = pytest.mark.usefixtures('mmpose_scope')
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_good_data_is_read_as_by_mmpose(name, tmp_path):
-    data = write_mpii(tmp_path) if name == 'MpiiDataset' else write(tmp_path, [person(1), person(2)])
+    data = write_for(name, tmp_path, person(1), person(2))
     for test_mode in (False, True):
         ours = build(name, test_mode=test_mode, **data)
         theirs = getattr(mmpose.datasets, name)(test_mode=test_mode, **data)
@@ -25,18 +25,13 @@ def test_good_data_is_read_as_by_mmpose(name, tmp_path):
         np.testing.assert_equal(ours.metainfo, theirs.metainfo)
 
 
-@pytest.mark.parametrize(
-    ('name', 'folder', 'file'),
-    [
-        ('CocoDataset', 'coco', 'test_coco.json'),
-        ('CocoWholeBodyDataset', 'coco', 'test_coco_wholebody.json'),
-        ('CocoWholeBodyHandDataset', 'coco', 'test_coco_wholebody.json'),
-        ('AicDataset', 'aic', 'test_aic.json'),
-        ('MpiiDataset', 'mpii', 'test_mpii.json'),
-        ('AP10KDataset', 'ap10k', 'test_ap10k.json'),
-    ],
-)
-def test_real_data_is_read_as_by_mmpose(name, folder, file, photographs):
+REAL = dict(Coco='coco', CocoWholeBody='coco', CocoWholeBodyHand='coco', Aic='aic', Mpii='mpii', AP10K='ap10k')
+
+
+@pytest.mark.parametrize('kind', REAL)
+def test_real_data_is_read_as_by_mmpose(kind, photographs):
+    name, folder = f'{kind}Dataset', REAL[kind]
+    file = 'test_coco_wholebody.json' if 'Whole' in kind else f'test_{folder}.json'
     data = dict(data_root=str(photographs / folder), ann_file=file, test_mode=True)
     ours, theirs = build(name, **data), getattr(mmpose.datasets, name)(**data)
     assert len(ours) == len(theirs) > 0
@@ -50,11 +45,14 @@ def test_real_detections_are_accepted(photographs):
     assert len(build('CocoDataset', bbox_file=boxes, **data)) == 118
 
 
+@pytest.mark.parametrize('name', (*NAMES, 'APT36KDataset'))
+def test_pickle_finds_the_class_by_its_name_in_the_module(name):
+    kind = DATASETS.get(f'Checked{name}')
+    assert pickle.loads(pickle.dumps(kind)) is kind and kind.__doc__
+
+
+@pytest.mark.slow
 def test_workers_that_are_not_forked_load(tmp_path):
-    """They get the dataset by pickle, which finds its class by name in the module."""
     dataset = build('CocoDataset', pipeline=PIPELINE, **write(tmp_path, [person(1)]))
     loader = DataLoader(dataset, 1, num_workers=1, collate_fn=pseudo_collate, multiprocessing_context='spawn')
     assert [batch['img'][0].shape for batch in loader] == [(48, 64, 3)]
-    for name in (*NAMES, 'APT36KDataset'):
-        kind = DATASETS.get(f'Checked{name}')
-        assert pickle.loads(pickle.dumps(kind)) is kind and kind.__doc__

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.unit.datasets.tiny_files import build, person, write, write_mpii
+from tests.unit.datasets.tiny_files import build, person, write, write_for
 
 pytestmark = pytest.mark.usefixtures('mmpose_scope')
 
@@ -13,27 +13,20 @@ pytestmark = pytest.mark.usefixtures('mmpose_scope')
 @pytest.mark.parametrize(
     ('cut', 'message'),
     [
-        (lambda text: '', 'is empty'),
-        (lambda text: ' \n', 'is empty'),
-        (lambda text: text[:-9], r'truncated.* at line 1, column \d+, position \d+ of \d+ bytes'),
-        (lambda text: text[: len(text) // 2], r'truncated.* position \d+'),
-        (lambda text: '<html>not found', "not JSON: it starts with b'<html>"),
+        (lambda data: b'', 'is empty'),
+        (lambda data: b' \n', 'is empty'),
+        (lambda data: data[:-9], r'truncated.* at line 1, column \d+, position \d+ of \d+ bytes'),
+        (lambda data: data[: len(data) // 2], r'truncated.* position \d+'),
+        (lambda data: b'<html>not found', "not JSON: it starts with b'<html>"),
+        (lambda data: b'{"images": "\xff\xfe"}', 'is not text: byte 12 of 16'),
     ],
 )
 def test_broken_annotation_file(name, cut, message, tmp_path):
-    data = write_mpii(tmp_path) if name == 'MpiiDataset' else write(tmp_path, [person(1)])
+    data = write_for(name, tmp_path)
     path = tmp_path / data['ann_file']
-    path.write_text(cut(path.read_text()))
+    path.write_bytes(cut(path.read_bytes()))
     with pytest.raises(ValueError, match=f'{re.escape(str(path))}.*{message}'):
         build(name, **data)
-
-
-def test_annotation_file_that_is_not_text(tmp_path):
-    data = write(tmp_path, [person(1)])
-    path = tmp_path / data['ann_file']
-    path.write_bytes(b'{"images": "\xff\xfe"}')
-    with pytest.raises(ValueError, match=r'annotations\.json is not text: byte 12 of 16'):
-        build('CocoDataset', **data)
 
 
 def test_error_names_the_broken_box_file(tmp_path):

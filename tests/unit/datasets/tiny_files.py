@@ -1,26 +1,20 @@
 """Tiny files in the formats of the checked datasets, for tests that break them."""
 
 import json
-import shutil
 
 import cv2
 import numpy as np
 from mmpose.registry import DATASETS
 
 import vitpose_mm  # noqa: F401, registers
+from tests import coco_files
 
 WIDTH, HEIGHT, K = 64, 48, 17
+PARTS = dict(foot=6, face=68, lefthand=21, righthand=21)
 NAMES = (
-    'CocoDataset',
-    'AicDataset',
-    'MpiiDataset',
-    'CrowdPoseDataset',
-    'OCHumanDataset',
-    'AP10KDataset',
-    'CocoWholeBodyDataset',
-    'HumanArtDataset',
-    'CocoWholeBodyHandDataset',
-)
+    'CocoDataset AicDataset MpiiDataset CrowdPoseDataset OCHumanDataset AP10KDataset CocoWholeBodyDataset '
+    'HumanArtDataset CocoWholeBodyHandDataset'
+).split()
 COCO_LIKE = [name for name in NAMES if name not in ('MpiiDataset', 'CocoWholeBodyHandDataset')]
 PIPELINE = [dict(type='LoadImage')]
 
@@ -29,47 +23,38 @@ def person(ann_id, box=(10, 8, 20, 30), **changes):
     """One COCO-WholeBody annotation, which every COCO-like class reads."""
 
     def points(count):
-        return [value for k in range(count) for value in (12 + k % 10, 10 + k % 20, 2)]
+        return np.array([(12 + k % 10, 10 + k % 20, 2) for k in range(count)])
 
-    sides = {f'{side}hand_kpts': points(21) for side in ('left', 'right')}
-    sides |= {f'{side}hand_box': list(box) for side in ('left', 'right')}
-    sides |= {f'{side}hand_valid': True for side in ('left', 'right')}
-    annotation = dict(id=ann_id, image_id=1, category_id=1, bbox=list(box), area=300, iscrowd=0)
-    annotation |= dict(num_keypoints=K, keypoints=points(K), segmentation=[], **sides)
-    return annotation | dict(foot_kpts=points(6), face_kpts=points(68)) | changes
+    parts = {f'{part}_kpts': points(k).ravel().tolist() for part, k in PARTS.items()}
+    for side in ('lefthand', 'righthand'):
+        parts |= {f'{side}_box': list(box), f'{side}_valid': True}
+    return coco_files.person(ann_id, box, points(K), segmentation=[], **parts) | dict(area=300) | changes
 
 
-def write(folder, annotations, name='annotations.json'):
-    """Write a COCO file and its one image; return the dataset's arguments."""
+def write(folder, annotations, images=('one.jpg',)):
+    """Write a COCO file and its images; return the dataset's arguments."""
     folder.mkdir(exist_ok=True)
-    cv2.imwrite(str(folder / 'one.jpg'), np.full((HEIGHT, WIDTH, 3), 99, np.uint8))
-    content = dict(
-        images=[dict(id=1, file_name='one.jpg', width=WIDTH, height=HEIGHT)],
-        annotations=annotations,
-        categories=[dict(id=1, name='person')],
-    )
-    (folder / name).write_text(json.dumps(content))
-    return dict(data_root=str(folder), ann_file=name, data_prefix=dict(img=''))
+    for name in images:
+        cv2.imwrite(str(folder / name), np.full((HEIGHT, WIDTH, 3), 99, np.uint8))
+    coco_files.write_coco(folder / 'annotations.json', images, HEIGHT, WIDTH, annotations)
+    return dict(data_root=str(folder), ann_file='annotations.json', data_prefix=dict(img=''))
 
 
 def several(folder, number=6):
-    """A COCO file of several images with a person each; return the dataset's arguments."""
-    files = write(folder, [person(1)])
-    path = folder / 'annotations.json'
-    content = json.loads(path.read_text())
-    content['images'] = [dict(content['images'][0], id=i, file_name=f'{i}.jpg') for i in range(number)]
-    content['annotations'] = [dict(content['annotations'][0], id=i, image_id=i) for i in range(number)]
-    path.write_text(json.dumps(content))
-    for i in range(number):
-        shutil.copy(folder / 'one.jpg', folder / f'{i}.jpg')
-    return files
+    """A COCO file of images '0.jpg', '1.jpg', ... with one person each; return the dataset's arguments."""
+    people = [person(i, image_id=i) for i in range(1, number + 1)]
+    return write(folder, people, [f'{i}.jpg' for i in range(number)])
 
 
 def write_mpii(folder, **changes):
-    record = dict(image='001.jpg', center=[30, 20], scale=0.2, joints=[[9, 9]] * 16)
-    record |= dict(joints_vis=[1] * 16) | changes
+    record = dict(image='001.jpg', center=[30, 20], scale=0.2, joints=[[9, 9]] * 16, joints_vis=[1] * 16) | changes
     (folder / 'mpii.json').write_text(json.dumps([record, record | dict(center=[31, 20])]))
     return dict(data_root=str(folder), ann_file='mpii.json', data_prefix=dict(img=''))
+
+
+def write_for(name, folder, *annotations):
+    """Write the annotations, or MPII's file for its class; return the dataset's arguments."""
+    return write_mpii(folder) if name == 'MpiiDataset' else write(folder, annotations or [person(1)])
 
 
 def build(name, **kwargs):

@@ -7,10 +7,8 @@ from mmengine.utils import digit_version
 from vitpose_mm.optim import FiniteOptimWrapper
 
 old = digit_version(torch.__version__) < digit_version('2.4')
-FUSED = [
-    False,
-    pytest.param(True, marks=pytest.mark.skipif(old, reason='fused AdamW on a CPU needs torch 2.4 or newer')),
-]
+needs_fused = pytest.mark.skipif(old, reason='fused AdamW on a CPU needs torch 2.4 or newer')
+maybe_fused = pytest.mark.parametrize('fused', [False, pytest.param(True, marks=needs_fused)])
 
 
 def build(fused=False, **options):
@@ -18,31 +16,34 @@ def build(fused=False, **options):
     return weights, FiniteOptimWrapper(torch.optim.AdamW(weights, lr=0.1, fused=fused), **options)
 
 
+def loss_of(weights):
+    return (weights[0] * weights[1]).square().sum()
+
+
 def state(weights, wrapper):
     moments = [value.clone() for state in wrapper.optimizer.state.values() for value in state.values()]
     return [weight.detach().clone() for weight in weights] + moments
 
 
-@pytest.mark.parametrize('fused', FUSED)
+@maybe_fused
 @pytest.mark.parametrize('fault', ['nan', 'inf', 'gradient'])
 def test_a_bad_step_changes_nothing_and_the_next_one_is_made(fused, fault):
     weights, wrapper = build(fused)
-    wrapper.update_params((weights[0] * weights[1]).square().sum())
+    wrapper.update_params(loss_of(weights))
     assert bool(wrapper.finite) is True
     before = state(weights, wrapper)
-    loss = (weights[0] * weights[1]).square().sum()
-    bad = (weights[1] * 0).sqrt().sum() + loss if fault == 'gradient' else loss * float(fault)
-    wrapper.update_params(bad)
+    loss = loss_of(weights)
+    wrapper.update_params((weights[1] * 0).sqrt().sum() + loss if fault == 'gradient' else loss * float(fault))
     assert bool(wrapper.finite) is False
     after = state(weights, wrapper)
     assert len(after) == len(before) and all(map(torch.equal, after, before))
     assert not hasattr(wrapper.optimizer, 'found_inf') and not hasattr(wrapper.optimizer, 'grad_scale')
-    wrapper.update_params((weights[0] * weights[1]).square().sum())
+    wrapper.update_params(loss_of(weights))
     assert bool(wrapper.finite) is True
     assert not any(torch.equal(new, old) for new, old in zip(weights, before, strict=False))
 
 
-@pytest.mark.parametrize('fused', FUSED)
+@maybe_fused
 def test_a_fused_optimizer_decides_itself(fused, monkeypatch):
     """It is called for a bad step too: asking whether the step is bad would wait for a GPU."""
     weights, wrapper = build(fused)
@@ -52,19 +53,17 @@ def test_a_fused_optimizer_decides_itself(fused, monkeypatch):
     assert len(calls) == fused
 
 
-@pytest.mark.parametrize('fused', FUSED)
+@maybe_fused
 def test_finite_steps_are_those_of_the_optimizer(fused):
     weights, wrapper = build(fused)
     plain = [torch.nn.Parameter(weight.detach().clone()) for weight in weights]
     optimizer = torch.optim.AdamW(plain, lr=0.1)
     for _ in range(3):
-        loss = (weights[0] * weights[1]).square().sum()
-        wrapper.update_params(loss)
+        wrapper.update_params(loss_of(weights))
         optimizer.zero_grad()
-        (plain[0] * plain[1]).square().sum().backward()
+        loss_of(plain).backward()
         optimizer.step()
-    for weight, other in zip(weights, plain, strict=True):
-        torch.testing.assert_close(weight, other)
+    torch.testing.assert_close(weights, plain)
 
 
 @pytest.mark.parametrize(
@@ -82,20 +81,14 @@ def test_clipping_and_the_norm_before_it(clip, expected):
     assert wrapper.finite is None and wrapper.grad_norm is None
     wrapper.backward(3 * weights[0][0] + 4 * weights[1].sum())
     wrapper.step()
-    found = torch.cat([weight.grad for weight in weights])
-    torch.testing.assert_close(found, torch.tensor(expected), rtol=1e-5, atol=1e-6)
-    largest = clip is not None and 'norm_type' in clip
-    assert float(wrapper.grad_norm) == pytest.approx(4 if largest else 5)
-
-
-def test_a_step_without_gradients_is_left_to_the_optimizer():
-    weights, wrapper = build()
-    wrapper.step()
-    assert wrapper.finite is None and weights[0].tolist() == [1, 2]
+    torch.testing.assert_close(torch.cat([w.grad for w in weights]), torch.tensor(expected), rtol=1e-5, atol=1e-6)
+    assert float(wrapper.grad_norm) == pytest.approx(4 if clip and 'norm_type' in clip else 5)
 
 
 def test_arguments_reach_backward_and_the_optimizer():
     weights, wrapper = build()
+    wrapper.step()  # without gradients, it is left to the optimizer
+    assert wrapper.finite is None and weights[0].tolist() == [1, 2]
     loss = weights[0].sum()
     wrapper.backward(loss, retain_graph=True)
     wrapper.backward(loss)

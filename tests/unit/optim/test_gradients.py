@@ -14,7 +14,6 @@ HEAD = dict(type='ClassicHead', in_channels=96, out_channels=5, deconv_channels=
 
 
 def gradients(dtype, backbone):
-    """The loss and the gradient of each parameter of the first step, with the config's optimizer wrapper."""
     torch.manual_seed(0)
     init_default_scope('mmpose')
     config = estimator(**backbone)

@@ -6,59 +6,30 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.unit.synthetic.figures import draw, keypoints_of, stand
 from vitpose.synthetic.bodies.hands import GESTURES
 from vitpose.synthetic.bodies.pose_families import mirrored
 from vitpose.synthetic.bodies.quadruped import GAITS
-from vitpose.synthetic.bodies.skeleton import mirror_name, rotation
-from vitpose.synthetic.figure import PARTS_PER_FIGURE, Figure, draw_figure, part_ids, place
+from vitpose.synthetic.bodies.skeleton import mirror_name
+from vitpose.synthetic.figure import PARTS_PER_FIGURE, part_ids
 from vitpose.synthetic.keypoints import KINDS
-from vitpose.synthetic.labels import read_keypoints
-from vitpose.synthetic.paint import Canvas
 
-MAGENTA = np.array((255, 0, 255))
-
-
-def stand(kind: str, yaw: float, angles: dict | None = None, scale: float = 400.0) -> Figure:
-    species = KINDS[kind].species
-    looks = species.dress(np.random.default_rng(1), None)
-    return place(species.body, angles or {}, {}, rotation(0, 0, yaw), scale, looks).moved(300, 260)
-
-
-def draw(figure: Figure) -> Canvas:
-    canvas = Canvas(np.full((560, 600, 3), 128))
-    draw_figure(canvas, figure, 1)
-    return canvas
-
-
-def keypoints_of(kind: str, figure: Figure, canvas: Canvas | None = None) -> dict[str, np.ndarray]:
-    table = KINDS[kind]
-    return dict(zip(table.names, read_keypoints(canvas or draw(figure), figure, 1, table), strict=True))
+BONES = {
+    'aic': 'left_wrist:left_forearm right_knee:right_thigh neck:neck',
+    'mpii': 'right_ankle:right_foot left_elbow:left_forearm thorax:torso',
+    'ap10k': """
+        left_front_paw:left_front_foot right_elbow:right_upper_arm left_knee:left_thigh right_back_paw:right_back_foot
+        nose:nose left_eye:left_eye root_of_tail:tail neck:throat
+    """,
+    'wholebody': """
+        left_thumb4:left_thumb3 right_pinky_finger4:right_pinky_finger3 left_forefinger3:left_forefinger3
+        right_ring_finger2:right_ring_finger2 left_big_toe:left_foot right_heel:right_foot
+    """,
+}
 
 
 @pytest.mark.parametrize(
-    ('kind', 'keypoint', 'bone'),
-    [
-        ('aic', 'left_wrist', 'left_forearm'),
-        ('aic', 'right_knee', 'right_thigh'),
-        ('aic', 'neck', 'neck'),
-        ('mpii', 'right_ankle', 'right_foot'),
-        ('mpii', 'left_elbow', 'left_forearm'),
-        ('mpii', 'thorax', 'torso'),
-        ('ap10k', 'left_front_paw', 'left_front_foot'),
-        ('ap10k', 'right_elbow', 'right_upper_arm'),
-        ('ap10k', 'left_knee', 'left_thigh'),
-        ('ap10k', 'right_back_paw', 'right_back_foot'),
-        ('ap10k', 'nose', 'nose'),
-        ('ap10k', 'left_eye', 'left_eye'),
-        ('ap10k', 'root_of_tail', 'tail'),
-        ('ap10k', 'neck', 'throat'),
-        ('wholebody', 'left_thumb4', 'left_thumb3'),
-        ('wholebody', 'right_pinky_finger4', 'right_pinky_finger3'),
-        ('wholebody', 'left_forefinger3', 'left_forefinger3'),
-        ('wholebody', 'right_ring_finger2', 'right_ring_finger2'),
-        ('wholebody', 'left_big_toe', 'left_foot'),
-        ('wholebody', 'right_heel', 'right_foot'),
-    ],
+    ('kind', 'keypoint', 'bone'), [(kind, *pair.split(':')) for kind, pairs in BONES.items() for pair in pairs.split()]
 )
 def test_recolored_limb_changes_the_image_at_its_keypoint(kind: str, keypoint: str, bone: str) -> None:
     """It does not change the image at the keypoint of the other side."""
@@ -70,7 +41,8 @@ def test_recolored_limb_changes_the_image_at_its_keypoint(kind: str, keypoint: s
         if kind == 'wholebody':
             angles |= GESTURES['palm'] | mirrored(GESTURES['palm'])
     figure = stand(kind, yaw, angles)
-    recolored = replace(figure, looks=replace(figure.looks, bones=figure.looks.bones | {bone: MAGENTA}))
+    magenta = {bone: np.array((255, 0, 255))}
+    recolored = replace(figure, looks=replace(figure.looks, bones=figure.looks.bones | magenta))
     changed = np.abs(draw(figure).image - draw(recolored).image).max(-1) > 15
     points = keypoints_of(kind, figure)
 
@@ -79,12 +51,10 @@ def test_recolored_limb_changes_the_image_at_its_keypoint(kind: str, keypoint: s
         return bool(changed[y - 8 : y + 9, x - 8 : x + 9].any())
 
     assert near(keypoint)
-    if keypoint != mirror_name(keypoint):
-        assert not near(mirror_name(keypoint))
+    assert mirror_name(keypoint) == keypoint or not near(mirror_name(keypoint))
 
 
 def test_face_points_lie_on_painted_features() -> None:
-    """The keypoints of eyes, brows and mouth are on the pixels that change when these are painted."""
     figure = stand('wholebody', 0, scale=2000).moved(0, 700)
     canvas = draw(figure)
     plain = draw(replace(figure, looks=replace(figure.looks, has_face=False)))
@@ -131,8 +101,8 @@ def test_face_of_an_animal_is_hidden_from_behind() -> None:
 
 @pytest.mark.parametrize('kind', list(KINDS))
 def test_every_part_of_a_figure_has_a_unique_id(kind: str) -> None:
-    ids = list(part_ids(KINDS[kind].species.body).values())
-    assert len(set(ids)) == len(ids)
-    assert 0 < min(ids) and max(ids) < PARTS_PER_FIGURE
-    shown = {part for landmark in KINDS[kind].landmarks.values() for part in landmark.shown_by + landmark.through}
-    assert shown <= set(part_ids(KINDS[kind].species.body))
+    ids = part_ids(KINDS[kind].species.body)
+    assert len(set(ids.values())) == len(ids)
+    assert 0 < min(ids.values()) and max(ids.values()) < PARTS_PER_FIGURE
+    for landmark in KINDS[kind].landmarks.values():
+        assert {*landmark.shown_by, *landmark.through} <= set(ids)

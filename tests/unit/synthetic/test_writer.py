@@ -10,71 +10,46 @@ from vitpose.synthetic.writer import write_dataset
 
 
 def digest(folder: Path) -> dict[str, str]:
-    """Hash of every file by relative path."""
     files = sorted(path for path in folder.rglob('*') if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-@pytest.fixture(scope='module')
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp('synthetic') / 'data'
-    write_dataset(out, RenderSettings(20, 6, seed=5), workers=2)
-    return out
-
-
-def test_file_layout(data: Path) -> None:
-    names = set(digest(data))
-    assert names == {
-        'annotations/train.json',
-        'annotations/val.json',
-        *(f'train/{i:06d}.jpg' for i in range(20)),
-        *(f'val/{i:06d}.jpg' for i in range(6)),
-    }
+def small(train: int, val: int, **options: object) -> RenderSettings:
+    return RenderSettings(train, val, width=96, height=72, **options)
 
 
 @pytest.mark.parametrize('kind', list(KINDS))
 def test_same_seed_gives_the_same_files_for_any_number_of_workers(kind: str, tmp_path: Path) -> None:
     for workers in (0, 2):
-        write_dataset(tmp_path / f'{workers}', RenderSettings(18, 2, seed=5, kind=kind), workers=workers)
+        write_dataset(tmp_path / f'{workers}', small(18, 2, seed=5, kind=kind), workers=workers)
     assert digest(tmp_path / '0') == digest(tmp_path / '2')
     if kind == 'mpii':  # scipy's own header contains the time
         assert b'Created' not in (tmp_path / '0/annotations/mpii_gt_val.mat').read_bytes()[:116]
 
 
-def test_larger_dataset_starts_with_the_same_images(data: Path, tmp_path: Path) -> None:
-    write_dataset(tmp_path / 'fewer', RenderSettings(3, 1, seed=5), workers=0)
-    fewer, more = digest(tmp_path / 'fewer'), digest(data)
-    assert all(more[name] == value for name, value in fewer.items() if name.endswith('.jpg'))
+def test_images_depend_on_split_index_and_seed_alone(tmp_path: Path) -> None:
+    for name, settings in dict(data=small(20, 6, seed=5), fewer=small(3, 1, seed=5), other=small(6, 6, seed=6)).items():
+        write_dataset(tmp_path / name, settings, workers=0)
+    data, fewer, other = (digest(tmp_path / name) for name in ('data', 'fewer', 'other'))
+    names = {*(f'train/{i:06d}.jpg' for i in range(20)), *(f'val/{i:06d}.jpg' for i in range(6))}
+    assert set(data) == {*names, 'annotations/train.json', 'annotations/val.json'}
+    assert all(data[name] == value for name, value in fewer.items() if name.endswith('.jpg'))
+    images = [files[name] for files in (data, other) for name in names & set(files)]
+    assert len(set(images)) == len(images) == 38
 
 
-def test_images_differ_between_seeds_and_splits(data: Path, tmp_path: Path) -> None:
-    write_dataset(tmp_path / 'other', RenderSettings(6, 6, seed=6), workers=0)
-    every = digest(data), digest(tmp_path / 'other')
-    images = [value for files in every for name, value in files.items() if name.endswith('.jpg')]
-    assert len(set(images)) == len(images)
-
-
-def test_interrupted_run_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(('step', 'error'), [('annotation_files', KeyboardInterrupt), ('render_one', OSError)])
+def test_failed_run_keeps_the_old_files_or_none(step: str, error: type, tmp_path: Path, monkeypatch) -> None:
     def fail(*args: object) -> None:
-        raise KeyboardInterrupt
+        raise error('disk full')
 
-    monkeypatch.setattr(writer, 'annotation_files', fail)
-    with pytest.raises(KeyboardInterrupt):
-        write_dataset(tmp_path / 'data', RenderSettings(2, 1), workers=0)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_failed_replacement_keeps_the_old_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_dataset(tmp_path / 'data', RenderSettings(1, 1), workers=0)
+    write_dataset(tmp_path / 'data', small(1, 1), workers=0)
     before = digest(tmp_path)
-
-    def fail(*args: object) -> None:
-        raise OSError('disk full')
-
-    monkeypatch.setattr(writer, 'render_one', fail)
-    with pytest.raises(OSError, match='disk full'):
-        write_dataset(tmp_path / 'data', RenderSettings(2, 1), workers=0, overwrite=True)
-    assert digest(tmp_path) == before
+    monkeypatch.setattr(writer, step, fail)
+    for name in ('data', 'new'):
+        with pytest.raises(error, match='disk full'):
+            write_dataset(tmp_path / name, small(2, 1), workers=0, overwrite=True)
+    assert digest(tmp_path) == before and [path.name for path in tmp_path.iterdir()] == ['data']
 
 
 def test_overwrite(tmp_path: Path) -> None:
@@ -82,9 +57,9 @@ def test_overwrite(tmp_path: Path) -> None:
     out.mkdir()
     (out / 'precious.txt').write_text('mine')
     with pytest.raises(FileExistsError, match='not empty.*--overwrite'):
-        write_dataset(out, RenderSettings(1, 0), workers=0)
+        write_dataset(out, small(1, 0), workers=0)
     assert (out / 'precious.txt').read_text() == 'mine'
-    write_dataset(out, RenderSettings(1, 0), workers=0, overwrite=True)
+    write_dataset(out, small(1, 0), workers=0, overwrite=True)
     assert sorted(path.name for path in out.iterdir()) == ['annotations', 'train', 'val']
     assert [path.name for path in tmp_path.iterdir()] == ['data']
 

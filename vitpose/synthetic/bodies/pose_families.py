@@ -1,6 +1,7 @@
 """Families of human poses as mean joint angles, and how poses are sampled from families."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -27,14 +28,12 @@ def mirrored(angles: Angles) -> Angles:
     return {mirror_name(name): (x, -z, -y) for name, (x, z, y) in angles.items()}
 
 
-def left(**angles: Angle) -> Angles:
-    """Return the angles of joints on the left side, named without the side."""
-    return {f'left_{joint}': angle for joint, angle in angles.items()}
+def left(side: str = 'left', /, **angles: Angle) -> Angles:
+    """Return the angles of joints on one side, named without the side."""
+    return {f'{side}_{joint}': angle for joint, angle in angles.items()}
 
 
-def right(**angles: Angle) -> Angles:
-    """Return the angles of joints on the right side, named without the side."""
-    return {f'right_{joint}': angle for joint, angle in angles.items()}
+right = partial(left, 'right')
 
 
 def both(**angles: Angle) -> Angles:

@@ -59,15 +59,8 @@ BODY = Body(
             'left_back_foot': Bone('left_back_paw', 'left_back_toe', (0.022, 0.02), z_offset=0.002),
         }
     ),
-    factors={
-        'trunk': (0.92, 1.08),
-        'neck': (0.6, 1.4),
-        'legs': (0.75, 1.25),
-        'muzzle': (0.5, 1.4),
-        'ears': (0.5, 1.3),
-        'tail': (0.7, 1.6),
-        'girth': (0.85, 1.25),
-    },
+    factors=dict(trunk=(0.92, 1.08), neck=(0.6, 1.4), legs=(0.75, 1.25), muzzle=(0.5, 1.4))
+    | dict(ears=(0.5, 1.3), tail=(0.7, 1.6), girth=(0.85, 1.25)),
     head_radii=(0.05, 0.052, 0.06),
 )
 

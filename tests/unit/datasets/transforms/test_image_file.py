@@ -9,17 +9,21 @@ import pytest
 from mmpose.registry import DATASETS
 from PIL import Image
 
-from tests.unit.datasets.tiny_files import HEIGHT, PIPELINE, WIDTH, build, person, write
+from tests.unit.datasets.tiny_files import HEIGHT, WIDTH, build, person, write
 
 pytestmark = pytest.mark.usefixtures('mmpose_scope')
 
 
-def noise(seed=0):
-    return np.random.default_rng(seed).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+def noise():
+    return np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
 
 
 def encoded(extension):
     return cv2.imencode(extension, noise())[1].tobytes()
+
+
+def one_image(folder, reader='LoadImage'):
+    return build('CocoDataset', pipeline=[dict(type=reader)], **write(folder, [person(1)]))
 
 
 @pytest.mark.parametrize(
@@ -30,26 +34,25 @@ def encoded(extension):
         (encoded('.jpg')[:-400], 'is truncated'),
         (encoded('.jpg')[:200], 'is truncated'),
         (encoded('.png')[:-400], 'is truncated'),
+        (None, r'of .*annotations\.json is missing'),
     ],
-    ids=['empty', 'text', 'truncated JPEG', 'JPEG header only', 'truncated PNG'],
+    ids=['empty', 'text', 'truncated JPEG', 'JPEG header only', 'truncated PNG', 'missing'],
 )
-@pytest.mark.parametrize('pipeline', [PIPELINE, [dict(type='LazyLoadImage')]], ids=['LoadImage', 'LazyLoadImage'])
-def test_unreadable_image(data, message, pipeline, tmp_path):
-    dataset = build('CocoDataset', pipeline=pipeline, **write(tmp_path, [person(1)]))
-    path = tmp_path / 'one.jpg'
-    path.write_bytes(data)
-    with pytest.raises(ValueError, match=f'image {re.escape(str(path))}.*{message}'):
+@pytest.mark.parametrize('reader', ['LoadImage', 'LazyLoadImage'])
+def test_unreadable_image(data, message, reader, tmp_path):
+    dataset, path = one_image(tmp_path, reader), tmp_path / 'one.jpg'
+    path.unlink() if data is None else path.write_bytes(data)
+    kind = FileNotFoundError if data is None else ValueError
+    with pytest.raises(kind, match=f'image {re.escape(str(path))}.*{message}'):
         dataset[0]
 
 
 def test_truncated_jpeg_with_a_complete_thumbnail(tmp_path):
     thumbnail = encoded('.jpg')
-    path = tmp_path / 'one.jpg'
-    data = write(tmp_path, [person(1)])
+    dataset, path = one_image(tmp_path), tmp_path / 'one.jpg'
     Image.fromarray(noise()).save(path, comment=thumbnail)
     whole = path.read_bytes()
     assert thumbnail in whole
-    dataset = build('CocoDataset', pipeline=PIPELINE, **data)
     assert dataset[0]['img'].shape == (HEIGHT, WIDTH, 3)
     path.write_bytes(whole[:-400])
     with pytest.raises(ValueError, match='is truncated'):
@@ -59,21 +62,13 @@ def test_truncated_jpeg_with_a_complete_thumbnail(tmp_path):
 @pytest.mark.parametrize('extension', ['.jpg', '.png', '.bmp', '.webp'])
 @pytest.mark.parametrize('tail', [b'', b'\0' * 32])
 def test_complete_image_is_read(extension, tail, tmp_path):
-    dataset = build('CocoDataset', pipeline=PIPELINE, **write(tmp_path, [person(1)]))
+    dataset = one_image(tmp_path)
     (tmp_path / 'one.jpg').write_bytes(encoded(extension) + tail)
     assert dataset[0]['img'].shape == (HEIGHT, WIDTH, 3)
 
 
-def test_missing_image_of_either_reader(tmp_path):
-    for reader in ('LoadImage', 'LazyLoadImage'):
-        dataset = build('CocoDataset', pipeline=[dict(type=reader)], **write(tmp_path, [person(1)]))
-        (tmp_path / 'one.jpg').unlink()
-        with pytest.raises(FileNotFoundError, match='one.jpg of .* is missing'):
-            dataset[0]
-
-
 def test_jpeg_that_opencv_cannot_decode(tmp_path):
-    dataset = build('CocoDataset', pipeline=[dict(type='LazyLoadImage')], **write(tmp_path, [person(1)]))
+    dataset = one_image(tmp_path, 'LazyLoadImage')
     whole = bytearray(encoded('.jpg'))
     whole[whole.index(b'\xff\xc0') + 4] = 12  # bits per sample
     (tmp_path / 'one.jpg').write_bytes(whole)

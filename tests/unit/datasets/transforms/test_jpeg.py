@@ -31,8 +31,8 @@ def test_other_formats_and_damaged_headers():
     for _ in range(300):
         damaged = bytearray(whole[:700])
         damaged[random.integers(2, 200)] = random.integers(256)
-        found = jpeg_size(bytes(damaged))
-        assert found is None or min(found) > 0
+        size = jpeg_size(bytes(damaged))
+        assert size is None or min(size) > 0
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,9 @@ def test_sampled_poses_are_inside_the_joint_limits(difficulty: str) -> None:
 
 
 def test_impossible_angles_are_clipped() -> None:
-    straight = HUMAN.forward({})[0]
-    backwards = HUMAN.forward({'left_knee': (-90, 0, 0), 'right_elbow': (80, 0, 0)})[0]
-    np.testing.assert_allclose(backwards['left_ankle'], straight['left_ankle'])
-    np.testing.assert_allclose(backwards['right_wrist'], straight['right_wrist'])
+    (straight, _), (backwards, _) = map(HUMAN.forward, ({}, {'left_knee': (-90, 0, 0), 'right_elbow': (80, 0, 0)}))
+    for joint in ('left_ankle', 'right_wrist'):
+        np.testing.assert_allclose(backwards[joint], straight[joint])
 
 
 @pytest.mark.parametrize(
@@ -74,8 +73,3 @@ def test_both_arms_are_raised_equally_often() -> None:
     raised = [np.mean([pose[f'{side}_shoulder'][0] < -60 for pose in poses]) for side in ('left', 'right')]
     assert abs(raised[0] - raised[1]) < 0.07
     assert set(WEIGHTS['easy']) <= set(FAMILIES)
-
-
-def test_unknown_joint() -> None:
-    with pytest.raises(KeyError, match="no joint 'tail'.*pelvis"):
-        HUMAN.forward({'tail': (0, 0, 0)})

@@ -3,27 +3,21 @@
 import numpy as np
 import pytest
 
+from tests.unit.synthetic.figures import draw, stand
 from vitpose.synthetic.bodies.hands import DETAILED_PERSON, GESTURES
 from vitpose.synthetic.bodies.pose_families import FAMILIES, sample_pose
 from vitpose.synthetic.bodies.quadruped import GAITS, QUADRUPED, sample_coat
-from vitpose.synthetic.bodies.skeleton import mirror_name, rotation
+from vitpose.synthetic.bodies.skeleton import mirror_name
 from vitpose.synthetic.bodies.species import PERSON, sample_clothes
-from vitpose.synthetic.figure import draw_figure, place
-from vitpose.synthetic.paint import Canvas
 
 
 @pytest.mark.parametrize('dress', [sample_clothes, sample_coat])
-def test_colors_are_the_same_on_both_sides(dress) -> None:
+def test_colors_are_the_same_on_both_sides_and_easy_ones_differ_from_the_background(dress) -> None:
+    background = np.array((120.0, 130.0, 140.0))
     for seed in range(20):
         bones = dress(np.random.default_rng(seed)).bones
         for name, color in bones.items():
             np.testing.assert_array_equal(color, bones[mirror_name(name)])
-
-
-@pytest.mark.parametrize('dress', [sample_clothes, sample_coat])
-def test_easy_clothes_and_coats_differ_from_the_background(dress) -> None:
-    background = np.array((120.0, 130.0, 140.0))
-    for seed in range(20):
         looks = dress(np.random.default_rng(seed), background)
         clothes = [looks.bones[name] for name in ('torso', 'left_upper_arm', 'left_thigh') if name in looks.bones]
         assert all(np.abs(color - background).max() > 75 for color in clothes)
@@ -32,24 +26,18 @@ def test_easy_clothes_and_coats_differ_from_the_background(dress) -> None:
 
 
 def test_head_shows_skin_in_front_and_hair_behind() -> None:
-    looks = sample_clothes(np.random.default_rng(3))
-    colors = []
-    for yaw in (0, 180):
-        canvas = Canvas(np.full((240, 320, 3), 128))
-        figure = place(PERSON.body, FAMILIES['spread'], {}, rotation(0, 0, yaw), 200, looks).moved(160, 110)
-        draw_figure(canvas, figure, 1)
+    figures = stand('coco', 0), stand('coco', 180)
+    hues = []
+    for figure in figures:
         x, y = figure.points['head'][:2].round().astype(int)
-        colors.append(canvas.image[y + 2, x])
-    to_skin, to_hair = (
-        [np.linalg.norm(c / np.linalg.norm(c) - ref / np.linalg.norm(ref)) for c in colors]
-        for ref in (looks.skin, looks.hair)
-    )
-    assert to_skin[0] < to_skin[1]
-    assert to_hair[1] < to_hair[0]
+        color = draw(figure).image[y + 2, x]
+        hues.append(color / np.linalg.norm(color))
+    for reference, near, far in ((figures[0].looks.skin, *hues), (figures[0].looks.hair, *hues[::-1])):
+        distances = [np.linalg.norm(hue - reference / np.linalg.norm(reference)) for hue in (near, far)]
+        assert distances[0] < distances[1]
 
 
 def test_fingers_bend_into_the_palm_and_the_thumb_is_in_front() -> None:
-    """A hanging hand: fingers curl towards the thigh, the thumb is in front."""
     body = DETAILED_PERSON.body
     flat, fist = (body.forward({n: a for n, a in GESTURES[g].items() if 'wrist' not in n})[0] for g in ('flat', 'fist'))
     for finger in ('forefinger', 'middle_finger', 'ring_finger', 'pinky_finger'):
@@ -70,7 +58,6 @@ def test_animal_stands_on_four_feet() -> None:
 
 @pytest.mark.parametrize(('species', 'tables'), [(PERSON, FAMILIES), (QUADRUPED, GAITS), (DETAILED_PERSON, GESTURES)])
 def test_pose_tables_are_inside_the_joint_limits(species, tables: dict) -> None:
-    """No angle in the tables is clipped."""
     for family, angles in tables.items():
         clipped = species.body.clip(angles)
         for name, turn in angles.items():
@@ -79,8 +66,7 @@ def test_pose_tables_are_inside_the_joint_limits(species, tables: dict) -> None:
 
 def test_gestures_of_both_hands_are_independent() -> None:
     rng = np.random.default_rng(0)
-    species = DETAILED_PERSON
-    poses = [sample_pose(rng, 'easy', species.body, species.repertoire) for _ in range(60)]
+    poses = [sample_pose(rng, 'easy', DETAILED_PERSON.body, DETAILED_PERSON.repertoire) for _ in range(60)]
     curls = np.array([[pose['left_forefinger2'][1], -pose['right_forefinger2'][1]] for pose in poses])
     assert (np.abs(np.diff(curls)) > 30).mean() > 0.2  # one hand a fist, the other open
     assert abs(np.corrcoef(curls.T)[0, 1]) < 0.5
