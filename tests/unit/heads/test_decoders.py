@@ -8,12 +8,14 @@ import vitpose_mm  # noqa: F401
 from tests.unit.heads.pose_samples import CODEC, pose_sample
 from vitpose_mm.checkpoints.validation import load_strictly
 
-kinds = pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
+SMALL = dict(ClassicHead=dict(deconv_channels=16), SimpleHead={})
+kinds = pytest.mark.parametrize('kind', SMALL)
 
 
 def build(kind, **changes):
     torch.manual_seed(0)
-    head = MODELS.build({**dict(type=kind, in_channels=32, out_channels=5, decoder=CODEC), **changes})
+    head = dict(type=kind, in_channels=32, out_channels=5, decoder=CODEC, **SMALL[kind])
+    head = MODELS.build(head | changes)
     head.init_weights()
     return head.eval()
 
