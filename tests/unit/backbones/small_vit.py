@@ -8,7 +8,7 @@ from mmpose.registry import MODELS
 import vitpose_mm  # noqa: F401
 
 NEEDS_TRACING = pytest.mark.skipif(
-    digit_version(torch.__version__) < digit_version('2.4'), reason='tracing needs torch 2.4 or newer'
+    digit_version(torch.__version__) < digit_version('2.4'), reason='tracing and export need torch 2.4 or newer'
 )
 
 

@@ -34,8 +34,7 @@ def test_layout_descriptions():
     'attention', [SHIFT_POOL, REL_POS, dict(SHIFT_POOL, rel_pos='decomposed', full_every_quarter=True)], ids=str
 )
 def test_a_full_attention_checkpoint_of_stride_16_loads_into_every_layout(attention, logged):
-    source, plain = build(depth=6), build(depth=6, **GRID)
-    target = build(depth=6, attention=attention, **GRID)
+    source, plain, target = build(depth=6), build(depth=6, **GRID), build(depth=6, attention=attention, **GRID)
     for model in (plain, target):
         model.load_state_dict(source.state_dict(), strict=True)
     for name, value in target.state_dict().items():

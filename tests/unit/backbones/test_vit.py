@@ -1,4 +1,4 @@
-"""The backbone with all its options: shapes, gradients, compilation, freezing, layer ids, bad input."""
+"""The backbone with all its options: shapes, gradients, compilation, export, freezing, layer ids, bad input."""
 
 import pytest
 import torch
@@ -88,6 +88,16 @@ def test_compiles_without_a_graph_break(variant, training):
     torch.testing.assert_close(compiled(image, *route)[0], model(image, *route)[0])
 
 
+@pytest.mark.slow
+@NEEDS_TRACING
+def test_exports_with_a_dynamic_batch():
+    model = build(stride=8, img_size=(104, 56), **VARIANTS['token, mixed']).eval()  # whose masks no test has cached
+    batch = torch.export.Dim('batch', min=1, max=64)
+    program = torch.export.export(model, (torch.randn(2, 3, 104, 56),), dynamic_shapes=({0: batch},), strict=False)
+    image = torch.randn(5, 3, 104, 56)
+    torch.testing.assert_close(program.module()(image)[0], model(image)[0])
+
+
 @pytest.mark.parametrize('name', SIZES)
 def test_parameters_of_each_size(name):
     depth, dim = SIZES[name]
@@ -143,9 +153,7 @@ def test_exactly_the_named_parts_stay_frozen_after_train(freeze):
     model.eval()
     model.train()
     for name, parameter in model.named_parameters():
-        frozen = any(part in name for part in FROZEN[freeze])
-        if name == 'knowledge_token.tokens':
-            frozen = token['frozen']
+        frozen = token['frozen'] if name == 'knowledge_token.tokens' else any(part in name for part in FROZEN[freeze])
         assert parameter.requires_grad is not frozen, name
     for name, module in model.named_modules():
         if any(part in name + '.' for part in FROZEN[freeze]):
@@ -170,7 +178,6 @@ def test_layer_ids():
     assert ids['layers.0.norm1.weight'] == 1 and ids['layers.2.mlp.experts.weight'] == ids['layers.2.mlp.fc2.bias'] == 3
 
 
-ARCH = dict(depth=2, embed_dim=48, num_heads=4)
 WINDOW = dict(window_size=(8, 8))
 
 
@@ -188,7 +195,7 @@ WINDOW = dict(window_size=(8, 8))
             dict(arch=dict(depth=2)),
             r"missing keys \['embed_dim', 'num_heads'\]; .*num_heads and mlp_ratio \(optional\)",
         ),
-        (dict(arch=dict(ARCH, width=3)), r"unknown keys \['width'\], missing keys \[\]"),
+        (dict(arch=dict(depth=2, embed_dim=48, num_heads=4, width=3)), r"unknown keys \['width'\], missing keys \[\]"),
         (dict(depth=0), 'depth=0 must be > 0'),
         (dict(drop_path_rate=1.0), 'drop_path_rate=1.0: expected a rate >= 0 and < 1'),
         (dict(freeze='all'), "freeze='all'.*attention"),

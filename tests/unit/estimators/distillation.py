@@ -12,6 +12,11 @@ import vitpose_mm  # noqa: F401
 from tests.unit.heads.pose_samples import CODEC
 
 PREPROCESSOR = dict(type='PoseDataPreprocessor', mean=[120.0, 115, 100], std=[58.0, 57, 57], bgr_to_rgb=True)
+WRAPPER = dict(
+    constructor='ViTLayerDecayOptimWrapperConstructor',
+    paramwise_cfg=dict(layer_decay_rate=0.5),
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.1),
+)
 PIPELINE = [
     dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale'),

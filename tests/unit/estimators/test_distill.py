@@ -9,14 +9,9 @@ from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import MODELS
 from torch.nn.functional import mse_loss
 
+from tests.unit.estimators import distillation
 from tests.unit.estimators.distillation import batch_of, distiller, estimator, multi_dataset_estimator, preprocessed
 from tests.unit.heads.pose_samples import CODEC
-
-WRAPPER = dict(
-    constructor='ViTLayerDecayOptimWrapperConstructor',
-    paramwise_cfg=dict(layer_decay_rate=0.5),
-    optimizer=dict(type='AdamW', lr=1e-3),
-)
 
 
 def test_loss_is_the_students_loss_plus_the_distance_to_the_teacher(teacher, data):
@@ -39,7 +34,7 @@ def test_training_does_not_change_the_teacher(teacher, data, kind):
     inputs, samples = preprocessed(model, batch_of(data, 0, 1))
     expected = model.teacher.heatmaps(inputs)
     assert expected.dtype == torch.float32 and not expected.requires_grad
-    optimizer = build_optim_wrapper(model, dict(WRAPPER, type=kind))
+    optimizer = build_optim_wrapper(model, dict(distillation.WRAPPER, type=kind))
     untrained = {name: value.clone() for name, value in model.named_parameters()}
     for _ in range(2):
         model.eval()

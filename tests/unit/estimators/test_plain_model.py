@@ -51,7 +51,6 @@ def test_heatmaps_are_bitwise_equal(name, experts):
     assert type(single).__name__ == 'TopdownPoseEstimator'
     assert not [key for key in weights if 'expert' in key or 'heads' in key]
     assert weights['backbone.layers.1.mlp.fc2.weight'].shape == (48, 192)
-
     image = torch.randn(3, 3, 64, 48, generator=torch.Generator().manual_seed(1))
     # flipping swaps keypoints 0 and 1, 2 and 3, ...
     count = single.head.out_channels

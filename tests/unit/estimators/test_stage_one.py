@@ -6,14 +6,8 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
-from tests.unit.estimators.distillation import estimator, multi_dataset_estimator
+from tests.unit.estimators.distillation import WRAPPER, estimator, multi_dataset_estimator
 from tests.unit.heads.pose_samples import pose_sample
-
-WRAPPER = dict(
-    constructor='ViTLayerDecayOptimWrapperConstructor',
-    paramwise_cfg=dict(layer_decay_rate=1.0),
-    optimizer=dict(type='AdamW', lr=1e-2, weight_decay=0.1),
-)
 
 
 def build(multi_dataset=False, freeze=False):

@@ -82,7 +82,7 @@ def running_statistics(head):
 
 
 def test_batch_norm_of_mmposes_head_sees_the_whole_batch_and_the_loss_its_own_samples():
-    """One sample of six is of this dataset; tests/parity/test_plus_models.py has our decoders."""
+    """One sample of six is of this dataset; tests/parity trains our decoders as the authors do."""
     head, alone, feats = build().train(), build().train().heads['mpii'], features(6)
     batch = samples('aic', 'aic', 'mpii', 'aic', 'aic', 'aic')
     before = running_statistics(alone)
