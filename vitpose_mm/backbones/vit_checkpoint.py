@@ -212,11 +212,8 @@ def _fit_rel_pos(vit: LoadingViT, weights: dict[str, Tensor], whole: bool) -> No
     for key in surplus:
         del weights[key]
     if surplus:
-        print_log(
-            f'dropped {len(surplus)} relative position tables of the checkpoint: in this attention layout their '
-            'blocks have none',
-            logger='current',
-        )
+        count = len(surplus)
+        _log(f'dropped {count} relative position tables of the checkpoint: in this layout their blocks have none')
     for key, value in tables.items():
         if key in weights or whole:
             weights[key] = resize_rel_pos(weights[key], len(value)) if key in weights else torch.zeros_like(value)

@@ -51,8 +51,8 @@ class Attention(nn.Module):
         streams = (grid.flatten(1, 2), *tokens)
         sequence = torch.cat(streams, dim=1) if tokens else streams[0]
         attended = _join_heads(fused_attention(*self._split_heads(sequence)))
-        own, *others = attended.split([stream.shape[1] for stream in streams], dim=1) if tokens else (attended,)
-        return own.unflatten(1, grid.shape[1:3]), *others
+        cells, *others = attended.split([stream.shape[1] for stream in streams], dim=1) if tokens else (attended,)
+        return cells.unflatten(1, grid.shape[1:3]), *others
 
     def _split_heads(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Split (..., n, 3 * C) into query, key and value, each (..., heads, n, C / heads)."""
@@ -146,8 +146,8 @@ class WindowAttention(Attention):
         if shared:
             more = [torch.cat(parts, dim=2) for parts in zip(*shared, strict=True)]
             key, value = (
-                torch.cat([own, part[:, None].expand(-1, count, -1, -1, -1)], dim=3)
-                for own, part in zip((key, value), more, strict=True)
+                torch.cat([windows, part[:, None].expand(-1, count, -1, -1, -1)], dim=3)
+                for windows, part in zip((key, value), more, strict=True)
             )
             if mask is not None:
                 # every token may attend to the shared keys: bias 0, or mask True
@@ -157,8 +157,7 @@ class WindowAttention(Attention):
             mask = mask.expand(-1, -1, self.num_heads, -1, -1).flatten(1, 2)
         attended = fused_attention(query.flatten(1, 2), key.flatten(1, 2), value.flatten(1, 2), mask)
         attended = _join_heads(attended.unflatten(1, (count, self.num_heads)))
-        own = unpartition(attended, size, window, shift)
-        return own, *[self._attend_to_all(part, grid) for part in tokens]
+        return unpartition(attended, size, window, shift), *[self._attend_to_all(part, grid) for part in tokens]
 
     def _attend_to_all(self, tokens: Tensor, grid: Tensor) -> Tensor:
         """Let the knowledge tokens (B, T, 3 * C), which are in no window, attend to grid and tokens -> (B, T, C)."""

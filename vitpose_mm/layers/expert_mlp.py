@@ -105,5 +105,5 @@ class ExpertMlp(nn.Module):
                 torch.cat([self.fc2.weight, self.experts.weight[expert]]),
                 torch.cat([self.fc2.bias, self.experts.bias[expert]]),
             )
-        own = self.experts(hidden.flatten(1, -2), expert).unflatten(1, x.shape[1:-1])
-        return torch.cat([self.fc2(hidden), own], dim=-1)
+        chosen = self.experts(hidden.flatten(1, -2), expert).unflatten(1, x.shape[1:-1])
+        return torch.cat([self.fc2(hidden), chosen], dim=-1)

@@ -37,8 +37,8 @@ class MaskedAutoencoder(BaseModel):
     Masks depend on the run's seed and on a sample's position in the training, see `masking.mask_noise`.
 
     Args:
-        backbone: config of a `ViT` whose stride is the patch size, with full attention, without experts and
-            knowledge token. Its position table is fixed to sines and cosines.
+        backbone: config of a `ViT` whose stride is the patch size, with full attention and without knowledge token.
+            Its position table is fixed to sines and cosines.
         decoder: any of dict(dim=512, depth=8, heads=16).
         mask_ratio: share of masked patches, in (0, 1).
         data_preprocessor: normalizes the images; the targets are patches of the normalized image.

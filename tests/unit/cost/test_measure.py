@@ -1,5 +1,6 @@
 """Measuring time and memory in a subprocess."""
 
+import multiprocessing
 import os
 
 import pytest
@@ -8,6 +9,8 @@ from mmengine import ConfigDict
 from vitpose_mm.cost import measure
 
 
-def test_killed_measurement_is_an_error():
+def test_killed_measurement_is_an_error(monkeypatch):
+    fork = multiprocessing.get_context('fork')  # a spawned process would import torch and MMPose first
+    monkeypatch.setattr(multiprocessing, 'get_context', lambda _: fork)
     with pytest.raises(RuntimeError, match='train at a batch of 2 was killed.*smaller batch'):
         measure([ConfigDict(type=os._exit, status=9)], 'train', 2)

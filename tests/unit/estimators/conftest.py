@@ -24,9 +24,10 @@ def teacher(tmp_path):
         for name, parameter in built.named_parameters():
             if 'final_layer' in name:
                 torch.nn.init.normal_(parameter, std=0.1)
-        Config(dict(model=model)).dump(tmp_path / 'teacher.py')
-        save_checkpoint(dict(state_dict=built.state_dict(), meta={}), str(tmp_path / 'teacher.pth'))
-        return dict(config=str(tmp_path / 'teacher.py'), checkpoint=str(tmp_path / 'teacher.pth'), **more)
+        config, checkpoint = str(tmp_path / 'teacher.py'), str(tmp_path / 'teacher.pth')
+        Config(dict(model=model)).dump(config)
+        save_checkpoint(dict(state_dict=built.state_dict(), meta={}), checkpoint)
+        return dict(config=config, checkpoint=checkpoint, **more)
 
     return write
 
@@ -38,13 +39,9 @@ def data(tmp_path):
     rng, people = np.random.default_rng(0), []
     noise_image(tmp_path / '1.png', rng, 96, 128)
     for i in range(1, 7):
-        points = np.concatenate([rng.uniform(20, 80, (17, 2)), np.full((17, 1), 2)], 1)
+        points = np.insert(rng.uniform(20, 80, (17, 2)), 2, 2, axis=1)
         points[i] = 0
         people.append(person(i, [10 + i, 12, 70, 75], points))
     write_coco(tmp_path / 'people.json', ['1.png'], 96, 128, people)
-    return dict(
-        type='CheckedCocoDataset',
-        ann_file=str(tmp_path / 'people.json'),
-        data_prefix=dict(img=str(tmp_path)),
-        pipeline=PIPELINE,
-    )
+    files = dict(ann_file=str(tmp_path / 'people.json'), data_prefix=dict(img=str(tmp_path)))
+    return dict(type='CheckedCocoDataset', pipeline=PIPELINE, **files)

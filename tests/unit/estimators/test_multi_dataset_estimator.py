@@ -5,58 +5,33 @@ import pytest
 import torch
 from mmengine.model import PretrainedInit
 from mmengine.runner import load_checkpoint
-from mmengine.structures import InstanceData, PixelData
 from mmpose.registry import MODELS
-from mmpose.structures import PoseDataSample
 
+from tests.unit.estimators.distillation import multi_dataset_estimator
+from tests.unit.heads.pose_samples import CODEC, pose_sample
 from vitpose_mm.backbones import routing
 from vitpose_mm.heads import multi_dataset_head
 from vitpose_mm.layers.index import index_on
 
-CODEC = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
 KEYPOINTS = dict(coco=5, aic=3)
 
 
 def build(**test_cfg):
     torch.manual_seed(0)
-    heads = {
-        name: dict(type='SimpleHead', in_channels=48, out_channels=count, decoder=CODEC)
-        for name, count in KEYPOINTS.items()
-    }
-    model = MODELS.build(
-        dict(
-            type='MultiDatasetPoseEstimator',
-            test_cfg=dict(flip_mode='heatmap', **test_cfg),
-            backbone=dict(
-                type='ViT',
-                arch=dict(depth=2, embed_dim=48, num_heads=4),
-                img_size=(64, 48),
-                experts=dict(names=list(KEYPOINTS), expert_dim=16),
-            ),
-            head=dict(type='MultiDatasetHead', heads=heads, default_dataset='coco'),
-        )
-    )
+    simple = dict(type='SimpleHead', in_channels=32, decoder=CODEC)
+    heads = {name: dict(simple, out_channels=count) for name, count in KEYPOINTS.items()}
+    head = dict(type='MultiDatasetHead', heads=heads, default_dataset='coco')
+    test_cfg |= dict(flip_mode='heatmap')
+    model = MODELS.build(dict(multi_dataset_estimator(), head=head, test_cfg=test_cfg))
     for parameter in model.head.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     return model.eval()
 
 
 def samples(*names):
-    made = []
-    for name in names:
-        count = KEYPOINTS[name or 'coco']
-        meta = dict(
-            flip_indices=list(range(count)),
-            input_size=(48, 64),
-            input_center=np.array([30.0, 40.0]),
-            input_scale=np.array([48.0, 64.0]),
-        )
-        sample = PoseDataSample(metainfo=dict(meta, dataset_name=name) if name else meta)
-        sample.gt_instances = InstanceData(bboxes=np.zeros((1, 4)), bbox_scores=np.ones(1))
-        sample.gt_instance_labels = InstanceData(keypoint_weights=torch.ones(1, count))
-        sample.gt_fields = PixelData(heatmaps=torch.rand(count, 16, 12))
-        made.append(sample)
-    return made
+    place = dict(input_center=np.array([30.0, 40.0]), input_scale=np.array([48.0, 64.0]))
+    named = [place | (dict(dataset_name=name) if name else {}) for name in names]
+    return [pose_sample(KEYPOINTS[name or 'coco'], **meta) for name, meta in zip(names, named, strict=True)]
 
 
 def test_only_experts_and_heads_of_the_batchs_datasets_are_trained():
@@ -92,7 +67,7 @@ def test_datasets_are_looked_up_once_per_batch(monkeypatch):
     model, names, indices = build(flip_test=True), [], []
     look_up = model.head.datasets
     monkeypatch.setattr(model.head, 'datasets', lambda batch: names.append(look_up(batch)) or names[-1])
-    monkeypatch.setattr(routing, 'index_on', lambda *given: indices.append(given) or index_on(*given))
+    monkeypatch.setattr(routing, 'index_on', lambda *call: indices.append(call) or index_on(*call))
     with torch.no_grad():
         model.predict(torch.randn(2, 3, 64, 48), samples('aic', 'coco'))
     model.loss(torch.randn(2, 3, 64, 48), samples('aic', 'coco'))
@@ -100,24 +75,16 @@ def test_datasets_are_looked_up_once_per_batch(monkeypatch):
     assert indices == [(torch.device('cpu'), [1, 0])] * 2
 
 
-def authors_file(path):
-    """Write decoders under the authors' keys, with one dataset more than the model has."""
-    torch.manual_seed(1)
-    own = build()
-    weights = {key: value for key, value in own.state_dict().items() if key.startswith('backbone.')}
-    for number, name in enumerate(('coco', 'aic', 'mpii')):
-        prefix = f'associate_keypoint_heads.{number - 1}' if number else 'keypoint_head'
-        decoder = own.head.heads[name if name in KEYPOINTS else 'aic'].state_dict()
-        weights |= {f'{prefix}.{key}': value + number for key, value in decoder.items()}
-    torch.save(dict(state_dict=weights), path)
-    return weights
-
-
 @pytest.mark.parametrize('part', ['estimator', 'head'])
 def test_authors_decoders_are_renamed_once_for_estimator_and_head(part, tmp_path, monkeypatch):
-    weights, model, calls = authors_file(tmp_path / 'authors.pth'), build(), []
-    rename = multi_dataset_head.rename_decoders
-    monkeypatch.setattr(multi_dataset_head, 'rename_decoders', lambda *given: calls.append(1) or rename(*given))
+    """Their file has one dataset more than the model."""
+    model, calls, rename = build(), [], multi_dataset_head.rename_decoders
+    weights = {key: value for key, value in model.state_dict().items() if key.startswith('backbone.')}
+    decoders = [model.head.heads[name].state_dict() for name in ('coco', 'aic', 'aic')]
+    for number, prefix in enumerate(('keypoint_head', 'associate_keypoint_heads.0', 'associate_keypoint_heads.1')):
+        weights |= {f'{prefix}.{key}': value + number + 1 for key, value in decoders[number].items()}
+    torch.save(dict(state_dict=weights), tmp_path / 'authors.pth')
+    monkeypatch.setattr(multi_dataset_head, 'rename_decoders', lambda *call: calls.append(1) or rename(*call))
     load_checkpoint(model if part == 'estimator' else model.head, str(tmp_path / 'authors.pth'))
     assert calls == [1] and model.head.absent == set()
     for name, prefix in dict(coco='keypoint_head', aic='associate_keypoint_heads.0').items():
@@ -148,5 +115,5 @@ def test_features_pass_through_a_neck():
     model, image = build(), torch.randn(1, 3, 64, 48)
     (plain,) = model.extract_feat(image)
     model.neck = torch.nn.Module()
-    model.neck.forward = lambda features: tuple(2 * each for each in features)
+    model.neck.forward = lambda features: tuple(2 * feature for feature in features)
     torch.testing.assert_close(model.extract_feat(image)[0], 2 * plain)

@@ -15,7 +15,6 @@ from vitpose_mm.estimators.plain_model import split_config, split_weights
 
 CONFIG = Path(__file__).parents[1] / 'checkpoints' / 'three_datasets.py'
 LEAVES = sorted((Path(__file__).parents[3] / 'configs' / 'multi_dataset').glob('*.py'))
-NAMES = ('coco', 'aic', 'mpii')
 
 
 def load(experts=True):
@@ -40,14 +39,8 @@ def build(cfg):
     return model
 
 
-def samples(name, keypoints, count=3):
-    """Data samples of a dataset, as PackPoseInputs creates them; flipping swaps keypoints 0 and 1, 2 and 3, ..."""
-    flip = [number ^ 1 if number ^ 1 < keypoints else number for number in range(keypoints)]
-    return [PoseDataSample(metainfo=dict(dataset_name=name, flip_indices=flip)) for _ in range(count)]
-
-
 @pytest.mark.parametrize('experts', [True, False])
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', ['coco', 'aic', 'mpii'])
 @torch.no_grad()
 def test_heatmaps_are_bitwise_equal(name, experts):
     cfg = load(experts)
@@ -58,33 +51,26 @@ def test_heatmaps_are_bitwise_equal(name, experts):
     assert type(single).__name__ == 'TopdownPoseEstimator'
     assert not [key for key in weights if 'expert' in key or 'heads' in key]
     assert weights['backbone.layers.1.mlp.fc2.weight'].shape == (48, 192)
-
     image = torch.randn(3, 3, 64, 48, generator=torch.Generator().manual_seed(1))
-    batch = samples(name, single.head.out_channels)
+    # flipping swaps keypoints 0 and 1, 2 and 3, ...
+    count = single.head.out_channels
+    flip = [number ^ 1 if number ^ 1 < count else number for number in range(count)]
+    batch = [PoseDataSample(metainfo=dict(dataset_name=name, flip_indices=flip)) for _ in image]
     route = [[name] * 3] if experts else []
     feats = [multi.extract_feat(x, *route) for x in (image, image.flip(-1))]
-    theirs = multi.head.predict(feats, batch, dict(multi.test_cfg, output_heatmaps=True))
+    expected_poses, expected = multi.head.predict(feats, batch, dict(multi.test_cfg, output_heatmaps=True))
     feats = [single.extract_feat(x) for x in (image, image.flip(-1))]
-    ours = single.head.predict(feats, batch, dict(single.test_cfg, output_heatmaps=True))
-    for own, other in zip(ours[1], theirs[1], strict=True):
-        assert torch.equal(own.heatmaps, other.heatmaps)
-    for own, other in zip(ours[0], theirs[0], strict=True):
-        assert (own.keypoints == other.keypoints).all()
-    assert ours[1][0].heatmaps.std() > 0.01  # constant heatmaps would be equal for any model
+    poses, fields = single.head.predict(feats, batch, dict(single.test_cfg, output_heatmaps=True))
+    for i in range(3):
+        assert torch.equal(fields[i].heatmaps, expected[i].heatmaps)
+        assert (poses[i].keypoints == expected_poses[i].keypoints).all()
+    assert fields[0].heatmaps.std() > 0.01  # constant heatmaps would be equal for any model
 
 
-@torch.no_grad()
-def test_each_dataset_gets_its_own_expert():
-    cfg = load()
-    weights = build(cfg).state_dict()
-    own = [split_weights(cfg, weights, name)['backbone.layers.0.mlp.fc2.weight'] for name in NAMES]
-    for name, fc2 in zip(NAMES, own, strict=True):
-        expert = cfg.model.backbone.experts.names.index(name)  # the order differs from that of the heads
-        assert torch.equal(fc2[-16:], weights['backbone.layers.0.mlp.experts.weight'][expert])
-
-
-def test_config_contains_only_the_chosen_dataset():
+def test_config_contains_only_the_chosen_dataset(tmp_path):
     single = split_config(load(), 'aic')
+    (tmp_path / 'aic.py').write_text(single.pretty_text)
+    assert Config.fromfile(tmp_path / 'aic.py').to_dict() == single.to_dict()
     assert single.model.head.out_channels == 14
     assert single.model.head.decoder.type == 'MSRAHeatmap'
     assert single.model.test_cfg == dict(flip_test=True, flip_mode='heatmap', shift_heatmap=True)
@@ -102,10 +88,6 @@ def test_config_contains_only_the_chosen_dataset():
     assert set(single.default_hooks) == {'logger'}
 
 
-def test_udp_datasets_are_flipped_without_shift():
-    assert split_config(load(), 'mpii').model.test_cfg.shift_heatmap is False
-
-
 def test_a_dataset_that_is_only_validated_is_taken_from_validation():
     cfg = load()
     cfg.test_dataloader = dict(cfg.test_dataloader, dataset=cfg.val_sets[0])
@@ -118,21 +100,10 @@ def test_a_dataset_that_is_only_validated_is_taken_from_validation():
 def test_the_pipeline_of_a_combined_dataset_of_mmpose_is_appended():
     cfg = load()
     members = [dict(part, pipeline=part.pipeline[:3]) for part in cfg.val_sets]
-    cfg.test_dataloader.dataset = dict(
-        type='CombinedDataset',
-        metainfo=dict(from_file='configs/_base_/datasets/coco.py'),
-        datasets=members,
-        pipeline=cfg.packing,
-    )
+    meta = dict(from_file='configs/_base_/datasets/coco.py')
+    cfg.test_dataloader.dataset = dict(type='CombinedDataset', metainfo=meta, datasets=members, pipeline=cfg.packing)
     steps = split_config(cfg, 'mpii').test_dataloader.dataset.pipeline
     assert [step.type for step in steps] == ['LoadImage', 'GetBBoxCenterScale', 'TopdownAffine', 'PackPoseInputs']
-
-
-def test_the_config_can_be_written_and_read_back(tmp_path):
-    single = split_config(load(), 'aic')
-    path = tmp_path / 'aic.py'
-    path.write_text(single.pretty_text)
-    assert Config.fromfile(path).to_dict() == single.to_dict()
 
 
 @pytest.mark.parametrize('leaf', LEAVES, ids=[leaf.stem for leaf in LEAVES])
@@ -140,34 +111,24 @@ def test_every_multi_dataset_config_can_be_split(leaf):
     cfg = Config.fromfile(leaf)
     for name, head in cfg.model.head.heads.items():
         single = split_config(cfg, name)
-        own = parse_metainfo(single.test_dataloader.dataset)
-        assert (own['dataset_name'], own['num_keypoints']) == (name, single.model.head.out_channels)
+        meta = parse_metainfo(single.test_dataloader.dataset)
+        assert (meta['dataset_name'], meta['num_keypoints']) == (name, single.model.head.out_channels)
         assert not Path(single.test_dataloader.dataset.metainfo.get('from_file', '')).is_absolute()
         assert single.model.head == head
         assert single.model.test_cfg.shift_heatmap is (head.decoder.type == 'BatchMSRAHeatmap')
         assert 'datasets' not in single.test_evaluator
 
 
-def test_an_unknown_dataset_is_refused():
+def test_a_config_that_cannot_be_split_is_refused():
     with pytest.raises(ValueError, match="no head for dataset 'hand' in this config: choose one of coco, aic, mpii"):
         split_config(load(), 'hand')
-
-
-def test_a_dataset_without_expert_is_refused():
     cfg = load()
     cfg.model.backbone.experts.names = ['coco', 'mpii']
     with pytest.raises(ValueError, match="no expert for dataset 'aic' in this config: choose one of coco, mpii"):
         split_config(cfg, 'aic')
-
-
-def test_a_model_with_another_head_is_refused():
-    cfg = load()
     cfg.model.head = cfg.model.head.heads.coco
     with pytest.raises(ValueError, match='model.head is a ClassicHead: expected a MultiDatasetHead'):
         split_config(cfg, 'coco')
-
-
-def test_a_dataset_without_test_data_is_refused():
     cfg = load()
     for part in ('val', 'test'):
         cfg[f'{part}_dataloader'].dataset.datasets = cfg.val_sets[:1]
@@ -178,15 +139,11 @@ def test_a_dataset_without_test_data_is_refused():
 def test_a_checkpoint_of_another_model_is_refused():
     cfg = load()
     weights = MODELS.build(cfg.model).state_dict()
-    with pytest.raises(ValueError, match='(?s)does not fit the config:.*neck.conv.weight'):
-        split_weights(cfg, {**weights, 'neck.conv.weight': torch.zeros(1)}, 'aic')
-    del weights['backbone.layers.0.norm1.weight']
-    with pytest.raises(ValueError, match=r'does not fit this ViT: 1 missing \(layers.0.norm1.weight\)'):
-        split_weights(cfg, weights, 'aic')
-
-
-def test_a_checkpoint_of_a_single_dataset_is_refused():
-    cfg = load()
-    plain = split_weights(cfg, MODELS.build(cfg.model).state_dict(), 'coco')
-    with pytest.raises(ValueError, match='(?s)does not fit the config:.*heads.aic'):
-        split_weights(cfg, plain, 'aic')
+    incomplete = {key: value for key, value in weights.items() if key != 'backbone.layers.0.norm1.weight'}
+    for other, message in (
+        ({**weights, 'neck.conv.weight': torch.zeros(1)}, '(?s)does not fit the config:.*neck.conv.weight'),
+        (incomplete, r'does not fit this ViT: 1 missing \(layers.0.norm1.weight\)'),
+        (split_weights(cfg, weights, 'coco'), '(?s)does not fit the config:.*heads.aic'),  # of a single dataset
+    ):
+        with pytest.raises(ValueError, match=message):
+            split_weights(cfg, other, 'aic')

@@ -8,16 +8,12 @@ from mmpose.structures import PoseDataSample
 
 import vitpose_mm  # noqa: F401
 
+POINTS = {i: dict(name=f'point{i}', id=i, color=[0, 0, 0], type='', swap='') for i in range(3)}
 OURS = dict(
-    dataset_name='three_points',
-    keypoint_info={
-        number: dict(name=f'point{number}', id=number, color=[0, 0, 0], type='', swap='') for number in range(3)
-    },
-    skeleton_info={},
-    joint_weights=[1.0] * 3,
-    sigmas=[0.05] * 3,
+    dataset_name='three_points', keypoint_info=POINTS, skeleton_info={}, joint_weights=[1.0] * 3, sigmas=[0.05] * 3
 )
-DATASETS = [dict(type='CocoDataset'), dict(type='CocoDataset', metainfo=OURS), dict(type='CheckedMpiiDataset')]
+COCO, MPII = dict(type='CocoDataset'), dict(type='CheckedMpiiDataset')
+DATASETS = [COCO, dict(COCO, metainfo=OURS), MPII]
 
 
 @METRICS.register_module()
@@ -34,24 +30,23 @@ class CountSamples(BaseMetric):
         return dict(ids=results, keypoints=self.dataset_meta['num_keypoints'])
 
 
-def build(names=('coco', 'ours', 'mpii'), datasets=DATASETS):
+def config(names=('coco', 'ours', 'mpii'), datasets=DATASETS):
     init_default_scope('mmpose')
     metrics = [dict(type='CountSamples', prefix=name) for name in names]
-    return EVALUATORS.build(dict(type='PerDatasetEvaluator', metrics=metrics, datasets=datasets))
+    return dict(type='PerDatasetEvaluator', metrics=metrics, datasets=datasets)
 
 
-def sample(number, name):
-    return PoseDataSample(metainfo=dict(id=number, dataset_name=name))
+def evaluate(evaluator, *names):
+    """Evaluate one sample of each name, whose ids count from 0."""
+    # the loop sets the metainfo of the combined dataset
+    evaluator.dataset_meta = dict(dataset_name='coco', num_keypoints=17)
+    samples = [PoseDataSample(metainfo=dict(id=number, dataset_name=name)) for number, name in enumerate(names)]
+    evaluator.process(samples, dict(inputs=[None] * len(names), data_samples=samples))
+    return evaluator.evaluate(len(names))
 
 
 def test_each_sample_reaches_the_metric_of_its_dataset():
-    evaluator = build()
-    # the loop sets the metainfo of the combined dataset
-    evaluator.dataset_meta = dict(dataset_name='coco', num_keypoints=17)
-    names = ('coco', 'three_points', 'mpii', 'three_points')
-    samples = [sample(number, name) for number, name in enumerate(names)]
-    evaluator.process(samples, dict(inputs=[None] * 4, data_samples=samples))
-    assert evaluator.evaluate(4) == {
+    assert evaluate(EVALUATORS.build(config()), 'coco', 'three_points', 'mpii', 'three_points') == {
         'coco/ids': [0],
         'coco/keypoints': 17,
         'ours/ids': [1, 3],
@@ -63,26 +58,18 @@ def test_each_sample_reaches_the_metric_of_its_dataset():
 
 def test_works_together_with_other_metrics():
     """As in the list of metrics that `mim test --dump` creates."""
-    init_default_scope('mmpose')
-    own = dict(
-        type='PerDatasetEvaluator',
-        datasets=DATASETS,
-        metrics=[dict(type='CountSamples', prefix=name) for name in ('coco', 'ours', 'mpii')],
-    )
-    evaluator = Evaluator([own, dict(type='CountSamples', prefix='all')])
-    evaluator.dataset_meta = dict(dataset_name='coco', num_keypoints=17)
-    samples = [sample(number, name) for number, name in enumerate(('mpii', 'three_points'))]
-    evaluator.process(samples, dict(inputs=[None] * 2, data_samples=samples))
-    scores = evaluator.evaluate(2)
+    scores = evaluate(Evaluator([config(), dict(type='CountSamples', prefix='all')]), 'mpii', 'three_points')
     assert (scores['mpii/ids'], scores['ours/ids'], scores['all/ids']) == ([0], [1], [0, 1])
     assert scores['mpii/keypoints'] == 16
 
 
-def test_one_metric_per_dataset_is_required():
-    with pytest.raises(ValueError, match='2 metrics for 3 datasets: give one per dataset'):
-        build(names=('coco', 'ours'))
-
-
-def test_two_datasets_with_the_same_name_are_refused():
-    with pytest.raises(ValueError, match="two datasets are named 'coco'"):
-        build(datasets=[DATASETS[0], dict(type='CheckedCocoDataset'), DATASETS[2]])
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(names=('coco', 'ours')), '2 metrics for 3 datasets: give one per dataset'),
+        (dict(datasets=[COCO, dict(type='CheckedCocoDataset'), MPII]), "two datasets are named 'coco'"),
+    ],
+)
+def test_bad_arguments(changes, message):
+    with pytest.raises(ValueError, match=message):
+        EVALUATORS.build(config(**changes))

@@ -8,21 +8,22 @@ from mmpose.datasets.transforms import GenerateTarget, PackPoseInputs
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
+from tests.unit.heads.pose_samples import CODEC
 from vitpose_mm.datasets.transforms import KeypointTarget
 from vitpose_mm.heads.batch_targets import batch_targets
 
-SIZES = dict(input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
-CODECS = {
-    'BatchUDPHeatmap': dict(SIZES, type='BatchUDPHeatmap'),
-    'BatchMSRAHeatmap': dict(SIZES, type='BatchMSRAHeatmap'),
-    'unbiased': dict(SIZES, type='BatchMSRAHeatmap', unbiased=True),
-}
+UDP, MSRA = dict(CODEC, type='BatchUDPHeatmap'), dict(CODEC, type='BatchMSRAHeatmap')
+UNBIASED = dict(MSRA, unbiased=True)
 FEATURES = (torch.randn(6, 32, 4, 3, generator=torch.Generator().manual_seed(0)),)
 
 
 def head(codec, keypoints=5, kind='ClassicHead'):
-    torch.manual_seed(0)
     return dict(type=kind, in_channels=32, out_channels=keypoints, decoder=codec)
+
+
+def build(*options, **more):
+    torch.manual_seed(0)
+    return MODELS.build(head(*options, **more))
 
 
 def pack(codec, count=6, keypoints=5, ours=True, names=None, visible=None, **options):
@@ -45,13 +46,12 @@ def pack(codec, count=6, keypoints=5, ours=True, names=None, visible=None, **opt
     return samples
 
 
-@pytest.mark.parametrize('name', CODECS)
+@pytest.mark.parametrize('codec', [UDP, MSRA, UNBIASED], ids=['UDP', 'MSRA', 'unbiased'])
 @pytest.mark.parametrize('weighted', [False, True])
 @pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
-def test_losses_equal_those_on_mmposes_heatmaps(name, weighted, kind):
-    model, codec = MODELS.build(head(CODECS[name], kind=kind)), CODECS[name]
-    options = dict(use_dataset_keypoint_weights=weighted)
-    ours, theirs = (model.loss(FEATURES, pack(codec, ours=own, **options)) for own in (True, False))
+def test_losses_equal_those_on_mmposes_heatmaps(codec, weighted, kind):
+    model, options = build(codec, kind=kind), dict(use_dataset_keypoint_weights=weighted)
+    ours, theirs = (model.loss(FEATURES, pack(codec, ours=target, **options)) for target in (True, False))
     assert ours.keys() == theirs.keys() == {'loss_kpt', 'acc_pose'}
     for key in ours:
         torch.testing.assert_close(ours[key], theirs[key], rtol=0, atol=1e-6)
@@ -59,50 +59,44 @@ def test_losses_equal_those_on_mmposes_heatmaps(name, weighted, kind):
 
 
 def test_losses_of_several_datasets_and_codecs():
-    codecs = dict(coco=CODECS['BatchUDPHeatmap'], aic=CODECS['unbiased'], mpii=CODECS['BatchMSRAHeatmap'])
-    counts = dict(coco=5, aic=4, mpii=7)
+    codecs, counts = dict(coco=UDP, aic=UNBIASED, mpii=MSRA), dict(coco=5, aic=4, mpii=7)
+    torch.manual_seed(0)
     heads = {name: head(codec, counts[name]) for name, codec in codecs.items()}
     model = MODELS.build(ConfigDict(type='MultiDatasetHead', heads=heads))
     order = ['aic', 'coco', 'coco', 'mpii', 'aic', 'mpii']
-    found = []
-    for own in (True, False):
-        each = {name: pack(codecs[name], keypoints=counts[name], names=order, ours=own) for name in codecs}
-        found.append(model.loss(FEATURES, [each[name][i] for i, name in enumerate(order)]))
-    assert found[0].keys() == found[1].keys() >= {'loss_kpt', 'coco/kpt', 'aic/acc_pose', 'mpii/kpt'}
-    for key in found[0]:
-        torch.testing.assert_close(found[0][key], found[1][key], rtol=0, atol=1e-6, check_dtype=False)
+    losses = []
+    for ours in (True, False):
+        batches = {name: pack(codecs[name], keypoints=counts[name], names=order, ours=ours) for name in codecs}
+        losses.append(model.loss(FEATURES, [batches[name][i] for i, name in enumerate(order)]))
+    assert losses[0].keys() == losses[1].keys() >= {'loss_kpt', 'coco/kpt', 'aic/acc_pose', 'mpii/kpt'}
+    for key in losses[0]:
+        torch.testing.assert_close(losses[0][key], losses[1][key], rtol=0, atol=1e-6, check_dtype=False)
 
 
-def test_no_keypoint_is_visible():
-    model = MODELS.build(head(CODECS['BatchUDPHeatmap']))
-    losses = model.loss(FEATURES, pack(CODECS['BatchUDPHeatmap'], visible=0.0))
+def test_no_keypoint_is_visible_and_no_accuracy_wanted():
+    model = build(UDP)
+    losses = model.loss(FEATURES, pack(UDP, visible=0.0))
     assert losses['loss_kpt'] == 0 and losses['acc_pose'] == 0
     losses['loss_kpt'].backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())
-
-
-def test_no_accuracy_on_request():
-    model = MODELS.build(head(CODECS['BatchUDPHeatmap']))
-    assert model.loss(FEATURES, pack(CODECS['BatchUDPHeatmap']), dict(compute_acc=False)).keys() == {'loss_kpt'}
+    assert model.loss(FEATURES, pack(UDP), dict(compute_acc=False)).keys() == {'loss_kpt'}
 
 
 def test_a_sample_sends_no_heatmap():
-    (sample,) = pack(CODECS['BatchUDPHeatmap'], count=1)
+    (sample,) = pack(UDP, count=1)
     assert not hasattr(sample, 'gt_fields')
-    assert sample.gt_instances.keypoint_target.shape == (1, 5, 4)
-    assert sample.gt_instances.keypoint_target.dtype == np.float32
+    target = sample.gt_instances.keypoint_target
+    assert target.shape == (1, 5, 4) and target.dtype == np.float32
 
 
 def test_samples_without_targets_and_other_codecs_are_refused():
-    codec = MODELS.build(head(CODECS['BatchUDPHeatmap'])).decoder
-    samples = pack(CODECS['BatchUDPHeatmap'], count=2)
+    samples, cpu = pack(UDP, count=2), torch.device('cpu')
     with pytest.raises(ValueError, match=r"decoder is UDPHeatmap.*set decoder=dict\(type='BatchUDPHeatmap'"):
-        plain = MODELS.build(head(dict(SIZES, type='UDPHeatmap'))).decoder
-        batch_targets(plain, samples, torch.device('cpu'))
+        batch_targets(build(CODEC).decoder, samples, cpu)
     with pytest.raises(ValueError, match='decoder is no codec, which makes no heatmaps'):
-        batch_targets(None, samples, torch.device('cpu'))
+        batch_targets(None, samples, cpu)
     del samples[1].gt_instances.keypoint_target
     with pytest.raises(ValueError, match=r"no training targets.*'KeypointTarget'"):
-        batch_targets(codec, samples, torch.device('cpu'))
+        batch_targets(build(UDP).decoder, samples, cpu)
     with pytest.raises(TypeError, match='expected one BatchUDPHeatmap or BatchMSRAHeatmap'):
-        KeypointTarget(dict(SIZES, type='UDPHeatmap'))
+        KeypointTarget(CODEC)

@@ -1,4 +1,4 @@
-"""Attention compared with explicit loops, and which tokens influence which."""
+"""Attention compared with explicit loops over the tokens that each query attends to."""
 
 import itertools
 import os
@@ -16,141 +16,85 @@ DIM, HEADS = 12, 3
 BF16, FP32 = torch.bfloat16, torch.float32
 
 
-def randomised(module):
+def randomized(module):
+    torch.manual_seed(0)
     for parameter in module.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return module
 
 
-def oracle(attention, x, window, shifted, pool):
-    """Compute each query separately, over an explicit list of the tokens that it attends to."""
-    height, width = x.shape[1:3]
+def attend(query, others, biases):
+    """Attention of one query (B, heads, d) over a list of other tokens' (query, key, value), with a bias for each."""
+    scores = [(query * key).sum(-1) / query.shape[-1] ** 0.5 for _, key, _ in others]
+    weights = torch.stack([score + bias for score, bias in zip(scores, biases, strict=True)]).softmax(0)
+    return (weights[..., None] * torch.stack([value for *_, value in others])).sum(0).flatten(1)
+
+
+def oracle(attention, grid, tokens, window, shifted, pool):
+    """Compute each query separately; cells with the same window index form a window."""
+    height, width = grid.shape[1:3]
     window, shift = fit_window((height, width), window, shifted)
     padded = padded_grid((height, width), window)
+    cells = list(itertools.product(range(height), range(width)))
+    window_index = {c: tuple((c[i] - shift[i]) % padded[i] // window[i] for i in (0, 1)) for c in cells}
+    members = {n: [c for c in cells if window_index[c] == n] for n in window_index.values()}
 
-    def window_of(y, x):
-        return (y - shift[0]) % padded[0] // window[0], (x - shift[1]) % padded[1] // window[1]
+    def project(x):
+        return attention.qkv(x).unflatten(1, (3, HEADS, -1)).unbind(1)
 
-    positions = list(itertools.product(range(height), range(width)))
-    members = {}
-    for position in positions:
-        members.setdefault(window_of(*position), []).append(position)
-    head_dim = DIM // HEADS
-    out = torch.zeros_like(x)
-    for b in range(x.shape[0]):
-        query, key, value = (
-            torch.nn.functional.linear(x[b], attention.qkv.weight, attention.qkv.bias)
-            .unflatten(-1, (3, HEADS, head_dim))
-            .permute(2, 3, 0, 1, 4)
-        )
-        means = {w: torch.stack([x[b, y, u] for y, u in m]).mean(0) for w, m in members.items()}
-        for (y, u), h in itertools.product(positions, range(HEADS)):
-            seen = [(v, w) for v, w in members[window_of(y, u)] if abs(y - v) < window[0] and abs(u - w) < window[1]]
-            scores, values = [], []
-            for v, w in seen:
-                score = query[h, y, u] @ key[h, v, w] / head_dim**0.5
-                if getattr(attention, 'rel_pos', None) is not None:
-                    rel = attention.rel_pos
-                    score = score + query[h, y, u] @ rel.rel_pos_h[y - v + attention.window[0] - 1]
-                    score = score + query[h, y, u] @ rel.rel_pos_w[u - w + attention.window[1] - 1]
-                scores.append(score)
-                values.append(value[h, v, w])
-            if pool and len(members) > 1:
-                for mean in means.values():  # projected after pooling; the module pools after projecting
-                    pooled = torch.nn.functional.linear(mean, attention.qkv.weight, attention.qkv.bias)
-                    pooled = pooled.view(3, HEADS, head_dim)[:, h]
-                    scores.append(query[h, y, u] @ pooled[1] / head_dim**0.5)
-                    values.append(pooled[2])
-            weights = torch.stack(scores).softmax(0)
-            out[b, y, u, h * head_dim : (h + 1) * head_dim] = weights @ torch.stack(values)
-    return attention.proj(out)
+    by_cell = {(y, x): project(grid[:, y, x]) for y, x in cells}
+    known = [project(token) for token in tokens.unbind(1)]
+    # projected after pooling; the module pools after projecting
+    means = [project(torch.stack([grid[:, y, x] for y, x in m]).mean(0)) for m in members.values()]
+    shared = known + (means if pool and len(members) > 1 else [])
+    rel = getattr(attention, 'rel_pos', None)
+    out_grid, out_tokens = torch.zeros_like(grid), torch.zeros_like(tokens)
+    for y, x in cells:
+        near = [(v, u) for v, u in members[window_index[y, x]] if abs(y - v) < window[0] and abs(x - u) < window[1]]
+        biases = [0.0] * (len(near) + len(shared))
+        if rel is not None:
+            for i, (v, u) in enumerate(near):
+                row, column = y - v + len(rel.rel_pos_h) // 2, x - u + len(rel.rel_pos_w) // 2
+                biases[i] = by_cell[y, x][0] @ (rel.rel_pos_h[row] + rel.rel_pos_w[column])
+        out_grid[:, y, x] = attend(by_cell[y, x][0], [by_cell[c] for c in near] + shared, biases)
+    everything = [*by_cell.values(), *known]
+    for t, (query, *_) in enumerate(known):
+        out_tokens[:, t] = attend(query, everything, [0.0] * len(everything))
+    return attention.proj(out_grid), attention.proj(out_tokens)
+
+
+def check(attention, grid, count, window, shifted=False, pool=False):
+    x, tokens = torch.randn(2, *grid, DIM), torch.randn(2, count, DIM)
+    outputs = attention(x, tokens) if count else attention(x)
+    # fp32 rounds values of order 1 by 6e-8, and the two sum in different orders
+    for output, expected in zip(outputs, oracle(attention, x, tokens, window, shifted, pool), strict=bool(count)):
+        torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(('grid', 'window'), [((4, 6), (2, 3)), ((5, 7), (3, 4)), ((3, 8), (4, 4)), ((3, 4), (8, 8))])
 @pytest.mark.parametrize('rel_pos', [False, True])
 @pytest.mark.parametrize('pool', [False, True])
 @pytest.mark.parametrize('shift', [False, True])
+@pytest.mark.parametrize('tokens', [0, 2])
 @torch.no_grad()
-def test_window_attention_equals_the_loops(grid, window, shift, pool, rel_pos):
-    torch.manual_seed(0)
-    attention = randomised(WindowAttention(DIM, HEADS, window, shift, pool, rel_pos))
-    x = torch.randn(2, *grid, DIM)
-    # fp32 rounds values of order 1 by 6e-8, and the two sum in different orders
-    torch.testing.assert_close(attention(x)[0], oracle(attention, x, window, shift, pool), atol=1e-5, rtol=1e-5)
+def test_window_attention_equals_the_loops(grid, window, shift, pool, rel_pos, tokens):
+    attention = randomized(WindowAttention(DIM, HEADS, window, shift, pool, rel_pos))
+    check(attention, grid, tokens, window, shift, pool)
 
 
+@pytest.mark.parametrize('tokens', [0, 3])
 @torch.no_grad()
-def test_full_attention_equals_the_loops():
-    torch.manual_seed(0)
-    attention = randomised(Attention(DIM, HEADS))
-    x = torch.randn(2, 4, 5, DIM)
-    torch.testing.assert_close(attention(x)[0], oracle(attention, x, (4, 5), False, False), atol=1e-5, rtol=1e-5)
+def test_full_attention_equals_the_loops(tokens):
+    check(randomized(Attention(DIM, HEADS)), (4, 5), tokens, (4, 5))
 
 
-@pytest.mark.parametrize('pool', [False, True])
-def test_a_window_larger_than_the_grid_is_full_attention(pool):
-    windowed = randomised(WindowAttention(DIM, HEADS, (16, 16), shift=True, pool=pool))
-    full = Attention(DIM, HEADS)
-    full.load_state_dict(windowed.state_dict())
-    x = torch.randn(2, 5, 7, DIM)
-    torch.testing.assert_close(windowed(x)[0], full(x)[0])
-
-
-@pytest.mark.parametrize('shift', [False, True])
-def test_zero_relative_positions_have_no_effect(shift):
-    without = randomised(WindowAttention(DIM, HEADS, (3, 4), shift, pool=True))
-    with_zero = WindowAttention(DIM, HEADS, (3, 4), shift, pool=True, rel_pos=True)
-    missing, unexpected = with_zero.load_state_dict(without.state_dict(), strict=False)
-    assert set(missing) == {'rel_pos.rel_pos_h', 'rel_pos.rel_pos_w'} and not unexpected
-    x = torch.randn(2, 5, 7, DIM)
-    torch.testing.assert_close(with_zero(x)[0], without(x)[0])
-
-
-def influenced_by(position, module, grid):
-    """A mask (H, W) of the tokens whose output changes with the input token at `position`."""
-    x = torch.randn(1, *grid, DIM, dtype=torch.float64)
-    changed = x.clone()
-    changed[0, position[0], position[1]] += 1
-    return (module(x)[0] - module(changed)[0]).abs().amax(-1)[0] > 1e-12
-
-
-def test_which_outputs_a_token_influences():
-    grid, window = (8, 8), (4, 4)
-    plain = randomised(WindowAttention(DIM, HEADS, window)).double()
-    influenced = influenced_by((1, 2), plain, grid)
-    assert influenced[:4, :4].all() and influenced.sum() == 16
-    shifted = randomised(WindowAttention(DIM, HEADS, window, shift=True)).double()
-    influenced = influenced_by((3, 3), shifted, grid)
-    assert influenced[2:6, 2:6].all() and influenced.sum() == 16
-    corner = influenced_by((0, 0), shifted, grid)  # the mask separates the four corners that share a window
-    assert corner[:2, :2].all() and corner.sum() == 4
-    neighbours = influenced_by((1, 2), lambda x: shifted(*plain(x)), grid)
-    assert neighbours[:6, :6].all() and neighbours.sum() == 36  # its window, and two tokens beyond it
-
-
-def test_pooling_passes_only_the_means_of_other_windows():
-    grid, window = (8, 8), (4, 4)
-    pooled = randomised(WindowAttention(DIM, HEADS, window, pool=True)).double()
-    assert influenced_by((1, 2), pooled, grid).all()
-    x = torch.randn(1, *grid, DIM, dtype=torch.float64)
-    changed = x.clone()
-    changed[0, 1, 2] += 1
-    changed[0, 2, 1] -= 1  # does not change the mean of the window
-    difference = (pooled(x)[0] - pooled(changed)[0]).abs().amax(-1)[0] > 1e-12
-    assert difference[:4, :4].all() and difference.sum() == 16
-
-
-@pytest.mark.parametrize('grid', [(7, 9), (8, 8)])
-def test_gradients_are_finite_with_padding_and_masks(grid):
-    attention = randomised(WindowAttention(DIM, HEADS, (4, 4), shift=True, pool=True, rel_pos=True))
-    attention(torch.randn(2, *grid, DIM))[0].square().sum().backward()
-    for name, parameter in attention.named_parameters():
-        assert parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0, name
+def test_relative_positions_start_at_zero():
+    assert not any(table.any() for table in WindowAttention(DIM, HEADS, (3, 4), rel_pos=True).rel_pos.parameters())
 
 
 def saved_bytes(attention, x):
     """Bytes that autograd saves for backward, excluding parameters."""
-    own = {p.untyped_storage().data_ptr() for p in attention.parameters()}
+    parameters = {p.untyped_storage().data_ptr() for p in attention.parameters()}
     saved = {}
 
     def record(tensor):
@@ -159,19 +103,20 @@ def saved_bytes(attention, x):
 
     with torch.autograd.graph.saved_tensors_hooks(record, lambda tensor: tensor):
         attention(x)
-    return sum(storage.nbytes() for pointer, storage in saved.items() if pointer not in own)
+    return sum(storage.nbytes() for pointer, storage in saved.items() if pointer not in parameters)
 
 
-def test_training_saves_no_windows_and_gives_the_same_gradients():
-    attention = randomised(WindowAttention(DIM, HEADS, (3, 4), shift=True, pool=True, rel_pos=True))
-    x = torch.randn(2, 5, 7, DIM)
-    gradients = []
+@pytest.mark.parametrize('grid', [(5, 7), (6, 8)])  # with and without padding
+def test_training_saves_no_windows_and_gives_the_same_gradients(grid):
+    attention = randomized(WindowAttention(DIM, HEADS, (3, 4), shift=True, pool=True, rel_pos=True))
+    x, gradients = torch.randn(2, *grid, DIM), []
     for training in (False, True):
         attention.zero_grad()
         attention.train(training)(x)[0].square().sum().backward()
         gradients.append([p.grad.clone() for p in attention.parameters()])
     for plain, recomputed in zip(*gradients, strict=True):
         torch.testing.assert_close(recomputed, plain)
+        assert plain.isfinite().all() and plain.any()
     # the input of qkv, and the output of qkv, which is three times as large
     assert saved_bytes(attention.train(), x) == 4 * x.untyped_storage().nbytes()
     assert saved_bytes(attention.eval(), x) > 8 * x.untyped_storage().nbytes()
@@ -180,25 +125,26 @@ def test_training_saves_no_windows_and_gives_the_same_gradients():
 
 
 @pytest.mark.parametrize('bias', [None, 'mask', 'float'])
-def test_short_sequences_are_trained_in_float32_on_the_cpu(bias) -> None:
+def test_short_sequences_are_trained_in_float32_on_the_cpu(bias):
     inputs = [torch.randn(2, 3, 16, 8).bfloat16() for _ in range(3)]
     mask = {'mask': torch.rand(16, 16) < 0.8, 'float': torch.randn(16, 16).bfloat16()}.get(bias)
-    found, expected = ([tensor.clone().to(dtype).requires_grad_() for tensor in inputs] for dtype in (BF16, FP32))
+    rounded, exact = ([tensor.clone().to(dtype).requires_grad_() for tensor in inputs] for dtype in (BF16, FP32))
     with torch.autocast('cpu', BF16):
-        output = fused_attention(*found, mask)
-    scores = expected[0] @ expected[1].mT / 8**0.5
+        output = fused_attention(*rounded, mask)
+    scores = exact[0] @ exact[1].mT / 8**0.5
     if bias:
         scores = scores.masked_fill(~mask, -torch.inf) if bias == 'mask' else scores + mask.float()
-    slow = scores.softmax(-1) @ expected[2]
+    slow = scores.softmax(-1) @ exact[2]
     output.float().sum().backward()
     slow.sum().backward()
     # only results are rounded, so that almost all are those of float32, to the last bit
-    results = [output, *(tensor.grad for tensor in found)]
-    for result, reference in zip(results, [slow, *(tensor.grad for tensor in expected)], strict=True):
+    results = [output, *(tensor.grad for tensor in rounded)]
+    for result, reference in zip(results, [slow, *(tensor.grad for tensor in exact)], strict=True):
         assert result.dtype == BF16 and (result == reference.bfloat16()).float().mean() > 0.99
 
 
-# odd numbers of tokens: 7x7, windows of 3x3, a knowledge token with 8x6 and with windows of 4x4; 17x17 exceeds SHORT
+# odd numbers of tokens: 7x7, windows of 3x3, a knowledge token with 8x6 and with windows of 4x4; 17x17 is more than
+# MAX_FLOAT32_KEYS
 ODD_NUMBERS_OF_TOKENS = """
 import torch
 from vitpose_mm.layers import Attention, WindowAttention
@@ -217,11 +163,7 @@ for layer, grid, tokens in ((Attention(96, 3), (7, 7), 0), (WindowAttention(96, 
 @pytest.mark.slow
 def test_odd_numbers_of_tokens_do_not_corrupt_memory(root):
     """Run in a subprocess: writing past a buffer aborts the process."""
-    ran = subprocess.run(
-        [sys.executable, '-c', ODD_NUMBERS_OF_TOKENS],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        env={**os.environ, 'OMP_NUM_THREADS': '2'},
-    )
+    environment = {**os.environ, 'OMP_NUM_THREADS': '2'}
+    command = [sys.executable, '-c', ODD_NUMBERS_OF_TOKENS]
+    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, env=environment)
     assert ran.returncode == 0, ran.stderr[-500:]

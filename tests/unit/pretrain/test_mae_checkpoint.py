@@ -5,6 +5,7 @@ import torch
 from mmengine.runner import load_checkpoint
 from mmpose.registry import MODELS
 
+from tests.unit.pretrain.small_autoencoder import build
 from vitpose_mm.checkpoints.validation import load_strictly
 from vitpose_mm.layers import resize_pos_embed
 from vitpose_mm.pretrain import to_mae, to_transformers
@@ -12,47 +13,32 @@ from vitpose_mm.pretrain import to_mae, to_transformers
 FINE = dict(type='ViT', arch=dict(depth=2, embed_dim=32, num_heads=2), img_size=(64, 48))
 
 
-@pytest.fixture
-def saved(build, tmp_path):
-    """A model and the file that MMEngine saves of it."""
-    model = build()
-    torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'epoch_1.pth')
-    return model, tmp_path / 'epoch_1.pth'
+def is_equal(model, weights):
+    return all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
 
 
 @pytest.mark.parametrize('write', [lambda weights: dict(model=to_mae(weights)), to_mae, to_transformers])
-def test_other_formats_come_back_to_the_bit(build, tmp_path, write):
-    model, other = build(), build(seed=1)
-    torch.save(write(model.state_dict()), tmp_path / 'mae.pth')
+def test_other_formats_come_back_to_the_bit(tmp_path, write):
+    weights, other = build().state_dict(), build(seed=1)
+    torch.save(write(weights), tmp_path / 'mae.pth')
     load_checkpoint(other, str(tmp_path / 'mae.pth'))
-    assert all(torch.equal(value, other.state_dict()[key]) for key, value in model.state_dict().items())
+    assert is_equal(other, weights)
 
 
-@pytest.mark.parametrize('prefix', [dict(), dict(prefix='backbone.')])
-def test_fine_tuning_starts_from_its_file(saved, prefix):
-    model, file = saved
-    vit = MODELS.build(dict(FINE, init_cfg=dict(type='Pretrained', checkpoint=str(file), **prefix)))
+@pytest.mark.parametrize(
+    ('write', 'prefix'), [(dict, None), (dict, 'backbone.'), (to_mae, None), (to_transformers, 'vit.')]
+)
+def test_fine_tuning_starts_from_every_format(tmp_path, write, prefix):
+    model, file = build(), str(tmp_path / 'epoch_1.pth')
+    torch.save(dict(state_dict=write(model.state_dict()), meta={}), file)
+    options = {} if prefix is None else dict(prefix=prefix)
+    vit = MODELS.build(dict(FINE, init_cfg=dict(type='Pretrained', checkpoint=file, **options)))
     vit.init_weights()
-    assert all(torch.equal(value, model.backbone.state_dict()[key]) for key, value in vit.state_dict().items())
+    assert is_equal(vit, model.backbone.state_dict())
 
 
-def test_fine_tuning_reads_the_encoder_of_other_formats(saved, tmp_path):
-    model, _ = saved
-    for write, prefix in ((to_mae, ''), (to_transformers, 'vit.')):
-        torch.save(write(model.state_dict()), tmp_path / 'other.pth')
-        init_cfg = dict(
-            type='Pretrained', checkpoint=str(tmp_path / 'other.pth'), **({'prefix': prefix} if prefix else {})
-        )
-        vit = MODELS.build(dict(FINE, init_cfg=init_cfg))
-        vit.init_weights()
-        assert torch.equal(vit.pos_embed, model.backbone.pos_embed)
-        assert torch.equal(vit.layers[1].attn.qkv.weight, model.backbone.layers[1].attn.qkv.weight)
-
-
-def test_a_square_encoder_is_resized_for_people(build, tmp_path):
-    square = MODELS.build(
-        dict(type='MaskedAutoencoder', backbone=dict(FINE, img_size=(64, 64)), decoder=dict(dim=16, heads=2))
-    )
+def test_a_square_encoder_is_resized_for_people(tmp_path):
+    square = build(img_size=(64, 64))
     torch.save(dict(state_dict=square.state_dict()), tmp_path / 'square.pth')
     vit = MODELS.build(dict(FINE, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'square.pth'))))
     vit.init_weights()
@@ -60,7 +46,7 @@ def test_a_square_encoder_is_resized_for_people(build, tmp_path):
     assert torch.equal(vit.layers[0].mlp.fc1.weight, square.backbone.layers[0].mlp.fc1.weight)
 
 
-def test_both_tables_have_the_grid_of_pretrain_img_size(build, tmp_path):
+def test_both_tables_have_the_grid_of_pretrain_img_size():
     """Files of MAE do not record it."""
     source = build(img_size=(80, 48))
     weights = to_mae(source.state_dict())
@@ -72,7 +58,7 @@ def test_both_tables_have_the_grid_of_pretrain_img_size(build, tmp_path):
     assert torch.equal(model.decoder.pos_embed, expected) and model.backbone.pos_embed.shape == (1, 12, 32)
 
 
-def test_the_position_of_the_cls_token_is_added_to_it(build):
+def test_the_position_of_the_cls_token_is_added_to_it():
     model, weights = build(), to_mae(build(seed=1).state_dict())
     weights['pos_embed'][:, 0] = 1.5
     expected = weights['cls_token'] + 1.5
@@ -84,7 +70,7 @@ def test_the_position_of_the_cls_token_is_added_to_it(build):
         load_strictly(model, weights)
 
 
-def test_files_that_do_not_fit_are_refused(build):
+def test_files_that_do_not_fit_are_refused():
     model = build()
     with pytest.raises(ValueError, match='no decoder of a masked autoencoder'):
         load_strictly(model, {f'backbone.{key}': value for key, value in model.backbone.state_dict().items()})

@@ -1,5 +1,7 @@
 """A backend of logs and pictures that survives a file system that refuses files."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -14,20 +16,15 @@ def write_all(backend):
 
 def test_files_are_those_of_mmengine(tmp_path):
     write_all(TolerantVisBackend(save_dir=str(tmp_path / 'vis')))
-    found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob('*') if path.is_file())
-    assert found == ['vis/more.json', 'vis/scalars.json', 'vis/vis_image/picture_3.png']
+    files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob('*') if path.is_file())
+    assert files == ['vis/more.json', 'vis/scalars.json', 'vis/vis_image/picture_3.png']
     assert (tmp_path / 'vis/scalars.json').read_text().count('loss') == 2
 
 
 def test_a_refused_file_is_a_warning(tmp_path, logged):
     (tmp_path / 'vis').write_text('a file in place of the folder')
     write_all(TolerantVisBackend(save_dir=str(tmp_path / 'vis')))
-    warnings = [
-        line for line in logged().splitlines() if 'WARNING' in line and f'of {tmp_path / "vis"}: [Errno' in line
-    ]
-    assert [line.split(' of ')[0].split()[-1] for line in warnings] == ['add_scalar', 'add_scalars', 'add_image']
-
-
-def test_other_errors_are_raised(tmp_path):
-    with pytest.raises(TypeError):
-        TolerantVisBackend(save_dir=str(tmp_path)).add_scalar('loss', object())
+    warnings = re.findall(rf'WARNING.* (\w+) of {tmp_path}/vis: \[Errno', logged())
+    assert warnings == ['add_scalar', 'add_scalars', 'add_image']
+    with pytest.raises(TypeError):  # other errors are raised
+        TolerantVisBackend(save_dir=str(tmp_path / 'other')).add_scalar('loss', object())
