@@ -22,8 +22,7 @@ class Tracker:
     """
 
     def __init__(self) -> None:
-        self._trackers = need('trackers', '--track')
-        self._tracker = self._trackers.CBIoUTracker(minimum_consecutive_frames=1)
+        self._tracker = need('trackers', '--track').CBIoUTracker(minimum_consecutive_frames=1)
         self._sequence: str | None = None
         self._used = self._highest = -1
 
@@ -35,15 +34,11 @@ class Tracker:
         if sequence != self._sequence:
             self._tracker.reset()
             self._sequence, self._used = sequence, self._highest
-        found = self._tracker.update(
-            supervision.Detections(
-                xyxy=poses.boxes.astype(np.float32),
-                confidence=poses.box_scores,
-                data={'row': np.arange(len(poses.boxes))},
-            )
-        )
+        rows = {'row': np.arange(len(poses.boxes))}
+        boxes = supervision.Detections(poses.boxes.astype(np.float32), confidence=poses.box_scores, data=rows)
+        tracked = self._tracker.update(boxes)
         poses.track_ids = np.full(len(poses.boxes), -1, np.int64)
-        if len(found):
-            ids = np.where(found.tracker_id < 0, -1, found.tracker_id + self._used + 1)
-            poses.track_ids[found.data['row']] = ids
+        if len(tracked):
+            ids = np.where(tracked.tracker_id < 0, -1, tracked.tracker_id + self._used + 1)
+            poses.track_ids[tracked.data['row']] = ids
             self._highest = max(self._highest, int(ids.max()))
