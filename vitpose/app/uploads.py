@@ -42,21 +42,17 @@ def parse_boxes(text: str) -> np.ndarray | None:
 def predict_upload(
     predictor: PosePredictor, file: str, boxes: np.ndarray | None, threshold: float, folder: Path
 ) -> tuple[Path, list[str]]:
-    """Predict, draw and write an image or a video.
+    """Predict an image or a video, draw it without keypoints of scores below `threshold`, and write predictions.jsonl.
 
     Args:
         predictor: with or without a detector.
-        file: image or video.
+        file: image or video; ValueError if it is neither, or nothing in it can be read.
         boxes: (N, 4) x1 y1 x2 y2 in pixels, for all frames; by default from the detector, or the whole image.
-        threshold: keypoints with a lower score are not drawn.
-        folder: an empty folder to write to, also `predictions.jsonl` as of `vitpose predict`, with poses of any score.
+        threshold: of the drawing; the lines have all keypoints.
+        folder: an empty folder to write to.
 
     Returns:
         The image (.jpg) or video (.mp4) with poses, and notes: counts, and what was left out and why.
-
-    Raises:
-        ValueError: the file is neither image nor video, or nothing in it can be read.
-        OSError: a file cannot be written.
     """
     source = replace(_source(file), name=Path(file).name)
     frames, people, notes = 0, 0, dict[str, None]()

@@ -18,11 +18,8 @@ from ..synthetic.render_settings import RenderSettings, render_one
 def crop_people(rule: CropRule, number: int, inputs: Sequence[str] = (), boxes: Path | None = None) -> np.ndarray:
     """Crops (N, h, w, 3) uint8 BGR of up to `number` people.
 
-    Args:
-        rule: how to crop.
-        number: people to stop after.
-        inputs: images, videos, folders or globs, taken in an order that mixes them; empty for rendered people.
-        boxes: file with the boxes of their people, as for `vitpose predict`; None: each image is one person.
+    They are in `inputs` (images, videos, folders or globs, taken in an order that mixes them) with `boxes` as for
+    `vitpose predict`, by default one person per image; without inputs they are rendered.
 
     Raises:
         OSError: an input does not exist.

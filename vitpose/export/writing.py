@@ -64,13 +64,10 @@ def write_file(
     Args:
         model: on the CPU, in fp32.
         checkpoint: that it was loaded from.
-        target: what to write.
+        target: what to write; ValueError if it cannot be written, or the file differs too much.
         out: the file; it appears on success.
         crops: (N, h, w, 3) uint8 BGR to calibrate int8 with; the first ones are compared.
         accept: called with the differences, raises if they are too large; None for `Differences.check`.
-
-    Raises:
-        ValueError: this cannot be written, or differs too much.
     """
     target.check(out)
     network = HeatmapGraph(model.model, model.network.flip_indices, target.decode).eval()

@@ -7,25 +7,45 @@ import numpy as np
 
 @dataclass
 class Frame:
-    """One image, or one frame of a video."""
+    """One image, or one frame of a video.
 
-    name: str  # path of the image or video as given or as found below a folder; 'camera 0' for a camera
-    image: np.ndarray | None  # (H, W, 3) uint8 BGR, upright; None if it is not read yet or could not be read (`error`)
-    index: int | None = None  # of the frame in its video, counted from 0; None for an image
-    time: float | None = None  # seconds since the start of the video; None for an image
-    boxes: np.ndarray | None = None  # (N, 4) x1 y1 x2 y2 in image pixels; None: use a detector or the whole image
-    box_scores: np.ndarray | None = None  # (N,) in [0, 1], or None
-    error: str | None = None  # why there is no image, in one line
+    Attributes:
+        name: path of the image or video as given, or as found below a folder; 'camera 0' for a camera.
+        image: (H, W, 3) uint8 BGR in upright orientation; None if it is not read yet, or could not be read (`error`).
+        index: number of the frame in its video, counted from 0; None for an image.
+        time: seconds since the start of the video; None for an image.
+        boxes: (N, 4) x1 y1 x2 y2 in image pixels, or None if a detector or the whole image is to be used.
+        box_scores: (N,) in [0, 1], or None.
+        error: why there is no image, in one line, or None.
+    """
+
+    name: str
+    image: np.ndarray | None
+    index: int | None = None
+    time: float | None = None
+    boxes: np.ndarray | None = None
+    box_scores: np.ndarray | None = None
+    error: str | None = None
 
 
 @dataclass
 class Poses:
-    """The N people of one frame."""
+    """The people of one frame.
 
-    keypoints: np.ndarray  # (N, K, 2) float32, x y in image pixels; pixel centers have integer coordinates
-    scores: np.ndarray  # (N, K) float32, the heatmaps' maxima
-    boxes: np.ndarray  # (N, 4) float32, x1 y1 x2 y2 in image pixels, as predicted from
-    box_scores: np.ndarray  # (N,) float32; 1 by default
-    rows: np.ndarray  # (N,) int64, index of each box among those that were passed or detected
-    track_ids: np.ndarray | None = None  # (N,) int64, or None without tracking
-    dropped: list[str] = field(default_factory=list)  # one line per box that was not predicted, with the reason
+    Attributes:
+        keypoints: (N, K, 2) float32, x y in image pixels; pixel centers have integer coordinates.
+        scores: (N, K) float32, the heatmaps' maxima.
+        boxes: (N, 4) float32, x1 y1 x2 y2 in image pixels, as predicted from.
+        box_scores: (N,) float32; 1 by default.
+        rows: (N,) int64, index of each box among those that were passed or detected.
+        track_ids: (N,) int64, or None without tracking.
+        dropped: one line per box that was not predicted, with the reason.
+    """
+
+    keypoints: np.ndarray
+    scores: np.ndarray
+    boxes: np.ndarray
+    box_scores: np.ndarray
+    rows: np.ndarray
+    track_ids: np.ndarray | None = None
+    dropped: list[str] = field(default_factory=list)

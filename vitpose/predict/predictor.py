@@ -35,8 +35,7 @@ class PosePredictor:
     >>> predictor = PosePredictor.load('model.onnx')  # a file of `vitpose export`: without torch and OpenMMLab
 
     The crop (padding, input size, UDP or classic) is that of the config's test pipeline; keypoints are those of MMPose
-    with the same boxes. People of several images share batches. Reading and cropping run in threads next to the
-    network.
+    with the same boxes. People of several images share batches. Reading and cropping run in threads.
 
     Args:
         model: see `load_model`; as an attribute it has `metainfo`, `num_keypoints`, `crop_rule`, `device`, `precision`.
@@ -57,10 +56,16 @@ class PosePredictor:
 
     @classmethod
     def load(
-        cls, *model: Any, detector: 'Detector | None' = None, batch_size: int | None = None, **options: Any
+        cls,
+        config: 'str | Path | Config',
+        checkpoint: str | Path | None = None,
+        *,
+        detector: 'Detector | None' = None,
+        batch_size: int | None = None,
+        **options: Any,
     ) -> 'PosePredictor':
-        """Load a model with the arguments of `load_model`, and return its predictor."""
-        return cls(load_model(*model, **options), detector, batch_size)
+        """Load a model and return its predictor; `options` are the others of `load_model`."""
+        return cls(load_model(config, checkpoint, **options), detector, batch_size)
 
     @overload
     def __call__(self, images: Image, boxes: Any = None) -> Poses: ...
@@ -158,13 +163,11 @@ def load_model(
             bfloat16, bf16 means fp32.
         flip_test: average the heatmaps with those of the mirrored crop, as the config's test_cfg says; twice the time.
         dataset: of a multi-dataset model, whose head, expert, keypoints, crop and codec are used.
-        compile: compile the network of a config and checkpoint with torch.compile in the first batch, which takes
-            minutes.
+        compile: compile the network of a config with torch.compile in the first batch, which takes minutes.
 
     Raises:
         OSError: a file does not exist.
-        ValueError: see `PoseModel` and `ExportedModel`; or an exported file with another precision, flip test or
-            dataset than asked for, or with heatmaps as outputs.
+        ValueError: see `PoseModel`, `ExportedModel` and its `check`.
     """
     if isinstance(config, str | Path) and is_exported(config):
         if checkpoint is not None:

@@ -11,10 +11,9 @@ from .poses import Frame, Poses
 class Tracker:
     """Give people ids that they keep from frame to frame, by the overlap of boxes that move steadily.
 
-    It uses C-BIoU of the package trackers, which replaces the former trackers of supervision. In 16 clips of
-    `synthetic.clip`, noise 3% of the box, people kept their ids in 98.0% of the frames, and in 96.4% where boxes of
-    people of whom less than about a third was visible were left out; with ByteTrack in 98.8 and 93.5%, with OC-SORT in
-    95.0 and 93.5%, with SORT in 98.8 and 91.8%.
+    It uses C-BIoU of the package trackers. In 16 clips of `synthetic.clip`, noise 3% of the box, people kept their ids
+    in 98.0% of the frames, and in 96.4% without the boxes of people who were less than about a third visible; with
+    ByteTrack in 98.8 and 93.5%, with OC-SORT in 95.0 and 93.5%, with SORT in 98.8 and 91.8%.
 
     A sequence is a video, a camera, or the successive images of one folder. Ids count from 0 and are not used again in
     another sequence. A person who appears has the id -1 in the first frame, and so has a box with a score below 0.6

@@ -24,12 +24,8 @@ def read_boxes(path: Path, sources: Sequence[Source], images_json: Path | None =
             {"file": NAME, "boxes": [[x1, y1, x2, y2], ...]} per line with `"scores": [...]` if there are any, and
             `"frame": INDEX` for the frames of a video; the predictions.jsonl of `vitpose predict` is such a file. If
             COCO's categories contain 'person', boxes of other categories are left out.
-        sources: what is to be predicted.
+        sources: what is to be predicted; ValueError if none matches, or the file is not in one of these formats.
         images_json: COCO file with the `images` that detections refer to; only for detections.
-
-    Raises:
-        ValueError: the file is not in one of these formats, or no source matches.
-        OSError: it cannot be read.
     """
     lines = path.suffix.lower() == '.jsonl'
     data = None if lines else _parse(path.read_bytes(), f'{path}: not a JSON file')

@@ -27,9 +27,7 @@ class GivenBoxes:
     """The boxes of a file, matched to the sources.
 
     A source and a name in the file match if one is the end of the other, by whole path components: `val/1.jpg` matches
-    `data/val/1.jpg`. Of several matches the one with most components in common is taken.
-
-    `listed` is what the file `path` says, by file name; ValueError if no source matches.
+    `data/val/1.jpg`. Of several matches the one with most components in common is taken. ValueError if none matches.
 
     Attributes:
         missing: why a source has no boxes, by its name.

@@ -9,14 +9,13 @@ from .file_info import read_info
 from .onnx_backend import OnnxNetwork
 from .openvino_backend import OpenVinoNetwork
 
-KINDS = {'.onnx': OnnxNetwork, '.xml': OpenVinoNetwork}
+KINDS: dict[str, type[OnnxNetwork] | type[OpenVinoNetwork]] = {'.onnx': OnnxNetwork, '.xml': OpenVinoNetwork}
 
 
 class ExportedModel:
     """A file that `vitpose export` wrote, for one dataset: FILE.onnx, or FILE.xml of OpenVINO with FILE.bin beside it.
 
     It has the attributes of `PoseModel`, and its metadata as `info`; the backends say which devices there are.
-
     OSError if it does not exist; ValueError if it is damaged, foreign or newer, or its runtime is not installed.
     """
 
@@ -26,7 +25,7 @@ class ExportedModel:
             raise MissingFileError(f'{file}: no such file')
         if not is_exported(file):
             raise InputError(f'{file}: expected a file that `vitpose export` wrote: {" or ".join(KINDS)}')
-        self.network: OnnxNetwork | OpenVinoNetwork = KINDS[self.file.suffix](self.file, device)
+        self.network = KINDS[self.file.suffix](self.file, device)
         self.info = read_info(self.network.stored, str(file))
         self.crop_rule, self.metainfo = self.info.crop_rule, self.info.metainfo
         self.num_keypoints = len(self.info.keypoint_names)

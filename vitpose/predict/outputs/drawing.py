@@ -22,13 +22,10 @@ _SHIFT = 4  # fractional bits of the coordinates passed to cv2
 def draw_poses(
     image: np.ndarray, poses: Poses, metainfo: Mapping[str, Any], min_score: float = MIN_SCORE
 ) -> np.ndarray:
-    """Draw boxes, links, keypoints, and the ids of tracked people into a copy of an image.
+    """Draw boxes, links, keypoints, and the ids of tracked people into a copy of an image (H, W, 3) uint8 BGR.
 
-    Args:
-        image: (H, W, 3) uint8 BGR, as what is returned.
-        poses: people in it.
-        metainfo: as MMPose parses it: skeleton_links, and keypoint_colors and skeleton_link_colors in RGB.
-        min_score: keypoints with a lower score are not drawn.
+    `metainfo` is as MMPose parses it: skeleton_links, and keypoint_colors and skeleton_link_colors in RGB. Keypoints
+    with a score below `min_score` are not drawn.
     """
     drawn = image.copy()
     links = list(zip(metainfo['skeleton_links'], _bgr(metainfo['skeleton_link_colors']), strict=True))

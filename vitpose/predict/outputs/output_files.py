@@ -90,8 +90,9 @@ class Outputs:
         """Write what is waiting, and finish all files, even if one of them fails; then raise its `OSError`."""
         self._thread.shutdown()
         with ExitStack() as closing:
-            for writer in filter(None, (self._lines, self._results, self._pictures, self._page)):
-                closing.callback(writer.close)
+            for writer in (self._lines, self._results, self._pictures, self._page):
+                if writer:
+                    closing.callback(writer.close)
             while self._waiting:
                 self._waiting.popleft().result()
 

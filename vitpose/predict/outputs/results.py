@@ -63,7 +63,11 @@ class CocoResults:
     def __init__(self, results: Path, images: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None = None):
         self._ids, self._categories = (given.image_ids, given.categories) if given else (None, {})
         self._results = JsonArray(results)
-        self._images = None if self._ids else JsonArray(images, *_images_frame(metainfo))
+        names, links = metainfo['keypoint_id2name'], metainfo['skeleton_links']
+        category = {'id': 1, 'name': 'person', 'keypoints': [names[i] for i in range(len(names))]}
+        category['skeleton'] = [[int(a) + 1, int(b) + 1] for a, b in links]
+        head = f'{{"annotations": [],\n"categories": {json.dumps([category])},\n"images": '
+        self._images = None if self._ids else JsonArray(images, head, '}\n')
         self._count = 0
 
     def write(self, frame: Frame, poses: Poses) -> None:
@@ -112,14 +116,6 @@ def line_of(frame: Frame, poses: Poses) -> dict[str, Any]:
         'track_ids': None if poses.track_ids is None else poses.track_ids.tolist(),
         'dropped': poses.dropped,
     }
-
-
-def _images_frame(metainfo: Mapping[str, Any]) -> tuple[str, str]:
-    """Return what stands before and after the list of images of a COCO file."""
-    names = metainfo['keypoint_id2name']
-    skeleton = [[int(a) + 1, int(b) + 1] for a, b in metainfo['skeleton_links']]
-    category = {'id': 1, 'name': 'person', 'keypoints': [names[i] for i in range(len(names))], 'skeleton': skeleton}
-    return f'{{"annotations": [],\n"categories": {json.dumps([category])},\n"images": ', '}\n'
 
 
 def rounded(values: Any, digits: int = 4) -> Any:
