@@ -33,9 +33,8 @@ class Tracker:
         if sequence != self._sequence:
             self._tracker.reset()
             self._sequence, self._used = sequence, self._highest
-        rows = {'row': np.arange(len(poses.boxes))}
-        boxes = supervision.Detections(poses.boxes.astype(np.float32), confidence=poses.box_scores, data=rows)
-        tracked = self._tracker.update(boxes)
+        boxes, rows = poses.boxes.astype(np.float32), np.arange(len(poses.boxes))
+        tracked = self._tracker.update(supervision.Detections(boxes, confidence=poses.box_scores, data={'row': rows}))
         poses.track_ids = np.full(len(poses.boxes), -1, np.int64)
         if len(tracked):
             ids = np.where(tracked.tracker_id < 0, -1, tracked.tracker_id + self._used + 1)
