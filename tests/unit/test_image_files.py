@@ -25,6 +25,9 @@ def test_truncated_files_are_refused(kind, monkeypatch):
     data = encoded(kind)[:-100]
     with pytest.raises(ValueError, match=f'^truncated: {len(data)} bytes without an end marker'):
         check_complete(data)
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)  # too many to decode
+    with pytest.raises(ValueError, match=r'^truncated: .*exceeds limit of 200 pixels'):
+        check_complete(data)
     monkeypatch.setitem(sys.modules, 'PIL', None)
     with pytest.raises(ValueError, match=f'^truncated: {len(data)} bytes without an end marker'):
         check_complete(data)

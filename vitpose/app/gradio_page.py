@@ -10,7 +10,7 @@ import numpy as np
 
 from ..predict.inputs.sources import IMAGES, VIDEOS
 from ..predict.predictor import PosePredictor
-from .uploads import first_image, parse_boxes, predict_upload
+from .uploads import LINES, first_image, parse_boxes, predict_upload
 
 MAX_UPLOAD_SIZE = '200mb'
 KEPT_S = 3600  # how long uploads and results stay on disk
@@ -21,13 +21,7 @@ to all frames. Empty: '
 
 
 def build_page(predictor: PosePredictor, title: str, folder: Path) -> gr.Blocks:
-    """Build the page, which `serve` starts.
-
-    Args:
-        predictor: predicts one upload at a time.
-        title: what the model is called on the page.
-        folder: where results are written; the page serves only files below it.
-    """
+    """Build the page, which `serve` starts; `title` is the model's, and results are written below `folder`."""
     without_boxes = 'the whole image is one person.' if predictor.detector is None else 'the detector finds people.'
     names = [predictor.model.metainfo['keypoint_id2name'][i] for i in range(predictor.model.num_keypoints)]
     with gr.Blocks(title='ViTPose', analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S)) as page:
@@ -51,44 +45,24 @@ def build_page(predictor: PosePredictor, title: str, folder: Path) -> gr.Blocks:
             if file is None:
                 raise ValueError('drop an image or a video first')
             place = Path(tempfile.mkdtemp(dir=folder))
-            result = predict_upload(predictor, file, parse_boxes(text), lowest, place)
-            image, path = result.drawn.suffix == '.jpg', str(result.drawn)
-            return (
-                gr.Image(path if image else None, visible=image),
-                gr.Video(None if image else path, visible=not image),
-                str(result.lines),
-                '\n'.join(f'- {_literal(note)}' for note in result.notes),
-            )
+            path, problems = predict_upload(predictor, file, parse_boxes(text), lowest, place)
+            is_image = path.suffix == '.jpg'
+            shown_image = gr.Image(str(path) if is_image else None, visible=is_image)
+            shown_video = gr.Video(None if is_image else str(path), visible=not is_image)
+            return shown_image, shown_video, str(place / LINES), '\n'.join(f'- {_literal(note)}' for note in problems)
 
-        outputs = [drawn, video, lines, notes]
-        button.click(_reporting(predict), [upload, boxes, threshold], outputs)
+        button.click(_reporting(predict), [upload, boxes, threshold], [drawn, video, lines, notes])
     page.queue(max_size=16, default_concurrency_limit=1)
     return page
 
 
 def serve(page: gr.Blocks, folder: Path, host: str, port: int) -> str:
-    """Serve the page in a thread until `page.close()`, and return its address.
-
-    Raises:
-        OSError: the port is in use.
-    """
-    _, address, _ = page.launch(
-        server_name=host,
-        server_port=port,
-        allowed_paths=[str(folder)],
-        max_file_size=MAX_UPLOAD_SIZE,
-        theme=gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['monospace']),
-        footer_links=[],
-        share=False,
-        ssr_mode=False,
-        pwa=False,
-        mcp_server=False,
-        enable_monitoring=False,
-        state_session_capacity=100,
-        quiet=True,
-        prevent_thread_lock=True,
-    )
-    return address
+    """Serve the page in a thread until `page.close()`, and return its address; OSError if the port is in use."""
+    theme = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['monospace'])
+    limits: dict[str, Any] = dict(max_file_size=MAX_UPLOAD_SIZE, state_session_capacity=100)
+    off = dict.fromkeys(('share', 'ssr_mode', 'pwa', 'mcp_server', 'enable_monitoring'), False)
+    server: dict[str, Any] = dict(server_name=host, server_port=port, quiet=True, prevent_thread_lock=True)
+    return page.launch(theme=theme, footer_links=[], allowed_paths=[str(folder)], **limits, **off, **server)[1]
 
 
 def _show(file: str | None) -> tuple[np.ndarray | None, str]:

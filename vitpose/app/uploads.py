@@ -1,12 +1,13 @@
 """Read an uploaded image or video, parse the boxes typed for it, and predict it into files."""
 
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from ..predict.inputs.images import read_frame
 from ..predict.inputs.sources import EXPECTED, IMAGES, VIDEOS, Source, read_frames
 from ..predict.outputs.drawing import draw_poses
 from ..predict.outputs.pictures import Pictures, file_names
@@ -18,23 +19,8 @@ MAX_FRAMES = 1800  # of a video: a minute at 30 frames per second
 LINES = 'predictions.jsonl'
 
 
-@dataclass
-class Predicted:
-    """The files predicted from an upload."""
-
-    drawn: Path  # image (.jpg) or video (.mp4) with poses
-    lines: Path  # `predictions.jsonl`, as `vitpose predict` writes it, with poses of any score
-    notes: list[str]  # counts, and what was left out and why
-
-
 def first_image(file: str) -> np.ndarray:
-    """Return the image, or the first frame of the video, (H, W, 3) uint8 BGR.
-
-    Raises:
-        ValueError: it is neither, or cannot be read.
-    """
-    from ..predict.inputs.images import read_frame
-
+    """The image, or the first frame of the video, (H, W, 3) uint8 BGR; ValueError if it is neither or unreadable."""
     frame = read_frame(next(read_frames([_source(file)])), 0)
     if frame.image is None:
         raise ValueError(f'{Path(file).name}: {_reason(frame)}')
@@ -42,11 +28,7 @@ def first_image(file: str) -> np.ndarray:
 
 
 def parse_boxes(text: str) -> np.ndarray | None:
-    """Parse boxes, one x1 y1 x2 y2 per line, into (N, 4) float32; None if there is no line.
-
-    Raises:
-        ValueError: a line is not four numbers.
-    """
+    """Boxes, one x1 y1 x2 y2 per line -> (N, 4) float32, or None without a line; ValueError if a line is not that."""
     boxes = []
     for line in filter(str.strip, text.splitlines()):
         try:
@@ -59,29 +41,27 @@ def parse_boxes(text: str) -> np.ndarray | None:
 
 def predict_upload(
     predictor: PosePredictor, file: str, boxes: np.ndarray | None, threshold: float, folder: Path
-) -> Predicted:
-    """Predict, draw and write an image or a video.
+) -> tuple[Path, list[str]]:
+    """Predict an image or a video, draw it without keypoints of scores below `threshold`, and write predictions.jsonl.
 
     Args:
         predictor: with or without a detector.
-        file: image or video.
+        file: image or video; ValueError if it is neither, or nothing in it can be read.
         boxes: (N, 4) x1 y1 x2 y2 in pixels, for all frames; by default from the detector, or the whole image.
-        threshold: keypoints with a lower score are not drawn.
+        threshold: of the drawing; the lines have all keypoints.
         folder: an empty folder to write to.
 
-    Raises:
-        ValueError: the file is neither image nor video, or nothing in it can be read.
-        OSError: a file cannot be written.
+    Returns:
+        The image (.jpg) or video (.mp4) with poses, and notes: counts, and what was left out and why.
     """
     source = replace(_source(file), name=Path(file).name)
-    lines, pictures = JsonLines(folder / LINES), Pictures(folder, [source])
     frames, people, notes = 0, 0, dict[str, None]()
     with_boxes = (replace(frame, boxes=boxes) for frame in islice(read_frames([_source(file)]), MAX_FRAMES))
-    with closing(lines), closing(pictures):
+    with closing(JsonLines(folder / LINES)) as lines, closing(Pictures(folder, [source])) as pictures:
         for frame, poses in predictor.stream(with_boxes):
             frame = replace(frame, name=source.name, error=frame.error and _reason(frame))
             lines.write(frame, poses)
-            notes.update(dict.fromkeys([*poses.dropped, *([frame.error] if frame.error else [])]))
+            notes.update(dict.fromkeys([*poses.dropped, *filter(None, [frame.error])]))
             if frame.image is not None:
                 pictures.write(frame, draw_poses(frame.image, poses, predictor.model.metainfo, threshold))
                 frames += 1
@@ -91,7 +71,7 @@ def predict_upload(
     if frames == MAX_FRAMES:
         notes[f'a video is predicted up to its frame {MAX_FRAMES}; `vitpose predict` has no limit'] = None
     counts = f'{people} {"person" if people == 1 else "people"} in {frames} {"frame" if frames == 1 else "frames"}'
-    return Predicted(folder / file_names([source])[source.name], folder / LINES, [counts, *notes])
+    return folder / file_names([source])[source.name], [counts, *notes]
 
 
 def _source(file: str) -> Source:

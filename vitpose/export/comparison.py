@@ -1,6 +1,5 @@
 """Differences between an exported file and torch in fp32, and their bounds."""
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -29,24 +28,22 @@ class Differences:
 
     def lines(self) -> list[str]:
         """Text, one line each."""
-        names = ('keypoints, px', 'unsure ones too', 'heatmaps, of the peak')
-        rows = zip(names, (self.keypoints, self.all_keypoints, self.heatmaps), strict=True)
+        keypoints, heatmaps = ('keypoints, px', self.keypoints), ('heatmaps, of the peak', self.heatmaps)
+        rows = (keypoints, ('unsure ones too', self.all_keypoints), heatmaps)
         return [f'{name:22} largest {most:.2g}, 99th percentile {usual:.2g}' for name, (most, usual) in rows]
 
     def check(self, precision: str) -> None:
         """Raise a ValueError if a 99th percentile is above the bound of a precision."""
-        measured = {'keypoints': self.keypoints[1], 'heatmaps': self.heatmaps[1]}
-        for (name, difference), bound in zip(measured.items(), BOUNDS[precision], strict=True):
+        pairs = zip(('keypoints', 'heatmaps'), (self.keypoints, self.heatmaps), BOUNDS[precision], strict=True)
+        for name, (_, difference), bound in pairs:
             if not difference <= bound:
-                raise ValueError(
-                    f'{name} differ too much from torch in fp32: 99th percentile {difference:.3g}, and {bound:g} is '
-                    f'accepted in {precision}. No file is left'
-                )
+                accepted = f'99th percentile {difference:.3g}, and {bound:g} is accepted in {precision}'
+                raise ValueError(f'{name} differ too much from torch in fp32: {accepted}. No file is left')
 
 
 def compare(file: ExportedModel, heatmaps: np.ndarray, model: PoseModel, crops: np.ndarray) -> Differences:
     """Compare a file with torch in fp32; `heatmaps` (N, C, Hm, Wm) are those of the file for crops (N, h, w, 3)."""
-    parts = [crops[i : i + BATCH] for i in range(0, len(crops), BATCH)]
+    parts = in_batches(crops)
     reference = [model.heatmaps(part) for part in parts]
     expected, scores = map(np.concatenate, zip(*map(model.decode, reference), strict=True))
     if file.info.outputs == 'keypoints':
@@ -54,32 +51,28 @@ def compare(file: ExportedModel, heatmaps: np.ndarray, model: PoseModel, crops: 
     else:
         keypoints = model.decode(torch.from_numpy(heatmaps))[0]
     far = np.linalg.norm(keypoints.astype(np.float64) - expected, axis=-1)
-    plain = np.concatenate([part.numpy() for part in reference])
+    plain = torch.cat(reference).numpy()
     apart = np.abs(heatmaps - plain) / np.abs(plain).max()
     sure = far[scores >= MIN_SCORE * np.median(scores)]
-    return Differences(len(crops), _summary(sure), _summary(far), _summary(apart))
+    return Differences(len(crops), *((float(d.max()), float(np.quantile(d, 0.99))) for d in (sure, far, apart)))
 
 
 def agreement(model: PoseModel, crops: np.ndarray) -> Callable[[np.ndarray, Sequence[int]], np.ndarray]:
-    """A function from heatmaps (n, C, Hm, Wm) of other arithmetic to their agreement with fp32, per crop (n,).
+    """A function from heatmaps (n, C, Hm, Wm) of other arithmetic, and their crops' indices, to the agreement (n,).
 
-    Its second argument are the numbers of these crops. The agreement is the mean over a crop's keypoints of
-    exp(-d^2 / 2 s^2), like COCO's similarity of keypoints: d is the distance from fp32's keypoint, and s is 2% of the
-    crop's diagonal. Equal keypoints have 1.
+    This is the mean over a crop's keypoints of exp(-d^2 / 2 s^2), like COCO's similarity of keypoints: d is the
+    distance from the keypoint in fp32, and s is 2% of the crop's diagonal.
     """
     spread = 0.02 * float(np.hypot(*model.crop_rule.input_size))
-    parts = [crops[i : i + BATCH] for i in range(0, len(crops), BATCH)]
-
-    @functools.cache
-    def expected() -> np.ndarray:
-        return np.concatenate([model.predict(part)[0] for part in parts])
+    expected = np.concatenate([model.predict(part)[0] for part in in_batches(crops)])
 
     def of(heatmaps: np.ndarray, which: Sequence[int]) -> np.ndarray:
-        far = np.linalg.norm(model.decode(torch.from_numpy(heatmaps))[0] - expected()[which], axis=-1)
+        far = np.linalg.norm(model.decode(torch.from_numpy(heatmaps))[0] - expected[which], axis=-1)
         return np.exp(-(far**2) / (2 * spread**2)).mean(axis=-1)
 
     return of
 
 
-def _summary(values: np.ndarray) -> tuple[float, float]:
-    return float(values.max()), float(np.quantile(values, 0.99))
+def in_batches(crops: np.ndarray) -> list[np.ndarray]:
+    """Crops (N, h, w, 3) in parts of `BATCH`."""
+    return [crops[i : i + BATCH] for i in range(0, len(crops), BATCH)]

@@ -9,21 +9,15 @@ from vitpose_mm.layers.patch_embed import PatchEmbed
 
 
 def resized(cfg: Config, size: tuple[int, int]) -> Config:
-    """A copy of a config with crops of another size (h, w); heatmaps keep their stride.
-
-    Raises:
-        ValueError: a side that the stride of the ViT does not divide, or another backbone.
-    """
+    """A copy of a config with crops of another size (h, w), heatmaps of the same stride; ValueError if it has none."""
     cfg = deepcopy(cfg)
     backbone = cfg.model.backbone
     if 'ViT' not in str(backbone.type):
         raise ValueError(f'--size {size[0]} {size[1]}: expected a ViT, which takes any size; this is a {backbone.type}')
     PatchEmbed(3, 1, backbone.get('stride'), backbone.get('patch_size', 16)).grid(*size)
     backbone.img_size = size
-    _resize(cfg.model, size)
-    for part in ('val_dataloader', 'test_dataloader'):
-        if cfg.get(part):
-            _resize(cfg[part], size)
+    for part in ('model', 'val_dataloader', 'test_dataloader'):
+        _resize(cfg.get(part), size)
     return cfg
 
 

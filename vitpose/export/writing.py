@@ -13,15 +13,16 @@ import torch
 import vitpose_mm
 from vitpose_base.files import sha256
 from vitpose_mm.export.graph import DecodingGraph, HeatmapGraph, PoseGraph
-from vitpose_mm.export.int8 import check_crop_count, quantize
+from vitpose_mm.export.int8 import quantize
 from vitpose_mm.export.onnx_file import with_heatmaps, write_onnx
 from vitpose_mm.export.openvino_file import write_openvino
 
-from ..predict.models.exported import ExportedModel, Network, open_network
+from ..predict.models.exported import ExportedModel
 from ..predict.models.file_info import FORMAT, FileInfo
+from ..predict.models.onnx_backend import OnnxNetwork
 from ..predict.models.openvino_backend import OpenVinoNetwork
 from ..predict.models.torch_model import PoseModel
-from .comparison import BATCH, Differences, agreement, compare
+from .comparison import BATCH, Differences, agreement, compare, in_batches
 
 SUFFIXES = {'onnx': '.onnx', 'openvino': '.xml'}
 PRECISIONS = {'onnx': ('fp32', 'fp16'), 'openvino': ('fp32', 'fp16', 'bf16', 'int8')}
@@ -43,10 +44,9 @@ class Target:
         """Raise a ValueError if this cannot be written, or not to `out`."""
         if out.suffix != SUFFIXES[self.kind]:
             raise ValueError(f'--out {out}: expected a name that ends in {SUFFIXES[self.kind]} with --to {self.kind}')
-        if self.precision not in (known := PRECISIONS[self.kind]):
-            raise ValueError(
-                f'--to {self.kind} --precision {self.precision}: expected {" or ".join(known)}; or use --to openvino'
-            )
+        if self.precision not in PRECISIONS[self.kind]:
+            expected = f'expected {" or ".join(PRECISIONS[self.kind])}; or use --to openvino'
+            raise ValueError(f'--to {self.kind} --precision {self.precision}: {expected}')
         if self.accuracy_drop is not None and not (self.precision == 'int8' and 0 < self.accuracy_drop < 1):
             raise ValueError(f'--accuracy-drop {self.accuracy_drop}: expected a number above 0 and below 1, with int8')
 
@@ -64,25 +64,18 @@ def write_file(
     Args:
         model: on the CPU, in fp32.
         checkpoint: that it was loaded from.
-        target: what to write.
+        target: what to write; ValueError if it cannot be written, or the file differs too much.
         out: the file; it appears on success.
         crops: (N, h, w, 3) uint8 BGR to calibrate int8 with; the first ones are compared.
         accept: called with the differences, raises if they are too large; None for `Differences.check`.
-
-    Raises:
-        ValueError: this cannot be written, or differs too much.
     """
     target.check(out)
-    flip_indices = model.metainfo['flip_indices'] if model.flip_test else None
-    network = HeatmapGraph(model.model, flip_indices, target.decode).eval()
+    network = HeatmapGraph(model.model, model.network.flip_indices, target.decode).eval()
     decoding = DecodingGraph(model.model).eval() if target.decode else None
     stored = describe(model, checkpoint, target).texts()
-    width, height = model.crop_rule.input_size
-    shape, dtype = ((height, width, 3), torch.uint8) if target.decode else ((3, height, width), torch.float32)
-    example, half = torch.zeros(2, *shape, dtype=dtype), target.precision == 'fp16'
-    calibration, crops = crops, crops[:COMPARED]
-    if target.precision == 'int8':
-        check_crop_count(len(calibration))
+    size = model.crop_rule.input_size[::-1]
+    example = torch.zeros(2, *size, 3, dtype=torch.uint8) if target.decode else torch.zeros(2, 3, *size)
+    calibration, crops, half = crops, crops[:COMPARED], target.precision == 'fp16'
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f'.{out.name}.', dir=out.parent) as folder:
         file = Path(folder) / out.name
@@ -91,11 +84,13 @@ def write_file(
             write_onnx(whole, example, file, stored, half)
         else:
 
-            def quantized(source: Any) -> Any:
+            def change(source: Any) -> Any:
+                if target.precision != 'int8':
+                    return source
                 inputs = calibration if target.decode else model.normalized(calibration).numpy()
-                return quantize(source, inputs, target.accuracy_drop, agreement(model, calibration))
+                accuracy = agreement(model, calibration) if target.accuracy_drop else None
+                return quantize(source, inputs, target.accuracy_drop, accuracy)
 
-            change = quantized if target.precision == 'int8' else lambda source: source
             write_openvino(network, decoding, example, file, stored, half, change)
         written = ExportedModel(file, 'cpu')
         differences = compare(written, run_heatmaps(written, model, crops), model, crops)
@@ -107,26 +102,25 @@ def write_file(
 
 def written_files(out: Path) -> list[Path]:
     """The files that belong to an exported file, itself first: OpenVINO's weights, or ONNX's above 1.9 GB."""
-    beside = {'.xml': out.with_suffix('.bin'), '.onnx': out.with_name(out.name + '.data')}.get(out.suffix, out)
-    return [out, beside] if beside != out and beside.is_file() else [out]
+    beside = out.with_suffix('.bin') if out.suffix == '.xml' else out.with_name(out.name + '.data')
+    return [out, beside] if beside.is_file() else [out]
 
 
 def run_heatmaps(file: ExportedModel, model: PoseModel, crops: np.ndarray) -> np.ndarray:
     """Heatmaps (N, C, Hm, Wm) that a file computes, also if it returns keypoints."""
-    parts = [crops[i : i + BATCH] for i in range(0, len(crops), BATCH)]
+    parts = in_batches(crops)
     inputs = parts if file.info.inputs == 'crops' else [model.normalized(part).numpy() for part in parts]
-    if isinstance(file.network, OpenVinoNetwork):
-        return np.concatenate([file.network.heatmaps(part) for part in inputs])
-    network: Network = file.network
+    if isinstance(network := file.network, OpenVinoNetwork):
+        return np.concatenate([network.heatmaps(part) for part in inputs])
     if file.info.outputs == 'keypoints':
-        network = open_network(with_heatmaps(file.file), 'cpu')
+        network = OnnxNetwork(with_heatmaps(file.file), 'cpu')
     return np.concatenate([network(part)[-1] for part in inputs])
 
 
 def describe(model: PoseModel, checkpoint: Path, target: Target) -> FileInfo:
     """The metadata of a file."""
-    meta, rule, graph = model.metainfo, model.crop_rule, model.network
-    kept, codec = model.output_indices, model.model.head.decoder
+    meta, rule, graph, codec = model.metainfo, model.crop_rule, model.network, model.model.head.decoder
+    kept = model.output_indices
     new = {old: i for i, old in enumerate(kept)}
     links = [i for i, (a, b) in enumerate(meta['skeleton_links']) if a in new and b in new]
     return FileInfo(

@@ -35,8 +35,8 @@ class Batch:
         """Fill in keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
         centers = np.stack([work.centers[i] for work, i in self.people])
         scales = np.stack([work.scales[i] for work, i in self.people])
-        found = rule.to_image(keypoints, centers, scales)
-        for (work, i), person, person_scores in zip(self.people, found, scores, strict=True):
+        in_image = rule.to_image(keypoints, centers, scales)
+        for (work, i), person, person_scores in zip(self.people, in_image, scores, strict=True):
             work.poses.keypoints[i], work.poses.scores[i] = person, person_scores
             work.left -= 1
 

@@ -57,9 +57,7 @@ class Detector:
             raise InputError(f'detector {name}: expected a checkpoint with a config file')
         published = known.get('weights') if checkpoint is None else None
         with warnings.catch_warnings():
-            warnings.filterwarnings(
-                'ignore', message='(Checkpoint is not loaded|weights is None|palette does not exist)'
-            )
+            warnings.filterwarnings('ignore', '(Checkpoint is not loaded|weights is None|palette does not exist)')
             self._inferencer: Any = DetInferencer(config, published, str(as_device(device)), show_progress=False)
         init_default_scope('mmpose')
         if checkpoint is not None:
@@ -71,10 +69,7 @@ class Detector:
         self.categories = tuple(categories or known.get('cat_ids') or person_class(self._inferencer.cfg, name))
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Images, each (H, W, 3) uint8 BGR -> for each boxes (N, 4) x1 y1 x2 y2 in image pixels, and scores (N,).
-
-        The best box comes first.
-        """
+        """Images (H, W, 3) uint8 BGR -> for each boxes (N, 4) x1 y1 x2 y2 in image pixels, scores (N,); best first."""
         samples = self._inferencer(list(images), batch_size=self.batch_size, return_datasamples=True, no_save_vis=True)
         detected = []
         for sample in samples['predictions']:

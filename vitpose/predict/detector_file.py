@@ -46,25 +46,21 @@ class FileDetector:
                 self._tool = YOLOX(str(file), score_thr=score_threshold, device='cuda' if gpu else 'cpu')
         except Exception as problem:  # ONNX Runtime's exceptions derive from Exception alone
             raise InputError(f'detector {file}: ONNX Runtime cannot read it: {one_line(problem)[:300]}') from problem
-        given, found = self._tool.session.get_inputs()[0].shape, self._tool.session.get_outputs()[0].shape
-        columns = found[-1] if len(found) == 3 else 0  # a name where it is dynamic
-        if len(given) != 4 or given[1] != 3 or (isinstance(columns, int) and columns < 5):
-            raise InputError(
-                f'detector {file}: input {given} and output {found}; expected those of YOLOX: (1, 3, h, w), and '
-                '(1, N, 5) or (1, N, 5 + classes)'
-            )
-        sizes = [side for side in given[2:] if isinstance(side, int)]
-        self._tool.model_input_size = tuple(sizes) if len(sizes) == 2 else (640, 640)
-        # with suppression inside there are no classes; else boxes of all classes are found
+        inputs, outputs = self._tool.session.get_inputs()[0].shape, self._tool.session.get_outputs()[0].shape
+        columns = outputs[-1] if len(outputs) == 3 else 0  # a name where it is dynamic
+        if len(inputs) != 4 or inputs[1] != 3 or (isinstance(columns, int) and columns < 5):
+            expected = 'expected those of YOLOX: (1, 3, h, w), and (1, N, 5) or (1, N, 5 + classes)'
+            raise InputError(f'detector {file}: input {inputs} and output {outputs}; {expected}')
+        fixed = all(isinstance(side, int) for side in inputs[2:])
+        self._tool.model_input_size = tuple(inputs[2:]) if fixed else (640, 640)
+        # with suppression inside there are no classes; else boxes of all classes are returned
         self._tool.det_mode = 'human' if columns == 5 else 'multiclass'
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, None]]:
         """Images, each (H, W, 3) uint8 BGR -> for each boxes (N, 4) x1 y1 x2 y2 in image pixels; without scores."""
-        detected: list[tuple[np.ndarray, None]] = []
-        for result in map(self._tool, images):
-            boxes = result if self._tool.det_mode == 'human' else result[0][result[1] == PERSON]
-            detected.append((np.asarray(boxes, np.float32).reshape(-1, 4), None))
-        return detected
+        results = map(self._tool, images)
+        boxes = results if self._tool.det_mode == 'human' else (boxes[kinds == PERSON] for boxes, kinds in results)
+        return [(np.asarray(found, np.float32).reshape(-1, 4), None) for found in boxes]
 
 
 def open_detector(model: str | Path, checkpoint: str | Path | None = None, *, device: str = 'auto') -> 'Detector':

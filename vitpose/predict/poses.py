@@ -10,7 +10,7 @@ class Frame:
     """One image, or one frame of a video.
 
     Attributes:
-        name: path of the image or video as the user gave it or as found below a folder; 'camera 0' for a camera.
+        name: path of the image or video as given, or as found below a folder; 'camera 0' for a camera.
         image: (H, W, 3) uint8 BGR in upright orientation; None if it is not read yet, or could not be read (`error`).
         index: number of the frame in its video, counted from 0; None for an image.
         time: seconds since the start of the video; None for an image.
@@ -33,11 +33,11 @@ class Poses:
     """The people of one frame.
 
     Attributes:
-        keypoints: (N, K, 2) float32, x y in image pixels; pixel centres have whole numbers.
+        keypoints: (N, K, 2) float32, x y in image pixels; pixel centers have integer coordinates.
         scores: (N, K) float32, the heatmaps' maxima.
         boxes: (N, 4) float32, x1 y1 x2 y2 in image pixels, as predicted from.
-        box_scores: (N,) float32; 1 where none was given.
-        rows: (N,) int64, index of each box among those that were given or detected.
+        box_scores: (N,) float32; 1 by default.
+        rows: (N,) int64, index of each box among those that were passed or detected.
         track_ids: (N,) int64, or None without tracking.
         dropped: one line per box that was not predicted, with the reason.
     """

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, overload
@@ -35,20 +35,12 @@ class PosePredictor:
     >>> predictor = PosePredictor.load('model.onnx')  # a file of `vitpose export`: without torch and OpenMMLab
 
     The crop (padding, input size, UDP or classic) is that of the config's test pipeline; keypoints are those of MMPose
-    with the same boxes. People of several images share batches. Reading and cropping run in threads next to the
-    network.
+    with the same boxes. People of several images share batches. Reading and cropping run in threads.
 
     Args:
-        model: see `load_model`.
+        model: see `load_model`; as an attribute it has `metainfo`, `num_keypoints`, `crop_rule`, `device`, `precision`.
         detector: finds the people of images that come without boxes; None: the whole image is one person.
-        batch_size: people per batch; None: 16 on the CPU, 64 on a GPU.
-
-    Attributes:
-        model: the `PoseModel` or `ExportedModel`, with `metainfo`, `num_keypoints`, `crop_rule`, `device` and
-            `precision`.
-
-    Raises:
-        ValueError: a batch size below 1.
+        batch_size: people per batch, at least 1; None: 16 on the CPU, 64 on a GPU.
     """
 
     def __init__(
@@ -57,7 +49,7 @@ class PosePredictor:
         if batch_size is not None and batch_size < 1:
             raise InputError(f'batch_size={batch_size}: expected at least 1')
         self.model, self.detector = model, detector
-        self.batch_size = batch_size or model.batch_size
+        self.batch_size = batch_size or (16 if str(model.device) == 'cpu' else 64)
         self._threads = min(MAX_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._threads, 'vitpose-crop')
         self._lock = Lock()  # detector and network take turns: together they would use twice as many threads as cores
@@ -90,9 +82,6 @@ class PosePredictor:
             boxes: (N, 4) x1 y1 x2 y2 in image pixels. For a list of images a list of these, with None where the
                 detector or the whole image is to be used. Boxes that cannot be predicted are in `Poses.dropped`.
 
-        Returns:
-            `Poses` for an image, a list of `Poses` for a list of images.
-
         Raises:
             ValueError: an image cannot be read, or the number of `boxes` is not that of the images.
         """
@@ -100,11 +89,9 @@ class PosePredictor:
             return self([images], [boxes])[0]
         boxes = [None] * len(images) if boxes is None else boxes
         if len(boxes) != len(images):
-            raise InputError(
-                f'{len(images)} images with {len(boxes)} sets of boxes: expected an array (N, 4), or None, per image'
-            )
-        pairs = zip(images, boxes, strict=True)
-        frames = (replace(as_frame(image, i), boxes=own) for i, (image, own) in enumerate(pairs))
+            expected = 'expected an array (N, 4), or None, per image'
+            raise InputError(f'{len(images)} images with {len(boxes)} sets of boxes: {expected}')
+        frames = (replace(as_frame(image, i), boxes=boxes[i]) for i, image in enumerate(images))
         predicted = []
         for frame, poses in self._run(frames, fill_up=False):
             if frame.error is not None:
@@ -116,11 +103,9 @@ class PosePredictor:
         """Predict frames lazily and in order; memory does not grow with their number.
 
         Every batch is filled up to `batch_size`, with black crops if necessary, so that the result for a person does
-        not depend on the other frames, not even in the last bit.
-
-        Frames are read in parallel from their names where they have neither image nor error; one that cannot be read
-        is yielded with an `error` and poses of no people. What iterating over `frames` raises is raised here, after the
-        poses of the frames before it.
+        not depend on the other frames, not even in the last bit. Frames are read in parallel from their names where
+        they have neither image nor error; one that cannot be read is yielded with an `error` and poses of no people.
+        What iterating over `frames` raises is raised here, after the poses of the frames before it.
         """
         return self._run(frames, fill_up=True)
 
@@ -138,27 +123,23 @@ class PosePredictor:
 
     def _works(self, frames: Iterator[Frame]) -> Iterator[Work]:
         """Frames with their boxes, if necessary from the detector."""
-        while group := list(islice(frames, 1 if self.detector is None else self.detector.batch_size)):
+        while group := list(islice(frames, self.detector.batch_size if self.detector else 1)):
             images = [frame.image for frame in group if frame.boxes is None and frame.image is not None]
-            found: list = [(None, None)] * len(images)
-            if self.detector is not None and images:
-                with self._lock:
-                    found = self.detector(images)
-            detected = iter(found)
+            with self._lock:
+                detected = iter(self.detector(images)) if self.detector and images else repeat((None, None))
             for frame in group:
-                given = frame.boxes is not None or frame.image is None
-                boxes, scores = (frame.boxes, frame.box_scores) if given else next(detected)
+                has_boxes = frame.boxes is not None or frame.image is None
+                boxes, scores = (frame.boxes, frame.box_scores) if has_boxes else next(detected)
                 yield start_work(frame, boxes, scores, self.model.crop_rule, self.model.num_keypoints)
 
     def _predict(self, batch: Batch, fill_up: bool) -> None:
         for future in batch.cropping:
             future.result()
-        if not (count := len(batch.people)):
-            return
-        batch.crops[count:] = 0
-        with self._lock:
-            keypoints, scores = self.model.predict(batch.crops if fill_up else batch.crops[:count])
-        batch.finish(self.model.crop_rule, keypoints[:count], scores[:count])
+        if count := len(batch.people):
+            batch.crops[count:] = 0
+            with self._lock:
+                keypoints, scores = self.model.predict(batch.crops if fill_up else batch.crops[:count])
+            batch.finish(self.model.crop_rule, keypoints[:count], scores[:count])
 
 
 def load_model(
@@ -182,13 +163,11 @@ def load_model(
             bfloat16, bf16 means fp32.
         flip_test: average the heatmaps with those of the mirrored crop, as the config's test_cfg says; twice the time.
         dataset: of a multi-dataset model, whose head, expert, keypoints, crop and codec are used.
-        compile: compile the network of a config and checkpoint with torch.compile in the first batch, which takes
-            minutes.
+        compile: compile the network of a config with torch.compile in the first batch, which takes minutes.
 
     Raises:
         OSError: a file does not exist.
-        ValueError: see `PoseModel` and `ExportedModel`; or an exported file with another precision, flip test or
-            dataset than asked for, or with heatmaps as outputs.
+        ValueError: see `PoseModel`, `ExportedModel` and its `check`.
     """
     if isinstance(config, str | Path) and is_exported(config):
         if checkpoint is not None:
@@ -199,9 +178,8 @@ def load_model(
         exported.check(precision, flip_test, dataset)
         return exported
     if checkpoint is None:
-        raise InputError(
-            f'{config}: expected a checkpoint with a config; only an exported file ({", ".join(KINDS)}) needs none'
-        )
+        kinds = ', '.join(KINDS)
+        raise InputError(f'{config}: expected a checkpoint with a config; only an exported file ({kinds}) needs none')
     from .models.torch_model import PoseModel
 
     return PoseModel(config, checkpoint, device, precision or 'fp32', flip_test, dataset, compile)

@@ -43,10 +43,10 @@ def prefetch(items: Iterable[Item], ahead: int) -> Iterator[Item]:
     thread = Thread(target=work, name='vitpose-prefetch', daemon=True)
     thread.start()
     try:
-        while (got := queue.get())[0] == 'item':
-            yield got[1]
-        if got[0] == 'error':
-            raise got[1]
+        while (message := queue.get())[0] == 'item':
+            yield message[1]
+        if message[0] == 'error':
+            raise message[1]
     finally:
         stopped.set()
         thread.join(PATIENCE)

@@ -1,5 +1,7 @@
 """Differences from torch and their bounds."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,33 +11,25 @@ from vitpose.export.comparison import BOUNDS, Differences, agreement, compare
 from vitpose.predict.models.torch_model import PoseModel
 
 
-class Shifted:
-    """Stands in for a file: torch's keypoints, moved."""
-
-    def __init__(self, model, pixels):
-        self.model, self.pixels = model, pixels
-        self.info = type('', (), dict(outputs='keypoints'))
-
-    def predict(self, crops):
-        keypoints, scores = self.model.predict(crops)
-        return keypoints + self.pixels, scores
-
-
 @pytest.fixture(scope='module')
-def model(tmp_path_factory):
-    return PoseModel(*write_fitted(tmp_path_factory.mktemp('fitted')), device='cpu')
+def model_crops_heatmaps(tmp_path_factory):
+    model = PoseModel(*write_fitted(tmp_path_factory.mktemp('fitted')), device='cpu')
+    crops = np.concatenate([cropped(model.crop_rule, *pair) for pair in zip(*people(), strict=True)] * 3)
+    return model, crops, torch.cat([model.heatmaps(part) for part in (crops[:16], crops[16:])])
 
 
-@pytest.fixture(scope='module')
-def crops(model):
-    return np.concatenate([cropped(model.crop_rule, *pair) for pair in zip(*people(), strict=True)] * 3)
+def test_differences_are_those_of_the_file(model_crops_heatmaps):
+    model, crops, heatmaps = model_crops_heatmaps
 
+    def shifted(pixels):
+        """Stands in for a file: torch's keypoints, moved."""
+        predict = model.predict
+        moved = lambda crops: (predict(crops)[0] + pixels, None)  # noqa: E731
+        return SimpleNamespace(info=SimpleNamespace(outputs='keypoints'), predict=moved)
 
-def test_differences_are_those_of_the_file(model, crops):
-    heatmaps = np.concatenate([model.heatmaps(part).numpy() for part in (crops[:16], crops[16:])])
-    same = compare(Shifted(model, 0), heatmaps, model, crops)
+    same = compare(shifted(0), heatmaps.numpy(), model, crops)
     assert same.keypoints == same.heatmaps == (0, 0) and same.crops == len(crops) == 18
-    moved = compare(Shifted(model, np.float32([3, 4])), heatmaps * 1.1, model, crops)
+    moved = compare(shifted(np.float32([3, 4])), heatmaps.numpy() * 1.1, model, crops)
     np.testing.assert_allclose(moved.keypoints, 5, rtol=1e-3)
     assert 0.09 < moved.heatmaps[0] <= 0.11
     same.check('fp32')
@@ -55,11 +49,10 @@ def test_bounds_hold_for_the_99th_percentile(precision):
         Differences(1, (0, 0), (0, 0), (1, 1.01 * heatmaps)).check(precision)
 
 
-def test_agreement_falls_with_the_distance(model, crops):
-    of = agreement(model, crops)
-    heatmaps = torch.cat([model.heatmaps(part) for part in (crops[:16], crops[16:])])
-    which = range(len(crops))
-    assert of(heatmaps.numpy(), which).shape == (len(crops),)
-    assert of(heatmaps.numpy(), which).min() > 0.9999 and of(heatmaps[3:5].numpy(), [3, 4]).min() > 0.9999
-    moved = of(heatmaps.roll(1, -1).numpy(), which).mean()  # a cell is 4 px of a crop of 160 px diagonal: s is 3.2 px
+def test_agreement_falls_with_the_distance(model_crops_heatmaps):
+    model, crops, heatmaps = model_crops_heatmaps
+    of, every = agreement(model, crops), range(len(crops))
+    assert of(heatmaps.numpy(), every).shape == (len(crops),)
+    assert of(heatmaps.numpy(), every).min() > 0.9999 and of(heatmaps[3:5].numpy(), [3, 4]).min() > 0.9999
+    moved = of(heatmaps.roll(1, -1).numpy(), every).mean()  # a cell is 4 px of a crop of 160 px diagonal: s is 3.2 px
     np.testing.assert_allclose(moved, np.exp(-((96 / 23) ** 2) / (2 * 3.2**2)), atol=0.05)

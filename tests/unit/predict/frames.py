@@ -21,17 +21,11 @@ def make_frame(name='a.jpg', height=60, width=80, **values):
 def make_poses(count=1, track=False, dropped=()):
     """People with three keypoints, each 15 pixels to the right of the one before."""
     shift = np.arange(count, dtype=np.float32)[:, None] * 15
-    keypoints = np.array([(10, 5), (8, 45), (14, 45)], np.float32) + shift[..., None] * (1, 0)
-    boxes = np.array([(4, 2, 18, 50)], np.float32) + shift * (1, 0, 1, 0)
-    return Poses(
-        keypoints.astype(np.float32),
-        np.tile(np.array([0.9, 0.8, 0.1], np.float32), (count, 1)),
-        boxes.astype(np.float32),
-        np.ones(count, np.float32),
-        np.arange(count),
-        np.arange(count) if track else None,
-        list(dropped),
-    )
+    keypoints = np.float32([(10, 5), (8, 45), (14, 45)]) + shift[..., None] * np.float32([1, 0])
+    boxes = np.float32([(4, 2, 18, 50)]) + shift * np.float32([1, 0, 1, 0])
+    scores, box_scores = np.tile(np.float32([0.9, 0.8, 0.1]), (count, 1)), np.ones(count, np.float32)
+    rows, tracks = np.arange(count), np.arange(count) if track else None
+    return Poses(keypoints, scores, boxes, box_scores, rows, tracks, list(dropped))
 
 
 def write_video(path, images, rate=25, codec='libx264', **options):

@@ -10,43 +10,35 @@ from tests.unit.predict.tiny_files import write_dots
 from vitpose import PosePredictor
 from vitpose.predict.detector_file import FileDetector, open_detector
 
-YOLOX = 'rtmlib runs the detector (projects/peers/requirements.txt)'
+pytest.importorskip('rtmlib', reason='rtmlib runs the detector (projects/peers/requirements.txt)')
 
 
-def rectangle(box, size=(256, 192)):
+def rectangle(left, top, right, bottom):
     """An image with a white rectangle."""
-    image = np.zeros((*size[::-1], 3), np.uint8)
-    image[box[1] : box[3], box[0] : box[2]] = 255
+    image = np.zeros((192, 256, 3), np.uint8)
+    image[top:bottom, left:right] = 255
     return image
 
 
-def test_boxes_are_in_image_pixels(tmp_path, capsys):
-    pytest.importorskip('rtmlib', reason=YOLOX)
+def test_boxes_are_in_image_pixels_and_go_with_an_exported_file(tmp_path, capsys):
     detector = open_detector(write_suppressed(tmp_path / 'yolox.onnx'), device='cpu')
-    ((boxes, scores),) = detector([rectangle((40, 20, 90, 150))])
+    ((boxes, scores),) = detector([rectangle(40, 20, 90, 150)])
     assert scores is None and boxes.dtype == np.float32
     np.testing.assert_allclose(boxes, [[40, 20, 90, 150]], atol=4)  # halved to 128 pixels; the other box is doubtful
     assert capsys.readouterr().out == ''
-
-
-def test_a_file_without_suppression(tmp_path):
-    pytest.importorskip('rtmlib', reason=YOLOX)
-    ((boxes, _),) = FileDetector(write_raw(tmp_path / 'yolox.onnx'), 'cpu')([rectangle((0, 0, 1, 1))])
-    np.testing.assert_allclose(boxes, [[48 - 36, 32 - 36, 48 + 36, 32 + 36]], atol=0.5)  # one person, no dog
-    ((boxes, _),) = FileDetector(write_raw(tmp_path / 'yolox.onnx'), 'cpu', 0.99)([rectangle((0, 0, 1, 1))])
-    assert boxes.shape == (0, 4)
-
-
-def test_an_exported_file_with_a_detector(tmp_path):
-    pytest.importorskip('rtmlib', reason=YOLOX)
-    detector = FileDetector(write_suppressed(tmp_path / 'yolox.onnx'), 'cpu')
-    predictor = PosePredictor.load(write_dots(tmp_path / 'dots.onnx'), detector=detector)
-    poses = predictor(rectangle((40, 20, 90, 150)))
+    poses = PosePredictor.load(write_dots(tmp_path / 'dots.onnx'), detector=detector)(rectangle(40, 20, 90, 150))
     assert poses.boxes.shape == (1, 4) and poses.keypoints.shape == (1, 2, 2)
 
 
+def test_a_file_without_suppression(tmp_path):
+    file = write_raw(tmp_path / 'yolox.onnx')
+    ((boxes, _),) = FileDetector(file, 'cpu')([rectangle(0, 0, 1, 1)])
+    np.testing.assert_allclose(boxes, [[48 - 36, 32 - 36, 48 + 36, 32 + 36]], atol=0.5)  # one person, no dog
+    ((boxes, _),) = FileDetector(file, 'cpu', 0.99)([rectangle(0, 0, 1, 1)])
+    assert boxes.shape == (0, 4)
+
+
 def test_what_is_refused(tmp_path, monkeypatch):
-    pytest.importorskip('rtmlib', reason=YOLOX)
     with pytest.raises(FileNotFoundError, match='detector nowhere.onnx: no such file'):
         open_detector('nowhere.onnx')
     (tmp_path / 'bad.onnx').write_bytes(b'bad')

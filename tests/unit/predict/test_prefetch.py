@@ -8,9 +8,9 @@ import pytest
 from vitpose.predict.prefetch import prefetch
 
 
-def counted(taken, end=1000):
+def counted(taken):
     try:
-        for i in range(end):
+        for i in range(1000):
             taken.append(i)
             yield i
     finally:
@@ -18,11 +18,7 @@ def counted(taken, end=1000):
 
 
 def wait_for(condition):
-    for _ in range(200):
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
+    return any(condition() or time.sleep(0.01) for _ in range(200))
 
 
 def test_items_arrive_in_order_and_the_thread_ends():

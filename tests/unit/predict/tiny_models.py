@@ -14,45 +14,35 @@ from vitpose.synthetic.render_settings import RenderSettings, render_one
 
 SIZE, HEATMAP = (96, 128), (24, 32)
 UDP = dict(type='UDPHeatmap', input_size=SIZE, heatmap_size=HEATMAP, sigma=2)
-CLASSIC = dict(type='MSRAHeatmap', input_size=SIZE, heatmap_size=HEATMAP, sigma=2)
-PREPROCESSOR = dict(
-    type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
-)
+CLASSIC = dict(UDP, type='MSRAHeatmap')
+SCALING = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
+PREPROCESSOR = dict(type='PoseDataPreprocessor', **SCALING)
 VIT = dict(type='ViT', arch=dict(depth=2, embed_dim=48, num_heads=2), img_size=(128, 96))
-DECODERS = dict(
-    classic=dict(type='ClassicHead', in_channels=48, deconv_channels=16), simple=dict(type='SimpleHead', in_channels=48)
-)
+DECODERS = dict(classic=dict(type='ClassicHead', deconv_channels=16), simple=dict(type='SimpleHead'))
 DATASETS = dict(coco=('CocoDataset', 17, UDP), aic=('AicDataset', 14, CLASSIC), mpii=('MpiiDataset', 16, UDP))
 
 
-def test_set(name, padding=1.25):
+def test_set(name):
     kind, _, codec = DATASETS[name]
-    pipeline = [
-        dict(type='LoadImage'),
-        dict(type='GetBBoxCenterScale', padding=padding),
-        dict(type='TopdownAffine', input_size=SIZE, use_udp=codec is UDP),
-        dict(type='PackPoseInputs'),
-    ]
+    affine = dict(type='TopdownAffine', input_size=SIZE, use_udp=codec is UDP)
+    scale = dict(type='GetBBoxCenterScale', padding=1.25)
+    pipeline = [dict(type='LoadImage'), scale, affine, dict(type='PackPoseInputs')]
     return dict(type=kind, ann_file='val.json', test_mode=True, pipeline=pipeline)
 
 
 def head(name, decoder='classic'):
     _, keypoints, codec = DATASETS[name]
-    return dict(DECODERS[decoder], out_channels=keypoints, decoder=codec)
+    return dict(DECODERS[decoder], in_channels=48, out_channels=keypoints, decoder=codec)
 
 
 def config(model, dataset):
     loader = dict(batch_size=2, sampler=dict(type='DefaultSampler', shuffle=False), dataset=dataset)
     return Config(
         dict(
-            default_scope='mmpose',
+            **dict(default_scope='mmpose', data_mode='topdown', dataset_type='CocoDataset'),
             custom_imports=dict(imports=['vitpose_mm'], allow_failed_imports=False),
-            data_mode='topdown',
-            dataset_type='CocoDataset',
             model=dict(dict(type='TopdownPoseEstimator', data_preprocessor=PREPROCESSOR), **model),
-            train_dataloader=loader,
-            val_dataloader=loader,
-            test_dataloader=loader,
+            **dict.fromkeys(('train_dataloader', 'val_dataloader', 'test_dataloader'), loader),
             test_evaluator=dict(type='CocoMetric', ann_file='val.json'),
             visualizer=dict(type='PoseLocalVisualizer', name='visualizer'),
         )
@@ -68,25 +58,16 @@ def single(dataset='coco', decoder='classic', **test_cfg):
 
 def several(experts=True):
     """A model of three datasets."""
-    heads = {name: head(name) for name in DATASETS}
-    multi = dict(
-        type='MultiDatasetHead', heads=heads, default_dataset='coco', test_cfgs=dict(aic=dict(shift_heatmap=True))
-    )
+    heads, members = {name: head(name) for name in DATASETS}, [test_set(name) for name in DATASETS]
+    multi = dict(type='MultiDatasetHead', heads=heads, default_dataset='coco')
+    multi['test_cfgs'] = dict(aic=dict(shift_heatmap=True))
     backbone = dict(VIT, experts=dict(names=['coco', 'mpii', 'aic'], expert_dim=16)) if experts else VIT
     kind = 'MultiDatasetPoseEstimator' if experts else 'TopdownPoseEstimator'
-    members = [test_set(name) for name in DATASETS]
-    cfg = config(
-        dict(type=kind, backbone=backbone, head=multi, test_cfg=dict(flip_test=False)),
-        dict(
-            type='CombinedPoseDataset',
-            metainfo=dict(from_file='configs/_base_/datasets/coco.py'),
-            datasets=members,
-            pipeline=members[0]['pipeline'],
-        ),
-    )
-    cfg.test_evaluator = dict(
-        type='PerDatasetEvaluator', datasets=members, metrics=[cfg.test_evaluator.to_dict() for _ in members]
-    )
+    data = dict(type='CombinedPoseDataset', datasets=members, pipeline=members[0]['pipeline'])
+    data['metainfo'] = dict(from_file='configs/_base_/datasets/coco.py')
+    cfg = config(dict(type=kind, backbone=backbone, head=multi, test_cfg=dict(flip_test=False)), data)
+    metrics = [cfg.test_evaluator.to_dict() for _ in members]
+    cfg.test_evaluator = dict(type='PerDatasetEvaluator', datasets=members, metrics=metrics)
     return cfg
 
 
@@ -98,7 +79,7 @@ def write(cfg, folder, seed=0):
     with torch.no_grad():
         for name, value in model.named_parameters():
             if 'norm' not in name and value.ndim > 1:
-                value.normal_(std=0.5 / value[0].numel() ** 0.5 if 'head' not in name else 2 / value[0].numel() ** 0.5)
+                value.normal_(std=(2 if 'head' in name else 0.5) / value[0].numel() ** 0.5)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     cfg.dump(folder / 'model.py')

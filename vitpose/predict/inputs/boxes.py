@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +18,19 @@ def read_boxes(path: Path, sources: Sequence[Source], images_json: Path | None =
     """Read boxes and match them to the sources.
 
     Args:
-        path: One of three formats. A COCO annotation file: its `images` and `annotations`; `bbox` is x y width height;
+        path: one of three formats. A COCO annotation file: its `images` and `annotations`; `bbox` is x y width height;
             crowds are left out, and boxes are clipped to the image, as MMPose's datasets do. COCO detections, a list of
             {image_id, bbox, score}: also x y width height; needs `images_json`. JSON lines (suffix .jsonl), one
             {"file": NAME, "boxes": [[x1, y1, x2, y2], ...]} per line with `"scores": [...]` if there are any, and
             `"frame": INDEX` for the frames of a video; the predictions.jsonl of `vitpose predict` is such a file. If
             COCO's categories contain 'person', boxes of other categories are left out.
-        sources: What is to be predicted.
+        sources: what is to be predicted; ValueError if none matches, or the file is not in one of these formats.
         images_json: COCO file with the `images` that detections refer to; only for detections.
-
-    Raises:
-        ValueError: If the file is not in one of these formats, or no source matches.
-        OSError: If it cannot be read.
     """
     lines = path.suffix.lower() == '.jsonl'
-    data = None if lines else _load(path)
-    if images_json and (lines or isinstance(data, dict)):
-        expected = f'COCO detections, and {path} has JSON lines' if lines else f'a list of COCO detections, not {path}'
-        raise InputError(f'--images-json {images_json}: only for {expected}')
+    data = None if lines else _parse(path.read_bytes(), f'{path}: not a JSON file')
+    if images_json and not isinstance(data, list):
+        raise InputError(f'--images-json {images_json}: only for a list of COCO detections, not {path}')
     if lines:
         return GivenBoxes(path, _read_lines(path), sources)
     if isinstance(data, dict):
@@ -43,96 +39,81 @@ def read_boxes(path: Path, sources: Sequence[Source], images_json: Path | None =
         raise InputError(f'{path}: expected a COCO annotation file, a list of COCO detections, or *.jsonl')
     if images_json is None:
         raise InputError(f'{path}: a list of detections has image ids only; pass --images-json, with their file names')
-    images = _load(images_json)
+    images = _parse(images_json.read_bytes(), f'{images_json}: not a JSON file')
     if not isinstance(images, dict):
         raise InputError(f'{images_json}: expected a JSON object with images, got {type(images).__name__}')
     return GivenBoxes(path, _read_coco(images_json, images, path, data, 'detections'), sources)
 
 
-def _load(path: Path) -> object:
+def _parse(text: bytes, problem_text: str) -> Any:
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
+        return json.loads(text)
     except (ValueError, RecursionError) as problem:
-        raise InputError(f'{path}: not a JSON file: {problem}') from problem
+        raise InputError(f'{problem_text}: {problem}') from problem
 
 
 def _read_coco(images_path: Path, head: Mapping, path: Path, rows: object, noun: str) -> dict[str, Listed]:
     """Read images from one file and boxes from another or the same."""
-    listed: dict[str, Listed] = {}
-    names: dict[int, str] = {}
-    sizes: dict[str, tuple[int, int]] = {}
-    images = head.get('images')
+    images, categories = head.get('images'), head.get('categories') or []
     if not isinstance(images, list) or not isinstance(rows, list):
         raise InputError(f'{path}: expected a COCO file with lists of images and {noun}')
-    for number, image in enumerate(images):
-        where = f'{images_path}: images[{number}]'
-        name = _get(image, 'file_name', str, where)
-        key = _get(image, 'id', int, where)
-        if name in listed or key in names:
-            raise InputError(f'{where}: file_name {name!r} or id {key} occurs twice')
-        names[key] = name
-        listed[name] = Listed(image_id=key)
-        width, height = image.get('width'), image.get('height')
-        if noun == 'annotations' and isinstance(width, int) and isinstance(height, int):
-            sizes[name] = (width, height)
-    categories = head.get('categories') or []
     if not isinstance(categories, list) or not all(isinstance(c, dict) for c in categories):
         raise InputError(f'{images_path}: expected a list of objects as categories, got {short_text(repr(categories))}')
     people = [_get(c, 'id', int, f'{images_path}: categories') for c in categories if c.get('name') == 'person']
-    boxes: dict[str, list] = {name: [] for name in listed}
-    scores: dict[str, list] = {name: [] for name in listed}
-    kinds: dict[str, list] = {name: [] for name in listed}
+    listed: dict[str, Listed] = {}
+    sizes: dict[int, list[int]] = {}
+    people_of: dict[int, list] = {}  # (box, category, score) of an image's people, by its id
+    for number, image in enumerate(images):
+        where = f'{images_path}: images[{number}]'
+        name, key = _get(image, 'file_name', str, where), _get(image, 'id', int, where)
+        if name in listed or key in people_of:
+            raise InputError(f'{where}: file_name {name!r} or id {key} occurs twice')
+        listed[name], people_of[key] = Listed(image_id=key), []
+        size = [image.get('width'), image.get('height')]
+        if noun == 'annotations' and all(isinstance(side, int) for side in size):
+            sizes[key] = size
     for number, row in enumerate(rows):
         where = f'{path}: {noun}[{number}]'
         key = _get(row, 'image_id', int, where)
-        if key not in names:
+        if key not in people_of:
             raise InputError(f'{where}: image_id {key} is not among the images of {images_path}')
         kind = row.get('category_id', people[0] if people else 1)
         if row.get('iscrowd') or (people and kind not in people):
             continue
         if not isinstance(kind, int) or isinstance(kind, bool):
             raise InputError(f'{where}: category_id {short_text(repr(kind))}: expected an integer')
-        kinds[names[key]].append(kind)
         x, y, width, height = _numbers(row.get('bbox'), 4, f'{where}: bbox')
-        boxes[names[key]].append((x, y, x + width, y + height))
+        score = _get(row, 'score', float, where) if noun == 'detections' else None
+        people_of[key].append(((x, y, x + width, y + height), kind, score))
+    for (key, kept), entry in zip(people_of.items(), listed.values(), strict=True):
+        entry.boxes[None] = np.array([box for box, _, _ in kept], np.float32).reshape(-1, 4)
+        entry.categories = np.array([kind for _, kind, _ in kept], np.int64)
+        if key in sizes:
+            entry.boxes[None] = np.clip(entry.boxes[None], 0, np.array(sizes[key] * 2, np.float32) - 1)
         if noun == 'detections':
-            scores[names[key]].append(_get(row, 'score', float, where))
-    for name, entry in listed.items():
-        entry.boxes[None] = _array(boxes[name])
-        entry.categories = np.array(kinds[name], np.int64)
-        if name in sizes:
-            last = np.array(sizes[name] * 2, np.float32) - 1
-            entry.boxes[None] = np.clip(entry.boxes[None], 0, last)
-        if noun == 'detections':
-            entry.scores[None] = np.array(scores[name], np.float32)
+            entry.scores[None] = np.array([score for _, _, score in kept], np.float32)
     return listed
 
 
 def _read_lines(path: Path) -> dict[str, Listed]:
     listed: dict[str, Listed] = {}
-    with path.open(encoding='utf-8') as file:
+    with path.open('rb') as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
             where = f'{path}, line {number}'
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as problem:
-                raise InputError(f'{where}: not JSON: {problem}') from problem
+            row = _parse(line, f'{where}: not JSON')
             name = _get(row, 'file', str, where)
             frame = None if row.get('frame') is None else _get(row, 'frame', int, where)
             boxes = _get(row, 'boxes', list, where)
             entry = listed.setdefault(name, Listed())
             if frame in entry.boxes:
-                raise InputError(f'{where}: {name} has a line already' + (f' for frame {frame}' if frame else ''))
-            entry.boxes[frame] = _array([_numbers(box, 4, f'{where}: boxes[{i}]') for i, box in enumerate(boxes)])
+                raise InputError(f'{where}: {name} is listed twice' + (f' with frame {frame}' if frame else ''))
+            corners = [_numbers(box, 4, f'{where}: boxes[{i}]') for i, box in enumerate(boxes)]
+            entry.boxes[frame] = np.array(corners, np.float32).reshape(-1, 4)
             if row.get('scores') is not None:
                 entry.scores[frame] = np.array(_numbers(row['scores'], len(boxes), f'{where}: scores'), np.float32)
     return listed
-
-
-def _array(boxes: Sequence) -> np.ndarray:
-    return np.array(boxes, np.float32).reshape(-1, 4)
 
 
 def _get(row: Any, key: str, kind: type, where: str) -> Any:
@@ -143,13 +124,11 @@ def _get(row: Any, key: str, kind: type, where: str) -> Any:
     return value
 
 
-_NOUNS = {str: 'a text', int: 'an integer', float: 'a number', list: 'a list'}
+_NOUNS = {str: 'a string', int: 'an integer', float: 'a number', list: 'a list'}
 
 
 def _numbers(value: object, count: int, where: str) -> list[float]:
-    try:
-        if isinstance(value, list) and len(value) == count and not any(isinstance(v, str | bool) for v in value):
+    if isinstance(value, list) and len(value) == count and not any(isinstance(v, str | bool) for v in value):
+        with suppress(TypeError, OverflowError):
             return [float(v) for v in value]
-    except (TypeError, OverflowError):
-        pass
     raise InputError(f'{where}: expected a list of {count} numbers, got {short_text(repr(value))}')

@@ -17,7 +17,7 @@ Image = np.ndarray | str | Path
 def read_image(path: str | Path) -> np.ndarray:
     """Read an image file -> (H, W, 3) uint8 BGR, as MMPose's `LoadImage` does, but refuse damaged files.
 
-    Grey is repeated in three channels; of 16 bits the upper 8 are kept; alpha is dropped, without blending; CMYK is
+    Gray is repeated in three channels; of 16 bits the upper 8 are kept; alpha is dropped, without blending; CMYK is
     converted to BGR; the orientation in the EXIF data is applied. One pixel is enough.
 
     Raises:
@@ -25,25 +25,20 @@ def read_image(path: str | Path) -> np.ndarray:
         ValueError: it is empty, truncated, or not an image that OpenCV reads; one line that names the file.
     """
     data = Path(path).read_bytes()
-    if not data:
-        raise InputError(f'{path}: empty file (0 bytes)')
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as problem:
-        raise InputError(f'{path}: OpenCV cannot decode it: {one_line(problem)}') from problem
-    if image is None:
-        raise InputError(f'{path}: not an image that OpenCV can read, or damaged; it starts with {data[:12]!r}')
     try:
         check_complete(data)
-    except ValueError as problem:
-        raise InputError(f'{path}: {problem}') from problem
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except (ValueError, cv2.error) as problem:
+        raise InputError(f'{path}: {one_line(problem)}') from problem
+    if image is None:
+        raise InputError(f'{path}: not an image that OpenCV can read, or damaged; it starts with {data[:12]!r}')
     return image
 
 
 def as_bgr(image: np.ndarray) -> np.ndarray:
     """An array as (H, W, 3) uint8 BGR, converted as in `read_image`.
 
-    It is uint8 or uint16, and (H, W) or (H, W, 1) grey, (H, W, 3) BGR or (H, W, 4) BGRA; ValueError for any other.
+    It is uint8 or uint16, and (H, W) or (H, W, 1) gray, (H, W, 3) BGR or (H, W, 4) BGRA; ValueError for any other.
     """
     kind = f'image of shape {image.shape} and type {image.dtype}'
     if image.dtype not in (np.uint8, np.uint16):

@@ -4,7 +4,6 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -28,35 +27,27 @@ class GivenBoxes:
     """The boxes of a file, matched to the sources.
 
     A source and a name in the file match if one is the end of the other, by whole path components: `val/1.jpg` matches
-    `data/val/1.jpg`. Of several matches the one with most components in common is taken.
-
-    Args:
-        path: The file that the boxes came from.
-        listed: What it says, by file name.
-        sources: What is predicted.
+    `data/val/1.jpg`. Of several matches the one with most components in common is taken. ValueError if none matches.
 
     Attributes:
-        missing: Why a source has no boxes, by its name.
+        missing: why a source has no boxes, by its name.
         image_ids: COCO's image id by name of a matched source; None if the file has no image ids.
         categories: COCO's category ids (N,) of its boxes by name of a matched source; empty if the file has none.
-
-    Raises:
-        ValueError: If no source matches, or there is a camera.
     """
 
     def __init__(self, path: Path, listed: Mapping[str, Listed], sources: Sequence[Source]) -> None:
-        found = match_names(path, listed, sources)
-        self.missing = {name: entry for name, entry in found.items() if isinstance(entry, str)}
-        self._found = {name: entry for name, entry in found.items() if isinstance(entry, Listed)}
+        matches = match_names(path, listed, sources)
+        self.missing = {name: entry for name, entry in matches.items() if isinstance(entry, str)}
+        self._entries = {name: entry for name, entry in matches.items() if isinstance(entry, Listed)}
         with_ids = any(entry.image_id is not None for entry in listed.values())
-        self.image_ids = {name: entry.image_id for name, entry in self._found.items()} if with_ids else None
-        self.categories = {name: e.categories for name, e in self._found.items() if e.categories is not None}
+        self.image_ids = {name: entry.image_id for name, entry in self._entries.items()} if with_ids else None
+        self.categories = {name: e.categories for name, e in self._entries.items() if e.categories is not None}
 
     def fill(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Give each frame its boxes, except for frames with an error."""
         for frame in frames:
             if frame.error is None:
-                entry = self._found[frame.name]
+                entry = self._entries[frame.name]
                 frame.boxes = entry.boxes.get(frame.index, np.zeros((0, 4), np.float32))
                 frame.box_scores = entry.scores.get(frame.index)
             yield frame
@@ -70,33 +61,33 @@ def match_names(path: Path, listed: Mapping[str, Listed], sources: Sequence[Sour
     chosen: dict[str, list[str]] = {}
     users: dict[str, list[str]] = defaultdict(list)
     for source in sources:
-        given, full = PurePath(source.name).parts, Path(os.path.abspath(source.name)).parts
+        full, components = Path(os.path.abspath(source.name)).parts, len(PurePath(source.name).parts)
         lengths = {}
         for name in by_file[PurePath(source.name).name]:
             parts = PurePath(name).parts
-            pairs = zip(reversed(full), reversed(parts), strict=False)
-            common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-            if common >= min(len(parts), len(given)):
+            common = len(os.path.commonprefix([full[::-1], parts[::-1]]))
+            if common >= min(len(parts), components):
                 lengths[name] = common
         chosen[source.name] = [name for name, length in lengths.items() if length == max(lengths.values())]
         for name in chosen[source.name]:
             users[name].append(source.name)
-    found: dict[str, Listed | str] = {}
+    entries: dict[str, Listed | str] = {}
     for source in sources:
-        names = chosen[source.name]
-        if not names:
-            found[source.name] = f'no boxes: {path} lists no file whose path ends in {source.name}, or the reverse'
-        elif len(names) > 1:
-            found[source.name] = f'no boxes: {path} lists several files that match it: {", ".join(sorted(names)[:3])}'
-        elif len(users[names[0]]) > 1:
-            other = next(name for name in users[names[0]] if name != source.name)
-            found[source.name] = f'no boxes: {names[0]} in {path} also matches {other}'
-        elif (source.kind == 'image') != (None in listed[names[0]].boxes):
+        matches = chosen[source.name]
+        if not matches:
+            entry: Listed | str = f'{path} lists no file whose path ends in {source.name}, or the reverse'
+        elif len(matches) > 1:
+            entry = f'{path} lists several files that match it: {", ".join(sorted(matches)[:3])}'
+        elif len(users[matches[0]]) > 1:
+            other = next(name for name in users[matches[0]] if name != source.name)
+            entry = f'{matches[0]} in {path} also matches {other}'
+        elif (source.kind == 'image') != (None in listed[matches[0]].boxes):
             needs = 'a video needs them' if source.kind == 'video' else 'an image has none'
-            found[source.name] = f'no boxes: check the frame indices of {names[0]} in {path}: {needs}'
+            entry = f'check the frame indices of {matches[0]} in {path}: {needs}'
         else:
-            found[source.name] = listed[names[0]]
-    if not any(isinstance(entry, Listed) for entry in found.values()):
-        name, reason = next(iter(found.items()))
-        raise InputError(f'{name}: {reason} (the same for all {len(sources)} inputs)' if len(found) > 1 else reason)
-    return found
+            entry = listed[matches[0]]
+        entries[source.name] = f'no boxes: {entry}' if isinstance(entry, str) else entry
+    if not any(isinstance(entry, Listed) for entry in entries.values()):
+        name, reason = next(iter(entries.items()))
+        raise InputError(f'{name}: {reason} (the same for all {len(sources)} inputs)' if len(entries) > 1 else reason)
+    return entries

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from ...errors import InputError, MissingFileError
@@ -27,29 +28,27 @@ def find_sources(inputs: Sequence[str], leave_out: Path | None = None) -> list[S
     """Find the images and videos that the inputs name, in their order, each once.
 
     Args:
-        inputs: Paths of images, videos and folders; globs; camera indices, such as '0', unless a file has that name.
+        inputs: paths of images, videos and folders; globs; camera indices, such as '0', unless a file has that name.
             Folders are searched with all folders below, in alphabetical order, without hidden files and links to
             folders. In folders and globs, files that are neither image nor video by their suffix are ignored.
-        leave_out: Output folder: what is in it is not searched.
+        leave_out: output folder: what is in it is not searched.
 
     Raises:
-        FileNotFoundError: If nothing has the name.
-        ValueError: If a file is neither image nor video, or a folder or glob has none, or there is no such camera.
+        FileNotFoundError: nothing has the name.
+        ValueError: a file is neither image nor video, or a folder or glob has none, or there is no such camera.
     """
-    found: dict[str, Source] = {}
+    sources: dict[str, Source] = {}
     for text in inputs:
         for source in _find(text, leave_out and Path(os.path.abspath(leave_out))):
-            found.setdefault(os.path.abspath(source.name), source)
-    return list(found.values())
+            sources.setdefault(os.path.abspath(source.name), source)
+    return list(sources.values())
 
 
 def read_frames(sources: Sequence[Source], left_out: Mapping[str, str] | None = None) -> Iterator[Frame]:
     """Frames of the sources, one after the other.
 
     Image files are left for `PosePredictor.stream` to read, several in parallel. What cannot be read is a `Frame` with
-    `error` and without image.
-
-    A source in `left_out` is not read, and has one frame with the error that stands there.
+    `error` and without image; a source in `left_out` is not read, and has one frame with the error that stands there.
     """
     for source in sources:
         if left_out and source.name in left_out:
@@ -78,31 +77,29 @@ def _find(text: str, leave_out: Path | None) -> list[Source]:
     if path.exists() and _inside(path, leave_out):
         raise InputError(f'{text} is in the output folder, whose files are replaced: pass another --out')
     if path.is_dir():
-        files = sorted(
-            file for file in path.rglob('*') if not any(part.startswith('.') for part in file.relative_to(path).parts)
-        )
+        files = sorted(file for file in path.rglob('*') if '/.' not in f'/{file.relative_to(path).as_posix()}')
     elif path.exists():
-        if _kind(path) is None:
+        if (kind := _kind(path)) is None:
             raise InputError(f'{text}: expected {EXPECTED}, or a folder of them')
-        return [Source(text, _kind(path) or '')]
+        return [Source(text, kind)]
     elif text.isascii() and text.isdecimal():
         import cv2
 
-        camera = cv2.VideoCapture(int(text))
+        camera, index = cv2.VideoCapture(int(text)), int(text)
         opened = camera.isOpened()
         camera.release()
         if not opened:
-            raise InputError(f'{int(text)}: no file has this name, and camera {int(text)} cannot be opened')
-        return [Source(f'camera {int(text)}', 'camera')]
+            raise InputError(f'{index}: no file has this name, and camera {index} cannot be opened')
+        return [Source(f'camera {index}', 'camera')]
     elif glob.has_magic(text):
         files = [Path(name) for name in sorted(glob.glob(text, recursive=True))]
     else:
         raise MissingFileError(f'{text}: no such file, folder or camera')
-    found = [Source(str(file), kind) for file in files if (kind := _kind(file)) and not _inside(file, leave_out)]
-    if not found:
+    sources = [Source(str(file), kind) for file in files if (kind := _kind(file)) and not _inside(file, leave_out)]
+    if not sources:
         place = 'in this folder or below' if path.is_dir() else 'of this name'
         raise InputError(f'{text}: found nothing {place} that is {EXPECTED}')
-    return found
+    return sources
 
 
 def _kind(path: Path) -> str | None:
@@ -121,14 +118,13 @@ def _read_camera(name: str) -> Iterator[Frame]:
     import cv2
 
     camera = cv2.VideoCapture(int(name.split()[1]))
-    start, index = time.monotonic(), 0
+    start = time.monotonic()
     try:
-        while True:
-            there, image = camera.read()
-            if not there:
-                yield Frame(name, None, index, time.monotonic() - start, error='the camera gave no more images')
+        for index in count():
+            _, image = camera.read()
+            error = 'the camera gave no more images' if image is None else None
+            yield Frame(name, image, index, time.monotonic() - start, error=error)
+            if error:
                 return
-            yield Frame(name, image, index, time.monotonic() - start)
-            index += 1
     finally:
         camera.release()

@@ -6,12 +6,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+
+from vitpose_base.files import replacing
 
 from ..extras import need
 from ..poses import Frame
 
 TICKS = 90_000  # per second, of the timestamps in written videos
+OPTIONS = {'crf': '23', 'preset': 'veryfast'}  # of the H.264 encoder
 
 
 def count_video_frames(name: str) -> int:
@@ -26,21 +30,19 @@ def count_video_frames(name: str) -> int:
 
 
 def read_video(name: str) -> Iterator[Frame]:
-    """Decode a video.
+    """Decode a video: upright frames, rotated as its display matrix says; their times count from the first one.
 
     Damaged parts are skipped. If there are any, or if the video ends before the time in its header, or it cannot be
     opened, the last item is a `Frame` without image whose `error` says so.
-
-    The frames are upright: rotated as the video's display matrix demands. Their times count from the first frame.
     """
     av = need('av', 'reading videos')
     index, damaged, first, end = 0, 0, 0.0, 0.0
     try:
         with av.open(name) as container:
-            stream = next(iter(container.streams.video), None)
-            if stream is None:
+            if not container.streams.video:
                 yield Frame(name, None, error='no video in this file')
                 return
+            stream = container.streams.video[0]
             stream.thread_type = 'AUTO'
             seconds, rate = _seconds(container, stream), float(stream.average_rate or 30)
             for picture in _decode(av, container, stream):
@@ -72,30 +74,25 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        from vitpose_base.files import replacing
-
         self._av = need('av', 'writing videos')
         self._stack = ExitStack()
-        part = self._stack.enter_context(replacing(path))
-        self._container = self._stack.enter_context(
-            self._av.open(str(part), 'w', format='mp4', options={'movflags': '+faststart'})
-        )
+        part, options = self._stack.enter_context(replacing(path)), {'movflags': '+faststart'}
+        self._container = self._stack.enter_context(self._av.open(str(part), 'w', format='mp4', options=options))
         self._stream: Any = None
         self._last = -1
 
     def write(self, image: np.ndarray, time: float) -> None:
         """Append an image (H, W, 3) uint8 BGR; `time` is in seconds since the start of the video."""
-        import cv2
-
         height, width = image.shape[:2]
-        even = (width + width % 2, height + height % 2)
+        image = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
         if self._stream is None:
-            self._stream = self._open_stream(*even)
-        size = (self._stream.width, self._stream.height)
-        if even != size:
+            self._stream = stream = self._container.add_stream('libx264', rate=30, options=OPTIONS)
+            stream.height, stream.width = image.shape[:2]
+            stream.pix_fmt, context = 'yuv420p', stream.codec_context
+            context.time_base = Fraction(1, TICKS)
+            context.color_primaries = context.color_trc = context.colorspace = 1  # BT.709
+        if image.shape[1::-1] != (size := (self._stream.width, self._stream.height)):
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        elif (width, height) != size:
-            image = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
         picture = self._av.VideoFrame.from_ndarray(image, 'bgr24')
         picture = picture.reformat(format='yuv420p', dst_colorspace='ITU709', dst_color_range='MPEG')
         picture.pts = self._last = max(round(time * TICKS), self._last + 1)
@@ -107,15 +104,6 @@ class VideoWriter:
         with self._stack:
             if self._stream is not None:
                 self._container.mux(self._stream.encode())
-
-    def _open_stream(self, width: int, height: int) -> Any:
-        stream = self._container.add_stream('libx264', rate=30)
-        stream.width, stream.height, stream.pix_fmt = width, height, 'yuv420p'
-        context = stream.codec_context
-        context.time_base = Fraction(1, TICKS)
-        context.color_primaries = context.color_trc = context.colorspace = 1  # BT.709
-        stream.options = {'crf': '23', 'preset': 'veryfast'}
-        return stream
 
 
 def _decode(av: Any, container: Any, stream: Any) -> Iterator[Any]:
@@ -133,9 +121,8 @@ def _seconds(container: Any, stream: Any) -> float | None:
     """Return the duration of the video stream by the headers: its own, Matroska's tag, or that of the whole file."""
     if stream.duration:
         return float(stream.duration * stream.time_base)
-    tag = stream.metadata.get('DURATION', '').split(':')
     try:
-        hours, minutes, seconds = map(float, tag)
+        hours, minutes, seconds = map(float, stream.metadata.get('DURATION', '').split(':'))
         return hours * 3600 + minutes * 60 + seconds
     except ValueError:
         return container.duration / 1e6 if container.duration else None

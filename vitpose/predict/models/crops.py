@@ -25,7 +25,7 @@ class CropRule:
     use_udp: bool = False  # pixel centers of the crop's corners, not pixel corners, lie on the region's corners (UDP)
 
     def regions(self, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Boxes (N, 4) x1 y1 x2 y2 -> centres (N, 2) and sizes (N, 2) of the regions to crop, in image pixels."""
+        """Boxes (N, 4) x1 y1 x2 y2 -> centers (N, 2) and sizes (N, 2) of the regions to crop, in image pixels."""
         centers, scales = (boxes[:, 2:] + boxes[:, :2]) * 0.5, (boxes[:, 2:] - boxes[:, :2]) * self.padding
         width, height = np.hsplit(scales, 2)
         ratio = self.input_size[0] / self.input_size[1]
@@ -35,13 +35,11 @@ class CropRule:
     def matrices(self, centers: np.ndarray, scales: np.ndarray) -> list[np.ndarray]:
         """Affine matrices (2, 3) from image pixels to input pixels, one per region."""
         if self.use_udp:
-            pairs = zip(centers, scales, strict=True)
-            return [_udp_matrix(center, scale, self.input_size) for center, scale in pairs]
+            return [self._udp_matrix(*region) for region in zip(centers, scales, strict=True)]
         # MMPose's get_warp_matrix without its rotation, which takes most of its time
         width, height = self.input_size
         target = np.array([[width, height], [0, height], [0, height + width]], np.float32) * 0.5
-        half = scales[:, :1].astype(np.float64) * [[0.5, 0.0]]
-        left = (centers - half).astype(np.float32)
+        left = (centers - scales[:, :1].astype(np.float64) * [[0.5, 0.0]]).astype(np.float32)
         below = left + np.stack((left[:, 1] - centers[:, 1], centers[:, 0] - left[:, 0]), 1)
         return [cv2.getAffineTransform(source, target) for source in np.stack((centers, left, below), 1)]
 
@@ -52,41 +50,38 @@ class CropRule:
 
     def to_image(self, keypoints: np.ndarray, centers: np.ndarray, scales: np.ndarray) -> np.ndarray:
         """Keypoints (N, K, 2) in MMPose's input pixels -> image pixels, float32."""
-        found = keypoints / self.input_size * scales[:, None] + centers[:, None] - 0.5 * scales[:, None]
-        return found.astype(np.float32)
+        scales, centers = scales[:, None], centers[:, None]
+        return (keypoints / self.input_size * scales + centers - 0.5 * scales).astype(np.float32)
 
-
-def _udp_matrix(center: np.ndarray, scale: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The affine matrix (2, 3) float32 from image pixels to input pixels; as MMPose's, to the last bit."""
-    matrix = np.zeros((2, 3), np.float32)
-    for axis in range(2):
-        step = (size[axis] - 1) / scale[axis]
-        matrix[axis, [axis, 2]] = step, step * (0.5 * scale[axis] - center[axis])
-    return matrix
+    def _udp_matrix(self, center: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        """As MMPose's, to the last bit."""
+        matrix = np.zeros((2, 3), np.float32)
+        for axis, size in enumerate(self.input_size):
+            step = (size - 1) / scale[axis]
+            matrix[axis, [axis, 2]] = step, step * (0.5 * scale[axis] - center[axis])
+        return matrix
 
 
 def read_crop_rule(pipeline: Sequence[Any], source: str) -> CropRule:
     """Read the crop rule of a test pipeline, the transforms' configs; `source` is its name in messages.
 
-    Raises:
-        ValueError: it has a transform or an option that would change the crop in another way, or no `TopdownAffine`.
+    ValueError if it has a transform or option that would change the crop in another way, or no `TopdownAffine`.
     """
     options: dict[str, dict] = {}
     for step in pipeline:
-        kind = step['type'] if isinstance(step['type'], str) else step['type'].__name__
-        name = kind.rpartition('.')[2]
+        arguments = dict(step)
+        kind = arguments.pop('type')
+        name = (kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]
         known = UNDERSTOOD.get(name)
-        given = [key for key in step if key != 'type']
-        if known is None or (known != ('*',) and set(given) - set(known)):
-            raise InputError(
-                f'{source}: PosePredictor cannot repeat {name}({", ".join(f"{key}={step[key]}" for key in given)}); '
-                f'expected a pipeline of {", ".join(UNDERSTOOD)}. MMPoseInferencer runs any pipeline'
-            )
-        options[name] = {key: step[key] for key in given}
+        if known is None or (known != ('*',) and set(arguments) - set(known)):
+            shown = ', '.join(f'{key}={value}' for key, value in arguments.items())
+            expected = f'expected a pipeline of {", ".join(UNDERSTOOD)}. MMPoseInferencer runs any pipeline'
+            raise InputError(f'{source}: PosePredictor cannot repeat {name}({shown}); {expected}')
+        options[name] = arguments
     for name in ('GetBBoxCenterScale', 'TopdownAffine'):
         if name not in options:
             raise InputError(f'{source}: expected {name} in the test pipeline of a top-down model')
     affine = options['TopdownAffine']
-    width, height = affine['input_size']
+    width, height = map(int, affine['input_size'])
     padding = options['GetBBoxCenterScale'].get('padding', CropRule.padding)
-    return CropRule((int(width), int(height)), padding, affine.get('use_udp', CropRule.use_udp))
+    return CropRule((width, height), padding, affine.get('use_udp', CropRule.use_udp))

@@ -5,41 +5,35 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError, MissingFileError
-from .file_info import FileInfo, read_info
+from .file_info import read_info
 from .onnx_backend import OnnxNetwork
 from .openvino_backend import OpenVinoNetwork
 
-KINDS = {'.onnx': 'ONNX', '.xml': 'OpenVINO'}
-Network = OnnxNetwork | OpenVinoNetwork
+KINDS: dict[str, type[OnnxNetwork] | type[OpenVinoNetwork]] = {'.onnx': OnnxNetwork, '.xml': OpenVinoNetwork}
 
 
 class ExportedModel:
-    """A file that `vitpose export` wrote, for one dataset.
+    """A file that `vitpose export` wrote, for one dataset: FILE.onnx, or FILE.xml of OpenVINO with FILE.bin beside it.
 
-    Args:
-        file: FILE.onnx, or FILE.xml of OpenVINO with FILE.bin beside it.
-        device: see the backends.
-
-    Attributes:
-        info: its metadata; the other attributes are those of `PoseModel`.
-
-    Raises:
-        OSError: the file does not exist.
-        ValueError: it is damaged, foreign or of a newer version; or its runtime is not installed.
+    It has the attributes of `PoseModel`, and its metadata as `info`; the backends say which devices there are.
+    OSError if it does not exist; ValueError if it is damaged, foreign or newer, or its runtime is not installed.
     """
 
     def __init__(self, file: str | Path, device: str = 'auto'):
         self.file = Path(file)
-        self.network = open_network(self.file, device)
-        self.info: FileInfo = read_info(self.network.stored, str(file))
+        if not self.file.is_file():
+            raise MissingFileError(f'{file}: no such file')
+        if not is_exported(file):
+            raise InputError(f'{file}: expected a file that `vitpose export` wrote: {" or ".join(KINDS)}')
+        self.network = KINDS[self.file.suffix](self.file, device)
+        self.info = read_info(self.network.stored, str(file))
         self.crop_rule, self.metainfo = self.info.crop_rule, self.info.metainfo
         self.num_keypoints = len(self.info.keypoint_names)
         self.device, self.precision, self.flip_test = self.network.device, self.info.precision, self.info.flip_test
-        self.batch_size = 16 if self.device == 'cpu' else 64
 
     def check(self, precision: str | None = None, flip_test: bool = False, dataset: str | None = None) -> None:
         """Raise a ValueError unless it returns keypoints, and is what is asked for; None accepts any."""
-        info, problem = self.info, ''
+        info = self.info
         if info.outputs != 'keypoints':
             problem = 'it returns heatmaps, and keypoints are needed: export it without --no-decode'
         elif dataset not in (None, info.dataset):
@@ -48,22 +42,14 @@ class ExportedModel:
             problem = f'precision={precision!r}: this file was exported in {info.precision}'
         elif flip_test and not info.flip_test:
             problem = 'it was exported without flip test: export it with --flip-test'
-        if problem:
-            raise InputError(f'{self.file}: {problem}')
+        else:
+            return
+        raise InputError(f'{self.file}: {problem}')
 
     def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
-        keypoints, scores = self.network(crops)[:2]
+        keypoints, scores, *_ = self.network(crops)
         return keypoints, scores
-
-
-def open_network(file: Path, device: str = 'auto') -> Network:
-    """The network of a file of any origin; OSError if it does not exist, ValueError if it cannot be read here."""
-    if not file.is_file():
-        raise MissingFileError(f'{file}: no such file')
-    if file.suffix not in KINDS:
-        raise InputError(f'{file}: expected a file that `vitpose export` wrote: {" or ".join(KINDS)}')
-    return OnnxNetwork(file, device) if file.suffix == '.onnx' else OpenVinoNetwork(file, device)
 
 
 def is_exported(file: str | Path) -> bool:

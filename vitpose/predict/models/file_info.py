@@ -16,10 +16,7 @@ PREFIX = 'vitpose_'  # of the keys in the file
 
 @dataclass(frozen=True)
 class FileInfo:
-    """The metadata of an exported file, stored as JSON, one string per field.
-
-    Keypoints are in the order of the outputs.
-    """
+    """The metadata of an exported file, stored as JSON, one string per field; keypoints in the order of the outputs."""
 
     format: int  # version of this description, `FORMAT`
     version: str  # of the package that wrote the file
@@ -67,54 +64,46 @@ class FileInfo:
 
 
 def read_info(stored: Mapping[str, str], name: str) -> FileInfo:
-    """Read the strings that a file stores, by key.
-
-    Raises:
-        ValueError: the file `name` is not one of `vitpose export`, of a newer version, or damaged.
-    """
-    found = {key.removeprefix(PREFIX): value for key, value in stored.items() if key.startswith(PREFIX)}
-    if 'format' not in found:
-        raise InputError(
-            f'{name}: not written by `vitpose export`, as it does not say how to crop and what it predicts'
-        )
+    """Read the strings that a file stores, by key; ValueError if the file `name` is foreign, newer or damaged."""
+    texts = {key.removeprefix(PREFIX): value for key, value in stored.items() if key.startswith(PREFIX)}
+    if 'format' not in texts:
+        raise InputError(f'{name}: not written by `vitpose export`: it does not say how to crop and what it predicts')
     try:
-        values = {key: json.loads(value) for key, value in found.items()}
-        newer = int(values['format']) > FORMAT
-        values = {field.name: values[field.name] for field in fields(FileInfo)} if not newer else values
+        values = {key: json.loads(value) for key, value in texts.items()}
+        if int(values['format']) <= FORMAT:
+            info = FileInfo(**{field.name: values[field.name] for field in fields(FileInfo)})
+            _check(info)
+            return info
     except (KeyError, TypeError, ValueError, RecursionError) as problem:
-        reason = f'{type(problem).__name__}: {problem}'
-        raise InputError(f'{name}: damaged metadata ({reason}); export it again') from problem
-    if newer:
-        raise InputError(
-            f'{name}: format {values["format"]}, written by version {values.get("version")}; this version reads up to '
-            f'format {FORMAT}: pip install -U vitpose_mm'
-        )
-    info = FileInfo(**values)
-    _check(info, name)
-    return info
+        reason = problem if type(problem) is ValueError else f'{type(problem).__name__}: {problem}'
+        raise InputError(f'{name}: damaged metadata: {reason}; export it again') from problem
+    raise InputError(
+        f'{name}: format {values["format"]}, written by version {values.get("version")}; this version reads up to '
+        f'format {FORMAT}: pip install -U vitpose_mm'
+    )
 
 
-def _check(info: FileInfo, name: str) -> None:
-    """Refuse values that would fail only later, when something is predicted."""
+def _check(info: FileInfo) -> None:
+    """Raise a ValueError for values that would fail only later, when something is predicted."""
 
-    def rows(value: Any, length: int, end: int) -> bool:
-        """Whether a value is a list of lists of `length` integers below `end`."""
+    def is_table(value: Any, columns: int, end: int) -> bool:
+        """Whether a value is a list of lists of integers below `end`."""
         return isinstance(value, list) and all(
-            isinstance(row, list) and len(row) == length and all(type(v) is int and 0 <= v < end for v in row)
+            isinstance(row, list) and len(row) == columns and all(type(v) is int and 0 <= v < end for v in row)
             for row in value
         )
 
     names, size = info.keypoint_names, info.input_size
-    good = {
+    checks = {
         'keypoint_names': isinstance(names, list) and bool(names) and all(isinstance(n, str) for n in names),
-        'input_size': rows([size], 2, 1 << 31) and min(size) > 0,
+        'input_size': is_table([size], 2, 1 << 31) and min(size) > 0,
         'padding': type(info.padding) in (int, float) and info.padding > 0,
-        'skeleton': rows(info.skeleton, 2, len(names)),
-        'keypoint_colors': rows(info.keypoint_colors, 3, 256) and len(info.keypoint_colors) == len(names),
-        'skeleton_colors': rows(info.skeleton_colors, 3, 256) and len(info.skeleton_colors) == len(info.skeleton),
+        'skeleton': is_table(info.skeleton, 2, len(names)),
+        'keypoint_colors': is_table(info.keypoint_colors, 3, 256) and len(info.keypoint_colors) == len(names),
+        'skeleton_colors': is_table(info.skeleton_colors, 3, 256) and len(info.skeleton_colors) == len(info.skeleton),
         'inputs': info.inputs in ('crops', 'images'),
         'outputs': info.outputs in ('keypoints', 'heatmaps'),
     }
-    for key, fine in good.items():
-        if not fine:
-            raise InputError(f'{name}: damaged metadata: {key}={getattr(info, key)!r}; export it again')
+    for key, is_good in checks.items():
+        if not is_good:
+            raise ValueError(f'{key}={getattr(info, key)!r}')

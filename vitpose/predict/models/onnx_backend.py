@@ -12,15 +12,9 @@ from ..extras import need
 class OnnxNetwork:
     """An ONNX file, on the CPU, or on a GPU that the installed ONNX Runtime supports.
 
-    Args:
-        file: the path.
-        device: 'auto' (a GPU if there is one, or else the CPU), 'cpu' or 'cuda'.
-
-    Attributes:
-        stored: the strings of the file's metadata_props, by key.
-
-    Raises:
-        ValueError: ONNX Runtime is not installed, has no such device, or cannot read the file.
+    `device` is 'auto' (a GPU if there is one, or else the CPU), 'cpu' or 'cuda'; the attribute `stored` has the strings
+    of the file's metadata_props by key. ValueError if ONNX Runtime is not installed, has no such device, or cannot read
+    the file.
     """
 
     def __init__(self, file: Path, device: str = 'auto'):

@@ -14,18 +14,12 @@ from ..extras import need
 class OpenVinoNetwork:
     """OpenVINO's IR, on the CPU.
 
-    A file that decodes is split at its heatmaps: the decoding is always computed in fp32.
-
-    Args:
-        file: FILE.xml, with FILE.bin beside it.
-        device: 'auto' or 'cpu'.
-
-    Attributes:
-        stored: the strings of the file's rt_info, by key.
-        computed: precision of the network's arithmetic here, by OpenVINO's name.
+    A file that decodes is split at its heatmaps: the decoding is always computed in fp32. The attribute `stored` has
+    the strings of the file's rt_info by key, and `computed` the precision of the network's arithmetic here.
 
     Raises:
-        ValueError: OpenVINO is not installed, or it cannot read the file; or another device.
+        OSError: FILE.bin is not beside FILE.xml.
+        ValueError: OpenVINO is not installed, or it cannot read the file; or a device other than 'auto' and 'cpu'.
     """
 
     device = 'cpu'
@@ -52,7 +46,7 @@ class OpenVinoNetwork:
         parts = zip(_split(openvino, model), hints, strict=False)
         compiled = [core.compile_model(part, 'CPU', settings | hint) for part, hint in parts]
         self.computed = str(compiled[0].get_property('INFERENCE_PRECISION_HINT').get_type_name())
-        self._requests = [each.create_infer_request() for each in compiled]
+        self._requests = [part.create_infer_request() for part in compiled]
 
     def heatmaps(self, inputs: np.ndarray) -> np.ndarray:
         """A batch -> heatmaps (B, C, Hm, Wm)."""
@@ -83,13 +77,12 @@ def _core(openvino: Any) -> Any:
 
 def _split(openvino: Any, model: Any) -> list[Any]:
     """A model before and after its heatmaps; the whole model if it returns them."""
-    if any('heatmaps' in port.get_names() for port in model.outputs):
+    ports = (port for node in model.get_ordered_ops() for port in node.outputs())
+    heatmaps = next((port for port in ports if 'heatmaps' in port.get_names()), None)
+    if heatmaps is None or any('heatmaps' in port.get_names() for port in model.outputs):
         return [model]
-    found = [port for node in model.get_ordered_ops() for port in node.outputs() if 'heatmaps' in port.get_names()]
-    if not found:
-        return [model]
-    given = openvino.opset13.parameter(found[0].get_partial_shape(), found[0].get_element_type())
-    for user in found[0].get_target_inputs():
-        user.replace_source_output(given.output(0))
-    after = openvino.Model(model.get_results(), [given])
-    return [openvino.Model([openvino.opset13.result(found[0])], model.get_parameters()), after]
+    parameter = openvino.opset13.parameter(heatmaps.get_partial_shape(), heatmaps.get_element_type())
+    for user in heatmaps.get_target_inputs():
+        user.replace_source_output(parameter.output(0))
+    after = openvino.Model(model.get_results(), [parameter])
+    return [openvino.Model([openvino.opset13.result(heatmaps)], model.get_parameters()), after]

@@ -33,15 +33,7 @@ class PoseModel:
     """A top-down heatmap model on a device, for one dataset.
 
     The arguments are those of `load_model`; compiled, there is one graph for batches of any size and one for a single
-    person, each made in its first batch.
-
-    Attributes:
-        crop_rule: how boxes are cropped.
-        metainfo: MMPose's parsed metainfo of the dataset: dataset_name, keypoint_id2name, skeleton_links, ...
-        num_keypoints: K.
-        device: the `torch.device`.
-        precision: as computed.
-        batch_size: people per batch by default.
+    person, each made in its first batch. `metainfo` is MMPose's, parsed: dataset_name, keypoint_id2name, ...
 
     Raises:
         OSError: a file does not exist.
@@ -64,10 +56,10 @@ class PoseModel:
         self._dtype = PRECISIONS[self.precision]
         self.flip_test, self.compiled = flip_test, compile
         cfg, name = read_config(config)
-        several = head_names(cfg)
-        own = split_config(cfg, chosen(dataset, several)) if several else cfg
-        self.crop_rule, self.metainfo = read_test_set(own, name)
-        if not several and dataset not in (None, self.metainfo['dataset_name']):
+        datasets = head_names(cfg)
+        single = split_config(cfg, chosen(dataset, datasets)) if datasets else cfg
+        self.crop_rule, self.metainfo = read_test_set(single, name)
+        if not datasets and dataset not in (None, self.metainfo['dataset_name']):
             raise InputError(f'dataset={dataset!r}: this model has one dataset, {self.metainfo["dataset_name"]!r}')
         if not Path(checkpoint).exists():
             raise MissingFileError(missing_checkpoint_message(Path(checkpoint), name, 'checkpoint={}'))
@@ -76,7 +68,7 @@ class PoseModel:
         except ValueError as problem:
             raise InputError(str(problem)) from problem
         try:
-            if several:
+            if datasets:
                 model = split_model(cfg, weights, self.metainfo['dataset_name'])
             else:
                 load_strictly(model := MODELS.build(cfg.model), weights)
@@ -88,43 +80,37 @@ class PoseModel:
             for module in self.model.modules():
                 if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
                     module.to(self._dtype)
-        indices: list[int] | None = self.model.test_cfg.get('output_keypoint_indices')
         self.network = HeatmapGraph(self.model, self.metainfo['flip_indices'] if flip_test else None, crops=False)
         if compile:
             if digit_version(torch.__version__) < digit_version('2.2'):
                 raise InputError(f'compile=True needs torch 2.2 or newer, and this is {torch.__version__}')
             self.network.compile(fullgraph=True)
+        indices = self.model.test_cfg.get('output_keypoint_indices')
         self.output_indices = list(range(self.metainfo['num_keypoints']) if indices is None else indices)
-        self.batch_size = 16 if self.device.type == 'cpu' else 64
-        self.num_keypoints: int = self.metainfo['num_keypoints'] if indices is None else len(indices)
+        self.num_keypoints = len(self.output_indices)
 
     def _check(self, model: Any, name: str) -> None:
         head: Any = getattr(model, 'head', None)
         heatmaps = isinstance(head, HeatmapHead) and type(head).predict is HeatmapHead.predict
         if not isinstance(model, TopdownPoseEstimator) or not heatmaps or head.decoder is None:
-            raise InputError(
-                f'{name}: {type(model).__name__} with {type(head).__name__}; expected a TopdownPoseEstimator with a '
-                'heatmap head and its decoder. MMPoseInferencer runs other models'
-            )
-        combined = getattr(head.decoder, 'heatmap_type', None) == 'combined'  # a heatmap and two offset maps
-        predicted, expected = head.out_channels // (3 if combined else 1), self.metainfo['num_keypoints']
-        if 'output_keypoint_indices' not in model.test_cfg and predicted != expected:
-            dataset = self.metainfo['dataset_name']
-            raise InputError(
-                f'{name}: the head predicts {predicted} keypoints, its test set {dataset!r} has {expected}'
-            )
+            expected = 'expected a TopdownPoseEstimator with a heatmap head and its decoder'
+            kinds = f'{type(model).__name__} with {type(head).__name__}'
+            raise InputError(f'{name}: {kinds}; {expected}. MMPoseInferencer runs other models')
+        maps = 3 if getattr(head.decoder, 'heatmap_type', None) == 'combined' else 1  # a heatmap and two offset maps
+        predicted, count = head.out_channels // maps, self.metainfo['num_keypoints']
+        if 'output_keypoint_indices' not in model.test_cfg and predicted != count:
+            has = f'its test set {self.metainfo["dataset_name"]!r} has {count}'
+            raise InputError(f'{name}: the head predicts {predicted} keypoints, {has}')
         steps, sides = model.data_preprocessor, self.crop_rule.input_size
         if not isinstance(steps, ImgDataPreprocessor) or any(side % steps.pad_size_divisor for side in sides):
             raise InputError(f'{name}: data_preprocessor={steps}: expected a PoseDataPreprocessor without padding')
 
     def normalized(self, crops: np.ndarray) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32, on the device."""
-        pixels = torch.from_numpy(crops).to(self.device, non_blocking=True)
-        graph = self.network
-        order = (2, 1, 0) if graph.rgb else (0, 1, 2)
+        pixels, graph = torch.from_numpy(crops).to(self.device, non_blocking=True), self.network
         inputs = torch.empty((len(crops), 3, *crops.shape[1:3]), device=self.device)
-        for channel, source in enumerate(order):  # on a CPU ten times as fast as the graph's steps, with equal results
-            inputs[:, channel].copy_(pixels[..., source])
+        for channel in range(3):  # on a CPU ten times as fast as the graph's steps, with equal results
+            inputs[:, channel].copy_(pixels[..., 2 - channel if graph.rgb else channel])
         return inputs if graph.mean is None or graph.std is None else inputs.sub_(graph.mean).div_(graph.std)
 
     @torch.inference_mode()
@@ -183,8 +169,7 @@ def head_names(cfg: Config) -> list[str]:
 
 def chosen(dataset: str | None, names: list[str]) -> str:
     """The dataset to predict; ValueError if it is none of the model's, or not given and the model has several."""
-    if dataset is None and len(names) == 1:
-        return names[0]
-    if dataset not in names:
+    name = names[0] if dataset is None and len(names) == 1 else dataset
+    if name not in names:
         raise InputError(f'dataset={dataset!r}: this model predicts one of {", ".join(names)}; choose one of them')
-    return str(dataset)
+    return str(name)

@@ -5,7 +5,9 @@ import shutil
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -23,25 +25,20 @@ WAITING = 8  # frames that may wait for the writing thread
 
 
 def prepare_folder(out: Path) -> None:
-    """Create the output folder, and check that files can be written there. Nothing in it is touched.
+    """Create the output folder, and check that files can be written there; nothing in it is touched.
 
-    Raises:
-        FileExistsError: If it is not a folder, or has files and no earlier prediction.
-        OSError: If it cannot be created or written.
+    FileExistsError if it is not a folder, or has files and no earlier prediction; OSError if it cannot be written.
     """
     if out.exists() and not out.is_dir():
         raise FileExistsError(f'{out} is a file: pass a folder to --out')
     try:
-        if out.is_dir() and any(out.iterdir()) and not (out / LINES).is_file():
-            raise FileExistsError(f'{out} has files in it that are no prediction: pass an empty or new folder to --out')
         out.mkdir(parents=True, exist_ok=True)
-        probe = out / '.probe'
-        probe.touch()
-        probe.unlink()
-    except FileExistsError:
-        raise
+        is_foreign = any(out.iterdir()) and not (out / LINES).is_file()
+        TemporaryFile(dir=out).close()
     except OSError as problem:
         raise type(problem)(f'{out}: cannot write into this folder: {problem.strerror}') from problem
+    if is_foreign:
+        raise FileExistsError(f'{out} has files that are not predictions: pass an empty or new folder to --out')
 
 
 class Outputs:
@@ -51,19 +48,7 @@ class Outputs:
     `images.json` (see `results.CocoResults`), `drawn/` (see `pictures.Pictures`) and `index.html` (see `page.Page`),
     each of which is there, complete, when `close` has returned. Files of an earlier prediction are replaced.
 
-    Args:
-        out: A folder that `prepare_folder` accepted.
-        sources: What is predicted.
-        metainfo: As MMPose parses it.
-        draw: Whether to write drawn images and videos.
-        page: Whether to write the page.
-        given: The boxes of a file, if there is one.
-
-    Attributes:
-        frames: Number of frames predicted.
-        people: Number of people in them.
-        dropped: Number of boxes that were not predicted.
-        broken: Why an input could not be read, or not to its end, by its name.
+    `out` is a folder that `prepare_folder` accepted, `metainfo` as MMPose parses it, and `given` the boxes of a file.
     """
 
     def __init__(
@@ -78,15 +63,14 @@ class Outputs:
         for name in (LINES, RESULTS, IMAGES, PAGE):
             (out / name).unlink(missing_ok=True)
         shutil.rmtree(out / DRAWN, ignore_errors=True)
-        self.frames = self.people = self.dropped = 0
-        self.broken: dict[str, str] = {}
+        self.frames = self.people = self.dropped = 0  # dropped: boxes that were not predicted
+        self.broken: dict[str, str] = {}  # why an input could not be read, or not to its end, by its name
         self._metainfo = metainfo
         self._lines = JsonLines(out / LINES)
-        ids, categories = (given.image_ids, given.categories) if given else (None, None)
-        self._results = CocoResults(out / RESULTS, out / IMAGES, metainfo, ids, categories)
+        self._results = CocoResults(out / RESULTS, out / IMAGES, metainfo, given)
         self._pictures = Pictures(out / DRAWN, sources) if draw else None
         self._page = Page(out / PAGE, metainfo) if page else None
-        self._files = [LINES, RESULTS, *([] if ids else [IMAGES]), *([PAGE] if page else [])]
+        self._files = [LINES, RESULTS] + [IMAGES] * (not given or not given.image_ids) + [PAGE] * page
         self._thread = ThreadPoolExecutor(1, 'write')
         self._waiting: deque[Future] = deque()
 
@@ -105,25 +89,18 @@ class Outputs:
     def close(self) -> None:
         """Write what is waiting, and finish all files, even if one of them fails; then raise its `OSError`."""
         self._thread.shutdown()
-        problems = [error for future in self._waiting if (error := future.exception())]
-        self._waiting.clear()
-        for writer in (self._lines, self._results, self._pictures, self._page):
-            try:
+        with ExitStack() as closing:
+            for writer in (self._lines, self._results, self._pictures, self._page):
                 if writer:
-                    writer.close()
-            except OSError as problem:
-                problems.append(problem)
-        if problems:
-            raise problems[0]
+                    closing.callback(writer.close)
+            while self._waiting:
+                self._waiting.popleft().result()
 
     def written(self) -> list[str]:
         """Return one line per file or kind of file: its path in the folder, and how many there are."""
-        lines = list(self._files)
-        if self._pictures and (self._pictures.images or self._pictures.videos):
-            counts = ((self._pictures.images, 'image'), (self._pictures.videos, 'video'))
-            words = (f'{number:,} {noun}{"s" * (number > 1)}' for number, noun in counts if number)
-            lines.append(f'{DRAWN}/ ({", ".join(words)})')
-        return lines
+        counts = {'image': self._pictures.images, 'video': self._pictures.videos} if self._pictures else {}
+        drawn = ', '.join(f'{number:,} {noun}{"s" * (number > 1)}' for noun, number in counts.items() if number)
+        return self._files + [f'{DRAWN}/ ({drawn})'] * bool(drawn)
 
     def _write(self, frame: Frame, poses: Poses) -> None:
         self._lines.write(frame, poses)

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 
 from ..poses import Frame, Poses
-from .results import JsonArray
+from .results import JsonArray, rounded
 
 SIZE = 640  # pixels of the longer side of a picture
 QUALITY = 75  # of its JPEG
-MOST = 1000  # entries in one page
+MAX_ENTRIES = 1000
 MARK = '[/* entries */]'
 
 
@@ -37,18 +37,15 @@ class Page:
         if frame.error is None and second is not None and second == self._second:
             return
         self._second = second
-        if self._count >= MOST:
+        if self._count >= MAX_ENTRIES:
             self._left_out += 1
             return
         self._count += 1
+        tracks = [None] * len(poses.scores) if poses.track_ids is None else poses.track_ids.tolist()
+        rows = zip(poses.scores, poses.box_scores, tracks, strict=True)
         people = [
-            dict(
-                score=round(float(scores.mean()), 3),
-                box=round(float(box_score), 3),
-                track=None if poses.track_ids is None else int(poses.track_ids[i]),
-                points=[round(float(score), 2) for score in scores],
-            )
-            for i, (scores, box_score) in enumerate(zip(poses.scores, poses.box_scores, strict=True))
+            dict(score=rounded(points.mean(), 3), box=rounded(box, 3), track=track, points=rounded(points, 2))
+            for points, box, track in rows
         ]
         time = None if frame.time is None else round(frame.time, 2)
         picture = None if frame.image is None else _data_uri(drawn())
@@ -64,7 +61,7 @@ class Page:
 def _data_uri(image: np.ndarray) -> str:
     scale = SIZE / max(image.shape[:2])
     if scale < 1:
-        width, height = (max(round(side * scale), 1) for side in image.shape[1::-1])
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        size = [max(round(side * scale), 1) for side in image.shape[1::-1]]
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     encoded = cv2.imencode('.jpg', image, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1]
     return 'data:image/jpeg;base64,' + base64.b64encode(encoded.tobytes()).decode()

@@ -15,17 +15,12 @@ QUALITY = 92  # of JPEG files, 0 to 100
 
 
 class Pictures:
-    """Write one JPEG file per image and one MP4 file per video.
-
-    Attributes:
-        images: Number of images written to `folder`, as `file_names` says.
-        videos: Number of videos.
-    """
+    """Write one JPEG file per image and one MP4 file per video into a folder, under the names of `file_names`."""
 
     def __init__(self, folder: Path, sources: Sequence[Source]) -> None:
         self._paths = {name: folder / file for name, file in file_names(sources).items()}
         self._video: tuple[str, VideoWriter] | None = None
-        self.images = self.videos = 0
+        self.images = self.videos = 0  # number of files
 
     def write(self, frame: Frame, drawn: np.ndarray) -> None:
         """Write a drawn frame (H, W, 3), uint8 BGR."""
@@ -56,14 +51,13 @@ def file_names(sources: Sequence[Source]) -> dict[str, Path]:
     The folders below the deepest folder that all files share are kept, and the suffix becomes .jpg or .mp4. Where two
     files would get the same name, the second one keeps its own suffix before it.
     """
-    files = [source for source in sources if source.kind != 'camera']
-    top = os.path.commonpath([os.path.dirname(os.path.abspath(source.name)) for source in files]) if files else ''
+    files = [os.path.abspath(source.name) for source in sources if source.kind != 'camera']
+    top = os.path.commonpath(map(os.path.dirname, files)) if files else ''
     names: dict[str, Path] = {}
     used: set[str] = set()
     for source in sources:
-        suffix = '.jpg' if source.kind == 'image' else '.mp4'
-        camera = source.kind == 'camera'
-        path = Path(source.name.replace(' ', '_') if camera else os.path.relpath(os.path.abspath(source.name), top))
+        is_camera, suffix = source.kind == 'camera', '.jpg' if source.kind == 'image' else '.mp4'
+        path = Path(source.name.replace(' ', '_') if is_camera else os.path.relpath(source.name, top))
         place = path.with_suffix(suffix)
         while str(place).lower() in used:
             path = place = path.with_name(path.name + suffix)

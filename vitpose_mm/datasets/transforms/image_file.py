@@ -74,8 +74,6 @@ def read_image_file(path: str | Path, backend_args: dict | None = None) -> bytes
         raise MissingImageError(f'image {path} is missing') from error
     except OSError as error:
         raise BadImageError(f'image {path} cannot be read: {error}') from error
-    if not data:
-        raise BadImageError(f'image {path} is empty (0 bytes). {ADVICE}')
     try:
         check_complete(data)
     except ValueError as error:

@@ -1,5 +1,7 @@
 """Every kind of image becomes (H, W, 3) uint8 BGR, as MMPose reads it; damaged files are refused in one line."""
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -9,10 +11,13 @@ from PIL import Image
 from vitpose.predict.inputs.images import as_bgr, read_frame, read_image
 from vitpose.predict.poses import Frame
 
-BGR = cv2.resize(
-    np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8), (64, 48), interpolation=cv2.INTER_CUBIC
-)
+NOISE = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)
+BGR = cv2.resize(NOISE, (64, 48), interpolation=cv2.INTER_CUBIC)
 RGB = Image.fromarray(BGR[..., ::-1])
+GRAY = np.repeat(np.asarray(RGB.convert('L'))[..., None], 3, 2)
+RGBA = RGB.copy()
+RGBA.putalpha(0)
+JPEG = dict(quality=100, subsampling=0)
 
 
 def turned(orientation):
@@ -21,70 +26,50 @@ def turned(orientation):
     return dict(exif=exif)
 
 
-def save(path, kind):
-    if kind == '16-bit.png':
-        cv2.imwrite(str(path), BGR.astype(np.uint16) * 256 + 255)
-    elif kind == 'rgba.png':
-        Image.fromarray(np.dstack((BGR[..., ::-1], np.zeros((48, 64), np.uint8)))).save(path)
-    elif kind == 'grey.png':
-        RGB.convert('L').save(path)
-    elif kind == 'cmyk.jpg':
-        RGB.convert('CMYK').save(path, quality=100, subsampling=0)
-    elif kind == 'exif-6.png':
-        RGB.save(path, **turned(6))
-    elif kind == 'exif-2.jpg':
-        RGB.save(path, quality=100, subsampling=0, **turned(2))
-    elif kind == '1-pixel.png':
-        RGB.crop((0, 0, 1, 1)).save(path)
-    else:
-        RGB.save(path)
+@pytest.mark.parametrize(
+    ('name', 'image', 'options', 'expected'),
+    [
+        ('color.png', RGB, {}, BGR),
+        ('color.bmp', RGB, {}, BGR),
+        ('rgba.png', RGBA, {}, BGR),
+        ('gray.png', RGB.convert('L'), {}, GRAY),
+        ('cmyk.jpg', RGB.convert('CMYK'), JPEG, BGR),
+        ('exif-6.png', RGB, turned(6), np.rot90(BGR, -1)),  # shown after turning clockwise
+        ('exif-2.jpg', RGB, dict(JPEG, **turned(2)), BGR[:, ::-1]),
+        ('1-pixel.png', RGB.crop((0, 0, 1, 1)), {}, BGR[:1, :1]),
+        ('16-bit.png', None, {}, BGR),
+    ],
+)
+def test_kinds_of_images(tmp_path, name, image, options, expected):
+    path = tmp_path / name
+    image.save(path, **options) if image else cv2.imwrite(str(path), BGR.astype(np.uint16) * 256 + 255)
+    found = read_image(path)
+    assert (found.dtype, found.shape) == (np.uint8, expected.shape)
+    assert np.abs(found.astype(int) - expected).max() <= (8 if name.endswith('jpg') else 0)
+    np.testing.assert_array_equal(found, LoadImage()(dict(img_path=str(path)))['img'])
 
 
-GREY = np.repeat(np.asarray(RGB.convert('L'))[..., None], 3, 2)
-EXPECTED = {
-    'colour.png': BGR,
-    'colour.bmp': BGR,
-    '16-bit.png': BGR,
-    'rgba.png': BGR,
-    'grey.png': GREY,
-    'cmyk.jpg': BGR,
-    'exif-6.png': np.rot90(BGR, -1),  # shown after turning clockwise
-    'exif-2.jpg': BGR[:, ::-1],
-    '1-pixel.png': BGR[:1, :1],
-}
-
-
-@pytest.mark.parametrize('kind', EXPECTED)
-def test_kinds_of_images(tmp_path, kind):
-    path = tmp_path / kind
-    save(path, kind)
-    image = read_image(path)
-    assert (image.dtype, image.shape) == (np.uint8, EXPECTED[kind].shape)
-    assert np.abs(image.astype(int) - EXPECTED[kind]).max() <= (8 if kind.endswith('jpg') else 0)
-    np.testing.assert_array_equal(image, LoadImage()(dict(img_path=str(path)))['img'])
-
-
-@pytest.mark.parametrize('kind', ['colour.jpg', 'colour.png', 'colour.bmp', 'colour.tif'])
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'bmp', 'tif'])
 @pytest.mark.parametrize('part', [0.9, 0.3])
-def test_truncated_files_are_refused(tmp_path, kind, part):
-    save(tmp_path / kind, kind)
-    data = (tmp_path / kind).read_bytes()
-    (tmp_path / kind).write_bytes(data[: int(part * len(data))])
-    with pytest.raises(ValueError, match=f'^{tmp_path / kind}: [^\n]*$'):
-        read_image(tmp_path / kind)
-
-
-def test_a_truncated_jpeg_that_opencv_accepts_is_refused(tmp_path, monkeypatch):
-    save(tmp_path / 'a.jpg', 'a.jpg')
-    data = (tmp_path / 'a.jpg').read_bytes()
-    (tmp_path / 'a.jpg').write_bytes(data[:-200])
-    monkeypatch.setattr(cv2, 'imdecode', lambda *_: BGR)
-    with pytest.raises(ValueError, match='a.jpg: truncated: [0-9]+ bytes without an end marker'):
-        read_image(tmp_path / 'a.jpg')
+def test_truncated_files_are_refused(tmp_path, suffix, part, monkeypatch):
+    path = tmp_path / f'a.{suffix}'
+    RGB.save(path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(part * len(data))])
+    if suffix == 'jpg':  # OpenCV accepts some
+        monkeypatch.setattr(cv2, 'imdecode', lambda *_: BGR)
+    expected = 'truncated: [0-9]+ bytes without an end marker' if suffix in ('jpg', 'png') else 'not an image'
+    with pytest.raises(ValueError, match=f'^{path}: {expected}[^\n]*$'):
+        read_image(path)
 
 
 @pytest.mark.parametrize(
-    ('data', 'message'), [(b'', r'empty file \(0 bytes\)'), (b'no image', "it starts with b'no image'")]
+    ('data', 'message'),
+    [
+        (b'', r'empty \(0 bytes\)'),
+        (b'no image', "it starts with b'no image'"),
+        (struct.pack('<2s8x2I2i2H24x', b'BM', 54, 40, 65536, 65536, 1, 24), 'pixels <= CV_IO_MAX_IMAGE_PIXELS.*'),
+    ],
 )
 def test_other_files_are_refused(tmp_path, data, message):
     (tmp_path / 'a.jpg').write_bytes(data)
@@ -93,11 +78,10 @@ def test_other_files_are_refused(tmp_path, data, message):
 
 
 def test_arrays():
-    alpha = np.dstack((BGR, BGR[..., 0]))
-    for array in (BGR, alpha, BGR.astype(np.uint16) * 256 + 7):
+    for array in (BGR, np.dstack((BGR, BGR[..., 0])), BGR.astype(np.uint16) * 256 + 7):
         np.testing.assert_array_equal(as_bgr(array), BGR)
-    for array in (GREY[..., 0], GREY[..., :1]):
-        np.testing.assert_array_equal(as_bgr(array), GREY)
+    for array in (GRAY[..., 0], GRAY[..., :1]):
+        np.testing.assert_array_equal(as_bgr(array), GRAY)
     assert as_bgr(BGR[:, ::2]).flags.c_contiguous
 
 
@@ -117,7 +101,7 @@ def test_other_arrays_are_refused(array, message):
 
 
 def test_a_frame_is_read_from_its_name_unless_it_has_an_image_or_an_error(tmp_path):
-    save(tmp_path / 'a.png', 'a.png')
+    RGB.save(tmp_path / 'a.png')
     name = str(tmp_path / 'a.png')
     np.testing.assert_array_equal(read_frame(tmp_path / 'a.png', 0).image, BGR)
     assert read_frame(Frame(name, None, index=3), 0).index == 3

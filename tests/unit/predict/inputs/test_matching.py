@@ -11,12 +11,12 @@ from vitpose.predict.inputs.sources import Source, read_frames
 from vitpose.predict.poses import Frame
 
 
-def match(listed, *names, kind='image'):
+def match(listed, *names):
     """Return what each name matches: a name in the file, or an error."""
     entries = {name: Listed({None: np.zeros((0, 4))}) for name in listed}
-    found = match_names(Path('boxes.json'), entries, [Source(name, kind) for name in names])
-    names = {id(entry): name for name, entry in entries.items()}
-    return [names.get(id(entry), entry) for entry in found.values()]
+    matches = match_names(Path('boxes.json'), entries, [Source(name, 'image') for name in names])
+    listed_names = {id(entry): name for name, entry in entries.items()}
+    return [listed_names.get(id(entry), entry) for entry in matches.values()]
 
 
 @pytest.mark.parametrize(
@@ -27,24 +27,18 @@ def match(listed, *names, kind='image'):
         (['1.jpg', 'val/1.jpg'], 'data/val/1.jpg', 'val/1.jpg'),
         (['/home/me/data/val/1.jpg'], 'val/1.jpg', '/home/me/data/val/1.jpg'),
         (['./1.jpg'], 'val/1.jpg', './1.jpg'),
+        (['folder/1.jpg', 'train/1.jpg'], '1.jpg', 'folder/1.jpg'),  # the file's absolute path
     ],
 )
-def test_longest_common_end_is_taken(listed, name, expected):
+def test_longest_common_end_is_taken(listed, name, expected, tmp_path, monkeypatch):
+    (tmp_path / 'folder').mkdir()
+    monkeypatch.chdir(tmp_path / 'folder')
     assert match(listed, name) == [expected]
 
 
-def test_relative_name_is_compared_with_its_absolute_path(tmp_path, monkeypatch):
-    (tmp_path / 'val').mkdir()
-    monkeypatch.chdir(tmp_path / 'val')
-    assert match(['val/1.jpg', 'train/1.jpg'], '1.jpg') == ['val/1.jpg']
-
-
-def test_part_of_a_component_is_no_match():
+def test_part_of_a_component_and_several_matches_are_an_error_of_that_input():
     good, bad = match(['1.jpg', 'al/2.jpg'], 'val/1.jpg', 'val/2.jpg')
     assert good == '1.jpg' and bad == 'no boxes: boxes.json lists no file whose path ends in val/2.jpg, or the reverse'
-
-
-def test_several_matches_are_an_error_of_that_input():
     good, bad = match(['x/1.jpg', 'a/2.jpg', 'b/2.jpg'], '1.jpg', '2.jpg')
     assert good == 'x/1.jpg' and bad == 'no boxes: boxes.json lists several files that match it: a/2.jpg, b/2.jpg'
     good, *bad = match(['1.jpg', '2.jpg'], 'a/1.jpg', 'a/2.jpg', 'b/2.jpg')

@@ -21,25 +21,21 @@ CONFIGS = Path(__file__).parents[4] / 'configs'
 LEAVES = {path.parent.name: path for path in CONFIGS.glob('[!_]*/*.py') if path.parent.name != 'pretrain'}
 
 
-def random_boxes(rng, count=40):
-    low = rng.uniform(-60, 300, (count, 2))
-    return np.concatenate((low, low + rng.uniform(1, 400, (count, 2))), 1).astype(np.float32)
-
-
 @pytest.mark.parametrize('use_udp', [True, False])
 @pytest.mark.parametrize('input_size', [(96, 128), (192, 192)])
 def test_crops_are_those_of_mmpose(use_udp, input_size):
     init_default_scope('mmpose')
     rng = np.random.default_rng(3)
-    image = rng.integers(0, 255, (240, 320, 3), np.uint8)
+    image, low = rng.integers(0, 255, (240, 320, 3), np.uint8), rng.uniform(-60, 300, (40, 2))
+    boxes = np.concatenate((low, low + rng.uniform(1, 400, (40, 2))), 1).astype(np.float32)
     steps = [*STEPS[:2], dict(type='TopdownAffine', input_size=input_size, use_udp=use_udp), STEPS[3]]
-    pipeline, rule, boxes = Compose(steps), read_crop_rule(steps, 'config'), random_boxes(rng)
+    pipeline, rule = Compose(steps), read_crop_rule(steps, 'config')
     assert rule == CropRule(input_size, 1.1, use_udp)
-    centers, scales = rule.regions(boxes)
+    regions = rule.regions(boxes)
     crops = np.zeros((len(boxes), input_size[1], input_size[0], 3), np.uint8)
-    rule.crop(image, centers, scales, crops)
+    rule.crop(image, *regions, crops)
     keypoints = rng.uniform(-5, 130, (len(boxes), 3, 2)).astype(np.float32)
-    back = rule.to_image(keypoints, centers, scales)
+    back = rule.to_image(keypoints, *regions)
     for i, box in enumerate(boxes):
         theirs = pipeline(dict(img=image, bbox=box[None], bbox_score=np.ones(1, np.float32)))
         np.testing.assert_array_equal(crops[i], theirs['inputs'].permute(1, 2, 0).numpy())
@@ -48,12 +44,7 @@ def test_crops_are_those_of_mmpose(use_udp, input_size):
         expected = expected + meta['input_center'] - 0.5 * meta['input_scale']
         np.testing.assert_array_equal(back[i], expected.astype(np.float32))
     assert crops.std() > 10
-
-
-def test_no_boxes():
-    rule = CropRule((96, 128))
-    centers, scales = rule.regions(np.zeros((0, 4), np.float32))
-    assert rule.to_image(np.zeros((0, 17, 2)), centers, scales).shape == (0, 17, 2)
+    assert rule.to_image(np.zeros((0, 17, 2)), *rule.regions(boxes[:0])).shape == (0, 17, 2)
 
 
 @pytest.mark.parametrize(
@@ -91,10 +82,10 @@ def test_defaults_are_mmposes():
 def test_the_rule_of_our_configs(leaf):
     cfg, name = read_config(leaf)
     datasets = head_names(cfg)
-    own = split_config(cfg, datasets[-1]) if datasets else cfg
-    rule, meta = read_test_set(own, name)
-    codec = own.model.head.decoder
+    single = split_config(cfg, datasets[-1]) if datasets else cfg
+    rule, meta = read_test_set(single, name)
+    codec = single.model.head.decoder
     assert (rule.input_size, rule.use_udp) == (tuple(codec.input_size), 'UDP' in codec.type)
     assert rule.padding == (1.1 if 'synthetic' in name else 1.25)
-    assert meta['num_keypoints'] == own.model.head.out_channels
+    assert meta['num_keypoints'] == single.model.head.out_channels
     assert not datasets or meta['dataset_name'] == datasets[-1]

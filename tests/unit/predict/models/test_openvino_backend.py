@@ -12,8 +12,8 @@ from pathlib import Path
 import openvino
 from vitpose.predict.models.openvino_backend import OpenVinoNetwork
 
-given = openvino.opset13.parameter([-1, 4])
-openvino.save_model(openvino.Model([openvino.opset13.relu(given)], [given]), sys.argv[1])
+inputs = openvino.opset13.parameter([-1, 4])
+openvino.save_model(openvino.Model([openvino.opset13.relu(inputs)], [inputs]), sys.argv[1])
 one, two = OpenVinoNetwork(Path(sys.argv[1])), OpenVinoNetwork(Path(sys.argv[1]))
 del one
 del two

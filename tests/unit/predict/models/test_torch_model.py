@@ -15,6 +15,26 @@ from vitpose.cli.main import main
 from vitpose.predict.models import device
 from vitpose.predict.models.torch_model import PoseModel
 
+CROPS = np.random.default_rng(0).integers(0, 256, (7, 128, 96, 3), np.uint8)
+
+
+@pytest.fixture(scope='module')
+def model(model_files):
+    return PoseModel(*model_files, device='cpu')
+
+
+def changed(file, path, change):
+    """Save the weights of a checkpoint under another path, after a change."""
+    weights = torch.load(file, weights_only=True)['state_dict']
+    change(weights)
+    torch.save(weights, path)
+    return path
+
+
+def drop(weights, *parts):
+    for key in [key for key in weights if any(part in key for part in parts)]:
+        del weights[key]
+
 
 def test_a_dataset_selects_head_codec_crop_and_keypoints(multi_model_files):
     model = PoseModel(*multi_model_files, device='cpu', dataset='aic')
@@ -24,36 +44,27 @@ def test_a_dataset_selects_head_codec_crop_and_keypoints(multi_model_files):
     assert not model.crop_rule.use_udp and model.model.test_cfg['shift_heatmap']
     other = PoseModel(*multi_model_files, device='cpu', dataset='mpii')
     assert (other.num_keypoints, other.crop_rule.use_udp) == (16, True)
+    with pytest.raises(ValueError, match='dataset=None: this model predicts one of aic, coco, mpii'):
+        PoseModel(*multi_model_files)
 
 
-@pytest.mark.parametrize('dataset', [None, 'hand'])
-def test_a_multi_dataset_model_needs_one_of_its_datasets(multi_model_files, dataset):
-    with pytest.raises(ValueError, match=f'dataset={dataset!r}: this model predicts one of aic, coco, mpii'):
-        PoseModel(*multi_model_files, dataset=dataset)
-
-
-def test_the_only_dataset_is_the_default(multi_model_files, model_files):
+def test_the_only_dataset_is_the_default(multi_model_files, model_files, tmp_path):
     cfg = Config.fromfile(multi_model_files[0])
-    cfg.model.head.heads = dict(coco=cfg.model.head.heads.coco)
-    cfg.model.head.test_cfgs = {}
-    weights = torch.load(multi_model_files[1], weights_only=True)['state_dict']
-    own = {key: value for key, value in weights.items() if '.aic.' not in key and '.mpii.' not in key}
-    path = multi_model_files[1].replace('model.pth', 'one.pth')
-    torch.save(own, path)
-    assert PoseModel(cfg, path).metainfo['dataset_name'] == 'coco'
+    cfg.model.head.heads, cfg.model.head.test_cfgs = dict(coco=cfg.model.head.heads.coco), {}
+    checkpoint = changed(multi_model_files[1], tmp_path / 'one.pth', lambda weights: drop(weights, '.aic.', '.mpii.'))
+    assert PoseModel(cfg, checkpoint).metainfo['dataset_name'] == 'coco'
     assert PoseModel(*model_files, dataset='coco').num_keypoints == 17
     with pytest.raises(ValueError, match="dataset='aic': this model has one dataset, 'coco'"):
         PoseModel(*model_files, dataset='aic')
 
 
 def test_heads_of_other_datasets_may_be_absent(multi_model_files, tmp_path):
-    weights = torch.load(multi_model_files[1], weights_only=True)['state_dict']
-    torch.save({key: value for key, value in weights.items() if '.mpii.' not in key}, tmp_path / 'two.pth')
-    full = PoseModel(*multi_model_files, dataset='coco').model.state_dict()
-    for key, value in PoseModel(multi_model_files[0], tmp_path / 'two.pth', dataset='coco').model.state_dict().items():
-        assert torch.equal(value, full[key])
+    config, checkpoint = multi_model_files
+    two = changed(checkpoint, tmp_path / 'two.pth', lambda weights: drop(weights, '.mpii.'))
+    full, part = (PoseModel(config, file, dataset='coco').model.state_dict() for file in (checkpoint, two))
+    assert full.keys() == part.keys() and all(torch.equal(part[key], full[key]) for key in full)
     with pytest.raises(ValueError, match=r'two.pth does not fit .*model.py: .*heads.mpii'):
-        PoseModel(multi_model_files[0], tmp_path / 'two.pth', dataset='mpii')
+        PoseModel(config, two, dataset='mpii')
 
 
 @pytest.mark.parametrize(
@@ -65,33 +76,18 @@ def test_heads_of_other_datasets_may_be_absent(multi_model_files, tmp_path):
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_refused(model_files, tmp_path, change, message):
-    weights = torch.load(model_files[1], weights_only=True)['state_dict']
-    change(weights)
-    torch.save(weights, tmp_path / 'other.pth')
+    other = changed(model_files[1], tmp_path / 'other.pth', change)
     with pytest.raises(ValueError, match=f'(?s)other.pth does not fit .*model.py: .*{message}'):
-        PoseModel(model_files[0], tmp_path / 'other.pth')
-
-
-def test_missing_files_are_named(model_files, tmp_path):
-    with pytest.raises(FileNotFoundError, match='nowhere.py: no such config'):
-        PoseModel('nowhere.py', model_files[1])
-    with pytest.raises(FileNotFoundError, match='nowhere.pth: no such checkpoint'):
-        PoseModel(model_files[0], tmp_path / 'nowhere.pth')
+        PoseModel(model_files[0], other)
 
 
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (dict(head=dict(type='RegressionHead', in_channels=48, num_joints=17)), 'expected a TopdownPoseEstimator with'),
-        (dict(head=dict(type='SimpleHead', in_channels=48, out_channels=17)), 'heatmap head and its decoder'),
-        (
-            dict(head=dict(type='SimpleHead', in_channels=48, out_channels=5, decoder=UDP)),
-            "head predicts 5 keypoints, its test set 'coco' has 17",
-        ),
-        (
-            dict(data_preprocessor=dict(type='PoseDataPreprocessor', pad_size_divisor=100)),
-            'expected .* without padding',
-        ),
+        (dict(head=dict(type='RegressionHead', num_joints=17)), 'expected a TopdownPoseEstimator with'),
+        (dict(head=dict(type='SimpleHead', out_channels=17)), 'heatmap head and its decoder'),
+        (dict(head=dict(type='SimpleHead', out_channels=5, decoder=UDP)), "predicts 5 keypoints, its .* 'coco' has 17"),
+        (dict(data_preprocessor=dict(type='PoseDataPreprocessor', pad_size_divisor=100)), 'without padding'),
         (dict(data_preprocessor=None), 'data_preprocessor'),
     ],
 )
@@ -99,47 +95,51 @@ def test_models_that_cannot_be_repeated_are_refused(tmp_path, change, message):
     cfg = single()
     for name, value in change.items():
         cfg.model[name] = value
+    cfg.model.head.in_channels = 48
     with pytest.raises(ValueError, match=message):
         PoseModel(*write(cfg, tmp_path))
 
 
-def test_a_config_without_test_data_or_model_is_refused(model_files):
+def test_missing_files_and_incomplete_configs_are_named(model_files, tmp_path):
     cfg = Config.fromfile(model_files[0])
     cfg.pop('test_dataloader'), cfg.pop('val_dataloader')
-    with pytest.raises(ValueError, match='expected a test_dataloader'):
-        PoseModel(cfg, model_files[1])
-    with pytest.raises(ValueError, match='expected a config with model='):
-        PoseModel(Config(dict(a=1)), model_files[1])
+    for config, checkpoint, error, message in (
+        ('nowhere.py', model_files[1], FileNotFoundError, 'nowhere.py: no such config'),
+        (model_files[0], tmp_path / 'nowhere.pth', FileNotFoundError, 'nowhere.pth: no such checkpoint'),
+        (cfg, model_files[1], ValueError, 'expected a test_dataloader'),
+        (Config(dict(a=1)), model_files[1], ValueError, 'expected a config with model='),
+    ):
+        with pytest.raises(error, match=message):
+            PoseModel(config, checkpoint)
 
 
-def test_normalisation_is_that_of_the_data_preprocessor(model_files):
-    model = PoseModel(*model_files, device='cpu')
-    crops = np.random.default_rng(0).integers(0, 255, (3, 128, 96, 3), np.uint8)
-    pixels = torch.from_numpy(crops).permute(0, 3, 1, 2)
+def test_normalization_is_that_of_the_data_preprocessor(model):
+    pixels = torch.from_numpy(CROPS).permute(0, 3, 1, 2)
     theirs = model.model.data_preprocessor(dict(inputs=list(pixels), data_samples=[]))['inputs']
-    assert torch.equal(model.normalized(crops), theirs)
+    assert torch.equal(model.normalized(CROPS), theirs)
 
 
-def test_output_keypoint_indices_select_keypoints(tmp_path, model_files):
-    path = tmp_path / 'some.py'
+def test_output_keypoint_indices_select_keypoints(model_files, model):
     cfg = Config.fromfile(model_files[0])
     cfg.model.test_cfg['output_keypoint_indices'] = [3, 1]
-    cfg.dump(path)
-    some, every = PoseModel(path, model_files[1]), PoseModel(*model_files)
-    heatmaps = every.heatmaps(np.random.default_rng(0).integers(0, 255, (2, 128, 96, 3), np.uint8))
+    some, heatmaps = PoseModel(cfg, model_files[1]), model.heatmaps(CROPS[:2])
     assert some.num_keypoints == 2
-    for own, all_of_them in zip(some.decode(heatmaps), every.decode(heatmaps), strict=True):
-        np.testing.assert_array_equal(own, all_of_them[:, [3, 1]])
+    for selected, every in zip(some.decode(heatmaps), model.decode(heatmaps), strict=True):
+        np.testing.assert_array_equal(selected, every[:, [3, 1]])
 
 
-def test_unknown_devices_and_precisions_are_refused(model_files):
-    for name in ('gpu', 'cuda:99'):
-        with pytest.raises(ValueError, match=f"device='{name}': .*expected 'auto', 'cpu' or 'cuda'"):
-            PoseModel(*model_files, device=name)
-    with pytest.raises(ValueError, match="precision='int8': expected 'fp32', 'bf16', 'fp16'"):
-        PoseModel(*model_files, precision='int8')
-    with pytest.raises(ValueError, match="precision='fp16' needs a CUDA GPU"):
-        PoseModel(*model_files, device='cpu', precision='fp16')
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(device='gpu'), "device='gpu': .*expected 'auto', 'cpu' or 'cuda'"),
+        (dict(device='cuda:99'), "device='cuda:99': .*expected 'auto', 'cpu' or 'cuda'"),
+        (dict(precision='int8'), "precision='int8': expected 'fp32', 'bf16', 'fp16'"),
+        (dict(precision='fp16', device='cpu'), "precision='fp16' needs a CUDA GPU"),
+    ],
+)
+def test_unknown_devices_and_precisions_are_refused(model_files, options, message):
+    with pytest.raises(ValueError, match=message):
+        PoseModel(*model_files, **options)
 
 
 def test_bf16_on_a_processor_without_it_computes_in_fp32(model_files, monkeypatch, logged):
@@ -150,15 +150,14 @@ def test_bf16_on_a_processor_without_it_computes_in_fp32(model_files, monkeypatc
     assert logged().count('PosePredictor: this processor has no AVX-512 or bfloat16') == 1
 
 
-def test_bf16_gives_the_heatmaps_of_autocast(model_files, monkeypatch):
+def test_bf16_gives_the_heatmaps_of_autocast(model_files, model, monkeypatch):
     monkeypatch.setattr(device, 'has_bfloat16', lambda _: True)
-    crops = np.random.default_rng(0).integers(0, 255, (1, 128, 96, 3), np.uint8)
-    ours, plain = PoseModel(*model_files, device='cpu', precision='bf16'), PoseModel(*model_files, device='cpu')
+    ours = PoseModel(*model_files, device='cpu', precision='bf16')
     assert ours.model.backbone.layers[0].mlp.fc1.weight.dtype == torch.bfloat16
     with torch.inference_mode(), torch.autocast('cpu', torch.bfloat16):
-        theirs = plain.model.head(plain.model.extract_feat(plain.normalized(crops)))
-    assert torch.equal(ours.heatmaps(crops), theirs)
-    assert ours.heatmaps(crops).dtype == torch.float32
+        theirs = model.model.head(model.model.extract_feat(model.normalized(CROPS[:1])))
+    assert torch.equal(ours.heatmaps(CROPS[:1]), theirs)
+    assert ours.heatmaps(CROPS[:1]).dtype == torch.float32
 
 
 def test_a_folder_of_transformers_is_a_checkpoint(tmp_path):
@@ -170,20 +169,16 @@ def test_a_folder_of_transformers_is_a_checkpoint(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    digit_version(torch.__version__) < digit_version('2.2'), reason='compilation needs torch 2.2 or newer'
-)
+@pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.2'), reason='compiling needs torch 2.2')
 def test_compiled_it_is_one_graph_for_all_sizes_of_a_batch(multi_model_files, monkeypatch):
     counter = CompileCounterWithBackend('aot_eager')  # without the minutes of a C++ compiler
     monkeypatch.setattr(torch, 'compile', partial(torch.compile, backend=counter))
     torch._dynamo.reset()
     eager, compiled = (PoseModel(*multi_model_files, device='cpu', dataset='aic', compile=c) for c in (False, True))
-    width, height = eager.crop_rule.input_size
-    crops = np.random.default_rng(0).integers(0, 256, (7, height, width, 3), np.uint8)
     for count in (4, 7, 2):
-        expected = eager.heatmaps(crops[:count])
-        assert (compiled.heatmaps(crops[:count]) - expected).abs().max() < 1e-5 * expected.abs().max()
+        expected = eager.heatmaps(CROPS[:count])
+        assert (compiled.heatmaps(CROPS[:count]) - expected).abs().max() < 1e-5 * expected.abs().max()
     assert counter.frame_count == 1
-    compiled.heatmaps(crops[:1])
+    compiled.heatmaps(CROPS[:1])
     assert counter.frame_count == 2  # a single person has a graph of its own
     torch._dynamo.reset()

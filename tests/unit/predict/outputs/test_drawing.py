@@ -1,15 +1,15 @@
-"""Poses are drawn in the colours of the dataset, and keypoints without a score are not drawn."""
+"""Poses are drawn in the colors of the dataset, and keypoints without a score are not drawn."""
 
 import numpy as np
 import pytest
 
 from tests.unit.predict.frames import METAINFO, make_poses
-from vitpose.predict.outputs.drawing import draw_poses, track_colour
+from vitpose.predict.outputs.drawing import draw_poses, track_color
 
 BLANK = np.full((60, 80, 3), 128, np.uint8)
 
 
-def test_keypoints_and_links_have_the_colours_of_the_dataset():
+def test_keypoints_and_links_have_the_colors_of_the_dataset_unless_their_score_is_low():
     poses = make_poses()
     poses.scores[:] = 1
     drawn = draw_poses(BLANK, poses, METAINFO)
@@ -19,10 +19,8 @@ def test_keypoints_and_links_have_the_colours_of_the_dataset():
     assert drawn[45, 14].tolist() == [255, 0, 0]
     assert np.abs(drawn[25, 9].astype(int) - (0, 255, 255)).max() < 80  # first link, (255, 255, 0)
     assert np.abs(drawn[25, 12].astype(int) - (255, 255, 0)).max() < 80
-
-
-def test_keypoint_with_a_low_score_is_left_out_with_its_link():
-    drawn = draw_poses(BLANK, make_poses(), METAINFO)  # the score of the third one is 0.1
+    poses.scores[:, 2] = 0.1
+    drawn = draw_poses(BLANK, poses, METAINFO)
     assert drawn[45, 8].tolist() == [0, 255, 0]
     assert (drawn[40:48, 13:17] == 128).all()
 
@@ -41,13 +39,12 @@ def test_any_image_size(shape):
     assert (draw_poses(image, make_poses(0), METAINFO) == 0).all()
 
 
-def test_tracks_have_colours_and_numbers():
+def test_tracks_have_colors_and_numbers():
     poses = make_poses(3, track=True)
     poses.track_ids[2] = -1
     drawn = draw_poses(BLANK, poses, METAINFO)
-    for i in range(3):
-        left, _, _, bottom = poses.boxes[i].astype(int)
-        assert drawn[bottom - 8, left].tolist() == list(track_colour(int(poses.track_ids[i])))
-    assert len({track_colour(i) for i in range(-1, 40)}) == 41
-    labelled, plain = (drawn[:20, 4 + 15 * i : 9 + 15 * i] for i in (0, 2))
-    assert (labelled == track_colour(0)).all(-1).sum() > 3 * (plain == track_colour(-1)).all(-1).sum() / 2
+    for box, track in zip(poses.boxes.astype(int), poses.track_ids.tolist(), strict=True):
+        assert drawn[box[3] - 8, box[0]].tolist() == list(track_color(track))
+    assert len({track_color(i) for i in range(-1, 40)}) == 41
+    labeled, plain = (drawn[:20, 4 + 15 * i : 9 + 15 * i] for i in (0, 2))
+    assert (labeled == track_color(0)).all(-1).sum() > 3 * (plain == track_color(-1)).all(-1).sum() / 2

@@ -1,6 +1,5 @@
 """All output files together: what is finished stays, and a folder that cannot be used is an error."""
 
-import json
 import os
 
 import pytest
@@ -14,6 +13,7 @@ SOURCES = [Source(f'd/{name}.jpg', 'image') for name in 'abc']
 
 
 def write_all(out, **options):
+    prepare_folder(out)
     outputs = Outputs(out, SOURCES, METAINFO, **options)
     outputs.write(make_frame('d/a.jpg'), make_poses(2))
     outputs.write(Frame('d/b.jpg', None, error='not an image'), make_poses(0))
@@ -26,24 +26,17 @@ def files(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file())
 
 
-def test_all_files(tmp_path):
-    prepare_folder(tmp_path / 'out')
-    outputs = write_all(tmp_path / 'out', page=True)
+def test_all_files_and_an_earlier_prediction_is_replaced(tmp_path):
+    out = tmp_path / 'out'
+    outputs = write_all(out, page=True)
     assert (outputs.frames, outputs.people, outputs.dropped) == (2, 3, 1)
     assert outputs.broken == {'d/b.jpg': 'not an image'}
     pictures = ['drawn/a.jpg', 'drawn/c.jpg']
-    assert files(tmp_path / 'out') == [*pictures, 'images.json', 'index.html', 'keypoints.json', 'predictions.jsonl']
+    assert files(out) == [*pictures, 'images.json', 'index.html', 'keypoints.json', 'predictions.jsonl']
     assert outputs.written()[1:] == ['keypoints.json', 'images.json', 'index.html', 'drawn/ (2 images)']
-    lines = [json.loads(line) for line in (tmp_path / 'out/predictions.jsonl').read_text().splitlines()]
-    assert [line['file'] for line in lines] == ['d/a.jpg', 'd/b.jpg', 'd/c.jpg']
-
-
-def test_earlier_prediction_is_replaced(tmp_path):
-    write_all(tmp_path, page=True)
-    (tmp_path / 'notes').write_text('')
-    prepare_folder(tmp_path)
-    write_all(tmp_path, draw=False)
-    assert files(tmp_path) == ['images.json', 'keypoints.json', 'notes', 'predictions.jsonl']
+    (out / 'notes').write_text('')
+    write_all(out, draw=False)
+    assert files(out) == ['images.json', 'keypoints.json', 'notes', 'predictions.jsonl']
 
 
 def test_folder_that_cannot_be_used(tmp_path):
@@ -52,7 +45,7 @@ def test_folder_that_cannot_be_used(tmp_path):
     (tmp_path / 'full' / 'mine').write_text('')
     with pytest.raises(FileExistsError, match='file is a file: pass a folder'):
         prepare_folder(tmp_path / 'file')
-    with pytest.raises(FileExistsError, match='full has files in it that are no prediction'):
+    with pytest.raises(FileExistsError, match='full has files that are not predictions'):
         prepare_folder(tmp_path / 'full')
     with pytest.raises(OSError, match='below: cannot write into this folder'):
         prepare_folder(tmp_path / 'file' / 'below')

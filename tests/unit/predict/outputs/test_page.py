@@ -41,7 +41,7 @@ def test_one_frame_per_second_of_a_video_and_a_limit(tmp_path, monkeypatch):
     frames += [Frame('v.mp4', None, 25, error='ends early'), make_frame('w.mp4', index=0, time=0)]
     write_page(tmp_path / 'p.html', [(frame, make_poses(1)) for frame in frames])
     assert [entry['time'] for entry in entries_of(tmp_path / 'p.html')[1:-1]] == [0, 1, 2, None, 0]
-    monkeypatch.setattr(module, 'MOST', 3)
+    monkeypatch.setattr(module, 'MAX_ENTRIES', 3)
     write_page(tmp_path / 'q.html', [(frame, make_poses(1)) for frame in frames])
     assert len(entries_of(tmp_path / 'q.html')) == 5 and entries_of(tmp_path / 'q.html')[-1] == 2
 
@@ -62,27 +62,20 @@ STEPS = """async () => {
   seen.right = [$('name').textContent, $('problem').textContent, $('picture').hidden];
   press('End');
   seen.end = [$('place').textContent, $('next').disabled];
-  press('Home');
-  press('ArrowLeft');
+  ['Home', 'ArrowLeft'].forEach(press);
   seen.home = $('place').textContent;
-  $('next').click();
-  $('next').click();
-  $('previous').click();
+  ['next', 'next', 'previous'].forEach(id => $(id).click());
   seen.clicks = $('place').textContent;
   $('close').click();
   seen.closed = $('viewer').open;
   press('/');
   seen.search = document.activeElement.id;
-  set('text', 'WALK');
-  seen.filtered = files();
+  const pick = (id, value) => { set(id, value); return files(); };
+  seen.filtered = pick('text', 'WALK');
   set('text', '');
-  set('kind', 'problem');
-  seen.problems = files();
-  set('kind', 'empty');
-  seen.empty = files();
+  Object.assign(seen, { problems: pick('kind', 'problem'), empty: pick('kind', 'empty') });
   set('kind', 'all');
-  set('most', 0.5);
-  seen.low = files();
+  seen.low = pick('most', 0.5);
   set('most', 1);
   set('order', 'score');
   seen.ordered = files();
@@ -126,4 +119,5 @@ def test_page_in_a_browser(browser, tmp_path):
         'empty': ['d/empty.jpg'],
         'low': [walk],
         'ordered': names,
+        'title': 'vitpose predict',
     }

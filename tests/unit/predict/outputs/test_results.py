@@ -1,24 +1,29 @@
 """The JSON files: valid at every moment, readable by pycocotools and by `--boxes`."""
 
+import inspect
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from mmpose.evaluation.metrics import CocoMetric
 from pycocotools.coco import COCO
 
 from tests.unit.predict.frames import METAINFO, make_frame, make_poses
 from vitpose.predict.inputs.boxes import read_boxes
 from vitpose.predict.inputs.sources import Source
-from vitpose.predict.outputs.results import CocoResults, JsonArray, JsonLines
+from vitpose.predict.outputs.results import MIN_SCORE, CocoResults, JsonArray, JsonLines
 from vitpose.predict.poses import Frame
 
 BROKEN = Frame('c.jpg', None, error='not an image')
 
 
-def test_each_line_is_there_as_soon_as_it_is_written(tmp_path):
+def test_each_line_is_there_as_soon_as_it_is_written_and_the_file_can_be_used_for_boxes(tmp_path):
     path = tmp_path / 'p.jsonl'
     lines = JsonLines(path)
-    lines.write(make_frame('a.jpg'), make_poses(2, dropped=['box 3: no area']))
+    frames = [make_frame('a.jpg'), make_frame('v.mp4', index=3, time=0.12), make_frame('v.mp4', index=4, time=0.16)]
+    predicted = [make_poses(2, dropped=['box 3: no area']), make_poses(1, track=True), make_poses(0)]
+    lines.write(frames[0], predicted[0])
     (line,) = map(json.loads, path.read_text().splitlines())
     assert line == {
         'file': 'a.jpg',
@@ -31,29 +36,22 @@ def test_each_line_is_there_as_soon_as_it_is_written(tmp_path):
         'track_ids': None,
         'dropped': ['box 3: no area'],
     }
-    lines.write(make_frame('v.mp4', index=3, time=0.12), make_poses(1, track=True))
+    lines.write(frames[1], predicted[1])
+    lines.write(frames[2], predicted[2])
     lines.write(BROKEN, make_poses(0))
-    _, video, broken = map(json.loads, path.read_text().splitlines())
+    _, video, _, broken = map(json.loads, path.read_text().splitlines())
     assert (video['frame'], video['time'], video['track_ids']) == (3, 0.12, [0])
     assert (broken['error'], broken['size'], broken['boxes']) == ('not an image', None, [])
     lines.close()
-
-
-def test_lines_are_a_file_for_boxes(tmp_path):
-    lines = JsonLines(tmp_path / 'p.jsonl')
-    frames = [make_frame('a.jpg'), make_frame('v.mp4', index=0, time=0), make_frame('v.mp4', index=1, time=0.04)]
-    for count, frame in enumerate(frames):
-        lines.write(frame, make_poses(count))
-    lines.close()
-    given = read_boxes(tmp_path / 'p.jsonl', [Source('a.jpg', 'image'), Source('v.mp4', 'video')])
-    for count, frame in enumerate(given.fill(frames)):
-        np.testing.assert_array_equal(frame.boxes, make_poses(count).boxes)
+    given = read_boxes(path, [Source('a.jpg', 'image'), Source('v.mp4', 'video')])
+    for poses, frame in zip(predicted, given.fill(frames), strict=True):
+        np.testing.assert_array_equal(frame.boxes, poses.boxes)
 
 
 @pytest.fixture
 def coco_results(tmp_path):
-    def write(**options):
-        results = CocoResults(tmp_path / 'keypoints.json', tmp_path / 'images.json', METAINFO, **options)
+    def write(given=None):
+        results = CocoResults(tmp_path / 'keypoints.json', tmp_path / 'images.json', METAINFO, given)
         for frame, count in ((make_frame('a.jpg'), 2), (BROKEN, 0), (make_frame('v.mp4', 10, 20, index=7), 1)):
             results.write(frame, make_poses(count))
         assert not list(tmp_path.glob('*.json'))
@@ -81,19 +79,17 @@ def test_pycocotools_reads_the_results(coco_results):
 
 def test_given_ids_of_images_and_categories_are_used(coco_results):
     ids = {'a.jpg': 70, 'c.jpg': 80, 'v.mp4': 90}
-    results, images = coco_results(image_ids=ids, categories={'a.jpg': np.array([5, 3])})
+    results, images = coco_results(SimpleNamespace(image_ids=ids, categories={'a.jpg': np.array([5, 3])}))
     assert not images.exists()
-    found = json.loads(results.read_text())
-    assert [(person['image_id'], person['category_id']) for person in found] == [(70, 5), (70, 3), (90, 1)]
+    people = json.loads(results.read_text())
+    assert [(person['image_id'], person['category_id']) for person in people] == [(70, 5), (70, 3), (90, 1)]
 
 
 def test_score_is_that_of_mmpose():
     """MMPose's CocoMetric multiplies the box score with the mean of the keypoint scores above 0.2."""
-    from mmpose.evaluation.metrics import CocoMetric
-
-    assert CocoMetric.__init__.__defaults__ is not None
-    defaults = dict(zip(CocoMetric.__init__.__code__.co_varnames[1:], CocoMetric.__init__.__defaults__, strict=False))
-    assert defaults['score_mode'] == 'bbox_keypoint' and defaults['keypoint_score_thr'] == 0.2
+    defaults = inspect.signature(CocoMetric).parameters
+    assert defaults['score_mode'].default == 'bbox_keypoint'
+    assert defaults['keypoint_score_thr'].default == MIN_SCORE == 0.2
 
 
 def test_array_is_empty_or_safe_in_a_script(tmp_path):
