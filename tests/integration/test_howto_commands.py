@@ -32,7 +32,7 @@ RUN = {  # commands that run here, as regular expressions, and options that make
     r'vitpose synth --out data/synthetic': '--train 2 --val 1 --workers 0',
     r'vitpose bench --train .*': '--workers 1 --rounds 1 --seconds 0.1 --batch-size 2',
     r'OMP_NUM_THREADS=2 taskset -c 0,1 vitpose bench .*': '--images 1 --people 2 --rounds 1 --only ours-fp32',
-    r'mim train mmpose CONFIG --cfg-options .*': 'default_hooks.checkpoint.interval=8 train_cfg.max_epochs=1',
+    r'mim train mmpose CONFIG .*': 'default_hooks.checkpoint.interval=8 train_cfg.max_epochs=1 train_cfg.val_begin=9',
     r'mim test mmpose CONFIG .*': 'model.head.decoder.type=BatchUDPHeatmap',
     r'TRAIN=\$\(python -c .*\)': '',
 }
