@@ -1,12 +1,9 @@
-"""The documentation: links, names, commands and paths exist; site, llms.txt and the table of folders are complete."""
+"""The documentation: links, names and paths exist; site, llms.txt and the table of folders are complete."""
 
 import importlib
 import re
-import shlex
 
 import pytest
-
-from vitpose.cli.main import build_parser
 
 FOLDERS = ('.', 'docs', 'docs/*', 'configs', 'projects/*')
 
@@ -68,18 +65,6 @@ def test_names_in_the_api_reference_exist(root):
     for name in names:
         module, _, attribute = name.rpartition('.')
         assert hasattr(importlib.import_module(module), attribute) or importlib.import_module(name)
-
-
-def test_commands_in_the_documentation_parse(root):
-    """Every `vitpose` line of a bash block: its options exist."""
-    commands = []
-    for page in [root / 'README.md', *(root / 'docs').rglob('*.md')]:
-        for block in re.findall(r'```bash\n(.*?)```', page.read_text('utf-8'), re.DOTALL):
-            lines = block.replace('\\\n', ' ').splitlines()
-            commands += [shlex.split(line, comments=True) for line in lines if line.startswith('vitpose ')]
-    assert len(commands) > 20
-    for _, *words in commands:
-        build_parser(words[:1]).parse_args(words)
 
 
 def test_readme_fits_on_a_few_screens(root):

@@ -7,10 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vitpose_base.files import write_text
-
 from ..errors import FailedError, InputError
-from .annotations import Annotations, Photo
+from .annotations import Annotations, Instance, Photo
 from .checking.findings import find_data_problems, find_instance_problems
 from .checking.image_files import ImageFile, read_files
 from .deriving.instance_boxes import BOX_MARGIN, choose_input_size, find_box
@@ -18,7 +16,7 @@ from .deriving.left_right import find_sides
 from .deriving.network import choose_network
 from .deriving.train_val_split import MIN_IMAGES, split_images
 from .writing.coco_writer import write_coco, write_images
-from .writing.config_writer import OKS_SIGMA, DatasetPlan, config_text, metainfo_text, write_bases
+from .writing.config_writer import OKS_SIGMA, DatasetPlan, write_config
 from .writing.preview import draw_preview
 
 
@@ -36,20 +34,11 @@ def make_dataset(
     say: Callable[[str, bool], None] = lambda line, problem: None,
     read: Callable[[Sequence[Path]], dict[Path, ImageFile]] = read_files,
 ) -> None:
-    """Write a dataset, and say what was assumed and what is wrong.
+    """Write a dataset to the folder `out`, which appears once it is complete.
 
-    Args:
-        annotations: as read.
-        out: folder to write; it appears once it is complete.
-        arch: see `choose_network`, also for `start`.
-        start: what training starts from.
-        val: share of the images for validation; see `split_images`, also for `by_image` and `seed`.
-        by_image: split by image; by default, frames of one video stay together.
-        seed: of the split.
-        copy: copy the images instead of linking them.
-        strict: raise if there is any finding.
-        say: called with each line, and whether it is about a problem.
-        read: reads the image files.
+    `choose_network` explains `arch` and `start`; `split_images` explains `val` (its `share`), `by_image` and `seed`.
+    Images are linked, or copied with `copy`. `say` is called with each line about what was assumed or is wrong, and
+    whether it is about a problem; `read` reads the image files.
 
     Raises:
         ValueError: the annotations cannot be split, too few are left, or the checkpoint cannot be used.
@@ -62,14 +51,10 @@ def make_dataset(
     sides = find_sides(annotations.labels)
     files = read([photo.path for photos in splits.values() for photo in photos])
     findings = find_data_problems(splits, sides.mirror, names, files)
-
-    def note(*lines: str) -> None:
-        for line in lines:
-            say(f'- {line}', False)
-
     shown = ', '.join(names[:4]) + (', ...' if len(names) > 4 else '')
     say(f'{annotations.category}: {len(names)} keypoints ({shown})', False)
-    note(*annotations.notes)
+    for note in annotations.notes:
+        say(f'- {note}', False)
     for finding in findings:
         say(f'- {"left out" if finding.serious else "check"}: {finding}', True)
     if strict and findings:
@@ -81,13 +66,22 @@ def make_dataset(
     if not all(splits.values()) or sum(map(len, splits.values())) < MIN_IMAGES:
         left = ', '.join(f'{len(photos)} in {split}' for split, photos in splits.items())
         raise InputError(f'too few usable images are left ({left}): fix the problems listed above')
-    input_size, why = choose_input_size([find_box(instance) for instance in instances])
+    input_size, why = choose_input_size(list(map(find_box, instances)))
     derived = sum(instance.box is None for instance in instances)
-    if derived:
-        note(f'{derived:,} boxes derived from the keypoints, with a margin of {BOX_MARGIN:.0%} of the larger side')
-    note(sides.note, why, f'OKS sigma {OKS_SIGMA} for every keypoint: our choice; compare by PCK rather than AP')
-    note(*network.notes)
+    boxes = f'{derived:,} boxes derived from the keypoints, with a margin of {BOX_MARGIN:.0%} of the larger side'
+    sigma = f'OKS sigma {OKS_SIGMA} for every keypoint: our choice; compare by PCK rather than AP'
     plan = DatasetPlan(out.name, annotations, splits, sides, input_size, network)
+    recipe, (small, large) = plan.recipe, plan.recipe.scale
+    frozen = f', the first {recipe.frozen} of {network.depth} blocks frozen' if recipe.frozen else ''
+    notes = [
+        *([boxes] if derived else []),
+        *(sides.note, why, sigma, *network.notes),
+        f'{plan.counts["train"]:,} instances for training, {plan.counts["val"]:,} for validation',
+        f'{recipe.epochs} epochs with batch size {recipe.batch}, learning rate {recipe.rate:g}{frozen}',
+        f'augmentation: rotation up to {recipe.rotation:.0f} degrees, scale from {small} to {large}',
+    ]
+    for note in notes:
+        say(f'- {note}', False)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f'.{out.name}.part-', dir=out.parent))
     try:
@@ -96,13 +90,6 @@ def make_dataset(
         os.rename(temporary, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    recipe, (small, large) = plan.recipe, plan.recipe.scale
-    frozen = f', the first {recipe.frozen} of {network.depth} blocks frozen' if recipe.frozen else ''
-    note(
-        f'{plan.counts["train"]:,} instances for training, {plan.counts["val"]:,} for validation',
-        f'{recipe.epochs} epochs with batch size {recipe.batch}, learning rate {recipe.rate:g}{frozen}',
-        f'augmentation: rotation up to {recipe.rotation:.0f} degrees, scale from {small} to {large}',
-    )
 
 
 def _write(folder: Path, plan: DatasetPlan, sizes: dict[Path, tuple[int, int]], copy: bool, seed: int) -> None:
@@ -111,24 +98,17 @@ def _write(folder: Path, plan: DatasetPlan, sizes: dict[Path, tuple[int, int]], 
     names = write_images(folder, [photo for photos in plan.splits.values() for photo in photos], copy)
     for split, photos in plan.splits.items():
         write_coco(folder / f'{split}.json', photos, plan.annotations, sizes, names)
-    write_bases(folder, plan.network)
-    write_text(folder / 'metainfo.py', metainfo_text(plan))
-    write_text(folder / 'config.py', config_text(plan))
+    write_config(folder, plan)
     draw_preview(Config.fromfile(folder / 'config.py'), folder / 'preview.png', seed)
 
 
 def _drop_unusable(photos: Sequence[Photo], files: dict[Path, ImageFile]) -> list[Photo]:
     """Drop images that cannot be read, and instances that cannot be trained on."""
-    usable = []
-    for photo in photos:
-        size = files[photo.path].size
-        instances = [
-            instance
-            for instance in photo.instances
-            if size
-            and (instance.keypoints[:, 2] > 0).any()
-            and not any(serious for _, serious in find_instance_problems(instance, size))
-        ]
-        if instances:
-            usable.append(replace(photo, instances=instances))
-    return usable
+
+    def is_usable(instance: Instance, size: tuple[int, int]) -> bool:
+        problems = find_instance_problems(instance, size)
+        return (instance.keypoints[:, 2] > 0).any() and not any(serious for _, serious in problems)
+
+    sized = [(photo, size) for photo in photos if (size := files[photo.path].size)]
+    kept = [replace(photo, instances=[i for i in photo.instances if is_usable(i, size)]) for photo, size in sized]
+    return [photo for photo in kept if photo.instances]

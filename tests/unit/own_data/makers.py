@@ -17,11 +17,10 @@ def read(path, **options):
     return annotations
 
 
-def write_image(path, seed=0, size=(60, 80), channels=3, dtype=np.uint8):
-    """Noise of (h, w)."""
+def write_image(path, seed=0):
+    """Noise of 80x60."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, (*size, channels), dtype)
-    assert cv2.imwrite(str(path), noise)
+    assert cv2.imwrite(str(path), np.random.default_rng(seed).integers(0, 255, (60, 80, 3), np.uint8))
     return path
 
 
@@ -33,21 +32,13 @@ def keypoints(i=0):
     return points
 
 
-def coco(count=12, names=NAMES, name='frame {}.png', category='mouse', **extra):
+def coco(count=12, names=NAMES, name='frame {}.png'):
     """The content of a COCO file with one instance per image."""
     images = [dict(id=i + 1, file_name=name.format(i), width=80, height=60) for i in range(count)]
-    rows = [
-        dict(
-            id=i + 1,
-            image_id=i + 1,
-            category_id=1,
-            keypoints=keypoints(i)[: len(names)].ravel().tolist(),
-            bbox=[2, 4, 34, 42],
-            **extra,
-        )
-        for i in range(count)
-    ]
-    categories = [dict(id=1, name=category, keypoints=names, skeleton=[[1, 2], [1, 3], [1, 4]])]
+    points = [keypoints(i)[: len(names)].ravel().tolist() for i in range(count)]
+    common = dict(category_id=1, bbox=[2, 4, 34, 42])
+    rows = [dict(id=i, image_id=i, keypoints=values, **common) for i, values in enumerate(points, 1)]
+    categories = [dict(id=1, name='mouse', keypoints=[*names], skeleton=[[1, 2], [1, 3], [1, 4]])]
     return dict(images=images, annotations=rows, categories=categories)
 
 
@@ -56,7 +47,6 @@ def write_coco(folder, content=None, file='mice.json'):
     content = content or coco()
     for i, image in enumerate(content['images']):
         write_image(folder / image['file_name'], i)
-    (folder / file).parent.mkdir(parents=True, exist_ok=True)
     (folder / file).write_text(json.dumps(content))
     return folder / file
 
@@ -76,18 +66,14 @@ def write_yolo(folder, shape=(4, 3), count=6, **extra):
     return folder / 'data.yaml'
 
 
-def write_deeplabcut(folder, videos=('a', 'b'), frames=6, header=('scorer', 'bodyparts', 'coords')):
-    """A DeepLabCut project; returns its folder."""
+def write_deeplabcut(folder, videos=('a', 'b')):
+    """A DeepLabCut project of six frames per video; returns its folder."""
+    heads = dict(scorer=['me'] * 8, bodyparts=np.repeat(NAMES, 2), coords=['x', 'y'] * 4)
     for video in videos:
-        rows = [
-            [header[0], '', '', *['me'] * 8],
-            [header[1], '', '', *np.repeat(NAMES, 2)],
-            [header[2], '', '', *['x', 'y'] * 4],
-        ]
-        for i in range(frames):
+        rows = [[name, '', '', *columns] for name, columns in heads.items()]
+        for i in range(6):
             write_image(folder / f'labeled-data/{video}/img{i:03}.png', i + 100 * ord(video))
-            points = keypoints(i)
-            xy = ['' if v == 0 else str(value) for *both, v in points for value in both]
+            xy = ['' if v == 0 else str(value) for *both, v in keypoints(i) for value in both]
             rows.append(['labeled-data', video, f'img{i:03}.png', *xy])
         (folder / f'labeled-data/{video}/CollectedData_me.csv').write_text('\n'.join(','.join(row) for row in rows))
     (folder / 'config.yaml').write_text('skeleton:\n- - nose\n  - left_ear\n- - nose\n  - right_ear\n')

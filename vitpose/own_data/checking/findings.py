@@ -36,20 +36,21 @@ def find_data_problems(
 ) -> list[Finding]:
     """Find problems of images and annotations, serious ones first.
 
-    Args:
-        splits: images of each split.
-        mirror: index of each keypoint's counterpart on the other side.
-        names: of the keypoints.
-        files: from `read_files`.
+    `mirror` has the index of each keypoint's counterpart, `names` are the keypoints', `files` come from `read_files`.
     """
     places: dict[tuple[str, bool], list[str]] = defaultdict(list)
-    for photo in (photo for photos in splits.values() for photo in photos):
+    first: dict[str, tuple[str, str]] = {}  # split and name of the first image with these bytes
+    for split, photo in ((split, photo) for split, photos in splits.items() for photo in photos):
         file = files[photo.path]
-        if file.size is None:
-            is_missing = file.error == MISSING
-            what = 'images are missing' if is_missing else 'images are broken'
-            places[what, True].append(str(photo.path) if is_missing else file.error)
+        if file.error == MISSING:
+            places['images are missing', True].append(str(photo.path))
             continue
+        if file.size is None:
+            places['images are broken', True].append(file.error)
+            continue
+        other_split, other_name = first.setdefault(file.digest, (split, photo.name))
+        if other_split != split:
+            places['images are in training and validation', True].append(f'{photo.name} = {other_name}')
         if file.rotated:
             what = 'images are rotated by EXIF data (labels must be those of the upright image)'
             places[what, False].append(photo.name)
@@ -60,11 +61,8 @@ def find_data_problems(
         for instance in photo.instances:
             for what, serious in find_instance_problems(instance, file.size):
                 places[what, serious].append(instance.where)
-    for name in _find_duplicates(splits, files):
-        places['images are in training and validation', True].append(name)
-    for pair in _find_swapped_pairs(splits, mirror, names):
-        places['pairs of left and right look swapped', False].append(pair)
-    findings = [Finding(what, serious, where) for (what, serious), where in places.items()]
+    places['pairs of left and right look swapped', False] = _find_swapped_pairs(splits, mirror, names)
+    findings = [Finding(what, serious, where) for (what, serious), where in places.items() if where]
     return sorted(findings, key=lambda finding: not finding.serious)
 
 
@@ -76,10 +74,9 @@ def find_instance_problems(instance: Instance, size: tuple[int, int]) -> list[tu
         return [('instances have keypoints that are NaN or infinite', True)]
     if not labeled.any():
         return [('instances have no labeled keypoint', False)]
-    problems = []
     xy = points[labeled, :2]
-    if (xy < -0.5).any() or (xy > np.array(size) - 0.5).any():
-        problems.append(('instances have keypoints outside the image', False))
+    is_outside = (xy < -0.5).any() or (xy > np.array(size) - 0.5).any()
+    problems = [('instances have keypoints outside the image', False)] if is_outside else []
     x, y, w, h = find_box(instance)
     if not (np.isfinite((x, y, w, h)).all() and w > 0 and h > 0):
         problems.append(('instances have a box without area', True))
@@ -88,19 +85,6 @@ def find_instance_problems(instance: Instance, size: tuple[int, int]) -> list[tu
     elif (np.abs(xy - (x + w / 2, y + h / 2)) > np.array((w, h)) / 2 + MAX_DISTANCE_SHARE * max(w, h)).any():
         problems.append(('instances have keypoints far outside their box', False))
     return problems
-
-
-def _find_duplicates(splits: dict[str, list[Photo]], files: dict[Path, ImageFile]) -> list[str]:
-    """Name the images of one split whose bytes are also in another split."""
-    first: dict[str, tuple[str, str]] = {}
-    duplicates = []
-    for split, photos in splits.items():
-        for photo in photos:
-            digest = files[photo.path].digest
-            other_split, other_name = first.setdefault(digest, (split, photo.name)) if digest else (split, '')
-            if other_split != split:
-                duplicates.append(f'{photo.name} = {other_name}')
-    return duplicates
 
 
 def _find_swapped_pairs(splits: dict[str, list[Photo]], mirror: Sequence[int], names: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from ..annotations import Instance
 
 BOX_MARGIN = 0.15  # of the larger side of the keypoints' extent, on each side of a box
 MIN_BOX_MARGIN_PX = 2.0
+INPUT_SHAPES = ((1.16, 192, 256, 'tall'), (0.86, 224, 224, 'square'), (0.0, 256, 192, 'wide'))  # from which ratio
 
 
 def find_box(instance: Instance) -> tuple[float, float, float, float]:
@@ -26,7 +27,5 @@ def choose_input_size(boxes: Sequence[tuple[float, float, float, float]]) -> tup
     with np.errstate(divide='ignore', invalid='ignore'):
         ratios = np.array([box[3] for box in boxes]) / np.array([box[2] for box in boxes])
     ratio = float(np.median(ratios[np.isfinite(ratios)])) if np.isfinite(ratios).any() else 1.0
-    for lowest, size, shape in ((1.16, (192, 256), 'tall'), (0.86, (224, 224), 'square'), (0.0, (256, 192), 'wide')):
-        if ratio >= lowest:
-            return size, f'input {size[0]}x{size[1]}: boxes are {shape}, median height / width {ratio:.2f}'
-    raise AssertionError(ratio)
+    width, height, shape = next((w, h, shape) for lowest, w, h, shape in INPUT_SHAPES if ratio >= lowest)
+    return (width, height), f'input {width}x{height}: boxes are {shape}, median height / width {ratio:.2f}'

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from ..annotations import Labels
 
 _SIDE_PATTERNS = (
-    (re.compile(r'left', re.IGNORECASE), re.compile(r'right', re.IGNORECASE), ('left', 'right')),
-    (re.compile(r'(?<![A-Za-z])l(?![A-Za-z])', re.IGNORECASE), re.compile(r'(?<![A-Za-z])r(?![A-Za-z])', re.I), 'lr'),
+    (re.compile(r'left', re.I), re.compile(r'right', re.I), ('left', 'right')),
+    (re.compile(r'(?<![A-Za-z])l(?![A-Za-z])', re.I), re.compile(r'(?<![A-Za-z])r(?![A-Za-z])', re.I), 'lr'),
     (re.compile(r'^L(?=[A-Z])|(?<=[a-z])L$'), re.compile(r'^R(?=[A-Z])|(?<=[a-z])R$'), 'LR'),
 )
 
@@ -36,19 +36,18 @@ def find_sides(labels: Labels) -> Sides:
     mirror, unpaired = list(range(count)), []
     for i, name in enumerate(labels.names):
         counterparts = find_counterparts(name)
-        partner = next((other for other in counterparts if other in index and other != name), None)
-        if partner is not None:
-            mirror[i] = index[partner]
+        partners = [index[other] for other in counterparts if other in index and other != name]
+        if partners:
+            mirror[i] = partners[0]
         elif counterparts:
             unpaired.append(name)
     wrong = [name for i, name in enumerate(labels.names) if mirror[mirror[i]] != i]
     if unpaired or wrong:
-        name = (unpaired or wrong)[0]
-        note = f'{name!r} says left or right, but no name is its counterpart: training does not flip images'
-        return Sides(mirror if not wrong else list(range(count)), False, note)
+        note = f'{[*unpaired, *wrong][0]!r} says left or right, but no name is its counterpart'
+        return Sides(list(range(count)) if wrong else mirror, False, f'{note}: training does not flip images')
     pairs = [(name, labels.names[mirror[i]]) for i, name in enumerate(labels.names) if mirror[i] > i]
+    shown = ', '.join(f'{a}/{b}' for a, b in pairs[:3]) + (', ...' if len(pairs) > 3 else '')
     if pairs:
-        shown = ', '.join(f'{a}/{b}' for a, b in pairs[:3]) + (', ...' if len(pairs) > 3 else '')
         return Sides(mirror, True, f'{len(pairs)} pairs of left and right keypoints, by name: {shown}')
     note = 'no keypoint name says left or right: training flips images without swapping keypoints'
     return Sides(mirror, True, f'{note}; if some keypoints have a counterpart, set swap in metainfo.py')
@@ -59,8 +58,7 @@ def find_counterparts(name: str) -> list[str]:
     counterparts = []
     for left, right, words in _SIDE_PATTERNS:
         for pattern, word in ((left, words[1]), (right, words[0])):
-            match = pattern.search(name)
-            if match:
+            if match := pattern.search(name):
                 counterparts.append(name[: match.start()] + _cased(word, match[0]) + name[match.end() :])
     return counterparts
 
@@ -68,10 +66,9 @@ def find_counterparts(name: str) -> list[str]:
 def is_left(name: str, other: str, first: bool) -> bool:
     """Answer whether a keypoint is the left one of a pair, by the names; otherwise, whether it comes first."""
     for left, right, _ in _SIDE_PATTERNS:
-        if left.search(name) and right.search(other):
-            return True
-        if right.search(name) and left.search(other):
-            return False
+        for a, b in ((name, other), (other, name)):
+            if left.search(a) and right.search(b):
+                return a == name
     return first
 
 

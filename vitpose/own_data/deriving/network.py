@@ -29,11 +29,9 @@ class Network:
 
 
 def choose_network(arch: str | None, start: str | None) -> Network:
-    """Choose the network.
+    """Choose the network of a size in ARCHS, by default the checkpoint's or base.
 
-    Args:
-        arch: one of ARCHS; by default the checkpoint's size, or base.
-        start: checkpoint of a pose model or a ViT, or SCRATCH for random weights; by default MAE's.
+    `start` is the checkpoint of a pose model or a ViT, or SCRATCH for random weights; by default MAE's.
 
     Raises:
         ValueError: the checkpoint cannot be read, its size is not `arch`, or it is a multi-dataset model.
@@ -49,17 +47,17 @@ def choose_network(arch: str | None, start: str | None) -> Network:
     if parts.expert_shape[0] or len(parts.heads) > 1:
         raise InputError(f'--from {start}: a multi-dataset model; extract one dataset with `vitpose split`')
     depth, width = parts.size
-    sizes = {name: SIZES[name] for name in ARCHS if (SIZES[name].depth, SIZES[name].embed_dim) == parts.size}
-    named = next((name for name, size in sizes.items() if parts.num_heads in (None, size.num_heads)), None)
+    sizes = [name for name in ARCHS if (SIZES[name].depth, SIZES[name].embed_dim) == parts.size]
+    named = next((name for name in sizes if parts.num_heads in (None, SIZES[name].num_heads)), None)
     if arch not in (None, named):
         number = f', {parts.num_heads} attention heads' if sizes else ''
         raise InputError(f'--arch {arch}: {start} has {depth} blocks of width {width}{number}; omit --arch')
     base, backbone, head, decay = f'vitpose_{named}.py', '', '', Network.decay
     if named is None:
         heads = parts.num_heads or width // 64
-        if parts.num_heads is None and width % 64:
-            what = f'the number of attention heads, and its width {width} is not a multiple of 64'
-            raise InputError(f'the file does not record {what}')
+        if heads * 64 != width and parts.num_heads is None:
+            problem = f'does not record the number of attention heads, and its width {width} is not a multiple of 64'
+            raise InputError(f'--from {start}: the file {problem}')
         if parts.num_heads is None:
             notes.append(f'{heads} attention heads of 64 channels assumed: the file does not record their number')
         base, decay = 'vitpose.py', '0.75'

@@ -1,7 +1,7 @@
 """Split images into training and validation, so that no video is on both sides."""
 
 import re
-from collections import defaultdict
+from collections import Counter
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -12,24 +12,16 @@ from ..annotations import SPLITS, Annotations, Photo
 MIN_IMAGES = 10  # annotated ones
 _EXPORT = re.compile(r'_(?:jpe?g|png|bmp|tiff?|webp)\.rf\.\w+$', re.IGNORECASE)  # added by Roboflow
 _FRAME = re.compile(r'^(?P<video>.*?)[-_. ]*(?:(?<![a-z])(?:frame|frm|fr|f|t|img|image)[-_. ]*)?\d+$', re.IGNORECASE)
-_CAMERA = re.compile(
-    r'^(?:img|image|dsc[nf]?|pic|picture|photo|p|frame|)$', re.IGNORECASE
-)  # what cameras write: not a video
+_CAMERA = re.compile(r'^(?:img|image|dsc[nf]?|pic|picture|photo|p|frame|)$', re.IGNORECASE)  # camera's: not a video
 
 
 def split_images(
     annotations: Annotations, share: float = 0.1, seed: int = 0, by_image: bool = False
 ) -> tuple[list[Photo], list[Photo]]:
-    """Split the annotated images, unless the annotations already have a split.
+    """Return training and validation images, in the order of the annotations, by their split if they have one.
 
-    Args:
-        annotations: images without instances are left out; what was done is added to its notes.
-        share: of the images that go to validation, approximately if videos are kept together.
-        seed: of the random choice.
-        by_image: split by image even if names reveal videos.
-
-    Returns:
-        Training and validation images, in the order of the annotations.
+    Otherwise a share of the images goes to validation: approximately, because videos stay together unless `by_image`.
+    Images without instances are left out. What was done is added to the notes of the annotations.
 
     Raises:
         ValueError: there are fewer than 10 annotated images, only one split, or only one video.
@@ -43,31 +35,25 @@ def split_images(
         return _use_annotated_split(photos, annotations)
     if not 0 < share < 1:
         raise InputError(f'--val {share}: expected a share between 0 and 1')
-    groups: dict[str, list[int]] = defaultdict(list)
-    for i, photo in enumerate(photos):
-        groups[photo.name if by_image else find_video(photo)].append(i)
-    if len(groups) == 1:
-        raise InputError(
-            f'all {len(photos)} images are of one video, {next(iter(groups))!r}: a score on frames of a training video '
-            'says nothing about other videos. Annotate a second video, or pass --split-by image and do not trust the '
-            'score'
-        )
-    order = np.random.default_rng(seed).permutation(sorted(groups))
-    target, chosen = max(round(share * len(photos)), 1), set[int]()
-    for name in order:
-        if abs(len(chosen) + len(groups[name]) - target) < abs(len(chosen) - target):  # brings it closer
-            chosen.update(groups[name])
-    if not chosen:
-        chosen.update(min(groups.values(), key=lambda group: len(list(group))))
-    videos = len(groups) < len(photos)
-    what = f'{len(groups)} videos or folders, each wholly in one split' if videos else 'images'
+    videos = [photo.name if by_image else find_video(photo) for photo in photos]
+    sizes = Counter(videos)
+    if len(sizes) == 1:
+        problem = f'all {len(photos)} images are of one video, {videos[0]!r}'
+        reason = 'a score on frames of a training video says nothing about other videos'
+        remedy = 'Annotate a second video, or pass --split-by image and do not trust the score'
+        raise InputError(f'{problem}: {reason}. {remedy}')
+    missing, chosen = max(round(share * len(photos)), 1), set[str]()
+    for video in np.random.default_rng(seed).permutation(sorted(sizes)):
+        if abs(missing - sizes[video]) < abs(missing):  # brings it closer
+            chosen.add(video)
+            missing -= sizes[video]
+    chosen = chosen or {min(sizes, key=sizes.__getitem__)}
+    what = f'{len(sizes)} videos or folders, each wholly in one split' if len(sizes) < len(photos) else 'images'
     annotations.notes.append(f'split by {what}, seed {seed}')
     if by_image and len({find_video(photo) for photo in photos}) < len(photos):
         annotations.notes.append('frames of one video may be in both splits: the score says little about other videos')
-    return (
-        [photo for i, photo in enumerate(photos) if i not in chosen],
-        [photo for i, photo in enumerate(photos) if i in chosen],
-    )
+    val = [photo for photo, video in zip(photos, videos, strict=True) if video in chosen]
+    return [photo for photo, video in zip(photos, videos, strict=True) if video not in chosen], val
 
 
 def _use_annotated_split(photos: list[Photo], annotations: Annotations) -> tuple[list[Photo], list[Photo]]:
@@ -75,9 +61,9 @@ def _use_annotated_split(photos: list[Photo], annotations: Annotations) -> tuple
     if not parts['val'] and parts['test']:
         parts['val'], parts['test'] = parts['test'], []
         annotations.notes.append('the test split is used for validation: there is no val split')
-    if not parts['train'] or not parts['val']:
-        missing = 'train' if not parts['train'] else 'val'
-        raise InputError(f'the annotations have a split, but no annotated image in {missing}')
+    for split in ('train', 'val'):
+        if not parts[split]:
+            raise InputError(f'the annotations have a split, but no annotated image in {split}')
     annotations.notes.append('the split of the annotations is kept')
     if parts['test']:
         annotations.notes.append(f'{len(parts["test"]):,} images of the test split are left out: keep them for the end')
@@ -85,16 +71,11 @@ def _use_annotated_split(photos: list[Photo], annotations: Annotations) -> tuple
 
 
 def find_video(photo: Photo) -> str:
-    """Return the video that an image is a frame of, by annotation or file name; otherwise the image's name.
-
-    >>> find_video(Photo(Path('a'), 'mouse3_frame0012.png'))
-    'mouse3'
-    """
+    """Return the video that an image is a frame of, by annotation or file name; otherwise the image's name."""
     if photo.video:
         return photo.video
     name = PurePosixPath(photo.name.replace('\\', '/'))
-    stem = _EXPORT.sub('', name.name.removesuffix(name.suffix))
-    frame = _FRAME.match(stem)
+    frame = _FRAME.match(_EXPORT.sub('', name.stem))
     if frame is None or _CAMERA.match(frame['video']):
         return photo.name
     return str(name.parent / frame['video'])

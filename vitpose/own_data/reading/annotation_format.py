@@ -16,12 +16,10 @@ EXPECTED = (
 
 
 def read_annotations(path: Path, images: Path | None = None, category: str | None = None) -> list[Annotations]:
-    """Read annotations of any known format.
+    """Read a file or folder of any known format.
 
-    Args:
-        path: file or folder.
-        images: folder of the images; by default, where the format has them.
-        category: which one to read, if there are several; 'each' returns one dataset per category.
+    The images are in the folder `images`, by default where the format has them. If there are several categories, one is
+    chosen, or 'each' returns one dataset per category.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -37,9 +35,8 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
     elif path.suffix in ('.csv', '.h5') or (path / 'labeled-data').is_dir():
         datasets = [read_deeplabcut(path, images)]
     elif path.suffix == '.json' or path.is_dir():
-        # a single file is split, whatever its name
-        files: dict[Path, str | None] = find_files(path) if path.is_dir() else {path: None}
-        names = find_category_names(list(files)) if category == EACH else [category]
+        files: dict[Path, str | None] = find_files(path) if path.is_dir() else {path: None}  # None: not split yet
+        names = find_category_names(files) if category == EACH else [category]
         datasets = [read_coco(files, images, name) for name in names]
     else:
         raise InputError(f'{path}: expected {EXPECTED}')

@@ -35,35 +35,31 @@ def read_config_datasets(config: Any) -> list[ConfigDataset]:
 
     init_default_scope(config.get('default_scope') or 'mmpose')
     datasets: dict[str, ConfigDataset] = {}
-    seen: list = []
+    places: list[tuple] = []
     for split in SPLITS:
-        settings = (config.get(f'{split}_dataloader') or {}).get('dataset')
-        for member in _members(settings) if settings else ():
-            where = (member.get('data_root'), member.get('ann_file'), member.get('indices'))
-            if where in seen:  # the test set is usually the validation set
+        for member in _members((config.get(f'{split}_dataloader') or {}).get('dataset')):
+            places.append((member.get('data_root'), member.get('ann_file'), member.get('indices')))
+            if places[-1] in places[:-1]:  # the test set is usually the validation set
                 continue
-            seen.append(where)
             with quiet():
                 dataset = DATASETS.build({**member, 'pipeline': []})
             meta = dataset.metainfo
-            names = [meta['keypoint_id2name'][i] for i in range(meta['num_keypoints'])]
-            known = datasets.setdefault(
-                meta['dataset_name'], ConfigDataset(meta['dataset_name'], names, list(meta['flip_indices']), {})
-            )
-            known.splits.setdefault(split, []).extend(_read_photos(dataset))
+            keypoint_names = [meta['keypoint_id2name'][i] for i in range(meta['num_keypoints'])]
+            new = ConfigDataset(meta['dataset_name'], keypoint_names, list(meta['flip_indices']), {})
+            datasets.setdefault(new.name, new).splits.setdefault(split, []).extend(_read_photos(dataset))
     if not datasets:
         raise InputError('the config has no train_dataloader, val_dataloader or test_dataloader')
     return list(datasets.values())
 
 
-def _members(settings: dict) -> Iterator[dict]:
+def _members(settings: dict | None) -> Iterator[dict]:
     """Yield a dataset's config, or those of the datasets that it combines."""
-    if 'datasets' in settings:
+    if settings and 'datasets' in settings:
         for member in settings['datasets']:
             yield from _members(member)
-    elif isinstance(settings.get('dataset'), dict):
+    elif settings and isinstance(settings.get('dataset'), dict):
         yield from _members(settings['dataset'])
-    else:
+    elif settings:
         yield settings
 
 
@@ -75,7 +71,7 @@ def _read_photos(dataset: Any) -> list[Photo]:
         if info.get('keypoints') is None:
             continue
         visible = np.asarray(info['keypoints_visible'], float)[0].reshape(-1, 1)
-        x1, y1, x2, y2 = (float(value) for value in info['bbox'][0])
+        x1, y1, x2, y2 = map(float, info['bbox'][0])
         where = f'{dataset.ann_file}: annotation {info.get("id", i)}'
         keypoints = np.concatenate((info['keypoints'][0], visible), -1)
         photo.instances.append(Instance(keypoints, where, (x1, y1, x2 - x1, y2 - y1)))

@@ -1,7 +1,6 @@
 """Read DeepLabCut projects, and the single csv of Lightning Pose."""
 
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
@@ -9,28 +8,21 @@ from ...errors import InputError
 from ..annotations import Annotations, Instance, Labels, Photo
 from .field_checks import check_names
 
-H5_ADVICE = (
-    'Its .h5 can run code when it is read; if you trust it: pandas.read_hdf(FILE).to_csv(FILE.replace("h5", "csv"))'
-)
+TO_CSV = 'pandas.read_hdf(FILE).to_csv(FILE.replace("h5", "csv"))'
+H5_ADVICE = f'Its .h5 can run code when it is read; if you trust it: {TO_CSV}'
 
 
 def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
-    """Read a project of one animal.
+    """Read a project of one animal: its folder, with config.yaml and labeled-data/*/CollectedData_*.csv, or one csv.
 
-    Args:
-        path: the project's folder, with config.yaml and labeled-data/*/CollectedData_*.csv; or one such file, as
-            Lightning Pose has it. The .h5 next to it has the same content, but may hold pickled code: it is not read.
-        images: folder that the image names are relative to; by default the project.
+    Lightning Pose has one csv. The .h5 next to a csv has the same content, but may hold pickled code: it is not read.
+    Image names are relative to the folder `images`, by default the project.
 
     Raises:
         ValueError: there are no such files, or they have errors; the message says where.
     """
-    if path.is_dir():
-        files = _find_files(path)
-        top = images or path
-    else:
-        files = [path]
-        top = images or next((p for p in path.parents if (p / 'labeled-data').is_dir()), path.parent)
+    files = _find_files(path) if path.is_dir() else [path]
+    project = next((p for p in (path, *path.parents) if (p / 'labeled-data').is_dir()), path.parent)
     tables = [_read_table(file) for file in files]
     names = check_names(tables[0][0], str(files[0]))
     photos: dict[str, Photo] = {}
@@ -42,26 +34,25 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
                 raise InputError(f'{file}: image {name} occurs twice')
             where = f'{file}, image {number + 1} ({name})'
             instances = [Instance(keypoints, where)] if keypoints[:, 2].any() else []
-            folder = PurePosixPath(name).parent
-            image, sibling = top / PurePosixPath(name), file.parent / PurePosixPath(name).name
-            image = sibling if sibling.exists() and not image.exists() else image
-            photos[name] = Photo(image, name, instances, video=folder.name or file.parent.name)
+            relative = PurePosixPath(name)
+            places = ((images or project) / relative, file.parent / relative.name)
+            image = next((place for place in places if place.exists()), places[0])
+            photos[name] = Photo(image, name, instances, video=relative.parent.name or file.parent.name)
     notes = [f'DeepLabCut: {len(files)} files, {len(photos):,} frames']
     empty = sum(not photo.instances for photo in photos.values())
     if empty:
         notes.append(f'{empty:,} frames have no labeled body part: no instances')
-    links = _read_skeleton((path if path.is_dir() else top) / 'config.yaml', names, notes)
+    links = _read_skeleton(project / 'config.yaml', names, notes)
     return Annotations(Labels(names, links), list(photos.values()), 'animal', notes)
 
 
 def _find_files(project: Path) -> list[Path]:
     """Return one file per video."""
     tables = sorted(project.glob('labeled-data/*/CollectedData_*.csv'))
-    bare = {path.parent for path in project.glob('labeled-data/*/CollectedData_*.h5')} - {
-        path.parent for path in tables
-    }
+    folders = [file.parent for file in sorted(project.glob('labeled-data/*/CollectedData_*.h5'))]
+    bare = [folder for folder in folders if not any(folder.glob('CollectedData_*.csv'))]
     if bare:
-        raise InputError(f'{sorted(bare)[0]}: a .h5 without the .csv that DeepLabCut writes next to it. {H5_ADVICE}')
+        raise InputError(f'{bare[0]}: a .h5 without the .csv that DeepLabCut writes next to it. {H5_ADVICE}')
     if not tables:
         raise InputError(f'{project}: expected labeled-data/*/CollectedData_*.csv, as DeepLabCut writes them')
     return tables
@@ -79,7 +70,7 @@ def _read_table(file: Path) -> tuple[list[str], list[tuple[str, np.ndarray]]]:
         columns = int((head.iloc[levels - 1] == 'coords').sum() or 1)
         width = next((i for i, v in enumerate(head.iloc[levels - 1]) if v in ('x', 'y')), columns)
         table = pd.read_csv(file, header=list(range(levels)), index_col=list(range(width)))
-    except (ValueError, OSError, KeyError, IndexError, pd.errors.ParserError) as problem:
+    except (ValueError, OSError, LookupError) as problem:
         raise InputError(f'{file}: not a DeepLabCut table: {problem}') from problem
     if 'individuals' in table.columns.names:
         raise InputError(f'{file}: it annotates several animals; only single-animal projects can be read')
@@ -95,14 +86,13 @@ def _read_table(file: Path) -> tuple[list[str], list[tuple[str, np.ndarray]]]:
 
 
 def _read_skeleton(config: Path, names: list[str], notes: list[str]) -> list[tuple[int, int]]:
+    import yaml
+
     if not config.is_file():
         notes.append(f'no {config.name}: no skeleton')
         return []
-    import yaml
-
     try:
-        content: Any = yaml.safe_load(config.read_text(encoding='utf-8'))
-        pairs = (content or {}).get('skeleton') or []
+        pairs = (yaml.safe_load(config.read_text(encoding='utf-8')) or {}).get('skeleton') or []
         links = [(names.index(a), names.index(b)) for a, b in pairs if a in names and b in names]
     except (yaml.YAMLError, ValueError, TypeError, AttributeError) as problem:
         raise InputError(f'{config}: skeleton: expected pairs of body parts: {problem}') from problem

@@ -1,4 +1,4 @@
-"""Check the fields that several annotation formats have."""
+"""Check the fields that several annotation formats have; what is wrong is an InputError that says where."""
 
 from collections.abc import Sequence
 
@@ -8,30 +8,20 @@ from ...errors import InputError
 
 
 def parse_numbers(values: object, count: int, where: str) -> np.ndarray:
-    """Return a list of `count` numbers as an array.
-
-    Raises:
-        ValueError: it is not such a list.
-    """
+    """Return a list of `count` numbers as an array."""
     try:
         array = np.asarray(values, float)
     except (TypeError, ValueError):
         array = np.zeros(0)
     if array.shape != (count,):
-        shown = repr(values)
-        raise InputError(
-            f'{where}: expected {count} numbers, got {len(values) if isinstance(values, list) else "none"}: '
-            f'{shown if len(shown) < 80 else shown[:77] + "..."}'
-        )
+        shown, length = repr(values), len(values) if isinstance(values, list) else 'none'
+        shown = shown if len(shown) < 80 else shown[:77] + '...'
+        raise InputError(f'{where}: expected {count} numbers, got {length}: {shown}')
     return array
 
 
 def check_names(names: object, where: str) -> list[str]:
-    """Return keypoint names.
-
-    Raises:
-        ValueError: they are not strings, or one occurs twice.
-    """
+    """Return keypoint names: strings, each once."""
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names) or not names:
         raise InputError(f'{where}: expected a list of keypoint names, got {names!r}')
     repeated = sorted({name for name in names if names.count(name) > 1})
@@ -40,20 +30,19 @@ def check_names(names: object, where: str) -> list[str]:
     return names
 
 
-def choose_category(names: Sequence[str], requested: str | None) -> str:
-    """Return the requested category, or the only one with annotated keypoints.
+def number_names(count: int) -> list[str]:
+    """Return names for keypoints that have none."""
+    return [f'keypoint_{i}' for i in range(count)]
 
-    Raises:
-        ValueError: there is no such category, or there are several and none was requested.
-    """
+
+def choose_category(names: Sequence[str], requested: str | None) -> str:
+    """Return the requested category, or the only one with annotated keypoints."""
     if requested in names:
         return str(requested)
     if requested is None and len(names) == 1:
         return names[0]
     listed = ', '.join(map(repr, names)) or 'none'
-    if requested is None:
-        raise InputError(
-            f'{len(names)} categories have keypoints: {listed}. Choose one with --category NAME, or write a dataset '
-            'for each with --category each'
-        )
-    raise InputError(f'--category {requested!r}: the annotated categories are {listed}')
+    if requested is not None:
+        raise InputError(f'--category {requested!r}: the annotated categories are {listed}')
+    remedy = 'Choose one with --category NAME, or write a dataset for each with --category each'
+    raise InputError(f'{len(names)} categories have keypoints: {listed}. {remedy}')

@@ -6,24 +6,28 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
+from ...predict.inputs.sources import IMAGES
 from ..annotations import SPLITS, Annotations, Instance, Labels, Photo
-from .field_checks import check_names, choose_category
-
-IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+from .field_checks import check_names, choose_category, number_names, parse_numbers
 
 
 def read_yolo(file: Path, category: str | None) -> Annotations:
-    """Read a YOLO-pose dataset.
+    """Read the instances of a class, by default the only one, of a YOLO-pose dataset.
 
-    Args:
-        file: its data.yaml: kpt_shape, train and val (folders, or .txt files with paths), names; optional: path, test,
-            flip_idx, kpt_names.
-        category: name of the class to read, if there are several.
+    Its data.yaml has kpt_shape, train and val (folders, or .txt files with paths), and names; optional: path, test,
+    flip_idx, kpt_names.
 
     Raises:
         ValueError: the file does not describe a YOLO-pose dataset, or a label has errors; the message says where.
     """
-    data = _load(file)
+    import yaml
+
+    try:
+        data: Any = yaml.safe_load(file.read_text(encoding='utf-8'))
+    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+        raise InputError(f'{file}: not a YAML file: {" ".join(str(problem).split())}') from problem
+    if not isinstance(data, dict):
+        raise InputError(f'{file}: expected a YAML object with kpt_shape, train, val and names')
     shape = data.get('kpt_shape')
     if not isinstance(shape, list) or len(shape) != 2 or shape[1] not in (2, 3) or not isinstance(shape[0], int):
         raise InputError(f'{file}: kpt_shape {shape!r}: expected [K, 2] or [K, 3]; is it a YOLO-pose dataset?')
@@ -32,10 +36,8 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
     if not isinstance(classes, dict) or not classes or not all(str(number).isdecimal() for number in classes):
         raise InputError(f'{file}: names {names!r}: expected the names of the classes, by number')
     classes = {int(number): str(name) for number, name in classes.items()}
-    top = Path(data.get('path') or '.')
-    top = top if top.is_absolute() else file.parent / top
-    if not top.is_dir():
-        top = file.parent  # Ultralytics also looks for `path` in its folder of datasets
+    top = file.parent / (data.get('path') or '.')
+    top = top if top.is_dir() else file.parent  # Ultralytics also looks for `path` in its folder of datasets
     images = {split: paths for split in SPLITS if (paths := _find_images(file, top, data.get(split) or []))}
     rows = {image: _read_rows(find_label_file(image), shape) for paths in images.values() for image in paths}
     used = sorted({int(values[0]) for image_rows in rows.values() for _, values in image_rows})
@@ -52,27 +54,15 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
         for split, paths in images.items()
         for image in paths
     ]
-    return Annotations(_read_labels(file, data, shape[0], chosen, notes), photos, chosen, notes)
+    return Annotations(_read_labels(file, data, shape[0], notes), photos, chosen, notes)
 
 
-def _load(file: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        data = yaml.safe_load(file.read_text(encoding='utf-8'))
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise InputError(f'{file}: not a YAML file: {" ".join(str(problem).split())}') from problem
-    if not isinstance(data, dict):
-        raise InputError(f'{file}: expected a YAML object with kpt_shape, train, val and names')
-    return data
-
-
-def _read_labels(file: Path, data: dict, count: int, category: str, notes: list[str]) -> Labels:
+def _read_labels(file: Path, data: dict, count: int, notes: list[str]) -> Labels:
     names = data.get('kpt_names')
     if isinstance(names, dict):  # by class
         names = next(iter(names.values()), None)
     if names is None:
-        names = [f'keypoint_{i}' for i in range(count)]
+        names = number_names(count)
         notes.append(f'{file} has no keypoint names (kpt_names): they are numbered')
     names = check_names(names, f'{file}: kpt_names')
     if len(names) != count:
@@ -95,57 +85,42 @@ def _find_images(file: Path, top: Path, entry: Any) -> list[Path]:
         return [path.parent / line for line in lines if line]
     if not path.is_dir():
         raise InputError(f'{file}: looked for images in {path}, which is neither a folder nor a .txt file')
-    return sorted(image for image in path.rglob('*') if image.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(image for image in path.rglob('*') if image.suffix.lower() in IMAGES)
 
 
 def find_label_file(image: Path) -> Path:
     """Return the label file of an image: the last folder `images` in its path becomes `labels`."""
-    parts = list(image.parts)
-    for i in reversed(range(len(parts) - 1)):
-        if parts[i] == 'images':
-            parts[i] = 'labels'
-            break
-    return Path(*parts).with_suffix('.txt')
+    folder = next((folder for folder in image.parents if folder.name == 'images'), None)
+    moved = folder.with_name('labels') / image.relative_to(folder) if folder else image
+    return moved.with_suffix('.txt')
 
 
 def _read_rows(file: Path, shape: list[int]) -> list[tuple[str, np.ndarray]]:
     """Return the place of each line of a label file, and its class, box and keypoints, normalized."""
     lines = file.read_text(encoding='utf-8').splitlines() if file.exists() else []
-    named_lines = [(f'{file}, line {number}', line) for number, line in enumerate(lines, 1) if line.strip()]
-    return [(where, _parse(line, where, shape)) for where, line in named_lines]
-
-
-def _parse(line: str, where: str, shape: list[int]) -> np.ndarray:
-    length = 5 + shape[0] * shape[1]
-    try:
-        values = np.array(line.split(), float)
-    except ValueError:
-        values = np.zeros(0)
-    if len(values) != length:
-        raise InputError(
-            f'{where}: expected {length} numbers (class, box, {shape[0]} keypoints of {shape[1]}), '
-            f'got {len(line.split())}'
-        )
-    points = values[5:].reshape(shape)
-    normalized = np.concatenate((values[1:5], points[:, :2].ravel()))
-    if not (np.isfinite(normalized).all() and (normalized >= 0).all() and (normalized <= 1).all()):
-        bad = normalized[~((normalized >= 0) & (normalized <= 1))][0]
-        raise InputError(f'{where}: {bad:g}: expected values from 0 to 1, as fractions of the image size, not pixels')
-    return values
+    rows = []
+    for where, line in ((f'{file}, line {number}', line) for number, line in enumerate(lines, 1) if line.strip()):
+        parts = f'{where}: class, box, {shape[0]} keypoints of {shape[1]}'
+        values = parse_numbers(line.split(), 5 + shape[0] * shape[1], parts)
+        fractions = np.concatenate((values[1:5], values[5:].reshape(shape)[:, :2].ravel()))
+        wrong = fractions[~((fractions >= 0) & (fractions <= 1))]
+        if len(wrong):
+            expected = 'expected values from 0 to 1, as fractions of the image size, not pixels'
+            raise InputError(f'{where}: {wrong[0]:g}: {expected}')
+        rows.append((where, values))
+    return rows
 
 
 def _read_photo(image: Path, rows: list[tuple[str, np.ndarray]], split: str, shape: list[int]) -> Photo:
     photo = Photo(image, str(image), split=split)
-    if not rows:
-        return photo
-    width, height = _read_image_size(image)
+    size = np.array(_read_image_size(image) if rows else (0, 0))
     for where, row in rows:
-        x, y, w, h = row[1:5] * (width, height, width, height)
+        x, y, w, h = row[1:5] * [*size, *size]
         keypoints = np.full((shape[0], 3), 2.0)
         keypoints[:, : shape[1]] = row[5:].reshape(shape)
         if shape[1] == 2:  # 0 0 is not labeled
             keypoints[:, 2] = 2.0 * (keypoints[:, :2] > 0).any(1)
-        keypoints[:, :2] *= (width, height)
+        keypoints[:, :2] *= size
         keypoints[keypoints[:, 2] <= 0] = 0
         photo.instances.append(Instance(keypoints, where, (x - w / 2, y - h / 2, w, h)))
     return photo
@@ -159,7 +134,6 @@ def _read_image_size(path: Path) -> tuple[int, int]:
 
     try:
         with Image.open(path) as image:
-            is_sideways = exif_orientation(image) >= 5
-            return image.size[::-1] if is_sideways else image.size
+            return image.size[::-1] if exif_orientation(image) >= 5 else image.size  # 5 to 8: sideways
     except (OSError, ValueError, SyntaxError) as problem:
         raise InputError(f'{path}: not an image: {problem}') from problem

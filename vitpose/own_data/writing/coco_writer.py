@@ -44,18 +44,10 @@ def write_coco(
         images.append(dict(id=image_id, file_name=names[photo.path], width=width, height=height))
         for instance in photo.instances:
             x, y, w, h = (round(value, 2) for value in find_box(instance))
-            rows.append(
-                dict(
-                    id=len(rows) + 1,
-                    image_id=image_id,
-                    category_id=1,
-                    iscrowd=0,
-                    bbox=[x, y, w, h],
-                    area=round(w * h, 2),
-                    num_keypoints=int((instance.keypoints[:, 2] > 0).sum()),
-                    keypoints=[round(value, 2) for value in instance.keypoints.ravel().tolist()],
-                )
-            )
+            keypoints = [round(value, 2) for value in instance.keypoints.ravel().tolist()]
+            count = int((instance.keypoints[:, 2] > 0).sum())
+            row = dict(id=len(rows) + 1, image_id=image_id, category_id=1, iscrowd=0, bbox=[x, y, w, h])
+            rows.append(row | dict(area=round(w * h, 2), num_keypoints=count, keypoints=keypoints))
     skeleton = [[a + 1, b + 1] for a, b in annotations.labels.links]
     category = dict(id=1, name=annotations.category, keypoints=annotations.labels.names, skeleton=skeleton)
     content = dict(images=images, annotations=rows, categories=[category])

@@ -9,12 +9,12 @@ from vitpose.own_data.annotations import Annotations, Instance, Labels, Photo
 from vitpose.own_data.deriving.train_val_split import find_video, split_images
 
 
-def photos(names, **options):
-    return [Photo(Path(name), name, [Instance(np.ones((1, 3)), name)], **options) for name in names]
+def photos(names, split=None):
+    return [Photo(Path(name), name, [Instance(np.ones((1, 3)), name)], split) for name in names]
 
 
-def annotations(found):
-    return Annotations(Labels(['a']), found, 'mouse')
+def annotations(images):
+    return Annotations(Labels(['a']), images, 'mouse')
 
 
 @pytest.mark.parametrize(
@@ -24,10 +24,7 @@ def annotations(found):
         ('cage 4-000123.jpg', 'cage 4'),
         ('day1/mouse3_0012.png', 'day1/mouse3'),
         ('run_2_frame_0012_jpg.rf.0a1b2c3d.jpg', 'run_2'),
-        ('IMG_1234.jpg', 'IMG_1234.jpg'),
-        ('000123.jpg', '000123.jpg'),
-        ('day1/img0001.png', 'day1/img0001.png'),
-        ('portrait.jpg', 'portrait.jpg'),
+        *((name, name) for name in ('IMG_1234.jpg', '000123.jpg', 'day1/img0001.png', 'portrait.jpg')),
     ],
 )
 def test_videos_in_names(name, video):
@@ -35,19 +32,12 @@ def test_videos_in_names(name, video):
 
 
 def test_no_video_is_on_both_sides():
-    names = [f'mouse{v}_frame{i:03}.png' for v in range(8) for i in range(10)]
-    data = annotations(photos(names))
+    data = annotations(photos(f'mouse{v}_frame{i:03}.png' for v in range(8) for i in range(10)))
     train, val = split_images(data, 0.2, seed=1)
     assert len(val) == 20 and len(train) == 60
     assert not {find_video(photo) for photo in train} & {find_video(photo) for photo in val}
     assert any('split by 8 videos or folders' in note for note in data.notes)
-    assert [p.name for p in split_images(data, 0.2, seed=1)[1]] == [p.name for p in val]
-    assert [p.name for p in split_images(data, 0.2, seed=2)[1]] != [p.name for p in val]
-
-
-def test_images_without_videos_are_split_one_by_one():
-    train, val = split_images(annotations(photos(f'IMG_{i:04}.jpg' for i in range(50))), 0.1, seed=0)
-    assert (len(train), len(val)) == (45, 5)
+    assert split_images(data, 0.2, seed=1)[1] == val != split_images(data, 0.2, seed=2)[1]
 
 
 def test_one_large_video_stays_in_training():
@@ -60,24 +50,26 @@ def test_all_images_of_one_video():
     data = annotations(photos(f'cage_{i:03}.png' for i in range(40)))
     with pytest.raises(ValueError, match=r"all 40 images are of one video, 'cage': .* pass --split-by image"):
         split_images(data)
-    train, val = split_images(data, by_image=True)
-    assert (len(train), len(val)) == (36, 4)
+    assert [len(part) for part in split_images(data, by_image=True)] == [36, 4]
     assert any('frames of one video may be in both splits' in note for note in data.notes)
 
 
 def test_existing_splits_are_kept():
-    found = [*photos(map(str, range(9)), split='train'), *photos('abc', split='val'), *photos('xy', split='test')]
-    data = annotations(found)
-    train, val = split_images(data)
-    assert (len(train), len(val)) == (9, 3) and any('2 images of the test split are left out' in n for n in data.notes)
-    data = annotations([photo for photo in found if photo.split != 'val'])
-    assert [photo.name for photo in split_images(data)[1]] == ['x', 'y']
-    with pytest.raises(ValueError, match='have a split, but no annotated image in train'):
-        split_images(annotations([*photos('abcdefghijk', split='val')]))
+    images = [*photos(map(str, range(9)), 'train'), *photos('abc', 'val'), *photos('xy', 'test')]
+    data = annotations(images)
+    assert [len(part) for part in split_images(data)] == [9, 3]
+    assert any('2 images of the test split are left out' in note for note in data.notes)
+    assert split_images(annotations([photo for photo in images if photo.split != 'val']))[1] == images[-2:]
 
 
-def test_bad_input():
-    with pytest.raises(ValueError, match='3 annotated images: expected at least 10'):
-        split_images(annotations(photos('abc')))
-    with pytest.raises(ValueError, match=r'--val 1.5: expected a share between 0 and 1'):
-        split_images(annotations(photos(f'{i}.png' for i in range(10))), 1.5)
+@pytest.mark.parametrize(
+    ('images', 'share', 'message'),
+    [
+        (photos('abcdefghijk', 'val'), 0.1, 'have a split, but no annotated image in train'),
+        (photos('abc'), 0.1, '3 annotated images: expected at least 10'),
+        (photos('abcdefghij'), 1.5, r'--val 1.5: expected a share between 0 and 1'),
+    ],
+)
+def test_bad_input(images, share, message):
+    with pytest.raises(ValueError, match=message):
+        split_images(annotations(images), share)

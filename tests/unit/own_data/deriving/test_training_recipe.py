@@ -1,4 +1,4 @@
-"""The recipe by the number of instances."""
+"""The recipe by the number of instances and the initial weights."""
 
 from pathlib import Path
 
@@ -7,25 +7,15 @@ import pytest
 from vitpose.own_data.deriving.network import Network
 from vitpose.own_data.deriving.training_recipe import choose_recipe
 
-POSE = Network('vitpose.py', 6, load_from=Path('model.pth'))
-VIT = Network('vitpose.py', 6)
+POSE, VIT = Network('vitpose.py', 6, load_from=Path('model.pth')), Network('vitpose.py', 6)
 SCRATCH = Network('vitpose.py', 6, scratch=True)
+# instances: epochs, batch size, number of frozen blocks, rotation
+RECIPES = {3: (100, 2, 3, 40), 50: (100, 12, 3, 40), 149: (100, 32, 3, 40)}
+RECIPES |= {150: (120, 32, 0, 40), 3_000: (60, 32, 0, 40), 30_000: (30, 32, 0, 80)}
 
 
-@pytest.mark.parametrize(
-    ('instances', 'network', 'frozen'), [(149, POSE, 3), (150, POSE, 0), (50, VIT, 0), (50, SCRATCH, 0)]
-)
-def test_few_instances_freeze_half_of_a_pose_models_blocks(instances, network, frozen):
-    assert choose_recipe(instances, network).frozen == frozen
-
-
-def test_epochs_augmentation_and_batch_depend_on_the_number():
-    found = [choose_recipe(count, POSE) for count in (50, 300, 3_000, 30_000)]
-    assert [each.epochs for each in found] == [100, 120, 60, 30]
-    assert [each.rotation for each in found] == [40, 40, 40, 80]
-    assert [each.batch for each in found] == [12, 32, 32, 32]
-    assert choose_recipe(3, POSE).batch == 2
-
-
-def test_random_weights_have_a_higher_rate():
-    assert choose_recipe(300, SCRATCH).rate > choose_recipe(300, POSE).rate == choose_recipe(300, VIT).rate
+@pytest.mark.parametrize('instances', RECIPES)
+def test_recipe(instances):
+    pose, vit, scratch = (choose_recipe(instances, network) for network in (POSE, VIT, SCRATCH))
+    assert (pose.epochs, pose.batch, pose.frozen, pose.rotation) == RECIPES[instances]
+    assert scratch.rate > pose.rate == vit.rate and vit.frozen == scratch.frozen == 0

@@ -1,85 +1,71 @@
-"""COCO files: keypoints, categories, splits and images; files with errors are refused with where and why."""
+"""COCO files: categories, splits and images; files with errors are refused with where and why.
+
+`tests/unit/cli/test_dataset.py` compares keypoints, boxes, names and links.
+"""
 
 import json
 
-import numpy as np
 import pytest
 
 from tests.unit.own_data import makers
-from tests.unit.own_data.makers import LINKS, read
+from tests.unit.own_data.makers import read
 from vitpose.own_data.reading.annotation_format import read_annotations
 
 
-def edited(tmp_path, edit):
-    content = makers.coco()
-    edit(content)
-    return makers.write_coco(tmp_path, content)
-
-
-def test_coco(tmp_path):
-    found = read(makers.write_coco(tmp_path))
-    assert found.category == 'mouse' and found.labels.names == makers.NAMES and found.labels.links == LINKS
-    assert found.labels.mirror is None and found.count == len(found.photos) == 12
-    for i, photo in enumerate(found.photos):
-        assert photo.path == tmp_path / f'frame {i}.png' and photo.split is None
-        np.testing.assert_array_equal(photo.instances[0].keypoints, makers.keypoints(i))
-        assert photo.instances[0].box == (2, 4, 34, 42)
-
-
-def test_splits_are_told_by_names(tmp_path):
+def test_splits_are_told_by_names_and_images_are_looked_for_below_a_folder(tmp_path):
+    (tmp_path / 'annotations').mkdir()
     for split in ('train', 'valid'):
-        makers.write_coco(tmp_path / split, file='_annotations.coco.json')
-    found = read(tmp_path)
-    assert [photo.split for photo in found.photos] == ['train'] * 12 + ['val'] * 12
-    assert found.photos[12].path == tmp_path / 'valid/frame 0.png'
-
-
-def test_images_are_looked_for_below_a_folder(tmp_path):
-    for split in ('train', 'val'):
-        file = makers.write_coco(tmp_path / 'pictures' / split)
-        (tmp_path / 'annotations').mkdir(exist_ok=True)
-        file.rename(tmp_path / f'annotations/{split}.json')
-    found = read(tmp_path / 'annotations', images=tmp_path / 'pictures')
-    assert found.photos[-1].path == tmp_path / 'pictures/val/frame 11.png'
-
-
-def two_categories(content):
-    content['categories'].append(dict(id=2, name='rat', keypoints=['head', 'end']))
-    for row in content['annotations'][6:]:
-        row.update(category_id=2, keypoints=row['keypoints'][:6])
+        file = makers.write_coco(tmp_path / 'pictures' / split, file='_annotations.coco.json')
+        (tmp_path / f'annotations/{split}.json').write_text(file.read_text())
+    for photos in (
+        read(tmp_path / 'pictures').photos,
+        read(tmp_path / 'annotations', images=tmp_path / 'pictures').photos,
+    ):
+        assert [photo.split for photo in photos] == ['train'] * 12 + ['val'] * 12
+        assert photos[12].path == tmp_path / 'pictures/valid/frame 0.png'
 
 
 def test_several_categories(tmp_path):
-    path = edited(tmp_path, two_categories)
+    content = makers.coco()
+    content['categories'].append(dict(id=2, name='rat', keypoints=['head', 'end']))
+    for row in content['annotations'][6:]:
+        row.update(category_id=2, keypoints=row['keypoints'][:6])
+    path = makers.write_coco(tmp_path, content)
     with pytest.raises(ValueError, match=r"2 categories have keypoints: 'mouse', 'rat'. Choose one with --category"):
         read(path)
-    assert read(path, category='rat').labels.names == ['head', 'end']
-    found = read_annotations(path, category='each')
-    assert [(each.category, each.count) for each in found] == [('mouse', 6), ('rat', 6)]
     with pytest.raises(ValueError, match=r"--category 'cat': the annotated categories are 'mouse', 'rat'"):
         read(path, category='cat')
+    assert read(path, category='rat').labels.names == ['head', 'end']
+    datasets = read_annotations(path, category='each')
+    assert [(annotations.category, annotations.count) for annotations in datasets] == [('mouse', 6), ('rat', 6)]
 
 
-def test_categories_with_the_same_keypoints_become_one(tmp_path):
-    def same(content):
-        content['categories'].append(dict(content['categories'][0], id=2, name='rat'))
-        content['annotations'][3]['category_id'] = 2
-
-    path = edited(tmp_path, same)
-    found = read(path)
-    assert found.count == 12 and any('become one: mouse, rat' in note for note in found.notes)
+def test_categories_with_the_same_keypoints_become_one_and_those_without_names_are_numbered(tmp_path):
+    content = makers.coco()
+    content['categories'].append(dict(content['categories'][0], id=2, name='rat'))
+    content['annotations'][3]['category_id'] = 2
+    path = makers.write_coco(tmp_path, content)
+    annotations = read(path)
+    assert annotations.count == 12 and any('become one: mouse, rat' in note for note in annotations.notes)
     assert read(path, category='rat').count == 1
+    del content['categories'][0]['keypoints']
+    path.write_text(json.dumps(content))
+    annotations = read(path, category='mouse')
+    assert annotations.labels.names == [f'keypoint_{i}' for i in range(4)] and annotations.count == 11
+    assert "the category 'mouse' has no keypoint names: they are numbered" in annotations.notes
+    del content['categories'][1]['keypoints']  # perhaps not the same ones
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match='2 categories have keypoints'):
+        read(path)
 
 
 def test_crowds_and_boxes_alone_are_left_out_with_a_note(tmp_path):
-    def edit(content):
-        content['annotations'][0]['iscrowd'] = 1
-        del content['annotations'][1]['keypoints']
-
-    found = read(edited(tmp_path, edit))
-    assert found.count == 10 and {'1 annotations without keypoints left out', '1 crowds left out'} == {
-        note.partition('json: ')[2] for note in found.notes if 'left out' in note
-    }
+    content = makers.coco()
+    content['annotations'][0]['iscrowd'] = 1
+    del content['annotations'][1]['keypoints']
+    annotations = read(makers.write_coco(tmp_path, content))
+    notes = {note.partition('json: ')[2] for note in annotations.notes if 'left out' in note}
+    assert annotations.count == 10 and notes == {'1 annotations without keypoints left out', '1 crowds left out'}
 
 
 def rows(content):
@@ -104,8 +90,8 @@ BAD_COCO = {
 @pytest.mark.parametrize('name', BAD_COCO)
 def test_bad_coco_files(name, tmp_path):
     edit, message = BAD_COCO[name]
-    path = makers.write_coco(tmp_path)
-    content = json.loads(path.read_text())
+    content = makers.coco()
+    path = makers.write_coco(tmp_path, content)
     edit(content)
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=message):

@@ -1,0 +1,162 @@
+"""Every command in a shell block of README and docs/: run on small files, or listed with the test or reason."""
+
+import re
+import shlex
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from mmengine import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+
+from tests.unit.bench.fitted_model import write_fitted
+from tests.unit.own_data import makers
+from tests.unit.predict.tiny_detectors import write_suppressed
+from vitpose.cli.main import build_parser, main
+
+FILES = {  # names on the pages, as regular expressions, and the small files that `folder` has in their place
+    r'(?<=mmpose )CONFIG\b|(?<=bench --train )\S+|\bOTHER_CONFIG\b': 'config.py',
+    r'(?<=config.py --checkpoint )FILE': 'tiny.pth',
+    r'\bCONFIG\b|configs/coco/vitpose-base_coco-256x192\.py': 'model.py',
+    r'\b(FILE\.pth|FILE|CHECKPOINT)\b': 'model.pth',
+    r'\brtmdet-m\b': 'yolox_m/end2end.onnx',  # its weights would be downloaded
+    r'\bANNOTATIONS --images DIR\b': 'mice/mice.json --images mice',
+    r'\bOUT\b': 'converted.pth',
+}
+RUN = {  # commands that run here, as regular expressions, and options that make them smaller
+    r'vitpose predict (demo|walk|photos).*': '',
+    r'vitpose dataset ANNOTATIONS .*': '',
+    r'vitpose (export CONFIG|inspect|convert) .*': '',
+    r'vitpose synth --out data/synthetic': '--train 2 --val 1 --workers 0',
+    r'vitpose bench --train .*': '--workers 1 --rounds 1 --seconds 0.1 --batch-size 2',
+    r'OMP_NUM_THREADS=2 taskset -c 0,1 vitpose bench .*': '--images 1 --people 2 --rounds 1 --only ours-fp32',
+    r'mim train mmpose CONFIG .*': 'default_hooks.checkpoint.interval=8 train_cfg.max_epochs=1 train_cfg.val_begin=9',
+    r'mim test mmpose CONFIG .*': 'model.head.decoder.type=BatchUDPHeatmap',
+    r'TRAIN=\$\(python -c .*\)': '',
+}
+OWN_DATA_PAGE = 'tests/integration/test_own_data_page.py'
+ELSEWHERE = {  # commands that another test runs
+    r'make demo': 'tests/integration/test_demo.py::test_demo_writes_all_results',
+    r'vitpose doctor': 'tests/unit/doctor/test_stack_report.py::test_this_environment_has_no_problems',
+    r'(vitpose (synth|dataset|check)|mim train mmpose) .*\banimals.*|.* my_animals/config\.py': (
+        f'{OWN_DATA_PAGE}::test_rendered_animals'
+    ),
+    r'vitpose (dataset|predict) mouse-project.*|(vitpose (check|export)|mim (train|test) mmpose) my_mice/.*': (
+        f'{OWN_DATA_PAGE}::test_a_deeplabcut_project_from_the_demos_model'
+    ),
+    r'vitpose (dataset yolo-project|check my_yolo_mice/).*': f'{OWN_DATA_PAGE}::test_a_yolo_folder',
+    r'mim train mmpose configs/multi_dataset/vitpose-base_coco-aic-hand21-256x192\.py': (
+        'tests/integration/multi_dataset/test_new_dataset.py::test_config_trains_and_tests'
+    ),
+    r'vitpose split .*|mim test mmpose work_dirs/(\w+)\.py --checkpoint work_dirs/\1\.pth': (
+        'tests/integration/multi_dataset/test_split.py::test_split_model_works_with_mim_test_and_the_inferencer'
+    ),
+    r'vitpose token extract .*': 'tests/unit/cli/test_token.py::test_extract_writes_the_token_and_its_origin',
+    r'export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1|torchrun .*': (
+        'tests/integration/test_resume.py::test_a_job_with_a_dead_rank_restarts_by_itself'
+    ),
+}
+NOT_HERE = {  # commands that no test runs, and why
+    r'git clone .*|cd vitpose_mm|pip install .*|docker build .*': 'downloads',
+    r'make venv|source .venv/bin/activate': 'the environment that runs the tests',
+    r'vitpose app.*': 'serves until it is stopped; tests/unit/app tests the page',
+    r'mim (train|test) mmpose \S+ .*--gpus \d --launcher pytorch.*': 'needs several GPUs',
+    r'C=configs/transfer|mim (train|test) mmpose (configs/(pretrain|synthetic)|\$C)/\S+_synthetic-128x96\.py.*': (
+        'trains on 4,800 images; test_pretrain.py and test_distill.py train on 8'
+    ),
+    r'vitpose cost .* configs/attention/.*': 'takes minutes; tests/unit/cli/test_cost.py measures a tiny config',
+    r'srun .*|test \$\? = 75|scontrol requeue .*': 'needs SLURM',
+}
+
+
+@pytest.fixture(scope='module')
+def commands(root):
+    """The commands of every shell block of the pages, with the page's name."""
+    lines = {}
+    for page in (root / 'README.md', *sorted((root / 'docs').rglob('*.md'))):
+        for language, block in re.findall(r'^ *```(\w*)\n(.*?)^ *```$', page.read_text('utf-8'), re.M | re.S):
+            assert language, f'{page}: a block without a language'
+            for line in block.replace('\\\n', ' ').splitlines() if language in ('bash', 'console', 'sh') else ():
+                for command in re.sub(r'(^|\s)#.*', '', line).split(' && '):
+                    lines.setdefault(' '.join(command.split()), page.name)
+    lines.pop('', None)
+    return lines
+
+
+def find(table, command):
+    return next((value for pattern, value in table.items() if re.fullmatch(pattern, command)), None)
+
+
+def test_every_command_is_in_one_table(root, commands):
+    assert len(commands) > 50
+    tables = (RUN, ELSEWHERE, NOT_HERE)
+    hits = {command: sum(find(table, command) is not None for table in tables) for command in commands}
+    assert [f'{commands[command]}: {command}' for command, count in hits.items() if count != 1] == []
+    unused = [rule for table in tables for rule in table if not any(re.fullmatch(rule, line) for line in commands)]
+    assert unused == []
+    for test in ELSEWHERE.values():
+        file, _, name = test.partition('::')
+        assert f'\ndef {name}(' in (root / file).read_text('utf-8'), test
+    for command in commands:  # those that do not run here at least parse, and name configs that exist
+        words = shlex.split(command)
+        if words[0] == 'vitpose':
+            build_parser(words[1:2]).parse_args(words[1:])
+        if find(NOT_HERE, command):
+            assert all(any(root.glob(word)) for word in words if word.startswith('configs/')), command
+
+
+@pytest.fixture
+def folder(root, tmp_path, tiny_coco, write_config, monkeypatch):
+    """The working directory, with what FILES and the pages name."""
+    monkeypatch.chdir(tmp_path)
+    Path('configs').symlink_to(root / 'configs')
+    write_fitted('.')
+    write_config(tiny_coco, 'people.json')
+    Path('demo').mkdir()
+    init_default_scope('mmpose')
+    for config, file in (
+        ('config.py', 'tiny.pth'),
+        ('configs/synthetic/vitpose-mini_synthetic-128x96.py', 'demo/model.pth'),
+    ):
+        torch.save(dict(state_dict=MODELS.build(Config.fromfile(config).model).state_dict()), file)
+    assert main('synth --out demo/data --train 1 --val 2 --workers 0'.split()) == 0
+    Path('photos').symlink_to('demo/data/val')
+    Path('boxes.json').symlink_to('demo/data/annotations/val.json')
+    images = [cv2.imread(str(file)) for file in Path('photos').iterdir()]
+    video = cv2.VideoWriter('walk.mp4', cv2.VideoWriter.fourcc(*'mp4v'), 10, images[0].shape[1::-1])
+    for image in images:
+        video.write(image)
+    video.release()
+    Path('yolox_m').mkdir()
+    write_suppressed('yolox_m/end2end.onnx')
+    makers.write_coco(tmp_path / 'mice')
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_commands_run(commands, folder, run, capsys):
+    done = set()
+    for line, page in commands.items():
+        options = find(RUN, line)
+        if options is None:
+            continue
+        command = f'{line} {options}'
+        for name, file in FILES.items():
+            command = re.sub(name, file, command)
+        if command in done:
+            continue
+        done.add(command)
+        words = shlex.split(command)
+        if words[0] == 'mim':
+            run(words[1], *words[3:])
+        elif 'vitpose' in words:
+            try:
+                code = main(words[words.index('vitpose') + 1 :])
+            except SystemExit as end:
+                code = end.code
+            assert code == 0, f'{page}: {line}: {command}: {capsys.readouterr().err[-3000:]}'
+        else:
+            exec(re.search('"(.*)"', command)[1], {})
+            assert Path(capsys.readouterr().out.split()[-1]).is_file()
