@@ -68,6 +68,8 @@ def test_every_pair_of_formats_keeps_every_bit(files, tmp_path):
     kind, files = files
     expected = bits(build(kind).state_dict())
     for first, second in itertools.product(files, repeat=2):
+        if kind == 'classic' and 'transformers' not in (first, second):
+            continue  # its files are large, and only transformers renames this decoder
         pair = f'{first}-{second}'
         there = convert(files[first], tmp_path, f'{pair}-there', second)
         assert bits(load_weights(there)) == bits(load_weights(files[second])), pair

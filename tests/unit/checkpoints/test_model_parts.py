@@ -150,16 +150,6 @@ def test_experts_return_to_the_order_that_is_noted():
         assert read(weights, dict(experts=['a', 'b'], expert_order=order))[0].experts == ('a', 'b')
 
 
-def test_experts_beside_whole_ffns_are_dropped_on_request():
-    whole = vit(experts=6, name='blocks') | {f'blocks.{n}.mlp.fc2.weight': torch.rand(DIM, 16) for n in range(2)}
-    weights = model(whole, ['keypoint_head', 'associate_keypoint_heads.0', 'associate_keypoint_heads.1'])
-    with pytest.raises(ValueError, match='24 weights of experts are unused, .*--drop-unused'):
-        read(weights)
-    parts, notes = read(weights, drop_unused=True)
-    assert notes == ['24 weights of experts and 2 decoders of other datasets are dropped']
-    assert list(parts.heads) == [''] and not any('experts' in key for key in parts.vit)
-
-
 def timm(registers=0, extra=1):
     named = timm_names(vit(grid=196 + extra))
     named |= {'cls_token': torch.rand(1, 1, DIM), 'head.weight': torch.rand(2, DIM), 'head.bias': torch.rand(2)}

@@ -142,10 +142,10 @@ def test_a_file_cannot_modify_the_functions_that_it_calls(file, monkeypatch):
     assert not hasattr(torch._utils._rebuild_tensor_v2, 'dump_patches')
 
 
-@pytest.mark.parametrize('content, found', [([1, 2], 'list'), ({}, 'empty dict'), (torch.ones(2), 'Tensor')])
-def test_a_file_without_weights_is_refused(file, content, found):
+@pytest.mark.parametrize('content, kind', [([1, 2], 'list'), ({}, 'empty dict'), (torch.ones(2), 'Tensor')])
+def test_a_file_without_weights_is_refused(file, content, kind):
     torch.save(content, file)
-    with pytest.raises(ValueError, match=f"expected a dict of tensors, possibly under 'state_dict'; found {found}"):
+    with pytest.raises(ValueError, match=f"expected a dict of tensors, possibly under 'state_dict'; found {kind}"):
         load_weights(file)
 
 

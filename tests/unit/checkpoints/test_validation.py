@@ -121,12 +121,6 @@ def test_other_keys_are_refused(vit, others, message, save):
         init_from(save(weights | {key: torch.zeros(1) for key in others}))
 
 
-def test_a_deep_copy_loads_checkpoints_like_the_model(pose_weights):
-    model = copy.deepcopy(build())
-    model.load_state_dict(pose_weights)
-    assert torch.equal(model.backbone.pos_embed, pose_weights['backbone.pos_embed'])
-
-
 def test_the_message_names_the_first_three_keys():
     model = torch.nn.Linear(2, 2)  # a part without a check of its own
     weights = model.state_dict() | {f'more.{i}': torch.zeros(1) for i in range(4)}

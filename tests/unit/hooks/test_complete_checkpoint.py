@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -44,15 +45,20 @@ class Killer:
             setattr(owner, name, self.counted(name, getattr(owner, name)))
         self.open, builtins.open = builtins.open, self.opened
 
+    def step(self, damage=None):
+        self.count += 1
+        if self.count == self.n:
+            if damage:
+                damage()
+            os.kill(os.getpid(), signal.SIGKILL)
+
     def counted(self, name, function):
         def call(first, *args, **kwargs):
             if first in self.files or any(part in str(first) for part in ('.pth', 'last_checkpoint', 'run_id')):
-                for share in (0, 0.25, 0.5, 0.75, 0.999) if name == 'write_bytes' else (None,):
-                    self.count += 1
-                    if self.count == self.n:
-                        if share is not None:
-                            function(first, args[0][: int(len(args[0]) * share)])
-                        os.kill(os.getpid(), signal.SIGKILL)
+                for share in (0, 0.25, 0.5, 0.75, 0.999) if name == 'write_bytes' else ():
+                    self.step(partial(function, first, args[0][: int(len(args[0]) * share)]))
+                if name != 'write_bytes':
+                    self.step()
             result = function(first, *args, **kwargs)
             self.files |= {result} if name == 'open' else set()
             return result
@@ -62,12 +68,8 @@ class Killer:
     def opened(self, file, mode='r', *args, **kwargs):
         """MMEngine writes `last_checkpoint` in place: the file is empty, half written, or whole."""
         if str(file).endswith('last_checkpoint') and 'w' in mode:
-            for text in (None, '', str(file)[:-20]):
-                self.count += 1
-                if self.count == self.n:
-                    if text is not None:
-                        Path(file).write_text(text)
-                    os.kill(os.getpid(), signal.SIGKILL)
+            for damage in (None, *(partial(Path(file).write_text, text) for text in ('', str(file)[:-20]))):
+                self.step(damage)
         return self.open(file, mode, *args, **kwargs)
 
 
@@ -196,7 +198,7 @@ def test_resuming_a_finished_run_says_so(tmp_path):
 
 def test_the_run_keeps_its_id(tmp_path):
     """Over resumes, also by name, in every file; all processes agree; a file from before ids is its own run."""
-    options = dict(checkpoint=dict(save_best='score', rule='greater', max_keep_ckpts=-1))
+    options = dict(checkpoint=dict(BEST['checkpoint'], max_keep_ckpts=-1))
     build(tmp_path, epochs=1, **options).train()
     build(tmp_path, epochs=2, resume=True, **options).train()
     build(tmp_path, epochs=3, resume=True, load_from=str(tmp_path / 'epoch_2.pth'), **options).train()

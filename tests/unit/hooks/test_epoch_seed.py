@@ -93,7 +93,6 @@ def test_samples_epochs_ranks_and_seeds_differ():
 
 
 def samples_of(folder, epochs=1, **options):
-    """Train; return the samples that the model received."""
     runner = build(folder, epochs, val=False, checkpoint=dict(max_keep_ckpts=-1), **options)
     runner.train()
     return runner.model.seen
@@ -179,7 +178,6 @@ def test_keeps_the_worker_init_fn_of_the_loader(tmp_path):
 
 
 def test_spawned_workers_receive_the_seeds():
-    """Dataset and indices reach them pickled."""
     runner, hook = build_runner(), EpochSeedHook(seed=3)
     hook.before_train(runner)
     hook.before_train_epoch(runner)

@@ -40,7 +40,6 @@ def test_a_perfect_prediction_shows_the_image():
 
 @pytest.fixture
 def model():
-    """A small autoencoder."""
     torch.manual_seed(0)
     vit = dict(type='ViT', arch=dict(depth=1, embed_dim=16, num_heads=2), img_size=(32, 32))
     preprocessor = dict(type='PoseDataPreprocessor', mean=[120.0] * 3, std=[50.0] * 3, bgr_to_rgb=True)

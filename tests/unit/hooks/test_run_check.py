@@ -12,14 +12,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, V
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from mmpose.registry import HOOKS, MODELS, TRANSFORMS
 
-from vitpose_mm.hooks.run_check import (
-    RunCheckHook,
-    check_keypoints,
-    check_load_from,
-    check_targets,
-    check_weights,
-    set_kept_keypoints,
-)
+from vitpose_mm.hooks import RunCheckHook, run_check
 
 UDP = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
 CLASSIC = dict(UDP, type='MSRAHeatmap')
@@ -43,7 +36,6 @@ def model(keypoints=17, decoder=UDP, **more):
 
 
 def multi_model(*names, default='coco', experts=()):
-    """A model with a head per dataset."""
     heads = {name: head_of(KEYPOINTS[name]) for name in names}
     backbone = dict(VIT, experts=dict(names=list(experts), expert_dim=4)) if experts else VIT
     head = dict(type='MultiDatasetHead', heads=heads, default_dataset=default)
@@ -74,11 +66,11 @@ CONVERTER = dict(type='KeypointConverter', num_keypoints=14, mapping=[(0, 0)])
 
 def test_outputs_that_are_not_one_per_keypoint():
     """Heatmaps with offsets have three channels per keypoint; some models output only some of their keypoints."""
-    check_keypoints(dataset(), model(51, dict(UDP, heatmap_type='combined')), 'train')
+    run_check.check_keypoints(dataset(), model(51, dict(UDP, heatmap_type='combined')), 'train')
     part = model(133, test_cfg=dict(output_keypoint_indices=list(range(17))))
-    check_keypoints(dataset(), part, 'test')
+    run_check.check_keypoints(dataset(), part, 'test')
     with pytest.raises(ValueError, match='predicts 133'):
-        check_keypoints(dataset(), part, 'train')
+        run_check.check_keypoints(dataset(), part, 'train')
 
 
 LOOPS = dict(train=EpochBasedTrainLoop, val=ValLoop, test=TestLoop)
@@ -95,7 +87,6 @@ def start(**more):
 
 
 def run_split(data, net, split, metrics=None, more=(), kind=None, sampler=None, batch_size=4):
-    """Run the hook on a loop over a dataset."""
     kind = kind or LOOPS[split]
     loop = kind.__new__(kind)
     loop.dataloader = SimpleNamespace(dataset=data, sampler=sampler, batch_size=batch_size)
@@ -189,11 +180,11 @@ def test_only_the_loops_that_run_are_checked(split, kind):
 
 
 def test_targets_must_have_the_codec_of_the_head():
-    check_targets(encoded(dict(UDP, blur_kernel_size=3)), model())
-    check_targets(encoded(CLASSIC), model(decoder=None))
+    run_check.check_targets(encoded(dict(UDP, blur_kernel_size=3)), model())
+    run_check.check_targets(encoded(CLASSIC), model(decoder=None))
     for other in (CLASSIC, dict(UDP, sigma=3), dict(UDP, input_size=(96, 128)), dict(UDP, heatmap_size=(24, 32))):
         with pytest.raises(ValueError, match=rf'encodes with {other["type"]}\(.*decodes with UDPHeatmap\(.*sigma=2'):
-            check_targets(encoded(other), model())
+            run_check.check_targets(encoded(other), model())
 
 
 BATCH_UDP = dict(UDP, type='BatchUDPHeatmap')
@@ -212,7 +203,7 @@ BATCH_UDP = dict(UDP, type='BatchUDPHeatmap')
 def test_targets_left_to_the_head_need_a_head_that_makes_them(kind, decoder, message):
     net = estimator(head_of(kind=kind, decoder=decoder))
     with pytest.raises(ValueError, match=message) if message else nullcontext():
-        check_targets(encoded(BATCH_UDP, 'KeypointTarget'), net)
+        run_check.check_targets(encoded(BATCH_UDP, 'KeypointTarget'), net)
 
 
 def test_a_missing_checkpoint_is_refused(tmp_path, monkeypatch):
@@ -221,15 +212,15 @@ def test_a_missing_checkpoint_is_refused(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     for load_from in (None, 'https://some.where/epoch_4.pth', 'work_dirs/base/epoch_2.pth'):
-        check_load_from(load_from, None)
+        run_check.check_load_from(load_from, None)
     with pytest.raises(FileNotFoundError) as error:
-        check_load_from('work_dirs/base/epoch_4.pth', 'configs/transfer/stage1.py')
+        run_check.check_load_from('work_dirs/base/epoch_4.pth', 'configs/transfer/stage1.py')
     assert str(error.value) == (
         'work_dirs/base/epoch_4.pth: no such checkpoint. `mim train mmpose configs/coco/base.py` writes it; '
         'work_dirs/base has epoch_2.pth. To use the last one: --cfg-options load_from=work_dirs/base/epoch_2.pth'
     )
     with pytest.raises(FileNotFoundError, match=r'configs/.../large.py` writes it; work_dirs/large has no epoch'):
-        check_load_from('work_dirs/large/epoch_4.pth', 'base.py')
+        run_check.check_load_from('work_dirs/large/epoch_4.pth', 'base.py')
 
 
 def check_loaded(net, checkpoint):
@@ -320,8 +311,8 @@ def test_another_number_of_keypoints_keeps_those_of_the_same_name(named, logged)
     source, target = simple(3), simple(2, allow_new_final_layer=True)
     before = target.head.final_layer.weight.detach().clone()
     meta = dict(dataset_meta=dict(keypoint_id2name={0: 'nose', 1: 'tail', 2: 'paw'})) if named else {}
-    set_kept_keypoints(target, meta, SimpleNamespace(metainfo=dict(keypoint_id2name={0: 'ear', 1: 'nose'})))
-    check_weights(target, {key: value + 1 for key, value in source.state_dict().items()}, 'FILE')
+    run_check.set_kept_keypoints(target, meta, SimpleNamespace(metainfo=dict(keypoint_id2name={0: 'ear', 1: 'nose'})))
+    run_check.check_weights(target, {key: value + 1 for key, value in source.state_dict().items()}, 'FILE')
     weight = target.head.final_layer.weight
     assert torch.equal(weight[0], before[0])
     assert torch.equal(weight[1], source.head.final_layer.weight[0] + 1 if named else before[1])
