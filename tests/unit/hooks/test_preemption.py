@@ -78,8 +78,8 @@ def train(folder, processes=1, interrupt=None, **options):
 def state(folder):
     """Everything that the last checkpoint holds of the training."""
     content = torch.load(folder / 'epoch_3.pth', weights_only=False)
-    optimizer = {(i, k): v for i, state in content['optimizer']['state'].items() for k, v in state.items()}
-    return {**content['state_dict'], **optimizer}
+    parts = [*content['optimizer']['state'].items(), *enumerate(content.get('batch_norm', ()))]
+    return {**content['state_dict'], **{(i, key): value for i, part in parts for key, value in part.items()}}
 
 
 def check_same(whole, resumed, processes=1):

@@ -213,12 +213,9 @@ def test_a_missing_checkpoint_is_refused(tmp_path, monkeypatch):
         (tmp_path / name).touch()
     for load_from in (None, 'https://some.where/epoch_4.pth', 'work_dirs/base/epoch_2.pth'):
         run_check.check_load_from(load_from, None)
-    with pytest.raises(FileNotFoundError) as error:
+    message = '`mim train mmpose configs/coco/base.py` writes it; .*--cfg-options load_from=work_dirs/base/epoch_2.pth$'
+    with pytest.raises(FileNotFoundError, match=message):
         run_check.check_load_from('work_dirs/base/epoch_4.pth', 'configs/transfer/stage1.py')
-    assert str(error.value) == (
-        'work_dirs/base/epoch_4.pth: no such checkpoint. `mim train mmpose configs/coco/base.py` writes it; '
-        'work_dirs/base has epoch_2.pth. To use the last one: --cfg-options load_from=work_dirs/base/epoch_2.pth'
-    )
     with pytest.raises(FileNotFoundError, match=r'configs/.../large.py` writes it; work_dirs/large has no epoch'):
         run_check.check_load_from('work_dirs/large/epoch_4.pth', 'base.py')
 
