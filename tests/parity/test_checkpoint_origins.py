@@ -6,6 +6,7 @@ shapes, and the oracle is another library with the same weights, or a forward pa
 """
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,12 @@ from vitpose_mm.checkpoints.safe_load import load_weights
 from vitpose_mm.checkpoints.validation import load_strictly
 
 WIDTH, DEPTH, HEADS, P = 48, 3, 4, 12
+HF_SIZE = dict(hidden_size=WIDTH, num_hidden_layers=DEPTH, num_attention_heads=HEADS)
 KEYPOINTS = dict(zip(AUTHORS_ORDER, (17, 14, 16, 17, 17, 133), strict=True))
 
 
 @torch.no_grad()
-def randomise(model):
+def randomize(model):
     """Set all weights and statistics to random values of a plausible size."""
     generator = torch.Generator().manual_seed(0)
     for name, value in model.state_dict().items():
@@ -38,9 +40,9 @@ def randomise(model):
     return model.eval()
 
 
-def assert_same(found, expected):
-    assert found.shape == expected.shape and expected.std() > 0.05 * expected.abs().max()
-    difference = ((found - expected).abs().max() / expected.abs().max()).item()
+def assert_same(ours, expected):
+    assert ours.shape == expected.shape and expected.std() > 0.05 * expected.abs().max()
+    difference = ((ours - expected).abs().max() / expected.abs().max()).item()
     print(f'largest difference {difference:.1e}')
     assert difference < 1e-5
 
@@ -54,15 +56,23 @@ def vit(img_size=(64, 48), **more):
     return dict(type='ViT', arch=arch, img_size=img_size, **more)
 
 
-def pose(decoder='ClassicHead', names=()):
+def pose(decoder='ClassicHead', names=(), experts=True):
     init_default_scope('mmpose')
-    head = dict(type=decoder, in_channels=WIDTH, out_channels=17)
-    if not names:
-        return MODELS.build(dict(type='TopdownPoseEstimator', backbone=vit(), head=head)).eval()
-    heads = {name: dict(head, out_channels=KEYPOINTS[name]) for name in names}
-    backbone = vit(experts=dict(names=list(names), expert_dim=P))
-    head = dict(type='MultiDatasetHead', heads=heads, default_dataset=names[0])
-    return MODELS.build(dict(type='MultiDatasetPoseEstimator', backbone=backbone, head=head)).eval()
+    head, kind = dict(type=decoder, in_channels=WIDTH, out_channels=17), 'TopdownPoseEstimator'
+    if names:
+        heads = {name: dict(head, out_channels=KEYPOINTS[name]) for name in names}
+        head = dict(type='MultiDatasetHead', heads=heads, default_dataset=names[0])
+    backbone = vit()
+    if names and experts:
+        backbone, kind = vit(experts=dict(names=list(names), expert_dim=P)), 'MultiDatasetPoseEstimator'
+    return MODELS.build(dict(type=kind, backbone=backbone, head=head)).eval()
+
+
+def convert(model, folder, name, form, *more):
+    """Save a model and convert its file."""
+    torch.save(dict(state_dict=model.state_dict()), folder / 'a.pth')
+    assert main(['convert', str(folder / 'a.pth'), str(folder / name), '--to', form, *more]) == 0
+    return folder / name
 
 
 # ---- transformers
@@ -72,10 +82,8 @@ def vitpose(simple=False, experts=False):
     from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
 
     config = VitPoseBackboneConfig(
+        **HF_SIZE,
         image_size=(64, 48),
-        hidden_size=WIDTH,
-        num_hidden_layers=DEPTH,
-        num_attention_heads=HEADS,
         layer_norm_eps=1e-6,
         out_indices=[DEPTH],
         **(dict(num_experts=6, part_features=P) if experts else dict(part_features=0)),
@@ -87,7 +95,7 @@ def vitpose(simple=False, experts=False):
 @pytest.mark.parametrize('shard', [None, '200KB'])
 @torch.no_grad()
 def test_a_folder_of_transformers_loads(tmp_path, simple, shard):
-    theirs, ours = randomise(vitpose(simple)), pose('SimpleHead' if simple else 'ClassicHead')
+    theirs, ours = randomize(vitpose(simple)), pose('SimpleHead' if simple else 'ClassicHead')
     theirs.save_pretrained(tmp_path, **({'max_shard_size': shard} if shard else {}))
     assert (tmp_path / 'model.safetensors.index.json').exists() == bool(shard)
     ours.load_state_dict(load_weights(tmp_path), strict=True)
@@ -96,7 +104,7 @@ def test_a_folder_of_transformers_loads(tmp_path, simple, shard):
 
 @torch.no_grad()
 def test_a_folder_of_vitpose_plus_loads(tmp_path):
-    theirs, ours = randomise(vitpose(experts=True)), pose(names=('coco', 'mpii'))
+    theirs, ours = randomize(vitpose(experts=True)), pose(names=('coco', 'mpii'))
     theirs.save_pretrained(tmp_path)
     ours.load_state_dict(load_weights(tmp_path), strict=False)
     for number, name in ((0, 'coco'), (2, 'mpii')):
@@ -110,11 +118,10 @@ def test_a_folder_of_vitpose_plus_loads(tmp_path):
 def test_transformers_reads_what_convert_writes(tmp_path, names, decoder):
     from transformers import VitPoseForPoseEstimation
 
-    ours = randomise(pose(decoder, names))
-    torch.save(dict(state_dict=ours.state_dict()), tmp_path / 'a.pth')
-    args = ['convert', str(tmp_path / 'a.pth'), str(tmp_path / 'hf'), '--to', 'transformers', '--num-heads', str(HEADS)]
-    assert main([*args, *(['--dataset', 'mpii'] if names else [])]) == 0
-    theirs, report = VitPoseForPoseEstimation.from_pretrained(tmp_path / 'hf', output_loading_info=True)
+    ours = randomize(pose(decoder, names))
+    options = ['--num-heads', str(HEADS), *(['--dataset', 'mpii'] if names else [])]
+    folder = convert(ours, tmp_path, 'hf', 'transformers', *options)
+    theirs, report = VitPoseForPoseEstimation.from_pretrained(folder, output_loading_info=True)
     assert not any(report.values())
     if names:
         expected = ours.head.heads['mpii'](ours.extract_feat(image(), ['aic', 'aic']))
@@ -128,29 +135,15 @@ def test_transformers_reads_what_convert_writes(tmp_path, names, decoder):
 
 @torch.no_grad()
 def test_mmpose_reads_what_convert_writes_and_the_other_way_round(tmp_path):
-    ours = randomise(pose())
+    ours = randomize(pose())
     arch = dict(embed_dims=WIDTH, num_layers=DEPTH, num_heads=HEADS, feedforward_channels=4 * WIDTH)
-    backbone = dict(
-        type='mmpretrain.VisionTransformer',
-        arch=arch,
-        img_size=(64, 48),
-        patch_size=16,
-        qkv_bias=True,
-        with_cls_token=False,
-        out_type='featmap',
-        patch_cfg=dict(padding=2),
-    )
-    head = dict(
-        type='HeatmapHead',
-        in_channels=WIDTH,
-        out_channels=17,
-        deconv_out_channels=(256, 256),
-        deconv_kernel_sizes=(4, 4),
-    )
+    backbone = dict(type='mmpretrain.VisionTransformer', arch=arch, img_size=(64, 48), patch_size=16, qkv_bias=True)
+    backbone |= dict(with_cls_token=False, out_type='featmap', patch_cfg=dict(padding=2))
+    head = dict(type='HeatmapHead', in_channels=WIDTH, out_channels=17)
+    head |= dict(deconv_out_channels=(256, 256), deconv_kernel_sizes=(4, 4))
     theirs = MODELS.build(dict(type='TopdownPoseEstimator', backbone=backbone, head=head)).eval()
-    torch.save(dict(state_dict=ours.state_dict()), tmp_path / 'a.pth')
-    assert main(['convert', str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth'), '--to', 'mmpose']) == 0
-    theirs.load_state_dict(torch.load(tmp_path / 'b.pth')['state_dict'], strict=True)
+    file = convert(ours, tmp_path, 'b.pth', 'mmpose')
+    theirs.load_state_dict(torch.load(file)['state_dict'], strict=True)
     assert_same(theirs(image(), None, mode='tensor'), ours(image(), None, mode='tensor'))
     again = pose()
     again.load_state_dict(theirs.state_dict(), strict=True)
@@ -162,37 +155,59 @@ def test_mmpose_reads_what_convert_writes_and_the_other_way_round(tmp_path):
 
 def as_seen(pixels, patch):
     """The image whose patches without padding are what ViTPose's patches with padding are of `pixels`."""
-    cut = F.unfold(pixels, patch, stride=16, padding=(patch - 16) // 2 + 2)
+    patches = F.unfold(pixels, patch, stride=16, padding=(patch - 16) // 2 + 2)
     count = [side // 16 for side in pixels.shape[2:]]
-    return F.fold(cut, [side * patch for side in count], patch, stride=patch)
+    return F.fold(patches, [side * patch for side in count], patch, stride=patch)
 
 
-def ours_with_tokens(side, count, weights):
-    model = MODELS.build(vit((side, side), knowledge_token=dict(count=count, init='checkpoint')))
-    model.load_state_dict(weights, strict=True)
-    return model.eval()
+def assert_same_features(side, patch, weights, features, count=1):
+    """Compare with the features (B, count + N, C) that a function gives; the first tokens are no part of the grid."""
+    ours = MODELS.build(vit((side, side), knowledge_token=dict(count=count, init='checkpoint'))).eval()
+    ours.load_state_dict(weights, strict=True)
+    pixels = image(side, side)
+    assert_same(ours(pixels)[0].flatten(2).transpose(1, 2), features(as_seen(pixels, patch))[:, count:])
 
 
-@pytest.mark.parametrize(
-    ('size', 'patch', 'classes'), [(224, 16, 10), (384, 16, 0), (224, 14, 10), pytest.param(518, 14, 0)]
-)
+def timm_vit(size, patch, **more):
+    timm = pytest.importorskip('timm', reason='the oracle')
+    config = dict(img_size=size, patch_size=patch, embed_dim=WIDTH, depth=DEPTH, num_heads=HEADS)
+    return randomize(timm.models.VisionTransformer(**config, **more))
+
+
+FACEBOOK_NAMES = {
+    'embeddings.patch_embeddings.projection': 'patch_embed.proj',
+    'embeddings.position_embeddings': 'pos_embed',
+    'embeddings.': '',
+    'encoder.layer.': 'blocks.',
+    'layernorm': 'norm',
+    'attention.output.dense': 'attn.proj',
+    'layer_scale1.lambda1': 'ls1.gamma',
+    'layer_scale2.lambda1': 'ls2.gamma',
+}
+
+
+def facebook_names(weights):
+    """Transformers' weights in the names of dinov2/models/vision_transformer.py."""
+    named = {}
+    for key, value in weights.items():
+        for theirs, facebooks in FACEBOOK_NAMES.items():
+            key = key.replace(theirs, facebooks)
+        key = re.sub(r'attention\.attention\.(query|key|value)', 'attn.qkv', key)  # they come in this order
+        named[key] = torch.cat([named[key], value]) if key in named else value
+    return named
+
+
+@pytest.mark.parametrize(('size', 'patch', 'classes'), [(224, 16, 10), (384, 16, 0), (224, 14, 10), (518, 14, 0)])
 @torch.no_grad()
 def test_features_are_those_of_timm(size, patch, classes):
-    timm = pytest.importorskip('timm', reason='the oracle')
-    config = dict(embed_dim=WIDTH, depth=DEPTH, num_heads=HEADS, num_classes=classes)
-    theirs = randomise(timm.models.VisionTransformer(img_size=size, patch_size=patch, **config))
-    side = size // patch * 16
-    ours = ours_with_tokens(side, 1, theirs.state_dict())
-    tokens = theirs.forward_features(as_seen(image(side, side), patch))
-    assert_same(ours(image(side, side))[0].flatten(2).transpose(1, 2), tokens[:, 1:])
+    theirs = timm_vit(size, patch, num_classes=classes)
+    assert_same_features(size // patch * 16, patch, theirs.state_dict(), theirs.forward_features)
 
 
 @torch.no_grad()
 def test_timm_reads_our_names():
-    timm = pytest.importorskip('timm', reason='the oracle')
-    ours = randomise(MODELS.build(vit((64, 48))))
-    config = dict(embed_dim=WIDTH, depth=DEPTH, num_heads=HEADS, num_classes=0, class_token=False, global_pool='')
-    theirs = timm.models.VisionTransformer(img_size=(64, 48), patch_size=16, **config).eval()
+    ours = randomize(MODELS.build(vit((64, 48))))
+    theirs = timm_vit((64, 48), 16, num_classes=0, class_token=False, global_pool='')
     theirs.load_state_dict(rename_back(ours.state_dict(), TIMM), strict=True)
     tokens = theirs.forward_features(as_seen(image(), 16))
     assert_same(tokens, ours(image())[0].flatten(2).transpose(1, 2))
@@ -200,64 +215,22 @@ def test_timm_reads_our_names():
 
 @torch.no_grad()
 def test_features_are_those_of_timms_dinov2():
-    timm = pytest.importorskip('timm', reason='the oracle')
-    config = dict(embed_dim=WIDTH, depth=DEPTH, num_heads=HEADS, reg_tokens=4, init_values=0.1, no_embed_class=True)
-    theirs = randomise(timm.models.VisionTransformer(img_size=224, patch_size=14, num_classes=0, **config))
+    theirs = timm_vit(224, 14, num_classes=0, reg_tokens=4, init_values=0.1, no_embed_class=True)
     assert {'reg_token', 'blocks.0.ls1.gamma'} <= set(theirs.state_dict())
-    ours = ours_with_tokens(256, 5, theirs.state_dict())
-    tokens = theirs.forward_features(as_seen(image(256, 256), 14))
-    assert_same(ours(image(256, 256))[0].flatten(2).transpose(1, 2), tokens[:, 5:])
+    assert_same_features(256, 14, theirs.state_dict(), theirs.forward_features, count=5)
 
 
-@pytest.mark.parametrize('names', ['transformers', 'facebookresearch'])
+@pytest.mark.parametrize('names', [dict, facebook_names])
 @torch.no_grad()
 def test_features_are_those_of_dinov2_with_registers(names):
     from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
-    config = Dinov2WithRegistersConfig(
-        hidden_size=WIDTH,
-        num_hidden_layers=DEPTH,
-        num_attention_heads=HEADS,
-        image_size=224,
-        patch_size=14,
-        attn_implementation='eager',
-    )
-    theirs = randomise(Dinov2WithRegistersModel(config))
-    weights = theirs.state_dict()
-    if names == 'facebookresearch':  # as in dinov2/models/vision_transformer.py
-        weights = facebook_names(weights)
-    ours = ours_with_tokens(256, 5, weights)
-    tokens = theirs(as_seen(image(256, 256), 14)).last_hidden_state
-    assert_same(ours(image(256, 256))[0].flatten(2).transpose(1, 2), tokens[:, 5:])
-    plain = MODELS.build(vit((256, 256)))
+    config = Dinov2WithRegistersConfig(**HF_SIZE, image_size=224, patch_size=14, attn_implementation='eager')
+    theirs = randomize(Dinov2WithRegistersModel(config))
+    weights = names(theirs.state_dict())
+    assert_same_features(256, 14, weights, lambda pixels: theirs(pixels).last_hidden_state, count=5)
     with pytest.raises(ValueError, match='4 register tokens, which take part in attention'):
-        load_strictly(plain, weights)
-
-
-def facebook_names(weights):
-    named = {
-        name: weights[f'embeddings.{theirs}']
-        for name, theirs in (
-            ('cls_token', 'cls_token'),
-            ('mask_token', 'mask_token'),
-            ('register_tokens', 'register_tokens'),
-            ('pos_embed', 'position_embeddings'),
-            ('patch_embed.proj.weight', 'patch_embeddings.projection.weight'),
-            ('patch_embed.proj.bias', 'patch_embeddings.projection.bias'),
-        )
-    }
-    for kind in ('weight', 'bias'):
-        named[f'norm.{kind}'] = weights[f'layernorm.{kind}']
-        for block in range(DEPTH):
-            old, new = f'encoder.layer.{block}', f'blocks.{block}'
-            qkv = [weights[f'{old}.attention.attention.{part}.{kind}'] for part in ('query', 'key', 'value')]
-            named[f'{new}.attn.qkv.{kind}'] = torch.cat(qkv)
-            named[f'{new}.attn.proj.{kind}'] = weights[f'{old}.attention.output.dense.{kind}']
-            for part in ('norm1', 'norm2', 'mlp.fc1', 'mlp.fc2'):
-                named[f'{new}.{part}.{kind}'] = weights[f'{old}.{part}.{kind}']
-            for number in (1, 2):
-                named[f'{new}.ls{number}.gamma'] = weights[f'{old}.layer_scale{number}.lambda1']
-    return named
+        load_strictly(MODELS.build(vit((256, 256))), weights)
 
 
 @torch.no_grad()
@@ -265,17 +238,9 @@ def test_features_are_those_of_transformers_vit():
     """ViT and the encoder of ViTMAE have the same names."""
     from transformers import ViTConfig, ViTModel
 
-    config = ViTConfig(
-        hidden_size=WIDTH,
-        num_hidden_layers=DEPTH,
-        num_attention_heads=HEADS,
-        intermediate_size=4 * WIDTH,
-        layer_norm_eps=1e-6,
-    )
-    theirs = randomise(ViTModel(config, add_pooling_layer=False))
-    ours = ours_with_tokens(224, 1, theirs.state_dict())
-    tokens = theirs(as_seen(image(224, 224), 16)).last_hidden_state
-    assert_same(ours(image(224, 224))[0].flatten(2).transpose(1, 2), tokens[:, 1:])
+    config = ViTConfig(**HF_SIZE, intermediate_size=4 * WIDTH, layer_norm_eps=1e-6)
+    theirs = randomize(ViTModel(config, add_pooling_layer=False))
+    assert_same_features(224, 16, theirs.state_dict(), lambda pixels: theirs(pixels).last_hidden_state)
 
 
 # ---- a real DINOv2 file
@@ -284,112 +249,111 @@ DINOV2 = Path(__file__).resolve().parents[3] / 'shared/weights/dinov2_small_hf_f
 SMALL_DINOV2 = dict(depth=12, embed_dim=384, num_heads=6)
 
 
-@pytest.mark.skipif(not DINOV2.exists(), reason=f'no {DINOV2.name} in ../shared/weights')
-@pytest.mark.parametrize('cls_token', [True, False])
-@pytest.mark.parametrize(('patch', 'size'), [(14, (252, 196)), (14, (196, 252)), (16, (256, 192))])
-@torch.no_grad()
-def test_features_are_those_of_a_real_dinov2(cls_token, patch, size):
-    """At patch 16 theirs gets the 14x14 kernel in a ring of zeros, ViTPose's padding, and positions of its grid."""
+@pytest.fixture(scope='module')
+def real_dinov2():
     from transformers import Dinov2Config, Dinov2Model
 
-    theirs = Dinov2Model(Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14))
-    theirs.load_state_dict({key: value.float() for key, value in load_weights(DINOV2).items()}, strict=True)
-    theirs.eval()
+    if not DINOV2.exists():
+        pytest.skip(f'no {DINOV2.name} in ../shared/weights')
+    model = Dinov2Model(Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14))
+    model.load_state_dict({key: value.float() for key, value in load_weights(DINOV2).items()}, strict=True)
+    return model.eval()
+
+
+@pytest.mark.parametrize(('patch', 'size'), [(14, (252, 196)), (14, (196, 252)), (16, (256, 192))])
+@torch.no_grad()
+def test_features_are_those_of_a_real_dinov2(real_dinov2, patch, size, monkeypatch):
+    """At patch 16 theirs gets the 14x14 kernel in a ring of zeros, ViTPose's padding, and positions of its grid."""
+    theirs, patches = real_dinov2, real_dinov2.embeddings.patch_embeddings.projection
     if patch == 16:
-        patches = theirs.embeddings.patch_embeddings
-        patches.projection.weight = torch.nn.Parameter(F.pad(patches.projection.weight, (1, 1, 1, 1)))
-        patches.projection.kernel_size, patches.projection.stride, patches.projection.padding = (16,) * 2, (16,) * 2, 2
-        theirs.embeddings.patch_size = 16
-    token = dict(knowledge_token=dict(count=1, init='checkpoint')) if cls_token else {}
-    init_cfg = dict(type='Pretrained', checkpoint=str(DINOV2))
-    ours = MODELS.build(
-        dict(type='ViT', arch=SMALL_DINOV2, patch_size=patch, img_size=size, init_cfg=init_cfg, **token)
-    )
-    ours.init_weights()
-    tokens = theirs.embeddings(image(*size))[:, 0 if cls_token else 1 :]
-    expected = theirs.layernorm(theirs.encoder(tokens).last_hidden_state)[:, 1 if cls_token else 0 :]
-    (found,) = ours.eval()(image(*size))
-    assert found.shape[2:] == (size[0] // patch, size[1] // patch)
-    difference = (found.flatten(2).transpose(1, 2) - expected).abs().max().item()
-    print(f'largest difference {difference:.1e}, largest value {expected.abs().max():.1f}')
-    assert difference < 1e-4
+        changes = dict(kernel_size=(16, 16), stride=(16, 16), padding=2)
+        for name, value in dict(changes, weight=torch.nn.Parameter(F.pad(patches.weight, (1, 1, 1, 1)))).items():
+            monkeypatch.setattr(patches, name, value)
+        monkeypatch.setattr(theirs.embeddings, 'patch_size', 16)
+    embedded = theirs.embeddings(image(*size))
+    config = dict(type='ViT', arch=SMALL_DINOV2, patch_size=patch, img_size=size)
+    config |= dict(init_cfg=dict(type='Pretrained', checkpoint=str(DINOV2)))
+    for token, tokens in ({}, embedded[:, 1:]), (dict(knowledge_token=dict(count=1, init='checkpoint')), embedded):
+        ours = MODELS.build(dict(config, **token))
+        ours.init_weights()
+        expected = theirs.layernorm(theirs.encoder(tokens).last_hidden_state)[:, len(token) :]
+        (features,) = ours.eval()(image(*size))
+        assert features.shape[2:] == (size[0] // patch, size[1] // patch)
+        difference = (features.flatten(2).transpose(1, 2) - expected).abs().max().item()
+        print(f'largest difference {difference:.1e}, largest value {expected.abs().max():.1f}')
+        assert difference < 1e-4
 
 
 # ---- the authors' names, which easy_ViTPose has too: a forward of plain tensors
 
 
-def authors_file(decoder='classic', datasets=1, experts=0, width=WIDTH, depth=DEPTH, device='cpu', **shape):
-    """A file with the authors' names and shapes and random values."""
-    hidden, part = 4 * width, shape.get('part', P if experts else 0)
-    shapes = {
-        'backbone.pos_embed': (1, 1 + shape.get('positions', 12), width),
-        'backbone.patch_embed.proj.weight': (width, 3, 16, 16),
-        'backbone.patch_embed.proj.bias': (width,),
-        'backbone.last_norm.weight': (width,),
-        'backbone.last_norm.bias': (width,),
-    }
-    linear = dict(
-        {'attn.qkv': (3 * width, width), 'attn.proj': (width, width), 'mlp.fc1': (hidden, width)},
-        **{'mlp.fc2': (width - part, hidden)},
-        **{f'mlp.experts.{number}': (part, hidden) for number in range(experts)},
-    )
-    for block in range(depth):
-        for name in ('norm1', 'norm2'):
-            shapes |= {f'backbone.blocks.{block}.{name}.{kind}': (width,) for kind in ('weight', 'bias')}
-        for name, size in linear.items():
-            shapes |= {f'backbone.blocks.{block}.{name}.weight': size, f'backbone.blocks.{block}.{name}.bias': size[:1]}
+def authors_shapes(decoder='classic', datasets=1, experts=0, width=WIDTH, depth=DEPTH, positions=12):
+    """The names and shapes in a file of the authors."""
+    block = {'norm1': (width,), 'norm2': (width,), 'attn.qkv': (3 * width, width), 'attn.proj': (width, width)}
+    block |= {'mlp.fc1': (4 * width, width), 'mlp.fc2': (width - (P if experts else 0), 4 * width)}
+    block |= {f'mlp.experts.{number}': (P, 4 * width) for number in range(experts)}
+    layers = {'backbone.patch_embed.proj': (width, 3, 16, 16), 'backbone.last_norm': (width,)}
+    layers |= {f'backbone.blocks.{n}.{name}': size for n in range(depth) for name, size in block.items()}
+    shapes = {'backbone.pos_embed': (1, 1 + positions, width)}
     for number, keypoints in enumerate(list(KEYPOINTS.values())[:datasets]):
         prefix = f'associate_keypoint_heads.{number - 1}' if number else 'keypoint_head'
-        if decoder == 'classic':
-            for layer, channels in ((0, width), (3, 256)):
-                shapes[f'{prefix}.deconv_layers.{layer}.weight'] = (channels, 256, 4, 4)
-                for kind in ('weight', 'bias', 'running_mean', 'running_var'):
-                    shapes[f'{prefix}.deconv_layers.{layer + 1}.{kind}'] = (256,)
-                shapes[f'{prefix}.deconv_layers.{layer + 1}.num_batches_tracked'] = ()
-        shapes[f'{prefix}.final_layer.weight'] = (keypoints, *((256, 1, 1) if decoder == 'classic' else (width, 3, 3)))
-        shapes[f'{prefix}.final_layer.bias'] = (keypoints,)
-    if device == 'meta':
-        return {key: torch.empty(size, device='meta') for key, size in shapes.items()}
+        for layer, channels in ((0, width), (3, 256)) if decoder == 'classic' else ():
+            norm = f'{prefix}.deconv_layers.{layer + 1}'
+            layers[norm] = (256,)
+            shapes |= {f'{norm}.running_mean': (256,), f'{norm}.running_var': (256,), f'{norm}.num_batches_tracked': ()}
+            shapes[f'{prefix}.deconv_layers.{layer}.weight'] = (channels, 256, 4, 4)
+        layers[f'{prefix}.final_layer'] = (keypoints, *((256, 1, 1) if decoder == 'classic' else (width, 3, 3)))
+    for name, size in layers.items():
+        shapes |= {f'{name}.weight': size, f'{name}.bias': size[:1]}
+    return shapes
+
+
+def authors_file(*args, **kwargs):
+    """A file with the authors' names and shapes and random values."""
     generator, weights = torch.Generator().manual_seed(0), {}
-    for key, size in shapes.items():
+    for key, size in authors_shapes(*args, **kwargs).items():
         noise = torch.empty(size).uniform_(-0.5, 0.5, generator=generator)
         one = key.endswith('running_var') or (len(size) == 1 and key.endswith('weight'))
         weights[key] = 1 + noise if one else noise * (0.2 if len(size) < 2 else 2 / math.prod(size[1:]) ** 0.5)
     return weights
 
 
+def below(weights, prefix):
+    return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+
+
+def linear(x, weights, name):
+    return x @ weights[f'{name}.weight'].T + weights[f'{name}.bias']
+
+
+def layer_norm(x, weights, name):
+    return F.layer_norm(x, x.shape[-1:], weights[f'{name}.weight'], weights[f'{name}.bias'], 1e-6)
+
+
 def authors_forward(weights, pixels, number=0):
     """The heatmaps of dataset `number`, as the authors' code computes them."""
-    part = {key.removeprefix('backbone.'): value for key, value in weights.items() if key.startswith('backbone.')}
-    x = F.conv2d(pixels, part['patch_embed.proj.weight'], part['patch_embed.proj.bias'], 16, 2)
-    batch, width, rows, columns = x.shape
-    x = x.flatten(2).transpose(1, 2) + part['pos_embed'][:, 1:] + part['pos_embed'][:, :1]
-    for block in range(DEPTH):
-        own = {key.split('.', 2)[2]: value for key, value in part.items() if key.startswith(f'blocks.{block}.')}
-
-        def linear(y, name, own=own):
-            return y @ own[f'{name}.weight'].T + own[f'{name}.bias']
-
-        y = F.layer_norm(x, (width,), own['norm1.weight'], own['norm1.bias'], 1e-6)
-        query, key, value = linear(y, 'attn.qkv').view(batch, -1, 3, HEADS, width // HEADS).permute(2, 0, 3, 1, 4)
+    vit = below(weights, 'backbone.')
+    x = F.conv2d(pixels, vit['patch_embed.proj.weight'], vit['patch_embed.proj.bias'], 16, 2)
+    batch, width, *grid = x.shape
+    x = x.flatten(2).transpose(1, 2) + vit['pos_embed'][:, 1:] + vit['pos_embed'][:, :1]
+    for block in (below(vit, f'blocks.{n}.') for n in range(DEPTH)):
+        qkv = linear(layer_norm(x, block, 'norm1'), block, 'attn.qkv').view(batch, -1, 3, HEADS, width // HEADS)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)
         attention = (query @ key.transpose(2, 3) * (width // HEADS) ** -0.5).softmax(-1)
-        x = x + linear((attention @ value).transpose(1, 2).reshape(batch, -1, width), 'attn.proj')
-        y = F.gelu(linear(F.layer_norm(x, (width,), own['norm2.weight'], own['norm2.bias'], 1e-6), 'mlp.fc1'))
-        expert = f'mlp.experts.{number}'
-        y = torch.cat([linear(y, 'mlp.fc2'), *([linear(y, expert)] if f'{expert}.weight' in own else [])], dim=-1)
-        x = x + y
-    x = F.layer_norm(x, (width,), part['last_norm.weight'], part['last_norm.bias'], 1e-6)
-    x = x.transpose(1, 2).reshape(batch, width, rows, columns)
-    prefix = f'associate_keypoint_heads.{number - 1}.' if number else 'keypoint_head.'
-    own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
-    if 'deconv_layers.0.weight' not in own:
+        x = x + linear((attention @ value).transpose(1, 2).reshape(batch, -1, width), block, 'attn.proj')
+        hidden = F.gelu(linear(layer_norm(x, block, 'norm2'), block, 'mlp.fc1'))
+        names = [name for name in ('mlp.fc2', f'mlp.experts.{number}') if f'{name}.weight' in block]
+        x = x + torch.cat([linear(hidden, block, name) for name in names], dim=-1)
+    x = layer_norm(x, vit, 'last_norm').transpose(1, 2).reshape(batch, width, *grid)
+    head = below(weights, f'associate_keypoint_heads.{number - 1}.' if number else 'keypoint_head.')
+    if 'deconv_layers.0.weight' not in head:
         x = F.interpolate(x.relu(), scale_factor=4, mode='bilinear', align_corners=False)
-        return F.conv2d(x, own['final_layer.weight'], own['final_layer.bias'], padding=1)
+        return F.conv2d(x, head['final_layer.weight'], head['final_layer.bias'], padding=1)
     for layer in (0, 3):
-        x = F.conv_transpose2d(x, own[f'deconv_layers.{layer}.weight'], stride=2, padding=1)
-        norm = [own[f'deconv_layers.{layer + 1}.{kind}'] for kind in ('running_mean', 'running_var', 'weight', 'bias')]
+        x = F.conv_transpose2d(x, head[f'deconv_layers.{layer}.weight'], stride=2, padding=1)
+        norm = [head[f'deconv_layers.{layer + 1}.{kind}'] for kind in ('running_mean', 'running_var', 'weight', 'bias')]
         x = F.batch_norm(x, *norm).relu()
-    return F.conv2d(x, own['final_layer.weight'], own['final_layer.bias'])
+    return F.conv2d(x, head['final_layer.weight'], head['final_layer.bias'])
 
 
 @pytest.mark.parametrize('decoder', ['classic', 'simple'])
@@ -404,11 +368,9 @@ def test_the_authors_file_of_one_dataset(tmp_path, decoder):
 
 @torch.no_grad()
 def test_our_file_in_the_authors_names(tmp_path):
-    ours = randomise(pose())
-    torch.save(dict(state_dict=ours.state_dict()), tmp_path / 'a.pth')
-    assert main(['convert', str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth'), '--to', 'official']) == 0
-    weights = torch.load(tmp_path / 'b.pth')['state_dict']
-    assert set(weights) == set(authors_file())
+    ours = randomize(pose())
+    weights = torch.load(convert(ours, tmp_path, 'b.pth', 'official'))['state_dict']
+    assert set(weights) == set(authors_shapes())
     assert_same(authors_forward(weights, image()), ours(image(), None, mode='tensor'))
 
 
@@ -416,14 +378,7 @@ def test_our_file_in_the_authors_names(tmp_path):
 @torch.no_grad()
 def test_the_authors_file_of_six_datasets(experts):
     weights = authors_file(datasets=6, experts=experts)
-    ours = pose(names=AUTHORS_ORDER)
-    if not experts:
-        init_default_scope('mmpose')
-        heads = {
-            name: dict(type='ClassicHead', in_channels=WIDTH, out_channels=count) for name, count in KEYPOINTS.items()
-        }
-        head = dict(type='MultiDatasetHead', heads=heads, default_dataset='coco')
-        ours = MODELS.build(dict(type='TopdownPoseEstimator', backbone=vit(), head=head)).eval()
+    ours = pose(names=AUTHORS_ORDER, experts=bool(experts))
     load_strictly(ours, weights)
     for number, name in enumerate(AUTHORS_ORDER):
         feats = ours.extract_feat(image(), [name] * 2) if experts else ours.extract_feat(image())
@@ -435,10 +390,10 @@ def test_the_authors_file_of_six_datasets(experts):
 def test_shapes_of_every_size_on_the_meta_device(size, decoder):
     init_default_scope('mmpose')
     fields = SIZES[size]
-    weights = authors_file(decoder, width=fields.embed_dim, depth=fields.depth, positions=192, device='meta')
+    shapes = authors_shapes(decoder, width=fields.embed_dim, depth=fields.depth, positions=192)
     with torch.device('meta'):
+        weights = {key: torch.empty(shape) for key, shape in shapes.items()}
         head = dict(type=f'{decoder.title()}Head', in_channels=fields.embed_dim, out_channels=17)
-        backbone = dict(type='ViT', arch=size)
-        model = MODELS.build(dict(type='TopdownPoseEstimator', backbone=backbone, head=head))
+        model = MODELS.build(dict(type='TopdownPoseEstimator', backbone=dict(type='ViT', arch=size), head=head))
         model.load_state_dict(weights, strict=True, assign=True)
         assert model(torch.empty(1, 3, 256, 192), None, mode='tensor').shape == (1, 17, 64, 48)

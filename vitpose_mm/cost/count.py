@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import torch
 from mmengine import ConfigDict
-from mmengine.utils import digit_version
 from mmpose.registry import MODELS
 from torch.utils.flop_counter import FlopCounterMode
+
+from ..torch_version import check_torch
 
 # part of the model: pattern of the modules that belong to it, including their submodules
 PARTS = {
@@ -70,8 +71,7 @@ def count(model: ConfigDict) -> Count:
     Raises:
         ValueError: torch is older than 2.4, whose counter does not count per module.
     """
-    if digit_version(torch.__version__) < digit_version('2.4'):
-        raise ValueError(f'counting MACs per module needs torch >= 2.4, found {torch.__version__}')
+    check_torch('2.4', 'counting MACs per module')
     with torch.device('meta'):
         built = MODELS.build(model).eval()
         image = torch.empty(1, 3, *input_size(model))

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.utils import digit_version
 from torch import Tensor
 
+from ..torch_version import check_torch
 from .graph import DecodingGraph, HeatmapGraph, PoseGraph
 
 Graph = PoseGraph | HeatmapGraph | DecodingGraph
@@ -55,8 +55,7 @@ def write_onnx(graph: Graph, example: Tensor, file: Path, stored: Mapping[str, s
 
 def as_onnx(graph: Graph, example: Tensor) -> Any:
     """The graph as `onnx.ModelProto`; see `write_onnx`."""
-    if digit_version(torch.__version__) < digit_version(MIN_TORCH):
-        raise ValueError(f'export needs torch {MIN_TORCH} or newer, and this is {torch.__version__}')
+    check_torch(MIN_TORCH, 'export')
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401

@@ -2,15 +2,14 @@
 
 from typing import Any
 
-import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
-from mmengine.utils import digit_version
 from mmpose.registry import HOOKS
 
 from ..estimators.teacher import Teacher
 from ..heads.decoders import DecoderHead
+from ..torch_version import check_torch
 from .bare_model import bare_model
 
 
@@ -32,11 +31,9 @@ class CompileHook(Hook):
 
 def compile_network(model: Any, options: bool | dict) -> list[str]:
     """Compile the parts of a model in place, except multi-dataset heads; return the names of the parts."""
-    if digit_version(torch.__version__) < digit_version('2.2'):
-        raise ValueError('compile=... needs torch >= 2.2: remove it from the config, or install a newer torch')
+    check_torch('2.2', 'compile')
     parts: dict[str, Any] = {'backbone': getattr(model, 'backbone', None), 'head': getattr(model, 'head', None)}
-    teacher = getattr(model, 'teacher', None)
-    if isinstance(teacher, Teacher):
+    if isinstance(teacher := getattr(model, 'teacher', None), Teacher):
         parts |= {'teacher.backbone': teacher.model.backbone, 'teacher.head': teacher.model.head}
     parts = {name: part for name, part in parts.items() if isinstance(part, DecoderHead) or 'head' not in name and part}
     for part in parts.values():

@@ -5,6 +5,7 @@ from collections import OrderedDict
 import pytest
 import torch
 
+from tests.unit.checkpoints.tiny_vits import timm_names
 from vitpose_mm.checkpoints.conversion import make_metadata
 from vitpose_mm.checkpoints.experts_and_decoders import AUTHORS_ORDER
 from vitpose_mm.checkpoints.model_parts import split_parts
@@ -14,25 +15,19 @@ from vitpose_mm.checkpoints.safe_load import add_metadata
 DIM, PART = 8, 2
 
 
-def vit(experts=0, grid=12, name='layers', depth=2):
+def vit(experts=0, grid=12, name='layers'):
     """A ViT of our names (or the authors', with numbered experts)."""
-    whole = DIM - (PART if experts else 0)
+    shapes = {'norm1': (DIM,), 'attn.qkv': (3 * DIM, DIM), 'attn.proj': (DIM, DIM), 'mlp.fc1': (16, DIM)}
+    shapes['mlp.fc2'] = (DIM - (PART if experts else 0), 16)
     weights = {'patch_embed.proj.weight': torch.rand(DIM, 3, 16, 16), 'pos_embed': torch.rand(1, grid, DIM)}
-    for n in range(depth):
-        block = f'{name}.{n}'
-        weights |= {
-            f'{block}.norm1.weight': torch.rand(DIM),
-            f'{block}.attn.qkv.weight': torch.rand(3 * DIM, DIM),
-            f'{block}.attn.proj.weight': torch.rand(DIM, DIM),
-            f'{block}.mlp.fc1.weight': torch.rand(16, DIM),
-            f'{block}.mlp.fc2.weight': torch.rand(whole, 16),
-        }
-        if experts and name == 'layers':
-            weights[f'{block}.mlp.experts.weight'] = torch.arange(experts * PART * 16.0).view(experts, PART, 16)
-            weights[f'{block}.mlp.experts.bias'] = torch.arange(experts * PART * 1.0).view(experts, PART)
-        for number in range(experts if name == 'blocks' else 0):
-            weights[f'{block}.mlp.experts.{number}.weight'] = torch.full((PART, 16), float(number))
-            weights[f'{block}.mlp.experts.{number}.bias'] = torch.full((PART,), float(number))
+    for block in (f'{name}.0', f'{name}.1'):
+        weights |= {f'{block}.{key}.weight': torch.rand(shape) for key, shape in shapes.items()}
+        for kind, shape in dict(weight=(PART, 16), bias=(PART,)).items() if experts else ():
+            numbered = [torch.full(shape, float(number)) for number in range(experts)]
+            if name == 'layers':
+                weights[f'{block}.mlp.experts.{kind}'] = torch.stack(numbered)
+            else:
+                weights |= {f'{block}.mlp.experts.{number}.{kind}': part for number, part in enumerate(numbered)}
     return weights | {'last_norm.weight': torch.rand(DIM)}
 
 
@@ -60,62 +55,43 @@ def test_a_model_of_one_dataset():
     assert read(vit())[0].heads == {}
 
 
-def test_the_grid_is_recorded_or_known():
-    assert read(model(vit(grid=192)))[0].grid == (16, 12)
-    assert read(model(vit(grid=15)))[0].grid is None
-    assert read(model(vit(grid=15)), dict(grid=[5, 3]))[0].grid == (5, 3)
-    assert read(model(vit(grid=16)), dict(grid=(5, 3)))[0].grid == (5, 3)  # with an extra slot
-    for wrong in ((4, 3), 'ab', (5,), (5, None), 7):
-        assert read(model(vit(grid=15)), dict(grid=wrong))[0].grid is None
-
-
-def test_a_grid_that_is_only_known_of_the_format_is_not_recorded():
-    """The file may be a landscape model's; a square is sure."""
-    assert make_metadata(read(model(vit(grid=192)))[0])['grid'] is None
-    assert make_metadata(read(model(vit(grid=192)), dict(grid=[16, 12]))[0])['grid'] == [16, 12]
-    assert make_metadata(read(model(vit(grid=196)))[0])['grid'] == [14, 14]
+@pytest.mark.parametrize(
+    ('length', 'meta', 'grid', 'recorded'),
+    [
+        (192, {}, (16, 12), None),  # the file may be a landscape model's
+        (192, dict(grid=[16, 12]), (16, 12), [16, 12]),
+        (196, {}, (14, 14), [14, 14]),  # a square is sure
+        (15, {}, None, None),
+        (15, dict(grid=[5, 3]), (5, 3), [5, 3]),
+        (16, dict(grid=(5, 3)), (5, 3), [5, 3]),  # with an extra slot
+        *((15, dict(grid=wrong), None, None) for wrong in ((4, 3), 'ab', (5,), (5, None), 7)),
+    ],
+)
+def test_the_grid_is_recorded_or_known(length, meta, grid, recorded):
+    """One that is only known of the format is not recorded again."""
+    parts, _ = read(model(vit(grid=length)), meta)
+    assert parts.grid == grid and make_metadata(parts)['grid'] == recorded
 
 
 def test_decoders_by_dataset():
-    heads = [f'head.heads.{name}' for name in ('mice', 'rats')]
-    parts, _ = read(model(vit(experts=2), heads))
-    assert {name: head['final_layer.weight'].tolist() for name, head in parts.heads.items()} == {
-        'mice': [0, 0, 0],
-        'rats': [1, 1, 1],
-    }
+    parts, _ = read(model(vit(experts=2), ['head.heads.mice', 'head.heads.rats']))
+    assert list(parts.heads) == ['mice', 'rats'] and parts.heads['rats']['final_layer.weight'].tolist() == [1, 1, 1]
     assert parts.experts == ('mice', 'rats') and parts.expert_shape == (2, PART)
 
 
 def test_the_authors_numbers_are_names_and_their_experts_are_stacked():
-    names = ['keypoint_head', *(f'associate_keypoint_heads.{n}' for n in range(5))]
-    parts, _ = read(model(vit(experts=6, name='blocks'), names))
+    names = ['keypoint_head', *(f'associate_keypoint_heads.{n}' for n in range(6))]
+    parts, _ = read(model(vit(experts=6, name='blocks'), names[:-1]))
     assert tuple(parts.heads) == AUTHORS_ORDER == parts.experts
     assert [head['final_layer.weight'][0].item() for head in parts.heads.values()] == [0, 1, 2, 3, 4, 5]
     assert parts.vit['layers.1.mlp.experts.weight'][:, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
     assert parts.vit['layers.1.mlp.experts.bias'].shape == (6, PART)
-    more = read(model(vit(experts=6, name='blocks'), [*names, 'associate_keypoint_heads.5']))[0]
-    assert list(more.heads)[-1] == 'associate_keypoint_heads.5'
+    assert list(read(model(vit(experts=6, name='blocks'), names))[0].heads)[-1] == 'associate_keypoint_heads.5'
 
 
-def test_a_missing_number_of_an_expert_is_refused():
-    weights = vit(experts=6, name='blocks')
-    del weights['blocks.1.mlp.experts.2.bias']
-    with pytest.raises(ValueError, match=r'layers\.1\.mlp\.experts\.bias: experts 0, 1, 3, 4, 5; expected 0 to 4'):
-        read(model(weights))
-
-
-@pytest.mark.parametrize(
-    ('meta', 'found'),
-    [
-        (dict(experts=['a', 'b']), ('a', 'b')),
-        (dict(experts=['a', 'b', 'c']), ()),
-        (dict(experts=['a', 3]), ()),
-        (dict(experts='ab'), ()),
-        ({}, ()),
-    ],
-)
-def test_names_of_experts(meta, found):
-    assert read(model(vit(experts=2)), meta)[0].experts == found
+@pytest.mark.parametrize('wrong', [['a', 'b', 'c'], ['a', 3], 'ab', None])
+def test_names_of_experts_that_do_not_fit_are_not_read(wrong):
+    assert read(model(vit(experts=2)), dict(experts=wrong))[0].experts == ()
 
 
 def test_what_the_state_dict_records_counts_before_the_file():
@@ -127,30 +103,25 @@ def test_what_the_state_dict_records_counts_before_the_file():
 
 
 @pytest.mark.parametrize(
-    ('weights', 'meta', 'heads'),
+    ('meta', 'heads'),
     [
-        (vit(), {}, None),
-        (vit(), dict(num_heads=4), 4),
-        (vit(), dict(num_heads='4'), None),
-        (vit(), dict(cfg='model = dict(backbone=dict(arch=dict(depth=2, embed_dim=8, num_heads=2)))'), 2),
-        (vit(), dict(cfg='num_heads=2', num_heads=4), 4),
+        ({}, None),
+        (dict(num_heads=4), 4),
+        (dict(num_heads='4'), None),
+        (dict(cfg='model = dict(backbone=dict(arch=dict(depth=2, embed_dim=8, num_heads=2)))'), 2),
+        (dict(cfg='num_heads=2', num_heads=4), 4),
     ],
 )
-def test_number_of_attention_heads(weights, meta, heads):
-    parts, _ = read(model(weights), meta)
+def test_number_of_attention_heads(meta, heads):
+    parts, _ = read(model(vit()), meta)
     assert parts.num_heads == heads and make_metadata(parts)['num_heads'] == heads
 
 
 @pytest.mark.parametrize(
     ('name', 'width', 'heads'),
     [
-        ('dinov2', 384, 6),
-        ('timm', 192, 3),
-        ('timm', 1280, 16),
-        ('vit-transformers', 768, 12),
-        ('timm', 100, None),
-        ('mae', 384, None),
-        ('authors', 384, None),
+        *(('dinov2', 384, 6), ('timm', 192, 3), ('timm', 1280, 16), ('vit-transformers', 768, 12)),
+        *(('timm', 100, None), ('mae', 384, None), ('authors', 384, None)),
     ],
 )
 def test_heads_that_all_models_of_a_format_have(name, width, heads):
@@ -179,18 +150,8 @@ def test_experts_return_to_the_order_that_is_noted():
         assert read(weights, dict(experts=['a', 'b'], expert_order=order))[0].experts == ('a', 'b')
 
 
-def test_experts_beside_whole_ffns_are_dropped_on_request():
-    whole = vit(experts=6, name='blocks') | {f'blocks.{n}.mlp.fc2.weight': torch.rand(DIM, 16) for n in range(2)}
-    weights = model(whole, ['keypoint_head', 'associate_keypoint_heads.0', 'associate_keypoint_heads.1'])
-    with pytest.raises(ValueError, match='24 weights of experts are unused, .*--drop-unused'):
-        read(weights)
-    parts, notes = read(weights, drop_unused=True)
-    assert notes == ['24 weights of experts and 2 decoders of other datasets are dropped']
-    assert list(parts.heads) == [''] and not any('experts' in key for key in parts.vit)
-
-
 def timm(registers=0, extra=1):
-    named = {key.replace('last_norm', 'norm'): value for key, value in vit(name='blocks', grid=196 + extra).items()}
+    named = timm_names(vit(grid=196 + extra))
     named |= {'cls_token': torch.rand(1, 1, DIM), 'head.weight': torch.rand(2, DIM), 'head.bias': torch.rand(2)}
     return named | ({'reg_token': torch.rand(1, registers, DIM)} if registers else {})
 
@@ -202,38 +163,33 @@ def test_a_cls_token_and_its_position_are_dropped_unless_kept():
     assert torch.equal(parts.vit['pos_embed'], weights['pos_embed'][:, 1:]) and 'cls_token' not in parts.vit
     kept, notes = read(weights, keep_tokens=True)
     assert kept.vit['cls_token'] is weights['cls_token'] and kept.vit['pos_embed'].shape[1] == 197 and not notes
-    without = read(timm(extra=0))[0]
-    assert without.vit['pos_embed'].shape[1] == 196
-
-
-def test_registers_are_refused_unless_kept():
-    with pytest.raises(ValueError, match=r"register tokens take part .*count=5, init='checkpoint'"):
-        read(timm(registers=4))
+    assert read(timm(extra=0))[0].vit['pos_embed'].shape[1] == 196
     assert 'register_tokens' in read(timm(registers=4), keep_tokens=True)[0].vit
 
 
+def lacking(key, value=None):
+    """A ViT with another value of a key, or without it."""
+    return model({k: v for k, v in vit().items() if k != key} | ({} if value is None else {key: value}))
+
+
 @pytest.mark.parametrize(
-    ('key', 'value', 'message'),
+    ('weights', 'message'),
     [
-        ('pos_embed', torch.rand(12, DIM), r'pos_embed: expected a weight of 3 dimensions, found \(12, 8\)'),
-        ('pos_embed', torch.rand(1, 0, DIM), r'pos_embed: expected .* found \(1, 0, 8\)'),
-        ('patch_embed.proj.weight', torch.rand(DIM, 768), r'proj\.weight: expected a weight of 4 dimensions'),
-        ('layers.0.norm1.weight', torch.rand(1, DIM), 'norm1.weight: expected a weight of 1 dimensions'),
-        ('layers.0.mlp.fc1.weight', None, 'fc1.weight: expected a weight of 2 dimensions, found none'),
-        ('layers.0.mlp.fc2.weight', torch.rand(DIM), 'fc2.weight: expected a weight of 2 dimensions'),
+        (lacking('pos_embed', torch.rand(12, DIM)), r'pos_embed: expected a weight of 3 dimensions, found \(12, 8\)'),
+        (lacking('pos_embed', torch.rand(1, 0, DIM)), r'pos_embed: expected .* found \(1, 0, 8\)'),
+        (lacking('patch_embed.proj.weight', torch.rand(DIM, 768)), r'proj\.weight: expected a weight of 4 dimensions'),
+        (lacking('layers.0.norm1.weight', torch.rand(1, DIM)), 'norm1.weight: expected a weight of 1 dimensions'),
+        (lacking('layers.0.mlp.fc1.weight'), 'fc1.weight: expected a weight of 2 dimensions, found none'),
+        (lacking('layers.0.mlp.fc2.weight', torch.rand(DIM)), 'fc2.weight: expected a weight of 2 dimensions'),
+        (
+            model(vit(), **{f'neck.{n}': torch.ones(1) for n in range(6)}),
+            r'6 keys are left over: neck\.0, neck\.1, neck\.2, neck\.3, neck\.4, \.\.\.$',
+        ),
+        (model(vit(), **{'neck.0': torch.ones(1)}), r'1 keys are left over: neck\.0$'),
+        (dict.fromkeys(('a0', 'a1', 'a2', 'a3')), 'no ViT of a known origin: 4 keys such as a0, a1, a2; expected'),
+        (timm(registers=4), r"register tokens take part .*count=5, init='checkpoint'"),
     ],
 )
-def test_what_every_vit_has(key, value, message):
-    weights = {k: v for k, v in vit().items() if k != key} | ({} if value is None else {key: value})
+def test_what_is_refused(weights, message):
     with pytest.raises(ValueError, match=message):
-        read(model(weights))
-
-
-def test_keys_that_are_left_over_are_listed():
-    more = {f'neck.{n}': torch.ones(1) for n in range(6)}
-    with pytest.raises(ValueError, match=r'6 keys are left over: neck\.0, neck\.1, neck\.2, neck\.3, neck\.4, \.\.\.$'):
-        read(model(vit(), **more))
-    with pytest.raises(ValueError, match=r'1 keys are left over: neck\.0$'):
-        read(model(vit(), **{'neck.0': torch.ones(1)}))
-    with pytest.raises(ValueError, match='no ViT of a known origin: 4 keys such as a0, a1, a2; expected'):
-        read({f'a{n}': torch.ones(1) for n in range(4)})
+        read(weights)

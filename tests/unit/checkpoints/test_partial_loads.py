@@ -5,38 +5,28 @@ import copy
 import pytest
 import torch
 from mmengine.runner import load_checkpoint
-from mmpose.registry import MODELS
 from torch.optim.swa_utils import AveragedModel
 
-import vitpose_mm  # noqa: F401
-
-IMAGE = torch.zeros(1, 3, 64, 48)
-HEADS = {kind: dict(type=kind, in_channels=24, out_channels=3) for kind in ('ClassicHead', 'SimpleHead')}
+from tests.unit.checkpoints.tiny_vits import IMAGE, build
 
 
-def build(head='ClassicHead', seed=0, **changes):
-    torch.manual_seed(seed)
-    vit = dict(type='ViT', arch=dict(depth=2, embed_dim=24, num_heads=2), img_size=(64, 48), **changes)
-    return MODELS.build(dict(type='TopdownPoseEstimator', backbone=vit, head=HEADS[head])).eval()
+def part(weights, prefix):
+    return {key: value for key, value in weights.items() if key.startswith(prefix)}
 
 
-def part(weights, *prefixes):
-    return {key: value for key, value in weights.items() if key.startswith(prefixes)}
-
-
-@pytest.mark.parametrize('kind', HEADS)
-@pytest.mark.parametrize(('given', 'lacks'), [('head.', 'ViT'), ('backbone.', 'Head')])
-def test_a_part_that_no_checkpoint_filled_does_not_predict(kind, given, lacks, logged):
+@pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
+@pytest.mark.parametrize(('first', 'second'), [('head.', 'backbone.'), ('backbone.', 'head.')])
+def test_a_part_that_no_checkpoint_filled_does_not_predict(kind, first, second, logged):
     model, other = build(kind), build(kind, seed=1)
     model(IMAGE, None, mode='tensor')  # random weights, as in a unit test: nothing was loaded
-    missing, unexpected = model.load_state_dict(part(other.state_dict(), given), strict=False)
-    assert missing and not unexpected and not any(key.startswith(given) for key in missing)
+    missing, unexpected = model.load_state_dict(part(other.state_dict(), first), strict=False)
+    assert missing and not unexpected and not any(key.startswith(first) for key in missing)
     assert logged().count('WARNING') == 1
-    with pytest.raises(ValueError, match=f'this {"" if lacks == "ViT" else kind[:-4]}{lacks} has random values'):
+    with pytest.raises(ValueError, match=f'this {"ViT" if second == "backbone." else kind} has random values'):
         model(IMAGE, None, mode='tensor')
-    model.load_state_dict(part(other.state_dict(), 'backbone.' if given == 'head.' else 'head.'), strict=False)
+    model.load_state_dict(part(other.state_dict(), second), strict=False)
     assert torch.equal(model(IMAGE, None, mode='tensor'), other(IMAGE, None, mode='tensor'))
-    model.load_state_dict(part(other.state_dict(), given), strict=False)  # both were filled before
+    model.load_state_dict(part(other.state_dict(), first), strict=False)  # both were filled before
     model(IMAGE, None, mode='tensor')
     assert logged().count('WARNING') == 1
 
@@ -49,34 +39,27 @@ def test_training_fills_what_a_checkpoint_lacks():
 
 
 @pytest.mark.parametrize('key', ['layers.1.attn.qkv.weight', 'layers.0.mlp.fc2.bias', 'pos_embed', 'last_norm.weight'])
-@pytest.mark.parametrize('window', [False, True])
-def test_an_adapter_replaces_its_own_weights_alone(key, window):
-    attention = dict(window_size=(2, 3), rel_pos='decomposed') if window else 'full'
-    model, before = build(attention=attention), build(attention=attention).state_dict()
+@pytest.mark.parametrize('attention', ['full', dict(window_size=(2, 3), rel_pos='decomposed')])
+def test_an_adapter_replaces_its_own_weights_alone(key, attention):
+    model = build(attention=attention)
     with torch.no_grad():
         for name, value in model.named_parameters():
-            if 'rel_pos' in name:
-                value += 1
-                before[name] = value.detach().clone()
-    wanted = before[f'backbone.{key}'] + 1
-    _, unexpected = model.load_state_dict({f'backbone.{key}': wanted.clone(), 'backbone.adapter': IMAGE}, strict=False)
+            value += 'rel_pos' in name
+    expected = {name: value.clone() for name, value in model.state_dict().items()}
+    expected[f'backbone.{key}'] += 1
+    adapter = {f'backbone.{key}': expected[f'backbone.{key}'].clone(), 'backbone.adapter': IMAGE}
+    _, unexpected = model.load_state_dict(adapter, strict=False)
     assert unexpected == ['backbone.adapter']
     for name, value in model.state_dict().items():
-        assert torch.equal(value, wanted if name == f'backbone.{key}' else before[name]), name
+        assert torch.equal(value, expected[name]), name
 
 
-@pytest.mark.parametrize(
-    'change',
-    [
-        lambda weights: weights | {'backbone.pos_embed': torch.zeros(1, 35, 24)},
-        lambda weights: weights | {'backbone.patch_embed.proj.weight': torch.zeros(24, 3, 8, 8)},
-    ],
-)
-def test_what_cannot_be_adapted_is_left_to_torch(change):
-    weights = change(dict(build().state_dict()))
-    for strict in (True, False):
-        with pytest.raises(RuntimeError, match='size mismatch for (pos_embed|backbone.p)'):
-            build().load_state_dict(weights, strict=strict)
+@pytest.mark.parametrize('strict', [True, False])
+@pytest.mark.parametrize(('key', 'shape'), [('pos_embed', (1, 35, 24)), ('patch_embed.proj.weight', (24, 3, 8, 8))])
+def test_what_cannot_be_adapted_is_left_to_torch(key, shape, strict):
+    weights = dict(build().state_dict()) | {f'backbone.{key}': torch.zeros(shape)}
+    with pytest.raises(RuntimeError, match='size mismatch for (pos_embed|backbone.p)'):
+        build().load_state_dict(weights, strict=strict)
 
 
 def test_strict_false_raises_for_nothing_that_torch_accepts(logged):
@@ -93,19 +76,15 @@ def test_strict_false_raises_for_nothing_that_torch_accepts(logged):
 
 
 def test_averaged_weights_load_anywhere():
-    model, other = build(), build(seed=1)
-    averaged = AveragedModel(model)
+    other, averaged = build(seed=1), AveragedModel(build())
     averaged.update_parameters(other)
-    again = AveragedModel(build(seed=2))
+    again, fresh = AveragedModel(build(seed=2)), build(seed=3)
     again.load_state_dict(averaged.state_dict())
-    fresh = build(seed=3)
     fresh.load_state_dict(averaged.module.state_dict())
     copied = copy.deepcopy(fresh)
-    copied.load_state_dict(build(seed=1).state_dict())
-    expected = averaged.module(IMAGE, None, mode='tensor')
-    for found in (again.module, fresh):
-        assert torch.equal(found(IMAGE, None, mode='tensor'), expected)
-    assert torch.equal(copied(IMAGE, None, mode='tensor'), other(IMAGE, None, mode='tensor'))
+    copied.load_state_dict(other.state_dict())
+    for model, expected in ((again.module, averaged.module), (fresh, averaged.module), (copied, other)):
+        assert torch.equal(model(IMAGE, None, mode='tensor'), expected(IMAGE, None, mode='tensor'))
 
 
 def test_mmengine_loads_a_file_without_a_part_with_one_warning_line_of_ours(tmp_path, logged):

@@ -7,7 +7,7 @@ import torch
 from mmengine.hooks import Hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.unit.hooks.toy_training import Toy, build, in_children
+from tests.unit.hooks.toy_training import Toy, build, in_children, log_of
 from vitpose_mm.hooks import NonFiniteHook
 from vitpose_mm.hooks.bare_model import bare_model
 from vitpose_mm.optim import AutocastOptimWrapper, FiniteOptimWrapper
@@ -25,14 +25,15 @@ class Scaled(AutocastOptimWrapper):
         self.loss_scaler = torch.amp.GradScaler('cpu', init_scale=4.0)
 
 
+FP32 = dict(type=FiniteOptimWrapper, optimizer=ADAM)
 WRAPPERS = {
-    'fp32': dict(type=FiniteOptimWrapper, optimizer=ADAM),
-    'clipped': dict(type=FiniteOptimWrapper, optimizer=ADAM, clip_grad=dict(max_norm=1.0)),
-    'by value': dict(type=FiniteOptimWrapper, optimizer=ADAM, clip_grad=dict(type='value', clip_value=1.0)),
+    'fp32': FP32,
+    'clipped': dict(FP32, clip_grad=dict(max_norm=1.0)),
+    'by value': dict(FP32, clip_grad=dict(type='value', clip_value=1.0)),
     'bf16': dict(type=AutocastOptimWrapper, optimizer=ADAM),
 }
 if NEW:
-    WRAPPERS['fused'] = dict(type=FiniteOptimWrapper, optimizer=dict(ADAM, fused=True))
+    WRAPPERS['fused'] = dict(FP32, optimizer=dict(ADAM, fused=True))
     WRAPPERS['scaler'] = dict(type=Scaled, optimizer=ADAM, clip_grad=dict(max_norm=1.0))
 
 
@@ -55,16 +56,12 @@ class Compare(Hook):
         return [value.clone() for value in (*bare_model(runner).state_dict().values(), *moments)]
 
 
-def log_of(folder):
-    return ''.join(path.read_text() for path in folder.glob('*/*.log'))
-
-
 @pytest.mark.parametrize('fault', ['nan', 'inf', 'gradient'])
 @pytest.mark.parametrize('wrapper', WRAPPERS)
 def test_the_step_changes_nothing(tmp_path, wrapper, fault):
     compare, model = Compare(), Toy(bad=[5], fault=fault)
-    hooks = [NonFiniteHook(), compare]
-    runner = build(tmp_path, hooks=hooks, wrapper=dict(WRAPPERS[wrapper]), val=False, model=model)
+    options = dict(wrapper=dict(WRAPPERS[wrapper]), model=model, val=False)
+    runner = build(tmp_path, hooks=[NonFiniteHook(), compare], **options)
     runner.train()
     batches = [{index for index, _ in model.seen[i : i + 3]} for i in range(0, 36, 3)]
     assert compare.changed == [5 not in batch for batch in batches]
@@ -78,26 +75,12 @@ def test_the_step_changes_nothing(tmp_path, wrapper, fault):
         assert runner.optim_wrapper.loss_scaler.get_scale() == 4 * 0.5**3
 
 
-def stays_nan():
-    """A model whose loss is NaN from the second epoch on."""
-    model = Toy()
-    forward = model.forward
-
-    def fails(*args, **kwargs):
-        model.bad = range(12) if len(model.seen) >= 12 else []
-        return forward(*args, **kwargs)
-
-    model.forward = fails
-    return model
-
-
 @pytest.mark.parametrize('hooks', [[], [NonFiniteHook()]])
 @pytest.mark.parametrize('wrapper', ['fp32', 'bf16'])
 def test_the_run_stops_after_some_in_a_row(tmp_path, wrapper, hooks):
     """Also without a hook of ours; the hook alone names the samples."""
-    runner = build(
-        tmp_path, epochs=9, hooks=hooks, wrapper=dict(WRAPPERS[wrapper]), val=False, model=stays_nan(), ours=False
-    )
+    options = dict(wrapper=dict(WRAPPERS[wrapper]), model=Toy(bad=range(12), after=12), val=False, ours=False)
+    runner = build(tmp_path, epochs=9, hooks=hooks, **options)
     message = f'not finite in 10 updates in a row. Last checkpoint: {tmp_path}/epoch_3.pth'
     with pytest.raises(FloatingPointError, match=message):
         runner.train()
@@ -108,15 +91,15 @@ def test_the_run_stops_after_some_in_a_row(tmp_path, wrapper, hooks):
 
 
 def test_a_resumed_run_counts_on(tmp_path):
-    model = Toy(bad=[5])
-    build(tmp_path, epochs=2, wrapper=dict(WRAPPERS['fp32']), val=False, model=model).train()
-    runner = build(tmp_path, epochs=3, wrapper=dict(WRAPPERS['fp32']), val=False, model=model, resume=True)
+    options = dict(wrapper=dict(FP32), model=Toy(bad=[5]), val=False)
+    build(tmp_path, epochs=2, **options).train()
+    runner = build(tmp_path, epochs=3, resume=True, **options)
     runner.train()
     assert runner.message_hub.get_info('steps_left_out') == 3
 
 
 def test_one_bad_batch_makes_an_accumulated_update_void(tmp_path):
-    wrapper = dict(WRAPPERS['fp32'], accumulative_counts=4, max_skipped=4)
+    wrapper = dict(FP32, accumulative_counts=4, max_skipped=4)
     model = Toy(bad=[5])
     build(tmp_path, hooks=[NonFiniteHook()], wrapper=wrapper, val=False, model=model).train()
     lines = re.findall(r'iteration (\d+): the loss is not finite. Samples: (.*)', log_of(tmp_path))
@@ -129,12 +112,10 @@ def test_two_processes_leave_out_the_same_steps(tmp_path):
     """The loss of only one of them is not finite."""
 
     def train():
-        model = Toy(bad=[5])
-        hooks = [NonFiniteHook(), Compare()]
-        loader = dict(batch_size=2)
-        build(tmp_path, hooks=hooks, wrapper=dict(WRAPPERS['fp32']), val=False, model=model, loader=loader).train()
-        rank = torch.distributed.get_rank()
-        torch.save((model.weight, hooks[1].changed), tmp_path / f'{rank}.pt')
+        model, compare = Toy(bad=[5]), Compare()
+        options = dict(wrapper=dict(FP32), val=False, loader=dict(batch_size=2))
+        build(tmp_path, hooks=[NonFiniteHook(), compare], model=model, **options).train()
+        torch.save((model.weight, compare.changed), tmp_path / f'{torch.distributed.get_rank()}.pt')
 
     assert in_children(train, 2, tmp_path) == [0, 0]
     (weight, changed), (other, others_changed) = (torch.load(tmp_path / f'{rank}.pt') for rank in (0, 1))

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,14 +17,16 @@ from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 
+from tests.unit.checkpoints.tiny_vits import is_same
 from tests.unit.datasets.tiny_files import several
 from tests.unit.estimators.distillation import CODEC, estimator, multi_dataset_estimator
-from tests.unit.hooks.toy_training import build, in_children
+from tests.unit.hooks.toy_training import build, in_children, log_of
 from vitpose_mm.checkpoints.safe_load import load_checkpoint
 from vitpose_mm.hooks import PreemptionHook
 from vitpose_mm.hooks.preemption import EXIT_CODE, SIGNALS
 
 ACCUMULATE = dict(optimizer=dict(type='AdamW', lr=0.1), accumulative_counts=3)
+PREEMPTION = dict(type='PreemptionHook')
 
 
 class Interrupt(Hook):
@@ -41,7 +44,7 @@ class Interrupt(Hook):
         self.send(runner, not self.validation and runner.iter + 1)
 
     def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        self.send(runner, self.validation and runner.iter)
+        self.send(runner, self.validation and not batch_idx and runner.iter)
 
     def send(self, runner, iteration):
         if iteration == self.iteration and self.rank in (None, runner.rank):
@@ -50,26 +53,48 @@ class Interrupt(Hook):
             os.kill(os.getpid(), self.number)
 
 
+class At(Hook):
+    """Calls a function before a training iteration."""
+
+    def __init__(self, iteration, function):
+        self.iteration, self.function = iteration, function
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter + 1 == self.iteration:
+            self.function()
+
+
+def fail():
+    raise RuntimeError('out of memory')
+
+
 def train(folder, processes=1, interrupt=None, **options):
     """Train in new processes; return their exit statuses."""
     folder.mkdir(exist_ok=True)
-    hooks = [dict(type='PreemptionHook'), Interrupt(**(interrupt or {}), notes=folder / 'notes')]
-    return in_children(lambda: build(folder, hooks=hooks, **options).train(), processes, folder)
+    interrupt = Interrupt(**(interrupt or {}), notes=folder / 'notes')
+    return in_children(lambda: build(folder, hooks=[PREEMPTION, interrupt], **options).train(), processes, folder)
 
 
 def state(folder):
     """Everything that the last checkpoint holds of the training."""
     content = torch.load(folder / 'epoch_3.pth', weights_only=False)
-    optimizer = {(i, k): v for i, state in content['optimizer']['state'].items() for k, v in state.items()}
-    return {**content['state_dict'], **optimizer}
+    parts = [*content['optimizer']['state'].items(), *enumerate(content.get('batch_norm', ()))]
+    return {**content['state_dict'], **{(i, key): value for i, part in parts for key, value in part.items()}}
 
 
 def check_same(whole, resumed, processes=1):
-    ours, theirs = state(whole), state(resumed)
-    assert ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert is_same(state(whole), state(resumed))
     for rank in range(processes):
         notes = (resumed / f'notes.{rank}').read_text()
         assert notes == (whole / f'notes.{rank}').read_text(), 'other samples, or in another order'
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    """The folder of an uninterrupted training without workers."""
+    folder = tmp_path_factory.mktemp('whole')
+    assert train(folder) == 0
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -81,25 +106,22 @@ def check_same(whole, resumed, processes=1):
         (8, {}, dict(val=False)),  # the last iteration of an epoch
         (8, dict(validation=True), {}),
         (7, dict(iteration=6), dict(wrapper=ACCUMULATE)),  # waits for the update
+        (6, dict(job=True), dict(workers=2, val=False)),  # a scheduler signals every process, also the workers
     ],
-    ids=['', 'workers', 'persistent', 'epoch_end', 'validation', 'accumulation'],
+    ids=['', 'workers', 'persistent', 'epoch_end', 'validation', 'accumulation', 'job'],
 )
-def test_resumed_equals_uninterrupted(tmp_path, iteration, interrupt, options):
-    assert train(tmp_path / 'whole', **options) == 0
+def test_resumed_equals_uninterrupted(whole, tmp_path, iteration, interrupt, options):
+    """The number of workers and validations do not matter."""
+    if 'wrapper' in options:
+        whole = tmp_path / 'whole'
+        assert train(whole, **options) == 0
     folder = tmp_path / 'stopped'
     assert train(folder, interrupt=dict(dict(iteration=iteration), **interrupt), **options) == EXIT_CODE
     name = 'epoch_2' if interrupt.get('validation') else f'iter_{iteration}'
     assert load_checkpoint(folder / f'{name}.pth').meta['iter'] == iteration
     assert train(folder, resume=True, **options) == 0
-    check_same(tmp_path / 'whole', folder)
+    check_same(whole, folder)
     assert [path.name for path in folder.glob('*.pth')] == ['epoch_3.pth']
-
-
-def test_the_number_of_workers_does_not_matter(tmp_path):
-    assert train(tmp_path / 'whole', workers=3) == 0
-    assert train(tmp_path / 'stopped', interrupt=dict(iteration=5), workers=1) == EXIT_CODE
-    assert train(tmp_path / 'stopped', resume=True) == 0
-    check_same(tmp_path / 'whole', tmp_path / 'stopped')
 
 
 def test_two_processes(tmp_path):
@@ -125,16 +147,11 @@ PIPELINE = [
 
 
 def collate_images(samples):
-    """The batch; index and mean colour, which depends on the crop, with the cached heatmaps if there are any."""
-    found = [sample['data_samples'] for sample in samples]
-    numbers = [sample['inputs'].float().mean().item() / 255 for sample in samples]
-    cached = [getattr(sample.gt_fields, 'teacher_heatmaps', torch.zeros(1)).mean().item() for sample in found]
-    return dict(
-        inputs=[sample['inputs'] for sample in samples],
-        data_samples=found,
-        index=[sample.id for sample in found],
-        number=[sum(n) for n in zip(numbers, cached, strict=True)],
-    )
+    """The batch; index and mean color, which depends on the crop, with the cached heatmaps if there are any."""
+    inputs, labels = [sample['inputs'] for sample in samples], [sample['data_samples'] for sample in samples]
+    cached = [getattr(label.gt_fields, 'teacher_heatmaps', torch.zeros(1)).mean().item() for label in labels]
+    numbers = [image.float().mean().item() / 255 + number for image, number in zip(inputs, cached, strict=True)]
+    return dict(inputs=inputs, data_samples=labels, index=[label.id for label in labels], number=numbers)
 
 
 @pytest.mark.slow
@@ -161,14 +178,9 @@ def test_a_fixed_mix_and_a_cached_teacher(tmp_path, kind, processes):
         dataset, sampler = DATASETS.build(dict(config, cache=str(cache))), dict(type='DefaultSampler', shuffle=True)
         model = dict(estimator(), type='DistillPoseEstimator')
     loader = dict(batch_size=3 if kind == 'mix' else 2, dataset=dataset, sampler=sampler, collate_fn=collate_images)
-    options = dict(
-        loader=dict(loader, persistent_workers=True),  # as shipped; forking in each epoch can deadlock CPython 3.10
-        model=model,
-        wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3)),
-        workers=2,
-        val=False,
-        processes=processes,
-    )
+    options = dict(model=model, wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3)), val=False, processes=processes)
+    # as shipped; forking in each epoch can deadlock CPython 3.10
+    options |= dict(workers=2, loader=dict(loader, persistent_workers=True))
     ended, stopped = (0, EXIT_CODE) if processes == 1 else ([0, 0], [EXIT_CODE] * 2)
     assert train(tmp_path / 'whole', **options) == ended
     assert train(tmp_path / 'stopped', interrupt=dict(iteration=6, rank=processes - 1), **options) == stopped
@@ -177,23 +189,14 @@ def test_a_fixed_mix_and_a_cached_teacher(tmp_path, kind, processes):
     check_same(tmp_path / 'whole', tmp_path / 'stopped', processes)
 
 
-def test_saving_every_n_iterations(tmp_path):
+def test_saving_every_n_iterations(whole, tmp_path):
     """Killed in the middle of an epoch, the run continues from the last of these checkpoints."""
-    assert train(tmp_path / 'whole') == 0
     folder, often = tmp_path / 'killed', dict(checkpoint=dict(by_epoch=False, interval=3))
     assert train(folder, interrupt=dict(iteration=7, number=signal.SIGKILL), **often) == -signal.SIGKILL
     assert [path.name for path in folder.glob('*.pth')] == ['iter_6.pth']
     (folder / 'notes.0').write_text(''.join((folder / 'notes.0').read_text().splitlines(True)[:6]))
     assert train(folder, resume=True) == 0
-    check_same(tmp_path / 'whole', folder)
-
-
-def test_another_batch_size_starts_the_epoch_anew(tmp_path):
-    assert train(tmp_path, interrupt=dict(iteration=6)) == EXIT_CODE
-    assert train(tmp_path, resume=True, loader=dict(batch_size=6)) == 0
-    text = ''.join(path.read_text() for path in tmp_path.glob('*/*.log'))
-    assert 'saved after batch 2 of 4 of epoch 2, which now has 2 batches: the epoch starts anew' in text
-    assert torch.load(tmp_path / 'epoch_3.pth', weights_only=False)['meta']['iter'] == 6 + 2 + 2
+    check_same(whole, folder)
 
 
 def test_another_number_of_processes_starts_the_epoch_anew(tmp_path):
@@ -202,7 +205,7 @@ def test_another_number_of_processes_starts_the_epoch_anew(tmp_path):
     options = dict(resume=True, val=False)
     assert train(tmp_path, interrupt=dict(iteration=7, rank=1), processes=2, **options) == [EXIT_CODE, EXIT_CODE]
     assert train(tmp_path, **options) == 0
-    text = ''.join(path.read_text() for path in sorted(tmp_path.glob('*/*.log')))
+    text = log_of(tmp_path)
     assert 'batch 2 of 4 of epoch 2, which now has 2 batches: the epoch starts anew' in text
     assert 'batch 1 of 2 of epoch 2, which now has 4 batches: the epoch starts anew' in text
     assert torch.load(tmp_path / 'epoch_3.pth', weights_only=False)['meta']['iter'] == 6 + 1 + 4 + 4
@@ -210,12 +213,7 @@ def test_another_number_of_processes_starts_the_epoch_anew(tmp_path):
 
 def test_a_full_disk_is_no_success(tmp_path, capfd):
     """The exit code is that of an error, so that a job that restarts on 75 does not loop endlessly."""
-
-    class Obstacle(Hook):
-        def before_train_iter(self, runner, batch_idx, data_batch=None):
-            tmp_path.joinpath('iter_6.pth.part').mkdir(exist_ok=True)
-
-    hooks = [dict(type='PreemptionHook'), Interrupt(6), Obstacle()]
+    hooks = [PREEMPTION, Interrupt(6), At(1, (tmp_path / 'iter_6.pth.part').mkdir)]
     assert in_children(lambda: build(tmp_path, hooks=hooks).train()) == 1
     assert '\nOSError: ' in capfd.readouterr().err
 
@@ -225,22 +223,18 @@ def test_needs_the_checkpoint_hook(tmp_path):
         build(tmp_path, hooks=[PreemptionHook()], checkpoint=dict(type='CheckpointHook')).train()
 
 
-class Upload:
-    """A user's daemonic child, which writes its file when it is asked to end."""
+def upload(path):
+    """Run a user's daemonic child, which writes its file when it is asked to end."""
 
-    def __init__(self, path):
-        self.path = path
-
-    def __call__(self):
-        signal.signal(signal.SIGTERM, self.flush)
-        self.path.with_name('started').touch()
-        while True:
-            signal.pause()
-
-    def flush(self, number, frame):
+    def flush(number, frame):
         time.sleep(0.5)
-        self.path.write_text('flushed')
+        path.write_text('flushed')
         os._exit(0)
+
+    signal.signal(signal.SIGTERM, flush)
+    path.with_name('started').touch()
+    while True:
+        signal.pause()
 
 
 @pytest.mark.parametrize('fails', [False, True])
@@ -252,10 +246,10 @@ def test_at_exit_the_workers_and_other_children_end(tmp_path, fails, loader, cap
         atexit._clear()  # pytest's
         atexit.register(multiprocessing.util._exit_function)
         signal.alarm(30)
-        multiprocessing.Process(target=Upload(tmp_path / 'upload'), daemon=True).start()
+        multiprocessing.Process(target=upload, args=[tmp_path / 'upload'], daemon=True).start()
         while not (tmp_path / 'started').exists():
             time.sleep(0.01)
-        hooks = [dict(type='PreemptionHook'), Fail(2 if fails else None)]
+        hooks = [PREEMPTION, At(2 if fails else None, fail)]
         runner = build(tmp_path, epochs=1, hooks=hooks, workers=2, val=False, loader=loader)
         with pytest.raises(RuntimeError, match='out of memory') if fails else nullcontext():
             runner.train()
@@ -268,62 +262,46 @@ def test_at_exit_the_workers_and_other_children_end(tmp_path, fails, loader, cap
     assert 'Traceback' not in error and 'killed by signal' not in error
 
 
-def test_data_workers_ignore_the_signals_of_a_job(tmp_path):
-    """A scheduler sends them to every process; the training still saves after the step."""
-    options = dict(workers=2, val=False)
-    assert train(tmp_path / 'whole', **options) == 0
-    assert train(tmp_path / 'stopped', interrupt=dict(iteration=6, job=True), **options) == EXIT_CODE
-    assert train(tmp_path / 'stopped', resume=True, **options) == 0
-    check_same(tmp_path / 'whole', tmp_path / 'stopped')
-
-
 def test_the_signal_handlers_are_restored(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     build(tmp_path, epochs=1, hooks=[PreemptionHook()], val=False).train()
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-class Fail(Hook):
-    """Raises an error in an iteration, or before it sleeps or sends signals to its own process."""
-
-    def __init__(self, iteration, signals=(), seconds=None):
-        self.iteration, self.signals, self.seconds = iteration, signals, seconds
-
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
-        if runner.iter + 1 == self.iteration:
-            for number in self.signals:
-                os.kill(os.getpid(), number)
-            time.sleep(self.seconds or 0)
-            if not self.signals and not self.seconds:
-                raise RuntimeError('out of memory')
+def kill(*numbers):
+    for number in numbers:
+        os.kill(os.getpid(), number)
 
 
-def test_a_second_signal_ends_the_process(tmp_path):
-    for numbers in ([signal.SIGTERM] * 2, [signal.SIGTERM, signal.SIGUSR1], [signal.SIGUSR1, signal.SIGTERM]):
-        hooks = [dict(type='PreemptionHook'), Fail(6, numbers)]
-        status = in_children(lambda: build(tmp_path, hooks=hooks, val=False).train())  # noqa: B023
-        assert status == -numbers[1]
+def hang():
+    for seconds in (0.3, 0.6):
+        threading.Timer(seconds, kill, [signal.SIGTERM]).start()
+    time.sleep(30)
 
 
-def test_a_second_signal_ends_a_step_that_hangs(tmp_path):
-    def run():
-        def send():
-            for _ in range(2):
-                time.sleep(3)
-                os.kill(os.getpid(), signal.SIGTERM)
-
-        threading.Thread(target=send, daemon=True).start()
-        build(tmp_path, hooks=[dict(type='PreemptionHook'), Fail(6, seconds=30)], val=False).train()
-
-    assert in_children(run) == -signal.SIGTERM
+TERM, USR1 = SIGNALS
 
 
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    ('function', 'number'),
+    [
+        (partial(kill, TERM, TERM), TERM),
+        (partial(kill, TERM, USR1), USR1),
+        (partial(kill, USR1, TERM), TERM),
+        (hang, TERM),
+    ],
+)
+def test_a_second_signal_ends_the_process(tmp_path, function, number):
+    hooks = [PREEMPTION, At(6, function)]
+    assert in_children(lambda: build(tmp_path, hooks=hooks, val=False).train()) == -number
+
+
+@pytest.mark.parametrize('number', SIGNALS)
 def test_after_an_error_in_training_a_signal_acts_as_usual(tmp_path, number):
     def run():
         with pytest.raises(RuntimeError, match='out of memory'):
-            build(tmp_path, hooks=[dict(type='PreemptionHook'), Fail(6)], val=False).train()
-        os.kill(os.getpid(), number)
+            build(tmp_path, hooks=[PREEMPTION, At(6, fail)], val=False).train()
+        kill(number)
         time.sleep(5)  # as in a library that waits
 
     assert in_children(run) == -number
@@ -333,12 +311,10 @@ def test_a_child_of_the_training_does_not_handle_the_signals(tmp_path):
     """Such as a process that a user's hook forks: the first signal ends it."""
     statuses = []
 
-    class ForkHook(Hook):
-        def before_train_iter(self, runner, batch_idx, data_batch=None):
-            if runner.iter == 1:
-                statuses.append(in_children(lambda: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(5))))
+    def fork():
+        statuses.append(in_children(lambda: (kill(signal.SIGTERM), time.sleep(5))))
 
-    build(tmp_path, epochs=1, hooks=[dict(type='PreemptionHook'), ForkHook()], val=False).train()
+    build(tmp_path, epochs=1, hooks=[PREEMPTION, At(2, fork)], val=False).train()
     assert statuses == [-signal.SIGTERM]
 
 
@@ -360,15 +336,6 @@ def test_a_signal_that_arrives_while_processes_agree_is_not_lost(monkeypatch):
 
 def test_averaged_weights_in_a_validation_are_not_saved_as_the_models(tmp_path):
     """EMAHook exchanges the weights during a validation: the run leaves after the next step instead."""
-
-    class InValidation(Hook):
-        def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-            if runner.iter == 4 and batch_idx == 0:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-    def run():
-        averages = dict(type='EMAHook', momentum=0.5)
-        build(tmp_path, hooks=[averages, dict(type='PreemptionHook'), InValidation()]).train()
-
-    assert in_children(run) == EXIT_CODE
+    hooks = [dict(type='EMAHook', momentum=0.5), PREEMPTION, Interrupt(4, validation=True)]
+    assert in_children(lambda: build(tmp_path, hooks=hooks).train()) == EXIT_CODE
     assert (tmp_path / 'iter_5.pth').is_file()

@@ -30,11 +30,11 @@ class Numbers(Dataset):
 
 
 class Toy(BaseModel):
-    """Dropout, batch norm, one weight; remembers the samples that it received."""
+    """Dropout, batch norm, one weight; remembers its samples. Some of them are bad after a number of samples."""
 
-    def __init__(self, bad=(), fault='nan'):
+    def __init__(self, bad=(), fault='nan', after=0):
         super().__init__()
-        self.bad, self.fault = bad, fault
+        self.bad, self.fault, self.after = bad, fault, after
         self.weight = torch.nn.Parameter(torch.ones(3))
         self.norm = torch.nn.BatchNorm1d(3)
         self.seen = []
@@ -45,7 +45,7 @@ class Toy(BaseModel):
         self.seen += zip(index, number, strict=True)
         x = self.norm(torch.tensor([[n, n * n, 1 + n] for n in number]) * self.weight)
         loss = torch.nn.functional.dropout(x, 0.5).square().sum()
-        if set(index) & set(self.bad):
+        if set(index) & set(self.bad) and len(self.seen) > self.after:
             # the root adds 0, but its gradient is not a number
             loss = loss + (self.weight * 0).abs().sqrt().sum() if self.fault == 'gradient' else loss * float(self.fault)
         return dict(loss=loss)
@@ -93,26 +93,16 @@ def collate(samples):
     return {key: [sample[key] for sample in samples] for key in samples[0]}
 
 
-def build(
-    folder: Path,
-    epochs=3,
-    resume=False,
-    workers=0,
-    checkpoint=None,
-    hooks=(),
-    wrapper=None,
-    val=True,
-    ours=True,
-    **more,
-):
-    """A runner of 4 iterations per epoch."""
-    dataset, sampler = Numbers(), dict(type='DefaultSampler', shuffle=True)
-    loader = dict(batch_size=3, num_workers=workers, dataset=dataset, sampler=sampler, collate_fn=collate)
-    distributed = torch.distributed.is_initialized()
-    if distributed:
+def build(folder: Path, epochs=3, resume=False, workers=0, checkpoint=None, hooks=(), val=True, ours=True, **more):
+    """A runner of 4 iterations per epoch; `seed` is that of EpochSeedHook."""
+    loader = dict(batch_size=3, num_workers=workers, dataset=Numbers(), collate_fn=collate)
+    loader['sampler'] = dict(type='DefaultSampler', shuffle=True)
+    if distributed := torch.distributed.is_initialized():
         kind = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
         more['cfg'] = dict(model_wrapper_cfg=kind)
     build.number = getattr(build, 'number', 0) + 1
+    seeding = dict(type='EpochSeedHook', seed=more.pop('seed', None))
+    saving = dict(type=f'{"Complete" if ours else ""}CheckpointHook', interval=1, max_keep_ckpts=1) | (checkpoint or {})
     with patch('mmengine.runner.runner.collect_env', dict):  # it starts a compiler
         return Runner(
             more.pop('model', None) or Toy(),
@@ -122,19 +112,19 @@ def build(
             val_dataloader=dict(loader, num_workers=0) if val else None,
             val_cfg=dict() if val else None,
             val_evaluator=[Score()] if val else None,
-            optim_wrapper=wrapper or dict(optimizer=dict(type='AdamW', lr=0.1)),
+            optim_wrapper=more.pop('wrapper', dict(optimizer=dict(type='AdamW', lr=0.1))),
             param_scheduler=dict(type='LinearLR', start_factor=0.1, end=9, by_epoch=False),
-            custom_hooks=[*([dict(type='EpochSeedHook')] if ours else []), *hooks],
-            default_hooks=dict(
-                checkpoint=dict(type=f'{"Complete" if ours else ""}CheckpointHook', interval=1, max_keep_ckpts=1)
-                | (checkpoint or {}),
-                **more.pop('default_hooks', {}),
-            ),
+            custom_hooks=[*([seeding] if ours else []), *hooks],
+            default_hooks=dict(checkpoint=saving, **more.pop('default_hooks', {})),
             default_scope='mmpose',
             experiment_name=f'toy{build.number}',
             resume=resume,
-            randomness=dict(seed=0),
+            randomness=more.pop('randomness', dict(seed=0)),
             log_level='WARNING',
             launcher='pytorch' if distributed else 'none',
             **more,
         )
+
+
+def log_of(folder: Path) -> str:
+    return ''.join(path.read_text() for path in sorted(folder.glob('*/*.log')))

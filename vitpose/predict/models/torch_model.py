@@ -9,7 +9,6 @@ from mmengine.config import Config
 from mmengine.model import ImgDataPreprocessor
 from mmengine.model.utils import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
-from mmengine.utils import digit_version
 from mmpose.models.heads import HeatmapHead
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import MODELS
@@ -23,6 +22,7 @@ from vitpose_mm.datasets.metainfo import parse_metainfo
 from vitpose_mm.estimators.plain_model import split_config, split_model
 from vitpose_mm.export.graph import HeatmapGraph
 from vitpose_mm.heads import MultiDatasetHead
+from vitpose_mm.torch_version import check_torch
 
 from ...errors import InputError, MissingFileError
 from .crops import CropRule, read_crop_rule
@@ -82,8 +82,7 @@ class PoseModel:
                     module.to(self._dtype)
         self.network = HeatmapGraph(self.model, self.metainfo['flip_indices'] if flip_test else None, crops=False)
         if compile:
-            if digit_version(torch.__version__) < digit_version('2.2'):
-                raise InputError(f'compile=True needs torch 2.2 or newer, and this is {torch.__version__}')
+            check_torch('2.2', 'compile', InputError)
             self.network.compile(fullgraph=True)
         indices = self.model.test_cfg.get('output_keypoint_indices')
         self.output_indices = list(range(self.metainfo['num_keypoints']) if indices is None else indices)
