@@ -34,8 +34,8 @@ for name, text in dict.fromkeys(('torchvision', 'mmengine', 'mmcv.ops', 'xtcocot
 
 
 def pins(root, stack, python):
-    """Read ``{name: version}`` from all files of a stack, for one version of Python."""
-    found = {}
+    """Return the version by name of all files of a stack, for one version of Python."""
+    versions = {}
     for name in STACKS[stack]:
         for line in (root / name).read_text().splitlines():
             if line and not line.startswith('#'):
@@ -43,9 +43,9 @@ def pins(root, stack, python):
                 assert re.fullmatch(r"[\w.-]+==[\w.]+(; python_version (<|>=) '3\.11')?", line), line
                 pin = Requirement(line)
                 if pin.marker is None or pin.marker.evaluate({'python_version': python}):
-                    assert canonicalize_name(pin.name) not in found, f'{line}: pinned twice for Python {python}'
-                    found[canonicalize_name(pin.name)] = str(pin.specifier).removeprefix('==')
-    return found
+                    assert canonicalize_name(pin.name) not in versions, f'{line}: pinned twice for Python {python}'
+                    versions[canonicalize_name(pin.name)] = str(pin.specifier).removeprefix('==')
+    return versions
 
 
 @pytest.mark.parametrize('python', ['3.10', '3.11', '3.12'])
@@ -92,19 +92,12 @@ def venv_sh(root, tmp_path):
         log.write_text('')
         path = os.pathsep.join([str(tools), os.path.dirname(sys.executable), '/usr/bin', '/bin'])
         kept = {name: os.environ[name] for name in ('HOME', 'LANG') if name in os.environ}
-        done = subprocess.run(
-            [checkout / 'requirements/venv.sh', 'tested'],
-            env={**kept, 'PATH': path, 'LOG': str(log), **variables},
-            capture_output=True,
-            text=True,
-        )
+        environment = {**kept, 'PATH': path, 'LOG': str(log), **variables}
+        command = [checkout / 'requirements/venv.sh', 'tested']
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
         return done, log.read_text().splitlines()
 
     return run
-
-
-def nvcc(release):
-    return {'nvcc': f'#!/bin/sh\necho "Cuda compilation tools, release {release}, V{release}.1"\n'}
 
 
 def test_interrupted_setup_continues_and_finished_setup_does_nothing(venv_sh):
@@ -119,7 +112,8 @@ def test_interrupted_setup_continues_and_finished_setup_does_nothing(venv_sh):
 
 @pytest.mark.parametrize(('release', 'forced', 'wanted'), [('13.1', '', '1'), ('12.8', '', '0'), ('13.1', '0', '0')])
 def test_cuda_ops_are_built_if_nvcc_matches_torch(venv_sh, release, forced, wanted):
-    done, calls = venv_sh(nvcc(release), FORCE_CUDA=forced)
+    nvcc = f'#!/bin/sh\necho "Cuda compilation tools, release {release}, V{release}.1"\n'
+    done, calls = venv_sh({'nvcc': nvcc}, FORCE_CUDA=forced)
     assert done.returncode == 0, done.stderr
     (last,) = (line.split() for line in calls if '-e' in line.split())
     assert last[0] == wanted and last[1].endswith('/requirements/cxx20')
