@@ -54,24 +54,25 @@ def _describe_checkpoint(path: Path) -> dict[str, Any]:
     notes: list[str] = []
     parts = split_parts(loaded.weights, loaded.meta, drop_unused=True, log=notes.append, keep_tokens=True)
     depth, width = parts.size
-    names = [name for name, size in SIZES.items() if (size.depth, size.embed_dim) == parts.size]
+    name = next((name for name, size in SIZES.items() if (size.depth, size.embed_dim) == parts.size), None)
     dataset_meta = loaded.meta.get('dataset_meta')
     dataset = dataset_meta.get('dataset_name') if isinstance(dataset_meta, dict) else None
     heads = [
         dict(
-            dataset=name or (dataset if isinstance(dataset, str) else None),
+            dataset=head_name or (dataset if isinstance(dataset, str) else None),
             keypoints=len(head['final_layer.weight']) if 'final_layer.weight' in head else None,
             decoder='classic' if 'deconv_layers.0.weight' in head else 'simple',
         )
-        for name, head in parts.heads.items()
+        for head_name, head in parts.heads.items()
     ]
     count, outputs = parts.expert_shape
+    kind = 'vitpose-plus' if count else 'vitpose'
     patch = list(parts.vit['patch_embed.proj.weight'].shape[2:])
     return dict(
         origin=parts.origin.format.title,
         reason=parts.origin.reason,
         container=loaded.container,
-        size=f'{names[0] if names else "no name"}: {depth} blocks of width {width}',
+        size=f'{name or "no name"}: {depth} blocks of width {width}',
         heads=heads,
         experts=dict(count=count, outputs=outputs, datasets=list(parts.experts)) if count else None,
         grid=list(parts.grid) if parts.grid else None,
@@ -86,11 +87,11 @@ def _describe_checkpoint(path: Path) -> dict[str, Any]:
         },
         notes=[*notes, *filter(None, [find_non_finite_weights(loaded.weights)])],
         # the patches of all shipped configs are 16x16
-        configs=_find_configs(parts.size, heads, parts.grid, bool(count)) if patch == [16, 16] else [],
+        configs=_find_configs(kind, name or '*', parts.size, heads, parts.grid) if patch == [16, 16] else [],
     )
 
 
-def _find_configs(size: tuple[int, int], heads: list[dict], grid: tuple[int, int] | None, experts: bool) -> list[str]:
+def _find_configs(kind: str, name: str, size: tuple, heads: list[dict], grid: tuple[int, int] | None) -> list[str]:
     """Find the shipped configs whose model has this depth and width, decoder, number of keypoints and image size."""
     if not heads or grid is None:
         return []
@@ -100,11 +101,11 @@ def _find_configs(size: tuple[int, int], heads: list[dict], grid: tuple[int, int
 
     from ..shipped import TOP
 
-    image, kind = f'{16 * grid[0]}x{16 * grid[1]}', 'vitpose-plus' if experts else 'vitpose'
+    image = f'{16 * grid[0]}x{16 * grid[1]}'
     wanted = sorted((head['keypoints'], head['decoder']) for head in heads)
     root = next(filter(Path.is_dir, (TOP / 'configs', TOP / 'vitpose_mm' / '.mim' / 'configs')), TOP / 'configs')
     configs = []
-    for path in sorted(root.rglob(f'{kind}-*{image}.py')):
+    for path in sorted(root.rglob(f'{kind}-{name}*{image}.py')):
         if not re.fullmatch(rf'{kind}-[a-z]+(-simple)?', path.stem.split('_')[0]):
             continue  # attention variants and students start from other models
         model = Config.fromfile(path).model

@@ -4,7 +4,7 @@ import pytest
 
 from vitpose.bench import contestants
 from vitpose.bench.contestant import REFERENCE, LeftOut
-from vitpose.bench.contestants import CONTESTANTS, check_names, make_contestants, register, require_packages
+from vitpose.bench.contestants import CONTESTANTS, make_contestants, register, require_packages
 
 
 def left_out(setup):
@@ -20,11 +20,6 @@ def test_registered_contestants_are_made_and_others_left_out(monkeypatch):
     assert make_contestants(1, ['gone']) == ({REFERENCE: ('ours', 1)}, {'gone': 'no GPU'})
     with pytest.raises(ValueError, match="'new' is already the name of a contestant"):
         register('new', left_out)
-
-
-def test_unknown_name():
-    with pytest.raises(ValueError, match='--only yolo: expected some of ours-fp32, ours-bf16, onnx'):
-        check_names(['onnx-fp32', 'yolo'])
 
 
 def test_missing_package_is_named_with_the_command_that_installs_it(monkeypatch):

@@ -22,11 +22,6 @@ def test_every_image_has_the_number_of_people(people):
     np.testing.assert_array_equal(again[0], images[0])
 
 
-def test_too_many_people():
-    with pytest.raises(ValueError, match='--people 301: expected from 1 to 300'):
-        render_people(1, 301)
-
-
 def test_hidden_people_are_not_among_the_boxes(monkeypatch):
     asked = []
 

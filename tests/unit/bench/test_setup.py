@@ -1,6 +1,5 @@
 """What contestants are made from: config and weights."""
 
-import pytest
 import torch
 
 from tests.unit.predict.tiny_models import several, single, write
@@ -33,13 +32,3 @@ def test_one_dataset_of_a_multi_dataset_model(multi_model_files, tmp_path):
     expected = PoseModel(*multi_model_files, 'cpu', dataset='mpii').model.state_dict()
     assert equal(setup.weights(), expected) and setup.config.model.head.out_channels == 16
     assert make_setup(several(), None, tmp_path, 'cpu', dataset='mpii').weights().keys() == expected.keys()
-    with pytest.raises(ValueError, match='dataset=None: this model predicts one of aic, coco, mpii'):
-        make_setup(*multi_model_files, tmp_path, 'cpu')
-
-
-def test_a_head_without_heatmaps(tmp_path):
-    cfg = single()
-    cfg.model.head = dict(type='RegressionHead', in_channels=48, num_joints=17)
-    cfg.model.neck = dict(type='GlobalAveragePooling')
-    with pytest.raises(ValueError, match='TopdownPoseEstimator with RegressionHead; expected .* a heatmap head'):
-        make_setup(cfg, None, tmp_path, 'cpu')

@@ -61,7 +61,8 @@ def test_one_dataset_and_some_contestants_with_a_checkpoint(bench, tmp_path, cap
     [
         ('--only yolo', '--only yolo: expected some of ours-fp32, again, peer'),
         ('--rounds 0', '--rounds 0: expected at least 1'),
-        ('--people 0', '--people 0: expected from 1'),
+        ('--people 0', '--people 0: expected from 1 to 300'),
+        ('--people 301', '--people 301: expected from 1 to 300'),
         ('--images -1', '--images -1: expected at least 1'),
         ('--batch-size 0', '--batch-size 0: expected at least 1'),
         ('--checkpoint d.pth', 'd.pth'),

@@ -32,13 +32,10 @@ def test_the_message_and_the_record(file, capsys):
     assert [path.name for path in (file.parent / 'out').iterdir()] == ['a.pth']
     assert meta['file'] == 'epoch_1.pth' and meta['origin'] == 'ours' and meta['changes'] == []
     assert meta['dataset_meta']['dataset_name'] == 'two'
-
-
-def test_infinite_weights_are_reported(file, capsys):
     content = torch.load(file)
     content['state_dict']['head.final_layer.bias'][0] = float('inf')
     torch.save(content, file)
-    convert(file, 'a.pth', 'ours')
+    convert(file, 'b.pth', 'ours')
     assert '  warning: 0 weights are NaN and 1 infinite, the first in head.final' in capsys.readouterr().out
 
 

@@ -31,11 +31,6 @@ def test_bad_input(refuses, words, message, model_files, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ['ten']
 
 
-def test_a_dataset_that_the_model_lacks(refuses, multi_model_files, tmp_path):
-    words = (*multi_model_files, '--to', 'onnx', '--out', tmp_path / 'a.onnx', '--dataset', 'hand')
-    refuses('export', *words, message="dataset='hand': this model predicts one of aic, coco, mpii")
-
-
 def test_a_file_that_differs_is_not_left(refuses, model_files, tmp_path, capsys, monkeypatch):
     out = tmp_path / 'out/a.onnx'
     monkeypatch.setattr(writing, 'write_onnx', lambda graph, example, file, *rest: file.write_bytes(b'onnx'))

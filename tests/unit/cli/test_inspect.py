@@ -101,12 +101,3 @@ def test_a_backbone_alone(inspect):
     assert description['origin'].startswith('MAE encoder') and description['grid'] == [14, 14]
     assert description['training'] == dict(epoch=1599) and description['dtype'] == ['bfloat16', 'float32']
     assert description['heads'] == []
-
-
-@pytest.mark.parametrize(
-    ('content', 'message'),
-    [({'conv1.weight': torch.ones(1)}, 'no ViT of a known origin: 1 keys such as conv1.weight'), ([1], 'found list')],
-)
-def test_unknown_content(refuses, tmp_path, content, message):
-    torch.save(content, tmp_path / 'a.pth')
-    refuses('inspect', tmp_path / 'a.pth', message=message)

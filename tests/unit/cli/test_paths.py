@@ -11,43 +11,32 @@ from vitpose.cli.main import COMMANDS
 from vitpose.cli.paths import check_detector, check_readable
 from vitpose.errors import MissingFileError, VitPoseError
 
-REFUSED = """
-predict missing.jpg --config c.py --checkpoint c.pth --out out
-predict a.jpg --config missing.py --checkpoint c.pth --out out
-predict a.jpg --config c.py --checkpoint missing.pth --out out
-predict a.jpg --model missing.onnx --out out
-predict a.jpg --config c.py --checkpoint c.pth --out out --boxes missing.json
-predict a.jpg --config c.py --checkpoint c.pth --out out --boxes c.json --images-json missing.json
-predict a.jpg --config c.py --checkpoint c.pth --out out --detector missing.onnx
-predict a.jpg --config c.py --checkpoint c.pth --out out --detector c.py missing.pth
-dataset missing.json --out out
-dataset c.json --images missing --out out
-dataset c.json --from missing.pth --out out
-dataset c.json --out folder
-check missing.py
-bench --config missing.py
-bench --config c.py --checkpoint missing.pth
-bench --train missing.py
-doctor missing.py
-cost c.py missing.py
-inspect missing.pth
-inspect missing.onnx
-convert missing.pth out.pth --to ours
-split missing.py c.pth --dataset coco --out out.pth
-split c.py missing.pth --dataset coco --out out.pth
-token extract missing.pth --out out.npz
-teacher-cache missing.py --out out
-export missing.py c.pth --to onnx --out out.onnx
-export c.py missing.pth --to onnx --out out.onnx
-export c.py c.pth --to onnx --out out.onnx --images missing.jpg
-export c.py c.pth --to onnx --out out.onnx --images a.jpg --boxes missing.json
-app missing.onnx
-app c.onnx --detector missing.onnx
-app
-models fetch missing
-synth --out c.py
-demo --out c.py
+# in each line, every file is missing once
+READABLE = """
+predict a.jpg --config c.py --checkpoint c.pth --out out --boxes c.json --images-json c.json
+predict a.jpg --config c.py --checkpoint c.pth --out out --detector c.py c.pth
+predict a.jpg --model c.onnx --out out --detector c.onnx
+dataset c.json --images folder --from c.pth --out out
+check c.py
+bench --config c.py --checkpoint c.pth
+bench --train c.py --beside c.py
+doctor c.py
+cost c.py c.py
+inspect c.pth
+inspect c.onnx
+convert c.pth out.pth --to ours
+split c.py c.pth --dataset coco --out out.pth
+token extract c.pth --out out.npz
+teacher-cache c.py --out out
+export c.py c.pth --to onnx --out out.onnx --images a.jpg --boxes c.json
+app c.onnx --detector c.onnx
 """.strip().splitlines()
+REFUSED = ['dataset c.json --out folder', 'app', 'models fetch missing', 'synth --out c.py', 'demo --out c.py']
+for words in map(str.split, READABLE):
+    for i in range(1, len(words)):
+        if words[i].startswith(('c.', 'a.', 'folder')):
+            missing = words[i].replace('folder', 'missing').replace('c.', 'missing.').replace('a.', 'missing.')
+            REFUSED.append(' '.join([*words[:i], missing, *words[i + 1 :]]))
 RUN = """
 import contextlib, io, json, sys
 from vitpose.cli.main import main

@@ -7,15 +7,6 @@ from vitpose.cli.main import main
 from vitpose.synthetic.keypoints import KINDS
 
 
-def test_dataset_and_preview_are_written(refuses, tmp_path, capsys):
-    words = ['synth', *'--train 2 --val 1 --workers 0 --difficulty hard'.split()]
-    words += ['--out', str(tmp_path / 'd'), '--preview', str(tmp_path / 'sheet.jpg')]
-    assert main(words) == 0
-    assert '2 training images' in capsys.readouterr().out
-    assert (tmp_path / 'd/annotations/val.json').is_file() and (tmp_path / 'sheet.jpg').is_file()
-    refuses(*words, message='--overwrite')
-
-
 @pytest.mark.parametrize(
     ('words', 'message'),
     [
@@ -33,11 +24,13 @@ def test_bad_arguments(tmp_path, capsys, words, message):
 
 
 @pytest.mark.parametrize('kind', KINDS)
-def test_default_folder(kind, tmp_path, monkeypatch, capsys):
+def test_default_folder_and_preview(kind, refuses, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     folder = 'data/synthetic' if kind == 'coco' else f'data/synthetic_{kind}'
-    assert main(['synth', *f'--kind {kind} --train 1 --val 1 --workers 0 --preview a.png'.split()]) == 0
+    words = f'synth --kind {kind} --train 1 --val 1 --workers 0 --difficulty hard --preview a.png'.split()
+    assert main(words) == 0
     assert f'{folder}: 1 training images' in capsys.readouterr().out
     assert (tmp_path / folder / 'annotations/val.json').is_file() and cv2.imread('a.png').std() > 10
     size = (360, 480) if kind == 'wholebody' else (240, 320)
     assert cv2.imread(f'{folder}/train/000000.jpg').shape[:2] == size
+    refuses(*words, message='--overwrite')

@@ -51,9 +51,8 @@ def test_each_missing_file_gets_one_line(doctor):
     assert code == 1
     assert {line.split(' is missing (')[0] for line in lines} == {*FILES, 'data/coco/train'}
     line_of = {line.split()[0]: line for line in lines}
-    assert line_of['data/cache'] == (
-        'data/cache is missing (train_dataloader.dataset.cache): write it with `vitpose teacher-cache`'
-    )
+    cache = 'data/cache is missing (train_dataloader.dataset.cache): write it with `vitpose teacher-cache`'
+    assert line_of['data/cache'] == cache
     assert 'train_dataloader.dataset.dataset.ann_file' in line_of['data/coco/train.json']
     assert 'val_evaluator.metrics.0.ann_file' in line_of['data/coco/val.json']
     assert line_of['token.npz'].endswith('from the checkpoint of stage 1')
@@ -62,7 +61,7 @@ def test_each_missing_file_gets_one_line(doctor):
     assert any(line.startswith('other/train.json is missing') for line in changed)
 
 
-def test_existing_files_are_not_listed(doctor):
+def test_existing_files_are_not_listed(doctor, capsys):
     for name in FILES:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).mkdir() if name.endswith('/') else Path(name).touch()
@@ -70,9 +69,6 @@ def test_existing_files_are_not_listed(doctor):
     Path('heads.mat').unlink()
     code, (line,) = doctor()
     assert code == 1 and line.startswith('heads.mat is missing (val_dataloader.dataset.datasets.1.headbox_file, ')
-
-
-def test_config_that_cannot_be_read(doctor, capsys):
     Path('config.py').write_text('model = 1 / 0')
     assert main(['doctor', 'config.py']) == 2
     assert 'vitpose doctor: config.py: ZeroDivisionError' in capsys.readouterr().err
