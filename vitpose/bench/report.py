@@ -13,7 +13,7 @@ from ..runs.table import figures_table
 from .rounds import STAGES, Result
 
 Results = Mapping[str, Result]
-PACKAGES = ('vitpose_mm', 'torch', 'numpy', 'opencv-python', 'mmpose')
+PACKAGES: tuple[str, ...] = ('vitpose_mm', 'torch', 'numpy', 'opencv-python', 'mmpose')
 PACKAGES += ('mmcv', 'onedl-mmcv', 'mmengine', 'onedl-mmengine')  # one of each pair is installed
 
 

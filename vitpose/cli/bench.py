@@ -100,7 +100,7 @@ def _measure(args: argparse.Namespace, setup: Any, contestants: dict, left_out: 
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task('', total=(args.rounds + 1) * len(contestants))
-        settings = (*people, args.rounds, setup.device)
+        settings = (people[0], people[1], args.rounds, setup.device)
         results = measure(contestants, *settings, lambda name: progress.update(task, description=name, advance=1))
     threads = {'torch': torch.get_num_threads(), 'opencv': cv2.getNumThreads()}
     about: dict[str, Any] = dict(machine=machine(), device=str(setup.device), threads=threads, config=str(args.config))

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from .paths import check_readable
@@ -20,7 +21,7 @@ the teacher's, and may be omitted if the student has the same width."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest='action', metavar='ACTION', required=True)
-    texts = dict(description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    texts: Any = dict(description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     extract = actions.add_parser('extract', help=DESCRIPTION, **texts)
     extract.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help="trained with freeze='all_but_token'")
     extract.add_argument('--out', type=Path, required=True, metavar='FILE', help='token file to write, *.npz')

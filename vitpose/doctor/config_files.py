@@ -50,4 +50,4 @@ def _strings(node: Any, key: str = '', root: str = '') -> Iterator[tuple[str, st
         if isinstance(node, dict):
             root = node.get('data_root') or root
         for name, value in node.items() if isinstance(node, dict) else enumerate(node):
-            yield from _strings(value, f'{key}.{name}' if key else name, root)
+            yield from _strings(value, f'{key}.{name}' if key else str(name), root)

@@ -88,9 +88,8 @@ def mice(tmp_path):
 @pytest.mark.parametrize('decoder', [dict(deconv_channels=8), dict(type='SimpleHead')], ids=['classic', 'simple'])
 def test_a_pose_model_of_any_size_is_the_start(decoder, dataset, mice, refuses, tmp_path):
     source, path = network(**decoder), tmp_path / 'pose.pth'
-    torch.save(
-        dict(state_dict=source.state_dict(), meta=dict(cfg='model = dict(backbone=dict(arch=dict(depth=2)))')), path
-    )
+    meta = dict(cfg='model = dict(backbone=dict(arch=dict(depth=2, num_heads=2)))')
+    torch.save(dict(state_dict=source.state_dict(), meta=meta), path)
     config, said, _ = dataset(mice, '--from', path)
     assert len((tmp_path / 'out/config.py').read_text().splitlines()) <= 40
     assert config.load_from == str(path) and config.model.backbone.init_cfg is None and 'heads' not in said
