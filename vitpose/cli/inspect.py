@@ -87,7 +87,7 @@ def _describe_checkpoint(path: Path) -> dict[str, Any]:
         },
         notes=[*notes, *filter(None, [find_non_finite_weights(loaded.weights)])],
         # the patches of all shipped configs are 16x16
-        configs=_find_configs(kind, name or '*', parts.size, heads, parts.grid) if patch == [16, 16] else [],
+        configs=_find_configs(kind, name or '', parts.size, heads, parts.grid) if patch == [16, 16] else [],
     )
 
 

@@ -1,6 +1,7 @@
 """`vitpose bench` on a tiny model, with our own contestant and a made-up one."""
 
 import json
+from unittest.mock import Mock
 
 import pytest
 
@@ -10,13 +11,7 @@ from vitpose.bench.contestant import REFERENCE, LeftOut
 from vitpose.bench.contestants import CONTESTANTS
 from vitpose.cli.main import main
 
-
-def gone(*_):
-    raise LeftOut('peer not installed: pip install peer')
-
-
-def interrupted(*_):
-    raise KeyboardInterrupt
+GONE = LeftOut('peer not installed: pip install peer')
 
 
 @pytest.fixture
@@ -24,7 +19,7 @@ def bench(tmp_path, monkeypatch):
     """A function that runs `vitpose bench` in a folder with a config c.py."""
     monkeypatch.chdir(tmp_path)
     ours = CONTESTANTS[REFERENCE]
-    monkeypatch.setattr(contestants, 'CONTESTANTS', {REFERENCE: ours, 'again': ours, 'peer': gone})
+    monkeypatch.setattr(contestants, 'CONTESTANTS', {REFERENCE: ours, 'again': ours, 'peer': Mock(side_effect=GONE)})
     single().dump('c.py')
     return lambda *words: main(['bench', *'--config c.py --images 1 --people 2 --device cpu'.split(), *words])
 
@@ -78,8 +73,7 @@ def test_bad_input_is_named(bench, words, message, capsys):
 
 
 def test_interruption_and_failure(bench, monkeypatch, capsys):
-    monkeypatch.setattr('vitpose.bench.ours.Ours.network', interrupted)
+    monkeypatch.setattr('vitpose.bench.ours.Ours.network', Mock(side_effect=[KeyboardInterrupt, GONE]))
     assert bench() == 130
-    monkeypatch.setattr('vitpose.bench.ours.Ours.network', gone)
     assert bench() == 1
     assert 'vitpose bench: ours-fp32 failed: ' in capsys.readouterr().err

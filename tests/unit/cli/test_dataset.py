@@ -90,6 +90,11 @@ def test_a_pose_model_of_any_size_is_the_start(decoder, dataset, mice, refuses, 
     source, path = network(**decoder), tmp_path / 'pose.pth'
     meta = dict(cfg='model = dict(backbone=dict(arch=dict(depth=2, num_heads=2)))')
     torch.save(dict(state_dict=source.state_dict(), meta=meta), path)
+    words = ['dataset', mice, '--out', tmp_path / 'other', '--from']
+    refuses(*words, path, '--arch', 'base', message='pose.pth has 2 blocks of width 128; omit --arch')
+    (tmp_path / 'bad.pth').write_bytes(b'not a checkpoint')
+    refuses(*words, tmp_path / 'bad.pth', message='bad.pth')
+    assert not (tmp_path / 'other').exists()
     config, said, _ = dataset(mice, '--from', path)
     assert len((tmp_path / 'out/config.py').read_text().splitlines()) <= 40
     assert config.load_from == str(path) and config.model.backbone.init_cfg is None and 'heads' not in said
@@ -101,11 +106,6 @@ def test_a_pose_model_of_any_size_is_the_start(decoder, dataset, mice, refuses, 
     assert model.head.final_layer.out_channels == 4 and model.backbone.layers[0].attn.num_heads == 2
     trained = [any(weight.requires_grad for weight in block.parameters()) for block in model.backbone.layers]
     assert trained == [False, True]
-    words = ['dataset', mice, '--out', tmp_path / 'other', '--from', path]
-    refuses(*words, '--arch', 'base', message='pose.pth has 2 blocks of width 128; omit --arch')
-    path.write_bytes(b'not a checkpoint')
-    refuses(*words, message='pose.pth')
-    assert not (tmp_path / 'other').exists()
 
 
 @pytest.mark.parametrize('recorded', [True, False])

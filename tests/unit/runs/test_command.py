@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from unittest.mock import Mock
 
 import pytest
 
@@ -19,12 +20,8 @@ def test_error_of_a_failed_command_is_shown(tmp_path):
 def test_interrupt_kills_the_command_and_its_children(tmp_path):
     child = 'import os, time; print(os.getpid(), flush=True); time.sleep(99)'
     command = [sys.executable, '-c', f'import subprocess, sys; subprocess.run([sys.executable, "-c", {child!r}])']
-
-    def interrupt(line):
-        raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        run_logged(command, tmp_path / 'log', interrupt)
+        run_logged(command, tmp_path / 'log', Mock(side_effect=KeyboardInterrupt))
     grandchild = int((tmp_path / 'log').read_text())
     for _ in range(50):
         try:

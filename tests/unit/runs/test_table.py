@@ -7,11 +7,8 @@ import torch
 from vitpose.runs.table import machine, markdown, minutes, print_table
 
 
-def test_minutes_are_rounded_to_seconds():
+def test_minutes_and_tables(capsys):
     assert [minutes(seconds) for seconds in (0, 59.6, 61, 3599.4)] == ['0:00 min', '1:00 min', '1:01 min', '59:59 min']
-
-
-def test_tables(capsys):
     rows = {'AP': '0.5', 'machine': 'a laptop'}
     assert markdown('A run', rows, ['First.', 'Second.']) == (
         '# A run\n\n|         | |\n|---------|---|\n| AP      | 0.5 |\n| machine | a laptop |\n\nFirst.\n\nSecond.\n'
