@@ -75,13 +75,10 @@ def test_a_file_without_published_hash(served, tmp_path):
         assert file.read_bytes() == CONTENT and digest == ''
 
 
-def test_what_to_do_without_network(served, tmp_path):
+def test_what_to_do_without_network_or_with_a_page_for_browsers(served, tmp_path):
     for url, reason in ((f'{served[1]}/{NAME}', 'HTTP Error 404'), (f'http://127.0.0.1:9/{NAME}', 'refused')):
         expected = rf'127.0.0.1 cannot be reached \(.*{reason}.*\). Without network access, download {url} elsewhere'
         with pytest.raises(DownloadError, match=expected):
             download(replace(PUBLISHED, url=url), tmp_path / 'out')
-
-
-def test_pages_for_browsers_are_named(tmp_path):
     with pytest.raises(DownloadError, match=r'requires a browser to download: open https://1drv.ms/u/s!abc, save'):
         download(replace(PUBLISHED, url='https://1drv.ms/u/s!abc'), tmp_path)
