@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
     init_default_scope('mmpose')
     models, figures = zip(*map(_count, args.configs), strict=True)
     if args.measure or args.only:
-        _measure(models, figures, args)
+        _measure(list(models), figures, args)
     names = [Path(path).stem for path in args.configs]
     Console().print(*_tables(names, figures, args.compare))
     if args.json:
@@ -86,7 +86,7 @@ def _count(path: str) -> tuple[Any, dict[str, float]]:
     return model, row | {f'{part} GMACs': macs / 1e9 for part, macs in counted.macs.items()}
 
 
-def _measure(models: Sequence[Any], rows: Sequence[dict[str, float]], args: argparse.Namespace) -> None:
+def _measure(models: list[Any], rows: Sequence[dict[str, float]], args: argparse.Namespace) -> None:
     """Measure all models in each mode, and add the figures to their rows."""
     from rich.progress import Progress
 
