@@ -6,13 +6,10 @@ TOP = Path(__file__).resolve().parents[1]  # a checkout or site-packages
 
 
 def shipped(name: str) -> Path:
-    """Return the path of a shipped file in a checkout or an installation.
-
-    Args:
-        name: Path of the file within a checkout, such as 'requirements/tested.txt'.
+    """Return the path of a shipped file, such as 'requirements/tested.txt', in a checkout or an installation.
 
     Raises:
-        FileNotFoundError: If the file exists in neither.
+        FileNotFoundError: it exists in neither.
     """
     candidates = (TOP / name, TOP / 'vitpose_mm' / '.mim' / name)
     for path in candidates:

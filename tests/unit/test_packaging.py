@@ -18,8 +18,7 @@ def source(root, tmp_path_factory):
     for name in ('vitpose', 'vitpose_base', 'vitpose_mm', 'configs', 'projects', 'requirements'):
         shutil.copytree(root / name, folder / name, ignore=skip)
     for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'README.md', 'LICENSE', 'model-index.yml'):
-        if (root / name).exists():
-            shutil.copy2(root / name, folder / name)
+        shutil.copy2(root / name, folder / name)
     return folder
 
 
@@ -35,37 +34,26 @@ def wheel(source, tmp_path_factory):
     subprocess.run([*pip, '-w', out, source], check=True, capture_output=True)
     assert tree(source) == before, 'building left files in the checkout'
     (path,) = out.iterdir()
-    return path
+    return zipfile.ZipFile(path)
 
 
-def test_wheel_contains_every_config_where_mim_looks(wheel, root):
-    names = set(zipfile.ZipFile(wheel).namelist())
-    files = [path for path in (root / 'configs').rglob('*') if path.is_file() and path.suffix != '.pyc']
-    configs = {path.relative_to(root).as_posix() for path in files}
-    assert len(configs) > 20
-    assert {f'vitpose_mm/.mim/{name}' for name in configs} <= names
-    assert 'vitpose_mm/.mim/model-index.yml' in names
-
-
-def test_wheel_contains_every_module_and_the_requirement_files(wheel, root):
-    archive = zipfile.ZipFile(wheel)
-    names = set(archive.namelist())
-    modules = {path.relative_to(root).as_posix() for path in root.glob('vitpose*/**/*.py')}
-    modules = {name for name in modules if '.mim' not in name}
-    assert {'vitpose/cli/main.py', 'vitpose_mm/backbones/vit.py'} <= modules
-    assert modules <= names
-    assert {'vitpose_mm/py.typed', 'vitpose/predict/outputs/page.html'} <= names
-    for name in ('tested', 'legacy'):
-        text = (root / 'requirements' / f'{name}.txt').read_text()
-        assert archive.read(f'vitpose_mm/.mim/requirements/{name}.txt').decode() == text
+def test_wheel_contains_every_module_and_config_and_the_requirement_files(wheel, root):
+    names = set(wheel.namelist())
+    configs = {path for path in (root / 'configs').rglob('*') if path.is_file() and path.suffix != '.pyc'}
+    modules = {path for path in root.glob('vitpose*/**/*.py') if '.mim' not in path.parts}
+    assert len(configs) > 20 and {root / 'vitpose/cli/main.py', root / 'vitpose_mm/backbones/vit.py'} <= modules
+    assert {f'vitpose_mm/.mim/{path.relative_to(root).as_posix()}' for path in configs} <= names  # where MIM looks
+    assert {path.relative_to(root).as_posix() for path in modules} <= names
+    assert {'vitpose_mm/py.typed', 'vitpose/predict/outputs/page.html', 'vitpose_mm/.mim/model-index.yml'} <= names
+    for name in ('requirements/tested.txt', 'requirements/legacy.txt'):
+        assert wheel.read(f'vitpose_mm/.mim/{name}') == (root / name).read_bytes()
     assert not [name for name in names if name.startswith(('tests/', 'configs/', 'projects/', 'build/'))]
 
 
 def test_wheel_installs_the_command_and_requires_neither_torch_nor_openmmlab(wheel):
-    archive = zipfile.ZipFile(wheel)
-    (info,) = {name.split('/')[0] for name in archive.namelist() if '.dist-info/' in name}
-    assert 'vitpose = vitpose.cli.main:main' in archive.read(f'{info}/entry_points.txt').decode()
-    lines = archive.read(f'{info}/METADATA').decode().split('\n\n')[0].splitlines()
+    (info,) = {name.split('/')[0] for name in wheel.namelist() if '.dist-info/' in name}
+    assert 'vitpose = vitpose.cli.main:main' in wheel.read(f'{info}/entry_points.txt').decode()
+    lines = wheel.read(f'{info}/METADATA').decode().split('\n\n')[0].splitlines()
     needed = [line for line in lines if line.startswith('Requires-Dist:') and 'extra ==' not in line]
     assert any('numpy' in line for line in needed)
     assert not [line for line in needed if ' mm' in line or 'torch' in line]
@@ -73,22 +61,23 @@ def test_wheel_installs_the_command_and_requires_neither_torch_nor_openmmlab(whe
     assert 'Requires-Python: >=3.10' in lines
 
 
+INSTALLED = """
+from pathlib import Path
+import vitpose_mm
+from vitpose.doctor.stack import read_stack
+here = Path(vitpose_mm.__file__).parent
+assert here.parent == Path.cwd(), here
+assert read_stack("tested")["mmpose"] == "1.3.2"
+from mmengine import Config
+leaf = sorted((here / ".mim/configs/coco").glob("*.py"))[0]
+assert Config.fromfile(leaf).model.backbone.type == "ViT"
+"""
+
+
 def test_installed_wheel_finds_its_configs(wheel, tmp_path):
     """When unpacked outside the checkout, the configs load and doctor reads its pins."""
-    zipfile.ZipFile(wheel).extractall(tmp_path)
-    code = (
-        'import sys\n'
-        'from pathlib import Path\n'
-        'import vitpose_mm\n'
-        'from vitpose.doctor.stack import read_stack\n'
-        'here = Path(vitpose_mm.__file__).parent\n'
-        'assert here.parent == Path.cwd(), here\n'
-        'assert read_stack("tested")["mmpose"] == "1.3.2"\n'
-        'from mmengine import Config\n'
-        'leaf = sorted((here / ".mim/configs/coco").glob("*.py"))[0]\n'
-        'assert Config.fromfile(leaf).model.backbone.type == "ViT"'
-    )
-    done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True)
+    wheel.extractall(tmp_path)
+    done = subprocess.run([sys.executable, '-c', INSTALLED], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

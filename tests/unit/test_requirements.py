@@ -34,18 +34,18 @@ for name, text in dict.fromkeys(('torchvision', 'mmengine', 'mmcv.ops', 'xtcocot
 
 
 def pins(root, stack, python):
-    """Read ``{name: version}`` from all files of a stack, for one version of Python."""
-    found = {}
-    for name in STACKS[stack]:
-        for line in (root / name).read_text().splitlines():
+    """Return the names in all files of a stack, for one version of Python."""
+    names = []
+    for file in STACKS[stack]:
+        for line in (root / file).read_text().splitlines():
             if line and not line.startswith('#'):
                 # the only form that `vitpose doctor` reads
                 assert re.fullmatch(r"[\w.-]+==[\w.]+(; python_version (<|>=) '3\.11')?", line), line
                 pin = Requirement(line)
                 if pin.marker is None or pin.marker.evaluate({'python_version': python}):
-                    assert canonicalize_name(pin.name) not in found, f'{line}: pinned twice for Python {python}'
-                    found[canonicalize_name(pin.name)] = str(pin.specifier).removeprefix('==')
-    return found
+                    assert canonicalize_name(pin.name) not in names, f'{line}: pinned twice for Python {python}'
+                    names.append(canonicalize_name(pin.name))
+    return set(names)
 
 
 @pytest.mark.parametrize('python', ['3.10', '3.11', '3.12'])
@@ -57,17 +57,16 @@ def test_dependencies_of_the_installed_packages_are_pinned(root):
     installed = {canonicalize_name(d.name): d for d in importlib.metadata.distributions()}
     stack = 'tested' if 'onedl-mmcv' in installed else 'legacy'
     pinned = pins(root, stack, '.'.join(map(str, sys.version_info[:2])))
-    todo = [(name, '') for name in pinned.keys() & installed.keys()]
+    todo = [(name, '') for name in pinned & installed.keys()]
     assert len(todo) > 80
     seen, missing = set(todo), set()
     while todo:
         name, extra = todo.pop()
-        for line in installed[name].requires or []:
-            needed = Requirement(line)
+        for needed in map(Requirement, installed[name].requires or []):
             other = canonicalize_name(needed.name)
             if needed.marker and not needed.marker.evaluate({'extra': extra}):
                 continue
-            if other not in pinned and other not in LEFT_OUT:
+            if other not in pinned | LEFT_OUT:
                 missing.add(f'{other} (required by {name})')
             new = {(other, extra) for extra in ('', *needed.extras)} - seen if other in installed else set()
             seen |= new
@@ -92,19 +91,12 @@ def venv_sh(root, tmp_path):
         log.write_text('')
         path = os.pathsep.join([str(tools), os.path.dirname(sys.executable), '/usr/bin', '/bin'])
         kept = {name: os.environ[name] for name in ('HOME', 'LANG') if name in os.environ}
-        done = subprocess.run(
-            [checkout / 'requirements/venv.sh', 'tested'],
-            env={**kept, 'PATH': path, 'LOG': str(log), **variables},
-            capture_output=True,
-            text=True,
-        )
+        environment = {**kept, 'PATH': path, 'LOG': str(log), **variables}
+        command = [checkout / 'requirements/venv.sh', 'tested']
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
         return done, log.read_text().splitlines()
 
     return run
-
-
-def nvcc(release):
-    return {'nvcc': f'#!/bin/sh\necho "Cuda compilation tools, release {release}, V{release}.1"\n'}
 
 
 def test_interrupted_setup_continues_and_finished_setup_does_nothing(venv_sh):
@@ -119,7 +111,8 @@ def test_interrupted_setup_continues_and_finished_setup_does_nothing(venv_sh):
 
 @pytest.mark.parametrize(('release', 'forced', 'wanted'), [('13.1', '', '1'), ('12.8', '', '0'), ('13.1', '0', '0')])
 def test_cuda_ops_are_built_if_nvcc_matches_torch(venv_sh, release, forced, wanted):
-    done, calls = venv_sh(nvcc(release), FORCE_CUDA=forced)
+    nvcc = f'#!/bin/sh\necho "Cuda compilation tools, release {release}, V{release}.1"\n'
+    done, calls = venv_sh({'nvcc': nvcc}, FORCE_CUDA=forced)
     assert done.returncode == 0, done.stderr
     (last,) = (line.split() for line in calls if '-e' in line.split())
     assert last[0] == wanted and last[1].endswith('/requirements/cxx20')

@@ -7,11 +7,8 @@ import pytest
 from vitpose import shipped
 
 
-def test_file_is_found_at_the_top_of_a_checkout(root):
+def test_file_is_found_in_a_checkout_and_in_an_installation(root, tmp_path, monkeypatch):
     assert shipped.shipped('model-index.yml') == root / 'model-index.yml'
-
-
-def test_file_is_found_in_an_installation(tmp_path, monkeypatch):
     monkeypatch.setattr(shipped, 'TOP', tmp_path)
     file = tmp_path / 'vitpose_mm/.mim/model-index.yml'
     with pytest.raises(FileNotFoundError, match=rf'neither {tmp_path}/model-index.yml nor {file}'):

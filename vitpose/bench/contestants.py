@@ -1,16 +1,8 @@
-"""Contestants by name: ours, and those that `register` adds.
+"""Contestants by name: ours, and those that `register` adds, as projects/peers does for other tools.
 
 To add a contestant, write a class with the stages of `Contestant`, and register a function that makes it from a
 `Setup`. The function imports the contestant's packages, and raises `LeftOut` with the reason if it cannot run here.
 Timing, comparison, table, plot and JSON follow; `vitpose.cli.main.main(['bench', ...])` then measures it beside ours.
-projects/peers registers other tools this way.
-
->>> def make_mine(setup):
-...     require_packages('pip install my_backend', 'my_backend')
-...     from my_contestant import Mine
-...
-...     return Mine(setup)
->>> register('mine', make_mine)
 """
 
 from collections.abc import Callable, Sequence
@@ -41,21 +33,16 @@ def require_packages(command: str, *packages: str) -> None:
 def make_contestants(setup: Setup, names: Sequence[str] = ()) -> tuple[dict[str, Contestant], dict[str, str]]:
     """Make the contestants of some names, or all, and the reference first.
 
-    Returns:
-        The contestants by name, and by name the reason why others cannot run and are left out.
-
-    Raises:
-        ValueError: a name is unknown.
+    Returns them by name, and by name the reason why others cannot run and are left out.
     """
     check_names(names)
     made, left_out = {}, {}
     for name, make in CONTESTANTS.items():
-        if names and name not in (REFERENCE, *names):
-            continue
-        try:
-            made[name] = make(setup)
-        except LeftOut as reason:
-            left_out[name] = ' '.join(str(reason).split())
+        if not names or name in (REFERENCE, *names):
+            try:
+                made[name] = make(setup)
+            except LeftOut as reason:
+                left_out[name] = ' '.join(str(reason).split())
     return made, left_out
 
 
@@ -76,7 +63,7 @@ def _make(name: str, setup: Setup) -> Contestant:
     runtime = 'onnxruntime' if kind == 'onnx' else 'openvino'
     quantizer = ['nncf'] if precision == 'int8' else []
     require_packages("pip install 'vitpose_mm[export]'", 'onnx', 'onnxscript', runtime, *quantizer)
-    from .exported import Exported
+    from .ours import Exported
 
     return Exported(setup, kind, precision)
 

@@ -1,4 +1,4 @@
-"""PosePredictor as a contestant."""
+"""PosePredictor as a contestant: in torch, and with exported files."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -6,11 +6,15 @@ from typing import Any, cast
 
 import numpy as np
 
+from vitpose_mm.export.int8 import MIN_CALIBRATION_CROPS
 from vitpose_mm.optim.autocast import EMULATION_WARNING, has_bfloat16
 
+from ..export.people import crop_people
+from ..export.writing import SUFFIXES, Target, write_file
 from ..predict.batching import Batch, fill_batches, start_work
+from ..predict.models.torch_model import PoseModel
 from ..predict.poses import Frame
-from ..predict.predictor import MAX_THREADS, PosePredictor, load_model
+from ..predict.predictor import MAX_THREADS, PosePredictor
 from .contestant import Boxes, Contestant, Images, LeftOut
 from .setup import Setup
 
@@ -21,12 +25,13 @@ class Ours(Contestant):
     def __init__(self, setup: Setup, precision: str):
         if precision == 'bf16' and not has_bfloat16(setup.device.type):
             raise LeftOut(EMULATION_WARNING)
-        model = load_model(setup.config, setup.checkpoint, device=str(setup.device), precision=precision)
-        self._start(PosePredictor(model, batch_size=setup.batch_size))
-
-    def _start(self, predictor: PosePredictor) -> None:
-        self.predictor, self.model = predictor, cast(Any, predictor.model)
+        self.predictor = self._load(setup, precision)
+        self.model = cast(Any, self.predictor.model)
         self.pool = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))  # as many threads as PosePredictor
+
+    def _load(self, setup: Setup, precision: str) -> PosePredictor:
+        options: dict[str, Any] = dict(device=str(setup.device), batch_size=setup.batch_size, precision=precision)
+        return PosePredictor.load(setup.config, setup.checkpoint, **options)
 
     def preprocess(self, images: Images, boxes: Boxes) -> list[Batch]:
         """Boxes are checked and cropped, in threads, into uint8 arrays."""
@@ -56,3 +61,37 @@ class Ours(Contestant):
     def predict(self, images: Images, boxes: Boxes) -> np.ndarray:
         """PosePredictor's own call; cropping overlaps with the network."""
         return np.concatenate([poses.keypoints for poses in self.predictor(list(images), list(boxes))])
+
+
+class Exported(Ours):
+    """A file of the model, 'onnx' or 'openvino'; its network stage includes the decoding.
+
+    It is calibrated with rendered people in int8, and left out on another device than the CPU, in bf16 on a processor
+    without it, or if the export fails.
+    """
+
+    packages = ('onnx', 'onnxruntime', 'onnxruntime-gpu', 'openvino')
+
+    def __init__(self, setup: Setup, kind: str, precision: str):
+        if setup.device.type != 'cpu':
+            raise LeftOut('measured on the CPU alone')
+        self.kind = kind
+        super().__init__(setup, precision)
+
+    def _load(self, setup: Setup, precision: str) -> PosePredictor:
+        model = PoseModel(setup.config, setup.checkpoint, 'cpu')
+        crops = crop_people(model.crop_rule, MIN_CALIBRATION_CROPS if precision == 'int8' else 1)
+        file = setup.checkpoint.with_name(f'{self.kind}-{precision}{SUFFIXES[self.kind]}')
+        target = Target(self.kind, precision)
+        try:  # differences are in the table
+            write_file(model, setup.checkpoint, target, file, crops, accept=lambda differences: None)
+        except ValueError as problem:
+            raise LeftOut(f'export failed: {problem}') from problem
+        return PosePredictor.load(file, device='cpu', batch_size=setup.batch_size)
+
+    def network(self, inputs: list[Batch]) -> list[Any]:
+        """Normalization, network and decoding, which are one graph."""
+        return [self.model.predict(batch.crops[: len(batch.people)]) for batch in inputs]
+
+    def _keypoints(self, output: Any) -> tuple[np.ndarray, np.ndarray]:
+        return output

@@ -9,23 +9,23 @@ from ..synthetic.renderer import difficulty, render
 
 SIZE = (640, 480)  # (w, h) in pixels
 MAX_PEOPLE = 300  # per image
+MIN_AREA_PX = 12  # visible
 
 
 def render_people(images: int, people: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Render a number of images, always the same, with a number of people in each, up to 300.
 
+    ValueError if a number is not accepted, or too many people are hidden.
+
     Returns:
         Images (480, 640, 3) uint8 BGR, and for each the boxes (people, 4) x1 y1 x2 y2 in image pixels, float32.
-
-    Raises:
-        ValueError: a number is not accepted, or too many of the people are hidden.
     """
     if images < 1:
         raise ValueError(f'--images {images}: expected at least 1')
     if not 1 <= people <= MAX_PEOPLE:
         raise ValueError(f'--people {people}: expected from 1 to {MAX_PEOPLE}')
-    scenes = [_render(people, i) for i in range(images)]
-    return [image for image, _ in scenes], [boxes for _, boxes in scenes]
+    pictures, boxes = zip(*(_render(people, seed) for seed in range(images)), strict=True)
+    return list(pictures), list(boxes)
 
 
 def _render(people: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -35,9 +35,8 @@ def _render(people: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         count = round(extra * people)
         level = replace(difficulty('easy'), people=(count, count), stature=(0.8 * stature, stature), overlap=1.0)
         drawn = render(np.random.default_rng(seed), keypoint_set('coco'), level, *SIZE[::-1])
-        visible = [person for person in drawn.people if person['area'] >= 12]
-        if len(visible) >= people:
-            visible = sorted(visible, key=lambda person: -person['area'])[:people]
+        visible = sorted(drawn.people, key=lambda person: -person['area'])[:people]
+        if len(visible) == people and visible[-1]['area'] >= MIN_AREA_PX:
             boxes = np.array([person['bbox'] for person in visible], np.float32)
             boxes[:, 2:] += boxes[:, :2]
             return drawn.image, boxes

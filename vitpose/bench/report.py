@@ -9,35 +9,20 @@ from typing import Any
 from vitpose_base.files import replacing, write_text
 from vitpose_base.installed import installed_versions
 
+from ..runs.table import figures_table
 from .rounds import STAGES, Result
 
-PACKAGES = (
-    'vitpose_mm',
-    'torch',
-    'numpy',
-    'opencv-python',
-    'mmpose',
-    'mmcv',
-    'onedl-mmcv',
-    'mmengine',
-    'onedl-mmengine',
-)
+Results = Mapping[str, Result]
+PACKAGES: tuple[str, ...] = ('vitpose_mm', 'torch', 'numpy', 'opencv-python', 'mmpose')
+PACKAGES += ('mmcv', 'onedl-mmcv', 'mmengine', 'onedl-mmengine')  # one of each pair is installed
 
 
-def table(results: Mapping[str, Result], title: str) -> Any:
+def table(results: Results, title: str) -> Any:
     """A rich table: people per second in each stage, with quartiles, and the differences in pixels."""
-    from rich import box
-    from rich.table import Table
-
-    caption = (
-        'people per second: median, and half of the interquartile range in % of it;\n'
-        'px: largest and median distance of the keypoints from those of ours-fp32'
-    )
-    shown = Table(title=title, caption=caption, title_justify='left', box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    shown.add_column('', no_wrap=True)
-    headings = ('pre-\nprocessing', 'network', 'decoding', 'end to end', 'largest\npx', 'median\npx')
-    for heading in headings:
-        shown.add_column(heading, justify='right', no_wrap=True)
+    caption = 'people per second: median, and half of the interquartile range in % of it;\n'
+    caption += 'px: largest and median distance of the keypoints from those of ours-fp32'
+    headings = ('', 'pre-\nprocessing', 'network', 'decoding', 'end to end', 'largest\npx', 'median\npx')
+    shown = figures_table(title, *headings, caption=caption)
     for name, result in results.items():
         rates = (result.rate(stage) for stage in STAGES)
         cells = [f'{_short(middle)} ±{50 * (high - low) / middle:.0f}%' for low, middle, high in rates]
@@ -45,7 +30,7 @@ def table(results: Mapping[str, Result], title: str) -> Any:
     return shown
 
 
-def draw(results: Mapping[str, Result], title: str, path: Path) -> None:
+def draw(results: Results, title: str, path: Path) -> None:
     """Draw the medians as bars with quartiles and every round as a dot, one panel per stage, as a PNG file."""
     import matplotlib
 
@@ -53,7 +38,6 @@ def draw(results: Mapping[str, Result], title: str, path: Path) -> None:
     from matplotlib import pyplot
 
     figure, panels = pyplot.subplots(1, len(STAGES), figsize=(14, 1.6 + 0.45 * len(results)), dpi=120, sharey=True)
-    names = list(results)
     for stage, panel in zip(STAGES, panels, strict=True):
         for row, (name, result) in enumerate(results.items()):
             low, middle, high = result.rate(stage)
@@ -62,7 +46,7 @@ def draw(results: Mapping[str, Result], title: str, path: Path) -> None:
             dots = [result.people / seconds for seconds in result.seconds[stage]]
             panel.plot(dots, [row] * len(dots), '.', color='black', markersize=3, alpha=0.5)
             panel.annotate(_short(middle), (0, row), (4, 0), textcoords='offset points', va='center', fontsize=9)
-        panel.set(title=stage, xlabel='people per second', yticks=range(len(names)), yticklabels=names)
+        panel.set(title=stage, xlabel='people per second', yticks=range(len(results)), yticklabels=results)
         panel.grid(axis='x', alpha=0.3)
     panels[0].invert_yaxis()
     figure.suptitle(title, fontsize=9)
@@ -73,30 +57,19 @@ def draw(results: Mapping[str, Result], title: str, path: Path) -> None:
 
 
 def write_json(
-    results: Mapping[str, Result],
-    left_out: Mapping[str, str],
-    about: Mapping[str, Any],
-    path: Path,
-    packages: Iterable[str] = (),
+    results: Results, left_out: Mapping[str, str], about: Mapping[str, Any], path: Path, packages: Iterable[str] = ()
 ) -> None:
-    """Write every single time, what was derived from them, and `about`: machine, threads, config, sizes.
+    """Write every single time, what was derived from them, reasons, versions of packages, and what it is about."""
 
-    The reasons in `left_out` and the versions of `PACKAGES` and of more packages are added.
-    """
-    contestants = {
-        name: {
-            'largest_difference_px': result.largest_px if math.isfinite(result.largest_px) else None,
-            'median_difference_px': result.median_px if math.isfinite(result.median_px) else None,
-            'stages': {
-                stage: {
-                    'people_per_second': dict(zip(('lower_quartile', 'median', 'upper_quartile'), rate, strict=True)),
-                    'seconds': result.seconds[stage],
-                }
-                for stage, rate in ((stage, result.rate(stage)) for stage in STAGES)
-            },
-        }
-        for name, result in results.items()
-    }
+    def described(result: Result) -> dict[str, Any]:
+        stages = {}
+        for stage in STAGES:
+            rate = dict(zip(('lower_quartile', 'median', 'upper_quartile'), result.rate(stage), strict=True))
+            stages[stage] = {'people_per_second': rate, 'seconds': result.seconds[stage]}
+        largest, median = (px if math.isfinite(px) else None for px in (result.largest_px, result.median_px))
+        return {'largest_difference_px': largest, 'median_difference_px': median, 'stages': stages}
+
+    contestants = {name: described(result) for name, result in results.items()}
     versions = installed_versions((*PACKAGES, *packages))
     whole = {**about, 'versions': versions, 'contestants': contestants, 'left_out': dict(left_out)}
     write_text(path, json.dumps(whole, indent=2, allow_nan=False) + '\n')

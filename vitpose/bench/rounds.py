@@ -15,14 +15,10 @@ STAGES = ('pre-processing', 'network', 'decoding', 'end to end')
 
 @dataclass
 class Result:
-    """What was measured of one contestant.
-
-    Distances are those of keypoints from the reference's, of both ways to predict (the three stages, and end to end);
-    they are not finite if a keypoint is not.
-    """
+    """What was measured of one contestant."""
 
     people: int  # in each of the times
-    largest_px: float  # largest distance in image pixels
+    largest_px: float  # of the distances of the keypoints of both ways to predict from the reference's, in image pixels
     median_px: float
     seconds: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in STAGES})  # of every round
 
@@ -42,27 +38,15 @@ def measure(
 ) -> dict[str, Result]:
     """Measure all contestants, warm: each predicts once before, and its keypoints are compared.
 
-    The order is reversed in every other round, so that no contestant always follows the same one.
-
-    Args:
-        contestants: by name, the reference among them.
-        images: to predict.
-        boxes: of their people.
-        rounds: how often each is measured.
-        device: each stage ends when its work there is done.
-        progress: called with the name before each contestant is run, `rounds` + 1 times each.
-
-    Raises:
-        ValueError: no round, or a contestant predicts another number of people or keypoints than the reference.
-        RuntimeError: a contestant failed; the message names it.
+    The order is reversed in every other round, so that no contestant always follows the same one. A stage ends when its
+    work on the device is done. `progress` is called with each name before it is run, `rounds` + 1 times. ValueError if
+    a contestant's keypoints have another shape than the reference's, RuntimeError with its name if it fails.
     """
-    if rounds < 1:
-        raise ValueError(f'--rounds {rounds}: expected at least 1')
     keypoints = {}
     for name, contestant in contestants.items():
         progress(name)
         try:
-            keypoints[name] = _run(contestant, images, boxes, device)[0]
+            keypoints[name], _ = _run(contestant, images, boxes, device)
         except Exception as problem:  # of other packages, of any kind
             raise RuntimeError(f'{name} failed: {type(problem).__name__}: {problem}') from problem
     results = {name: _compare(name, predicted, keypoints[REFERENCE][1]) for name, predicted in keypoints.items()}
@@ -74,9 +58,7 @@ def measure(
     return results
 
 
-def _run(
-    contestant: Contestant, images: Images, boxes: Boxes, device: torch.device
-) -> tuple[tuple[np.ndarray, np.ndarray], dict[str, float]]:
+def _run(contestant: Contestant, images: Images, boxes: Boxes, device: torch.device) -> tuple[tuple, dict[str, float]]:
     """Keypoints of the three stages and of the prediction end to end, and the seconds of each stage."""
     seconds: dict[str, float] = {}
 
@@ -99,5 +81,5 @@ def _compare(name: str, predicted: tuple[np.ndarray, np.ndarray], reference: np.
     for points in predicted:
         if points.shape != reference.shape:
             raise ValueError(f'{name}: keypoints of shape {points.shape}, the reference has {reference.shape}')
-    distances = np.concatenate([np.linalg.norm(points.astype(np.float64) - reference, axis=-1) for points in predicted])
+    distances = np.linalg.norm(np.stack(predicted).astype(np.float64) - reference, axis=-1)
     return Result(len(reference), float(distances.max()), float(np.median(distances)))

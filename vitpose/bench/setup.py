@@ -54,25 +54,13 @@ def make_setup(
 ) -> Setup:
     """Read a config and a checkpoint once for all contestants; take one dataset's model from a multi-dataset one.
 
-    Args:
-        config: config file, or a loaded config.
-        checkpoint: file that the config's model loads; None for random weights, always the same.
-        folder: where the weights are written for the contestants.
-        device: see `load_model`.
-        batch_size: people per batch.
-        dataset: see `load_model`.
-
-    Raises:
-        OSError: a file does not exist.
-        ValueError: see `PoseModel`; or a batch size below 1.
+    Without a checkpoint the weights are random, always the same. They are written into `folder` for the contestants.
+    `PoseModel` says what the other arguments mean and which errors are raised.
     """
-    if batch_size < 1:
-        raise ValueError(f'--batch-size {batch_size}: expected at least 1')
-    cfg, name = read_config(config)
-    datasets = head_names(cfg)
+    cfg, _ = read_config(config)
+    datasets, file = head_names(cfg), folder / 'weights.pth'
     plain = deepcopy(split_config(cfg, chosen(dataset, datasets)) if datasets else cfg)
     plain.model.test_cfg = dict(plain.model.get('test_cfg') or {}, flip_test=False)
-    file = folder / 'weights.pth'
     if checkpoint is None:
         weights = random_model(plain).state_dict()
         plain.model.backbone.pop('init_cfg', None)

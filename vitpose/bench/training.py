@@ -1,6 +1,5 @@
 """Speed of training: loading, the step and both, of one or more configs in one run."""
 
-import math
 import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,20 +34,6 @@ class Speed:
     step: list[float] = field(default_factory=list)  # samples per second of the training step alone
     both: list[float] = field(default_factory=list)  # samples per second of training with `workers` workers
 
-    @property
-    def per_core(self) -> float:
-        """Samples per second that one worker loads while as many run as there are."""
-        return float(np.median(self.loading[self.workers])) / self.workers
-
-    @property
-    def loading_is_slower(self) -> bool:
-        """Whether loading with all workers is slower than the step."""
-        return float(np.median(self.loading[self.workers])) < float(np.median(self.step))
-
-    def cores(self, gpu: float) -> int:
-        """Cores that load the samples of a GPU that trains `gpu` samples per second."""
-        return math.ceil(gpu / self.per_core)
-
 
 def measure(
     configs: Mapping[str, Config],
@@ -62,24 +47,10 @@ def measure(
 ) -> dict[str, Speed]:
     """Measure configs, alternating; the order is reversed in every other round.
 
-    The training set is drawn from at random, without end, so it may be smaller than a batch.
-
-    Args:
-        configs: by name, each with train_dataloader, and for the step with model and optim_wrapper.
-        workers: numbers of worker processes; the largest one also loads for both.
-        seconds: length of each measurement.
-        rounds: how often each is measured.
-        device: of the step.
-        batch_size: instead of that of each config.
-        with_step: whether to measure the step and both.
-        progress: called with the name of each measurement.
-
-    Raises:
-        ValueError: no round, no worker, or a config without a training set.
-        OSError: a file of the training set does not exist.
+    The training set is drawn from at random, without end, so it may be smaller than a batch. Loading is measured with
+    each number of worker processes; the largest one also loads for both. Each measurement takes some seconds in each
+    round; `progress` is called with its name. ValueError if a config has no training set, OSError if it lacks a file.
     """
-    if rounds < 1 or not seconds > 0 or not workers or min(workers) < 1:
-        raise ValueError(f'rounds={rounds}, seconds={seconds}, workers={list(workers)}: expected numbers above 0')
     built = {}
     for name, cfg in configs.items():
         init_default_scope(cfg.get('default_scope', 'mmpose'))
@@ -107,7 +78,7 @@ def measure(
 
 
 class _Built:
-    """Dataset, model and optimiser of a config."""
+    """Dataset, model and optimizer of a config."""
 
     def __init__(self, cfg: Config, batch_size: int | None, device: torch.device, with_step: bool):
         self.loader_cfg = deepcopy(cfg.train_dataloader.to_dict())
@@ -119,8 +90,7 @@ class _Built:
         self.device, self.bytes = device, 0
         if with_step:
             self.model = MODELS.build(cfg.model).to(device).train()
-            options = deepcopy(cfg.optim_wrapper.to_dict())
-            options['accumulative_counts'] = 1  # each step is a whole one
+            options = dict(deepcopy(cfg.optim_wrapper.to_dict()), accumulative_counts=1)  # each step is a whole one
             self.optimizer = build_optim_wrapper(self.model, options)
             if cfg.get('compile'):
                 compile_network(self.model, cfg.compile)
@@ -132,9 +102,9 @@ class _Built:
         sets = find_members(self.dataset)
         random, count, start = np.random.default_rng(0), 0, time.perf_counter()
 
-        def timed(name: str, function: Callable, *arguments: Any) -> Any:
+        def timed(name: str, function: Callable, argument: Any) -> Any:
             before = time.perf_counter()
-            result = function(*arguments)
+            result = function(argument)
             spent[name] = spent.get(name, 0) + time.perf_counter() - before
             return result
 

@@ -1,16 +1,18 @@
 """Speed of training as tables and a sentence."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..runs.table import figures_table
 from .training import Speed
 
 
 def transforms_table(speeds: Mapping[str, Speed]) -> Any:
     """A rich table of the milliseconds per sample, one row per transform."""
-    shown = _table('ms per sample, in one process: median over the rounds', '', *speeds)
+    shown = figures_table('ms per sample, in one process: median over the rounds', '', *speeds, fold_names=False)
     for step in dict.fromkeys(step for speed in speeds.values() for step in speed.transforms):
         cells = [speed.transforms.get(step) for speed in speeds.values()]
         shown.add_row(step, *(f'{np.median(cell):.2f}' if cell else '' for cell in cells))
@@ -22,11 +24,12 @@ def transforms_table(speeds: Mapping[str, Speed]) -> Any:
 
 def table(speeds: Mapping[str, Speed]) -> Any:
     """A rich table of the samples per second of loading, of the step and of both."""
-    shown = _table('samples per second: median over the rounds, and the lowest to the highest', '', *speeds)
+    title = 'samples per second: median over the rounds, and the lowest to the highest'
+    shown = figures_table(title, '', *speeds, fold_names=False)
     first = next(iter(speeds.values()))
     for number in first.loading:
-        workers = f'{number} worker{"s" if number > 1 else ""}'
-        shown.add_row(f'loading, {workers}', *(_range(speed.loading[number]) for speed in speeds.values()))
+        name = f'loading, {number} worker{"s" if number > 1 else ""}'
+        shown.add_row(name, *(_range(speed.loading[number]) for speed in speeds.values()))
     if first.step:
         shown.add_row('step', *(_range(speed.step) for speed in speeds.values()))
         shown.add_row(f'both, workers: {first.workers}', *(_range(speed.both) for speed in speeds.values()))
@@ -34,30 +37,17 @@ def table(speeds: Mapping[str, Speed]) -> Any:
 
 
 def describe(speed: Speed, gpus: Sequence[float]) -> str:
-    """Say what is slower, and how many cores GPUs need.
-
-    Args:
-        speed: of a config.
-        gpus: samples per second that each trains; the measured step is added.
-    """
-    says = []
+    """Say what is slower, and how many cores GPUs need that train some samples per second, or as many as measured."""
+    loaded = float(np.median(speed.loading[speed.workers]))
+    per_core = loaded / speed.workers  # while as many workers run as there are
+    says = [f'one core loads {per_core:,.0f} samples per second']
     if speed.step:
-        slower = 'loading' if speed.loading_is_slower else 'the step'
-        says.append(f'{slower} is the bottleneck with {speed.workers} workers')
-        gpus = [float(np.median(speed.step)), *gpus]
-    says.append(f'one core loads {speed.per_core:,.0f} samples per second')
-    says += [f'a device that trains {gpu:,.0f} per second needs {speed.cores(gpu)} cores' for gpu in gpus]
+        trained = float(np.median(speed.step))
+        slower = 'loading' if loaded < trained else 'the step'
+        says.insert(0, f'{slower} is the bottleneck with {speed.workers} workers')
+        gpus = [trained, *gpus]
+    says += [f'a device that trains {gpu:,.0f} per second needs {math.ceil(gpu / per_core)} cores' for gpu in gpus]
     return '; '.join(says)
-
-
-def _table(title: str, *headings: str) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    shown = Table(title=title, title_justify='left', box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for i, heading in enumerate(headings):
-        shown.add_column(heading, justify='right' if i else 'left', no_wrap=not i, overflow='fold')
-    return shown
 
 
 def _range(rates: Sequence[float]) -> str:

@@ -17,43 +17,33 @@ MAX_IMAGE_PIXELS = 100_000_000  # a small file can claim to have many more
 DESCRIPTION = """Serve a web page on this computer that accepts an image or a video, draws the
 poses and offers them as JSON lines, as `vitpose predict` writes them. Person
 boxes are typed or clicked, or come from --detector; by default the whole image
-is one person.
-
-FILE is written by `vitpose export`. Without FILE the page uses the model of
-`vitpose demo`, demo/model.pth.
+is one person. FILE is written by `vitpose export`; without it the page uses the
+model of `vitpose demo`.
 
 Nothing leaves this computer. Uploads, up to 200 MB each, and results are
 deleted after an hour or two, and when the page is closed with Ctrl-C."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `vitpose app`."""
-    parser.add_argument('file', nargs='?', type=Path, metavar='FILE', help='exported file (default: demo/model.pth)')
-    parser.add_argument(
-        '--detector',
-        nargs='+',
-        metavar=('CONFIG', 'CHECKPOINT'),
-        help='person detector, as for `vitpose predict`; put FILE before it',
-    )
+    add = parser.add_argument
+    add('file', nargs='?', type=Path, metavar='FILE', help='exported file (default: demo/model.pth)')
+    add('--detector', nargs='+', metavar=('CONFIG', 'CHECKPOINT'), help='as for `vitpose predict`; put FILE before it')
     add_device(parser)
-    parser.add_argument('--host', default='127.0.0.1', help='address (default %(default)s: localhost only)')
-    parser.add_argument('--port', type=int, default=7860, metavar='N', help='port (default %(default)s)')
+    add('--host', default='127.0.0.1', help='address (default %(default)s: localhost only)')
+    add('--port', type=int, default=7860, metavar='N', help='port (default %(default)s)')
 
 
-def run(args: argparse.Namespace) -> int:
-    """Serve until Ctrl-C."""
+def run(args: argparse.Namespace) -> None:
     if args.file is None and not CHECKPOINT.is_file():
-        raise MissingFileError(
-            f'{CHECKPOINT}: no such file; `vitpose demo` trains this model in about ten minutes. Or pass a file '
-            'written by `vitpose export`: vitpose app FILE'
-        )
+        remedy = '`vitpose demo` trains this model in about ten minutes. Or pass a file written by `vitpose export`'
+        raise MissingFileError(f'{CHECKPOINT}: no such file; {remedy}: vitpose app FILE')
     check_readable(args.file)
     check_detector(args.detector, 'FILE')
     os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(MAX_IMAGE_PIXELS))  # OpenCV reads it when it is imported
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
     warnings.filterwarnings('ignore', module=r'gradio\.')  # about Starlette
-    with tempfile.TemporaryDirectory(prefix='vitpose_app_') as folder:
-        os.environ['GRADIO_TEMP_DIR'] = folder
+    with tempfile.TemporaryDirectory(prefix='vitpose_app_') as name:
+        os.environ['GRADIO_TEMP_DIR'] = name
         from ..predict.extras import need
 
         need('gradio', 'the page')
@@ -62,11 +52,10 @@ def run(args: argparse.Namespace) -> int:
         from ..predict.predictor import PosePredictor
         from ..shipped import shipped
 
+        folder = Path(name)
         detector = open_detector(*args.detector, device=args.device) if args.detector else None
         files = (args.file,) if args.file else (shipped(CONFIG), CHECKPOINT)
         predictor = PosePredictor.load(*files, device=args.device, detector=detector)
-        page = build_page(predictor, args.file.name if args.file else str(CHECKPOINT), Path(folder))
-        address = serve(page, Path(folder), args.host, args.port)
-        print(f'{address} (Ctrl-C stops)', flush=True)
+        page = build_page(predictor, args.file.name if args.file else str(CHECKPOINT), folder)
+        print(f'{serve(page, folder, args.host, args.port)} (Ctrl-C stops)', flush=True)
         page.block_thread()
-    return 0

@@ -26,61 +26,47 @@ of the step alone, and of both; milliseconds per transform; and how many cores a
 GPU of a given speed needs. See docs/training_speed.md."""
 
 EPILOG = """examples:
-  vitpose bench --config CONFIG --checkpoint FILE.pth
-  vitpose bench --config CONFIG --only ours-bf16 --rounds 3
-  vitpose bench --train CONFIG --gpu 1000 5000
-  vitpose bench --train CONFIG --beside MMPOSE_CONFIG --only-loading
+  vitpose bench --config CONFIG --checkpoint FILE.pth --only ours-bf16
+  vitpose bench --train CONFIG --beside MMPOSE_CONFIG --gpu 1000 5000
 
 CONFIG is, for example, configs/coco/vitpose-base_coco-256x192.py. Leave the
-machine otherwise idle; to measure on two cores:
+machine idle; on two cores:
   OMP_NUM_THREADS=2 taskset -c 0,1 vitpose bench ..."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `vitpose bench`."""
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument('--config', type=Path, help='config of the model')
     what.add_argument('--train', type=Path, metavar='CONFIG', help='measure the training of this config')
-    parser.add_argument('--checkpoint', type=Path, metavar='FILE', help='its weights (default: random ones)')
-    parser.add_argument('--out', type=Path, default='work_dirs/bench', metavar='DIR', help='(default %(default)s)')
-    parser.add_argument('--people', type=int, default=12, metavar='N', help='people in each image (default 12)')
-    parser.add_argument('--images', type=int, default=4, metavar='N', help='images (default 4)')
-    parser.add_argument('--rounds', type=int, default=7, metavar='N', help='measured rounds (default 7)')
-    text = "people per batch (default 16; with --train the config's)"
-    parser.add_argument('--batch-size', type=int, metavar='N', help=text)
-    parser.add_argument('--only', nargs='+', default=(), metavar='NAME', help='these and ours-fp32 (default: all)')
-    parser.add_argument('--dataset', metavar='NAME', help="multi-dataset model: measure this dataset's plain model")
+    add = parser.add_argument
+    add('--checkpoint', type=Path, metavar='FILE', help='its weights (default: random ones)')
+    add('--out', type=Path, default='work_dirs/bench', metavar='DIR', help='(default %(default)s)')
+    add('--people', type=int, default=12, metavar='N', help='people in each image (default 12)')
+    add('--images', type=int, default=4, metavar='N', help='images (default 4)')
+    add('--rounds', type=int, default=7, metavar='N', help='measured rounds (default 7)')
+    add('--batch-size', type=int, metavar='N', help="people per batch (default 16; with --train the config's)")
+    add('--only', nargs='+', default=(), metavar='NAME', help='these and ours-fp32 (default: all)')
+    add('--dataset', metavar='NAME', help="multi-dataset model: measure this dataset's plain model")
     add_device(parser)
     training = parser.add_argument_group('with --train')
-    training.add_argument('--beside', type=Path, metavar='CONFIG', help='also measure this config, alternating')
-    training.add_argument('--workers', type=int, metavar='N', help='maximum number of workers (default: usable cores)')
-    training.add_argument(
-        '--seconds', type=float, default=5, metavar='S', help='duration of each measurement (default 5)'
-    )
-    training.add_argument('--only-loading', action='store_true', help='do not measure the step')
-    text = 'samples per second that a GPU trains'
-    training.add_argument('--gpu', type=float, nargs='+', default=(), metavar='N', help=text)
+    add = training.add_argument
+    add('--beside', type=Path, metavar='CONFIG', help='also measure this config, alternating')
+    add('--workers', type=int, metavar='N', help='maximum number of workers (default: usable cores)')
+    add('--seconds', type=float, default=5, metavar='S', help='duration of each measurement (default 5)')
+    add('--only-loading', action='store_true', help='do not measure the step')
+    add('--gpu', type=float, nargs='+', default=(), metavar='N', help='samples per second that a GPU trains')
     add_config_options(training)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Measure, print, draw and write."""
+def run(args: argparse.Namespace) -> None:
     check_readable(args.train or args.config, 'config file')
     check_readable(args.checkpoint, 'checkpoint', folder=True, option='--checkpoint')
     if args.train:
         from .bench_train import run_training
 
-        return run_training(args)
-    with TemporaryDirectory(prefix='vitpose-bench-') as folder:
-        prepared = _prepare(args, Path(folder))
-        with started():
-            _measure(args, *prepared)
-    return 0
-
-
-def _prepare(args: argparse.Namespace, folder: Path) -> tuple:
-    """Check the arguments, cheap ones first; load the model and make the contestants."""
-    check_positive(args, 'rounds')
+        run_training(args)
+        return
+    check_positive(args, 'rounds', 'batch_size')
     args.batch_size = 16 if args.batch_size is None else args.batch_size
     from ..bench.contestants import check_names, make_contestants
     from ..bench.people import render_people
@@ -92,11 +78,13 @@ def _prepare(args: argparse.Namespace, folder: Path) -> tuple:
     if args.checkpoint is None:
         print('no --checkpoint: random weights, with which differences in pixels mean little', file=sys.stderr)
     people = render_people(args.images, args.people)
-    setup = make_setup(args.config, args.checkpoint, folder, args.device, args.batch_size, args.dataset)
-    contestants, left_out = make_contestants(setup, args.only)
-    for name, reason in left_out.items():
-        print(f'{name} is left out: {reason}', file=sys.stderr)
-    return setup, contestants, left_out, people
+    with TemporaryDirectory(prefix='vitpose-bench-') as folder:
+        setup = make_setup(args.config, args.checkpoint, Path(folder), args.device, args.batch_size, args.dataset)
+        contestants, left_out = make_contestants(setup, args.only)
+        for name, reason in left_out.items():
+            print(f'{name} is left out: {reason}', file=sys.stderr)
+        with started():
+            _measure(args, setup, contestants, left_out, people)
 
 
 def _measure(args: argparse.Namespace, setup: Any, contestants: dict, left_out: dict, people: tuple) -> None:
@@ -112,29 +100,15 @@ def _measure(args: argparse.Namespace, setup: Any, contestants: dict, left_out: 
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task('', total=(args.rounds + 1) * len(contestants))
-
-        def show(name: str) -> None:
-            progress.update(task, description=f'{name:12}', advance=1)
-
-        results = measure(contestants, people[0], people[1], args.rounds, setup.device, show)
-    about = {
-        'machine': machine(),
-        'device': str(setup.device),
-        'threads': {'torch': torch.get_num_threads(), 'opencv': cv2.getNumThreads()},
-        'config': str(args.config),
-        'checkpoint': args.checkpoint and str(args.checkpoint),
-        'dataset': args.dataset,
-        'input_size': setup.crop_rule.input_size,
-        'image_size': SIZE,
-        'images': args.images,
-        'people_per_image': args.people,
-        'batch_size': args.batch_size,
-        'rounds': args.rounds,
-    }
-    title = (
-        f'{args.config.stem}, {args.images} x {args.people} people, batch size {args.batch_size}, '
-        f'{args.rounds} rounds, {torch.get_num_threads()} threads\n{about["machine"]}'
-    )
+        settings = (people[0], people[1], args.rounds, setup.device)
+        results = measure(contestants, *settings, lambda name: progress.update(task, description=name, advance=1))
+    threads = {'torch': torch.get_num_threads(), 'opencv': cv2.getNumThreads()}
+    about: dict[str, Any] = dict(machine=machine(), device=str(setup.device), threads=threads, config=str(args.config))
+    about |= dict(checkpoint=args.checkpoint and str(args.checkpoint), dataset=args.dataset)
+    about |= dict(input_size=setup.crop_rule.input_size, image_size=SIZE, images=args.images)
+    about |= dict(people_per_image=args.people, batch_size=args.batch_size, rounds=args.rounds)
+    title = f'{args.config.stem}, {args.images} x {args.people} people, batch size {args.batch_size}, '
+    title += f'{args.rounds} rounds, {threads["torch"]} threads\n{about["machine"]}'
     packages = [name for contestant in contestants.values() for name in contestant.packages]
     write_json(results, left_out, about, args.out / 'bench.json', packages)
     draw(results, title, args.out / 'bench.png')

@@ -16,34 +16,29 @@ DESCRIPTION = """Write a checkpoint in the format that others read:
   transformers  a folder that VitPoseForPoseEstimation.from_pretrained reads
   safetensors   the names of vitpose_mm in a .safetensors file
 
-FILE is of any known origin, see `vitpose inspect`: a .pth or .safetensors file,
-the index of shards, or a folder of transformers. No code in it runs. Each
+FILE is of any known origin, see `vitpose inspect`. No code in it runs. Each
 changed value is printed; all other weights stay bit-identical. Models of this
 package load every origin, without conversion."""
 
 EPILOG = """examples:
   vitpose convert vitpose-b.pth vitpose-b-hf --to transformers
-  vitpose convert work_dirs/RUN/epoch_210.pth vitpose-b.pth --to official
   vitpose convert vitpose_base_coco_aic_mpii.pth coco --to transformers \\
       --dataset coco"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `vitpose convert`."""
-    parser.add_argument('checkpoint', type=Path, metavar='FILE', help='checkpoint of any known origin')
-    parser.add_argument('out', type=Path, metavar='OUT', help='file to write; for transformers a folder')
-    parser.add_argument('--to', required=True, choices=('ours', 'mmpose', 'official', 'transformers', 'safetensors'))
-    parser.add_argument('--dataset', metavar='NAME', help='for transformers: whose decoder, if there are several')
-    text = 'for transformers: image size in pixels, if FILE does not record it'
-    parser.add_argument('--img-size', type=int, nargs=2, metavar=('H', 'W'), help=text)
-    text = 'for transformers: number of attention heads, if the size has no name'
-    parser.add_argument('--num-heads', type=int, metavar='N', help=text)
+    add = parser.add_argument
+    add('checkpoint', type=Path, metavar='FILE', help='checkpoint of any known origin')
+    add('out', type=Path, metavar='OUT', help='file to write; for transformers a folder')
+    add('--to', required=True, choices=('ours', 'mmpose', 'official', 'transformers', 'safetensors'))
+    add('--dataset', metavar='NAME', help='for transformers: whose decoder, if there are several')
+    add('--img-size', type=int, nargs=2, metavar=('H', 'W'), help='for transformers: image size, if FILE has none')
+    add('--num-heads', type=int, metavar='N', help='for transformers: attention heads, if the size has no name')
     text = "drop experts that the authors' split script left beside a whole FFN, and other datasets' decoders"
-    parser.add_argument('--drop-unused', action='store_true', help=text)
+    add('--drop-unused', action='store_true', help=text)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Convert, and print what was written and changed."""
+def run(args: argparse.Namespace) -> None:
     suffix = {'transformers': '', 'safetensors': '.safetensors'}.get(args.to, '.pth')
     if suffix and args.out.suffix != suffix:
         raise InputError(f'{args.out}: expected a name that ends in {suffix} with --to {args.to}')
@@ -88,9 +83,6 @@ def run(args: argparse.Namespace) -> int:
         write = conversion.write_safetensors if args.to == 'safetensors' else conversion.write_torch
         write(args.out, weights, meta)
     print(f'{args.out}: {len(weights)} weights of {args.checkpoint.name} ({parts.origin.format.title}) as {args.to}')
-    for change in changes:
-        print(f'  {change}')
     problem = find_non_finite_weights(weights)
-    if problem:
-        print(f'  warning: {problem}')
-    return 0
+    for line in [*changes, *([f'warning: {problem}'] if problem else [])]:
+        print(f'  {line}')

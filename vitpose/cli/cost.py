@@ -5,7 +5,7 @@ import json
 import os
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,7 @@ from .paths import check_readable
 from .shared_options import add_device, check_positive
 
 WHOLE = ('parameters, M', 'trainable parameters, M', 'backbone GMACs', 'trainable GMACs')  # figures of the whole model
-DESCRIPTION = 'Parameters, MACs by part, and measured time and memory of configs.'
 EPILOG = """examples:
-  vitpose cost configs/coco/vitpose-base_coco-256x192.py
   vitpose cost --measure --batch 4 configs/coco/vitpose-base_coco-256x192.py
   vitpose cost --compare configs/attention/*.py --json cost.json
 
@@ -28,60 +26,49 @@ all figures are the student's."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `vitpose cost`."""
-    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files')
-    parser.add_argument('--compare', action='store_true', help='print ratios to the first config')
-    parser.add_argument('--measure', action='store_true', help='also measure time and peak memory')
-    parser.add_argument('--only', choices=('train', 'inference'), help='measure only this')
-    parser.add_argument('--batch', type=int, default=1, help='images per measured step (default 1)')
+    add = parser.add_argument
+    add('configs', nargs='+', metavar='CONFIG', help='config files')
+    add('--compare', action='store_true', help='print ratios to the first config')
+    add('--measure', action='store_true', help='also measure time and peak memory')
+    add('--only', choices=('train', 'inference'), help='measure only this')
+    add('--batch', type=int, default=1, help='images per measured step (default 1)')
     add_device(parser, 'cpu')
-    text = 'bfloat16 measures under autocast (default float32)'
-    parser.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32', help=text)
-    text = 'measured steps per config, in turns; the median is shown (default 5)'
-    parser.add_argument('--steps', type=int, default=5, metavar='N', help=text)
-    parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures to this file')
+    add('--dtype', choices=('float32', 'bfloat16'), default='float32', help='bfloat16 measures under autocast')
+    add('--steps', type=int, default=5, metavar='N', help='measured steps per config; the median is shown (default 5)')
+    add('--json', type=Path, metavar='FILE', help='also write the figures to this file')
 
 
-def run(args: argparse.Namespace) -> int:
-    """Count, measure, print."""
+def run(args: argparse.Namespace) -> None:
     check_positive(args, 'batch', 'steps')
     for path in args.configs:
         check_readable(path, 'config file')
         if Path(path).suffix not in ('.py', '.json', '.yml', '.yaml'):
-            raise InputError(
-                f'{path}: expected a config, .py, .json or .yml; a checkpoint does not say what its model is'
-            )
-    from rich.console import Console
-
-    from vitpose_base.files import write_text
-
-    names = [Path(path).stem for path in args.configs]
-    figures = _figures(args)
-    Console().print(*_tables(names, figures, args.compare))
-    if args.json:
-        write_text(args.json, json.dumps(dict(zip(names, figures, strict=True)), indent=2))
-    return 0
-
-
-def _figures(args: argparse.Namespace) -> list[dict[str, float]]:
-    """Return the figures of each config."""
+            expected = 'expected a config, .py, .json or .yml; a checkpoint does not say what its model is'
+            raise InputError(f'{path}: {expected}')
     import torch
     from mmengine.registry import init_default_scope
+    from rich.console import Console
 
     import vitpose_mm  # noqa: F401
+    from vitpose_base.files import write_text
 
     if args.device != 'cpu' and not (args.device.startswith('cuda') and torch.cuda.is_available()):
         raise ValueError(f"--device {args.device}: expected 'cpu', or 'cuda' where torch finds a GPU")
     init_default_scope('mmpose')
-    models = [_read_model(path) for path in args.configs]
-    figures = [_count(path, model) for path, model in zip(args.configs, models, strict=True)]
-    measured = _measure(models, args) if args.measure or args.only else [{}] * len(models)
-    return [row | more for row, more in zip(figures, measured, strict=True)]
+    models, figures = zip(*map(_count, args.configs), strict=True)
+    if args.measure or args.only:
+        _measure(list(models), figures, args)
+    names = [Path(path).stem for path in args.configs]
+    Console().print(*_tables(names, figures, args.compare))
+    if args.json:
+        write_text(args.json, json.dumps(dict(zip(names, figures, strict=True)), indent=2))
 
 
-def _read_model(path: str) -> Any:
-    """Read a config's model, without its initial weights, which do not change its cost."""
+def _count(path: str) -> tuple[Any, dict[str, float]]:
+    """Read a config's model, without its initial weights, which do not change its cost, and count."""
     from mmengine import Config
+
+    from vitpose_mm.cost import count
 
     try:
         model: Any = Config.fromfile(path).get('model')
@@ -90,29 +77,23 @@ def _read_model(path: str) -> Any:
     if not isinstance(model, dict) or not all(isinstance(model.get(part), dict) for part in ('backbone', 'head')):
         raise ValueError(f'{path}: expected model=dict(backbone=dict(...), head=dict(...), ...) in it')
     model['backbone'].pop('init_cfg', None)
-    return model
-
-
-def _count(path: str, model: Any) -> dict[str, float]:
-    from vitpose_mm.cost import count
-
     try:
         counted = count(model)
     except (ValueError, TypeError, KeyError) as problem:
         raise ValueError(f'{path}: {problem.args[0]}') from problem
-    parameters = (counted.parameters / 1e6, counted.trainable_parameters / 1e6)
-    whole = dict(zip(WHOLE, (*parameters, counted.backbone_macs / 1e9, counted.trainable_macs / 1e9), strict=True))
-    return whole | {f'{part} GMACs': macs / 1e9 for part, macs in counted.macs.items()}
+    millions = (counted.parameters / 1e6, counted.trainable_parameters / 1e6)
+    row = dict(zip(WHOLE, (*millions, counted.backbone_macs / 1e9, counted.trainable_macs / 1e9), strict=True))
+    return model, row | {f'{part} GMACs': macs / 1e9 for part, macs in counted.macs.items()}
 
 
-def _measure(models: list, args: argparse.Namespace) -> list[dict[str, float]]:
+def _measure(models: list[Any], rows: Sequence[dict[str, float]], args: argparse.Namespace) -> None:
+    """Measure all models in each mode, and add the figures to their rows."""
     from rich.progress import Progress
 
     from vitpose_mm.cost import measure
     from vitpose_mm.cost.measure import MODES
 
     modes = (args.only,) if args.only else MODES
-    rows: list[dict[str, float]] = [{} for _ in models]
     with started(), Progress(transient=True) as progress:
         task = progress.add_task('measuring', total=len(modes) * len(models) * (args.steps + 2))
         for mode in modes:
@@ -121,31 +102,24 @@ def _measure(models: list, args: argparse.Namespace) -> list[dict[str, float]]:
             for row, figures in zip(rows, measured, strict=True):
                 row[f'{mode}, s per step of {args.batch}'] = figures.seconds
                 row[f'{mode}, peak MiB'] = figures.peak_bytes / 2**20
-    return rows
 
 
-def _tables(names: list[str], figures: list[dict[str, float]], compare: bool) -> Iterator[Any]:
+def _tables(names: list[str], figures: Sequence[dict[str, float]], compare: bool) -> Iterator[Any]:
     """Yield tables with one row per config: the model, its GMACs by part, and what was measured."""
-    from rich import box
-    from rich.table import Table
+    from ..runs.table import figures_table
 
-    parts = [key for key in figures[0] if key.endswith('GMACs') and key not in WHOLE]
-    measured = [key for key in figures[0] if key not in (*WHOLE, *parts)]
+    first = figures[0]
+    parts = [key for key in first if key.endswith('GMACs') and key not in WHOLE]
+    measured = [key for key in first if key not in (*WHOLE, *parts)]
     for title, keys in (('model', WHOLE), ('GMACs by part', parts), ('measured', measured)):
-        if not keys:
-            continue
-        table = Table(title=title, title_justify='left', box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        table.add_column('config', overflow='fold')
-        for key in keys:
-            header = key.removesuffix(' GMACs') if keys is parts else key
-            table.add_column(textwrap.fill(header, 12), justify='right', no_wrap=True)
+        headings = [textwrap.fill(key.removesuffix(' GMACs') if keys is parts else key, 12) for key in keys]
+        table = figures_table(title, 'config', *headings)
         for name, row in zip(_shortened(names), figures, strict=True):
-            ratios = [
-                f'\nx{row[key] / figures[0][key]:.2f}' if compare and row is not figures[0] and figures[0][key] else ''
-                for key in keys
-            ]
+            with_ratio = compare and row is not first
+            ratios = (f'\nx{row[key] / first[key]:.2f}' if with_ratio and first[key] else '' for key in keys)
             table.add_row(name, *(f'{row[key]:,.2f}{ratio}' for key, ratio in zip(keys, ratios, strict=True)))
-        yield table
+        if keys:
+            yield table
 
 
 def _shortened(names: list[str]) -> list[str]:

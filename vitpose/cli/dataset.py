@@ -31,32 +31,27 @@ EPILOG = """examples:
   vitpose dataset mouse-project/ --out my_mice --from vitpose-base.pth
   mim train mmpose my_mice/config.py
 
-exit code: 0 on success; 1 if --strict and there is a finding; 2 if the
-annotations cannot be used. Nothing is written unless the exit code is 0."""
+Nothing is written unless the exit code is 0; 1 says that
+--strict found a problem."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `vitpose dataset`."""
-    parser.add_argument('annotations', type=Path, metavar='ANNOTATIONS', help='file or folder, see above')
-    parser.add_argument('--images', type=Path, metavar='DIR', help='folder of the images')
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write; must not exist')
-    text = "which one, if their keypoints differ; 'each' writes one dataset per category"
-    parser.add_argument('--category', metavar='NAME', help=text)
-    text = 'share of the images for validation (default 0.1)'
-    parser.add_argument('--val', type=float, default=0.1, metavar='SHARE', help=text)
-    text = 'what stays together in the split (default video)'
-    parser.add_argument('--split-by', choices=('video', 'image'), default='video', help=text)
-    parser.add_argument('--seed', type=int, default=0, help='random seed of the split (default 0)')
-    text = "size of the network (default: the checkpoint's, or base)"
-    parser.add_argument('--arch', choices=('small', 'base', 'large', 'huge'), help=text)
+    add = parser.add_argument
+    add('annotations', type=Path, metavar='ANNOTATIONS', help='file or folder, see above')
+    add('--images', type=Path, metavar='DIR', help='folder of the images')
+    add('--out', type=Path, required=True, metavar='DIR', help='folder to write; must not exist')
+    add('--category', metavar='NAME', help="which one, if keypoints differ; 'each' writes one dataset per category")
+    add('--val', type=float, default=0.1, metavar='SHARE', help='share of the images for validation (default 0.1)')
+    add('--split-by', choices=('video', 'image'), default='video', help='what stays together (default video)')
+    add('--seed', type=int, default=0, help='random seed of the split (default 0)')
+    add('--arch', choices=('small', 'base', 'large', 'huge'), help="network size (default: the checkpoint's, or base)")
     text = "start from this checkpoint, or from 'scratch' (default: MAE, which MMPose downloads)"
-    parser.add_argument('--from', dest='start', metavar='CHECKPOINT', help=text)
-    parser.add_argument('--copy', action='store_true', help='copy the images instead of linking them')
-    parser.add_argument('--strict', action='store_true', help='write nothing if there is any finding')
+    add('--from', dest='start', metavar='CHECKPOINT', help=text)
+    add('--copy', action='store_true', help='copy the images instead of linking them')
+    add('--strict', action='store_true', help='write nothing if there is any finding')
 
 
-def run(args: argparse.Namespace) -> int:
-    """Read, check, write; see EPILOG for the exit code."""
+def run(args: argparse.Namespace) -> None:
     if args.out.exists():
         raise InputError(f'--out {args.out} exists already: pass a new folder, or remove it')
     check_readable(args.annotations, 'file or folder', folder=True)
@@ -68,21 +63,11 @@ def run(args: argparse.Namespace) -> int:
     datasets = read_annotations(args.annotations, args.images, args.category)
     from ..own_data.dataset_folder import make_dataset  # imports torch: after the annotations are known to be good
 
+    options = {name: getattr(args, name) for name in ('arch', 'start', 'val', 'seed', 'copy', 'strict')}
+    options.update(by_image=args.split_by == 'image', read=read_with_progress)
+    options.update(say=lambda line, problem: print(line, file=sys.stderr if problem else sys.stdout))
     folders = [args.out / annotations.category if args.category == EACH else args.out for annotations in datasets]
     for annotations, folder in zip(datasets, folders, strict=True):
-        make_dataset(
-            annotations,
-            folder,
-            arch=args.arch,
-            start=args.start,
-            val=args.val,
-            by_image=args.split_by == 'image',
-            seed=args.seed,
-            copy=args.copy,
-            strict=args.strict,
-            say=lambda line, problem: print(line, file=sys.stderr if problem else sys.stdout),
-            read=read_with_progress,
-        )
+        make_dataset(annotations, folder, **options)
     for folder in folders:
         print(f'{folder}: check preview.png, then run\n  mim train mmpose {folder}/config.py')
-    return 0

@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from ..errors import InputError, started
+from ..errors import started
 from .shared_options import add_rendering, check_positive
 
 CONFIG = 'configs/synthetic/vitpose-mini_synthetic-128x96.py'
@@ -22,24 +22,20 @@ the first and `mim test mmpose` with flip test on the second, and
   data/ run/          rendered images; checkpoints and logs of the training
   *.log               output of MIM and of `vitpose predict`
 
-This takes about ten minutes on two cores. If OUT was created by an earlier
-demo, it is replaced."""
+This takes about ten minutes on two cores. It replaces an earlier demo's OUT."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `vitpose demo`."""
     parser.add_argument('--out', type=Path, default=Path('demo'), help='output folder (default demo)')
     parser.add_argument('--epochs', type=int, metavar='E', help="number of epochs (default: the config's)")
     add_rendering(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run the demo."""
-    if args.train < 1 or args.val < 1:
-        raise InputError(f'--train {args.train} --val {args.val}: expected at least 1 image each')
-    check_positive(args, 'epochs')
-    from ..demo.folder import prepare_folder
+def run(args: argparse.Namespace) -> None:
+    check_positive(args, 'train', 'val', 'epochs')
+    from ..demo.pipeline import prepare_folder, run_demo
     from ..predict.extras import need
+    from ..runs.table import print_table
     from ..shipped import shipped
     from ..synthetic.render_settings import RenderSettings
 
@@ -47,9 +43,6 @@ def run(args: argparse.Namespace) -> int:
     config = shipped(CONFIG)
     need('av', 'the video')
     prepare_folder(args.out)
-    from ..demo.pipeline import run_demo
-    from ..runs.table import print_table
-
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # raises, so the training is terminated too
     try:
         with started():
@@ -58,4 +51,3 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(signal.SIGTERM, previous)
     print_table('ViTPose on held-out people', rows)
     print(*files, sep='  ')
-    return 0

@@ -29,29 +29,24 @@ EPILOG = """examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `vitpose export`."""
-    parser.add_argument('config', type=Path, metavar='CONFIG', help='config of the model')
-    parser.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help='its weights')
-    parser.add_argument('--to', required=True, choices=('onnx', 'openvino'), help='runtime')
-    parser.add_argument('--out', required=True, type=Path, metavar='FILE', help='file to write: .onnx or .xml')
-    precisions, text = ('fp32', 'fp16', 'bf16', 'int8'), 'precision of the weights (default fp32)'
-    parser.add_argument('--precision', choices=precisions, default='fp32', help=text)
-    yes_or_no, text = argparse.BooleanOptionalAction, 'return keypoints (default: yes)'
-    parser.add_argument('--decode', action=yes_or_no, default=True, help=text)
-    parser.add_argument('--flip-test', action='store_true', help='average with the mirrored crop: twice the time')
-    parser.add_argument('--dataset', metavar='NAME', help='multi-dataset model: whose keypoints to predict')
-    text = "size of the crops in pixels (default: the config's)"
-    parser.add_argument('--size', nargs=2, type=int, metavar=('H', 'W'), help=text)
+    add = parser.add_argument
+    add('config', type=Path, metavar='CONFIG', help='config of the model')
+    add('checkpoint', type=Path, metavar='CHECKPOINT', help='its weights')
+    add('--to', required=True, choices=('onnx', 'openvino'), help='runtime')
+    add('--out', required=True, type=Path, metavar='FILE', help='file to write: .onnx or .xml')
+    add('--precision', choices=('fp32', 'fp16', 'bf16', 'int8'), default='fp32', help='of the weights (default fp32)')
+    add('--decode', action=argparse.BooleanOptionalAction, default=True, help='return keypoints (default: yes)')
+    add('--flip-test', action='store_true', help='average with the mirrored crop: twice the time')
+    add('--dataset', metavar='NAME', help='multi-dataset model: whose keypoints to predict')
+    add('--size', nargs=2, type=int, metavar=('H', 'W'), help="size of the crops in pixels (default: the config's)")
     text = 'images to compare on (default: rendered people), and to calibrate int8 with'
-    parser.add_argument('--images', nargs='+', default=(), metavar='INPUT', help=text)
+    add('--images', nargs='+', default=(), metavar='INPUT', help=text)
     text = 'int8: keep layers in fp32 until the agreement with fp32, from 0 to 1, falls by less than this'
-    parser.add_argument('--accuracy-drop', type=float, metavar='D', help=text)
-    text = 'person boxes in them, as for `vitpose predict`'
-    parser.add_argument('--boxes', type=Path, metavar='FILE', help=text)
+    add('--accuracy-drop', type=float, metavar='D', help=text)
+    add('--boxes', type=Path, metavar='FILE', help='person boxes in them, as for `vitpose predict`')
 
 
-def run(args: argparse.Namespace) -> int:
-    """Write a file, and print how it differs from torch."""
+def run(args: argparse.Namespace) -> None:
     if args.boxes and not args.images:
         raise InputError(f'--boxes {args.boxes}: only with --images')
     check_readable(args.config, 'config file')
@@ -61,24 +56,11 @@ def run(args: argparse.Namespace) -> int:
 
     if args.images:
         find_sources(args.images)
-    model, target, crops = _prepare(args)
-    from ..export.writing import write_file, written_files
-
-    with started():
-        differences = write_file(model, args.checkpoint, target, args.out, crops)
-    print(f'differences from torch in fp32, {differences.crops} crops:', *differences.lines(), sep='\n  ')
-    for file in written_files(args.out):
-        print(f'{file}: {file.stat().st_size / 1e6:.1f} MB')
-    return 0
-
-
-def _prepare(args: argparse.Namespace) -> tuple:
-    """Check the arguments, cheap ones first; load the model and the crops to compare on."""
     from vitpose_mm.export.int8 import check_crop_count
 
     from ..export.people import crop_people
     from ..export.sizes import resized
-    from ..export.writing import CALIBRATED, COMPARED, Target
+    from ..export.writing import CALIBRATED, COMPARED, Target, write_file, written_files
     from ..predict.models.torch_model import PoseModel, read_config
 
     target = Target(args.to, args.precision, args.decode, args.accuracy_drop)
@@ -93,4 +75,8 @@ def _prepare(args: argparse.Namespace) -> tuple:
     crops = crop_people(model.crop_rule, CALIBRATED if int8 else COMPARED, args.images, args.boxes)
     if int8:
         check_crop_count(len(crops))
-    return model, target, crops
+    with started():
+        differences = write_file(model, args.checkpoint, target, args.out, crops)
+    print(f'differences from torch in fp32, {differences.crops} crops:', *differences.lines(), sep='\n  ')
+    for file in written_files(args.out):
+        print(f'{file}: {file.stat().st_size / 1e6:.1f} MB')

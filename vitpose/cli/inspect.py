@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,52 +13,33 @@ DESCRIPTION = """Show the origin and content of a checkpoint: size, decoders wit
 keypoints and dataset, experts, token grid, dtype, parameters, what it records
 about its training, and the configs that it fits. No code in the file runs.
 
-FILE is a .pth or .safetensors file, the index of shards (*.index.json), or a
-folder of transformers. For an exported file (.onnx, .xml) the metadata are
+FILE is a .pth or .safetensors file, the index of shards (*.index.json), a
+folder of transformers, or an exported file (.onnx, .xml), whose metadata are
 printed: crop, codec, keypoints, precision, and the source checkpoint."""
 
-EPILOG = """examples:
-  vitpose inspect vitpose-b.pth
-  vitpose inspect work_dirs/RUN/epoch_210.pth --json
-  vitpose inspect vitpose.onnx"""
+EPILOG = 'example: vitpose inspect work_dirs/RUN/epoch_210.pth --json'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `vitpose inspect`."""
     parser.add_argument('checkpoint', type=Path, metavar='FILE', help='checkpoint or exported file')
     parser.add_argument('--json', action='store_true', help='print JSON')
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print what is in the file."""
+def run(args: argparse.Namespace) -> None:
     check_readable(args.checkpoint, 'checkpoint or exported file', folder=True)
-    from ..predict.models.exported import is_exported
+    from ..predict.models.exported import ExportedModel, is_exported
 
-    describe = _describe_exported if is_exported(args.checkpoint) else _describe_checkpoint
-    description = describe(args.checkpoint)
+    if is_exported(args.checkpoint):
+        info = asdict(ExportedModel(args.checkpoint, 'cpu').info)
+        description = {key: value for key, value in info.items() if not key.endswith('_colors')}
+    else:
+        description = _describe_checkpoint(args.checkpoint)
     if args.json:
         print(json.dumps(description, indent=2))
-        return 0
-    from rich.console import Console
-    from rich.table import Table
+        return
+    from ..runs.table import print_table
 
-    table = Table(show_header=False, title=str(args.checkpoint), title_justify='left')
-    table.add_column(style='bold', no_wrap=True)
-    table.add_column(overflow='fold')
-    for key, value in description.items():
-        table.add_row(key.replace('_', ' '), _shown(value))
-    Console().print(table)
-    return 0
-
-
-def _describe_exported(path: Path) -> dict[str, Any]:
-    """Describe an exported file, as JSON data."""
-    from dataclasses import asdict
-
-    from ..predict.models.exported import ExportedModel
-
-    description = asdict(ExportedModel(path, 'cpu').info)
-    return {key: value for key, value in description.items() if not key.endswith('_colors')}
+    print_table(str(args.checkpoint), {key.replace('_', ' '): _shown(value) for key, value in description.items()})
 
 
 def _describe_checkpoint(path: Path) -> dict[str, Any]:
@@ -72,43 +54,44 @@ def _describe_checkpoint(path: Path) -> dict[str, Any]:
     notes: list[str] = []
     parts = split_parts(loaded.weights, loaded.meta, drop_unused=True, log=notes.append, keep_tokens=True)
     depth, width = parts.size
-    names = [name for name, size in SIZES.items() if (size.depth, size.embed_dim) == parts.size]
+    name = next((name for name, size in SIZES.items() if (size.depth, size.embed_dim) == parts.size), None)
     dataset_meta = loaded.meta.get('dataset_meta')
     dataset = dataset_meta.get('dataset_name') if isinstance(dataset_meta, dict) else None
     heads = [
         dict(
-            dataset=name or (dataset if isinstance(dataset, str) else None),
+            dataset=head_name or (dataset if isinstance(dataset, str) else None),
             keypoints=len(head['final_layer.weight']) if 'final_layer.weight' in head else None,
             decoder='classic' if 'deconv_layers.0.weight' in head else 'simple',
         )
-        for name, head in parts.heads.items()
+        for head_name, head in parts.heads.items()
     ]
     count, outputs = parts.expert_shape
-    training = {
-        key: value
-        for key, value in loaded.meta.items()
-        if key not in ('cfg', 'config', 'dataset_meta') and is_plain(value, 100) and len(str(value)) < 200
-    }
-    is_shipped_patch = parts.vit['patch_embed.proj.weight'].shape[2:] == (16, 16)  # as in all shipped configs
+    kind = 'vitpose-plus' if count else 'vitpose'
+    patch = list(parts.vit['patch_embed.proj.weight'].shape[2:])
     return dict(
         origin=parts.origin.format.title,
         reason=parts.origin.reason,
         container=loaded.container,
-        size=f'{names[0] if names else "no name"}: {depth} blocks of width {width}',
+        size=f'{name or "no name"}: {depth} blocks of width {width}',
         heads=heads,
         experts=dict(count=count, outputs=outputs, datasets=list(parts.experts)) if count else None,
         grid=list(parts.grid) if parts.grid else None,
         positions=parts.vit['pos_embed'].shape[1],
-        patch=list(parts.vit['patch_embed.proj.weight'].shape[2:]),
+        patch=patch,
         dtype=sorted({str(value.dtype).removeprefix('torch.') for value in loaded.weights.values()}),
         parameters=sum(value.numel() for value in loaded.weights.values()),
-        training=training,
+        training={
+            key: value
+            for key, value in loaded.meta.items()
+            if key not in ('cfg', 'config', 'dataset_meta') and is_plain(value, 100) and len(str(value)) < 200
+        },
         notes=[*notes, *filter(None, [find_non_finite_weights(loaded.weights)])],
-        configs=_find_configs(parts.size, heads, parts.grid, bool(count)) if is_shipped_patch else [],
+        # the patches of all shipped configs are 16x16
+        configs=_find_configs(kind, name or '', parts.size, heads, parts.grid) if patch == [16, 16] else [],
     )
 
 
-def _find_configs(size: tuple[int, int], heads: list[dict], grid: tuple[int, int] | None, experts: bool) -> list[str]:
+def _find_configs(kind: str, name: str, size: tuple, heads: list[dict], grid: tuple[int, int] | None) -> list[str]:
     """Find the shipped configs whose model has this depth and width, decoder, number of keypoints and image size."""
     if not heads or grid is None:
         return []
@@ -118,34 +101,27 @@ def _find_configs(size: tuple[int, int], heads: list[dict], grid: tuple[int, int
 
     from ..shipped import TOP
 
-    image = '{}x{}'.format(*(16 * side for side in grid))
-    kind = 'vitpose-plus' if experts else 'vitpose'
-    roots = [root for root in (TOP / 'configs', TOP / 'vitpose_mm' / '.mim' / 'configs') if root.is_dir()]
+    image = f'{16 * grid[0]}x{16 * grid[1]}'
+    wanted = sorted((head['keypoints'], head['decoder']) for head in heads)
+    root = next(filter(Path.is_dir, (TOP / 'configs', TOP / 'vitpose_mm' / '.mim' / 'configs')), TOP / 'configs')
     configs = []
-    for path in sorted(roots[0].rglob(f'{kind}-*{image}.py')) if roots else []:
+    for path in sorted(root.rglob(f'{kind}-{name}*{image}.py')):
         if not re.fullmatch(rf'{kind}-[a-z]+(-simple)?', path.stem.split('_')[0]):
             continue  # attention variants and students start from other models
         model = Config.fromfile(path).model
-        arch = parse_size(model.backbone.arch)
-        if (arch.depth, arch.embed_dim) != size:
-            continue
-        head = model.head
-        decoders = [
-            (part.out_channels, 'simple' if part.type == 'SimpleHead' else 'classic')
-            for part in (head['heads'].values() if 'heads' in head else [head])
-        ]
-        if sorted(decoders) == sorted((part['keypoints'], part['decoder']) for part in heads):
-            configs.append(str(path.relative_to(roots[0].parent)))
+        arch, head = parse_size(model.backbone.arch), model.head
+        parts = head['heads'].values() if 'heads' in head else [head]
+        decoders = [(part.out_channels, 'simple' if part.type == 'SimpleHead' else 'classic') for part in parts]
+        if (arch.depth, arch.embed_dim) == size and sorted(decoders) == wanted:
+            configs.append(str(path.relative_to(root.parent)))
     return configs
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return '\n'.join(f'{key}: {_shown(part)}' for key, part in value.items()) or '-'
+    if isinstance(value, list) and any(isinstance(part, dict) for part in value):
+        return '\n'.join(', '.join(f'{key} {item}' for key, item in part.items()) for part in value)
     if isinstance(value, list):
-        value = [' '.join(map(str, part)) if isinstance(part, list) else part for part in value]
-        flat = all(not isinstance(part, dict) for part in value)
-        return (', ' if flat else '\n').join(
-            str(part) if flat else ', '.join(f'{key} {item}' for key, item in part.items()) for part in value
-        ) or '-'
+        return ', '.join(' '.join(map(str, part)) if isinstance(part, list) else str(part) for part in value) or '-'
     return '-' if value is None else f'{value:,}' if type(value) is int else str(value)

@@ -1,4 +1,8 @@
-"""The command `vitpose`: imports the subcommand that is asked for, and no other."""
+"""The command `vitpose`: imports the subcommand that is asked for, and no other.
+
+A subcommand is a file with `add_arguments(parser)` and `run(args)`, which returns an exit code or None, and perhaps
+with a DESCRIPTION and an EPILOG for its help.
+"""
 
 import argparse
 import importlib
@@ -45,19 +49,13 @@ started; 130 after Ctrl-C
 
 
 def module_of(name: str) -> ModuleType:
-    """Import the file of a subcommand."""
     return importlib.import_module(f'vitpose.cli.{name.replace("-", "_")}')
 
 
 def build_parser(loaded: Sequence[str] = ()) -> argparse.ArgumentParser:
     """Build the parser; import the subcommands in `loaded`; the others only get a line of help."""
-    parser = argparse.ArgumentParser(
-        prog='vitpose',
-        description='ViTPose for MMPose 1.x.',
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     raw: Any = partial(argparse.ArgumentParser, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = raw(prog='vitpose', description='ViTPose for MMPose 1.x.', epilog=EPILOG)
     subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', title='commands', parser_class=raw)
     for name, line in COMMANDS.items():
         module = module_of(name) if name in loaded else None

@@ -11,7 +11,6 @@ from ..errors import started
 DESCRIPTION = """List the checkpoints of ViTPose that its authors, MMPose and the hub of
 transformers have published, with their publishers' scores, or download one:
 
-  vitpose models                                  all of them
   vitpose models --json                           with their URLs, for scripts
   vitpose models fetch mmpose/vitpose-base_coco   download one
 
@@ -24,7 +23,6 @@ EPILOG = """The shipped config of each model loads the file without conversion:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `vitpose models`."""
     parser.add_argument('--json', action='store_true', help='print JSON')
     actions = parser.add_subparsers(dest='action', metavar='fetch')
     fetch = actions.add_parser('fetch', help='download a checkpoint', description='Download a checkpoint.')
@@ -32,8 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fetch.add_argument('--out', type=Path, default=Path('checkpoints'), metavar='DIR', help='(default %(default)s)')
 
 
-def run(args: argparse.Namespace) -> int:
-    """List or download."""
+def run(args: argparse.Namespace) -> None:
     from ..published.catalogue import find_model, read_catalogue
 
     models = read_catalogue()
@@ -48,19 +45,14 @@ def run(args: argparse.Namespace) -> int:
     elif args.json:
         print(json.dumps([asdict(model) for model in models], indent=1))
     else:
-        _print_table(models)
-    return 0
+        from rich.console import Console
+        from rich.table import Table
 
-
-def _print_table(models: list) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table('name', 'K', 'size', 'score', 'config', box=None, padding=(0, 1))
-    for model in models:
-        keypoints = ' '.join(map(str, model.keypoints))
-        score = f'{model.metric} {100 * model.score:.1f} {model.dataset}'
-        table.add_row(model.name, keypoints, model.size, score, model.config.removeprefix('configs/'))
-    # no line breaks in a file or a pipe
-    Console(width=None if sys.stdout.isatty() else 240).print(table)
-    print("Scores are their publishers'. All are Apache-2.0. URLs: `vitpose models --json`")
+        table = Table('name', 'K', 'size', 'score', 'config', box=None, padding=(0, 1))
+        for model in models:
+            keypoints = ' '.join(map(str, model.keypoints))
+            score = f'{model.metric} {100 * model.score:.1f} {model.dataset}'
+            table.add_row(model.name, keypoints, model.size, score, model.config.removeprefix('configs/'))
+        # no line breaks in a file or a pipe
+        Console(width=None if sys.stdout.isatty() else 240).print(table)
+        print("Scores are their publishers'. All are Apache-2.0. URLs: `vitpose models --json`")

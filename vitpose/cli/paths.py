@@ -10,16 +10,9 @@ NAMES_SHOWN = 5  # of other files, in a message
 
 
 def check_readable(path: str | Path | None, noun: str = 'file', folder: bool = False, option: str = '') -> None:
-    """Refuse a path that does not exist or cannot be read; None passes.
+    """Raise an OSError if a path does not exist, cannot be read, or is a folder without `folder`; None passes.
 
-    Args:
-        path: of a file.
-        noun: what the file is, for the message.
-        folder: whether it may also be a folder.
-        option: the option that passed it, for the message.
-
-    Raises:
-        OSError: it does not exist, cannot be read, or is a folder.
+    The message says what the file is (`noun`) and which option passed it.
     """
     if path is None:
         return
@@ -27,10 +20,8 @@ def check_readable(path: str | Path | None, noun: str = 'file', folder: bool = F
     shown = f'{option} {path}'.lstrip()
     if not path.exists():
         near = sorted(file.name for file in path.parent.glob(f'*{path.suffix}') if path.suffix and file.is_file())
-        others = (
-            f'; {path.parent} has {", ".join(near[:NAMES_SHOWN])}{", ..." * (len(near) > NAMES_SHOWN)}' if near else ''
-        )
-        raise MissingFileError(f'{shown}: no such {noun}{others}')
+        names = ', '.join(near[:NAMES_SHOWN]) + ', ...' * (len(near) > NAMES_SHOWN)
+        raise MissingFileError(f'{shown}: no such {noun}' + (f'; {path.parent} has {names}' if near else ''))
     if path.is_dir() and not folder:
         raise IsADirectoryError(f'{shown} is a folder: expected a {noun}')
     if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):

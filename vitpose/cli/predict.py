@@ -42,57 +42,45 @@ EPILOG = """examples:
   vitpose predict photos/ --model FILE.onnx --out poses
   vitpose predict walk.mp4 --config CONFIG --checkpoint FILE.pth --track \\
       --detector rtmdet-m --out poses
-  vitpose predict val2017/ --config CONFIG --checkpoint FILE.pth --flip-test \\
-      --boxes annotations/person_keypoints_val2017.json --no-draw --out poses
 
-CONFIG is the config that the model was trained with, for example
+CONFIG is what the model was trained with, for example
 configs/coco/vitpose-base_coco-256x192.py. FILE.onnx, or FILE.xml of OpenVINO,
-is written by `vitpose export`; it needs neither torch nor MMPose.
-
-The exit code is 1 if an input was broken; the others are still predicted."""
+is written by `vitpose export`; it needs neither torch nor MMPose. The exit code
+is 1 if an input was broken; the others are still predicted."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `vitpose predict`."""
-    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='images, videos, folders, globs or a camera index')
-    parser.add_argument('--config', type=Path, help='config of the model')
-    parser.add_argument('--checkpoint', type=Path, metavar='FILE', help='checkpoint of the model')
-    parser.add_argument('--model', type=Path, metavar='FILE', help='exported file, instead of both')
-    parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder to write')
-    people = parser.add_mutually_exclusive_group()
+    add, people = parser.add_argument, parser.add_mutually_exclusive_group()
+    add('inputs', nargs='+', metavar='INPUT', help='images, videos, folders, globs or a camera index')
+    add('--config', type=Path, help='config of the model')
+    add('--checkpoint', type=Path, metavar='FILE', help='checkpoint of the model')
+    add('--model', type=Path, metavar='FILE', help='exported file, instead of both')
+    add('--out', required=True, type=Path, metavar='DIR', help='folder to write')
     people.add_argument('--boxes', type=Path, metavar='FILE', help='person boxes, see above')
     words = ('CONFIG', 'CHECKPOINT')
     people.add_argument('--detector', nargs='+', metavar=words, help='person detector, see above')
     people.add_argument('--whole-image', action='store_true', help='each image is one person')
-    parser.add_argument('--images-json', type=Path, metavar='FILE', help='COCO file with the images of --boxes')
+    add('--images-json', type=Path, metavar='FILE', help='COCO file with the images of --boxes')
     add_device(parser)
-    text = 'precision of the network (default fp32; an exported file has one)'
-    parser.add_argument('--precision', choices=('fp32', 'bf16', 'fp16'), help=text)
-    parser.add_argument('--batch-size', type=int, metavar='N', help='people per batch (default 16, on a GPU 64)')
-    text = 'average with the mirrored image: slower, more accurate'
-    parser.add_argument('--flip-test', action='store_true', help=text)
-    parser.add_argument('--dataset', metavar='NAME', help='multi-dataset model: whose keypoints to predict')
-    parser.add_argument('--track', action='store_true', help='give people ids that they keep from frame to frame')
-    yes_or_no, text = argparse.BooleanOptionalAction, 'write drawn images (default: yes)'
-    parser.add_argument('--draw', action=yes_or_no, default=True, help=text)
-    parser.add_argument('--html', action='store_true', help='write a page to look through the predictions')
+    add('--precision', choices=('fp32', 'bf16', 'fp16'), help='of the network (default fp32; an exported file has one)')
+    add('--batch-size', type=int, metavar='N', help='people per batch (default 16, on a GPU 64)')
+    add('--flip-test', action='store_true', help='average with the mirrored image: slower, more accurate')
+    add('--dataset', metavar='NAME', help='multi-dataset model: whose keypoints to predict')
+    add('--track', action='store_true', help='give people ids that they keep from frame to frame')
+    add('--draw', action=argparse.BooleanOptionalAction, default=True, help='write drawn images (default: yes)')
+    add('--html', action='store_true', help='write a page to look through the predictions')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Predict, write and print a summary; see EPILOG for the exit code."""
     sources, boxes, total, tracker = _check(args)
     from ..predict.detector_file import open_detector
     from ..predict.inputs.sources import read_frames
     from ..predict.outputs.output_files import Outputs
     from ..predict.predictor import PosePredictor
 
-    options = ('device', 'precision', 'flip_test', 'dataset', 'batch_size')
-    predictor = PosePredictor.load(
-        args.model or args.config,
-        args.checkpoint,
-        detector=open_detector(*args.detector, device=args.device) if args.detector else None,
-        **{name: getattr(args, name) for name in options},
-    )
+    detector = open_detector(*args.detector, device=args.device) if args.detector else None
+    options = {name: getattr(args, name) for name in ('device', 'precision', 'flip_test', 'dataset', 'batch_size')}
+    predictor = PosePredictor.load(args.model or args.config, args.checkpoint, detector=detector, **options)
     if not (boxes or args.detector or args.whole_image):
         print('no --boxes and no --detector: each image is predicted as one person', file=sys.stderr)
     frames = read_frames(sources, boxes.missing if boxes else None)
@@ -111,10 +99,10 @@ def run(args: argparse.Namespace) -> int:
 def _predict(stream: Any, outputs: Any, tracker: Any, total: int | None) -> None:
     """Write the poses of all frames, with a progress bar."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    texts = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TextColumn('{task.fields[rate]}'))
-    with Progress(*texts, TimeRemainingColumn(), console=Console(stderr=True)) as bar, closing(stream):
+    columns = ('{task.description}', BarColumn(), MofNCompleteColumn(), '{task.fields[rate]}', TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar, closing(stream):
         task = bar.add_task('predicting', total=total, rate='')
         for frame, poses in stream:
             if tracker:
@@ -142,17 +130,14 @@ def _check(args: argparse.Namespace) -> tuple:
     from ..predict.inputs.boxes import read_boxes
     from ..predict.inputs.sources import count_frames, find_sources
     from ..predict.outputs.output_files import prepare_folder
+    from ..predict.tracking import Tracker
 
     sources = find_sources(args.inputs, args.out)
     if args.draw and any(source.kind == 'camera' for source in sources):
         need('av', 'writing videos')
     boxes = read_boxes(args.boxes, sources, args.images_json) if args.boxes else None
     total = count_frames([source for source in sources if not (boxes and source.name in boxes.missing)])
-    tracker = None
-    if args.track:
-        from ..predict.tracking import Tracker
-
-        tracker = Tracker()
+    tracker = Tracker() if args.track else None
     prepare_folder(args.out)
     return sources, boxes, total, tracker
 
@@ -166,6 +151,5 @@ def _summarize(outputs: Any, out: Path) -> None:
     if outputs.dropped:
         print(f'{count(outputs.dropped, "box", "boxes")} not predicted, with the reason in predictions.jsonl')
     if outputs.broken:
-        print(f'{count(len(outputs.broken), "input")} broken or without boxes:')
-        for name, error in outputs.broken.items():
-            print(f'  {name}: {error}')
+        broken = (f'{name}: {error}' for name, error in outputs.broken.items())
+        print(f'{count(len(outputs.broken), "input")} broken or without boxes:', *broken, sep='\n  ')

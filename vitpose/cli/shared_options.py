@@ -8,19 +8,17 @@ from ..errors import InputError
 
 
 def add_device(parser: Any, default: str = 'auto') -> None:
-    """Add --device."""
     shown = ': cuda if there is one' if default == 'auto' else f' {default}'
     parser.add_argument('--device', default=default, help=f"'cpu' or 'cuda' (default{shown})")
 
 
 def add_rendering(parser: argparse.ArgumentParser) -> None:
-    """Add the options of rendered data."""
-    parser.add_argument('--train', type=int, default=4800, metavar='N', help='number of training images (default 4800)')
-    parser.add_argument('--val', type=int, default=250, metavar='M', help='number of held-out images (default 250)')
-    parser.add_argument('--seed', type=int, default=0, metavar='S', help='random seed of the images (default 0)')
-    text = 'easy: standing and moving people, little occlusion, high contrast; hard: any pose, crowds, truncated '
-    text += 'bodies, blur and noise (default easy)'
-    parser.add_argument('--difficulty', choices=('easy', 'hard'), default='easy', help=text)
+    add = parser.add_argument
+    add('--train', type=int, default=4800, metavar='N', help='number of training images (default 4800)')
+    add('--val', type=int, default=250, metavar='M', help='number of held-out images (default 250)')
+    add('--seed', type=int, default=0, metavar='S', help='random seed of the images (default 0)')
+    text = 'easy: little occlusion, high contrast; hard: any pose, crowds, truncation, blur, noise (default easy)'
+    add('--difficulty', choices=('easy', 'hard'), default='easy', help=text)
 
 
 def add_config_options(parser: Any) -> None:
@@ -39,11 +37,7 @@ def parse_config_options(words: Sequence[str]) -> dict[str, Any]:
 
 
 def check_positive(args: argparse.Namespace, *names: str) -> None:
-    """Refuse numbers below 1; None passes.
-
-    Raises:
-        ValueError: an option is below 1.
-    """
+    """Refuse options below 1; None passes."""
     for name in names:
         value = getattr(args, name)
         if value is not None and value < 1:

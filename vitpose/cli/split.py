@@ -6,8 +6,7 @@ from pathlib import Path
 from ..errors import InputError
 from .paths import check_readable
 
-DESCRIPTION = """Extract the plain single-dataset model of one dataset from a multi-dataset
-model, with or without ViTPose+ experts.
+DESCRIPTION = """Extract the plain model of one dataset from a multi-dataset model.
 
   OUT.pth  a plain ViT with the dataset's expert merged into it, and the
            dataset's own head, without any other expert or head. Its heatmaps
@@ -20,28 +19,21 @@ model, with or without ViTPose+ experts.
 CHECKPOINT is any file that CONFIG's model loads: written by `mim train`, or
 with the key names of the authors' ViTPose+ release. No code in the file runs."""
 
-EPILOG = """examples:
+EPILOG = """example:
   vitpose split configs/multi_dataset/vitpose-plus-base_six-sets-256x192.py \\
       CHECKPOINT --dataset mpii --out work_dirs/mpii.pth
-  vitpose split CONFIG vitpose+_base.pth --dataset ap10k \\
-      --out work_dirs/ap10k.pth
-
-then:
   mim test mmpose work_dirs/mpii.py --checkpoint work_dirs/mpii.pth"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `vitpose split`."""
-    parser.add_argument('config', type=Path, metavar='CONFIG', help='config of the multi-dataset model')
-    parser.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help='checkpoint of the model')
-    text = 'dataset to extract, such as mpii: a key of model.head.heads in CONFIG'
-    parser.add_argument('--dataset', required=True, metavar='NAME', help=text)
-    text = 'checkpoint to write; the config is written next to it as OUT.py'
-    parser.add_argument('--out', required=True, type=Path, metavar='OUT.pth', help=text)
+    add = parser.add_argument
+    add('config', type=Path, metavar='CONFIG', help='config of the multi-dataset model')
+    add('checkpoint', type=Path, metavar='CHECKPOINT', help='checkpoint of the model')
+    add('--dataset', required=True, metavar='NAME', help='such as mpii: a key of model.head.heads in CONFIG')
+    add('--out', required=True, type=Path, metavar='OUT.pth', help='file to write; the config is written as OUT.py')
 
 
-def run(args: argparse.Namespace) -> int:
-    """Split the model and print what was written."""
+def run(args: argparse.Namespace) -> None:
     if args.out.suffix != '.pth':
         raise InputError(f'--out {args.out}: expected a name that ends in .pth; the config is written next to it')
     config_file = args.out.with_suffix('.py')
@@ -63,17 +55,13 @@ def run(args: argparse.Namespace) -> int:
     cfg = Config.fromfile(args.config)
     single = split_config(cfg, args.dataset)
     weights = split_weights(cfg, load_weights(args.checkpoint), args.dataset)
+    metainfo = parse_metainfo(single.test_dataloader.dataset)
     # lists instead of arrays, so that torch.load(weights_only=True) accepts the file
-    meta = {
-        key: value.tolist() if isinstance(value, np.ndarray) else value
-        for key, value in parse_metainfo(single.test_dataloader.dataset).items()
-    }
+    metainfo = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in metainfo.items()}
     with replacing(args.out) as temporary:
-        torch.save({'meta': {'dataset_meta': meta, 'cfg': single.pretty_text}, 'state_dict': weights}, temporary)
+        torch.save({'meta': {'dataset_meta': metainfo, 'cfg': single.pretty_text}, 'state_dict': weights}, temporary)
     write_text(config_file, single.pretty_text)
     parameters = sum(value.numel() for value in weights.values()) / 1e6
-    print(
-        f'{args.out}: plain ViT and head of {args.dataset} ({meta["num_keypoints"]} keypoints), {parameters:.1f} M '
-        f'parameters\n{config_file}: its config; to test it:\n  mim test mmpose {config_file} --checkpoint {args.out}'
-    )
-    return 0
+    keypoints = f'{metainfo["num_keypoints"]} keypoints'
+    print(f'{args.out}: plain ViT and head of {args.dataset} ({keypoints}), {parameters:.1f} M parameters')
+    print(f'{config_file}: its config; to test it:\n  mim test mmpose {config_file} --checkpoint {args.out}')

@@ -23,36 +23,28 @@ outside the image. Box, area and segmentation cover the visible pixels. The same
 arguments give the same bytes for any number of workers."""
 
 EPILOG = """examples:
-  vitpose synth                  4800 + 250 images, for configs/synthetic
-  vitpose synth --out data/synthetic_few --train 400 --val 50
-                                 for the smoke-test configs in configs/attention
-  vitpose synth --kind ap10k --train 400 --val 50
-                                 animals, into data/synthetic_ap10k
-  vitpose synth --out data/hard --train 500 --val 100 --difficulty hard --seed 7
-  vitpose synth --out data/few --train 12 --val 0 --preview data/few.jpg
+  vitpose synth                                  4800 + 250 images, then
+  mim train mmpose configs/synthetic/vitpose-mini_synthetic-128x96.py
 
-then:
-  mim train mmpose configs/synthetic/vitpose-mini_synthetic-128x96.py"""
+  vitpose synth --kind ap10k --train 400 --val 50         animals
+  vitpose synth --out data/few --train 12 --val 0 --preview data/few.jpg
+  vitpose synth --out data/synthetic_few --train 400 --val 50
+                                 for the smoke-test configs in configs/attention"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `vitpose synth`."""
+    add = parser.add_argument
     text = 'folder to write (default data/synthetic; data/synthetic_KIND for kinds other than coco)'
-    parser.add_argument('--out', type=Path, help=text)
+    add('--out', type=Path, help=text)
     add_rendering(parser)
-    text = 'keypoints and format: coco, aic, mpii, ap10k or wholebody (default coco)'
-    parser.add_argument('--kind', default='coco', help=text)
-    text = 'image size in pixels (default 320 240; for wholebody 480 360)'
-    parser.add_argument('--size', type=int, nargs=2, metavar=('W', 'H'), help=text)
-    text = 'rendering processes; 0 renders in the main process (default 2)'
-    parser.add_argument('--workers', type=int, default=2, metavar='P', help=text)
-    parser.add_argument('--overwrite', action='store_true', help='replace OUT if it exists')
-    text = 'also write the first images with their keypoints drawn to this .png or .jpg'
-    parser.add_argument('--preview', type=Path, metavar='FILE', help=text)
+    add('--kind', default='coco', help='keypoints and format: coco, aic, mpii, ap10k or wholebody (default coco)')
+    add('--size', type=int, nargs=2, metavar=('W', 'H'), help='in pixels (default 320 240; for wholebody 480 360)')
+    add('--workers', type=int, default=2, metavar='P', help='processes; 0 renders in the main one (default 2)')
+    add('--overwrite', action='store_true', help='replace OUT if it exists')
+    add('--preview', type=Path, metavar='FILE', help='also draw the first images and their keypoints: .png or .jpg')
 
 
-def run(args: argparse.Namespace) -> int:
-    """Render the data and print what was written."""
+def run(args: argparse.Namespace) -> None:
     from ..synthetic.contact_sheet import check_sheet_name, write_contact_sheet
 
     if args.preview is not None:
@@ -63,13 +55,10 @@ def run(args: argparse.Namespace) -> int:
 
     table = keypoint_set(args.kind)
     out = args.out or Path('data', 'synthetic' if args.kind == 'coco' else f'synthetic_{args.kind}')
-    width, height = args.size or table.size
-    settings = RenderSettings(args.train, args.val, args.seed, args.difficulty, args.kind, width, height)
+    settings = RenderSettings(args.train, args.val, args.seed, args.difficulty, args.kind, *(args.size or table.size))
     people = write_dataset(out, settings, args.workers, args.overwrite, show_progress=True)
     if args.preview is not None:
         write_contact_sheet(args.preview, settings)
-    print(
-        f'{out}: {args.train} training images with {people["train"]} {table.species.noun}, '
-        f'{args.val} held-out images with {people["val"]} {table.species.noun}'
-    )
-    return 0
+    noun = table.species.noun
+    training, held_out = f'{args.train} training images', f'{args.val} held-out images'
+    print(f'{out}: {training} with {people["train"]} {noun}, {held_out} with {people["val"]} {noun}')

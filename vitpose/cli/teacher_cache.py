@@ -10,7 +10,6 @@ from ..errors import InputError
 from .paths import check_readable
 from .shared_options import add_device
 
-DESCRIPTION = "Store a teacher's heatmaps of a training set, so that training need not run it."
 EPILOG = """example:
   vitpose teacher-cache \\
       configs/transfer/vitpose-base-from-large-output_coco-256x192.py \\
@@ -25,9 +24,8 @@ these lines of the config:
       _delete_=True, type='TeacherCacheDataset', cache='data/teachers/large',
       dataset=<the original dataset>))
 
-Each epoch then uses one of the seeds for each sample. The loss equals that of
-the running teacher up to fp16 rounding. Neither the teacher's config nor its
-checkpoint is read during training.
+Each epoch then uses one of the seeds for each sample; the teacher is not read.
+The loss equals that of the running teacher up to fp16 rounding.
 
 After an interruption, run the same command again: it keeps the complete seeds
 and writes the others. It also adds seeds to an existing cache, but refuses if
@@ -35,23 +33,20 @@ the teacher (by SHA-256), the pipeline or the samples differ."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `vitpose teacher-cache`."""
-    parser.add_argument('config', metavar='CONFIG', help='config of a DistillPoseEstimator with its teacher')
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write')
-    text = 'augmentation seeds to store for each sample, integers >= 0 (default 0)'
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0], metavar='S', help=text)
-    parser.add_argument('--batch', type=int, default=32, help='batch size (default 32)')
-    parser.add_argument('--workers', type=int, default=2, help='data loading processes (default 2)')
+    add = parser.add_argument
+    add('config', metavar='CONFIG', help='config of a DistillPoseEstimator with its teacher')
+    add('--out', type=Path, required=True, metavar='DIR', help='folder to write')
+    add('--seeds', type=int, nargs='+', default=[0], metavar='S', help='augmentation seeds, integers >= 0 (default 0)')
+    add('--batch', type=int, default=32, help='batch size (default 32)')
+    add('--workers', type=int, default=2, help='data loading processes (default 2)')
     add_device(parser, 'cpu')
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Write the seeds that the cache lacks; a seed enters the index only when its file is complete."""
     if min(args.seeds) < 0 or len(set(args.seeds)) < len(args.seeds) or args.batch < 1 or args.workers < 0:
-        raise InputError(
-            f'--seeds {args.seeds} --batch {args.batch} --workers {args.workers}: expected each seed once '
-            'and >= 0, batch >= 1, workers >= 0'
-        )
+        numbers = f'--seeds {args.seeds} --batch {args.batch} --workers {args.workers}'
+        raise InputError(f'{numbers}: expected each seed once and >= 0, batch >= 1, workers >= 0')
     check_readable(args.config, 'config file')
     import numpy as np
     from mmengine import Config
@@ -66,40 +61,36 @@ def run(args: argparse.Namespace) -> int:
     init_default_scope('mmpose')
     config = Config.fromfile(args.config)
     if not config.get('model', {}).get('teacher'):
-        raise ValueError(
-            f"{args.config} has no model.teacher: pass a config with type='DistillPoseEstimator' and "
-            'teacher=dict(config=FILE, checkpoint=FILE)'
-        )
+        remedy = "pass a config with type='DistillPoseEstimator' and teacher=dict(config=FILE, checkpoint=FILE)"
+        raise ValueError(f'{args.config} has no model.teacher: {remedy}')
     model = MODELS.build(config.model)
     model.check_teacher()
-    teacher = model.teacher
+    teacher = model.teacher.checkpoint
     with quiet():
         dataset = TeacherCacheDataset(config.train_dataloader.dataset, seeds=args.seeds)
     check_targets(dataset, model)
-    index: dict[str, Any] = dict(dataset.identity, sha256=sha256(teacher.checkpoint))
+    index: dict[str, Any] = dict(dataset.identity, sha256=sha256(teacher))
     known = read_index(args.out, index) if (args.out / INDEX_FILE).exists() else dict(seeds=[], shape=None)
-    done, shape = known['seeds'], known['shape']
-    index.update(teacher=teacher.checkpoint.name, wanted=list(dict.fromkeys([*done, *args.seeds])))
+    index.update(known, teacher=teacher.name, wanted=list(dict.fromkeys([*known['seeds'], *args.seeds])))
 
     def save() -> None:
-        write_text(args.out / INDEX_FILE, json.dumps(dict(index, seeds=done, shape=shape), indent=2))
+        write_text(args.out / INDEX_FILE, json.dumps(index, indent=2))
 
     save()
-    for seed in index['wanted'][len(done) :]:
+    for seed in index['wanted'][len(known['seeds']) :]:
         with replacing(heatmap_file(args.out, seed)) as temporary:
             stored = None
             for first, heatmaps in _teacher_heatmaps(model, dataset, seed, args):
                 if stored is None:
-                    shape = [len(dataset), *heatmaps.shape[1:]]
-                    stored = np.lib.format.open_memmap(temporary, mode='w+', dtype=np.float16, shape=tuple(shape))
+                    index['shape'] = [len(dataset), *heatmaps.shape[1:]]
+                    stored = np.lib.format.open_memmap(temporary, 'w+', np.float16, tuple(index['shape']))
                 stored[first : first + len(heatmaps)] = heatmaps
             del stored  # flushes
-        done = [*done, seed]
+        index['seeds'] = [*index['seeds'], seed]
         save()
     kept = f' (already present: {", ".join(map(str, known["seeds"]))})' if known['seeds'] else ''
-    seeds = ', '.join(map(str, done))
-    print(f'{args.out}: fp16 heatmaps {tuple(shape[1:])} of {shape[0]} samples, seeds {seeds}{kept}')
-    return 0
+    (count, *shape), seeds = index['shape'], ', '.join(map(str, index['seeds']))
+    print(f'{args.out}: fp16 heatmaps {tuple(shape)} of {count} samples, seeds {seeds}{kept}')
 
 
 def _teacher_heatmaps(model: Any, dataset: Any, seed: int, args: argparse.Namespace) -> Iterator[tuple]:

@@ -2,11 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from .paths import check_readable
 
-DESCRIPTION = "Extract a trained knowledge token from a teacher's checkpoint."
+DESCRIPTION = "extract a trained knowledge token from a teacher's checkpoint"
 EXAMPLES = """example:
   vitpose token extract \\
       work_dirs/vitpose-large-token-stage1_coco-256x192/epoch_5.pth \\
@@ -19,20 +20,15 @@ the teacher's, and may be omitted if the student has the same width."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `vitpose token`."""
     actions = parser.add_subparsers(dest='action', metavar='ACTION', required=True)
-    formatter = argparse.RawDescriptionHelpFormatter
-    extract = actions.add_parser(
-        'extract', help=DESCRIPTION, description=DESCRIPTION, epilog=EXAMPLES, formatter_class=formatter
-    )
-    text = "checkpoint of a teacher trained with freeze='all_but_token'"
-    extract.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help=text)
+    texts: Any = dict(description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    extract = actions.add_parser('extract', help=DESCRIPTION, **texts)
+    extract.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help="trained with freeze='all_but_token'")
     extract.add_argument('--out', type=Path, required=True, metavar='FILE', help='token file to write, *.npz')
     extract.set_defaults(title=extract.prog)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Extract the token, and print what was written."""
+def run(args: argparse.Namespace) -> None:
     if args.out.suffix != '.npz':
         raise InputError(f'--out {args.out}: expected a name that ends in .npz')
     check_readable(args.checkpoint, 'checkpoint', folder=True)
@@ -41,8 +37,6 @@ def run(args: argparse.Namespace) -> int:
 
     tokens, origin = extract_tokens(load_weights(args.checkpoint), args.checkpoint)
     write_token_file(args.out, tokens, origin)
-    print(
-        f'{args.out}: {origin["count"]} token(s) of width {origin["width"]}, from {origin["checkpoint"]} '
-        f'(a teacher of {origin["teacher_depth"]} blocks, SHA-256 {origin["sha256"][:12]}...)'
-    )
-    return 0
+    teacher = f'a teacher of {origin["teacher_depth"]} blocks, SHA-256 {origin["sha256"][:12]}...'
+    count = f'{origin["count"]} token(s) of width {origin["width"]}'
+    print(f'{args.out}: {count}, from {origin["checkpoint"]} ({teacher})')

@@ -19,14 +19,11 @@ FRAMES_PER_S, DURATION_S = 25, 4
 
 
 def write_video(path: Path, settings: RenderSettings) -> None:
-    """Render a video, and write its person boxes to a .jsonl file next to it, for `vitpose predict --boxes`.
-
-    The video has the seed, kind and size of the training images, but none of their people.
-    """
-    rng = np.random.default_rng([settings.seed, len('video')])
-    table, frame_count = keypoint_set(settings.kind), FRAMES_PER_S * DURATION_S
-    frames = render_clip(rng, table, frame_count, height=settings.height, width=settings.width)
+    """Render a video like the training images, and write its person boxes to a .jsonl file next to it."""
+    rng = np.random.default_rng([settings.seed, len('video')])  # none of the people of the training images
+    size = dict(height=settings.height, width=settings.width)
     writer, lines = VideoWriter(path), []
+    frames = render_clip(rng, keypoint_set(settings.kind), FRAMES_PER_S * DURATION_S, **size)
     for index, (image, people) in enumerate(frames):
         writer.write(image, index / FRAMES_PER_S)
         boxes = [(x, y, x + w, y + h) for x, y, w, h in (person['bbox'] for person in people.values())]
@@ -39,9 +36,9 @@ def predict_video(config: Path, checkpoint: Path, out: Path, settings: RenderSet
     """Render a video, predict it with `vitpose predict`, with ids if the tracker is installed, and return its path."""
     clip = out / 'clip.mp4'
     write_video(clip, settings)
-    command = [sys.executable, '-m', 'vitpose', 'predict', str(clip), '--config', str(config)]
-    options = ['--checkpoint', str(checkpoint), '--boxes', str(clip.with_suffix('.jsonl')), '--flip-test']
+    command: list[str | Path] = [sys.executable, '-m', 'vitpose', 'predict', clip, '--out', out / 'video', '--flip-test']
+    command += ['--config', config, '--checkpoint', checkpoint, '--boxes', clip.with_suffix('.jsonl')]
     if find_spec('trackers'):
-        options.append('--track')
-    run_logged([*command, *options, '--out', str(out / 'video')], out / 'predict.log')
+        command.append('--track')
+    run_logged(command, out / 'predict.log')
     return out / 'video/drawn/clip.mp4'

@@ -14,27 +14,12 @@ ZOOM = 2  # size of a drawn image relative to its file
 DRAWN_KEYPOINT_SCORE = 0.25  # predicted keypoints with a lower score are not drawn
 
 
-def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path: Path, rows: int = 6) -> list[str]:
-    """Draw images sampled at even intervals from the test set, independently of their scores.
+def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path: Path, rows: int = 6) -> None:
+    """Draw images of one size, sampled at even intervals from the test set, independently of their scores.
 
-    Args:
-        samples: predictions of a top-down model that `mim test --dump` wrote with `output_heatmaps`: one mapping per
-            person with img_path, raw_ann_info, pred_instances, pred_fields, input_center and input_scale.
-        table: names and skeleton of the keypoints.
-        path: PNG file to write.
-        rows: number of images to draw.
-
-    Returns:
-        Paths of the drawn images.
-
-    Raises:
-        ValueError: there are no samples.
+    The samples are what `mim test --dump` wrote with `output_heatmaps`: one mapping per person with img_path,
+    raw_ann_info, pred_instances, pred_fields, input_center and input_scale. ValueError if there are none.
     """
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
-
     people: dict[str, list[Mapping[str, Any]]] = {}
     for sample in samples:
         people.setdefault(sample['img_path'], []).append(sample)
@@ -43,55 +28,35 @@ def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path:
     names = sorted(people)
     rows = min(rows, len(names))
     shown = [names[int((i + 0.5) * len(names) / rows)] for i in range(rows)]
-    figure, axes = pyplot.subplots(rows, 3, figsize=(12, 3.1 * rows), dpi=100, squeeze=False)
-    for line, name in zip(axes, shown, strict=True):
-        for axis, picture in zip(line, _draw_row(name, people[name], table), strict=True):
-            axis.imshow(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
-            axis.axis('off')
-    for axis, title in zip(axes[0], ('ground truth', 'predicted', 'heatmaps'), strict=True):
-        axis.set_title(title)
-    figure.tight_layout(pad=0.4)
-    figure.savefig(path)
-    pyplot.close(figure)
-    return shown
+    cv2.imwrite(str(path), np.vstack([np.hstack(_draw_row(name, people[name], table)) for name in shown]))
 
 
 def _draw_row(name: str, people: Sequence[Mapping[str, Any]], table: KeypointSet) -> list[np.ndarray]:
-    """Draw one image three times: with the ground truth, the predictions and the heatmaps of all its people.
-
-    Returns:
-        Three images (H * ZOOM, W * ZOOM, 3), uint8 BGR.
-    """
+    """Draw an image with ground truth, with predictions and with heatmaps: three (H * ZOOM, W * ZOOM, 3) uint8 BGR."""
     image = cv2.imread(name)
     if image is None:
         raise FileNotFoundError(f'cannot read {name}: were the images moved since the test?')
     large = cv2.resize(image, None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_CUBIC)
     true, predicted = large.copy(), large.copy()
-    heat = np.zeros(large.shape[:2], np.float32)
+    heat = np.zeros((*large.shape[:2], 1), np.float32)
     for person in people:
         draw_pose(true, np.array(person['raw_ann_info']['keypoints'], float).reshape(-1, 3), table, ZOOM)
         prediction = person['pred_instances']
         visibility = np.where(np.asarray(prediction['keypoint_scores'])[0] > DRAWN_KEYPOINT_SCORE, 2.0, 0.0)
         draw_pose(predicted, np.column_stack((prediction['keypoints'][0], visibility)), table, ZOOM)
         heatmaps = np.asarray(person['pred_fields']['heatmaps'])
-        transform = heatmap_to_image(heatmaps.shape[1:], person['input_center'], person['input_scale'])
-        transform[:, :2] *= ZOOM
-        transform[:, 2] = (transform[:, 2] + 0.5) * ZOOM - 0.5
-        warped = cv2.warpAffine(heatmaps.max(0), transform, large.shape[1::-1])
-        heat = np.maximum(heat, warped)
-    glow = cv2.applyColorMap((np.clip(heat, 0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    weight = np.clip(heat, 0, 1)[..., None]
-    dark = large.astype(np.float32) * 0.45
-    return [true, predicted, (dark * (1 - weight) + glow * weight + 0.5).astype(np.uint8)]
+        transform = heatmap_to_image(heatmaps.shape[1:], person['input_center'], person['input_scale']) * ZOOM
+        transform[:, 2] += (ZOOM - 1) / 2  # pixels have their center at integers, before and after zooming
+        heat = np.maximum(heat, cv2.warpAffine(heatmaps.max(0), transform, large.shape[1::-1])[..., None])
+    heat = np.clip(heat, 0, 1)
+    glow = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    return [true, predicted, (0.45 * large * (1 - heat) + glow * heat + 0.5).astype(np.uint8)]
 
 
 def heatmap_to_image(shape: Sequence[int], center: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Return the affine transform (2, 3) from UDP heatmap cells to image pixels.
 
-    Args:
-        shape: (Hm, Wm).
-        center: (x, y) of the crop in image pixels.
-        scale: size (w, h) of the crop in image pixels.
+    `shape` is (Hm, Wm); `center` (x, y) and `scale` (w, h) are those of the crop, in image pixels.
     """
     step = np.asarray(scale, float) / (shape[1] - 1, shape[0] - 1)
     return np.column_stack((np.diag(step), np.asarray(center, float) - np.asarray(scale, float) / 2))

@@ -17,22 +17,27 @@ from ..synthetic.keypoints import keypoint_set
 from ..synthetic.render_settings import RenderSettings
 from ..synthetic.writer import write_dataset
 from .crossing_video import predict_video
-from .folder import MARKER
 from .gallery import draw_gallery
 from .learning_curve import draw_learning_curve
 from .train_and_test import test, train
+MARKER = 'demo.json'  # marks a folder that an earlier demo created and that may be replaced
+
+
+def prepare_folder(out: Path) -> None:
+    """Create the output folder, or empty it if an earlier demo created it; FileExistsError if anything else is in it."""
+    if out.exists() and not out.is_dir():
+        raise FileExistsError(f'{out} is a file: pass a folder to --out')
+    if out.is_dir() and any(out.iterdir()):
+        if not (out / MARKER).is_file():
+            raise FileExistsError(f'{out} is not empty and was not created by the demo: pass another folder to --out')
+        shutil.rmtree(out)
+    write_text(out / MARKER, '{}\n')
+
 
 def run_demo(
     out: Path, settings: RenderSettings, config: Path, epochs: int | None, log: Callable[[str], None]
 ) -> tuple[dict[str, str], list[Path]]:
-    """Render, train, test, and write the report into `out`; `log` is called with a line as each step begins.
-
-    Returns:
-        The rows of the report's table, and the files to look at.
-
-    Raises:
-        RuntimeError: training, test or prediction fails.
-    """
+    """Render, train, test, and write the report into `out`; return the rows of its table, and the files to look at."""
     seconds: dict[str, float] = {}
 
     @contextmanager
@@ -56,18 +61,15 @@ def run_demo(
         log('4/5 drawing')
         curve = read_curve(out / 'run')
         draw_learning_curve(curve, out / 'learning_curve.png')
-        with predictions.open('rb') as file:
-            draw_gallery(pickle.load(file), keypoint_set(settings.kind), out / 'gallery.png')
+        draw_gallery(pickle.loads(predictions.read_bytes()), keypoint_set(settings.kind), out / 'gallery.png')
         predictions.unlink()
         log('5/5 predicting a video of people who cross, with `vitpose predict`')
         with timed('video'):
             shutil.copyfile(checkpoint, out / 'model.pth')
             video = predict_video(config, out / 'model.pth', out, settings)
+    scores = {'AP': 'coco/AP', 'AP50': 'coco/AP .5', 'AP75': 'coco/AP .75', 'AR': 'coco/AR'}
     rows = {
-        'AP': f'{metrics["coco/AP"]:.3f}',
-        'AP50': f'{metrics["coco/AP .5"]:.3f}',
-        'AP75': f'{metrics["coco/AP .75"]:.3f}',
-        'AR': f'{metrics["coco/AR"]:.3f}',
+        **{name: f'{metrics[key]:.3f}' for name, key in scores.items()},
         'test data': f'{people["val"]} people in {settings.val} held-out images, difficulty {settings.difficulty}, '
         'ground-truth boxes (no detector), flip test',
         'training data': f'{people["train"]} people in {settings.train} images, {curve.iterations} iterations',
@@ -75,23 +77,18 @@ def run_demo(
         'machine': machine(),
     }
     rows['training'] += ', including validation'
-    write_report(out, config, rows)
-    write_text(out / MARKER, json.dumps({'metrics': metrics, 'seconds': seconds, 'table': rows}, indent=1) + '\n')
-    return rows, [out / 'report.md', out / 'learning_curve.png', out / 'gallery.png', video]
-
-
-def write_report(out: Path, config: Path, rows: dict[str, str]) -> None:
-    """Write report.md with a table of two columns."""
     name = re.sub('.*configs/', 'configs/', str(config))
     paragraphs = (
         f'Rendered by `vitpose synth`, trained with `mim train mmpose {name}`, tested with `mim test mmpose`. The '
         'tested checkpoint is the one with the best validation AP, and validation uses the same held-out images. '
         'The people, poses, colors and backgrounds of the held-out images do not occur in training.',
         '![learning curve](learning_curve.png)',
-        'The gallery shows images sampled at even intervals from the held-out set. Left limbs are green, right '
-        'limbs orange; a white dot in the left column is an occluded keypoint.',
+        'The gallery shows images sampled at even intervals from the held-out set: ground truth, predictions, heatmaps. '
+        'Left limbs are green, right limbs orange; a white dot in the left column is an occluded keypoint.',
         '![gallery](gallery.png)',
-        'The [video](video/drawn/clip.mp4) shows people who are not in any of these images, in their annotated boxes; '
-        'the poses are in `video/predictions.jsonl`. The model is `model.pth`.',
+        'The [video](video/drawn/clip.mp4) shows other people, in their annotated boxes; the poses are in '
+        '`video/predictions.jsonl`. The model is `model.pth`.',
     )
     write_text(out / 'report.md', markdown('ViTPose on held-out people', rows, paragraphs))
+    write_text(out / MARKER, json.dumps({'metrics': metrics, 'seconds': seconds, 'table': rows}, indent=1) + '\n')
+    return rows, [out / 'report.md', out / 'learning_curve.png', out / 'gallery.png', video]

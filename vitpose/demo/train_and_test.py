@@ -14,53 +14,36 @@ def data_options(data: Path) -> list[str]:
 
 
 def train(config: Path, out: Path, epochs: int | None) -> None:
-    """Train on `out`/data, by default for the config's epochs; write the run to `out`/run and the log to train.log.
-
-    Raises:
-        RuntimeError: the training fails.
-    """
+    """Train on `out`/data, by default for the config's epochs; write the run to `out`/run and the log to train.log."""
     from mmengine.config import Config
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
     options = [*data_options(out / 'data'), f'test_evaluator.ann_file={out}/data/annotations/val.json']
     if epochs is not None:
         keys = ('train_cfg.max_epochs', 'param_scheduler.1.T_max', 'param_scheduler.1.end')
         options += [f'{key}={epochs}' for key in keys]
     total = epochs or int(Config.fromfile(config).train_cfg.max_epochs)
-    columns = (TextColumn('training'), BarColumn(), TextColumn('{task.description}'), TimeRemainingColumn())
+    columns = ('training', BarColumn(), '{task.description}{task.fields[score]}', TimeRemainingColumn())
     with Progress(*columns) as progress:
-        task = progress.add_task('starting', total=float(total))
-        description = {'loss': '', 'score': ''}
+        task = progress.add_task('starting', total=float(total), score='')
 
         def show_progress(line: str) -> None:
             step, score = parse_step(line), parse_score(line)
             if step is not None:
-                description['loss'] = f'epoch {step.epoch}/{total}  loss {step.loss:.2f}'
-                progress.update(task, completed=step.epoch - 1 + step.iteration / step.iterations)
+                description = f'epoch {step.epoch}/{total}  loss {step.loss:.2f}'
+                completed = step.epoch - 1 + step.iteration / step.iterations
+                progress.update(task, description=description, completed=completed)
             if score is not None:
-                description['score'] = f'  AP {score:.3f}'
-                progress.update(task, completed=round(progress.tasks[0].completed))
-            progress.update(task, description=''.join(description.values()) or 'starting')
+                progress.update(task, score=f'  AP {score:.3f}', completed=round(progress.tasks[0].completed))
 
         run_logged(mim_command('train', config, out / 'run', *options), out / 'train.log', show_progress)
 
 
 def test(config: Path, checkpoint: Path, out: Path) -> tuple[dict[str, float], Path]:
-    """Test with flip test on the held-out images of `out`/data; write the log to `out`/test.log.
-
-    Returns:
-        The metrics by name, and the path of a pickle file with the predictions and their heatmaps.
-
-    Raises:
-        RuntimeError: the test fails.
-    """
+    """Test with flip test on the held-out images of `out`/data; return metrics, and a pickle file with predictions."""
     metrics, predictions = out / 'metrics.json', out / 'predictions.pkl'
-    options = [
-        *('--checkpoint', str(checkpoint), '--out', str(metrics), '--dump', str(predictions)),
-        *data_options(out / 'data'),
-        f'test_evaluator.0.ann_file={out}/data/annotations/val.json',
-        'model.test_cfg.flip_test=True',
-        'model.test_cfg.output_heatmaps=True',
-    ]
-    run_logged(mim_command('test', config, out / 'run', *options), out / 'test.log')
+    files = ('--checkpoint', str(checkpoint), '--out', str(metrics), '--dump', str(predictions))
+    options = [*data_options(out / 'data'), f'test_evaluator.0.ann_file={out}/data/annotations/val.json']
+    options += [f'model.test_cfg.{name}=True' for name in ('flip_test', 'output_heatmaps')]
+    run_logged(mim_command('test', config, out / 'run', *files, *options), out / 'test.log')
     return json.loads(metrics.read_text(encoding='utf-8')), predictions

@@ -29,34 +29,25 @@ _UNDER_DATA_ROOT = ('*.ann_file', '*.data_prefix.*', '*.camera_param_file', '*.j
 
 
 def find_missing_files(config: Any) -> dict[str, str]:
-    """Find the files and folders that a config names but that do not exist.
-
-    Args:
-        config: an MMEngine config; its relative paths start at the working directory, URLs are skipped.
-
-    Returns:
-        A message per missing path: the keys that name it, and what to do.
-    """
+    """Return a message per file or folder that an MMEngine config names but that does not exist; URLs are skipped."""
     keys: dict[str, list[str]] = {}
     remedies: dict[str, str] = {}
-    for used in _USED:
-        for key, value, root in _strings(config.get(used), used, ''):
-            for pattern, remedy in _REMEDIES.items():
-                if value and fnmatch(key, pattern):
-                    path = os.path.join(root, value) if pattern in _UNDER_DATA_ROOT else value
-                    if '://' not in path and not os.path.exists(path):
-                        keys.setdefault(path, []).append(key)
-                        remedies.setdefault(path, remedy)
+    for key, value, root in _strings({used: config.get(used) for used in _USED}):
+        for pattern, remedy in _REMEDIES.items():
+            if value and fnmatch(key, pattern):
+                path = os.path.join(root, value) if pattern in _UNDER_DATA_ROOT else value
+                if '://' not in path and not os.path.exists(path):
+                    keys.setdefault(path, []).append(key)
+                    remedies.setdefault(path, remedy)
     return {path: f'{path} is missing ({", ".join(names)}): {remedies[path]}' for path, names in keys.items()}
 
 
-def _strings(node: Any, key: str, root: str) -> Iterator[tuple[str, str, str]]:
+def _strings(node: Any, key: str = '', root: str = '') -> Iterator[tuple[str, str, str]]:
     """Yield (dotted key, string, data_root that applies to it) of every string in a part of a config."""
     if isinstance(node, str):
         yield key, node, root
-    elif isinstance(node, dict):
-        for name, value in node.items():
-            yield from _strings(value, f'{key}.{name}', node.get('data_root') or root)
-    elif isinstance(node, (list, tuple)):
-        for index, value in enumerate(node):
-            yield from _strings(value, f'{key}.{index}', root)
+    elif isinstance(node, dict | list | tuple):
+        if isinstance(node, dict):
+            root = node.get('data_root') or root
+        for name, value in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _strings(value, f'{key}.{name}' if key else str(name), root)

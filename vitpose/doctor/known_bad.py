@@ -1,60 +1,46 @@
 """Find combinations of packages that are known to fail, and how to fix each."""
 
+from contextlib import suppress
 from importlib import metadata
-from typing import NamedTuple
 
 from .stack import FLAGS, PARTS, Versions, fix_command, parse_version
 
 # modules that two distributions provide: OpenMMLab's own and the maintained fork
 FORKED = {'mmengine', 'mmcv.ops', 'mmdet', 'mmpretrain'}
-
-
-class Problem(NamedTuple):
-    """What fails and why, and how to fix it."""
-
-    what: str
-    fix: str
+Problem = tuple[str, str]  # what fails and why, and how to fix it
 
 
 def is_published_wheel(distribution: str) -> bool:
     """Answer whether a distribution was installed from a manylinux wheel, not built on this machine."""
-    try:
+    with suppress(metadata.PackageNotFoundError):
         return 'manylinux' in (metadata.distribution(distribution).read_text('WHEEL') or '')
-    except metadata.PackageNotFoundError:
-        return False
+    return False
 
 
 def lacks_ops() -> bool:
     """Answer whether mmcv is installed without its compiled ops, as from a wheel built without MMCV_WITH_OPS."""
     for name in ('onedl-mmcv', 'mmcv'):
-        try:
-            files = metadata.files(name) or ()
-        except metadata.PackageNotFoundError:
-            continue
-        return not any(file.name.startswith('_ext') for file in files)
+        with suppress(metadata.PackageNotFoundError):
+            return not any(file.name.startswith('_ext') for file in metadata.files(name) or ())
     return False
 
 
 def find_known_bad(versions: Versions, pins: Versions, coco_wheel: bool, no_ops: bool) -> list[Problem]:
-    """Find the combinations that are known to fail.
+    """Find the combinations of installed versions that are known to fail; commands install the tested versions `pins`.
 
-    Args:
-        versions: the installed version of each distribution.
-        pins: the tested versions, for the commands.
-        coco_wheel: whether xtcocotools is the published wheel, built against numpy 1.
-        no_ops: whether mmcv has no compiled ops.
+    `coco_wheel` says that xtcocotools is the published wheel, built against numpy 1, and `no_ops` that mmcv has no
+    compiled ops.
     """
+    problems: list[Problem] = []
 
-    def at(*names: str) -> tuple[int, ...]:
-        return next((parse_version(versions[name]) for name in names if name in versions), ())
+    def add(what: str, command: str) -> None:
+        problems.append((what, command))
+
+    def at(name: str) -> tuple[int, ...]:
+        return parse_version(versions.get(name, ''))
 
     def both(first: str, second: str) -> str:
         return f'{first} {versions[first]} with {second} {versions[second]}'
-
-    problems = []
-
-    def add(what: str, command: str) -> None:
-        problems.append(Problem(what, command))
 
     torch, numpy = at('torch'), at('numpy')
     mmcv = 'onedl-mmcv' if 'onedl-mmcv' in versions else 'mmcv'
@@ -79,12 +65,12 @@ def find_known_bad(versions: Versions, pins: Versions, coco_wheel: bool, no_ops:
     if at('openmim') and at('setuptools') >= (81,):
         what = f'{both("openmim", "setuptools")}: it needs pkg_resources, which setuptools dropped'
         add(what, "pip install 'setuptools<81'")
-    if at('onedl-mim'):
-        what = 'onedl-mim: it cannot run `mim train mmpose`'
-        add(what, f'pip uninstall -y onedl-mim; {fix_command("openmim", pins)}')
-    if at('mmcv-lite'):
-        what = 'mmcv-lite: it has no compiled ops, and mmpose imports them'
-        add(what, f'pip uninstall -y mmcv-lite; {fix_command("onedl-mmcv", pins)}')
+    for wrong, why, right in (
+        ('onedl-mim', 'it cannot run `mim train mmpose`', 'openmim'),
+        ('mmcv-lite', 'it has no compiled ops, and mmpose imports them', 'onedl-mmcv'),
+    ):
+        if at(wrong):
+            add(f'{wrong}: {why}', f'pip uninstall -y {wrong}; {fix_command(right, pins)}')
     for part in PARTS:
         names = [name for name in part.distributions if name in versions]
         if part.module in FORKED and len(names) > 1:

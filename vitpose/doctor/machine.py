@@ -15,31 +15,27 @@ JOB_GB = 1.5  # memory of one compiler process of mmcv's build
 
 def find_machine_problems() -> list[Problem]:
     """Find what keeps the stack from being installed here, or its compiled parts from being built."""
-    problems = []
+    problems: list[Problem] = []
     free = shutil.disk_usage(sys.prefix).free / 2**30
     if free < DISK_GB:
         what = f'{free:.1f} GB are free at {sys.prefix}, the stack needs about {DISK_GB}'
-        problems.append(Problem(what, 'free some disk space'))
+        problems.append((what, 'free some disk space'))
     for language, compiler in (('C', os.environ.get('CC', 'cc')), ('C++', os.environ.get('CXX', 'c++'))):
         if not shutil.which(compiler.split()[0]):
             what = f'no {language} compiler ({compiler}): mmcv and xtcocotools are built with one'
-            problems.append(Problem(what, 'apt install g++ (Debian, Ubuntu) or dnf install gcc-c++ (Fedora)'))
-        elif language == 'C++' and not _compiles_cxx20(compiler):
-            what = f"{compiler} does not support C++20, which torch's headers need"
-            problems.append(Problem(what, 'install g++ 10 or newer, and select it with CXX=g++-12'))
+            problems.append((what, 'apt install g++ (Debian, Ubuntu) or dnf install gcc-c++ (Fedora)'))
+        elif language == 'C++':
+            command = [*compiler.split(), '-std=c++20', '-x', 'c++', '-fsyntax-only', os.devnull]
+            if subprocess.run(command, capture_output=True).returncode:
+                what = f"{compiler} does not support C++20, which torch's headers need"
+                problems.append((what, 'install g++ 10 or newer, and select it with CXX=g++-12'))
     header = Path(sysconfig.get_paths()['include'], 'Python.h')
     if not header.exists():
         package = f'python{sys.version_info.major}.{sys.version_info.minor}-dev'
-        what = f"Python's headers are missing ({header})"
-        problems.append(Problem(what, f'apt install {package} (Debian, Ubuntu)'))
+        problems.append((f"Python's headers are missing ({header})", f'apt install {package} (Debian, Ubuntu)'))
     memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30
     if memory < JOB_GB:
         what = f'{memory:.1f} GB of memory: the compiler takes up to {JOB_GB} GB and may be killed'
         remedy = "build on a larger machine, or set UV_FIND_LINKS to a folder with a wheel of mmcv's ops"
-        problems.append(Problem(what, remedy))
+        problems.append((what, remedy))
     return problems
-
-
-def _compiles_cxx20(compiler: str) -> bool:
-    command = [*compiler.split(), '-std=c++20', '-x', 'c++', '-fsyntax-only', '-']
-    return subprocess.run(command, input=b'', capture_output=True).returncode == 0

@@ -39,9 +39,8 @@ PARTS = (
     Part('mim', ('openmim', 'onedl-mim')),
     Part('rich', ('rich',)),
     Part('tensorboard', ('tensorboard',), 'curves in TensorBoard'),
-    Part(
-        'transformers', ('transformers',), 'comparisons'
-    ),  # not pinned, nor is mmpretrain: any version except known_bad's
+    # not pinned: any version except known_bad's
+    Part('transformers', ('transformers',), 'comparisons'),
     Part('mmpretrain', ('onedl-mmpretrain', 'mmpretrain'), "MMPose's own ViTPose"),
 )
 OPENMMLAB = {'mmengine', 'mmcv', 'mmdet', 'mmcv-full'}
@@ -60,22 +59,16 @@ FLAGS = {
 def parse_version(version: str) -> tuple[int, ...]:
     """Return the leading numbers of a version: '2.14.1+cu130' is (2, 14, 1)."""
     match = re.match(r'\d+(\.\d+)*', version)
-    return tuple(int(part) for part in match.group().split('.')) if match else ()
+    return tuple(map(int, match.group().split('.'))) if match else ()
 
 
 def find_installed() -> Versions:
     """Return the version of each installed distribution."""
-    names = {name for part in PARTS for name in part.distributions} | {'setuptools'}
-    return installed_versions(sorted(names))
+    return installed_versions([*sorted(name for part in PARTS for name in part.distributions), 'setuptools'])
 
 
 def read_pins(text: str, python: tuple[int, int]) -> Versions:
-    """Read the pinned version of each distribution from the text of a requirements file.
-
-    Args:
-        text: lines `name==version`, which may end in `; python_version < '3.11'` (or >=).
-        python: the version of Python that decides the markers.
-    """
+    """Read the pinned versions for a version of Python: lines `name==version`, or with `; python_version < '3.11'`."""
     pins = {}
     for line in text.splitlines():
         match = re.match(r'([\w.-]+)==([\w.+]+)(?:; *python_version *(<|>=) *\'(.+)\')?', line)
@@ -87,11 +80,7 @@ def read_pins(text: str, python: tuple[int, int]) -> Versions:
 
 
 def read_stack(name: str) -> Versions:
-    """Read the tested versions of the stack 'tested' or 'legacy'.
-
-    Raises:
-        FileNotFoundError: the package was installed without its data.
-    """
+    """Read the tested versions of the stack 'tested' or 'legacy'; OSError if the package lacks its data."""
     return read_pins(shipped(f'requirements/{name}.txt').read_text(encoding='utf-8'), sys.version_info[:2])
 
 
@@ -101,15 +90,9 @@ def choose_stack(versions: Versions) -> str:
 
 
 def fix_command(distribution: str, pins: Versions, again: bool = False) -> str:
-    """Return the command that installs the tested version of a distribution.
-
-    Args:
-        distribution: its name.
-        pins: the tested versions.
-        again: replace a broken installation, without using the same wheel from pip's cache.
-    """
+    """Return the command that installs the tested version of a distribution; `again` replaces a broken installation."""
+    # pip's cache may hold the wheel that is broken
     command = FLAGS.get(distribution, 'pip install') + again * ' --force-reinstall --no-cache-dir'
     if again and '--no-deps' not in command:
         command += ' --no-deps'
-    version = pins.get(distribution)
-    return f'{command} {distribution}' + (f'=={version}' if version else '')
+    return f'{command} {distribution}' + (f'=={pins[distribution]}' if distribution in pins else '')

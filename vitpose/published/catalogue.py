@@ -27,16 +27,17 @@ def read_catalogue() -> list[PublishedModel]:
     """Read the list, which model-index.yml imports for MIM."""
     import yaml
 
-    models = yaml.safe_load(shipped(CATALOGUE).read_text(encoding='utf-8'))['Models']
-    return [_parse(model) for model in models]
+    models = []
+    for model in yaml.safe_load(shipped(CATALOGUE).read_text(encoding='utf-8'))['Models']:
+        about, (result,) = model['Metadata'], model['Results']
+        ((metric, score),) = result['Metrics'].items()
+        file = (model['Name'], model['Weights'], about['Size'], tuple(map(int, about['Keypoints'].split())))
+        models.append(PublishedModel(*file, result['Dataset'], metric, score, about['License'], model['Config']))
+    return models
 
 
 def find_model(name: str, models: Sequence[PublishedModel]) -> PublishedModel:
-    """Return the model with a name; the publisher may be omitted if the rest is unique.
-
-    Raises:
-        ValueError: no model, or more than one, has this name.
-    """
+    """Return the model with a name, without its publisher if the rest is unique; ValueError if it is not one model."""
     exact = [model for model in models if model.name == name]
     matches = exact or [model for model in models if model.name.partition('/')[2] == name]
     if len(matches) != 1:
@@ -44,19 +45,3 @@ def find_model(name: str, models: Sequence[PublishedModel]) -> PublishedModel:
         names = ', '.join(model.name for model in near) or 'see `vitpose models`'
         raise ValueError(f'{name}: {"several models have" if matches else "no model has"} this name: {names}')
     return matches[0]
-
-
-def _parse(model: dict) -> PublishedModel:
-    about, (result,) = model['Metadata'], model['Results']
-    ((metric, score),) = result['Metrics'].items()
-    return PublishedModel(
-        name=model['Name'],
-        url=model['Weights'],
-        size=about['Size'],
-        keypoints=tuple(map(int, about['Keypoints'].split())),
-        dataset=result['Dataset'],
-        metric=metric,
-        score=score,
-        license=about['License'],
-        config=model['Config'],
-    )

@@ -19,69 +19,54 @@ TIMEOUT_S = 30  # without an answer
 
 
 class DownloadError(FailedError):
-    """Why a file could not be downloaded, and what to do, in one line."""
+    """A file requires a browser, the server cannot be reached, or the hash differs; the message says what to do."""
 
 
 def download(model: PublishedModel, folder: Path) -> tuple[Path, str]:
-    """Download a checkpoint with a progress bar; a file that already exists is only checked.
+    """Download a checkpoint into a folder, with a progress bar; a file that already exists is only checked.
 
-    Args:
-        model: what to download.
-        folder: where to write it, under the publisher's file name.
-
-    Returns:
-        The file, and the SHA-256 that it was checked against, or its first digits; '' if none is published.
-
-    Raises:
-        DownloadError: it requires a browser, the server cannot be reached, or the hash differs.
-        OSError: the file cannot be written.
+    Returns the file, and the SHA-256 that it was checked against, or its first digits; '' if none is published.
     """
     from torch.hub import download_url_to_file
 
-    if urlsplit(model.url).hostname in BROWSER_HOSTS:
-        raise DownloadError(
-            f'{model.name} requires a browser to download: open {model.url}, save the file, and run '
-            '`vitpose inspect FILE`'
-        )
-    name = unquote(Path(urlsplit(model.url).path).name)
+    url, host = model.url, urlsplit(model.url).hostname
+    if host in BROWSER_HOSTS:
+        what = f'{model.name} requires a browser to download'
+        raise DownloadError(f'{what}: open {url}, save the file, and run `vitpose inspect FILE`')
+    name = unquote(Path(urlsplit(url).path).name)
     # the hub's file name says nothing by itself
     file = folder / (f'{model.name.rpartition("/")[2]}.safetensors' if name == 'model.safetensors' else name)
     previous = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT_S)
     try:
-        digest = _read_published_hash(model.url)
+        digest = _read_published_hash(url)
         if not file.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            download_url_to_file(model.url, str(file), digest)
-        elif digest and not sha256(file).startswith(digest):
+            download_url_to_file(url, str(file), digest)
+        elif not sha256(file).startswith(digest):
             raise DownloadError(f'{file} already exists, but its SHA-256 does not begin with {digest}: remove it')
     except (urllib.error.URLError, TimeoutError, ConnectionError) as problem:
         reason = problem if isinstance(problem, urllib.error.HTTPError) else getattr(problem, 'reason', problem)
-        raise DownloadError(
-            f'{urlsplit(model.url).hostname} cannot be reached ({reason}). Without network access, download '
-            f'{model.url} elsewhere and copy it to {file}'
-        ) from problem
+        what = f'{host} cannot be reached ({reason}). Without network access, download'
+        raise DownloadError(f'{what} {url} elsewhere and copy it to {file}') from problem
     except RuntimeError as problem:  # torch found a different hash and removed the file
-        raise DownloadError(f'{model.url}: the file was corrupted during download ({problem}); try again') from problem
+        raise DownloadError(f'{url}: the file was corrupted during download ({problem}); try again') from problem
     finally:
         socket.setdefaulttimeout(previous)
-    return file, digest or ''
+    return file, digest
 
 
-def _read_published_hash(url: str) -> str | None:
-    """Return the SHA-256 that the publisher states, or its first digits; None if there is none.
+def _read_published_hash(url: str) -> str:
+    """Return the SHA-256 that the publisher states, or its first digits; '' if there is none.
 
     OpenMMLab writes it into the file's name; a model hub has it in the Git LFS pointer, under `raw` in the URL.
     """
     in_name = _IN_NAME.search(url)
-    if in_name:
-        return in_name[1]
-    if '/resolve/' not in url:
-        return None
+    if in_name or '/resolve/' not in url:
+        return in_name[1] if in_name else ''
     pointer = url.replace('/resolve/', '/raw/', 1)
     with urllib.request.urlopen(pointer) as answer:
-        text = answer.read(1024)
-    oid = _POINTER.search(text)
+        oid = _POINTER.search(answer.read(1024))
     if oid is None:
         raise DownloadError(f'{pointer}: expected a Git LFS pointer with the SHA-256 of the file')
     return oid[1].decode()

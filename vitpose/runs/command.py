@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..shipped import TOP
 
@@ -25,23 +26,13 @@ def python_path() -> str:
     return os.pathsep.join(paths if str(TOP) in paths else [str(TOP), *paths])
 
 
-def run_logged(command: Sequence[str], log: Path, on_line: Callable[[str], None] = lambda line: None) -> None:
-    """Run a command, write its stdout and stderr to a log file, and call `on_line` with each line.
-
-    Raises:
-        RuntimeError: the command fails; the message holds its error lines, or else its last lines.
-    """
+def run_logged(command: Sequence[str | Path], log: Path, on_line: Callable[[str], None] = lambda line: None) -> None:
+    """Run a command, write its output to a log file, call `on_line` with each line; raise `failure` if it fails."""
+    output: Any = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace')
+    environment = {**os.environ, 'PYTHONPATH': python_path()}
     with log.open('w', encoding='utf-8') as file:
         # MIM starts a child process: a new session lets us terminate both.
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors='replace',
-            env={**os.environ, 'PYTHONPATH': python_path()},
-            start_new_session=True,
-        )
+        process = subprocess.Popen(command, env=environment, start_new_session=True, **output)
         assert process.stdout is not None
         try:
             for line in process.stdout:
@@ -54,7 +45,7 @@ def run_logged(command: Sequence[str], log: Path, on_line: Callable[[str], None]
                 os.killpg(process.pid, signal.SIGTERM)
                 process.wait()
     if code:
-        raise failure(' '.join(command[2:6]) + ' ...', code, log)
+        raise failure(' '.join(map(str, command[2:6])) + ' ...', code, log)
 
 
 def failure(name: str, code: int | None, log: Path) -> RuntimeError:
@@ -62,7 +53,5 @@ def failure(name: str, code: int | None, log: Path) -> RuntimeError:
     lines = [line.rstrip() for line in log.read_text(encoding='utf-8', errors='replace').splitlines()]
     errors = [line for line in lines if _ERROR.match(line) and 'CalledProcessError' not in line]
     details = '\n  '.join(errors or lines[-TAIL_LINES:])
-    return RuntimeError(
-        f'`{name}` failed with exit code {code}:\n  {details}\n'
-        f'The full output is in {log}. `vitpose doctor` checks the installation.'
-    )
+    more = f'The full output is in {log}. `vitpose doctor` checks the installation.'
+    return RuntimeError(f'`{name}` failed with exit code {code}:\n  {details}\n{more}')

@@ -41,17 +41,12 @@ def parse_score(line: str) -> float | None:
 
 
 def read_curve(work_dir: Path) -> Curve:
-    """Read the curve of the latest run in MMEngine's work directory.
-
-    Raises:
-        FileNotFoundError: it has no <timestamp>/vis_data/scalars.json.
-    """
+    """Read the curve of the latest run in MMEngine's work directory; FileNotFoundError if there is none."""
     files = sorted(work_dir.glob('*/vis_data/scalars.json'))
     if not files:
         raise FileNotFoundError(f'no */vis_data/scalars.json in {work_dir}: did a training run write to it?')
     curve, minutes, done = Curve(), 0.0, 0
-    for line in files[-1].read_text(encoding='utf-8').splitlines():
-        record = json.loads(line)
+    for record in map(json.loads, files[-1].read_text(encoding='utf-8').splitlines()):
         if 'loss' in record:
             minutes += record['time'] * (record['step'] - done) / 60
             done = record['step']
@@ -66,11 +61,7 @@ def read_curve(work_dir: Path) -> Curve:
 
 
 def best_checkpoint(work_dir: Path) -> Path:
-    """Return the path of the checkpoint with the best held-out AP.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
+    """Return the path of the checkpoint with the best held-out AP; FileNotFoundError if there is none."""
     checkpoints = sorted(work_dir.glob('best_coco_AP_*.pth'), key=lambda path: path.stat().st_mtime)
     if not checkpoints:
         raise FileNotFoundError(f'no best_coco_AP_*.pth in {work_dir}: was validation enabled during training?')

@@ -3,11 +3,10 @@
 import pytest
 
 from tests.unit.predict.tiny_files import write_dots
-from vitpose.cli.main import main
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'message'),
+    ('words', 'message'),
     [
         ([], '`vitpose demo` trains this model'),
         (['none.onnx'], 'none.onnx: no such file'),
@@ -16,7 +15,7 @@ from vitpose.cli.main import main
         (['heatmaps.onnx'], 'it returns heatmaps'),
     ],
 )
-def test_no_page_without_a_usable_model(arguments, message, tmp_path, monkeypatch, capsys):
+def test_no_page_without_a_usable_model(refuses, words, message, tmp_path, monkeypatch):
     pytest.importorskip('gradio')
     monkeypatch.chdir(tmp_path)
     for name in ('GRADIO_TEMP_DIR', 'GRADIO_ANALYTICS_ENABLED', 'OPENCV_IO_MAX_IMAGE_PIXELS'):
@@ -24,5 +23,4 @@ def test_no_page_without_a_usable_model(arguments, message, tmp_path, monkeypatc
     write_dots(tmp_path / 'dots.onnx')
     write_dots(tmp_path / 'heatmaps.onnx', outputs='heatmaps')
     (tmp_path / 'dots.txt').touch()
-    assert main(['app', *arguments]) == 2
-    assert message in capsys.readouterr().err
+    refuses('app', *words, message=message)

@@ -1,6 +1,7 @@
 """`vitpose bench` on a tiny model, with our own contestant and a made-up one."""
 
 import json
+from unittest.mock import Mock
 
 import pytest
 
@@ -10,45 +11,35 @@ from vitpose.bench.contestant import REFERENCE, LeftOut
 from vitpose.bench.contestants import CONTESTANTS
 from vitpose.cli.main import main
 
-
-def gone(*_):
-    raise LeftOut('peer not installed: pip install peer')
-
-
-def interrupted(*_):
-    raise KeyboardInterrupt
+GONE = LeftOut('peer not installed: pip install peer')
 
 
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
     """A function that runs `vitpose bench` in a folder with a config c.py."""
     monkeypatch.chdir(tmp_path)
-    own = CONTESTANTS[REFERENCE]
-    made = {REFERENCE: own, 'again': own, 'peer': gone}
-    monkeypatch.setattr(contestants, 'CONTESTANTS', made)
+    ours = CONTESTANTS[REFERENCE]
+    monkeypatch.setattr(contestants, 'CONTESTANTS', {REFERENCE: ours, 'again': ours, 'peer': Mock(side_effect=GONE)})
     single().dump('c.py')
-
-    def run(*words):
-        return main(['bench', '--config', 'c.py', '--images', '1', '--people', '2', '--device', 'cpu', *words])
-
-    run.contestants = made
-    return run
+    return lambda *words: main(['bench', *'--config c.py --images 1 --people 2 --device cpu'.split(), *words])
 
 
 def test_table_plot_and_json(bench, tmp_path, capsys):
     assert bench('--rounds', '2', '--batch-size', '3') == 0
-    captured = capsys.readouterr()
-    assert 'random weights, with which differences in pixels mean little' in captured.err
-    assert 'peer is left out: peer not installed: pip install peer\n' in captured.err
-    assert 'ours-fp32' in captured.out and 'c, 1 x 2 people, batch size 3, 2 rounds' in captured.out
-    out = tmp_path / 'work_dirs/bench'
-    assert sorted(file.name for file in out.iterdir()) == ['bench.json', 'bench.png']
-    read = json.loads((out / 'bench.json').read_text())
+    out, err = capsys.readouterr()
+    assert 'random weights, with which differences in pixels mean little' in err
+    assert 'peer is left out: peer not installed: pip install peer\n' in err
+    assert 'ours-fp32' in out and 'c, 1 x 2 people, batch size 3, 2 rounds' in out
+    folder = tmp_path / 'work_dirs/bench'
+    assert sorted(file.name for file in folder.iterdir()) == ['bench.json', 'bench.png']
+    report = json.loads((folder / 'bench.json').read_text())
     expected = dict(config='c.py', checkpoint=None, images=1, people_per_image=2, batch_size=3, rounds=2, device='cpu')
-    assert expected.items() <= read.items() and read['input_size'] == [96, 128] and read['threads']['torch'] >= 1
-    assert list(read['contestants']) == [REFERENCE, 'again'] and list(read['left_out']) == ['peer']
-    assert read['contestants']['again']['largest_difference_px'] < 1e-3
-    assert all(len(stage['seconds']) == 2 for stage in read['contestants']['again']['stages'].values())
+    assert expected.items() <= report.items()
+    assert report['input_size'] == [96, 128] and report['threads']['torch'] >= 1
+    assert list(report['contestants']) == [REFERENCE, 'again'] and list(report['left_out']) == ['peer']
+    again = report['contestants']['again']
+    assert again['largest_difference_px'] < 1e-3
+    assert all(len(stage['seconds']) == 2 for stage in again['stages'].values())
 
 
 def test_one_dataset_and_some_contestants_with_a_checkpoint(bench, tmp_path, capsys):
@@ -56,34 +47,33 @@ def test_one_dataset_and_some_contestants_with_a_checkpoint(bench, tmp_path, cap
     words = ('--dataset', 'aic', '--only', 'again', '--rounds', '1', '--out', 'there')
     assert bench('--config', config, '--checkpoint', checkpoint, *words) == 0
     assert 'random weights' not in capsys.readouterr().err
-    read = json.loads((tmp_path / 'there/bench.json').read_text())
-    assert read['dataset'] == 'aic' and read['left_out'] == {} and read['checkpoint'] == checkpoint
+    report = json.loads((tmp_path / 'there/bench.json').read_text())
+    assert report['dataset'] == 'aic' and report['left_out'] == {} and report['checkpoint'] == checkpoint
 
 
 @pytest.mark.parametrize(
     ('words', 'message'),
     [
-        (['--only', 'yolo'], '--only yolo: expected some of ours-fp32, again, peer'),
-        (['--rounds', '0'], '--rounds 0: expected at least 1'),
-        (['--people', '0'], '--people 0: expected from 1'),
-        (['--images', '-1'], '--images -1: expected at least 1'),
-        (['--batch-size', '0'], '--batch-size 0: expected at least 1'),
-        (['--config', 'd.py'], 'd.py: no such config file'),
-        (['--checkpoint', 'd.pth'], 'd.pth'),
-        (['--dataset', 'mpii'], "dataset='mpii'"),
-        (['--out', 'c.py'], 'c.py'),
-        (['--device', 'tpu'], "device='tpu'"),
+        ('--only yolo', '--only yolo: expected some of ours-fp32, again, peer'),
+        ('--rounds 0', '--rounds 0: expected at least 1'),
+        ('--people 0', '--people 0: expected from 1 to 300'),
+        ('--people 301', '--people 301: expected from 1 to 300'),
+        ('--images -1', '--images -1: expected at least 1'),
+        ('--batch-size 0', '--batch-size 0: expected at least 1'),
+        ('--checkpoint d.pth', 'd.pth'),
+        ('--dataset mpii', "dataset='mpii'"),
+        ('--out c.py', 'c.py'),
+        ('--device tpu', "device='tpu'"),
     ],
 )
 def test_bad_input_is_named(bench, words, message, capsys):
-    assert bench(*words) == 2
+    assert bench(*words.split()) == 2
     error = capsys.readouterr().err
     assert 'vitpose bench: ' in error and message in error and 'Traceback' not in error
 
 
 def test_interruption_and_failure(bench, monkeypatch, capsys):
-    monkeypatch.setattr('vitpose.bench.ours.Ours.network', interrupted)
+    monkeypatch.setattr('vitpose.bench.ours.Ours.network', Mock(side_effect=[KeyboardInterrupt, GONE]))
     assert bench() == 130
-    monkeypatch.setattr('vitpose.bench.ours.Ours.network', gone)
     assert bench() == 1
     assert 'vitpose bench: ours-fp32 failed: ' in capsys.readouterr().err

@@ -19,71 +19,61 @@ def file(tmp_path):
     return tmp_path / 'epoch_1.pth'
 
 
-def test_the_message_and_the_record(file, tmp_path, capsys):
-    assert main(['convert', str(file), str(tmp_path / 'new' / 'a.pth'), '--to', 'mmpose']) == 0
-    assert capsys.readouterr().out == f'{tmp_path}/new/a.pth: 31 weights of epoch_1.pth (vitpose_mm) as mmpose\n'
-    assert [path.name for path in (tmp_path / 'new').iterdir()] == ['a.pth']
-    meta = load_checkpoint(tmp_path / 'new' / 'a.pth').meta
+def convert(file, *words):
+    """Convert to out/NAME beside the file, and return what is in it."""
+    out = file.parent / 'out' / words[0]
+    assert main(['convert', str(file), str(out), '--to', *words[1:]]) == 0
+    return load_checkpoint(out)
+
+
+def test_the_message_and_the_record(file, capsys):
+    meta = convert(file, 'a.pth', 'mmpose').meta
+    assert capsys.readouterr().out == f'{file.parent}/out/a.pth: 31 weights of epoch_1.pth (vitpose_mm) as mmpose\n'
+    assert [path.name for path in (file.parent / 'out').iterdir()] == ['a.pth']
     assert meta['file'] == 'epoch_1.pth' and meta['origin'] == 'ours' and meta['changes'] == []
     assert meta['dataset_meta']['dataset_name'] == 'two'
-
-
-def test_nan_is_reported(file, tmp_path, capsys):
     content = torch.load(file)
     content['state_dict']['head.final_layer.bias'][0] = float('inf')
     torch.save(content, file)
-    assert main(['convert', str(file), str(tmp_path / 'a.pth'), '--to', 'ours']) == 0
+    convert(file, 'b.pth', 'ours')
     assert '  warning: 0 weights are NaN and 1 infinite, the first in head.final' in capsys.readouterr().out
 
 
-def test_the_names_of_the_keypoints_become_labels(file, tmp_path):
+def test_the_names_of_the_keypoints_become_labels(file):
     pytest.importorskip('safetensors', reason='written by it')
-    assert main(['convert', str(file), str(tmp_path / 'hf'), '--to', 'transformers']) == 0
-    config = load_checkpoint(tmp_path / 'hf').meta['config']
+    config = convert(file, 'hf', 'transformers').meta['config']
     assert config['id2label'] == {'0': 'left', '1': 'right'}
     assert config['backbone_config']['image_size'] == [64, 48]
     assert config['backbone_config']['num_attention_heads'] == 2  # as the model that saved the file
 
 
-def test_the_number_of_heads_must_be_known(file, tmp_path, capsys):
-    content = torch.load(file)
-    torch.save(dict(content, state_dict=dict(content['state_dict'])), file)  # without what the model recorded
-    assert main(['convert', str(file), str(tmp_path / 'hf'), '--to', 'transformers']) == 2
-    assert 'a ViT of depth 2 and width 24 has no name: give --num-heads N' in capsys.readouterr().err
-
-
-def test_keypoints_of_another_dataset_give_no_labels(file, tmp_path, capsys):
+def test_keypoints_of_another_dataset_give_no_labels(file, refuses):
     pytest.importorskip('safetensors', reason='written by it')
-    arguments = ['convert', str(file), str(tmp_path / 'hf'), '--to', 'transformers', '--dataset', 'coco']
-    assert main(arguments) == 2
-    assert f'--dataset coco: the only decoder of {file} is that of two' in capsys.readouterr().err
+    words = ('convert', file, file.parent / 'hf', '--to', 'transformers', '--dataset', 'coco')
+    refuses(*words, message=f'--dataset coco: the only decoder of {file} is that of two')
     content = torch.load(file)
-    heads = {
-        key.replace('head.', f'head.heads.{name}.'): value
-        for key, value in content['state_dict'].items()
-        for name in ('coco', 'two')
-        if key.startswith('head.')
-    }
-    vit = {key: value for key, value in content['state_dict'].items() if key.startswith('backbone.')}
-    torch.save(dict(content, state_dict=vit | heads), file)
-    assert main([*arguments, '--num-heads', '2', '--img-size', '64', '48']) == 0
-    loaded = load_checkpoint(tmp_path / 'hf').meta
-    assert loaded['config']['id2label'] == {'0': 'LABEL_0', '1': 'LABEL_1'}
-    assert 'dataset_meta' not in loaded and loaded['dataset'] == 'coco'
+    weights = {}  # without the number of attention heads, which the model recorded
+    for key, value in content['state_dict'].items():
+        names = ('head.heads.coco.', 'head.heads.two.') if key.startswith('head.') else ('head.',)
+        weights |= {key.replace('head.', name): value for name in names}
+    torch.save(dict(content, state_dict=weights), file)
+    refuses(*words, message='a ViT of depth 2 and width 24 has no name: give --num-heads N')
+    options = ('--dataset', 'coco', '--num-heads', '2', '--img-size', '64', '48')
+    meta = convert(file, 'hf', 'transformers', *options).meta
+    assert meta['config']['id2label'] == {'0': 'LABEL_0', '1': 'LABEL_1'}
+    assert 'dataset_meta' not in meta and meta['dataset'] == 'coco'
 
 
 @pytest.mark.parametrize(
-    ('args', 'message'),
+    ('words', 'message'),
     [
-        (['a.bin', '--to', 'ours'], 'a.bin: expected a name that ends in .pth with --to ours'),
-        (['a.pth', '--to', 'safetensors'], 'expected a name that ends in .safetensors'),
-        (['epoch_1.pth', '--to', 'ours'], 'epoch_1.pth already exists'),
-        (['hf', '--to', 'transformers', '--num-heads', '2', '--img-size', '64', '64'], 'position table of 12 entries'),
+        ('a.bin --to ours', 'a.bin: expected a name that ends in .pth with --to ours'),
+        ('a.pth --to safetensors', 'expected a name that ends in .safetensors'),
+        ('epoch_1.pth --to ours', 'epoch_1.pth already exists'),
+        ('hf --to transformers --num-heads 2 --img-size 64 64', 'position table of 12 entries'),
     ],
 )
-def test_bad_arguments_give_one_line(file, tmp_path, capsys, monkeypatch, args, message):
+def test_bad_arguments(file, refuses, tmp_path, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)
-    assert main(['convert', str(file), *args]) == 2
-    error = capsys.readouterr().err
-    assert message in error and error.startswith('vitpose convert: ') and error.count('\n') == 1
+    refuses('convert', file, *words.split(), message=message)
     assert [path.name for path in tmp_path.iterdir()] == ['epoch_1.pth']

@@ -1,9 +1,6 @@
 """`vitpose export`: what it refuses before anything slow is done, and that a file which differs is not left."""
 
-import re
-
 import cv2
-import numpy as np
 import pytest
 
 from tests.unit.predict.tiny_models import rendered
@@ -17,43 +14,32 @@ from vitpose.export import writing
         ('--to onnx --out a.xml', '--out a.xml: expected a name that ends in .onnx'),
         ('--to onnx --out a.onnx --precision int8', 'expected fp32 or fp16; or use --to openvino'),
         ('--to openvino --out a.xml --precision int8', 'at least 200, and found 0: pass more with --images'),
-        ('--to openvino --out a.xml --precision int8 --images TEN', 'at least 200, and found 10: pass more'),
+        ('--to openvino --out a.xml --precision int8 --images ten', 'at least 200, and found 10: pass more'),
         ('--to onnx --out a.onnx --size 130 96', '130 is not a positive multiple of the stride 16'),
         ('--to onnx --out a.onnx --dataset aic', "this model has one dataset, 'coco'"),
         ('--to onnx --out a.onnx --boxes b.json', '--boxes b.json: only with --images'),
-        ('--to onnx --out a.onnx --accuracy-drop 0.01', '--accuracy-drop 0.01: expected .* with int8'),
+        ('--to onnx --out a.onnx --accuracy-drop 0.01', 'expected a number above 0 and below 1, with int8'),
         ('--to onnx --out a.onnx --images nowhere', 'nowhere: no such file'),
     ],
 )
-def test_bad_input(words, message, model_files, tmp_path, capsys, monkeypatch):
+def test_bad_input(refuses, words, message, model_files, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'ten').mkdir()
     for i in range(10):
-        cv2.imwrite(str(tmp_path / f'ten/{i}.png'), rendered(0)[0])
-    assert main(['export', *model_files, *words.replace('TEN', 'ten').split()]) == 2
-    error = capsys.readouterr().err
-    assert re.search(message, error) and 'Traceback' not in error
-    assert sorted(path.name for path in tmp_path.iterdir()) == ['ten']
+        cv2.imwrite(f'ten/{i}.png', rendered(0)[0])
+    refuses('export', *model_files, *words.split(), message=message)
+    assert [path.name for path in tmp_path.iterdir()] == ['ten']
 
 
-def test_a_dataset_that_the_model_lacks(multi_model_files, tmp_path, capsys):
-    out = tmp_path / 'a.onnx'
-    assert main(['export', *multi_model_files, '--to', 'onnx', '--out', str(out), '--dataset', 'hand']) == 2
-    assert "dataset='hand': this model predicts one of aic, coco, mpii" in capsys.readouterr().err
-
-
-def test_a_file_that_differs_is_not_left(model_files, tmp_path, capsys, monkeypatch):
+def test_a_file_that_differs_is_not_left(refuses, model_files, tmp_path, capsys, monkeypatch):
     out = tmp_path / 'out/a.onnx'
     monkeypatch.setattr(writing, 'write_onnx', lambda graph, example, file, *rest: file.write_bytes(b'onnx'))
     monkeypatch.setattr(writing, 'ExportedModel', lambda file, device: None)
     monkeypatch.setattr(writing, 'run_heatmaps', lambda *rest: None)
-    far = writing.Differences(17, (9, 9), (9, 9), (1, 1))
-    monkeypatch.setattr(writing, 'compare', lambda *rest: far)
+    monkeypatch.setattr(writing, 'compare', lambda *rest: writing.Differences(17, (9, 9), (9, 9), (1, 1)))
     words = ['export', *model_files, '--to', 'onnx', '--out', str(out)]
-    assert main(words) == 1
-    assert 'keypoints differ too much from torch in fp32' in capsys.readouterr().err
+    refuses(*words, message='keypoints differ too much from torch in fp32', code=1)
     assert list(out.parent.iterdir()) == []
-    near = writing.Differences(17, (9, 0), (9, 9), (1, 0))
-    monkeypatch.setattr(writing, 'compare', lambda *rest: near)
+    monkeypatch.setattr(writing, 'compare', lambda *rest: writing.Differences(17, (9, 0), (9, 9), (1, 0)))
     assert main(words) == 0 and out.read_bytes() == b'onnx'
-    assert '17 crops' in capsys.readouterr().out and np.isclose(near.keypoints[0], 9)
+    assert '17 crops' in capsys.readouterr().out

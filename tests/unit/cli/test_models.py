@@ -5,33 +5,29 @@ import json
 from vitpose.cli.main import main
 from vitpose.published import download
 
+NAME, CONFIG = 'mmpose/vitpose-huge_humanart', 'humanart/vitpose-huge_humanart-256x192.py'
+
 
 def test_list(capsys):
     assert main(['models']) == 0
-    lines = capsys.readouterr().out.splitlines()
-    (line,) = [line for line in lines if ' mmpose/vitpose-huge_humanart ' in line]
-    config = 'humanart/vitpose-huge_humanart-256x192.py'
-    assert line.split() == ['mmpose/vitpose-huge_humanart', '17', 'huge', 'AP', '46.8', 'Human-Art', config]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if f' {NAME} ' in line]
+    assert line.split() == [NAME, '17', 'huge', 'AP', '46.8', 'Human-Art', CONFIG]
     assert main(['models', '--json']) == 0
-    (model,) = [each for each in json.loads(capsys.readouterr().out) if each['name'] == 'mmpose/vitpose-huge_humanart']
-    assert model['url'].startswith('https://download.openmmlab.com/') and model['config'] == f'configs/{config}'
+    (model,) = [model for model in json.loads(capsys.readouterr().out) if model['name'] == NAME]
+    assert model['url'].startswith('https://download.openmmlab.com/') and model['config'] == f'configs/{CONFIG}'
 
 
 def test_fetch(capsys, monkeypatch, tmp_path):
-    def fake(model, folder):
-        return folder / 'weights.pth', '' if 'plus' in model.name else '0123abcd'
-
-    monkeypatch.setattr(download, 'download', fake)
-    assert main(['models', 'fetch', 'mmpose/vitpose-huge_humanart', '--out', str(tmp_path)]) == 0
+    digest = {NAME: '0123abcd', 'transformers/vitpose-plus-base': ''}
+    monkeypatch.setattr(download, 'download', lambda model, folder: (folder / 'weights.pth', digest[model.name]))
+    assert main(['models', 'fetch', NAME, '--out', str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert f'{tmp_path}/weights.pth: SHA-256 begins with 0123abcd, as published' in out
-    assert out.endswith('load it with configs/humanart/vitpose-huge_humanart-256x192.py\n')
+    assert out.endswith(f'load it with configs/{CONFIG}\n')
     assert main(['models', 'fetch', 'transformers/vitpose-plus-base']) == 0
     assert 'no hash is published' in capsys.readouterr().out
 
 
-def test_errors(capsys):
-    assert main(['models', 'fetch', 'hrnet']) == 2
-    assert 'vitpose models: hrnet: no model has this name' in capsys.readouterr().err
-    assert main(['models', 'fetch', 'authors/vitpose-base_coco']) == 1
-    assert 'requires a browser to download' in capsys.readouterr().err
+def test_errors(refuses):
+    refuses('models', 'fetch', 'hrnet', message='vitpose models: hrnet: no model has this name')
+    refuses('models', 'fetch', 'authors/vitpose-base_coco', message='requires a browser to download', code=1)

@@ -9,45 +9,34 @@ import pytest
 
 from vitpose.cli.main import COMMANDS
 from vitpose.cli.paths import check_detector, check_readable
-from vitpose.errors import InputError, MissingFileError
+from vitpose.errors import MissingFileError, VitPoseError
 
-REFUSED = [
-    'predict missing.jpg --config c.py --checkpoint c.pth --out out',
-    'predict a.jpg --config missing.py --checkpoint c.pth --out out',
-    'predict a.jpg --config c.py --checkpoint missing.pth --out out',
-    'predict a.jpg --model missing.onnx --out out',
-    'predict a.jpg --config c.py --checkpoint c.pth --out out --boxes missing.json',
-    'predict a.jpg --config c.py --checkpoint c.pth --out out --boxes c.json --images-json missing.json',
-    'predict a.jpg --config c.py --checkpoint c.pth --out out --detector missing.onnx',
-    'predict a.jpg --config c.py --checkpoint c.pth --out out --detector c.py missing.pth',
-    'dataset missing.json --out out',
-    'dataset c.json --images missing --out out',
-    'dataset c.json --from missing.pth --out out',
-    'dataset c.json --out folder',
-    'check missing.py',
-    'bench --config missing.py',
-    'bench --config c.py --checkpoint missing.pth',
-    'bench --train missing.py',
-    'doctor missing.py',
-    'cost c.py missing.py',
-    'inspect missing.pth',
-    'inspect missing.onnx',
-    'convert missing.pth out.pth --to ours',
-    'split missing.py c.pth --dataset coco --out out.pth',
-    'split c.py missing.pth --dataset coco --out out.pth',
-    'token extract missing.pth --out out.npz',
-    'teacher-cache missing.py --out out',
-    'export missing.py c.pth --to onnx --out out.onnx',
-    'export c.py missing.pth --to onnx --out out.onnx',
-    'export c.py c.pth --to onnx --out out.onnx --images missing.jpg',
-    'export c.py c.pth --to onnx --out out.onnx --images a.jpg --boxes missing.json',
-    'app missing.onnx',
-    'app c.onnx --detector missing.onnx',
-    'app',
-    'models fetch missing',
-    'synth --out c.py',
-    'demo --out c.py',
-]
+# in each line, every file is missing once
+READABLE = """
+predict a.jpg --config c.py --checkpoint c.pth --out out --boxes c.json --images-json c.json
+predict a.jpg --config c.py --checkpoint c.pth --out out --detector c.py c.pth
+predict a.jpg --model c.onnx --out out --detector c.onnx
+dataset c.json --images folder --from c.pth --out out
+check c.py
+bench --config c.py --checkpoint c.pth
+bench --train c.py --beside c.py
+doctor c.py
+cost c.py c.py
+inspect c.pth
+inspect c.onnx
+convert c.pth out.pth --to ours
+split c.py c.pth --dataset coco --out out.pth
+token extract c.pth --out out.npz
+teacher-cache c.py --out out
+export c.py c.pth --to onnx --out out.onnx --images a.jpg --boxes c.json
+app c.onnx --detector c.onnx
+""".strip().splitlines()
+REFUSED = ['dataset c.json --out folder', 'app', 'models fetch missing', 'synth --out c.py', 'demo --out c.py']
+for words in map(str.split, READABLE):
+    for i in range(1, len(words)):
+        if words[i].startswith(('c.', 'a.', 'folder')):
+            missing = words[i].replace('folder', 'missing').replace('c.', 'missing.').replace('a.', 'missing.')
+            REFUSED.append(' '.join([*words[:i], missing, *words[i + 1 :]]))
 RUN = """
 import contextlib, io, json, sys
 from vitpose.cli.main import main
@@ -65,16 +54,9 @@ def test_every_command_refuses_before_heavy_imports(root, tmp_path):
     for name in ('c.py', 'c.pth', 'c.json', 'c.onnx', 'a.jpg', 'folder/x'):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    environment = dict(os.environ, PYTHONPATH=str(root))
     assert {line.split()[0] for line in REFUSED} == set(COMMANDS)
-    done = subprocess.run(
-        [sys.executable, '-c', RUN],
-        input=json.dumps(REFUSED),
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    options = dict(input=json.dumps(REFUSED), cwd=tmp_path, env=dict(os.environ, PYTHONPATH=str(root)))
+    done = subprocess.run([sys.executable, '-c', RUN], capture_output=True, text=True, **options)
     assert done.returncode == 0, done.stderr
     for line, code, error, printed, heavy in json.loads(done.stdout):
         assert code == 2 and error.startswith(f'vitpose {line.split()[0]}') and error.count('\n') == 1, (line, error)
@@ -104,9 +86,10 @@ def test_words_of_a_detector(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     check_detector(None, 'INPUT')
     check_detector(['rtmdet-m'], 'INPUT')
-    with pytest.raises(InputError, match='--detector a b c: expected one or two words; put INPUT before it'):
-        check_detector(['a', 'b', 'c'], 'INPUT')
-    with pytest.raises(MissingFileError, match='--detector d.py: no such detector'):
-        check_detector(['d.py', 'd.pth'], 'INPUT')
-    with pytest.raises(MissingFileError, match='--detector d.pth: no such checkpoint of a detector'):
-        check_detector(['rtmdet-m', 'd.pth'], 'INPUT')
+    for words, message in (
+        ('a b c', '--detector a b c: expected one or two words; put INPUT before it'),
+        ('d.py d.pth', '--detector d.py: no such detector'),
+        ('rtmdet-m d.pth', '--detector d.pth: no such checkpoint of a detector'),
+    ):
+        with pytest.raises(VitPoseError, match=message):
+            check_detector(words.split(), 'INPUT')
