@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import mmpose
+import pytest
 from yapf.yapflib import yapf_api
 
 from projects.studies.training import PRELOADED
@@ -30,15 +31,9 @@ class Started:
     """A command in its own process group; its output is that of all its processes."""
 
     def __init__(self, command: Sequence[object], folder: Path, environment: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [str(part) for part in command],
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        streams = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        words = list(map(str, command))
+        self.process = subprocess.Popen(words, cwd=folder, env=environment, start_new_session=True, **streams)
         self.pids = [self.process.pid]
         assert self.process.stdout is not None
         self.output = self.process.stdout
@@ -56,9 +51,9 @@ class Forked:
         words = [str(word) for word in command]
         self.processes = []
         for variables in ranks(count) if count > 1 else [{}]:
-            arguments = (words, str(folder), environment | variables, writer)
-            self.processes.append(FORKED.Process(target=run_script, args=arguments))
-            self.processes[-1].start()
+            process = FORKED.Process(target=run_script, args=(words, str(folder), environment | variables, writer))
+            process.start()
+            self.processes.append(process)
         writer.close()
         self.pids = [process.pid for process in self.processes]
         self.output = open(os.dup(reader.fileno()))
@@ -74,13 +69,10 @@ class Forked:
 def start_server(environment: dict[str, str]) -> None:
     """Start the server that imports what a training imports, with these environment variables."""
     FORKED.set_forkserver_preload([*PRELOADED, 'mmpose.apis', 'torch.utils.tensorboard'])
-    before = dict(os.environ)
-    os.environ.update(environment)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
         forkserver.ensure_running()
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def ranks(count: int) -> Iterator[dict[str, str]]:

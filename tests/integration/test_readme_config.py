@@ -19,14 +19,11 @@ def test_pasted_config_trains(root, tmp_path, tiny_coco, run):
     page = (root / 'docs/training.md').read_text('utf-8')
     (text,) = re.findall(r"```python\n(_base_ = 'mmpose::.*?)```", page, re.DOTALL)
     (tmp_path / 'pasted.py').write_text(text)
-    data = [
-        f'{part}_dataloader.dataset.{key}'
-        for part in ('train', 'val', 'test')
-        for key in (f'ann_file={tiny_coco}/people.json', f'data_prefix.img={tiny_coco}')
-    ]
-    data += ['val_dataloader.dataset.bbox_file=None', f'val_evaluator.ann_file={tiny_coco}/people.json']
-    short = ['train_dataloader.batch_size=12', 'train_cfg.max_epochs=1', 'default_hooks.logger.interval=1']
-    options = ['model.backbone.init_cfg=None', *data, *short]  # no weights to download
+    options = ['model.backbone.init_cfg=None', 'val_dataloader.dataset.bbox_file=None']  # no weights to download
+    options += ['train_dataloader.batch_size=12', 'train_cfg.max_epochs=1', 'default_hooks.logger.interval=1']
+    options += [f'{part}_dataloader.dataset.data_prefix.img={tiny_coco}' for part in ('train', 'val')]
+    places = ('train_dataloader.dataset', 'val_dataloader.dataset', 'val_evaluator')
+    options += [f'{place}.ann_file={tiny_coco}/people.json' for place in places]
     output = run('train', 'pasted.py', '--work-dir', 'run', '--cfg-options', *options)
     losses = [float(value) for value in re.findall(r' loss: ([\d.]+|nan|inf)', output)]
     assert len(losses) == 2 and all(math.isfinite(loss) for loss in losses)

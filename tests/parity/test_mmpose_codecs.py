@@ -29,7 +29,7 @@ def same_numbers():
 
 
 def peaks(shape, points, low=0.2, high=1.0, noise=0.01):
-    maps = np.stack([PAIRS['udp'][0].encode(each[None].astype(np.float32))['heatmaps'] for each in points])
+    maps = np.stack([PAIRS['udp'][0].encode(person[None].astype(np.float32))['heatmaps'] for person in points])
     return maps * RANDOM.uniform(low, high, (*shape[:2], 1, 1)) + RANDOM.normal(0, noise, shape)
 
 
@@ -61,56 +61,47 @@ NOISE = {
     'large': lambda shape: 100 * RANDOM.random(shape) ** 8,
     'ties': lambda shape: RANDOM.integers(0, 3, shape),
 }
-both = pytest.mark.parametrize(('theirs', 'ours'), PAIRS.values(), ids=PAIRS.keys())
-with_numbers = pytest.mark.parametrize(
-    ('theirs', 'ours', 'number'),
-    [
-        pytest.param(*PAIRS[name], number, id=f'{name}-{number}')
-        for name in PAIRS
-        for number in ((17,) if name == 'udp, blur of 5' else (1, 17, 133))
-    ],
-)
+NUMBERS = [(name, number) for name in PAIRS for number in ((17,) if name == 'udp, blur of 5' else (1, 17, 133))]
+with_numbers = pytest.mark.parametrize(('name', 'number'), NUMBERS)
 
 
-def decode(theirs, ours, maps):
-    """Distance between both (B, K) in input pixels, and how far MMPose moves the maximum, in cells."""
-    one, other = [theirs.decode(each) for each in maps], ours.batch_decode(torch.from_numpy(maps))
+def decode(name, number, source):
+    """Distance between both (B, K) in input pixels, how far MMPose moves the maximum, in cells, and a cell's pixels."""
+    theirs, ours = PAIRS[name]
+    maps = source((max(1, 100 // number), number, 64, 48)).astype(np.float32)
+    one, other = [theirs.decode(heatmaps) for heatmaps in maps], ours.batch_decode(torch.from_numpy(maps))
     assert np.array_equal(np.stack([scores for _, scores in one]), np.stack(other[1]))
     keypoints = np.concatenate([points for points, _ in one])
-    first = np.stack([get_heatmap_maximum(each)[0] for each in maps])
+    first = np.stack([get_heatmap_maximum(heatmaps)[0] for heatmaps in maps])
     moved = np.abs(keypoints / ours.px_per_cell - first).max(-1)
-    return np.abs(keypoints - np.concatenate(other[0])).max(-1), moved
-
-
-def make(source, number):
-    return source((max(1, 100 // number), number, 64, 48)).astype(np.float32)
+    return np.abs(keypoints - np.concatenate(other[0])).max(-1), moved, max(ours.px_per_cell)
 
 
 @with_numbers
 @pytest.mark.parametrize('kind', LIKE_A_NETWORK)
-def test_keypoints_are_those_of_mmpose(theirs, ours, kind, number):
-    distance, _ = decode(theirs, ours, make(LIKE_A_NETWORK[kind], number))
-    assert distance.max() < 1e-3
+def test_keypoints_are_those_of_mmpose(name, number, kind):
+    assert decode(name, number, LIKE_A_NETWORK[kind])[0].max() < 1e-3
 
 
 @with_numbers
 @pytest.mark.parametrize('kind', NOISE)
-def test_keypoints_in_noise_are_those_of_mmpose(theirs, ours, kind, number):
-    distance, moved = decode(theirs, ours, make(NOISE[kind], number))
+def test_keypoints_in_noise_are_those_of_mmpose(name, number, kind):
+    distance, moved, px_per_cell = decode(name, number, NOISE[kind])
     close = distance < 1e-3
     assert close[moved < 1].mean() > 0.98  # not all: the Hessian of values at the lower limit can be singular
-    assert (close | (distance < 0.01 * moved * max(ours.px_per_cell))).mean() > 0.95
+    assert (close | (distance < 0.01 * moved * px_per_cell)).mean() > 0.95
 
 
-@both
-def test_without_a_value_mmpose_gives_nan_or_the_same(theirs, ours):
+@pytest.mark.parametrize('name', PAIRS)
+def test_without_a_value_mmpose_gives_nan_or_the_same(name):
     """UDP divides 0 by 0, which ours does not."""
+    theirs, ours = PAIRS[name]
     maps = np.zeros((2, 17, 64, 48), np.float32)
     with np.errstate(invalid='ignore'):
         keypoints = theirs.decode(maps[0])[0]
-    found = np.stack(ours.batch_decode(torch.from_numpy(maps))[0])
-    assert np.array_equal(found, np.full((2, 1, 17, 2), -1) * np.float32(ours.px_per_cell))
+    decoded = np.stack(ours.batch_decode(torch.from_numpy(maps))[0])
+    assert np.array_equal(decoded, np.full((2, 1, 17, 2), -1) * np.float32(ours.px_per_cell))
     if isinstance(theirs, UDPHeatmap):
         assert np.isnan(keypoints).all()
     else:
-        assert np.array_equal(keypoints, found[0])
+        assert np.array_equal(keypoints, decoded[0])

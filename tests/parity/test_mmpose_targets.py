@@ -10,17 +10,13 @@ from vitpose_mm.codecs import BatchMSRAHeatmap, BatchUDPHeatmap
 from vitpose_mm.codecs.pck import pck_accuracy
 
 SIZES = dict(input_size=(192, 256), heatmap_size=(48, 64))
-SQUARE = dict(input_size=(224, 224), heatmap_size=(56, 56))
+SQUARE = dict(input_size=(224, 224), heatmap_size=(56, 56), sigma=3)
 PAIRS = {
     'udp': (UDPHeatmap, BatchUDPHeatmap, SIZES),
-    'udp, square, sigma 3': (UDPHeatmap, BatchUDPHeatmap, dict(SQUARE, sigma=3)),
+    'udp, square, sigma 3': (UDPHeatmap, BatchUDPHeatmap, SQUARE),
     'udp, sigma 1.5': (UDPHeatmap, BatchUDPHeatmap, dict(SIZES, sigma=1.5)),
     'classic': (MSRAHeatmap, BatchMSRAHeatmap, dict(SIZES, sigma=2)),
-    'classic, 1/2 of the input': (
-        MSRAHeatmap,
-        BatchMSRAHeatmap,
-        dict(input_size=(96, 128), heatmap_size=(48, 64), sigma=2.0),
-    ),
+    'classic, 1/2 of the input': (MSRAHeatmap, BatchMSRAHeatmap, dict(SIZES, input_size=(96, 128), sigma=2.0)),
     'unbiased': (MSRAHeatmap, BatchMSRAHeatmap, dict(SIZES, sigma=2, unbiased=True)),
 }
 

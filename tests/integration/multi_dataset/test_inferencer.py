@@ -1,4 +1,7 @@
-"""MMPose's inferencers with a multi-dataset model: which head makes the predictions."""
+"""MMPose's inferencers with a multi-dataset model and with the files of `vitpose split`: which head predicts."""
+
+import re
+import sys
 
 import cv2
 import numpy as np
@@ -11,7 +14,9 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
+from tests.integration.conftest import write_people
 
+CONFIG = 'tests/unit/checkpoints/three_datasets.py'
 KEYPOINTS = dict(coco=17, aic=14, mpii=16)
 
 
@@ -20,16 +25,16 @@ def metainfo(name):
 
 
 @pytest.fixture
-def multi_dataset_model(root, tmp_path):
-    """A function that writes the config and checkpoint of a small ViTPose+ model and returns their paths."""
+def model_of(root, tmp_path):
+    """A function that writes a small ViTPose+ with the metainfo of a dataset and returns config and checkpoint."""
 
-    def write(dataset_meta=None):
-        cfg = Config.fromfile(root / 'tests/unit/checkpoints/three_datasets.py')
+    def write(name):
+        cfg = Config.fromfile(root / CONFIG)
         cfg.data_mode, cfg.dataset_type = 'topdown', 'CocoDataset'
         cfg.dump(tmp_path / 'several.py')
         init_default_scope('mmpose')
-        meta = dict(dataset_meta=dataset_meta) if dataset_meta else {}
-        torch.save(dict(meta=meta, state_dict=MODELS.build(cfg.model).state_dict()), tmp_path / 'several.pth')
+        content = dict(meta=dict(dataset_meta=metainfo(name)), state_dict=MODELS.build(cfg.model).state_dict())
+        torch.save(content, tmp_path / 'several.pth')
         return str(tmp_path / 'several.py'), str(tmp_path / 'several.pth')
 
     return write
@@ -37,48 +42,42 @@ def multi_dataset_model(root, tmp_path):
 
 @pytest.fixture
 def image(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 255, (96, 72, 3), np.uint8)
-    cv2.imwrite(str(tmp_path / 'image.png'), pixels)
+    cv2.imwrite(str(tmp_path / 'image.png'), np.random.default_rng(0).integers(0, 255, (96, 72, 3), np.uint8))
     return str(tmp_path / 'image.png')
 
 
+def infer(config, checkpoint, image):
+    """The keypoints (K, 2) of MMPose's inferencer in the whole image, and the picture."""
+    inferencer = MMPoseInferencer(str(config), str(checkpoint), device='cpu', det_model='whole_image')
+    result = next(inferencer(image, return_vis=True))
+    ((person,),) = result['predictions']
+    return np.array(person['keypoints']), result['visualization'][0]
+
+
 @pytest.mark.parametrize('name', KEYPOINTS)
-def test_metainfo_of_the_checkpoint_selects_the_head(multi_dataset_model, image, name):
-    config, checkpoint = multi_dataset_model(metainfo(name))
-    inferencer = MMPoseInferencer(config, checkpoint, device='cpu', det_model='whole_image')
-    ((people,),) = next(inferencer(image))['predictions']
-    assert np.array(people['keypoints']).shape == (KEYPOINTS[name], 2)
-    (sample,) = inference_topdown(init_model(config, checkpoint, device='cpu'), image)
+def test_metainfo_of_the_checkpoint_selects_the_head(model_of, image, name):
+    files = model_of(name)
+    keypoints, _ = infer(*files, image)
+    assert keypoints.shape == (KEYPOINTS[name], 2)
+    (sample,) = inference_topdown(init_model(*files, device='cpu'), image)
     assert sample.metainfo['dataset_name'] == name
-    np.testing.assert_allclose(sample.pred_instances.keypoints[0], people['keypoints'], atol=1e-3)
+    np.testing.assert_allclose(sample.pred_instances.keypoints[0], keypoints, atol=1e-3)
 
 
-def test_changing_the_metainfo_changes_the_head(multi_dataset_model, image):
-    model = init_model(*multi_dataset_model(metainfo('coco')), device='cpu')
-    model.dataset_meta = metainfo('mpii')
-    (sample,) = inference_topdown(model, image)
-    assert sample.pred_instances.keypoints.shape == (1, 16, 2)
-
-
-def test_default_dataset_is_used_without_a_dataset_name(multi_dataset_model, image):
-    model = init_model(*multi_dataset_model(metainfo('coco')), device='cpu')
+def test_changing_the_metainfo_changes_the_head(model_of, image):
+    model = init_model(*model_of('coco'), device='cpu')
     (named,) = inference_topdown(model, image)
     del model.dataset_meta['dataset_name']
     (nameless,) = inference_topdown(model, image)
     assert 'dataset_name' not in nameless.metainfo
     assert (nameless.pred_instances.keypoints == named.pred_instances.keypoints).all()
-
-
-def test_no_dataset_name_and_no_default_is_an_error(multi_dataset_model, image):
-    model = init_model(*multi_dataset_model(metainfo('coco')), device='cpu')
     model.head.default_dataset = None
-    del model.dataset_meta['dataset_name']
     with pytest.raises(KeyError, match='no dataset_name in its metainfo.*default_dataset to one of aic, coco, mpii'):
         inference_topdown(model, image)
-
-
-def test_error_for_an_unknown_dataset_lists_the_known_ones(multi_dataset_model, image):
-    model = init_model(*multi_dataset_model(metainfo('crowdpose')), device='cpu')
+    model.dataset_meta = metainfo('mpii')
+    (sample,) = inference_topdown(model, image)
+    assert sample.pred_instances.keypoints.shape == (1, 16, 2)
+    model.dataset_meta = metainfo('crowdpose')
     with pytest.raises(KeyError, match="no head for dataset 'crowdpose': this model has heads for aic, coco, mpii"):
         inference_topdown(model, image)
 
@@ -94,11 +93,22 @@ def test_distillation_config_predicts_like_the_student(root, tmp_path, image):
     torch.nn.init.normal_(model.head.final_layer.weight, std=0.1)
     checkpoint = str(tmp_path / 'student.pth')
     torch.save(dict(meta=dict(dataset_meta=metainfo('coco')), state_dict=model.state_dict()), checkpoint)
-    expected, found = (
-        inference_topdown(init_model(str(config), checkpoint, device='cpu'), image)[0].pred_instances
+    expected, keypoints = (
+        inference_topdown(init_model(str(config), checkpoint, device='cpu'), image)[0].pred_instances.keypoints[0]
         for config in (student, distillation)
     )
-    np.testing.assert_array_equal(found.keypoints, expected.keypoints)
-    inferencer = MMPoseInferencer(str(distillation), checkpoint, device='cpu', det_model='whole_image')
-    ((person,),) = next(inferencer(image))['predictions']
-    np.testing.assert_allclose(person['keypoints'], expected.keypoints[0], atol=1e-3)
+    np.testing.assert_array_equal(keypoints, expected)
+    np.testing.assert_allclose(infer(distillation, checkpoint, image)[0], expected, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_split_model_works_with_mim_test_and_the_inferencer(root, tmp_path, run):
+    write_people(tmp_path / 'data/aic', tmp_path / 'data/aic/val.json', 14)
+    init_default_scope('mmpose')
+    torch.save(MODELS.build(Config.fromfile(root / CONFIG).model).state_dict(), tmp_path / 'several.pth')
+    split = ('split', root / CONFIG, 'several.pth', '--dataset', 'aic', '--out', 'aic.pth')
+    output = run(sys.executable, '-m', 'vitpose.cli.main', *split)
+    command = re.search(r'^  mim test mmpose (.*)$', output, re.MULTILINE).group(1).split()
+    assert re.search(r'Epoch\(test\).* aic/AP: ', run('test', *command))
+    keypoints, picture = infer(tmp_path / 'aic.py', tmp_path / 'aic.pth', str(tmp_path / 'data/aic/001.jpg'))
+    assert keypoints.shape == (14, 2) and picture.shape == (96, 128, 3)

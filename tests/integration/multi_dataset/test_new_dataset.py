@@ -9,6 +9,8 @@ from mmengine.config import Config
 from mmpose.apis import inference_topdown, init_model
 from mmpose.datasets.datasets.utils import parse_pose_metainfo  # noqa: F401, used by code on the page
 
+from tests.integration.conftest import write_people
+
 NAME = 'configs/multi_dataset/vitpose-base_coco-aic-hand21-256x192.py'
 
 
@@ -18,8 +20,8 @@ def page(root):
 
 
 @pytest.fixture
-def checkout(root, page, tmp_path, write_coco_data):
-    """A working directory with the configs, the page's config at the path given there, and tiny data."""
+def checkout(root, page, tmp_path):
+    """A working directory with the configs, the page's config at its path, a shallow copy of it, and tiny data."""
     assert f'`{NAME}`' in page
     shutil.copytree(root / 'configs', tmp_path / 'configs')
     config = tmp_path / NAME
@@ -28,11 +30,12 @@ def checkout(root, page, tmp_path, write_coco_data):
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         for dataset, keypoints in zip(loader.dataset.datasets, (17, 14, 21), strict=True):
             folder = tmp_path / dataset.data_root
-            write_coco_data(folder / dataset.data_prefix.img, folder / dataset.ann_file, keypoints)
+            write_people(folder / dataset.data_prefix.img, folder / dataset.ann_file, keypoints)
     boxes = tmp_path / cfg.val_dataloader.dataset.datasets[0].bbox_file
     boxes.parent.mkdir(parents=True)
     people = [dict(image_id=number, category_id=1, bbox=[10, 10, 60, 70], score=0.9) for number in range(1, 5)]
     boxes.write_text(json.dumps(people))
+    (tmp_path / 'shallow.py').write_text(SHALLOW)
     return tmp_path
 
 
@@ -49,7 +52,6 @@ model = dict(
 @pytest.mark.slow
 def test_config_trains_and_tests(checkout, page, run):
     assert f'\nmim train mmpose {NAME}\n' in page
-    (checkout / 'shallow.py').write_text(SHALLOW)
     loaders = 'train_dataloader.batch_size=12' + ''.join(
         f' {part}_dataloader.num_workers=0 {part}_dataloader.persistent_workers=False' for part in ('train', 'val')
     )
@@ -66,9 +68,8 @@ def test_config_trains_and_tests(checkout, page, run):
 
 
 def test_metainfo_of_the_new_dataset_selects_its_head(checkout, page):
-    (checkout / 'shallow.py').write_text(SHALLOW)
     model = init_model(str(checkout / 'shallow.py'), None, device='cpu')
-    image = str(checkout / 'data/hand21/val/000000000001.jpg')
+    image = str(checkout / 'data/hand21/val/001.jpg')
     for line, keypoints in (('', 17), ('model.dataset_meta = parse_pose_metainfo(model.cfg.hand21.metainfo)', 21)):
         assert line in page
         exec(line, globals(), dict(model=model))
