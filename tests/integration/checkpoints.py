@@ -10,7 +10,6 @@ def load(path: Path) -> dict:
 
 
 def check_same(whole: Path, resumed: Path, file: str = 'epoch_3.pth') -> None:
-    """Weights and moments are equal, bit for bit."""
     one, other = (
         [part['state_dict'], part['optimizer']['state']] for part in (load(whole / file), load(resumed / file))
     )

@@ -6,6 +6,7 @@ A process forked from a server that has imported them runs the same script of MM
 
 import gc
 import os
+import re
 import runpy
 import signal
 import socket
@@ -27,20 +28,14 @@ GLOO_TRAIN = Path(__file__).with_name('gloo_train.py')
 FORKED = get_context('forkserver')
 
 
-class Started:
+class Started(subprocess.Popen):
     """A command in its own process group; its output is that of all its processes."""
 
     def __init__(self, command: Sequence[object], folder: Path, environment: dict[str, str]) -> None:
-        streams = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        words = list(map(str, command))
-        self.process = subprocess.Popen(words, cwd=folder, env=environment, start_new_session=True, **streams)
-        self.pids = [self.process.pid]
-        assert self.process.stdout is not None
-        self.output = self.process.stdout
-
-    def wait(self) -> int:
-        """Return the exit code."""
-        return self.process.wait()
+        streams = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        super().__init__(list(map(str, command)), cwd=folder, env=environment, **streams)
+        self.pids = [self.pid]
+        self.output = self.stdout
 
 
 class Forked:
@@ -60,7 +55,6 @@ class Forked:
         reader.close()
 
     def wait(self) -> int:
-        """Return the first exit code that is not 0."""
         for process in self.processes:
             process.join()
         return next((process.exitcode for process in self.processes if process.exitcode), 0)
@@ -118,6 +112,16 @@ def read(command: Started | Forked, timeout: float) -> tuple[int, str]:
     finally:
         timer.cancel()
         kill(command)
+
+
+def wait_for(command: Started | Forked, pattern: str) -> str:
+    """Return the output up to the first line that matches a pattern."""
+    lines = []
+    for line in command.output:
+        lines.append(line)
+        if re.search(pattern, line):
+            return ''.join(lines)
+    raise AssertionError(f'{pattern!r} was never printed:\n{"".join(lines)[-6000:]}')
 
 
 def kill(command: Started | Forked) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from mmengine import Config
 
 from tests.coco_files import noise_image, random_person, write_coco
 from tests.integration.checkpoints import load
-from tests.integration.commands import GLOO_TRAIN, Forked, Started, kill, mmpose_script, read, start_server
+from tests.integration.commands import GLOO_TRAIN, Forked, Started, kill, mmpose_script, read, start_server, wait_for
 
 CONFIGS = Path(__file__).parent / 'configs'
 NO_VALIDATION = dict(val_cfg=None, val_dataloader=None, val_evaluator=None)
@@ -86,8 +85,6 @@ def two_datasets(tiny_coco, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def write_two(two_datasets, tmp_path) -> Callable[..., Path]:
-    """A function that writes the config with the paths of the data and other changes (`__` stands for a dot)."""
-
     def write_config(out='config.py', **changes) -> Path:
         cfg = Config.fromfile(CONFIGS / 'two_datasets.py')
         for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
@@ -114,7 +111,6 @@ def environment(root) -> dict[str, str]:
 
 @pytest.fixture
 def write_module(environment, tmp_path, monkeypatch) -> Callable[[str, str], None]:
-    """A function that writes a module that the commands can import."""
     monkeypatch.setitem(environment, 'PYTHONPATH', f'{environment["PYTHONPATH"]}{os.pathsep}{tmp_path}')
     return lambda name, text: (tmp_path / f'{name}.py').write_text(text)
 
@@ -144,8 +140,6 @@ def start(tmp_path, environment) -> Iterator[Callable[..., Started | Forked]]:
 
 @pytest.fixture
 def run(start) -> Callable[..., str]:
-    """A function that runs a command as `start` does and returns its output."""
-
     def run_command(*command, timeout: float = 900, fails: bool = False, gloo: int = 0) -> str:
         code, output = read(start(*command, gloo=gloo), timeout)
         assert (code != 0) == fails, f'exit code {code}:\n{output[-6000:]}'
@@ -159,12 +153,9 @@ def run_until(start) -> Callable[..., None]:
     """A function that starts a command and sends SIGKILL once a line of the output matches a pattern."""
 
     def run_and_kill(*command, pattern: str) -> None:
-        process, lines = start(*command), []
-        for line in process.output:
-            lines.append(line)
-            if re.search(pattern, line):
-                return kill(process)
-        raise AssertionError(f'{pattern!r} was never printed:\n{"".join(lines)[-6000:]}')
+        process = start(*command)
+        wait_for(process, pattern)
+        kill(process)
 
     return run_and_kill
 
@@ -182,7 +173,6 @@ def continue_from() -> Callable[[Path, Path], None]:
 
 @pytest.fixture(scope='session')
 def mim() -> str:
-    """The path of the `mim` command of this Python."""
     path = Path(sys.executable).with_name('mim')
     assert path.is_file(), f'{path} is missing: install requirements/tested.txt'
     return str(path)

@@ -18,7 +18,6 @@ class GlooSyncBatchNorm(torch.nn.BatchNorm2d):
     """Batch norm with mean and variance over the samples of all processes."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, H, W) -> the same shape."""
         if not self.training:
             return super().forward(x)
         ours = torch.stack([power.double().sum((0, 2, 3)) for power in (torch.ones_like(x), x, x.double().square())])

@@ -74,15 +74,6 @@ def test_help_works_for_every_subcommand(run, python, name):
     assert not errors and 'usage: vitpose' in output
 
 
-def test_importing_vitpose_loads_only_the_standard_library(run, python):
-    code = (
-        'import sys; before = set(sys.modules); import vitpose, vitpose.cli.main\n'
-        'names = {name.split(".")[0] for name in set(sys.modules) - before}\n'
-        'print(*sorted(names - sys.stdlib_module_names))'
-    )
-    assert run(python, '-c', code)[0].split() == ['vitpose']
-
-
 def test_help_takes_at_most_0_3_s_of_cpu_time(run):
     """In the full environment of the tests, where slow imports are possible; the minimum of five runs."""
     code = (

@@ -74,7 +74,7 @@ def test_six_datasets(root, run, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_memorizes_twelve_people(write_config, photographs, run, tmp_path):
-    config = write_config(photographs / 'coco', 'test_coco.json', name='memorise.py')
+    config = write_config(photographs / 'coco', 'test_coco.json', name='overfitting.py')
     output = run('train', config, '--work-dir', tmp_path / 'run', timeout=1800)  # allows for a busy machine
     (score,) = re.findall(r'coco/AP: ([\d.]+)', output)
     print(f'COCO AP {score}')

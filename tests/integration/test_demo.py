@@ -41,8 +41,8 @@ def test_demo_writes_all_results(tmp_path, monkeypatch, start):
 
     curve = read_curve(demo / 'run')
     people = json.loads((demo / 'data/annotations/train.json').read_text())['annotations']
-    labelled = sum(person['num_keypoints'] > 0 for person in people)
-    assert curve.iterations == -(-labelled // Config.fromfile(shipped(CONFIG)).train_dataloader.batch_size)
+    labeled = sum(person['num_keypoints'] > 0 for person in people)
+    assert curve.iterations == -(-labeled // Config.fromfile(shipped(CONFIG)).train_dataloader.batch_size)
     assert len(curve.score) == 1 and curve.loss[-1][1] > 0
     assert best_checkpoint(demo / 'run').name == 'best_coco_AP_epoch_1.pth'
 

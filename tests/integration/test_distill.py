@@ -31,7 +31,6 @@ def teacher(tmp_path):
 
 @pytest.fixture
 def write(write_config, tiny_coco, teacher):
-    """A function that writes the config of a distillation."""
     paths = dict(name='distill.py', model__teacher__checkpoint=teacher)
     return lambda **changes: write_config(tiny_coco, 'people.json', **paths, **changes)
 

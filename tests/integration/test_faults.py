@@ -135,7 +135,6 @@ def test_a_full_disk_ends_the_run_which_resumes_once_there_is_room(train, small_
 
 
 def test_a_job_with_a_dead_rank_restarts_by_itself(train, environment, tmp_path, monkeypatch):
-    """Torchrun names the rank, and --max-restarts continues from the last checkpoint."""
     # a store per restart: with the old one, one of two restarts failed with 'connection refused'
     monkeypatch.setitem(environment, 'TORCH_DISABLE_SHARE_RDZV_TCP_STORE', '1')
 

@@ -15,12 +15,11 @@ from vitpose_mm.export.int8 import MIN_CALIBRATION_CROPS
 
 
 def write_people(folder, pictures, boxes):
-    """Write images of people, and their boxes to `boxes.jsonl`."""
     folder.mkdir(exist_ok=True)
-    with (folder / 'boxes.jsonl').open('w') as lines:
-        for i, (picture, picture_boxes) in enumerate(zip(pictures, boxes, strict=True)):
-            cv2.imwrite(str(folder / f'{i}.png'), picture)
-            lines.write(json.dumps(dict(file=f'{i}.png', boxes=picture_boxes.tolist())) + '\n')
+    for i, picture in enumerate(pictures):
+        cv2.imwrite(str(folder / f'{i}.png'), picture)
+    rows = [dict(file=f'{i}.png', boxes=people.tolist()) for i, people in enumerate(boxes)]
+    (folder / 'boxes.jsonl').write_text('\n'.join(map(json.dumps, rows)))
 
 
 @pytest.mark.slow

@@ -72,8 +72,8 @@ def test_rendered_animals(root, tmp_path, run_line):
     lines = commands(root, 'Rendered animals')
     assert [line.split()[1] for line in lines] == ['synth', 'dataset', 'check', 'train']
     for line in lines:
-        said = run_line(line)
-    scores = re.findall(r'(coco/AP|PCK@0.05/PCK|PCK@0.1/PCK|PCK@0.2/PCK|AUC|NME): ([\d.]+)', said)
+        printed = run_line(line)
+    scores = re.findall(r'(coco/AP|PCK@0.05/PCK|PCK@0.1/PCK|PCK@0.2/PCK|AUC|NME): ([\d.]+)', printed)
     assert {name for name, _ in scores} == {'coco/AP', *(f'PCK@{t}/PCK' for t in (0.05, 0.1, 0.2)), 'AUC', 'NME'}
     assert list((tmp_path / 'my_animals/run').glob('best_coco_AP_*.pth'))
 
@@ -83,10 +83,10 @@ def test_a_deeplabcut_project_from_the_demos_model(root, tmp_path, run_line):
     small_demo(tmp_path / 'demo/model.pth')
     lines = commands(root, 'A DeepLabCut project')
     assert [line.split()[1] for line in lines] == ['dataset', 'check', 'train', 'test', 'predict', 'export']
-    said = [run_line(line) for line in lines]
-    assert 'attention heads' not in said[0]  # the checkpoint records their number
-    assert 'except for 3 keypoints of the same name' in said[2] and '{0: 0, 1: 3, 2: 4}' in said[2]
-    assert 'PCK@0.1/PCK' in said[3]
+    printed = [run_line(line) for line in lines]
+    assert 'attention heads' not in printed[0]  # the checkpoint records their number
+    assert 'except for 3 keypoints of the same name' in printed[2] and '{0: 0, 1: 3, 2: 4}' in printed[2]
+    assert 'PCK@0.1/PCK' in printed[3]
     frames = [json.loads(line) for line in (tmp_path / 'poses/predictions.jsonl').read_text().splitlines()]
     assert len(frames) == 12
     (checkpoint,) = (tmp_path / 'my_mice/run').glob('best_*.pth')

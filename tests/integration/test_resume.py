@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.checkpoints import check_same, load
+from tests.integration.commands import wait_for
 from tests.integration.conftest import DISTRIBUTED, NO_VALIDATION
 
 pytestmark = pytest.mark.slow
@@ -16,11 +17,9 @@ EPOCH_2 = r'Epoch\(train\) +\[2\]\[ 5/12\]'
 
 def preempt(process):
     """Send SIGTERM to a training in its second epoch; return its checkpoint and output."""
-    output = ''
-    for line in process.output:
-        output += line
-        if re.search(EPOCH_2, line):
-            os.kill(process.pids[0], signal.SIGTERM)
+    output = wait_for(process, EPOCH_2)
+    os.kill(process.pids[0], signal.SIGTERM)
+    output += process.output.read()
     saved = Path(re.search(r'SIGTERM: saved (\S*/iter_\d+.pth) after iteration', output)[1])
     assert process.wait() == 75 and saved.is_file()
     assert saved.name != 'iter_24.pth', 'the run was stopped after the epoch, not during it'

@@ -12,7 +12,6 @@ from tests.integration.checkpoints import load
 
 
 def scores(text):
-    """Every COCO AP in the output, in order."""
     return [float(value) for value in re.findall(r'coco/AP: (-?[\d.]+)', text)]
 
 

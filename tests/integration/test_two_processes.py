@@ -19,7 +19,6 @@ HALVES = [batch + first + i for batch in range(0, 8 * STEPS, 8) for first in (0,
 @pytest.mark.parametrize('sync_bn', [True, False])
 def test_two_processes_give_the_same_weights_as_one(sync_bn, write_config, tiny_coco, compare_one_and_two_processes):
     def config(batch_size, **changes):
-        """Write a config that trains on the same 24 people in 3 steps, without augmentation."""
         changes.update(train_dataloader__batch_size=batch_size, train_dataloader__sampler__shuffle=False)
         if batch_size == 8 and not sync_bn:
             changes.update(train_dataloader__batch_size=4, train_dataloader__dataset__indices=HALVES)

@@ -15,7 +15,6 @@ IMAGES = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 @pytest.fixture(scope='module')
 def pair():
-    """Ours and theirs, of the same size and with different random values."""
     torch.manual_seed(0)
     config = transformers.ViTMAEConfig(
         **dict(hidden_size=48, num_hidden_layers=3, num_attention_heads=4, intermediate_size=192, image_size=64),

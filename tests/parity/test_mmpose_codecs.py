@@ -36,7 +36,6 @@ def peaks(shape, points, low=0.2, high=1.0, noise=0.01):
 
 
 def anywhere(shape):
-    """Points inside the crop and up to 8 pixels outside."""
     return RANDOM.uniform([-8, -8], [200, 264], (*shape[:2], 2))
 
 
@@ -140,8 +139,8 @@ def test_targets_equal_those_of_mmpose(name):
     assert 100 < int((weights > 0).sum()) < weights.numel()
 
 
-@pytest.mark.parametrize('labelled', [0.0, 0.1, 0.7, 1.0])
-def test_accuracy_equals_that_of_mmpose_with_each_axis_divided_by_its_own_size(labelled):
+@pytest.mark.parametrize('labeled', [0.0, 0.1, 0.7, 1.0])
+def test_accuracy_equals_that_of_mmpose_with_each_axis_divided_by_its_own_size(labeled):
     """Maxima up to 4 cells apart in heatmaps of 64x48: 5% are 3.2 rows and 2.4 columns."""
     random, shape = np.random.default_rng(1), (6, 9, 64, 48)
     targets, heatmaps = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
@@ -150,10 +149,10 @@ def test_accuracy_equals_that_of_mmpose_with_each_axis_divided_by_its_own_size(l
         targets[pair][y, x] = 1
         heatmaps[pair][tuple(np.add((y, x), random.integers(-4, 5, 2)))] = 1
     heatmaps[0, :3] = -1  # without a maximum
-    mask = random.random(shape[:2]) < labelled
+    mask = random.random(shape[:2]) < labeled
     _, expected, _ = pose_pck_accuracy(heatmaps, targets, mask, normalize=np.tile([[48, 64]], (len(mask), 1)))
-    found = pck_accuracy(*map(torch.from_numpy, (heatmaps, targets, mask)))
-    assert float(found) == pytest.approx(expected, abs=1e-6)
-    if labelled == 1:
+    accuracy = pck_accuracy(*map(torch.from_numpy, (heatmaps, targets, mask)))
+    assert float(accuracy) == pytest.approx(expected, abs=1e-6)
+    if labeled == 1:
         _, swapped, _ = pose_pck_accuracy(heatmaps, targets, mask)  # MMPose's default: x by the height, y by the width
         assert swapped != pytest.approx(expected, abs=0.01), 'the test could not tell the axes apart'

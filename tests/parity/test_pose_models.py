@@ -76,7 +76,6 @@ def test_heatmaps_are_those_of_transformers(size, decoder):
 
 
 def build_plus(size, names=AUTHORS_ORDER, default='coco'):
-    """Build our ViTPose+."""
     width = SIZES[size].embed_dim
     heads = {name: dict(type='ClassicHead', in_channels=width, out_channels=KEYPOINTS[name]) for name in names}
     backbone = dict(type='ViT', arch=size, experts=dict(names=list(names), expert_dim=EXPERT_DIM[size]))

@@ -6,7 +6,6 @@ from vitpose_mm.backbones.vit_sizes import SIZES
 
 
 def build_vitpose(size: str, simple: bool = False, **more):
-    """Return transformers' model for 17 keypoints."""
     from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
 
     sizes = SIZES[size]

@@ -11,7 +11,6 @@ from projects.few_shot import study
 
 @pytest.fixture
 def config(tmp_path):
-    """A function that makes the config of a run."""
     paths = dict(data=tmp_path, demo=tmp_path / 'model.pth', pretrained=tmp_path / 'mae.pth')
     args = argparse.Namespace(labels=8000, epochs=None, **paths)
     return lambda start='demo', change='as it is', count=300, seed=0: study.training(start, change, count, seed, args)

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 def train_here(file: Path, folder: Path) -> None:
     """Train as the study does, but in this process: most of a training of one step is the start of its process."""
     config = continued(file, folder)
-    config.experiment_name = f'{folder.name} {next(numbers)}'
+    config.experiment_name = config.visualizer.name = f'{folder.name} {next(numbers)}'
     config.train_dataloader.update(num_workers=0, persistent_workers=False)
     Runner.from_cfg(config).train()
     (folder / 'train.log').write_text(max(folder.glob('*/*.log')).read_text())
@@ -66,20 +66,16 @@ def command(write_noise, tmp_path_factory):
 
 
 class Done(NamedTuple):
-    """What a run reported, and the config that it wrote."""
-
     record: dict
     config: Config
 
 
 def rows(toy: Path, table: int) -> dict[str, Done]:
-    """The runs of a table, by row."""
     files = {path.stem: json.loads(path.read_text()) for path in (toy / 'results').glob(f'table{table}_*_seed0.json')}
     return {record['row']: Done(record, Config.fromfile(toy / f'out/{name}/run.py')) for name, record in files.items()}
 
 
 def changed(one: Done, other: Done) -> set[str]:
-    """The keys in which two configs differ."""
     flat = [dict(leaves(json.loads(json.dumps(run.config.to_dict())))) for run in (one, other)]
     keys = {key for key in {*flat[0], *flat[1]} if flat[0].get(key, key) != flat[1].get(key, key)}
     return {key for key in keys if not key.startswith(('work_dir', 'resume', 'test_'))}
@@ -87,8 +83,8 @@ def changed(one: Done, other: Done) -> set[str]:
 
 def every_row_runs_the_planned_steps(toy):
     runs = {table: rows(toy, table) for table in ROWS}
-    assert {table: len(found) for table, found in runs.items()} == ROWS
-    records = [run.record for found in runs.values() for run in found.values()]
+    assert {table: len(row) for table, row in runs.items()} == ROWS
+    records = [run.record for row in runs.values() for run in row.values()]
     assert {(record['iterations'], record['photographs']) for record in records} == {(1, PEOPLE), (1, FEW)}
     for record in records:
         assert len(record['commit']) == 40 and record['versions']['mmpose'] and record['step_seconds'] > 0

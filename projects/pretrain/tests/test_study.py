@@ -15,7 +15,6 @@ PEOPLE = 70  # more than a batch of pre-training
 
 @pytest.fixture
 def photographs(write_noise, tmp_path):
-    """A folder like that of the photographs."""
     return write_noise(tmp_path / 'data', PEOPLE)
 
 

@@ -27,14 +27,11 @@ def folder(tmp_path_factory):
     """Images, one of them damaged, with boxes in two formats, and an exported file."""
     folder = tmp_path_factory.mktemp('ray')
     (folder / 'images').mkdir()
-    rows = []
-    with (folder / 'boxes.jsonl').open('w') as lines:
-        for i in range(IMAGES):
-            name = f'images/{i:04}.png'
-            cv2.imwrite(str(folder / name), dot(5 + i % 150, 5 + i % 110))
-            boxes = [[2, 2, 158, 118], [20, 10, 90, 100]][: i % 3]
-            rows.append(dict(file=name, boxes=boxes))
-            lines.write(json.dumps(rows[-1]) + '\n')
+    boxes = [[2, 2, 158, 118], [20, 10, 90, 100]]
+    rows = [dict(file=f'images/{i:04}.png', boxes=boxes[: i % 3]) for i in range(IMAGES)]
+    for i, row in enumerate(rows):
+        cv2.imwrite(str(folder / row['file']), dot(5 + i % 150, 5 + i % 110))
+    (folder / 'boxes.jsonl').write_text('\n'.join(map(json.dumps, rows)))
     pq.write_table(pa.Table.from_pylist(rows), folder / 'images.parquet')
     (folder / 'images/0007.png').write_bytes(b'broken')
     write_dots(folder / 'dots.onnx')
