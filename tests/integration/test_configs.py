@@ -111,7 +111,7 @@ def test_pasted_config_trains(root, tmp_path, tiny_coco, run):
     (text,) = re.findall(r"```python\n(_base_ = 'mmpose::.*?)```", page, re.DOTALL)
     (tmp_path / 'pasted.py').write_text(text)
     options = ['model.backbone.init_cfg=None', 'val_dataloader.dataset.bbox_file=None']  # no weights to download
-    options += ['model.backbone.arch=deit-tiny', 'model.head.in_channels=192']
+    options += ['model.backbone.arch=deit-tiny', 'model.head.in_channels=192', 'model.head.deconv_out_channels=(16,16)']
     options += ['train_dataloader.batch_size=12', 'train_cfg.max_epochs=1', 'default_hooks.logger.interval=1']
     options += [f'{part}_dataloader.dataset.data_prefix.img={tiny_coco}' for part in ('train', 'val')]
     places = ('train_dataloader.dataset', 'val_dataloader.dataset', 'val_evaluator')

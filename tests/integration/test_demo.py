@@ -10,7 +10,7 @@ from mmengine.config import Config
 from vitpose import PosePredictor
 from vitpose.cli.demo import CONFIG
 from vitpose.cli.main import main
-from vitpose.demo.crossing_video import DURATION_S, FRAMES_PER_S
+from vitpose.demo import crossing_video
 from vitpose.predict.inputs.video import read_video
 from vitpose.runs.training_log import best_checkpoint, read_curve
 from vitpose.shipped import shipped
@@ -31,6 +31,7 @@ def test_demo_writes_all_results(tmp_path, monkeypatch, start):
         assert process.wait() == 0, log.read_text()
 
     monkeypatch.setattr('vitpose.demo.train_and_test.run_logged', fork)
+    monkeypatch.setattr(crossing_video, 'DURATION_S', 1)
     demo = tmp_path / 'out'
     assert main(['demo', '--out', str(demo), '--train', '40', '--val', '8', '--epochs', '1']) == 0
     assert {path.name for path in demo.iterdir()} == {*PICTURES, *OTHERS.split()}
@@ -48,7 +49,7 @@ def test_demo_writes_all_results(tmp_path, monkeypatch, start):
 
     lines = [json.loads(line) for line in (demo / 'video/predictions.jsonl').read_text().splitlines()]
     drawn = list(read_video(str(demo / 'video/drawn/clip.mp4')))
-    assert len(lines) == len(drawn) == FRAMES_PER_S * DURATION_S and not any(frame.error for frame in drawn)
+    assert len(lines) == len(drawn) == crossing_video.FRAMES_PER_S and not any(frame.error for frame in drawn)
     assert all(len(line['keypoints']) == len(line['boxes']) > 0 for line in lines)
     PosePredictor.load(shipped(CONFIG), demo / 'model.pth')
 

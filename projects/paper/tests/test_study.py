@@ -19,7 +19,7 @@ from mmpose.registry import MODELS
 
 from projects.paper import report, study, tables
 from projects.studies.study import leaves
-from projects.studies.training import continued
+from projects.studies.training import PRELOADED, continued
 
 PEOPLE, FEW = 24, 12
 ROWS = {2: 8, 4: 4, 5: 7, 7: 3, 8: 10}
@@ -53,8 +53,10 @@ def command(write_noise, tmp_path_factory):
         words = [f'--{name}={value}' for name, value in (paths | options | changes).items() if value]
         with pytest.MonkeyPatch.context() as patch:
             # memory is measured in processes that are forked after MMPose is imported
-            forked = SimpleNamespace(get_context=lambda method: get_context('forkserver'))
-            patch.setattr(sys.modules['vitpose_mm.cost.measure'], 'multiprocessing', forked)
+            forked = get_context('forkserver')
+            forked.set_forkserver_preload(list(PRELOADED))
+            processes = SimpleNamespace(get_context=lambda method: forked)
+            patch.setattr(sys.modules['vitpose_mm.cost.measure'], 'multiprocessing', processes)
             patch.setattr(study, 'measure', partial(study.measure, steps=1))
             patch.setattr(study, 'MEASURED', {table: (mode, 2) for table, (mode, _) in study.MEASURED.items()})
             patch.setattr('projects.studies.study.train', train_here)
