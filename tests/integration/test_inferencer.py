@@ -1,7 +1,6 @@
 """MMPose's inferencers with a multi-dataset model and with the files of `vitpose split`: which head predicts."""
 
 import re
-import sys
 
 import cv2
 import numpy as np
@@ -15,6 +14,7 @@ from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
 from tests.integration.conftest import write_people
+from vitpose.cli.main import main
 
 CONFIG = 'tests/unit/checkpoints/three_datasets.py'
 KEYPOINTS = dict(coco=17, aic=14, mpii=16)
@@ -80,13 +80,13 @@ def test_changing_the_metainfo_changes_the_head(model_of, image):
 
 
 @pytest.mark.slow
-def test_split_model_works_with_mim_test_and_the_inferencer(root, tmp_path, run):
+def test_split_model_works_with_mim_test_and_the_inferencer(root, tmp_path, run, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     write_people(tmp_path / 'data/aic', tmp_path / 'data/aic/val.json', 14)
     init_default_scope('mmpose')
     torch.save(MODELS.build(Config.fromfile(root / CONFIG).model).state_dict(), tmp_path / 'several.pth')
-    split = ('split', root / CONFIG, 'several.pth', '--dataset', 'aic', '--out', 'aic.pth')
-    output = run(sys.executable, '-m', 'vitpose.cli.main', *split)
-    command = re.search(r'^  mim test mmpose (.*)$', output, re.MULTILINE).group(1).split()
+    assert main(['split', str(root / CONFIG), 'several.pth', '--dataset', 'aic', '--out', 'aic.pth']) == 0
+    command = re.search(r'^  mim test mmpose (.*)$', capsys.readouterr().out, re.MULTILINE).group(1).split()
     assert re.search(r'Epoch\(test\).* aic/AP: ', run('test', *command))
     keypoints, picture = infer(tmp_path / 'aic.py', tmp_path / 'aic.pth', str(tmp_path / 'data/aic/001.jpg'))
     assert keypoints.shape == (14, 2) and picture.shape == (96, 128, 3)

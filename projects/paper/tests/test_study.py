@@ -24,6 +24,7 @@ from projects.studies.training import PRELOADED, continued
 PEOPLE, FEW = 24, 12
 ROWS = {2: 8, 4: 4, 5: 7, 7: 3, 8: 10}
 TEACHER, TOKEN = 'table8_teacher_seed0', 'table8_teacher-with-token_seed0'
+IGNORED = ('work_dir', 'resume', 'test_', 'experiment_name', 'visualizer.name')  # of each run
 numbers = itertools.count()
 pytestmark = pytest.mark.slow
 
@@ -80,7 +81,7 @@ def rows(toy: Path, table: int) -> dict[str, Done]:
 def changed(one: Done, other: Done) -> set[str]:
     flat = [dict(leaves(json.loads(json.dumps(run.config.to_dict())))) for run in (one, other)]
     keys = {key for key in {*flat[0], *flat[1]} if flat[0].get(key, key) != flat[1].get(key, key)}
-    return {key for key in keys if not key.startswith(('work_dir', 'resume', 'test_'))}
+    return {key for key in keys if not key.startswith(IGNORED)}
 
 
 def every_row_runs_the_planned_steps(toy):
