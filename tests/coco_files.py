@@ -9,20 +9,11 @@ import numpy as np
 
 
 def person(number: int, box: Sequence[float], keypoints: np.ndarray, image_id: int = 1, **more: object) -> dict:
-    """Return an annotation with keypoints (K, 2), all labelled, or (K, 3)."""
-    labels = np.full((len(keypoints), 1), 2)
-    points = keypoints if keypoints.shape[1] == 3 else np.concatenate((keypoints, labels), axis=1)
-    return dict(
-        id=number,
-        image_id=image_id,
-        category_id=1,
-        bbox=list(box),
-        area=box[2] * box[3] * 0.5,
-        iscrowd=0,
-        num_keypoints=int((points[:, 2] > 0).sum()),
-        keypoints=points.ravel().tolist(),
-        **more,
-    )
+    """Return an annotation with keypoints (K, 2), all labeled, or (K, 3)."""
+    points = keypoints if keypoints.shape[1] == 3 else np.column_stack((keypoints, np.full(len(keypoints), 2)))
+    joints = dict(num_keypoints=int((points[:, 2] > 0).sum()), keypoints=points.ravel().tolist())
+    place = dict(image_id=image_id, bbox=list(box), area=box[2] * box[3] * 0.5)
+    return dict(id=number, category_id=1, iscrowd=0, **place, **joints, **more)
 
 
 def random_person(rng: np.random.Generator, number: int, box: Sequence[int], keypoints: int, image_id: int) -> dict:

@@ -7,6 +7,7 @@ import signal
 import threading
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import Any
 
 from vitpose.runs.command import failure, python_path
 
@@ -47,10 +48,21 @@ def train(config: Path, folder: Path) -> None:
         raise failure(f'training {config}', process.exitcode, log)
 
 
+def continued(file: Path, folder: Path) -> Any:
+    """Return the config (mmengine's) of a training in a folder, which continues an interrupted one there."""
+    from mmengine import Config
+    from mmengine.runner import find_latest_checkpoint
+
+    config = Config.fromfile(file, format_python_code=False)  # formatting takes seconds, and is done several times
+    config.update(work_dir=str(folder), launcher='none')
+    if find_latest_checkpoint(str(folder)):
+        config.update(resume=True, load_from=None)
+    return config
+
+
 def _train(config: Path, folder: Path, log: Path) -> None:
     """The process of a training."""
-    from mmengine import Config
-    from mmengine.runner import Runner, find_latest_checkpoint
+    from mmengine.runner import Runner
 
     gc.freeze()  # MMEngine collects garbage after each dataset, which would touch and copy all modules' memory
     with log.open('w', encoding='utf-8') as file:
@@ -59,11 +71,7 @@ def _train(config: Path, folder: Path, log: Path) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
-    loaded = Config.fromfile(config, format_python_code=False)  # formatting takes seconds, and is done several times
-    loaded.update(work_dir=str(folder), launcher='none')
-    if find_latest_checkpoint(str(folder)):
-        loaded.update(resume=True, load_from=None)
-    Runner.from_cfg(loaded).train()
+    Runner.from_cfg(continued(config, folder)).train()
 
 
 def _end_after(parent: int) -> None:

@@ -6,6 +6,7 @@ A process forked from a server that has imported them runs the same script of MM
 
 import gc
 import os
+import re
 import runpy
 import signal
 import socket
@@ -18,6 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import mmpose
+import pytest
 from yapf.yapflib import yapf_api
 
 from projects.studies.training import PRELOADED
@@ -26,26 +28,14 @@ GLOO_TRAIN = Path(__file__).with_name('gloo_train.py')
 FORKED = get_context('forkserver')
 
 
-class Started:
+class Started(subprocess.Popen):
     """A command in its own process group; its output is that of all its processes."""
 
     def __init__(self, command: Sequence[object], folder: Path, environment: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [str(part) for part in command],
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self.pids = [self.process.pid]
-        assert self.process.stdout is not None
-        self.output = self.process.stdout
-
-    def wait(self) -> int:
-        """Return the exit code."""
-        return self.process.wait()
+        streams = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        super().__init__(list(map(str, command)), cwd=folder, env=environment, **streams)
+        self.pids = [self.pid]
+        self.output = self.stdout
 
 
 class Forked:
@@ -56,16 +46,15 @@ class Forked:
         words = [str(word) for word in command]
         self.processes = []
         for variables in ranks(count) if count > 1 else [{}]:
-            arguments = (words, str(folder), environment | variables, writer)
-            self.processes.append(FORKED.Process(target=run_script, args=arguments))
-            self.processes[-1].start()
+            process = FORKED.Process(target=run_script, args=(words, str(folder), environment | variables, writer))
+            process.start()
+            self.processes.append(process)
         writer.close()
         self.pids = [process.pid for process in self.processes]
         self.output = open(os.dup(reader.fileno()))
         reader.close()
 
     def wait(self) -> int:
-        """Return the first exit code that is not 0."""
         for process in self.processes:
             process.join()
         return next((process.exitcode for process in self.processes if process.exitcode), 0)
@@ -74,13 +63,10 @@ class Forked:
 def start_server(environment: dict[str, str]) -> None:
     """Start the server that imports what a training imports, with these environment variables."""
     FORKED.set_forkserver_preload([*PRELOADED, 'mmpose.apis', 'torch.utils.tensorboard'])
-    before = dict(os.environ)
-    os.environ.update(environment)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
         forkserver.ensure_running()
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def ranks(count: int) -> Iterator[dict[str, str]]:
@@ -126,6 +112,16 @@ def read(command: Started | Forked, timeout: float) -> tuple[int, str]:
     finally:
         timer.cancel()
         kill(command)
+
+
+def wait_for(command: Started | Forked, pattern: str) -> str:
+    """Return the output up to the first line that matches a pattern."""
+    lines = []
+    for line in command.output:
+        lines.append(line)
+        if re.search(pattern, line):
+            return ''.join(lines)
+    raise AssertionError(f'{pattern!r} was never printed:\n{"".join(lines)[-6000:]}')
 
 
 def kill(command: Started | Forked) -> None:

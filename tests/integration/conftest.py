@@ -1,7 +1,7 @@
 """Fixtures of the integration tests: tiny data, a tiny config, and functions that run the real commands."""
 
+import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -13,53 +13,88 @@ import torch
 from mmengine import Config
 
 from tests.coco_files import noise_image, random_person, write_coco
-from tests.integration.commands import GLOO_TRAIN, Forked, Started, kill, mmpose_script, read, start_server
+from tests.integration.checkpoints import load
+from tests.integration.commands import GLOO_TRAIN, Forked, Started, kill, mmpose_script, read, start_server, wait_for
 
 CONFIGS = Path(__file__).parent / 'configs'
-IMAGES, PEOPLE, HEIGHT, WIDTH = 8, 3, 96, 128
+NO_VALIDATION = dict(val_cfg=None, val_dataloader=None, val_evaluator=None)
+DISTRIBUTED = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
+
+
+def write_people(images: Path, annotations: Path, keypoints: int, count: int = 4, people_per_image: int = 1) -> None:
+    """Write noise images and their annotation file: random people in COCO format."""
+    rng = np.random.default_rng(0)
+    for folder in (images, annotations.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    names = [f'{image_id:03}.jpg' for image_id in range(1, count + 1)]
+    people: list[dict] = []
+    for image_id, name in enumerate(names, 1):
+        noise_image(images / name, rng, 96, 128)
+        for _ in range(people_per_image):
+            box = rng.integers((0, 0, 30, 40), (60, 40, 60, 56))
+            people.append(random_person(rng, len(people) + 1, box, keypoints, image_id))
+    write_coco(annotations, names, 96, 128, people)
 
 
 @pytest.fixture(scope='session')
 def tiny_coco(tmp_path_factory) -> Path:
-    """A folder with 8 noise images and ``people.json``, which holds 24 random people in COCO format."""
+    """A folder with 8 noise images and `people.json`, which holds 24 random people in COCO format."""
     folder = tmp_path_factory.mktemp('tiny_coco')
-    rng = np.random.default_rng(0)
-    names = [f'{image_id:03}.jpg' for image_id in range(1, IMAGES + 1)]
-    people: list[dict] = []
-    for image_id, name in enumerate(names, 1):
-        noise_image(folder / name, rng, HEIGHT, WIDTH)
-        for _ in range(PEOPLE):
-            box = rng.integers((0, 0, 30, 40), (60, 40, 60, 56))
-            people.append(random_person(rng, len(people) + 1, box, 17, image_id))
-    write_coco(folder / 'people.json', names, HEIGHT, WIDTH, people)
+    write_people(folder, folder / 'people.json', 17, 8, 3)
     return folder
 
 
 @pytest.fixture
-def data(tiny_coco, tmp_path):
+def data(tiny_coco, tmp_path) -> Path:
     """A copy of the tiny data that a test may corrupt."""
     return shutil.copytree(tiny_coco, tmp_path / 'data')
 
 
 @pytest.fixture
 def write_config(tmp_path) -> Callable[..., Path]:
-    """A function that writes a config from ``configs/`` with the paths of the data and other changes."""
+    """A function that writes a config from `configs/` with the paths of the data and other changes.
 
-    def write(images: Path, annotations: str, name: str = 'tiny.py', **changes) -> Path:
-        """Write the config; the keys of ``changes`` are dotted paths with ``__`` instead of dots."""
+    The keys of the changes are dotted paths with `__` instead of dots.
+    """
+
+    def write(images: Path, annotations: str, name: str = 'tiny.py', out: str = 'config.py', **changes) -> Path:
         cfg = Config.fromfile(CONFIGS / name)
         ann_file = str(images / annotations)
-        paths = dict(ann_file=ann_file, data_prefix=dict(img=str(images)))
         for split in ('train', 'val', 'test'):
-            cfg[f'{split}_dataloader'].dataset.update(paths)
+            cfg[f'{split}_dataloader'].dataset.update(ann_file=ann_file, data_prefix=dict(img=str(images)))
             if split != 'train':
                 cfg[f'{split}_evaluator'].ann_file = ann_file
         cfg.merge_from_dict({key.replace('__', '.'): value for key, value in changes.items()})
-        path = tmp_path / 'config.py'
-        cfg.dump(path)
-        return path
+        cfg.dump(tmp_path / out)
+        return tmp_path / out
 
     return write
+
+
+@pytest.fixture(scope='session')
+def two_datasets(tiny_coco, tmp_path_factory) -> Path:
+    """The tiny data plus `athletes.json`: the last eight people with AIC's 14 keypoints."""
+    folder = shutil.copytree(tiny_coco, tmp_path_factory.mktemp('two') / 'data')
+    content = json.loads((folder / 'people.json').read_text())
+    content['annotations'] = content['annotations'][-8:]
+    for person in content['annotations']:
+        person.update(keypoints=person['keypoints'][: 14 * 3], num_keypoints=14)
+    (folder / 'athletes.json').write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture
+def write_two(two_datasets, tmp_path) -> Callable[..., Path]:
+    def write_config(out='config.py', **changes) -> Path:
+        cfg = Config.fromfile(CONFIGS / 'two_datasets.py')
+        for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+            for member in loader.dataset.datasets:
+                member.data_root = str(two_datasets)
+        cfg.merge_from_dict({key.replace('__', '.'): value for key, value in changes.items()})
+        cfg.dump(tmp_path / out)
+        return tmp_path / out
+
+    return write_config
 
 
 @pytest.fixture(scope='session')
@@ -69,10 +104,15 @@ def environment(root) -> dict[str, str]:
     MMDetection imports transformers, which is here for the parity tests: without torch, in 5 s of processor time less.
     """
     path = os.pathsep.join([str(root), *filter(None, [os.environ.get('PYTHONPATH')])])
-    output = dict(PYTHONUNBUFFERED='1', COLUMNS='200')
-    variables = {**os.environ, 'PYTHONPATH': path, 'USE_TORCH': '0', **output}
+    variables = {**os.environ, 'PYTHONPATH': path, 'USE_TORCH': '0', 'PYTHONUNBUFFERED': '1', 'COLUMNS': '200'}
     start_server(variables)
     return variables
+
+
+@pytest.fixture
+def write_module(environment, tmp_path, monkeypatch) -> Callable[[str, str], None]:
+    monkeypatch.setitem(environment, 'PYTHONPATH', f'{environment["PYTHONPATH"]}{os.pathsep}{tmp_path}')
+    return lambda name, text: (tmp_path / f'{name}.py').write_text(text)
 
 
 @pytest.fixture
@@ -86,8 +126,7 @@ def start(tmp_path, environment) -> Iterator[Callable[..., Started | Forked]]:
 
     def start_command(*command, gloo: int = 0) -> Started | Forked:
         if gloo:
-            script = (GLOO_TRAIN, *command[1:], '--launcher', 'pytorch')
-            commands.append(Forked(script, tmp_path, environment, gloo))
+            commands.append(Forked((GLOO_TRAIN, *command[1:], '--launcher', 'pytorch'), tmp_path, environment, gloo))
         elif command[0] in ('train', 'test'):
             commands.append(Forked(mmpose_script(*command), tmp_path, environment))
         else:
@@ -101,8 +140,6 @@ def start(tmp_path, environment) -> Iterator[Callable[..., Started | Forked]]:
 
 @pytest.fixture
 def run(start) -> Callable[..., str]:
-    """A function that runs a command as `start` does and returns its output."""
-
     def run_command(*command, timeout: float = 900, fails: bool = False, gloo: int = 0) -> str:
         code, output = read(start(*command, gloo=gloo), timeout)
         assert (code != 0) == fails, f'exit code {code}:\n{output[-6000:]}'
@@ -116,12 +153,9 @@ def run_until(start) -> Callable[..., None]:
     """A function that starts a command and sends SIGKILL once a line of the output matches a pattern."""
 
     def run_and_kill(*command, pattern: str) -> None:
-        process, lines = start(*command), []
-        for line in process.output:
-            lines.append(line)
-            if re.search(pattern, line):
-                return kill(process)
-        raise AssertionError(f'{pattern!r} was never printed:\n{"".join(lines)[-6000:]}')
+        process = start(*command)
+        wait_for(process, pattern)
+        kill(process)
 
     return run_and_kill
 
@@ -132,15 +166,13 @@ def continue_from() -> Callable[[Path, Path], None]:
 
     def copy_checkpoint(checkpoint: Path, work_dir: Path) -> None:
         work_dir.mkdir()
-        copy = shutil.copy(checkpoint, work_dir)
-        (work_dir / 'last_checkpoint').write_text(str(copy))
+        (work_dir / 'last_checkpoint').write_text(str(shutil.copy(checkpoint, work_dir)))
 
     return copy_checkpoint
 
 
 @pytest.fixture(scope='session')
 def mim() -> str:
-    """The path of the ``mim`` command of this Python."""
     path = Path(sys.executable).with_name('mim')
     assert path.is_file(), f'{path} is missing: install requirements/tested.txt'
     return str(path)
@@ -155,7 +187,7 @@ def compare_one_and_two_processes(run, tmp_path) -> Callable[..., tuple[list[dic
     """
 
     def compare(config: Callable[..., Path], sync_bn: bool = False) -> tuple[list[dict], str]:
-        """Return both checkpoints and the output of the two processes; ``config`` takes a batch size and changes.
+        """Return both checkpoints and the output of the two processes; `config` takes a batch size and changes.
 
         Without synchronized batch norm, the running statistics are not compared.
         """
@@ -163,34 +195,29 @@ def compare_one_and_two_processes(run, tmp_path) -> Callable[..., tuple[list[dic
             optim_wrapper__clip_grad=None,
             model__backbone__drop_path_rate=0.0,
             train_dataloader__num_workers=0,
+            train_dataloader__persistent_workers=False,
             train_cfg__max_epochs=1,
             train_cfg__val_begin=9,
             param_scheduler=[],
         )
-        run('train', config(8, **settings), '--work-dir', tmp_path / 'one')
-        wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
-        two_processes = dict(model_wrapper_cfg=wrapper, sync_bn='torch' if sync_bn else None)
-        output = run('train', config(4, **two_processes, **settings), '--work-dir', tmp_path / 'two', gloo=2)
+        run('train', config(8, out='one.py', **settings), '--work-dir', tmp_path / 'one')
+        settings.update(model_wrapper_cfg=DISTRIBUTED, sync_bn='torch' if sync_bn else None)
+        output = run('train', config(4, out='two.py', **settings), '--work-dir', tmp_path / 'two', gloo=2)
         assert 'GPU number: 2' in output
-        checkpoints = [
-            torch.load(tmp_path / name / 'epoch_1.pth', map_location='cpu', weights_only=False)
-            for name in ('one', 'two')
-        ]
-        one, two = (checkpoint['state_dict'] for checkpoint in checkpoints)
-        assert one.keys() == two.keys()
-        assert (one['backbone.last_norm.weight'] - 1).abs().max() > 1e-4, 'training barely changed the weights'
-        compared = [name for name in one if sync_bn or not name.endswith(('running_mean', 'running_var', 'tracked'))]
-        difference = {name: (one[name] - two[name]).abs().max().item() for name in compared}
-        print('largest difference', max(difference.values()))
-        assert max(difference.values()) < 1e-4, difference
+        checkpoints = [load(tmp_path / name / 'epoch_1.pth') for name in ('one', 'two')]
+        skipped = () if sync_bn else ('running_mean', 'running_var', 'tracked')
         one, two = (
-            {index: state['exp_avg'] for index, state in checkpoint['optimizer']['state'].items()}
+            {name: value for name, value in checkpoint['state_dict'].items() if not name.endswith(skipped)}
             for checkpoint in checkpoints
         )
+        assert (one['backbone.last_norm.weight'] - 1).abs().max() > 1e-4, 'training barely changed the weights'
+        torch.testing.assert_close(two, one, rtol=0, atol=1e-4)
+        one, two = (checkpoint['optimizer']['state'] for checkpoint in checkpoints)
         assert one.keys() == two.keys()
         # float32 sums in a different order: differences of 1e-6 were observed; a wrong scale gives much larger ones
-        for index, moment in one.items():
-            assert (two[index] - moment).norm() <= 1e-4 * moment.norm(), f'gradient of parameter {index}'
+        for index in one:
+            moment, other = one[index]['exp_avg'], two[index]['exp_avg']
+            assert (other - moment).norm() <= 1e-4 * moment.norm(), f'gradient of parameter {index}'
         return checkpoints, output
 
     return compare

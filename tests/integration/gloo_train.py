@@ -1,7 +1,7 @@
-"""MMPose's ``tools/train.py`` with the gloo backend, for machines without a GPU.
+"""MMPose's `tools/train.py` with the gloo backend, for machines without a GPU.
 
-MMEngine calls ``torch.cuda.set_device`` before it creates a process group, but it uses an existing group as it is.
-Run this script with torchrun and the arguments of ``tools/train.py``.
+MMEngine calls `torch.cuda.set_device` before it creates a process group, but it uses an existing group as it is.
+Run this script with torchrun and the arguments of `tools/train.py`.
 
 torch's synchronized batch norm, `sync_bn='torch'` in a config, only runs on GPUs: here it is replaced by one for gloo.
 """
@@ -18,18 +18,16 @@ class GlooSyncBatchNorm(torch.nn.BatchNorm2d):
     """Batch norm with mean and variance over the samples of all processes."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, H, W) -> the same shape."""
         if not self.training:
             return super().forward(x)
-        ours = torch.cat([x.double().sum((0, 2, 3)), x.new_full((1,), x[:, 0].numel(), dtype=torch.double)])
-        total, count = all_reduce(ours).split([len(ours) - 1, 1])
-        centered = x.double() - (total / count)[:, None, None]
-        variance = all_reduce(centered.square().sum((0, 2, 3))) / count
+        ours = torch.stack([power.double().sum((0, 2, 3)) for power in (torch.ones_like(x), x, x.double().square())])
+        count, total, squares = all_reduce(ours)
+        mean, variance = total / count, squares / count - (total / count).square()
         with torch.no_grad():
-            self.running_mean.lerp_((total / count).float(), self.momentum)
+            self.running_mean.lerp_(mean.float(), self.momentum)
             self.running_var.lerp_((variance * count / (count - 1)).float(), self.momentum)
             self.num_batches_tracked += 1
-        normalized = (centered * (variance + self.eps).rsqrt()[:, None, None]).float()
+        normalized = ((x.double() - mean[:, None, None]) * (variance + self.eps).rsqrt()[:, None, None]).float()
         return normalized * self.weight[:, None, None] + self.bias[:, None, None]
 
 

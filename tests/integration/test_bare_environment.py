@@ -1,23 +1,89 @@
-"""`pip install vitpose_mm[onnx]`, or `[openvino]`, is enough to run an exported file: no torch, no OpenMMLab."""
+"""Environments without torch and OpenMMLab: what `vitpose` does there, and which extra runs an exported file."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import venv
+from importlib import metadata
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
+from tests.integration.test_int8 import write_people
 from tests.unit.bench.fitted_model import people, write_fitted
 from tests.unit.predict.tiny_detectors import write_suppressed
 from vitpose import PosePredictor
-from vitpose.cli.main import main
+from vitpose.cli.main import COMMANDS, main
 
-pytestmark = pytest.mark.install
-PACKAGES = {'onnx': ('onnxruntime', 'model.onnx'), 'openvino': ('openvino', 'model.xml')}
+NEEDED = ('numpy', 'opencv-python', 'scipy', 'rich', 'Pygments', 'markdown-it-py', 'mdurl')
+FILES = {'onnx': 'model.onnx', 'openvino': 'model.xml'}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A function that runs Python in an empty folder and returns what it prints to stdout and stderr."""
+    environment = {**os.environ, 'PYTHONPATH': '', 'COLUMNS': '200'}
+
+    def run_python(python, *arguments, code=0):
+        command = [python, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+        assert done.returncode == code and (code == 1 or 'Traceback' not in done.stderr), done.stderr
+        return done.stdout, done.stderr
+
+    return run_python
+
+
+@pytest.fixture(scope='module')
+def python(root, tmp_path_factory):
+    """The Python of a new environment with this checkout and links to the installed packages in NEEDED."""
+    folder = tmp_path_factory.mktemp('without_torch')
+    venv.create(folder, symlinks=True)
+    site = next(folder.glob('lib/python*/site-packages'))
+    (site / 'checkout.pth').write_text(f'{root}\n')
+    for name in NEEDED:
+        distribution = metadata.distribution(name)
+        for entry in {Path(file).parts[0] for file in distribution.files or () if '..' not in Path(file).parts}:
+            if not (site / entry).exists():
+                (site / entry).symlink_to(Path(str(distribution.locate_file(entry))))
+    return folder / 'bin' / 'python'
+
+
+def test_torch_and_openmmlab_cannot_be_imported(run, python):
+    for name in ('torch', 'mmengine', 'mmpose', 'mmcv'):
+        assert f"No module named '{name}'" in run(python, '-c', f'import {name}', code=1)[1]
+
+
+def test_synth_renders(run, python, tmp_path):
+    few = ('--train', 2, '--val', 1, '--workers', 0, '--preview', 'few.png')
+    run(python, '-m', 'vitpose', 'synth', '--out', 'few', *few)
+    assert len(list((tmp_path / 'few/train').glob('*.jpg'))) == 2 and (tmp_path / 'few.png').is_file()
+
+
+def test_doctor_reports_missing_packages(run, python):
+    output, errors = run(python, '-m', 'vitpose', 'doctor', code=1)
+    assert not errors and re.search(r'^torch is missing\n +pip install torch==', output, re.MULTILINE)
+
+
+@pytest.mark.parametrize('name', ['', *COMMANDS])
+def test_help_works_for_every_subcommand(run, python, name):
+    output, errors = run(python, '-m', 'vitpose', *name.split(), '--help')
+    assert not errors and 'usage: vitpose' in output
+
+
+def test_help_takes_at_most_0_3_s_of_cpu_time(run):
+    """In the full environment of the tests, where slow imports are possible; the minimum of five runs."""
+    code = (
+        'import resource, subprocess, sys\n'
+        'subprocess.run([sys.executable, "-m", "vitpose", "--help"], stdout=subprocess.DEVNULL, check=True)\n'
+        'used = resource.getrusage(resource.RUSAGE_CHILDREN)\n'
+        'print(used.ru_utime + used.ru_stime)'
+    )
+    seconds = [float(run(sys.executable, '-c', code)[0]) for _ in range(5)]
+    assert min(seconds) <= 0.3, seconds
 
 
 @pytest.fixture(scope='module')
@@ -25,66 +91,53 @@ def files(tmp_path_factory):
     """A folder with config, checkpoint, exported files, images and boxes."""
     folder = tmp_path_factory.mktemp('files')
     config, checkpoint = write_fitted(folder)
-    images, boxes = people()
-    with (folder / 'boxes.jsonl').open('w') as lines:
-        for i, (image, own) in enumerate(zip(images, boxes, strict=True)):
-            cv2.imwrite(str(folder / f'{i}.png'), image)
-            lines.write(json.dumps(dict(file=f'{i}.png', boxes=own.tolist())) + '\n')
-    for kind, (_, name) in PACKAGES.items():
+    write_people(folder, *people())
+    for kind, name in FILES.items():
         assert main(['export', config, checkpoint, '--to', kind, '--out', str(folder / name)]) == 0
     return folder
 
 
-def uv(*arguments: object) -> None:
+def uv(*arguments):
     name = shutil.which('uv', path=os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']]))
     assert name, 'uv is missing: requirements/venv.sh installs it'
     subprocess.run([name, *map(str, arguments)], check=True, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize('extra', PACKAGES)
-def test_an_exported_file_runs_without_torch_and_openmmlab(extra, root, files, tmp_path):
+@pytest.mark.install
+@pytest.mark.parametrize(('extra', 'other'), [('onnx', 'openvino'), ('openvino', 'onnx')])
+def test_one_extra_is_enough_for_an_exported_file(run, extra, other, root, files, tmp_path):
+    python, model = tmp_path / 'bare/bin/python', files / FILES[extra]
     uv('venv', '--python', sys.executable, tmp_path / 'bare')
-    python = tmp_path / 'bare/bin/python'
     uv('pip', 'install', '--python', python, f'vitpose_mm[{extra}] @ {root.as_uri()}')
 
-    def run(*arguments):
-        environment = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
-        return subprocess.run(
-            [python, *map(str, arguments)], capture_output=True, text=True, env=environment, cwd=tmp_path
-        )
+    def vitpose(*arguments, code=0):
+        output, errors = run(python, '-m', 'vitpose', *arguments, code=code)
+        return errors if code else output
+
+    def rows(folder):
+        return [json.loads(line) for line in (tmp_path / folder / 'predictions.jsonl').read_text().splitlines()]
 
     for name in ('torch', 'mmengine', 'mmcv', 'mmpose', 'mmdet', 'onnx'):
-        assert f"No module named '{name}'" in run('-c', f'import {name}').stderr
-    _, name = PACKAGES[extra]
-    done = run(
-        *('-m', 'vitpose', 'predict', files / '0.png', files / '1.png', '--boxes', files / 'boxes.jsonl'),
-        *('--model', files / name, '--html', '--out', 'poses'),
-    )
-    assert done.returncode == 0, done.stderr
-    rows = [json.loads(line) for line in (tmp_path / 'poses/predictions.jsonl').read_text().splitlines()]
-    found = np.concatenate([row['keypoints'] for row in rows])
-    images, boxes = people()
-    expected = PosePredictor.load(files / 'model.py', files / 'model.pth', device='cpu')(images, boxes)
-    np.testing.assert_allclose(found, np.concatenate([each.keypoints for each in expected]), atol=0.05)
+        assert f"No module named '{name}'" in run(python, '-c', f'import {name}', code=1)[1]
+    images = (files / '0.png', files / '1.png', '--boxes', files / 'boxes.jsonl')
+    vitpose('predict', *images, '--model', model, '--html', '--out', 'poses')
+    predictor = PosePredictor.load(files / 'model.py', files / 'model.pth', device='cpu')
+    expected = np.concatenate([poses.keypoints for poses in predictor(*people())])
+    np.testing.assert_allclose(np.concatenate([row['keypoints'] for row in rows('poses')]), expected, atol=0.05)
     assert (tmp_path / 'poses/drawn/0.jpg').is_file()
 
     if extra == 'onnx':  # a person detector from a file
         detector = write_suppressed(tmp_path / 'yolox.onnx')
-        words = ('-m', 'vitpose', 'predict', files / '0.png', '--model', files / name, '--detector', detector)
-        done = run(*words, '--out', 'none')
-        assert done.returncode == 2 and 'pip install --no-deps rtmlib' in done.stderr
+        predict = ('predict', files / '0.png', '--model', model, '--detector', detector, '--out')
+        assert 'pip install --no-deps rtmlib' in vitpose(*predict, 'none', code=2)
         uv('pip', 'install', '--python', python, '--no-deps', 'rtmlib', 'tqdm')
-        done = run(*words, '--out', 'found')
-        assert done.returncode == 0, done.stderr
-        (row,) = map(json.loads, (tmp_path / 'found/predictions.jsonl').read_text().splitlines())
+        vitpose(*predict, 'found')
+        (row,) = rows('found')
         assert len(row['boxes']) == len(row['keypoints']) == 1
 
-    done = run('-m', 'vitpose', 'inspect', files / name, '--json')
-    assert json.loads(done.stdout)['dataset'] == 'coco', done.stderr
-    (other,) = (key for key in PACKAGES if key != extra)
-    done = run('-m', 'vitpose', 'inspect', files / PACKAGES[other][1])
-    assert done.returncode == 2 and f'vitpose_mm[{other}]' in done.stderr
-    done = run('-m', 'vitpose', 'predict', '.', '--config', 'a.py', '--checkpoint', 'a.pth', '--out', 'others')
-    assert done.returncode == 2 and 'Traceback' not in done.stderr
-    done = run('-c', 'import vitpose_mm')
-    assert 'needs torch, mmengine, mmcv, mmpose, not installed here' in done.stderr
+    assert json.loads(vitpose('inspect', model, '--json'))['dataset'] == 'coco'
+    assert f'vitpose_mm[{other}]' in vitpose('inspect', files / FILES[other], code=2)
+    vitpose('predict', '.', '--config', 'a.py', '--checkpoint', 'a.pth', '--out', 'others', code=2)
+    assert (
+        'needs torch, mmengine, mmcv, mmpose, not installed here' in run(python, '-c', 'import vitpose_mm', code=1)[1]
+    )

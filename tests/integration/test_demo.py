@@ -2,69 +2,57 @@
 
 import json
 import sys
-from pathlib import Path
 
 import cv2
 import pytest
 from mmengine.config import Config
 
-from tests.integration.commands import mmpose_script
 from vitpose import PosePredictor
 from vitpose.cli.demo import CONFIG
 from vitpose.cli.main import main
-from vitpose.demo.crossing_video import DURATION_S, FRAMES_PER_S
+from vitpose.demo import crossing_video
 from vitpose.predict.inputs.video import read_video
-from vitpose.runs.command import mim_command
 from vitpose.runs.training_log import best_checkpoint, read_curve
 from vitpose.shipped import shipped
 
+PICTURES = ('learning_curve.png', 'gallery.png')
+OTHERS = 'report.md demo.json metrics.json data run train.log test.log predict.log model.pth clip.mp4 clip.jsonl video'
+
 
 @pytest.mark.slow
-def test_demo_writes_all_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def command(action: str, *words: object) -> list[str]:  # without mim, which starts Python three times
-        program = mim_command(action, *words)
-        assert program[:5] == [sys.executable, '-m', 'mim', action, 'mmpose']
-        return [sys.executable, *map(str, mmpose_script(action, *program[5:]))]
+def test_demo_writes_all_results(tmp_path, monkeypatch, start):
+    def fork(command, log, on_line=lambda line: None):
+        assert command[:3] == [sys.executable, '-m', 'mim'] and command[4] == 'mmpose'
+        process = start(command[3], *command[5:])
+        with log.open('w') as file:
+            for line in process.output:
+                file.write(line)
+                on_line(line)
+        assert process.wait() == 0, log.read_text()
 
-    monkeypatch.setattr('vitpose.demo.train_and_test.mim_command', command)
+    monkeypatch.setattr('vitpose.demo.train_and_test.run_logged', fork)
+    monkeypatch.setattr(crossing_video, 'DURATION_S', 1)
     demo = tmp_path / 'out'
     assert main(['demo', '--out', str(demo), '--train', '40', '--val', '8', '--epochs', '1']) == 0
-    names = {path.name for path in demo.iterdir()}
-    assert names == {
-        'report.md',
-        'demo.json',
-        'learning_curve.png',
-        'gallery.png',
-        'metrics.json',
-        'data',
-        'run',
-        'train.log',
-        'test.log',
-        'predict.log',
-        'model.pth',
-        'clip.mp4',
-        'clip.jsonl',
-        'video',
-    }
+    assert {path.name for path in demo.iterdir()} == {*PICTURES, *OTHERS.split()}
     report = (demo / 'report.md').read_text()
     metrics = json.loads((demo / 'metrics.json').read_text())
     assert f'| {metrics["coco/AP"]:.3f} |' in report
     assert 'ground-truth boxes (no detector), flip test' in report
-    assert all(f']({name})' in report for name in ('learning_curve.png', 'gallery.png'))
 
     curve = read_curve(demo / 'run')
     people = json.loads((demo / 'data/annotations/train.json').read_text())['annotations']
-    labelled = sum(person['num_keypoints'] > 0 for person in people)
-    assert curve.iterations == -(-labelled // Config.fromfile(shipped(CONFIG)).train_dataloader.batch_size)
+    labeled = sum(person['num_keypoints'] > 0 for person in people)
+    assert curve.iterations == -(-labeled // Config.fromfile(shipped(CONFIG)).train_dataloader.batch_size)
     assert len(curve.score) == 1 and curve.loss[-1][1] > 0
     assert best_checkpoint(demo / 'run').name == 'best_coco_AP_epoch_1.pth'
 
     lines = [json.loads(line) for line in (demo / 'video/predictions.jsonl').read_text().splitlines()]
     drawn = list(read_video(str(demo / 'video/drawn/clip.mp4')))
-    assert len(lines) == len(drawn) == FRAMES_PER_S * DURATION_S and not any(frame.error for frame in drawn)
+    assert len(lines) == len(drawn) == crossing_video.FRAMES_PER_S and not any(frame.error for frame in drawn)
     assert all(len(line['keypoints']) == len(line['boxes']) > 0 for line in lines)
     PosePredictor.load(shipped(CONFIG), demo / 'model.pth')
 
-    for name in ('learning_curve.png', 'gallery.png'):
+    for name in PICTURES:
         picture = cv2.imread(str(demo / name))
-        assert picture is not None and min(picture.shape[:2]) > 300 and picture.std() > 10
+        assert f']({name})' in report and min(picture.shape[:2]) > 300 and picture.std() > 10

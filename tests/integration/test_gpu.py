@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from projects.studies.training import train
-from tests.integration.test_resume import NO_VALIDATION, check_same
+from tests.integration.checkpoints import check_same
+from tests.integration.conftest import NO_VALIDATION
 from tests.unit.bench.fitted_model import people, write_fitted
 from tests.unit.hooks.test_compile_network import MODELS_TESTED, batch, build
 from vitpose import PosePredictor
@@ -23,19 +24,17 @@ def _exact(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)
 
 
-def loss_and_gradients(model, device):
-    model = model.to(device)
+def loss_and_gradients(model):
     data = model.data_preprocessor(batch(4, 1), True)
     total, _ = model.parse_losses(model.loss(**data))
     total.backward()
-    gradients = {name: value.grad.cpu() for name, value in model.named_parameters() if value.grad is not None}
-    return total.item(), gradients
+    return total.item(), {name: value.grad.cpu() for name, value in model.named_parameters() if value.grad is not None}
 
 
 @pytest.mark.parametrize('name', MODELS_TESTED)
 def test_loss_and_gradients_are_those_of_the_cpu(name):
-    expected, expected_gradients = loss_and_gradients(build(name).eval(), 'cpu')  # eval: no drop path
-    loss, gradients = loss_and_gradients(build(name).eval(), 'cuda')
+    expected, expected_gradients = loss_and_gradients(build(name).eval())  # eval: no drop path
+    loss, gradients = loss_and_gradients(build(name).eval().cuda())
     assert loss == pytest.approx(expected, rel=1e-5)
     assert gradients.keys() == expected_gradients.keys() and len(gradients) > 20
     for parameter, gradient in gradients.items():
@@ -44,11 +43,9 @@ def test_loss_and_gradients_are_those_of_the_cpu(name):
 
 
 def test_a_compiled_network_has_the_same_loss():
-    expected, _ = loss_and_gradients(build('knowledge token'), 'cuda')
-    model = build('knowledge token').cuda()
-    compile_network(model, {})
-    loss, _ = loss_and_gradients(model, 'cuda')
-    assert loss == pytest.approx(expected, rel=1e-4)
+    plain, compiled = build('knowledge token').cuda(), build('knowledge token').cuda()
+    compile_network(compiled, {})
+    assert loss_and_gradients(compiled)[0] == pytest.approx(loss_and_gradients(plain)[0], rel=1e-4)
 
 
 @pytest.mark.parametrize('precision', PIXELS)

@@ -13,42 +13,29 @@ from vitpose.bench.people import render_people
 from vitpose.cli.main import main
 from vitpose_mm.export.int8 import MIN_CALIBRATION_CROPS
 
-pytest.importorskip('nncf', reason='int8 needs nncf (requirements/tested.txt)')
-pytestmark = pytest.mark.slow
+
+def write_people(folder, pictures, boxes):
+    folder.mkdir(exist_ok=True)
+    for i, picture in enumerate(pictures):
+        cv2.imwrite(str(folder / f'{i}.png'), picture)
+    rows = [dict(file=f'{i}.png', boxes=people.tolist()) for i, people in enumerate(boxes)]
+    (folder / 'boxes.jsonl').write_text('\n'.join(map(json.dumps, rows)))
 
 
-@pytest.fixture(scope='module')
-def files(tmp_path_factory):
-    """Config, checkpoint, and a function that renders people and returns the options with their images."""
-    folder = tmp_path_factory.mktemp('int8')
-
-    def options(images, count):
-        pictures, boxes = render_people(images, count)
-        (folder / f'{images}').mkdir()
-        with (folder / f'{images}.jsonl').open('w') as lines:
-            for i, (picture, own) in enumerate(zip(pictures, boxes, strict=True)):
-                cv2.imwrite(str(folder / f'{images}/{i}.png'), picture)
-                lines.write(json.dumps(dict(file=f'{i}.png', boxes=own.tolist())) + '\n')
-        given = ['--images', str(folder / f'{images}'), '--boxes', str(folder / f'{images}.jsonl')]
-        return ['--to', 'openvino', '--precision', 'int8', *given]
-
-    return (*write_fitted(folder), options)
-
-
-def quantised(file):
-    """Number of quantisers of activations and weights in OpenVINO's IR."""
-    return len(re.findall('type="FakeQuantize"', file.read_text()))
-
-
-def test_int8_is_near_fp32(files, tmp_path, capsys):
-    config, checkpoint, options = files
-    out = tmp_path / 'int8.xml'
-    assert main(['export', config, checkpoint, *options(MIN_CALIBRATION_CROPS // 25, 25), '--out', str(out)]) == 0
-    assert 'differences from torch in fp32, 17 crops' in capsys.readouterr().out and quantised(out)
+@pytest.mark.slow
+def test_int8_is_near_fp32(tmp_path, capsys):
+    pytest.importorskip('nncf', reason='int8 needs nncf (requirements/tested.txt)')
+    config, checkpoint = write_fitted(tmp_path)
+    write_people(tmp_path / 'images', *render_people(MIN_CALIBRATION_CROPS // 25, 25))
+    out, images = tmp_path / 'int8.xml', str(tmp_path / 'images')
+    options = ['--to', 'openvino', '--precision', 'int8', '--images', images, '--boxes', f'{images}/boxes.jsonl']
+    assert main(['export', config, checkpoint, *options, '--out', str(out)]) == 0
+    assert 'differences from torch in fp32, 17 crops' in capsys.readouterr().out
+    assert re.search('type="FakeQuantize"', out.read_text())
     predictor, reference = PosePredictor.load(out), PosePredictor.load(config, checkpoint, device='cpu')
     assert predictor.model.precision == 'int8' and predictor.model.network.computed == 'f32'
-    found, expected = (
-        np.concatenate([each.keypoints for each in each_one(*people())]) for each_one in (predictor, reference)
+    keypoints, expected = (
+        np.concatenate([poses.keypoints for poses in predict(*people())]) for predict in (predictor, reference)
     )
-    far = np.linalg.norm(found - expected, axis=-1)
-    assert far.max() > 0 and np.quantile(far, 0.99) < 2
+    distance = np.linalg.norm(keypoints - expected, axis=-1)
+    assert distance.max() > 0 and np.quantile(distance, 0.99) < 2

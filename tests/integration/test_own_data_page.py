@@ -24,6 +24,8 @@ ONE_EPOCH = (
     ' --cfg-options randomness.seed=0 train_cfg.max_epochs=1 train_cfg.val_interval=1 '
     'param_scheduler.0.end=1 param_scheduler.1.end=1 param_scheduler.1.T_max=1'
 )
+TINY = ' model.backbone.arch=deit-tiny model.head.in_channels=192'
+pytestmark = pytest.mark.slow
 
 
 def commands(root: Path, heading: str) -> list[str]:
@@ -31,9 +33,6 @@ def commands(root: Path, heading: str) -> list[str]:
     _, section = (root / 'docs/own_data.md').read_text(encoding='utf-8').split(f'## {heading}', 1)
     blocks = re.findall(r'```bash\n(.*?)```', section.split('\n## ')[0], re.DOTALL)
     return [line for block in blocks for line in block.splitlines()]
-
-
-TINY = ' model.backbone.arch=deit-tiny model.head.in_channels=192'
 
 
 @pytest.fixture
@@ -69,27 +68,25 @@ def small_demo(path: Path) -> None:
     torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
 
 
-@pytest.mark.slow
 def test_rendered_animals(root, tmp_path, run_line):
     lines = commands(root, 'Rendered animals')
     assert [line.split()[1] for line in lines] == ['synth', 'dataset', 'check', 'train']
     for line in lines:
-        said = run_line(line)
-    scores = re.findall(r'(coco/AP|PCK@0.05/PCK|PCK@0.1/PCK|PCK@0.2/PCK|AUC|NME): ([\d.]+)', said)
+        printed = run_line(line)
+    scores = re.findall(r'(coco/AP|PCK@0.05/PCK|PCK@0.1/PCK|PCK@0.2/PCK|AUC|NME): ([\d.]+)', printed)
     assert {name for name, _ in scores} == {'coco/AP', *(f'PCK@{t}/PCK' for t in (0.05, 0.1, 0.2)), 'AUC', 'NME'}
     assert list((tmp_path / 'my_animals/run').glob('best_coco_AP_*.pth'))
 
 
-@pytest.mark.slow
 def test_a_deeplabcut_project_from_the_demos_model(root, tmp_path, run_line):
     project = makers.write_deeplabcut(tmp_path / 'mouse-project')
     small_demo(tmp_path / 'demo/model.pth')
     lines = commands(root, 'A DeepLabCut project')
     assert [line.split()[1] for line in lines] == ['dataset', 'check', 'train', 'test', 'predict', 'export']
-    said = [run_line(line) for line in lines]
-    assert 'attention heads' not in said[0]  # the checkpoint records their number
-    assert 'except for 3 keypoints of the same name' in said[2] and '{0: 0, 1: 3, 2: 4}' in said[2]
-    assert 'PCK@0.1/PCK' in said[3]
+    printed = [run_line(line) for line in lines]
+    assert 'attention heads' not in printed[0]  # the checkpoint records their number
+    assert 'except for 3 keypoints of the same name' in printed[2] and '{0: 0, 1: 3, 2: 4}' in printed[2]
+    assert 'PCK@0.1/PCK' in printed[3]
     frames = [json.loads(line) for line in (tmp_path / 'poses/predictions.jsonl').read_text().splitlines()]
     assert len(frames) == 12
     (checkpoint,) = (tmp_path / 'my_mice/run').glob('best_*.pth')
@@ -109,7 +106,6 @@ def test_a_deeplabcut_project_from_the_demos_model(root, tmp_path, run_line):
     assert np.median(np.abs(exported.keypoints - plain.keypoints)) < 0.05  # flat heatmaps may have other maxima
 
 
-@pytest.mark.slow
 def test_a_yolo_folder(root, tmp_path, run_line):
     makers.write_yolo(tmp_path / 'yolo-project', count=10)
     for line in commands(root, 'A YOLO-pose folder'):

@@ -12,30 +12,19 @@ pytestmark = pytest.mark.slow
 
 STEPS = 3
 PLAIN_PIPELINE = [step for step in tiny.train_pipeline if not step['type'].startswith('Random')]
+# the batches of the first process, 0, 2, 4, 6 and so on, alternate with those of the second
+HALVES = [batch + first + i for batch in range(0, 8 * STEPS, 8) for first in (0, 1) for i in range(0, 8, 2)]
 
 
 @pytest.mark.parametrize('sync_bn', [True, False])
-def test_two_processes_give_the_same_weights_as_one(
-    sync_bn, write_config, tiny_coco, compare_one_and_two_processes, tmp_path
-):
-    changes = dict(
-        model__head__type='ClassicHead',
-        train_dataloader__sampler__shuffle=False,
-        train_dataloader__dataset__pipeline=PLAIN_PIPELINE,
-    )
-    # the batches of the first process, 0, 2, 4, 6 and so on, alternate with those of the second
-    halves = [batch + first + i for batch in range(0, 8 * STEPS, 8) for first in (0, 1) for i in range(0, 8, 2)]
-    accumulate = dict(
-        train_dataloader__batch_size=4, train_dataloader__dataset__indices=halves, optim_wrapper__accumulative_counts=2
-    )
-
-    def config(batch_size, **more):
-        """Write a config that trains on the same 24 people in 3 steps, without augmentation."""
-        own = dict(train_dataloader__batch_size=batch_size)
+def test_two_processes_give_the_same_weights_as_one(sync_bn, write_config, tiny_coco, compare_one_and_two_processes):
+    def config(batch_size, **changes):
+        changes.update(train_dataloader__batch_size=batch_size, train_dataloader__sampler__shuffle=False)
         if batch_size == 8 and not sync_bn:
-            own = accumulate
-        path = write_config(tiny_coco, 'people.json', **own, **changes, **more)
-        return path.rename(tmp_path / f'batch{batch_size}.py')
+            changes.update(train_dataloader__batch_size=4, train_dataloader__dataset__indices=HALVES)
+            changes.update(optim_wrapper__accumulative_counts=2)
+        changes.update(model__head__type='ClassicHead', train_dataloader__dataset__pipeline=PLAIN_PIPELINE)
+        return write_config(tiny_coco, 'people.json', **changes)
 
     checkpoints, _ = compare_one_and_two_processes(config, sync_bn)
     assert [checkpoint['meta']['iter'] for checkpoint in checkpoints] == [STEPS if sync_bn else 2 * STEPS, STEPS]

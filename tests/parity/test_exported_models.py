@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.utils import digit_version
+from mmpose.registry import MODELS
 
 from tests.unit.bench.fitted_model import people, write_fitted
 from tests.unit.predict.tiny_models import several, single, write
@@ -46,15 +47,14 @@ def mixed():
 
 
 CASES = {
-    'windows, shift, pool, rel_pos, stride 8, token, simple decoder, flip test': (windowed, None, None),
+    'windows, flip test': (windowed, None, None),
     'full every quarter, classic codec and decoder': (mixed, None, None),
     'experts merged, flip test with a shift': (several, 'aic', None),
     'another size': (single, None, (160, 96)),
 }
 
 
-FLIPPED = [case for case in CASES if 'flip test' in case]
-RUNS = [*((case, 'onnx') for case in CASES), *((case, 'openvino') for case in FLIPPED)]
+RUNS = [*((case, 'onnx') for case in CASES), *((case, 'openvino') for case in CASES if 'flip test' in case)]
 SUFFIXES = {'onnx': ['.onnx'], 'openvino': ['.bin', '.xml']}
 
 
@@ -63,18 +63,16 @@ def test_a_file_gives_the_keypoints_of_torch(case, kind, tmp_path):
     make, dataset, size = CASES[case]
     cfg = make()
     files = write(cfg, tmp_path, seed=1 if size else 0)  # whose maxima are not too flat at that size
-    model = PoseModel(
-        resized(cfg, size) if size else cfg, files[1], 'cpu', flip_test='flip test' in case, dataset=dataset
-    )
+    config = resized(cfg, size) if size else cfg
+    model = PoseModel(config, files[1], 'cpu', flip_test='flip test' in case, dataset=dataset)
     assert size is None or model.crop_rule.input_size == size[::-1]
-    table = getattr(model.model.backbone.layers[0].attn, 'rel_pos', None)
-    if table is not None:  # initialised to zero
-        torch.nn.init.normal_(table.rel_pos_h, std=0.2)
-    found = []
+    if case == 'windows, flip test':  # initialized to zero
+        torch.nn.init.normal_(model.model.backbone.layers[0].attn.rel_pos.rel_pos_h, std=0.2)
+    differences = []
     out = tmp_path / f'model{SUFFIXES[kind][-1]}'
     crops = crop_people(model.crop_rule, 17)
-    write_file(model, Path(files[1]), Target(kind), out, crops, found.append)
-    assert found[0].heatmaps[0] < 2e-5, found[0].lines()
+    write_file(model, Path(files[1]), Target(kind), out, crops, differences.append)
+    assert differences[0].heatmaps[0] < 2e-5, differences[0].lines()
     # random weights: maxima are flat, and the last bits of a heatmap move keypoints far more than a trained model's. So
     # the keypoints are compared with those of torch for the file's own heatmaps
     exported = ExportedModel(out)
@@ -87,6 +85,27 @@ def test_a_file_gives_the_keypoints_of_torch(case, kind, tmp_path):
     assert exported.metainfo['dataset_name'] == model.metainfo['dataset_name']
     assert exported.crop_rule == model.crop_rule and exported.flip_test == model.flip_test
     assert sorted(path.suffix for path in tmp_path.glob('model.*')) == sorted(['.py', '.pth', *SUFFIXES[kind]])
+
+
+def test_a_backbone_with_experts_takes_the_dataset_of_each_image_at_any_batch_size(tmp_path):
+    torch.manual_seed(0)
+    vit = dict(type='ViT', arch=dict(depth=4, embed_dim=48, num_heads=4), img_size=(72, 56), stride=8)  # 9x7 tokens
+    experts = dict(names=['coco', 'aic', 'mpii'], expert_dim=16)
+    model = MODELS.build(dict(vit, attention=dict(window_size=(4, 3), shift=True, pool=True), experts=experts)).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    inputs, names = (torch.randn(2, 3, 72, 56), torch.tensor([0, 1])), ['image', 'route']
+    shapes = ({0: torch.export.Dim('batch')},) * 2
+    file = tmp_path / 'vit.onnx'
+    torch.onnx.export(model, inputs, file, dynamo=True, input_names=names, dynamic_shapes=shapes, verbose=False)
+    session = onnxruntime.InferenceSession(file, providers=['CPUExecutionProvider'])
+    for route in ([2], [1, 2, 1]):
+        inputs = (torch.randn(len(route), 3, 72, 56), torch.tensor(route))
+        (feature,) = session.run(None, {name: value.numpy() for name, value in zip(names, inputs, strict=True)})
+        with torch.no_grad():
+            expected = model(*inputs)[0].numpy()
+        # outputs are of order 1, where fp32 has a precision of 6e-8; the two runtimes sum in a different order
+        np.testing.assert_allclose(feature, expected, atol=1e-4, rtol=0)
 
 
 def test_weights_above_the_limit_of_protobuf_stand_beside(tmp_path, capsys, monkeypatch):
@@ -106,17 +125,15 @@ def test_weights_above_the_limit_of_protobuf_stand_beside(tmp_path, capsys, monk
 
 def test_the_heatmap_file_runs_unchanged_in_rtmlib(tmp_path):
     rtmlib = pytest.importorskip('rtmlib', reason='the other tool is rtmlib (projects/peers/requirements.txt)')
-
     files = write_fitted(tmp_path)
     model = PoseModel(*files, device='cpu')
-    write_file(
-        model, Path(files[1]), Target('onnx', decode=False), tmp_path / 'h.onnx', crop_people(model.crop_rule, 17)
-    )
-    tool = rtmlib.ViTPose(str(tmp_path / 'h.onnx'), model.crop_rule.input_size)
+    out, crops = tmp_path / 'h.onnx', crop_people(model.crop_rule, 17)
+    write_file(model, Path(files[1]), Target('onnx', decode=False), out, crops)
+    tool = rtmlib.ViTPose(str(out), model.crop_rule.input_size)
     images, boxes = people()
     ours = PosePredictor.load(*files, device='cpu')(images, boxes)
-    for image, own, poses in zip(images, boxes, ours, strict=True):
-        keypoints, scores = tool(np.ascontiguousarray(image[..., ::-1]), own)
-        pixel = model.crop_rule.regions(own)[1][:, 0].max() / model.crop_rule.input_size[0]
+    for image, people_boxes, poses in zip(images, boxes, ours, strict=True):
+        keypoints, scores = tool(np.ascontiguousarray(image[..., ::-1]), people_boxes)
+        pixel = model.crop_rule.regions(people_boxes)[1][:, 0].max() / model.crop_rule.input_size[0]
         assert np.linalg.norm(keypoints - poses.keypoints, axis=-1).max() < pixel
         np.testing.assert_allclose(scores, poses.scores, atol=0.05)

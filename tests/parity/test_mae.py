@@ -15,50 +15,41 @@ IMAGES = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 @pytest.fixture(scope='module')
 def pair():
-    """Ours and theirs, of the same size and with different random values."""
     torch.manual_seed(0)
     config = transformers.ViTMAEConfig(
-        hidden_size=48,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        intermediate_size=192,
-        image_size=64,
-        decoder_hidden_size=32,
-        decoder_num_hidden_layers=2,
-        decoder_num_attention_heads=2,
-        decoder_intermediate_size=128,
-        norm_pix_loss=True,
-        layer_norm_eps=1e-6,
+        **dict(hidden_size=48, num_hidden_layers=3, num_attention_heads=4, intermediate_size=192, image_size=64),
+        **dict(decoder_hidden_size=32, decoder_num_hidden_layers=2, decoder_num_attention_heads=2),
+        **dict(decoder_intermediate_size=128, norm_pix_loss=True, layer_norm_eps=1e-6),
     )
     theirs = transformers.ViTMAEForPreTraining(config)
     vit = dict(type='ViT', arch=dict(depth=3, embed_dim=48, num_heads=4), img_size=(64, 64))
     ours = MODELS.build(dict(type='MaskedAutoencoder', backbone=vit, decoder=dict(dim=32, depth=2, heads=2)))
-    for model in (theirs, ours):
-        for parameter in model.parameters():
-            if parameter.requires_grad:
-                torch.nn.init.normal_(parameter, std=0.2)
+    randomize(theirs)
+    randomize(ours)
     return ours, theirs
+
+
+def randomize(model):
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter, std=0.2)
 
 
 def agree(ours, theirs):
     """Compare losses, predictions and gradients on the same images and masks."""
-    found, expected = ours(IMAGES, mode='loss', noise=NOISE)['loss'], theirs(IMAGES, noise=NOISE)
-    assert found.item() == pytest.approx(expected.loss.item(), abs=1e-5)
+    loss, expected = ours(IMAGES, mode='loss', noise=NOISE)['loss'], theirs(IMAGES, noise=NOISE)
+    assert loss.item() == pytest.approx(expected.loss.item(), abs=1e-5)
     torch.testing.assert_close(ours(IMAGES, noise=NOISE)[0], expected.logits, rtol=0, atol=1e-4)
-    for model, loss in ((ours, found), (theirs, expected.loss)):
-        model.zero_grad()
-        loss.backward()
-    kernel = ours.backbone.patch_embed.proj.weight.grad
-    torch.testing.assert_close(
-        kernel, theirs.vit.embeddings.patch_embeddings.projection.weight.grad, rtol=0, atol=1e-5 * kernel.abs().max()
-    )
+    kernels = ours.backbone.patch_embed.proj.weight, theirs.vit.embeddings.patch_embeddings.projection.weight
+    (ours_grad,), (theirs_grad,) = map(torch.autograd.grad, (loss, expected.loss), kernels)
+    torch.testing.assert_close(ours_grad, theirs_grad, rtol=0, atol=1e-5 * ours_grad.abs().max())
 
 
 def test_fixed_positions_are_those_of_transformers(pair):
     ours, _ = pair
     table = transformers.models.vit_mae.modeling_vit_mae.get_2d_sincos_pos_embed
-    for found, dim in ((ours.backbone.pos_embed, 48), (ours.decoder.pos_embed, 32)):
-        torch.testing.assert_close(found[0], torch.from_numpy(table(dim, 4)).float(), rtol=0, atol=1e-6)
+    for ours_table, dim in ((ours.backbone.pos_embed, 48), (ours.decoder.pos_embed, 32)):
+        torch.testing.assert_close(ours_table[0], torch.from_numpy(table(dim, 4)).float(), rtol=0, atol=1e-6)
 
 
 def test_their_file_gives_their_loss(pair):
@@ -69,9 +60,7 @@ def test_their_file_gives_their_loss(pair):
 
 def test_our_file_gives_our_loss(pair):
     ours, theirs = pair
-    for parameter in ours.parameters():
-        if parameter.requires_grad:
-            torch.nn.init.normal_(parameter, std=0.2)
+    randomize(ours)
     missing, unexpected = theirs.load_state_dict(to_transformers(ours.state_dict()))
     assert not missing and not unexpected
     agree(ours, theirs)

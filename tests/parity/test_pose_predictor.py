@@ -29,32 +29,24 @@ class GivenBoxes:
     def __call__(self, image, return_datasamples):
         boxes = next(boxes for drawn, boxes in map(rendered, IMAGES) if np.array_equal(drawn, image))
         scores = torch.linspace(1, 0.5, len(boxes))  # the inferencer sorts by score
-        found = InstanceData(bboxes=torch.from_numpy(boxes), scores=scores, labels=torch.zeros(len(boxes)))
-        return dict(predictions=[DetDataSample(pred_instances=found)])
+        instances = InstanceData(bboxes=torch.from_numpy(boxes), scores=scores, labels=torch.zeros(len(boxes)))
+        return dict(predictions=[DetDataSample(pred_instances=instances)])
 
 
-@pytest.fixture(params=MODELS)
-def files_and_poses(request, tmp_path):
-    """Files of a model, and our poses in three rendered images."""
-    cfg = MODELS[request.param]()
+@pytest.mark.parametrize('name', MODELS)
+def test_inference_functions_of_mmpose(name, tmp_path):
+    cfg = MODELS[name]()
     files = write(cfg, tmp_path)
     predictor = PosePredictor.load(*files, device='cpu', batch_size=5, flip_test=cfg.model.test_cfg.flip_test)
     images, boxes = zip(*map(rendered, IMAGES), strict=True)
-    return files, predictor(list(images), list(boxes))
-
-
-def test_inference_topdown_of_mmpose(files_and_poses):
-    files, ours = files_and_poses
+    ours = predictor(list(images), list(boxes))
     model = init_model(*files, device='cpu')
     for i, poses in zip(IMAGES, ours, strict=True):
         compare(poses, inference_topdown(model, *rendered(i)))
 
-
-def test_mmpose_inferencer(files_and_poses):
-    files, ours = files_and_poses
     inferencer = MMPoseInferencer(*files, det_model='whole_image', device='cpu')
     inferencer.inferencer.detector, inferencer.inferencer.det_cat_ids = GivenBoxes(), (0,)
-    results = inferencer([rendered(i)[0] for i in IMAGES], return_datasamples=True, nms_thr=1.0)
+    results = inferencer(list(images), return_datasamples=True, nms_thr=1.0)
     for poses, result in zip(ours, results, strict=True):
         compare(poses, result['predictions'])
 
@@ -85,18 +77,3 @@ def compare(poses, samples):
     np.testing.assert_allclose(poses.keypoints, keypoints, atol=TOLERANCE_PX, rtol=1e-5)
     np.testing.assert_allclose(poses.scores, scores, atol=1e-5)
     assert np.ptp(keypoints, 0).mean() > 10  # different people have different poses
-
-
-@pytest.mark.parametrize(('lacks', 'part'), [('head.', 'ClassicHead'), ('backbone.', 'ViT')])
-def test_mmpose_inferencer_does_not_predict_with_random_weights(lacks, part, tmp_path, logged):
-    """MMPose loads without a check of ours: one warning line, and an error in place of a random prediction."""
-    config, checkpoint = write(single(), tmp_path)
-    weights = torch.load(checkpoint, weights_only=False)
-    for key in [key for key in weights['state_dict'] if key.startswith(lacks)]:
-        del weights['state_dict'][key]
-    torch.save(weights, checkpoint)
-    inferencer = MMPoseInferencer(str(config), str(checkpoint), det_model='whole_image', device='cpu')
-    lines = [line for line in logged().splitlines() if 'WARNING' in line and ' checkpoint ' in line]
-    assert len(lines) == 1 and ('12 missing' if lacks == 'head.' else 'key matches backbone.: none has') in lines[0]
-    with pytest.raises(ValueError, match=f'this {part} has random values: the loaded checkpoint has no weights for it'):
-        list(inferencer(rendered(1)[0]))

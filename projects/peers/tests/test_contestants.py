@@ -1,13 +1,15 @@
-"""Which peers are left out, and why."""
+"""Which peers are left out and why, and how each is set up."""
 
 from types import SimpleNamespace
 
 import pytest
 
 from projects.peers.contestants import require_usual
+from projects.peers.mmpose_inferencer import with_mmpose_codec
 from tests.unit.predict.tiny_models import single
 from vitpose.bench import contestants
 from vitpose.bench.contestant import LeftOut
+from vitpose.bench.setup import make_setup
 from vitpose.predict.models.crops import CropRule
 
 
@@ -39,3 +41,30 @@ def test_peers_that_do_one_thing_are_left_out_of_others(rule, change, message):
     else:
         with pytest.raises(LeftOut, match=f'^peer .*{message}'):
             require_usual(setup, 'peer')
+
+
+@pytest.mark.parametrize('change', [dict(head=dict(deconv_channels=16)), dict(backbone=dict(stride=8))])
+def test_a_model_that_transformers_does_not_have_is_left_out(change, tmp_path):
+    pytest.importorskip('transformers')
+    from projects.peers.transformers_vitpose import TransformersVitPose
+
+    cfg = single()
+    cfg.model.head.update(deconv_channels=256, feature_stride=8 if 'backbone' in change else 16)
+    cfg.merge_from_dict(dict(model=change))
+    with pytest.raises(LeftOut, match='the weights are not those of a model of transformers'):
+        TransformersVitPose(make_setup(cfg, None, tmp_path, 'cpu'))
+
+
+MSRA = dict(type='MSRAHeatmap', sigma=2)
+NORMALIZED = dict(type='BatchUDPHeatmap', border='normalized', sigma=2)
+
+
+@pytest.mark.parametrize(
+    ('ours', 'theirs'),
+    [(NORMALIZED, dict(type='UDPHeatmap', sigma=2)), (dict(MSRA, type='BatchMSRAHeatmap'), MSRA), (MSRA, MSRA)],
+)
+def test_mmpose_decodes_with_its_own_codec(ours, theirs):
+    cfg = single()
+    cfg.model.head.decoder = ours
+    assert dict(with_mmpose_codec(cfg).model.head.decoder) == theirs
+    assert dict(cfg.model.head.decoder) == ours

@@ -1,7 +1,7 @@
 """With the same weights, peers find the same keypoints, as far as their rules are the same.
 
 The tolerances are in pixels of the network's input. MMPose does the same as we. transformers cuts the same crop, but
-rounds it down to whole grey levels and does not interpolate across the image's border, which moves a keypoint by up to
+rounds it down to whole gray levels and does not interpolate across the image's border, which moves a keypoint by up to
 0.3 here; and its decoding blurs heatmaps with a standard deviation of 0.8 cells instead of 2, which moves it by up to
 0.9 more. rtmlib decodes as we do but cuts the crop without UDP, on average half a pixel off on each axis.
 """
@@ -36,9 +36,9 @@ def test_keypoints_are_the_references(name, contestants):
     setup, made, left_out, results = contestants
     if name in left_out:
         pytest.skip(left_out[name])
-    found = results[name].largest_px / image_px_per_input_px(setup.crop_rule)
-    print(f'{name}: {found:.5f} input pixels')
-    assert found < TOLERANCE_PX[name]
+    distance = results[name].largest_px / image_px_per_input_px(setup.crop_rule)
+    print(f'{name}: {distance:.5f} input pixels')
+    assert distance < TOLERANCE_PX[name]
     assert results[name].people == 6 and all(len(times) == 1 for times in results[name].seconds.values())
 
 
@@ -70,12 +70,9 @@ def test_crop_of_transformers_is_ours_but_for_rounding_and_border(contestants):
     if 'transformers' not in made:
         pytest.skip(left_out['transformers'])
     theirs = made['transformers'].preprocess(*people()).crops
-    ours = torch.cat(
-        [
-            made[REFERENCE].predictor.model.normalized(b.crops[: len(b.people)])
-            for b in made[REFERENCE].preprocess(*people())
-        ]
-    )
+    reference = made[REFERENCE]
+    batches = reference.preprocess(*people())
+    ours = torch.cat([reference.predictor.model.normalized(batch.crops[: len(batch.people)]) for batch in batches])
     levels = (theirs - ours) * torch.from_numpy(setup.preprocessor()[1])[:, None, None]
     assert levels.abs().median() <= 1.01
     assert (levels.abs() > 4).float().mean() < 0.02

@@ -19,7 +19,7 @@ pa = pytest.importorskip('pyarrow')
 pq = pytest.importorskip('pyarrow.parquet')
 pytest.importorskip('ray')
 pytestmark = pytest.mark.slow
-IMAGES, ROWS, KILL_AFTER = 1200, 20, 5
+IMAGES, ROWS, KILL_AFTER = 600, 10, 5
 
 
 @pytest.fixture(scope='module')
@@ -27,14 +27,11 @@ def folder(tmp_path_factory):
     """Images, one of them damaged, with boxes in two formats, and an exported file."""
     folder = tmp_path_factory.mktemp('ray')
     (folder / 'images').mkdir()
-    rows = []
-    with (folder / 'boxes.jsonl').open('w') as lines:
-        for i in range(IMAGES):
-            name = f'images/{i:04}.png'
-            cv2.imwrite(str(folder / name), dot(5 + i % 150, 5 + i % 110))
-            boxes = [[2, 2, 158, 118], [20, 10, 90, 100]][: i % 3]
-            rows.append(dict(file=name, boxes=boxes))
-            lines.write(json.dumps(rows[-1]) + '\n')
+    boxes = [[2, 2, 158, 118], [20, 10, 90, 100]]
+    rows = [dict(file=f'images/{i:04}.png', boxes=boxes[: i % 3]) for i in range(IMAGES)]
+    for i, row in enumerate(rows):
+        cv2.imwrite(str(folder / row['file']), dot(5 + i % 150, 5 + i % 110))
+    (folder / 'boxes.jsonl').write_text('\n'.join(map(json.dumps, rows)))
     pq.write_table(pa.Table.from_pylist(rows), folder / 'images.parquet')
     (folder / 'images/0007.png').write_bytes(b'broken')
     write_dots(folder / 'dots.onnx')
@@ -45,8 +42,8 @@ def test_nothing_is_lost_or_repeated_when_a_worker_is_killed(root, folder, monke
     out = folder / 'out'
     command = [sys.executable, root / 'projects/ray_predict/predict.py', 'images.parquet']
     command += ['--model', 'dots.onnx', '--out', 'out', '--rows', str(ROWS)]
-    environment = {**os.environ, 'PYTHONPATH': str(root)}
     with (folder / 'log').open('w') as log:
+        environment = {**os.environ, 'PYTHONPATH': str(root)}
         run = psutil.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     killed = None
     while run.poll() is None:
@@ -74,11 +71,9 @@ def test_nothing_is_lost_or_repeated_when_a_worker_is_killed(root, folder, monke
 def test_a_folder_with_boxes_is_the_same_list(root, folder, monkeypatch):
     monkeypatch.chdir(folder)
     list_images = runpy.run_path(str(root / 'projects/ray_predict/predict.py'))['list_images']
-    listed, found = (
-        {row['file']: row for row in list_images(*arguments).to_pylist()}
-        for arguments in ((['images.parquet'],), (['images'], Path('boxes.jsonl')))
-    )
-    assert listed == found and len(found) == IMAGES
+    arguments = (['images.parquet'],), (['images'], Path('boxes.jsonl'))
+    listed, in_folder = ({row['file']: row for row in list_images(*words).to_pylist()} for words in arguments)
+    assert listed == in_folder and len(listed) == IMAGES
 
 
 @pytest.mark.parametrize(

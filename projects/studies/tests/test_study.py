@@ -12,12 +12,12 @@ from projects.studies.study import check_finished, run_all, run_config
 
 
 @pytest.fixture
-def config(tmp_path) -> Config:
+def config(tmp_path):
     return Config(dict(randomness=dict(seed=3), train_cfg=dict(max_epochs=2), data=f'{tmp_path}/data/train.json'))
 
 
 @pytest.fixture
-def trained(monkeypatch) -> list:
+def trained(monkeypatch):
     """Replace the training by one that writes MMEngine's files; the list gets the folder of each."""
     folders = []
 
@@ -32,7 +32,7 @@ def trained(monkeypatch) -> list:
     return folders
 
 
-def test_result_file(config, trained, tmp_path) -> None:
+def test_result_file(config, trained, tmp_path):
     result, paths = tmp_path / 'results/run.json', {tmp_path / 'data': 'DATA'}
     assert not check_finished(result, config, paths)
     run_config(config, tmp_path / 'run', result, {'AP': 'score'}, paths, row='a')
@@ -49,16 +49,16 @@ def test_result_file(config, trained, tmp_path) -> None:
         check_finished(result, config, paths)
 
 
-def test_an_interrupted_run_with_other_settings_is_refused(config, trained, tmp_path) -> None:
-    run_config(config, tmp_path / 'run', tmp_path / 'one.json', {'AP': 'AP'})
-    run_config(config, tmp_path / 'run', tmp_path / 'two.json', {'AP': 'AP'})
+def test_an_interrupted_run_with_other_settings_is_refused(config, trained, tmp_path):
+    for name in ('one.json', 'two.json'):
+        run_config(config, tmp_path / 'run', tmp_path / name, {'AP': 'AP'})
     config.randomness.seed = 4
     with pytest.raises(ValueError, match='has an interrupted run with other settings'):
         run_config(config, tmp_path / 'run', tmp_path / 'three.json', {'AP': 'AP'})
     assert len(trained) == 2
 
 
-def test_runs_wait_for_what_they_need() -> None:
+def test_runs_wait_for_what_they_need():
     done, event = [], threading.Event()
 
     def run(item):
@@ -74,7 +74,7 @@ def test_runs_wait_for_what_they_need() -> None:
     assert done == ['other', 'teacher', 'student']
 
 
-def test_the_first_error_ends_the_study() -> None:
+def test_the_first_error_ends_the_study():
     done = []
 
     def run(item):
@@ -88,7 +88,7 @@ def test_the_first_error_ends_the_study() -> None:
     assert len(done) < 50
 
 
-def test_time_left_follows_the_cost(capsys) -> None:
+def test_time_left_follows_the_cost(capsys):
     run_all('study', lambda item: None, [1, 2, 3], 1, cost=lambda item: 10 * item)
     first, second, last = capsys.readouterr().out.splitlines()  # no terminal: a line per run
     assert '1/3 runs,' in first and '2/3 runs,' in second
