@@ -60,7 +60,7 @@ def serve(page: gr.Blocks, folder: Path, host: str, port: int) -> str:
     """Serve the page in a thread until `page.close()`, and return its address; OSError if the port is in use."""
     theme = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['monospace'])
     limits: dict[str, Any] = dict(max_file_size=MAX_UPLOAD_SIZE, state_session_capacity=100)
-    off = dict.fromkeys(('share', 'ssr_mode', 'pwa', 'mcp_server', 'enable_monitoring'), False)
+    off: dict[str, Any] = dict.fromkeys(('share', 'ssr_mode', 'pwa', 'mcp_server', 'enable_monitoring'), False)
     server: dict[str, Any] = dict(server_name=host, server_port=port, quiet=True, prevent_thread_lock=True)
     return page.launch(theme=theme, footer_links=[], allowed_paths=[str(folder)], **limits, **off, **server)[1]
 

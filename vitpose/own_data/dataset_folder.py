@@ -107,7 +107,7 @@ def _drop_unusable(photos: Sequence[Photo], files: dict[Path, ImageFile]) -> lis
 
     def is_usable(instance: Instance, size: tuple[int, int]) -> bool:
         problems = find_instance_problems(instance, size)
-        return (instance.keypoints[:, 2] > 0).any() and not any(serious for _, serious in problems)
+        return bool((instance.keypoints[:, 2] > 0).any()) and not any(serious for _, serious in problems)
 
     sized = [(photo, size) for photo in photos if (size := files[photo.path].size)]
     kept = [replace(photo, instances=[i for i in photo.instances if is_usable(i, size)]) for photo, size in sized]
