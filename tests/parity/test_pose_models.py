@@ -153,7 +153,9 @@ def test_decoders_train_as_in_the_authors_code():
     init_default_scope('mmpose')
     theirs = nn.ModuleDict()
     for name, decoder in head.heads.items():
-        theirs[name] = MODELS.build(dict(type='HeatmapHead', in_channels=384, out_channels=KEYPOINTS[name])).train()
+        deconvolutions = dict(deconv_out_channels=(256, 256), deconv_kernel_sizes=(4, 4))
+        head_config = dict(type='HeatmapHead', in_channels=384, out_channels=KEYPOINTS[name], **deconvolutions)
+        theirs[name] = MODELS.build(head_config).train()
         theirs[name].load_state_dict(decoder.state_dict())
     samples = []
     for name in order:
