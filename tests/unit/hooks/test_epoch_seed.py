@@ -159,14 +159,6 @@ def test_loading_and_training_differ():
     assert all(a != b for a, b in zip(main, draw(), strict=True))
 
 
-@pytest.mark.gpu
-def test_seeds_the_gpu():
-    seed_all(3, 1, 0, 0, loading=False)
-    first = torch.rand(2, device='cuda')
-    seed_all(3, 1, 0, 0, loading=False)
-    assert torch.equal(torch.rand(2, device='cuda'), first)
-
-
 def test_keeps_the_worker_init_fn_of_the_loader(tmp_path):
     def init(worker_id):
         worker_init_fn(worker_id, num_workers=1, rank=0, seed=0)
