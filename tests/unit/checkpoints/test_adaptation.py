@@ -1,9 +1,9 @@
-"""Position tables of checkpoints: the extra slot and the source grid."""
+"""Position tables of checkpoints: the source grid."""
 
 import pytest
 import torch
 
-from vitpose_mm.checkpoints.adaptation import fit_pos_embed, fold_layer_scale, source_grid
+from vitpose_mm.checkpoints.adaptation import fit_pos_embed, source_grid
 from vitpose_mm.checkpoints.origins import IMAGE_GRIDS, POSE_GRIDS
 
 
@@ -40,26 +40,7 @@ def test_two_grids_that_fit_are_refused(length):
         source_grid(length, [*POSE_GRIDS, (12, 16)])
 
 
-@pytest.mark.parametrize(('cls_token', 'folded'), [(True, False), (False, True)])
-def test_the_extra_slot_goes_to_the_cls_token_if_there_is_one(cls_token, folded):
-    table, lines = torch.randn(1, 13, 8), []
-    weights = {'pos_embed': table} | ({'cls_token': torch.ones(1, 1, 8)} if cls_token else {})
-    fit_pos_embed(weights, 'pos_embed', (4, 3), [(4, 3)], lines.append)
-    torch.testing.assert_close(weights['pos_embed'], table[:, 1:] + (table[:, :1] if folded else 0))
-    assert lines == (['position table: its extra slot is added to every position'] if folded else [])
-    if cls_token:
-        torch.testing.assert_close(weights['cls_token'], 1 + table[:, :1])
-
-
 def test_a_resized_table_is_reported():
     weights, lines = {'pos_embed': torch.randn(1, 12, 8)}, []
     fit_pos_embed(weights, 'pos_embed', (8, 6), [(4, 3)], lines.append)
     assert weights['pos_embed'].shape == (1, 48, 8) and lines == ['position table resized from 4x3 to 8x6']
-
-
-def test_layer_scale_of_half_precision_is_folded_in_fp32():
-    """tests/parity compares the features of DINOv2, which has layer scales."""
-    weight, scale = torch.randn(8, 6).half(), torch.randn(8).half()
-    weights = {'layers.0.mlp.fc2.weight': weight, 'layers.0.mlp.scale': scale}
-    fold_layer_scale(weights, str)
-    torch.testing.assert_close(weights, {'layers.0.mlp.fc2.weight': weight.float() * scale.float()[:, None]})

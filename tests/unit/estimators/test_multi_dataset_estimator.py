@@ -60,7 +60,7 @@ def test_datasets_are_looked_up_once_per_batch(monkeypatch):
     assert indices == [(torch.device('cpu'), [1, 0])] * 2
 
 
-@pytest.mark.parametrize('part', ['estimator', 'head'])
+@pytest.mark.parametrize('part', ['estimator', 'head', 'nested'])
 def test_authors_decoders_are_renamed_once_for_estimator_and_head(part, tmp_path, monkeypatch):
     """Their file has one dataset more than the model."""
     model, calls, rename = build(), [], multi_dataset_head.rename_decoders
@@ -68,9 +68,11 @@ def test_authors_decoders_are_renamed_once_for_estimator_and_head(part, tmp_path
     decoders = [model.head.heads[name].state_dict() for name in ('coco', 'aic', 'aic')]
     for number, prefix in enumerate(('keypoint_head', 'associate_keypoint_heads.0', 'associate_keypoint_heads.1')):
         weights |= {f'{prefix}.{key}': value + number + 1 for key, value in decoders[number].items()}
-    torch.save(dict(state_dict=weights), tmp_path / 'authors.pth')
+    prefix = 'student.' if part == 'nested' else ''
+    torch.save(dict(state_dict={prefix + key: value for key, value in weights.items()}), tmp_path / 'authors.pth')
     monkeypatch.setattr(multi_dataset_head, 'rename_decoders', lambda *call: calls.append(1) or rename(*call))
-    load_checkpoint(model if part == 'estimator' else model.head, str(tmp_path / 'authors.pth'))
+    parts = dict(estimator=model, head=model.head, nested=torch.nn.ModuleDict({prefix[:-1]: model} if prefix else {}))
+    load_checkpoint(parts[part], str(tmp_path / 'authors.pth'))
     assert calls == [1] and model.head.absent == set()
     for name, prefix in dict(coco='keypoint_head', aic='associate_keypoint_heads.0').items():
         for key, value in model.head.heads[name].state_dict().items():

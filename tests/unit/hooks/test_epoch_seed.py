@@ -41,14 +41,10 @@ class Draws(Dataset):
         return index, draw()
 
 
-def as_list(batch):
-    return batch
-
-
 def build_runner(num_workers=0, epoch=0, rank=0, seed=0, dataset=None, sampler_type=None, **kwargs):
     dataset = dataset or Draws()
     sampler = sampler_type(dataset) if sampler_type else DefaultSampler(dataset, shuffle=True, seed=7)
-    loader = DataLoader(dataset, BATCH, sampler=sampler, num_workers=num_workers, collate_fn=as_list, **kwargs)
+    loader = DataLoader(dataset, BATCH, sampler=sampler, num_workers=num_workers, collate_fn=list, **kwargs)
     loop, hub = SimpleNamespace(), MessageHub('test')
     parts = dict(train_dataloader=loader, train_loop=loop, optim_wrapper=None, model=None, message_hub=hub)
     return SimpleNamespace(**parts, epoch=epoch, iter=0, rank=rank, seed=seed)
@@ -211,7 +207,7 @@ def test_a_sampler_that_draws_from_torchs_generator_continues_within_an_epoch(wo
 def test_a_batch_sampler_of_the_users_is_seeded_in_each_epoch():
     runner, dataset = build_runner(), Draws()
     sampler = DefaultSampler(dataset, shuffle=True, seed=7)
-    loader = DataLoader(dataset, batch_sampler=BatchSampler(sampler, 2, False), collate_fn=as_list)
+    loader = DataLoader(dataset, batch_sampler=BatchSampler(sampler, 2, False), collate_fn=list)
     runner.train_dataloader = runner.train_loop.dataloader = loader
     EpochSeedHook(seed=3).before_train(runner)
     runner.epoch = 4

@@ -1,24 +1,21 @@
 """Layer decay: the paper's rule, the same groups as MMPose, any prefix, bad options."""
 
+from functools import partial
+
 import pytest
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmpose.engine.optim_wrappers import LayerDecayOptimWrapperConstructor  # noqa: F401, registers
-from mmpose.registry import MODELS
 from torch import nn
 
-import vitpose_mm  # noqa: F401, registers
+from tests.unit.checkpoints import tiny_vits
 
 DEPTH, LR, WD, RATE = 4, 5e-4, 0.1, 0.75
 OPTIMIZER = dict(lr=LR, weight_decay=WD)
 LAYER_DECAY = 'ViTLayerDecayOptimWrapperConstructor'
 
 
-def build_model(depth=DEPTH, **backbone):
-    arch = dict(depth=depth, embed_dim=32, num_heads=2)
-    vit = dict(type='ViT', arch=arch, img_size=(64, 48), **backbone)
-    head = dict(type='ClassicHead', in_channels=32, out_channels=3)
-    return MODELS.build(dict(type='TopdownPoseEstimator', backbone=vit, head=head))
+build_model = partial(tiny_vits.build, depth=DEPTH, embed_dim=32)
 
 
 def build_wrapper(model=None, constructor=LAYER_DECAY, optimizer=OPTIMIZER, **paramwise):
