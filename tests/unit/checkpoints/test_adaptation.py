@@ -1,9 +1,9 @@
-"""Position tables of checkpoints: the source grid."""
+"""Position tables of checkpoints, and layer scales."""
 
 import pytest
 import torch
 
-from vitpose_mm.checkpoints.adaptation import fit_pos_embed, source_grid
+from vitpose_mm.checkpoints.adaptation import fit_pos_embed, fold_layer_scale, source_grid
 from vitpose_mm.checkpoints.origins import IMAGE_GRIDS, POSE_GRIDS
 
 
@@ -44,3 +44,11 @@ def test_a_resized_table_is_reported():
     weights, lines = {'pos_embed': torch.randn(1, 12, 8)}, []
     fit_pos_embed(weights, 'pos_embed', (8, 6), [(4, 3)], lines.append)
     assert weights['pos_embed'].shape == (1, 48, 8) and lines == ['position table resized from 4x3 to 8x6']
+
+
+def test_layer_scale_of_half_precision_is_folded_in_fp32():
+    """tests/parity compares the features of DINOv2, which has layer scales."""
+    weight, scale = torch.randn(8, 6).half(), torch.randn(8).half()
+    weights = {'layers.0.mlp.fc2.weight': weight, 'layers.0.mlp.scale': scale}
+    fold_layer_scale(weights, str)
+    torch.testing.assert_close(weights, {'layers.0.mlp.fc2.weight': weight.float() * scale.float()[:, None]})
