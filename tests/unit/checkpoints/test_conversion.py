@@ -49,9 +49,7 @@ def convert(file, folder, name, form, *more):
 
 
 def bits(weights):
-    return {
-        key: (value.dtype, tuple(value.shape), value.contiguous().numpy().tobytes()) for key, value in weights.items()
-    }
+    return {key: (w.dtype, tuple(w.shape), w.contiguous().numpy().tobytes()) for key, w in weights.items()}
 
 
 @pytest.fixture(scope='module', params=['simple', 'classic', 'plus', 'plus-one'])

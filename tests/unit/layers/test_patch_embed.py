@@ -9,8 +9,7 @@ from vitpose_mm.layers import Attention, Block, Mlp, PatchEmbed, WindowAttention
 def test_tokens_are_padded_and_contiguous_after_the_embedding_and_a_block(stride, attention):
     embed = PatchEmbed(3, 12, stride)
     assert embed.proj.padding == ({16: 2, 8: 4}[stride],) * 2
-    tokens = embed(torch.randn(2, 3, 64, 48))
-    assert tokens.shape == (2, 64 // stride, 48 // stride, 12)
+    assert (tokens := embed(torch.randn(2, 3, 64, 48))).shape == (2, 64 // stride, 48 // stride, 12)
     (out,) = Block(12, attention, Mlp(12, 24), drop_path=0.5)((tokens,))
     assert tokens.is_contiguous() and out.is_contiguous()
 
