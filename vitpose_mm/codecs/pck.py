@@ -4,24 +4,24 @@ import torch
 from torch import Tensor
 
 
-def pck_accuracy(heatmaps: Tensor, targets: Tensor, labeled: Tensor, threshold: float = 0.05) -> Tensor:
-    """Average over keypoints the share of samples within a distance.
+def pck_accuracy(heatmaps: Tensor, targets: Tensor, labeled: Tensor) -> Tensor:
+    """Average over keypoints the share of samples whose distance is below 0.05.
 
-    MMPose's `pose_pck_accuracy` with `normalize=[[Wm, Hm]]`. By default, and in the log of MMPose's heads, MMPose
+    In the distance, x is divided by the width of the heatmap and y by its height, as in MMPose's `pose_pck_accuracy`
+    with `normalize=[[Wm, Hm]]`. By default, and in the log of MMPose's heads, MMPose
     divides x by the height and y by the width, so its `acc_pose` differs from ours unless heatmaps are square.
 
     Args:
         heatmaps: (B, K, Hm, Wm).
         targets: (B, K, Hm, Wm).
         labeled: (B, K), bool; other keypoints do not count.
-        threshold: of the distance, with x divided by the width of the heatmap and y by its height.
 
     Returns:
         A scalar; 0 if no keypoint is labeled.
     """
     height, width = heatmaps.shape[2:]
     x, y = (_maxima(heatmaps) - _maxima(targets)).unbind(-1)
-    hits = (torch.hypot(x / width, y / height) < threshold) & labeled
+    hits = (torch.hypot(x / width, y / height) < 0.05) & labeled
     count = labeled.sum(0)
     shares = hits.sum(0) / count.clamp(min=1)
     return (shares * (count > 0)).sum() / (count > 0).sum().clamp(min=1)

@@ -1,4 +1,4 @@
-"""Position tables of checkpoints: the extra slot and the source grid."""
+"""Position tables of checkpoints, and layer scales."""
 
 import pytest
 import torch
@@ -38,17 +38,6 @@ def test_two_grids_that_fit_are_refused(length):
     message = rf'table of {length} entries: its grid can be 16x12 or 12x16 .*pretrain_img_size=\(h, w\)'
     with pytest.raises(ValueError, match=message):
         source_grid(length, [*POSE_GRIDS, (12, 16)])
-
-
-@pytest.mark.parametrize(('cls_token', 'folded'), [(True, False), (False, True)])
-def test_the_extra_slot_goes_to_the_cls_token_if_there_is_one(cls_token, folded):
-    table, lines = torch.randn(1, 13, 8), []
-    weights = {'pos_embed': table} | ({'cls_token': torch.ones(1, 1, 8)} if cls_token else {})
-    fit_pos_embed(weights, 'pos_embed', (4, 3), [(4, 3)], lines.append)
-    torch.testing.assert_close(weights['pos_embed'], table[:, 1:] + (table[:, :1] if folded else 0))
-    assert lines == (['position table: its extra slot is added to every position'] if folded else [])
-    if cls_token:
-        torch.testing.assert_close(weights['cls_token'], 1 + table[:, :1])
 
 
 def test_a_resized_table_is_reported():

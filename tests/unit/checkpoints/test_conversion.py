@@ -49,9 +49,7 @@ def convert(file, folder, name, form, *more):
 
 
 def bits(weights):
-    return {
-        key: (value.dtype, tuple(value.shape), value.contiguous().numpy().tobytes()) for key, value in weights.items()
-    }
+    return {key: (w.dtype, tuple(w.shape), w.contiguous().numpy().tobytes()) for key, w in weights.items()}
 
 
 @pytest.fixture(scope='module', params=['simple', 'classic', 'plus', 'plus-one'])
@@ -76,18 +74,6 @@ def test_every_pair_of_formats_keeps_every_bit(files, tmp_path):
         back = convert(there, tmp_path, f'{pair}-back', first)
         assert bits(load_weights(back)) == bits(load_weights(files[first])), pair
         assert bits(load_weights(convert(there, tmp_path, f'{pair}-ours', 'ours'))) == expected, pair
-
-
-def test_our_models_load_every_format(files):
-    kind, files = files
-    image, expected = torch.randn(2, 3, 80, 48, generator=torch.Generator().manual_seed(0)), build(kind)
-    for form, file in files.items():
-        model = build(kind)
-        for value in model.state_dict().values():
-            value.zero_()
-        model.load_state_dict(load_weights(file), strict=kind != 'plus-one' or form not in ('official', 'transformers'))
-        with torch.no_grad():
-            assert torch.equal(model(image, None, mode='tensor'), expected(image, None, mode='tensor')), form
 
 
 def parts_of(kind, **meta):

@@ -4,12 +4,11 @@ import pytest
 import torch
 
 from tests.unit.checkpoints.tiny_vits import is_same
-from vitpose_mm.checkpoints.experts_and_decoders import AUTHORS_ORDER, gather_decoders, rename_decoders, rename_experts
+from vitpose_mm.checkpoints.experts_and_decoders import AUTHORS_ORDER, rename_decoders, rename_experts
 from vitpose_mm.estimators.plain_model import merge_expert
 
 DEPTH, WIDTH, HIDDEN, EXPERT_DIM = 2, 12, 24, 4
 BIAS = 'layers.0.mlp.experts.bias'
-KEYPOINTS = (17, 14, 16, 17, 17, 133)
 
 
 def weights_of(shapes):
@@ -44,25 +43,6 @@ def test_splitting_a_plain_ffn_into_experts_and_merging_restores_it():
 def test_experts_that_do_not_fit_are_refused(count, names, dim, message):
     with pytest.raises(ValueError, match=message):
         rename_experts(biases(count), names, dim, print, AUTHORS_ORDER if count == 6 else ())
-
-
-@pytest.mark.parametrize('first, others', [('keypoint_head', 'associate_keypoint_heads'), ('head', 'associate_heads')])
-@pytest.mark.parametrize('prefix', ['', 'student.'])
-def test_authors_decoders_are_assigned_in_the_authors_order(first, others, prefix):
-    """In their names and as MMPose renames them."""
-    shapes = {prefix + 'backbone.x': (1,)}
-    for number, count in enumerate(KEYPOINTS):
-        name = f'{prefix}{others}.{number - 1}' if number else prefix + first
-        shapes |= {f'{name}.final_layer.weight': (count, 8, 1, 1), f'{name}.final_layer.bias': (count,)}
-    state_dict = weights_of(shapes)
-    expected = state_dict[f'{prefix}{others}.1.final_layer.weight']
-    gather_decoders(state_dict, prefix)
-    assert state_dict.pop(prefix + 'backbone.x').shape == (1,)
-    decoders = {key.removeprefix(prefix + 'head.'): value for key, value in state_dict.items()}
-    weights = rename_decoders(decoders, ('mpii', 'coco', 'coco_wholebody', 'hand21'))
-    sizes = {key.split('.')[1]: len(value) for key, value in weights.items() if key.endswith('.final_layer.bias')}
-    assert sizes == dict(coco=17, mpii=16, coco_wholebody=133) and len(weights) == 6
-    assert torch.equal(weights['heads.mpii.final_layer.weight'], expected)
 
 
 @pytest.mark.parametrize(

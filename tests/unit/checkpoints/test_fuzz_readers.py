@@ -24,12 +24,8 @@ OPCODES = [bytes([code]) for code in b'Rb(.02\x85\x86t}usaejr\x8a']
 
 def weights() -> dict[str, torch.Tensor]:
     """A tiny model in transformers' names, with experts: all parts of the readers see it."""
-    shapes = {
-        'embeddings.patch_embeddings.projection.weight': (4, 3, 2, 2),
-        'embeddings.position_embeddings': (1, 13, 4),
-        'layernorm.weight': (4,),
-        'layernorm.bias': (4,),
-    }
+    shapes = {'embeddings.patch_embeddings.projection.weight': (4, 3, 2, 2), 'layernorm.weight': (4,)}
+    shapes |= {'embeddings.position_embeddings': (1, 13, 4), 'layernorm.bias': (4,)}
     block = {f'layernorm_{name}.weight': (4,) for name in ('before', 'after')}
     block |= {f'attention.attention.{name}.weight': (4, 4) for name in ('query', 'key', 'value')}
     block |= {'mlp.fc1.weight': (8, 4), 'mlp.fc2.weight': (3, 8)}

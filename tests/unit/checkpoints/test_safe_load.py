@@ -197,12 +197,6 @@ def test_the_grid_of_a_folder(tmp_path, size, patch):
     assert recorded == {'grid': (16, 16)}
 
 
-def test_a_safetensors_file_in_a_folder(tmp_path):
-    save = pytest.importorskip('safetensors.torch', reason='reading safetensors').save_file
-    save(dict(WEIGHTS), tmp_path / 'model.safetensors')
-    assert is_same(load_weights(tmp_path), WEIGHTS)
-
-
 def test_missing_shards_are_an_error(shards):
     folder, _ = shards
     (folder / 'model-2-of-2.safetensors').unlink()

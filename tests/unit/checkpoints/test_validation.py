@@ -121,11 +121,6 @@ def test_other_keys_are_refused(vit, others, message, save):
         init_from(save(weights | {key: torch.zeros(1) for key in others}))
 
 
-def test_a_checkpoint_may_lack_the_knowledge_token(pose_weights):
-    model = build(knowledge_token=dict(count=1))
-    assert model.load_state_dict(pose_weights, strict=False).missing_keys == ['backbone.knowledge_token.tokens']
-
-
 def test_the_message_names_the_first_three_keys():
     model = torch.nn.Linear(2, 2)  # a part without a check of its own
     weights = model.state_dict() | {f'more.{i}': torch.zeros(1) for i in range(4)}

@@ -8,9 +8,7 @@ classic = dict(type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(12, 16), s
 decoder = dict(type='ClassicHead', in_channels=48, deconv_channels=16)
 model = dict(
     type='MultiDatasetPoseEstimator',
-    data_preprocessor=dict(
-        type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
-    ),
+    data_preprocessor=dict(type='PoseDataPreprocessor', mean=[120.0, 115, 100], std=[58.0, 57, 57], bgr_to_rgb=True),
     backbone=dict(
         type='ViT',
         arch=dict(depth=2, embed_dim=48, num_heads=2),
@@ -44,17 +42,9 @@ metrics = [
     dict(type='CocoMetric', ann_file='data/aic/val.json', use_area=False, prefix='aic'),
     dict(type='MpiiPCKAccuracy', prefix='mpii'),
 ]
-train_dataloader = dict(
-    batch_size=4,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='CombinedPoseDataset', datasets=[]),
-)
-val_dataloader = dict(
-    batch_size=4,
-    num_workers=0,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='CombinedPoseDataset', datasets=val_sets, pipeline=udp_val),
-)
+train_dataloader = dict(batch_size=4, dataset=dict(type='CombinedPoseDataset', datasets=[]))
+tested, sampler = dict(type='CombinedPoseDataset', datasets=val_sets, pipeline=udp_val), dict(type='DefaultSampler')
+val_dataloader = dict(batch_size=4, num_workers=0, sampler=dict(sampler, shuffle=False), dataset=tested)
 test_dataloader = dict(val_dataloader, batch_size=8)
 val_evaluator = dict(type='MultiDatasetEvaluator', datasets=val_sets, metrics=metrics)
 test_evaluator = val_evaluator
@@ -63,9 +53,5 @@ test_cfg = dict()
 train_cfg = dict(max_epochs=1)
 optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3))
 custom_hooks = [dict(type='EMAHook')]
-default_hooks = dict(
-    logger=dict(type='LoggerHook', interval=1),
-    checkpoint=dict(type='CheckpointHook', save_best='coco/AP'),
-    dataset_mix=dict(type='DatasetMixHook'),
-)
+default_hooks = dict(logger=dict(type='LoggerHook'), checkpoint=dict(type='CheckpointHook', save_best='coco/AP'))
 visualizer = dict(type='PoseLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')

@@ -15,36 +15,33 @@ from mmpose.structures import PoseDataSample
 from torch._dynamo.utils import counters
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
+from tests.unit.estimators import distillation
 from vitpose_mm.hooks.compile_network import CompileHook, compile_network
 
-CODEC = dict(type='BatchUDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
-CLASSIC = dict(CODEC, type='BatchMSRAHeatmap')
-PREPROCESSOR = dict(type='PoseDataPreprocessor', mean=[120.0, 115, 100], std=[58.0, 57, 57], bgr_to_rgb=True)
+CODEC, CLASSIC = (dict(distillation.CODEC, type=f'Batch{kind}Heatmap') for kind in ('UDP', 'MSRA'))
 NAMES = ('coco', 'aic')
 recent = pytest.mark.skipif(digit_version(torch.__version__) < digit_version('2.2'), reason='needs torch 2.2 or newer')
 
 
-def head(count, decoder=CODEC):
-    return dict(type='ClassicHead', in_channels=16, out_channels=count, deconv_channels=8, decoder=decoder)
-
-
 def estimator(**backbone):
-    backbone = dict(type='ViT', arch=dict(depth=2, embed_dim=16, num_heads=2), img_size=(64, 48), **backbone)
-    return dict(type='TopdownPoseEstimator', data_preprocessor=PREPROCESSOR, backbone=backbone, head=head(5))
+    model = distillation.estimator(16, 5, CODEC)
+    model['backbone'].update(dict(drop_path_rate=0.0) | backbone)
+    return model
 
 
+HEAD = estimator()['head']
 WINDOWS = dict(stride=8, attention=dict(window_size=(4, 3), shift=True, pool=True, rel_pos='decomposed'))
 TEACHER = dict(config='teacher.py', checkpoint='teacher.pth')
 MODELS_TESTED = {
     'full, drop path': estimator(drop_path_rate=0.3),
     'activation checkpointing': estimator(with_cp=True, drop_path_rate=0.3),
     'knowledge token': estimator(knowledge_token=dict(count=2)),
-    'windows': dict(estimator(**WINDOWS), head=dict(head(5), feature_stride=8)),
+    'windows': dict(estimator(**WINDOWS), head=dict(HEAD, feature_stride=8)),
     'distillation': dict(estimator(drop_path_rate=0.3), type='DistillPoseEstimator', teacher=TEACHER),
     'experts': dict(
         estimator(experts=dict(names=NAMES, expert_dim=4)),
         type='MultiDatasetPoseEstimator',
-        head=dict(type='MultiDatasetHead', heads=dict(coco=head(5), aic=head(5, CLASSIC))),
+        head=dict(type='MultiDatasetHead', heads=dict(coco=HEAD, aic=dict(HEAD, decoder=CLASSIC))),
     ),
 }
 

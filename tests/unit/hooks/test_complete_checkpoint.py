@@ -1,10 +1,9 @@
-"""Checkpoints under SIGKILL, full disks and damage."""
+"""Checkpoints under SIGKILL and full disks; tests/unit/checkpoints/test_run_checkpoints.py has damaged ones."""
 
 import builtins
 import errno
 import json
 import os
-import re
 import signal
 from functools import partial
 from pathlib import Path
@@ -129,18 +128,6 @@ def test_a_failed_save_ends_the_run_and_keeps_the_older_checkpoints(tmp_path, mo
     build(folder, resume=True, **options).train()
     assert 'not resumed from' not in log_of(folder)
     assert is_same(weights_of(folder / 'epoch_3.pth'), weights_of(tmp_path / 'whole' / 'epoch_3.pth'))
-
-
-def test_a_damaged_checkpoint_is_skipped_and_named(tmp_path):
-    build(tmp_path, checkpoint=dict(max_keep_ckpts=2), val=False).train()
-    path = tmp_path / 'epoch_3.pth'
-    path.write_bytes(path.read_bytes()[:-300])
-    assert trained(tmp_path, resume=True, val=False)._load_from == str(tmp_path / 'epoch_2.pth')
-    assert re.search(f'not resumed from: {path} cannot be read as a checkpoint', log_of(tmp_path))
-    path.write_bytes(path.read_bytes()[:90])
-    (tmp_path / 'epoch_2.pth').unlink(missing_ok=True)
-    with pytest.raises(ValueError, match='no complete checkpoint of the run .*epoch_3.pth cannot be read as a'):
-        build(tmp_path, resume=True).train()
 
 
 OTHER = dict(wrapper=dict(optimizer=dict(type='AdamW', lr=0.3)), val=False)

@@ -15,16 +15,11 @@ def dataset(*names):
 
 
 def runner(train, head):
-    scalars = []
-    return SimpleNamespace(
-        train_dataloader=SimpleNamespace(dataset=train),
-        model=SimpleNamespace(head=head),
-        epoch=4,
-        logger=logging.getLogger('mix'),
-        message_hub=MessageHub('mix'),
-        scalars=scalars,
-        visualizer=SimpleNamespace(add_scalars=lambda values, step: scalars.append((values, step))),
-    )
+    scalars, hub, logger = [], MessageHub('mix'), logging.getLogger('mix')
+    visualizer = SimpleNamespace(add_scalars=lambda values, step: scalars.append((values, step)))
+    model, loader = SimpleNamespace(head=head), SimpleNamespace(dataset=train)
+    parts = dict(model=model, train_dataloader=loader, message_hub=hub, visualizer=visualizer, logger=logger)
+    return SimpleNamespace(**parts, epoch=4, scalars=scalars)
 
 
 def test_samples_are_counted_per_epoch(caplog):

@@ -41,14 +41,10 @@ class Draws(Dataset):
         return index, draw()
 
 
-def as_list(batch):
-    return batch
-
-
 def build_runner(num_workers=0, epoch=0, rank=0, seed=0, dataset=None, sampler_type=None, **kwargs):
     dataset = dataset or Draws()
     sampler = sampler_type(dataset) if sampler_type else DefaultSampler(dataset, shuffle=True, seed=7)
-    loader = DataLoader(dataset, BATCH, sampler=sampler, num_workers=num_workers, collate_fn=as_list, **kwargs)
+    loader = DataLoader(dataset, BATCH, sampler=sampler, num_workers=num_workers, collate_fn=list, **kwargs)
     loop, hub = SimpleNamespace(), MessageHub('test')
     parts = dict(train_dataloader=loader, train_loop=loop, optim_wrapper=None, model=None, message_hub=hub)
     return SimpleNamespace(**parts, epoch=epoch, iter=0, rank=rank, seed=seed)
@@ -159,14 +155,6 @@ def test_loading_and_training_differ():
     assert all(a != b for a, b in zip(main, draw(), strict=True))
 
 
-@pytest.mark.gpu
-def test_seeds_the_gpu():
-    seed_all(3, 1, 0, 0, loading=False)
-    first = torch.rand(2, device='cuda')
-    seed_all(3, 1, 0, 0, loading=False)
-    assert torch.equal(torch.rand(2, device='cuda'), first)
-
-
 def test_keeps_the_worker_init_fn_of_the_loader(tmp_path):
     def init(worker_id):
         worker_init_fn(worker_id, num_workers=1, rank=0, seed=0)
@@ -219,7 +207,7 @@ def test_a_sampler_that_draws_from_torchs_generator_continues_within_an_epoch(wo
 def test_a_batch_sampler_of_the_users_is_seeded_in_each_epoch():
     runner, dataset = build_runner(), Draws()
     sampler = DefaultSampler(dataset, shuffle=True, seed=7)
-    loader = DataLoader(dataset, batch_sampler=BatchSampler(sampler, 2, False), collate_fn=as_list)
+    loader = DataLoader(dataset, batch_sampler=BatchSampler(sampler, 2, False), collate_fn=list)
     runner.train_dataloader = runner.train_loop.dataloader = loader
     EpochSeedHook(seed=3).before_train(runner)
     runner.epoch = 4

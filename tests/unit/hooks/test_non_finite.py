@@ -48,6 +48,7 @@ class Compare(Hook):
         assert all(value.isfinite().all() for value in now)
         same = [torch.equal(a, b) for a, b in zip(self.last, now, strict=False)]  # moments come with the first step
         assert all(same) or not any(same[:3]), 'some values changed, some did not'
+        assert not {'found_inf', 'grad_scale'} & set(vars(runner.optim_wrapper.optimizer))
         self.changed.append(not all(same))
         self.last = now
 

@@ -9,11 +9,12 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
-from mmpose.registry import HOOKS, MODELS
+from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
 
 from tests.unit.checkpoints.tiny_vits import is_same
 from tests.unit.hooks.toy_training import build, in_children
+from tests.unit.pretrain import small_autoencoder
 from vitpose_mm.hooks import ReconstructionHook
 from vitpose_mm.pretrain.masking import patchify
 from vitpose_mm.pretrain.picture import reconstruction_rows
@@ -40,13 +41,9 @@ def test_a_perfect_prediction_shows_the_image():
 
 @pytest.fixture
 def model():
-    torch.manual_seed(0)
-    vit = dict(type='ViT', arch=dict(depth=1, embed_dim=16, num_heads=2), img_size=(32, 32))
     preprocessor = dict(type='PoseDataPreprocessor', mean=[120.0] * 3, std=[50.0] * 3, bgr_to_rgb=True)
-    decoder = dict(dim=16, depth=1, heads=2)
     with DefaultScope.overwrite_default_scope('mmpose'):
-        config = dict(type='MaskedAutoencoder', backbone=vit, decoder=decoder, data_preprocessor=preprocessor)
-        return MODELS.build(config).train()
+        return small_autoencoder.build(img_size=(32, 32), data_preprocessor=preprocessor).train()
 
 
 class Crops(list):

@@ -1,11 +1,11 @@
-"""Window functions: partition and unpartition, masks, pooling."""
+"""Window functions: partition and unpartition, masks; test_attention.py has their order and pooling."""
 
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from vitpose_mm.layers.window import fit_window, padded_grid, partition, pool_windows, unpartition, window_masks
+from vitpose_mm.layers.window import fit_window, padded_grid, partition, unpartition, window_masks
 
 sides = st.tuples(st.integers(1, 11), st.integers(1, 11))
 
@@ -35,26 +35,11 @@ def test_windows_and_masks_of_any_grid(grid, window, shifted):
     assert torch.equal(expected.new_ones(expected.shape) if pairs is None else pairs, expected)
 
 
-def test_partition_of_a_small_grid():
-    x = torch.arange(24).view(1, 4, 6, 1)
-    windows = partition(x, (2, 3))[0, :, :, 0].tolist()
-    assert windows == [[0, 1, 2, 6, 7, 8], [3, 4, 5, 9, 10, 11], [12, 13, 14, 18, 19, 20], [15, 16, 17, 21, 22, 23]]
-    assert partition(x, (2, 3), (1, 1))[0, 0, :, 0].tolist() == [7, 8, 9, 13, 14, 15]
-
-
 def test_window_is_clipped_to_the_grid_and_a_fully_covered_axis_is_not_shifted():
     assert fit_window((32, 24), (8, 8), True) == ((8, 8), (4, 4))
     assert fit_window((5, 24), (8, 8), True) == ((5, 8), (0, 4))
     assert fit_window((5, 6), (8, 8), True) == ((5, 6), (0, 0))
     assert fit_window((32, 24), (8, 8), False) == ((8, 8), (0, 0))
-
-
-def test_pooled_tokens_are_means_of_real_tokens():
-    x = torch.randn(2, 3, 5, 4)
-    real, _ = window_masks(x, (2, 3), (0, 0))
-    pooled = pool_windows(partition(x, (2, 3)), real)
-    windows = (x[:, :2, :3], x[:, :2, 3:], x[:, 2:, :3], x[:, 2:, 3:])
-    torch.testing.assert_close(pooled, torch.stack([tokens.mean((1, 2)) for tokens in windows], dim=1))
 
 
 def test_cached_masks_are_no_inference_tensors():

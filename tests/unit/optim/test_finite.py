@@ -20,39 +20,6 @@ def loss_of(weights):
     return (weights[0] * weights[1]).square().sum()
 
 
-def state(weights, wrapper):
-    moments = [value.clone() for state in wrapper.optimizer.state.values() for value in state.values()]
-    return [weight.detach().clone() for weight in weights] + moments
-
-
-@maybe_fused
-@pytest.mark.parametrize('fault', ['nan', 'inf', 'gradient'])
-def test_a_bad_step_changes_nothing_and_the_next_one_is_made(fused, fault):
-    weights, wrapper = build(fused)
-    wrapper.update_params(loss_of(weights))
-    assert bool(wrapper.finite) is True
-    before = state(weights, wrapper)
-    loss = loss_of(weights)
-    wrapper.update_params((weights[1] * 0).sqrt().sum() + loss if fault == 'gradient' else loss * float(fault))
-    assert bool(wrapper.finite) is False
-    after = state(weights, wrapper)
-    assert len(after) == len(before) and all(map(torch.equal, after, before))
-    assert not hasattr(wrapper.optimizer, 'found_inf') and not hasattr(wrapper.optimizer, 'grad_scale')
-    wrapper.update_params(loss_of(weights))
-    assert bool(wrapper.finite) is True
-    assert not any(torch.equal(new, old) for new, old in zip(weights, before, strict=False))
-
-
-@maybe_fused
-def test_a_fused_optimizer_decides_itself(fused, monkeypatch):
-    """It is called for a bad step too: asking whether the step is bad would wait for a GPU."""
-    weights, wrapper = build(fused)
-    calls, step = [], wrapper.optimizer.step
-    monkeypatch.setattr(wrapper.optimizer, 'step', lambda **kwargs: calls.append(1) or step(**kwargs))
-    wrapper.update_params(weights[0].sum() * float('nan'))
-    assert len(calls) == fused
-
-
 @maybe_fused
 def test_finite_steps_are_those_of_the_optimizer(fused):
     weights, wrapper = build(fused)

@@ -23,9 +23,9 @@ def test_masked_pixels_never_reach_the_prediction(side):
     masked = split.masked.view(3, 1, 4, 3).repeat_interleave(side, 2).repeat_interleave(side, 3).bool()
     changed = torch.where(masked, torch.randn_like(images), images)
     assert torch.equal(model(changed, noise=NOISE)[0], predicted)
-    if side == 14:  # without padding, the patches are those of the ViT
+    if side == 14:  # without padding, the patches are those of the ViT; tests/parity has those of 16
         embed, patches = model.backbone.patch_embed, model.patchify(images)
-        torch.testing.assert_close(embed.project(patches), embed(images).flatten(1, 2), rtol=0, atol=1e-4)
+        torch.testing.assert_close(embed.project(patches), embed(images).flatten(1, 2), rtol=0, atol=2e-5)
 
 
 def test_every_trained_parameter_receives_a_gradient():

@@ -22,12 +22,12 @@ def test_patches_equal_a_plain_loop_and_come_back(side):
     assert torch.equal(unpatchify(patches, (3, 2), side), image)
 
 
-@given(st.integers(2, 60), st.floats(0.01, 0.99), st.integers(0, 2**31), st.integers(0, 999), st.integers(1, 5))
+@given(st.integers(1, 60), st.floats(1e-17, 0.99), st.integers(0, 2**31), st.integers(0, 999), st.integers(1, 5))
 def test_masks_of_any_size(patches, ratio, seed, first, count):
     """Each patch is visible or masked; the masks of a sample do not depend on the batch that it is in."""
     visible = int(patches * (1 - ratio))
     if not 0 < visible < patches:
-        with pytest.raises(ValueError, match='at least one of each'):
+        with pytest.raises(ValueError, match=f'mask_ratio={ratio} of {patches} patches leaves .*at least one of each'):
             visible_count(patches, ratio)
         return
     noise = mask_noise(seed, first, count, patches)
@@ -41,12 +41,6 @@ def test_masks_of_any_size(patches, ratio, seed, first, count):
     assert torch.equal(split.restore.gather(1, split.visible), torch.arange(visible).expand(count, -1))
     assert np.array_equal(mask_noise(seed, first + count - 1, 1, patches)[0], noise[-1])
     assert not np.array_equal(mask_noise(seed + 1, first, count, patches), noise)
-
-
-@pytest.mark.parametrize(('patches', 'ratio'), [(1, 0.75), (3, 0.75), (48, 1e-17)])
-def test_a_ratio_that_leaves_nothing_is_refused(patches, ratio):
-    with pytest.raises(ValueError, match=f'mask_ratio={ratio} of {patches} patches leaves'):
-        visible_count(patches, ratio)
 
 
 def test_the_position_table_equals_a_plain_loop():
