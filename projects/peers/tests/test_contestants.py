@@ -8,8 +8,8 @@ from projects.peers.contestants import require_usual
 from projects.peers.mmpose_inferencer import with_mmpose_codec
 from tests.unit.predict.tiny_models import single
 from vitpose.bench import contestants
+from vitpose.bench.bench_setup import make_setup
 from vitpose.bench.contestant import LeftOut
-from vitpose.bench.setup import make_setup
 from vitpose.predict.models.crops import CropRule
 
 

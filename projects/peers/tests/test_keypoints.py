@@ -12,10 +12,10 @@ import torch
 import projects.peers.contestants  # noqa: F401  registers them
 from tests.unit.bench.fitted_model import image_px_per_input_px, people, write_fitted
 from tests.unit.predict.tiny_models import several, write
+from vitpose.bench.bench_setup import make_setup
 from vitpose.bench.contestant import REFERENCE
 from vitpose.bench.contestants import make_contestants
 from vitpose.bench.rounds import measure
-from vitpose.bench.setup import make_setup
 
 TOLERANCE_PX = {'mmpose': 1e-3, 'transformers': 1.3, 'rtmlib': 1.0}  # of the input
 CPU = torch.device('cpu')

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.unit.predict.tiny_models import HEATMAP, single, write
-from vitpose.bench.people import render_people
+from vitpose.bench.crowd_scenes import render_people
 from vitpose.predict.models.torch_model import PoseModel
 
 IMAGES, PEOPLE = 2, 3

@@ -9,8 +9,8 @@ from PIL import Image
 
 from tests.unit.own_data import makers
 from vitpose.own_data.annotations import Instance, Photo
+from vitpose.own_data.checking.checked_images import ImageFile, read_files
 from vitpose.own_data.checking.findings import find_data_problems
-from vitpose.own_data.checking.image_files import ImageFile, read_files
 
 
 @pytest.fixture

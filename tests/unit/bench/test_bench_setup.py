@@ -3,7 +3,7 @@
 import torch
 
 from tests.unit.predict.tiny_models import several, single, write
-from vitpose.bench.setup import make_setup, random_model
+from vitpose.bench.bench_setup import make_setup, random_model
 from vitpose.predict.models.torch_model import PoseModel
 
 
