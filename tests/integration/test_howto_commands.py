@@ -14,6 +14,7 @@ from mmpose.registry import MODELS
 from tests.unit.bench.fitted_model import write_fitted
 from tests.unit.own_data import makers
 from tests.unit.predict.tiny_detectors import write_suppressed
+from vitpose.cli.demo import CONFIG as DEMO_CONFIG
 from vitpose.cli.main import build_parser, main
 
 FILES = {  # names on the pages, as regular expressions, and the small files that `folder` has in their place
@@ -116,10 +117,7 @@ def folder(root, tmp_path, tiny_coco, write_config, monkeypatch):
     write_config(tiny_coco, 'people.json')
     Path('demo').mkdir()
     init_default_scope('mmpose')
-    for config, file in (
-        ('config.py', 'tiny.pth'),
-        ('configs/synthetic/vitpose-mini_synthetic-128x96.py', 'demo/model.pth'),
-    ):
+    for config, file in (('config.py', 'tiny.pth'), (DEMO_CONFIG, 'demo/model.pth')):
         torch.save(dict(state_dict=MODELS.build(Config.fromfile(config).model).state_dict()), file)
     assert main('synth --out demo/data --train 1 --val 2 --workers 0'.split()) == 0
     Path('photos').symlink_to('demo/data/val')

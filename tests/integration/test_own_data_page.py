@@ -98,10 +98,8 @@ def test_a_deeplabcut_project_from_the_demos_model(root, tmp_path, run_line):
     np.testing.assert_allclose(ours.scores[0], person['keypoint_scores'], atol=1e-4)  # rounding of fp32
     np.testing.assert_allclose(ours.keypoints[0], person['keypoints'], atol=0.1)
 
-    exported, plain = (
-        PosePredictor.load(tmp_path / 'my_mice.onnx')(image),
-        PosePredictor.load(config, checkpoint)(image),
-    )
+    files = (tmp_path / 'my_mice.onnx',), (config, checkpoint)
+    exported, plain = (PosePredictor.load(*paths)(image) for paths in files)
     np.testing.assert_allclose(exported.scores, plain.scores, atol=1e-3)
     assert np.median(np.abs(exported.keypoints - plain.keypoints)) < 0.05  # flat heatmaps may have other maxima
 

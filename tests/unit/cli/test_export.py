@@ -19,7 +19,6 @@ from vitpose.export import writing
         ('--to onnx --out a.onnx --dataset aic', "this model has one dataset, 'coco'"),
         ('--to onnx --out a.onnx --boxes b.json', '--boxes b.json: only with --images'),
         ('--to onnx --out a.onnx --accuracy-drop 0.01', 'expected a number above 0 and below 1, with int8'),
-        ('--to onnx --out a.onnx --images nowhere', 'nowhere: no such file'),
     ],
 )
 def test_bad_input(refuses, words, message, model_files, tmp_path, monkeypatch):

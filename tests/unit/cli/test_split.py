@@ -38,28 +38,25 @@ def test_written_files_and_output(checkpoint, tmp_path, capsys):
     model.load_state_dict(stored['state_dict'], strict=True)
 
 
-@pytest.mark.parametrize('existing', ['mpii.pth', 'mpii.py'])
-def test_existing_files_are_not_overwritten(refuses, checkpoint, tmp_path, existing):
-    file = tmp_path / existing
-    file.write_text('mine')
-    words = (CONFIG, checkpoint, '--dataset', 'mpii', '--out', tmp_path / 'mpii.pth')
-    refuses('split', *words, message=f'{file} already exists: remove it or pass another --out')
-    assert file.read_text() == 'mine'
+def test_existing_files_are_not_overwritten(refuses, checkpoint, tmp_path):
+    for file in (tmp_path / 'mpii.pth', tmp_path / 'mpii.py'):
+        file.write_text('mine')
+        words = (CONFIG, checkpoint, '--dataset', 'mpii', '--out', tmp_path / 'mpii.pth')
+        refuses('split', *words, message=f'{file} already exists: remove it or pass another --out')
+        assert file.read_text() == 'mine'
+        file.unlink()
 
 
-@pytest.mark.parametrize(
-    ('dataset', 'out', 'message'),
-    [
-        ('hand', 'hand.pth', "dataset 'hand' in this config: choose one of"),
-        ('mpii', 'mpii', 'expected a name that ends in .pth'),
-        ('mpii', 'mpii.pth', 'no space left'),
-    ],
-)
-def test_errors_leave_no_files(refuses, checkpoint, tmp_path, monkeypatch, dataset, out, message):
+def test_errors_leave_no_files(refuses, checkpoint, tmp_path, monkeypatch):
     def fail(content, path):
         Path(path).write_bytes(b'half of it')
         raise OSError('no space left')
 
     monkeypatch.setattr(torch, 'save', fail)
-    refuses('split', CONFIG, checkpoint, '--dataset', dataset, '--out', tmp_path / out, message=message)
-    assert list(tmp_path.iterdir()) == []
+    for dataset, out, message in (
+        ('hand', 'hand.pth', "dataset 'hand' in this config: choose one of"),
+        ('mpii', 'mpii', 'expected a name that ends in .pth'),
+        ('mpii', 'mpii.pth', 'no space left'),
+    ):
+        refuses('split', CONFIG, checkpoint, '--dataset', dataset, '--out', tmp_path / out, message=message)
+        assert list(tmp_path.iterdir()) == []

@@ -52,10 +52,8 @@ def write_files(dataset: dict, folder: Path) -> dict:
     if meta['dataset_name'] == 'mpii':
         points = [np.reshape(person['keypoints'], (-1, 3)) for person in people]
         common = dict(image='000001.png', joints_vis=[1] * number)
-        content = [
-            common | dict(center=[x + w / 2, y + h / 2], scale=h / 200, joints=p[:, :2].tolist())
-            for (x, y, w, h), p in zip(BOXES, points, strict=True)
-        ]
+        places = [dict(center=[x + w / 2, y + h / 2], scale=h / 200) for x, y, w, h in BOXES]
+        content = [common | place | dict(joints=p[:, :2].tolist()) for place, p in zip(places, points, strict=True)]
     if meta['dataset_name'] == 'interhand3d':
         return write_hands(dataset, content, folder)
     detections = [dict(image_id=1, category_id=1, bbox=box, score=0.9) for box in BOXES]

@@ -2,7 +2,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
 
 from vitpose.synthetic.contact_sheet import LEFT, MIDDLE, RIGHT, WHITE, draw_pose, side_color, write_contact_sheet
 from vitpose.synthetic.keypoints import COCO
@@ -28,8 +27,3 @@ def test_held_out_images_are_shown_if_there_are_no_others(tmp_path: Path) -> Non
     assert sheet.shape == (2 * 480, 4 * 640, 3)
     assert sheet[:480, :640].std() > 10 and sheet[480:].std() == 0
     assert [path.name for path in tmp_path.rglob('*.*')] == ['val.png']
-
-
-def test_sheet_needs_an_image_extension(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match='.png or .jpg'):
-        write_contact_sheet(tmp_path / 'sheet.txt', RenderSettings(1, 0))
