@@ -1,5 +1,3 @@
-"""Fixtures of the integration tests: tiny data, a tiny config, and functions that run the real commands."""
-
 import json
 import os
 import shutil
@@ -22,7 +20,6 @@ DISTRIBUTED = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_
 
 
 def write_people(images: Path, annotations: Path, keypoints: int, count: int = 4, people_per_image: int = 1) -> None:
-    """Write noise images and their annotation file: random people in COCO format."""
     rng = np.random.default_rng(0)
     for folder in (images, annotations.parent):
         folder.mkdir(parents=True, exist_ok=True)

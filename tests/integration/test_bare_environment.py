@@ -88,7 +88,6 @@ def test_help_takes_at_most_0_3_s_of_cpu_time(run):
 
 @pytest.fixture(scope='module')
 def files(tmp_path_factory):
-    """A folder with config, checkpoint, exported files, images and boxes."""
     folder = tmp_path_factory.mktemp('files')
     config, checkpoint = write_fitted(folder)
     write_people(folder, *people())

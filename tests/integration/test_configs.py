@@ -44,8 +44,7 @@ def test_six_datasets(root, run, tmp_path, monkeypatch):
         assert '--train 400 --val 50' in line
         assert main(line.replace('--train 400 --val 50', '--train 8 --val 4 --workers 0').split()) == 0
     config = root / 'configs/multi_dataset/vitpose-plus-mini_six-sets_synthetic-128x96.py'
-    output = run('train', config, '--work-dir', tmp_path / 'run')
-    (counts,) = re.findall(r'Samples of epoch 1: (.*)', output)
+    (counts,) = re.findall(r'Samples of epoch 1: (.*)', run('train', config, '--work-dir', tmp_path / 'run'))
     assert re.fullmatch(', '.join(f'{name} [1-9]\\d*' for name in DATASETS), counts)
     tested = run('test', config, '--checkpoint', tmp_path / 'run/epoch_1.pth', '--work-dir', tmp_path / 'test')
     assert SCORES <= set(re.findall(r'(?<!\S)([\w-]+/(?:AP|PCK)): ', tested))
@@ -111,8 +110,7 @@ def test_pasted_prediction_code_runs(root, tmp_path, monkeypatch, capsys):
     model = MODELS.build(Config.fromfile(DEMO_CONFIG).model)
     torch.save(dict(state_dict=model.state_dict()), 'demo/model.pth')
     exec(text, {})
-    numbers = re.findall(r'-?\d+\.\d*', capsys.readouterr().out.partition('[[[')[2])
-    assert len(numbers) == 17 * 2
+    assert len(re.findall(r'-?\d+\.\d*', capsys.readouterr().out.partition('[[[')[2])) == 17 * 2
 
 
 @pytest.fixture

@@ -110,7 +110,6 @@ def test_every_command_is_in_one_table(root, commands):
 
 @pytest.fixture
 def folder(root, tmp_path, tiny_coco, write_config, monkeypatch):
-    """The working directory, with what FILES and the pages name."""
     monkeypatch.chdir(tmp_path)
     Path('configs').symlink_to(root / 'configs')
     write_fitted('.')

@@ -53,8 +53,7 @@ def test_all_datasets_in_one_test_run(write_two, run, root, tmp_path):
     scores = [dict(re.findall(r'(\w+/AP): (-?[\d.]+)', output)) for output in outputs]
     assert set(scores[0]) == {'coco/AP', 'aic/AP'}
     assert scores[1] == {'aic/AP': scores[0]['aic/AP']}
-    people = Counter(sample['dataset_name'] for sample in load(tmp_path / 'all.pkl'))
-    assert people == {'coco': 24, 'aic': ATHLETES}
+    assert Counter(sample['dataset_name'] for sample in load(tmp_path / 'all.pkl')) == {'coco': 24, 'aic': ATHLETES}
     for folder in ('drawn', 'badcase'):
         assert len(list((tmp_path / 'test').rglob(f'{folder}/*.jpg'))) == 24 + ATHLETES
 

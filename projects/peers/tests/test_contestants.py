@@ -1,5 +1,3 @@
-"""Which peers are left out and why, and how each is set up."""
-
 from contextlib import nullcontext
 from types import SimpleNamespace
 

@@ -43,8 +43,7 @@ def test_keypoints_are_the_references(name, contestants):
 
 
 def test_one_dataset_of_a_multi_dataset_model(tmp_path):
-    setup = make_setup(*write(several(), tmp_path), tmp_path, 'cpu', dataset='mpii')
-    made, _ = make_contestants(setup, ['mmpose'])
+    made, _ = make_contestants(make_setup(*write(several(), tmp_path), tmp_path, 'cpu', dataset='mpii'), ['mmpose'])
     result = measure(made, *people(), 1, CPU)['mmpose']
     assert result.median_px < TOLERANCE_PX['mmpose']  # random heatmaps: a flat maximum may move far
 

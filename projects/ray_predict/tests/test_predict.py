@@ -43,8 +43,7 @@ def test_nothing_is_lost_or_repeated_when_a_worker_is_killed(root, folder, monke
     command = [sys.executable, root / 'projects/ray_predict/predict.py', 'images.parquet']
     command += ['--model', 'dots.onnx', '--out', 'out', '--rows', str(ROWS)]
     with (folder / 'log').open('w') as log:
-        environment = {**os.environ, 'PYTHONPATH': str(root)}
-        run = psutil.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        run = psutil.Popen(command, cwd=folder, env={**os.environ, 'PYTHONPATH': str(root)}, stdout=log, stderr=log)
     killed = None
     while run.poll() is None:
         written = len(list(out.glob('*.parquet')))

@@ -1,5 +1,3 @@
-"""Rendered people with given boxes."""
-
 from dataclasses import replace
 from types import SimpleNamespace
 

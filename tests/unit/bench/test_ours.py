@@ -1,5 +1,3 @@
-"""Our contestants find the keypoints of the reference."""
-
 from types import SimpleNamespace
 
 import pytest

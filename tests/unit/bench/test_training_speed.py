@@ -1,5 +1,3 @@
-"""Speed of training, measured on a tiny set and model."""
-
 import pytest
 
 from vitpose.bench.training_report import describe

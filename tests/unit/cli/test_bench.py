@@ -1,5 +1,3 @@
-"""`vitpose bench` on a tiny model, with our own contestant and a made-up one."""
-
 import json
 from unittest.mock import Mock
 
@@ -16,7 +14,6 @@ GONE = LeftOut('peer not installed: pip install peer')
 
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
-    """A function that runs `vitpose bench` in a folder with a config c.py."""
     monkeypatch.chdir(tmp_path)
     ours = CONTESTANTS[REFERENCE]
     monkeypatch.setattr(contestants, 'CONTESTANTS', {REFERENCE: ours, 'again': ours, 'peer': Mock(side_effect=GONE)})

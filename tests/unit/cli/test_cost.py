@@ -1,5 +1,3 @@
-"""`vitpose cost`: the printed table, the JSON file, measurements and errors."""
-
 import json
 import re
 from pathlib import Path

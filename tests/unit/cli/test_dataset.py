@@ -1,5 +1,3 @@
-"""`vitpose dataset` and `vitpose check`: what they write, say and refuse."""
-
 import json
 
 import cv2

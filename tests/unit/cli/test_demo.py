@@ -1,6 +1,3 @@
-"""`vitpose demo`: errors that are raised before anything is rendered."""
-
-
 def test_demo_does_not_overwrite_other_files(refuses, tmp_path):
     (tmp_path / 'thesis.tex').write_text('mine')
     refuses('demo', '--out', tmp_path, message='not created by the demo')

@@ -1,5 +1,3 @@
-"""`vitpose`: its help, and subcommands that are imported on demand."""
-
 import importlib
 import os
 import re

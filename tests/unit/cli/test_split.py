@@ -1,5 +1,3 @@
-"""`vitpose split`: the files it writes, its output, and its errors."""
-
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,6 @@ CONFIG = Path(__file__).parents[1] / 'checkpoints' / 'three_datasets.py'
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
-    """A checkpoint of a small ViTPose+ model."""
     file = tmp_path_factory.mktemp('split') / 'several.pth'
     init_default_scope('mmpose')
     torch.save(dict(meta={}, state_dict=MODELS.build(Config.fromfile(CONFIG).model).state_dict()), file)

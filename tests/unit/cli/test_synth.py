@@ -1,5 +1,3 @@
-"""`vitpose synth`: the files it writes, its output, and its errors."""
-
 import cv2
 import pytest
 

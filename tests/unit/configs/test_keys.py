@@ -1,5 +1,3 @@
-"""No config has a key that is never read."""
-
 import ast
 import inspect
 import re

@@ -1,5 +1,3 @@
-"""The leaf configs agree with the paper and with MMPose, and are short."""
-
 import re
 from functools import reduce
 from operator import getitem
@@ -58,7 +56,6 @@ def transform(dataset: dict, name: str) -> dict:
 
 
 def heads_with_data(cfg: Config) -> list[tuple[dict, list[dict]]]:
-    """Each decoder's config with the configs of its datasets."""
     head = cfg.model.head
     if 'heads' not in head:
         return [(head, datasets(cfg))]
@@ -69,7 +66,6 @@ def heads_with_data(cfg: Config) -> list[tuple[dict, list[dict]]]:
 
 @for_each(POSE)
 def test_sizes_codecs_and_keypoints_agree(leaf):
-    """Input size, heatmap size, codec and number of keypoints are the same everywhere in a config."""
     cfg = read_config(leaf)
     for head, data in heads_with_data(cfg):
         codec = head.decoder

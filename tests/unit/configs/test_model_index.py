@@ -82,7 +82,6 @@ def test_mim_reads_the_index(root):
 
 
 def test_readme_has_the_figures_of_mmpose(root):
-    """MMPose's AP of both decoders per size, from its own metafile."""
     file = Path(mmpose.__file__).parent / '.mim/configs/body_2d_keypoint/topdown_heatmap/coco/vitpose_coco.yml'
     ap = {
         re.search('ViTPose-([a-z-]+)_', model.name)[1]: f'{100 * model.results[0].metrics["AP"]:.1f}'
@@ -99,8 +98,7 @@ def test_tables_list_every_leaf_once(root):
             if '[-simple]' in row[1]:
                 rows += [(row[1].replace('[-simple]', head), row[i]) for head, i in (('', 2), ('-simple', 3))]
             else:
-                sizes = PLUS if 'SIZE' in row[1] else ['']
-                rows += [(row[1].replace('SIZE', size), row[2]) for size in sizes]
+                rows += [(row[1].replace('SIZE', size), row[2]) for size in (PLUS if 'SIZE' in row[1] else [''])]
     listed = dict(rows)
     assert len(listed) == len(rows)
     leaves = [p.relative_to(root / 'configs').with_suffix('') for p in (root / 'configs').glob('[!_]*/*.py')]

@@ -1,5 +1,3 @@
-"""Multi-dataset configs: the numbers of the paper, and each dataset as in its own config."""
-
 import re
 
 import pytest

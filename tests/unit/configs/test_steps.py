@@ -41,7 +41,6 @@ def annotation(number: int, box: tuple, body: int) -> dict:
 
 
 def write_files(dataset: dict, folder: Path) -> dict:
-    """Write files for a dataset to a folder and return the dataset's config with their paths."""
     meta = read_metainfo(dataset)
     number = meta['num_keypoints']
     body = {133: 17, 21: 17}.get(number, number)

@@ -1,5 +1,3 @@
-"""The configs in configs/transfer agree with each other: teacher, token and student."""
-
 from pathlib import Path
 
 import pytest
@@ -58,8 +56,7 @@ def test_partial_fine_tuning_configs_change_nothing_else(name, part):
     frozen = copy_config(f'transfer/vitpose-{name.format(part)}.py')
     assert frozen.model.backbone.pop('freeze') == part
     folder, whole = ('synthetic', 'mini') if 'mini' in name else ('coco', 'base')
-    other = read_config(f'{folder}/vitpose-{whole}_{name.split("_")[1]}.py')
-    assert frozen.to_dict() == other.to_dict()
+    assert frozen.to_dict() == read_config(f'{folder}/vitpose-{whole}_{name.split("_")[1]}.py').to_dict()
 
 
 def test_student_has_less_than_a_quarter_of_the_parameters():

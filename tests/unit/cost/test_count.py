@@ -1,5 +1,3 @@
-"""Counted MACs compared with the paper's tables and with a plain formula."""
-
 from pathlib import Path
 
 import pytest

@@ -149,9 +149,8 @@ def test_no_instance_left(people, test_mode, tmp_path):
 
 @pytest.mark.parametrize(('box', 'options'), [((10, 8, 0, 0), DROP), ((10, 8, 20, 30), dict(bbox_score_thr=0.9))])
 def test_no_detection_left(box, options, tmp_path):
-    with pytest.raises(
-        ValueError, match=rf'no instance is left of .*boxes\.json \({re.escape(f"filter_cfg={options}")}'
-    ):
+    message = rf'no instance is left of .*boxes\.json \({re.escape(f"filter_cfg={options}")}'
+    with pytest.raises(ValueError, match=message):
         build('CocoDataset', filter_cfg=options, **detections(tmp_path, box))
 
 

@@ -1,5 +1,3 @@
-"""Links of the documentation site that lead out of docs/."""
-
 import importlib.util
 from types import SimpleNamespace
 

@@ -1,5 +1,3 @@
-"""Combinations of packages that are known to fail."""
-
 import pytest
 
 from vitpose.doctor import stack

@@ -1,5 +1,3 @@
-"""Each sample reaches the metric of its dataset, also if only the config names the dataset."""
-
 import pytest
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.registry import init_default_scope

@@ -17,8 +17,7 @@ def test_colors_show_side_and_visibility() -> None:
     keypoints[[COCO.names.index(name) for name in names]] = shown
     image = np.zeros((120, 120, 3), np.uint8)
     draw_pose(image, keypoints, COCO, zoom=3)
-    colors = [tuple(image[3 * y + 1, 3 * x + 1].tolist()) for x, y, _ in shown]
-    assert colors == [LEFT, RIGHT, WHITE, (0, 0, 0)]
+    assert [tuple(image[3 * y + 1, 3 * x + 1].tolist()) for x, y, _ in shown] == [LEFT, RIGHT, WHITE, (0, 0, 0)]
 
 
 def test_held_out_images_are_shown_if_there_are_no_others(tmp_path: Path) -> None:
