@@ -1,18 +1,13 @@
 import json
 import re
-from pathlib import Path
 
 import pytest
 import torch
-from mmengine.utils import digit_version
 
+from tests.unit.cost.test_count import BASE, CONFIGS, NEEDS_TORCH_2_4
 from vitpose.cli.main import main
 
-pytestmark = pytest.mark.skipif(
-    digit_version(torch.__version__) < digit_version('2.4'), reason='counting MACs per module needs torch 2.4 or newer'
-)
-CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
-BASE = 'coco/vitpose-base_coco-256x192.py'
+pytestmark = NEEDS_TORCH_2_4
 
 
 def test_table_of_seven_configs_fits_80_columns(capsys, monkeypatch):

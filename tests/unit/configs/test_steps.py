@@ -147,11 +147,10 @@ def small_config(leaf: Path, tmp_path: Path) -> Config:
         loader = cfg[f'{name}_dataloader']
         if loader is not None:
             loader.update(batch_size=2 * len(heads(cfg.model)), num_workers=0, persistent_workers=False)
-            if loader.dataset.type == 'TeacherCacheDataset':
-                write_data(loader.dataset, cfg.val_evaluator, tmp_path)
+            cached = loader.dataset.type == 'TeacherCacheDataset'
+            write_data(loader.dataset if cached else loader, cfg.val_evaluator, tmp_path)
+            if cached:
                 loader.dataset.cache = write_cache(loader.dataset.dataset, model.head, tmp_path)
-            else:
-                write_data(loader, cfg.val_evaluator, tmp_path)
     torch.manual_seed(0)
     return cfg
 

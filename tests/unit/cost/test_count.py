@@ -9,9 +9,10 @@ from mmengine.utils import digit_version
 import vitpose_mm  # noqa: F401
 from vitpose_mm.cost import count
 
-pytestmark = pytest.mark.skipif(
+NEEDS_TORCH_2_4 = pytest.mark.skipif(
     digit_version(torch.__version__) < digit_version('2.4'), reason='counting MACs per module needs torch 2.4 or newer'
 )
+pytestmark = NEEDS_TORCH_2_4
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 BASE = 'coco/vitpose-base_coco-256x192.py'

@@ -2,21 +2,13 @@ import io
 import re
 
 import cv2
-import numpy as np
 import pytest
 from mmpose.registry import DATASETS
 
 from tests.unit.datasets.tiny_files import HEIGHT, WIDTH, build, person, write
+from tests.unit.datasets.transforms.test_jpeg import encoded
 
 pytestmark = pytest.mark.usefixtures('mmpose_scope')
-
-
-def noise():
-    return np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
-
-
-def encoded(extension):
-    return cv2.imencode(extension, noise())[1].tobytes()
 
 
 def one_image(folder, reader='LoadImage'):
@@ -29,9 +21,9 @@ def test_unreadable_image(reader, tmp_path):
     for data, message in (
         (b'', 'is empty'),
         (b'<html>not found', "not an image.*starts with b'<html>"),
-        (encoded('.jpg')[:-400], 'is truncated'),
-        (encoded('.jpg')[:200], 'is truncated'),
-        (encoded('.png')[:-400], 'is truncated'),
+        (encoded(HEIGHT, WIDTH)[:-400], 'is truncated'),
+        (encoded(HEIGHT, WIDTH)[:200], 'is truncated'),
+        (encoded(HEIGHT, WIDTH, '.png')[:-400], 'is truncated'),
         (None, r'of .*annotations\.json is missing'),
     ):
         path.unlink() if data is None else path.write_bytes(data)
@@ -42,7 +34,7 @@ def test_unreadable_image(reader, tmp_path):
 
 def test_jpeg_that_opencv_cannot_decode(tmp_path):
     dataset = one_image(tmp_path, 'LazyLoadImage')
-    whole = bytearray(encoded('.jpg'))
+    whole = bytearray(encoded(HEIGHT, WIDTH))
     whole[whole.index(b'\xff\xc0') + 4] = 12  # bits per sample
     (tmp_path / 'one.jpg').write_bytes(whole)
     with pytest.raises(ValueError, match='one.jpg is not an image that OpenCV can read: it starts with'):
