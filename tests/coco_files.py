@@ -17,13 +17,11 @@ def person(number: int, box: Sequence[float], keypoints: np.ndarray, image_id: i
 
 
 def random_person(rng: np.random.Generator, number: int, box: Sequence[int], keypoints: int, image_id: int) -> dict:
-    """Return an annotation with random keypoints in the box."""
     x, y, w, h = map(int, box)
     return person(number, (x, y, w, h), rng.uniform((x, y), (x + w, y + h), (keypoints, 2)).round(1), image_id)
 
 
 def noise_image(file: Path, rng: np.random.Generator, height: int, width: int) -> None:
-    """Write an image of noise."""
     cv2.imwrite(str(file), rng.integers(0, 255, (height, width, 3), np.uint8))
 
 

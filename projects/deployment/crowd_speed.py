@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 
 from vitpose import PosePredictor
-from vitpose.bench.people import render_people
-from vitpose.bench.setup import make_setup
+from vitpose.bench.bench_setup import make_setup
+from vitpose.bench.crowd_scenes import render_people
 
 PEOPLE, ROUNDS = (16, 200), 5
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quant_pre_process, quantize_static
 
-from vitpose.bench.setup import make_setup
+from vitpose.bench.bench_setup import make_setup
 from vitpose.predict.models.onnx_backend import OnnxNetwork
 from vitpose.predict.models.torch_model import PoseModel
 from vitpose_mm.export.graph import HeatmapGraph

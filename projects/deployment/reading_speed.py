@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vitpose.bench.people import render_people
+from vitpose.bench.crowd_scenes import render_people
 from vitpose.predict.inputs.images import read_image
 from vitpose.predict.models.crops import CropRule
 

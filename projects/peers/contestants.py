@@ -1,8 +1,8 @@
 """Other tools as contestants of `vitpose bench`; importing this registers them."""
 
+from vitpose.bench.bench_setup import Setup
 from vitpose.bench.contestant import Contestant, LeftOut
 from vitpose.bench.contestants import register, require_packages
-from vitpose.bench.setup import Setup
 
 
 def make_mmpose(setup: Setup) -> Contestant:

@@ -11,8 +11,8 @@ from mmengine.structures import InstanceData
 from mmpose.apis import MMPoseInferencer
 from mmpose.registry import KEYPOINT_CODECS
 
+from vitpose.bench.bench_setup import Setup
 from vitpose.bench.contestant import Boxes, Contestant, Images
-from vitpose.bench.setup import Setup
 from vitpose_mm.codecs.heatmaps import BatchCodec
 
 

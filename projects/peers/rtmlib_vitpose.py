@@ -13,8 +13,8 @@ import rtmlib
 import torch
 from torch import Tensor, nn
 
+from vitpose.bench.bench_setup import Setup
 from vitpose.bench.contestant import Boxes, Contestant, Images, LeftOut
-from vitpose.bench.setup import Setup
 
 
 class RtmlibViTPose(Contestant):

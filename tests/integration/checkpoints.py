@@ -1,5 +1,3 @@
-"""Checkpoints of trainings, read and compared."""
-
 from pathlib import Path
 
 import torch

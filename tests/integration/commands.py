@@ -125,7 +125,6 @@ def wait_for(command: Started | Forked, pattern: str) -> str:
 
 
 def kill(command: Started | Forked) -> None:
-    """Send SIGKILL to a command and its child processes if they are still running."""
     for pid in command.pids:
         try:
             os.killpg(pid, signal.SIGKILL)

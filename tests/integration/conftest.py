@@ -1,5 +1,3 @@
-"""Fixtures of the integration tests: tiny data, a tiny config, and functions that run the real commands."""
-
 import json
 import os
 import shutil
@@ -22,7 +20,6 @@ DISTRIBUTED = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_
 
 
 def write_people(images: Path, annotations: Path, keypoints: int, count: int = 4, people_per_image: int = 1) -> None:
-    """Write noise images and their annotation file: random people in COCO format."""
     rng = np.random.default_rng(0)
     for folder in (images, annotations.parent):
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,12 +47,16 @@ def data(tiny_coco, tmp_path) -> Path:
     return shutil.copytree(tiny_coco, tmp_path / 'data')
 
 
+def dump_changed(cfg: Config, path: Path, changes: dict) -> Path:
+    """Write a config with changes, whose keys are dotted paths with `__` instead of dots."""
+    cfg.merge_from_dict({key.replace('__', '.'): value for key, value in changes.items()})
+    cfg.dump(path)
+    return path
+
+
 @pytest.fixture
 def write_config(tmp_path) -> Callable[..., Path]:
-    """A function that writes a config from `configs/` with the paths of the data and other changes.
-
-    The keys of the changes are dotted paths with `__` instead of dots.
-    """
+    """A function that writes a config from `configs/` with the paths of the data and other changes."""
 
     def write(images: Path, annotations: str, name: str = 'tiny.py', out: str = 'config.py', **changes) -> Path:
         cfg = Config.fromfile(CONFIGS / name)
@@ -64,9 +65,7 @@ def write_config(tmp_path) -> Callable[..., Path]:
             cfg[f'{split}_dataloader'].dataset.update(ann_file=ann_file, data_prefix=dict(img=str(images)))
             if split != 'train':
                 cfg[f'{split}_evaluator'].ann_file = ann_file
-        cfg.merge_from_dict({key.replace('__', '.'): value for key, value in changes.items()})
-        cfg.dump(tmp_path / out)
-        return tmp_path / out
+        return dump_changed(cfg, tmp_path / out, changes)
 
     return write
 
@@ -90,9 +89,7 @@ def write_two(two_datasets, tmp_path) -> Callable[..., Path]:
         for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
             for member in loader.dataset.datasets:
                 member.data_root = str(two_datasets)
-        cfg.merge_from_dict({key.replace('__', '.'): value for key, value in changes.items()})
-        cfg.dump(tmp_path / out)
-        return tmp_path / out
+        return dump_changed(cfg, tmp_path / out, changes)
 
     return write_config
 
@@ -187,29 +184,18 @@ def compare_one_and_two_processes(run, tmp_path) -> Callable[..., tuple[list[dic
     """
 
     def compare(config: Callable[..., Path], sync_bn: bool = False) -> tuple[list[dict], str]:
-        """Return both checkpoints and the output of the two processes; `config` takes a batch size and changes.
-
-        Without synchronized batch norm, the running statistics are not compared.
-        """
-        settings = dict(
-            optim_wrapper__clip_grad=None,
-            model__backbone__drop_path_rate=0.0,
-            train_dataloader__num_workers=0,
-            train_dataloader__persistent_workers=False,
-            train_cfg__max_epochs=1,
-            train_cfg__val_begin=9,
-            param_scheduler=[],
-        )
+        """Return both checkpoints and the output of the two processes; `config` takes a batch size and changes."""
+        settings = dict(optim_wrapper__clip_grad=None, model__backbone__drop_path_rate=0.0, param_scheduler=[])
+        settings.update(train_dataloader__num_workers=0, train_dataloader__persistent_workers=False)
+        settings.update(train_cfg__max_epochs=1, train_cfg__val_begin=9)
         run('train', config(8, out='one.py', **settings), '--work-dir', tmp_path / 'one')
         settings.update(model_wrapper_cfg=DISTRIBUTED, sync_bn='torch' if sync_bn else None)
         output = run('train', config(4, out='two.py', **settings), '--work-dir', tmp_path / 'two', gloo=2)
         assert 'GPU number: 2' in output
         checkpoints = [load(tmp_path / name / 'epoch_1.pth') for name in ('one', 'two')]
-        skipped = () if sync_bn else ('running_mean', 'running_var', 'tracked')
-        one, two = (
-            {name: value for name, value in checkpoint['state_dict'].items() if not name.endswith(skipped)}
-            for checkpoint in checkpoints
-        )
+        skipped = () if sync_bn else ('running_mean', 'running_var', 'tracked')  # each process has its own
+        weights = (checkpoint['state_dict'].items() for checkpoint in checkpoints)
+        one, two = ({name: value for name, value in items if not name.endswith(skipped)} for items in weights)
         assert (one['backbone.last_norm.weight'] - 1).abs().max() > 1e-4, 'training barely changed the weights'
         torch.testing.assert_close(two, one, rtol=0, atol=1e-4)
         one, two = (checkpoint['optimizer']['state'] for checkpoint in checkpoints)

@@ -1,6 +1,7 @@
 """A run of a config or checkpoint that does not fit stops before the first iteration, with an error that says why."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,23 +17,9 @@ CASES = [  # the unit tests cover the others
     ('test', dict(load_from='narrow.pth'), *WIDTH),
     ('train', dict(load_from='epoch_4.pth'), FileNotFoundError, 'epoch_4.pth: no such checkpoint.* has epoch_2.pth'),
 ]
-SEVERAL = [
-    (dict(model__head__heads__aic__out_channels=15), "'aic' with 14: set model.head.heads.aic.out_channels=14"),
-    (dict(train_dataloader__sampler__source_ratio=[9, 1, 1]), 'has 3 numbers for 2 datasets'),
-]
 
 
-def check_fails(config, action, error, message, work_dir):
-    cfg = Config.fromfile(config)
-    cfg.work_dir, cfg.experiment_name = str(work_dir), message  # MMEngine names a run by the second in which it starts
-    with pytest.raises(error, match=message):
-        getattr(Runner.from_cfg(cfg), action)()
-    (log,) = work_dir.rglob('*.log')
-    assert 'Epoch(' not in log.read_text()
-    shutil.rmtree(work_dir)
-
-
-def test_one_dataset(write_config, tiny_coco, tmp_path, monkeypatch):
+def test_runs_that_do_not_fit_are_refused(write_config, tiny_coco, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     init_default_scope('mmpose')
     model = Config.fromfile(write_config(tiny_coco, 'people.json')).model
@@ -40,10 +27,11 @@ def test_one_dataset(write_config, tiny_coco, tmp_path, monkeypatch):
     torch.save({'state_dict': MODELS.build(model).state_dict()}, 'narrow.pth')
     (tmp_path / 'epoch_2.pth').touch()
     for action, changes, error, message in CASES:
-        config = write_config(tiny_coco, 'people.json', custom_hooks=[dict(type='RunCheckHook')], **changes)
-        check_fails(config, action, error, message, tmp_path / 'run')
-
-
-def test_two_datasets(write_two, tmp_path):
-    for changes, message in SEVERAL:
-        check_fails(write_two(**changes), 'train', ValueError, message, tmp_path / 'run')
+        hooks = [dict(type='RunCheckHook')]
+        cfg = Config.fromfile(write_config(tiny_coco, 'people.json', custom_hooks=hooks, **changes))
+        cfg.work_dir, cfg.experiment_name = 'run', message  # MMEngine names a run by the second in which it starts
+        with pytest.raises(error, match=message):
+            getattr(Runner.from_cfg(cfg), action)()
+        (log,) = Path('run').rglob('*.log')
+        assert 'Epoch(' not in log.read_text()
+        shutil.rmtree('run')

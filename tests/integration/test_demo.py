@@ -36,8 +36,7 @@ def test_demo_writes_all_results(tmp_path, monkeypatch, start):
     assert main(['demo', '--out', str(demo), '--train', '40', '--val', '8', '--epochs', '1']) == 0
     assert {path.name for path in demo.iterdir()} == {*PICTURES, *OTHERS.split()}
     report = (demo / 'report.md').read_text()
-    metrics = json.loads((demo / 'metrics.json').read_text())
-    assert f'| {metrics["coco/AP"]:.3f} |' in report
+    assert f'| {json.loads((demo / "metrics.json").read_text())["coco/AP"]:.3f} |' in report
     assert 'ground-truth boxes (no detector), flip test' in report
 
     curve = read_curve(demo / 'run')

@@ -51,8 +51,7 @@ def test_resumed_run_gives_the_same_weights_and_tests_as_the_student(
     scores = []
     # the student's own config, and the distillation config, whose teacher file is missing
     for name in ('tiny.py', 'distill.py'):
-        config = write_config(tiny_coco, 'people.json', name=name)
-        output = run('test', config, '--checkpoint', whole / 'epoch_2.pth')
+        output = run('test', write_config(tiny_coco, 'people.json', name=name), '--checkpoint', whole / 'epoch_2.pth')
         assert 'unexpected key' not in output and 'missing keys' not in output
         scores.append(re.findall(r'coco/\w+: ([\d.]+)', output))
     assert scores[0] == scores[1] != []

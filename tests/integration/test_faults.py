@@ -146,7 +146,6 @@ def test_a_job_with_a_dead_rank_restarts_by_itself(train, environment, tmp_path,
         assert code == 0, output[-6000:]
         return output
 
-    changes = dict(train_cfg__max_epochs=2, model_wrapper_cfg=DISTRIBUTED)
-    output = train('rank', '--resume', runner=torchrun, **changes)
+    output = train('rank', '--resume', runner=torchrun, **dict(train_cfg__max_epochs=2, model_wrapper_cfg=DISTRIBUTED))
     assert re.search(r'failed \(exitcode: -9\) local_rank: 1 \(pid: \d+\)', output)
     assert 'resumed epoch: 1, iter: 6' in output and (tmp_path / 'run/epoch_2.pth').is_file()

@@ -25,8 +25,7 @@ def _exact(monkeypatch):
 
 
 def loss_and_gradients(model):
-    data = model.data_preprocessor(batch(4, 1), True)
-    total, _ = model.parse_losses(model.loss(**data))
+    total, _ = model.parse_losses(model.loss(**model.data_preprocessor(batch(4, 1), True)))
     total.backward()
     return total.item(), {name: value.grad.cpu() for name, value in model.named_parameters() if value.grad is not None}
 

@@ -14,6 +14,7 @@ from mmpose.registry import MODELS
 from tests.unit.bench.fitted_model import write_fitted
 from tests.unit.own_data import makers
 from tests.unit.predict.tiny_detectors import write_suppressed
+from vitpose.cli.demo import CONFIG as DEMO_CONFIG
 from vitpose.cli.main import build_parser, main
 
 FILES = {  # names on the pages, as regular expressions, and the small files that `folder` has in their place
@@ -36,10 +37,10 @@ RUN = {  # commands that run here, as regular expressions, and options that make
     r'mim test mmpose CONFIG .*': 'model.head.decoder.type=BatchUDPHeatmap',
     r'TRAIN=\$\(python -c .*\)': '',
 }
-OWN_DATA_PAGE = 'tests/integration/test_own_data_page.py'
-ELSEWHERE = {  # commands that another test runs
-    r'make demo': 'tests/integration/test_demo.py::test_demo_writes_all_results',
-    r'vitpose doctor': 'tests/unit/doctor/test_stack_report.py::test_this_environment_has_no_problems',
+OWN_DATA_PAGE = 'integration/test_own_data_page.py'
+ELSEWHERE = {  # commands that another test runs, below tests/
+    r'make demo': 'integration/test_demo.py::test_demo_writes_all_results',
+    r'vitpose doctor': 'unit/doctor/test_stack_report.py::test_this_environment_has_no_problems',
     r'(vitpose (synth|dataset|check)|mim train mmpose) .*\banimals.*|.* my_animals/config\.py': (
         f'{OWN_DATA_PAGE}::test_rendered_animals'
     ),
@@ -47,15 +48,13 @@ ELSEWHERE = {  # commands that another test runs
         f'{OWN_DATA_PAGE}::test_a_deeplabcut_project_from_the_demos_model'
     ),
     r'vitpose (dataset yolo-project|check my_yolo_mice/).*': f'{OWN_DATA_PAGE}::test_a_yolo_folder',
-    r'mim train mmpose configs/multi_dataset/vitpose-base_coco-aic-hand21-256x192\.py': (
-        'tests/integration/multi_dataset/test_new_dataset.py::test_config_trains_and_tests'
-    ),
+    r'mim train mmpose \S+_coco-aic-hand21-256x192\.py': 'integration/test_configs.py::test_config_trains_and_tests',
     r'vitpose split .*|mim test mmpose work_dirs/(\w+)\.py --checkpoint work_dirs/\1\.pth': (
-        'tests/integration/multi_dataset/test_split.py::test_split_model_works_with_mim_test_and_the_inferencer'
+        'integration/test_inferencer.py::test_split_model_works_with_mim_test_and_the_inferencer'
     ),
-    r'vitpose token extract .*': 'tests/unit/cli/test_token.py::test_extract_writes_the_token_and_its_origin',
+    r'vitpose token extract .*': 'unit/cli/test_token.py::test_extract_writes_the_token_and_its_origin',
     r'export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1|torchrun .*': (
-        'tests/integration/test_resume.py::test_a_job_with_a_dead_rank_restarts_by_itself'
+        'integration/test_faults.py::test_a_job_with_a_dead_rank_restarts_by_itself'
     ),
 }
 NOT_HERE = {  # commands that no test runs, and why
@@ -98,7 +97,7 @@ def test_every_command_is_in_one_table(root, commands):
     assert unused == []
     for test in ELSEWHERE.values():
         file, _, name = test.partition('::')
-        assert f'\ndef {name}(' in (root / file).read_text('utf-8'), test
+        assert f'\ndef {name}(' in (root / 'tests' / file).read_text('utf-8'), test
     for command in commands:  # those that do not run here at least parse, and name configs that exist
         words = shlex.split(command)
         if words[0] == 'vitpose':
@@ -109,17 +108,13 @@ def test_every_command_is_in_one_table(root, commands):
 
 @pytest.fixture
 def folder(root, tmp_path, tiny_coco, write_config, monkeypatch):
-    """The working directory, with what FILES and the pages name."""
     monkeypatch.chdir(tmp_path)
     Path('configs').symlink_to(root / 'configs')
     write_fitted('.')
     write_config(tiny_coco, 'people.json')
     Path('demo').mkdir()
     init_default_scope('mmpose')
-    for config, file in (
-        ('config.py', 'tiny.pth'),
-        ('configs/synthetic/vitpose-mini_synthetic-128x96.py', 'demo/model.pth'),
-    ):
+    for config, file in (('config.py', 'tiny.pth'), (DEMO_CONFIG, 'demo/model.pth')):
         torch.save(dict(state_dict=MODELS.build(Config.fromfile(config).model).state_dict()), file)
     assert main('synth --out demo/data --train 1 --val 2 --workers 0'.split()) == 0
     Path('photos').symlink_to('demo/data/val')

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.bench.fitted_model import people, write_fitted
 from vitpose import PosePredictor
-from vitpose.bench.people import render_people
+from vitpose.bench.crowd_scenes import render_people
 from vitpose.cli.main import main
 from vitpose_mm.export.int8 import MIN_CALIBRATION_CROPS
 

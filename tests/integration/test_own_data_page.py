@@ -29,7 +29,6 @@ pytestmark = pytest.mark.slow
 
 
 def commands(root: Path, heading: str) -> list[str]:
-    """The lines of the bash blocks below a heading."""
     _, section = (root / 'docs/own_data.md').read_text(encoding='utf-8').split(f'## {heading}', 1)
     blocks = re.findall(r'```bash\n(.*?)```', section.split('\n## ')[0], re.DOTALL)
     return [line for block in blocks for line in block.splitlines()]
@@ -87,8 +86,7 @@ def test_a_deeplabcut_project_from_the_demos_model(root, tmp_path, run_line):
     assert 'attention heads' not in printed[0]  # the checkpoint records their number
     assert 'except for 3 keypoints of the same name' in printed[2] and '{0: 0, 1: 3, 2: 4}' in printed[2]
     assert 'PCK@0.1/PCK' in printed[3]
-    frames = [json.loads(line) for line in (tmp_path / 'poses/predictions.jsonl').read_text().splitlines()]
-    assert len(frames) == 12
+    assert len([json.loads(line) for line in (tmp_path / 'poses/predictions.jsonl').read_text().splitlines()]) == 12
     (checkpoint,) = (tmp_path / 'my_mice/run').glob('best_*.pth')
 
     # MMPose's inferencer agrees with our predictor; the config asks for a flip test
@@ -98,10 +96,8 @@ def test_a_deeplabcut_project_from_the_demos_model(root, tmp_path, run_line):
     np.testing.assert_allclose(ours.scores[0], person['keypoint_scores'], atol=1e-4)  # rounding of fp32
     np.testing.assert_allclose(ours.keypoints[0], person['keypoints'], atol=0.1)
 
-    exported, plain = (
-        PosePredictor.load(tmp_path / 'my_mice.onnx')(image),
-        PosePredictor.load(config, checkpoint)(image),
-    )
+    files = (tmp_path / 'my_mice.onnx',), (config, checkpoint)
+    exported, plain = (PosePredictor.load(*paths)(image) for paths in files)
     np.testing.assert_allclose(exported.scores, plain.scores, atol=1e-3)
     assert np.median(np.abs(exported.keypoints - plain.keypoints)) < 0.05  # flat heatmaps may have other maxima
 

@@ -5,6 +5,7 @@ import torch
 from mmengine import Config
 
 from tests.integration.checkpoints import check_same, load
+from tests.integration.conftest import dump_changed
 
 pytestmark = pytest.mark.slow
 
@@ -18,24 +19,12 @@ def pretraining(root, tiny_coco, tmp_path):
 
     def write(batch_size=8, out='mae.py', **changes):
         config = Config.fromfile(root / 'configs/pretrain/mae-mini_synthetic-128x96.py')
-        changes = (
-            dict(
-                model__backbone__arch=dict(_delete_=True, **ARCH),
-                model__backbone__drop_path_rate=0.1,
-                train_dataloader__batch_size=batch_size,
-                train_dataloader__dataset__sources=[dict(type='CheckedCocoDataset', **files)],
-                train_cfg__max_epochs=3,
-                default_hooks__checkpoint__interval=1,
-                default_hooks__checkpoint__max_keep_ckpts=3,
-                optim_wrapper__accumulative_counts=2,
-                log_processor__window_size=1,
-                default_hooks__logger__interval=1,
-            )
-            | changes
-        )
-        config.merge_from_dict({key.replace('__', '.'): value for key, value in changes.items()})
-        config.dump(tmp_path / out)
-        return tmp_path / out
+        small = dict(model__backbone__arch=dict(_delete_=True, **ARCH), model__backbone__drop_path_rate=0.1)
+        small.update(train_dataloader__batch_size=batch_size, optim_wrapper__accumulative_counts=2)
+        small.update(train_dataloader__dataset__sources=[dict(type='CheckedCocoDataset', **files)])
+        small.update(default_hooks__checkpoint__interval=1, default_hooks__checkpoint__max_keep_ckpts=3)
+        small.update(train_cfg__max_epochs=3, default_hooks__logger__interval=1, log_processor__window_size=1)
+        return dump_changed(config, tmp_path / out, small | changes)
 
     return write
 
@@ -55,14 +44,9 @@ def test_a_killed_pretraining_resumes_to_the_same_weights_and_fine_tuning_starts
     assert not torch.equal(first['decoder.mask_token'], last['decoder.mask_token'])
 
     pretrained = dict(type='Pretrained', checkpoint=str(whole / 'epoch_3.pth'))
-    fine = write_config(
-        tiny_coco,
-        'people.json',
-        model__backbone=dict(_delete_=True, type='ViT', arch=ARCH, img_size=(64, 48), init_cfg=pretrained),
-        train_cfg__max_epochs=1,
-        optim_wrapper__optimizer__lr=0.0,
-    )
-    run('train', fine, '--work-dir', tmp_path / 'fine')
+    vit = dict(_delete_=True, type='ViT', arch=ARCH, img_size=(64, 48), init_cfg=pretrained)
+    changes = dict(model__backbone=vit, train_cfg__max_epochs=1, optim_wrapper__optimizer__lr=0.0)
+    run('train', write_config(tiny_coco, 'people.json', **changes), '--work-dir', tmp_path / 'fine')
     tuned = load(tmp_path / 'fine/epoch_1.pth')['state_dict']
     for key in ('patch_embed.proj.weight', 'layers.1.attn.qkv.weight', 'last_norm.bias'):
         torch.testing.assert_close(tuned[f'backbone.{key}'], last[f'backbone.{key}'], rtol=0, atol=0)
@@ -70,12 +54,8 @@ def test_a_killed_pretraining_resumes_to_the_same_weights_and_fine_tuning_starts
 
 def test_two_processes_have_the_masks_and_weights_of_one(pretraining, compare_one_and_two_processes):
     """With whole images in a fixed crop, the batches are the same; only the masks are random."""
-    plain = dict(
-        optim_wrapper__type='FiniteOptimWrapper',  # in bf16 rounding alone makes a difference of 1e-3
-        train_dataloader__dataset__pipeline=[
-            dict(type='LoadImage'),
-            dict(type='PretrainCrop', input_size=(96, 128), scale=(1, 1), ratio=(1, 1), flip=0),
-            dict(type='PackPoseInputs', meta_keys=('img_path', 'dataset_name', 'flip')),
-        ],
-    )
+    crop = dict(type='PretrainCrop', input_size=(96, 128), scale=(1, 1), ratio=(1, 1), flip=0)
+    pack = dict(type='PackPoseInputs', meta_keys=('img_path', 'dataset_name', 'flip'))
+    plain = dict(train_dataloader__dataset__pipeline=[dict(type='LoadImage'), crop, pack])
+    plain.update(optim_wrapper__type='FiniteOptimWrapper')  # in bf16 rounding alone makes a difference of 1e-3
     compare_one_and_two_processes(lambda batch_size, **changes: pretraining(batch_size, **plain, **changes))

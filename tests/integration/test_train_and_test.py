@@ -17,15 +17,10 @@ def scores(text):
 
 def test_train_then_test(write_config, tiny_coco, run, mim, tmp_path):
     backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
-    config = write_config(
-        tiny_coco,
-        'people.json',
-        optim_wrapper__type='AutocastOptimWrapper',
-        optim_wrapper__dtype='bfloat16',
-        val_evaluator__outfile_prefix=str(tmp_path / 'val'),
-        test_evaluator__outfile_prefix=str(tmp_path / 'test'),
-        visualizer=dict(type='PoseLocalVisualizer', vis_backends=backends),
-    )
+    changes = dict(optim_wrapper__type='AutocastOptimWrapper', optim_wrapper__dtype='bfloat16')
+    changes |= {f'{part}_evaluator__outfile_prefix': str(tmp_path / part) for part in ('val', 'test')}
+    changes |= dict(visualizer=dict(type='PoseLocalVisualizer', vis_backends=backends))
+    config = write_config(tiny_coco, 'people.json', **changes)
     work_dir = tmp_path / 'run'
     output = run(mim, 'train', 'mmpose', config, '--gpus', 0, '--work-dir', work_dir)
     losses = [float(value) for value in re.findall(r' loss: ([\d.]+|nan|inf)', output)]

@@ -42,10 +42,8 @@ def test_resumed_run_gives_the_same_weights(write_two, run, continue_from, tmp_p
 def test_all_datasets_in_one_test_run(write_two, run, root, tmp_path):
     """Each dataset gets the same score as when tested alone; images, bad cases and all predictions are written."""
     runtime = Config.fromfile(root / 'configs/_base_/runtime/multi_dataset.py')
-    config = write_two(
-        visualizer=runtime.visualizer,
-        **{f'default_hooks__{hook}': runtime.default_hooks[hook] for hook in ('visualization', 'badcase')},
-    )
+    hooks = {f'default_hooks__{hook}': runtime.default_hooks[hook] for hook in ('visualization', 'badcase')}
+    config = write_two(visualizer=runtime.visualizer, **hooks)
     init_default_scope('mmpose')
     torch.save(MODELS.build(Config.fromfile(config).model).state_dict(), tmp_path / 'random.pth')
     (tmp_path / 'alone.py').write_text(ALONE)
@@ -55,8 +53,7 @@ def test_all_datasets_in_one_test_run(write_two, run, root, tmp_path):
     scores = [dict(re.findall(r'(\w+/AP): (-?[\d.]+)', output)) for output in outputs]
     assert set(scores[0]) == {'coco/AP', 'aic/AP'}
     assert scores[1] == {'aic/AP': scores[0]['aic/AP']}
-    people = Counter(sample['dataset_name'] for sample in load(tmp_path / 'all.pkl'))
-    assert people == {'coco': 24, 'aic': ATHLETES}
+    assert Counter(sample['dataset_name'] for sample in load(tmp_path / 'all.pkl')) == {'coco': 24, 'aic': ATHLETES}
     for folder in ('drawn', 'badcase'):
         assert len(list((tmp_path / 'test').rglob(f'{folder}/*.jpg'))) == 24 + ATHLETES
 

@@ -12,7 +12,7 @@ from tests.unit.bench.fitted_model import people, write_fitted
 from tests.unit.predict.tiny_models import several, single, write
 from vitpose import PosePredictor
 from vitpose.cli.main import main
-from vitpose.export.people import crop_people
+from vitpose.export.rendered_crops import crop_people
 from vitpose.export.sizes import resized
 from vitpose.export.writing import Target, run_heatmaps, write_file
 from vitpose.predict.models.exported import ExportedModel

@@ -1,5 +1,3 @@
-"""Fixtures that unit tests of several folders use."""
-
 import importlib.util
 import os
 import shutil

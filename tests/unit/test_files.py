@@ -1,5 +1,3 @@
-"""Atomic writes, and hashes of files."""
-
 import hashlib
 
 import pytest

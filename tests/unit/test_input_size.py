@@ -1,5 +1,3 @@
-"""`set_input_size` changes everything that depends on the input size, and nothing else."""
-
 import pytest
 from mmengine.config import Config
 

@@ -1,5 +1,3 @@
-"""The Makefile, checked with dry runs."""
-
 import subprocess
 
 

@@ -12,7 +12,6 @@ pytestmark = pytest.mark.install
 
 @pytest.fixture(scope='module')
 def source(root, tmp_path_factory):
-    """A copy of the files that are needed to build."""
     folder = tmp_path_factory.mktemp('source')
     skip = shutil.ignore_patterns('__pycache__', '.mim')
     for name in ('vitpose', 'vitpose_base', 'vitpose_mm', 'configs', 'projects', 'requirements'):
@@ -28,7 +27,6 @@ def tree(folder):
 
 @pytest.fixture(scope='module')
 def wheel(source, tmp_path_factory):
-    """The wheel that `pip install .` builds."""
     out, before = tmp_path_factory.mktemp('wheel'), tree(source)
     pip = [sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '--no-index']
     subprocess.run([*pip, '-w', out, source], check=True, capture_output=True)

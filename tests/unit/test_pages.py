@@ -15,12 +15,10 @@ def pages(root):
 
 def test_relative_links_and_paths_exist(root, pages):
     assert len(pages) > 9
-    links = [
-        (page, link) for page in pages for link in re.findall(r'\]\(([^)#:]+)(?:#[^)]*)?\)', page.read_text('utf-8'))
-    ]
-    named = re.findall(
-        r'`((?:vitpose|vitpose_mm|configs|tests)/[\w/.-]+)`', (root / 'CONTRIBUTING.md').read_text('utf-8')
-    )
+    link = r'\]\(([^)#:]+)(?:#[^)]*)?\)'
+    links = [(page, target) for page in pages for target in re.findall(link, page.read_text('utf-8'))]
+    path, contributing = r'`((?:vitpose|vitpose_mm|configs|tests)/[\w/.-]+)`', root / 'CONTRIBUTING.md'
+    named = re.findall(path, contributing.read_text('utf-8'))
     assert len(links) > 50 and len(named) > 9
     missing = [(page.name, link) for page, link in links if not (page.parent / link).exists()]
     missing += [('CONTRIBUTING.md', name) for name in named if 'NAME' not in name and not (root / name).exists()]
@@ -34,21 +32,9 @@ def test_no_page_has_marks_of_a_merge(pages):
 
 def test_layout_table_names_every_folder(root):
     layout = set(re.findall(r'^\| `([\w/]+)/` \|', (root / 'docs/architecture.md').read_text('utf-8'), re.MULTILINE))
-    packages = {
-        str(init.parent.relative_to(root))
-        for top in ('vitpose', 'vitpose_mm')
-        for init in root.glob(f'{top}/*/__init__.py')
-    }
-    assert layout == packages | {
-        'vitpose',
-        'vitpose_base',
-        'vitpose_mm',
-        'configs',
-        'docs',
-        'projects',
-        'requirements',
-        'tests',
-    }
+    packages = {str(init.parent.relative_to(root)) for init in root.glob('vitpose*/*/__init__.py')}
+    top = 'vitpose vitpose_base vitpose_mm configs docs projects requirements tests'
+    assert layout == packages | set(top.split())
 
 
 def test_navigation_and_llms_txt_list_every_page(root):

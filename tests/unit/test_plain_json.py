@@ -1,5 +1,3 @@
-"""What can be recorded in JSON."""
-
 from vitpose.plain_json import is_plain
 
 

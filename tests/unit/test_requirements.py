@@ -34,7 +34,6 @@ for name, text in dict.fromkeys(('torchvision', 'mmengine', 'mmcv.ops', 'xtcocot
 
 
 def pins(root, stack, python):
-    """Return the names in all files of a stack, for one version of Python."""
     names = []
     for file in STACKS[stack]:
         for line in (root / file).read_text().splitlines():
@@ -55,8 +54,7 @@ def test_each_package_is_pinned_once_per_python_version(root, python):
 
 def test_dependencies_of_the_installed_packages_are_pinned(root):
     installed = {canonicalize_name(d.name): d for d in importlib.metadata.distributions()}
-    stack = 'tested' if 'onedl-mmcv' in installed else 'legacy'
-    pinned = pins(root, stack, '.'.join(map(str, sys.version_info[:2])))
+    pinned = pins(root, ('tested' if 'onedl-mmcv' in installed else 'legacy'), '.'.join(map(str, sys.version_info[:2])))
     todo = [(name, '') for name in pinned & installed.keys()]
     assert len(todo) > 80
     seen, missing = set(todo), set()

@@ -1,5 +1,3 @@
-"""Finding the files that ship with the package, in a checkout and in an installation."""
-
 import importlib
 
 import pytest

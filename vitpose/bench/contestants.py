@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 
+from .bench_setup import Setup
 from .contestant import REFERENCE, Contestant, LeftOut
-from .setup import Setup
 
 Make = Callable[[Setup], Contestant]
 CONTESTANTS: dict[str, Make] = {}

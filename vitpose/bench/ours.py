@@ -9,14 +9,14 @@ import numpy as np
 from vitpose_mm.export.int8 import MIN_CALIBRATION_CROPS
 from vitpose_mm.optim.autocast import EMULATION_WARNING, has_bfloat16
 
-from ..export.people import crop_people
+from ..export.rendered_crops import crop_people
 from ..export.writing import SUFFIXES, Target, write_file
 from ..predict.batching import Batch, fill_batches, start_work
 from ..predict.models.torch_model import PoseModel
 from ..predict.poses import Frame
 from ..predict.predictor import MAX_THREADS, PosePredictor
+from .bench_setup import Setup
 from .contestant import Boxes, Contestant, Images, LeftOut
-from .setup import Setup
 
 
 class Ours(Contestant):

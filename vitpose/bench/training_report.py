@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..runs.table import figures_table
-from .training import Speed
+from .training_speed import Speed
 
 
 def transforms_table(speeds: Mapping[str, Speed]) -> Any:

@@ -68,9 +68,9 @@ def run(args: argparse.Namespace) -> None:
         return
     check_positive(args, 'rounds', 'batch_size')
     args.batch_size = 16 if args.batch_size is None else args.batch_size
+    from ..bench.bench_setup import make_setup
     from ..bench.contestants import check_names, make_contestants
-    from ..bench.people import render_people
-    from ..bench.setup import make_setup
+    from ..bench.crowd_scenes import render_people
 
     check_names(args.only)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def _measure(args: argparse.Namespace, setup: Any, contestants: dict, left_out: 
     from rich.console import Console
     from rich.progress import Progress
 
-    from ..bench.people import SIZE
+    from ..bench.crowd_scenes import SIZE
     from ..bench.report import draw, table, write_json
     from ..bench.rounds import measure
     from ..runs.table import machine

@@ -20,8 +20,8 @@ def run_training(args: argparse.Namespace) -> None:
 
     import vitpose_mm  # noqa: F401
 
-    from ..bench.training import measure
     from ..bench.training_report import describe, table, transforms_table
+    from ..bench.training_speed import measure
     from ..runs.table import machine, usable_cores
 
     configs: dict[str, Any] = {}

@@ -50,7 +50,7 @@ def read_with_progress(paths: Sequence[Path]) -> dict[Path, Any]:
     from rich.console import Console
     from rich.progress import Progress
 
-    from ..own_data.checking.image_files import read_files
+    from ..own_data.checking.checked_images import read_files
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:

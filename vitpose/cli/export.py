@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
         find_sources(args.images)
     from vitpose_mm.export.int8 import check_crop_count
 
-    from ..export.people import crop_people
+    from ..export.rendered_crops import crop_people
     from ..export.sizes import resized
     from ..export.writing import CALIBRATED, COMPARED, Target, write_file, written_files
     from ..predict.models.torch_model import PoseModel, read_config

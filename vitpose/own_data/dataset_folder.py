@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ..errors import FailedError, InputError
 from .annotations import Annotations, Instance, Photo
+from .checking.checked_images import ImageFile, read_files
 from .checking.findings import find_data_problems, find_instance_problems
-from .checking.image_files import ImageFile, read_files
 from .deriving.instance_boxes import BOX_MARGIN, choose_input_size, find_box
 from .deriving.left_right import find_sides
 from .deriving.network import choose_network

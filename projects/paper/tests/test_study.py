@@ -137,15 +137,12 @@ def table_5_changes_the_attention(toy):
     model = full.config.model
     assert model.backbone.stride == model.head.feature_stride == 8 and model.backbone.attention == 'full'
     assert all(key.startswith('model.backbone.attention') for run in runs.values() for key in changed(full, run))
-    window = dict(window_size=(4, 4))
-    assert {name: run.config.model.backbone.attention.to_dict() for name, run in runs.items()} == {
-        'window': window,
-        'window + shift': window | dict(shift=True),
-        'window + pool': window | dict(pool=True),
-        'window + shift + pool': window | dict(shift=True, pool=True),
-        'window + full every quarter': window | dict(full_every_quarter=True),
-        'larger window + shift + pool': dict(window_size=(8, 6), shift=True, pool=True),
-    }
+    layouts = {'window': {}, 'window + shift': dict(shift=True), 'window + pool': dict(pool=True)}
+    layouts |= {'window + shift + pool': dict(shift=True, pool=True)}
+    layouts |= {'window + full every quarter': dict(full_every_quarter=True)}
+    layouts |= {'larger window + shift + pool': dict(window_size=(8, 6), shift=True, pool=True)}
+    layouts = {name: dict(window_size=(4, 4)) | layout for name, layout in layouts.items()}
+    assert {name: run.config.model.backbone.attention.to_dict() for name, run in runs.items()} == layouts
     cost = json.loads((toy / 'results/table5_cost.json').read_text())
     assert (cost['mode'], cost['batch'], len(cost['rows'])) == ('train', 2, 7)
     assert all(row['bytes'] > 2**20 and row['seconds'] > 0 for row in cost['rows'].values())
@@ -213,16 +210,13 @@ def finished_runs_are_skipped_and_others_refused(command, toy):
     assert json.loads(lost.read_text())['scores'] == json.loads(before[lost.name])['scores']
 
 
-CHECKS = (
-    *(every_row_runs_the_planned_steps, table_2_changes_backbone_and_decoder, table_4_changes_the_input_size),
-    *(table_5_changes_the_attention, table_7_keeps_the_photographs_of_a_batch, table_8_has_a_teacher_and_its_token),
-    the_page_has_what_the_runs_gave,
-)
-
-
 def test_the_whole_study_at_toy_size(command, subtests):
     toy = command()  # one test, so that two test processes do not run it twice
-    for check in CHECKS:
+    for check in (
+        *(every_row_runs_the_planned_steps, table_2_changes_backbone_and_decoder, table_4_changes_the_input_size),
+        *(table_5_changes_the_attention, table_7_keeps_the_photographs_of_a_batch),
+        *(table_8_has_a_teacher_and_its_token, the_page_has_what_the_runs_gave),
+    ):
         with subtests.test(check.__name__):
             check(toy)
     finished_runs_are_skipped_and_others_refused(command, toy)
@@ -259,6 +253,5 @@ def test_the_page_states_the_plan(root, tmp_path):
     paths = dict(data=tmp_path, out=tmp_path, results=tmp_path, photographs=tmp_path, pretrained=None)
     options = dict(seeds=3, steps=None, dtype='bfloat16', labels=8054, few=800, held_out=1000)
     planned = study.Study(SimpleNamespace(**paths, **options)).planned()
-    page = (root / 'projects/paper/README.md').read_text()
-    assert '\n'.join(report.plan_lines(planned)) in page
+    assert '\n'.join(report.plan_lines(planned)) in (root / 'projects/paper/README.md').read_text()
     assert 4 < sum(hours for _, hours in planned.values()) < 5

@@ -12,10 +12,10 @@ import torch
 import projects.peers.contestants  # noqa: F401  registers them
 from tests.unit.bench.fitted_model import image_px_per_input_px, people, write_fitted
 from tests.unit.predict.tiny_models import several, write
+from vitpose.bench.bench_setup import make_setup
 from vitpose.bench.contestant import REFERENCE
 from vitpose.bench.contestants import make_contestants
 from vitpose.bench.rounds import measure
-from vitpose.bench.setup import make_setup
 
 TOLERANCE_PX = {'mmpose': 1e-3, 'transformers': 1.3, 'rtmlib': 1.0}  # of the input
 CPU = torch.device('cpu')
@@ -43,8 +43,7 @@ def test_keypoints_are_the_references(name, contestants):
 
 
 def test_one_dataset_of_a_multi_dataset_model(tmp_path):
-    setup = make_setup(*write(several(), tmp_path), tmp_path, 'cpu', dataset='mpii')
-    made, _ = make_contestants(setup, ['mmpose'])
+    made, _ = make_contestants(make_setup(*write(several(), tmp_path), tmp_path, 'cpu', dataset='mpii'), ['mmpose'])
     result = measure(made, *people(), 1, CPU)['mmpose']
     assert result.median_px < TOLERANCE_PX['mmpose']  # random heatmaps: a flat maximum may move far
 

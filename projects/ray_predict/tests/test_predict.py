@@ -43,8 +43,7 @@ def test_nothing_is_lost_or_repeated_when_a_worker_is_killed(root, folder, monke
     command = [sys.executable, root / 'projects/ray_predict/predict.py', 'images.parquet']
     command += ['--model', 'dots.onnx', '--out', 'out', '--rows', str(ROWS)]
     with (folder / 'log').open('w') as log:
-        environment = {**os.environ, 'PYTHONPATH': str(root)}
-        run = psutil.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        run = psutil.Popen(command, cwd=folder, env={**os.environ, 'PYTHONPATH': str(root)}, stdout=log, stderr=log)
     killed = None
     while run.poll() is None:
         written = len(list(out.glob('*.parquet')))
@@ -76,18 +75,15 @@ def test_a_folder_with_boxes_is_the_same_list(root, folder, monkeypatch):
     assert listed == in_folder and len(listed) == IMAGES
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'message'),
-    [
-        (['images', '--out', 'images'], 'expected an empty or new folder'),
-        (['none.parquet', '--out', 'new'], 'none.parquet: no such file'),
-        (['list.parquet', '--out', 'new'], "expected a text in a column `file` in every row; columns: ['name']"),
-        (['images', '--out', 'new', '--rows', '0'], 'expected at least 1 each'),
-    ],
-)
-def test_bad_input_is_refused_before_ray_starts(root, folder, arguments, message, monkeypatch, capsys):
+def test_bad_input_is_refused_before_ray_starts(root, folder, monkeypatch, capsys):
     pq.write_table(pa.table({'name': ['a.png']}), folder / 'list.parquet')
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, 'argv', ['predict.py', *arguments, '--model', 'dots.onnx'])
-    assert runpy.run_path(str(root / 'projects/ray_predict/predict.py'))['main']() == 2
-    assert message in capsys.readouterr().err
+    for words, message in (
+        ('images --out images', 'expected an empty or new folder'),
+        ('none.parquet --out new', 'none.parquet: no such file'),
+        ('list.parquet --out new', "expected a text in a column `file` in every row; columns: ['name']"),
+        ('images --out new --rows 0', 'expected at least 1 each'),
+    ):
+        monkeypatch.setattr(sys, 'argv', ['predict.py', *words.split(), '--model', 'dots.onnx'])
+        assert runpy.run_path(str(root / 'projects/ray_predict/predict.py'))['main']() == 2
+        assert message in capsys.readouterr().err

@@ -1,5 +1,3 @@
-"""Tables and pages of studies."""
-
 from projects.studies.study_report import measured_on, score_table, write_between_marks
 
 

@@ -1,5 +1,3 @@
-"""The rule of verdicts, with known numbers."""
-
 import math
 
 import cv2

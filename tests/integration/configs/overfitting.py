@@ -11,29 +11,16 @@ model = dict(
     test_cfg=dict(flip_test=False),
 )
 
-crop = [
-    dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale'),
-    dict(type='TopdownAffine', input_size=size, use_udp=True),
-]
+crop = [*_base_.load, dict(type='TopdownAffine', input_size=size, use_udp=True)]
 targets = [dict(type='GenerateTarget', encoder=codec), dict(type='PackPoseInputs')]
-train_dataloader = dict(
-    batch_size=12,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler'),
-    dataset=dict(pipeline=crop + targets),
-)
+train_dataloader = dict(batch_size=12, num_workers=1, persistent_workers=True)
+train_dataloader.update(sampler=dict(type='InfiniteSampler'), dataset=dict(pipeline=crop + targets))
 val_dataloader = dict(batch_size=12, dataset=dict(pipeline=crop + targets[1:]))
 test_dataloader = val_dataloader
 
 train_cfg = dict(_delete_=True, by_epoch=False, max_iters=steps, val_begin=steps, val_interval=steps)
-optim_wrapper = dict(
-    _delete_=True,
-    type='AutocastOptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.0),
-    clip_grad=dict(max_norm=1.0),
-)
+optimizer = dict(type='AdamW', lr=2e-3, weight_decay=0.0)
+optim_wrapper = dict(_delete_=True, type='AutocastOptimWrapper', optimizer=optimizer, clip_grad=dict(max_norm=1.0))
 param_scheduler = [
     dict(type='LinearLR', begin=0, end=20, start_factor=0.01, by_epoch=False),
     dict(type='CosineAnnealingLR', begin=20, end=steps, eta_min=1e-6, by_epoch=False),

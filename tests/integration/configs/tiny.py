@@ -6,38 +6,28 @@ log_level = 'INFO'
 randomness = dict(seed=0)
 
 codec = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
+scaling = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
 model = dict(
     type='TopdownPoseEstimator',
-    data_preprocessor=dict(
-        type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
-    ),
+    data_preprocessor=dict(type='PoseDataPreprocessor', **scaling),
     backbone=dict(type='ViT', arch=dict(depth=2, embed_dim=48, num_heads=2), img_size=(64, 48), drop_path_rate=0.2),
     head=dict(type='ClassicHead', in_channels=48, out_channels=17, decoder=codec),
     test_cfg=dict(flip_test=True),
 )
 
 crop = dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True)
-train_pipeline = [
-    dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale'),
-    dict(type='RandomFlip', direction='horizontal'),
-    dict(type='RandomHalfBody'),
-    dict(type='RandomBBoxTransform'),
-    crop,
-    dict(type='GenerateTarget', encoder=codec),
-    dict(type='PackPoseInputs'),
-]
-val_pipeline = [dict(type='LoadImage'), dict(type='GetBBoxCenterScale'), crop, dict(type='PackPoseInputs')]
+load, pack = [dict(type='LoadImage'), dict(type='GetBBoxCenterScale')], dict(type='PackPoseInputs')
+flip = dict(type='RandomFlip', direction='horizontal')
+augmentation = [flip, dict(type='RandomHalfBody'), dict(type='RandomBBoxTransform')]
+train_pipeline = [*load, *augmentation, crop, dict(type='GenerateTarget', encoder=codec), pack]
+val_pipeline = [*load, crop, pack]
 train_dataloader = dict(
-    batch_size=2,
-    num_workers=2,
-    persistent_workers=False,
+    **dict(batch_size=2, num_workers=2, persistent_workers=False),
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(type='CheckedCocoDataset', pipeline=train_pipeline),
 )
 val_dataloader = dict(
-    batch_size=8,
-    num_workers=0,
+    **dict(batch_size=8, num_workers=0),
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(type='CheckedCocoDataset', test_mode=True, pipeline=val_pipeline),
 )

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.unit.predict.tiny_models import HEATMAP, single, write
-from vitpose.bench.people import render_people
+from vitpose.bench.crowd_scenes import render_people
 from vitpose.predict.models.torch_model import PoseModel
 
 IMAGES, PEOPLE = 2, 3
@@ -24,8 +24,7 @@ def write_fitted(folder):
     vit.pos_embed.normal_(std=1, generator=torch.Generator().manual_seed(0))  # places matter more than the image
     fitted = zip(*render_people(FITTED_IMAGES, PEOPLE), strict=True)
     crops = np.concatenate([cropped(model.crop_rule, *pair) for pair in fitted])
-    tokens = vit(model.normalized(crops))[-1]
-    cells = F.interpolate(F.relu(tokens), scale_factor=4, mode='bilinear')
+    cells = F.interpolate(F.relu(vit(model.normalized(crops))[-1]), scale_factor=4, mode='bilinear')
     columns, rows = HEATMAP
     centers = 6 + torch.rand(17, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([columns, rows]).sub(13)
     grid = torch.stack(torch.meshgrid(torch.arange(columns), torch.arange(rows), indexing='xy'), -1).flatten(0, 1)
@@ -40,7 +39,6 @@ def write_fitted(folder):
 
 
 def people():
-    """Images and boxes."""
     return render_people(IMAGES, PEOPLE)
 
 

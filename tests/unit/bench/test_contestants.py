@@ -1,5 +1,3 @@
-"""The registry of contestants, and which of them are left out."""
-
 from unittest.mock import Mock
 
 import pytest

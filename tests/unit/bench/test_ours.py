@@ -1,15 +1,13 @@
-"""Our contestants find the keypoints of the reference."""
-
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from tests.unit.bench.fitted_model import image_px_per_input_px, people, write_fitted
+from vitpose.bench.bench_setup import make_setup
 from vitpose.bench.contestant import LeftOut
 from vitpose.bench.contestants import CONTESTANTS, make_contestants
 from vitpose.bench.rounds import measure
-from vitpose.bench.setup import make_setup
 
 TOLERANCE_PX = {'ours-bf16': 0.1, 'onnx-fp32': 1e-3, 'openvino-fp32': 1e-3, 'openvino-bf16': 0.5}  # of the input
 CPU = torch.device('cpu')

@@ -1,5 +1,3 @@
-"""Table, plot and JSON of made-up results."""
-
 import json
 
 import cv2

@@ -1,5 +1,3 @@
-"""Measuring with made-up contestants and a made-up clock."""
-
 import numpy as np
 import pytest
 import torch

@@ -1,5 +1,3 @@
-"""Fixtures of the commands' tests."""
-
 import pytest
 
 from vitpose.cli.main import main

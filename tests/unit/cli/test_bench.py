@@ -1,5 +1,3 @@
-"""`vitpose bench` on a tiny model, with our own contestant and a made-up one."""
-
 import json
 from unittest.mock import Mock
 
@@ -16,7 +14,6 @@ GONE = LeftOut('peer not installed: pip install peer')
 
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
-    """A function that runs `vitpose bench` in a folder with a config c.py."""
     monkeypatch.chdir(tmp_path)
     ours = CONTESTANTS[REFERENCE]
     monkeypatch.setattr(contestants, 'CONTESTANTS', {REFERENCE: ours, 'again': ours, 'peer': Mock(side_effect=GONE)})
@@ -51,25 +48,17 @@ def test_one_dataset_and_some_contestants_with_a_checkpoint(bench, tmp_path, cap
     assert report['dataset'] == 'aic' and report['left_out'] == {} and report['checkpoint'] == checkpoint
 
 
-@pytest.mark.parametrize(
-    ('words', 'message'),
-    [
-        ('--only yolo', '--only yolo: expected some of ours-fp32, again, peer'),
-        ('--rounds 0', '--rounds 0: expected at least 1'),
-        ('--people 0', '--people 0: expected from 1 to 300'),
-        ('--people 301', '--people 301: expected from 1 to 300'),
-        ('--images -1', '--images -1: expected at least 1'),
-        ('--batch-size 0', '--batch-size 0: expected at least 1'),
-        ('--checkpoint d.pth', 'd.pth'),
-        ('--dataset mpii', "dataset='mpii'"),
-        ('--out c.py', 'c.py'),
-        ('--device tpu', "device='tpu'"),
-    ],
-)
-def test_bad_input_is_named(bench, words, message, capsys):
+BAD = {'--only yolo': '--only yolo: expected some of ours-fp32, again, peer'}
+BAD |= {words: f'{words}: expected at least 1' for words in ('--rounds 0', '--images -1', '--batch-size 0')}
+BAD |= {words: f'{words}: expected from 1 to 300' for words in ('--people 0', '--people 301')}
+BAD |= {'--dataset mpii': "dataset='mpii'", '--out c.py': 'c.py', '--device tpu': "device='tpu'"}
+
+
+@pytest.mark.parametrize('words', BAD)
+def test_bad_input_is_named(bench, words, capsys):
     assert bench(*words.split()) == 2
     error = capsys.readouterr().err
-    assert 'vitpose bench: ' in error and message in error and 'Traceback' not in error
+    assert 'vitpose bench: ' in error and BAD[words] in error and 'Traceback' not in error
 
 
 def test_interruption_and_failure(bench, monkeypatch, capsys):

@@ -64,16 +64,13 @@ def test_keypoints_of_another_dataset_give_no_labels(file, refuses):
     assert 'dataset_meta' not in meta and meta['dataset'] == 'coco'
 
 
-@pytest.mark.parametrize(
-    ('words', 'message'),
-    [
+def test_bad_arguments(file, refuses, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for words, message in (
         ('a.bin --to ours', 'a.bin: expected a name that ends in .pth with --to ours'),
         ('a.pth --to safetensors', 'expected a name that ends in .safetensors'),
         ('epoch_1.pth --to ours', 'epoch_1.pth already exists'),
         ('hf --to transformers --num-heads 2 --img-size 64 64', 'position table of 12 entries'),
-    ],
-)
-def test_bad_arguments(file, refuses, tmp_path, monkeypatch, words, message):
-    monkeypatch.chdir(tmp_path)
-    refuses('convert', file, *words.split(), message=message)
-    assert [path.name for path in tmp_path.iterdir()] == ['epoch_1.pth']
+    ):
+        refuses('convert', file, *words.split(), message=message)
+        assert [path.name for path in tmp_path.iterdir()] == ['epoch_1.pth']

@@ -1,20 +1,13 @@
-"""`vitpose cost`: the printed table, the JSON file, measurements and errors."""
-
 import json
 import re
-from pathlib import Path
 
 import pytest
 import torch
-from mmengine.utils import digit_version
 
+from tests.unit.cost.test_count import BASE, CONFIGS, NEEDS_TORCH_2_4
 from vitpose.cli.main import main
 
-pytestmark = pytest.mark.skipif(
-    digit_version(torch.__version__) < digit_version('2.4'), reason='counting MACs per module needs torch 2.4 or newer'
-)
-CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
-BASE = 'coco/vitpose-base_coco-256x192.py'
+pytestmark = NEEDS_TORCH_2_4
 
 
 def test_table_of_seven_configs_fits_80_columns(capsys, monkeypatch):
@@ -44,11 +37,9 @@ def test_transfer_configs(tmp_path):
 @pytest.mark.slow
 def test_measured_time_and_memory(tmp_path):
     config, out = tmp_path / 'tiny.py', tmp_path / 'cost.json'
-    config.write_text(
-        f"_base_ = '{CONFIGS / 'coco/vitpose-base-simple_coco-256x192.py'}'\n"
-        'model = dict(backbone=dict(arch=dict(_delete_=True, depth=1, embed_dim=192, num_heads=3)),\n'
-        '             head=dict(in_channels=192))\n'
-    )
+    vit = 'backbone=dict(arch=dict(_delete_=True, depth=1, embed_dim=192, num_heads=3))'
+    base = f"_base_ = '{CONFIGS / 'coco/vitpose-base-simple_coco-256x192.py'}'"
+    config.write_text(f'{base}\nmodel = dict({vit}, head=dict(in_channels=192))\n')
     assert main(['cost', '--measure', '--batch', '4', '--steps', '1', str(config), '--json', str(out)]) == 0
     figures = json.loads(out.read_text())['tiny']
     assert 0 < figures['inference, s per step of 4'] < figures['train, s per step of 4'] < 60
@@ -63,26 +54,22 @@ CODEC = "decoder=dict(type='UDPHeatmap', input_size=(192, 256), heatmap_size=(48
 UNKNOWN = f"model = dict(type='TopdownPoseEstimator', backbone=dict(type='NoSuchNet'), {HEAD}, {CODEC}))"
 
 
-@pytest.mark.parametrize(
-    ('config', 'text', 'message'),
-    [
+STRIDE = f"_base_ = '{CONFIGS / BASE}'\nmodel = dict(backbone=dict(stride=4))"
+
+
+def test_bad_configs(refuses, tmp_path):
+    for config, text, message in (
         ('weights.pth', '', 'weights.pth: expected a config, .py, .json or .yml; a checkpoint'),
         ('none.py', 'x = 1', 'expected model=dict(backbone='),
         ('broken.py', 'model = dict(', 'broken.py: SyntaxError'),
         ('raises.py', 'model = 1 / 0', 'raises.py: ZeroDivisionError: division by zero'),
         ('unknown.py', UNKNOWN, 'unknown.py: NoSuchNet is not in the'),
-        (
-            'typo.py',
-            f"_base_ = '{CONFIGS / BASE}'\nmodel = dict(backbone=dict(stride=4))",
-            'stride=4 with patch_size=16',
-        ),
+        ('typo.py', STRIDE, 'stride=4 with patch_size=16'),
         ('no_codec.py', UNKNOWN.replace(f', {CODEC}', '').replace('NoSuchNet', 'ViT'), 'decoder has no input_size'),
-    ],
-)
-def test_bad_configs(refuses, config, text, message, tmp_path):
-    (tmp_path / config).write_text(text)
-    refuses('cost', tmp_path / config, message=message)
-    assert torch.get_default_device() == torch.device('cpu')
+    ):
+        (tmp_path / config).write_text(text)
+        refuses('cost', tmp_path / config, message=message)
+        assert torch.get_default_device() == torch.device('cpu')
 
 
 def test_bad_options(refuses):

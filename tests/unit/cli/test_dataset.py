@@ -1,5 +1,3 @@
-"""`vitpose dataset` and `vitpose check`: what they write, say and refuse."""
-
 import json
 
 import cv2
@@ -212,15 +210,8 @@ def test_each_category_becomes_a_dataset(tmp_path):
     assert {name: config.model.head.out_channels for name, config in configs.items()} == {'mouse': 4, 'rat': 2}
 
 
-@pytest.mark.parametrize(
-    ('words', 'message'),
-    [
-        ([], '3 annotated images: expected at least 10'),
-        (['--category', 'rat'], "--category 'rat': the annotated categories are 'mouse'"),
-    ],
-)
-def test_bad_input(refuses, words, message, tmp_path):
+def test_bad_input(refuses, tmp_path):
     path = makers.write_coco(tmp_path / 'data', makers.coco(3))
-    refuses('dataset', path, *words, '--out', tmp_path / 'out', message=message)
+    refuses('dataset', path, '--out', tmp_path / 'out', message='3 annotated images: expected at least 10')
     assert not (tmp_path / 'out').exists()
     refuses('dataset', path, '--out', tmp_path, message='exists already')

@@ -1,5 +1,3 @@
-"""`vitpose`: its help, and subcommands that are imported on demand."""
-
 import importlib
 import os
 import re
@@ -44,36 +42,16 @@ def test_only_the_requested_subcommand_is_imported(monkeypatch):
     assert imported == ['vitpose.cli.doctor']
 
 
-def test_error_for_an_unknown_subcommand_lists_the_known_ones(capsys):
-    with pytest.raises(SystemExit) as end:
-        main(['nonsense'])
-    output = capsys.readouterr().err
-    assert end.value.code == 2 and all(name in output for name in COMMANDS)
-
-
-@pytest.mark.parametrize(('result', 'code'), [(7, 7), (None, 0)])
-def test_exit_code_is_that_of_the_subcommand(monkeypatch, result, code):
-    monkeypatch.setattr(DOCTOR, 'run', Mock(return_value=result))
-    assert main(['doctor']) == code
-
-
-@pytest.fixture
-def fails(monkeypatch):
-    """A function that runs a command which raises, and returns the exit code."""
-
-    def run(problem):
-        monkeypatch.setattr(DOCTOR, 'run', Mock(side_effect=problem))
-        return main(['doctor'])
-
-    return run
+def test_exit_code_is_that_of_the_subcommand(monkeypatch):
+    monkeypatch.setattr(DOCTOR, 'run', Mock(side_effect=[7, None]))
+    assert (main(['doctor']), main(['doctor'])) == (7, 0)
 
 
 NO_RICH = ModuleNotFoundError("No module named 'rich'", name='rich')
 
 
-@pytest.mark.parametrize(
-    ('problem', 'code', 'message'),
-    [
+def test_an_error_is_one_line(monkeypatch, capsys):
+    for problem, code, message in (
         (ValueError('a:\n  b'), 2, 'a: b'),
         (KeyError('ViT is not in the registry'), 2, 'ViT is not in the registry'),
         (FileNotFoundError(2, 'No such file', 'a.py'), 2, "[Errno 2] No such file: 'a.py'"),
@@ -82,19 +60,17 @@ NO_RICH = ModuleNotFoundError("No module named 'rich'", name='rich')
         (KeyboardInterrupt(), 130, 'interrupted'),
         (KeyboardInterrupt('finished frames are kept'), 130, 'interrupted; finished frames are kept'),
         (NO_RICH, 2, "No module named 'rich'; `vitpose doctor` says what is missing and how to install it"),
-    ],
-)
-def test_an_error_is_one_line(fails, capsys, problem, code, message):
-    assert (fails(problem), *capsys.readouterr()) == (code, '', f'vitpose doctor: {message}\n')
+    ):
+        monkeypatch.setattr(DOCTOR, 'run', Mock(side_effect=problem))
+        assert (main(['doctor']), *capsys.readouterr()) == (code, '', f'vitpose doctor: {message}\n')
 
 
-@pytest.mark.parametrize(
-    'problem', [KeyError('key'), TypeError('a'), RuntimeError('a'), ImportError('a', name='vitpose_mm.gone')]
-)
-def test_a_programming_error_keeps_its_traceback(fails, problem):
-    with pytest.raises(type(problem)) as raised:
-        fails(problem)
-    assert raised.value is problem
+def test_a_programming_error_keeps_its_traceback(monkeypatch):
+    for problem in (KeyError('key'), TypeError('a'), RuntimeError('a'), ImportError('a', name='vitpose_mm.gone')):
+        monkeypatch.setattr(DOCTOR, 'run', Mock(side_effect=problem))
+        with pytest.raises(type(problem)) as raised:
+            main(['doctor'])
+        assert raised.value is problem
 
 
 @pytest.mark.parametrize('words', ['--help', 'models', 'models --json', 'doctor --no-imports'])

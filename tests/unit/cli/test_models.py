@@ -1,5 +1,3 @@
-"""`vitpose models`: the list as a table and as JSON, and what `fetch` says."""
-
 import json
 
 from vitpose.cli.main import main

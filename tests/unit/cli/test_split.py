@@ -1,5 +1,3 @@
-"""`vitpose split`: the files it writes, its output, and its errors."""
-
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,6 @@ CONFIG = Path(__file__).parents[1] / 'checkpoints' / 'three_datasets.py'
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
-    """A checkpoint of a small ViTPose+ model."""
     file = tmp_path_factory.mktemp('split') / 'several.pth'
     init_default_scope('mmpose')
     torch.save(dict(meta={}, state_dict=MODELS.build(Config.fromfile(CONFIG).model).state_dict()), file)
@@ -38,28 +35,25 @@ def test_written_files_and_output(checkpoint, tmp_path, capsys):
     model.load_state_dict(stored['state_dict'], strict=True)
 
 
-@pytest.mark.parametrize('existing', ['mpii.pth', 'mpii.py'])
-def test_existing_files_are_not_overwritten(refuses, checkpoint, tmp_path, existing):
-    file = tmp_path / existing
-    file.write_text('mine')
-    words = (CONFIG, checkpoint, '--dataset', 'mpii', '--out', tmp_path / 'mpii.pth')
-    refuses('split', *words, message=f'{file} already exists: remove it or pass another --out')
-    assert file.read_text() == 'mine'
+def test_existing_files_are_not_overwritten(refuses, checkpoint, tmp_path):
+    for file in (tmp_path / 'mpii.pth', tmp_path / 'mpii.py'):
+        file.write_text('mine')
+        words = (CONFIG, checkpoint, '--dataset', 'mpii', '--out', tmp_path / 'mpii.pth')
+        refuses('split', *words, message=f'{file} already exists: remove it or pass another --out')
+        assert file.read_text() == 'mine'
+        file.unlink()
 
 
-@pytest.mark.parametrize(
-    ('dataset', 'out', 'message'),
-    [
-        ('hand', 'hand.pth', "dataset 'hand' in this config: choose one of"),
-        ('mpii', 'mpii', 'expected a name that ends in .pth'),
-        ('mpii', 'mpii.pth', 'no space left'),
-    ],
-)
-def test_errors_leave_no_files(refuses, checkpoint, tmp_path, monkeypatch, dataset, out, message):
+def test_errors_leave_no_files(refuses, checkpoint, tmp_path, monkeypatch):
     def fail(content, path):
         Path(path).write_bytes(b'half of it')
         raise OSError('no space left')
 
     monkeypatch.setattr(torch, 'save', fail)
-    refuses('split', CONFIG, checkpoint, '--dataset', dataset, '--out', tmp_path / out, message=message)
-    assert list(tmp_path.iterdir()) == []
+    for dataset, out, message in (
+        ('hand', 'hand.pth', "dataset 'hand' in this config: choose one of"),
+        ('mpii', 'mpii', 'expected a name that ends in .pth'),
+        ('mpii', 'mpii.pth', 'no space left'),
+    ):
+        refuses('split', CONFIG, checkpoint, '--dataset', dataset, '--out', tmp_path / out, message=message)
+        assert list(tmp_path.iterdir()) == []

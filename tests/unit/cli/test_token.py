@@ -1,5 +1,3 @@
-"""`vitpose token extract` writes a teacher's knowledge token to a file that a student loads."""
-
 import hashlib
 import re
 

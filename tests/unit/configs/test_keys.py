@@ -1,5 +1,3 @@
-"""No config has a key that is never read."""
-
 import ast
 import inspect
 import re
@@ -148,11 +146,3 @@ def test_misspelt_key_is_found(name: str, path: str) -> None:
     cfg = copy_config(name)
     cfg.merge_from_dict({path: VALUES.get(path, 1)})
     assert list(unknown_keys(cfg.to_dict())) == [path]
-
-
-def test_arguments_follow_kwargs() -> None:
-    """Keyword arguments are followed to the base class that takes them, and no further."""
-    root = type('Root', (), {'__init__': lambda self, deep=0: None})
-    closed = type('Closed', (root,), {'__init__': lambda self, middle=0: None})
-    leaf = type('Leaf', (closed,), {'__init__': lambda self, top=0, **kwargs: None})
-    assert arguments(leaf) == {'top', 'middle'}

@@ -1,5 +1,3 @@
-"""The leaf configs agree with the paper and with MMPose, and are short."""
-
 import re
 from functools import reduce
 from operator import getitem
@@ -26,16 +24,7 @@ PAPER = {
     'large': (1024, 24, 16, 0.80, 0.50),
     'huge': (1280, 32, 16, 0.80, 0.55),
 }
-KEYPOINTS = {
-    'coco': 17,
-    'aic': 14,
-    'mpii': 16,
-    'crowdpose': 14,
-    'ochuman': 17,
-    'ap10k': 17,
-    'apt36k': 17,
-    'humanart': 17,
-}
+KEYPOINTS = dict(coco=17, aic=14, mpii=16, crowdpose=14, ochuman=17, ap10k=17, apt36k=17, humanart=17)
 KEYPOINTS |= {'coco-wholebody': 133, 'coco-wholebody-hand': 21, 'coco-test-dev': 17, 'interhand': 42}
 NAMES = {'humanart': 'Human-Art', 'coco-test-dev': 'coco', 'interhand': 'interhand3d'}  # MMPose's, where different
 OTHERS = ('attention', 'multi_dataset', 'synthetic', 'transfer')
@@ -67,7 +56,6 @@ def transform(dataset: dict, name: str) -> dict:
 
 
 def heads_with_data(cfg: Config) -> list[tuple[dict, list[dict]]]:
-    """Each decoder's config with the configs of its datasets."""
     head = cfg.model.head
     if 'heads' not in head:
         return [(head, datasets(cfg))]
@@ -78,7 +66,6 @@ def heads_with_data(cfg: Config) -> list[tuple[dict, list[dict]]]:
 
 @for_each(POSE)
 def test_sizes_codecs_and_keypoints_agree(leaf):
-    """Input size, heatmap size, codec and number of keypoints are the same everywhere in a config."""
     cfg = read_config(leaf)
     for head, data in heads_with_data(cfg):
         codec = head.decoder
@@ -98,9 +85,8 @@ def test_sizes_codecs_and_keypoints_agree(leaf):
 @for_each(LEAVES)
 def test_file_name_matches_the_config(leaf):
     cfg = read_config(leaf)
-    size, head, data, height, width = re.fullmatch(
-        r'vitpose-([a-z]+)(-simple)?_([a-z0-9-]+)-(\d+)x(\d+)\.py', leaf.name
-    ).groups()
+    name = r'vitpose-([a-z]+)(-simple)?_([a-z0-9-]+)-(\d+)x(\d+)\.py'
+    size, head, data, height, width = re.fullmatch(name, leaf.name).groups()
     dim, depth, heads, _, drop_path = PAPER[size]
     backbone, arch = cfg.model.backbone, SIZES[cfg.model.backbone.arch]
     assert (arch.embed_dim, arch.depth, arch.num_heads, backbone.drop_path_rate) == (dim, depth, heads, drop_path)
@@ -171,15 +157,12 @@ def test_config_is_that_of_mmpose_for_the_same_data(name):
     best = 'default_hooks.checkpoint.save_best default_hooks.checkpoint.rule'
     for path in f'val_evaluator test_evaluator data_mode dataset_type {best}'.split():
         assert at(ours, path) == at(theirs, path), path
-    pipelines = [
-        [
-            (REPLACED.get(step.type, step.type), {} if i == 0 else vars(TRANSFORMS.build(step)))
-            for i, step in enumerate(cfg.train_dataloader.dataset.pipeline)
-            if REPLACED.get(step.type, '') is not None
-        ]
-        for cfg in (ours, theirs)
-    ]
-    assert pipelines[0] == pipelines[1]
+    pipelines = (enumerate(cfg.train_dataloader.dataset.pipeline) for cfg in (ours, theirs))
+    mine, other = ([(i, step, REPLACED.get(step.type, step.type)) for i, step in steps] for steps in pipelines)
+    mine, other = (
+        [(kind, i and vars(TRANSFORMS.build(step))) for i, step, kind in steps if kind] for steps in (mine, other)
+    )
+    assert mine == other
     if 'ViTPose' in SHIPPED[name]:
         assert dict(ours.codec, type=ours.codec.type.removeprefix('Batch')) == theirs.codec
         optimizer = ours.optim_wrapper.optimizer
@@ -213,9 +196,16 @@ def test_no_base_file_shadows_one_of_mmpose():
 
 
 @for_each(ALL)
-def test_leaf_is_short_and_its_loaders_keep_their_workers_and_stack_in_them(leaf):
-    assert len(leaf.read_text().splitlines()) <= (12 if leaf in LEAVES else 30)
-    loaders = {part: read_config(leaf).get(f'{part}_dataloader') for part in ('train', 'val', 'test')}
+def test_leaf_is_short_and_schedule_loaders_and_documented_folder_fit(leaf):
+    cfg, text = read_config(leaf), leaf.read_text()
+    assert len(text.splitlines()) <= (12 if leaf in LEAVES else 30)
+    assert all(f"'{folder}/" in cfg.pretty_text for folder in re.findall(r'vitpose synth --out (\S+)', text))
+    if cfg.get('param_scheduler'):
+        last = cfg.param_scheduler[-1]
+        assert last.by_epoch and last.end == cfg.train_cfg.max_epochs
+        cosine = last.type == 'CosineAnnealingLR' and last.convert_to_iter_based and last.T_max == last.end - last.begin
+        assert cosine or max(last.milestones) < last.end
+    loaders = {part: cfg.get(f'{part}_dataloader') for part in ('train', 'val', 'test')}
     assert any(loaders.values())
     for part, loader in loaders.items():
         if loader:

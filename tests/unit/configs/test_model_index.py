@@ -35,11 +35,8 @@ SOURCES = {
         base-from-large-both_coco-256x192 0.766
     """,
 }
-AP = {
-    f'vitpose-{name}': (float(ap), source)
-    for source, text in SOURCES.items()
-    for name, ap in zip(text.split()[::2], text.split()[1::2], strict=True)
-}
+PAIRS = [(pair, source) for source, text in SOURCES.items() for pair in re.findall(r'(\S+) (\S+)', text)]
+AP = {f'vitpose-{name}': (float(ap), source) for (name, ap), source in PAIRS}
 # The other datasets of ViTPose+: the authors' README. MPII: PCKh.
 PLUS = {
     'small': {'MPII': 0.927, 'AP-10K': 0.714, 'APT-36K': 0.742, 'COCO-WholeBody': 0.544},
@@ -76,21 +73,15 @@ print(convert2df(index)['coco/paper_ap'].to_json())
 
 
 def test_mim_reads_the_index(root):
-    """MIM's reader gives one row per model, with the figure under the marked name.
-
-    This runs in a subprocess: mim imports pip, whose typing_extensions changes `typing` so that parts of torch can
-    no longer be imported.
-    """
-    done = subprocess.run(
-        [sys.executable, '-c', READ_WITH_MIM, str(root / 'model-index.yml')], capture_output=True, text=True, check=True
-    )
+    # in a subprocess: mim imports pip, which changes `typing` so that parts of torch can no longer be imported
+    command = [sys.executable, '-c', READ_WITH_MIM, root / 'model-index.yml']
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     rows = json.loads(done.stdout.splitlines()[-1])
     assert {name: ap for name, ap in rows.items() if ap is not None} == {name: ap for name, (ap, _) in AP.items()}
     assert rows.keys() - AP.keys() == {model.name for model in read_catalogue()}
 
 
 def test_readme_has_the_figures_of_mmpose(root):
-    """MMPose's AP of both decoders per size, from its own metafile."""
     file = Path(mmpose.__file__).parent / '.mim/configs/body_2d_keypoint/topdown_heatmap/coco/vitpose_coco.yml'
     ap = {
         re.search('ViTPose-([a-z-]+)_', model.name)[1]: f'{100 * model.results[0].metrics["AP"]:.1f}'
@@ -107,8 +98,7 @@ def test_tables_list_every_leaf_once(root):
             if '[-simple]' in row[1]:
                 rows += [(row[1].replace('[-simple]', head), row[i]) for head, i in (('', 2), ('-simple', 3))]
             else:
-                sizes = PLUS if 'SIZE' in row[1] else ['']
-                rows += [(row[1].replace('SIZE', size), row[2]) for size in sizes]
+                rows += [(row[1].replace('SIZE', size), row[2]) for size in (PLUS if 'SIZE' in row[1] else [''])]
     listed = dict(rows)
     assert len(listed) == len(rows)
     leaves = [p.relative_to(root / 'configs').with_suffix('') for p in (root / 'configs').glob('[!_]*/*.py')]

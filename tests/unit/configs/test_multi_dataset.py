@@ -1,5 +1,3 @@
-"""Multi-dataset configs: the numbers of the paper, and each dataset as in its own config."""
-
 import re
 
 import pytest
@@ -14,23 +12,14 @@ EXPERT_DIM = dict(small=96, base=192, large=256, huge=320)
 #        width, layer decay, drop path
 SIZES = dict(small=(384, 0.8, 0.1), base=(768, 0.75, 0.3), large=(1024, 0.8, 0.5), huge=(1280, 0.8, 0.55))
 SETS = {'coco-aic': 2, 'coco-aic-mpii': 3, 'six-sets': 6}
-NAMES = (
-    'base_coco-aic base_coco-aic-mpii large_coco-aic-mpii huge_coco-aic-mpii '
-    'plus-small_six-sets plus-base_six-sets plus-large_six-sets plus-huge_six-sets'
-).split()
+NAMES = ['base_coco-aic', *(f'{size}_coco-aic-mpii' for size in ('base', 'large', 'huge'))]
+NAMES += [f'plus-{size}_six-sets' for size in SIZES]
 FULL = [f'vitpose-{name}-256x192' for name in NAMES]
-SMOKE_TEST = {
-    f'vitpose-{name}_synthetic-128x96': f'vitpose-{name.replace("mini", "base")}-256x192'
-    for name in ('mini_coco-aic', 'mini_coco-aic-mpii', 'plus-mini_six-sets')
-}
+SMALL = ('mini_coco-aic', 'mini_coco-aic-mpii', 'plus-mini_six-sets')
+SMOKE_TEST = {f'vitpose-{s}_synthetic-128x96': f'vitpose-{s.replace("mini", "base")}-256x192' for s in SMALL}
 # The config for one dataset alone. APT-36K has none.
-ALONE = dict(
-    coco='coco/vitpose-base_coco',
-    aic='aic/vitpose-base_aic',
-    mpii='mpii/vitpose-base_mpii',
-    ap10k='ap10k/vitpose-base_ap10k',
-    coco_wholebody='wholebody/vitpose-base_coco-wholebody',
-)
+ALONE = {name: f'{name}/vitpose-base_{name}' for name in ('coco', 'aic', 'mpii', 'ap10k')}
+ALONE |= dict(coco_wholebody='wholebody/vitpose-base_coco-wholebody')
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 

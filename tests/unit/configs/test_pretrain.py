@@ -1,5 +1,3 @@
-"""The configs of pre-training follow MAE, build at full size, and train for one step with a narrow model."""
-
 import numpy as np
 import torch
 from mmengine.optim import build_optim_wrapper

@@ -1,5 +1,3 @@
-"""Configs and commands in the pages: docs/training.md, configs/README.md and every `vitpose synth`."""
-
 import re
 
 import pytest

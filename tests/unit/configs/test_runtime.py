@@ -1,5 +1,3 @@
-"""A user's hooks are added to those of the shipped runtime, and the precision is one option."""
-
 import re
 
 import pytest

@@ -41,7 +41,6 @@ def annotation(number: int, box: tuple, body: int) -> dict:
 
 
 def write_files(dataset: dict, folder: Path) -> dict:
-    """Write files for a dataset to a folder and return the dataset's config with their paths."""
     meta = read_metainfo(dataset)
     number = meta['num_keypoints']
     body = {133: 17, 21: 17}.get(number, number)
@@ -52,10 +51,8 @@ def write_files(dataset: dict, folder: Path) -> dict:
     if meta['dataset_name'] == 'mpii':
         points = [np.reshape(person['keypoints'], (-1, 3)) for person in people]
         common = dict(image='000001.png', joints_vis=[1] * number)
-        content = [
-            common | dict(center=[x + w / 2, y + h / 2], scale=h / 200, joints=p[:, :2].tolist())
-            for (x, y, w, h), p in zip(BOXES, points, strict=True)
-        ]
+        places = [dict(center=[x + w / 2, y + h / 2], scale=h / 200) for x, y, w, h in BOXES]
+        content = [common | place | dict(joints=p[:, :2].tolist()) for place, p in zip(places, points, strict=True)]
     if meta['dataset_name'] == 'interhand3d':
         return write_hands(dataset, content, folder)
     detections = [dict(image_id=1, category_id=1, bbox=box, score=0.9) for box in BOXES]
@@ -150,11 +147,10 @@ def small_config(leaf: Path, tmp_path: Path) -> Config:
         loader = cfg[f'{name}_dataloader']
         if loader is not None:
             loader.update(batch_size=2 * len(heads(cfg.model)), num_workers=0, persistent_workers=False)
-            if loader.dataset.type == 'TeacherCacheDataset':
-                write_data(loader.dataset, cfg.val_evaluator, tmp_path)
+            cached = loader.dataset.type == 'TeacherCacheDataset'
+            write_data(loader.dataset if cached else loader, cfg.val_evaluator, tmp_path)
+            if cached:
                 loader.dataset.cache = write_cache(loader.dataset.dataset, model.head, tmp_path)
-            else:
-                write_data(loader, cfg.val_evaluator, tmp_path)
     torch.manual_seed(0)
     return cfg
 

@@ -1,5 +1,3 @@
-"""Measuring time and memory in a subprocess."""
-
 import multiprocessing
 import os
 

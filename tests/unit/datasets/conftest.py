@@ -1,5 +1,3 @@
-"""Small files in COCO format, for datasets with any number of keypoints."""
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

@@ -1,5 +1,3 @@
-"""The checked datasets read good files as MMPose does."""
-
 import pickle
 
 import mmpose.datasets
@@ -41,8 +39,7 @@ def test_real_data_is_read_as_by_mmpose(kind, photographs):
 
 def test_real_detections_are_accepted(photographs):
     data = dict(data_root=str(photographs / 'coco'), ann_file='test_coco.json', test_mode=True)
-    boxes = str(photographs / 'coco' / 'test_coco_det_AP_H_56.json')
-    assert len(build('CocoDataset', bbox_file=boxes, **data)) == 118
+    assert len(build('CocoDataset', bbox_file=str(photographs / 'coco' / 'test_coco_det_AP_H_56.json'), **data)) == 118
 
 
 @pytest.mark.parametrize('name', (*NAMES, 'APT36KDataset'))

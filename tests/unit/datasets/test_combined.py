@@ -68,10 +68,8 @@ def test_in_test_mode(coco, aic):
 def test_ratios(coco, aic):
     whole = combine(coco, aic, sample_ratio_factor=[0.4, 2])
     assert whole.lens == [2, 6] and len(whole) == 8
-    names = [whole[i]['data_samples'].metainfo['dataset_name'] for i in range(8)]
-    assert names == ['coco'] * 2 + ['aic'] * 6
-    drawn = {whole[i]['data_samples'].metainfo['id'] for _ in range(20) for i in range(2)}
-    assert drawn == {1, 2, 3, 4, 5}
+    assert [whole[i]['data_samples'].metainfo['dataset_name'] for i in range(8)] == ['coco'] * 2 + ['aic'] * 6
+    assert {whole[i]['data_samples'].metainfo['id'] for _ in range(20) for i in range(2)} == {1, 2, 3, 4, 5}
     assert combine(coco, aic, sample_ratio_factor=[1, 0]).lens == [5, 0]
 
 

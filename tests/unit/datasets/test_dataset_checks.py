@@ -1,5 +1,6 @@
 """Missing files, bad boxes and bad keypoints give a clear error or a logged count; none is skipped silently."""
 
+import itertools
 import json
 import re
 
@@ -54,9 +55,8 @@ def test_bad_box(name, fault, options, tmp_path, logged):
     """It is skipped and counted in training, and on request in a test, where it is otherwise an error."""
     box, message = BAD_BOXES[fault]
     data = write(tmp_path, [person(11), person(12, box), person(13)])
-    hands, kept, skipped, where = (
-        (2, [0, 1, 4, 5], '2, 3', 'hand 2') if name == HAND else (1, [11, 13], 12, 'annotation 12')
-    )
+    of_hand, of_person = (2, [0, 1, 4, 5], '2, 3', 'hand 2'), (1, [11, 13], 12, 'annotation 12')
+    hands, kept, skipped, where = of_hand if name == HAND else of_person
     assert ids_of(build(name, **options, **data)) == kept
     assert logged().count('skipped') == 1 and f'skipped {hands} of {3 * hands} instances' in logged()
     assert logged().rstrip().endswith(f'ids {skipped}')
@@ -140,19 +140,14 @@ def test_mpii_keypoint_not_finite(tmp_path):
         build('MpiiDataset', **write_mpii(tmp_path, joints=joints))
 
 
-@pytest.mark.parametrize('test_mode', [False, True])
-@pytest.mark.parametrize('people', [[], [person(1, iscrowd=1)]])
-def test_no_instance_left(people, test_mode, tmp_path):
-    with pytest.raises(ValueError, match=r'no instance is left of .*annotations\.json'):
-        build('CocoDataset', test_mode=test_mode, **write(tmp_path, people))
-
-
-@pytest.mark.parametrize(('box', 'options'), [((10, 8, 0, 0), DROP), ((10, 8, 20, 30), dict(bbox_score_thr=0.9))])
-def test_no_detection_left(box, options, tmp_path):
-    with pytest.raises(
-        ValueError, match=rf'no instance is left of .*boxes\.json \({re.escape(f"filter_cfg={options}")}'
-    ):
-        build('CocoDataset', filter_cfg=options, **detections(tmp_path, box))
+def test_no_instance_or_detection_left(tmp_path):
+    for people, test_mode in itertools.product(([], [person(1, iscrowd=1)]), (False, True)):
+        with pytest.raises(ValueError, match=r'no instance is left of .*annotations\.json'):
+            build('CocoDataset', test_mode=test_mode, **write(tmp_path, people))
+    for box, options in (((10, 8, 0, 0), DROP), ((10, 8, 20, 30), dict(bbox_score_thr=0.9))):
+        message = rf'no instance is left of .*boxes\.json \({re.escape(f"filter_cfg={options}")}'
+        with pytest.raises(ValueError, match=message):
+            build('CocoDataset', filter_cfg=options, **detections(tmp_path, box))
 
 
 def test_other_missing_file_is_not_called_an_image(tmp_path):

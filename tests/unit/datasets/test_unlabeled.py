@@ -1,5 +1,3 @@
-"""Images without labels: boxes, whole images, folders."""
-
 import json
 import shutil
 
@@ -81,14 +79,3 @@ def test_bad_sources_are_refused(tmp_path):
         build(str(tmp_path))
     with pytest.raises(ValueError, match="'NoDataset' is not registered"):
         build(dict(type='NoDataset'))
-
-
-def test_a_broken_image_is_named(coco_files, tmp_path):
-    dataset = build(dict(type='CheckedCocoDataset', **coco_files('a', 1, 17)))
-    image = tmp_path / 'a/one.jpg'
-    image.write_bytes(image.read_bytes()[:300])
-    with pytest.raises(ValueError, match='one.jpg'):
-        dataset[0]
-    image.unlink()
-    with pytest.raises(FileNotFoundError):
-        dataset[0]

@@ -32,7 +32,6 @@ def person(ann_id, box=(10, 8, 20, 30), **changes):
 
 
 def write(folder, annotations, images=('one.jpg',)):
-    """Write a COCO file and its images; return the dataset's arguments."""
     folder.mkdir(exist_ok=True)
     for name in images:
         cv2.imwrite(str(folder / name), np.full((HEIGHT, WIDTH, 3), 99, np.uint8))
@@ -42,8 +41,7 @@ def write(folder, annotations, images=('one.jpg',)):
 
 def several(folder, number=6):
     """A COCO file of images '0.jpg', '1.jpg', ... with one person each; return the dataset's arguments."""
-    people = [person(i, image_id=i) for i in range(1, number + 1)]
-    return write(folder, people, [f'{i}.jpg' for i in range(number)])
+    return write(folder, [person(i + 1, image_id=i + 1) for i in range(number)], [f'{i}.jpg' for i in range(number)])
 
 
 def write_mpii(folder, **changes):

@@ -1,5 +1,3 @@
-"""The gallery of the demo."""
-
 import numpy as np
 import pytest
 

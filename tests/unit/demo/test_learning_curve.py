@@ -1,5 +1,3 @@
-"""The demo's learning curve."""
-
 import cv2
 import pytest
 

@@ -1,5 +1,3 @@
-"""Links of the documentation site that lead out of docs/."""
-
 import importlib.util
 from types import SimpleNamespace
 
@@ -17,13 +15,11 @@ def hooks(root):
     return module
 
 
-@pytest.mark.parametrize(
-    ('address', 'link'),
-    [('https://host/owner/name/', '[tests](https://host/owner/name/blob/main/tests/conftest.py#L1)'), ('', 'tests')],
-)
-def test_links_to_the_repository_are_rewritten(hooks, address, link):
-    text = hooks.on_page_markdown(TEXT, page=PAGE, config=SimpleNamespace(repo_url=address), files=None)
-    assert text == TEXT.replace('[tests](../../tests/conftest.py#L1)', link)
+def test_links_to_the_repository_are_rewritten(hooks):
+    rewritten = '[tests](https://host/owner/name/blob/main/tests/conftest.py#L1)'
+    for address, link in (('https://host/owner/name/', rewritten), ('', 'tests')):
+        text = hooks.on_page_markdown(TEXT, page=PAGE, config=SimpleNamespace(repo_url=address), files=None)
+        assert text == TEXT.replace('[tests](../../tests/conftest.py#L1)', link)
 
 
 def test_sources_are_copied_beside_the_pages(hooks, tmp_path):

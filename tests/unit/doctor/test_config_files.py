@@ -1,5 +1,3 @@
-"""`vitpose doctor CONFIG` checks that the files named in a config exist."""
-
 from pathlib import Path
 
 import pytest
@@ -40,8 +38,7 @@ def doctor(tmp_path, monkeypatch, capsys):
     Path('config.py').write_text(CONFIG)
 
     def run(*arguments):
-        code = main(['doctor', 'config.py', *arguments])
-        return code, capsys.readouterr().out.splitlines()
+        return main(['doctor', 'config.py', *arguments]), capsys.readouterr().out.splitlines()
 
     return run
 
@@ -72,15 +69,3 @@ def test_existing_files_are_not_listed(doctor, capsys):
     Path('config.py').write_text('model = 1 / 0')
     assert main(['doctor', 'config.py']) == 2
     assert 'vitpose doctor: config.py: ZeroDivisionError' in capsys.readouterr().err
-
-
-def test_leaf_config_lists_its_data(root, tmp_path, monkeypatch, capsys):
-    """A leaf config in an empty folder, then with the files that the output lists."""
-    monkeypatch.chdir(tmp_path)
-    leaf = str(root / 'configs/coco/vitpose-base_coco-256x192.py')
-    assert main(['doctor', leaf]) == 1
-    paths = [Path(line.split(' is missing')[0]) for line in capsys.readouterr().out.splitlines()]
-    assert len(paths) == 5 and all(path.parts[:2] == ('data', 'coco') for path in paths)
-    for path in paths:
-        path.mkdir(parents=True)
-    assert main(['doctor', leaf]) == 0

@@ -1,16 +1,11 @@
-"""Combinations of packages that are known to fail."""
-
-import pytest
-
 from vitpose.doctor import stack
 from vitpose.doctor.known_bad import find_known_bad, lacks_ops
 
 from .tested_stack import GOOD, PINS
 
 
-@pytest.mark.parametrize(
-    ('changes', 'wheel', 'words'),
-    [
+def test_combinations():
+    for changes, wheel, words in (
         ({'mmengine': '0.10.7'}, False, ['mmengine 0.10.7 with torch 2.14.1', 'resumed']),
         ({}, True, ['xtcocotools 1.14.3 with numpy 2.2.6', '--no-binary xtcocotools']),
         ({'mmdet': '3.3.0'}, False, ['mmdet 3.3.0 with onedl-mmcv 2.3.6', 'refuses']),
@@ -20,17 +15,15 @@ from .tested_stack import GOOD, PINS
         ({'onedl-mim': '0.4.0'}, False, ['onedl-mim', 'openmim==0.3.9']),
         ({'mmcv-lite': '2.1.0'}, False, ['mmcv-lite', 'no compiled ops']),
         ({'mmcv': '2.1.0'}, False, ['onedl-mmcv and mmcv', 'pip uninstall -y onedl-mmcv mmcv']),
-        # none
+        # these work
         ({}, False, []),
         ({'numpy': '1.26.4'}, True, []),
         ({'transformers': '4.57.6'}, False, []),
         ({'transformers': '5.0.0', 'onedl-mmpretrain': ''}, False, []),
-    ],
-)
-def test_combinations(changes, wheel, words):
-    versions = {name: version for name, version in {**GOOD, **changes}.items() if version}
-    lines = [' '.join(problem) for problem in find_known_bad(versions, PINS, wheel, no_ops=False)]
-    assert any(all(word in line for word in words) for line in lines) if words else lines == []
+    ):
+        versions = {name: version for name, version in {**GOOD, **changes}.items() if version}
+        lines = [' '.join(problem) for problem in find_known_bad(versions, PINS, wheel, no_ops=False)]
+        assert any(all(word in line for word in words) for line in lines) if words else lines == [], changes
 
 
 def test_legacy_stack_and_mmcv_without_ops():

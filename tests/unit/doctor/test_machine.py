@@ -1,5 +1,3 @@
-"""Requirements for installing the stack: disk space, compilers, headers and memory."""
-
 import os
 import shutil
 import sysconfig
@@ -12,7 +10,6 @@ from vitpose.doctor import machine
 
 @pytest.fixture
 def problems(monkeypatch):
-    """A function that returns the problems of a machine with enough disk space, as lines."""
     monkeypatch.setattr(shutil, 'disk_usage', lambda path: SimpleNamespace(free=50 * 2**30))
     for name in ('CC', 'CXX'):
         monkeypatch.delenv(name, raising=False)

@@ -1,5 +1,3 @@
-"""The installed packages and the tested stacks."""
-
 import subprocess
 
 from vitpose.doctor import stack

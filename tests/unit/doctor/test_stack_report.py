@@ -25,14 +25,12 @@ def doctor(monkeypatch, capsys):
         monkeypatch.setattr(stack_report, 'is_published_wheel', lambda name: False)
         monkeypatch.setattr(stack_report, 'lacks_ops', lambda: False)
         monkeypatch.setattr(stack_report, 'find_import_errors', lambda names: dict(errors))
-        code = main(['doctor'])
-        return code, capsys.readouterr().out
+        return main(['doctor']), capsys.readouterr().out
 
     return run
 
 
 def test_doctor_works_without_installed_packages(root):
-    """It does not crash without site-packages, that is, without torch, mmpose and rich."""
     code = f'import sys; sys.path.insert(0, {str(root)!r}); sys.argv = ["vitpose", "doctor"]\n'
     code += 'from vitpose.cli.main import main; sys.exit(main())'
     done = subprocess.run([sys.executable, '-I', '-S', '-c', code], capture_output=True, text=True)

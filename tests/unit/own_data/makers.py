@@ -12,7 +12,6 @@ LINKS = [(0, 1), (0, 2), (0, 3)]
 
 
 def read(path, **options):
-    """The only dataset of some annotations."""
     (annotations,) = read_annotations(path, **options)
     return annotations
 
@@ -33,7 +32,6 @@ def keypoints(i=0):
 
 
 def coco(count=12, names=NAMES, name='frame {}.png'):
-    """The content of a COCO file with one instance per image."""
     images = [dict(id=i + 1, file_name=name.format(i), width=80, height=60) for i in range(count)]
     points = [keypoints(i)[: len(names)].ravel().tolist() for i in range(count)]
     common = dict(category_id=1, bbox=[2, 4, 34, 42])
@@ -43,7 +41,6 @@ def coco(count=12, names=NAMES, name='frame {}.png'):
 
 
 def write_coco(folder, content=None, file='mice.json'):
-    """A COCO file and its images in a folder."""
     content = content or coco()
     for i, image in enumerate(content['images']):
         write_image(folder / image['file_name'], i)
@@ -56,8 +53,7 @@ def write_yolo(folder, shape=(4, 3), count=6, **extra):
     for split, number in (('train', count), ('val', 2)):
         for i in range(number):
             write_image(folder / f'images/{split}/{split}{i}.png', i + 100 * (split == 'val'))
-            points = keypoints(i) / (80, 60, 1)
-            numbers = [0, 19 / 80, 25 / 60, 34 / 80, 42 / 60, *points[:, : shape[1]].ravel()]
+            numbers = [0, 19 / 80, 25 / 60, 34 / 80, 42 / 60, *(keypoints(i) / (80, 60, 1))[:, : shape[1]].ravel()]
             label = folder / f'labels/{split}/{split}{i}.txt'
             label.parent.mkdir(parents=True, exist_ok=True)
             label.write_text(' '.join(f'{value:.8g}' for value in numbers) + '\n')

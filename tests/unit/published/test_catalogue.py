@@ -1,5 +1,3 @@
-"""The list of published checkpoints: its configs exist and have the model of the file; names are unique."""
-
 from pathlib import Path
 from urllib.parse import urlsplit
 

@@ -59,10 +59,8 @@ def test_the_hash_in_a_pointer_is_checked(served, tmp_path):
     file, digest = download(hub, tmp_path / 'out')
     assert (file.name, file.read_bytes(), digest) == ('vitpose-base.safetensors', CONTENT, SHA)
     file.unlink()
-    for content, message in (
-        (text.replace(SHA, 64 * 'a'), 'corrupted during download'),
-        ('<html>', 'expected a Git LFS pointer'),
-    ):
+    wrong = text.replace(SHA, 64 * 'a')
+    for content, message in ((wrong, 'corrupted during download'), ('<html>', 'expected a Git LFS pointer')):
         pointer.write_text(content)
         with pytest.raises(DownloadError, match=message):
             download(hub, tmp_path / 'out')

@@ -1,5 +1,3 @@
-"""Running a command with a log file."""
-
 import os
 import sys
 import time

@@ -1,5 +1,3 @@
-"""The table with a run's results."""
-
 import re
 
 import torch

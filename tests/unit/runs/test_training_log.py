@@ -1,5 +1,3 @@
-"""Reading MMEngine's log files."""
-
 import json
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""Figures on a gray canvas, and their keypoints by name."""
-
 import numpy as np
 
 from vitpose.synthetic.bodies.skeleton import rotation

@@ -35,7 +35,6 @@ def drawn(kind: str) -> list[dict]:
 
 @pytest.fixture(scope='module')
 def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-
     @cache
     def write(kind: str) -> Path:
         out = tmp_path_factory.mktemp(kind) / 'data'

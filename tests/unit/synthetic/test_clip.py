@@ -1,5 +1,3 @@
-"""A rendered video: the same for a seed, and people who walk across and past each other."""
-
 import numpy as np
 
 from vitpose.synthetic.clip import render_clip
@@ -22,8 +20,7 @@ def test_people_walk_past_each_other():
     moved = {number: path[-1] - path[0] for number, path in left.items()}
     assert moved[1] > 40 and moved[2] < -40 and moved[3] > 40
     assert left[1][0] < left[2][0] and left[1][-1] > left[2][-1]
-    steps = np.abs(np.diff(left[3]))
-    assert steps.max() < 12  # nobody jumps
+    assert np.abs(np.diff(left[3])).max() < 12  # nobody jumps
 
 
 def test_frames_are_drawn_afresh():

@@ -1,5 +1,3 @@
-"""Animals, fingers and faces are drawn where their keypoints are."""
-
 from dataclasses import replace
 
 import cv2

@@ -62,17 +62,3 @@ def test_overwrite(tmp_path: Path) -> None:
     write_dataset(out, small(1, 0), workers=0, overwrite=True)
     assert sorted(path.name for path in out.iterdir()) == ['annotations', 'train', 'val']
     assert [path.name for path in tmp_path.iterdir()] == ['data']
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'message'),
-    [
-        (dict(train=-1), 'train is -1'),
-        (dict(train=0, val=0), 'at least one image'),
-        (dict(seed=-3), 'seed is -3'),
-        (dict(width=8), 'width is 8'),
-    ],
-)
-def test_bad_recipe(arguments: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        RenderSettings(**{'train': 1, 'val': 1} | arguments)

@@ -1,5 +1,3 @@
-"""A backend of logs and pictures that survives a file system that refuses files."""
-
 import re
 
 import numpy as np

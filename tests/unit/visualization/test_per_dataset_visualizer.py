@@ -1,5 +1,3 @@
-"""Samples with different keypoints are drawn in the colors and skeletons of their datasets."""
-
 import numpy as np
 import pytest
 from mmengine.structures import InstanceData
@@ -25,8 +23,7 @@ def draw(visualizer, name):
     xy = np.stack([20 * np.arange(1, keypoints + 1), np.full(keypoints, 20)], axis=1).astype(np.float32)
     sample = PoseDataSample(metainfo=dict(dataset_name=name))
     sample.pred_instances = InstanceData(keypoints=xy[None], keypoints_visible=np.ones((1, keypoints)))
-    image = np.zeros((40, 400, 3), np.uint8)
-    return visualizer.add_datasample('one', image, sample, draw_gt=False), xy.astype(int)
+    return visualizer.add_datasample('one', np.zeros((40, 400, 3), np.uint8), sample, draw_gt=False), xy.astype(int)
 
 
 @pytest.mark.parametrize('names', [('coco', 'aic', 'coco'), ('aic',)])

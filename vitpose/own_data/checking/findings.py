@@ -9,7 +9,7 @@ import numpy as np
 
 from ..annotations import Instance, Photo
 from ..deriving.instance_boxes import find_box
-from .image_files import MISSING, ImageFile
+from .checked_images import MISSING, ImageFile
 
 NAMES_SHOWN = 3  # per finding
 MIN_AGREEING_SHARE = 0.3  # of the instances in which a pair agrees with the other pairs; below, it looks swapped

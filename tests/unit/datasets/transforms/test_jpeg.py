@@ -1,8 +1,5 @@
-"""Sizes from JPEG headers, and the reduction that a crop allows."""
-
 import cv2
 import numpy as np
-import pytest
 
 from vitpose_mm.datasets.transforms.image_file import decode_image
 from vitpose_mm.datasets.transforms.jpeg import affine_scale, jpeg_size, reduced_to_full_matrix, reduction_factor
@@ -12,20 +9,16 @@ def encoded(height, width, extension='.jpg'):
     return cv2.imencode(extension, np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8))[1].tobytes()
 
 
-@pytest.mark.parametrize('size', [(1, 1), (7, 300), (480, 640)])
-def test_size(size):
-    assert jpeg_size(encoded(*size)) == size
-
-
-def test_other_formats_and_damaged_headers():
+def test_sizes_other_formats_and_damaged_headers():
+    for size in ((1, 1), (7, 300), (480, 640)):
+        assert jpeg_size(encoded(*size)) == size
     whole = encoded(40, 50)
     start = whole.index(b'\xff\xc0')
     assert jpeg_size(encoded(9, 9, '.png')) is None and jpeg_size(b'') is None
     for end in range(2, start + 9):  # cut anywhere before the size
         assert jpeg_size(whole[:end]) is None
     assert jpeg_size(b'\xff\xd8' + b'\xff\xe0\x00\x00' * 50) is None
-    zero = whole[: start + 5] + b'\0\0' + whole[start + 7 :]
-    assert jpeg_size(zero) is None
+    assert jpeg_size(whole[: start + 5] + b'\0\0' + whole[start + 7 :]) is None
     assert jpeg_size(whole[:2] + b'\xff\xff\xff' + whole[3:]) == (40, 50)  # filling before a marker
     random = np.random.default_rng(1)
     for _ in range(300):
@@ -35,11 +28,9 @@ def test_other_formats_and_damaged_headers():
         assert size is None or min(size) > 0
 
 
-@pytest.mark.parametrize(
-    ('scale', 'factor'), [(2, 1), (1, 1), (0.51, 1), (0.5, 2), (0.26, 2), (0.25, 4), (0.125, 8), (0.01, 8)]
-)
-def test_reduction_never_enlarges(scale, factor):
-    assert reduction_factor(scale) == factor
+def test_reduction_never_enlarges():
+    scales = (2, 1, 0.51, 0.5, 0.26, 0.25, 0.125, 0.01)
+    assert [reduction_factor(scale) for scale in scales] == [1, 1, 1, 2, 2, 4, 8, 8]
 
 
 def test_reduced_pixels_lie_where_their_average_lies():

@@ -1,5 +1,3 @@
-"""The random crop of pre-training."""
-
 import re
 
 import numpy as np
@@ -15,7 +13,6 @@ EXACT = dict(scale=(1, 1), ratio=(1, 1), flip=0)
 
 
 def crops(count=200, box=None, image=PLANE, **options):
-    """Crops of an image, with seeds 0, 1, ..."""
     crop = TRANSFORMS.build(dict(type='PretrainCrop', **{'input_size': (48, 64), **options}))
     for seed in range(count):
         np.random.seed(seed)

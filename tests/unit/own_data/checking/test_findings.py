@@ -1,5 +1,3 @@
-"""Each fault is found, counted and named; a good dataset has none."""
-
 from pathlib import Path
 
 import cv2
@@ -9,8 +7,8 @@ from PIL import Image
 
 from tests.unit.own_data import makers
 from vitpose.own_data.annotations import Instance, Photo
+from vitpose.own_data.checking.checked_images import ImageFile, read_files
 from vitpose.own_data.checking.findings import find_data_problems
-from vitpose.own_data.checking.image_files import ImageFile, read_files
 
 
 @pytest.fixture
@@ -22,7 +20,6 @@ def photos(tmp_path):
 
 
 def find(photos):
-    """The places of each problem, by text."""
     parts, files = {'train': photos[:9], 'val': photos[9:]}, read_files([photo.path for photo in photos])
     findings = find_data_problems(parts, (0, 2, 1, 3), makers.NAMES, files)
     assert findings == sorted(findings, key=lambda finding: -finding.serious)
@@ -55,22 +52,20 @@ def test_images(photos):
     }
 
 
-@pytest.mark.parametrize(
-    ('change', 'what'),
-    [
-        (lambda row: row.keypoints.__setitem__((0, 0), 80.0), 'instances have keypoints outside the image'),
-        (lambda row: row.keypoints.__setitem__((0, 0), np.nan), 'instances have keypoints that are NaN or infinite'),
-        (lambda row: row.keypoints.fill(0), 'instances have no labeled keypoint'),
-        (lambda row: setattr(row, 'box', (2, 4, 0, 42)), 'instances have a box without area'),
-        (lambda row: setattr(row, 'box', (90, 4, 9, 9)), 'instances have a box outside the image'),
-        (lambda row: setattr(row, 'box', (0, 0, 5, 5)), 'instances have keypoints far outside their box'),
-    ],
-)
-def test_faults_of_instances(photos, change, what):
-    change(photos[3].instances[0])
-    places = find(photos)
-    assert places.pop(what) == ['row 3']
-    assert set(places) <= {'instances have keypoints far outside their box'}
+def test_faults_of_instances(photos):
+    for change, what in (
+        (lambda row: row.keypoints.__setitem__((0, 0), 80.0), 'keypoints outside the image'),
+        (lambda row: row.keypoints.__setitem__((0, 0), np.nan), 'keypoints that are NaN or infinite'),
+        (lambda row: row.keypoints.fill(0), 'no labeled keypoint'),
+        (lambda row: setattr(row, 'box', (2, 4, 0, 42)), 'a box without area'),
+        (lambda row: setattr(row, 'box', (90, 4, 9, 9)), 'a box outside the image'),
+        (lambda row: setattr(row, 'box', (0, 0, 5, 5)), 'keypoints far outside their box'),
+    ):
+        photos[3].instances[:] = [Instance(makers.keypoints(3), 'row 3', (2, 4, 34, 42))]
+        change(photos[3].instances[0])
+        places = find(photos)
+        assert places.pop(f'instances have {what}') == ['row 3']
+        assert set(places) <= {'instances have keypoints far outside their box'}
 
 
 def test_a_swapped_pair_is_found():

@@ -1,5 +1,3 @@
-"""The recipe by the number of instances and the initial weights."""
-
 from pathlib import Path
 
 import pytest

@@ -1,5 +1,3 @@
-"""Unknown formats, and images that are not there, are refused."""
-
 import pytest
 
 from tests.unit.own_data import makers

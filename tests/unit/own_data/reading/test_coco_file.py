@@ -17,10 +17,8 @@ def test_splits_are_told_by_names_and_images_are_looked_for_below_a_folder(tmp_p
     for split in ('train', 'valid'):
         file = makers.write_coco(tmp_path / 'pictures' / split, file='_annotations.coco.json')
         (tmp_path / f'annotations/{split}.json').write_text(file.read_text())
-    for photos in (
-        read(tmp_path / 'pictures').photos,
-        read(tmp_path / 'annotations', images=tmp_path / 'pictures').photos,
-    ):
+    pictures = tmp_path / 'pictures'
+    for photos in (read(pictures).photos, read(tmp_path / 'annotations', images=pictures).photos):
         assert [photo.split for photo in photos] == ['train'] * 12 + ['val'] * 12
         assert photos[12].path == tmp_path / 'pictures/valid/frame 0.png'
 

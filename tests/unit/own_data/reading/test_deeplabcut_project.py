@@ -1,5 +1,3 @@
-"""DeepLabCut projects: keypoints and videos; projects with errors are refused with where and why."""
-
 import re
 
 import numpy as np
@@ -33,23 +31,17 @@ def test_one_csv_of_lightning_pose(tmp_path):
     assert read(project / 'CollectedData.csv').count == 6
 
 
-@pytest.mark.parametrize(
-    ('old', 'new', 'message'),
-    [
+def test_bad_deeplabcut_projects(tmp_path):
+    file = makers.write_deeplabcut(tmp_path) / 'labeled-data/b/CollectedData_me.csv'
+    text = file.read_text()
+    for old, new, message in (
         ('tail', 'paw', r"b/CollectedData_me.csv: bodyparts .*'paw'.* but .*a/Coll.* has .*'tail'"),
         ('bodyparts', 'individuals', 'it annotates several animals|header rows'),
         ('(?s).+', 'nonsense', 'not a DeepLabCut table|header rows'),
-    ],
-)
-def test_bad_deeplabcut_projects(old, new, message, tmp_path):
-    file = makers.write_deeplabcut(tmp_path) / 'labeled-data/b/CollectedData_me.csv'
-    file.write_text(re.sub(old, new, file.read_text()))
-    with pytest.raises(ValueError, match=message):
-        read(tmp_path)
-
-
-def test_h5_files_are_not_read(tmp_path):
-    file = makers.write_deeplabcut(tmp_path) / 'labeled-data/b/CollectedData_me.csv'
+    ):
+        file.write_text(re.sub(old, new, text))
+        with pytest.raises(ValueError, match=message):
+            read(tmp_path)
     alone = file.rename(file.with_suffix('.h5'))
     with pytest.raises(ValueError, match=r'labeled-data/b: a .h5 without the .csv .* can run code'):
         read(tmp_path)

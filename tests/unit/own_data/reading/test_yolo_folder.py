@@ -1,5 +1,3 @@
-"""YOLO-pose folders: keypoints and names; folders with errors are refused with where and why."""
-
 import numpy as np
 import pytest
 
@@ -23,32 +21,21 @@ def test_yolo_without_visibility_and_names(tmp_path):
     assert annotations.photos[2].instances[0].keypoints[:, 2].tolist() == [2, 0, 2, 2]
 
 
-@pytest.mark.parametrize(
-    ('name', 'old', 'new', 'message'),
-    [
-        (
-            'labels/train/train0.txt',
-            '0.2375',
-            '19',
-            r'train0.txt, line 1: 19: expected values from 0 to 1, as fractions',
-        ),
-        ('labels/train/train0.txt', ' 0.125', '', r'class, box, 4 keypoints of 3: expected 17 numbers, got 16'),
-        ('labels/train/train0.txt', '0 0.2375', '3 0.2375', 'labels of class 3, which is not among names'),
-        ('data.yaml', 'kpt_shape: [4, 3]', '', r'kpt_shape None: expected \[K, 2\] or \[K, 3\]'),
-        ('data.yaml', 'images/train', 'pictures', r'looked for images in .*pictures, which is neither'),
-        (
-            'data.yaml',
-            'names:',
-            'flip_idx: [0, 1]\nnames:',
-            r'flip_idx \[0, 1\]: expected each number from 0 to 3 once',
-        ),
-        ('data.yaml', 'names:', '- x', 'not a YAML file'),
-    ],
-)
-def test_bad_yolo_folders(name, old, new, message, tmp_path):
+def test_bad_yolo_folders(tmp_path):
     makers.write_yolo(tmp_path)
-    text = (tmp_path / name).read_text()
-    assert text.count(old) == 1
-    (tmp_path / name).write_text(text.replace(old, new))
-    with pytest.raises(ValueError, match=message):
-        read(tmp_path)
+    label, index, flip = 'labels/train/train0.txt', 'data.yaml', 'flip_idx: [0, 1]\nnames:'
+    for name, old, new, message in (
+        (label, '0.2375', '19', 'train0.txt, line 1: 19: expected values from 0 to 1, as fractions'),
+        (label, ' 0.125', '', 'class, box, 4 keypoints of 3: expected 17 numbers, got 16'),
+        (label, '0 0.2375', '3 0.2375', 'labels of class 3, which is not among names'),
+        (index, 'kpt_shape: [4, 3]', '', r'kpt_shape None: expected \[K, 2\] or \[K, 3\]'),
+        (index, 'images/train', 'pictures', 'looked for images in .*pictures, which is neither'),
+        (index, 'names:', flip, r'flip_idx \[0, 1\]: expected each number from 0 to 3 once'),
+        (index, 'names:', '- x', 'not a YAML file'),
+    ):
+        text = (tmp_path / name).read_text()
+        assert text.count(old) == 1
+        (tmp_path / name).write_text(text.replace(old, new))
+        with pytest.raises(ValueError, match=message):
+            read(tmp_path)
+        (tmp_path / name).write_text(text)

@@ -1,5 +1,3 @@
-"""Bodies, poses and colors of people and animals."""
-
 import numpy as np
 import pytest
 
@@ -47,8 +45,7 @@ def test_fingers_bend_into_the_palm_and_the_thumb_is_in_front() -> None:
 
 
 def test_animal_stands_on_four_feet() -> None:
-    body = QUADRUPED.body
-    positions, _ = body.forward(GAITS['stand'])
+    positions, _ = QUADRUPED.body.forward(GAITS['stand'])
     toes = [positions[f'{side}_{end}_toe'][1] for side in ('left', 'right') for end in ('front', 'back')]
     assert np.ptp(toes) < 0.03
     assert max(toes) < min(position[1] for name, position in positions.items() if 'toe' not in name)

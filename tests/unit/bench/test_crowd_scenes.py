@@ -1,12 +1,10 @@
-"""Rendered people with given boxes."""
-
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from vitpose.bench.people import render_people
+from vitpose.bench.crowd_scenes import render_people
 from vitpose.synthetic.renderer import render
 
 
@@ -31,9 +29,9 @@ def test_hidden_people_are_not_among_the_boxes(monkeypatch):
         hidden = [dict(person, area=person['area'] if i % 2 else 5) for i, person in enumerate(drawn.people)]
         return replace(drawn, people=hidden)
 
-    monkeypatch.setattr('vitpose.bench.people.render', render_with_half_of_them_hidden)
+    monkeypatch.setattr('vitpose.bench.crowd_scenes.render', render_with_half_of_them_hidden)
     _, (boxes,) = render_people(1, 4)
     assert asked == [5, 8] and len(boxes) == 4
-    monkeypatch.setattr('vitpose.bench.people.render', lambda *_: SimpleNamespace(people=[]))
+    monkeypatch.setattr('vitpose.bench.crowd_scenes.render', lambda *_: SimpleNamespace(people=[]))
     with pytest.raises(ValueError, match='--people 4: too many to fit into an image of 640x480'):
         render_people(1, 4)

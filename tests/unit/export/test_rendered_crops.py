@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.unit.predict.tiny_models import rendered
-from vitpose.export.people import crop_people
+from vitpose.export.rendered_crops import crop_people
 from vitpose.predict.models.crops import CropRule
 
 RULE = CropRule((96, 128), use_udp=True)
