@@ -11,7 +11,7 @@ it with torch in fp32. If it differs too much, the file is deleted.
 
 The file holds everything that prediction needs: network, decoding, how to crop,
 keypoint names and skeleton; `vitpose inspect FILE` prints them. To run it,
-vitpose needs only numpy, OpenCV and the runtime:
+vitpose needs only numpy, OpenCV, Pillow and the runtime:
   pip install 'vitpose_mm[onnx]'      or [openvino]
   vitpose predict photos/ --model FILE --out poses
 
