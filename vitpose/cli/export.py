@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     from ..predict.inputs.sources import find_sources
 
     if args.images:
-        find_sources(args.images)
+        find_sources(args.images, quiet=True)
     from vitpose_mm.export.int8 import check_crop_count
 
     from ..export.people import crop_people

@@ -19,6 +19,19 @@ TICKS = 90_000  # per second, of the timestamps in written videos
 OPTIONS = {'crf': '23', 'preset': 'veryfast'}  # of the H.264 encoder
 
 
+def is_video(path: Path) -> bool:
+    """Whether PyAV, if it is installed, decodes a picture of a file that is neither a still image nor a cover."""
+    try:
+        import av
+
+        with av.open(str(path), options={'formatprobesize': '8192'}) as container:  # its default takes up to 0.3 s
+            stream = container.streams.video[0]
+            still = 'pipe' in container.format.name or stream.disposition & av.stream.Disposition.attached_pic
+            return not still and next(container.decode(stream), None) is not None
+    except Exception:  # each format raises its own
+        return False
+
+
 def count_video_frames(name: str) -> int:
     """Return the number of frames by the header of a video, or an estimate; 0 if it has none or cannot be read."""
     av = need('av', 'reading videos')
