@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
+from ...predict.inputs.coco_json import parse_numbers
 from ...predict.inputs.sources import IMAGES
 from ..annotations import SPLITS, Annotations, Instance, Labels, Photo
-from .field_checks import check_names, choose_category, number_names, parse_numbers
+from .field_checks import check_names, choose_category, number_names
 
 
 def read_yolo(file: Path, category: str | None) -> Annotations:

@@ -8,8 +8,11 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from vitpose_base.image_files import upright_size
+
 from ...errors import InputError
 from ..poses import Frame
+from .box_checks import short_text
 from .sources import Source
 
 
@@ -19,7 +22,8 @@ class Listed:
 
     boxes: dict[int | None, np.ndarray] = field(default_factory=dict)  # (N, 4) x1 y1 x2 y2 in image pixels
     scores: dict[int | None, np.ndarray] = field(default_factory=dict)  # (N,), where the file has any
-    image_id: int | None = None  # COCO's
+    size: tuple[float, float] | None = None  # (w, h) of the images that the boxes were made for
+    image_id: int | float | str | None = None  # COCO's
     categories: np.ndarray | None = None  # (N,) COCO's category ids of an image's boxes
 
 
@@ -27,7 +31,8 @@ class GivenBoxes:
     """The boxes of a file, matched to the sources.
 
     A source and a name in the file match if one is the end of the other, by whole path components: `val/1.jpg` matches
-    `data/val/1.jpg`. Of several matches the one with most components in common is taken. ValueError if none matches.
+    `data/val/1.jpg`. Of several matches the one with most components in common is taken. ValueError if none matches, or
+    if boxes were made for images of other sizes and `scale` is not set.
 
     Attributes:
         missing: why a source has no boxes, by its name.
@@ -35,8 +40,23 @@ class GivenBoxes:
         categories: COCO's category ids (N,) of its boxes by name of a matched source; empty if the file has none.
     """
 
-    def __init__(self, path: Path, listed: Mapping[str, Listed], sources: Sequence[Source]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        listed: Mapping[str, Listed],
+        sources: Sequence[Source],
+        scale: bool = False,
+        notes: Sequence[str] = (),
+    ) -> None:
         matches = match_names(path, listed, sources)
+        used = {id(entry) for entry in matches.values()}
+        unused = [name for name, entry in listed.items() if id(entry) not in used]
+        self._notes = [*notes, *_match_sizes(path, matches, sources, scale)]
+        if unused:
+            count = sum(len(boxes) for name in unused for boxes in listed[name].boxes.values())
+            lists = f'{path}: {len(unused):,} of {len(listed):,} files, with {count:,} boxes,'
+            self._notes.append(f'{lists} are not among the inputs: {name_few(unused)}')
+        self._path, self._frames = path, dict[str, int]()  # number of frames that were read, by name of a source
         self.missing = {name: entry for name, entry in matches.items() if isinstance(entry, str)}
         self._entries = {name: entry for name, entry in matches.items() if isinstance(entry, Listed)}
         with_ids = any(entry.image_id is not None for entry in listed.values())
@@ -50,21 +70,73 @@ class GivenBoxes:
                 entry = self._entries[frame.name]
                 frame.boxes = entry.boxes.get(frame.index, np.zeros((0, 4), np.float32))
                 frame.box_scores = entry.scores.get(frame.index)
+                self._frames[frame.name] = (frame.index or 0) + 1
             yield frame
+
+    def notes(self) -> list[str]:
+        """What the file has beyond what is predicted, one line each; after all frames were read, with their boxes."""
+        late = [
+            f'{name} frame {index}'
+            for name, count in self._frames.items()
+            for index in sorted(index for index in self._entries[name].boxes if index is not None and index >= count)
+        ]
+        lines = f'{self._path}: {len(late):,} lines are of frames that were not read: {name_few(late)}'
+        return self._notes + [lines] * bool(late)
+
+
+def name_few(names: Sequence[str], most: int = 3) -> str:
+    """The first few names."""
+    return ', '.join(map(short_text, names[:most])) + ', ...' * (len(names) > most)
+
+
+def _match_sizes(path: Path, matches: dict[str, Listed | str], sources: Sequence[Source], scale: bool) -> list[str]:
+    """Compare the sizes in the file with those of the inputs: scale boxes, or replace an entry by an error."""
+    other: list[str] = []
+    for source in sources:
+        entry = matches[source.name]
+        size = _read_size(source) if isinstance(entry, Listed) and entry.size else None
+        if not isinstance(entry, Listed) or not entry.size or not size or size == entry.size:
+            continue
+        (w, h), (width, height) = entry.size, size
+        sizes = f'{source.name} has {width}x{height} pixels, {path} says {w:g}x{h:g}'
+        if abs(w * height - h * width) > max(w, h, width, height):  # more than rounding the shorter side explains
+            matches[source.name] = f'no boxes: {sizes}, which is another aspect ratio'
+            continue
+        other.append(sizes)
+        for boxes in entry.boxes.values():
+            boxes *= np.array((width / w, height / h) * 2, np.float32)
+    if other and not scale:
+        remedy = 'pass --scale-boxes to scale the boxes, or the images that they were made for'
+        raise InputError(f'{len(other):,} of {len(sources):,} inputs have another size: {other[0]}; {remedy}')
+    _check_any(matches)
+    return [f'boxes scaled for {len(other):,} of {len(sources):,} inputs: {other[0]}'] if other else []
+
+
+def _read_size(source: Source) -> tuple[int, int] | None:
+    """Width and height of an image by its header, or of a video's first frame; None if it cannot be read."""
+    try:
+        if source.kind == 'image':
+            return upright_size(Path(source.name))
+        from .video import read_video
+
+        image = next(read_video(source.name)).image
+    except Exception:  # it becomes the error of the frame when it is read
+        return None
+    return None if image is None else (image.shape[1], image.shape[0])
 
 
 def match_names(path: Path, listed: Mapping[str, Listed], sources: Sequence[Source]) -> dict[str, Listed | str]:
     """Find the entry of each source, or the reason why there is none, by its name; ValueError if none has an entry."""
     by_file: dict[str, list[str]] = defaultdict(list)
     for name in listed:
-        by_file[PurePath(name).name].append(name)
+        by_file[(_parts(name) or ('',))[-1]].append(name)
     chosen: dict[str, list[str]] = {}
     users: dict[str, list[str]] = defaultdict(list)
     for source in sources:
-        full, components = Path(os.path.abspath(source.name)).parts, len(PurePath(source.name).parts)
+        full, components = _parts(os.path.abspath(source.name)), len(_parts(source.name))
         lengths = {}
-        for name in by_file[PurePath(source.name).name]:
-            parts = PurePath(name).parts
+        for name in by_file[full[-1]]:
+            parts = _parts(name)
             common = len(os.path.commonprefix([full[::-1], parts[::-1]]))
             if common >= min(len(parts), components):
                 lengths[name] = common
@@ -87,7 +159,16 @@ def match_names(path: Path, listed: Mapping[str, Listed], sources: Sequence[Sour
         else:
             entry = listed[matches[0]]
         entries[source.name] = f'no boxes: {entry}' if isinstance(entry, str) else entry
+    _check_any(entries)
+    return entries
+
+
+def _check_any(entries: Mapping[str, Listed | str]) -> None:
     if not any(isinstance(entry, Listed) for entry in entries.values()):
         name, reason = next(iter(entries.items()))
-        raise InputError(f'{name}: {reason} (the same for all {len(sources)} inputs)' if len(entries) > 1 else reason)
-    return entries
+        raise InputError(f'{name}: {reason} (the same for all {len(entries)} inputs)' if len(entries) > 1 else reason)
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """The components of a path, which a file may write as Windows does."""
+    return PurePath(name.replace('\\', '/')).parts

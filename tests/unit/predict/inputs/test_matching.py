@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.unit.predict.frames import write_video
 from vitpose.predict.inputs.matching import GivenBoxes, Listed, match_names
 from vitpose.predict.inputs.sources import Source, read_frames
 from vitpose.predict.poses import Frame
@@ -69,3 +70,59 @@ def test_source_without_entry_is_not_read(tmp_path):
     assert given.image_ids == {sources[0].name: 5}
     (broken,) = given.fill([Frame(sources[0].name, None, error='broken')])
     assert broken.boxes is None and broken.error == 'broken'
+
+
+def given_boxes(tmp_path, size, real, scale=False, suffix='png', index=None):
+    """Boxes made for images of `size`, and one such image or video of the size `real`, beside another one."""
+    sources = [Source(str(tmp_path / f'{i}.{suffix}'), 'image' if index is None else 'video') for i in (1, 2)]
+    for source, (w, h) in zip(sources, (real, size), strict=True):
+        image = np.zeros((h, w, 3), np.uint8)
+        cv2.imwrite(source.name, image) if index is None else write_video(Path(source.name), [image] * 2)
+    boxes = {f'{i}.{suffix}': Listed({index: np.float32([[8, 6, 40, 30]])}, size=size) for i in (1, 2)}
+    given = GivenBoxes(Path('b.json'), boxes, sources, scale)
+    return given, list(given.fill(read_frames(sources, given.missing)))
+
+
+@pytest.mark.parametrize(('suffix', 'index'), [('png', None), ('mp4', 0)])
+def test_boxes_made_for_a_smaller_copy_are_refused_or_scaled(tmp_path, suffix, index):
+    options = dict(suffix=suffix, index=index)
+    message = r'^1 of 2 inputs have another size: .*1.\w+ has 160x120 pixels, b.json says 80x60; pass --scale-boxes'
+    with pytest.raises(ValueError, match=message):
+        given_boxes(tmp_path, (80, 60), (160, 120), **options)
+    given, frames = given_boxes(tmp_path, (80, 60), (160, 120), scale=True, **options)
+    found = {Path(frame.name).stem: frame.boxes.tolist() for frame in frames if frame.index in (index, None)}
+    assert found == {'1': [[16, 12, 80, 60]], '2': [[8, 6, 40, 30]]}
+    assert given.notes()[0].startswith('boxes scaled for 1 of 2 inputs: ')
+    given, _ = given_boxes(tmp_path, (80, 60), (80, 60), **options)
+    assert not given.notes()
+
+
+def test_the_shorter_side_of_a_copy_is_rounded(tmp_path):
+    _, frames = given_boxes(tmp_path, (666, 400), (1333, 800), scale=True)
+    np.testing.assert_allclose(frames[0].boxes, [[16.01, 12, 80.06, 60]], atol=0.01)
+
+
+@pytest.mark.parametrize('scale', [False, True])
+def test_another_aspect_ratio_is_the_error_of_that_input(tmp_path, scale):
+    given, (bad, good) = given_boxes(tmp_path, (80, 60), (60, 80), scale)
+    assert bad.error.startswith('no boxes: ') and bad.error.endswith(
+        '1.png has 60x80 pixels, b.json says 80x60, which is another aspect ratio'
+    )
+    assert good.error is None and len(good.boxes) == 1 and not given.notes()
+
+
+def test_unused_files_and_frames_are_counted_and_named(tmp_path):
+    write_video(tmp_path / 'v.mp4', [np.zeros((48, 64, 3), np.uint8)] * 3)
+    video = Source(str(tmp_path / 'v.mp4'), 'video')
+    listed = {'v.mp4': Listed({i: np.ones((1, 4)) for i in (0, 2, 3, 7)})}
+    listed |= {f'{i}.jpg': Listed({None: np.ones((2, 4))}) for i in range(5)}
+    given = GivenBoxes(Path('b.jsonl'), listed, [video])
+    files = 'b.jsonl: 5 of 6 files, with 10 boxes, are not among the inputs: 0.jpg, 1.jpg, 2.jpg, ...'
+    assert given.notes() == [files]
+    assert len(list(given.fill(read_frames([video])))) == 3
+    late = given.notes()[1]
+    assert late.startswith('b.jsonl: 2 lines are of frames that were not read: ') and late.endswith('v.mp4 frame 7')
+
+
+def test_names_written_on_windows_match():
+    assert match([r'C:\data\val\1.jpg', r'train\1.jpg'], 'val/1.jpg') == [r'C:\data\val\1.jpg']
