@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from ...errors import InputError
 from .box_checks import short_text
-from .coco_json import box_around, match_ids, parse_finite, parse_json, parse_numbers
+from .coco_json import box_around, match_ids, parse_json, parse_numbers
 from .matching import GivenBoxes, Listed, name_few
 from .sources import Source
 
@@ -72,28 +73,31 @@ def _read_coco(
     names: dict[Any, str] = {}
     for number, image in enumerate(images):
         where = f'{images_path}: images[{number}]'
-        name, key = _get(image, 'file_name', str, where), _get_id(image, 'id', where)
+        name, key = _get(image, 'file_name', str, where), _get(image, 'id', object, where)
         if name in listed or key in names:
             raise InputError(f'{where}: file_name {name!r} or id {key!r} occurs twice')
         listed[name], names[key] = Listed(image_id=key, size=_size(image.get('width'), image.get('height'))), name
     places = [f'{path}: {noun}[{number}]' for number in range(len(rows))]
-    keys = [_get_id(row, 'image_id', where) for row, where in zip(rows, places, strict=True)]
+    keys = [_get(row, 'image_id', object, where) for row, where in zip(rows, places, strict=True)]
     found = match_ids(names, set(keys))
-    kinds, notes = _choose_categories(path, categories, rows, places, category)
+    kind_names = {_get(c, 'id', int, f'{images_path}: categories'): str(c.get('name')) for c in categories}
+    default = next((kind for kind, name in kind_names.items() if name.lower() == PERSON), 1)
+    kinds = [_get(row, 'category_id', int, where, default) for row, where in zip(rows, places, strict=True)]
+    counts = Counter(kind for kind, row in zip(kinds, rows, strict=True) if not row.get('iscrowd'))
+    wanted, notes = _choose_categories(path, kind_names, counts, category)
     people_of: dict[str, list] = {name: [] for name in listed}  # (box, category, score) of an image's people
     without_box = []
     for row, where, key, kind in zip(rows, places, keys, kinds, strict=True):
         if key not in found:
             raise InputError(f'{where}: image_id {key!r} is not among the images of {images_path}')
-        if kind is None:
+        if row.get('iscrowd') or kind not in wanted:
             continue
         score = _get(row, 'score', float, where) if noun == 'detections' else 1.0
-        score = float(parse_finite([score], 1, f'{where}: score')[0])
         box = row.get('bbox') or _box_of_keypoints(row.get('keypoints'), where)
         if box is None:
             without_box.append(where.removeprefix(f'{path}: '))
             continue
-        x, y, width, height = parse_finite(box, 4, f'{where}: bbox').tolist()
+        x, y, width, height = parse_numbers(box, 4, f'{where}: bbox', finite=True).tolist()
         people_of[names[found[key]]].append(((x, y, x + width, y + height), kind, score))
     for name, people in people_of.items():
         entry = listed[name]
@@ -110,37 +114,21 @@ def _read_coco(
 
 
 def _choose_categories(
-    path: Path, categories: list[dict], rows: list[Any], places: list[str], chosen: str | None
-) -> tuple[list[int | None], list[str]]:
-    """Return the category id of each row, or None if it is left out; also notes on categories."""
-    names = {_get_number(c.get('id'), f'{path}: categories: id'): str(c.get('name')) for c in categories}
-    default = next((kind for kind, name in names.items() if name.lower() == PERSON), 1)
-    kinds = [
-        _get_number(default if row.get('category_id') is None else row['category_id'], f'{where}: category_id')
-        for row, where in zip(rows, places, strict=True)
-    ]
-    used = {*names, *kinds}
-    if chosen is None:
-        wanted = {kind for kind, name in names.items() if name.lower() == PERSON} or used
-    else:
-        wanted = {kind for kind in used if chosen.lower() in (str(kind), names.get(kind, '').lower())}
-    is_crowd = [bool(row.get('iscrowd')) for row in rows]
-    counts = Counter(kind for kind, crowd in zip(kinds, is_crowd, strict=True) if not crowd)
-    taken, left_out = ({k: n for k, n in counts.items() if (k in wanted) == kept} for kept in (True, False))
-
-    def text(counted: Mapping[int, int]) -> str:
-        ordered = sorted(counted.items(), key=lambda item: -item[1])
-        return name_few([f'{n:,} {names.get(k, f"of category {k}")}' for k, n in ordered], 5)
-
-    option = f'--category {chosen}' if chosen else f'category {PERSON}'
-    if (chosen and not wanted) or (left_out and not taken):
-        has = f'its boxes: {text(counts)}' if counts else f'its categories: {name_few([*names.values()], 5)}'
-        raise InputError(f'{path}: no box is of {option}; {has}; choose with --category NAME')
-    notes = [f'{path}: boxes of other categories left out: {text(left_out)}'] if left_out else []
-    if len(taken) > 1 and chosen is None:
-        notes.append(f'{path}: boxes of {len(taken)} categories: {text(taken)}; --category NAME chooses one')
-    wanted_rows = zip(kinds, is_crowd, strict=True)
-    return [None if crowd or kind not in wanted else kind for kind, crowd in wanted_rows], notes
+    path: Path, names: Mapping[int, str], counts: Counter[int], chosen: str | None
+) -> tuple[set[int], list[str]]:
+    """Return the ids of the categories whose boxes are taken, and notes; `counts` are the numbers of boxes by id."""
+    label, kinds = chosen or PERSON, {*names, *counts}
+    wanted = {kind for kind in kinds if label.lower() in (str(kind), names.get(kind, '').lower())}
+    text = [(kind, f'{n:,} {names.get(kind, f"of category {kind}")}') for kind, n in counts.most_common()]
+    if not wanted and chosen is None:
+        several = (
+            f'{path}: boxes of {len(text)} categories: {name_few([t for _, t in text], 5)}; --category NAME chooses'
+        )
+        return kinds, [several] * (len(text) > 1)
+    others = name_few([t for kind, t in text if kind not in wanted], 5)
+    if (others or chosen) and not wanted & counts.keys():
+        raise InputError(f'{path}: no box is of category {label}; it has {others or "none"}: pass --category NAME')
+    return wanted, [f'{path}: boxes of other categories left out: {others}'] if others else []
 
 
 def _box_of_keypoints(values: object, where: str) -> tuple[float, float, float, float] | None:
@@ -167,43 +155,30 @@ def _read_lines(path: Path) -> dict[str, Listed]:
             entry = listed.setdefault(name, Listed())
             if frame in entry.boxes:
                 raise InputError(f'{where}: {name} is listed twice' + (f' with frame {frame}' if frame else ''))
-            corners = [parse_finite(box, 4, f'{where}: boxes[{i}]') for i, box in enumerate(boxes)]
+            corners = [parse_numbers(box, 4, f'{where}: boxes[{i}]', finite=True) for i, box in enumerate(boxes)]
             entry.boxes[frame] = np.array(corners, np.float32).reshape(-1, 4)
             if row.get('scores') is not None:
-                entry.scores[frame] = parse_finite(row['scores'], len(boxes), f'{where}: scores').astype(np.float32)
+                scores = parse_numbers(row['scores'], len(boxes), f'{where}: scores', finite=True)
+                entry.scores[frame] = scores.astype(np.float32)
             size = row.get('size')
             entry.size = entry.size or (_size(*size) if isinstance(size, list) and len(size) == 2 else None)
     return listed
 
 
-def _get(row: Any, key: str, kind: type, where: str) -> Any:
+def _get(row: Any, key: str, kind: type, where: str, default: Any = None) -> Any:
+    """Return a value of an object; an `int` also from 1.0 or '1', `object` is a number or a string."""
     value = row.get(key) if isinstance(row, dict) else None
-    if kind is int and isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, (int, float) if kind is float else kind) or isinstance(value, bool):
+    value = default if value is None else value
+    if kind is int and isinstance(value, float | str):
+        with suppress(ValueError, OverflowError):
+            value = int(float(value)) if float(value).is_integer() else value
+    kinds: Any = (int, float) if kind is float else (int, float, str) if kind is object else kind
+    if not isinstance(value, kinds) or isinstance(value, bool) or (isinstance(value, float) and not np.isfinite(value)):
         raise InputError(f'{where}: expected an object with {key}, {_NOUNS[kind]}; got {short_text(repr(row))}')
     return value
 
 
-_NOUNS = {str: 'a string', int: 'an integer', float: 'a number', list: 'a list'}
-
-
-def _get_id(row: Any, key: str, where: str) -> Any:
-    """Return an id as it stands in the file: a number or a string."""
-    value = row.get(key) if isinstance(row, dict) else None
-    if not isinstance(value, int | float | str) or isinstance(value, bool) or value != value:
-        raise InputError(f'{where}: expected an object with {key}, a number or a string; got {short_text(repr(row))}')
-    return value
-
-
-def _get_number(value: Any, where: str) -> int:
-    """Return the id of a category: an integer, also as 1.0 or '1'."""
-    try:
-        if not isinstance(value, bool) and float(value).is_integer():
-            return int(float(value))
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise InputError(f'{where} {short_text(repr(value))}: expected an integer')
+_NOUNS = {str: 'a string', int: 'an integer', float: 'a finite number', list: 'a list', object: 'a number or a string'}
 
 
 def _size(width: object, height: object) -> tuple[float, float] | None:

@@ -22,39 +22,25 @@ def parse_json(text: bytes, where: str) -> Any:
         raise InputError(f'{where}: {problem}') from problem
 
 
-def parse_numbers(values: object, count: int, where: str) -> np.ndarray:
-    """Return a list of `count` numbers as an array."""
+def parse_numbers(values: object, count: int, where: str, finite: bool = False) -> np.ndarray:
+    """Return a list of `count` numbers as an array; with `finite`, they must be finite in float32."""
     try:
         array = np.asarray(values, float)
     except (TypeError, ValueError, OverflowError):
         array = np.zeros(0)
-    if array.shape != (count,) or any(isinstance(value, bool) for value in values):  # type: ignore[attr-defined]
+    is_numbers = array.shape == (count,) and not any(isinstance(value, bool) for value in list(values))  # type: ignore
+    if not is_numbers or (finite and not (np.abs(array) <= np.finfo(np.float32).max).all()):
         shown, length = repr(values), len(values) if isinstance(values, list) else 'none'
         shown = shown if len(shown) < 80 else shown[:77] + '...'
-        raise InputError(f'{where}: expected {count} numbers, got {length}: {shown}')
-    return array
-
-
-def parse_finite(values: object, count: int, where: str) -> np.ndarray:
-    """Return a list of `count` numbers as an array; they must be finite in float32."""
-    array = parse_numbers(values, count, where)
-    if not np.all(np.abs(array) <= np.finfo(np.float32).max):
-        raise InputError(f'{where}: expected finite numbers, got {array.tolist()}')
+        raise InputError(f'{where}: expected {count} {"finite " * is_numbers}numbers, got {length}: {shown}')
     return array
 
 
 def match_ids(names: Mapping[Any, str], wanted: Collection[Any]) -> dict[Any, Any]:
-    """Find images by the ids in annotations.
+    """Find a key of `names`, the file names of images by id, per wanted id of an annotation; some may not be found.
 
-    All are found by the same rule: ids are equal, as numbers (1.0 is 1); or as text ('1' and '01' are 1); or the id is
-    the file name without folders and suffix, as Ultralytics writes it. The rule that finds most is taken.
-
-    Args:
-        names: file names of the images by id.
-        wanted: ids in annotations.
-
-    Returns:
-        A key of `names` per id that is found.
+    The rule that finds most is taken for all: ids are equal, as numbers (1.0 is 1), or as text ('1' and '01' are 1), or
+    they are file names without folders and suffix, as Ultralytics writes them.
     """
     labels = [list(names), list(map(_text, names)), [_text(PureWindowsPath(name).stem) for name in names.values()]]
     found = []

@@ -3,6 +3,7 @@
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -24,6 +25,7 @@ class Listed:
     scores: dict[int | None, np.ndarray] = field(default_factory=dict)  # (N,), where the file has any
     size: tuple[float, float] | None = None  # (w, h) of the images that the boxes were made for
     image_id: int | float | str | None = None  # COCO's
+    matched: bool = False  # with an input
     categories: np.ndarray | None = None  # (N,) COCO's category ids of an image's boxes
 
 
@@ -48,10 +50,14 @@ class GivenBoxes:
         scale: bool = False,
         notes: Sequence[str] = (),
     ) -> None:
-        matches = match_names(path, listed, sources)
-        used = {id(entry) for entry in matches.values()}
-        unused = [name for name, entry in listed.items() if id(entry) not in used]
-        self._notes = [*notes, *_match_sizes(path, matches, sources, scale)]
+        scaled: list[str] = []
+        matches = match_names(path, listed, sources, scaled)
+        others = f'{len(scaled):,} of {len(sources):,} inputs: {"".join(scaled[:1])}'
+        if scaled and not scale:
+            remedy = 'pass --scale-boxes to scale the boxes, or the images that they were made for'
+            raise InputError(f'boxes were made for another size than that of {others}; {remedy}')
+        unused = [name for name, entry in listed.items() if not entry.matched]
+        self._notes = [*notes, *[f'boxes scaled for {others}'] * bool(scaled)]
         if unused:
             count = sum(len(boxes) for name in unused for boxes in listed[name].boxes.values())
             lists = f'{path}: {len(unused):,} of {len(listed):,} files, with {count:,} boxes,'
@@ -89,44 +95,29 @@ def name_few(names: Sequence[str], most: int = 3) -> str:
     return ', '.join(map(short_text, names[:most])) + ', ...' * (len(names) > most)
 
 
-def _match_sizes(path: Path, matches: dict[str, Listed | str], sources: Sequence[Source], scale: bool) -> list[str]:
-    """Compare the sizes in the file with those of the inputs: scale boxes, or replace an entry by an error."""
-    other: list[str] = []
-    for source in sources:
-        entry = matches[source.name]
-        size = _read_size(source) if isinstance(entry, Listed) and entry.size else None
-        if not isinstance(entry, Listed) or not entry.size or not size or size == entry.size:
-            continue
-        (w, h), (width, height) = entry.size, size
-        sizes = f'{source.name} has {width}x{height} pixels, {path} says {w:g}x{h:g}'
-        if abs(w * height - h * width) > max(w, h, width, height):  # more than rounding the shorter side explains
-            matches[source.name] = f'no boxes: {sizes}, which is another aspect ratio'
-            continue
-        other.append(sizes)
-        for boxes in entry.boxes.values():
-            boxes *= np.array((width / w, height / h) * 2, np.float32)
-    if other and not scale:
-        remedy = 'pass --scale-boxes to scale the boxes, or the images that they were made for'
-        raise InputError(f'{len(other):,} of {len(sources):,} inputs have another size: {other[0]}; {remedy}')
-    _check_any(matches)
-    return [f'boxes scaled for {len(other):,} of {len(sources):,} inputs: {other[0]}'] if other else []
+def _fit(entry: Listed, source: Source, path: Path, scaled: list[str]) -> Listed | str:
+    """Scale the boxes of an image to its size, and append both sizes to `scaled`; a reason if that is impossible."""
+    size = None
+    with suppress(Exception):  # what cannot be read has its error later
+        size = upright_size(Path(source.name)) if entry.size and source.kind == 'image' else None
+    if not size or not entry.size or size == entry.size:
+        return entry
+    (w, h), (width, height) = entry.size, size
+    sizes = f'{source.name} has {width}x{height} pixels, {path} says {w:g}x{h:g}'
+    if abs(w * height - h * width) > max(w, h, width, height):  # more than rounding the shorter side explains
+        return f'{sizes}, which is another aspect ratio'
+    scaled.append(sizes)
+    entry.boxes[None] = entry.boxes[None] * np.array((width / w, height / h) * 2, np.float32)
+    return entry
 
 
-def _read_size(source: Source) -> tuple[int, int] | None:
-    """Width and height of an image by its header, or of a video's first frame; None if it cannot be read."""
-    try:
-        if source.kind == 'image':
-            return upright_size(Path(source.name))
-        from .video import read_video
+def match_names(
+    path: Path, listed: Mapping[str, Listed], sources: Sequence[Source], scaled: list[str]
+) -> dict[str, Listed | str]:
+    """Find the entry of each source, or the reason why there is none, by its name; ValueError if none has an entry.
 
-        image = next(read_video(source.name)).image
-    except Exception:  # it becomes the error of the frame when it is read
-        return None
-    return None if image is None else (image.shape[1], image.shape[0])
-
-
-def match_names(path: Path, listed: Mapping[str, Listed], sources: Sequence[Source]) -> dict[str, Listed | str]:
-    """Find the entry of each source, or the reason why there is none, by its name; ValueError if none has an entry."""
+    Boxes are scaled to the size of their image; `scaled` gets a line for each.
+    """
     by_file: dict[str, list[str]] = defaultdict(list)
     for name in listed:
         by_file[(_parts(name) or ('',))[-1]].append(name)
@@ -143,6 +134,7 @@ def match_names(path: Path, listed: Mapping[str, Listed], sources: Sequence[Sour
         chosen[source.name] = [name for name, length in lengths.items() if length == max(lengths.values())]
         for name in chosen[source.name]:
             users[name].append(source.name)
+            listed[name].matched = True
     entries: dict[str, Listed | str] = {}
     for source in sources:
         matches = chosen[source.name]
@@ -157,16 +149,12 @@ def match_names(path: Path, listed: Mapping[str, Listed], sources: Sequence[Sour
             needs = 'a video needs them' if source.kind == 'video' else 'an image has none'
             entry = f'check the frame indices of {matches[0]} in {path}: {needs}'
         else:
-            entry = listed[matches[0]]
+            entry = _fit(listed[matches[0]], source, path, scaled)
         entries[source.name] = f'no boxes: {entry}' if isinstance(entry, str) else entry
-    _check_any(entries)
-    return entries
-
-
-def _check_any(entries: Mapping[str, Listed | str]) -> None:
     if not any(isinstance(entry, Listed) for entry in entries.values()):
         name, reason = next(iter(entries.items()))
-        raise InputError(f'{name}: {reason} (the same for all {len(entries)} inputs)' if len(entries) > 1 else reason)
+        raise InputError(f'{name}: {reason} (the same for all {len(sources)} inputs)' if len(entries) > 1 else reason)
+    return entries
 
 
 def _parts(name: str) -> tuple[str, ...]:
