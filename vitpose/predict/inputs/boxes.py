@@ -121,10 +121,8 @@ def _choose_categories(
     wanted = {kind for kind in kinds if label.lower() in (str(kind), names.get(kind, '').lower())}
     text = [(kind, f'{n:,} {names.get(kind, f"of category {kind}")}') for kind, n in counts.most_common()]
     if not wanted and chosen is None:
-        several = (
-            f'{path}: boxes of {len(text)} categories: {name_few([t for _, t in text], 5)}; --category NAME chooses'
-        )
-        return kinds, [several] * (len(text) > 1)
+        note = f'{path}: boxes of {len(text)} categories: {name_few([t for _, t in text], 5)}; --category NAME chooses'
+        return kinds, [note] * (len(text) > 1)
     others = name_few([t for kind, t in text if kind not in wanted], 5)
     if (others or chosen) and not wanted & counts.keys():
         raise InputError(f'{path}: no box is of category {label}; it has {others or "none"}: pass --category NAME')

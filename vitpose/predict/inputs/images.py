@@ -64,12 +64,13 @@ def _upper_bits(image: np.ndarray) -> np.ndarray:
     """
     bits = next(bits for bits in (10, 12, 16) if image.max() < 2**bits)
     if bits < 16:
-        _print_note(bits)
+        note_range(bits)
     return (image >> (bits - 8)).astype(np.uint8)
 
 
 @functools.cache
-def _print_note(bits: int) -> None:
+def note_range(bits: int) -> None:
+    """Say once per run, which starts with `note_range.cache_clear()`, how 16-bit images are read."""
     print(f'16-bit images with no value above {2**bits - 1:,} are read as {bits} bits per channel', file=sys.stderr)
 
 

@@ -73,6 +73,9 @@ def read_frames(sources: Sequence[Source], left_out: Mapping[str, str] | None = 
     Image files are left for `PosePredictor.stream` to read, several in parallel. What cannot be read is a `Frame` with
     `error` and without image; a source in `left_out` is not read, and has one frame with the error that stands there.
     """
+    from .images import note_range
+
+    note_range.cache_clear()
     for source in sources:
         if left_out and source.name in left_out:
             yield Frame(source.name, None, error=left_out[source.name])
