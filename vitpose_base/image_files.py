@@ -1,16 +1,20 @@
 """Properties of image files that decoders do not tell."""
 
 import io
-from typing import Any
+from contextlib import suppress
+from pathlib import Path
+
+from PIL import Image
 
 EXIF_ORIENTATION = 0x112  # the tag's number
+NOT_IMAGES = {'BUFR', 'EPS', 'GRIB', 'HDF5', 'MPEG', 'WMF'}  # Pillow cannot decode these alone
 
 
 def check_complete(data: bytes) -> None:
     """Raise a ValueError if an image file is empty, or a JPEG or PNG file truncated.
 
     OpenCV decodes a truncated file without an error and fills the rest with gray. The cheap search for the end marker
-    comes first; only a file without a marker is decoded strictly, by Pillow. Without Pillow it counts as truncated.
+    comes first; only a file without a marker is decoded strictly, by Pillow.
     """
     if not data:
         raise ValueError('empty (0 bytes)')
@@ -23,13 +27,33 @@ def check_complete(data: bytes) -> None:
     if complete:
         return
     try:
-        from PIL import Image
-
         Image.open(io.BytesIO(data)).load()
     except Exception as problem:  # its DecompressionBombError derives from Exception alone
         raise ValueError(f'truncated: {len(data)} bytes without an end marker ({problem})') from problem
 
 
-def exif_orientation(image: Any) -> int:
+def open_image(file: bytes | Path) -> Image.Image:
+    """Open an image with Pillow, HEIC files if pillow-heif is installed; an OSError if it is not an image."""
+    with suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    Image.init()
+    return Image.open(
+        io.BytesIO(file) if isinstance(file, bytes) else file, formats=list(Image.OPEN.keys() - NOT_IMAGES)
+    )
+
+
+def exif_orientation(image: Image.Image) -> int:
     """Return the EXIF orientation of a Pillow image: 1 if upright, 5 to 8 if width and height are swapped."""
     return image.getexif().get(EXIF_ORIENTATION, 1)
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """Return width and height in pixels of the upright image in a file, from its header.
+
+    Raises:
+        OSError, ValueError, SyntaxError: it cannot be opened, or is not an image.
+    """
+    with open_image(path) as image:
+        return image.size[::-1] if exif_orientation(image) >= 5 else image.size  # 5 to 8: sideways

@@ -19,7 +19,7 @@ from tests.unit.predict.tiny_detectors import write_suppressed
 from vitpose import PosePredictor
 from vitpose.cli.main import COMMANDS, main
 
-NEEDED = ('numpy', 'opencv-python', 'scipy', 'rich', 'Pygments', 'markdown-it-py', 'mdurl')
+NEEDED = ('numpy', 'opencv-python', 'pillow', 'scipy', 'rich', 'Pygments', 'markdown-it-py', 'mdurl')
 FILES = {'onnx': 'model.onnx', 'openvino': 'model.xml'}
 
 

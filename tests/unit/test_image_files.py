@@ -1,10 +1,10 @@
 import io
-import sys
+import re
 
 import pytest
 from PIL import Image
 
-from vitpose_base.image_files import check_complete, exif_orientation
+from vitpose_base.image_files import check_complete, exif_orientation, open_image, upright_size
 
 
 def encoded(kind, **options):
@@ -27,9 +27,26 @@ def test_truncated_files_are_refused(kind, monkeypatch):
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)  # too many to decode
     with pytest.raises(ValueError, match=r'^truncated: .*exceeds limit of 200 pixels'):
         check_complete(data)
-    monkeypatch.setitem(sys.modules, 'PIL', None)
-    with pytest.raises(ValueError, match=f'^truncated: {len(data)} bytes without an end marker'):
-        check_complete(data)
+
+
+def test_pillow_is_required(root):
+    """Without it intact JPEG files with bytes after their end would be refused as truncated."""
+    assert re.search(r"install_requires=\[.*'pillow>=", (root / 'setup.py').read_text())
+    check_complete(encoded('JPEG') + b'\xff\xda trailing bytes')
+
+
+def test_programs_that_pillow_calls_are_never_started():
+    data = encoded('EPS')
+    with pytest.raises(OSError, match='cannot identify'):
+        open_image(data)
+
+
+@pytest.mark.parametrize(('orientation', 'size'), [(1, (64, 48)), (3, (64, 48)), (6, (48, 64))])
+def test_size_is_that_of_the_upright_image(tmp_path, orientation, size):
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    (tmp_path / 'a.webp').write_bytes(encoded('WEBP', exif=exif))
+    assert upright_size(tmp_path / 'a.webp') == size
 
 
 def test_the_end_marker_of_a_thumbnail_does_not_count():

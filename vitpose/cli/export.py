@@ -11,7 +11,7 @@ it with torch in fp32. If it differs too much, the file is deleted.
 
 The file holds everything that prediction needs: network, decoding, how to crop,
 keypoint names and skeleton; `vitpose inspect FILE` prints them. To run it,
-vitpose needs only numpy, OpenCV and the runtime:
+vitpose needs only numpy, OpenCV, Pillow and the runtime:
   pip install 'vitpose_mm[onnx]'      or [openvino]
   vitpose predict photos/ --model FILE --out poses
 
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     from ..predict.inputs.sources import find_sources
 
     if args.images:
-        find_sources(args.images)
+        find_sources(args.images, quiet=True)
     from vitpose_mm.export.int8 import check_crop_count
 
     from ..export.rendered_crops import crop_people

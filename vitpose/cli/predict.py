@@ -28,7 +28,8 @@ Person boxes come from one of
                 FILE, a COCO file with their images; or JSON lines (.jsonl):
                 {"file": NAME, "boxes": [[x1, y1, x2, y2]]}, "scores" and, for
                 videos, "frame": INDEX. A file name matches an input if one
-                path ends with the other.
+                path ends with the other. Of COCO's categories 'person' is
+                taken, if there is one; --category chooses another.
   --detector    an MMDetection detector: its config and checkpoint, or a name
                 that MMPoseInferencer accepts; or a YOLOX FILE.onnx, which
                 rtmlib runs without torch
@@ -61,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     people.add_argument('--detector', nargs='+', metavar=words, help='person detector, see above')
     people.add_argument('--whole-image', action='store_true', help='each image is one person')
     add('--images-json', type=Path, metavar='FILE', help='COCO file with the images of --boxes')
+    add('--category', metavar='NAME', help='COCO category whose --boxes are used (default: person, if there is one)')
+    add('--scale-boxes', action='store_true', help='scale --boxes that were made for images of another size')
     add_device(parser)
     add('--precision', choices=('fp32', 'bf16', 'fp16'), help='of the network (default fp32; an exported file has one)')
     add('--batch-size', type=int, metavar='N', help='people per batch (default 16, on a GPU 64)')
@@ -87,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     frames = boxes.fill(frames) if boxes else frames
     with started(), ExitStack() as ending:
         outputs = Outputs(args.out, sources, predictor.model.metainfo, args.draw, args.html, boxes)
-        ending.callback(_summarize, outputs, args.out)
+        ending.callback(_summarize, outputs, args.out, boxes)
         ending.callback(outputs.close)
         try:
             _predict(predictor.stream(frames), outputs, tracker, total)
@@ -120,6 +123,8 @@ def _check(args: argparse.Namespace) -> tuple:
     check_positive(args, 'batch_size')
     if args.images_json and not args.boxes:
         raise InputError(f'--images-json {args.images_json}: only with --boxes FILE, a list of COCO detections')
+    if (args.category or args.scale_boxes) and not args.boxes:
+        raise InputError(f'{"--category" if args.category else "--scale-boxes"}: only with --boxes FILE')
     check_readable(args.config, 'config file', option='--config')
     check_readable(args.checkpoint, 'checkpoint', folder=True, option='--checkpoint')
     check_readable(args.model, 'exported file', option='--model')
@@ -135,19 +140,22 @@ def _check(args: argparse.Namespace) -> tuple:
     sources = find_sources(args.inputs, args.out)
     if args.draw and any(source.kind == 'camera' for source in sources):
         need('av', 'writing videos')
-    boxes = read_boxes(args.boxes, sources, args.images_json) if args.boxes else None
+    given = (args.boxes, sources, args.images_json, args.category, args.scale_boxes)
+    boxes = read_boxes(*given) if args.boxes else None
     total = count_frames([source for source in sources if not (boxes and source.name in boxes.missing)])
     tracker = Tracker() if args.track else None
     prepare_folder(args.out)
     return sources, boxes, total, tracker
 
 
-def _summarize(outputs: Any, out: Path) -> None:
+def _summarize(outputs: Any, out: Path, boxes: Any) -> None:
     def count(number: int, noun: str, plural: str = '') -> str:
         return f'{number:,} {noun if number == 1 else plural or noun + "s"}'
 
     print(f'{count(outputs.frames, "frame")}, {count(outputs.people, "person", "people")}')
     print(f'{out}: {", ".join(outputs.written())}')
+    for line in boxes.notes() if boxes else ():
+        print(line)
     if outputs.dropped:
         print(f'{count(outputs.dropped, "box", "boxes")} not predicted, with the reason in predictions.jsonl')
     if outputs.broken:

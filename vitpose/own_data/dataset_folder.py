@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import FailedError, InputError
+from ..predict.inputs.coco_json import BOX_MARGIN
 from .annotations import Annotations, Instance, Photo
 from .checking.checked_images import ImageFile, read_files
 from .checking.findings import find_data_problems, find_instance_problems
-from .deriving.instance_boxes import BOX_MARGIN, choose_input_size, find_box
+from .deriving.instance_boxes import choose_input_size, find_box
 from .deriving.left_right import find_sides
 from .deriving.network import choose_network
 from .deriving.train_val_split import MIN_IMAGES, split_images

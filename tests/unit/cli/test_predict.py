@@ -106,6 +106,25 @@ def test_coco_boxes_and_their_image_ids(predict, capsys):
     assert named in capsys.readouterr().out and [bool(line['error']) for line in lines()] == [False, False, True]
 
 
+def test_categories_other_sizes_and_what_is_unused_stand_in_the_summary(predict, capsys):
+    images = [{'id': i, 'file_name': f'{i}.png', 'width': 32, 'height': 24} for i in range(5)]
+    annotations = [{'image_id': 0, 'bbox': [1, 2, 3, 4], 'category_id': kind} for kind in (1, 2, 2)]
+    categories = [{'id': 1, 'name': 'person'}, {'id': 2, 'name': 'dog'}]
+    Path('b.json').write_text(json.dumps({'images': images, 'annotations': annotations, 'categories': categories}))
+    assert predict('photos', '--boxes', 'b.json') == 2 and '; pass --scale-boxes' in capsys.readouterr().err
+    assert predict('photos', '--boxes', 'b.json', '--scale-boxes') == 0
+    out = capsys.readouterr().out
+    assert '3 frames, 1 person\n' in out and 'b.json: boxes of other categories left out: 2 dog\n' in out
+    assert 'b.json: 2 of 5 files, with 0 boxes, are not among the inputs: 3.png, 4.png\n' in out
+    assert 'boxes scaled for 3 of 3 inputs: photos/0.png has 64x48 pixels, b.json says 32x24\n' in out
+    assert lines()[0]['boxes'] == [[2, 4, 8, 12]]
+    assert predict('photos', '--boxes', 'b.json', '--scale-boxes', '--category', 'dog') == 0
+    assert '3 frames, 2 people\n' in capsys.readouterr().out
+    for words in (['--category', 'dog'], ['--scale-boxes']):
+        assert predict('photos', *words) == 2
+        assert f'{words[0]}: only with --boxes FILE' in capsys.readouterr().err
+
+
 def test_detector(predict, monkeypatch):
     made, boxes = [], np.float32([(1, 1, 5, 5), (6, 6, 9, 9)])
     open_detector = lambda *words, **options: made.append((words, options)) or SimpleNamespace(boxes=boxes)  # noqa: E731

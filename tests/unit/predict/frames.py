@@ -28,13 +28,15 @@ def make_poses(count=1, track=False, dropped=()):
     return Poses(keypoints, scores, boxes, box_scores, rows, tracks, list(dropped))
 
 
-def write_video(path, images, rate=25, codec='libx264', **options):
-    """Write a video with PyAV alone."""
+def write_video(path, images, rate=25, codec='libx264', shape=None, **options):
+    """Write a video with PyAV alone; `shape` is width / height of its pixels."""
     av = pytest.importorskip('av')
     with av.open(str(path), 'w', options=options) as container:
         stream = container.add_stream(codec, rate=rate)
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = 'yuv420p'
+        if shape:
+            stream.codec_context.sample_aspect_ratio = shape
         stream.options = {'preset': 'ultrafast', 'g': '5'}
         for image in images:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, 'bgr24')))

@@ -4,22 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...predict.inputs.coco_json import box_around
 from ..annotations import Instance
 
-BOX_MARGIN = 0.15  # of the larger side of the keypoints' extent, on each side of a box
-MIN_BOX_MARGIN_PX = 2.0
 INPUT_SHAPES = ((1.16, 192, 256, 'tall'), (0.86, 224, 224, 'square'), (0.0, 256, 192, 'wide'))  # from which ratio
 
 
 def find_box(instance: Instance) -> tuple[float, float, float, float]:
     """Return the box x y width height in image pixels: the annotated one, or one around the labeled keypoints."""
-    if instance.box is not None:
-        return instance.box
-    points = instance.keypoints[instance.keypoints[:, 2] > 0, :2]
-    low, high = points.min(0), points.max(0)
-    margin = max(BOX_MARGIN * float((high - low).max()), MIN_BOX_MARGIN_PX)
-    (x, y), (w, h) = (low - margin).tolist(), (high - low + 2 * margin).tolist()
-    return x, y, w, h
+    return box_around(instance.keypoints) if instance.box is None else instance.box
 
 
 def choose_input_size(boxes: Sequence[tuple[float, float, float, float]]) -> tuple[tuple[int, int], str]:

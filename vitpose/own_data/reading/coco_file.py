@@ -1,6 +1,5 @@
 """Read COCO keypoint files, as CVAT, Roboflow, Label Studio and others export them."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -10,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
+from ...predict.inputs.coco_json import match_ids, parse_json, parse_numbers
 from ..annotations import Annotations, Instance, Labels, Photo
-from .field_checks import check_names, choose_category, number_names, parse_numbers
+from .field_checks import check_names, choose_category, number_names
 
 _SPLIT_WORD = re.compile(r'(?<![^\W\d_])(train|val|test)(?:ing|id|idation)?(?![^\W\d_])')
 
@@ -82,10 +82,7 @@ def find_category_names(files: Iterable[Path]) -> list[str]:
 
 
 def _load(file: Path) -> dict:
-    try:
-        content = json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as problem:
-        raise InputError(f'{file}: not a JSON file: {problem}') from problem
+    content = parse_json(file.read_bytes(), f'{file}: not a JSON file')
     lists = ('images', 'annotations', 'categories')
     if not isinstance(content, dict) or not all(isinstance(content.get(name), list) for name in lists):
         raise InputError(f'{file}: expected a COCO keypoint file, an object with lists of {", ".join(lists)}')
@@ -156,9 +153,11 @@ def _read_photos(file: Path, rows: list[dict], split: str | None, images: Path |
 
 def _add_instances(file: Path, rows: dict[int, dict], photos: dict[Any, Photo], count: int, notes: list[str]) -> None:
     left_out: Counter[str] = Counter()
+    names = {key: photo.name for key, photo in photos.items()}
+    found = match_ids(names, [row.get('image_id') for row in rows.values()])
     for i, row in rows.items():
         where = f'{file}: annotations[{i}]'
-        if row.get('image_id') not in photos:
+        if row.get('image_id') not in found:
             raise InputError(f'{where}: image_id {row.get("image_id")!r} is not among the images')
         if row.get('iscrowd') or not row.get('keypoints'):
             left_out['crowds' if row.get('iscrowd') else 'annotations without keypoints'] += 1
@@ -166,7 +165,8 @@ def _add_instances(file: Path, rows: dict[int, dict], photos: dict[Any, Photo], 
         keypoints = parse_numbers(row['keypoints'], 3 * count, f'{where}: keypoints').reshape(count, 3)
         missing = (keypoints[:, 2] <= 0) | np.isnan(keypoints).all(1)  # v = 0, or NaN for x and y
         box = tuple(parse_numbers(row['bbox'], 4, f'{where}: bbox').tolist()) if row.get('bbox') else None
-        photos[row['image_id']].instances.append(Instance(np.where(missing[:, None], 0.0, keypoints), where, box))
+        instance = Instance(np.where(missing[:, None], 0.0, keypoints), where, box)
+        photos[found[row['image_id']]].instances.append(instance)
     notes += [f'{file}: {number} {noun} left out' for noun, number in left_out.items()]
 
 

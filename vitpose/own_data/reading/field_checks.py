@@ -2,22 +2,7 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ...errors import InputError
-
-
-def parse_numbers(values: object, count: int, where: str) -> np.ndarray:
-    """Return a list of `count` numbers as an array."""
-    try:
-        array = np.asarray(values, float)
-    except (TypeError, ValueError):
-        array = np.zeros(0)
-    if array.shape != (count,):
-        shown, length = repr(values), len(values) if isinstance(values, list) else 'none'
-        shown = shown if len(shown) < 80 else shown[:77] + '...'
-        raise InputError(f'{where}: expected {count} numbers, got {length}: {shown}')
-    return array
 
 
 def check_names(names: object, where: str) -> list[str]:

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
+from ...predict.inputs.coco_json import parse_numbers
 from ...predict.inputs.sources import IMAGES
 from ..annotations import SPLITS, Annotations, Instance, Labels, Photo
-from .field_checks import check_names, choose_category, number_names, parse_numbers
+from .field_checks import check_names, choose_category, number_names
 
 
 def read_yolo(file: Path, category: str | None) -> Annotations:
@@ -127,13 +128,9 @@ def _read_photo(image: Path, rows: list[tuple[str, np.ndarray]], split: str, sha
 
 
 def _read_image_size(path: Path) -> tuple[int, int]:
-    """Return width and height in pixels of the upright image, from its header."""
-    from PIL import Image
-
-    from vitpose_base.image_files import exif_orientation
+    from vitpose_base.image_files import upright_size
 
     try:
-        with Image.open(path) as image:
-            return image.size[::-1] if exif_orientation(image) >= 5 else image.size  # 5 to 8: sideways
+        return upright_size(path)
     except (OSError, ValueError, SyntaxError) as problem:
         raise InputError(f'{path}: not an image: {problem}') from problem

@@ -15,7 +15,8 @@ def check_boxes(boxes: Any, scores: Any, size: tuple[int, int]) -> tuple[np.ndar
 
     Returns:
         Boxes (M, 4) float32, scores (M,) float32, their indices (M,) among the N boxes, and one line for each of the
-        N - M boxes that were dropped: it is not four finite numbers, has no area, or lies outside of the image. If
+        N - M boxes that were dropped: it is not four finite numbers, has no area or lies outside of the image, or its
+        score is not finite. If
         `boxes` is not a list of boxes or there is another number of scores, no box is kept.
     """
     none = np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)
@@ -29,6 +30,8 @@ def check_boxes(boxes: Any, scores: Any, size: tuple[int, int]) -> tuple[np.ndar
     if numbers.shape != (len(rows),):
         return *none, [f'{len(rows)} boxes with scores {short_text(scores)}: expected one score per box']
     checked = [_check_box(row, size) for row in rows]
+    for i in np.flatnonzero(~np.isfinite(numbers)):
+        checked[i] = None, f'its score is {numbers[i]}: expected a finite number'
     dropped = [f'box {i} {short_text(rows[i])}: {reason}' for i, (_, reason) in enumerate(checked) if reason]
     indices = np.array([i for i, (_, reason) in enumerate(checked) if not reason], np.int64)
     kept = np.array([checked[i][0] for i in indices], np.float32).reshape(-1, 4)

@@ -1,6 +1,6 @@
 """Boxes of people from a file: a COCO annotation file, COCO detections or JSON lines."""
 
-import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,89 +10,131 @@ import numpy as np
 
 from ...errors import InputError
 from .box_checks import short_text
-from .matching import GivenBoxes, Listed
+from .coco_json import box_around, match_ids, parse_json, parse_numbers
+from .matching import GivenBoxes, Listed, name_few
 from .sources import Source
 
+PERSON = 'person'
 
-def read_boxes(path: Path, sources: Sequence[Source], images_json: Path | None = None) -> GivenBoxes:
+
+def read_boxes(
+    path: Path,
+    sources: Sequence[Source],
+    images_json: Path | None = None,
+    category: str | None = None,
+    scale: bool = False,
+) -> GivenBoxes:
     """Read boxes and match them to the sources.
 
     Args:
-        path: one of three formats. A COCO annotation file: its `images` and `annotations`; `bbox` is x y width height;
-            crowds are left out, and boxes are clipped to the image, as MMPose's datasets do. COCO detections, a list of
-            {image_id, bbox, score}: also x y width height; needs `images_json`. JSON lines (suffix .jsonl), one
-            {"file": NAME, "boxes": [[x1, y1, x2, y2], ...]} per line with `"scores": [...]` if there are any, and
-            `"frame": INDEX` for the frames of a video; the predictions.jsonl of `vitpose predict` is such a file. If
-            COCO's categories contain 'person', boxes of other categories are left out.
+        path: one of three formats. A COCO annotation file: its `images` and `annotations`; `bbox` is x y width height,
+            by default around the labeled keypoints; crowds are left out, and boxes are clipped to the image, as in
+            MMPose's datasets. COCO detections, a list of {image_id, bbox, score}: bbox as before; needs `images_json`.
+            JSON lines (suffix .jsonl), one {"file": NAME, "boxes": [[x1, y1, x2, y2], ...]} per line with
+            `"scores": [...]` and `"size": [width, height]` if there are any, and `"frame": INDEX` for the frames of a
+            video; the predictions.jsonl of `vitpose predict` is such a file.
         sources: what is to be predicted; ValueError if none matches, or the file is not in one of these formats.
         images_json: COCO file with the `images` that detections refer to; only for detections.
+        category: name or id of COCO's category whose boxes are taken; by default 'person', or without such all.
+        scale: scale boxes that were made for a smaller or larger copy of an image; otherwise they are a ValueError.
     """
     lines = path.suffix.lower() == '.jsonl'
-    data = None if lines else _parse(path.read_bytes(), f'{path}: not a JSON file')
+    data = None if lines else parse_json(path.read_bytes(), f'{path}: not a JSON file')
     if images_json and not isinstance(data, list):
         raise InputError(f'--images-json {images_json}: only for a list of COCO detections, not {path}')
     if lines:
-        return GivenBoxes(path, _read_lines(path), sources)
+        if category is not None:
+            raise InputError(f'--category {category}: only for COCO files; {path} has no categories')
+        return GivenBoxes(path, _read_lines(path), sources, scale)
     if isinstance(data, dict):
-        return GivenBoxes(path, _read_coco(path, data, path, data.get('annotations'), 'annotations'), sources)
+        listed, notes = _read_coco(path, data, path, data.get('annotations'), 'annotations', category)
+        return GivenBoxes(path, listed, sources, scale, notes)
     if not isinstance(data, list):
         raise InputError(f'{path}: expected a COCO annotation file, a list of COCO detections, or *.jsonl')
     if images_json is None:
         raise InputError(f'{path}: a list of detections has image ids only; pass --images-json, with their file names')
-    images = _parse(images_json.read_bytes(), f'{images_json}: not a JSON file')
+    images = parse_json(images_json.read_bytes(), f'{images_json}: not a JSON file')
     if not isinstance(images, dict):
         raise InputError(f'{images_json}: expected a JSON object with images, got {type(images).__name__}')
-    return GivenBoxes(path, _read_coco(images_json, images, path, data, 'detections'), sources)
+    listed, notes = _read_coco(images_json, images, path, data, 'detections', category)
+    return GivenBoxes(path, listed, sources, scale, notes)
 
 
-def _parse(text: bytes, problem_text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as problem:
-        raise InputError(f'{problem_text}: {problem}') from problem
-
-
-def _read_coco(images_path: Path, head: Mapping, path: Path, rows: object, noun: str) -> dict[str, Listed]:
-    """Read images from one file and boxes from another or the same."""
+def _read_coco(
+    images_path: Path, head: Mapping, path: Path, rows: object, noun: str, category: str | None
+) -> tuple[dict[str, Listed], list[str]]:
+    """Read images from one file and boxes from another or the same; also return notes on what is left out."""
     images, categories = head.get('images'), head.get('categories') or []
     if not isinstance(images, list) or not isinstance(rows, list):
         raise InputError(f'{path}: expected a COCO file with lists of images and {noun}')
     if not isinstance(categories, list) or not all(isinstance(c, dict) for c in categories):
         raise InputError(f'{images_path}: expected a list of objects as categories, got {short_text(repr(categories))}')
-    people = [_get(c, 'id', int, f'{images_path}: categories') for c in categories if c.get('name') == 'person']
     listed: dict[str, Listed] = {}
-    sizes: dict[int, list[int]] = {}
-    people_of: dict[int, list] = {}  # (box, category, score) of an image's people, by its id
+    names: dict[Any, str] = {}
     for number, image in enumerate(images):
         where = f'{images_path}: images[{number}]'
-        name, key = _get(image, 'file_name', str, where), _get(image, 'id', int, where)
-        if name in listed or key in people_of:
-            raise InputError(f'{where}: file_name {name!r} or id {key} occurs twice')
-        listed[name], people_of[key] = Listed(image_id=key), []
-        size = [image.get('width'), image.get('height')]
-        if noun == 'annotations' and all(isinstance(side, int) for side in size):
-            sizes[key] = size
-    for number, row in enumerate(rows):
-        where = f'{path}: {noun}[{number}]'
-        key = _get(row, 'image_id', int, where)
-        if key not in people_of:
-            raise InputError(f'{where}: image_id {key} is not among the images of {images_path}')
-        kind = row.get('category_id', people[0] if people else 1)
-        if row.get('iscrowd') or (people and kind not in people):
+        name, key = _get(image, 'file_name', str, where), _get(image, 'id', object, where)
+        if name in listed or key in names:
+            raise InputError(f'{where}: file_name {name!r} or id {key!r} occurs twice')
+        listed[name], names[key] = Listed(image_id=key, size=_size(image.get('width'), image.get('height'))), name
+    places = [f'{path}: {noun}[{number}]' for number in range(len(rows))]
+    keys = [_get(row, 'image_id', object, where) for row, where in zip(rows, places, strict=True)]
+    found = match_ids(names, set(keys))
+    kind_names = {_get(c, 'id', int, f'{images_path}: categories'): str(c.get('name')) for c in categories}
+    default = next((kind for kind, name in kind_names.items() if name.lower() == PERSON), 1)
+    kinds = [_get(row, 'category_id', int, where, default) for row, where in zip(rows, places, strict=True)]
+    counts = Counter(kind for kind, row in zip(kinds, rows, strict=True) if not row.get('iscrowd'))
+    wanted, notes = _choose_categories(path, kind_names, counts, category)
+    people_of: dict[str, list] = {name: [] for name in listed}  # (box, category, score) of an image's people
+    without_box = []
+    for row, where, key, kind in zip(rows, places, keys, kinds, strict=True):
+        if key not in found:
+            raise InputError(f'{where}: image_id {key!r} is not among the images of {images_path}')
+        if row.get('iscrowd') or kind not in wanted:
             continue
-        if not isinstance(kind, int) or isinstance(kind, bool):
-            raise InputError(f'{where}: category_id {short_text(repr(kind))}: expected an integer')
-        x, y, width, height = _numbers(row.get('bbox'), 4, f'{where}: bbox')
-        score = _get(row, 'score', float, where) if noun == 'detections' else None
-        people_of[key].append(((x, y, x + width, y + height), kind, score))
-    for (key, kept), entry in zip(people_of.items(), listed.values(), strict=True):
-        entry.boxes[None] = np.array([box for box, _, _ in kept], np.float32).reshape(-1, 4)
-        entry.categories = np.array([kind for _, kind, _ in kept], np.int64)
-        if key in sizes:
-            entry.boxes[None] = np.clip(entry.boxes[None], 0, np.array(sizes[key] * 2, np.float32) - 1)
+        score = _get(row, 'score', float, where) if noun == 'detections' else 1.0
+        box = row.get('bbox') or _box_of_keypoints(row.get('keypoints'), where)
+        if box is None:
+            without_box.append(where.removeprefix(f'{path}: '))
+            continue
+        x, y, width, height = parse_numbers(box, 4, f'{where}: bbox', finite=True).tolist()
+        people_of[names[found[key]]].append(((x, y, x + width, y + height), kind, score))
+    for name, people in people_of.items():
+        entry = listed[name]
+        entry.boxes[None] = np.array([box for box, _, _ in people], np.float32).reshape(-1, 4)
+        entry.categories = np.array([kind for _, kind, _ in people], np.int64)
+        if noun == 'annotations' and entry.size:
+            entry.boxes[None] = np.clip(entry.boxes[None], 0, np.array(entry.size * 2, np.float32) - 1)
         if noun == 'detections':
-            entry.scores[None] = np.array([score for _, _, score in kept], np.float32)
-    return listed
+            entry.scores[None] = np.array([score for _, _, score in people], np.float32)
+    if without_box:
+        reason = 'left out: neither bbox nor labeled keypoints'
+        notes.append(f'{path}: {len(without_box):,} {noun} {reason}: {name_few(without_box)}')
+    return listed, notes
+
+
+def _choose_categories(
+    path: Path, names: Mapping[int, str], counts: Counter[int], chosen: str | None
+) -> tuple[set[int], list[str]]:
+    """Return the ids of the categories whose boxes are taken, and notes; `counts` are the numbers of boxes by id."""
+    label, kinds = chosen or PERSON, {*names, *counts}
+    wanted = {kind for kind in kinds if label.lower() in (str(kind), names.get(kind, '').lower())}
+    text = [(kind, f'{n:,} {names.get(kind, f"of category {kind}")}') for kind, n in counts.most_common()]
+    if not wanted and chosen is None:
+        note = f'{path}: boxes of {len(text)} categories: {name_few([t for _, t in text], 5)}; --category NAME chooses'
+        return kinds, [note] * (len(text) > 1)
+    others = name_few([t for kind, t in text if kind not in wanted], 5)
+    if (others or chosen) and not wanted & counts.keys():
+        raise InputError(f'{path}: no box is of category {label}; it has {others or "none"}: pass --category NAME')
+    return wanted, [f'{path}: boxes of other categories left out: {others}'] if others else []
+
+
+def _box_of_keypoints(values: object, where: str) -> tuple[float, float, float, float] | None:
+    if not isinstance(values, list) or not values:
+        return None
+    keypoints = parse_numbers(values, len(values) // 3 * 3, f'{where}: keypoints').reshape(-1, 3)
+    keypoints = keypoints[np.isfinite(keypoints).all(1)]
+    return box_around(keypoints) if (keypoints[:, 2] > 0).any() else None
 
 
 def _read_lines(path: Path) -> dict[str, Listed]:
@@ -102,33 +144,41 @@ def _read_lines(path: Path) -> dict[str, Listed]:
             if not line.strip():
                 continue
             where = f'{path}, line {number}'
-            row = _parse(line, f'{where}: not JSON')
+            row = parse_json(line, f'{where}: not JSON')
             name = _get(row, 'file', str, where)
             frame = None if row.get('frame') is None else _get(row, 'frame', int, where)
+            if frame is not None and frame < 0:
+                raise InputError(f'{where}: frame {frame}: expected an integer >= 0')
             boxes = _get(row, 'boxes', list, where)
             entry = listed.setdefault(name, Listed())
             if frame in entry.boxes:
                 raise InputError(f'{where}: {name} is listed twice' + (f' with frame {frame}' if frame else ''))
-            corners = [_numbers(box, 4, f'{where}: boxes[{i}]') for i, box in enumerate(boxes)]
+            corners = [parse_numbers(box, 4, f'{where}: boxes[{i}]', finite=True) for i, box in enumerate(boxes)]
             entry.boxes[frame] = np.array(corners, np.float32).reshape(-1, 4)
             if row.get('scores') is not None:
-                entry.scores[frame] = np.array(_numbers(row['scores'], len(boxes), f'{where}: scores'), np.float32)
+                scores = parse_numbers(row['scores'], len(boxes), f'{where}: scores', finite=True)
+                entry.scores[frame] = scores.astype(np.float32)
+            size = row.get('size')
+            entry.size = entry.size or (_size(*size) if isinstance(size, list) and len(size) == 2 else None)
     return listed
 
 
-def _get(row: Any, key: str, kind: type, where: str) -> Any:
+def _get(row: Any, key: str, kind: type, where: str, default: Any = None) -> Any:
+    """Return a value of an object; an `int` also from 1.0 or '1', `object` is a number or a string."""
     value = row.get(key) if isinstance(row, dict) else None
-    kinds = (int, float) if kind is float else kind
-    if not isinstance(value, kinds) or isinstance(value, bool):
+    value = default if value is None else value
+    if kind is int and isinstance(value, float | str):
+        with suppress(ValueError, OverflowError):
+            value = int(float(value)) if float(value).is_integer() else value
+    kinds: Any = (int, float) if kind is float else (int, float, str) if kind is object else kind
+    if not isinstance(value, kinds) or isinstance(value, bool) or (isinstance(value, float) and not np.isfinite(value)):
         raise InputError(f'{where}: expected an object with {key}, {_NOUNS[kind]}; got {short_text(repr(row))}')
     return value
 
 
-_NOUNS = {str: 'a string', int: 'an integer', float: 'a number', list: 'a list'}
+_NOUNS = {str: 'a string', int: 'an integer', float: 'a finite number', list: 'a list', object: 'a number or a string'}
 
 
-def _numbers(value: object, count: int, where: str) -> list[float]:
-    if isinstance(value, list) and len(value) == count and not any(isinstance(v, str | bool) for v in value):
-        with suppress(TypeError, OverflowError):
-            return [float(v) for v in value]
-    raise InputError(f'{where}: expected a list of {count} numbers, got {short_text(repr(value))}')
+def _size(width: object, height: object) -> tuple[float, float] | None:
+    sides = [side for side in (width, height) if isinstance(side, int | float) and 0 < side < 2**31]
+    return (sides[0], sides[1]) if len(sides) == 2 else None

@@ -1,38 +1,77 @@
 """Images of any kind -> (H, W, 3) uint8 BGR in upright orientation."""
 
+import functools
+import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import ImageOps
 
-from vitpose_base.image_files import check_complete
+from vitpose_base.image_files import check_complete, exif_orientation, open_image
 
 from ...errors import InputError, one_line
 from ..poses import Frame
 
 Image = np.ndarray | str | Path
+TURNED_BY_OPENCV = (b'\xff\xd8', b'\x89PNG', b'II*\0', b'MM\0*')  # how JPEG, PNG and TIFF files start
 
 
 def read_image(path: str | Path) -> np.ndarray:
     """Read an image file -> (H, W, 3) uint8 BGR, as MMPose's `LoadImage` does, but refuse damaged files.
 
-    Gray is repeated in three channels; of 16 bits the upper 8 are kept; alpha is dropped, without blending; CMYK is
-    converted to BGR; the orientation in the EXIF data is applied. One pixel is enough.
+    Gray is repeated in three channels; of 16 bits the upper 8 are kept, and of files with small values those of 10 or
+    12 bits, see `_upper_bits`; alpha is dropped, without blending; CMYK is converted to BGR; the orientation in the
+    EXIF data is applied, also to WebP and AVIF, where OpenCV ignores it. What OpenCV cannot read is left to Pillow. Of
+    a file with several images the first one is read. One pixel is enough.
 
     Raises:
         OSError: the file does not exist or cannot be opened.
-        ValueError: it is empty, truncated, or not an image that OpenCV reads; one line that names the file.
+        ValueError: it is empty, truncated, or not an image that OpenCV or Pillow reads; one line that names the file.
     """
     data = Path(path).read_bytes()
     try:
         check_complete(data)
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except (ValueError, cv2.error) as problem:
+        if image is None or not data.startswith(TURNED_BY_OPENCV):
+            image = _decode_with_pillow(data, image)
+        elif image.max() <= 16:  # perhaps 10 or 12 bits in 16
+            deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+            image = _upper_bits(deep) if deep is not None and deep.dtype == np.uint16 else image
+    except Exception as problem:  # each library raises its own
         raise InputError(f'{path}: {one_line(problem)}') from problem
     if image is None:
-        raise InputError(f'{path}: not an image that OpenCV can read, or damaged; it starts with {data[:12]!r}')
+        raise InputError(
+            f'{path}: not an image that OpenCV or Pillow can read, or damaged; it starts with {data[:12]!r}'
+        )
     return image
+
+
+def _decode_with_pillow(data: bytes, image: np.ndarray | None) -> np.ndarray | None:
+    """Decode an image that OpenCV could not decode (None), or did not turn upright; otherwise return it unchanged."""
+    with suppress(OSError, SyntaxError), open_image(data) as opened:
+        if image is None or exif_orientation(opened) != 1:
+            return np.ascontiguousarray(np.asarray(ImageOps.exif_transpose(opened).convert('RGB'))[..., ::-1])
+    return image
+
+
+def _upper_bits(image: np.ndarray) -> np.ndarray:
+    """The upper 8 bits of uint16 pixels that have 10, 12 or 16 bits, by the largest value; the first time with a note.
+
+    Cameras store 10 and 12 bits as they are in files of 16 bits; their upper 8 bits would be an all but black image.
+    """
+    bits = next(bits for bits in (10, 12, 16) if image.max() < 2**bits)
+    if bits < 16:
+        note_range(bits)
+    return (image >> (bits - 8)).astype(np.uint8)
+
+
+@functools.cache
+def note_range(bits: int) -> None:
+    """Say once per run, which starts with `note_range.cache_clear()`, how 16-bit images are read."""
+    print(f'16-bit images with no value above {2**bits - 1:,} are read as {bits} bits per channel', file=sys.stderr)
 
 
 def as_bgr(image: np.ndarray) -> np.ndarray:
@@ -46,7 +85,7 @@ def as_bgr(image: np.ndarray) -> np.ndarray:
     if image.ndim not in (2, 3) or 0 in image.shape or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
         raise InputError(f'{kind}: expected (H, W), or (H, W, C) with 1, 3 (BGR) or 4 (BGRA) channels')
     if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
+        image = _upper_bits(image)
     if image.ndim == 2 or image.shape[2] == 1:
         image = np.repeat(image.reshape(*image.shape[:2], 1), 3, 2)
     return np.ascontiguousarray(image[..., :3])

@@ -2,17 +2,27 @@
 
 import glob
 import os
+import re
+import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePath
+
+from vitpose_base.image_files import open_image
 
 from ...errors import InputError, MissingFileError
 from ..poses import Frame
 
+# by these suffixes files are taken without opening them, and broken ones are named; others are as libraries open them
 IMAGES = frozenset(('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'))
-VIDEOS = frozenset(('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.ts', '.webm', '.wmv'))
+VIDEOS = frozenset(
+    '.3g2 .3gp .asf .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv'.split()
+)
+HEIC = frozenset(('.heic', '.heif'))
 EXPECTED = f'an image ({" ".join(sorted(IMAGES))}) or a video ({" ".join(sorted(VIDEOS))})'
 
 
@@ -24,24 +34,37 @@ class Source:
     kind: str  # 'image', 'video' or 'camera'
 
 
-def find_sources(inputs: Sequence[str], leave_out: Path | None = None) -> list[Source]:
+def find_sources(inputs: Sequence[str], leave_out: Path | None = None, quiet: bool = False) -> list[Source]:
     """Find the images and videos that the inputs name, in their order, each once.
 
     Args:
         inputs: paths of images, videos and folders; globs; camera indices, such as '0', unless a file has that name.
-            Folders are searched with all folders below, in alphabetical order, without hidden files and links to
-            folders. In folders and globs, files that are neither image nor video by their suffix are ignored.
+            Folders are searched with all folders below, without hidden files and links to folders. Folders and globs
+            are in natural order: 2.jpg comes before 10.jpg. Their files that neither suffix nor Pillow nor PyAV call an
+            image or a video are left out, and counted by suffix in a line on stderr.
         leave_out: output folder: what is in it is not searched.
+        quiet: without that line.
 
     Raises:
         FileNotFoundError: nothing has the name.
         ValueError: a file is neither image nor video, or a folder or glob has none, or there is no such camera.
     """
     sources: dict[str, Source] = {}
+    ignored: dict[str, str] = {}  # suffixes of files that are left out, by path
     for text in inputs:
-        for source in _find(text, leave_out and Path(os.path.abspath(leave_out))):
+        for source in _find(text, leave_out and Path(os.path.abspath(leave_out)), ignored):
             sources.setdefault(os.path.abspath(source.name), source)
+    if ignored and not quiet:
+        counts = Counter(ignored.values()).most_common()
+        named = ', '.join(f'{number:,} {suffix or "without suffix"}{_advice(suffix)}' for suffix, number in counts)
+        print(f'left out as neither image nor video: {named}', file=sys.stderr)
     return list(sources.values())
+
+
+def natural_key(path: str | PurePath) -> tuple:
+    """A key that sorts paths by folder, and numbers in names by value: frame_2.jpg comes before frame_10.jpg."""
+    parts = [re.split(r'(\d+)', part) for part in PurePath(path).parts]
+    return [[int(t) if i % 2 else t for i, t in enumerate(part)] for part in parts], str(path)
 
 
 def read_frames(sources: Sequence[Source], left_out: Mapping[str, str] | None = None) -> Iterator[Frame]:
@@ -50,6 +73,9 @@ def read_frames(sources: Sequence[Source], left_out: Mapping[str, str] | None = 
     Image files are left for `PosePredictor.stream` to read, several in parallel. What cannot be read is a `Frame` with
     `error` and without image; a source in `left_out` is not read, and has one frame with the error that stands there.
     """
+    from .images import note_range
+
+    note_range.cache_clear()
     for source in sources:
         if left_out and source.name in left_out:
             yield Frame(source.name, None, error=left_out[source.name])
@@ -72,15 +98,16 @@ def count_frames(sources: Sequence[Source]) -> int | None:
     return sum(count_video_frames(source.name) if source.kind == 'video' else 1 for source in sources)
 
 
-def _find(text: str, leave_out: Path | None) -> list[Source]:
+def _find(text: str, leave_out: Path | None, ignored: dict[str, str]) -> list[Source]:
     path = Path(text)
     if path.exists() and _inside(path, leave_out):
         raise InputError(f'{text} is in the output folder, whose files are replaced: pass another --out')
     if path.is_dir():
-        files = sorted(file for file in path.rglob('*') if '/.' not in f'/{file.relative_to(path).as_posix()}')
+        files = [file for file in path.rglob('*') if '/.' not in f'/{file.relative_to(path).as_posix()}']
     elif path.exists():
         if (kind := _kind(path)) is None:
-            raise InputError(f'{text}: expected {EXPECTED}, or a folder of them')
+            libraries = f'another file that Pillow or PyAV opens{_advice(path.suffix.lower())}'
+            raise InputError(f'{text}: expected {EXPECTED}, {libraries}, or a folder of them')
         return [Source(text, kind)]
     elif text.isascii() and text.isdecimal():
         import cv2
@@ -92,21 +119,42 @@ def _find(text: str, leave_out: Path | None) -> list[Source]:
             raise InputError(f'{index}: no file has this name, and camera {index} cannot be opened')
         return [Source(f'camera {index}', 'camera')]
     elif glob.has_magic(text):
-        files = [Path(name) for name in sorted(glob.glob(text, recursive=True))]
+        files = [Path(name) for name in glob.glob(text, recursive=True)]
     else:
         raise MissingFileError(f'{text}: no such file, folder or camera')
-    sources = [Source(str(file), kind) for file in files if (kind := _kind(file)) and not _inside(file, leave_out)]
+    sources = []
+    for file in sorted((file for file in files if file.is_file() and not _inside(file, leave_out)), key=natural_key):
+        if kind := _kind(file):
+            sources.append(Source(str(file), kind))
+        else:
+            ignored[os.path.abspath(file)] = file.suffix.lower()
     if not sources:
         place = 'in this folder or below' if path.is_dir() else 'of this name'
-        raise InputError(f'{text}: found nothing {place} that is {EXPECTED}')
+        advice = ''.join({_advice(suffix) for suffix in ignored.values()})
+        raise InputError(f'{text}: found nothing {place} that is {EXPECTED}{advice}')
     return sources
 
 
 def _kind(path: Path) -> str | None:
+    """Tell 'image' from 'video' by a known suffix, otherwise by the libraries; None: neither."""
     suffix = path.suffix.lower()
-    if suffix in IMAGES | VIDEOS and path.is_file():
-        return 'image' if suffix in IMAGES else 'video'
-    return None
+    if suffix in IMAGES | VIDEOS:
+        return ('image' if suffix in IMAGES else 'video') if path.is_file() else None
+    try:
+        with path.open('rb') as file:
+            if b'\0' not in file.read(4096):  # text, which PyAV draws, or follows as a playlist
+                return None
+        with suppress(Exception), open_image(path) as image:
+            return 'video' if image.format == 'GIF' and getattr(image, 'is_animated', False) else 'image'
+    except OSError:
+        return None
+    from .video import is_video
+
+    return 'video' if suffix not in HEIC and is_video(path) else None
+
+
+def _advice(suffix: str) -> str:
+    return ' (pip install pillow-heif)' if suffix in HEIC else ''
 
 
 def _inside(path: Path, folder: Path | None) -> bool:

@@ -14,8 +14,22 @@ from vitpose_base.files import replacing
 from ..extras import need
 from ..poses import Frame
 
+MAX_STRETCH = 8  # of pixels that are not square; what exceeds it is a damaged header
 TICKS = 90_000  # per second, of the timestamps in written videos
 OPTIONS = {'crf': '23', 'preset': 'veryfast'}  # of the H.264 encoder
+
+
+def is_video(path: Path) -> bool:
+    """Whether PyAV, if it is installed, decodes a picture of a file that is neither a still image nor a cover."""
+    try:
+        import av
+
+        with av.open(str(path), options={'formatprobesize': '8192'}) as container:  # its default takes up to 0.3 s
+            stream = container.streams.video[0]
+            still = 'pipe' in container.format.name or stream.disposition & av.stream.Disposition.attached_pic
+            return not still and next(container.decode(stream), None) is not None
+    except Exception:  # each format raises its own
+        return False
 
 
 def count_video_frames(name: str) -> int:
@@ -30,7 +44,10 @@ def count_video_frames(name: str) -> int:
 
 
 def read_video(name: str) -> Iterator[Frame]:
-    """Decode a video: upright frames, rotated as its display matrix says; their times count from the first one.
+    """Decode a video: frames as they are shown; their times count from the first one.
+
+    They are turned and mirrored as the display matrix says. If the pixels are not square, the frames are enlarged along
+    one side until they are, so that people have their true proportions.
 
     Damaged parts are skipped. If there are any, or if the video ends before the time in its header, or it cannot be
     opened, the last item is a `Frame` without image whose `error` says so.
@@ -45,6 +62,8 @@ def read_video(name: str) -> Iterator[Frame]:
             stream = container.streams.video[0]
             stream.thread_type = 'AUTO'
             seconds, rate = _seconds(container, stream), float(stream.average_rate or 30)
+            shape = float(stream.sample_aspect_ratio or 1)  # width / height of a pixel
+            stretch = shape if 1 / MAX_STRETCH <= shape <= MAX_STRETCH else 1.0
             for picture in _decode(av, container, stream):
                 if picture is None or picture.is_corrupt:
                     damaged += 1
@@ -53,10 +72,11 @@ def read_video(name: str) -> Iterator[Frame]:
                 now = index / rate if picture.time is None else picture.time
                 first = now if index == 0 else first
                 end = now - first + (float(picture.duration * picture.time_base) if picture.duration else 1 / rate)
-                image = np.rot90(picture.to_ndarray(format='bgr24'), round(picture.rotation / 90) % 4)
-                yield Frame(name, np.ascontiguousarray(image), index, now - first)
+                yield Frame(name, _as_shown(picture, stretch), index, now - first)
                 index += 1
             problems = [f'{damaged} damaged part{"s" * (damaged > 1)}'] if damaged else []
+            if stretch != shape:
+                problems.append(f'pixel aspect ratio {shape:g} ignored: expected 1/{MAX_STRETCH} to {MAX_STRETCH}')
             if seconds and end < seconds - max(3 / rate, 0.1):
                 problems.append(f'ends after {end:.2f} of {seconds:.2f} s')
     except (av.error.FFmpegError, OSError) as problem:
@@ -104,6 +124,18 @@ class VideoWriter:
         with self._stack:
             if self._stream is not None:
                 self._container.mux(self._stream.encode())
+
+
+def _as_shown(picture: Any, stretch: float) -> np.ndarray:
+    """A decoded frame as (H, W, 3) uint8 BGR with square pixels, turned and mirrored by its display matrix."""
+    size = dict(width=round(picture.width * max(stretch, 1)), height=round(picture.height / min(stretch, 1)))
+    image, matrix = picture.to_ndarray(format='bgr24', **size), picture.side_data.get('DISPLAYMATRIX')
+    if matrix is not None:  # rows a b u, c d v, x y w: a pixel x y is shown at a x + c y, b x + d y
+        a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+        if abs(b) + abs(c) > abs(a) + abs(d):
+            image, a, d = image.swapaxes(0, 1), c, b
+        image = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+    return np.ascontiguousarray(image)
 
 
 def _decode(av: Any, container: Any, stream: Any) -> Iterator[Any]:

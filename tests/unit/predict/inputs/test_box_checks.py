@@ -36,6 +36,13 @@ def test_bad_boxes_are_dropped(box, reason):
     assert len(dropped) == 1 and '\n' not in dropped[0] and re.search(reason, dropped[0]), dropped
 
 
+@pytest.mark.parametrize('score', [float('nan'), float('inf')])
+def test_a_box_with_a_score_that_is_not_finite_is_dropped(score):
+    kept, scores, rows, dropped = check_boxes([[1, 2, 30, 40]] * 2, [score, 0.5], SIZE)
+    assert (len(kept), scores.tolist(), rows.tolist()) == (1, [0.5], [1])
+    assert dropped == [f'box 0 [1, 2, 30, 40]: its score is {score}: expected a finite number']
+
+
 @pytest.mark.parametrize(
     ('boxes', 'scores', 'reason'),
     [

@@ -30,8 +30,9 @@ def read(tmp_path):
         path.write_bytes(data if isinstance(data, bytes) else json.dumps(data).encode())
         return path
 
-    def read(data, name='a.json', images=None, sources=SOURCES):
-        return read_boxes(write(name, data), sources, None if images is None else write('images.json', images))
+    def read(data, name='a.json', images=None, sources=SOURCES, **options):
+        images_json = None if images is None else write('images.json', images)
+        return read_boxes(write(name, data), sources, images_json, **options)
 
     return read
 
@@ -69,16 +70,81 @@ def test_detections_have_scores(read):
 
 
 def test_json_lines_are_corners_for_images_and_for_frames_of_videos(read):
-    lines = b"""\xef\xbb\xbf{"file": "a.jpg", "boxes": [[1, 2, 3, 4], [NaN, 0, -5, Infinity]], "scores": [0.5, 0.25]}
+    lines = b"""\xef\xbb\xbf{"file": "a.jpg", "boxes": [[1, 2, 3, 4], [9, 0, -5, 1e30]], "scores": [0.5, 0.25]}
 
         {"file": "v.mp4", "frame": 1, "boxes": [[5, 6, 7, 8]]}"""
     given = read(lines, 'a.jsonl', sources=[SOURCES[0], Source('v.mp4', 'video')])
     frames = [make_frame('d/a.jpg'), *(make_frame('v.mp4', index=i) for i in range(3))]
     image, *video = given.fill(frames)
-    np.testing.assert_array_equal(image.boxes, [[1, 2, 3, 4], [np.nan, 0, -5, np.inf]])  # the predictor drops such
+    np.testing.assert_array_equal(image.boxes, np.float32([[1, 2, 3, 4], [9, 0, -5, 1e30]]))  # the predictor drops such
     assert [frame.boxes.tolist() for frame in video] == [[], [[5, 6, 7, 8]], []]
     assert image.box_scores.tolist() == [0.5, 0.25] and video[1].box_scores is None
     assert given.image_ids is None
+
+
+@pytest.mark.parametrize('ids', [(7.0, 9.0), ('7', '9'), ('007', '009'), ('x', 'y')])
+@pytest.mark.parametrize('rows_ids', ['same', 'numbers', 'stems'])
+def test_ids_of_every_kind(read, ids, rows_ids):
+    images = [{'id': key, 'file_name': f'{name}.jpg'} for key, name in zip(ids, 'ab', strict=True)]
+    wanted = {'same': ids[1], 'numbers': 9, 'stems': 'b'}[rows_ids]
+    data = coco(row(wanted, category_id='1.0'[: 1 + 2 * (rows_ids == 'stems')]), images=images)
+    if 'x' in ids and rows_ids == 'numbers':
+        with pytest.raises(ValueError, match=r'annotations\[0\]: image_id 9 is not among the images'):
+            read(data)
+        return
+    given = read(data)
+    assert [len(frame.boxes) for frame in filled(given)] == [0, 1]
+    assert given.image_ids == {'d/a.jpg': ids[0], 'd/b.jpg': ids[1]}  # as they stand in the file
+
+
+def test_ids_by_numbered_file_names_are_not_taken_for_other_ids(read):
+    images = [{'id': i + 1, 'file_name': f'00000{i}.jpg'} for i in range(3)]
+    given = read(
+        [row(i, score=1) for i in range(3)], images={'images': images}, sources=[Source('000000.jpg', 'image')]
+    )
+    (frame,) = given.fill([make_frame('000000.jpg')])
+    assert len(frame.boxes) == 1
+
+
+def test_byte_order_mark_backslashes_and_missing_boxes(read):
+    images = [{'id': 7, 'file_name': 'x\\d\\a.jpg'}, {'id': 9, 'file_name': 'x\\d\\b.jpg'}]
+    points = [10, 20, 2, 30, 60, 1, 0, 0, 0]
+    annotations = [row(7, ()), {'image_id': 9, 'keypoints': points}, row(9, (), keypoints=[0] * 9), row(9)]
+    data = json.dumps(coco(*annotations, images=images)).encode('utf-8-sig')
+    given = read(data)
+    first, second = filled(given)
+    assert len(first.boxes) == 0
+    np.testing.assert_array_equal(second.boxes, [[4, 14, 36, 66], [10, 20, 40, 60]])  # 15% of 40 on each side
+    (note,) = given.notes()
+    assert note.endswith('2 annotations left out: neither bbox nor labeled keypoints: annotations[0], annotations[2]')
+
+
+KINDS = [{'id': 1, 'name': 'person'}, {'id': 18, 'name': 'dog'}]
+
+
+def test_categories_are_counted_named_and_chosen(read):
+    rows = [row(7, category_id=kind) for kind in (18, 18, 1, 3)]
+    given = read(coco(*rows, categories=KINDS))
+    assert len(filled(given)[0].boxes) == 1
+    assert given.notes() == [f'{given._path}: boxes of other categories left out: 2 dog, 1 of category 3']
+    for name, count in (('dog', 2), ('DOG', 2), ('18', 2), ('3', 1), ('person', 1)):
+        assert len(filled(read(coco(*rows, categories=KINDS), category=name))[0].boxes) == count
+    animals = read(coco(*rows[:2], row(7, category_id=5), categories=[KINDS[1], {'id': 5, 'name': 'fox'}]))
+    assert len(filled(animals)[0].boxes) == 3
+    assert animals.notes()[0].endswith('boxes of 2 categories: 2 dog, 1 fox; --category NAME chooses')
+
+
+@pytest.mark.parametrize(
+    ('kinds', 'category', 'message'),
+    [
+        ([18, 18], None, 'no box is of category person; it has 2 dog: pass --category NAME'),
+        ([18, 1], 'cat', 'no box is of category cat; it has 1 dog, 1 person: pass'),
+        ([1], 'dog', 'no box is of category dog; it has 1 person: pass'),
+    ],
+)
+def test_no_box_of_the_category_is_an_error(read, kinds, category, message):
+    with pytest.raises(ValueError, match=message):
+        read(coco(*(row(7, category_id=kind) for kind in kinds), categories=KINDS), category=category)
 
 
 LINES, IMAGES_JSON = dict(name='a.jsonl'), dict(images={'images': IMAGES})
@@ -98,21 +164,31 @@ LINES, IMAGES_JSON = dict(name='a.jsonl'), dict(images={'images': IMAGES})
         (coco(images=IMAGES * 2), {}, r"images\[2\]: file_name 'a.jpg' or id 7 occurs twice"),
         (coco(row(8)), {}, r'annotations\[0\]: image_id 8 is not among the images'),
         (coco(row(7), 3), {}, r'annotations\[1\]: expected an object with image_id'),
-        (coco(row(7, category_id='fox')), {}, r"annotations\[0\]: category_id 'fox': expected an integer"),
-        (coco(row(7, 'abcd')), {}, r'annotations\[0\]: bbox: .* 4 numbers'),
-        (coco(row(7, (1, 2, 3))), {}, r'bbox: expected a list of 4 numbers, g'),
-        (coco(row(7, (1, 2, 3, 10**400))), {}, 'bbox: expected a list of 4 numbers'),
+        (coco(row(7, category_id='fox')), {}, r'annotations\[0\]: expected an object with category_id, an integer'),
+        (coco(row(7, 'abcd')), {}, r'annotations\[0\]: bbox: expected 4 numbers'),
+        (coco(row(7, (1, 2, 3))), {}, r'bbox: expected 4 numbers, got 3'),
+        (coco(row(7, (1, 2, 3, 10**400))), {}, 'bbox: expected 4 numbers'),
         (b'{"file": "a.jpg", "boxes": []}\n{"file": ', LINES, 'a.jsonl, line 2: not JSON'),
         (b'\n{"file": "\xff.jpg", "boxes": []}', LINES, 'a.jsonl, line 2: not JSON'),
         (b'{"file": "a.jpg"}', LINES, 'a.jsonl, line 1: expected an object with boxes, a list'),
         (b'[]', LINES, 'a.jsonl, line 1: expected an object with file, a string'),
-        (b'{"file": "a.jpg", "boxes": [[1, 2, 3, true]]}', LINES, r'line 1: boxes\[0\]: expected a list of 4'),
-        (b'{"file": "a.jpg", "boxes": [[1, 2, 3, 4]], "scores": []}', LINES, 'line 1: scores: expected a list of 1'),
+        (b'{"file": "a.jpg", "boxes": [[1, 2, 3, true]]}', LINES, r'line 1: boxes\[0\]: expected 4'),
+        (b'{"file": "a.jpg", "boxes": [[1, 2, 3, 4]], "scores": []}', LINES, 'line 1: scores: expected 1 numbers'),
         (b'{"file": "a.jpg", "boxes": []}\n' * 2, LINES, 'line 2: a.jpg is listed twice'),
-        (b'{"file": "a.jpg", "frame": "1", "boxes": []}', LINES, 'line 1: expected an object with frame, an int'),
+        (b'{"file": "a.jpg", "frame": "x", "boxes": []}', LINES, 'line 1: expected an object with frame, an int'),
+        (b'{"file": "a.jpg", "frame": -1, "boxes": []}', LINES, 'line 1: frame -1: expected an integer >= 0'),
+        (b'{"file": "a.jpg", "boxes": [[1, NaN, 3, 4]]}', LINES, r'line 1: boxes\[0\]: expected 4 finite'),
+        (b'\n{"file": "a.jpg", "boxes": [[1, 1, 3, 1e999]]}', LINES, r'line 2: boxes\[0\]: expected 4 finite'),
+        (b'{"file": "a.jpg", "boxes": [[1, null, 3, 4]]}', LINES, r'line 1: boxes\[0\]: expected 4 finite'),
+        (b'{"file": "a.jpg", "boxes": [[1, 2, 3, 4]], "scores": [NaN]}', LINES, 'line 1: scores: expected 1 finite'),
+        (coco(row(7), row(7, (1, 2, 3, float('inf')))), {}, r'annotations\[1\]: bbox: expected [14] finite numbers'),
+        (coco(row(7, (1, 2, 3, 1e39))), {}, r'annotations\[0\]: bbox: expected [14] finite numbers'),
+        ([row(7, score=float('nan'))], IMAGES_JSON, r'detections\[0\]: expected an object with score, a finite'),
+        (b'', LINES | {'category': 'dog'}, '--category dog: only for COCO files'),
+        (coco(row(True)), {}, r'annotations\[0\]: expected an object with image_id, a number or a string'),
         (b'', LINES | IMAGES_JSON, 'only for a list of COCO detections'),
         (coco(), IMAGES_JSON, 'only for a list of COCO detections'),
-        ([row(7)], IMAGES_JSON, r'a.json: detections\[0\]: expected an object with score, a number'),
+        ([row(7)], IMAGES_JSON, r'a.json: detections\[0\]: expected an object with score, a finite number'),
         ([], dict(images=[]), 'images.json: expected a JSON object'),
     ],
 )

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 from mmpose.datasets.transforms import LoadImage
-from PIL import Image
+from PIL import Image, features
 
 from vitpose.predict.inputs.images import as_bgr, read_frame, read_image
+from vitpose.predict.inputs.sources import read_frames
 from vitpose.predict.poses import Frame
 
 NOISE = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)
@@ -47,6 +48,57 @@ def test_kinds_of_images(tmp_path, name, image, options, expected):
     assert (found.dtype, found.shape) == (np.uint8, expected.shape)
     assert np.abs(found.astype(int) - expected).max() <= (8 if name.endswith('jpg') else 0)
     np.testing.assert_array_equal(found, LoadImage()(dict(img_path=str(path)))['img'])
+
+
+TURNS = {
+    2: np.fliplr,
+    3: lambda image: np.rot90(image, 2),
+    4: np.flipud,
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: np.rot90(image, -1),
+    7: lambda image: np.rot90(image.swapaxes(0, 1), 2),
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize('kind', ['jpeg', 'png', 'webp', 'tiff', 'avif'])
+@pytest.mark.parametrize('orientation', TURNS)
+def test_exif_orientation_of_every_kind_of_file(tmp_path, kind, orientation):
+    if kind in ('webp', 'avif') and not features.check(kind):
+        pytest.skip(f'this Pillow cannot write {kind}')
+    RGB.save(tmp_path / f'a.{kind}', **turned(orientation))
+    found = read_image(tmp_path / f'a.{kind}')
+    expected = TURNS[orientation](BGR)
+    assert found.shape == expected.shape and found.flags.c_contiguous
+    assert np.abs(found.astype(int) - expected).mean() < 12
+
+
+@pytest.mark.parametrize('suffix', ['png', 'tif'])
+@pytest.mark.parametrize(('bits', 'line'), [(10, '1,023 are read as 10 bits'), (12, '4,095 are read as 12'), (16, '')])
+@pytest.mark.parametrize('gray', [False, True])
+def test_range_of_16_bit_files_is_that_of_their_values(tmp_path, suffix, bits, line, gray, capfd):
+    list(read_frames([]))  # a run starts
+    image = (GRAY[..., 0] if gray else BGR).astype(np.uint16) << (bits - 8)
+    image.flat[0] = 2**bits - 1
+    cv2.imwrite(str(tmp_path / f'a.{suffix}'), image)
+    for found in (read_image(tmp_path / f'a.{suffix}'), as_bgr(image)):
+        expected = (np.repeat(image[..., None], 3, 2) if gray else image) >> (bits - 8)
+        assert found.dtype == np.uint8 and np.abs(found.astype(int) - expected).max() <= 1
+    notes = capfd.readouterr().err.splitlines()
+    assert [line in note for note in notes] == [True] * bool(line)
+
+
+def test_dark_images_of_8_bits_stay_dark(tmp_path):
+    cv2.imwrite(str(tmp_path / 'a.png'), BGR // 16)
+    np.testing.assert_array_equal(read_image(tmp_path / 'a.png'), BGR // 16)
+
+
+def test_pillow_reads_what_opencv_cannot(tmp_path, monkeypatch):
+    for suffix in ('tga', 'gif'):
+        RGB.save(tmp_path / f'a.{suffix}')
+    assert np.abs(read_image(tmp_path / 'a.gif').astype(int) - BGR).mean() < 20
+    monkeypatch.setattr(cv2, 'imdecode', lambda *_: None)
+    np.testing.assert_array_equal(read_image(tmp_path / 'a.tga'), BGR)
 
 
 @pytest.mark.parametrize('suffix', ['jpg', 'png', 'bmp', 'tif'])

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.unit.predict.frames import write_video
 from vitpose.predict.inputs.matching import GivenBoxes, Listed, match_names
 from vitpose.predict.inputs.sources import Source, read_frames
 from vitpose.predict.poses import Frame
@@ -14,7 +15,7 @@ from vitpose.predict.poses import Frame
 def match(listed, *names):
     """Return what each name matches: a name in the file, or an error."""
     entries = {name: Listed({None: np.zeros((0, 4))}) for name in listed}
-    matches = match_names(Path('boxes.json'), entries, [Source(name, 'image') for name in names])
+    matches = match_names(Path('boxes.json'), entries, [Source(name, 'image') for name in names], [])
     listed_names = {id(entry): name for name, entry in entries.items()}
     return [listed_names.get(id(entry), entry) for entry in matches.values()]
 
@@ -56,7 +57,7 @@ def test_no_match_at_all_is_an_error():
 @pytest.mark.parametrize(('kind', 'index'), [('video', None), ('image', 3)])
 def test_frame_indices_are_for_videos(kind, index):
     with pytest.raises(ValueError, match='check the frame indices of a in boxes.jsonl'):
-        match_names(Path('boxes.jsonl'), {'a': Listed({index: np.zeros((0, 4))})}, [Source('a', kind)])
+        match_names(Path('boxes.jsonl'), {'a': Listed({index: np.zeros((0, 4))})}, [Source('a', kind)], [])
 
 
 def test_source_without_entry_is_not_read(tmp_path):
@@ -69,3 +70,56 @@ def test_source_without_entry_is_not_read(tmp_path):
     assert given.image_ids == {sources[0].name: 5}
     (broken,) = given.fill([Frame(sources[0].name, None, error='broken')])
     assert broken.boxes is None and broken.error == 'broken'
+
+
+def given_boxes(tmp_path, size, real, scale=False):
+    """Boxes made for images of `size`, and one image of the size `real`, beside another one."""
+    sources = [Source(str(tmp_path / f'{i}.png'), 'image') for i in (1, 2)]
+    for source, (w, h) in zip(sources, (real, size), strict=True):
+        cv2.imwrite(source.name, np.zeros((h, w, 3), np.uint8))
+    boxes = {f'{i}.png': Listed({None: np.float32([[8, 6, 40, 30]])}, size=size) for i in (1, 2)}
+    given = GivenBoxes(Path('b.json'), boxes, sources, scale)
+    return given, list(given.fill(read_frames(sources, given.missing)))
+
+
+def test_boxes_made_for_a_smaller_copy_are_refused_or_scaled(tmp_path):
+    message = r'^boxes were made for another size than that of 1 of 2 inputs: .*1.png has 160x120 .* says 80x60; pass'
+    with pytest.raises(ValueError, match=message):
+        given_boxes(tmp_path, (80, 60), (160, 120))
+    given, frames = given_boxes(tmp_path, (80, 60), (160, 120), scale=True)
+    found = {Path(frame.name).stem: frame.boxes.tolist() for frame in frames}
+    assert found == {'1': [[16, 12, 80, 60]], '2': [[8, 6, 40, 30]]}
+    assert given.notes()[0].startswith('boxes scaled for 1 of 2 inputs: ')
+    given, _ = given_boxes(tmp_path, (80, 60), (80, 60))
+    assert not given.notes()
+
+
+def test_the_shorter_side_of_a_copy_is_rounded(tmp_path):
+    _, frames = given_boxes(tmp_path, (666, 400), (1333, 800), scale=True)
+    np.testing.assert_allclose(frames[0].boxes, [[16.01, 12, 80.06, 60]], atol=0.01)
+
+
+@pytest.mark.parametrize('scale', [False, True])
+def test_another_aspect_ratio_is_the_error_of_that_input(tmp_path, scale):
+    given, (bad, good) = given_boxes(tmp_path, (80, 60), (60, 80), scale)
+    assert bad.error.startswith('no boxes: ') and bad.error.endswith(
+        '1.png has 60x80 pixels, b.json says 80x60, which is another aspect ratio'
+    )
+    assert good.error is None and len(good.boxes) == 1 and not given.notes()
+
+
+def test_unused_files_and_frames_are_counted_and_named(tmp_path):
+    write_video(tmp_path / 'v.mp4', [np.zeros((48, 64, 3), np.uint8)] * 3)
+    video = Source(str(tmp_path / 'v.mp4'), 'video')
+    listed = {'v.mp4': Listed({i: np.ones((1, 4)) for i in (0, 2, 3, 7)})}
+    listed |= {f'{i}.jpg': Listed({None: np.ones((2, 4))}) for i in range(5)}
+    given = GivenBoxes(Path('b.jsonl'), listed, [video])
+    files = 'b.jsonl: 5 of 6 files, with 10 boxes, are not among the inputs: 0.jpg, 1.jpg, 2.jpg, ...'
+    assert given.notes() == [files]
+    assert len(list(given.fill(read_frames([video])))) == 3
+    late = given.notes()[1]
+    assert late.startswith('b.jsonl: 2 lines are of frames that were not read: ') and late.endswith('v.mp4 frame 7')
+
+
+def test_names_written_on_windows_match():
+    assert match([r'C:\data\val\1.jpg', r'train\1.jpg'], 'val/1.jpg') == [r'C:\data\val\1.jpg']

@@ -1,13 +1,18 @@
 """Which files an input stands for, and the frames that are read from them."""
 
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, features
 
+from tests.unit.predict.frames import numbered_images, write_video
 from vitpose.predict.inputs.sources import Source, count_frames, find_sources, read_frames
 from vitpose.predict.poses import Frame
+
+av = pytest.importorskip('av')
 
 
 @pytest.fixture
@@ -33,6 +38,46 @@ def test_folders_globs_and_files_are_taken_in_order_and_once(folder):
     assert names('a[1].jpg') == ['a[1].jpg']  # no glob
 
 
+def test_order_is_natural(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wanted = [f'{a}/frame_{i}.jpg' for a in ('s2', 's10') for i in ('1', '2', '010', '10', '11')] + ['s10/z/1.jpg']
+    for name in wanted:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert names('.') == names('**/*.jpg') == wanted
+    assert names('s*/*.jpg') == wanted[:-1]
+
+
+def test_libraries_decide_where_the_suffix_does_not(tmp_path, capsys):
+    pictures = [Image.fromarray(np.full((8, 8, 3), value, np.uint8)) for value in (0, 99, 200)]
+    if features.check('avif'):
+        pictures[0].save(tmp_path / 'a.avif')
+    pictures[0].save(tmp_path / 'b.gif')
+    pictures[0].save(tmp_path / 'c.gif', save_all=True, append_images=pictures[1:])
+    write_video(tmp_path / 'd.mp4', numbered_images(5))
+    for suffix in ('mts', 'ogm', 'unknown'):
+        os.link(tmp_path / 'd.mp4', tmp_path / f'd.{suffix}')
+    with av.open(str(tmp_path / 'e.wav'), 'w') as container:
+        stream = container.add_stream('pcm_s16le', rate=8000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), 's16', 'mono')
+        sound.sample_rate = 8000
+        container.mux(stream.encode(sound) + stream.encode())
+    for name in ('list.m3u8', 'ansi.txt', 'b.txt', 'LICENSE'):
+        (tmp_path / name).write_text('#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nd.mp4\n')
+    (tmp_path / 'a.heic').write_bytes(b'\0\0\0\x18ftypheic' + bytes(50))
+    (tmp_path / 'model.pth').write_bytes(np.random.default_rng(0).bytes(9999))
+    kinds = {Path(source.name).name: source.kind for source in find_sources([str(tmp_path)])}
+    kinds.pop('a.avif', None)
+    assert kinds == {'b.gif': 'image', **dict.fromkeys(['c.gif', 'd.mp4', 'd.mts', 'd.ogm', 'd.unknown'], 'video')}
+    (line,) = capsys.readouterr().err.splitlines()
+    left_out = line.removeprefix('left out as neither image nor video: ').split(', ')
+    others = ['1 .heic (pip install pillow-heif)', '1 .m3u8', '1 .pth', '1 .wav', '1 without suffix']
+    assert left_out[0] == '2 .txt' and sorted(left_out[1:]) == others
+    frames = list(read_frames(find_sources([str(tmp_path / 'c.gif')], quiet=True)))
+    assert [frame.image.mean().round() for frame in frames] == [0, 99, 200]
+    assert not capsys.readouterr().err
+
+
 def test_output_folder_is_not_searched(folder):
     assert names('.', leave_out=folder / 'b') == ['a.jpg']
     with pytest.raises(ValueError, match='b/2.png is in the output folder'):
@@ -45,6 +90,8 @@ def test_output_folder_is_not_searched(folder):
         ('absent.jpg', FileNotFoundError, 'absent.jpg: no such file, folder or camera'),
         ('b/notes.txt', ValueError, r'b/notes.txt: expected an image \(.bmp .jpeg'),
         ('*.gif', ValueError, r'\*.gif: found nothing of this name'),
+        ('heic/a.HEIC', ValueError, r'or PyAV opens \(pip install pillow-heif\)'),
+        ('heic', ValueError, r'heic: found nothing .*\(pip install pillow-heif\)'),
         ('empty', ValueError, 'empty: found nothing in this folder or below'),
         ('7', ValueError, '7: no file has this name, and camera 7 cannot be opened'),
         ('b/c/**/*.png', ValueError, 'found nothing'),
@@ -52,6 +99,8 @@ def test_output_folder_is_not_searched(folder):
 )
 def test_unusable_input_is_an_error(folder, monkeypatch, text, error, message):
     (folder / 'empty').mkdir()
+    (folder / 'heic').mkdir()
+    (folder / 'heic/a.HEIC').write_bytes(b'\0\0\0\x18ftypheic' + bytes(50))
     monkeypatch.setattr(cv2, 'VideoCapture', lambda index: Camera(0))
     with pytest.raises(error, match=message):
         find_sources([text])

@@ -1,6 +1,7 @@
 """Videos are read completely, upright and with their times; damage is reported; what is written can be played."""
 
 import struct
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -36,15 +37,19 @@ def test_all_frames_with_times(tmp_path, suffix):
 
 
 @pytest.mark.parametrize(
-    ('matrix', 'turns'),
+    ('matrix', 'shown'),
     [
-        ((ONE, 0, 0, 0, ONE, 0, 0, 0, W), 0),
-        ((0, ONE, 0, -ONE, 0, 0, 0, 0, W), 3),  # 90 degrees clockwise: a phone held upright
-        ((-ONE, 0, 0, 0, -ONE, 0, 0, 0, W), 2),
-        ((0, -ONE, 0, ONE, 0, 0, 0, 0, W), 1),
+        ((ONE, 0, 0, 0, ONE, 0, 0, 0, W), lambda image: image),
+        ((0, ONE, 0, -ONE, 0, 0, 0, 0, W), lambda image: np.rot90(image, 3)),  # clockwise: a phone held upright
+        ((-ONE, 0, 0, 0, -ONE, 0, 0, 0, W), lambda image: np.rot90(image, 2)),
+        ((0, -ONE, 0, ONE, 0, 0, 0, 0, W), np.rot90),
+        ((-ONE, 0, 0, 0, ONE, 0, 0, 0, W), np.fliplr),  # a front camera
+        ((ONE, 0, 0, 0, -ONE, 0, 0, 0, W), np.flipud),
+        ((0, ONE, 0, ONE, 0, 0, 0, 0, W), lambda image: image.swapaxes(0, 1)),
+        ((0, -ONE, 0, -ONE, 0, 0, 0, 0, W), lambda image: np.rot90(image.swapaxes(0, 1), 2)),
     ],
 )
-def test_rotation_in_the_header_is_applied(tmp_path, matrix, turns):
+def test_rotation_and_mirroring_in_the_header_are_applied(tmp_path, matrix, shown):
     path = tmp_path / 'a.mp4'
     image = np.zeros((48, 64, 3), np.uint8)
     image[:16, :16] = 255  # upper left
@@ -54,10 +59,28 @@ def test_rotation_in_the_header_is_applied(tmp_path, matrix, turns):
     assert struct.unpack_from('>9i', data, start) == (ONE, 0, 0, 0, ONE, 0, 0, 0, W)
     struct.pack_into('>9i', data, start, *matrix)
     path.write_bytes(data)
-    expected = np.rot90(image, turns)
+    expected = shown(image)
     for frame in read_video(str(path)):
         assert frame.image.shape == expected.shape and frame.image.flags.c_contiguous
         assert np.abs(frame.image.astype(int) - expected).mean() < 5
+
+
+@pytest.mark.parametrize(('ratio', 'height', 'width'), [('16/11', 48, 93), ('8/9', 54, 64), ('1/20', 48, 64)])
+@pytest.mark.parametrize('suffix', ['mp4', 'mkv'])
+def test_pixels_that_are_not_square_are_made_square(tmp_path, suffix, ratio, height, width):
+    path = tmp_path / f'a.{suffix}'
+    write_video(path, numbered_images(3), shape=Fraction(ratio))
+    frames = list(read_video(str(path)))
+    assert {frame.image.shape for frame in frames[:3]} == {(height, width, 3)}
+    assert [frame.error for frame in frames[3:]] == [
+        'pixel aspect ratio 0.05 ignored: expected 1/8 to 8; 3 frames were read'
+    ] * (ratio == '1/20')
+    write_frames(tmp_path / 'b.mp4', [frame.image for frame in frames[:3]], (0, 1, 2))
+    with av.open(str(tmp_path / 'b.mp4')) as container:
+        (stream,) = container.streams
+        assert stream.width / stream.height * float(stream.sample_aspect_ratio or 1) == pytest.approx(
+            width / height, rel=0.03
+        )
 
 
 @pytest.mark.parametrize('suffix', ['mp4', 'mkv', 'avi', 'ts'])

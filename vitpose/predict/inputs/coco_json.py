@@ -1,0 +1,66 @@
+"""What readers of COCO files share: one tolerance for ids, numbers and boxes; each problem is said with its place."""
+
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping
+from pathlib import PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+from ...errors import InputError
+
+BOX_MARGIN = 0.15  # of the larger side of the keypoints' extent, on each side of a box
+MIN_BOX_MARGIN_PX = 2.0
+
+
+def parse_json(text: bytes, where: str) -> Any:
+    """Parse JSON in UTF-8, 16 or 32, with or without a byte order mark."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise InputError(f'{where}: {problem}') from problem
+
+
+def parse_numbers(values: object, count: int, where: str, finite: bool = False) -> np.ndarray:
+    """Return a list of `count` numbers as an array; with `finite`, they must be finite in float32."""
+    try:
+        array = np.asarray(values, float)
+    except (TypeError, ValueError, OverflowError):
+        array = np.zeros(0)
+    is_numbers = array.shape == (count,) and not any(isinstance(value, bool) for value in list(values))  # type: ignore
+    if not is_numbers or (finite and not (np.abs(array) <= np.finfo(np.float32).max).all()):
+        shown, length = repr(values), len(values) if isinstance(values, list) else 'none'
+        shown = shown if len(shown) < 80 else shown[:77] + '...'
+        raise InputError(f'{where}: expected {count} {"finite " * is_numbers}numbers, got {length}: {shown}')
+    return array
+
+
+def match_ids(names: Mapping[Any, str], wanted: Collection[Any]) -> dict[Any, Any]:
+    """Find a key of `names`, the file names of images by id, per wanted id of an annotation; some may not be found.
+
+    The rule that finds most is taken for all: ids are equal, as numbers (1.0 is 1), or as text ('1' and '01' are 1), or
+    they are file names without folders and suffix, as Ultralytics writes them.
+    """
+    labels = [list(names), list(map(_text, names)), [_text(PureWindowsPath(name).stem) for name in names.values()]]
+    found = []
+    for rule, ids in enumerate(labels):
+        counts = Counter(ids)
+        index = {label: key for label, key in zip(ids, names, strict=True) if counts[label] == 1}
+        pairs = {key: index.get(_text(key) if rule else key) for key in wanted}
+        found.append({key: image for key, image in pairs.items() if image is not None})
+    return max(found, key=len)  # the first of equals
+
+
+def _text(key: Any) -> str:
+    text = str(int(key)) if isinstance(key, float) and key.is_integer() else str(key)
+    return str(int(text)) if text.isdecimal() else text
+
+
+def box_around(keypoints: np.ndarray) -> tuple[float, float, float, float]:
+    """Return the box x y width height in image pixels around labeled keypoints (K, 3), at least one, with a margin."""
+    points = keypoints[keypoints[:, 2] > 0, :2]
+    low, high = points.min(0), points.max(0)
+    margin = max(BOX_MARGIN * float((high - low).max()), MIN_BOX_MARGIN_PX)
+    (x, y), (w, h) = (low - margin).tolist(), (high - low + 2 * margin).tolist()
+    return x, y, w, h
