@@ -44,4 +44,9 @@ def is_bug(problem: BaseException) -> bool:
 def one_line(problem: BaseException) -> str:
     """The message of an exception, in one line."""
     message = problem.args[0] if isinstance(problem, KeyError) else problem
-    return ' '.join(str(message).split()) or type(problem).__name__
+    return printable(' '.join(str(message).split())) or type(problem).__name__
+
+
+def printable(text: str) -> str:
+    """Escape the control characters in a text from a file, as in a name, and others that a terminal does not show."""
+    return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)

@@ -1,16 +1,18 @@
 """The page of `vitpose app`: takes an upload, boxes and a threshold; shows drawn poses and offers JSON."""
 
-import tempfile
+import functools
+import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
+from starlette.middleware import Middleware
 
+from ..errors import one_line, printable
 from ..predict.inputs.sources import IMAGES, VIDEOS
 from ..predict.predictor import PosePredictor
-from .uploads import LINES, first_image, parse_boxes, predict_upload
+from .sessions import AbortedUploads, Sessions
+from .uploads import LINES, parse_boxes, predict_upload, write_first_image
 
 MAX_UPLOAD_SIZE = '200mb'
 KEPT_S = 3600  # how long uploads and results stay on disk
@@ -20,12 +22,14 @@ to all frames. Empty: '
 )
 
 
-def build_page(predictor: PosePredictor, title: str, folder: Path) -> gr.Blocks:
-    """Build the page, which `serve` starts; `title` is the model's, and results are written below `folder`."""
+def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.Blocks:
+    """Build the page, which `serve` starts; `title` is the model's. What comes from files is in text boxes alone."""
     without_boxes = 'the whole image is one person.' if predictor.detector is None else 'the detector finds people.'
-    names = [predictor.model.metainfo['keypoint_id2name'][i] for i in range(predictor.model.num_keypoints)]
+    dataset = predictor.model.metainfo.get('dataset_name', 'no dataset')
+    title = printable(f'{title}: keypoints of {dataset}, {predictor.model.num_keypoints} per person')
     with gr.Blocks(title='ViTPose', analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S)) as page:
-        gr.Markdown(f'# ViTPose\n{title}: {len(names)} keypoints of {predictor.model.metainfo["dataset_name"]}')
+        gr.Markdown('# ViTPose')
+        gr.Textbox(title, label='Model', interactive=False, elem_id='model')
         with gr.Row():
             with gr.Column():
                 upload = gr.File(label='Image or video', file_types=sorted(IMAGES | VIDEOS), elem_id='upload')
@@ -37,58 +41,73 @@ def build_page(predictor: PosePredictor, title: str, folder: Path) -> gr.Blocks:
                 drawn = gr.Image(label='Poses', interactive=False, format='jpeg', buttons=[], elem_id='drawn')
                 video = gr.Video(label='Poses', visible=False, elem_id='video')
                 lines = gr.File(label='Download', elem_id='json')
-                notes = gr.Markdown(elem_id='notes')
-        upload.change(_reporting(_show), upload, [shown, boxes])
-        shown.select(_click, boxes, boxes)
+                notes = gr.Textbox(label='Notes', interactive=False, elem_id='notes')
 
-        def predict(file: str | None, text: str, lowest: float) -> tuple:
+        def show(file: str | None, request: gr.Request) -> tuple[str | None, str]:
+            if file is None:
+                return None, ''
+            with sessions.results(str(request.session_hash), file) as folder:
+                return str(write_first_image(file, folder)), ''
+
+        def predict(file: str | None, text: str, lowest: float, request: gr.Request) -> tuple:
             if file is None:
                 raise ValueError('drop an image or a video first')
-            place = Path(tempfile.mkdtemp(dir=folder))
-            path, problems = predict_upload(predictor, file, parse_boxes(text), lowest, place)
+            session = str(request.session_hash)
+            with sessions.results(session, file) as folder:
+                boxes = parse_boxes(text)
+                path, problems = predict_upload(predictor, file, boxes, lowest, folder, lambda: sessions.check(session))
             is_image = path.suffix == '.jpg'
             shown_image = gr.Image(str(path) if is_image else None, visible=is_image)
             shown_video = gr.Video(None if is_image else str(path), visible=not is_image)
-            return shown_image, shown_video, str(place / LINES), '\n'.join(f'- {_literal(note)}' for note in problems)
+            return shown_image, shown_video, str(folder / LINES), '\n'.join(map(printable, problems))
 
+        def leave(request: gr.Request) -> None:
+            sessions.end(str(request.session_hash))
+
+        upload.change(_reporting(show), upload, [shown, boxes])
+        shown.select(_reporting(_click), boxes, boxes)
         button.click(_reporting(predict), [upload, boxes, threshold], [drawn, video, lines, notes])
+        page.unload(leave)
     page.queue(max_size=16, default_concurrency_limit=1)
     return page
 
 
-def serve(page: gr.Blocks, folder: Path, host: str, port: int) -> str:
-    """Serve the page in a thread until `page.close()`, and return its address; OSError if the port is in use."""
+def serve(page: gr.Blocks, host: str, port: int) -> str:
+    """Serve the page in a thread until `page.close()`, and return its address; OSError if the port is in use.
+
+    Gradio serves the files in GRADIO_TEMP_DIR alone: images and videos, and anything else for download.
+    """
     theme = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['monospace'])
     limits: dict[str, Any] = dict(max_file_size=MAX_UPLOAD_SIZE, state_session_capacity=100)
     off: dict[str, Any] = dict.fromkeys(('share', 'ssr_mode', 'pwa', 'mcp_server', 'enable_monitoring'), False)
     server: dict[str, Any] = dict(server_name=host, server_port=port, quiet=True, prevent_thread_lock=True)
-    return page.launch(theme=theme, footer_links=[], allowed_paths=[str(folder)], **limits, **off, **server)[1]
-
-
-def _show(file: str | None) -> tuple[np.ndarray | None, str]:
-    """Return the first image in RGB, and no boxes."""
-    return None if file is None else first_image(file)[..., ::-1], ''
+    kwargs: dict[str, Any] = dict(middleware=[Middleware(AbortedUploads)])
+    return page.launch(theme=theme, footer_links=[], app_kwargs=kwargs, **limits, **off, **server)[1]
 
 
 def _click(text: str, event: gr.SelectData) -> str:
     """Add a line with a corner at the first click in the image, and complete it to a box at the second."""
     x, y = event.index
     *lines, last = ['', *text.rstrip().splitlines()]
-    corner = last.split()
-    if len(corner) != 2:
+    try:
+        left, top = map(float, last.replace(',', ' ').split())
+    except ValueError:  # a complete box, or nothing that can be completed
+        left, top = math.nan, math.nan
+    if not math.isfinite(left + top):
         return '\n'.join(filter(None, (*lines, last, f'{x} {y}')))
-    (left, right), (top, bottom) = sorted((int(corner[0]), x)), sorted((int(corner[1]), y))
-    return '\n'.join(filter(None, (*lines, f'{left} {top} {right} {bottom}')))
+    corners = min(left, x), min(top, y), max(left, x), max(top, y)
+    return '\n'.join(filter(None, (*lines, ' '.join(f'{value:.10g}' for value in corners))))
 
 
 def _reporting(function: Callable) -> Callable:
     """Show a ValueError or OSError as a message on the page."""
 
+    @functools.wraps(function)
     def wrapped(*arguments: Any) -> Any:
         try:
             return function(*arguments)
         except (ValueError, OSError) as problem:
-            raise gr.Error(_literal(' '.join(str(problem).split())), print_exception=False) from problem
+            raise gr.Error(_literal(one_line(problem)), print_exception=False) from problem
 
     return wrapped
 

@@ -1,12 +1,15 @@
 """Read an uploaded image or video, parse the boxes typed for it, and predict it into files."""
 
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
+from PIL import Image
 
+from ..predict.extras import need
 from ..predict.inputs.images import read_frame
 from ..predict.inputs.sources import EXPECTED, IMAGES, VIDEOS, Source, read_frames
 from ..predict.outputs.drawing import draw_poses
@@ -15,16 +18,23 @@ from ..predict.outputs.results import JsonLines
 from ..predict.poses import Frame
 from ..predict.predictor import PosePredictor
 
+MAX_IMAGE_PIXELS = 100_000_000
+MAX_FRAME_PIXELS = 4096 * 2304  # of a video; those of 8K have more
 MAX_FRAMES = 1800  # of a video: a minute at 30 frames per second
+MAX_PIXELS = 1800 * 1920 * 1080  # of all frames together: 15 seconds in 4K
 LINES = 'predictions.jsonl'
 
 
-def first_image(file: str) -> np.ndarray:
-    """The image, or the first frame of the video, (H, W, 3) uint8 BGR; ValueError if it is neither or unreadable."""
-    frame = read_frame(next(read_frames([_source(file)])), 0)
+def write_first_image(file: str, folder: Path) -> Path:
+    """Write the image, or the first frame of the video, as a JPEG file; ValueError if it is neither or unreadable."""
+    source = _source(file)
+    with closing(read_frames([source])) as frames:
+        frame = read_frame(next(frames), 0)
     if frame.image is None:
         raise ValueError(f'{Path(file).name}: {_reason(frame)}')
-    return frame.image
+    path = folder / 'input.jpg'
+    path.write_bytes(cv2.imencode('.jpg', frame.image)[1].tobytes())
+    return path
 
 
 def parse_boxes(text: str) -> np.ndarray | None:
@@ -40,7 +50,12 @@ def parse_boxes(text: str) -> np.ndarray | None:
 
 
 def predict_upload(
-    predictor: PosePredictor, file: str, boxes: np.ndarray | None, threshold: float, folder: Path
+    predictor: PosePredictor,
+    file: str,
+    boxes: np.ndarray | None,
+    threshold: float,
+    folder: Path,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[Path, list[str]]:
     """Predict an image or a video, draw it without keypoints of scores below `threshold`, and write predictions.jsonl.
 
@@ -50,15 +65,33 @@ def predict_upload(
         boxes: (N, 4) x1 y1 x2 y2 in pixels, for all frames; by default from the detector, or the whole image.
         threshold: of the drawing; the lines have all keypoints.
         folder: an empty folder to write to.
+        check: called before each frame; what it raises ends the prediction.
 
     Returns:
         The image (.jpg) or video (.mp4) with poses, and notes: counts, and what was left out and why.
     """
-    source = replace(_source(file), name=Path(file).name)
+    upload = _source(file)
+    source = replace(upload, name=Path(file).name)
     frames, people, notes = 0, 0, dict[str, None]()
-    with_boxes = (replace(frame, boxes=boxes) for frame in islice(read_frames([_source(file)]), MAX_FRAMES))
-    with closing(JsonLines(folder / LINES)) as lines, closing(Pictures(folder, [source])) as pictures:
-        for frame, poses in predictor.stream(with_boxes):
+
+    def read() -> Iterator[Frame]:
+        pixels = 0
+        for count, frame in enumerate(read_frames([upload])):
+            check()
+            pixels += (size := 0 if frame.image is None else frame.image.size // 3)
+            _check_pixels(source, size)
+            if frame.error is None and (count == MAX_FRAMES or pixels > MAX_PIXELS):
+                limits = f'at most {MAX_FRAMES:,} frames with {MAX_PIXELS / 1e6:,.0f} million pixels together'
+                notes[f'predicted up to frame {count}: the page takes {limits}; `vitpose predict` has no limit'] = None
+                return
+            yield replace(frame, boxes=boxes)
+
+    with (
+        closing(JsonLines(folder / LINES)) as lines,
+        closing(Pictures(folder, [source])) as pictures,
+        closing(predictor.stream(read())) as stream,
+    ):
+        for frame, poses in stream:
             frame = replace(frame, name=source.name, error=frame.error and _reason(frame))
             lines.write(frame, poses)
             notes.update(dict.fromkeys([*poses.dropped, *filter(None, [frame.error])]))
@@ -68,17 +101,40 @@ def predict_upload(
                 people += len(poses.keypoints)
     if not frames:
         raise ValueError(f'{source.name}: {"; ".join(notes) or "no frame could be read"}')
-    if frames == MAX_FRAMES:
-        notes[f'a video is predicted up to its frame {MAX_FRAMES}; `vitpose predict` has no limit'] = None
     counts = f'{people} {"person" if people == 1 else "people"} in {frames} {"frame" if frames == 1 else "frames"}'
     return folder / file_names([source])[source.name], [counts, *notes]
 
 
 def _source(file: str) -> Source:
-    suffix = Path(file).suffix.lower()
+    """The source of an upload; ValueError if it is neither image nor video, or has too many pixels by its header."""
+    path = Path(file)
+    suffix = path.suffix.lower()
     if suffix not in IMAGES | VIDEOS:
-        raise ValueError(f'{Path(file).name}: expected {EXPECTED}')
-    return Source(file, 'image' if suffix in IMAGES else 'video')
+        raise ValueError(f'{path.name}: expected {EXPECTED}')
+    if not path.is_file():
+        raise ValueError(f'{path.name}: deleted, as the page lost its connection or is hours old: drop the file again')
+    source, pixels = Source(file, 'image' if suffix in IMAGES else 'video'), 0
+    av = need('av', 'reading videos')
+    with suppress(Exception):  # of any library; reading the file says what is wrong
+        if source.kind == 'image':
+            with Image.open(file) as image:
+                pixels = image.width * image.height
+        else:
+            with av.open(file) as container:
+                pixels = container.streams.video[0].width * container.streams.video[0].height
+    _check_pixels(replace(source, name=path.name), pixels)
+    return source
+
+
+def _check_pixels(source: Source, pixels: int) -> None:
+    """Refuse an image or a frame of a video with too many pixels."""
+    most = MAX_IMAGE_PIXELS if source.kind == 'image' else MAX_FRAME_PIXELS
+    if pixels > most:
+        has = f'{source.name}: {pixels / 1e6:,.1f} million pixels'
+        what = 'an image' if source.kind == 'image' else 'a frame of a video'
+        raise ValueError(
+            f'{has}: the page takes at most {most / 1e6:,.1f} million in {what}; `vitpose predict` has no limit'
+        )
 
 
 def _reason(frame: Frame) -> str:

@@ -2,8 +2,10 @@
 
 import argparse
 import os
+import signal
 import tempfile
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 from ..errors import MissingFileError
@@ -12,7 +14,7 @@ from .paths import check_detector, check_readable
 from .shared_options import add_device
 
 CHECKPOINT = Path('demo/model.pth')
-MAX_IMAGE_PIXELS = 100_000_000  # a small file can claim to have many more
+MAX_IMAGE_PIXELS = 100_000_000  # of `uploads`, whose import imports OpenCV, which also reads files without a header
 
 DESCRIPTION = """Serve a web page on this computer that accepts an image or a video, draws the
 poses and offers them as JSON lines, as `vitpose predict` writes them. Person
@@ -42,20 +44,27 @@ def run(args: argparse.Namespace) -> None:
     os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(MAX_IMAGE_PIXELS))  # OpenCV reads it when it is imported
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
     warnings.filterwarnings('ignore', module=r'gradio\.')  # about Starlette
+    for number in (signal.SIGTERM, getattr(signal, 'SIGHUP', signal.SIGTERM)):
+        signal.signal(number, signal.default_int_handler)  # ends as Ctrl-C does
     with tempfile.TemporaryDirectory(prefix='vitpose_app_') as name:
-        os.environ['GRADIO_TEMP_DIR'] = name
+        tempfile.tempdir = name  # where Gradio writes uploads until they are complete
+        folder = Path(name, 'files')
+        folder.mkdir()
+        os.environ['GRADIO_TEMP_DIR'] = str(folder)
         from ..predict.extras import need
 
         need('gradio', 'the page')
         from ..app.gradio_page import build_page, serve
+        from ..app.sessions import Sessions
         from ..predict.detector_file import open_detector
         from ..predict.predictor import PosePredictor
         from ..shipped import shipped
 
-        folder = Path(name)
         detector = open_detector(*args.detector, device=args.device) if args.detector else None
         files = (args.file,) if args.file else (shipped(CONFIG), CHECKPOINT)
         predictor = PosePredictor.load(*files, device=args.device, detector=detector)
-        page = build_page(predictor, args.file.name if args.file else str(CHECKPOINT), folder)
-        print(f'{serve(page, folder, args.host, args.port)} (Ctrl-C stops)', flush=True)
-        page.block_thread()
+        sessions = Sessions(folder)
+        page = build_page(predictor, args.file.name if args.file else str(CHECKPOINT), sessions)
+        with closing(sessions):
+            print(f'{serve(page, args.host, args.port)} (Ctrl-C stops)', flush=True)
+            page.block_thread()

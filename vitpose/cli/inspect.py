@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..errors import printable
 from .paths import check_readable
 
 DESCRIPTION = """Show the origin and content of a checkpoint: size, decoders with their number of
@@ -39,7 +40,9 @@ def run(args: argparse.Namespace) -> None:
         return
     from ..runs.table import print_table
 
-    print_table(str(args.checkpoint), {key.replace('_', ' '): _shown(value) for key, value in description.items()})
+    print_table(
+        printable(str(args.checkpoint)), {key.replace('_', ' '): _shown(value) for key, value in description.items()}
+    )
 
 
 def _describe_checkpoint(path: Path) -> dict[str, Any]:
@@ -119,9 +122,10 @@ def _find_configs(kind: str, name: str, size: tuple, heads: list[dict], grid: tu
 
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
-        return '\n'.join(f'{key}: {_shown(part)}' for key, part in value.items()) or '-'
-    if isinstance(value, list) and any(isinstance(part, dict) for part in value):
-        return '\n'.join(', '.join(f'{key} {item}' for key, item in part.items()) for part in value)
+        return '\n'.join(f'{printable(str(key))}: {_shown(part)}' for key, part in value.items()) or '-'
+    if value and isinstance(value, list) and all(isinstance(part, dict) for part in value):
+        return '\n'.join(', '.join(f'{key} {_shown(item)}' for key, item in part.items()) for part in value)
     if isinstance(value, list):
-        return ', '.join(' '.join(map(str, part)) if isinstance(part, list) else str(part) for part in value) or '-'
-    return '-' if value is None else f'{value:,}' if type(value) is int else str(value)
+        texts = (' '.join(map(str, part)) if isinstance(part, list) else str(part) for part in value)
+        return printable(', '.join(texts)) or '-'
+    return '-' if value is None else f'{value:,}' if type(value) is int else printable(str(value))

@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, started
+from ..errors import InputError, printable, started
 from .paths import check_detector, check_readable
 from .shared_options import add_device, check_positive
 
@@ -153,11 +153,11 @@ def _summarize(outputs: Any, out: Path, boxes: Any) -> None:
         return f'{number:,} {noun if number == 1 else plural or noun + "s"}'
 
     print(f'{count(outputs.frames, "frame")}, {count(outputs.people, "person", "people")}')
-    print(f'{out}: {", ".join(outputs.written())}')
+    print(printable(f'{out}: {", ".join(outputs.written())}'))
     for line in boxes.notes() if boxes else ():
-        print(line)
+        print(printable(line))
     if outputs.dropped:
         print(f'{count(outputs.dropped, "box", "boxes")} not predicted, with the reason in predictions.jsonl')
     if outputs.broken:
-        broken = (f'{name}: {error}' for name, error in outputs.broken.items())
+        broken = (printable(f'{name}: {error}') for name, error in outputs.broken.items())
         print(f'{count(len(outputs.broken), "input")} broken or without boxes:', *broken, sep='\n  ')

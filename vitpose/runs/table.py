@@ -38,7 +38,7 @@ def markdown(title: str, rows: Mapping[str, str], paragraphs: Sequence[str] = ()
 
 
 def print_table(title: str, rows: Mapping[str, str]) -> None:
-    """Print a table of two columns on the terminal."""
+    """Print a table of two columns on the terminal; nothing in it is rich's markup."""
     from rich.console import Console
     from rich.table import Table
 
@@ -47,7 +47,7 @@ def print_table(title: str, rows: Mapping[str, str]) -> None:
     table.add_column(overflow='fold')
     for row in rows.items():
         table.add_row(*row)
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)
 
 
 def figures_table(title: str, *headings: str, caption: str | None = None, fold_names: bool = True) -> Any:

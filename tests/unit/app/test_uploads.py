@@ -1,16 +1,24 @@
 """Uploads: what is predicted, drawn and written; what cannot be."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
-from tests.unit.predict.frames import write_video
-from tests.unit.predict.tiny_files import dot, write_dots
+from tests.unit.predict.frames import make_frame, make_poses, write_video
+from tests.unit.predict.tiny_files import INFO, dot, write_dots
 from vitpose import PosePredictor
+from vitpose.predict.outputs.drawing import draw_poses
+from vitpose.predict.outputs.page import Page
+
+pytest.importorskip('gradio')
 from vitpose.app import uploads
-from vitpose.app.uploads import first_image, parse_boxes, predict_upload
+from vitpose.app.gradio_page import _click, build_page
+from vitpose.app.sessions import Sessions
+from vitpose.app.uploads import parse_boxes, predict_upload, write_first_image
 
 
 @pytest.fixture
@@ -50,16 +58,98 @@ def test_threshold_hides_keypoints_in_the_image_alone(predict, tmp_path):
 def test_video_up_to_a_limit(predict, tmp_path, monkeypatch):
     monkeypatch.setattr(uploads, 'MAX_FRAMES', 3)
     write_video(tmp_path / 'v.mp4', [dot(20 + 10 * i, 50) for i in range(5)])
-    assert first_image(str(tmp_path / 'v.mp4')).shape == (120, 160, 3)
+    assert cv2.imread(str(write_first_image(str(tmp_path / 'v.mp4'), tmp_path))).shape == (120, 160, 3)
     drawn, notes, rows = predict('v.mp4')
     assert [row['frame'] for row in rows] == [0, 1, 2] and drawn.name == 'v.mp4'
-    assert notes[0] == '3 people in 3 frames' and 'up to its frame 3' in notes[1]
+    assert notes[0] == '3 people in 3 frames' and 'up to frame 3: ' in notes[1]
+
+
+def test_a_video_of_many_pixels_up_to_a_limit(predict, tmp_path, monkeypatch):
+    monkeypatch.setattr(uploads, 'MAX_PIXELS', 2 * 160 * 120)
+    write_video(tmp_path / 'v.mp4', [dot(60, 50)] * 3)
+    _, notes, rows = predict('v.mp4')
+    assert len(rows) == 2 and 'up to frame 2: ' in notes[1]
+
+
+@pytest.mark.parametrize('name', ['a.png', 'a.mp4'])
+def test_too_many_pixels_are_refused_before_they_are_decoded(predict, tmp_path, monkeypatch, name):
+    limit = 'MAX_IMAGE_PIXELS' if name == 'a.png' else 'MAX_FRAME_PIXELS'
+    monkeypatch.setattr(uploads, limit, 120 * 160 - 1)
+    monkeypatch.setattr(uploads, 'read_frames', None)
+    cv2.imwrite(str(tmp_path / 'a.png'), dot(60, 50))
+    write_video(tmp_path / 'a.mp4', [dot(60, 50)])
+    for refused in (lambda: write_first_image(str(tmp_path / name), tmp_path), lambda: predict(name)):
+        with pytest.raises(ValueError, match=f'{name}: 0.0 million pixels: the page takes at most 0.0 million in a'):
+            refused()
+
+
+def test_8k_is_too_much_and_4k_is_not():
+    for width, height in ((3840, 2160), (4096, 2160)):
+        uploads._check_pixels(uploads.Source('a.mp4', 'video'), width * height)
+    with pytest.raises(ValueError, match=r'a.mp4: 33.2 million pixels: the page takes at most 9.4 million in a frame'):
+        uploads._check_pixels(uploads.Source('a.mp4', 'video'), 7680 * 4320)
+
+
+def test_a_prediction_ends_with_its_session(tmp_path):
+    predictor, seen = PosePredictor.load(write_dots(tmp_path / 'dots.onnx'), batch_size=1), []
+    write_video(tmp_path / 'v.mp4', [dot(60, 50)] * 100)
+    (tmp_path / 'files').mkdir()
+    sessions, outside = Sessions(tmp_path / 'files'), tmp_path / 'outside'
+    outside.mkdir()
+
+    def leave():
+        seen.append(1)
+        if len(seen) == 3:
+            sessions.end('a')
+        sessions.check('a')
+
+    with pytest.raises(ValueError, match='this page was closed'), sessions.results('a', str(outside)) as folder:
+        predict_upload(predictor, str(tmp_path / 'v.mp4'), None, 0.3, folder, leave)
+    assert len(seen) == 3 and not folder.exists() and outside.is_dir()
+
+
+@pytest.mark.parametrize('count', [1, 133])
+def test_files_of_any_number_of_keypoints_and_without_names(tmp_path, count):
+    poses = make_poses(1)
+    poses.keypoints, poses.scores = np.zeros((1, count, 2), np.float32), np.ones((1, count), np.float32)
+    info = replace(
+        INFO,
+        **dict(keypoint_names=['a'] * count, flip_indices=list(range(count)), keypoint_colors=[[0, 0, 0]] * count),
+        **dict(skeleton=[], skeleton_colors=[]),
+    )
+    model = SimpleNamespace(metainfo=info.metainfo, num_keypoints=count)
+    for names in (info.metainfo['keypoint_id2name'], None):
+        model.metainfo['keypoint_id2name'] = names
+        build_page(SimpleNamespace(model=model, detector=None), 'a', Sessions(tmp_path))
+        page = Page(tmp_path / 'p.html', model.metainfo)
+        page.write(make_frame(), poses, lambda: draw_poses(make_frame().image, poses, model.metainfo))
+        page.close()
+        assert (tmp_path / 'p.html').stat().st_size
+    del model.metainfo['keypoint_id2name'], model.metainfo['dataset_name']
+    build_page(SimpleNamespace(model=model, detector=None), 'a', Sessions(tmp_path))
+    Page(tmp_path / 'p.html', model.metainfo).close()
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        ('', '4 5'),
+        ('10.5 20', '4 5 10.5 20'),
+        ('1, 2', '1 2 4 5'),
+        ('1 2 3 4', '1 2 3 4\n4 5'),
+        ('a b', 'a b\n4 5'),
+        ('1 2 3 4\nnan 2', '1 2 3 4\nnan 2\n4 5'),
+        ('1 2 3', '1 2 3\n4 5'),
+    ],
+)
+def test_a_click_after_typed_boxes(text, expected):
+    assert _click(text, SimpleNamespace(index=(4, 5))) == expected
 
 
 @pytest.mark.parametrize(('name', 'message'), [('a.png', 'a.png: '), ('a.mp4', 'a.mp4: '), ('a.txt', 'expected an im')])
 def test_foreign_files_are_refused_without_the_folder_of_the_upload(predict, tmp_path, name, message):
     (tmp_path / name).write_bytes(b'nothing of the kind')
-    for refused in (lambda: first_image(str(tmp_path / name)), lambda: predict(name)):
+    for refused in (lambda: write_first_image(str(tmp_path / name), tmp_path), lambda: predict(name)):
         with pytest.raises(ValueError, match=message) as caught:
             refused()
         assert str(tmp_path) not in str(caught.value)

@@ -7,16 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InputError
+from ...errors import InputError, printable
 from .crops import CropRule
 
 FORMAT = 1  # raised when older versions of this package can no longer run a file
 PREFIX = 'vitpose_'  # of the keys in the file
+MAX_TEXT = 200  # characters of a name
+MAX_KEYPOINTS = 1000
+MAX_SIDE = 4096  # pixels of a crop
 
 
 @dataclass(frozen=True)
 class FileInfo:
-    """The metadata of an exported file, stored as JSON, one string per field; keypoints in the order of the outputs."""
+    """The metadata of an exported file, stored as JSON, one string per field; keypoints in the order of the outputs.
+
+    ValueError if a field has another type, is too long, or has a character that cannot be printed.
+    """
 
     format: int  # version of this description, `FORMAT`
     version: str  # of the package that wrote the file
@@ -39,6 +45,33 @@ class FileInfo:
     precision: str  # 'fp32', 'fp16', 'bf16' or 'int8'
     checkpoint: str  # its name
     sha256: str  # of the checkpoint's bytes
+
+    def __post_init__(self) -> None:
+        """Refuse values that would fail only later, or that a page or a terminal cannot show."""
+        names, codec = self.keypoint_names, self.codec
+        count = len(names) if isinstance(names, list) else 0
+        links = len(self.skeleton) if isinstance(self.skeleton, list) else 0
+        checks = {
+            **{
+                key: _is_text(getattr(self, key)) for key in ('version', 'dataset', 'checkpoint', 'sha256', 'precision')
+            },
+            **{key: type(getattr(self, key)) is bool for key in ('use_udp', 'rgb', 'flip_test')},
+            'keypoint_names': 0 < count <= MAX_KEYPOINTS and all(map(_is_text, names)),
+            'input_size': _is_table([self.input_size], 2, MAX_SIDE + 1) and min(self.input_size) > 0,
+            'padding': _is_number(self.padding, 0),
+            'skeleton': _is_table(self.skeleton, 2, count),
+            'flip_indices': _is_table([self.flip_indices], count, count),
+            'keypoint_colors': _is_table(self.keypoint_colors, 3, 256, count),
+            'skeleton_colors': _is_table(self.skeleton_colors, 3, 256, links),
+            'mean': self.mean is None or (isinstance(self.mean, list) and all(map(_is_number, self.mean))),
+            'std': self.std is None or (isinstance(self.std, list) and all(_is_number(value, 0) for value in self.std)),
+            'codec': isinstance(codec, dict) and all(_is_text(str(part)) for item in codec.items() for part in item),
+            'inputs': self.inputs in ('crops', 'images'),
+            'outputs': self.outputs in ('keypoints', 'heatmaps'),
+        }
+        for key, is_good in checks.items():
+            if not is_good:
+                raise ValueError(f'{key}={getattr(self, key)!r}')
 
     def texts(self) -> dict[str, str]:
         """The strings to store, by key."""
@@ -70,40 +103,34 @@ def read_info(stored: Mapping[str, str], name: str) -> FileInfo:
         raise InputError(f'{name}: not written by `vitpose export`: it does not say how to crop and what it predicts')
     try:
         values = {key: json.loads(value) for key, value in texts.items()}
-        if int(values['format']) <= FORMAT:
-            info = FileInfo(**{field.name: values[field.name] for field in fields(FileInfo)})
-            _check(info)
-            return info
+        if type(values['format']) is not int:
+            raise ValueError(f'format={values["format"]!r}')
+        if values['format'] <= FORMAT:
+            return FileInfo(**{field.name: values[field.name] for field in fields(FileInfo)})
     except (KeyError, TypeError, ValueError, RecursionError) as problem:
-        reason = problem if type(problem) is ValueError else f'{type(problem).__name__}: {problem}'
-        raise InputError(f'{name}: damaged metadata: {reason}; export it again') from problem
+        reason = str(problem) if type(problem) is ValueError else f'{type(problem).__name__}: {problem}'
+        raise InputError(f'{name}: damaged metadata: {reason[:MAX_TEXT]}; export it again') from problem
+    version, number = (printable(str(values.get(key)))[:MAX_TEXT] for key in ('version', 'format'))
     raise InputError(
-        f'{name}: format {values["format"]}, written by version {values.get("version")}; this version reads up to '
-        f'format {FORMAT}: pip install -U vitpose_mm'
+        f'{name}: format {number}, written by version {version}; this version reads up to format {FORMAT}: '
+        'pip install -U vitpose_mm'
     )
 
 
-def _check(info: FileInfo) -> None:
-    """Raise a ValueError for values that would fail only later, when something is predicted."""
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_TEXT and value.isprintable()
 
-    def is_table(value: Any, columns: int, end: int) -> bool:
-        """Whether a value is a list of lists of integers below `end`."""
-        return isinstance(value, list) and all(
-            isinstance(row, list) and len(row) == columns and all(type(v) is int and 0 <= v < end for v in row)
-            for row in value
-        )
 
-    names, size = info.keypoint_names, info.input_size
-    checks = {
-        'keypoint_names': isinstance(names, list) and bool(names) and all(isinstance(n, str) for n in names),
-        'input_size': is_table([size], 2, 1 << 31) and min(size) > 0,
-        'padding': type(info.padding) in (int, float) and info.padding > 0,
-        'skeleton': is_table(info.skeleton, 2, len(names)),
-        'keypoint_colors': is_table(info.keypoint_colors, 3, 256) and len(info.keypoint_colors) == len(names),
-        'skeleton_colors': is_table(info.skeleton_colors, 3, 256) and len(info.skeleton_colors) == len(info.skeleton),
-        'inputs': info.inputs in ('crops', 'images'),
-        'outputs': info.outputs in ('keypoints', 'heatmaps'),
-    }
-    for key, is_good in checks.items():
-        if not is_good:
-            raise ValueError(f'{key}={getattr(info, key)!r}')
+def _is_number(value: Any, least: float = -1e6) -> bool:
+    """Whether a value is a number above `least`; NaN and infinity are not."""
+    return type(value) in (int, float) and least < value < 1e6
+
+
+def _is_table(value: Any, columns: int, end: int, rows: int | None = None) -> bool:
+    """Whether a value is a list of lists of integers below `end`."""
+    if not isinstance(value, list) or len(value) > 10 * MAX_KEYPOINTS or rows not in (None, len(value)):
+        return False
+    return all(
+        isinstance(row, list) and len(row) == columns and all(type(v) is int and 0 <= v < end for v in row)
+        for row in value
+    )

@@ -25,9 +25,9 @@ class Page:
 
     def __init__(self, path: Path, metainfo: Mapping[str, Any]) -> None:
         head, tail = Path(__file__).with_name('page.html').read_text(encoding='utf-8').split(MARK)
-        names = metainfo['keypoint_id2name']
         self._entries = JsonArray(path, head, tail)
-        self._entries.append([names[i] for i in range(len(names))])
+        names = metainfo.get('keypoint_id2name') or {}
+        self._entries.append([names.get(i) for i in range(max(names, default=-1) + 1)])
         self._count, self._left_out = 0, 0
         self._second: tuple[str, int] | None = None
 
