@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
     index.update(known, teacher=teacher.name, wanted=list(dict.fromkeys([*known['seeds'], *args.seeds])))
 
     def save() -> None:
-        write_text(args.out / INDEX_FILE, json.dumps(index, indent=2))
+        write_text(args.out / INDEX_FILE, json.dumps(index, indent=2, sort_keys=True))
 
     save()
     for seed in index['wanted'][len(known['seeds']) :]:

@@ -119,5 +119,4 @@ def test_page_in_a_browser(browser, tmp_path):
         'empty': ['d/empty.jpg'],
         'low': [walk],
         'ordered': names,
-        'title': 'vitpose predict',
     }
