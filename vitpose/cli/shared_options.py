@@ -9,7 +9,7 @@ from ..errors import InputError
 
 def add_device(parser: Any, default: str = 'auto') -> None:
     shown = ': cuda if there is one' if default == 'auto' else f' {default}'
-    parser.add_argument('--device', default=default, help=f"'cpu' or 'cuda' (default{shown})")
+    parser.add_argument('--device', default=default, help=f"'cpu', 'cuda' or 'cuda:1' (default{shown})")
 
 
 def add_rendering(parser: argparse.ArgumentParser) -> None:
