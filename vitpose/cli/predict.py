@@ -79,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
     from ..predict.predictor import PosePredictor
 
     detector = open_detector(*args.detector, device=args.device) if args.detector else None
+    if tracker and detector:
+        tracker.score_threshold = detector.score_threshold
     options = {name: getattr(args, name) for name in ('device', 'precision', 'flip_test', 'dataset', 'batch_size')}
     predictor = PosePredictor.load(args.model or args.config, args.checkpoint, detector=detector, **options)
     if not (boxes or args.detector or args.whole_image):
