@@ -4,7 +4,9 @@ import argparse
 from pathlib import Path
 
 from ..errors import InputError, started
+from ..shipped import find_config
 from .paths import check_readable
+from .shared_options import add_config_options, parse_config_options
 
 DESCRIPTION = """Write a trained model as one file for another runtime, run the file, and compare
 it with torch in fp32. If it differs too much, the file is deleted.
@@ -30,8 +32,9 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add('config', type=Path, metavar='CONFIG', help='config of the model')
+    add('config', type=find_config, metavar='CONFIG', help='config of the model')
     add('checkpoint', type=Path, metavar='CHECKPOINT', help='its weights')
+    add_config_options(parser)
     add('--to', required=True, choices=('onnx', 'openvino'), help='runtime')
     add('--out', required=True, type=Path, metavar='FILE', help='file to write: .onnx or .xml')
     add('--precision', choices=('fp32', 'fp16', 'bf16', 'int8'), default='fp32', help='of the weights (default fp32)')
@@ -68,7 +71,7 @@ def run(args: argparse.Namespace) -> None:
     int8 = target.precision == 'int8'
     if int8 and not args.images:
         check_crop_count(0)
-    cfg, _ = read_config(args.config)
+    cfg, _ = read_config(args.config, parse_config_options(args.cfg_options))
     if args.size:
         cfg = resized(cfg, tuple(args.size))
     model = PoseModel(cfg, args.checkpoint, 'cpu', 'fp32', args.flip_test, args.dataset)

@@ -19,6 +19,8 @@ from vitpose.export import writing
         ('--to onnx --out a.onnx --dataset aic', "this model has one dataset, 'coco'"),
         ('--to onnx --out a.onnx --boxes b.json', '--boxes b.json: only with --images'),
         ('--to onnx --out a.onnx --accuracy-drop 0.01', 'expected a number above 0 and below 1, with int8'),
+        ('--to onnx --out a.onnx --cfg-options model.a', '--cfg-options model.a: expected KEY=VALUE'),
+        ('--to onnx --out a.onnx --cfg-options model.head.in_channels=7', 'does not fit'),
         ('--to onnx --out a.onnx --images nowhere', 'nowhere: no such file'),
     ],
 )
