@@ -38,7 +38,7 @@ class FileInfo:
     flip_test: bool  # the heatmaps are averaged with those of the mirrored crop
     precision: str  # 'fp32', 'fp16', 'bf16' or 'int8'
     checkpoint: str  # its name
-    sha256: str  # of the checkpoint's bytes
+    sha256: str  # of the checkpoint's bytes, with those of all shards
 
     def texts(self) -> dict[str, str]:
         """The strings to store, by key."""
