@@ -35,12 +35,7 @@ the teacher (by SHA-256), the pipeline or the samples differ."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add(
-        'config',
-        type=lambda text: str(find_config(text)),
-        metavar='CONFIG',
-        help='config of a DistillPoseEstimator with its teacher',
-    )
+    add('config', type=find_config, metavar='CONFIG', help='config of a DistillPoseEstimator with its teacher')
     add('--out', type=Path, required=True, metavar='DIR', help='folder to write')
     add('--seeds', type=int, nargs='+', default=[0], metavar='S', help='augmentation seeds, integers >= 0 (default 0)')
     add('--batch', type=int, default=32, help='batch size (default 32)')

@@ -52,7 +52,7 @@ class Tracker:
 
     def update(self, frame: Frame, poses: Poses) -> None:
         """Set `poses.track_ids`; call it with each frame, in the order of its sequence."""
-        poses.track_ids = np.full(len(poses.boxes), -1, np.int64)
+        poses.track_ids = track_ids = np.full(len(poses.boxes), -1, np.int64)
         name = str(Path(frame.name).parent) if frame.index is None else frame.name
         if name not in self._sequences or frame.index == 0:
             self._sequences[name] = _Sequence(self._start())
@@ -61,7 +61,7 @@ class Tracker:
         if frame.error is not None:
             return
         try:
-            self._update(sequence, frame, poses)
+            self._update(sequence, frame, poses, track_ids)
         except Exception as problem:
             frame.error = f'people cannot be tracked: {one_line(problem)}'
             del self._sequences[name]
@@ -71,14 +71,14 @@ class Tracker:
         thresholds = dict(track_activation_threshold=1.0, high_conf_det_threshold=1.0)
         return self._library.CBIoUTracker(buffer, frame_rate, minimum_consecutive_frames=1, **thresholds)
 
-    def _update(self, sequence: _Sequence, frame: Frame, poses: Poses) -> None:
+    def _update(self, sequence: _Sequence, frame: Frame, poses: Poses, track_ids: np.ndarray) -> None:
         import supervision
 
         number = sequence.count if frame.index is None else frame.index
         time = number / FRAME_RATE if frame.time is None else frame.time
         # the library multiplies overlaps by scores, so that a sure person takes the track of an unsure one
         scores = np.where(poses.box_scores >= self.score_threshold, 1, poses.box_scores)
-        data = {'row': np.arange(len(scores))}
+        data: dict[str, Any] = {'row': np.arange(len(scores))}
         people = supervision.Detections(poses.boxes.astype(np.float32), confidence=scores, data=data)
         if sequence.time is None:
             sequence.first = people
@@ -93,4 +93,4 @@ class Tracker:
         for row, track in zip(tracked.data.get('row', ()), tracked.tracker_id.tolist(), strict=True):
             if track >= 0:
                 self._count += track not in sequence.ids
-                poses.track_ids[row] = sequence.ids.setdefault(track, self._count - 1)
+                track_ids[row] = sequence.ids.setdefault(track, self._count - 1)
