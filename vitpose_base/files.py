@@ -1,5 +1,6 @@
 """Atomic writes, where readers see the old file or the complete new one; and hashes of files."""
 
+import glob
 import hashlib
 import os
 from collections.abc import Iterator
@@ -39,9 +40,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the hash of a file, or of all files of a folder in the order of their names."""
-    digest = hashlib.sha256()
-    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+    """Return the hash of a file, of an index of shards with its shards, or of all files of a folder; sorted by name."""
+    digest, files = hashlib.sha256(), sorted(path.iterdir()) if path.is_dir() else [path]
+    if path.name.endswith('.index.json') and path.is_file():
+        stem, suffix = os.path.splitext(path.name.removesuffix('.index.json'))
+        files += sorted(path.parent.glob(f'{glob.escape(stem)}-*-of-*{glob.escape(suffix)}'))
+    for file in files:
         if file.is_file():
             with file.open('rb') as opened:
                 while chunk := opened.read(1 << 20):

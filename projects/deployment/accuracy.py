@@ -46,7 +46,7 @@ def compare(config: Path, checkpoint: Path, data: Path, out: Path) -> dict[str, 
             found[row] = EMULATION_WARNING
             continue
         file = out / f'model{i}{SUFFIXES[kind]}'
-        calibration = ('--images', data / 'train', '--boxes', data / 'annotations/train.json')
+        calibration = ('--overwrite', '--images', data / 'train', '--boxes', data / 'annotations/train.json')
         run(
             *('export', config, checkpoint, '--to', kind, '--precision', precision, '--out', file, *options),
             *calibration,

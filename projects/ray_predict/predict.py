@@ -39,18 +39,30 @@ class Worker:
 
     Args:
         model: exported file, at the same path on all machines.
+        folder: absolute, that relative names of images start from: workers have another working directory.
     """
 
-    def __init__(self, model: str):
+    def __init__(self, model: str, folder: str):
+        self.folder = folder
         self.predictor = PosePredictor.load(model)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Rows of `LIST` -> rows of `ROWS`, in the same order."""
         frames = [
-            Frame(row['file'], None, boxes=row['boxes'], box_scores=row['scores'], error=row['error'])
+            Frame(
+                os.path.join(self.folder, row['file']),
+                None,
+                boxes=row['boxes'],
+                box_scores=row['scores'],
+                error=row['error'],
+            )
             for row in batch.to_pylist()
         ]
         lines = [line_of(*found) for found in self.predictor.stream(frames)]
+        for line, name in zip(lines, batch['file'].to_pylist(), strict=True):
+            if line['error'] is not None:
+                line['error'] = line['error'].replace(line['file'], name)
+            line['file'] = name  # as it was given
         return pa.Table.from_pylist(lines, schema=ROWS)
 
 
@@ -91,7 +103,7 @@ def list_images(inputs: list[str], boxes: Path | None = None) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=LIST)
 
 
-def predict(images: pa.Table, model: Path, out: Path, workers: int, rows: int = 64) -> None:
+def predict(images: pa.Table, model: Path, out: Path, workers: int, rows: int = 64) -> list[str]:
     """Predict with `workers` processes and write Parquet files of `rows` rows each.
 
     Ray restarts a worker that dies and gives its images to another one; a file of `out` is written as a whole.
@@ -103,22 +115,28 @@ def predict(images: pa.Table, model: Path, out: Path, workers: int, rows: int = 
         workers: processes, one core each.
         rows: images per task and per file.
 
+    Returns:
+        One line per image that could not be predicted: its name and the reason.
+
     Raises:
         RuntimeError: an image is missing in `out`, or is there twice.
     """
     tasks = [images.slice(start, rows) for start in range(0, len(images), rows)]
     found = ray.data.from_arrow(tasks).map_batches(
         Worker,
-        fn_constructor_args=(str(model.absolute()),),
+        fn_constructor_args=(str(model.absolute()), os.getcwd()),
         batch_format='pyarrow',
         batch_size=None,  # a whole task
         compute=ActorPoolStrategy(size=workers),
         num_cpus=1,
     )
     found.write_parquet(str(out.absolute()))
-    written = pq.read_table(out, columns=['file'])['file'].to_pylist()
+    table = pq.read_table(out, columns=['file', 'error'])
+    written = table['file'].to_pylist()
     if sorted(written) != sorted(images['file'].to_pylist()):
         raise RuntimeError(f'{out}: {len(written)} rows with {len(set(written))} images; expected {len(images)}')
+    rows = [row for row in table.to_pylist() if row['error'] is not None]
+    return [f'{row["file"]}: {row["error"].removeprefix(row["file"] + ": ")}' for row in rows]
 
 
 def start_ray(workers: int, address: str | None = None) -> None:
@@ -144,7 +162,7 @@ def _read_list(path: Path) -> pa.Table:
 
 
 def main() -> int:
-    """Predict what the command line says; return 2 if nothing was started."""
+    """Predict what the command line says; return 1 if an image is broken, 2 if nothing was started."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('inputs', nargs='+', metavar='INPUT', help='images, folders, globs; or one LIST.parquet')
     parser.add_argument('--model', required=True, type=Path, metavar='FILE', help='file of `vitpose export`')
@@ -166,10 +184,12 @@ def main() -> int:
         return 2
     start_ray(args.workers, args.address)
     start = time.perf_counter()
-    predict(images, args.model, args.out, args.workers, args.rows)
+    broken = predict(images, args.model, args.out, args.workers, args.rows)
     seconds = time.perf_counter() - start
     print(f'{len(images)} images in {seconds:.1f} s with the start of {args.workers} workers')
-    return 0
+    if broken:
+        print(f'{len(broken)} of them broken or without boxes:', *sorted(broken), sep='\n  ')
+    return int(bool(broken))
 
 
 if __name__ == '__main__':

@@ -23,3 +23,18 @@ def test_hash_of_a_folder_is_that_of_its_files_in_order(tmp_path):
     for path, content in ((folder / 'b', b'2'), (folder / 'a', b'1'), (tmp_path / 'file', b'12')):
         path.write_bytes(content)
     assert sha256(folder) == sha256(tmp_path / 'file') == hashlib.sha256(b'12').hexdigest()
+
+
+@pytest.mark.parametrize('name', ['model.safetensors', 'pytorch_model.bin'])
+def test_hash_of_an_index_changes_with_every_shard(tmp_path, name):
+    stem, suffix = name.split('.')
+    index, shards = tmp_path / f'{name}.index.json', [tmp_path / f'{stem}-0000{i}-of-00002.{suffix}' for i in (1, 2)]
+    for file in (index, *shards, tmp_path / 'README.md'):
+        file.write_text(file.name)
+    hashes = {sha256(index)}
+    for file in shards:
+        file.write_text('other weights')
+        hashes.add(sha256(index))
+    assert len(hashes) == 3
+    (tmp_path / 'README.md').write_text('other text')
+    assert sha256(index) in hashes

@@ -1,4 +1,5 @@
 import importlib
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,17 @@ def test_file_is_found_in_a_checkout_and_in_an_installation(root, tmp_path, monk
     file.parent.mkdir(parents=True)
     file.touch()
     assert shipped.shipped('model-index.yml') == file
+
+
+def test_configs_of_the_package_are_found_from_any_folder(root, tmp_path, monkeypatch):
+    name = 'configs/coco/vitpose-base_coco-256x192.py'
+    monkeypatch.chdir(tmp_path)
+    assert shipped.find_config(name) == shipped.find_config(f'./{name}') == root / name
+    for other in ('configs/none.py', 'coco/vitpose-base_coco-256x192.py', f'a/{name}', 'a.py'):
+        assert shipped.find_config(other) == Path(other)
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).touch()
+    assert shipped.find_config(name) == Path(name)  # that of the user first
 
 
 def test_every_exported_name_exists(root):

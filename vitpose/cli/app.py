@@ -36,11 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    check_detector(args.detector, 'FILE')
     if args.file is None and not CHECKPOINT.is_file():
         remedy = '`vitpose demo` trains this model in about ten minutes. Or pass a file written by `vitpose export`'
         raise MissingFileError(f'{CHECKPOINT}: no such file; {remedy}: vitpose app FILE')
     check_readable(args.file)
-    check_detector(args.detector, 'FILE')
     os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(MAX_IMAGE_PIXELS))  # OpenCV reads it when it is imported
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
     warnings.filterwarnings('ignore', module=r'gradio\.')  # about Starlette

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 from ..errors import started
+from ..shipped import find_config
 from .paths import check_readable
 from .shared_options import add_config_options, add_device, check_positive
 
@@ -36,8 +37,8 @@ machine idle; on two cores:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument('--config', type=Path, help='config of the model')
-    what.add_argument('--train', type=Path, metavar='CONFIG', help='measure the training of this config')
+    what.add_argument('--config', type=find_config, help='config of the model')
+    what.add_argument('--train', type=find_config, metavar='CONFIG', help='measure the training of this config')
     add = parser.add_argument
     add('--checkpoint', type=Path, metavar='FILE', help='its weights (default: random ones)')
     add('--out', type=Path, default='work_dirs/bench', metavar='DIR', help='(default %(default)s)')
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
     training = parser.add_argument_group('with --train')
     add = training.add_argument
-    add('--beside', type=Path, metavar='CONFIG', help='also measure this config, alternating')
+    add('--beside', type=find_config, metavar='CONFIG', help='also measure this config, alternating')
     add('--workers', type=int, metavar='N', help='maximum number of workers (default: usable cores)')
     add('--seconds', type=float, default=5, metavar='S', help='duration of each measurement (default 5)')
     add('--only-loading', action='store_true', help='do not measure the step')

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..shipped import find_config
 from .paths import check_readable
 
 DESCRIPTION = """Read all images and annotations of a config's datasets and report problems
@@ -20,7 +21,7 @@ exit code: 1 if anything serious was found (with --strict: anything at all)"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('config', type=Path, metavar='CONFIG', help='config of a model')
+    parser.add_argument('config', type=find_config, metavar='CONFIG', help='config of a model')
     parser.add_argument('--strict', action='store_true', help='exit code 1 for any finding')
 
 

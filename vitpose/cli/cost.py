@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, started
+from ..shipped import find_config
 from .paths import check_readable
 from .shared_options import add_device, check_positive
 
@@ -27,7 +28,7 @@ all figures are the student's."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add('configs', nargs='+', metavar='CONFIG', help='config files')
+    add('configs', nargs='+', type=lambda text: str(find_config(text)), metavar='CONFIG', help='config files')
     add('--compare', action='store_true', help='print ratios to the first config')
     add('--measure', action='store_true', help='also measure time and peak memory')
     add('--only', choices=('train', 'inference'), help='measure only this')

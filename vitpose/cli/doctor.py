@@ -3,6 +3,7 @@
 import argparse
 
 from ..errors import InputError
+from ..shipped import find_config
 from .paths import check_readable
 from .shared_options import add_config_options, parse_config_options
 
@@ -12,7 +13,8 @@ code is 1. With CONFIG, list the missing files that it names instead."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('config', nargs='?', metavar='CONFIG', help='check that its data and weights exist')
+    text = 'check that its data and weights exist'
+    parser.add_argument('config', nargs='?', type=find_config, metavar='CONFIG', help=text)
     add_config_options(parser)
     parser.add_argument('--no-imports', action='store_true', help='compare versions only (one second instead of ten)')
 

@@ -4,7 +4,9 @@ import argparse
 from pathlib import Path
 
 from ..errors import InputError, started
+from ..shipped import find_config
 from .paths import check_readable
+from .shared_options import add_config_options, parse_config_options
 
 DESCRIPTION = """Write a trained model as one file for another runtime, run the file, and compare
 it with torch in fp32. If it differs too much, the file is deleted.
@@ -30,16 +32,18 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add('config', type=Path, metavar='CONFIG', help='config of the model')
+    add('config', type=find_config, metavar='CONFIG', help='config of the model')
     add('checkpoint', type=Path, metavar='CHECKPOINT', help='its weights')
+    add_config_options(parser)
     add('--to', required=True, choices=('onnx', 'openvino'), help='runtime')
     add('--out', required=True, type=Path, metavar='FILE', help='file to write: .onnx or .xml')
+    add('--overwrite', action='store_true', help='replace FILE if it exists')
     add('--precision', choices=('fp32', 'fp16', 'bf16', 'int8'), default='fp32', help='of the weights (default fp32)')
     add('--decode', action=argparse.BooleanOptionalAction, default=True, help='return keypoints (default: yes)')
     add('--flip-test', action='store_true', help='average with the mirrored crop: twice the time')
     add('--dataset', metavar='NAME', help='multi-dataset model: whose keypoints to predict')
     add('--size', nargs=2, type=int, metavar=('H', 'W'), help="size of the crops in pixels (default: the config's)")
-    text = 'images to compare on (default: rendered people), and to calibrate int8 with'
+    text = 'images to compare on, before rendered people, and to calibrate int8 with'
     add('--images', nargs='+', default=(), metavar='INPUT', help=text)
     text = 'int8: keep layers in fp32 until the agreement with fp32, from 0 to 1, falls by less than this'
     add('--accuracy-drop', type=float, metavar='D', help=text)
@@ -56,27 +60,36 @@ def run(args: argparse.Namespace) -> None:
 
     if args.images:
         find_sources(args.images, quiet=True)
+    import numpy as np
+
     from vitpose_mm.export.int8 import check_crop_count
 
     from ..export.rendered_crops import crop_people
     from ..export.sizes import resized
-    from ..export.writing import CALIBRATED, COMPARED, Target, write_file, written_files
+    from ..export.writing import CALIBRATED, COMPARED, Target, possible_files, write_file, written_files
     from ..predict.models.torch_model import PoseModel, read_config
 
     target = Target(args.to, args.precision, args.decode, args.accuracy_drop)
     target.check(args.out)
+    if not args.overwrite and (old := [file for file in possible_files(args.out) if file.exists()]):
+        raise InputError(f'{old[0]} exists: pass another --out, or --overwrite')
     int8 = target.precision == 'int8'
     if int8 and not args.images:
         check_crop_count(0)
-    cfg, _ = read_config(args.config)
+    cfg, _ = read_config(args.config, parse_config_options(args.cfg_options))
     if args.size:
         cfg = resized(cfg, tuple(args.size))
     model = PoseModel(cfg, args.checkpoint, 'cpu', 'fp32', args.flip_test, args.dataset)
-    crops = crop_people(model.crop_rule, CALIBRATED if int8 else COMPARED, args.images, args.boxes)
+    wanted = CALIBRATED if int8 else COMPARED
+    crops = crop_people(model.crop_rule, wanted, args.images, args.boxes)
+    given = len(crops) if args.images else 0
     if int8:
-        check_crop_count(len(crops))
+        check_crop_count(given)
+    elif missing := COMPARED - len(crops):
+        crops = np.concatenate((crops, crop_people(model.crop_rule, missing)))
     with started():
         differences = write_file(model, args.checkpoint, target, args.out, crops)
-    print(f'differences from torch in fp32, {differences.crops} crops:', *differences.lines(), sep='\n  ')
+    kinds = f'{differences.crops} crops ({min(given, differences.crops)} of --images)' if given else f'{COMPARED} crops'
+    print(f'differences from torch in fp32, {kinds}:', *differences.lines(), sep='\n  ')
     for file in written_files(args.out):
         print(f'{file}: {file.stat().st_size / 1e6:.1f} MB')

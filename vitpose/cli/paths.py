@@ -1,5 +1,6 @@
 """Refuse unreadable paths before importing torch, which takes seconds."""
 
+import mimetypes
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,16 @@ def check_detector(words: Sequence[str] | None, before: str) -> None:
     """Refuse more than two words after --detector, or unreadable files; `before` names what must precede it."""
     if words and len(words) > 2:
         raise InputError(f'--detector {" ".join(words)}: expected one or two words; put {before} before it')
+    if words and len(words) == 2 and _is_input(words[1]):
+        text, file = f'--detector {" ".join(words)}', words[1]
+        remedy = f'put {before} before it: {file} --detector {words[0]}'
+        raise InputError(f'{text}: {file} is not a checkpoint of a detector; {remedy}')
     for word, noun in zip(words or (), ('detector', 'checkpoint of a detector'), strict=False):
         if noun != 'detector' or Path(word).suffix in ('.py', '.json', '.yml', '.yaml', '.onnx'):
             check_readable(word, noun, option='--detector')
+
+
+def _is_input(word: str) -> bool:
+    """Whether a word after --detector is what comes before it: an exported file, an image, a video or a folder."""
+    kind = mimetypes.guess_type(word)[0] or ''
+    return Path(word).suffix in ('.onnx', '.xml') or kind.startswith(('image/', 'video/')) or Path(word).is_dir()

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, printable, started
+from ..shipped import find_config
 from .paths import check_detector, check_readable
-from .shared_options import add_device, check_positive
+from .shared_options import add_config_options, add_device, check_positive, parse_config_options
 
 DESCRIPTION = """Predict poses in images and videos, draw them and write them as JSON:
 
@@ -53,8 +54,9 @@ is 1 if an input was broken; the others are still predicted."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add, people = parser.add_argument, parser.add_mutually_exclusive_group()
     add('inputs', nargs='+', metavar='INPUT', help='images, videos, folders, globs or a camera index')
-    add('--config', type=Path, help='config of the model')
+    add('--config', type=find_config, help='config of the model')
     add('--checkpoint', type=Path, metavar='FILE', help='checkpoint of the model')
+    add_config_options(parser)
     add('--model', type=Path, metavar='FILE', help='exported file, instead of both')
     add('--out', required=True, type=Path, metavar='DIR', help='folder to write')
     people.add_argument('--boxes', type=Path, metavar='FILE', help='person boxes, see above')
@@ -82,7 +84,11 @@ def run(args: argparse.Namespace) -> int:
     from ..predict.predictor import PosePredictor
 
     detector = open_detector(*args.detector, device=args.device) if args.detector else None
+    if tracker and detector:
+        tracker.score_threshold = detector.score_threshold
     options = {name: getattr(args, name) for name in ('device', 'precision', 'flip_test', 'dataset', 'batch_size')}
+    if args.cfg_options:
+        options['cfg_options'] = args.cfg_options
     predictor = PosePredictor.load(args.model or args.config, args.checkpoint, detector=detector, **options)
     if not (boxes or args.detector or args.whole_image):
         print('no --boxes and no --detector: each image is predicted as one person', file=sys.stderr)
@@ -120,6 +126,8 @@ def _check(args: argparse.Namespace) -> tuple:
     """Find the inputs, match their boxes and check the output folder, before anything slow is done."""
     if (args.config is None, args.checkpoint is None) != (args.model is not None,) * 2:
         raise InputError('expected --config with --checkpoint, or --model with an exported file')
+    if args.cfg_options and args.model:
+        raise InputError(f'--cfg-options {" ".join(args.cfg_options)}: only with --config')
     check_positive(args, 'batch_size')
     if args.images_json and not args.boxes:
         raise InputError(f'--images-json {args.images_json}: only with --boxes FILE, a list of COCO detections')
@@ -131,6 +139,7 @@ def _check(args: argparse.Namespace) -> tuple:
     check_readable(args.boxes, option='--boxes')
     check_readable(args.images_json, option='--images-json')
     check_detector(args.detector, 'INPUT')
+    args.cfg_options = args.cfg_options and parse_config_options(args.cfg_options)
     from ..predict.extras import need
     from ..predict.inputs.boxes import read_boxes
     from ..predict.inputs.sources import count_frames, find_sources

@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 
 
 def add_device(parser: Any, default: str = 'auto') -> None:
     shown = ': cuda if there is one' if default == 'auto' else f' {default}'
-    parser.add_argument('--device', default=default, help=f"'cpu' or 'cuda' (default{shown})")
+    parser.add_argument('--device', default=default, help=f"'cpu', 'cuda' or 'cuda:1' (default{shown})")
 
 
 def add_rendering(parser: argparse.ArgumentParser) -> None:
@@ -24,16 +24,21 @@ def add_rendering(parser: argparse.ArgumentParser) -> None:
 def add_config_options(parser: Any) -> None:
     """Add --cfg-options, whose words `parse_config_options` reads."""
     text = 'override keys of the config, as in `mim train`'
-    parser.add_argument('--cfg-options', nargs='+', default=(), metavar='KEY=VALUE', help=text)
+    parser.add_argument('--cfg-options', nargs='+', action='extend', default=[], metavar='KEY=VALUE', help=text)
 
 
 def parse_config_options(words: Sequence[str]) -> dict[str, Any]:
     """Parse the words of --cfg-options as MMEngine does."""
+    if wrong := [word for word in words if not word.partition('=')[0] or '=' not in word]:
+        raise InputError(f'--cfg-options {wrong[0]}: expected KEY=VALUE')
     from mmengine.config import DictAction
 
     parser = argparse.ArgumentParser()
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
-    return parser.parse_args(['--cfg-options', *words] if words else []).cfg_options
+    try:
+        return parser.parse_args(['--cfg-options', *words] if words else []).cfg_options
+    except (AssertionError, ValueError) as problem:  # of brackets
+        raise InputError(f'--cfg-options {" ".join(words)}: {one_line(problem)}') from problem
 
 
 def check_positive(args: argparse.Namespace, *names: str) -> None:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..errors import InputError
+from ..shipped import find_config
 from .paths import check_readable
 
 DESCRIPTION = """Extract the plain model of one dataset from a multi-dataset model.
@@ -27,7 +28,7 @@ EPILOG = """example:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add('config', type=Path, metavar='CONFIG', help='config of the multi-dataset model')
+    add('config', type=find_config, metavar='CONFIG', help='config of the multi-dataset model')
     add('checkpoint', type=Path, metavar='CHECKPOINT', help='checkpoint of the model')
     add('--dataset', required=True, metavar='NAME', help='such as mpii: a key of model.head.heads in CONFIG')
     add('--out', required=True, type=Path, metavar='OUT.pth', help='file to write; the config is written as OUT.py')

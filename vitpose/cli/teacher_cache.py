@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..shipped import find_config
 from .paths import check_readable
 from .shared_options import add_device
 
@@ -34,7 +35,7 @@ the teacher (by SHA-256), the pipeline or the samples differ."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add('config', metavar='CONFIG', help='config of a DistillPoseEstimator with its teacher')
+    add('config', type=find_config, metavar='CONFIG', help='config of a DistillPoseEstimator with its teacher')
     add('--out', type=Path, required=True, metavar='DIR', help='folder to write')
     add('--seeds', type=int, nargs='+', default=[0], metavar='S', help='augmentation seeds, integers >= 0 (default 0)')
     add('--batch', type=int, default=32, help='batch size (default 32)')

@@ -95,15 +95,23 @@ def write_file(
         written = ExportedModel(file, 'cpu')
         differences = compare(written, run_heatmaps(written, model, crops), model, crops)
         (accept or (lambda differences: differences.check(target.precision)))(differences)
-        for part in reversed(written_files(file)):  # the file that names the other comes last
+        new = written_files(file)
+        for part in reversed(new):  # the file that names the other comes last
             os.replace(part, out.with_name(part.name))
+        for old in possible_files(out)[len(new) :]:
+            old.unlink(missing_ok=True)  # of an earlier and larger model
     return differences
 
 
 def written_files(out: Path) -> list[Path]:
     """The files that belong to an exported file, itself first: OpenVINO's weights, or ONNX's above 1.9 GB."""
-    beside = out.with_suffix('.bin') if out.suffix == '.xml' else out.with_name(out.name + '.data')
+    out, beside = possible_files(out)
     return [out, beside] if beside.is_file() else [out]
+
+
+def possible_files(out: Path) -> tuple[Path, Path]:
+    """An exported file, and the one that may stand beside it."""
+    return out, out.with_suffix('.bin') if out.suffix == '.xml' else out.with_name(out.name + '.data')
 
 
 def run_heatmaps(file: ExportedModel, model: PoseModel, crops: np.ndarray) -> np.ndarray:

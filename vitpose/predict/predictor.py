@@ -151,6 +151,7 @@ def load_model(
     flip_test: bool = False,
     dataset: str | None = None,
     compile: bool = False,
+    cfg_options: dict[str, Any] | None = None,
 ) -> 'PoseModel | ExportedModel':
     """Load the model of a config and a checkpoint, or an exported file.
 
@@ -163,6 +164,7 @@ def load_model(
             bfloat16, bf16 means fp32.
         flip_test: average the heatmaps with those of the mirrored crop, as the config's test_cfg says; twice the time.
         dataset: of a multi-dataset model, whose head, expert, keypoints, crop and codec are used.
+        cfg_options: values to override in a config, by dotted key, as `mim test --cfg-options`.
         compile: compile the network of a config with torch.compile in the first batch, which takes minutes.
 
     Raises:
@@ -174,6 +176,8 @@ def load_model(
             raise InputError(f'{config} with checkpoint={checkpoint}: an exported file has its weights in it')
         if compile:
             raise InputError(f'{config} with compile: only with a config; the runtime compiles an exported file itself')
+        if cfg_options:
+            raise InputError(f'{config} with cfg_options: only with a config; an exported file is fixed')
         exported = ExportedModel(config, device)
         exported.check(precision, flip_test, dataset)
         return exported
@@ -182,4 +186,4 @@ def load_model(
         raise InputError(f'{config}: expected a checkpoint with a config; only an exported file ({kinds}) needs none')
     from .models.torch_model import PoseModel
 
-    return PoseModel(config, checkpoint, device, precision or 'fp32', flip_test, dataset, compile)
+    return PoseModel(config, checkpoint, device, precision or 'fp32', flip_test, dataset, compile, cfg_options)

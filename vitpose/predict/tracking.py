@@ -1,42 +1,96 @@
 """Follow people through the frames of a video."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ..errors import one_line
 from .extras import need
 from .poses import Frame, Poses
+
+SECONDS_HIDDEN = 1.0  # after which a person gets a new id
+FRAME_RATE = 30  # of frames without time, which includes image sequences
+LIBRARY_RATE = 30  # the library counts `lost_track_buffer` in frames of 1/30 s
+
+
+@dataclass
+class _Sequence:
+    """What is known of a video, a camera, or the images of a folder."""
+
+    tracker: Any
+    count: int = 0  # of frames
+    time: float | None = None  # of the last one, in seconds
+    first: Any = None  # boxes of the first frame, until the second one tells the frame rate
+    ids: dict[int, int] = field(default_factory=dict)  # ours, by the tracker's
 
 
 class Tracker:
     """Give people ids that they keep from frame to frame, by the overlap of boxes that move steadily.
 
-    It uses C-BIoU of the package trackers. In 16 clips of `synthetic.clip`, noise 3% of the box, people kept their ids
-    in 98.0% of the frames, and in 96.4% without the boxes of people who were less than about a third visible; with
-    ByteTrack in 98.8 and 93.5%, with OC-SORT in 95.0 and 93.5%, with SORT in 98.8 and 91.8%.
+    It uses C-BIoU of the package trackers with the times of the frames: a person who is hidden for up to a second keeps
+    the id at any frame rate. Every box with a score of at least `score_threshold` can start a track, and counts the
+    same; one with a lower score, above 0.1, only continues a track.
 
-    A sequence is a video, a camera, or the successive images of one folder. Ids count from 0 and are not used again in
-    another sequence. A person who appears has the id -1 in the first frame, and so has a box with a score below 0.6
-    that continues no track.
+    In the 20 rendered crossings of the tests, people have scores between 0.35 and 0.95 and are missed in 9% of the
+    frames: IDF1 is 91.7% (at most 95.2% is possible) and HOTA 79.3%; with the package's defaults 65.3 and 56.9%.
+
+    A sequence is a video, a camera, or the images of one folder, also if other folders come in between. Ids count from
+    0 and are not used again in another sequence. A person who appears has the id -1 in the first frame, except for the
+    first frame of a sequence. If the package fails, the frame gets an `error`, and ids start again.
+
+    Args:
+        score_threshold: that of the detector; by default that of ours.
     """
 
-    def __init__(self) -> None:
-        self._tracker = need('trackers', '--track').CBIoUTracker(minimum_consecutive_frames=1)
-        self._sequence: str | None = None
-        self._used = self._highest = -1
+    def __init__(self, score_threshold: float = 0.3) -> None:
+        self._library = need('trackers', '--track')
+        self.score_threshold = score_threshold
+        self._sequences: dict[str, _Sequence] = {}
+        self._count = 0
 
     def update(self, frame: Frame, poses: Poses) -> None:
-        """Set `poses.track_ids`; call it with each frame, in order."""
+        """Set `poses.track_ids`; call it with each frame, in the order of its sequence."""
+        poses.track_ids = track_ids = np.full(len(poses.boxes), -1, np.int64)
+        name = str(Path(frame.name).parent) if frame.index is None else frame.name
+        if name not in self._sequences or frame.index == 0:
+            self._sequences[name] = _Sequence(self._start())
+        sequence = self._sequences[name]
+        sequence.count += 1
+        if frame.error is not None:
+            return
+        try:
+            self._update(sequence, frame, poses, track_ids)
+        except Exception as problem:
+            frame.error = f'people cannot be tracked: {one_line(problem)}'
+            del self._sequences[name]
+
+    def _start(self, frame_rate: float = FRAME_RATE) -> Any:
+        buffer = round(SECONDS_HIDDEN * LIBRARY_RATE)
+        thresholds = dict(track_activation_threshold=1.0, high_conf_det_threshold=1.0)
+        return self._library.CBIoUTracker(buffer, frame_rate, minimum_consecutive_frames=1, **thresholds)
+
+    def _update(self, sequence: _Sequence, frame: Frame, poses: Poses, track_ids: np.ndarray) -> None:
         import supervision
 
-        sequence = str(Path(frame.name).parent) if frame.index is None else frame.name
-        if sequence != self._sequence:
-            self._tracker.reset()
-            self._sequence, self._used = sequence, self._highest
-        boxes, rows = poses.boxes.astype(np.float32), np.arange(len(poses.boxes))
-        tracked = self._tracker.update(supervision.Detections(boxes, confidence=poses.box_scores, data={'row': rows}))
-        poses.track_ids = np.full(len(poses.boxes), -1, np.int64)
-        if len(tracked):
-            ids = np.where(tracked.tracker_id < 0, -1, tracked.tracker_id + self._used + 1)
-            poses.track_ids[tracked.data['row']] = ids
-            self._highest = max(self._highest, int(ids.max()))
+        number = sequence.count if frame.index is None else frame.index
+        time = number / FRAME_RATE if frame.time is None else frame.time
+        # the library multiplies overlaps by scores, so that a sure person takes the track of an unsure one
+        scores = np.where(poses.box_scores >= self.score_threshold, 1, poses.box_scores)
+        data: dict[str, Any] = {'row': np.arange(len(scores))}
+        people = supervision.Detections(poses.boxes.astype(np.float32), confidence=scores, data=data)
+        if sequence.time is None:
+            sequence.first = people
+        else:
+            time = max(time, sequence.time + 1e-3)  # the library skips frames that are not later
+            if sequence.first is not None:  # its motion model is made for steps of one frame
+                sequence.tracker = self._start(float(np.clip(1 / (time - sequence.time), 1, 240)))
+                sequence.tracker.update(sequence.first, timestamp=sequence.time)
+                sequence.first = None
+        sequence.time = time
+        tracked = sequence.tracker.update(people, timestamp=time)
+        for row, track in zip(tracked.data.get('row', ()), tracked.tracker_id.tolist(), strict=True):
+            if track >= 0:
+                self._count += track not in sequence.ids
+                track_ids[row] = sequence.ids.setdefault(track, self._count - 1)

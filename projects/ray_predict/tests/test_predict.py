@@ -53,7 +53,8 @@ def test_nothing_is_lost_or_repeated_when_a_worker_is_killed(root, folder, monke
             workers[0].send_signal(signal.SIGKILL)
             killed = written
         time.sleep(0.02)
-    assert run.returncode == 0, (folder / 'log').read_text()
+    assert run.returncode == 1, (folder / 'log').read_text()
+    assert '1 of them broken or without boxes:\n  images/0007.png: ' in (folder / 'log').read_text()
     shards = list(out.glob('*.parquet'))
     assert killed is not None and killed < len(shards) == IMAGES // ROWS
     rows = {row['file']: row for shard in shards for row in pq.read_table(shard).to_pylist()}
@@ -65,6 +66,18 @@ def test_nothing_is_lost_or_repeated_when_a_worker_is_killed(root, folder, monke
         assert line.pop('track_ids') is None
         assert rows.pop(line['file']) == line
     assert not rows
+
+
+def test_workers_in_another_folder_find_relative_names(root, folder, monkeypatch):
+    script = runpy.run_path(str(root / 'projects/ray_predict/predict.py'))
+    worker = script['Worker'](str(folder / 'dots.onnx'), str(folder))
+    names = ['images/0007.png', 'images/0001.png', str(folder / 'images/0002.png'), 'none.png']
+    batch = pa.Table.from_pylist([dict(file=name) for name in names], schema=script['LIST'])
+    monkeypatch.chdir(root)
+    rows = worker(batch).to_pylist()
+    assert [row['file'] for row in rows] == names
+    assert [row['error'] is None for row in rows] == [False, True, True, False]
+    assert rows[3]['error'] == 'none.png: No such file or directory'
 
 
 def test_a_folder_with_boxes_is_the_same_list(root, folder, monkeypatch):

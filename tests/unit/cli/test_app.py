@@ -11,6 +11,7 @@ from tests.unit.predict.tiny_files import write_dots
         ([], '`vitpose demo` trains this model'),
         (['none.onnx'], 'none.onnx: no such file'),
         (['dots.onnx', '--detector', 'a', 'b', 'c'], 'expected one or two words'),
+        (['--detector', 'rtmdet-m', 'dots.onnx'], 'put FILE before it: dots.onnx --detector rtmdet-m'),
         (['dots.txt'], 'expected a checkpoint'),
         (['heatmaps.onnx'], 'it returns heatmaps'),
     ],

@@ -4,6 +4,8 @@ from tests.unit.predict.tiny_models import rendered
 from vitpose.cli.main import main
 from vitpose.export import writing
 
+DIFFERENCES = writing.Differences(17, (0, 0), (0, 0), (0, 0))
+
 
 def test_bad_input(refuses, model_files, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -19,9 +21,47 @@ def test_bad_input(refuses, model_files, tmp_path, monkeypatch):
         ('--to onnx --out a.onnx --dataset aic', "this model has one dataset, 'coco'"),
         ('--to onnx --out a.onnx --boxes b.json', '--boxes b.json: only with --images'),
         ('--to onnx --out a.onnx --accuracy-drop 0.01', 'expected a number above 0 and below 1, with int8'),
+        ('--to onnx --out a.onnx --cfg-options model.a', '--cfg-options model.a: expected KEY=VALUE'),
+        ('--to onnx --out a.onnx --cfg-options model.head.in_channels=7', 'does not fit'),
     ):
         refuses('export', *model_files, *words.split(), message=message)
         assert [path.name for path in tmp_path.iterdir()] == ['ten']
+
+
+@pytest.mark.parametrize('images', [0, 1, 10, 20])
+def test_17_crops_are_compared_whatever_images_are_given(images, model_files, tmp_path, capsys, monkeypatch):
+    compared = []
+    monkeypatch.setattr(writing, 'write_file', lambda *words: compared.append(words[4]) or DIFFERENCES)
+    monkeypatch.setattr(writing, 'written_files', lambda out: [])
+    for i in range(images):
+        cv2.imwrite(str(tmp_path / f'{i:02}.png'), rendered(i)[0])
+    words = ['--images', str(tmp_path)] * bool(images)
+    assert main(['export', *model_files, '--to', 'onnx', '--out', str(tmp_path / 'a.onnx'), *words]) == 0
+    (crops,) = compared
+    assert crops.shape == (17, 128, 96, 3) and len({crop.tobytes() for crop in crops}) == 17
+    named = f'17 crops ({min(images, 17)} of --images):' if images else '17 crops:'
+    assert f'differences from torch in fp32, {named}\n' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('out', 'existing'), [('a.onnx', 'a.onnx'), ('a.onnx', 'a.onnx.data'), ('a.xml', 'a.xml'), ('a.xml', 'a.bin')]
+)
+def test_existing_files_are_replaced_with_overwrite_only(refuses, out, existing, model_files, tmp_path, monkeypatch):
+    (tmp_path / existing).write_text('old')
+    words = ['export', *model_files, '--to', 'onnx' if out == 'a.onnx' else 'openvino', '--out', tmp_path / out]
+    refuses(*words, message=f'{existing} exists: pass another --out, or --overwrite')
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(existing, 'old')]
+
+    def write(*words):
+        next(word for word in words if getattr(word, 'name', None) == out).write_text('new')
+
+    monkeypatch.setattr(writing, 'write_onnx', write)
+    monkeypatch.setattr(writing, 'write_openvino', write)
+    monkeypatch.setattr(writing, 'ExportedModel', lambda file, device: None)
+    monkeypatch.setattr(writing, 'run_heatmaps', lambda *rest: None)
+    monkeypatch.setattr(writing, 'compare', lambda *rest: DIFFERENCES)
+    assert main([*map(str, words), '--overwrite']) == 0
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(out, 'new')]  # nothing stale beside it
 
 
 def test_a_file_that_differs_is_not_left(refuses, model_files, tmp_path, capsys, monkeypatch):

@@ -88,6 +88,13 @@ def test_words_of_a_detector(tmp_path, monkeypatch):
     check_detector(['rtmdet-m'], 'INPUT')
     for words, message in (
         ('a b c', '--detector a b c: expected one or two words; put INPUT before it'),
+        *(
+            (
+                f'rtmdet-m {name}',
+                f'{name} is not a checkpoint of a detector; put INPUT before it: {name} --detector rtmdet-m',
+            )
+            for name in ('m.onnx', 'm.xml', 'a.jpg', 'a.heic', 'walk.mp4', '.')
+        ),
         ('d.py d.pth', '--detector d.py: no such detector'),
         ('rtmdet-m d.pth', '--detector d.pth: no such checkpoint of a detector'),
     ):

@@ -72,6 +72,30 @@ def results():
     return json.loads(Path('out/keypoints.json').read_text())
 
 
+def test_options_override_keys_of_the_config(predict, refuses, capsys):
+    words = '--cfg-options model.test_cfg.flip_test=False a.b=[3,1] --no-draw --cfg-options c=x'.split()
+    assert predict('photos', *words) == 0
+    assert predict.predictor.made[2]['cfg_options'] == {'model.test_cfg.flip_test': False, 'a.b': [3, 1], 'c': 'x'}
+    capsys.readouterr()
+    words = ['predict', 'photos', *'--config c.py --checkpoint c.pth --out out --cfg-options'.split()]
+    for wrong in ('model.a', '=1', 'photos'):
+        refuses(*words, 'a=1', wrong, message=f'--cfg-options {wrong}: expected KEY=VALUE')
+    refuses(*words, 'a=[(1]', message='--cfg-options a=[(1]: ')
+    words = 'predict photos --model c.py --out out --cfg-options a=1'.split()
+    refuses(*words, message='--cfg-options a=1: only with --config')
+
+
+@pytest.mark.parametrize('threshold', [0.2, 0.6])
+def test_tracks_follow_the_threshold_of_the_detector(predict, threshold, monkeypatch):
+    pytest.importorskip('trackers')
+    detector = SimpleNamespace(boxes=np.float32([(4, 4, 40, 40)]), score_threshold=threshold)
+    monkeypatch.setattr('vitpose.predict.detector_file.open_detector', lambda *words, device: detector)
+    made = []
+    monkeypatch.setattr('vitpose.predict.tracking.Tracker.update', lambda self, *_: made.append(self.score_threshold))
+    assert predict('photos', '--detector', 'some', '--track', '--no-draw') == 0
+    assert made == [threshold] * 3
+
+
 def test_images_as_whole(predict, capsys):
     words = ('--device', 'cpu', '--precision', 'bf16', '--flip-test', '--dataset', 'mpii')
     assert predict('photos', *words) == 0

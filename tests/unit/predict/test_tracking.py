@@ -1,7 +1,7 @@
-"""People keep their ids when they cross in a rendered video, and ids are not shared between sequences."""
+"""People keep their ids when they cross in rendered videos, and ids are not shared between sequences."""
 
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -15,26 +15,142 @@ from vitpose.synthetic.keypoints import keypoint_set
 pytest.importorskip('trackers', reason='tracking needs trackers, which needs numpy 2')
 
 
-@pytest.mark.parametrize('seed', [4, 6])
-def test_crossing_people_keep_their_ids_in_95_percent_of_the_frames(seed):
-    """That is, boxes have the most frequent id of their person; they shake and come in any order."""
-    rng, tracker = np.random.default_rng(seed), Tracker()
-    track_ids, hidden = defaultdict(list), 0
-    clip = render_clip(np.random.default_rng(seed), keypoint_set('coco'), 90, height=120, width=200)
-    for index, (_, people) in enumerate(clip):
-        boxes = {number: person['bbox'] for number, person in people.items() if person['area'] > 200}
-        order, hidden = rng.permutation(list(boxes)), hidden + (len(boxes) < 3)
-        xywh = np.array([boxes[number] for number in order], float)
-        xywh += rng.normal(0, 0.03, xywh.shape) * np.tile(xywh[:, 2:], 2)
-        poses = make_poses(len(order))
-        poses.boxes = np.concatenate((xywh[:, :2], xywh[:, :2] + xywh[:, 2:]), 1).astype(np.float32)
-        tracker.update(make_frame('crossing.mp4', index=index), poses)
-        for number, track in zip(order, poses.track_ids, strict=True):
-            track_ids[int(number)].append(int(track))
-    assert sorted(track_ids) == [1, 2, 3]
-    main = [Counter(ids).most_common(1)[0] for ids in track_ids.values()]
-    assert len({track for track, _ in main}) == 3 and min(track for track, _ in main) >= 0
-    assert hidden and sum(count for _, count in main) / sum(map(len, track_ids.values())) >= 0.95
+FRAMES = 90
+
+
+def crossing(seed):
+    """Per frame of a rendered crossing: the people who are visible, and what a detector finds of them.
+
+    Its scores are between 0.35 and 0.95, differ by person and change slowly; its boxes shake by 3% and come in any
+    order. It misses a person in 3 of 100 frames, and one time in 100 for up to half a second.
+    """
+    rng, level, missed = np.random.default_rng(seed), {}, Counter()
+    for _, people in render_clip(np.random.default_rng(seed), keypoint_set('coco'), FRAMES, height=120, width=200):
+        visible, found = {}, []
+        for number, person in people.items():
+            if person['area'] <= 200:
+                continue
+            xywh = np.array(person['bbox'], float)
+            visible[number] = corners(xywh)
+            walk = level.get(number, rng.uniform(0.4, 0.9)) + rng.normal(0, 0.04)
+            level[number] = np.clip(walk, 0.35, 0.95)
+            if missed[number] == 0 and rng.random() < 0.03:
+                missed[number] = 1 if rng.random() < 0.67 else rng.integers(2, 16)
+            if missed[number]:
+                missed[number] -= 1
+                continue
+            box = corners(xywh + rng.normal(0, 0.03, 4) * np.tile(xywh[2:], 2))
+            found.append((*box, np.clip(level[number] + rng.normal(0, 0.05), 0.35, 0.95)))
+        yield visible, np.array(rng.permutation(found), np.float32).reshape(-1, 5)
+
+
+def corners(xywh):
+    return np.concatenate((xywh[:2], xywh[:2] + xywh[2:]))
+
+
+def evaluate(clips, track):
+    """IDF1 and HOTA of clips by the library's evaluation; `track` makes a function from boxes to ids of each clip."""
+    from trackers import eval as scores
+
+    identity, hota = [], []
+    for clip in clips:
+        follow, people, ids, overlaps = track(), [], [], []
+        for index, (visible, found) in enumerate(clip):
+            tracks = follow(index, found)
+            boxes = np.array(list(visible.values())).reshape(-1, 4)
+            people.append(np.array(list(visible), int))
+            ids.append(tracks[tracks >= 0])
+            overlaps.append(scores.box_iou(boxes, found[tracks >= 0, :4]).reshape(len(boxes), -1))
+        identity.append(scores.compute_identity_metrics(people, ids, overlaps))
+        hota.append(scores.compute_hota_metrics(people, ids, overlaps))
+    return scores.aggregate_identity_metrics(identity)['IDF1'], scores.aggregate_hota_metrics(hota)['HOTA']
+
+
+def our_tracker():
+    tracker = Tracker(0.35)
+
+    def follow(index, found):
+        poses = make_poses(len(found))
+        poses.boxes, poses.box_scores = found[:, :4], found[:, 4]
+        tracker.update(make_frame('crossing.mp4', index=index, time=index / 30), poses)
+        return poses.track_ids
+
+    return follow
+
+
+def library_tracker():
+    import supervision
+    import trackers
+
+    tracker = trackers.CBIoUTracker()
+
+    def follow(index, found):
+        data = {'row': np.arange(len(found))}
+        tracked = tracker.update(supervision.Detections(found[:, :4], confidence=found[:, 4], data=data))
+        ids = np.full(len(found), -1)
+        ids[tracked.data.get('row', [])] = tracked.tracker_id
+        return ids
+
+    return follow
+
+
+@pytest.mark.parametrize('count', [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_crossing_people_with_scores_of_a_detector_keep_their_ids(count):
+    """A person who is missed cannot have an id: in the 20 clips the highest possible IDF1 is 0.952."""
+    clips = [list(crossing(seed)) for seed in range(count)]
+    ours, library = evaluate(clips, our_tracker), evaluate(clips, library_tracker)
+    seen, found = (sum(len(frame[i]) for clip in clips for frame in clip) for i in (0, 1))
+    print(f'{count} clips: IDF1 and HOTA {ours}, of the defaults {library}; at most {2 * found / (seen + found):.4f}')
+    assert found < 0.95 * seen
+    assert ours[0] >= 0.85 and ours[1] >= 0.74
+    assert ours[0] >= library[0] + 0.1 and ours[1] >= library[1] + 0.1
+
+
+@pytest.mark.parametrize('rate', [5, 30, 50, 120])
+@pytest.mark.parametrize(('hidden', 'kept'), [(0.5, True), (0.9, True), (1.4, False)])
+def test_a_hidden_person_keeps_the_id_for_a_second_at_any_frame_rate(rate, hidden, kept):
+    rng, tracker, seen = np.random.default_rng(0), Tracker(), []
+    for index in range(3 * rate):
+        time = index / rate
+        poses = make_poses(0 if 1 < time < 1 + hidden else 1)
+        poses.boxes = poses.boxes + np.float32([40 * time, 0, 40 * time, 0]) + rng.normal(0, 0.3, 4).astype(np.float32)
+        seen += ids(tracker, make_frame('a.mp4', index=index, time=time), poses)
+    assert seen[0] == 0 and seen[-1] == (0 if kept else 1), seen
+    assert seen.count(-1) == (not kept)
+
+
+@pytest.mark.parametrize('score', [0.35, 0.5, 0.65, 0.95])
+def test_every_detected_person_gets_an_id(score):
+    """The library starts no track below a score of 0.7."""
+    tracker, poses = Tracker(0.3), make_poses(2)
+    poses.box_scores = np.float32([score, 0.95])
+    assert [ids(tracker, make_frame('a.mp4', index=i, time=i / 25), poses) for i in range(9)] == [[0, 1]] * 9
+
+
+def test_times_that_stand_still_jump_or_go_back():
+    tracker = Tracker()
+    for index, time in enumerate([0.0, 0.0, 0.04, 0.03, 0.03, 0.5, 0.54, 0.2, 0.6, None, 0.7]):
+        assert ids(tracker, make_frame('a.mp4', index=index, time=time)) == [0, 1]
+    assert ids(tracker, make_frame('a.mp4', index=0, time=0.0)) == [2, 3]  # the video starts again
+
+
+def test_another_folder_in_between_does_not_end_a_sequence():
+    tracker = Tracker()
+    assert ids(tracker, make_frame('a/1.jpg')) == [0, 1]
+    assert ids(tracker, make_frame('a/b/1.jpg')) == [2, 3]
+    assert ids(tracker, make_frame('c.mp4', index=0, time=0.0)) == [4, 5]
+    assert ids(tracker, make_frame('a/2.jpg')) == [0, 1]
+    assert ids(tracker, make_frame('a/b/2.jpg')) == [2, 3]
+
+
+def test_a_failure_of_the_library_is_an_error_of_its_frame(monkeypatch):
+    tracker = Tracker()
+    assert ids(tracker, make_frame('a.mp4', index=0)) == [0, 1]
+    with monkeypatch.context() as patch:
+        patch.setattr('trackers.CBIoUTracker.update', lambda *_, **__: 1 / 0)
+        assert ids(tracker, frame := make_frame('a.mp4', index=1)) == [-1, -1]
+    assert frame.error == 'people cannot be tracked: division by zero'
+    assert ids(tracker, make_frame('a.mp4', index=2)) == [2, 3]
 
 
 def ids(tracker, frame, poses=None):

@@ -8,8 +8,8 @@ SIDE = 128
 ANCHORS = sum((SIDE // stride) ** 2 for stride in (8, 16, 32))
 
 
-def write_suppressed(file):
-    """The box of the bright pixels with score 0.9, and one with score 0.1."""
+def write_suppressed(file, shape=(1, 2, 5)):
+    """The box of the bright pixels with score 0.9, and one with score 0.1; `shape` may have names, as MMDeploy's."""
     nodes = [node('ReduceMax', 'images', 'top', axes=[1], keepdims=0)]
     for name, axis in (('x', 1), ('y', 2)):
         nodes.append(node('ReduceMax', 'top', f'line{name}', axes=[axis], keepdims=0))
@@ -25,10 +25,10 @@ def write_suppressed(file):
         node('Concat', 'rows doubtful', 'dets', axis=1),
     ]
     score, doubtful = np.float32([[0.9]]), np.float32([[[1, 1, 9, 9, 0.1]]])
-    return save_detector(file, nodes, [1, 2, 5], threshold=np.float32(200), score=score, one=[1], doubtful=doubtful)
+    return save_detector(file, nodes, shape, threshold=np.float32(200), score=score, one=[1], doubtful=doubtful)
 
 
-def write_raw(file):
+def write_raw(file, shape=(1, ANCHORS, 85)):
     """Without suppression: a person twice at nearly the same place, and a dog."""
     rows = np.zeros((1, ANCHORS, 85), np.float32)
     for anchor, category in ((2 * 16 + 3, 0), (2 * 16 + 4, 0), (12 * 16 + 12, 16)):
@@ -39,7 +39,7 @@ def write_raw(file):
         node('Mul', 'top nothing', 'zero'),
         node('Add', 'rows zero', 'dets'),
     ]
-    return save_detector(file, nodes, list(rows.shape), rows=rows, nothing=np.float32([0]))
+    return save_detector(file, nodes, shape, rows=rows, nothing=np.float32([0]))
 
 
 def save_detector(file, nodes, shape, **constants):

@@ -19,7 +19,7 @@ def as_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as problem:
         reason = str(problem).splitlines()[0]
-        raise InputError(f"device={name!r}: {reason}; expected 'auto', 'cpu' or 'cuda'") from problem
+        raise InputError(f"device={name!r}: {reason}; expected 'auto', 'cpu' or 'cuda' (or 'cuda:1', ...)") from problem
     return device
 
 

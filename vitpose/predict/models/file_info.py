@@ -44,7 +44,7 @@ class FileInfo:
     flip_test: bool  # the heatmaps are averaged with those of the mirrored crop
     precision: str  # 'fp32', 'fp16', 'bf16' or 'int8'
     checkpoint: str  # its name
-    sha256: str  # of the checkpoint's bytes
+    sha256: str  # of the checkpoint's bytes, with those of all shards
 
     def __post_init__(self) -> None:
         """Refuse values that would fail only later, or that a page or a terminal cannot show."""

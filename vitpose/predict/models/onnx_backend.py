@@ -1,41 +1,62 @@
 """Run a network in ONNX Runtime."""
 
-import os
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...errors import InputError, one_line
 from ..extras import need
+from .thread_count import read_thread_count
+
+CUDA = 'CUDAExecutionProvider'
 
 
 class OnnxNetwork:
     """An ONNX file, on the CPU, or on a GPU that the installed ONNX Runtime supports.
 
-    `device` is 'auto' (a GPU if there is one, or else the CPU), 'cpu' or 'cuda'; the attribute `stored` has the strings
-    of the file's metadata_props by key. ValueError if ONNX Runtime is not installed, has no such device, or cannot read
-    the file.
+    `device` is as for `choose_providers`; the attribute `device` is the one that the session uses, and `stored` has the
+    strings of the file's metadata_props by key. ValueError if ONNX Runtime is not installed, has no such device, or
+    cannot read the file.
     """
 
     def __init__(self, file: Path, device: str = 'auto'):
         runtime = need('onnxruntime', str(file))
-        gpu = 'CUDAExecutionProvider' in runtime.get_available_providers()
-        if device not in ('auto', 'cpu', 'cuda') or (device == 'cuda' and not gpu):
-            reason = 'this ONNX Runtime has no CUDA' if device == 'cuda' else 'unknown device'
-            raise InputError(f"device={device!r}: {reason}; expected 'auto', 'cpu' or 'cuda'")
-        self.device = 'cuda' if gpu and device != 'cpu' else 'cpu'
-        providers = ['CUDAExecutionProvider'] * (self.device == 'cuda') + ['CPUExecutionProvider']
+        providers = choose_providers(runtime, device)
         options = runtime.SessionOptions()
         options.log_severity_level = 3  # errors; the rest is raised
-        if threads := int(os.environ.get('OMP_NUM_THREADS') or 0):
+        if threads := read_thread_count():
             options.intra_op_num_threads = threads  # as torch and OpenCV do; it does not read the variable itself
         try:
             self._session = runtime.InferenceSession(str(file), options, providers=providers)
         except Exception as problem:  # its exceptions derive from Exception alone
             reason = f'so it is damaged or not an ONNX file: {one_line(problem)[:300]}'
             raise InputError(f'{file}: ONNX Runtime cannot read it, {reason}') from problem
+        self.device = actual_device(self._session, device)
         self.stored = dict(self._session.get_modelmeta().custom_metadata_map)
 
     def __call__(self, inputs: np.ndarray) -> list[np.ndarray]:
         """A batch -> the outputs, in their order in the file."""
         return self._session.run(None, {self._session.get_inputs()[0].name: inputs})
+
+
+def choose_providers(runtime: Any, device: str) -> list[Any]:
+    """ONNX Runtime's providers for 'auto' (a GPU if it has CUDA, or else the CPU), 'cpu', 'cuda' or 'cuda:1'."""
+    number = re.fullmatch(r'cuda(?::(\d+))?', device, re.ASCII)
+    has_cuda = CUDA in runtime.get_available_providers()
+    if device not in ('auto', 'cpu') and not (number and has_cuda):
+        reason = 'this ONNX Runtime has no CUDA' if number else 'unknown device'
+        raise InputError(f"device={device!r}: {reason}; expected 'auto', 'cpu' or 'cuda' (or 'cuda:1', ...)")
+    options = {'device_id': number[1]} if number and number[1] else {}
+    return [(CUDA, options)] * (has_cuda and device != 'cpu') + ['CPUExecutionProvider']
+
+
+def actual_device(session: Any, device: str) -> str:
+    """The device of a session: 'cpu' where 'auto' fell back to it; ValueError if a requested GPU could not be used."""
+    if CUDA in session.get_providers():
+        return 'cuda' if device == 'auto' else device
+    if device not in ('auto', 'cpu'):
+        reason = 'ONNX Runtime cannot use this GPU and fell back to the CPU (see its message above)'
+        raise InputError(f"device={device!r}: {reason}; pass 'cpu', or fix its CUDA and cuDNN libraries")
+    return 'cpu'

@@ -1,7 +1,6 @@
 """Run a network in OpenVINO."""
 
 import functools
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from ...errors import InputError, MissingFileError, one_line
 from ..extras import need
+from .thread_count import read_thread_count
 
 
 class OpenVinoNetwork:
@@ -39,8 +39,8 @@ class OpenVinoNetwork:
             raise InputError(f'{file}: OpenVINO cannot read it, {reason}') from problem
         precision = self.stored.get('vitpose_precision', '').strip('"')
         settings = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': 'f32'}
-        if threads := os.environ.get('OMP_NUM_THREADS'):
-            settings['INFERENCE_NUM_THREADS'] = threads
+        if threads := read_thread_count():
+            settings['INFERENCE_NUM_THREADS'] = str(threads)
         # of the network, where the processor can; the decoding, and any other network, is computed in fp32
         hints = [{'INFERENCE_PRECISION_HINT': 'bf16'} if precision == 'bf16' else {}, {}]
         parts = zip(_split(openvino, model), hints, strict=False)

@@ -1,5 +1,6 @@
 """The pose model of a config and a checkpoint: crops in, heatmaps and keypoints out."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from vitpose_mm.export.graph import HeatmapGraph
 from vitpose_mm.heads import MultiDatasetHead
 from vitpose_mm.torch_version import check_torch
 
-from ...errors import InputError, MissingFileError
+from ...errors import InputError, MissingFileError, one_line
+from ...shipped import find_config
 from .crops import CropRule, read_crop_rule
 from .device import PRECISIONS, as_device, as_precision
 
@@ -50,12 +52,13 @@ class PoseModel:
         flip_test: bool = False,
         dataset: str | None = None,
         compile: bool = False,
+        cfg_options: dict[str, Any] | None = None,
     ):
         self.device = as_device(device)
         self.precision = as_precision(precision, self.device)
         self._dtype = PRECISIONS[self.precision]
         self.flip_test, self.compiled = flip_test, compile
-        cfg, name = read_config(config)
+        cfg, name = read_config(config, cfg_options)
         datasets = head_names(cfg)
         single = split_config(cfg, chosen(dataset, datasets)) if datasets else cfg
         self.crop_rule, self.metainfo = read_test_set(single, name)
@@ -135,16 +138,25 @@ class PoseModel:
         return np.concatenate(keypoints)[:, self.output_indices], np.concatenate(scores)[:, self.output_indices]
 
 
-def read_config(config: str | Path | Config) -> tuple[Config, str]:
-    """A config, and its name for messages; FileNotFoundError or ValueError if it is missing, broken or has no model."""
+def read_config(config: str | Path | Config, options: dict[str, Any] | None = None) -> tuple[Config, str]:
+    """A config, changed by `options` as `cfg_options` of `load_model`, and its name for messages.
+
+    FileNotFoundError or ValueError if it is missing, broken or has no model. `configs/...` may be that of the package.
+    """
     name = str(getattr(config, 'filename', None) or 'the config' if isinstance(config, Config) else config)
     if not isinstance(config, Config):
-        if not Path(config).is_file():
+        if not find_config(config).is_file():
             raise MissingFileError(f'{config}: no such config file')
         try:
-            config = Config.fromfile(config)
+            config = Config.fromfile(find_config(config))
         except Exception as problem:  # a config is a program, and may raise anything
             raise InputError(f'{name}: {type(problem).__name__}: {problem}') from problem
+    if options:
+        config = deepcopy(config)
+        try:
+            config.merge_from_dict(options)
+        except Exception as problem:  # KeyError, TypeError, IndexError: of lists and of other types
+            raise InputError(f'{name} with {options}: {one_line(problem)}') from problem
     if not isinstance(config.get('model'), dict):
         raise InputError(f'{name}: expected a config with model=dict(...)')
     init_default_scope(config.get('default_scope') or 'mmpose')

@@ -13,7 +13,7 @@ from tests.unit.predict.tiny_models import CLASSIC, UDP, rendered, single, write
 from vitpose import PosePredictor
 from vitpose.cli.main import main
 from vitpose.predict.models import device
-from vitpose.predict.models.torch_model import PoseModel
+from vitpose.predict.models.torch_model import PoseModel, read_config
 
 CROPS = np.random.default_rng(0).integers(0, 256, (7, 128, 96, 3), np.uint8)
 
@@ -126,6 +126,22 @@ def test_output_keypoint_indices_select_keypoints(model_files, model):
     assert some.num_keypoints == 2
     for selected, every in zip(some.decode(heatmaps), model.decode(heatmaps), strict=True):
         np.testing.assert_array_equal(selected, every[:, [3, 1]])
+
+
+def test_options_override_keys_of_a_config(model_files, model):
+    cfg = Config.fromfile(model_files[0])
+    changes = {'model.test_cfg.output_keypoint_indices': [3, 1]}
+    for config in (model_files[0], cfg):
+        predictor = PosePredictor.load(config, model_files[1], device='cpu', cfg_options=changes)
+        assert predictor.model.num_keypoints == 2
+    assert 'output_keypoint_indices' not in cfg.model.test_cfg
+    with pytest.raises(ValueError, match=r'model.py with .*pipeline.99.type'):
+        PoseModel(*model_files, cfg_options={'test_dataloader.dataset.pipeline.99.type': 'x'})
+
+
+def test_configs_of_the_package_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert read_config('configs/coco/vitpose-base_coco-256x192.py')[0].model.head.out_channels == 17
 
 
 @pytest.mark.parametrize(
