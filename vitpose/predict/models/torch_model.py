@@ -24,7 +24,7 @@ from vitpose_mm.export.graph import HeatmapGraph
 from vitpose_mm.heads import MultiDatasetHead
 from vitpose_mm.torch_version import check_torch
 
-from ...errors import InputError, MissingFileError
+from ...errors import InputError, MissingFileError, one_line
 from .crops import CropRule, read_crop_rule
 from .device import PRECISIONS, as_device, as_precision
 
@@ -156,7 +156,13 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
     dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
     if dataset is None:
         raise InputError(f'{name}: expected a test_dataloader, whose pipeline says how to crop')
-    return read_crop_rule(dataset.get('pipeline') or (), name), parse_metainfo(dataset)
+    try:
+        metainfo = parse_metainfo(dataset)
+    except Exception as problem:  # MMPose asserts and looks up
+        expected = 'expected dataset_name, keypoint_info, skeleton_info, joint_weights and sigmas'
+        kind = type(problem).__name__
+        raise InputError(f'{name}: metainfo of the test set: {expected} ({kind}: {one_line(problem)})') from problem
+    return read_crop_rule(dataset.get('pipeline') or (), name), metainfo
 
 
 def head_names(cfg: Config) -> list[str]:
