@@ -43,7 +43,7 @@ def is_bug(problem: BaseException) -> bool:
 
 def one_line(problem: BaseException) -> str:
     """The message of an exception, in one line."""
-    message = problem.args[0] if isinstance(problem, KeyError) else problem
+    message = problem.args[0] if isinstance(problem, KeyError) and problem.args else problem
     return printable(' '.join(str(message).split())) or type(problem).__name__
 
 

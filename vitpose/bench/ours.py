@@ -41,8 +41,8 @@ class Ours(Contestant):
             for i, (image, image_boxes) in enumerate(zip(images, boxes, strict=True))
         )
         batches = list(fill_batches(works, model.crop_rule, self.predictor.batch_size, self.pool))
-        for task in (task for batch in batches for task in batch.cropping):
-            task.result()
+        for batch in batches:
+            batch.wait()
         return batches
 
     def network(self, inputs: list[Batch]) -> list[Any]:

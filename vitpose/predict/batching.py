@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 
+from ..errors import InputError
 from .inputs.box_checks import check_boxes
 from .models.crops import CropRule
-from .poses import Frame, Poses
+from .poses import Frame, Poses, failed
+
+MAX_BYTES = 64 << 20  # of images that wait in one place; a larger one waits alone
 
 
 @dataclass
@@ -21,6 +25,17 @@ class Work:
     scales: np.ndarray  # (N, 2), their sizes
     left: int  # number of people that are not predicted yet
 
+    @property
+    def is_done(self) -> bool:
+        """Whether all people are predicted, or the frame failed."""
+        return not self.left or self.frame.error is not None
+
+    def fail(self, problem: Exception, step: str) -> None:
+        """Give the frame an error instead of its people."""
+        self.frame, poses = failed(self.frame, problem, step), self.poses
+        people = ('keypoints', 'scores', 'boxes', 'box_scores', 'rows')
+        self.poses = replace(poses, **{name: getattr(poses, name)[:0] for name in people})
+
 
 @dataclass
 class Batch:
@@ -28,17 +43,50 @@ class Batch:
 
     crops: np.ndarray  # (B, h, w, 3) uint8 BGR; the first ones are those of `people`
     people: list[tuple[Work, int]] = field(default_factory=list)  # the frame of each person and its index there
-    cropping: list[Future] = field(default_factory=list)  # the tasks that write `crops`
+    cropping: list[tuple[Work, Future]] = field(default_factory=list)  # the tasks that write `crops`
     works: list[Work] = field(default_factory=list)  # frames whose first person, or absence of people, is in this batch
 
+    def wait(self) -> None:
+        """Wait for the crops, and leave out the people of frames that failed."""
+        for work, future in self.cropping:
+            try:
+                future.result()
+            except Exception as problem:
+                work.fail(problem, 'crop')
+        good = [i for i, (work, _) in enumerate(self.people) if work.frame.error is None]
+        if len(good) < len(self.people):
+            self.crops[: len(good)] = self.crops[good]
+            self.people = [self.people[i] for i in good]
+
     def finish(self, rule: CropRule, keypoints: np.ndarray, scores: np.ndarray) -> None:
-        """Fill in keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
+        """Fill in keypoints (B, K, 2) in MMPose's input pixels and scores (B, K); frames with infinite ones fail."""
         centers = np.stack([work.centers[i] for work, i in self.people])
         scales = np.stack([work.scales[i] for work, i in self.people])
-        in_image = rule.to_image(keypoints, centers, scales)
+        with np.errstate(over='ignore', invalid='ignore'):
+            in_image = rule.to_image(keypoints, centers, scales)
         for (work, i), person, person_scores in zip(self.people, in_image, scores, strict=True):
-            work.poses.keypoints[i], work.poses.scores[i] = person, person_scores
-            work.left -= 1
+            if not (np.isfinite(person).all() and np.isfinite(person_scores).all()):
+                work.fail(InputError(f'person {i} got keypoints or scores that are NaN or infinite'), 'network')
+            elif work.frame.error is None:
+                work.poses.keypoints[i], work.poses.scores[i] = person, person_scores
+                work.left -= 1
+
+
+def image_bytes(frame: Frame) -> int:
+    """The size of a frame's image in memory."""
+    return 0 if frame.image is None else frame.image.nbytes
+
+
+def group_frames(frames: Iterable[Frame], count: int) -> Iterator[list[Frame]]:
+    """Lists of `count` frames; shorter ones at the end, or if they have MAX_BYTES."""
+    group: list[Frame] = []
+    for frame in frames:
+        group.append(frame)
+        if len(group) == count or sum(map(image_bytes, group)) >= MAX_BYTES:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def start_work(
@@ -55,24 +103,25 @@ def start_work(
 
 
 def fill_batches(works: Iterable[Work], rule: CropRule, size: int, pool: Executor) -> Iterator[Batch]:
-    """Crop people into batches of `size`; smaller ones only at the end, or if 2 x `size` frames wait for one."""
+    """Crop people into batches of `size`; smaller at the end, or if 2 x `size` frames or MAX_BYTES wait for one."""
     shape = (size, *rule.input_size[::-1], 3)
     batch = Batch(np.empty(shape, np.uint8))
     for work in works:
         batch.works.append(work)
-        start, count = 0, len(work.centers)
+        image, start, count = work.frame.image, 0, len(work.centers)
         while start < count:
             used = len(batch.people)
             part = slice(start, min(count, start + size - used))
             batch.people += [(work, i) for i in range(part.start, part.stop)]
-            assert work.frame.image is not None  # it has people
             out = batch.crops[used : len(batch.people)]
-            batch.cropping.append(pool.submit(rule.crop, work.frame.image, work.centers[part], work.scales[part], out))
+            task = pool.submit(rule.crop, cast(np.ndarray, image), work.centers[part], work.scales[part], out)
+            batch.cropping.append((work, task))
             start = part.stop
             if len(batch.people) == size:
                 yield batch
                 batch = Batch(np.empty(shape, np.uint8))
-        if batch.works and (not batch.people or len(batch.works) >= 2 * size):
+        is_large = sum(map(image_bytes, (work.frame for work in batch.works))) >= MAX_BYTES
+        if batch.works and (not batch.people or len(batch.works) >= 2 * size or is_large):
             yield batch
             batch = Batch(np.empty(shape, np.uint8))
     if batch.people or batch.works:

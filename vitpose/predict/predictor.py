@@ -2,19 +2,20 @@
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice, repeat
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
+
 from ..errors import InputError
-from .batching import Batch, Work, fill_batches, start_work
-from .inputs.images import Image, as_frame, read_frame
+from .batching import MAX_BYTES, Batch, Work, fill_batches, group_frames, image_bytes, start_work
+from .inputs.images import Image, as_frame, is_image, read_frame
 from .models.exported import KINDS, ExportedModel, is_exported
-from .poses import Frame, Poses
+from .poses import Frame, Poses, failed
 from .prefetch import prefetch
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class PosePredictor:
     >>> predictor = PosePredictor.load('model.onnx')  # a file of `vitpose export`: without torch and OpenMMLab
 
     The crop (padding, input size, UDP or classic) is that of the config's test pipeline; keypoints are those of MMPose
-    with the same boxes. People of several images share batches. Reading and cropping run in threads.
+    with the same boxes. People of several images share batches; a person's result may differ in the last bits between
+    batches of different sizes, and is equal to the bit with `batch_size=1`. Reading and cropping run in threads.
 
     Args:
         model: see `load_model`; as an attribute it has `metainfo`, `num_keypoints`, `crop_rule`, `device`, `precision`.
@@ -49,7 +51,8 @@ class PosePredictor:
         if batch_size is not None and batch_size < 1:
             raise InputError(f'batch_size={batch_size}: expected at least 1')
         self.model, self.detector = model, detector
-        self.batch_size = batch_size or (16 if str(model.device) == 'cpu' else 64)
+        self._is_cpu = str(model.device) == 'cpu'
+        self.batch_size = batch_size or (16 if self._is_cpu else 64)
         self._threads = min(MAX_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._threads, 'vitpose-crop')
         self._lock = Lock()  # detector and network take turns: together they would use twice as many threads as cores
@@ -68,22 +71,22 @@ class PosePredictor:
         return cls(load_model(config, checkpoint, **options), detector, batch_size)
 
     @overload
-    def __call__(self, images: Image, boxes: Any = None) -> Poses: ...
+    def __call__(self, images: list[Any], boxes: list[Any] | None = None) -> list[Poses]: ...
 
     @overload
-    def __call__(self, images: list[Any], boxes: list[Any] | None = None) -> list[Poses]: ...
+    def __call__(self, images: Image, boxes: Any = None) -> Poses: ...
 
     def __call__(self, images: Image | list[Any], boxes: Any = None) -> Poses | list[Poses]:
         """Predict the poses in an image, or in each image of a list.
 
         Args:
-            images: a path or an array (H, W, 3) uint8 BGR, or a list of them; `read_image` and `as_bgr` list the other
-                kinds.
+            images: a path, an array (H, W, 3) uint8 BGR, a Pillow image or the bytes of an image file, or a list of
+                these; `read_image` and `as_bgr` say more.
             boxes: (N, 4) x1 y1 x2 y2 in image pixels. For a list of images a list of these, with None where the
                 detector or the whole image is to be used. Boxes that cannot be predicted are in `Poses.dropped`.
 
         Raises:
-            ValueError: an image cannot be read, or the number of `boxes` is not that of the images.
+            ValueError: an image cannot be read or predicted, or the number of `boxes` is not that of the images.
         """
         if not isinstance(images, list | tuple):
             return self([images], [boxes])[0]
@@ -93,53 +96,107 @@ class PosePredictor:
             raise InputError(f'{len(images)} images with {len(boxes)} sets of boxes: {expected}')
         frames = (replace(as_frame(image, i), boxes=boxes[i]) for i, image in enumerate(images))
         predicted = []
-        for frame, poses in self._run(frames, fill_up=False):
+        for frame, poses in self._run(frames):
             if frame.error is not None:
                 raise InputError(frame.error)
             predicted.append(poses)
         return predicted
 
     def stream(self, frames: Iterable[Frame | Image]) -> Iterator[tuple[Frame, Poses]]:
-        """Predict frames lazily and in order; memory does not grow with their number.
+        """Predict frames lazily and in order; memory does not grow with their number, and is bounded in bytes.
 
-        Every batch is filled up to `batch_size`, with black crops if necessary, so that the result for a person does
-        not depend on the other frames, not even in the last bit. Frames are read in parallel from their names where
-        they have neither image nor error; one that cannot be read is yielded with an `error` and poses of no people.
-        What iterating over `frames` raises is raised here, after the poses of the frames before it.
+        Frames are read in parallel from their names where they have neither image nor error. A frame that cannot be
+        read, cropped, predicted or decoded is yielded with an `error` and poses of no people; a batch that fails is
+        predicted again person by person. What iterating over `frames` raises is raised here, after the poses of the
+        frames before it.
         """
-        return self._run(frames, fill_up=True)
+        if is_image(frames) or isinstance(frames, str | os.PathLike | Frame) or not hasattr(frames, '__iter__'):
+            kind = type(frames).__name__
+            raise InputError(f'stream: expected an iterable of images or frames, got {kind}; for one image pass a list')
+        return self._run(frames)
 
-    def _run(self, frames: Iterable[Frame | Image], fill_up: bool) -> Iterator[tuple[Frame, Poses]]:
-        reading = (self._pool.submit(read_frame, item, i) for i, item in enumerate(frames))
-        read = (future.result() for future in prefetch(reading, self._threads))
-        batches = fill_batches(self._works(read), self.model.crop_rule, self.batch_size, self._pool)
+    def _run(self, frames: Iterable[Frame | Image]) -> Iterator[tuple[Frame, Poses]]:
+        batches = fill_batches(self._works(self._read(frames)), self.model.crop_rule, self.batch_size, self._pool)
         waiting: deque[Work] = deque()
-        for batch in prefetch(batches, 1):
+        for batch in prefetch(batches, has_room=lambda batches: False):
             waiting.extend(batch.works)
-            self._predict(batch, fill_up)
-            while waiting and not waiting[0].left:
+            self._predict(batch)
+            del batch  # its images are kept only until they are yielded
+            while waiting and waiting[0].is_done:
                 work = waiting.popleft()
                 yield work.frame, work.poses
 
-    def _works(self, frames: Iterator[Frame]) -> Iterator[Work]:
+    def _read(self, items: Iterable[Frame | Image]) -> Iterator[Frame]:
+        """Frames with their images, read ahead as far as there are threads and MAX_BYTES allow."""
+        expected = MAX_BYTES  # size of an image that is not read yet: that of the last one
+
+        def has_room(reading: Sequence[Future[Frame]]) -> bool:
+            sizes = (image_bytes(future.result()) if future.done() else expected for future in reading)
+            return len(reading) < self._threads and sum(sizes) + expected <= MAX_BYTES
+
+        for future in prefetch((self._pool.submit(read_frame, item, i) for i, item in enumerate(items)), has_room):
+            frame = future.result()
+            expected = image_bytes(frame) or expected
+            del future
+            yield frame
+
+    def _works(self, frames: Iterable[Frame]) -> Iterator[Work]:
         """Frames with their boxes, if necessary from the detector."""
-        while group := list(islice(frames, self.detector.batch_size if self.detector else 1)):
+        for group in group_frames(frames, self.detector.batch_size if self.detector else 1):
             images = [frame.image for frame in group if frame.boxes is None and frame.image is not None]
-            with self._lock:
-                detected = iter(self.detector(images)) if self.detector and images else repeat((None, None))
+            detected = iter(self._detect(images))
             for frame in group:
                 has_boxes = frame.boxes is not None or frame.image is None
-                boxes, scores = (frame.boxes, frame.box_scores) if has_boxes else next(detected)
-                yield start_work(frame, boxes, scores, self.model.crop_rule, self.model.num_keypoints)
+                yield self._start(frame, (frame.boxes, frame.box_scores) if has_boxes else next(detected))
 
-    def _predict(self, batch: Batch, fill_up: bool) -> None:
-        for future in batch.cropping:
-            future.result()
-        if count := len(batch.people):
-            batch.crops[count:] = 0
+    def _detect(self, images: list[np.ndarray]) -> list[Any]:
+        """For each image boxes and scores, or an exception; images that fail together are tried one by one."""
+        if not self.detector or not images:
+            return [(None, None)] * len(images)
+        try:
             with self._lock:
-                keypoints, scores = self.model.predict(batch.crops if fill_up else batch.crops[:count])
-            batch.finish(self.model.crop_rule, keypoints[:count], scores[:count])
+                detected = list(self.detector(images))
+            if len(detected) == len(images):
+                return detected
+            raise InputError(f'boxes for {len(detected)} of {len(images)} images')
+        except Exception as problem:
+            return [problem] if len(images) == 1 else [self._detect([image])[0] for image in images]
+
+    def _start(self, frame: Frame, detected: Any) -> Work:
+        """The people of a frame by its boxes and scores; none if these are an exception, or cause one."""
+        rule, num_keypoints = self.model.crop_rule, self.model.num_keypoints
+        try:
+            if isinstance(detected, Exception):
+                raise detected
+            boxes, scores = detected
+            return start_work(frame, boxes, scores, rule, num_keypoints)
+        except Exception as problem:
+            step = 'boxes' if frame.boxes is not None else 'detector'
+            return start_work(failed(frame, problem, step), None, None, rule, num_keypoints)
+
+    def _predict(self, batch: Batch) -> None:
+        """Fill in the people of a batch; if it fails, person by person."""
+        batch.wait()
+        if not batch.people:
+            return
+        try:
+            batch.finish(self.model.crop_rule, *self._run_network(batch.crops, len(batch.people)))
+        except Exception as problem:
+            if len(batch.people) == 1:
+                return batch.people[0][0].fail(problem, 'network')
+            for i, person in enumerate(batch.people):
+                self._predict(Batch(batch.crops[i : i + 1], [person]))
+
+    def _run_network(self, crops: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints and scores of the first `count` crops; on a GPU the batch is filled up to a power of two."""
+        filled = count if self._is_cpu else min(1 << (count - 1).bit_length(), self.batch_size)
+        crops[count:filled] = 0
+        with self._lock:
+            keypoints, scores = self.model.predict(crops[:filled])
+        shape = filled, self.model.num_keypoints
+        if keypoints.shape != (*shape, 2) or scores.shape != shape:
+            raise InputError(f'keypoints {keypoints.shape}, scores {scores.shape}: expected {(*shape, 2)}, {shape}')
+        return keypoints[:count], scores[:count]
 
 
 def load_model(

@@ -1,52 +1,71 @@
 """Run an iterator ahead in a thread."""
 
-import contextlib
-from collections.abc import Iterable, Iterator
-from queue import Full, Queue
-from threading import Event, Thread
-from typing import Any, TypeVar
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from threading import Condition, Thread
+from typing import TypeVar
 
 Item = TypeVar('Item')
-POLL = 0.05  # seconds between looks at whether the consumer has stopped
+POLL = 0.05  # seconds between looks at whether there is room
 PATIENCE = 2.0  # seconds to wait for an iterable that is stopped, for example a camera
 
 
-def prefetch(items: Iterable[Item], ahead: int) -> Iterator[Item]:
-    """Yield the items in order, while a thread takes up to `ahead` more from the iterable.
+def prefetch(items: Iterable[Item], has_room: Callable[[Sequence[Item]], bool]) -> Iterator[Item]:
+    """Yield the items in order, while a thread takes more: one, and the next ones while `has_room(those that wait)`.
 
     An exception of the iterable is raised here, after the items before it. When this generator is closed, the thread
     closes the iterable after the item that it is waiting for.
     """
-    queue: Queue[tuple[str, Any]] = Queue(ahead)
-    stopped = Event()
+    waiting: deque[Item] = deque()
+    changed = Condition()
+    stopped = ended = False
+    problem: BaseException | None = None
 
-    def put(kind: str, value: Any = None) -> None:
-        while not stopped.is_set():
-            with contextlib.suppress(Full):
-                return queue.put((kind, value), timeout=POLL)
+    def wait_for_room() -> bool:
+        with changed:
+            while not stopped and waiting and not has_room(tuple(waiting)):
+                changed.wait(POLL)
+        return not stopped
 
     def work() -> None:
-        iterator = iter(items)
+        nonlocal ended, problem
+        iterator: Iterator[Item] = iter(())
         try:
-            for item in iterator:
-                put('item', item)
+            iterator = iter(items)
+            while wait_for_room():
+                item = next(iterator)
+                with changed:
+                    waiting.append(item)
+                    changed.notify_all()
                 del item  # not kept until the next one arrives
-                if stopped.is_set():
-                    break
-            put('end')
-        except BaseException as problem:
-            put('error', problem)
+        except StopIteration:
+            pass
+        except BaseException as error:
+            problem = error
         finally:
+            with changed:
+                ended = True
+                changed.notify_all()
             if hasattr(iterator, 'close'):
-                iterator.close()
+                with suppress(Exception):  # nobody waits for it any more
+                    iterator.close()
 
     thread = Thread(target=work, name='vitpose-prefetch', daemon=True)
     thread.start()
     try:
-        while (message := queue.get())[0] == 'item':
-            yield message[1]
-        if message[0] == 'error':
-            raise message[1]
+        while True:
+            with changed:
+                while not waiting and not ended:
+                    changed.wait()
+                changed.notify_all()
+                if not waiting:
+                    break
+            yield waiting.popleft()
+        if problem is not None:
+            raise problem
     finally:
-        stopped.set()
+        with changed:
+            stopped = True
+            changed.notify_all()
         thread.join(PATIENCE)

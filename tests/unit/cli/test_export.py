@@ -1,4 +1,5 @@
 import cv2
+import pytest
 
 from tests.unit.predict.tiny_models import rendered
 from vitpose.cli.main import main

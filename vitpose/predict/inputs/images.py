@@ -1,10 +1,13 @@
 """Images of any kind -> (H, W, 3) uint8 BGR in upright orientation."""
 
 import functools
+import os
+import re
 import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,9 +16,12 @@ from PIL import ImageOps
 from vitpose_base.image_files import check_complete, exif_orientation, open_image
 
 from ...errors import InputError, one_line
-from ..poses import Frame
+from ..poses import Frame, failed
 
-Image = np.ndarray | str | Path
+Image = Any  # a path, an array, a Pillow image, or the bytes of an image file
+EXPECTED = 'expected a path, an array (H, W, 3) uint8 BGR, a Pillow image, the bytes of an image file, or a Frame'
+HINTS = {'Tensor': 'pass tensor.numpy()', 'generator': 'pass list(...), or use PosePredictor.stream'}
+URL = re.compile(r'data:|[a-z][a-z0-9+.-]+://', re.IGNORECASE)
 TURNED_BY_OPENCV = (b'\xff\xd8', b'\x89PNG', b'II*\0', b'MM\0*')  # how JPEG, PNG and TIFF files start
 
 
@@ -31,7 +37,11 @@ def read_image(path: str | Path) -> np.ndarray:
         OSError: the file does not exist or cannot be opened.
         ValueError: it is empty, truncated, or not an image that OpenCV or Pillow reads; one line that names the file.
     """
-    data = Path(path).read_bytes()
+    return decode_image(Path(path).read_bytes(), str(path))
+
+
+def decode_image(data: bytes, path: str) -> np.ndarray:
+    """Decode the bytes of an image file, as `read_image` does; `path` is its name in messages."""
     try:
         check_complete(data)
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -91,11 +101,24 @@ def as_bgr(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image[..., :3])
 
 
+def is_image(item: object) -> bool:
+    """Whether this is an array, a Pillow image or bytes."""
+    pillow = sys.modules.get('PIL.Image')  # whoever passes such an image has loaded it
+    return isinstance(item, np.ndarray | bytes | bytearray | memoryview) or bool(
+        pillow and isinstance(item, pillow.Image)
+    )
+
+
 def as_frame(item: Frame | Image, index: int) -> Frame:
-    """A frame of a path, which is not read yet, or of an array, which is named after its index."""
+    """A frame of a path, which is not read yet; of an image, which is named after its index; or with an error."""
     if isinstance(item, Frame):
         return item
-    return Frame(f'image {index}', item) if isinstance(item, np.ndarray) else Frame(str(item), None)
+    if isinstance(item, str | os.PathLike):
+        return Frame(os.fsdecode(item), None)
+    if is_image(item):
+        return Frame(f'image {index}', item)
+    kind = type(item).__name__
+    return failed(Frame(f'image {index}', None), InputError(f'{kind}: {HINTS.get(kind, EXPECTED)}'))
 
 
 def read_frame(item: Frame | Image, index: int) -> Frame:
@@ -104,9 +127,21 @@ def read_frame(item: Frame | Image, index: int) -> Frame:
     if frame.error is not None:
         return replace(frame, image=None)
     try:
-        return replace(frame, image=read_image(frame.name) if frame.image is None else as_bgr(frame.image))
-    except OSError as problem:
-        return replace(frame, error=f'{frame.name}: {problem.strerror or problem}')
-    except ValueError as problem:
-        error = str(problem) if frame.image is None else f'{frame.name}: {problem}'
-        return replace(frame, image=None, error=error)
+        return replace(frame, image=_read(frame.image, frame.name))
+    except Exception as problem:
+        return failed(frame, problem)
+
+
+def _read(image: Image | None, name: str) -> np.ndarray:
+    if image is None:
+        if URL.match(name) and not os.path.exists(name):
+            raise InputError('a URL: download it, and pass the path or the bytes of the file')
+        return read_image(name)
+    if isinstance(image, bytes | bytearray | memoryview):
+        return decode_image(bytes(image), name)
+    if isinstance(image, np.ndarray):
+        return as_bgr(image)
+    image = ImageOps.exif_transpose(image)
+    if image.mode[0] in 'IF':  # 16 or more bits per pixel, which Pillow would cut off at 255
+        return as_bgr(np.asarray(image))
+    return np.ascontiguousarray(np.asarray(image.convert('RGB'))[..., ::-1])

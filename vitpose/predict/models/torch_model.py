@@ -168,7 +168,13 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
     dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
     if dataset is None:
         raise InputError(f'{name}: expected a test_dataloader, whose pipeline says how to crop')
-    return read_crop_rule(dataset.get('pipeline') or (), name), parse_metainfo(dataset)
+    try:
+        metainfo = parse_metainfo(dataset)
+    except Exception as problem:  # MMPose asserts and looks up
+        expected = 'expected dataset_name, keypoint_info, skeleton_info, joint_weights and sigmas'
+        kind = type(problem).__name__
+        raise InputError(f'{name}: metainfo of the test set: {expected} ({kind}: {one_line(problem)})') from problem
+    return read_crop_rule(dataset.get('pipeline') or (), name), metainfo
 
 
 def head_names(cfg: Config) -> list[str]:

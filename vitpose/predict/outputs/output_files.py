@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..batching import MAX_BYTES, image_bytes
 from ..inputs.matching import GivenBoxes
 from ..inputs.sources import Source
 from ..poses import Frame, Poses
@@ -82,7 +83,7 @@ class Outputs:
             self.frames += 1
             self.people += len(poses.keypoints)
         self.dropped += len(poses.dropped)
-        while len(self._waiting) >= WAITING:
+        while len(self._waiting) >= min(WAITING, MAX_BYTES // max(image_bytes(frame), 1)) and self._waiting:
             self._waiting.popleft().result()
         self._waiting.append(self._thread.submit(self._write, frame, poses))
 
