@@ -45,3 +45,8 @@ def one_line(problem: BaseException) -> str:
     """The message of an exception, in one line."""
     message = problem.args[0] if isinstance(problem, KeyError) else problem
     return ' '.join(str(message).split()) or type(problem).__name__
+
+
+def printable(text: str) -> str:
+    """A text in one line that any terminal can show: of names that are not UTF-8, and control characters, the codes."""
+    return ''.join(char if char.isprintable() else repr(char)[1:-1] for char in text)

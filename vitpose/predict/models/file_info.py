@@ -1,17 +1,20 @@
 """What an exported file says about itself: everything that prediction needs besides the network."""
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from ...errors import InputError
+from ..scoring import Scoring
 from .crops import CropRule
 
 FORMAT = 1  # raised when older versions of this package can no longer run a file
 PREFIX = 'vitpose_'  # of the keys in the file
+LATER = ('sigmas', 'category', 'metric')  # that files of version 0.1.0 lack
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,9 @@ class FileInfo:
     precision: str  # 'fp32', 'fp16', 'bf16' or 'int8'
     checkpoint: str  # its name
     sha256: str  # of the checkpoint's bytes
+    sigmas: list[float] | None = None  # of the OKS, per keypoint; None in files of version 0.1.0
+    category: str | None = None  # what the boxes contain, such as 'person'
+    metric: dict[str, Any] = field(default_factory=dict)  # options of `Scoring` that the config sets
 
     def texts(self) -> dict[str, str]:
         """The strings to store, by key."""
@@ -60,6 +66,10 @@ class FileInfo:
             skeleton_links=[tuple(link) for link in self.skeleton],
             skeleton_link_colors=np.array(self.skeleton_colors, np.uint8).reshape(-1, 3),
             flip_indices=self.flip_indices,
+            sigmas=self.sigmas,
+            category=self.category,
+            metric=self.metric,
+            crop_rule=self.crop_rule,
         )
 
 
@@ -71,7 +81,9 @@ def read_info(stored: Mapping[str, str], name: str) -> FileInfo:
     try:
         values = {key: json.loads(value) for key, value in texts.items()}
         if int(values['format']) <= FORMAT:
-            info = FileInfo(**{field.name: values[field.name] for field in fields(FileInfo)})
+            info = FileInfo(
+                **{f.name: values[f.name] for f in fields(FileInfo) if f.name in values or f.name not in LATER}
+            )
             _check(info)
             return info
     except (KeyError, TypeError, ValueError, RecursionError) as problem:
@@ -93,6 +105,14 @@ def _check(info: FileInfo) -> None:
             for row in value
         )
 
+    def is_numbers(values: Any) -> bool:
+        return isinstance(values, list) and all(type(v) in (int, float) and 0 < v < math.inf for v in values)
+
+    def is_scoring(values: dict) -> bool:
+        known = {f.name: f.default for f in fields(Scoring)}
+        thresholds = [value for key, value in values.items() if key.endswith('_thr')]
+        return all(type(value) is type(known.get(key)) for key, value in values.items()) and is_numbers(thresholds)
+
     names, size = info.keypoint_names, info.input_size
     checks = {
         'keypoint_names': isinstance(names, list) and bool(names) and all(isinstance(n, str) for n in names),
@@ -101,6 +121,9 @@ def _check(info: FileInfo) -> None:
         'skeleton': is_table(info.skeleton, 2, len(names)),
         'keypoint_colors': is_table(info.keypoint_colors, 3, 256) and len(info.keypoint_colors) == len(names),
         'skeleton_colors': is_table(info.skeleton_colors, 3, 256) and len(info.skeleton_colors) == len(info.skeleton),
+        'sigmas': info.sigmas is None or (is_numbers(info.sigmas) and len(info.sigmas) == len(names)),
+        'category': info.category is None or isinstance(info.category, str),
+        'metric': isinstance(info.metric, dict) and is_scoring(info.metric),
         'inputs': info.inputs in ('crops', 'images'),
         'outputs': info.outputs in ('keypoints', 'heatmaps'),
     }
