@@ -89,7 +89,8 @@ def write_coco(
     """Write COCO keypoint results, in the format that `COCO.loadRes` of pycocotools reads, from the JSON lines.
 
     Scores and OKS-NMS are those of the CocoMetric in the config's test_evaluator, or else of its defaults; people with
-    keypoints that are not finite are left out. Image ids and categories are those of the given boxes. Without such ids
+    keypoints that are not finite are left out. As in MMPose's results `bbox` is the box, whose area decides between AP
+    (M) and AP (L). Image ids and categories are those of the given boxes. Without such ids
     images are numbered from 1, and a COCO file of these images without annotations is written beside the results:
     `COCO(images).loadRes(results)`.
     """
@@ -129,8 +130,10 @@ def _people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[dict[
         sigmas = np.full(values.shape[1], SIGMA) if sigmas is None else np.asarray(sigmas)
         scores = scoring.scores(poses.box_scores[finite], values[..., 2])
         for i in scoring.kept(values[..., :2], scores, sides.prod(1), sigmas):
-            points = rounded(values[i].ravel())
-            yield dict(category_id=int(kinds[i]), keypoints=points, score=float(scores[i]))
+            x, y, *corner = boxes[i].tolist()
+            box = rounded((x, y, corner[0] - x, corner[1] - y))
+            points, score = rounded(values[i].ravel()), float(scores[i])
+            yield dict(category_id=int(kinds[i]), keypoints=points, score=score, bbox=box)
 
 
 def line_of(frame: Frame, poses: Poses) -> dict[str, Any]:
