@@ -202,8 +202,8 @@ class Outputs:
 
     def _settle(self) -> None:
         """Make the other files from the lines, which are complete."""
-        names = (LINES, RESULTS, IMAGES)
-        write_coco(*(self._out / name for name in names), self._metainfo, self._given)  # type: ignore[misc]
+        lines, results, images = (self._out / name for name in (LINES, RESULTS, IMAGES))
+        write_coco(lines, results, images, self._metainfo, self._given)
         if self._settings is not None and self.finished:
             write_text(self._out / SETTINGS, json.dumps({**self._settings, 'finished': True}, indent=1) + '\n')
 

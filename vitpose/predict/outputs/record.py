@@ -57,8 +57,8 @@ def read_record(out: Path, sources: Sequence[Source], settings: Mapping[str, Any
         size = end
     for name in starts:
         if kinds.get(name, 'camera') == 'camera':
-            problem = 'a camera cannot be continued' if name in kinds else 'expected it among the inputs, as before'
-            raise InputError(f'--resume: {path} has lines of {name}: {problem}')
+            why = 'a camera cannot be continued' if name in kinds else 'expected it among the inputs, as before'
+            raise InputError(f'--resume: {path} has lines of {name}: {why}')
     last = next(reversed(starts), None)
     if last and kinds[last] == 'video' and not earlier.get('finished'):
         size = starts.pop(last)

@@ -175,4 +175,6 @@ def rounded(values: Any, digits: int = 4) -> Any:
     """An array or a number, as lists or a number for JSON; None for each number that is not finite."""
     numbers = np.asarray(values, np.float64).round(digits)
     finite = np.isfinite(numbers)
-    return (numbers if finite.all() else np.where(finite, numbers, None)).tolist()
+    if finite.all():
+        return numbers.tolist()
+    return np.where(finite, numbers, np.array(None, object)).tolist()
