@@ -2,6 +2,10 @@
 
 import sys
 
-from .cli.main import main
+try:
+    from .cli.main import main
+except KeyboardInterrupt:
+    print('vitpose: interrupted', file=sys.stderr)
+    sys.exit(130)
 
 sys.exit(main())

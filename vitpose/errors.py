@@ -49,4 +49,4 @@ def one_line(problem: BaseException) -> str:
 
 def printable(text: str) -> str:
     """Escape the control characters in a text from a file, as in a name, and others that a terminal does not show."""
-    return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)
+    return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,8 +1,6 @@
 """`vitpose demo`: render people, train a small ViTPose on them with MIM, test it and draw the results."""
 
 import argparse
-import signal
-import sys
 from pathlib import Path
 
 from ..errors import started
@@ -43,11 +41,7 @@ def run(args: argparse.Namespace) -> None:
     config = shipped(CONFIG)
     need('av', 'the video')
     prepare_folder(args.out)
-    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # raises, so the training is terminated too
-    try:
-        with started():
-            rows, files = run_demo(args.out, settings, config, args.epochs, print)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    with started():
+        rows, files = run_demo(args.out, settings, config, args.epochs, print)
     print_table('ViTPose on held-out people', rows)
     print(*files, sep='  ')

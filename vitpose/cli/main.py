@@ -6,9 +6,13 @@ with a DESCRIPTION and an EPILOG for its help.
 
 import argparse
 import importlib
+import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -44,7 +48,7 @@ first steps:
   vitpose demo --out demo  about ten minutes on two cores, no download
 
 exit code: 0 on success; 1 if the work was started and failed; 2 if nothing was
-started; 130 after Ctrl-C
+started; 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP
 """
 
 
@@ -70,10 +74,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `vitpose` with `argv`, by default the command line, and return its exit code.
 
     Every command may raise. What the user can correct becomes one line on stderr and the exit code 2, or 1 once the
-    work has started; Ctrl-C gives 130, and an output closed by its reader, as in `vitpose models | head -1`, 141. An
-    error in this program keeps its traceback.
+    work has started; Ctrl-C gives 130, SIGTERM 143 and SIGHUP 129, all after the files are finished; and an output
+    closed by its reader, as in `vitpose models | head -1`, 141. An error in this program keeps its traceback.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')  # file names need not be UTF-8
+    with _signals() as received:
+        return _run(list(sys.argv[1:] if argv is None else argv), received)
+
+
+def _run(words: list[str], received: list[int]) -> int:
     name = words[0] if words and words[0] in COMMANDS else None
     title = f'vitpose {name}'
     try:
@@ -96,14 +107,51 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise
     except KeyboardInterrupt as problem:
         message, code = '; '.join(('interrupted', *map(str, problem.args))), 130
-    except (ValueError, KeyError, OSError, ImportError, VitPoseError) as problem:
-        if is_bug(problem):
+    except Exception as problem:
+        is_input = isinstance(problem, ValueError | KeyError | OSError | ImportError | VitPoseError)
+        if not received and (not is_input or is_bug(problem)):
             raise
         message, code = one_line(problem), 1 if isinstance(problem, FailedError) else 2
         if isinstance(problem, ImportError):
             message += '; `vitpose doctor` says what is missing and how to install it'
-    print(f'{title}: {message}', file=sys.stderr)
+        if received:  # the interrupted code may raise anything; a FailedError is what could not be finished
+            message = '; '.join(('interrupted', *[message] * isinstance(problem, FailedError)))
+    if received:
+        code = 128 + received[0]
+    with suppress(OSError):  # of a terminal that was closed
+        print(f'{title}: {message}', file=sys.stderr)
     return code
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Turn SIGTERM and SIGHUP into the KeyboardInterrupt of Ctrl-C; yield the list of the signals that arrive.
+
+    A second SIGTERM or SIGHUP is ignored, so that the files are finished. Those that are ignored, as by nohup, or
+    handled by others stay so; child processes end at once.
+    """
+    received: list[int] = []
+    process = os.getpid()
+
+    def interrupt(number: int, frame: object) -> None:
+        if os.getpid() != process and number != signal.SIGINT:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        elif number == signal.SIGINT or not received:
+            received.append(number)
+            raise KeyboardInterrupt
+
+    numbers = [getattr(signal, name) for name in ('SIGINT', 'SIGTERM', 'SIGHUP') if hasattr(signal, name)]
+    free = (signal.SIG_DFL, signal.default_int_handler)
+    is_main = threading.current_thread() is threading.main_thread()
+    previous = {number: signal.getsignal(number) for number in numbers if is_main and signal.getsignal(number) in free}
+    try:
+        for number in previous:
+            signal.signal(number, interrupt)
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 if __name__ == '__main__':

@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, printable, started
+from ..errors import InputError, one_line, printable, started
 from ..shipped import find_config
 from .paths import check_detector, check_readable
 from .shared_options import add_config_options, add_device, check_positive, parse_config_options
@@ -37,7 +37,11 @@ Person boxes come from one of
   --whole-image each image is one person (default)
 
 Keypoints are x y in pixels of the upright image; the center of the first pixel
-is 0 0. After Ctrl-C, what is finished stays in valid files."""
+is 0 0. keypoints.json has scores and OKS-NMS of the config's CocoMetric. After
+Ctrl-C, SIGTERM or SIGHUP, what is finished stays in valid files, and --resume
+continues there, also after a crash: frames in predictions.jsonl are kept, an
+unfinished video starts again, the other files are made from both. Without it,
+an earlier prediction in OUT is replaced as soon as there is a first result."""
 
 EPILOG = """examples:
   vitpose predict photos/ --config CONFIG --checkpoint FILE.pth --out poses
@@ -79,10 +83,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--track', action='store_true', help='give people ids that they keep from frame to frame')
     add('--draw', action=argparse.BooleanOptionalAction, default=True, help='write drawn images (default: yes)')
     add('--html', action='store_true', help='write a page to look through the predictions')
+    add('--resume', action='store_true', help='continue an earlier run with the same inputs, options and --out')
 
 
 def run(args: argparse.Namespace) -> int:
-    sources, boxes, total, tracker = _check(args)
+    sources, boxes, total, tracker, settings, record = _check(args)
     from ..predict.detector_file import open_detector
     from ..predict.inputs.sources import read_frames
     from ..predict.outputs.output_files import Outputs
@@ -97,14 +102,20 @@ def run(args: argparse.Namespace) -> int:
     predictor = PosePredictor.load(args.model or args.config, args.checkpoint, detector=detector, **options)
     if not (boxes or args.detector or args.whole_image):
         print('no --boxes and no --detector: each image is predicted as one person', file=sys.stderr)
-    frames = read_frames(sources, boxes.missing if boxes else None)
+    if args.resume:
+        print(f'{len(record.done):,} of {len(sources):,} inputs were predicted before', file=sys.stderr)
+    left = [source for source in sources if source.name not in record.done]
+    frames = read_frames(left, boxes.missing if boxes else None)
     frames = boxes.fill(frames) if boxes else frames
     with started(), ExitStack() as ending:
-        outputs = Outputs(args.out, sources, predictor.model.metainfo, args.draw, args.html, boxes)
+        outputs = Outputs(args.out, sources, predictor.model.metainfo, args.draw, args.html, boxes, record, settings)
         ending.callback(_summarize, outputs, args.out, boxes)
         ending.callback(outputs.close)
         try:
+            for frame, poses in record.frames() if tracker else ():
+                _track(tracker, frame, poses)
             _predict(predictor.stream(frames), outputs, tracker, total)
+            outputs.finished = True
         except KeyboardInterrupt:
             raise KeyboardInterrupt('finished frames are kept') from None
     return int(bool(outputs.broken))
@@ -120,11 +131,18 @@ def _predict(stream: Any, outputs: Any, tracker: Any, total: int | None) -> None
         task = bar.add_task('predicting', total=total, rate='')
         for frame, poses in stream:
             if tracker:
-                tracker.update(frame, poses)
+                _track(tracker, frame, poses)
             outputs.write(frame, poses)
             seconds = max(bar.tasks[task].elapsed or 0, 1e-3)
             rate = f'{outputs.frames / seconds:.1f} frames/s, {outputs.people / seconds:.1f} people/s'
             bar.update(task, advance=frame.error is None or frame.index is None, rate=rate)
+
+
+def _track(tracker: Any, frame: Any, poses: Any) -> None:
+    try:
+        tracker.update(frame, poses)
+    except Exception as problem:
+        frame.error = f'{frame.error or "not tracked"}: {type(problem).__name__}: {one_line(problem)}'
 
 
 def _check(args: argparse.Namespace) -> tuple:
@@ -149,6 +167,7 @@ def _check(args: argparse.Namespace) -> tuple:
     from ..predict.inputs.boxes import read_boxes
     from ..predict.inputs.sources import count_frames, find_sources
     from ..predict.outputs.output_files import prepare_folder
+    from ..predict.outputs.record import LINES, Record, comparable, read_record
     from ..predict.tracking import Tracker
 
     sources = find_sources(args.inputs, args.out)
@@ -156,10 +175,13 @@ def _check(args: argparse.Namespace) -> tuple:
         need('av', 'writing videos')
     given = (args.boxes, sources, args.images_json, args.category, args.scale_boxes)
     boxes = read_boxes(*given) if args.boxes else None
-    total = count_frames([source for source in sources if not (boxes and source.name in boxes.missing)])
+    settings = comparable(vars(args))
+    record = read_record(args.out, sources, settings) if args.resume else Record(args.out / LINES)
+    done = {*record.done, *(boxes.missing if boxes else ())}
+    total = count_frames([source for source in sources if source.name not in done])
     tracker = Tracker() if args.track else None
     prepare_folder(args.out)
-    return sources, boxes, total, tracker
+    return sources, boxes, total, tracker, settings, record
 
 
 def _summarize(outputs: Any, out: Path, boxes: Any) -> None:

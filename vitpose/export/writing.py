@@ -153,4 +153,7 @@ def describe(model: PoseModel, checkpoint: Path, target: Target) -> FileInfo:
         precision=target.precision,
         checkpoint=checkpoint.name,
         sha256=sha256(checkpoint),
+        sigmas=np.asarray(meta['sigmas']).astype(float).tolist(),
+        category=meta['category'],
+        metric=meta['metric'],
     )

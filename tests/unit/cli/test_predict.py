@@ -1,6 +1,7 @@
 """`vitpose predict` with a made-up predictor: inputs, outputs, summary, exit codes."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -203,6 +204,133 @@ def test_finished_frames_are_kept(predict, tmp_path, capsys, error, code, messag
     assert cv2.VideoCapture('out/drawn/v.mp4').get(cv2.CAP_PROP_FRAME_COUNT) == 8
     assert '</html>' in Path('out/index.html').read_text()
     assert not list(tmp_path.rglob('*.part'))
+
+
+def stop_after(predict, frames, *words):
+    """Run until Ctrl-C after some frames."""
+    predict.predictor.stop = frames
+    assert predict(*words) == 130
+    predict.predictor.stop = None
+
+
+def test_resume_continues_and_all_files_are_made_again(predict, capsys):
+    write_video('photos/1.mp4', numbered_images(5))
+    stop_after(predict, 4, 'photos', '--html')  # the third one is in the video
+    assert [line['file'] for line in lines()] == ['photos/0.png'] + ['photos/1.mp4'] * 3
+    with Path('out/predictions.jsonl').open('a') as file:
+        file.write('{"file": "photos/1.m')
+    for name in ('keypoints.json', 'images.json', 'index.html'):
+        Path('out', name).unlink()
+    capsys.readouterr()
+    assert predict('photos', '--html', '--resume', '--device', 'cpu') == 0
+    out, err = capsys.readouterr()
+    assert '1 of 4 inputs were predicted before\n' in err and out.startswith('8 frames, 8 people\n')
+    assert 'drawn/ (3 images, 1 video)' in out
+    files = ['photos/0.png'] + ['photos/1.mp4'] * 5 + ['photos/1.png', 'photos/2.png']
+    assert [line['file'] for line in lines()] == files
+    assert [person['image_id'] for person in results()] == list(range(1, 9))
+    assert Path('out/index.html').read_text().count('data:image/jpeg;base64') == 4
+    cv2.imwrite('photos/3.png', np.zeros((48, 64, 3), np.uint8))
+    assert predict('photos', '--html', '--resume') == 0
+    assert '4 of 5 inputs were predicted before\n' in capsys.readouterr().err and len(results()) == 9
+
+
+def test_resume_without_an_earlier_run_begins_one_and_without_resume_it_is_replaced(predict, capsys):
+    assert predict('photos', '--resume') == 0 and len(lines()) == 3
+    assert predict('photos/1.png') == 0 and len(lines()) == 1 == len(results())
+    assert [path.name for path in Path('out/drawn').iterdir()] == ['1.jpg']
+    before = Path('out/predictions.jsonl').read_bytes()
+    stop_after(predict, 0, 'photos')
+    assert Path('out/predictions.jsonl').read_bytes() == before and len(results()) == 1
+    Path('bad').mkdir()
+    Path('bad/0.png').write_bytes(b'')
+    assert predict('bad', '--resume', '--out', 'broken') == 1
+    assert predict('bad', '--resume', '--out', 'broken') == 1  # it is still one
+    assert '1 input broken or without boxes:\n  bad/0.png: ' in capsys.readouterr().out
+
+
+def changed_option(predict):
+    return ('--flip-test',), '--resume: --flip-test was False and is True; expected the settings of the earlier run'
+
+
+def changed_model(predict):
+    Path('c.pth').write_bytes(b'other')
+    return (), 'c.pth (0 bytes, '
+
+
+def other_inputs(predict):
+    Path('photos/0.png').unlink()
+    return (), 'predictions.jsonl has lines of photos/0.png: expected it among the inputs, as before'
+
+
+def no_settings(predict):
+    Path('out/settings.json').unlink()
+    return (), 'settings.json, which says how out/predictions.jsonl was predicted, cannot be read'
+
+
+def foreign_line(predict):
+    Path('out/predictions.jsonl').write_text('{}\n')
+    return (), 'predictions.jsonl, line 1: expected a line of `vitpose predict`'
+
+
+@pytest.mark.parametrize('change', [changed_option, changed_model, other_inputs, no_settings, foreign_line])
+def test_resume_refuses_what_it_cannot_continue(predict, refuses, capsys, change):
+    stop_after(predict, 2, 'photos')
+    words, message = change(predict)
+    before = Path('out/predictions.jsonl').read_bytes()
+    capsys.readouterr()
+    command = ('predict', 'photos', *'--config c.py --checkpoint c.pth --out out --resume'.split(), *words)
+    refuses(*command, message=message)
+    assert Path('out/predictions.jsonl').read_bytes() == before
+
+
+def test_tracks_go_on_after_resume(predict):
+    pytest.importorskip('trackers', reason='tracking needs trackers, which needs numpy 2')
+    for name in 'ab':
+        write_video(f'photos/{name}.mp4', numbered_images(5))
+    assert predict('photos', '--track', '--out', 'whole') == 0
+    stop_after(predict, 10, 'photos', '--track')
+    assert predict('photos', '--track', '--resume') == 0
+    assert Path('whole/predictions.jsonl').read_bytes() == Path('out/predictions.jsonl').read_bytes()
+
+
+def test_an_error_of_the_tracker_is_that_of_the_frame(predict, monkeypatch, capsys):
+    class Tracker:
+        def update(self, frame, poses):
+            if frame.name.endswith('1.png'):
+                raise IndexError('no track')
+
+    monkeypatch.setattr('vitpose.predict.tracking.Tracker', Tracker)
+    assert predict('photos', '--track') == 1
+    assert '  photos/1.png: not tracked: IndexError: no track\n' in capsys.readouterr().out and len(results()) == 3
+
+
+@pytest.mark.parametrize('name', [b'\xff\xe9.png', b'a\x1b[31m\n.png', 'é.png'.encode()])
+def test_any_file_name(predict, capfd, monkeypatch, name):
+    """It is printed without an error by a strict terminal, and read from the JSON files as it is."""
+    name = os.fsdecode(name)
+    Path('odd').mkdir()
+    Path('odd', name).write_bytes(Path('photos/0.png').read_bytes())
+    Path('odd', 'bad' + name).write_bytes(b'')
+    with monkeypatch.context() as patch, open(1, 'w', encoding='ascii', closefd=False) as stdout:
+        patch.setattr(sys, 'stdout', stdout)
+        assert predict('odd', '--html') == 1
+    out = capfd.readouterr().out
+    assert out.isascii() and out.count('\n') == 4 and '\x1b' not in out and '\n  odd/bad' in out
+    assert {line['file'] for line in lines()} == {f'odd/{name}', f'odd/bad{name}'} == {*map(str, Path('odd').iterdir())}
+    assert json.loads(Path('out/images.json').read_bytes().decode())['images'][0]['file_name'] == f'odd/{name}'
+    assert len(list(Path('out/drawn').iterdir())) == 1 and Path('out/index.html').read_bytes().decode()
+    assert predict('odd', '--html', '--resume') == 1 and len(lines()) == 2
+    assert predict('odd', '--boxes', 'out/predictions.jsonl', '--out', 'again') == 1 and 'no boxes' not in out
+
+
+def test_a_video_with_any_name_is_drawn(predict):
+    pytest.importorskip('av')
+    write_video('v.mp4', numbered_images(3))
+    os.rename('v.mp4', name := os.fsdecode(b'\xff.mp4'))
+    assert predict(name) in (0, 1)
+    if lines()[0]['error'] is None:  # PyAV opened it
+        assert Path('out/drawn', name).stat().st_size > 500
 
 
 @pytest.mark.parametrize(

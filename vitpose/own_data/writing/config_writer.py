@@ -53,6 +53,7 @@ def metainfo_text(plan: DatasetPlan) -> str:
 
 dataset_info = dict(
     dataset_name={plan.name!r},
+    category={plan.annotations.category!r},
     keypoint_info={{
 {keypoints}    }},
     skeleton_info={{

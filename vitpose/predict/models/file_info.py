@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from ...errors import InputError, printable
+from ..scoring import Scoring
 from .crops import CropRule
 
 FORMAT = 1  # raised when older versions of this package can no longer run a file
@@ -15,6 +16,7 @@ PREFIX = 'vitpose_'  # of the keys in the file
 MAX_TEXT = 200  # characters of a name
 MAX_KEYPOINTS = 1000
 MAX_SIDE = 4096  # pixels of a crop
+LATER = ('sigmas', 'category', 'metric')  # that files of version 0.1.0 lack
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class FileInfo:
     precision: str  # 'fp32', 'fp16', 'bf16' or 'int8'
     checkpoint: str  # its name
     sha256: str  # of the checkpoint's bytes, with those of all shards
+    sigmas: list[float] | None = None  # of the OKS, per keypoint; None in files of version 0.1.0
+    category: str | None = None  # what the boxes contain, such as 'person'
+    metric: dict[str, Any] = field(default_factory=dict)  # options of `Scoring` that the config sets
 
     def __post_init__(self) -> None:
         """Refuse values that would fail only later, or that a page or a terminal cannot show."""
@@ -64,8 +69,16 @@ class FileInfo:
             'keypoint_colors': _is_table(self.keypoint_colors, 3, 256, count),
             'skeleton_colors': _is_table(self.skeleton_colors, 3, 256, links),
             'mean': self.mean is None or (isinstance(self.mean, list) and all(map(_is_number, self.mean))),
-            'std': self.std is None or (isinstance(self.std, list) and all(_is_number(value, 0) for value in self.std)),
+            'std': self.std is None or _are_positive(self.std),
             'codec': isinstance(codec, dict) and all(_is_text(str(part)) for item in codec.items() for part in item),
+            'sigmas': self.sigmas is None
+            or (
+                isinstance(self.sigmas, list)
+                and len(self.sigmas) == count
+                and all(_is_number(v, 0) for v in self.sigmas)
+            ),
+            'category': self.category is None or _is_text(self.category),
+            'metric': isinstance(self.metric, dict) and _is_scoring(self.metric),
             'inputs': self.inputs in ('crops', 'images'),
             'outputs': self.outputs in ('keypoints', 'heatmaps'),
         }
@@ -93,6 +106,10 @@ class FileInfo:
             skeleton_links=[tuple(link) for link in self.skeleton],
             skeleton_link_colors=np.array(self.skeleton_colors, np.uint8).reshape(-1, 3),
             flip_indices=self.flip_indices,
+            sigmas=self.sigmas,
+            category=self.category,
+            metric=self.metric,
+            crop_rule=self.crop_rule,
         )
 
 
@@ -106,7 +123,8 @@ def read_info(stored: Mapping[str, str], name: str) -> FileInfo:
         if type(values['format']) is not int:
             raise ValueError(f'format={values["format"]!r}')
         if values['format'] <= FORMAT:
-            return FileInfo(**{field.name: values[field.name] for field in fields(FileInfo)})
+            names = [field.name for field in fields(FileInfo)]
+            return FileInfo(**{name: values[name] for name in names if name in values or name not in LATER})
     except (KeyError, TypeError, ValueError, RecursionError) as problem:
         reason = str(problem) if type(problem) is ValueError else f'{type(problem).__name__}: {problem}'
         raise InputError(f'{name}: damaged metadata: {reason[:MAX_TEXT]}; export it again') from problem
@@ -126,6 +144,10 @@ def _is_number(value: Any, least: float = -1e6) -> bool:
     return type(value) in (int, float) and least < value < 1e6
 
 
+def _are_positive(values: Any) -> bool:
+    return isinstance(values, list) and all(_is_number(value, 0) for value in values)
+
+
 def _is_table(value: Any, columns: int, end: int, rows: int | None = None) -> bool:
     """Whether a value is a list of lists of integers below `end`."""
     if not isinstance(value, list) or len(value) > 10 * MAX_KEYPOINTS or rows not in (None, len(value)):
@@ -134,3 +156,10 @@ def _is_table(value: Any, columns: int, end: int, rows: int | None = None) -> bo
         isinstance(row, list) and len(row) == columns and all(type(v) is int and 0 <= v < end for v in row)
         for row in value
     )
+
+
+def _is_scoring(values: dict) -> bool:
+    """Whether all values are options of `Scoring`."""
+    known = {field.name: field.default for field in fields(Scoring)}
+    thresholds = [value for key, value in values.items() if key.endswith('_thr')]
+    return all(type(value) is type(known.get(key)) for key, value in values.items()) and _are_positive(thresholds)

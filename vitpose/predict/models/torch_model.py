@@ -1,6 +1,7 @@
 """The pose model of a config and a checkpoint: crops in, heatmaps and keypoints out."""
 
 from copy import deepcopy
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,17 @@ from mmengine.config import Config
 from mmengine.model import ImgDataPreprocessor
 from mmengine.model.utils import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
+from mmpose.evaluation.metrics import CocoMetric
 from mmpose.models.heads import HeatmapHead
 from mmpose.models.pose_estimators import TopdownPoseEstimator
-from mmpose.registry import MODELS
+from mmpose.registry import METRICS, MODELS
 from torch import Tensor, nn
 
 import vitpose_mm  # noqa: F401
 from vitpose_mm.checkpoints.run_checkpoints import missing_checkpoint_message
 from vitpose_mm.checkpoints.safe_load import load_weights
 from vitpose_mm.checkpoints.validation import load_strictly
-from vitpose_mm.datasets.metainfo import parse_metainfo
+from vitpose_mm.datasets.metainfo import dataset_class, parse_metainfo, raw_metainfo
 from vitpose_mm.estimators.plain_model import split_config, split_model
 from vitpose_mm.export.graph import HeatmapGraph
 from vitpose_mm.heads import MultiDatasetHead
@@ -27,6 +29,7 @@ from vitpose_mm.torch_version import check_torch
 
 from ...errors import InputError, MissingFileError, one_line
 from ...shipped import find_config
+from ..scoring import Scoring
 from .crops import CropRule, read_crop_rule
 from .device import PRECISIONS, as_device, as_precision
 
@@ -90,6 +93,7 @@ class PoseModel:
         indices = self.model.test_cfg.get('output_keypoint_indices')
         self.output_indices = list(range(self.metainfo['num_keypoints']) if indices is None else indices)
         self.num_keypoints = len(self.output_indices)
+        self.metainfo['sigmas'] = np.asarray(self.metainfo['sigmas'])[self.output_indices]
 
     def _check(self, model: Any, name: str) -> None:
         head: Any = getattr(model, 'head', None)
@@ -164,7 +168,11 @@ def read_config(config: str | Path | Config, options: dict[str, Any] | None = No
 
 
 def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
-    """The crop rule and the parsed metainfo of a config's test set; ValueError if it has none that can be repeated."""
+    """The crop rule and the parsed metainfo of a config's test set; ValueError if it has none that can be repeated.
+
+    The metainfo has three more keys: `crop_rule`; `category`, what the boxes contain, where the dataset tells; and
+    `metric`, the options of `Scoring` that the config's CocoMetric sets.
+    """
     dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
     if dataset is None:
         raise InputError(f'{name}: expected a test_dataloader, whose pipeline says how to crop')
@@ -174,7 +182,30 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
         expected = 'expected dataset_name, keypoint_info, skeleton_info, joint_weights and sigmas'
         kind = type(problem).__name__
         raise InputError(f'{name}: metainfo of the test set: {expected} ({kind}: {one_line(problem)})') from problem
-    return read_crop_rule(dataset.get('pipeline') or (), name), metainfo
+    rule = read_crop_rule(dataset.get('pipeline') or (), name)
+    return rule, metainfo | dict(crop_rule=rule, category=_category(dataset), metric=_metric(cfg))
+
+
+def _category(dataset: Any) -> str | None:
+    """What a dataset annotates: its metainfo's `category`, or else by the folder in MMPose of the class it is of."""
+    kinds = dict(body='person', wholebody='person', animal='animal', face='face', hand='hand', fashion='clothes')
+    if name := raw_metainfo(dataset).get('category'):
+        return str(name)
+    for kind in dataset_class(dataset).__mro__:
+        place = kind.__module__.split('.')
+        if place[:3] == ['mmpose', 'datasets', 'datasets'] and place[3] in kinds:
+            names = [parse_metainfo(each)['dataset_name'] for each in (dataset, dict(type=kind))]
+            return kinds[place[3]] if names[0] == names[1] else None
+    return None
+
+
+def _metric(cfg: Config) -> dict[str, Any]:
+    evaluator = cfg.get('test_evaluator') or cfg.get('val_evaluator') or []
+    for metric in [evaluator] if isinstance(evaluator, dict) else evaluator:
+        kind = METRICS.get(metric['type']) if isinstance(metric['type'], str) else metric['type']
+        if isinstance(kind, type) and issubclass(kind, CocoMetric):
+            return {field.name: metric[field.name] for field in fields(Scoring) if field.name in metric}
+    return {}
 
 
 def head_names(cfg: Config) -> list[str]:

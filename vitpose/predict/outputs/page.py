@@ -31,31 +31,43 @@ class Page:
         self._count, self._left_out = 0, 0
         self._second: tuple[str, int] | None = None
 
-    def write(self, frame: Frame, poses: Poses, drawn: Callable[[], np.ndarray]) -> None:
+    def shows(self, frame: Frame) -> bool:
+        """Whether the next frame is to be in the page with its picture."""
+        return self._count < MAX_ENTRIES and self._is_next(frame)
+
+    def write(self, frame: Frame, poses: Poses, drawn: Callable[[], np.ndarray] | None) -> None:
         """Add an entry, if the frame is to be in the page; `drawn` returns it drawn, (H, W, 3) uint8 BGR."""
-        second = None if frame.index is None else (frame.name, int(frame.time or 0))
-        if frame.error is None and second is not None and second == self._second:
+        if frame.error is None and not self._is_next(frame):
             return
-        self._second = second
         if self._count >= MAX_ENTRIES:
+            self._second = _second(frame)
             self._left_out += 1
             return
-        self._count += 1
         tracks = [None] * len(poses.scores) if poses.track_ids is None else poses.track_ids.tolist()
         rows = zip(poses.scores, poses.box_scores, tracks, strict=True)
         people = [
             dict(score=rounded(points.mean(), 3), box=rounded(box, 3), track=track, points=rounded(points, 2))
             for points, box, track in rows
+            if np.isfinite(points).all() and np.isfinite(box)
         ]
-        time = None if frame.time is None else round(frame.time, 2)
-        picture = None if frame.image is None else _data_uri(drawn())
+        time = None if frame.time is None else rounded(frame.time, 2)
+        picture = None if drawn is None or frame.image is None else _data_uri(drawn())
         entry = dict(file=frame.name, time=time, error=frame.error, dropped=poses.dropped)
         self._entries.append(entry | dict(people=people, picture=picture))
+        self._second = _second(frame)
+        self._count += 1
+
+    def _is_next(self, frame: Frame) -> bool:
+        return frame.index is None or _second(frame) != self._second
 
     def close(self) -> None:
         """Finish the file."""
         self._entries.append(self._left_out)
         self._entries.close()
+
+
+def _second(frame: Frame) -> tuple[str, int] | None:
+    return None if frame.index is None else (frame.name, int(frame.time or 0))
 
 
 def _data_uri(image: np.ndarray) -> str:

@@ -28,14 +28,15 @@ class Pictures:
             self.close()
         path = self._paths[frame.name]
         if frame.index is None:
-            encoded = cv2.imencode('.jpg', drawn, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1]
+            is_done, encoded = cv2.imencode('.jpg', drawn, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))
+            if not is_done:
+                raise ValueError(f'an image of {drawn.shape[1]}x{drawn.shape[0]} pixels is no JPEG')
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(encoded.tobytes())
             self.images += 1
             return
         if self._video is None:
             self._video = (frame.name, VideoWriter(path))
-            self.videos += 1
         self._video[1].write(drawn, frame.time or 0.0)
 
     def close(self) -> None:
@@ -43,6 +44,7 @@ class Pictures:
         if self._video:
             writer, self._video = self._video[1], None
             writer.close()
+            self.videos += 1
 
 
 def file_names(sources: Sequence[Source]) -> dict[str, Path]:

@@ -1,7 +1,7 @@
-"""Result files: JSON lines and COCO keypoint results."""
+"""Result files: JSON lines, which are the record of a prediction, and COCO keypoint results made from them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,12 @@ import numpy as np
 
 from vitpose_base.files import replacing
 
+from ...errors import InputError
 from ..inputs.matching import GivenBoxes
 from ..poses import Frame, Poses
+from ..scoring import Scoring
 
-MIN_SCORE = 0.2  # keypoints with a lower score do not count in a person's score, as in MMPose's CocoMetric
+SIGMA = 0.05  # of the OKS, where a file has none: files that older versions exported
 
 
 class JsonArray:
@@ -39,85 +41,140 @@ class JsonArray:
         with self._stack:
             self._file.write(f'\n]{self._tail}')
 
+    def __enter__(self) -> 'JsonArray':
+        """Finish the file at the end of the block, or after an exception remove what was written."""
+        return self
+
+    def __exit__(self, kind: Any, *details: Any) -> None:
+        """See `__enter__`."""
+        if kind is None:
+            self.close()
+        else:
+            self._stack.__exit__(kind, *details)
+
 
 class JsonLines:
-    """One line per frame, written as it is predicted: see `line_of`."""
+    """One line per frame, written as it is predicted: see `line_of`. The first `start` bytes of the file are kept."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open('w', encoding='utf-8', buffering=1)
+    def __init__(self, path: Path, start: int = 0) -> None:
+        self._file = path.open('a', encoding='utf-8', buffering=1)
+        self._file.truncate(start)
         self.close = self._file.close
 
-    def write(self, frame: Frame, poses: Poses) -> None:
-        """Append the line of a frame."""
-        self._file.write(json.dumps(line_of(frame, poses), allow_nan=False) + '\n')
+    def write(self, frame: Frame, poses: Poses, **more: Any) -> None:
+        """Append the line of a frame, with more keys."""
+        self._file.write(json.dumps(line_of(frame, poses) | more, allow_nan=False) + '\n')
 
 
-class CocoResults:
-    """COCO keypoint results, in the format that `COCO.loadRes` of pycocotools reads.
+def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield the lines of a file of `JsonLines`, and where each ends in bytes; a last line that was cut is left out."""
+    end = 0
+    with path.open('rb') as file:
+        for number, text in enumerate(file, 1):
+            if not text.endswith(b'\n'):
+                return
+            end += len(text)
+            try:
+                line = json.loads(text)
+                _ = frame_of(line)
+            except (ValueError, KeyError, TypeError, RecursionError) as problem:
+                expected = 'expected a line of `vitpose predict`'
+                raise InputError(f'{path}, line {number}: {expected}, got {text[:80]!r}') from problem
+            yield line, end
 
-    The score of a person is that of MMPose's CocoMetric: the box's score times the mean of the keypoint scores above
-    0.2. Image ids and categories are those of the given boxes. Without such ids images are numbered from 1, and a COCO
-    file of these images without annotations is written beside the results: `COCO(images).loadRes(results)`.
+
+def write_coco(
+    lines: Path, results: Path, images: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None = None
+) -> None:
+    """Write COCO keypoint results, in the format that `COCO.loadRes` of pycocotools reads, from the JSON lines.
+
+    Scores and OKS-NMS are those of the CocoMetric in the config's test_evaluator, or else of its defaults; people with
+    keypoints that are not finite are left out. As in MMPose's results `bbox` is the box, whose area decides between AP
+    (M) and AP (L). Image ids and categories are those of the given boxes. Without such ids
+    images are numbered from 1, and a COCO file of these images without annotations is written beside the results:
+    `COCO(images).loadRes(results)`.
     """
+    ids, names = given.image_ids if given else None, metainfo['keypoint_id2name']
+    category = {'id': 1, 'name': metainfo.get('category') or metainfo.get('dataset_name') or 'person'}
+    category['keypoints'] = [names[i] for i in range(len(names))]
+    category['skeleton'] = [[int(a) + 1, int(b) + 1] for a, b in metainfo['skeleton_links']]
+    head = f'{{"annotations": [],\n"categories": {json.dumps([category])},\n"images": '
+    count = 0
+    with ExitStack() as stack:
+        people = stack.enter_context(JsonArray(results))
+        listed = None if ids else stack.enter_context(JsonArray(images, head, '}\n'))
+        for line, _ in read_lines(lines):
+            if line['size'] is None:
+                continue
+            count += 1
+            image_id = ids[line['file']] if ids else count
+            if listed:
+                index = {key: line[key] for key in ('frame',) if key in line}
+                width, height = line['size']
+                listed.append({'id': image_id, 'file_name': line['file'], 'width': width, 'height': height, **index})
+            for person in _people(line, metainfo):
+                people.append(dict(image_id=image_id, **person))
 
-    def __init__(self, results: Path, images: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None = None):
-        self._ids, self._categories = (given.image_ids, given.categories) if given else (None, {})
-        self._results = JsonArray(results)
-        names, links = metainfo['keypoint_id2name'], metainfo['skeleton_links']
-        category = {'id': 1, 'name': 'person', 'keypoints': [names[i] for i in range(len(names))]}
-        category['skeleton'] = [[int(a) + 1, int(b) + 1] for a, b in links]
-        head = f'{{"annotations": [],\n"categories": {json.dumps([category])},\n"images": '
-        self._images = None if self._ids else JsonArray(images, head, '}\n')
-        self._count = 0
 
-    def write(self, frame: Frame, poses: Poses) -> None:
-        """Append the people of a frame; a frame without image is left out."""
-        if frame.image is None:
-            return
-        self._count += 1
-        image_id = self._ids[frame.name] if self._ids else self._count
-        if self._images:
-            height, width = frame.image.shape[:2]
-            index = {} if frame.index is None else {'frame': frame.index}
-            self._images.append({'id': image_id, 'file_name': frame.name, 'width': width, 'height': height, **index})
-        categories = self._categories.get(frame.name)
-        kinds = np.ones(len(poses.rows), int) if categories is None else categories[poses.rows]
-        people = zip(poses.keypoints, poses.scores, poses.box_scores, kinds.tolist(), strict=True)
-        for points, scores, box_score, kind in people:
-            counted = scores[scores > MIN_SCORE]
-            score = float(box_score * (counted.mean() if len(counted) else 0))
-            keypoints = rounded(np.column_stack((points, scores)).ravel())
-            self._results.append(dict(image_id=image_id, category_id=kind, keypoints=keypoints, score=score))
-
-    def close(self) -> None:
-        """Finish the files."""
-        self._results.close()
-        if self._images:
-            self._images.close()
+def _people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The people of a line in COCO's format, without those that are the same by OKS."""
+    _, poses = frame_of(line)
+    values = np.concatenate((poses.keypoints, poses.scores[..., None]), 2).astype(np.float64)
+    finite = np.isfinite(values).all((1, 2)) & np.isfinite(poses.box_scores) & np.isfinite(poses.boxes).all(1)
+    values, boxes = values[finite], poses.boxes[finite]
+    kinds = np.array(line.get('category_ids') or [1] * len(finite))[finite]
+    scoring = Scoring(**(metainfo.get('metric') or {}))
+    if len(values):
+        rule, sigmas = metainfo.get('crop_rule'), metainfo.get('sigmas')
+        sides = rule.regions(boxes)[1] if rule else boxes[:, 2:] - boxes[:, :2]
+        sigmas = np.full(values.shape[1], SIGMA) if sigmas is None else np.asarray(sigmas)
+        scores = scoring.scores(poses.box_scores[finite], values[..., 2])
+        for i in scoring.kept(values[..., :2], scores, sides.prod(1), sigmas):
+            x, y, *corner = boxes[i].tolist()
+            box = rounded((x, y, corner[0] - x, corner[1] - y))
+            points, score = rounded(values[i].ravel()), float(scores[i])
+            yield dict(category_id=int(kinds[i]), keypoints=points, score=score, bbox=box)
 
 
 def line_of(frame: Frame, poses: Poses) -> dict[str, Any]:
     """Return what the line of a frame in predictions.jsonl holds.
 
     file: `Frame.name`; frame and time: index and seconds, of videos only; size: [width, height], or None; error: None,
-    or why there is no image. For each person: boxes [x1, y1, x2, y2], scores of the boxes, keypoints [[x, y], ...], all
-    in image pixels, keypoint_scores, and track_ids: None without tracking, -1 for a person without track. dropped: one
-    reason per box that was not predicted.
+    or what failed. For each person: boxes [x1, y1, x2, y2], scores of the boxes, keypoints [[x, y], ...], all in image
+    pixels, keypoint_scores, and track_ids: None without tracking, -1 for a person without track. dropped: one reason
+    per box that was not predicted. Numbers that are not finite are None.
     """
     return {
         'file': frame.name,
-        **({} if frame.index is None else {'frame': frame.index, 'time': frame.time and round(frame.time, 6)}),
+        **({} if frame.index is None else {'frame': frame.index, 'time': frame.time and rounded(frame.time, 6)}),
         'size': None if frame.image is None else [frame.image.shape[1], frame.image.shape[0]],
         'error': frame.error,
         'boxes': rounded(poses.boxes),
-        'scores': rounded(poses.box_scores),
+        'scores': rounded(poses.box_scores, 6),
         'keypoints': rounded(poses.keypoints),
-        'keypoint_scores': rounded(poses.scores),
+        'keypoint_scores': rounded(poses.scores, 6),
         'track_ids': None if poses.track_ids is None else poses.track_ids.tolist(),
         'dropped': poses.dropped,
     }
 
 
+def frame_of(line: Mapping[str, Any]) -> tuple[Frame, Poses]:
+    """Return the frame of a line, without its image, and its poses."""
+    count = len(line['boxes'])
+    boxes, box_scores, points, scores = (
+        np.array(line[key], np.float64) for key in ('boxes', 'scores', 'keypoints', 'keypoint_scores')
+    )
+    tracks = None if line['track_ids'] is None else np.array(line['track_ids'], np.int64)
+    frame = Frame(line['file'], None, line.get('frame'), line.get('time'), error=line['error'])
+    if not count:
+        points, scores = np.zeros((0, 1, 2)), np.zeros((0, 1))
+    return frame, Poses(points, scores, boxes.reshape(-1, 4), box_scores, np.arange(count), tracks, line['dropped'])
+
+
 def rounded(values: Any, digits: int = 4) -> Any:
-    """An array or a number, as lists or a number for JSON."""
-    return np.asarray(values, np.float64).round(digits).tolist()
+    """An array or a number, as lists or a number for JSON; None for each number that is not finite."""
+    numbers = np.asarray(values, np.float64).round(digits)
+    finite = np.isfinite(numbers)
+    if finite.all():
+        return numbers.tolist()
+    return np.where(finite, numbers, np.array(None, object)).tolist()

@@ -1,12 +1,16 @@
 """All output files together: what is finished stays, and a folder that cannot be used is an error."""
 
+import json
 import os
 
+import numpy as np
 import pytest
 
 from tests.unit.predict.frames import METAINFO, make_frame, make_poses
 from vitpose.predict.inputs.sources import Source
-from vitpose.predict.outputs.output_files import Outputs, prepare_folder
+from vitpose.predict.outputs import output_files as module
+from vitpose.predict.outputs import page
+from vitpose.predict.outputs.output_files import DRAWN, Outputs, prepare_folder
 from vitpose.predict.poses import Frame
 
 SOURCES = [Source(f'd/{name}.jpg', 'image') for name in 'abc']
@@ -59,17 +63,89 @@ def test_read_only_folder(tmp_path):
         prepare_folder(tmp_path)
 
 
-def test_error_in_the_writing_thread_is_raised_and_the_other_files_are_finished(tmp_path, monkeypatch):
+def test_a_full_disk_is_raised_and_the_other_files_are_finished(tmp_path, monkeypatch):
     outputs = Outputs(tmp_path, SOURCES, METAINFO, page=True)
 
     def fail(*_):
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(outputs._pictures, 'write', fail)
-    monkeypatch.setattr(outputs._results, 'close', fail)
+    monkeypatch.setattr('vitpose.predict.outputs.output_files.write_coco', fail)
     with pytest.raises(OSError, match='No space left'):
         for _ in range(20):
             outputs.write(make_frame('d/a.jpg'), make_poses(1))
     with pytest.raises(OSError, match='No space left'):
         outputs.close()
-    assert files(tmp_path) == ['images.json.part', 'index.html', 'keypoints.json.part', 'predictions.jsonl']
+    assert files(tmp_path) == ['index.html', 'predictions.jsonl']
+
+
+def break_drawing(patch, monkeypatch, outputs):
+    draw = patch.draw_poses
+
+    def fail(image, *rest):
+        if image.shape[0] == 59:
+            raise RuntimeError('cannot\n draw')
+        return draw(image, *rest)
+
+    monkeypatch.setattr(patch, 'draw_poses', fail)
+    return 'not drawn: RuntimeError: cannot draw'
+
+
+def break_encoding(patch, monkeypatch, outputs):
+    outputs._open()
+    (outputs._out / DRAWN / 'b.jpg').mkdir(parents=True)
+    return 'not drawn: IsADirectoryError'
+
+
+def break_page(patch, monkeypatch, outputs):
+    encode = page._data_uri
+    outputs._open()
+    monkeypatch.setattr(page, '_data_uri', lambda image: encode(image if image.shape[0] != 59 else image[:0]))
+    return 'not in the page: '
+
+
+def break_keypoints(patch, monkeypatch, outputs):
+    return 'not finite: keypoints'
+
+
+@pytest.mark.parametrize('fault', [break_drawing, break_encoding, break_page, break_keypoints])
+def test_what_fails_with_one_frame_is_its_error_and_the_others_are_written(tmp_path, monkeypatch, fault):
+    outputs = Outputs(tmp_path, SOURCES, METAINFO, page=True)
+    message = fault(module, monkeypatch, outputs)
+    for name, height in zip('abc', (60, 59, 60), strict=True):
+        poses = make_poses(1)
+        if height == 59 and fault is break_keypoints:
+            poses.keypoints[0, 0, 0] = np.nan
+        outputs.write(make_frame(f'd/{name}.jpg', height), poses)
+    outputs.close()
+    lines = [json.loads(line) for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()]
+    first, error, last = [line['error'] for line in lines]
+    assert (first, last) == (None, None) and message in error and outputs.broken == {'d/b.jpg': error}
+    assert outputs.frames == 2 and lines[1]['keypoints'][0][1:] == [[8, 45], [14, 45]]
+    assert len(json.loads((tmp_path / 'images.json').read_text())['images']) == 3
+    assert error in (tmp_path / 'index.html').read_text() and not list(tmp_path.rglob('*.part'))
+
+
+def test_a_video_that_cannot_be_encoded(tmp_path, monkeypatch):
+    """Its frames have the error, nothing unfinished is left, and the next video is written."""
+    av = pytest.importorskip('av')
+    sources = [Source('v.mp4', 'video'), Source('w.mp4', 'video')]
+    outputs = Outputs(tmp_path, sources, METAINFO)
+    for name, width in (('v.mp4', 20_000), ('w.mp4', 80)):
+        for index in range(3):
+            outputs.write(make_frame(name, 16, width, index=index, time=index / 10), make_poses(1))
+    outputs.close()
+    errors = [json.loads(line)['error'] for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()]
+    assert [bool(error) for error in errors] == [True] * 3 + [False] * 3, errors
+    assert list(outputs.broken) == ['v.mp4'] and files(tmp_path / 'drawn') == ['w.mp4']
+    with av.open(str(tmp_path / 'drawn/w.mp4')) as video:
+        assert len(list(video.decode(video=0))) == 3
+
+
+def test_nothing_of_an_earlier_prediction_is_removed_without_a_result(tmp_path):
+    write_all(tmp_path, page=True)
+    before = {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}
+    outputs = Outputs(tmp_path, SOURCES, METAINFO, page=True, settings={})
+    outputs.close()
+    assert outputs.written() == []
+    assert {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()} == before

@@ -1,18 +1,16 @@
 """The JSON files: valid at every moment, readable by pycocotools and by `--boxes`."""
 
-import inspect
 import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from mmpose.evaluation.metrics import CocoMetric
 from pycocotools.coco import COCO
 
 from tests.unit.predict.frames import METAINFO, make_frame, make_poses
 from vitpose.predict.inputs.boxes import read_boxes
 from vitpose.predict.inputs.sources import Source
-from vitpose.predict.outputs.results import MIN_SCORE, CocoResults, JsonArray, JsonLines
+from vitpose.predict.outputs.results import JsonArray, JsonLines, frame_of, line_of, read_lines, write_coco
 from vitpose.predict.poses import Frame
 
 BROKEN = Frame('c.jpg', None, error='not an image')
@@ -50,13 +48,14 @@ def test_each_line_is_there_as_soon_as_it_is_written_and_the_file_can_be_used_fo
 
 @pytest.fixture
 def coco_results(tmp_path):
-    def write(given=None):
-        results = CocoResults(tmp_path / 'keypoints.json', tmp_path / 'images.json', METAINFO, given)
+    def write(given=None, metainfo=METAINFO, kinds=None):
+        paths = [tmp_path / name for name in ('predictions.jsonl', 'keypoints.json', 'images.json')]
+        lines = JsonLines(paths[0])
         for frame, count in ((make_frame('a.jpg'), 2), (BROKEN, 0), (make_frame('v.mp4', 10, 20, index=7), 1)):
-            results.write(frame, make_poses(count))
-        assert not list(tmp_path.glob('*.json'))
-        results.close()
-        return tmp_path / 'keypoints.json', tmp_path / 'images.json'
+            lines.write(frame, make_poses(count), **(kinds or {}).get(frame.name, {}))
+        lines.close()
+        write_coco(*paths, metainfo, given)
+        return paths[1:]
 
     return write
 
@@ -79,17 +78,56 @@ def test_pycocotools_reads_the_results(coco_results):
 
 def test_given_ids_of_images_and_categories_are_used(coco_results):
     ids = {'a.jpg': 70, 'c.jpg': 80, 'v.mp4': 90}
-    results, images = coco_results(SimpleNamespace(image_ids=ids, categories={'a.jpg': np.array([5, 3])}))
+    kinds = {'a.jpg': {'category_ids': [5, 3]}}
+    results, images = coco_results(SimpleNamespace(image_ids=ids), kinds=kinds)
     assert not images.exists()
     people = json.loads(results.read_text())
     assert [(person['image_id'], person['category_id']) for person in people] == [(70, 5), (70, 3), (90, 1)]
 
 
-def test_score_is_that_of_mmpose():
-    """MMPose's CocoMetric multiplies the box score with the mean of the keypoint scores above 0.2."""
-    defaults = inspect.signature(CocoMetric).parameters
-    assert defaults['score_mode'].default == 'bbox_keypoint'
-    assert defaults['keypoint_score_thr'].default == MIN_SCORE == 0.2
+@pytest.mark.parametrize(('category', 'name'), [('animal', 'animal'), (None, 'three')])
+def test_category_is_that_of_the_dataset(coco_results, category, name):
+    _, images = coco_results(metainfo=METAINFO | {'category': category})
+    assert json.loads(images.read_text())['categories'][0]['name'] == name
+
+
+def test_numbers_that_are_not_finite_are_null_and_their_people_are_in_no_coco_file(tmp_path):
+    poses, paths = make_poses(3), [tmp_path / name for name in ('p.jsonl', 'k.json', 'i.json')]
+    poses.keypoints[0, 1, 0], poses.box_scores[1] = np.nan, -np.inf
+    lines = JsonLines(paths[0])
+    lines.write(make_frame('v.mp4', index=0, time=np.nan), poses)
+    lines.close()
+    ((line, _),) = read_lines(paths[0])
+    assert line['keypoints'][0][1] == [None, 45] and line['scores'] == [1, None, 1] and line['time'] is None
+    write_coco(*paths, METAINFO)
+    (person,) = json.loads(paths[1].read_text())
+    assert person['keypoints'][:2] == [40, 5]
+    json.loads(paths[0].read_text(), parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize('poses', [make_poses(2, track=True, dropped=['box 2: no area']), make_poses(0)])
+def test_a_line_is_read_back(poses):
+    frame = make_frame('v.mp4', index=3, time=0.5, error='not drawn')
+    again, read = frame_of(json.loads(json.dumps(line_of(frame, poses))))
+    assert (again.name, again.index, again.time, again.error) == ('v.mp4', 3, 0.5, 'not drawn')
+    assert line_of(frame, read) | {'size': [80, 60]} == line_of(frame, poses) and len(read.keypoints) == len(
+        poses.boxes
+    )
+
+
+@pytest.mark.parametrize('end', ['', '{"file": "b', '{}'])
+def test_a_line_that_was_cut_is_left_out(tmp_path, end):
+    path = tmp_path / 'p.jsonl'
+    path.write_text(text := json.dumps(line_of(make_frame(), make_poses(1))) + '\n')
+    with path.open('a') as file:
+        file.write(end)
+    assert [size for _, size in read_lines(path)] == [len(text)]
+
+
+def test_a_foreign_line_is_named(tmp_path):
+    (tmp_path / 'p.jsonl').write_text('{"file": "a.jpg", "boxes": []}\n')
+    with pytest.raises(ValueError, match=r'p\.jsonl, line 1: expected a line of `vitpose predict`'):
+        list(read_lines(tmp_path / 'p.jsonl'))
 
 
 def test_array_is_empty_or_safe_in_a_script(tmp_path):
