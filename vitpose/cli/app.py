@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import tempfile
 import warnings
 from contextlib import closing
@@ -44,8 +43,6 @@ def run(args: argparse.Namespace) -> None:
     os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(MAX_IMAGE_PIXELS))  # OpenCV reads it when it is imported
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
     warnings.filterwarnings('ignore', module=r'gradio\.')  # about Starlette
-    for number in (signal.SIGTERM, getattr(signal, 'SIGHUP', signal.SIGTERM)):
-        signal.signal(number, signal.default_int_handler)  # ends as Ctrl-C does
     with tempfile.TemporaryDirectory(prefix='vitpose_app_') as name:
         tempfile.tempdir = name  # where Gradio writes uploads until they are complete
         folder = Path(name, 'files')

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -102,7 +102,7 @@ class PosePredictor:
             predicted.append(poses)
         return predicted
 
-    def stream(self, frames: Iterable[Frame | Image]) -> Iterator[tuple[Frame, Poses]]:
+    def stream(self, frames: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
         """Predict frames lazily and in order; memory does not grow with their number, and is bounded in bytes.
 
         Frames are read in parallel from their names where they have neither image nor error. A frame that cannot be
@@ -115,7 +115,7 @@ class PosePredictor:
             raise InputError(f'stream: expected an iterable of images or frames, got {kind}; for one image pass a list')
         return self._run(frames)
 
-    def _run(self, frames: Iterable[Frame | Image]) -> Iterator[tuple[Frame, Poses]]:
+    def _run(self, frames: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
         batches = fill_batches(self._works(self._read(frames)), self.model.crop_rule, self.batch_size, self._pool)
         waiting: deque[Work] = deque()
         for batch in prefetch(batches, has_room=lambda batches: False):

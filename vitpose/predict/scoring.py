@@ -40,7 +40,8 @@ class Scoring:
         """
         if self.nms_mode == 'none':
             return np.arange(len(scores))
-        soft, kept, order = self.nms_mode == 'soft_oks_nms', [], scores.argsort()[::-1]
+        soft, order = self.nms_mode == 'soft_oks_nms', scores.argsort()[::-1]
+        kept: list[int] = []
         scores = scores[order]
         while len(order) and not (soft and len(kept) == MAX_SOFT):
             first, order, scores = order[0], order[1:], scores[1:]

@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -67,7 +67,7 @@ def natural_key(path: str | PurePath) -> tuple:
     return [[int(t) if i % 2 else t for i, t in enumerate(part)] for part in parts], str(path)
 
 
-def read_frames(sources: Sequence[Source], left_out: Mapping[str, str] | None = None) -> Iterator[Frame]:
+def read_frames(sources: Sequence[Source], left_out: Mapping[str, str] | None = None) -> Generator[Frame, None, None]:
     """Frames of the sources, one after the other.
 
     Image files are left for `PosePredictor.stream` to read, several in parallel. What cannot be read is a `Frame` with
