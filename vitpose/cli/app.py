@@ -4,7 +4,7 @@ import argparse
 import os
 import tempfile
 import warnings
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from ..errors import MissingFileError
@@ -43,7 +43,8 @@ def run(args: argparse.Namespace) -> None:
     os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(MAX_IMAGE_PIXELS))  # OpenCV reads it when it is imported
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
     warnings.filterwarnings('ignore', module=r'gradio\.')  # about Starlette
-    with tempfile.TemporaryDirectory(prefix='vitpose_app_') as name:
+    with tempfile.TemporaryDirectory(prefix='vitpose_app_') as name, ExitStack() as ending:
+        ending.callback(setattr, tempfile, 'tempdir', tempfile.tempdir)
         tempfile.tempdir = name  # where Gradio writes uploads until they are complete
         folder = Path(name, 'files')
         folder.mkdir()
