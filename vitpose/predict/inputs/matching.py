@@ -82,7 +82,7 @@ class GivenBoxes:
     def notes(self) -> list[str]:
         """What the file has beyond what is predicted, one line each; after all frames were read, with their boxes."""
         late = [
-            f'{name} frame {index}'
+            f'frame {index} of {name}'
             for name, count in self._frames.items()
             for index in sorted(index for index in self._entries[name].boxes if index is not None and index >= count)
         ]
