@@ -196,7 +196,7 @@ def test_hostile_names_reach_the_page_as_text_and_sigterm_deletes_all(browser, r
         name = HOSTILE.replace('/', '') + '.png'
         (tmp_path / name).write_bytes(b'no image')
         page.locator('#upload input[type=file]').set_input_files(tmp_path / name)
-        page.get_by_text('not an image that OpenCV can read').first.wait_for()
+        page.get_by_text('not an image that OpenCV or Pillow can read').first.wait_for()
         assert not page.locator('img[src*="127.0.0.1:9"], [onerror]').count()
         assert {url[: len(address)] for url in requested if not url.startswith(('data:', 'blob:'))} == {address}
         write_video(tmp_path / 'long.mp4', [dot(60, 50)] * 1800)
