@@ -33,7 +33,11 @@ def write_first_image(file: str, folder: Path) -> Path:
     if frame.image is None:
         raise ValueError(f'{Path(file).name}: {_reason(frame)}')
     path = folder / 'input.jpg'
-    path.write_bytes(cv2.imencode('.jpg', frame.image)[1].tobytes())
+    is_done, encoded = cv2.imencode('.jpg', frame.image)
+    if not is_done:
+        size = 'x'.join(map(str, frame.image.shape[1::-1]))
+        raise ValueError(f'{Path(file).name}: {size} pixels are too long for a JPEG, which the page shows')
+    path.write_bytes(encoded.tobytes())
     return path
 
 

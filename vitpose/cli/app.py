@@ -22,7 +22,7 @@ is one person. FILE is written by `vitpose export`; without it the page uses the
 model of `vitpose demo`.
 
 Nothing leaves this computer. Uploads, up to 200 MB each, and results are
-deleted after an hour or two, and when the page is closed with Ctrl-C."""
+deleted when their tab is closed, and when the page ends."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

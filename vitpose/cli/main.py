@@ -48,7 +48,7 @@ first steps:
   vitpose demo --out demo  about ten minutes on two cores, no download
 
 exit code: 0 on success; 1 if the work was started and failed; 2 if nothing was
-started; 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP
+started; 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP (vitpose app: 0)
 """
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--batch-size',
         type=int,
         metavar='N',
-        help='people per batch (default 16, on a GPU 64); 1 repeats results to the bit',
+        help='people per batch, fewer of large images (default 16, on a GPU 64); 1 repeats results to the bit',
     )
     add('--flip-test', action='store_true', help='average with the mirrored image: slower, more accurate')
     add('--dataset', metavar='NAME', help='multi-dataset model: whose keypoints to predict')
@@ -89,6 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     sources, boxes, total, tracker, settings, record = _check(args)
     from ..predict.detector_file import open_detector
+    from ..predict.inputs.images import note_range
     from ..predict.inputs.sources import read_frames
     from ..predict.outputs.output_files import Outputs
     from ..predict.predictor import PosePredictor
@@ -104,13 +106,14 @@ def run(args: argparse.Namespace) -> int:
         print('no --boxes and no --detector: each image is predicted as one person', file=sys.stderr)
     if args.resume:
         print(f'{len(record.done):,} of {len(sources):,} inputs were predicted before', file=sys.stderr)
+    note_range.cache_clear()
     left = [source for source in sources if source.name not in record.done]
     frames = read_frames(left, boxes.missing if boxes else None)
     frames = boxes.fill(frames) if boxes else frames
     with started(), ExitStack() as ending:
         outputs = Outputs(args.out, sources, predictor.model.metainfo, args.draw, args.html, boxes, record, settings)
         ending.callback(_summarize, outputs, args.out, boxes)
-        ending.callback(outputs.close)
+        ending.callback(_close, outputs)
         try:
             for frame, poses in record.frames() if tracker else ():
                 _track(tracker, frame, poses)
@@ -136,6 +139,12 @@ def _predict(stream: Any, outputs: Any, tracker: Any, total: int | None) -> None
             seconds = max(bar.tasks[task].elapsed or 0, 1e-3)
             rate = f'{outputs.frames / seconds:.1f} frames/s, {outputs.people / seconds:.1f} people/s'
             bar.update(task, advance=frame.error is None or frame.index is None, rate=rate)
+
+
+def _close(outputs: Any) -> None:
+    """Finish the files, also if a signal arrives meanwhile, which is raised afterwards."""
+    with ThreadPoolExecutor(1, 'finish') as finishing:
+        finishing.submit(outputs.close).result()
 
 
 def _track(tracker: Any, frame: Any, poses: Any) -> None:
@@ -195,5 +204,5 @@ def _summarize(outputs: Any, out: Path, boxes: Any) -> None:
     if outputs.dropped:
         print(f'{count(outputs.dropped, "box", "boxes")} not predicted, with the reason in predictions.jsonl')
     if outputs.broken:
-        broken = (printable(f'{name}: {error}') for name, error in outputs.broken.items())
+        broken = (printable(f'{name}: {error.removeprefix(f"{name}: ")}') for name, error in outputs.broken.items())
         print(f'{count(len(outputs.broken), "input")} broken or without boxes:', *broken, sep='\n  ')

@@ -153,7 +153,7 @@ def describe(model: PoseModel, checkpoint: Path, target: Target) -> FileInfo:
         precision=target.precision,
         checkpoint=checkpoint.name,
         sha256=sha256(checkpoint),
-        sigmas=np.asarray(meta['sigmas']).astype(float).tolist(),
+        sigmas=None if meta['sigmas'] is None else np.asarray(meta['sigmas']).astype(float).tolist(),
         category=meta['category'],
         metric=meta['metric'],
     )

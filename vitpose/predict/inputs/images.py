@@ -61,7 +61,8 @@ def decode_image(data: bytes, path: str) -> np.ndarray:
 
 def _decode_with_pillow(data: bytes, image: np.ndarray | None) -> np.ndarray | None:
     """Decode an image that OpenCV could not decode (None), or did not turn upright; otherwise return it unchanged."""
-    with suppress(OSError, SyntaxError), open_image(data) as opened:
+    harmless = (OSError, SyntaxError) if image is None else (Exception,)  # then only its orientation is asked for
+    with suppress(*harmless), open_image(data) as opened:
         if image is None or exif_orientation(opened) != 1:
             return np.ascontiguousarray(np.asarray(ImageOps.exif_transpose(opened).convert('RGB'))[..., ::-1])
     return image

@@ -98,8 +98,14 @@ def name_few(names: Sequence[str], most: int = 3) -> str:
 def _fit(entry: Listed, source: Source, path: Path, scaled: list[str]) -> Listed | str:
     """Scale the boxes of an image to its size, and append both sizes to `scaled`; a reason if that is impossible."""
     size = None
-    with suppress(Exception):  # what cannot be read has its error later
-        size = upright_size(Path(source.name)) if entry.size and source.kind == 'image' else None
+    if entry.size and source.kind == 'image':
+        try:
+            size = upright_size(Path(source.name))
+        except Exception:  # Pillow opens no image of more than 179 million pixels; OpenCV does
+            from .images import read_image
+
+            with suppress(Exception):  # what cannot be read has its error later
+                size = read_image(source.name).shape[1::-1]
     if not size or not entry.size or size == entry.size:
         return entry
     (w, h), (width, height) = entry.size, size

@@ -73,9 +73,6 @@ def read_frames(sources: Sequence[Source], left_out: Mapping[str, str] | None = 
     Image files are left for `PosePredictor.stream` to read, several in parallel. What cannot be read is a `Frame` with
     `error` and without image; a source in `left_out` is not read, and has one frame with the error that stands there.
     """
-    from .images import note_range
-
-    note_range.cache_clear()
     for source in sources:
         if left_out and source.name in left_out:
             yield Frame(source.name, None, error=left_out[source.name])
@@ -141,11 +138,11 @@ def _kind(path: Path) -> str | None:
     if suffix in IMAGES | VIDEOS:
         return ('image' if suffix in IMAGES else 'video') if path.is_file() else None
     try:
+        with suppress(Exception), open_image(path) as image:
+            return 'video' if image.format == 'GIF' and getattr(image, 'is_animated', False) else 'image'
         with path.open('rb') as file:
             if b'\0' not in file.read(4096):  # text, which PyAV draws, or follows as a playlist
                 return None
-        with suppress(Exception), open_image(path) as image:
-            return 'video' if image.format == 'GIF' and getattr(image, 'is_animated', False) else 'image'
     except OSError:
         return None
     from .video import is_video

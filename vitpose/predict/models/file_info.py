@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError, printable
-from ..scoring import Scoring
 from .crops import CropRule
 
 FORMAT = 1  # raised when older versions of this package can no longer run a file
@@ -159,7 +158,10 @@ def _is_table(value: Any, columns: int, end: int, rows: int | None = None) -> bo
 
 
 def _is_scoring(values: dict) -> bool:
-    """Whether all values are options of `Scoring`."""
-    known = {field.name: field.default for field in fields(Scoring)}
-    thresholds = [value for key, value in values.items() if key.endswith('_thr')]
-    return all(type(value) is type(known.get(key)) for key, value in values.items()) and _are_positive(thresholds)
+    """Whether all values are options of `Scoring`, and can be used."""
+    score_modes, nms_modes = ('bbox', 'keypoint', 'bbox_keypoint', 'bbox_rle'), ('oks_nms', 'soft_oks_nms', 'none')
+    modes = {'score_mode': score_modes, 'nms_mode': nms_modes}
+    return all(
+        value in modes[key] if key in modes else key in ('keypoint_score_thr', 'nms_thr') and _is_number(value, -1e-9)
+        for key, value in values.items()
+    )

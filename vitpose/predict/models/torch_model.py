@@ -93,7 +93,9 @@ class PoseModel:
         indices = self.model.test_cfg.get('output_keypoint_indices')
         self.output_indices = list(range(self.metainfo['num_keypoints']) if indices is None else indices)
         self.num_keypoints = len(self.output_indices)
-        self.metainfo['sigmas'] = np.asarray(self.metainfo['sigmas'])[self.output_indices]
+        sigmas = np.asarray(self.metainfo['sigmas'])  # many of MMPose's datasets have none
+        is_complete = len(sigmas) == self.metainfo['num_keypoints']
+        self.metainfo['sigmas'] = sigmas[self.output_indices] if is_complete else None
 
     def _check(self, model: Any, name: str) -> None:
         head: Any = getattr(model, 'head', None)

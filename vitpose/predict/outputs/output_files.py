@@ -44,9 +44,8 @@ def prepare_folder(out: Path) -> None:
         raise FileExistsError(f'{out} is a file: pass a folder to --out')
     try:
         out.mkdir(parents=True, exist_ok=True)
-        is_foreign = {path.name.removesuffix(PART) for path in out.iterdir()} - {SETTINGS} and not (
-            out / LINES
-        ).is_file()
+        others = [path for path in out.iterdir() if path.name not in (SETTINGS, DRAWN) and path.suffix != PART]
+        is_foreign = others and not (out / LINES).is_file()
         TemporaryFile(dir=out).close()
     except OSError as problem:
         raise type(problem)(f'{out}: cannot write into this folder: {problem.strerror}') from problem

@@ -75,4 +75,9 @@ def comparable(options: Mapping[str, Any]) -> dict[str, Any]:
         when = datetime.fromtimestamp(stat.st_mtime).isoformat(' ', 'seconds')
         return f'{value.resolve()} ({stat.st_size:,} bytes, {when})'
 
-    return {key: text(value) for key, value in options.items() if key not in NOT_COMPARED and not callable(value)}
+    words = {'detector': [Path(word) for word in options.get('detector') or ()]}  # those that are no files stay text
+    return {
+        key: text(words.get(key, value))
+        for key, value in options.items()
+        if key not in NOT_COMPARED and not callable(value)
+    }

@@ -104,7 +104,7 @@ def write_coco(
         people = stack.enter_context(JsonArray(results))
         listed = None if ids else stack.enter_context(JsonArray(images, head, '}\n'))
         for line, _ in read_lines(lines):
-            if line['size'] is None:
+            if line['size'] is None or (ids and line['file'] not in ids):
                 continue
             count += 1
             image_id = ids[line['file']] if ids else count
