@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
     images = numbered_images(IMAGES, 240, 320)
     for number, image in enumerate(images):
         cv2.imwrite(str(folder / 'in' / f'{number:03}.png'), image)
-    for name in ('020_clip.mp4', '1.mp4'):
+    for name in ('020_clip.mp4', 'walk.mp4'):
         write_video(folder / 'in' / name, images[:FRAMES])
     tiny_files.write_dots(folder / 'dots.onnx')
     assert finish(start(folder, 'whole'))[0] == 0
