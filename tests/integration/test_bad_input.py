@@ -26,10 +26,10 @@ def test_runs_that_do_not_fit_are_refused(write_config, tiny_coco, tmp_path, mon
     model.backbone.arch.embed_dim = model.head.in_channels = 24
     torch.save({'state_dict': MODELS.build(model).state_dict()}, 'narrow.pth')
     (tmp_path / 'epoch_2.pth').touch()
-    for action, changes, error, message in CASES:
+    for number, (action, changes, error, message) in enumerate(CASES):
         hooks = [dict(type='RunCheckHook')]
         cfg = Config.fromfile(write_config(tiny_coco, 'people.json', custom_hooks=hooks, **changes))
-        cfg.work_dir, cfg.experiment_name = 'run', message  # MMEngine names a run by the second in which it starts
+        cfg.work_dir, cfg.experiment_name = 'run', str(number)  # MMEngine names a run by the second in which it starts
         with pytest.raises(error, match=message):
             getattr(Runner.from_cfg(cfg), action)()
         (log,) = Path('run').rglob('*.log')

@@ -63,7 +63,7 @@ def read_video(name: str) -> Iterator[Frame]:
                 yield Frame(name, None, error='no video in this file')
                 return
             stream = container.streams.video[0]
-            stream.thread_type = 'AUTO'
+            stream.thread_type = 'SLICE' if stream.width * stream.height > LARGE else 'AUTO'  # less memory
             seconds, rate = _seconds(container, stream), float(stream.average_rate or 30)
             shape = float(stream.sample_aspect_ratio or 1)  # width / height of a pixel
             stretch = shape if 1 / MAX_STRETCH <= shape <= MAX_STRETCH else 1.0
