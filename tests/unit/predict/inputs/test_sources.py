@@ -24,6 +24,12 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_a_suffix_that_only_the_libraries_know(tmp_path):
+    for name, value in (('bright', 200), ('dark', 0)):  # without a zero the file looks like text
+        cv2.imwrite(str(tmp_path / f'{name}.ppm'), np.full((20, 30, 3), value, np.uint8))
+    assert [Path(source.name).name for source in find_sources([str(tmp_path)])] == ['bright.ppm', 'dark.ppm']
+
+
 def names(*inputs, **options):
     return [source.name for source in find_sources(inputs, **options)]
 

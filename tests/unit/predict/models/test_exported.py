@@ -76,6 +76,8 @@ def test_what_does_not_fit_is_refused(tmp_path, changes, arguments, message):
         (INFO.texts() | dict(vitpose_dataset='"a\\u001b[2J"'), r"f: damaged metadata: dataset='a\\x1b"),
         (INFO.texts() | dict(vitpose_format='1e999'), 'f: damaged metadata: format=inf'),
         (INFO.texts() | dict(vitpose_dataset=f'"{"x" * 1000}"'), "f: damaged metadata: dataset='x{190,200}; export"),
+        (INFO.texts() | dict(vitpose_metric='{"foo": null}'), "f: damaged metadata: metric={'foo'"),
+        (INFO.texts() | dict(vitpose_metric='{"score_mode": "x"}'), "f: damaged metadata: metric={'score_mode'"),
         (dict(vitpose_format='2', vitpose_version='"\\u001b[2J"'), r'f: format 2, written by version \\x1b\[2J; this'),
         (
             dict(vitpose_format=f'{FORMAT + 1}', vitpose_version='"9.9"'),
@@ -86,6 +88,11 @@ def test_what_does_not_fit_is_refused(tmp_path, changes, arguments, message):
 def test_foreign_newer_and_damaged_metadata_are_refused(texts, message):
     with pytest.raises(ValueError, match=message):
         read_info(texts, 'f')
+
+
+def test_scoring_options_may_be_zero_and_integers():
+    metric = dict(keypoint_score_thr=0.0, nms_thr=1, nms_mode='none')
+    assert read_info(INFO.texts() | dict(vitpose_metric=json.dumps(metric)), 'f').metric == metric
 
 
 def test_foreign_and_damaged_files_are_refused(file, tmp_path):

@@ -128,6 +128,13 @@ def test_output_keypoint_indices_select_keypoints(model_files, model):
         np.testing.assert_array_equal(selected, every[:, [3, 1]])
 
 
+def test_a_dataset_without_sigmas_is_predicted(model_files):
+    cfg = Config.fromfile(model_files[0])
+    cfg.test_dataloader.dataset.metainfo = dict(from_file='configs/_base_/datasets/interhand3d.py')
+    cfg.model.test_cfg['output_keypoint_indices'] = [3, 1]
+    assert PoseModel(cfg, model_files[1]).metainfo['sigmas'] is None
+
+
 def test_options_override_keys_of_a_config(model_files, model):
     cfg = Config.fromfile(model_files[0])
     changes = {'model.test_cfg.output_keypoint_indices': [3, 1]}
