@@ -23,7 +23,7 @@ def multi_model_files(tmp_path_factory):
 
 @pytest.fixture
 def browser():
-    """Headless Chromium, driven by Playwright. `.ci/run` sets NEED_BROWSER: a missing browser is then a failure."""
+    """Headless Chromium, driven by Playwright; in `.ci/run`, which sets NEED_BROWSER, a missing one is a failure."""
     path = shutil.which('chromium') or shutil.which('google-chrome')
     if not (path and importlib.util.find_spec('playwright')):
         (pytest.fail if 'NEED_BROWSER' in os.environ else pytest.skip)('needs Chromium: apt-get install chromium')
@@ -31,4 +31,6 @@ def browser():
 
     with sync_playwright() as playwright:
         with playwright.chromium.launch(executable_path=path, args=['--no-sandbox']) as chromium:
-            yield chromium
+            context = chromium.new_context()
+            context.set_default_timeout(180_000)  # a loaded machine takes long to start a page
+            yield context
