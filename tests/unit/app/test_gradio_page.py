@@ -94,7 +94,9 @@ def click(page, x, y):
     image, boxes = page.locator('#shown img'), page.locator('#boxes textarea')
     count, size = len(boxes.input_value().split()), image.bounding_box()
     image.click(position={'x': x / 160 * size['width'], 'y': y / 120 * size['height']})
-    page.wait_for_function("n => document.querySelector('#boxes textarea').value.split(/\\s+/).length > n", arg=count)
+    page.wait_for_function(
+        "n => document.querySelector('#boxes textarea').value.split(/\\s+/).filter(Boolean).length > n", arg=count
+    )
     return [int(value) for value in boxes.input_value().split()]
 
 
