@@ -10,9 +10,10 @@ from starlette.middleware import Middleware
 
 from ..errors import one_line, printable
 from ..predict.inputs.sources import IMAGES, VIDEOS
+from ..predict.outputs.record import LINES
 from ..predict.predictor import PosePredictor
 from .sessions import AbortedUploads, Sessions
-from .uploads import LINES, parse_boxes, predict_upload, write_first_image
+from .uploads import parse_boxes, predict_upload, write_first_image
 
 MAX_UPLOAD_SIZE = '200mb'
 KEPT_S = 3600  # how long uploads and results stay on disk

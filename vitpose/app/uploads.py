@@ -14,6 +14,7 @@ from ..predict.inputs.images import read_frame
 from ..predict.inputs.sources import EXPECTED, IMAGES, VIDEOS, Source, read_frames
 from ..predict.outputs.drawing import draw_poses
 from ..predict.outputs.pictures import Pictures, file_names
+from ..predict.outputs.record import LINES
 from ..predict.outputs.results import JsonLines
 from ..predict.poses import Frame
 from ..predict.predictor import PosePredictor
@@ -22,7 +23,6 @@ MAX_IMAGE_PIXELS = 100_000_000
 MAX_FRAME_PIXELS = 4096 * 2304  # of a video; those of 8K have more
 MAX_FRAMES = 1800  # of a video: a minute at 30 frames per second
 MAX_PIXELS = 1800 * 1920 * 1080  # of all frames together: 15 seconds in 4K
-LINES = 'predictions.jsonl'
 
 
 def write_first_image(file: str, folder: Path) -> Path:

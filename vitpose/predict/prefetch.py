@@ -33,14 +33,13 @@ def prefetch(items: Iterable[Item], has_room: Callable[[Sequence[Item]], bool]) 
         iterator: Iterator[Item] = iter(())
         try:
             iterator = iter(items)
-            while wait_for_room():
-                item = next(iterator)
+            for item in iterator:
                 with changed:
                     waiting.append(item)
                     changed.notify_all()
                 del item  # not kept until the next one arrives
-        except StopIteration:
-            pass
+                if not wait_for_room():
+                    break
         except BaseException as error:
             problem = error
         finally:

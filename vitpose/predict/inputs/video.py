@@ -107,7 +107,8 @@ class VideoWriter:
     def write(self, image: np.ndarray, time: float) -> None:
         """Append an image (H, W, 3) uint8 BGR; `time` is in seconds since the start of the video."""
         height, width = image.shape[:2]
-        image = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+        if height % 2 or width % 2:
+            image = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
         if self._stream is None:
             options = OPTIONS | (SMALL_MEMORY if image.size > 3 * LARGE else {})
             self._stream = stream = self._container.add_stream('libx264', rate=30, options=options)
