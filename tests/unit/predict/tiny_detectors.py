@@ -1,4 +1,4 @@
-"""ONNX files with the interface of YOLOX, made by hand."""
+"""ONNX files with the interfaces of YOLOX and NanoDet-Plus, made by hand."""
 
 import numpy as np
 
@@ -28,12 +28,37 @@ def write_suppressed(file, shape=(1, 2, 5)):
     return save_detector(file, nodes, shape, threshold=np.float32(200), score=score, one=[1], doubtful=doubtful)
 
 
-def write_raw(file, shape=(1, ANCHORS, 85)):
-    """Without suppression: a person twice at nearly the same place, and a dog."""
+def write_raw(file, shape=(1, ANCHORS, 85), is_decoded=False):
+    """Without suppression: a person twice at nearly the same place, and a dog; perhaps with the boxes in pixels."""
     rows = np.zeros((1, ANCHORS, 85), np.float32)
     for anchor, category in ((2 * 16 + 3, 0), (2 * 16 + 4, 0), (12 * 16 + 12, 16)):
         rows[0, anchor, 2:4] = 1.5  # 8 * exp(1.5) = 36 pixels
         rows[0, anchor, 4] = rows[0, anchor, 5 + category] = 0.95 if anchor != 2 * 16 + 4 else 0.9
+    if is_decoded:
+        first = 0
+        for stride in (8, 16, 32):
+            side = SIDE // stride
+            for cell in range(side**2):
+                y, x = divmod(cell, side)
+                rows[0, first + cell, :2] = (rows[0, first + cell, :2] + (x, y)) * stride
+                rows[0, first + cell, 2:4] = np.exp(rows[0, first + cell, 2:4]) * stride
+            first += side**2
+    return write_rows(file, rows, shape)
+
+
+def write_nanodet_plus(file, cell, bins):
+    """A person of score 0.9 at cell (x, y) of stride 8; `bins` are the cells to its left, top, right and bottom."""
+    rows = np.zeros((1, sum((SIDE // stride) ** 2 for stride in (8, 16, 32, 64)), 80 + 4 * 8), np.float32)
+    rows[..., 80:] = -3  # logits of the distances
+    row = rows[0, cell[1] * (SIDE // 8) + cell[0]]
+    row[0] = 0.9
+    for side, number in enumerate(bins):
+        row[80 + 8 * side + number] = 50
+    return write_rows(file, rows, rows.shape)
+
+
+def write_rows(file, rows, shape):
+    """Constant rows, whatever the image."""
     nodes = [
         node('ReduceMax', 'images', 'top', axes=[1, 2, 3], keepdims=0),
         node('Mul', 'top nothing', 'zero'),

@@ -16,8 +16,8 @@ CUDA = 'CUDAExecutionProvider'
 class OnnxNetwork:
     """An ONNX file, on the CPU, or on a GPU that the installed ONNX Runtime supports.
 
-    `device` is as for `choose_providers`; the attribute `device` is the one that the session uses, and `stored` has the
-    strings of the file's metadata_props by key. ValueError if ONNX Runtime is not installed, has no such device, or
+    `device` is as for `choose_providers`; the attribute `device` is the one that the session uses, `stored` has the
+    strings of the file's metadata_props by key, and `input_shape` has None for a side with a name. ValueError if ONNX Runtime is not installed, has no such device, or
     cannot read the file.
     """
 
@@ -35,6 +35,8 @@ class OnnxNetwork:
             raise InputError(f'{file}: ONNX Runtime cannot read it, {reason}') from problem
         self.device = actual_device(self._session, device)
         self.stored = dict(self._session.get_modelmeta().custom_metadata_map)
+        shape = self._session.get_inputs()[0].shape
+        self.input_shape = tuple(side if isinstance(side, int) else None for side in shape)
 
     def __call__(self, inputs: np.ndarray) -> list[np.ndarray]:
         """A batch -> the outputs, in their order in the file."""

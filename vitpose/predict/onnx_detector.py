@@ -1,0 +1,153 @@
+"""Find people with an ONNX file of NanoDet or YOLOX: without torch and MMDetection.
+
+Sources: the decoders of NanoDet, NanoDet-Plus and YOLOX, as their authors export them, and MMDeploy's export of YOLOX
+with suppression inside. The shapes of its outputs tell the kind of a file.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from ..errors import InputError, MissingFileError, one_line
+from .models.onnx_backend import OnnxNetwork
+
+if TYPE_CHECKING:
+    from .detector import Detector
+
+PERSON = 0  # among COCO's classes
+STRIDES = 8, 16, 32, 64  # of the grids, in input pixels; only NanoDet-Plus has the last one
+DEFAULT_SIDE = 640  # input pixels, where the file leaves it open
+GRAY = 114  # beside the image, for YOLOX; for NanoDet it is 0
+MEAN, STD = np.float32([103.53, 116.28, 123.675]), np.float32([57.375, 57.12, 58.395])  # of NanoDet, BGR
+EXPECTED = (
+    'expected an input (1, 3, h, w), and the outputs of YOLOX, (1, N, 5 + classes), or (1, N, 5) with labels; of '
+    'NanoDet, scores and distances per grid; or of NanoDet-Plus, (1, N, classes + distances)'
+)
+
+
+class OnnxDetector:
+    """Boxes of people in images.
+
+    Args:
+        file: FILE.onnx of YOLOX, with or without non-maximum suppression inside, of NanoDet or of NanoDet-Plus.
+        device: as for `choose_providers`.
+        score_threshold: keep boxes with a higher score.
+        nms_threshold: of boxes with a larger intersection over union, keep the one with the highest score.
+
+    Raises:
+        FileNotFoundError: there is no such file; nothing is downloaded.
+        ValueError: ONNX Runtime is not installed, or the file is none of these detectors.
+    """
+
+    batch_size = 1
+
+    def __init__(
+        self, file: str | Path, device: str = 'auto', score_threshold: float = 0.3, nms_threshold: float = 0.45
+    ):
+        if not Path(file).is_file():
+            raise MissingFileError(f'detector {file}: no such file')
+        self._network = OnnxNetwork(Path(file), device)
+        shape, outputs = self._network.input_shape, []
+        self._size = tuple(side or DEFAULT_SIDE for side in [*shape, 0, 0][2:4])
+        self.score_threshold, self.nms_threshold = score_threshold, nms_threshold
+        if len(shape) == 4 and shape[1] == 3:
+            try:  # the file may have names instead of the outputs' sizes: an image tells them
+                outputs = self._run(np.zeros((*self._size, 3), np.float32))
+            except Exception as problem:  # ONNX Runtime's exceptions derive from Exception alone
+                raise InputError(f'detector {file}: {one_line(problem)[:300]}; {EXPECTED}') from problem
+        grids = [np.indices([-(-side // stride) for side in self._size]).reshape(2, -1).T for stride in STRIDES]
+        self._kind = _find_kind([output.shape for output in outputs], [len(grid) for grid in grids])
+        if self._kind.startswith('nanodet'):
+            scores, distances = _split_nanodet(outputs)
+            if not scores.size or not distances.size or distances.shape[1] % 4:
+                self._kind = ''
+        if not self._kind:
+            found = ', '.join(str(output.shape) for output in outputs) or 'unknown'
+            raise InputError(f'detector {file}: input {shape}, outputs {found}; {EXPECTED}')
+        number = 4 if self._kind == 'nanodet-plus' else 3
+        self._cells = np.concatenate(grids[:number])[:, ::-1]  # x and y
+        self._strides = np.repeat(STRIDES[:number], [len(grid) for grid in grids[:number]])[:, None]
+        # YOLOX may have been exported with its boxes in pixels: offsets from a cell never reach 64 cells
+        self._is_decoded = self._kind == 'yolox' and outputs[0][:, :2].max() > 64
+
+    def __call__(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Images (H, W, 3) uint8 BGR -> for each boxes (N, 4) x1 y1 x2 y2 in image pixels, scores (N,); best first."""
+        return [self._detect(image) for image in images]
+
+    def _detect(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        ratio = min(self._size[0] / image.shape[0], self._size[1] / image.shape[1])
+        width, height = (max(round(side * ratio), 1) for side in image.shape[1::-1])
+        is_nanodet = self._kind.startswith('nanodet')
+        padded = np.full((*self._size, 3), 0 if is_nanodet else GRAY, np.float32)
+        padded[:height, :width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+        corners, scores = self._decode(self._run((padded - MEAN) / STD if is_nanodet else padded))
+        corners, scores = corners[scores > self.score_threshold], scores[scores > self.score_threshold]
+        sides = np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), 1)
+        kept = np.array(cv2.dnn.NMSBoxes(sides, scores, self.score_threshold, self.nms_threshold), int).ravel()
+        zoom = np.array([width / image.shape[1], height / image.shape[0]] * 2)
+        return (corners[kept] / zoom).astype(np.float32), scores[kept].astype(np.float32)
+
+    def _run(self, pixels: np.ndarray) -> list[np.ndarray]:
+        """Input (h, w, 3) -> outputs without the batch."""
+        outputs = self._network(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))
+        return [output[0] for output in outputs]
+
+    def _decode(self, outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Outputs -> corners (N, 4) x1 y1 x2 y2 in input pixels, and scores (N,) of persons."""
+        rows = outputs[0]
+        if self._kind == 'suppressed':
+            return rows[:, :4], rows[:, 4] * (outputs[1] == PERSON if len(outputs) > 1 else 1)
+        if self._kind == 'yolox':
+            centers, sizes = rows[:, :2], rows[:, 2:4]
+            if not self._is_decoded:
+                centers, sizes = (centers + self._cells) * self._strides, np.exp(sizes) * self._strides
+            return np.concatenate((centers - sizes / 2, centers + sizes / 2), 1), rows[:, 4] * rows[:, 5 + PERSON]
+        scores, distances = _split_nanodet(outputs)
+        logits = distances.reshape(len(distances), 4, -1)
+        logits = np.exp(logits - logits.max(-1, keepdims=True))
+        steps = (logits * np.arange(logits.shape[-1])).sum(-1) / logits.sum(-1)  # left, top, right, bottom
+        centers = (self._cells + (0.5 if self._kind == 'nanodet' else 0)) * self._strides
+        steps = steps * self._strides
+        return np.concatenate((centers - steps[:, :2], centers + steps[:, 2:]), 1), scores[:, PERSON]
+
+
+def _find_kind(shapes: list[tuple[int, ...]], cells: list[int]) -> str:
+    """The kind of a detector by the shapes of its outputs and the cells of each grid; '' if it is none of them."""
+    if not shapes or any(len(shape) not in (1, 2) for shape in shapes):
+        return ''
+    rows, columns = shapes[0] if len(shapes) <= 2 and len(shapes[0]) == 2 else (0, 0)
+    if columns == 5 and shapes[1:] in ([], [(rows,)]):
+        return 'suppressed'
+    if columns > 5 and len(shapes) == 1 and rows in (sum(cells[:3]), sum(cells)):
+        return 'yolox' if rows == sum(cells[:3]) else 'nanodet-plus'
+    counts = sorted(shape[0] for shape in shapes if len(shape) == 2)
+    return 'nanodet' if counts == sorted(cells[:3] * 2) else ''
+
+
+def _split_nanodet(outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The class scores (N, classes) of all cells, and the logits (N, 4 * bins) of their distances to the box's sides.
+
+    Scores lie between 0 and 1, which logits of thousands of cells do not.
+    """
+    if len(outputs) == 1:
+        is_score = ((outputs[0] >= 0) & (outputs[0] <= 1)).all(0)
+        number = int(is_score.argmin())
+        return outputs[0][:, :number], outputs[0][:, number:]
+    largest_first = sorted(outputs, key=len, reverse=True)
+    scores = [output for output in largest_first if output.min() >= 0 and output.max() <= 1]
+    distances = [output for output in largest_first if not (output.min() >= 0 and output.max() <= 1)]
+    return np.concatenate(scores), np.concatenate(distances)
+
+
+def open_detector(model: str | Path, checkpoint: str | Path | None = None, *, device: str = 'auto') -> 'Detector':
+    """An `OnnxDetector` of FILE.onnx, which has no checkpoint, or else a `Detector`."""
+    if Path(model).suffix != '.onnx':
+        from .detector import Detector
+
+        return Detector(model, checkpoint, device)
+    if checkpoint is not None:
+        raise InputError(f'detector {model} {checkpoint}: an ONNX file has its weights in it')
+    return OnnxDetector(model, device)  # type: ignore[return-value]  # it is called in the same way
