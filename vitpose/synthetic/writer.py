@@ -21,19 +21,10 @@ JPEG_QUALITY = 92
 def write_dataset(
     out: str | Path, settings: RenderSettings, workers: int = 2, overwrite: bool = False, show_progress: bool = False
 ) -> dict[str, int]:
-    """Render a dataset and write `out`/{train,val}/*.jpg and `out`/annotations/, in the format of the kind.
+    """Render a dataset, write `out`/{train,val}/*.jpg and `out`/annotations/, and count the people per split.
 
-    The files are written to a temporary folder that is renamed to `out` at the end, so `out` is never incomplete.
-
-    Args:
-        out: Folder to write.
-        settings: Settings. The written bytes depend only on them, not on `workers`.
-        workers: Number of processes; 0 renders in this one.
-        overwrite: Whether to replace an existing `out`.
-        show_progress: Whether to show a progress bar.
-
-    Returns:
-        Split name to the number of annotated people.
+    The files are written to a temporary folder that is renamed to `out` at the end, so `out` is never incomplete. Their
+    bytes depend on the settings only. `workers` is the number of processes; 0 renders in this one.
 
     Raises:
         FileExistsError: `out` is not empty and `overwrite` is False.
