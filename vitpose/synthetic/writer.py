@@ -60,17 +60,14 @@ def _write_files(out: Path, settings: RenderSettings, workers: int, show_progres
 
     for name in (*SPLITS, 'annotations'):
         (out / name).mkdir(parents=True)
-    tasks = []
-    for split in SPLITS:
-        indices = range(getattr(settings, split))
-        tasks += [(split, indices[i : i + IMAGES_PER_TASK]) for i in indices[::IMAGES_PER_TASK]]
+    images = [(split, index) for split in SPLITS for index in range(getattr(settings, split))]
     people: dict[str, People] = {split: [] for split in SPLITS}
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not show_progress) as progress:
-        bar = progress.add_task('rendering', total=settings.train + settings.val)
-        for (split, _), written in zip(tasks, _write_images(out, settings, tasks, workers), strict=True):
-            people[split].extend(written)
-            progress.advance(bar, len(written))
+        bar = progress.add_task('rendering', total=len(images))
+        for (split, _), written in zip(images, _write_images(out, settings, images, workers), strict=True):
+            people[split].append(written)
+            progress.advance(bar)
     for split in SPLITS:
         for name, content in annotation_files(settings, split, people[split]).items():
             (out / 'annotations' / name).write_bytes(content)
@@ -78,26 +75,23 @@ def _write_files(out: Path, settings: RenderSettings, workers: int, show_progres
 
 
 def _write_images(
-    out: Path, settings: RenderSettings, tasks: list[tuple[str, range]], workers: int
-) -> Iterator[People]:
-    """Write the images of each task and yield their annotations, in order."""
-    write = partial(_write_task, out, settings)
+    out: Path, settings: RenderSettings, images: list[tuple[str, int]], workers: int
+) -> Iterator[list[dict]]:
+    """Write images, given by split and index, and yield the annotations of each, in order."""
+    write = partial(_write_image, out, settings)
     if workers == 0:
-        yield from map(write, tasks)
+        yield from map(write, images)
         return
     # Forked workers do not import the package again.
     method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
     with ProcessPoolExecutor(workers, multiprocessing.get_context(method), cv2.setNumThreads, (0,)) as pool:
-        yield from pool.map(write, tasks)
+        yield from pool.map(write, images, chunksize=IMAGES_PER_TASK)
 
 
-def _write_task(out: Path, settings: RenderSettings, task: tuple[str, range]) -> People:
-    split, indices = task
-    people = []
-    for index in indices:
-        rendered = render_one(settings, split, index)
-        path = out / split / file_name(index)
-        if not cv2.imwrite(str(path), rendered.image, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)):
-            raise OSError(f'cannot write {path}: is the disk full?')
-        people.append(rendered.people)
-    return people
+def _write_image(out: Path, settings: RenderSettings, image: tuple[str, int]) -> list[dict]:
+    split, index = image
+    rendered = render_one(settings, split, index)
+    path = out / split / file_name(index)
+    if not cv2.imwrite(str(path), rendered.image, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)):
+        raise OSError(f'cannot write {path}: is the disk full?')
+    return rendered.people
