@@ -23,10 +23,7 @@ def crop_people(
 
     They are in `inputs` (images, videos, folders or globs, taken in an order that mixes them) with `boxes` and the
     other arguments of `read_boxes`, by default one person per image; without inputs they are rendered.
-
-    Raises:
-        OSError: an input does not exist.
-        ValueError: an input is neither image nor video, an image is broken, or nobody is in them.
+    OSError if an input does not exist; ValueError if it is neither image nor video, is broken, or nobody is in them.
     """
     crops: list[np.ndarray] = []
     for frame in _read(inputs, boxes, box_options) if inputs else _render():

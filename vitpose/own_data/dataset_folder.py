@@ -39,12 +39,8 @@ def make_dataset(
 
     `choose_network` explains `arch` and `start`; `split_images` explains `val` (its `share`), `by_image` and `seed`.
     Images are linked, or copied with `copy`. `say` is called with each line about what was assumed or is wrong, and
-    whether it is about a problem; `read` reads the image files.
-
-    Raises:
-        ValueError: the annotations cannot be split, too few are left, or the checkpoint cannot be used.
-        FailedError: `strict`, and there is a finding.
-        OSError: a file cannot be written.
+    whether it is about a problem; `read` reads the image files. ValueError if the annotations cannot be split, too few
+    are left, or the checkpoint cannot be used; FailedError if `strict` and there is a finding.
     """
     network = choose_network(arch, start)
     splits = dict(zip(('train', 'val'), split_images(annotations, val, seed, by_image), strict=True))

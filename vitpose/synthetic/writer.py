@@ -24,12 +24,8 @@ def write_dataset(
     """Render a dataset, write `out`/{train,val}/*.jpg and `out`/annotations/, and count the people per split.
 
     The files are written to a temporary folder that is renamed to `out` at the end, so `out` is never incomplete. Their
-    bytes depend on the settings only. `workers` is the number of processes; 0 renders in this one.
-
-    Raises:
-        FileExistsError: `out` is not empty and `overwrite` is False.
-        NotADirectoryError: `out` is a file.
-        ValueError: `workers` is negative.
+    bytes depend on the settings only. `workers` is the number of processes; 0 renders in this one. OSError if `out` is
+    a file, or not empty without `overwrite`.
     """
     target = Path(out)
     if target.exists() and not target.is_dir():

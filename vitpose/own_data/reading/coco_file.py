@@ -45,10 +45,8 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
     """Read the COCO keypoint files of one dataset, given with their splits, if known.
 
     Images are in the folder `images`, by default the file's, or in one below it that is named after split or file. By
-    default all categories are read, if they have the same keypoints.
-
-    Raises:
-        ValueError: a file is not a COCO keypoint file, or has errors; the message says where.
+    default all categories are read, if they have the same keypoints. ValueError if a file is not a COCO keypoint file,
+    or has errors; the message says where.
     """
     contents = {file: _load(file) for file in files}
     categories: dict[str, Labels | None] = {}
