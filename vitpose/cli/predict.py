@@ -72,12 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_box_options(parser)
     add_device(parser)
     add('--precision', choices=('fp32', 'bf16', 'fp16'), help='of the network (default fp32; an exported file has one)')
-    add(
-        '--batch-size',
-        type=int,
-        metavar='N',
-        help='people per batch, fewer of large images (default 16, on a GPU 64); 1 repeats results to the bit',
-    )
+    text = 'people per batch, fewer of large images (default 16, on a GPU 64); 1 repeats results to the bit'
+    add('--batch-size', type=int, metavar='N', help=text)
     add('--flip-test', action='store_true', help='average with the mirrored image: slower, more accurate')
     add('--dataset', metavar='NAME', help='multi-dataset model: whose keypoints to predict')
     add('--track', action='store_true', help='give people ids that they keep from frame to frame')

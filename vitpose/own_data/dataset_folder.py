@@ -82,21 +82,16 @@ def make_dataset(
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f'.{out.name}.part-', dir=out.parent))
     try:
-        _write(temporary, plan, {path: file.size for path, file in files.items() if file.size}, copy, seed)
+        image_names = write_images(temporary, [photo for photos in splits.values() for photo in photos], copy)
+        sizes = {path: file.size for path, file in files.items() if file.size}
+        for split, photos in splits.items():
+            write_coco(temporary / f'{split}.json', photos, annotations, sizes, image_names)
+        write_config(temporary, plan)
+        draw_preview(temporary / 'config.py', temporary / 'preview.png', seed)
         temporary.chmod(0o755)
         os.rename(temporary, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _write(folder: Path, plan: DatasetPlan, sizes: dict[Path, tuple[int, int]], copy: bool, seed: int) -> None:
-    from mmengine.config import Config
-
-    names = write_images(folder, [photo for photos in plan.splits.values() for photo in photos], copy)
-    for split, photos in plan.splits.items():
-        write_coco(folder / f'{split}.json', photos, plan.annotations, sizes, names)
-    write_config(folder, plan)
-    draw_preview(Config.fromfile(folder / 'config.py'), folder / 'preview.png', seed)
 
 
 def _drop_unusable(photos: Sequence[Photo], files: dict[Path, ImageFile]) -> list[Photo]:

@@ -4,10 +4,11 @@ import multiprocessing
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -57,31 +58,23 @@ def _write_files(out: Path, settings: RenderSettings, workers: int, show_progres
     for name in (*SPLITS, 'annotations'):
         (out / name).mkdir(parents=True)
     images = [(split, index) for split in SPLITS for index in range(getattr(settings, split))]
+    write = partial(_write_image, out, settings)
+    # forked workers do not import the package again
+    method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
+    options: Any = (multiprocessing.get_context(method), cv2.setNumThreads, (0,))
+    pool: Any = ProcessPoolExecutor(workers, *options) if workers else nullcontext()
     people: dict[str, People] = {split: [] for split in SPLITS}
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=not show_progress) as progress:
+    with Progress(*columns, disable=not show_progress) as progress, pool:
+        rows = pool.map(write, images, chunksize=IMAGES_PER_TASK) if workers else map(write, images)
         bar = progress.add_task('rendering', total=len(images))
-        for (split, _), written in zip(images, _write_images(out, settings, images, workers), strict=True):
+        for (split, _), written in zip(images, rows, strict=True):
             people[split].append(written)
             progress.advance(bar)
     for split in SPLITS:
         for name, content in annotation_files(settings, split, people[split]).items():
             (out / 'annotations' / name).write_bytes(content)
     return {split: sum(map(len, people[split])) for split in SPLITS}
-
-
-def _write_images(
-    out: Path, settings: RenderSettings, images: list[tuple[str, int]], workers: int
-) -> Iterator[list[dict]]:
-    """Write images, given by split and index, and yield the annotations of each, in order."""
-    write = partial(_write_image, out, settings)
-    if workers == 0:
-        yield from map(write, images)
-        return
-    # Forked workers do not import the package again.
-    method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
-    with ProcessPoolExecutor(workers, multiprocessing.get_context(method), cv2.setNumThreads, (0,)) as pool:
-        yield from pool.map(write, images, chunksize=IMAGES_PER_TASK)
 
 
 def _write_image(out: Path, settings: RenderSettings, image: tuple[str, int]) -> list[dict]:

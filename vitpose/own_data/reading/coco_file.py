@@ -25,9 +25,8 @@ def find_files(folder: Path) -> dict[Path, str | None]:
         raise InputError(f'{folder}: expected COCO files ({", ".join(patterns)})')
     for file, split in splits.items() if len(splits) > 1 else ():
         if split is None:
-            raise InputError(
-                f'{folder}: the name of {file.name} does not tell whether it is train, val or test; name one file'
-            )
+            remedy = 'does not tell whether it is train, val or test; name one file'
+            raise InputError(f'{folder}: the name of {file.name} {remedy}')
         if list(splits.values()).count(split) > 1:
             raise InputError(f'{folder}: several files of the split {split}: {", ".join(file.name for file in splits)}')
     return splits
