@@ -35,7 +35,7 @@ def _coco_file(settings: RenderSettings, split: str, people: People) -> dict:
     for image_id, group in enumerate(people, 1):
         for number, person in enumerate(group):
             points = person['keypoints'][:count]
-            row = dict(id=image_id * 100 + number, image_id=image_id, category_id=category_id, iscrowd=0)
+            row: dict = dict(id=image_id * 100 + number, image_id=image_id, category_id=category_id, iscrowd=0)
             row |= dict(bbox=list(person['bbox']), area=person['area'], segmentation=person['polygons'])
             row |= dict(keypoints=_flat(points), num_keypoints=int((points[:, 2] > 0).sum()))
             convert = LAYOUTS.get(table.layout)
