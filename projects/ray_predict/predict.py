@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import ray
 from ray.data import ActorPoolStrategy
 
+from vitpose.cli.box_options import add_box_options, check_box_options
 from vitpose.predict.inputs.boxes import read_boxes
 from vitpose.predict.inputs.sources import find_sources, read_frames
 from vitpose.predict.outputs.results import line_of
@@ -66,13 +67,14 @@ class Worker:
         return pa.Table.from_pylist(lines, schema=ROWS)
 
 
-def list_images(inputs: list[str], boxes: Path | None = None) -> pa.Table:
+def list_images(inputs: list[str], boxes: Path | None = None, **box_options: Any) -> pa.Table:
     """The images to predict.
 
     Args:
         inputs: images, folders and globs, as for `vitpose predict`; or one Parquet file, with a text column `file` and,
             unless the whole image is one person, `boxes`, a list of lists x1 y1 x2 y2 per image.
         boxes: boxes of the people, as for `vitpose predict`; not with a Parquet file.
+        box_options: the other arguments of `read_boxes`.
 
     Returns:
         Rows of `LIST`.
@@ -89,7 +91,7 @@ def list_images(inputs: list[str], boxes: Path | None = None) -> pa.Table:
     videos = [source.name for source in sources if source.kind != 'image']
     if videos:
         raise ValueError(f'{videos[0]}: expected images; `vitpose predict` predicts videos')
-    given = read_boxes(boxes, sources) if boxes else None
+    given = read_boxes(boxes, sources, **box_options) if boxes else None
     frames = read_frames(sources, given.missing if given else None)
     rows = [
         dict(
@@ -168,6 +170,7 @@ def main() -> int:
     parser.add_argument('--model', required=True, type=Path, metavar='FILE', help='file of `vitpose export`')
     parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='new folder for the Parquet files')
     parser.add_argument('--boxes', type=Path, metavar='FILE', help='boxes of the people, as for `vitpose predict`')
+    add_box_options(parser)
     parser.add_argument('--workers', type=int, default=2, metavar='N', help='processes, one core each (default 2)')
     parser.add_argument('--rows', type=int, default=64, metavar='N', help='images per task and file (default 64)')
     parser.add_argument('--address', help="of a Ray cluster, such as 'auto' (default: this computer)")
@@ -177,7 +180,7 @@ def main() -> int:
             raise ValueError(f'--workers {args.workers} --rows {args.rows}: expected at least 1 each')
         if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
             raise FileExistsError(f'{args.out}: expected an empty or new folder')
-        images = list_images(args.inputs, args.boxes)
+        images = list_images(args.inputs, args.boxes, **check_box_options(args))
         PosePredictor.load(args.model)  # a file that cannot be run fails here, once
     except (ValueError, OSError) as problem:
         print(f'ray_predict: {problem}', file=sys.stderr)

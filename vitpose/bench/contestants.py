@@ -2,7 +2,7 @@
 
 To add a contestant, write a class with the stages of `Contestant`, and register a function that makes it from a
 `Setup`. The function imports the contestant's packages, and raises `LeftOut` with the reason if it cannot run here.
-Timing, comparison, table, plot and JSON follow; `vitpose.cli.main.main(['bench', ...])` then measures it beside ours.
+Timing, comparison, table and JSON follow; `vitpose.cli.main.main(['bench', ...])` then measures it beside ours.
 """
 
 from collections.abc import Callable, Sequence

@@ -15,10 +15,8 @@ MIN_AREA_PX = 12  # visible
 def render_people(images: int, people: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Render a number of images, always the same, with a number of people in each, up to 300.
 
+    Returns images (480, 640, 3) uint8 BGR, and for each the boxes (people, 4) x1 y1 x2 y2 in image pixels, float32.
     ValueError if a number is not accepted, or too many people are hidden.
-
-    Returns:
-        Images (480, 640, 3) uint8 BGR, and for each the boxes (people, 4) x1 y1 x2 y2 in image pixels, float32.
     """
     if images < 1:
         raise ValueError(f'--images {images}: expected at least 1')

@@ -1,4 +1,4 @@
-"""Results as a table, a plot and JSON."""
+"""Results as a table and JSON."""
 
 import json
 import math
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vitpose_base.files import replacing, write_text
+from vitpose_base.files import write_text
 from vitpose_base.installed import installed_versions
 
 from ..runs.table import figures_table
@@ -28,32 +28,6 @@ def table(results: Results, title: str) -> Any:
         cells = [f'{_short(middle)} ±{50 * (high - low) / middle:.0f}%' for low, middle, high in rates]
         shown.add_row(name, *cells, f'{result.largest_px:.2g}', f'{result.median_px:.2g}')
     return shown
-
-
-def draw(results: Results, title: str, path: Path) -> None:
-    """Draw the medians as bars with quartiles and every round as a dot, one panel per stage, as a PNG file."""
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
-
-    figure, panels = pyplot.subplots(1, len(STAGES), figsize=(14, 1.6 + 0.45 * len(results)), dpi=120, sharey=True)
-    for stage, panel in zip(STAGES, panels, strict=True):
-        for row, (name, result) in enumerate(results.items()):
-            low, middle, high = result.rate(stage)
-            color = 'tab:blue' if name.startswith('ours') else 'tab:gray'
-            panel.barh(row, middle, xerr=[[middle - low], [high - middle]], color=color, alpha=0.7)
-            dots = [result.people / seconds for seconds in result.seconds[stage]]
-            panel.plot(dots, [row] * len(dots), '.', color='black', markersize=3, alpha=0.5)
-            panel.annotate(_short(middle), (0, row), (4, 0), textcoords='offset points', va='center', fontsize=9)
-        panel.set(title=stage, xlabel='people per second', yticks=range(len(results)), yticklabels=results)
-        panel.grid(axis='x', alpha=0.3)
-    panels[0].invert_yaxis()
-    figure.suptitle(title, fontsize=9)
-    figure.tight_layout()
-    with replacing(path) as part:
-        figure.savefig(part, format='png')
-    pyplot.close(figure)
 
 
 def write_json(

@@ -18,9 +18,9 @@ distance of its keypoints from those of torch in fp32, in image pixels.
 
 Backends: ours-fp32, ours-bf16, onnx-fp32, openvino-fp32, openvino-bf16 and
 openvino-int8, whose calibration takes minutes. docs/benchmark.md describes them
-and the stages. The 640x480 images are rendered; there is no flip test. Files
-written: OUT/bench.json with every time, and OUT/bench.png. In a checkout,
-`python projects/peers/bench.py` also measures MMPose, transformers and rtmlib.
+and the stages. The 640x480 images are rendered; there is no flip test.
+OUT/bench.json has every time. In a checkout, `python projects/peers/bench.py`
+also measures MMPose, transformers and rtmlib.
 
 With --train it measures training instead: samples per second of loading alone,
 of the step alone, and of both; milliseconds per transform; and how many cores a
@@ -95,7 +95,7 @@ def _measure(args: argparse.Namespace, setup: Any, contestants: dict, left_out: 
     from rich.progress import Progress
 
     from ..bench.crowd_scenes import SIZE
-    from ..bench.report import draw, table, write_json
+    from ..bench.report import table, write_json
     from ..bench.rounds import measure
     from ..runs.table import machine
 
@@ -112,6 +112,5 @@ def _measure(args: argparse.Namespace, setup: Any, contestants: dict, left_out: 
     title += f'{args.rounds} rounds, {threads["torch"]} threads\n{about["machine"]}'
     packages = [name for contestant in contestants.values() for name in contestant.packages]
     write_json(results, left_out, about, args.out / 'bench.json', packages)
-    draw(results, title, args.out / 'bench.png')
     Console().print(table(results, title))
-    print(f'{args.out}: bench.json, bench.png')
+    print(f'{args.out}: bench.json')

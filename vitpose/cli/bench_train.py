@@ -15,20 +15,17 @@ def run_training(args: argparse.Namespace) -> None:
     check_readable(args.beside, 'config file', option='--beside')
     import cv2
     import torch
-    from mmengine.config import Config
     from rich.console import Console
-
-    import vitpose_mm  # noqa: F401
 
     from ..bench.training_report import describe, table, transforms_table
     from ..bench.training_speed import measure
+    from ..predict.models.torch_model import read_config
     from ..runs.table import machine, usable_cores
 
     configs: dict[str, Any] = {}
     for path in filter(None, (args.train, args.beside)):
         name = path.stem if path.stem not in configs else f'{path.stem} (2)'
-        configs[name] = Config.fromfile(str(path))
-        configs[name].merge_from_dict(parse_config_options(args.cfg_options))
+        configs[name], _ = read_config(path, parse_config_options(args.cfg_options))
     cv2.setNumThreads(0)  # as in training, with the configs' opencv_num_threads
     most = args.workers or usable_cores()
     workers = sorted({1, 2, most} if most > 1 else {1})

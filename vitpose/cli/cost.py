@@ -47,15 +47,12 @@ def run(args: argparse.Namespace) -> None:
             expected = 'expected a config, .py, .json or .yml; a checkpoint does not say what its model is'
             raise InputError(f'{path}: {expected}')
     import torch
-    from mmengine.registry import init_default_scope
     from rich.console import Console
 
-    import vitpose_mm  # noqa: F401
     from vitpose_base.files import write_text
 
     if args.device != 'cpu' and not (args.device.startswith('cuda') and torch.cuda.is_available()):
         raise ValueError(f"--device {args.device}: expected 'cpu', or 'cuda' where torch finds a GPU")
-    init_default_scope('mmpose')
     models, figures = zip(*map(_count, args.configs), strict=True)
     if args.measure or args.only:
         _measure(list(models), figures, args)
@@ -67,15 +64,12 @@ def run(args: argparse.Namespace) -> None:
 
 def _count(path: str) -> tuple[Any, dict[str, float]]:
     """Read a config's model, without its initial weights, which do not change its cost, and count."""
-    from mmengine import Config
-
     from vitpose_mm.cost import count
 
-    try:
-        model: Any = Config.fromfile(path).get('model')
-    except Exception as problem:  # a config is a program, and may raise anything
-        raise ValueError(f'{path}: {type(problem).__name__}: {problem}') from problem
-    if not isinstance(model, dict) or not all(isinstance(model.get(part), dict) for part in ('backbone', 'head')):
+    from ..predict.models.torch_model import read_config
+
+    model: Any = read_config(path)[0].model
+    if not all(isinstance(model.get(part), dict) for part in ('backbone', 'head')):
         raise ValueError(f'{path}: expected model=dict(backbone=dict(...), head=dict(...), ...) in it')
     model['backbone'].pop('init_cfg', None)
     try:

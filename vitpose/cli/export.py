@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..errors import InputError, started
 from ..shipped import find_config
+from .box_options import add_box_options, check_box_options
 from .paths import check_readable
 from .shared_options import add_config_options, parse_config_options
 
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = 'int8: keep layers in fp32 until the agreement with fp32, from 0 to 1, falls by less than this'
     add('--accuracy-drop', type=float, metavar='D', help=text)
     add('--boxes', type=Path, metavar='FILE', help='person boxes in them, as for `vitpose predict`')
+    add_box_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -55,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f'--boxes {args.boxes}: only with --images')
     check_readable(args.config, 'config file')
     check_readable(args.checkpoint, 'checkpoint', folder=True)
-    check_readable(args.boxes, option='--boxes')
+    box_options = check_box_options(args)
     from ..predict.inputs.sources import find_sources
 
     if args.images:
@@ -81,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
         cfg = resized(cfg, tuple(args.size))
     model = PoseModel(cfg, args.checkpoint, 'cpu', 'fp32', args.flip_test, args.dataset)
     wanted = CALIBRATED if int8 else COMPARED
-    crops = crop_people(model.crop_rule, wanted, args.images, args.boxes)
+    crops = crop_people(model.crop_rule, wanted, args.images, args.boxes, **box_options)
     given = len(crops) if args.images else 0
     if int8:
         check_crop_count(given)

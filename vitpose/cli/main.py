@@ -98,26 +98,22 @@ def _run(words: list[str], received: list[int]) -> int:
             return module_of(name).run(args) or 0
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as end:
+        if isinstance(end, SystemExit) and not isinstance(end.__context__, BrokenPipeError):  # which rich turns into it
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it again at exit
         return 141
-    except SystemExit as end:
-        if isinstance(end.__context__, BrokenPipeError):  # raised by rich
-            return 141
-        raise
-    except KeyboardInterrupt as problem:
-        message, code = '; '.join(('interrupted', *map(str, problem.args))), 130
-    except Exception as problem:
-        is_input = isinstance(problem, ValueError | KeyError | OSError | ImportError | VitPoseError)
-        if not received and (not is_input or is_bug(problem)):
+    except (KeyboardInterrupt, Exception) as problem:
+        if received or isinstance(problem, KeyboardInterrupt):  # the interrupted code may raise anything
+            is_said = problem.args and isinstance(problem, KeyboardInterrupt | FailedError)
+            message = f'interrupted; {one_line(problem)}' if is_said else 'interrupted'
+            code = 128 + (received or [signal.SIGINT])[0]
+        elif isinstance(problem, ValueError | KeyError | OSError | ImportError | VitPoseError) and not is_bug(problem):
+            message, code = one_line(problem), 1 if isinstance(problem, FailedError) else 2
+            if isinstance(problem, ImportError):
+                message += '; `vitpose doctor` says what is missing and how to install it'
+        else:
             raise
-        message, code = one_line(problem), 1 if isinstance(problem, FailedError) else 2
-        if isinstance(problem, ImportError):
-            message += '; `vitpose doctor` says what is missing and how to install it'
-        if received:  # the interrupted code may raise anything; a FailedError is what could not be finished
-            message = '; '.join(('interrupted', *[message] * isinstance(problem, FailedError)))
-    if received:
-        code = 128 + received[0]
     with suppress(OSError):  # of a terminal that was closed
         print(f'{title}: {message}', file=sys.stderr)
     return code

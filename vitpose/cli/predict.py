@@ -7,8 +7,9 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, one_line, printable, started
+from ..errors import InputError, printable, started
 from ..shipped import find_config
+from .box_options import add_box_options, check_box_options
 from .paths import check_detector, check_readable
 from .shared_options import add_config_options, add_device, check_positive, parse_config_options
 
@@ -68,17 +69,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = ('CONFIG', 'CHECKPOINT')
     people.add_argument('--detector', nargs='+', metavar=words, help='person detector, see above')
     people.add_argument('--whole-image', action='store_true', help='each image is one person')
-    add('--images-json', type=Path, metavar='FILE', help='COCO file with the images of --boxes')
-    add('--category', metavar='NAME', help='COCO category whose --boxes are used (default: person, if there is one)')
-    add('--scale-boxes', action='store_true', help='scale --boxes that were made for images of another size')
+    add_box_options(parser)
     add_device(parser)
     add('--precision', choices=('fp32', 'bf16', 'fp16'), help='of the network (default fp32; an exported file has one)')
-    add(
-        '--batch-size',
-        type=int,
-        metavar='N',
-        help='people per batch, fewer of large images (default 16, on a GPU 64); 1 repeats results to the bit',
-    )
+    text = 'people per batch, fewer of large images (default 16, on a GPU 64); 1 repeats results to the bit'
+    add('--batch-size', type=int, metavar='N', help=text)
     add('--flip-test', action='store_true', help='average with the mirrored image: slower, more accurate')
     add('--dataset', metavar='NAME', help='multi-dataset model: whose keypoints to predict')
     add('--track', action='store_true', help='give people ids that they keep from frame to frame')
@@ -116,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
         ending.callback(_close, outputs)
         try:
             for frame, poses in record.frames() if tracker else ():
-                _track(tracker, frame, poses)
+                tracker.update(frame, poses)
             _predict(predictor.stream(frames), outputs, tracker, total)
             outputs.finished = True
         except KeyboardInterrupt:
@@ -134,7 +129,7 @@ def _predict(stream: Any, outputs: Any, tracker: Any, total: int | None) -> None
         task = bar.add_task('predicting', total=total, rate='')
         for frame, poses in stream:
             if tracker:
-                _track(tracker, frame, poses)
+                tracker.update(frame, poses)
             outputs.write(frame, poses)
             seconds = max(bar.tasks[task].elapsed or 0, 1e-3)
             rate = f'{outputs.frames / seconds:.1f} frames/s, {outputs.people / seconds:.1f} people/s'
@@ -147,13 +142,6 @@ def _close(outputs: Any) -> None:
         finishing.submit(outputs.close).result()
 
 
-def _track(tracker: Any, frame: Any, poses: Any) -> None:
-    try:
-        tracker.update(frame, poses)
-    except Exception as problem:
-        frame.error = f'{frame.error or "not tracked"}: {type(problem).__name__}: {one_line(problem)}'
-
-
 def _check(args: argparse.Namespace) -> tuple:
     """Find the inputs, match their boxes and check the output folder, before anything slow is done."""
     if (args.config is None, args.checkpoint is None) != (args.model is not None,) * 2:
@@ -161,15 +149,10 @@ def _check(args: argparse.Namespace) -> tuple:
     if args.cfg_options and args.model:
         raise InputError(f'--cfg-options {" ".join(args.cfg_options)}: only with --config')
     check_positive(args, 'batch_size')
-    if args.images_json and not args.boxes:
-        raise InputError(f'--images-json {args.images_json}: only with --boxes FILE, a list of COCO detections')
-    if (args.category or args.scale_boxes) and not args.boxes:
-        raise InputError(f'{"--category" if args.category else "--scale-boxes"}: only with --boxes FILE')
     check_readable(args.config, 'config file', option='--config')
     check_readable(args.checkpoint, 'checkpoint', folder=True, option='--checkpoint')
     check_readable(args.model, 'exported file', option='--model')
-    check_readable(args.boxes, option='--boxes')
-    check_readable(args.images_json, option='--images-json')
+    box_options = check_box_options(args)
     check_detector(args.detector, 'INPUT')
     args.cfg_options = args.cfg_options and parse_config_options(args.cfg_options)
     from ..predict.extras import need
@@ -182,8 +165,7 @@ def _check(args: argparse.Namespace) -> tuple:
     sources = find_sources(args.inputs, args.out)
     if args.draw and any(source.kind == 'camera' for source in sources):
         need('av', 'writing videos')
-    given = (args.boxes, sources, args.images_json, args.category, args.scale_boxes)
-    boxes = read_boxes(*given) if args.boxes else None
+    boxes = read_boxes(args.boxes, sources, **box_options) if args.boxes else None
     settings = comparable(vars(args))
     record = read_record(args.out, sources, settings) if args.resume else Record(args.out / LINES)
     done = {*record.done, *(boxes.missing if boxes else ())}

@@ -50,8 +50,6 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f'{numbers}: expected each seed once and >= 0, batch >= 1, workers >= 0')
     check_readable(args.config, 'config file')
     import numpy as np
-    from mmengine import Config
-    from mmengine.registry import init_default_scope
     from mmpose.registry import MODELS
 
     from vitpose_base.files import replacing, sha256, write_text
@@ -59,9 +57,10 @@ def run(args: argparse.Namespace) -> None:
     from vitpose_mm.hooks.run_check import check_targets
     from vitpose_mm.noise import quiet
 
-    init_default_scope('mmpose')
-    config = Config.fromfile(args.config)
-    if not config.get('model', {}).get('teacher'):
+    from ..predict.models.torch_model import read_config
+
+    config, _ = read_config(args.config)
+    if not config.model.get('teacher'):
         remedy = "pass a config with type='DistillPoseEstimator' and teacher=dict(config=FILE, checkpoint=FILE)"
         raise ValueError(f'{args.config} has no model.teacher: {remedy}')
     model = MODELS.build(config.model)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,18 +16,17 @@ from ..predict.poses import Frame
 from ..synthetic.render_settings import RenderSettings, render_one
 
 
-def crop_people(rule: CropRule, number: int, inputs: Sequence[str] = (), boxes: Path | None = None) -> np.ndarray:
+def crop_people(
+    rule: CropRule, number: int, inputs: Sequence[str] = (), boxes: Path | None = None, **box_options: Any
+) -> np.ndarray:
     """Crops (N, h, w, 3) uint8 BGR of up to `number` people.
 
-    They are in `inputs` (images, videos, folders or globs, taken in an order that mixes them) with `boxes` as for
-    `vitpose predict`, by default one person per image; without inputs they are rendered.
-
-    Raises:
-        OSError: an input does not exist.
-        ValueError: an input is neither image nor video, an image is broken, or nobody is in them.
+    They are in `inputs` (images, videos, folders or globs, taken in an order that mixes them) with `boxes` and the
+    other arguments of `read_boxes`, by default one person per image; without inputs they are rendered.
+    OSError if an input does not exist; ValueError if it is neither image nor video, is broken, or nobody is in them.
     """
     crops: list[np.ndarray] = []
-    for frame in _read(inputs, boxes) if inputs else _render():
+    for frame in _read(inputs, boxes, box_options) if inputs else _render():
         assert frame.image is not None
         people = start_work(frame, frame.boxes, None, rule, 0).poses.boxes[: number - len(crops)]
         cropped = np.empty((len(people), *rule.input_size[::-1], 3), np.uint8)
@@ -39,9 +39,9 @@ def crop_people(rule: CropRule, number: int, inputs: Sequence[str] = (), boxes: 
     return np.stack(crops)
 
 
-def _read(inputs: Sequence[str], boxes: Path | None) -> Iterator[Frame]:
+def _read(inputs: Sequence[str], boxes: Path | None, box_options: dict[str, Any]) -> Iterator[Frame]:
     sources = find_sources(inputs)
-    matched = read_boxes(boxes, sources) if boxes else None
+    matched = read_boxes(boxes, sources, **box_options) if boxes else None
     if matched:
         sources = [source for source in sources if source.name not in matched.missing]
     frames = read_frames([sources[i] for i in np.random.default_rng(0).permutation(len(sources))])

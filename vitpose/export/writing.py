@@ -59,15 +59,11 @@ def write_file(
     crops: np.ndarray,
     accept: Callable[[Differences], None] | None = None,
 ) -> Differences:
-    """Write a model, run the file on crops, and compare.
+    """Write a model, run the file on crops, and compare; `out` appears on success.
 
-    Args:
-        model: on the CPU, in fp32.
-        checkpoint: that it was loaded from.
-        target: what to write; ValueError if it cannot be written, or the file differs too much.
-        out: the file; it appears on success.
-        crops: (N, h, w, 3) uint8 BGR to calibrate int8 with; the first ones are compared.
-        accept: called with the differences, raises if they are too large; None for `Differences.check`.
+    `model` is on the CPU, in fp32; int8 is calibrated with the crops (N, h, w, 3) uint8 BGR, and the first ones are
+    compared. `accept` is called with the differences and raises if they are too large; by default `Differences.check`.
+    ValueError if the target cannot be written, or the file differs too much.
     """
     target.check(out)
     network = HeatmapGraph(model.model, model.network.flip_indices, target.decode).eval()

@@ -39,12 +39,8 @@ def make_dataset(
 
     `choose_network` explains `arch` and `start`; `split_images` explains `val` (its `share`), `by_image` and `seed`.
     Images are linked, or copied with `copy`. `say` is called with each line about what was assumed or is wrong, and
-    whether it is about a problem; `read` reads the image files.
-
-    Raises:
-        ValueError: the annotations cannot be split, too few are left, or the checkpoint cannot be used.
-        FailedError: `strict`, and there is a finding.
-        OSError: a file cannot be written.
+    whether it is about a problem; `read` reads the image files. ValueError if the annotations cannot be split, too few
+    are left, or the checkpoint cannot be used; FailedError if `strict` and there is a finding.
     """
     network = choose_network(arch, start)
     splits = dict(zip(('train', 'val'), split_images(annotations, val, seed, by_image), strict=True))
@@ -86,21 +82,16 @@ def make_dataset(
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f'.{out.name}.part-', dir=out.parent))
     try:
-        _write(temporary, plan, {path: file.size for path, file in files.items() if file.size}, copy, seed)
+        image_names = write_images(temporary, [photo for photos in splits.values() for photo in photos], copy)
+        sizes = {path: file.size for path, file in files.items() if file.size}
+        for split, photos in splits.items():
+            write_coco(temporary / f'{split}.json', photos, annotations, sizes, image_names)
+        write_config(temporary, plan)
+        draw_preview(temporary / 'config.py', temporary / 'preview.png', seed)
         temporary.chmod(0o755)
         os.rename(temporary, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _write(folder: Path, plan: DatasetPlan, sizes: dict[Path, tuple[int, int]], copy: bool, seed: int) -> None:
-    from mmengine.config import Config
-
-    names = write_images(folder, [photo for photos in plan.splits.values() for photo in photos], copy)
-    for split, photos in plan.splits.items():
-        write_coco(folder / f'{split}.json', photos, plan.annotations, sizes, names)
-    write_config(folder, plan)
-    draw_preview(Config.fromfile(folder / 'config.py'), folder / 'preview.png', seed)
 
 
 def _drop_unusable(photos: Sequence[Photo], files: dict[Path, ImageFile]) -> list[Photo]:

@@ -1,9 +1,6 @@
 """Synthetic data: articulated people and animals on random backgrounds, in the annotation formats of five datasets.
 
-Bodies: `bodies.skeleton` (joints, limits, forward kinematics and the human body), `bodies.hands` (a body with fingers),
-`bodies.quadruped`, `bodies.pose_families` (distributions of joint angles) and `bodies.species`, which combines them.
-Keypoints: `landmarks` (what a keypoint is), `keypoints` and `wholebody` (the keypoints of each dataset).
-Images: `paint` (limbs and heads on a canvas), `figure` (a posed body), `labels` (annotations from the drawn pixels),
-`renderer` (one image with its annotations) and `clip` (a video).
-Datasets: `render_settings`, `annotation_files`, `writer` (files on disk) and `contact_sheet` (a preview).
+`bodies` (joints, poses, species) are posed and drawn as a `figure` with `paint`; `renderer` makes an image and `clip` a
+video of them; `landmarks`, `keypoints` and `wholebody` say what is a keypoint, and `labels` reads them from the pixels;
+`writer` and `annotation_files` write a dataset by its `render_settings`, and `contact_sheet` draws it.
 """

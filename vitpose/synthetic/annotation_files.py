@@ -34,42 +34,20 @@ def _coco_file(settings: RenderSettings, split: str, people: People) -> dict:
     annotations = []
     for image_id, group in enumerate(people, 1):
         for number, person in enumerate(group):
-            annotation = {
-                'id': image_id * 100 + number,
-                'image_id': image_id,
-                'category_id': category_id,
-                'iscrowd': 0,
-                'bbox': list(person['bbox']),
-                'area': person['area'],
-                'segmentation': person['polygons'],
-                'keypoints': _flat(person['keypoints'][:count]),
-                'num_keypoints': int((person['keypoints'][:count, 2] > 0).sum()),
-            }
+            points = person['keypoints'][:count]
+            row: dict = dict(id=image_id * 100 + number, image_id=image_id, category_id=category_id, iscrowd=0)
+            row |= dict(bbox=list(person['bbox']), area=person['area'], segmentation=person['polygons'])
+            row |= dict(keypoints=_flat(points), num_keypoints=int((points[:, 2] > 0).sum()))
             convert = LAYOUTS.get(table.layout)
-            annotations.append(convert(annotation, person['keypoints']) if convert else annotation)
-    return {
-        'info': {
-            'description': f'vitpose synth: rendered {table.species.noun}, {split}',
-            'seed': settings.seed,
-            'difficulty': settings.difficulty,
-            'kind': settings.kind,
-        },
-        'licenses': [],
-        'images': [
-            {'id': i + 1, 'file_name': file_name(i), 'width': settings.width, 'height': settings.height}
-            for i in range(len(people))
-        ],
-        'annotations': annotations,
-        'categories': [
-            {
-                'id': category_id,
-                'name': name,
-                'supercategory': supercategory,
-                'keypoints': table.names[:count],
-                'skeleton': [[a + 1, b + 1] for a, b in table.limbs() if max(a, b) < count],
-            }
-        ],
-    }
+            annotations.append(convert(row, person['keypoints']) if convert else row)
+    info = dict(description=f'vitpose synth: rendered {table.species.noun}, {split}', seed=settings.seed)
+    info |= dict(difficulty=settings.difficulty, kind=settings.kind)
+    size = dict(width=settings.width, height=settings.height)
+    images = [dict(id=i + 1, file_name=file_name(i), **size) for i in range(len(people))]
+    skeleton = [[a + 1, b + 1] for a, b in table.limbs() if max(a, b) < count]
+    category = dict(id=category_id, name=name, supercategory=supercategory)
+    category |= dict(keypoints=table.names[:count], skeleton=skeleton)
+    return dict(info=info, licenses=[], images=images, annotations=annotations, categories=[category])
 
 
 def _flat(keypoints: np.ndarray) -> list[float]:
@@ -124,15 +102,9 @@ def _mpii_files(split: str, people: People) -> dict[str, bytes]:
             x, y, width, height = person['bbox']
             scale = max(width, height) / MPII_SCALE_PX
             joints = np.where(labeled[:, None], keypoints[:, :2] + 1, -1)
-            records.append(
-                {
-                    'joints_vis': labeled.astype(int).tolist(),
-                    'joints': joints.round(2).tolist(),
-                    'image': file_name(index),
-                    'scale': round(scale, 6),
-                    'center': [round(x + width / 2 + 1, 2), round(y + height / 2 + 1 - 15 * scale, 2)],
-                }
-            )
+            center = [round(x + width / 2 + 1, 2), round(y + height / 2 + 1 - 15 * scale, 2)]
+            row = dict(joints_vis=labeled.astype(int).tolist(), joints=joints.round(2).tolist())
+            records.append(row | dict(image=file_name(index), scale=round(scale, 6), center=center))
             head_boxes.append(person['head_box'].reshape(2, 2) + 1)
     files = {f'{split}.json': _to_json(records)}
     if split == 'val':

@@ -17,19 +17,10 @@ from .renderer import difficulty, draw_background
 def render_clip(
     rng: np.random.Generator, table: KeypointSet, frames: int, people: int = 3, height: int = 240, width: int = 320
 ) -> Iterator[tuple[np.ndarray, dict[int, dict]]]:
-    """Render the frames of a video in which people cross from side to side.
+    """Render the frames of a video in which people cross from side to side, every second one from right to left.
 
-    Args:
-        rng: Random generator; the same state gives the same video.
-        table: Species to draw and keypoints to annotate.
-        frames: Number of frames.
-        people: Number of people; every second one walks from right to left.
-        height: Image height in pixels.
-        width: Image width in pixels.
-
-    Yields:
-        Image (H, W, 3) uint8 BGR, and the annotation of each person who is visible, by number from 1, as in
-        `renderer.RenderedImage.people`. People are numbered from back to front.
+    Yields image (H, W, 3) uint8 BGR, and the annotation of each person who is visible, by number from 1, as
+    `labels.annotate` makes it. People are numbered from back to front. The same state of `rng` gives the same video.
     """
     background = draw_background(rng, height, width, difficulty('easy').clutter)
     walks = []

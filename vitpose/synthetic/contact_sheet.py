@@ -25,11 +25,7 @@ def side_color(*names: str) -> tuple[int, int, int]:
 def draw_pose(image: np.ndarray, keypoints: np.ndarray, table: KeypointSet, zoom: int) -> None:
     """Draw a skeleton: v = 2 as a colored dot, v = 1 as a white dot, v = 0 not at all; details of the body are thinner.
 
-    Args:
-        image: (H * zoom, W * zoom, 3) uint8 BGR, an enlarged image, modified in place.
-        keypoints: (K, 3): x and y in pixels of the original image, and v.
-        table: Names and skeleton of the keypoints.
-        zoom: Size of the enlarged image relative to the original one.
+    `image` (H * zoom, W * zoom, 3) uint8 BGR is an enlarged image; `keypoints` (K, 3) are in pixels of the original.
     """
     names, visibility = table.names, keypoints[:, 2]
     points = np.rint(((keypoints[:, :2] + 0.5) * zoom - 0.5) * 2**_SHIFT).astype(int).tolist()

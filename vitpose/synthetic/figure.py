@@ -17,22 +17,13 @@ _FEATURES = {  # parts of a face: start, end and radii in half axes of the head
 
 @dataclass(frozen=True)
 class Figure:
-    """A body posed in the image.
-
-    Attributes:
-        body: The body.
-        points: Joint name to (x, y, z): x and y in image pixels, z in pixels towards the camera.
-        frames: Joint name to rotation (3, 3) into the camera's frame (x right, y up, z towards the camera).
-        scale: Pixels per stature.
-        build: Build factors, as in `Body.factors`.
-        looks: Colors.
-    """
+    """A body posed in the image."""
 
     body: Body
-    points: dict[str, np.ndarray]
-    frames: dict[str, np.ndarray]
-    scale: float
-    build: dict[str, float]
+    points: dict[str, np.ndarray]  # joint name to (x, y, z): x and y in image pixels, z in pixels towards the camera
+    frames: dict[str, np.ndarray]  # joint name to rotation (3, 3) into the camera's frame (x right, y up, z towards it)
+    scale: float  # pixels per stature
+    build: dict[str, float]  # build factors, as in `Body.factors`
     looks: Appearance
 
     def moved(self, dx: float, dy: float) -> 'Figure':

@@ -109,11 +109,7 @@ KINDS: dict[str, KeypointSet] = {'coco': COCO, 'aic': AIC, 'mpii': MPII, 'ap10k'
 
 
 def keypoint_set(kind: str) -> KeypointSet:
-    """Return the keypoints of a kind.
-
-    Raises:
-        KeyError: the kind is unknown.
-    """
+    """Return the keypoints of a kind; KeyError if it is unknown."""
     if kind not in KINDS:
         raise KeyError(f'unknown kind {kind!r}: known kinds are {", ".join(sorted(KINDS))}')
     return KINDS[kind]

@@ -19,17 +19,10 @@ def locate(figure: Figure, landmark: Landmark) -> np.ndarray:
 
 
 def read_keypoints(canvas: Canvas, figure: Figure, number: int, table: KeypointSet) -> np.ndarray:
-    """Read the keypoints of a figure with their visibility.
+    """Read the keypoints of a figure that was drawn with a number on a finished canvas.
 
-    Args:
-        canvas: The finished canvas.
-        figure: The figure.
-        number: The number it was drawn with.
-        table: Keypoints to read.
-
-    Returns:
-        (K, 3) float: x and y in image pixels, and COCO's v: 2 if visible, 1 if occluded by something else or by the
-        figure itself, 0 with x = y = 0 if outside the image.
+    Returns (K, 3) float: x and y in image pixels, and COCO's v: 2 if visible, 1 if occluded by something else or by the
+    figure itself, 0 with x = y = 0 if outside the image.
     """
     height, width = canvas.ids.shape
     ids = part_ids(figure.body)
@@ -53,7 +46,12 @@ def _is_visible(figure: Figure, landmark: Landmark, part: int, ids: dict[str, in
 
 
 def annotate(canvas: Canvas, figure: Figure, number: int, table: KeypointSet) -> dict | None:
-    """Annotate one figure as in `renderer.RenderedImage.people`; return None if it has no visible pixel."""
+    """Annotate one figure; return None if it has no visible pixel.
+
+    An annotation has `keypoints` (K, 3) with COCO's v, all 0 if fewer than MIN_LABELED_AREA_PX pixels are visible;
+    `bbox` (x, y, w, h), `area` and `polygons` of its visible pixels; and `head_box` (x1, y1, x2, y2), which also covers
+    occluded parts of the head.
+    """
     mask = (canvas.ids // PARTS_PER_FIGURE == number).astype(np.uint8)
     x, y, width, height = cv2.boundingRect(mask)
     if not width or not height:

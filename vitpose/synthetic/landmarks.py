@@ -11,44 +11,26 @@ Offset = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Landmark:
-    """The position of a keypoint and the parts on which it is visible.
+    """The position of a keypoint and the parts on which it is visible."""
 
-    Attributes:
-        joint: Joint whose frame the keypoint moves with.
-        shown_by: Parts of the body: the keypoint is visible if one of them is drawn at its pixel.
-        offset: (x, y, z) from the joint in its frame, in statures, or in the head's half axes if `on_head`.
-        on_head: Whether `offset` is in half axes of the head.
-        through: Further parts like `shown_by`, unless the keypoint is more than `depth` behind the middle of the part.
-        depth: See `through`, in statures.
-        facing: For features of the head: minimum z, towards the camera, of the rotated `offset` for it to be visible.
-    """
-
-    joint: str
-    shown_by: tuple[str, ...]
-    offset: Offset = (0.0, 0.0, 0.0)
-    on_head: bool = False
-    through: tuple[str, ...] = ()
-    depth: float = 0.0
-    facing: float | None = None
+    joint: str  # whose frame the keypoint moves with
+    shown_by: tuple[str, ...]  # parts of the body: the keypoint is visible if one of them is drawn at its pixel
+    offset: Offset = (0.0, 0.0, 0.0)  # (x, y, z) from the joint in its frame, in statures
+    on_head: bool = False  # `offset` is in half axes of the head instead
+    through: tuple[str, ...] = ()  # like `shown_by`, unless the keypoint is more than `depth` behind the part's middle
+    depth: float = 0.0  # in statures
+    facing: float | None = None  # minimum z, towards the camera, of the rotated `offset` for it to be visible
 
 
 @dataclass(frozen=True)
 class KeypointSet:
-    """The keypoints of one dataset on one species.
-
-    Attributes:
-        species: Species to draw.
-        landmarks: Keypoint name to landmark, in the dataset's order.
-        skeleton: Pairs of keypoint names that are joined by a limb.
-        layout: Format of the annotation files: 'coco', 'mpii' or a key of `annotation_files.LAYOUTS`.
-        size: Default image width and height in pixels.
-    """
+    """The keypoints of one dataset on one species."""
 
     species: Species
-    landmarks: dict[str, Landmark]
-    skeleton: tuple[tuple[str, str], ...]
-    layout: str = 'coco'
-    size: tuple[int, int] = (320, 240)
+    landmarks: dict[str, Landmark]  # by keypoint name, in the dataset's order
+    skeleton: tuple[tuple[str, str], ...]  # pairs of keypoint names that are joined by a limb
+    layout: str = 'coco'  # of the annotation files: 'coco', 'mpii' or a key of `annotation_files.LAYOUTS`
+    size: tuple[int, int] = (320, 240)  # default image width and height in pixels
 
     @property
     def names(self) -> list[str]:

@@ -8,17 +8,11 @@ LIGHT = np.array((-0.4, 0.5, 0.77), np.float32)  # unit vector towards the light
 
 
 class Canvas:
-    """An image being drawn.
-
-    Attributes:
-        image: (H, W, 3) float32 BGR, 0 to 255.
-        ids: (H, W) int32, id of the topmost shape at each pixel; 0 for the background.
-    """
+    """An image being drawn; it starts with a copy of a background (H, W, 3)."""
 
     def __init__(self, background: np.ndarray) -> None:
-        """Start with a copy of a background (H, W, 3)."""
-        self.image = np.array(background, np.float32)
-        self.ids = np.zeros(background.shape[:2], np.int32)
+        self.image = np.array(background, np.float32)  # (H, W, 3) BGR, 0 to 255
+        self.ids = np.zeros(background.shape[:2], np.int32)  # of the topmost shape at each pixel; 0 for the background
 
     def window(self, low: np.ndarray, high: np.ndarray) -> tuple[slice, slice] | None:
         """Return the rows and columns that a box from `low` to `high` (x, y) covers; None if it covers none."""
@@ -38,19 +32,12 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Appearance:
-    """Colors of one individual, (3,) BGR, the same on both sides so that they do not reveal left and right.
+    """Colors of one individual, (3,) BGR, the same on both sides so that they do not reveal left and right."""
 
-    Attributes:
-        skin: Color of the head, and of the bones that are not listed.
-        hair: Color of hair and brows.
-        bones: Bone name to color.
-        has_face: Whether the head has hair, eyes, brows, mouth, nose and ears.
-    """
-
-    skin: np.ndarray
-    hair: np.ndarray
-    bones: dict[str, np.ndarray]
-    has_face: bool = True
+    skin: np.ndarray  # of the head, and of the bones that are not listed
+    hair: np.ndarray  # of hair and brows
+    bones: dict[str, np.ndarray]  # bone name to color
+    has_face: bool = True  # whether the head has hair, eyes, brows, mouth, nose and ears
 
 
 def sample_color(rng: np.random.Generator, avoid: np.ndarray | None = None, saturation: float = 1.0) -> np.ndarray:
@@ -71,16 +58,10 @@ def draw_limb(
     ident: int,
     cap: float = 1.0,
 ) -> None:
-    """Draw a tapered tube with rounded ends.
+    """Draw a tapered tube from `start` to `end`, (x, y) in pixels, in a color (3,) BGR.
 
-    Args:
-        canvas: Canvas to draw on.
-        start: (x, y) in pixels at t = 0.
-        end: (x, y) in pixels at t = 1.
-        radii: Half widths in pixels at evenly spaced t from 0 to 1.
-        color: (3,) BGR.
-        ident: Id of the limb.
-        cap: Ratio of length to radius of the rounded ends.
+    `radii` are half widths in pixels at even distances from start to end; `cap` is the ratio of length to radius of the
+    rounded ends.
     """
     reach = float(radii.max())
     where = canvas.window(np.minimum(start, end) - reach, np.maximum(start, end) + reach)
@@ -110,13 +91,8 @@ def draw_head(
 ) -> None:
     """Draw a head: an ellipsoid in orthographic projection with face and hair on its surface.
 
-    Args:
-        canvas: Canvas to draw on.
-        center: (x, y) in pixels.
-        frame: (3, 3) rotation from the head's frame to the camera's (x right, y up, z towards the camera).
-        half_axes: (3,) along the head's x, y and z, in pixels.
-        looks: Colors.
-        ident: Id of the head.
+    `center` is (x, y) and `half_axes` (3,) along the head's x, y and z, in pixels; `frame` (3, 3) rotates from the
+    head's frame to the camera's (x right, y up, z towards the camera).
     """
     reach = float(half_axes.max())
     where = canvas.window(center - reach, center + reach)

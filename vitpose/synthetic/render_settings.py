@@ -12,24 +12,14 @@ SPLITS = ('train', 'val')
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """Everything that determines the bytes of a dataset.
+    """Everything that determines the bytes of a dataset."""
 
-    Attributes:
-        train: Number of training images.
-        val: Number of held-out images.
-        seed: Integer >= 0. Image i of a split is seeded by (kind, seed, split, i) only.
-        difficulty: 'easy' or 'hard'.
-        kind: Keypoint set: a key of `keypoints.KINDS`.
-        width: Image width in pixels.
-        height: Image height in pixels.
-    """
-
-    train: int
-    val: int
-    seed: int = 0
-    difficulty: str = 'easy'
-    kind: str = 'coco'
-    width: int = 320
+    train: int  # number of training images
+    val: int  # number of held-out images
+    seed: int = 0  # >= 0; image i of a split is seeded by (kind, seed, split, i) only
+    difficulty: str = 'easy'  # a key of `renderer.DIFFICULTIES`
+    kind: str = 'coco'  # a key of `keypoints.KINDS`
+    width: int = 320  # in pixels
     height: int = 240
 
     def __post_init__(self) -> None:

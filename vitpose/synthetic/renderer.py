@@ -18,36 +18,20 @@ HIGHEST_GROUND_FRACTION = 0.6  # of the image height, from the top; figures stan
 
 @dataclass(frozen=True)
 class Difficulty:
-    """What makes a scene easy or hard.
+    """What makes a scene easy or hard; pairs are minimum and maximum."""
 
-    Attributes:
-        name: 'easy' or 'hard'; also the key of `Repertoire.weights`.
-        people: Minimum and maximum number of people to place in an image.
-        stature: Minimum and maximum stature relative to the image height.
-        overlap: Maximum intersection of two boxes relative to the area of the smaller one.
-        outside: Maximum fraction of a figure's box that may lie outside the image, per axis.
-        objects: Maximum number of objects in an image.
-        clutter: Amount of background clutter, 0 to 1.
-        pitch: Minimum and maximum angle in degrees by which the camera looks down.
-        lean: Standard deviation of a figure's roll in degrees.
-        facing: Fraction of figures in front view and fraction in back view, each with a standard deviation of 20
-            degrees; the others have any yaw.
-        contrast: Whether clothes avoid the color of the background and leave the forearms bare.
-        degradation: Maximum strength of blur, noise and dimming, 0 to 1.
-    """
-
-    name: str
-    people: tuple[int, int]
-    stature: tuple[float, float]
-    overlap: float
-    outside: float
-    objects: int
-    clutter: float
-    pitch: tuple[float, float]
-    lean: float
-    facing: tuple[float, float]
-    contrast: bool
-    degradation: float
+    name: str  # 'easy' or 'hard'; also the key of `Repertoire.weights`
+    people: tuple[int, int]  # number of people to place in an image
+    stature: tuple[float, float]  # relative to the image height
+    overlap: float  # maximum intersection of two boxes relative to the area of the smaller one
+    outside: float  # maximum fraction of a figure's box that may lie outside the image, per axis
+    objects: int  # maximum number of objects in an image
+    clutter: float  # of the background, 0 to 1
+    pitch: tuple[float, float]  # angle in degrees by which the camera looks down
+    lean: float  # standard deviation of a figure's roll in degrees
+    facing: tuple[float, float]  # fractions of figures in front and back view, see `_sample_yaw`
+    contrast: bool  # whether clothes avoid the color of the background and leave the forearms bare
+    degradation: float  # maximum strength of blur, noise and dimming, 0 to 1
 
 
 DIFFICULTIES = {
@@ -57,11 +41,7 @@ DIFFICULTIES = {
 
 
 def difficulty(name: str) -> Difficulty:
-    """Return the settings of a difficulty.
-
-    Raises:
-        KeyError: the name is unknown.
-    """
+    """Return the settings of a difficulty; KeyError if the name is unknown."""
     if name not in DIFFICULTIES:
         raise KeyError(f'unknown difficulty {name!r}: expected one of {", ".join(DIFFICULTIES)}')
     return DIFFICULTIES[name]
@@ -69,19 +49,11 @@ def difficulty(name: str) -> Difficulty:
 
 @dataclass(frozen=True)
 class RenderedImage:
-    """One image and its annotations.
+    """One image and its annotations."""
 
-    Attributes:
-        image: (H, W, 3) uint8 BGR.
-        ids: (H, W) int32, what is drawn at each pixel; see `figure.PARTS_PER_FIGURE`.
-        people: One annotation per visible figure: `keypoints` (K, 3) with COCO's v, all 0 if fewer than
-            `labels.MIN_LABELED_AREA_PX` pixels are visible; `bbox` (x, y, w, h), `area` and `polygons` of its visible
-            pixels; and `head_box` (x1, y1, x2, y2), which also covers occluded parts of the head.
-    """
-
-    image: np.ndarray
-    ids: np.ndarray
-    people: list[dict]
+    image: np.ndarray  # (H, W, 3) uint8 BGR
+    ids: np.ndarray  # (H, W) int32, what is drawn at each pixel; see `figure.PARTS_PER_FIGURE`
+    people: list[dict]  # one annotation per visible figure, see `labels.annotate`
 
 
 def render(
@@ -176,7 +148,7 @@ def _sample_figure(
 
 
 def _sample_yaw(rng: np.random.Generator, facing: tuple[float, float], yaws: tuple[float, float]) -> float:
-    """Sample a yaw in degrees; see `Difficulty.facing` and `Species.yaws`."""
+    """Sample a yaw in degrees: a front or back view with a standard deviation of 20 degrees, or else any yaw."""
     front, back = facing
     view = rng.random()
     if view >= front + back:

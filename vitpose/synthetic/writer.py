@@ -4,10 +4,11 @@ import multiprocessing
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -21,24 +22,11 @@ JPEG_QUALITY = 92
 def write_dataset(
     out: str | Path, settings: RenderSettings, workers: int = 2, overwrite: bool = False, show_progress: bool = False
 ) -> dict[str, int]:
-    """Render a dataset and write `out`/{train,val}/*.jpg and `out`/annotations/, in the format of the kind.
+    """Render a dataset, write `out`/{train,val}/*.jpg and `out`/annotations/, and count the people per split.
 
-    The files are written to a temporary folder that is renamed to `out` at the end, so `out` is never incomplete.
-
-    Args:
-        out: Folder to write.
-        settings: Settings. The written bytes depend only on them, not on `workers`.
-        workers: Number of processes; 0 renders in this one.
-        overwrite: Whether to replace an existing `out`.
-        show_progress: Whether to show a progress bar.
-
-    Returns:
-        Split name to the number of annotated people.
-
-    Raises:
-        FileExistsError: `out` is not empty and `overwrite` is False.
-        NotADirectoryError: `out` is a file.
-        ValueError: `workers` is negative.
+    The files are written to a temporary folder that is renamed to `out` at the end, so `out` is never incomplete. Their
+    bytes depend on the settings only. `workers` is the number of processes; 0 renders in this one. OSError if `out` is
+    a file, or not empty without `overwrite`.
     """
     target = Path(out)
     if target.exists() and not target.is_dir():
@@ -69,44 +57,30 @@ def _write_files(out: Path, settings: RenderSettings, workers: int, show_progres
 
     for name in (*SPLITS, 'annotations'):
         (out / name).mkdir(parents=True)
-    tasks = []
-    for split in SPLITS:
-        indices = range(getattr(settings, split))
-        tasks += [(split, indices[i : i + IMAGES_PER_TASK]) for i in indices[::IMAGES_PER_TASK]]
+    images = [(split, index) for split in SPLITS for index in range(getattr(settings, split))]
+    write = partial(_write_image, out, settings)
+    # forked workers do not import the package again
+    method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
+    options: Any = (multiprocessing.get_context(method), cv2.setNumThreads, (0,))
+    pool: Any = ProcessPoolExecutor(workers, *options) if workers else nullcontext()
     people: dict[str, People] = {split: [] for split in SPLITS}
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=not show_progress) as progress:
-        bar = progress.add_task('rendering', total=settings.train + settings.val)
-        for (split, _), written in zip(tasks, _write_images(out, settings, tasks, workers), strict=True):
-            people[split].extend(written)
-            progress.advance(bar, len(written))
+    with Progress(*columns, disable=not show_progress) as progress, pool:
+        rows = pool.map(write, images, chunksize=IMAGES_PER_TASK) if workers else map(write, images)
+        bar = progress.add_task('rendering', total=len(images))
+        for (split, _), written in zip(images, rows, strict=True):
+            people[split].append(written)
+            progress.advance(bar)
     for split in SPLITS:
         for name, content in annotation_files(settings, split, people[split]).items():
             (out / 'annotations' / name).write_bytes(content)
     return {split: sum(map(len, people[split])) for split in SPLITS}
 
 
-def _write_images(
-    out: Path, settings: RenderSettings, tasks: list[tuple[str, range]], workers: int
-) -> Iterator[People]:
-    """Write the images of each task and yield their annotations, in order."""
-    write = partial(_write_task, out, settings)
-    if workers == 0:
-        yield from map(write, tasks)
-        return
-    # Forked workers do not import the package again.
-    method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
-    with ProcessPoolExecutor(workers, multiprocessing.get_context(method), cv2.setNumThreads, (0,)) as pool:
-        yield from pool.map(write, tasks)
-
-
-def _write_task(out: Path, settings: RenderSettings, task: tuple[str, range]) -> People:
-    split, indices = task
-    people = []
-    for index in indices:
-        rendered = render_one(settings, split, index)
-        path = out / split / file_name(index)
-        if not cv2.imwrite(str(path), rendered.image, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)):
-            raise OSError(f'cannot write {path}: is the disk full?')
-        people.append(rendered.people)
-    return people
+def _write_image(out: Path, settings: RenderSettings, image: tuple[str, int]) -> list[dict]:
+    split, index = image
+    rendered = render_one(settings, split, index)
+    path = out / split / file_name(index)
+    if not cv2.imwrite(str(path), rendered.image, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)):
+        raise OSError(f'cannot write {path}: is the disk full?')
+    return rendered.people

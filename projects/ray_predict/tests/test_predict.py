@@ -100,3 +100,18 @@ def test_bad_input_is_refused_before_ray_starts(root, folder, monkeypatch, capsy
         monkeypatch.setattr(sys, 'argv', ['predict.py', *words.split(), '--model', 'dots.onnx'])
         assert runpy.run_path(str(root / 'projects/ray_predict/predict.py'))['main']() == 2
         assert message in capsys.readouterr().err
+
+
+def test_boxes_of_another_size_are_scaled_on_request(root, folder, monkeypatch, capsys):
+    script = runpy.run_path(str(root / 'projects/ray_predict/predict.py'))
+    monkeypatch.chdir(folder)
+    Path('half.jsonl').write_text(json.dumps(dict(file='images/0001.png', boxes=[[1, 1, 79, 59]], size=[80, 60])))
+    command = ['predict.py', 'images/0001.png', '--model', 'dots.onnx', '--out', 'scaled']
+    for words, message in (
+        (['--boxes', 'half.jsonl'], 'pass --scale-boxes'),
+        (['--scale-boxes'], '--scale-boxes: only with --boxes FILE'),
+    ):
+        monkeypatch.setattr(sys, 'argv', [*command, *words])
+        assert script['main']() == 2 and message in capsys.readouterr().err
+    (row,) = script['list_images'](['images/0001.png'], Path('half.jsonl'), scale=True).to_pylist()
+    assert row['boxes'] == [[2, 2, 158, 118]]

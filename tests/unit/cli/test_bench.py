@@ -21,14 +21,14 @@ def bench(tmp_path, monkeypatch):
     return lambda *words: main(['bench', *'--config c.py --images 1 --people 2 --device cpu'.split(), *words])
 
 
-def test_table_plot_and_json(bench, tmp_path, capsys):
+def test_table_and_json(bench, tmp_path, capsys):
     assert bench('--rounds', '2', '--batch-size', '3') == 0
     out, err = capsys.readouterr()
     assert 'random weights, with which differences in pixels mean little' in err
     assert 'peer is left out: peer not installed: pip install peer\n' in err
     assert 'ours-fp32' in out and 'c, 1 x 2 people, batch size 3, 2 rounds' in out
     folder = tmp_path / 'work_dirs/bench'
-    assert sorted(file.name for file in folder.iterdir()) == ['bench.json', 'bench.png']
+    assert sorted(file.name for file in folder.iterdir()) == ['bench.json']
     report = json.loads((folder / 'bench.json').read_text())
     expected = dict(config='c.py', checkpoint=None, images=1, people_per_image=2, batch_size=3, rounds=2, device='cpu')
     assert expected.items() <= report.items()

@@ -60,7 +60,8 @@ STRIDE = f"_base_ = '{CONFIGS / BASE}'\nmodel = dict(backbone=dict(stride=4))"
 def test_bad_configs(refuses, tmp_path):
     for config, text, message in (
         ('weights.pth', '', 'weights.pth: expected a config, .py, .json or .yml; a checkpoint'),
-        ('none.py', 'x = 1', 'expected model=dict(backbone='),
+        ('none.py', 'x = 1', 'none.py: expected a config with model=dict('),
+        ('no_head.py', 'model = dict(backbone=dict())', 'no_head.py: expected model=dict(backbone='),
         ('broken.py', 'model = dict(', 'broken.py: SyntaxError'),
         ('raises.py', 'model = 1 / 0', 'raises.py: ZeroDivisionError: division by zero'),
         ('unknown.py', UNKNOWN, 'unknown.py: NoSuchNet is not in the'),

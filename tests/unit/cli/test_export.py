@@ -1,3 +1,5 @@
+import json
+
 import cv2
 import pytest
 
@@ -21,6 +23,7 @@ def test_bad_input(refuses, model_files, tmp_path, monkeypatch):
         ('--to onnx --out a.onnx --size 130 96', '130 is not a positive multiple of the stride 16'),
         ('--to onnx --out a.onnx --dataset aic', "this model has one dataset, 'coco'"),
         ('--to onnx --out a.onnx --boxes b.json', '--boxes b.json: only with --images'),
+        ('--to onnx --out a.onnx --category dog', '--category: only with --boxes FILE'),
         ('--to onnx --out a.onnx --accuracy-drop 0.01', 'expected a number above 0 and below 1, with int8'),
         ('--to onnx --out a.onnx --cfg-options model.a', '--cfg-options model.a: expected KEY=VALUE'),
     ):
@@ -41,6 +44,23 @@ def test_17_crops_are_compared_whatever_images_are_given(images, model_files, tm
     assert crops.shape == (17, 128, 96, 3) and len({crop.tobytes() for crop in crops}) == 17
     named = f'17 crops ({min(images, 17)} of --images):' if images else '17 crops:'
     assert f'differences from torch in fp32, {named}\n' in capsys.readouterr().out
+
+
+def test_a_category_is_chosen_and_boxes_are_scaled(model_files, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(writing, 'write_file', lambda *words: DIFFERENCES)
+    monkeypatch.setattr(writing, 'written_files', lambda out: [])
+    image = rendered(0)[0]
+    cv2.imwrite(str(tmp_path / 'a.png'), image)
+    images = [dict(id=1, file_name='a.png', height=image.shape[0] // 2, width=image.shape[1] // 2)]
+    annotations = [dict(image_id=1, category_id=kind, bbox=[10, 10, 40, 40]) for kind in (1, 2, 2)]
+    categories = [dict(id=1, name='person'), dict(id=2, name='dog')]
+    boxes = dict(images=images, annotations=annotations, categories=categories)
+    (tmp_path / 'boxes.json').write_text(json.dumps(boxes))
+    words = ['export', *model_files, '--to', 'onnx', '--out', str(tmp_path / 'a.onnx'), '--images', str(tmp_path)]
+    words += ['--boxes', str(tmp_path / 'boxes.json'), '--category', 'dog']
+    assert main(words) == 2 and 'pass --scale-boxes' in capsys.readouterr().err
+    assert main([*words, '--scale-boxes']) == 0
+    assert '17 crops (2 of --images):' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ convert c.pth out.pth --to ours
 split c.py c.pth --dataset coco --out out.pth
 token extract c.pth --out out.npz
 teacher-cache c.py --out out
-export c.py c.pth --to onnx --out out.onnx --images a.jpg --boxes c.json
+export c.py c.pth --to onnx --out out.onnx --images a.jpg --boxes c.json --images-json c.json
 app c.onnx --detector c.onnx
 """.strip().splitlines()
 REFUSED = ['dataset c.json --out folder', 'app', 'models fetch missing', 'synth --out c.py', 'demo --out c.py']

@@ -31,6 +31,14 @@ def test_given_images_with_and_without_boxes(tmp_path):
     assert len(crop_people(RULE, 2, [str(tmp_path)], tmp_path / 'boxes.jsonl')) == 2
     with pytest.raises(ValueError, match='no people in them'):
         crop_people(RULE, 2, [str(tmp_path)], tmp_path / 'none.jsonl')
+    height, width = images[0].shape[:2]
+    half = dict(file='0.png', boxes=(boxes[0] / 2).tolist(), size=[width / 2, height / 2])
+    (tmp_path / 'half.jsonl').write_text(json.dumps(half))
+    with pytest.raises(ValueError, match='pass --scale-boxes'):
+        crop_people(RULE, 300, [str(tmp_path)], tmp_path / 'half.jsonl')
+    scaled = crop_people(RULE, 300, [str(tmp_path / '0.png')], tmp_path / 'half.jsonl', scale=True)
+    given = crop_people(RULE, 300, [str(tmp_path / '0.png')], tmp_path / 'boxes.jsonl')
+    np.testing.assert_array_equal(scaled, given)
     (tmp_path / '3.png').write_bytes(b'\x89PNG')
     with pytest.raises(ValueError, match=r'3\.png'):
         crop_people(RULE, 300, [str(tmp_path)])

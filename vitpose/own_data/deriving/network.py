@@ -31,11 +31,8 @@ class Network:
 def choose_network(arch: str | None, start: str | None) -> Network:
     """Choose the network of a size in ARCHS, by default the checkpoint's or base.
 
-    `start` is the checkpoint of a pose model or a ViT, or SCRATCH for random weights; by default MAE's.
-
-    Raises:
-        ValueError: the checkpoint cannot be read, its size is not `arch`, or it is a multi-dataset model.
-        OSError: there is no such checkpoint.
+    `start` is the checkpoint of a pose model or a ViT, or SCRATCH for random weights; by default MAE's. OSError if it
+    does not exist, ValueError if it cannot be read, its size is not `arch`, or it is a multi-dataset model.
     """
     if start in (None, SCRATCH):
         standard = Network(f'vitpose_{arch or "base"}.py', SIZES[arch or 'base'].depth)

@@ -21,10 +21,8 @@ def split_images(
     """Return training and validation images, in the order of the annotations, by their split if they have one.
 
     Otherwise a share of the images goes to validation: approximately, because videos stay together unless `by_image`.
-    Images without instances are left out. What was done is added to the notes of the annotations.
-
-    Raises:
-        ValueError: there are fewer than 10 annotated images, only one split, or only one video.
+    Images without instances are left out. What was done is added to the notes of the annotations. ValueError if there
+    are fewer than 10 annotated images, only one split, or only one video.
     """
     photos = [photo for photo in annotations.photos if photo.instances]
     if len(photos) < MIN_IMAGES:

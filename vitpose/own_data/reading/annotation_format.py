@@ -19,11 +19,8 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
     """Read a file or folder of any known format.
 
     The images are in the folder `images`, by default where the format has them. If there are several categories, one is
-    chosen, or 'each' returns one dataset per category.
-
-    Raises:
-        FileNotFoundError: there is no such file or folder.
-        ValueError: the format is unknown, or the annotations have errors; the message says where.
+    chosen, or 'each' returns one dataset per category. FileNotFoundError if there is no such file or folder, ValueError
+    if the format is unknown, or the annotations have errors; the message says where.
     """
     if not path.exists():
         raise MissingFileError(f'{path}: no such file or folder; expected {EXPECTED}')

@@ -25,9 +25,8 @@ def find_files(folder: Path) -> dict[Path, str | None]:
         raise InputError(f'{folder}: expected COCO files ({", ".join(patterns)})')
     for file, split in splits.items() if len(splits) > 1 else ():
         if split is None:
-            raise InputError(
-                f'{folder}: the name of {file.name} does not tell whether it is train, val or test; name one file'
-            )
+            remedy = 'does not tell whether it is train, val or test; name one file'
+            raise InputError(f'{folder}: the name of {file.name} {remedy}')
         if list(splits.values()).count(split) > 1:
             raise InputError(f'{folder}: several files of the split {split}: {", ".join(file.name for file in splits)}')
     return splits
@@ -45,10 +44,8 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
     """Read the COCO keypoint files of one dataset, given with their splits, if known.
 
     Images are in the folder `images`, by default the file's, or in one below it that is named after split or file. By
-    default all categories are read, if they have the same keypoints.
-
-    Raises:
-        ValueError: a file is not a COCO keypoint file, or has errors; the message says where.
+    default all categories are read, if they have the same keypoints. ValueError if a file is not a COCO keypoint file,
+    or has errors; the message says where.
     """
     contents = {file: _load(file) for file in files}
     categories: dict[str, Labels | None] = {}

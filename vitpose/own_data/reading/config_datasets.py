@@ -24,9 +24,7 @@ class ConfigDataset:
 def read_config_datasets(config: Any) -> list[ConfigDataset]:
     """Build the datasets of a config without their pipelines.
 
-    Raises:
-        ValueError: a dataset has no image with keypoints, or its class refuses a file.
-        OSError: a file does not exist.
+    ValueError if a dataset has no image with keypoints, or its class refuses a file; OSError if a file does not exist.
     """
     from mmengine.registry import init_default_scope
     from mmpose.registry import DATASETS

@@ -16,10 +16,8 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
     """Read a project of one animal: its folder, with config.yaml and labeled-data/*/CollectedData_*.csv, or one csv.
 
     Lightning Pose has one csv. The .h5 next to a csv has the same content, but may hold pickled code: it is not read.
-    Image names are relative to the folder `images`, by default the project.
-
-    Raises:
-        ValueError: there are no such files, or they have errors; the message says where.
+    Image names are relative to the folder `images`, by default the project. ValueError if there are no such files, or
+    they have errors; the message says where.
     """
     files = _find_files(path) if path.is_dir() else [path]
     project = next((p for p in (path, *path.parents) if (p / 'labeled-data').is_dir()), path.parent)

@@ -16,10 +16,8 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
     """Read the instances of a class, by default the only one, of a YOLO-pose dataset.
 
     Its data.yaml has kpt_shape, train and val (folders, or .txt files with paths), and names; optional: path, test,
-    flip_idx, kpt_names.
-
-    Raises:
-        ValueError: the file does not describe a YOLO-pose dataset, or a label has errors; the message says where.
+    flip_idx, kpt_names. ValueError if it does not describe a YOLO-pose dataset, or a label has errors; the message says
+    where.
     """
     import yaml
 

@@ -1,7 +1,6 @@
 """Draw training samples as the network sees them, with keypoints and skeleton."""
 
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -13,8 +12,9 @@ COLUMNS, ROWS = 6, 4
 ZOOM = 1.5
 
 
-def draw_preview(config: Any, file: Path, seed: int = 0) -> None:
+def draw_preview(config: Path, file: Path, seed: int) -> None:
     """Draw random training samples of a config after crop and augmentation, with numbered keypoints and a legend."""
+    from mmengine.config import Config
     from mmengine.registry import init_default_scope
     from mmpose.registry import DATASETS
 
@@ -22,7 +22,7 @@ def draw_preview(config: Any, file: Path, seed: int = 0) -> None:
     from vitpose_mm.noise import quiet
 
     init_default_scope('mmpose')
-    settings = config.train_dataloader.dataset.copy()
+    settings = Config.fromfile(config).train_dataloader.dataset
     packing = ('GenerateTarget', 'KeypointTarget', 'PackPoseInputs', 'PackCroppedInputs')
     settings.pipeline = [step for step in settings.pipeline if step['type'] not in packing]
     with quiet():

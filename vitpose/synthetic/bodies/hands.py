@@ -48,10 +48,9 @@ BODY = replace(HUMAN, joints=HUMAN.joints | _finger_joints(), bones=HUMAN.bones 
 
 
 def _gesture(curl: float, thumb: float, twist: float, straight: tuple[str, ...] = (), fan: float = 3.0) -> Angles:
-    """Return the angles of a left hand.
+    """Return the angles of a left hand whose fingers bend by `curl` degrees per joint, but those in `straight`.
 
-    In degrees: `curl` and `thumb` are the bend of each joint of fingers and thumb, `twist` that of the forearm, and
-    `fan` the angle between neighboring fingers; the fingers `straight` are not bent.
+    `twist` is that of the forearm, and `fan` the angle between neighboring fingers.
     """
     angles: Angles = {'left_wrist': (0, 0, twist)}
     for i, finger in enumerate(FINGERS):

@@ -10,17 +10,11 @@ from .skeleton import HUMAN, Angle, Angles, Body, mirror_name
 
 @dataclass(frozen=True)
 class Repertoire:
-    """The poses of a body.
+    """The poses of a body."""
 
-    Attributes:
-        families: Name to mean angles in degrees about (x, z, y); joints that are not listed have angle 0.
-        weights: Difficulty to the relative frequency of each family; `anything` samples any angles.
-        gestures: Name to mean angles of the left hand; each hand takes one independently of the family.
-    """
-
-    families: dict[str, Angles]
-    weights: dict[str, dict[str, float]]
-    gestures: dict[str, Angles] = field(default_factory=dict)
+    families: dict[str, Angles]  # name to mean angles in degrees about (x, z, y); 0 for joints that are not listed
+    weights: dict[str, dict[str, float]]  # difficulty to frequencies of families; `anything` samples any angles
+    gestures: dict[str, Angles] = field(default_factory=dict)  # name to angles of the left hand; each hand takes one
 
 
 def mirrored(angles: Angles) -> Angles:

@@ -17,57 +17,34 @@ Angles = dict[str, Angle]  # by joint name
 
 @dataclass(frozen=True)
 class Joint:
-    """One joint.
+    """One joint."""
 
-    Attributes:
-        parent: Name of the parent joint; None for the root.
-        offset: (x, y, z) from the parent at rest, in statures.
-        limits: Minimum and maximum angle in degrees about x, z and y; a rigid joint has (0, 0).
-        stretch: Name of the build factor (see `Body.factors`) that multiplies the offset.
-    """
-
-    parent: str | None
-    offset: tuple[float, float, float]
-    limits: tuple[Range, Range, Range] = ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
-    stretch: str | None = None
+    parent: str | None  # None for the root
+    offset: tuple[float, float, float]  # (x, y, z) from the parent at rest, in statures
+    limits: tuple[Range, Range, Range] = ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))  # of the angles about x, z and y
+    stretch: str | None = None  # build factor (see `Body.factors`) that multiplies the offset
 
 
 @dataclass(frozen=True)
 class Bone:
-    """A drawable part between two joints.
-
-    Attributes:
-        start: Joint at t = 0.
-        end: Joint at t = 1.
-        radii: Half widths in statures at evenly spaced t from 0 to 1.
-        flatness: Ratio of depth to width of the cross-section; 1 is round.
-        cap: Ratio of length to radius of the rounded ends.
-        z_offset: Added to the z of the middle, in statures, when parts are sorted from back to front.
-    """
+    """A drawable part between two joints."""
 
     start: str
     end: str
-    radii: tuple[float, ...]
-    flatness: float = 1.0
-    cap: float = 1.0
-    z_offset: float = 0.0
+    radii: tuple[float, ...]  # half widths in statures at even distances from start to end
+    flatness: float = 1.0  # ratio of depth to width of the cross-section; 1 is round
+    cap: float = 1.0  # ratio of length to radius of the rounded ends
+    z_offset: float = 0.0  # added to the z of the middle, in statures, when parts are sorted from back to front
 
 
 @dataclass(frozen=True)
 class Body:
-    """Joints (parents first), drawable bones, and the variation between individuals.
+    """Joints, drawable bones, and the variation between individuals."""
 
-    Attributes:
-        joints: Name to joint.
-        bones: Name to bone.
-        factors: Build factor to its range; `girth` multiplies all radii, the others see `Joint.stretch`.
-        head_radii: Half axes of the head's ellipsoid in statures, in the frame of the joint `head`, its center.
-    """
-
-    joints: dict[str, Joint]
+    joints: dict[str, Joint]  # parents first
     bones: dict[str, Bone]
-    factors: dict[str, Range] = field(default_factory=dict)
-    head_radii: tuple[float, float, float] = (0.06, 0.076, 0.069)
+    factors: dict[str, Range] = field(default_factory=dict)  # range of each build factor; `girth` multiplies all radii
+    head_radii: tuple[float, float, float] = (0.06, 0.076, 0.069)  # half axes in statures around the joint `head`
 
     def sample_build(self, rng: np.random.Generator) -> dict[str, float]:
         """Sample the build factors of an individual."""
@@ -85,16 +62,10 @@ class Body:
     def forward(
         self, angles: Angles, build: dict[str, float] | None = None, root: np.ndarray | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Compute forward kinematics within the joint limits.
+        """Compute forward kinematics within the joint limits: position (3,) in statures, and rotation (3, 3), by joint.
 
-        Args:
-            angles: Joint name to degrees about (x, z, y).
-            build: Build factors; those not listed are 1.
-            root: (3, 3) rotation of the body into the camera's frame (x right, y up, z towards the camera); None for
-                the identity, with which the body faces the camera.
-
-        Returns:
-            Joint name to position (3,) in statures, and joint name to rotation (3, 3) of its frame.
+        Build factors that are not listed are 1. `root` (3, 3) rotates the body into the camera's frame (x right, y up,
+        z towards the camera); without it the body faces the camera.
         """
         base = np.eye(3) if root is None else root
         clipped = self.clip(angles)

@@ -14,13 +14,7 @@ _HAIR = np.array(((25, 25, 30), (30, 45, 75), (45, 75, 125), (95, 160, 205), (40
 
 
 def sample_clothes(rng: np.random.Generator, avoid: np.ndarray | None = None) -> Appearance:
-    """Sample skin, hair and clothes.
-
-    Args:
-        rng: Random generator.
-        avoid: (3,) BGR, mean color of the background: clothes avoid it and forearms are bare. None for any color and
-            any sleeves.
-    """
+    """Sample skin, hair and clothes, which avoid a color (3,) BGR, and then forearms are bare; None: any."""
     skin = _SKIN[rng.integers(len(_SKIN))] * rng.uniform(0.92, 1.06)
     hair = _HAIR[rng.integers(len(_HAIR))] * rng.uniform(0.8, 1.2)
     shirt, trousers, shoes = (sample_color(rng, avoid) for _ in range(3))
@@ -38,23 +32,14 @@ def sample_clothes(rng: np.random.Generator, avoid: np.ndarray | None = None) ->
 
 @dataclass(frozen=True)
 class Species:
-    """Everything needed to sample, draw and label one species.
-
-    Attributes:
-        body: Joints and bones.
-        repertoire: Poses.
-        dress: Samples the colors of an individual; see `sample_clothes`.
-        yaws: Mean yaw in degrees of front views and back views; with random sign if the first is not 0.
-        category: Id, name and supercategory in the annotation file.
-        noun: Plural noun for messages.
-    """
+    """Everything needed to sample, draw and label one species."""
 
     body: Body
     repertoire: Repertoire
     dress: Callable[[np.random.Generator, np.ndarray | None], Appearance] = sample_clothes
-    yaws: tuple[float, float] = (0.0, 180.0)
-    category: tuple[int, str, str] = (1, 'person', 'person')
-    noun: str = 'people'
+    yaws: tuple[float, float] = (0.0, 180.0)  # mean degrees of front and back views; random sign if the first is not 0
+    category: tuple[int, str, str] = (1, 'person', 'person')  # id, name and supercategory in the annotation file
+    noun: str = 'people'  # plural, for messages
 
 
 PERSON = Species(HUMAN, PEOPLE)
