@@ -108,6 +108,22 @@ def test_a_backbone_with_experts_takes_the_dataset_of_each_image_at_any_batch_si
         np.testing.assert_allclose(feature, expected, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize(('precision', 'bytes_per_weight', 'largest'), [('fp16', 2, 0.002), ('int8', 1, 0.1)])
+def test_onnx_weights_in_fewer_bits(precision, bytes_per_weight, largest, tmp_path):
+    """The file shrinks, and the heatmaps differ as little as rounding to 11 or 8 bits can explain, but do differ."""
+    model = PoseModel(*write_fitted(tmp_path), 'cpu')
+    crops, sizes = crop_people(model.crop_rule, 17), {}
+    for kind in ('fp32', precision):
+        differences = write_file(model, tmp_path / 'model.pth', Target('onnx', kind), tmp_path / f'{kind}.onnx', crops)
+        sizes[kind] = (tmp_path / f'{kind}.onnx').stat().st_size
+    weights = sum(value.numel() for value in model.model.parameters())
+    assert sizes['fp32'] - sizes[precision] > 0.9 * (4 - bytes_per_weight) * weights
+    assert 1e-5 < differences.heatmaps[0] < largest
+    exported = ExportedModel(tmp_path / f'{precision}.onnx')
+    assert exported.info.precision == precision
+    assert np.quantile(np.abs(exported.predict(crops)[0] - model.predict(crops)[0]), 0.9) < 0.5
+
+
 def test_weights_above_the_limit_of_protobuf_stand_beside(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(onnx_file, 'MAX_WEIGHT_BYTES', 1000)
     config, checkpoint = write_fitted(tmp_path)

@@ -44,9 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--flip-test', action='store_true', help='average with the mirrored crop: twice the time')
     add('--dataset', metavar='NAME', help='multi-dataset model: whose keypoints to predict')
     add('--size', nargs=2, type=int, metavar=('H', 'W'), help="size of the crops in pixels (default: the config's)")
-    text = 'images to compare on, before rendered people, and to calibrate int8 with'
+    text = 'images to compare on, before rendered people, and to calibrate OpenVINO int8 with'
     add('--images', nargs='+', default=(), metavar='INPUT', help=text)
-    text = 'int8: keep layers in fp32 until the agreement with fp32, from 0 to 1, falls by less than this'
+    text = 'OpenVINO int8: keep layers in fp32 until the agreement with fp32, from 0 to 1, falls by less than this'
     add('--accuracy-drop', type=float, metavar='D', help=text)
     add('--boxes', type=Path, metavar='FILE', help='person boxes in them, as for `vitpose predict`')
     add_box_options(parser)
@@ -75,17 +75,17 @@ def run(args: argparse.Namespace) -> None:
     target.check(args.out)
     if not args.overwrite and (old := [file for file in possible_files(args.out) if file.exists()]):
         raise InputError(f'{old[0]} exists: pass another --out, or --overwrite')
-    int8 = target.precision == 'int8'
-    if int8 and not args.images:
+    is_calibrated = target.is_calibrated
+    if is_calibrated and not args.images:
         check_crop_count(0)
     cfg, _ = read_config(args.config, parse_config_options(args.cfg_options))
     if args.size:
         cfg = resized(cfg, tuple(args.size))
     model = PoseModel(cfg, args.checkpoint, 'cpu', 'fp32', args.flip_test, args.dataset)
-    wanted = CALIBRATED if int8 else COMPARED
+    wanted = CALIBRATED if is_calibrated else COMPARED
     crops = crop_people(model.crop_rule, wanted, args.images, args.boxes, **box_options)
     given = len(crops) if args.images else 0
-    if int8:
+    if is_calibrated:
         check_crop_count(given)
     elif missing := COMPARED - len(crops):
         crops = np.concatenate((crops, crop_people(model.crop_rule, missing)))

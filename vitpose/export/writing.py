@@ -25,7 +25,7 @@ from ..predict.models.torch_model import PoseModel
 from .comparison import BATCH, Differences, agreement, compare, in_batches
 
 SUFFIXES = {'onnx': '.onnx', 'openvino': '.xml'}
-PRECISIONS = {'onnx': ('fp32', 'fp16'), 'openvino': ('fp32', 'fp16', 'bf16', 'int8')}
+PRECISIONS = {'onnx': ('fp32', 'fp16', 'int8'), 'openvino': ('fp32', 'fp16', 'bf16', 'int8')}
 COMPARED = BATCH + 1  # crops: two sizes of batches
 CODEC = ('input_size', 'heatmap_size', 'sigma', 'blur_kernel_size', 'unbiased', 'border')  # what is stored of it
 CALIBRATED = 300  # crops for int8, if there are as many
@@ -38,7 +38,7 @@ class Target:
     kind: str  # 'onnx' or 'openvino'
     precision: str = 'fp32'  # one of `PRECISIONS`
     decode: bool = True  # take crops and return keypoints, instead of images and heatmaps
-    accuracy_drop: float | None = None  # int8: how much the agreement with fp32 may fall, see `agreement`; None: any
+    accuracy_drop: float | None = None  # calibrated: how much the agreement with fp32 may fall, see `agreement`
 
     def check(self, out: Path) -> None:
         """Raise a ValueError if this cannot be written, or not to `out`."""
@@ -47,8 +47,14 @@ class Target:
         if self.precision not in PRECISIONS[self.kind]:
             expected = f'expected {" or ".join(PRECISIONS[self.kind])}; or use --to openvino'
             raise ValueError(f'--to {self.kind} --precision {self.precision}: {expected}')
-        if self.accuracy_drop is not None and not (self.precision == 'int8' and 0 < self.accuracy_drop < 1):
-            raise ValueError(f'--accuracy-drop {self.accuracy_drop}: expected a number above 0 and below 1, with int8')
+        if self.accuracy_drop is not None and not (self.is_calibrated and 0 < self.accuracy_drop < 1):
+            expected = "expected a number above 0 and below 1, with OpenVINO's int8"
+            raise ValueError(f'--accuracy-drop {self.accuracy_drop}: {expected}')
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the ranges of values are measured on crops."""
+        return (self.kind, self.precision) == ('openvino', 'int8')
 
 
 def write_file(
@@ -77,11 +83,11 @@ def write_file(
         file = Path(folder) / out.name
         whole = PoseGraph(network, decoding).eval() if decoding else network
         if target.kind == 'onnx':
-            write_onnx(whole, example, file, stored, half)
+            write_onnx(whole, example, file, stored, target.precision)
         else:
 
             def change(source: Any) -> Any:
-                if target.precision != 'int8':
+                if not target.is_calibrated:
                     return source
                 inputs = calibration if target.decode else model.normalized(calibration).numpy()
                 accuracy = agreement(model, calibration) if target.accuracy_drop else None

@@ -22,7 +22,7 @@ MAX_WEIGHT_BYTES = 1_900_000_000  # in one file: protobuf reads up to 2 GiB
 HEATMAPS = 'heatmaps'
 
 
-def write_onnx(graph: Graph, example: Tensor, file: Path, stored: Mapping[str, str], half: bool = False) -> None:
+def write_onnx(graph: Graph, example: Tensor, file: Path, stored: Mapping[str, str], precision: str = 'fp32') -> None:
     """Write a graph with a dynamic batch size; weights of more than 1.9 GB go to FILE.onnx.data beside it.
 
     Heatmaps are an inner value of this name in a graph that decodes.
@@ -32,7 +32,7 @@ def write_onnx(graph: Graph, example: Tensor, file: Path, stored: Mapping[str, s
         example: two inputs of the graph.
         file: FILE.onnx.
         stored: strings for its metadata_props, by key.
-        half: store weights in fp16; they are computed with in fp32.
+        precision: 'fp32', 'fp16' or 'int8', in which weights are stored; see `store_weights`.
 
     Raises:
         ValueError: torch is too old, or a package is missing.
@@ -41,8 +41,8 @@ def write_onnx(graph: Graph, example: Tensor, file: Path, stored: Mapping[str, s
     del model.metadata_props[:]
     for key, value in stored.items():
         model.metadata_props.add(key=key, value=value)
-    if half:
-        halve_weights(model)
+    if precision != 'fp32':
+        store_weights(model, precision)
     import onnx
 
     size = sum(len(weight.raw_data) for weight in model.graph.initializer)
@@ -105,25 +105,46 @@ def with_heatmaps(file: Path) -> Path:
     return copy
 
 
-def halve_weights(model: Any, smallest: int = 1024) -> None:
-    """Store the weights of an `onnx.ModelProto` in fp16; each is cast to fp32 where it is used.
+def store_weights(model: Any, precision: str, smallest: int = 1024) -> None:
+    """Store the weights of an `onnx.ModelProto` in fp16 or int8; they are computed with in fp32.
+
+    In int8, each slice of a matrix or kernel has its own scale, along the axis that loses less; vectors are stored in
+    fp16. A runtime computes the fp32 weights once, when it loads the file.
 
     Args:
         model: is changed.
+        precision: 'fp16' or 'int8'.
         smallest: number of values from which on.
     """
     import numpy as np
     import onnx
     from onnx import helper, numpy_helper
 
-    casts = []
+    nodes, scales = [], []
     for weight in model.graph.initializer:
-        values = numpy_helper.to_array(weight)
+        values, name = numpy_helper.to_array(weight), weight.name
         if values.dtype != np.float32 or values.size < smallest:
             continue
-        name = weight.name
-        weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), name + '_fp16'))
-        casts.append(helper.make_node('Cast', [weight.name], [name], to=onnx.TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
+        if precision == 'fp16' or values.ndim < 2:
+            weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f'{name}_fp16'))
+            nodes.append(helper.make_node('Cast', [weight.name], [name], to=onnx.TensorProto.FLOAT))
+            continue
+        rounded = [_round_to_int8(values, axis) for axis in range(2)]
+        integers, scale = min(rounded, key=lambda pair: float(np.square(pair[0] * pair[1] - values).sum()))
+        weight.CopyFrom(numpy_helper.from_array(integers, f'{name}_int8'))
+        scales.append(numpy_helper.from_array(scale, f'{name}_scale'))
+        nodes.append(helper.make_node('Cast', [weight.name], [f'{name}_cast'], to=onnx.TensorProto.FLOAT))
+        nodes.append(helper.make_node('Mul', [f'{name}_cast', scales[-1].name], [name]))
+    model.graph.initializer.extend(scales)
+    nodes = [*nodes, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+
+
+def _round_to_int8(values: Any, axis: int) -> tuple[Any, Any]:
+    """Integers from -127 to 127, and a scale per slice along an axis, which broadcasts with them."""
+    import numpy as np
+
+    others = tuple(other for other in range(values.ndim) if other != axis)
+    scale = np.abs(values).max(others, keepdims=True) / np.float32(127)
+    return np.rint(values / np.where(scale > 0, scale, 1)).astype(np.int8), scale

@@ -39,4 +39,6 @@ class HeatmapCrossEntropyLoss(nn.Module):
         positions = (self.scale * targets).flatten(2).softmax(-1)
         log_positions = (self.scale * heatmaps).flatten(2).log_softmax(-1)
         divergence = F.kl_div(log_positions, positions, reduction='none').sum(-1)  # cross-entropy minus its minimum
-        return self.loss_weight * ((divergence * keypoint_weights).mean() + self.mse(heatmaps, targets, keypoint_weights))
+        return self.loss_weight * (
+            (divergence * keypoint_weights).mean() + self.mse(heatmaps, targets, keypoint_weights)
+        )

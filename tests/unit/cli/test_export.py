@@ -17,14 +17,14 @@ def test_bad_input(refuses, model_files, tmp_path, monkeypatch):
         cv2.imwrite(f'ten/{i}.png', rendered(0)[0])
     for words, message in (
         ('--to onnx --out a.xml', '--out a.xml: expected a name that ends in .onnx'),
-        ('--to onnx --out a.onnx --precision int8', 'expected fp32 or fp16; or use --to openvino'),
+        ('--to onnx --out a.onnx --precision bf16', 'expected fp32 or fp16 or int8; or use --to openvino'),
         ('--to openvino --out a.xml --precision int8', 'at least 200, and found 0: pass more with --images'),
         ('--to openvino --out a.xml --precision int8 --images ten', 'at least 200, and found 10: pass more'),
         ('--to onnx --out a.onnx --size 130 96', '130 is not a positive multiple of the stride 16'),
         ('--to onnx --out a.onnx --dataset aic', "this model has one dataset, 'coco'"),
         ('--to onnx --out a.onnx --boxes b.json', '--boxes b.json: only with --images'),
         ('--to onnx --out a.onnx --category dog', '--category: only with --boxes FILE'),
-        ('--to onnx --out a.onnx --accuracy-drop 0.01', 'expected a number above 0 and below 1, with int8'),
+        ('--to onnx --out a.onnx --accuracy-drop 0.01', "expected a number above 0 and below 1, with OpenVINO's int8"),
         ('--to onnx --out a.onnx --cfg-options model.a', '--cfg-options model.a: expected KEY=VALUE'),
     ):
         refuses('export', *model_files, *words.split(), message=message)
