@@ -17,8 +17,8 @@ class OnnxNetwork:
     """An ONNX file, on the CPU, or on a GPU that the installed ONNX Runtime supports.
 
     `device` is as for `choose_providers`; the attribute `device` is the one that the session uses, `stored` has the
-    strings of the file's metadata_props by key, and `input_shape` has None for a side with a name. ValueError if ONNX Runtime is not installed, has no such device, or
-    cannot read the file.
+    strings of the file's metadata_props by key, and `input_shape` has None for a side with a name. ValueError if ONNX
+    Runtime is not installed, has no such device, or cannot read the file.
     """
 
     def __init__(self, file: Path, device: str = 'auto'):
