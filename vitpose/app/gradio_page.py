@@ -1,8 +1,8 @@
 """The page of `vitpose app`: takes an upload, boxes and a threshold; shows drawn poses and offers JSON."""
 
-import functools
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
@@ -12,7 +12,7 @@ from ..errors import one_line, printable
 from ..predict.inputs.sources import IMAGES, VIDEOS
 from ..predict.outputs.record import LINES
 from ..predict.predictor import PosePredictor
-from .sessions import AbortedUploads, Sessions
+from .sessions import Sessions, end_uploads
 from .uploads import parse_boxes, predict_upload, write_first_image
 
 MAX_UPLOAD_SIZE = '200mb'
@@ -44,12 +44,14 @@ def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.B
                 lines = gr.File(label='Download', elem_id='json')
                 notes = gr.Textbox(label='Notes', interactive=False, elem_id='notes')
 
+        @_reporting()
         def show(file: str | None, request: gr.Request) -> tuple[str | None, str]:
             if file is None:
                 return None, ''
             with sessions.results(str(request.session_hash), file) as folder:
                 return str(write_first_image(file, folder)), ''
 
+        @_reporting()
         def predict(file: str | None, text: str, lowest: float, request: gr.Request) -> tuple:
             if file is None:
                 raise ValueError('drop an image or a video first')
@@ -65,9 +67,9 @@ def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.B
         def leave(request: gr.Request) -> None:
             sessions.end(str(request.session_hash))
 
-        upload.change(_reporting(show), upload, [shown, boxes])
-        shown.select(_reporting(_click), boxes, boxes)
-        button.click(_reporting(predict), [upload, boxes, threshold], [drawn, video, lines, notes])
+        upload.change(show, upload, [shown, boxes])
+        shown.select(_click, boxes, boxes)
+        button.click(predict, [upload, boxes, threshold], [drawn, video, lines, notes])
         page.unload(leave)
     page.queue(max_size=16, default_concurrency_limit=1)
     return page
@@ -82,7 +84,7 @@ def serve(page: gr.Blocks, host: str, port: int) -> str:
     limits: dict[str, Any] = dict(max_file_size=MAX_UPLOAD_SIZE, state_session_capacity=100)
     off: dict[str, Any] = dict.fromkeys(('share', 'ssr_mode', 'pwa', 'mcp_server', 'enable_monitoring'), False)
     server: dict[str, Any] = dict(server_name=host, server_port=port, quiet=True, prevent_thread_lock=True)
-    kwargs: dict[str, Any] = dict(middleware=[Middleware(AbortedUploads)])
+    kwargs: dict[str, Any] = dict(middleware=[Middleware(end_uploads)])
     return page.launch(theme=theme, footer_links=[], app_kwargs=kwargs, **limits, **off, **server)[1]
 
 
@@ -100,19 +102,11 @@ def _click(text: str, event: gr.SelectData) -> str:
     return '\n'.join(filter(None, (*lines, ' '.join(f'{value:.10g}' for value in corners))))
 
 
-def _reporting(function: Callable) -> Callable:
-    """Show a ValueError or OSError as a message on the page."""
-
-    @functools.wraps(function)
-    def wrapped(*arguments: Any) -> Any:
-        try:
-            return function(*arguments)
-        except (ValueError, OSError) as problem:
-            raise gr.Error(_literal(one_line(problem)), print_exception=False) from problem
-
-    return wrapped
-
-
-def _literal(text: str) -> str:
-    """Escape Markdown and HTML, as in the names of files."""
-    return ''.join(f'&#{ord(letter)};' if letter in '<>&"`*_[]\\!#|' else letter for letter in text)
+@contextmanager
+def _reporting() -> Iterator[None]:
+    """Show a ValueError or OSError as a message on the page, with Markdown and HTML escaped, as in names of files."""
+    try:
+        yield
+    except (ValueError, OSError) as problem:
+        text = ''.join(f'&#{ord(c)};' if c in '<>&"`*_[]\\!#|' else c for c in one_line(problem))
+        raise gr.Error(text, print_exception=False) from problem

@@ -5,17 +5,15 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image
+
+from vitpose_base.image_files import upright_size
 
 from ..predict.extras import need
 from ..predict.inputs.images import read_frame
 from ..predict.inputs.sources import EXPECTED, IMAGES, VIDEOS, Source, read_frames
-from ..predict.outputs.drawing import draw_poses
-from ..predict.outputs.pictures import Pictures, file_names
-from ..predict.outputs.record import LINES
-from ..predict.outputs.results import JsonLines
+from ..predict.outputs.output_files import DRAWN, Outputs
+from ..predict.outputs.pictures import file_names, write_jpeg
 from ..predict.poses import Frame
 from ..predict.predictor import PosePredictor
 
@@ -23,6 +21,7 @@ MAX_IMAGE_PIXELS = 100_000_000
 MAX_FRAME_PIXELS = 4096 * 2304  # of a video; those of 8K have more
 MAX_FRAMES = 1800  # of a video: a minute at 30 frames per second
 MAX_PIXELS = 1800 * 1920 * 1080  # of all frames together: 15 seconds in 4K
+NO_LIMIT = '`vitpose predict` has no limit'
 
 
 def write_first_image(file: str, folder: Path) -> Path:
@@ -33,11 +32,7 @@ def write_first_image(file: str, folder: Path) -> Path:
     if frame.image is None:
         raise ValueError(f'{Path(file).name}: {_reason(frame)}')
     path = folder / 'input.jpg'
-    is_done, encoded = cv2.imencode('.jpg', frame.image)
-    if not is_done:
-        size = 'x'.join(map(str, frame.image.shape[1::-1]))
-        raise ValueError(f'{Path(file).name}: {size} pixels are too long for a JPEG, which the page shows')
-    path.write_bytes(encoded.tobytes())
+    write_jpeg(path, frame.image)
     return path
 
 
@@ -65,7 +60,7 @@ def predict_upload(
 
     Args:
         predictor: with or without a detector.
-        file: image or video; ValueError if it is neither, or nothing in it can be read.
+        file: image or video; ValueError if it is neither, or nothing in it can be read or drawn.
         boxes: (N, 4) x1 y1 x2 y2 in pixels, for all frames; by default from the detector, or the whole image.
         threshold: of the drawing; the lines have all keypoints.
         folder: an empty folder to write to.
@@ -76,7 +71,7 @@ def predict_upload(
     """
     upload = _source(file)
     source = replace(upload, name=Path(file).name)
-    frames, people, notes = 0, 0, dict[str, None]()
+    notes = dict[str, None]()
 
     def read() -> Iterator[Frame]:
         pixels = 0
@@ -86,27 +81,23 @@ def predict_upload(
             _check_pixels(source, size)
             if frame.error is None and (count == MAX_FRAMES or pixels > MAX_PIXELS):
                 limits = f'at most {MAX_FRAMES:,} frames with {MAX_PIXELS / 1e6:,.0f} million pixels together'
-                notes[f'predicted up to frame {count}: the page takes {limits}; `vitpose predict` has no limit'] = None
+                notes[f'predicted up to frame {count}: the page takes {limits}; {NO_LIMIT}'] = None
                 return
             yield replace(frame, boxes=boxes)
 
-    with (
-        closing(JsonLines(folder / LINES)) as lines,
-        closing(Pictures(folder, [source])) as pictures,
-        closing(predictor.stream(read())) as stream,
-    ):
+    outputs = Outputs(folder, [source], predictor.model.metainfo, min_score=threshold)
+    with closing(outputs), closing(predictor.stream(read())) as stream:
         for frame, poses in stream:
             frame = replace(frame, name=source.name, error=frame.error and _reason(frame))
-            lines.write(frame, poses)
             notes.update(dict.fromkeys([*poses.dropped, *filter(None, [frame.error])]))
-            if frame.image is not None:
-                pictures.write(frame, draw_poses(frame.image, poses, predictor.model.metainfo, threshold))
-                frames += 1
-                people += len(poses.keypoints)
-    if not frames:
+            outputs.write(frame, poses)
+    notes.update(dict.fromkeys(outputs.broken.values()))
+    drawn = folder / DRAWN / file_names([source])[source.name]
+    if not drawn.is_file():
         raise ValueError(f'{source.name}: {"; ".join(notes) or "no frame could be read"}')
+    frames, people = outputs.frames, outputs.people
     counts = f'{people} {"person" if people == 1 else "people"} in {frames} {"frame" if frames == 1 else "frames"}'
-    return folder / file_names([source])[source.name], [counts, *notes]
+    return drawn, [counts, *notes]
 
 
 def _source(file: str) -> Source:
@@ -117,28 +108,25 @@ def _source(file: str) -> Source:
         raise ValueError(f'{path.name}: expected {EXPECTED}')
     if not path.is_file():
         raise ValueError(f'{path.name}: deleted, as the page lost its connection or is hours old: drop the file again')
-    source, pixels = Source(file, 'image' if suffix in IMAGES else 'video'), 0
+    source, width, height = Source(file, 'image' if suffix in IMAGES else 'video'), 0, 0
     av = need('av', 'reading videos')
     with suppress(Exception):  # of any library; reading the file says what is wrong
         if source.kind == 'image':
-            with Image.open(file) as image:
-                pixels = image.width * image.height
+            width, height = upright_size(path)
         else:
             with av.open(file) as container:
-                pixels = container.streams.video[0].width * container.streams.video[0].height
-    _check_pixels(replace(source, name=path.name), pixels)
+                width, height = container.streams.video[0].width, container.streams.video[0].height
+    _check_pixels(replace(source, name=path.name), width * height)
     return source
 
 
 def _check_pixels(source: Source, pixels: int) -> None:
     """Refuse an image or a frame of a video with too many pixels."""
-    most = MAX_IMAGE_PIXELS if source.kind == 'image' else MAX_FRAME_PIXELS
+    is_image = source.kind == 'image'
+    most, what = (MAX_IMAGE_PIXELS, 'an image') if is_image else (MAX_FRAME_PIXELS, 'a frame of a video')
     if pixels > most:
-        has = f'{source.name}: {pixels / 1e6:,.1f} million pixels'
-        what = 'an image' if source.kind == 'image' else 'a frame of a video'
-        raise ValueError(
-            f'{has}: the page takes at most {most / 1e6:,.1f} million in {what}; `vitpose predict` has no limit'
-        )
+        limit = f'the page takes at most {most / 1e6:,.1f} million in {what}; {NO_LIMIT}'
+        raise ValueError(f'{source.name}: {pixels / 1e6:,.1f} million pixels: {limit}')
 
 
 def _reason(frame: Frame) -> str:

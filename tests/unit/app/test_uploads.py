@@ -30,7 +30,7 @@ def predict(tmp_path):
         folder = tmp_path / f'out {threshold}'
         folder.mkdir()
         drawn, notes = predict_upload(predictor, str(tmp_path / name), boxes, threshold, folder)
-        assert drawn.parent == folder
+        assert drawn.parent == folder / 'drawn'
         return drawn, notes, [json.loads(line) for line in (folder / 'predictions.jsonl').read_text().splitlines()]
 
     return predict
@@ -106,6 +106,9 @@ def test_a_prediction_ends_with_its_session(tmp_path):
     with pytest.raises(ValueError, match='this page was closed'), sessions.results('a', str(outside)) as folder:
         predict_upload(predictor, str(tmp_path / 'v.mp4'), None, 0.3, folder, leave)
     assert len(seen) == 3 and not folder.exists() and outside.is_dir()
+    with pytest.raises(ValueError, match='this page was closed'), sessions.results('a', str(outside)):
+        pytest.fail('an ended session goes on')
+    assert not list((tmp_path / 'files').iterdir())
 
 
 @pytest.mark.parametrize('count', [1, 133])
@@ -122,7 +125,7 @@ def test_files_of_any_number_of_keypoints_and_without_names(tmp_path, count):
         model.metainfo['keypoint_id2name'] = names
         build_page(SimpleNamespace(model=model, detector=None), 'a', Sessions(tmp_path))
         page = Page(tmp_path / 'p.html', model.metainfo)
-        page.write(make_frame(), poses, lambda: draw_poses(make_frame().image, poses, model.metainfo))
+        page.write(make_frame(), poses, draw_poses(make_frame().image, poses, model.metainfo))
         page.close()
         assert (tmp_path / 'p.html').stat().st_size
     del model.metainfo['keypoint_id2name'], model.metainfo['dataset_name']

@@ -3,16 +3,14 @@
 import errno
 import json
 import shutil
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import cache, partial
-from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -20,15 +18,14 @@ from vitpose_base.files import PART, write_text
 
 from ...errors import one_line
 from ..batching import MAX_BYTES, image_bytes
-from ..inputs.images import read_frame
 from ..inputs.matching import GivenBoxes
-from ..inputs.sources import Source, read_frames
+from ..inputs.sources import Source
 from ..poses import Frame, Poses
-from .drawing import draw_poses
+from .drawing import MIN_SCORE, draw_poses
 from .page import Page
 from .pictures import Pictures
 from .record import LINES, SETTINGS, Record
-from .results import JsonLines, write_coco
+from .results import line_of, write_coco
 
 RESULTS, IMAGES, PAGE, DRAWN = 'keypoints.json', 'images.json', 'index.html', 'drawn'
 WAITING = 8  # frames that may wait for the writing thread
@@ -59,14 +56,16 @@ class Outputs:
     In the folder: `predictions.jsonl` (see `results.line_of`), the record, complete after each frame; `keypoints.json`
     and `images.json` (see `results.write_coco`), `drawn/` (see `pictures.Pictures`) and `index.html` (see
     `page.Page`), each of which is there, complete, when `close` has returned. Files of an earlier prediction are
-    replaced when the first frame is written; with a record, they are continued.
+    replaced when the first frame is written; with a record, they are continued, and the page is made from it, without
+    pictures of its frames.
 
-    An exception in drawing, encoding or showing a frame becomes that frame's error; an `OSError` of the disk ends it
-    all. Numbers that are not finite are an error too.
+    An exception in drawing, encoding or showing a frame becomes that frame's error; if a video cannot be finished, a
+    last line says so. An `OSError` of the disk ends it all. Numbers that are not finite are an error too.
 
     `out` is a folder that `prepare_folder` accepted, `metainfo` as MMPose parses it, with the keys that
-    `results.write_coco` names, `given` the boxes of a file, `record` what is continued, and `settings` what a later run
-    must have to continue this one; set `finished` when all frames were written.
+    `results.write_coco` names, `given` the boxes of a file, `record` what is continued, `settings` what a later run
+    must have to continue this one, and `min_score` that of drawn keypoints; set `finished` when all frames were
+    written.
     """
 
     def __init__(
@@ -79,16 +78,16 @@ class Outputs:
         given: GivenBoxes | None = None,
         record: Record | None = None,
         settings: Mapping[str, Any] | None = None,
+        min_score: float = MIN_SCORE,
     ) -> None:
         self.frames = self.people = self.dropped = 0  # dropped: boxes that were not predicted
         self.broken: dict[str, str] = {}  # why an input could not be read, or not to its end, by its name
         self.finished = False
         self._out, self._metainfo, self._given, self._settings = out, metainfo, given, settings
-        self._sources = {source.name: source for source in sources}
+        self._min_score = min_score
         self._pictures = Pictures(out / DRAWN, sources) if draw else None
-        self._lines: JsonLines | None = None
-        self._page: Page | None = None
-        self._has_page = page
+        self._page = Page(out / PAGE, metainfo) if page else None
+        self._lines: TextIO | None = None
         self._last = Frame('', None)  # the last frame that was drawn
         self._thread = ThreadPoolExecutor(1, 'write')
         self._waiting: deque[Future] = deque()
@@ -108,20 +107,21 @@ class Outputs:
             if self._lines:
                 closing.callback(self._settle)
                 closing.callback(self._lines.close)
-            if self._pictures:
+                if self._page:
+                    closing.callback(self._page.close)
                 closing.callback(self._finish_video)
-            if self._page:
-                closing.callback(self._page.close)
             while self._waiting:
                 self._waiting.popleft().result()
 
     def written(self) -> list[str]:
         """Return one line per file or kind of file: its path in the folder, and how many there are."""
-        counts = {'image': self._pictures.images, 'video': self._pictures.videos} if self._pictures else {}
-        drawn = ', '.join(f'{number:,} {noun}{"s" * (number > 1)}' for noun, number in counts.items() if number)
-        images = [] if self._given and self._given.image_ids else [IMAGES]
-        files = [LINES, RESULTS, *images, *[PAGE] * self._has_page] if self._lines else []
-        return files + [f'{DRAWN}/ ({drawn})'] * bool(drawn)
+        if self._lines is None:
+            return []
+        counts = Counter(path.suffix for path in (self._out / DRAWN).rglob('*'))
+        kinds = [(counts[suffix], noun) for suffix, noun in (('.jpg', 'image'), ('.mp4', 'video')) if counts[suffix]]
+        drawn = ', '.join(f'{number:,} {noun}{"s" * (number > 1)}' for number, noun in kinds)
+        names = [name for name in (LINES, RESULTS, IMAGES, PAGE) if (self._out / name).exists()]
+        return names + [f'{DRAWN}/ ({drawn})'] * bool(drawn)
 
     def _open(self, record: Record | None = None) -> None:
         """Take over the folder: remove what an earlier prediction left, or read what is continued."""
@@ -132,58 +132,43 @@ class Outputs:
             shutil.rmtree(self._out / DRAWN, ignore_errors=True)
         if self._settings is not None:
             write_text(self._out / SETTINGS, json.dumps(self._settings, indent=1) + '\n')
-        page = Page(self._out / PAGE, self._metainfo) if self._has_page else None
-        for frame, poses in self._again(record, page) if record else ():
-            self._count(frame, poses)
-            if self._pictures and frame.error is None:
-                self._pictures.images += frame.index is None
-                self._pictures.videos += frame.index == 0
-            if page:
-                self._add(page, frame, poses, partial(self._drawn, frame, poses))
-        self._page, self._lines = page, JsonLines(self._out / LINES, record.size if record else 0)
-
-    def _again(self, record: Record, page: Page | None) -> Iterator[tuple[Frame, Poses]]:
-        """The frames of a record, with their images read again where the page shows them."""
-        for name, group in groupby(record.frames(), lambda item: item[0].name):
-            if page is None:
-                yield from group
-                continue
-            for again, (frame, poses) in zip(read_frames([self._sources[name]]), group, strict=False):
-                is_read = frame.error is None and page.shows(frame)
-                yield replace(frame, image=read_frame(again, 0).image if is_read else None), poses
+        self._lines = (self._out / LINES).open('a', encoding='utf-8', buffering=1)
+        if record:
+            self._lines.truncate(record.size)
+            for frame, poses in record.frames():
+                self._count(frame, poses)
+                if self._page:
+                    self._page.write(frame, poses, None)
 
     def _write(self, frame: Frame, poses: Poses) -> None:
         if self._lines is None:
             self._open()
-        assert self._lines is not None
+        if frame.name != self._last.name:
+            self._finish_video()
         numbers = {'boxes': poses.boxes, 'scores of boxes': poses.box_scores, 'keypoints': poses.keypoints}
         numbers['scores of keypoints'] = poses.scores
         if bad := [name for name, values in numbers.items() if not np.isfinite(values).all()]:
             frame.error = '; '.join(filter(None, (frame.error, f'not finite: {", ".join(bad)}')))
-        drawn = cache(partial(self._drawn, frame, poses))
-        if self._pictures and frame.name != self._last.name:
-            self._finish_video()
-        if self._pictures and frame.image is not None:
+        if frame.image is not None and (self._pictures or self._page):
             self._last = frame
             with self._isolated(frame, 'not drawn'):
-                self._pictures.write(frame, drawn())
-        if self._page:
-            self._add(self._page, frame, poses, drawn)
+                drawn = draw_poses(frame.image, poses, self._metainfo, self._min_score)
+                if self._pictures:
+                    self._pictures.write(frame, drawn)
+            if self._page and frame.error is None:
+                with self._isolated(frame, 'not in the page'):
+                    self._page.write(frame, poses, drawn)
+        self._record(frame, poses)
+
+    def _record(self, frame: Frame, poses: Poses) -> None:
+        """Write the line of a frame, and count it; a frame with an error has an entry in the page without picture."""
+        assert self._lines is not None
         kinds = self._given.categories.get(frame.name) if self._given else None
-        self._lines.write(frame, poses, **({} if kinds is None else {'category_ids': kinds[poses.rows].tolist()}))
+        line = line_of(frame, poses) | ({} if kinds is None else {'category_ids': kinds[poses.rows].tolist()})
+        self._lines.write(json.dumps(line, allow_nan=False) + '\n')
+        if self._page and frame.error is not None:
+            self._page.write(frame, poses, None)
         self._count(frame, poses)
-
-    def _drawn(self, frame: Frame, poses: Poses) -> np.ndarray:
-        assert frame.image is not None
-        return draw_poses(frame.image, poses, self._metainfo)
-
-    def _add(self, page: Page, frame: Frame, poses: Poses, drawn: Callable[[], np.ndarray]) -> None:
-        """Add a frame to the page, without its picture if there is an error."""
-        if frame.error is None:
-            with self._isolated(frame, 'not in the page'):
-                page.write(frame, poses, drawn)
-        if frame.error is not None:
-            page.write(frame, poses, None)
 
     def _count(self, frame: Frame, poses: Poses) -> None:
         if frame.error is None:
@@ -194,11 +179,13 @@ class Outputs:
         self.dropped += len(poses.dropped)
 
     def _finish_video(self) -> None:
-        assert self._pictures is not None
-        with self._isolated(self._last, 'not finished'):
-            self._pictures.close()
-        if self._last.error is not None:
-            self.broken.setdefault(self._last.name, self._last.error)
+        """Finish the video that is drawn, if any; if it fails, that is a line after those of its frames."""
+        end = replace(self._last, image=None, index=(self._last.index or 0) + 1, time=None, error=None)
+        if self._pictures:
+            with self._isolated(end, 'not finished'):
+                self._pictures.close()
+        if end.error is not None:
+            self._record(end, Poses(*np.zeros((5, 0), int)))
 
     def _settle(self) -> None:
         """Make the other files from the lines, which are complete."""
@@ -215,6 +202,5 @@ class Outputs:
         except Exception as problem:
             if isinstance(problem, OSError) and problem.errno in DISK_ERRORS:
                 raise
-            place = '' if frame.index is None else f'frame {frame.index} '
-            error = f'{place}{what}: {type(problem).__name__}: {one_line(problem)}'
+            error = f'{what}: {type(problem).__name__}: {one_line(problem)}'
             frame.error = error if frame.error is None else f'{frame.error}; {error}'

@@ -19,32 +19,30 @@ class Pictures:
 
     def __init__(self, folder: Path, sources: Sequence[Source]) -> None:
         self._paths = {name: folder / file for name, file in file_names(sources).items()}
-        self._video: tuple[str, VideoWriter] | None = None
-        self.images = self.videos = 0  # number of files
+        self._video: VideoWriter | None = None
 
     def write(self, frame: Frame, drawn: np.ndarray) -> None:
-        """Write a drawn frame (H, W, 3), uint8 BGR."""
-        if self._video and self._video[0] != frame.name:
-            self.close()
-        path = self._paths[frame.name]
+        """Write a drawn frame (H, W, 3), uint8 BGR; `close` comes before that of another video."""
         if frame.index is None:
-            is_done, encoded = cv2.imencode('.jpg', drawn, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))
-            if not is_done:
-                raise ValueError(f'an image of {drawn.shape[1]}x{drawn.shape[0]} pixels is no JPEG')
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(encoded.tobytes())
-            self.images += 1
-            return
+            return write_jpeg(self._paths[frame.name], drawn)
         if self._video is None:
-            self._video = (frame.name, VideoWriter(path))
-        self._video[1].write(drawn, frame.time or 0.0)
+            self._video = VideoWriter(self._paths[frame.name])
+        self._video.write(drawn, frame.time or 0.0)
 
     def close(self) -> None:
         """Finish the current video, if any."""
         if self._video:
-            writer, self._video = self._video[1], None
+            writer, self._video = self._video, None
             writer.close()
-            self.videos += 1
+
+
+def write_jpeg(path: Path, image: np.ndarray) -> None:
+    """Write an image (H, W, 3), uint8 BGR; ValueError if a side is too long for the format."""
+    is_done, encoded = cv2.imencode('.jpg', image, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))
+    if not is_done:
+        raise ValueError(f'{image.shape[1]}x{image.shape[0]} pixels are too long for a JPEG')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encoded.tobytes())
 
 
 def file_names(sources: Sequence[Source]) -> dict[str, Path]:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,8 @@ class Record:
     done: frozenset[str] = field(default_factory=frozenset)
 
     def frames(self) -> Iterator[tuple[Frame, Poses]]:
-        """The frames, without their images, and their poses."""
-        lines = read_lines(self.path) if self.size else ()
-        for line, _ in takewhile(lambda item: item[1] <= self.size, lines):
-            yield frame_of(line)
+        """The frames, without their images, and their poses; after `Outputs` has removed what is not kept."""
+        return (frame_of(line) for line, _ in (read_lines(self.path) if self.size else ()))
 
 
 def read_record(out: Path, sources: Sequence[Source], settings: Mapping[str, Any]) -> Record:
@@ -56,9 +53,9 @@ def read_record(out: Path, sources: Sequence[Source], settings: Mapping[str, Any
         starts.setdefault(line['file'], size)
         size = end
     for name in starts:
-        if kinds.get(name, 'camera') == 'camera':
-            why = 'a camera cannot be continued' if name in kinds else 'expected it among the inputs, as before'
-            raise InputError(f'--resume: {path} has lines of {name}: {why}')
+        if kinds.get(name, 'camera') == 'camera':  # which cannot be continued
+            expected = 'expected it among the inputs, as before, and no camera'
+            raise InputError(f'--resume: {path} has lines of {name}: {expected}')
     last = next(reversed(starts), None)
     if last and kinds[last] == 'video' and not earlier.get('finished'):
         size = starts.pop(last)

@@ -1,8 +1,7 @@
-"""Result files: JSON lines, which are the record of a prediction, and COCO keypoint results made from them."""
+"""Result files: the lines of predictions.jsonl, which are the record, and COCO keypoint results made from them."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,56 +17,22 @@ from ..scoring import Scoring
 SIGMA = 0.05  # of the OKS, where a file has none: files that older versions exported
 
 
-class JsonArray:
-    """A file with a JSON array that is written item by item, and appears under its name when it is closed.
+def write_array(path: Path, items: Iterable[object], head: str = '', tail: str = '\n') -> None:
+    """Write a JSON array item by item and atomically, between `head` and `tail`.
 
-    Every '<' is escaped, so that the array can stand in the script of an HTML page, between `head` and `tail`.
+    Every '<' is escaped, so that the array can stand in the script of an HTML page.
     """
-
-    def __init__(self, path: Path, head: str = '', tail: str = '\n') -> None:
-        self._stack = ExitStack()
-        part = self._stack.enter_context(replacing(path))
-        self._file = self._stack.enter_context(part.open('w', encoding='utf-8'))
-        self._file.write(f'{head}[')
-        self._tail, self._separator = tail, '\n'
-
-    def append(self, item: object) -> None:
-        """Write one item."""
-        self._file.write(self._separator + json.dumps(item, allow_nan=False).replace('<', r'\u003c'))
-        self._separator = ',\n'
-
-    def close(self) -> None:
-        """Finish the array and the file."""
-        with self._stack:
-            self._file.write(f'\n]{self._tail}')
-
-    def __enter__(self) -> 'JsonArray':
-        """Finish the file at the end of the block, or after an exception remove what was written."""
-        return self
-
-    def __exit__(self, kind: Any, *details: Any) -> None:
-        """See `__enter__`."""
-        if kind is None:
-            self.close()
-        else:
-            self._stack.__exit__(kind, *details)
-
-
-class JsonLines:
-    """One line per frame, written as it is predicted: see `line_of`. The first `start` bytes of the file are kept."""
-
-    def __init__(self, path: Path, start: int = 0) -> None:
-        self._file = path.open('a', encoding='utf-8', buffering=1)
-        self._file.truncate(start)
-        self.close = self._file.close
-
-    def write(self, frame: Frame, poses: Poses, **more: Any) -> None:
-        """Append the line of a frame, with more keys."""
-        self._file.write(json.dumps(line_of(frame, poses) | more, allow_nan=False) + '\n')
+    with replacing(path) as part, part.open('w', encoding='utf-8') as file:
+        file.write(f'{head}[')
+        separator = '\n'
+        for item in items:
+            file.write(separator + json.dumps(item, allow_nan=False).replace('<', r'\u003c'))
+            separator = ',\n'
+        file.write(f'\n]{tail}')
 
 
 def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield the lines of a file of `JsonLines`, and where each ends in bytes; a last line that was cut is left out."""
+    """Yield the lines of predictions.jsonl, and where each ends in bytes; a last line that was cut is left out."""
     end = 0
     with path.open('rb') as file:
         for number, text in enumerate(file, 1):
@@ -90,50 +55,47 @@ def write_coco(
 
     Scores and OKS-NMS are those of the CocoMetric in the config's test_evaluator, or else of its defaults; people with
     keypoints that are not finite are left out. As in MMPose's results `bbox` is the box, whose area decides between AP
-    (M) and AP (L). Image ids and categories are those of the given boxes. Without such ids
-    images are numbered from 1, and a COCO file of these images without annotations is written beside the results:
-    `COCO(images).loadRes(results)`.
+    (M) and AP (L). Image ids and categories are those of the given boxes. Without such ids images are numbered from 1,
+    and a COCO file of these images without annotations is written beside the results: `COCO(images).loadRes(results)`.
     """
     ids, names = given.image_ids if given else None, metainfo['keypoint_id2name']
     category = {'id': 1, 'name': metainfo.get('category') or metainfo.get('dataset_name') or 'person'}
     category['keypoints'] = [names[i] for i in range(len(names))]
     category['skeleton'] = [[int(a) + 1, int(b) + 1] for a, b in metainfo['skeleton_links']]
-    head = f'{{"annotations": [],\n"categories": {json.dumps([category])},\n"images": '
-    count = 0
-    with ExitStack() as stack:
-        people = stack.enter_context(JsonArray(results))
-        listed = None if ids else stack.enter_context(JsonArray(images, head, '}\n'))
-        for line, _ in read_lines(lines):
-            if line['size'] is None or (ids and line['file'] not in ids):
-                continue
-            count += 1
-            image_id = ids[line['file']] if ids else count
-            if listed:
-                index = {key: line[key] for key in ('frame',) if key in line}
-                width, height = line['size']
-                listed.append({'id': image_id, 'file_name': line['file'], 'width': width, 'height': height, **index})
-            for person in _people(line, metainfo):
-                people.append(dict(image_id=image_id, **person))
+
+    def numbered() -> Iterator[tuple[Any, dict[str, Any]]]:
+        read = (line for line, _ in read_lines(lines) if line['size'] is not None)
+        return ((ids[line['file']] if ids else number, line) for number, line in enumerate(read, 1))
+
+    people = (dict(image_id=number, **person) for number, line in numbered() for person in _people(line, metainfo))
+    write_array(results, people)
+    if not ids:
+        listed = (
+            dict(id=number, file_name=line['file'], width=line['size'][0], height=line['size'][1])
+            | ({'frame': line['frame']} if 'frame' in line else {})
+            for number, line in numbered()
+        )
+        head = f'{{"annotations": [],\n"categories": {json.dumps([category])},\n"images": '
+        write_array(images, listed, head, '}\n')
 
 
 def _people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The people of a line in COCO's format, without those that are the same by OKS."""
     _, poses = frame_of(line)
-    values = np.concatenate((poses.keypoints, poses.scores[..., None]), 2).astype(np.float64)
-    finite = np.isfinite(values).all((1, 2)) & np.isfinite(poses.box_scores) & np.isfinite(poses.boxes).all(1)
-    values, boxes = values[finite], poses.boxes[finite]
-    kinds = np.array(line.get('category_ids') or [1] * len(finite))[finite]
+    finite = poses.finite
+    values = np.concatenate((poses.keypoints, poses.scores[..., None]), 2)[finite]
+    boxes, kinds = poses.boxes[finite], np.array(line.get('category_ids') or [1] * len(finite))[finite]
+    if not len(values):
+        return
+    rule, sigmas = metainfo.get('crop_rule'), metainfo.get('sigmas')
+    sides = rule.regions(boxes)[1] if rule else boxes[:, 2:] - boxes[:, :2]
+    sigmas = np.full(values.shape[1], SIGMA) if sigmas is None else np.asarray(sigmas)
     scoring = Scoring(**(metainfo.get('metric') or {}))
-    if len(values):
-        rule, sigmas = metainfo.get('crop_rule'), metainfo.get('sigmas')
-        sides = rule.regions(boxes)[1] if rule else boxes[:, 2:] - boxes[:, :2]
-        sigmas = np.full(values.shape[1], SIGMA) if sigmas is None else np.asarray(sigmas)
-        scores = scoring.scores(poses.box_scores[finite], values[..., 2])
-        for i in scoring.kept(values[..., :2], scores, sides.prod(1), sigmas):
-            x, y, *corner = boxes[i].tolist()
-            box = rounded((x, y, corner[0] - x, corner[1] - y))
-            points, score = rounded(values[i].ravel()), float(scores[i])
-            yield dict(category_id=int(kinds[i]), keypoints=points, score=score, bbox=box)
+    scores = scoring.scores(poses.box_scores[finite], values[..., 2])
+    for i in scoring.kept(values[..., :2], scores, sides.prod(1), sigmas):
+        box = rounded((*boxes[i, :2], *(boxes[i, 2:] - boxes[i, :2])))
+        points = rounded(values[i].ravel())
+        yield dict(category_id=int(kinds[i]), keypoints=points, score=float(scores[i]), bbox=box)
 
 
 def line_of(frame: Frame, poses: Poses) -> dict[str, Any]:

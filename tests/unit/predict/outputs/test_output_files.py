@@ -127,7 +127,7 @@ def test_what_fails_with_one_frame_is_its_error_and_the_others_are_written(tmp_p
 
 
 def test_a_video_that_cannot_be_encoded(tmp_path, monkeypatch):
-    """Its frames have the error, nothing unfinished is left, and the next video is written."""
+    """Its frames have the error, a last line too, nothing unfinished is left, and the next video is written."""
     av = pytest.importorskip('av')
     sources = [Source('v.mp4', 'video'), Source('w.mp4', 'video')]
     outputs = Outputs(tmp_path, sources, METAINFO)
@@ -136,10 +136,30 @@ def test_a_video_that_cannot_be_encoded(tmp_path, monkeypatch):
             outputs.write(make_frame(name, 16, width, index=index, time=index / 10), make_poses(1))
     outputs.close()
     errors = [json.loads(line)['error'] for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()]
-    assert [bool(error) for error in errors] == [True] * 3 + [False] * 3, errors
+    assert [bool(error) for error in errors] == [True] * 4 + [False] * 3, errors
     assert list(outputs.broken) == ['v.mp4'] and files(tmp_path / 'drawn') == ['w.mp4']
     with av.open(str(tmp_path / 'drawn/w.mp4')) as video:
         assert len(list(video.decode(video=0))) == 3
+
+
+def test_a_video_that_cannot_be_finished_has_a_last_line(tmp_path, monkeypatch):
+    pytest.importorskip('av')
+
+    def fail(writer):
+        with writer._stack:
+            raise RuntimeError('cannot\n encode')
+
+    monkeypatch.setattr('vitpose.predict.inputs.video.VideoWriter.close', fail)
+    outputs = Outputs(tmp_path, [Source('v.mp4', 'video')], METAINFO, page=True)
+    for index in range(3):
+        outputs.write(make_frame('v.mp4', index=index, time=index / 10), make_poses(1))
+    outputs.close()
+    *frames, last = [json.loads(line) for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()]
+    assert [line['error'] for line in frames] == [None] * 3 and (last['frame'], last['size']) == (3, None)
+    assert last['error'] == 'not finished: RuntimeError: cannot encode' == outputs.broken['v.mp4']
+    assert outputs.frames == 3 and last['error'] in (tmp_path / 'index.html').read_text()
+    assert not list(tmp_path.glob('drawn/*'))
+    assert len(json.loads((tmp_path / 'keypoints.json').read_text())) == 3
 
 
 def test_nothing_of_an_earlier_prediction_is_removed_without_a_result(tmp_path):
