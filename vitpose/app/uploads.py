@@ -38,14 +38,11 @@ def write_first_image(file: str, folder: Path) -> Path:
 
 def parse_boxes(text: str) -> np.ndarray | None:
     """Boxes, one x1 y1 x2 y2 per line -> (N, 4) float32, or None without a line; ValueError if a line is not that."""
-    boxes = []
-    for line in filter(str.strip, text.splitlines()):
-        try:
-            x1, y1, x2, y2 = map(float, line.replace(',', ' ').split())
-        except ValueError:
-            raise ValueError(f'box {line.strip()[:80]!r}: expected four numbers, x1 y1 x2 y2') from None
-        boxes.append((x1, y1, x2, y2))
-    return np.array(boxes, np.float32) if boxes else None
+    rows = [line.replace(',', ' ').split() for line in text.splitlines() if line.strip()]
+    try:
+        return np.array(rows, np.float32).reshape(len(rows), 4) if rows else None
+    except ValueError:
+        raise ValueError(f'boxes {text[:200]!r}: expected four numbers per line, x1 y1 x2 y2') from None
 
 
 def predict_upload(
@@ -77,8 +74,7 @@ def predict_upload(
         pixels = 0
         for count, frame in enumerate(read_frames([upload])):
             check()
-            pixels += (size := 0 if frame.image is None else frame.image.size // 3)
-            _check_pixels(source, size)
+            pixels += 0 if frame.image is None else frame.image.size // 3
             if frame.error is None and (count == MAX_FRAMES or pixels > MAX_PIXELS):
                 limits = f'at most {MAX_FRAMES:,} frames with {MAX_PIXELS / 1e6:,.0f} million pixels together'
                 notes[f'predicted up to frame {count}: the page takes {limits}; {NO_LIMIT}'] = None

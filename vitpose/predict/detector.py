@@ -22,15 +22,13 @@ class Detector:
     """Boxes of people in images.
 
     Args:
-        model: config file of MMDetection; or a name that MMPoseInferencer accepts: 'human', 'animal', 'face', 'hand',
-            or one of MMDetection's models such as 'rtmdet-m'.
+        model: config file of MMDetection; or a name that MMPoseInferencer accepts, such as 'human' or 'rtmdet-m'.
         checkpoint: its weights; only tensors are read, no code in the file runs. None, for a name only: download the
             published ones, which MMEngine reads.
         device: as for `load_model`.
         score_threshold: keep boxes with a higher score.
         nms_threshold: of boxes with a larger intersection over union, keep the one with the highest score.
         categories: indices of the classes to keep; None: those of the name, or else 'person', or a single class.
-        batch_size: images per batch.
 
     Raises:
         ImportError: MMDetection is not installed.

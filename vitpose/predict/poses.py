@@ -52,12 +52,6 @@ class Poses:
     track_ids: np.ndarray | None = None
     dropped: list[str] = field(default_factory=list)
 
-    @property
-    def finite(self) -> np.ndarray:
-        """Whether all numbers of a person are finite, (N,)."""
-        arrays = (self.boxes, self.box_scores, self.keypoints, self.scores)
-        return np.all([np.isfinite(array).all(tuple(range(1, array.ndim))) for array in arrays], axis=0)
-
 
 def failed(frame: Frame, problem: Exception, step: str = '') -> Frame:
     """The frame without image, and with an exception as its error; `step` says what was done with it."""

@@ -162,5 +162,5 @@ def test_boxes_are_read_from_text():
     np.testing.assert_array_equal(parse_boxes(' 1 2 3.5 4\n\n5,6, 7,8 '), [(1, 2, 3.5, 4), (5, 6, 7, 8)])
     assert parse_boxes(' \n') is None
     for text in ('1 2 3', 'a b c d', '1 2 3 4 5'):
-        with pytest.raises(ValueError, match='expected four numbers, x1 y1 x2 y2'):
+        with pytest.raises(ValueError, match='expected four numbers per line, x1 y1 x2 y2'):
             parse_boxes(text)

@@ -66,5 +66,5 @@ def test_scores(mode, monkeypatch):
 @pytest.mark.parametrize('mode', [dict(nms_mode='soft_oks_nms'), dict(score_mode='bbox_rle')])
 def test_other_modes_are_refused(mode):
     ((key, value),) = mode.items()
-    with pytest.raises(ValueError, match=f"test_evaluator.{key}='{value}': prediction has .*bbox_keypoint|oks_nms, none"):
+    with pytest.raises(ValueError, match=f"test_evaluator.{key}='{value}': prediction has "):
         Scoring(**mode)

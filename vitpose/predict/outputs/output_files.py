@@ -3,7 +3,7 @@
 import errno
 import json
 import shutil
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -20,14 +20,16 @@ from ...errors import one_line
 from ..batching import MAX_BYTES, image_bytes
 from ..inputs.matching import GivenBoxes
 from ..inputs.sources import Source
+from ..inputs.video import VideoWriter
 from ..poses import Frame, Poses
 from .drawing import MIN_SCORE, draw_poses
 from .page import Page
-from .pictures import Pictures
+from .pictures import file_names, write_jpeg
 from .record import LINES, SETTINGS, Record
 from .results import line_of, write_coco
 
 RESULTS, IMAGES, PAGE, DRAWN = 'keypoints.json', 'images.json', 'index.html', 'drawn'
+NOBODY = Poses(*np.zeros((5, 0), int))
 WAITING = 8  # frames that may wait for the writing thread
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # end the run; others are one frame's
 
@@ -54,13 +56,13 @@ class Outputs:
     """Draw and write what is predicted, in a thread of its own, and count it.
 
     In the folder: `predictions.jsonl` (see `results.line_of`), the record, complete after each frame; `keypoints.json`
-    and `images.json` (see `results.write_coco`), `drawn/` (see `pictures.Pictures`) and `index.html` (see
+    and `images.json` (see `results.write_coco`), `drawn/` (see `pictures.file_names`) and `index.html` (see
     `page.Page`), each of which is there, complete, when `close` has returned. Files of an earlier prediction are
     replaced when the first frame is written; with a record, they are continued, and the page is made from it, without
     pictures of its frames.
 
     An exception in drawing, encoding or showing a frame becomes that frame's error; if a video cannot be finished, a
-    last line says so. An `OSError` of the disk ends it all. Numbers that are not finite are an error too.
+    last line says so. An `OSError` of the disk ends it all. Numbers that are not finite are an error, without people.
 
     `out` is a folder that `prepare_folder` accepted, `metainfo` as MMPose parses it, with the keys that
     `results.write_coco` names, `given` the boxes of a file, `record` what is continued, `settings` what a later run
@@ -85,7 +87,8 @@ class Outputs:
         self.finished = False
         self._out, self._metainfo, self._given, self._settings = out, metainfo, given, settings
         self._min_score = min_score
-        self._pictures = Pictures(out / DRAWN, sources) if draw else None
+        self._places = {name: out / DRAWN / file for name, file in file_names(sources).items()} if draw else {}
+        self._video: VideoWriter | None = None  # that of `self._last`
         self._page = Page(out / PAGE, metainfo) if page else None
         self._lines: TextIO | None = None
         self._last = Frame('', None)  # the last frame that was drawn
@@ -117,11 +120,9 @@ class Outputs:
         """Return one line per file or kind of file: its path in the folder, and how many there are."""
         if self._lines is None:
             return []
-        counts = Counter(path.suffix for path in (self._out / DRAWN).rglob('*'))
-        kinds = [(counts[suffix], noun) for suffix, noun in (('.jpg', 'image'), ('.mp4', 'video')) if counts[suffix]]
-        drawn = ', '.join(f'{number:,} {noun}{"s" * (number > 1)}' for number, noun in kinds)
+        number = sum(path.is_file() for path in (self._out / DRAWN).rglob('*'))
         names = [name for name in (LINES, RESULTS, IMAGES, PAGE) if (self._out / name).exists()]
-        return names + [f'{DRAWN}/ ({drawn})'] * bool(drawn)
+        return names + [f'{DRAWN}/ ({number:,} file{"s" * (number > 1)})'] * bool(number)
 
     def _open(self, record: Record | None = None) -> None:
         """Take over the folder: remove what an earlier prediction left, or read what is continued."""
@@ -145,16 +146,18 @@ class Outputs:
             self._open()
         if frame.name != self._last.name:
             self._finish_video()
-        numbers = {'boxes': poses.boxes, 'scores of boxes': poses.box_scores, 'keypoints': poses.keypoints}
-        numbers['scores of keypoints'] = poses.scores
-        if bad := [name for name, values in numbers.items() if not np.isfinite(values).all()]:
-            frame.error = '; '.join(filter(None, (frame.error, f'not finite: {", ".join(bad)}')))
-        if frame.image is not None and (self._pictures or self._page):
+        numbers = (poses.boxes, poses.box_scores, poses.keypoints, poses.scores)
+        if not all(np.isfinite(array).all() for array in numbers):
+            frame.error, poses = 'boxes, keypoints or scores are not finite', NOBODY
+        if frame.image is not None and (self._places or self._page):
             self._last = frame
             with self._isolated(frame, 'not drawn'):
                 drawn = draw_poses(frame.image, poses, self._metainfo, self._min_score)
-                if self._pictures:
-                    self._pictures.write(frame, drawn)
+                if self._places and frame.index is None:
+                    write_jpeg(self._places[frame.name], drawn)
+                elif self._places:
+                    self._video = self._video or VideoWriter(self._places[frame.name])
+                    self._video.write(drawn, frame.time or 0.0)
             if self._page and frame.error is None:
                 with self._isolated(frame, 'not in the page'):
                     self._page.write(frame, poses, drawn)
@@ -180,12 +183,13 @@ class Outputs:
 
     def _finish_video(self) -> None:
         """Finish the video that is drawn, if any; if it fails, that is a line after those of its frames."""
-        end = replace(self._last, image=None, index=(self._last.index or 0) + 1, time=None, error=None)
-        if self._pictures:
+        writer, self._video = self._video, None
+        if writer:
+            end = Frame(self._last.name, None, (self._last.index or 0) + 1)
             with self._isolated(end, 'not finished'):
-                self._pictures.close()
-        if end.error is not None:
-            self._record(end, Poses(*np.zeros((5, 0), int)))
+                writer.close()
+            if end.error is not None:
+                self._record(end, NOBODY)
 
     def _settle(self) -> None:
         """Make the other files from the lines, which are complete."""

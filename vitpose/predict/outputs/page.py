@@ -36,11 +36,9 @@ class Page:
             return
         if len(self._entries) < MAX_ENTRIES:
             tracks = [None] * len(poses.scores) if poses.track_ids is None else poses.track_ids.tolist()
-            rows = zip(poses.scores, poses.box_scores, tracks, poses.finite, strict=True)
             people = [
                 dict(score=rounded(points.mean(), 3), box=rounded(box, 3), track=track, points=rounded(points, 2))
-                for points, box, track, is_finite in rows
-                if is_finite
+                for points, box, track in zip(poses.scores, poses.box_scores, tracks, strict=True)
             ]
             time = None if frame.time is None else rounded(frame.time, 2)
             picture = None if drawn is None else _data_uri(drawn)

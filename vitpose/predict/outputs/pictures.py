@@ -1,4 +1,4 @@
-"""Drawn images and videos."""
+"""Where images and videos are drawn."""
 
 import os
 from collections.abc import Sequence
@@ -8,32 +8,8 @@ import cv2
 import numpy as np
 
 from ..inputs.sources import Source
-from ..inputs.video import VideoWriter
-from ..poses import Frame
 
 QUALITY = 92  # of JPEG files, 0 to 100
-
-
-class Pictures:
-    """Write one JPEG file per image and one MP4 file per video into a folder, under the names of `file_names`."""
-
-    def __init__(self, folder: Path, sources: Sequence[Source]) -> None:
-        self._paths = {name: folder / file for name, file in file_names(sources).items()}
-        self._video: VideoWriter | None = None
-
-    def write(self, frame: Frame, drawn: np.ndarray) -> None:
-        """Write a drawn frame (H, W, 3), uint8 BGR; `close` comes before that of another video."""
-        if frame.index is None:
-            return write_jpeg(self._paths[frame.name], drawn)
-        if self._video is None:
-            self._video = VideoWriter(self._paths[frame.name])
-        self._video.write(drawn, frame.time or 0.0)
-
-    def close(self) -> None:
-        """Finish the current video, if any."""
-        if self._video:
-            writer, self._video = self._video, None
-            writer.close()
 
 
 def write_jpeg(path: Path, image: np.ndarray) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ class Record:
 
     path: Path
     size: int = 0
-    done: frozenset[str] = field(default_factory=frozenset)
+    done: frozenset[str] = frozenset()
 
     def frames(self) -> Iterator[tuple[Frame, Poses]]:
         """The frames, without their images, and their poses; after `Outputs` has removed what is not kept."""
@@ -66,15 +66,13 @@ def comparable(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a command as they can be stored and compared: a file with its size and time."""
 
     def text(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [text(item) for item in value]
         if not isinstance(value, Path) or not value.exists():
-            return list(map(text, value)) if isinstance(value, list | tuple) else value and str(value)
+            return value and str(value)
         stat = value.stat()
         when = datetime.fromtimestamp(stat.st_mtime).isoformat(' ', 'seconds')
         return f'{value.resolve()} ({stat.st_size:,} bytes, {when})'
 
-    words = {'detector': [Path(word) for word in options.get('detector') or ()]}  # those that are no files stay text
-    return {
-        key: text(words.get(key, value))
-        for key, value in options.items()
-        if key not in NOT_COMPARED and not callable(value)
-    }
+    values = {**options, 'detector': [Path(word) for word in options.get('detector') or ()]}  # other words stay text
+    return {key: text(value) for key, value in values.items() if key not in NOT_COMPARED and not callable(value)}

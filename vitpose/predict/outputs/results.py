@@ -53,10 +53,10 @@ def write_coco(
 ) -> None:
     """Write COCO keypoint results, in the format that `COCO.loadRes` of pycocotools reads, from the JSON lines.
 
-    Scores and OKS-NMS are those of the CocoMetric in the config's test_evaluator, or else of its defaults; people with
-    keypoints that are not finite are left out. As in MMPose's results `bbox` is the box, whose area decides between AP
-    (M) and AP (L). Image ids and categories are those of the given boxes. Without such ids images are numbered from 1,
-    and a COCO file of these images without annotations is written beside the results: `COCO(images).loadRes(results)`.
+    Scores and OKS-NMS are those of the CocoMetric in the config's test_evaluator, or else of its defaults. As in
+    MMPose's results `bbox` is the box, whose area decides between AP (M) and AP (L). Image ids and categories are those
+    of the given boxes. Without such ids images are numbered from 1, and a COCO file of these images without annotations
+    is written beside the results: `COCO(images).loadRes(results)`.
     """
     ids, names = given.image_ids if given else None, metainfo['keypoint_id2name']
     category = {'id': 1, 'name': metainfo.get('category') or metainfo.get('dataset_name') or 'person'}
@@ -82,20 +82,19 @@ def write_coco(
 def _people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The people of a line in COCO's format, without those that are the same by OKS."""
     _, poses = frame_of(line)
-    finite = poses.finite
-    values = np.concatenate((poses.keypoints, poses.scores[..., None]), 2)[finite]
-    boxes, kinds = poses.boxes[finite], np.array(line.get('category_ids') or [1] * len(finite))[finite]
-    if not len(values):
+    values, boxes = np.concatenate((poses.keypoints, poses.scores[..., None]), 2), poses.boxes
+    if not len(boxes):
         return
+    kinds = line.get('category_ids') or [1] * len(boxes)
     rule, sigmas = metainfo.get('crop_rule'), metainfo.get('sigmas')
     sides = rule.regions(boxes)[1] if rule else boxes[:, 2:] - boxes[:, :2]
     sigmas = np.full(values.shape[1], SIGMA) if sigmas is None else np.asarray(sigmas)
     scoring = Scoring(**(metainfo.get('metric') or {}))
-    scores = scoring.scores(poses.box_scores[finite], values[..., 2])
-    for i in scoring.kept(values[..., :2], scores, sides.prod(1), sigmas):
+    scores = scoring.scores(poses.box_scores, poses.scores)
+    for i in scoring.kept(poses.keypoints, scores, sides.prod(1), sigmas):
         box = rounded((*boxes[i, :2], *(boxes[i, 2:] - boxes[i, :2])))
         points = rounded(values[i].ravel())
-        yield dict(category_id=int(kinds[i]), keypoints=points, score=float(scores[i]), bbox=box)
+        yield dict(category_id=kinds[i], keypoints=points, score=float(scores[i]), bbox=box)
 
 
 def line_of(frame: Frame, poses: Poses) -> dict[str, Any]:
@@ -104,7 +103,7 @@ def line_of(frame: Frame, poses: Poses) -> dict[str, Any]:
     file: `Frame.name`; frame and time: index and seconds, of videos only; size: [width, height], or None; error: None,
     or what failed. For each person: boxes [x1, y1, x2, y2], scores of the boxes, keypoints [[x, y], ...], all in image
     pixels, keypoint_scores, and track_ids: None without tracking, -1 for a person without track. dropped: one reason
-    per box that was not predicted. Numbers that are not finite are None.
+    per box that was not predicted.
     """
     return {
         'file': frame.name,
@@ -134,9 +133,5 @@ def frame_of(line: Mapping[str, Any]) -> tuple[Frame, Poses]:
 
 
 def rounded(values: Any, digits: int = 4) -> Any:
-    """An array or a number, as lists or a number for JSON; None for each number that is not finite."""
-    numbers = np.asarray(values, np.float64).round(digits)
-    finite = np.isfinite(numbers)
-    if finite.all():
-        return numbers.tolist()
-    return np.where(finite, numbers, np.array(None, object)).tolist()
+    """An array or a number, as lists or a number for JSON."""
+    return np.asarray(values, np.float64).round(digits).tolist()

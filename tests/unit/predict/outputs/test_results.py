@@ -89,18 +89,6 @@ def test_category_is_that_of_the_dataset(coco_results, category, name):
     assert json.loads(images.read_text())['categories'][0]['name'] == name
 
 
-def test_numbers_that_are_not_finite_are_null_and_their_people_are_in_no_coco_file(tmp_path):
-    poses, paths = make_poses(3), [tmp_path / name for name in ('p.jsonl', 'k.json', 'i.json')]
-    poses.keypoints[0, 1, 0], poses.box_scores[1] = np.nan, -np.inf
-    write_lines(paths[0], (make_frame('v.mp4', index=0, time=np.nan), poses, {}))
-    ((line, _),) = read_lines(paths[0])
-    assert line['keypoints'][0][1] == [None, 45] and line['scores'] == [1, None, 1] and line['time'] is None
-    write_coco(*paths, METAINFO)
-    (person,) = json.loads(paths[1].read_text())
-    assert person['keypoints'][:2] == [40, 5]
-    json.loads(paths[0].read_text(), parse_constant=pytest.fail)
-
-
 @pytest.mark.parametrize('poses', [make_poses(2, track=True, dropped=['box 2: no area']), make_poses(0)])
 def test_a_line_is_read_back(poses):
     frame = make_frame('v.mp4', index=3, time=0.5, error='not drawn')
