@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import gradio as gr
@@ -10,17 +10,14 @@ from starlette.middleware import Middleware
 
 from ..errors import one_line, printable
 from ..predict.inputs.sources import IMAGES, VIDEOS
-from ..predict.outputs.record import LINES
+from ..predict.outputs.results import LINES
 from ..predict.predictor import PosePredictor
 from .sessions import Sessions, end_uploads
 from .uploads import parse_boxes, predict_upload, write_first_image
 
 MAX_UPLOAD_SIZE = '200mb'
 KEPT_S = 3600  # how long uploads and results stay on disk
-BOXES_INFO = (
-    'One person per line: x1 y1 x2 y2 in pixels; or click two opposite corners in the image. In a video they apply \
-to all frames. Empty: '
-)
+BOXES_INFO = 'One person per line: x1 y1 x2 y2 in pixels, or two clicks in the image; in a video for all frames. Empty:'
 
 
 def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.Blocks:
@@ -35,7 +32,7 @@ def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.B
             with gr.Column():
                 upload = gr.File(label='Image or video', file_types=sorted(IMAGES | VIDEOS), elem_id='upload')
                 shown = gr.Image(label='Input', interactive=False, format='jpeg', buttons=[], elem_id='shown')
-                boxes = gr.Textbox(label='Boxes', info=BOXES_INFO + without_boxes, lines=2, elem_id='boxes')
+                boxes = gr.Textbox(label='Boxes', info=f'{BOXES_INFO} {without_boxes}', lines=2, elem_id='boxes')
                 threshold = gr.Slider(0, 1, 0.3, step=0.05, label='Lowest score of a drawn keypoint', elem_id='score')
                 button = gr.Button('Predict', variant='primary', elem_id='predict')
             with gr.Column():
@@ -60,8 +57,8 @@ def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.B
                 boxes = parse_boxes(text)
                 path, problems = predict_upload(predictor, file, boxes, lowest, folder, lambda: sessions.check(session))
             is_image = path.suffix == '.jpg'
-            shown_image = gr.Image(str(path) if is_image else None, visible=is_image)
-            shown_video = gr.Video(None if is_image else str(path), visible=not is_image)
+            shown_image = gr.Image(path if is_image else None, visible=is_image)
+            shown_video = gr.Video(None if is_image else path, visible=not is_image)
             return shown_image, shown_video, str(folder / LINES), '\n'.join(map(printable, problems))
 
         def leave(request: gr.Request) -> None:
@@ -81,25 +78,22 @@ def serve(page: gr.Blocks, host: str, port: int) -> str:
     Gradio serves the files in GRADIO_TEMP_DIR alone: images and videos, and anything else for download.
     """
     theme = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['monospace'])
-    limits: dict[str, Any] = dict(max_file_size=MAX_UPLOAD_SIZE, state_session_capacity=100)
-    off: dict[str, Any] = dict.fromkeys(('share', 'ssr_mode', 'pwa', 'mcp_server', 'enable_monitoring'), False)
-    server: dict[str, Any] = dict(server_name=host, server_port=port, quiet=True, prevent_thread_lock=True)
-    kwargs: dict[str, Any] = dict(middleware=[Middleware(end_uploads)])
-    return page.launch(theme=theme, footer_links=[], app_kwargs=kwargs, **limits, **off, **server)[1]
+    options: dict[str, Any] = dict.fromkeys(('share', 'ssr_mode', 'pwa', 'mcp_server', 'enable_monitoring'), False)
+    options |= dict(server_name=host, server_port=port, quiet=True, prevent_thread_lock=True, footer_links=[])
+    options |= dict(max_file_size=MAX_UPLOAD_SIZE, state_session_capacity=100)
+    return page.launch(theme=theme, app_kwargs=dict(middleware=[Middleware(end_uploads)]), **options)[1]
 
 
 def _click(text: str, event: gr.SelectData) -> str:
     """Add a line with a corner at the first click in the image, and complete it to a box at the second."""
     x, y = event.index
     *lines, last = ['', *text.rstrip().splitlines()]
-    try:
+    added = [last, f'{x} {y}']  # after a complete box, or something that cannot be completed
+    with suppress(ValueError):
         left, top = map(float, last.replace(',', ' ').split())
-    except ValueError:  # a complete box, or nothing that can be completed
-        left, top = math.nan, math.nan
-    if not math.isfinite(left + top):
-        return '\n'.join(filter(None, (*lines, last, f'{x} {y}')))
-    corners = min(left, x), min(top, y), max(left, x), max(top, y)
-    return '\n'.join(filter(None, (*lines, ' '.join(f'{value:.10g}' for value in corners))))
+        if math.isfinite(left + top):
+            added = [' '.join(f'{side:.10g}' for side in (min(left, x), min(top, y), max(left, x), max(top, y)))]
+    return '\n'.join(filter(None, (*lines, *added)))
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from vitpose_base.image_files import upright_size
 from ..predict.extras import need
 from ..predict.inputs.images import read_frame
 from ..predict.inputs.sources import EXPECTED, IMAGES, VIDEOS, Source, read_frames
+from ..predict.outputs.drawing import file_names, write_jpeg
 from ..predict.outputs.output_files import DRAWN, Outputs
-from ..predict.outputs.pictures import file_names, write_jpeg
 from ..predict.poses import Frame
 from ..predict.predictor import PosePredictor
 
@@ -30,7 +30,7 @@ def write_first_image(file: str, folder: Path) -> Path:
     with closing(read_frames([source])) as frames:
         frame = read_frame(next(frames), 0)
     if frame.image is None:
-        raise ValueError(f'{Path(file).name}: {_reason(frame)}')
+        raise ValueError(f'{Path(file).name}: {str(frame.error).removeprefix(f"{file}: ")}')
     path = folder / 'input.jpg'
     write_jpeg(path, frame.image)
     return path
@@ -55,16 +55,9 @@ def predict_upload(
 ) -> tuple[Path, list[str]]:
     """Predict an image or a video, draw it without keypoints of scores below `threshold`, and write predictions.jsonl.
 
-    Args:
-        predictor: with or without a detector.
-        file: image or video; ValueError if it is neither, or nothing in it can be read or drawn.
-        boxes: (N, 4) x1 y1 x2 y2 in pixels, for all frames; by default from the detector, or the whole image.
-        threshold: of the drawing; the lines have all keypoints.
-        folder: an empty folder to write to.
-        check: called before each frame; what it raises ends the prediction.
-
-    Returns:
-        The image (.jpg) or video (.mp4) with poses, and notes: counts, and what was left out and why.
+    All files are written into `folder`; `boxes` (N, 4), x1 y1 x2 y2 in pixels, are those of all frames; `check` is
+    called before each frame, and what it raises ends the prediction. Returns the image (.jpg) or video (.mp4) with
+    poses, and notes: counts, and what was left out and why. ValueError if nothing can be predicted or drawn.
     """
     upload = _source(file)
     source = replace(upload, name=Path(file).name)
@@ -84,8 +77,9 @@ def predict_upload(
     outputs = Outputs(folder, [source], predictor.model.metainfo, min_score=threshold)
     with closing(outputs), closing(predictor.stream(read())) as stream:
         for frame, poses in stream:
-            frame = replace(frame, name=source.name, error=frame.error and _reason(frame))
-            notes.update(dict.fromkeys([*poses.dropped, *filter(None, [frame.error])]))
+            error = frame.error and frame.error.removeprefix(f'{file}: ')  # without the folder of the upload
+            frame = replace(frame, name=source.name, error=error)
+            notes.update(dict.fromkeys([*poses.dropped, *filter(None, [error])]))
             outputs.write(frame, poses)
     notes.update(dict.fromkeys(outputs.broken.values()))
     drawn = folder / DRAWN / file_names([source])[source.name]
@@ -102,29 +96,16 @@ def _source(file: str) -> Source:
     suffix = path.suffix.lower()
     if suffix not in IMAGES | VIDEOS:
         raise ValueError(f'{path.name}: expected {EXPECTED}')
-    if not path.is_file():
-        raise ValueError(f'{path.name}: deleted, as the page lost its connection or is hours old: drop the file again')
-    source, width, height = Source(file, 'image' if suffix in IMAGES else 'video'), 0, 0
+    is_image, size = suffix in IMAGES, (0, 0)
     av = need('av', 'reading videos')
     with suppress(Exception):  # of any library; reading the file says what is wrong
-        if source.kind == 'image':
-            width, height = upright_size(path)
+        if is_image:
+            size = upright_size(path)
         else:
             with av.open(file) as container:
-                width, height = container.streams.video[0].width, container.streams.video[0].height
-    _check_pixels(replace(source, name=path.name), width * height)
-    return source
-
-
-def _check_pixels(source: Source, pixels: int) -> None:
-    """Refuse an image or a frame of a video with too many pixels."""
-    is_image = source.kind == 'image'
-    most, what = (MAX_IMAGE_PIXELS, 'an image') if is_image else (MAX_FRAME_PIXELS, 'a frame of a video')
+                size = container.streams.video[0].width, container.streams.video[0].height
+    pixels, most = size[0] * size[1], MAX_IMAGE_PIXELS if is_image else MAX_FRAME_PIXELS
     if pixels > most:
-        limit = f'the page takes at most {most / 1e6:,.1f} million in {what}; {NO_LIMIT}'
-        raise ValueError(f'{source.name}: {pixels / 1e6:,.1f} million pixels: {limit}')
-
-
-def _reason(frame: Frame) -> str:
-    """Return the error of a frame without the folder that the upload was stored in."""
-    return str(frame.error).removeprefix(f'{frame.name}: ')
+        what = f'{most / 1e6:,.1f} million in {"an image" if is_image else "a frame of a video"}'
+        raise ValueError(f'{path.name}: {pixels / 1e6:,.1f} million pixels: the page takes at most {what}; {NO_LIMIT}')
+    return Source(file, 'image' if is_image else 'video')

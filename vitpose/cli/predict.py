@@ -177,7 +177,7 @@ def _check(args: argparse.Namespace) -> tuple:
     from ..predict.inputs.boxes import read_boxes
     from ..predict.inputs.sources import count_frames, find_sources
     from ..predict.outputs.output_files import prepare_folder
-    from ..predict.outputs.record import LINES, Record, comparable, read_record
+    from ..predict.outputs.results import LINES, Record, comparable, read_record
     from ..predict.tracking import Tracker
 
     sources = find_sources(args.inputs, args.out)

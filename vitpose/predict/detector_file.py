@@ -4,13 +4,16 @@ import contextlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from ..errors import InputError, MissingFileError, one_line
 from .models.onnx_backend import actual_device, choose_providers
+
+if TYPE_CHECKING:
+    from .detector import Detector
 
 INSTALL = "pip install --no-deps rtmlib && pip install tqdm 'vitpose_mm[onnx]'"  # it requires a second OpenCV
 PERSON = 0  # among COCO's classes
@@ -70,18 +73,21 @@ class FileDetector:
         if rows.shape[1] == 5:  # with suppression inside
             boxes, scores = rows[:, :4], rows[:, 4]
             kept = (scores > self.score_threshold) & (labels[0] == PERSON if labels else True)
-        else:  # centers and logarithmic sizes in cells of all grids
-            grids = [np.indices((self._size[0] // s, self._size[1] // s)).reshape(2, -1).T[:, ::-1] for s in STRIDES]
-            strides = np.repeat(STRIDES, [len(grid) for grid in grids])[:, None]
-            sizes = np.exp(rows[:, 2:4]) * strides
-            corners = (rows[:, :2] + np.concatenate(grids)) * strides - sizes / 2
-            boxes, scores = np.concatenate((corners, corners + sizes), 1), rows[:, 4] * rows[:, 5 + PERSON]
-            sides = np.concatenate((corners, sizes), 1)
+        else:
+            boxes, scores = self._decode(rows), rows[:, 4] * rows[:, 5 + PERSON]
+            sides = np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), 1)
             kept = np.array(cv2.dnn.NMSBoxes(sides, scores, self.score_threshold, NMS_THRESHOLD), int).ravel()
         return (boxes[kept] / ratio).astype(np.float32), scores[kept].astype(np.float32)
 
+    def _decode(self, rows: np.ndarray) -> np.ndarray:
+        """Centers and logarithmic sizes in cells, of all grids -> x1 y1 x2 y2 in pixels of the network's input."""
+        grids = [np.indices((self._size[0] // s, self._size[1] // s)).reshape(2, -1).T[:, ::-1] for s in STRIDES]
+        strides = np.repeat(STRIDES, [len(grid) for grid in grids])[:, None]
+        centers, sizes = rows[:, :2] + np.concatenate(grids), np.exp(rows[:, 2:4])
+        return np.concatenate((centers - sizes / 2, centers + sizes / 2), 1) * strides
 
-def open_detector(model: str | Path, checkpoint: str | Path | None = None, *, device: str = 'auto') -> Any:
+
+def open_detector(model: str | Path, checkpoint: str | Path | None = None, *, device: str = 'auto') -> 'Detector':
     """A `FileDetector` of FILE.onnx, which has no checkpoint, or else a `Detector`."""
     if Path(model).suffix != '.onnx':
         from .detector import Detector
@@ -89,4 +95,4 @@ def open_detector(model: str | Path, checkpoint: str | Path | None = None, *, de
         return Detector(model, checkpoint, device)
     if checkpoint is not None:
         raise InputError(f'detector {model} {checkpoint}: an ONNX file has its weights in it')
-    return FileDetector(model, device)
+    return FileDetector(model, device)  # type: ignore[return-value]  # it is called in the same way

@@ -1,7 +1,9 @@
-"""Result files: the lines of predictions.jsonl, which are the record, and COCO keypoint results made from them."""
+"""The lines of predictions.jsonl, which `--resume` continues, and COCO keypoint results made from them."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,12 @@ from vitpose_base.files import replacing
 
 from ...errors import InputError
 from ..inputs.matching import GivenBoxes
+from ..inputs.sources import Source
 from ..poses import Frame, Poses
 from ..scoring import Scoring
 
+LINES, SETTINGS, RESULTS, IMAGES = 'predictions.jsonl', 'settings.json', 'keypoints.json', 'images.json'
+NOT_COMPARED = ('command', 'title', 'inputs', 'out', 'resume', 'html', 'device', 'batch_size')
 SIGMA = 0.05  # of the OKS, where a file has none: files that older versions exported
 
 
@@ -48,10 +53,70 @@ def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
             yield line, end
 
 
-def write_coco(
-    lines: Path, results: Path, images: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None = None
-) -> None:
-    """Write COCO keypoint results, in the format that `COCO.loadRes` of pycocotools reads, from the JSON lines.
+@dataclass(frozen=True)
+class Record:
+    """The part of predictions.jsonl that is kept: its first `size` bytes, with all frames of the inputs in `done`."""
+
+    path: Path
+    size: int = 0
+    done: frozenset[str] = frozenset()
+
+    def frames(self) -> Iterator[tuple[Frame, Poses]]:
+        """The frames, without their images, and their poses; after `Outputs` has removed what is not kept."""
+        return (frame_of(line) for line, _ in (read_lines(self.path) if self.size else ()))
+
+
+def read_record(out: Path, sources: Sequence[Source], settings: Mapping[str, Any]) -> Record:
+    """Read what an earlier run left in a folder; an unfinished video, and a line that was cut, are left out.
+
+    ValueError if it had other settings or inputs, or cannot be continued.
+    """
+    path, kinds = out / LINES, {source.name: source.kind for source in sources}
+    if not path.is_file():
+        return Record(path)
+    try:
+        earlier = json.loads((out / SETTINGS).read_text(encoding='utf-8'))
+        changed = [key for key in settings if earlier.get(key) != settings[key]]
+    except (OSError, ValueError, AttributeError) as problem:
+        unknown = f'--resume: {out / SETTINGS}, which says how {path} was predicted, cannot be read'
+        raise InputError(f'{unknown}: {problem}; choose a new --out, or leave out --resume') from problem
+    if changed:
+        words = (f'--{key.replace("_", "-")} was {earlier.get(key)} and is {settings[key]}' for key in changed)
+        expected = 'expected the settings of the earlier run, or a new --out'
+        raise InputError(f'--resume: {"; ".join(words)}; {expected}')
+    starts: dict[str, int] = {}  # where the lines of each input begin
+    size = 0
+    for line, end in read_lines(path):
+        starts.setdefault(line['file'], size)
+        size = end
+    for name in starts:
+        if kinds.get(name, 'camera') == 'camera':  # which cannot be continued
+            expected = 'expected it among the inputs, as before, and no camera'
+            raise InputError(f'--resume: {path} has lines of {name}: {expected}')
+    last = next(reversed(starts), None)
+    if last and kinds[last] == 'video' and not earlier.get('finished'):
+        size = starts.pop(last)
+    return Record(path, size, frozenset(starts))
+
+
+def comparable(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a command as they can be stored and compared: a file with its size and time."""
+
+    def text(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [text(item) for item in value]
+        if not isinstance(value, Path) or not value.exists():
+            return value and str(value)
+        stat = value.stat()
+        when = datetime.fromtimestamp(stat.st_mtime).isoformat(' ', 'seconds')
+        return f'{value.resolve()} ({stat.st_size:,} bytes, {when})'
+
+    values = {**options, 'detector': [Path(word) for word in options.get('detector') or ()]}  # other words stay text
+    return {key: text(value) for key, value in values.items() if key not in NOT_COMPARED and not callable(value)}
+
+
+def write_coco(out: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None = None) -> None:
+    """Write COCO keypoint results, in the format that `COCO.loadRes` of pycocotools reads, from the lines in a folder.
 
     Scores and OKS-NMS are those of the CocoMetric in the config's test_evaluator, or else of its defaults. As in
     MMPose's results `bbox` is the box, whose area decides between AP (M) and AP (L). Image ids and categories are those
@@ -64,11 +129,11 @@ def write_coco(
     category['skeleton'] = [[int(a) + 1, int(b) + 1] for a, b in metainfo['skeleton_links']]
 
     def numbered() -> Iterator[tuple[Any, dict[str, Any]]]:
-        read = (line for line, _ in read_lines(lines) if line['size'] is not None)
+        read = (line for line, _ in read_lines(out / LINES) if line['size'] is not None)
         return ((ids[line['file']] if ids else number, line) for number, line in enumerate(read, 1))
 
     people = (dict(image_id=number, **person) for number, line in numbered() for person in _people(line, metainfo))
-    write_array(results, people)
+    write_array(out / RESULTS, people)
     if not ids:
         listed = (
             dict(id=number, file_name=line['file'], width=line['size'][0], height=line['size'][1])
@@ -76,24 +141,23 @@ def write_coco(
             for number, line in numbered()
         )
         head = f'{{"annotations": [],\n"categories": {json.dumps([category])},\n"images": '
-        write_array(images, listed, head, '}\n')
+        write_array(out / IMAGES, listed, head, '}\n')
 
 
 def _people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The people of a line in COCO's format, without those that are the same by OKS."""
     _, poses = frame_of(line)
-    values, boxes = np.concatenate((poses.keypoints, poses.scores[..., None]), 2), poses.boxes
-    if not len(boxes):
+    if not len(boxes := poses.boxes):
         return
     kinds = line.get('category_ids') or [1] * len(boxes)
     rule, sigmas = metainfo.get('crop_rule'), metainfo.get('sigmas')
     sides = rule.regions(boxes)[1] if rule else boxes[:, 2:] - boxes[:, :2]
-    sigmas = np.full(values.shape[1], SIGMA) if sigmas is None else np.asarray(sigmas)
+    sigmas = np.full(poses.scores.shape[1], SIGMA) if sigmas is None else np.asarray(sigmas)
+    values = np.concatenate((poses.keypoints, poses.scores[..., None]), 2)
     scoring = Scoring(**(metainfo.get('metric') or {}))
     scores = scoring.scores(poses.box_scores, poses.scores)
     for i in scoring.kept(poses.keypoints, scores, sides.prod(1), sigmas):
-        box = rounded((*boxes[i, :2], *(boxes[i, 2:] - boxes[i, :2])))
-        points = rounded(values[i].ravel())
+        points, box = rounded(values[i].ravel()), rounded((*boxes[i, :2], *(boxes[i, 2:] - boxes[i, :2])))
         yield dict(category_id=kinds[i], keypoints=points, score=float(scores[i]), bbox=box)
 
 
@@ -127,8 +191,6 @@ def frame_of(line: Mapping[str, Any]) -> tuple[Frame, Poses]:
     )
     tracks = None if line['track_ids'] is None else np.array(line['track_ids'], np.int64)
     frame = Frame(line['file'], None, line.get('frame'), line.get('time'), error=line['error'])
-    if not count:
-        points, scores = np.zeros((0, 1, 2)), np.zeros((0, 1))
     return frame, Poses(points, scores, boxes.reshape(-1, 4), box_scores, np.arange(count), tracks, line['dropped'])
 
 

@@ -39,7 +39,7 @@ def test_all_files_and_an_earlier_prediction_is_replaced(tmp_path):
     assert outputs.broken == {'d/b.jpg': 'not an image'}
     pictures = ['drawn/a.jpg', 'drawn/c.jpg']
     assert files(out) == [*pictures, 'images.json', 'index.html', 'keypoints.json', 'predictions.jsonl']
-    assert outputs.written()[1:] == ['keypoints.json', 'images.json', 'index.html', 'drawn/ (2 files)']
+    assert outputs.written()[1:] == ['keypoints.json', 'images.json', 'index.html', 'drawn']
     (out / 'notes').write_text('')
     write_all(out, draw=False)
     assert files(out) == ['images.json', 'keypoints.json', 'notes', 'predictions.jsonl']
@@ -49,7 +49,7 @@ def test_folder_that_cannot_be_used(tmp_path):
     (tmp_path / 'file').write_text('')
     (tmp_path / 'full').mkdir()
     (tmp_path / 'full' / 'mine').write_text('')
-    with pytest.raises(FileExistsError, match='file is a file: pass a folder'):
+    with pytest.raises(FileExistsError, match='file: cannot write into this folder: File exists'):
         prepare_folder(tmp_path / 'file')
     with pytest.raises(FileExistsError, match='full has files that are not predictions'):
         prepare_folder(tmp_path / 'full')
@@ -95,7 +95,7 @@ def break_drawing(patch, monkeypatch, outputs):
 
 def break_encoding(patch, monkeypatch, outputs):
     outputs._open()
-    (outputs._out / DRAWN / 'b.jpg').mkdir(parents=True)
+    (outputs.out / DRAWN / 'b.jpg').mkdir(parents=True)
     return 'not drawn: IsADirectoryError'
 
 
@@ -103,7 +103,7 @@ def break_page(patch, monkeypatch, outputs):
     encode = page._data_uri
     outputs._open()
     monkeypatch.setattr(page, '_data_uri', lambda image: encode(image if image.shape[0] != 59 else image[:0]))
-    return 'not in the page: '
+    return 'not drawn: '
 
 
 def break_keypoints(patch, monkeypatch, outputs):

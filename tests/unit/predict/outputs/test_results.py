@@ -52,7 +52,7 @@ def coco_results(tmp_path):
         paths = [tmp_path / name for name in ('predictions.jsonl', 'keypoints.json', 'images.json')]
         frames = (make_frame('a.jpg'), 2), (BROKEN, 0), (make_frame('v.mp4', 10, 20, index=7), 1)
         write_lines(paths[0], *((frame, make_poses(n), (kinds or {}).get(frame.name, {})) for frame, n in frames))
-        write_coco(*paths, metainfo, given)
+        write_coco(tmp_path, metainfo, given)
         return paths[1:]
 
     return write
