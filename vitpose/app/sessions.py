@@ -14,8 +14,7 @@ from starlette.formparsers import MultiPartException
 class Sessions:
     """The files of each session, which is a tab of a browser: its uploads, and folders of results below `folder`.
 
-    Gradio stores an upload under a hash of its content, so that two sessions may have the same one. It deletes by age
-    what no session had, such as an upload whose tab was closed before the page showed it.
+    Gradio stores equal uploads once, and deletes by age what no session had, as when a tab is closed before it shows it.
     """
 
     def __init__(self, folder: Path) -> None:

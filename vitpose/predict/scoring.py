@@ -37,8 +37,7 @@ class Scoring:
     def kept(self, keypoints: np.ndarray, scores: np.ndarray, areas: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
         """Return the sorted indices of the people that non-maximum suppression by OKS keeps in an image.
 
-        `keypoints` (N, K, 2) are in image pixels; `scores` (N,) and `areas` (N,), those of the regions that were
-        cropped, in pixels, are of people; `sigmas` (K,) are those of the OKS.
+        `keypoints` are (N, K, 2) in image pixels, `areas` (N,) those of the cropped regions, `sigmas` (K,) of the OKS.
         """
         if self.nms_mode == 'none':
             return np.arange(len(scores))

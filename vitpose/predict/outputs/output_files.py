@@ -49,11 +49,9 @@ class Outputs:
     """Draw and write what is predicted, in a thread of its own, and count it.
 
     predictions.jsonl, the record, is complete after each frame, the other files when `close` has returned. Files of an
-    earlier prediction are replaced when the first frame is written; with a record, they are continued, and the page is
-    made from it, without pictures of its frames.
-
-    An exception in drawing, encoding or showing a frame becomes that frame's error; if a video cannot be finished, a
-    last line says so. An `OSError` of the disk ends it all. Numbers that are not finite are an error, without people.
+    earlier prediction are replaced when the first frame is written, or continued with a `record`; the page has no
+    pictures of its frames. An exception in drawing or encoding a frame becomes that frame's error, as do numbers that
+    are not finite; if a video cannot be finished, a last line says so. An `OSError` of the disk ends it all.
     """
 
     out: Path  # a folder that `prepare_folder` accepted
@@ -104,8 +102,8 @@ class Outputs:
 
     def written(self) -> list[str]:
         """Return the names of what is written in the folder."""
-        names = (LINES, RESULTS, IMAGES, PAGE, DRAWN)
-        return [name for name in names if self._lines and (self.out / name).exists()]
+        names = (LINES, RESULTS, IMAGES, PAGE, DRAWN) if self._lines else ()
+        return [name for name in names if (self.out / name).exists()]
 
     def _open(self, record: Record | None = None) -> None:
         """Take over the folder: remove what an earlier prediction left, or read what is continued."""
@@ -127,8 +125,7 @@ class Outputs:
             self._open()
         if frame.name != self._last.name:
             self._finish_video()
-        numbers = (poses.boxes, poses.box_scores, poses.keypoints, poses.scores)
-        if not all(np.isfinite(array).all() for array in numbers):
+        if not all(np.isfinite(x).all() for x in (poses.boxes, poses.box_scores, poses.keypoints, poses.scores)):
             frame.error, poses = 'boxes, keypoints or scores are not finite', NOBODY
         if frame.image is not None and (self._places or self._page):
             self._last = frame

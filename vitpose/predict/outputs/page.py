@@ -13,15 +13,11 @@ from .results import rounded, write_array
 
 SIZE = 640  # pixels of the longer side of a picture
 QUALITY = 75  # of its JPEG
-MAX_ENTRIES = 1000  # all of them are in memory until the page is closed
-MARK = '[/* entries */]'
+MAX_ENTRIES = 1000  # in memory until the page is closed; it says how many are left out
 
 
 class Page:
-    """Collect the entries of the page: every image, of a video the first frame of every second, and all errors.
-
-    After 1,000 entries no more are added, and the page says so.
-    """
+    """Collect entries, at most MAX_ENTRIES: every image, of a video the first frame of every second, and all errors."""
 
     def __init__(self, path: Path, metainfo: Mapping[str, Any]) -> None:
         self._path, self._entries, self._left_out = path, list[dict[str, Any]](), 0
@@ -40,17 +36,16 @@ class Page:
                 dict(score=rounded(points.mean(), 3), box=rounded(box, 3), track=track, points=rounded(points, 2))
                 for points, box, track in zip(poses.scores, poses.box_scores, tracks, strict=True)
             ]
-            time = None if frame.time is None else rounded(frame.time, 2)
             picture = None if drawn is None else _data_uri(drawn)
-            entry = dict(file=frame.name, time=time, error=frame.error, dropped=poses.dropped)
-            self._entries.append(entry | dict(people=people, picture=picture))
+            entry = dict(file=frame.name, time=frame.time and rounded(frame.time, 2), error=frame.error)
+            self._entries.append(entry | dict(dropped=poses.dropped, people=people, picture=picture))
         else:
             self._left_out += 1
         self._second = second
 
     def close(self) -> None:
         """Write the file."""
-        head, tail = Path(__file__).with_name('page.html').read_text(encoding='utf-8').split(MARK)
+        head, tail = Path(__file__).with_name('page.html').read_text(encoding='utf-8').split('[/* entries */]')
         write_array(self._path, [self._names, *self._entries, self._left_out], head, tail)
 
 

@@ -23,10 +23,7 @@ SIGMA = 0.05  # of the OKS, where a file has none: files that older versions exp
 
 
 def write_array(path: Path, items: Iterable[object], head: str = '', tail: str = '\n') -> None:
-    """Write a JSON array item by item and atomically, between `head` and `tail`.
-
-    Every '<' is escaped, so that the array can stand in the script of an HTML page.
-    """
+    """Write a JSON array atomically, between `head` and `tail`; without '<' it can stand in the script of a page."""
     with replacing(path) as part, part.open('w', encoding='utf-8') as file:
         file.write(f'{head}[')
         separator = '\n'
@@ -81,9 +78,8 @@ def read_record(out: Path, sources: Sequence[Source], settings: Mapping[str, Any
         unknown = f'--resume: {out / SETTINGS}, which says how {path} was predicted, cannot be read'
         raise InputError(f'{unknown}: {problem}; choose a new --out, or leave out --resume') from problem
     if changed:
-        words = (f'--{key.replace("_", "-")} was {earlier.get(key)} and is {settings[key]}' for key in changed)
-        expected = 'expected the settings of the earlier run, or a new --out'
-        raise InputError(f'--resume: {"; ".join(words)}; {expected}')
+        words = '; '.join(f'--{key.replace("_", "-")} was {earlier.get(key)} and is {settings[key]}' for key in changed)
+        raise InputError(f'--resume: {words}; expected the settings of the earlier run, or a new --out')
     starts: dict[str, int] = {}  # where the lines of each input begin
     size = 0
     for line, end in read_lines(path):
@@ -118,10 +114,9 @@ def comparable(options: Mapping[str, Any]) -> dict[str, Any]:
 def write_coco(out: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None = None) -> None:
     """Write COCO keypoint results, in the format that `COCO.loadRes` of pycocotools reads, from the lines in a folder.
 
-    Scores and OKS-NMS are those of the CocoMetric in the config's test_evaluator, or else of its defaults. As in
-    MMPose's results `bbox` is the box, whose area decides between AP (M) and AP (L). Image ids and categories are those
-    of the given boxes. Without such ids images are numbered from 1, and a COCO file of these images without annotations
-    is written beside the results: `COCO(images).loadRes(results)`.
+    Scores and OKS-NMS are those of the CocoMetric in the config's test_evaluator, or of its defaults; `bbox` is the box,
+    as in MMPose, whose area decides between AP (M) and AP (L). Image ids and categories are those of the given boxes;
+    without them images are numbered from 1, and a COCO file without annotations lists them: `COCO(IMAGES).loadRes(...)`.
     """
     ids, names = given.image_ids if given else None, metainfo['keypoint_id2name']
     category = {'id': 1, 'name': metainfo.get('category') or metainfo.get('dataset_name') or 'person'}
@@ -185,13 +180,12 @@ def line_of(frame: Frame, poses: Poses) -> dict[str, Any]:
 
 def frame_of(line: Mapping[str, Any]) -> tuple[Frame, Poses]:
     """Return the frame of a line, without its image, and its poses."""
-    count = len(line['boxes'])
-    boxes, box_scores, points, scores = (
-        np.array(line[key], np.float64) for key in ('boxes', 'scores', 'keypoints', 'keypoint_scores')
-    )
+    keys = 'boxes', 'scores', 'keypoints', 'keypoint_scores'
+    boxes, box_scores, points, scores = (np.array(line[key], np.float64) for key in keys)
+    rows = np.arange(len(boxes))
     tracks = None if line['track_ids'] is None else np.array(line['track_ids'], np.int64)
     frame = Frame(line['file'], None, line.get('frame'), line.get('time'), error=line['error'])
-    return frame, Poses(points, scores, boxes.reshape(-1, 4), box_scores, np.arange(count), tracks, line['dropped'])
+    return frame, Poses(points, scores, boxes.reshape(-1, 4), box_scores, rows, tracks, line['dropped'])
 
 
 def rounded(values: Any, digits: int = 4) -> Any:
