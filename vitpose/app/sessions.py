@@ -14,7 +14,7 @@ from starlette.formparsers import MultiPartException
 class Sessions:
     """The files of each session, which is a tab of a browser: its uploads, and folders of results below `folder`.
 
-    Gradio stores equal uploads once, and deletes by age what no session had, as when a tab is closed before it shows it.
+    Gradio stores equal uploads once, and deletes by age what no session had, as when a tab is closed at once.
     """
 
     def __init__(self, folder: Path) -> None:

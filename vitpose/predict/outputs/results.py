@@ -114,9 +114,9 @@ def comparable(options: Mapping[str, Any]) -> dict[str, Any]:
 def write_coco(out: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None = None) -> None:
     """Write COCO keypoint results, in the format that `COCO.loadRes` of pycocotools reads, from the lines in a folder.
 
-    Scores and OKS-NMS are those of the CocoMetric in the config's test_evaluator, or of its defaults; `bbox` is the box,
-    as in MMPose, whose area decides between AP (M) and AP (L). Image ids and categories are those of the given boxes;
-    without them images are numbered from 1, and a COCO file without annotations lists them: `COCO(IMAGES).loadRes(...)`.
+    Scores and OKS-NMS are those of the CocoMetric in the config's test_evaluator, or of its defaults; `bbox` is the
+    box, as in MMPose, whose area decides between AP (M) and AP (L). Image ids and categories are those of the given
+    boxes; without ids images are numbered from 1, and images.json, a COCO file without annotations, lists them.
     """
     ids, names = given.image_ids if given else None, metainfo['keypoint_id2name']
     category = {'id': 1, 'name': metainfo.get('category') or metainfo.get('dataset_name') or 'person'}
