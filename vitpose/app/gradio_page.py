@@ -57,8 +57,8 @@ def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.B
                 boxes = parse_boxes(text)
                 path, problems = predict_upload(predictor, file, boxes, lowest, folder, lambda: sessions.check(session))
             is_image = path.suffix == '.jpg'
-            shown_image = gr.Image(path if is_image else None, visible=is_image)
-            shown_video = gr.Video(None if is_image else path, visible=not is_image)
+            shown_image = gr.Image(str(path) if is_image else None, visible=is_image)
+            shown_video = gr.Video(None if is_image else str(path), visible=not is_image)
             return shown_image, shown_video, str(folder / LINES), '\n'.join(map(printable, problems))
 
         def leave(request: gr.Request) -> None:
