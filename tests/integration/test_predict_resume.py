@@ -57,9 +57,9 @@ def stop(folder, out, number, lines):
 
 
 def content(out):
-    """All files, those of the page without its pictures, which are drawn again from rounded numbers."""
+    """All files, the page without its pictures, which it has of frames of its run alone."""
     files = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob('*') if path.is_file()}
-    files['index.html'] = re.sub(rb'data:image/jpeg;base64,[^"]+', b'', files['index.html'])
+    files['index.html'] = re.sub(rb'"picture": ("data:image/jpeg;base64,[^"]+"|null)', b'', files['index.html'])
     return files
 
 

@@ -1,8 +1,8 @@
 """The page of `vitpose app`: takes an upload, boxes and a threshold; shows drawn poses and offers JSON."""
 
-import functools
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import gradio as gr
@@ -10,17 +10,14 @@ from starlette.middleware import Middleware
 
 from ..errors import one_line, printable
 from ..predict.inputs.sources import IMAGES, VIDEOS
-from ..predict.outputs.record import LINES
+from ..predict.outputs.results import LINES
 from ..predict.predictor import PosePredictor
-from .sessions import AbortedUploads, Sessions
+from .sessions import Sessions, end_uploads
 from .uploads import parse_boxes, predict_upload, write_first_image
 
 MAX_UPLOAD_SIZE = '200mb'
 KEPT_S = 3600  # how long uploads and results stay on disk
-BOXES_INFO = (
-    'One person per line: x1 y1 x2 y2 in pixels; or click two opposite corners in the image. In a video they apply \
-to all frames. Empty: '
-)
+BOXES_INFO = 'One person per line: x1 y1 x2 y2 in pixels, or two clicks in the image; in a video for all frames. Empty:'
 
 
 def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.Blocks:
@@ -35,7 +32,7 @@ def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.B
             with gr.Column():
                 upload = gr.File(label='Image or video', file_types=sorted(IMAGES | VIDEOS), elem_id='upload')
                 shown = gr.Image(label='Input', interactive=False, format='jpeg', buttons=[], elem_id='shown')
-                boxes = gr.Textbox(label='Boxes', info=BOXES_INFO + without_boxes, lines=2, elem_id='boxes')
+                boxes = gr.Textbox(label='Boxes', info=f'{BOXES_INFO} {without_boxes}', lines=2, elem_id='boxes')
                 threshold = gr.Slider(0, 1, 0.3, step=0.05, label='Lowest score of a drawn keypoint', elem_id='score')
                 button = gr.Button('Predict', variant='primary', elem_id='predict')
             with gr.Column():
@@ -44,12 +41,14 @@ def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.B
                 lines = gr.File(label='Download', elem_id='json')
                 notes = gr.Textbox(label='Notes', interactive=False, elem_id='notes')
 
+        @_reporting()
         def show(file: str | None, request: gr.Request) -> tuple[str | None, str]:
             if file is None:
                 return None, ''
             with sessions.results(str(request.session_hash), file) as folder:
                 return str(write_first_image(file, folder)), ''
 
+        @_reporting()
         def predict(file: str | None, text: str, lowest: float, request: gr.Request) -> tuple:
             if file is None:
                 raise ValueError('drop an image or a video first')
@@ -65,9 +64,9 @@ def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.B
         def leave(request: gr.Request) -> None:
             sessions.end(str(request.session_hash))
 
-        upload.change(_reporting(show), upload, [shown, boxes])
-        shown.select(_reporting(_click), boxes, boxes)
-        button.click(_reporting(predict), [upload, boxes, threshold], [drawn, video, lines, notes])
+        upload.change(show, upload, [shown, boxes])
+        shown.select(_click, boxes, boxes)
+        button.click(predict, [upload, boxes, threshold], [drawn, video, lines, notes])
         page.unload(leave)
     page.queue(max_size=16, default_concurrency_limit=1)
     return page
@@ -79,40 +78,29 @@ def serve(page: gr.Blocks, host: str, port: int) -> str:
     Gradio serves the files in GRADIO_TEMP_DIR alone: images and videos, and anything else for download.
     """
     theme = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['monospace'])
-    limits: dict[str, Any] = dict(max_file_size=MAX_UPLOAD_SIZE, state_session_capacity=100)
-    off: dict[str, Any] = dict.fromkeys(('share', 'ssr_mode', 'pwa', 'mcp_server', 'enable_monitoring'), False)
-    server: dict[str, Any] = dict(server_name=host, server_port=port, quiet=True, prevent_thread_lock=True)
-    kwargs: dict[str, Any] = dict(middleware=[Middleware(AbortedUploads)])
-    return page.launch(theme=theme, footer_links=[], app_kwargs=kwargs, **limits, **off, **server)[1]
+    options: dict[str, Any] = dict.fromkeys(('share', 'ssr_mode', 'pwa', 'mcp_server', 'enable_monitoring'), False)
+    options |= dict(server_name=host, server_port=port, quiet=True, prevent_thread_lock=True, footer_links=[])
+    options |= dict(max_file_size=MAX_UPLOAD_SIZE, state_session_capacity=100)
+    return page.launch(theme=theme, app_kwargs=dict(middleware=[Middleware(end_uploads)]), **options)[1]
 
 
 def _click(text: str, event: gr.SelectData) -> str:
     """Add a line with a corner at the first click in the image, and complete it to a box at the second."""
     x, y = event.index
     *lines, last = ['', *text.rstrip().splitlines()]
-    try:
+    added = [last, f'{x} {y}']  # after a complete box, or something that cannot be completed
+    with suppress(ValueError):
         left, top = map(float, last.replace(',', ' ').split())
-    except ValueError:  # a complete box, or nothing that can be completed
-        left, top = math.nan, math.nan
-    if not math.isfinite(left + top):
-        return '\n'.join(filter(None, (*lines, last, f'{x} {y}')))
-    corners = min(left, x), min(top, y), max(left, x), max(top, y)
-    return '\n'.join(filter(None, (*lines, ' '.join(f'{value:.10g}' for value in corners))))
+        if math.isfinite(left + top):
+            added = [' '.join(f'{side:.10g}' for side in (min(left, x), min(top, y), max(left, x), max(top, y)))]
+    return '\n'.join(filter(None, (*lines, *added)))
 
 
-def _reporting(function: Callable) -> Callable:
-    """Show a ValueError or OSError as a message on the page."""
-
-    @functools.wraps(function)
-    def wrapped(*arguments: Any) -> Any:
-        try:
-            return function(*arguments)
-        except (ValueError, OSError) as problem:
-            raise gr.Error(_literal(one_line(problem)), print_exception=False) from problem
-
-    return wrapped
-
-
-def _literal(text: str) -> str:
-    """Escape Markdown and HTML, as in the names of files."""
-    return ''.join(f'&#{ord(letter)};' if letter in '<>&"`*_[]\\!#|' else letter for letter in text)
+@contextmanager
+def _reporting() -> Iterator[None]:
+    """Show a ValueError or OSError as a message on the page, with Markdown and HTML escaped, as in names of files."""
+    try:
+        yield
+    except (ValueError, OSError) as problem:
+        text = ''.join(f'&#{ord(c)};' if c in '<>&"`*_[]\\!#|' else c for c in one_line(problem))
+        raise gr.Error(text, print_exception=False) from problem

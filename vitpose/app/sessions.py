@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Condition
@@ -14,13 +14,13 @@ from starlette.formparsers import MultiPartException
 class Sessions:
     """The files of each session, which is a tab of a browser: its uploads, and folders of results below `folder`.
 
-    Gradio stores an upload under a hash of its content, so that two sessions may have the same one. It deletes by age
-    what no session had, such as an upload whose tab was closed before the page showed it.
+    Gradio stores equal uploads once, and deletes by age what no session had, as when a tab is closed at once.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = folder.resolve()
         self._paths: dict[str, set[Path]] = {}  # by the session's hash
+        self._ended: set[str] = set()
         self._running: set[Path] = set()  # folders that are written to; `results` deletes them
         self._closed = False
         self._changed = Condition()
@@ -29,39 +29,37 @@ class Sessions:
     def results(self, session: str, upload: str) -> Iterator[Path]:
         """Return a new folder for what is made of an upload; it is deleted with the session, or on an error."""
         with self._changed:
+            self.check(session)
             folder = Path(tempfile.mkdtemp(dir=self._folder))
             self._paths.setdefault(session, set()).update((folder, Path(upload)))
             self._running.add(folder)
+        is_done = False
         try:
             yield folder
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+            is_done = True
         finally:
             with self._changed:
-                self._running.remove(folder)
-                if session not in self._paths:  # it has ended meanwhile
+                if not is_done or session in self._ended:
                     shutil.rmtree(folder, ignore_errors=True)
+                self._running.remove(folder)
                 self._changed.notify_all()
 
     def check(self, session: str) -> None:
         """Raise a ValueError if the session has ended, or the page is closed."""
-        if self._closed or session not in self._paths:
+        if self._closed or session in self._ended:
             raise ValueError('this page was closed, or lost its connection: load it again')
 
     def end(self, session: str) -> None:
-        """Delete the files of a session, except for those that another one has as well."""
+        """Delete the files of a session, except for those that another one has as well; it cannot go on."""
         with self._changed:
+            self._ended.add(session)
             paths = self._paths.pop(session, set()).difference(self._running, *self._paths.values())
-        for path in filter(self._is_inside, paths):
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            for path in paths:
+                if self._folder in path.resolve().parents:  # nothing else is ever deleted
+                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
         for path in self._folder.glob('tmp*'):  # Gradio leaves an empty file each time that it passes on an upload
             if path.is_file() and not path.stat().st_size:
                 path.unlink(missing_ok=True)
-
-    def _is_inside(self, path: Path) -> bool:
-        """Whether a path is below the page's folder: nothing else is ever deleted."""
-        return self._folder.resolve() in path.resolve().parents
 
     def close(self) -> None:
         """Stop what is running, and wait for it: after that, nothing is written any more."""
@@ -70,14 +68,10 @@ class Sessions:
             self._changed.wait_for(lambda: not self._running)
 
 
-class AbortedUploads:
+def end_uploads(app: Callable) -> Callable:
     """ASGI middleware: an upload that its client breaks off is malformed to Gradio, which then deletes its file."""
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Pass on a request."""
+    async def call(scope: Any, receive: Callable, send: Callable) -> None:
         complete = scope['type'] != 'http' or not scope['path'].endswith('/upload')
 
         async def receive_all() -> Any:
@@ -88,4 +82,6 @@ class AbortedUploads:
             complete = complete or not message.get('more_body')
             return message
 
-        await self._app(scope, receive_all, send)
+        await app(scope, receive_all, send)
+
+    return call

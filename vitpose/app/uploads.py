@@ -5,17 +5,15 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image
+
+from vitpose_base.image_files import upright_size
 
 from ..predict.extras import need
 from ..predict.inputs.images import read_frame
 from ..predict.inputs.sources import EXPECTED, IMAGES, VIDEOS, Source, read_frames
-from ..predict.outputs.drawing import draw_poses
-from ..predict.outputs.pictures import Pictures, file_names
-from ..predict.outputs.record import LINES
-from ..predict.outputs.results import JsonLines
+from ..predict.outputs.drawing import file_names, write_jpeg
+from ..predict.outputs.output_files import DRAWN, Outputs
 from ..predict.poses import Frame
 from ..predict.predictor import PosePredictor
 
@@ -23,6 +21,7 @@ MAX_IMAGE_PIXELS = 100_000_000
 MAX_FRAME_PIXELS = 4096 * 2304  # of a video; those of 8K have more
 MAX_FRAMES = 1800  # of a video: a minute at 30 frames per second
 MAX_PIXELS = 1800 * 1920 * 1080  # of all frames together: 15 seconds in 4K
+NO_LIMIT = '`vitpose predict` has no limit'
 
 
 def write_first_image(file: str, folder: Path) -> Path:
@@ -31,26 +30,19 @@ def write_first_image(file: str, folder: Path) -> Path:
     with closing(read_frames([source])) as frames:
         frame = read_frame(next(frames), 0)
     if frame.image is None:
-        raise ValueError(f'{Path(file).name}: {_reason(frame)}')
+        raise ValueError(f'{Path(file).name}: {str(frame.error).removeprefix(f"{file}: ")}')
     path = folder / 'input.jpg'
-    is_done, encoded = cv2.imencode('.jpg', frame.image)
-    if not is_done:
-        size = 'x'.join(map(str, frame.image.shape[1::-1]))
-        raise ValueError(f'{Path(file).name}: {size} pixels are too long for a JPEG, which the page shows')
-    path.write_bytes(encoded.tobytes())
+    write_jpeg(path, frame.image)
     return path
 
 
 def parse_boxes(text: str) -> np.ndarray | None:
     """Boxes, one x1 y1 x2 y2 per line -> (N, 4) float32, or None without a line; ValueError if a line is not that."""
-    boxes = []
-    for line in filter(str.strip, text.splitlines()):
-        try:
-            x1, y1, x2, y2 = map(float, line.replace(',', ' ').split())
-        except ValueError:
-            raise ValueError(f'box {line.strip()[:80]!r}: expected four numbers, x1 y1 x2 y2') from None
-        boxes.append((x1, y1, x2, y2))
-    return np.array(boxes, np.float32) if boxes else None
+    rows = [line.replace(',', ' ').split() for line in text.splitlines() if line.strip()]
+    try:
+        return np.array(rows, np.float32).reshape(len(rows), 4) if rows else None
+    except ValueError:
+        raise ValueError(f'boxes {text[:200]!r}: expected four numbers per line, x1 y1 x2 y2') from None
 
 
 def predict_upload(
@@ -63,50 +55,39 @@ def predict_upload(
 ) -> tuple[Path, list[str]]:
     """Predict an image or a video, draw it without keypoints of scores below `threshold`, and write predictions.jsonl.
 
-    Args:
-        predictor: with or without a detector.
-        file: image or video; ValueError if it is neither, or nothing in it can be read.
-        boxes: (N, 4) x1 y1 x2 y2 in pixels, for all frames; by default from the detector, or the whole image.
-        threshold: of the drawing; the lines have all keypoints.
-        folder: an empty folder to write to.
-        check: called before each frame; what it raises ends the prediction.
-
-    Returns:
-        The image (.jpg) or video (.mp4) with poses, and notes: counts, and what was left out and why.
+    All files are written into `folder`; `boxes` (N, 4), x1 y1 x2 y2 in pixels, are those of all frames; `check` is
+    called before each frame, and what it raises ends the prediction. Returns the image (.jpg) or video (.mp4) with
+    poses, and notes: counts, and what was left out and why. ValueError if nothing can be predicted or drawn.
     """
     upload = _source(file)
     source = replace(upload, name=Path(file).name)
-    frames, people, notes = 0, 0, dict[str, None]()
+    notes = dict[str, None]()
 
     def read() -> Iterator[Frame]:
         pixels = 0
         for count, frame in enumerate(read_frames([upload])):
             check()
-            pixels += (size := 0 if frame.image is None else frame.image.size // 3)
-            _check_pixels(source, size)
+            pixels += 0 if frame.image is None else frame.image.size // 3
             if frame.error is None and (count == MAX_FRAMES or pixels > MAX_PIXELS):
                 limits = f'at most {MAX_FRAMES:,} frames with {MAX_PIXELS / 1e6:,.0f} million pixels together'
-                notes[f'predicted up to frame {count}: the page takes {limits}; `vitpose predict` has no limit'] = None
+                notes[f'predicted up to frame {count}: the page takes {limits}; {NO_LIMIT}'] = None
                 return
             yield replace(frame, boxes=boxes)
 
-    with (
-        closing(JsonLines(folder / LINES)) as lines,
-        closing(Pictures(folder, [source])) as pictures,
-        closing(predictor.stream(read())) as stream,
-    ):
+    outputs = Outputs(folder, [source], predictor.model.metainfo, min_score=threshold)
+    with closing(outputs), closing(predictor.stream(read())) as stream:
         for frame, poses in stream:
-            frame = replace(frame, name=source.name, error=frame.error and _reason(frame))
-            lines.write(frame, poses)
-            notes.update(dict.fromkeys([*poses.dropped, *filter(None, [frame.error])]))
-            if frame.image is not None:
-                pictures.write(frame, draw_poses(frame.image, poses, predictor.model.metainfo, threshold))
-                frames += 1
-                people += len(poses.keypoints)
-    if not frames:
+            error = frame.error and frame.error.removeprefix(f'{file}: ')  # without the folder of the upload
+            frame = replace(frame, name=source.name, error=error)
+            notes.update(dict.fromkeys([*poses.dropped, *filter(None, [error])]))
+            outputs.write(frame, poses)
+    notes.update(dict.fromkeys(outputs.broken.values()))
+    drawn = folder / DRAWN / file_names([source])[source.name]
+    if not drawn.is_file():
         raise ValueError(f'{source.name}: {"; ".join(notes) or "no frame could be read"}')
+    frames, people = outputs.frames, outputs.people
     counts = f'{people} {"person" if people == 1 else "people"} in {frames} {"frame" if frames == 1 else "frames"}'
-    return folder / file_names([source])[source.name], [counts, *notes]
+    return drawn, [counts, *notes]
 
 
 def _source(file: str) -> Source:
@@ -115,32 +96,16 @@ def _source(file: str) -> Source:
     suffix = path.suffix.lower()
     if suffix not in IMAGES | VIDEOS:
         raise ValueError(f'{path.name}: expected {EXPECTED}')
-    if not path.is_file():
-        raise ValueError(f'{path.name}: deleted, as the page lost its connection or is hours old: drop the file again')
-    source, pixels = Source(file, 'image' if suffix in IMAGES else 'video'), 0
+    is_image, size = suffix in IMAGES, (0, 0)
     av = need('av', 'reading videos')
     with suppress(Exception):  # of any library; reading the file says what is wrong
-        if source.kind == 'image':
-            with Image.open(file) as image:
-                pixels = image.width * image.height
+        if is_image:
+            size = upright_size(path)
         else:
             with av.open(file) as container:
-                pixels = container.streams.video[0].width * container.streams.video[0].height
-    _check_pixels(replace(source, name=path.name), pixels)
-    return source
-
-
-def _check_pixels(source: Source, pixels: int) -> None:
-    """Refuse an image or a frame of a video with too many pixels."""
-    most = MAX_IMAGE_PIXELS if source.kind == 'image' else MAX_FRAME_PIXELS
+                size = container.streams.video[0].width, container.streams.video[0].height
+    pixels, most = size[0] * size[1], MAX_IMAGE_PIXELS if is_image else MAX_FRAME_PIXELS
     if pixels > most:
-        has = f'{source.name}: {pixels / 1e6:,.1f} million pixels'
-        what = 'an image' if source.kind == 'image' else 'a frame of a video'
-        raise ValueError(
-            f'{has}: the page takes at most {most / 1e6:,.1f} million in {what}; `vitpose predict` has no limit'
-        )
-
-
-def _reason(frame: Frame) -> str:
-    """Return the error of a frame without the folder that the upload was stored in."""
-    return str(frame.error).removeprefix(f'{frame.name}: ')
+        what = f'{most / 1e6:,.1f} million in {"an image" if is_image else "a frame of a video"}'
+        raise ValueError(f'{path.name}: {pixels / 1e6:,.1f} million pixels: the page takes at most {what}; {NO_LIMIT}')
+    return Source(file, 'image' if is_image else 'video')

@@ -42,8 +42,9 @@ Keypoints are x y in pixels of the upright image; the center of the first pixel
 is 0 0. keypoints.json has scores and OKS-NMS of the config's CocoMetric. After
 Ctrl-C, SIGTERM or SIGHUP, what is finished stays in valid files, and --resume
 continues there, also after a crash: frames in predictions.jsonl are kept, an
-unfinished video starts again, the other files are made from both. Without it,
-an earlier prediction in OUT is replaced as soon as there is a first result."""
+unfinished video starts again, the other files are made from both; --html then
+has no pictures of earlier frames. Without --resume, an earlier prediction in
+OUT is replaced as soon as there is a first result."""
 
 EPILOG = """examples:
   vitpose predict photos/ --config CONFIG --checkpoint FILE.pth --out poses
@@ -159,7 +160,7 @@ def _check(args: argparse.Namespace) -> tuple:
     from ..predict.inputs.boxes import read_boxes
     from ..predict.inputs.sources import count_frames, find_sources
     from ..predict.outputs.output_files import prepare_folder
-    from ..predict.outputs.record import LINES, Record, comparable, read_record
+    from ..predict.outputs.results import LINES, Record, comparable, read_record
     from ..predict.tracking import Tracker
 
     sources = find_sources(args.inputs, args.out)

@@ -69,7 +69,7 @@ class Tags(HTMLParser):
 
 def report(path, metainfo):
     page = Page(path, metainfo)
-    page.write(make_frame(), make_poses(1), lambda: make_frame().image)
+    page.write(make_frame(), make_poses(1), make_frame().image)
     page.close()
     return path.read_text()
 

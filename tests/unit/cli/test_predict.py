@@ -103,7 +103,7 @@ def test_images_as_whole(predict, capsys):
     options = dict(device='cpu', precision='bf16', flip_test=True, dataset='mpii', batch_size=None)
     assert predict.predictor.made == (Path('c.py'), Path('c.pth'), options)
     out, err = capsys.readouterr()
-    assert out == '3 frames, 3 people\nout: predictions.jsonl, keypoints.json, images.json, drawn/ (3 images)\n'
+    assert out == '3 frames, 3 people\nout: predictions.jsonl, keypoints.json, images.json, drawn\n'
     assert 'no --boxes and no --detector: each image is predicted as one person' in err and '3/3' in err
     expected = [(f'photos/{i}.png', [[0, 0, 64, 48]]) for i in range(3)]
     assert [(line['file'], line['boxes']) for line in lines()] == expected and len(results()) == 3
@@ -162,7 +162,7 @@ def test_video_is_tracked_and_drawn(predict, capsys):
     pytest.importorskip('trackers', reason='tracking needs trackers, which needs numpy 2')
     write_video('v.mp4', numbered_images(12))
     assert predict('v.mp4', '--track', '--html') == 0
-    assert 'drawn/ (1 video)' in capsys.readouterr().out
+    assert ', drawn\n' in capsys.readouterr().out
     assert [(line['frame'], line['track_ids']) for line in lines()] == [(i, [0]) for i in range(12)]
     assert cv2.VideoCapture('out/drawn/v.mp4').get(cv2.CAP_PROP_FRAME_COUNT) == 12
 
@@ -225,11 +225,13 @@ def test_resume_continues_and_all_files_are_made_again(predict, capsys):
     assert predict('photos', '--html', '--resume', '--device', 'cpu') == 0
     out, err = capsys.readouterr()
     assert '1 of 4 inputs were predicted before\n' in err and out.startswith('8 frames, 8 people\n')
-    assert 'drawn/ (3 images, 1 video)' in out
+    drawn = sorted(path.name for path in Path('out/drawn').iterdir())
+    assert ', drawn\n' in out and drawn == ['0.jpg', '1.jpg', '1.mp4', '2.jpg']
     files = ['photos/0.png'] + ['photos/1.mp4'] * 5 + ['photos/1.png', 'photos/2.png']
     assert [line['file'] for line in lines()] == files
     assert [person['image_id'] for person in results()] == list(range(1, 9))
-    assert Path('out/index.html').read_text().count('data:image/jpeg;base64') == 4
+    page = Path('out/index.html').read_text()
+    assert page.count('data:image/jpeg;base64') == 3 and page.count('"file": ') == 4  # no picture of the earlier frame
     cv2.imwrite('photos/3.png', np.zeros((48, 64, 3), np.uint8))
     assert predict('photos', '--html', '--resume') == 0
     assert '4 of 5 inputs were predicted before\n' in capsys.readouterr().err and len(results()) == 9
@@ -343,7 +345,7 @@ def test_a_video_with_any_name_is_drawn(predict):
         ('--config bad.py', 'bad.py: not a config'),
         ('--model c.py', 'expected --config with --checkpoint, or --model with an exported file'),
         ('--out photos', 'photos'),
-        ('--out c.py', 'c.py is a file: pass a folder to --out'),
+        ('--out c.py', 'c.py: cannot write into this folder: File exists'),
         ('--out c.py/out', 'c.py/out: cannot write into this folder'),
     ],
 )

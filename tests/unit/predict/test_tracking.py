@@ -96,7 +96,10 @@ def library_tracker():
 
 @pytest.mark.parametrize('count', [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_crossing_people_with_scores_of_a_detector_keep_their_ids(count):
-    """A person who is missed cannot have an id: in the 20 clips the highest possible IDF1 is 0.952."""
+    """A person who is missed cannot have an id: in the 20 clips the highest possible IDF1 is 0.952.
+
+    When this was written IDF1 was 0.917 and HOTA 0.793; with the package's defaults 0.653 and 0.569.
+    """
     clips = [list(crossing(seed)) for seed in range(count)]
     ours, library = evaluate(clips, our_tracker), evaluate(clips, library_tracker)
     seen, found = (sum(len(frame[i]) for clip in clips for frame in clip) for i in (0, 1))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError, printable
+from ..scoring import MODES
 from .crops import CropRule
 
 FORMAT = 1  # raised when older versions of this package can no longer run a file
@@ -159,9 +160,7 @@ def _is_table(value: Any, columns: int, end: int, rows: int | None = None) -> bo
 
 def _is_scoring(values: dict) -> bool:
     """Whether all values are options of `Scoring`, and can be used."""
-    score_modes, nms_modes = ('bbox', 'keypoint', 'bbox_keypoint', 'bbox_rle'), ('oks_nms', 'soft_oks_nms', 'none')
-    modes = {'score_mode': score_modes, 'nms_mode': nms_modes}
     return all(
-        value in modes[key] if key in modes else key in ('keypoint_score_thr', 'nms_thr') and _is_number(value, -1e-9)
+        value in MODES[key] if key in MODES else key in ('keypoint_score_thr', 'nms_thr') and _is_number(value, -1e-9)
         for key, value in values.items()
     )

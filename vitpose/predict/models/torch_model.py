@@ -206,7 +206,9 @@ def _metric(cfg: Config) -> dict[str, Any]:
     for metric in [evaluator] if isinstance(evaluator, dict) else evaluator:
         kind = METRICS.get(metric['type']) if isinstance(metric['type'], str) else metric['type']
         if isinstance(kind, type) and issubclass(kind, CocoMetric):
-            return {field.name: metric[field.name] for field in fields(Scoring) if field.name in metric}
+            options = {field.name: metric[field.name] for field in fields(Scoring) if field.name in metric}
+            _ = Scoring(**options)  # refuses other modes
+            return options
     return {}
 
 

@@ -1,20 +1,24 @@
 """Draw poses into images, with the colors and the skeleton of the dataset.
 
-This uses OpenCV directly: supervision's annotators draw all links in one color without smooth edges, and take two to
-three times as long; MMPose's visualizer has one width of lines for all people and no track ids.
+This uses OpenCV directly: supervision's annotators are slower and draw all links in one color without smooth edges;
+MMPose's visualizer has one width of lines for all people and no track ids.
 """
 
 import colorsys
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from ..inputs.sources import Source
 from ..poses import Poses
 
 MIN_SCORE = 0.3  # keypoints with a lower score are not drawn
 DARK = (30, 30, 30)
+QUALITY = 92  # of JPEG files, 0 to 100
 MAX_COORDINATE = 2**15  # pixels; cv2 cannot draw to points much farther away
 _SHIFT = 4  # fractional bits of the coordinates passed to cv2
 
@@ -48,6 +52,36 @@ def draw_poses(
     return drawn
 
 
+def write_jpeg(path: Path, image: np.ndarray) -> None:
+    """Write an image (H, W, 3), uint8 BGR; ValueError if a side is too long for the format."""
+    is_done, encoded = cv2.imencode('.jpg', image, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))
+    if not is_done:
+        raise ValueError(f'{image.shape[1]}x{image.shape[0]} pixels are too long for a JPEG')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encoded.tobytes())
+
+
+def file_names(sources: Sequence[Source]) -> dict[str, Path]:
+    """Return where each source is drawn, relative to the output folder, by the source's name.
+
+    The folders below the deepest folder that all files share are kept, and the suffix becomes .jpg or .mp4. Where two
+    files would get the same name, the second one keeps its own suffix before it.
+    """
+    files = [os.path.abspath(source.name) for source in sources if source.kind != 'camera']
+    top = os.path.commonpath(map(os.path.dirname, files)) if files else ''
+    names: dict[str, Path] = {}
+    used: set[str] = set()
+    for source in sources:
+        suffix = '.jpg' if source.kind == 'image' else '.mp4'
+        path = Path(source.name.replace(' ', '_') if source.kind == 'camera' else os.path.relpath(source.name, top))
+        place = path.with_suffix(suffix)
+        while str(place).lower() in used:
+            path = place = path.with_name(path.name + suffix)
+        used.add(str(place).lower())
+        names[source.name] = place
+    return names
+
+
 def track_color(track_id: int) -> tuple[int, int, int]:
     """Return the BGR color of a track; those of successive ids differ clearly. Negative: light gray."""
     if track_id < 0:
@@ -65,8 +99,8 @@ def _draw_box(image: np.ndarray, box: np.ndarray, track: int, thickness: int) ->
         (width, height), base = cv2.getTextSize(f'{track}', cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
         x, y = max(left, 0), max(top, height + base)
         cv2.rectangle(image, (x, y - height - base), (x + width + 2, y), color, -1)
-        place = (x + 1, y - base // 2)
-        cv2.putText(image, f'{track}', place, cv2.FONT_HERSHEY_SIMPLEX, scale, DARK, thickness, cv2.LINE_AA)
+        corner, font = (x + 1, y - base // 2), cv2.FONT_HERSHEY_SIMPLEX
+        cv2.putText(image, f'{track}', corner, font, scale, DARK, thickness, cv2.LINE_AA)
 
 
 def _finite(pixels: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""Result files: JSON lines, which are the record of a prediction, and COCO keypoint results made from them."""
+"""The lines of predictions.jsonl, which `--resume` continues, and COCO keypoint results made from them."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,62 +13,28 @@ from vitpose_base.files import replacing
 
 from ...errors import InputError
 from ..inputs.matching import GivenBoxes
+from ..inputs.sources import Source
 from ..poses import Frame, Poses
 from ..scoring import Scoring
 
+LINES, SETTINGS, RESULTS, IMAGES = 'predictions.jsonl', 'settings.json', 'keypoints.json', 'images.json'
+NOT_COMPARED = ('command', 'title', 'inputs', 'out', 'resume', 'html', 'device', 'batch_size')
 SIGMA = 0.05  # of the OKS, where a file has none: files that older versions exported
 
 
-class JsonArray:
-    """A file with a JSON array that is written item by item, and appears under its name when it is closed.
-
-    Every '<' is escaped, so that the array can stand in the script of an HTML page, between `head` and `tail`.
-    """
-
-    def __init__(self, path: Path, head: str = '', tail: str = '\n') -> None:
-        self._stack = ExitStack()
-        part = self._stack.enter_context(replacing(path))
-        self._file = self._stack.enter_context(part.open('w', encoding='utf-8'))
-        self._file.write(f'{head}[')
-        self._tail, self._separator = tail, '\n'
-
-    def append(self, item: object) -> None:
-        """Write one item."""
-        self._file.write(self._separator + json.dumps(item, allow_nan=False).replace('<', r'\u003c'))
-        self._separator = ',\n'
-
-    def close(self) -> None:
-        """Finish the array and the file."""
-        with self._stack:
-            self._file.write(f'\n]{self._tail}')
-
-    def __enter__(self) -> 'JsonArray':
-        """Finish the file at the end of the block, or after an exception remove what was written."""
-        return self
-
-    def __exit__(self, kind: Any, *details: Any) -> None:
-        """See `__enter__`."""
-        if kind is None:
-            self.close()
-        else:
-            self._stack.__exit__(kind, *details)
-
-
-class JsonLines:
-    """One line per frame, written as it is predicted: see `line_of`. The first `start` bytes of the file are kept."""
-
-    def __init__(self, path: Path, start: int = 0) -> None:
-        self._file = path.open('a', encoding='utf-8', buffering=1)
-        self._file.truncate(start)
-        self.close = self._file.close
-
-    def write(self, frame: Frame, poses: Poses, **more: Any) -> None:
-        """Append the line of a frame, with more keys."""
-        self._file.write(json.dumps(line_of(frame, poses) | more, allow_nan=False) + '\n')
+def write_array(path: Path, items: Iterable[object], head: str = '', tail: str = '\n') -> None:
+    """Write a JSON array atomically, between `head` and `tail`; without '<' it can stand in the script of a page."""
+    with replacing(path) as part, part.open('w', encoding='utf-8') as file:
+        file.write(f'{head}[')
+        separator = '\n'
+        for item in items:
+            file.write(separator + json.dumps(item, allow_nan=False).replace('<', r'\u003c'))
+            separator = ',\n'
+        file.write(f'\n]{tail}')
 
 
 def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield the lines of a file of `JsonLines`, and where each ends in bytes; a last line that was cut is left out."""
+    """Yield the lines of predictions.jsonl, and where each ends in bytes; a last line that was cut is left out."""
     end = 0
     with path.open('rb') as file:
         for number, text in enumerate(file, 1):
@@ -83,57 +50,110 @@ def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
             yield line, end
 
 
-def write_coco(
-    lines: Path, results: Path, images: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None = None
-) -> None:
-    """Write COCO keypoint results, in the format that `COCO.loadRes` of pycocotools reads, from the JSON lines.
+@dataclass(frozen=True)
+class Record:
+    """The part of predictions.jsonl that is kept: its first `size` bytes, with all frames of the inputs in `done`."""
 
-    Scores and OKS-NMS are those of the CocoMetric in the config's test_evaluator, or else of its defaults; people with
-    keypoints that are not finite are left out. As in MMPose's results `bbox` is the box, whose area decides between AP
-    (M) and AP (L). Image ids and categories are those of the given boxes. Without such ids
-    images are numbered from 1, and a COCO file of these images without annotations is written beside the results:
-    `COCO(images).loadRes(results)`.
+    path: Path
+    size: int = 0
+    done: frozenset[str] = frozenset()
+
+    def frames(self) -> Iterator[tuple[Frame, Poses]]:
+        """The frames, without their images, and their poses; after `Outputs` has removed what is not kept."""
+        return (frame_of(line) for line, _ in (read_lines(self.path) if self.size else ()))
+
+
+def read_record(out: Path, sources: Sequence[Source], settings: Mapping[str, Any]) -> Record:
+    """Read what an earlier run left in a folder; an unfinished video, and a line that was cut, are left out.
+
+    ValueError if it had other settings or inputs, or cannot be continued.
+    """
+    path, kinds = out / LINES, {source.name: source.kind for source in sources}
+    if not path.is_file():
+        return Record(path)
+    try:
+        earlier = json.loads((out / SETTINGS).read_text(encoding='utf-8'))
+        changed = [key for key in settings if earlier.get(key) != settings[key]]
+    except (OSError, ValueError, AttributeError) as problem:
+        unknown = f'--resume: {out / SETTINGS}, which says how {path} was predicted, cannot be read'
+        raise InputError(f'{unknown}: {problem}; choose a new --out, or leave out --resume') from problem
+    if changed:
+        words = '; '.join(f'--{key.replace("_", "-")} was {earlier.get(key)} and is {settings[key]}' for key in changed)
+        raise InputError(f'--resume: {words}; expected the settings of the earlier run, or a new --out')
+    starts: dict[str, int] = {}  # where the lines of each input begin
+    size = 0
+    for line, end in read_lines(path):
+        starts.setdefault(line['file'], size)
+        size = end
+    for name in starts:
+        if kinds.get(name, 'camera') == 'camera':  # which cannot be continued
+            expected = 'expected it among the inputs, as before, and no camera'
+            raise InputError(f'--resume: {path} has lines of {name}: {expected}')
+    last = next(reversed(starts), None)
+    if last and kinds[last] == 'video' and not earlier.get('finished'):
+        size = starts.pop(last)
+    return Record(path, size, frozenset(starts))
+
+
+def comparable(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a command as they can be stored and compared: a file with its size and time."""
+
+    def text(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [text(item) for item in value]
+        if not isinstance(value, Path) or not value.exists():
+            return value and str(value)
+        stat = value.stat()
+        when = datetime.fromtimestamp(stat.st_mtime).isoformat(' ', 'seconds')
+        return f'{value.resolve()} ({stat.st_size:,} bytes, {when})'
+
+    values = {**options, 'detector': [Path(word) for word in options.get('detector') or ()]}  # other words stay text
+    return {key: text(value) for key, value in values.items() if key not in NOT_COMPARED and not callable(value)}
+
+
+def write_coco(out: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None = None) -> None:
+    """Write COCO keypoint results, in the format that `COCO.loadRes` of pycocotools reads, from the lines in a folder.
+
+    Scores and OKS-NMS are those of the CocoMetric in the config's test_evaluator, or of its defaults; `bbox` is the
+    box, as in MMPose, whose area decides between AP (M) and AP (L). Image ids and categories are those of the given
+    boxes; without ids images are numbered from 1, and images.json, a COCO file without annotations, lists them.
     """
     ids, names = given.image_ids if given else None, metainfo['keypoint_id2name']
     category = {'id': 1, 'name': metainfo.get('category') or metainfo.get('dataset_name') or 'person'}
     category['keypoints'] = [names[i] for i in range(len(names))]
     category['skeleton'] = [[int(a) + 1, int(b) + 1] for a, b in metainfo['skeleton_links']]
-    head = f'{{"annotations": [],\n"categories": {json.dumps([category])},\n"images": '
-    count = 0
-    with ExitStack() as stack:
-        people = stack.enter_context(JsonArray(results))
-        listed = None if ids else stack.enter_context(JsonArray(images, head, '}\n'))
-        for line, _ in read_lines(lines):
-            if line['size'] is None or (ids and line['file'] not in ids):
-                continue
-            count += 1
-            image_id = ids[line['file']] if ids else count
-            if listed:
-                index = {key: line[key] for key in ('frame',) if key in line}
-                width, height = line['size']
-                listed.append({'id': image_id, 'file_name': line['file'], 'width': width, 'height': height, **index})
-            for person in _people(line, metainfo):
-                people.append(dict(image_id=image_id, **person))
+
+    def numbered() -> Iterator[tuple[Any, dict[str, Any]]]:
+        read = (line for line, _ in read_lines(out / LINES) if line['size'] is not None)
+        return ((ids[line['file']] if ids else number, line) for number, line in enumerate(read, 1))
+
+    people = (dict(image_id=number, **person) for number, line in numbered() for person in _people(line, metainfo))
+    write_array(out / RESULTS, people)
+    if not ids:
+        listed = (
+            dict(id=number, file_name=line['file'], width=line['size'][0], height=line['size'][1])
+            | ({'frame': line['frame']} if 'frame' in line else {})
+            for number, line in numbered()
+        )
+        head = f'{{"annotations": [],\n"categories": {json.dumps([category])},\n"images": '
+        write_array(out / IMAGES, listed, head, '}\n')
 
 
 def _people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The people of a line in COCO's format, without those that are the same by OKS."""
     _, poses = frame_of(line)
-    values = np.concatenate((poses.keypoints, poses.scores[..., None]), 2).astype(np.float64)
-    finite = np.isfinite(values).all((1, 2)) & np.isfinite(poses.box_scores) & np.isfinite(poses.boxes).all(1)
-    values, boxes = values[finite], poses.boxes[finite]
-    kinds = np.array(line.get('category_ids') or [1] * len(finite))[finite]
+    if not len(boxes := poses.boxes):
+        return
+    kinds = line.get('category_ids') or [1] * len(boxes)
+    rule, sigmas = metainfo.get('crop_rule'), metainfo.get('sigmas')
+    sides = rule.regions(boxes)[1] if rule else boxes[:, 2:] - boxes[:, :2]
+    sigmas = np.full(poses.scores.shape[1], SIGMA) if sigmas is None else np.asarray(sigmas)
+    values = np.concatenate((poses.keypoints, poses.scores[..., None]), 2)
     scoring = Scoring(**(metainfo.get('metric') or {}))
-    if len(values):
-        rule, sigmas = metainfo.get('crop_rule'), metainfo.get('sigmas')
-        sides = rule.regions(boxes)[1] if rule else boxes[:, 2:] - boxes[:, :2]
-        sigmas = np.full(values.shape[1], SIGMA) if sigmas is None else np.asarray(sigmas)
-        scores = scoring.scores(poses.box_scores[finite], values[..., 2])
-        for i in scoring.kept(values[..., :2], scores, sides.prod(1), sigmas):
-            x, y, *corner = boxes[i].tolist()
-            box = rounded((x, y, corner[0] - x, corner[1] - y))
-            points, score = rounded(values[i].ravel()), float(scores[i])
-            yield dict(category_id=int(kinds[i]), keypoints=points, score=score, bbox=box)
+    scores = scoring.scores(poses.box_scores, poses.scores)
+    for i in scoring.kept(poses.keypoints, scores, sides.prod(1), sigmas):
+        points, box = rounded(values[i].ravel()), rounded((*boxes[i, :2], *(boxes[i, 2:] - boxes[i, :2])))
+        yield dict(category_id=kinds[i], keypoints=points, score=float(scores[i]), bbox=box)
 
 
 def line_of(frame: Frame, poses: Poses) -> dict[str, Any]:
@@ -142,7 +162,7 @@ def line_of(frame: Frame, poses: Poses) -> dict[str, Any]:
     file: `Frame.name`; frame and time: index and seconds, of videos only; size: [width, height], or None; error: None,
     or what failed. For each person: boxes [x1, y1, x2, y2], scores of the boxes, keypoints [[x, y], ...], all in image
     pixels, keypoint_scores, and track_ids: None without tracking, -1 for a person without track. dropped: one reason
-    per box that was not predicted. Numbers that are not finite are None.
+    per box that was not predicted.
     """
     return {
         'file': frame.name,
@@ -160,21 +180,14 @@ def line_of(frame: Frame, poses: Poses) -> dict[str, Any]:
 
 def frame_of(line: Mapping[str, Any]) -> tuple[Frame, Poses]:
     """Return the frame of a line, without its image, and its poses."""
-    count = len(line['boxes'])
-    boxes, box_scores, points, scores = (
-        np.array(line[key], np.float64) for key in ('boxes', 'scores', 'keypoints', 'keypoint_scores')
-    )
+    keys = 'boxes', 'scores', 'keypoints', 'keypoint_scores'
+    boxes, box_scores, points, scores = (np.array(line[key], np.float64) for key in keys)
+    rows = np.arange(len(boxes))
     tracks = None if line['track_ids'] is None else np.array(line['track_ids'], np.int64)
     frame = Frame(line['file'], None, line.get('frame'), line.get('time'), error=line['error'])
-    if not count:
-        points, scores = np.zeros((0, 1, 2)), np.zeros((0, 1))
-    return frame, Poses(points, scores, boxes.reshape(-1, 4), box_scores, np.arange(count), tracks, line['dropped'])
+    return frame, Poses(points, scores, boxes.reshape(-1, 4), box_scores, rows, tracks, line['dropped'])
 
 
 def rounded(values: Any, digits: int = 4) -> Any:
-    """An array or a number, as lists or a number for JSON; None for each number that is not finite."""
-    numbers = np.asarray(values, np.float64).round(digits)
-    finite = np.isfinite(numbers)
-    if finite.all():
-        return numbers.tolist()
-    return np.where(finite, numbers, np.array(None, object)).tolist()
+    """An array or a number, as lists or a number for JSON."""
+    return np.asarray(values, np.float64).round(digits).tolist()

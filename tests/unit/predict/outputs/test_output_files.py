@@ -3,11 +3,13 @@
 import json
 import os
 
+import cv2
 import numpy as np
 import pytest
 
 from tests.unit.predict.frames import METAINFO, make_frame, make_poses
 from vitpose.predict.inputs.sources import Source
+from vitpose.predict.inputs.video import read_video
 from vitpose.predict.outputs import output_files as module
 from vitpose.predict.outputs import page
 from vitpose.predict.outputs.output_files import DRAWN, Outputs, prepare_folder
@@ -37,7 +39,7 @@ def test_all_files_and_an_earlier_prediction_is_replaced(tmp_path):
     assert outputs.broken == {'d/b.jpg': 'not an image'}
     pictures = ['drawn/a.jpg', 'drawn/c.jpg']
     assert files(out) == [*pictures, 'images.json', 'index.html', 'keypoints.json', 'predictions.jsonl']
-    assert outputs.written()[1:] == ['keypoints.json', 'images.json', 'index.html', 'drawn/ (2 images)']
+    assert outputs.written()[1:] == ['keypoints.json', 'images.json', 'index.html', 'drawn']
     (out / 'notes').write_text('')
     write_all(out, draw=False)
     assert files(out) == ['images.json', 'keypoints.json', 'notes', 'predictions.jsonl']
@@ -47,7 +49,7 @@ def test_folder_that_cannot_be_used(tmp_path):
     (tmp_path / 'file').write_text('')
     (tmp_path / 'full').mkdir()
     (tmp_path / 'full' / 'mine').write_text('')
-    with pytest.raises(FileExistsError, match='file is a file: pass a folder'):
+    with pytest.raises(FileExistsError, match='file: cannot write into this folder: File exists'):
         prepare_folder(tmp_path / 'file')
     with pytest.raises(FileExistsError, match='full has files that are not predictions'):
         prepare_folder(tmp_path / 'full')
@@ -69,7 +71,7 @@ def test_a_full_disk_is_raised_and_the_other_files_are_finished(tmp_path, monkey
     def fail(*_):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(outputs._pictures, 'write', fail)
+    monkeypatch.setattr('vitpose.predict.outputs.output_files.write_jpeg', fail)
     monkeypatch.setattr('vitpose.predict.outputs.output_files.write_coco', fail)
     with pytest.raises(OSError, match='No space left'):
         for _ in range(20):
@@ -93,7 +95,7 @@ def break_drawing(patch, monkeypatch, outputs):
 
 def break_encoding(patch, monkeypatch, outputs):
     outputs._open()
-    (outputs._out / DRAWN / 'b.jpg').mkdir(parents=True)
+    (outputs.out / DRAWN / 'b.jpg').mkdir(parents=True)
     return 'not drawn: IsADirectoryError'
 
 
@@ -101,11 +103,11 @@ def break_page(patch, monkeypatch, outputs):
     encode = page._data_uri
     outputs._open()
     monkeypatch.setattr(page, '_data_uri', lambda image: encode(image if image.shape[0] != 59 else image[:0]))
-    return 'not in the page: '
+    return 'not drawn: '
 
 
 def break_keypoints(patch, monkeypatch, outputs):
-    return 'not finite: keypoints'
+    return 'boxes, keypoints or scores are not finite'
 
 
 @pytest.mark.parametrize('fault', [break_drawing, break_encoding, break_page, break_keypoints])
@@ -121,13 +123,14 @@ def test_what_fails_with_one_frame_is_its_error_and_the_others_are_written(tmp_p
     lines = [json.loads(line) for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()]
     first, error, last = [line['error'] for line in lines]
     assert (first, last) == (None, None) and message in error and outputs.broken == {'d/b.jpg': error}
-    assert outputs.frames == 2 and lines[1]['keypoints'][0][1:] == [[8, 45], [14, 45]]
+    people = [] if fault is break_keypoints else [[[10, 5], [8, 45], [14, 45]]]
+    assert outputs.frames == 2 and lines[1]['keypoints'] == people
     assert len(json.loads((tmp_path / 'images.json').read_text())['images']) == 3
     assert error in (tmp_path / 'index.html').read_text() and not list(tmp_path.rglob('*.part'))
 
 
 def test_a_video_that_cannot_be_encoded(tmp_path, monkeypatch):
-    """Its frames have the error, nothing unfinished is left, and the next video is written."""
+    """Its frames have the error, a last line too, nothing unfinished is left, and the next video is written."""
     av = pytest.importorskip('av')
     sources = [Source('v.mp4', 'video'), Source('w.mp4', 'video')]
     outputs = Outputs(tmp_path, sources, METAINFO)
@@ -136,10 +139,44 @@ def test_a_video_that_cannot_be_encoded(tmp_path, monkeypatch):
             outputs.write(make_frame(name, 16, width, index=index, time=index / 10), make_poses(1))
     outputs.close()
     errors = [json.loads(line)['error'] for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()]
-    assert [bool(error) for error in errors] == [True] * 3 + [False] * 3, errors
+    assert [bool(error) for error in errors] == [True] * 4 + [False] * 3, errors
     assert list(outputs.broken) == ['v.mp4'] and files(tmp_path / 'drawn') == ['w.mp4']
     with av.open(str(tmp_path / 'drawn/w.mp4')) as video:
         assert len(list(video.decode(video=0))) == 3
+
+
+def test_a_video_that_cannot_be_finished_has_a_last_line(tmp_path, monkeypatch):
+    pytest.importorskip('av')
+
+    def fail(writer):
+        with writer._stack:
+            raise RuntimeError('cannot\n encode')
+
+    monkeypatch.setattr('vitpose.predict.inputs.video.VideoWriter.close', fail)
+    outputs = Outputs(tmp_path, [Source('v.mp4', 'video')], METAINFO, page=True)
+    for index in range(3):
+        outputs.write(make_frame('v.mp4', index=index, time=index / 10), make_poses(1))
+    outputs.close()
+    *frames, last = [json.loads(line) for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()]
+    assert [line['error'] for line in frames] == [None] * 3 and (last['frame'], last['size']) == (3, None)
+    assert last['error'] == 'not finished: RuntimeError: cannot encode' == outputs.broken['v.mp4']
+    assert outputs.frames == 3 and last['error'] in (tmp_path / 'index.html').read_text()
+    assert not list(tmp_path.glob('drawn/*'))
+    assert len(json.loads((tmp_path / 'keypoints.json').read_text())) == 3
+
+
+def test_images_and_videos_are_drawn_below_the_common_folder(tmp_path):
+    pytest.importorskip('av')
+    sources = [Source('d/1.png', 'image'), Source('d/e/v.mov', 'video'), Source('d/w.mp4', 'video')]
+    outputs = Outputs(tmp_path, sources, METAINFO)
+    outputs.write(make_frame('d/1.png'), make_poses(0))
+    for index in range(3):
+        outputs.write(make_frame('d/e/v.mov', index=index, time=index / 10), make_poses(0))
+    outputs.write(make_frame('d/w.mp4', index=0, time=0), make_poses(0))
+    outputs.close()
+    assert np.abs(cv2.imread(str(tmp_path / 'drawn/1.jpg')).astype(int) - 128).max() < 3
+    assert len(list(read_video(str(tmp_path / 'drawn/e/v.mp4')))) == 3
+    assert len(list(read_video(str(tmp_path / 'drawn/w.mp4')))) == 1
 
 
 def test_nothing_of_an_earlier_prediction_is_removed_without_a_result(tmp_path):

@@ -16,7 +16,7 @@ NASTY = '<img src=x onerror=alert(1)></script>.jpg'
 def write_page(path, entries):
     page = Page(path, METAINFO)
     for frame, poses in entries:
-        page.write(frame, poses, lambda image=frame.image: image)
+        page.write(frame, poses, frame.image)
     page.close()
 
 

@@ -10,20 +10,25 @@ from pycocotools.coco import COCO
 from tests.unit.predict.frames import METAINFO, make_frame, make_poses
 from vitpose.predict.inputs.boxes import read_boxes
 from vitpose.predict.inputs.sources import Source
-from vitpose.predict.outputs.results import JsonArray, JsonLines, frame_of, line_of, read_lines, write_coco
+from vitpose.predict.outputs.results import frame_of, line_of, read_lines, write_array, write_coco
 from vitpose.predict.poses import Frame
 
 BROKEN = Frame('c.jpg', None, error='not an image')
 
 
-def test_each_line_is_there_as_soon_as_it_is_written_and_the_file_can_be_used_for_boxes(tmp_path):
+def write_lines(path, *predicted):
+    """Write the lines of frames with their poses, and more keys."""
+    lines = [line_of(frame, poses) | more for frame, poses, more in predicted]
+    path.write_text(''.join(json.dumps(line, allow_nan=False) + '\n' for line in lines))
+
+
+def test_lines_and_that_the_file_can_be_used_for_boxes(tmp_path):
     path = tmp_path / 'p.jsonl'
-    lines = JsonLines(path)
     frames = [make_frame('a.jpg'), make_frame('v.mp4', index=3, time=0.12), make_frame('v.mp4', index=4, time=0.16)]
     predicted = [make_poses(2, dropped=['box 3: no area']), make_poses(1, track=True), make_poses(0)]
-    lines.write(frames[0], predicted[0])
-    (line,) = map(json.loads, path.read_text().splitlines())
-    assert line == {
+    write_lines(path, *((*item, {}) for item in zip(frames, predicted, strict=True)), (BROKEN, make_poses(0), {}))
+    first, video, _, broken = map(json.loads, path.read_text().splitlines())
+    assert first == {
         'file': 'a.jpg',
         'size': [80, 60],
         'error': None,
@@ -34,13 +39,8 @@ def test_each_line_is_there_as_soon_as_it_is_written_and_the_file_can_be_used_fo
         'track_ids': None,
         'dropped': ['box 3: no area'],
     }
-    lines.write(frames[1], predicted[1])
-    lines.write(frames[2], predicted[2])
-    lines.write(BROKEN, make_poses(0))
-    _, video, _, broken = map(json.loads, path.read_text().splitlines())
     assert (video['frame'], video['time'], video['track_ids']) == (3, 0.12, [0])
     assert (broken['error'], broken['size'], broken['boxes']) == ('not an image', None, [])
-    lines.close()
     given = read_boxes(path, [Source('a.jpg', 'image'), Source('v.mp4', 'video')])
     for poses, frame in zip(predicted, given.fill(frames), strict=True):
         np.testing.assert_array_equal(frame.boxes, poses.boxes)
@@ -50,11 +50,9 @@ def test_each_line_is_there_as_soon_as_it_is_written_and_the_file_can_be_used_fo
 def coco_results(tmp_path):
     def write(given=None, metainfo=METAINFO, kinds=None):
         paths = [tmp_path / name for name in ('predictions.jsonl', 'keypoints.json', 'images.json')]
-        lines = JsonLines(paths[0])
-        for frame, count in ((make_frame('a.jpg'), 2), (BROKEN, 0), (make_frame('v.mp4', 10, 20, index=7), 1)):
-            lines.write(frame, make_poses(count), **(kinds or {}).get(frame.name, {}))
-        lines.close()
-        write_coco(*paths, metainfo, given)
+        frames = (make_frame('a.jpg'), 2), (BROKEN, 0), (make_frame('v.mp4', 10, 20, index=7), 1)
+        write_lines(paths[0], *((frame, make_poses(n), (kinds or {}).get(frame.name, {})) for frame, n in frames))
+        write_coco(tmp_path, metainfo, given)
         return paths[1:]
 
     return write
@@ -91,20 +89,6 @@ def test_category_is_that_of_the_dataset(coco_results, category, name):
     assert json.loads(images.read_text())['categories'][0]['name'] == name
 
 
-def test_numbers_that_are_not_finite_are_null_and_their_people_are_in_no_coco_file(tmp_path):
-    poses, paths = make_poses(3), [tmp_path / name for name in ('p.jsonl', 'k.json', 'i.json')]
-    poses.keypoints[0, 1, 0], poses.box_scores[1] = np.nan, -np.inf
-    lines = JsonLines(paths[0])
-    lines.write(make_frame('v.mp4', index=0, time=np.nan), poses)
-    lines.close()
-    ((line, _),) = read_lines(paths[0])
-    assert line['keypoints'][0][1] == [None, 45] and line['scores'] == [1, None, 1] and line['time'] is None
-    write_coco(*paths, METAINFO)
-    (person,) = json.loads(paths[1].read_text())
-    assert person['keypoints'][:2] == [40, 5]
-    json.loads(paths[0].read_text(), parse_constant=pytest.fail)
-
-
 @pytest.mark.parametrize('poses', [make_poses(2, track=True, dropped=['box 2: no area']), make_poses(0)])
 def test_a_line_is_read_back(poses):
     frame = make_frame('v.mp4', index=3, time=0.5, error='not drawn')
@@ -131,11 +115,9 @@ def test_a_foreign_line_is_named(tmp_path):
 
 
 def test_array_is_empty_or_safe_in_a_script(tmp_path):
-    JsonArray(tmp_path / 'a.json').close()
+    write_array(tmp_path / 'a.json', [])
     assert json.loads((tmp_path / 'a.json').read_text()) == []
-    array = JsonArray(tmp_path / 'b.html', '<script>', '</script>')
-    array.append({'file': '</script><b>'})
-    array.close()
+    write_array(tmp_path / 'b.html', [{'file': '</script><b>'}], '<script>', '</script>')
     text = (tmp_path / 'b.html').read_text()
     assert text.count('<') == 2
     assert json.loads(text.removeprefix('<script>').removesuffix('</script>')) == [{'file': '</script><b>'}]
