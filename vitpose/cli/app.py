@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
         need('gradio', 'the page')
         from ..app.gradio_page import build_page, serve
         from ..app.sessions import Sessions
-        from ..predict.detector_file import open_detector
+        from ..predict.onnx_detector import open_detector
         from ..predict.predictor import PosePredictor
         from ..shipped import shipped
 

@@ -34,8 +34,8 @@ Person boxes come from one of
                 path ends with the other. Of COCO's categories 'person' is
                 taken, if there is one; --category chooses another.
   --detector    an MMDetection detector: its config and checkpoint, or a name
-                that MMPoseInferencer accepts; or a YOLOX FILE.onnx, which
-                rtmlib runs without torch
+                that MMPoseInferencer accepts; or FILE.onnx of NanoDet or
+                YOLOX, which needs no torch
   --whole-image each image is one person (default)
 
 Keypoints are x y in pixels of the upright image; the center of the first pixel
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--checkpoint', type=Path, metavar='FILE', help='checkpoint of the model')
     add_config_options(parser)
     add('--model', type=Path, metavar='FILE', help='exported file, instead of both')
-    add('--out', required=True, type=Path, metavar='DIR', help='folder to write')
+    add('--out', type=Path, default=Path('poses'), metavar='DIR', help='folder to write (default: poses)')
     people.add_argument('--boxes', type=Path, metavar='FILE', help='person boxes, see above')
     words = ('CONFIG', 'CHECKPOINT')
     people.add_argument('--detector', nargs='+', metavar=words, help='person detector, see above')
@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     sources, boxes, total, tracker, settings, record = _check(args)
-    from ..predict.detector_file import open_detector
+    from ..predict.onnx_detector import open_detector
     from ..predict.inputs.images import note_range
     from ..predict.inputs.sources import read_frames
     from ..predict.outputs.output_files import Outputs

@@ -22,10 +22,15 @@ class Detector:
     """Boxes of people in images.
 
     Args:
-        model: config file of MMDetection; or a name that MMPoseInferencer accepts, such as 'human' or 'rtmdet-m'.
+        model: config file of MMDetection; or a name that MMPoseInferencer accepts: 'human', 'animal', 'face', 'hand',
+            or one of MMDetection's models such as 'rtmdet-m'.
         checkpoint: its weights; only tensors are read, no code in the file runs. None, for a name only: download the
             published ones, which MMEngine reads.
         device: as for `load_model`.
+        score_threshold: keep boxes with a higher score.
+        nms_threshold: of boxes with a larger intersection over union, keep the one with the highest score.
+        categories: indices of the classes to keep; None: those of the name, or else 'person', or a single class.
+        batch_size: images per batch.
 
     Raises:
         ImportError: MMDetection is not installed.
@@ -33,17 +38,21 @@ class Detector:
         ValueError: a config file without checkpoint, a checkpoint that does not fit, or no class 'person'.
     """
 
-    score_threshold = 0.3  # boxes with a higher score are kept
-    nms_threshold = 0.3  # of boxes with a larger intersection over union, the one with the highest score is kept
-    batch_size = 8  # images
-
-    def __init__(self, model: str | Path, checkpoint: str | Path | None = None, device: str = 'auto'):
+    def __init__(
+        self,
+        model: str | Path,
+        checkpoint: str | Path | None = None,
+        device: str = 'auto',
+        score_threshold: float = 0.3,
+        nms_threshold: float = 0.3,
+        categories: Sequence[int] | None = None,
+        batch_size: int = 8,
+    ):
         with quiet():
             from mmdet.apis import DetInferencer
 
-        name = str(model)
-        known = default_det_models.get(name, {})
-        config = str(known.get('model', model))
+        known = default_det_models.get(str(model), {})
+        config, name = str(known.get('model', model)), str(model)
         if checkpoint is None and not known and Path(config).suffix in ('.py', '.json', '.yml', '.yaml'):
             raise InputError(f'detector {name}: expected a checkpoint with a config file')
         published = known.get('weights') if checkpoint is None else None
@@ -56,7 +65,8 @@ class Detector:
                 load_strictly(self._inferencer.model, load_weights(Path(checkpoint)))
             except ValueError as problem:
                 raise InputError(f'detector: {checkpoint} does not fit {name}: {problem}') from problem
-        self.categories = tuple(known.get('cat_ids') or person_class(self._inferencer.cfg, name))
+        self.score_threshold, self.nms_threshold, self.batch_size = score_threshold, nms_threshold, batch_size
+        self.categories = tuple(categories or known.get('cat_ids') or person_class(self._inferencer.cfg, name))
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
         """Images (H, W, 3) uint8 BGR -> for each boxes (N, 4) x1 y1 x2 y2 in image pixels, scores (N,); best first."""
@@ -80,5 +90,5 @@ def person_class(cfg: Any, name: str) -> tuple[int]:
     classes = (dataset.get('metainfo') or {}).get('classes') or kind.METAINFO['classes']
     classes = [classes] if isinstance(classes, str) else list(classes)
     if 'person' not in classes and len(classes) > 1:
-        raise InputError(f"detector {name}: expected a class 'person', or a single one, got {', '.join(classes)}")
+        raise InputError(f"detector {name}: no class 'person' among {', '.join(classes)}; choose some with categories")
     return (classes.index('person') if 'person' in classes else 0,)

@@ -90,7 +90,7 @@ def test_options_override_keys_of_the_config(predict, refuses, capsys):
 def test_tracks_follow_the_threshold_of_the_detector(predict, threshold, monkeypatch):
     pytest.importorskip('trackers')
     detector = SimpleNamespace(boxes=np.float32([(4, 4, 40, 40)]), score_threshold=threshold)
-    monkeypatch.setattr('vitpose.predict.detector_file.open_detector', lambda *words, device: detector)
+    monkeypatch.setattr('vitpose.predict.onnx_detector.open_detector', lambda *words, device: detector)
     made = []
     monkeypatch.setattr('vitpose.predict.tracking.Tracker.update', lambda self, *_: made.append(self.score_threshold))
     assert predict('photos', '--detector', 'some', '--track', '--no-draw') == 0
@@ -153,7 +153,7 @@ def test_categories_other_sizes_and_what_is_unused_stand_in_the_summary(predict,
 def test_detector(predict, monkeypatch):
     made, boxes = [], np.float32([(1, 1, 5, 5), (6, 6, 9, 9)])
     open_detector = lambda *words, **options: made.append((words, options)) or SimpleNamespace(boxes=boxes)  # noqa: E731
-    monkeypatch.setattr('vitpose.predict.detector_file.open_detector', open_detector)
+    monkeypatch.setattr('vitpose.predict.onnx_detector.open_detector', open_detector)
     assert predict('photos', '--detector', 'rtmdet-m') == 0
     assert made == [(('rtmdet-m',), dict(device='auto'))] and [len(line['boxes']) for line in lines()] == [2] * 3
 

@@ -38,8 +38,7 @@ def checkpoint(tmp_path_factory):
 def test_people_are_those_of_mmpose_inferencer(checkpoint, model_files):
     inferencer = MMPoseInferencer(*model_files, det_model=CONFIG, det_weights=checkpoint, det_cat_ids=0, device='cpu')
     init_default_scope('mmpose')
-    detector = Detector(CONFIG, checkpoint, 'cpu')
-    detector.score_threshold, detector.nms_threshold, detector.batch_size = *THRESHOLDS.values(), 2
+    detector = Detector(CONFIG, checkpoint, 'cpu', THRESHOLDS['bbox_thr'], THRESHOLDS['nms_thr'], batch_size=2)
     predictor = PosePredictor.load(*model_files, device='cpu', detector=detector)
     images = [rendered(i)[0] for i in range(3)]
     theirs = inferencer(images, return_datasamples=True, **THRESHOLDS)
@@ -76,5 +75,5 @@ def test_the_class_of_people():
 
     assert index(None) == (0,)  # among COCO's, the class of the dataset
     assert index(('car', 'person')) == (1,) and index(('hand',)) == index('hand') == (0,)
-    with pytest.raises(ValueError, match="detector.py: expected a class 'person', or a single one, got car, dog"):
+    with pytest.raises(ValueError, match="detector.py: no class 'person' among car, dog; choose some with categories"):
         index(('car', 'dog'))
