@@ -52,17 +52,18 @@ class GivenBoxes:
     ) -> None:
         scaled: list[str] = []
         matches = match_names(path, listed, sources, scaled)
-        others = f'{len(scaled):,} of {len(sources):,} inputs: {"".join(scaled[:1])}'
-        if scaled and not scale:
-            remedy = 'pass --scale-boxes to scale the boxes, or the images that they were made for'
-            raise InputError(f'boxes were made for another size than that of {others}; {remedy}')
-        unused = [name for name, entry in listed.items() if not entry.matched]
-        self._notes = [*notes, *[f'boxes scaled for {others}'] * bool(scaled)]
-        if unused:
+        self._path, self._notes = path, list(notes)
+        if scaled:
+            others = f'{len(scaled):,} of {len(sources):,} inputs: {scaled[0]}'
+            if not scale:
+                remedy = 'pass --scale-boxes to scale the boxes, or the images that they were made for'
+                raise InputError(f'boxes were made for another size than that of {others}; {remedy}')
+            self._notes.append(f'boxes scaled for {others}')
+        if unused := [name for name, entry in listed.items() if not entry.matched]:
             count = sum(len(boxes) for name in unused for boxes in listed[name].boxes.values())
             lists = f'{path}: {len(unused):,} of {len(listed):,} files, with {count:,} boxes,'
             self._notes.append(f'{lists} are not among the inputs: {name_few(unused)}')
-        self._path, self._frames = path, dict[str, int]()  # number of frames that were read, by name of a source
+        self._frames = dict[str, int]()  # number of frames that were read, by name of a source
         self.missing = {name: entry for name, entry in matches.items() if isinstance(entry, str)}
         self._entries = {name: entry for name, entry in matches.items() if isinstance(entry, Listed)}
         with_ids = any(entry.image_id is not None for entry in listed.values())
@@ -84,7 +85,7 @@ class GivenBoxes:
         late = [
             f'frame {index} of {name}'
             for name, count in self._frames.items()
-            for index in sorted(index for index in self._entries[name].boxes if index is not None and index >= count)
+            for index in sorted(self._entries[name].boxes.keys() - {None, *range(count)})
         ]
         lines = f'{self._path}: {len(late):,} lines are of frames that were not read: {name_few(late)}'
         return self._notes + [lines] * bool(late)
@@ -124,38 +125,33 @@ def match_names(
 
     Boxes are scaled to the size of their image; `scaled` gets a line for each.
     """
-    by_file: dict[str, list[str]] = defaultdict(list)
+    by_file: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for name in listed:
-        by_file[(_parts(name) or ('',))[-1]].append(name)
-    chosen: dict[str, list[str]] = {}
+        by_file[_parts(name)[-1:]].append(name)
+    matches: dict[str, list[str]] = {}
     users: dict[str, list[str]] = defaultdict(list)
     for source in sources:
-        full, components = _parts(os.path.abspath(source.name)), len(_parts(source.name))
-        lengths = {}
-        for name in by_file[full[-1]]:
-            parts = _parts(name)
-            common = len(os.path.commonprefix([full[::-1], parts[::-1]]))
-            if common >= min(len(parts), components):
-                lengths[name] = common
-        chosen[source.name] = [name for name, length in lengths.items() if length == max(lengths.values())]
-        for name in chosen[source.name]:
+        full, length = _parts(os.path.abspath(source.name)), len(_parts(source.name))
+        common = {name: len(os.path.commonprefix([full[::-1], _parts(name)[::-1]])) for name in by_file[full[-1:]]}
+        common = {name: number for name, number in common.items() if number >= min(len(_parts(name)), length)}
+        matches[source.name] = [name for name, number in common.items() if number == max(common.values())]
+        for name in matches[source.name]:
             users[name].append(source.name)
             listed[name].matched = True
     entries: dict[str, Listed | str] = {}
     for source in sources:
-        matches = chosen[source.name]
-        if not matches:
+        names = matches[source.name]
+        others = [name for name in users[names[0]] if name != source.name] if names else []
+        if not names:
             entry: Listed | str = f'{path} lists no file whose path ends in {source.name}, or the reverse'
-        elif len(matches) > 1:
-            entry = f'{path} lists several files that match it: {", ".join(sorted(matches)[:3])}'
-        elif len(users[matches[0]]) > 1:
-            other = next(name for name in users[matches[0]] if name != source.name)
-            entry = f'{matches[0]} in {path} also matches {other}'
-        elif (source.kind == 'image') != (None in listed[matches[0]].boxes):
-            needs = 'a video needs them' if source.kind == 'video' else 'an image has none'
-            entry = f'check the frame indices of {matches[0]} in {path}: {needs}'
+        elif len(names) > 1:
+            entry = f'{path} lists several files that match it: {name_few(sorted(names))}'
+        elif others:
+            entry = f'{names[0]} in {path} also matches {others[0]}'
+        elif (source.kind == 'image') != (None in listed[names[0]].boxes):
+            entry = f'check the frame indices of {names[0]} in {path}: videos need them, and images have none'
         else:
-            entry = _fit(listed[matches[0]], source, path, scaled)
+            entry = _fit(listed[names[0]], source, path, scaled)
         entries[source.name] = f'no boxes: {entry}' if isinstance(entry, str) else entry
     if not any(isinstance(entry, Listed) for entry in entries.values()):
         name, reason = next(iter(entries.items()))

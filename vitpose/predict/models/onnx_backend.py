@@ -43,6 +43,7 @@ class OnnxNetwork:
 
 def choose_providers(runtime: Any, device: str) -> list[Any]:
     """ONNX Runtime's providers for 'auto' (a GPU if it has CUDA, or else the CPU), 'cpu', 'cuda' or 'cuda:1'."""
+    runtime.disable_telemetry_events()  # that of Windows' builds
     number = re.fullmatch(r'cuda(?::(\d+))?', device, re.ASCII)
     has_cuda = CUDA in runtime.get_available_providers()
     if device not in ('auto', 'cpu') and not (number and has_cuda):

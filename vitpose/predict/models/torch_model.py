@@ -38,7 +38,7 @@ class PoseModel:
     """A top-down heatmap model on a device, for one dataset.
 
     The arguments are those of `load_model`; compiled, there is one graph for batches of any size and one for a single
-    person, each made in its first batch. `metainfo` is MMPose's, parsed: dataset_name, keypoint_id2name, ...
+    person, each made in its first batch. `metainfo` is MMPose's, parsed, of the predicted keypoints: dataset_name, ...
 
     Raises:
         OSError: a file does not exist.
@@ -93,9 +93,7 @@ class PoseModel:
         indices = self.model.test_cfg.get('output_keypoint_indices')
         self.output_indices = list(range(self.metainfo['num_keypoints']) if indices is None else indices)
         self.num_keypoints = len(self.output_indices)
-        sigmas = np.asarray(self.metainfo['sigmas'])  # many of MMPose's datasets have none
-        is_complete = len(sigmas) == self.metainfo['num_keypoints']
-        self.metainfo['sigmas'] = sigmas[self.output_indices] if is_complete else None
+        self.metainfo = select_keypoints(self.metainfo, self.output_indices)
 
     def _check(self, model: Any, name: str) -> None:
         head: Any = getattr(model, 'head', None)
@@ -186,6 +184,22 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
         raise InputError(f'{name}: metainfo of the test set: {expected} ({kind}: {one_line(problem)})') from problem
     rule = read_crop_rule(dataset.get('pipeline') or (), name)
     return rule, metainfo | dict(crop_rule=rule, category=_category(dataset), metric=_metric(cfg))
+
+
+def select_keypoints(metainfo: dict[str, Any], kept: list[int]) -> dict[str, Any]:
+    """The metainfo of the keypoints with these indices, in this order; a link or mirror image of others is dropped."""
+    new = {old: i for i, old in enumerate(kept)}
+    links = [i for i, (a, b) in enumerate(metainfo['skeleton_links']) if a in new and b in new]
+    sigmas = np.asarray(metainfo['sigmas'])  # many of MMPose's datasets have none
+    return metainfo | dict(
+        num_keypoints=len(kept),
+        keypoint_id2name={i: metainfo['keypoint_id2name'][old] for old, i in new.items()},
+        keypoint_colors=np.asarray(metainfo['keypoint_colors'])[kept],
+        skeleton_links=[tuple(new[int(end)] for end in metainfo['skeleton_links'][i]) for i in links],
+        skeleton_link_colors=np.asarray(metainfo['skeleton_link_colors']).reshape(-1, 3)[links],
+        flip_indices=[new.get(metainfo['flip_indices'][old], i) for old, i in new.items()],
+        sigmas=sigmas[kept] if len(sigmas) == metainfo['num_keypoints'] else None,
+    )
 
 
 def _category(dataset: Any) -> str | None:

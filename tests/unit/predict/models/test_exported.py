@@ -67,7 +67,7 @@ def test_what_does_not_fit_is_refused(tmp_path, changes, arguments, message):
     ('texts', 'message'),
     [
         (dict(author='x'), 'f: not written by `vitpose export`'),
-        (dict(vitpose_format='1'), 'f: damaged metadata: KeyError: '),
+        (dict(vitpose_format='1'), 'f: damaged metadata: TypeError: .*missing'),
         (INFO.texts() | dict(vitpose_padding='1.'), 'f: damaged metadata: JSONDecodeError: '),
         (INFO.texts() | dict(vitpose_keypoint_names='2'), 'f: damaged metadata: keypoint_names=2; export it again'),
         (INFO.texts() | dict(vitpose_skeleton='[[0, 2]]'), r'f: damaged metadata: skeleton=\[\[0, 2\]\]; export it'),

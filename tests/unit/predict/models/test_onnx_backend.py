@@ -25,6 +25,13 @@ def test_providers_of_a_device(gpu_build, device, options):
     assert choose_providers(onnxruntime, device) == [*([] if options is None else [(CUDA, options)]), CPU]
 
 
+def test_nothing_is_reported_to_the_authors_of_onnx_runtime(monkeypatch):
+    calls = []
+    monkeypatch.setattr(onnxruntime, 'disable_telemetry_events', lambda: calls.append(1))
+    choose_providers(onnxruntime, 'cpu')
+    assert calls
+
+
 def test_a_session_that_fell_back_is_not_reported_as_cuda(gpu_build, tmp_path, monkeypatch):
     file = write_dots(tmp_path / 'a.onnx')
     assert OnnxNetwork(file, 'auto').device == OnnxNetwork(file, 'cpu').device == 'cpu'
