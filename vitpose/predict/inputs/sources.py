@@ -47,7 +47,7 @@ def find_sources(inputs: Sequence[str], leave_out: Path | None = None, quiet: bo
 
     Raises:
         FileNotFoundError: nothing has the name.
-        ValueError: a file is neither image nor video, or a folder or glob has none, or there is no such camera.
+        ValueError: an input is or has neither image nor video, or there is no such camera.
     """
     sources: dict[str, Source] = {}
     ignored: dict[str, str] = {}  # suffixes of files that are left out, by path
@@ -55,8 +55,7 @@ def find_sources(inputs: Sequence[str], leave_out: Path | None = None, quiet: bo
         for source in _find(text, leave_out and Path(os.path.abspath(leave_out)), ignored):
             sources.setdefault(os.path.abspath(source.name), source)
     if ignored and not quiet:
-        counts = Counter(ignored.values()).most_common()
-        named = ', '.join(f'{number:,} {suffix or "without suffix"}{_advice(suffix)}' for suffix, number in counts)
+        named = ', '.join(f'{number:,} {suffix}' for suffix, number in Counter(ignored.values()).most_common())
         print(f'left out as neither image nor video: {named}', file=sys.stderr)
     return list(sources.values())
 
@@ -102,10 +101,7 @@ def _find(text: str, leave_out: Path | None, ignored: dict[str, str]) -> list[So
     if path.is_dir():
         files = [file for file in path.rglob('*') if '/.' not in f'/{file.relative_to(path).as_posix()}']
     elif path.exists():
-        if (kind := _kind(path)) is None:
-            libraries = f'another file that Pillow or PyAV opens{_advice(path.suffix.lower())}'
-            raise InputError(f'{text}: expected {EXPECTED}, {libraries}, or a folder of them')
-        return [Source(text, kind)]
+        files = [path]
     elif text.isascii() and text.isdecimal():
         import cv2
 
@@ -121,37 +117,27 @@ def _find(text: str, leave_out: Path | None, ignored: dict[str, str]) -> list[So
         raise MissingFileError(f'{text}: no such file, folder or camera')
     sources = []
     for file in sorted((file for file in files if file.is_file() and not _inside(file, leave_out)), key=natural_key):
-        if kind := _kind(file):
+        suffix = file.suffix.lower()
+        if kind := _kind(file, suffix):
             sources.append(Source(str(file), kind))
         else:
-            ignored[os.path.abspath(file)] = file.suffix.lower()
+            hint = ' (pip install pillow-heif)' if suffix in HEIC else ''
+            ignored[os.path.abspath(file)] = (suffix or 'without suffix') + hint
     if not sources:
-        place = 'in this folder or below' if path.is_dir() else 'of this name'
-        advice = ''.join({_advice(suffix) for suffix in ignored.values()})
-        raise InputError(f'{text}: found nothing {place} that is {EXPECTED}{advice}')
+        others = 'or another file that Pillow or PyAV opens (.heic: pip install pillow-heif)'
+        raise InputError(f'{text}: found no image or video; expected {EXPECTED}, {others}')
     return sources
 
 
-def _kind(path: Path) -> str | None:
+def _kind(path: Path, suffix: str) -> str | None:
     """Tell 'image' from 'video' by a known suffix, otherwise by the libraries; None: neither."""
-    suffix = path.suffix.lower()
     if suffix in IMAGES | VIDEOS:
-        return ('image' if suffix in IMAGES else 'video') if path.is_file() else None
-    try:
-        with suppress(Exception), open_image(path) as image:
-            return 'video' if image.format == 'GIF' and getattr(image, 'is_animated', False) else 'image'
-        with path.open('rb') as file:
-            if b'\0' not in file.read(4096):  # text, which PyAV draws, or follows as a playlist
-                return None
-    except OSError:
-        return None
+        return 'image' if suffix in IMAGES else 'video'
+    with suppress(Exception), open_image(path) as image:
+        return 'video' if image.format == 'GIF' and getattr(image, 'is_animated', False) else 'image'
     from .video import is_video
 
     return 'video' if suffix not in HEIC and is_video(path) else None
-
-
-def _advice(suffix: str) -> str:
-    return ' (pip install pillow-heif)' if suffix in HEIC else ''
 
 
 def _inside(path: Path, folder: Path | None) -> bool:

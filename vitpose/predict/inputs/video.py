@@ -27,6 +27,9 @@ def is_video(path: Path) -> bool:
     try:
         import av
 
+        with path.open('rb') as file:
+            if b'\0' not in file.read(4096):  # text, which PyAV draws, or follows as a playlist
+                return False
         with av.open(str(path), options={'formatprobesize': '8192'}) as container:  # its default takes up to 0.3 s
             stream = container.streams.video[0]
             still = 'pipe' in container.format.name or stream.disposition & av.stream.Disposition.attached_pic
