@@ -11,11 +11,11 @@ import numpy as np
 
 from vitpose_base.files import replacing
 
-from ...errors import one_line
+from ...errors import InputError, one_line
 from ..extras import need
 from ..poses import Frame
 
-MAX_STRETCH = 8  # of pixels that are not square; what exceeds it is a damaged header
+MAX_STRETCH = 8  # of pixels that are not square; only a damaged header exceeds it
 TICKS = 90_000  # per second, of the timestamps in written videos
 OPTIONS = {'crf': '23', 'preset': 'veryfast'}  # of the H.264 encoder
 SMALL_MEMORY = {'x264-params': 'bframes=0:rc-lookahead=0:sync-lookahead=0'}  # saves 400 MB at 3840x2160
@@ -53,26 +53,22 @@ def read_video(name: str) -> Iterator[Frame]:
     """Decode a video: frames as they are shown; their times count from the first one.
 
     They are turned and mirrored as the display matrix says. If the pixels are not square, the frames are enlarged along
-    one side until they are, so that people have their true proportions.
-
-    Damaged parts are skipped. If there are any, or if the video ends before the time in its header, or it cannot be
-    opened, the last item is a `Frame` without image whose `error` says so.
+    one side until they are, at most `MAX_STRETCH` times. Damaged parts are skipped. If there are any, or if the video
+    ends before the time in its header, or cannot be opened, the last item is a `Frame` without image whose `error` says
+    so.
     """
     av = need('av', 'reading videos')
-    index, damaged, first, end = 0, 0, 0.0, 0.0
+    index, damaged, first, end, problems = 0, 0, 0.0, 0.0, []
     try:
         with av.open(name) as container:
             if not container.streams.video:
-                yield Frame(name, None, error='no video in this file')
-                return
+                raise InputError('no video in this file')
             stream = container.streams.video[0]
             stream.thread_type = 'SLICE' if stream.width * stream.height > LARGE else 'AUTO'  # less memory
             seconds, rate = _seconds(container, stream), float(stream.average_rate or 30)
-            shape = float(stream.sample_aspect_ratio or 1)  # width / height of a pixel
-            stretch = shape if 1 / MAX_STRETCH <= shape <= MAX_STRETCH else 1.0
+            stretch = min(max(float(stream.sample_aspect_ratio or 1), 1 / MAX_STRETCH), MAX_STRETCH)
             for picture in _decode(av, container, stream):
-                if picture is None or picture.is_corrupt:
-                    damaged += 1
+                damaged += picture is None or picture.is_corrupt
                 if picture is None:
                     continue
                 now = index / rate if picture.time is None else picture.time
@@ -80,16 +76,14 @@ def read_video(name: str) -> Iterator[Frame]:
                 end = now - first + (float(picture.duration * picture.time_base) if picture.duration else 1 / rate)
                 yield Frame(name, _as_shown(picture, stretch), index, now - first)
                 index += 1
-            problems = [f'{damaged} damaged part{"s" * (damaged > 1)}'] if damaged else []
-            if stretch != shape:
-                problems.append(f'pixel aspect ratio {shape:g} ignored: expected 1/{MAX_STRETCH} to {MAX_STRETCH}')
+            if damaged:
+                problems.append(f'damaged parts: {damaged}')
             if seconds and end < seconds - max(3 / rate, 0.1):
                 problems.append(f'ends after {end:.2f} of {seconds:.2f} s')
     except Exception as problem:  # of any library, while it decodes
         problems = [getattr(problem, 'strerror', None) or one_line(problem)]
     if problems or not index:
-        problems.append(f'{index} frames were read' if index else 'no frame could be read')
-        yield Frame(name, None, index, error='; '.join(problems))
+        yield Frame(name, None, index, error='; '.join((*problems, f'{index} frames were read')))
 
 
 class VideoWriter:
