@@ -89,14 +89,13 @@ def group_frames(frames: Iterable[Frame], count: int) -> Iterator[list[Frame]]:
         yield group
 
 
-def start_work(
-    frame: Frame, boxes: np.ndarray | None, box_scores: np.ndarray | None, rule: CropRule, num_keypoints: int
-) -> Work:
+def start_work(frame: Frame, rule: CropRule, num_keypoints: int) -> Work:
     """The people to predict in a frame: none without an image, the whole image without boxes."""
-    height, width = (0, 0) if frame.image is None else frame.image.shape[:2]
-    if frame.image is None or boxes is None:
-        boxes, box_scores = np.array([[0, 0, width, height]])[: frame.image is not None], None
-    kept, scores, rows, dropped = check_boxes(boxes, box_scores, (width, height))
+    size, boxes, box_scores = (0, 0), (), None
+    if frame.image is not None:
+        size = frame.image.shape[1::-1]
+        boxes, box_scores = ([(0, 0, *size)], None) if frame.boxes is None else (frame.boxes, frame.box_scores)
+    kept, scores, rows, dropped = check_boxes(boxes, box_scores, size)
     shape = len(kept), num_keypoints
     poses = Poses(np.zeros((*shape, 2), np.float32), np.zeros(shape, np.float32), kept, scores, rows, dropped=dropped)
     return Work(frame, poses, *rule.regions(kept), left=len(kept))

@@ -141,38 +141,33 @@ class PosePredictor:
             yield frame
 
     def _works(self, frames: Iterable[Frame]) -> Iterator[Work]:
-        """Frames with their boxes, if necessary from the detector."""
+        """The people of frames by their boxes, if necessary from the detector; an exception is the frame's error."""
+        options = self.model.crop_rule, self.model.num_keypoints
         for group in group_frames(frames, self.detector.batch_size if self.detector else 1):
-            images = [frame.image for frame in group if frame.boxes is None and frame.image is not None]
-            detected = iter(self._detect(images))
-            for frame in group:
-                has_boxes = frame.boxes is not None or frame.image is None
-                yield self._start(frame, (frame.boxes, frame.box_scores) if has_boxes else next(detected))
+            for frame in self._detect(group):
+                try:
+                    work = start_work(frame, *options)
+                except Exception as problem:
+                    work = start_work(failed(frame, problem, 'boxes'), *options)
+                yield work
 
-    def _detect(self, images: list[np.ndarray]) -> list[Any]:
-        """For each image boxes and scores, or an exception; images that fail together are tried one by one."""
+    def _detect(self, frames: list[Frame]) -> list[Frame]:
+        """Give frames without boxes those of the detector; if it fails with several frames, one by one."""
+        images = {i: frame.image for i, frame in enumerate(frames) if frame.boxes is None and frame.image is not None}
         if not self.detector or not images:
-            return [(None, None)] * len(images)
+            return frames
         try:
             with self._lock:
-                detected = list(self.detector(images))
-            if len(detected) == len(images):
-                return detected
-            raise InputError(f'boxes for {len(detected)} of {len(images)} images')
+                detected = [(boxes, scores) for boxes, scores in self.detector(list(images.values()))]
+            if len(detected) != len(images):
+                raise InputError(f'boxes for {len(detected)} of {len(images)} images')
         except Exception as problem:
-            return [problem] if len(images) == 1 else [self._detect([image])[0] for image in images]
-
-    def _start(self, frame: Frame, detected: Any) -> Work:
-        """The people of a frame by its boxes and scores; none if these are an exception, or cause one."""
-        rule, num_keypoints = self.model.crop_rule, self.model.num_keypoints
-        try:
-            if isinstance(detected, Exception):
-                raise detected
-            boxes, scores = detected
-            return start_work(frame, boxes, scores, rule, num_keypoints)
-        except Exception as problem:
-            step = 'boxes' if frame.boxes is not None else 'detector'
-            return start_work(failed(frame, problem, step), None, None, rule, num_keypoints)
+            if len(frames) == 1:
+                return [failed(frames[0], problem, 'detector')]
+            return [self._detect([frame])[0] for frame in frames]
+        for i, (boxes, scores) in zip(images, detected, strict=True):
+            frames[i] = replace(frames[i], boxes=boxes, box_scores=scores)
+        return frames
 
     def _predict(self, batch: Batch) -> None:
         """Fill in the people of a batch; if it fails, person by person."""
@@ -229,12 +224,9 @@ def load_model(
         ValueError: see `PoseModel`, `ExportedModel` and its `check`.
     """
     if isinstance(config, str | Path) and is_exported(config):
-        if checkpoint is not None:
-            raise InputError(f'{config} with checkpoint={checkpoint}: an exported file has its weights in it')
-        if compile:
-            raise InputError(f'{config} with compile: only with a config; the runtime compiles an exported file itself')
-        if cfg_options:
-            raise InputError(f'{config} with cfg_options: only with a config; an exported file is fixed')
+        for name, value in dict(checkpoint=checkpoint, compile=compile, cfg_options=cfg_options).items():
+            if value:
+                raise InputError(f'{config} with {name}={value}: only with a config; an exported file is complete')
         exported = ExportedModel(config, device)
         exported.check(precision, flip_test, dataset)
         return exported
