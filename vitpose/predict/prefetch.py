@@ -22,12 +22,6 @@ def prefetch(items: Iterable[Item], has_room: Callable[[Sequence[Item]], bool]) 
     stopped = ended = False
     problem: BaseException | None = None
 
-    def wait_for_room() -> bool:
-        with changed:
-            while not stopped and waiting and not has_room(tuple(waiting)):
-                changed.wait(POLL)
-        return not stopped
-
     def work() -> None:
         nonlocal ended, problem
         iterator: Iterator[Item] = iter(())
@@ -36,30 +30,29 @@ def prefetch(items: Iterable[Item], has_room: Callable[[Sequence[Item]], bool]) 
             for item in iterator:
                 with changed:
                     waiting.append(item)
+                    del item  # not kept until the next one arrives
                     changed.notify_all()
-                del item  # not kept until the next one arrives
-                if not wait_for_room():
+                    while not stopped and waiting and not has_room(tuple(waiting)):
+                        changed.wait(POLL)
+                if stopped:
                     break
         except BaseException as error:
             problem = error
-        finally:
-            with changed:
-                ended = True
-                changed.notify_all()
-            if hasattr(iterator, 'close'):
-                with suppress(Exception):  # nobody waits for it any more
-                    iterator.close()
+        with changed:
+            ended = True
+            changed.notify_all()
+        if hasattr(iterator, 'close'):
+            with suppress(Exception):  # nobody waits for it any more
+                iterator.close()
 
     thread = Thread(target=work, name='vitpose-prefetch', daemon=True)
     thread.start()
     try:
         while True:
             with changed:
-                while not waiting and not ended:
-                    changed.wait()
-                changed.notify_all()
-                if not waiting:
-                    break
+                changed.wait_for(lambda: waiting or ended)
+            if not waiting:
+                break
             yield waiting.popleft()
         if problem is not None:
             raise problem

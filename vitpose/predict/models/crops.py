@@ -46,12 +46,11 @@ class CropRule:
 
     def crop(self, image: np.ndarray, centers: np.ndarray, scales: np.ndarray, out: np.ndarray) -> None:
         """Crop regions of an image (H, W, 3) uint8 into `out` (N, h, w, 3) uint8, black outside of the image."""
-        parts = [image] * len(out)
-        if len(out) and max(image.shape[:2]) > MAX_SIDE:
-            parts, corners = zip(*(_cut(image, *region) for region in zip(centers, scales, strict=True)), strict=True)
-            centers = (centers - corners).astype(centers.dtype)
-        for part, matrix, crop in zip(parts, self.matrices(centers, scales), out, strict=True):
-            cv2.warpAffine(part, matrix, self.input_size, dst=crop, flags=cv2.INTER_LINEAR)
+        if max(image.shape[:2]) > MAX_SIDE:
+            expected = f'expected at most {MAX_SIDE} pixels per side, as OpenCV crops no larger image'
+            raise InputError(f'the image has {image.shape[1]}x{image.shape[0]} pixels: {expected}; split it')
+        for matrix, crop in zip(self.matrices(centers, scales), out, strict=True):
+            cv2.warpAffine(image, matrix, self.input_size, dst=crop, flags=cv2.INTER_LINEAR)
 
     def to_image(self, keypoints: np.ndarray, centers: np.ndarray, scales: np.ndarray) -> np.ndarray:
         """Keypoints (N, K, 2) in MMPose's input pixels -> image pixels, float32."""
@@ -65,17 +64,6 @@ class CropRule:
             step = (size - 1) / scale[axis]
             matrix[axis, [axis, 2]] = step, step * (0.5 * scale[axis] - center[axis])
         return matrix
-
-
-def _cut(image: np.ndarray, center: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The part of an image that a region and its border take up, and its corner x y."""
-    size = image.shape[1::-1]
-    low = np.clip(np.floor(center - scale * 0.5) - 2, 0, size).astype(int)
-    high = np.clip(np.ceil(center + scale * 0.5) + 2, 0, size).astype(int)
-    if max(high - low) > MAX_SIDE:
-        expected = f'expected at most {MAX_SIDE} pixels per side; pass smaller boxes, or a smaller image'
-        raise InputError(f'a person fills {high[0] - low[0]}x{high[1] - low[1]} pixels: {expected}')
-    return image[low[1] : high[1], low[0] : high[0]], low
 
 
 def read_crop_rule(pipeline: Sequence[Any], source: str) -> CropRule:
