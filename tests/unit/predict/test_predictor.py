@@ -346,7 +346,7 @@ def test_kinds_of_images(predictor, tmp_path):
     [
         ('https://example.org/a.jpg', 'https://example.org/a.jpg: a URL: download it'),
         ('data:image/png;base64,aaaa', 'a URL: download it'),
-        ((i for i in range(3)), 'image 0: generator: pass list'),
+        ((i for i in range(3)), 'image 0: generator: expected a path, an array'),
         (b'not an image', 'image 0: not an image'),
         (b'', 'image 0: empty'),
         (None, 'image 0: NoneType: expected a path, an array'),

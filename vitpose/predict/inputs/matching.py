@@ -1,7 +1,7 @@
 """Boxes of a file, matched to images and videos by file name."""
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -128,35 +128,36 @@ def match_names(
     by_file: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for name in listed:
         by_file[_parts(name)[-1:]].append(name)
-    matches: dict[str, list[str]] = {}
-    users: dict[str, list[str]] = defaultdict(list)
-    for source in sources:
-        full, length = _parts(os.path.abspath(source.name)), len(_parts(source.name))
-        common = {name: len(os.path.commonprefix([full[::-1], _parts(name)[::-1]])) for name in by_file[full[-1:]]}
-        common = {name: number for name, number in common.items() if number >= min(len(_parts(name)), length)}
-        matches[source.name] = [name for name, number in common.items() if number == max(common.values())]
-        for name in matches[source.name]:
-            users[name].append(source.name)
-            listed[name].matched = True
+    matches = {source.name: _longest_matches(source.name, by_file) for source in sources}
+    users = Counter(name for names in matches.values() for name in names)
     entries: dict[str, Listed | str] = {}
     for source in sources:
         names = matches[source.name]
-        others = [name for name in users[names[0]] if name != source.name] if names else []
         if not names:
             entry: Listed | str = f'{path} lists no file whose path ends in {source.name}, or the reverse'
         elif len(names) > 1:
             entry = f'{path} lists several files that match it: {name_few(sorted(names))}'
-        elif others:
-            entry = f'{names[0]} in {path} also matches {others[0]}'
+        elif users[names[0]] > 1:
+            entry = f'{names[0]} in {path} matches {users[names[0]]} inputs'
         elif (source.kind == 'image') != (None in listed[names[0]].boxes):
             entry = f'check the frame indices of {names[0]} in {path}: videos need them, and images have none'
         else:
             entry = _fit(listed[names[0]], source, path, scaled)
         entries[source.name] = f'no boxes: {entry}' if isinstance(entry, str) else entry
+    for name in users:
+        listed[name].matched = True
     if not any(isinstance(entry, Listed) for entry in entries.values()):
         name, reason = next(iter(entries.items()))
         raise InputError(f'{name}: {reason} (the same for all {len(sources)} inputs)' if len(entries) > 1 else reason)
     return entries
+
+
+def _longest_matches(source: str, by_file: Mapping[tuple[str, ...], list[str]]) -> list[str]:
+    """The names that match a source with most components, from lists of names by their last component."""
+    full, length = _parts(os.path.abspath(source)), len(_parts(source))
+    common = {name: len(os.path.commonprefix([full[::-1], _parts(name)[::-1]])) for name in by_file.get(full[-1:], ())}
+    matching = [name for name, number in common.items() if number >= min(len(_parts(name)), length)]
+    return [name for name in matching if common[name] == max(common[other] for other in matching)]
 
 
 def _parts(name: str) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def test_part_of_a_component_and_several_matches_are_an_error_of_that_input():
     assert good == 'x/1.jpg' and bad == 'no boxes: boxes.json lists several files that match it: a/2.jpg, b/2.jpg'
     good, *bad = match(['1.jpg', '2.jpg'], 'a/1.jpg', 'a/2.jpg', 'b/2.jpg')
     assert good == '1.jpg'
-    assert bad == [f'no boxes: 2.jpg in boxes.json also matches {other}/2.jpg' for other in 'ba']
+    assert bad == ['no boxes: 2.jpg in boxes.json matches 2 inputs'] * 2
 
 
 def test_no_match_at_all_is_an_error():
