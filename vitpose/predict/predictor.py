@@ -35,9 +35,8 @@ class PosePredictor:
     >>> poses.keypoints  # (1, 17, 2) in image pixels
     >>> predictor = PosePredictor.load('model.onnx')  # a file of `vitpose export`: without torch and OpenMMLab
 
-    The crop (padding, input size, UDP or classic) is that of the config's test pipeline; keypoints are those of MMPose
-    with the same boxes. People of several images share batches; a person's result may differ in the last bits between
-    batches of different sizes, and is equal to the bit with `batch_size=1`. Reading and cropping run in threads.
+    Keypoints are those of MMPose with the same boxes. People of several images share batches; a person's result may
+    differ in the last bits between batches of different sizes, and is equal to the bit with `batch_size=1`.
 
     Args:
         model: see `load_model`; as an attribute it has `metainfo`, `num_keypoints`, `crop_rule`, `device`, `precision`.
@@ -80,20 +79,18 @@ class PosePredictor:
         """Predict the poses in an image, or in each image of a list.
 
         Args:
-            images: a path, an array (H, W, 3) uint8 BGR, a Pillow image or the bytes of an image file, or a list of
-                these; `read_image` and `as_bgr` say more.
+            images: a path, an array (see `as_bgr`), a Pillow image or the bytes of an image file, or a list of these.
             boxes: (N, 4) x1 y1 x2 y2 in image pixels. For a list of images a list of these, with None where the
                 detector or the whole image is to be used. Boxes that cannot be predicted are in `Poses.dropped`.
 
         Raises:
-            ValueError: an image cannot be read or predicted, or the number of `boxes` is not that of the images.
+            ValueError: an image cannot be read or predicted, or `boxes` are not such.
         """
         if not isinstance(images, list | tuple):
             return self([images], [boxes])[0]
         boxes = [None] * len(images) if boxes is None else boxes
         if len(boxes) != len(images):
-            expected = 'expected an array (N, 4), or None, per image'
-            raise InputError(f'{len(images)} images with {len(boxes)} sets of boxes: {expected}')
+            raise InputError(f'{len(images)} images with {len(boxes)} sets of boxes: expected one, or None, per image')
         frames = (replace(as_frame(image, i), boxes=boxes[i]) for i, image in enumerate(images))
         predicted = []
         for frame, poses in self._run(frames):
@@ -105,10 +102,9 @@ class PosePredictor:
     def stream(self, frames: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
         """Predict frames lazily and in order; memory does not grow with their number, and is bounded in bytes.
 
-        Frames are read in parallel from their names where they have neither image nor error. A frame that cannot be
-        read, cropped, predicted or decoded is yielded with an `error` and poses of no people; a batch that fails is
-        predicted again person by person. What iterating over `frames` raises is raised here, after the poses of the
-        frames before it.
+        Frames with neither image nor error are read from their names. A frame that cannot be read, cropped, predicted
+        or decoded is yielded with an `error` and poses of no people. What iterating over `frames` raises is raised
+        here, after the poses of the frames before it.
         """
         if is_image(frames) or isinstance(frames, str | os.PathLike | Frame) or not hasattr(frames, '__iter__'):
             kind = type(frames).__name__
@@ -209,8 +205,7 @@ def load_model(
 
     Args:
         config: config file, or a loaded config; or a file of `vitpose export`.
-        checkpoint: weights that the config's model loads; only tensors are read, no code in the file runs. None for an
-            exported file, whose precision, flip test and dataset are fixed.
+        checkpoint: weights of the config's model; no code in the file runs. None for an exported file.
         device: 'auto' (the first GPU, or else the CPU), 'cpu', 'cuda', 'cuda:1', ...
         precision: 'fp32', 'bf16' or 'fp16' (GPU only); None: fp32, or that of the file. Where a processor only emulates
             bfloat16, bf16 means fp32.
@@ -219,9 +214,7 @@ def load_model(
         cfg_options: values to override in a config, by dotted key, as `mim test --cfg-options`.
         compile: compile the network of a config with torch.compile in the first batch, which takes minutes.
 
-    Raises:
-        OSError: a file does not exist.
-        ValueError: see `PoseModel`, `ExportedModel` and its `check`.
+    OSError if a file does not exist; ValueError: see `PoseModel`, `ExportedModel` and its `check`.
     """
     if isinstance(config, str | Path) and is_exported(config):
         for name, value in dict(checkpoint=checkpoint, compile=compile, cfg_options=cfg_options).items():

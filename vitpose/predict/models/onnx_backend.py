@@ -1,5 +1,6 @@
 """Run a network in ONNX Runtime."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,6 @@ import numpy as np
 
 from ...errors import InputError, one_line
 from ..extras import need
-from .thread_count import read_thread_count
 
 CUDA = 'CUDAExecutionProvider'
 
@@ -61,3 +61,12 @@ def actual_device(session: Any, device: str) -> str:
         reason = 'ONNX Runtime cannot use this GPU and fell back to the CPU (see its message above)'
         raise InputError(f"device={device!r}: {reason}; pass 'cpu', or fix its CUDA and cuDNN libraries")
     return 'cpu'
+
+
+def read_thread_count() -> int | None:
+    """The first number of OMP_NUM_THREADS, which may list one per nesting level; None if it is unset, empty or 0."""
+    text = os.environ.get('OMP_NUM_THREADS', '')
+    first = text.split(',')[0].strip()
+    if first and not (first.isascii() and first.isdecimal()):
+        raise InputError(f'OMP_NUM_THREADS={text!r}: expected an integer >= 1, or a list such as 2,1')
+    return int(first or 0) or None

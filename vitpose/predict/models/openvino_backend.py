@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import InputError, MissingFileError, one_line
 from ..extras import need
-from .thread_count import read_thread_count
+from .onnx_backend import read_thread_count
 
 
 class OpenVinoNetwork:

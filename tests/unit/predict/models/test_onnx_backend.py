@@ -4,8 +4,7 @@ import onnxruntime
 import pytest
 
 from tests.unit.predict.tiny_files import write_dots
-from vitpose.predict.models.onnx_backend import CUDA, OnnxNetwork, choose_providers
-from vitpose.predict.models.thread_count import read_thread_count
+from vitpose.predict.models.onnx_backend import CUDA, OnnxNetwork, choose_providers, read_thread_count
 
 CPU = 'CPUExecutionProvider'
 
