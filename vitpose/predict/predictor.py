@@ -2,9 +2,10 @@
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, overload
@@ -16,7 +17,6 @@ from .batching import MAX_BYTES, Batch, Work, fill_batches, group_frames, image_
 from .inputs.images import Image, as_frame, is_image, read_frame
 from .models.exported import KINDS, ExportedModel, is_exported
 from .poses import Frame, Poses, failed
-from .prefetch import prefetch
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .models.torch_model import PoseModel
 
 MAX_THREADS = 8
+PATIENCE = 2.0  # seconds to wait for an iterable that is stopped, for example a camera
 
 
 class PosePredictor:
@@ -111,30 +112,57 @@ class PosePredictor:
             raise InputError(f'stream: expected an iterable of images or frames, got {kind}; for one image pass a list')
         return self._run(frames)
 
-    def _run(self, frames: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
-        batches = fill_batches(self._works(self._read(frames)), self.model.crop_rule, self.batch_size, self._pool)
-        waiting: deque[Work] = deque()
-        for batch in prefetch(batches, has_room=lambda batches: False):
-            waiting.extend(batch.works)
-            self._predict(batch)
-            del batch  # its images are kept only until they are yielded
-            while waiting and waiting[0].is_done:
-                work = waiting.popleft()
-                yield work.frame, work.poses
+    def _run(self, items: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
+        stopped, waiting = False, deque[Work]()
+        problem: Exception | None = None
+
+        def taken() -> Iterator[Frame | Image]:
+            nonlocal problem
+            try:
+                yield from takewhile(lambda _: not stopped, items)
+            except Exception as raised:
+                problem = raised
+
+        works = self._works(self._read(taken()))
+        batches = fill_batches(works, self.model.crop_rule, self.batch_size, self._pool)
+        thread = ThreadPoolExecutor(1, 'vitpose-prefetch')
+        future = thread.submit(next, batches, None)
+        try:
+            while (batch := future.result()) is not None:
+                future = thread.submit(next, batches, None)  # while this batch is predicted
+                waiting.extend(batch.works)
+                self._predict(batch)
+                del batch  # its images are kept only until they are yielded
+                while waiting and waiting[0].is_done:
+                    work = waiting.popleft()
+                    yield work.frame, work.poses
+            if problem is not None:
+                raise problem
+        finally:
+            stopped = True
+            wait([future], PATIENCE)
+            thread.shutdown(wait=False)
 
     def _read(self, items: Iterable[Frame | Image]) -> Iterator[Frame]:
-        """Frames with their images, read ahead as far as there are threads and MAX_BYTES allow."""
+        """Frames with their images; files are read ahead as far as there are threads and MAX_BYTES allow."""
+        reading: deque[Future[Frame]] = deque()
         expected = MAX_BYTES  # size of an image that is not read yet: that of the last one
-
-        def has_room(reading: Sequence[Future[Frame]]) -> bool:
-            sizes = (image_bytes(future.result()) if future.done() else expected for future in reading)
-            return len(reading) < self._threads and sum(sizes) + expected <= MAX_BYTES
-
-        for future in prefetch((self._pool.submit(read_frame, item, i) for i, item in enumerate(items)), has_room):
-            frame = future.result()
-            expected = image_bytes(frame) or expected
-            del future
-            yield frame
+        for i, item in enumerate(items):
+            frame = as_frame(item, i)
+            is_array = isinstance(frame.image, np.ndarray)
+            reading.append(self._pool.submit(read_frame, frame, i))
+            del item, frame
+            while reading:
+                sizes = (image_bytes(future.result()) if future.done() else expected for future in reading)
+                has_room = len(reading) < self._threads and sum(sizes) + expected <= MAX_BYTES
+                if has_room and not is_array and not reading[0].done():
+                    break
+                frame = reading.popleft().result()
+                expected = image_bytes(frame) or expected
+                yield frame
+                del frame
+        while reading:
+            yield reading.popleft().result()
 
     def _works(self, frames: Iterable[Frame]) -> Iterator[Work]:
         """The people of frames by their boxes, if necessary from the detector; an exception is the frame's error."""

@@ -106,6 +106,49 @@ def test_memory_does_not_grow_and_the_stream_stops_with_its_consumer(predictor):
     assert closed and threading.active_count() <= before + predictor._threads
 
 
+@pytest.mark.parametrize('batch_size', [1, 4])
+def test_an_exception_of_the_frames_is_raised_after_the_poses_of_those_before_it(predictor, tmp_path, batch_size):
+    image = rendered(0)[0]
+    cv2.imwrite(str(tmp_path / 'a.png'), image)
+
+    def unplugged():
+        yield from [image, tmp_path / 'a.png', image, image, tmp_path / 'a.png', tmp_path / 'a.png']
+        raise OSError('camera unplugged')
+
+    errors = []
+    with pytest.raises(OSError, match='^camera unplugged$'):
+        for frame, poses in PosePredictor(predictor.model, batch_size=batch_size).stream(unplugged()):
+            errors.append(frame.error)
+            assert len(poses.keypoints) == 1
+    assert errors == [None] * 6
+
+
+@pytest.mark.parametrize('method', ['__iter__', '__next__'])
+def test_an_iterable_that_fails_at_once(predictor, method):
+    def fail(self):
+        raise OSError(method)
+
+    broken = type('Broken', (), {'__iter__': lambda self: self, '__next__': None, method: fail})
+    with pytest.raises(OSError, match=method):
+        list(predictor.stream(broken()))
+
+
+def test_a_stream_whose_frames_never_come_can_be_closed(predictor):
+    released = threading.Event()
+
+    def stuck():
+        yield Frame('a', rendered(0)[0], boxes=np.zeros((0, 4)))
+        released.wait(60)
+        yield from ()
+
+    stream = predictor.stream(stuck())
+    next(stream)
+    start = time.monotonic()
+    stream.close()
+    assert time.monotonic() - start < 30 and not released.is_set()
+    released.set()
+
+
 def test_frames_without_people_do_not_wait_for_a_batch(predictor):
     seen = []
 
