@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
+from .coco_json import short_text
 
 
 def check_boxes(boxes: Any, scores: Any, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
@@ -24,14 +25,12 @@ def check_boxes(boxes: Any, scores: Any, size: tuple[int, int]) -> tuple[np.ndar
     """
     try:
         with np.errstate(over='ignore'):  # too large for float32: infinite
-            array = np.asarray(list(boxes), np.float32)
+            array = np.array(list(boxes) or np.zeros((0, 4)), np.float32)
             numbers = np.ones(len(array), np.float32) if scores is None else np.asarray(scores, np.float32)
+        if array.shape[1:] != (4,) or numbers.shape != (len(array),):
+            raise ValueError('expected N x 4 numbers x1 y1 x2 y2, for one box [box]; and N scores, or None')
     except (TypeError, ValueError, OverflowError) as problem:
         raise InputError(f'boxes {short_text(boxes)} with scores {short_text(scores)}: {problem}') from problem
-    array = array if len(array) else array.reshape(0, 4)
-    if array.shape[1:] != (4,) or numbers.shape != (len(array),):
-        expected = 'expected N x 4 numbers x1 y1 x2 y2, for one box [box]; and N scores, or None'
-        raise InputError(f'boxes {short_text(boxes)} with scores {short_text(scores)}: {expected}')
     x1, y1, x2, y2 = array.T
     outside = (x2 <= 0) | (y2 <= 0) | (x1 >= size[0]) | (y1 >= size[1])
     problems = (
@@ -44,9 +43,3 @@ def check_boxes(boxes: Any, scores: Any, size: tuple[int, int]) -> tuple[np.ndar
     dropped = [f'box {i} {short_text(array[i])}: {reason}' for i, reason in enumerate(reasons) if reason]
     indices = np.array([i for i, reason in enumerate(reasons) if not reason], np.int64)
     return array[indices], numbers[indices], indices, dropped
-
-
-def short_text(value: Any) -> str:
-    """A value in one line of at most 80 characters, for messages."""
-    text = ' '.join(str(value.tolist() if isinstance(value, np.ndarray) else value).split())
-    return text if len(text) <= 80 else text[:77] + '...'

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
-from .box_checks import short_text
-from .coco_json import box_around, match_ids, parse_json, parse_numbers
+from .coco_json import box_around, match_ids, parse_json, parse_numbers, short_text
 from .matching import GivenBoxes, Listed, name_few
 from .sources import Source
 

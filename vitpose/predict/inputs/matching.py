@@ -13,7 +13,7 @@ from vitpose_base.image_files import upright_size
 
 from ...errors import InputError
 from ..poses import Frame
-from .box_checks import short_text
+from .coco_json import short_text
 from .sources import Source
 
 

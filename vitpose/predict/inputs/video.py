@@ -1,7 +1,7 @@
 """Videos, read and written with PyAV."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ LARGE = 4_000_000  # pixels
 
 def is_video(path: Path) -> bool:
     """Whether PyAV, if it is installed, decodes a picture of a file that is neither a still image nor a cover."""
-    try:
+    with suppress(Exception):  # each format raises its own
         import av
 
         with path.open('rb') as file:
@@ -34,19 +34,16 @@ def is_video(path: Path) -> bool:
             stream = container.streams.video[0]
             still = 'pipe' in container.format.name or stream.disposition & av.stream.Disposition.attached_pic
             return not still and next(container.decode(stream), None) is not None
-    except Exception:  # each format raises its own
-        return False
+    return False
 
 
 def count_video_frames(name: str) -> int:
     """Return the number of frames by the header of a video, or an estimate; 0 if it has none or cannot be read."""
     av = need('av', 'reading videos')
-    try:
-        with av.open(name) as container:
-            stream = container.streams.video[0]
-            return stream.frames or round((_seconds(container, stream) or 0) * (stream.average_rate or 0))
-    except Exception:  # of any library, or of numbers in the header; reading it says what is wrong
-        return 0
+    with suppress(Exception), av.open(name) as container:  # reading it says what is wrong
+        stream = container.streams.video[0]
+        return stream.frames or round((_seconds(container, stream) or 0) * (stream.average_rate or 0))
+    return 0
 
 
 def read_video(name: str) -> Iterator[Frame]:

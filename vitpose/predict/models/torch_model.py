@@ -100,8 +100,7 @@ class PoseModel:
         heatmaps = isinstance(head, HeatmapHead) and type(head).predict is HeatmapHead.predict
         if not isinstance(model, TopdownPoseEstimator) or not heatmaps or head.decoder is None:
             expected = 'expected a TopdownPoseEstimator with a heatmap head and its decoder'
-            kinds = f'{type(model).__name__} with {type(head).__name__}'
-            raise InputError(f'{name}: {kinds}; {expected}. MMPoseInferencer runs other models')
+            raise InputError(f'{name}: {type(model).__name__} with {type(head).__name__}; {expected}')
         maps = 3 if getattr(head.decoder, 'heatmap_type', None) == 'combined' else 1  # a heatmap and two offset maps
         predicted, count = head.out_channels // maps, self.metainfo['num_keypoints']
         if 'output_keypoint_indices' not in model.test_cfg and predicted != count:
@@ -179,9 +178,8 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
     try:
         metainfo = parse_metainfo(dataset)
     except Exception as problem:  # MMPose asserts and looks up
-        expected = 'expected dataset_name, keypoint_info, skeleton_info, joint_weights and sigmas'
-        kind = type(problem).__name__
-        raise InputError(f'{name}: metainfo of the test set: {expected} ({kind}: {one_line(problem)})') from problem
+        reason = f'{type(problem).__name__}: {one_line(problem)}'
+        raise InputError(f'{name}: the metainfo of the test set is incomplete: {reason}') from problem
     rule = read_crop_rule(dataset.get('pipeline') or (), name)
     return rule, metainfo | dict(crop_rule=rule, category=_category(dataset), metric=_metric(cfg))
 
