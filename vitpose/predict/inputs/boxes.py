@@ -23,17 +23,16 @@ def read_boxes(
     category: str | None = None,
     scale: bool = False,
 ) -> GivenBoxes:
-    """Read boxes and match them to the sources.
+    """Read boxes and match them to the sources; ValueError if none matches, or the file has another format.
 
     Args:
-        path: one of three formats. A COCO annotation file: its `images` and `annotations`; `bbox` is x y width height,
-            by default around the labeled keypoints; crowds are left out, and boxes are clipped to the image, as in
-            MMPose's datasets. COCO detections, a list of {image_id, bbox, score}: bbox as before; needs `images_json`.
-            JSON lines (suffix .jsonl), one {"file": NAME, "boxes": [[x1, y1, x2, y2], ...]} per line with
-            `"scores": [...]` and `"size": [width, height]` if there are any, and `"frame": INDEX` for the frames of a
-            video; the predictions.jsonl of `vitpose predict` is such a file.
-        sources: what is to be predicted; ValueError if none matches, or the file is not in one of these formats.
-        images_json: COCO file with the `images` that detections refer to; only for detections.
+        path: COCO annotations: `bbox` is x y width height, by default around the labeled keypoints; crowds are left
+            out, and boxes are clipped to the image, as in MMPose's datasets. COCO detections: a list of
+            {image_id, bbox, score}. JSON lines (.jsonl), as in predictions.jsonl: {"file": NAME, "boxes":
+            [[x1, y1, x2, y2], ...]} with optional `"scores": [...]` and `"size": [width, height]`, and
+            `"frame": INDEX` for a video.
+        sources: what is to be predicted.
+        images_json: COCO file with the `images` of detections; only for these.
         category: name or id of COCO's category whose boxes are taken; by default 'person', or without such all.
         scale: scale boxes that were made for a smaller or larger copy of an image; otherwise they are a ValueError.
     """

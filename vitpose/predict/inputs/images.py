@@ -20,9 +20,7 @@ from ...errors import InputError, one_line
 from ..poses import Frame, failed
 
 Image = Any  # a path, an array, a Pillow image, or the bytes of an image file
-EXPECTED = (
-    'expected a path, an array (H, W, 3) uint8 BGR, a Pillow image, the bytes of an image file, or a Frame; or a list'
-)
+EXPECTED = 'expected a path, an array (H, W, 3) uint8 BGR, a Pillow image, bytes of a file, a Frame, or a list'
 URL = re.compile(r'data:|[a-z][a-z0-9+.-]+://', re.IGNORECASE)
 TURNED_BY_OPENCV = (b'\xff\xd8', b'\x89PNG', b'II*\0', b'MM\0*')  # how JPEG, PNG and TIFF files start
 
@@ -54,8 +52,7 @@ def decode_image(data: bytes, path: str) -> np.ndarray:
     except Exception as problem:  # each library raises its own
         raise InputError(f'{path}: {one_line(problem)}') from problem
     if image is None:
-        starts = f'it starts with {data[:12]!r}'
-        raise InputError(f'{path}: not an image that OpenCV or Pillow can read, or damaged; {starts}')
+        raise InputError(f'{path}: not an image that OpenCV or Pillow can read: it starts with {data[:12]!r}')
     return image
 
 

@@ -36,10 +36,8 @@ class GivenBoxes:
     `data/val/1.jpg`. Of several matches the one with most components in common is taken. ValueError if none matches, or
     if boxes were made for images of other sizes and `scale` is not set.
 
-    Attributes:
-        missing: why a source has no boxes, by its name.
-        image_ids: COCO's image id by name of a matched source; None if the file has no image ids.
-        categories: COCO's category ids (N,) of its boxes by name of a matched source; empty if the file has none.
+    By the name of a source, `missing` says why it has no boxes, `image_ids` is COCO's id of it, and `categories` those
+    of its boxes (N,); without ids in the file `image_ids` is None.
     """
 
     def __init__(
@@ -66,8 +64,7 @@ class GivenBoxes:
         self._frames = dict[str, int]()  # number of frames that were read, by name of a source
         self.missing = {name: entry for name, entry in matches.items() if isinstance(entry, str)}
         self._entries = {name: entry for name, entry in matches.items() if isinstance(entry, Listed)}
-        with_ids = any(entry.image_id is not None for entry in listed.values())
-        self.image_ids = {name: entry.image_id for name, entry in self._entries.items()} if with_ids else None
+        self.image_ids = {name: e.image_id for name, e in self._entries.items() if e.image_id is not None} or None
         self.categories = {name: e.categories for name, e in self._entries.items() if e.categories is not None}
 
     def fill(self, frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -121,10 +118,7 @@ def _fit(entry: Listed, source: Source, path: Path, scaled: list[str]) -> Listed
 def match_names(
     path: Path, listed: Mapping[str, Listed], sources: Sequence[Source], scaled: list[str]
 ) -> dict[str, Listed | str]:
-    """Find the entry of each source, or the reason why there is none, by its name; ValueError if none has an entry.
-
-    Boxes are scaled to the size of their image; `scaled` gets a line for each.
-    """
+    """Find the entry of each source, or the reason why there is none, by its name; ValueError if none has an entry."""
     by_file: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for name in listed:
         by_file[_parts(name)[-1:]].append(name)

@@ -37,13 +37,10 @@ class Source:
 def find_sources(inputs: Sequence[str], leave_out: Path | None = None, quiet: bool = False) -> list[Source]:
     """Find the images and videos that the inputs name, in their order, each once.
 
-    Args:
-        inputs: paths of images, videos and folders; globs; camera indices, such as '0', unless a file has that name.
-            Folders are searched with all folders below, without hidden files and links to folders. Folders and globs
-            are in natural order: 2.jpg comes before 10.jpg. Their files that neither suffix nor Pillow nor PyAV call an
-            image or a video are left out, and counted by suffix in a line on stderr.
-        leave_out: output folder: what is in it is not searched.
-        quiet: without that line.
+    Inputs are files, folders, globs, and camera indices such as '0', unless a file has that name. Folders are searched
+    with all folders below, without hidden files and links to folders, except for the output folder `leave_out`. Folders
+    and globs are in natural order: 2.jpg comes before 10.jpg. Their files that neither suffix nor Pillow nor PyAV call
+    an image or a video are left out, and counted by suffix in a line on stderr, unless `quiet`.
 
     Raises:
         FileNotFoundError: nothing has the name.
@@ -67,10 +64,9 @@ def natural_key(path: str | PurePath) -> tuple:
 
 
 def read_frames(sources: Sequence[Source], left_out: Mapping[str, str] | None = None) -> Generator[Frame, None, None]:
-    """Frames of the sources, one after the other.
+    """Frames of the sources, one after the other; image files are left for `PosePredictor.stream` to read.
 
-    Image files are left for `PosePredictor.stream` to read, several in parallel. What cannot be read is a `Frame` with
-    `error` and without image; a source in `left_out` is not read, and has one frame with the error that stands there.
+    A video or camera that cannot be read is a `Frame` with `error`, and so is a source in `left_out`, with its text.
     """
     for source in sources:
         if left_out and source.name in left_out:

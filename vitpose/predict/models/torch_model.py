@@ -147,19 +147,14 @@ def read_config(config: str | Path | Config, options: dict[str, Any] | None = No
     FileNotFoundError or ValueError if it is missing, broken or has no model. `configs/...` may be that of the package.
     """
     name = str(getattr(config, 'filename', None) or 'the config' if isinstance(config, Config) else config)
-    if not isinstance(config, Config):
-        if not find_config(config).is_file():
-            raise MissingFileError(f'{config}: no such config file')
-        try:
-            config = Config.fromfile(find_config(config))
-        except Exception as problem:  # a config is a program, and may raise anything
-            raise InputError(f'{name}: {type(problem).__name__}: {problem}') from problem
-    if options:
-        config = deepcopy(config)
-        try:
-            config.merge_from_dict(options)
-        except Exception as problem:  # KeyError, TypeError, IndexError: of lists and of other types
-            raise InputError(f'{name} with {options}: {one_line(problem)}') from problem
+    if not isinstance(config, Config) and not find_config(config).is_file():
+        raise MissingFileError(f'{config}: no such config file')
+    try:  # a config is a program, and may raise anything
+        config = deepcopy(config) if isinstance(config, Config) else Config.fromfile(find_config(config))
+        config.merge_from_dict(options or {})
+    except Exception as problem:
+        changed = f' with {options}' if options else ''
+        raise InputError(f'{name}{changed}: {type(problem).__name__}: {one_line(problem)}') from problem
     if not isinstance(config.get('model'), dict):
         raise InputError(f'{name}: expected a config with model=dict(...)')
     init_default_scope(config.get('default_scope') or 'mmpose')

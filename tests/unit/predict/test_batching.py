@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitpose.errors import InputError
-from vitpose.predict.inputs.box_checks import check_boxes
+from vitpose.predict.batching import check_boxes
 
 SIZE = (64, 48)
 
