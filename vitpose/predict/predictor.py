@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import InputError
 from .batching import MAX_BYTES, Batch, Work, fill_batches, group_frames, image_bytes, start_work
 from .inputs.images import Image, as_frame, is_image, read_frame
-from .models.exported import KINDS, ExportedModel, is_exported
+from .models.exported import ExportedModel, is_exported
 from .poses import Frame, Poses, failed
 
 if TYPE_CHECKING:
@@ -252,8 +252,7 @@ def load_model(
         exported.check(precision, flip_test, dataset)
         return exported
     if checkpoint is None:
-        kinds = ', '.join(KINDS)
-        raise InputError(f'{config}: expected a checkpoint with a config; only an exported file ({kinds}) needs none')
+        raise InputError(f'{config}: expected a checkpoint with a config; only an exported file needs none')
     from .models.torch_model import PoseModel
 
     return PoseModel(config, checkpoint, device, precision or 'fp32', flip_test, dataset, compile, cfg_options)

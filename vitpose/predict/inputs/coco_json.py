@@ -30,8 +30,7 @@ def parse_numbers(values: object, count: int, where: str, finite: bool = False) 
         array = np.zeros(0)
     is_numbers = array.shape == (count,) and not any(isinstance(value, bool) for value in list(values))  # type: ignore
     if not is_numbers or (finite and not (np.abs(array) <= np.finfo(np.float32).max).all()):
-        length = len(values) if isinstance(values, list) else 'none'
-        has = f'got {length}: {short_text(repr(values))}'
+        has = f'got {len(values) if isinstance(values, list) else "none"}: {short_text(repr(values))}'
         raise InputError(f'{where}: expected {count} {"finite " * is_numbers}numbers, {has}')
     return array
 

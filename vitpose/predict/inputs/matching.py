@@ -54,8 +54,7 @@ class GivenBoxes:
         if scaled:
             others = f'{len(scaled):,} of {len(sources):,} inputs: {scaled[0]}'
             if not scale:
-                remedy = 'pass --scale-boxes to scale the boxes, or the images that they were made for'
-                raise InputError(f'boxes were made for another size than that of {others}; {remedy}')
+                raise InputError(f'boxes were made for another size than that of {others}; pass --scale-boxes')
             self._notes.append(f'boxes scaled for {others}')
         if unused := [name for name, entry in listed.items() if not entry.matched]:
             count = sum(len(boxes) for name in unused for boxes in listed[name].boxes.values())

@@ -101,12 +101,9 @@ def _find(text: str, leave_out: Path | None, ignored: dict[str, str]) -> list[So
     elif text.isascii() and text.isdecimal():
         import cv2
 
-        camera, index = cv2.VideoCapture(int(text)), int(text)
-        opened = camera.isOpened()
-        camera.release()
-        if not opened:
-            raise InputError(f'{index}: no file has this name, and camera {index} cannot be opened')
-        return [Source(f'camera {index}', 'camera')]
+        if not cv2.VideoCapture(int(text)).isOpened():
+            raise InputError(f'{text}: no file has this name, and camera {text} cannot be opened')
+        return [Source(f'camera {int(text)}', 'camera')]
     elif glob.has_magic(text):
         files = [Path(name) for name in glob.glob(text, recursive=True)]
     else:
@@ -120,7 +117,7 @@ def _find(text: str, leave_out: Path | None, ignored: dict[str, str]) -> list[So
             hint = ' (pip install pillow-heif)' if suffix in HEIC else ''
             ignored[os.path.abspath(file)] = (suffix or 'without suffix') + hint
     if not sources:
-        others = 'or another file that Pillow or PyAV opens (.heic: pip install pillow-heif)'
+        others = 'or a file that Pillow (.heic: pip install pillow-heif) or PyAV opens'
         raise InputError(f'{text}: found no image or video; expected {EXPECTED}, {others}')
     return sources
 

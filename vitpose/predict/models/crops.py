@@ -47,8 +47,7 @@ class CropRule:
     def crop(self, image: np.ndarray, centers: np.ndarray, scales: np.ndarray, out: np.ndarray) -> None:
         """Crop regions of an image (H, W, 3) uint8 into `out` (N, h, w, 3) uint8, black outside of the image."""
         if max(image.shape[:2]) > MAX_SIDE:
-            expected = f'expected at most {MAX_SIDE} pixels per side, as OpenCV crops no larger image'
-            raise InputError(f'the image has {image.shape[1]}x{image.shape[0]} pixels: {expected}; split it')
+            raise InputError(f'{image.shape[1]}x{image.shape[0]} pixels: OpenCV crops at most {MAX_SIDE} per side')
         for matrix, crop in zip(self.matrices(centers, scales), out, strict=True):
             cv2.warpAffine(image, matrix, self.input_size, dst=crop, flags=cv2.INTER_LINEAR)
 
@@ -79,8 +78,7 @@ def read_crop_rule(pipeline: Sequence[Any], source: str) -> CropRule:
         known = UNDERSTOOD.get(name)
         if known is None or (known != ('*',) and set(arguments) - set(known)):
             shown = ', '.join(f'{key}={value}' for key, value in arguments.items())
-            expected = f'expected a pipeline of {", ".join(UNDERSTOOD)}. MMPoseInferencer runs any pipeline'
-            raise InputError(f'{source}: PosePredictor cannot repeat {name}({shown}); {expected}')
+            raise InputError(f'{source}: PosePredictor cannot repeat {name}({shown}), only {", ".join(UNDERSTOOD)}')
         options[name] = arguments
     for name in ('GetBBoxCenterScale', 'TopdownAffine'):
         if name not in options:

@@ -14,11 +14,9 @@ CUDA = 'CUDAExecutionProvider'
 
 
 class OnnxNetwork:
-    """An ONNX file, on the CPU, or on a GPU that the installed ONNX Runtime supports.
+    """An ONNX file on a device of `choose_providers`; `stored` has the strings of its metadata_props by key.
 
-    `device` is as for `choose_providers`; the attribute `device` is the one that the session uses, and `stored` has the
-    strings of the file's metadata_props by key. ValueError if ONNX Runtime is not installed, has no such device, or
-    cannot read the file.
+    ValueError if ONNX Runtime is not installed, has no such device, or cannot read the file.
     """
 
     def __init__(self, file: Path, device: str = 'auto'):
@@ -31,8 +29,8 @@ class OnnxNetwork:
         try:
             self._session = runtime.InferenceSession(str(file), options, providers=providers)
         except Exception as problem:  # its exceptions derive from Exception alone
-            reason = f'so it is damaged or not an ONNX file: {one_line(problem)[:300]}'
-            raise InputError(f'{file}: ONNX Runtime cannot read it, {reason}') from problem
+            reason = one_line(problem)[:300]
+            raise InputError(f'{file}: ONNX Runtime cannot read it, damaged or not an ONNX file: {reason}') from problem
         self.device = actual_device(self._session, device)
         self.stored = dict(self._session.get_modelmeta().custom_metadata_map)
 
@@ -58,7 +56,7 @@ def actual_device(session: Any, device: str) -> str:
     if CUDA in session.get_providers():
         return 'cuda' if device == 'auto' else device
     if device not in ('auto', 'cpu'):
-        reason = 'ONNX Runtime cannot use this GPU and fell back to the CPU (see its message above)'
+        reason = 'ONNX Runtime fell back to the CPU (see its message above)'
         raise InputError(f"device={device!r}: {reason}; pass 'cpu', or fix its CUDA and cuDNN libraries")
     return 'cpu'
 

@@ -32,8 +32,7 @@ class OpenVinoNetwork:
             model = core.read_model(str(file))
             self.stored = {key: str(model.get_rt_info([key]).value) for key in model.rt_info}
         except Exception as problem:  # its exceptions are RuntimeErrors of any text
-            reason = f"so it is damaged or not OpenVINO's: {one_line(problem)[-300:]}"
-            raise InputError(f'{file}: OpenVINO cannot read it, {reason}') from problem
+            raise InputError(f"{file}: damaged or not OpenVINO's: {one_line(problem)[-300:]}") from problem
         precision = self.stored.get('vitpose_precision', '').strip('"')
         settings = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': 'f32'}
         if threads := read_thread_count():

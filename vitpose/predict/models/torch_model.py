@@ -40,10 +40,8 @@ class PoseModel:
     The arguments are those of `load_model`; compiled, there is one graph for batches of any size and one for a single
     person, each made in its first batch. `metainfo` is MMPose's, parsed, of the predicted keypoints: dataset_name, ...
 
-    Raises:
-        OSError: a file does not exist.
-        ValueError: an unknown device or precision, no or an unknown dataset, a model without heatmap head, a pipeline
-            that cannot be repeated, or a checkpoint that does not fit.
+    OSError if a file does not exist; ValueError for an unknown device, precision or dataset, a model without heatmap
+    head, a pipeline that cannot be repeated, or a checkpoint that does not fit.
     """
 
     def __init__(
@@ -104,8 +102,8 @@ class PoseModel:
         maps = 3 if getattr(head.decoder, 'heatmap_type', None) == 'combined' else 1  # a heatmap and two offset maps
         predicted, count = head.out_channels // maps, self.metainfo['num_keypoints']
         if 'output_keypoint_indices' not in model.test_cfg and predicted != count:
-            has = f'its test set {self.metainfo["dataset_name"]!r} has {count}'
-            raise InputError(f'{name}: the head predicts {predicted} keypoints, {has}')
+            dataset = self.metainfo['dataset_name']
+            raise InputError(f'{name}: the head predicts {predicted} keypoints, its test set {dataset!r} has {count}')
         steps, sides = model.data_preprocessor, self.crop_rule.input_size
         if not isinstance(steps, ImgDataPreprocessor) or any(side % steps.pad_size_divisor for side in sides):
             raise InputError(f'{name}: data_preprocessor={steps}: expected a PoseDataPreprocessor without padding')
@@ -173,8 +171,9 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
     try:
         metainfo = parse_metainfo(dataset)
     except Exception as problem:  # MMPose asserts and looks up
-        reason = f'{type(problem).__name__}: {one_line(problem)}'
-        raise InputError(f'{name}: the metainfo of the test set is incomplete: {reason}') from problem
+        raise InputError(
+            f'{name}: metainfo of the test set: {type(problem).__name__}: {one_line(problem)}'
+        ) from problem
     rule = read_crop_rule(dataset.get('pipeline') or (), name)
     return rule, metainfo | dict(crop_rule=rule, category=_category(dataset), metric=_metric(cfg))
 
