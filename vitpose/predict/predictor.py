@@ -209,7 +209,6 @@ class PosePredictor:
     def _run_network(self, crops: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Keypoints and scores of the first `count` crops; on a GPU the batch is filled up to a power of two."""
         filled = count if self._is_cpu else min(1 << (count - 1).bit_length(), self.batch_size)
-        crops[count:filled] = 0
         with self._lock:
             keypoints, scores = self.model.predict(crops[:filled])
         shape = filled, self.model.num_keypoints

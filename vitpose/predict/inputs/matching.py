@@ -37,29 +37,24 @@ class GivenBoxes:
     if boxes were made for images of other sizes and `scale` is not set.
 
     By the name of a source, `missing` says why it has no boxes, `image_ids` is COCO's id of it, and `categories` those
-    of its boxes (N,); without ids in the file `image_ids` is None.
+    of its boxes (N,); without ids in the file `image_ids` is None. `file_notes` say what is left out of the file.
     """
 
     def __init__(
-        self,
-        path: Path,
-        listed: Mapping[str, Listed],
-        sources: Sequence[Source],
-        scale: bool = False,
-        notes: Sequence[str] = (),
+        self, path: Path, listed: Mapping[str, Listed], sources: Sequence[Source], scale: bool = False
     ) -> None:
         scaled: list[str] = []
         matches = match_names(path, listed, sources, scaled)
-        self._path, self._notes = path, list(notes)
+        self._path, self.file_notes = path, list[str]()
         if scaled:
             others = f'{len(scaled):,} of {len(sources):,} inputs: {scaled[0]}'
             if not scale:
                 raise InputError(f'boxes were made for another size than that of {others}; pass --scale-boxes')
-            self._notes.append(f'boxes scaled for {others}')
+            self.file_notes.append(f'boxes scaled for {others}')
         if unused := [name for name, entry in listed.items() if not entry.matched]:
             count = sum(len(boxes) for name in unused for boxes in listed[name].boxes.values())
             lists = f'{path}: {len(unused):,} of {len(listed):,} files, with {count:,} boxes,'
-            self._notes.append(f'{lists} are not among the inputs: {name_few(unused)}')
+            self.file_notes.append(f'{lists} are not among the inputs: {name_few(unused)}')
         self._frames = dict[str, int]()  # number of frames that were read, by name of a source
         self.missing = {name: entry for name, entry in matches.items() if isinstance(entry, str)}
         self._entries = {name: entry for name, entry in matches.items() if isinstance(entry, Listed)}
@@ -84,7 +79,7 @@ class GivenBoxes:
             for index in sorted(self._entries[name].boxes.keys() - {None, *range(count)})
         ]
         lines = f'{self._path}: {len(late):,} lines are of frames that were not read: {name_few(late)}'
-        return self._notes + [lines] * bool(late)
+        return self.file_notes + [lines] * bool(late)
 
 
 def name_few(names: Sequence[str], most: int = 3) -> str:

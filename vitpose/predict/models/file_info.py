@@ -116,10 +116,8 @@ def read_info(stored: Mapping[str, str], name: str) -> FileInfo:
         reason = str(problem) if type(problem) is ValueError else f'{type(problem).__name__}: {problem}'
         raise InputError(f'{name}: damaged metadata: {reason[:MAX_TEXT]}; export it again') from problem
     version, number = (printable(str(values.get(key)))[:MAX_TEXT] for key in ('version', 'format'))
-    raise InputError(
-        f'{name}: format {number}, written by version {version}; this version reads up to format {FORMAT}: '
-        'pip install -U vitpose_mm'
-    )
+    remedy = f'this version reads up to format {FORMAT}: pip install -U vitpose_mm'
+    raise InputError(f'{name}: format {number}, written by version {version}; {remedy}')
 
 
 def _is_of(value: Any, kind: Any) -> bool:

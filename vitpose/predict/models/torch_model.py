@@ -171,9 +171,8 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
     try:
         metainfo = parse_metainfo(dataset)
     except Exception as problem:  # MMPose asserts and looks up
-        raise InputError(
-            f'{name}: metainfo of the test set: {type(problem).__name__}: {one_line(problem)}'
-        ) from problem
+        reason = f'{type(problem).__name__}: {one_line(problem)}'
+        raise InputError(f'{name}: the metainfo of the test set is incomplete: {reason}') from problem
     rule = read_crop_rule(dataset.get('pipeline') or (), name)
     return rule, metainfo | dict(crop_rule=rule, category=_category(dataset), metric=_metric(cfg))
 
