@@ -91,7 +91,8 @@ def group_frames(frames: Iterable[Frame], count: int) -> Iterator[list[Frame]]:
 
 def start_work(frame: Frame, rule: CropRule, num_keypoints: int) -> Work:
     """The people to predict in a frame: none without an image, the whole image without boxes."""
-    size, boxes, box_scores = (0, 0), (), None
+    boxes: Any = ()
+    box_scores, size = None, (0, 0)
     if frame.image is not None:
         size = frame.image.shape[1::-1]
         boxes, box_scores = ([(0, 0, *size)], None) if frame.boxes is None else (frame.boxes, frame.box_scores)

@@ -83,7 +83,5 @@ def read_crop_rule(pipeline: Sequence[Any], source: str) -> CropRule:
     for name in ('GetBBoxCenterScale', 'TopdownAffine'):
         if name not in options:
             raise InputError(f'{source}: expected {name} in the test pipeline of a top-down model')
-    affine = options['TopdownAffine']
-    width, height = map(int, affine['input_size'])
-    padding = options['GetBBoxCenterScale'].get('padding', CropRule.padding)
-    return CropRule((width, height), padding, affine.get('use_udp', CropRule.use_udp))
+    width, height = map(int, options['TopdownAffine'].pop('input_size'))
+    return CropRule((width, height), **options['GetBBoxCenterScale'], **options['TopdownAffine'])

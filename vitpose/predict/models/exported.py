@@ -23,8 +23,6 @@ class ExportedModel:
         self.file = Path(file)
         if not self.file.is_file():
             raise MissingFileError(f'{file}: no such file')
-        if not is_exported(file):
-            raise InputError(f'{file}: expected a file that `vitpose export` wrote: {" or ".join(KINDS)}')
         self.network = KINDS[self.file.suffix](self.file, device)
         self.info = read_info(self.network.stored, str(file))
         self.crop_rule, self.metainfo = self.info.crop_rule, self.info.metainfo
