@@ -147,7 +147,7 @@ def check_boxes(boxes: Any, scores: Any, size: tuple[int, int]) -> tuple[np.ndar
         raise InputError(f'boxes {short_text(boxes)} with scores {short_text(scores)}: {problem}') from problem
     x1, y1, x2, y2 = array.T
     outside = (x2 <= 0) | (y2 <= 0) | (x1 >= size[0]) | (y1 >= size[1])
-    problems = (
+    problems: tuple[tuple[Any, str], ...] = (
         (~np.isfinite(array).all(1), 'expected finite numbers'),
         ((x2 <= x1) | (y2 <= y1), 'it has no area; expected x1 < x2 and y1 < y2'),
         (outside, f'it lies outside of the image of {size[0]}x{size[1]} pixels'),
