@@ -37,7 +37,7 @@ class Ours(Contestant):
         """Boxes are checked and cropped, in threads, into uint8 arrays."""
         model = self.model
         works = (
-            start_work(Frame(str(i), image), image_boxes, None, model.crop_rule, model.num_keypoints)
+            start_work(Frame(str(i), image, boxes=image_boxes), model.crop_rule, model.num_keypoints)
             for i, (image, image_boxes) in enumerate(zip(images, boxes, strict=True))
         )
         batches = list(fill_batches(works, model.crop_rule, self.predictor.batch_size, self.pool))

@@ -85,9 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     sources, boxes, total, tracker, settings, record = _check(args)
-    from ..predict.onnx_detector import open_detector
     from ..predict.inputs.images import note_range
     from ..predict.inputs.sources import read_frames
+    from ..predict.onnx_detector import open_detector
     from ..predict.outputs.output_files import Outputs
     from ..predict.predictor import PosePredictor
 

@@ -28,7 +28,7 @@ def crop_people(
     crops: list[np.ndarray] = []
     for frame in _read(inputs, boxes, box_options) if inputs else _render():
         assert frame.image is not None
-        people = start_work(frame, frame.boxes, None, rule, 0).poses.boxes[: number - len(crops)]
+        people = start_work(frame, rule, 0).poses.boxes[: number - len(crops)]
         cropped = np.empty((len(people), *rule.input_size[::-1], 3), np.uint8)
         rule.crop(frame.image, *rule.regions(people), cropped)
         crops.extend(cropped)

@@ -130,18 +130,15 @@ def run_heatmaps(file: ExportedModel, model: PoseModel, crops: np.ndarray) -> np
 def describe(model: PoseModel, checkpoint: Path, target: Target) -> FileInfo:
     """The metadata of a file."""
     meta, rule, graph, codec = model.metainfo, model.crop_rule, model.network, model.model.head.decoder
-    kept = model.output_indices
-    new = {old: i for i, old in enumerate(kept)}
-    links = [i for i, (a, b) in enumerate(meta['skeleton_links']) if a in new and b in new]
     return FileInfo(
         format=FORMAT,
         version=vitpose_mm.__version__,
         dataset=meta['dataset_name'],
-        keypoint_names=[meta['keypoint_id2name'][i] for i in kept],
-        skeleton=[[new[int(end)] for end in meta['skeleton_links'][i]] for i in links],
-        flip_indices=[new.get(meta['flip_indices'][i], new[i]) for i in kept],
-        keypoint_colors=np.asarray(meta['keypoint_colors'])[kept].astype(int).tolist(),
-        skeleton_colors=np.asarray(meta['skeleton_link_colors']).reshape(-1, 3)[links].astype(int).tolist(),
+        keypoint_names=[meta['keypoint_id2name'][i] for i in range(model.num_keypoints)],
+        skeleton=[list(link) for link in meta['skeleton_links']],
+        flip_indices=meta['flip_indices'],
+        keypoint_colors=meta['keypoint_colors'].astype(int).tolist(),
+        skeleton_colors=meta['skeleton_link_colors'].astype(int).tolist(),
         input_size=list(rule.input_size),
         padding=float(rule.padding),
         use_udp=bool(rule.use_udp),

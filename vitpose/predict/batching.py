@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from ..errors import InputError
-from .inputs.box_checks import check_boxes
+from .inputs.coco_json import short_text
 from .models.crops import CropRule
 from .poses import Frame, Poses, failed
 
@@ -89,14 +89,14 @@ def group_frames(frames: Iterable[Frame], count: int) -> Iterator[list[Frame]]:
         yield group
 
 
-def start_work(
-    frame: Frame, boxes: np.ndarray | None, box_scores: np.ndarray | None, rule: CropRule, num_keypoints: int
-) -> Work:
+def start_work(frame: Frame, rule: CropRule, num_keypoints: int) -> Work:
     """The people to predict in a frame: none without an image, the whole image without boxes."""
-    height, width = (0, 0) if frame.image is None else frame.image.shape[:2]
-    if frame.image is None or boxes is None:
-        boxes, box_scores = np.array([[0, 0, width, height]])[: frame.image is not None], None
-    kept, scores, rows, dropped = check_boxes(boxes, box_scores, (width, height))
+    boxes: Any = ()
+    box_scores, size = None, (0, 0)
+    if frame.image is not None:
+        size = frame.image.shape[1::-1]
+        boxes, box_scores = ([(0, 0, *size)], None) if frame.boxes is None else (frame.boxes, frame.box_scores)
+    kept, scores, rows, dropped = check_boxes(boxes, box_scores, size)
     shape = len(kept), num_keypoints
     poses = Poses(np.zeros((*shape, 2), np.float32), np.zeros(shape, np.float32), kept, scores, rows, dropped=dropped)
     return Work(frame, poses, *rule.regions(kept), left=len(kept))
@@ -126,3 +126,34 @@ def fill_batches(works: Iterable[Work], rule: CropRule, size: int, pool: Executo
             batch = Batch(np.empty(shape, np.uint8))
     if batch.people or batch.works:
         yield batch
+
+
+def check_boxes(boxes: Any, scores: Any, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+    """Boxes (N, 4) x1 y1 x2 y2 in image pixels and scores (N,), None for 1 -> those that can be predicted.
+
+    They are not clipped to the image, whose size is (w, h). ValueError if they are not numbers, or have another shape.
+
+    Returns:
+        Boxes (M, 4) float32, scores (M,) float32, their indices (M,) among the N boxes, and one line with the reason
+        for each of the N - M boxes that were dropped.
+    """
+    try:
+        with np.errstate(over='ignore'):  # too large for float32: infinite
+            array = np.array(list(boxes) or np.zeros((0, 4)), np.float32)
+            numbers = np.ones(len(array), np.float32) if scores is None else np.asarray(scores, np.float32)
+        if array.shape[1:] != (4,) or numbers.shape != (len(array),):
+            raise ValueError('expected N x 4 numbers x1 y1 x2 y2, for one box [box]; and N scores, or None')
+    except (TypeError, ValueError, OverflowError) as problem:
+        raise InputError(f'boxes {short_text(boxes)} with scores {short_text(scores)}: {problem}') from problem
+    x1, y1, x2, y2 = array.T
+    outside = (x2 <= 0) | (y2 <= 0) | (x1 >= size[0]) | (y1 >= size[1])
+    problems: tuple[tuple[Any, str], ...] = (
+        (~np.isfinite(array).all(1), 'expected finite numbers'),
+        ((x2 <= x1) | (y2 <= y1), 'it has no area; expected x1 < x2 and y1 < y2'),
+        (outside, f'it lies outside of the image of {size[0]}x{size[1]} pixels'),
+        (~np.isfinite(numbers), 'its score is not finite'),
+    )
+    reasons = [next((reason for is_bad, reason in problems if is_bad[i]), '') for i in range(len(array))]
+    dropped = [f'box {i} {short_text(array[i])}: {reason}' for i, reason in enumerate(reasons) if reason]
+    indices = np.array([i for i, reason in enumerate(reasons) if not reason], np.int64)
+    return array[indices], numbers[indices], indices, dropped

@@ -13,6 +13,5 @@ def need(name: str, purpose: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as problem:
-        raise InputError(
-            f"{purpose} needs the package {name} ({problem}): pip install 'vitpose_mm[{EXTRAS[name]}]'"
-        ) from problem
+        remedy = f"pip install 'vitpose_mm[{EXTRAS[name]}]'"
+        raise InputError(f'{purpose} needs the package {name} ({problem}): {remedy}') from problem

@@ -2,9 +2,10 @@
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, overload
@@ -14,9 +15,8 @@ import numpy as np
 from ..errors import InputError
 from .batching import MAX_BYTES, Batch, Work, fill_batches, group_frames, image_bytes, start_work
 from .inputs.images import Image, as_frame, is_image, read_frame
-from .models.exported import KINDS, ExportedModel, is_exported
+from .models.exported import ExportedModel, is_exported
 from .poses import Frame, Poses, failed
-from .prefetch import prefetch
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .models.torch_model import PoseModel
 
 MAX_THREADS = 8
+PATIENCE = 2.0  # seconds to wait for an iterable that is stopped, for example a camera
 
 
 class PosePredictor:
@@ -35,9 +36,8 @@ class PosePredictor:
     >>> poses.keypoints  # (1, 17, 2) in image pixels
     >>> predictor = PosePredictor.load('model.onnx')  # a file of `vitpose export`: without torch and OpenMMLab
 
-    The crop (padding, input size, UDP or classic) is that of the config's test pipeline; keypoints are those of MMPose
-    with the same boxes. People of several images share batches; a person's result may differ in the last bits between
-    batches of different sizes, and is equal to the bit with `batch_size=1`. Reading and cropping run in threads.
+    Keypoints are those of MMPose with the same boxes. People of several images share batches; a person's result may
+    differ in the last bits between batches of different sizes, and is equal to the bit with `batch_size=1`.
 
     Args:
         model: see `load_model`; as an attribute it has `metainfo`, `num_keypoints`, `crop_rule`, `device`, `precision`.
@@ -80,20 +80,18 @@ class PosePredictor:
         """Predict the poses in an image, or in each image of a list.
 
         Args:
-            images: a path, an array (H, W, 3) uint8 BGR, a Pillow image or the bytes of an image file, or a list of
-                these; `read_image` and `as_bgr` say more.
+            images: a path, an array (see `as_bgr`), a Pillow image or the bytes of an image file, or a list of these.
             boxes: (N, 4) x1 y1 x2 y2 in image pixels. For a list of images a list of these, with None where the
                 detector or the whole image is to be used. Boxes that cannot be predicted are in `Poses.dropped`.
 
         Raises:
-            ValueError: an image cannot be read or predicted, or the number of `boxes` is not that of the images.
+            ValueError: an image cannot be read or predicted, or `boxes` are not such.
         """
         if not isinstance(images, list | tuple):
             return self([images], [boxes])[0]
         boxes = [None] * len(images) if boxes is None else boxes
         if len(boxes) != len(images):
-            expected = 'expected an array (N, 4), or None, per image'
-            raise InputError(f'{len(images)} images with {len(boxes)} sets of boxes: {expected}')
+            raise InputError(f'{len(images)} images with {len(boxes)} sets of boxes: expected one, or None, per image')
         frames = (replace(as_frame(image, i), boxes=boxes[i]) for i, image in enumerate(images))
         predicted = []
         for frame, poses in self._run(frames):
@@ -105,74 +103,95 @@ class PosePredictor:
     def stream(self, frames: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
         """Predict frames lazily and in order; memory does not grow with their number, and is bounded in bytes.
 
-        Frames are read in parallel from their names where they have neither image nor error. A frame that cannot be
-        read, cropped, predicted or decoded is yielded with an `error` and poses of no people; a batch that fails is
-        predicted again person by person. What iterating over `frames` raises is raised here, after the poses of the
-        frames before it.
+        Frames with neither image nor error are read from their names. A frame that cannot be read, cropped, predicted
+        or decoded is yielded with an `error` and poses of no people. What iterating over `frames` raises is raised
+        here, after the poses of the frames before it.
         """
         if is_image(frames) or isinstance(frames, str | os.PathLike | Frame) or not hasattr(frames, '__iter__'):
             kind = type(frames).__name__
             raise InputError(f'stream: expected an iterable of images or frames, got {kind}; for one image pass a list')
         return self._run(frames)
 
-    def _run(self, frames: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
-        batches = fill_batches(self._works(self._read(frames)), self.model.crop_rule, self.batch_size, self._pool)
-        waiting: deque[Work] = deque()
-        for batch in prefetch(batches, has_room=lambda batches: False):
-            waiting.extend(batch.works)
-            self._predict(batch)
-            del batch  # its images are kept only until they are yielded
-            while waiting and waiting[0].is_done:
-                work = waiting.popleft()
-                yield work.frame, work.poses
+    def _run(self, items: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
+        stopped, waiting = False, deque[Work]()
+        problem: Exception | None = None
+
+        def taken() -> Iterator[Frame | Image]:
+            nonlocal problem
+            try:
+                yield from takewhile(lambda _: not stopped, items)
+            except Exception as raised:
+                problem = raised
+
+        works = self._works(self._read(taken()))
+        batches = fill_batches(works, self.model.crop_rule, self.batch_size, self._pool)
+        thread = ThreadPoolExecutor(1, 'vitpose-prefetch')
+        future = thread.submit(next, batches, None)
+        try:
+            while (batch := future.result()) is not None:
+                future = thread.submit(next, batches, None)  # while this batch is predicted
+                waiting.extend(batch.works)
+                self._predict(batch)
+                del batch  # its images are kept only until they are yielded
+                while waiting and waiting[0].is_done:
+                    work = waiting.popleft()
+                    yield work.frame, work.poses
+            if problem is not None:
+                raise problem
+        finally:
+            stopped = True
+            wait([future], PATIENCE)
+            thread.shutdown(wait=False)
 
     def _read(self, items: Iterable[Frame | Image]) -> Iterator[Frame]:
-        """Frames with their images, read ahead as far as there are threads and MAX_BYTES allow."""
+        """Frames with their images; files are read ahead as far as there are threads and MAX_BYTES allow."""
+        reading: deque[Future[Frame]] = deque()
         expected = MAX_BYTES  # size of an image that is not read yet: that of the last one
-
-        def has_room(reading: Sequence[Future[Frame]]) -> bool:
-            sizes = (image_bytes(future.result()) if future.done() else expected for future in reading)
-            return len(reading) < self._threads and sum(sizes) + expected <= MAX_BYTES
-
-        for future in prefetch((self._pool.submit(read_frame, item, i) for i, item in enumerate(items)), has_room):
-            frame = future.result()
-            expected = image_bytes(frame) or expected
-            del future
-            yield frame
+        for i, item in enumerate(items):
+            frame = as_frame(item, i)
+            is_array = isinstance(frame.image, np.ndarray)
+            reading.append(self._pool.submit(read_frame, frame, i))
+            del item, frame
+            while reading:
+                sizes = (image_bytes(future.result()) if future.done() else expected for future in reading)
+                has_room = len(reading) < self._threads and sum(sizes) + expected <= MAX_BYTES
+                if has_room and not is_array and not reading[0].done():
+                    break
+                frame = reading.popleft().result()
+                expected = image_bytes(frame) or expected
+                yield frame
+                del frame
+        while reading:
+            yield reading.popleft().result()
 
     def _works(self, frames: Iterable[Frame]) -> Iterator[Work]:
-        """Frames with their boxes, if necessary from the detector."""
+        """The people of frames by their boxes, if necessary from the detector; an exception is the frame's error."""
+        options = self.model.crop_rule, self.model.num_keypoints
         for group in group_frames(frames, self.detector.batch_size if self.detector else 1):
-            images = [frame.image for frame in group if frame.boxes is None and frame.image is not None]
-            detected = iter(self._detect(images))
-            for frame in group:
-                has_boxes = frame.boxes is not None or frame.image is None
-                yield self._start(frame, (frame.boxes, frame.box_scores) if has_boxes else next(detected))
+            for frame in self._detect(group):
+                try:
+                    work = start_work(frame, *options)
+                except Exception as problem:
+                    work = start_work(failed(frame, problem, 'boxes'), *options)
+                yield work
 
-    def _detect(self, images: list[np.ndarray]) -> list[Any]:
-        """For each image boxes and scores, or an exception; images that fail together are tried one by one."""
+    def _detect(self, frames: list[Frame]) -> list[Frame]:
+        """Give frames without boxes those of the detector; if it fails with several frames, one by one."""
+        images = {i: frame.image for i, frame in enumerate(frames) if frame.boxes is None and frame.image is not None}
         if not self.detector or not images:
-            return [(None, None)] * len(images)
+            return frames
         try:
             with self._lock:
-                detected = list(self.detector(images))
-            if len(detected) == len(images):
-                return detected
-            raise InputError(f'boxes for {len(detected)} of {len(images)} images')
+                detected = [(boxes, scores) for boxes, scores in self.detector(list(images.values()))]
+            if len(detected) != len(images):
+                raise InputError(f'boxes for {len(detected)} of {len(images)} images')
         except Exception as problem:
-            return [problem] if len(images) == 1 else [self._detect([image])[0] for image in images]
-
-    def _start(self, frame: Frame, detected: Any) -> Work:
-        """The people of a frame by its boxes and scores; none if these are an exception, or cause one."""
-        rule, num_keypoints = self.model.crop_rule, self.model.num_keypoints
-        try:
-            if isinstance(detected, Exception):
-                raise detected
-            boxes, scores = detected
-            return start_work(frame, boxes, scores, rule, num_keypoints)
-        except Exception as problem:
-            step = 'boxes' if frame.boxes is not None else 'detector'
-            return start_work(failed(frame, problem, step), None, None, rule, num_keypoints)
+            if len(frames) == 1:
+                return [failed(frames[0], problem, 'detector')]
+            return [self._detect([frame])[0] for frame in frames]
+        for i, (boxes, scores) in zip(images, detected, strict=True):
+            frames[i] = replace(frames[i], boxes=boxes, box_scores=scores)
+        return frames
 
     def _predict(self, batch: Batch) -> None:
         """Fill in the people of a batch; if it fails, person by person."""
@@ -190,7 +209,6 @@ class PosePredictor:
     def _run_network(self, crops: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Keypoints and scores of the first `count` crops; on a GPU the batch is filled up to a power of two."""
         filled = count if self._is_cpu else min(1 << (count - 1).bit_length(), self.batch_size)
-        crops[count:filled] = 0
         with self._lock:
             keypoints, scores = self.model.predict(crops[:filled])
         shape = filled, self.model.num_keypoints
@@ -214,8 +232,7 @@ def load_model(
 
     Args:
         config: config file, or a loaded config; or a file of `vitpose export`.
-        checkpoint: weights that the config's model loads; only tensors are read, no code in the file runs. None for an
-            exported file, whose precision, flip test and dataset are fixed.
+        checkpoint: weights of the config's model; no code in the file runs. None for an exported file.
         device: 'auto' (the first GPU, or else the CPU), 'cpu', 'cuda', 'cuda:1', ...
         precision: 'fp32', 'bf16' or 'fp16' (GPU only); None: fp32, or that of the file. Where a processor only emulates
             bfloat16, bf16 means fp32.
@@ -224,23 +241,17 @@ def load_model(
         cfg_options: values to override in a config, by dotted key, as `mim test --cfg-options`.
         compile: compile the network of a config with torch.compile in the first batch, which takes minutes.
 
-    Raises:
-        OSError: a file does not exist.
-        ValueError: see `PoseModel`, `ExportedModel` and its `check`.
+    OSError if a file does not exist; ValueError: see `PoseModel`, `ExportedModel` and its `check`.
     """
     if isinstance(config, str | Path) and is_exported(config):
-        if checkpoint is not None:
-            raise InputError(f'{config} with checkpoint={checkpoint}: an exported file has its weights in it')
-        if compile:
-            raise InputError(f'{config} with compile: only with a config; the runtime compiles an exported file itself')
-        if cfg_options:
-            raise InputError(f'{config} with cfg_options: only with a config; an exported file is fixed')
+        for name, value in dict(checkpoint=checkpoint, compile=compile, cfg_options=cfg_options).items():
+            if value:
+                raise InputError(f'{config} with {name}={value}: only with a config; an exported file is complete')
         exported = ExportedModel(config, device)
         exported.check(precision, flip_test, dataset)
         return exported
     if checkpoint is None:
-        kinds = ', '.join(KINDS)
-        raise InputError(f'{config}: expected a checkpoint with a config; only an exported file ({kinds}) needs none')
+        raise InputError(f'{config}: expected a checkpoint with a config; only an exported file needs none')
     from .models.torch_model import PoseModel
 
     return PoseModel(config, checkpoint, device, precision or 'fp32', flip_test, dataset, compile, cfg_options)

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
-from .box_checks import short_text
-from .coco_json import box_around, match_ids, parse_json, parse_numbers
+from .coco_json import box_around, match_ids, parse_json, parse_numbers, short_text
 from .matching import GivenBoxes, Listed, name_few
 from .sources import Source
 
@@ -18,74 +17,62 @@ PERSON = 'person'
 
 
 def read_boxes(
-    path: Path,
-    sources: Sequence[Source],
-    images_json: Path | None = None,
-    category: str | None = None,
-    scale: bool = False,
+    path: Path, sources: Sequence[Source], images: Path | None = None, category: str | None = None, scale: bool = False
 ) -> GivenBoxes:
-    """Read boxes and match them to the sources.
+    """Read boxes and match them to the sources; ValueError if none matches, or the file has another format.
 
     Args:
-        path: one of three formats. A COCO annotation file: its `images` and `annotations`; `bbox` is x y width height,
-            by default around the labeled keypoints; crowds are left out, and boxes are clipped to the image, as in
-            MMPose's datasets. COCO detections, a list of {image_id, bbox, score}: bbox as before; needs `images_json`.
-            JSON lines (suffix .jsonl), one {"file": NAME, "boxes": [[x1, y1, x2, y2], ...]} per line with
-            `"scores": [...]` and `"size": [width, height]` if there are any, and `"frame": INDEX` for the frames of a
-            video; the predictions.jsonl of `vitpose predict` is such a file.
-        sources: what is to be predicted; ValueError if none matches, or the file is not in one of these formats.
-        images_json: COCO file with the `images` that detections refer to; only for detections.
+        path: COCO annotations: `bbox` is x y width height, by default around the labeled keypoints; crowds are left
+            out, and boxes are clipped to the image, as in MMPose's datasets. COCO detections: a list of
+            {image_id, bbox, score}. JSON lines (.jsonl), as in predictions.jsonl: {"file": NAME, "boxes":
+            [[x1, y1, x2, y2], ...]} with optional `"scores": [...]` and `"size": [width, height]`, and
+            `"frame": INDEX` for a video.
+        sources: what is to be predicted.
+        images: COCO file with the `images` of detections; only for these.
         category: name or id of COCO's category whose boxes are taken; by default 'person', or without such all.
         scale: scale boxes that were made for a smaller or larger copy of an image; otherwise they are a ValueError.
     """
-    lines = path.suffix.lower() == '.jsonl'
-    data = None if lines else parse_json(path.read_bytes(), f'{path}: not a JSON file')
-    if images_json and not isinstance(data, list):
-        raise InputError(f'--images-json {images_json}: only for a list of COCO detections, not {path}')
-    if lines:
-        if category is not None:
-            raise InputError(f'--category {category}: only for COCO files; {path} has no categories')
+    if path.suffix.lower() == '.jsonl':
+        for option, value in (('--images-json', images), ('--category', category)):
+            if value is not None:
+                raise InputError(f'{option} {value}: only for COCO files, not {path}')
         return GivenBoxes(path, _read_lines(path), sources, scale)
-    if isinstance(data, dict):
-        listed, notes = _read_coco(path, data, path, data.get('annotations'), 'annotations', category)
-        return GivenBoxes(path, listed, sources, scale, notes)
-    if not isinstance(data, list):
-        raise InputError(f'{path}: expected a COCO annotation file, a list of COCO detections, or *.jsonl')
-    if images_json is None:
-        raise InputError(f'{path}: a list of detections has image ids only; pass --images-json, with their file names')
-    images = parse_json(images_json.read_bytes(), f'{images_json}: not a JSON file')
-    if not isinstance(images, dict):
-        raise InputError(f'{images_json}: expected a JSON object with images, got {type(images).__name__}')
-    listed, notes = _read_coco(images_json, images, path, data, 'detections', category)
-    return GivenBoxes(path, listed, sources, scale, notes)
+    data = parse_json(path.read_bytes(), f'{path}: not a JSON file')
+    if isinstance(data, list) != (images is not None):
+        raise InputError(f'{path}: pass --images-json for a list of COCO detections, and only for that')
+    listed, notes = _read_coco(path, data, images, category)
+    given = GivenBoxes(path, listed, sources, scale)
+    given.file_notes += notes
+    return given
 
 
 def _read_coco(
-    images_path: Path, head: Mapping, path: Path, rows: object, noun: str, category: str | None
+    path: Path, data: Any, images_json: Path | None, category: str | None
 ) -> tuple[dict[str, Listed], list[str]]:
-    """Read images from one file and boxes from another or the same; also return notes on what is left out."""
-    images, categories = head.get('images'), head.get('categories') or []
-    if not isinstance(images, list) or not isinstance(rows, list):
-        raise InputError(f'{path}: expected a COCO file with lists of images and {noun}')
-    if not isinstance(categories, list) or not all(isinstance(c, dict) for c in categories):
-        raise InputError(f'{images_path}: expected a list of objects as categories, got {short_text(repr(categories))}')
+    """Read annotations, or detections with the images of `images_json`; also return notes on what is left out."""
+    if images_json is None:
+        noun, images_path, head, rows = 'annotations', path, data, _get(data, 'annotations', list, str(path))
+    else:
+        noun, images_path, rows = 'detections', images_json, data
+        head = parse_json(images_json.read_bytes(), f'{images_json}: not a JSON file')
     listed: dict[str, Listed] = {}
     names: dict[Any, str] = {}
-    for number, image in enumerate(images):
+    for number, image in enumerate(_get(head, 'images', list, str(images_path))):
         where = f'{images_path}: images[{number}]'
         name, key = _get(image, 'file_name', str, where), _get(image, 'id', object, where)
         if name in listed or key in names:
             raise InputError(f'{where}: file_name {name!r} or id {key!r} occurs twice')
         listed[name], names[key] = Listed(image_id=key, size=_size(image.get('width'), image.get('height'))), name
-    places = [f'{path}: {noun}[{number}]' for number in range(len(rows))]
-    keys = [_get(row, 'image_id', object, where) for row, where in zip(rows, places, strict=True)]
-    found = match_ids(names, set(keys))
+    categories = _get(head, 'categories', list, str(images_path), [])
     kind_names = {_get(c, 'id', int, f'{images_path}: categories'): str(c.get('name')) for c in categories}
     default = next((kind for kind, name in kind_names.items() if name.lower() == PERSON), 1)
+    places = [f'{path}: {noun}[{number}]' for number in range(len(rows))]
+    keys = [_get(row, 'image_id', object, where) for row, where in zip(rows, places, strict=True)]
     kinds = [_get(row, 'category_id', int, where, default) for row, where in zip(rows, places, strict=True)]
+    found = match_ids(names, set(keys))
     counts = Counter(kind for kind, row in zip(kinds, rows, strict=True) if not row.get('iscrowd'))
     wanted, notes = _choose_categories(path, kind_names, counts, category)
-    people_of: dict[str, list] = {name: [] for name in listed}  # (box, category, score) of an image's people
+    people: dict[str, list] = {name: [] for name in listed}  # x1 y1 x2 y2, score and category of an image's people
     without_box = []
     for row, where, key, kind in zip(rows, places, keys, kinds, strict=True):
         if key not in found:
@@ -98,15 +85,14 @@ def _read_coco(
             without_box.append(where.removeprefix(f'{path}: '))
             continue
         x, y, width, height = parse_numbers(box, 4, f'{where}: bbox', finite=True).tolist()
-        people_of[names[found[key]]].append(((x, y, x + width, y + height), kind, score))
-    for name, people in people_of.items():
-        entry = listed[name]
-        entry.boxes[None] = np.array([box for box, _, _ in people], np.float32).reshape(-1, 4)
-        entry.categories = np.array([kind for _, kind, _ in people], np.int64)
-        if noun == 'annotations' and entry.size:
-            entry.boxes[None] = np.clip(entry.boxes[None], 0, np.array(entry.size * 2, np.float32) - 1)
+        people[names[found[key]]].append((x, y, x + width, y + height, score, kind))
+    for name, entry in listed.items():
+        table = np.array(people[name], float).reshape(-1, 6)
+        entry.boxes[None], entry.categories = table[:, :4].astype(np.float32), table[:, 5].astype(np.int64)
         if noun == 'detections':
-            entry.scores[None] = np.array([score for _, _, score in people], np.float32)
+            entry.scores[None] = table[:, 4].astype(np.float32)
+        elif entry.size:
+            entry.boxes[None] = entry.boxes[None].clip(0, np.array(entry.size * 2, np.float32) - 1)
     if without_box:
         reason = 'left out: neither bbox nor labeled keypoints'
         notes.append(f'{path}: {len(without_box):,} {noun} {reason}: {name_few(without_box)}')
@@ -147,12 +133,10 @@ def _read_lines(path: Path) -> dict[str, Listed]:
             row = parse_json(line, f'{where}: not JSON')
             name = _get(row, 'file', str, where)
             frame = None if row.get('frame') is None else _get(row, 'frame', int, where)
-            if frame is not None and frame < 0:
-                raise InputError(f'{where}: frame {frame}: expected an integer >= 0')
             boxes = _get(row, 'boxes', list, where)
             entry = listed.setdefault(name, Listed())
             if frame in entry.boxes:
-                raise InputError(f'{where}: {name} is listed twice' + (f' with frame {frame}' if frame else ''))
+                raise InputError(f'{where}: {name} is listed twice')
             corners = [parse_numbers(box, 4, f'{where}: boxes[{i}]', finite=True) for i, box in enumerate(boxes)]
             entry.boxes[frame] = np.array(corners, np.float32).reshape(-1, 4)
             if row.get('scores') is not None:

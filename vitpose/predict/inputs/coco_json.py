@@ -30,10 +30,15 @@ def parse_numbers(values: object, count: int, where: str, finite: bool = False) 
         array = np.zeros(0)
     is_numbers = array.shape == (count,) and not any(isinstance(value, bool) for value in list(values))  # type: ignore
     if not is_numbers or (finite and not (np.abs(array) <= np.finfo(np.float32).max).all()):
-        shown, length = repr(values), len(values) if isinstance(values, list) else 'none'
-        shown = shown if len(shown) < 80 else shown[:77] + '...'
-        raise InputError(f'{where}: expected {count} {"finite " * is_numbers}numbers, got {length}: {shown}')
+        has = f'got {len(values) if isinstance(values, list) else "none"}: {short_text(repr(values))}'
+        raise InputError(f'{where}: expected {count} {"finite " * is_numbers}numbers, {has}')
     return array
+
+
+def short_text(value: Any) -> str:
+    """A value in one line of at most 80 characters, for messages."""
+    text = ' '.join(str(value.tolist() if isinstance(value, np.ndarray) else value).split())
+    return text if len(text) <= 80 else text[:77] + '...'
 
 
 def match_ids(names: Mapping[Any, str], wanted: Collection[Any]) -> dict[Any, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 from PIL import ImageOps
+from PIL.Image import Image as PillowImage
 
 from vitpose_base.image_files import check_complete, exif_orientation, open_image
 
@@ -19,8 +20,7 @@ from ...errors import InputError, one_line
 from ..poses import Frame, failed
 
 Image = Any  # a path, an array, a Pillow image, or the bytes of an image file
-EXPECTED = 'expected a path, an array (H, W, 3) uint8 BGR, a Pillow image, the bytes of an image file, or a Frame'
-HINTS = {'Tensor': 'pass tensor.numpy()', 'generator': 'pass list(...), or use PosePredictor.stream'}
+EXPECTED = 'expected a path, an array (H, W, 3) uint8 BGR, a Pillow image, bytes of a file, a Frame, or a list'
 URL = re.compile(r'data:|[a-z][a-z0-9+.-]+://', re.IGNORECASE)
 TURNED_BY_OPENCV = (b'\xff\xd8', b'\x89PNG', b'II*\0', b'MM\0*')  # how JPEG, PNG and TIFF files start
 
@@ -28,14 +28,13 @@ TURNED_BY_OPENCV = (b'\xff\xd8', b'\x89PNG', b'II*\0', b'MM\0*')  # how JPEG, PN
 def read_image(path: str | Path) -> np.ndarray:
     """Read an image file -> (H, W, 3) uint8 BGR, as MMPose's `LoadImage` does, but refuse damaged files.
 
-    Gray is repeated in three channels; of 16 bits the upper 8 are kept, and of files with small values those of 10 or
-    12 bits, see `_upper_bits`; alpha is dropped, without blending; CMYK is converted to BGR; the orientation in the
-    EXIF data is applied, also to WebP and AVIF, where OpenCV ignores it. What OpenCV cannot read is left to Pillow. Of
-    a file with several images the first one is read. One pixel is enough.
+    Gray is repeated in three channels; of 16 bits 8 are kept, see `_upper_bits`; alpha is dropped, without blending;
+    CMYK is converted to BGR; the orientation in the EXIF data is applied, also to WebP and AVIF, where OpenCV ignores
+    it. What OpenCV cannot read is left to Pillow. Of a file with several images the first one is read.
 
     Raises:
-        OSError: the file does not exist or cannot be opened.
-        ValueError: it is empty, truncated, or not an image that OpenCV or Pillow reads; one line that names the file.
+        OSError: the file cannot be opened.
+        ValueError: it is empty, truncated, or not an image that OpenCV or Pillow reads.
     """
     return decode_image(Path(path).read_bytes(), str(path))
 
@@ -53,9 +52,7 @@ def decode_image(data: bytes, path: str) -> np.ndarray:
     except Exception as problem:  # each library raises its own
         raise InputError(f'{path}: {one_line(problem)}') from problem
     if image is None:
-        raise InputError(
-            f'{path}: not an image that OpenCV or Pillow can read, or damaged; it starts with {data[:12]!r}'
-        )
+        raise InputError(f'{path}: not an image that OpenCV or Pillow can read: it starts with {data[:12]!r}')
     return image
 
 
@@ -81,14 +78,14 @@ def _upper_bits(image: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def note_range(bits: int) -> None:
-    """Say once per run, which starts with `note_range.cache_clear()`, how 16-bit images are read."""
+    """Say how 16-bit images are read, once after each `note_range.cache_clear()`."""
     print(f'16-bit images with no value above {2**bits - 1:,} are read as {bits} bits per channel', file=sys.stderr)
 
 
 def as_bgr(image: np.ndarray) -> np.ndarray:
-    """An array as (H, W, 3) uint8 BGR, converted as in `read_image`.
+    """Array (H, W) or (H, W, 1) gray, (H, W, 3) BGR or (H, W, 4) BGRA, uint8 or uint16 -> (H, W, 3) uint8 BGR.
 
-    It is uint8 or uint16, and (H, W) or (H, W, 1) gray, (H, W, 3) BGR or (H, W, 4) BGRA; ValueError for any other.
+    It is converted as in `read_image`; ValueError for any other.
     """
     kind = f'image of shape {image.shape} and type {image.dtype}'
     if image.dtype not in (np.uint8, np.uint16):
@@ -104,10 +101,7 @@ def as_bgr(image: np.ndarray) -> np.ndarray:
 
 def is_image(item: object) -> bool:
     """Whether this is an array, a Pillow image or bytes."""
-    pillow = sys.modules.get('PIL.Image')  # whoever passes such an image has loaded it
-    return isinstance(item, np.ndarray | bytes | bytearray | memoryview) or bool(
-        pillow and isinstance(item, pillow.Image)
-    )
+    return isinstance(item, np.ndarray | bytes | bytearray | memoryview | PillowImage)
 
 
 def as_frame(item: Frame | Image, index: int) -> Frame:
@@ -118,8 +112,7 @@ def as_frame(item: Frame | Image, index: int) -> Frame:
         return Frame(os.fsdecode(item), None)
     if is_image(item):
         return Frame(f'image {index}', item)
-    kind = type(item).__name__
-    return failed(Frame(f'image {index}', None), InputError(f'{kind}: {HINTS.get(kind, EXPECTED)}'))
+    return failed(Frame(f'image {index}', None), InputError(f'{type(item).__name__}: {EXPECTED}'))
 
 
 def read_frame(item: Frame | Image, index: int) -> Frame:

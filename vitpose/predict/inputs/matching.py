@@ -1,7 +1,7 @@
 """Boxes of a file, matched to images and videos by file name."""
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from vitpose_base.image_files import upright_size
 
 from ...errors import InputError
 from ..poses import Frame
-from .box_checks import short_text
+from .coco_json import short_text
 from .sources import Source
 
 
@@ -36,37 +36,29 @@ class GivenBoxes:
     `data/val/1.jpg`. Of several matches the one with most components in common is taken. ValueError if none matches, or
     if boxes were made for images of other sizes and `scale` is not set.
 
-    Attributes:
-        missing: why a source has no boxes, by its name.
-        image_ids: COCO's image id by name of a matched source; None if the file has no image ids.
-        categories: COCO's category ids (N,) of its boxes by name of a matched source; empty if the file has none.
+    By the name of a source, `missing` says why it has no boxes, `image_ids` is COCO's id of it, and `categories` those
+    of its boxes (N,); without ids in the file `image_ids` is None. `file_notes` say what is left out of the file.
     """
 
     def __init__(
-        self,
-        path: Path,
-        listed: Mapping[str, Listed],
-        sources: Sequence[Source],
-        scale: bool = False,
-        notes: Sequence[str] = (),
+        self, path: Path, listed: Mapping[str, Listed], sources: Sequence[Source], scale: bool = False
     ) -> None:
         scaled: list[str] = []
         matches = match_names(path, listed, sources, scaled)
-        others = f'{len(scaled):,} of {len(sources):,} inputs: {"".join(scaled[:1])}'
-        if scaled and not scale:
-            remedy = 'pass --scale-boxes to scale the boxes, or the images that they were made for'
-            raise InputError(f'boxes were made for another size than that of {others}; {remedy}')
-        unused = [name for name, entry in listed.items() if not entry.matched]
-        self._notes = [*notes, *[f'boxes scaled for {others}'] * bool(scaled)]
-        if unused:
+        self._path, self.file_notes = path, list[str]()
+        if scaled:
+            others = f'{len(scaled):,} of {len(sources):,} inputs: {scaled[0]}'
+            if not scale:
+                raise InputError(f'boxes were made for another size than that of {others}; pass --scale-boxes')
+            self.file_notes.append(f'boxes scaled for {others}')
+        if unused := [name for name, entry in listed.items() if not entry.matched]:
             count = sum(len(boxes) for name in unused for boxes in listed[name].boxes.values())
             lists = f'{path}: {len(unused):,} of {len(listed):,} files, with {count:,} boxes,'
-            self._notes.append(f'{lists} are not among the inputs: {name_few(unused)}')
-        self._path, self._frames = path, dict[str, int]()  # number of frames that were read, by name of a source
+            self.file_notes.append(f'{lists} are not among the inputs: {name_few(unused)}')
+        self._frames = dict[str, int]()  # number of frames that were read, by name of a source
         self.missing = {name: entry for name, entry in matches.items() if isinstance(entry, str)}
         self._entries = {name: entry for name, entry in matches.items() if isinstance(entry, Listed)}
-        with_ids = any(entry.image_id is not None for entry in listed.values())
-        self.image_ids = {name: entry.image_id for name, entry in self._entries.items()} if with_ids else None
+        self.image_ids = {name: e.image_id for name, e in self._entries.items() if e.image_id is not None} or None
         self.categories = {name: e.categories for name, e in self._entries.items() if e.categories is not None}
 
     def fill(self, frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -84,10 +76,10 @@ class GivenBoxes:
         late = [
             f'frame {index} of {name}'
             for name, count in self._frames.items()
-            for index in sorted(index for index in self._entries[name].boxes if index is not None and index >= count)
+            for index in sorted(self._entries[name].boxes.keys() - {None, *range(count)})
         ]
         lines = f'{self._path}: {len(late):,} lines are of frames that were not read: {name_few(late)}'
-        return self._notes + [lines] * bool(late)
+        return self.file_notes + [lines] * bool(late)
 
 
 def name_few(names: Sequence[str], most: int = 3) -> str:
@@ -120,47 +112,40 @@ def _fit(entry: Listed, source: Source, path: Path, scaled: list[str]) -> Listed
 def match_names(
     path: Path, listed: Mapping[str, Listed], sources: Sequence[Source], scaled: list[str]
 ) -> dict[str, Listed | str]:
-    """Find the entry of each source, or the reason why there is none, by its name; ValueError if none has an entry.
-
-    Boxes are scaled to the size of their image; `scaled` gets a line for each.
-    """
-    by_file: dict[str, list[str]] = defaultdict(list)
+    """Find the entry of each source, or the reason why there is none, by its name; ValueError if none has an entry."""
+    by_file: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for name in listed:
-        by_file[(_parts(name) or ('',))[-1]].append(name)
-    chosen: dict[str, list[str]] = {}
-    users: dict[str, list[str]] = defaultdict(list)
-    for source in sources:
-        full, components = _parts(os.path.abspath(source.name)), len(_parts(source.name))
-        lengths = {}
-        for name in by_file[full[-1]]:
-            parts = _parts(name)
-            common = len(os.path.commonprefix([full[::-1], parts[::-1]]))
-            if common >= min(len(parts), components):
-                lengths[name] = common
-        chosen[source.name] = [name for name, length in lengths.items() if length == max(lengths.values())]
-        for name in chosen[source.name]:
-            users[name].append(source.name)
-            listed[name].matched = True
+        by_file[_parts(name)[-1:]].append(name)
+    matches = {source.name: _longest_matches(source.name, by_file) for source in sources}
+    users = Counter(name for names in matches.values() for name in names)
     entries: dict[str, Listed | str] = {}
     for source in sources:
-        matches = chosen[source.name]
-        if not matches:
+        names = matches[source.name]
+        if not names:
             entry: Listed | str = f'{path} lists no file whose path ends in {source.name}, or the reverse'
-        elif len(matches) > 1:
-            entry = f'{path} lists several files that match it: {", ".join(sorted(matches)[:3])}'
-        elif len(users[matches[0]]) > 1:
-            other = next(name for name in users[matches[0]] if name != source.name)
-            entry = f'{matches[0]} in {path} also matches {other}'
-        elif (source.kind == 'image') != (None in listed[matches[0]].boxes):
-            needs = 'a video needs them' if source.kind == 'video' else 'an image has none'
-            entry = f'check the frame indices of {matches[0]} in {path}: {needs}'
+        elif len(names) > 1:
+            entry = f'{path} lists several files that match it: {name_few(sorted(names))}'
+        elif users[names[0]] > 1:
+            entry = f'{names[0]} in {path} matches {users[names[0]]} inputs'
+        elif (source.kind == 'image') != (None in listed[names[0]].boxes):
+            entry = f'check the frame indices of {names[0]} in {path}: videos need them, and images have none'
         else:
-            entry = _fit(listed[matches[0]], source, path, scaled)
+            entry = _fit(listed[names[0]], source, path, scaled)
         entries[source.name] = f'no boxes: {entry}' if isinstance(entry, str) else entry
+    for name in users:
+        listed[name].matched = True
     if not any(isinstance(entry, Listed) for entry in entries.values()):
         name, reason = next(iter(entries.items()))
         raise InputError(f'{name}: {reason} (the same for all {len(sources)} inputs)' if len(entries) > 1 else reason)
     return entries
+
+
+def _longest_matches(source: str, by_file: Mapping[tuple[str, ...], list[str]]) -> list[str]:
+    """The names that match a source with most components, from lists of names by their last component."""
+    full, length = _parts(os.path.abspath(source)), len(_parts(source))
+    common = {name: len(os.path.commonprefix([full[::-1], _parts(name)[::-1]])) for name in by_file.get(full[-1:], ())}
+    matching = [name for name, number in common.items() if number >= min(len(_parts(name)), length)]
+    return [name for name in matching if common[name] == max(common[other] for other in matching)]
 
 
 def _parts(name: str) -> tuple[str, ...]:

@@ -37,17 +37,14 @@ class Source:
 def find_sources(inputs: Sequence[str], leave_out: Path | None = None, quiet: bool = False) -> list[Source]:
     """Find the images and videos that the inputs name, in their order, each once.
 
-    Args:
-        inputs: paths of images, videos and folders; globs; camera indices, such as '0', unless a file has that name.
-            Folders are searched with all folders below, without hidden files and links to folders. Folders and globs
-            are in natural order: 2.jpg comes before 10.jpg. Their files that neither suffix nor Pillow nor PyAV call an
-            image or a video are left out, and counted by suffix in a line on stderr.
-        leave_out: output folder: what is in it is not searched.
-        quiet: without that line.
+    Inputs are files, folders, globs, and camera indices such as '0', unless a file has that name. Folders are searched
+    with all folders below, without hidden files and links to folders, except for the output folder `leave_out`. Folders
+    and globs are in natural order: 2.jpg comes before 10.jpg. Their files that neither suffix nor Pillow nor PyAV call
+    an image or a video are left out, and counted by suffix in a line on stderr, unless `quiet`.
 
     Raises:
         FileNotFoundError: nothing has the name.
-        ValueError: a file is neither image nor video, or a folder or glob has none, or there is no such camera.
+        ValueError: an input is or has neither image nor video, or there is no such camera.
     """
     sources: dict[str, Source] = {}
     ignored: dict[str, str] = {}  # suffixes of files that are left out, by path
@@ -55,8 +52,7 @@ def find_sources(inputs: Sequence[str], leave_out: Path | None = None, quiet: bo
         for source in _find(text, leave_out and Path(os.path.abspath(leave_out)), ignored):
             sources.setdefault(os.path.abspath(source.name), source)
     if ignored and not quiet:
-        counts = Counter(ignored.values()).most_common()
-        named = ', '.join(f'{number:,} {suffix or "without suffix"}{_advice(suffix)}' for suffix, number in counts)
+        named = ', '.join(f'{number:,} {suffix}' for suffix, number in Counter(ignored.values()).most_common())
         print(f'left out as neither image nor video: {named}', file=sys.stderr)
     return list(sources.values())
 
@@ -68,10 +64,9 @@ def natural_key(path: str | PurePath) -> tuple:
 
 
 def read_frames(sources: Sequence[Source], left_out: Mapping[str, str] | None = None) -> Generator[Frame, None, None]:
-    """Frames of the sources, one after the other.
+    """Frames of the sources, one after the other; image files are left for `PosePredictor.stream` to read.
 
-    Image files are left for `PosePredictor.stream` to read, several in parallel. What cannot be read is a `Frame` with
-    `error` and without image; a source in `left_out` is not read, and has one frame with the error that stands there.
+    A video or camera that cannot be read is a `Frame` with `error`, and so is a source in `left_out`, with its text.
     """
     for source in sources:
         if left_out and source.name in left_out:
@@ -102,56 +97,40 @@ def _find(text: str, leave_out: Path | None, ignored: dict[str, str]) -> list[So
     if path.is_dir():
         files = [file for file in path.rglob('*') if '/.' not in f'/{file.relative_to(path).as_posix()}']
     elif path.exists():
-        if (kind := _kind(path)) is None:
-            libraries = f'another file that Pillow or PyAV opens{_advice(path.suffix.lower())}'
-            raise InputError(f'{text}: expected {EXPECTED}, {libraries}, or a folder of them')
-        return [Source(text, kind)]
+        files = [path]
     elif text.isascii() and text.isdecimal():
         import cv2
 
-        camera, index = cv2.VideoCapture(int(text)), int(text)
-        opened = camera.isOpened()
-        camera.release()
-        if not opened:
-            raise InputError(f'{index}: no file has this name, and camera {index} cannot be opened')
-        return [Source(f'camera {index}', 'camera')]
+        if not cv2.VideoCapture(int(text)).isOpened():
+            raise InputError(f'{text}: no file has this name, and camera {text} cannot be opened')
+        return [Source(f'camera {int(text)}', 'camera')]
     elif glob.has_magic(text):
         files = [Path(name) for name in glob.glob(text, recursive=True)]
     else:
         raise MissingFileError(f'{text}: no such file, folder or camera')
     sources = []
     for file in sorted((file for file in files if file.is_file() and not _inside(file, leave_out)), key=natural_key):
-        if kind := _kind(file):
+        suffix = file.suffix.lower()
+        if kind := _kind(file, suffix):
             sources.append(Source(str(file), kind))
         else:
-            ignored[os.path.abspath(file)] = file.suffix.lower()
+            hint = ' (pip install pillow-heif)' if suffix in HEIC else ''
+            ignored[os.path.abspath(file)] = (suffix or 'without suffix') + hint
     if not sources:
-        place = 'in this folder or below' if path.is_dir() else 'of this name'
-        advice = ''.join({_advice(suffix) for suffix in ignored.values()})
-        raise InputError(f'{text}: found nothing {place} that is {EXPECTED}{advice}')
+        others = 'or a file that Pillow (.heic: pip install pillow-heif) or PyAV opens'
+        raise InputError(f'{text}: found no image or video; expected {EXPECTED}, {others}')
     return sources
 
 
-def _kind(path: Path) -> str | None:
+def _kind(path: Path, suffix: str) -> str | None:
     """Tell 'image' from 'video' by a known suffix, otherwise by the libraries; None: neither."""
-    suffix = path.suffix.lower()
     if suffix in IMAGES | VIDEOS:
-        return ('image' if suffix in IMAGES else 'video') if path.is_file() else None
-    try:
-        with suppress(Exception), open_image(path) as image:
-            return 'video' if image.format == 'GIF' and getattr(image, 'is_animated', False) else 'image'
-        with path.open('rb') as file:
-            if b'\0' not in file.read(4096):  # text, which PyAV draws, or follows as a playlist
-                return None
-    except OSError:
-        return None
+        return 'image' if suffix in IMAGES else 'video'
+    with suppress(Exception), open_image(path) as image:
+        return 'video' if image.format == 'GIF' and getattr(image, 'is_animated', False) else 'image'
     from .video import is_video
 
     return 'video' if suffix not in HEIC and is_video(path) else None
-
-
-def _advice(suffix: str) -> str:
-    return ' (pip install pillow-heif)' if suffix in HEIC else ''
 
 
 def _inside(path: Path, folder: Path | None) -> bool:

@@ -1,7 +1,7 @@
 """Videos, read and written with PyAV."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,11 @@ import numpy as np
 
 from vitpose_base.files import replacing
 
-from ...errors import one_line
+from ...errors import InputError, one_line
 from ..extras import need
 from ..poses import Frame
 
-MAX_STRETCH = 8  # of pixels that are not square; what exceeds it is a damaged header
+MAX_STRETCH = 8  # of pixels that are not square; only a damaged header exceeds it
 TICKS = 90_000  # per second, of the timestamps in written videos
 OPTIONS = {'crf': '23', 'preset': 'veryfast'}  # of the H.264 encoder
 SMALL_MEMORY = {'x264-params': 'bframes=0:rc-lookahead=0:sync-lookahead=0'}  # saves 400 MB at 3840x2160
@@ -24,52 +24,48 @@ LARGE = 4_000_000  # pixels
 
 def is_video(path: Path) -> bool:
     """Whether PyAV, if it is installed, decodes a picture of a file that is neither a still image nor a cover."""
-    try:
+    with suppress(Exception):  # each format raises its own
         import av
 
+        with path.open('rb') as file:
+            if b'\0' not in file.read(4096):  # text, which PyAV draws, or follows as a playlist
+                return False
         with av.open(str(path), options={'formatprobesize': '8192'}) as container:  # its default takes up to 0.3 s
             stream = container.streams.video[0]
             still = 'pipe' in container.format.name or stream.disposition & av.stream.Disposition.attached_pic
             return not still and next(container.decode(stream), None) is not None
-    except Exception:  # each format raises its own
-        return False
+    return False
 
 
 def count_video_frames(name: str) -> int:
     """Return the number of frames by the header of a video, or an estimate; 0 if it has none or cannot be read."""
     av = need('av', 'reading videos')
-    try:
-        with av.open(name) as container:
-            stream = container.streams.video[0]
-            return stream.frames or round((_seconds(container, stream) or 0) * (stream.average_rate or 0))
-    except Exception:  # of any library, or of numbers in the header; reading it says what is wrong
-        return 0
+    with suppress(Exception), av.open(name) as container:  # reading it says what is wrong
+        stream = container.streams.video[0]
+        return stream.frames or round((_seconds(container, stream) or 0) * (stream.average_rate or 0))
+    return 0
 
 
 def read_video(name: str) -> Iterator[Frame]:
     """Decode a video: frames as they are shown; their times count from the first one.
 
     They are turned and mirrored as the display matrix says. If the pixels are not square, the frames are enlarged along
-    one side until they are, so that people have their true proportions.
-
-    Damaged parts are skipped. If there are any, or if the video ends before the time in its header, or it cannot be
-    opened, the last item is a `Frame` without image whose `error` says so.
+    one side until they are, at most `MAX_STRETCH` times. Damaged parts are skipped. If there are any, or if the video
+    ends before the time in its header, or cannot be opened, the last item is a `Frame` without image whose `error` says
+    so.
     """
     av = need('av', 'reading videos')
-    index, damaged, first, end = 0, 0, 0.0, 0.0
+    index, damaged, first, end, problems = 0, 0, 0.0, 0.0, []
     try:
         with av.open(name) as container:
             if not container.streams.video:
-                yield Frame(name, None, error='no video in this file')
-                return
+                raise InputError('no video in this file')
             stream = container.streams.video[0]
             stream.thread_type = 'SLICE' if stream.width * stream.height > LARGE else 'AUTO'  # less memory
             seconds, rate = _seconds(container, stream), float(stream.average_rate or 30)
-            shape = float(stream.sample_aspect_ratio or 1)  # width / height of a pixel
-            stretch = shape if 1 / MAX_STRETCH <= shape <= MAX_STRETCH else 1.0
+            stretch = min(max(float(stream.sample_aspect_ratio or 1), 1 / MAX_STRETCH), MAX_STRETCH)
             for picture in _decode(av, container, stream):
-                if picture is None or picture.is_corrupt:
-                    damaged += 1
+                damaged += picture is None or picture.is_corrupt
                 if picture is None:
                     continue
                 now = index / rate if picture.time is None else picture.time
@@ -77,16 +73,14 @@ def read_video(name: str) -> Iterator[Frame]:
                 end = now - first + (float(picture.duration * picture.time_base) if picture.duration else 1 / rate)
                 yield Frame(name, _as_shown(picture, stretch), index, now - first)
                 index += 1
-            problems = [f'{damaged} damaged part{"s" * (damaged > 1)}'] if damaged else []
-            if stretch != shape:
-                problems.append(f'pixel aspect ratio {shape:g} ignored: expected 1/{MAX_STRETCH} to {MAX_STRETCH}')
+            if damaged:
+                problems.append(f'damaged parts: {damaged}')
             if seconds and end < seconds - max(3 / rate, 0.1):
                 problems.append(f'ends after {end:.2f} of {seconds:.2f} s')
     except Exception as problem:  # of any library, while it decodes
         problems = [getattr(problem, 'strerror', None) or one_line(problem)]
     if problems or not index:
-        problems.append(f'{index} frames were read' if index else 'no frame could be read')
-        yield Frame(name, None, index, error='; '.join(problems))
+        yield Frame(name, None, index, error='; '.join((*problems, f'{index} frames were read')))
 
 
 class VideoWriter:

@@ -46,12 +46,10 @@ class CropRule:
 
     def crop(self, image: np.ndarray, centers: np.ndarray, scales: np.ndarray, out: np.ndarray) -> None:
         """Crop regions of an image (H, W, 3) uint8 into `out` (N, h, w, 3) uint8, black outside of the image."""
-        parts = [image] * len(out)
-        if len(out) and max(image.shape[:2]) > MAX_SIDE:
-            parts, corners = zip(*(_cut(image, *region) for region in zip(centers, scales, strict=True)), strict=True)
-            centers = (centers - corners).astype(centers.dtype)
-        for part, matrix, crop in zip(parts, self.matrices(centers, scales), out, strict=True):
-            cv2.warpAffine(part, matrix, self.input_size, dst=crop, flags=cv2.INTER_LINEAR)
+        if max(image.shape[:2]) > MAX_SIDE:
+            raise InputError(f'{image.shape[1]}x{image.shape[0]} pixels: OpenCV crops at most {MAX_SIDE} per side')
+        for matrix, crop in zip(self.matrices(centers, scales), out, strict=True):
+            cv2.warpAffine(image, matrix, self.input_size, dst=crop, flags=cv2.INTER_LINEAR)
 
     def to_image(self, keypoints: np.ndarray, centers: np.ndarray, scales: np.ndarray) -> np.ndarray:
         """Keypoints (N, K, 2) in MMPose's input pixels -> image pixels, float32."""
@@ -67,17 +65,6 @@ class CropRule:
         return matrix
 
 
-def _cut(image: np.ndarray, center: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The part of an image that a region and its border take up, and its corner x y."""
-    size = image.shape[1::-1]
-    low = np.clip(np.floor(center - scale * 0.5) - 2, 0, size).astype(int)
-    high = np.clip(np.ceil(center + scale * 0.5) + 2, 0, size).astype(int)
-    if max(high - low) > MAX_SIDE:
-        expected = f'expected at most {MAX_SIDE} pixels per side; pass smaller boxes, or a smaller image'
-        raise InputError(f'a person fills {high[0] - low[0]}x{high[1] - low[1]} pixels: {expected}')
-    return image[low[1] : high[1], low[0] : high[0]], low
-
-
 def read_crop_rule(pipeline: Sequence[Any], source: str) -> CropRule:
     """Read the crop rule of a test pipeline, the transforms' configs; `source` is its name in messages.
 
@@ -91,13 +78,10 @@ def read_crop_rule(pipeline: Sequence[Any], source: str) -> CropRule:
         known = UNDERSTOOD.get(name)
         if known is None or (known != ('*',) and set(arguments) - set(known)):
             shown = ', '.join(f'{key}={value}' for key, value in arguments.items())
-            expected = f'expected a pipeline of {", ".join(UNDERSTOOD)}. MMPoseInferencer runs any pipeline'
-            raise InputError(f'{source}: PosePredictor cannot repeat {name}({shown}); {expected}')
+            raise InputError(f'{source}: PosePredictor cannot repeat {name}({shown}), only {", ".join(UNDERSTOOD)}')
         options[name] = arguments
     for name in ('GetBBoxCenterScale', 'TopdownAffine'):
         if name not in options:
             raise InputError(f'{source}: expected {name} in the test pipeline of a top-down model')
-    affine = options['TopdownAffine']
-    width, height = map(int, affine['input_size'])
-    padding = options['GetBBoxCenterScale'].get('padding', CropRule.padding)
-    return CropRule((width, height), padding, affine.get('use_udp', CropRule.use_udp))
+    width, height = map(int, options['TopdownAffine'].pop('input_size'))
+    return CropRule((width, height), **options['GetBBoxCenterScale'], **options['TopdownAffine'])

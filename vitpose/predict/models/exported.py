@@ -23,8 +23,6 @@ class ExportedModel:
         self.file = Path(file)
         if not self.file.is_file():
             raise MissingFileError(f'{file}: no such file')
-        if not is_exported(file):
-            raise InputError(f'{file}: expected a file that `vitpose export` wrote: {" or ".join(KINDS)}')
         self.network = KINDS[self.file.suffix](self.file, device)
         self.info = read_info(self.network.stored, str(file))
         self.crop_rule, self.metainfo = self.info.crop_rule, self.info.metainfo
@@ -33,18 +31,12 @@ class ExportedModel:
 
     def check(self, precision: str | None = None, flip_test: bool = False, dataset: str | None = None) -> None:
         """Raise a ValueError unless it returns keypoints, and is what is asked for; None accepts any."""
-        info = self.info
-        if info.outputs != 'keypoints':
-            problem = 'it returns heatmaps, and keypoints are needed: export it without --no-decode'
-        elif dataset not in (None, info.dataset):
-            problem = f'dataset={dataset!r}: this file predicts {info.dataset!r} alone'
-        elif precision not in (None, info.precision):
-            problem = f'precision={precision!r}: this file was exported in {info.precision}'
-        elif flip_test and not info.flip_test:
-            problem = 'it was exported without flip test: export it with --flip-test'
-        else:
-            return
-        raise InputError(f'{self.file}: {problem}')
+        if self.info.outputs != 'keypoints':
+            raise InputError(f'{self.file} returns heatmaps, and keypoints are needed: export it without --no-decode')
+        wanted = dict(precision=precision, flip_test=flip_test or None, dataset=dataset)
+        for key, value in wanted.items():
+            if value not in (None, has := getattr(self.info, key)):
+                raise InputError(f'{self.file}: {key}={value!r}: this file was exported with {has!r}')
 
     def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 import numpy as np
 
@@ -13,17 +14,17 @@ from .crops import CropRule
 
 FORMAT = 1  # raised when older versions of this package can no longer run a file
 PREFIX = 'vitpose_'  # of the keys in the file
-MAX_TEXT = 200  # characters of a name
-MAX_KEYPOINTS = 1000
+MAX_TEXT = 200  # characters of a string
+MAX_ITEMS = 10_000  # of a list
 MAX_SIDE = 4096  # pixels of a crop
-LATER = ('sigmas', 'category', 'metric')  # that files of version 0.1.0 lack
 
 
 @dataclass(frozen=True)
 class FileInfo:
     """The metadata of an exported file, stored as JSON, one string per field; keypoints in the order of the outputs.
 
-    ValueError if a field has another type, is too long, or has a character that cannot be printed.
+    ValueError if a field has another type, is too long, has a character that cannot be printed, or a value that would
+    fail only later.
     """
 
     format: int  # version of this description, `FORMAT`
@@ -52,39 +53,26 @@ class FileInfo:
     metric: dict[str, Any] = field(default_factory=dict)  # options of `Scoring` that the config sets
 
     def __post_init__(self) -> None:
-        """Refuse values that would fail only later, or that a page or a terminal cannot show."""
-        names, codec = self.keypoint_names, self.codec
-        count = len(names) if isinstance(names, list) else 0
-        links = len(self.skeleton) if isinstance(self.skeleton, list) else 0
-        checks = {
-            **{
-                key: _is_text(getattr(self, key)) for key in ('version', 'dataset', 'checkpoint', 'sha256', 'precision')
-            },
-            **{key: type(getattr(self, key)) is bool for key in ('use_udp', 'rgb', 'flip_test')},
-            'keypoint_names': 0 < count <= MAX_KEYPOINTS and all(map(_is_text, names)),
-            'input_size': _is_table([self.input_size], 2, MAX_SIDE + 1) and min(self.input_size) > 0,
-            'padding': _is_number(self.padding, 0),
-            'skeleton': _is_table(self.skeleton, 2, count),
-            'flip_indices': _is_table([self.flip_indices], count, count),
-            'keypoint_colors': _is_table(self.keypoint_colors, 3, 256, count),
-            'skeleton_colors': _is_table(self.skeleton_colors, 3, 256, links),
-            'mean': self.mean is None or (isinstance(self.mean, list) and all(map(_is_number, self.mean))),
-            'std': self.std is None or _are_positive(self.std),
-            'codec': isinstance(codec, dict) and all(_is_text(str(part)) for item in codec.items() for part in item),
-            'sigmas': self.sigmas is None
-            or (
-                isinstance(self.sigmas, list)
-                and len(self.sigmas) == count
-                and all(_is_number(v, 0) for v in self.sigmas)
-            ),
-            'category': self.category is None or _is_text(self.category),
-            'metric': isinstance(self.metric, dict) and _is_scoring(self.metric),
-            'inputs': self.inputs in ('crops', 'images'),
-            'outputs': self.outputs in ('keypoints', 'heatmaps'),
-        }
-        for key, is_good in checks.items():
-            if not is_good:
-                raise ValueError(f'{key}={getattr(self, key)!r}')
+        """Raise the ValueError."""
+        for each in fields(self):
+            self._check(each.name, _is_of(getattr(self, each.name), each.type))
+        count, links, sides = len(self.keypoint_names), len(self.skeleton), self.input_size
+        self._check('keypoint_names', count > 0)
+        self._check('skeleton', _is_table(self.skeleton, 2, count))
+        self._check('flip_indices', _is_table([self.flip_indices], count, count))
+        self._check('keypoint_colors', len(self.keypoint_colors) == count and _is_table(self.keypoint_colors, 3, 256))
+        self._check('skeleton_colors', len(self.skeleton_colors) == links and _is_table(self.skeleton_colors, 3, 256))
+        self._check('input_size', len(sides) == 2 and 0 < min(sides) and max(sides) <= MAX_SIDE)
+        self._check('padding', self.padding > 0)
+        self._check('std', all(value > 0 for value in self.std or ()))
+        self._check('sigmas', self.sigmas is None or (len(self.sigmas) == count and min(self.sigmas) > 0))
+        self._check('metric', all(_is_scoring(*item) for item in self.metric.items()))
+        self._check('inputs', self.inputs in ('crops', 'images'))
+        self._check('outputs', self.outputs in ('keypoints', 'heatmaps'))
+
+    def _check(self, key: str, is_good: bool) -> None:
+        if not is_good:
+            raise ValueError(f'{key}={getattr(self, key)!r}')
 
     def texts(self) -> dict[str, str]:
         """The strings to store, by key."""
@@ -123,44 +111,36 @@ def read_info(stored: Mapping[str, str], name: str) -> FileInfo:
         if type(values['format']) is not int:
             raise ValueError(f'format={values["format"]!r}')
         if values['format'] <= FORMAT:
-            names = [field.name for field in fields(FileInfo)]
-            return FileInfo(**{name: values[name] for name in names if name in values or name not in LATER})
-    except (KeyError, TypeError, ValueError, RecursionError) as problem:
+            return FileInfo(**{key.name: values[key.name] for key in fields(FileInfo) if key.name in values})
+    except (TypeError, ValueError, RecursionError) as problem:
         reason = str(problem) if type(problem) is ValueError else f'{type(problem).__name__}: {problem}'
         raise InputError(f'{name}: damaged metadata: {reason[:MAX_TEXT]}; export it again') from problem
     version, number = (printable(str(values.get(key)))[:MAX_TEXT] for key in ('version', 'format'))
-    raise InputError(
-        f'{name}: format {number}, written by version {version}; this version reads up to format {FORMAT}: '
-        'pip install -U vitpose_mm'
-    )
+    remedy = f'this version reads up to format {FORMAT}: pip install -U vitpose_mm'
+    raise InputError(f'{name}: format {number}, written by version {version}; {remedy}')
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= MAX_TEXT and value.isprintable()
+def _is_of(value: Any, kind: Any) -> bool:
+    """Whether a value of JSON has an annotated type; also whether lists and strings are short, and numbers finite."""
+    kinds = get_args(kind)
+    if isinstance(kind, UnionType):
+        return any(_is_of(value, each) for each in kinds)
+    if get_origin(kind) is list:
+        return isinstance(value, list) and len(value) <= MAX_ITEMS and all(_is_of(item, kinds[0]) for item in value)
+    if get_origin(kind) is dict:
+        return isinstance(value, dict) and all(_is_of(str(part), str) for item in value.items() for part in item)
+    if kind is str:
+        return isinstance(value, str) and len(value) <= MAX_TEXT and value.isprintable()
+    return type(value) in (int, float) and -1e6 < value < 1e6 if kind is float else type(value) is kind
 
 
-def _is_number(value: Any, least: float = -1e6) -> bool:
-    """Whether a value is a number above `least`; NaN and infinity are not."""
-    return type(value) in (int, float) and least < value < 1e6
+def _is_table(rows: list[list[int]], columns: int, end: int) -> bool:
+    """Whether each row has so many columns, and the values are below `end`."""
+    return all(len(row) == columns and all(0 <= value < end for value in row) for row in rows)
 
 
-def _are_positive(values: Any) -> bool:
-    return isinstance(values, list) and all(_is_number(value, 0) for value in values)
-
-
-def _is_table(value: Any, columns: int, end: int, rows: int | None = None) -> bool:
-    """Whether a value is a list of lists of integers below `end`."""
-    if not isinstance(value, list) or len(value) > 10 * MAX_KEYPOINTS or rows not in (None, len(value)):
-        return False
-    return all(
-        isinstance(row, list) and len(row) == columns and all(type(v) is int and 0 <= v < end for v in row)
-        for row in value
-    )
-
-
-def _is_scoring(values: dict) -> bool:
-    """Whether all values are options of `Scoring`, and can be used."""
-    return all(
-        value in MODES[key] if key in MODES else key in ('keypoint_score_thr', 'nms_thr') and _is_number(value, -1e-9)
-        for key, value in values.items()
-    )
+def _is_scoring(key: str, value: Any) -> bool:
+    """Whether this is an option of `Scoring` that can be used."""
+    if key in MODES:
+        return value in MODES[key]
+    return key in ('keypoint_score_thr', 'nms_thr') and _is_of(value, float) and value >= 0

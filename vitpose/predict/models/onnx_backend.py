@@ -1,5 +1,6 @@
 """Run a network in ONNX Runtime."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -8,17 +9,15 @@ import numpy as np
 
 from ...errors import InputError, one_line
 from ..extras import need
-from .thread_count import read_thread_count
 
 CUDA = 'CUDAExecutionProvider'
 
 
 class OnnxNetwork:
-    """An ONNX file, on the CPU, or on a GPU that the installed ONNX Runtime supports.
+    """An ONNX file on a device of `choose_providers`; `stored` has the strings of its metadata_props by key.
 
-    `device` is as for `choose_providers`; the attribute `device` is the one that the session uses, `stored` has the
-    strings of the file's metadata_props by key, and `input_shape` has None for a side with a name. ValueError if ONNX
-    Runtime is not installed, has no such device, or cannot read the file.
+    `input_shape` has None for a side with a name. ValueError if ONNX Runtime is not installed, has no
+    such device, or cannot read the file.
     """
 
     def __init__(self, file: Path, device: str = 'auto'):
@@ -31,8 +30,8 @@ class OnnxNetwork:
         try:
             self._session = runtime.InferenceSession(str(file), options, providers=providers)
         except Exception as problem:  # its exceptions derive from Exception alone
-            reason = f'so it is damaged or not an ONNX file: {one_line(problem)[:300]}'
-            raise InputError(f'{file}: ONNX Runtime cannot read it, {reason}') from problem
+            reason = one_line(problem)[:300]
+            raise InputError(f'{file}: ONNX Runtime cannot read it, damaged or not an ONNX file: {reason}') from problem
         self.device = actual_device(self._session, device)
         self.stored = dict(self._session.get_modelmeta().custom_metadata_map)
         shape = self._session.get_inputs()[0].shape
@@ -45,6 +44,7 @@ class OnnxNetwork:
 
 def choose_providers(runtime: Any, device: str) -> list[Any]:
     """ONNX Runtime's providers for 'auto' (a GPU if it has CUDA, or else the CPU), 'cpu', 'cuda' or 'cuda:1'."""
+    runtime.disable_telemetry_events()  # that of Windows' builds
     number = re.fullmatch(r'cuda(?::(\d+))?', device, re.ASCII)
     has_cuda = CUDA in runtime.get_available_providers()
     if device not in ('auto', 'cpu') and not (number and has_cuda):
@@ -59,6 +59,15 @@ def actual_device(session: Any, device: str) -> str:
     if CUDA in session.get_providers():
         return 'cuda' if device == 'auto' else device
     if device not in ('auto', 'cpu'):
-        reason = 'ONNX Runtime cannot use this GPU and fell back to the CPU (see its message above)'
+        reason = 'ONNX Runtime fell back to the CPU (see its message above)'
         raise InputError(f"device={device!r}: {reason}; pass 'cpu', or fix its CUDA and cuDNN libraries")
     return 'cpu'
+
+
+def read_thread_count() -> int | None:
+    """The first number of OMP_NUM_THREADS, which may list one per nesting level; None if it is unset, empty or 0."""
+    text = os.environ.get('OMP_NUM_THREADS', '')
+    first = text.split(',')[0].strip()
+    if first and not (first.isascii() and first.isdecimal()):
+        raise InputError(f'OMP_NUM_THREADS={text!r}: expected an integer >= 1, or a list such as 2,1')
+    return int(first or 0) or None

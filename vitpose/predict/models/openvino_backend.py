@@ -8,18 +8,15 @@ import numpy as np
 
 from ...errors import InputError, MissingFileError, one_line
 from ..extras import need
-from .thread_count import read_thread_count
+from .onnx_backend import read_thread_count
 
 
 class OpenVinoNetwork:
-    """OpenVINO's IR, on the CPU.
+    """OpenVINO's IR, on the CPU; a file that decodes is split at its heatmaps: decoding is always computed in fp32.
 
-    A file that decodes is split at its heatmaps: the decoding is always computed in fp32. The attribute `stored` has
-    the strings of the file's rt_info by key, and `computed` the precision of the network's arithmetic here.
-
-    Raises:
-        OSError: FILE.bin is not beside FILE.xml.
-        ValueError: OpenVINO is not installed, or it cannot read the file; or a device other than 'auto' and 'cpu'.
+    `stored` has the strings of the file's rt_info by key, and `computed` is the precision of the network's arithmetic.
+    OSError if FILE.bin is not beside FILE.xml; ValueError if OpenVINO is not installed, has no such device, or cannot
+    read the file.
     """
 
     device = 'cpu'
@@ -35,8 +32,7 @@ class OpenVinoNetwork:
             model = core.read_model(str(file))
             self.stored = {key: str(model.get_rt_info([key]).value) for key in model.rt_info}
         except Exception as problem:  # its exceptions are RuntimeErrors of any text
-            reason = f"so it is damaged or not OpenVINO's: {one_line(problem)[-300:]}"
-            raise InputError(f'{file}: OpenVINO cannot read it, {reason}') from problem
+            raise InputError(f"{file}: damaged or not OpenVINO's: {one_line(problem)[-300:]}") from problem
         precision = self.stored.get('vitpose_precision', '').strip('"')
         settings = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': 'f32'}
         if threads := read_thread_count():
@@ -67,11 +63,7 @@ def _run(request: Any, inputs: np.ndarray) -> list[np.ndarray]:
 
 @functools.cache
 def _core(openvino: Any) -> Any:
-    """The only core of the process.
-
-    A core sets another stack for the thread's signal handlers and frees it at its end. If the first of two cores ends
-    first, the second one sets the freed stack again, and the next signal ends the process (OpenVINO 2026.4).
-    """
+    """The only core of the process: a second one would set a freed stack for signal handlers (OpenVINO 2026.4)."""
     return openvino.Core()
 
 

@@ -38,12 +38,10 @@ class PoseModel:
     """A top-down heatmap model on a device, for one dataset.
 
     The arguments are those of `load_model`; compiled, there is one graph for batches of any size and one for a single
-    person, each made in its first batch. `metainfo` is MMPose's, parsed: dataset_name, keypoint_id2name, ...
+    person, each made in its first batch. `metainfo` is MMPose's, parsed, of the predicted keypoints: dataset_name, ...
 
-    Raises:
-        OSError: a file does not exist.
-        ValueError: an unknown device or precision, no or an unknown dataset, a model without heatmap head, a pipeline
-            that cannot be repeated, or a checkpoint that does not fit.
+    OSError if a file does not exist; ValueError for an unknown device, precision or dataset, a model without heatmap
+    head, a pipeline that cannot be repeated, or a checkpoint that does not fit.
     """
 
     def __init__(
@@ -93,22 +91,19 @@ class PoseModel:
         indices = self.model.test_cfg.get('output_keypoint_indices')
         self.output_indices = list(range(self.metainfo['num_keypoints']) if indices is None else indices)
         self.num_keypoints = len(self.output_indices)
-        sigmas = np.asarray(self.metainfo['sigmas'])  # many of MMPose's datasets have none
-        is_complete = len(sigmas) == self.metainfo['num_keypoints']
-        self.metainfo['sigmas'] = sigmas[self.output_indices] if is_complete else None
+        self.metainfo = select_keypoints(self.metainfo, self.output_indices)
 
     def _check(self, model: Any, name: str) -> None:
         head: Any = getattr(model, 'head', None)
         heatmaps = isinstance(head, HeatmapHead) and type(head).predict is HeatmapHead.predict
         if not isinstance(model, TopdownPoseEstimator) or not heatmaps or head.decoder is None:
             expected = 'expected a TopdownPoseEstimator with a heatmap head and its decoder'
-            kinds = f'{type(model).__name__} with {type(head).__name__}'
-            raise InputError(f'{name}: {kinds}; {expected}. MMPoseInferencer runs other models')
+            raise InputError(f'{name}: {type(model).__name__} with {type(head).__name__}; {expected}')
         maps = 3 if getattr(head.decoder, 'heatmap_type', None) == 'combined' else 1  # a heatmap and two offset maps
         predicted, count = head.out_channels // maps, self.metainfo['num_keypoints']
         if 'output_keypoint_indices' not in model.test_cfg and predicted != count:
-            has = f'its test set {self.metainfo["dataset_name"]!r} has {count}'
-            raise InputError(f'{name}: the head predicts {predicted} keypoints, {has}')
+            dataset = self.metainfo['dataset_name']
+            raise InputError(f'{name}: the head predicts {predicted} keypoints, its test set {dataset!r} has {count}')
         steps, sides = model.data_preprocessor, self.crop_rule.input_size
         if not isinstance(steps, ImgDataPreprocessor) or any(side % steps.pad_size_divisor for side in sides):
             raise InputError(f'{name}: data_preprocessor={steps}: expected a PoseDataPreprocessor without padding')
@@ -150,19 +145,14 @@ def read_config(config: str | Path | Config, options: dict[str, Any] | None = No
     FileNotFoundError or ValueError if it is missing, broken or has no model. `configs/...` may be that of the package.
     """
     name = str(getattr(config, 'filename', None) or 'the config' if isinstance(config, Config) else config)
-    if not isinstance(config, Config):
-        if not find_config(config).is_file():
-            raise MissingFileError(f'{config}: no such config file')
-        try:
-            config = Config.fromfile(find_config(config))
-        except Exception as problem:  # a config is a program, and may raise anything
-            raise InputError(f'{name}: {type(problem).__name__}: {problem}') from problem
-    if options:
-        config = deepcopy(config)
-        try:
-            config.merge_from_dict(options)
-        except Exception as problem:  # KeyError, TypeError, IndexError: of lists and of other types
-            raise InputError(f'{name} with {options}: {one_line(problem)}') from problem
+    if not isinstance(config, Config) and not find_config(config).is_file():
+        raise MissingFileError(f'{config}: no such config file')
+    try:  # a config is a program, and may raise anything
+        config = deepcopy(config) if isinstance(config, Config) else Config.fromfile(find_config(config))
+        config.merge_from_dict(options or {})
+    except Exception as problem:
+        changed = f' with {options}' if options else ''
+        raise InputError(f'{name}{changed}: {type(problem).__name__}: {one_line(problem)}') from problem
     if not isinstance(config.get('model'), dict):
         raise InputError(f'{name}: expected a config with model=dict(...)')
     init_default_scope(config.get('default_scope') or 'mmpose')
@@ -181,11 +171,26 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
     try:
         metainfo = parse_metainfo(dataset)
     except Exception as problem:  # MMPose asserts and looks up
-        expected = 'expected dataset_name, keypoint_info, skeleton_info, joint_weights and sigmas'
-        kind = type(problem).__name__
-        raise InputError(f'{name}: metainfo of the test set: {expected} ({kind}: {one_line(problem)})') from problem
+        reason = f'{type(problem).__name__}: {one_line(problem)}'
+        raise InputError(f'{name}: the metainfo of the test set is incomplete: {reason}') from problem
     rule = read_crop_rule(dataset.get('pipeline') or (), name)
     return rule, metainfo | dict(crop_rule=rule, category=_category(dataset), metric=_metric(cfg))
+
+
+def select_keypoints(metainfo: dict[str, Any], kept: list[int]) -> dict[str, Any]:
+    """The metainfo of the keypoints with these indices, in this order; a link or mirror image of others is dropped."""
+    new = {old: i for i, old in enumerate(kept)}
+    links = [i for i, (a, b) in enumerate(metainfo['skeleton_links']) if a in new and b in new]
+    sigmas = np.asarray(metainfo['sigmas'])  # many of MMPose's datasets have none
+    return metainfo | dict(
+        num_keypoints=len(kept),
+        keypoint_id2name={i: metainfo['keypoint_id2name'][old] for old, i in new.items()},
+        keypoint_colors=np.asarray(metainfo['keypoint_colors'])[kept],
+        skeleton_links=[tuple(new[int(end)] for end in metainfo['skeleton_links'][i]) for i in links],
+        skeleton_link_colors=np.asarray(metainfo['skeleton_link_colors']).reshape(-1, 3)[links],
+        flip_indices=[new.get(metainfo['flip_indices'][old], i) for old, i in new.items()],
+        sigmas=sigmas[kept] if len(sigmas) == metainfo['num_keypoints'] else None,
+    )
 
 
 def _category(dataset: Any) -> str | None:

@@ -94,13 +94,13 @@ def test_output_folder_is_not_searched(folder):
     ('text', 'error', 'message'),
     [
         ('absent.jpg', FileNotFoundError, 'absent.jpg: no such file, folder or camera'),
-        ('b/notes.txt', ValueError, r'b/notes.txt: expected an image \(.bmp .jpeg'),
-        ('*.gif', ValueError, r'\*.gif: found nothing of this name'),
-        ('heic/a.HEIC', ValueError, r'or PyAV opens \(pip install pillow-heif\)'),
-        ('heic', ValueError, r'heic: found nothing .*\(pip install pillow-heif\)'),
-        ('empty', ValueError, 'empty: found nothing in this folder or below'),
+        ('b/notes.txt', ValueError, r'b/notes.txt: found no image or video; expected an image \(.bmp .jpeg'),
+        ('*.gif', ValueError, r'\*.gif: found no image or video'),
+        ('heic/a.HEIC', ValueError, r'Pillow \(.heic: pip install pillow-heif\) or PyAV opens'),
+        ('heic', ValueError, r'heic: found no .*pip install pillow-heif\)'),
+        ('empty', ValueError, 'empty: found no image or video'),
         ('7', ValueError, '7: no file has this name, and camera 7 cannot be opened'),
-        ('b/c/**/*.png', ValueError, 'found nothing'),
+        ('b/c/**/*.png', ValueError, 'found no image'),
     ],
 )
 def test_unusable_input_is_an_error(folder, monkeypatch, text, error, message):

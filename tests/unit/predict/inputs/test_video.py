@@ -65,17 +65,14 @@ def test_rotation_and_mirroring_in_the_header_are_applied(tmp_path, matrix, show
         assert np.abs(frame.image.astype(int) - expected).mean() < 5
 
 
-@pytest.mark.parametrize(('ratio', 'height', 'width'), [('16/11', 48, 93), ('8/9', 54, 64), ('1/20', 48, 64)])
+@pytest.mark.parametrize(('ratio', 'height', 'width'), [('16/11', 48, 93), ('8/9', 54, 64), ('1/20', 384, 64)])
 @pytest.mark.parametrize('suffix', ['mp4', 'mkv'])
 def test_pixels_that_are_not_square_are_made_square(tmp_path, suffix, ratio, height, width):
     path = tmp_path / f'a.{suffix}'
     write_video(path, numbered_images(3), shape=Fraction(ratio))
     frames = list(read_video(str(path)))
-    assert {frame.image.shape for frame in frames[:3]} == {(height, width, 3)}
-    assert [frame.error for frame in frames[3:]] == [
-        'pixel aspect ratio 0.05 ignored: expected 1/8 to 8; 3 frames were read'
-    ] * (ratio == '1/20')
-    write_frames(tmp_path / 'b.mp4', [frame.image for frame in frames[:3]], (0, 1, 2))
+    assert [frame.image.shape for frame in frames] == [(height, width, 3)] * 3
+    write_frames(tmp_path / 'b.mp4', [frame.image for frame in frames], (0, 1, 2))
     with av.open(str(tmp_path / 'b.mp4')) as container:
         (stream,) = container.streams
         assert stream.width / stream.height * float(stream.sample_aspect_ratio or 1) == pytest.approx(

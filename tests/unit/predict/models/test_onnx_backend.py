@@ -4,8 +4,7 @@ import onnxruntime
 import pytest
 
 from tests.unit.predict.tiny_files import write_dots
-from vitpose.predict.models.onnx_backend import CUDA, OnnxNetwork, choose_providers
-from vitpose.predict.models.thread_count import read_thread_count
+from vitpose.predict.models.onnx_backend import CUDA, OnnxNetwork, choose_providers, read_thread_count
 
 CPU = 'CPUExecutionProvider'
 
@@ -23,6 +22,13 @@ def gpu_build(monkeypatch):
 )
 def test_providers_of_a_device(gpu_build, device, options):
     assert choose_providers(onnxruntime, device) == [*([] if options is None else [(CUDA, options)]), CPU]
+
+
+def test_nothing_is_reported_to_the_authors_of_onnx_runtime(monkeypatch):
+    calls = []
+    monkeypatch.setattr(onnxruntime, 'disable_telemetry_events', lambda: calls.append(1))
+    choose_providers(onnxruntime, 'cpu')
+    assert calls
 
 
 def test_a_session_that_fell_back_is_not_reported_as_cuda(gpu_build, tmp_path, monkeypatch):

@@ -128,6 +128,18 @@ def test_output_keypoint_indices_select_keypoints(model_files, model):
         np.testing.assert_array_equal(selected, every[:, [3, 1]])
 
 
+def test_metainfo_is_of_the_selected_keypoints(model_files, model):
+    cfg = Config.fromfile(model_files[0])
+    cfg.model.test_cfg['output_keypoint_indices'] = [5, 3, 1, 2]  # a shoulder, an ear and two eyes
+    some, whole = PoseModel(cfg, model_files[1]).metainfo, model.metainfo
+    assert some['num_keypoints'] == 4
+    assert list(some['keypoint_id2name'].values()) == ['left_shoulder', 'left_ear', 'left_eye', 'right_eye']
+    assert sorted(some['skeleton_links']) == [(1, 0), (2, 1), (2, 3)] and len(some['skeleton_link_colors']) == 3
+    assert some['flip_indices'] == [0, 1, 3, 2]
+    for key in ('sigmas', 'keypoint_colors'):
+        np.testing.assert_array_equal(some[key], whole[key][[5, 3, 1, 2]])
+
+
 def test_a_dataset_without_sigmas_is_predicted(model_files):
     cfg = Config.fromfile(model_files[0])
     cfg.test_dataloader.dataset.metainfo = dict(from_file='configs/_base_/datasets/interhand3d.py')
