@@ -21,7 +21,8 @@ PERSON = 0  # among COCO's classes
 STRIDES = 8, 16, 32, 64  # of the grids, in input pixels; only NanoDet-Plus has the last one
 DEFAULT_SIDE = 640  # input pixels, where the file leaves it open
 GRAY = 114  # beside the image, for YOLOX; for NanoDet it is 0
-MEAN, STD = np.float32([103.53, 116.28, 123.675]), np.float32([57.375, 57.12, 58.395])  # of NanoDet, BGR
+MEAN = np.array([103.53, 116.28, 123.675], np.float32)  # of NanoDet, BGR
+STD = np.array([57.375, 57.12, 58.395], np.float32)
 EXPECTED = (
     'expected an input (1, 3, h, w), and the outputs of YOLOX, (1, N, 5 + classes), or (1, N, 5) with labels; of '
     'NanoDet, scores and distances per grid; or of NanoDet-Plus, (1, N, classes + distances)'
@@ -86,7 +87,8 @@ class OnnxDetector:
         corners, scores = self._decode(self._run((padded - MEAN) / STD if is_nanodet else padded))
         corners, scores = corners[scores > self.score_threshold], scores[scores > self.score_threshold]
         sides = np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), 1)
-        kept = np.array(cv2.dnn.NMSBoxes(sides, scores, self.score_threshold, self.nms_threshold), int).ravel()
+        kept = cv2.dnn.NMSBoxes(sides.tolist(), scores.tolist(), self.score_threshold, self.nms_threshold)
+        kept = np.asarray(kept, int).ravel()
         zoom = np.array([width / image.shape[1], height / image.shape[0]] * 2)
         return (corners[kept] / zoom).astype(np.float32), scores[kept].astype(np.float32)
 

@@ -76,7 +76,7 @@ class GivenBoxes:
         late = [
             f'frame {index} of {name}'
             for name, count in self._frames.items()
-            for index in sorted(self._entries[name].boxes.keys() - {None, *range(count)})
+            for index in sorted(i for i in self._entries[name].boxes if i is not None and not 0 <= i < count)
         ]
         lines = f'{self._path}: {len(late):,} lines are of frames that were not read: {name_few(late)}'
         return self.file_notes + [lines] * bool(late)
