@@ -13,7 +13,7 @@ from tests.unit.predict.tiny_files import write_dots
         (['dots.onnx', '--detector', 'a', 'b', 'c'], 'expected one or two words'),
         (['--detector', 'rtmdet-m', 'dots.onnx'], 'put FILE before it: dots.onnx --detector rtmdet-m'),
         (['dots.txt'], 'expected a checkpoint'),
-        (['heatmaps.onnx'], 'it returns heatmaps'),
+        (['heatmaps.onnx'], 'heatmaps.onnx returns heatmaps'),
     ],
 )
 def test_no_page_without_a_usable_model(refuses, words, message, tmp_path, monkeypatch):

@@ -17,7 +17,11 @@ PERSON = 'person'
 
 
 def read_boxes(
-    path: Path, sources: Sequence[Source], images: Path | None = None, category: str | None = None, scale: bool = False
+    path: Path,
+    sources: Sequence[Source],
+    images_json: Path | None = None,
+    category: str | None = None,
+    scale: bool = False,
 ) -> GivenBoxes:
     """Read boxes and match them to the sources; ValueError if none matches, or the file has another format.
 
@@ -28,19 +32,19 @@ def read_boxes(
             [[x1, y1, x2, y2], ...]} with optional `"scores": [...]` and `"size": [width, height]`, and
             `"frame": INDEX` for a video.
         sources: what is to be predicted.
-        images: COCO file with the `images` of detections; only for these.
+        images_json: COCO file with the `images` of detections; only for these.
         category: name or id of COCO's category whose boxes are taken; by default 'person', or without such all.
         scale: scale boxes that were made for a smaller or larger copy of an image; otherwise they are a ValueError.
     """
     if path.suffix.lower() == '.jsonl':
-        for option, value in (('--images-json', images), ('--category', category)):
+        for option, value in (('--images-json', images_json), ('--category', category)):
             if value is not None:
                 raise InputError(f'{option} {value}: only for COCO files, not {path}')
         return GivenBoxes(path, _read_lines(path), sources, scale)
     data = parse_json(path.read_bytes(), f'{path}: not a JSON file')
-    if isinstance(data, list) != (images is not None):
+    if isinstance(data, list) != (images_json is not None):
         raise InputError(f'{path}: pass --images-json for a list of COCO detections, and only for that')
-    listed, notes = _read_coco(path, data, images, category)
+    listed, notes = _read_coco(path, data, images_json, category)
     given = GivenBoxes(path, listed, sources, scale)
     given.file_notes += notes
     return given
