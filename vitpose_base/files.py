@@ -22,8 +22,11 @@ def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + PART)
+    temporary.touch()
+    mode = temporary.stat().st_mode  # as the umask says; safetensors makes files that only their owner can read
     try:
         yield temporary
+        temporary.chmod(mode)
         if durable:
             _sync(temporary)
         os.replace(temporary, path)

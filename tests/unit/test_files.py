@@ -17,6 +17,15 @@ def test_a_write_replaces_the_old_file_and_a_failed_one_keeps_it(tmp_path):
     assert [path.name for path in file.parent.iterdir()] == ['index.json']
 
 
+def test_a_new_file_can_be_read_by_those_whom_the_umask_lets(tmp_path):
+    """Whatever a library does to the temporary file: safetensors makes one that only its owner can read."""
+    with replacing(tmp_path / 'weights') as part:
+        part.unlink()
+        part.touch(0o600)
+    (tmp_path / 'plain').touch()
+    assert (tmp_path / 'weights').stat().st_mode == (tmp_path / 'plain').stat().st_mode
+
+
 def test_hash_of_a_folder_is_that_of_its_files_in_order(tmp_path):
     folder = tmp_path / 'folder'
     (folder / 'below').mkdir(parents=True)
