@@ -87,8 +87,8 @@ class OnnxDetector:
         corners, scores = self._decode(self._run((padded - MEAN) / STD if is_nanodet else padded))
         corners, scores = corners[scores > self.score_threshold], scores[scores > self.score_threshold]
         sides = np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), 1)
-        kept = cv2.dnn.NMSBoxes(sides.tolist(), scores.tolist(), self.score_threshold, self.nms_threshold)
-        kept = np.asarray(kept, int).ravel()
+        indices = cv2.dnn.NMSBoxes(sides.tolist(), scores.tolist(), self.score_threshold, self.nms_threshold)
+        kept = np.asarray(indices, int).ravel()
         zoom = np.array([width / image.shape[1], height / image.shape[0]] * 2)
         return (corners[kept] / zoom).astype(np.float32), scores[kept].astype(np.float32)
 
