@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
         cfg = resized(cfg, tuple(args.size))
     model = PoseModel(cfg, args.checkpoint, 'cpu', 'fp32', args.flip_test, args.dataset)
     wanted = CALIBRATED if is_calibrated else COMPARED
-    crops = crop_people(model.crop_rule, wanted, args.images, args.boxes, **box_options)
+    crops = crop_people(model.crop_rule, wanted, args.images, args.boxes, model.metainfo['bits'], **box_options)
     given = len(crops) if args.images else 0
     if is_calibrated:
         check_crop_count(given)

@@ -17,16 +17,22 @@ from ..synthetic.render_settings import RenderSettings, render_one
 
 
 def crop_people(
-    rule: CropRule, number: int, inputs: Sequence[str] = (), boxes: Path | None = None, **box_options: Any
+    rule: CropRule,
+    number: int,
+    inputs: Sequence[str] = (),
+    boxes: Path | None = None,
+    bits: int | None = None,
+    **box_options: Any,
 ) -> np.ndarray:
     """Crops (N, h, w, 3) uint8 BGR of up to `number` people.
 
     They are in `inputs` (images, videos, folders or globs, taken in an order that mixes them) with `boxes` and the
-    other arguments of `read_boxes`, by default one person per image; without inputs they are rendered.
+    other arguments of `read_boxes`, by default one person per image, and `bits` as in `read_frame`; without inputs they
+    are rendered.
     OSError if an input does not exist; ValueError if it is neither image nor video, is broken, or nobody is in them.
     """
     crops: list[np.ndarray] = []
-    for frame in _read(inputs, boxes, box_options) if inputs else _render():
+    for frame in _read(inputs, boxes, bits, box_options) if inputs else _render():
         assert frame.image is not None
         people = start_work(frame, rule, 0).poses.boxes[: number - len(crops)]
         cropped = np.empty((len(people), *rule.input_size[::-1], 3), np.uint8)
@@ -39,14 +45,14 @@ def crop_people(
     return np.stack(crops)
 
 
-def _read(inputs: Sequence[str], boxes: Path | None, box_options: dict[str, Any]) -> Iterator[Frame]:
+def _read(inputs: Sequence[str], boxes: Path | None, bits: int | None, box_options: dict[str, Any]) -> Iterator[Frame]:
     sources = find_sources(inputs)
     matched = read_boxes(boxes, sources, **box_options) if boxes else None
     if matched:
         sources = [source for source in sources if source.name not in matched.missing]
     frames = read_frames([sources[i] for i in np.random.default_rng(0).permutation(len(sources))])
     for frame in matched.fill(frames) if matched else frames:
-        frame = read_frame(frame, 0)
+        frame = read_frame(frame, 0, bits)
         if frame.error is not None:
             raise ValueError(frame.error)
         yield frame

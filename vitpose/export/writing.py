@@ -155,4 +155,5 @@ def describe(model: PoseModel, checkpoint: Path, target: Target) -> FileInfo:
         sigmas=None if meta['sigmas'] is None else np.asarray(meta['sigmas']).astype(float).tolist(),
         category=meta['category'],
         metric=meta['metric'],
+        bits=meta['bits'],
     )

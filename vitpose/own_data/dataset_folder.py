@@ -67,11 +67,13 @@ def make_dataset(
     derived = sum(instance.box is None for instance in instances)
     boxes = f'{derived:,} boxes derived from the keypoints, with a margin of {BOX_MARGIN:.0%} of the larger side'
     sigma = f'OKS sigma {OKS_SIGMA} for every keypoint: our choice; compare by PCK rather than AP'
-    plan = DatasetPlan(out.name, annotations, splits, sides, input_size, network)
+    bits = max((file.bits for file in files.values() if file.bits), default=None)
+    plan = DatasetPlan(out.name, annotations, splits, sides, input_size, network, bits)
     recipe, (small, large) = plan.recipe, plan.recipe.scale
     frozen = f', the first {recipe.frozen} of {network.depth} blocks frozen' if recipe.frozen else ''
     notes = [
         *([boxes] if derived else []),
+        *([f'16-bit images are read as {bits} bits per channel, here and in predictions'] if bits else []),
         *(sides.note, why, sigma, *network.notes),
         f'{plan.counts["train"]:,} instances for training, {plan.counts["val"]:,} for validation',
         f'{recipe.epochs} epochs with batch size {recipe.batch}, learning rate {recipe.rate:g}{frozen}',

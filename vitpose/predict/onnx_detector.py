@@ -36,7 +36,8 @@ class OnnxDetector:
         file: FILE.onnx of YOLOX, with or without non-maximum suppression inside, of NanoDet or of NanoDet-Plus.
         device: as for `choose_providers`.
         score_threshold: keep boxes with a higher score.
-        nms_threshold: of boxes with a larger intersection over union, keep the one with the highest score.
+        nms_threshold: of boxes with a larger intersection over union, keep the one with the highest score; None: the
+            authors' (0.45 of YOLOX, 0.6 of NanoDet). A file with suppression inside has its own.
 
     Raises:
         FileNotFoundError: there is no such file; nothing is downloaded.
@@ -46,28 +47,25 @@ class OnnxDetector:
     batch_size = 1
 
     def __init__(
-        self, file: str | Path, device: str = 'auto', score_threshold: float = 0.3, nms_threshold: float = 0.45
+        self, file: str | Path, device: str = 'auto', score_threshold: float = 0.3, nms_threshold: float | None = None
     ):
         if not Path(file).is_file():
             raise MissingFileError(f'detector {file}: no such file')
         self._network = OnnxNetwork(Path(file), device)
         shape, outputs = self._network.input_shape, []
         self._size = tuple(side or DEFAULT_SIDE for side in [*shape, 0, 0][2:4])
-        self.score_threshold, self.nms_threshold = score_threshold, nms_threshold
+        self.score_threshold = score_threshold
         if len(shape) == 4 and shape[1] == 3:
             try:  # the file may have names instead of the outputs' sizes: an image tells them
                 outputs = self._run(np.zeros((*self._size, 3), np.float32))
             except Exception as problem:  # ONNX Runtime's exceptions derive from Exception alone
                 raise InputError(f'detector {file}: {one_line(problem)[:300]}; {EXPECTED}') from problem
         grids = [np.indices([-(-side // stride) for side in self._size]).reshape(2, -1).T for stride in STRIDES]
-        self._kind = _find_kind([output.shape for output in outputs], [len(grid) for grid in grids])
-        if self._kind.startswith('nanodet'):
-            scores, distances = _split_nanodet(outputs)
-            if not scores.size or not distances.size or distances.shape[1] % 4:
-                self._kind = ''
+        self._kind = _find_kind(outputs, [len(grid) for grid in grids])
         if not self._kind:
             found = ', '.join(str(output.shape) for output in outputs) or 'unknown'
             raise InputError(f'detector {file}: input {shape}, outputs {found}; {EXPECTED}')
+        self.nms_threshold = nms_threshold or (0.6 if self._kind.startswith('nanodet') else 0.45)
         number = 4 if self._kind == 'nanodet-plus' else 3
         self._cells = np.concatenate(grids[:number])[:, ::-1]  # x and y
         self._strides = np.repeat(STRIDES[:number], [len(grid) for grid in grids[:number]])[:, None]
@@ -79,18 +77,23 @@ class OnnxDetector:
         return [self._detect(image) for image in images]
 
     def _detect(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        ratio = min(self._size[0] / image.shape[0], self._size[1] / image.shape[1])
+        full, is_nanodet = self._size[::-1], self._kind.startswith('nanodet')
+        ratio = min(side / original for side, original in zip(full, image.shape[1::-1], strict=True))
         width, height = (max(round(side * ratio), 1) for side in image.shape[1::-1])
-        is_nanodet = self._kind.startswith('nanodet')
+        if self._kind == 'nanodet-plus':  # whose configs stretch the image
+            width, height = full
         padded = np.full((*self._size, 3), 0 if is_nanodet else GRAY, np.float32)
         padded[:height, :width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
         corners, scores = self._decode(self._run((padded - MEAN) / STD if is_nanodet else padded))
-        corners, scores = corners[scores > self.score_threshold], scores[scores > self.score_threshold]
-        sides = np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), 1)
-        indices = cv2.dnn.NMSBoxes(sides.tolist(), scores.tolist(), self.score_threshold, self.nms_threshold)
-        kept = np.asarray(indices, int).ravel()
+        kept = np.flatnonzero(scores > self.score_threshold)
+        kept = kept[np.argsort(-scores[kept], kind='stable')]
+        if self._kind != 'suppressed':
+            sides = np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), 1)[kept]
+            best = cv2.dnn.NMSBoxes(sides.tolist(), scores[kept].tolist(), self.score_threshold, self.nms_threshold)
+            kept = kept[np.asarray(best, int).ravel()]
+        corners = np.clip(corners[kept], 0, (width, height) * 2) if is_nanodet else corners[kept]
         zoom = np.array([width / image.shape[1], height / image.shape[0]] * 2)
-        return (corners[kept] / zoom).astype(np.float32), scores[kept].astype(np.float32)
+        return (corners / zoom).astype(np.float32), scores[kept].astype(np.float32)
 
     def _run(self, pixels: np.ndarray) -> list[np.ndarray]:
         """Input (h, w, 3) -> outputs without the batch."""
@@ -116,17 +119,19 @@ class OnnxDetector:
         return np.concatenate((centers - steps[:, :2], centers + steps[:, 2:]), 1), scores[:, PERSON]
 
 
-def _find_kind(shapes: list[tuple[int, ...]], cells: list[int]) -> str:
-    """The kind of a detector by the shapes of its outputs and the cells of each grid; '' if it is none of them."""
-    if not shapes or any(len(shape) not in (1, 2) for shape in shapes):
-        return ''
-    rows, columns = shapes[0] if len(shapes) <= 2 and len(shapes[0]) == 2 else (0, 0)
+def _find_kind(outputs: list[np.ndarray], cells: list[int]) -> str:
+    """The kind of a detector by its outputs for an image and the cells of each grid; '' if it is none of them."""
+    shapes = [output.shape for output in outputs]
+    rows, columns = shapes[0] if shapes and len(shapes[0]) == 2 else (0, 0)
     if columns == 5 and shapes[1:] in ([], [(rows,)]):
         return 'suppressed'
-    if columns > 5 and len(shapes) == 1 and rows in (sum(cells[:3]), sum(cells)):
-        return 'yolox' if rows == sum(cells[:3]) else 'nanodet-plus'
-    counts = sorted(shape[0] for shape in shapes if len(shape) == 2)
-    return 'nanodet' if counts == sorted(cells[:3] * 2) else ''
+    few, all_cells = sum(cells[:3]), sum(cells)
+    is_single = len(shapes) == 1 and rows in (few, all_cells)
+    if is_single or sorted(shape[0] for shape in shapes if len(shape) == 2) == sorted(cells[:3] * 2):
+        scores, distances = _split_nanodet(outputs)
+        if scores.size and distances.size and distances.shape[1] % 4 == 0:
+            return 'nanodet-plus' if is_single and rows == all_cells else 'nanodet'
+    return 'yolox' if is_single and rows == few and columns > 5 else ''
 
 
 def _split_nanodet(outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -136,11 +141,14 @@ def _split_nanodet(outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """
     if len(outputs) == 1:
         is_score = ((outputs[0] >= 0) & (outputs[0] <= 1)).all(0)
-        number = int(is_score.argmin())
+        number = len(is_score) if is_score.all() else int(is_score.argmin())
         return outputs[0][:, :number], outputs[0][:, number:]
     largest_first = sorted(outputs, key=len, reverse=True)
-    scores = [output for output in largest_first if output.min() >= 0 and output.max() <= 1]
-    distances = [output for output in largest_first if not (output.min() >= 0 and output.max() <= 1)]
+    scores, distances = [], []
+    for output in largest_first:
+        (scores if output.min() >= 0 and output.max() <= 1 else distances).append(output)
+    if len({part.shape[1] for part in scores}) != 1 or len({part.shape[1] for part in distances}) != 1:
+        return np.empty((0, 0)), np.empty((0, 0))
     return np.concatenate(scores), np.concatenate(distances)
 
 

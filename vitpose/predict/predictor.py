@@ -146,11 +146,12 @@ class PosePredictor:
     def _read(self, items: Iterable[Frame | Image]) -> Iterator[Frame]:
         """Frames with their images; files are read ahead as far as there are threads and MAX_BYTES allow."""
         reading: deque[Future[Frame]] = deque()
+        bits = self.model.metainfo.get('bits')
         expected = MAX_BYTES  # size of an image that is not read yet: that of the last one
         for i, item in enumerate(items):
             frame = as_frame(item, i)
             is_array = isinstance(frame.image, np.ndarray)
-            reading.append(self._pool.submit(read_frame, frame, i))
+            reading.append(self._pool.submit(read_frame, frame, i, bits))
             del item, frame
             while reading:
                 sizes = (image_bytes(future.result()) if future.done() else expected for future in reading)

@@ -7,12 +7,14 @@ import torch
 from mmengine import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
-from mmpose.registry import DATASETS, MODELS
+from mmpose.registry import DATASETS, MODELS, TRANSFORMS
 from pycocotools.coco import COCO
 
 import vitpose_mm  # noqa: F401
 from tests.unit.own_data import makers
 from vitpose.cli.main import main
+from vitpose.predict.inputs.images import read_frame
+from vitpose.predict.models.torch_model import read_test_set
 from vitpose_mm.backbones.vit_sizes import SIZES, Size
 
 
@@ -34,6 +36,25 @@ def dataset(tmp_path, capsys):
 
 def file_names(folder, split):
     return [image['file_name'] for image in json.loads((folder / f'{split}.json').read_text())['images']]
+
+
+def test_bits_of_16_bit_images_are_those_of_the_whole_set_in_training_testing_and_prediction(dataset, tmp_path):
+    """Cameras with 12 bits write images of 16; a dark one has values below 2**10, and is not brightened for that."""
+    path = makers.write_coco(tmp_path / 'mice', makers.coco(20))
+    for i, file in enumerate(sorted(path.parent.glob('*.png'))):
+        deep = cv2.imread(str(file)).astype(np.uint16) << (4 if i % 2 else 1)
+        cv2.imwrite(str(file), deep)
+    config, said, _ = dataset(path, '--arch', 'small', '--from', 'scratch')
+    assert '16-bit images are read as 12 bits per channel, here and in predictions\n' in said
+    assert read_test_set(config, 'config.py')[1]['bits'] == 12
+    dark = tmp_path / 'mice/frame 0.png'
+    expected = (cv2.imread(str(dark), cv2.IMREAD_UNCHANGED) >> 4).astype(np.uint8)
+    assert 0 < expected.max() < 32
+    for loader, key in ((config.train_dataloader, 'image_file'), (config.test_dataloader, 'img')):
+        reader = TRANSFORMS.build(loader.dataset.pipeline[0])
+        np.testing.assert_array_equal(reader(dict(img_path=str(dark)))[key], expected)
+    np.testing.assert_array_equal(read_frame(dark, 0, 12).image, expected)
+    assert read_frame(dark, 0).image.max() > 100  # by its own values
 
 
 def test_files_and_config(dataset, tmp_path):

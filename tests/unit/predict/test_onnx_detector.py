@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.unit.predict.tiny_detectors import ANCHORS, write_nanodet_plus, write_raw, write_suppressed
+from tests.unit.predict.tiny_detectors import ANCHORS, write_nanodet, write_raw, write_rows, write_suppressed
 from tests.unit.predict.tiny_files import write_dots
 from vitpose import PosePredictor
 from vitpose.predict.onnx_detector import OnnxDetector, open_detector
@@ -45,12 +45,28 @@ def test_a_file_without_suppression(tmp_path, shape, is_decoded):
     assert boxes.shape == (0, 4) and scores.shape == (0,)
 
 
-def test_nanodet_plus(tmp_path):
-    """The image of 256x192 pixels is halved to the 128 of the input; cell (3, 2) of stride 8 is at (24, 16)."""
-    file = write_nanodet_plus(tmp_path / 'nanodet.onnx', cell=(3, 2), bins=(1, 2, 3, 4))
+@pytest.mark.parametrize(
+    ('grids', 'center', 'zoom'),
+    [
+        ((8, 16, 32, 64), (24, 16), (2, 1.5)),  # NanoDet-Plus stretches the image of 256x192 to 128x128
+        ((8, 16, 32), (28, 20), (2, 2)),  # NanoDet keeps its shape; centers lie in the middle of the cells
+    ],
+)
+def test_nanodet_in_one_output(tmp_path, grids, center, zoom):
+    file = write_nanodet(tmp_path / 'nanodet.onnx', grids, cell=(3, 2), bins=(1, 1, 3, 4))
     ((boxes, scores),) = OnnxDetector(file, 'cpu')([rectangle(0, 0, 1, 1)])
-    np.testing.assert_allclose(boxes, [[2 * (24 - 8), 2 * (16 - 16), 2 * (24 + 24), 2 * (16 + 32)]], atol=1e-3)
+    corners = np.array([center[0] - 8, center[1] - 8, center[0] + 24, center[1] + 32])
+    np.testing.assert_allclose(boxes, [corners * (*zoom, *zoom)], rtol=1e-5)
     np.testing.assert_allclose(scores, [0.9], rtol=1e-6)
+
+
+def test_what_a_file_kept_in_its_own_suppression_is_kept(tmp_path):
+    """Two people with an IoU of 0.6, best first, and a dog by its label."""
+    rows = np.array([[[25, 20, 125, 120, 0.8], [0, 20, 100, 120, 0.9], [0, 0, 50, 50, 0.95]]], np.float32)
+    file = write_rows(tmp_path / 'yolox.onnx', rows, rows.shape, labels=np.array([[0, 0, 16]]))
+    ((boxes, scores),) = OnnxDetector(file, 'cpu')([np.zeros((128, 128, 3), np.uint8)])
+    np.testing.assert_allclose(boxes, [[0, 20, 100, 120], [25, 20, 125, 120]], atol=1e-3)
+    np.testing.assert_allclose(scores, [0.9, 0.8], rtol=1e-6)
 
 
 def test_nanodet_equals_another_decoder_on_photographs(photographs):
@@ -70,6 +86,7 @@ def test_nanodet_equals_another_decoder_on_photographs(photographs):
         image = cv2.imread(str(photographs / 'coco_people/images' / item['file_name']))
         ((boxes, scores),) = detector([image])
         expected_boxes, expected_scores = reference(image)
+        expected_boxes = np.clip(expected_boxes, 0, image.shape[1::-1] * 2)
         np.testing.assert_allclose(boxes, expected_boxes, atol=0.5)  # the reference ignores the rounding of the sides
         np.testing.assert_allclose(scores, expected_scores, atol=1e-5)
         people += len(boxes)

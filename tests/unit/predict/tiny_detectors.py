@@ -46,9 +46,9 @@ def write_raw(file, shape=(1, ANCHORS, 85), is_decoded=False):
     return write_rows(file, rows, shape)
 
 
-def write_nanodet_plus(file, cell, bins):
+def write_nanodet(file, grids, cell, bins):
     """A person of score 0.9 at cell (x, y) of stride 8; `bins` are the cells to its left, top, right and bottom."""
-    rows = np.zeros((1, sum((SIDE // stride) ** 2 for stride in (8, 16, 32, 64)), 80 + 4 * 8), np.float32)
+    rows = np.zeros((1, sum((SIDE // stride) ** 2 for stride in grids), 80 + 4 * 8), np.float32)
     rows[..., 80:] = -3  # logits of the distances
     row = rows[0, cell[1] * (SIDE // 8) + cell[0]]
     row[0] = 0.9
@@ -57,17 +57,22 @@ def write_nanodet_plus(file, cell, bins):
     return write_rows(file, rows, rows.shape)
 
 
-def write_rows(file, rows, shape):
-    """Constant rows, whatever the image."""
+def write_rows(file, rows, shape, labels=None):
+    """Constant rows, whatever the image, and perhaps labels."""
     nodes = [
         node('ReduceMax', 'images', 'top', axes=[1, 2, 3], keepdims=0),
         node('Mul', 'top nothing', 'zero'),
         node('Add', 'rows zero', 'dets'),
     ]
-    return save_detector(file, nodes, shape, rows=rows, nothing=np.float32([0]))
+    constants = dict(rows=rows, nothing=np.float32([0]))
+    if labels is None:
+        return save_detector(file, nodes, shape, **constants)
+    nodes.append(node('Identity', 'numbers', 'labels'))
+    more = [helper.make_tensor_value_info('labels', TensorProto.INT64, labels.shape)]
+    return save_detector(file, nodes, shape, more, numbers=labels, **constants)
 
 
-def save_detector(file, nodes, shape, **constants):
+def save_detector(file, nodes, shape, more=(), **constants):
     inputs = helper.make_tensor_value_info('images', TensorProto.FLOAT, [1, 3, SIDE, SIDE])
     outputs = helper.make_tensor_value_info('dets', TensorProto.FLOAT, shape)
-    return save(file, nodes, [inputs], [outputs], constants)
+    return save(file, nodes, [inputs], [outputs, *more], constants)

@@ -19,6 +19,7 @@ class ImageFile:
     rotated: bool = False  # by its EXIF data
     unusual: str = ''  # '16 bits' or 'grayscale', or ''
     digest: str = ''  # SHA-256 of its bytes
+    bits: int | None = None  # 10, 12 or 16, which hold the largest value of a file of 16 bits
 
 
 def read_files(paths: Sequence[Path], on_progress: Callable[[], None] = lambda: None) -> dict[Path, ImageFile]:
@@ -36,6 +37,7 @@ def _read_file(path: Path) -> ImageFile:
     from PIL import Image
 
     from vitpose_base.image_files import exif_orientation
+    from vitpose_base.pixels import decode_deep, depth_of
     from vitpose_mm.datasets.transforms.image_file import decode_image, read_image_file
 
     if not path.is_file():
@@ -43,9 +45,11 @@ def _read_file(path: Path) -> ImageFile:
     try:
         data = read_image_file(path)
         height, width = decode_image(data, path).shape[:2]
+        deep = decode_deep(data)
+        bits = None if deep is None else depth_of(deep)
         with Image.open(io.BytesIO(data)) as image:
             mode, rotated = image.mode, exif_orientation(image) != 1
     except (OSError, ValueError, SyntaxError) as problem:
         return ImageFile(None, ' '.join(str(problem).split()))
-    unusual = '16 bits' if mode.startswith('I') else 'grayscale' if mode in ('L', 'LA', '1') else ''
-    return ImageFile((width, height), '', rotated, unusual, hashlib.sha256(data).hexdigest())
+    unusual = '16 bits' if bits else 'grayscale' if mode in ('L', 'LA', '1') else ''
+    return ImageFile((width, height), '', rotated, unusual, hashlib.sha256(data).hexdigest(), bits)

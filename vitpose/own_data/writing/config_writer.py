@@ -26,6 +26,7 @@ class DatasetPlan:
     sides: Sides
     input_size: tuple[int, int]  # (w, h) in pixels
     network: Network
+    bits: int | None = None  # of the channels of 16-bit images
 
     @property
     def counts(self) -> dict[str, int]:
@@ -74,6 +75,8 @@ def config_text(plan: DatasetPlan) -> str:
     flip = '_base_.flip, ' if plan.sides.flip else ''
     interval = max(epochs // 10, 1)
     warm_up = max(min(100, -(-train // recipe.batch) * epochs // 10), 1)
+    opening = f"dict(type='LazyLoadImage', bits={plan.bits}), _base_.box" if plan.bits else '*_base_.opening'
+    loading = f"dict(type='CheckedLoadImage', bits={plan.bits}), _base_.box" if plan.bits else '*_base_.loading'
     title = f'{plan.name}: {count} keypoints, {train:,} instances for training and {val:,} for validation'
     return f'''"""{title}. Written by `vitpose dataset`."""
 
@@ -90,7 +93,7 @@ model = dict(
 {start}crop = dict(type='TopdownAffine', input_size=input_size, use_udp=True)
 augmentation = [{flip}dict(_base_.turn, scale_factor={recipe.scale}, rotate_factor={recipe.rotation})]
 target = dict(type='KeypointTarget', encoder=codec)
-train_pipeline = [*_base_.opening, *augmentation, dict(crop, type='DecodeAndCrop'), target, *_base_.train_packing]
+train_pipeline = [{opening}, *augmentation, dict(crop, type='DecodeAndCrop'), target, *_base_.train_packing]
 dataset_type = 'CheckedCocoDataset'  # MMPose's inferencers read this
 dataset = dict(
     type=dataset_type, data_root=data_root, data_prefix=dict(img='images/'), metainfo=_base_.dataset_info
@@ -98,7 +101,7 @@ dataset = dict(
 train_dataloader = dict(
     batch_size={recipe.batch}, num_workers=2, dataset=dict(ann_file='train.json', pipeline=train_pipeline, **dataset)
 )
-val_pipeline = [*_base_.loading, crop, *_base_.packing]
+val_pipeline = [{loading}, crop, *_base_.packing]
 val_dataloader = dict(
     num_workers=2, dataset=dict(ann_file='val.json', pipeline=val_pipeline, test_mode=True, **dataset)
 )

@@ -4,17 +4,16 @@ import functools
 import os
 import re
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import ImageOps
 from PIL.Image import Image as PillowImage
 
-from vitpose_base.image_files import check_complete, exif_orientation, open_image
+from vitpose_base.image_files import check_complete
+from vitpose_base.pixels import decode_deep, decode_upright, depth_of, upper_bits
 
 from ...errors import InputError, one_line
 from ..poses import Frame, failed
@@ -22,10 +21,9 @@ from ..poses import Frame, failed
 Image = Any  # a path, an array, a Pillow image, or the bytes of an image file
 EXPECTED = 'expected a path, an array (H, W, 3) uint8 BGR, a Pillow image, bytes of a file, a Frame, or a list'
 URL = re.compile(r'data:|[a-z][a-z0-9+.-]+://', re.IGNORECASE)
-TURNED_BY_OPENCV = (b'\xff\xd8', b'\x89PNG', b'II*\0', b'MM\0*')  # how JPEG, PNG and TIFF files start
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path, bits: int | None = None) -> np.ndarray:
     """Read an image file -> (H, W, 3) uint8 BGR, as MMPose's `LoadImage` does, but refuse damaged files.
 
     Gray is repeated in three channels; of 16 bits 8 are kept, see `_upper_bits`; alpha is dropped, without blending;
@@ -36,19 +34,17 @@ def read_image(path: str | Path) -> np.ndarray:
         OSError: the file cannot be opened.
         ValueError: it is empty, truncated, or not an image that OpenCV or Pillow reads.
     """
-    return decode_image(Path(path).read_bytes(), str(path))
+    return decode_image(Path(path).read_bytes(), str(path), bits)
 
 
-def decode_image(data: bytes, path: str) -> np.ndarray:
+def decode_image(data: bytes, path: str, bits: int | None = None) -> np.ndarray:
     """Decode the bytes of an image file, as `read_image` does; `path` is its name in messages."""
     try:
         check_complete(data)
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        if image is None or not data.startswith(TURNED_BY_OPENCV):
-            image = _decode_with_pillow(data, image)
-        elif image.max() <= 16:  # perhaps 10 or 12 bits in 16
-            deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-            image = _upper_bits(deep) if deep is not None and deep.dtype == np.uint16 else image
+        image = decode_upright(data)
+        if image is not None and (bits or image.max() <= 16):  # perhaps 10 or 12 bits in 16
+            deep = decode_deep(data)
+            image = image if deep is None else _upper_bits(deep, bits)
     except Exception as problem:  # each library raises its own
         raise InputError(f'{path}: {one_line(problem)}') from problem
     if image is None:
@@ -56,24 +52,16 @@ def decode_image(data: bytes, path: str) -> np.ndarray:
     return image
 
 
-def _decode_with_pillow(data: bytes, image: np.ndarray | None) -> np.ndarray | None:
-    """Decode an image that OpenCV could not decode (None), or did not turn upright; otherwise return it unchanged."""
-    harmless = (OSError, SyntaxError) if image is None else (Exception,)  # then only its orientation is asked for
-    with suppress(*harmless), open_image(data) as opened:
-        if image is None or exif_orientation(opened) != 1:
-            return np.ascontiguousarray(np.asarray(ImageOps.exif_transpose(opened).convert('RGB'))[..., ::-1])
-    return image
-
-
-def _upper_bits(image: np.ndarray) -> np.ndarray:
-    """The upper 8 bits of uint16 pixels that have 10, 12 or 16 bits, by the largest value; the first time with a note.
+def _upper_bits(image: np.ndarray, bits: int | None) -> np.ndarray:
+    """The upper 8 bits of uint16 pixels that have so many bits; by default 10, 12 or 16, as the largest value tells.
 
     Cameras store 10 and 12 bits as they are in files of 16 bits; their upper 8 bits would be an all but black image.
     """
-    bits = next(bits for bits in (10, 12, 16) if image.max() < 2**bits)
-    if bits < 16:
-        note_range(bits)
-    return (image >> (bits - 8)).astype(np.uint8)
+    if bits is None:
+        bits = depth_of(image)
+        if bits < 16:
+            note_range(bits)
+    return upper_bits(image, bits)
 
 
 @functools.cache
@@ -82,7 +70,7 @@ def note_range(bits: int) -> None:
     print(f'16-bit images with no value above {2**bits - 1:,} are read as {bits} bits per channel', file=sys.stderr)
 
 
-def as_bgr(image: np.ndarray) -> np.ndarray:
+def as_bgr(image: np.ndarray, bits: int | None = None) -> np.ndarray:
     """Array (H, W) or (H, W, 1) gray, (H, W, 3) BGR or (H, W, 4) BGRA, uint8 or uint16 -> (H, W, 3) uint8 BGR.
 
     It is converted as in `read_image`; ValueError for any other.
@@ -93,7 +81,7 @@ def as_bgr(image: np.ndarray) -> np.ndarray:
     if image.ndim not in (2, 3) or 0 in image.shape or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
         raise InputError(f'{kind}: expected (H, W), or (H, W, C) with 1, 3 (BGR) or 4 (BGRA) channels')
     if image.dtype == np.uint16:
-        image = _upper_bits(image)
+        image = _upper_bits(image, bits)
     if image.ndim == 2 or image.shape[2] == 1:
         image = np.repeat(image.reshape(*image.shape[:2], 1), 3, 2)
     return np.ascontiguousarray(image[..., :3])
@@ -115,27 +103,30 @@ def as_frame(item: Frame | Image, index: int) -> Frame:
     return failed(Frame(f'image {index}', None), InputError(f'{type(item).__name__}: {EXPECTED}'))
 
 
-def read_frame(item: Frame | Image, index: int) -> Frame:
-    """A frame with its image as uint8 BGR, or with an error; without an image it is read from its name."""
+def read_frame(item: Frame | Image, index: int, bits: int | None = None) -> Frame:
+    """A frame with its image as uint8 BGR, or with an error; without an image it is read from its name.
+
+    `bits` are those of 16-bit images; None: by the largest value of each.
+    """
     frame = as_frame(item, index)
     if frame.error is not None:
         return replace(frame, image=None)
     try:
-        return replace(frame, image=_read(frame.image, frame.name))
+        return replace(frame, image=_read(frame.image, frame.name, bits))
     except Exception as problem:
         return failed(frame, problem)
 
 
-def _read(image: Image | None, name: str) -> np.ndarray:
+def _read(image: Image | None, name: str, bits: int | None) -> np.ndarray:
     if image is None:
         if URL.match(name) and not os.path.exists(name):
             raise InputError('a URL: download it, and pass the path or the bytes of the file')
-        return read_image(name)
+        return read_image(name, bits)
     if isinstance(image, bytes | bytearray | memoryview):
-        return decode_image(bytes(image), name)
+        return decode_image(bytes(image), name, bits)
     if isinstance(image, np.ndarray):
-        return as_bgr(image)
+        return as_bgr(image, bits)
     image = ImageOps.exif_transpose(image)
     if image.mode[0] in 'IF':  # 16 or more bits per pixel, which Pillow would cut off at 255
-        return as_bgr(np.asarray(image))
+        return as_bgr(np.asarray(image), bits)
     return np.ascontiguousarray(np.asarray(image.convert('RGB'))[..., ::-1])

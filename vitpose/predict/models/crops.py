@@ -10,9 +10,10 @@ import numpy as np
 from ...errors import InputError
 
 MAX_SIDE = 32_766  # pixels; cv2.warpAffine reads no larger image
-# what the crop depends on, by transform; the second row only changes labels or what is packed
+# what the crop depends on, by transform; the last row only changes labels or what is packed
 UNDERSTOOD: dict[str, tuple[str, ...]] = {
-    **dict(LoadImage=('backend_args',), GetBBoxCenterScale=('padding',), TopdownAffine=('input_size', 'use_udp')),
+    **dict(LoadImage=('backend_args',), CheckedLoadImage=('backend_args', 'bits')),
+    **dict(GetBBoxCenterScale=('padding',), TopdownAffine=('input_size', 'use_udp')),
     **dict(KeypointConverter=('*',), GenerateTarget=('*',), KeypointTarget=('*',), PackPoseInputs=('*',)),
 }
 

@@ -8,6 +8,8 @@ from typing import Any, get_args, get_origin
 
 import numpy as np
 
+from vitpose_base.pixels import DEPTHS
+
 from ...errors import InputError, printable
 from ..scoring import MODES
 from .crops import CropRule
@@ -51,6 +53,7 @@ class FileInfo:
     sigmas: list[float] | None = None  # of the OKS, per keypoint; None in files of version 0.1.0
     category: str | None = None  # what the boxes contain, such as 'person'
     metric: dict[str, Any] = field(default_factory=dict)  # options of `Scoring` that the config sets
+    bits: int | None = None  # of the channels of 16-bit images; None: by the largest value of each
 
     def __post_init__(self) -> None:
         """Raise the ValueError."""
@@ -67,6 +70,7 @@ class FileInfo:
         self._check('std', all(value > 0 for value in self.std or ()))
         self._check('sigmas', self.sigmas is None or (len(self.sigmas) == count and min(self.sigmas) > 0))
         self._check('metric', all(_is_scoring(*item) for item in self.metric.items()))
+        self._check('bits', self.bits in (None, *DEPTHS))
         self._check('inputs', self.inputs in ('crops', 'images'))
         self._check('outputs', self.outputs in ('keypoints', 'heatmaps'))
 
@@ -97,6 +101,7 @@ class FileInfo:
             sigmas=self.sigmas,
             category=self.category,
             metric=self.metric,
+            bits=self.bits,
             crop_rule=self.crop_rule,
         )
 

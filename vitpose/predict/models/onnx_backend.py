@@ -34,7 +34,8 @@ class OnnxNetwork:
             raise InputError(f'{file}: ONNX Runtime cannot read it, damaged or not an ONNX file: {reason}') from problem
         self.device = actual_device(self._session, device)
         self.stored = dict(self._session.get_modelmeta().custom_metadata_map)
-        shape = self._session.get_inputs()[0].shape
+        inputs = self._session.get_inputs()
+        shape = inputs[0].shape if inputs else ()
         self.input_shape = tuple(side if isinstance(side, int) else None for side in shape)
 
     def __call__(self, inputs: np.ndarray) -> list[np.ndarray]:

@@ -162,8 +162,8 @@ def read_config(config: str | Path | Config, options: dict[str, Any] | None = No
 def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
     """The crop rule and the parsed metainfo of a config's test set; ValueError if it has none that can be repeated.
 
-    The metainfo has three more keys: `crop_rule`; `category`, what the boxes contain, where the dataset tells; and
-    `metric`, the options of `Scoring` that the config's CocoMetric sets.
+    The metainfo has four more keys: `crop_rule`; `category`, what the boxes contain, where the dataset tells; `metric`,
+    the options of `Scoring` that the config's CocoMetric sets; and `bits`, of 16-bit images, see `CheckedLoadImage`.
     """
     dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
     if dataset is None:
@@ -173,8 +173,9 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
     except Exception as problem:  # MMPose asserts and looks up
         reason = f'{type(problem).__name__}: {one_line(problem)}'
         raise InputError(f'{name}: the metainfo of the test set is incomplete: {reason}') from problem
-    rule = read_crop_rule(dataset.get('pipeline') or (), name)
-    return rule, metainfo | dict(crop_rule=rule, category=_category(dataset), metric=_metric(cfg))
+    pipeline = dataset.get('pipeline') or ()
+    rule, bits = read_crop_rule(pipeline, name), next((step['bits'] for step in pipeline if step.get('bits')), None)
+    return rule, metainfo | dict(crop_rule=rule, category=_category(dataset), metric=_metric(cfg), bits=bits)
 
 
 def select_keypoints(metainfo: dict[str, Any], kept: list[int]) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """What a sample passes through between its image file and the model."""
 
+from .image_file import CheckedLoadImage
 from .keypoint_target import KeypointTarget
 from .lazy_decoding import DecodeAndCrop, FastRandomBBoxTransform, LazyLoadImage, LazyRandomFlip
 from .packing import PackCroppedInputs
 from .pretrain_crop import PretrainCrop
 
 __all__ = [
+    'CheckedLoadImage',
     'DecodeAndCrop',
     'FastRandomBBoxTransform',
     'KeypointTarget',

@@ -1,6 +1,7 @@
 """Read each image file once, and check for truncated files, some of which decoders accept."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import mmcv
@@ -8,8 +9,10 @@ import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine.fileio import get
 from mmpose.datasets.transforms import LoadImage
+from mmpose.registry import TRANSFORMS
 
 from vitpose_base.image_files import check_complete
+from vitpose_base.pixels import TURNED_BY_OPENCV, decode_deep, decode_upright, upper_bits
 
 ADVICE = 'Download the file again, or remove it from the annotation file.'
 REDUCED_FLAGS = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
@@ -23,8 +26,18 @@ class MissingImageError(BadImageError, FileNotFoundError):
     """An image file that does not exist."""
 
 
+@TRANSFORMS.register_module()
 class CheckedLoadImage(LoadImage):
-    """MMPose's `LoadImage` that reads each file once and checks it; it replaces `LoadImage` in checked datasets."""
+    """MMPose's `LoadImage` that reads each file once and checks it; it replaces `LoadImage` in checked datasets.
+
+    Args:
+        bits: of the channels of 16-bit files: 10, 12 or 16; None takes the upper 8 of 16, as MMPose does.
+        **options: those of `LoadImage`.
+    """
+
+    def __init__(self, bits: int | None = None, **options: Any):
+        super().__init__(**options)
+        self.bits = bits
 
     @classmethod
     def replace(cls, transform: object) -> object:
@@ -47,10 +60,13 @@ class CheckedLoadImage(LoadImage):
             if options.get('backend') == 'disk':  # its name in MMEngine's file_client_args
                 options['backend'] = 'local'
             data = read_image_file(path, options or None)
-            try:
-                image = mmcv.imfrombytes(data, self.color_type, backend=self.imdecode_backend)
-            except Exception as error:  # each backend raises its own errors
-                raise undecodable_error(data, path) from error
+            if self.bits or (self.color_type == 'color' and not data.startswith(TURNED_BY_OPENCV)):
+                image = decode_image(data, path, bits=self.bits)
+            else:
+                try:
+                    image = mmcv.imfrombytes(data, self.color_type, backend=self.imdecode_backend)
+                except Exception as error:  # each backend raises its own errors
+                    raise undecodable_error(data, path) from error
             if image is None:
                 raise undecodable_error(data, path)
             results['img'] = image.astype(np.float32) if self.to_float32 else image
@@ -81,23 +97,31 @@ def read_image_file(path: str | Path, backend_args: dict | None = None) -> bytes
     return data
 
 
-def decode_image(data: bytes, path: str | Path, factor: int = 1) -> np.ndarray:
+def decode_image(data: bytes, path: str | Path, factor: int = 1, bits: int | None = None) -> np.ndarray:
     """Decode an image file as MMPose does, a JPEG optionally at 1/2, 1/4 or 1/8 of its size.
+
+    Unlike in MMPose, the EXIF orientation of WebP and AVIF files is applied, and Pillow decodes what OpenCV cannot.
 
     Args:
         data: the content of the file.
         path: its path, for the message.
         factor: 1, 2, 4 or 8.
+        bits: of the channels of 16-bit files, see `CheckedLoadImage`.
 
     Returns:
         (H, W, 3) uint8 BGR, each side divided by the factor and rounded up.
 
     Raises:
-        BadImageError: OpenCV cannot decode it.
+        BadImageError: it cannot be decoded.
     """
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), REDUCED_FLAGS.get(factor, cv2.IMREAD_COLOR))
-    except cv2.error as error:  # for example an image with more pixels than OpenCV accepts
+        if factor > 1:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), REDUCED_FLAGS[factor])
+        elif bits and (deep := decode_deep(data)) is not None:
+            image = upper_bits(deep, bits)
+        else:
+            image = decode_upright(data)
+    except Exception as error:  # of OpenCV or Pillow, for example for too many pixels
         raise undecodable_error(data, path) from error
     if image is None:
         raise undecodable_error(data, path)
@@ -106,4 +130,6 @@ def decode_image(data: bytes, path: str | Path, factor: int = 1) -> np.ndarray:
 
 def undecodable_error(data: bytes, path: str | Path) -> BadImageError:
     """Return the error of a file that cannot be decoded."""
-    return BadImageError(f'image {path} is not an image that OpenCV can read: it starts with {data[:12]!r}. {ADVICE}')
+    return BadImageError(
+        f'image {path} is not an image that OpenCV or Pillow can read: it starts with {data[:12]!r}. {ADVICE}'
+    )

@@ -33,10 +33,11 @@ class LazyLoadImage(BaseTransform):
 
     Args:
         backend_args: MMEngine's, for files that are not local.
+        bits: of the channels of 16-bit files: 10, 12 or 16; None takes the upper 8 of 16, as MMPose does.
     """
 
-    def __init__(self, backend_args: dict | None = None):
-        self.backend_args = backend_args
+    def __init__(self, backend_args: dict | None = None, bits: int | None = None):
+        self.backend_args, self.bits = backend_args, bits
 
     def transform(self, results: dict) -> dict[str, Any]:
         """Read `img_path`.
@@ -49,7 +50,7 @@ class LazyLoadImage(BaseTransform):
         data = read_image_file(path, self.backend_args)
         shape, image = jpeg_size(data), None
         if shape is None:
-            image = decode_image(data, path)
+            image = decode_image(data, path, bits=self.bits)
             shape = image.shape[:2]
         results[IMAGE_FILE] = data if image is None else image
         results['img_shape'] = results['ori_shape'] = shape

@@ -2,11 +2,14 @@ import io
 import re
 
 import cv2
+import numpy as np
 import pytest
 from mmpose.registry import DATASETS
+from PIL import Image
 
 from tests.unit.datasets.tiny_files import HEIGHT, WIDTH, build, person, write
 from tests.unit.datasets.transforms.test_jpeg import encoded
+from vitpose.predict.inputs.images import read_image
 
 pytestmark = pytest.mark.usefixtures('mmpose_scope')
 
@@ -32,12 +35,27 @@ def test_unreadable_image(reader, tmp_path):
         assert re.search(f'image {re.escape(str(path))}.*{message}', str(raised.value))
 
 
+@pytest.mark.parametrize('reader', ['LoadImage', 'LazyLoadImage'])
+def test_webp_files_are_turned_upright_as_in_prediction(reader, tmp_path):
+    """OpenCV applies the EXIF orientation to JPEG, PNG and TIFF files alone."""
+    dataset = one_image(tmp_path, reader)
+    noise = Image.effect_noise((HEIGHT, WIDTH), 80).convert('RGB')
+    exif = Image.Exif()
+    exif[0x112] = 6  # turn clockwise
+    noise.save(tmp_path / 'one.jpg', 'WEBP', exif=exif, lossless=True)
+    sample = dataset[0]
+    expected = np.rot90(np.asarray(noise), -1)[..., ::-1]
+    np.testing.assert_array_equal(sample['img' if reader == 'LoadImage' else 'image_file'], expected)
+    assert tuple(sample['img_shape']) == expected.shape[:2] == (HEIGHT, WIDTH)
+    np.testing.assert_array_equal(read_image(tmp_path / 'one.jpg'), expected)
+
+
 def test_jpeg_that_opencv_cannot_decode(tmp_path):
     dataset = one_image(tmp_path, 'LazyLoadImage')
     whole = bytearray(encoded(HEIGHT, WIDTH))
     whole[whole.index(b'\xff\xc0') + 4] = 12  # bits per sample
     (tmp_path / 'one.jpg').write_bytes(whole)
-    with pytest.raises(ValueError, match='one.jpg is not an image that OpenCV can read: it starts with'):
+    with pytest.raises(ValueError, match='one.jpg is not an image that OpenCV or Pillow can read: it starts with'):
         dataset[0]
 
 

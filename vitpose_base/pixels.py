@@ -1,0 +1,45 @@
+"""Pixels that OpenCV decodes otherwise than training and prediction need them: more than 8 bits, and sideways files."""
+
+from contextlib import suppress
+
+import cv2
+import numpy as np
+from PIL import ImageOps
+
+from .image_files import exif_orientation, open_image
+
+TURNED_BY_OPENCV = (b'\xff\xd8', b'\x89PNG', b'II*\0', b'MM\0*')  # how JPEG, PNG and TIFF files start
+DEPTHS = (10, 12, 16)  # bits of a channel that cameras store in 16
+
+
+def decode_upright(data: bytes) -> np.ndarray | None:
+    """Decode an image file -> (H, W, 3) uint8 BGR in upright orientation; None if neither OpenCV nor Pillow can.
+
+    OpenCV decodes it, and Pillow what OpenCV cannot decode or, as WebP and AVIF, does not turn by its EXIF orientation.
+    """
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if image is not None and data.startswith(TURNED_BY_OPENCV):
+        return image
+    harmless = (OSError, SyntaxError) if image is None else (Exception,)  # then only its orientation is asked for
+    with suppress(*harmless), open_image(data) as opened:
+        if image is None or exif_orientation(opened) != 1:
+            return np.ascontiguousarray(np.asarray(ImageOps.exif_transpose(opened).convert('RGB'))[..., ::-1])
+    return image
+
+
+def decode_deep(data: bytes) -> np.ndarray | None:
+    """Decode an image file of 16 bits per channel -> (H, W, 3) uint16 BGR; None for any other."""
+    if data.startswith(b'\xff\xd8'):
+        return None
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    return image if image is not None and image.dtype == np.uint16 else None
+
+
+def depth_of(image: np.ndarray) -> int:
+    """The number of bits, one of `DEPTHS`, that hold the largest value of uint16 pixels."""
+    return next(bits for bits in DEPTHS if image.max() < 2**bits)
+
+
+def upper_bits(image: np.ndarray, bits: int) -> np.ndarray:
+    """The upper 8 of so many bits of uint16 pixels, as uint8; larger values become 255."""
+    return np.minimum(image >> (bits - 8), 255).astype(np.uint8)
