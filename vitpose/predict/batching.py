@@ -12,7 +12,7 @@ from .inputs.coco_json import short_text
 from .models.crops import CropRule
 from .poses import Frame, Poses, failed
 
-MAX_BYTES = 64 << 20  # of images that wait in one place; a larger one waits alone
+MAX_BYTES = 40 << 20  # of images that wait in one place; a larger one waits alone
 
 
 @dataclass
