@@ -3,8 +3,8 @@
     python projects/real_people/evaluate.py --photographs FOLDER --weights FOLDER NAME=FILE.onnx NAME=CONFIG,CHECKPOINT
 
 `--photographs` is the folder that photographs.py wrote, and `--weights` that of MoveNet. Prints, for LSP's test people,
-AP over the 12 limb joints (and over the 14 joints of a model with a head `lsp`) and PCK@0.2 of the torso (left shoulder
-to right hip) over the limb joints; for COCO's people AP, AP50 and the mean OKS.
+AP over the 12 limb joints and their PCK@0.2 of the torso (left shoulder to right hip); for COCO's people AP, AP50 and the
+mean OKS. The faces of LSP are MoveNet's own, so figures over all 17 keypoints of LSP say nothing about MoveNet.
 """
 
 import argparse
@@ -104,8 +104,8 @@ def average_precision(
 
 
 def open_model(words: str) -> Predict:
-    """A model of `vitpose`: an exported file, or CONFIG,CHECKPOINT."""
-    predictor = PosePredictor.load(*words.split(','), flip_test=False) if ',' in words else PosePredictor.load(words)
+    """A model of `vitpose`: an exported file, or CONFIG,CHECKPOINT of a config with a head `coco`."""
+    predictor = PosePredictor.load(*words.split(','), dataset='coco' if ',' in words else None)
 
     def predict(image: Path, boxes: list[list[float]]) -> np.ndarray:
         corners = np.array(boxes, float)
