@@ -3,8 +3,8 @@
     python projects/real_people/evaluate.py --photographs FOLDER --weights FOLDER NAME=FILE.onnx NAME=CONFIG,CHECKPOINT
 
 `--photographs` is the folder that photographs.py wrote, and `--weights` that of MoveNet. Prints, for LSP's test people,
-AP over the 12 limb joints and their PCK@0.2 of the torso (left shoulder to right hip); for COCO's people AP, AP50 and the
-mean OKS. The faces of LSP are MoveNet's own, so figures over all 17 keypoints of LSP say nothing about MoveNet.
+AP over the 12 limb joints and their PCK@0.2 of the torso (left shoulder to right hip); for COCO's people AP, AP50 and
+the mean OKS. The faces of LSP are MoveNet's own: figures over all 17 keypoints of LSP say nothing about MoveNet.
 """
 
 import argparse
