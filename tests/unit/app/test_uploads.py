@@ -132,9 +132,25 @@ def test_a_prediction_ends_with_its_session(tmp_path):
     with pytest.raises(ValueError, match='this page was closed'), sessions.results('a', str(outside)) as folder:
         predict_upload(predictor, str(tmp_path / 'v.mp4'), None, 0.3, folder, leave)
     assert len(seen) == 3 and not folder.exists() and outside.is_dir()
-    with pytest.raises(ValueError, match='this page was closed'), sessions.results('a', str(outside)):
-        pytest.fail('an ended session goes on')
     assert not list((tmp_path / 'files').iterdir())
+
+
+def test_the_uploads_of_an_ended_session_are_deleted_unless_another_one_has_them(tmp_path):
+    folder, outside = tmp_path / 'files', tmp_path / 'outside.png'
+    folder.mkdir()
+    own, shared = folder / 'own.png', folder / 'shared.png'
+    for path in (own, shared, outside):
+        path.write_bytes(b'image')
+    sessions = Sessions(folder)
+    with sessions.results('b', str(shared)) as results:
+        pass
+    sessions.end('a')
+    for path in (own, shared, outside):
+        with pytest.raises(ValueError, match='this page was closed'), sessions.results('a', str(path)):
+            pytest.fail('an ended session goes on')
+    assert set(folder.iterdir()) == {shared, results} and outside.is_file()
+    sessions.end('b')
+    assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize('count', [1, 133])
