@@ -29,9 +29,12 @@ class Sessions:
     def results(self, session: str, upload: str) -> Iterator[Path]:
         """Return a new folder for what is made of an upload; it is deleted with the session, or on an error."""
         with self._changed:
+            self._paths.setdefault(session, set()).add(Path(upload))
+            if session in self._ended:
+                self.end(session)  # it deletes the upload
             self.check(session)
             folder = Path(tempfile.mkdtemp(dir=self._folder))
-            self._paths.setdefault(session, set()).update((folder, Path(upload)))
+            self._paths[session].add(folder)
             self._running.add(folder)
         is_done = False
         try:

@@ -9,9 +9,9 @@ import numpy as np
 
 from vitpose_base.image_files import upright_size
 
-from ..predict.extras import need
 from ..predict.inputs.images import read_frame
 from ..predict.inputs.sources import EXPECTED, IMAGES, VIDEOS, Source, read_frames
+from ..predict.inputs.video import read_video_size
 from ..predict.outputs.drawing import file_names, write_jpeg
 from ..predict.outputs.output_files import DRAWN, Outputs
 from ..predict.poses import Frame
@@ -31,6 +31,7 @@ def write_first_image(file: str, folder: Path) -> Path:
         frame = read_frame(next(frames), 0)
     if frame.image is None:
         raise ValueError(f'{Path(file).name}: {str(frame.error).removeprefix(f"{file}: ")}')
+    _check_pixels(source, frame.image.size // 3)
     path = folder / 'input.jpg'
     write_jpeg(path, frame.image)
     return path
@@ -67,7 +68,8 @@ def predict_upload(
         pixels = 0
         for count, frame in enumerate(read_frames([upload])):
             check()
-            pixels += 0 if frame.image is None else frame.image.size // 3
+            pixels += (size := 0 if frame.image is None else frame.image.size // 3)
+            _check_pixels(upload, size)
             if frame.error is None and (count == MAX_FRAMES or pixels > MAX_PIXELS):
                 limits = f'at most {MAX_FRAMES:,} frames with {MAX_PIXELS / 1e6:,.0f} million pixels together'
                 notes[f'predicted up to frame {count}: the page takes {limits}; {NO_LIMIT}'] = None
@@ -96,16 +98,18 @@ def _source(file: str) -> Source:
     suffix = path.suffix.lower()
     if suffix not in IMAGES | VIDEOS:
         raise ValueError(f'{path.name}: expected {EXPECTED}')
-    is_image, size = suffix in IMAGES, (0, 0)
-    av = need('av', 'reading videos')
+    source, size = Source(file, 'image' if suffix in IMAGES else 'video'), (0, 0)
     with suppress(Exception):  # of any library; reading the file says what is wrong
-        if is_image:
-            size = upright_size(path)
-        else:
-            with av.open(file) as container:
-                size = container.streams.video[0].width, container.streams.video[0].height
-    pixels, most = size[0] * size[1], MAX_IMAGE_PIXELS if is_image else MAX_FRAME_PIXELS
+        size = upright_size(path) if source.kind == 'image' else read_video_size(file)
+    _check_pixels(source, size[0] * size[1])
+    return source
+
+
+def _check_pixels(source: Source, pixels: int) -> None:
+    """Raise a ValueError if an image, or a frame of a video, has too many pixels."""
+    is_image = source.kind == 'image'
+    most = MAX_IMAGE_PIXELS if is_image else MAX_FRAME_PIXELS
     if pixels > most:
+        has = f'{Path(source.name).name}: {pixels / 1e6:,.1f} million pixels'
         what = f'{most / 1e6:,.1f} million in {"an image" if is_image else "a frame of a video"}'
-        raise ValueError(f'{path.name}: {pixels / 1e6:,.1f} million pixels: the page takes at most {what}; {NO_LIMIT}')
-    return Source(file, 'image' if is_image else 'video')
+        raise ValueError(f'{has}: the page takes at most {what}; {NO_LIMIT}')

@@ -20,6 +20,8 @@ from vitpose.app.gradio_page import _click, build_page
 from vitpose.app.sessions import Sessions
 from vitpose.app.uploads import parse_boxes, predict_upload, write_first_image
 
+av = pytest.importorskip('av')
+
 
 @pytest.fixture
 def predict(tmp_path):
@@ -90,6 +92,28 @@ def test_8k_is_too_much_and_4k_is_not(tmp_path):
             assert uploads._source(str(tmp_path / f'{width}.mp4')).kind == 'video'
     with pytest.raises(ValueError, match=r'7680.mp4: 33.2 million pixels: the page takes at most 9.4 million in a fr'):
         uploads._source(str(tmp_path / '7680.mp4'))
+    write_video(tmp_path / 'wide.mp4', [np.zeros((1200, 1200, 3), np.uint8)], shape=8)  # frames of 9600x1200
+    with pytest.raises(ValueError, match=r'wide.mp4: 11.5 million pixels: the page takes at most 9.4 million in a fr'):
+        uploads._source(str(tmp_path / 'wide.mp4'))
+
+
+def test_frames_that_are_larger_than_the_header_says_are_refused(predict, tmp_path, monkeypatch):
+    monkeypatch.setattr(uploads, 'MAX_FRAME_PIXELS', 120 * 160)
+    with av.open(str(tmp_path / 'a.avi'), 'w') as container:
+        stream = container.add_stream('mjpeg', width=160, height=120, pix_fmt='yuvj420p')
+        for time, scale in enumerate((1, 1, 2)):
+            image = dot(60, 50).repeat(scale, 0).repeat(scale, 1)
+            packet = av.Packet(cv2.imencode('.jpg', image)[1].tobytes())
+            packet.stream, packet.pts, packet.dts, packet.is_keyframe = stream, time, time, True
+            container.mux(packet)
+    assert write_first_image(str(tmp_path / 'a.avi'), tmp_path).is_file()
+    error = '0.1 million pixels: the page takes at most 0.0 million in a frame of a video'
+    with pytest.raises(ValueError, match=f'a.avi: {error}'):
+        predict('a.avi')
+    write_video(tmp_path / 'b.mp4', [dot(60, 50).repeat(2, 0).repeat(2, 1)])
+    monkeypatch.setattr(uploads, 'read_video_size', lambda name: (160, 120))  # a wrong header
+    with pytest.raises(ValueError, match=f'b.mp4: {error}'):
+        write_first_image(str(tmp_path / 'b.mp4'), tmp_path)
 
 
 def test_a_prediction_ends_with_its_session(tmp_path):
@@ -108,9 +132,25 @@ def test_a_prediction_ends_with_its_session(tmp_path):
     with pytest.raises(ValueError, match='this page was closed'), sessions.results('a', str(outside)) as folder:
         predict_upload(predictor, str(tmp_path / 'v.mp4'), None, 0.3, folder, leave)
     assert len(seen) == 3 and not folder.exists() and outside.is_dir()
-    with pytest.raises(ValueError, match='this page was closed'), sessions.results('a', str(outside)):
-        pytest.fail('an ended session goes on')
     assert not list((tmp_path / 'files').iterdir())
+
+
+def test_the_uploads_of_an_ended_session_are_deleted_unless_another_one_has_them(tmp_path):
+    folder, outside = tmp_path / 'files', tmp_path / 'outside.png'
+    folder.mkdir()
+    own, shared = folder / 'own.png', folder / 'shared.png'
+    for path in (own, shared, outside):
+        path.write_bytes(b'image')
+    sessions = Sessions(folder)
+    with sessions.results('b', str(shared)) as results:
+        pass
+    sessions.end('a')
+    for path in (own, shared, outside):
+        with pytest.raises(ValueError, match='this page was closed'), sessions.results('a', str(path)):
+            pytest.fail('an ended session goes on')
+    assert set(folder.iterdir()) == {shared, results} and outside.is_file()
+    sessions.end('b')
+    assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize('count', [1, 133])

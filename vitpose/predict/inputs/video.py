@@ -15,7 +15,7 @@ from ...errors import InputError, one_line
 from ..extras import need
 from ..poses import Frame
 
-MAX_STRETCH = 8  # of pixels that are not square; only a damaged header exceeds it
+MAX_STRETCH = 8  # of pixels that are not square; what exceeds it is a damaged header
 TICKS = 90_000  # per second, of the timestamps in written videos
 OPTIONS = {'crf': '23', 'preset': 'veryfast'}  # of the H.264 encoder
 SMALL_MEMORY = {'x264-params': 'bframes=0:rc-lookahead=0:sync-lookahead=0'}  # saves 400 MB at 3840x2160
@@ -46,13 +46,22 @@ def count_video_frames(name: str) -> int:
     return 0
 
 
+def read_video_size(name: str) -> tuple[int, int]:
+    """Return width and height of a video by its header, with square pixels; (0, 0) if it cannot be read."""
+    av = need('av', 'reading videos')
+    with suppress(Exception), av.open(name) as container:  # reading it says what is wrong
+        stream = container.streams.video[0]
+        return _square_size(stream, _find_stretch(stream))
+    return 0, 0
+
+
 def read_video(name: str) -> Iterator[Frame]:
     """Decode a video: frames as they are shown; their times count from the first one.
 
     They are turned and mirrored as the display matrix says. If the pixels are not square, the frames are enlarged along
-    one side until they are, at most `MAX_STRETCH` times. Damaged parts are skipped. If there are any, or if the video
-    ends before the time in its header, or cannot be opened, the last item is a `Frame` without image whose `error` says
-    so.
+    one side until they are. Damaged parts are skipped, and a ratio beyond `MAX_STRETCH` is ignored. If there are any,
+    or if the video ends before the time in its header, or cannot be opened, the last item is a `Frame` without image
+    whose `error` says so.
     """
     av = need('av', 'reading videos')
     index, damaged, first, end, problems = 0, 0, 0.0, 0.0, []
@@ -63,7 +72,9 @@ def read_video(name: str) -> Iterator[Frame]:
             stream = container.streams.video[0]
             stream.thread_type = 'SLICE' if stream.width * stream.height > LARGE else 'AUTO'  # less memory
             seconds, rate = _seconds(container, stream), float(stream.average_rate or 30)
-            stretch = min(max(float(stream.sample_aspect_ratio or 1), 1 / MAX_STRETCH), MAX_STRETCH)
+            stretch, shape = _find_stretch(stream), float(stream.sample_aspect_ratio or 1)
+            if stretch != shape:
+                problems.append(f'pixel aspect ratio {shape:g} ignored: expected 1/{MAX_STRETCH} to {MAX_STRETCH}')
             for picture in _decode(av, container, stream):
                 damaged += picture is None or picture.is_corrupt
                 if picture is None:
@@ -125,10 +136,22 @@ class VideoWriter:
                 self._container.mux(self._stream.encode())
 
 
+def _find_stretch(stream: Any) -> float:
+    """Return width / height of a pixel by the header; 1 if it exceeds `MAX_STRETCH`."""
+    shape = float(stream.sample_aspect_ratio or 1)
+    return shape if 1 / MAX_STRETCH <= shape <= MAX_STRETCH else 1.0
+
+
+def _square_size(picture: Any, stretch: float) -> tuple[int, int]:
+    """Width and height of a decoded frame, or of a video stream by its header, with square pixels."""
+    return round(picture.width * max(stretch, 1)), round(picture.height / min(stretch, 1))
+
+
 def _as_shown(picture: Any, stretch: float) -> np.ndarray:
     """A decoded frame as (H, W, 3) uint8 BGR with square pixels, turned and mirrored by its display matrix."""
-    size = dict(width=round(picture.width * max(stretch, 1)), height=round(picture.height / min(stretch, 1)))
-    image, matrix = picture.to_ndarray(format='bgr24', **size), picture.side_data.get('DISPLAYMATRIX')
+    width, height = _square_size(picture, stretch)
+    image = picture.to_ndarray(format='bgr24', width=width, height=height)
+    matrix = picture.side_data.get('DISPLAYMATRIX')
     if matrix is not None:  # rows a b u, c d v, x y w: a pixel x y is shown at a x + c y, b x + d y
         a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
         if abs(b) + abs(c) > abs(a) + abs(d):
