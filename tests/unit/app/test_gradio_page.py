@@ -8,8 +8,9 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -73,8 +74,12 @@ def address(root, folder):
 
 def stored(folder):
     """The temporary files with content, but for those of the server itself."""
-    paths = [path for path in (folder / 'temporary').rglob('*') if path.is_file() and path.name != RUNTIME]
-    return [path for path in paths if path.stat().st_size]
+    sizes = {}
+    for parent, _, names in os.walk(folder / 'temporary'):
+        for name in set(names) - {RUNTIME}:
+            with suppress(FileNotFoundError):  # it may be deleted meanwhile
+                sizes[Path(parent, name)] = Path(parent, name).stat().st_size
+    return [path for path, size in sizes.items() if size]
 
 
 def wait_until(condition, seconds=180):
