@@ -125,7 +125,9 @@ def write_coco(out: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None 
 
     def numbered() -> Iterator[tuple[Any, dict[str, Any]]]:
         read = (line for line, _ in read_lines(out / LINES) if line['size'] is not None)
-        return ((ids[line['file']] if ids else number, line) for number, line in enumerate(read, 1))
+        for number, line in enumerate(read, 1):
+            if not ids or line['file'] in ids:  # more inputs after `--resume` can make its boxes ambiguous
+                yield ids[line['file']] if ids else number, line
 
     people = (dict(image_id=number, **person) for number, line in numbered() for person in _people(line, metainfo))
     write_array(out / RESULTS, people)

@@ -83,6 +83,12 @@ def test_given_ids_of_images_and_categories_are_used(coco_results):
     assert [(person['image_id'], person['category_id']) for person in people] == [(70, 5), (70, 3), (90, 1)]
 
 
+def test_an_input_whose_boxes_are_ambiguous_meanwhile_is_left_out(coco_results):
+    """As after `--resume` with more inputs, two of which match one name in the file of the boxes."""
+    results, _ = coco_results(SimpleNamespace(image_ids={'v.mp4': 90}))
+    assert [person['image_id'] for person in json.loads(results.read_text())] == [90]
+
+
 @pytest.mark.parametrize(('category', 'name'), [('animal', 'animal'), (None, 'three')])
 def test_category_is_that_of_the_dataset(coco_results, category, name):
     _, images = coco_results(metainfo=METAINFO | {'category': category})
