@@ -363,7 +363,7 @@ def test_an_image_that_opencv_cannot_crop_is_one_error(predictor, axis):
 def test_batches_are_filled_up_on_a_gpu_only_to_the_next_power_of_two(predictor, monkeypatch, count):
     image, boxes = rendered(0)
     frame = Frame('a', image, boxes=np.resize(boxes, (count, 4)))
-    model = Faulty(predictor.model, None)
+    model = Faulty(predictor.model, lambda results, white: results)  # rows that fill a batch up may be white
     (_, expected), *_ = PosePredictor(model, batch_size=8).stream([frame])
     assert model.sizes == [count] if count <= 8 else [8, count - 8]
     model.sizes, model.device = [], 'cuda:0'
