@@ -95,6 +95,17 @@ def test_category_is_that_of_the_dataset(coco_results, category, name):
     assert json.loads(images.read_text())['categories'][0]['name'] == name
 
 
+def test_numbers_that_are_not_finite_are_null_and_their_people_are_in_no_coco_file(tmp_path):
+    poses, path = make_poses(3), tmp_path / 'predictions.jsonl'
+    poses.keypoints[0, 1, 0], poses.box_scores[1] = np.nan, -np.inf
+    write_lines(path, (make_frame('v.mp4', index=0, time=np.nan), poses, {'category_ids': [7, 8, 9]}))
+    ((line, _),) = read_lines(path)
+    assert line['keypoints'][0][1] == [None, 45] and line['scores'] == [1, None, 1] and line['time'] is None
+    write_coco(tmp_path, METAINFO)
+    (person,) = json.loads((tmp_path / 'keypoints.json').read_text())
+    assert person['keypoints'][:2] == [40, 5] and person['category_id'] == 9
+
+
 @pytest.mark.parametrize('poses', [make_poses(2, track=True, dropped=['box 2: no area']), make_poses(0)])
 def test_a_line_is_read_back(poses):
     frame = make_frame('v.mp4', index=3, time=0.5, error='not drawn')
