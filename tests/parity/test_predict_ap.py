@@ -40,7 +40,9 @@ def write_data(folder, predictor):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('metric', [{}, dict(nms_thr=0.5), dict(nms_mode='none', score_mode='bbox')])
+@pytest.mark.parametrize(
+    'metric', [{}, dict(nms_mode='soft_oks_nms', nms_thr=0.5), dict(nms_mode='none', score_mode='bbox')]
+)
 def test_ap_with_detector_boxes(tmp_path, metric, capfd):
     cfg = single()
     cfg.model.head.decoder = CLASSIC  # UDP amplifies differences in the last bit where heatmaps are flat

@@ -3,11 +3,12 @@
 import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
-from threading import Lock
+from queue import SimpleQueue
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -125,11 +126,22 @@ class PosePredictor:
 
         works = self._works(self._read(taken()))
         batches = fill_batches(works, self.model.crop_rule, self.batch_size, self._pool)
-        thread = ThreadPoolExecutor(1, 'vitpose-prefetch')
-        future = thread.submit(next, batches, None)
+        wanted = SimpleQueue[Future[Batch | None] | None]()
+
+        def take() -> None:
+            for future in iter(wanted.get, None):
+                try:
+                    future.set_result(next(batches, None))
+                except BaseException as raised:
+                    future.set_exception(raised)
+
+        # a daemon, unlike the threads of an executor: frames that never come do not keep the process from ending
+        thread = Thread(target=take, name='vitpose-prefetch', daemon=True)
+        thread.start()
+        wanted.put(future := Future[Batch | None]())
         try:
             while (batch := future.result()) is not None:
-                future = thread.submit(next, batches, None)  # while this batch is predicted
+                wanted.put(future := Future[Batch | None]())  # while this batch is predicted
                 waiting.extend(batch.works)
                 self._predict(batch)
                 del batch  # its images are kept only until they are yielded
@@ -140,8 +152,8 @@ class PosePredictor:
                 raise problem
         finally:
             stopped = True
-            wait([future], PATIENCE)
-            thread.shutdown(wait=False)
+            wanted.put(None)
+            thread.join(PATIENCE)
 
     def _read(self, items: Iterable[Frame | Image]) -> Iterator[Frame]:
         """Frames with their images; files are read ahead as far as there are threads and MAX_BYTES allow."""
@@ -210,6 +222,7 @@ class PosePredictor:
     def _run_network(self, crops: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Keypoints and scores of the first `count` crops; on a GPU the batch is filled up to a power of two."""
         filled = count if self._is_cpu else min(1 << (count - 1).bit_length(), self.batch_size)
+        crops[count:filled] = 0
         with self._lock:
             keypoints, scores = self.model.predict(crops[:filled])
         shape = filled, self.model.num_keypoints

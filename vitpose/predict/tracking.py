@@ -19,6 +19,7 @@ class _Sequence:
     """What is known of a video, a camera, or the images of a folder."""
 
     tracker: Any
+    count: int = 0  # of frames, also of those with an error
     time: float | None = None  # of the last frame, in seconds
     first: Any = None  # boxes of the first frame, until the second one tells the frame rate
     ids: dict[int, int] = field(default_factory=dict)  # ours, by the tracker's
@@ -48,6 +49,7 @@ class Tracker:
         name = str(Path(frame.name).parent) if frame.index is None else frame.name
         if name not in self._sequences or frame.index == 0:
             self._sequences[name] = _Sequence(self._start())
+        self._sequences[name].count += 1
         try:
             if frame.error is None:
                 self._update(self._sequences[name], frame, poses, poses.track_ids)
@@ -62,7 +64,8 @@ class Tracker:
     def _update(self, sequence: _Sequence, frame: Frame, poses: Poses, track_ids: np.ndarray) -> None:
         import supervision
 
-        time = (sequence.time or 0) + 1 / FRAME_RATE if frame.time is None else frame.time
+        number = sequence.count if frame.index is None else frame.index
+        time = number / FRAME_RATE if frame.time is None else frame.time
         # the library multiplies overlaps by scores, so that a sure person takes the track of an unsure one
         scores = np.where(poses.box_scores >= self.score_threshold, 1, poses.box_scores)
         data: dict[str, Any] = {'row': np.arange(len(scores))}

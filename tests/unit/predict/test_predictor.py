@@ -2,6 +2,8 @@
 
 import io
 import statistics
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -147,6 +149,32 @@ def test_a_stream_whose_frames_never_come_can_be_closed(predictor):
     stream.close()
     assert time.monotonic() - start < 30 and not released.is_set()
     released.set()
+
+
+HANGING = """
+import signal, threading
+from types import SimpleNamespace
+import numpy as np
+from vitpose import PosePredictor
+from vitpose.predict.models.crops import CropRule
+from vitpose.predict.poses import Frame
+
+def hanging():
+    yield Frame('a', np.zeros((8, 8, 3), np.uint8), boxes=np.zeros((0, 4)))
+    threading.Event().wait()
+
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+stream = PosePredictor(SimpleNamespace(device='cpu', crop_rule=CropRule((8, 8)), num_keypoints=1)).stream(hanging())
+print(next(stream)[0].name, flush=True)
+"""
+
+
+@pytest.mark.parametrize('end', ['stream.close()', 'signal.alarm(1)\nnext(stream)'])
+def test_a_process_ends_although_its_frames_never_come(end):
+    """For example those of a camera that hangs: after the stream is closed, and after a signal."""
+    ended = subprocess.run([sys.executable, '-c', HANGING + end], capture_output=True, text=True, timeout=30)
+    assert ended.stdout == 'a\n'
+    assert ended.stderr.endswith('KeyboardInterrupt\n') if 'alarm' in end else not ended.stderr, ended.stderr
 
 
 def test_frames_without_people_do_not_wait_for_a_batch(predictor):
@@ -335,7 +363,7 @@ def test_an_image_that_opencv_cannot_crop_is_one_error(predictor, axis):
 def test_batches_are_filled_up_on_a_gpu_only_to_the_next_power_of_two(predictor, monkeypatch, count):
     image, boxes = rendered(0)
     frame = Frame('a', image, boxes=np.resize(boxes, (count, 4)))
-    model = Faulty(predictor.model, None)
+    model = Faulty(predictor.model, lambda results, white: results)  # rows that fill a batch up may be white
     (_, expected), *_ = PosePredictor(model, batch_size=8).stream([frame])
     assert model.sizes == [count] if count <= 8 else [8, count - 8]
     model.sizes, model.device = [], 'cuda:0'

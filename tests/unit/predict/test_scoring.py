@@ -5,10 +5,10 @@ from inspect import signature
 
 import numpy as np
 import pytest
-from mmpose.evaluation.functional import oks_nms
+from mmpose.evaluation.functional import oks_nms, soft_oks_nms
 from mmpose.evaluation.metrics import CocoMetric
 
-from vitpose.predict.scoring import Scoring
+from vitpose.predict.scoring import MAX_SOFT, Scoring
 
 
 def people(count, keypoints, seed, spread):
@@ -19,16 +19,17 @@ def people(count, keypoints, seed, spread):
     return points, rng.uniform(0.1, 1, (count, keypoints)), rng.uniform(0.1, 1, count), rng.uniform(1e3, 1e5, count)
 
 
+@pytest.mark.parametrize('mode', ['oks_nms', 'soft_oks_nms'])
 @pytest.mark.parametrize(('count', 'keypoints', 'thr'), [(0, 3, 0.9), (1, 1, 0.9), (30, 17, 0.9), (60, 133, 0.5)])
-def test_the_same_people_are_kept(count, keypoints, thr):
+def test_the_same_people_are_kept(mode, count, keypoints, thr):
     dropped = 0
     for seed in range(10):
         points, scores, box_scores, areas = people(count, keypoints, seed, spread=seed)
         sigmas = np.random.default_rng(seed).uniform(0.02, 0.1, keypoints).astype(np.float32)
         values = np.concatenate((points, scores[..., None]), 2)
         listed = [dict(keypoints=k, score=s, area=a) for k, s, a in zip(values, box_scores, areas, strict=True)]
-        expected = oks_nms(listed, thr, sigmas=sigmas)
-        kept = Scoring(nms_thr=thr).kept(points, box_scores, areas, sigmas)
+        expected = dict(oks_nms=oks_nms, soft_oks_nms=soft_oks_nms)[mode](listed, thr, sigmas=sigmas)
+        kept = Scoring(nms_mode=mode, nms_thr=thr).kept(points, box_scores, areas, sigmas)
         assert kept.tolist() == sorted(expected)
         dropped += count - len(kept)
     assert (dropped > 0) == (count > 1)
@@ -40,9 +41,10 @@ def test_options_and_their_defaults_are_those_of_the_metric():
     assert {field.name: field.default for field in fields(Scoring)} == {
         field.name: defaults[field.name].default for field in fields(Scoring)
     }
+    assert signature(soft_oks_nms).parameters['max_dets'].default == MAX_SOFT
 
 
-@pytest.mark.parametrize('mode', ['bbox', 'keypoint', 'bbox_keypoint'])
+@pytest.mark.parametrize('mode', ['bbox', 'keypoint', 'bbox_keypoint', 'bbox_rle'])
 def test_scores(mode, monkeypatch):
     metric = CocoMetric(score_mode=mode, keypoint_score_thr=0.3, nms_mode='none', format_only=True, outfile_prefix='-')
     points, scores, box_scores, _ = people(20, 17, 0, 5)
@@ -63,8 +65,8 @@ def test_scores(mode, monkeypatch):
     np.testing.assert_allclose(ours, [person['score'] for person in written])
 
 
-@pytest.mark.parametrize('mode', [dict(nms_mode='soft_oks_nms'), dict(score_mode='bbox_rle')])
+@pytest.mark.parametrize('mode', [dict(nms_mode='nms'), dict(score_mode='rle')])
 def test_other_modes_are_refused(mode):
     ((key, value),) = mode.items()
-    with pytest.raises(ValueError, match=f"test_evaluator.{key}='{value}': prediction has "):
+    with pytest.raises(ValueError, match=f"test_evaluator.{key}='{value}': expected one of "):
         Scoring(**mode)

@@ -179,6 +179,17 @@ def test_frames_without_people_and_broken_frames():
     assert ids(tracker, make_frame('a.mp4', index=4)) == [0, 1]
 
 
+@pytest.mark.parametrize(('broken', 'kept'), [(20, True), (60, False)])
+def test_broken_images_of_a_sequence_take_time(broken, kept):
+    tracker = Tracker()
+    for i in range(5):
+        assert ids(tracker, make_frame(f'a/{i}.jpg')) == [0, 1]
+    for i in range(broken):
+        assert ids(tracker, Frame(f'a/broken_{i}.jpg', None, error='broken'), make_poses(0)) == []
+    seen = [ids(tracker, make_frame(f'a/last_{i}.jpg')) for i in range(3)]
+    assert seen[-1] == ([0, 1] if kept else [2, 3]), seen
+
+
 def test_box_without_score_to_start_a_track():
     poses = make_poses(2)
     poses.box_scores = np.array([0.9, 0.05], np.float32)

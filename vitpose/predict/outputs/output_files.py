@@ -51,7 +51,8 @@ class Outputs:
     predictions.jsonl, the record, is complete after each frame, the other files when `close` has returned. Files of an
     earlier prediction are replaced when the first frame is written, or continued with a `record`; the page has no
     pictures of its frames. An exception in drawing or encoding a frame becomes that frame's error, as do numbers that
-    are not finite; if a video cannot be finished, a last line says so. An `OSError` of the disk ends it all.
+    are not finite; if a video cannot be finished, a last line says so. An `OSError` of the disk ends it all: no later
+    frame is written, so that another run can continue there.
     """
 
     out: Path  # a folder that `prepare_folder` accepted
@@ -73,7 +74,8 @@ class Outputs:
         self._video: VideoWriter | None = None  # that of `self._last`
         self._page = Page(self.out / PAGE, self.metainfo) if self.page else None
         self._lines: TextIO | None = None
-        self._last = Frame('', None)  # the last frame that was drawn
+        self._last = Frame('', None)  # the last frame, without its image
+        self._is_stopped = False  # by an exception of the thread
         self._thread = ThreadPoolExecutor(1, 'write')
         self._waiting: deque[Future] = deque()
         if self.record and self.record.size:
@@ -90,8 +92,6 @@ class Outputs:
         self._thread.shutdown()
         with ExitStack() as closing:
             if self._lines:
-                if self.finished:
-                    closing.callback(self._write_settings, finished=True)
                 closing.callback(write_coco, self.out, self.metainfo, self.given)
                 closing.callback(self._lines.close)
                 if self._page:
@@ -99,6 +99,8 @@ class Outputs:
                 closing.callback(self._finish_video)
             while self._waiting:
                 self._waiting.popleft().result()
+        if self._lines and self.finished:
+            self._write_settings(finished=True)
 
     def written(self) -> list[str]:
         """Return the names of what is written in the folder."""
@@ -121,14 +123,17 @@ class Outputs:
                     self._page.write(frame, poses, None)
 
     def _write(self, frame: Frame, poses: Poses) -> None:
+        if self._is_stopped:
+            return
+        self._is_stopped = True
         if self._lines is None:
             self._open()
         if frame.name != self._last.name:
             self._finish_video()
+        self._last = replace(frame, image=None)
         if not all(np.isfinite(x).all() for x in (poses.boxes, poses.box_scores, poses.keypoints, poses.scores)):
-            frame.error, poses = 'boxes, keypoints or scores are not finite', NOBODY
-        if frame.image is not None and (self._places or self._page):
-            self._last = frame
+            frame.error = '; '.join(filter(None, (frame.error, 'boxes, keypoints or scores are not finite')))
+        if frame.image is not None and (self._places or (self._page and self._page.shows(frame))):
             with self._isolated(frame, 'not drawn'):
                 drawn = draw_poses(frame.image, poses, self.metainfo, self.min_score)
                 if self._places and frame.index is None:
@@ -139,6 +144,7 @@ class Outputs:
                 if self._page and frame.error is None:
                     self._page.write(frame, poses, drawn)
         self._record(frame, poses)
+        self._is_stopped = False
 
     def _record(self, frame: Frame, poses: Poses) -> None:
         """Write the line of a frame, and count it; a frame with an error has an entry in the page without picture."""

@@ -25,28 +25,36 @@ class Page:
         self._names = [names.get(i) for i in range(max(names, default=-1) + 1)]
         self._second: tuple[str, int] | None = None
 
+    def shows(self, frame: Frame) -> bool:
+        """Whether the frame is to be in the page."""
+        return frame.error is not None or frame.index is None or _second(frame) != self._second
+
     def write(self, frame: Frame, poses: Poses, drawn: np.ndarray | None) -> None:
         """Add an entry, if the frame is to be in the page; its picture is `drawn`, (H, W, 3) uint8 BGR."""
-        second = None if frame.index is None else (frame.name, int(frame.time or 0))
-        if frame.error is None and second is not None and second == self._second:
+        if not self.shows(frame):
             return
         if len(self._entries) < MAX_ENTRIES:
             tracks = [None] * len(poses.scores) if poses.track_ids is None else poses.track_ids.tolist()
             people = [
                 dict(score=rounded(points.mean(), 3), box=rounded(box, 3), track=track, points=rounded(points, 2))
                 for points, box, track in zip(poses.scores, poses.box_scores, tracks, strict=True)
+                if np.isfinite(points).all() and np.isfinite(box)
             ]
             picture = None if drawn is None else _data_uri(drawn)
             entry = dict(file=frame.name, time=frame.time and rounded(frame.time, 2), error=frame.error)
             self._entries.append(entry | dict(dropped=poses.dropped, people=people, picture=picture))
         else:
             self._left_out += 1
-        self._second = second
+        self._second = _second(frame)
 
     def close(self) -> None:
         """Write the file."""
         head, tail = Path(__file__).with_name('page.html').read_text(encoding='utf-8').split('[/* entries */]')
         write_array(self._path, [self._names, *self._entries, self._left_out], head, tail)
+
+
+def _second(frame: Frame) -> tuple[str, int] | None:
+    return None if frame.index is None else (frame.name, int(frame.time or 0))
 
 
 def _data_uri(image: np.ndarray) -> str:

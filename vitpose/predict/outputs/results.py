@@ -125,7 +125,9 @@ def write_coco(out: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None 
 
     def numbered() -> Iterator[tuple[Any, dict[str, Any]]]:
         read = (line for line, _ in read_lines(out / LINES) if line['size'] is not None)
-        return ((ids[line['file']] if ids else number, line) for number, line in enumerate(read, 1))
+        for number, line in enumerate(read, 1):
+            if not ids or line['file'] in ids:  # more inputs after `--resume` can make its boxes ambiguous
+                yield ids[line['file']] if ids else number, line
 
     people = (dict(image_id=number, **person) for number, line in numbered() for person in _people(line, metainfo))
     write_array(out / RESULTS, people)
@@ -140,20 +142,23 @@ def write_coco(out: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None 
 
 
 def _people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The people of a line in COCO's format, without those that are the same by OKS."""
+    """The people of a line in COCO's format, without those that are not finite, or the same by OKS."""
     _, poses = frame_of(line)
-    if not len(boxes := poses.boxes):
+    if not len(poses.boxes):
         return
-    kinds = line.get('category_ids') or [1] * len(boxes)
+    values = np.concatenate((poses.keypoints, poses.scores[..., None]), 2)
+    numbers = np.column_stack((values.reshape(len(values), -1), poses.boxes, poses.box_scores))
+    rows = np.flatnonzero(np.isfinite(numbers).all(1))
+    values, boxes = values[rows], poses.boxes[rows]
+    kinds = line.get('category_ids') or [1] * len(poses.boxes)
     rule, sigmas = metainfo.get('crop_rule'), metainfo.get('sigmas')
     sides = rule.regions(boxes)[1] if rule else boxes[:, 2:] - boxes[:, :2]
     sigmas = np.full(poses.scores.shape[1], SIGMA) if sigmas is None else np.asarray(sigmas)
-    values = np.concatenate((poses.keypoints, poses.scores[..., None]), 2)
     scoring = Scoring(**(metainfo.get('metric') or {}))
-    scores = scoring.scores(poses.box_scores, poses.scores)
-    for i in scoring.kept(poses.keypoints, scores, sides.prod(1), sigmas):
+    scores = scoring.scores(poses.box_scores[rows], values[..., 2])
+    for i in scoring.kept(values[..., :2], scores, sides.prod(1), sigmas):
         points, box = rounded(values[i].ravel()), rounded((*boxes[i, :2], *(boxes[i, 2:] - boxes[i, :2])))
-        yield dict(category_id=kinds[i], keypoints=points, score=float(scores[i]), bbox=box)
+        yield dict(category_id=kinds[rows[i]], keypoints=points, score=float(scores[i]), bbox=box)
 
 
 def line_of(frame: Frame, poses: Poses) -> dict[str, Any]:
@@ -162,7 +167,7 @@ def line_of(frame: Frame, poses: Poses) -> dict[str, Any]:
     file: `Frame.name`; frame and time: index and seconds, of videos only; size: [width, height], or None; error: None,
     or what failed. For each person: boxes [x1, y1, x2, y2], scores of the boxes, keypoints [[x, y], ...], all in image
     pixels, keypoint_scores, and track_ids: None without tracking, -1 for a person without track. dropped: one reason
-    per box that was not predicted.
+    per box that was not predicted. Numbers that are not finite are None.
     """
     return {
         'file': frame.name,
@@ -189,5 +194,6 @@ def frame_of(line: Mapping[str, Any]) -> tuple[Frame, Poses]:
 
 
 def rounded(values: Any, digits: int = 4) -> Any:
-    """An array or a number, as lists or a number for JSON."""
-    return np.asarray(values, np.float64).round(digits).tolist()
+    """An array or a number, as lists or a number for JSON; None for each number that is not finite."""
+    numbers = np.asarray(values, np.float64).round(digits)
+    return np.where(np.isfinite(numbers), numbers, np.array(None)).tolist()

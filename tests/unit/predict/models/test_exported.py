@@ -90,8 +90,9 @@ def test_foreign_newer_and_damaged_metadata_are_refused(texts, message):
         read_info(texts, 'f')
 
 
-def test_scoring_options_may_be_zero_and_integers():
-    metric = dict(keypoint_score_thr=0.0, nms_thr=1, nms_mode='none')
+@pytest.mark.parametrize('modes', [dict(nms_mode='none'), dict(nms_mode='soft_oks_nms', score_mode='bbox_rle')])
+def test_scoring_options_may_be_zero_and_integers_and_modes_those_of_mmpose(modes):
+    metric = dict(keypoint_score_thr=0.0, nms_thr=1) | modes
     assert read_info(INFO.texts() | dict(vitpose_metric=json.dumps(metric)), 'f').metric == metric
 
 

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from tests.unit.predict.frames import METAINFO, make_frame, make_poses
+from vitpose.predict.inputs.boxes import read_boxes
 from vitpose.predict.inputs.sources import Source
 from vitpose.predict.inputs.video import read_video
 from vitpose.predict.outputs import output_files as module
 from vitpose.predict.outputs import page
 from vitpose.predict.outputs.output_files import DRAWN, Outputs, prepare_folder
+from vitpose.predict.outputs.results import SETTINGS, read_record
 from vitpose.predict.poses import Frame
 
 SOURCES = [Source(f'd/{name}.jpg', 'image') for name in 'abc']
@@ -81,6 +83,29 @@ def test_a_full_disk_is_raised_and_the_other_files_are_finished(tmp_path, monkey
     assert files(tmp_path) == ['index.html', 'predictions.jsonl']
 
 
+@pytest.mark.parametrize('full', ['write_jpeg', 'write_coco', 'VideoWriter.write', 'VideoWriter.close'])
+def test_a_run_whose_last_files_cannot_be_written_is_not_finished(tmp_path, monkeypatch, full):
+    """Nothing is written after a frame that cannot be, so that `--resume` continues there."""
+    pytest.importorskip('av')
+
+    def fail(*_):
+        raise OSError(28, 'No space left on device')
+
+    sources = [SOURCES[0], Source('v.mp4', 'video'), SOURCES[2]]
+    outputs = Outputs(tmp_path, sources, METAINFO, settings={})
+    outputs.write(make_frame('d/a.jpg'), make_poses(1))
+    outputs._thread.submit(monkeypatch.setattr, f'{module.__name__}.{full}', fail)
+    for index in range(3):
+        outputs.write(make_frame('v.mp4', index=index, time=index / 10), make_poses(1))
+    outputs.write(make_frame('d/c.jpg'), make_poses(1))
+    outputs.finished = True
+    with pytest.raises(OSError, match='No space left'):
+        outputs.close()
+    assert json.loads((tmp_path / SETTINGS).read_text()) == {}
+    done = sources if full == 'write_coco' else sources[:1]
+    assert read_record(tmp_path, sources, {}).done == {source.name for source in done}
+
+
 def break_drawing(patch, monkeypatch, outputs):
     draw = patch.draw_poses
 
@@ -123,10 +148,25 @@ def test_what_fails_with_one_frame_is_its_error_and_the_others_are_written(tmp_p
     lines = [json.loads(line) for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()]
     first, error, last = [line['error'] for line in lines]
     assert (first, last) == (None, None) and message in error and outputs.broken == {'d/b.jpg': error}
-    people = [] if fault is break_keypoints else [[[10, 5], [8, 45], [14, 45]]]
-    assert outputs.frames == 2 and lines[1]['keypoints'] == people
+    first_point = [None if fault is break_keypoints else 10, 5]
+    assert outputs.frames == 2 and lines[1]['keypoints'] == [[first_point, [8, 45], [14, 45]]]
     assert len(json.loads((tmp_path / 'images.json').read_text())['images']) == 3
     assert error in (tmp_path / 'index.html').read_text() and not list(tmp_path.rglob('*.part'))
+
+
+def test_numbers_that_are_not_finite_leave_the_rest_of_a_line_as_it_is(tmp_path):
+    poses = make_poses(2, track=True, dropped=['box 2: no area'])
+    poses.keypoints[0, 0, 0], poses.box_scores[0] = np.nan, np.inf
+    outputs = Outputs(tmp_path, SOURCES, METAINFO, page=True)
+    outputs.write(make_frame('d/a.jpg', error='people cannot be tracked'), poses)
+    outputs.close()
+    (line,) = map(json.loads, (tmp_path / 'predictions.jsonl').read_text().splitlines())
+    assert line['error'] == 'people cannot be tracked; boxes, keypoints or scores are not finite'
+    assert line['keypoints'][0][0] == [None, 5] and line['scores'] == [None, 1] and line['track_ids'] == [0, 1]
+    assert line['dropped'] == poses.dropped and outputs.dropped == 1
+    (person,) = json.loads((tmp_path / 'keypoints.json').read_text())
+    assert person['keypoints'][:2] == [25, 5]
+    assert '"people": [{"score": 0.6, "box": 1.0, "track": 1,' in (tmp_path / 'index.html').read_text()
 
 
 def test_a_video_that_cannot_be_encoded(tmp_path, monkeypatch):
@@ -145,7 +185,8 @@ def test_a_video_that_cannot_be_encoded(tmp_path, monkeypatch):
         assert len(list(video.decode(video=0))) == 3
 
 
-def test_a_video_that_cannot_be_finished_has_a_last_line(tmp_path, monkeypatch):
+@pytest.mark.parametrize('damage', [[], ['3 frames were read']])
+def test_a_video_that_cannot_be_finished_has_a_last_line(tmp_path, monkeypatch, damage):
     pytest.importorskip('av')
 
     def fail(writer):
@@ -156,13 +197,28 @@ def test_a_video_that_cannot_be_finished_has_a_last_line(tmp_path, monkeypatch):
     outputs = Outputs(tmp_path, [Source('v.mp4', 'video')], METAINFO, page=True)
     for index in range(3):
         outputs.write(make_frame('v.mp4', index=index, time=index / 10), make_poses(1))
+    for error in damage:
+        outputs.write(Frame('v.mp4', None, 3, error=error), make_poses(0))
     outputs.close()
     *frames, last = [json.loads(line) for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()]
-    assert [line['error'] for line in frames] == [None] * 3 and (last['frame'], last['size']) == (3, None)
-    assert last['error'] == 'not finished: RuntimeError: cannot encode' == outputs.broken['v.mp4']
+    assert [line['error'] for line in frames] == [None] * 3 + damage
+    assert (last['frame'], last['size']) == (len(frames), None)
+    assert last['error'] == 'not finished: RuntimeError: cannot encode'
+    assert outputs.broken == {'v.mp4': (*damage, last['error'])[0]}
+    read_boxes(tmp_path / 'predictions.jsonl', outputs.sources)  # no frame is listed twice
     assert outputs.frames == 3 and last['error'] in (tmp_path / 'index.html').read_text()
     assert not list(tmp_path.glob('drawn/*'))
     assert len(json.loads((tmp_path / 'keypoints.json').read_text())) == 3
+
+
+def test_only_what_the_page_shows_is_drawn_for_it(tmp_path, monkeypatch):
+    drawn, draw = [], module.draw_poses
+    monkeypatch.setattr(module, 'draw_poses', lambda *args: drawn.append(1) or draw(*args))
+    outputs = Outputs(tmp_path, [Source('v.mp4', 'video')], METAINFO, draw=False, page=True)
+    for index in range(25):
+        outputs.write(make_frame('v.mp4', index=index, time=index / 10), make_poses(1))
+    outputs.close()
+    assert len(drawn) == 3 == (tmp_path / 'index.html').read_text().count('data:image/jpeg;base64')
 
 
 def test_images_and_videos_are_drawn_below_the_common_folder(tmp_path):

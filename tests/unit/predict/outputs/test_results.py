@@ -83,10 +83,27 @@ def test_given_ids_of_images_and_categories_are_used(coco_results):
     assert [(person['image_id'], person['category_id']) for person in people] == [(70, 5), (70, 3), (90, 1)]
 
 
+def test_an_input_whose_boxes_are_ambiguous_meanwhile_is_left_out(coco_results):
+    """As after `--resume` with more inputs, two of which match one name in the file of the boxes."""
+    results, _ = coco_results(SimpleNamespace(image_ids={'v.mp4': 90}))
+    assert [person['image_id'] for person in json.loads(results.read_text())] == [90]
+
+
 @pytest.mark.parametrize(('category', 'name'), [('animal', 'animal'), (None, 'three')])
 def test_category_is_that_of_the_dataset(coco_results, category, name):
     _, images = coco_results(metainfo=METAINFO | {'category': category})
     assert json.loads(images.read_text())['categories'][0]['name'] == name
+
+
+def test_numbers_that_are_not_finite_are_null_and_their_people_are_in_no_coco_file(tmp_path):
+    poses, path = make_poses(3), tmp_path / 'predictions.jsonl'
+    poses.keypoints[0, 1, 0], poses.box_scores[1] = np.nan, -np.inf
+    write_lines(path, (make_frame('v.mp4', index=0, time=np.nan), poses, {'category_ids': [7, 8, 9]}))
+    ((line, _),) = read_lines(path)
+    assert line['keypoints'][0][1] == [None, 45] and line['scores'] == [1, None, 1] and line['time'] is None
+    write_coco(tmp_path, METAINFO)
+    (person,) = json.loads((tmp_path / 'keypoints.json').read_text())
+    assert person['keypoints'][:2] == [40, 5] and person['category_id'] == 9
 
 
 @pytest.mark.parametrize('poses', [make_poses(2, track=True, dropped=['box 2: no area']), make_poses(0)])
