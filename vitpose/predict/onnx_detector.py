@@ -144,9 +144,9 @@ def _split_nanodet(outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         number = len(is_score) if is_score.all() else int(is_score.argmin())
         return outputs[0][:, :number], outputs[0][:, number:]
     largest_first = sorted(outputs, key=len, reverse=True)
-    scores, distances = [], []
-    for output in largest_first:
-        (scores if output.min() >= 0 and output.max() <= 1 else distances).append(output)
+    are_scores = [output.min() >= 0 and output.max() <= 1 for output in largest_first]
+    scores = [output for output, is_score in zip(largest_first, are_scores, strict=True) if is_score]
+    distances = [output for output, is_score in zip(largest_first, are_scores, strict=True) if not is_score]
     if len({part.shape[1] for part in scores}) != 1 or len({part.shape[1] for part in distances}) != 1:
         return np.empty((0, 0)), np.empty((0, 0))
     return np.concatenate(scores), np.concatenate(distances)
