@@ -140,7 +140,7 @@ def _split_nanodet(outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     Scores lie between 0 and 1, which logits of thousands of cells do not.
     """
     if len(outputs) == 1:
-        is_score = ((outputs[0] >= 0) & (outputs[0] <= 1)).all(0)
+        is_score = np.asarray(((outputs[0] >= 0) & (outputs[0] <= 1)).all(0))
         number = len(is_score) if is_score.all() else int(is_score.argmin())
         return outputs[0][:, :number], outputs[0][:, number:]
     largest_first = sorted(outputs, key=len, reverse=True)

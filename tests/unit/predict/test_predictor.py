@@ -164,7 +164,7 @@ def hanging():
     threading.Event().wait()
 
 signal.signal(signal.SIGALRM, signal.default_int_handler)
-stream = PosePredictor(SimpleNamespace(device='cpu', crop_rule=CropRule((8, 8)), num_keypoints=1)).stream(hanging())
+stream = PosePredictor(SimpleNamespace(device='cpu', crop_rule=CropRule((8, 8)), num_keypoints=1, metainfo={})).stream(hanging())
 print(next(stream)[0].name, flush=True)
 """
 
