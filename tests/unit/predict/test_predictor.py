@@ -164,7 +164,8 @@ def hanging():
     threading.Event().wait()
 
 signal.signal(signal.SIGALRM, signal.default_int_handler)
-stream = PosePredictor(SimpleNamespace(device='cpu', crop_rule=CropRule((8, 8)), num_keypoints=1, metainfo={})).stream(hanging())
+model = SimpleNamespace(device='cpu', crop_rule=CropRule((8, 8)), num_keypoints=1, metainfo={})
+stream = PosePredictor(model).stream(hanging())
 print(next(stream)[0].name, flush=True)
 """
 
