@@ -35,10 +35,17 @@ def folder(tmp_path_factory):
     return folder
 
 
+def default_signals():
+    """A child of nohup, or of a job in the background, ignores these signals."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(folder, out, *words):
     command = [sys.executable, '-m', 'vitpose', 'predict', 'in', '--model', 'dots.onnx', '--html', '--batch-size', '1']
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     environment = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])}
+    pipes['preexec_fn'] = default_signals
     return subprocess.Popen([*command, '--out', out, *words], cwd=folder, env=environment, **pipes)
 
 
