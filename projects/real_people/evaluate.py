@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pycocotools.cocoeval import Params
 from xtcocotools.coco import COCO
 from xtcocotools.cocoeval import COCOeval
 
@@ -27,10 +28,7 @@ from vitpose import PosePredictor
 from vitpose.runs.table import machine
 from vitpose_base.files import write_text
 
-SIGMAS = (
-    np.array([0.26, 0.25, 0.25, 0.35, 0.35] + [0.79, 0.79, 0.72, 0.72, 0.62, 0.62, 1.07, 1.07, 0.87, 0.87, 0.89, 0.89])
-    / 10
-)
+SIGMAS = Params('keypoints').kpt_oks_sigmas  # COCO's
 LIMBS = slice(5, 17)
 LEFT_SHOULDER, RIGHT_HIP = 5, 12
 Predict = Callable[[Path, list[list[float]]], np.ndarray]  # image and boxes x y w h -> (N, 17, 3)

@@ -13,7 +13,7 @@ class HeatmapCrossEntropyLoss(nn.Module):
     The distribution of a heatmap is its softmax over all cells, at one temperature for labels and heatmaps, so both
     terms have their minimum where heatmap and label are equal, and the network remains an ordinary one: its heatmaps
     have their maximum of 1 at the keypoint. Almost all cells of a label are 0; the squared error alone can therefore
-    stay on a plateau of flat heatmaps for thousands of steps, where the cross-entropy has a gradient.
+    stay on a plateau of flat heatmaps for hundreds of steps, where the cross-entropy has a gradient.
 
     Args:
         mse_weight: weight >= 0 of the mean squared error.
