@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine import Config
 from pycocotools.cocoeval import Params
 from xtcocotools.coco import COCO
 from xtcocotools.cocoeval import COCOeval
@@ -25,6 +26,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports fro
 
 from projects.real_people.photographs import MoveNet, read
 from vitpose import PosePredictor
+from vitpose.predict.models.torch_model import head_names
 from vitpose.runs.table import machine
 from vitpose_base.files import write_text
 
@@ -90,11 +92,18 @@ def average_precision(
         )
         for person, points in zip(content['annotations'], predicted[:, joints], strict=True)
     ]
+    return coco_scores(dict(content, annotations=people), results, SIGMAS[joints])
+
+
+def coco_scores(
+    content: dict[str, Any], results: list[dict[str, Any]], sigmas: np.ndarray = SIGMAS
+) -> tuple[float, float]:
+    """AP and AP50 of COCO keypoint results on the people of a file."""
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
-        truth.dataset = dict(content, annotations=people)
+        truth.dataset = content
         truth.createIndex()
-        scores = COCOeval(truth, truth.loadRes(results), 'keypoints', SIGMAS[joints], use_area=True)
+        scores = COCOeval(truth, truth.loadRes(results), 'keypoints', sigmas, use_area=True)
         scores.evaluate()
         scores.accumulate()
         scores.summarize()
@@ -102,8 +111,10 @@ def average_precision(
 
 
 def open_model(words: str) -> Predict:
-    """A model of `vitpose`: an exported file, or CONFIG,CHECKPOINT of a config with a head `coco`."""
-    predictor = PosePredictor.load(*words.split(','), dataset='coco' if ',' in words else None)
+    """A model of `vitpose`: an exported file, or CONFIG,CHECKPOINT, of several heads `coco`."""
+    files = words.split(',')
+    has_several_heads = len(files) == 2 and head_names(Config.fromfile(files[0]))
+    predictor = PosePredictor.load(*files, dataset='coco' if has_several_heads else None)
 
     def predict(image: Path, boxes: list[list[float]]) -> np.ndarray:
         corners = np.array(boxes, float)

@@ -12,7 +12,7 @@ size = dict(input_size=(192, 256))
 codec = dict(type='BatchUDPHeatmap', heatmap_size=(48, 64), sigma=2, **size)
 head = dict(type='ClassicHead', in_channels=384, decoder=codec, loss=dict(type='HeatmapCrossEntropyLoss'))
 model = dict(
-    backbone=dict(arch=dict(depth=12, embed_dim=384, num_heads=6), drop_path_rate=0.1),
+    backbone=dict(arch=dict(depth=12, embed_dim=384, num_heads=6), drop_path_rate=0.0),
     head=dict(
         _delete_=True,
         type='MultiDatasetHead',
@@ -39,7 +39,7 @@ combined = dict(type='CombinedPoseDataset', metainfo=dict(from_file='configs/_ba
 train_dataloader = dict(
     batch_size=32,
     num_workers=2,
-    sampler=dict(_delete_=True, type='FixedMixSampler', batch_size=32, source_ratio=[3, 1]),
+    sampler=dict(_delete_=True, type='FixedMixSampler', batch_size=32, source_ratio=[7, 1]),
     dataset=dict(
         datasets=[
             dict(ann_file='everybody.json', pipeline=train_pipeline, **coco),

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import torch
 from mmengine import Config
+from mmengine.registry import init_default_scope
 from mmengine.runner import find_latest_checkpoint
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports from `projects`
@@ -26,79 +27,138 @@ from vitpose_mm.cost import measure
 from vitpose_mm.optim.autocast import has_bfloat16
 
 HERE = Path(__file__).resolve().parent
-STAGES = 'bodies', 'everybody'
+TINY = 'tiny'
 SCORES = {'coco/AP': 'AP', 'coco/AP .5': 'AP50', 'lsp/AP': 'AP of 14 joints'}
 DINOV2 = 'dinov2_small_hf_fp16.safetensors'
 
 
+class Stage(NamedTuple):
+    """A part of a training."""
+
+    size: tuple[int, int]  # (h, w) of the crops in pixels
+    epochs: int
+    rate: float = 5e-4  # highest learning rate, of the last block and the decoder
+    frozen: int = 0  # first blocks that are not trained
+
+
 class Recipe(NamedTuple):
-    """A network and how long it is trained."""
+    """A network and how it is trained."""
 
     depth: int
-    first_size: tuple[int, int]  # (h, w) of the crops in pixels, in the first stage
-    size: tuple[int, int]
     channels: int  # of the decoder's deconvolutions
     batch: int
-    bodies: int  # epochs of the people of LSP, LSPET and Parse
-    everybody: int  # epochs of all people
+    stages: dict[str, Stage]
 
 
 RECIPES = {
-    'full': Recipe(depth=12, first_size=(192, 144), size=(256, 192), channels=256, batch=32, bodies=8, everybody=10),
-    'small': Recipe(depth=6, first_size=(128, 96), size=(192, 144), channels=64, batch=24, bodies=6, everybody=6),
+    'full': Recipe(
+        12,
+        256,
+        32,
+        dict(
+            bodies=Stage((128, 96), 2),
+            everybody=Stage((192, 144), 3, frozen=4),
+            full_size=Stage((256, 192), 1, 2e-4, frozen=4),
+        ),
+    ),
+    'small': Recipe(6, 64, 24, dict(bodies=Stage((128, 96), 6), everybody=Stage((192, 144), 6))),
 }
+TINY_STAGE = Stage((192, 144), 2)
 
 
-def training(recipe: Recipe, stage: str, args: argparse.Namespace) -> Config:
-    """The config of a stage, 'bodies' or 'everybody'."""
-    config = Config.fromfile(HERE / 'network.py')
-    is_first = stage == 'bodies'
-    height, width = recipe.first_size if is_first else recipe.size
+def set_size(config: Config, size: tuple[int, int]) -> None:
+    """Let a config's pipelines, codecs and backbone have crops of (height, width) pixels, in place."""
+    height, width = size
     loaders = [config[f'{part}_dataloader'] for part in ('train', 'val', 'test')]
-    members = [member for loader in loaders for member in loader.dataset.datasets]
-    members += [member for part in ('val', 'test') for member in config[f'{part}_evaluator'].datasets]
-    codecs = [head.decoder for head in config.model.head.heads.values()]
-    for step in [step for each in [*members, loaders[1].dataset, loaders[2].dataset] for step in each.pipeline]:
+    pipelines = [member.pipeline for member in members(config)]
+    pipelines += [loader.dataset.pipeline for loader in loaders if 'pipeline' in loader.dataset]
+    head = config.model.head
+    codecs = [each.decoder for each in head.get('heads', dict(only=head)).values()]
+    for step in [step for pipeline in pipelines for step in pipeline]:
         if 'input_size' in step:
             step.input_size = (width, height)
         if 'encoder' in step:
             codecs.append(step.encoder)
     for codec in codecs:
         codec.update(input_size=(width, height), heatmap_size=(width // 4, height // 4))
-    for member in members:
-        member.data_root = f'{args.out / "photographs"}/'
+    config.model.backbone.img_size = (height, width)
+
+
+def members(config: Config) -> list:
+    """The datasets of all loaders and evaluators of a config."""
+    datasets = [config[f'{part}_dataloader'].dataset for part in ('train', 'val', 'test')]
+    found = [member for dataset in datasets for member in dataset.get('datasets', [dataset])]
     for part in ('val', 'test'):
-        for metric in config[f'{part}_evaluator'].metrics:
-            metric.ann_file = str(args.out / 'photographs' / Path(metric.ann_file).name)
+        found += config[f'{part}_evaluator'].get('datasets', [])
+    return found
+
+
+def set_run(config: Config, stage: Stage, args: argparse.Namespace) -> None:
+    """Set crops, folders, schedule and loaders of a config, in place."""
+    set_size(config, stage.size)
+    epochs = args.epochs or stage.epochs
+    photographs = args.out / 'photographs'
+    for member in members(config):
+        member.data_root = f'{photographs}/'
+    for part in ('val', 'test'):
+        evaluator = config[f'{part}_evaluator']
+        for metric in evaluator.get('metrics', [evaluator]):
+            metric.ann_file = str(photographs / Path(metric.ann_file).name)
+    for part in ('train', 'val', 'test'):
+        config[f'{part}_dataloader'].update(num_workers=args.workers, persistent_workers=args.workers > 0)
+    config.train_cfg.update(max_epochs=epochs, val_interval=max(epochs // 2, 1))
+    config.param_scheduler[1].update(T_max=epochs, end=epochs)
+    config.optim_wrapper.optimizer.lr = stage.rate
+    config.model.backbone.update(freeze=stage.frozen or None)
+    config.default_hooks.checkpoint.update(interval=1, save_best=None, max_keep_ckpts=1)
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The last checkpoint of a run, None before there is one."""
+    return find_latest_checkpoint(str(folder)) if (folder / 'last_checkpoint').is_file() else None
+
+
+def teacher_config(recipe: Recipe, name: str, args: argparse.Namespace) -> Config:
+    """The config of a stage of the teacher."""
+    config = Config.fromfile(HERE / 'network.py')
+    set_run(config, recipe.stages[name], args)
     config.model.backbone.arch.depth = recipe.depth
-    config.model.backbone.update(img_size=(height, width), drop_path_rate=0.1 if recipe.depth == 12 else 0.0)
     for head in config.model.head.heads.values():
         head.deconv_channels = recipe.channels
     train = config.train_dataloader
     train.batch_size = train.sampler.batch_size = recipe.batch
-    if is_first:
+    stages = list(recipe.stages)
+    if name == stages[0]:
         train.dataset.datasets[0].ann_file = 'bodies.json'
         config.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(args.weights / DINOV2))
         config.model.backbone.init_blocks = None if recipe.depth == 12 else 'first'
+        config.param_scheduler = config.param_scheduler[:1]  # the next stage goes on from a high rate
     else:
-        config.load_from = find_latest_checkpoint(str(args.out / 'bodies'))
-    for loader in loaders:
-        loader.update(num_workers=args.workers, persistent_workers=args.workers > 0)
-    epochs = args.epochs or getattr(recipe, stage)
-    config.train_cfg.update(max_epochs=epochs, val_interval=max(epochs // 2, 1))
-    warm_up, cosine = config.param_scheduler
-    cosine.update(T_max=epochs, end=epochs)
-    config.param_scheduler = [warm_up] if is_first else [warm_up, cosine]  # the second stage goes on from a high rate
-    config.default_hooks.checkpoint.update(interval=1, save_best=None, max_keep_ckpts=1)
+        config.load_from = last_checkpoint(args.out / stages[stages.index(name) - 1])
     return config
 
 
-def estimate(recipe: Recipe, configs: dict[str, Config]) -> str:
+def tiny_config(recipe: Recipe, args: argparse.Namespace) -> Config:
+    """The config of the shipped network, which starts from its teacher's first blocks."""
+    config = Config.fromfile(HERE / 'tiny.py')
+    set_run(config, TINY_STAGE, args)
+    teacher = args.out / 'everybody'
+    checkpoint = last_checkpoint(teacher)
+    config.model.teacher.update(config=str(teacher / 'run.py'), checkpoint=checkpoint)
+    config.model.backbone.update(
+        init_cfg=dict(type='Pretrained', checkpoint=checkpoint, prefix='backbone.'), init_blocks='first'
+    )
+    config.train_dataloader.batch_size = recipe.batch
+    return config
+
+
+def estimate(recipe: Recipe, args: argparse.Namespace) -> str:
     """A line that says how long a training step of each stage takes, and all steps, without loading and scoring."""
-    dtype = 'bfloat16' if has_bfloat16() else 'float32'
+    dtype = 'bfloat16' if has_bfloat16('cpu') else 'float32'
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     parts, total = [], 0.0
-    for stage, config in configs.items():
+    for stage in recipe.stages:
+        config = teacher_config(recipe, stage, args)
         (cost,) = measure([config.model], 'train', recipe.batch, device, dtype, steps=2)
         sizes = [
             len(read(Path(m.data_root) / m.ann_file)['annotations']) for m in config.train_dataloader.dataset.datasets
@@ -107,6 +167,12 @@ def estimate(recipe: Recipe, configs: dict[str, Config]) -> str:
         parts.append(f'{stage}: {steps:,} steps of {cost.seconds:.2f} s')
         total += steps * cost.seconds
     return f'{"; ".join(parts)}; together {total / 3600:.1f} hours'
+
+
+def run(config: Config, stage: str, name: str, args: argparse.Namespace, scores: dict[str, str]) -> str:
+    """Run a stage unless it is finished; return its CONFIG,CHECKPOINT."""
+    run_config(config, args.out / stage, args.results / f'{name}_{stage}.json', scores)
+    return f'{args.out / stage / "run.py"},{last_checkpoint(args.out / stage)}'
 
 
 def main() -> None:
@@ -126,18 +192,22 @@ def main() -> None:
         setattr(args, name, getattr(args, name).resolve())
     if not (args.weights / DINOV2).is_file():
         parser.error(f'--weights {args.weights}: no {DINOV2} there; README.md says where it comes from')
-    name = args.recipe or ('full' if has_bfloat16() or torch.cuda.is_available() else 'small')
+    name = args.recipe or ('full' if has_bfloat16('cpu') or torch.cuda.is_available() else 'small')
     photographs = args.out / 'photographs'
     if not (photographs / 'coco_test.json').is_file():  # the last file that is written
         prepare(args.data, args.everyday, args.weights, photographs)
     recipe = RECIPES[name]
-    print(f'{name} recipe: {estimate(recipe, {stage: training(recipe, stage, args) for stage in STAGES})}', flush=True)
-    for stage in STAGES:
-        run_config(training(recipe, stage, args), args.out / stage, args.results / f'{name}_{stage}.json', SCORES)
-    checkpoint = find_latest_checkpoint(str(args.out / STAGES[-1]))
-    config = args.out / STAGES[-1] / 'run.py'
-    models = {f'{name} recipe': open_model(f'{config},{checkpoint}'), 'MoveNet Thunder': MoveNet(args.weights).predict}
-    evaluate(models, photographs, ['lsp_test', 'coco_test'], args.results / f'{name}_scores.json')
+    init_default_scope('mmpose')
+    print(f'{name} recipe: {estimate(recipe, args)}', flush=True)
+    models = {}
+    *before, last = recipe.stages
+    for stage in before:
+        run(teacher_config(recipe, stage, args), stage, name, args, SCORES)
+    models[TINY] = run(tiny_config(recipe, args), TINY, name, args, dict(list(SCORES.items())[:2]))
+    models['teacher'] = run(teacher_config(recipe, last, args), last, name, args, SCORES)
+    contestants = {key: open_model(files) for key, files in models.items()}
+    contestants['MoveNet Thunder'] = MoveNet(args.weights).predict
+    evaluate(contestants, photographs, ['lsp_test', 'coco_test'], args.results / f'{name}_scores.json')
 
 
 if __name__ == '__main__':

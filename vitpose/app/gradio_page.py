@@ -12,6 +12,7 @@ from ..errors import one_line, printable
 from ..predict.inputs.sources import IMAGES, VIDEOS
 from ..predict.outputs.results import LINES
 from ..predict.predictor import PosePredictor
+from ..predict.two_pass import TwoPassDetector
 from .sessions import Sessions, end_uploads
 from .uploads import parse_boxes, predict_upload, write_first_image
 
@@ -22,7 +23,11 @@ BOXES_INFO = 'One person per line: x1 y1 x2 y2 in pixels, or two clicks in the i
 
 def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.Blocks:
     """Build the page, which `serve` starts; `title` is the model's. What comes from files is in text boxes alone."""
-    without_boxes = 'the whole image is one person.' if predictor.detector is None else 'the detector finds people.'
+    without_boxes = 'the detector finds people.'
+    if predictor.detector is None:
+        without_boxes = 'the whole image is one person.'
+    elif isinstance(predictor.detector, TwoPassDetector):
+        without_boxes = 'the model looks for one person.'
     dataset = predictor.model.metainfo.get('dataset_name', 'no dataset')
     title = printable(f'{title}: keypoints of {dataset}, {predictor.model.num_keypoints} per person')
     with gr.Blocks(title='ViTPose', analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S)) as page:

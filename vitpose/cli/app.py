@@ -6,20 +6,19 @@ import tempfile
 import warnings
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
-from ..errors import MissingFileError
-from .demo import CONFIG
+from ..models.names import DEFAULT, model_file
 from .paths import check_detector, check_readable
 from .shared_options import add_device
 
-CHECKPOINT = Path('demo/model.pth')
 MAX_IMAGE_PIXELS = 100_000_000  # of `uploads`, whose import imports OpenCV, which also reads files without a header
 
 DESCRIPTION = """Serve a web page on this computer that accepts an image or a video, draws the
 poses and offers them as JSON lines, as `vitpose predict` writes them. Person
-boxes are typed or clicked, or come from --detector; by default the whole image
-is one person. FILE is written by `vitpose export`; without it the page uses the
-model of `vitpose demo`.
+boxes are typed or clicked, or come from --detector; by default a model for people
+such as tiny looks for one person, and for others the whole image is one. FILE
+is written by `vitpose export`; without it the page uses the shipped model.
 
 Nothing leaves this computer. Uploads, up to 200 MB each, and results are
 deleted when their tab is closed, and when the page ends."""
@@ -27,7 +26,14 @@ deleted when their tab is closed, and when the page ends."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add('file', nargs='?', type=Path, metavar='FILE', help='exported file (default: demo/model.pth)')
+    add(
+        'file',
+        nargs='?',
+        type=model_file,
+        default=model_file(DEFAULT),
+        metavar='FILE',
+        help='exported file or name of a model (default: tiny)',
+    )
     add('--detector', nargs='+', metavar=('CONFIG', 'CHECKPOINT'), help='as for `vitpose predict`; put FILE before it')
     add_device(parser)
     add('--host', default='127.0.0.1', help='address (default %(default)s: localhost only)')
@@ -36,9 +42,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     check_detector(args.detector, 'FILE')
-    if args.file is None and not CHECKPOINT.is_file():
-        remedy = '`vitpose demo` trains this model in about ten minutes. Or pass a file written by `vitpose export`'
-        raise MissingFileError(f'{CHECKPOINT}: no such file; {remedy}: vitpose app FILE')
     check_readable(args.file)
     os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(MAX_IMAGE_PIXELS))  # OpenCV reads it when it is imported
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
@@ -56,13 +59,11 @@ def run(args: argparse.Namespace) -> None:
         from ..app.sessions import Sessions
         from ..predict.onnx_detector import open_detector
         from ..predict.predictor import PosePredictor
-        from ..shipped import shipped
 
-        detector = open_detector(*args.detector, device=args.device) if args.detector else None
-        files = (args.file,) if args.file else (shipped(CONFIG), CHECKPOINT)
-        predictor = PosePredictor.load(*files, device=args.device, detector=detector)
+        detector: Any = open_detector(*args.detector, device=args.device) if args.detector else 'auto'
+        predictor = PosePredictor.load(args.file, device=args.device, detector=detector)
         sessions = Sessions(folder)
-        page = build_page(predictor, args.file.name if args.file else str(CHECKPOINT), sessions)
+        page = build_page(predictor, args.file.name, sessions)
         with closing(sessions):
             print(f'{serve(page, args.host, args.port)} (Ctrl-C stops)', flush=True)
             page.block_thread()

@@ -31,11 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from ..published.catalogue import find_model, read_catalogue
+    from ..models.catalogue import find_model, read_catalogue
 
     models = read_catalogue()
     if args.action == 'fetch':
-        from ..published.download import download
+        from ..models.download import download
 
         model = find_model(args.name, models)
         with started():

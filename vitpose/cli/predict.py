@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, printable, started
+from ..models.names import DEFAULT, model_file
 from ..shipped import find_config
 from .box_options import add_box_options, check_box_options
 from .paths import check_detector, check_readable
@@ -36,7 +37,10 @@ Person boxes come from one of
   --detector    an MMDetection detector: its config and checkpoint, or a name
                 that MMPoseInferencer accepts; or FILE.onnx of NanoDet or
                 YOLOX, which needs no torch
-  --whole-image each image is one person (default)
+  --whole-image each image is one person
+By default, a model for people such as tiny looks for one person per image: in
+the whole image, then in the box around the keypoints. With other models, each
+image is one person.
 
 Keypoints are x y in pixels of the upright image; the center of the first pixel
 is 0 0. keypoints.json has scores and OKS-NMS of the config's CocoMetric. After
@@ -47,6 +51,7 @@ has no pictures of earlier frames. Without --resume, an earlier prediction in
 OUT is replaced as soon as there is a first result."""
 
 EPILOG = """examples:
+  vitpose predict photo.jpg
   vitpose predict photos/ --config CONFIG --checkpoint FILE.pth --out poses
   vitpose predict photos/ --model FILE.onnx --out poses
   vitpose predict walk.mp4 --config CONFIG --checkpoint FILE.pth --track \\
@@ -64,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--config', type=find_config, help='config of the model')
     add('--checkpoint', type=Path, metavar='FILE', help='checkpoint of the model')
     add_config_options(parser)
-    add('--model', type=Path, metavar='FILE', help='exported file, instead of both')
+    add('--model', type=model_file, metavar='NAME|FILE', help='shipped model or exported file (default: tiny)')
     add('--out', type=Path, default=Path('poses'), metavar='DIR', help='folder to write (default: poses)')
     people.add_argument('--boxes', type=Path, metavar='FILE', help='person boxes, see above')
     words = ('CONFIG', 'CHECKPOINT')
@@ -91,15 +96,18 @@ def run(args: argparse.Namespace) -> int:
     from ..predict.outputs.output_files import Outputs
     from ..predict.predictor import PosePredictor
 
-    detector = open_detector(*args.detector, device=args.device) if args.detector else None
-    if tracker and detector:
+    detector: Any = None if args.whole_image else 'auto'
+    if args.detector:
+        detector = open_detector(*args.detector, device=args.device)
+    if tracker and args.detector:
         tracker.score_threshold = detector.score_threshold
     options = {name: getattr(args, name) for name in ('device', 'precision', 'flip_test', 'dataset', 'batch_size')}
     if args.cfg_options:
         options['cfg_options'] = args.cfg_options
     predictor = PosePredictor.load(args.model or args.config, args.checkpoint, detector=detector, **options)
     if not (boxes or args.detector or args.whole_image):
-        print('no --boxes and no --detector: each image is predicted as one person', file=sys.stderr)
+        what = 'the model looks for one person per image' if predictor.detector else 'each image is one person'
+        print(f'no --boxes and no --detector: {what}', file=sys.stderr)
     if args.resume:
         print(f'{len(record.done):,} of {len(sources):,} inputs were predicted before', file=sys.stderr)
     note_range.cache_clear()
@@ -145,8 +153,10 @@ def _close(outputs: Any) -> None:
 
 def _check(args: argparse.Namespace) -> tuple:
     """Find the inputs, match their boxes and check the output folder, before anything slow is done."""
-    if (args.config is None, args.checkpoint is None) != (args.model is not None,) * 2:
-        raise InputError('expected --config with --checkpoint, or --model with an exported file')
+    if args.config is None and args.checkpoint is None:
+        args.model = args.model or model_file(DEFAULT)
+    elif args.model or args.config is None or args.checkpoint is None:
+        raise InputError('expected --config with --checkpoint, or --model with a name or an exported file')
     if args.cfg_options and args.model:
         raise InputError(f'--cfg-options {" ".join(args.cfg_options)}: only with --config')
     check_positive(args, 'batch_size')

@@ -156,4 +156,5 @@ def describe(model: PoseModel, checkpoint: Path, target: Target) -> FileInfo:
         category=meta['category'],
         metric=meta['metric'],
         bits=meta['bits'],
+        objects=meta['objects'],
     )

@@ -9,15 +9,17 @@ from itertools import takewhile
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
 from ..errors import InputError
+from ..models.names import model_file
 from .batching import MAX_BYTES, Batch, Work, fill_batches, group_frames, image_bytes, start_work
 from .inputs.images import Image, as_frame, is_image, read_frame
 from .models.exported import ExportedModel, is_exported
 from .poses import Frame, Poses, failed
+from .two_pass import TwoPassDetector
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -42,15 +44,21 @@ class PosePredictor:
 
     Args:
         model: see `load_model`; as an attribute it has `metainfo`, `num_keypoints`, `crop_rule`, `device`, `precision`.
-        detector: finds the people of images that come without boxes; None: the whole image is one person.
+        detector: finds the people of images that come without boxes; None: the whole image is one person; 'auto': as
+            None, but a model whose metadata say so finds one person by itself, see `TwoPassDetector`.
         batch_size: people per batch, at least 1; None: 16 on the CPU, 64 on a GPU.
     """
 
     def __init__(
-        self, model: 'PoseModel | ExportedModel', detector: 'Detector | None' = None, batch_size: int | None = None
+        self,
+        model: 'PoseModel | ExportedModel',
+        detector: "Detector | TwoPassDetector | Literal['auto'] | None" = 'auto',
+        batch_size: int | None = None,
     ):
         if batch_size is not None and batch_size < 1:
             raise InputError(f'batch_size={batch_size}: expected at least 1')
+        if detector == 'auto':
+            detector = TwoPassDetector(model) if model.metainfo.get('objects') in ('person', 'two_pass') else None
         self.model, self.detector = model, detector
         self._is_cpu = str(model.device) == 'cpu'
         self.batch_size = batch_size or (16 if self._is_cpu else 64)
@@ -64,7 +72,7 @@ class PosePredictor:
         config: 'str | Path | Config',
         checkpoint: str | Path | None = None,
         *,
-        detector: 'Detector | None' = None,
+        detector: "Detector | TwoPassDetector | Literal['auto'] | None" = 'auto',
         batch_size: int | None = None,
         **options: Any,
     ) -> 'PosePredictor':
@@ -245,7 +253,7 @@ def load_model(
     """Load the model of a config and a checkpoint, or an exported file.
 
     Args:
-        config: config file, or a loaded config; or a file of `vitpose export`.
+        config: config file, or a loaded config; or a file of `vitpose export`, or the name of a shipped one, 'tiny'.
         checkpoint: weights of the config's model; no code in the file runs. None for an exported file.
         device: 'auto' (the first GPU, or else the CPU), 'cpu', 'cuda', 'cuda:1', ...
         precision: 'fp32', 'bf16' or 'fp16' (GPU only); None: fp32, or that of the file. Where a processor only emulates
@@ -257,6 +265,7 @@ def load_model(
 
     OSError if a file does not exist; ValueError: see `PoseModel`, `ExportedModel` and its `check`.
     """
+    config = model_file(config) if isinstance(config, str | Path) else config
     if isinstance(config, str | Path) and is_exported(config):
         for name, value in dict(checkpoint=checkpoint, compile=compile, cfg_options=cfg_options).items():
             if value:

@@ -102,8 +102,8 @@ def test_every_stage_has_a_config_that_fits(tmp_path, name):
 
     init_default_scope('mmpose')
     args = argparse.Namespace(out=tmp_path, weights=tmp_path, workers=0, epochs=None)
-    for stage in study.STAGES:
-        config = study.training(study.RECIPES[name], stage, args)
+    for stage in study.RECIPES[name].stages:
+        config = study.teacher_config(study.RECIPES[name], stage, args)
         size = config.model.backbone.img_size[::-1]
         used = [config[key].to_dict() for key in config if key.split('_')[-1] in ('model', 'dataloader', 'evaluator')]
         text = json.dumps(used)
@@ -112,6 +112,34 @@ def test_every_stage_has_a_config_that_fits(tmp_path, name):
         assert (init is not None) == (stage == 'bodies')
         heatmaps = MODELS.build(config.model).eval()(np_to_tensor(size), None, mode='tensor')
         assert heatmaps.shape == (1, 17, size[1] // 4, size[0] // 4)
+
+
+def test_the_small_network_fits_its_teacher(tmp_path):
+    """It has the sizes of the teacher's stage, its normalization and codec, and its first blocks' shapes."""
+    import argparse
+
+    import torch
+    from mmengine.registry import init_default_scope
+    from mmpose.registry import MODELS
+
+    init_default_scope('mmpose')
+    args = argparse.Namespace(out=tmp_path, weights=tmp_path, workers=0, epochs=None)
+    recipe = study.RECIPES['full']
+    teacher = study.teacher_config(recipe, 'everybody', args)
+    (tmp_path / 'everybody').mkdir()
+    teacher.dump(tmp_path / 'everybody/run.py')
+    checkpoint = tmp_path / 'everybody/epoch_3.pth'
+    torch.save(dict(state_dict=MODELS.build(teacher.model).state_dict(), meta={}), checkpoint)
+    (tmp_path / 'everybody/last_checkpoint').write_text(str(checkpoint))
+    config = study.tiny_config(recipe, args)
+    student = MODELS.build(config.model)
+    student.init_weights()  # refuses another normalization, and weights that do not fit
+    assert (len(student.backbone.layers), len(student.teacher.model.backbone.layers)) == (6, 12)
+    torch.testing.assert_close(
+        student.backbone.layers[5].mlp.fc1.weight, student.teacher.model.backbone.layers[5].mlp.fc1.weight
+    )
+    student._check_codec(student.teacher.model.head.heads['coco'])
+    assert config.objects == 'person'
 
 
 def np_to_tensor(size):

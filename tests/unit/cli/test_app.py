@@ -8,7 +8,6 @@ from tests.unit.predict.tiny_files import write_dots
 @pytest.mark.parametrize(
     ('words', 'message'),
     [
-        ([], '`vitpose demo` trains this model'),
         (['none.onnx'], 'none.onnx: no such file'),
         (['dots.onnx', '--detector', 'a', 'b', 'c'], 'expected one or two words'),
         (['--detector', 'rtmdet-m', 'dots.onnx'], 'put FILE before it: dots.onnx --detector rtmdet-m'),

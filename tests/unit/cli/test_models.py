@@ -1,7 +1,7 @@
 import json
 
 from vitpose.cli.main import main
-from vitpose.published import download
+from vitpose.models import download
 
 NAME, CONFIG = 'mmpose/vitpose-huge_humanart', 'humanart/vitpose-huge_humanart-256x192.py'
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import mmpose
 from modelindex.load_model_index import load
 
-from vitpose.published.catalogue import read_catalogue
+from vitpose.models.catalogue import read_catalogue
 
 # COCO val AP by source: the paper's tables with detected boxes; the authors' README.
 SOURCES = {

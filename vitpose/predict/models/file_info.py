@@ -19,6 +19,9 @@ PREFIX = 'vitpose_'  # of the keys in the file
 MAX_TEXT = 200  # characters of a string
 MAX_ITEMS = 10_000  # of a list
 MAX_SIDE = 4096  # pixels of a crop
+# how a model's objects are found in an image without boxes: people, by a detector or in two passes; one object, in two
+# passes; only by a detector; each image is one object
+OBJECTS = ('person', 'two_pass', 'detector', 'whole_image')
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class FileInfo:
     category: str | None = None  # what the boxes contain, such as 'person'
     metric: dict[str, Any] = field(default_factory=dict)  # options of `Scoring` that the config sets
     bits: int | None = None  # of the channels of 16-bit images; None: by the largest value of each
+    objects: str | None = None  # one of `OBJECTS`; None: as 'whole_image'
 
     def __post_init__(self) -> None:
         """Raise the ValueError."""
@@ -71,6 +75,7 @@ class FileInfo:
         self._check('sigmas', self.sigmas is None or (len(self.sigmas) == count and min(self.sigmas) > 0))
         self._check('metric', all(_is_scoring(*item) for item in self.metric.items()))
         self._check('bits', self.bits in (None, *DEPTHS))
+        self._check('objects', self.objects in (None, *OBJECTS))
         self._check('inputs', self.inputs in ('crops', 'images'))
         self._check('outputs', self.outputs in ('keypoints', 'heatmaps'))
 
@@ -102,6 +107,7 @@ class FileInfo:
             category=self.category,
             metric=self.metric,
             bits=self.bits,
+            objects=self.objects,
             crop_rule=self.crop_rule,
         )
 

@@ -32,6 +32,7 @@ from ...shipped import find_config
 from ..scoring import Scoring
 from .crops import CropRule, read_crop_rule
 from .device import PRECISIONS, as_device, as_precision
+from .file_info import OBJECTS
 
 
 class PoseModel:
@@ -162,8 +163,9 @@ def read_config(config: str | Path | Config, options: dict[str, Any] | None = No
 def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
     """The crop rule and the parsed metainfo of a config's test set; ValueError if it has none that can be repeated.
 
-    The metainfo has four more keys: `crop_rule`; `category`, what the boxes contain, where the dataset tells; `metric`,
-    the options of `Scoring` that the config's CocoMetric sets; and `bits`, of 16-bit images, see `CheckedLoadImage`.
+    The metainfo has five more keys: `crop_rule`; `category`, what the boxes contain, where the dataset tells; `metric`,
+    the options of `Scoring` that the config's CocoMetric sets; `bits`, of 16-bit images, see
+    `CheckedLoadImage`; and `objects`, the config's entry of `OBJECTS`.
     """
     dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
     if dataset is None:
@@ -175,7 +177,10 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
         raise InputError(f'{name}: the metainfo of the test set is incomplete: {reason}') from problem
     pipeline = dataset.get('pipeline') or ()
     rule, bits = read_crop_rule(pipeline, name), next((step['bits'] for step in pipeline if step.get('bits')), None)
-    return rule, metainfo | dict(crop_rule=rule, category=_category(dataset), metric=_metric(cfg), bits=bits)
+    if (objects := cfg.get('objects')) not in (None, *OBJECTS):
+        raise InputError(f'{name}: objects={objects!r}: expected one of {", ".join(OBJECTS)}')
+    more = dict(crop_rule=rule, category=_category(dataset), metric=_metric(cfg), bits=bits, objects=objects)
+    return rule, metainfo | more
 
 
 def select_keypoints(metainfo: dict[str, Any], kept: list[int]) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def test_a_missing_runtime_names_the_extra(file, monkeypatch):
         PosePredictor.load(file)
 
 
-@pytest.mark.parametrize('words', [['--config', 'a'], ['--model', 'a.onnx', '--config', 'b'], []])
+@pytest.mark.parametrize('words', [['--config', 'a'], ['--model', 'a.onnx', '--config', 'b']])
 def test_config_with_checkpoint_or_a_model(words, tmp_path, capsys):
     assert main(['predict', str(tmp_path), '--out', str(tmp_path / 'out'), *words]) == 2
     assert 'expected --config with --checkpoint, or --model' in capsys.readouterr().err

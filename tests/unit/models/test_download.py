@@ -8,8 +8,8 @@ from threading import Thread
 
 import pytest
 
-from vitpose.published.catalogue import read_catalogue
-from vitpose.published.download import DownloadError, download
+from vitpose.models.catalogue import read_catalogue
+from vitpose.models.download import DownloadError, download
 
 CONTENT = b'weights ' * 5000
 SHA = hashlib.sha256(CONTENT).hexdigest()

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from mmengine import Config
 
-from vitpose.published.catalogue import find_model, read_catalogue
+from vitpose.models.catalogue import find_model, read_catalogue
 from vitpose.shipped import shipped
 from vitpose_mm.backbones.vit_sizes import parse_size
 

@@ -1,0 +1,1 @@
+"""Models by name: the shipped one, and those that others have published."""

@@ -1,0 +1,52 @@
+"""Find the one object of an image with the pose model itself: in the whole image first, then around its keypoints."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .models.exported import ExportedModel
+    from .models.torch_model import PoseModel
+
+MIN_KEYPOINTS = 3  # above the threshold; with fewer, the whole image remains the box
+
+
+class TwoPassDetector:
+    """The box of the one object of an image: the first of two passes, which `PosePredictor` completes.
+
+    Args:
+        model: as of `PosePredictor`; trained with crops of whole images, too.
+        score_threshold: use keypoints with a higher score.
+        margin: by which the box exceeds these keypoints on each side, as a part of its longer side.
+    """
+
+    batch_size = 16
+
+    def __init__(self, model: 'PoseModel | ExportedModel', score_threshold: float = 0.3, margin: float = 0.1):
+        self.model, self.score_threshold, self.margin = model, score_threshold, margin
+
+    def __call__(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Images (H, W, 3) uint8 BGR -> for each a box (1, 4) x1 y1 x2 y2 in image pixels, and its score (1,).
+
+        The score is the mean of the keypoints that are used; 0 if the whole image is the box.
+        """
+        rule = self.model.crop_rule
+        centers, scales = rule.regions(np.array([(0, 0, *image.shape[1::-1]) for image in images], np.float32))
+        crops = np.empty((len(images), *rule.input_size[::-1], 3), np.uint8)
+        for i, image in enumerate(images):
+            rule.crop(image, centers[i : i + 1], scales[i : i + 1], crops[i : i + 1])
+        keypoints, scores = self.model.predict(crops)
+        found = zip(images, rule.to_image(keypoints, centers, scales), scores, strict=True)
+        return [self._around(*one) for one in found]
+
+    def _around(self, image: np.ndarray, keypoints: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        height, width = image.shape[:2]
+        is_used = scores > self.score_threshold
+        if is_used.sum() < MIN_KEYPOINTS:
+            return np.array([[0, 0, width, height]], np.float32), np.zeros(1, np.float32)
+        low, high = keypoints[is_used].min(0), keypoints[is_used].max(0)
+        margin = self.margin * (high - low).max()
+        box = np.concatenate((low - margin, high + margin))
+        box = np.clip(box, 0, (width, height) * 2).astype(np.float32)
+        return box[None], scores[is_used].mean(keepdims=True).astype(np.float32)

@@ -1,1 +1,0 @@
-"""List and download checkpoints that others have published."""
