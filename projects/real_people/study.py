@@ -57,7 +57,7 @@ RECIPES = {
         32,
         dict(
             bodies=Stage((128, 96), 2),
-            everybody=Stage((192, 144), 3, frozen=4),
+            everybody=Stage((192, 144), 2, frozen=4),
             full_size=Stage((256, 192), 1, 2e-4, frozen=4),
         ),
     ),

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from ..errors import InputError
+from ..models.names import model_file
 from .check import read_with_progress
 from .paths import check_readable
 
@@ -44,9 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--val', type=float, default=0.1, metavar='SHARE', help='share of the images for validation (default 0.1)')
     add('--split-by', choices=('video', 'image'), default='video', help='what stays together (default video)')
     add('--seed', type=int, default=0, help='random seed of the split (default 0)')
-    add('--arch', choices=('small', 'base', 'large', 'huge'), help="network size (default: the checkpoint's, or base)")
-    text = "start from this checkpoint, or from 'scratch' (default: MAE, which MMPose downloads)"
-    add('--from', dest='start', metavar='CHECKPOINT', help=text)
+    add('--arch', choices=('small', 'base', 'large', 'huge'), help="network size (default: the checkpoint's)")
+    text = "start from a shipped model's weights, a checkpoint, or 'scratch' (default: tiny; with --arch MAE)"
+    add('--from', dest='start', metavar='NAME|CHECKPOINT', help=text)
     add('--copy', action='store_true', help='copy the images instead of linking them')
     add('--strict', action='store_true', help='write nothing if there is any finding')
 
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
     check_readable(args.annotations, 'file or folder', folder=True)
     check_readable(args.images, 'folder', folder=True, option='--images')
     if args.start not in (None, 'scratch'):
-        check_readable(args.start, 'checkpoint', folder=True, option='--from')
+        check_readable(model_file(args.start, '.safetensors'), 'checkpoint', folder=True, option='--from')
     from ..own_data.reading.annotation_format import EACH, read_annotations
 
     datasets = read_annotations(args.annotations, args.images, args.category)

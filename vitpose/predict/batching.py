@@ -103,7 +103,7 @@ def start_work(frame: Frame, rule: CropRule, num_keypoints: int) -> Work:
 
 
 def fill_batches(works: Iterable[Work], rule: CropRule, size: int, pool: Executor) -> Iterator[Batch]:
-    """Crop people into batches of `size`; smaller at the end, or if 2 x `size` frames or MAX_BYTES wait for one."""
+    """Crop people into batches of `size`; smaller at the end, or where 2 x `size` frames or MAX_BYTES wait for one."""
     shape = (size, *rule.input_size[::-1], 3)
     batch = Batch(np.empty(shape, np.uint8))
     for work in works:
@@ -120,7 +120,7 @@ def fill_batches(works: Iterable[Work], rule: CropRule, size: int, pool: Executo
             if len(batch.people) == size:
                 yield batch
                 batch = Batch(np.empty(shape, np.uint8))
-        is_large = sum(map(image_bytes, (work.frame for work in batch.works))) >= MAX_BYTES
+        is_large = sum(image_bytes(each.frame) for each in batch.works) + image_bytes(work.frame) > MAX_BYTES
         if batch.works and (not batch.people or len(batch.works) >= 2 * size or is_large):
             yield batch
             batch = Batch(np.empty(shape, np.uint8))

@@ -151,17 +151,17 @@ def _num_heads(vit: Any) -> int:
 
 
 def _find_head_problems(vit: LoadingViT, form: Format | None, recorded: int | None) -> list[str]:
-    """Return a message if the recorded number of attention heads differs; warn if only the usual number differs."""
+    """Return a message if the recorded number of attention heads, or DINOv2's, differs; warn of a usual one."""
     count, width, usual = _num_heads(vit), vit.embed_dim, form and usual_num_heads(form, vit.embed_dim)
     arch = f'set arch=dict(depth={vit.depth}, embed_dim={width}, num_heads={recorded or usual})'
     if recorded not in (None, count):
         return [f'the checkpoint was trained with {recorded} attention heads, this model has {count}: {arch}']
     if form and recorded is None and usual not in (None, count):
-        print_log(
-            f'{form.title}: its ViT of width {width} usually has {usual} attention heads, this one {count}: {arch}',
-            logger='current',
-            level=logging.WARNING,
-        )
+        usually = f'its ViT of width {width} usually has {usual} attention heads, this one {count}'
+        problem = f'{form.title}: {usually}: {arch}'
+        if form.name.startswith('dinov2'):  # there are no others
+            return [problem]
+        print_log(problem, logger='current', level=logging.WARNING)
     return []
 
 

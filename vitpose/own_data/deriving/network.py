@@ -8,6 +8,7 @@ from vitpose_mm.checkpoints.model_parts import ModelParts, split_parts
 from vitpose_mm.checkpoints.safe_load import load_checkpoint
 
 from ...errors import InputError
+from ...models.names import DEFAULT, model_file
 
 SCRATCH = 'scratch'
 ARCHS = ('small', 'base', 'large', 'huge')
@@ -29,15 +30,17 @@ class Network:
 
 
 def choose_network(arch: str | None, start: str | None) -> Network:
-    """Choose the network of a size in ARCHS, by default the checkpoint's or base.
+    """Choose the network of a size in ARCHS, by default the checkpoint's.
 
-    `start` is the checkpoint of a pose model or a ViT, or SCRATCH for random weights; by default MAE's. OSError if it
-    does not exist, ValueError if it cannot be read, its size is not `arch`, or it is a multi-dataset model.
+    `start` is the checkpoint of a pose model or a ViT, the name of a shipped model, or SCRATCH for random weights; by
+    default the shipped model's, and with `arch` MAE's. OSError if it does not exist, ValueError if it cannot be read,
+    its size is not `arch`, or it is a multi-dataset model.
     """
+    start = DEFAULT if start is None and arch is None else start
     if start in (None, SCRATCH):
         standard = Network(f'vitpose_{arch or "base"}.py', SIZES[arch or 'base'].depth)
         return replace(standard, backbone=', init_cfg=None', decay='1.0', scratch=True) if start else standard
-    path = Path(start).resolve()
+    path = model_file(start, '.safetensors').resolve()
     notes: list[str] = []
     loaded = load_checkpoint(path)
     parts = split_parts(loaded.weights, loaded.meta, drop_unused=True, log=notes.append)
