@@ -66,7 +66,7 @@ def predict(tmp_path, monkeypatch):
 
 
 def lines():
-    return [json.loads(line) for line in Path('out/predictions.jsonl').read_text().splitlines()]
+    return [json.loads(line) for line in Path('out/predictions.jsonl').read_text().splitlines()[1:]]
 
 
 def results():

@@ -33,7 +33,8 @@ def test_predict_writes_files_and_inspect_prints_the_metadata(file, tmp_path, ca
     cv2.imwrite(str(tmp_path / 'a.png'), dot(70, 50))
     out = tmp_path / 'poses'
     assert main(['predict', str(tmp_path / 'a.png'), '--model', str(file), '--out', str(out), '--html']) == 0
-    (row,) = map(json.loads, (out / 'predictions.jsonl').read_text().splitlines())
+    head, row = map(json.loads, (out / 'predictions.jsonl').read_text().splitlines())
+    assert (head['model'], head['keypoint_names']) == (file.name, ['one', 'two'])
     assert np.abs(np.array(row['keypoints']) - [70, 50]).max() < 6
     assert (out / 'drawn/a.jpg').is_file()
     capsys.readouterr()

@@ -145,7 +145,7 @@ def test_what_fails_with_one_frame_is_its_error_and_the_others_are_written(tmp_p
             poses.keypoints[0, 0, 0] = np.nan
         outputs.write(make_frame(f'd/{name}.jpg', height), poses)
     outputs.close()
-    lines = [json.loads(line) for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()[1:]]
     first, error, last = [line['error'] for line in lines]
     assert (first, last) == (None, None) and message in error and outputs.broken == {'d/b.jpg': error}
     first_point = [None if fault is break_keypoints else 10, 5]
@@ -160,7 +160,7 @@ def test_numbers_that_are_not_finite_leave_the_rest_of_a_line_as_it_is(tmp_path)
     outputs = Outputs(tmp_path, SOURCES, METAINFO, page=True)
     outputs.write(make_frame('d/a.jpg', error='people cannot be tracked'), poses)
     outputs.close()
-    (line,) = map(json.loads, (tmp_path / 'predictions.jsonl').read_text().splitlines())
+    _, line = map(json.loads, (tmp_path / 'predictions.jsonl').read_text().splitlines())
     assert line['error'] == 'people cannot be tracked; boxes, keypoints or scores are not finite'
     assert line['keypoints'][0][0] == [None, 5] and line['scores'] == [None, 1] and line['track_ids'] == [0, 1]
     assert line['dropped'] == poses.dropped and outputs.dropped == 1
@@ -178,7 +178,7 @@ def test_a_video_that_cannot_be_encoded(tmp_path, monkeypatch):
         for index in range(3):
             outputs.write(make_frame(name, 16, width, index=index, time=index / 10), make_poses(1))
     outputs.close()
-    errors = [json.loads(line)['error'] for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()]
+    errors = [json.loads(line)['error'] for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()[1:]]
     assert [bool(error) for error in errors] == [True] * 4 + [False] * 3, errors
     assert list(outputs.broken) == ['v.mp4'] and files(tmp_path / 'drawn') == ['w.mp4']
     with av.open(str(tmp_path / 'drawn/w.mp4')) as video:
@@ -200,7 +200,7 @@ def test_a_video_that_cannot_be_finished_has_a_last_line(tmp_path, monkeypatch, 
     for error in damage:
         outputs.write(Frame('v.mp4', None, 3, error=error), make_poses(0))
     outputs.close()
-    *frames, last = [json.loads(line) for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()]
+    *frames, last = [json.loads(line) for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()[1:]]
     assert [line['error'] for line in frames] == [None] * 3 + damage
     assert (last['frame'], last['size']) == (len(frames), None)
     assert last['error'] == 'not finished: RuntimeError: cannot encode'

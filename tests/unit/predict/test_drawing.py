@@ -1,11 +1,10 @@
-"""Poses are drawn in the colors of the dataset, and keypoints without a score are not drawn; names of drawn files."""
+"""Poses are drawn in the colors of the dataset, and keypoints without a score are not drawn; styles."""
 
 import numpy as np
 import pytest
 
 from tests.unit.predict.frames import METAINFO, make_poses
-from vitpose.predict.inputs.sources import Source
-from vitpose.predict.outputs.drawing import draw_poses, file_names, track_color
+from vitpose.predict.drawing import draw_poses, track_color
 
 BLANK = np.full((60, 80, 3), 128, np.uint8)
 
@@ -49,20 +48,3 @@ def test_tracks_have_colors_and_numbers():
     assert len({track_color(i) for i in range(-1, 40)}) == 41
     labeled, plain = (drawn[:20, 4 + 15 * i : 9 + 15 * i] for i in (0, 2))
     assert (labeled == track_color(0)).all(-1).sum() > 3 * (plain == track_color(-1)).all(-1).sum() / 2
-
-
-def names(*files):
-    kinds = {'jpg': 'image', 'png': 'image', 'mp4': 'video', 'mov': 'video'}
-    sources = [Source(file, kinds.get(file.rpartition('.')[2], 'camera')) for file in files]
-    return [str(path) for path in file_names(sources).values()]
-
-
-def test_folders_below_the_common_one_are_kept_and_no_two_files_get_the_same_name(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert names('d/a/1.jpg', 'd/b/1.png', 'd/2.mov') == ['a/1.jpg', 'b/1.jpg', '2.mp4']
-    assert names('d/1.jpg', 'd/2.jpg', 'camera 0') == ['1.jpg', '2.jpg', 'camera_0.mp4']
-    assert names('../x/1.jpg', str(tmp_path / '2.jpg')) == ['x/1.jpg', f'{tmp_path.name}/2.jpg']
-    assert names('camera 1') == ['camera_1.mp4']
-    images = names('a.jpg', 'a.png', 'a.png.jpg', 'A.jpg')
-    assert images == ['a.jpg', 'a.png.jpg', 'a.png.jpg.jpg', 'A.jpg.jpg']
-    assert names('a.mp4', 'a.mov') == ['a.mp4', 'a.mov.mp4']
