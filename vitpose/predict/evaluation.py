@@ -43,8 +43,10 @@ def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list
         ValueError: one of the files cannot be read, or they do not belong together.
     """
     truth = parse_json(annotations.read_bytes(), f'{annotations}: not a JSON file')
-    if not isinstance(truth, dict) or not all(isinstance(truth.get(key), list) for key in ('images', 'annotations')):
-        raise InputError(f'{annotations}: expected a COCO file, an object with the lists images and annotations')
+    for key, needed in dict(images={'id', 'file_name'}, annotations={'image_id'}).items():
+        rows = truth.get(key) if isinstance(truth, dict) else None
+        if not isinstance(rows, list) or not all(isinstance(row, dict) and needed <= row.keys() for row in rows):
+            raise InputError(f'{annotations}: expected a COCO file: {key}, a list of objects with {", ".join(needed)}')
     predicted = _read(predictions, annotations, truth['images'])
     count = len(next(iter(predicted.results), {'keypoints': ()})['keypoints']) // 3
     if not count:
@@ -55,10 +57,10 @@ def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list
         predicted.notes.append(
             f'{missing:,} of {len(truth["images"]):,} images have no predictions: their people count'
         )
-    scores: dict[str, Any] = {'images': len(truth['images']), 'people': len(instances)}
+    labeled, distances, sides = _distances(instances, predicted, {i['id']: i for i in truth['images']})
+    found = int(np.isfinite(distances).any(1).sum())
+    scores: dict[str, Any] = {'images': len(truth['images']), 'people': len(labeled), 'found': found}
     scores |= _coco_scores(truth | {'annotations': instances}, predicted, count)
-    labeled, distances, sides, found = _distances(instances, predicted, {i['id']: i for i in truth['images']})
-    scores['found'] = found
     for thr in PCK:
         scores[f'PCK@{thr}'] = _mean(_pck(distances / sides, labeled, thr))
     scores['AUC'] = float(np.mean([_mean(_pck(distances / AUC_PX, labeled, i / AUC_STEPS)) for i in range(AUC_STEPS)]))
@@ -104,9 +106,10 @@ def _read(path: Path, annotations: Path, images: list[dict]) -> Predicted:
     for i, result in enumerate(results):
         try:
             number, (x, y, w, h) = ids.get(result['image_id']), result['bbox']
+            _ = result['category_id'], result['score']
             points = parse_numbers(result['keypoints'], len(result['keypoints']), 'keypoints').reshape(-1, 3)
         except (TypeError, KeyError, ValueError) as problem:
-            expected = 'expected image_id, bbox of 4 numbers, and keypoints, as `vitpose predict` writes them'
+            expected = 'expected image_id, category_id, score, bbox and keypoints, as `vitpose predict` writes them'
             raise InputError(f'{path}: entry {i}: {expected} ({problem})') from problem
         if number is not None:
             predicted.results.append(result | {'image_id': number})
@@ -136,7 +139,9 @@ def _instances(path: Path, rows: list[dict], count: int) -> list[dict]:
         points = parse_numbers(values, 3 * count, f'{path}: annotations[{i}]: keypoints').reshape(-1, 3)
         labeled = int((points[:, 2] > 0).sum())
         box = row.get('bbox') or (box_around(points) if labeled else (0, 0, 0, 0))
-        default = dict(id=i + 1, iscrowd=0, num_keypoints=labeled, bbox=box, area=box[2] * box[3] * NO_AREA)
+        default = dict(
+            id=i + 1, category_id=1, iscrowd=0, num_keypoints=labeled, bbox=box, area=box[2] * box[3] * NO_AREA
+        )
         instances.append(default | row | {'keypoints': points.ravel().tolist()})
     if not instances:
         kinds = Counter(len(row.get('keypoints') or ()) // 3 for row in rows)
@@ -151,18 +156,22 @@ def _coco_scores(truth: dict, predicted: Predicted, count: int) -> dict[str, flo
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
+    results, kinds = predicted.results, {result['category_id'] for result in predicted.results}
+    truth = {'categories': [{'id': kind} for kind in kinds]} | truth
+    if len(kinds) == 1:  # as of predictions without categories
+        one = {'category_id': 1}
+        truth = truth | dict(annotations=[row | one for row in truth['annotations']], categories=[{'id': 1}])
+        results = [result | one for result in results]
     with redirect_stdout(io.StringIO()):
         coco = COCO()
-        coco.dataset = {'categories': [], **truth}
+        coco.dataset = truth
         coco.createIndex()
-        evaluation = COCOeval(coco, coco.loadRes(predicted.results), 'keypoints')
+        evaluation = COCOeval(coco, coco.loadRes(results), 'keypoints')
         if (sigmas := predicted.metainfo.get('sigmas')) is None and count != 17:
             predicted.notes.append(f'the sigmas of the OKS are not known: {SIGMA} for each keypoint')
             sigmas = [SIGMA] * count
         if sigmas is not None:
             evaluation.params.kpt_oks_sigmas = np.array(sigmas)
-        kinds = {result['category_id'] for result in predicted.results}
-        evaluation.params.useCats = int(len(kinds) > 1)  # predictions without categories have all the same
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -171,8 +180,8 @@ def _coco_scores(truth: dict, predicted: Predicted, count: int) -> dict[str, flo
 
 def _distances(
     instances: list[dict], predicted: Predicted, images: dict[Any, dict]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """For the N annotated people: labeled (N, K), distances in pixels (N, K), longer side of the box (N, 1), and found.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For the N annotated people: labeled (N, K), distances in pixels (N, K), and longer side of the box (N, 1).
 
     Distances are infinite for people without prediction.
     """
@@ -196,7 +205,7 @@ def _distances(
             overlaps[best], overlaps[:, j] = 0, 0
     distances[np.isnan(distances)] = np.inf
     sides = (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True, initial=1e-6)
-    return points[..., 2] > 0, distances, sides, int(np.isfinite(distances).any(1).sum())
+    return points[..., 2] > 0, distances, sides
 
 
 def _overlap(one: np.ndarray, other: np.ndarray) -> float:

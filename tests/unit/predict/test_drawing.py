@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.unit.predict.frames import METAINFO, make_poses
-from vitpose.predict.drawing import draw_poses, track_color
+from vitpose.predict.drawing import DrawStyle, draw_poses, track_color
 
 BLANK = np.full((60, 80, 3), 128, np.uint8)
 
@@ -48,3 +48,27 @@ def test_tracks_have_colors_and_numbers():
     assert len({track_color(i) for i in range(-1, 40)}) == 41
     labeled, plain = (drawn[:20, 4 + 15 * i : 9 + 15 * i] for i in (0, 2))
     assert (labeled == track_color(0)).all(-1).sum() > 3 * (plain == track_color(-1)).all(-1).sum() / 2
+
+
+def changed(style, poses=None):
+    """Which pixels of a gray image are drawn, apart from those that the default draws."""
+    return (draw_poses(BLANK, poses or make_poses(), METAINFO, style) != 128).any(-1)
+
+
+def test_styles():
+    default = changed(None)
+    assert default[2, 4:18].all()  # the upper side of the box
+    assert not changed(DrawStyle(boxes=False))[2, 14:18].any() and changed(DrawStyle(boxes=False))[5, 10]
+    assert changed(DrawStyle(thickness=9)).sum() > 2 * default.sum()
+    assert changed(DrawStyle(radius=7))[45, 1] and not default[45, 1]
+    assert not default[45, 14] and changed(DrawStyle(kpt_score=0.1))[45, 14]  # the third one has 0.1
+    beside = np.s_[0:10, 19:40]  # of the head
+    assert changed(DrawStyle(names=True))[beside].sum() > 50 and not default[beside].any()
+    black = draw_poses(BLANK, make_poses(), METAINFO, DrawStyle(blank=True))
+    assert (black[55:] == 0).all() and (black[5, 10] == (0, 0, 255)).all() and (BLANK == 128).all()
+
+
+@pytest.mark.parametrize('options', [dict(thickness=0), dict(radius=-1), dict(radius=np.nan), dict(thickness=1e9)])
+def test_lengths_that_cannot_be_drawn(options):
+    with pytest.raises(ValueError, match=f'{next(iter(options))}=.*: expected pixels, more than 0 and at most 1000'):
+        DrawStyle(**options)

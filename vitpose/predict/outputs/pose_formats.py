@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -106,30 +106,27 @@ def write_yolo(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path
 
 
 def write_arrays(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path], kpt_score: float) -> None:
-    """Write one NumPy file: F frames, and all N people of them with `frame`, their index among the frames.
+    """Write one NumPy file: F frames, and all N people of them with `frames`, their indices among the frames.
 
-    file (F,), index (F,), -1 for an image, and time (F,) in seconds; frame (N,), keypoints (N, K, 2), keypoint_scores
+    files, indices, -1 for an image, and times in seconds (F,); frames (N,), keypoints (N, K, 2), keypoint_scores
     (N, K), boxes (N, 4), scores (N,) and track_ids (N,), -1 without track; keypoint_names (K,) and skeleton (L, 2).
     """
     names, rows = _names(metainfo), list(_read(out))
-    shapes = dict(keypoints=(len(names), 2), scores=(len(names),), boxes=(4,), box_scores=(), track_ids=())
-    people = {key: [np.zeros((0, *shape))] for key, shape in shapes.items()}
-    for _, poses, _ in rows:
-        for key, shape in shapes.items():
-            value = getattr(poses, key)
-            value = np.full(len(poses.boxes), -1) if value is None else value
-            people[key].append(np.reshape(value, (-1, *shape)))
-    joined = {key: np.concatenate(values) for key, values in people.items()}
+    tracks = [np.full(len(p.boxes), -1) if p.track_ids is None else p.track_ids for _, p, _ in rows]
+
+    def joined(values: Iterable[np.ndarray], *shape: int) -> np.ndarray:
+        return np.concatenate([np.zeros((0, *shape)), *(value.reshape(-1, *shape) for value in values)])
+
     arrays = dict(
-        file=np.array([frame.name for frame, _, _ in rows], str),
-        index=np.array([-1 if frame.index is None else frame.index for frame, _, _ in rows], np.int64),
-        time=np.array([np.nan if frame.time is None else frame.time for frame, _, _ in rows], np.float64),
-        frame=np.repeat(np.arange(len(rows)), [len(poses.boxes) for _, poses, _ in rows]),
-        keypoints=joined['keypoints'].astype(np.float32),
-        keypoint_scores=joined['scores'].astype(np.float32),
-        boxes=joined['boxes'].astype(np.float32),
-        scores=joined['box_scores'].astype(np.float32),
-        track_ids=joined['track_ids'].astype(np.int64),
+        files=np.array([frame.name for frame, _, _ in rows], str),
+        indices=np.array([-1 if frame.index is None else frame.index for frame, _, _ in rows]),
+        times=np.array([np.nan if frame.time is None else frame.time for frame, _, _ in rows]),
+        frames=np.repeat(np.arange(len(rows)), list(map(len, tracks))),
+        keypoints=joined((poses.keypoints for _, poses, _ in rows), len(names), 2).astype(np.float32),
+        keypoint_scores=joined((poses.scores for _, poses, _ in rows), len(names)).astype(np.float32),
+        boxes=joined((poses.boxes for _, poses, _ in rows), 4).astype(np.float32),
+        scores=joined(poses.box_scores for _, poses, _ in rows).astype(np.float32),
+        track_ids=joined(tracks).astype(np.int64),
         keypoint_names=np.array(names, str),
         skeleton=np.array(metainfo['skeleton_links'], np.int64).reshape(-1, 2),
     )

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -75,12 +74,17 @@ def header_of(metainfo: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_header(path: Path) -> dict[str, Any]:
     """Read the metainfo in the header of a predictions.jsonl, without colors; {} if it has none, as older files."""
-    with path.open('rb') as file, suppress(ValueError, TypeError, KeyError):
-        if is_header(header := json.loads(file.readline())):
-            rule = header['crop_rule'] and CropRule(**header['crop_rule'])
-            names, links = dict(enumerate(header['keypoint_names'])), header['skeleton']
-            return header | dict(crop_rule=rule, keypoint_id2name=names, skeleton_links=links)
-    return {}
+    with path.open('rb') as file:
+        text = file.readline()
+    try:
+        if not is_header(header := json.loads(text)):
+            return {}
+        rule = header['crop_rule']
+        rule = rule and CropRule(**rule | {'input_size': tuple(rule['input_size'])})
+        names, links = dict(enumerate(header['keypoint_names'])), header['skeleton']
+        return header | dict(crop_rule=rule, keypoint_id2name=names, skeleton_links=links)
+    except (ValueError, KeyError, TypeError, RecursionError) as problem:
+        raise InputError(f'{path}, line 1: expected the header of `vitpose predict`, got {text[:80]!r}') from problem
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
-"""Names of drawn files, and of the files of one frame; crops."""
+"""Names of drawn files, and of the files of one frame."""
+
+from pathlib import Path
 
 from vitpose.predict.inputs.sources import Source
-from vitpose.predict.outputs.drawn_files import file_names
+from vitpose.predict.outputs.drawn_files import file_names, frame_path
 
 
 def names(*files):
@@ -19,3 +21,8 @@ def test_folders_below_the_common_one_are_kept_and_no_two_files_get_the_same_nam
     images = names('a.jpg', 'a.png', 'a.png.jpg', 'A.jpg')
     assert images == ['a.jpg', 'a.png.jpg', 'a.png.jpg.jpg', 'A.jpg.jpg']
     assert names('a.mp4', 'a.mov') == ['a.mp4', 'a.mov.mp4']
+
+
+def test_files_of_frames_stand_in_a_folder_of_their_video():
+    assert frame_path(Path('e/a.png.jpg'), None, '_keypoints.json') == Path('e/a.png_keypoints.json')
+    assert frame_path(Path('e/v.mp4'), 7, '.txt') == Path('e/v.mp4/v_000000000007.txt')
