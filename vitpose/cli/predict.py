@@ -24,8 +24,8 @@ DESCRIPTION = """Predict poses in images and videos, draw them and write them as
   OUT/drawn/             the images, or H.264 videos without sound, with poses
   OUT/index.html         with --html: a page to look through them
   OUT/box_crops/         with --save-crops: the part of each box, as JPEG files
-With --save also DeepLabCut's tables (csv), OpenPose's files (openpose), labels
-of Ultralytics (yolo) and NumPy arrays (npz); with --resume after a run, too.
+  with --save            deeplabcut_csv/ (csv), openpose_json/ (openpose),
+                         yolo_labels/ (yolo) and predictions.npz (npz)
 
 INPUT is an image, a video, a folder (searched with all folders below), a
 quoted glob such as 'photos/**/*.jpg', or the index of a camera, such as 0.
