@@ -21,7 +21,7 @@ DESCRIPTION = """Predict poses in images and videos, draw them and write them as
   OUT/keypoints.json     COCO keypoint results, for COCO.loadRes of pycocotools
   OUT/images.json        the images and their ids in keypoints.json; not written
                          if --boxes is a COCO file, whose ids are used instead
-  OUT/drawn/             the images, or H.264 videos without sound, with poses
+  OUT/drawn/             the images, or H.264 videos, with poses
   OUT/index.html         with --html: a page to look through them
   OUT/box_crops/         with --save-crops: the part of each box, as JPEG files
   with --save            deeplabcut_csv/ (csv), openpose_json/ (openpose),
@@ -183,7 +183,7 @@ def _check(args: argparse.Namespace) -> tuple:
     from ..predict.tracking import Tracker
 
     style = DrawStyle(args.kpt_score, args.names, args.thickness, args.radius, not args.no_boxes, args.blank)
-    outputs_options = dict(style=style, save=choose_formats(args.save), crops=args.save_crops)
+    outputs_options = dict(style=style, save=choose_formats(args.save), crops=args.save_crops, sound=True)
     sources = find_sources(args.inputs, args.out)
     if args.draw and any(source.kind == 'camera' for source in sources):
         need('av', 'writing videos')

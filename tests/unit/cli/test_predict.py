@@ -275,6 +275,14 @@ def test_drawing_options(predict, monkeypatch):
     assert predict('photos/0.png', '--resume', '--no-boxes') == 2
 
 
+def test_drawn_videos_keep_their_sound(predict, monkeypatch):
+    pytest.importorskip('av')
+    write_video('v.mp4', numbered_images(3))
+    opened = []
+    monkeypatch.setattr('vitpose.predict.inputs.video.VideoWriter._open_sound', lambda w: opened.append(w._sound))
+    assert predict('v.mp4') == 0 and opened == ['v.mp4']
+
+
 def changed_option(predict):
     return ('--flip-test',), '--resume: --flip-test was False and is True; expected the settings of the earlier run'
 

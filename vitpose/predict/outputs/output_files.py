@@ -69,6 +69,7 @@ class Outputs:
     style: DrawStyle = DrawStyle()
     save: Collection[str] = ('coco',)  # formats that are made from the record, see `choose_formats`
     crops: bool = False  # write the part of each box in an image
+    sound: bool = False  # keep that of videos, whose names are those of files
     finished = False  # set it when all frames were written
 
     def __post_init__(self) -> None:
@@ -150,7 +151,8 @@ class Outputs:
                 if self.draw and frame.index is None:
                     write_jpeg(self.out / DRAWN / self._places[frame.name], drawn)
                 elif self.draw:
-                    self._video = self._video or VideoWriter(self.out / DRAWN / self._places[frame.name])
+                    path = self.out / DRAWN / self._places[frame.name]
+                    self._video = self._video or VideoWriter(path, frame.name if self.sound else None)
                     self._video.write(drawn, frame.time or 0.0)
                 if self._page and frame.error is None:
                     self._page.write(frame, poses, drawn)
