@@ -61,7 +61,7 @@ with tempfile.TemporaryDirectory() as scratch:
         ],
         python_requires='>=3.10',
         packages=find_packages(include=['vitpose*']),
-        package_data={'vitpose_mm': ['py.typed'], 'vitpose.predict.outputs': ['page.html']},
+        package_data={'vitpose_mm': ['py.typed'], 'vitpose.predict.outputs': ['page.html', 'predictions.schema.json']},
         # OpenMMLab's packages are not required by name: mmcv, mmengine and mmdet come either under
         # these names or from the maintained forks onedl-mmcv, onedl-mmengine and onedl-mmdetection.
         # Both fill the same folders, so the one that pip fetched for us would overwrite the one
@@ -78,6 +78,7 @@ with tempfile.TemporaryDirectory() as scratch:
             'predict': ['av>=14.2'],  # videos
             'app': ['gradio>=6.5', 'av>=14.2'],
             'track': ['trackers>=2.6'],  # needs numpy 2
+            'eval': ['pycocotools>=2.0.8'],
             'safetensors': ['safetensors>=0.4'],
             'tests': ['pytest>=7', 'hypothesis', 'pytest-xdist', 'ruff', 'mypy', 'import-linter', 'tensorboard'],
         },

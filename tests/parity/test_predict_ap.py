@@ -1,4 +1,4 @@
-"""AP with detector boxes: `vitpose predict` and pycocotools give what `mim test`'s CocoMetric gives."""
+"""AP with detector boxes: `vitpose predict` with pycocotools, and `vitpose eval`, give what `mim test` gives."""
 
 import json
 
@@ -12,6 +12,7 @@ from pycocotools.cocoeval import COCOeval
 from tests.unit.predict.tiny_models import CLASSIC, rendered, single, write
 from vitpose import PosePredictor
 from vitpose.cli.main import main
+from vitpose.predict.evaluation import STATS
 
 
 def write_data(folder, predictor):
@@ -66,5 +67,45 @@ def test_ap_with_detector_boxes(tmp_path, metric, capfd):
     evaluation.accumulate()
     evaluation.summarize()
     assert 0.2 < theirs['coco/AP'] < 0.98
-    expected = [theirs[f'coco/{name}'] for name in ('AP', 'AP .5', 'AP .75', 'AP (M)', 'AP (L)', 'AR')]
-    np.testing.assert_allclose(evaluation.stats[:6], expected, atol=1e-6)
+    expected = [theirs[f'coco/{name}'] for name in STATS]
+    np.testing.assert_allclose(evaluation.stats, expected, atol=1e-6)
+    for name in ('predictions.jsonl', 'keypoints.json'):
+        capfd.readouterr()
+        assert main(['eval', str(tmp_path / 'out' / name), '--ann', images, '--json']) == 0
+        ours = json.loads(capfd.readouterr().out)
+        np.testing.assert_allclose([ours[f'coco/{key}'] for key in STATS], expected, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_pck_auc_and_pixels_with_annotated_boxes(tmp_path, capsys):
+    cfg = single()
+    cfg.model.head.decoder = CLASSIC
+    files = write(cfg, tmp_path)
+    write_data(tmp_path, PosePredictor.load(*files, device='cpu'))
+    annotations = tmp_path / 'val.json'
+    truth, rng = json.loads(annotations.read_text()), np.random.default_rng(0)
+    for row in truth['annotations']:  # some keypoints near, some far, and some not labeled
+        keypoints = np.reshape(row['keypoints'], (-1, 3)) + rng.normal(0, rng.choice([1, 6, 30], 17))[:, None] * [
+            1,
+            1,
+            0,
+        ]
+        keypoints[rng.random(17) < 0.2] = 0
+        row['keypoints'] = keypoints.ravel().tolist()
+    annotations.write_text(json.dumps(truth))
+    cfg.test_dataloader.dataset.update(data_root=str(tmp_path), data_prefix=dict(img=''), ann_file='val.json')
+    pck = [dict(type='PCKAccuracy', thr=thr, prefix=str(thr)) for thr in (0.05, 0.1, 0.2)]
+    cfg.test_evaluator = [*pck, dict(type='AUC'), dict(type='EPE')]
+    cfg.update(work_dir=str(tmp_path / 'work'), load_from=files[1], test_cfg=dict(), launcher='none')
+    for key in ('train_dataloader', 'val_dataloader', 'val_evaluator'):
+        cfg.pop(key, None)
+    theirs = Runner.from_cfg(cfg).test()
+    words = ['--config', files[0], '--checkpoint', files[1], '--boxes', str(annotations), '--device', 'cpu']
+    assert main(['predict', str(tmp_path), *words, '--no-draw', '--out', str(tmp_path / 'out')]) == 0
+    capsys.readouterr()
+    assert main(['eval', str(tmp_path / 'out/predictions.jsonl'), '--ann', str(annotations), '--json']) == 0
+    ours = json.loads(capsys.readouterr().out)
+    assert ours['people'] == ours['found'] == len(truth['annotations']) and 0.2 < theirs['0.1/PCK'] < 0.9
+    expected = [theirs[f'{thr}/PCK'] for thr in (0.05, 0.1, 0.2)] + [theirs['AUC'], theirs['EPE']]
+    scores = [ours[name] for name in ('PCK@0.05', 'PCK@0.1', 'PCK@0.2', 'AUC', 'EPE')]
+    np.testing.assert_allclose(scores, expected, atol=1e-3)

@@ -8,6 +8,7 @@ import zipfile
 import pytest
 
 pytestmark = pytest.mark.install
+PACKED = {f'vitpose/predict/outputs/{name}' for name in ('page.html', 'predictions.schema.json')}
 
 
 @pytest.fixture(scope='module')
@@ -42,7 +43,7 @@ def test_wheel_contains_every_module_and_config_and_the_requirement_files(wheel,
     assert len(configs) > 20 and {root / 'vitpose/cli/main.py', root / 'vitpose_mm/backbones/vit.py'} <= modules
     assert {f'vitpose_mm/.mim/{path.relative_to(root).as_posix()}' for path in configs} <= names  # where MIM looks
     assert {path.relative_to(root).as_posix() for path in modules} <= names
-    assert {'vitpose_mm/py.typed', 'vitpose/predict/outputs/page.html', 'vitpose_mm/.mim/model-index.yml'} <= names
+    assert {'vitpose_mm/py.typed', *PACKED, 'vitpose_mm/.mim/model-index.yml'} <= names
     for name in ('requirements/tested.txt', 'requirements/legacy.txt'):
         assert wheel.read(f'vitpose_mm/.mim/{name}') == (root / name).read_bytes()
     assert not [name for name in names if name.startswith(('tests/', 'configs/', 'projects/', 'build/'))]

@@ -9,10 +9,11 @@ import numpy as np
 
 from vitpose_base.image_files import upright_size
 
+from ..predict.drawing import DrawStyle
 from ..predict.inputs.images import read_frame
 from ..predict.inputs.sources import EXPECTED, IMAGES, VIDEOS, Source, read_frames
 from ..predict.inputs.video import read_video_size
-from ..predict.outputs.drawing import file_names, write_jpeg
+from ..predict.outputs.drawn_files import file_names, write_jpeg
 from ..predict.outputs.output_files import DRAWN, Outputs
 from ..predict.poses import Frame
 from ..predict.predictor import PosePredictor
@@ -76,7 +77,7 @@ def predict_upload(
                 return
             yield replace(frame, boxes=boxes)
 
-    outputs = Outputs(folder, [source], predictor.model.metainfo, min_score=threshold)
+    outputs = Outputs(folder, [source], predictor.model.metainfo, style=DrawStyle(kpt_score=threshold))
     with closing(outputs), closing(predictor.stream(read())) as stream:
         for frame, poses in stream:
             error = frame.error and frame.error.removeprefix(f'{file}: ')  # without the folder of the upload

@@ -21,6 +21,7 @@ from ..errors import FailedError, VitPoseError, is_bug, one_line
 
 COMMANDS = {
     'predict': 'poses in images and videos, drawn and as JSON',
+    'eval': 'scores of finished predictions: AP, PCK, error in pixels',
     'dataset': 'your annotated images: check, split, and write a config to train with',
     'check': 'find problems in the images and annotations of a config',
     'models': 'published checkpoints: list, download',

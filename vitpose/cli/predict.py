@@ -16,13 +16,17 @@ from .shared_options import add_config_options, add_device, check_positive, pars
 
 DESCRIPTION = """Predict poses in images and videos, draw them and write them as JSON:
 
-  OUT/predictions.jsonl  one line per image or video frame, as it is predicted:
-                         boxes, keypoints and scores, or why there are none
+  OUT/predictions.jsonl  a header, then one line per image or video frame, as it
+                         is predicted: boxes, keypoints and scores, or why there
+                         are none; always written
   OUT/keypoints.json     COCO keypoint results, for COCO.loadRes of pycocotools
   OUT/images.json        the images and their ids in keypoints.json; not written
                          if --boxes is a COCO file, whose ids are used instead
-  OUT/drawn/             the images, or H.264 videos without sound, with poses
+  OUT/drawn/             the images, or H.264 videos, with poses
   OUT/index.html         with --html: a page to look through them
+  OUT/box_crops/         with --save-crops: the part of each box, as JPEG files
+  with --save            deeplabcut_csv/ (csv), openpose_json/ (openpose),
+                         yolo_labels/ (yolo) and predictions.npz (npz)
 
 INPUT is an image, a video, a folder (searched with all folders below), a
 quoted glob such as 'photos/**/*.jpg', or the index of a camera, such as 0.
@@ -84,12 +88,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--dataset', metavar='NAME', help='multi-dataset model: whose keypoints to predict')
     add('--track', action='store_true', help='give people ids that they keep from frame to frame')
     add('--draw', action=argparse.BooleanOptionalAction, default=True, help='write drawn images (default: yes)')
+    text = 'comma-separated: jsonl,coco,csv,openpose,yolo,npz (default: %(default)s)'
+    add('--save', default='jsonl,coco', metavar='LIST', help=text)
+    add('--save-crops', action='store_true', help='write the part of each box in the image')
     add('--html', action='store_true', help='write a page to look through the predictions')
     add('--resume', action='store_true', help='continue an earlier run with the same inputs, options and --out')
+    style = parser.add_argument_group('drawing')
+    add = style.add_argument
+    text = 'lowest score of a keypoint that is drawn, or labeled by --save yolo (default 0.3)'
+    add('--kpt-score', type=float, default=0.3, metavar='S', help=text)
+    add('--names', action='store_true', help='write the name of each keypoint beside it')
+    add('--thickness', type=float, metavar='PX', help='of links (default: by the size of the box)')
+    add('--radius', type=float, metavar='PX', help='of keypoints (default: by the thickness)')
+    add('--no-boxes', action='store_true', help='draw neither boxes nor track ids')
+    add('--blank', action='store_true', help='draw on black')
 
 
 def run(args: argparse.Namespace) -> int:
-    sources, boxes, total, tracker, settings, record = _check(args)
+    sources, boxes, total, tracker, settings, record, outputs_options = _check(args)
     from ..predict.inputs.images import note_range
     from ..predict.inputs.sources import read_frames
     from ..predict.onnx_detector import open_detector
@@ -115,7 +131,8 @@ def run(args: argparse.Namespace) -> int:
     frames = read_frames(left, boxes.missing if boxes else None)
     frames = boxes.fill(frames) if boxes else frames
     with started(), ExitStack() as ending:
-        outputs = Outputs(args.out, sources, predictor.model.metainfo, args.draw, args.html, boxes, record, settings)
+        metainfo = predictor.model.metainfo
+        outputs = Outputs(args.out, sources, metainfo, args.draw, args.html, boxes, record, settings, **outputs_options)
         ending.callback(_summarize, outputs, args.out, boxes)
         ending.callback(_close, outputs)
         try:
@@ -166,13 +183,17 @@ def _check(args: argparse.Namespace) -> tuple:
     box_options = check_box_options(args)
     check_detector(args.detector, 'INPUT')
     args.cfg_options = args.cfg_options and parse_config_options(args.cfg_options)
+    from ..predict.drawing import DrawStyle
     from ..predict.extras import need
     from ..predict.inputs.boxes import read_boxes
     from ..predict.inputs.sources import count_frames, find_sources
     from ..predict.outputs.output_files import prepare_folder
+    from ..predict.outputs.pose_formats import choose_formats
     from ..predict.outputs.results import LINES, Record, comparable, read_record
     from ..predict.tracking import Tracker
 
+    style = DrawStyle(args.kpt_score, args.names, args.thickness, args.radius, not args.no_boxes, args.blank)
+    outputs_options = dict(style=style, save=choose_formats(args.save), crops=args.save_crops, sound=True)
     sources = find_sources(args.inputs, args.out)
     if args.draw and any(source.kind == 'camera' for source in sources):
         need('av', 'writing videos')
@@ -183,7 +204,7 @@ def _check(args: argparse.Namespace) -> tuple:
     total = count_frames([source for source in sources if source.name not in done])
     tracker = Tracker() if args.track else None
     prepare_folder(args.out)
-    return sources, boxes, total, tracker, settings, record
+    return sources, boxes, total, tracker, settings, record, outputs_options
 
 
 def _summarize(outputs: Any, out: Path, boxes: Any) -> None:

@@ -5,7 +5,10 @@ from types import ModuleType
 
 from ..errors import InputError
 
-EXTRAS = {'av': 'predict', 'trackers': 'track', 'onnxruntime': 'onnx', 'openvino': 'openvino', 'gradio': 'app'}
+EXTRAS = {
+    **{'av': 'predict', 'trackers': 'track', 'supervision': 'track', 'pycocotools': 'eval'},
+    **{'onnxruntime': 'onnx', 'openvino': 'openvino', 'gradio': 'app'},
+}
 
 
 def need(name: str, purpose: str) -> ModuleType:

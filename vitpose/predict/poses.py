@@ -1,10 +1,17 @@
 """What goes through prediction: frames in, poses out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import cv2
 import numpy as np
 
-from ..errors import VitPoseError, one_line
+from ..errors import InputError, VitPoseError, one_line
+from .drawing import DrawStyle, draw_poses
+from .extras import need
+
+MAX_SHOWN_SIDE = 1280  # pixels of a drawing in a notebook
 
 
 @dataclass
@@ -42,6 +49,8 @@ class Poses:
         rows: (N,) int64, index of each box among those that were passed or detected.
         track_ids: (N,) int64, or None without tracking.
         dropped: one line per box that was not predicted, with the reason.
+        metainfo: the model's, as MMPose parses it: names, skeleton and colors; None for poses from elsewhere.
+        image: (H, W, 3) uint8 BGR, kept by `PosePredictor.__call__` alone.
     """
 
     keypoints: np.ndarray
@@ -51,6 +60,60 @@ class Poses:
     rows: np.ndarray
     track_ids: np.ndarray | None = None
     dropped: list[str] = field(default_factory=list)
+    metainfo: Mapping[str, Any] | None = field(default=None, repr=False)
+    image: np.ndarray | None = field(default=None, repr=False)
+
+    @property
+    def names(self) -> list[str] | None:
+        """The names of the keypoints, if the model is known."""
+        names = self.metainfo and self.metainfo['keypoint_id2name']
+        return [names[i] for i in range(len(names))] if names else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return lists for JSON, as in predictions.jsonl; numbers that are not finite are None.
+
+        For each person: boxes [x1, y1, x2, y2], scores of the boxes, keypoints [[x, y], ...], all in image pixels,
+        keypoint_scores, and track_ids: None without tracking, -1 for a person without track. dropped: one reason per
+        box that was not predicted. keypoint_names: see `names`.
+        """
+        return {
+            'boxes': rounded(self.boxes),
+            'scores': rounded(self.box_scores, 6),
+            'keypoints': rounded(self.keypoints),
+            'keypoint_scores': rounded(self.scores, 6),
+            'track_ids': None if self.track_ids is None else self.track_ids.tolist(),
+            'dropped': self.dropped,
+            'keypoint_names': self.names,
+        }
+
+    def plot(self, image: np.ndarray | None = None, style: DrawStyle | None = None) -> np.ndarray:
+        """Draw the poses into a copy of an image (H, W, 3) uint8 BGR, by default the one they were predicted from."""
+        image = self.image if image is None else image
+        if image is None or self.metainfo is None:
+            expected = 'poses of PosePredictor(image), or an image and the metainfo of the model'
+            raise InputError(f'plot: no {"image" if image is None else "metainfo"}: expected {expected}')
+        return draw_poses(image, self, self.metainfo, style)
+
+    def to_supervision(self) -> Any:
+        """Return `supervision.KeyPoints`, with boxes, box_scores and track_ids as data; ValueError without supervision.
+
+        All people have the class 0.
+        """
+        kind = need('supervision', 'Poses.to_supervision').KeyPoints
+        has_new_name = 'keypoint_confidence' in kind.__dataclass_fields__  # since version 0.29
+        scores = {'keypoint_confidence' if has_new_name else 'confidence': self.scores}
+        data = {'boxes': self.boxes, 'box_scores': self.box_scores}
+        data |= {} if self.track_ids is None else {'track_ids': self.track_ids}
+        return kind(xy=self.keypoints, class_id=np.zeros(len(self.boxes), int), data=data, **scores)
+
+    def _repr_png_(self) -> bytes | None:
+        """The drawing, for notebooks, if the image is known."""
+        if self.image is None or self.metainfo is None:
+            return None
+        drawn = self.plot()
+        scale = min(MAX_SHOWN_SIDE / max(drawn.shape[:2]), 1)
+        drawn = cv2.resize(drawn, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        return cv2.imencode('.png', drawn)[1].tobytes()
 
 
 def failed(frame: Frame, problem: Exception, step: str = '') -> Frame:
@@ -59,3 +122,9 @@ def failed(frame: Frame, problem: Exception, step: str = '') -> Frame:
     kind = [] if isinstance(problem, VitPoseError | OSError) else [type(problem).__name__]
     text = ': '.join((str(frame.name), *filter(None, [step]), *kind, reason))
     return replace(frame, image=None, error=' '.join(text.split()))
+
+
+def rounded(values: Any, digits: int = 4) -> Any:
+    """An array or a number, as lists or a number for JSON; None for each number that is not finite."""
+    numbers = np.asarray(values, np.float64).round(digits)
+    return np.where(np.isfinite(numbers), numbers, np.array(None)).tolist()

@@ -106,6 +106,7 @@ class PosePredictor:
         for frame, poses in self._run(frames):
             if frame.error is not None:
                 raise InputError(frame.error)
+            poses.image = frame.image
             predicted.append(poses)
         return predicted
 
@@ -155,6 +156,7 @@ class PosePredictor:
                 del batch  # its images are kept only until they are yielded
                 while waiting and waiting[0].is_done:
                     work = waiting.popleft()
+                    work.poses.metainfo = self.model.metainfo
                     yield work.frame, work.poses
             if problem is not None:
                 raise problem

@@ -62,7 +62,7 @@ def test_nothing_is_lost_or_repeated_when_a_worker_is_killed(root, folder, monke
     monkeypatch.chdir(folder)
     arguments = ['--boxes', 'boxes.jsonl', '--model', 'dots.onnx', '--no-draw', '--out', 'same']
     assert main(['predict', 'images', *arguments]) == 1  # one is broken
-    for line in map(json.loads, (folder / 'same/predictions.jsonl').read_text().splitlines()):
+    for line in map(json.loads, (folder / 'same/predictions.jsonl').read_text().splitlines()[1:]):
         assert line.pop('track_ids') is None
         assert rows.pop(line['file']) == line
     assert not rows

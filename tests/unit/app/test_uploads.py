@@ -11,7 +11,7 @@ import pytest
 from tests.unit.predict.frames import make_frame, make_poses, write_video
 from tests.unit.predict.tiny_files import INFO, dot, write_dots
 from vitpose import PosePredictor
-from vitpose.predict.outputs.drawing import draw_poses
+from vitpose.predict.drawing import draw_poses
 from vitpose.predict.outputs.page import Page
 
 pytest.importorskip('gradio')
@@ -33,7 +33,7 @@ def predict(tmp_path):
         folder.mkdir()
         drawn, notes = predict_upload(predictor, str(tmp_path / name), boxes, threshold, folder)
         assert drawn.parent == folder / 'drawn'
-        return drawn, notes, [json.loads(line) for line in (folder / 'predictions.jsonl').read_text().splitlines()]
+        return drawn, notes, [json.loads(line) for line in (folder / 'predictions.jsonl').read_text().splitlines()[1:]]
 
     return predict
 

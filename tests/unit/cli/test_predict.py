@@ -12,6 +12,7 @@ import pytest
 
 from tests.unit.predict.frames import METAINFO, numbered_images, write_video
 from vitpose.cli.main import main
+from vitpose.predict.drawing import DrawStyle
 from vitpose.predict.inputs.images import read_frame
 from vitpose.predict.poses import Poses
 
@@ -66,7 +67,7 @@ def predict(tmp_path, monkeypatch):
 
 
 def lines():
-    return [json.loads(line) for line in Path('out/predictions.jsonl').read_text().splitlines()]
+    return [json.loads(line) for line in Path('out/predictions.jsonl').read_text().splitlines()[1:]]
 
 
 def results():
@@ -232,6 +233,7 @@ def test_resume_continues_and_all_files_are_made_again(predict, capsys):
     assert [person['image_id'] for person in results()] == list(range(1, 9))
     page = Path('out/index.html').read_text()
     assert page.count('data:image/jpeg;base64') == 3 and page.count('"file": ') == 4  # no picture of the earlier frame
+    assert Path('out/predictions.jsonl').read_text().count('"units"') == 1
     cv2.imwrite('photos/3.png', np.zeros((48, 64, 3), np.uint8))
     assert predict('photos', '--html', '--resume') == 0
     assert '4 of 5 inputs were predicted before\n' in capsys.readouterr().err and len(results()) == 9
@@ -249,6 +251,36 @@ def test_resume_without_an_earlier_run_begins_one_and_without_resume_it_is_repla
     assert predict('bad', '--resume', '--out', 'broken') == 1
     assert predict('bad', '--resume', '--out', 'broken') == 1  # it is still one
     assert '1 input broken or without boxes:\n  bad/0.png: ' in capsys.readouterr().out
+
+
+def test_other_formats_of_a_finished_run(predict, capsys):
+    assert predict('photos', '--no-draw', '--save', 'jsonl') == 0
+    assert 'out: predictions.jsonl\n' in capsys.readouterr().out
+    predict.predictor.stop = 0  # nothing is predicted again
+    assert predict('photos', '--no-draw', '--resume', '--save', 'npz,csv') == 0
+    assert 'out: predictions.jsonl, deeplabcut_csv, predictions.npz\n' in capsys.readouterr().out
+    assert np.load('out/predictions.npz')['keypoints'].shape == (3, 3, 2)
+    assert predict('photos', '--no-draw', '--resume', '--save', 'coco') == 0
+    assert 'out: predictions.jsonl, keypoints.json, images.json\n' in capsys.readouterr().out
+
+
+def test_drawing_options(predict, monkeypatch):
+    styles = []
+    monkeypatch.setattr(
+        'vitpose.predict.outputs.output_files.draw_poses', lambda image, *rest: styles.append(rest[-1]) or image
+    )
+    words = '--kpt-score 0.5 --names --thickness 3 --radius 4.5 --no-boxes --blank'.split()
+    assert predict('photos/0.png', *words) == 0 and predict('photos/0.png') == 0
+    assert styles == [DrawStyle(0.5, True, 3, 4.5, False, True), DrawStyle()]
+    assert predict('photos/0.png', '--resume', '--no-boxes') == 2
+
+
+def test_drawn_videos_keep_their_sound(predict, monkeypatch):
+    pytest.importorskip('av')
+    write_video('v.mp4', numbered_images(3))
+    opened = []
+    monkeypatch.setattr('vitpose.predict.inputs.video.VideoWriter._open_sound', lambda w: opened.append(w._sound))
+    assert predict('v.mp4') == 0 and opened == ['v.mp4']
 
 
 def changed_option(predict):
@@ -343,6 +375,8 @@ def test_a_video_with_any_name_is_drawn(predict):
         ('--images-json c.py', '--images-json c.py: only with --boxes'),
         ('--boxes c.py', 'c.py: not a JSON file'),
         ('--config bad.py', 'bad.py: not a config'),
+        ('--save coco,cvs', "--save coco,cvs: 'cvs': expected some of jsonl,coco,csv,openpose,yolo,npz"),
+        ('--thickness 0', 'thickness=0.0: expected pixels, more than 0 and at most 1000'),
         ('--model c.py', 'expected --config with --checkpoint, or --model with an exported file'),
         ('--out photos', 'photos'),
         ('--out c.py', 'c.py: cannot write into this folder: File exists'),

@@ -50,6 +50,15 @@ def test_one_image_gives_poses_and_a_list_gives_a_list(predictor, tmp_path):
     assert [line.split()[1] for line in some.dropped] == ['0', str(len(boxes) + 1)]
 
 
+def test_poses_know_their_model_and_keep_the_image_except_in_a_stream(predictor):
+    image, boxes = rendered(1)
+    poses = predictor(image, boxes)
+    assert poses.names[:2] == ['nose', 'left_eye'] and poses._repr_png_()
+    np.testing.assert_array_equal(poses.image, image)
+    ((_, poses),) = predictor.stream([Frame('a', image, boxes=boxes)])
+    assert poses.image is None and poses.names[0] == 'nose' and poses.plot(image).shape == image.shape
+
+
 def test_people_share_batches_and_every_frame_comes_in_order(predictor, monkeypatch):
     sizes, heatmaps = [], predictor.model.heatmaps
     monkeypatch.setattr(predictor.model, 'heatmaps', lambda crops: sizes.append(len(crops)) or heatmaps(crops))

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...predict.outputs.drawing import draw_poses
+from ...predict.drawing import draw_poses
 from ...predict.poses import Poses
 
 COLUMNS, ROWS = 6, 4

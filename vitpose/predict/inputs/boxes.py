@@ -50,6 +50,11 @@ def read_boxes(
     return given
 
 
+def is_header(row: object) -> bool:
+    """Whether a line of JSON is the header of predictions.jsonl."""
+    return isinstance(row, dict) and 'keypoint_names' in row and 'file' not in row
+
+
 def _read_coco(
     path: Path, data: Any, images_json: Path | None, category: str | None
 ) -> tuple[dict[str, Listed], list[str]]:
@@ -135,6 +140,8 @@ def _read_lines(path: Path) -> dict[str, Listed]:
                 continue
             where = f'{path}, line {number}'
             row = parse_json(line, f'{where}: not JSON')
+            if number == 1 and is_header(row):
+                continue
             name = _get(row, 'file', str, where)
             frame = None if row.get('frame') is None else _get(row, 'frame', int, where)
             boxes = _get(row, 'boxes', list, where)

@@ -20,6 +20,7 @@ TICKS = 90_000  # per second, of the timestamps in written videos
 OPTIONS = {'crf': '23', 'preset': 'veryfast'}  # of the H.264 encoder
 SMALL_MEMORY = {'x264-params': 'bframes=0:rc-lookahead=0:sync-lookahead=0'}  # saves 400 MB at 3840x2160
 LARGE = 4_000_000  # pixels
+SOUND = {'aac', 'mp3', 'opus', 'flac', 'alac', 'ac3', 'eac3'}  # codecs that are copied into MP4
 
 
 def is_video(path: Path) -> bool:
@@ -95,19 +96,23 @@ def read_video(name: str) -> Iterator[Frame]:
 
 
 class VideoWriter:
-    """Write an H.264 video that browsers play: MP4, yuv420p, BT.709, index at the start, no sound.
+    """Write an H.264 video that browsers play: MP4, yuv420p, BT.709, index at the start.
 
     The file appears under its name when `close` is called. Images with an odd width or height get one more column or
-    row; images of another size than the first one's are scaled to it.
+    row; images of another size than the first one's are scaled to it. `sound` is a video whose first audio stream, if
+    its codec is in `SOUND`, is copied up to the last image.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sound: str | None = None) -> None:
         self._av = need('av', 'writing videos')
         self._stack = ExitStack()
         part, options = self._stack.enter_context(replacing(path)), {'movflags': '+faststart'}
         self._container = self._stack.enter_context(self._av.open(str(part), 'w', format='mp4', options=options))
         self._stream: Any = None
         self._last = -1
+        self._sound, self._start = sound, 0.0
+        self._audio: Any = None
+        self._packets: Any = iter(())
 
     def write(self, image: np.ndarray, time: float) -> None:
         """Append an image (H, W, 3) uint8 BGR; `time` is in seconds since the start of the video."""
@@ -121,6 +126,8 @@ class VideoWriter:
             stream.pix_fmt, context = 'yuv420p', stream.codec_context
             context.time_base = Fraction(1, TICKS)
             context.color_primaries = context.color_trc = context.colorspace = 1  # BT.709
+            with suppress(OSError, self._av.error.FFmpegError):  # a camera has no file
+                self._open_sound()
         if image.shape[1::-1] != (size := (self._stream.width, self._stream.height)):
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         picture = self._av.VideoFrame.from_ndarray(image, 'bgr24')
@@ -128,6 +135,32 @@ class VideoWriter:
         picture.pts = self._last = max(round(time * TICKS), self._last + 1)
         picture.time_base = Fraction(1, TICKS)
         self._container.mux(self._stream.encode(picture))
+        self._copy_sound(time)
+
+    def _open_sound(self) -> None:
+        source = self._sound and self._stack.enter_context(self._av.open(self._sound))
+        for stream in source.streams.audio[:1] if source else ():
+            if stream.codec_context.name in SOUND:
+                video = source.streams.video[0]
+                self._start = float((video.start_time or 0) * video.time_base)
+                self._audio = self._container.add_stream_from_template(stream)
+                self._packets = source.demux(stream)
+
+    def _copy_sound(self, until: float) -> None:
+        """Copy the packets up to a time in seconds since the first image; a damaged rest is left out."""
+        while self._audio:
+            packet = None
+            with suppress(self._av.error.FFmpegError):
+                packet = next(self._packets, None)
+            if not packet or packet.pts is None or packet.dts is None:
+                break
+            shift = round(self._start / packet.time_base)
+            packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, self._audio
+            if packet.pts >= 0:
+                self._container.mux(packet)
+            if packet.pts * packet.time_base >= until:
+                return
+        self._audio = None
 
     def close(self) -> None:
         """Finish the file."""

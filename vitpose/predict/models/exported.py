@@ -25,7 +25,7 @@ class ExportedModel:
             raise MissingFileError(f'{file}: no such file')
         self.network = KINDS[self.file.suffix](self.file, device)
         self.info = read_info(self.network.stored, str(file))
-        self.crop_rule, self.metainfo = self.info.crop_rule, self.info.metainfo
+        self.crop_rule, self.metainfo = self.info.crop_rule, self.info.metainfo | {'model': self.file.name}
         self.num_keypoints = len(self.info.keypoint_names)
         self.device, self.precision, self.flip_test = self.network.device, self.info.precision, self.info.flip_test
 

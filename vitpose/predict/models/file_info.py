@@ -56,6 +56,7 @@ class FileInfo:
     sigmas: list[float] | None = None  # of the OKS, per keypoint; None in files of version 0.1.0
     category: str | None = None  # what the boxes contain, such as 'person'
     metric: dict[str, Any] = field(default_factory=dict)  # options of `Scoring` that the config sets
+    license: str | None = None  # of the weights
     bits: int | None = None  # of the channels of 16-bit images; None: by the largest value of each
     objects: str | None = None  # one of `OBJECTS`; None: as 'whole_image'
 
@@ -106,6 +107,7 @@ class FileInfo:
             sigmas=self.sigmas,
             category=self.category,
             metric=self.metric,
+            license=self.license,
             bits=self.bits,
             objects=self.objects,
             crop_rule=self.crop_rule,

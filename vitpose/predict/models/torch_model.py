@@ -92,7 +92,7 @@ class PoseModel:
         indices = self.model.test_cfg.get('output_keypoint_indices')
         self.output_indices = list(range(self.metainfo['num_keypoints']) if indices is None else indices)
         self.num_keypoints = len(self.output_indices)
-        self.metainfo = select_keypoints(self.metainfo, self.output_indices)
+        self.metainfo = select_keypoints(self.metainfo, self.output_indices) | {'model': Path(checkpoint).name}
 
     def _check(self, model: Any, name: str) -> None:
         head: Any = getattr(model, 'head', None)

@@ -4,7 +4,7 @@ import errno
 import json
 import shutil
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -18,15 +18,18 @@ from vitpose_base.files import PART, write_text
 
 from ...errors import one_line
 from ..batching import MAX_BYTES, image_bytes
+from ..drawing import DrawStyle, draw_poses
 from ..inputs.matching import GivenBoxes
 from ..inputs.sources import Source
 from ..inputs.video import VideoWriter
 from ..poses import Frame, Poses
-from .drawing import MIN_SCORE, draw_poses, file_names, write_jpeg
+from .drawn_files import file_names, write_crops, write_jpeg
 from .page import Page
-from .results import IMAGES, LINES, RESULTS, SETTINGS, Record, line_of, write_coco
+from .pose_formats import WRITERS
+from .results import IMAGES, LINES, RESULTS, SETTINGS, Record, header_of, line_of, write_coco
 
-PAGE, DRAWN = 'index.html', 'drawn'
+PAGE, DRAWN, CROPS = 'index.html', 'drawn', 'box_crops'
+MADE = (RESULTS, IMAGES, *(name for _, name in WRITERS.values()))  # from the record, at the end
 NOBODY = Poses(*np.zeros((5, 0), int))
 WAITING = 8  # frames that may wait for the writing thread
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # end the run; others are one frame's
@@ -36,7 +39,7 @@ def prepare_folder(out: Path) -> None:
     """Create the output folder; OSError if it has files and no earlier prediction, or nothing can be written there."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        others = {path.name for path in out.iterdir() if path.suffix != PART} - {SETTINGS, DRAWN}
+        others = {path.name for path in out.iterdir() if path.suffix != PART} - {SETTINGS, DRAWN, CROPS}
         TemporaryFile(dir=out).close()
     except OSError as problem:
         raise type(problem)(f'{out}: cannot write into this folder: {problem.strerror}') from problem
@@ -63,14 +66,17 @@ class Outputs:
     given: GivenBoxes | None = None  # the boxes of a file
     record: Record | None = None  # what is continued
     settings: Mapping[str, Any] | None = None  # what a later run must have to continue this one
-    min_score: float = MIN_SCORE  # of drawn keypoints
+    style: DrawStyle = DrawStyle()
+    save: Collection[str] = ('coco',)  # formats that are made from the record, see `choose_formats`
+    crops: bool = False  # write the part of each box in an image
+    sound: bool = False  # keep that of videos, whose names are those of files
     finished = False  # set it when all frames were written
 
     def __post_init__(self) -> None:
         """Start the thread; a record is read first."""
         self.frames = self.people = self.dropped = 0  # dropped: boxes that were not predicted
         self.broken: dict[str, str] = {}  # why an input could not be read, or not to its end, by its name
-        self._places = file_names(self.sources) if self.draw else {}
+        self._places = file_names(self.sources)
         self._video: VideoWriter | None = None  # that of `self._last`
         self._page = Page(self.out / PAGE, self.metainfo) if self.page else None
         self._lines: TextIO | None = None
@@ -92,7 +98,10 @@ class Outputs:
         self._thread.shutdown()
         with ExitStack() as closing:
             if self._lines:
-                closing.callback(write_coco, self.out, self.metainfo, self.given)
+                for name in WRITERS.keys() & self.save:
+                    closing.callback(WRITERS[name][0], self.out, self.metainfo, self._places, self.style.kpt_score)
+                if 'coco' in self.save:
+                    closing.callback(write_coco, self.out, self.metainfo, self.given)
                 closing.callback(self._lines.close)
                 if self._page:
                     closing.callback(self._page.close)
@@ -104,18 +113,18 @@ class Outputs:
 
     def written(self) -> list[str]:
         """Return the names of what is written in the folder."""
-        names = (LINES, RESULTS, IMAGES, PAGE, DRAWN) if self._lines else ()
+        names = (LINES, *MADE, PAGE, DRAWN, CROPS) if self._lines else ()
         return [name for name in names if (self.out / name).exists()]
 
     def _open(self, record: Record | None = None) -> None:
         """Take over the folder: remove what an earlier prediction left, or read what is continued."""
-        if record is None:
-            for name in (RESULTS, IMAGES, PAGE, LINES):
-                (self.out / name).unlink(missing_ok=True)
-            shutil.rmtree(self.out / DRAWN, ignore_errors=True)
+        for path in (self.out / name for name in (*MADE, *(() if record else (PAGE, LINES, DRAWN, CROPS)))):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
         self._write_settings()
         self._lines = (self.out / LINES).open('a', encoding='utf-8', buffering=1)
-        if record:
+        if record is None:
+            self._lines.write(json.dumps(header_of(self.metainfo), allow_nan=False) + '\n')
+        else:
             self._lines.truncate(record.size)
             for frame, poses in record.frames():
                 self._count(frame, poses)
@@ -133,13 +142,17 @@ class Outputs:
         self._last = replace(frame, image=None)
         if not all(np.isfinite(x).all() for x in (poses.boxes, poses.box_scores, poses.keypoints, poses.scores)):
             frame.error = '; '.join(filter(None, (frame.error, 'boxes, keypoints or scores are not finite')))
-        if frame.image is not None and (self._places or (self._page and self._page.shows(frame))):
+        if frame.image is not None and self.crops:
+            with self._isolated(frame, 'no crops'):
+                write_crops(self.out / CROPS, self._places[frame.name], frame, poses)
+        if frame.image is not None and (self.draw or (self._page and self._page.shows(frame))):
             with self._isolated(frame, 'not drawn'):
-                drawn = draw_poses(frame.image, poses, self.metainfo, self.min_score)
-                if self._places and frame.index is None:
+                drawn = draw_poses(frame.image, poses, self.metainfo, self.style)
+                if self.draw and frame.index is None:
                     write_jpeg(self.out / DRAWN / self._places[frame.name], drawn)
-                elif self._places:
-                    self._video = self._video or VideoWriter(self.out / DRAWN / self._places[frame.name])
+                elif self.draw:
+                    path = self.out / DRAWN / self._places[frame.name]
+                    self._video = self._video or VideoWriter(path, frame.name if self.sound else None)
                     self._video.write(drawn, frame.time or 0.0)
                 if self._page and frame.error is None:
                     self._page.write(frame, poses, drawn)

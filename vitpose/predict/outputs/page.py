@@ -8,8 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..poses import Frame, Poses
-from .results import rounded, write_array
+from ..poses import Frame, Poses, rounded
+from .results import write_array
 
 SIZE = 640  # pixels of the longer side of a picture
 QUALITY = 75  # of its JPEG

@@ -1,8 +1,8 @@
-"""The lines of predictions.jsonl, which `--resume` continues, and COCO keypoint results made from them."""
+"""predictions.jsonl: its header and lines, which `--resume` continues, and COCO keypoint results made from them."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,19 @@ from typing import Any
 import numpy as np
 
 from vitpose_base.files import replacing
+from vitpose_base.installed import installed_versions
 
 from ...errors import InputError
+from ..inputs.boxes import is_header
 from ..inputs.matching import GivenBoxes
 from ..inputs.sources import Source
-from ..poses import Frame, Poses
+from ..models.crops import CropRule
+from ..poses import Frame, Poses, rounded
 from ..scoring import Scoring
 
 LINES, SETTINGS, RESULTS, IMAGES = 'predictions.jsonl', 'settings.json', 'keypoints.json', 'images.json'
-NOT_COMPARED = ('command', 'title', 'inputs', 'out', 'resume', 'html', 'device', 'batch_size')
+NOT_COMPARED = ('command', 'title', 'inputs', 'out', 'resume', 'html', 'device', 'batch_size', 'save')
+UNITS = 'pixels of the upright image; the center of the first pixel is 0 0; time in seconds'
 SIGMA = 0.05  # of the OKS, where a file has none: files that older versions exported
 
 
@@ -34,7 +38,7 @@ def write_array(path: Path, items: Iterable[object], head: str = '', tail: str =
 
 
 def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield the lines of predictions.jsonl, and where each ends in bytes; a last line that was cut is left out."""
+    """Yield the lines of frames, and where each ends in bytes; a last line that was cut is left out."""
     end = 0
     with path.open('rb') as file:
         for number, text in enumerate(file, 1):
@@ -43,11 +47,44 @@ def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
             end += len(text)
             try:
                 line = json.loads(text)
+                if number == 1 and is_header(line):
+                    continue
                 _ = frame_of(line)
             except (ValueError, KeyError, TypeError, RecursionError) as problem:
                 expected = 'expected a line of `vitpose predict`'
                 raise InputError(f'{path}, line {number}: {expected}, got {text[:80]!r}') from problem
             yield line, end
+
+
+def header_of(metainfo: Mapping[str, Any]) -> dict[str, Any]:
+    """The first line of predictions.jsonl, from the metainfo of a model: what its other lines mean, and their maker."""
+    names, rule, sigmas = metainfo['keypoint_id2name'], metainfo.get('crop_rule'), metainfo.get('sigmas')
+    return {
+        'version': installed_versions(['vitpose_mm']).get('vitpose_mm'),
+        **{key: metainfo.get(key) for key in ('model', 'license')},
+        'units': UNITS,
+        'keypoint_names': [names[i] for i in range(len(names))],
+        'skeleton': [[int(a), int(b)] for a, b in metainfo['skeleton_links']],
+        **{key: metainfo.get(key) for key in ('dataset_name', 'category')},
+        'sigmas': None if sigmas is None else rounded(sigmas, 6),
+        'crop_rule': rule and asdict(rule),
+        'metric': metainfo.get('metric') or {},
+    }
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Read the metainfo in the header of a predictions.jsonl, without colors; {} if it has none, as older files."""
+    with path.open('rb') as file:
+        text = file.readline()
+    try:
+        if not is_header(header := json.loads(text)):
+            return {}
+        rule = header['crop_rule']
+        rule = rule and CropRule(**rule | {'input_size': tuple(rule['input_size'])})
+        names, links = dict(enumerate(header['keypoint_names'])), header['skeleton']
+        return header | dict(crop_rule=rule, keypoint_id2name=names, skeleton_links=links)
+    except (ValueError, KeyError, TypeError, RecursionError) as problem:
+        raise InputError(f'{path}, line 1: expected the header of `vitpose predict`, got {text[:80]!r}') from problem
 
 
 @dataclass(frozen=True)
@@ -118,10 +155,10 @@ def write_coco(out: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None 
     box, as in MMPose, whose area decides between AP (M) and AP (L). Image ids and categories are those of the given
     boxes; without ids images are numbered from 1, and images.json, a COCO file without annotations, lists them.
     """
-    ids, names = given.image_ids if given else None, metainfo['keypoint_id2name']
-    category = {'id': 1, 'name': metainfo.get('category') or metainfo.get('dataset_name') or 'person'}
-    category['keypoints'] = [names[i] for i in range(len(names))]
-    category['skeleton'] = [[int(a) + 1, int(b) + 1] for a, b in metainfo['skeleton_links']]
+    ids, head = given.image_ids if given else None, header_of(metainfo)
+    category = {'id': 1, 'name': head['category'] or head['dataset_name'] or 'person'}
+    category['keypoints'] = head['keypoint_names']
+    category['skeleton'] = [[a + 1, b + 1] for a, b in head['skeleton']]
 
     def numbered() -> Iterator[tuple[Any, dict[str, Any]]]:
         read = (line for line, _ in read_lines(out / LINES) if line['size'] is not None)
@@ -129,7 +166,7 @@ def write_coco(out: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None 
             if not ids or line['file'] in ids:  # more inputs after `--resume` can make its boxes ambiguous
                 yield ids[line['file']] if ids else number, line
 
-    people = (dict(image_id=number, **person) for number, line in numbered() for person in _people(line, metainfo))
+    people = (dict(image_id=number, **person) for number, line in numbered() for person in coco_people(line, metainfo))
     write_array(out / RESULTS, people)
     if not ids:
         listed = (
@@ -141,7 +178,7 @@ def write_coco(out: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None 
         write_array(out / IMAGES, listed, head, '}\n')
 
 
-def _people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def coco_people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The people of a line in COCO's format, without those that are not finite, or the same by OKS."""
     _, poses = frame_of(line)
     if not len(poses.boxes):
@@ -165,21 +202,16 @@ def line_of(frame: Frame, poses: Poses) -> dict[str, Any]:
     """Return what the line of a frame in predictions.jsonl holds.
 
     file: `Frame.name`; frame and time: index and seconds, of videos only; size: [width, height], or None; error: None,
-    or what failed. For each person: boxes [x1, y1, x2, y2], scores of the boxes, keypoints [[x, y], ...], all in image
-    pixels, keypoint_scores, and track_ids: None without tracking, -1 for a person without track. dropped: one reason
-    per box that was not predicted. Numbers that are not finite are None.
+    or what failed; and what `Poses.to_dict` returns, without the names. predictions.schema.json describes it all.
     """
+    people = poses.to_dict()
+    del people['keypoint_names']
     return {
         'file': frame.name,
         **({} if frame.index is None else {'frame': frame.index, 'time': frame.time and rounded(frame.time, 6)}),
         'size': None if frame.image is None else [frame.image.shape[1], frame.image.shape[0]],
         'error': frame.error,
-        'boxes': rounded(poses.boxes),
-        'scores': rounded(poses.box_scores, 6),
-        'keypoints': rounded(poses.keypoints),
-        'keypoint_scores': rounded(poses.scores, 6),
-        'track_ids': None if poses.track_ids is None else poses.track_ids.tolist(),
-        'dropped': poses.dropped,
+        **people,
     }
 
 
@@ -191,9 +223,3 @@ def frame_of(line: Mapping[str, Any]) -> tuple[Frame, Poses]:
     tracks = None if line['track_ids'] is None else np.array(line['track_ids'], np.int64)
     frame = Frame(line['file'], None, line.get('frame'), line.get('time'), error=line['error'])
     return frame, Poses(points, scores, boxes.reshape(-1, 4), box_scores, rows, tracks, line['dropped'])
-
-
-def rounded(values: Any, digits: int = 4) -> Any:
-    """An array or a number, as lists or a number for JSON; None for each number that is not finite."""
-    numbers = np.asarray(values, np.float64).round(digits)
-    return np.where(np.isfinite(numbers), numbers, np.array(None)).tolist()

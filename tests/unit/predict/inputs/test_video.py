@@ -165,3 +165,54 @@ def test_times_that_do_not_grow_and_other_sizes_are_accepted(tmp_path):
     assert [frame.image.shape for frame in frames] == [(48, 64, 3)] * 4
     times = [frame.time for frame in frames]
     assert times == sorted(set(times))
+
+
+def write_with_sound(path, codec='aac', seconds=2, rate=10, late=0):
+    """A video, whose frames begin `late` seconds after its sound."""
+    with av.open(str(path), 'w') as container:
+        video, audio = container.add_stream('libx264', rate=rate), container.add_stream(codec, rate=48_000)
+        video.width, video.height, video.pix_fmt = 64, 48, 'yuv420p'
+        video.options = {'x264-params': 'bframes=0'}
+        for i, image in enumerate(numbered_images(seconds * rate)):
+            frame = av.VideoFrame.from_ndarray(image, 'bgr24')
+            frame.pts, frame.time_base = i + late * rate, Fraction(1, rate)
+            container.mux(video.encode(frame))
+        container.mux(video.encode())
+        sine = np.sin(np.arange(48_000 * (seconds + late)) * 0.05).astype(np.float32)[None]
+        samples = av.AudioFrame.from_ndarray(sine, 'fltp', 'mono')
+        samples.sample_rate, samples.pts = 48_000, 0
+        for part in av.AudioResampler(audio.format, 'mono', 48_000).resample(samples):
+            container.mux(audio.encode(part))
+        container.mux(audio.encode())
+    return path
+
+
+def sound(path):
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(container.streams.audio) if packet.size]
+
+
+@pytest.mark.parametrize(('count', 'late'), [(20, 0), (10, 0), (20, 1)])
+def test_sound_is_copied_up_to_the_last_image(tmp_path, count, late):
+    source = write_with_sound(tmp_path / 'a.mkv', late=late)
+    writer = VideoWriter(tmp_path / 'b.mp4', str(source))
+    for frame in list(read_video(str(source)))[:count]:
+        writer.write(frame.image, frame.time)
+    writer.close()
+    original, copied = sound(source), sound(tmp_path / 'b.mp4')
+    start = next(i for i, packet in enumerate(original) if packet == copied[0])
+    assert copied == original[start : start + len(copied)]
+    assert len(copied) * 1024 / 48_000 == pytest.approx(count / 10, abs=0.15)
+    assert start * 1024 / 48_000 == pytest.approx(late, abs=0.05)
+    assert len(list(read_video(str(tmp_path / 'b.mp4')))) == count
+
+
+@pytest.mark.parametrize(('codec', 'suffix'), [('pcm_s16le', 'mkv'), (None, 'mp4')])
+def test_sound_that_mp4_does_not_hold_is_left_out(tmp_path, codec, suffix):
+    source = tmp_path / f'a.{suffix}'
+    write_with_sound(source, codec) if codec else write_video(source, numbered_images(3))
+    writer = VideoWriter(tmp_path / 'b.mp4', str(source))
+    writer.write(numbered_images(1)[0], 0)
+    writer.close()
+    with av.open(str(tmp_path / 'b.mp4')) as container:
+        assert len(container.streams.video) == 1 and not container.streams.audio

@@ -33,7 +33,10 @@ def test_predict_writes_files_and_inspect_prints_the_metadata(file, tmp_path, ca
     cv2.imwrite(str(tmp_path / 'a.png'), dot(70, 50))
     out = tmp_path / 'poses'
     assert main(['predict', str(tmp_path / 'a.png'), '--model', str(file), '--out', str(out), '--html']) == 0
-    (row,) = map(json.loads, (out / 'predictions.jsonl').read_text().splitlines())
+    head, row = map(json.loads, (out / 'predictions.jsonl').read_text().splitlines())
+    assert (head['model'], head['keypoint_names'], head['license']) == (file.name, ['one', 'two'], None)
+    licensed = PosePredictor.load(write_dots(tmp_path / 'b.onnx', license='CC BY-NC 4.0'))
+    assert licensed.model.metainfo['license'] == 'CC BY-NC 4.0'
     assert np.abs(np.array(row['keypoints']) - [70, 50]).max() < 6
     assert (out / 'drawn/a.jpg').is_file()
     capsys.readouterr()

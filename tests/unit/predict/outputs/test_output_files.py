@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,9 +12,11 @@ from tests.unit.predict.frames import METAINFO, make_frame, make_poses
 from vitpose.predict.inputs.boxes import read_boxes
 from vitpose.predict.inputs.sources import Source
 from vitpose.predict.inputs.video import read_video
+from vitpose.predict.models.crops import CropRule
 from vitpose.predict.outputs import output_files as module
 from vitpose.predict.outputs import page
 from vitpose.predict.outputs.output_files import DRAWN, Outputs, prepare_folder
+from vitpose.predict.outputs.pose_formats import WRITERS
 from vitpose.predict.outputs.results import SETTINGS, read_record
 from vitpose.predict.poses import Frame
 
@@ -36,15 +39,56 @@ def files(folder):
 
 def test_all_files_and_an_earlier_prediction_is_replaced(tmp_path):
     out = tmp_path / 'out'
-    outputs = write_all(out, page=True)
+    outputs = write_all(out, page=True, save=('coco', *WRITERS), crops=True)
     assert (outputs.frames, outputs.people, outputs.dropped) == (2, 3, 1)
     assert outputs.broken == {'d/b.jpg': 'not an image'}
     pictures = ['drawn/a.jpg', 'drawn/c.jpg']
-    assert files(out) == [*pictures, 'images.json', 'index.html', 'keypoints.json', 'predictions.jsonl']
-    assert outputs.written()[1:] == ['keypoints.json', 'images.json', 'index.html', 'drawn']
+    crops = [f'box_crops/{name}.jpg' for name in ('a_0', 'a_1', 'c_0')]
+    others = ['deeplabcut_csv/images.csv', *(f'openpose_json/{name}_keypoints.json' for name in 'ac')]
+    others += ['predictions.npz', 'yolo_labels/a.txt', 'yolo_labels/c.txt']
+    named = ['images.json', 'index.html', 'keypoints.json', 'predictions.jsonl']
+    assert files(out) == sorted([*crops, *pictures, *named, *others])
+    folders = ['deeplabcut_csv', 'openpose_json', 'yolo_labels', 'predictions.npz', 'index.html', 'drawn', 'box_crops']
+    assert outputs.written() == ['predictions.jsonl', 'keypoints.json', 'images.json', *folders]
+    assert cv2.imread(str(out / 'box_crops/a_1.jpg')).shape == (48, 14, 3)
     (out / 'notes').write_text('')
     write_all(out, draw=False)
     assert files(out) == ['images.json', 'keypoints.json', 'notes', 'predictions.jsonl']
+
+
+def test_every_line_is_as_the_schema_says(tmp_path):
+    jsonschema = pytest.importorskip('jsonschema')
+    schema = json.loads((Path(module.__file__).parent / 'predictions.schema.json').read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    outputs = Outputs(tmp_path, [*SOURCES, Source('v.mp4', 'camera')], METAINFO | dict(crop_rule=CropRule((48, 64))))
+    outputs.write(make_frame('d/a.jpg'), make_poses(2, dropped=['box 2: no area']))
+    outputs.write(Frame('d/b.jpg', None, error='not an image'), make_poses(0))
+    poses = make_poses(2, track=True)
+    poses.keypoints[0, 0, 0] = np.nan
+    outputs.write(make_frame('v.mp4', index=0, time=0.0), poses)
+    outputs.close()
+    header, *lines = map(json.loads, (tmp_path / 'predictions.jsonl').read_text().splitlines())
+    for line in (header, *lines, lines[0] | {'category_ids': [1, 1]}):
+        validator.validate(line)
+    for line in (header, lines[0]):
+        for key in line:
+            assert not validator.is_valid({name: value for name, value in line.items() if name != key}), key
+    wrong = [header | {'units': None}, header | {'skeleton': [[0]]}, header | {'more': 1}]
+    wrong += [lines[0] | change for change in (dict(boxes=[[1, 2, 3]]), dict(frame=1), dict(keypoints=[[1, 2]]))]
+    assert not any(map(validator.is_valid, wrong))
+
+
+def test_crops_are_what_boxes_have_inside_of_the_image(tmp_path):
+    frame, poses = make_frame('v.mp4', index=2, time=0.1), make_poses(3)
+    frame.image[:30] = 0
+    poses.boxes[:] = [(-20, -10, 30.4, 30), (60, 31, 200, 300), (np.nan, 0, 5, 5)]
+    outputs = Outputs(tmp_path, [Source('v.mp4', 'video')], METAINFO, draw=False, crops=True)
+    outputs.write(frame, poses)
+    outputs.close()
+    first, second = (cv2.imread(str(tmp_path / f'box_crops/v.mp4/v_000000000002_{i}.jpg')) for i in (0, 1))
+    assert first.shape == (30, 30, 3) and first.max() < 5
+    assert second.shape == (29, 20, 3) and second.min() > 120
 
 
 def test_folder_that_cannot_be_used(tmp_path):
@@ -145,7 +189,7 @@ def test_what_fails_with_one_frame_is_its_error_and_the_others_are_written(tmp_p
             poses.keypoints[0, 0, 0] = np.nan
         outputs.write(make_frame(f'd/{name}.jpg', height), poses)
     outputs.close()
-    lines = [json.loads(line) for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()[1:]]
     first, error, last = [line['error'] for line in lines]
     assert (first, last) == (None, None) and message in error and outputs.broken == {'d/b.jpg': error}
     first_point = [None if fault is break_keypoints else 10, 5]
@@ -160,7 +204,7 @@ def test_numbers_that_are_not_finite_leave_the_rest_of_a_line_as_it_is(tmp_path)
     outputs = Outputs(tmp_path, SOURCES, METAINFO, page=True)
     outputs.write(make_frame('d/a.jpg', error='people cannot be tracked'), poses)
     outputs.close()
-    (line,) = map(json.loads, (tmp_path / 'predictions.jsonl').read_text().splitlines())
+    _, line = map(json.loads, (tmp_path / 'predictions.jsonl').read_text().splitlines())
     assert line['error'] == 'people cannot be tracked; boxes, keypoints or scores are not finite'
     assert line['keypoints'][0][0] == [None, 5] and line['scores'] == [None, 1] and line['track_ids'] == [0, 1]
     assert line['dropped'] == poses.dropped and outputs.dropped == 1
@@ -178,7 +222,7 @@ def test_a_video_that_cannot_be_encoded(tmp_path, monkeypatch):
         for index in range(3):
             outputs.write(make_frame(name, 16, width, index=index, time=index / 10), make_poses(1))
     outputs.close()
-    errors = [json.loads(line)['error'] for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()]
+    errors = [json.loads(line)['error'] for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()[1:]]
     assert [bool(error) for error in errors] == [True] * 4 + [False] * 3, errors
     assert list(outputs.broken) == ['v.mp4'] and files(tmp_path / 'drawn') == ['w.mp4']
     with av.open(str(tmp_path / 'drawn/w.mp4')) as video:
@@ -200,7 +244,7 @@ def test_a_video_that_cannot_be_finished_has_a_last_line(tmp_path, monkeypatch, 
     for error in damage:
         outputs.write(Frame('v.mp4', None, 3, error=error), make_poses(0))
     outputs.close()
-    *frames, last = [json.loads(line) for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()]
+    *frames, last = [json.loads(line) for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()[1:]]
     assert [line['error'] for line in frames] == [None] * 3 + damage
     assert (last['frame'], last['size']) == (len(frames), None)
     assert last['error'] == 'not finished: RuntimeError: cannot encode'

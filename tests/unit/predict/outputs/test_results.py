@@ -10,7 +10,16 @@ from pycocotools.coco import COCO
 from tests.unit.predict.frames import METAINFO, make_frame, make_poses
 from vitpose.predict.inputs.boxes import read_boxes
 from vitpose.predict.inputs.sources import Source
-from vitpose.predict.outputs.results import frame_of, line_of, read_lines, write_array, write_coco
+from vitpose.predict.models.crops import CropRule
+from vitpose.predict.outputs.results import (
+    frame_of,
+    header_of,
+    line_of,
+    read_header,
+    read_lines,
+    write_array,
+    write_coco,
+)
 from vitpose.predict.poses import Frame
 
 BROKEN = Frame('c.jpg', None, error='not an image')
@@ -18,7 +27,7 @@ BROKEN = Frame('c.jpg', None, error='not an image')
 
 def write_lines(path, *predicted):
     """Write the lines of frames with their poses, and more keys."""
-    lines = [line_of(frame, poses) | more for frame, poses, more in predicted]
+    lines = [header_of(METAINFO), *(line_of(frame, poses) | more for frame, poses, more in predicted)]
     path.write_text(''.join(json.dumps(line, allow_nan=False) + '\n' for line in lines))
 
 
@@ -27,7 +36,7 @@ def test_lines_and_that_the_file_can_be_used_for_boxes(tmp_path):
     frames = [make_frame('a.jpg'), make_frame('v.mp4', index=3, time=0.12), make_frame('v.mp4', index=4, time=0.16)]
     predicted = [make_poses(2, dropped=['box 3: no area']), make_poses(1, track=True), make_poses(0)]
     write_lines(path, *((*item, {}) for item in zip(frames, predicted, strict=True)), (BROKEN, make_poses(0), {}))
-    first, video, _, broken = map(json.loads, path.read_text().splitlines())
+    _, first, video, _, broken = map(json.loads, path.read_text().splitlines())
     assert first == {
         'file': 'a.jpg',
         'size': [80, 60],
@@ -114,6 +123,24 @@ def test_a_line_is_read_back(poses):
     assert line_of(frame, read) | {'size': [80, 60]} == line_of(frame, poses) and len(read.keypoints) == len(
         poses.boxes
     )
+
+
+def test_a_header_is_read_back_and_older_files_have_none(tmp_path):
+    path, rule = tmp_path / 'p.jsonl', CropRule((48, 64), 1.1, True)
+    known = dict(license='Apache-2.0', model='m.onnx', sigmas=np.float32([0.1, 0.2, 0.3]), category='bird')
+    header = header_of(METAINFO | known | dict(crop_rule=rule, metric=dict(nms_thr=0.5)))
+    path.write_text(json.dumps(header) + '\n')
+    assert list(read_lines(path)) == []
+    read = read_header(path)
+    assert read['units'].startswith('pixels') and read['version'] and read['crop_rule'] == rule
+    assert read['keypoint_id2name'] == METAINFO['keypoint_id2name'] and read['skeleton_links'] == [[0, 1], [0, 2]]
+    assert (read['sigmas'], read['metric']) == ([0.1, 0.2, 0.3], {'nms_thr': 0.5})
+    assert (read['license'], read['model'], read['category']) == ('Apache-2.0', 'm.onnx', 'bird')
+    path.write_text(json.dumps(line_of(make_frame(), make_poses(1))) + '\n')
+    assert read_header(path) == {}
+    path.write_text('{"keypoint_names": ["a"]}\n')
+    with pytest.raises(ValueError, match=r'p\.jsonl, line 1: expected the header of `vitpose predict`'):
+        read_header(path)
 
 
 @pytest.mark.parametrize('end', ['', '{"file": "b', '{}'])

@@ -1,11 +1,10 @@
-"""Poses are drawn in the colors of the dataset, and keypoints without a score are not drawn; names of drawn files."""
+"""Poses are drawn in the colors of the dataset, and keypoints without a score are not drawn; styles."""
 
 import numpy as np
 import pytest
 
 from tests.unit.predict.frames import METAINFO, make_poses
-from vitpose.predict.inputs.sources import Source
-from vitpose.predict.outputs.drawing import draw_poses, file_names, track_color
+from vitpose.predict.drawing import DrawStyle, draw_poses, track_color
 
 BLANK = np.full((60, 80, 3), 128, np.uint8)
 
@@ -51,18 +50,25 @@ def test_tracks_have_colors_and_numbers():
     assert (labeled == track_color(0)).all(-1).sum() > 3 * (plain == track_color(-1)).all(-1).sum() / 2
 
 
-def names(*files):
-    kinds = {'jpg': 'image', 'png': 'image', 'mp4': 'video', 'mov': 'video'}
-    sources = [Source(file, kinds.get(file.rpartition('.')[2], 'camera')) for file in files]
-    return [str(path) for path in file_names(sources).values()]
+def changed(style, poses=None):
+    """Which pixels of a gray image are drawn, apart from those that the default draws."""
+    return (draw_poses(BLANK, poses or make_poses(), METAINFO, style) != 128).any(-1)
 
 
-def test_folders_below_the_common_one_are_kept_and_no_two_files_get_the_same_name(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert names('d/a/1.jpg', 'd/b/1.png', 'd/2.mov') == ['a/1.jpg', 'b/1.jpg', '2.mp4']
-    assert names('d/1.jpg', 'd/2.jpg', 'camera 0') == ['1.jpg', '2.jpg', 'camera_0.mp4']
-    assert names('../x/1.jpg', str(tmp_path / '2.jpg')) == ['x/1.jpg', f'{tmp_path.name}/2.jpg']
-    assert names('camera 1') == ['camera_1.mp4']
-    images = names('a.jpg', 'a.png', 'a.png.jpg', 'A.jpg')
-    assert images == ['a.jpg', 'a.png.jpg', 'a.png.jpg.jpg', 'A.jpg.jpg']
-    assert names('a.mp4', 'a.mov') == ['a.mp4', 'a.mov.mp4']
+def test_styles():
+    default = changed(None)
+    assert default[2, 4:18].all()  # the upper side of the box
+    assert not changed(DrawStyle(boxes=False))[2, 14:18].any() and changed(DrawStyle(boxes=False))[5, 10]
+    assert changed(DrawStyle(thickness=9)).sum() > 2 * default.sum()
+    assert changed(DrawStyle(radius=7))[45, 1] and not default[45, 1]
+    assert not default[45, 14] and changed(DrawStyle(kpt_score=0.1))[45, 14]  # the third one has 0.1
+    beside = np.s_[0:10, 19:40]  # of the head
+    assert changed(DrawStyle(names=True))[beside].sum() > 50 and not default[beside].any()
+    black = draw_poses(BLANK, make_poses(), METAINFO, DrawStyle(blank=True))
+    assert (black[55:] == 0).all() and (black[5, 10] == (0, 0, 255)).all() and (BLANK == 128).all()
+
+
+@pytest.mark.parametrize('options', [dict(thickness=0), dict(radius=-1), dict(radius=np.nan), dict(thickness=1e9)])
+def test_lengths_that_cannot_be_drawn(options):
+    with pytest.raises(ValueError, match=f'{next(iter(options))}=.*: expected pixels, more than 0 and at most 1000'):
+        DrawStyle(**options)

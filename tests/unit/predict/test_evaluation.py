@@ -1,0 +1,145 @@
+"""Scores of finished predictions: people who were not found, what belongs together and what does not."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.unit.predict.frames import METAINFO, make_frame, make_poses
+from vitpose.predict.evaluation import evaluate
+from vitpose.predict.inputs.sources import Source
+from vitpose.predict.outputs.output_files import Outputs
+
+IMAGES = [dict(id=i, file_name=f'{name}.jpg', width=80, height=60) for i, name in ((3, 'a'), (5, 'b'), (9, 'c'))]
+
+
+def annotation(image_id, person=0, shift=0.0, **values):
+    """That of a person of `make_poses`, whose keypoints are moved to the right; the third one is not labeled."""
+    poses = make_poses(person + 1)
+    points = np.column_stack((poses.keypoints[person] + (shift, 0), [2, 1, 0])).ravel().tolist()
+    x, y, right, bottom = poses.boxes[person].tolist()
+    return dict(image_id=image_id, category_id=1, bbox=[x, y, right - x, bottom - y], keypoints=points, **values)
+
+
+@pytest.fixture
+def score(tmp_path):
+    """A function that predicts people of images, and scores the predictions in a file of the output folder."""
+
+    def run(predicted, annotations, name='predictions.jsonl', metainfo=METAINFO, images=IMAGES):
+        names = [frame.name for frame, _ in predicted]
+        sources = [Source(name, 'image') for name in names]
+        outputs = Outputs(tmp_path, sources, metainfo, draw=False)
+        for frame, poses in predicted:
+            outputs.write(frame, poses)
+        outputs.close()
+        truth = tmp_path / 'truth.json'
+        truth.write_text(json.dumps(dict(images=images, annotations=annotations)))
+        return evaluate(tmp_path / name, truth)
+
+    return run
+
+
+@pytest.mark.parametrize('name', ['predictions.jsonl', 'keypoints.json'])
+def test_people_who_were_not_found_count_in_pck_and_not_in_the_error(score, name):
+    people = [annotation(3, 0, 1), annotation(3, 1, 3), annotation(5, 0)]
+    people += [annotation(3, 0, 30, iscrowd=1), annotation(3, 0) | {'keypoints': [0] * 9}]
+    predicted = [(make_frame('d/c.jpg'), make_poses(0)), (make_frame('d/a.jpg'), make_poses(3))]  # ids are 1 and 2
+    scores, notes = score(predicted, people, name)
+    assert (scores['images'], scores['people'], scores['found']) == (3, 3, 2)
+    assert scores['EPE'] == pytest.approx(2) and scores['PCK@0.05'] == pytest.approx(1 / 3)  # of 48 pixels
+    assert scores['PCK@0.1'] == pytest.approx(2 / 3) == scores['PCK@0.2']
+    assert scores['keypoints']['head'] == dict(labeled=3, EPE=pytest.approx(2), **{'PCK@0.2': pytest.approx(2 / 3)})
+    assert scores['keypoints']['right_foot'] == dict(labeled=0, EPE=None, **{'PCK@0.2': None})
+    missing = '1' if name == 'predictions.jsonl' else '2'
+    assert f'{missing} of 3 images have no predictions: their people count' in notes
+    assert 'the sigmas of the OKS are not known: 0.05 for each keypoint' in notes
+
+
+def test_each_person_gets_the_box_that_overlaps_most_once(score):
+    poses = make_poses(2)
+    poses.boxes[:] += np.float32([[2, 0, 2, 0]])  # the first one overlaps both people
+    poses.boxes[0, 2] = 32
+    scores, _ = score([(make_frame('a.jpg'), poses)], [annotation(3, 0), annotation(3, 1, 4)])
+    assert scores['found'] == 2 and scores['EPE'] == pytest.approx(2)
+
+
+def test_sigmas_are_those_of_the_model(score):
+    predicted, people = [(make_frame('a.jpg'), make_poses(1))], [annotation(3, 0, 3)]
+    precision = []
+    for sigma in (0.03, 0.3):
+        scores, notes = score(predicted, people, metainfo=METAINFO | dict(sigmas=np.full(3, sigma)))
+        assert len(notes) == 1  # of the images
+        precision.append(scores['coco/AP'])
+    assert precision[0] < 0.5 and precision[1] == pytest.approx(1)
+
+
+def test_predictions_without_categories_are_of_all(score):
+    predicted = [(make_frame('a.jpg'), make_poses(2))]
+    people = [annotation(3, 0), annotation(3, 1) | {'category_id': 7}]
+    assert score(predicted, people)[0]['coco/AP'] == pytest.approx(1)
+
+
+def test_files_that_are_not_annotated_are_noted(score):
+    predicted = [(make_frame(f'{name}.jpg'), make_poses(1)) for name in 'axy']
+    for name, note in (('predictions.jsonl', '2 files that'), ('keypoints.json', '2 people in images that')):
+        scores, notes = score(predicted, [annotation(3)], name)
+        assert scores['coco/AP'] == pytest.approx(1) and any(note in line for line in notes), notes
+
+
+def test_ids_of_other_tools_are_taken_as_they_are(score, tmp_path):
+    score([(make_frame('a.jpg'), make_poses(1))], [annotation(3, 0, 1)])
+    for path in ('images.json', 'predictions.jsonl'):
+        (tmp_path / path).unlink()
+    people = json.loads((tmp_path / 'keypoints.json').read_text())
+    (tmp_path / 'keypoints.json').write_text(json.dumps([person | {'image_id': 3} for person in people]))
+    scores, _ = evaluate(tmp_path / 'keypoints.json', tmp_path / 'truth.json')
+    assert scores['found'] == 1 and list(scores['keypoints']) == ['0', '1', '2']
+
+
+def other_size(score, tmp_path):
+    return score([(make_frame('a.jpg', 30, 40), make_poses(1))], [annotation(3)])
+
+
+def other_keypoints(score, tmp_path):
+    return score([(make_frame('a.jpg'), make_poses(1))], [annotation(3) | {'keypoints': [1, 1, 2] * 17}])
+
+
+def other_images(score, tmp_path):
+    return score([(make_frame('z.jpg'), make_poses(1))], [annotation(3)])
+
+
+def nobody(score, tmp_path):
+    return score([(make_frame('a.jpg'), make_poses(0))], [annotation(3)])
+
+
+def video(score, tmp_path):
+    return score([(make_frame('a.jpg', index=0, time=0.0), make_poses(1))], [annotation(3)])
+
+
+def no_coco_file(score, tmp_path):
+    return score([(make_frame('a.jpg'), make_poses(1))], [annotation(3)], images=[{'id': 3}])
+
+
+def foreign_results(score, tmp_path):
+    (tmp_path / 'others.json').write_text('[{"image_id": 3, "bbox": [1, 2, 3]}]')
+    return score([(make_frame('a.jpg'), make_poses(1))], [annotation(3)], 'others.json')
+
+
+@pytest.mark.parametrize(
+    ('make', 'message'),
+    [
+        (
+            other_size,
+            r'a.jpg has \[40, 30\] pixels, and \[80, 60\] in .*: expected predictions of the annotated images',
+        ),
+        (other_keypoints, 'no annotation has 3 keypoints, as the predictions; it has 1 with 17'),
+        (other_images, 'truth.json lists no file whose path ends in z.jpg'),
+        (nobody, 'no person was predicted in the images of'),
+        (video, 'a.jpg is a video or camera: expected predictions of images'),
+        (no_coco_file, 'truth.json: expected a COCO file: images, a list of objects with '),
+        (foreign_results, 'others.json: entry 0: expected image_id, category_id, score, bbox and keypoints'),
+    ],
+)
+def test_files_that_do_not_belong_together(score, tmp_path, make, message):
+    with pytest.raises(ValueError, match=message):
+        make(score, tmp_path)

@@ -1,0 +1,56 @@
+"""`vitpose eval`: scores of finished predictions."""
+
+import argparse
+import json
+from pathlib import Path
+
+from ..errors import printable
+from .paths import check_readable
+
+DESCRIPTION = """Score finished predictions against COCO annotations, without a model: COCO's AP
+and AR, PCK, AUC and the error in pixels per keypoint, as `mim test` gives them.
+
+PREDICTIONS is predictions.jsonl or keypoints.json of `vitpose predict`. Images
+of FILE without predictions count as missed people. PCK and the error take for
+each annotated person the predicted box that overlaps most; people without one
+count in PCK, and not in the error."""
+
+EPILOG = """examples:
+  vitpose predict val2017/ --boxes person_keypoints_val2017.json --out poses
+  vitpose eval poses/predictions.jsonl --ann person_keypoints_val2017.json"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add('predictions', type=Path, metavar='PREDICTIONS', help='predictions.jsonl or keypoints.json')
+    add('--ann', type=Path, required=True, metavar='FILE', help='COCO annotations')
+    add('--json', action='store_true', help='print JSON')
+
+
+def run(args: argparse.Namespace) -> None:
+    check_readable(args.predictions, 'file of predictions')
+    check_readable(args.ann, option='--ann')
+    from ..predict.evaluation import evaluate
+
+    scores, notes = evaluate(args.predictions, args.ann)
+    if args.json:
+        print(json.dumps(scores | {'notes': notes}, indent=1))
+        return
+    from rich.console import Console
+
+    from ..runs.table import figures_table
+
+    def text(value: float | None) -> str:
+        return '-' if value is None or value == -1 else f'{value:,}' if isinstance(value, int) else f'{value:.3f}'
+
+    keypoints = scores.pop('keypoints')
+    total = figures_table(printable(f'{args.predictions} against {args.ann}'), '', 'score')
+    for name, value in scores.items():
+        total.add_row(name + ' (pixels)' * (name == 'EPE'), text(value))
+    parts = figures_table('Keypoints', 'name', 'labeled', 'error in pixels', 'PCK@0.2')
+    for name, values in keypoints.items():
+        parts.add_row(printable(name), *map(text, values.values()))
+    console = Console(markup=False, emoji=False)
+    console.print(total, parts, sep='')
+    for note in notes:
+        print(printable(note))
