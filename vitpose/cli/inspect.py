@@ -47,9 +47,9 @@ def run(args: argparse.Namespace) -> None:
 
 def _describe_checkpoint(path: Path) -> dict[str, Any]:
     """Describe a checkpoint, as JSON data."""
-    from vitpose_mm.backbones.vit_sizes import SIZES
     from vitpose_mm.checkpoints.model_parts import split_parts
     from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint
+    from vitpose_mm.networks.vit_sizes import SIZES
 
     from ..plain_json import is_plain
 
@@ -100,7 +100,7 @@ def _find_configs(kind: str, name: str, size: tuple, heads: list[dict], grid: tu
         return []
     from mmengine.config import Config
 
-    from vitpose_mm.backbones.vit_sizes import parse_size
+    from vitpose_mm.networks.vit_sizes import parse_size
 
     from ..shipped import TOP
 
