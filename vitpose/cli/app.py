@@ -18,8 +18,8 @@ MAX_IMAGE_PIXELS = 100_000_000  # of `uploads`, whose import imports OpenCV, whi
 DESCRIPTION = """Serve a web page on this computer that accepts an image or a video, draws the
 poses and offers them as JSON lines, as `vitpose predict` writes them. Person
 boxes are typed or clicked, or come from --detector; by default the whole image
-is one person. FILE is written by `vitpose export`; without it the page uses the
-model of `vitpose demo`.
+is one person. FILE is written by `vitpose export`, or is a checkpoint of a
+ViTPose, with --dataset; without it the page uses the model of `vitpose demo`.
 
 Nothing leaves this computer. Uploads, up to 200 MB each, and results are
 deleted when their tab is closed, and when the page ends."""
@@ -27,7 +27,8 @@ deleted when their tab is closed, and when the page ends."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add('file', nargs='?', type=Path, metavar='FILE', help='exported file (default: demo/model.pth)')
+    add('file', nargs='?', type=Path, metavar='FILE', help='exported file or checkpoint (default: demo/model.pth)')
+    add('--dataset', metavar='NAME', help='of the keypoints of a checkpoint, such as coco')
     add('--detector', nargs='+', metavar=('CONFIG', 'CHECKPOINT'), help='as for `vitpose predict`; put FILE before it')
     add_device(parser)
     add('--host', default='127.0.0.1', help='address (default %(default)s: localhost only)')
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     if args.file is None and not CHECKPOINT.is_file():
         remedy = '`vitpose demo` trains this model in about ten minutes. Or pass a file written by `vitpose export`'
         raise MissingFileError(f'{CHECKPOINT}: no such file; {remedy}: vitpose app FILE')
-    check_readable(args.file)
+    check_readable(args.file, folder=True)
     os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(MAX_IMAGE_PIXELS))  # OpenCV reads it when it is imported
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
     warnings.filterwarnings('ignore', module=r'gradio\.')  # about Starlette
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
 
         detector = open_detector(*args.detector, device=args.device) if args.detector else None
         files = (args.file,) if args.file else (shipped(CONFIG), CHECKPOINT)
-        predictor = PosePredictor.load(*files, device=args.device, detector=detector)
+        predictor = PosePredictor.load(*files, device=args.device, dataset=args.dataset, detector=detector)
         sessions = Sessions(folder)
         page = build_page(predictor, args.file.name if args.file else str(CHECKPOINT), sessions)
         with closing(sessions):

@@ -21,7 +21,7 @@ from ..predict.models.exported import ExportedModel
 from ..predict.models.file_info import FORMAT, FileInfo, codec_fields, metainfo_fields
 from ..predict.models.onnx_backend import OnnxNetwork
 from ..predict.models.openvino_backend import OpenVinoNetwork
-from ..predict.models.torch_model import PoseModel
+from ..predict.models.graph_model import GraphModel
 from .comparison import BATCH, Differences, agreement, compare, in_batches
 
 SUFFIXES = {'onnx': '.onnx', 'openvino': '.xml'}
@@ -57,7 +57,7 @@ class Target:
 
 
 def write_file(
-    model: PoseModel,
+    model: GraphModel,
     checkpoint: Path,
     target: Target,
     out: Path,
@@ -115,7 +115,7 @@ def possible_files(out: Path) -> tuple[Path, Path]:
     return out, out.with_suffix('.bin') if out.suffix == '.xml' else out.with_name(out.name + '.data')
 
 
-def run_heatmaps(file: ExportedModel, model: PoseModel, crops: np.ndarray) -> np.ndarray:
+def run_heatmaps(file: ExportedModel, model: GraphModel, crops: np.ndarray) -> np.ndarray:
     """Heatmaps (N, C, Hm, Wm) that a file computes, also if it returns keypoints."""
     parts = in_batches(crops)
     inputs = parts if file.info.inputs == 'crops' else [model.normalized(part).numpy() for part in parts]
@@ -126,7 +126,7 @@ def run_heatmaps(file: ExportedModel, model: PoseModel, crops: np.ndarray) -> np
     return np.concatenate([network(part)[-1] for part in inputs])
 
 
-def describe(model: PoseModel, checkpoint: Path, target: Target) -> FileInfo:
+def describe(model: GraphModel, checkpoint: Path, target: Target) -> FileInfo:
     """The metadata of a file."""
     meta, rule, graph, codec = model.metainfo, model.crop_rule, model.network, model.decoder
     return FileInfo(

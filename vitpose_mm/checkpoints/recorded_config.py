@@ -11,8 +11,9 @@ class _DictCalls(ast.NodeTransformer):
         self.generic_visit(node)
         if ast.unparse(node.func) != 'dict' or node.args:
             return node
-        return ast.Dict([ast.Constant(key.arg) if key.arg else None for key in node.keywords],
-                        [key.value for key in node.keywords])
+        return ast.Dict(
+            [ast.Constant(key.arg) if key.arg else None for key in node.keywords], [key.value for key in node.keywords]
+        )
 
 
 def read_recorded_config(meta: dict[str, Any]) -> dict[str, Any]:

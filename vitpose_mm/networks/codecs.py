@@ -1,6 +1,7 @@
 """Codecs that decode heatmaps of a whole batch as tensors on their device, without OpenMMLab."""
 
 from abc import abstractmethod
+from typing import Any
 
 import cv2
 import numpy as np
@@ -137,6 +138,17 @@ class MSRACodec(HeatmapCodec):
     def peaks(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
         """Heatmaps (B, K, Hm, Wm) in fp32 -> cells (B, K, 2) and scores (B, K)."""
         return dark_peaks(heatmaps, self.kernel, sparse) if self.unbiased else msra_peaks(heatmaps)
+
+
+def build_codec(options: dict[str, Any], input_size: tuple[int, int], heatmap_size: tuple[int, int]) -> HeatmapCodec:
+    """Build the codec of a config, ours or MMPose's, for these sizes (w, h); ValueError if there is none."""
+    options = {key: value for key, value in options.items() if key not in ('input_size', 'heatmap_size')}
+    kind = options.pop('type').rpartition('.')[2]
+    codec = {'UDPHeatmap': UDPCodec, 'MSRAHeatmap': MSRACodec}.get(kind.removeprefix('Batch'))
+    options.pop('radius_factor', None)
+    if codec is None or options.pop('heatmap_type', 'gaussian') != 'gaussian':
+        raise ValueError(f'{kind}: expected UDPHeatmap with Gaussian heatmaps, MSRAHeatmap, or ours')
+    return codec(input_size, heatmap_size, **options)
 
 
 def check_kernel_size(size: int) -> None:

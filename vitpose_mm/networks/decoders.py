@@ -9,11 +9,16 @@ class Decoder(nn.Module):
     """Upsampling, then one convolution.
 
     The upsampling is called `deconv_layers`, as in MMPose's heads, although that of the simple decoder has no weights.
+
+    Args:
+        deconv_layers: multiply the size by `upsampling`.
+        final_layer: to heatmaps.
+        upsampling: factor from the feature map's size to that of the heatmaps.
     """
 
-    def __init__(self, deconv_layers: nn.Sequential, final_layer: nn.Conv2d):
+    def __init__(self, deconv_layers: nn.Sequential, final_layer: nn.Conv2d, upsampling: int):
         super().__init__()
-        self.deconv_layers, self.final_layer = deconv_layers, final_layer
+        self.deconv_layers, self.final_layer, self.upsampling = deconv_layers, final_layer, upsampling
 
     def forward(self, feats: Tensor) -> Tensor:
         """Feature map (B, C, Hp, Wp) -> heatmaps (B, K, Hm, Wm)."""
@@ -30,13 +35,13 @@ def classic_decoder(in_channels: int, out_channels: int, upsampling: int = 4, ch
         layers.append(nn.ConvTranspose2d(in_channels, channels, 4, stride=2, padding=1, bias=False))
         layers += [nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
         in_channels = channels
-    return Decoder(nn.Sequential(*layers), nn.Conv2d(in_channels, out_channels, 1))
+    return Decoder(nn.Sequential(*layers), nn.Conv2d(in_channels, out_channels, 1), upsampling)
 
 
 def simple_decoder(in_channels: int, out_channels: int, upsampling: int = 4) -> Decoder:
     """ReLU, bilinear upsampling, then a 3x3 convolution. Source: ViTPose section 3.1."""
     layers = nn.Sequential(nn.ReLU(), nn.Upsample(scale_factor=upsampling, mode='bilinear', align_corners=False))
-    return Decoder(layers, nn.Conv2d(in_channels, out_channels, 3, padding=1))
+    return Decoder(layers, nn.Conv2d(in_channels, out_channels, 3, padding=1), upsampling)
 
 
 def upsampling_factor(feature_stride: int, heatmap_stride: int) -> int:

@@ -1,6 +1,7 @@
 """A whole pose network: normalized images in, heatmaps out, with the flip test."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -53,14 +54,23 @@ class PoseNetwork(HeatmapNetwork):
         backbone: the ViT.
         head: the decoder.
         shift_heatmap: shift the heatmaps of mirrored images by a cell, as without UDP.
+        mean: see `HeatmapNetwork`, three numbers or None.
+        std: see `HeatmapNetwork`, three numbers or None.
+        rgb: see `HeatmapNetwork`.
     """
 
-    rgb = True
-
-    def __init__(self, backbone: PlainViT, head: Decoder, shift_heatmap: bool = False):
+    def __init__(
+        self,
+        backbone: PlainViT,
+        head: Decoder,
+        shift_heatmap: bool = False,
+        mean: Sequence[float] | None = MEAN,
+        std: Sequence[float] | None = STD,
+        rgb: bool = True,
+    ):
         super().__init__()
-        self.backbone, self.head, self.shift_heatmap = backbone, head, shift_heatmap
-        self.mean, self.std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
+        self.backbone, self.head, self.shift_heatmap, self.rgb = backbone, head, shift_heatmap, rgb
+        self.mean, self.std = (values and torch.tensor(values).view(3, 1, 1) for values in (mean, std))
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalized images (B, 3, h, w) -> heatmaps (B, K, Hm, Wm) in fp32."""

@@ -117,7 +117,7 @@ def metainfo_fields(metainfo: dict[str, Any]) -> dict[str, Any]:
         flip_indices=metainfo['flip_indices'],
         keypoint_colors=np.asarray(metainfo['keypoint_colors']).astype(int).tolist(),
         skeleton_colors=np.asarray(metainfo['skeleton_link_colors']).astype(int).tolist(),
-        sigmas=None if sigmas is None else np.asarray(sigmas).astype(float).tolist(),
+        sigmas=None if sigmas is None or not len(sigmas) else np.asarray(sigmas).astype(float).tolist(),
         **{key: metainfo.get(key) for key in ('category', 'bits')},
         metric=metainfo.get('metric', {}),
     )
