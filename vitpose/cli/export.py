@@ -72,7 +72,6 @@ def run(args: argparse.Namespace) -> None:
 
     from ..export.rendered_crops import crop_people
     from ..export.writing import CALIBRATED, COMPARED, Target, possible_files, write_file, written_files
-    from ..predict.predictor import load_model
 
     target = Target(args.to, args.precision, args.decode, args.accuracy_drop)
     target.check(args.out)
@@ -81,8 +80,7 @@ def run(args: argparse.Namespace) -> None:
     is_calibrated = target.is_calibrated
     if is_calibrated and not args.images:
         check_crop_count(0)
-    files = (args.checkpoint,) if args.config is None else (_read_config(args), args.checkpoint)
-    model: Any = load_model(*files, device='cpu', flip_test=args.flip_test, dataset=args.dataset)
+    model = _load_model(args)
     wanted = CALIBRATED if is_calibrated else COMPARED
     crops = crop_people(model.crop_rule, wanted, args.images, args.boxes, model.metainfo['bits'], **box_options)
     given = len(crops) if args.images else 0
@@ -98,10 +96,18 @@ def run(args: argparse.Namespace) -> None:
         print(f'{file}: {file.stat().st_size / 1e6:.1f} MB')
 
 
-def _read_config(args: argparse.Namespace) -> Any:
-    """The config, with --cfg-options and --size."""
+def _load_model(args: argparse.Namespace) -> Any:
+    """The model of a config and a checkpoint, with --cfg-options and --size, or of a checkpoint alone."""
+    options: dict[str, Any] = dict(device='cpu', flip_test=args.flip_test, dataset=args.dataset)
+    if args.config is None:
+        from ..predict.models.network_model import NetworkModel
+
+        return NetworkModel(args.checkpoint, **options)
+    from ..predict.extras import need_openmmlab
+
+    need_openmmlab(args.config)
     from ..export.sizes import resized
-    from ..predict.models.torch_model import read_config
+    from ..predict.models.torch_model import PoseModel, read_config
 
     cfg, _ = read_config(args.config, parse_config_options(args.cfg_options))
-    return resized(cfg, tuple(args.size)) if args.size else cfg
+    return PoseModel(resized(cfg, tuple(args.size)) if args.size else cfg, args.checkpoint, **options)

@@ -19,9 +19,9 @@ from vitpose_mm.export.openvino_file import write_openvino
 
 from ..predict.models.exported import ExportedModel
 from ..predict.models.file_info import FORMAT, FileInfo, codec_fields, metainfo_fields
+from ..predict.models.graph_model import GraphModel
 from ..predict.models.onnx_backend import OnnxNetwork
 from ..predict.models.openvino_backend import OpenVinoNetwork
-from ..predict.models.graph_model import GraphModel
 from .comparison import BATCH, Differences, agreement, compare, in_batches
 
 SUFFIXES = {'onnx': '.onnx', 'openvino': '.xml'}

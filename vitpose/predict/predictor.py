@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import InputError
 from .batching import MAX_BYTES, Batch, Work, fill_batches, group_frames, image_bytes, start_work
+from .extras import need, need_openmmlab
 from .inputs.images import Image, as_frame, is_image, read_frame
 from .models.exported import ExportedModel, is_checkpoint, is_exported
 from .poses import Frame, Poses, failed
@@ -272,16 +273,13 @@ def load_model(
         for name, value in dict(checkpoint=checkpoint, cfg_options=cfg_options).items():
             if value:
                 raise InputError(f'{config} with {name}={value}: only with a config; a checkpoint alone has none')
+        need('torch', 'a checkpoint')
         from .models.network_model import NetworkModel
 
         return NetworkModel(config, *options)
     if checkpoint is None:
         raise InputError(f'{config}: expected a checkpoint with a config; only an exported file needs none')
-    from vitpose_mm import MISSING
-
-    if MISSING:
-        remedy = 'install them as requirements/tested.txt says, or predict with the checkpoint alone, without a config'
-        raise InputError(f'{config}: a config needs {", ".join(MISSING)}, not installed here: {remedy}')
+    need_openmmlab(config)
     from .models.torch_model import PoseModel
 
     return PoseModel(config, checkpoint, *options, cfg_options)

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import vitpose_mm
 from vitpose_mm.checkpoints.model_parts import split_parts
 from vitpose_mm.checkpoints.safe_load import load_logged
 from vitpose_mm.logs import log
@@ -52,13 +51,12 @@ class NetworkModel(GraphModel):
             self.decoder = build_codec(about.codec, (width, height), (columns * factor, rows * factor))
             info = FileInfo(
                 format=FORMAT,
-                version=vitpose_mm.__version__,
                 input_size=[width, height],
                 codec=codec_fields(self.decoder),
                 **about.keypoints,
                 **about.crop,
                 **dict(mean=None, std=None, rgb=network.rgb, inputs='crops', outputs='keypoints'),
-                **dict(flip_test=flip_test, precision=self.precision, checkpoint=path.name, sha256=''),
+                **dict(flip_test=flip_test, precision=self.precision, version='', checkpoint='', sha256=''),
             )
         except (ValueError, RuntimeError) as problem:
             text = one_line(problem)
