@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from vitpose_base.installed import missing_packages
+
 from ..errors import printable
 from .paths import check_readable
 
@@ -96,7 +98,7 @@ def _describe_checkpoint(path: Path) -> dict[str, Any]:
 
 def _find_configs(kind: str, name: str, size: tuple, heads: list[dict], grid: tuple[int, int] | None) -> list[str]:
     """Find the shipped configs whose model has this depth and width, decoder, number of keypoints and image size."""
-    if not heads or grid is None:
+    if not heads or grid is None or missing_packages(('mmengine',)):
         return []
     from mmengine.config import Config
 

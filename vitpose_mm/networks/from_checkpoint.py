@@ -7,7 +7,7 @@ from ..checkpoints.experts_and_decoders import merge_expert
 from ..checkpoints.key_maps import Weights
 from ..checkpoints.model_parts import ModelParts
 from ..checkpoints.validation import load_strictly
-from .decoders import Decoder, classic_decoder, simple_decoder
+from .decoders import classic_decoder, simple_decoder, upsampling_factor
 from .pose_network import PoseNetwork
 from .vit import PlainViT
 from .vit_sizes import SIZES
@@ -23,7 +23,13 @@ def head_datasets(parts: ModelParts) -> list[str]:
     return [name or (parts.experts[0] if parts.experts else '') for name in parts.heads]
 
 
-def build_network(parts: ModelParts, dataset: str, vit: Mapping[str, Any] | None = None, **options: Any) -> PoseNetwork:
+def build_network(
+    parts: ModelParts,
+    dataset: str,
+    vit: Mapping[str, Any] | None = None,
+    heatmap_size: tuple[int, int] | None = None,
+    **options: Any,
+) -> PoseNetwork:
     """Build the plain network of one dataset with its weights; its expert, if there are any, is merged into the FFNs.
 
     Args:
@@ -31,38 +37,43 @@ def build_network(parts: ModelParts, dataset: str, vit: Mapping[str, Any] | None
         dataset: one of `head_datasets`.
         vit: `PlainViT`'s stride and attention, if they are known; else they are those of all published models, and the
             stride is that for which the decoder's heatmaps have a quarter of the input's size.
+        heatmap_size: (w, h) in cells, if it is known; else a quarter of the input's size for the simple decoder.
         **options: `PoseNetwork`'s.
 
     Raises:
-        ValueError: there is no decoder, or the size of the input or the number of attention heads is unknown, or a
-            weight is missing, left over or of another shape.
+        ValueError: the image size, the attention or an expert's dataset is not recorded; or a weight is missing, left
+            over or of another shape.
     """
-    if dataset not in head_datasets(parts):
-        raise ValueError(f'no decoder for dataset {dataset!r}: {", ".join(head_datasets(parts)) or "it has none"}')
     head = list(parts.heads.values())[head_datasets(parts).index(dataset)]
-    weights = merge_expert(parts.vit, parts.experts.index(dataset)) if parts.expert_shape[0] else parts.vit
-    if parts.grid is None:
-        raise ValueError(f'the image size of a position table of {weights["pos_embed"].shape[1]} entries is unknown')
-    if 'attention' not in (vit or {}) and any('.rel_pos.' in key for key in weights):
-        raise ValueError('its attention is windowed, and its windows are not recorded')
-    patch, deconvolutions = weights['patch_embed.proj.weight'].shape[2], _count_deconvolutions(head)
-    known = dict(vit or {})
-    stride = known.pop('stride', None) or (8 if deconvolutions == 1 else patch)
+    count, known = parts.expert_shape[0], dict(vit or {})
+    missing = {
+        f'the datasets of its {count} experts': count and dataset not in parts.experts,
+        f'the image size of its position table of {parts.vit["pos_embed"].shape[1]} entries': parts.grid is None,
+        'the windows of its attention': 'attention' not in known and any('.rel_pos.' in key for key in parts.vit),
+    }
+    for what, is_missing in missing.items():
+        if is_missing:
+            raise ValueError(f'{what} cannot be told from the file: predict with its config')
+    assert parts.grid is not None
+    weights = merge_expert(parts.vit, parts.experts.index(dataset)) if count else parts.vit
+    patch, first = weights['patch_embed.proj.weight'].shape[2], head.get('deconv_layers.0.weight')
+    doublings = sum(key.startswith('deconv_layers.') and value.ndim == 4 for key, value in head.items())
+    stride = known.pop('stride', None) or (8 if doublings == 1 else patch)
     size = parts.grid[0] * stride, parts.grid[1] * stride
-    network = PlainViT(
-        _arch(parts),
-        size,
-        stride,
-        knowledge_token=_knowledge_token(weights),
-        patch_size=patch,
-        pretrain_img_size=size,
-        **known,
+    token = _knowledge_token(weights)
+    backbone = PlainViT(
+        _arch(parts), size, stride, knowledge_token=token, patch_size=patch, pretrain_img_size=size, **known
     )
-    factor = 2**deconvolutions if deconvolutions else (16 if patch == 14 else stride) // HEATMAP_STRIDE
-    built = PoseNetwork(network, _build_decoder(head, network.embed_dim, factor), **options)
+    channels = backbone.embed_dim, len(head.get('final_layer.weight', ()))
+    if first is None:
+        usual = upsampling_factor(stride, HEATMAP_STRIDE)
+        decoder = simple_decoder(*channels, heatmap_size[1] // parts.grid[0] if heatmap_size else usual)
+    else:
+        decoder = classic_decoder(*channels, 2**doublings, first.shape[1])
+    network = PoseNetwork(backbone, decoder, **options)
     whole = {f'backbone.{key}': value for key, value in weights.items()}
-    load_strictly(built, whole | {f'head.{key}': value for key, value in head.items()})
-    return built
+    load_strictly(network, whole | {f'head.{key}': value for key, value in head.items()})
+    return network
 
 
 def _arch(parts: ModelParts) -> dict[str, Any]:
@@ -82,16 +93,3 @@ def _knowledge_token(vit: Weights) -> dict[str, Any] | None:
     if tokens is None:
         return None
     return dict(count=tokens.shape[1], width=tokens.shape[2], pos_embed='knowledge_token.pos_embed' in vit)
-
-
-def _count_deconvolutions(head: Weights) -> int:
-    return sum(key.startswith('deconv_layers.') and value.ndim == 4 for key, value in head.items())
-
-
-def _build_decoder(head: Weights, width: int, upsampling: int) -> Decoder:
-    count, first = len(head.get('final_layer.weight', ())), head.get('deconv_layers.0.weight')
-    return (
-        simple_decoder(width, count, upsampling)
-        if first is None
-        else classic_decoder(width, count, upsampling, first.shape[1])
-    )

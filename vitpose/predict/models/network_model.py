@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vitpose_mm.checkpoints.model_parts import split_parts
+from vitpose_mm.checkpoints.model_parts import ModelParts, split_parts
 from vitpose_mm.checkpoints.safe_load import load_logged
 from vitpose_mm.logs import log
 from vitpose_mm.networks.codecs import HeatmapCodec, build_codec
@@ -40,12 +40,11 @@ class NetworkModel(GraphModel):
         try:
             loaded = load_logged(path)
             parts = split_parts(loaded.weights, loaded.meta, log=log, keep_tokens=True)
-            heads, recorded = head_datasets(parts), recorded_dataset(loaded.meta)
-            name = _choose(
-                dataset, heads, recorded, len(next(iter(parts.heads.values()), {}).get('final_layer.weight', ()))
-            )
+            name = _choose(dataset, parts, recorded_dataset(loaded.meta))
+            heads = head_datasets(parts)
             about = describe(loaded.meta, name, len(heads) > 1 or bool(parts.expert_shape[0]))
-            network = build_network(parts, name if name in heads else '', about.vit, **about.network)
+            options = dict(about.network, heatmap_size=about.codec.get('heatmap_size'))
+            network = build_network(parts, name if name in heads else '', about.vit, **options)
             (height, width), factor = network.backbone.img_size, network.head.upsampling
             rows, columns = network.backbone.grid
             self.decoder = build_codec(about.codec, (width, height), (columns * factor, rows * factor))
@@ -58,7 +57,7 @@ class NetworkModel(GraphModel):
                 **dict(mean=None, std=None, rgb=network.rgb, inputs='crops', outputs='keypoints'),
                 **dict(flip_test=flip_test, precision=self.precision, version='', checkpoint='', sha256=''),
             )
-        except (ValueError, RuntimeError) as problem:
+        except Exception as problem:  # what a file records may make torch raise anything
             text = one_line(problem)
             raise InputError(text if str(path) in text else f'{checkpoint}: {text}') from problem
         predicted, self.num_keypoints = network.head.final_layer.out_channels, len(info.keypoint_names)
@@ -73,18 +72,20 @@ class NetworkModel(GraphModel):
         return self.decoder
 
 
-def _choose(dataset: str | None, heads: list[str], recorded: str | None, count: int) -> str:
-    """The dataset to predict; `heads` as `head_datasets` returns it, `count` the first decoder's keypoints."""
-    if heads == ['']:
+def _choose(dataset: str | None, parts: ModelParts, recorded: str | None) -> str:
+    """The dataset to predict: the given one, or the only one that the file knows."""
+    names = head_datasets(parts)
+    if names == ['']:
         if dataset is None and recorded is None:
-            names = [name for name, about in read_datasets().items() if len(about['keypoint_names']) == count]
+            count = len(parts.heads[''].get('final_layer.weight', ()))
+            near = [name for name, about in read_datasets().items() if len(about['keypoint_names']) == count]
             raise InputError(
                 f'the dataset of its {count} keypoints is not recorded: choose it with dataset=..., such as '
-                f'{", ".join(sorted(names)) or "none that ships"}'
+                f'{", ".join(near) or "none that ships"}'
             )
-        heads = [recorded or str(dataset)]
-    name = heads[0] if dataset is None and len(heads) == 1 else dataset
-    if name not in heads:
-        known = f'this model predicts {", ".join(heads)}' if heads else 'this file has no decoder'
-        raise InputError(f'dataset={dataset!r}: {known}' + ('; choose one of them' if len(heads) > 1 else ''))
+        names = [recorded or str(dataset)]
+    name = names[0] if dataset is None and len(names) == 1 else dataset
+    if name not in names:
+        known = f'this model predicts {", ".join(names)}' if names else 'this file has no decoder'
+        raise InputError(f'dataset={dataset!r}: {known}' + ('; choose one of them' if len(names) > 1 else ''))
     return name

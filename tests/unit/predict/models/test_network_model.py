@@ -67,7 +67,7 @@ def test_one_of_several_datasets_must_be_chosen(multi_model_files):
         ),
         (
             lambda weights: weights.update({'backbone.layers.0.attn.rel_pos.rel_pos_h': torch.ones(7, 24)}),
-            'its attention is windowed, and its windows are not recorded',
+            'the windows of its attention cannot be told from the file: predict with its config',
         ),
     ],
 )
@@ -82,7 +82,7 @@ def test_an_unknown_grid_is_refused(model_files, tmp_path):
         weights._metadata['backbone'].pop('grid')
         weights['backbone.pos_embed'] = torch.ones(1, 50, 48)
 
-    with pytest.raises(ValueError, match='the image size of a position table of 50 entries is unknown'):
+    with pytest.raises(ValueError, match='the image size of its position table of 50 entries cannot be told'):
         NetworkModel(changed(model_files[1], tmp_path / 'other.pth', change), dataset='coco')
 
 
