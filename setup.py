@@ -61,7 +61,12 @@ with tempfile.TemporaryDirectory() as scratch:
         ],
         python_requires='>=3.10',
         packages=find_packages(include=['vitpose*']),
-        package_data={'vitpose_mm': ['py.typed'], 'vitpose.predict.outputs': ['page.html', 'predictions.schema.json']},
+        package_data={
+            'vitpose_mm': ['py.typed'],
+            'vitpose.models': ['tiny.*'],
+            'vitpose.predict.models': ['datasets.json'],
+            'vitpose.predict.outputs': ['page.html', 'predictions.schema.json'],
+        },
         # OpenMMLab's packages are not required by name: mmcv, mmengine and mmdet come either under
         # these names or from the maintained forks onedl-mmcv, onedl-mmengine and onedl-mmdetection.
         # Both fill the same folders, so the one that pip fetched for us would overwrite the one
@@ -70,7 +75,7 @@ with tempfile.TemporaryDirectory() as scratch:
         # torch is an extra, because exported files are predicted without it.
         install_requires=['numpy>=1.23', 'pillow>=10', 'rich>=12'],
         extras_require={
-            'torch': [*TORCH, 'opencv-python'],
+            'torch': [*TORCH, 'opencv-python', 'safetensors>=0.4'],
             'openmmlab': [*TORCH, 'mmpose>=1.3,<2', 'mmcv>=2.1,<2.2', 'mmengine>=0.10.5,<1', 'mmdet>=3.3,<4'],
             'onnx': ['onnxruntime>=1.20', 'opencv-python'],
             'openvino': ['openvino>=2025.0', 'opencv-python'],

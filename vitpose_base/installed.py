@@ -1,7 +1,8 @@
-"""Versions of installed packages."""
+"""Which packages are installed, and their versions."""
 
 from collections.abc import Iterable
 from importlib import metadata
+from importlib.util import find_spec
 
 
 def installed_versions(names: Iterable[str]) -> dict[str, str]:
@@ -13,3 +14,8 @@ def installed_versions(names: Iterable[str]) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def missing_packages(names: tuple[str, ...] = ('torch', 'mmengine', 'mmcv', 'mmpose')) -> list[str]:
+    """Return the packages that cannot be imported here; by default of those that the plugin registers with."""
+    return [name for name in names if find_spec(name) is None]

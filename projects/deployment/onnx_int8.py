@@ -46,7 +46,9 @@ def main() -> int:
         width, height = model.crop_rule.input_size
         shape = (args.batch_size, 3, height, width)
         files = {'fp32': folder / 'fp32.onnx', 'int8': folder / 'int8.onnx'}
-        write_onnx(HeatmapGraph(model.model, None, crops=False).eval(), torch.zeros(2, *shape[1:]), files['fp32'], {})
+        write_onnx(
+            HeatmapGraph(model.network.network, None, crops=False).eval(), torch.zeros(2, *shape[1:]), files['fp32'], {}
+        )
         quant_pre_process(str(files['fp32']), str(folder / 'prepared.onnx'))
         quantize_static(
             str(folder / 'prepared.onnx'),

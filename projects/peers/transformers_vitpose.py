@@ -11,8 +11,8 @@ from transformers.models.vitpose.modeling_vitpose import VitPoseEstimatorOutput
 
 from vitpose.bench.bench_setup import Setup
 from vitpose.bench.contestant import Boxes, Contestant, Images, LeftOut
-from vitpose_mm.backbones.vit_sizes import parse_size
 from vitpose_mm.checkpoints.key_maps import TRANSFORMERS, TRANSFORMERS_HEAD, pop_prefix, rename_back
+from vitpose_mm.networks.vit_sizes import parse_size
 
 
 class Inputs(NamedTuple):

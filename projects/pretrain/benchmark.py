@@ -18,8 +18,8 @@ from rich.progress import Progress
 
 import vitpose_mm  # noqa: F401
 from vitpose.runs.table import machine
-from vitpose_mm.backbones.vit_sizes import parse_size
 from vitpose_mm.cost import peak_bytes
+from vitpose_mm.networks.vit_sizes import parse_size
 from vitpose_mm.optim.autocast import has_bfloat16
 from vitpose_mm.pretrain import to_transformers
 from vitpose_mm.pretrain.masking import split_patches

@@ -78,7 +78,7 @@ def test_a_file_gives_the_keypoints_of_torch(case, kind, tmp_path):
     exported = ExportedModel(out)
     keypoints, scores = exported.network(crops)[:2]
     with torch.no_grad():
-        expected = DecodingGraph(model.model)(torch.from_numpy(run_heatmaps(exported, model, crops)))
+        expected = DecodingGraph(model.codec)(torch.from_numpy(run_heatmaps(exported, model, crops)))
     # where a maximum is almost flat in one direction, rounding moves the refined keypoint by up to a pixel
     assert np.quantile(np.abs(keypoints - expected[0].numpy()), 0.99) < 0.05
     np.testing.assert_allclose(scores, expected[1].numpy(), atol=1e-5)

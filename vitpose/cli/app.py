@@ -18,7 +18,8 @@ DESCRIPTION = """Serve a web page on this computer that accepts an image or a vi
 poses and offers them as JSON lines, as `vitpose predict` writes them. Person
 boxes are typed or clicked, or come from --detector; by default a model for people
 such as tiny looks for one person, and for others the whole image is one. FILE
-is written by `vitpose export`; without it the page uses the shipped model.
+is written by `vitpose export`, or is a checkpoint of a ViTPose, with --dataset;
+without it the page uses the shipped model.
 
 Nothing leaves this computer. Uploads, up to 200 MB each, and results are
 deleted when their tab is closed, and when the page ends."""
@@ -26,14 +27,9 @@ deleted when their tab is closed, and when the page ends."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add(
-        'file',
-        nargs='?',
-        type=model_file,
-        default=model_file(DEFAULT),
-        metavar='FILE',
-        help='exported file or name of a model (default: tiny)',
-    )
+    text = 'exported file, checkpoint, or name of a model (default: tiny)'
+    add('file', nargs='?', type=model_file, default=model_file(DEFAULT), metavar='FILE', help=text)
+    add('--dataset', metavar='NAME', help='of the keypoints of a checkpoint, such as coco')
     add('--detector', nargs='+', metavar=('CONFIG', 'CHECKPOINT'), help='as for `vitpose predict`; put FILE before it')
     add_device(parser)
     add('--host', default='127.0.0.1', help='address (default %(default)s: localhost only)')
@@ -42,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     check_detector(args.detector, 'FILE')
-    check_readable(args.file)
+    check_readable(args.file, folder=True)
     os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(MAX_IMAGE_PIXELS))  # OpenCV reads it when it is imported
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
     warnings.filterwarnings('ignore', module=r'gradio\.')  # about Starlette
@@ -61,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
         from ..predict.predictor import PosePredictor
 
         detector: Any = open_detector(*args.detector, device=args.device) if args.detector else 'auto'
-        predictor = PosePredictor.load(args.file, device=args.device, detector=detector)
+        predictor = PosePredictor.load(args.file, device=args.device, dataset=args.dataset, detector=detector)
         sessions = Sessions(folder)
         page = build_page(predictor, args.file.name, sessions)
         with closing(sessions):

@@ -46,10 +46,10 @@ def run(args: argparse.Namespace) -> None:
         raise FileExistsError(f'{args.out} already exists: remove it or choose another name')
     check_readable(args.checkpoint, 'checkpoint', folder=True)
 
-    from vitpose_mm.backbones.vit_sizes import SIZES
     from vitpose_mm.checkpoints import conversion
     from vitpose_mm.checkpoints.model_parts import split_parts
     from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint
+    from vitpose_mm.networks.vit_sizes import SIZES
 
     from ..plain_json import is_plain
 

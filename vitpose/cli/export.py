@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError, started
 from ..shipped import find_config
@@ -26,6 +27,7 @@ docs/deployment.md explains the precisions and the accepted differences."""
 
 EPILOG = """examples:
   vitpose export CONFIG FILE.pth --to onnx --out vitpose.onnx
+  vitpose export FILE.pth --dataset coco --to onnx --out vitpose.onnx
   vitpose export CONFIG FILE.pth --to openvino --dataset aic --out aic.xml
   vitpose export CONFIG FILE.pth --to openvino --precision int8 \\
       --images train2017/ --boxes person_keypoints_train2017.json --out int8.xml"""
@@ -33,7 +35,7 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add('config', type=find_config, metavar='CONFIG', help='config of the model')
+    add('config', type=find_config, metavar='CONFIG', nargs='?', help='config of the model; none for published weights')
     add('checkpoint', type=Path, metavar='CHECKPOINT', help='its weights')
     add_config_options(parser)
     add('--to', required=True, choices=('onnx', 'openvino'), help='runtime')
@@ -42,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--precision', choices=('fp32', 'fp16', 'bf16', 'int8'), default='fp32', help='of the weights (default fp32)')
     add('--decode', action=argparse.BooleanOptionalAction, default=True, help='return keypoints (default: yes)')
     add('--flip-test', action='store_true', help='average with the mirrored crop: twice the time')
-    add('--dataset', metavar='NAME', help='multi-dataset model: whose keypoints to predict')
+    add('--dataset', metavar='NAME', help='whose keypoints: of a multi-dataset model, or without CONFIG')
     add('--size', nargs=2, type=int, metavar=('H', 'W'), help="size of the crops in pixels (default: the config's)")
     text = 'images to compare on, before rendered people, and to calibrate OpenVINO int8 with'
     add('--images', nargs='+', default=(), metavar='INPUT', help=text)
@@ -55,6 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     if args.boxes and not args.images:
         raise InputError(f'--boxes {args.boxes}: only with --images')
+    if args.config is None and (args.size or args.cfg_options):
+        raise InputError('--size and --cfg-options: only with a config')
     check_readable(args.config, 'config file')
     check_readable(args.checkpoint, 'checkpoint', folder=True)
     box_options = check_box_options(args)
@@ -67,9 +71,7 @@ def run(args: argparse.Namespace) -> None:
     from vitpose_mm.export.int8 import check_crop_count
 
     from ..export.rendered_crops import crop_people
-    from ..export.sizes import resized
     from ..export.writing import CALIBRATED, COMPARED, Target, possible_files, write_file, written_files
-    from ..predict.models.torch_model import PoseModel, read_config
 
     target = Target(args.to, args.precision, args.decode, args.accuracy_drop)
     target.check(args.out)
@@ -78,10 +80,7 @@ def run(args: argparse.Namespace) -> None:
     is_calibrated = target.is_calibrated
     if is_calibrated and not args.images:
         check_crop_count(0)
-    cfg, _ = read_config(args.config, parse_config_options(args.cfg_options))
-    if args.size:
-        cfg = resized(cfg, tuple(args.size))
-    model = PoseModel(cfg, args.checkpoint, 'cpu', 'fp32', args.flip_test, args.dataset)
+    model = _load_model(args)
     wanted = CALIBRATED if is_calibrated else COMPARED
     crops = crop_people(model.crop_rule, wanted, args.images, args.boxes, model.metainfo['bits'], **box_options)
     given = len(crops) if args.images else 0
@@ -95,3 +94,20 @@ def run(args: argparse.Namespace) -> None:
     print(f'differences from torch in fp32, {kinds}:', *differences.lines(), sep='\n  ')
     for file in written_files(args.out):
         print(f'{file}: {file.stat().st_size / 1e6:.1f} MB')
+
+
+def _load_model(args: argparse.Namespace) -> Any:
+    """The model of a config and a checkpoint, with --cfg-options and --size, or of a checkpoint alone."""
+    options: dict[str, Any] = dict(device='cpu', flip_test=args.flip_test, dataset=args.dataset)
+    if args.config is None:
+        from ..predict.models.network_model import NetworkModel
+
+        return NetworkModel(args.checkpoint, **options)
+    from ..predict.extras import need_openmmlab
+
+    need_openmmlab(args.config)
+    from ..export.sizes import resized
+    from ..predict.models.torch_model import PoseModel, read_config
+
+    cfg, _ = read_config(args.config, parse_config_options(args.cfg_options))
+    return PoseModel(resized(cfg, tuple(args.size)) if args.size else cfg, args.checkpoint, **options)

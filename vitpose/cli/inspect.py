@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from vitpose_base.installed import missing_packages
+
 from ..errors import printable
 from .paths import check_readable
 
@@ -47,9 +49,9 @@ def run(args: argparse.Namespace) -> None:
 
 def _describe_checkpoint(path: Path) -> dict[str, Any]:
     """Describe a checkpoint, as JSON data."""
-    from vitpose_mm.backbones.vit_sizes import SIZES
     from vitpose_mm.checkpoints.model_parts import split_parts
     from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint
+    from vitpose_mm.networks.vit_sizes import SIZES
 
     from ..plain_json import is_plain
 
@@ -96,11 +98,11 @@ def _describe_checkpoint(path: Path) -> dict[str, Any]:
 
 def _find_configs(kind: str, name: str, size: tuple, heads: list[dict], grid: tuple[int, int] | None) -> list[str]:
     """Find the shipped configs whose model has this depth and width, decoder, number of keypoints and image size."""
-    if not heads or grid is None:
+    if not heads or grid is None or missing_packages(('mmengine',)):
         return []
     from mmengine.config import Config
 
-    from vitpose_mm.backbones.vit_sizes import parse_size
+    from vitpose_mm.networks.vit_sizes import parse_size
 
     from ..shipped import TOP
 

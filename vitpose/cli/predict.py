@@ -63,8 +63,9 @@ EPILOG = """examples:
 
 CONFIG is what the model was trained with, for example
 configs/coco/vitpose-base_coco-256x192.py. FILE.onnx, or FILE.xml of OpenVINO,
-is written by `vitpose export`; it needs neither torch nor MMPose. The exit code
-is 1 if an input was broken; the others are still predicted."""
+is written by `vitpose export`; it needs neither torch nor MMPose. --model
+CHECKPOINT --dataset coco needs torch alone: the weights tell the network, the
+dataset keypoints and crop. The exit code is 1 if an input was broken; the others are still predicted."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--config', type=find_config, help='config of the model')
     add('--checkpoint', type=Path, metavar='FILE', help='checkpoint of the model')
     add_config_options(parser)
-    add('--model', type=model_file, metavar='NAME|FILE', help='shipped model or exported file (default: tiny)')
+    text = 'shipped model, exported file, or checkpoint of a ViTPose (default: tiny)'
+    add('--model', type=model_file, metavar='NAME|FILE', help=text)
     add('--out', type=Path, default=Path('poses'), metavar='DIR', help='folder to write (default: poses)')
     people.add_argument('--boxes', type=Path, metavar='FILE', help='person boxes, see above')
     words = ('CONFIG', 'CHECKPOINT')
@@ -85,7 +87,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = 'people per batch, fewer of large images (default 16, on a GPU 64); 1 repeats results to the bit'
     add('--batch-size', type=int, metavar='N', help=text)
     add('--flip-test', action='store_true', help='average with the mirrored image: slower, more accurate')
-    add('--dataset', metavar='NAME', help='multi-dataset model: whose keypoints to predict')
+    add(
+        '--dataset',
+        metavar='NAME',
+        help='multi-dataset model: whose keypoints to predict; --model CHECKPOINT: of its data',
+    )
     add('--track', action='store_true', help='give people ids that they keep from frame to frame')
     add('--draw', action=argparse.BooleanOptionalAction, default=True, help='write drawn images (default: yes)')
     text = 'comma-separated: jsonl,coco,csv,openpose,yolo,npz (default: %(default)s)'
@@ -173,13 +179,13 @@ def _check(args: argparse.Namespace) -> tuple:
     if args.config is None and args.checkpoint is None:
         args.model = args.model or model_file(DEFAULT)
     elif args.model or args.config is None or args.checkpoint is None:
-        raise InputError('expected --config with --checkpoint, or --model with a name or an exported file')
+        raise InputError('expected --config with --checkpoint, or --model with a name or a file')
     if args.cfg_options and args.model:
         raise InputError(f'--cfg-options {" ".join(args.cfg_options)}: only with --config')
     check_positive(args, 'batch_size')
     check_readable(args.config, 'config file', option='--config')
     check_readable(args.checkpoint, 'checkpoint', folder=True, option='--checkpoint')
-    check_readable(args.model, 'exported file', option='--model')
+    check_readable(args.model, 'exported file or checkpoint', folder=True, option='--model')
     box_options = check_box_options(args)
     check_detector(args.detector, 'INPUT')
     args.cfg_options = args.cfg_options and parse_config_options(args.cfg_options)

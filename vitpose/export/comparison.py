@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ..predict.models.exported import ExportedModel
-from ..predict.models.torch_model import PoseModel
+from ..predict.models.graph_model import GraphModel
 
 BATCH = 16
 # fraction of the median score that a keypoint must have to count: where nothing is seen, heatmaps have no peak
@@ -41,7 +41,7 @@ class Differences:
                 raise ValueError(f'{name} differ too much from torch in fp32: {accepted}. No file is left')
 
 
-def compare(file: ExportedModel, heatmaps: np.ndarray, model: PoseModel, crops: np.ndarray) -> Differences:
+def compare(file: ExportedModel, heatmaps: np.ndarray, model: GraphModel, crops: np.ndarray) -> Differences:
     """Compare a file with torch in fp32; `heatmaps` (N, C, Hm, Wm) are those of the file for crops (N, h, w, 3)."""
     parts = in_batches(crops)
     reference = [model.heatmaps(part) for part in parts]
@@ -57,7 +57,7 @@ def compare(file: ExportedModel, heatmaps: np.ndarray, model: PoseModel, crops: 
     return Differences(len(crops), *((float(d.max()), float(np.quantile(d, 0.99))) for d in (sure, far, apart)))
 
 
-def agreement(model: PoseModel, crops: np.ndarray) -> Callable[[np.ndarray, Sequence[int]], np.ndarray]:
+def agreement(model: GraphModel, crops: np.ndarray) -> Callable[[np.ndarray, Sequence[int]], np.ndarray]:
     """A function from heatmaps (n, C, Hm, Wm) of other arithmetic, and their crops' indices, to the agreement (n,).
 
     This is the mean over a crop's keypoints of exp(-d^2 / 2 s^2), like COCO's similarity of keypoints: d is the

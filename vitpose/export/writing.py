@@ -18,16 +18,15 @@ from vitpose_mm.export.onnx_file import with_heatmaps, write_onnx
 from vitpose_mm.export.openvino_file import write_openvino
 
 from ..predict.models.exported import ExportedModel
-from ..predict.models.file_info import FORMAT, FileInfo
+from ..predict.models.file_info import FORMAT, FileInfo, codec_fields, metainfo_fields
+from ..predict.models.graph_model import GraphModel
 from ..predict.models.onnx_backend import OnnxNetwork
 from ..predict.models.openvino_backend import OpenVinoNetwork
-from ..predict.models.torch_model import PoseModel
 from .comparison import BATCH, Differences, agreement, compare, in_batches
 
 SUFFIXES = {'onnx': '.onnx', 'openvino': '.xml'}
 PRECISIONS = {'onnx': ('fp32', 'fp16', 'int8'), 'openvino': ('fp32', 'fp16', 'bf16', 'int8')}
 COMPARED = BATCH + 1  # crops: two sizes of batches
-CODEC = ('input_size', 'heatmap_size', 'sigma', 'blur_kernel_size', 'unbiased', 'border')  # what is stored of it
 CALIBRATED = 300  # crops for int8, if there are as many
 
 
@@ -58,7 +57,7 @@ class Target:
 
 
 def write_file(
-    model: PoseModel,
+    model: GraphModel,
     checkpoint: Path,
     target: Target,
     out: Path,
@@ -72,8 +71,8 @@ def write_file(
     ValueError if the target cannot be written, or the file differs too much.
     """
     target.check(out)
-    network = HeatmapGraph(model.model, model.network.flip_indices, target.decode).eval()
-    decoding = DecodingGraph(model.model).eval() if target.decode else None
+    network = HeatmapGraph(model.network.network, model.network.flip_indices, target.decode).eval()
+    decoding = DecodingGraph(model.codec, model.output_indices).eval() if target.decode else None
     stored = describe(model, checkpoint, target).texts()
     size = model.crop_rule.input_size[::-1]
     example = torch.zeros(2, *size, 3, dtype=torch.uint8) if target.decode else torch.zeros(2, 3, *size)
@@ -116,7 +115,7 @@ def possible_files(out: Path) -> tuple[Path, Path]:
     return out, out.with_suffix('.bin') if out.suffix == '.xml' else out.with_name(out.name + '.data')
 
 
-def run_heatmaps(file: ExportedModel, model: PoseModel, crops: np.ndarray) -> np.ndarray:
+def run_heatmaps(file: ExportedModel, model: GraphModel, crops: np.ndarray) -> np.ndarray:
     """Heatmaps (N, C, Hm, Wm) that a file computes, also if it returns keypoints."""
     parts = in_batches(crops)
     inputs = parts if file.info.inputs == 'crops' else [model.normalized(part).numpy() for part in parts]
@@ -127,34 +126,24 @@ def run_heatmaps(file: ExportedModel, model: PoseModel, crops: np.ndarray) -> np
     return np.concatenate([network(part)[-1] for part in inputs])
 
 
-def describe(model: PoseModel, checkpoint: Path, target: Target) -> FileInfo:
+def describe(model: GraphModel, checkpoint: Path, target: Target) -> FileInfo:
     """The metadata of a file."""
-    meta, rule, graph, codec = model.metainfo, model.crop_rule, model.network, model.model.head.decoder
+    meta, rule, graph, codec = model.metainfo, model.crop_rule, model.network, model.decoder
     return FileInfo(
         format=FORMAT,
         version=vitpose_mm.__version__,
-        dataset=meta['dataset_name'],
-        keypoint_names=[meta['keypoint_id2name'][i] for i in range(model.num_keypoints)],
-        skeleton=[list(link) for link in meta['skeleton_links']],
-        flip_indices=meta['flip_indices'],
-        keypoint_colors=meta['keypoint_colors'].astype(int).tolist(),
-        skeleton_colors=meta['skeleton_link_colors'].astype(int).tolist(),
+        **metainfo_fields(meta),
         input_size=list(rule.input_size),
         padding=float(rule.padding),
         use_udp=bool(rule.use_udp),
         mean=None if graph.mean is None else graph.mean.flatten().tolist(),
         std=None if graph.std is None else graph.std.flatten().tolist(),
         rgb=graph.rgb,
-        codec=dict(type=type(codec).__name__, **{key: getattr(codec, key) for key in CODEC if hasattr(codec, key)}),
+        codec=codec_fields(codec),
         inputs='crops' if target.decode else 'images',
         outputs='keypoints' if target.decode else 'heatmaps',
         flip_test=model.flip_test,
         precision=target.precision,
         checkpoint=checkpoint.name,
         sha256=sha256(checkpoint),
-        sigmas=None if meta['sigmas'] is None else np.asarray(meta['sigmas']).astype(float).tolist(),
-        category=meta['category'],
-        metric=meta['metric'],
-        bits=meta['bits'],
-        objects=meta['objects'],
     )

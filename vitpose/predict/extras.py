@@ -3,11 +3,13 @@
 import importlib
 from types import ModuleType
 
+from vitpose_base.installed import missing_packages
+
 from ..errors import InputError
 
 EXTRAS = {
     **{'av': 'predict', 'trackers': 'track', 'supervision': 'track', 'pycocotools': 'eval'},
-    **{'onnxruntime': 'onnx', 'openvino': 'openvino', 'gradio': 'app'},
+    **{'onnxruntime': 'onnx', 'openvino': 'openvino', 'gradio': 'app', 'torch': 'torch'},
 }
 
 
@@ -18,3 +20,10 @@ def need(name: str, purpose: str) -> ModuleType:
     except ImportError as problem:
         remedy = f"pip install 'vitpose_mm[{EXTRAS[name]}]'"
         raise InputError(f'{purpose} needs the package {name} ({problem}): {remedy}') from problem
+
+
+def need_openmmlab(config: object) -> None:
+    """Raise a ValueError that says how to do without, or how to install OpenMMLab, if a config needs it here."""
+    if missing := missing_packages():
+        remedy = 'install them as requirements/tested.txt says, or pass the checkpoint alone, without a config'
+        raise InputError(f'{config}: a config needs {", ".join(missing)}, not installed here: {remedy}')

@@ -16,8 +16,9 @@ import numpy as np
 from ..errors import InputError
 from ..models.names import model_file
 from .batching import MAX_BYTES, Batch, Work, fill_batches, group_frames, image_bytes, start_work
+from .extras import need, need_openmmlab
 from .inputs.images import Image, as_frame, is_image, read_frame
-from .models.exported import ExportedModel, is_exported
+from .models.exported import ExportedModel, is_checkpoint, is_exported
 from .poses import Frame, Poses, failed
 from .two_pass import TwoPassDetector
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
     from .detector import Detector
-    from .models.torch_model import PoseModel
+    from .models.graph_model import GraphModel
 
 MAX_THREADS = 8
 PATIENCE = 2.0  # seconds to wait for an iterable that is stopped, for example a camera
@@ -37,6 +38,7 @@ class PosePredictor:
     >>> predictor = PosePredictor.load(config, checkpoint)
     >>> poses = predictor('image.jpg', boxes=[[100, 50, 220, 400]])
     >>> poses.keypoints  # (1, 17, 2) in image pixels
+    >>> predictor = PosePredictor.load('vitpose-b.pth', dataset='coco')  # a checkpoint alone: without OpenMMLab
     >>> predictor = PosePredictor.load('model.onnx')  # a file of `vitpose export`: without torch and OpenMMLab
 
     Keypoints are those of MMPose with the same boxes. People of several images share batches; a person's result may
@@ -51,7 +53,7 @@ class PosePredictor:
 
     def __init__(
         self,
-        model: 'PoseModel | ExportedModel',
+        model: 'GraphModel | ExportedModel',
         detector: "Detector | TwoPassDetector | Literal['auto'] | None" = 'auto',
         batch_size: int | None = None,
     ):
@@ -251,21 +253,23 @@ def load_model(
     dataset: str | None = None,
     compile: bool = False,
     cfg_options: dict[str, Any] | None = None,
-) -> 'PoseModel | ExportedModel':
-    """Load the model of a config and a checkpoint, or an exported file.
+) -> 'GraphModel | ExportedModel':
+    """Load the model of a config and a checkpoint, of a checkpoint alone, or an exported file.
 
     Args:
-        config: config file, or a loaded config; or a file of `vitpose export`, or the name of a shipped one, 'tiny'.
-        checkpoint: weights of the config's model; no code in the file runs. None for an exported file.
+        config: config file, or a loaded config, which need OpenMMLab; or a file of `vitpose export`, or the name of a
+            shipped one, 'tiny'; or a checkpoint of a ViTPose, which needs torch alone: see `NetworkModel`.
+        checkpoint: weights of the config's model; no code in the file runs. None for the other files.
         device: 'auto' (the first GPU, or else the CPU), 'cpu', 'cuda', 'cuda:1', ...
         precision: 'fp32', 'bf16' or 'fp16' (GPU only); None: fp32, or that of the file. Where a processor only emulates
             bfloat16, bf16 means fp32.
         flip_test: average the heatmaps with those of the mirrored crop, as the config's test_cfg says; twice the time.
-        dataset: of a multi-dataset model, whose head, expert, keypoints, crop and codec are used.
+        dataset: of a multi-dataset model, whose head, expert, keypoints, crop and codec are used; or that of a
+            checkpoint alone, if it does not record it.
         cfg_options: values to override in a config, by dotted key, as `mim test --cfg-options`.
         compile: compile the network of a config with torch.compile in the first batch, which takes minutes.
 
-    OSError if a file does not exist; ValueError: see `PoseModel`, `ExportedModel` and its `check`.
+    OSError if a file does not exist; ValueError: see `PoseModel`, `NetworkModel`, `ExportedModel` and its `check`.
     """
     config = model_file(config) if isinstance(config, str | Path) else config
     if isinstance(config, str | Path) and is_exported(config):
@@ -275,8 +279,18 @@ def load_model(
         exported = ExportedModel(config, device)
         exported.check(precision, flip_test, dataset)
         return exported
+    options = device, precision or 'fp32', flip_test, dataset, compile
+    if isinstance(config, str | Path) and is_checkpoint(config):
+        for name, value in dict(checkpoint=checkpoint, cfg_options=cfg_options).items():
+            if value:
+                raise InputError(f'{config} with {name}={value}: only with a config; a checkpoint alone has none')
+        need('torch', 'a checkpoint')
+        from .models.network_model import NetworkModel
+
+        return NetworkModel(config, *options)
     if checkpoint is None:
         raise InputError(f'{config}: expected a checkpoint with a config; only an exported file needs none')
+    need_openmmlab(config)
     from .models.torch_model import PoseModel
 
-    return PoseModel(config, checkpoint, device, precision or 'fp32', flip_test, dataset, compile, cfg_options)
+    return PoseModel(config, checkpoint, *options, cfg_options)

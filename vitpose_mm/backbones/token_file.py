@@ -15,6 +15,7 @@ from torch import Tensor
 from vitpose_base.files import replacing, sha256
 
 from ..checkpoints.key_maps import pop_prefix
+from ..networks.vit_checkpoint import LoadingViT
 
 FILE_KIND = 'vitpose_mm knowledge token'
 EXPECTED_FILE = "expected a file that `vitpose token extract` wrote from a teacher's checkpoint with a trained token"
@@ -49,6 +50,20 @@ def read_tokens(path: str | Path, shape: tuple[int, ...]) -> Tensor:
             '{} has {} tokens of width {}'.format(path, *tokens.shape) + f', this ViT {vit}): set {file}, ...)'
         )
     return tokens
+
+
+def load_tokens(vit: LoadingViT) -> None:
+    """Copy the tokens of `ViT(knowledge_token=dict(init=FILE))` from their file, if one is given.
+
+    Raises:
+        FileNotFoundError: the file does not exist.
+        ValueError: it is not a token file, or its tokens have a different shape.
+    """
+    if vit.token_file not in (None, 'checkpoint'):
+        assert vit.knowledge_token is not None
+        tokens = vit.knowledge_token.tokens
+        with torch.no_grad():
+            tokens.copy_(read_tokens(vit.token_file, tokens.shape[1:]))
 
 
 def extract_tokens(weights: dict[str, Tensor], source: Path) -> tuple[Tensor, dict[str, Any]]:

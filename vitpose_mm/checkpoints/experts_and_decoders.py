@@ -51,6 +51,15 @@ def select_experts(weights: Weights, indices: list[int]) -> Weights:
     return {key: value[indices] if '.mlp.experts.' in key else value for key, value in weights.items()}
 
 
+def merge_expert(weights: Weights, expert: int) -> Weights:
+    """Merge the expert of this index into the plain FFN and drop the others; the result is exact."""
+    merged = dict(weights)
+    for key in [key for key in weights if '.mlp.experts.' in key]:
+        place = key.replace('.mlp.experts.', '.mlp.fc2.')
+        merged[place] = torch.cat([weights[place], merged.pop(key)[expert]])
+    return merged
+
+
 def _source_experts(order: Sequence[str], names: Sequence[str], count: int, new_from: str | None, log: Log) -> list:
     """Return for each dataset of `names` the index of its initial expert among the `count` experts of `order`."""
     if len(order) != count:

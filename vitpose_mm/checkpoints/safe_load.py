@@ -1,6 +1,5 @@
 """Load untrusted checkpoint files: only tensors are read, and no code in the file runs."""
 
-import hashlib
 import json
 import logging
 import re
@@ -8,23 +7,18 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlparse
 
 import numpy as np
 import torch
-from mmengine.dist import barrier, is_main_process
-from mmengine.logging import print_log
-from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
+from ..logs import log
 from .origins import recognize, unwrap
 from .safe_unpickler import read_torch_file
 
 # files that transformers' `save_pretrained` writes, in the order in which transformers looks for them
 FOLDER_FILES = ('model.safetensors', 'model-*-of-*.safetensors', 'pytorch_model.bin', 'pytorch_model-*-of-*.bin')
 METADATA_KEY = 'vitpose_mm'  # key of our own JSON text in the metadata of safetensors
-SAFE_SCHEME, RESUME_SCHEME = 'vitpose-safe://', 'vitpose-resume://'  # paths that MMEngine reads with this module
-WEB_SCHEMES = ('http://', 'https://')
 
 
 class Checkpoint(NamedTuple):
@@ -37,7 +31,15 @@ class Checkpoint(NamedTuple):
 
 def load_weights(path: Path) -> dict[str, Tensor]:
     """Read the weights of an untrusted checkpoint onto the CPU, see `load_checkpoint`; log NaN and infinite weights."""
-    return load_from_safe(str(path))['state_dict']
+    return load_logged(path).weights
+
+
+def load_logged(path: Path) -> Checkpoint:
+    """As `load_checkpoint`, and log NaN and infinite weights."""
+    loaded = load_checkpoint(path)
+    if problem := find_non_finite_weights(loaded.weights):
+        log(f'{path}: {problem}', logging.WARNING)
+    return loaded
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -71,45 +73,6 @@ def add_metadata(weights: Any, meta: dict[str, Any]) -> None:
     if known and (origin := recognize(weights)):
         name = origin.prefix.rstrip('.')
         weights._metadata = {**metadata, name: {**known, **metadata.get(name, {})}}
-
-
-def use_safe_loader(file: str, scheme: str = SAFE_SCHEME) -> str:
-    """Return the address under which MMEngine reads a file or web address with this module; keep other addresses."""
-    return file if '://' in file and not file.startswith(WEB_SCHEMES) else scheme + file
-
-
-def _local_path(address: str, scheme: str) -> Path:
-    """Return the file of an address, downloaded to torch's cache if it is on the web."""
-    name = address.removeprefix(scheme)
-    if not name.startswith(WEB_SCHEMES):
-        return Path(name).expanduser()
-    folder = hashlib.sha256(name.encode()).hexdigest()[:16]  # files of other addresses may have the same name
-    path = Path(torch.hub.get_dir(), 'checkpoints', folder, Path(urlparse(name).path).name)
-    for turn in (is_main_process(), True):  # the other processes may have a different disk
-        if turn and not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(name, str(path), progress=False)
-        barrier()
-    return path
-
-
-@CheckpointLoader.register_scheme(prefixes=(SAFE_SCHEME, r'.*\.safetensors$', r'.*\.index\.json$', r'.*/$'))
-def load_from_safe(filename: str, map_location: object = None) -> dict:
-    """Read 'state_dict' and 'meta' of a checkpoint for MMEngine's `load_from` and `init_cfg`, onto the CPU."""
-    loaded = load_checkpoint(path := _local_path(filename, SAFE_SCHEME))
-    if problem := find_non_finite_weights(loaded.weights):
-        print_log(f'{path}: {problem}', logger='current', level=logging.WARNING)
-    return dict(state_dict=loaded.weights, meta=loaded.meta)
-
-
-@CheckpointLoader.register_scheme(prefixes=RESUME_SCHEME)
-def load_from_resume(filename: str, map_location: object = None) -> dict:
-    """Read everything in a checkpoint of a run, including the state of the optimizer, to continue the run."""
-    path = _local_path(filename, RESUME_SCHEME)
-    content = read_torch_file(path, map_location, mmap=False)  # the optimizer would keep the file mapped
-    if isinstance(content, dict) and isinstance(content.get('meta'), dict):
-        content['meta'].pop('config', None)  # MMEngine would run it; its files have `cfg`
-    return content
 
 
 def find_non_finite_weights(weights: Mapping[str, Tensor]) -> str:

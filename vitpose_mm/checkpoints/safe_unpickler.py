@@ -3,24 +3,26 @@
 import argparse
 import pickle
 import re
+import sys
 import tarfile
 import threading
 import zipfile
 from collections import OrderedDict
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer, print_log
-from mmengine.utils import digit_version
+from torch.torch_version import TorchVersion
+
+from ..logs import log
 
 # in older versions files could run code in spite of `weights_only` (CVE-2025-32434) or corrupt memory (CVE-2026-24747)
-SAFE_TORCH = digit_version(torch.__version__) >= digit_version('2.10')
+SAFE_TORCH = TorchVersion(torch.__version__) >= '2.10'
 _lock = threading.Lock()  # torch has one allow-list per process
-_log_once = cache(partial(print_log, logger='current'))
+_log_once = cache(log)
 _PythonUnpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]  # that in C allocates whatever a file claims
 
 
@@ -50,6 +52,13 @@ class Array(np.ndarray):
         return self.view(np.ndarray).__reduce__()
 
 
+class UnreadHistory:
+    """What MMEngine's log values are read as where MMEngine is not imported, and nobody needs them."""
+
+    min = max = current = mean = None
+
+
+HistoryBuffer: Any = getattr(sys.modules.get('mmengine.logging'), 'HistoryBuffer', UnreadHistory)
 HISTORY_STATISTICS = {name: getattr(HistoryBuffer, name) for name in ('min', 'max', 'current', 'mean')}
 # what each name in a file is replaced by
 ALLOWED_GLOBALS: dict[str, Any] = {

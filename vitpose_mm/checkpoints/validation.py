@@ -5,15 +5,11 @@ from collections.abc import Callable, Collection, Iterable
 from copy import copy
 from typing import Any
 
-from mmengine.logging import print_log
-from mmengine.model import BaseModule
-from mmengine.runner import CheckpointLoader
 from torch import nn
 
+from ..logs import log
 from .experts_and_decoders import gather_decoders
 from .key_maps import Weights, first_keys
-from .origins import recognize, unwrap
-from .safe_load import RESUME_SCHEME, SAFE_SCHEME, use_safe_loader
 
 
 def store_load_problem(
@@ -37,7 +33,7 @@ def store_load_problem(
     filled = before or any(key.startswith(main) and key in weights and key not in resized for key in state)
     module.load_problem, module.filled = problem, filled
     if problem and (weights or not before):  # a filled part may be left out
-        print_log(problem, 'current', logging.WARNING)
+        log(problem, logging.WARNING)
 
 
 def check_filled(module: nn.Module) -> None:
@@ -80,37 +76,3 @@ def load_strictly(model: nn.Module, weights: Weights, absent: Callable[[], Colle
 def _without_optional(keys: Iterable[str], optional: tuple[str, ...]) -> list[str]:
     """Return the keys that are neither optional nor counters of batches."""
     return [key for key in keys if not key.startswith(optional) and not key.endswith('num_batches_tracked')]
-
-
-def pretrained_setting(prefix: str, file: str) -> str:
-    """Return the backbone setting that loads the ViT with this prefix from a file; our schemes are removed."""
-    path = file.removeprefix(SAFE_SCHEME).removeprefix(RESUME_SCHEME)
-    return f"init_cfg=dict(type='Pretrained', checkpoint={path!r}{f', prefix={prefix!r}' if prefix else ''})"
-
-
-def init_pretrained(module: BaseModule, initialize: Callable[[], object]) -> None:
-    """Run MMEngine's `init_weights` of a module; read `init_cfg`'s files safely and refuse those that do not fit."""
-    for part in module.modules():
-        if hasattr(part, 'load_problem'):
-            part.load_problem = ''  # type: ignore[assignment]
-    hint = ''
-    for cfg in module.init_cfg if isinstance(module.init_cfg, list) else [module.init_cfg]:
-        if not isinstance(cfg, dict) or not isinstance(file := cfg.get('checkpoint'), str):
-            continue
-        cfg['checkpoint'] = use_safe_loader(file)  # the module has its own copy of `init_cfg`
-        if hasattr(module, 'patch_embed'):
-            weights, _ = unwrap(CheckpointLoader.load_checkpoint(cfg['checkpoint'], 'cpu'))
-            prefix, origin = (cfg.get('prefix') or '').rstrip('.'), recognize(weights)
-            module.recorded = (getattr(weights, '_metadata', None) or {}).get(prefix, {})  # MMEngine drops it
-            if origin is not None and origin.prefix.rstrip('.') != prefix:
-                line = pretrained_setting(origin.prefix, file)
-                hint = f'; its ViT has the prefix {origin.prefix!r}: load it with {line}'
-    try:
-        initialize()
-        problem = find_load_problems(module)
-    except AssertionError as error:
-        problem = str(error)
-        if 'is not in the pretrained model' not in problem:  # MMEngine's message when no key has the prefix
-            raise
-    if problem:
-        raise ValueError(problem + hint)

@@ -8,7 +8,7 @@ from mmengine import ConfigDict
 from mmpose.registry import MODELS
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..torch_version import check_torch
+from ..torch_support import check_torch
 
 # part of the model: pattern of the modules that belong to it, including their submodules
 PARTS = {

@@ -4,12 +4,12 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from ..checkpoints.experts_and_decoders import merge_expert
 from ..checkpoints.validation import load_strictly
 from ..datasets.combined import CombinedPoseDataset
 from ..datasets.metainfo import dataset_class, parse_metainfo, raw_metainfo
@@ -136,12 +136,3 @@ def _mmpose_class(dataset: dict) -> str:
     """Return the name of MMPose's dataset class, by which its inferencers choose a detector."""
     classes = dataset_class(dataset).__mro__
     return next((c.__name__ for c in classes if c.__module__.startswith('mmpose.')), classes[0].__name__)
-
-
-def merge_expert(weights: dict[str, Tensor], expert: int) -> dict[str, Tensor]:
-    """Merge the expert of this index into the plain FFN and drop the others; the result is exact."""
-    merged = dict(weights)
-    for key in [key for key in weights if '.mlp.experts.' in key]:
-        place = key.replace('.mlp.experts.', '.mlp.fc2.')
-        merged[place] = torch.cat([weights[place], merged.pop(key)[expert]])
-    return merged

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..torch_version import check_torch
+from ..torch_support import check_torch
 from .graph import DecodingGraph, HeatmapGraph, PoseGraph
 
 Graph = PoseGraph | HeatmapGraph | DecodingGraph

@@ -1,41 +1,26 @@
 """The paper's two decoders as MMPose heatmap heads."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import torch.nn.functional as F
-from mmengine.logging import print_log
 from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from ..checkpoints.key_maps import TRANSFORMERS_HEAD, pop_prefix, rename
-from ..checkpoints.validation import check_filled, init_pretrained, store_load_problem
+from ..checkpoints.mmengine_loading import init_pretrained
+from ..checkpoints.validation import check_filled, store_load_problem
 from ..codecs.pck import pck_accuracy
+from ..logs import log
+from ..networks.decoders import Decoder, classic_decoder, simple_decoder, upsampling_factor
 from .batch_targets import batch_targets
 
 DEFAULT_LOSS = dict(type='KeypointMSELoss', use_target_weight=True)
 
 
-def upsampling_factor(feature_stride: int, heatmap_stride: int) -> int:
-    """Return the upsampling factor from feature map to heatmaps: 2, 4, 8 or 16; stride 14 counts as 16.
-
-    Raises:
-        ValueError: the heads do not support this stride.
-    """
-    if feature_stride not in (32, 16, 14, 8):
-        raise ValueError(
-            f'feature_stride={feature_stride}: expected the stride of the ViT, 16 or 8 or 14, or 32 of a ResNet'
-        )
-    if heatmap_stride not in (4, 2):
-        raise ValueError(f'heatmap_stride={heatmap_stride}: expected 4 or 2, for heatmaps at 1/4 or 1/2 of the input')
-    return (16 if feature_stride == 14 else feature_stride) // heatmap_stride
-
-
 class DecoderHead(HeatmapHead):
-    """Base of both decoders: fp32 heatmaps under autocast, freezing, and checked checkpoints.
+    """A decoder as MMPose's head: fp32 heatmaps under autocast, freezing, and checked checkpoints.
 
     `store_load_problem` stores which parts of the decoder a checkpoint lacks. The whole decoder may be missing if
     `may_be_absent` is set, as for one of several decoders.
@@ -44,8 +29,11 @@ class DecoderHead(HeatmapHead):
     may_be_absent = False
     filled: bool | None = None  # see `check_filled`
 
-    def __init__(self, *args: Any, freeze: bool = False, allow_new_final_layer: bool = False, **kwargs: Any):
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, network: Decoder, *args: Any, freeze: bool = False, allow_new_final_layer: bool = False, **kwargs: Any
+    ):
+        super().__init__(*args, deconv_out_channels=None, deconv_kernel_sizes=None, final_layer=None, **kwargs)
+        self.deconv_layers, self.final_layer = network.deconv_layers, network.final_layer
         self.freeze, self.allow_new_final_layer = freeze, allow_new_final_layer
         self.kept_keypoints: dict[int, int] = {}  # index of a keypoint: index of the same name in the checkpoint
         if freeze:
@@ -80,11 +68,10 @@ class DecoderHead(HeatmapHead):
             for ours, theirs in self.kept_keypoints.items():
                 value[ours] = weights[key][theirs]
         count = weights['final_layer.weight'].shape[0]
-        print_log(
+        log(
             f'the checkpoint predicts {count} keypoints, this head {self.out_channels}: its last layer is new, except '
             f"for {len(self.kept_keypoints)} keypoints of the same name (this head's: the checkpoint's): "
-            f'{self.kept_keypoints or "none"}',
-            logger='current',
+            f'{self.kept_keypoints or "none"}'
         )
         return layer
 
@@ -171,12 +158,11 @@ class ClassicHead(DecoderHead):
         freeze: bool = False,
         allow_new_final_layer: bool = False,
     ):
-        blocks = int(math.log2(upsampling_factor(feature_stride, heatmap_stride)))
+        factor = upsampling_factor(feature_stride, heatmap_stride)
         super().__init__(
+            classic_decoder(in_channels, out_channels, factor, deconv_channels),
             in_channels,
             out_channels,
-            deconv_out_channels=(deconv_channels,) * blocks,
-            deconv_kernel_sizes=(4,) * blocks,
             loss=loss,
             decoder=decoder,
             init_cfg=init_cfg,
@@ -223,20 +209,12 @@ class SimpleHead(DecoderHead):
     ):
         factor = upsampling_factor(feature_stride, heatmap_stride)
         super().__init__(
+            simple_decoder(in_channels, out_channels, factor),
             in_channels,
             out_channels,
-            deconv_out_channels=None,
-            deconv_kernel_sizes=None,
-            final_layer=dict(kernel_size=3, padding=1),
             loss=loss,
             decoder=decoder,
             init_cfg=init_cfg,
             freeze=freeze,
             allow_new_final_layer=allow_new_final_layer,
         )
-        self.upsampling = factor
-
-    def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
-        """Map feature maps, the last one (B, C, Hp, Wp), to heatmaps (B, K, Hm, Wm) in fp32."""
-        x = F.interpolate(F.relu(feats[-1]), scale_factor=self.upsampling, mode='bilinear', align_corners=False)
-        return super().forward((x,))

@@ -9,7 +9,7 @@ from mmpose.registry import HOOKS
 
 from ..estimators.teacher import Teacher
 from ..heads.decoders import DecoderHead
-from ..torch_version import check_torch
+from ..torch_support import check_torch
 from .bare_model import bare_model
 
 

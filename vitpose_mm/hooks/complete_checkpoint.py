@@ -13,8 +13,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from vitpose_base.files import PART, replacing, write_text
 
+from ..checkpoints.mmengine_loading import RESUME_SCHEME
 from ..checkpoints.run_checkpoints import RUN_ID, find_resume_checkpoint, list_checkpoints
-from ..checkpoints.safe_load import RESUME_SCHEME
 
 
 class AtomicFileBackend(LocalBackend):

@@ -14,10 +14,10 @@ from mmpose.registry import HOOKS
 
 from ..backbones import ViT
 from ..checkpoints.key_maps import pop_prefix
+from ..checkpoints.mmengine_loading import RESUME_SCHEME, SAFE_SCHEME, pretrained_setting, use_safe_loader
 from ..checkpoints.origins import recognize, unwrap
 from ..checkpoints.run_checkpoints import missing_checkpoint_message
-from ..checkpoints.safe_load import RESUME_SCHEME, SAFE_SCHEME, use_safe_loader
-from ..checkpoints.validation import load_strictly, pretrained_setting
+from ..checkpoints.validation import load_strictly
 from ..datasets.member_datasets import find_members, find_transforms
 from ..datasets.transforms.keypoint_target import KeypointTarget
 from ..estimators.crop_check import check_crop

@@ -11,12 +11,12 @@ from mmengine.optim import AmpOptimWrapper
 from mmpose.registry import OPTIM_WRAPPERS
 from torch import nn
 
+from ..torch_support import EMULATION_WARNING, has_bfloat16
 from .finite import SkipsNonFinite
 
 # torch 2.3 moved GradScaler and deprecated the old name; older releases only have the old one.
 GradScaler = getattr(torch.amp, 'GradScaler', None) or torch.cuda.amp.GradScaler
 
-EMULATION_WARNING = 'this processor has no AVX-512 or bfloat16 instructions, and bfloat16 is slower than float32 on it'
 DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
 
@@ -93,10 +93,3 @@ class AutocastOptimWrapper(SkipsNonFinite, AmpOptimWrapper):
         if not state_dict.get('loss_scaler'):
             state_dict.pop('loss_scaler', None)
         super().load_state_dict(state_dict)
-
-
-def has_bfloat16(device_type: str) -> bool:
-    """Return whether a device computes in bfloat16; where a processor does not, torch emulates it, far slower."""
-    if device_type != 'cpu':
-        return True
-    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()

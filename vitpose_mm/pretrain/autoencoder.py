@@ -11,10 +11,10 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from ..backbones import ViT
-from ..backbones.routing import expert_route
-from ..backbones.vit_checkpoint import add_vit_metadata
-from ..checkpoints.validation import init_pretrained
+from ..checkpoints.mmengine_loading import init_pretrained
 from ..layers.index import copy_to
+from ..networks.routing import expert_route
+from ..networks.vit_checkpoint import add_vit_metadata
 from .mae_checkpoint import adapt_to_autoencoder
 from .masked_decoder import MaskedDecoder
 from .masking import gather, mask_noise, patchify, sincos_table, split_patches, visible_count

@@ -6,11 +6,11 @@ import torch.nn.functional as F
 from mmengine.logging import print_log
 from torch import Tensor
 
-from ..backbones.vit_checkpoint import PATCH_KERNEL, LoadingViT, possible_grids
 from ..checkpoints.adaptation import Grid, fit_pos_embed
 from ..checkpoints.key_maps import MAE, MAE_TRANSFORMERS, Table, pop_prefix, rename, rename_back
 from ..checkpoints.origins import recognize, unwrap
 from ..checkpoints.validation import store_load_problem
+from ..networks.vit_checkpoint import PATCH_KERNEL, LoadingViT, possible_grids
 
 ENCODER_TABLE, DECODER_TABLE = 'backbone.pos_embed', 'decoder.pos_embed'
 

@@ -8,9 +8,10 @@ import torch
 from mmengine.model import BaseModule
 
 from tests.unit.backbones import small_vit
-from vitpose_mm.backbones.vit_checkpoint import possible_grids
+from vitpose_mm.checkpoints.mmengine_loading import init_pretrained
 from vitpose_mm.checkpoints.origins import FORMATS, IMAGE_GRIDS, POSE_GRIDS
-from vitpose_mm.checkpoints.validation import init_pretrained, load_strictly
+from vitpose_mm.checkpoints.validation import load_strictly
+from vitpose_mm.networks.vit_checkpoint import possible_grids
 
 build = partial(small_vit.build, depth=2, dim=24, heads=2)
 

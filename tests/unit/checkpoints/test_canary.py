@@ -18,7 +18,7 @@ from tests.unit.hooks.toy_training import Toy, build
 from tests.unit.own_data.makers import write_coco, write_deeplabcut, write_yolo
 from vitpose.cli.main import main
 from vitpose_mm.backbones.token_file import read_token_file
-from vitpose_mm.checkpoints.safe_load import RESUME_SCHEME, load_from_resume
+from vitpose_mm.checkpoints.mmengine_loading import RESUME_SCHEME, load_from_resume
 from vitpose_mm.datasets.teacher_cache_dataset import TeacherCacheDataset, heatmap_file
 from vitpose_mm.estimators.teacher import Teacher
 from vitpose_mm.hooks import RunCheckHook

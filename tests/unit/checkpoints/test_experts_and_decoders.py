@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from tests.unit.checkpoints.tiny_vits import is_same
-from vitpose_mm.checkpoints.experts_and_decoders import AUTHORS_ORDER, rename_decoders, rename_experts
-from vitpose_mm.estimators.plain_model import merge_expert
+from vitpose_mm.checkpoints.experts_and_decoders import AUTHORS_ORDER, merge_expert, rename_decoders, rename_experts
 
 DEPTH, WIDTH, HIDDEN, EXPERT_DIM = 2, 12, 24, 4
 BIAS = 'layers.0.mlp.experts.bias'

@@ -19,14 +19,8 @@ from mmengine.runner import CheckpointLoader
 
 from tests.unit.checkpoints.tiny_vits import Canary, is_same
 from vitpose.cli.main import main
-from vitpose_mm.checkpoints.safe_load import (
-    RESUME_SCHEME,
-    SAFE_SCHEME,
-    find_non_finite_weights,
-    load_checkpoint,
-    load_weights,
-    use_safe_loader,
-)
+from vitpose_mm.checkpoints.mmengine_loading import RESUME_SCHEME, SAFE_SCHEME, use_safe_loader
+from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint, load_weights
 from vitpose_mm.checkpoints.safe_unpickler import SAFE_TORCH
 
 WEIGHTS = OrderedDict(weight=torch.arange(6.0).view(2, 3), bias=torch.ones(2, dtype=torch.bfloat16))

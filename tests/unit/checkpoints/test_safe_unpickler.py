@@ -18,7 +18,8 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 from vitpose_mm.checkpoints import safe_unpickler
-from vitpose_mm.checkpoints.safe_load import load_from_resume, load_weights
+from vitpose_mm.checkpoints.mmengine_loading import load_from_resume
+from vitpose_mm.checkpoints.safe_load import load_weights
 from vitpose_mm.checkpoints.safe_unpickler import read_torch_file
 
 OLD_ONLY = pytest.mark.skipif(not safe_unpickler.SAFE_TORCH, reason='this torch is read by the unpickler alone')

@@ -15,7 +15,7 @@ from tests.unit.own_data import makers
 from vitpose.cli.main import main
 from vitpose.predict.inputs.images import read_frame
 from vitpose.predict.models.torch_model import read_test_set
-from vitpose_mm.backbones.vit_sizes import SIZES, Size
+from vitpose_mm.networks.vit_sizes import SIZES, Size
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from mmpose.registry import TRANSFORMS
 
 from tests.unit.configs.reading import CONFIGS, POSE, RESIZED, for_each, of_base, read_config, read_metainfo
 from tests.unit.configs.reading import LEAVES as ALL
-from vitpose_mm.backbones.vit_sizes import SIZES
+from vitpose_mm.networks.vit_sizes import SIZES
 
 MMPOSE = Path(mmpose.__file__).parent / '.mim/configs'
 # Paper, section 4.1 and table 1; small: the authors' repository. Layer decay of huge: table 1 has 0.80, but the

@@ -7,7 +7,7 @@ from mmpose.registry import MODELS
 
 from tests.coco_files import noise_image
 from tests.unit.configs.reading import PRETRAIN, copy_config, for_each, read_config
-from vitpose_mm.backbones.vit_sizes import parse_size
+from vitpose_mm.networks.vit_sizes import parse_size
 
 
 @for_each([leaf for leaf in PRETRAIN if 'mini' not in leaf.name])  # the smoke test has its own schedule

@@ -6,7 +6,7 @@ from mmpose.registry import MODELS
 
 import vitpose_mm  # noqa: F401
 from tests.unit.configs.reading import copy_config, read_config
-from vitpose_mm.backbones.vit_sizes import parse_size
+from vitpose_mm.networks.vit_sizes import parse_size
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from mmpose.registry import MODELS
 
 from tests.unit.estimators.distillation import multi_dataset_estimator
 from tests.unit.heads.pose_samples import CODEC, pose_sample
-from vitpose_mm.backbones import routing
 from vitpose_mm.heads import multi_dataset_head
 from vitpose_mm.layers.index import index_on
+from vitpose_mm.networks import routing
 
 KEYPOINTS = dict(coco=5, aic=3)
 

@@ -8,7 +8,7 @@ from mmengine import Config
 
 from vitpose.models.catalogue import find_model, read_catalogue
 from vitpose.shipped import shipped
-from vitpose_mm.backbones.vit_sizes import parse_size
+from vitpose_mm.networks.vit_sizes import parse_size
 
 MODELS = {model.name: model for model in read_catalogue()}
 

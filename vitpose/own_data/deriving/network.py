@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vitpose_mm.backbones.vit_sizes import SIZES
 from vitpose_mm.checkpoints.model_parts import ModelParts, split_parts
 from vitpose_mm.checkpoints.safe_load import load_checkpoint
+from vitpose_mm.networks.vit_sizes import SIZES
 
 from ...errors import InputError
 from ...models.names import DEFAULT, model_file

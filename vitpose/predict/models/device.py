@@ -3,9 +3,9 @@
 import logging
 
 import torch
-from mmengine.logging import print_log
 
-from vitpose_mm.optim.autocast import EMULATION_WARNING, has_bfloat16
+from vitpose_mm.logs import log
+from vitpose_mm.torch_support import EMULATION_WARNING, has_bfloat16
 
 from ...errors import InputError
 
@@ -30,6 +30,6 @@ def as_precision(name: str, device: torch.device) -> str:
     if name == 'fp16' and device.type != 'cuda':
         raise InputError(f"precision='fp16' needs a CUDA GPU, but the device is {str(device)!r}: use 'bf16' or 'fp32'")
     if name == 'bf16' and not has_bfloat16(device.type):
-        print_log(f'PosePredictor: {EMULATION_WARNING}: predicting in float32', 'current', logging.WARNING)
+        log(f'PosePredictor: {EMULATION_WARNING}: predicting in float32', logging.WARNING)
         return 'fp32'
     return name

@@ -9,6 +9,7 @@ from .file_info import read_info
 from .onnx_backend import OnnxNetwork
 from .openvino_backend import OpenVinoNetwork
 
+CHECKPOINTS = ('.pth', '.pt', '.bin', '.safetensors', '.index.json')
 KINDS: dict[str, type[OnnxNetwork] | type[OpenVinoNetwork]] = {'.onnx': OnnxNetwork, '.xml': OpenVinoNetwork}
 
 
@@ -47,3 +48,8 @@ class ExportedModel:
 def is_exported(file: str | Path) -> bool:
     """Whether a path looks like that of an exported file, rather than a config or checkpoint."""
     return Path(file).suffix in KINDS
+
+
+def is_checkpoint(path: str | Path) -> bool:
+    """Whether a path looks like that of a checkpoint, or of a folder with one, rather than a config."""
+    return Path(path).is_dir() or str(path).endswith(CHECKPOINTS)

@@ -15,6 +15,7 @@ from ..scoring import MODES
 from .crops import CropRule
 
 FORMAT = 1  # raised when older versions of this package can no longer run a file
+CODEC = ('input_size', 'heatmap_size', 'sigma', 'blur_kernel_size', 'unbiased', 'border')  # what is stored of it
 PREFIX = 'vitpose_'  # of the keys in the file
 MAX_TEXT = 200  # characters of a string
 MAX_ITEMS = 10_000  # of a list
@@ -112,6 +113,28 @@ class FileInfo:
             objects=self.objects,
             crop_rule=self.crop_rule,
         )
+
+
+def metainfo_fields(metainfo: dict[str, Any]) -> dict[str, Any]:
+    """The fields of `FileInfo` that a model's metainfo tells."""
+    sigmas = metainfo['sigmas']
+    return dict(
+        dataset=metainfo['dataset_name'],
+        keypoint_names=[metainfo['keypoint_id2name'][i] for i in range(metainfo['num_keypoints'])],
+        skeleton=[list(link) for link in metainfo['skeleton_links']],
+        flip_indices=metainfo['flip_indices'],
+        keypoint_colors=np.asarray(metainfo['keypoint_colors']).astype(int).tolist(),
+        skeleton_colors=np.asarray(metainfo['skeleton_link_colors']).astype(int).tolist(),
+        sigmas=None if sigmas is None or not len(sigmas) else np.asarray(sigmas).astype(float).tolist(),
+        **{key: metainfo.get(key) for key in ('category', 'bits', 'objects', 'license')},
+        metric=metainfo.get('metric', {}),
+    )
+
+
+def codec_fields(codec: Any) -> dict[str, Any]:
+    """The field `codec` of `FileInfo`."""
+    name = getattr(codec, 'config_type', type(codec).__name__)
+    return dict(type=name, **{key: getattr(codec, key) for key in CODEC if hasattr(codec, key)})
 
 
 def read_info(stored: Mapping[str, str], name: str) -> FileInfo:

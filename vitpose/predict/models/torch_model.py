@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.config import Config
 from mmengine.model import ImgDataPreprocessor
 from mmengine.model.utils import revert_sync_batchnorm
@@ -14,28 +13,30 @@ from mmengine.registry import init_default_scope
 from mmpose.evaluation.metrics import CocoMetric
 from mmpose.models.heads import HeatmapHead
 from mmpose.models.pose_estimators import TopdownPoseEstimator
+from mmpose.models.utils.tta import flip_heatmaps
 from mmpose.registry import METRICS, MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 import vitpose_mm  # noqa: F401
 from vitpose_mm.checkpoints.run_checkpoints import missing_checkpoint_message
 from vitpose_mm.checkpoints.safe_load import load_weights
 from vitpose_mm.checkpoints.validation import load_strictly
+from vitpose_mm.codecs.heatmaps import batch_codec
 from vitpose_mm.datasets.metainfo import dataset_class, parse_metainfo, raw_metainfo
 from vitpose_mm.estimators.plain_model import split_config, split_model
-from vitpose_mm.export.graph import HeatmapGraph
 from vitpose_mm.heads import MultiDatasetHead
-from vitpose_mm.torch_version import check_torch
+from vitpose_mm.networks.codecs import HeatmapCodec
+from vitpose_mm.networks.pose_network import HeatmapNetwork
 
 from ...errors import InputError, MissingFileError, one_line
 from ...shipped import find_config
 from ..scoring import Scoring
 from .crops import CropRule, read_crop_rule
-from .device import PRECISIONS, as_device, as_precision
 from .file_info import OBJECTS
+from .graph_model import GraphModel
 
 
-class PoseModel:
+class PoseModel(GraphModel):
     """A top-down heatmap model on a device, for one dataset.
 
     The arguments are those of `load_model`; compiled, there is one graph for batches of any size and one for a single
@@ -56,10 +57,7 @@ class PoseModel:
         compile: bool = False,
         cfg_options: dict[str, Any] | None = None,
     ):
-        self.device = as_device(device)
-        self.precision = as_precision(precision, self.device)
-        self._dtype = PRECISIONS[self.precision]
-        self.flip_test, self.compiled = flip_test, compile
+        super().__init__(device, precision, flip_test, compile)
         cfg, name = read_config(config, cfg_options)
         datasets = head_names(cfg)
         single = split_config(cfg, chosen(dataset, datasets)) if datasets else cfg
@@ -80,19 +78,12 @@ class PoseModel:
         except ValueError as problem:
             raise InputError(f'{checkpoint} does not fit {name}: {problem}') from problem
         self._check(model, name)
-        self.model = revert_sync_batchnorm(model).to(self.device).eval().requires_grad_(False)
-        if self._dtype is not None:  # once, instead of by autocast in every batch
-            for module in self.model.modules():
-                if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-                    module.to(self._dtype)
-        self.network = HeatmapGraph(self.model, self.metainfo['flip_indices'] if flip_test else None, crops=False)
-        if compile:
-            check_torch('2.2', 'compile', InputError)
-            self.network.compile(fullgraph=True)
-        indices = self.model.test_cfg.get('output_keypoint_indices')
-        self.output_indices = list(range(self.metainfo['num_keypoints']) if indices is None else indices)
-        self.num_keypoints = len(self.output_indices)
-        self.metainfo = select_keypoints(self.metainfo, self.output_indices) | {'model': Path(checkpoint).name}
+        self.model, self.decoder = revert_sync_batchnorm(model), model.head.decoder
+        self._place(EstimatorNetwork(self.model))
+        self.output_indices = self.model.test_cfg.get('output_keypoint_indices')
+        kept = range(self.metainfo['num_keypoints']) if self.output_indices is None else self.output_indices
+        self.metainfo, self.num_keypoints = select_keypoints(self.metainfo, list(kept)), len(kept)
+        self.metainfo['model'] = Path(checkpoint).name
 
     def _check(self, model: Any, name: str) -> None:
         head: Any = getattr(model, 'head', None)
@@ -109,35 +100,34 @@ class PoseModel:
         if not isinstance(steps, ImgDataPreprocessor) or any(side % steps.pad_size_divisor for side in sides):
             raise InputError(f'{name}: data_preprocessor={steps}: expected a PoseDataPreprocessor without padding')
 
-    def normalized(self, crops: np.ndarray) -> Tensor:
-        """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32, on the device."""
-        pixels, graph = torch.from_numpy(crops).to(self.device, non_blocking=True), self.network
-        inputs = torch.empty((len(crops), 3, *crops.shape[1:3]), device=self.device)
-        for channel in range(3):  # on a CPU ten times as fast as the graph's steps, with equal results
-            inputs[:, channel].copy_(pixels[..., 2 - channel if graph.rgb else channel])
-        return inputs if graph.mean is None or graph.std is None else inputs.sub_(graph.mean).div_(graph.std)
+    @property
+    def codec(self) -> HeatmapCodec:
+        """The decoder as tensor code; ValueError if there is none."""
+        return batch_codec(self.decoder)
 
-    @torch.inference_mode()
-    def heatmaps(self, crops: np.ndarray) -> Tensor:
-        """Crops (B, h, w, 3) uint8 BGR -> heatmaps (B, C, Hm, Wm) in fp32, on the device."""
-        inputs = self.normalized(crops)
-        if self.compiled:
-            torch._dynamo.maybe_mark_dynamic(inputs, 0)
-        with torch.autocast(self.device.type, self._dtype or torch.bfloat16, enabled=self._dtype is not None):
-            return self.network(inputs)
+    def _decode(self, heatmaps: Tensor) -> Any:
+        if self.decoder.support_batch_decoding:
+            return super()._decode(heatmaps)
+        return zip(*map(self.decoder.decode, heatmaps.cpu().numpy()), strict=True)
 
-    def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
-        return self.decode(self.heatmaps(crops))
 
-    def decode(self, heatmaps: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Heatmaps (B, C, Hm, Wm) -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
-        decoder = self.model.head.decoder
-        if decoder.support_batch_decoding:
-            keypoints, scores = decoder.batch_decode(heatmaps)
-        else:
-            keypoints, scores = zip(*map(decoder.decode, heatmaps.cpu().numpy()), strict=True)
-        return np.concatenate(keypoints)[:, self.output_indices], np.concatenate(scores)[:, self.output_indices]
+class EstimatorNetwork(HeatmapNetwork):
+    """MMPose's top-down estimator with a heatmap head as a network."""
+
+    def __init__(self, model: Any):
+        super().__init__()
+        self.model, steps = model, model.data_preprocessor
+        self.rgb = bool(steps._channel_conversion)
+        self.mean, self.std = (steps.mean, steps.std) if steps._enable_normalize else (None, None)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalized images (B, 3, h, w) -> heatmaps (B, C, Hm, Wm) in fp32."""
+        return self.model.head(self.model.extract_feat(images)).float()
+
+    def flip_back(self, heatmaps: Tensor, flip_indices: list[int]) -> Tensor:
+        """Heatmaps (B, C, Hm, Wm) of mirrored images -> those of the images, as the model's test_cfg says."""
+        mode, shift = (self.model.test_cfg.get(*item) for item in (('flip_mode', 'heatmap'), ('shift_heatmap', False)))
+        return flip_heatmaps(heatmaps, flip_indices=flip_indices, flip_mode=mode, shift_heatmap=shift)
 
 
 def read_config(config: str | Path | Config, options: dict[str, Any] | None = None) -> tuple[Config, str]:

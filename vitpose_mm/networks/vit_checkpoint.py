@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ..checkpoints.adaptation import Grid, fit_pos_embed, fold_layer_scale, pad_kernel, resize_rel_pos
@@ -15,7 +14,7 @@ from ..checkpoints.origins import POSE_GRIDS, Format, rename_vit, unwrap, usual_
 from ..checkpoints.validation import store_load_problem
 from ..layers import KnowledgeToken, PatchEmbed
 from ..layers.patch_embed import PADDING
-from .token_file import read_tokens
+from ..logs import log
 
 PATCH_KERNEL = 'patch_embed.proj.weight'
 TOKENS = 'knowledge_token.tokens'
@@ -71,19 +70,19 @@ def adapt_to_vit(
         problems += _fit_size(vit, weights) + _find_head_problems(vit, form, recorded.get('num_heads'))
     experts = recorded.get('experts') or (AUTHORS_ORDER if form is not None and form.table is not None else ())
     grids = possible_grids(vit, form, recorded.get('grid'), weights[PATCH_KERNEL].shape[2] if whole else 16)
-    fold_layer_scale(weights, _log)
+    fold_layer_scale(weights, log)
     try:
-        weights = rename_experts(weights, vit.experts, vit.expert_dim, _log, experts, vit.new_from)
+        weights = rename_experts(weights, vit.experts, vit.expert_dim, log, experts, vit.new_from)
     except ValueError as problem:
         problems.append(str(problem))
     try:
         if whole:
-            weights[PATCH_KERNEL] = pad_kernel(weights[PATCH_KERNEL], vit.patch_embed.patch_size, _log)
+            weights[PATCH_KERNEL] = pad_kernel(weights[PATCH_KERNEL], vit.patch_embed.patch_size, log)
     except ValueError as problem:
         problems.append(str(problem))
     try:
         if 'pos_embed' in weights:
-            fit_pos_embed(weights, 'pos_embed', vit.grid, grids, _log)
+            fit_pos_embed(weights, 'pos_embed', vit.grid, grids, log)
     except ValueError as problem:
         problems.append(str(problem))
         if weights['pos_embed'].shape == vit.pos_embed.shape:  # torch would load it
@@ -93,7 +92,7 @@ def adapt_to_vit(
     optional = ['knowledge_token.']
     if not prefix and whole and 'last_norm.weight' not in weights:
         optional.append('last_norm.')
-        _log('the checkpoint has no last norm: it starts with weight 1 and bias 0')
+        log('the checkpoint has no last norm: it starts with weight 1 and bias 0')
     store_load_problem(vit, weights, problems, tuple(optional))
     state_dict.update({prefix + key: value for key, value in weights.items()})
 
@@ -107,10 +106,6 @@ def add_vit_metadata(vit: nn.Module, state_dict: dict, prefix: str, metadata: di
         metadata['experts'] = tuple(vit.experts)  # type: ignore[arg-type]
 
 
-def _log(message: str) -> None:
-    print_log(message, logger='current')
-
-
 def _fit_size(vit: LoadingViT, weights: dict[str, Tensor]) -> list[str]:
     """With `init_blocks`, drop surplus blocks in place; return a message for a different width or depth."""
     norm = weights.get('last_norm.weight')
@@ -122,7 +117,7 @@ def _fit_size(vit: LoadingViT, weights: dict[str, Tensor]) -> list[str]:
             del weights[key]
         weights['last_norm.weight'] = torch.ones_like(vit.last_norm.weight)
         weights['last_norm.bias'] = torch.zeros_like(vit.last_norm.bias)
-        _log(
+        log(
             f"using the first {vit.depth} of the checkpoint's {depth} blocks; the last norm, which belongs to its last "
             'block, starts with weight 1 and bias 0'
         )
@@ -161,7 +156,7 @@ def _find_head_problems(vit: LoadingViT, form: Format | None, recorded: int | No
         problem = f'{form.title}: {usually}: {arch}'
         if form.name.startswith('dinov2'):  # there are no others
             return [problem]
-        print_log(problem, logger='current', level=logging.WARNING)
+        log(problem, logging.WARNING)
     return []
 
 
@@ -199,9 +194,9 @@ def _convert_tokens(vit: LoadingViT, weights: dict[str, Tensor]) -> list[str]:
         del weights[key]
     if keeps_tokens:
         weights[TOKENS] = tokens
-        _log(f'{count} tokens beside the grid (cls token, registers) become knowledge tokens')
+        log(f'{count} tokens beside the grid (cls token, registers) become knowledge tokens')
     else:
-        _log(f'the cls token is dropped, so the features differ from those of the original; {keep} keeps it')
+        log(f'the cls token is dropped, so the features differ from those of the original; {keep} keeps it')
     return []
 
 
@@ -213,21 +208,7 @@ def _fit_rel_pos(vit: LoadingViT, weights: dict[str, Tensor], whole: bool) -> No
         del weights[key]
     if surplus:
         count = len(surplus)
-        _log(f'dropped {count} relative position tables of the checkpoint: in this layout their blocks have none')
+        log(f'dropped {count} relative position tables of the checkpoint: in this layout their blocks have none')
     for key, value in tables.items():
         if key in weights or whole:
             weights[key] = resize_rel_pos(weights[key], len(value)) if key in weights else torch.zeros_like(value)
-
-
-def load_tokens(vit: LoadingViT) -> None:
-    """Copy the tokens of `ViT(knowledge_token=dict(init=FILE))` from their file, if one is given.
-
-    Raises:
-        FileNotFoundError: the file does not exist.
-        ValueError: it is not a token file, or its tokens have a different shape.
-    """
-    if vit.token_file not in (None, 'checkpoint'):
-        assert vit.knowledge_token is not None
-        tokens = vit.knowledge_token.tokens
-        with torch.no_grad():
-            tokens.copy_(read_tokens(vit.token_file, tokens.shape[1:]))

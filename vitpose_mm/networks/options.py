@@ -3,9 +3,8 @@
 import logging
 from collections.abc import Sequence
 
-from mmengine.logging import print_log
-
 from ..layers import KnowledgeToken
+from ..logs import log
 
 
 def check_keys(
@@ -46,11 +45,10 @@ def check_size(option: str, size: object) -> None:
 
 def warn_if_transposed(size: tuple[int, ...], img_size: tuple[int, ...]) -> None:
     """Warn once if the images have the size (h, w) of `img_size` transposed."""
-    if size != img_size and size == img_size[::-1]:  # MMEngine logs the same warning only once
-        print_log(
+    if size != img_size and size == img_size[::-1]:
+        log(
             f'ViT: the images are {size}, but img_size={img_size}: both should be (h, w), but one looks transposed. '
             'The position table is resized for each batch',
-            'current',
             logging.WARNING,
         )
 

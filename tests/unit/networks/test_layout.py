@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from tests.unit.backbones.small_vit import build
-from vitpose_mm.backbones.layout import attention_layout
 from vitpose_mm.layers import WindowAttention
+from vitpose_mm.networks.layout import attention_layout
 
 GRID = dict(stride=8, img_size=(72, 56))
 SHIFT_POOL = dict(window_size=(4, 3), shift=True, pool=True)

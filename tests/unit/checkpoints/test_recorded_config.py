@@ -1,0 +1,16 @@
+import pytest
+from mmengine import Config
+
+from vitpose_mm.checkpoints.recorded_config import read_recorded_config
+
+
+def test_mmengines_text_is_read_as_its_config(root):
+    cfg = Config.fromfile(root / 'configs/coco/vitpose-base_coco-256x192.py')
+    assert read_recorded_config(dict(cfg=cfg.pretty_text)) == cfg.to_dict()
+
+
+@pytest.mark.parametrize(
+    'text', [None, 3, '(' * 9999, 'a = open("x")', 'a = dict(1)', 'a = dict(**b)', 'import os', 'a.b = 1', 'a += 1']
+)
+def test_no_code_runs_and_other_texts_are_ignored(text):
+    assert read_recorded_config(dict(cfg=text)) == {}

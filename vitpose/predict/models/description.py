@@ -1,0 +1,93 @@
+"""What a checkpoint's weights do not tell: keypoints, crop, codec; of a shipped dataset, or as the file records it."""
+
+import json
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from vitpose_mm.checkpoints.recorded_config import read_recorded_config
+
+from ...errors import InputError
+from ..scoring import Scoring
+from .crops import read_crop_rule
+from .file_info import metainfo_fields
+
+DATASETS = Path(__file__).with_name('datasets.json')  # what the shipped configs say; a test compares
+
+
+@dataclass(frozen=True)
+class Description:
+    """How to predict with a network.
+
+    Attributes:
+        keypoints: the fields of `FileInfo` about the dataset: dataset, keypoint_names, ...
+        codec: type and arguments of the heatmaps' codec.
+        network: options of `PoseNetwork`: shift_heatmap, ...
+        vit: options of `PlainViT` that the weights do not tell.
+        crop: the fields of `FileInfo` about crop and metric: padding, use_udp, metric.
+    """
+
+    keypoints: dict[str, Any]
+    codec: dict[str, Any]
+    network: dict[str, Any]
+    vit: dict[str, Any]
+    crop: dict[str, Any]
+
+
+@cache
+def read_datasets() -> dict[str, dict[str, Any]]:
+    """The shipped datasets by name: fields of `FileInfo`, and the settings of their models.
+
+    `alone` are the settings of the configs of one dataset, `shared` those of the multi-dataset configs.
+    """
+    return json.loads(DATASETS.read_text(encoding='utf-8'))
+
+
+def describe(meta: dict[str, Any], dataset: str, is_shared: bool) -> Description:
+    """Describe the model of a checkpoint for a dataset; what the file records comes before what ships.
+
+    Args:
+        meta: of the checkpoint.
+        dataset: a shipped one, or that which the file records.
+        is_shared: the checkpoint has several decoders or experts.
+
+    Raises:
+        ValueError: the dataset does not ship, and the file does not record it; or what it records is incomplete.
+    """
+    config, known = read_recorded_config(meta), read_datasets().get(dataset)
+    model: Any = config.get('model') or {}
+    backbone = model.get('backbone') or {}
+    vit = {key: backbone[key] for key in ('stride', 'attention') if key in backbone and backbone.get('type') == 'ViT'}
+    is_recorded = bool(model) and recorded_dataset(meta) == dataset and not is_shared
+    if known is None and not is_recorded:
+        names = ', '.join(sorted(read_datasets()))
+        raise InputError(f'dataset={dataset!r}: expected one of {names}, or the one that the checkpoint records')
+    keypoints = dict(known or metainfo_fields(meta['dataset_meta']), dataset=dataset)
+    settings = {name: keypoints.pop(name, None) for name in ('alone', 'shared')}
+    if not is_recorded:
+        chosen = dict((is_shared and settings['shared']) or settings['alone'])
+        return Description(keypoints, chosen.pop('codec'), dict(shift_heatmap=chosen.pop('shift_heatmap')), vit, chosen)
+    try:
+        test = (config.get('test_dataloader') or config['val_dataloader'])['dataset']
+        rule = read_crop_rule(test['pipeline'], 'its recorded config')
+        keypoints['category'] = keypoints['category'] or (test.get('metainfo') or {}).get('category')
+        keypoints['bits'] = next((step['bits'] for step in test['pipeline'] if step.get('bits')), None)
+        evaluator = config.get('test_evaluator') or config.get('val_evaluator') or []
+        metrics = [evaluator] if isinstance(evaluator, dict) else evaluator
+        metric = next((metric for metric in metrics if str(metric['type']).endswith('CocoMetric')), {})
+        options = {each.name: metric[each.name] for each in fields(Scoring) if each.name in metric}
+        pixels = model['data_preprocessor']
+        network = dict(mean=pixels.get('mean'), std=pixels.get('std'), rgb=bool(pixels.get('bgr_to_rgb')))
+        network['shift_heatmap'] = bool((model.get('test_cfg') or {}).get('shift_heatmap'))
+        crop = dict(padding=float(rule.padding), use_udp=bool(rule.use_udp), metric=options)
+        return Description(keypoints, dict(model['head']['decoder']), network, vit, crop)
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise InputError(f'its recorded config is incomplete: {type(problem).__name__}: {problem}') from problem
+
+
+def recorded_dataset(meta: dict[str, Any]) -> str | None:
+    """The name of the dataset that MMEngine, or our own conversion, records in a checkpoint."""
+    metainfo = meta.get('dataset_meta')
+    name = metainfo.get('dataset_name') if isinstance(metainfo, dict) else meta.get('dataset')
+    return name if isinstance(name, str) else None

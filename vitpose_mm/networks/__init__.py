@@ -1,0 +1,1 @@
+"""Whole networks and their decoding in pure torch, nothing of OpenMMLab."""

@@ -1,0 +1,157 @@
+"""Codecs that decode heatmaps of a whole batch as tensors on their device, without OpenMMLab."""
+
+from abc import abstractmethod
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from .peaks import Peaks, dark_peaks, msra_peaks, to_input_px, udp_peaks
+
+
+class HeatmapCodec:
+    """What both codecs share: the same tensor code for one heatmap array, a batch and an exported model."""
+
+    config_type: str  # the registered codec's name
+    input_size: tuple[int, int]  # (w, h) in pixels
+    heatmap_size: tuple[int, int]  # (w, h) in cells
+    sigma: float  # standard deviation of the Gaussian in cells
+    blur_kernel_size: int  # odd size of the blur in cells
+
+    @property
+    @abstractmethod
+    def px_per_cell(self) -> tuple[float, float]:
+        """Size of a heatmap cell in input pixels (x, y)."""
+
+    @abstractmethod
+    def peaks(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
+        """Heatmaps (B, K, Hm, Wm) in fp32 -> cells (B, K, 2) and scores (B, K); `sparse` as in `peaks.udp_peaks`."""
+
+    def locate(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
+        """Return tensors of keypoints and scores; can be traced and exported unless `sparse`.
+
+        Args:
+            heatmaps: (B, K, Hm, Wm); computed in fp32.
+            sparse: see `peaks.udp_peaks`.
+
+        Returns:
+            Keypoints (B, K, 2) in input pixels and scores (B, K).
+
+        Raises:
+            ValueError: the heatmaps do not have the codec's size.
+        """
+        width, height = self.heatmap_size
+        if heatmaps.ndim != 4 or tuple(heatmaps.shape[2:]) != (height, width):
+            raise ValueError(
+                f'heatmaps {tuple(heatmaps.shape)}: expected (B, K, {height}, {width}), because the codec has '
+                f'heatmap_size={width, height}: use the codec of the training'
+            )
+        cells, scores = self.peaks(heatmaps.float(), sparse)
+        return to_input_px(cells, self.px_per_cell), scores
+
+    def batch_decode(self, batch_encoded: Tensor) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Decode a batch on its device, with one copy to the host.
+
+        Args:
+            batch_encoded: heatmaps (B, K, Hm, Wm) in any floating-point type.
+
+        Returns:
+            For each sample keypoints (1, K, 2) in input pixels and scores (1, K), in fp32.
+
+        Raises:
+            ValueError: the heatmaps do not have the codec's size.
+        """
+        device = batch_encoded.device.type
+        with torch.no_grad(), torch.autocast(device, enabled=False):
+            keypoints, scores = self.locate(batch_encoded, sparse=device == 'cpu')
+            found = torch.cat((keypoints, scores[..., None]), -1).cpu().numpy()[:, None]
+        return list(found[..., :2].copy()), list(found[..., 2].copy())
+
+    def decode(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Decode heatmaps (K, Hm, Wm) -> keypoints (1, K, 2) in input pixels and scores (1, K).
+
+        Raises:
+            ValueError: the heatmaps do not have the codec's size.
+        """
+        keypoints, scores = self.batch_decode(torch.from_numpy(np.ascontiguousarray(encoded))[None])
+        return keypoints[0], scores[0]
+
+    @property
+    def kernel(self) -> tuple[float, ...]:
+        """Weights of MMPose's blur along one axis."""
+        return tuple(cv2.getGaussianKernel(self.blur_kernel_size, 0).ravel().tolist())
+
+
+class UDPCodec(HeatmapCodec):
+    """Decoding of `BatchUDPHeatmap`."""
+
+    config_type = 'BatchUDPHeatmap'
+
+    def __init__(
+        self,
+        input_size: tuple[int, int],
+        heatmap_size: tuple[int, int],
+        sigma: float = 2.0,
+        blur_kernel_size: int = 11,
+        border: str = 'mmpose',
+    ):
+        check_kernel_size(blur_kernel_size)
+        self.input_size, self.heatmap_size, self.sigma = input_size, heatmap_size, sigma
+        self.blur_kernel_size, self.border = blur_kernel_size, border
+
+    @property
+    def px_per_cell(self) -> tuple[float, float]:
+        """Size of a heatmap cell in input pixels (x, y)."""
+        (width, height), (columns, rows) = self.input_size, self.heatmap_size
+        return width / (columns - 1), height / (rows - 1)
+
+    def peaks(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
+        """Heatmaps (B, K, Hm, Wm) in fp32 -> cells (B, K, 2) and scores (B, K)."""
+        return udp_peaks(heatmaps, self.kernel, self.sigma if self.border == 'normalized' else None, sparse)
+
+
+class MSRACodec(HeatmapCodec):
+    """Decoding of `BatchMSRAHeatmap`."""
+
+    config_type = 'BatchMSRAHeatmap'
+
+    def __init__(
+        self,
+        input_size: tuple[int, int],
+        heatmap_size: tuple[int, int],
+        sigma: float = 2.0,
+        blur_kernel_size: int = 11,
+        unbiased: bool = False,
+    ):
+        check_kernel_size(blur_kernel_size)
+        self.input_size, self.heatmap_size, self.sigma = input_size, heatmap_size, sigma
+        self.blur_kernel_size, self.unbiased = blur_kernel_size, unbiased
+
+    @property
+    def px_per_cell(self) -> tuple[float, float]:
+        """Size of a heatmap cell in input pixels (x, y)."""
+        (width, height), (columns, rows) = self.input_size, self.heatmap_size
+        return width / columns, height / rows
+
+    def peaks(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
+        """Heatmaps (B, K, Hm, Wm) in fp32 -> cells (B, K, 2) and scores (B, K)."""
+        return dark_peaks(heatmaps, self.kernel, sparse) if self.unbiased else msra_peaks(heatmaps)
+
+
+def build_codec(options: dict[str, Any], input_size: tuple[int, int], heatmap_size: tuple[int, int]) -> HeatmapCodec:
+    """Build the codec of a config, ours or MMPose's, for these sizes (w, h); ValueError if there is none."""
+    options = {key: value for key, value in options.items() if key not in ('input_size', 'heatmap_size')}
+    kind = options.pop('type').rpartition('.')[2]
+    codec = {'UDPHeatmap': UDPCodec, 'MSRAHeatmap': MSRACodec}.get(kind.removeprefix('Batch'))
+    options.pop('radius_factor', None)
+    if codec is None or options.pop('heatmap_type', 'gaussian') != 'gaussian':
+        raise ValueError(f'{kind}: expected UDPHeatmap with Gaussian heatmaps, MSRAHeatmap, or ours')
+    return codec(input_size, heatmap_size, **options)
+
+
+def check_kernel_size(size: int) -> None:
+    """Raise a ValueError unless the size of a blur kernel is odd and at least 3, as MMPose's blur requires."""
+    if size < 3 or size % 2 != 1:
+        raise ValueError(f'blur_kernel_size={size}: expected an odd number of cells >= 3')

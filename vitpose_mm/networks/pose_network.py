@@ -1,0 +1,84 @@
+"""A whole pose network: normalized images in, heatmaps out, with the flip test."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .decoders import Decoder
+from .vit import PlainViT
+
+MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of ImageNet's pixels, RGB
+
+
+class HeatmapNetwork(nn.Module):
+    """What prediction needs of a network.
+
+    Attributes:
+        rgb: whether it takes RGB rather than BGR.
+        mean: (3, 1, 1), per channel that is subtracted, in 0 to 255; None without normalization.
+        std: (3, 1, 1), per channel that is divided by; None without normalization.
+    """
+
+    rgb: bool
+    mean: Tensor | None
+    std: Tensor | None
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalized images (B, 3, h, w) -> heatmaps (B, C, Hm, Wm) in fp32."""
+
+    @abstractmethod
+    def flip_back(self, heatmaps: Tensor, flip_indices: list[int]) -> Tensor:
+        """Heatmaps (B, C, Hm, Wm) of mirrored images -> those of the images; `flip_indices` as in `test`."""
+
+    def test(self, images: Tensor, flip_indices: list[int] | None = None) -> Tensor:
+        """As `forward`, with the flip test.
+
+        Args:
+            images: normalized (B, 3, h, w).
+            flip_indices: index of each keypoint's mirror image, to average with the mirrored images in one batch of
+                twice the size; None for no flip test.
+        """
+        if flip_indices is None:
+            return self(images)
+        plain, mirrored = self(torch.cat((images, images.flip(-1)))).unflatten(0, (2, -1)).unbind()
+        return (plain + self.flip_back(mirrored, flip_indices)) * 0.5
+
+
+class PoseNetwork(HeatmapNetwork):
+    """A plain ViT and one decoder.
+
+    Args:
+        backbone: the ViT.
+        head: the decoder.
+        shift_heatmap: shift the heatmaps of mirrored images by a cell, as without UDP.
+        mean: see `HeatmapNetwork`, three numbers or None.
+        std: see `HeatmapNetwork`, three numbers or None.
+        rgb: see `HeatmapNetwork`.
+    """
+
+    def __init__(
+        self,
+        backbone: PlainViT,
+        head: Decoder,
+        shift_heatmap: bool = False,
+        mean: Sequence[float] | None = MEAN,
+        std: Sequence[float] | None = STD,
+        rgb: bool = True,
+    ):
+        super().__init__()
+        self.backbone, self.head, self.shift_heatmap, self.rgb = backbone, head, shift_heatmap, rgb
+        self.mean, self.std = (values and torch.tensor(values).float().view(3, 1, 1) for values in (mean, std))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalized images (B, 3, h, w) -> heatmaps (B, K, Hm, Wm) in fp32."""
+        return self.head(self.backbone(images)[0]).float()
+
+    def flip_back(self, heatmaps: Tensor, flip_indices: list[int]) -> Tensor:
+        """Heatmaps (B, K, Hm, Wm) of mirrored images -> those of the images."""
+        heatmaps = heatmaps.flip(-1)[:, flip_indices]
+        if self.shift_heatmap:
+            heatmaps[..., 1:] = heatmaps[..., :-1].clone()
+        return heatmaps
