@@ -6,7 +6,7 @@ from pathlib import Path
 from ..errors import InputError, started
 from ..shipped import find_config
 from .box_options import add_box_options, check_box_options
-from .paths import check_readable
+from .paths import read_files
 from .shared_options import add_config_options, parse_config_options
 
 DESCRIPTION = """Write a trained model as one file for another runtime, run the file, and compare
@@ -25,6 +25,7 @@ expect, such as rtmlib's ViTPose.
 docs/deployment.md explains the precisions and the accepted differences."""
 
 EPILOG = """examples:
+  vitpose export base --to onnx --out base.onnx
   vitpose export CONFIG FILE.pth --to onnx --out vitpose.onnx
   vitpose export CONFIG FILE.pth --to openvino --dataset aic --out aic.xml
   vitpose export CONFIG FILE.pth --to openvino --precision int8 \\
@@ -33,8 +34,8 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add('config', type=find_config, metavar='CONFIG', help='config of the model')
-    add('checkpoint', type=Path, metavar='CHECKPOINT', help='its weights')
+    add('config', type=find_config, metavar='CONFIG|NAME', help='config of the model, or a name of `vitpose models`')
+    add('checkpoint', type=Path, nargs='?', metavar='CHECKPOINT', help='weights of the config')
     add_config_options(parser)
     add('--to', required=True, choices=('onnx', 'openvino'), help='runtime')
     add('--out', required=True, type=Path, metavar='FILE', help='file to write: .onnx or .xml')
@@ -55,11 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     if args.boxes and not args.images:
         raise InputError(f'--boxes {args.boxes}: only with --images')
-    check_readable(args.config, 'config file')
-    check_readable(args.checkpoint, 'checkpoint', folder=True)
     box_options = check_box_options(args)
     from ..predict.inputs.sources import find_sources
 
+    named = read_files(args.config, args.checkpoint)
     if args.images:
         find_sources(args.images, quiet=True)
     import numpy as np
@@ -78,10 +78,11 @@ def run(args: argparse.Namespace) -> None:
     is_calibrated = target.is_calibrated
     if is_calibrated and not args.images:
         check_crop_count(0)
-    cfg, _ = read_config(args.config, parse_config_options(args.cfg_options))
+    assert named.config is not None
+    cfg, _ = read_config(named.config, {**named.cfg_options, **parse_config_options(args.cfg_options)})
     if args.size:
         cfg = resized(cfg, tuple(args.size))
-    model = PoseModel(cfg, args.checkpoint, 'cpu', 'fp32', args.flip_test, args.dataset)
+    model = PoseModel(cfg, named.file, 'cpu', 'fp32', args.flip_test, args.dataset or named.dataset)
     wanted = CALIBRATED if is_calibrated else COMPARED
     crops = crop_people(model.crop_rule, wanted, args.images, args.boxes, model.metainfo['bits'], **box_options)
     given = len(crops) if args.images else 0
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace) -> None:
     elif missing := COMPARED - len(crops):
         crops = np.concatenate((crops, crop_people(model.crop_rule, missing)))
     with started():
-        differences = write_file(model, args.checkpoint, target, args.out, crops)
+        differences = write_file(model, named.file, target, args.out, crops)
     kinds = f'{differences.crops} crops ({min(given, differences.crops)} of --images)' if given else f'{COMPARED} crops'
     print(f'differences from torch in fp32, {kinds}:', *differences.lines(), sep='\n  ')
     for file in written_files(args.out):

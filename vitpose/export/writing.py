@@ -157,4 +157,5 @@ def describe(model: PoseModel, checkpoint: Path, target: Target) -> FileInfo:
         metric=meta['metric'],
         bits=meta['bits'],
         objects=meta['objects'],
+        license=meta['license'],
     )

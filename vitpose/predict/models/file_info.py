@@ -58,6 +58,7 @@ class FileInfo:
     metric: dict[str, Any] = field(default_factory=dict)  # options of `Scoring` that the config sets
     bits: int | None = None  # of the channels of 16-bit images; None: by the largest value of each
     objects: str | None = None  # one of `OBJECTS`; None: as 'whole_image'
+    license: str | None = None  # of the weights, and of the data they saw
 
     def __post_init__(self) -> None:
         """Raise the ValueError."""
@@ -108,6 +109,7 @@ class FileInfo:
             metric=self.metric,
             bits=self.bits,
             objects=self.objects,
+            license=self.license,
             crop_rule=self.crop_rule,
         )
 
