@@ -35,7 +35,9 @@ def measure_score(named: NamedModel, data: Path, metric: str, on_line: Callable[
     cfg, _ = read_config(named.config, dict(named.cfg_options))
     model = PoseModel(cfg, named.file, 'cpu', dataset=named.dataset).model
     plain = split_config(cfg, str(named.dataset)) if head_names(cfg) else cfg
-    root = plain.test_dataloader.dataset.data_root
+    root = plain.test_dataloader.dataset.get('data_root') or ''
+    if not root:
+        raise InputError(f'{named.config}: its test set has no data_root, which --data replaces')
     content = _moved(plain.to_dict(), root, f'{data.resolve()}/')
     dataset = content['test_dataloader']['dataset']
     for file in filter(None, (dataset['ann_file'], dataset.get('bbox_file'))):

@@ -75,10 +75,11 @@ def run(args: argparse.Namespace) -> None:
         table = Table('name', 'file', 'K', 'size', 'score', 'terms', 'config', box=None, padding=(0, 1))
         cards = {name: model_file(name, '.md') for name in SHIPPED}
         shipped = {name: _read_license(card) for name, card in cards.items() if card.is_file()}
+        models.sort(key=lambda model: not model.short)
         terms = list(dict.fromkeys([*shipped.values(), *(model.license for model in models)]))
         for name, text in shipped.items():
             table.add_row(name, 'shipped', '', '', '', str(1 + terms.index(text)), '')
-        for model in sorted(models, key=lambda model: not model.short):
+        for model in models:
             keypoints = ' '.join(map(str, model.keypoints))
             score = f'{model.metric} {100 * model.score:.1f} {model.dataset}'
             row = (model.short, model.name, keypoints, model.size, score, str(1 + terms.index(model.license)))

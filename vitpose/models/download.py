@@ -8,11 +8,10 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
-from functools import cache
 from http.client import HTTPException
 from pathlib import Path
 from threading import Thread
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 from uuid import uuid4
 
 from vitpose_base.files import PART, sha256, write_text
@@ -24,7 +23,7 @@ _IN_NAME = re.compile(r'-([0-9a-f]{8,64})_\d{8}\.pth')  # of OpenMMLab: the firs
 _POINTER = re.compile(rb'oid sha256:([0-9a-f]{64})')  # of Git LFS
 BROWSER_HOSTS = ('1drv.ms', 'onedrive.live.com', 'drive.google.com')  # these require a browser
 TIMEOUT_S = 30  # without an answer
-REACH_S = 3  # to find out whether there is a network, where a download is not necessary
+REACH_S = 1.5  # to find out whether there is a network, where a download is not necessary
 ABANDONED_S = 2 * TIMEOUT_S  # after which a part that nobody writes belongs to a process that was killed
 
 
@@ -118,15 +117,17 @@ def fetch(url: str, file: Path, digest: str = '', timeout: float = TIMEOUT_S) ->
     return file
 
 
-@cache
 def is_reachable(url: str) -> bool:
-    """Whether a server answers within `REACH_S`; asked once per process, and also short if names are not resolved."""
+    """Whether the server of an address answers within `REACH_S`, also if the resolution of its name hangs."""
     answers: list[bool] = []
 
     def ask() -> None:
-        with suppress(Exception):
-            with _open(urllib.request.Request(url, method='HEAD'), REACH_S):
-                answers.append(True)
+        with suppress(OSError, HTTPException):
+            try:
+                _open(urllib.request.Request(urljoin(url, '/'), method='HEAD'), REACH_S).close()
+            except urllib.error.HTTPError:  # an answer, too
+                pass
+            answers.append(True)
 
     thread = Thread(target=ask, daemon=True)
     thread.start()

@@ -1,7 +1,10 @@
 """Models of transformers' form: a folder with config.json and weights, or owner/name on the hub."""
 
 import json
+import os
 import re
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +28,24 @@ def need_hub(name: str) -> Any:
 
 
 def hub_folder(name: str) -> Path:
-    """Download config, card and weights of owner/name into the hub's cache, and return their folder."""
-    hub = need_hub(name)
+    """Download config, card and weights of owner/name once, into the hub's cache, and return their folder."""
+    hub, options = need_hub(name), dict(allow_patterns=['config.json', 'README.md', '*.safetensors*'])
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    with suppress(Exception):  # it is not in the cache
+        folder = Path(hub.snapshot_download(name, local_files_only=True, **options))
+        if any(folder.glob('*.safetensors')):
+            return folder
+    is_offline = bool(os.environ.get('VITPOSE_OFFLINE'))
     try:
-        folder = Path(hub.snapshot_download(name, allow_patterns=['config.json', 'README.md', '*.safetensors*']))
-    except hub.errors.RepositoryNotFoundError as problem:
+        folder = Path(hub.snapshot_download(name, local_files_only=is_offline, **options))
+    except RepositoryNotFoundError as problem:
         raise InputError(f'{name}: neither a name of `vitpose models` nor a public model of the hub') from problem
     except Exception as problem:  # of any layer below
-        remedy = f'try again, or download https://huggingface.co/{name} elsewhere and pass its folder'
-        raise DownloadError(
-            f'{name} cannot be downloaded from the hub ({one_line(problem)[:200]}): {remedy}'
-        ) from problem
+        what = f'{name} cannot be downloaded from the hub ({one_line(problem)[:200]})'
+        remedy = f'download https://huggingface.co/{name} elsewhere and pass its folder'
+        raise DownloadError(f'{what}: try again, or {remedy}') from problem
+    print(f'{name}: {_license(folder)}', file=sys.stderr)
     return folder
 
 

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ class AutoDetector:
 
     1. MMPose's RTMDet, where the pose model runs in torch, MMDetection is installed and the file was downloaded before;
     2. YOLOX or NanoDet of `DETECTORS`, where ONNX Runtime is installed, from the cache;
-    3. NanoDet, downloaded if there is a network, which is tried once per process and for a few seconds;
+    3. NanoDet, downloaded if there is a network, which is tried once per process;
     4. the two passes of a `TwoPassDetector`, which finds one person; a line on stderr says so.
 
     Args:
@@ -77,10 +77,8 @@ class AutoDetector:
         folder, urls = cache_folder(), {name: url for name, (url, _) in DETECTORS.items()}
         if kept := [name for name, url in urls.items() if (folder / url.rpartition('/')[2]).is_file()]:
             return kept[0]
-        if not os.environ.get('VITPOSE_OFFLINE') and is_reachable(urls[DOWNLOADED]):
-            return DOWNLOADED
-        self._problem = f'no detector in {folder}, and no network to download one'
-        return ''
+        self._problem = f'no detector in {folder}, and {_download()}'
+        return '' if _download() else DOWNLOADED
 
     def _open(self, name: str) -> Any:
         try:
@@ -90,3 +88,17 @@ class AutoDetector:
         except DownloadError as problem:
             self._problem = one_line(problem)
             return None
+
+
+@cache
+def _download() -> str:
+    """Download a detector; '' on success, or why it cannot be used, which is remembered for the process."""
+    if os.environ.get('VITPOSE_OFFLINE'):
+        return 'VITPOSE_OFFLINE is set'
+    if not is_reachable(DETECTORS[DOWNLOADED][0]):
+        return 'no network to download one'
+    try:
+        detector_file(DOWNLOADED, TIMEOUT_S)
+    except DownloadError as problem:
+        return one_line(problem)
+    return ''

@@ -178,7 +178,7 @@ def open_detector(
     `options` are those of the class that are not None: score_threshold, nms_threshold, categories. ValueError, too, for
     detectors of other projects.
     """
-    if Path(model).suffix in ('.pt', '.engine', '.tflite') or re.match(r'(yolo(v?\d|-nas)|detr)', Path(model).name):
+    if is_foreign(model):
         works = f"'auto', {', '.join(DETECTORS)}, FILE.onnx of YOLOX or NanoDet, or MMDetection's such as rtmdet-m"
         raise InputError(f'detector {model}: not read here; expected {works}; or pass its boxes with --boxes')
     options = {name: value for name, value in options.items() if value is not None}
@@ -190,3 +190,11 @@ def open_detector(
         raise InputError(f'detector {model} {checkpoint}: an ONNX file has its weights in it')
     file = detector_file(str(model)) if str(model) in DETECTORS else model
     return OnnxDetector(file, device, **options)  # type: ignore[return-value]  # it is called in the same way
+
+
+def is_foreign(model: str | Path) -> bool:
+    """Whether this is a detector of Ultralytics or transformers; MMDetection's YOLOv3 has names such as yolov3_d53."""
+    name = Path(model).name
+    return Path(model).suffix in ('.pt', '.engine', '.tflite') or bool(
+        re.match(r'yolo(v?\d+[a-z]?|_nas)\b|detr_res', name)
+    )

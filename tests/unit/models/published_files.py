@@ -13,6 +13,7 @@ class Published:
 
     address: str = ''
     files: dict[str, bytes] = field(default_factory=dict)  # by path
+    headers: dict[str, dict[str, str]] = field(default_factory=dict)  # more, by path
     redirects: dict[str, str] = field(default_factory=dict)
     ends_after: int | None = None  # bytes of a body, with the length of all
     stalls: bool = False  # instead of ending
@@ -42,6 +43,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_response(200)
         self.send_header('Content-Length', str(len(content) - start))
+        for key, value in state.headers.get(self.path, {}).items():
+            self.send_header(key, value)
         self.end_headers()
         if self.command == 'GET':
             self.wfile.write(content[start:][: state.ends_after])

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -69,14 +70,12 @@ def test_a_name_gives_the_poses_of_its_files(little, model_files):
 def test_the_dataset_stands_after_the_colon(little, name, dataset):
     assert load_model(name).metainfo['dataset_name'] == dataset
     assert load_model(name, dataset='mpii').metainfo['dataset_name'] == 'mpii'
-    with pytest.raises(ValueError, match="dataset='dogs': this model predicts one of coco, aic, mpii"):
+    with pytest.raises(ValueError, match="dataset='dogs': this model predicts one of "):
         load_model('several:dogs')
 
 
 def test_commands_take_names(little, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    import cv2
-
     cv2.imwrite('a.png', dot(80, 60))
     assert main('predict a.png --model little --whole-image --no-draw --out poses'.split()) == 0
     assert f'test/little: {TERMS}' in capsys.readouterr().err
@@ -84,29 +83,24 @@ def test_commands_take_names(little, tmp_path, capsys, monkeypatch):
     assert TERMS not in capsys.readouterr().err
     exported = ExportedModel('little.onnx')
     assert exported.info.license == exported.metainfo['license'] == TERMS
-    assert main('models verify little --data nowhere'.split()) == 1
-    assert '--data nowhere: no nowhere/val.json' in capsys.readouterr().err
     assert main('bench --model little --only none --out bench'.split()) == 2
     assert main('bench --model nobody --out bench'.split()) == 2
     assert 'nobody: no model has this name' in capsys.readouterr().err
 
 
-def test_unknown_names_and_files(little, refuses, tmp_path, monkeypatch):
+def test_unknown_names_and_files(little, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    image = write_image(tmp_path)
-    for command in ('predict', 'app'):
-        words = ['predict', image, '--model'] if command == 'predict' else ['app']
-        refuses(*words, 'litle', message='litle: no model has this name: little')
-        refuses(*words, 'none.onnx', message='none.onnx: no such exported file, and no name of a model')
-    refuses('export', 'litle', '--to', 'onnx', '--out', 'a.onnx', message='litle: no model has this name: little')
-    refuses('export', 'tiny', '--to', 'onnx', '--out', 'a.onnx', message='tiny is an exported file already')
-
-
-def write_image(folder):
-    import cv2
-
-    cv2.imwrite(str(folder / 'a.png'), dot(80, 60))
-    return folder / 'a.png'
+    cv2.imwrite('a.png', dot(80, 60))
+    for words, message in (
+        ('predict a.png --model litle', 'litle: no model has this name: little'),
+        ('predict a.png --model none.onnx', 'none.onnx: no such exported file, and no name of a model'),
+        ('app litle', 'litle: no model has this name: little'),
+        ('app none.onnx', 'none.onnx: no such exported file, and no name of a model'),
+        ('export litle --to onnx --out a.onnx', 'litle: no model has this name: little'),
+        ('export tiny --to onnx --out a.onnx', 'tiny is an exported file already'),
+    ):
+        assert main(words.split()) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_training_starts_from_a_name(little, tmp_path, monkeypatch):
