@@ -26,7 +26,7 @@ def add_detector_options(parser: argparse.ArgumentParser) -> None:
         metavar='IOU',
         help="of boxes that overlap more, keep the best (default: the detector's)",
     )
-    add('--det-class', nargs='+', metavar='CLASS', help="what to find: names or numbers of the detector's classes")
+    add('--det-class', metavar='CLASS,...', help="what to find: names or numbers of the detector's classes")
 
 
 def read_detector_options(args: argparse.Namespace) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def read_detector_options(args: argparse.Namespace) -> dict[str, Any]:
     for name in ('det_score', 'det_nms'):
         if (value := getattr(args, name)) is not None and not 0 <= value <= 1:
             raise InputError(f'--{name.replace("_", "-")} {value}: expected a number from 0 to 1')
-    classes = args.det_class and [int(each) if each.isdecimal() else each for each in args.det_class]
+    classes = args.det_class and [int(each) if each.isdecimal() else each for each in args.det_class.split(',')]
     options = dict(score_threshold=args.det_score, nms_threshold=args.det_nms, categories=classes)
     return {name: value for name, value in options.items() if value is not None}
 

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
     check_readable(args.annotations, 'file or folder', folder=True)
     check_readable(args.images, 'folder', folder=True, option='--images')
     if args.start not in (None, 'scratch') and is_name(args.start) and not Path(args.start).is_dir():
-        check_name(args.start)
+        check_name(args.start, '.safetensors')
         args.start = str(find_files(args.start, '.safetensors').file)
     if args.start not in (None, 'scratch'):
         check_readable(args.start, 'checkpoint', folder=True, option='--from')

@@ -40,7 +40,7 @@ def check_model(model: str | None, option: str = '') -> None:
     if model is not None and is_name(model):
         check_name(model)
     else:
-        check_readable(model, 'exported file, and no name of a model', option=option)
+        check_readable(model, 'file, and no name of a model', option=option)
 
 
 def read_files(config: Path, checkpoint: Path | None, options: tuple[str, str] = ('', '')) -> 'NamedModel':

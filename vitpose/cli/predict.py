@@ -116,8 +116,10 @@ def run(args: argparse.Namespace) -> int:
     predictor = PosePredictor.load(args.model or args.config, args.checkpoint, detector=detector, **options)
     if not (boxes or args.whole_image or predictor.detector):
         print('no --boxes and no --detector: each image is one person', file=sys.stderr)
-    if tracker and predictor.detector and not boxes:
-        tracker.score_threshold = predictor.detector.score_threshold
+    if predictor.detector and not boxes:
+        threshold = predictor.detector.score_threshold  # chooses a detector now, before the progress bar
+        if tracker:
+            tracker.score_threshold = threshold
     if args.resume:
         print(f'{len(record.done):,} of {len(sources):,} inputs were predicted before', file=sys.stderr)
     note_range.cache_clear()

@@ -45,14 +45,14 @@ def hub_folder(name: str) -> Path:
         what = f'{name} cannot be downloaded from the hub ({one_line(problem)[:200]})'
         remedy = f'download https://huggingface.co/{name} elsewhere and pass its folder'
         raise DownloadError(f'{what}: try again, or {remedy}') from problem
-    print(f'{name}: {_license(folder)}', file=sys.stderr)
+    print(f'{name}: {_license(folder, name)}', file=sys.stderr)
     return folder
 
 
-def find_in_folder(folder: Path) -> NamedModel:
+def find_in_folder(folder: Path, name: str = '') -> NamedModel:
     """The shipped config, and what to change in it, for a ViTPose that transformers' `save_pretrained` wrote.
 
-    MissingFileError if there is no config.json, ValueError if it is that of another model.
+    `name` is that on the hub. MissingFileError if there is no config.json, ValueError if it is that of another model.
     """
     file = folder / 'config.json'
     if not file.is_file():
@@ -68,7 +68,7 @@ def find_in_folder(folder: Path) -> NamedModel:
         raise InputError(f'{file}: not the config of a VitPose of transformers ({one_line(problem)})') from problem
     if config.get('model_type') != 'vitpose':
         raise InputError(f'{file}: model_type={config.get("model_type")!r}: expected a vitpose')
-    options: dict[str, Any] = {'license': _license(folder)}
+    options: dict[str, Any] = {'license': _license(folder, name or folder.name)}
     is_coco = len(names) == 17 and re.match('nose$|LABEL_', names[0], re.IGNORECASE) is not None
     if is_coco:
         options['objects'] = 'person'
@@ -89,7 +89,9 @@ def find_in_folder(folder: Path) -> NamedModel:
         'test_dataloader.dataset.pipeline.2.input_size': (width, height),
     }
     if not is_coco:
-        options['test_dataloader.dataset.metainfo'] = _metainfo(folder.name, names, config.get('edges') or [])
+        options['test_dataloader.dataset.metainfo'] = _metainfo(
+            (name or folder.name).rpartition('/')[2], names, config.get('edges') or []
+        )
     kind = '-simple' if is_simple else ''
     return NamedModel(folder, shipped(f'configs/coco/vitpose-base{kind}_coco-256x192.py'), None, options)
 
@@ -115,7 +117,7 @@ def _metainfo(dataset: str, names: list[str], edges: list[list[int]]) -> dict[st
     )
 
 
-def _license(folder: Path) -> str:
+def _license(folder: Path, name: str) -> str:
     card = folder / 'README.md'
     stated = re.search(r'^license: *(\S+)$', card.read_text('utf-8', 'replace') if card.is_file() else '', re.MULTILINE)
-    return f'{stated[1] if stated else "not stated"}, says the card of {folder.name}; data: see there'
+    return f'{stated[1] if stated else "not stated"}, says the card of {name}; data: see there'

@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, MissingFileError
 from ..shipped import find_config
 from .catalogue import NamedModel, PublishedModel, find_model, read_catalogue
 
@@ -30,9 +30,11 @@ def model_file(name: str | Path, suffix: str = '.onnx') -> Path:
     return Path(__file__).with_name(f'{name}{suffix}') if str(name) in SHIPPED else Path(name)
 
 
-def check_name(name: str) -> None:
-    """Raise an InputError if a name has no model, or its model cannot run here; nothing is downloaded."""
+def check_name(name: str, suffix: str = '.onnx') -> None:
+    """Raise an error if a name has no model, or its model cannot run here; nothing is downloaded."""
     if name in SHIPPED:
+        if not (file := model_file(name, suffix)).is_file():
+            raise MissingFileError(f'{name}: {file} is missing; reinstall the package')
         return
     if _find_published(name) is None and not Path(name).is_dir():
         from .hub import need_hub
@@ -52,7 +54,7 @@ def find_files(name: str, suffix: str = '.onnx') -> NamedModel:
     if (published := _find_published(name)) is None:
         from .hub import find_in_folder, hub_folder
 
-        return find_in_folder(Path(name) if Path(name).is_dir() else hub_folder(name))
+        return find_in_folder(Path(name)) if Path(name).is_dir() else find_in_folder(hub_folder(name), name)
     from .download import download
 
     model, dataset = published

@@ -150,12 +150,38 @@ def test_categories_other_sizes_and_what_is_unused_stand_in_the_summary(predict,
         assert f'{words[0]}: only with --boxes FILE' in capsys.readouterr().err
 
 
-def test_detector(predict, monkeypatch):
-    made, boxes = [], np.float32([(1, 1, 5, 5), (6, 6, 9, 9)])
-    open_detector = lambda *words, **options: made.append((words, options)) or SimpleNamespace(boxes=boxes)  # noqa: E731
+@pytest.fixture
+def opened(monkeypatch):
+    """The words and options with which detectors are opened; each finds two people."""
+    calls, boxes = [], np.float32([(1, 1, 5, 5), (6, 6, 9, 9)])
+
+    def open_detector(*words, **options):
+        calls.append((words, options))
+        return SimpleNamespace(boxes=boxes, score_threshold=0.3)
+
     monkeypatch.setattr('vitpose.predict.onnx_detector.open_detector', open_detector)
+    return calls
+
+
+def test_detector(predict, opened):
     assert predict('photos', '--detector', 'rtmdet-m') == 0
-    assert made == [(('rtmdet-m',), dict(device='auto'))] and [len(line['boxes']) for line in lines()] == [2] * 3
+    assert opened == [(('rtmdet-m',), dict(device='auto'))] and [len(line['boxes']) for line in lines()] == [2] * 3
+
+
+def test_options_of_the_detector(predict, refuses, opened):
+    assert predict('photos', *'--det-score 0.5 --det-nms 0.6 --det-class dog,17 --det-every 3 --no-draw'.split()) == 0
+    options = dict(score_threshold=0.5, nms_threshold=0.6, categories=['dog', 17])
+    made = predict.predictor.made[2]
+    assert made['detector_options'] == options and made['det_every'] == 3
+    assert predict('photos', '--detector', 'nanodet', '--det-score', '0.5', '--no-draw') == 0
+    assert opened == [(('nanodet',), dict(device='auto', score_threshold=0.5))]
+    assert 'detector_options' not in predict.predictor.made[2] and 'det_every' not in predict.predictor.made[2]
+    for words, message in (
+        ('--det-score 2', '--det-score 2.0: expected a number from 0 to 1'),
+        ('--det-every 0', '--det-every 0: expected at least 1'),
+        ('--det-nms 0.5 --whole-image', '--det-score, --det-nms, --det-class: only without --boxes and --whole-image'),
+    ):
+        refuses('predict', 'photos', *f'--config c.py --checkpoint c.pth --out out {words}'.split(), message=message)
 
 
 def test_video_is_tracked_and_drawn(predict, capsys):

@@ -33,7 +33,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             return
         if (content := state.files.get(self.path)) is None:
-            return self.send_error(404)
+            self.send_response(404)
+            self.send_header('X-Error-Code', 'RepoNotFound')  # as the hub says
+            self.send_header('Content-Length', '0')
+            return self.end_headers()
         if state.ranges and (match := re.fullmatch(r'bytes=(\d+)-', self.headers.get('Range') or '')):
             start = int(match[1])
             if start >= len(content):

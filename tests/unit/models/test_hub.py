@@ -122,7 +122,8 @@ def test_the_hub_is_asked_once(published, tmp_path):
 from vitpose.models.hub import find_in_folder, hub_folder
 folder = hub_folder('owner/mice')
 print(*sorted(file.name for file in folder.iterdir()))
-print(find_in_folder(folder).config.name)
+named = find_in_folder(folder, 'owner/mice')
+print(named.config.name, '-', named.cfg_options['license'])
 assert hub_folder('owner/mice') == folder
 try:
     hub_folder('owner/none')
@@ -133,7 +134,9 @@ except ValueError as problem:
     done = subprocess.run([sys.executable, '-c', code], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     listed, config, *missing = done.stdout.splitlines()
-    assert listed == 'README.md config.json model.safetensors' and config == 'vitpose-base_coco-256x192.py'
-    assert 'owner/none' in missing[0]
+    assert listed == 'README.md config.json model.safetensors' and config.startswith(
+        'vitpose-base_coco-256x192.py - not stated, says the card of owner/mice'
+    )
+    assert missing == ['owner/none: neither a name of `vitpose models` nor a public model of the hub']
     assert done.stderr.count('owner/mice: not stated') == 1
     assert published.asked.count(('GET', f'{base}{commit}/model.safetensors', None)) == 1

@@ -88,14 +88,14 @@ def test_commands_take_names(little, tmp_path, capsys, monkeypatch):
     assert 'nobody: no model has this name' in capsys.readouterr().err
 
 
-def test_unknown_names_and_files(little, capsys, tmp_path, monkeypatch):
+def test_unknown_names_and_files(little, tiny, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cv2.imwrite('a.png', dot(80, 60))
     for words, message in (
         ('predict a.png --model litle', 'litle: no model has this name: little'),
-        ('predict a.png --model none.onnx', 'none.onnx: no such exported file, and no name of a model'),
+        ('predict a.png --model none.onnx', 'none.onnx: no such file, and no name of a model'),
         ('app litle', 'litle: no model has this name: little'),
-        ('app none.onnx', 'none.onnx: no such exported file, and no name of a model'),
+        ('app none.onnx', 'none.onnx: no such file, and no name of a model'),
         ('export litle --to onnx --out a.onnx', 'litle: no model has this name: little'),
         ('export tiny --to onnx --out a.onnx', 'tiny is an exported file already'),
     ):
@@ -121,12 +121,14 @@ def test_training_starts_from_a_name(little, tmp_path, monkeypatch):
     assert [Path(start).suffix for start in made] == ['.pth', '.safetensors'] and all(Path(s).is_file() for s in made)
 
 
-def test_without_torch_a_name_is_refused_before_the_download(little, monkeypatch):
+def test_without_torch_a_name_is_refused_before_the_download(little, tiny, monkeypatch):
     monkeypatch.setattr(names, 'find_spec', lambda name: None if name == 'torch' else importlib.util.find_spec(name))
     with pytest.raises(ValueError, match='little needs torch .*without it, use tiny or a file of `vitpose export`'):
         PosePredictor('little')
     assert not little.asked
     check_name('tiny')
+    with pytest.raises(FileNotFoundError, match='tiny: .*tiny.safetensors is missing; reinstall'):
+        check_name('tiny', '.safetensors')
 
 
 def test_the_shipped_model_needs_no_catalogue(tiny, monkeypatch):
