@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> None:
         table = Table('name', 'file', 'K', 'size', 'score', 'terms', 'config', box=None, padding=(0, 1))
         cards = {name: model_file(name, '.md') for name in SHIPPED}
         shipped = {name: _read_license(card) for name, card in cards.items() if card.is_file()}
-        models.sort(key=lambda model: not model.short)
+        models.sort(key=lambda model: (not model.short, 'plus-' in model.short))
         terms = list(dict.fromkeys([*shipped.values(), *(model.license for model in models)]))
         for name, text in shipped.items():
             table.add_row(name, 'shipped', '', '', '', str(1 + terms.index(text)), '')

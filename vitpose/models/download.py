@@ -24,6 +24,7 @@ _POINTER = re.compile(rb'oid sha256:([0-9a-f]{64})')  # of Git LFS
 BROWSER_HOSTS = ('1drv.ms', 'onedrive.live.com', 'drive.google.com')  # these require a browser
 TIMEOUT_S = 30  # without an answer
 REACH_S = 1.5  # to find out whether there is a network, where a download is not necessary
+NO_WEIGHTS = {b'version https://git-lfs': 'a Git LFS pointer', b'<!doctype': 'a web page', b'<html': 'a web page'}
 ABANDONED_S = 2 * TIMEOUT_S  # after which a part that nobody writes belongs to a process that was killed
 
 
@@ -60,8 +61,9 @@ def download(model: PublishedModel, folder: Path | None = None) -> tuple[Path, s
     fetch(url, file, digest)
     if not existed:
         print(f'{model.name}: {model.license}', file=sys.stderr)
-        if '/resolve/' in url:
-            write_text(_kept_digest(file), digest)
+        with suppress(OSError):  # of another process that writes the same
+            if '/resolve/' in url:
+                write_text(_kept_digest(file), digest)
     return file, digest
 
 
@@ -98,9 +100,9 @@ def fetch(url: str, file: Path, digest: str = '', timeout: float = TIMEOUT_S) ->
     try:
         _receive(url, part, timeout)
         with part.open('rb') as opened:
-            start = opened.read(64).lstrip()
-        if start.startswith((b'version https://git-lfs', b'<')) or not sha256(part).startswith(digest):
-            kind = 'a Git LFS pointer' if start.startswith(b'version') else 'a web page' if start[:1] == b'<' else ''
+            start = opened.read(64).lstrip().lower()
+        kind = next((kind for mark, kind in NO_WEIGHTS.items() if start.startswith(mark)), '')
+        if kind or not sha256(part).startswith(digest):
             part.unlink()
             found = f'the server sent {kind}' if kind else f'its SHA-256 does not begin with {digest}'
             raise DownloadError(f'{url}: the file was corrupted during download ({found}); try again, or {elsewhere}')

@@ -168,7 +168,7 @@ def test_detector(predict, opened):
     assert opened == [(('rtmdet-m',), dict(device='auto'))] and [len(line['boxes']) for line in lines()] == [2] * 3
 
 
-def test_options_of_the_detector(predict, refuses, opened):
+def test_options_of_the_detector(predict, refuses, opened, capsys):
     assert predict('photos', *'--det-score 0.5 --det-nms 0.6 --det-class dog,17 --det-every 3 --no-draw'.split()) == 0
     options = dict(score_threshold=0.5, nms_threshold=0.6, categories=['dog', 17])
     made = predict.predictor.made[2]
@@ -176,6 +176,7 @@ def test_options_of_the_detector(predict, refuses, opened):
     assert predict('photos', '--detector', 'nanodet', '--det-score', '0.5', '--no-draw') == 0
     assert opened == [(('nanodet',), dict(device='auto', score_threshold=0.5))]
     assert 'detector_options' not in predict.predictor.made[2] and 'det_every' not in predict.predictor.made[2]
+    capsys.readouterr()
     for words, message in (
         ('--det-score 2', '--det-score 2.0: expected a number from 0 to 1'),
         ('--det-every 0', '--det-every 0: expected at least 1'),
