@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> None:
         print('no --checkpoint: random weights, with which differences in pixels mean little', file=sys.stderr)
     people = render_people(args.images, args.people)
     with TemporaryDirectory(prefix='vitpose-bench-') as folder:
-        config = read_config(args.config, named and dict(named.cfg_options))[0]
+        config = read_config(args.config, dict(named.cfg_options) if named else None)[0]
         setup = make_setup(config, args.checkpoint, Path(folder), args.device, args.batch_size, args.dataset)
         contestants, left_out = make_contestants(setup, args.only)
         for name, reason in left_out.items():

@@ -81,8 +81,8 @@ def run(args: argparse.Namespace) -> None:
             table.add_row(name, 'shipped', '', '', '', str(1 + terms.index(text)), '')
         for model in models:
             keypoints = ' '.join(map(str, model.keypoints))
-            score = f'{model.metric} {100 * model.score:.1f} {model.dataset}'
-            row = (model.short, model.name, keypoints, model.size, score, str(1 + terms.index(model.license)))
+            shown = f'{model.metric} {100 * model.score:.1f} {model.dataset}'
+            row = (model.short, model.name, keypoints, model.size, shown, str(1 + terms.index(model.license)))
             table.add_row(*row, model.config.removeprefix('configs/'))
         # no line breaks in a file or a pipe
         Console(width=None if sys.stdout.isatty() else 240).print(table)

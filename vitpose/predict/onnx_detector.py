@@ -59,10 +59,10 @@ class OnnxDetector:
         nms_threshold: float | None = None,
         categories: Sequence[int | str] = (PERSON,),
     ):
-        self.categories = [CLASSES.get(str(each), each) for each in categories]
-        if wrong := [each for each in self.categories if not str(each).isdecimal() or int(each) > 79]:
+        named = [CLASSES.get(str(each), each) for each in categories]
+        if wrong := [each for each in named if not str(each).isdecimal() or int(each) > 79]:
             raise InputError(f'detector {file}: class {wrong[0]!r}: expected 0 to 79, or one of {", ".join(CLASSES)}')
-        self.categories = [int(each) for each in self.categories]
+        self.categories = [int(each) for each in named]
         if not Path(file).is_file():
             raise MissingFileError(f'detector {file}: no such file')
         self._network = OnnxNetwork(Path(file), device)
