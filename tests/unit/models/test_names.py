@@ -62,6 +62,8 @@ def test_a_name_gives_the_poses_of_its_files(little, model_files):
     assert model.metainfo['license'] == TERMS and model.metainfo['objects'] == 'person'
     assert len([path for method, path, _ in little.asked if method == 'GET']) == 1
     assert load_model(*model_files).metainfo['license'] is None
+    with pytest.raises(ValueError, match='license=3: expected a string'):
+        load_model('little', cfg_options={'license': 3})
 
 
 @pytest.mark.parametrize(
