@@ -1,6 +1,7 @@
 """Settings shared by all tests: one thread per process, the test order, and the folder of real photographs."""
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +10,8 @@ from types import SimpleNamespace
 os.environ.update(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
 # The tests are written for the CPU; `make gpu` names a GPU for those with the marker.
 os.environ['CUDA_VISIBLE_DEVICES'] = os.environ.get('TEST_GPU', '')
+# No test downloads or finds what earlier ones left.
+os.environ.update(VITPOSE_HOME=os.path.join(tempfile.gettempdir(), 'no-vitpose-cache'), VITPOSE_OFFLINE='1')
 
 import cv2
 import hypothesis

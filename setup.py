@@ -73,7 +73,7 @@ with tempfile.TemporaryDirectory() as scratch:
         # that is there. And mmpose requires chumpy, which it never imports and which does not
         # build any more. `vitpose doctor` checks all of them, by what is installed.
         # torch is an extra, because exported files are predicted without it.
-        install_requires=['numpy>=1.23', 'pillow>=10', 'rich>=12'],
+        install_requires=['numpy>=1.23', 'pillow>=10', 'pyyaml>=5', 'rich>=12'],
         extras_require={
             'torch': [*TORCH, 'opencv-python', 'safetensors>=0.4'],
             'openmmlab': [*TORCH, 'mmpose>=1.3,<2', 'mmcv>=2.1,<2.2', 'mmengine>=0.10.5,<1', 'mmdet>=3.3,<4'],
@@ -85,6 +85,7 @@ with tempfile.TemporaryDirectory() as scratch:
             'track': ['trackers>=2.6'],  # needs numpy 2
             'eval': ['pycocotools>=2.0.8'],
             'safetensors': ['safetensors>=0.4'],
+            'hub': ['huggingface_hub>=0.25', 'safetensors>=0.4'],  # owner/name
             'tests': ['pytest>=7', 'hypothesis', 'pytest-xdist', 'ruff', 'mypy', 'import-linter', 'tensorboard'],
         },
         entry_points={'console_scripts': ['vitpose = vitpose.cli.main:main']},

@@ -27,7 +27,7 @@ FILES = {  # names on the pages, as regular expressions, and the small files tha
     r'\bOUT\b': 'converted.pth',
 }
 RUN = {  # commands that run here, as regular expressions, and options that make them smaller
-    r'vitpose predict (demo|walk|photos).*': '',
+    r'vitpose predict (demo|walk|photos)(?!.*--model base).*': '',
     r'vitpose dataset ANNOTATIONS .*': '',
     r'vitpose (export CONFIG|inspect|convert) .*': '',
     r'vitpose synth --out data/synthetic': '--train 2 --val 1 --workers 0',
@@ -39,6 +39,7 @@ RUN = {  # commands that run here, as regular expressions, and options that make
 }
 OWN_DATA_PAGE = 'integration/test_own_data_page.py'
 ELSEWHERE = {  # commands that another test runs, below tests/
+    r'vitpose predict walk.mp4 --model base .*': 'unit/models/test_names.py::test_commands_take_names',
     r'make demo': 'integration/test_demo.py::test_demo_writes_all_results',
     r'vitpose doctor': 'unit/doctor/test_stack_report.py::test_this_environment_has_no_problems',
     r'(vitpose (synth|dataset|check)|mim train mmpose) .*\banimals.*|.* my_animals/config\.py': (

@@ -8,18 +8,18 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from ..models.names import DEFAULT, model_file
-from .paths import check_detector, check_readable
+from ..models.names import DEFAULT
+from .box_options import add_detector_options, read_detector_options
+from .paths import check_detector, check_model
 from .shared_options import add_device
 
 MAX_IMAGE_PIXELS = 100_000_000  # of `uploads`, whose import imports OpenCV, which also reads files without a header
 
 DESCRIPTION = """Serve a web page on this computer that accepts an image or a video, draws the
 poses and offers them as JSON lines, as `vitpose predict` writes them. Person
-boxes are typed or clicked, or come from --detector; by default a model for people
-such as tiny looks for one person, and for others the whole image is one. FILE
+boxes are typed or clicked, or come from a detector, as in `vitpose predict`. FILE
 is written by `vitpose export`, or is a checkpoint of a ViTPose, with --dataset;
-without it the page uses the shipped model.
+NAME is one of `vitpose models`, by default that of the shipped model.
 
 Nothing leaves this computer. Uploads, up to 200 MB each, and results are
 deleted when their tab is closed, and when the page ends."""
@@ -27,10 +27,11 @@ deleted when their tab is closed, and when the page ends."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    text = 'exported file, checkpoint, or name of a model (default: tiny)'
-    add('file', nargs='?', type=model_file, default=model_file(DEFAULT), metavar='FILE', help=text)
+    text = 'name of a model, exported file or checkpoint (default: tiny)'
+    add('file', nargs='?', default=DEFAULT, metavar='NAME|FILE', help=text)
     add('--dataset', metavar='NAME', help='of the keypoints of a checkpoint, such as coco')
     add('--detector', nargs='+', metavar=('CONFIG', 'CHECKPOINT'), help='as for `vitpose predict`; put FILE before it')
+    add_detector_options(parser)
     add_device(parser)
     add('--host', default='127.0.0.1', help='address (default %(default)s: localhost only)')
     add('--port', type=int, default=7860, metavar='N', help='port (default %(default)s)')
@@ -38,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     check_detector(args.detector, 'FILE')
-    check_readable(args.file, folder=True)
+    check_model(args.file)
+    options = read_detector_options(args)
     os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(MAX_IMAGE_PIXELS))  # OpenCV reads it when it is imported
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
     warnings.filterwarnings('ignore', module=r'gradio\.')  # about Starlette
@@ -56,10 +58,13 @@ def run(args: argparse.Namespace) -> None:
         from ..predict.onnx_detector import open_detector
         from ..predict.predictor import PosePredictor
 
-        detector: Any = open_detector(*args.detector, device=args.device) if args.detector else 'auto'
-        predictor = PosePredictor.load(args.file, device=args.device, dataset=args.dataset, detector=detector)
+        detector: Any = 'auto'
+        if args.detector not in (None, ['auto']):
+            detector, options = open_detector(*args.detector, device=args.device, **options), {}
+        opening = dict(device=args.device, dataset=args.dataset, detector=detector, detector_options=options)
+        predictor = PosePredictor.load(args.file, **opening)
         sessions = Sessions(folder)
-        page = build_page(predictor, args.file.name, sessions)
+        page = build_page(predictor, Path(args.file).name, sessions)
         with closing(sessions):
             print(f'{serve(page, args.host, args.port)} (Ctrl-C stops)', flush=True)
             page.block_thread()

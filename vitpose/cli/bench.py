@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import started
 from ..shipped import find_config
-from .paths import check_readable
+from .paths import check_readable, read_files
 from .shared_options import add_config_options, add_device, check_positive
 
 DESCRIPTION = """Measure pre-processing, network, decoding and end to end, in people per second,
@@ -27,6 +27,7 @@ of the step alone, and of both; milliseconds per transform; and how many cores a
 GPU of a given speed needs. See docs/training_speed.md."""
 
 EPILOG = """examples:
+  vitpose bench --model base --only onnx-fp32
   vitpose bench --config CONFIG --checkpoint FILE.pth --only ours-bf16
   vitpose bench --train CONFIG --beside MMPOSE_CONFIG --gpu 1000 5000
 
@@ -38,6 +39,7 @@ machine idle; on two cores:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument('--config', type=find_config, help='config of the model')
+    what.add_argument('--model', type=Path, metavar='NAME', help='published weights by name, instead of --config')
     what.add_argument('--train', type=find_config, metavar='CONFIG', help='measure the training of this config')
     add = parser.add_argument
     add('--checkpoint', type=Path, metavar='FILE', help='its weights (default: random ones)')
@@ -60,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    named = read_files(args.model, None) if args.model else None
+    if named:
+        args.config, args.checkpoint, args.dataset = named.config, named.file, args.dataset or named.dataset
     check_readable(args.train or args.config, 'config file')
     check_readable(args.checkpoint, 'checkpoint', folder=True, option='--checkpoint')
     if args.train:
@@ -72,6 +77,7 @@ def run(args: argparse.Namespace) -> None:
     from ..bench.bench_setup import make_setup
     from ..bench.contestants import check_names, make_contestants
     from ..bench.crowd_scenes import render_people
+    from ..predict.models.torch_model import read_config
 
     check_names(args.only)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -80,7 +86,8 @@ def run(args: argparse.Namespace) -> None:
         print('no --checkpoint: random weights, with which differences in pixels mean little', file=sys.stderr)
     people = render_people(args.images, args.people)
     with TemporaryDirectory(prefix='vitpose-bench-') as folder:
-        setup = make_setup(args.config, args.checkpoint, Path(folder), args.device, args.batch_size, args.dataset)
+        config = read_config(args.config, dict(named.cfg_options) if named else None)[0]
+        setup = make_setup(config, args.checkpoint, Path(folder), args.device, args.batch_size, args.dataset)
         contestants, left_out = make_contestants(setup, args.only)
         for name, reason in left_out.items():
             print(f'{name} is left out: {reason}', file=sys.stderr)

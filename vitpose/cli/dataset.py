@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from ..errors import InputError
-from ..models.names import model_file
+from ..models.names import check_name, find_files, is_name, model_file
 from .check import read_with_progress
 from .paths import check_readable
 
@@ -29,7 +29,7 @@ frames of one video, recognized by folder or name, stay together."""
 
 EPILOG = """examples:
   vitpose dataset mice.json --images photos/ --out my_mice
-  vitpose dataset mouse-project/ --out my_mice --from vitpose-base.pth
+  vitpose dataset mouse-project/ --out my_mice --from base
   mim train mmpose my_mice/config.py
 
 Nothing is written unless the exit code is 0; 1 says that
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--split-by', choices=('video', 'image'), default='video', help='what stays together (default video)')
     add('--seed', type=int, default=0, help='random seed of the split (default 0)')
     add('--arch', choices=('small', 'base', 'large', 'huge'), help="network size (default: the checkpoint's)")
-    text = "start from a shipped model's weights, a checkpoint, or 'scratch' (default: tiny; with --arch MAE)"
+    text = "start from a name of `vitpose models`, a checkpoint, or 'scratch' (default: tiny; with --arch MAE)"
     add('--from', dest='start', metavar='NAME|CHECKPOINT', help=text)
     add('--copy', action='store_true', help='copy the images instead of linking them')
     add('--strict', action='store_true', help='write nothing if there is any finding')
@@ -57,6 +57,9 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f'--out {args.out} exists already: pass a new folder, or remove it')
     check_readable(args.annotations, 'file or folder', folder=True)
     check_readable(args.images, 'folder', folder=True, option='--images')
+    if args.start not in (None, 'scratch') and is_name(args.start) and not Path(args.start).is_dir():
+        check_name(args.start, '.safetensors')
+        args.start = str(find_files(args.start, '.safetensors').file)
     if args.start not in (None, 'scratch'):
         check_readable(model_file(args.start, '.safetensors'), 'checkpoint', folder=True, option='--from')
     from ..own_data.reading.annotation_format import EACH, read_annotations

@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, started
+from ..models.catalogue import NamedModel
+from ..models.names import is_name
+from ..predict.models.exported import is_checkpoint
 from ..shipped import find_config
 from .box_options import add_box_options, check_box_options
-from .paths import check_readable
+from .paths import check_readable, read_files
 from .shared_options import add_config_options, parse_config_options
 
 DESCRIPTION = """Write a trained model as one file for another runtime, run the file, and compare
@@ -26,6 +29,7 @@ expect, such as rtmlib's ViTPose.
 docs/deployment.md explains the precisions and the accepted differences."""
 
 EPILOG = """examples:
+  vitpose export base --to onnx --out base.onnx
   vitpose export CONFIG FILE.pth --to onnx --out vitpose.onnx
   vitpose export FILE.pth --dataset coco --to onnx --out vitpose.onnx
   vitpose export CONFIG FILE.pth --to openvino --dataset aic --out aic.xml
@@ -35,8 +39,9 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add('config', type=find_config, metavar='CONFIG', nargs='?', help='config of the model; none for published weights')
-    add('checkpoint', type=Path, metavar='CHECKPOINT', help='its weights')
+    text = 'config of the model, or a name of `vitpose models`, or a checkpoint alone'
+    add('config', type=find_config, metavar='CONFIG|NAME', help=text)
+    add('checkpoint', type=Path, nargs='?', metavar='CHECKPOINT', help='weights of the config')
     add_config_options(parser)
     add('--to', required=True, choices=('onnx', 'openvino'), help='runtime')
     add('--out', required=True, type=Path, metavar='FILE', help='file to write: .onnx or .xml')
@@ -57,13 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     if args.boxes and not args.images:
         raise InputError(f'--boxes {args.boxes}: only with --images')
-    if args.config is None and (args.size or args.cfg_options):
-        raise InputError('--size and --cfg-options: only with a config')
-    check_readable(args.config, 'config file')
-    check_readable(args.checkpoint, 'checkpoint', folder=True)
     box_options = check_box_options(args)
     from ..predict.inputs.sources import find_sources
 
+    named = _find_files(args)
     if args.images:
         find_sources(args.images, quiet=True)
     import numpy as np
@@ -80,7 +82,7 @@ def run(args: argparse.Namespace) -> None:
     is_calibrated = target.is_calibrated
     if is_calibrated and not args.images:
         check_crop_count(0)
-    model = _load_model(args)
+    model = _load_model(named, args)
     wanted = CALIBRATED if is_calibrated else COMPARED
     crops = crop_people(model.crop_rule, wanted, args.images, args.boxes, model.metainfo['bits'], **box_options)
     given = len(crops) if args.images else 0
@@ -89,25 +91,35 @@ def run(args: argparse.Namespace) -> None:
     elif missing := COMPARED - len(crops):
         crops = np.concatenate((crops, crop_people(model.crop_rule, missing)))
     with started():
-        differences = write_file(model, args.checkpoint, target, args.out, crops)
+        differences = write_file(model, named.file, target, args.out, crops)
     kinds = f'{differences.crops} crops ({min(given, differences.crops)} of --images)' if given else f'{COMPARED} crops'
     print(f'differences from torch in fp32, {kinds}:', *differences.lines(), sep='\n  ')
     for file in written_files(args.out):
         print(f'{file}: {file.stat().st_size / 1e6:.1f} MB')
 
 
-def _load_model(args: argparse.Namespace) -> Any:
+def _find_files(args: argparse.Namespace) -> NamedModel:
+    """The files of CONFIG CHECKPOINT, of a name, or of a checkpoint alone."""
+    if args.checkpoint is not None or is_name(args.config) or not is_checkpoint(args.config):
+        return read_files(args.config, args.checkpoint)
+    if args.size or args.cfg_options:
+        raise InputError('--size and --cfg-options: only with a config')
+    check_readable(args.config, 'checkpoint', folder=True)
+    return NamedModel(args.config)
+
+
+def _load_model(named: NamedModel, args: argparse.Namespace) -> Any:
     """The model of a config and a checkpoint, with --cfg-options and --size, or of a checkpoint alone."""
-    options: dict[str, Any] = dict(device='cpu', flip_test=args.flip_test, dataset=args.dataset)
-    if args.config is None:
+    options: dict[str, Any] = dict(device='cpu', flip_test=args.flip_test, dataset=args.dataset or named.dataset)
+    if named.config is None:
         from ..predict.models.network_model import NetworkModel
 
-        return NetworkModel(args.checkpoint, **options)
+        return NetworkModel(named.file, **options)
     from ..predict.extras import need_openmmlab
 
-    need_openmmlab(args.config)
+    need_openmmlab(named.config)
     from ..export.sizes import resized
     from ..predict.models.torch_model import PoseModel, read_config
 
-    cfg, _ = read_config(args.config, parse_config_options(args.cfg_options))
-    return PoseModel(resized(cfg, tuple(args.size)) if args.size else cfg, args.checkpoint, **options)
+    cfg, _ = read_config(named.config, {**named.cfg_options, **parse_config_options(args.cfg_options)})
+    return PoseModel(resized(cfg, tuple(args.size)) if args.size else cfg, named.file, **options)

@@ -24,7 +24,7 @@ COMMANDS = {
     'eval': 'scores of finished predictions: AP, PCK, error in pixels',
     'dataset': 'your annotated images: check, split, and write a config to train with',
     'check': 'find problems in the images and annotations of a config',
-    'models': 'published checkpoints: list, download',
+    'models': 'models by name: list, download, verify',
     'bench': 'speed of prediction with each backend, or of training',
     'doctor': 'what is installed, what was tested, what is missing, and how to fix it',
     'synth': 'render people or animals with true keypoints, in the layout of COCO and others',

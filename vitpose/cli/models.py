@@ -1,58 +1,102 @@
-"""`vitpose models`: published checkpoints of ViTPose."""
+"""`vitpose models`: models by name."""
 
 import argparse
 import json
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import started
 
-DESCRIPTION = """List the checkpoints of ViTPose that its authors, MMPose and the hub of
-transformers have published, with their publishers' scores, or download one:
+DESCRIPTION = """List the models that a name stands for: the shipped one, and the checkpoints of
+ViTPose that its authors, MMPose, easy_ViTPose and the hub of transformers have
+published, with their publishers' scores and licences.
 
+  vitpose predict photo.jpg --model base          download once, and predict
   vitpose models --json                           with their URLs, for scripts
-  vitpose models fetch mmpose/vitpose-base_coco   download one
+  vitpose models fetch base                       download into a folder
+  vitpose models verify base --data data/coco     measure the score
 
-A download shows its progress and is checked against the published SHA-256, if
-there is one. The authors' files require a browser to download; their addresses
-are printed."""
+After a colon stands the dataset whose keypoints a multi-dataset model predicts:
+plus-base:ap10k. owner/name of the hub of Hugging Face is a name, too, if it is a
+ViTPose of transformers, and so is a folder of that form.
 
-EPILOG = """The shipped config of each model loads the file without conversion:
-  vitpose predict photos/ --config CONFIG --checkpoint FILE --out poses"""
+A download shows its progress, continues where it was interrupted, and is
+checked against the published SHA-256, if there is one. Files are kept in
+$VITPOSE_HOME, by default `vitpose` in your folder for caches; with
+VITPOSE_OFFLINE=1 nothing is downloaded. The authors' files require a browser:
+the message says where to save them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--json', action='store_true', help='print JSON')
-    actions = parser.add_subparsers(dest='action', metavar='fetch')
+    actions = parser.add_subparsers(dest='action', metavar='fetch|verify')
     fetch = actions.add_parser('fetch', help='download a checkpoint', description='Download a checkpoint.')
     fetch.add_argument('name', metavar='NAME', help='as `vitpose models` lists it')
-    fetch.add_argument('--out', type=Path, default=Path('checkpoints'), metavar='DIR', help='(default %(default)s)')
+    fetch.add_argument('--out', type=Path, metavar='DIR', help='folder (default: that of all downloads)')
+    text = "Test a model as `mim test` does, with flip test, and print its score next to the publisher's."
+    verify = actions.add_parser('verify', help='measure the published score', description=text)
+    verify.add_argument('name', metavar='NAME', help='as `vitpose models` lists it')
+    verify.add_argument('--data', type=Path, required=True, metavar='DIR', help='its dataset in the layout of MMPose')
 
 
 def run(args: argparse.Namespace) -> None:
     from ..models.catalogue import find_model, read_catalogue
+    from ..models.names import SHIPPED, check_name, find_files, model_file
 
     models = read_catalogue()
     if args.action == 'fetch':
         from ..models.download import download
 
-        model = find_model(args.name, models)
+        model, _ = find_model(args.name, models)
         with started():
             file, digest = download(model, args.out)
         print(f'{file}: ' + (f'SHA-256 begins with {digest}, as published' if digest else 'no hash is published'))
         print(f'{model.license}; load it with {model.config}')
+    elif args.action == 'verify':
+        model, _ = find_model(args.name, models)
+        check_name(args.name)
+        from ..bench.published_score import measure_score
+
+        with started():
+            named = find_files(args.name)
+            score = measure_score(named, args.data, model.metric, _show_progress)
+        difference = f'{100 * (score - model.score):+.1f}'
+        print(
+            f'{model.name}: {model.metric} {100 * score:.1f} measured, {100 * model.score:.1f} published: {difference}'
+        )
     elif args.json:
         print(json.dumps([asdict(model) for model in models], indent=1))
     else:
         from rich.console import Console
         from rich.table import Table
 
-        table = Table('name', 'K', 'size', 'score', 'config', box=None, padding=(0, 1))
+        table = Table('name', 'file', 'K', 'size', 'score', 'terms', 'config', box=None, padding=(0, 1))
+        cards = {name: model_file(name, '.md') for name in SHIPPED}
+        shipped = {name: _read_license(card) for name, card in cards.items() if card.is_file()}
+        models.sort(key=lambda model: (not model.short, 'plus-' in model.short))
+        terms = list(dict.fromkeys([*shipped.values(), *(model.license for model in models)]))
+        for name, text in shipped.items():
+            table.add_row(name, 'shipped', '', '', '', str(1 + terms.index(text)), '')
         for model in models:
             keypoints = ' '.join(map(str, model.keypoints))
-            score = f'{model.metric} {100 * model.score:.1f} {model.dataset}'
-            table.add_row(model.name, keypoints, model.size, score, model.config.removeprefix('configs/'))
+            shown = f'{model.metric} {100 * model.score:.1f} {model.dataset}'
+            row = (model.short, model.name, keypoints, model.size, shown, str(1 + terms.index(model.license)))
+            table.add_row(*row, model.config.removeprefix('configs/'))
         # no line breaks in a file or a pipe
         Console(width=None if sys.stdout.isatty() else 240).print(table)
-        print("Scores are their publishers'. All are Apache-2.0. URLs: `vitpose models --json`")
+        print("Scores are their publishers'. URLs: `vitpose models --json`. Terms of the weights, and of their data:")
+        for number, text in enumerate(terms, 1):
+            print(f'  {number}  {text}')
+
+
+def _read_license(card: Path) -> str:
+    """The line `License: ...` of a shipped model's card."""
+    stated = re.search(r'^License: *(.+)$', card.read_text('utf-8'), re.MULTILINE)
+    return stated[1] if stated else f'see {card}'
+
+
+def _show_progress(line: str) -> None:
+    if 'Epoch(test)' in line:
+        print(line.rstrip(), file=sys.stderr)

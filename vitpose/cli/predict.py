@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, printable, started
-from ..models.names import DEFAULT, model_file
+from ..models.names import DEFAULT, SHIPPED, is_name
 from ..shipped import find_config
-from .box_options import add_box_options, check_box_options
-from .paths import check_detector, check_readable
+from .box_options import add_box_options, add_detector_options, check_box_options, read_detector_options
+from .paths import check_detector, check_model, check_readable
 from .shared_options import add_config_options, add_device, check_positive, parse_config_options
 
 DESCRIPTION = """Predict poses in images and videos, draw them and write them as JSON:
@@ -38,13 +38,15 @@ Person boxes come from one of
                 videos, "frame": INDEX. A file name matches an input if one
                 path ends with the other. Of COCO's categories 'person' is
                 taken, if there is one; --category chooses another.
-  --detector    an MMDetection detector: its config and checkpoint, or a name
-                that MMPoseInferencer accepts; or FILE.onnx of NanoDet or
-                YOLOX, which needs no torch
+  --detector    nanodet or yolox, which are downloaded once, or FILE.onnx of
+                one of them: without torch; or an MMDetection detector: its
+                config and checkpoint, or a name that MMPoseInferencer accepts
   --whole-image each image is one person
-By default, a model for people such as tiny looks for one person per image: in
-the whole image, then in the box around the keypoints. With other models, each
-image is one person.
+By default (--detector auto) the people of a model for people such as tiny are
+found by MMPose's RTMDet, yolox or nanodet, whichever is there, or by nanodet,
+which is then downloaded. Without network, the model looks for one person per
+image: in the whole image, then in the box around the keypoints. With other
+models, each image is one person.
 
 Keypoints are x y in pixels of the upright image; the center of the first pixel
 is 0 0. keypoints.json has scores and OKS-NMS of the config's CocoMetric. After
@@ -56,6 +58,7 @@ OUT is replaced as soon as there is a first result."""
 
 EPILOG = """examples:
   vitpose predict photo.jpg
+  vitpose predict walk.mp4 --model base --track
   vitpose predict photos/ --config CONFIG --checkpoint FILE.pth --out poses
   vitpose predict photos/ --model FILE.onnx --out poses
   vitpose predict walk.mp4 --config CONFIG --checkpoint FILE.pth --track \\
@@ -74,14 +77,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--config', type=find_config, help='config of the model')
     add('--checkpoint', type=Path, metavar='FILE', help='checkpoint of the model')
     add_config_options(parser)
-    text = 'shipped model, exported file, or checkpoint of a ViTPose (default: tiny)'
-    add('--model', type=model_file, metavar='NAME|FILE', help=text)
+    text = 'name of `vitpose models` or of the hub, exported file, or checkpoint of a ViTPose (default: tiny)'
+    add('--model', metavar='NAME|FILE', help=text)
     add('--out', type=Path, default=Path('poses'), metavar='DIR', help='folder to write (default: poses)')
     people.add_argument('--boxes', type=Path, metavar='FILE', help='person boxes, see above')
     words = ('CONFIG', 'CHECKPOINT')
-    people.add_argument('--detector', nargs='+', metavar=words, help='person detector, see above')
+    people.add_argument('--detector', nargs='+', metavar=words, help='person detector, see above (default: auto)')
     people.add_argument('--whole-image', action='store_true', help='each image is one person')
     add_box_options(parser)
+    add_detector_options(parser)
+    text = 'detect in each Nth frame of a video; in between, boxes follow the keypoints (default 1)'
+    add('--det-every', type=int, default=1, metavar='N', help=text)
     add_device(parser)
     add('--precision', choices=('fp32', 'bf16', 'fp16'), help='of the network (default fp32; an exported file has one)')
     text = 'people per batch, fewer of large images (default 16, on a GPU 64); 1 repeats results to the bit'
@@ -119,17 +125,22 @@ def run(args: argparse.Namespace) -> int:
     from ..predict.predictor import PosePredictor
 
     detector: Any = None if args.whole_image else 'auto'
-    if args.detector:
-        detector = open_detector(*args.detector, device=args.device)
-    if tracker and args.detector:
-        tracker.score_threshold = detector.score_threshold
+    found = read_detector_options(args)
+    if args.detector not in (None, ['auto']):
+        detector, found = open_detector(*args.detector, device=args.device, **found), {}
     options = {name: getattr(args, name) for name in ('device', 'precision', 'flip_test', 'dataset', 'batch_size')}
-    if args.cfg_options:
-        options['cfg_options'] = args.cfg_options
+    for name, value in dict(cfg_options=args.cfg_options, detector_options=found).items():
+        if value:
+            options[name] = value
+    if args.det_every > 1:
+        options['det_every'] = args.det_every
     predictor = PosePredictor.load(args.model or args.config, args.checkpoint, detector=detector, **options)
-    if not (boxes or args.detector or args.whole_image):
-        what = 'the model looks for one person per image' if predictor.detector else 'each image is one person'
-        print(f'no --boxes and no --detector: {what}', file=sys.stderr)
+    if not (boxes or args.whole_image or predictor.detector):
+        print('no --boxes and no --detector: each image is one person', file=sys.stderr)
+    if predictor.detector and not boxes:
+        threshold = predictor.detector.score_threshold  # chooses a detector now, before the progress bar
+        if tracker:
+            tracker.score_threshold = threshold
     if args.resume:
         print(f'{len(record.done):,} of {len(sources):,} inputs were predicted before', file=sys.stderr)
     note_range.cache_clear()
@@ -177,15 +188,18 @@ def _close(outputs: Any) -> None:
 def _check(args: argparse.Namespace) -> tuple:
     """Find the inputs, match their boxes and check the output folder, before anything slow is done."""
     if args.config is None and args.checkpoint is None:
-        args.model = args.model or model_file(DEFAULT)
+        args.model = args.model or DEFAULT
     elif args.model or args.config is None or args.checkpoint is None:
         raise InputError('expected --config with --checkpoint, or --model with a name or a file')
-    if args.cfg_options and args.model:
-        raise InputError(f'--cfg-options {" ".join(args.cfg_options)}: only with --config')
-    check_positive(args, 'batch_size')
+    check_positive(args, 'batch_size', 'det_every')
     check_readable(args.config, 'config file', option='--config')
     check_readable(args.checkpoint, 'checkpoint', folder=True, option='--checkpoint')
-    check_readable(args.model, 'exported file or checkpoint', folder=True, option='--model')
+    check_model(args.model, '--model')
+    if args.cfg_options and args.model and (args.model in SHIPPED or not is_name(args.model)):
+        words = ' '.join(args.cfg_options)
+        raise InputError(f'--cfg-options {words}: only with --config, or a name of published weights')
+    if read_detector_options(args) and (args.boxes or args.whole_image):
+        raise InputError('--det-score, --det-nms, --det-class: only without --boxes and --whole-image')
     box_options = check_box_options(args)
     check_detector(args.detector, 'INPUT')
     args.cfg_options = args.cfg_options and parse_config_options(args.cfg_options)
@@ -204,7 +218,7 @@ def _check(args: argparse.Namespace) -> tuple:
     if args.draw and any(source.kind == 'camera' for source in sources):
         need('av', 'writing videos')
     boxes = read_boxes(args.boxes, sources, **box_options) if args.boxes else None
-    settings = comparable(vars(args))
+    settings = comparable(vars(args) | {'model': args.model and Path(args.model)})
     record = read_record(args.out, sources, settings) if args.resume else Record(args.out / LINES)
     done = {*record.done, *(boxes.missing if boxes else ())}
     total = count_frames([source for source in sources if source.name not in done])

@@ -1,11 +1,44 @@
 """The published checkpoints of configs/published.yml."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+from ..errors import InputError
 from ..shipped import shipped
 
 CATALOGUE = 'configs/published.yml'
+# what the datasets' publishers say about their annotations; images belong to their photographers
+DATA_TERMS = {
+    'ImageNet': 'non-commercial',
+    'COCO': 'CC-BY-4.0',
+    'AI Challenger': 'non-commercial',
+    'MPII': 'BSD-2-Clause',
+    'CrowdPose': 'images of those before',
+    'Human-Art': 'non-commercial',
+    'AP-10K': 'CC-BY-4.0',
+    'APT-36K': 'MIT',
+    'COCO-WholeBody': 'non-commercial',
+}
+ANIMALS = ('AP-10K', 'APT-36K', 'ap10k', 'apt36k')
+# of the classic codec, in a config that was written for UDP
+MSRA = {
+    'model.head.decoder.type': 'BatchMSRAHeatmap',
+    'model.test_cfg.shift_heatmap': True,
+    'test_dataloader.dataset.pipeline.2.use_udp': False,
+}
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """The files behind a name."""
+
+    file: Path  # an exported file; or a checkpoint, if there is a config
+    config: Path | None = None
+    dataset: str | None = None  # of a multi-dataset model
+    cfg_options: Mapping[str, Any] = field(default_factory=dict)  # what the file needs other than the config says
 
 
 @dataclass(frozen=True)
@@ -13,14 +46,21 @@ class PublishedModel:
     """A checkpoint that others have published."""
 
     name: str  # publisher/model
+    short: str  # the name to type, such as 'base'; ''
     url: str  # of the file; the authors' files require a browser to download
     size: str  # 'small', 'base', 'large' or 'huge'
     keypoints: tuple[int, ...]  # K of each decoder in the file
     dataset: str  # on which the score was measured
     metric: str  # 'AP' or 'PCKh'
     score: float  # as published, 0 to 1
-    license: str  # SPDX name
+    license: str  # of the weights and of the data they saw
     config: str  # the shipped config that loads it
+    codec: str  # 'MSRA' if it is not the config's; ''
+
+    def cfg_options(self, dataset: str | None) -> dict[str, Any]:
+        """What to override in the config to predict, for the chosen dataset of a multi-dataset model."""
+        objects = {} if (dataset or self.dataset) in ANIMALS else {'objects': 'person'}
+        return {'license': self.license, **objects, **(MSRA if self.codec == 'MSRA' else {})}
 
 
 def read_catalogue() -> list[PublishedModel]:
@@ -31,17 +71,30 @@ def read_catalogue() -> list[PublishedModel]:
     for model in yaml.safe_load(shipped(CATALOGUE).read_text(encoding='utf-8'))['Models']:
         about, (result,) = model['Metadata'], model['Results']
         ((metric, score),) = result['Metrics'].items()
-        file = (model['Name'], model['Weights'], about['Size'], tuple(map(int, about['Keypoints'].split())))
-        models.append(PublishedModel(*file, result['Dataset'], metric, score, about['License'], model['Config']))
+        data = ', '.join(f'{name} ({DATA_TERMS[name]})' for name in about['Training Data'])
+        file = model['Weights'], about['Size'], tuple(map(int, about['Keypoints'].split()))
+        terms = f'{about["License"]}; trained on {data}', model['Config'], about.get('Codec', '')
+        models.append(
+            PublishedModel(model['Name'], about.get('Short', ''), *file, result['Dataset'], metric, score, *terms)
+        )
     return models
 
 
-def find_model(name: str, models: Sequence[PublishedModel]) -> PublishedModel:
-    """Return the model with a name, without its publisher if the rest is unique; ValueError if it is not one model."""
-    exact = [model for model in models if model.name == name]
-    matches = exact or [model for model in models if model.name.partition('/')[2] == name]
-    if len(matches) != 1:
-        near = matches or [model for model in models if name in model.name]
-        names = ', '.join(model.name for model in near) or 'see `vitpose models`'
-        raise ValueError(f'{name}: {"several models have" if matches else "no model has"} this name: {names}')
-    return matches[0]
+def find_model(name: str, models: Sequence[PublishedModel], more: Sequence[str] = ()) -> tuple[PublishedModel, str]:
+    """Return the model with a name, and the dataset after its colon: of several decoders, whose to predict.
+
+    The name is the short one, that of the list, that without the publisher if it is unique, or the hub's. ValueError
+    if it is not one model; the message has the nearest names, also of those in `more`.
+    """
+    stem, _, dataset = name.partition(':')
+    named = [model for model in models if stem == model.short and (dataset in ('', 'coco') or len(model.keypoints) > 1)]
+    if named:  # several publishers have ViTPose+; a file with COCO's decoder alone needs no browser
+        return min(named, key=lambda model: len(model.keypoints)), dataset
+    matches = [model for model in models if stem == model.name or f'/{stem}/resolve/main/model.' in model.url]
+    matches = matches or [model for model in models if model.name.partition('/')[2] == stem]
+    if len(matches) == 1:
+        return matches[0], dataset
+    known = [*more, *dict.fromkeys(model.short for model in models if model.short), *(model.name for model in models)]
+    near = [model.name for model in matches] or difflib.get_close_matches(stem, known, 4, 0.5)
+    names = ', '.join(near) or 'see `vitpose models`'
+    raise InputError(f'{name}: {"several models have" if matches else "no model has"} this name: {names}')

@@ -1,11 +1,90 @@
-"""Names that stand for a model wherever a file of one is expected."""
+"""Names that stand for a model wherever a file of one is expected, and names of person detectors."""
 
+from importlib.util import find_spec
 from pathlib import Path
+
+from ..errors import InputError, MissingFileError
+from ..shipped import find_config
+from .catalogue import NamedModel, PublishedModel, find_model, read_catalogue
 
 SHIPPED = ('tiny',)  # models in this folder: NAME.onnx, NAME.safetensors for training, NAME.md about both
 DEFAULT = 'tiny'
+FILES = frozenset('.onnx .xml .py .json .yml .yaml .pth .pt .bin .safetensors .ckpt .txt'.split())
+# of the OpenCV model zoo, Apache-2.0: the address, and the SHA-256
+_ZOO = 'https://huggingface.co/opencv/object_detection_{0}/resolve/main/object_detection_{0}_2022nov.onnx'
+DETECTORS = {
+    'yolox': (_ZOO.format('yolox'), 'c5c2d13e59ae883e6af3b45daea64af4833a4951c92d116ec270d9ddbe998063'),  # 36 MB
+    'nanodet': (_ZOO.format('nanodet'), '4b82da9944b88577175ee23a459dce2e26e6e4be573def65b1055dc2d9720186'),  # 4 MB
+}
+
+
+def is_name(model: str | Path) -> bool:
+    """Whether this is to be looked up: it is neither a file nor named like one; folders of transformers are."""
+    path = Path(model)
+    is_short = not str(model).startswith(('.', '/', '~')) and len(path.parts) <= 2
+    return (path / 'config.json').is_file() or (is_short and path.suffix.lower() not in FILES and not path.exists())
 
 
 def model_file(name: str | Path, suffix: str = '.onnx') -> Path:
     """The file of a shipped model, by its name; anything else is a path. './tiny' is a path, too."""
     return Path(__file__).with_name(f'{name}{suffix}') if str(name) in SHIPPED else Path(name)
+
+
+def check_name(name: str, suffix: str = '.onnx') -> None:
+    """Raise an error if a name has no model, or its model cannot run here; nothing is downloaded."""
+    if name in SHIPPED:
+        if not (file := model_file(name, suffix)).is_file():
+            raise MissingFileError(f'{name}: {file} is missing; reinstall the package')
+        return
+    if _find_published(name) is None and not Path(name).is_dir():
+        from .hub import need_hub
+
+        need_hub(name)
+    if find_spec('torch') is None:
+        raise InputError(f'{name} needs torch (`vitpose doctor`); without it, use tiny or a file of `vitpose export`')
+
+
+def find_files(name: str, suffix: str = '.onnx') -> NamedModel:
+    """The files of a name, downloaded if necessary; `suffix` is that of a shipped model's file.
+
+    ValueError if no model has the name, or its form is unknown; DownloadError if it cannot be downloaded.
+    """
+    if name in SHIPPED:
+        return NamedModel(model_file(name, suffix))
+    if (published := _find_published(name)) is None:
+        from .hub import find_in_folder, hub_folder
+
+        return find_in_folder(Path(name)) if Path(name).is_dir() else find_in_folder(hub_folder(name), name)
+    from .download import download
+
+    model, dataset = published
+    wanted = (dataset or 'coco') if 'multi_dataset/' in model.config else None
+    return NamedModel(download(model)[0], find_config(model.config), wanted, model.cfg_options(dataset))
+
+
+def _find_published(name: str) -> tuple[PublishedModel, str] | None:
+    """The published model of a name and its dataset; None for a folder, and for owner/name of a model hub."""
+    models = read_catalogue()
+    try:
+        return find_model(name, models, SHIPPED)
+    except InputError:
+        owner = name.partition('/')[0]
+        is_listed = any(model.name.startswith(f'{owner}/') for model in models)
+        if Path(name).is_dir() or ('/' in name and not is_listed):
+            return None
+        raise
+
+
+def keypoints_of(named: NamedModel) -> str:
+    """The dataset of a model for one, by the folder of its config."""
+    assert named.config is not None
+    folder = named.config.parent.name
+    return {'wholebody': 'coco_wholebody', 'humanart': 'Human-Art'}.get(folder, folder)
+
+
+def detector_file(name: str, timeout: float = 30) -> Path:
+    """The file of a detector of `DETECTORS`, downloaded into the cache if necessary."""
+    from .download import cache_folder, fetch
+
+    url, digest = DETECTORS[name]
+    return fetch(url, cache_folder() / url.rpartition('/')[2], digest, timeout)

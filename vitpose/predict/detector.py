@@ -29,7 +29,7 @@ class Detector:
         device: as for `load_model`.
         score_threshold: keep boxes with a higher score.
         nms_threshold: of boxes with a larger intersection over union, keep the one with the highest score.
-        categories: indices of the classes to keep; None: those of the name, or else 'person', or a single class.
+        categories: indices or names of the classes to keep; None: those of the name, or else 'person', or a single one.
         batch_size: images per batch.
 
     Raises:
@@ -45,7 +45,7 @@ class Detector:
         device: str = 'auto',
         score_threshold: float = 0.3,
         nms_threshold: float = 0.3,
-        categories: Sequence[int] | None = None,
+        categories: Sequence[int | str] | None = None,
         batch_size: int = 8,
     ):
         with quiet():
@@ -66,7 +66,9 @@ class Detector:
             except ValueError as problem:
                 raise InputError(f'detector: {checkpoint} does not fit {name}: {problem}') from problem
         self.score_threshold, self.nms_threshold, self.batch_size = score_threshold, nms_threshold, batch_size
-        self.categories = tuple(categories or known.get('cat_ids') or person_class(self._inferencer.cfg, name))
+        named = categories or known.get('cat_ids')
+        is_indices = named and all(isinstance(each, int) for each in named)
+        self.categories = tuple(named if is_indices else find_classes(self._inferencer.cfg, name, named))
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
         """Images (H, W, 3) uint8 BGR -> for each boxes (N, 4) x1 y1 x2 y2 in image pixels, scores (N,); best first."""
@@ -81,14 +83,19 @@ class Detector:
         return detected
 
 
-def person_class(cfg: Any, name: str) -> tuple[int]:
-    """The index of 'person' among the classes of a detector's test set, or of its single class."""
+def find_classes(cfg: Any, name: str, named: Sequence[int | str] | None) -> tuple[int, ...]:
+    """The indices of classes of a detector's test set by names or indices; None: 'person', or a single class."""
     from mmdet.registry import DATASETS
 
     dataset = cfg.test_dataloader.dataset
     kind: Any = dataset.type if isinstance(dataset.type, type) else DATASETS.get(dataset.type)
     classes = (dataset.get('metainfo') or {}).get('classes') or kind.METAINFO['classes']
     classes = [classes] if isinstance(classes, str) else list(classes)
-    if 'person' not in classes and len(classes) > 1:
-        raise InputError(f"detector {name}: no class 'person' among {', '.join(classes)}; choose some with categories")
-    return (classes.index('person') if 'person' in classes else 0,)
+    if named is None and len(classes) == 1:
+        return (0,)
+    indices = [classes.index(each) if each in classes else each for each in named or ('person',)]
+    if wrong := [each for each in indices if not isinstance(each, int)]:
+        raise InputError(
+            f"detector {name}: no class '{wrong[0]}' among {', '.join(classes)}; choose some with categories"
+        )
+    return tuple(map(int, indices))

@@ -4,20 +4,24 @@ Sources: the decoders of NanoDet, NanoDet-Plus and YOLOX, as their authors expor
 with suppression inside. The shapes of its outputs tell the kind of a file.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from ..errors import InputError, MissingFileError, one_line
+from ..models.names import DETECTORS, detector_file
 from .models.onnx_backend import OnnxNetwork
 
 if TYPE_CHECKING:
     from .detector import Detector
 
 PERSON = 0  # among COCO's classes
+ANIMALS = 'bird cat dog horse sheep cow elephant bear zebra giraffe'.split()
+CLASSES = {'person': PERSON} | {name: 14 + i for i, name in enumerate(ANIMALS)}
 STRIDES = 8, 16, 32, 64  # of the grids, in input pixels; only NanoDet-Plus has the last one
 DEFAULT_SIDE = 640  # input pixels, where the file leaves it open
 GRAY = 114  # beside the image, for YOLOX; for NanoDet it is 0
@@ -38,6 +42,7 @@ class OnnxDetector:
         score_threshold: keep boxes with a higher score.
         nms_threshold: of boxes with a larger intersection over union, keep the one with the highest score; None: the
             authors' (0.45 of YOLOX, 0.6 of NanoDet). A file with suppression inside has its own.
+        categories: numbers of COCO's 80 classes, or names in `CLASSES`; boxes of any of them are kept.
 
     Raises:
         FileNotFoundError: there is no such file; nothing is downloaded.
@@ -47,8 +52,17 @@ class OnnxDetector:
     batch_size = 1
 
     def __init__(
-        self, file: str | Path, device: str = 'auto', score_threshold: float = 0.3, nms_threshold: float | None = None
+        self,
+        file: str | Path,
+        device: str = 'auto',
+        score_threshold: float = 0.3,
+        nms_threshold: float | None = None,
+        categories: Sequence[int | str] = (PERSON,),
     ):
+        named = [CLASSES.get(str(each), each) for each in categories]
+        if wrong := [each for each in named if not str(each).isdecimal() or int(each) > 79]:
+            raise InputError(f'detector {file}: class {wrong[0]!r}: expected 0 to 79, or one of {", ".join(CLASSES)}')
+        self.categories = [int(each) for each in named]
         if not Path(file).is_file():
             raise MissingFileError(f'detector {file}: no such file')
         self._network = OnnxNetwork(Path(file), device)
@@ -104,19 +118,23 @@ class OnnxDetector:
         """Outputs -> corners (N, 4) x1 y1 x2 y2 in input pixels, and scores (N,) of persons."""
         rows = outputs[0]
         if self._kind == 'suppressed':
-            return rows[:, :4], rows[:, 4] * (outputs[1] == PERSON if len(outputs) > 1 else 1)
+            return rows[:, :4], rows[:, 4] * (np.isin(outputs[1], self.categories) if len(outputs) > 1 else 1)
         if self._kind == 'yolox':
             centers, sizes = rows[:, :2], rows[:, 2:4]
             if not self._is_decoded:
                 centers, sizes = (centers + self._cells) * self._strides, np.exp(sizes) * self._strides
-            return np.concatenate((centers - sizes / 2, centers + sizes / 2), 1), rows[:, 4] * rows[:, 5 + PERSON]
+            return np.concatenate((centers - sizes / 2, centers + sizes / 2), 1), rows[:, 4] * self._best(rows[:, 5:])
         scores, distances = _split_nanodet(outputs)
         logits = distances.reshape(len(distances), 4, -1)
         logits = np.exp(logits - logits.max(-1, keepdims=True))
         steps = (logits * np.arange(logits.shape[-1])).sum(-1) / logits.sum(-1)  # left, top, right, bottom
         centers = (self._cells + (0.5 if self._kind == 'nanodet' else 0)) * self._strides
         steps = steps * self._strides
-        return np.concatenate((centers - steps[:, :2], centers + steps[:, 2:]), 1), scores[:, PERSON]
+        return np.concatenate((centers - steps[:, :2], centers + steps[:, 2:]), 1), self._best(scores)
+
+    def _best(self, scores: np.ndarray) -> np.ndarray:
+        """Scores (N, classes) -> those (N,) of the best class that is looked for."""
+        return scores[:, [i for i in self.categories if i < scores.shape[1]]].max(1, initial=0)
 
 
 def _find_kind(outputs: list[np.ndarray], cells: list[int]) -> str:
@@ -152,12 +170,31 @@ def _split_nanodet(outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(scores), np.concatenate(distances)
 
 
-def open_detector(model: str | Path, checkpoint: str | Path | None = None, *, device: str = 'auto') -> 'Detector':
-    """An `OnnxDetector` of FILE.onnx, which has no checkpoint, or else a `Detector`."""
-    if Path(model).suffix != '.onnx':
+def open_detector(
+    model: str | Path, checkpoint: str | Path | None = None, *, device: str = 'auto', **options: Any
+) -> 'Detector':
+    """A detector by its name or file: an `OnnxDetector` of `DETECTORS` or FILE.onnx, or else a `Detector`.
+
+    `options` are those of the class that are not None: score_threshold, nms_threshold, categories. ValueError, too, for
+    detectors of other projects.
+    """
+    if is_foreign(model):
+        works = f"'auto', {', '.join(DETECTORS)}, FILE.onnx of YOLOX or NanoDet, or MMDetection's such as rtmdet-m"
+        raise InputError(f'detector {model}: not read here; expected {works}; or pass its boxes with --boxes')
+    options = {name: value for name, value in options.items() if value is not None}
+    if str(model) not in DETECTORS and Path(model).suffix != '.onnx':
         from .detector import Detector
 
-        return Detector(model, checkpoint, device)
+        return Detector(model, checkpoint, device, **options)
     if checkpoint is not None:
         raise InputError(f'detector {model} {checkpoint}: an ONNX file has its weights in it')
-    return OnnxDetector(model, device)  # type: ignore[return-value]  # it is called in the same way
+    file = detector_file(str(model)) if str(model) in DETECTORS else model
+    return OnnxDetector(file, device, **options)  # type: ignore[return-value]  # it is called in the same way
+
+
+def is_foreign(model: str | Path) -> bool:
+    """Whether this is a detector of Ultralytics or transformers; MMDetection's YOLOv3 has names such as yolov3_d53."""
+    name = Path(model).name
+    return Path(model).suffix in ('.pt', '.engine', '.tflite') or bool(
+        re.match(r'yolo(v?\d+[a-z]?|_nas)\b|detr_res', name)
+    )

@@ -2,30 +2,34 @@
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from vitpose_base.installed import missing_packages
+
 from ..errors import InputError
-from ..models.names import model_file
+from ..models.names import check_name, find_files, is_name, keypoints_of
+from .auto_detector import AutoDetector
 from .batching import MAX_BYTES, Batch, Work, fill_batches, group_frames, image_bytes, start_work
 from .extras import need, need_openmmlab
 from .inputs.images import Image, as_frame, is_image, read_frame
 from .models.exported import ExportedModel, is_checkpoint, is_exported
+from .onnx_detector import open_detector
 from .poses import Frame, Poses, failed
-from .two_pass import TwoPassDetector
+from .two_pass import TwoPassDetector, box_around
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from .detector import Detector
+    from ..models.catalogue import NamedModel
     from .models.graph_model import GraphModel
 
 MAX_THREADS = 8
@@ -35,33 +39,51 @@ PATIENCE = 2.0  # seconds to wait for an iterable that is stopped, for example a
 class PosePredictor:
     """Predict the poses of people in images and videos with a top-down heatmap model.
 
-    >>> predictor = PosePredictor.load(config, checkpoint)
+    >>> predictor = PosePredictor('base')  # a name of `vitpose models`, or a file of `vitpose export`
     >>> poses = predictor('image.jpg', boxes=[[100, 50, 220, 400]])
     >>> poses.keypoints  # (1, 17, 2) in image pixels
+    >>> predictor = PosePredictor.load(config, checkpoint)
     >>> predictor = PosePredictor.load('vitpose-b.pth', dataset='coco')  # a checkpoint alone: without OpenMMLab
-    >>> predictor = PosePredictor.load('model.onnx')  # a file of `vitpose export`: without torch and OpenMMLab
 
     Keypoints are those of MMPose with the same boxes. People of several images share batches; a person's result may
     differ in the last bits between batches of different sizes, and is equal to the bit with `batch_size=1`.
 
     Args:
-        model: see `load_model`; as an attribute it has `metainfo`, `num_keypoints`, `crop_rule`, `device`, `precision`.
-        detector: finds the people of images that come without boxes; None: the whole image is one person; 'auto': as
-            None, but a model whose metadata say so finds one person by itself, see `TwoPassDetector`.
+        model: a name or an exported file, or what `load_model` returns; as an attribute it has `metainfo`,
+            `num_keypoints`, `crop_rule`, `device`, `precision`.
+        detector: finds the people of images that come without boxes; None: the whole image is one person; a name or
+            file of `open_detector`; or 'auto', by the model's metadata: an `AutoDetector` for people, a
+            `TwoPassDetector` for one object, or None.
         batch_size: people per batch, at least 1; None: 16 on the CPU, 64 on a GPU.
+        det_every: detect in each Nth frame of a video; in between, boxes follow the keypoints of the frame before.
+        detector_options: `score_threshold`, `nms_threshold` and `categories` of `open_detector`, for a name or 'auto'.
     """
 
     def __init__(
         self,
-        model: 'GraphModel | ExportedModel',
-        detector: "Detector | TwoPassDetector | Literal['auto'] | None" = 'auto',
+        model: 'GraphModel | ExportedModel | str | Path',
+        detector: Any = 'auto',
         batch_size: int | None = None,
+        *,
+        det_every: int = 1,
+        detector_options: Mapping[str, Any] | None = None,
     ):
-        if batch_size is not None and batch_size < 1:
-            raise InputError(f'batch_size={batch_size}: expected at least 1')
-        if detector == 'auto':
-            detector = TwoPassDetector(model) if model.metainfo.get('objects') in ('person', 'two_pass') else None
-        self.model, self.detector = model, detector
+        for name, value in dict(batch_size=batch_size, det_every=det_every).items():
+            if value is not None and value < 1:
+                raise InputError(f'{name}={value}: expected at least 1')
+        model = load_model(model) if isinstance(model, str | Path) else model
+        kind = model.metainfo.get('objects') if detector == 'auto' else None
+        options = {key: value for key, value in (detector_options or {}).items() if value is not None}
+        if kind == 'person':
+            detector = AutoDetector(model, **options)
+        elif options and not (isinstance(detector, str | Path) and detector != 'auto'):
+            found = 'the model has none by default' if detector == 'auto' else f'detector={detector!r} has its own'
+            raise InputError(f'{", ".join(options)}: options of a detector by name, and {found}')
+        elif detector == 'auto':
+            detector = TwoPassDetector(model) if kind == 'two_pass' else None
+        elif isinstance(detector, str | Path):
+            detector = open_detector(detector, device=str(model.device), **options)
+        self.model, self.detector, self.det_every = model, detector, det_every
         self._is_cpu = str(model.device) == 'cpu'
         self.batch_size = batch_size or (16 if self._is_cpu else 64)
         self._threads = min(MAX_THREADS, os.cpu_count() or 1)
@@ -74,12 +96,15 @@ class PosePredictor:
         config: 'str | Path | Config',
         checkpoint: str | Path | None = None,
         *,
-        detector: "Detector | TwoPassDetector | Literal['auto'] | None" = 'auto',
+        detector: Any = 'auto',
         batch_size: int | None = None,
+        det_every: int = 1,
+        detector_options: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> 'PosePredictor':
         """Load a model and return its predictor; `options` are the others of `load_model`."""
-        return cls(load_model(config, checkpoint, **options), detector, batch_size)
+        detection: Any = dict(det_every=det_every, detector_options=detector_options)
+        return cls(load_model(config, checkpoint, **options), detector, batch_size, **detection)
 
     @overload
     def __call__(self, images: list[Any], boxes: list[Any] | None = None) -> list[Poses]: ...
@@ -125,6 +150,9 @@ class PosePredictor:
         return self._run(frames)
 
     def _run(self, items: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
+        if self.det_every > 1:
+            yield from self._follow(items)
+            return
         stopped, waiting = False, deque[Work]()
         problem: Exception | None = None
 
@@ -166,6 +194,32 @@ class PosePredictor:
             stopped = True
             wanted.put(None)
             thread.join(PATIENCE)
+
+    def _follow(self, items: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
+        """One frame after the other, because boxes of a video come from the poses of the frame before."""
+        name: str | None = None
+        last: Poses | None = None  # of this video
+        for frame in self._read(items):
+            if frame.name != name:
+                name, last = frame.name, None
+            if (
+                last
+                and frame.index
+                and frame.index % self.det_every
+                and frame.boxes is None
+                and frame.image is not None
+            ):
+                size = frame.image.shape[1::-1]
+                boxes = [box_around(*person, size) for person in zip(last.keypoints, last.scores, strict=True)]
+                kept = [i for i, box in enumerate(boxes) if box is not None]
+                following = np.array([boxes[i] for i in kept], np.float32).reshape(-1, 4)
+                frame = replace(frame, boxes=following, box_scores=last.box_scores[kept])
+            (work,) = self._works([frame])
+            for batch in fill_batches([work], self.model.crop_rule, self.batch_size, self._pool):
+                self._predict(batch)
+            if work.frame.error is None:
+                last = work.poses
+            yield work.frame, work.poses
 
     def _read(self, items: Iterable[Frame | Image]) -> Iterator[Frame]:
         """Frames with their images; files are read ahead as far as there are threads and MAX_BYTES allow."""
@@ -257,9 +311,10 @@ def load_model(
     """Load the model of a config and a checkpoint, of a checkpoint alone, or an exported file.
 
     Args:
-        config: config file, or a loaded config, which need OpenMMLab; or a file of `vitpose export`, or the name of a
-            shipped one, 'tiny'; or a checkpoint of a ViTPose, which needs torch alone: see `NetworkModel`.
-        checkpoint: weights of the config's model; no code in the file runs. None for the other files.
+        config: config file, or a loaded config, which need OpenMMLab; or a file of `vitpose export`; or a checkpoint of
+            a ViTPose, which needs torch alone, see `NetworkModel`; or a name of `vitpose models` or of the hub, whose
+            files are downloaded once; or a folder of transformers.
+        checkpoint: weights of the config's model; no code in the file runs. None for the others.
         device: 'auto' (the first GPU, or else the CPU), 'cpu', 'cuda', 'cuda:1', ...
         precision: 'fp32', 'bf16' or 'fp16' (GPU only); None: fp32, or that of the file. Where a processor only emulates
             bfloat16, bf16 means fp32.
@@ -271,7 +326,16 @@ def load_model(
 
     OSError if a file does not exist; ValueError: see `PoseModel`, `NetworkModel`, `ExportedModel` and its `check`.
     """
-    config = model_file(config) if isinstance(config, str | Path) else config
+    if checkpoint is None and isinstance(config, str | Path) and is_name(config):
+        check_name(str(config))
+        named = find_files(str(config))
+        if named.config is None:
+            config = named.file
+        elif missing_packages():
+            return _load_alone(named, (device, precision or 'fp32', flip_test, dataset, compile))
+        else:
+            config, checkpoint, dataset = named.config, named.file, dataset or named.dataset
+            cfg_options = {**named.cfg_options, **(cfg_options or {})}
     if isinstance(config, str | Path) and is_exported(config):
         for name, value in dict(checkpoint=checkpoint, compile=compile, cfg_options=cfg_options).items():
             if value:
@@ -294,3 +358,18 @@ def load_model(
     from .models.torch_model import PoseModel
 
     return PoseModel(config, checkpoint, *options, cfg_options)
+
+
+def _load_alone(named: 'NamedModel', options: tuple[str, str, bool, str | None, bool]) -> 'GraphModel':
+    """The model of a name, on torch alone; ValueError if its file needs options that only a config takes."""
+    about = {key: named.cfg_options[key] for key in ('license', 'objects') if key in named.cfg_options}
+    if set(named.cfg_options) - set(about):
+        need_openmmlab(named.file)
+    need('torch', 'a checkpoint')
+    from .models.network_model import NetworkModel
+
+    device, precision, flip_test, dataset, compile = options
+    dataset = dataset or named.dataset or keypoints_of(named)
+    model = NetworkModel(named.file, device, precision, flip_test, dataset, compile)
+    model.metainfo |= about
+    return model

@@ -42,11 +42,22 @@ class TwoPassDetector:
 
     def _around(self, image: np.ndarray, keypoints: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         height, width = image.shape[:2]
-        is_used = scores > self.score_threshold
-        if is_used.sum() < MIN_KEYPOINTS:
+        box = box_around(keypoints, scores, (width, height), self.score_threshold, self.margin)
+        if box is None:
             return np.array([[0, 0, width, height]], np.float32), np.zeros(1, np.float32)
-        low, high = keypoints[is_used].min(0), keypoints[is_used].max(0)
-        margin = self.margin * (high - low).max()
-        box = np.concatenate((low - margin, high + margin))
-        box = np.clip(box, 0, (width, height) * 2).astype(np.float32)
-        return box[None], scores[is_used].mean(keepdims=True).astype(np.float32)
+        return box[None], scores[scores > self.score_threshold].mean(keepdims=True).astype(np.float32)
+
+
+def box_around(
+    keypoints: np.ndarray, scores: np.ndarray, size: tuple[int, ...], threshold: float = 0.3, margin: float = 0.1
+) -> np.ndarray | None:
+    """The box (4,) around the keypoints (K, 2) with scores (K,) above the threshold, in an image of (w, h).
+
+    It exceeds them by `margin`, a part of its longer side. None if there are fewer than `MIN_KEYPOINTS`.
+    """
+    is_used = scores > threshold
+    if is_used.sum() < MIN_KEYPOINTS:
+        return None
+    low, high = keypoints[is_used].min(0), keypoints[is_used].max(0)
+    extra = margin * (high - low).max()
+    return np.clip(np.concatenate((low - extra, high + extra)), 0, size * 2).astype(np.float32)

@@ -15,8 +15,9 @@ from ..datasets.combined import CombinedPoseDataset
 from ..datasets.metainfo import dataset_class, parse_metainfo, raw_metainfo
 from ..heads import MultiDatasetHead
 
-# keys of a config that testing needs besides model, loaders and evaluators
+# keys of a config that testing and prediction need besides model, loaders and evaluators
 KEPT_KEYS = 'default_scope custom_imports val_cfg test_cfg env_cfg visualizer log_processor log_level'.split()
+KEPT_KEYS += ['objects', 'license']
 KEPT_HOOKS = ('timer', 'logger', 'param_scheduler', 'sampler_seed', 'visualization', 'badcase')
 
 

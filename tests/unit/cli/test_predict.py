@@ -25,9 +25,9 @@ class FakePredictor:
 
     @classmethod
     def load(cls, config, checkpoint, *, detector, **options):
-        if config.name == 'bad.py':
+        if config != 'tiny' and config.name == 'bad.py':
             raise ValueError(f'{config}: not\n a config')
-        cls.made, cls.detector = (config, checkpoint, options), detector
+        cls.made, cls.detector = (config, checkpoint, options), None if detector == 'auto' else detector
         return cls()
 
     def stream(self, frames):
@@ -84,14 +84,14 @@ def test_options_override_keys_of_the_config(predict, refuses, capsys):
         refuses(*words, 'a=1', wrong, message=f'--cfg-options {wrong}: expected KEY=VALUE')
     refuses(*words, 'a=[(1]', message='--cfg-options a=[(1]: ')
     words = 'predict photos --model c.py --out out --cfg-options a=1'.split()
-    refuses(*words, message='--cfg-options a=1: only with --config')
+    refuses(*words, message='--cfg-options a=1: only with --config, or a name of published weights')
 
 
 @pytest.mark.parametrize('threshold', [0.2, 0.6])
 def test_tracks_follow_the_threshold_of_the_detector(predict, threshold, monkeypatch):
     pytest.importorskip('trackers')
     detector = SimpleNamespace(boxes=np.float32([(4, 4, 40, 40)]), score_threshold=threshold)
-    monkeypatch.setattr('vitpose.predict.onnx_detector.open_detector', lambda *words, device: detector)
+    monkeypatch.setattr('vitpose.predict.onnx_detector.open_detector', lambda *words, **options: detector)
     made = []
     monkeypatch.setattr('vitpose.predict.tracking.Tracker.update', lambda self, *_: made.append(self.score_threshold))
     assert predict('photos', '--detector', 'some', '--track', '--no-draw') == 0
@@ -105,7 +105,7 @@ def test_images_as_whole(predict, capsys):
     assert predict.predictor.made == (Path('c.py'), Path('c.pth'), options)
     out, err = capsys.readouterr()
     assert out == '3 frames, 3 people\nout: predictions.jsonl, keypoints.json, images.json, drawn\n'
-    assert 'no --boxes and no --detector: each image is predicted as one person' in err and '3/3' in err
+    assert 'no --boxes and no --detector: each image is one person' in err and '3/3' in err
     expected = [(f'photos/{i}.png', [[0, 0, 64, 48]]) for i in range(3)]
     assert [(line['file'], line['boxes']) for line in lines()] == expected and len(results()) == 3
     assert predict('photos', '--whole-image', '--no-draw', '--html') == 0
@@ -151,12 +151,39 @@ def test_categories_other_sizes_and_what_is_unused_stand_in_the_summary(predict,
         assert f'{words[0]}: only with --boxes FILE' in capsys.readouterr().err
 
 
-def test_detector(predict, monkeypatch):
-    made, boxes = [], np.float32([(1, 1, 5, 5), (6, 6, 9, 9)])
-    open_detector = lambda *words, **options: made.append((words, options)) or SimpleNamespace(boxes=boxes)  # noqa: E731
+@pytest.fixture
+def opened(monkeypatch):
+    """The words and options with which detectors are opened; each finds two people."""
+    calls, boxes = [], np.float32([(1, 1, 5, 5), (6, 6, 9, 9)])
+
+    def open_detector(*words, **options):
+        calls.append((words, options))
+        return SimpleNamespace(boxes=boxes, score_threshold=0.3)
+
     monkeypatch.setattr('vitpose.predict.onnx_detector.open_detector', open_detector)
+    return calls
+
+
+def test_detector(predict, opened):
     assert predict('photos', '--detector', 'rtmdet-m') == 0
-    assert made == [(('rtmdet-m',), dict(device='auto'))] and [len(line['boxes']) for line in lines()] == [2] * 3
+    assert opened == [(('rtmdet-m',), dict(device='auto'))] and [len(line['boxes']) for line in lines()] == [2] * 3
+
+
+def test_options_of_the_detector(predict, refuses, opened, capsys):
+    assert predict('photos', *'--det-score 0.5 --det-nms 0.6 --det-class dog,17 --det-every 3 --no-draw'.split()) == 0
+    options = dict(score_threshold=0.5, nms_threshold=0.6, categories=['dog', 17])
+    made = predict.predictor.made[2]
+    assert made['detector_options'] == options and made['det_every'] == 3
+    assert predict('photos', '--detector', 'nanodet', '--det-score', '0.5', '--no-draw') == 0
+    assert opened == [(('nanodet',), dict(device='auto', score_threshold=0.5))]
+    assert 'detector_options' not in predict.predictor.made[2] and 'det_every' not in predict.predictor.made[2]
+    capsys.readouterr()
+    for words, message in (
+        ('--det-score 2', '--det-score 2.0: expected a number from 0 to 1'),
+        ('--det-every 0', '--det-every 0: expected at least 1'),
+        ('--det-nms 0.5 --whole-image', '--det-score, --det-nms, --det-class: only without --boxes and --whole-image'),
+    ):
+        refuses('predict', 'photos', *f'--config c.py --checkpoint c.pth --out out {words}'.split(), message=message)
 
 
 def test_video_is_tracked_and_drawn(predict, capsys):
@@ -377,7 +404,7 @@ def test_a_video_with_any_name_is_drawn(predict):
         ('--config bad.py', 'bad.py: not a config'),
         ('--save coco,cvs', "--save coco,cvs: 'cvs': expected some of jsonl,coco,csv,openpose,yolo,npz"),
         ('--thickness 0', 'thickness=0.0: expected pixels, more than 0 and at most 1000'),
-        ('--model c.py', 'expected --config with --checkpoint, or --model with an exported file'),
+        ('--model c.py', 'expected --config with --checkpoint, or --model with a name or a file'),
         ('--out photos', 'photos'),
         ('--out c.py', 'c.py: cannot write into this folder: File exists'),
         ('--out c.py/out', 'c.py/out: cannot write into this folder'),

@@ -7,16 +7,26 @@ import yaml
 from mmengine import Config
 
 from vitpose.models.catalogue import find_model, read_catalogue
+from vitpose.predict.models.file_info import MAX_TEXT
+from vitpose.predict.models.torch_model import read_config, read_test_set
 from vitpose.shipped import shipped
+from vitpose_mm.estimators.plain_model import split_config
 from vitpose_mm.networks.vit_sizes import parse_size
 
 MODELS = {model.name: model for model in read_catalogue()}
 
 
 def test_every_file_is_listed_once():
-    assert len(MODELS) == len(read_catalogue()) == len({model.url for model in MODELS.values()}) == 46
+    assert len(MODELS) == len(read_catalogue()) == len({model.url for model in MODELS.values()}) == 54
     assert all(urlsplit(model.url).scheme == 'https' for model in MODELS.values())
-    assert {model.license for model in MODELS.values()} == {'Apache-2.0'}
+
+
+def test_the_terms_of_the_weights_and_of_their_data_fit_into_the_metadata_of_a_file():
+    for model in MODELS.values():
+        assert model.license.startswith('Apache-2.0; trained on ImageNet (non-commercial), COCO (CC-BY-4.0)')
+        assert len(model.license) <= MAX_TEXT
+    assert MODELS['mmpose/vitpose-base_humanart'].license.endswith(', Human-Art (non-commercial)')
+    assert 'COCO-WholeBody (non-commercial)' in MODELS['transformers/vitpose-plus-base'].license
 
 
 @pytest.mark.parametrize('model', MODELS.values(), ids=MODELS)
@@ -42,13 +52,60 @@ def test_scores_are_those_of_the_publishers():
     assert MODELS['authors/vitpose-huge_coco'].score == 0.791 and MODELS['authors/vitpose-plus-small'].score == 0.758
 
 
-def test_names_may_leave_out_the_publisher():
+def test_scores_of_single_decoders_are_those_of_the_authors_for_all_of_them(root):
+    theirs = {}
+    for model in yaml.safe_load((root / 'configs/multi_dataset/metafile.yml').read_text())['Models']:
+        for result in model['Results']:
+            theirs[model['Config'], result['Dataset']] = result['Metrics'].get('Paper AP')
+    ours = [model for model in MODELS.values() if model.name.startswith('easy/')]
+    for model in ours:
+        assert (
+            theirs[f'configs/multi_dataset/vitpose-plus-{model.size}_six-sets-256x192.py', model.dataset] == model.score
+        )
+    assert len(ours) == 8
+
+
+@pytest.mark.parametrize('name', ['easy/vitpose-small_wholebody', 'easy/vitpose-small_ap10k'])
+def test_a_decoder_of_several_is_decoded_as_there(name):
+    model = MODELS[name]
+    several, _ = read_config('configs/multi_dataset/vitpose-plus-small_six-sets-256x192.py')
+    dataset = dict(wholebody='coco_wholebody', ap10k='ap10k')[name.partition('_')[2]]
+    single, _ = read_config(model.config, model.cfg_options(None))
+    expected = split_config(several, dataset)
+    assert single.model.head.decoder == expected.model.head.decoder
+    assert single.model.test_cfg.shift_heatmap and expected.model.test_cfg.shift_heatmap
+    (rule, metainfo), (expected_rule, _) = (read_test_set(cfg, name) for cfg in (single, expected))
+    assert rule == expected_rule and metainfo['license'] == model.license
+    assert metainfo['objects'] == ('person' if 'wholebody' in name else None)
+
+
+def test_names():
     models = list(MODELS.values())
-    assert find_model('vitpose-large_coco-aic-mpii', models).name == 'authors/vitpose-large_coco-aic-mpii'
+    for name, expected, dataset in (
+        ('base', 'mmpose/vitpose-base_coco', ''),
+        ('huge-simple', 'mmpose/vitpose-huge-simple_coco', ''),
+        ('small-humanart', 'mmpose/vitpose-small_humanart', ''),
+        ('base-wholebody', 'easy/vitpose-base_wholebody', ''),
+        ('plus-base', 'transformers/vitpose-plus-base', ''),  # one decoder, but without a browser
+        ('plus-base:coco', 'transformers/vitpose-plus-base', 'coco'),
+        ('plus-base:ap10k', 'authors/vitpose-plus-base', 'ap10k'),
+        ('authors/vitpose-plus-base:mpii', 'authors/vitpose-plus-base', 'mpii'),
+        ('vitpose-large_coco-aic-mpii', 'authors/vitpose-large_coco-aic-mpii', ''),
+        ('usyd-community/vitpose-base', 'transformers/vitpose-base', ''),
+    ):
+        model, chosen = find_model(name, models)
+        assert (model.name, chosen) == (expected, dataset), name
     for name, message in (
         ('vitpose-base_coco', r'vitpose-base_coco: several models .*: authors/vitpose-base_coco, mmpose/'),
-        ('plus-sm', r'plus-sm: no model has this name: authors/vitpose-plus-small, transformers'),
+        ('plus-smal', r'plus-smal: no model has this name: plus-small'),
+        ('tinny', r'tinny: no model has this name: tiny'),
         ('hrnet', 'hrnet: no model has this name: see `vitpose models`'),
     ):
         with pytest.raises(ValueError, match=message):
-            find_model(name, models)
+            find_model(name, models, ['tiny'])
+
+
+def test_short_names_are_unique_but_for_vitpose_plus():
+    names = [model.short for model in MODELS.values() if model.short and 'plus' not in model.short]
+    assert len(names) == len(set(names)) == 20
+    assert all(MODELS[f'mmpose/vitpose-{size}_coco'].short == size for size in ('small', 'base', 'large', 'huge'))

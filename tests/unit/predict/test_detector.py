@@ -13,7 +13,7 @@ from mmpose.apis import MMPoseInferencer
 
 from tests.unit.predict.tiny_models import rendered
 from vitpose import PosePredictor
-from vitpose.predict.detector import Detector, person_class
+from vitpose.predict.detector import Detector, find_classes
 
 CONFIG = str(Path(mmpose.__file__).parent / '.mim/demo/mmdetection_cfg/rtmdet_nano_320-8xb32_coco-person.py')
 THRESHOLDS = dict(bbox_thr=0.5, nms_thr=0.4)
@@ -68,12 +68,15 @@ def test_a_config_needs_a_checkpoint():
         Detector(CONFIG)
 
 
-def test_the_class_of_people():
-    def index(classes):
+def test_the_classes_that_are_looked_for():
+    def index(classes, named=None):
         dataset = dict(type='CocoDataset', metainfo=classes and dict(classes=classes))
-        return person_class(Config(dict(test_dataloader=dict(dataset=dataset))), 'detector.py')
+        return find_classes(Config(dict(test_dataloader=dict(dataset=dataset))), 'detector.py', named)
 
     assert index(None) == (0,)  # among COCO's, the class of the dataset
     assert index(('car', 'person')) == (1,) and index(('hand',)) == index('hand') == (0,)
     with pytest.raises(ValueError, match="detector.py: no class 'person' among car, dog; choose some with categories"):
         index(('car', 'dog'))
+    assert index(('car', 'dog', 'cat'), ['dog', 2]) == (1, 2)
+    with pytest.raises(ValueError, match="no class 'fish' among car, dog"):
+        index(('car', 'dog'), ['fish'])

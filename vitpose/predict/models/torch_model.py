@@ -153,9 +153,9 @@ def read_config(config: str | Path | Config, options: dict[str, Any] | None = No
 def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
     """The crop rule and the parsed metainfo of a config's test set; ValueError if it has none that can be repeated.
 
-    The metainfo has five more keys: `crop_rule`; `category`, what the boxes contain, where the dataset tells; `metric`,
+    The metainfo has six more keys: `crop_rule`; `category`, what the boxes contain, where the dataset tells; `metric`,
     the options of `Scoring` that the config's CocoMetric sets; `bits`, of 16-bit images, see
-    `CheckedLoadImage`; and `objects`, the config's entry of `OBJECTS`.
+    `CheckedLoadImage`; `objects`, the config's entry of `OBJECTS`; and `license`, the config's, of the weights.
     """
     dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
     if dataset is None:
@@ -169,8 +169,10 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
     rule, bits = read_crop_rule(pipeline, name), next((step['bits'] for step in pipeline if step.get('bits')), None)
     if (objects := cfg.get('objects')) not in (None, *OBJECTS):
         raise InputError(f'{name}: objects={objects!r}: expected one of {", ".join(OBJECTS)}')
-    more = dict(crop_rule=rule, category=_category(dataset), metric=_metric(cfg), bits=bits, objects=objects)
-    return rule, metainfo | more
+    if not isinstance(terms := cfg.get('license'), str | None):
+        raise InputError(f'{name}: license={terms!r}: expected a string')
+    more = dict(category=_category(dataset), metric=_metric(cfg), bits=bits, objects=objects, license=terms)
+    return rule, metainfo | more | dict(crop_rule=rule)
 
 
 def select_keypoints(metainfo: dict[str, Any], kept: list[int]) -> dict[str, Any]:
