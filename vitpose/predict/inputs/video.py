@@ -138,8 +138,10 @@ class VideoWriter:
         self._copy_sound(time)
 
     def _open_sound(self) -> None:
-        source = self._sound and self._stack.enter_context(self._av.open(self._sound))
-        for stream in source.streams.audio[:1] if source else ():
+        if not self._sound:
+            return
+        source = self._stack.enter_context(self._av.open(self._sound))
+        for stream in source.streams.audio[:1]:
             if stream.codec_context.name in SOUND:
                 video = source.streams.video[0]
                 self._start = float((video.start_time or 0) * video.time_base)

@@ -64,7 +64,7 @@ def write_openpose(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, 
     """
     names = _names(metainfo)
     body = BODY_25 if set(LIMBS) <= set(names) else names
-    parts = [(key, names.index(first), *counts) for key, first, *counts in PARTS if first in names]
+    parts = [(key, names.index(first), count, total) for key, first, count, total in PARTS if first in names]
     for frame, poses, size in _read(out):
         if size is None:
             continue
@@ -131,7 +131,7 @@ def write_arrays(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Pa
         skeleton=np.array(metainfo['skeleton_links'], np.int64).reshape(-1, 2),
     )
     with replacing(out / ARRAYS) as part, part.open('wb') as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
 # by the names of --save: what writes the format, and the file or folder that it writes

@@ -155,10 +155,10 @@ def write_coco(out: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None 
     box, as in MMPose, whose area decides between AP (M) and AP (L). Image ids and categories are those of the given
     boxes; without ids images are numbered from 1, and images.json, a COCO file without annotations, lists them.
     """
-    ids, head = given.image_ids if given else None, header_of(metainfo)
-    category = {'id': 1, 'name': head['category'] or head['dataset_name'] or 'person'}
-    category['keypoints'] = head['keypoint_names']
-    category['skeleton'] = [[a + 1, b + 1] for a, b in head['skeleton']]
+    ids, known = given.image_ids if given else None, header_of(metainfo)
+    category = {'id': 1, 'name': known['category'] or known['dataset_name'] or 'person'}
+    category['keypoints'] = known['keypoint_names']
+    category['skeleton'] = [[a + 1, b + 1] for a, b in known['skeleton']]
 
     def numbered() -> Iterator[tuple[Any, dict[str, Any]]]:
         read = (line for line, _ in read_lines(out / LINES) if line['size'] is not None)
