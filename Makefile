@@ -2,11 +2,11 @@
 # installed before but Python 3.10 to 3.12 and a C++ compiler.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo need-data studies check test long gpu lint compat docs clean
+.PHONY: help venv demo need-data studies check test fast-tests all-tests long gpu lint compat docs clean
 MAKEFLAGS += --no-print-directory
 
 TESTS ?= tests projects
-JOBS ?= $(shell nproc)
+JOBS ?= $(shell expr $$(nproc) + 1)
 PYTEST = bin/python -m pytest -n $(JOBS)
 
 help:
@@ -47,10 +47,17 @@ lint: venv
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-check: lint
+# style and types are checked beside the tests, which wait for other processes now and then
+check: venv
+	@$(MAKE) -j2 lint fast-tests
+
+test: venv
+	@$(MAKE) -j2 lint all-tests
+
+fast-tests: venv
 	.venv/$(PYTEST) -m 'not slow and not install and not long' $(TESTS)
 
-test: lint
+all-tests: venv
 	.venv/$(PYTEST) --durations=10 -m 'not long' $(TESTS)
 
 long: venv
