@@ -43,6 +43,7 @@ def test_wheel_contains_every_module_and_config_and_the_requirement_files(wheel,
     assert {f'vitpose_mm/.mim/{path.relative_to(root).as_posix()}' for path in configs} <= names  # where MIM looks
     assert {path.relative_to(root).as_posix() for path in modules} <= names
     assert {'vitpose_mm/py.typed', 'vitpose/predict/outputs/page.html', 'vitpose_mm/.mim/model-index.yml'} <= names
+    assert 'vitpose/predict/models/datasets.json' in names
     for name in ('requirements/tested.txt', 'requirements/legacy.txt'):
         assert wheel.read(f'vitpose_mm/.mim/{name}') == (root / name).read_bytes()
     assert not [name for name in names if name.startswith(('tests/', 'configs/', 'projects/', 'build/'))]
