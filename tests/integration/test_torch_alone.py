@@ -7,7 +7,7 @@ import sys
 import cv2
 import pytest
 
-from tests.unit.predict.tiny_models import rendered
+from tests.unit.predict.tiny_models import rendered, several, write
 
 pytestmark = pytest.mark.slow
 WORDS = 'predict', 'app', 'export', 'inspect'
@@ -24,11 +24,11 @@ for words in sys.argv[1].split(';'):
 """
 
 
-def test_predict_app_export_and_inspect(multi_model_files, tmp_path):
+def test_predict_app_export_and_inspect(tmp_path):
     image, boxes = rendered(0)
     cv2.imwrite(str(tmp_path / 'photo.png'), image)
     (tmp_path / 'boxes.jsonl').write_text(json.dumps(dict(file='photo.png', boxes=boxes.tolist())))
-    config, model = multi_model_files
+    config, model = write(several(), tmp_path / 'model')
     options = f'photo.png --boxes boxes.jsonl --model {model} --dataset aic --device cpu'
     commands = [
         f'predict {options} --out torch',

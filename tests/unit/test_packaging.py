@@ -44,6 +44,11 @@ def test_wheel_contains_every_module_and_config_and_the_requirement_files(wheel,
     assert {f'vitpose_mm/.mim/{path.relative_to(root).as_posix()}' for path in configs} <= names  # where MIM looks
     assert {path.relative_to(root).as_posix() for path in modules} <= names
     assert {'vitpose_mm/py.typed', *PACKED, 'vitpose_mm/.mim/model-index.yml'} <= names
+    assert {
+        'vitpose/predict/models/datasets.json',
+        'vitpose/models/tiny.onnx',
+        'vitpose/models/tiny.safetensors',
+    } <= names
     for name in ('requirements/tested.txt', 'requirements/legacy.txt'):
         assert wheel.read(f'vitpose_mm/.mim/{name}') == (root / name).read_bytes()
     assert not [name for name in names if name.startswith(('tests/', 'configs/', 'projects/', 'build/'))]

@@ -1,6 +1,7 @@
 """The pose model of a checkpoint alone, on torch alone: crops in, heatmaps and keypoints out."""
 
 from pathlib import Path
+from typing import Any
 
 from vitpose_mm.checkpoints.model_parts import ModelParts, split_parts
 from vitpose_mm.checkpoints.safe_load import load_logged
@@ -48,15 +49,11 @@ class NetworkModel(GraphModel):
             (height, width), factor = network.backbone.img_size, network.head.upsampling
             rows, columns = network.backbone.grid
             self.decoder = build_codec(about.codec, (width, height), (columns * factor, rows * factor))
-            info = FileInfo(
-                format=FORMAT,
-                input_size=[width, height],
-                codec=codec_fields(self.decoder),
-                **about.keypoints,
-                **about.crop,
-                **dict(mean=None, std=None, rgb=network.rgb, inputs='crops', outputs='keypoints'),
-                **dict(flip_test=flip_test, precision=self.precision, version='', checkpoint='', sha256=''),
-            )
+            fields: dict[str, Any] = about.keypoints | about.crop
+            fields |= dict(input_size=[width, height], codec=codec_fields(self.decoder), rgb=network.rgb)
+            fields |= dict(mean=None, std=None, inputs='crops', outputs='keypoints', flip_test=flip_test)
+            fields |= dict(precision=self.precision, version='', checkpoint='', sha256='')
+            info = FileInfo(format=FORMAT, **fields)
         except Exception as problem:  # what a file records may make torch raise anything
             text = one_line(problem)
             raise InputError(text if str(path) in text else f'{checkpoint}: {text}') from problem

@@ -49,7 +49,7 @@ def test_the_dataset_must_be_chosen_unless_the_file_records_it(model_files, tmp_
 
 def test_one_of_several_datasets_must_be_chosen(multi_model_files):
     for dataset in (None, 'ap10k'):
-        with pytest.raises(ValueError, match=f'dataset={dataset!r}: this model predicts aic, coco, mpii; choose one'):
+        with pytest.raises(ValueError, match=f'dataset={dataset!r}: this model predicts coco, aic, mpii; choose one'):
             NetworkModel(multi_model_files[1], dataset=dataset)
 
 
