@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 import torch
@@ -38,7 +38,9 @@ def measure_score(named: NamedModel, data: Path, metric: str, on_line: Callable[
     root = plain.test_dataloader.dataset.get('data_root') or ''
     if not root:
         raise InputError(f'{named.config}: its test set has no data_root, which --data replaces')
-    content = _moved(plain.to_dict(), root, f'{data.resolve()}/')
+    training = 'train_', 'val_', 'optim_', 'param_'
+    content = {key: value for key, value in plain.to_dict().items() if not key.startswith(training)}
+    content = _moved(content, root, f'{data.resolve()}/')
     dataset = content['test_dataloader']['dataset']
     for file in filter(None, (dataset['ann_file'], dataset.get('bbox_file'))):
         if not (path := data / file).is_file():  # an absolute path stays
@@ -49,7 +51,11 @@ def measure_score(named: NamedModel, data: Path, metric: str, on_line: Callable[
         Config(content).dump(folder / 'config.py')
         torch.save(dict(state_dict=model.state_dict(), meta={}), folder / 'model.pth')
         files = ('--checkpoint', str(folder / 'model.pth'), '--out', str(folder / 'metrics.json'))
-        run_logged(mim_command('test', folder / 'config.py', folder / 'run', *files), folder / 'test.log', on_line)
+        run_logged(
+            mim_command('test', folder / 'config.py', folder / 'run', *files),
+            Path(gettempdir(), 'vitpose-verify.log'),
+            on_line,
+        )
         metrics: dict[str, float] = json.loads((folder / 'metrics.json').read_text('utf-8'))
     scores = [value for key, value in metrics.items() if re.search(rf'(^|/){metric}$', key)]
     if not scores:

@@ -30,7 +30,7 @@ def with_root(cfg):
         metric.ann_file = f'{ROOT}val.json'
     if 'datasets' in evaluator:
         evaluator.datasets = loader.datasets
-    cfg.val_dataloader, cfg.val_evaluator = cfg.test_dataloader, evaluator
+    cfg.val_dataloader, cfg.val_evaluator, cfg.test_cfg = cfg.test_dataloader, evaluator, dict()
     return cfg
 
 
@@ -47,7 +47,7 @@ def write_data(folder, files):
             x, y, right, bottom = box
             size = right - x, bottom - y
             labels = [number for x, y in keypoints for number in (x, y, 2)]
-            about = dict(id=len(annotations), image_id=number, category_id=1, iscrowd=0, num_keypoints=17)
+            about = dict(id=len(annotations) + 1, image_id=number, category_id=1, iscrowd=0, num_keypoints=17)
             annotations.append(about | dict(bbox=[x, y, *size], area=size[0] * size[1], keypoints=labels))
     categories = [dict(id=1, name='person', keypoints=[str(i) for i in range(17)], skeleton=[])]
     content = dict(images=images, annotations=annotations, categories=categories)
@@ -64,8 +64,9 @@ def test_the_score_is_measured_next_to_the_published_one(tmp_path, monkeypatch, 
     monkeypatch.setattr('vitpose.models.catalogue.read_catalogue', lambda: [published])
     monkeypatch.setattr(names, 'read_catalogue', lambda: [published])
     monkeypatch.setattr('vitpose.models.download.download', lambda model: (Path(files[1]), ''))
-    assert main(['models', 'verify', 'little', '--data', str(tmp_path / 'coco')]) == 0
+    code = main(['models', 'verify', 'little', '--data', str(tmp_path / 'coco')])
     out, err = capsys.readouterr()
+    assert code == 0, err
     assert out == 'test/little: AP 100.0 measured, 50.0 published: +50.0\n' and 'Epoch(test)' in err
 
 
