@@ -61,6 +61,8 @@ def test_each_person_gets_the_box_that_overlaps_most_once(score):
     poses.boxes[0, 2] = 32
     scores, _ = score([(make_frame('a.jpg'), poses)], [annotation(3, 0), annotation(3, 1, 4)])
     assert scores['found'] == 2 and scores['EPE'] == pytest.approx(2)
+    scores, _ = score([(make_frame('a.jpg'), make_poses(1))], [annotation(3, 0), annotation(3, 0, 1)])
+    assert scores['found'] == 1
 
 
 def test_sigmas_are_those_of_the_model(score):
@@ -75,7 +77,7 @@ def test_sigmas_are_those_of_the_model(score):
 
 def test_predictions_without_categories_are_of_all(score):
     predicted = [(make_frame('a.jpg'), make_poses(2))]
-    people = [annotation(3, 0), annotation(3, 1) | {'category_id': 7}]
+    people = [annotation(3, person) | {'category_id': 7} for person in (0, 1)]
     assert score(predicted, people)[0]['coco/AP'] == pytest.approx(1)
 
 
