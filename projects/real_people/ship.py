@@ -8,12 +8,8 @@ the scores of all of them, next to the checkpoints they come from, into results/
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import torch
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports from `projects`
 
@@ -22,6 +18,8 @@ from projects.real_people.photographs import MoveNet
 from projects.real_people.study import HERE, TINY, last_checkpoint
 from vitpose.cli.main import main as vitpose
 from vitpose.models.names import model_file
+from vitpose_mm.checkpoints.conversion import make_metadata, write_safetensors
+from vitpose_mm.checkpoints.model_parts import split_parts
 from vitpose_mm.checkpoints.safe_load import load_checkpoint
 
 MODELS = model_file(TINY).parent
@@ -30,12 +28,10 @@ MODELS = model_file(TINY).parent
 def write_half(checkpoint: str | Path, out: Path) -> None:
     """Write a checkpoint's weights in fp16, with our names, as a safetensors file."""
     loaded = load_checkpoint(Path(checkpoint))
+    meta = make_metadata(split_parts(loaded.weights, loaded.meta))
     weights = {name: value.half() if value.is_floating_point() else value for name, value in loaded.weights.items()}
     out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent) as folder:
-        torch.save(dict(state_dict=weights, meta={}), half := Path(folder) / 'half.pth')
-        run('convert', half, written := Path(folder) / out.name, '--to', 'safetensors')
-        os.replace(written, out)
+    write_safetensors(out, weights, meta | {'dataset': meta['dataset'] or 'coco'})
 
 
 def run(*words: str | Path) -> None:

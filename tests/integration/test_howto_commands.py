@@ -23,6 +23,7 @@ FILES = {  # names on the pages, as regular expressions, and the small files tha
     r'\bCONFIG\b|configs/coco/vitpose-base_coco-256x192\.py': 'model.py',
     r'\b(FILE\.pth|FILE|CHECKPOINT)\b': 'model.pth',
     r'\brtmdet-m\b': 'yolox_m/end2end.onnx',  # its weights would be downloaded
+    r'\bvitpose-b\.pth\b': 'model.pth',
     r'\bANNOTATIONS --images DIR\b': 'mice/mice.json --images mice',
     r'\bOUT\b': 'converted.pth',
 }
@@ -46,7 +47,7 @@ ELSEWHERE = {  # commands that another test runs, below tests/
         f'{OWN_DATA_PAGE}::test_rendered_animals'
     ),
     r'vitpose (dataset|predict) mouse-project.*|(vitpose (check|export)|mim (train|test) mmpose) my_mice/.*': (
-        f'{OWN_DATA_PAGE}::test_a_deeplabcut_project_from_the_demos_model'
+        f'{OWN_DATA_PAGE}::test_a_deeplabcut_project'
     ),
     r'vitpose (dataset yolo-project|check my_yolo_mice/).*': f'{OWN_DATA_PAGE}::test_a_yolo_folder',
     r'mim train mmpose \S+_coco-aic-hand21-256x192\.py': 'integration/test_configs.py::test_config_trains_and_tests',

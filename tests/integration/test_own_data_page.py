@@ -19,6 +19,7 @@ import vitpose_mm  # noqa: F401
 from tests.unit.own_data import makers
 from vitpose import PosePredictor
 from vitpose.cli.main import main as vitpose
+from vitpose.own_data.deriving import network
 
 ONE_EPOCH = (
     ' --cfg-options randomness.seed=0 train_cfg.max_epochs=1 train_cfg.val_interval=1 '
@@ -54,8 +55,8 @@ def run_line(run, tmp_path, monkeypatch, capfd) -> Callable[[str], str]:
     return run_one
 
 
-def small_demo(path: Path) -> None:
-    """A checkpoint like the demo's, of a smaller network."""
+def write_start(path: Path) -> None:
+    """A checkpoint like the shipped one, of a smaller network."""
     torch.manual_seed(0)
     init_default_scope('mmpose')
     backbone = dict(type='ViT', arch=dict(depth=2, embed_dim=64, num_heads=1), img_size=(128, 96))
@@ -63,7 +64,6 @@ def small_demo(path: Path) -> None:
     model = MODELS.build(dict(type='TopdownPoseEstimator', backbone=backbone, head=head))
     names = ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', *(f'other {i}' for i in range(12)))
     meta = dict(dataset_meta=dict(dataset_name='coco', keypoint_id2name=dict(enumerate(names))))
-    path.parent.mkdir()
     torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
 
 
@@ -77,9 +77,10 @@ def test_rendered_animals(root, tmp_path, run_line):
     assert list((tmp_path / 'my_animals/run').glob('best_coco_AP_*.pth'))
 
 
-def test_a_deeplabcut_project_from_the_demos_model(root, tmp_path, run_line):
+def test_a_deeplabcut_project(root, tmp_path, run_line, monkeypatch):
     project = makers.write_deeplabcut(tmp_path / 'mouse-project')
-    small_demo(tmp_path / 'demo/model.pth')
+    write_start(start := tmp_path / 'start.pth')
+    monkeypatch.setattr(network, 'model_file', lambda name, suffix: start if name == 'tiny' else Path(name))
     lines = commands(root, 'A DeepLabCut project')
     assert [line.split()[1] for line in lines] == ['dataset', 'check', 'train', 'test', 'predict', 'export']
     printed = [run_line(line) for line in lines]
