@@ -54,8 +54,16 @@ class NetworkModel(GraphModel):
                 codec=codec_fields(self.decoder),
                 **about.keypoints,
                 **about.crop,
-                **dict(mean=None, std=None, rgb=network.rgb, inputs='crops', outputs='keypoints'),
-                **dict(flip_test=flip_test, precision=self.precision, version='', checkpoint='', sha256=''),
+                mean=None,
+                std=None,
+                rgb=network.rgb,
+                inputs='crops',
+                outputs='keypoints',
+                flip_test=flip_test,
+                precision=self.precision,
+                version='',
+                checkpoint='',
+                sha256='',
             )
         except Exception as problem:  # what a file records may make torch raise anything
             text = one_line(problem)
