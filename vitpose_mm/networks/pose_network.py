@@ -70,9 +70,7 @@ class PoseNetwork(HeatmapNetwork):
     ):
         super().__init__()
         self.backbone, self.head, self.shift_heatmap, self.rgb = backbone, head, shift_heatmap, rgb
-        self.mean, self.std = (
-            None if values is None else torch.tensor(values).float().view(3, 1, 1) for values in (mean, std)
-        )
+        self.mean, self.std = (None if x is None else torch.tensor(x).float().view(3, 1, 1) for x in (mean, std))
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalized images (B, 3, h, w) -> heatmaps (B, K, Hm, Wm) in fp32."""

@@ -78,7 +78,8 @@ class PoseModel(GraphModel):
         except ValueError as problem:
             raise InputError(f'{checkpoint} does not fit {name}: {problem}') from problem
         self._check(model, name)
-        self.model, self.decoder = revert_sync_batchnorm(model), model.head.decoder
+        head: Any = model.head
+        self.model, self.decoder = revert_sync_batchnorm(model), head.decoder
         self._place(EstimatorNetwork(self.model))
         self.output_indices = self.model.test_cfg.get('output_keypoint_indices')
         kept = range(self.metainfo['num_keypoints']) if self.output_indices is None else self.output_indices
