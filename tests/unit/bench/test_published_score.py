@@ -40,6 +40,7 @@ def write_data(folder, files):
     predictor, annotations, images = PosePredictor.load(*files, flip_test=True, device='cpu'), [], []
     for number in range(3):
         image, boxes = rendered(number)
+        boxes = boxes.clip(0, [side - 1 for side in image.shape[1::-1] * 2]).round()  # as MMPose clips them
         cv2.imwrite(str(folder / f'images/{number}.png'), image)
         images.append(dict(id=number, file_name=f'{number}.png', width=image.shape[1], height=image.shape[0]))
         poses = predictor(image, boxes)
