@@ -201,7 +201,7 @@ class PosePredictor:
         last: Poses | None = None  # of this video
         for frame in self._read(items):
             if frame.name != name:
-                name = frame.name
+                name, last = frame.name, None
             if (
                 last
                 and frame.index
