@@ -63,7 +63,7 @@ RECIPES = {
     ),
     'small': Recipe(6, 64, 24, dict(bodies=Stage((128, 96), 6), everybody=Stage((192, 144), 6))),
 }
-TINY_STAGE = Stage((192, 144), 2)
+TINY_STAGE = Stage((192, 144), 1)
 
 
 def set_size(config: Config, size: tuple[int, int]) -> None:
@@ -152,12 +152,15 @@ def tiny_config(recipe: Recipe, args: argparse.Namespace) -> Config:
     return config
 
 
-def estimate(recipe: Recipe, args: argparse.Namespace) -> str:
-    """A line that says how long a training step of each stage takes, and all steps, without loading and scoring."""
+def estimate(name: str, args: argparse.Namespace) -> str:
+    """A line that says how long a training step of each stage that is left takes, and all of them."""
+    recipe = RECIPES[name]
     dtype = 'bfloat16' if has_bfloat16('cpu') else 'float32'
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     parts, total = [], 0.0
     for stage in recipe.stages:
+        if result_file(name, stage, args).exists():
+            continue
         config = teacher_config(recipe, stage, args)
         (cost,) = measure([config.model], 'train', recipe.batch, device, dtype, steps=2)
         sizes = [
@@ -169,9 +172,14 @@ def estimate(recipe: Recipe, args: argparse.Namespace) -> str:
     return f'{"; ".join(parts)}; together {total / 3600:.1f} hours'
 
 
+def result_file(name: str, stage: str, args: argparse.Namespace) -> Path:
+    """The file of figures of a finished stage."""
+    return args.results / f'{name}_{stage}.json'
+
+
 def run(config: Config, stage: str, name: str, args: argparse.Namespace, scores: dict[str, str]) -> str:
     """Run a stage unless it is finished; return its CONFIG,CHECKPOINT."""
-    run_config(config, args.out / stage, args.results / f'{name}_{stage}.json', scores)
+    run_config(config, args.out / stage, result_file(name, stage, args), scores)
     return f'{args.out / stage / "run.py"},{last_checkpoint(args.out / stage)}'
 
 
@@ -198,7 +206,7 @@ def main() -> None:
         prepare(args.data, args.everyday, args.weights, photographs)
     recipe = RECIPES[name]
     init_default_scope('mmpose')
-    print(f'{name} recipe: {estimate(recipe, args)}', flush=True)
+    print(f'{name} recipe: {estimate(name, args)}', flush=True)
     models = {}
     *before, last = recipe.stages
     for stage in before:

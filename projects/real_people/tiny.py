@@ -3,6 +3,7 @@
 _base_ = './network.py'
 
 objects = 'person'  # what `vitpose` looks for in an image without boxes
+license = 'for research: trained on LSP, LSP Extended, Parse, COCO and Flickr8k, starting from DINOv2 (Apache-2.0)'
 size = dict(input_size=(144, 192))
 codec = dict(type='BatchUDPHeatmap', heatmap_size=(36, 48), sigma=2, **size)
 loss = dict(type='HeatmapCrossEntropyLoss')
