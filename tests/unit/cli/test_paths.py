@@ -31,7 +31,7 @@ teacher-cache c.py --out out
 export c.py c.pth --to onnx --out out.onnx --images a.jpg --boxes c.json --images-json c.json
 app c.onnx --detector c.onnx
 """.strip().splitlines()
-REFUSED = ['dataset c.json --out folder', 'app', 'models fetch missing', 'synth --out c.py', 'demo --out c.py']
+REFUSED = ['dataset c.json --out folder', 'models fetch missing', 'synth --out c.py', 'demo --out c.py']
 for words in map(str.split, READABLE):
     for i in range(1, len(words)):
         if words[i].startswith(('c.', 'a.', 'folder')):
