@@ -18,7 +18,7 @@ from .two_pass import TwoPassDetector
 
 if TYPE_CHECKING:
     from .models.exported import ExportedModel
-    from .models.torch_model import PoseModel
+    from .models.graph_model import GraphModel
 
 RTMDET = 'rtmdet_m_8xb32-100e_coco-obj365-person-*.pth'  # MMPose's detector 'human', in torch's cache
 DOWNLOADED = 'nanodet'  # the smaller one of `DETECTORS`
@@ -38,7 +38,7 @@ class AutoDetector:
         options: those of `open_detector`; with `categories`, the fourth way is refused.
     """
 
-    def __init__(self, model: 'PoseModel | ExportedModel', **options: Any):
+    def __init__(self, model: 'GraphModel | ExportedModel', **options: Any):
         self.model, self._options, self._problem = model, options, ''
 
     @cached_property

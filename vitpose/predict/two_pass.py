@@ -7,7 +7,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from .models.exported import ExportedModel
-    from .models.torch_model import PoseModel
+    from .models.graph_model import GraphModel
 
 MIN_KEYPOINTS = 3  # above the threshold; with fewer, the whole image remains the box
 
@@ -23,7 +23,7 @@ class TwoPassDetector:
 
     batch_size = 16
 
-    def __init__(self, model: 'PoseModel | ExportedModel', score_threshold: float = 0.3, margin: float = 0.1):
+    def __init__(self, model: 'GraphModel | ExportedModel', score_threshold: float = 0.3, margin: float = 0.1):
         self.model, self.score_threshold, self.margin = model, score_threshold, margin
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
