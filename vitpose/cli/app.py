@@ -17,9 +17,9 @@ MAX_IMAGE_PIXELS = 100_000_000  # of `uploads`, whose import imports OpenCV, whi
 
 DESCRIPTION = """Serve a web page on this computer that accepts an image or a video, draws the
 poses and offers them as JSON lines, as `vitpose predict` writes them. Person
-boxes are typed or clicked, or come from a detector, as in `vitpose predict`. FILE
-is written by `vitpose export`, or is a checkpoint of a ViTPose, with --dataset;
-NAME is one of `vitpose models`, by default that of the shipped model.
+boxes are typed or clicked, or come from a detector, as in `vitpose predict`.
+FILE is written by `vitpose export`, or is a checkpoint of a ViTPose, with
+--dataset; NAME is one of `vitpose models`, by default the shipped one.
 
 Nothing leaves this computer. Uploads, up to 200 MB each, and results are
 deleted when their tab is closed, and when the page ends."""

@@ -19,8 +19,8 @@ published, with their publishers' scores and licences.
   vitpose models verify base --data data/coco     measure the score
 
 After a colon stands the dataset whose keypoints a multi-dataset model predicts:
-plus-base:ap10k. owner/name of the hub of Hugging Face is a name, too, if it is a
-ViTPose of transformers, and so is a folder of that form.
+plus-base:ap10k. owner/name of the hub of Hugging Face is a name, too, if it is
+a ViTPose of transformers, and so is a folder of that form.
 
 A download shows its progress, continues where it was interrupted, and is
 checked against the published SHA-256, if there is one. Files are kept in

@@ -68,7 +68,8 @@ CONFIG is what the model was trained with, for example
 configs/coco/vitpose-base_coco-256x192.py. FILE.onnx, or FILE.xml of OpenVINO,
 is written by `vitpose export`; it needs neither torch nor MMPose. --model
 CHECKPOINT --dataset coco needs torch alone: the weights tell the network, the
-dataset keypoints and crop. The exit code is 1 if an input was broken; the others are still predicted."""
+dataset keypoints and crop. The exit code is 1 if an input was broken; the
+others are still predicted."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

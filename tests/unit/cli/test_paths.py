@@ -23,6 +23,7 @@ bench --train c.py --beside c.py
 doctor c.py
 cost c.py c.py
 inspect c.pth
+eval c.jsonl --ann c.json
 inspect c.onnx
 convert c.pth out.pth --to ours
 split c.py c.pth --dataset coco --out out.pth
@@ -51,7 +52,7 @@ print(json.dumps(done))
 
 
 def test_every_command_refuses_before_heavy_imports(root, tmp_path):
-    for name in ('c.py', 'c.pth', 'c.json', 'c.onnx', 'a.jpg', 'folder/x'):
+    for name in ('c.py', 'c.pth', 'c.json', 'c.onnx', 'c.jsonl', 'a.jpg', 'folder/x'):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert {line.split()[0] for line in REFUSED} == set(COMMANDS)
@@ -62,7 +63,15 @@ def test_every_command_refuses_before_heavy_imports(root, tmp_path):
         assert code == 2 and error.startswith(f'vitpose {line.split()[0]}') and error.count('\n') == 1, (line, error)
         wanted = next((word for word in line.split() if word.startswith('missing')), '')
         assert wanted in error and (printed, heavy) == ('', []), (line, error, printed, heavy)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ['a.jpg', 'c.json', 'c.onnx', 'c.pth', 'c.py', 'folder']
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'a.jpg',
+        'c.json',
+        'c.jsonl',
+        'c.onnx',
+        'c.pth',
+        'c.py',
+        'folder',
+    ]
 
 
 def test_what_is_refused_and_what_passes(tmp_path, monkeypatch):

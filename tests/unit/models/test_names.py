@@ -143,6 +143,8 @@ def test_what_is_a_name_and_what_a_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path('file').touch()
     Path('folder').mkdir()
+    Path('folder/config.json').touch()  # of transformers
+    Path('weights').mkdir()
     for name in (
         'tiny',
         'base',
@@ -153,5 +155,5 @@ def test_what_is_a_name_and_what_a_path(tmp_path, monkeypatch):
         './folder',
     ):
         assert is_name(name), name
-    for path in ('a.onnx', 'b/a.xml', './tiny', '/tmp/tiny', 'a/b/c', 'file', 'c.py', 'b/FILE.PTH'):
+    for path in ('a.onnx', 'b/a.xml', './tiny', './weights', 'a/b/c', 'file', 'c.py', 'b/FILE.PTH'):
         assert not is_name(path), path

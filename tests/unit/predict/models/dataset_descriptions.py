@@ -25,7 +25,7 @@ def describe(cfg, name):
     rule, meta = read_test_set(cfg, name)
     fields = metainfo_fields(select_keypoints(meta, list(range(meta['num_keypoints']))))
     codec = codec_fields(KEYPOINT_CODECS.build(cfg.model.head.decoder))
-    del fields['bits'], codec['input_size'], codec['heatmap_size']
+    del fields['bits'], fields['objects'], fields['license'], codec['input_size'], codec['heatmap_size']
     settings = dict(padding=rule.padding, use_udp=rule.use_udp, codec=codec, metric=fields.pop('metric'))
     return fields, settings | dict(shift_heatmap=cfg.model.test_cfg.shift_heatmap)
 
