@@ -28,7 +28,7 @@ FILES = {  # names on the pages, as regular expressions, and the small files tha
     r'\bOUT\b': 'converted.pth',
 }
 RUN = {  # commands that run here, as regular expressions, and options that make them smaller
-    r'vitpose predict (demo|walk|photos)(?!.*--model base).*': '',
+    r'vitpose predict (demo|walk|photos|photo\.jpg)(?!.*--model base).*': '',
     r'vitpose dataset ANNOTATIONS .*': '',
     r'vitpose (export CONFIG|inspect|convert) .*': '',
     r'vitpose synth --out data/synthetic': '--train 2 --val 1 --workers 0',
@@ -120,6 +120,7 @@ def folder(root, tmp_path, tiny_coco, write_config, monkeypatch):
         torch.save(dict(state_dict=MODELS.build(Config.fromfile(config).model).state_dict()), file)
     assert main('synth --out demo/data --train 1 --val 2 --workers 0'.split()) == 0
     Path('photos').symlink_to('demo/data/val')
+    Path('photo.jpg').symlink_to(sorted(Path('demo/data/val').iterdir())[0])
     Path('boxes.json').symlink_to('demo/data/annotations/val.json')
     images = [cv2.imread(str(file)) for file in Path('photos').iterdir()]
     video = cv2.VideoWriter('walk.mp4', cv2.VideoWriter.fourcc(*'mp4v'), 10, images[0].shape[1::-1])
