@@ -5,20 +5,16 @@ import math
 import re
 import shutil
 import sys
-from pathlib import Path
 
 import cv2
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmpose.apis import inference_topdown, init_model
 from mmpose.datasets.datasets.utils import parse_pose_metainfo  # noqa: F401, used by code on a page
-from mmpose.registry import MODELS
 
 from projects.multi_dataset import memorise
 from tests.integration.conftest import write_people
-from vitpose.cli.demo import CONFIG as DEMO_CONFIG
 from vitpose.cli.main import main
 
 DATASETS = ('coco', 'aic', 'mpii', 'ap10k', 'apt36k', 'coco_wholebody')
