@@ -363,7 +363,9 @@ def load_model(
 def _load_alone(named: 'NamedModel', options: tuple[str, str, bool, str | None, bool]) -> 'GraphModel':
     """The model of a name, on torch alone; ValueError if its file needs options that only a config takes."""
     about = {key: named.cfg_options[key] for key in ('license', 'objects') if key in named.cfg_options}
-    if set(named.cfg_options) - set(about):
+    others = set(named.cfg_options) - set(about)
+    # of a folder of transformers, the weights tell the network, too, but not the names of its keypoints
+    if others and (not named.file.is_dir() or 'test_dataloader.dataset.metainfo' in others):
         need_openmmlab(named.file)
     need('torch', 'a checkpoint')
     from .models.network_model import NetworkModel
