@@ -42,6 +42,8 @@ OWN_DATA_PAGE = 'integration/test_own_data_page.py'
 ELSEWHERE = {  # commands that another test runs, below tests/
     r'vitpose predict walk.mp4 --model base .*': 'unit/models/test_names.py::test_commands_take_names',
     r'make demo': 'integration/test_demo.py::test_demo_writes_all_results',
+    r'vitpose (predict val2017/ .*|eval .*)': 'parity/test_predict_ap.py::test_ap_with_detector_boxes',
+    r'vitpose export FILE --dataset coco .*': 'integration/test_torch_alone.py::test_predict_app_export_and_inspect',
     r'vitpose doctor': 'unit/doctor/test_stack_report.py::test_this_environment_has_no_problems',
     r'(vitpose (synth|dataset|check)|mim train mmpose) .*\banimals.*|.* my_animals/config\.py': (
         f'{OWN_DATA_PAGE}::test_rendered_animals'

@@ -44,6 +44,8 @@ def test_predict_app_export_and_inspect(tmp_path):
     codes = [line.rpartition(' ')[2] for line in done.stdout.splitlines() if line.partition(' ')[0] in WORDS]
     assert codes == ['0', '0', '0', '0', '0', '2', '2'], done.stdout + done.stderr
     assert 'a config needs mmengine, mmcv, mmpose, not installed here' in done.stderr
-    torch, onnx = (json.loads((tmp_path / out / 'predictions.jsonl').read_text()) for out in ('torch', 'onnx'))
+    torch, onnx = (
+        json.loads((tmp_path / out / 'predictions.jsonl').read_text().splitlines()[1]) for out in ('torch', 'onnx')
+    )
     assert len(torch['keypoints']) == len(boxes) and len(torch['keypoints'][0]) == 14
     assert torch['keypoints'][0] == [pytest.approx(point, abs=0.1) for point in onnx['keypoints'][0]]

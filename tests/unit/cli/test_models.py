@@ -11,9 +11,9 @@ def test_list(capsys):
     out = capsys.readouterr().out
     lines = out.splitlines()
     (line,) = [line for line in lines if f' {NAME} ' in line]
-    assert line.split() == ['huge-humanart', NAME, '17', 'huge', 'AP', '46.8', 'Human-Art', '2', CONFIG]
+    assert line.split() == ['huge-humanart', NAME, '17', 'huge', 'AP', '46.8', 'Human-Art', '3', CONFIG]  # 1 is tiny's
     assert (
-        '  2  Apache-2.0; trained on ImageNet (non-commercial), COCO (CC-BY-4.0), Human-Art (non-commercial)' in lines
+        '  3  Apache-2.0; trained on ImageNet (non-commercial), COCO (CC-BY-4.0), Human-Art (non-commercial)' in lines
     )
     named = [line.startswith('  ') for line in lines[1:] if '/vitpose' in line]
     assert named == sorted(named) and not named[0] and named[-1]  # those with a name to type come first
