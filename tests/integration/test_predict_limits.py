@@ -98,7 +98,7 @@ def test_broken_inputs_do_not_change_the_others(tmp_path, monkeypatch, capsys, g
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
 def test_memory_of_a_4k_video_is_bounded(tmp_path):
-    """With drawing, in batches of 64; 3.1 GB once, and 0.79 to 0.96 GB when this was written."""
+    """With drawing, in batches of 64; 3.1 GB once, and 0.81 to 0.98 GB when this was written."""
     files = write(Config.fromfile(MINI), tmp_path)
     model, mini = PoseModel(*files, 'cpu'), tmp_path / 'mini.onnx'
     target, crops = Target('onnx', 'fp32'), crop_people(model.crop_rule, 1)
