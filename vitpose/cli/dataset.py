@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from ..errors import InputError
-from ..models.names import check_name, find_files, is_name, model_file
+from ..models.names import check_name, find_files, is_name
 from .check import read_with_progress
 from .paths import check_readable
 
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
         check_name(args.start, '.safetensors')
         args.start = str(find_files(args.start, '.safetensors').file)
     if args.start not in (None, 'scratch'):
-        check_readable(model_file(args.start, '.safetensors'), 'checkpoint', folder=True, option='--from')
+        check_readable(args.start, 'checkpoint', folder=True, option='--from')
     from ..own_data.reading.annotation_format import EACH, read_annotations
 
     datasets = read_annotations(args.annotations, args.images, args.category)

@@ -331,7 +331,7 @@ def load_model(
         named = find_files(str(config))
         if named.config is None:
             config = named.file
-        elif missing_packages():
+        elif missing_packages() and not cfg_options:  # which take a config
             return _load_alone(named, (device, precision or 'fp32', flip_test, dataset, compile))
         else:
             config, checkpoint, dataset = named.config, named.file, dataset or named.dataset
