@@ -4,7 +4,8 @@
 
 `--data`, `--everyday` and `--weights` are those of photographs.py; the last one also holds DINOv2's ViT-S as
 `dinov2_small_hf_fp16.safetensors`. Whole bodies come first, in small crops, then everybody. An interrupted
-command continues where it stopped. A processor without bfloat16 instructions trains the `small` recipe, unless
+command continues where it stopped; on a new machine, `--only STAGE` goes on
+from the committed weights. A processor without bfloat16 instructions trains the `small` recipe, unless
 `--recipe` says otherwise; the command first prints how long a training step takes, and all of them.
 """
 
@@ -23,11 +24,12 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports fro
 from projects.real_people.evaluate import evaluate, open_model
 from projects.real_people.photographs import MoveNet, prepare, read
 from projects.studies.study import run_config
+from vitpose.models.names import model_file
 from vitpose_mm.cost import measure
 from vitpose_mm.optim.autocast import has_bfloat16
 
 HERE = Path(__file__).resolve().parent
-TINY = 'tiny'
+TINY, TEACHER = 'tiny', 'teacher'
 SCORES = {'coco/AP': 'AP', 'coco/AP .5': 'AP50', 'lsp/AP': 'AP of 14 joints'}
 DINOV2 = 'dinov2_small_hf_fp16.safetensors'
 
@@ -39,6 +41,9 @@ class Stage(NamedTuple):
     epochs: int
     rate: float = 5e-4  # highest learning rate, of the last block and the decoder
     frozen: int = 0  # first blocks that are not trained
+    start: str = ''  # stage whose weights it starts from; '' is DINOv2
+    network: str = TEACHER
+    teacher: str = ''  # stage that `tiny` learns from, besides the labels
 
 
 class Recipe(NamedTuple):
@@ -57,13 +62,27 @@ RECIPES = {
         32,
         dict(
             bodies=Stage((128, 96), 2),
-            everybody=Stage((192, 144), 2, frozen=4),
-            full_size=Stage((256, 192), 1, 2e-4, frozen=4),
+            everybody=Stage((192, 144), 2, frozen=4, start='bodies'),
+            tiny=Stage((192, 144), 1, start='everybody', network=TINY, teacher='everybody'),
+            tiny_labels=Stage((192, 144), 4, start='tiny', network=TINY),
+            longer=Stage((192, 144), 4, frozen=4, start='everybody'),
+            full_size=Stage((256, 192), 1, 2e-4, frozen=4, start='longer'),
+            tiny_distilled=Stage((192, 144), 3, start='tiny_labels', network=TINY, teacher='longer'),
         ),
     ),
-    'small': Recipe(6, 64, 24, dict(bodies=Stage((128, 96), 6), everybody=Stage((192, 144), 6))),
+    'small': Recipe(
+        6,
+        64,
+        24,
+        dict(
+            bodies=Stage((128, 96), 6),
+            everybody=Stage((192, 144), 6, start='bodies'),
+            tiny=Stage((192, 144), 1, start='everybody', network=TINY, teacher='everybody'),
+        ),
+    ),
 }
-TINY_STAGE = Stage((192, 144), 1)
+# weights that an earlier sitting on another machine committed, for stages whose start was not trained here
+COMMITTED = {TEACHER: HERE / 'weights/teacher.safetensors', TINY: model_file(TINY).with_suffix('.safetensors')}
 
 
 def set_size(config: Config, size: tuple[int, int]) -> None:
@@ -118,37 +137,41 @@ def last_checkpoint(folder: Path) -> str | None:
     return find_latest_checkpoint(str(folder)) if (folder / 'last_checkpoint').is_file() else None
 
 
-def teacher_config(recipe: Recipe, name: str, args: argparse.Namespace) -> Config:
-    """The config of a stage of the teacher."""
-    config = Config.fromfile(HERE / 'network.py')
-    set_run(config, recipe.stages[name], args)
-    config.model.backbone.arch.depth = recipe.depth
-    for head in config.model.head.heads.values():
-        head.deconv_channels = recipe.channels
-    train = config.train_dataloader
-    train.batch_size = train.sampler.batch_size = recipe.batch
-    stages = list(recipe.stages)
-    if name == stages[0]:
-        train.dataset.datasets[0].ann_file = 'bodies.json'
-        config.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(args.weights / DINOV2))
-        config.model.backbone.init_blocks = None if recipe.depth == 12 else 'first'
-        config.param_scheduler = config.param_scheduler[:1]  # the next stage goes on from a high rate
-    else:
-        config.load_from = last_checkpoint(args.out / stages[stages.index(name) - 1])
-    return config
+def weights_of(stage: str, recipe: Recipe, args: argparse.Namespace) -> str:
+    """The file of a stage's weights: its last checkpoint here, or what is committed of its network."""
+    return last_checkpoint(args.out / stage) or str(COMMITTED[recipe.stages[stage].network])
 
 
-def tiny_config(recipe: Recipe, args: argparse.Namespace) -> Config:
-    """The config of the shipped network, which starts from its teacher's first blocks."""
-    config = Config.fromfile(HERE / 'tiny.py')
-    set_run(config, TINY_STAGE, args)
-    teacher = args.out / 'everybody'
-    checkpoint = last_checkpoint(teacher)
-    config.model.teacher.update(config=str(teacher / 'run.py'), checkpoint=checkpoint)
-    config.model.backbone.update(
-        init_cfg=dict(type='Pretrained', checkpoint=checkpoint, prefix='backbone.'), init_blocks='first'
-    )
+def stage_config(name: str, recipe: Recipe, args: argparse.Namespace) -> Config:
+    """The config of a stage."""
+    stage = recipe.stages[name]
+    config = Config.fromfile(HERE / ('tiny.py' if stage.network == TINY else 'network.py'))
+    set_run(config, stage, args)
     config.train_dataloader.batch_size = recipe.batch
+    backbone = config.model.backbone
+    if stage.network == TEACHER:
+        config.train_dataloader.sampler.batch_size = recipe.batch
+        backbone.arch.depth = recipe.depth
+        for head in config.model.head.heads.values():
+            head.deconv_channels = recipe.channels
+    if not stage.start:
+        config.train_dataloader.dataset.datasets[0].ann_file = 'bodies.json'
+        backbone.init_cfg = dict(type='Pretrained', checkpoint=str(args.weights / DINOV2))
+        backbone.init_blocks = None if recipe.depth == 12 else 'first'
+        config.param_scheduler = config.param_scheduler[:1]  # the next stage goes on from a high rate
+        return config
+    start = weights_of(stage.start, recipe, args)
+    if recipe.stages[stage.start].network == stage.network:
+        config.load_from = start
+    else:  # the teacher's first blocks
+        backbone.init_cfg = dict(type='Pretrained', checkpoint=start, prefix='backbone.')
+        backbone.init_blocks = 'first'
+    if stage.teacher:
+        run_file = args.out / stage.teacher / 'run.py'
+        config.model.teacher.update(config=str(run_file), checkpoint=weights_of(stage.teacher, recipe, args))
+    elif stage.network == TINY:
+        config.model = {key: value for key, value in config.model.items() if key not in ('teacher', 'distill_loss')}
+        config.model.type = 'TopdownPoseEstimator'
     return config
 
 
@@ -158,14 +181,14 @@ def estimate(name: str, args: argparse.Namespace) -> str:
     dtype = 'bfloat16' if has_bfloat16('cpu') else 'float32'
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     parts, total = [], 0.0
-    for stage in recipe.stages:
+    for stage in [args.only] if args.only else recipe.stages:
         if result_file(name, stage, args).exists():
             continue
-        config = teacher_config(recipe, stage, args)
+        config = stage_config(stage, recipe, args)
         (cost,) = measure([config.model], 'train', recipe.batch, device, dtype, steps=2)
-        sizes = [
-            len(read(Path(m.data_root) / m.ann_file)['annotations']) for m in config.train_dataloader.dataset.datasets
-        ]
+        dataset = config.train_dataloader.dataset
+        parts_of_it = dataset.get('datasets', [dataset])
+        sizes = [len(read(Path(part.data_root) / part.ann_file)['annotations']) for part in parts_of_it]
         steps = config.train_cfg.max_epochs * -(-sum(sizes) // recipe.batch)
         parts.append(f'{stage}: {steps:,} steps of {cost.seconds:.2f} s')
         total += steps * cost.seconds
@@ -193,6 +216,7 @@ def main() -> None:
     add('--out', type=Path, default=Path('work_dirs/real_people'), help='folder of data, runs and checkpoints')
     add('--results', type=Path, default=HERE / 'results', help='folder of the finished results')
     add('--recipe', choices=RECIPES, help='default: full, or small on a processor without bfloat16')
+    add('--only', help='a stage: train this one alone, from what there is of the stage that it starts from')
     add('--epochs', type=int, help='of each stage, to try the command')
     add('--workers', type=int, default=2, help='processes that load photographs (default 2)')
     args = parser.parse_args()
@@ -205,14 +229,15 @@ def main() -> None:
     if not (photographs / 'coco_test.json').is_file():  # the last file that is written
         prepare(args.data, args.everyday, args.weights, photographs)
     recipe = RECIPES[name]
+    if args.only and args.only not in recipe.stages:
+        parser.error(f'--only {args.only}: the {name} recipe has {", ".join(recipe.stages)}')
     init_default_scope('mmpose')
     print(f'{name} recipe: {estimate(name, args)}', flush=True)
     models = {}
-    *before, last = recipe.stages
-    for stage in before:
-        run(teacher_config(recipe, stage, args), stage, name, args, SCORES)
-    models[TINY] = run(tiny_config(recipe, args), TINY, name, args, dict(list(SCORES.items())[:2]))
-    models['teacher'] = run(teacher_config(recipe, last, args), last, name, args, SCORES)
+    for stage in [args.only] if args.only else recipe.stages:
+        network = recipe.stages[stage].network
+        scores = dict(list(SCORES.items())[:2]) if network == TINY else SCORES
+        models[network] = run(stage_config(stage, recipe, args), stage, name, args, scores)
     contestants = {key: open_model(files) for key, files in models.items()}
     contestants['MoveNet Thunder'] = MoveNet(args.weights).predict
     evaluate(contestants, photographs, ['lsp_test', 'coco_test'], args.results / f'{name}_scores.json')

@@ -5,6 +5,7 @@ from .keypoint_target import KeypointTarget
 from .lazy_decoding import DecodeAndCrop, FastRandomBBoxTransform, LazyLoadImage, LazyRandomFlip
 from .packing import PackCroppedInputs
 from .pretrain_crop import PretrainCrop
+from .whole_image import RandomWholeImage
 
 __all__ = [
     'CheckedLoadImage',
@@ -15,4 +16,5 @@ __all__ = [
     'LazyRandomFlip',
     'PackCroppedInputs',
     'PretrainCrop',
+    'RandomWholeImage',
 ]
