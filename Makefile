@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 TESTS ?= tests projects
 JOBS ?= $(shell expr $$(nproc) + 1)
 PYTEST = bin/python -m pytest -n $(JOBS)
+# threads of several processes that wait for the same cores take longer than one thread each
+fast-tests all-tests long compat: export OMP_NUM_THREADS = 1
 
 help:
 	@echo 'make demo    render people, train a small ViTPose on them, test it, and show the result in demo/'
