@@ -1,6 +1,7 @@
 """PosePredictor: images in, poses out."""
 
 import os
+import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 MAX_THREADS = 8
 FOLLOWED_FRAMES = 30  # of a video, after each of which the one object is searched again
+FAR_SHARE = 4.0  # factor by which a box may leave the range of the training set
 MIN_KEPT_SCORE = 0.6  # of the mean score at the last search, below which the object is searched again
 PATIENCE = 2.0  # seconds to wait for an iterable that is stopped, for example a camera
 
@@ -89,6 +91,7 @@ class PosePredictor:
         self.model, self.detector = model, detector
         self.det_every = det_every or (FOLLOWED_FRAMES if isinstance(detector, TwoPassDetector) else 1)
         self._is_cpu = str(model.device) == 'cpu'
+        self._is_told = False  # that a box is far smaller or larger than those of the training set
         self.batch_size = batch_size or (16 if self._is_cpu else 64)
         self._threads = min(MAX_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._threads, 'vitpose-crop')
@@ -259,9 +262,25 @@ class PosePredictor:
             for frame in self._detect(group):
                 try:
                     work = start_work(frame, *options)
+                    self._compare_boxes(work)
                 except Exception as problem:
                     work = start_work(failed(frame, problem, 'boxes'), *options)
                 yield work
+
+    def _compare_boxes(self, work: Work) -> None:
+        """Say once on stderr if a box is much smaller or larger, in its image, than those of the training set."""
+        limits = self.model.metainfo.get('box_share')
+        if self._is_told or not limits or work.frame.image is None or not len(work.poses.boxes):
+            return
+        height, width = work.frame.image.shape[:2]
+        shares = (work.poses.boxes[:, 2:] - work.poses.boxes[:, :2]).prod(1) / (width * height)
+        if self.model.metainfo.get('objects') == 'two_pass':
+            limits = limits[0], 1.0  # whole images are in the training set, too
+        if (far := shares[(shares * FAR_SHARE < limits[0]) | (shares > limits[1] * FAR_SHARE)]).size:
+            self._is_told = True
+            known = f'the model was trained with boxes of {limits[0]:.2%} to {limits[1]:.2%}'
+            text = f'{work.frame.name}: a box takes {far[0]:.2%} of the image, and {known}: keypoints may be far off'
+            print(text, file=sys.stderr)
 
     def _detect(self, frames: list[Frame]) -> list[Frame]:
         """Give frames without boxes those of the detector; if it fails with several frames, one by one."""
