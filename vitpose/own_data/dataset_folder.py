@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import FailedError, InputError
 from ..predict.inputs.coco_json import BOX_MARGIN
 from .annotations import Annotations, Instance, Photo
@@ -68,12 +70,23 @@ def make_dataset(
     boxes = f'{derived:,} boxes derived from the keypoints, with a margin of {BOX_MARGIN:.0%} of the larger side'
     sigma = f'OKS sigma {OKS_SIGMA} for every keypoint: our choice; compare by PCK rather than AP'
     bits = max((file.bits for file in files.values() if file.bits), default=None)
-    plan = DatasetPlan(out.name, annotations, splits, sides, input_size, network, bits)
+    alone = all(len(photo.instances) < 2 for photo in annotations.photos)
+    shares = [
+        box[2] * box[3] / np.prod(size)
+        for photos in splits.values()
+        for photo in photos
+        if (size := files[photo.path].size)
+        for box in map(find_box, photo.instances)
+    ]
+    share = round(float(min(shares)), 5), round(min(float(max(shares)), 1.0), 5)
+    plan = DatasetPlan(out.name, annotations, splits, sides, input_size, network, bits, alone, share)
     recipe, (small, large) = plan.recipe, plan.recipe.scale
     frozen = f', the first {recipe.frozen} of {network.depth} blocks frozen' if recipe.frozen else ''
     notes = [
         *([boxes] if derived else []),
         *([f'16-bit images are read as {bits} bits per channel, here and in predictions'] if bits else []),
+        *(['one object per image: training also crops whole images, so that no detector is needed'] if alone else []),
+        f'boxes take {share[0]:.2%} to {share[1]:.2%} of their image',
         *(sides.note, why, sigma, *network.notes),
         f'{plan.counts["train"]:,} instances for training, {plan.counts["val"]:,} for validation',
         f'{recipe.epochs} epochs with batch size {recipe.batch}, learning rate {recipe.rate:g}{frozen}',

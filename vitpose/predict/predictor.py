@@ -1,11 +1,12 @@
 """PosePredictor: images in, poses out."""
 
 import os
+import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from itertools import takewhile
+from itertools import groupby, takewhile
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -20,7 +21,7 @@ from ..models.names import check_name, find_files, is_name, keypoints_of
 from .auto_detector import AutoDetector
 from .batching import MAX_BYTES, Batch, Work, fill_batches, group_frames, image_bytes, start_work
 from .extras import need, need_openmmlab
-from .inputs.images import Image, as_frame, is_image, read_frame
+from .inputs.images import Image, as_frame, is_image, is_video_frame, read_frame
 from .models.exported import ExportedModel, is_checkpoint, is_exported
 from .onnx_detector import open_detector
 from .poses import Frame, Poses, failed
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from .models.graph_model import GraphModel
 
 MAX_THREADS = 8
+FOLLOWED_FRAMES = 30  # of a video, after each of which the one object is searched again
+FAR_SHARE = 4.0  # factor by which a box may leave the range of the training set
+MIN_KEPT_SCORE = 0.6  # of the mean score at the last search, below which the object is searched again
 PATIENCE = 2.0  # seconds to wait for an iterable that is stopped, for example a camera
 
 
@@ -56,6 +60,7 @@ class PosePredictor:
             `TwoPassDetector` for one object, or None.
         batch_size: people per batch, at least 1; None: 16 on the CPU, 64 on a GPU.
         det_every: detect in each Nth frame of a video; in between, boxes follow the keypoints of the frame before.
+            None: 1, and 30 for a `TwoPassDetector`, which also searches when the keypoints' scores fall.
         detector_options: `score_threshold`, `nms_threshold` and `categories` of `open_detector`, for a name or 'auto'.
     """
 
@@ -65,7 +70,7 @@ class PosePredictor:
         detector: Any = 'auto',
         batch_size: int | None = None,
         *,
-        det_every: int = 1,
+        det_every: int | None = None,
         detector_options: Mapping[str, Any] | None = None,
     ):
         for name, value in dict(batch_size=batch_size, det_every=det_every).items():
@@ -83,8 +88,10 @@ class PosePredictor:
             detector = TwoPassDetector(model) if kind == 'two_pass' else None
         elif isinstance(detector, str | Path):
             detector = open_detector(detector, device=str(model.device), **options)
-        self.model, self.detector, self.det_every = model, detector, det_every
+        self.model, self.detector = model, detector
+        self.det_every = det_every or (FOLLOWED_FRAMES if isinstance(detector, TwoPassDetector) else 1)
         self._is_cpu = str(model.device) == 'cpu'
+        self._is_told = False  # that a box is far smaller or larger than those of the training set
         self.batch_size = batch_size or (16 if self._is_cpu else 64)
         self._threads = min(MAX_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._threads, 'vitpose-crop')
@@ -98,7 +105,7 @@ class PosePredictor:
         *,
         detector: Any = 'auto',
         batch_size: int | None = None,
-        det_every: int = 1,
+        det_every: int | None = None,
         detector_options: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> 'PosePredictor':
@@ -150,9 +157,10 @@ class PosePredictor:
         return self._run(frames)
 
     def _run(self, items: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
-        if self.det_every > 1:
-            yield from self._follow(items)
-            return
+        for is_followed, group in groupby(items, lambda item: self.det_every > 1 and is_video_frame(item)):
+            yield from (self._follow if is_followed else self._batches)(group)
+
+    def _batches(self, items: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
         stopped, waiting = False, deque[Work]()
         problem: Exception | None = None
 
@@ -199,27 +207,31 @@ class PosePredictor:
         """One frame after the other, because boxes of a video come from the poses of the frame before."""
         name: str | None = None
         last: Poses | None = None  # of this video
+        searched = 0.0  # mean score of the keypoints at the last detection
         for frame in self._read(items):
             if frame.name != name:
                 name, last = frame.name, None
-            if (
-                last
-                and frame.index
-                and frame.index % self.det_every
-                and frame.boxes is None
-                and frame.image is not None
-            ):
+            is_detected = frame.boxes is None
+            if last and frame.index and frame.index % self.det_every and is_detected and frame.image is not None:
                 size = frame.image.shape[1::-1]
                 boxes = [box_around(*person, size) for person in zip(last.keypoints, last.scores, strict=True)]
                 kept = [i for i, box in enumerate(boxes) if box is not None]
-                following = np.array([boxes[i] for i in kept], np.float32).reshape(-1, 4)
-                frame = replace(frame, boxes=following, box_scores=last.box_scores[kept])
+                if not self._is_lost(last, kept, searched):
+                    following = np.array([boxes[i] for i in kept], np.float32).reshape(-1, 4)
+                    frame, is_detected = replace(frame, boxes=following, box_scores=last.box_scores[kept]), False
             (work,) = self._works([frame])
             for batch in fill_batches([work], self.model.crop_rule, self.batch_size, self._pool):
                 self._predict(batch)
             if work.frame.error is None:
                 last = work.poses
+                searched = float(last.scores.mean()) if is_detected and last.scores.size else searched
             yield work.frame, work.poses
+
+    def _is_lost(self, last: Poses, kept: list[int], searched: float) -> bool:
+        """Whether the one object of a `TwoPassDetector` must be searched again."""
+        if not isinstance(self.detector, TwoPassDetector):
+            return False
+        return not kept or float(last.scores.mean()) < MIN_KEPT_SCORE * searched
 
     def _read(self, items: Iterable[Frame | Image]) -> Iterator[Frame]:
         """Frames with their images; files are read ahead as far as there are threads and MAX_BYTES allow."""
@@ -250,9 +262,25 @@ class PosePredictor:
             for frame in self._detect(group):
                 try:
                     work = start_work(frame, *options)
+                    self._compare_boxes(work)
                 except Exception as problem:
                     work = start_work(failed(frame, problem, 'boxes'), *options)
                 yield work
+
+    def _compare_boxes(self, work: Work) -> None:
+        """Say once on stderr if a box is much smaller or larger, in its image, than those of the training set."""
+        limits = self.model.metainfo.get('box_share')
+        if self._is_told or not limits or work.frame.image is None or not len(work.poses.boxes):
+            return
+        height, width = work.frame.image.shape[:2]
+        shares = (work.poses.boxes[:, 2:] - work.poses.boxes[:, :2]).prod(1) / (width * height)
+        if self.model.metainfo.get('objects') == 'two_pass':
+            limits = limits[0], 1.0  # whole images are in the training set, too
+        if (far := shares[(shares * FAR_SHARE < limits[0]) | (shares > limits[1] * FAR_SHARE)]).size:
+            self._is_told = True
+            known = f'the model was trained with boxes of {limits[0]:.2%} to {limits[1]:.2%}'
+            text = f'{work.frame.name}: a box takes {far[0]:.2%} of the image, and {known}: keypoints may be far off'
+            print(text, file=sys.stderr)
 
     def _detect(self, frames: list[Frame]) -> list[Frame]:
         """Give frames without boxes those of the detector; if it fails with several frames, one by one."""

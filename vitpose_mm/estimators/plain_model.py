@@ -17,7 +17,7 @@ from ..heads import MultiDatasetHead
 
 # keys of a config that testing and prediction need besides model, loaders and evaluators
 KEPT_KEYS = 'default_scope custom_imports val_cfg test_cfg env_cfg visualizer log_processor log_level'.split()
-KEPT_KEYS += ['objects', 'license']
+KEPT_KEYS += ['objects', 'license', 'box_share']
 KEPT_HOOKS = ('timer', 'logger', 'param_scheduler', 'sampler_seed', 'visualization', 'badcase')
 
 

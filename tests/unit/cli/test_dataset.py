@@ -34,6 +34,23 @@ def dataset(tmp_path, capsys):
     return run
 
 
+@pytest.mark.parametrize('several', [False, True])
+def test_one_object_per_image_is_trained_on_whole_images_too(dataset, tmp_path, several):
+    content = makers.coco(20)
+    if several:
+        content['annotations'].append(dict(content['annotations'][3], id=99))
+        content['annotations'][-1]['bbox'] = [30, 4, 34, 42]
+    path = makers.write_coco(tmp_path / 'mice', content)
+    config, said, _ = dataset(path, '--arch', 'small', '--from', 'scratch')
+    kinds = [step.type for step in config.train_dataloader.dataset.pipeline]
+    assert ('RandomWholeImage' in kinds) != several and kinds.index('GetBBoxCenterScale') == 2 - several
+    assert 'RandomWholeImage' not in [step.type for step in config.val_dataloader.dataset.pipeline]
+    metainfo = read_test_set(config, 'config.py')[1]
+    assert metainfo['objects'] == (None if several else 'two_pass')
+    assert metainfo['box_share'] == pytest.approx([34 * 42 / 80 / 60] * 2, abs=1e-5)
+    assert ('training also crops whole images' in said) != several and 'boxes take 29.75% to 29.75%' in said
+
+
 def file_names(folder, split):
     return [image['file_name'] for image in json.loads((folder / f'{split}.json').read_text())['images']]
 

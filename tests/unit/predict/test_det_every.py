@@ -7,6 +7,7 @@ import pytest
 from tests.unit.predict.test_two_pass import RectangleModel
 from vitpose import PosePredictor
 from vitpose.predict.poses import Frame
+from vitpose.predict.two_pass import TwoPassDetector
 
 
 class CountingDetector:
@@ -60,3 +61,34 @@ def test_a_broken_frame_does_not_lose_anybody_and_given_boxes_are_used():
     results = [poses for _, poses in PosePredictor(RectangleModel(None), detector, det_every=9).stream(inputs)]
     assert [len(poses.boxes) for poses in results] == [2, 0, 1, 1] and detector.count == 1
     assert results[3].boxes.tolist() == [[5, 5, 60, 60]]
+
+
+def test_images_share_batches_where_videos_are_followed():
+    """One object in two passes: images are searched together, a video in its first frame."""
+    model = RectangleModel('two_pass')
+    sizes = []
+    model.predict = lambda crops, predict=model.predict: sizes.append(len(crops)) or predict(crops)
+    predictor = PosePredictor(model, batch_size=4)
+    inputs = [*frames('a.jpg', 4, index=False), *frames('walk.mp4', 5)]
+    names = [frame.name for frame, _ in predictor.stream(inputs)]
+    assert names == ['a.jpg'] * 4 + ['walk.mp4'] * 5
+    assert sizes == [4, 4] + [1] * 6
+
+
+@pytest.mark.parametrize(('factor', 'expected'), [(1.0, [0]), (0.55, [0, 4])])
+def test_one_object_is_searched_again_when_the_scores_fall(factor, expected):
+    model, seen, searched = RectangleModel('two_pass'), [], []
+
+    class Counting(TwoPassDetector):
+        def __call__(self, images):
+            searched.append(len(seen))
+            return super().__call__(images)
+
+    def predict(crops, predict=model.predict):
+        keypoints, scores = predict(crops)
+        return keypoints, scores * (factor if len(seen) == 3 else 1)
+
+    model.predict = predict
+    for frame, _ in PosePredictor(model, Counting(model)).stream(frames(count=7)):
+        seen.append(frame.index)
+    assert searched == expected

@@ -6,6 +6,7 @@ import pytest
 
 from vitpose import PosePredictor
 from vitpose.predict.models.crops import CropRule
+from vitpose.predict.poses import Frame
 from vitpose.predict.two_pass import TwoPassDetector
 
 CORNERS = np.array([[200, 150], [259, 150], [200, 269], [259, 269]], np.float32)
@@ -46,6 +47,25 @@ def test_the_second_pass_is_around_the_keypoints_of_the_first(image, objects):
     whole = PosePredictor(RectangleModel(objects), detector=None)(image)
     assert np.abs(whole.keypoints[0] - CORNERS).max() > 5
     np.testing.assert_allclose(poses.box_scores, 0.65, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ('objects', 'boxes', 'told'),
+    [
+        (None, [[0, 0, 64, 48]], ''),
+        (None, [[0, 0, 640, 480]], ''),
+        (None, [[0, 0, 32, 24], [0, 0, 16, 12]], 'a.png: a box takes 0.25% of the image, and the model was trained'),
+        (None, None, 'a.png: a box takes 100.00% of the image, and the model was trained with boxes of 2.00% to 24'),
+        ('two_pass', None, ''),
+    ],
+)
+def test_boxes_far_from_those_of_the_training_are_said_once(image, capsys, objects, boxes, told):
+    model = RectangleModel(objects)
+    model.metainfo['box_share'] = [0.02, 0.24] if not boxes or len(boxes) > 1 else [0.02, 0.26]
+    frames = [Frame('a.png', image, boxes=boxes and np.float32(boxes)) for _ in range(3)]
+    assert len(list(PosePredictor(model).stream(frames))) == 3
+    said = capsys.readouterr().err
+    assert said.count('\n') == bool(told) and said.startswith(told)
 
 
 def test_boxes_and_other_models_need_no_search(image):

@@ -27,6 +27,8 @@ class DatasetPlan:
     input_size: tuple[int, int]  # (w, h) in pixels
     network: Network
     bits: int | None = None  # of the channels of 16-bit images
+    alone: bool = False  # whether no image has more than one instance
+    box_share: tuple[float, float] | None = None  # smallest and largest share of an image that a box takes
 
     @property
     def counts(self) -> dict[str, int]:
@@ -75,14 +77,19 @@ def config_text(plan: DatasetPlan) -> str:
     flip = '_base_.flip, ' if plan.sides.flip else ''
     interval = max(epochs // 10, 1)
     warm_up = max(min(100, -(-train // recipe.batch) * epochs // 10), 1)
-    opening = f"dict(type='LazyLoadImage', bits={plan.bits}), _base_.box" if plan.bits else '*_base_.opening'
-    loading = f"dict(type='CheckedLoadImage', bits={plan.bits}), _base_.box" if plan.bits else '*_base_.loading'
+    bits = f', bits={plan.bits}' if plan.bits else ''
+    whole = "dict(type='RandomWholeImage', prob=0.3), " if plan.alone else ''
+    opening = f"dict(type='LazyLoadImage'{bits}), {whole}_base_.box" if bits or whole else '*_base_.opening'
+    loading = f"dict(type='CheckedLoadImage'{bits}), _base_.box" if bits else '*_base_.loading'
+    found = f"objects, box_share = 'two_pass', {plan.box_share}  # one per image; what part of it the boxes take"
+    found = found if plan.alone else f'box_share = {plan.box_share}  # what part of an image the boxes take'
     title = f'{plan.name}: {count} keypoints, {train:,} instances for training and {val:,} for validation'
     return f'''"""{title}. Written by `vitpose dataset`."""
 
 _base_ = {bases}
 data_root = '{{{{ fileDirname }}}}/'
 work_dir = data_root + 'run'
+{found}
 input_size, heatmap_size = {plan.input_size}, {heatmap_size}  # w, h
 codec = dict(type='BatchUDPHeatmap', input_size=input_size, heatmap_size=heatmap_size, sigma=2)
 model = dict(
@@ -105,11 +112,10 @@ val_pipeline = [{loading}, crop, *_base_.packing]
 val_dataloader = dict(
     num_workers=2, dataset=dict(ann_file='val.json', pipeline=val_pipeline, test_mode=True, **dataset)
 )
-test_dataloader = val_dataloader
 val_evaluator = [dict(type='CocoMetric', ann_file=data_root + 'val.json')]  # OKS with our sigmas, see metainfo.py
 val_evaluator += [dict(type='PCKAccuracy', thr=thr, prefix=f'PCK@{{thr}}') for thr in (0.05, 0.1, 0.2)]
 val_evaluator += [dict(type='AUC'), dict(type='NME', norm_mode='use_norm_item', norm_item='bbox_size')]
-test_evaluator = val_evaluator
+test_dataloader, test_evaluator = val_dataloader, val_evaluator
 train_cfg = dict(max_epochs={epochs}, val_interval={interval})
 optim_wrapper = dict(optimizer=dict(lr={recipe.rate}), paramwise_cfg=dict(layer_decay_rate={plan.network.decay}))
 param_scheduler = [

@@ -60,6 +60,7 @@ class FileInfo:
     license: str | None = None  # of the weights
     bits: int | None = None  # of the channels of 16-bit images; None: by the largest value of each
     objects: str | None = None  # one of `OBJECTS`; None: as 'whole_image'
+    box_share: list[float] | None = None  # the smallest and largest share of an image that a training box takes
 
     def __post_init__(self) -> None:
         """Raise the ValueError."""
@@ -78,6 +79,7 @@ class FileInfo:
         self._check('metric', all(_is_scoring(*item) for item in self.metric.items()))
         self._check('bits', self.bits in (None, *DEPTHS))
         self._check('objects', self.objects in (None, *OBJECTS))
+        self._check('box_share', is_share(self.box_share))
         self._check('inputs', self.inputs in ('crops', 'images'))
         self._check('outputs', self.outputs in ('keypoints', 'heatmaps'))
 
@@ -111,8 +113,19 @@ class FileInfo:
             license=self.license,
             bits=self.bits,
             objects=self.objects,
+            box_share=self.box_share,
             crop_rule=self.crop_rule,
         )
+
+
+def is_share(value: Any) -> bool:
+    """Whether this is None or two numbers in order, above 0 and at most 1."""
+    return value is None or (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and all(isinstance(each, int | float) for each in value)
+        and 0 < value[0] <= value[1] <= 1
+    )
 
 
 def metainfo_fields(metainfo: dict[str, Any]) -> dict[str, Any]:
@@ -126,7 +139,7 @@ def metainfo_fields(metainfo: dict[str, Any]) -> dict[str, Any]:
         keypoint_colors=np.asarray(metainfo['keypoint_colors']).astype(int).tolist(),
         skeleton_colors=np.asarray(metainfo['skeleton_link_colors']).astype(int).tolist(),
         sigmas=None if sigmas is None or not len(sigmas) else np.asarray(sigmas).astype(float).tolist(),
-        **{key: metainfo.get(key) for key in ('category', 'bits', 'objects', 'license')},
+        **{key: metainfo.get(key) for key in ('category', 'bits', 'objects', 'license', 'box_share')},
         metric=metainfo.get('metric', {}),
     )
 

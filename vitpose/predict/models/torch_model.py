@@ -32,7 +32,7 @@ from ...errors import InputError, MissingFileError, one_line
 from ...shipped import find_config
 from ..scoring import Scoring
 from .crops import CropRule, read_crop_rule
-from .file_info import OBJECTS
+from .file_info import OBJECTS, is_share
 from .graph_model import GraphModel
 
 
@@ -154,9 +154,10 @@ def read_config(config: str | Path | Config, options: dict[str, Any] | None = No
 def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
     """The crop rule and the parsed metainfo of a config's test set; ValueError if it has none that can be repeated.
 
-    The metainfo has six more keys: `crop_rule`; `category`, what the boxes contain, where the dataset tells; `metric`,
-    the options of `Scoring` that the config's CocoMetric sets; `bits`, of 16-bit images, see
-    `CheckedLoadImage`; `objects`, the config's entry of `OBJECTS`; and `license`, the config's, of the weights.
+    The metainfo has seven more keys: `crop_rule`; `category`, what the boxes contain, where the dataset tells;
+    `metric`, the options of `Scoring` that the config's CocoMetric sets; `bits`, of 16-bit images, see
+    `CheckedLoadImage`; `objects`, the config's entry of `OBJECTS`; `license`, the config's, of the weights; and
+    `box_share`, the smallest and largest share of an image that a box of the training set takes.
     """
     dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
     if dataset is None:
@@ -172,7 +173,10 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
         raise InputError(f'{name}: objects={objects!r}: expected one of {", ".join(OBJECTS)}')
     if not isinstance(terms := cfg.get('license'), str | None):
         raise InputError(f'{name}: license={terms!r}: expected a string')
+    if not is_share(share := cfg.get('box_share')):
+        raise InputError(f'{name}: box_share={share!r}: expected the smallest and the largest, between 0 and 1')
     more = dict(category=_category(dataset), metric=_metric(cfg), bits=bits, objects=objects, license=terms)
+    more['box_share'] = share and list(share)
     return rule, metainfo | more | dict(crop_rule=rule)
 
 
