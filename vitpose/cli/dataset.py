@@ -17,6 +17,7 @@ write what `mim train mmpose OUT/config.py` trains on:
   OUT/train.json val.json images/   COCO format; images are links, or copies
   OUT/preview.png  24 training samples, as the network sees them
   OUT/_base_/      the shipped configs that config.py inherits
+  OUT/detector.py  several objects per image: an MMDetection detector for them
 
 ANNOTATIONS is one of
   a COCO keypoint file (CVAT, Roboflow, Label Studio), or a folder with one
@@ -75,3 +76,5 @@ def run(args: argparse.Namespace) -> None:
         make_dataset(annotations, folder, **options)
     for folder in folders:
         print(f'{folder}: check preview.png, then run\n  mim train mmpose {folder}/config.py')
+        if (folder / 'detector.py').is_file():
+            print(f'  mim train mmdet {folder}/detector.py')

@@ -6,13 +6,14 @@ import pytest
 import torch
 from mmengine import Config
 from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
+from mmengine.runner import Runner, load_checkpoint
 from mmpose.registry import DATASETS, MODELS, TRANSFORMS
 from pycocotools.coco import COCO
 
 import vitpose_mm  # noqa: F401
 from tests.unit.own_data import makers
 from vitpose.cli.main import main
+from vitpose.predict.detector import Detector
 from vitpose.predict.inputs.images import read_frame
 from vitpose.predict.models.torch_model import read_test_set
 from vitpose_mm.networks.vit_sizes import SIZES, Size
@@ -49,6 +50,27 @@ def test_one_object_per_image_is_trained_on_whole_images_too(dataset, tmp_path, 
     assert metainfo['objects'] == (None if several else 'two_pass')
     assert metainfo['box_share'] == pytest.approx([34 * 42 / 80 / 60] * 2, abs=1e-5)
     assert ('training also crops whole images' in said) != several and 'boxes take 29.75% to 29.75%' in said
+    assert (tmp_path / 'out/detector.py').is_file() == several == ('mim train mmdet' in said)
+
+
+@pytest.mark.slow
+def test_the_detector_of_several_objects_trains_and_finds_them(dataset, tmp_path):
+    pytest.importorskip('mmdet')
+    content = makers.coco(12)
+    content['annotations'].append(dict(content['annotations'][3], id=99, bbox=[30, 4, 34, 42]))
+    dataset(makers.write_coco(tmp_path / 'mice', content), '--arch', 'small', '--from', 'scratch')
+    config = Config.fromfile(tmp_path / 'out/detector.py', format_python_code=False)
+    config.update(load_from=None, launcher='none', experiment_name='detector')
+    config.train_cfg.update(max_epochs=1, val_interval=1)
+    for part in ('train', 'val'):
+        config[f'{part}_dataloader'].update(num_workers=0, persistent_workers=False)
+    runner = Runner.from_cfg(config)
+    runner.train()
+    assert runner.message_hub.get_scalar('val/coco/bbox_mAP').current() >= 0
+    checkpoint = next((tmp_path / 'out/detector').glob('best_coco_bbox_mAP*.pth'))
+    detector = Detector(tmp_path / 'out/detector.py', checkpoint, 'cpu', score_threshold=0)
+    ((boxes, scores),) = detector([np.zeros((60, 80, 3), np.uint8)])
+    assert boxes.shape == (len(scores), 4) and detector.categories == (0,)
 
 
 def file_names(folder, split):

@@ -10,6 +10,7 @@ from ..annotations import Annotations, Photo
 from ..deriving.left_right import Sides, is_left
 from ..deriving.network import Network
 from ..deriving.training_recipe import Recipe, choose_recipe
+from .detector_config import detector_text
 
 OKS_SIGMA = 0.05  # for every keypoint: our choice, between COCO's eyes (0.025) and hips (0.107)
 BASES = ('datasets/loaders.py', 'datasets/topdown.py', 'schedules/adamw_cosine.py', 'runtime/default.py')
@@ -127,8 +128,14 @@ default_hooks = dict(checkpoint=dict(interval={interval}))
 
 
 def write_config(out: Path, plan: DatasetPlan) -> None:
-    """Write metainfo.py, config.py and copies of the shipped base configs, with which the folder works anywhere."""
+    """Write metainfo.py, config.py and copies of the shipped base configs, with which the folder works anywhere.
+
+    With several instances per image also detector.py.
+    """
     write_text(out / 'metainfo.py', metainfo_text(plan))
     write_text(out / 'config.py', config_text(plan))
+    if not plan.alone:
+        text = detector_text(plan.name, plan.annotations.category, len(plan.splits['train']))
+        write_text(out / 'detector.py', text)
     for base in {*BASES, 'models/vitpose.py', f'models/{plan.network.base}'}:
         write_text(out / '_base_' / base, shipped(f'configs/_base_/{base}').read_text(encoding='utf-8'))
