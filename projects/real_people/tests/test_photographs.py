@@ -110,7 +110,8 @@ def test_every_stage_has_a_config_that_fits(tmp_path, name):
         size = config.model.backbone.img_size[::-1]
         used = [config[key].to_dict() for key in config if key.split('_')[-1] in ('model', 'dataloader', 'evaluator')]
         text = json.dumps(used)
-        assert text.count('"input_size"') == text.count(f'"input_size": [{size[0]}, {size[1]}]') > 8
+        least = 4 if settings.network == study.TINY else 8
+        assert text.count('"input_size"') == text.count(f'"input_size": [{size[0]}, {size[1]}]') > least
         init = config.model.backbone.pop('init_cfg', None)
         assert (init is not None) == (stage == 'bodies') == (config.get('load_from') is None)
         assert stage == 'bodies' or Path(config.load_from).is_file()  # what is committed
