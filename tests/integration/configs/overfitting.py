@@ -1,4 +1,4 @@
-"""Overfitting test: three blocks of ViT-tiny's width at 128x96 in bfloat16, trained from scratch on twelve people."""
+"""Overfitting test: two blocks of ViT-tiny's width at 128x96 in bfloat16, trained from scratch on twelve people."""
 
 _base_ = './tiny.py'
 
@@ -6,7 +6,7 @@ steps = 150
 size = (96, 128)
 codec = dict(type='UDPHeatmap', input_size=size, heatmap_size=(24, 32), sigma=2)
 model = dict(
-    backbone=dict(arch=dict(depth=3, embed_dim=192, num_heads=3), img_size=(128, 96), drop_path_rate=0.0),
+    backbone=dict(arch=dict(depth=2, embed_dim=192, num_heads=3), img_size=(128, 96), drop_path_rate=0.0),
     head=dict(type='SimpleHead', in_channels=192, decoder=codec),
     test_cfg=dict(flip_test=False),
 )
