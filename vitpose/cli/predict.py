@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -11,6 +12,7 @@ from ..errors import InputError, printable, started
 from ..models.names import DEFAULT, SHIPPED, is_name
 from ..shipped import find_config
 from .box_options import add_box_options, add_detector_options, check_box_options, read_detector_options
+from .input_options import add_input_options, read_input_options
 from .paths import check_detector, check_model, check_readable
 from .shared_options import add_config_options, add_device, check_positive, parse_config_options
 
@@ -29,7 +31,10 @@ DESCRIPTION = """Predict poses in images and videos, draw them and write them as
                          yolo_labels/ (yolo) and predictions.npz (npz)
 
 INPUT is an image, a video, a folder (searched with all folders below), a
-quoted glob such as 'photos/**/*.jpg', or the index of a camera, such as 0.
+quoted glob such as 'photos/**/*.jpg', the index of a camera, such as 0, a URL
+of these or of a stream (http, https, rtsp, rtmp, srt, udp), or a .txt file
+with one of these per line. Of cameras and streams the newest frame is
+predicted. A stream that breaks off and does not come back is a broken input.
 
 Person boxes come from one of
   --boxes FILE  a COCO annotation file; COCO detections, with --images-json
@@ -74,7 +79,7 @@ others are still predicted."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add, people = parser.add_argument, parser.add_mutually_exclusive_group()
-    add('inputs', nargs='+', metavar='INPUT', help='images, videos, folders, globs or a camera index')
+    add('inputs', nargs='+', metavar='INPUT', help='images, videos, folders, globs, URLs or a camera')
     add('--config', type=find_config, help='config of the model')
     add('--checkpoint', type=Path, metavar='FILE', help='checkpoint of the model')
     add_config_options(parser)
@@ -99,15 +104,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='NAME',
         help='multi-dataset model: whose keypoints to predict; --model CHECKPOINT: of its data',
     )
-    add('--track', action='store_true', help='give people ids that they keep from frame to frame')
     add('--draw', action=argparse.BooleanOptionalAction, default=True, help='write drawn images (default: yes)')
     text = 'comma-separated: jsonl,coco,csv,openpose,yolo,npz (default: %(default)s)'
     add('--save', default='jsonl,coco', metavar='LIST', help=text)
     add('--save-crops', action='store_true', help='write the part of each box in the image')
     add('--html', action='store_true', help='write a page to look through the predictions')
     add('--resume', action='store_true', help='continue an earlier run with the same inputs, options and --out')
+    add_input_options(parser)
     style = parser.add_argument_group('drawing')
     add = style.add_argument
+    add('--show', action='store_true', help='show poses in a window, or without a display on a local page; q ends')
     text = 'lowest score of a keypoint that is drawn, or labeled by --save yolo (default 0.3)'
     add('--kpt-score', type=float, default=0.3, metavar='S', help=text)
     add('--names', action='store_true', help='write the name of each keypoint beside it')
@@ -118,12 +124,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    sources, boxes, total, tracker, settings, record, outputs_options = _check(args)
+    sources, boxes, total, tracker, settings, record, outputs_options, read_options = _check(args)
     from ..predict.inputs.images import note_range
     from ..predict.inputs.sources import read_frames
     from ..predict.onnx_detector import open_detector
     from ..predict.outputs.output_files import Outputs
+    from ..predict.outputs.viewer import Viewer
     from ..predict.predictor import PosePredictor
+    from ..predict.smoothing import smooth
 
     detector: Any = None if args.whole_image else 'auto'
     found = read_detector_options(args)
@@ -146,35 +154,45 @@ def run(args: argparse.Namespace) -> int:
         print(f'{len(record.done):,} of {len(sources):,} inputs were predicted before', file=sys.stderr)
     note_range.cache_clear()
     left = [source for source in sources if source.name not in record.done]
-    frames = read_frames(left, boxes.missing if boxes else None)
+    frames = read_frames(left, boxes.missing if boxes else None, **read_options)
     frames = boxes.fill(frames) if boxes else frames
     with started(), ExitStack() as ending:
-        metainfo = predictor.model.metainfo
+        metainfo, viewer = predictor.model.metainfo, Viewer() if args.show else None
+        outputs_options |= {'show': viewer.put} if viewer else {}
         outputs = Outputs(args.out, sources, metainfo, args.draw, args.html, boxes, record, settings, **outputs_options)
         ending.callback(_summarize, outputs, args.out, boxes)
         ending.callback(_close, outputs)
         try:
             for frame, poses in record.frames() if tracker else ():
                 tracker.update(frame, poses)
-            _predict(predictor.stream(frames), outputs, tracker, total)
+            with closing(predictor.stream(frames, any(source.kind == 'live' for source in left))) as stream:
+                results = _tracked(stream, tracker) if tracker else stream
+                results = smooth(results, args.max_gap) if args.smooth else results
+                _predict(results, outputs, total, viewer)
             outputs.finished = True
         except KeyboardInterrupt:
             raise KeyboardInterrupt('finished frames are kept') from None
     return int(bool(outputs.broken))
 
 
-def _predict(stream: Any, outputs: Any, tracker: Any, total: int | None) -> None:
-    """Write the poses of all frames, with a progress bar."""
+def _tracked(stream: Any, tracker: Any) -> Iterator[Any]:
+    for frame, poses in stream:
+        tracker.update(frame, poses)
+        yield frame, poses
+
+
+def _predict(results: Any, outputs: Any, total: int | None, viewer: Any) -> None:
+    """Write, and show, the poses of all frames, with a progress bar."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = ('{task.description}', BarColumn(), MofNCompleteColumn(), '{task.fields[rate]}', TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar, closing(stream):
+    with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task('predicting', total=total, rate='')
-        for frame, poses in stream:
-            if tracker:
-                tracker.update(frame, poses)
+        for frame, poses in results:
             outputs.write(frame, poses)
+            if viewer:
+                viewer.refresh()
             seconds = max(bar.tasks[task].elapsed or 0, 1e-3)
             rate = f'{outputs.frames / seconds:.1f} frames/s, {outputs.people / seconds:.1f} people/s'
             bar.update(task, advance=frame.error is None or frame.index is None, rate=rate)
@@ -216,16 +234,18 @@ def _check(args: argparse.Namespace) -> tuple:
     style = DrawStyle(args.kpt_score, args.names, args.thickness, args.radius, not args.no_boxes, args.blank)
     outputs_options = dict(style=style, save=choose_formats(args.save), crops=args.save_crops, sound=True)
     sources = find_sources(args.inputs, args.out)
-    if args.draw and any(source.kind == 'camera' for source in sources):
+    kinds = {source.kind for source in sources}
+    part, live = read_input_options(args, kinds)
+    if args.draw and 'live' in kinds:
         need('av', 'writing videos')
     boxes = read_boxes(args.boxes, sources, **box_options) if args.boxes else None
     settings = comparable(vars(args) | {'model': args.model and Path(args.model)})
     record = read_record(args.out, sources, settings) if args.resume else Record(args.out / LINES)
     done = {*record.done, *(boxes.missing if boxes else ())}
-    total = count_frames([source for source in sources if source.name not in done])
+    total = count_frames([source for source in sources if source.name not in done], **part)
     tracker = Tracker() if args.track else None
     prepare_folder(args.out)
-    return sources, boxes, total, tracker, settings, record, outputs_options
+    return sources, boxes, total, tracker, settings, record, outputs_options, live | {'part': part}
 
 
 def _summarize(outputs: Any, out: Path, boxes: Any) -> None:
@@ -236,6 +256,11 @@ def _summarize(outputs: Any, out: Path, boxes: Any) -> None:
     print(printable(f'{out}: {", ".join(outputs.written())}'))
     for line in boxes.notes() if boxes else ():
         print(printable(line))
+    for name, dropped in outputs.left_out.items():
+        if dropped:
+            print(
+                printable(f'{name}: {count(dropped, "frame")} dropped to predict the newest; --every-frame keeps all')
+            )
     if outputs.dropped:
         print(f'{count(outputs.dropped, "box", "boxes")} not predicted, with the reason in predictions.jsonl')
     if outputs.broken:

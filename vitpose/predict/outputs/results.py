@@ -21,7 +21,7 @@ from ..poses import Frame, Poses, rounded
 from ..scoring import Scoring
 
 LINES, SETTINGS, RESULTS, IMAGES = 'predictions.jsonl', 'settings.json', 'keypoints.json', 'images.json'
-NOT_COMPARED = ('command', 'title', 'inputs', 'out', 'resume', 'html', 'device', 'batch_size', 'save')
+NOT_COMPARED = ('command', 'title', 'inputs', 'out', 'resume', 'html', 'device', 'batch_size', 'save', 'show')
 UNITS = 'pixels of the upright image; the center of the first pixel is 0 0; time in seconds'
 SIGMA = 0.05  # of the OKS, where a file has none: files that older versions exported
 
@@ -123,8 +123,8 @@ def read_record(out: Path, sources: Sequence[Source], settings: Mapping[str, Any
         starts.setdefault(line['file'], size)
         size = end
     for name in starts:
-        if kinds.get(name, 'camera') == 'camera':  # which cannot be continued
-            expected = 'expected it among the inputs, as before, and no camera'
+        if kinds.get(name, 'live') == 'live':  # which cannot be continued
+            expected = 'expected it among the inputs, as before, and no camera or stream'
             raise InputError(f'--resume: {path} has lines of {name}: {expected}')
     last = next(reversed(starts), None)
     if last and kinds[last] == 'video' and not earlier.get('finished'):
