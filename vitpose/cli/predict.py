@@ -32,17 +32,16 @@ DESCRIPTION = """Predict poses in images and videos, draw them and write them as
 
 INPUT is an image, a video, a folder (searched with all folders below), a
 quoted glob such as 'photos/**/*.jpg', the index of a camera, such as 0, a URL
-of these or of a stream (http, https, rtsp, rtmp, srt, udp), or a .txt file
-with one of these per line. Of cameras and streams the newest frame is
-predicted. A stream that breaks off and does not come back is a broken input.
+of an image, a video or a stream (http, https, rtsp, rtmp, srt, udp), or a .txt
+file with one of these per line. Of cameras and streams the newest frame is
+predicted; a stream that breaks off and does not come back is a broken input.
 
 Person boxes come from one of
   --boxes FILE  a COCO annotation file; COCO detections, with --images-json
                 FILE, a COCO file with their images; or JSON lines (.jsonl):
                 {"file": NAME, "boxes": [[x1, y1, x2, y2]]}, "scores" and, for
                 videos, "frame": INDEX. A file name matches an input if one
-                path ends with the other. Of COCO's categories 'person' is
-                taken, if there is one; --category chooses another.
+                path ends with the other.
   --detector    nanodet or yolox, which are downloaded once, or FILE.onnx of
                 one of them: without torch; or an MMDetection detector: its
                 config and checkpoint, or a name that MMPoseInferencer accepts
@@ -50,31 +49,23 @@ Person boxes come from one of
 By default (--detector auto) the people of a model for people such as tiny are
 found by MMPose's RTMDet, yolox or nanodet, whichever is there, or by nanodet,
 which is then downloaded. Without network, the model looks for one person per
-image: in the whole image, then in the box around the keypoints. With other
-models, each image is one person.
+image. With other models, each image is one person.
 
-Keypoints are x y in pixels of the upright image; the center of the first pixel
-is 0 0. keypoints.json has scores and OKS-NMS of the config's CocoMetric. After
-Ctrl-C, SIGTERM or SIGHUP, what is finished stays in valid files, and --resume
-continues there, also after a crash: frames in predictions.jsonl are kept, an
-unfinished video starts again, the other files are made from both; --html then
-has no pictures of earlier frames. Without --resume, an earlier prediction in
-OUT is replaced as soon as there is a first result."""
+After Ctrl-C, SIGTERM, SIGHUP or a crash, --resume continues: frames in
+predictions.jsonl are kept, an unfinished video starts again. Without it, an
+earlier prediction in OUT is replaced as soon as there is a first result."""
 
 EPILOG = """examples:
   vitpose predict photo.jpg
   vitpose predict walk.mp4 --model base --track
   vitpose predict photos/ --config CONFIG --checkpoint FILE.pth --out poses
-  vitpose predict photos/ --model FILE.onnx --out poses
-  vitpose predict walk.mp4 --config CONFIG --checkpoint FILE.pth --track \\
-      --detector rtmdet-m --out poses
+  vitpose predict walk.mp4 --model FILE.onnx --detector rtmdet-m --track
 
 CONFIG is what the model was trained with, for example
 configs/coco/vitpose-base_coco-256x192.py. FILE.onnx, or FILE.xml of OpenVINO,
 is written by `vitpose export`; it needs neither torch nor MMPose. --model
-CHECKPOINT --dataset coco needs torch alone: the weights tell the network, the
-dataset keypoints and crop. The exit code is 1 if an input was broken; the
-others are still predicted."""
+CHECKPOINT --dataset coco needs torch alone. The exit code is 1 if an input was
+broken; the others are still predicted."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,11 +90,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = 'people per batch, fewer of large images (default 16, on a GPU 64); 1 repeats results to the bit'
     add('--batch-size', type=int, metavar='N', help=text)
     add('--flip-test', action='store_true', help='average with the mirrored image: slower, more accurate')
-    add(
-        '--dataset',
-        metavar='NAME',
-        help='multi-dataset model: whose keypoints to predict; --model CHECKPOINT: of its data',
-    )
+    text = 'multi-dataset model: whose keypoints to predict; --model CHECKPOINT: of its data'
+    add('--dataset', metavar='NAME', help=text)
     add('--draw', action=argparse.BooleanOptionalAction, default=True, help='write drawn images (default: yes)')
     text = 'comma-separated: jsonl,coco,csv,openpose,yolo,npz (default: %(default)s)'
     add('--save', default='jsonl,coco', metavar='LIST', help=text)
@@ -137,13 +125,9 @@ def run(args: argparse.Namespace) -> int:
     found = read_detector_options(args)
     if args.detector not in (None, ['auto']):
         detector, found = open_detector(*args.detector, device=args.device, **found), {}
-    options = {name: getattr(args, name) for name in ('device', 'precision', 'flip_test', 'dataset', 'batch_size')}
-    for name, value in dict(cfg_options=args.cfg_options, detector_options=found).items():
-        if value:
-            options[name] = value
-    if args.det_every > 1:
-        options['det_every'] = args.det_every
-    predictor = PosePredictor.load(args.model or args.config, args.checkpoint, detector=detector, **options)
+    names = ('device', 'precision', 'flip_test', 'dataset', 'batch_size', 'cfg_options', 'det_every')
+    options = {name: getattr(args, name) for name in names} | {'detector': detector, 'detector_options': found}
+    predictor = PosePredictor.load(args.model or args.config, args.checkpoint, **options)
     if not (boxes or args.whole_image or predictor.detector):
         print('no --boxes and no --detector: each image is one person', file=sys.stderr)
     if predictor.detector and not boxes:
@@ -221,9 +205,8 @@ def _check(args: argparse.Namespace) -> tuple:
         raise InputError('--det-score, --det-nms, --det-class: only without --boxes and --whole-image')
     box_options = check_box_options(args)
     check_detector(args.detector, 'INPUT')
-    args.cfg_options = args.cfg_options and parse_config_options(args.cfg_options)
+    args.cfg_options = parse_config_options(args.cfg_options) if args.cfg_options else None
     from ..predict.drawing import DrawStyle
-    from ..predict.extras import need
     from ..predict.inputs.boxes import read_boxes
     from ..predict.inputs.sources import count_frames, find_sources
     from ..predict.outputs.output_files import prepare_folder
@@ -234,10 +217,7 @@ def _check(args: argparse.Namespace) -> tuple:
     style = DrawStyle(args.kpt_score, args.names, args.thickness, args.radius, not args.no_boxes, args.blank)
     outputs_options = dict(style=style, save=choose_formats(args.save), crops=args.save_crops, sound=True)
     sources = find_sources(args.inputs, args.out)
-    kinds = {source.kind for source in sources}
-    part, live = read_input_options(args, kinds)
-    if args.draw and 'live' in kinds:
-        need('av', 'writing videos')
+    part, live = read_input_options(args, {source.kind for source in sources})
     boxes = read_boxes(args.boxes, sources, **box_options) if args.boxes else None
     settings = comparable(vars(args) | {'model': args.model and Path(args.model)})
     record = read_record(args.out, sources, settings) if args.resume else Record(args.out / LINES)

@@ -105,6 +105,7 @@ def test_images_as_whole(predict, capsys):
     words = ('--device', 'cpu', '--precision', 'bf16', '--flip-test', '--dataset', 'mpii')
     assert predict('photos', *words) == 0
     options = dict(device='cpu', precision='bf16', flip_test=True, dataset='mpii', batch_size=None)
+    options |= dict(cfg_options=None, det_every=1, detector_options={})
     assert predict.predictor.made == (Path('c.py'), Path('c.pth'), options)
     out, err = capsys.readouterr()
     assert out == '3 frames, 3 people\nout: predictions.jsonl, keypoints.json, images.json, drawn\n'
@@ -179,7 +180,7 @@ def test_options_of_the_detector(predict, refuses, opened, capsys):
     assert made['detector_options'] == options and made['det_every'] == 3
     assert predict('photos', '--detector', 'nanodet', '--det-score', '0.5', '--no-draw') == 0
     assert opened == [(('nanodet',), dict(device='auto', score_threshold=0.5))]
-    assert 'detector_options' not in predict.predictor.made[2] and 'det_every' not in predict.predictor.made[2]
+    assert predict.predictor.made[2]['detector_options'] == {}
     capsys.readouterr()
     for words, message in (
         ('--det-score 2', '--det-score 2.0: expected a number from 0 to 1'),
