@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.names import DEFAULT
-from .box_options import add_detector_options, read_detector_options
+from .input_options import add_detector_options, read_detector_options
 from .paths import check_detector, check_model
 from .shared_options import add_device
 

@@ -11,8 +11,14 @@ from typing import Any
 from ..errors import InputError, printable, started
 from ..models.names import DEFAULT, SHIPPED, is_name
 from ..shipped import find_config
-from .box_options import add_box_options, add_detector_options, check_box_options, read_detector_options
-from .input_options import add_input_options, read_input_options
+from .input_options import (
+    add_box_options,
+    add_detector_options,
+    add_input_options,
+    check_box_options,
+    read_detector_options,
+    read_input_options,
+)
 from .paths import check_detector, check_model, check_readable
 from .shared_options import add_config_options, add_device, check_positive, parse_config_options
 
@@ -27,8 +33,6 @@ DESCRIPTION = """Predict poses in images and videos, draw them and write them as
   OUT/drawn/             the images, or H.264 videos, with poses
   OUT/index.html         with --html: a page to look through them
   OUT/box_crops/         with --save-crops: the part of each box, as JPEG files
-  with --save            deeplabcut_csv/ (csv), openpose_json/ (openpose),
-                         yolo_labels/ (yolo) and predictions.npz (npz)
 
 INPUT is an image, a video, a folder (searched with all folders below), a
 quoted glob such as 'photos/**/*.jpg', the index of a camera, such as 0, a URL
@@ -37,14 +41,12 @@ file with one of these per line. Of cameras and streams the newest frame is
 predicted; a stream that breaks off and does not come back is a broken input.
 
 Person boxes come from one of
-  --boxes FILE  a COCO annotation file; COCO detections, with --images-json
-                FILE, a COCO file with their images; or JSON lines (.jsonl):
-                {"file": NAME, "boxes": [[x1, y1, x2, y2]]}, "scores" and, for
-                videos, "frame": INDEX. A file name matches an input if one
-                path ends with the other.
-  --detector    nanodet or yolox, which are downloaded once, or FILE.onnx of
-                one of them: without torch; or an MMDetection detector: its
-                config and checkpoint, or a name that MMPoseInferencer accepts
+  --boxes FILE  a COCO annotation file; COCO detections, with --images-json; or
+                JSON lines (.jsonl): {"file": NAME, "boxes": [[x1, y1, x2, y2]]},
+                "scores" and, for videos, "frame": INDEX. A file name matches an
+                input if one path ends with the other.
+  --detector    nanodet or yolox, downloaded once, or FILE.onnx of one of them;
+                or of MMDetection: config and checkpoint, or a name
   --whole-image each image is one person
 By default (--detector auto) the people of a model for people such as tiny are
 found by MMPose's RTMDet, yolox or nanodet, whichever is there, or by nanodet,
@@ -93,7 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = 'multi-dataset model: whose keypoints to predict; --model CHECKPOINT: of its data'
     add('--dataset', metavar='NAME', help=text)
     add('--draw', action=argparse.BooleanOptionalAction, default=True, help='write drawn images (default: yes)')
-    text = 'comma-separated: jsonl,coco,csv,openpose,yolo,npz (default: %(default)s)'
+    text = 'comma-separated: jsonl, coco, csv (of DeepLabCut), openpose, yolo, npz (default: %(default)s)'
     add('--save', default='jsonl,coco', metavar='LIST', help=text)
     add('--save-crops', action='store_true', help='write the part of each box in the image')
     add('--html', action='store_true', help='write a page to look through the predictions')

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..models.hub import OKS_SIGMA
 from .extras import need
 from .inputs.coco_json import box_around, parse_json, parse_numbers
 from .inputs.matching import Listed, match_names, name_few
 from .inputs.sources import Source
-from .outputs.results import LINES, RESULTS, SIGMA, coco_people, frame_of, read_header, read_lines
+from .outputs.results import LINES, RESULTS, coco_people, frame_of, read_header, read_lines
 
 STATS = ('AP', 'AP .5', 'AP .75', 'AP (M)', 'AP (L)', 'AR', 'AR .5', 'AR .75', 'AR (M)', 'AR (L)')  # as CocoMetric's
 PCK = (0.05, 0.1, 0.2)  # of the longer side of the box
@@ -127,7 +128,7 @@ def _instances(path: Path, rows: list[dict], count: int) -> list[dict]:
 
 
 def _coco_scores(truth: dict, predicted: Predicted, count: int) -> dict[str, float]:
-    """COCO's AP and AR, with the sigmas of the model; without, COCO's own for 17 keypoints, otherwise `SIGMA`."""
+    """COCO's AP and AR, with the sigmas of the model; without, COCO's own for 17 keypoints, otherwise `OKS_SIGMA`."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -143,8 +144,8 @@ def _coco_scores(truth: dict, predicted: Predicted, count: int) -> dict[str, flo
         coco.createIndex()
         evaluation = COCOeval(coco, coco.loadRes(results), 'keypoints')
         if (sigmas := predicted.metainfo.get('sigmas')) is None and count != 17:
-            predicted.notes.append(f'the sigmas of the OKS are not known: {SIGMA} for each keypoint')
-            sigmas = [SIGMA] * count
+            predicted.notes.append(f'the sigmas of the OKS are not known: {OKS_SIGMA} for each keypoint')
+            sigmas = [OKS_SIGMA] * count
         if sigmas is not None:
             evaluation.params.kpt_oks_sigmas = np.array(sigmas)
         evaluation.evaluate()

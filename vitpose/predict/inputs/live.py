@@ -4,9 +4,12 @@ import sys
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
-from itertools import count, takewhile
+from itertools import takewhile
 from threading import Event, Thread
 from typing import Any
+
+import cv2
+import numpy as np
 
 from ...errors import one_line, printable
 from ..extras import need
@@ -29,9 +32,9 @@ def read_live(name: str, address: str, every_frame: bool = False, reconnect: flo
         name: of the frames; 'camera 0' is the camera with this index.
         address: of a stream, for PyAV.
         every_frame: drop none: the stream waits, or what sends it drops some.
-        reconnect: seconds in which a stream that broke off is opened again.
+        reconnect: seconds in which a camera or stream that broke off is opened again.
     """
-    frames = _read_stream(need('av', 'reading streams'), name, address, reconnect) if address else _read_camera(name)
+    frames = _read(need('av', 'reading streams') if address else None, name, address, reconnect)
     return frames if every_frame else _keep_newest(frames)
 
 
@@ -57,42 +60,21 @@ def _keep_newest(frames: Generator[Frame, None, None]) -> Iterator[Frame]:
         stopped.set()
 
 
-def _read_camera(name: str) -> Generator[Frame, None, None]:
-    import cv2
-
-    camera = cv2.VideoCapture(int(name.split()[1]))
-    start = time.monotonic()
-    try:
-        for index in count():
-            _, image = camera.read()
-            error = 'the camera gave no more images' if image is None else None
-            yield Frame(name, image, index, time.monotonic() - start, error=error)
-            if error:
-                return
-    finally:
-        camera.release()
-
-
-def _read_stream(av: Any, name: str, address: str, reconnect: float) -> Generator[Frame, None, None]:
-    options = {'rtsp_transport': 'tcp'} if address.startswith('rtsp') else {}
+def _read(av: Any, name: str, address: str, reconnect: float) -> Generator[Frame, None, None]:
     index, start, lost = 0, 0.0, 0.0
     while True:
-        problem = 'it ended'
+        problem = 'no more images'
         try:
-            with av.open(address, options=options, timeout=(ANSWER_S, ANSWER_S)) as container:
-                stream = container.streams.video[0]
-                stream.thread_type = 'SLICE'  # threads for several frames delay each frame
-                stretch = find_stretch(stream)
-                for picture in filter(None, decode(av, container, stream)):
-                    now = time.monotonic()
-                    start = start or now
-                    if lost:
-                        print(printable(f'{name}: connected again after {now - lost:.1f} s'), file=sys.stderr)
-                    lost = 0.0
-                    yield Frame(name, as_shown(picture, stretch), index, now - start)
-                    index += 1
-                if container.duration:
+            for image in _connect(av, address) if av else _open_camera(int(name.split()[1])):
+                if image is None:
                     return
+                now = time.monotonic()
+                start = start or now
+                if lost:
+                    print(printable(f'{name}: connected again after {now - lost:.1f} s'), file=sys.stderr)
+                lost = 0.0
+                yield Frame(name, image, index, now - start)
+                index += 1
         except Exception as raised:  # of any library
             problem = getattr(raised, 'strerror', None) or one_line(raised)
         if index and not lost:
@@ -100,6 +82,27 @@ def _read_stream(av: Any, name: str, address: str, reconnect: float) -> Generato
             print(printable(f'{name} broke off ({problem}): reconnecting for up to {reconnect:g} s'), file=sys.stderr)
         if not index or time.monotonic() - lost >= reconnect:
             kept = f'; not back within {reconnect:g} s; {index} frames were received' if index else ''
-            yield Frame(name, None, index, error=f'the stream cannot be read: {problem}{kept}')
+            yield Frame(name, None, index, error=f'cannot be read: {problem}{kept}')
             return
         time.sleep(min(PAUSE_S, reconnect))
+
+
+def _open_camera(index: int) -> Iterator[np.ndarray]:
+    camera = cv2.VideoCapture(index)
+    try:
+        while (image := camera.read()[1]) is not None:
+            yield image
+    finally:
+        camera.release()
+
+
+def _connect(av: Any, address: str) -> Iterator[np.ndarray | None]:
+    """The images of one connection; None at the end of a stream whose header says how long it is."""
+    options = {'rtsp_transport': 'tcp'} if address.startswith('rtsp') else {}
+    with av.open(address, options=options, timeout=(ANSWER_S, ANSWER_S)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = 'SLICE'  # threads for several frames delay each frame
+        stretch = find_stretch(stream)
+        yield from (as_shown(picture, stretch) for picture in decode(av, container, stream) if picture)
+        if container.duration:
+            yield None

@@ -36,7 +36,7 @@ def test_a_stream_that_breaks_off_is_opened_again_for_a_time_that_is_said(capsys
     with serve(live=Camera(20, connections=2)) as url:
         *frames, end = read_live('door', f'{url}/live', True, reconnect=1)
     assert [number(frame) for frame in frames] == [frame.index for frame in frames] == list(range(40))
-    expected = 'the stream cannot be read: Server returned 404 Not Found; not back within 1 s; 40 frames were received'
+    expected = 'cannot be read: Server returned 404 Not Found; not back within 1 s; 40 frames were received'
     assert end.image is None and end.error == expected
     broken, again, *rest = capsys.readouterr().err.splitlines()
     assert broken == 'door broke off (Input/output error): reconnecting for up to 1 s' and [broken] == rest
@@ -46,6 +46,6 @@ def test_a_stream_that_breaks_off_is_opened_again_for_a_time_that_is_said(capsys
 def test_a_stream_that_never_starts_is_one_error():
     with serve() as url:
         (frame,) = read_live('door', f'{url}/live')
-    assert frame.error.startswith('the stream cannot be read: Server returned 404')
+    assert frame.error.startswith('cannot be read: Server returned 404')
     (frame,) = read_live('door', f'{url}/live')
-    assert frame.error == 'the stream cannot be read: Connection refused'
+    assert frame.error == 'cannot be read: Connection refused'
