@@ -72,12 +72,8 @@ def add_detector_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of --detector, which `read_detector_options` reads."""
     add = parser.add_argument
     add('--det-score', type=float, metavar='S', help='keep boxes with a higher score (default 0.3)')
-    add(
-        '--det-nms',
-        type=float,
-        metavar='IOU',
-        help="of boxes that overlap more, keep the best (default: the detector's)",
-    )
+    text = "of boxes that overlap more, keep the best (default: the detector's)"
+    add('--det-nms', type=float, metavar='IOU', help=text)
     add('--det-class', metavar='CLASS,...', help="what to find: names or numbers of the detector's classes")
 
 
@@ -89,6 +85,16 @@ def read_detector_options(args: argparse.Namespace) -> dict[str, Any]:
     classes = args.det_class and [int(each) if each.isdecimal() else each for each in args.det_class.split(',')]
     options = dict(score_threshold=args.det_score, nms_threshold=args.det_nms, categories=classes)
     return {name: value for name, value in options.items() if value is not None}
+
+
+def open_given_detector(args: argparse.Namespace) -> dict[str, Any]:
+    """Return `detector` and `detector_options` of `PosePredictor` for --detector and its options."""
+    options = read_detector_options(args)
+    if args.detector in (None, ['auto']):
+        return dict(detector='auto', detector_options=options)
+    from ..predict.onnx_detector import open_detector
+
+    return dict(detector=open_detector(*args.detector, device=args.device, **options))
 
 
 def check_box_options(args: argparse.Namespace) -> dict[str, Any]:

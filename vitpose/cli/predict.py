@@ -16,6 +16,7 @@ from .input_options import (
     add_detector_options,
     add_input_options,
     check_box_options,
+    open_given_detector,
     read_detector_options,
     read_input_options,
 )
@@ -24,15 +25,12 @@ from .shared_options import add_config_options, add_device, check_positive, pars
 
 DESCRIPTION = """Predict poses in images and videos, draw them and write them as JSON:
 
-  OUT/predictions.jsonl  a header, then one line per image or video frame, as it
-                         is predicted: boxes, keypoints and scores, or why there
-                         are none; always written
-  OUT/keypoints.json     COCO keypoint results, for COCO.loadRes of pycocotools
-  OUT/images.json        the images and their ids in keypoints.json; not written
-                         if --boxes is a COCO file, whose ids are used instead
+  OUT/predictions.jsonl  a header, then a line per image or video frame as it is
+                         predicted: boxes, keypoints, scores, or why there are
+                         none
+  OUT/keypoints.json     COCO keypoint results, for COCO.loadRes of pycocotools,
+  OUT/images.json        and the images, unless a COCO file of --boxes has them
   OUT/drawn/             the images, or H.264 videos, with poses
-  OUT/index.html         with --html: a page to look through them
-  OUT/box_crops/         with --save-crops: the part of each box, as JPEG files
 
 INPUT is an image, a video, a folder (searched with all folders below), a
 quoted glob such as 'photos/**/*.jpg', the index of a camera, such as 0, a URL
@@ -40,22 +38,15 @@ of an image, a video or a stream (http, https, rtsp, rtmp, srt, udp), or a .txt
 file with one of these per line. Of cameras and streams the newest frame is
 predicted; a stream that breaks off and does not come back is a broken input.
 
-Person boxes come from one of
-  --boxes FILE  a COCO annotation file; COCO detections, with --images-json; or
-                JSON lines (.jsonl): {"file": NAME, "boxes": [[x1, y1, x2, y2]]},
-                "scores" and, for videos, "frame": INDEX. A file name matches an
-                input if one path ends with the other.
-  --detector    nanodet or yolox, downloaded once, or FILE.onnx of one of them;
-                or of MMDetection: config and checkpoint, or a name
-  --whole-image each image is one person
-By default (--detector auto) the people of a model for people such as tiny are
-found by MMPose's RTMDet, yolox or nanodet, whichever is there, or by nanodet,
-which is then downloaded. Without network, the model looks for one person per
-image. With other models, each image is one person.
+By default the people of a model for people such as tiny are found by MMPose's
+RTMDet, yolox or nanodet, whichever is there, or by nanodet, which is then
+downloaded. Without network, the model looks for one person per image. With
+other models, each image is one person.
 
 After Ctrl-C, SIGTERM, SIGHUP or a crash, --resume continues: frames in
 predictions.jsonl are kept, an unfinished video starts again. Without it, an
-earlier prediction in OUT is replaced as soon as there is a first result."""
+earlier prediction in OUT is replaced as soon as there is a first result. The
+exit code is 1 if an input was broken; the others are still predicted."""
 
 EPILOG = """examples:
   vitpose predict photo.jpg
@@ -66,8 +57,7 @@ EPILOG = """examples:
 CONFIG is what the model was trained with, for example
 configs/coco/vitpose-base_coco-256x192.py. FILE.onnx, or FILE.xml of OpenVINO,
 is written by `vitpose export`; it needs neither torch nor MMPose. --model
-CHECKPOINT --dataset coco needs torch alone. The exit code is 1 if an input was
-broken; the others are still predicted."""
+CHECKPOINT --dataset coco needs torch alone."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,9 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = 'name of `vitpose models` or of the hub, exported file, or checkpoint of a ViTPose (default: tiny)'
     add('--model', metavar='NAME|FILE', help=text)
     add('--out', type=Path, default=Path('poses'), metavar='DIR', help='folder to write (default: poses)')
-    people.add_argument('--boxes', type=Path, metavar='FILE', help='person boxes, see above')
-    words = ('CONFIG', 'CHECKPOINT')
-    people.add_argument('--detector', nargs='+', metavar=words, help='person detector, see above (default: auto)')
+    text = 'person boxes: COCO annotations, COCO detections, or JSON lines, {"file": NAME, "boxes": [[x1, y1, x2, y2]]}'
+    people.add_argument('--boxes', type=Path, metavar='FILE', help=text)
+    words, text = ('CONFIG', 'CHECKPOINT'), 'auto, nanodet, yolox, FILE.onnx of one of these, or of MMDetection'
+    people.add_argument('--detector', nargs='+', metavar=words, help=f'person detector: {text} (default: auto)')
     people.add_argument('--whole-image', action='store_true', help='each image is one person')
     add_box_options(parser)
     add_detector_options(parser)
@@ -117,18 +108,14 @@ def run(args: argparse.Namespace) -> int:
     sources, boxes, total, tracker, settings, record, outputs_options, read_options = _check(args)
     from ..predict.inputs.images import note_range
     from ..predict.inputs.sources import read_frames
-    from ..predict.onnx_detector import open_detector
     from ..predict.outputs.output_files import Outputs
     from ..predict.outputs.viewer import Viewer
     from ..predict.predictor import PosePredictor
     from ..predict.smoothing import smooth
 
-    detector: Any = None if args.whole_image else 'auto'
-    found = read_detector_options(args)
-    if args.detector not in (None, ['auto']):
-        detector, found = open_detector(*args.detector, device=args.device, **found), {}
     names = ('device', 'precision', 'flip_test', 'dataset', 'batch_size', 'cfg_options', 'det_every')
-    options = {name: getattr(args, name) for name in names} | {'detector': detector, 'detector_options': found}
+    options = {name: getattr(args, name) for name in names} | open_given_detector(args)
+    options |= {'detector': None} if args.whole_image else {}
     predictor = PosePredictor.load(args.model or args.config, args.checkpoint, **options)
     if not (boxes or args.whole_image or predictor.detector):
         print('no --boxes and no --detector: each image is one person', file=sys.stderr)
