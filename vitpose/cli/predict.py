@@ -196,6 +196,7 @@ def _check(args: argparse.Namespace) -> tuple:
     check_detector(args.detector, 'INPUT')
     args.cfg_options = parse_config_options(args.cfg_options) if args.cfg_options else None
     from ..predict.drawing import DrawStyle
+    from ..predict.extras import need
     from ..predict.inputs.boxes import read_boxes
     from ..predict.inputs.sources import count_frames, find_sources
     from ..predict.outputs.output_files import prepare_folder
@@ -206,15 +207,17 @@ def _check(args: argparse.Namespace) -> tuple:
     style = DrawStyle(args.kpt_score, args.names, args.thickness, args.radius, not args.no_boxes, args.blank)
     outputs_options = dict(style=style, save=choose_formats(args.save), crops=args.save_crops, sound=True)
     sources = find_sources(args.inputs, args.out)
-    part, live = read_input_options(args, {source.kind for source in sources})
+    read_options = read_input_options(args, {source.kind for source in sources})
+    if args.draw and 'every_frame' in read_options:
+        need('av', 'writing videos')
     boxes = read_boxes(args.boxes, sources, **box_options) if args.boxes else None
     settings = comparable(vars(args) | {'model': args.model and Path(args.model)})
     record = read_record(args.out, sources, settings) if args.resume else Record(args.out / LINES)
     done = {*record.done, *(boxes.missing if boxes else ())}
-    total = count_frames([source for source in sources if source.name not in done], **part)
+    total = count_frames([source for source in sources if source.name not in done], **read_options['part'])
     tracker = Tracker() if args.track else None
     prepare_folder(args.out)
-    return sources, boxes, total, tracker, settings, record, outputs_options, live | {'part': part}
+    return sources, boxes, total, tracker, settings, record, outputs_options, read_options
 
 
 def _summarize(outputs: Any, out: Path, boxes: Any) -> None:

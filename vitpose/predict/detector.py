@@ -26,10 +26,8 @@ class Detector:
             or one of MMDetection's models such as 'rtmdet-m'.
         checkpoint: its weights; only tensors are read, no code in the file runs. None, for a name only: download the
             published ones, which MMEngine reads.
-        device: as for `load_model`.
-        score_threshold: keep boxes with a higher score.
-        nms_threshold: of boxes with a larger intersection over union, keep the one with the highest score.
-        categories: indices or names of the classes to keep; None: those of the name, or else 'person', or a single one.
+        device, score_threshold, nms_threshold, categories: as for `OnnxDetector`, with any classes; None: those of the
+            name, or else 'person', or a single one.
         batch_size: images per batch.
 
     Raises:

@@ -92,19 +92,12 @@ class PosePredictor:
 
     @classmethod
     def load(
-        cls,
-        config: 'str | Path | Config',
-        checkpoint: str | Path | None = None,
-        *,
-        detector: Any = 'auto',
-        batch_size: int | None = None,
-        det_every: int = 1,
-        detector_options: Mapping[str, Any] | None = None,
-        **options: Any,
+        cls, config: 'str | Path | Config', checkpoint: str | Path | None = None, **options: Any
     ) -> 'PosePredictor':
-        """Load a model and return its predictor; `options` are the others of `load_model`."""
-        detection: Any = dict(det_every=det_every, detector_options=detector_options)
-        return cls(load_model(config, checkpoint, **options), detector, batch_size, **detection)
+        """Load a model and return its predictor; `options` are those of `load_model` and of this class."""
+        names = ('detector', 'batch_size', 'det_every', 'detector_options')
+        own = {name: options.pop(name) for name in names if name in options}
+        return cls(load_model(config, checkpoint, **options), **own)
 
     @overload
     def __call__(self, images: list[Any] | Iterator[Any], boxes: list[Any] | None = None) -> list[Poses]: ...

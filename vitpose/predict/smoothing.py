@@ -20,10 +20,8 @@ def smooth(results: Iterable[tuple[Frame, Poses]], max_gap: int = MAX_GAP) -> It
 
     The One-Euro filter is that of Casiez et al. (CHI 2012), with speeds relative to the longer side of the box. People
     whose track is missing in at most `max_gap` frames are added there, in between the poses before and after; their
-    scores are the lower ones of both, and their `rows` -1. Frames come `max_gap` + 1 later for that.
-
-    Raises:
-        ValueError: poses without `track_ids`.
+    scores are the lower ones of both, and their `rows` -1. Frames come `max_gap` + 1 later for that. ValueError if
+    poses have no `track_ids`.
     """
     waiting: list[tuple[Frame, Poses]] = []
     states: dict[int, Any] = {}
@@ -34,42 +32,32 @@ def smooth(results: Iterable[tuple[Frame, Poses]], max_gap: int = MAX_GAP) -> It
             yield from (_filter(*one, states) for one in waiting)
             waiting, states = [], {}
         waiting.append((frame, poses))
-        _fill_gaps(waiting)
+        for row, track in enumerate(poses.track_ids.tolist()):
+            _fill_gap(waiting, row, track)
         if len(waiting) > max_gap + 1:
             yield _filter(*waiting.pop(0), states)
     yield from (_filter(*one, states) for one in waiting)
 
 
-def _fill_gaps(waiting: list[tuple[Frame, Poses]]) -> None:
-    """Add the people of the last frame to those between it and the frame where they were seen before."""
+def _fill_gap(waiting: list[tuple[Frame, Poses]], row: int, track: int) -> None:
+    """Add a person of the last frame to the frames since the one where the track was seen before."""
     *earlier, (_, last) = waiting
-    for row, track in enumerate(_tracks(last)):
-        seen = (i for i, (_, poses) in enumerate(reversed(earlier)) if track in _tracks(poses))
-        length = next(seen, 0) if track >= 0 else 0
-        first = earlier[-length - 1][1] if length else last
-        start = _tracks(first).index(track)
-        for i in range(1, length + 1):
-            (frame, poses), part = earlier[-i], i / (length + 1)  # of the way back
-            person: dict[str, Any] = {'rows': -1, 'track_ids': track}
-            for name in ('keypoints', 'boxes', 'scores', 'box_scores'):
-                old, new = getattr(first, name)[start], getattr(last, name)[row]
-                person[name] = np.minimum(old, new) if 'scores' in name else part * old + (1 - part) * new
-            for name, value in person.items() if frame.error is None else ():
-                values = getattr(poses, name)
-                setattr(poses, name, np.append(values, np.asarray(value, values.dtype)[None], 0))
-
-
-def _tracks(poses: Poses) -> list[int]:
-    return [] if poses.track_ids is None else poses.track_ids.tolist()
+    found = [np.flatnonzero(poses.track_ids == track) for _, poses in earlier]
+    start = max((i for i, rows in enumerate(found) if len(rows)), default=len(earlier))
+    for i in range(start + 1, len(earlier) if track >= 0 else 0):
+        (frame, poses), part = earlier[i], (i - start) / (len(earlier) - start)
+        for name in ('rows', 'track_ids', 'keypoints', 'boxes', 'scores', 'box_scores') if frame.error is None else ():
+            values, old, new = getattr(poses, name), getattr(earlier[start][1], name)[found[start]], getattr(last, name)
+            mixed = np.minimum(old, new[row]) if 'scores' in name else old + part * (new[row] - old)
+            setattr(poses, name, np.append(values, np.where(name == 'rows', -1, mixed).astype(values.dtype), 0))
 
 
 def _filter(frame: Frame, poses: Poses, states: dict[int, Any]) -> tuple[Frame, Poses]:
     """Filter the keypoints of a frame; `states` has keypoints, speeds (K, 2) and time of each track before it."""
     now = (frame.index or 0) / FRAME_RATE if frame.time is None else frame.time
-    for row, track in enumerate(_tracks(poses)):
-        if track < 0:
-            continue
-        points, box = poses.keypoints[row], poses.boxes[row]
+    tracks = np.asarray(poses.track_ids)
+    for row in np.flatnonzero(tracks >= 0):
+        points, box, track = poses.keypoints[row], poses.boxes[row], int(tracks[row])
         before, speed, time = states.get(track, (points, np.zeros_like(points), now))
         seconds = max(now - time, 1e-3)
         speed = speed + _weight(SPEED_CUTOFF_HZ, seconds) * ((points - before) / seconds - speed)

@@ -22,17 +22,12 @@ PAUSE_S = 0.5  # between two attempts
 
 
 def read_live(name: str, address: str, every_frame: bool = False, reconnect: float = RECONNECT_S) -> Iterator[Frame]:
-    """Frames of a camera or a stream until it ends, or the caller stops.
+    """Frames of the camera with the name 'camera 0', or of the stream with an address, until it ends.
 
-    While the caller is busy, frames are dropped, so that the next one is the newest; `index` counts them all the same.
-    Times are those of this computer's clock, from the first frame. The last item is a `Frame` with an `error`, unless
-    a stream that has an end reached it.
-
-    Args:
-        name: of the frames; 'camera 0' is the camera with this index.
-        address: of a stream, for PyAV.
-        every_frame: drop none: the stream waits, or what sends it drops some.
-        reconnect: seconds in which a camera or stream that broke off is opened again.
+    While the caller is busy, frames are dropped, so that the next one is the newest, or with `every_frame` none;
+    `index` counts them all. Times are those of this computer's clock, from the first frame. What breaks off is opened
+    again for up to `reconnect` seconds. The last item is a `Frame` with an `error`, unless a stream that has an end
+    reached it.
     """
     frames = _read(need('av', 'reading streams') if address else None, name, address, reconnect)
     return frames if every_frame else _keep_newest(frames)

@@ -121,7 +121,6 @@ def _find(text: str, leave_out: Path | None, ignored: dict[str, str]) -> list[So
 
         if not cv2.VideoCapture(int(text)).isOpened():
             raise InputError(f'{text}: no file has this name, and camera {text} cannot be opened')
-        need('av', 'writing videos')
         return [Source(f'camera {int(text)}', 'live')]
     elif scheme_of(text):
         url_kind = find_url_kind(text, IMAGES | HEIC)

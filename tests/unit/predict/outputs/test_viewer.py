@@ -26,9 +26,10 @@ def test_without_a_display_a_page_shows_the_newest_image(monkeypatch, capsys):
     with urlopen(viewer.url + 'stream', timeout=9) as stream:
         for value in (200, 50):
             assert stream.readline() == b'--image\r\n'
-            size = int([stream.readline() for _ in range(3)][1].split()[1])
+            assert stream.readline() + stream.readline() == b'Content-Type: image/jpeg\r\n\r\n'
+            size = len(cv2.imencode('.jpg', viewer.image)[1])
             assert cv2.imdecode(np.frombuffer(stream.read(size), np.uint8), 1).mean() == pytest.approx(value, abs=1)
-            stream.readline()
+            assert stream.readline() == b'\r\n'
             viewer.put(IMAGE // 4)
     with pytest.raises(urllib.error.HTTPError, match='403'):
         urlopen(Request(viewer.url, headers={'Host': 'example.org'}))
