@@ -36,12 +36,16 @@ def read_live(name: str, address: str, every_frame: bool = False, reconnect: flo
 def _keep_newest(frames: Generator[Frame, None, None]) -> Iterator[Frame]:
     """Take the frames in a thread, which does not keep the process from ending, and yield the newest one each time."""
     newest, ready, stopped, ended = deque[Frame](maxlen=1), Event(), Event(), Event()
+    problems: list[Exception] = []
 
     def take() -> None:
-        for frame in takewhile(lambda _: not stopped.is_set(), frames):
-            newest.append(frame)
-            ready.set()
-        frames.close()
+        try:
+            for frame in takewhile(lambda _: not stopped.is_set(), frames):
+                newest.append(frame)
+                ready.set()
+            frames.close()
+        except Exception as problem:  # such as of a closed terminal
+            problems.append(problem)
         ended.set()
         ready.set()
 
@@ -51,6 +55,8 @@ def _keep_newest(frames: Generator[Frame, None, None]) -> Iterator[Frame]:
             if ready.wait(0.5):  # in between, signals arrive
                 ready.clear()
                 yield from [newest.pop()] if newest else []
+        for problem in problems:
+            raise problem
     finally:
         stopped.set()
 

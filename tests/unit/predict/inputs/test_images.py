@@ -105,9 +105,7 @@ def test_heic_with_and_without_pillow_heif(tmp_path, installed, monkeypatch):
         assert np.abs(read_image(tmp_path / 'a.heic').astype(int) - BGR).mean() < 12
         assert find_sources([str(tmp_path)])[0].kind == 'image'
     else:
-        with pytest.raises(
-            ValueError, match='a.heic: HEIC files need the package pillow-heif: pip install pillow-heif'
-        ):
+        with pytest.raises(ValueError, match='a.heic: HEIC files need .*: pip install pillow-heif'):
             read_image(tmp_path / 'a.heic')
 
 

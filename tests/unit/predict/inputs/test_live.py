@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from tests.unit.predict.frames import make_frame
 from tests.unit.predict.http_server import Camera, serve
 from vitpose.predict.inputs.live import read_live
 
@@ -49,3 +50,13 @@ def test_a_stream_that_never_starts_is_one_error():
     assert frame.error.startswith('cannot be read: Server returned 404')
     (frame,) = read_live('door', f'{url}/live')
     assert frame.error == 'cannot be read: Connection refused'
+
+
+def test_an_exception_while_reading_is_raised(monkeypatch):
+    def fail(*_):
+        yield make_frame('door', index=0)
+        raise BrokenPipeError('of stderr')
+
+    monkeypatch.setattr('vitpose.predict.inputs.live._read', fail)
+    with pytest.raises(BrokenPipeError, match='of stderr'):
+        list(read_live('door', ''))
