@@ -33,11 +33,11 @@ def read_input_options(args: argparse.Namespace, kinds: Collection[str]) -> dict
     check_positive(args, 'stride')
     part = dict(start=_seconds('--start', args.start), end=_seconds('--end', args.end), stride=args.stride)
     live = {'every_frame': args.every_frame, 'reconnect': args.reconnect} if 'live' in kinds else {}
+    is_part = part != dict(start=0, end=math.inf, stride=1)
     for problem, is_wrong in {
         f'--start {args.start} --end {args.end}: expected a start before the end': part['start'] >= part['end'],
-        '--start, --end, --stride: only for videos, not for cameras and streams': (
-            part != dict(start=0, end=math.inf, stride=1) and ('video' not in kinds or 'live' in kinds)
-        ),
+        '--start, --end, --stride: only for videos, not for cameras and streams': is_part
+        and ('video' not in kinds or 'live' in kinds),
         '--every-frame: only for cameras and streams': args.every_frame and not live,
         '--smooth: only with --track, which tells who is who': args.smooth and not args.track,
         f'--reconnect {args.reconnect}: expected at least 0': args.reconnect < 0,

@@ -11,15 +11,7 @@ from typing import Any
 from ..errors import InputError, printable, started
 from ..models.names import DEFAULT, SHIPPED, is_name
 from ..shipped import find_config
-from .input_options import (
-    add_box_options,
-    add_detector_options,
-    add_input_options,
-    check_box_options,
-    open_given_detector,
-    read_detector_options,
-    read_input_options,
-)
+from . import input_options
 from .paths import check_detector, check_model, check_readable
 from .shared_options import add_config_options, add_device, check_positive, parse_config_options
 
@@ -74,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words, text = ('CONFIG', 'CHECKPOINT'), 'auto, nanodet, yolox, FILE.onnx of one of these, or of MMDetection'
     people.add_argument('--detector', nargs='+', metavar=words, help=f'person detector: {text} (default: auto)')
     people.add_argument('--whole-image', action='store_true', help='each image is one person')
-    add_box_options(parser)
-    add_detector_options(parser)
+    input_options.add_box_options(parser)
+    input_options.add_detector_options(parser)
     text = 'detect in each Nth frame of a video; in between, boxes follow the keypoints (default 1)'
     add('--det-every', type=int, default=1, metavar='N', help=text)
     add_device(parser)
@@ -91,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--save-crops', action='store_true', help='write the part of each box in the image')
     add('--html', action='store_true', help='write a page to look through the predictions')
     add('--resume', action='store_true', help='continue an earlier run with the same inputs, options and --out')
-    add_input_options(parser)
+    input_options.add_input_options(parser)
     style = parser.add_argument_group('drawing')
     add = style.add_argument
     add('--show', action='store_true', help='show poses in a window, or without a display on a local page; q ends')
@@ -114,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     from ..predict.smoothing import smooth
 
     names = ('device', 'precision', 'flip_test', 'dataset', 'batch_size', 'cfg_options', 'det_every')
-    options = {name: getattr(args, name) for name in names} | open_given_detector(args)
+    options = {name: getattr(args, name) for name in names} | input_options.open_given_detector(args)
     options |= {'detector': None} if args.whole_image else {}
     predictor = PosePredictor.load(args.model or args.config, args.checkpoint, **options)
     if not (boxes or args.whole_image or predictor.detector):
@@ -190,9 +182,9 @@ def _check(args: argparse.Namespace) -> tuple:
     if args.cfg_options and args.model and (args.model in SHIPPED or not is_name(args.model)):
         words = ' '.join(args.cfg_options)
         raise InputError(f'--cfg-options {words}: only with --config, or a name of published weights')
-    if read_detector_options(args) and (args.boxes or args.whole_image):
+    if input_options.read_detector_options(args) and (args.boxes or args.whole_image):
         raise InputError('--det-score, --det-nms, --det-class: only without --boxes and --whole-image')
-    box_options = check_box_options(args)
+    box_options = input_options.check_box_options(args)
     check_detector(args.detector, 'INPUT')
     args.cfg_options = parse_config_options(args.cfg_options) if args.cfg_options else None
     from ..predict.drawing import DrawStyle
@@ -207,7 +199,7 @@ def _check(args: argparse.Namespace) -> tuple:
     style = DrawStyle(args.kpt_score, args.names, args.thickness, args.radius, not args.no_boxes, args.blank)
     outputs_options = dict(style=style, save=choose_formats(args.save), crops=args.save_crops, sound=True)
     sources = find_sources(args.inputs, args.out)
-    read_options = read_input_options(args, {source.kind for source in sources})
+    read_options = input_options.read_input_options(args, {source.kind for source in sources})
     if args.draw and 'every_frame' in read_options:
         need('av', 'writing videos')
     boxes = read_boxes(args.boxes, sources, **box_options) if args.boxes else None
@@ -226,13 +218,10 @@ def _summarize(outputs: Any, out: Path, boxes: Any) -> None:
 
     print(f'{count(outputs.frames, "frame")}, {count(outputs.people, "person", "people")}')
     print(printable(f'{out}: {", ".join(outputs.written())}'))
-    for line in boxes.notes() if boxes else ():
+    text = 'dropped to predict the newest; --every-frame keeps all'
+    lines = [f'{name}: {count(number, "frame")} {text}' for name, number in outputs.left_out.items() if number]
+    for line in [*lines, *(boxes.notes() if boxes else ())]:
         print(printable(line))
-    for name, dropped in outputs.left_out.items():
-        if dropped:
-            print(
-                printable(f'{name}: {count(dropped, "frame")} dropped to predict the newest; --every-frame keeps all')
-            )
     if outputs.dropped:
         print(f'{count(outputs.dropped, "box", "boxes")} not predicted, with the reason in predictions.jsonl')
     if outputs.broken:

@@ -93,7 +93,6 @@ def find_classes(cfg: Any, name: str, named: Sequence[int | str] | None) -> tupl
         return (0,)
     indices = [classes.index(each) if each in classes else each for each in named or ('person',)]
     if wrong := [each for each in indices if not isinstance(each, int)]:
-        raise InputError(
-            f"detector {name}: no class '{wrong[0]}' among {', '.join(classes)}; choose some with categories"
-        )
+        has = ', '.join(classes)
+        raise InputError(f"detector {name}: no class '{wrong[0]}' among {has}; choose some with categories")
     return tuple(map(int, indices))

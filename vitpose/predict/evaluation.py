@@ -56,9 +56,8 @@ def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list
     instances = _instances(annotations, truth['annotations'], count)
     names = [predicted.metainfo['keypoint_id2name'][i] for i in range(count)] if predicted.metainfo else []
     if missing := len({image['id'] for image in truth['images']} - predicted.people.keys()):
-        predicted.notes.append(
-            f'{missing:,} of {len(truth["images"]):,} images have no predictions: their people count'
-        )
+        of = f'{missing:,} of {len(truth["images"]):,} images'
+        predicted.notes.append(f'{of} have no predictions: their people count')
     labeled, distances, sides = _distances(instances, predicted, {i['id']: i for i in truth['images']})
     found = int(np.isfinite(distances).any(1).sum())
     scores: dict[str, Any] = {'images': len(truth['images']), 'people': len(labeled), 'found': found}
@@ -116,9 +115,8 @@ def _instances(path: Path, rows: list[dict], count: int) -> list[dict]:
         points = parse_numbers(values, 3 * count, f'{path}: annotations[{i}]: keypoints').reshape(-1, 3)
         labeled = int((points[:, 2] > 0).sum())
         box = row.get('bbox') or (box_around(points) if labeled else (0, 0, 0, 0))
-        default = dict(
-            id=i + 1, category_id=1, iscrowd=0, num_keypoints=labeled, bbox=box, area=box[2] * box[3] * NO_AREA
-        )
+        default = dict(id=i + 1, category_id=1, iscrowd=0, num_keypoints=labeled, bbox=box)
+        default['area'] = box[2] * box[3] * NO_AREA
         instances.append(default | row | {'keypoints': points.ravel().tolist()})
     if not instances:
         kinds = Counter(len(row.get('keypoints') or ()) // 3 for row in rows)

@@ -18,6 +18,7 @@ from vitpose.predict.drawing import DrawStyle
 from vitpose.predict.inputs.images import read_frame
 from vitpose.predict.inputs.video import read_video
 from vitpose.predict.poses import Frame, Poses
+from vitpose.predict.smoothing import smooth
 
 
 class FakePredictor:
@@ -332,9 +333,10 @@ def test_hours_minutes_and_seconds():
 
 def test_a_stream_that_ends_keeps_its_frames_and_is_a_broken_input(predict, capsys, monkeypatch):
     pytest.importorskip('trackers')
-    shown = []
+    shown, gaps = [], []
     viewer = SimpleNamespace(put=lambda image: shown.append(image.shape), refresh=lambda: shown.append('refresh'))
     monkeypatch.setattr('vitpose.predict.outputs.viewer.Viewer', lambda: viewer)
+    monkeypatch.setattr('vitpose.predict.smoothing.smooth', lambda *words: gaps.append(words[1]) or smooth(*words))
     with serve(live=Camera(12, connections=2)) as url:  # the first one tells the kind
         words = f'{url}/live photos --every-frame --reconnect 0 --track --smooth --show'.split()
         assert predict(*words) == 1
@@ -344,7 +346,7 @@ def test_a_stream_that_ends_keeps_its_frames_and_is_a_broken_input(predict, caps
     assert [line.get('frame') for line in lines()] == [*range(13), None, None, None]
     assert lines()[12]['error'].startswith('cannot be read: ')
     assert len(list(Path('out/drawn').glob('127_0_0_1_*_live.mp4'))) == 1
-    assert sorted(map(str, shown)) == ['(48, 64, 3)'] * 15 + ['refresh'] * 16
+    assert gaps == [5] and sorted(map(str, shown)) == ['(48, 64, 3)'] * 15 + ['refresh'] * 16
 
 
 def test_dropped_frames_are_counted(predict, capsys, monkeypatch):
