@@ -1,5 +1,7 @@
 """Smoothed tracks: less jitter and no lag in a rendered walk, short gaps filled, everything else as it was."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from vitpose.synthetic.keypoints import keypoint_set
 FPS = 30
 
 
+@cache
 def walk(frames=90):
     """The keypoints (frames, K, 2) that are always in the image, and the boxes (frames, 4), of a rendered walk."""
     clip = list(render_clip(np.random.default_rng(0), keypoint_set('coco'), frames, people=1))

@@ -29,8 +29,8 @@ def test_the_newest_frame_is_next_and_every_frame_on_request():
         if every_frame:
             assert indices == tuple(range(60))
         else:
-            assert len(indices) < 30 and max(lags[3:]) <= 4, seen
-            assert times[-1] - times[3] == pytest.approx((indices[-1] - indices[3]) / 50, rel=0.3)
+            assert len(indices) < 30 and max(lags[3:]) <= 15, seen  # it would reach 45
+            assert times[0] == 0 and list(times) == sorted(times)
 
 
 def test_a_stream_that_breaks_off_is_opened_again_for_a_time_that_is_said(capsys):
