@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from .predict.inputs.video import read_video
     from .predict.poses import Frame, Poses
     from .predict.predictor import PosePredictor, load_model
+    from .predict.smoothing import smooth
     from .predict.tracking import Tracker
 
 __all__ = ['DrawStyle', 'Frame', 'PosePredictor', 'Poses', 'Tracker', 'VitPoseError', 'draw_poses', 'load_model']
-__all__ += ['read_video']
+__all__ += ['read_video', 'smooth']
 _MODULES = {
     **dict(PosePredictor='predictor', load_model='predictor', Frame='poses', Poses='poses', Tracker='tracking'),
-    **dict(DrawStyle='drawing', draw_poses='drawing', read_video='inputs.video'),
+    **dict(DrawStyle='drawing', draw_poses='drawing', read_video='inputs.video', smooth='smoothing'),
 }
 
 

@@ -41,6 +41,9 @@ RUN = {  # commands that run here, as regular expressions, and options that make
 OWN_DATA_PAGE = 'integration/test_own_data_page.py'
 ELSEWHERE = {  # commands that another test runs, below tests/
     r'vitpose predict walk.mp4 --model base .*': 'unit/models/test_names.py::test_commands_take_names',
+    r'vitpose predict rtsp://.*': (
+        'unit/cli/test_predict.py::test_a_stream_that_ends_keeps_its_frames_and_is_a_broken_input'
+    ),
     r'make demo': 'integration/test_demo.py::test_demo_writes_all_results',
     r'vitpose (predict val2017/ .*|eval .*)': 'parity/test_predict_ap.py::test_ap_with_detector_boxes',
     r'vitpose export FILE --dataset coco .*': 'integration/test_torch_alone.py::test_predict_app_export_and_inspect',

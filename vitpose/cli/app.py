@@ -6,10 +6,9 @@ import tempfile
 import warnings
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
 
 from ..models.names import DEFAULT
-from .box_options import add_detector_options, read_detector_options
+from .input_options import add_detector_options, open_given_detector, read_detector_options
 from .paths import check_detector, check_model
 from .shared_options import add_device
 
@@ -40,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     check_detector(args.detector, 'FILE')
     check_model(args.file)
-    options = read_detector_options(args)
+    read_detector_options(args)
     os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(MAX_IMAGE_PIXELS))  # OpenCV reads it when it is imported
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
     warnings.filterwarnings('ignore', module=r'gradio\.')  # about Starlette
@@ -55,14 +54,9 @@ def run(args: argparse.Namespace) -> None:
         need('gradio', 'the page')
         from ..app.gradio_page import build_page, serve
         from ..app.sessions import Sessions
-        from ..predict.onnx_detector import open_detector
         from ..predict.predictor import PosePredictor
 
-        detector: Any = 'auto'
-        if args.detector not in (None, ['auto']):
-            detector, options = open_detector(*args.detector, device=args.device, **options), {}
-        opening = dict(device=args.device, dataset=args.dataset, detector=detector, detector_options=options)
-        predictor = PosePredictor.load(args.file, **opening)
+        predictor = PosePredictor.load(args.file, device=args.device, dataset=args.dataset, **open_given_detector(args))
         sessions = Sessions(folder)
         page = build_page(predictor, Path(args.file).name, sessions)
         with closing(sessions):

@@ -9,7 +9,7 @@ from ..models.catalogue import NamedModel
 from ..models.names import is_name
 from ..predict.models.exported import is_checkpoint
 from ..shipped import find_config
-from .box_options import add_box_options, check_box_options
+from .input_options import add_box_options, check_box_options
 from .paths import check_readable, read_files
 from .shared_options import add_config_options, parse_config_options
 

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -10,83 +11,63 @@ from typing import Any
 from ..errors import InputError, printable, started
 from ..models.names import DEFAULT, SHIPPED, is_name
 from ..shipped import find_config
-from .box_options import add_box_options, add_detector_options, check_box_options, read_detector_options
+from . import input_options
 from .paths import check_detector, check_model, check_readable
 from .shared_options import add_config_options, add_device, check_positive, parse_config_options
 
 DESCRIPTION = """Predict poses in images and videos, draw them and write them as JSON:
 
-  OUT/predictions.jsonl  a header, then one line per image or video frame, as it
-                         is predicted: boxes, keypoints and scores, or why there
-                         are none; always written
-  OUT/keypoints.json     COCO keypoint results, for COCO.loadRes of pycocotools
-  OUT/images.json        the images and their ids in keypoints.json; not written
-                         if --boxes is a COCO file, whose ids are used instead
+  OUT/predictions.jsonl  a header, then a line per image or video frame as it is
+                         predicted: boxes, keypoints, scores, or why there are
+                         none
+  OUT/keypoints.json     COCO keypoint results, for COCO.loadRes of pycocotools,
+  OUT/images.json        and the images, unless a COCO file of --boxes has them
   OUT/drawn/             the images, or H.264 videos, with poses
-  OUT/index.html         with --html: a page to look through them
-  OUT/box_crops/         with --save-crops: the part of each box, as JPEG files
-  with --save            deeplabcut_csv/ (csv), openpose_json/ (openpose),
-                         yolo_labels/ (yolo) and predictions.npz (npz)
 
 INPUT is an image, a video, a folder (searched with all folders below), a
-quoted glob such as 'photos/**/*.jpg', or the index of a camera, such as 0.
+quoted glob such as 'photos/**/*.jpg', the index of a camera, such as 0, a URL
+of an image, a video or a stream (http, https, rtsp, rtmp, srt, udp), or a .txt
+file with one of these per line. Of cameras and streams the newest frame is
+predicted; a stream that breaks off and does not come back is a broken input.
 
-Person boxes come from one of
-  --boxes FILE  a COCO annotation file; COCO detections, with --images-json
-                FILE, a COCO file with their images; or JSON lines (.jsonl):
-                {"file": NAME, "boxes": [[x1, y1, x2, y2]]}, "scores" and, for
-                videos, "frame": INDEX. A file name matches an input if one
-                path ends with the other. Of COCO's categories 'person' is
-                taken, if there is one; --category chooses another.
-  --detector    nanodet or yolox, which are downloaded once, or FILE.onnx of
-                one of them: without torch; or an MMDetection detector: its
-                config and checkpoint, or a name that MMPoseInferencer accepts
-  --whole-image each image is one person
-By default (--detector auto) the people of a model for people such as tiny are
-found by MMPose's RTMDet, yolox or nanodet, whichever is there, or by nanodet,
-which is then downloaded. Without network, the model looks for one person per
-image: in the whole image, then in the box around the keypoints. With other
-models, each image is one person.
+By default the people of a model for people such as tiny are found by MMPose's
+RTMDet, yolox or nanodet, whichever is there, or by nanodet, which is then
+downloaded. Without network, the model looks for one person per image. With
+other models, each image is one person.
 
-Keypoints are x y in pixels of the upright image; the center of the first pixel
-is 0 0. keypoints.json has scores and OKS-NMS of the config's CocoMetric. After
-Ctrl-C, SIGTERM or SIGHUP, what is finished stays in valid files, and --resume
-continues there, also after a crash: frames in predictions.jsonl are kept, an
-unfinished video starts again, the other files are made from both; --html then
-has no pictures of earlier frames. Without --resume, an earlier prediction in
-OUT is replaced as soon as there is a first result."""
+After Ctrl-C, SIGTERM, SIGHUP or a crash, --resume continues: frames in
+predictions.jsonl are kept, an unfinished video starts again. Without it, an
+earlier prediction in OUT is replaced as soon as there is a first result. The
+exit code is 1 if an input was broken; the others are still predicted."""
 
 EPILOG = """examples:
   vitpose predict photo.jpg
   vitpose predict walk.mp4 --model base --track
   vitpose predict photos/ --config CONFIG --checkpoint FILE.pth --out poses
-  vitpose predict photos/ --model FILE.onnx --out poses
-  vitpose predict walk.mp4 --config CONFIG --checkpoint FILE.pth --track \\
-      --detector rtmdet-m --out poses
+  vitpose predict walk.mp4 --model FILE.onnx --detector rtmdet-m --track
 
 CONFIG is what the model was trained with, for example
 configs/coco/vitpose-base_coco-256x192.py. FILE.onnx, or FILE.xml of OpenVINO,
 is written by `vitpose export`; it needs neither torch nor MMPose. --model
-CHECKPOINT --dataset coco needs torch alone: the weights tell the network, the
-dataset keypoints and crop. The exit code is 1 if an input was broken; the
-others are still predicted."""
+CHECKPOINT --dataset coco needs torch alone."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add, people = parser.add_argument, parser.add_mutually_exclusive_group()
-    add('inputs', nargs='+', metavar='INPUT', help='images, videos, folders, globs or a camera index')
+    add('inputs', nargs='+', metavar='INPUT', help='images, videos, folders, globs, URLs or a camera')
     add('--config', type=find_config, help='config of the model')
     add('--checkpoint', type=Path, metavar='FILE', help='checkpoint of the model')
     add_config_options(parser)
     text = 'name of `vitpose models` or of the hub, exported file, or checkpoint of a ViTPose (default: tiny)'
     add('--model', metavar='NAME|FILE', help=text)
     add('--out', type=Path, default=Path('poses'), metavar='DIR', help='folder to write (default: poses)')
-    people.add_argument('--boxes', type=Path, metavar='FILE', help='person boxes, see above')
-    words = ('CONFIG', 'CHECKPOINT')
-    people.add_argument('--detector', nargs='+', metavar=words, help='person detector, see above (default: auto)')
+    text = 'person boxes: COCO annotations, COCO detections, or JSON lines, {"file": NAME, "boxes": [[x1, y1, x2, y2]]}'
+    people.add_argument('--boxes', type=Path, metavar='FILE', help=text)
+    words, text = ('CONFIG', 'CHECKPOINT'), 'auto, nanodet, yolox, FILE.onnx of one of these, or of MMDetection'
+    people.add_argument('--detector', nargs='+', metavar=words, help=f'person detector: {text} (default: auto)')
     people.add_argument('--whole-image', action='store_true', help='each image is one person')
-    add_box_options(parser)
-    add_detector_options(parser)
+    input_options.add_box_options(parser)
+    input_options.add_detector_options(parser)
     text = 'detect in each Nth frame of a video; in between, boxes follow the keypoints (default 1)'
     add('--det-every', type=int, default=1, metavar='N', help=text)
     add_device(parser)
@@ -94,20 +75,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = 'people per batch, fewer of large images (default 16, on a GPU 64); 1 repeats results to the bit'
     add('--batch-size', type=int, metavar='N', help=text)
     add('--flip-test', action='store_true', help='average with the mirrored image: slower, more accurate')
-    add(
-        '--dataset',
-        metavar='NAME',
-        help='multi-dataset model: whose keypoints to predict; --model CHECKPOINT: of its data',
-    )
-    add('--track', action='store_true', help='give people ids that they keep from frame to frame')
+    text = 'multi-dataset model: whose keypoints to predict; --model CHECKPOINT: of its data'
+    add('--dataset', metavar='NAME', help=text)
     add('--draw', action=argparse.BooleanOptionalAction, default=True, help='write drawn images (default: yes)')
-    text = 'comma-separated: jsonl,coco,csv,openpose,yolo,npz (default: %(default)s)'
+    text = 'comma-separated: jsonl, coco, csv (of DeepLabCut), openpose, yolo, npz (default: %(default)s)'
     add('--save', default='jsonl,coco', metavar='LIST', help=text)
     add('--save-crops', action='store_true', help='write the part of each box in the image')
     add('--html', action='store_true', help='write a page to look through the predictions')
     add('--resume', action='store_true', help='continue an earlier run with the same inputs, options and --out')
+    input_options.add_input_options(parser)
     style = parser.add_argument_group('drawing')
     add = style.add_argument
+    add('--show', action='store_true', help='show poses in a window, or without a display on a local page; q ends')
     text = 'lowest score of a keypoint that is drawn, or labeled by --save yolo (default 0.3)'
     add('--kpt-score', type=float, default=0.3, metavar='S', help=text)
     add('--names', action='store_true', help='write the name of each keypoint beside it')
@@ -118,24 +97,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    sources, boxes, total, tracker, settings, record, outputs_options = _check(args)
+    sources, boxes, total, tracker, settings, record, outputs_options, read_options = _check(args)
     from ..predict.inputs.images import note_range
     from ..predict.inputs.sources import read_frames
-    from ..predict.onnx_detector import open_detector
     from ..predict.outputs.output_files import Outputs
+    from ..predict.outputs.viewer import Viewer
     from ..predict.predictor import PosePredictor
+    from ..predict.smoothing import smooth
 
-    detector: Any = None if args.whole_image else 'auto'
-    found = read_detector_options(args)
-    if args.detector not in (None, ['auto']):
-        detector, found = open_detector(*args.detector, device=args.device, **found), {}
-    options = {name: getattr(args, name) for name in ('device', 'precision', 'flip_test', 'dataset', 'batch_size')}
-    for name, value in dict(cfg_options=args.cfg_options, detector_options=found).items():
-        if value:
-            options[name] = value
-    if args.det_every > 1:
-        options['det_every'] = args.det_every
-    predictor = PosePredictor.load(args.model or args.config, args.checkpoint, detector=detector, **options)
+    names = ('device', 'precision', 'flip_test', 'dataset', 'batch_size', 'cfg_options', 'det_every')
+    options = {name: getattr(args, name) for name in names} | input_options.open_given_detector(args)
+    options |= {'detector': None} if args.whole_image else {}
+    predictor = PosePredictor.load(args.model or args.config, args.checkpoint, **options)
     if not (boxes or args.whole_image or predictor.detector):
         print('no --boxes and no --detector: each image is one person', file=sys.stderr)
     if predictor.detector and not boxes:
@@ -146,35 +119,45 @@ def run(args: argparse.Namespace) -> int:
         print(f'{len(record.done):,} of {len(sources):,} inputs were predicted before', file=sys.stderr)
     note_range.cache_clear()
     left = [source for source in sources if source.name not in record.done]
-    frames = read_frames(left, boxes.missing if boxes else None)
+    frames = read_frames(left, boxes.missing if boxes else None, **read_options)
     frames = boxes.fill(frames) if boxes else frames
     with started(), ExitStack() as ending:
-        metainfo = predictor.model.metainfo
+        metainfo, viewer = predictor.model.metainfo, Viewer() if args.show else None
+        outputs_options |= {'show': viewer.put} if viewer else {}
         outputs = Outputs(args.out, sources, metainfo, args.draw, args.html, boxes, record, settings, **outputs_options)
         ending.callback(_summarize, outputs, args.out, boxes)
         ending.callback(_close, outputs)
         try:
             for frame, poses in record.frames() if tracker else ():
                 tracker.update(frame, poses)
-            _predict(predictor.stream(frames), outputs, tracker, total)
+            with closing(predictor.stream(frames, any(source.kind == 'live' for source in left))) as stream:
+                results = _tracked(stream, tracker) if tracker else stream
+                results = smooth(results, args.max_gap) if args.smooth else results
+                _predict(results, outputs, total, viewer)
             outputs.finished = True
         except KeyboardInterrupt:
             raise KeyboardInterrupt('finished frames are kept') from None
     return int(bool(outputs.broken))
 
 
-def _predict(stream: Any, outputs: Any, tracker: Any, total: int | None) -> None:
-    """Write the poses of all frames, with a progress bar."""
+def _tracked(stream: Any, tracker: Any) -> Iterator[Any]:
+    for frame, poses in stream:
+        tracker.update(frame, poses)
+        yield frame, poses
+
+
+def _predict(results: Any, outputs: Any, total: int | None, viewer: Any) -> None:
+    """Write, and show, the poses of all frames, with a progress bar."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = ('{task.description}', BarColumn(), MofNCompleteColumn(), '{task.fields[rate]}', TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar, closing(stream):
+    with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task('predicting', total=total, rate='')
-        for frame, poses in stream:
-            if tracker:
-                tracker.update(frame, poses)
+        for frame, poses in results:
             outputs.write(frame, poses)
+            if viewer:
+                viewer.refresh()
             seconds = max(bar.tasks[task].elapsed or 0, 1e-3)
             rate = f'{outputs.frames / seconds:.1f} frames/s, {outputs.people / seconds:.1f} people/s'
             bar.update(task, advance=frame.error is None or frame.index is None, rate=rate)
@@ -199,11 +182,11 @@ def _check(args: argparse.Namespace) -> tuple:
     if args.cfg_options and args.model and (args.model in SHIPPED or not is_name(args.model)):
         words = ' '.join(args.cfg_options)
         raise InputError(f'--cfg-options {words}: only with --config, or a name of published weights')
-    if read_detector_options(args) and (args.boxes or args.whole_image):
+    if input_options.read_detector_options(args) and (args.boxes or args.whole_image):
         raise InputError('--det-score, --det-nms, --det-class: only without --boxes and --whole-image')
-    box_options = check_box_options(args)
+    box_options = input_options.check_box_options(args)
     check_detector(args.detector, 'INPUT')
-    args.cfg_options = args.cfg_options and parse_config_options(args.cfg_options)
+    args.cfg_options = parse_config_options(args.cfg_options) if args.cfg_options else None
     from ..predict.drawing import DrawStyle
     from ..predict.extras import need
     from ..predict.inputs.boxes import read_boxes
@@ -216,16 +199,17 @@ def _check(args: argparse.Namespace) -> tuple:
     style = DrawStyle(args.kpt_score, args.names, args.thickness, args.radius, not args.no_boxes, args.blank)
     outputs_options = dict(style=style, save=choose_formats(args.save), crops=args.save_crops, sound=True)
     sources = find_sources(args.inputs, args.out)
-    if args.draw and any(source.kind == 'camera' for source in sources):
+    read_options = input_options.read_input_options(args, {source.kind for source in sources})
+    if args.draw and 'every_frame' in read_options:
         need('av', 'writing videos')
     boxes = read_boxes(args.boxes, sources, **box_options) if args.boxes else None
     settings = comparable(vars(args) | {'model': args.model and Path(args.model)})
     record = read_record(args.out, sources, settings) if args.resume else Record(args.out / LINES)
     done = {*record.done, *(boxes.missing if boxes else ())}
-    total = count_frames([source for source in sources if source.name not in done])
+    total = count_frames([source for source in sources if source.name not in done], **read_options['part'])
     tracker = Tracker() if args.track else None
     prepare_folder(args.out)
-    return sources, boxes, total, tracker, settings, record, outputs_options
+    return sources, boxes, total, tracker, settings, record, outputs_options, read_options
 
 
 def _summarize(outputs: Any, out: Path, boxes: Any) -> None:
@@ -234,7 +218,9 @@ def _summarize(outputs: Any, out: Path, boxes: Any) -> None:
 
     print(f'{count(outputs.frames, "frame")}, {count(outputs.people, "person", "people")}')
     print(printable(f'{out}: {", ".join(outputs.written())}'))
-    for line in boxes.notes() if boxes else ():
+    text = 'dropped to predict the newest; --every-frame keeps all'
+    lines = [f'{name}: {count(number, "frame")} {text}' for name, number in outputs.left_out.items() if number]
+    for line in [*lines, *(boxes.notes() if boxes else ())]:
         print(printable(line))
     if outputs.dropped:
         print(f'{count(outputs.dropped, "box", "boxes")} not predicted, with the reason in predictions.jsonl')

@@ -39,16 +39,18 @@ class AutoDetector:
     """
 
     def __init__(self, model: 'GraphModel | ExportedModel', **options: Any):
-        self.model, self._options, self._problem = model, options, ''
+        self.model, self._options = model, options
 
     @cached_property
     def chosen(self) -> Any:
-        """The detector; DownloadError or ValueError if none can be used."""
-        if (name := self._find_name()) and (found := self._open(name)):
-            return found
+        """The detector; ValueError if none can be used."""
+        try:
+            return open_detector(self._find_name(), device=str(self.model.device), **self._options)
+        except DownloadError as raised:
+            problem = one_line(raised)
         if self._options.get('categories'):
-            raise InputError(f'categories={self._options["categories"]}: no detector; {self._problem}')
-        print(f'people: {self._problem}: the model looks for one person per image', file=sys.stderr)
+            raise InputError(f'categories={self._options["categories"]}: no detector; {problem}')
+        print(f'people: {problem}: the model looks for one person per image', file=sys.stderr)
         return TwoPassDetector(self.model)
 
     @property
@@ -66,28 +68,20 @@ class AutoDetector:
         return self.chosen(images)
 
     def _find_name(self) -> str:
-        """The name of the detector to open; '' if there is none, and then the reason is kept."""
+        """The name of the detector to open; DownloadError with the reason if there is none."""
         torch_home = Path(os.environ.get('TORCH_HOME') or Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache', 'torch'))
         is_torch = not hasattr(self.model, 'info') and 'torch' in sys.modules and find_spec('mmdet')
         if is_torch and any(torch_home.expanduser().glob(f'hub/checkpoints/{RTMDET}')):
             return 'human'
         if find_spec('onnxruntime') is None:
-            self._problem = "no detector without ONNX Runtime (pip install 'vitpose_mm[onnx]') or MMDetection"
-            return ''
-        folder, urls = cache_folder(), {name: url for name, (url, _) in DETECTORS.items()}
-        if kept := [name for name, url in urls.items() if (folder / url.rpartition('/')[2]).is_file()]:
-            return kept[0]
-        self._problem = f'no detector in {folder}, and {_download()}'
-        return '' if _download() else DOWNLOADED
-
-    def _open(self, name: str) -> Any:
-        try:
-            if name in DETECTORS:
-                detector_file(name, TIMEOUT_S)
-            return open_detector(name, device=str(self.model.device), **self._options)
-        except DownloadError as problem:
-            self._problem = one_line(problem)
-            return None
+            raise DownloadError("no detector without ONNX Runtime (pip install 'vitpose_mm[onnx]') or MMDetection")
+        folder = cache_folder()
+        for name, (url, _) in DETECTORS.items():
+            if (folder / url.rpartition('/')[2]).is_file():
+                return name
+        if problem := _download():
+            raise DownloadError(f'no detector in {folder}, and {problem}')
+        return DOWNLOADED
 
 
 @cache

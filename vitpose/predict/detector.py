@@ -26,10 +26,8 @@ class Detector:
             or one of MMDetection's models such as 'rtmdet-m'.
         checkpoint: its weights; only tensors are read, no code in the file runs. None, for a name only: download the
             published ones, which MMEngine reads.
-        device: as for `load_model`.
-        score_threshold: keep boxes with a higher score.
-        nms_threshold: of boxes with a larger intersection over union, keep the one with the highest score.
-        categories: indices or names of the classes to keep; None: those of the name, or else 'person', or a single one.
+        device, score_threshold, nms_threshold, categories: as for `OnnxDetector`, with any classes; None: those of the
+            name, or else 'person', or a single one.
         batch_size: images per batch.
 
     Raises:
@@ -95,7 +93,6 @@ def find_classes(cfg: Any, name: str, named: Sequence[int | str] | None) -> tupl
         return (0,)
     indices = [classes.index(each) if each in classes else each for each in named or ('person',)]
     if wrong := [each for each in indices if not isinstance(each, int)]:
-        raise InputError(
-            f"detector {name}: no class '{wrong[0]}' among {', '.join(classes)}; choose some with categories"
-        )
+        has = ', '.join(classes)
+        raise InputError(f"detector {name}: no class '{wrong[0]}' among {has}; choose some with categories")
     return tuple(map(int, indices))

@@ -7,7 +7,7 @@ MMPose's visualizer has one width of lines for all people and no track ids.
 import colorsys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -40,19 +40,10 @@ class DrawStyle:
                 raise InputError(f'{name}={value}: expected pixels, more than 0 and at most {MAX_LENGTH}')
 
 
-class Drawable(Protocol):
-    """What is drawn of `Poses`."""
-
-    keypoints: np.ndarray
-    scores: np.ndarray
-    boxes: np.ndarray
-    track_ids: np.ndarray | None
-
-
 def draw_poses(
-    image: np.ndarray, poses: Drawable, metainfo: Mapping[str, Any], style: DrawStyle | None = None
+    image: np.ndarray, poses: Any, metainfo: Mapping[str, Any], style: DrawStyle | None = None
 ) -> np.ndarray:
-    """Draw boxes, links, keypoints, and the ids of tracked people into a copy of an image (H, W, 3) uint8 BGR.
+    """Draw boxes, links and keypoints of `Poses`, and track ids, into a copy of an image (H, W, 3) uint8 BGR.
 
     `metainfo` is as MMPose parses it: skeleton_links, keypoint_id2name, and keypoint_colors and skeleton_link_colors in
     RGB. OpenCV draws names in other scripts than Latin as question marks.

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..models.hub import OKS_SIGMA
 from .extras import need
 from .inputs.coco_json import box_around, parse_json, parse_numbers
 from .inputs.matching import Listed, match_names, name_few
 from .inputs.sources import Source
-from .outputs.results import IMAGES, LINES, SIGMA, coco_people, frame_of, read_header, read_lines
+from .outputs.results import LINES, RESULTS, coco_people, frame_of, read_header, read_lines
 
 STATS = ('AP', 'AP .5', 'AP .75', 'AP (M)', 'AP (L)', 'AR', 'AR .5', 'AR .75', 'AR (M)', 'AR (L)')  # as CocoMetric's
 PCK = (0.05, 0.1, 0.2)  # of the longer side of the box
@@ -33,7 +34,7 @@ class Predicted:
 
 
 def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list[str]]:
-    """Return the scores of predictions.jsonl or keypoints.json, and notes on what was left out.
+    """Return the scores of predictions.jsonl, or of keypoints.json beside it, and notes on what was left out.
 
     `coco/...` are COCO's, from -1 to 1, as MMPose's CocoMetric names them. The others take for each annotated person
     the predicted box that overlaps most, each once. `PCK@...` and `AUC` are MMPose's, for people without prediction 0;
@@ -42,6 +43,7 @@ def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list
     Raises:
         ValueError: one of the files cannot be read, or they do not belong together.
     """
+    need('pycocotools', 'vitpose eval')
     truth = parse_json(annotations.read_bytes(), f'{annotations}: not a JSON file')
     for key, needed in dict(images={'id', 'file_name'}, annotations={'image_id'}).items():
         rows = truth.get(key) if isinstance(truth, dict) else None
@@ -54,9 +56,8 @@ def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list
     instances = _instances(annotations, truth['annotations'], count)
     names = [predicted.metainfo['keypoint_id2name'][i] for i in range(count)] if predicted.metainfo else []
     if missing := len({image['id'] for image in truth['images']} - predicted.people.keys()):
-        predicted.notes.append(
-            f'{missing:,} of {len(truth["images"]):,} images have no predictions: their people count'
-        )
+        of = f'{missing:,} of {len(truth["images"]):,} images'
+        predicted.notes.append(f'{of} have no predictions: their people count')
     labeled, distances, sides = _distances(instances, predicted, {i['id']: i for i in truth['images']})
     found = int(np.isfinite(distances).any(1).sum())
     scores: dict[str, Any] = {'images': len(truth['images']), 'people': len(labeled), 'found': found}
@@ -75,58 +76,33 @@ def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list
 
 
 def _read(path: Path, annotations: Path, images: list[dict]) -> Predicted:
-    """Read the predictions of those images; names match as those of `--boxes`, ids must be equal."""
-    if path.suffix.lower() == '.jsonl':
-        lines = [line for line, _ in read_lines(path) if line['size'] is not None]
-        predicted = Predicted(read_header(path))
-        if videos := [line['file'] for line in lines if 'frame' in line]:
-            raise InputError(f'{path}: {videos[0]} is a video or camera: expected predictions of images')
-        ids = _match(path, annotations, images, [line['file'] for line in lines], predicted)
-        sizes = {image['id']: [image.get('width'), image.get('height')] for image in images}
-        for line in lines:
-            if (number := ids.get(line['file'])) is None:
-                continue
-            if None not in sizes[number] and sizes[number] != line['size']:
-                sides = f'{line["size"]} pixels, and {sizes[number]} in {annotations}'
-                raise InputError(f'{path}: {line["file"]} has {sides}: expected predictions of the annotated images')
-            _, poses = frame_of(line)
-            predicted.people[number] += zip(poses.boxes, poses.keypoints, strict=True)
-            predicted.results += [dict(image_id=number, **person) for person in coco_people(line, predicted.metainfo)]
-        return predicted
-    results = parse_json(path.read_bytes(), f'{path}: not a JSON file')
-    if not isinstance(results, list):
-        raise InputError(f'{path}: expected predictions.jsonl or keypoints.json of `vitpose predict`')
-    lines_file, listed = path.with_name(LINES), path.with_name(IMAGES)
-    predicted = Predicted(read_header(lines_file) if lines_file.is_file() else {})
-    ids = {image['id']: image['id'] for image in images}
-    if listed.is_file():  # the ids in it are our own
-        entries = parse_json(listed.read_bytes(), f'{listed}: not a JSON file')['images']
-        by_name = _match(path, annotations, images, [entry['file_name'] for entry in entries], predicted)
-        ids = {entry['id']: by_name.get(entry['file_name']) for entry in entries}
-    for i, result in enumerate(results):
-        try:
-            number, (x, y, w, h) = ids.get(result['image_id']), result['bbox']
-            _ = result['category_id'], result['score']
-            points = parse_numbers(result['keypoints'], len(result['keypoints']), 'keypoints').reshape(-1, 3)
-        except (TypeError, KeyError, ValueError) as problem:
-            expected = 'expected image_id, category_id, score, bbox and keypoints, as `vitpose predict` writes them'
-            raise InputError(f'{path}: entry {i}: {expected} ({problem})') from problem
-        if number is not None:
-            predicted.results.append(result | {'image_id': number})
-            predicted.people[number].append((np.array([x, y, x + w, y + h]), points[:, :2]))
-    if unknown := sum(ids.get(result['image_id']) is None for result in results):
-        predicted.notes.append(f'{path}: {unknown:,} people in images that {annotations} does not list')
-    return predicted
-
-
-def _match(path: Path, annotations: Path, images: list[dict], names: list[str], predicted: Predicted) -> dict[str, Any]:
-    """The ids of the images by the names of predicted files; a note counts the files without one."""
+    """Read the predictions of those images, whose names match as those of `--boxes`."""
+    lines_file = path.with_name(LINES) if path.name == RESULTS else path  # which keypoints.json is made from
+    if not lines_file.is_file():
+        raise InputError(f'{path}: {lines_file} is missing, which `vitpose predict` writes beside it')
+    lines = [line for line, _ in read_lines(lines_file) if line['size'] is not None]
+    predicted = Predicted(read_header(lines_file))
+    if videos := [line['file'] for line in lines if 'frame' in line]:
+        raise InputError(f'{path}: {videos[0]} is a video or camera: expected predictions of images')
     listed = {image['file_name']: Listed({None: np.zeros((0, 4))}, image_id=image['id']) for image in images}
-    matches = match_names(annotations, listed, [Source(name, 'image') for name in names], [])
-    found = {name: entry.image_id for name, entry in matches.items() if isinstance(entry, Listed)}
-    if others := [name for name in names if name not in found]:
+    matches = match_names(annotations, listed, [Source(line['file'], 'image') for line in lines], [])
+    sizes = {image['id']: [image.get('width'), image.get('height')] for image in images}
+    others = []
+    for line in lines:
+        entry = matches[line['file']]
+        if not isinstance(entry, Listed):
+            others.append(line['file'])
+            continue
+        number = entry.image_id
+        if None not in sizes[number] and sizes[number] != line['size']:
+            sides = f'{line["size"]} pixels, and {sizes[number]} in {annotations}'
+            raise InputError(f'{path}: {line["file"]} has {sides}: expected predictions of the annotated images')
+        _, poses = frame_of(line)
+        predicted.people[number] += zip(poses.boxes, poses.keypoints, strict=True)
+        predicted.results += [dict(image_id=number, **person) for person in coco_people(line, predicted.metainfo)]
+    if others:
         predicted.notes.append(f'{path}: {len(others):,} files that {annotations} does not list: {name_few(others)}')
-    return found
+    return predicted
 
 
 def _instances(path: Path, rows: list[dict], count: int) -> list[dict]:
@@ -139,9 +115,8 @@ def _instances(path: Path, rows: list[dict], count: int) -> list[dict]:
         points = parse_numbers(values, 3 * count, f'{path}: annotations[{i}]: keypoints').reshape(-1, 3)
         labeled = int((points[:, 2] > 0).sum())
         box = row.get('bbox') or (box_around(points) if labeled else (0, 0, 0, 0))
-        default = dict(
-            id=i + 1, category_id=1, iscrowd=0, num_keypoints=labeled, bbox=box, area=box[2] * box[3] * NO_AREA
-        )
+        default = dict(id=i + 1, category_id=1, iscrowd=0, num_keypoints=labeled, bbox=box)
+        default['area'] = box[2] * box[3] * NO_AREA
         instances.append(default | row | {'keypoints': points.ravel().tolist()})
     if not instances:
         kinds = Counter(len(row.get('keypoints') or ()) // 3 for row in rows)
@@ -151,8 +126,7 @@ def _instances(path: Path, rows: list[dict], count: int) -> list[dict]:
 
 
 def _coco_scores(truth: dict, predicted: Predicted, count: int) -> dict[str, float]:
-    """COCO's AP and AR, with the sigmas of the model; without, COCO's own for 17 keypoints, otherwise `SIGMA`."""
-    need('pycocotools', 'vitpose eval')
+    """COCO's AP and AR, with the sigmas of the model; without, COCO's own for 17 keypoints, otherwise `OKS_SIGMA`."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -168,8 +142,8 @@ def _coco_scores(truth: dict, predicted: Predicted, count: int) -> dict[str, flo
         coco.createIndex()
         evaluation = COCOeval(coco, coco.loadRes(results), 'keypoints')
         if (sigmas := predicted.metainfo.get('sigmas')) is None and count != 17:
-            predicted.notes.append(f'the sigmas of the OKS are not known: {SIGMA} for each keypoint')
-            sigmas = [SIGMA] * count
+            predicted.notes.append(f'the sigmas of the OKS are not known: {OKS_SIGMA} for each keypoint')
+            sigmas = [OKS_SIGMA] * count
         if sigmas is not None:
             evaluation.params.kpt_oks_sigmas = np.array(sigmas)
         evaluation.evaluate()
@@ -185,6 +159,8 @@ def _distances(
 
     Distances are infinite for people without prediction.
     """
+    from pycocotools.mask import iou
+
     people = [row for row in instances if not row['iscrowd'] and row['num_keypoints']]
     points = np.array([row['keypoints'] for row in people]).reshape(len(people), -1, 3)
     boxes = np.array([row['bbox'] for row in people], float).reshape(-1, 4)
@@ -196,23 +172,18 @@ def _distances(
     by_image = defaultdict(list)
     for i, row in enumerate(people):
         by_image[row['image_id']].append(i)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    xywh = np.hstack((boxes[:, :2], sides))
     for number, rows in by_image.items():
-        found = predicted.people.get(number, [])
-        overlaps = np.array([[_overlap(boxes[i], box) for box, _ in found] for i in rows]).reshape(len(rows), -1)
+        found = predicted.people[number]
+        theirs = np.array([np.append(box[:2], box[2:] - box[:2]) for box, _ in found], float).reshape(-1, 4)
+        overlaps = np.array(iou(xywh[rows], theirs, [0] * len(found)))
         while overlaps.size and overlaps.max() > 0:
             best, j = np.unravel_index(overlaps.argmax(), overlaps.shape)
             distances[rows[best]] = np.linalg.norm(found[j][1] - points[rows[best], :, :2], axis=-1)
             overlaps[best], overlaps[:, j] = 0, 0
     distances[np.isnan(distances)] = np.inf
-    sides = (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True, initial=1e-6)
-    return points[..., 2] > 0, distances, sides
-
-
-def _overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """The intersection over union of two boxes x1 y1 x2 y2."""
-    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
-    shared = sides.clip(0).prod()
-    return float(shared / max((one[2:] - one[:2]).prod() + (other[2:] - other[:2]).prod() - shared, 1e-9))
+    return points[..., 2] > 0, distances, sides.max(1, keepdims=True, initial=1e-6)
 
 
 def _pck(distances: np.ndarray, labeled: np.ndarray, threshold: float) -> list[float | None]:

@@ -194,7 +194,5 @@ def open_detector(
 
 def is_foreign(model: str | Path) -> bool:
     """Whether this is a detector of Ultralytics or transformers; MMDetection's YOLOv3 has names such as yolov3_d53."""
-    name = Path(model).name
-    return Path(model).suffix in ('.pt', '.engine', '.tflite') or bool(
-        re.match(r'yolo(v?\d+[a-z]?|_nas)\b|detr_res', name)
-    )
+    is_named = re.match(r'yolo(v?\d+[a-z]?|_nas)\b|detr_res', Path(model).name)
+    return Path(model).suffix in ('.pt', '.engine', '.tflite') or bool(is_named)

@@ -19,7 +19,7 @@ class Frame:
     """One image, or one frame of a video.
 
     Attributes:
-        name: path of the image or video as given, or as found below a folder; 'camera 0' for a camera.
+        name: path or URL of the image or video as given, or path as found below a folder; 'camera 0' for a camera.
         image: (H, W, 3) uint8 BGR in upright orientation; None if it is not read yet, or if there is an `error`.
         index: number of the frame in its video, counted from 0; None for an image.
         time: seconds since the start of the video; None for an image.
@@ -46,7 +46,7 @@ class Poses:
         scores: (N, K) float32, the heatmaps' maxima.
         boxes: (N, 4) float32, x1 y1 x2 y2 in image pixels, as predicted from.
         box_scores: (N,) float32; 1 by default.
-        rows: (N,) int64, index of each box among those that were passed or detected.
+        rows: (N,) int64, index of each box among those that were passed or detected; -1 if `smooth` added it.
         track_ids: (N,) int64, or None without tracking.
         dropped: one line per box that was not predicted, with the reason.
         metainfo: the model's, as MMPose parses it: names, skeleton and colors; None for poses from elsewhere.

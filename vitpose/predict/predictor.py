@@ -99,31 +99,25 @@ class PosePredictor:
 
     @classmethod
     def load(
-        cls,
-        config: 'str | Path | Config',
-        checkpoint: str | Path | None = None,
-        *,
-        detector: Any = 'auto',
-        batch_size: int | None = None,
-        det_every: int | None = None,
-        detector_options: Mapping[str, Any] | None = None,
-        **options: Any,
+        cls, config: 'str | Path | Config', checkpoint: str | Path | None = None, **options: Any
     ) -> 'PosePredictor':
-        """Load a model and return its predictor; `options` are the others of `load_model`."""
-        detection: Any = dict(det_every=det_every, detector_options=detector_options)
-        return cls(load_model(config, checkpoint, **options), detector, batch_size, **detection)
+        """Load a model and return its predictor; `options` are those of `load_model` and of this class."""
+        names = ('detector', 'batch_size', 'det_every', 'detector_options')
+        own = {name: options.pop(name) for name in names if name in options}
+        return cls(load_model(config, checkpoint, **options), **own)
 
     @overload
-    def __call__(self, images: list[Any], boxes: list[Any] | None = None) -> list[Poses]: ...
+    def __call__(self, images: list[Any] | Iterator[Any], boxes: list[Any] | None = None) -> list[Poses]: ...
 
     @overload
     def __call__(self, images: Image, boxes: Any = None) -> Poses: ...
 
-    def __call__(self, images: Image | list[Any], boxes: Any = None) -> Poses | list[Poses]:
+    def __call__(self, images: Image | Iterable[Any], boxes: Any = None) -> Poses | list[Poses]:
         """Predict the poses in an image, or in each image of a list.
 
         Args:
-            images: a path, an array (see `as_bgr`), a Pillow image or the bytes of an image file, or a list of these.
+            images: a path or URL, an array (see `as_bgr`), a Pillow image or the bytes of an image file, or a list or
+                generator of these.
             boxes: (N, 4) x1 y1 x2 y2 in image pixels. For a list of images a list of these, with None where the
                 detector or the whole image is to be used. Boxes that cannot be predicted are in `Poses.dropped`.
 
@@ -131,7 +125,8 @@ class PosePredictor:
             ValueError: an image cannot be read or predicted, or `boxes` are not such.
         """
         if not isinstance(images, list | tuple):
-            return self([images], [boxes])[0]
+            several = isinstance(images, Iterator) and not hasattr(images, 'read')  # which files have
+            return self(list(images), boxes) if several else self([images], [boxes])[0]
         boxes = [None] * len(images) if boxes is None else boxes
         if len(boxes) != len(images):
             raise InputError(f'{len(images)} images with {len(boxes)} sets of boxes: expected one, or None, per image')
@@ -144,9 +139,10 @@ class PosePredictor:
             predicted.append(poses)
         return predicted
 
-    def stream(self, frames: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
+    def stream(self, frames: Iterable[Frame | Image], live: bool = False) -> Generator[tuple[Frame, Poses], None, None]:
         """Predict frames lazily and in order; memory does not grow with their number, and is bounded in bytes.
 
+        With `live`, as for a camera, a frame is taken only when the one before it was predicted, so that it is new.
         Frames with neither image nor error are read from their names. A frame that cannot be read, cropped, predicted
         or decoded is yielded with an `error` and poses of no people. What iterating over `frames` raises is raised
         here, after the poses of the frames before it.
@@ -154,10 +150,10 @@ class PosePredictor:
         if is_image(frames) or isinstance(frames, str | os.PathLike | Frame) or not hasattr(frames, '__iter__'):
             kind = type(frames).__name__
             raise InputError(f'stream: expected an iterable of images or frames, got {kind}; for one image pass a list')
-        return self._run(frames)
+        return self._run(frames, live)
 
-    def _run(self, items: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
-        for is_followed, group in groupby(items, lambda item: self.det_every > 1 and is_video_frame(item)):
+    def _run(self, items: Iterable[Frame | Image], live: bool = False) -> Generator[tuple[Frame, Poses], None, None]:
+        for is_followed, group in groupby(items, lambda item: live or (self.det_every > 1 and is_video_frame(item))):
             yield from (self._follow if is_followed else self._batches)(group)
 
     def _batches(self, items: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
@@ -207,12 +203,14 @@ class PosePredictor:
         """One frame after the other, because boxes of a video come from the poses of the frame before."""
         name: str | None = None
         last: Poses | None = None  # of this video
+        count = 0  # of its frames
         searched = 0.0  # mean score of the keypoints at the last detection
         for frame in self._read(items):
-            if frame.name != name:
-                name, last = frame.name, None
+            if frame.name != name or not frame.index:
+                name, last, count = frame.name, None, 0
+            count += 1
             is_detected = frame.boxes is None
-            if last and frame.index and frame.index % self.det_every and is_detected and frame.image is not None:
+            if last and (count - 1) % self.det_every and is_detected and frame.image is not None:
                 size = frame.image.shape[1::-1]
                 boxes = [box_around(*person, size) for person in zip(last.keypoints, last.scores, strict=True)]
                 kept = [i for i, box in enumerate(boxes) if box is not None]
@@ -222,6 +220,7 @@ class PosePredictor:
             (work,) = self._works([frame])
             for batch in fill_batches([work], self.model.crop_rule, self.batch_size, self._pool):
                 self._predict(batch)
+            work.poses.metainfo = self.model.metainfo
             if work.frame.error is None:
                 last = work.poses
                 searched = float(last.scores.mean()) if is_detected and last.scores.size else searched

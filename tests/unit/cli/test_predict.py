@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 
 from tests.unit.predict.frames import METAINFO, numbered_images, write_video
+from tests.unit.predict.http_server import Camera, serve
+from vitpose.cli.input_options import _seconds
 from vitpose.cli.main import main
 from vitpose.predict.drawing import DrawStyle
 from vitpose.predict.inputs.images import read_frame
-from vitpose.predict.poses import Poses
+from vitpose.predict.inputs.video import read_video
+from vitpose.predict.poses import Frame, Poses
+from vitpose.predict.smoothing import smooth
 
 
 class FakePredictor:
@@ -30,7 +34,7 @@ class FakePredictor:
         cls.made, cls.detector = (config, checkpoint, options), None if detector == 'auto' else detector
         return cls()
 
-    def stream(self, frames):
+    def stream(self, frames, live=False):
         for number, frame in enumerate(frames):
             if number == self.stop:
                 raise self.error
@@ -102,6 +106,7 @@ def test_images_as_whole(predict, capsys):
     words = ('--device', 'cpu', '--precision', 'bf16', '--flip-test', '--dataset', 'mpii')
     assert predict('photos', *words) == 0
     options = dict(device='cpu', precision='bf16', flip_test=True, dataset='mpii', batch_size=None)
+    options |= dict(cfg_options=None, det_every=1, detector_options={})
     assert predict.predictor.made == (Path('c.py'), Path('c.pth'), options)
     out, err = capsys.readouterr()
     assert out == '3 frames, 3 people\nout: predictions.jsonl, keypoints.json, images.json, drawn\n'
@@ -176,7 +181,7 @@ def test_options_of_the_detector(predict, refuses, opened, capsys):
     assert made['detector_options'] == options and made['det_every'] == 3
     assert predict('photos', '--detector', 'nanodet', '--det-score', '0.5', '--no-draw') == 0
     assert opened == [(('nanodet',), dict(device='auto', score_threshold=0.5))]
-    assert 'detector_options' not in predict.predictor.made[2] and 'det_every' not in predict.predictor.made[2]
+    assert 'detector_options' not in predict.predictor.made[2]
     capsys.readouterr()
     for words, message in (
         ('--det-score 2', '--det-score 2.0: expected a number from 0 to 1'),
@@ -310,6 +315,48 @@ def test_drawn_videos_keep_their_sound(predict, monkeypatch):
     assert predict('v.mp4') == 0 and opened == ['v.mp4']
 
 
+def test_part_of_a_video(predict):
+    write_video('v.mp4', numbered_images(25))
+    words = 'v.mp4 --start 0:00.2 --end 0.6 --stride 2'.split()
+    assert predict(*words) == 0
+    assert [line['frame'] for line in lines()] == [5, 7, 9, 11, 13]
+    assert [frame.time for frame in read_video('out/drawn/v.mp4')] == pytest.approx([0, 0.08, 0.16, 0.24, 0.32])
+    whole = Path('out/predictions.jsonl').read_bytes()
+    stop_after(predict, 3, *words, '--out', 'again')
+    assert predict(*words, '--out', 'again', '--resume') == 0
+    assert Path('again/predictions.jsonl').read_bytes() == whole
+
+
+def test_hours_minutes_and_seconds():
+    assert [_seconds('--end', text) for text in ('1.5', '2:03', '1:02:03.5')] == [1.5, 123, 3723.5]
+
+
+def test_a_stream_that_ends_keeps_its_frames_and_is_a_broken_input(predict, capsys, monkeypatch):
+    pytest.importorskip('trackers')
+    shown, gaps = [], []
+    viewer = SimpleNamespace(put=lambda image: shown.append(image.shape), refresh=lambda: shown.append('refresh'))
+    monkeypatch.setattr('vitpose.predict.outputs.viewer.Viewer', lambda: viewer)
+    monkeypatch.setattr('vitpose.predict.smoothing.smooth', lambda *words: gaps.append(words[1]) or smooth(*words))
+    with serve(live=Camera(12, connections=2)) as url:  # the first one tells the kind
+        words = f'{url}/live photos --every-frame --reconnect 0 --track --smooth --show'.split()
+        assert predict(*words) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith('15 frames, 15 people\n') and 'reconnecting for up to 0 s' in err
+    assert '1 input broken or without boxes:\n  http://127' in out and 'dropped' not in out
+    assert [line.get('frame') for line in lines()] == [*range(13), None, None, None]
+    assert lines()[12]['error'].startswith('cannot be read: ')
+    assert len(list(Path('out/drawn').glob('127_0_0_1_*_live.mp4'))) == 1
+    assert gaps == [5] and sorted(map(str, shown)) == ['(48, 64, 3)'] * 15 + ['refresh'] * 16
+
+
+def test_dropped_frames_are_counted(predict, capsys, monkeypatch):
+    frames = [Frame('camera 0', numbered_images(1)[0], index=i, time=i / 9) for i in (0, 3, 4, 9)]
+    monkeypatch.setattr(cv2, 'VideoCapture', lambda index: SimpleNamespace(isOpened=lambda: True))
+    monkeypatch.setattr('vitpose.predict.inputs.sources.read_live', lambda *_, **__: iter(frames))
+    assert predict('0', '--no-draw') == 0
+    assert 'camera 0: 6 frames dropped to predict the newest; --every-frame keeps all\n' in capsys.readouterr().out
+
+
 def changed_option(predict):
     return ('--flip-test',), '--resume: --flip-test was False and is True; expected the settings of the earlier run'
 
@@ -405,6 +452,13 @@ def test_a_video_with_any_name_is_drawn(predict):
         ('--save coco,cvs', "--save coco,cvs: 'cvs': expected some of jsonl,coco,csv,openpose,yolo,npz"),
         ('--thickness 0', 'thickness=0.0: expected pixels, more than 0 and at most 1000'),
         ('--model c.py', 'expected --config with --checkpoint, or --model with a name or a file'),
+        ('--start 1', '--start, --end, --stride: only for videos, not for cameras and streams'),
+        ('--start 2 --end 1', '--start 2 --end 1: expected a start before the end'),
+        ('--start 1m', '--start 1m: expected seconds, m:ss or h:mm:ss'),
+        ('--stride 0', '--stride 0: expected at least 1'),
+        ('--every-frame', '--every-frame: only for cameras and streams'),
+        ('--smooth', '--smooth: only with --track, which tells who is who'),
+        ('--reconnect -1', '--reconnect -1.0: expected at least 0'),
         ('--out photos', 'photos'),
         ('--out c.py', 'c.py: cannot write into this folder: File exists'),
         ('--out c.py/out', 'c.py/out: cannot write into this folder'),

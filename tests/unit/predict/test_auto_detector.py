@@ -123,7 +123,7 @@ def test_rtmdet_is_used_where_torch_runs_the_model_and_the_file_is_there(home, m
         file.touch()
     exported = RectangleModel('person')
     exported.info = None  # it runs without torch
-    AutoDetector(exported)._open(AutoDetector(exported)._find_name())
+    assert AutoDetector(exported).chosen is None
     assert opened[-1][0] == 'nanodet'
 
 

@@ -414,8 +414,10 @@ def test_kinds_of_images(predictor, tmp_path):
     opened = [Image.open(tmp_path / 'a.png'), Image.open(file), rgb.convert('RGBA')]
     kinds = [image, str(tmp_path / 'a.png'), tmp_path / 'a.png', data, bytearray(data), memoryview(data), rgb, *opened]
     gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    for frame, _ in predictor.stream(kinds):
+    for frame, _ in predictor.stream(kind for kind in kinds):
         np.testing.assert_array_equal(frame.image, image)
+    for poses in predictor(kind for kind in kinds):
+        np.testing.assert_array_equal(poses.image, image)
     for kind in (Image.fromarray(gray), Image.fromarray(gray.astype(np.uint16) << 8)):
         ((frame, _),) = predictor.stream([kind])
         np.testing.assert_array_equal(frame.image, np.dstack([gray] * 3))
@@ -425,12 +427,11 @@ def test_kinds_of_images(predictor, tmp_path):
 @pytest.mark.parametrize(
     ('item', 'message'),
     [
-        ('https://example.org/a.jpg', 'https://example.org/a.jpg: a URL: download it'),
-        ('data:image/png;base64,aaaa', 'a URL: download it'),
-        ((i for i in range(3)), 'image 0: generator: expected a path, an array'),
+        ('http://127.0.0.1:1/a.jpg', 'http://127.0.0.1:1/a.jpg: cannot be opened: '),
+        ('data:image/png;base64,aaaa', 'expected a path, or a URL that starts with http'),
         (b'not an image', 'image 0: not an image'),
         (b'', 'image 0: empty'),
-        (None, 'image 0: NoneType: expected a path, an array'),
+        (None, 'image 0: NoneType: expected a path or URL, an array'),
         ({'image': 'a.jpg'}, 'image 0: dict: expected a path'),
         (io.BytesIO(), 'image 0: BytesIO: expected .* bytes'),
         (Image.new('F', (4, 4)), 'float32: expected uint8'),

@@ -2,7 +2,6 @@
 
 import functools
 import os
-import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +16,11 @@ from vitpose_base.pixels import decode_deep, decode_upright, depth_of, upper_bit
 
 from ...errors import InputError, one_line
 from ..poses import Frame, failed
+from .urls import read_url, scheme_of
 
-Image = Any  # a path, an array, a Pillow image, or the bytes of an image file
-EXPECTED = 'expected a path, an array (H, W, 3) uint8 BGR, a Pillow image, bytes of a file, a Frame, or a list'
-URL = re.compile(r'data:|[a-z][a-z0-9+.-]+://', re.IGNORECASE)
+Image = Any  # a path or URL, an array, a Pillow image, or the bytes of an image file
+EXPECTED = 'expected a path or URL, an array (H, W, 3) uint8 BGR, a Pillow image, bytes of a file, a Frame, or a list'
+HEIC = (b'heic', b'heix', b'heim', b'heis', b'mif1', b'msf1')  # brands in the first bytes of the files
 
 
 def read_image(path: str | Path, bits: int | None = None) -> np.ndarray:
@@ -47,6 +47,8 @@ def decode_image(data: bytes, path: str, bits: int | None = None) -> np.ndarray:
             image = image if deep is None else _upper_bits(deep, bits)
     except Exception as problem:  # each library raises its own
         raise InputError(f'{path}: {one_line(problem)}') from problem
+    if image is None and data[8:12] in HEIC:
+        raise InputError(f'{path}: HEIC files need the package pillow-heif: pip install pillow-heif')
     if image is None:
         raise InputError(f'{path}: not an image that OpenCV or Pillow can read: it starts with {data[:12]!r}')
     return image
@@ -124,9 +126,8 @@ def read_frame(item: Frame | Image, index: int, bits: int | None = None) -> Fram
 
 def _read(image: Image | None, name: str, bits: int | None) -> np.ndarray:
     if image is None:
-        if URL.match(name) and not os.path.exists(name):
-            raise InputError('a URL: download it, and pass the path or the bytes of the file')
-        return read_image(name, bits)
+        is_url = not os.path.exists(name) and scheme_of(name).startswith('http')
+        return decode_image(read_url(name), name, bits) if is_url else read_image(name, bits)
     if isinstance(image, bytes | bytearray | memoryview):
         return decode_image(bytes(image), name, bits)
     if isinstance(image, np.ndarray):

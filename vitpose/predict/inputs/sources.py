@@ -1,21 +1,24 @@
-"""What to predict on: image files, folders, globs, videos and cameras, as one stream of frames."""
+"""What to predict on: images, videos, folders, globs, lists, cameras and URLs, as one stream of frames."""
 
 import glob
 import os
 import re
 import sys
-import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path, PurePath
+from typing import Any
 
 from vitpose_base.image_files import open_image
 
 from ...errors import InputError, MissingFileError
+from ..extras import need
 from ..poses import Frame
+from .live import read_live
+from .urls import find_url_kind, hide_password, scheme_of
+from .video import count_video_frames, is_video, read_video
 
 # by these suffixes files are taken without opening them, and broken ones are named; others are as libraries open them
 IMAGES = frozenset(('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'))
@@ -28,29 +31,31 @@ EXPECTED = f'an image ({" ".join(sorted(IMAGES))}) or a video ({" ".join(sorted(
 
 @dataclass(frozen=True)
 class Source:
-    """An image file, a video file or a camera."""
+    """An image, a video, or a camera or stream."""
 
-    name: str  # path as given, or as found below a given folder; 'camera 0' for a camera
-    kind: str  # 'image', 'video' or 'camera'
+    name: str  # path or URL as given, without password, or path as found below a given folder; 'camera 0' for a camera
+    kind: str  # 'image', 'video' or 'live'
+    address: str = ''  # URL of a stream, with its password
 
 
 def find_sources(inputs: Sequence[str], leave_out: Path | None = None, quiet: bool = False) -> list[Source]:
     """Find the images and videos that the inputs name, in their order, each once.
 
-    Inputs are files, folders, globs, and camera indices such as '0', unless a file has that name. Folders are searched
-    with all folders below, without hidden files and links to folders, except for the output folder `leave_out`. Folders
-    and globs are in natural order: 2.jpg comes before 10.jpg. Their files that neither suffix nor Pillow nor PyAV call
-    an image or a video are left out, and counted by suffix in a line on stderr, unless `quiet`.
+    Inputs are files, folders, globs, URLs, camera indices such as '0', unless a file has that name, and .txt files with
+    one of these per line. Folders are searched with all folders below, without hidden files and links to folders,
+    except for the output folder `leave_out`. Folders and globs are in natural order: 2.jpg comes before 10.jpg. Their
+    files that neither suffix nor Pillow nor PyAV call an image or a video are left out, and counted by suffix in a line
+    on stderr, unless `quiet`.
 
     Raises:
         FileNotFoundError: nothing has the name.
-        ValueError: an input is or has neither image nor video, or there is no such camera.
+        ValueError: an input is or has neither image nor video, or there is no such camera or URL.
     """
     sources: dict[str, Source] = {}
     ignored: dict[str, str] = {}  # suffixes of files that are left out, by path
-    for text in inputs:
-        for source in _find(text, leave_out and Path(os.path.abspath(leave_out)), ignored):
-            sources.setdefault(os.path.abspath(source.name), source)
+    for line in (line for text in inputs for line in _lines(text)):
+        for source in _find(line, leave_out and Path(os.path.abspath(leave_out)), ignored):
+            sources.setdefault(source.address or os.path.abspath(source.name), source)
     if ignored and not quiet:
         named = ', '.join(f'{number:,} {suffix}' for suffix, number in Counter(ignored.values()).most_common())
         print(f'left out as neither image nor video: {named}', file=sys.stderr)
@@ -63,10 +68,16 @@ def natural_key(path: str | PurePath) -> tuple:
     return [[int(t) if i % 2 else t for i, t in enumerate(part)] for part in parts], str(path)
 
 
-def read_frames(sources: Sequence[Source], left_out: Mapping[str, str] | None = None) -> Generator[Frame, None, None]:
+def read_frames(
+    sources: Sequence[Source],
+    left_out: Mapping[str, str] | None = None,
+    part: Mapping[str, Any] | None = None,
+    **live: Any,
+) -> Generator[Frame, None, None]:
     """Frames of the sources, one after the other; image files are left for `PosePredictor.stream` to read.
 
-    A video or camera that cannot be read is a `Frame` with `error`, and so is a source in `left_out`, with its text.
+    A video or stream that cannot be read is a `Frame` with `error`, and so is a source in `left_out`, with its text.
+    `part` has options of `read_video`, and `live` those of `read_live`.
     """
     for source in sources:
         if left_out and source.name in left_out:
@@ -74,20 +85,27 @@ def read_frames(sources: Sequence[Source], left_out: Mapping[str, str] | None = 
         elif source.kind == 'image':
             yield Frame(source.name, None)
         elif source.kind == 'video':
-            from .video import read_video
-
-            yield from read_video(source.name)
+            yield from read_video(source.name, **part or {})
         else:
-            yield from _read_camera(source.name)
+            yield from read_live(source.name, source.address, **live)
 
 
-def count_frames(sources: Sequence[Source]) -> int | None:
-    """Return how many frames there are, as far as the headers of videos tell; None if a camera is among them."""
-    if any(source.kind == 'camera' for source in sources):
+def count_frames(sources: Sequence[Source], **part: Any) -> int | None:
+    """Return how many frames there are, as far as the headers of videos tell; None if a live source is among them."""
+    if any(source.kind == 'live' for source in sources):
         return None
-    from .video import count_video_frames
+    return sum(count_video_frames(source.name, **part) if source.kind == 'video' else 1 for source in sources)
 
-    return sum(count_video_frames(source.name) if source.kind == 'video' else 1 for source in sources)
+
+def _lines(text: str) -> list[str]:
+    """The lines of a .txt file, without empty ones and comments; any other input as it is."""
+    path = Path(text)
+    if path.suffix.lower() != '.txt' or not path.is_file():
+        return [text]
+    lines = [line.strip() for line in path.read_text('utf-8-sig', 'surrogateescape').splitlines()]
+    if lines := [line for line in lines if line and not line.startswith('#')]:
+        return lines
+    raise InputError(f'{text}: expected one input per line')
 
 
 def _find(text: str, leave_out: Path | None, ignored: dict[str, str]) -> list[Source]:
@@ -103,7 +121,12 @@ def _find(text: str, leave_out: Path | None, ignored: dict[str, str]) -> list[So
 
         if not cv2.VideoCapture(int(text)).isOpened():
             raise InputError(f'{text}: no file has this name, and camera {text} cannot be opened')
-        return [Source(f'camera {int(text)}', 'camera')]
+        return [Source(f'camera {int(text)}', 'live')]
+    elif scheme_of(text):
+        url_kind = find_url_kind(text, IMAGES | HEIC)
+        if url_kind == 'live':
+            need('av', 'reading streams')
+        return [Source(hide_password(text), url_kind, text if url_kind == 'live' else '')]
     elif glob.has_magic(text):
         files = [Path(name) for name in glob.glob(text, recursive=True)]
     else:
@@ -128,27 +151,8 @@ def _kind(path: Path, suffix: str) -> str | None:
         return 'image' if suffix in IMAGES else 'video'
     with suppress(Exception), open_image(path) as image:
         return 'video' if image.format == 'GIF' and getattr(image, 'is_animated', False) else 'image'
-    from .video import is_video
-
     return 'video' if suffix not in HEIC and is_video(path) else None
 
 
 def _inside(path: Path, folder: Path | None) -> bool:
     return folder is not None and Path(os.path.abspath(path)).is_relative_to(folder)
-
-
-def _read_camera(name: str) -> Iterator[Frame]:
-    """Read until the camera ends or the caller stops; times are those of this computer's clock."""
-    import cv2
-
-    camera = cv2.VideoCapture(int(name.split()[1]))
-    start = time.monotonic()
-    try:
-        for index in count():
-            _, image = camera.read()
-            error = 'the camera gave no more images' if image is None else None
-            yield Frame(name, image, index, time.monotonic() - start, error=error)
-            if error:
-                return
-    finally:
-        camera.release()

@@ -1,5 +1,6 @@
 """Videos, read and written with PyAV."""
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from fractions import Fraction
@@ -38,12 +39,14 @@ def is_video(path: Path) -> bool:
     return False
 
 
-def count_video_frames(name: str) -> int:
-    """Return the number of frames by the header of a video, or an estimate; 0 if it has none or cannot be read."""
+def count_video_frames(name: str, start: float = 0, end: float = math.inf, stride: int = 1) -> int:
+    """Estimate by the header of a video how many frames `read_video` reads; 0 if it has none or cannot be read."""
     av = need('av', 'reading videos')
     with suppress(Exception), av.open(name) as container:  # reading it says what is wrong
         stream = container.streams.video[0]
-        return stream.frames or round((_seconds(container, stream) or 0) * (stream.average_rate or 0))
+        rate = stream.average_rate or 0
+        count = stream.frames or round((_seconds(container, stream) or 0) * rate)
+        return max(0, math.ceil((min(count, end * rate) - start * rate) / stride))
     return 0
 
 
@@ -52,12 +55,15 @@ def read_video_size(name: str) -> tuple[int, int]:
     av = need('av', 'reading videos')
     with suppress(Exception), av.open(name) as container:  # reading it says what is wrong
         stream = container.streams.video[0]
-        return _square_size(stream, _find_stretch(stream))
+        return _square_size(stream, find_stretch(stream))
     return 0, 0
 
 
-def read_video(name: str) -> Iterator[Frame]:
+def read_video(name: str, start: float = 0, end: float = math.inf, stride: int = 1) -> Iterator[Frame]:
     """Decode a video: frames as they are shown; their times count from the first one.
+
+    Frames from `start` up to before `end`, in seconds, are read, and of these each `stride`-th one, at least 1; index
+    and time are those in the whole video.
 
     They are turned and mirrored as the display matrix says. If the pixels are not square, the frames are enlarged along
     one side until they are. Damaged parts are skipped, and a ratio beyond `MAX_STRETCH` is ignored. If there are any,
@@ -65,7 +71,7 @@ def read_video(name: str) -> Iterator[Frame]:
     whose `error` says so.
     """
     av = need('av', 'reading videos')
-    index, damaged, first, end, problems = 0, 0, 0.0, 0.0, []
+    index, kept, damaged, first, now, until, problems = 0, 0, 0, 0.0, 0.0, 0.0, []
     try:
         with av.open(name) as container:
             if not container.streams.video:
@@ -73,22 +79,30 @@ def read_video(name: str) -> Iterator[Frame]:
             stream = container.streams.video[0]
             stream.thread_type = 'SLICE' if stream.width * stream.height > LARGE else 'AUTO'  # less memory
             seconds, rate = _seconds(container, stream), float(stream.average_rate or 30)
-            stretch, shape = _find_stretch(stream), float(stream.sample_aspect_ratio or 1)
+            stretch, shape = find_stretch(stream), float(stream.sample_aspect_ratio or 1)
             if stretch != shape:
                 problems.append(f'pixel aspect ratio {shape:g} ignored: expected 1/{MAX_STRETCH} to {MAX_STRETCH}')
-            for picture in _decode(av, container, stream):
+            for picture in decode(av, container, stream):
                 damaged += picture is None or picture.is_corrupt
                 if picture is None:
                     continue
                 now = index / rate if picture.time is None else picture.time
                 first = now if index == 0 else first
-                end = now - first + (float(picture.duration * picture.time_base) if picture.duration else 1 / rate)
-                yield Frame(name, _as_shown(picture, stretch), index, now - first)
+                now -= first
+                if now >= end:
+                    break
+                until = now + (float(picture.duration * picture.time_base) if picture.duration else 1 / rate)
+                if now >= start:
+                    if kept % stride == 0:
+                        yield Frame(name, as_shown(picture, stretch), index, now)
+                    kept += 1
                 index += 1
             if damaged:
                 problems.append(f'damaged parts: {damaged}')
-            if seconds and end < seconds - max(3 / rate, 0.1):
-                problems.append(f'ends after {end:.2f} of {seconds:.2f} s')
+            if seconds and now < end and until < seconds - max(3 / rate, 0.1):
+                problems.append(f'ends after {until:.2f} of {seconds:.2f} s')
+            if index and not kept:
+                problems.append(f'no frame from {start:g} to {end:g} s: it lasts {until:.2f} s')
     except Exception as problem:  # of any library, while it decodes
         problems = [getattr(problem, 'strerror', None) or one_line(problem)]
     if problems or not index:
@@ -110,12 +124,12 @@ class VideoWriter:
         self._container = self._stack.enter_context(self._av.open(str(part), 'w', format='mp4', options=options))
         self._stream: Any = None
         self._last = -1
-        self._sound, self._start = sound, 0.0
+        self._sound, self._start, self._shift = sound, 0.0, 0.0
         self._audio: Any = None
         self._packets: Any = iter(())
 
     def write(self, image: np.ndarray, time: float) -> None:
-        """Append an image (H, W, 3) uint8 BGR; `time` is in seconds since the start of the video."""
+        """Append an image (H, W, 3) uint8 BGR; `time` is in seconds, those of the first image become 0."""
         height, width = image.shape[:2]
         if height % 2 or width % 2:
             image = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
@@ -126,16 +140,17 @@ class VideoWriter:
             stream.pix_fmt, context = 'yuv420p', stream.codec_context
             context.time_base = Fraction(1, TICKS)
             context.color_primaries = context.color_trc = context.colorspace = 1  # BT.709
-            with suppress(OSError, self._av.error.FFmpegError):  # a camera has no file
+            self._start = time
+            with suppress(OSError, self._av.error.FFmpegError):  # the file is gone
                 self._open_sound()
         if image.shape[1::-1] != (size := (self._stream.width, self._stream.height)):
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         picture = self._av.VideoFrame.from_ndarray(image, 'bgr24')
         picture = picture.reformat(format='yuv420p', dst_colorspace='ITU709', dst_color_range='MPEG')
-        picture.pts = self._last = max(round(time * TICKS), self._last + 1)
+        picture.pts = self._last = max(round((time - self._start) * TICKS), self._last + 1)
         picture.time_base = Fraction(1, TICKS)
         self._container.mux(self._stream.encode(picture))
-        self._copy_sound(time)
+        self._copy_sound(time - self._start)
 
     def _open_sound(self) -> None:
         if not self._sound:
@@ -144,7 +159,7 @@ class VideoWriter:
         for stream in source.streams.audio[:1]:
             if stream.codec_context.name in SOUND:
                 video = source.streams.video[0]
-                self._start = float((video.start_time or 0) * video.time_base)
+                self._shift = self._start + float((video.start_time or 0) * video.time_base)
                 self._audio = self._container.add_stream_from_template(stream)
                 self._packets = source.demux(stream)
 
@@ -156,7 +171,7 @@ class VideoWriter:
                 packet = next(self._packets, None)
             if not packet or packet.pts is None or packet.dts is None:
                 break
-            shift = round(self._start / packet.time_base)
+            shift = round(self._shift / packet.time_base)
             packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, self._audio
             if packet.pts >= 0:
                 self._container.mux(packet)
@@ -171,7 +186,7 @@ class VideoWriter:
                 self._container.mux(self._stream.encode())
 
 
-def _find_stretch(stream: Any) -> float:
+def find_stretch(stream: Any) -> float:
     """Return width / height of a pixel by the header; 1 if it exceeds `MAX_STRETCH`."""
     shape = float(stream.sample_aspect_ratio or 1)
     return shape if 1 / MAX_STRETCH <= shape <= MAX_STRETCH else 1.0
@@ -182,7 +197,7 @@ def _square_size(picture: Any, stretch: float) -> tuple[int, int]:
     return round(picture.width * max(stretch, 1)), round(picture.height / min(stretch, 1))
 
 
-def _as_shown(picture: Any, stretch: float) -> np.ndarray:
+def as_shown(picture: Any, stretch: float) -> np.ndarray:
     """A decoded frame as (H, W, 3) uint8 BGR with square pixels, turned and mirrored by its display matrix."""
     width, height = _square_size(picture, stretch)
     image = picture.to_ndarray(format='bgr24', width=width, height=height)
@@ -195,7 +210,7 @@ def _as_shown(picture: Any, stretch: float) -> np.ndarray:
     return np.ascontiguousarray(image)
 
 
-def _decode(av: Any, container: Any, stream: Any) -> Iterator[Any]:
+def decode(av: Any, container: Any, stream: Any) -> Iterator[Any]:
     """Yield the decoded frames, and None for each packet that cannot be decoded."""
     for packet in container.demux(stream):
         try:

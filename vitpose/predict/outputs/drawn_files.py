@@ -1,6 +1,7 @@
 """Where drawn images and what else belongs to one frame are written, and JPEG files."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import cv2
 import numpy as np
 
 from ..inputs.sources import Source
+from ..inputs.urls import scheme_of
 from ..poses import Frame, Poses
 
 QUALITY = 92  # of JPEG files, 0 to 100
+MAX_NAME = 100  # characters of the name of a drawn URL
 
 
 def write_jpeg(path: Path, image: np.ndarray) -> None:
@@ -28,13 +31,16 @@ def file_names(sources: Sequence[Source]) -> dict[str, Path]:
     The folders below the deepest folder that all files share are kept, and the suffix becomes .jpg or .mp4. Where two
     files would get the same name, the second one keeps its own suffix before it.
     """
-    files = [os.path.abspath(source.name) for source in sources if source.kind != 'camera']
+    others = [source.name for source in sources if source.kind == 'live' or scheme_of(source.name)]  # no files
+    files = [os.path.abspath(source.name) for source in sources if source.name not in others]
     top = os.path.commonpath(map(os.path.dirname, files)) if files else ''
     names: dict[str, Path] = {}
     used: set[str] = set()
     for source in sources:
         suffix = '.jpg' if source.kind == 'image' else '.mp4'
-        path = Path(source.name.replace(' ', '_') if source.kind == 'camera' else os.path.relpath(source.name, top))
+        path = Path(os.path.relpath(source.name, top))
+        if source.name in others:
+            path = Path(re.sub(r'[^\w-]+', '_', source.name.rpartition('://')[2])[-MAX_NAME:])
         place = path.with_suffix(suffix)
         while str(place).lower() in used:
             path = place = path.with_name(path.name + suffix)

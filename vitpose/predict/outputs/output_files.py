@@ -3,8 +3,8 @@
 import errno
 import json
 import shutil
-from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -69,14 +69,16 @@ class Outputs:
     style: DrawStyle = DrawStyle()
     save: Collection[str] = ('coco',)  # formats that are made from the record, see `choose_formats`
     crops: bool = False  # write the part of each box in an image
-    sound: bool = False  # keep that of videos, whose names are those of files
+    sound: bool = False  # keep that of videos, whose names are those of files or URLs
+    show: Callable[[np.ndarray], None] | None = None  # gets each drawn image
     finished = False  # set it when all frames were written
 
     def __post_init__(self) -> None:
         """Start the thread; a record is read first."""
         self.frames = self.people = self.dropped = 0  # dropped: boxes that were not predicted
         self.broken: dict[str, str] = {}  # why an input could not be read, or not to its end, by its name
-        self._places = file_names(self.sources)
+        self.left_out = Counter[str]()  # frames of cameras and streams that were not predicted, by name
+        self._places, self._kinds = file_names(self.sources), {source.name: source.kind for source in self.sources}
         self._video: VideoWriter | None = None  # that of `self._last`
         self._page = Page(self.out / PAGE, self.metainfo) if self.page else None
         self._lines: TextIO | None = None
@@ -139,20 +141,26 @@ class Outputs:
             self._open()
         if frame.name != self._last.name:
             self._finish_video()
+        if self._kinds[frame.name] == 'live':
+            before = self._last.index if frame.name == self._last.name else None
+            self.left_out[frame.name] += (frame.index or 0) - (-1 if before is None else before) - 1
         self._last = replace(frame, image=None)
         if not all(np.isfinite(x).all() for x in (poses.boxes, poses.box_scores, poses.keypoints, poses.scores)):
             frame.error = '; '.join(filter(None, (frame.error, 'boxes, keypoints or scores are not finite')))
         if frame.image is not None and self.crops:
             with self._isolated(frame, 'no crops'):
                 write_crops(self.out / CROPS, self._places[frame.name], frame, poses)
-        if frame.image is not None and (self.draw or (self._page and self._page.shows(frame))):
+        if frame.image is not None and (self.draw or self.show or (self._page and self._page.shows(frame))):
             with self._isolated(frame, 'not drawn'):
                 drawn = draw_poses(frame.image, poses, self.metainfo, self.style)
+                if self.show:
+                    self.show(drawn)
                 if self.draw and frame.index is None:
                     write_jpeg(self.out / DRAWN / self._places[frame.name], drawn)
                 elif self.draw:
                     path = self.out / DRAWN / self._places[frame.name]
-                    self._video = self._video or VideoWriter(path, frame.name if self.sound else None)
+                    sound = frame.name if self.sound and self._kinds[frame.name] == 'video' else None
+                    self._video = self._video or VideoWriter(path, sound)
                     self._video.write(drawn, frame.time or 0.0)
                 if self._page and frame.error is None:
                     self._page.write(frame, poses, drawn)

@@ -23,11 +23,11 @@ class Page:
         self._path, self._entries, self._left_out = path, list[dict[str, Any]](), 0
         names = metainfo.get('keypoint_id2name') or {}
         self._names = [names.get(i) for i in range(max(names, default=-1) + 1)]
-        self._second: tuple[str, int] | None = None
+        self._second: tuple[str, int | None] | None = None
 
     def shows(self, frame: Frame) -> bool:
         """Whether the frame is to be in the page."""
-        return frame.error is not None or frame.index is None or _second(frame) != self._second
+        return frame.error is not None or frame.index is None or (frame.name, int(frame.time or 0)) != self._second
 
     def write(self, frame: Frame, poses: Poses, drawn: np.ndarray | None) -> None:
         """Add an entry, if the frame is to be in the page; its picture is `drawn`, (H, W, 3) uint8 BGR."""
@@ -45,16 +45,12 @@ class Page:
             self._entries.append(entry | dict(dropped=poses.dropped, people=people, picture=picture))
         else:
             self._left_out += 1
-        self._second = _second(frame)
+        self._second = frame.name, None if frame.index is None else int(frame.time or 0)
 
     def close(self) -> None:
         """Write the file."""
         head, tail = Path(__file__).with_name('page.html').read_text(encoding='utf-8').split('[/* entries */]')
         write_array(self._path, [self._names, *self._entries, self._left_out], head, tail)
-
-
-def _second(frame: Frame) -> tuple[str, int] | None:
-    return None if frame.index is None else (frame.name, int(frame.time or 0))
 
 
 def _data_uri(image: np.ndarray) -> str:

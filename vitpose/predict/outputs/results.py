@@ -13,6 +13,7 @@ from vitpose_base.files import replacing
 from vitpose_base.installed import installed_versions
 
 from ...errors import InputError
+from ...models.hub import OKS_SIGMA
 from ..inputs.boxes import is_header
 from ..inputs.matching import GivenBoxes
 from ..inputs.sources import Source
@@ -21,9 +22,8 @@ from ..poses import Frame, Poses, rounded
 from ..scoring import Scoring
 
 LINES, SETTINGS, RESULTS, IMAGES = 'predictions.jsonl', 'settings.json', 'keypoints.json', 'images.json'
-NOT_COMPARED = ('command', 'title', 'inputs', 'out', 'resume', 'html', 'device', 'batch_size', 'save')
+NOT_COMPARED = ('command', 'title', 'inputs', 'out', 'resume', 'html', 'device', 'batch_size', 'save', 'show')
 UNITS = 'pixels of the upright image; the center of the first pixel is 0 0; time in seconds'
-SIGMA = 0.05  # of the OKS, where a file has none: files that older versions exported
 
 
 def write_array(path: Path, items: Iterable[object], head: str = '', tail: str = '\n') -> None:
@@ -123,8 +123,8 @@ def read_record(out: Path, sources: Sequence[Source], settings: Mapping[str, Any
         starts.setdefault(line['file'], size)
         size = end
     for name in starts:
-        if kinds.get(name, 'camera') == 'camera':  # which cannot be continued
-            expected = 'expected it among the inputs, as before, and no camera'
+        if kinds.get(name, 'live') == 'live':  # which cannot be continued
+            expected = 'expected it among the inputs, as before, and no camera or stream'
             raise InputError(f'--resume: {path} has lines of {name}: {expected}')
     last = next(reversed(starts), None)
     if last and kinds[last] == 'video' and not earlier.get('finished'):
@@ -190,7 +190,7 @@ def coco_people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[d
     kinds = line.get('category_ids') or [1] * len(poses.boxes)
     rule, sigmas = metainfo.get('crop_rule'), metainfo.get('sigmas')
     sides = rule.regions(boxes)[1] if rule else boxes[:, 2:] - boxes[:, :2]
-    sigmas = np.full(poses.scores.shape[1], SIGMA) if sigmas is None else np.asarray(sigmas)
+    sigmas = np.full(poses.scores.shape[1], OKS_SIGMA) if sigmas is None else np.asarray(sigmas)
     scoring = Scoring(**(metainfo.get('metric') or {}))
     scores = scoring.scores(poses.box_scores[rows], values[..., 2])
     for i in scoring.kept(values[..., :2], scores, sides.prod(1), sigmas):

@@ -1,6 +1,8 @@
 """Every kind of image becomes (H, W, 3) uint8 BGR, as MMPose reads it; damaged files are refused in one line."""
 
+import io
 import struct
+import sys
 
 import cv2
 import numpy as np
@@ -9,6 +11,7 @@ from mmpose.datasets.transforms import LoadImage
 from PIL import Image, features
 
 from vitpose.predict.inputs.images import as_bgr, note_range, read_frame, read_image
+from vitpose.predict.inputs.sources import find_sources
 from vitpose.predict.poses import Frame
 
 NOISE = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)
@@ -85,6 +88,25 @@ def test_range_of_16_bit_files_is_that_of_their_values(tmp_path, suffix, bits, l
         assert found.dtype == np.uint8 and np.abs(found.astype(int) - expected).max() <= 1
     notes = capfd.readouterr().err.splitlines()
     assert [line in note for note in notes] == [True] * bool(line)
+
+
+@pytest.mark.parametrize('installed', [True, False])
+def test_heic_with_and_without_pillow_heif(tmp_path, installed, monkeypatch):
+    data = b'\0\0\0\x18ftypheic' + bytes(50)
+    if installed:
+        module = pytest.importorskip('pillow_heif')
+        file = io.BytesIO()
+        module.from_pillow(RGB).save(file, quality=100)
+        data = file.getvalue()
+    else:
+        monkeypatch.setitem(sys.modules, 'pillow_heif', None)
+    (tmp_path / 'a.heic').write_bytes(data)
+    if installed:
+        assert np.abs(read_image(tmp_path / 'a.heic').astype(int) - BGR).mean() < 12
+        assert find_sources([str(tmp_path)])[0].kind == 'image'
+    else:
+        with pytest.raises(ValueError, match='a.heic: HEIC files need .*: pip install pillow-heif'):
+            read_image(tmp_path / 'a.heic')
 
 
 def test_dark_images_of_8_bits_stay_dark(tmp_path):

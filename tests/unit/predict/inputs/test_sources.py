@@ -44,6 +44,11 @@ def test_folders_globs_and_files_are_taken_in_order_and_once(folder):
     assert names('a[1].jpg') == ['a[1].jpg']  # no glob
 
 
+def test_a_list_has_one_input_per_line(folder):
+    (folder / 'list.TXT').write_text('\ufeffb/c\n\n# not this one\n  a.jpg \nb/*.png\na.jpg\n', 'utf-8')
+    assert names('list.TXT', 'b/1.JPG') == ['b/c/3.jpeg', 'a.jpg', 'b/2.png', 'b/1.JPG']
+
+
 def test_order_is_natural(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     wanted = [f'{a}/frame_{i}.jpg' for a in ('s2', 's10') for i in ('1', '2', '010', '10', '11')] + ['s10/z/1.jpg']
@@ -94,7 +99,9 @@ def test_output_folder_is_not_searched(folder):
     ('text', 'error', 'message'),
     [
         ('absent.jpg', FileNotFoundError, 'absent.jpg: no such file, folder or camera'),
-        ('b/notes.txt', ValueError, r'b/notes.txt: found no image or video; expected an image \(.bmp .jpeg'),
+        ('b/notes.md', ValueError, r'b/notes.md: found no image or video; expected an image \(.bmp .jpeg'),
+        ('b/notes.txt', ValueError, 'b/notes.txt: expected one input per line'),
+        ('list.txt', FileNotFoundError, 'absent.jpg: no such file, folder or camera'),
         ('*.gif', ValueError, r'\*.gif: found no image or video'),
         ('heic/a.HEIC', ValueError, r'Pillow \(.heic: pip install pillow-heif\) or PyAV opens'),
         ('heic', ValueError, r'heic: found no .*pip install pillow-heif\)'),
@@ -105,6 +112,8 @@ def test_output_folder_is_not_searched(folder):
 )
 def test_unusable_input_is_an_error(folder, monkeypatch, text, error, message):
     (folder / 'empty').mkdir()
+    (folder / 'b/notes.md').touch()
+    (folder / 'list.txt').write_text('a.jpg\nabsent.jpg\n')
     (folder / 'heic').mkdir()
     (folder / 'heic/a.HEIC').write_bytes(b'\0\0\0\x18ftypheic' + bytes(50))
     monkeypatch.setattr(cv2, 'VideoCapture', lambda index: Camera(0))
@@ -140,9 +149,10 @@ def test_camera(monkeypatch, tmp_path):
     camera = Camera(3)
     monkeypatch.setattr(cv2, 'VideoCapture', lambda index: camera)
     (source,) = find_sources(['1'])
-    assert source == Source('camera 1', 'camera') and count_frames([source]) is None
-    frames = list(read_frames([source]))
+    assert source == Source('camera 1', 'live') and count_frames([source]) is None
+    frames = list(read_frames([source], every_frame=True, reconnect=0))
     assert [frame.index for frame in frames] == [0, 1, 2, 3]
-    assert [frame.error for frame in frames] == [None, None, None, 'the camera gave no more images']
-    times = [frame.time for frame in frames]
+    assert [frame.error for frame in frames[:3]] == [None] * 3
+    assert frames[3].error == 'cannot be read: no more images; not back within 0 s; 3 frames were received'
+    times = [frame.time for frame in frames[:3]]
     assert times == sorted(times) and camera.released

@@ -37,6 +37,27 @@ def test_all_frames_with_times(tmp_path, suffix):
 
 
 @pytest.mark.parametrize(
+    ('part', 'indices'),
+    [
+        (dict(start=0.4), range(10, 30)),
+        (dict(end=0.4), range(10)),
+        (dict(start=0.19, end=0.81, stride=5), [5, 10, 15, 20]),
+        (dict(stride=7), [0, 7, 14, 21, 28]),
+    ],
+)
+def test_parts_keep_the_index_and_time_of_the_whole_video(tmp_path, part, indices):
+    path = tmp_path / 'a.mp4'
+    write_video(path, numbered_images(30))
+    frames = list(read_video(str(path), **part))
+    assert [(frame.index, frame.error) for frame in frames] == [(i, None) for i in indices]
+    np.testing.assert_allclose([frame.time for frame in frames], np.array(indices) / 25, atol=1e-3)
+    np.testing.assert_allclose([corner(frame.image) for frame in frames], np.array(indices) * 4, atol=6)
+    assert count_video_frames(str(path), **part) == len(indices)
+    (frame,) = read_video(str(path), start=9)
+    assert frame.error == 'no frame from 9 to inf s: it lasts 1.20 s; 30 frames were read'
+
+
+@pytest.mark.parametrize(
     ('matrix', 'shown'),
     [
         ((ONE, 0, 0, 0, ONE, 0, 0, 0, W), lambda image: image),
@@ -192,19 +213,20 @@ def sound(path):
         return [bytes(packet) for packet in container.demux(container.streams.audio) if packet.size]
 
 
-@pytest.mark.parametrize(('count', 'late'), [(20, 0), (10, 0), (20, 1)])
-def test_sound_is_copied_up_to_the_last_image(tmp_path, count, late):
+@pytest.mark.parametrize(('count', 'late', 'start'), [(20, 0, 0), (10, 0, 0), (20, 1, 0), (10, 0, 1)])
+def test_sound_is_copied_from_the_first_to_the_last_image(tmp_path, count, late, start):
     source = write_with_sound(tmp_path / 'a.mkv', late=late)
     writer = VideoWriter(tmp_path / 'b.mp4', str(source))
-    for frame in list(read_video(str(source)))[:count]:
+    for frame in list(read_video(str(source), start=start))[:count]:
         writer.write(frame.image, frame.time)
     writer.close()
     original, copied = sound(source), sound(tmp_path / 'b.mp4')
-    start = next(i for i, packet in enumerate(original) if packet == copied[0])
-    assert copied == original[start : start + len(copied)]
+    first = next(i for i, packet in enumerate(original) if packet == copied[0])
+    assert copied == original[first : first + len(copied)]
     assert len(copied) * 1024 / 48_000 == pytest.approx(count / 10, abs=0.15)
-    assert start * 1024 / 48_000 == pytest.approx(late, abs=0.05)
-    assert len(list(read_video(str(tmp_path / 'b.mp4')))) == count
+    assert first * 1024 / 48_000 == pytest.approx(late + start, abs=0.05)
+    times = [frame.time for frame in read_video(str(tmp_path / 'b.mp4'))]
+    np.testing.assert_allclose(times, np.arange(count) / 10, atol=1e-3)
 
 
 @pytest.mark.parametrize(('codec', 'suffix'), [('pcm_s16le', 'mkv'), (None, 'mp4')])

@@ -61,7 +61,7 @@ def test_every_line_is_as_the_schema_says(tmp_path):
     schema = json.loads((Path(module.__file__).parent / 'predictions.schema.json').read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
-    outputs = Outputs(tmp_path, [*SOURCES, Source('v.mp4', 'camera')], METAINFO | dict(crop_rule=CropRule((48, 64))))
+    outputs = Outputs(tmp_path, [*SOURCES, Source('v.mp4', 'live')], METAINFO | dict(crop_rule=CropRule((48, 64))))
     outputs.write(make_frame('d/a.jpg'), make_poses(2, dropped=['box 2: no area']))
     outputs.write(Frame('d/b.jpg', None, error='not an image'), make_poses(0))
     poses = make_poses(2, track=True)

@@ -1,0 +1,77 @@
+"""Images, videos and streams by URL; what cannot be had is one line."""
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.unit.predict.frames import numbered_images, write_video
+from tests.unit.predict.http_server import Camera, file, serve
+from vitpose.predict.inputs import urls
+from vitpose.predict.inputs.images import read_frame
+from vitpose.predict.inputs.sources import Source, count_frames, find_sources, read_frames
+from vitpose.predict.inputs.urls import hide_password
+
+IMAGE = np.full((20, 30, 3), 99, np.uint8)
+PNG = cv2.imencode('.png', IMAGE)[1].tobytes()
+
+
+@pytest.fixture(scope='module')
+def url(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('videos')
+    write_video(folder / 'v.mp4', numbered_images(5))
+    with serve(
+        image=file(PNG),
+        page=file(b'<html>', 'text/html'),
+        video=file((folder / 'v.mp4').read_bytes(), 'video/mp4'),
+        list=file(b'#EXTM3U', 'application/vnd.apple.mpegurl'),
+        large=file(bytes(2 << 20)),
+        half=file(PNG[:60]),
+        live=Camera(9, 9),
+    ) as address:
+        yield address
+
+
+def test_kinds_are_told_by_suffix_or_by_the_server(url):
+    for name, kind in (
+        ('image', 'image'),
+        ('missing.jpg', 'image'),
+        ('video', 'video'),
+        ('list', 'live'),
+        ('live', 'live'),
+    ):
+        (source,) = find_sources([f'{url}/{name}'])
+        assert (source.name, source.kind) == (f'{url}/{name}', kind)
+    (source,) = find_sources(['rtsp://me:secret@host/door'])
+    assert source == Source('rtsp://me:***@host/door', 'live', 'rtsp://me:secret@host/door')
+    assert hide_password('http://host/a@b:c@d') == 'http://host/a@b:c@d'
+    (source,) = find_sources([f'{url}/video'])
+    assert [frame.index for frame in read_frames([source])] == list(range(5)) and count_frames([source]) == 5
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('/page', '/page: expected an image, a video or a stream; the server sends text/html'),
+        ('/nothing', '/nothing: cannot be opened: HTTP Error 404: Not Found'),
+        ('ftp://host/a.jpg', 'ftp://host/a.jpg: expected a path, or a URL that starts with http, https, rtsp'),
+        ('data:image/png;base64,aaaa', 'data:image/png;base64,aaaa: expected a path'),
+        ('http://127.0.0.1:1/a', 'http://127.0.0.1:1/a: cannot be opened: <urlopen error [Errno 111] '),
+    ],
+)
+def test_unusable_urls_are_an_error(url, text, message):
+    with pytest.raises(ValueError) as problem:
+        find_sources([url + text if text.startswith('/') else text])
+    assert message in str(problem.value)
+
+
+def test_images_are_downloaded_when_they_are_read(url, monkeypatch):
+    np.testing.assert_array_equal(read_frame(f'{url}/image', 0).image, IMAGE)
+    assert 'cannot be opened: HTTP Error 404' in read_frame(f'{url}/missing.jpg', 0).error
+    assert 'truncated' in read_frame(f'{url}/half', 0).error
+    monkeypatch.setattr(urls, 'MAX_MIB', 1)
+    assert (
+        read_frame(f'{url}/large', 0).error
+        == f'{url}/large: more than 1 MiB or 60 seconds: download it, and pass the file'
+    )
+    monkeypatch.setattr(urls, 'MAX_S', -1)
+    assert 'more than 1 MiB or -1 seconds' in read_frame(f'{url}/image', 0).error

@@ -1,0 +1,65 @@
+"""Images, videos and streams by their addresses."""
+
+import re
+import time
+from http.client import HTTPResponse
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from ...errors import InputError, one_line
+
+MAX_MIB, MAX_S = 64, 60  # of an image
+TIMEOUT_S = 10  # without an answer
+SCHEMES = ('http', 'https', 'rtsp', 'rtsps', 'rtmp', 'rtmps', 'rtp', 'srt', 'udp')
+_URL = re.compile(r'([a-z][a-z0-9+.-]+)://|(data):', re.IGNORECASE)
+
+
+def scheme_of(text: str) -> str:
+    """Return the scheme of a URL, such as 'https', and '' for a path; ValueError if it is not one of `SCHEMES`."""
+    match = _URL.match(text)
+    scheme = (match[1] or match[2]).lower() if match else ''
+    if match and scheme not in SCHEMES:
+        expected = f'expected a path, or a URL that starts with {", ".join(SCHEMES)}'
+        raise InputError(f'{hide_password(text)[:80]}: {expected}')
+    return scheme
+
+
+def hide_password(url: str) -> str:
+    """The URL, with `***` for a password in it."""
+    return re.sub(r'(?<=://)([^/@:]*):[^/@]*@', r'\1:***@', url)
+
+
+def find_url_kind(url: str, images: frozenset[str]) -> str:
+    """Tell 'image', 'video' (a file with an end) or 'live' by the scheme, a suffix in `images`, or the server's header.
+
+    ValueError if the server cannot be reached, or sends something else.
+    """
+    suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
+    is_http = scheme_of(url).startswith('http')
+    if not is_http or suffix in images:
+        return 'image' if is_http else 'live'
+    with _open(url) as answer:
+        kind, length = answer.headers.get_content_type(), answer.headers.get('Content-Length')
+    if kind.startswith('text/') or kind.endswith(('json', 'html')):
+        raise InputError(f'{hide_password(url)}: expected an image, a video or a stream; the server sends {kind}')
+    is_live = not length or 'mpegurl' in kind or suffix == '.m3u8'
+    return 'image' if kind.startswith('image/') else 'live' if is_live else 'video'
+
+
+def read_url(url: str) -> bytes:
+    """Download an image; ValueError or OSError if that fails, or takes more than `MAX_S` seconds or `MAX_MIB`."""
+    end, data = time.monotonic() + MAX_S, bytearray()
+    with _open(url) as answer:
+        while part := answer.read1(1 << 20):
+            data += part
+            if len(data) > MAX_MIB << 20 or time.monotonic() > end:
+                raise InputError(f'{url}: more than {MAX_MIB} MiB or {MAX_S} seconds: download it, and pass the file')
+    return bytes(data)
+
+
+def _open(url: str) -> HTTPResponse:
+    try:
+        return urlopen(Request(url, headers={'User-Agent': 'vitpose'}), timeout=TIMEOUT_S)
+    except Exception as problem:  # OSError, HTTPException or ValueError
+        raise InputError(f'{hide_password(url)}: cannot be opened: {one_line(problem)}') from problem
