@@ -39,16 +39,18 @@ class AutoDetector:
     """
 
     def __init__(self, model: 'GraphModel | ExportedModel', **options: Any):
-        self.model, self._options, self._problem = model, options, ''
+        self.model, self._options = model, options
 
     @cached_property
     def chosen(self) -> Any:
-        """The detector; DownloadError or ValueError if none can be used."""
-        if (name := self._find_name()) and (found := self._open(name)):
-            return found
+        """The detector; ValueError if none can be used, and the classes that are looked for need one."""
+        try:
+            return open_beside(self.model, self._find(), **self._options)
+        except DownloadError as problem:
+            reason = one_line(problem)
         if self._options.get('categories'):
-            raise InputError(f'categories={self._options["categories"]}: no detector; {self._problem}')
-        print(f'people: {self._problem}: the model looks for one person per image', file=sys.stderr)
+            raise InputError(f'categories={self._options["categories"]}: no detector; {reason}')
+        print(f'people: {reason}: the model looks for one person per image', file=sys.stderr)
         return TwoPassDetector(self.model)
 
     @property
@@ -65,40 +67,54 @@ class AutoDetector:
         """Images (H, W, 3) uint8 BGR -> for each boxes (N, 4) x1 y1 x2 y2 in image pixels, scores (N,); best first."""
         return self.chosen(images)
 
-    def _find_name(self) -> str:
-        """The name of the detector to open; '' if there is none, and then the reason is kept."""
+    def _find(self) -> str | Path:
+        """The name or the checked file of the detector to open; DownloadError with the reason if there is none."""
         torch_home = Path(os.environ.get('TORCH_HOME') or Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache', 'torch'))
         is_torch = not hasattr(self.model, 'info') and 'torch' in sys.modules and find_spec('mmdet')
         if is_torch and any(torch_home.expanduser().glob(f'hub/checkpoints/{RTMDET}')):
             return 'human'
         if find_spec('onnxruntime') is None:
-            self._problem = "no detector without ONNX Runtime (pip install 'vitpose_mm[onnx]') or MMDetection"
-            return ''
-        folder, urls = cache_folder(), {name: url for name, (url, _) in DETECTORS.items()}
-        if kept := [name for name, url in urls.items() if (folder / url.rpartition('/')[2]).is_file()]:
-            return kept[0]
-        self._problem = f'no detector in {folder}, and {_download()}'
-        return '' if _download() else DOWNLOADED
-
-    def _open(self, name: str) -> Any:
-        try:
-            if name in DETECTORS:
-                detector_file(name, TIMEOUT_S)
-            return open_detector(name, device=str(self.model.device), **self._options)
-        except DownloadError as problem:
-            self._problem = one_line(problem)
-            return None
+            raise DownloadError("no detector without ONNX Runtime (pip install 'vitpose_mm[onnx]') or MMDetection")
+        folder = cache_folder()
+        for name, (url, _) in DETECTORS.items():
+            if (folder / url.rpartition('/')[2]).is_file():
+                return detector_file(name, TIMEOUT_S)
+        if isinstance(found := _download(), str):
+            raise DownloadError(f'no detector in {folder}, and {found}')
+        return found
 
 
 @cache
-def _download() -> str:
-    """Download a detector; '' on success, or why it cannot be used, which is remembered for the process."""
+def _download() -> Path | str:
+    """Download a detector; its file, or why it cannot be used, which is remembered for the process."""
     if os.environ.get('VITPOSE_OFFLINE'):
         return 'VITPOSE_OFFLINE is set'
     if not is_reachable(DETECTORS[DOWNLOADED][0]):
         return 'no network to download one'
     try:
-        detector_file(DOWNLOADED, TIMEOUT_S)
+        return detector_file(DOWNLOADED, TIMEOUT_S)
     except DownloadError as problem:
         return one_line(problem)
-    return ''
+
+
+def choose_detector(model: 'GraphModel | ExportedModel', detector: Any, **options: Any) -> Any:
+    """The detector of `PosePredictor`'s arguments; ValueError for options of a detector that has its own."""
+    kind = model.metainfo.get('objects') if detector == 'auto' else None
+    options = {key: value for key, value in options.items() if value is not None}
+    if kind == 'person':
+        return AutoDetector(model, **options)
+    if isinstance(detector, str | Path) and detector != 'auto':
+        return open_beside(model, detector, **options)
+    if options:
+        found = 'the model has none by default' if detector == 'auto' else f'detector={detector!r} has its own'
+        raise InputError(f'{", ".join(options)}: options of a detector by name, and {found}')
+    if detector == 'auto':
+        return TwoPassDetector(model) if kind == 'two_pass' else None
+    return detector
+
+
+def open_beside(model: 'GraphModel | ExportedModel', detector: str | Path, **options: Any) -> Any:
+    """Open a detector on the model's device; beside a GPU of torch, ONNX Runtime takes CUDA, or the CPU without it."""
+    device, is_onnx = str(model.device), str(detector) in DETECTORS or Path(detector).suffix == '.onnx'
+    is_gpu_of_torch = device != 'cpu' and not hasattr(model, 'info')
+    return open_detector(detector, device='auto' if is_onnx and is_gpu_of_torch else device, **options)

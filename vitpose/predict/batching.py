@@ -1,7 +1,9 @@
 """Batches of crops of people from several frames."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -9,6 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from .inputs.coco_json import short_text
+from .inputs.images import Image, as_frame, read_frame
 from .models.crops import CropRule
 from .poses import Frame, Poses, failed
 
@@ -75,6 +78,50 @@ class Batch:
 def image_bytes(frame: Frame) -> int:
     """The size of a frame's image in memory."""
     return 0 if frame.image is None else frame.image.nbytes
+
+
+def read_ahead(items: Iterable[Frame | Image], pool: Executor, threads: int, bits: int | None) -> Iterator[Frame]:
+    """Frames with their images; files are read ahead as far as there are threads and MAX_BYTES allow.
+
+    `bits` are those of 16-bit images, see `read_frame`.
+    """
+    reading: deque[Future[Frame]] = deque()
+    expected = MAX_BYTES  # size of an image that is not read yet: that of the last one
+    for i, item in enumerate(items):
+        frame = as_frame(item, i)
+        is_array = isinstance(frame.image, np.ndarray)
+        reading.append(pool.submit(read_frame, frame, i, bits))
+        del item, frame
+        while reading:
+            sizes = (image_bytes(future.result()) if future.done() else expected for future in reading)
+            has_room = len(reading) < threads and sum(sizes) + expected <= MAX_BYTES
+            if has_room and not is_array and not reading[0].done():
+                break
+            frame = reading.popleft().result()
+            expected = image_bytes(frame) or expected
+            yield frame
+            del frame
+    while reading:
+        yield reading.popleft().result()
+
+
+def detect_people(frames: list[Frame], detector: Any, lock: AbstractContextManager) -> list[Frame]:
+    """Give frames without boxes those of the detector, if there is one; if it fails with several, one by one."""
+    images = {i: frame.image for i, frame in enumerate(frames) if frame.boxes is None and frame.image is not None}
+    if not detector or not images:
+        return frames
+    try:
+        with lock:
+            detected = [(boxes, scores) for boxes, scores in detector(list(images.values()))]
+        if len(detected) != len(images):
+            raise InputError(f'boxes for {len(detected)} of {len(images)} images')
+    except Exception as problem:
+        if len(frames) == 1:
+            return [failed(frames[0], problem, 'detector')]
+        return [detect_people([frame], detector, lock)[0] for frame in frames]
+    for i, (boxes, scores) in zip(images, detected, strict=True):
+        frames[i] = replace(frames[i], boxes=boxes, box_scores=scores)
+    return frames
 
 
 def group_frames(frames: Iterable[Frame], count: int) -> Iterator[list[Frame]]:

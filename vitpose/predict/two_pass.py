@@ -1,9 +1,12 @@
 """Find the one object of an image with the pose model itself: in the whole image first, then around its keypoints."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from .poses import Frame, Poses
 
 if TYPE_CHECKING:
     from .models.exported import ExportedModel
@@ -61,3 +64,14 @@ def box_around(
     low, high = keypoints[is_used].min(0), keypoints[is_used].max(0)
     extra = margin * (high - low).max()
     return np.clip(np.concatenate((low - extra, high + extra)), 0, size * 2).astype(np.float32)
+
+
+def follow(frame: Frame, last: Poses) -> Frame:
+    """A frame with the boxes around the poses of the frame before, unless it has boxes, or no image."""
+    if frame.boxes is not None or frame.image is None:
+        return frame
+    size = frame.image.shape[1::-1]
+    boxes = [box_around(*person, size) for person in zip(last.keypoints, last.scores, strict=True)]
+    kept = [i for i, box in enumerate(boxes) if box is not None]
+    following = np.array([boxes[i] for i in kept], np.float32).reshape(-1, 4)
+    return replace(frame, boxes=following, box_scores=last.box_scores[kept])

@@ -1,6 +1,6 @@
 """Codecs that decode heatmaps of a whole batch as tensors on their device, without OpenMMLab."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Any
 
 import cv2
@@ -11,14 +11,24 @@ from torch import Tensor
 from .peaks import Peaks, dark_peaks, msra_peaks, to_input_px, udp_peaks
 
 
-class HeatmapCodec:
-    """What both codecs share: the same tensor code for one heatmap array, a batch and an exported model."""
+class HeatmapCodec(ABC):
+    """What both codecs share: the same tensor code for one heatmap array, a batch and an exported model.
+
+    Args:
+        input_size: (w, h) in pixels.
+        heatmap_size: (w, h) in cells.
+        sigma: standard deviation of the Gaussian in cells.
+        blur_kernel_size: odd size of the blur in cells.
+    """
 
     config_type: str  # the registered codec's name
-    input_size: tuple[int, int]  # (w, h) in pixels
-    heatmap_size: tuple[int, int]  # (w, h) in cells
-    sigma: float  # standard deviation of the Gaussian in cells
-    blur_kernel_size: int  # odd size of the blur in cells
+
+    def __init__(
+        self, input_size: tuple[int, int], heatmap_size: tuple[int, int], sigma: float = 2.0, blur_kernel_size: int = 11
+    ):
+        check_kernel_size(blur_kernel_size)
+        self.input_size, self.heatmap_size, self.sigma = input_size, heatmap_size, sigma
+        self.blur_kernel_size = blur_kernel_size
 
     @property
     @abstractmethod
@@ -89,17 +99,9 @@ class UDPCodec(HeatmapCodec):
 
     config_type = 'BatchUDPHeatmap'
 
-    def __init__(
-        self,
-        input_size: tuple[int, int],
-        heatmap_size: tuple[int, int],
-        sigma: float = 2.0,
-        blur_kernel_size: int = 11,
-        border: str = 'mmpose',
-    ):
-        check_kernel_size(blur_kernel_size)
-        self.input_size, self.heatmap_size, self.sigma = input_size, heatmap_size, sigma
-        self.blur_kernel_size, self.border = blur_kernel_size, border
+    def __init__(self, *sizes: Any, border: str = 'mmpose', **options: Any):
+        HeatmapCodec.__init__(self, *sizes, **options)
+        self.border = border
 
     @property
     def px_per_cell(self) -> tuple[float, float]:
@@ -117,17 +119,9 @@ class MSRACodec(HeatmapCodec):
 
     config_type = 'BatchMSRAHeatmap'
 
-    def __init__(
-        self,
-        input_size: tuple[int, int],
-        heatmap_size: tuple[int, int],
-        sigma: float = 2.0,
-        blur_kernel_size: int = 11,
-        unbiased: bool = False,
-    ):
-        check_kernel_size(blur_kernel_size)
-        self.input_size, self.heatmap_size, self.sigma = input_size, heatmap_size, sigma
-        self.blur_kernel_size, self.unbiased = blur_kernel_size, unbiased
+    def __init__(self, *sizes: Any, unbiased: bool = False, **options: Any):
+        HeatmapCodec.__init__(self, *sizes, **options)
+        self.unbiased = unbiased
 
     @property
     def px_per_cell(self) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """A whole pose network: normalized images in, heatmaps out, with the flip test."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -12,7 +12,7 @@ from .vit import PlainViT
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of ImageNet's pixels, RGB
 
 
-class HeatmapNetwork(nn.Module):
+class HeatmapNetwork(nn.Module, ABC):
     """What prediction needs of a network.
 
     Attributes:
