@@ -6,6 +6,7 @@ import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError, started
 
@@ -112,7 +113,7 @@ def _export(name: str) -> None:
         from ..export.writing import COMPARED, Target, write_file
         from ..predict.models.loading import load_model
 
-        model = load_model(name, device='cpu')
+        model: Any = load_model(name, device='cpu')  # in torch, which `check_name` found
         write_file(model, find_files(name).file, Target('onnx'), out, crop_people(model.crop_rule, COMPARED))
     print(f'{out}: {out.stat().st_size / 1e6:.1f} MB; without torch, {name} uses it')
 

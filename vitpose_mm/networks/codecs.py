@@ -40,17 +40,9 @@ class HeatmapCodec(ABC):
         """Heatmaps (B, K, Hm, Wm) in fp32 -> cells (B, K, 2) and scores (B, K); `sparse` as in `peaks.udp_peaks`."""
 
     def locate(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
-        """Return tensors of keypoints and scores; can be traced and exported unless `sparse`.
+        """Heatmaps (B, K, Hm, Wm) -> keypoints (B, K, 2) in input pixels and scores (B, K), computed in fp32.
 
-        Args:
-            heatmaps: (B, K, Hm, Wm); computed in fp32.
-            sparse: see `peaks.udp_peaks`.
-
-        Returns:
-            Keypoints (B, K, 2) in input pixels and scores (B, K).
-
-        Raises:
-            ValueError: the heatmaps do not have the codec's size.
+        Can be traced and exported unless `sparse`, see `peaks.udp_peaks`. ValueError for heatmaps of another size.
         """
         width, height = self.heatmap_size
         if heatmaps.ndim != 4 or tuple(heatmaps.shape[2:]) != (height, width):
@@ -62,16 +54,9 @@ class HeatmapCodec(ABC):
         return to_input_px(cells, self.px_per_cell), scores
 
     def batch_decode(self, batch_encoded: Tensor) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Decode a batch on its device, with one copy to the host.
+        """Decode heatmaps (B, K, Hm, Wm) of any floating-point type on their device, with one copy to the host.
 
-        Args:
-            batch_encoded: heatmaps (B, K, Hm, Wm) in any floating-point type.
-
-        Returns:
-            For each sample keypoints (1, K, 2) in input pixels and scores (1, K), in fp32.
-
-        Raises:
-            ValueError: the heatmaps do not have the codec's size.
+        Returns keypoints (1, K, 2) in input pixels and scores (1, K) of each sample, in fp32. ValueError as `locate`.
         """
         device = batch_encoded.device.type
         with torch.no_grad(), torch.autocast(device, enabled=False):
@@ -80,11 +65,7 @@ class HeatmapCodec(ABC):
         return list(found[..., :2].copy()), list(found[..., 2].copy())
 
     def decode(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Decode heatmaps (K, Hm, Wm) -> keypoints (1, K, 2) in input pixels and scores (1, K).
-
-        Raises:
-            ValueError: the heatmaps do not have the codec's size.
-        """
+        """Decode heatmaps (K, Hm, Wm) -> keypoints (1, K, 2) in input pixels and scores (1, K), as `batch_decode`."""
         keypoints, scores = self.batch_decode(torch.from_numpy(np.ascontiguousarray(encoded))[None])
         return keypoints[0], scores[0]
 
