@@ -12,7 +12,7 @@ PYTEST = bin/python -m pytest -n $(JOBS)
 fast-tests all-tests long compat: export OMP_NUM_THREADS = 1
 
 help:
-	@echo 'make demo    render people, train a small ViTPose on them, test it, and show the result in demo/'
+	@echo 'make demo    predict a photograph, then train a small ViTPose on rendered people; the results are in demo/'
 	@echo 'make check   style, types and the fast tests'
 	@echo 'make test    style, types and all tests: units, parity with other implementations, whole commands'
 	@echo 'make long    the tests that take too long for make test: 20 kills, 1,000 inputs, 30 s of training, or more'

@@ -58,12 +58,14 @@ with tempfile.TemporaryDirectory() as scratch:
             'Programming Language :: Python :: 3.10',
             'Programming Language :: Python :: 3.11',
             'Programming Language :: Python :: 3.12',
+            'Programming Language :: Python :: 3.13',  # prediction; xtcocotools, for training, has no build for it
         ],
         python_requires='>=3.10',
         packages=find_packages(include=['vitpose*']),
         package_data={
             'vitpose_mm': ['py.typed'],
             'vitpose.models': ['tiny.*'],
+            'vitpose.demo': ['skier.jpg'],
             'vitpose.predict.models': ['datasets.json'],
             'vitpose.predict.outputs': ['page.html', 'predictions.schema.json'],
         },
@@ -86,7 +88,7 @@ with tempfile.TemporaryDirectory() as scratch:
             'eval': ['pycocotools>=2.0.8'],
             'safetensors': ['safetensors>=0.4'],
             'hub': ['huggingface_hub>=0.25', 'safetensors>=0.4'],  # owner/name
-            'tests': ['pytest>=7', 'hypothesis', 'pytest-xdist', 'ruff', 'mypy', 'import-linter', 'tensorboard'],
+            'tests': 'pytest>=7 hypothesis pytest-xdist jsonschema ruff mypy import-linter tensorboard'.split(),
         },
         entry_points={'console_scripts': ['vitpose = vitpose.cli.main:main']},
         cmdclass={'build_py': BuildWithMim},

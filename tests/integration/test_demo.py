@@ -16,6 +16,7 @@ from vitpose.runs.training_log import best_checkpoint, read_curve
 from vitpose.shipped import shipped
 
 PICTURES = ('learning_curve.png', 'gallery.png')
+PHOTO = 'photo.jpg'
 OTHERS = 'report.md demo.json metrics.json data run train.log test.log predict.log model.pth clip.mp4 clip.jsonl video'
 
 
@@ -34,7 +35,7 @@ def test_demo_writes_all_results(tmp_path, monkeypatch, start):
     monkeypatch.setattr(crossing_video, 'DURATION_S', 1)
     demo = tmp_path / 'out'
     assert main(['demo', '--out', str(demo), '--train', '40', '--val', '8', '--epochs', '1']) == 0
-    assert {path.name for path in demo.iterdir()} == {*PICTURES, *OTHERS.split()}
+    assert {path.name for path in demo.iterdir()} == {*PICTURES, PHOTO, *OTHERS.split()}
     report = (demo / 'report.md').read_text()
     assert f'| {json.loads((demo / "metrics.json").read_text())["coco/AP"]:.3f} |' in report
     assert 'ground-truth boxes (no detector), flip test' in report

@@ -65,7 +65,7 @@ ELSEWHERE = {  # commands that another test runs, below tests/
     ),
 }
 NOT_HERE = {  # commands that no test runs, and why
-    r'git clone .*|cd vitpose_mm|pip install .*|docker build .*': 'downloads',
+    r'git clone .*|cd vitpose_mm|pip install .*|docker build .*|python -m build|uvx .*': 'downloads',
     r'make venv|source .venv/bin/activate': 'the environment that runs the tests',
     r'vitpose app.*': 'serves until it is stopped; tests/unit/app tests the page',
     r'mim (train|test) mmpose \S+ .*--gpus \d --launcher pytorch.*': 'needs several GPUs',

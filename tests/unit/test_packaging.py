@@ -4,10 +4,12 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import PurePath
 
 import pytest
 
 pytestmark = pytest.mark.install
+PURE = set('.py .pyi .typed .json .html .jpg .md .onnx .safetensors .txt .yml'.split()) | {''}
 PACKED = {f'vitpose/predict/outputs/{name}' for name in ('page.html', 'predictions.schema.json')}
 
 
@@ -48,7 +50,10 @@ def test_wheel_contains_every_module_and_config_and_the_requirement_files(wheel,
         'vitpose/predict/models/datasets.json',
         'vitpose/models/tiny.onnx',
         'vitpose/models/tiny.safetensors',
+        'vitpose/demo/skier.jpg',
     } <= names
+    assert {PurePath(name).suffix for name in names} <= PURE  # no compiled part
+    assert wheel.filename.endswith('-py3-none-any.whl')
     for name in ('requirements/tested.txt', 'requirements/legacy.txt'):
         assert wheel.read(f'vitpose_mm/.mim/{name}') == (root / name).read_bytes()
     assert not [name for name in names if name.startswith(('tests/', 'configs/', 'projects/', 'build/'))]

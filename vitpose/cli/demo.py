@@ -1,4 +1,4 @@
-"""`vitpose demo`: render people, train a small ViTPose on them with MIM, test it and draw the results."""
+"""`vitpose demo`: predict a photograph; render people, train a small ViTPose on them with MIM, test it and draw."""
 
 import argparse
 from pathlib import Path
@@ -8,10 +8,12 @@ from .shared_options import add_rendering, check_positive
 
 CONFIG = 'configs/synthetic/vitpose-mini_synthetic-128x96.py'
 
-DESCRIPTION = """Render a training set and a held-out set of people, run `mim train mmpose` on
-the first and `mim test mmpose` with flip test on the second, and
-`vitpose predict` on a rendered video. Written to OUT:
+DESCRIPTION = """Predict a photograph with the shipped model, in a second. Then render a training
+set and a held-out set of people, run `mim train mmpose` on the first and `mim
+test mmpose` with flip test on the second, and `vitpose predict` on a rendered
+video. Written to OUT:
 
+  photo.jpg           a photograph with the pose that the shipped model predicts
   report.md           COCO AP and AR on held-out people, times, machine
   learning_curve.png  loss and held-out AP over time
   gallery.png         held-out images with ground truth, predictions, heatmaps

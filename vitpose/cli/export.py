@@ -115,8 +115,12 @@ def _load_model(named: NamedModel, args: argparse.Namespace) -> Any:
         from ..predict.models.network_model import NetworkModel
 
         return NetworkModel(named.file, **options)
-    from ..predict.extras import need_openmmlab
+    from ..predict.extras import missing_packages, need_openmmlab
 
+    if named.cfg_options and missing_packages() and not (args.size or args.cfg_options):  # a name, on torch alone
+        from ..predict.models.loading import load_alone
+
+        return load_alone(named, ('cpu', 'fp32', args.flip_test, args.dataset, False))
     need_openmmlab(named.config)
     from ..export.sizes import resized
     from ..predict.models.torch_model import PoseModel, read_config

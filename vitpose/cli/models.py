@@ -6,8 +6,9 @@ import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from ..errors import started
+from ..errors import InputError, started
 
 DESCRIPTION = """List the models that a name stands for: the shipped one, and the checkpoints of
 ViTPose that its authors, MMPose, easy_ViTPose and the hub of transformers have
@@ -17,6 +18,7 @@ published, with their publishers' scores and licences.
   vitpose models --json                           with their URLs, for scripts
   vitpose models fetch base                       download into a folder
   vitpose models verify base --data data/coco     measure the score
+  vitpose models export base                      for environments without torch
 
 After a colon stands the dataset whose keypoints a multi-dataset model predicts:
 plus-base:ap10k. owner/name of the hub of Hugging Face is a name, too, if it is
@@ -31,13 +33,16 @@ the message says where to save them."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--json', action='store_true', help='print JSON')
-    actions = parser.add_subparsers(dest='action', metavar='fetch|verify')
+    actions = parser.add_subparsers(dest='action', metavar='fetch|verify|export')
     fetch = actions.add_parser('fetch', help='download a checkpoint', description='Download a checkpoint.')
     fetch.add_argument('name', metavar='NAME', help='as `vitpose models` lists it')
     fetch.add_argument('--out', type=Path, metavar='DIR', help='folder (default: that of all downloads)')
     text = "Test a model as `mim test` does, with flip test, and print its score next to the publisher's."
     verify = actions.add_parser('verify', help='measure the published score', description=text)
     verify.add_argument('name', metavar='NAME', help='as `vitpose models` lists it')
+    text = 'Write the ONNX form of a model into the cache, once; without torch, its name uses it.'
+    export = actions.add_parser('export', help='write the ONNX form into the cache', description=text)
+    export.add_argument('name', metavar='NAME', help='as `vitpose models` lists it')
     verify.add_argument('--data', type=Path, required=True, metavar='DIR', help='its dataset in the layout of MMPose')
 
 
@@ -56,6 +61,10 @@ def run(args: argparse.Namespace) -> None:
         print(f'{model.license}; load it with {model.config}')
     elif args.action == 'verify':
         model, _ = find_model(args.name, models)
+        if model.score is None:
+            raise InputError(
+                f'{model.name}: its publisher states no score; measure it with `mim test` and {model.config}'
+            )
         check_name(args.name)
         from ..bench.published_score import measure_score
 
@@ -66,6 +75,11 @@ def run(args: argparse.Namespace) -> None:
         print(
             f'{model.name}: {model.metric} {100 * score:.1f} measured, {100 * model.score:.1f} published: {difference}'
         )
+    elif args.action == 'export':
+        check_name(args.name)
+        if args.name not in SHIPPED:
+            with started():
+                _export(args.name)
     elif args.json:
         print(json.dumps([asdict(model) for model in models], indent=1))
     else:
@@ -81,7 +95,7 @@ def run(args: argparse.Namespace) -> None:
             table.add_row(name, 'shipped', '', '', '', str(1 + terms.index(text)), '')
         for model in models:
             keypoints = ' '.join(map(str, model.keypoints))
-            shown = f'{model.metric} {100 * model.score:.1f} {model.dataset}'
+            shown = 'not stated' if model.score is None else f'{model.metric} {100 * model.score:.1f} {model.dataset}'
             row = (model.short, model.name, keypoints, model.size, shown, str(1 + terms.index(model.license)))
             table.add_row(*row, model.config.removeprefix('configs/'))
         # no line breaks in a file or a pipe
@@ -89,6 +103,19 @@ def run(args: argparse.Namespace) -> None:
         print("Scores are their publishers'. URLs: `vitpose models --json`. Terms of the weights, and of their data:")
         for number, text in enumerate(terms, 1):
             print(f'  {number}  {text}')
+
+
+def _export(name: str) -> None:
+    from ..models.names import exported_file, find_files
+
+    if not (out := exported_file(name)).is_file():
+        from ..export.rendered_crops import crop_people
+        from ..export.writing import COMPARED, Target, write_file
+        from ..predict.models.loading import load_model
+
+        model: Any = load_model(name, device='cpu')  # in torch, which `check_name` found
+        write_file(model, find_files(name).file, Target('onnx'), out, crop_people(model.crop_rule, COMPARED))
+    print(f'{out}: {out.stat().st_size / 1e6:.1f} MB; without torch, {name} uses it')
 
 
 def _read_license(card: Path) -> str:

@@ -9,7 +9,8 @@ from ..errors import InputError, one_line
 
 def add_device(parser: Any, default: str = 'auto') -> None:
     shown = ': cuda if there is one' if default == 'auto' else f' {default}'
-    parser.add_argument('--device', default=default, help=f"'cpu', 'cuda' or 'cuda:1' (default{shown})")
+    text = f'cpu, cuda, cuda:1, mps; of ONNX files coreml, directml (default{shown})'
+    parser.add_argument('--device', default=default, help=text)
 
 
 def add_rendering(parser: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ from ..synthetic.writer import write_dataset
 from .crossing_video import predict_video
 from .gallery import draw_gallery
 from .learning_curve import draw_learning_curve
+from .photograph import predict_photo
 from .train_and_test import test, train
 MARKER = 'demo.json'  # marks a folder that an earlier demo created and that may be replaced
 
@@ -47,6 +48,8 @@ def run_demo(
         seconds[step] = time.perf_counter() - start
 
     with timed('total'):
+        photo = predict_photo(out / 'photo.jpg')
+        log(f'{photo}: a photograph with the pose that the shipped model predicts')
         log(f'1/5 rendering {settings.train} training and {settings.val} held-out images (about a minute)')
         with timed('rendering'):
             people = write_dataset(out / 'data', settings, overwrite=True, show_progress=True)
@@ -91,4 +94,4 @@ def run_demo(
     )
     write_text(out / 'report.md', markdown('ViTPose on held-out people', rows, paragraphs))
     write_text(out / MARKER, json.dumps({'metrics': metrics, 'seconds': seconds, 'table': rows}, indent=1) + '\n')
-    return rows, [out / 'report.md', out / 'learning_curve.png', out / 'gallery.png', video]
+    return rows, [photo, out / 'report.md', out / 'learning_curve.png', out / 'gallery.png', video]

@@ -12,15 +12,16 @@ from ..shipped import shipped
 CATALOGUE = 'configs/published.yml'
 # what the datasets' publishers say about their annotations; images belong to their photographers
 DATA_TERMS = {
-    'ImageNet': 'non-commercial',
-    'COCO': 'CC-BY-4.0',
-    'AI Challenger': 'non-commercial',
-    'MPII': 'BSD-2-Clause',
-    'CrowdPose': 'images of those before',
-    'Human-Art': 'non-commercial',
-    'AP-10K': 'CC-BY-4.0',
-    'APT-36K': 'MIT',
-    'COCO-WholeBody': 'non-commercial',
+    'ImageNet': 'non-commercial',  # its terms of access: "only for non-commercial research and educational purposes"
+    'COCO': 'CC-BY-4.0',  # cocodataset.org, Terms of Use
+    'AI Challenger': 'not stated',  # neither AIChallenger/AI_Challenger_2017 nor challenger.ai's page of the task
+    'MPII': 'non-commercial',  # human-pose.mpi-inf.mpg.de: "for research purposes. Commercial use is not allowed"
+    'CrowdPose': 'not stated',  # Jeff-sjtu/CrowdPose; its images are of COCO, MPII and AI Challenger
+    'Human-Art': 'non-commercial',  # IDEA-Research/HumanArt: "to use Human-Art for non-commercial purposes"
+    'AP-10K': 'CC-BY-4.0',  # AlexTheBad/AP-10K, License
+    'APT-36K': 'MIT',  # pandorgan/APT-36K: "This project is under MIT licence"
+    'COCO-WholeBody': 'non-commercial',  # jin-s13/COCO-WholeBody: "ONLY for research and non-commercial use"
+    'CMU feet': 'CC-BY-4.0',  # CMU-Perceptual-Computing-Lab/foot_keypoint_dataset
 }
 ANIMALS = ('AP-10K', 'APT-36K', 'ap10k', 'apt36k')
 # of the classic codec, in a config that was written for UDP
@@ -52,7 +53,7 @@ class PublishedModel:
     keypoints: tuple[int, ...]  # K of each decoder in the file
     dataset: str  # on which the score was measured
     metric: str  # 'AP' or 'PCKh'
-    score: float  # as published, 0 to 1
+    score: float | None  # as published, 0 to 1; None if it is not
     license: str  # of the weights and of the data they saw
     config: str  # the shipped config that loads it
     codec: str  # 'MSRA' if it is not the config's; ''
@@ -70,7 +71,7 @@ def read_catalogue() -> list[PublishedModel]:
     models = []
     for model in yaml.safe_load(shipped(CATALOGUE).read_text(encoding='utf-8'))['Models']:
         about, (result,) = model['Metadata'], model['Results']
-        ((metric, score),) = result['Metrics'].items()
+        ((metric, score),) = result['Metrics'].items() or [('AP', None)]
         data = ', '.join(f'{name} ({DATA_TERMS[name]})' for name in about['Training Data'])
         file = model['Weights'], about['Size'], tuple(map(int, about['Keypoints'].split()))
         terms = f'{about["License"]}; trained on {data}', model['Config'], about.get('Codec', '')

@@ -1,5 +1,6 @@
 """Names that stand for a model wherever a file of one is expected, and names of person detectors."""
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -36,21 +37,28 @@ def check_name(name: str, suffix: str = '.onnx') -> None:
         if not (file := model_file(name, suffix)).is_file():
             raise MissingFileError(f'{name}: {file} is missing; reinstall the package')
         return
-    if _find_published(name) is None and not Path(name).is_dir():
+    published = _find_published(name)
+    if find_spec('torch') is None:
+        if not (file := exported_file(name)).is_file():
+            remedy = f'or `vitpose models export {name}` where it is installed, and copy the file to {file}'
+            raise InputError(f'{name} needs torch (`vitpose doctor`); without it, use tiny {remedy}')
+    elif published is None and not Path(name).is_dir():
         from .hub import need_hub
 
         need_hub(name)
-    if find_spec('torch') is None:
-        raise InputError(f'{name} needs torch (`vitpose doctor`); without it, use tiny or a file of `vitpose export`')
 
 
 def find_files(name: str, suffix: str = '.onnx') -> NamedModel:
     """The files of a name, downloaded if necessary; `suffix` is that of a shipped model's file.
 
+    Without torch, that is the file of `vitpose models export`, if there is one.
+
     ValueError if no model has the name, or its form is unknown; DownloadError if it cannot be downloaded.
     """
     if name in SHIPPED:
         return NamedModel(model_file(name, suffix))
+    if find_spec('torch') is None and (file := exported_file(name)).is_file():
+        return NamedModel(file)
     if (published := _find_published(name)) is None:
         from .hub import find_in_folder, hub_folder
 
@@ -60,6 +68,16 @@ def find_files(name: str, suffix: str = '.onnx') -> NamedModel:
     model, dataset = published
     wanted = (dataset or 'coco') if 'multi_dataset/' in model.config else None
     return NamedModel(download(model)[0], find_config(model.config), wanted, model.cfg_options(dataset))
+
+
+def exported_file(name: str) -> Path:
+    """Where `vitpose models export` puts the ONNX form of a name: in the cache; two names of a model share it."""
+    from .download import cache_folder
+
+    published = _find_published(name)
+    if published:
+        name = ':'.join(filter(None, (published[0].name, published[1])))
+    return cache_folder() / f'{re.sub("[/:]", "--", name)}.onnx'
 
 
 def _find_published(name: str) -> tuple[PublishedModel, str] | None:

@@ -43,14 +43,14 @@ class AutoDetector:
 
     @cached_property
     def chosen(self) -> Any:
-        """The detector; ValueError if none can be used."""
+        """The detector; ValueError if none can be used, and the classes that are looked for need one."""
         try:
-            return open_detector(self._find_name(), device=str(self.model.device), **self._options)
-        except DownloadError as raised:
-            problem = one_line(raised)
+            return open_beside(self.model, self._find(), **self._options)
+        except DownloadError as problem:
+            reason = one_line(problem)
         if self._options.get('categories'):
-            raise InputError(f'categories={self._options["categories"]}: no detector; {problem}')
-        print(f'people: {problem}: the model looks for one person per image', file=sys.stderr)
+            raise InputError(f'categories={self._options["categories"]}: no detector; {reason}')
+        print(f'people: {reason}: the model looks for one person per image', file=sys.stderr)
         return TwoPassDetector(self.model)
 
     @property
@@ -67,8 +67,8 @@ class AutoDetector:
         """Images (H, W, 3) uint8 BGR -> for each boxes (N, 4) x1 y1 x2 y2 in image pixels, scores (N,); best first."""
         return self.chosen(images)
 
-    def _find_name(self) -> str:
-        """The name of the detector to open; DownloadError with the reason if there is none."""
+    def _find(self) -> str | Path:
+        """The name or the checked file of the detector to open; DownloadError with the reason if there is none."""
         torch_home = Path(os.environ.get('TORCH_HOME') or Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache', 'torch'))
         is_torch = not hasattr(self.model, 'info') and 'torch' in sys.modules and find_spec('mmdet')
         if is_torch and any(torch_home.expanduser().glob(f'hub/checkpoints/{RTMDET}')):
@@ -78,21 +78,43 @@ class AutoDetector:
         folder = cache_folder()
         for name, (url, _) in DETECTORS.items():
             if (folder / url.rpartition('/')[2]).is_file():
-                return name
-        if problem := _download():
-            raise DownloadError(f'no detector in {folder}, and {problem}')
-        return DOWNLOADED
+                return detector_file(name, TIMEOUT_S)
+        if isinstance(found := _download(), str):
+            raise DownloadError(f'no detector in {folder}, and {found}')
+        return found
 
 
 @cache
-def _download() -> str:
-    """Download a detector; '' on success, or why it cannot be used, which is remembered for the process."""
+def _download() -> Path | str:
+    """Download a detector; its file, or why it cannot be used, which is remembered for the process."""
     if os.environ.get('VITPOSE_OFFLINE'):
         return 'VITPOSE_OFFLINE is set'
     if not is_reachable(DETECTORS[DOWNLOADED][0]):
         return 'no network to download one'
     try:
-        detector_file(DOWNLOADED, TIMEOUT_S)
+        return detector_file(DOWNLOADED, TIMEOUT_S)
     except DownloadError as problem:
         return one_line(problem)
-    return ''
+
+
+def choose_detector(model: 'GraphModel | ExportedModel', detector: Any, **options: Any) -> Any:
+    """The detector of `PosePredictor`'s arguments; ValueError for options of a detector that has its own."""
+    kind = model.metainfo.get('objects') if detector == 'auto' else None
+    options = {key: value for key, value in options.items() if value is not None}
+    if kind == 'person':
+        return AutoDetector(model, **options)
+    if isinstance(detector, str | Path) and detector != 'auto':
+        return open_beside(model, detector, **options)
+    if options:
+        found = 'the model has none by default' if detector == 'auto' else f'detector={detector!r} has its own'
+        raise InputError(f'{", ".join(options)}: options of a detector by name, and {found}')
+    if detector == 'auto':
+        return TwoPassDetector(model) if kind == 'two_pass' else None
+    return detector
+
+
+def open_beside(model: 'GraphModel | ExportedModel', detector: str | Path, **options: Any) -> Any:
+    """Open a detector on the model's device; beside a GPU of torch, ONNX Runtime takes CUDA, or the CPU without it."""
+    device, is_onnx = str(model.device), str(detector) in DETECTORS or Path(detector).suffix == '.onnx'
+    is_gpu_of_torch = device != 'cpu' and not hasattr(model, 'info')
+    return open_detector(detector, device='auto' if is_onnx and is_gpu_of_torch else device, **options)

@@ -1,7 +1,9 @@
 """Batches of crops of people from several frames."""
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -9,10 +11,12 @@ import numpy as np
 
 from ..errors import InputError
 from .inputs.coco_json import short_text
+from .inputs.images import Image, as_frame, read_frame
 from .models.crops import CropRule
 from .poses import Frame, Poses, failed
 
 MAX_BYTES = 40 << 20  # of images that wait in one place; a larger one waits alone
+FAR_SHARE = 4.0  # factor by which a box may leave the range of the training set
 
 
 @dataclass
@@ -77,6 +81,50 @@ def image_bytes(frame: Frame) -> int:
     return 0 if frame.image is None else frame.image.nbytes
 
 
+def read_ahead(items: Iterable[Frame | Image], pool: Executor, threads: int, bits: int | None) -> Iterator[Frame]:
+    """Frames with their images; files are read ahead as far as there are threads and MAX_BYTES allow.
+
+    `bits` are those of 16-bit images, see `read_frame`.
+    """
+    reading: deque[Future[Frame]] = deque()
+    expected = MAX_BYTES  # size of an image that is not read yet: that of the last one
+    for i, item in enumerate(items):
+        frame = as_frame(item, i)
+        is_array = isinstance(frame.image, np.ndarray)
+        reading.append(pool.submit(read_frame, frame, i, bits))
+        del item, frame
+        while reading:
+            sizes = (image_bytes(future.result()) if future.done() else expected for future in reading)
+            has_room = len(reading) < threads and sum(sizes) + expected <= MAX_BYTES
+            if has_room and not is_array and not reading[0].done():
+                break
+            frame = reading.popleft().result()
+            expected = image_bytes(frame) or expected
+            yield frame
+            del frame
+    while reading:
+        yield reading.popleft().result()
+
+
+def detect_people(frames: list[Frame], detector: Any, lock: AbstractContextManager) -> list[Frame]:
+    """Give frames without boxes those of the detector, if there is one; if it fails with several, one by one."""
+    images = {i: frame.image for i, frame in enumerate(frames) if frame.boxes is None and frame.image is not None}
+    if not detector or not images:
+        return frames
+    try:
+        with lock:
+            detected = [(boxes, scores) for boxes, scores in detector(list(images.values()))]
+        if len(detected) != len(images):
+            raise InputError(f'boxes for {len(detected)} of {len(images)} images')
+    except Exception as problem:
+        if len(frames) == 1:
+            return [failed(frames[0], problem, 'detector')]
+        return [detect_people([frame], detector, lock)[0] for frame in frames]
+    for i, (boxes, scores) in zip(images, detected, strict=True):
+        frames[i] = replace(frames[i], boxes=boxes, box_scores=scores)
+    return frames
+
+
 def group_frames(frames: Iterable[Frame], count: int) -> Iterator[list[Frame]]:
     """Lists of `count` frames; shorter ones at the end, or if they have MAX_BYTES."""
     group: list[Frame] = []
@@ -100,6 +148,21 @@ def start_work(frame: Frame, rule: CropRule, num_keypoints: int) -> Work:
     shape = len(kept), num_keypoints
     poses = Poses(np.zeros((*shape, 2), np.float32), np.zeros(shape, np.float32), kept, scores, rows, dropped=dropped)
     return Work(frame, poses, *rule.regions(kept), left=len(kept))
+
+
+def find_far_box(work: Work, metainfo: Mapping[str, Any]) -> str | None:
+    """A line about a box that is far smaller or larger, in its image, than those of the training set; None without."""
+    limits, boxes = metainfo.get('box_share'), work.poses.boxes
+    if not limits or work.frame.image is None or not len(boxes):
+        return None
+    height, width = work.frame.image.shape[:2]
+    shares = (boxes[:, 2:] - boxes[:, :2]).prod(1) / (width * height)
+    most = 1.0 if metainfo.get('objects') == 'two_pass' else limits[1]  # whose training set has whole images, too
+    far = shares[(shares * FAR_SHARE < limits[0]) | (shares > most * FAR_SHARE)]
+    if not far.size:
+        return None
+    known = f'the model was trained with boxes of {limits[0]:.2%} to {most:.2%}'
+    return f'{work.frame.name}: a box takes {far[0]:.2%} of the image, and {known}: keypoints may be far off'
 
 
 def fill_batches(works: Iterable[Work], rule: CropRule, size: int, pool: Executor) -> Iterator[Batch]:

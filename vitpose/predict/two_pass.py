@@ -1,14 +1,19 @@
 """Find the one object of an image with the pose model itself: in the whole image first, then around its keypoints."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from .poses import Frame, Poses
 
 if TYPE_CHECKING:
     from .models.exported import ExportedModel
     from .models.graph_model import GraphModel
 
+FOLLOWED_FRAMES = 30  # of a video, after each of which the one object is searched again
+MIN_KEPT_SCORE = 0.6  # of the mean score at the last search, below which the object is searched again
 MIN_KEYPOINTS = 3  # above the threshold; with fewer, the whole image remains the box
 
 
@@ -61,3 +66,20 @@ def box_around(
     low, high = keypoints[is_used].min(0), keypoints[is_used].max(0)
     extra = margin * (high - low).max()
     return np.clip(np.concatenate((low - extra, high + extra)), 0, size * 2).astype(np.float32)
+
+
+def follow(frame: Frame, last: Poses, searched: float | None = None) -> Frame:
+    """A frame with the boxes around the poses of the frame before, unless it has boxes, or no image.
+
+    `searched` is the mean score of the one object's keypoints when it was found in the whole image: when the scores
+    fall far below, the frame stays without boxes, so that it is searched again.
+    """
+    if frame.boxes is not None or frame.image is None:
+        return frame
+    size = frame.image.shape[1::-1]
+    boxes = [box_around(*person, size) for person in zip(last.keypoints, last.scores, strict=True)]
+    kept = [i for i, box in enumerate(boxes) if box is not None]
+    if searched is not None and (not kept or last.scores.mean() < MIN_KEPT_SCORE * searched):
+        return frame
+    following = np.array([boxes[i] for i in kept], np.float32).reshape(-1, 4)
+    return replace(frame, boxes=following, box_scores=last.box_scores[kept])

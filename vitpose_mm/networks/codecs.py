@@ -1,6 +1,6 @@
 """Codecs that decode heatmaps of a whole batch as tensors on their device, without OpenMMLab."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Any
 
 import cv2
@@ -11,14 +11,24 @@ from torch import Tensor
 from .peaks import Peaks, dark_peaks, msra_peaks, to_input_px, udp_peaks
 
 
-class HeatmapCodec:
-    """What both codecs share: the same tensor code for one heatmap array, a batch and an exported model."""
+class HeatmapCodec(ABC):
+    """What both codecs share: the same tensor code for one heatmap array, a batch and an exported model.
+
+    Args:
+        input_size: (w, h) in pixels.
+        heatmap_size: (w, h) in cells.
+        sigma: standard deviation of the Gaussian in cells.
+        blur_kernel_size: odd size of the blur in cells.
+    """
 
     config_type: str  # the registered codec's name
-    input_size: tuple[int, int]  # (w, h) in pixels
-    heatmap_size: tuple[int, int]  # (w, h) in cells
-    sigma: float  # standard deviation of the Gaussian in cells
-    blur_kernel_size: int  # odd size of the blur in cells
+
+    def __init__(
+        self, input_size: tuple[int, int], heatmap_size: tuple[int, int], sigma: float = 2.0, blur_kernel_size: int = 11
+    ):
+        check_kernel_size(blur_kernel_size)
+        self.input_size, self.heatmap_size, self.sigma = input_size, heatmap_size, sigma
+        self.blur_kernel_size = blur_kernel_size
 
     @property
     @abstractmethod
@@ -30,17 +40,9 @@ class HeatmapCodec:
         """Heatmaps (B, K, Hm, Wm) in fp32 -> cells (B, K, 2) and scores (B, K); `sparse` as in `peaks.udp_peaks`."""
 
     def locate(self, heatmaps: Tensor, sparse: bool = False) -> Peaks:
-        """Return tensors of keypoints and scores; can be traced and exported unless `sparse`.
+        """Heatmaps (B, K, Hm, Wm) -> keypoints (B, K, 2) in input pixels and scores (B, K), computed in fp32.
 
-        Args:
-            heatmaps: (B, K, Hm, Wm); computed in fp32.
-            sparse: see `peaks.udp_peaks`.
-
-        Returns:
-            Keypoints (B, K, 2) in input pixels and scores (B, K).
-
-        Raises:
-            ValueError: the heatmaps do not have the codec's size.
+        Can be traced and exported unless `sparse`, see `peaks.udp_peaks`. ValueError for heatmaps of another size.
         """
         width, height = self.heatmap_size
         if heatmaps.ndim != 4 or tuple(heatmaps.shape[2:]) != (height, width):
@@ -52,16 +54,9 @@ class HeatmapCodec:
         return to_input_px(cells, self.px_per_cell), scores
 
     def batch_decode(self, batch_encoded: Tensor) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Decode a batch on its device, with one copy to the host.
+        """Decode heatmaps (B, K, Hm, Wm) of any floating-point type on their device, with one copy to the host.
 
-        Args:
-            batch_encoded: heatmaps (B, K, Hm, Wm) in any floating-point type.
-
-        Returns:
-            For each sample keypoints (1, K, 2) in input pixels and scores (1, K), in fp32.
-
-        Raises:
-            ValueError: the heatmaps do not have the codec's size.
+        Returns keypoints (1, K, 2) in input pixels and scores (1, K) of each sample, in fp32. ValueError as `locate`.
         """
         device = batch_encoded.device.type
         with torch.no_grad(), torch.autocast(device, enabled=False):
@@ -70,11 +65,7 @@ class HeatmapCodec:
         return list(found[..., :2].copy()), list(found[..., 2].copy())
 
     def decode(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Decode heatmaps (K, Hm, Wm) -> keypoints (1, K, 2) in input pixels and scores (1, K).
-
-        Raises:
-            ValueError: the heatmaps do not have the codec's size.
-        """
+        """Decode heatmaps (K, Hm, Wm) -> keypoints (1, K, 2) in input pixels and scores (1, K), as `batch_decode`."""
         keypoints, scores = self.batch_decode(torch.from_numpy(np.ascontiguousarray(encoded))[None])
         return keypoints[0], scores[0]
 
@@ -89,17 +80,9 @@ class UDPCodec(HeatmapCodec):
 
     config_type = 'BatchUDPHeatmap'
 
-    def __init__(
-        self,
-        input_size: tuple[int, int],
-        heatmap_size: tuple[int, int],
-        sigma: float = 2.0,
-        blur_kernel_size: int = 11,
-        border: str = 'mmpose',
-    ):
-        check_kernel_size(blur_kernel_size)
-        self.input_size, self.heatmap_size, self.sigma = input_size, heatmap_size, sigma
-        self.blur_kernel_size, self.border = blur_kernel_size, border
+    def __init__(self, *sizes: Any, border: str = 'mmpose', **options: Any):
+        HeatmapCodec.__init__(self, *sizes, **options)
+        self.border = border
 
     @property
     def px_per_cell(self) -> tuple[float, float]:
@@ -117,17 +100,9 @@ class MSRACodec(HeatmapCodec):
 
     config_type = 'BatchMSRAHeatmap'
 
-    def __init__(
-        self,
-        input_size: tuple[int, int],
-        heatmap_size: tuple[int, int],
-        sigma: float = 2.0,
-        blur_kernel_size: int = 11,
-        unbiased: bool = False,
-    ):
-        check_kernel_size(blur_kernel_size)
-        self.input_size, self.heatmap_size, self.sigma = input_size, heatmap_size, sigma
-        self.blur_kernel_size, self.unbiased = blur_kernel_size, unbiased
+    def __init__(self, *sizes: Any, unbiased: bool = False, **options: Any):
+        HeatmapCodec.__init__(self, *sizes, **options)
+        self.unbiased = unbiased
 
     @property
     def px_per_cell(self) -> tuple[float, float]:

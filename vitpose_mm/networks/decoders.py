@@ -45,11 +45,7 @@ def simple_decoder(in_channels: int, out_channels: int, upsampling: int = 4) -> 
 
 
 def upsampling_factor(feature_stride: int, heatmap_stride: int) -> int:
-    """Return the upsampling factor from feature map to heatmaps: 2, 4, 8 or 16; stride 14 counts as 16.
-
-    Raises:
-        ValueError: the heads do not support this stride.
-    """
+    """Return the factor from feature map to heatmaps, 2 to 16; stride 14 counts as 16. ValueError for other strides."""
     if feature_stride not in (32, 16, 14, 8):
         raise ValueError(
             f'feature_stride={feature_stride}: expected the stride of the ViT, 16 or 8 or 14, or 32 of a ResNet'

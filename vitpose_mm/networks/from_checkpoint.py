@@ -16,10 +16,7 @@ HEATMAP_STRIDE = 4  # of the simple decoder, in input pixels
 
 
 def head_datasets(parts: ModelParts) -> list[str]:
-    """Return the dataset of each decoder; '' if the file does not tell.
-
-    The single decoder of a file with experts is that of the first expert, as in transformers' files.
-    """
+    """Return each decoder's dataset or ''; beside experts a single one is the first's, as in transformers' files."""
     return [name or (parts.experts[0] if parts.experts else '') for name in parts.heads]
 
 
@@ -33,7 +30,7 @@ def build_network(
     """Build the plain network of one dataset with its weights; its expert, if there are any, is merged into the FFNs.
 
     Args:
-        parts: of the checkpoint.
+        parts: the checkpoint's.
         dataset: one of `head_datasets`.
         vit: `PlainViT`'s stride and attention, if they are known; else they are those of all published models, and the
             stride is that for which the decoder's heatmaps have a quarter of the input's size.

@@ -47,17 +47,10 @@ class BlockAttention:
 def attention_layout(depth: int, attention: str | dict) -> list[BlockAttention]:
     """List the attention of each of the `depth` blocks.
 
-    With `shift`, every second windowed block is shifted. With `full_every_quarter`, the last block of
-    each quarter is full, as in ViTDet. Source: ViTPose table 5.
-
-    Args:
-        depth: number of blocks.
-        attention: 'full', or dict(window_size=(h, w), shift=False, pool=False, rel_pos=None or
-            'decomposed', full_every_quarter=False, recompute=True). `recompute=False` saves the windows'
-            intermediate results for the backward pass, which takes more memory.
-
-    Raises:
-        ValueError: an unknown or missing key, or a bad value.
+    With `shift`, every second windowed block is shifted. With `full_every_quarter`, the last block of each quarter is
+    full, as in ViTDet. Source: ViTPose table 5. `attention` is 'full', or dict(window_size=(h, w), shift=False,
+    pool=False, rel_pos=None or 'decomposed', full_every_quarter=False, recompute=True); `recompute=False` saves the
+    windows' intermediate results for the backward pass, which takes more memory. ValueError for other keys and values.
     """
     if attention == 'full':
         return [BlockAttention()] * depth

@@ -10,17 +10,9 @@ from ..logs import log
 def check_keys(
     option: str, value: object, required: Sequence[str] = (), optional: Sequence[str] = (), instead: str = 'None'
 ) -> None:
-    """Refuse an option that is not a dict of known keys.
+    """Raise a ValueError unless the value of an option is a dict with these keys.
 
-    Args:
-        option: its name.
-        value: its value in the config.
-        required: keys that it must have.
-        optional: keys that it may have.
-        instead: what is accepted instead of a dict, for the message.
-
-    Raises:
-        ValueError: not a dict, or a key is unknown or missing; the message lists the accepted keys.
+    The message lists them, and `instead`, what is accepted instead of a dict.
     """
     problem = ''
     if isinstance(value, dict):
@@ -34,11 +26,7 @@ def check_keys(
 
 
 def check_size(option: str, size: object) -> None:
-    """Refuse anything but (h, w) or None.
-
-    Raises:
-        ValueError: the size is something else; the message names the option.
-    """
+    """Raise a ValueError that names the option unless the size is (h, w) or None."""
     if size is not None and (not isinstance(size, (tuple, list)) or len(size) != 2):
         raise ValueError(f'{option}={size!r}: expected (h, w) in pixels')
 
@@ -56,10 +44,7 @@ def warn_if_transposed(size: tuple[int, ...], img_size: tuple[int, ...]) -> None
 def parse_experts(experts: dict | None) -> tuple[tuple[str, ...], int, str | None]:
     """Return the experts' datasets in order, an expert's number of outputs, and whose copy new experts start as.
 
-    Without experts: (), 0, None.
-
-    Raises:
-        ValueError: an unknown or missing key, no name, a repeated name, or a `new_from` that is not a name.
+    Without experts: (), 0, None. ValueError for an unknown or missing key, no or a repeated name, or a bad `new_from`.
     """
     if experts is None:
         return (), 0, None
@@ -78,11 +63,7 @@ def parse_experts(experts: dict | None) -> tuple[tuple[str, ...], int, str | Non
 
 
 def build_token(dim: int, options: dict | None) -> tuple[KnowledgeToken | None, str | None]:
-    """Build the module of `ViT(knowledge_token=...)` for width `dim`; return it and the file to initialize it from.
-
-    Raises:
-        ValueError: an unknown key or a bad value.
-    """
+    """Build the module of `ViT(knowledge_token=...)` for width `dim`; return it and the file to initialize it from."""
     if options is None:
         return None, None
     check_keys('knowledge_token', options, optional=('count', 'width', 'frozen', 'pos_embed', 'init'))

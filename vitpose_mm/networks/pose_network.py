@@ -1,6 +1,6 @@
 """A whole pose network: normalized images in, heatmaps out, with the flip test."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -12,7 +12,7 @@ from .vit import PlainViT
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of ImageNet's pixels, RGB
 
 
-class HeatmapNetwork(nn.Module):
+class HeatmapNetwork(nn.Module, ABC):
     """What prediction needs of a network.
 
     Attributes:
@@ -34,12 +34,9 @@ class HeatmapNetwork(nn.Module):
         """Heatmaps (B, C, Hm, Wm) of mirrored images -> those of the images; `flip_indices` as in `test`."""
 
     def test(self, images: Tensor, flip_indices: list[int] | None = None) -> Tensor:
-        """As `forward`, with the flip test.
+        """As `forward`, averaged with the mirrored images in one batch of twice the size.
 
-        Args:
-            images: normalized (B, 3, h, w).
-            flip_indices: index of each keypoint's mirror image, to average with the mirrored images in one batch of
-                twice the size; None for no flip test.
+        `flip_indices` has the index of each keypoint's mirror image; None: no flip test.
         """
         if flip_indices is None:
             return self(images)
@@ -50,13 +47,8 @@ class HeatmapNetwork(nn.Module):
 class PoseNetwork(HeatmapNetwork):
     """A plain ViT and one decoder.
 
-    Args:
-        backbone: the ViT.
-        head: the decoder.
-        shift_heatmap: shift the heatmaps of mirrored images by a cell, as without UDP.
-        mean: see `HeatmapNetwork`, three numbers or None.
-        std: see `HeatmapNetwork`, three numbers or None.
-        rgb: see `HeatmapNetwork`.
+    `shift_heatmap` shifts the heatmaps of mirrored images by a cell, as without UDP; `mean`, `std` and `rgb` as in
+    `HeatmapNetwork`, with three numbers each.
     """
 
     def __init__(

@@ -14,19 +14,10 @@ Datasets = Sequence[str] | int | Tensor | None
 def expert_indices(
     experts: Sequence[str], datasets: Sequence[str], device: torch.device | str = 'cpu', per_image: bool = False
 ) -> int | Tensor:
-    """Look up the expert of each image.
+    """Return the index of the expert of each image (B,) on `device`, or one index if all images share an expert.
 
-    Args:
-        experts: datasets of the experts, in order.
-        datasets: the dataset of each image.
-        device: of the images.
-        per_image: always return (B,), because a compiled network would be compiled again for each single index.
-
-    Returns:
-        One index if all images share an expert, else (B,).
-
-    Raises:
-        KeyError: a dataset has no expert.
+    `experts` are their datasets in order, `datasets` those of the images; KeyError for one without an expert. A
+    compiled network would be compiled again for each single index: with `per_image` there is none.
     """
     for name in datasets:
         if name not in experts:
@@ -36,16 +27,9 @@ def expert_indices(
 
 
 def expert_route(experts: Sequence[str], image: Tensor, datasets: Datasets) -> tuple[int | Tensor, ...]:
-    """Return the argument that routes a batch through the FFNs with experts; without experts an empty tuple.
+    """Return the argument that routes images (B, 3, H, W) through the FFNs with experts; without experts ().
 
-    Args:
-        experts: datasets of the experts, in order.
-        image: (B, 3, H, W).
-        datasets: see `ViT.forward`.
-
-    Raises:
-        ValueError: the number of datasets is not the number of images.
-        KeyError: a dataset has no expert.
+    `datasets` as in `ViT.forward`; ValueError if they are not as many as the images, KeyError for an unknown one.
     """
     if not experts:
         return ()

@@ -26,11 +26,7 @@ SIZES = {
 
 
 def parse_size(arch: str | dict) -> Size:
-    """Look up a size by name, or build one from a dict of the same fields.
-
-    Raises:
-        ValueError: an unknown name, an unknown or missing field, or a value <= 0.
-    """
+    """Return the size of a name, or of a dict of its fields; ValueError for others, and for a value <= 0."""
     if isinstance(arch, str) and arch in SIZES:
         return SIZES[arch]
     check_keys(

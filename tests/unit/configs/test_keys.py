@@ -25,9 +25,7 @@ REGISTRIES = [
 # Read by MMEngine in addition to the arguments of the class.
 ALSO_TAKEN = {'optim_wrapper': {'constructor', 'paramwise_cfg'}, 'param_scheduler': {'convert_to_iter_based'}}
 # Dicts whose keys are checked where they are used, or can be chosen freely (such as dataset names).
-UNCHECKED = set(
-    'arch attention data_prefix default_hooks dist_cfg filter_cfg heads metainfo paramwise_cfg test_cfgs'.split()
-)
+UNCHECKED = set('arch attention data_prefix default_hooks dist_cfg filter_cfg heads paramwise_cfg test_cfgs'.split())
 
 
 def arguments(function: Callable) -> set[str]:
@@ -112,7 +110,7 @@ def unknown_keys(node: Any, path: str = '') -> Iterator[str]:
         yield from (f'{path}.{key}'.lstrip('.') for key in sorted(keys - UNTYPED[untyped]))
     elif path.rpartition('.')[2] not in UNCHECKED and path not in variables():
         yield path
-    for key in node:
+    for key in set(node) - {'metainfo', 'dataset_info'}:  # MMPose parses them
         yield from unknown_keys(node[key], f'{path}.{key}'.lstrip('.'))
 
 

@@ -26,6 +26,7 @@ PAPER = {
 }
 KEYPOINTS = dict(coco=17, aic=14, mpii=16, crowdpose=14, ochuman=17, ap10k=17, apt36k=17, humanart=17)
 KEYPOINTS |= {'coco-wholebody': 133, 'coco-wholebody-hand': 21, 'coco-test-dev': 17, 'interhand': 42}
+KEYPOINTS |= {'coco25': 25, 'halpe26': 26}
 NAMES = {'humanart': 'Human-Art', 'coco-test-dev': 'coco', 'interhand': 'interhand3d'}  # MMPose's, where different
 OTHERS = ('attention', 'multi_dataset', 'synthetic', 'transfer')
 LEAVES = [leaf for leaf in POSE if leaf.parent.name not in OTHERS]  # of one dataset and plain ViTPose
@@ -121,6 +122,9 @@ def test_training_settings_are_those_of_the_paper(leaf):
         box = transform(train, 'FastRandomBBoxTransform')
         assert box.scale_factor == (1 - 0.5, 1 + 0.5)
         assert box.rotate_factor == 2 * 40  # MMPose gives the limit of the truncated normal, the paper half of it
+    if folder == 'coco25':  # as easy_ViTPose trained
+        assert (cfg.model.head.decoder.type, cfg.model.head.decoder.sigma) == ('BatchMSRAHeatmap', 3)
+        return
     assert (cfg.model.head.decoder.type, cfg.model.head.decoder.sigma) == ('BatchUDPHeatmap', 2)
     assert transform(train, 'DecodeAndCrop').use_udp and transform(test, 'TopdownAffine').use_udp
     assert cfg.model.test_cfg == dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False)

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from tests.unit.predict.tiny_files import dot, write_dots
+from tests.unit.predict.tiny_models import single, write
 from vitpose import PosePredictor
 from vitpose.cli.main import main
+from vitpose.export import comparison
 from vitpose.models import names
 from vitpose.models.catalogue import read_catalogue
 from vitpose.models.names import check_name, is_name
@@ -37,6 +39,8 @@ def little(published, model_files, multi_model_files, tmp_path, monkeypatch):
     monkeypatch.setattr(names, 'read_catalogue', lambda: models)
     monkeypatch.setattr('vitpose.models.catalogue.read_catalogue', lambda: models)
     monkeypatch.setenv('VITPOSE_HOME', str(tmp_path / 'cache'))
+    # the peaks of random heatmaps move by pixels with the last bit
+    monkeypatch.setitem(comparison.BOUNDS, 'fp32', (1000, 0.001))
     return published
 
 
@@ -90,6 +94,55 @@ def test_commands_take_names(little, tmp_path, capsys, monkeypatch):
     assert 'nobody: no model has this name' in capsys.readouterr().err
 
 
+@pytest.fixture
+def torch_alone(monkeypatch):
+    for module in ('extras', 'models.loading'):
+        monkeypatch.setattr(f'vitpose.predict.{module}.missing_packages', lambda: ['mmcv', 'mmpose'])
+
+
+@pytest.mark.parametrize(
+    ('folder', 'count', 'last', 'codec'), [('coco25', 25, 'right_heel', ''), ('wholebody', 133, '', 'MSRA')]
+)
+def test_on_torch_alone_the_dataset_gives_keypoints_and_codec(
+    little, tmp_path, monkeypatch, torch_alone, folder, count, last, codec
+):
+    """easy_ViTPose's files: with feet, and separated from ViTPose+; both have the classic codec."""
+    cfg = single()
+    cfg.model.head.out_channels = count
+    little.files['/feet.pth'] = Path(write(cfg, tmp_path / 'model')[1]).read_bytes()
+    config = f'configs/{folder}/vitpose-base_{folder.replace("w", "coco-w")}-256x192.py'
+    (first, *_) = read_catalogue()
+    entry = dict(name='easy/feet', short='feet', url=f'{little.address}/feet.pth', license=TERMS, config=config)
+    monkeypatch.setattr(names, 'read_catalogue', lambda: [replace(first, keypoints=(count,), codec=codec, **entry)])
+    model = load_model('feet', device='cpu')
+    assert model.num_keypoints == count and model.metainfo['keypoint_id2name'][count - 1].startswith(last)
+    assert model.codec.config_type == 'BatchMSRAHeatmap' and model.model.shift_heatmap
+    assert not model.crop_rule.use_udp and len(model.metainfo['sigmas']) == count
+    assert (model.metainfo['license'], model.metainfo['objects']) == (TERMS, 'person')
+    monkeypatch.chdir(tmp_path)
+    exported = []
+    monkeypatch.setattr('vitpose.export.writing.write_file', lambda model, *_: exported.append(model) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main('export feet --to onnx --out feet.onnx'.split())
+    assert exported[0].codec.config_type == 'BatchMSRAHeatmap' and exported[0].num_keypoints == count
+    with pytest.raises(ValueError, match=f'{config[8:]}: a config needs mmcv, mmpose, not installed here'):
+        load_model('feet', cfg_options={'model.test_cfg.flip_test': False})
+
+
+def test_without_torch_a_name_uses_what_was_exported_into_the_cache(little, tmp_path, monkeypatch, capsys):
+    expected = PosePredictor('little', detector=None)(dot(80, 60)).scores
+    for _ in range(2):
+        assert main('models export little'.split()) == 0
+        assert f'{tmp_path}/cache/test--little.onnx: ' in capsys.readouterr().out
+        monkeypatch.setattr('vitpose.export.writing.write_file', None)  # it is written once
+    little.files.clear()
+    monkeypatch.setattr(names, 'find_spec', lambda name: None if name == 'torch' else importlib.util.find_spec(name))
+    for name in ('little', 'test/little'):
+        predictor = PosePredictor(name, detector=None)
+        assert isinstance(predictor.model, ExportedModel) and predictor.model.metainfo['license'] == TERMS
+        np.testing.assert_allclose(predictor(dot(80, 60)).scores, expected, atol=1e-5)
+
+
 def test_unknown_names_and_files(little, tiny, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cv2.imwrite('a.png', dot(80, 60))
@@ -125,7 +178,10 @@ def test_training_starts_from_a_name(little, tmp_path, monkeypatch):
 
 def test_without_torch_a_name_is_refused_before_the_download(little, tiny, monkeypatch):
     monkeypatch.setattr(names, 'find_spec', lambda name: None if name == 'torch' else importlib.util.find_spec(name))
-    with pytest.raises(ValueError, match='little needs torch .*without it, use tiny or a file of `vitpose export`'):
+    with pytest.raises(
+        ValueError,
+        match='little needs torch .*without it, use tiny or `vitpose models export little` .*/test--little.onnx',
+    ):
         PosePredictor('little')
     assert not little.asked
     check_name('tiny')

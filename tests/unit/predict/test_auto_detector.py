@@ -18,6 +18,7 @@ from vitpose.predict import auto_detector, onnx_detector
 from vitpose.predict.auto_detector import AutoDetector
 from vitpose.predict.onnx_detector import OnnxDetector, open_detector
 from vitpose.predict.two_pass import TwoPassDetector
+from vitpose_base.files import sha256
 
 
 @pytest.fixture
@@ -45,16 +46,18 @@ def home(tmp_path, monkeypatch):
     running.close()
 
 
-def test_the_smaller_detector_is_downloaded_once_and_found_again(home, image, capsys):
+def test_the_smaller_detector_is_downloaded_once_and_found_again(home, image, capsys, monkeypatch):
+    hashed = []
+    monkeypatch.setattr('vitpose.models.download.sha256', lambda file: hashed.append(file) or sha256(file))
     predictor = PosePredictor(RectangleModel('person'))
     assert not home.published.asked  # boxes are not needed yet
     np.testing.assert_allclose(predictor(image).boxes, [[200, 150, 260, 270]], atol=8)
-    assert [path.name for path in home.folder.iterdir()] == ['nanodet.onnx']
+    assert [path.name for path in home.folder.iterdir()] == ['nanodet.onnx'] and len(hashed) == 1
     home.published.files.clear()
     auto_detector._download.cache_clear()
     asked = len(home.published.asked)
     assert PosePredictor(RectangleModel('person'))(image).boxes.shape == (1, 4)
-    assert len(home.published.asked) == asked and 'one person' not in capsys.readouterr().err
+    assert len(home.published.asked) == asked and 'one person' not in capsys.readouterr().err and len(hashed) == 2
 
 
 def test_the_better_one_of_two_in_the_cache_is_used_and_checked(home, image, capsys):
@@ -116,15 +119,16 @@ def test_rtmdet_is_used_where_torch_runs_the_model_and_the_file_is_there(home, m
     monkeypatch.setitem(sys.modules, 'torch', sys.modules.get('torch') or SimpleNamespace())
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'torch'))
     file = tmp_path / 'torch/hub/checkpoints/rtmdet_m_8xb32-100e_coco-obj365-person-235e8209.pth'
-    for expected in ('nanodet', 'human'):
-        assert AutoDetector(RectangleModel('person'), score_threshold=0.4).chosen or True
-        assert opened[-1] == (expected, dict(device='cpu', score_threshold=0.4))
+    on_gpu = RectangleModel('person')
+    on_gpu.device = 'mps'
+    nanodet = home.folder / 'nanodet.onnx'
+    for found, device in ((nanodet, 'auto'), ('human', 'mps')):
+        assert AutoDetector(on_gpu, score_threshold=0.4).chosen is None
+        assert opened[-1] == (found, dict(device=device, score_threshold=0.4))
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
-    exported = RectangleModel('person')
-    exported.info = None  # it runs without torch
-    assert AutoDetector(exported).chosen is None
-    assert opened[-1][0] == 'nanodet'
+    on_gpu.info, on_gpu.device = None, 'coreml'  # ONNX Runtime runs it
+    assert AutoDetector(on_gpu).chosen is None and opened[-1] == (nanodet, dict(device='coreml'))
 
 
 def test_a_detector_by_name(home, image):

@@ -385,7 +385,6 @@ def test_batches_are_filled_up_on_a_gpu_only_to_the_next_power_of_two(predictor,
 def test_images_that_wait_are_bounded_in_bytes(predictor, monkeypatch):
     """At most MAX_BYTES that are read, twice that in batches, and a frame in the hands of each of three threads."""
     monkeypatch.setattr(batching, 'MAX_BYTES', limit := 4 * 320 * 240 * 3)
-    monkeypatch.setattr('vitpose.predict.predictor.MAX_BYTES', limit)
     alive, peak = {}, []
 
     def images(scales):

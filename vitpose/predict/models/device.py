@@ -19,7 +19,9 @@ def as_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as problem:
         reason = str(problem).splitlines()[0]
-        raise InputError(f"device={name!r}: {reason}; expected 'auto', 'cpu' or 'cuda' (or 'cuda:1', ...)") from problem
+        raise InputError(
+            f"device={name!r}: {reason}; expected 'auto', 'cpu', 'cuda' (or 'cuda:1', ...) or 'mps'"
+        ) from problem
     return device
 
 

@@ -1,6 +1,7 @@
 """A network on a device: crops in, heatmaps and keypoints out."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from .crops import CropRule
 from .device import PRECISIONS, as_device, as_precision
 
 
-class GraphModel:
+class GraphModel(ABC):
     """What models in torch share; the arguments are those of `load_model`.
 
     Attributes:
@@ -71,7 +72,7 @@ class GraphModel:
         inputs = self.normalized(crops)
         if self.compiled:
             torch._dynamo.maybe_mark_dynamic(inputs, 0)
-        with torch.autocast(self.device.type, self._dtype or torch.bfloat16, enabled=self._dtype is not None):
+        with torch.autocast(self.device.type, self._dtype) if self._dtype else nullcontext():
             return self.network(inputs)
 
     def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,8 @@ class NetworkModel(GraphModel):
     """A ViTPose on a device, for one dataset: its weights tell the network, the dataset keypoints, crop and codec.
 
     Keypoints, crop and codec are those of the shipped configs of the dataset, unless the file records its own config.
-    The arguments are those of `load_model`.
+    The arguments are those of `load_model`, and `is_separated`: the decoder was trained in a multi-dataset model, whose
+    configs give crop and codec.
 
     OSError if the file does not exist; ValueError for an unknown device, precision or dataset, or a file that is not
     that of a ViTPose.
@@ -33,6 +34,7 @@ class NetworkModel(GraphModel):
         flip_test: bool = False,
         dataset: str | None = None,
         compile: bool = False,
+        is_separated: bool = False,
     ):
         super().__init__(device, precision, flip_test, compile)
         path = Path(checkpoint)
@@ -43,7 +45,7 @@ class NetworkModel(GraphModel):
             parts = split_parts(loaded.weights, loaded.meta, log=log, keep_tokens=True)
             name = _choose(dataset, parts, recorded_dataset(loaded.meta))
             heads = head_datasets(parts)
-            about = describe(loaded.meta, name, len(heads) > 1 or bool(parts.expert_shape[0]))
+            about = describe(loaded.meta, name, is_separated or len(heads) > 1 or bool(parts.expert_shape[0]))
             options = dict(about.network, heatmap_size=about.codec.get('heatmap_size'))
             network = build_network(parts, name if name in heads else '', about.vit, **options)
             (height, width), factor = network.backbone.img_size, network.head.upsampling

@@ -10,7 +10,13 @@ import numpy as np
 from ...errors import InputError, one_line
 from ..extras import need
 
-CUDA = 'CUDAExecutionProvider'
+CPU = 'CPUExecutionProvider'
+PROVIDERS = {'cuda': 'CUDAExecutionProvider', 'coreml': 'CoreMLExecutionProvider', 'directml': 'DmlExecutionProvider'}
+REMEDIES = {
+    'cuda': 'install onnxruntime-gpu instead of onnxruntime',
+    'coreml': 'CoreML needs macOS',
+    'directml': 'on Windows, install onnxruntime-directml instead of onnxruntime',
+}
 
 
 class OnnxNetwork:
@@ -44,25 +50,39 @@ class OnnxNetwork:
 
 
 def choose_providers(runtime: Any, device: str) -> list[Any]:
-    """ONNX Runtime's providers for 'auto' (a GPU if it has CUDA, or else the CPU), 'cpu', 'cuda' or 'cuda:1'."""
+    """ONNX Runtime's providers for 'auto' (CUDA if it has it, or else the CPU), 'cpu', or a key of `PROVIDERS`.
+
+    'cuda' and 'directml' may have a number, as in 'cuda:1'. ValueError if ONNX Runtime lacks the device.
+    """
     runtime.disable_telemetry_events()  # that of Windows' builds
-    number = re.fullmatch(r'cuda(?::(\d+))?', device, re.ASCII)
-    has_cuda = CUDA in runtime.get_available_providers()
-    if device not in ('auto', 'cpu') and not (number and has_cuda):
-        reason = 'this ONNX Runtime has no CUDA' if number else 'unknown device'
-        raise InputError(f"device={device!r}: {reason}; expected 'auto', 'cpu' or 'cuda' (or 'cuda:1', ...)")
-    options = {'device_id': number[1]} if number and number[1] else {}
-    return [(CUDA, options)] * (has_cuda and device != 'cpu') + ['CPUExecutionProvider']
+    available = runtime.get_available_providers()
+    name, number = split_device('cuda' if device == 'auto' and PROVIDERS['cuda'] in available else device)
+    if name in ('auto', 'cpu'):
+        return [CPU]
+    if name not in PROVIDERS:
+        expected = "'auto', 'cpu', 'cuda' (or 'cuda:1', ...), 'coreml' or 'directml'"
+        raise InputError(f'device={device!r}: unknown device; expected {expected}')
+    if PROVIDERS[name] not in available:
+        has = ', '.join(available)
+        raise InputError(f"device={device!r}: this ONNX Runtime has {has}; {REMEDIES[name]}, or pass 'cpu'")
+    return [(PROVIDERS[name], {'device_id': number} if number else {}), CPU]
+
+
+def split_device(device: str) -> tuple[str, str]:
+    """The name and the number of a device of ONNX Runtime; 'cuda:x' has the name '', and 'cuda' the number ''."""
+    match = re.fullmatch(r'(auto|cpu|cuda|coreml|directml)|(cuda|directml):(\d+)', device, re.ASCII)
+    return (match[1] or match[2], match[3] or '') if match else ('', '')
 
 
 def actual_device(session: Any, device: str) -> str:
-    """The device of a session: 'cpu' where 'auto' fell back to it; ValueError if a requested GPU could not be used."""
-    if CUDA in session.get_providers():
-        return 'cuda' if device == 'auto' else device
-    if device not in ('auto', 'cpu'):
+    """The device of a session: 'cpu' where 'auto' fell back to it; ValueError if a requested one could not be used."""
+    used = session.get_providers()
+    if device == 'auto':
+        return 'cuda' if PROVIDERS['cuda'] in used else 'cpu'
+    if (name := split_device(device)[0]) != 'cpu' and PROVIDERS[name] not in used:
         reason = 'ONNX Runtime fell back to the CPU (see its message above)'
-        raise InputError(f"device={device!r}: {reason}; pass 'cpu', or fix its CUDA and cuDNN libraries")
-    return 'cpu'
+        raise InputError(f"device={device!r}: {reason}; pass 'cpu', or fix its libraries, of cuda CUDA and cuDNN")
+    return device
 
 
 def read_thread_count() -> int | None:

@@ -11,7 +11,7 @@ from vitpose.predict.models.torch_model import head_names, read_config, read_tes
 from vitpose.shipped import TOP
 from vitpose_mm.estimators.plain_model import split_config
 
-FOLDERS = 'aic ap10k apt36k coco crowdpose hand humanart mpii ochuman wholebody'.split()
+FOLDERS = 'aic ap10k apt36k coco coco25 crowdpose halpe26 hand humanart mpii ochuman wholebody'.split()
 SHARED = TOP / 'configs/multi_dataset/vitpose-plus-base_six-sets-256x192.py'
 
 

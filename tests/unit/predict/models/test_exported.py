@@ -57,7 +57,7 @@ def test_predict_writes_files_and_inspect_prints_the_metadata(file, tmp_path, ca
         ({}, dict(cfg_options={'a': 1}), 'with cfg_options={.*}: only with a config'),
         ({}, dict(flip_test=True), 'flip_test=True: this file was exported with False'),
         ({}, dict(checkpoint='a.pth'), 'with checkpoint=a.pth: only with a config; an exported file is complete'),
-        ({}, dict(device='tpu'), "device='tpu': unknown device; expected 'auto', 'cpu' or 'cuda'"),
+        ({}, dict(device='tpu'), "device='tpu': unknown device; expected 'auto', 'cpu', 'cuda'"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, changes, arguments, message):

@@ -4,24 +4,39 @@ import onnxruntime
 import pytest
 
 from tests.unit.predict.tiny_files import write_dots
-from vitpose.predict.models.onnx_backend import CUDA, OnnxNetwork, choose_providers, read_thread_count
+from vitpose.predict.models.onnx_backend import CPU, PROVIDERS, OnnxNetwork, choose_providers, read_thread_count
 
-CPU = 'CPUExecutionProvider'
+CUDA, COREML, DIRECTML = PROVIDERS.values()
 
 
 @pytest.fixture
 def gpu_build(monkeypatch):
-    """Let ONNX Runtime claim CUDA; its sessions fall back to the CPU, as without cuDNN."""
+    """Let ONNX Runtime claim all devices; its sessions fall back to the CPU, as without cuDNN."""
     session = onnxruntime.InferenceSession
-    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: [*PROVIDERS.values(), CPU])
     monkeypatch.setattr(onnxruntime, 'InferenceSession', lambda *words, providers: session(*words, providers=[CPU]))
 
 
 @pytest.mark.parametrize(
-    ('device', 'options'), [('cpu', None), ('auto', {}), ('cuda', {}), ('cuda:0', {'device_id': '0'})]
+    ('device', 'first'),
+    [
+        *(('cpu', []), ('auto', [(CUDA, {})]), ('cuda', [(CUDA, {})]), ('cuda:0', [(CUDA, {'device_id': '0'})])),
+        *(('coreml', [(COREML, {})]), ('directml', [(DIRECTML, {})]), ('directml:1', [(DIRECTML, {'device_id': '1'})])),
+    ],
 )
-def test_providers_of_a_device(gpu_build, device, options):
-    assert choose_providers(onnxruntime, device) == [*([] if options is None else [(CUDA, options)]), CPU]
+def test_providers_of_a_device(gpu_build, device, first):
+    assert choose_providers(onnxruntime, device) == [*first, CPU]
+
+
+@pytest.mark.parametrize(
+    ('device', 'remedy'),
+    [('cuda:1', 'install onnxruntime-gpu'), ('coreml', 'macOS'), ('directml', 'on Windows, install')],
+)
+def test_a_device_that_this_build_lacks_is_refused(monkeypatch, tmp_path, device, remedy):
+    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: [CPU])
+    with pytest.raises(ValueError, match=f"device='{device}': this ONNX Runtime has {CPU}; .*{remedy}.*or pass 'cpu'"):
+        OnnxNetwork(write_dots(tmp_path / 'a.onnx'), device)
+    assert choose_providers(onnxruntime, 'auto') == [CPU]
 
 
 def test_nothing_is_reported_to_the_authors_of_onnx_runtime(monkeypatch):
@@ -34,17 +49,21 @@ def test_nothing_is_reported_to_the_authors_of_onnx_runtime(monkeypatch):
 def test_a_session_that_fell_back_is_not_reported_as_cuda(gpu_build, tmp_path, monkeypatch):
     file = write_dots(tmp_path / 'a.onnx')
     assert OnnxNetwork(file, 'auto').device == OnnxNetwork(file, 'cpu').device == 'cpu'
-    with pytest.raises(ValueError, match=r"device='cuda:1': .*fell back to the CPU .*pass 'cpu'"):
-        OnnxNetwork(file, 'cuda:1')
+    for device in ('cuda:1', 'coreml', 'directml'):
+        with pytest.raises(ValueError, match=f"device='{device}': .*fell back to the CPU .*pass 'cpu'"):
+            OnnxNetwork(file, device)
     monkeypatch.setattr(
-        onnxruntime.InferenceSession(file, providers=[CPU]).__class__, 'get_providers', lambda _: [CUDA]
+        onnxruntime.InferenceSession(file, providers=[CPU]).__class__, 'get_providers', lambda _: [CUDA, COREML]
     )
-    assert [OnnxNetwork(file, device).device for device in ('auto', 'cuda', 'cuda:1')] == ['cuda', 'cuda', 'cuda:1']
+    devices = dict(auto='cuda', cpu='cpu', cuda='cuda', coreml='coreml') | {'cuda:1': 'cuda:1'}
+    assert {device: OnnxNetwork(file, device).device for device in devices} == devices
 
 
-@pytest.mark.parametrize('device', ['cuda:', 'cuda:x', 'cuda:-1', 'cuda1', 'CUDA', 'gpu', 'cuda:1:2', ''])
+@pytest.mark.parametrize(
+    'device', ['cuda:', 'cuda:x', 'cuda:-1', 'cuda1', 'CUDA', 'gpu', 'cuda:1:2', '', 'mps', 'coreml:1']
+)
 def test_unknown_devices(gpu_build, device):
-    with pytest.raises(ValueError, match=r"unknown device; expected 'auto', 'cpu' or 'cuda' \(or 'cuda:1'"):
+    with pytest.raises(ValueError, match=r"unknown device; expected 'auto', 'cpu', 'cuda' \(or .* or 'directml'"):
         choose_providers(onnxruntime, device)
 
 

@@ -166,8 +166,8 @@ def test_configs_of_the_package_are_found_from_any_folder(tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(device='gpu'), "device='gpu': .*expected 'auto', 'cpu' or 'cuda'"),
-        (dict(device='cuda:99'), "device='cuda:99': .*expected 'auto', 'cpu' or 'cuda'"),
+        (dict(device='gpu'), "device='gpu': .*expected 'auto', 'cpu', 'cuda'"),
+        (dict(device='cuda:99'), "device='cuda:99': .*expected 'auto', 'cpu', 'cuda'"),
         (dict(precision='int8'), "precision='int8': expected 'fp32', 'bf16', 'fp16'"),
         (dict(precision='fp16', device='cpu'), "precision='fp16' needs a CUDA GPU"),
     ],

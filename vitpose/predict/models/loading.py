@@ -1,0 +1,101 @@
+"""Load the model that a config and a checkpoint, a file or a name stands for."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vitpose_base.installed import missing_packages
+
+from ...errors import InputError
+from ...models.catalogue import MSRA
+from ...models.names import check_name, find_files, is_name, keypoints_of
+from ..extras import need, need_openmmlab
+from .exported import ExportedModel, is_checkpoint, is_exported
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from ...models.catalogue import NamedModel
+    from .graph_model import GraphModel
+
+
+def load_model(
+    config: 'str | Path | Config',
+    checkpoint: str | Path | None = None,
+    *,
+    device: str = 'auto',
+    precision: str | None = None,
+    flip_test: bool = False,
+    dataset: str | None = None,
+    compile: bool = False,
+    cfg_options: dict[str, Any] | None = None,
+) -> 'GraphModel | ExportedModel':
+    """Load the model of a config and a checkpoint, of a checkpoint alone, or an exported file.
+
+    Args:
+        config: config file, or a loaded config, which need OpenMMLab; or a file of `vitpose export`; or a checkpoint of
+            a ViTPose, which needs torch alone, see `NetworkModel`; or a name of `vitpose models` or of the hub, whose
+            files are downloaded once; or a folder of transformers.
+        checkpoint: weights of the config's model; no code in the file runs. None for the others.
+        device: 'auto' (the first CUDA GPU, or else the CPU), 'cpu', 'cuda', 'cuda:1', ...; of models in torch 'mps'; of
+            ONNX files 'coreml', 'directml', 'directml:1', ...
+        precision: 'fp32', 'bf16' or 'fp16' (GPU only); None: fp32, or that of the file. Where a processor only emulates
+            bfloat16, bf16 means fp32.
+        flip_test: average the heatmaps with those of the mirrored crop, as the config's test_cfg says; twice the time.
+        dataset: of a multi-dataset model, whose head, expert, keypoints, crop and codec are used; or that of a
+            checkpoint alone, if it does not record it.
+        cfg_options: values to override in a config, by dotted key, as `mim test --cfg-options`.
+        compile: compile the network of a config with torch.compile in the first batch, which takes minutes.
+
+    OSError if a file does not exist; ValueError: see `PoseModel`, `NetworkModel`, `ExportedModel` and its `check`.
+    """
+    if checkpoint is None and isinstance(config, str | Path) and is_name(config):
+        check_name(str(config))
+        named = find_files(str(config))
+        if named.config is None:
+            config = named.file
+        elif missing_packages() and not cfg_options:  # which take a config
+            return load_alone(named, (device, precision or 'fp32', flip_test, dataset, compile))
+        else:
+            config, checkpoint, dataset = named.config, named.file, dataset or named.dataset
+            cfg_options = {**named.cfg_options, **(cfg_options or {})}
+    if isinstance(config, str | Path) and is_exported(config):
+        for name, value in dict(checkpoint=checkpoint, compile=compile, cfg_options=cfg_options).items():
+            if value:
+                raise InputError(f'{config} with {name}={value}: only with a config; an exported file is complete')
+        exported = ExportedModel(config, device)
+        exported.check(precision, flip_test, dataset)
+        return exported
+    options = device, precision or 'fp32', flip_test, dataset, compile
+    if isinstance(config, str | Path) and is_checkpoint(config):
+        for name, value in dict(checkpoint=checkpoint, cfg_options=cfg_options).items():
+            if value:
+                raise InputError(f'{config} with {name}={value}: only with a config; a checkpoint alone has none')
+        need('torch', 'a checkpoint')
+        from .network_model import NetworkModel
+
+        return NetworkModel(config, *options)
+    if checkpoint is None:
+        raise InputError(f'{config}: expected a checkpoint with a config; only an exported file needs none')
+    need_openmmlab(config)
+    from .torch_model import PoseModel
+
+    return PoseModel(config, checkpoint, *options, cfg_options)
+
+
+def load_alone(named: 'NamedModel', options: tuple[str, str, bool, str | None, bool]) -> 'GraphModel':
+    """The model of a name, on torch alone, with device, precision, flip_test, dataset, compile of `load_model`."""
+    about = {key: named.cfg_options[key] for key in ('license', 'objects') if key in named.cfg_options}
+    others = set(named.cfg_options) - set(about)
+    if is_separated := set(MSRA) <= others:
+        others -= set(MSRA)
+    # of a folder of transformers, the weights tell the network, too, but not the names of its keypoints
+    if others and (not named.file.is_dir() or 'test_dataloader.dataset.metainfo' in others):
+        need_openmmlab(named.file)
+    need('torch', 'a checkpoint')
+    from .network_model import NetworkModel
+
+    device, precision, flip_test, dataset, compile = options
+    dataset = dataset or named.dataset or keypoints_of(named)
+    model = NetworkModel(named.file, device, precision, flip_test, dataset, compile, is_separated)
+    model.metainfo |= about
+    return model
