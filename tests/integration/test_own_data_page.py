@@ -74,7 +74,7 @@ def test_rendered_animals(root, tmp_path, run_line):
         printed = run_line(line)
     scores = re.findall(r'(coco/AP|PCK@0.05/PCK|PCK@0.1/PCK|PCK@0.2/PCK|AUC|NME): ([\d.]+)', printed)
     assert {name for name, _ in scores} == {'coco/AP', *(f'PCK@{t}/PCK' for t in (0.05, 0.1, 0.2)), 'AUC', 'NME'}
-    assert list((tmp_path / 'my_animals/run').glob('best_coco_AP_*.pth'))
+    assert list((tmp_path / 'my_animals/run').glob('best_coco_AP_*.pth'))  # the keypoints are AP-10K's
 
 
 def test_a_deeplabcut_project(root, tmp_path, run_line, monkeypatch):

@@ -43,7 +43,9 @@ class DecoderHead(HeatmapHead):
     def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
         weights = rename(pop_prefix(state_dict, prefix), TRANSFORMERS_HEAD)[0]
         weight, problems = weights.get('final_layer.weight'), []
-        if weight is not None and weight.shape[0] != self.out_channels:
+        kept = self.kept_keypoints if self.allow_new_final_layer else {}
+        others = bool(kept) and kept != {i: i for i in range(self.out_channels)}
+        if weight is not None and (weight.shape[0] != self.out_channels or others):
             if self.allow_new_final_layer:
                 weights |= self._new_final_layer(weights)
             else:

@@ -38,6 +38,9 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
     else:
         raise InputError(f'{path}: expected {EXPECTED}')
     for annotations in datasets:
+        if len(annotations.unreadable) > annotations.count:
+            most = f'{len(annotations.unreadable):,} rows cannot be read, and {annotations.count:,} instances can'
+            raise InputError(f'{path}: {most}: {annotations.unreadable[0]}')
         if not annotations.count:
             raise InputError(f'{path}: no {annotations.category!r} has a labeled keypoint')
         paths = [photo.path for photo in annotations.photos]

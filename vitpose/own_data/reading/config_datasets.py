@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from vitpose_base.coco_fields import EVALUATED, LOCATED, find_bad_fields, group_bad_fields
+
 from ...errors import InputError
+from ...predict.inputs.coco_json import parse_json
 from ..annotations import SPLITS, Instance, Photo
 
 
@@ -19,6 +22,7 @@ class ConfigDataset:
     keypoint_names: list[str]
     mirror: list[int]  # index of each keypoint's counterpart on the other side
     splits: dict[str, list[Photo]]
+    bad_fields: dict[str, list[str]]  # places of fields that training or evaluation takes for granted, by kind
 
 
 def read_config_datasets(config: Any) -> list[ConfigDataset]:
@@ -29,6 +33,7 @@ def read_config_datasets(config: Any) -> list[ConfigDataset]:
     from mmengine.registry import init_default_scope
     from mmpose.registry import DATASETS
 
+    from vitpose_mm.datasets.metainfo import parse_metainfo
     from vitpose_mm.noise import quiet
 
     init_default_scope(config.get('default_scope') or 'mmpose')
@@ -39,15 +44,38 @@ def read_config_datasets(config: Any) -> list[ConfigDataset]:
             places.append((member.get('data_root'), member.get('ann_file'), member.get('indices')))
             if places[-1] in places[:-1]:  # the test set is usually the validation set
                 continue
+            bad = _find_bad_fields(config, split, member)
             with quiet():
-                dataset = DATASETS.build({**member, 'pipeline': []})
-            meta = dataset.metainfo
+                dataset = None if bad else DATASETS.build({**member, 'pipeline': []})
+            meta = dataset.metainfo if dataset else parse_metainfo(member)
             keypoint_names = [meta['keypoint_id2name'][i] for i in range(meta['num_keypoints'])]
-            new = ConfigDataset(meta['dataset_name'], keypoint_names, list(meta['flip_indices']), {})
-            datasets.setdefault(new.name, new).splits.setdefault(split, []).extend(_read_photos(dataset))
+            new = ConfigDataset(meta['dataset_name'], keypoint_names, list(meta['flip_indices']), {}, {})
+            known = datasets.setdefault(new.name, new)
+            if dataset:
+                known.splits.setdefault(split, []).extend(_read_photos(dataset))
+            for what, rows in bad.items():
+                known.bad_fields.setdefault(what, []).extend(rows)
     if not datasets:
         raise InputError('the config has no train_dataloader, val_dataloader or test_dataloader')
     return list(datasets.values())
+
+
+def _find_bad_fields(config: Any, split: str, member: dict) -> dict[str, list[str]]:
+    """Check the annotation file of a dataset; the evaluation of a validation or test set reads more fields."""
+    from vitpose_mm.datasets.metainfo import parse_metainfo
+
+    file = Path(member.get('data_root') or '', member.get('ann_file') or '')
+    if member.get('bbox_file') or file.suffix != '.json' or not file.is_file():
+        return {}
+    content = parse_json(file.read_bytes(), f'{file}: not a JSON file')
+    if not isinstance(content, dict) or not isinstance(content.get('annotations'), list):
+        return {}
+    evaluators = config.get(f'{split}_evaluator') or []
+    metrics = [metric for metric in (evaluators if isinstance(evaluators, list) else [evaluators])]
+    areas = [metric.get('use_area', True) for metric in metrics if metric.get('type') == 'CocoMetric']
+    required = () if not areas else EVALUATED if any(areas) else LOCATED
+    bad = find_bad_fields(content, parse_metainfo(member)['num_keypoints'], required)
+    return {what: [f'{file}: {place}' for place in places] for what, places in group_bad_fields(bad).items()}
 
 
 def _members(settings: dict | None) -> Iterator[dict]:

@@ -7,6 +7,7 @@ from vitpose_base.files import write_text
 
 from ...shipped import shipped
 from ..annotations import Annotations, Photo
+from ..deriving.known_keypoints import KnownSet
 from ..deriving.left_right import Sides, is_left
 from ..deriving.network import Network
 from ..deriving.training_recipe import Recipe, choose_recipe
@@ -27,6 +28,8 @@ class DatasetPlan:
     input_size: tuple[int, int]  # (w, h) in pixels
     network: Network
     bits: int | None = None  # of the channels of 16-bit images
+    known: KnownSet | None = None  # which keypoint set it is
+    resultant: float | None = None  # how much instances point in one direction, from 0 to 1
 
     @property
     def counts(self) -> dict[str, int]:
@@ -36,17 +39,25 @@ class DatasetPlan:
     @property
     def recipe(self) -> Recipe:
         """How the network is trained."""
-        return choose_recipe(self.counts['train'], self.network)
+        return choose_recipe(self.counts['train'], self.network, self.resultant)
 
 
 def metainfo_text(plan: DatasetPlan) -> str:
     """Return the text of metainfo.py: MMPose's dataset_info."""
     names, keypoints, links = plan.annotations.labels.names, '', ''
+    known = plan.known
+    types = known.types if known else [''] * len(names)
+    weights = known.weights if known else f'[1.0] * {len(names)}'
+    sigmas = (
+        f'{known.sigmas},'
+        if known
+        else f'[{OKS_SIGMA}] * {len(names)},  # ours, not measured: OKS and AP depend on them'
+    )
     colors: list[list[int]] = []
     for i, (name, other) in enumerate(zip(names, plan.sides.mirror, strict=True)):
         swap = names[other] if other != i else ''
         colors.append(COLORS['' if not swap else 'left' if is_left(name, swap, i < other) else 'right'])
-        keypoints += f"        {i}: dict(name={name!r}, id={i}, color={colors[i]}, type='', swap={swap!r}),\n"
+        keypoints += f'        {i}: dict(name={name!r}, id={i}, color={colors[i]}, type={types[i]!r}, swap={swap!r}),\n'
     for i, (a, b) in enumerate(plan.annotations.labels.links):
         color = colors[a] if colors[a] == colors[b] else COLORS['']
         links += f'        {i}: dict(link=({names[a]!r}, {names[b]!r}), id={i}, color={color}),\n'
@@ -59,8 +70,8 @@ dataset_info = dict(
 {keypoints}    }},
     skeleton_info={{
 {links}    }},
-    joint_weights=[1.0] * {len(names)},
-    sigmas=[{OKS_SIGMA}] * {len(names)},  # ours, not measured: OKS and AP depend on them
+    joint_weights={weights},
+    sigmas={sigmas}
 )
 '''
 
@@ -74,6 +85,8 @@ def config_text(plan: DatasetPlan) -> str:
     start = f'load_from = {str(plan.network.load_from)!r}\n' if plan.network.load_from else ''
     flip = '_base_.flip, ' if plan.sides.flip else ''
     interval = max(epochs // 10, 1)
+    best = '' if plan.known else ", save_best='PCK@0.05/PCK'"
+    sigmas = f"MMPose's sigmas of {plan.known.name}" if plan.known else 'OKS with our sigmas, see metainfo.py'
     warm_up = max(min(100, -(-train // recipe.batch) * epochs // 10), 1)
     opening = f"dict(type='LazyLoadImage', bits={plan.bits}), _base_.box" if plan.bits else '*_base_.opening'
     loading = f"dict(type='CheckedLoadImage', bits={plan.bits}), _base_.box" if plan.bits else '*_base_.loading'
@@ -106,7 +119,7 @@ val_dataloader = dict(
     num_workers=2, dataset=dict(ann_file='val.json', pipeline=val_pipeline, test_mode=True, **dataset)
 )
 test_dataloader = val_dataloader
-val_evaluator = [dict(type='CocoMetric', ann_file=data_root + 'val.json')]  # OKS with our sigmas, see metainfo.py
+val_evaluator = [dict(type='CocoMetric', ann_file=data_root + 'val.json')]  # {sigmas}
 val_evaluator += [dict(type='PCKAccuracy', thr=thr, prefix=f'PCK@{{thr}}') for thr in (0.05, 0.1, 0.2)]
 val_evaluator += [dict(type='AUC'), dict(type='NME', norm_mode='use_norm_item', norm_item='bbox_size')]
 test_evaluator = val_evaluator
@@ -116,7 +129,7 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end={warm_up}),
     dict(type='CosineAnnealingLR', T_max={epochs}, eta_min=1e-6, convert_to_iter_based=True, begin=0, end={epochs}),
 ]
-default_hooks = dict(checkpoint=dict(interval={interval}))
+default_hooks = dict(checkpoint=dict(interval={interval}{best}))
 '''
 
 
