@@ -1,17 +1,14 @@
 """The fields of a COCO keypoint file that training and evaluation take for granted, in one check for all readers."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
 
 LOCATED = ('keypoints', 'bbox')  # MMPose does not train on annotations without them, and COCO's evaluation reads them
 EVALUATED = (*LOCATED, 'area')  # what the evaluation reads, unless use_area=False
 
 
-@dataclass(frozen=True)
-class BadField:
+class BadField(NamedTuple):
     """A field of a row that is absent or wrong."""
 
     rows: str  # 'images' or 'annotations'
@@ -20,83 +17,53 @@ class BadField:
     expected: str
     value: Any
 
-    @property
-    def place(self) -> str:
-        """The row and the field's value."""
-        text = 'nothing' if self.value is None else repr(self.value)
-        return f'{self.rows}[{self.number}] has {text if len(text) <= 60 else text[:57] + "..."}'
-
     def __str__(self) -> str:
         """One line: row, field, what was expected, what it is."""
-        return f'{self.rows}[{self.number}]: {self.field}: expected {self.expected}, got {self.place.split(" has ")[1]}'
+        text = 'nothing' if self.value is None else repr(self.value)
+        got = text if len(text) <= 60 else text[:57] + '...'
+        return f'{self.rows}[{self.number}]: {self.field}: expected {self.expected}, got {got}'
 
 
-def find_bad_fields(content: dict, count: int | None = None, required: Collection[str] = ()) -> list[BadField]:
+def find_bad_fields(content: dict, count: int | None = None, required: Collection[str] = ()) -> Iterator[BadField]:
     """Find what is wrong with the images and annotations of a COCO keypoint file.
 
     `count` is the number of keypoints of the dataset, by default that of each category. Of an annotation's keypoints,
     bbox and area, those in `required` must be there; the keypoints may be an empty list.
     """
-    images, rows = content.get('images') or [], content.get('annotations') or []
-    images_by_id, rows_by_id = Counter(_ids(images)), Counter(_ids(rows))
-    names = {row['id']: row.get('keypoints') or () for row in content.get('categories') or () if _is_id(row.get('id'))}
+    parts = {name: content.get(name) or [] for name in ('images', 'annotations')}
+    images, rows = parts.values()
+    image_ids, row_ids = (Counter(row['id'] for row in part if is_id(row.get('id'))) for part in (images, rows))
+    names = {row['id']: row.get('keypoints') or () for row in content.get('categories') or () if is_id(row.get('id'))}
     lengths = Counter(len(row['keypoints']) for row in rows if isinstance(row.get('keypoints'), list))
     usual = max(lengths, key=lengths.__getitem__, default=0) // 3 * 3
-    found: list[BadField] = []
-
-    def check(rows: str, number: int, row: dict, field: str, expected: str, is_good: Callable[[Any], bool]) -> None:
-        value = row.get(field)
-        if not is_good(value):
-            found.append(BadField(rows, number, field, expected, value))
-
-    for i, row in enumerate(images):
-        check('images', i, row, 'id', 'a unique integer', lambda v: _is_integer(v) and images_by_id[v] == 1)
-        check('images', i, row, 'file_name', 'a name', lambda v: isinstance(v, str) and v != '')
-        for side in ('width', 'height'):
-            check('images', i, row, side, 'a number above 0', lambda v: _are_numbers([v], 1) and v > 0)
-    for i, row in enumerate(rows):
-        check('annotations', i, row, 'id', 'a unique integer', lambda v: _is_integer(v) and rows_by_id[v] == 1)
-        check('annotations', i, row, 'image_id', 'the id of an image', lambda v: _is_id(v) and v in images_by_id)
-        if names:
-            check('annotations', i, row, 'category_id', 'the id of a category', lambda v: _is_id(v) and v in names)
-        if row.get('keypoints') or ('keypoints' in required and row.get('keypoints') is None):
-            kind = row.get('category_id')
-            known = count if 'lefthand_kpts' not in row else None  # of a whole body, which is stored in parts
-            number = 3 * (known or (len(names.get(kind, ())) if _is_id(kind) else 0)) or usual
-            check('annotations', i, row, 'keypoints', f'{number} numbers', partial(_are_numbers, count=number))
-        if row.get('bbox') or 'bbox' in required:
-            check('annotations', i, row, 'bbox', '4 numbers', lambda v: _are_numbers(v, 4))
-        if 'area' in required:
-            check('annotations', i, row, 'area', 'a number', lambda v: _are_numbers([v], 1))
-    return found
+    for part, i, row in ((name, i, row) for name, given in parts.items() for i, row in enumerate(given)):
+        key, ids = row.get('id'), image_ids if part == 'images' else row_ids
+        checks = {'id': ('a unique integer', isinstance(key, int) and ids[key] == 1)}
+        if part == 'images':
+            checks['file_name'] = ('a name', isinstance(row.get('file_name'), str))
+            for side in ('width', 'height'):
+                checks[side] = ('a number above 0', isinstance(row.get(side), int | float) and row[side] > 0)
+        else:
+            image, kind, points = row.get('image_id'), row.get('category_id'), row.get('keypoints')
+            checks['image_id'] = ('the id of an image', is_id(image) and image in image_ids)
+            checks['category_id'] = ('the id of a category', not names or (is_id(kind) and kind in names))
+            if points or ('keypoints' in required and points is None):
+                known = count if 'lefthand_kpts' not in row else None  # of a whole body, which is stored in parts
+                number = 3 * (known or (len(names.get(kind, ())) if is_id(kind) else 0)) or usual
+                checks['keypoints'] = (f'{number} numbers', _are_numbers(points, number))
+            if row.get('bbox') or 'bbox' in required:
+                checks['bbox'] = ('4 numbers', _are_numbers(row.get('bbox'), 4))
+            if 'area' in required:
+                checks['area'] = ('a number', isinstance(row.get('area'), int | float))
+        for field, (expected, is_good) in checks.items():
+            if not is_good:
+                yield BadField(part, i, field, expected, row.get(field))
 
 
-def group_bad_fields(found: Iterable[BadField]) -> dict[str, list[str]]:
-    """Return the places by the kind of problem, which reads after their number."""
-    places: dict[str, list[str]] = {}
-    for bad in found:
-        places.setdefault(f'{bad.rows} with wrong {bad.field} (expected {bad.expected})', []).append(bad.place)
-    return places
-
-
-def _ids(rows: Iterable[dict]) -> list[Any]:
-    return [row['id'] for row in rows if _is_id(row.get('id'))]
-
-
-def _is_id(value: Any) -> bool:
+def is_id(value: Any) -> bool:
+    """Answer whether a value can be an id."""
     return isinstance(value, int | float | str)
 
 
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _are_numbers(values: Any, count: int) -> bool:
-    """Answer whether a value is a list of so many numbers."""
-    if not isinstance(values, list) or len(values) != count:
-        return False
-    try:
-        sum(values)
-    except TypeError:
-        return False
-    return True
+    return isinstance(values, list) and len(values) == count and all(isinstance(v, int | float) for v in values)

@@ -35,8 +35,9 @@ def run(args: argparse.Namespace) -> int:
     failed = False
     for dataset in read_config_datasets(read_config(args.config)[0]):
         files = read_with_progress([photo.path for photos in dataset.splits.values() for photo in photos])
-        findings = [Finding(what, True, places) for what, places in dataset.bad_fields.items()]
-        findings += find_data_problems(dataset.splits, dataset.mirror, dataset.keypoint_names, files)
+        findings = find_data_problems(dataset.splits, dataset.mirror, dataset.keypoint_names, files)
+        if dataset.bad_fields:
+            findings.insert(0, Finding('fields that the evaluation reads are wrong', True, dataset.bad_fields))
         for split, photos in dataset.splits.items():
             instances = sum(len(photo.instances) for photo in photos)
             print(f'{dataset.name}, {split}: {len(photos):,} images, {instances:,} instances')

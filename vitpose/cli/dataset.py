@@ -23,6 +23,7 @@ ANNOTATIONS is one of
     for each split
   a YOLO-pose folder of Ultralytics, with data.yaml
   a DeepLabCut or Lightning Pose project, or a CollectedData table
+  a folder of labelme (X-AnyLabeling) files
 
 An existing split is kept. Otherwise a tenth of the images is for validation;
 frames of one video, recognized by folder or name, stay together."""

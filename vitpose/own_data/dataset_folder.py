@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import FailedError, InputError
 from ..predict.inputs.coco_json import BOX_MARGIN
 from .annotations import Annotations, Instance, Photo
-from .checking.checked_images import ImageFile, read_files
+from .checking.checked_images import MISSING, ImageFile, read_files
 from .checking.findings import (
     Finding,
     find_data_problems,
@@ -74,12 +74,11 @@ def make_dataset(
         say(f'- {"left out" if finding.serious else "check"}: {finding}', True)
     if strict and findings:
         raise FailedError(f'--strict: {len(findings)} kinds of problems, nothing is written')
-    count = len(instances)
-    splits = {split: _drop_unusable(photos, files) for split, photos in splits.items()}
-    left = sum(len(photo.instances) for photos in splits.values() for photo in photos)
-    if 2 * left < count:
-        worst = max((finding for finding in findings if finding.serious), key=lambda finding: len(finding.places))
-        raise InputError(f'{count - left:,} of {count:,} instances cannot be used: {worst}')
+    usable = {split: _drop_unusable(photos, files) for split, photos in splits.items()}
+    bad, good = (sum(counts) for counts in zip(*(counts for _, counts in usable.values()), strict=True))
+    if bad > good:
+        raise InputError(f'{bad:,} of {bad + good:,} instances cannot be used: fix the problems listed above')
+    splits = {split: photos for split, (photos, _) in usable.items()}
     held_out = {files[photo.path].digest for photo in splits['val']}
     splits['train'] = [photo for photo in splits['train'] if files[photo.path].digest not in held_out]
     instances = [instance for photos in splits.values() for photo in photos for instance in photo.instances]
@@ -147,18 +146,18 @@ def _note_absent_sizes(photos: Sequence[Photo]) -> list[str]:
     return [f'no instance for validation is of size {" or ".join(absent)}: {scores} will be -1'] if absent else []
 
 
-def _drop_unusable(photos: Sequence[Photo], files: dict[Path, ImageFile]) -> list[Photo]:
-    """Drop images that cannot be read, and instances that cannot be trained on."""
+def _drop_unusable(photos: Sequence[Photo], files: dict[Path, ImageFile]) -> tuple[list[Photo], tuple[int, int]]:
+    """Drop images that cannot be read and instances that cannot be trained on; also count bad and good instances.
 
-    def is_usable(instance: Instance, size: tuple[int, int]) -> bool:
-        problems = find_instance_problems(instance, size)
-        return bool((instance.keypoints[:, 2] > 0).any()) and not any(serious for _, serious in problems)
-
-    kept = []
+    Missing images, repeated instances and those without a labeled keypoint are neither.
+    """
+    kept, bad = [], 0
     for photo in photos:
-        file = files[photo.path]
+        file, repeated = files[photo.path], set(map(id, find_repeated(photo.instances)))
+        labeled = [i for i in photo.instances if (i.keypoints[:, 2] > 0).any() and id(i) not in repeated]
+        good: list[Instance] = []
         if file.size and not find_size_problem(photo.size, file.size, file.rotated):
-            repeated = set(map(id, find_repeated(photo.instances)))
-            good = [i for i in photo.instances if id(i) not in repeated and is_usable(i, file.size)]
-            kept.append(replace(photo, instances=good))
-    return [photo for photo in kept if photo.instances]
+            good = [i for i in labeled if not any(serious for _, serious in find_instance_problems(i, file.size))]
+        bad += len(labeled) - len(good) if file.error != MISSING else 0
+        kept += [replace(photo, instances=good)] if good else []
+    return kept, (bad, sum(len(photo.instances) for photo in kept))

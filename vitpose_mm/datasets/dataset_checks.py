@@ -150,9 +150,8 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
     def _check_fields(self, content: Any) -> None:
         """Raise a ValueError for the first field of a COCO file that is absent or wrong."""
         if isinstance(content, dict) and not self.bbox_file:
-            bad = find_bad_fields(content, len(self.metainfo['keypoint_id2name']))
-            if bad:
-                raise ValueError(f'{self.ann_file}: {bad[0]}{f" ({len(bad):,} bad fields)" if len(bad) > 1 else ""}')
+            for bad in find_bad_fields(content, len(self.metainfo['keypoint_id2name'])):
+                raise ValueError(f'{self.ann_file}: {bad}')
 
     def _check_keypoints(self, instances: list[dict]) -> None:
         """Raise a ValueError if the position or visibility of a keypoint is NaN or infinite."""

@@ -191,9 +191,9 @@ def check_evaluated_fields(metric: Any) -> None:
     content = getattr(getattr(metric, 'coco', None), 'dataset', None)
     if isinstance(content, dict):
         required = EVALUATED if metric.use_area else LOCATED
-        bad = [field for field in find_bad_fields(content, required=required) if field.field in required]
-        if bad:
-            raise ValueError(f'{metric.ann_file}: {bad[0]}: the evaluation reads it')
+        for bad in find_bad_fields(content, required=required):
+            if bad.field in required:
+                raise ValueError(f'{metric.ann_file}: {bad}: the evaluation reads it')
 
 
 def check_targets(dataset: Any, model: Any) -> None:

@@ -247,17 +247,18 @@ def test_tight_boxes_and_sizes_without_instances_are_said(dataset, tmp_path):
     assert config.default_hooks.checkpoint.save_best == 'PCK@0.05/PCK'
 
 
-def test_check_names_the_fields_that_training_and_evaluation_take_for_granted(dataset, mice, tmp_path, capsys):
+def test_check_names_the_fields_that_training_and_evaluation_take_for_granted(dataset, mice, refuses, tmp_path, capsys):
     dataset(mice)
     file = tmp_path / 'out/val.json'
     content = json.loads(file.read_text())
-    del content['annotations'][0]['area'], content['images'][0]['width']
+    del content['annotations'][0]['area']
     file.write_text(json.dumps(content))
     assert main(['check', str(tmp_path / 'out/config.py')]) == 1
-    said = capsys.readouterr().out
-    assert f'- fault: 1 annotations with wrong area (expected a number): {file}: annotations[0] has nothing\n' in said
-    assert f'- fault: 1 images with wrong width (expected a number above 0): {file}: images[0] has nothing\n' in said
-    assert 'out, train: ' in said and 'out, val: ' not in said
+    wrong = f'{file}: annotations[0]: area: expected a number, got nothing'
+    assert f'- fault: 1 fields that the evaluation reads are wrong: {wrong}\n' in capsys.readouterr().out
+    del content['images'][0]['width']
+    file.write_text(json.dumps(content))
+    refuses('check', tmp_path / 'out/config.py', message=f'{file}: images[0]: width: expected a number above 0')
 
 
 def test_images_of_the_validation_set_are_left_out_of_training(dataset, tmp_path):
@@ -298,3 +299,20 @@ def test_bad_input(refuses, tmp_path):
     refuses('dataset', path, '--out', tmp_path / 'out', message='3 annotated images: expected at least 10')
     assert not (tmp_path / 'out').exists()
     refuses('dataset', path, '--out', tmp_path, message='exists already')
+
+
+def test_a_dataset_of_mostly_bad_instances_is_refused(dataset, tmp_path, capsys):
+    """Repeated instances and those without labels do not count."""
+    content = makers.coco(14)
+    rows = content['annotations']
+    content['annotations'] = [dict(row, id=99 * k + row['id']) for k in range(3) for row in rows]
+    content['annotations'] += [dict(row, id=999 + row['id'], keypoints=[0] * 12) for row in rows]
+    path = makers.write_coco(tmp_path / 'data', content)
+    _, _, problems = dataset(path)
+    assert '- left out: 28 instances are equal to another of their image: ' in problems
+    for image in content['images'][:8]:
+        image['width'] = 99
+    path.write_text(json.dumps(content))
+    assert main(['dataset', str(path), '--out', str(tmp_path / 'other')]) == 2
+    said = capsys.readouterr().err
+    assert '8 of 14 instances cannot be used: fix' in said and '8 images have another aspect ratio than' in said

@@ -39,7 +39,7 @@ def find_sides(labels: Labels, instances: Sequence[Instance] = ()) -> Sides:
     that says left or right has a counterpart, and flipped instances look like others.
     """
     own, names = list(range(len(labels.names))), labels.names
-    mirror, note = labels.mirror, 'from the annotations'
+    mirror, note = labels.mirror, 'as declared'
     if mirror is None:
         index = {name: i for i, name in enumerate(names)}
         mirror = [next((index[o] for o in find_counterparts(name) if o in index), index[name]) for name in names]
@@ -65,9 +65,8 @@ def find_counterparts(name: str) -> list[str]:
     for word, other in (pair[::step] for pair in _WORDS for step in (1, -1)):
         for match in re.finditer(word, name, re.IGNORECASE):
             counterparts.append(name[: match.start()] + _cased(other, match[0]) + name[match.end() :])
-    letters = sorted((match.span() for match in re.finditer('[lr]', name, re.IGNORECASE)), key=lambda span: span[0])
-    alone = [match.span() for match in re.finditer('(?<![a-z])[lr](?![a-z])', name, re.IGNORECASE)]
-    return counterparts + [name[:i] + _LETTERS[name[i]] + name[end:] for i, end in (*alone, *letters)]
+    letters = [m.start() for p in ('(?<![a-z])[lr](?![a-z])', '[lr]') for m in re.finditer(p, name, re.IGNORECASE)]
+    return counterparts + [name[:i] + _LETTERS[name[i]] + name[i + 1 :] for i in letters]
 
 
 def says_side(name: str) -> bool:

@@ -1,15 +1,13 @@
 """Read COCO keypoint files, as CVAT, Roboflow, Label Studio and others export them."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vitpose_base.coco_fields import BadField, find_bad_fields
+from vitpose_base.coco_fields import BadField, find_bad_fields, is_id
 from vitpose_base.file_names import FileFinder, path_parts
 
 from ...errors import InputError
@@ -17,32 +15,7 @@ from ...predict.inputs.coco_json import match_ids, parse_json, parse_numbers, sh
 from ..annotations import Annotations, Instance, Labels, Photo
 from .field_checks import check_names, choose_category, find_image, number_names
 
-_SPLIT_WORD = re.compile(r'(?<![^\W\d_])(train|val|test)(?:ing|id|idation)?(?![^\W\d_])')
 _REPLACED = {'id', 'width', 'height', 'area'}  # fields that are written anew
-
-
-def find_files(folder: Path) -> dict[Path, str | None]:
-    """Find the COCO files of a folder, one per split, and the split by their names or their folders'."""
-    patterns = ('*.json', 'annotations/*.json', '*/_annotations.coco.json')
-    files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
-    splits = {file: find_split(file) for file in files}
-    if not splits:
-        raise InputError(f'{folder}: expected COCO files ({", ".join(patterns)})')
-    for file, split in splits.items() if len(splits) > 1 else ():
-        if split is None:
-            remedy = 'does not tell whether it is train, val or test; name one file'
-            raise InputError(f'{folder}: the name of {file.name} {remedy}')
-        if list(splits.values()).count(split) > 1:
-            raise InputError(f'{folder}: several files of the split {split}: {", ".join(file.name for file in splits)}')
-    return splits
-
-
-def find_split(file: Path) -> str | None:
-    """Return the split that a file's name tells, or else its folder's."""
-    for name in (file.stem, file.parent.name):
-        if splits := set(_SPLIT_WORD.findall(name.lower())):
-            return splits.pop() if len(splits) == 1 else None
-    return None
 
 
 def read_coco(files: dict[Path, str | None], images: Path | None, category: str | None) -> Annotations:
@@ -79,12 +52,11 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
         lengths = Counter(len(row['keypoints']) for kept in rows.values() for row in kept.values() if _points(row))
         labels = Labels(number_names(lengths.most_common(1)[0][0] // 3))
         notes.append(f'the category {title!r} has no keypoint names: they are numbered')
-    photos: list[Photo] = []
+    annotations = Annotations(labels, [], title, notes, unreadable)
     for file, content in contents.items():
-        by_id = _read_photos(file, content['images'], files[file], images, notes, unreadable)
-        _add_instances(file, content, rows[file], by_id, len(labels.names), notes, unreadable)
-        photos += {id(photo): photo for photo in by_id.values() if photo}.values()
-    return Annotations(labels, photos, title, notes, unreadable)
+        photos = _read_photos(file, content['images'], files[file], images, annotations)
+        _add_instances(file, content, rows[file], photos, annotations)
+    return annotations
 
 
 def find_category_names(files: Iterable[Path]) -> list[str]:
@@ -93,43 +65,33 @@ def find_category_names(files: Iterable[Path]) -> list[str]:
 
 
 def _load(file: Path, unreadable: list[str]) -> dict:
-    """Read a file; rows that are not objects, or of an unknown category, become empty ones."""
+    """Read a file; rows that are not objects become empty ones."""
     content = parse_json(file.read_bytes(), f'{file}: not a JSON file')
     lists = ('images', 'annotations', 'categories')
     if not isinstance(content, dict) or not all(isinstance(content.get(name), list) for name in lists):
         raise InputError(f'{file}: expected a COCO keypoint file, an object with lists of {", ".join(lists)}')
     for name in lists:
-        for i, row in enumerate(content[name]):
-            if not isinstance(row, dict):
-                unreadable.append(f'{file}: {name}[{i}]: expected an object, got {short_text(repr(row))}')
-                content[name][i] = {}
-    names = {row['id']: str(row.get('name')) for row in content['categories'] if isinstance(row.get('id'), int | str)}
-    kinds = match_ids(names, {row['category_id'] for row in content['annotations'] if _kind(row) is not None})
-    for i, row in enumerate(content['annotations']):
+        wrong = [(i, short_text(repr(row))) for i, row in enumerate(content[name]) if not isinstance(row, dict)]
+        unreadable += [f'{file}: {name}[{i}]: expected an object, got {text}' for i, text in wrong]
+        content[name] = [row if isinstance(row, dict) else {} for row in content[name]]
+    names = {row['id']: str(row.get('name')) for row in content['categories'] if is_id(row.get('id'))}
+    kinds = match_ids(names, {kind for row in content['annotations'] if is_id(kind := row.get('category_id'))})
+    for row in content['annotations']:
+        if is_id(kind := row.get('category_id')):
+            row['category_id'] = kinds.get(kind, kind)
         if _points(row) and all(isinstance(point, list) for point in row['keypoints']):
             row['keypoints'] = [value for point in row['keypoints'] for value in point]
-        if _points(row) and _kind(row) not in kinds:
-            expected = 'expected the id of a category'
-            unreadable.append(f'{file}: annotations[{i}]: category_id: {expected}, got {row.get("category_id")!r}')
-            row.clear()
-        elif 'category_id' in row:
-            row['category_id'] = kinds.get(_kind(row))
     return content
 
 
-def _points(row: dict) -> bool:
-    """Answer whether an annotation has a list of keypoints."""
-    return isinstance(row.get('keypoints'), list) and bool(row['keypoints'])
-
-
-def _kind(row: dict) -> Any:
-    kind = row.get('category_id')
-    return kind if isinstance(kind, int | float | str) else None
+def _points(row: dict) -> list:
+    """Return the keypoints of an annotation, [] if it has none."""
+    return points if isinstance(points := row.get('keypoints'), list) else []
 
 
 def _annotated_categories(file: Path, content: dict, notes: list[str]) -> dict[str, Labels | None]:
     """Return the categories with annotated keypoints, and their labels if the file has them."""
-    used = {row['category_id'] for row in content['annotations'] if _points(row)}
+    used = {kind for row in content['annotations'] if _points(row) and is_id(kind := row.get('category_id'))}
     if not used:
         kinds = [kind for kind in ('segmentation', 'bbox') if any(row.get(kind) for row in content['annotations'])]
         has = f' (it has {" and ".join(kinds)})' if kinds else ''
@@ -192,75 +154,70 @@ def _join_points(file: Path, content: dict, names: list[str]) -> None:
 
 
 def _annotations_of(content: dict, categories: list[str]) -> dict[int, dict]:
-    """Return the annotations of some categories, by their place in the file."""
-    ids = {row['id'] for row in content['categories'] if row.get('name') in categories}
-    return {i: row for i, row in enumerate(content['annotations']) if row.get('category_id') in ids}
+    """Return the annotations of some categories, and of none, by their place in the file."""
+    others = [row.get('id') for row in content['categories'] if row and row.get('name') not in categories]
+    return {i: row for i, row in enumerate(content['annotations']) if row and row.get('category_id') not in others}
 
 
 def _read_photos(
-    file: Path, rows: list[dict], split: str | None, images: Path | None, notes: list[str], unreadable: list[str]
+    file: Path, rows: list[dict], split: str | None, images: Path | None, annotations: Annotations
 ) -> dict[Any, Photo | None]:
-    """Return the images of a file by id, without instances; None for those that are left out."""
+    """Add the images of a file, without instances, and return them by id; None for those that are left out."""
     photos: dict[Any, Photo | None] = {}
     by_path: dict[Path, Photo] = {}
     shared: set[Path] = set()  # files that rows with different names would be
     finder, repeated = _make_finder(file, images, split, rows), 0
     for i, row in enumerate(rows):
         name, key, where = row.get('file_name'), row.get('id'), f'{file}: images[{i}]'
-        if not isinstance(name, str) or not name or not isinstance(key, int | float | str):
-            unreadable.append(f'{where}: expected id and file_name, got {short_text(repr(row))}')
-            continue
         try:
+            if not isinstance(name, str) or not name or not is_id(key):
+                raise InputError(f'{where}: expected id and file_name, got {short_text(repr(row))}')
             path = find_image(finder, name, where)
             size = (row.get('width'), row.get('height'))
             known = size if all(isinstance(side, int | float) and side > 0 for side in size) else None
-            first = by_path.get(path)
+            repeated += path in by_path
             photo = by_path.setdefault(path, Photo(path, name, split=split, size=known))  # type: ignore[arg-type]
             if path_parts(photo.name) != path_parts(name):
                 shared.add(path)
                 raise InputError(f'{where}: {name!r} and {photo.name!r} would both be {path}')
             if photos.setdefault(key, photo) is not photo:
                 raise InputError(f'{where}: id {key!r} occurs twice')
-            repeated += first is not None
         except InputError as problem:
-            photos[key] = None
-            unreadable.append(str(problem))
-    notes += [f'{file}: {repeated} images are listed twice: their annotations are joined'] if repeated else []
+            photos |= {key: None} if is_id(key) else {}
+            annotations.unreadable.append(str(problem))
+    if repeated > len(shared):
+        annotations.notes.append(f'{file}: {repeated} images are listed twice: their annotations are joined')
+    annotations.photos += [photo for path, photo in by_path.items() if path not in shared]
     return {key: None if photo and photo.path in shared else photo for key, photo in photos.items()}
 
 
 def _add_instances(
-    file: Path,
-    content: dict,
-    rows: dict[int, dict],
-    photos: dict[Any, Photo | None],
-    count: int,
-    notes: list[str],
-    unreadable: list[str],
+    file: Path, content: dict, rows: dict[int, dict], photos: dict[Any, Photo | None], annotations: Annotations
 ) -> None:
-    names = {key: photo.name if photo else '' for key, photo in photos.items()}
-    ids = [row.get('image_id') for row in rows.values()]
-    found = match_ids(names, [key for key in ids if isinstance(key, int | float | str)])
-    matched = [found.get(key, key) if isinstance(key, int | float | str) else None for key in ids]
-    given = [row | dict(image_id=key) for row, key in zip(rows.values(), matched, strict=True)]
-    known = dict(images=[dict(id=key) for key in photos], annotations=given, categories=content['categories'])
+    count, names = len(annotations.labels.names), {key: photo.name if photo else '' for key, photo in photos.items()}
+    found = match_ids(names, [key for row in rows.values() if is_id(key := row.get('image_id'))])
+    for row in rows.values():
+        row['image_id'] = found.get(key, key) if is_id(key := row.get('image_id')) else None
+    given = dict(
+        images=[dict(id=key) for key in photos], annotations=[*rows.values()], categories=content['categories']
+    )
     wrong: dict[int, BadField] = {}
-    for bad in find_bad_fields(known, count):
+    for bad in find_bad_fields(given, count):
         if bad.rows == 'annotations' and bad.field not in _REPLACED:
             wrong.setdefault(bad.number, bad)
     left_out: Counter[str] = Counter()
-    for number, (i, row) in enumerate(zip(rows, given, strict=True)):
+    for number, (i, row) in enumerate(rows.items()):
+        where = f'{file}: annotations[{i}]'
         if row.get('iscrowd') or not row.get('keypoints'):
             left_out['crowds' if row.get('iscrowd') else 'annotations without keypoints'] += 1
         elif number in wrong:
-            unreadable.append(f'{file}: {replace(wrong[number], number=i)}')
+            annotations.unreadable.append(f'{file}: {wrong[number]._replace(number=i)}')
         elif photo := photos[row['image_id']]:
             keypoints = np.array(row['keypoints'], float).reshape(count, 3)
             missing = (keypoints[:, 2] <= 0) | np.isnan(keypoints).all(1)  # v = 0, or NaN for x and y
             box: Any = tuple(map(float, row['bbox'])) if row.get('bbox') else None
-            where = f'{file}: annotations[{i}]'
             photo.instances.append(Instance(np.where(missing[:, None], 0.0, keypoints), where, box))
-    notes += [f'{file}: {number} {noun} left out' for noun, number in left_out.items()]
+    annotations.notes += [f'{file}: {number} {noun} left out' for noun, number in left_out.items()]
 
 
 def _make_finder(file: Path, images: Path | None, split: str | None, rows: list[dict]) -> FileFinder:

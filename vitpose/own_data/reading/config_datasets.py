@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vitpose_base.coco_fields import EVALUATED, LOCATED, find_bad_fields, group_bad_fields
+from vitpose_base.coco_fields import EVALUATED, LOCATED, find_bad_fields
 
 from ...errors import InputError
 from ...predict.inputs.coco_json import parse_json
@@ -22,7 +22,7 @@ class ConfigDataset:
     keypoint_names: list[str]
     mirror: list[int]  # index of each keypoint's counterpart on the other side
     splits: dict[str, list[Photo]]
-    bad_fields: dict[str, list[str]]  # places of fields that training or evaluation takes for granted, by kind
+    bad_fields: list[str]  # that the evaluation reads: where, and what is expected
 
 
 def read_config_datasets(config: Any) -> list[ConfigDataset]:
@@ -33,7 +33,6 @@ def read_config_datasets(config: Any) -> list[ConfigDataset]:
     from mmengine.registry import init_default_scope
     from mmpose.registry import DATASETS
 
-    from vitpose_mm.datasets.metainfo import parse_metainfo
     from vitpose_mm.noise import quiet
 
     init_default_scope(config.get('default_scope') or 'mmpose')
@@ -44,38 +43,28 @@ def read_config_datasets(config: Any) -> list[ConfigDataset]:
             places.append((member.get('data_root'), member.get('ann_file'), member.get('indices')))
             if places[-1] in places[:-1]:  # the test set is usually the validation set
                 continue
-            bad = _find_bad_fields(config, split, member)
             with quiet():
-                dataset = None if bad else DATASETS.build({**member, 'pipeline': []})
-            meta = dataset.metainfo if dataset else parse_metainfo(member)
+                dataset = DATASETS.build({**member, 'pipeline': []})
+            meta = dataset.metainfo
             keypoint_names = [meta['keypoint_id2name'][i] for i in range(meta['num_keypoints'])]
-            new = ConfigDataset(meta['dataset_name'], keypoint_names, list(meta['flip_indices']), {}, {})
+            new = ConfigDataset(meta['dataset_name'], keypoint_names, list(meta['flip_indices']), {}, [])
             known = datasets.setdefault(new.name, new)
-            if dataset:
-                known.splits.setdefault(split, []).extend(_read_photos(dataset))
-            for what, rows in bad.items():
-                known.bad_fields.setdefault(what, []).extend(rows)
+            known.splits.setdefault(split, []).extend(_read_photos(dataset))
+            known.bad_fields += _find_bad_fields(dataset, config.get(f'{split}_evaluator'))
     if not datasets:
         raise InputError('the config has no train_dataloader, val_dataloader or test_dataloader')
     return list(datasets.values())
 
 
-def _find_bad_fields(config: Any, split: str, member: dict) -> dict[str, list[str]]:
-    """Check the annotation file of a dataset; the evaluation of a validation or test set reads more fields."""
-    from vitpose_mm.datasets.metainfo import parse_metainfo
-
-    file = Path(member.get('data_root') or '', member.get('ann_file') or '')
-    if member.get('bbox_file') or file.suffix != '.json' or not file.is_file():
-        return {}
-    content = parse_json(file.read_bytes(), f'{file}: not a JSON file')
-    if not isinstance(content, dict) or not isinstance(content.get('annotations'), list):
-        return {}
-    evaluators = config.get(f'{split}_evaluator') or []
-    metrics = [metric for metric in (evaluators if isinstance(evaluators, list) else [evaluators])]
+def _find_bad_fields(dataset: Any, evaluators: Any) -> list[str]:
+    """Find the fields that COCO's evaluation reads and the annotation file of a dataset lacks."""
+    metrics = evaluators if isinstance(evaluators, list) else [evaluators or {}]
     areas = [metric.get('use_area', True) for metric in metrics if metric.get('type') == 'CocoMetric']
-    required = () if not areas else EVALUATED if any(areas) else LOCATED
-    bad = find_bad_fields(content, parse_metainfo(member)['num_keypoints'], required)
-    return {what: [f'{file}: {place}' for place in places] for what, places in group_bad_fields(bad).items()}
+    if not areas:
+        return []
+    content, required = parse_json(Path(dataset.ann_file).read_bytes(), ''), EVALUATED if any(areas) else LOCATED
+    bad = (bad for bad in find_bad_fields(content, required=required) if bad.field in required)
+    return [f'{dataset.ann_file}: {field}' for field in bad]
 
 
 def _members(settings: dict | None) -> Iterator[dict]:

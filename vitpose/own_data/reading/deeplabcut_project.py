@@ -1,7 +1,9 @@
 """Read DeepLabCut projects of one or several animals, and the single csv of Lightning Pose."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from .field_checks import find_image
 
 COORDS = ('x', 'y', 'visible', 'likelihood')
 MIN_LIKELIHOOD = 0.6  # of predictions that are read as labels: DeepLabCut's pcutoff
-Table = tuple[dict[str, list[str]], list[tuple[str, list[str] | np.ndarray]]]  # header rows; name and values per frame
+Table = tuple[dict[str, list[str]], list[tuple[str, Any]]]  # header rows; name and values per frame
 
 
 def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
@@ -35,78 +37,62 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
         absent = [name for name in names if name not in head['bodyparts']]
         notes += [f'{file}: without {", ".join(absent)}, which other tables have'] if absent else []
         for number, (name, values) in enumerate(frames):
-            where = f'{file}, image {number + 1} ({name})'
-            parts = path_parts(name)
+            where, parts = f'{file}, image {number + 1} ({name})', path_parts(name)
             try:
-                instances = _read_instances(head, values, names, where)
                 if parts in photos:
                     raise InputError(f'{where}: the image occurs twice')
-                beside = file.parent / parts[-1]
-                image = find_image(finder, name, where)
-                folder = parts[-2] if len(parts) > 1 else file.parent.name if file.parent != project else None
-                photos[parts] = Photo(
-                    beside if beside.is_file() and not image.is_file() else image,
-                    '/'.join(parts),
-                    instances,
-                    video=None if folder in ('labeled-data', 'images') else folder,
-                )
+                image, folder = file.parent / parts[-1], parts[-2] if len(parts) > 1 else file.parent.name
+                if not image.is_file() or image.parent.name != folder:
+                    image = find_image(finder, name, where)  # of the same folder: others have frames of the same name
+                    image = image if image.parent.name == folder else finder.top / '/'.join(parts)
+                video = None if folder in ('labeled-data', 'images', project.name) else folder
+                instances = _read_instances(head, values, names, where)
+                photos[parts] = Photo(image, '/'.join(parts), instances, video=video)
             except InputError as problem:
                 unreadable.append(str(problem))
-    notes[0] += f', {len(photos):,} frames'
     empty = sum(not photo.instances for photo in photos.values())
-    if empty:
-        notes.append(f'{empty:,} frames have no labeled body part: no instances')
+    notes[0] += f', {len(photos):,} frames, {empty:,} of them without a labeled body part'
     links = _read_skeleton(project / 'config.yaml', names, notes)
     return Annotations(Labels(names, links), list(photos.values()), 'animal', notes, unreadable)
 
 
 def _find_files(project: Path) -> list[Path]:
     """Return one file per video, or the tables of a Lightning Pose project."""
-    tables = {
-        file.parent: file
-        for kind in ('h5', 'csv')
-        for file in sorted(project.glob(f'labeled-data/*/CollectedData_*.{kind}'))
-    }
-    files = [tables[folder] for folder in sorted(tables)] or sorted(project.glob('CollectedData*.csv'))
+    found = sorted(project.glob('labeled-data/*/CollectedData_*.h5')) + sorted(project.glob('labeled-data/*/*_*.csv'))
+    files = list({file.parent: file for file in found if file.name.startswith('CollectedData_')}.values())
+    files = files or sorted(project.glob('CollectedData*.csv'))
     if not files:
         raise InputError(f'{project}: expected labeled-data/*/CollectedData_*.csv (or .h5), or CollectedData.csv')
-    return files
+    return sorted(files)
 
 
 def _read_table(file: Path) -> Table:
     """Return the header rows by name, and each frame's name and values."""
     if file.suffix == '.h5' and not file.with_suffix('.csv').is_file():
-        return _check_head(file, *read_h5(file))
-    file = file.with_suffix('.csv')
-    try:
-        text = file.read_text(encoding='utf-8-sig')
-    except UnicodeDecodeError as problem:
-        raise InputError(f'{file}: not a DeepLabCut table in UTF-8: {problem}') from problem
-    first = text.partition('\n')[0]
-    rows = [row for row in csv.reader(text.splitlines(), delimiter=max(',;\t', key=first.count)) if any(row)]
-    heads = {row[0]: row for row in rows[: len(LEVELS)] if row[0] in LEVELS}
-    coords = heads.get('coords', [])
-    width = next((i for i, name in enumerate(coords) if name in ('x', 'y')), 1)  # columns with the image's name
-    head = {name: row[width:] for name, row in heads.items()}
-    return _check_head(file, head, [('/'.join(row[:width]), row[width:]) for row in rows[len(heads) :]])
-
-
-def _check_head(file: Path, head: dict[str, list[str]], frames: list) -> Table:
+        head, frames = read_h5(file)
+    else:
+        try:
+            text = file.with_suffix('.csv').read_text(encoding='utf-8-sig')
+        except UnicodeDecodeError as problem:
+            raise InputError(f'{file}: not a DeepLabCut table in UTF-8: {problem}') from problem
+        delimiter = max(',;\t', key=text.partition('\n')[0].count)
+        rows = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if any(row)]
+        heads = {row[0]: row for row in rows[: len(LEVELS)] if row[0] in LEVELS}
+        width = next((i for i, name in enumerate(heads.get('coords', [])) if name in ('x', 'y')), 1)
+        head = {name: row[width:] for name, row in heads.items()}  # the first columns are the image's name
+        frames = [('/'.join(row[:width]), row[width:]) for row in rows[len(heads) :]]
     if not {'x', 'y'} <= set(head.get('coords', ())) <= set(COORDS) or 'bodyparts' not in head:
         raise InputError(f'{file}: not a DeepLabCut table: expected header rows scorer, bodyparts and coords (x, y)')
     return {'individuals': [''] * len(head['coords']), **head}, frames
 
 
-def _read_instances(
-    head: dict[str, list[str]], values: list[str] | np.ndarray, names: list[str], where: str
-) -> list[Instance]:
+def _read_instances(head: dict[str, list[str]], values: Sequence, names: list[str], where: str) -> list[Instance]:
     """Return the instances of a frame: one per individual with a labeled body part, or one of all body parts."""
-    if len(values) != len(head['coords']):
-        raise InputError(f'{where}: expected {len(head["coords"])} values, got {len(values)}')
+    columns = list(zip(head['individuals'], head['bodyparts'], head['coords'], strict=True))
+    if len(values) != len(columns):
+        raise InputError(f'{where}: expected {len(columns)} values, got {len(values)}')
     points: dict[str, np.ndarray] = {}
-    for individual, part, kind, value in zip(
-        head['individuals'], head['bodyparts'], head['coords'], values, strict=True
-    ):
+    for (individual, part, kind), value in zip(columns, values, strict=True):
         try:
             number = float(str(value).replace(',', '.') or 'nan')
         except ValueError:
@@ -115,12 +101,9 @@ def _read_instances(
         if kind == 'likelihood':
             number, kind = 2.0 * (number >= MIN_LIKELIHOOD), 'visible'
         keypoints[names.index(part), COORDS.index(kind)] = number
-    instances = []
-    for individual, keypoints in points.items():
+    for keypoints in points.values():
         keypoints[~np.isfinite(keypoints).all(1) | (keypoints[:, 2] <= 0)] = 0
-        if keypoints[:, 2].any():
-            instances.append(Instance(keypoints, f'{where} {individual}'.rstrip()))
-    return instances
+    return [Instance(xyv, f'{where} {individual}'.rstrip()) for individual, xyv in points.items() if xyv.any()]
 
 
 def _read_skeleton(config: Path, names: list[str], notes: list[str]) -> list[tuple[int, int]]:

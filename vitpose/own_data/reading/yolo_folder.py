@@ -41,8 +41,9 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
     top = file.parent / str(data.get('path') or '.').replace('\\', '/')
     top = top if top.is_dir() else file.parent  # Ultralytics also looks for `path` in its folder of datasets
     images = {split: paths for split in SPLITS if (paths := _find_images(file, top, data.get(split) or []))}
-    unreadable: list[str] = []
-    rows = {image: _read_rows(image, shape, classes, unreadable) for paths in images.values() for image in paths}
+    unreadable, clipped = list[str](), list[str]()
+    found = (image for paths in images.values() for image in paths)
+    rows = {image: _read_rows(image, shape, classes, unreadable, clipped) for image in found}
     used = sorted({int(values[0]) for image_rows in rows.values() for _, values in image_rows})
     if not used and unreadable:
         raise InputError(f'{file}: none of its {len(unreadable):,} labels can be read: {unreadable[0]}')
@@ -51,7 +52,6 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
     unlabeled = sum(not find_label_file(image).exists() for image in rows)
     if unlabeled:
         notes.append(f'{unlabeled:,} images have no label file: no instances')
-    clipped = [where for kept in rows.values() for where, row in kept if (row != _clip(row, shape)).any()]
     if clipped:
         notes.append(f'{len(clipped):,} rows have values just outside 0 to 1, which are clipped: {clipped[0]}')
     photos = [
@@ -103,7 +103,7 @@ def find_label_file(image: Path) -> Path:
 
 
 def _read_rows(
-    image: Path, shape: list[int], classes: dict[int, str], unreadable: list[str]
+    image: Path, shape: list[int], classes: dict[int, str], unreadable: list[str], clipped: list[str]
 ) -> list[tuple[str, np.ndarray]]:
     """Return the place of each good row of an image's label file, and its class, box and keypoints, normalized."""
     file, rows = find_label_file(image), []
@@ -114,36 +114,34 @@ def _read_rows(
             values = parse_numbers(line.split(), 5 + shape[0] * shape[1], parts, finite=True)
             if values[0] not in classes:
                 raise InputError(f'{where}: class {line.split()[0]}, which is not among names: {classes}')
-            rows.append((where, _check_fractions(values, shape, where)))
+            clipped += [where] if _clip_fractions(values, shape, where) else []
+            rows.append((where, values))
         except InputError as problem:
             unreadable.append(str(problem))
     return rows
 
 
-def _check_fractions(values: np.ndarray, shape: list[int], where: str) -> np.ndarray:
-    """Return the values of a row, 0 for keypoints that are not labeled; check that the others are near 0 to 1."""
-    points = values[5:].reshape(shape)  # a view
+def _clip_fractions(values: np.ndarray, shape: list[int], where: str) -> bool:
+    """Clip the box and keypoints of a row to 0 to 1, if they are near, and answer whether that changes any.
+
+    Keypoints that are not labeled become 0.
+    """
+    points, clipped = values[5:].reshape(shape), False  # a view
     points[points[:, 2] <= 0 if shape[1] == 3 else (points <= 0).all(1)] = 0
-    fractions = np.concatenate((values[1:5], points[:, :2].ravel()))
-    wrong = fractions[(fractions < -MAX_OVERSHOOT) | (fractions > 1 + MAX_OVERSHOOT)]
-    if len(wrong):
-        expected = 'expected values from 0 to 1, as fractions of the image size, not pixels'
-        raise InputError(f'{where}: {wrong[0]:g}: {expected}')
-    return values
-
-
-def _clip(values: np.ndarray, shape: list[int]) -> np.ndarray:
-    """Clip box and keypoints of a row to the image."""
-    limits = np.ones(len(values))
-    limits[0], limits[7 :: shape[1]] = np.inf, np.inf if shape[1] == 3 else 1  # class and visibility
-    return values.clip(0, limits)
+    for fractions in (values[1:5], points[:, :2]):
+        wrong = fractions[(fractions < -MAX_OVERSHOOT) | (fractions > 1 + MAX_OVERSHOOT)]
+        if len(wrong):
+            expected = 'expected values from 0 to 1, as fractions of the image size, not pixels'
+            raise InputError(f'{where}: {wrong[0]:g}: {expected}')
+        clipped |= bool(((fractions < 0) | (fractions > 1)).any())
+        fractions.clip(0, 1, out=fractions)
+    return clipped
 
 
 def _read_photo(image: Path, rows: list[tuple[str, np.ndarray]], split: str, shape: list[int]) -> Photo:
     size = _read_image_size(image) if rows else (1, 1)
     photo = Photo(image, str(image), split=split, size=size)
     for where, row in rows:
-        row = _clip(row, shape)
         x, y, w, h = row[1:5] * np.array(size * 2)
         keypoints = np.full((shape[0], 3), 2.0)
         keypoints[:, : shape[1]] = row[5:].reshape(shape)

@@ -38,8 +38,13 @@ def test_sides():
     for labels, mirror, flip, note in (
         (Labels(['left_eye', 'nose']), [0, 1], False, "'left_eye' says left or right, but no name is its counterpart"),
         (Labels(['nose', 'tail']), [0, 1], False, 'no keypoint name says left or right: training does not flip'),
-        (Labels(['a', 'b'], mirror=[0, 1]), [0, 1], True, '0 pairs of left and right keypoints, from the annotations'),
-        (known, [0, 2, 1], True, '1 pairs of left and right keypoints, from'),
+        (
+            Labels(['a', 'b'], mirror=[0, 1]),
+            [0, 1],
+            True,
+            '0 pairs of left and right keypoints, as declared: flipping swaps none',
+        ),
+        (known, [0, 2, 1], True, '1 pairs of left and right keypoints, as declared'),
     ):
         sides = find_sides(labels)
         assert (sides.mirror, sides.flip) == (mirror, flip) and note in sides.note
