@@ -16,12 +16,11 @@ def path_parts(name: str) -> tuple[str, ...]:
 
     Of a URL it is the path without query, and of Label Studio's `/data/local-files/?d=PATH` the path in the query.
     """
-    name = name.replace('\\', '/')
     if '?d=' in name:
         name = unquote(name.split('?d=', 1)[1].split('&')[0])
     elif re.match(r'\w{2,}://', name):
         name = unquote(urlsplit(name).path)
-    parts = re.sub(r'^[A-Za-z]:(?=/)', '', name).split('/')
+    parts = re.sub(r'^[A-Za-z]:(?=/)', '', name.replace('\\', '/')).split('/')
     return tuple(part for part in parts if part not in ('', '.', '..'))
 
 

@@ -9,6 +9,7 @@ NAMES = {
     '../cage/./a.png': 'cage/a.png',
     '/data/local-files/?d=cage/a%20b.png': 'cage/a b.png',
     'https://host.invalid/cage/a%20b.png?sig=x/y': 'cage/a b.png',
+    '/data/local-files/?d=cage%5Ca.png': 'cage/a.png',
     's3://bucket/cage/a.png': 'cage/a.png',
     'who?.png': 'who?.png',
 }

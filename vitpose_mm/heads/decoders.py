@@ -75,6 +75,7 @@ class DecoderHead(HeatmapHead):
             f"for {len(self.kept_keypoints)} keypoints of the same name (this head's: the checkpoint's): "
             f'{self.kept_keypoints or "none"}'
         )
+        self.kept_keypoints = {}  # MMEngine loads the result once more
         return layer
 
     def train(self, mode: bool = True) -> 'DecoderHead':

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,10 @@ def _load(file: Path, unreadable: list[str]) -> dict:
     for row in content['annotations']:
         if is_id(kind := row.get('category_id')):
             row['category_id'] = kinds.get(kind, kind)
-        if _points(row) and all(isinstance(point, list) for point in row['keypoints']):
-            row['keypoints'] = [value for point in row['keypoints'] for value in point]
+        for field in ('keypoints', 'bbox'):  # perhaps nested, or with null for NaN
+            if isinstance(row.get(field), list):
+                with suppress(TypeError, ValueError, OverflowError):
+                    row[field] = np.array(row[field], float).ravel().tolist()
     return content
 
 

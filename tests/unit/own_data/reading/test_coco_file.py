@@ -87,7 +87,11 @@ BAD_ROWS = {  # instances left, and why the others are left out
         'annotations[5]: keypoints: expected 12 numbers, got',
     ),
     'no number': (lambda c: rows(c)[5]['keypoints'].__setitem__(0, 'a'), 11, 'annotations[5]: keypoints: expected 12'),
-    'box': (lambda c: rows(c)[5].update(bbox=[1, 2]), 11, 'annotations[5]: bbox: expected 4 numbers, got [1, 2]'),
+    'box': (
+        lambda c: rows(c)[5].update(bbox=[1, 2]),
+        11,
+        'annotations[5]: bbox: expected 4 numbers, got 2: [1.0, 2.0]',
+    ),
     'an id twice': (lambda c: c['images'][1].update(id=1), 10, 'images[1]: id 1 occurs twice'),
     'a lost image': (
         lambda c: rows(c)[2].update(image_id=99),
@@ -121,7 +125,7 @@ def test_other_ways_to_write_the_same(tmp_path):
     path = makers.write_coco(tmp_path, content)
     expected = read(path)
     for row in rows(content):
-        points = row['keypoints']
+        points = [value or None for value in row['keypoints']]
         row.update(
             image_id=str(row['image_id']), category_id='1', keypoints=[points[i : i + 3] for i in range(0, 12, 3)]
         )
