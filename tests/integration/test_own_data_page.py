@@ -78,6 +78,8 @@ def test_rendered_animals(root, tmp_path, run_line):
 
 
 def test_a_deeplabcut_project(root, tmp_path, run_line, monkeypatch):
+    turned = lambda i, points=makers.keypoints: points(i) if i % 2 else np.abs(points(i) - (40, 0, 0))  # noqa: E731
+    monkeypatch.setattr(makers, 'keypoints', turned)  # mice that look to both sides: training flips images
     project = makers.write_deeplabcut(tmp_path / 'mouse-project')
     write_start(start := tmp_path / 'start.pth')
     monkeypatch.setattr(network, 'model_file', lambda name, suffix: start if name == 'tiny' else Path(name))
