@@ -68,6 +68,7 @@ def _find_files(project: Path) -> list[Path]:
 
 def _read_table(file: Path) -> Table:
     """Return the header rows by name, and each frame's name and values."""
+    frames: list[tuple[str, Any]]
     if file.suffix == '.h5' and not file.with_suffix('.csv').is_file():
         head, frames = read_h5(file)
     else:
