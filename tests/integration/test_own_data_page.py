@@ -74,10 +74,12 @@ def test_rendered_animals(root, tmp_path, run_line):
         printed = run_line(line)
     scores = re.findall(r'(coco/AP|PCK@0.05/PCK|PCK@0.1/PCK|PCK@0.2/PCK|AUC|NME): ([\d.]+)', printed)
     assert {name for name, _ in scores} == {'coco/AP', *(f'PCK@{t}/PCK' for t in (0.05, 0.1, 0.2)), 'AUC', 'NME'}
-    assert list((tmp_path / 'my_animals/run').glob('best_coco_AP_*.pth'))
+    assert list((tmp_path / 'my_animals/run').glob('best_coco_AP_*.pth'))  # the keypoints are AP-10K's
 
 
 def test_a_deeplabcut_project(root, tmp_path, run_line, monkeypatch):
+    turned = lambda i, points=makers.keypoints: points(i) if i % 2 else np.abs(points(i) - (40, 0, 0))  # noqa: E731
+    monkeypatch.setattr(makers, 'keypoints', turned)  # mice that look to both sides: training flips images
     project = makers.write_deeplabcut(tmp_path / 'mouse-project')
     write_start(start := tmp_path / 'start.pth')
     monkeypatch.setattr(network, 'model_file', lambda name, suffix: start if name == 'tiny' else Path(name))

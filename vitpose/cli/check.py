@@ -14,7 +14,8 @@ before days of training:
   images that are missing or broken, in both training and validation, rotated by
   EXIF data, grayscale, or 16-bit; boxes without area or outside the image;
   keypoints outside the image or far outside their box, or NaN; instances
-  without labels; left/right pairs that look swapped"""
+  without labels, or twice in an image; left/right pairs that look swapped;
+  fields of the annotation file that training or evaluation takes for granted"""
 
 EPILOG = """example: vitpose check my_mice/config.py
 exit code: 1 if anything serious was found (with --strict: anything at all)"""
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     check_readable(args.config, 'config file')
-    from ..own_data.checking.findings import find_data_problems
+    from ..own_data.checking.findings import Finding, find_data_problems
     from ..own_data.reading.config_datasets import read_config_datasets
     from ..predict.models.torch_model import read_config
 
@@ -35,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     for dataset in read_config_datasets(read_config(args.config)[0]):
         files = read_with_progress([photo.path for photos in dataset.splits.values() for photo in photos])
         findings = find_data_problems(dataset.splits, dataset.mirror, dataset.keypoint_names, files)
+        if dataset.bad_fields:
+            findings.insert(0, Finding('fields that the evaluation reads are wrong', True, dataset.bad_fields))
         for split, photos in dataset.splits.items():
             instances = sum(len(photo.instances) for photo in photos)
             print(f'{dataset.name}, {split}: {len(photos):,} images, {instances:,} instances')

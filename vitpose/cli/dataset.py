@@ -23,7 +23,8 @@ ANNOTATIONS is one of
   a COCO keypoint file (CVAT, Roboflow, Label Studio), or a folder with one
     for each split
   a YOLO-pose folder of Ultralytics, with data.yaml
-  a DeepLabCut project of one animal, or a CollectedData csv
+  a DeepLabCut or Lightning Pose project, or a CollectedData table
+  a folder of labelme (X-AnyLabeling) files
 
 An existing split is kept. Otherwise a tenth of the images is for validation;
 frames of one video, recognized by folder or name, stay together."""
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "start from a name of `vitpose models`, a checkpoint, or 'scratch' (default: tiny; with --arch MAE)"
     add('--from', dest='start', metavar='NAME|CHECKPOINT', help=text)
     add('--copy', action='store_true', help='copy the images instead of linking them')
+    add('--scale-labels', action='store_true', help='images were resized after labeling: scale the labels')
     add('--strict', action='store_true', help='write nothing if there is any finding')
 
 
@@ -68,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
     datasets = read_annotations(args.annotations, args.images, args.category)
     from ..own_data.dataset_folder import make_dataset  # imports torch: after the annotations are known to be good
 
-    options = {name: getattr(args, name) for name in ('arch', 'start', 'val', 'seed', 'copy', 'strict')}
+    options = {name: getattr(args, name) for name in ('arch', 'start', 'val', 'seed', 'copy', 'strict', 'scale_labels')}
     options.update(by_image=args.split_by == 'image', read=read_with_progress)
     options.update(say=lambda line, problem: print(line, file=sys.stderr if problem else sys.stdout))
     folders = [args.out / annotations.category if args.category == EACH else args.out for annotations in datasets]

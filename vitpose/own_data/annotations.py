@@ -26,6 +26,7 @@ class Photo:
     instances: list[Instance] = field(default_factory=list)
     split: str | None = None  # 'train', 'val' or 'test' if the annotations have a split
     video: str | None = None  # the video it is a frame of, if the annotations say so
+    size: tuple[float, float] | None = None  # (w, h) in pixels of the image that was labeled, if they say so
 
 
 @dataclass
@@ -45,6 +46,7 @@ class Annotations:
     photos: list[Photo]
     category: str  # name of what is annotated
     notes: list[str] = field(default_factory=list)  # what was assumed or left out, one line each
+    unreadable: list[str] = field(default_factory=list)  # rows that are left out: where, and why
 
     @property
     def count(self) -> int:

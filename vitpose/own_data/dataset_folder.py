@@ -12,10 +12,18 @@ import numpy as np
 from ..errors import FailedError, InputError
 from ..predict.inputs.coco_json import BOX_MARGIN
 from .annotations import Annotations, Instance, Photo
-from .checking.checked_images import ImageFile, read_files
-from .checking.findings import find_data_problems, find_instance_problems
-from .deriving.instance_boxes import choose_input_size, find_box
-from .deriving.left_right import find_sides
+from .checking.checked_images import MISSING, ImageFile, read_files
+from .checking.findings import (
+    Finding,
+    find_data_problems,
+    find_instance_problems,
+    find_repeated,
+    find_size_problem,
+    is_scaled,
+)
+from .deriving.instance_boxes import choose_input_size, drop_tight_boxes, find_box
+from .deriving.known_keypoints import find_known_set
+from .deriving.left_right import find_resultant_length, find_sides
 from .deriving.network import choose_network
 from .deriving.train_val_split import MIN_IMAGES, split_images
 from .writing.coco_writer import write_coco, write_images
@@ -34,22 +42,30 @@ def make_dataset(
     seed: int = 0,
     copy: bool = False,
     strict: bool = False,
+    scale_labels: bool = False,
     say: Callable[[str, bool], None] = lambda line, problem: None,
     read: Callable[[Sequence[Path]], dict[Path, ImageFile]] = read_files,
 ) -> None:
     """Write a dataset to the folder `out`, which appears once it is complete.
 
     `choose_network` explains `arch` and `start`; `split_images` explains `val` (its `share`), `by_image` and `seed`.
-    Images are linked, or copied with `copy`. `say` is called with each line about what was assumed or is wrong, and
-    whether it is about a problem; `read` reads the image files. ValueError if the annotations cannot be split, too few
-    are left, or the checkpoint cannot be used; FailedError if `strict` and there is a finding.
+    Images are linked, or copied with `copy`. With `scale_labels`, labels of resized images are scaled. `say` is called
+    with each line about what was assumed or is wrong, and whether it is about a problem; `read` reads the image files.
+    ValueError if the annotations cannot be split, most are unusable or too few are left, or the checkpoint cannot be
+    used; FailedError if `strict` and there is a finding.
     """
     network = choose_network(arch, start)
     splits = dict(zip(('train', 'val'), split_images(annotations, val, seed, by_image), strict=True))
+    known = find_known_set(annotations.labels.names)
+    annotations.labels = known.labels if known else annotations.labels
     names = annotations.labels.names
-    sides = find_sides(annotations.labels)
     files = read([photo.path for photos in splits.values() for photo in photos])
-    findings = find_data_problems(splits, sides.mirror, names, files)
+    scaled = sum(_scale(photo, files[photo.path]) for photos in splits.values() for photo in photos if scale_labels)
+    instances = [instance for photos in splits.values() for photo in photos for instance in photo.instances]
+    tight = drop_tight_boxes(instances)
+    sides = find_sides(annotations.labels, instances)
+    unreadable = [Finding('rows cannot be read', True, annotations.unreadable)] if annotations.unreadable else []
+    findings = unreadable + find_data_problems(splits, sides.mirror, names, files)
     shown = ', '.join(names[:4]) + (', ...' if len(names) > 4 else '')
     say(f'{annotations.category}: {len(names)} keypoints ({shown})', False)
     for note in annotations.notes:
@@ -58,17 +74,23 @@ def make_dataset(
         say(f'- {"left out" if finding.serious else "check"}: {finding}', True)
     if strict and findings:
         raise FailedError(f'--strict: {len(findings)} kinds of problems, nothing is written')
-    splits = {split: _drop_unusable(photos, files) for split, photos in splits.items()}
+    usable = {split: _drop_unusable(photos, files) for split, photos in splits.items()}
+    bad, good = (sum(counts) for counts in zip(*(counts for _, counts in usable.values()), strict=True))
+    if bad > good:
+        raise InputError(f'{bad:,} of {bad + good:,} instances cannot be used: fix the problems listed above')
+    splits = {split: photos for split, (photos, _) in usable.items()}
     held_out = {files[photo.path].digest for photo in splits['val']}
     splits['train'] = [photo for photo in splits['train'] if files[photo.path].digest not in held_out]
     instances = [instance for photos in splits.values() for photo in photos for instance in photo.instances]
     if not all(splits.values()) or sum(map(len, splits.values())) < MIN_IMAGES:
-        left = ', '.join(f'{len(photos)} in {split}' for split, photos in splits.items())
-        raise InputError(f'too few usable images are left ({left}): fix the problems listed above')
+        images = ', '.join(f'{len(photos)} in {split}' for split, photos in splits.items())
+        raise InputError(f'too few usable images are left ({images}): fix the problems listed above')
     input_size, why = choose_input_size(list(map(find_box, instances)))
     derived = sum(instance.box is None for instance in instances)
     boxes = f'{derived:,} boxes derived from the keypoints, with a margin of {BOX_MARGIN:.0%} of the larger side'
-    sigma = f'OKS sigma {OKS_SIGMA} for every keypoint: our choice; compare by PCK rather than AP'
+    sigma = f'OKS sigma {OKS_SIGMA} for every keypoint: our choice; the best checkpoint is chosen by PCK rather than AP'
+    if known:
+        sigma = f"the keypoints are those of MMPose's {known.name}: names, sigmas, skeleton and sides are taken from it"
     bits = max((file.bits for file in files.values() if file.bits), default=None)
     alone = all(len(photo.instances) < 2 for photo in annotations.photos)
     shares = [
@@ -79,18 +101,24 @@ def make_dataset(
         for box in map(find_box, photo.instances)
     ]
     share = round(float(min(shares)), 5), round(min(float(max(shares)), 1.0), 5)
-    plan = DatasetPlan(out.name, annotations, splits, sides, input_size, network, bits, alone, share)
+    resultant = find_resultant_length(instances)
+    about = (out.name, annotations, splits, sides, input_size, network)
+    plan = DatasetPlan(*about, bits, known, resultant, alone, share)
     recipe, (small, large) = plan.recipe, plan.recipe.scale
     frozen = f', the first {recipe.frozen} of {network.depth} blocks frozen' if recipe.frozen else ''
+    directions = f'; directions of the instances have resultant length {resultant:.2f}' if resultant is not None else ''
     notes = [
+        *([f'the labels of {scaled:,} images are scaled to the size of the files'] if scaled else []),
+        *([f'{tight:,} boxes are the extent of their keypoints: they are treated as missing'] if tight else []),
         *([boxes] if derived else []),
         *([f'16-bit images are read as {bits} bits per channel, here and in predictions'] if bits else []),
         *(['one object per image: training also crops whole images, so that no detector is needed'] if alone else []),
         f'boxes take {share[0]:.2%} to {share[1]:.2%} of their image',
         *(sides.note, why, sigma, *network.notes),
         f'{plan.counts["train"]:,} instances for training, {plan.counts["val"]:,} for validation',
+        *_note_absent_sizes(splits['val']),
         f'{recipe.epochs} epochs with batch size {recipe.batch}, learning rate {recipe.rate:g}{frozen}',
-        f'augmentation: rotation up to {recipe.rotation:.0f} degrees, scale from {small} to {large}',
+        f'augmentation: rotation up to {recipe.rotation:.0f} degrees, scale from {small} to {large}{directions}',
     ]
     for note in notes:
         say(f'- {note}', False)
@@ -109,13 +137,39 @@ def make_dataset(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _drop_unusable(photos: Sequence[Photo], files: dict[Path, ImageFile]) -> list[Photo]:
-    """Drop images that cannot be read, and instances that cannot be trained on."""
+def _scale(photo: Photo, file: ImageFile) -> bool:
+    """Scale the labels of an image to its size, if they were drawn at another size with the same aspect ratio."""
+    if not photo.size or not file.size or photo.size == file.size or not is_scaled(photo.size, file.size):
+        return False
+    factors = np.array(file.size) / photo.size
+    for instance in photo.instances:
+        instance.keypoints[:, :2] *= factors
+        instance.box = tuple(np.array(instance.box) * (*factors, *factors)) if instance.box else None  # type: ignore[assignment]
+    photo.size = file.size
+    return True
 
-    def is_usable(instance: Instance, size: tuple[int, int]) -> bool:
-        problems = find_instance_problems(instance, size)
-        return bool((instance.keypoints[:, 2] > 0).any()) and not any(serious for _, serious in problems)
 
-    sized = [(photo, size) for photo in photos if (size := files[photo.path].size)]
-    kept = [replace(photo, instances=[i for i in photo.instances if is_usable(i, size)]) for photo, size in sized]
-    return [photo for photo in kept if photo.instances]
+def _note_absent_sizes(photos: Sequence[Photo]) -> list[str]:
+    """Say which of COCO's sizes no instance has."""
+    areas = [w * h for photo in photos for _, _, w, h in map(find_box, photo.instances)]
+    sizes = {'M': any(32**2 <= area <= 96**2 for area in areas), 'L': any(area >= 96**2 for area in areas)}
+    absent = [size for size, has_any in sizes.items() if not has_any]
+    scores = ', '.join(f'{score} ({size})' for size in absent for score in ('AP', 'AR'))
+    return [f'no instance for validation is of size {" or ".join(absent)}: {scores} will be -1'] if absent else []
+
+
+def _drop_unusable(photos: Sequence[Photo], files: dict[Path, ImageFile]) -> tuple[list[Photo], tuple[int, int]]:
+    """Drop images that cannot be read and instances that cannot be trained on; also count bad and good instances.
+
+    Missing images, repeated instances and those without a labeled keypoint are neither.
+    """
+    kept, bad = [], 0
+    for photo in photos:
+        file, repeated = files[photo.path], set(map(id, find_repeated(photo.instances)))
+        labeled = [i for i in photo.instances if (i.keypoints[:, 2] > 0).any() and id(i) not in repeated]
+        good: list[Instance] = []
+        if file.size and not find_size_problem(photo.size, file.size, file.rotated):
+            good = [i for i in labeled if not any(serious for _, serious in find_instance_problems(i, file.size))]
+        bad += len(labeled) - len(good) if file.error != MISSING else 0
+        kept += [replace(photo, instances=good)] if good else []
+    return kept, (bad, sum(len(photo.instances) for photo in kept))

@@ -6,9 +6,11 @@ import pickle
 from typing import Any
 
 import numpy as np
-from mmengine.fileio import exists
+from mmengine.fileio import exists, get_local_path
 from mmengine.logging import print_log
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
+
+from vitpose_base.coco_fields import find_bad_fields
 
 from .bad_images import ImageChecks
 from .json_file import check_json_start, check_json_syntax
@@ -29,6 +31,7 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
       annotated boxes in both modes and keeps bad detected boxes.) Boxes are checked after MMPose's clipping to the
       last pixel of the image; boxes that MMPose does not clip (detections of `bbox_file`, hands) are compared
       with the image size. The MPII file has no image sizes, so only the area is checked there.
+    - A field that MMPose takes for granted, as a unique `id`, raises an error that names file, row and field.
     - A keypoint that is not finite raises an error in both modes.
     - A dataset without any instance left raises an error.
     - An image that is missing, empty, truncated or unreadable raises an error that names the file, or is skipped in
@@ -60,6 +63,10 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
         except (json.JSONDecodeError, UnicodeDecodeError):
             for path in json_files:
                 check_json_syntax(path)
+            raise
+        except (LookupError, TypeError, ValueError):
+            with get_local_path(self.ann_file) as path, open(path, 'rb') as file:
+                self._check_fields(json.load(file))
             raise
 
     def filter_data(self) -> list[dict]:
@@ -104,6 +111,7 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
     def _load_annotations(self) -> tuple[list[dict], list[dict]]:
         """Return MMPose's instances without bad boxes, and its image records."""
         instances, images = super()._load_annotations()
+        self._check_fields(getattr(getattr(self, 'coco', None), 'dataset', None))
         sizes = {image['img_id']: (image.get('width'), image.get('height')) for image in images}
         self._check_keypoints(instances)
         bad = []
@@ -138,6 +146,12 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
         )
         skipped = {id(instance) for instance in bad}
         return [instance for instance in instances if id(instance) not in skipped]
+
+    def _check_fields(self, content: Any) -> None:
+        """Raise a ValueError for the first field of a COCO file that is absent or wrong."""
+        if isinstance(content, dict) and not self.bbox_file:
+            for bad in find_bad_fields(content, len(self.metainfo['keypoint_id2name'])):
+                raise ValueError(f'{self.ann_file}: {bad}')
 
     def _check_keypoints(self, instances: list[dict]) -> None:
         """Raise a ValueError if the position or visibility of a keypoint is NaN or infinite."""

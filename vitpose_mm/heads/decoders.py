@@ -43,7 +43,9 @@ class DecoderHead(HeatmapHead):
     def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
         weights = rename(pop_prefix(state_dict, prefix), TRANSFORMERS_HEAD)[0]
         weight, problems = weights.get('final_layer.weight'), []
-        if weight is not None and weight.shape[0] != self.out_channels:
+        kept = self.kept_keypoints if self.allow_new_final_layer else {}
+        others = bool(kept) and kept != {i: i for i in range(self.out_channels)}
+        if weight is not None and (weight.shape[0] != self.out_channels or others):
             if self.allow_new_final_layer:
                 weights |= self._new_final_layer(weights)
             else:
@@ -73,6 +75,7 @@ class DecoderHead(HeatmapHead):
             f"for {len(self.kept_keypoints)} keypoints of the same name (this head's: the checkpoint's): "
             f'{self.kept_keypoints or "none"}'
         )
+        self.kept_keypoints = {}  # MMEngine loads the result once more
         return layer
 
     def train(self, mode: bool = True) -> 'DecoderHead':

@@ -12,6 +12,8 @@ from mmpose.models.heads import HeatmapHead
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import HOOKS
 
+from vitpose_base.coco_fields import EVALUATED, LOCATED, find_bad_fields
+
 from ..backbones import ViT
 from ..checkpoints.key_maps import pop_prefix
 from ..checkpoints.mmengine_loading import RESUME_SCHEME, SAFE_SCHEME, pretrained_setting, use_safe_loader
@@ -36,6 +38,7 @@ class RunCheckHook(Hook):
       `MultiDatasetHead` each dataset must have a head, and an expert if the backbone has experts.
     - A heatmap head must have the codec of the training targets.
     - `FixedMixSampler` must have its loader's batch size, and `PerDatasetEvaluator` one metric per dataset.
+    - The annotation file of a `CocoMetric` must have the fields that the evaluation reads.
     - A teacher must use the same crop as its student.
     - A ViT's checkpoint must fit the whole model: MMEngine only logs unexpected and missing keys.
 
@@ -175,10 +178,22 @@ def _check_loop(loop: Any) -> None:
     if mix is not None and sum(mix) != loader.batch_size:
         raise ValueError(f'the sampler has batch_size={sum(mix)}, its loader {loader.batch_size}: set both to the same')
     for metric in (evaluator, *getattr(evaluator, 'metrics', ())):  # `mim test --dump` makes it one of the metrics
+        for each in (metric, *getattr(metric, 'metrics_dict', {}).values()):
+            check_evaluated_fields(each)
         if hasattr(metric, 'metrics_dict'):
             names = [member.metainfo['dataset_name'] for member in find_members(loader.dataset)]
             if set(names) != set(metric.metrics_dict):
                 raise ValueError(f'the evaluator has metrics for {list(metric.metrics_dict)}, the datasets are {names}')
+
+
+def check_evaluated_fields(metric: Any) -> None:
+    """Check that the annotation file of a `CocoMetric` has what the evaluation reads; other metrics have none."""
+    content = getattr(getattr(metric, 'coco', None), 'dataset', None)
+    if isinstance(content, dict):
+        required = EVALUATED if metric.use_area else LOCATED
+        for bad in find_bad_fields(content, required=required):
+            if bad.field in required:
+                raise ValueError(f'{metric.ann_file}: {bad}: the evaluation reads it')
 
 
 def check_targets(dataset: Any, model: Any) -> None:

@@ -7,6 +7,7 @@ import torch
 from mmengine import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, load_checkpoint
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS, MODELS, TRANSFORMS
 from pycocotools.coco import COCO
 
@@ -237,6 +238,68 @@ def test_faults_are_named_left_out_and_strict_refuses_them(dataset, tmp_path, ca
     assert '- fault: 1 images are broken' in capsys.readouterr().out
 
 
+def test_known_keypoints_bring_what_mmpose_knows_of_them(dataset, tmp_path):
+    names = 'Nose LEye REye LEar REar LShoulder RShoulder LElbow RElbow LWrist RWrist LHip RHip LKnee RKnee LAnkle'
+    names = ['RAnkle', *names.split()]
+    content = makers.coco(12)
+    content['categories'][0].update(keypoints=names, skeleton=[])
+    for row in content['annotations']:
+        row['keypoints'] = [value for i in range(17) for value in (10 + i, 10 + 2 * i, 2)]
+    config, said, _ = dataset(makers.write_coco(tmp_path / 'data', content))
+    assert "the keypoints are those of MMPose's coco: names, sigmas" in said and 'our choice' not in said
+    meta = parse_pose_metainfo(config.dataset_info)
+    coco = parse_pose_metainfo(dict(from_file='configs/_base_/datasets/coco.py'))
+    order = [16, *range(16)]
+    assert [meta['keypoint_id2name'][i] for i in range(17)] == [coco['keypoint_id2name'][i] for i in order]
+    np.testing.assert_allclose(meta['sigmas'], coco['sigmas'][order])
+    assert meta['lower_body_ids'] == [0, *range(12, 17)] and len(meta['skeleton_links']) == 19
+    assert meta['flip_indices'][0] == 16 and config.default_hooks.checkpoint.save_best == 'coco/AP'
+
+
+@pytest.mark.parametrize('scaled', [True, False])
+def test_labels_of_another_size_are_scaled_on_request(scaled, dataset, refuses, tmp_path):
+    content = makers.coco(12)
+    path = makers.write_coco(tmp_path / 'data', content)
+    for image in content['images']:
+        image.update(width=160, height=120)
+    path.write_text(json.dumps(content))
+    if scaled:
+        _, said, _ = dataset(path, '--scale-labels', '--val', '0.5')
+        assert 'the labels of 12 images are scaled to the size of the files' in said
+        row = COCO(str(tmp_path / 'out/train.json')).anns[1]
+        assert row['bbox'] == [1, 2, 17, 21] and row['keypoints'][9:] == [15, 20, 2]
+    else:
+        assert main(['dataset', str(path), '--out', str(tmp_path / 'out')]) == 2
+        assert not (tmp_path / 'out').exists()
+
+
+def test_tight_boxes_and_sizes_without_instances_are_said(dataset, tmp_path):
+    content = makers.coco(12)
+    for row in content['annotations']:
+        xy = np.reshape(row['keypoints'], (4, 3))[[0, 2, 3], :2]
+        row['bbox'] = [*xy.min(0).tolist(), *np.ptp(xy, 0).tolist()]
+    content['annotations'][3]['keypoints'] = [1, 2, 2]
+    config, said, problems = dataset(makers.write_coco(tmp_path / 'data', content))
+    assert '11 boxes are the extent of their keypoints: they are treated as missing\n' in said
+    assert 'no instance for validation is of size L: AP (L), AR (L) will be -1' in said
+    assert '- left out: 1 rows cannot be read: ' in problems and 'annotations[3]: keypoints: expected 12' in problems
+    assert config.default_hooks.checkpoint.save_best == 'PCK@0.05/PCK'
+
+
+def test_check_names_the_fields_that_training_and_evaluation_take_for_granted(dataset, mice, refuses, tmp_path, capsys):
+    dataset(mice)
+    file = tmp_path / 'out/val.json'
+    content = json.loads(file.read_text())
+    del content['annotations'][0]['area']
+    file.write_text(json.dumps(content))
+    assert main(['check', str(tmp_path / 'out/config.py')]) == 1
+    wrong = f'{file}: annotations[0]: area: expected a number, got nothing'
+    assert f'- fault: 1 fields that the evaluation reads are wrong: {wrong}\n' in capsys.readouterr().out
+    del content['images'][0]['width']
+    file.write_text(json.dumps(content))
+    refuses('check', tmp_path / 'out/config.py', message=f'{file}: images[0]: width: expected a number above 0')
+
+
 def test_images_of_the_validation_set_are_left_out_of_training(dataset, tmp_path):
     for split, count in (('train', 12), ('val', 3)):
         makers.write_coco(tmp_path / split, makers.coco(count, name=f'{split} {{}}.png'))
@@ -275,3 +338,20 @@ def test_bad_input(refuses, tmp_path):
     refuses('dataset', path, '--out', tmp_path / 'out', message='3 annotated images: expected at least 10')
     assert not (tmp_path / 'out').exists()
     refuses('dataset', path, '--out', tmp_path, message='exists already')
+
+
+def test_a_dataset_of_mostly_bad_instances_is_refused(dataset, tmp_path, capsys):
+    """Repeated instances and those without labels do not count."""
+    content = makers.coco(14)
+    rows = content['annotations']
+    content['annotations'] = [dict(row, id=99 * k + row['id']) for k in range(3) for row in rows]
+    content['annotations'] += [dict(row, id=999 + row['id'], keypoints=[0] * 12) for row in rows]
+    path = makers.write_coco(tmp_path / 'data', content)
+    _, _, problems = dataset(path)
+    assert '- left out: 28 instances are equal to another of their image: ' in problems
+    for image in content['images'][:8]:
+        image['width'] = 99
+    path.write_text(json.dumps(content))
+    assert main(['dataset', str(path), '--out', str(tmp_path / 'other')]) == 2
+    said = capsys.readouterr().err
+    assert '8 of 14 instances cannot be used: fix' in said and '8 images have another aspect ratio than' in said

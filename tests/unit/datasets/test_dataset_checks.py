@@ -155,3 +155,28 @@ def test_other_missing_file_is_not_called_an_image(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'mask\.png') as caught:
         build('CocoDataset', pipeline=pipeline, **write(tmp_path, [person(1)]))[0]
     assert 'image' not in str(caught.value)
+
+
+FIELDS = {
+    'no id': (lambda images, rows: rows[1].pop('id'), r'annotations\[1\]: id: expected a unique integer, got nothing'),
+    'an id twice': (lambda images, rows: rows[1].update(id=11), r'annotations\[0\]: id: .*, got 11'),
+    'text as id': (
+        lambda images, rows: images[0].update(id='a'),
+        r"images\[0\]: id: expected a unique integer, got 'a'",
+    ),
+    'no width': (lambda images, rows: images[0].pop('width'), r'images\[0\]: width: expected a number above 0'),
+    'keypoints': (lambda images, rows: rows[1]['keypoints'].pop(), r'annotations\[1\]: keypoints: expected 51 numbers'),
+    'category': (lambda images, rows: rows[1].update(category_id=7), r'annotations\[1\]: category_id: .* got 7'),
+    'box': (lambda images, rows: rows[1]['bbox'].append(1), r'annotations\[1\]: bbox: expected 4 numbers'),
+}
+
+
+@pytest.mark.parametrize('name', FIELDS)
+def test_a_field_that_mmpose_takes_for_granted(name, tmp_path):
+    edit, message = FIELDS[name]
+    data = write(tmp_path, [person(11), person(12)])
+    content = json.loads((file := tmp_path / data['ann_file']).read_text())
+    edit(content['images'], content['annotations'])
+    file.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=message):
+        build('CocoDataset', **data)

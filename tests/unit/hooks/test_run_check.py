@@ -318,6 +318,15 @@ def test_another_number_of_keypoints_keeps_those_of_the_same_name(named, logged)
     assert f'its last layer is new, except for {int(named)} keypoints of the same name {pairs}' in logged()
 
 
+def test_keypoints_in_another_order_keep_their_weights():
+    source, target = simple(2), simple(2, allow_new_final_layer=True)
+    names = dict(dataset_meta=dict(keypoint_id2name={0: 'nose', 1: 'tail'}))
+    run_check.set_kept_keypoints(target, names, SimpleNamespace(metainfo=dict(keypoint_id2name={0: 'tail', 1: 'nose'})))
+    run_check.check_weights(target, source.state_dict(), 'FILE')
+    target.load_state_dict(target.state_dict())  # as MMEngine does after the hook
+    assert torch.equal(target.head.final_layer.weight, source.head.final_layer.weight.flip(0))
+
+
 def test_a_decoder_that_the_checkpoint_lacks_stays_absent_in_a_run():
     """MMEngine loads what the hook leaves in the checkpoint: the random decoder must not be in it."""
     decoder = head_of(17, 'SimpleHead')
@@ -326,3 +335,23 @@ def test_a_decoder_that_the_checkpoint_lacks_stays_absent_in_a_run():
     check_loaded(two, checkpoint)
     two.load_state_dict(checkpoint['state_dict'], strict=False)
     assert two.head.absent == {'aic'}
+
+
+@pytest.mark.parametrize(
+    ('absent', 'use_area', 'message'),
+    [
+        ('area', True, r'annotations\[1\]: area: expected a number, got nothing'),
+        ('area', False, None),
+        ('bbox', False, r'annotations\[1\]: bbox: expected 4 numbers'),
+        ('keypoints', True, r'annotations\[1\]: keypoints: expected 3 numbers'),
+        ('num_keypoints', True, None),
+    ],
+)
+def test_what_the_evaluation_reads(absent, use_area, message):
+    rows = [dict(id=i, image_id=1, category_id=1, area=1.0, bbox=[0, 0, 9, 9], keypoints=[1, 1, 2]) for i in range(2)]
+    rows[1].pop(absent, None)
+    content = dict(images=[], annotations=rows, categories=[dict(id=1, keypoints=['a'])])
+    metric = SimpleNamespace(coco=SimpleNamespace(dataset=content), use_area=use_area, ann_file='val.json')
+    loop = SimpleNamespace(dataloader=None, evaluator=SimpleNamespace(metrics=[metric]))
+    with pytest.raises(ValueError, match=f'val.json: {message}') if message else nullcontext():
+        run_check._check_loop(loop)

@@ -74,3 +74,17 @@ def write_deeplabcut(folder, videos=('a', 'b')):
         (folder / f'labeled-data/{video}/CollectedData_me.csv').write_text('\n'.join(','.join(row) for row in rows))
     (folder / 'config.yaml').write_text('skeleton:\n- - nose\n  - left_ear\n- - nose\n  - right_ear\n')
     return folder
+
+
+def write_labelme(folder, count=12):
+    """Files of labelme with two instances per image, of which one has a box; returns their folder."""
+    for i in range(count):
+        write_image(folder / f'{i}.png', i)
+        shapes = [dict(label='mouse', points=[[2, 4], [36, 46]], group_id=1, shape_type='rectangle')]
+        for group, move in ((1, 0), (2, 5)):
+            for name, (x, y, v) in zip(NAMES, keypoints(i).tolist(), strict=True):
+                point = dict(label=name, points=[[x + move, y]], shape_type='point', difficult=v == 1)
+                shapes += [dict(point, group_id=group)] if v else []
+        content = dict(shapes=shapes, imagePath=f'..\\pictures\\{i}.png', imageWidth=80, imageHeight=60)
+        (folder / f'{i}.json').write_text(json.dumps(content))
+    return folder

@@ -56,14 +56,43 @@ def find_data_problems(
             places[what, False].append(photo.name)
         if file.unusual:
             places[f'images are {file.unusual}, and converted to 8-bit BGR', False].append(photo.name)
+        if photo.size and (what := find_size_problem(photo.size, file.size, file.rotated)):
+            (w, h), (width, height) = photo.size, file.size
+            places[what, True].append(f'{photo.name} ({width}x{height}, not {w:g}x{h:g})')
         if not photo.instances:
             places['images have no instance', False].append(photo.name)
+        for instance in find_repeated(photo.instances):
+            places['instances are equal to another of their image', True].append(instance.where)
         for instance in photo.instances:
             for what, serious in find_instance_problems(instance, file.size):
                 places[what, serious].append(instance.where)
     places['pairs of left and right look swapped', False] = _find_swapped_pairs(splits, mirror, names)
     findings = [Finding(what, serious, where) for (what, serious), where in places.items() if where]
     return sorted(findings, key=lambda finding: not finding.serious)
+
+
+def find_repeated(instances: Sequence[Instance]) -> list[Instance]:
+    """Return the instances that have the same keypoints and box as an earlier one."""
+    first: dict[tuple, Instance] = {}
+    return [i for i in instances if first.setdefault((i.keypoints.tobytes(), i.box), i) is not i]
+
+
+def find_size_problem(labeled: tuple[float, float] | None, size: tuple[int, int], rotated: bool) -> str:
+    """Say why labels drawn on an image of a size (w, h) do not fit the upright image of another size, or ''."""
+    if labeled is None or max(abs(a - b) for a, b in zip(labeled, size, strict=True)) <= 1:
+        return ''
+    if rotated and labeled == size[::-1]:
+        remedy = 'if the labels are those of the upright image, swap width and height there, otherwise remove the EXIF'
+        return f'images have the size before the rotation by EXIF data in the annotations ({remedy})'
+    if is_scaled(labeled, size):
+        return 'images have another size than in the annotations (pass --scale-labels if they were resized)'
+    return 'images have another aspect ratio than in the annotations'
+
+
+def is_scaled(labeled: tuple[float, float], size: tuple[int, int]) -> bool:
+    """Answer whether two sizes have the same aspect ratio, up to the rounding of the shorter side."""
+    (w, h), (width, height) = labeled, size
+    return abs(w * height - h * width) <= max(w, h, width, height)
 
 
 def find_instance_problems(instance: Instance, size: tuple[int, int]) -> list[tuple[str, bool]]:

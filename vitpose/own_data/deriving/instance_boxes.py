@@ -1,6 +1,6 @@
 """Boxes of instances, and the input size that suits them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -8,6 +8,24 @@ from ...predict.inputs.coco_json import box_around
 from ..annotations import Instance
 
 INPUT_SHAPES = ((1.16, 192, 256, 'tall'), (0.86, 224, 224, 'square'), (0.0, 256, 192, 'wide'))  # from which ratio
+
+
+MAX_TIGHT_PX, MAX_TIGHT_SHARE = 1.5, 0.01  # by which a side of a box may differ from the extent of the keypoints
+
+
+def drop_tight_boxes(instances: Iterable[Instance]) -> int:
+    """Remove the boxes that are just the extent of the labeled keypoints, as CVAT writes them; return their number."""
+    count = 0
+    for instance in instances:
+        xy = instance.keypoints[instance.keypoints[:, 2] > 0, :2]
+        if instance.box is None or not len(xy):
+            continue
+        x, y, w, h = instance.box
+        sides = np.abs(np.array((x, y, x + w, y + h)) - np.concatenate((xy.min(0), xy.max(0))))
+        if (sides <= max(MAX_TIGHT_PX, MAX_TIGHT_SHARE * max(w, h))).all():
+            instance.box = None
+            count += 1
+    return count
 
 
 def find_box(instance: Instance) -> tuple[float, float, float, float]:

@@ -1,15 +1,25 @@
-"""Which keypoints are the left and right ones of a pair."""
+"""Which keypoints are the left and right ones of a pair, and whether the labels agree that images can be flipped."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..annotations import Labels
+import numpy as np
 
-_SIDE_PATTERNS = (
-    (re.compile(r'left', re.I), re.compile(r'right', re.I), ('left', 'right')),
-    (re.compile(r'(?<![A-Za-z])l(?![A-Za-z])', re.I), re.compile(r'(?<![A-Za-z])r(?![A-Za-z])', re.I), 'lr'),
-    (re.compile(r'^L(?=[A-Z])|(?<=[a-z])L$'), re.compile(r'^R(?=[A-Z])|(?<=[a-z])R$'), 'LR'),
+from ..annotations import Instance, Labels
+
+_WORDS = (
+    *(('left', 'right'), ('links', 'rechts'), ('link', 'recht'), ('gauche', 'droite'), ('gauche', 'droit')),
+    *(('izquierd', 'derech'), ('izq', 'der'), ('sinistr', 'destr'), ('esquerd', 'direit'), ('左', '右')),
 )
+_LETTERS = dict(zip('lrLR', 'rlRL', strict=True))
+_SAYS_SIDE = re.compile(
+    r'(?i:left|right|links|rechts|gauche|droite|izquierd|derech|sinistr|esquerd|direit|(?<![a-z])[lr](?![a-z]))'
+    r'|^[LR](?=[A-Z])|(?<=[a-z])[LR]$'
+)
+MIN_INSTANCES = 10  # in which two keypoints are labeled, before the labels say anything about them
+MAX_DISAGREEMENT = 0.9  # of the shares of "i is left of j" in images and in flipped images
+MAX_VALUES = 4_000_000  # of the arrays below; more instances are sampled
 
 
 @dataclass(frozen=True)
@@ -21,55 +31,102 @@ class Sides:
     note: str  # how the pairs were found, for the user
 
 
-def find_sides(labels: Labels) -> Sides:
-    """Find pairs of left and right keypoints: as the format says, or by names.
+def find_sides(labels: Labels, instances: Sequence[Instance] = ()) -> Sides:
+    """Find pairs of left and right keypoints, as the format says or by names, and ask the labels whether they fit.
 
-    Names are paired by left/right, l/r as a separate word (l_eye, eye-r), and L/R before a capital or at the end
-    (LEar, earR). A name that says left or right but has no counterpart turns the flip augmentation off.
+    Names are paired if one says left where the other says right, in one of several languages, or if they differ in one
+    letter, l and r. Images are only flipped if there is a pair or the format declares that there is none, each name
+    that says left or right has a counterpart, and flipped instances look like others.
     """
-    count = len(labels.names)
-    if labels.mirror is not None:
-        known = sum(other > i for i, other in enumerate(labels.mirror))
-        note = f'{known} pairs of left and right keypoints, from the annotations'
-        return Sides(labels.mirror, True, note if known else f'{note}: flipping swaps none')
-    index = {name: i for i, name in enumerate(labels.names)}
-    mirror, unpaired = list(range(count)), []
-    for i, name in enumerate(labels.names):
-        counterparts = find_counterparts(name)
-        partners = [index[other] for other in counterparts if other in index and other != name]
-        if partners:
-            mirror[i] = partners[0]
-        elif counterparts:
-            unpaired.append(name)
-    wrong = [name for i, name in enumerate(labels.names) if mirror[mirror[i]] != i]
-    if unpaired or wrong:
-        note = f'{[*unpaired, *wrong][0]!r} says left or right, but no name is its counterpart'
-        return Sides(list(range(count)) if wrong else mirror, False, f'{note}: training does not flip images')
-    pairs = [(name, labels.names[mirror[i]]) for i, name in enumerate(labels.names) if mirror[i] > i]
-    shown = ', '.join(f'{a}/{b}' for a, b in pairs[:3]) + (', ...' if len(pairs) > 3 else '')
-    if pairs:
-        return Sides(mirror, True, f'{len(pairs)} pairs of left and right keypoints, by name: {shown}')
-    note = 'no keypoint name says left or right: training flips images without swapping keypoints'
-    return Sides(mirror, True, f'{note}; if some keypoints have a counterpart, set swap in metainfo.py')
+    own, names = list(range(len(labels.names))), labels.names
+    mirror, note = labels.mirror, 'as declared'
+    if mirror is None:
+        index = {name: i for i, name in enumerate(names)}
+        mirror = [next((index[o] for o in find_counterparts(name) if o in index), index[name]) for name in names]
+        wrong = [name for i, name in enumerate(names) if mirror[mirror[i]] != i]
+        alone = [name for i, name in enumerate(names) if mirror[i] == i and says_side(name)] + wrong
+        if alone:
+            note = f'{alone[0]!r} says left or right, but no name is its counterpart: training does not flip images'
+            return Sides(own if wrong else mirror, False, note)
+        pairs = [f'{name}/{names[mirror[i]]}' for i, name in enumerate(names) if mirror[i] > i]
+        if not pairs:
+            note = 'no keypoint name says left or right: training does not flip images'
+            return Sides(mirror, False, f'{note}; to flip them, set swap in metainfo.py, and flip in config.py')
+        note = f'by name: {", ".join(pairs[:3])}' + (', ...' if len(pairs) > 3 else '')
+    count = sum(other > i for i, other in enumerate(mirror))
+    note = f'{count} pairs of left and right keypoints, {note}' + ('' if count else ': flipping swaps none')
+    problem = _find_contradiction(mirror, names, instances)
+    return Sides(mirror, not problem, f'{note}; {problem}: training does not flip images' if problem else note)
 
 
 def find_counterparts(name: str) -> list[str]:
-    """Return names that the keypoint on the other side could have; [] if the name does not say left or right."""
+    """Return names that the keypoint on the other side could have, the most likely first."""
     counterparts = []
-    for left, right, words in _SIDE_PATTERNS:
-        for pattern, word in ((left, words[1]), (right, words[0])):
-            if match := pattern.search(name):
-                counterparts.append(name[: match.start()] + _cased(word, match[0]) + name[match.end() :])
-    return counterparts
+    for word, other in (pair[::step] for pair in _WORDS for step in (1, -1)):
+        for match in re.finditer(word, name, re.IGNORECASE):
+            counterparts.append(name[: match.start()] + _cased(other, match[0]) + name[match.end() :])
+    letters = [m.start() for p in ('(?<![a-z])[lr](?![a-z])', '[lr]') for m in re.finditer(p, name, re.IGNORECASE)]
+    return counterparts + [name[:i] + _LETTERS[name[i]] + name[i + 1 :] for i in letters]
+
+
+def says_side(name: str) -> bool:
+    """Answer whether a name says left or right."""
+    return bool(_SAYS_SIDE.search(name))
 
 
 def is_left(name: str, other: str, first: bool) -> bool:
     """Answer whether a keypoint is the left one of a pair, by the names; otherwise, whether it comes first."""
-    for left, right, _ in _SIDE_PATTERNS:
+    for left, right in _WORDS:
         for a, b in ((name, other), (other, name)):
-            if left.search(a) and right.search(b):
+            if re.search(left, a, re.IGNORECASE) and re.search(right, b, re.IGNORECASE):
                 return a == name
-    return first
+    letters = [a.lower() for a, b in zip(name, other, strict=False) if a != b]
+    return letters[0] == 'l' if len(letters) == 1 and letters[0] in 'lr' else first
+
+
+def find_resultant_length(instances: Sequence[Instance]) -> float | None:
+    """Return how much instances point in one direction: 0 for all directions, 1 for the same; None for too few.
+
+    It is the length of the mean of unit vectors from one keypoint to another, for the two that agree best: a person's
+    head and feet, or back and paws of an animal that walks to either side.
+    """
+    points = _sample(instances)
+    xy, labeled = points[..., 0] + 1j * points[..., 1], points[..., 2] > 0
+    vectors = xy[:, None] - xy[..., None]
+    lengths = np.abs(vectors)
+    valid = labeled[:, None] & labeled[..., None] & (lengths > 0)
+    count = valid.sum(0)
+    if not (count >= MIN_INSTANCES).any():
+        return None
+    units = np.where(valid, vectors / np.where(valid, lengths, 1), 0)
+    return float((np.abs(units.sum(0)) / np.maximum(count, 1))[count >= MIN_INSTANCES].max())
+
+
+def _find_contradiction(mirror: Sequence[int], names: Sequence[str], instances: Sequence[Instance]) -> str:
+    """Say which keypoints are almost always on one side of each other, and in flipped images on the other; or ''."""
+    if not instances:
+        return ''
+    points = _sample(instances)
+    x, labeled = points[..., 0], points[..., 2] > 0
+    both = labeled[:, None] & labeled[..., None]
+    count = both.sum(0)
+    left, right = ((comparison & both).sum(0) for comparison in (x[..., None] < x[:, None], x[..., None] > x[:, None]))
+    flipped, others = right[np.ix_(mirror, mirror)], count[np.ix_(mirror, mirror)]
+    differences = np.abs(left / np.maximum(count, 1) - flipped / np.maximum(others, 1))
+    differences[np.minimum(count, others) < MIN_INSTANCES] = 0
+    i, j = np.unravel_index(differences.argmax(), differences.shape)
+    if differences[i, j] <= MAX_DISAGREEMENT:
+        return ''
+    i, j = (i, j) if left[i, j] >= right[i, j] else (j, i)
+    return (
+        f'but {names[i]} is left of {names[j]} in {left[i, j] / count[i, j]:.0%} of the instances, and would be right'
+    )
+
+
+def _sample(instances: Sequence[Instance]) -> np.ndarray:
+    """Return keypoints (N, K, 3) of evenly spaced instances, so many that N * K * K is at most `MAX_VALUES`."""
+    step = -(-len(instances) * len(instances[0].keypoints) ** 2 // MAX_VALUES)
+    return np.stack([instance.keypoints for instance in instances[::step]])
 
 
 def _cased(word: str, like: str) -> str:

@@ -10,6 +10,7 @@ from ...errors import InputError
 from ..annotations import SPLITS, Annotations, Photo
 
 MIN_IMAGES = 10  # annotated ones
+TIME_BLOCKS = 10  # that a single video is cut into
 _EXPORT = re.compile(r'_(?:jpe?g|png|bmp|tiff?|webp)\.rf\.\w+$', re.IGNORECASE)  # added by Roboflow
 _FRAME = re.compile(r'^(?P<video>.*?)[-_. ]*(?:(?<![a-z])(?:frame|frm|fr|f|t|img|image)[-_. ]*)?\d+$', re.IGNORECASE)
 _CAMERA = re.compile(r'^(?:img|image|dsc[nf]?|pic|picture|photo|p|frame|)$', re.IGNORECASE)  # camera's: not a video
@@ -20,9 +21,9 @@ def split_images(
 ) -> tuple[list[Photo], list[Photo]]:
     """Return training and validation images, in the order of the annotations, by their split if they have one.
 
-    Otherwise a share of the images goes to validation: approximately, because videos stay together unless `by_image`.
-    Images without instances are left out. What was done is added to the notes of the annotations. ValueError if there
-    are fewer than 10 annotated images, only one split, or only one video.
+    Otherwise a share of the images goes to validation: approximately, because videos stay together unless `by_image`. A
+    single video is cut into blocks of time, which stay together. Images without instances are left out. What was done
+    is added to the notes of the annotations. ValueError if there are fewer than 10 annotated images, or only one split.
     """
     photos = [photo for photo in annotations.photos if photo.instances]
     if len(photos) < MIN_IMAGES:
@@ -35,21 +36,22 @@ def split_images(
         raise InputError(f'--val {share}: expected a share between 0 and 1')
     videos = [photo.name if by_image else find_video(photo) for photo in photos]
     sizes = Counter(videos)
-    if len(sizes) == 1:
-        problem = f'all {len(photos)} images are of one video, {videos[0]!r}'
-        reason = 'a score on frames of a training video says nothing about other videos'
-        remedy = 'Annotate a second video, or pass --split-by image and do not trust the score'
-        raise InputError(f'{problem}: {reason}. {remedy}')
+    one_video = len(sizes) == 1
+    if one_video:
+        order = {name: i for i, name in enumerate(sorted((photo.name for photo in photos), key=_natural))}
+        videos = [str(order[photo.name] * TIME_BLOCKS // len(photos)) for photo in photos]
+        sizes = Counter(videos)
     missing, chosen = max(round(share * len(photos)), 1), set[str]()
     for video in np.random.default_rng(seed).permutation(sorted(sizes)):
         if abs(missing - sizes[video]) < abs(missing):  # brings it closer
             chosen.add(video)
             missing -= sizes[video]
     chosen = chosen or {min(sizes, key=sizes.__getitem__)}
-    what = f'{len(sizes)} videos or folders, each wholly in one split' if len(sizes) < len(photos) else 'images'
+    units = 'blocks of time of the only video' if one_video else 'videos or folders'
+    what = f'{len(sizes)} {units}, each wholly in one split' if len(sizes) < len(photos) else 'images'
     annotations.notes.append(f'split by {what}, seed {seed}')
-    if by_image and len({find_video(photo) for photo in photos}) < len(photos):
-        annotations.notes.append('frames of one video may be in both splits: the score says little about other videos')
+    if one_video or (by_image and len({find_video(photo) for photo in photos}) < len(photos)):
+        annotations.notes.append('frames of one video are in both splits: the score says little about other videos')
     val = [photo for photo, video in zip(photos, videos, strict=True) if video in chosen]
     return [photo for photo, video in zip(photos, videos, strict=True) if video not in chosen], val
 
@@ -66,6 +68,11 @@ def _use_annotated_split(photos: list[Photo], annotations: Annotations) -> tuple
     if parts['test']:
         annotations.notes.append(f'{len(parts["test"]):,} images of the test split are left out: keep them for the end')
     return parts['train'], parts['val']
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A key that sorts numbers in names by value."""
+    return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r'(\d+)', name)]
 
 
 def find_video(photo: Photo) -> str:

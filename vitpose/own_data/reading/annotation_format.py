@@ -1,17 +1,20 @@
 """Recognize the format of annotations and read them."""
 
+import re
 from pathlib import Path
 
 from ...errors import InputError, MissingFileError
 from ..annotations import Annotations
-from .coco_file import find_category_names, find_files, read_coco
+from .coco_file import find_category_names, read_coco
 from .deeplabcut_project import read_deeplabcut
+from .labelme_folder import is_labelme, read_labelme
 from .yolo_folder import read_yolo
 
 EACH = 'each'
+_SPLIT_WORD = re.compile(r'(?<![^\W\d_])(train|val|test)(?:ing|id|idation)?(?![^\W\d_])')
 EXPECTED = (
-    'a COCO keypoint file or a folder of them, a YOLO-pose folder (data.yaml), or a DeepLabCut project '
-    '(labeled-data/*/CollectedData_*)'
+    'a COCO keypoint file or a folder of them, a YOLO-pose folder (data.yaml), a DeepLabCut project '
+    '(labeled-data/*/CollectedData_*), or a folder of labelme files'
 )
 
 
@@ -31,6 +34,8 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
         datasets = [read_yolo(yaml_file or path, category)]
     elif path.suffix in ('.csv', '.h5') or (path / 'labeled-data').is_dir():
         datasets = [read_deeplabcut(path, images)]
+    elif path.is_dir() and is_labelme(path):
+        datasets = [read_labelme(path, images)]
     elif path.suffix == '.json' or path.is_dir():
         files: dict[Path, str | None] = find_files(path) if path.is_dir() else {path: None}  # None: not split yet
         names = find_category_names(files) if category == EACH else [category]
@@ -38,6 +43,9 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
     else:
         raise InputError(f'{path}: expected {EXPECTED}')
     for annotations in datasets:
+        if len(annotations.unreadable) > annotations.count:
+            most = f'{len(annotations.unreadable):,} rows cannot be read, and {annotations.count:,} instances can'
+            raise InputError(f'{path}: {most}: {annotations.unreadable[0]}')
         if not annotations.count:
             raise InputError(f'{path}: no {annotations.category!r} has a labeled keypoint')
         paths = [photo.path for photo in annotations.photos]
@@ -46,3 +54,27 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
             remedy = f'check --images {images}' if images else 'pass the folder of the images with --images DIR'
             raise InputError(f'{path}: none of its {len(paths):,} images exists; looked for {shown}, ...; {remedy}')
     return datasets
+
+
+def find_files(folder: Path) -> dict[Path, str | None]:
+    """Find the COCO files of a folder, one per split, and the split by their names or their folders'."""
+    patterns = ('*.json', 'annotations/*.json', '*/_annotations.coco.json')
+    files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
+    splits = {file: find_split(file) for file in files}
+    if not splits:
+        raise InputError(f'{folder}: expected COCO files ({", ".join(patterns)})')
+    for file, split in splits.items() if len(splits) > 1 else ():
+        if split is None:
+            remedy = 'does not tell whether it is train, val or test; name one file'
+            raise InputError(f'{folder}: the name of {file.name} {remedy}')
+        if list(splits.values()).count(split) > 1:
+            raise InputError(f'{folder}: several files of the split {split}: {", ".join(file.name for file in splits)}')
+    return splits
+
+
+def find_split(file: Path) -> str | None:
+    """Return the split that a file's name tells, or else its folder's."""
+    for name in (file.stem, file.parent.name):
+        if splits := set(_SPLIT_WORD.findall(name.lower())):
+            return splits.pop() if len(splits) == 1 else None
+    return None

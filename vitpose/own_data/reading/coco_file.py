@@ -1,97 +1,100 @@
 """Read COCO keypoint files, as CVAT, Roboflow, Label Studio and others export them."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vitpose_base.coco_fields import BadField, find_bad_fields, is_id
+from vitpose_base.file_names import FileFinder, path_parts
+
 from ...errors import InputError
-from ...predict.inputs.coco_json import match_ids, parse_json, parse_numbers
+from ...predict.inputs.coco_json import match_ids, parse_json, parse_numbers, short_text
 from ..annotations import Annotations, Instance, Labels, Photo
-from .field_checks import check_names, choose_category, number_names
+from .field_checks import check_names, choose_category, find_image, number_names
 
-_SPLIT_WORD = re.compile(r'(?<![^\W\d_])(train|val|test)(?:ing|id|idation)?(?![^\W\d_])')
-
-
-def find_files(folder: Path) -> dict[Path, str | None]:
-    """Find the COCO files of a folder, one per split, and the split by their names or their folders'."""
-    patterns = ('*.json', 'annotations/*.json', '*/_annotations.coco.json')
-    files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
-    splits = {file: find_split(file) for file in files}
-    if not splits:
-        raise InputError(f'{folder}: expected COCO files ({", ".join(patterns)})')
-    for file, split in splits.items() if len(splits) > 1 else ():
-        if split is None:
-            remedy = 'does not tell whether it is train, val or test; name one file'
-            raise InputError(f'{folder}: the name of {file.name} {remedy}')
-        if list(splits.values()).count(split) > 1:
-            raise InputError(f'{folder}: several files of the split {split}: {", ".join(file.name for file in splits)}')
-    return splits
-
-
-def find_split(file: Path) -> str | None:
-    """Return the split that a file's name tells, or else its folder's."""
-    for name in (file.stem, file.parent.name):
-        if splits := set(_SPLIT_WORD.findall(name.lower())):
-            return splits.pop() if len(splits) == 1 else None
-    return None
+_REPLACED = {'id', 'width', 'height', 'area'}  # fields that are written anew
 
 
 def read_coco(files: dict[Path, str | None], images: Path | None, category: str | None) -> Annotations:
     """Read the COCO keypoint files of one dataset, given with their splits, if known.
 
-    Images are in the folder `images`, by default the file's, or in one below it that is named after split or file. By
-    default all categories are read, if they have the same keypoints. ValueError if a file is not a COCO keypoint file,
-    or has errors; the message says where.
+    Images are below the folder `images`, by default the file's. By default all categories are read if they have the
+    same keypoints, and categories of one point each are joined. Bad rows are left out. ValueError if a file is not a
+    COCO keypoint file; the message says where.
     """
-    contents = {file: _load(file) for file in files}
+    notes = [f'COCO file {file}' + (f': split {split}' if split else '') for file, split in files.items()]
+    unreadable: list[str] = []
+    contents = {file: _load(file, unreadable) for file in files}
     categories: dict[str, Labels | None] = {}
     for file, content in contents.items():
-        for name, labels in _annotated_categories(file, content).items():
+        for name, labels in _annotated_categories(file, content, notes).items():
             if categories.setdefault(name, labels) != labels:
                 raise InputError(f'{file}: category {name!r} has different keypoints in {next(iter(files))}')
-    notes = [f'COCO file {file}' + (f': split {split}' if split else '') for file, split in files.items()]
     chosen, labels = list(categories), next(iter(categories.values()))
-    if category is not None or labels is None or any(other != labels for other in categories.values()):
+    title = 'instance'
+    if category is None and len(chosen) > 1 and all(_has_points(content) for content in contents.values()):
+        for file, content in contents.items():
+            _join_points(file, content, chosen)
+        labels = Labels(chosen)
+        notes.append(f'{len(chosen)} categories of one point each become the keypoints of one instance per image')
+    elif category is not None or labels is None or any(other != labels for other in categories.values()):
         chosen = [choose_category(chosen, category)]
-        labels = categories[chosen[0]]
+        title, labels = chosen[0], categories[chosen[0]]
     elif len(chosen) > 1:
         notes.append(f'{len(chosen)} categories with the same keypoints become one: {", ".join(chosen)}')
+    else:
+        title = chosen[0]
     rows = {file: _annotations_of(content, chosen) for file, content in contents.items()}
     if labels is None:
-        length = next(len(row['keypoints']) for kept in rows.values() for row in kept.values() if row.get('keypoints'))
-        labels = Labels(number_names(length // 3))
-        notes.append(f'the category {chosen[0]!r} has no keypoint names: they are numbered')
-    photos: list[Photo] = []
+        lengths = Counter(len(row['keypoints']) for kept in rows.values() for row in kept.values() if _points(row))
+        labels = Labels(number_names(lengths.most_common(1)[0][0] // 3))
+        notes.append(f'the category {title!r} has no keypoint names: they are numbered')
+    annotations = Annotations(labels, [], title, notes, unreadable)
     for file, content in contents.items():
-        by_id = _read_photos(file, content['images'], files[file], images)
-        _add_instances(file, rows[file], by_id, len(labels.names), notes)
-        photos += by_id.values()
-    return Annotations(labels, photos, chosen[0] if len(chosen) == 1 else 'instance', notes)
+        photos = _read_photos(file, content['images'], files[file], images, annotations)
+        _add_instances(file, content, rows[file], photos, annotations)
+    return annotations
 
 
 def find_category_names(files: Iterable[Path]) -> list[str]:
     """Return the names of all categories with annotated keypoints."""
-    return list(dict.fromkeys(name for file in files for name in _annotated_categories(file, _load(file))))
+    return list(dict.fromkeys(name for file in files for name in _annotated_categories(file, _load(file, []), [])))
 
 
-def _load(file: Path) -> dict:
+def _load(file: Path, unreadable: list[str]) -> dict:
+    """Read a file; rows that are not objects become empty ones."""
     content = parse_json(file.read_bytes(), f'{file}: not a JSON file')
     lists = ('images', 'annotations', 'categories')
     if not isinstance(content, dict) or not all(isinstance(content.get(name), list) for name in lists):
         raise InputError(f'{file}: expected a COCO keypoint file, an object with lists of {", ".join(lists)}')
-    for place, row in ((f'{name}[{i}]', row) for name in lists for i, row in enumerate(content[name])):
-        if not isinstance(row, dict):
-            raise InputError(f'{file}: {place}: expected an object, got {row!r}')
+    for name in lists:
+        wrong = [(i, short_text(repr(row))) for i, row in enumerate(content[name]) if not isinstance(row, dict)]
+        unreadable += [f'{file}: {name}[{i}]: expected an object, got {text}' for i, text in wrong]
+        content[name] = [row if isinstance(row, dict) else {} for row in content[name]]
+    names = {row['id']: str(row.get('name')) for row in content['categories'] if is_id(row.get('id'))}
+    kinds = match_ids(names, {kind for row in content['annotations'] if is_id(kind := row.get('category_id'))})
+    for row in content['annotations']:
+        if is_id(kind := row.get('category_id')):
+            row['category_id'] = kinds.get(kind, kind)
+        for field in ('keypoints', 'bbox'):  # perhaps nested, or with null for NaN
+            if isinstance(row.get(field), list):
+                with suppress(TypeError, ValueError, OverflowError):
+                    row[field] = np.array(row[field], float).ravel().tolist()
     return content
 
 
-def _annotated_categories(file: Path, content: dict) -> dict[str, Labels | None]:
+def _points(row: dict) -> list:
+    """Return the keypoints of an annotation, [] if it has none."""
+    return points if isinstance(points := row.get('keypoints'), list) else []
+
+
+def _annotated_categories(file: Path, content: dict, notes: list[str]) -> dict[str, Labels | None]:
     """Return the categories with annotated keypoints, and their labels if the file has them."""
-    used = {row.get('category_id') for row in content['annotations'] if row.get('keypoints')}
+    used = {kind for row in content['annotations'] if _points(row) and is_id(kind := row.get('category_id'))}
     if not used:
         kinds = [kind for kind in ('segmentation', 'bbox') if any(row.get(kind) for row in content['annotations'])]
         has = f' (it has {" and ".join(kinds)})' if kinds else ''
@@ -108,69 +111,123 @@ def _annotated_categories(file: Path, content: dict) -> dict[str, Labels | None]
         categories[name] = None
         if row.get('keypoints'):
             names = check_names(row['keypoints'], where)
-            categories[name] = Labels(names, _links(row.get('skeleton') or [], len(names), where))
-    unknown = used - {row.get('id') for row in content['categories']}
-    if unknown:
-        raise InputError(f'{file}: annotations of category {min(map(repr, unknown))}, which is not in categories')
+            categories[name] = Labels(names, _links(row.get('skeleton') or [], len(names), where, notes))
     return categories
 
 
-def _links(skeleton: object, count: int, where: str) -> list[tuple[int, int]]:
-    """Read a skeleton; COCO counts keypoints from 1, the result from 0."""
-    links = []
+def _links(skeleton: object, count: int, where: str, notes: list[str]) -> list[tuple[int, int]]:
+    """Read a skeleton; COCO counts keypoints from 1, some tools and the result from 0."""
+    pairs, bad = [], []
     for pair in skeleton if isinstance(skeleton, list) else [skeleton]:
-        a, b = (int(end) for end in parse_numbers(pair, 2, f'{where}: skeleton').astype(int) - 1)
-        if not (0 <= a < count and 0 <= b < count):
-            raise InputError(f'{where}: skeleton {pair}: expected keypoints from 1 to {count}')
-        links.append((a, b))
-    return links
+        try:
+            pairs.append(parse_numbers(pair, 2, f'{where}: skeleton', finite=True).astype(int).tolist())
+        except InputError as problem:
+            bad.append(str(problem))
+    first = 0 if any(0 in pair for pair in pairs) else 1
+    notes += [f'{where}: the skeleton counts keypoints from 0'] * (not first)
+    links = [(a - first, b - first) for a, b in pairs]
+    expected = f'expected keypoints from {first} to {count - 1 + first}'
+    bad += [f'{where}: skeleton {[a + first, b + first]}: {expected}' for a, b in links if not 0 <= a < count > b >= 0]
+    notes += [f'{len(bad)} links of the skeleton are left out: {bad[0]}'] if bad else []
+    return [(a, b) for a, b in links if 0 <= a < count > b >= 0]
+
+
+def _has_points(content: dict) -> bool:
+    """Answer whether each annotation is one point, and no category has more keypoints."""
+    rows = [row for row in content['annotations'] if _points(row)]
+    most = max((len(row.get('keypoints') or []) for row in content['categories']), default=0)
+    return most <= 1 and all(len(row['keypoints']) == 3 for row in rows)
+
+
+def _join_points(file: Path, content: dict, names: list[str]) -> None:
+    """Make one annotation of the points of each image, one per category."""
+    index = {row.get('id'): names.index(row['name']) for row in content['categories'] if row.get('name') in names}
+    joined: dict[Any, dict] = {}
+    for i, row in enumerate(content['annotations']):
+        if not _points(row):
+            continue
+        kind, key = index[row['category_id']], str(row.get('image_id'))
+        whole = joined.setdefault(key, dict(row, bbox=None, keypoints=[0] * (3 * len(names))))
+        if whole['keypoints'][3 * kind + 2]:
+            problem = f'{file}: annotations[{i}]: image {key} has several points of category {names[kind]!r}'
+            reason = 'categories of one point each are points, not skeletons, and cannot be joined'
+            raise InputError(f'{problem}: {reason}; export skeletons, or pass --category {names[kind]}')
+        whole['keypoints'][3 * kind : 3 * kind + 3] = row['keypoints']
+    content['annotations'] = list(joined.values())
 
 
 def _annotations_of(content: dict, categories: list[str]) -> dict[int, dict]:
-    """Return the annotations of some categories, by their place in the file."""
-    ids = {row['id'] for row in content['categories'] if row.get('name') in categories}
-    return {i: row for i, row in enumerate(content['annotations']) if row.get('category_id') in ids}
+    """Return the annotations of some categories, and of none, by their place in the file."""
+    others = [row.get('id') for row in content['categories'] if row and row.get('name') not in categories]
+    return {i: row for i, row in enumerate(content['annotations']) if row and row.get('category_id') not in others}
 
 
-def _read_photos(file: Path, rows: list[dict], split: str | None, images: Path | None) -> dict[Any, Photo]:
-    """Return the images of a file by id, without instances."""
-    photos: dict[Any, Photo] = {}
-    names: set[str] = set()
-    folder = _find_folder(file, images, split, rows)
+def _read_photos(
+    file: Path, rows: list[dict], split: str | None, images: Path | None, annotations: Annotations
+) -> dict[Any, Photo | None]:
+    """Add the images of a file, without instances, and return them by id; None for those that are left out."""
+    photos: dict[Any, Photo | None] = {}
+    by_path: dict[Path, Photo] = {}
+    shared: set[Path] = set()  # files that rows with different names would be
+    finder, repeated = _make_finder(file, images, split, rows), 0
     for i, row in enumerate(rows):
-        name, where = row.get('file_name'), f'{file}: images[{i}]'
-        if not isinstance(name, str) or not name or 'id' not in row:
-            raise InputError(f'{where}: expected id and file_name, got {row!r}')
-        if name in names or row['id'] in photos:
-            raise InputError(f'{where}: file_name {name!r} or id {row["id"]!r} occurs twice')
-        names.add(name)
-        photos[row['id']] = Photo(folder / PurePosixPath(name), name, split=split)
-    return photos
+        name, key, where = row.get('file_name'), row.get('id'), f'{file}: images[{i}]'
+        try:
+            if not isinstance(name, str) or not name or not is_id(key):
+                raise InputError(f'{where}: expected id and file_name, got {short_text(repr(row))}')
+            path = find_image(finder, name, where)
+            size = (row.get('width'), row.get('height'))
+            known = size if all(isinstance(side, int | float) and side > 0 for side in size) else None
+            repeated += path in by_path
+            photo = by_path.setdefault(path, Photo(path, name, split=split, size=known))  # type: ignore[arg-type]
+            if path_parts(photo.name) != path_parts(name):
+                shared.add(path)
+                raise InputError(f'{where}: {name!r} and {photo.name!r} would both be {path}')
+            if photos.setdefault(key, photo) is not photo:
+                raise InputError(f'{where}: id {key!r} occurs twice')
+        except InputError as problem:
+            photos |= {key: None} if is_id(key) else {}
+            annotations.unreadable.append(str(problem))
+    if repeated > len(shared):
+        annotations.notes.append(f'{file}: {repeated} images are listed twice: their annotations are joined')
+    annotations.photos += [photo for path, photo in by_path.items() if path not in shared]
+    return {key: None if photo and photo.path in shared else photo for key, photo in photos.items()}
 
 
-def _add_instances(file: Path, rows: dict[int, dict], photos: dict[Any, Photo], count: int, notes: list[str]) -> None:
+def _add_instances(
+    file: Path, content: dict, rows: dict[int, dict], photos: dict[Any, Photo | None], annotations: Annotations
+) -> None:
+    count, names = len(annotations.labels.names), {key: photo.name if photo else '' for key, photo in photos.items()}
+    found = match_ids(names, [key for row in rows.values() if is_id(key := row.get('image_id'))])
+    for row in rows.values():
+        row['image_id'] = found.get(key, key) if is_id(key := row.get('image_id')) else None
+    given = dict(
+        images=[dict(id=key) for key in photos], annotations=[*rows.values()], categories=content['categories']
+    )
+    wrong: dict[int, BadField] = {}
+    for bad in find_bad_fields(given, count):
+        if bad.rows == 'annotations' and bad.field not in _REPLACED:
+            wrong.setdefault(bad.number, bad)
     left_out: Counter[str] = Counter()
-    names = {key: photo.name for key, photo in photos.items()}
-    found = match_ids(names, [row.get('image_id') for row in rows.values()])
-    for i, row in rows.items():
+    for number, (i, row) in enumerate(rows.items()):
         where = f'{file}: annotations[{i}]'
-        if row.get('image_id') not in found:
-            raise InputError(f'{where}: image_id {row.get("image_id")!r} is not among the images')
         if row.get('iscrowd') or not row.get('keypoints'):
             left_out['crowds' if row.get('iscrowd') else 'annotations without keypoints'] += 1
-            continue
-        keypoints = parse_numbers(row['keypoints'], 3 * count, f'{where}: keypoints').reshape(count, 3)
-        missing = (keypoints[:, 2] <= 0) | np.isnan(keypoints).all(1)  # v = 0, or NaN for x and y
-        box = tuple(parse_numbers(row['bbox'], 4, f'{where}: bbox').tolist()) if row.get('bbox') else None
-        instance = Instance(np.where(missing[:, None], 0.0, keypoints), where, box)
-        photos[found[row['image_id']]].instances.append(instance)
-    notes += [f'{file}: {number} {noun} left out' for noun, number in left_out.items()]
+        elif number in wrong:
+            annotations.unreadable.append(f'{file}: {wrong[number]._replace(number=i)}')
+        elif photo := photos[row['image_id']]:
+            keypoints = np.array(row['keypoints'], float).reshape(count, 3)
+            missing = (keypoints[:, 2] <= 0) | np.isnan(keypoints).all(1)  # v = 0, or NaN for x and y
+            box: Any = tuple(map(float, row['bbox'])) if row.get('bbox') else None
+            photo.instances.append(Instance(np.where(missing[:, None], 0.0, keypoints), where, box))
+    annotations.notes += [f'{file}: {number} {noun} left out' for noun, number in left_out.items()]
 
 
-def _find_folder(file: Path, images: Path | None, split: str | None, rows: list[dict]) -> Path:
-    """Return the folder that has most of the first images."""
+def _make_finder(file: Path, images: Path | None, split: str | None, rows: list[dict]) -> FileFinder:
+    """Return a finder of the images, which first looks into the folder that has most of the first ones."""
     tops = [images] if images else [file.parent, file.parent.parent]
     below = ('.', 'images', file.stem, *([split, f'images/{split}'] if split else []))
-    folders = [top / name for top in tops for name in below]
-    names = [row['file_name'] for row in rows[:20] if isinstance(row.get('file_name'), str)]
-    return max(folders, key=lambda folder: sum((folder / name).is_file() for name in names))  # the first of equals
+    folders = [folder for top in tops for name in below if (folder := top / name).is_dir()]
+    names = ['/'.join(path_parts(name)) for row in rows[:20] if isinstance(name := row.get('file_name'), str)]
+    best = max(folders, key=lambda folder: sum((folder / name).is_file() for name in names), default=tops[0])
+    return FileFinder(tops[0], [best, *folders])

@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from vitpose_base.coco_fields import EVALUATED, LOCATED, find_bad_fields
+
 from ...errors import InputError
+from ...predict.inputs.coco_json import parse_json
 from ..annotations import SPLITS, Instance, Photo
 
 
@@ -19,6 +22,7 @@ class ConfigDataset:
     keypoint_names: list[str]
     mirror: list[int]  # index of each keypoint's counterpart on the other side
     splits: dict[str, list[Photo]]
+    bad_fields: list[str]  # that the evaluation reads: where, and what is expected
 
 
 def read_config_datasets(config: Any) -> list[ConfigDataset]:
@@ -43,11 +47,24 @@ def read_config_datasets(config: Any) -> list[ConfigDataset]:
                 dataset = DATASETS.build({**member, 'pipeline': []})
             meta = dataset.metainfo
             keypoint_names = [meta['keypoint_id2name'][i] for i in range(meta['num_keypoints'])]
-            new = ConfigDataset(meta['dataset_name'], keypoint_names, list(meta['flip_indices']), {})
-            datasets.setdefault(new.name, new).splits.setdefault(split, []).extend(_read_photos(dataset))
+            new = ConfigDataset(meta['dataset_name'], keypoint_names, list(meta['flip_indices']), {}, [])
+            known = datasets.setdefault(new.name, new)
+            known.splits.setdefault(split, []).extend(_read_photos(dataset))
+            known.bad_fields += _find_bad_fields(dataset, config.get(f'{split}_evaluator'))
     if not datasets:
         raise InputError('the config has no train_dataloader, val_dataloader or test_dataloader')
     return list(datasets.values())
+
+
+def _find_bad_fields(dataset: Any, evaluators: Any) -> list[str]:
+    """Find the fields that COCO's evaluation reads and the annotation file of a dataset lacks."""
+    metrics = evaluators if isinstance(evaluators, list) else [evaluators or {}]
+    areas = [metric.get('use_area', True) for metric in metrics if metric.get('type') == 'CocoMetric']
+    if not areas:
+        return []
+    content, required = parse_json(Path(dataset.ann_file).read_bytes(), ''), EVALUATED if any(areas) else LOCATED
+    bad = (bad for bad in find_bad_fields(content, required=required) if bad.field in required)
+    return [f'{dataset.ann_file}: {field}' for field in bad]
 
 
 def _members(settings: dict | None) -> Iterator[dict]:

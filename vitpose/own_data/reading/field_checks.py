@@ -1,6 +1,9 @@
 """Check the fields that several annotation formats have; what is wrong is an InputError that says where."""
 
 from collections.abc import Sequence
+from pathlib import Path
+
+from vitpose_base.file_names import FileFinder, path_parts
 
 from ...errors import InputError
 
@@ -31,3 +34,11 @@ def choose_category(names: Sequence[str], requested: str | None) -> str:
         raise InputError(f'--category {requested!r}: the annotated categories are {listed}')
     remedy = 'Choose one with --category NAME, or write a dataset for each with --category each'
     raise InputError(f'{len(names)} categories have keypoints: {listed}. {remedy}')
+
+
+def find_image(finder: FileFinder, name: str, where: str) -> Path:
+    """Return the file of an image by its name in the annotations; if there is none, where it was looked for first."""
+    found = finder.find(name)
+    if len(found) > 1:
+        raise InputError(f'{where}: {name!r} is ambiguous: {found[0]}, {found[1]}')
+    return found[0] if found else finder.folders[0] / '/'.join(path_parts(name))

@@ -5,24 +5,27 @@ from typing import Any
 
 import numpy as np
 
+from vitpose_base.file_names import FileFinder
+
 from ...errors import InputError
 from ...predict.inputs.coco_json import parse_numbers
 from ...predict.inputs.sources import IMAGES
 from ..annotations import SPLITS, Annotations, Instance, Labels, Photo
-from .field_checks import check_names, choose_category, number_names
+from .field_checks import check_names, choose_category, find_image, number_names
+
+MAX_OVERSHOOT = 0.01  # of the image, by which values may lie outside it: they are clipped
 
 
 def read_yolo(file: Path, category: str | None) -> Annotations:
     """Read the instances of a class, by default the only one, of a YOLO-pose dataset.
 
     Its data.yaml has kpt_shape, train and val (folders, or .txt files with paths), and names; optional: path, test,
-    flip_idx, kpt_names. ValueError if it does not describe a YOLO-pose dataset, or a label has errors; the message says
-    where.
+    flip_idx, kpt_names. Bad label rows are left out. ValueError if it does not describe a YOLO-pose dataset.
     """
     import yaml
 
     try:
-        data: Any = yaml.safe_load(file.read_text(encoding='utf-8'))
+        data: Any = yaml.safe_load(file.read_text(encoding='utf-8-sig'))
     except (yaml.YAMLError, UnicodeDecodeError) as problem:
         raise InputError(f'{file}: not a YAML file: {" ".join(str(problem).split())}') from problem
     if not isinstance(data, dict):
@@ -35,25 +38,28 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
     if not isinstance(classes, dict) or not classes or not all(str(number).isdecimal() for number in classes):
         raise InputError(f'{file}: names {names!r}: expected the names of the classes, by number')
     classes = {int(number): str(name) for number, name in classes.items()}
-    top = file.parent / (data.get('path') or '.')
+    top = file.parent / str(data.get('path') or '.').replace('\\', '/')
     top = top if top.is_dir() else file.parent  # Ultralytics also looks for `path` in its folder of datasets
     images = {split: paths for split in SPLITS if (paths := _find_images(file, top, data.get(split) or []))}
-    rows = {image: _read_rows(find_label_file(image), shape) for paths in images.values() for image in paths}
+    unreadable, clipped = list[str](), list[str]()
+    found = (image for paths in images.values() for image in paths)
+    rows = {image: _read_rows(image, shape, classes, unreadable, clipped) for image in found}
     used = sorted({int(values[0]) for image_rows in rows.values() for _, values in image_rows})
-    unknown = [number for number in used if number not in classes]
-    if unknown:
-        raise InputError(f'{file}: labels of class {unknown[0]}, which is not among names: {classes}')
+    if not used and unreadable:
+        raise InputError(f'{file}: none of its {len(unreadable):,} labels can be read: {unreadable[0]}')
     chosen = choose_category([classes[number] for number in used], category)
     notes = [f'YOLO-pose: {len(paths):,} images in {split}' for split, paths in images.items()]
     unlabeled = sum(not find_label_file(image).exists() for image in rows)
     if unlabeled:
         notes.append(f'{unlabeled:,} images have no label file: no instances')
+    if clipped:
+        notes.append(f'{len(clipped):,} rows have values just outside 0 to 1, which are clipped: {clipped[0]}')
     photos = [
         _read_photo(image, [row for row in rows[image] if classes[int(row[1][0])] == chosen], split, shape)
         for split, paths in images.items()
         for image in paths
     ]
-    return Annotations(_read_labels(file, data, shape[0], notes), photos, chosen, notes)
+    return Annotations(_read_labels(file, data, shape[0], notes), photos, chosen, notes, unreadable)
 
 
 def _read_labels(file: Path, data: dict, count: int, notes: list[str]) -> Labels:
@@ -66,7 +72,7 @@ def _read_labels(file: Path, data: dict, count: int, notes: list[str]) -> Labels
     names = check_names(names, f'{file}: kpt_names')
     if len(names) != count:
         raise InputError(f'{file}: {len(names)} kpt_names, but kpt_shape says {count} keypoints')
-    mirror = data.get('flip_idx')
+    mirror = data.get('flip_idx') or None  # Ultralytics takes [] for none, too
     if mirror is not None and (not isinstance(mirror, list) or sorted(mirror) != list(range(count))):
         raise InputError(f'{file}: flip_idx {mirror!r}: expected each number from 0 to {count - 1} once')
     return Labels(names, mirror=mirror)
@@ -76,12 +82,14 @@ def _find_images(file: Path, top: Path, entry: Any) -> list[Path]:
     """Find the images of a folder, of a .txt file with paths, or of a list of those."""
     if isinstance(entry, list):
         return [image for item in entry for image in _find_images(file, top, item)]
-    path = top / str(entry)
-    if not path.exists() and (file.parent / str(entry).lstrip('./')).exists():
-        path = file.parent / str(entry).lstrip('./')  # Roboflow writes ../train/images
+    name = str(entry).replace('\\', '/')
+    path = top / name
+    if not path.exists() and (file.parent / name.lstrip('./')).exists():
+        path = file.parent / name.lstrip('./')  # Roboflow writes ../train/images
     if path.is_file() and path.suffix == '.txt':
-        lines = [line.strip() for line in path.read_text(encoding='utf-8').splitlines()]
-        return [path.parent / line for line in lines if line]
+        finder = FileFinder(path.parent, [top])
+        lines = [line.strip() for line in path.read_text(encoding='utf-8-sig').splitlines()]
+        return [find_image(finder, line, str(path)) for line in lines if line]
     if not path.is_dir():
         raise InputError(f'{file}: looked for images in {path}, which is neither a folder nor a .txt file')
     return sorted(image for image in path.rglob('*') if image.suffix.lower() in IMAGES)
@@ -94,41 +102,61 @@ def find_label_file(image: Path) -> Path:
     return moved.with_suffix('.txt')
 
 
-def _read_rows(file: Path, shape: list[int]) -> list[tuple[str, np.ndarray]]:
-    """Return the place of each line of a label file, and its class, box and keypoints, normalized."""
-    lines = file.read_text(encoding='utf-8').splitlines() if file.exists() else []
-    rows = []
+def _read_rows(
+    image: Path, shape: list[int], classes: dict[int, str], unreadable: list[str], clipped: list[str]
+) -> list[tuple[str, np.ndarray]]:
+    """Return the place of each good row of an image's label file, and its class, box and keypoints, normalized."""
+    file, rows = find_label_file(image), []
+    lines = file.read_text(encoding='utf-8-sig').splitlines() if file.exists() else []
     for where, line in ((f'{file}, line {number}', line) for number, line in enumerate(lines, 1) if line.strip()):
-        parts = f'{where}: class, box, {shape[0]} keypoints of {shape[1]}'
-        values = parse_numbers(line.split(), 5 + shape[0] * shape[1], parts)
-        fractions = np.concatenate((values[1:5], values[5:].reshape(shape)[:, :2].ravel()))
-        wrong = fractions[~((fractions >= 0) & (fractions <= 1))]
-        if len(wrong):
-            expected = 'expected values from 0 to 1, as fractions of the image size, not pixels'
-            raise InputError(f'{where}: {wrong[0]:g}: {expected}')
-        rows.append((where, values))
+        try:
+            parts = f'{where}: class, box, {shape[0]} keypoints of {shape[1]}'
+            values = parse_numbers(line.split(), 5 + shape[0] * shape[1], parts, finite=True)
+            if values[0] not in classes:
+                raise InputError(f'{where}: class {line.split()[0]}, which is not among names: {classes}')
+            clipped += [where] if _clip_fractions(values, shape, where) else []
+            rows.append((where, values))
+        except InputError as problem:
+            unreadable.append(str(problem))
     return rows
 
 
+def _clip_fractions(values: np.ndarray, shape: list[int], where: str) -> bool:
+    """Clip the box and keypoints of a row to 0 to 1, if they are near, and answer whether that changes any.
+
+    Keypoints that are not labeled become 0.
+    """
+    points, clipped = values[5:].reshape(shape), False  # a view
+    points[points[:, 2] <= 0 if shape[1] == 3 else (points <= 0).all(1)] = 0
+    for fractions in (values[1:5], points[:, :2]):
+        wrong = fractions[(fractions < -MAX_OVERSHOOT) | (fractions > 1 + MAX_OVERSHOOT)]
+        if len(wrong):
+            expected = 'expected values from 0 to 1, as fractions of the image size, not pixels'
+            raise InputError(f'{where}: {wrong[0]:g}: {expected}')
+        clipped |= bool(((fractions < 0) | (fractions > 1)).any())
+        fractions.clip(0, 1, out=fractions)
+    return clipped
+
+
 def _read_photo(image: Path, rows: list[tuple[str, np.ndarray]], split: str, shape: list[int]) -> Photo:
-    photo = Photo(image, str(image), split=split)
-    size = np.array(_read_image_size(image) if rows else (0, 0))
+    size = _read_image_size(image) if rows else (1, 1)
+    photo = Photo(image, str(image), split=split, size=size)
     for where, row in rows:
-        x, y, w, h = row[1:5] * [*size, *size]
+        x, y, w, h = row[1:5] * np.array(size * 2)
         keypoints = np.full((shape[0], 3), 2.0)
         keypoints[:, : shape[1]] = row[5:].reshape(shape)
-        if shape[1] == 2:  # 0 0 is not labeled
+        if shape[1] == 2:
             keypoints[:, 2] = 2.0 * (keypoints[:, :2] > 0).any(1)
-        keypoints[:, :2] *= size
-        keypoints[keypoints[:, 2] <= 0] = 0
+        keypoints[:, :2] = np.minimum(keypoints[:, :2] * size, np.array(size) - 0.5)
         photo.instances.append(Instance(keypoints, where, (x - w / 2, y - h / 2, w, h)))
     return photo
 
 
 def _read_image_size(path: Path) -> tuple[int, int]:
+    """Return width and height in pixels; 1 and 1 if Pillow cannot tell: the check of the image finds the reason."""
     from vitpose_base.image_files import upright_size
 
     try:
         return upright_size(path)
-    except (OSError, ValueError, SyntaxError) as problem:
-        raise InputError(f'{path}: not an image: {problem}') from problem
+    except Exception:  # of any kind, as its DecompressionBombError
+        return 1, 1

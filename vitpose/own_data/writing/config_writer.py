@@ -7,6 +7,7 @@ from vitpose_base.files import write_text
 
 from ...shipped import shipped
 from ..annotations import Annotations, Photo
+from ..deriving.known_keypoints import KnownSet
 from ..deriving.left_right import Sides, is_left
 from ..deriving.network import Network
 from ..deriving.training_recipe import Recipe, choose_recipe
@@ -28,6 +29,8 @@ class DatasetPlan:
     input_size: tuple[int, int]  # (w, h) in pixels
     network: Network
     bits: int | None = None  # of the channels of 16-bit images
+    known: KnownSet | None = None  # which keypoint set it is
+    resultant: float | None = None  # how much instances point in one direction, from 0 to 1
     alone: bool = False  # whether no image has more than one instance
     box_share: tuple[float, float] | None = None  # smallest and largest share of an image that a box takes
 
@@ -39,17 +42,25 @@ class DatasetPlan:
     @property
     def recipe(self) -> Recipe:
         """How the network is trained."""
-        return choose_recipe(self.counts['train'], self.network)
+        return choose_recipe(self.counts['train'], self.network, self.resultant)
 
 
 def metainfo_text(plan: DatasetPlan) -> str:
     """Return the text of metainfo.py: MMPose's dataset_info."""
     names, keypoints, links = plan.annotations.labels.names, '', ''
+    known = plan.known
+    types = known.types if known else [''] * len(names)
+    weights = known.weights if known else f'[1.0] * {len(names)}'
+    sigmas = (
+        f'{known.sigmas},'
+        if known
+        else f'[{OKS_SIGMA}] * {len(names)},  # ours, not measured: OKS and AP depend on them'
+    )
     colors: list[list[int]] = []
     for i, (name, other) in enumerate(zip(names, plan.sides.mirror, strict=True)):
         swap = names[other] if other != i else ''
         colors.append(COLORS['' if not swap else 'left' if is_left(name, swap, i < other) else 'right'])
-        keypoints += f"        {i}: dict(name={name!r}, id={i}, color={colors[i]}, type='', swap={swap!r}),\n"
+        keypoints += f'        {i}: dict(name={name!r}, id={i}, color={colors[i]}, type={types[i]!r}, swap={swap!r}),\n'
     for i, (a, b) in enumerate(plan.annotations.labels.links):
         color = colors[a] if colors[a] == colors[b] else COLORS['']
         links += f'        {i}: dict(link=({names[a]!r}, {names[b]!r}), id={i}, color={color}),\n'
@@ -62,8 +73,8 @@ dataset_info = dict(
 {keypoints}    }},
     skeleton_info={{
 {links}    }},
-    joint_weights=[1.0] * {len(names)},
-    sigmas=[{OKS_SIGMA}] * {len(names)},  # ours, not measured: OKS and AP depend on them
+    joint_weights={weights},
+    sigmas={sigmas}
 )
 '''
 
@@ -77,6 +88,8 @@ def config_text(plan: DatasetPlan) -> str:
     start = f'load_from = {str(plan.network.load_from)!r}\n' if plan.network.load_from else ''
     flip = '_base_.flip, ' if plan.sides.flip else ''
     interval = max(epochs // 10, 1)
+    best = '' if plan.known else ", save_best='PCK@0.05/PCK'"
+    sigmas = f"MMPose's sigmas of {plan.known.name}" if plan.known else 'OKS with our sigmas, see metainfo.py'
     warm_up = max(min(100, -(-train // recipe.batch) * epochs // 10), 1)
     bits = f', bits={plan.bits}' if plan.bits else ''
     whole = "dict(type='RandomWholeImage', prob=0.3), " if plan.alone else ''
@@ -113,7 +126,7 @@ val_pipeline = [{loading}, crop, *_base_.packing]
 val_dataloader = dict(
     num_workers=2, dataset=dict(ann_file='val.json', pipeline=val_pipeline, test_mode=True, **dataset)
 )
-val_evaluator = [dict(type='CocoMetric', ann_file=data_root + 'val.json')]  # OKS with our sigmas, see metainfo.py
+val_evaluator = [dict(type='CocoMetric', ann_file=data_root + 'val.json')]  # {sigmas}
 val_evaluator += [dict(type='PCKAccuracy', thr=thr, prefix=f'PCK@{{thr}}') for thr in (0.05, 0.1, 0.2)]
 val_evaluator += [dict(type='AUC'), dict(type='NME', norm_mode='use_norm_item', norm_item='bbox_size')]
 test_dataloader, test_evaluator = val_dataloader, val_evaluator
@@ -123,7 +136,7 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end={warm_up}),
     dict(type='CosineAnnealingLR', T_max={epochs}, eta_min=1e-6, convert_to_iter_based=True, begin=0, end={epochs}),
 ]
-default_hooks = dict(checkpoint=dict(interval={interval}))
+default_hooks = dict(checkpoint=dict(interval={interval}{best}))
 '''
 
 

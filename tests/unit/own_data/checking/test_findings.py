@@ -39,6 +39,9 @@ def test_images(photos):
     photos[6].instances.clear()
     photos[10].path.write_bytes(photos[7].path.read_bytes())
     photos[8].path.write_bytes(photos[7].path.read_bytes())  # twice in one part: no matter
+    for photo, size in zip(photos[7:], ((80, 60), (160, 120), (60, 60)), strict=False):
+        photo.size = size
+    photos[2].size = (60, 80)
     places = find(photos)
     truncated, empty = places.pop('images are broken')
     assert '4.png' in truncated and 'truncated' in truncated and 'is empty (0 bytes)' in empty
@@ -48,6 +51,11 @@ def test_images(photos):
         'images are grayscale, and converted to 8-bit BGR': ['1.png'],
         'images are rotated by EXIF data (labels must be those of the upright image)': ['2.png'],
         'images have no instance': ['6.png'],
+        'images have another size than in the annotations (pass --scale-labels if they were resized)': [
+            '8.png (80x60, not 160x120)'
+        ],
+        'images have another aspect ratio than in the annotations': ['9.png (80x60, not 60x60)'],
+        next(what for what in places if 'the size before the rotation' in what): ['2.png (80x60, not 60x80)'],
         'images are in training and validation': ['10.png = 7.png'],
     }
 
@@ -66,6 +74,12 @@ def test_faults_of_instances(photos):
         places = find(photos)
         assert places.pop(f'instances have {what}') == ['row 3']
         assert set(places) <= {'instances have keypoints far outside their box'}
+
+
+def test_an_instance_that_is_twice_in_an_image(photos):
+    twin = Instance(makers.keypoints(3), 'row 3b', (2, 4, 34, 42))
+    photos[3].instances += [twin, Instance(makers.keypoints(3), 'row 3c', (2, 4, 34, 41))]
+    assert find(photos) == {'instances are equal to another of their image': ['row 3b']}
 
 
 def test_a_swapped_pair_is_found():

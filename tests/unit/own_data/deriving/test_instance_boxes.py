@@ -1,7 +1,7 @@
 import numpy as np
 
 from vitpose.own_data.annotations import Instance
-from vitpose.own_data.deriving.instance_boxes import choose_input_size, find_box
+from vitpose.own_data.deriving.instance_boxes import choose_input_size, drop_tight_boxes, find_box
 
 
 def test_boxes():
@@ -15,3 +15,13 @@ def test_input_size():
     for ratio, size in ((2, (192, 256)), (1.0, (224, 224)), (0.5, (256, 192))):
         chosen, why = choose_input_size([(0, 0, 10, 10 * ratio), (0, 0, 20, 20 * ratio), (0, 0, 0, 5)])
         assert chosen == size and f'{ratio:.2f}' in why
+
+
+def test_a_box_that_is_the_extent_of_its_keypoints_is_treated_as_missing():
+    points = np.array([(10, 20, 2), (50, 40, 1), (500, 500, 0)], float)
+    boxes = {(10, 20, 40, 20): True, (10, 20, 41, 21): True, (10, 20, 48, 20): False, (6, 16, 48, 28): False}
+    for box, tight in boxes.items():
+        instance = Instance(points, '', box)
+        assert drop_tight_boxes([instance]) == tight and (instance.box is None) == tight
+    one = Instance(points[:1], '', (10, 20, 0, 0))
+    assert drop_tight_boxes([one, Instance(points[2:], '', (10, 20, 0, 0))]) == 1 and find_box(one) == (8, 18, 4, 4)

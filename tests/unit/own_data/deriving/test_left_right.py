@@ -1,9 +1,20 @@
+import numpy as np
 import pytest
 
-from vitpose.own_data.annotations import Labels
-from vitpose.own_data.deriving.left_right import find_counterparts, find_sides, is_left
+from vitpose.own_data.annotations import Instance, Labels
+from vitpose.own_data.deriving.left_right import (
+    find_counterparts,
+    find_resultant_length,
+    find_sides,
+    is_left,
+    says_side,
+)
 
 PAIRS = 'left_eye right_eye, LeftPaw RightPaw, eye_left eye_right, l_eye r_eye, ear-L ear-R, LEar REar, earL earR'
+PAIRS += (
+    ', paw1LH_top paw1RH_top, lsho rsho, FL FR, auge_links auge_rechts, linkesOhr rechtesOhr, ojo_izquierdo ojo_derecho'
+)
+PAIRS += ', oreille_gauche oreille_droite, oeil-gauche oeil-droit, 左目 右目'
 
 
 @pytest.mark.parametrize('pair', [*PAIRS.split(', '), 'paw_l_2 paw_r_2'])
@@ -17,16 +28,62 @@ def test_names_of_the_other_side(pair):
 
 
 def test_names_without_a_side():
-    for name in ('nose', 'tail_base', 'skull', 'ear', 'Leg', 'roll', 'TAIL'):
-        assert find_counterparts(name) == []
+    names = ['nose', 'tail_base', 'skull', 'ear', 'Leg', 'roll', 'TAIL', 'keypoint_0', 'keypoint_1']
+    assert not any(map(says_side, names))
+    assert find_sides(Labels(names)).mirror == list(range(len(names)))
 
 
 def test_sides():
     known = Labels(['left_eye', 'a', 'b'], mirror=[0, 2, 1])  # by the format
     for labels, mirror, flip, note in (
         (Labels(['left_eye', 'nose']), [0, 1], False, "'left_eye' says left or right, but no name is its counterpart"),
-        (Labels(['nose', 'tail']), [0, 1], True, 'without swapping keypoints'),
-        (known, [0, 2, 1], True, '1 pairs of left and right keypoints, from'),
+        (Labels(['nose', 'tail']), [0, 1], False, 'no keypoint name says left or right: training does not flip'),
+        (
+            Labels(['a', 'b'], mirror=[0, 1]),
+            [0, 1],
+            True,
+            '0 pairs of left and right keypoints, as declared: flipping swaps none',
+        ),
+        (known, [0, 2, 1], True, '1 pairs of left and right keypoints, as declared'),
     ):
         sides = find_sides(labels)
         assert (sides.mirror, sides.flip) == (mirror, flip) and note in sides.note
+
+
+def instances(count, *points, spread=0.0):
+    """Instances with keypoints at these places, normally distributed around them, at a random place."""
+    rng = np.random.default_rng(0)
+    return [
+        Instance(np.column_stack((points + rng.normal(0, spread, (len(points), 2)), np.full(len(points), 2))), '')
+        for _ in range(count)
+    ]
+
+
+def test_flips_that_the_labels_contradict_are_turned_off():
+    """Where a keypoint that remains itself is always left of another, flipped instances look like no other."""
+    corners = ((0, 0), (9, 0), (9, 9), (0, 9))
+    own, pairs = Labels([*'abcd'], mirror=[0, 1, 2, 3]), Labels([*'abcd'], mirror=[1, 0, 3, 2])
+    sides = find_sides(own, instances(20, *corners))
+    assert not sides.flip and 'but a is left of b in 100% of the instances, and would be right' in sides.note
+    for labels, count, spread, flip in (
+        (pairs, 20, 0, True),
+        (own, 9, 0, True),
+        (own, 20, 20, True),
+        (own, 20, 1, False),
+    ):
+        assert find_sides(labels, instances(count, *corners, spread=spread)).flip == flip, (labels, count, spread)
+    # a frontal face: the nose is between the eyes, left of the left one
+    face = Labels(['nose', 'left_eye', 'right_eye'])
+    assert find_sides(face, instances(20, (5, 5), (8, 2), (2, 2))).flip
+    assert not find_sides(face, instances(20, (9, 5), (8, 2), (2, 2))).flip  # always seen from one side
+
+
+def test_resultant_length():
+    upright, walkers = instances(40, (0, 0), (1, 50), spread=3), instances(40, (0, 0), (45, 0), (45, 40), spread=3)
+    assert find_resultant_length(upright) > 0.9
+    for walker in walkers[::2]:  # to the other side, feet down
+        walker.keypoints[:, 0] *= -1
+    assert 0.8 < find_resultant_length(walkers)
+    angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    bees = [Instance(np.array([(0, 0, 2), (9 * np.cos(a), 9 * np.sin(a), 2)]), '') for a in angles]
+    assert find_resultant_length(bees) < 0.1 and find_resultant_length(bees[:9]) is None

@@ -40,11 +40,15 @@ def test_one_large_video_stays_in_training():
 
 
 def test_all_images_of_one_video():
-    data = annotations(photos(f'cage_{i:03}.png' for i in range(40)))
-    with pytest.raises(ValueError, match=r"all 40 images are of one video, 'cage': .* pass --split-by image"):
-        split_images(data)
-    assert [len(part) for part in split_images(data, by_image=True)] == [36, 4]
-    assert any('frames of one video may be in both splits' in note for note in data.notes)
+    names = [f'cage_{i}.png' for i in range(40)]
+    for by_image, units in ((False, '10 blocks of time of the only video'), (True, 'images')):
+        data = annotations(photos(sorted(names)))
+        train, val = split_images(data, by_image=by_image)
+        assert [len(train), len(val)] == [36, 4] and f'split by {units}' in data.notes[0]
+        places = sorted(names.index(photo.name) for photo in val)
+        block = places[0] // 4 * 4
+        assert by_image or places == [*range(block, block + 4)]
+        assert 'frames of one video are in both splits' in data.notes[1]
 
 
 def test_existing_splits_are_kept():

@@ -16,4 +16,6 @@ RECIPES |= {150: (120, 32, 0, 40), 3_000: (60, 32, 0, 40), 30_000: (30, 32, 0, 8
 def test_recipe(instances):
     pose, vit, scratch = (choose_recipe(instances, network) for network in (POSE, VIT, SCRATCH))
     assert (pose.epochs, pose.batch, pose.frozen, pose.rotation) == RECIPES[instances]
+    turned = [choose_recipe(instances, POSE, length).rotation for length in (1, 0.7, 0.2)]
+    assert turned == [pose.rotation, 90, 180]
     assert scratch.rate > pose.rate == vit.rate and vit.frozen == scratch.frozen == 0

@@ -72,17 +72,118 @@ def rows(content):
 
 BAD_COCO = {
     'boxes only': (lambda c: [row.pop('keypoints') for row in rows(c)], r'no annotation has keypoints \(it has bbox\)'),
-    'length': (lambda c: rows(c)[5].update(keypoints=[1, 2, 2]), r'annotations\[5\]: keypoints: expected 12 .*, got 3'),
-    'no number': (lambda c: rows(c)[5]['keypoints'].__setitem__(0, 'a'), r'annotations\[5\]: keypoints: expected 12'),
     'a name twice': (lambda c: c['categories'][0]['keypoints'].__setitem__(3, 'nose'), "name 'nose' occurs twice"),
-    'a file twice': (lambda c: c['images'][1].update(file_name='frame 0.png'), r'images\[1\]: .* or id 2 occurs twice'),
-    'a lost image': (lambda c: rows(c)[2].update(image_id=99), r'annotations\[2\]: image_id 99 is not among'),
-    'a lost category': (lambda c: rows(c)[2].update(category_id=7), 'category 7, which is not in categories'),
-    'skeleton': (lambda c: c['categories'][0].update(skeleton=[[1, 9]]), r'\[1, 9\]: expected keypoints from 1 to 4'),
     'no list': (lambda c: c.pop('images'), 'expected a COCO keypoint file, an object with lists of images'),
-    'no object': (lambda c: c['images'].__setitem__(0, 5), r'images\[0\]: expected an object, got 5'),
     'unlabelled': (lambda c: [row.update(iscrowd=1) for row in rows(c)], "no 'mouse' has a labeled keypoint"),
+    'most rows': (
+        lambda c: [row.update(keypoints=[1, 2, 2]) for row in rows(c)[:7]],
+        r'7 rows cannot be read, and 5 instances can: .*annotations\[0\]: keypoints: expected 12 numbers',
+    ),
 }
+BAD_ROWS = {  # instances left, and why the others are left out
+    'length': (
+        lambda c: rows(c)[5].update(keypoints=[1, 2, 2]),
+        11,
+        'annotations[5]: keypoints: expected 12 numbers, got',
+    ),
+    'no number': (lambda c: rows(c)[5]['keypoints'].__setitem__(0, 'a'), 11, 'annotations[5]: keypoints: expected 12'),
+    'box': (
+        lambda c: rows(c)[5].update(bbox=[1, 2]),
+        11,
+        'annotations[5]: bbox: expected 4 numbers, got 2: [1.0, 2.0]',
+    ),
+    'an id twice': (lambda c: c['images'][1].update(id=1), 10, 'images[1]: id 1 occurs twice'),
+    'a lost image': (
+        lambda c: rows(c)[2].update(image_id=99),
+        11,
+        'annotations[2]: image_id: expected the id of an image',
+    ),
+    'a lost category': (
+        lambda c: rows(c)[2].update(category_id=7),
+        11,
+        'category_id: expected the id of a category, got 7',
+    ),
+    'no object': (lambda c: rows(c).__setitem__(0, 5), 11, 'annotations[0]: expected an object, got 5'),
+    'no name': (lambda c: c['images'][0].pop('file_name'), 11, 'images[0]: expected id and file_name'),
+}
+
+
+@pytest.mark.parametrize('name', BAD_ROWS)
+def test_a_bad_row_is_left_out_and_named(name, tmp_path):
+    edit, count, message = BAD_ROWS[name]
+    content = makers.coco()
+    path = makers.write_coco(tmp_path, content)
+    edit(content)
+    path.write_text(json.dumps(content))
+    annotations = read(path)
+    assert annotations.count == count and message in annotations.unreadable[0], annotations.unreadable
+
+
+def test_other_ways_to_write_the_same(tmp_path):
+    """Nested keypoints, ids as text, a skeleton counted from 0, an image listed twice, a byte order mark."""
+    content = makers.coco()
+    path = makers.write_coco(tmp_path, content)
+    expected = read(path)
+    for row in rows(content):
+        points = [value or None for value in row['keypoints']]
+        row.update(
+            image_id=str(row['image_id']), category_id='1', keypoints=[points[i : i + 3] for i in range(0, 12, 3)]
+        )
+    content['categories'][0]['skeleton'] = [[0, 1], [0, 2], [0, 3], [0, 9]]
+    content['images'].append(dict(content['images'][0], id=99))
+    rows(content)[-1]['image_id'] = 99
+    path.write_text(json.dumps(content), encoding='utf-8-sig')
+    annotations = read(path)
+    assert annotations.labels == expected.labels and not annotations.unreadable
+    assert [len(photo.instances) for photo in annotations.photos] == [2, *[1] * 10, 0]
+    for note in ('1 images are listed twice', 'counts keypoints from 0', '1 links of the skeleton are left out'):
+        assert any(note in line for line in annotations.notes)
+    ours, theirs = (data.photos[0].instances[0] for data in (annotations, expected))
+    assert ours.keypoints.tolist() == theirs.keypoints.tolist() and ours.box == theirs.box
+
+
+def test_categories_of_one_point_each_are_joined(tmp_path):
+    content = makers.coco()
+    ids = {name: 10 + i for i, name in enumerate(makers.NAMES)}
+    content['categories'] = [dict(id=number, name=name) for name, number in ids.items()]
+    points = [(row['image_id'], row['keypoints']) for row in rows(content)]
+    content['annotations'] = [
+        dict(
+            id=9,
+            image_id=image,
+            category_id=10 + i,
+            bbox=[*values[3 * i : 3 * i + 2], 0, 0],
+            keypoints=values[3 * i : 3 * i + 3],
+        )
+        for image, values in points
+        for i in range(4)
+        if values[3 * i + 2]
+    ]
+    path = makers.write_coco(tmp_path, content)
+    annotations = read(path)
+    assert annotations.labels.names == makers.NAMES and annotations.count == 12
+    for i, photo in enumerate(annotations.photos):
+        assert photo.instances[0].keypoints.tolist() == makers.keypoints(i).tolist() and photo.instances[0].box is None
+    assert read(path, category='tail').count == 12
+    rows(content).append(dict(rows(content)[0]))
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="image 1 has several points of category 'nose': .* are points, not skeletons"):
+        read(path)
+
+
+def test_a_name_that_fits_several_files_or_a_file_that_fits_several_names_is_left_out(tmp_path):
+    content = makers.coco()
+    path = makers.write_coco(tmp_path, content)
+    for folder in 'ab':
+        makers.write_image(tmp_path / folder / 'same.png')
+    names = ['D:\\x\\same.png', 'D:\\x\\a\\same.png', 'x/frame 2.png', 'y/frame 2.png', 'nowhere.png']
+    for image, name in zip(content['images'], names, strict=False):
+        image['file_name'] = name
+    path.write_text(json.dumps(content))
+    annotations = read(path)
+    assert len(annotations.unreadable) == 2 and annotations.count == 9
+    assert 'is ambiguous: ' in annotations.unreadable[0] and 'would both be' in annotations.unreadable[1]
+    assert annotations.photos[0].path == tmp_path / 'a/same.png' and not annotations.photos[1].path.exists()
 
 
 @pytest.mark.parametrize('name', BAD_COCO)

@@ -1,4 +1,5 @@
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -31,19 +32,101 @@ def test_one_csv_of_lightning_pose(tmp_path):
     assert read(project / 'CollectedData.csv').count == 6
 
 
-def test_bad_deeplabcut_projects(tmp_path):
+def table(file, edit):
+    """Edit the cells of a table."""
+    rows = edit([line.split(',') for line in file.read_text().splitlines()])
+    file.write_text('\n'.join(','.join(row) for row in rows))
+
+
+def test_body_parts_are_found_by_name_and_a_table_may_lack_some(tmp_path):
+    expected = read(makers.write_deeplabcut(tmp_path)).photos[6].instances[0].keypoints
+    table(tmp_path / 'labeled-data/b/CollectedData_me.csv', lambda rows: [row[:3] + row[7:] + row[3:5] for row in rows])
+    annotations = read(tmp_path)
+    assert annotations.labels.names == makers.NAMES and not annotations.unreadable
+    keypoints = annotations.photos[6].instances[0].keypoints
+    np.testing.assert_array_equal(keypoints[[0, 2, 3]], expected[[0, 2, 3]])
+    assert not keypoints[1].any() and any('without left_ear, which other tables have' in n for n in annotations.notes)
+
+
+def test_an_instance_per_individual(tmp_path):
+    """`single` are body parts that belong to no individual."""
+    file = makers.write_deeplabcut(tmp_path, videos=('a',)) / 'labeled-data/a/CollectedData_me.csv'
+
+    def edit(rows):
+        individuals = ['individuals', '', '', 'm1', 'm1', 'm1', 'm1', 'm2', 'm2', 'single', 'single']
+        rows[1][3:] = ['nose', 'nose', 'ear', 'ear', 'nose', 'nose', 'lamp', 'lamp']
+        return [rows[0], individuals, *rows[1:]]
+
+    table(file, edit)
+    annotations = read(tmp_path)
+    assert annotations.labels.names == ['nose', 'ear', 'lamp']
+    nose, ear, other, lamp = makers.keypoints(0)
+    first, second, single = (instance.keypoints for instance in annotations.photos[0].instances)
+    np.testing.assert_array_equal(first[:2, :2], [nose[:2], ear[:2]])
+    np.testing.assert_array_equal(second, [[*other[:2], 2], [0, 0, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(single[2, :2], lamp[:2])
+
+
+def test_spreadsheets_visibility_and_names_without_a_video(tmp_path):
+    file = makers.write_deeplabcut(tmp_path, videos=('a',)) / 'labeled-data/a/CollectedData_me.csv'
+    lines = [['coords', 'x', 'y', 'visible'], ['bodyparts', *['nose'] * 3], ['labeled-data/one_0.png', '1,5', '2', '1']]
+    lines += [['labeled-data/one_1.png', '3', '4,5', '0'], ['labeled-data/one_2.png', 'three', '4', '2']]
+    file = file.rename(tmp_path / 'CollectedData.csv')
+    file.write_text('\n'.join(';'.join(line) for line in lines), encoding='utf-8-sig')
+    for i in range(2):
+        makers.write_image(tmp_path / f'labeled-data/one_{i}.png')
+    annotations = read(tmp_path)  # Lightning Pose has one table beside labeled-data/
+    first, second = annotations.photos
+    assert first.instances[0].keypoints.tolist() == [[1.5, 2, 1]] and not second.instances
+    assert first.video is None  # 'labeled-data' is none
+    (problem,) = annotations.unreadable
+    assert "image 3 (labeled-data/one_2.png): x of nose: expected a number, got 'three'" in problem
+
+
+@pytest.mark.parametrize('levels', [1, 3])
+def test_the_arrays_of_an_h5_table(tmp_path, levels):
+    """Those that pandas writes; a csv beside it is preferred, and pickled objects are refused."""
+    h5py = pytest.importorskip('h5py', reason='.h5 tables need h5py')
+    expected = read(makers.write_deeplabcut(tmp_path, videos=('a',)))
+    text = (tmp_path / 'labeled-data/a/CollectedData_me.csv').read_text()
+    lines = [line.split(',') for line in text.splitlines()]
+    file = tmp_path / 'labeled-data/a/CollectedData_me.h5'
+    with h5py.File(file, 'w') as opened:
+        group = opened.create_group('df_with_missing')
+        heads = [[line[i] for line in lines[3:]] for i in range(3)]
+        group['block0_values'] = [[float(value or 'nan') for value in line[3:]] for line in lines[3:]]
+        axes = dict(block0_items=[line[3:] for line in lines[:3]])
+        if levels == 3:
+            axes['axis1'] = heads
+        else:
+            group['axis1'] = np.array(['/'.join(parts) for parts in zip(*heads, strict=True)], 'S')
+        for name, axis in axes.items():
+            for i, labels in enumerate(axis):
+                values, codes = np.unique(labels, return_inverse=True)
+                group[f'{name}_level{i}'], group[f'{name}_label{i}'] = values.astype('S'), codes.astype('i1')
+    file.with_suffix('.csv').unlink()
+    annotations = read(tmp_path)
+    assert annotations.labels == expected.labels
+    for ours, theirs in zip(annotations.photos, expected.photos, strict=True):
+        assert (ours.path, ours.name, ours.video) == (theirs.path, theirs.name, theirs.video)
+        np.testing.assert_array_equal(ours.instances[0].keypoints, theirs.instances[0].keypoints)
+    with h5py.File(file, 'a') as opened:
+        del opened['df_with_missing/block0_values']
+        opened['df_with_missing'].create_dataset('block0_values', (1,), h5py.vlen_dtype(np.uint8))
+    with pytest.raises(ValueError, match='block0_values holds pickled objects, which can run code: use the .csv'):
+        read(tmp_path)
+    file.with_suffix('.csv').write_text(text)
+    assert read(tmp_path).count == 6
+
+
+def test_bad_deeplabcut_projects(tmp_path, monkeypatch):
     file = makers.write_deeplabcut(tmp_path) / 'labeled-data/b/CollectedData_me.csv'
     text = file.read_text()
-    for old, new, message in (
-        ('tail', 'paw', r"b/CollectedData_me.csv: bodyparts .*'paw'.* but .*a/Coll.* has .*'tail'"),
-        ('bodyparts', 'individuals', 'it annotates several animals|header rows'),
-        ('(?s).+', 'nonsense', 'not a DeepLabCut table|header rows'),
-    ):
+    for old, new in (('bodyparts', 'individuals'), ('(?s).+', 'nonsense')):
         file.write_text(re.sub(old, new, text))
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match='not a DeepLabCut table: expected header rows'):
             read(tmp_path)
     alone = file.rename(file.with_suffix('.h5'))
-    with pytest.raises(ValueError, match=r'labeled-data/b: a .h5 without the .csv .* can run code'):
-        read(tmp_path)
-    with pytest.raises(ValueError, match='pass the .csv'):
+    monkeypatch.setitem(sys.modules, 'h5py', None)
+    with pytest.raises(ValueError, match='h5 table needs h5py: pip install .*, or put the .csv'):
         read(alone)

@@ -21,13 +21,52 @@ def test_yolo_without_visibility_and_names(tmp_path):
     assert annotations.photos[2].instances[0].keypoints[:, 2].tolist() == [2, 0, 2, 2]
 
 
+ROWS = {  # instead of the first number 0.2375, its instances, and what is said
+    '19': (5, 'train0.txt, line 1: 19: expected values from 0 to 1, as fractions'),
+    '-0.3': (5, 'train0.txt, line 1: -0.3: expected values from 0 to 1'),
+    '0.2': (6, ''),
+    '1.0021': (6, '1 rows have values just outside 0 to 1, which are clipped: '),
+    '0.5 0.5': (5, 'class, box, 4 keypoints of 3: expected 17 numbers, got 18'),
+    'x': (5, 'expected 17 numbers'),
+}
+
+
+@pytest.mark.parametrize('value', ROWS)
+def test_a_bad_row_is_left_out_or_clipped_and_named(tmp_path, value):
+    count, message = ROWS[value]
+    label = makers.write_yolo(tmp_path).parent / 'labels/train/train0.txt'
+    label.write_text(label.read_text().replace('0.2375', value))
+    annotations = read(tmp_path)
+    assert annotations.count == count + 2
+    assert not message or message in ''.join(annotations.unreadable + annotations.notes)
+    if value == '1.0021':
+        x, _, w, _ = annotations.photos[0].instances[0].box
+        assert x + w / 2 == pytest.approx(80)
+
+
+def test_other_ways_to_write_the_same(tmp_path):
+    """Paths of Windows, -1 -1 0 for what is not labeled, an empty flip_idx, a box without keypoints."""
+    index = makers.write_yolo(tmp_path)
+    expected = read(tmp_path).photos[2].instances[0].keypoints
+    index.write_text(
+        'path: C:\\me\ntrain: images\\train\nval: val.txt\nkpt_shape: [4, 3]\nnames: [mouse]\nflip_idx: []'
+    )
+    (tmp_path / 'val.txt').write_text('D:\\me\\images\\val\\val0.png\nhttps://x.invalid/val/val1.png?d\n', 'utf-8-sig')
+    label = tmp_path / 'labels/train/train2.txt'
+    assert label.read_text().count(' 0 0 0') == 1
+    label.write_text(label.read_text().replace(' 0 0 0', ' -1 -1 0') + '0 0.5 0.5 0.1 0.1\n7' + label.read_text()[1:])
+    annotations = read(tmp_path)
+    np.testing.assert_array_equal(annotations.photos[2].instances[0].keypoints, expected)
+    assert annotations.labels.mirror is None and annotations.count == 8
+    problems = ('line 2: class, box, 4 keypoints of 3: expected 17', 'line 3: class 7, which is not among names')
+    assert all(text in line for text, line in zip(problems, annotations.unreadable, strict=True))
+    assert [photo.path for photo in annotations.photos[6:]] == [tmp_path / f'images/val/val{i}.png' for i in (0, 1)]
+
+
 def test_bad_yolo_folders(tmp_path):
     makers.write_yolo(tmp_path)
-    label, index, flip = 'labels/train/train0.txt', 'data.yaml', 'flip_idx: [0, 1]\nnames:'
+    index, flip = 'data.yaml', 'flip_idx: [0, 1]\nnames:'
     for name, old, new, message in (
-        (label, '0.2375', '19', 'train0.txt, line 1: 19: expected values from 0 to 1, as fractions'),
-        (label, ' 0.125', '', 'class, box, 4 keypoints of 3: expected 17 numbers, got 16'),
-        (label, '0 0.2375', '3 0.2375', 'labels of class 3, which is not among names'),
         (index, 'kpt_shape: [4, 3]', '', r'kpt_shape None: expected \[K, 2\] or \[K, 3\]'),
         (index, 'images/train', 'pictures', 'looked for images in .*pictures, which is neither'),
         (index, 'names:', flip, r'flip_idx \[0, 1\]: expected each number from 0 to 3 once'),

@@ -1,0 +1,41 @@
+import pytest
+
+from vitpose_base.file_names import FileFinder, path_parts
+
+NAMES = {
+    'images\\cage\\a.png': 'images/cage/a.png',
+    'C:\\Users\\me\\cage\\a.png': 'Users/me/cage/a.png',
+    '/home/me/cage/a.png': 'home/me/cage/a.png',
+    '../cage/./a.png': 'cage/a.png',
+    '/data/local-files/?d=cage/a%20b.png': 'cage/a b.png',
+    'https://host.invalid/cage/a%20b.png?sig=x/y': 'cage/a b.png',
+    '/data/local-files/?d=cage%5Ca.png': 'cage/a.png',
+    's3://bucket/cage/a.png': 'cage/a.png',
+    'who?.png': 'who?.png',
+}
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_parts_of_a_name(name):
+    assert '/'.join(path_parts(name)) == NAMES[name]
+
+
+def test_files_are_found_by_the_longest_end(tmp_path):
+    paths = ('one/cage/a.png', 'two/cage/a.png', 'two/b.png', 'two/café.png', 'c.png', 'sub/c.png', 'sub/C.png')
+    for path in paths:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    finder = FileFinder(tmp_path, [tmp_path / 'sub'])
+    for name, found in {
+        'c.png': ['sub/c.png'],  # as it stands in the first folder
+        'D:\\x\\two\\cage\\a.png': ['two/cage/a.png'],
+        'cage/a.png': ['one/cage/a.png', 'two/cage/a.png'],
+        'elsewhere/b.png': ['two/b.png'],
+        'B.PNG': ['two/b.png'],
+        'cafe\u0301.png': ['two/café.png'],
+        'sub/C.PNG': ['sub/C.png', 'sub/c.png'],
+        'upload/3/0a1b2c3d-b.png': ['two/b.png'],
+        'bb.png': [],
+        '': [],
+    }.items():
+        assert sorted(str(path.relative_to(tmp_path)) for path in finder.find(name)) == sorted(found), name

@@ -1,0 +1,75 @@
+"""The fields of a COCO keypoint file that training and evaluation take for granted, in one check for all readers."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
+
+LOCATED = ('keypoints', 'bbox')  # MMPose does not train on annotations without them, and COCO's evaluation reads them
+EVALUATED = (*LOCATED, 'area')  # what the evaluation reads, unless use_area=False
+
+
+class BadField(NamedTuple):
+    """A field of a row that is absent or wrong."""
+
+    rows: str  # 'images' or 'annotations'
+    number: int  # the row's index
+    field: str
+    expected: str
+    value: Any
+
+    def __str__(self) -> str:
+        """One line: row, field, what was expected, what it is."""
+        text = 'nothing' if self.value is None else repr(self.value)
+        text = f'{len(self.value)}: {text}' if isinstance(self.value, list) else text
+        got = text if len(text) <= 60 else text[:57] + '...'
+        return f'{self.rows}[{self.number}]: {self.field}: expected {self.expected}, got {got}'
+
+
+def find_bad_fields(content: dict, count: int | None = None, required: Collection[str] = ()) -> Iterator[BadField]:
+    """Find what is wrong with the images and annotations of a COCO keypoint file.
+
+    `count` is the number of keypoints of the dataset, by default that of each category. Of an annotation's keypoints,
+    bbox and area, those in `required` must be there; the keypoints may be an empty list.
+    """
+    images, rows = content.get('images') or [], content.get('annotations') or []
+    image_ids, row_ids = (Counter(row['id'] for row in part if is_id(row.get('id'))) for part in (images, rows))
+    names = {row['id']: row.get('keypoints') or () for row in content.get('categories') or () if is_id(row.get('id'))}
+    lengths = Counter(len(row['keypoints']) for row in rows if isinstance(row.get('keypoints'), list))
+    usual = max(lengths, key=lengths.__getitem__, default=0) // 3 * 3
+    for i, row in enumerate(images):
+        if not isinstance(key := row.get('id'), int) or image_ids[key] > 1:
+            yield BadField('images', i, 'id', 'a unique integer', key)
+        if not isinstance(row.get('file_name'), str):
+            yield BadField('images', i, 'file_name', 'a name', row.get('file_name'))
+        for side in ('width', 'height'):
+            if not isinstance(size := row.get(side), int | float) or not size > 0:
+                yield BadField('images', i, side, 'a number above 0', size)
+    for i, row in enumerate(rows):
+        if not isinstance(key := row.get('id'), int) or row_ids[key] > 1:
+            yield BadField('annotations', i, 'id', 'a unique integer', key)
+        if not is_id(image := row.get('image_id')) or image not in image_ids:
+            yield BadField('annotations', i, 'image_id', 'the id of an image', image)
+        if names and (not is_id(row.get('category_id')) or row['category_id'] not in names):
+            yield BadField('annotations', i, 'category_id', 'the id of a category', row.get('category_id'))
+            continue
+        if (points := row.get('keypoints')) or ('keypoints' in required and points is None):
+            known = count if 'lefthand_kpts' not in row else None  # of a whole body, which is stored in parts
+            number = 3 * (known or len(names.get(row.get('category_id'), ()))) or usual
+            if not _are_numbers(points, number):
+                yield BadField('annotations', i, 'keypoints', f'{number} numbers', points)
+        if ((box := row.get('bbox')) or 'bbox' in required) and not _are_numbers(box, 4):
+            yield BadField('annotations', i, 'bbox', '4 numbers', box)
+        if 'area' in required and not isinstance(row.get('area'), int | float):
+            yield BadField('annotations', i, 'area', 'a number', row.get('area'))
+
+
+def is_id(value: Any) -> bool:
+    """Answer whether a value can be an id."""
+    return isinstance(value, int | float | str)
+
+
+def _are_numbers(values: Any, count: int) -> bool:
+    try:
+        return isinstance(values, list) and len(values) == count and sum(values) is not None  # as fast as can be
+    except TypeError:
+        return False
