@@ -5,10 +5,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 
+from vitpose_base.file_names import path_parts
 from vitpose_base.image_files import upright_size
 
 from ...errors import InputError
@@ -115,7 +116,7 @@ def match_names(
     """Find the entry of each source, or the reason why there is none, by its name; ValueError if none has an entry."""
     by_file: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for name in listed:
-        by_file[_parts(name)[-1:]].append(name)
+        by_file[path_parts(name)[-1:]].append(name)
     matches = {source.name: _longest_matches(source.name, by_file) for source in sources}
     users = Counter(name for names in matches.values() for name in names)
     entries: dict[str, Listed | str] = {}
@@ -142,12 +143,9 @@ def match_names(
 
 def _longest_matches(source: str, by_file: Mapping[tuple[str, ...], list[str]]) -> list[str]:
     """The names that match a source with most components, from lists of names by their last component."""
-    full, length = _parts(os.path.abspath(source)), len(_parts(source))
-    common = {name: len(os.path.commonprefix([full[::-1], _parts(name)[::-1]])) for name in by_file.get(full[-1:], ())}
-    matching = [name for name, number in common.items() if number >= min(len(_parts(name)), length)]
+    full, length = path_parts(os.path.abspath(source)), len(path_parts(source))
+    common = {
+        name: len(os.path.commonprefix([full[::-1], path_parts(name)[::-1]])) for name in by_file.get(full[-1:], ())
+    }
+    matching = [name for name, number in common.items() if number >= min(len(path_parts(name)), length)]
     return [name for name in matching if common[name] == max(common[other] for other in matching)]
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    """The components of a path, which a file may write as Windows does."""
-    return PurePath(name.replace('\\', '/')).parts
