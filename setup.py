@@ -64,6 +64,7 @@ with tempfile.TemporaryDirectory() as scratch:
         package_data={
             'vitpose_mm': ['py.typed'],
             'vitpose.models': ['tiny.*'],
+            'vitpose.own_data': ['training_report.html'],
             'vitpose.predict.models': ['datasets.json'],
             'vitpose.predict.outputs': ['page.html', 'predictions.schema.json'],
         },
