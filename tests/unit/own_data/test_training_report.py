@@ -75,7 +75,7 @@ def test_page(run):
     assert page.count('src="data:image/jpeg;base64,') == 12 and '://' not in page and '<script' not in page
     assert '<li>Mice: &lt;3 keypoints.</li><li>lr = 1  # from the &lt;checkpoint&gt;</li></ul>' in page
     assert f'--checkpoint {run}/run/best_coco_AP_epoch_1.pth --out poses' in page
-    assert 'last one: 0.250' in page and len(page) < 400_000
+    assert 'last one: 0.250' in page and len(page) < 600_000  # of noise
     (run / 'notes.txt').write_text('flips are off\nboxes derived')
     assert read_notes(run / 'config.py') == ['flips are off', 'boxes derived']
 
