@@ -44,7 +44,8 @@ class TrainingReportHook(Hook):
     priority = 'LOWEST'  # after the best checkpoint is saved
 
     def __init__(self, score: str):
-        self.score, self._held_out, self._sample = score, list[Prediction](), None
+        self.score, self._held_out = score, list[Prediction]()
+        self._sample: Any = None
 
     def before_train(self, runner: Runner) -> None:
         """Log the estimate: the time of a step without loading, with a model of its own."""
