@@ -26,9 +26,8 @@ def predict(path, shift, person=0):
 @pytest.fixture
 def run(tmp_path):
     """A work directory with a log of a resumed run, and a config."""
-    for name, records in dict(
-        a=[dict(loss=9.0, time=60, step=1), {'coco/AP': 0.25, 'step': 1}], b=[dict(loss=3.0, time=60, step=2)]
-    ).items():
+    steps = [dict(loss=9.0 / step, time=60, step=step) for step in (1, 2, 3)]
+    for name, records in dict(a=[*steps, {'coco/AP': 0.25, 'step': 1}], b=steps[1:]).items():
         folder = tmp_path / f'run/{name}/vis_data'
         folder.mkdir(parents=True)
         (folder / 'scalars.json').write_text('\n'.join(map(json.dumps, records)))
@@ -64,18 +63,22 @@ def test_errors_are_those_of_eval(tmp_path):
 
 def test_page(run):
     rows = [predict(makers.write_image(run / f'<b>{i}.png', i), i) for i in range(13)]
-    meta = METAINFO | dict(dataset_name='<i>mice</i>', num_keypoints=3)
+    names = METAINFO['keypoint_id2name'] | {0: '<b>head'}
+    meta = METAINFO | dict(dataset_name='<i>mice</i>', num_keypoints=3, keypoint_id2name=names)
     write_report(run / 'run/report.html', run / 'config.py', 'coco/AP', meta, rows, rows[:2])
     page = (run / 'run/report.html').read_text()
     assert '&lt;i&gt;mice&lt;/i&gt;: training' in page and '<b>' not in page and '<i>' not in page
     assert '13 held-out instances' in page and '2 of the training instances' in page
-    assert '<td>head</td><td>13</td><td>6.000</td>' in page and '<td>right_foot</td><td>0</td><td>-</td>' in page
+    assert (
+        '<td>&lt;b&gt;head</td><td>13</td><td>6.000</td>' in page and '<td>right_foot</td><td>0</td><td>-</td>' in page
+    )
     shown = re.findall(r'&gt;(\d+).png: ([\d.]+) pixels', page)
     assert [int(name) for name, _ in shown] == [12, 11, 10, 9, 8, 7, 9, 8, 7, 6, 5, 4] and shown[0][1] == '12.0'
     assert page.count('src="data:image/jpeg;base64,') == 12 and '://' not in page and '<script' not in page
     assert '<li>Mice: &lt;3 keypoints.</li><li>lr = 1  # from the &lt;checkpoint&gt;</li></ul>' in page
     assert f'--checkpoint {run}/run/best_coco_AP_epoch_1.pth --out poses' in page
-    assert 'last one: 0.250' in page and len(page) < 600_000  # of noise
+    assert 'last one: 0.250' in page and '4.0 minutes of training' in page  # a step was repeated
+    assert len(page) < 600_000  # of noise
     (run / 'notes.txt').write_text('flips are off\nboxes derived')
     assert read_notes(run / 'config.py') == ['flips are off', 'boxes derived']
 
