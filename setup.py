@@ -63,6 +63,7 @@ with tempfile.TemporaryDirectory() as scratch:
         python_requires='>=3.10',
         packages=find_packages(include=['vitpose*']),
         package_data={
+            'vitpose.own_data': ['training_report.html'],
             'vitpose_mm': ['py.typed'],
             'vitpose.models': ['tiny.*'],
             'vitpose.demo': ['skier.jpg'],

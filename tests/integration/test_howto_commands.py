@@ -56,6 +56,7 @@ ELSEWHERE = {  # commands that another test runs, below tests/
     ),
     r'vitpose (dataset yolo-project|check my_yolo_mice/).*': f'{OWN_DATA_PAGE}::test_a_yolo_folder',
     r'mim train mmpose \S+_coco-aic-hand21-256x192\.py': 'integration/test_configs.py::test_config_trains_and_tests',
+    r'vitpose train .*': 'integration/test_train_command.py::test_own_data_are_trained_and_reported',
     r'vitpose split .*|mim test mmpose work_dirs/(\w+)\.py --checkpoint work_dirs/\1\.pth': (
         'integration/test_inferencer.py::test_split_model_works_with_mim_test_and_the_inferencer'
     ),

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     check_readable(args.predictions, 'file of predictions')
     check_readable(args.ann, option='--ann')
-    from ..predict.evaluation import evaluate
+    from ..predict.evaluation import KEYPOINT_HEADINGS, evaluate
 
     scores, notes = evaluate(args.predictions, args.ann)
     if args.json:
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     total = figures_table(printable(f'{args.predictions} against {args.ann}'), '', 'score')
     for name, value in scores.items():
         total.add_row(name + ' (pixels)' * (name == 'EPE'), text(value))
-    parts = figures_table('Keypoints', 'name', 'labeled', 'error in pixels', 'PCK@0.2')
+    parts = figures_table('Keypoints', *KEYPOINT_HEADINGS)
     for name, values in keypoints.items():
         parts.add_row(printable(name), *map(text, values.values()))
     console = Console(markup=False, emoji=False)

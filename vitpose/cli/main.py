@@ -17,12 +17,13 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from ..errors import FailedError, VitPoseError, is_bug, one_line
+from ..errors import FailedError, InputError, VitPoseError, is_bug, one_line
 
 COMMANDS = {
     'predict': 'poses in images and videos, drawn and as JSON',
     'eval': 'scores of finished predictions: AP, PCK, error in pixels',
     'dataset': 'your annotated images: check, split, and write a config to train with',
+    'train': 'train on a config: progress, report, the next commands',
     'check': 'find problems in the images and annotations of a config',
     'models': 'models by name: list, download, verify',
     'bench': 'speed of prediction with each backend, or of training',
@@ -38,7 +39,7 @@ COMMANDS = {
     'app': 'a web page that predicts and draws poses in uploaded images and videos',
     'demo': 'render people, train and test a small ViTPose on them, show the result',
 }
-EPILOG = """training and testing go through MIM, as in all of OpenMMLab:
+EPILOG = """training and testing also go through MIM, as in all of OpenMMLab:
   mim train mmpose CONFIG
   mim test mmpose CONFIG --checkpoint FILE
 CONFIG is, for example, configs/coco/vitpose-base_coco-256x192.py. Look for
@@ -91,7 +92,11 @@ def _run(words: list[str], received: list[int]) -> int:
     try:
         try:
             parser = build_parser((name,) if name else ())
-            args = parser.parse_args(words)
+            args, others = parser.parse_known_args(words)
+            if several := [word for word in others if word.endswith('.pth')]:  # a glob that the shell expanded
+                raise InputError(f'several checkpoints: pass one, and not {", ".join(several)}')
+            if others:
+                parser.error(f'unrecognized arguments: {" ".join(others)}')
             if name is None:
                 parser.print_help()
                 return 0

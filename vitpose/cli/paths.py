@@ -1,5 +1,6 @@
 """Refuse unreadable paths before importing torch, which takes seconds."""
 
+import glob
 import mimetypes
 import os
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ def check_readable(path: str | Path | None, noun: str = 'file', folder: bool = F
     path = Path(path)
     shown = f'{option} {path}'.lstrip()
     if not path.exists():
+        if matches := sorted(glob.glob(str(path))):
+            raise InputError(f'{shown} matches {len(matches)} files: pass one, such as {matches[0]}')
         near = sorted(file.name for file in path.parent.glob(f'*{path.suffix}') if path.suffix and file.is_file())
         names = ', '.join(near[:NAMES_SHOWN]) + ', ...' * (len(near) > NAMES_SHOWN)
         raise MissingFileError(f'{shown}: no such {noun}' + (f'; {path.parent} has {names}' if near else ''))

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from ..runs.command import mim_command, run_logged
-from ..runs.training_log import parse_score, parse_step
+from ..runs.training import progress_line
+from ..runs.training_log import AP
 
 
 def data_options(data: Path) -> list[str]:
@@ -16,27 +17,13 @@ def data_options(data: Path) -> list[str]:
 def train(config: Path, out: Path, epochs: int | None) -> None:
     """Train on `out`/data, by default for the config's epochs; write the run to `out`/run and the log to train.log."""
     from mmengine.config import Config
-    from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
     options = [*data_options(out / 'data'), f'test_evaluator.ann_file={out}/data/annotations/val.json']
     if epochs is not None:
         keys = ('train_cfg.max_epochs', 'param_scheduler.1.T_max', 'param_scheduler.1.end')
         options += [f'{key}={epochs}' for key in keys]
-    total = epochs or int(Config.fromfile(config).train_cfg.max_epochs)
-    columns = ('training', BarColumn(), '{task.description}{task.fields[score]}', TimeRemainingColumn())
-    with Progress(*columns) as progress:
-        task = progress.add_task('starting', total=float(total), score='')
-
-        def show_progress(line: str) -> None:
-            step, score = parse_step(line), parse_score(line)
-            if step is not None:
-                description = f'epoch {step.epoch}/{total}  loss {step.loss:.2f}'
-                completed = step.epoch - 1 + step.iteration / step.iterations
-                progress.update(task, description=description, completed=completed)
-            if score is not None:
-                progress.update(task, score=f'  AP {score:.3f}', completed=round(progress.tasks[0].completed))
-
-        run_logged(mim_command('train', config, out / 'run', *options), out / 'train.log', show_progress)
+    with progress_line(epochs or int(Config.fromfile(config).train_cfg.max_epochs), AP) as show:
+        run_logged(mim_command('train', config, out / 'run', *options), out / 'train.log', show)
 
 
 def test(config: Path, checkpoint: Path, out: Path) -> tuple[dict[str, float], Path]:

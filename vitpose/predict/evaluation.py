@@ -2,6 +2,7 @@
 
 import io
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from .outputs.results import LINES, RESULTS, coco_people, frame_of, read_header,
 
 STATS = ('AP', 'AP .5', 'AP .75', 'AP (M)', 'AP (L)', 'AR', 'AR .5', 'AR .75', 'AR (M)', 'AR (L)')  # as CocoMetric's
 PCK = (0.05, 0.1, 0.2)  # of the longer side of the box
+KEYPOINT_PCK = (0.1, 0.2)
+KEYPOINT_HEADINGS = ('keypoint', 'labeled', 'error in pixels', *(f'PCK@{thr}' for thr in KEYPOINT_PCK))
 AUC_PX, AUC_STEPS = 30, 20  # as MMPose's AUC: the mean PCK at 0, 1.5, ... 28.5 pixels
 NO_AREA = 0.53  # area of a person by that of the box, as xtcocotools has it for annotations without area
 
@@ -65,14 +68,26 @@ def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list
     for thr in PCK:
         scores[f'PCK@{thr}'] = _mean(_pck(distances / sides, labeled, thr))
     scores['AUC'] = float(np.mean([_mean(_pck(distances / AUC_PX, labeled, i / AUC_STEPS)) for i in range(AUC_STEPS)]))
-    measured = labeled & np.isfinite(distances)
-    scores['EPE'] = _mean(distances[measured])
-    pck = _pck(distances / sides, labeled, PCK[-1])
-    scores['keypoints'] = {
-        name: {'labeled': int(labeled[:, k].sum()), 'EPE': _mean(distances[:, k][measured[:, k]]), 'PCK@0.2': pck[k]}
-        for k, name in enumerate(names or map(str, range(count)))
-    }
+    scores['EPE'] = _mean(distances[labeled & np.isfinite(distances)])
+    scores['keypoints'] = keypoint_errors(names or list(map(str, range(count))), labeled, distances, sides)
     return scores, predicted.notes
+
+
+def keypoint_errors(
+    names: Sequence[str], labeled: np.ndarray, distances: np.ndarray, sides: np.ndarray
+) -> dict[str, dict[str, Any]]:
+    """Return by keypoint `labeled`, a count, `EPE`, the mean distance in pixels, and the PCK at `KEYPOINT_PCK`.
+
+    `labeled` (N, K) is bool, `distances` (N, K) are in pixels, infinite for people without prediction, `sides` (N, 1)
+    the longer sides of their boxes. None where nothing is labeled or predicted.
+    """
+    measured = labeled & np.isfinite(distances)
+    shares = {f'PCK@{thr}': _pck(distances / sides, labeled, thr) for thr in KEYPOINT_PCK}
+    return {
+        name: {'labeled': int(labeled[:, k].sum()), 'EPE': _mean(distances[:, k][measured[:, k]])}
+        | {key: values[k] for key, values in shares.items()}
+        for k, name in enumerate(names)
+    }
 
 
 def _read(path: Path, annotations: Path, images: list[dict]) -> Predicted:

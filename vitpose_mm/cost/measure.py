@@ -66,7 +66,7 @@ def measure(
                     f'{mode} at a batch of {batch} was killed, most likely because memory ran out: use a smaller batch'
                 ) from error
         progress()
-    runs = [_step(model, mode, batch, device, dtype) for model in models]
+    runs = [make_step(model, mode, batch, device, dtype) for model in models]
     seconds: list[list[float]] = [[] for _ in models]
     for i in range(steps + 1):
         for run, times in zip(runs, seconds, strict=True):
@@ -78,7 +78,7 @@ def measure(
     return [Measurement(statistics.median(times), peak) for times, peak in zip(seconds, peaks, strict=True)]
 
 
-def _step(model: ConfigDict, mode: str, batch: int, device: str, dtype: str) -> Callable[[], None]:
+def make_step(model: ConfigDict, mode: str, batch: int, device: str, dtype: str) -> Callable[[], None]:
     """Return a function that runs one step and waits for the device."""
     built = MODELS.build(model).to(device).train(mode == 'train')
     image = torch.randn(batch, 3, *input_size(model), device=device)
@@ -104,7 +104,7 @@ def _peak_bytes(model: dict, mode: str, batch: int, device: str, dtype: str) -> 
 
     init_default_scope('mmpose')
     config = Config(dict(model=model)).model
-    return peak_bytes(lambda: _step(config, mode, batch, device, dtype), device)
+    return peak_bytes(lambda: make_step(config, mode, batch, device, dtype), device)
 
 
 def peak_bytes(make: Callable[[], Callable[[], None]], device: str) -> int:

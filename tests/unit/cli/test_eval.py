@@ -28,7 +28,7 @@ def test_tables_and_json(files, capsys):
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     for row in (['coco/AP', '1.000'], ['EPE', '(pixels)', '0.333'], ['people', '1'], ['coco/AP', '(L)', '-']):
         assert row in lines
-    assert ['head', '1', '1.000', '1.000'] in lines and ['left_foot', '1', '0.000', '1.000'] in lines
+    assert ['head', '1', '1.000', '1.000', '1.000'] in lines and ['left_foot', '1', '0.000', '1.000', '1.000'] in lines
     assert 'the sigmas of the OKS are not known: 0.05 for each keypoint'.split() in lines
     assert main([*files, '--json']) == 0
     scores = json.loads(capsys.readouterr().out)

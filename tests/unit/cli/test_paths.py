@@ -9,7 +9,7 @@ import pytest
 
 from vitpose.cli.main import COMMANDS
 from vitpose.cli.paths import check_detector, check_readable
-from vitpose.errors import MissingFileError, VitPoseError
+from vitpose.errors import InputError, MissingFileError, VitPoseError
 
 # in each line, every file is missing once
 READABLE = """
@@ -18,6 +18,7 @@ predict a.jpg --config c.py --checkpoint c.pth --out out --detector c.py c.pth
 predict a.jpg --model c.onnx --out out --detector c.onnx
 dataset c.json --images folder --from c.pth --out out
 check c.py
+train c.py
 bench --config c.py --checkpoint c.pth
 bench --train c.py --beside c.py
 doctor c.py
@@ -84,6 +85,8 @@ def test_what_is_refused_and_what_passes(tmp_path, monkeypatch):
     near = r'epoch_0.pth, epoch_1.pth, epoch_2.pth, epoch_3.pth, epoch_4.pth, \.\.\.$'
     with pytest.raises(MissingFileError, match=rf'^--from epoch_9.pth: no such checkpoint; \. has {near}'):
         check_readable('epoch_9.pth', 'checkpoint', option='--from')
+    with pytest.raises(InputError, match=r'^--from epoch_\*.pth matches 6 files: pass one, such as epoch_0.pth'):
+        check_readable('epoch_*.pth', 'checkpoint', option='--from')
     with pytest.raises(IsADirectoryError, match='is a folder: expected a config file'):
         check_readable(tmp_path, 'config file')
     monkeypatch.setattr(os, 'access', lambda path, mode: mode == os.R_OK)  # root may read everything

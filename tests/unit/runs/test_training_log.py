@@ -8,8 +8,9 @@ from vitpose.runs.training_log import Step, parse_score, parse_step, read_curve
 def test_parsing_log_lines():
     line = '11/22 15:34:46 - mmengine - INFO - Epoch(train)  [2][ 50/531]  lr: 1.5e-03  eta: 0:01:02  time: 0.25  '
     line += 'data_time: 0.01  loss: 7.321000  loss_kpt: 7.321000  acc_pose: 0.21'
-    assert parse_step(line) == Step(2, 50, 531, 7.321)
+    assert parse_step(line) == Step(2, 50, 531, 7.321, '0:01:02')
     assert parse_score('Epoch(val) [2][22/22]    coco/AP: 0.512  coco/AP .5: 0.8') == 0.512
+    assert parse_score('Epoch(val) [2][8/8]  NME: 0.5', 'NME') == 0.5
     assert parse_step('loading') is None and parse_score('loading') is None
 
 

@@ -1,0 +1,46 @@
+"""`vitpose train` on own data: MMPose's training, with the report's numbers those of MMPose's metrics."""
+
+import re
+
+import pytest
+
+from tests.integration.test_own_data_page import write_start
+from tests.unit.own_data import makers
+from vitpose.cli.main import main
+from vitpose.runs import training
+
+
+@pytest.mark.slow
+def test_own_data_are_trained_and_reported(tmp_path, monkeypatch, capsys, start):
+    def fork(command, log, on_line):
+        assert command[1:3] == ['-m', 'vitpose.runs.mmpose_train']
+        process = start('train', *command[3:])
+        with log.open('w') as file:
+            for line in process.output:
+                file.write(line)
+                on_line(line)
+        assert process.wait() == 0, log.read_text()
+
+    monkeypatch.setattr(training, 'run_logged', fork)
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    monkeypatch.chdir(tmp_path)
+    makers.write_coco(tmp_path / 'mice')
+    write_start(tmp_path / 'start.pth')
+    assert main('dataset mice/mice.json --images mice --out out --from start.pth --val 0.25'.split()) == 0
+    capsys.readouterr()
+    assert main('train out/config.py --epochs 2 --batch 4 --patience 1 --device cpu'.split()) == 0
+    output, run = capsys.readouterr().out, tmp_path / 'out/run'
+    assert re.search(r'about \d+:\d\d min per epoch, \d+:\d\d min in all: training steps alone', output)
+    assert (
+        re.search(r'epoch \d/2  loss [\d.]+  best coco/AP -?[\d.]+', output) and f'report: {run}/report.html' in output
+    )
+    (best,) = run.glob('best_coco_AP_epoch_*.pth')
+    assert f'best: {best}, coco/AP ' in output and f'export out/config.py {best} --to onnx --out out.onnx' in output
+    assert list(run.glob('*/vis_data/events.out.tfevents.*')) and not list(run.glob('*.part'))
+
+    log, page = (run / 'train.log').read_text(), (run / 'report.html').read_text()
+    assert log.count('Epoch(train)') == 6 and 'was not written' not in log  # 9 samples: every step is logged
+    assert '3 held-out instances' in page and '9 of the training instances' in page and page.count('<figure>') == 6
+    (held_out, *_) = re.findall(r'<td>all</td><td>\d+</td><td>[\d.]+</td><td>([\d.]+)</td><td>([\d.]+)</td>', page)
+    shares = [re.findall(rf'PCK@{thr}/PCK: ([\d.]+)', log)[-1] for thr in (0.1, 0.2)]
+    assert list(held_out) == [f'{float(share):.3f}' for share in shares]

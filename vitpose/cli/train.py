@@ -1,0 +1,125 @@
+"""`vitpose train`: train a config, see how it goes, and judge the result."""
+
+import argparse
+import ctypes
+import os
+from pathlib import Path
+from typing import Any
+
+from ..errors import FailedError, InputError, started
+from ..shipped import find_config
+from .paths import check_readable
+from .shared_options import add_config_options, check_positive, parse_config_options
+
+DESCRIPTION = """Train a config as `mim train mmpose CONFIG` does, with one line of progress.
+Written to the work directory, by default the config's:
+
+  report.html     learning curve, error in pixels per keypoint, worst images;
+                  written at each validation
+  best_*.pth      the checkpoint with the best score; epoch_*.pth the last one
+  train.log       the whole output
+  */vis_data/     scalars, and TensorBoard's files where it is installed
+
+Ctrl-C saves a checkpoint after the current step; --resume continues there."""
+
+EPILOG = """examples:
+  vitpose train my_mice/config.py
+  vitpose train my_mice/config.py --epochs 200 --patience 3 --device 0,1
+  vitpose train my_mice/config.py --resume
+
+The exit code is 2 if nothing was started, 1 if the training failed."""
+VISIBLE = 'CUDA_VISIBLE_DEVICES'
+REPORT_HOOK = 'vitpose.own_data.report_hook.TrainingReportHook'
+MIN_DELTA = 1e-4  # by which a score must be better to count, with --patience
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add('config', type=find_config, metavar='CONFIG', help='of `vitpose dataset`, or any that trains by epochs')
+    add('--epochs', type=int, metavar='N', help='train for N epochs: schedule, warm-up and validation interval follow')
+    add('--resume', action='store_true', help='continue the run in the work directory')
+    add(
+        '--device',
+        default='auto',
+        metavar='NAME',
+        help="'cpu', or GPUs: 0 or 0,1 (default: the first, if there is one)",
+    )
+    text = "samples per step on all devices together; 'auto': the config's, or as many as fit into memory"
+    add('--batch', metavar='N', help=text)
+    add('--patience', type=int, metavar='N', help='stop after N validations without a better score')
+    add('--work-dir', type=Path, metavar='DIR', help="where to write (default: the config's)")
+    add_config_options(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    check_positive(args, 'epochs', 'patience')
+    check_readable(args.config, 'config file')
+    if args.batch not in (None, 'auto') and not (args.batch.isdecimal() and int(args.batch)):
+        raise InputError(f"--batch {args.batch}: expected an integer >= 1, or 'auto'")
+    count, changes = choose_devices(args.device), parse_config_options(args.cfg_options)
+    from ..runs import training_config as configs
+
+    config, score = configs.read_training_config(args.config, changes)
+    work_dir = args.work_dir or Path(config.get('work_dir') or f'work_dirs/{args.config.stem}')
+    if (has_run := any(work_dir.glob('*.pth'))) != args.resume:
+        problem = 'has checkpoints of an earlier run: pass --resume' if has_run else 'has no checkpoint: omit --resume'
+        raise InputError(f'{work_dir} {problem}, or another --work-dir')
+    samples, batch = configs.count_samples(config), config.train_dataloader.get('batch_size', 1)
+    if args.batch not in (None, 'auto') and (batch := int(args.batch)) * count > samples:
+        raise InputError(f'--batch {batch} on {count} devices: the training set has {samples:,} samples')
+    from ..runs import training
+    from ..runs.training_log import best_checkpoint, read_curve
+
+    with started():
+        if args.batch == 'auto':
+            print('measuring the memory of a training step', flush=True)
+            batch = training.find_batch(config, batch)
+        rule = config.default_hooks.checkpoint.get('rule', 'greater')
+        options = configs.epoch_options(config, args.epochs, -(-samples // (batch * count))) if args.epochs else {}
+        options |= {'train_dataloader.batch_size': batch, **_hook('training_report', type=REPORT_HOOK, score=score)}
+        if args.patience:
+            stopping = dict(monitor=score, rule=rule, patience=args.patience, min_delta=MIN_DELTA)
+            options |= _hook('early_stopping', type='EarlyStoppingHook', **stopping)
+        epochs = options.get('train_cfg.max_epochs', config.train_cfg.max_epochs)
+        words = [f'{key}={value}'.replace(' ', '') for key, value in options.items()]
+        words = ['--resume'] * args.resume + ['--cfg-options', *args.cfg_options, *words]
+        print(f'{samples:,} samples, {epochs} epochs, batch size {batch}; log: {work_dir / training.LOG}', flush=True)
+        try:
+            with training.progress_line(epochs, score, rule) as show:
+                training.train(training.train_command(args.config, work_dir, count, words), work_dir, show)
+        except MemoryError as problem:
+            fits = f'--batch {training.find_batch(config, batch - 1)} fits' if batch > 1 else 'use a smaller network'
+            raise FailedError(f'out of memory with a batch size of {batch}: {fits}') from problem
+        best, scores = best_checkpoint(work_dir, score), [value for _, value in read_curve(work_dir, score).score]
+    print(f'best: {best}, {score} {(min if rule == "less" else max)(scores):.3f}')
+    print(f'report: {work_dir / training.REPORT}\nnext:', *configs.next_commands(args.config, best), sep='\n  ')
+
+
+def _hook(name: str, **settings: Any) -> dict[str, Any]:
+    return {f'default_hooks.{name}.{key}': value for key, value in settings.items()}
+
+
+def choose_devices(name: str) -> int:
+    """Show the GPUs of --device to torch, which is not imported yet, and return their number, or 1.
+
+    InputError if CUDA's driver does not know one.
+    """
+    numbers = [] if name in ('auto', 'cpu') else name.split(',')
+    if not all(map(str.isdecimal, numbers)) or len(set(numbers)) < len(numbers):
+        raise InputError(f"--device {name}: expected 'cpu', or numbers of GPUs, such as 0 or 0,1")
+    if numbers and max(map(int, numbers)) >= (gpus := count_gpus()):
+        raise InputError(f'--device {name}: CUDA sees {gpus} GPUs here')
+    if name != 'auto':
+        shown = os.environ.get(VISIBLE, '').split(',')
+        os.environ[VISIBLE] = ','.join(shown[int(number)] if any(shown) else number for number in numbers)
+    return len(numbers) or 1
+
+
+def count_gpus() -> int:
+    """Count the GPUs that CUDA's driver shows: importing torch takes seconds."""
+    count = ctypes.c_int()
+    try:
+        driver = ctypes.CDLL('nvcuda.dll' if os.name == 'nt' else 'libcuda.so.1')
+    except OSError:
+        return 0
+    return count.value if driver.cuInit(0) == driver.cuDeviceGetCount(ctypes.byref(count)) == 0 else 0

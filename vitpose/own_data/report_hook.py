@@ -1,0 +1,116 @@
+"""The hook of `vitpose train`: an estimate before the training, and report.html at each validation."""
+
+import time
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.device import get_device
+from mmengine.dist import gather_object, get_rank, get_world_size, is_main_process
+from mmengine.hooks import Hook, LoggerHook
+from mmengine.registry import VISBACKENDS
+from mmengine.runner import Runner
+from mmpose.models.pose_estimators import TopdownPoseEstimator
+from mmpose.registry import DATASETS
+
+from vitpose_mm.cost.measure import make_step
+from vitpose_mm.hooks.bare_model import bare_model
+from vitpose_mm.noise import quiet
+
+from ..errors import one_line
+from ..runs.table import minutes
+from ..runs.training import ESTIMATE, REPORT
+from .training_report import Prediction, write_report
+
+MIN_LOGGED = 20  # lines in the log per epoch, if it has as many steps
+MAX_TRAINED = 100  # training samples in the report
+MEASURED_BATCH = 2  # on the CPU, whose time per sample hardly depends on it
+
+
+class TrainingReportHook(Hook):
+    """Log an estimate of the time and more often, add TensorBoard where it is installed, and write report.html.
+
+    The report has the predictions of each validation, and with the same pipeline those of at most `MAX_TRAINED`
+    training samples at even intervals. A report that cannot be written is a warning.
+
+    Args:
+        score: name of the score that chooses the best checkpoint.
+    """
+
+    priority = 'LOWEST'  # after the best checkpoint is saved
+
+    def __init__(self, score: str):
+        self.score, self._held_out = score, list[Prediction]()
+        self._sample: Any = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Log the estimate: the time of a step without loading, with a model of its own."""
+        steps, model = len(runner.train_dataloader), bare_model(runner)
+        for hook in runner.hooks:
+            if isinstance(hook, LoggerHook):
+                hook.interval = max(min(hook.interval, steps // MIN_LOGGED), 1)
+        if is_main_process() and find_spec('tensorboard'):
+            backend = dict(type='TensorboardVisBackend', save_dir=f'{runner.log_dir}/vis_data')
+            runner.visualizer._vis_backends['TensorboardVisBackend'] = VISBACKENDS.build(backend)
+        if is_main_process() and isinstance(model, TopdownPoseEstimator):
+            device, batch = get_device(), runner.train_dataloader.batch_size
+            size = min(batch, MEASURED_BATCH) if device == 'cpu' else batch
+            dtype = 'bfloat16' if getattr(runner.optim_wrapper, 'enabled', False) else 'float32'
+            with torch.random.fork_rng():
+                step = make_step(runner.cfg.model, 'train', size, device, dtype)
+                step()
+                start = time.perf_counter()
+                step()
+            seconds = (time.perf_counter() - start) * batch / size * steps
+            total = minutes(seconds * (runner.max_epochs - runner.epoch))
+            runner.logger.info(f'{ESTIMATE}about {minutes(seconds)} per epoch, {total} in all: training steps alone')
+
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Keep the predictions of a batch."""
+        self._held_out += read_outputs(outputs or ())
+
+    def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
+        """Write the report."""
+        held_out, self._held_out = self._held_out, []
+        gathered = [gather_object(rows) for rows in (held_out, self._predict_sample(runner))]
+        if is_main_process() and any(gathered[0]):
+            held_out, trained = ([row for rows in ranks for row in rows] for ranks in gathered)
+            file, config = Path(runner.work_dir, REPORT), Path(runner.cfg.filename)
+            try:
+                write_report(file, config, self.score, runner.val_dataloader.dataset.metainfo, held_out, trained)
+            except Exception as problem:  # it must not end the training
+                runner.logger.warning(f'{file} was not written: {type(problem).__name__}: {one_line(problem)}')
+
+    def _predict_sample(self, runner: Runner) -> list[Prediction]:
+        """Predict this process's share of the training samples."""
+        settings, rows = runner.cfg.train_dataloader.dataset, list[Prediction]()
+        if 'ann_file' not in settings or not isinstance(bare_model(runner), TopdownPoseEstimator):
+            return rows  # a set of several has a pipeline for each
+        if self._sample is None:
+            pipeline = runner.cfg.val_dataloader.dataset.pipeline
+            with quiet():
+                self._sample = DATASETS.build({**settings, 'pipeline': pipeline, 'test_mode': True})
+        count, size = len(self._sample), runner.val_dataloader.batch_size
+        indices = np.linspace(0, count - 1, min(count, MAX_TRAINED)).astype(int)[get_rank() :: get_world_size()]
+        with torch.no_grad():
+            for start in range(0, len(indices), size):
+                batch = pseudo_collate([self._sample[int(i)] for i in indices[start : start + size]])
+                rows += read_outputs(bare_model(runner).val_step(batch))
+        return rows
+
+
+def read_outputs(samples: Sequence[Any]) -> list[Prediction]:
+    """Read the labeled samples of a batch of a top-down model, in image pixels."""
+    rows = []
+    for sample in samples:
+        truth, found = sample.get('gt_instances', {}), sample.get('pred_instances')
+        if 'keypoints' in truth and np.shape(truth.keypoints) == np.shape(found.keypoints):
+            visible = np.asarray(truth.keypoints_visible).reshape(truth.keypoints.shape[1], -1)[:, 0] > 0
+            if visible.any():
+                box = np.asarray(truth.bboxes[0])
+                rows.append(Prediction(sample.img_path, box, truth.keypoints[0], visible, found.keypoints[0]))
+    return rows

@@ -1,0 +1,91 @@
+"""What `vitpose train` reads of a config, and what it changes for another number of epochs."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, MissingFileError, one_line
+
+MAX_WARM_UP = 100  # steps, unless the config has more
+NEEDED = ('model', 'train_dataloader', 'val_dataloader', 'val_evaluator', 'optim_wrapper')
+
+
+def read_training_config(path: Path, options: dict[str, Any]) -> tuple[Any, str]:
+    """Read a config with changes by dotted key, but not the modules that it imports; return it and its score's name.
+
+    InputError if it cannot be read, or is not a config that trains by epochs and chooses a best checkpoint.
+    """
+    from mmengine.config import Config
+
+    try:  # a config is a program, and may raise anything
+        config = Config.fromfile(path, import_custom_modules=False)
+        config.merge_from_dict(options)
+        score = config.get('default_hooks', {}).get('checkpoint', {}).get('save_best')
+        missing = [name for name in NEEDED if not config.get(name)]
+        missing += [] if score else ['default_hooks.checkpoint.save_best']
+        missing += [] if config.get('train_cfg', {}).get('max_epochs') else ['train_cfg.max_epochs']
+    except Exception as problem:
+        raise InputError(f'{path}: {type(problem).__name__}: {one_line(problem)}') from problem
+    if missing:
+        raise InputError(f'{path}: expected a training config, but it has no {", ".join(missing)}')
+    return config, score if isinstance(score, str) else score[0]
+
+
+def count_samples(config: Any) -> int:
+    """Count the instances with labeled keypoints in the COCO files of the training set, or the entries of other files.
+
+    InputError if a file is not JSON, MissingFileError if it does not exist.
+    """
+    total = 0
+    for member in _members(config.train_dataloader.dataset):
+        file = Path(member.get('data_root') or '', member.get('ann_file') or '')
+        if not file.is_file():
+            raise MissingFileError(f'{file}: no such annotation file (train_dataloader)')
+        try:
+            content = json.loads(file.read_bytes())
+        except ValueError as problem:
+            raise InputError(f'{file}: not a JSON file: {problem}') from problem
+        is_coco = isinstance(content, dict)
+        rows = [row for row in content['annotations'] if any(row.get('keypoints', ())[2::3])] if is_coco else content
+        total += len(rows)
+    return total
+
+
+def _members(settings: Any) -> Iterator[Any]:
+    """Yield a dataset's config, or those of the datasets that it combines."""
+    for member in settings.get('datasets') or [settings.get('dataset')]:
+        yield from [settings] if member is None else _members(member)
+
+
+def epoch_options(config: Any, epochs: int, steps: int) -> dict[str, Any]:
+    """Return the options, by dotted key, with which a config trains for `epochs` epochs of `steps` steps.
+
+    Schedules by epochs keep their shape. There are ten validations, each with a checkpoint; the warm-up takes a tenth
+    of the steps, at most 100 or what the config has. `vitpose dataset` derives the same numbers.
+    """
+    keys = ('train_cfg.val_interval', 'default_hooks.checkpoint.interval')
+    options: dict[str, Any] = {'train_cfg.max_epochs': epochs, **dict.fromkeys(keys, max(epochs // 10, 1))}
+    scale = epochs / config.train_cfg.max_epochs
+    for i, schedule in enumerate(config.get('param_scheduler') or []):
+        if schedule.get('by_epoch', True):
+            for key in ('begin', 'end', 'T_max', 'milestones'):
+                value = schedule.get(key)
+                if isinstance(value, list):
+                    options[f'param_scheduler.{i}.{key}'] = [max(round(epoch * scale), 1) for epoch in value]
+                elif value:
+                    options[f'param_scheduler.{i}.{key}'] = max(round(value * scale), 1)
+        elif schedule['type'] == 'LinearLR':
+            warm_up = min(max(schedule['end'], MAX_WARM_UP), steps * epochs // 10)
+            options[f'param_scheduler.{i}.end'] = max(warm_up, 2)  # a warm-up of 1 step never ends in MMEngine
+    return options
+
+
+def next_commands(config: Path, checkpoint: Path) -> list[str]:
+    """Return what to run after a training, with the exact name of its best checkpoint."""
+    files = [shlex.quote(str(path)) for path in (config, checkpoint)]
+    return [
+        f'vitpose predict NEW_IMAGES --config {files[0]} --checkpoint {files[1]} --out poses',
+        f'vitpose export {" ".join(files)} --to onnx --out {shlex.quote(config.resolve().parent.name)}.onnx',
+    ]
