@@ -10,12 +10,13 @@ from .check import read_with_progress
 from .paths import check_readable
 
 DESCRIPTION = """Read annotated keypoints of people, animals or things, check and split them, and
-write what `mim train mmpose OUT/config.py` trains on:
+write what `vitpose train OUT/config.py` trains on:
 
   OUT/config.py    the network and its training, to read and to edit
   OUT/metainfo.py  names, skeleton, left and right
   OUT/train.json val.json images/   COCO format; images are links, or copies
   OUT/preview.png  24 training samples, as the network sees them
+  OUT/notes.txt    what was derived from the annotations, and why
   OUT/_base_/      the shipped configs that config.py inherits
   OUT/detector.py  several objects per image: an MMDetection detector for them
 
@@ -32,7 +33,7 @@ frames of one video, recognized by folder or name, stay together."""
 EPILOG = """examples:
   vitpose dataset mice.json --images photos/ --out my_mice
   vitpose dataset mouse-project/ --out my_mice --from base
-  mim train mmpose my_mice/config.py
+  vitpose train my_mice/config.py
 
 Nothing is written unless the exit code is 0; 1 says that
 --strict found a problem."""
@@ -77,6 +78,6 @@ def run(args: argparse.Namespace) -> None:
     for annotations, folder in zip(datasets, folders, strict=True):
         make_dataset(annotations, folder, **options)
     for folder in folders:
-        print(f'{folder}: check preview.png, then run\n  mim train mmpose {folder}/config.py')
+        print(f'{folder}: check preview.png, then run\n  vitpose train {folder}/config.py')
         if (folder / 'detector.py').is_file():
             print(f'  mim train mmdet {folder}/detector.py')

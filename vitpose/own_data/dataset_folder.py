@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vitpose_base.files import write_text
+
 from ..errors import FailedError, InputError
 from ..predict.inputs.coco_json import BOX_MARGIN
 from .annotations import Annotations, Instance, Photo
@@ -26,6 +28,7 @@ from .deriving.known_keypoints import find_known_set
 from .deriving.left_right import find_resultant_length, find_sides
 from .deriving.network import choose_network
 from .deriving.train_val_split import MIN_IMAGES, split_images
+from .training_report import NOTES
 from .writing.coco_writer import write_coco, write_images
 from .writing.config_writer import OKS_SIGMA, DatasetPlan, write_config
 from .writing.preview import draw_preview
@@ -130,6 +133,7 @@ def make_dataset(
         for split, photos in splits.items():
             write_coco(temporary / f'{split}.json', photos, annotations, sizes, image_names)
         write_config(temporary, plan)
+        write_text(temporary / NOTES, '\n'.join([*annotations.notes, *notes]) + '\n')
         draw_preview(temporary / 'config.py', temporary / 'preview.png', seed)
         temporary.chmod(0o755)
         os.rename(temporary, out)

@@ -111,11 +111,13 @@ def test_files_and_config(dataset, tmp_path):
             link = out / 'images' / image['file_name']
             assert link.is_symlink() and cv2.imread(str(link)).shape == (60, 80, 3)
     assert cv2.imread(str(out / 'preview.png')).shape[1] > 1000
+    notes = (out / 'notes.txt').read_text().splitlines()
+    assert len(notes) > 6 and all(f'- {note}\n' in said for note in notes)
     assert '1 pairs of left and right keypoints, by name: left_ear/right_ear' in said
     assert 'input 192x256: boxes are tall, median height / width 1.24' in said
     assert '100 epochs with batch size 4, learning rate 0.0015\n' in said
     assert 'augmentation: rotation up to 40 degrees, scale from 0.85 to 1.15' in said
-    assert f'mim train mmpose {out}/config.py' in said and '18 instances for training, 2 for validation' in said
+    assert f'vitpose train {out}/config.py' in said and '18 instances for training, 2 for validation' in said
 
     assert len((out / 'config.py').read_text().splitlines()) <= 40
     model = MODELS.build(config.model)

@@ -90,7 +90,7 @@ def config_text(plan: DatasetPlan) -> str:
     interval = max(epochs // 10, 1)
     best = '' if plan.known else ", save_best='PCK@0.05/PCK'"
     sigmas = f"MMPose's sigmas of {plan.known.name}" if plan.known else 'OKS with our sigmas, see metainfo.py'
-    warm_up = max(min(100, -(-train // recipe.batch) * epochs // 10), 1)
+    warm_up = max(min(100, -(-train // recipe.batch) * epochs // 10), 2)  # of 1 step never ends in MMEngine
     bits = f', bits={plan.bits}' if plan.bits else ''
     whole = "dict(type='RandomWholeImage', prob=0.3), " if plan.alone else ''
     opening = f"dict(type='LazyLoadImage'{bits}), {whole}_base_.box" if bits or whole else '*_base_.opening'

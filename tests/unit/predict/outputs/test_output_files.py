@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import cv2
+import jsonschema
 import numpy as np
 import pytest
 
@@ -57,7 +58,6 @@ def test_all_files_and_an_earlier_prediction_is_replaced(tmp_path):
 
 
 def test_every_line_is_as_the_schema_says(tmp_path):
-    jsonschema = pytest.importorskip('jsonschema')
     schema = json.loads((Path(module.__file__).parent / 'predictions.schema.json').read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
