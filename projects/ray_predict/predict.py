@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import ray
 from ray.data import ActorPoolStrategy
 
-from vitpose.cli.box_options import add_box_options, check_box_options
+from vitpose.cli.input_options import add_box_options, check_box_options
 from vitpose.predict.inputs.boxes import read_boxes
 from vitpose.predict.inputs.sources import find_sources, read_frames
 from vitpose.predict.outputs.results import line_of
