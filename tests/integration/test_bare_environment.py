@@ -108,8 +108,8 @@ def test_one_extra_is_enough_for_an_exported_file(run, root, files, tmp_path):
 
 
 def one_extra_is_enough(run, extra, other, root, files, tmp_path):
-    python, model, poses = tmp_path / extra / 'bin/python', files / FILES[extra], f'{extra}_poses'
-    uv('venv', '--python', sys.executable, tmp_path / extra)
+    python, model, poses = tmp_path / f'bare_{extra}' / 'bin/python', files / FILES[extra], f'{extra}_poses'
+    uv('venv', '--python', sys.executable, tmp_path / f'bare_{extra}')
     uv('pip', 'install', '--python', python, f'vitpose_mm[{extra}] @ {root.as_uri()}')
 
     def vitpose(*arguments, code=0):

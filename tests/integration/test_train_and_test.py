@@ -15,6 +15,7 @@ def scores(text):
     return [float(value) for value in re.findall(r'coco/AP: (-?[\d.]+)', text)]
 
 
+@pytest.mark.slow
 def test_train_then_test(write_config, tiny_coco, run, mim, tmp_path):
     backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
     changes = dict(optim_wrapper__type='AutocastOptimWrapper', optim_wrapper__dtype='bfloat16')

@@ -31,11 +31,11 @@ def test_own_data_are_trained_and_reported(tmp_path, monkeypatch, capsys, start)
     assert main('train out/config.py --epochs 2 --batch 4 --patience 1 --device cpu'.split()) == 0
     output, run = capsys.readouterr().out, tmp_path / 'out/run'
     assert re.search(r'about \d+:\d\d min per epoch, \d+:\d\d min in all: training steps alone', output)
-    assert (
-        re.search(r'epoch \d/2  loss [\d.]+  best coco/AP -?[\d.]+', output) and f'report: {run}/report.html' in output
-    )
-    (best,) = run.glob('best_coco_AP_epoch_*.pth')
-    assert f'best: {best}, coco/AP ' in output and f'export out/config.py {best} --to onnx --out out.onnx' in output
+    assert re.search(r'epoch \d/2  loss [\d.]+  best PCK@0.05/PCK -?[\d.]+', output)
+    assert f'report: {run}/report.html' in output
+    (best,) = run.glob('best_PCK@0.05_PCK_epoch_*.pth')
+    assert f'best: {best}, PCK@0.05/PCK ' in output
+    assert f'export out/config.py {best} --to onnx --out out.onnx' in output
     assert list(run.glob('*/vis_data/events.out.tfevents.*')) and not list(run.glob('*.part'))
 
     log, page = (run / 'train.log').read_text(), (run / 'report.html').read_text()

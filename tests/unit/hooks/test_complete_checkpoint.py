@@ -21,7 +21,6 @@ from vitpose_mm.checkpoints.safe_load import load_checkpoint
 from vitpose_mm.hooks import CompleteCheckpointHook
 from vitpose_mm.hooks.preemption import EXIT_CODE
 
-KILLS = 36
 BEST = dict(checkpoint=dict(save_best='score', rule='greater'))
 
 
@@ -73,7 +72,8 @@ class Killer:
 
 
 @pytest.mark.slow
-def test_sigkill_at_every_call_that_writes(tmp_path):
+@pytest.mark.parametrize('kills', [6, pytest.param(36, marks=pytest.mark.long)])
+def test_sigkill_at_every_call_that_writes(tmp_path, kills):
     """Three epochs with a last and a best checkpoint each: after every kill, the run resumes to the same weights."""
 
     def whole():
@@ -90,10 +90,10 @@ def test_sigkill_at_every_call_that_writes(tmp_path):
 
     assert in_children(whole) == 0
     calls, saves = json.loads((tmp_path / 'saves.json').read_text())
-    assert calls > 2 * KILLS and [iteration for _, iteration in saves] == [4, 4, 8, 8, 12, 12]
+    assert calls > 2 * kills and [iteration for _, iteration in saves] == [4, 4, 8, 8, 12, 12]
     folder = tmp_path / 'killed'
     start, resume = build(folder, **BEST), build(folder, resume=True, **BEST)
-    for n in range(1, calls + 1, calls // KILLS):
+    for n in range(1, calls + 1, calls // kills):
         assert in_children(lambda: (Killer(n), start.train())) == -signal.SIGKILL  # noqa: B023
         saved = max([iteration for count, iteration in saves if count < n], default=0)
         path, _ = find_resume_checkpoint(folder)
