@@ -9,4 +9,3 @@ _base_ = [
 
 model = dict(head=dict(out_channels=26, decoder=_base_.codec))
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=_base_.layer_decay_rate))
-default_hooks = dict(checkpoint=dict(save_best='coco/AP'))
