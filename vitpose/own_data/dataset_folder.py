@@ -23,7 +23,7 @@ from .checking.findings import (
     find_size_problem,
     is_scaled,
 )
-from .deriving.instance_boxes import choose_input_size, drop_tight_boxes, find_box
+from .deriving.instance_boxes import choose_input_size, drop_tight_boxes, find_box, find_box_share
 from .deriving.known_keypoints import find_known_set
 from .deriving.left_right import find_resultant_length, find_sides
 from .deriving.network import choose_network
@@ -96,14 +96,8 @@ def make_dataset(
         sigma = f"the keypoints are those of MMPose's {known.name}: names, sigmas, skeleton and sides are taken from it"
     bits = max((file.bits for file in files.values() if file.bits), default=None)
     alone = all(len(photo.instances) < 2 for photo in annotations.photos)
-    shares = [
-        box[2] * box[3] / np.prod(size)
-        for photos in splits.values()
-        for photo in photos
-        if (size := files[photo.path].size)
-        for box in map(find_box, photo.instances)
-    ]
-    share = round(float(min(shares)), 5), round(min(float(max(shares)), 1.0), 5)
+    sizes = {path: file.size for path, file in files.items() if file.size}
+    share = find_box_share([photo for photos in splits.values() for photo in photos], sizes)
     resultant = find_resultant_length(instances)
     about = (out.name, annotations, splits, sides, input_size, network)
     plan = DatasetPlan(*about, bits, known, resultant, alone, share)
@@ -129,7 +123,6 @@ def make_dataset(
     temporary = Path(tempfile.mkdtemp(prefix=f'.{out.name}.part-', dir=out.parent))
     try:
         image_names = write_images(temporary, [photo for photos in splits.values() for photo in photos], copy)
-        sizes = {path: file.size for path, file in files.items() if file.size}
         for split, photos in splits.items():
             write_coco(temporary / f'{split}.json', photos, annotations, sizes, image_names)
         write_config(temporary, plan)

@@ -59,14 +59,21 @@ def _members(settings: Any) -> Iterator[Any]:
         yield from [settings] if member is None else _members(member)
 
 
+def plan_schedule(epochs: int, steps: int, max_warm_up: int = MAX_WARM_UP) -> tuple[int, int]:
+    """Return the epochs between validations, of which there are ten, and the steps of the warm-up, a tenth of all.
+
+    `steps` are those of an epoch. MMEngine's warm-up of a single step would never end.
+    """
+    return max(epochs // 10, 1), max(min(max_warm_up, steps * epochs // 10), 2)
+
+
 def epoch_options(config: Any, epochs: int, steps: int) -> dict[str, Any]:
     """Return the options, by dotted key, with which a config trains for `epochs` epochs of `steps` steps.
 
-    Schedules by epochs keep their shape. There are ten validations, each with a checkpoint; the warm-up takes a tenth
-    of the steps, at most 100 or what the config has. `vitpose dataset` derives the same numbers.
+    Schedules by epochs keep their shape; validation and warm-up are those of `plan_schedule`.
     """
     keys = ('train_cfg.val_interval', 'default_hooks.checkpoint.interval')
-    options: dict[str, Any] = {'train_cfg.max_epochs': epochs, **dict.fromkeys(keys, max(epochs // 10, 1))}
+    options: dict[str, Any] = {'train_cfg.max_epochs': epochs, **dict.fromkeys(keys, plan_schedule(epochs, steps)[0])}
     scale = epochs / config.train_cfg.max_epochs
     for i, schedule in enumerate(config.get('param_scheduler') or []):
         if schedule.get('by_epoch', True):
@@ -77,8 +84,7 @@ def epoch_options(config: Any, epochs: int, steps: int) -> dict[str, Any]:
                 elif value:
                     options[f'param_scheduler.{i}.{key}'] = max(round(value * scale), 1)
         elif schedule['type'] == 'LinearLR':
-            warm_up = min(max(schedule['end'], MAX_WARM_UP), steps * epochs // 10)
-            options[f'param_scheduler.{i}.end'] = max(warm_up, 2)  # a warm-up of 1 step never ends in MMEngine
+            options[f'param_scheduler.{i}.end'] = plan_schedule(epochs, steps, max(schedule['end'], MAX_WARM_UP))[1]
     return options
 
 

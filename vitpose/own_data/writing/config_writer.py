@@ -5,6 +5,7 @@ from pathlib import Path
 
 from vitpose_base.files import write_text
 
+from ...runs.training_config import plan_schedule
 from ...shipped import shipped
 from ..annotations import Annotations, Photo
 from ..deriving.known_keypoints import KnownSet
@@ -87,10 +88,9 @@ def config_text(plan: DatasetPlan) -> str:
     frozen = f', freeze={recipe.frozen}' if recipe.frozen else ''
     start = f'load_from = {str(plan.network.load_from)!r}\n' if plan.network.load_from else ''
     flip = '_base_.flip, ' if plan.sides.flip else ''
-    interval = max(epochs // 10, 1)
+    interval, warm_up = plan_schedule(epochs, -(-train // recipe.batch))
     best = '' if plan.known else ", save_best='PCK@0.05/PCK'"
     sigmas = f"MMPose's sigmas of {plan.known.name}" if plan.known else 'OKS with our sigmas, see metainfo.py'
-    warm_up = max(min(100, -(-train // recipe.batch) * epochs // 10), 2)  # of 1 step never ends in MMEngine
     bits = f', bits={plan.bits}' if plan.bits else ''
     whole = "dict(type='RandomWholeImage', prob=0.3), " if plan.alone else ''
     opening = f"dict(type='LazyLoadImage'{bits}), {whole}_base_.box" if bits or whole else '*_base_.opening'
