@@ -38,7 +38,10 @@ class Viewer:
         """Draw the window, in the main thread; KeyboardInterrupt if it was closed, or after one of STOP_KEYS."""
         if not self.url and self.count:
             cv2.imshow(TITLE, self.image)
-            if cv2.pollKey() & 255 in STOP_KEYS or cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1:
+            key, is_open = cv2.pollKey() & 255, 0.0
+            with suppress(cv2.error):  # of Qt, where the last window was closed
+                is_open = cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE)
+            if key in STOP_KEYS or is_open < 1:
                 raise KeyboardInterrupt
 
 

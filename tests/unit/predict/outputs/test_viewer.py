@@ -3,6 +3,7 @@
 import subprocess
 import urllib.error
 from types import SimpleNamespace
+from unittest.mock import Mock
 from urllib.request import Request, urlopen
 
 import cv2
@@ -36,17 +37,18 @@ def test_without_a_display_a_page_shows_the_newest_image(monkeypatch, capsys):
 
 
 def test_a_window_ends_with_a_key_or_when_it_is_closed(monkeypatch):
-    shown, window = [], SimpleNamespace(key=-1, visible=1.0)
+    shown, window = [], SimpleNamespace(key=-1, visible=lambda: 1.0)
     monkeypatch.setattr(subprocess, 'run', lambda *_, **__: SimpleNamespace(returncode=0))
     monkeypatch.setattr(cv2, 'imshow', lambda title, image: shown.append((title, image)), raising=False)
     monkeypatch.setattr(cv2, 'pollKey', lambda: window.key, raising=False)
-    monkeypatch.setattr(cv2, 'getWindowProperty', lambda *_: window.visible, raising=False)
+    monkeypatch.setattr(cv2, 'getWindowProperty', lambda *_: window.visible(), raising=False)
     viewer = Viewer()
     viewer.refresh()
     viewer.put(IMAGE)
     viewer.refresh()
     assert shown == [(TITLE, IMAGE)] and not viewer.url
-    for change in (dict(key=ord('q')), dict(key=27), dict(visible=0.0)):
-        window.__dict__.update(dict(key=-1, visible=1.0) | change)
+    closed_of_qt = Mock(side_effect=cv2.error('NULL guiReceiver'))
+    for change in (dict(key=ord('q')), dict(key=27), dict(visible=lambda: 0.0), dict(visible=closed_of_qt)):
+        window.__dict__.update(dict(key=-1, visible=lambda: 1.0) | change)
         with pytest.raises(KeyboardInterrupt):
             viewer.refresh()
