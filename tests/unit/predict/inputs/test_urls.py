@@ -8,6 +8,7 @@ from tests.unit.predict.frames import numbered_images, write_video
 from tests.unit.predict.http_server import Camera, file, serve
 from vitpose.predict.inputs import urls
 from vitpose.predict.inputs.images import read_frame
+from vitpose.predict.inputs.live import read_live
 from vitpose.predict.inputs.sources import Source, count_frames, find_sources, read_frames
 from vitpose.predict.inputs.urls import hide_password
 
@@ -18,11 +19,13 @@ PNG = cv2.imencode('.png', IMAGE)[1].tobytes()
 @pytest.fixture(scope='module')
 def url(tmp_path_factory):
     folder = tmp_path_factory.mktemp('videos')
-    write_video(folder / 'v.mp4', numbered_images(5))
+    for name in ('v.mp4', 'v.ts'):
+        write_video(folder / name, numbered_images(5))
     with serve(
         image=file(PNG),
         page=file(b'<html>', 'text/html'),
         video=file((folder / 'v.mp4').read_bytes(), 'video/mp4'),
+        transport=file((folder / 'v.ts').read_bytes(), 'video/mp2t', length=False),
         list=file(b'#EXTM3U', 'application/vnd.apple.mpegurl'),
         large=file(bytes(2 << 20)),
         half=file(PNG[:60]),
@@ -38,6 +41,7 @@ def test_kinds_are_told_by_suffix_or_by_the_server(url):
         ('video', 'video'),
         ('list', 'live'),
         ('live', 'live'),
+        ('transport', 'live'),
     ):
         (source,) = find_sources([f'{url}/{name}'])
         assert (source.name, source.kind) == (f'{url}/{name}', kind)
@@ -46,6 +50,8 @@ def test_kinds_are_told_by_suffix_or_by_the_server(url):
     assert hide_password('http://host/a@b:c@d') == 'http://host/a@b:c@d'
     (source,) = find_sources([f'{url}/video'])
     assert [frame.index for frame in read_frames([source])] == list(range(5)) and count_frames([source]) == 5
+    *frames, _ = read_live('door', f'{url}/transport', True, reconnect=0)  # MPEG-TS
+    assert [frame.index for frame in frames] == list(range(5)) and frames[0].image.shape == (48, 64, 3)
 
 
 @pytest.mark.parametrize(
