@@ -88,8 +88,8 @@ def read_detector_options(args: argparse.Namespace) -> dict[str, Any]:
 def open_given_detector(args: argparse.Namespace) -> dict[str, Any]:
     """Return `detector` and `detector_options` of `PosePredictor` for --detector and its options."""
     options = read_detector_options(args)
-    if args.detector in (None, ['auto']):
-        return dict(detector='auto', detector_options=options)
+    if not args.detector or len(args.detector) == 1:
+        return dict(detector=args.detector[0] if args.detector else 'auto', detector_options=options)
     from ..predict.onnx_detector import open_detector
 
     return dict(detector=open_detector(*args.detector, device=args.device, **options))

@@ -183,7 +183,10 @@ def open_detector(
         raise InputError(f'detector {model}: not read here; expected {works}; or pass its boxes with --boxes')
     options = {name: value for name, value in options.items() if value is not None}
     if str(model) not in DETECTORS and Path(model).suffix != '.onnx':
-        from .detector import Detector
+        from vitpose_mm.noise import quiet
+
+        with quiet():
+            from .detector import Detector
 
         return Detector(model, checkpoint, device, **options)
     if checkpoint is not None:

@@ -31,7 +31,9 @@ class FakePredictor:
     def load(cls, config, checkpoint, *, detector, **options):
         if config != 'tiny' and config.name == 'bad.py':
             raise ValueError(f'{config}: not\n a config')
-        cls.made, cls.detector = (config, checkpoint, options), None if detector == 'auto' else detector
+        is_name = isinstance(detector, str)
+        options |= {'detector': detector} if is_name and detector != 'auto' else {}
+        cls.made, cls.detector = (config, checkpoint, options), None if is_name else detector
         return cls()
 
     def stream(self, frames, live=False):
@@ -98,7 +100,7 @@ def test_tracks_follow_the_threshold_of_the_detector(predict, threshold, monkeyp
     monkeypatch.setattr('vitpose.predict.onnx_detector.open_detector', lambda *words, **options: detector)
     made = []
     monkeypatch.setattr('vitpose.predict.tracking.Tracker.update', lambda self, *_: made.append(self.score_threshold))
-    assert predict('photos', '--detector', 'some', '--track', '--no-draw') == 0
+    assert predict('photos', '--detector', 'some', 'c.pth', '--track', '--no-draw') == 0
     assert made == [threshold] * 3
 
 
@@ -170,18 +172,18 @@ def opened(monkeypatch):
 
 
 def test_detector(predict, opened):
-    assert predict('photos', '--detector', 'rtmdet-m') == 0
-    assert opened == [(('rtmdet-m',), dict(device='auto'))] and [len(line['boxes']) for line in lines()] == [2] * 3
+    assert predict('photos', '--detector', 'rtmdet-m', 'c.pth') == 0
+    assert opened == [(('rtmdet-m', 'c.pth'), dict(device='auto'))] and [len(line['boxes']) for line in lines()] == [2] * 3
 
 
-def test_options_of_the_detector(predict, refuses, opened, capsys):
+def test_options_of_the_detector(predict, refuses, capsys):
     assert predict('photos', *'--det-score 0.5 --det-nms 0.6 --det-class dog,17 --det-every 3 --no-draw'.split()) == 0
     options = dict(score_threshold=0.5, nms_threshold=0.6, categories=['dog', 17])
     made = predict.predictor.made[2]
     assert made['detector_options'] == options and made['det_every'] == 3
     assert predict('photos', '--detector', 'nanodet', '--det-score', '0.5', '--no-draw') == 0
-    assert opened == [(('nanodet',), dict(device='auto', score_threshold=0.5))]
-    assert 'detector_options' not in predict.predictor.made[2]
+    made = predict.predictor.made[2]
+    assert (made['detector'], made['detector_options']) == ('nanodet', dict(score_threshold=0.5))
     capsys.readouterr()
     for words, message in (
         ('--det-score 2', '--det-score 2.0: expected a number from 0 to 1'),
