@@ -173,7 +173,8 @@ def opened(monkeypatch):
 
 def test_detector(predict, opened):
     assert predict('photos', '--detector', 'rtmdet-m', 'c.pth') == 0
-    assert opened == [(('rtmdet-m', 'c.pth'), dict(device='auto'))] and [len(line['boxes']) for line in lines()] == [2] * 3
+    assert opened == [(('rtmdet-m', 'c.pth'), dict(device='auto'))]
+    assert [len(line['boxes']) for line in lines()] == [2] * 3
 
 
 def test_options_of_the_detector(predict, refuses, capsys):
