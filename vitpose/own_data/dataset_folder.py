@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from ..predict.inputs.coco_json import BOX_MARGIN
 from .annotations import Annotations, Instance, Photo
 from .checking.checked_images import MISSING, ImageFile, read_files
 from .checking.findings import (
+    CORNERS,
     Finding,
     find_data_problems,
     find_instance_problems,
@@ -58,7 +60,7 @@ def make_dataset(
     used; FailedError if `strict` and there is a finding.
     """
     network = choose_network(arch, start)
-    splits = dict(zip(('train', 'val'), split_images(annotations, val, seed, by_image), strict=True))
+    splits = _split(annotations, val, seed, by_image)
     known = find_known_set(annotations.labels.names)
     annotations.labels = known.labels if known else annotations.labels
     names = annotations.labels.names
@@ -75,6 +77,8 @@ def make_dataset(
         say(f'- {note}', False)
     for finding in findings:
         say(f'- {"left out" if finding.serious else "check"}: {finding}', True)
+    if any(finding.what == CORNERS for finding in findings):
+        raise InputError(f'all {CORNERS}')
     if strict and findings:
         raise FailedError(f'--strict: {len(findings)} kinds of problems, nothing is written')
     usable = {split: _drop_unusable(photos, files) for split, photos in splits.items()}
@@ -132,6 +136,17 @@ def make_dataset(
         os.rename(temporary, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _split(annotations: Annotations, *options: Any) -> dict[str, list[Photo]]:
+    """Split images with the options of `split_images`; missing ones, which are reported, do not take part."""
+    missing = [photo for photo in annotations.photos if photo.instances and not photo.path.exists()]
+    if len(annotations.photos) - len(missing) < MIN_IMAGES:
+        missing = []
+    gone = {photo.path for photo in missing}
+    there = [photo for photo in annotations.photos if photo.path not in gone]
+    train, val = split_images(replace(annotations, photos=there), *options)
+    return dict(train=train + missing, val=val)
 
 
 def _scale(photo: Photo, file: ImageFile) -> bool:

@@ -357,3 +357,25 @@ def test_a_dataset_of_mostly_bad_instances_is_refused(dataset, tmp_path, capsys)
     assert main(['dataset', str(path), '--out', str(tmp_path / 'other')]) == 2
     said = capsys.readouterr().err
     assert '8 of 14 instances cannot be used: fix' in said and '8 images have another aspect ratio than' in said
+
+
+def test_one_missing_image_of_another_folder_leaves_the_split_as_it_is(dataset, tmp_path):
+    content = makers.coco(14)
+    content['images'].append(dict(id=99, file_name='elsewhere/other.png', width=80, height=60))
+    content['annotations'].append(dict(content['annotations'][0], id=99, image_id=99))
+    path = makers.write_coco(tmp_path / 'data', content)
+    (tmp_path / 'data/elsewhere/other.png').unlink()
+    _, said, problems = dataset(path)
+    assert '1 images are missing: ' in problems and 'split by images' in said
+
+
+def test_coordinates_of_other_units_are_refused(tmp_path, capsys):
+    shares, corners = makers.coco(12), makers.coco(12)
+    for row in shares['annotations']:
+        row['keypoints'] = (np.reshape(row['keypoints'], (4, 3)) / (80, 60, 1)).ravel().tolist()
+    for row in corners['annotations']:
+        row['keypoints'], row['bbox'] = [30, 20, 2, 60, 20, 2, 40, 40, 2, 70, 50, 2], [10, 10, 72, 52]
+    for content, message in ((shares, '12 of 12 instances cannot be used'), (corners, 'boxes that fit as x1 y1 x2 y2')):
+        path = makers.write_coco(tmp_path / 'data', content)
+        assert main(['dataset', str(path), '--out', str(tmp_path / 'out')]) == 2
+        assert message in capsys.readouterr().err

@@ -11,9 +11,12 @@ from ..annotations import Instance, Photo
 from ..deriving.instance_boxes import find_box
 from .checked_images import MISSING, ImageFile
 
+CORNERS = 'instances have boxes that fit as x1 y1 x2 y2 alone: expected x y width height'
 NAMES_SHOWN = 3  # per finding
 MIN_AGREEING_SHARE = 0.3  # of the instances in which a pair agrees with the other pairs; below, it looks swapped
 MIN_PAIR_INSTANCES = 10  # in which a pair is labeled, before it is judged
+MAX_COORDINATE = 1e6  # in pixels; what exceeds it is no measurement
+MIN_BEYOND_SHARE = 0.3  # of boxes that end outside their images, which may be corners
 MAX_DISTANCE_SHARE = 0.25  # of a box's larger side, by which a keypoint may lie outside the box
 
 
@@ -39,6 +42,7 @@ def find_data_problems(
     `mirror` has the index of each keypoint's counterpart, `names` are the keypoints', `files` come from `read_files`.
     """
     places: dict[tuple[str, bool], list[str]] = defaultdict(list)
+    sized: list[tuple[Instance, tuple[int, int]]] = []
     first: dict[str, tuple[str, str]] = {}  # split and name of the first image with these bytes
     for split, photo in ((split, photo) for split, photos in splits.items() for photo in photos):
         file = files[photo.path]
@@ -63,9 +67,14 @@ def find_data_problems(
             places['images have no instance', False].append(photo.name)
         for instance in find_repeated(photo.instances):
             places['instances are equal to another of their image', True].append(instance.where)
+        sized += [(instance, file.size) for instance in photo.instances]
         for instance in photo.instances:
             for what, serious in find_instance_problems(instance, file.size):
                 places[what, serious].append(instance.where)
+    places[CORNERS, True] = find_corners(sized)
+    labeled = np.any([instance.keypoints[:, 2] > 0 for instance, _ in sized], axis=0)
+    if np.any(labeled):
+        places['keypoints are never labeled', False] = [names[i] for i in np.flatnonzero(~labeled)]
     places['pairs of left and right look swapped', False] = _find_swapped_pairs(splits, mirror, names)
     findings = [Finding(what, serious, where) for (what, serious), where in places.items() if where]
     return sorted(findings, key=lambda finding: not finding.serious)
@@ -75,6 +84,20 @@ def find_repeated(instances: Sequence[Instance]) -> list[Instance]:
     """Return the instances that have the same keypoints and box as an earlier one."""
     first: dict[tuple, Instance] = {}
     return [i for i in instances if first.setdefault((i.keypoints.tobytes(), i.box), i) is not i]
+
+
+def find_corners(sized: Sequence[tuple[Instance, tuple[int, int]]]) -> list[str]:
+    """Name the instances in images of (w, h) pixels if their boxes are corners x1 y1 x2 y2, not x y width height."""
+    rows = [(*instance.box, *size) for instance, size in sized if instance.box]
+    first, second, size = np.reshape(rows, (-1, 3, 2)).swapaxes(0, 1)
+    if not len(rows) or not ((first < second) & (second <= size + 1)).all():
+        return []
+    for (instance, _), low, high in zip((row for row in sized if row[0].box), first, second, strict=True):
+        xy = instance.keypoints[instance.keypoints[:, 2] > 0, :2]
+        if (xy < low - 1).any() or (xy > high + 1).any():
+            return []
+    is_beyond = (first + second > size + 1).any(1)
+    return [instance.where for instance, _ in sized] if is_beyond.mean() > MIN_BEYOND_SHARE else []
 
 
 def find_size_problem(labeled: tuple[float, float] | None, size: tuple[int, int], rotated: bool) -> str:
@@ -99,11 +122,13 @@ def find_instance_problems(instance: Instance, size: tuple[int, int]) -> list[tu
     """Return what is wrong with an instance in an image of a size (w, h), and whether it rules out training on it."""
     points = instance.keypoints
     labeled = points[:, 2] > 0
-    if not np.isfinite(points).all():
-        return [('instances have keypoints that are NaN or infinite', True)]
+    if not (np.abs(points) < MAX_COORDINATE).all():
+        return [('instances have keypoints that are NaN, infinite or above 1,000,000', True)]
     if not labeled.any():
         return [('instances have no labeled keypoint', False)]
     xy = points[labeled, :2]
+    if xy.max() <= 1 < min(size):
+        return [('instances have keypoints between 0 and 1: expected pixels', True)]
     is_outside = (xy < -0.5).any() or (xy > np.array(size) - 0.5).any()
     problems = [('instances have keypoints outside the image', False)] if is_outside else []
     x, y, w, h = find_box(instance)

@@ -63,7 +63,9 @@ def test_images(photos):
 def test_faults_of_instances(photos):
     for change, what in (
         (lambda row: row.keypoints.__setitem__((0, 0), 80.0), 'keypoints outside the image'),
-        (lambda row: row.keypoints.__setitem__((0, 0), np.nan), 'keypoints that are NaN or infinite'),
+        (lambda row: row.keypoints.__setitem__((0, 0), np.nan), 'keypoints that are NaN, infinite or above 1,000,000'),
+        (lambda row: row.keypoints.__setitem__((0, 0), 1e300), 'keypoints that are NaN, infinite or above 1,000,000'),
+        (lambda row: row.keypoints.__itruediv__((80, 60, 1)), 'keypoints between 0 and 1: expected pixels'),
         (lambda row: row.keypoints.fill(0), 'no labeled keypoint'),
         (lambda row: setattr(row, 'box', (2, 4, 0, 42)), 'a box without area'),
         (lambda row: setattr(row, 'box', (90, 4, 9, 9)), 'a box outside the image'),
@@ -74,6 +76,28 @@ def test_faults_of_instances(photos):
         places = find(photos)
         assert places.pop(f'instances have {what}') == ['row 3']
         assert set(places) <= {'instances have keypoints far outside their box'}
+
+
+def test_boxes_that_are_corners(photos):
+    what = 'instances have boxes that fit as x1 y1 x2 y2 alone: expected x y width height'
+    wide = (10, 10, 72, 52)  # beyond the right and lower edges of 80x60, unless it is two corners
+    for photo in photos:
+        photo.instances[0].keypoints[:, :2] = (20, 20), (60, 20), (40, 40), (70, 50)
+    for count, is_found in ((12, True), (3, False)):  # of so many
+        for i, photo in enumerate(photos):
+            photo.instances[0].box = wide if i < count else (12, 12, 68, 48)
+        assert find(photos).get(what, []) == [f'row {i}' for i in range(12 * is_found)]
+    for box, xy in (((10, 8, 72, 4), 30), (wide, 5)):  # one that cannot be corners, or corners without its keypoint
+        for photo in photos:
+            photo.instances[0].box = wide
+        photos[5].instances[0].box, photos[5].instances[0].keypoints[0, :2] = box, xy
+        assert what not in find(photos)
+
+
+def test_a_keypoint_that_is_never_labeled(photos):
+    for photo in photos:
+        photo.instances[0].keypoints[2] = 0
+    assert find(photos)['keypoints are never labeled'] == [makers.NAMES[2]]
 
 
 def test_an_instance_that_is_twice_in_an_image(photos):
