@@ -19,7 +19,7 @@ _CAMERA = re.compile(r'^(?:img|image|dsc[nf]?|pic|picture|photo|p|frame|)$', re.
 def split_images(
     annotations: Annotations, share: float = 0.1, seed: int = 0, by_image: bool = False
 ) -> tuple[list[Photo], list[Photo]]:
-    """Return training and validation images, in the order of the annotations, by their split if they have one.
+    """Return training and validation images, in the order of the annotations, by their split if they have several.
 
     Otherwise a share of the images goes to validation: approximately, because videos stay together unless `by_image`. A
     single video is cut into blocks of time, which stay together. Images without instances are left out. What was done
@@ -30,7 +30,10 @@ def split_images(
         raise InputError(f'{len(photos)} annotated images: expected at least {MIN_IMAGES}, for training and validation')
     if len(photos) < len(annotations.photos):
         annotations.notes.append(f'{len(annotations.photos) - len(photos):,} images without instances left out')
-    if any(photo.split for photo in photos):
+    given = {photo.split for photo in photos}
+    if given == {'train'}:
+        annotations.notes.append('all annotated images are those of the split train, which is split')
+    elif given != {None}:
         return _use_annotated_split(photos, annotations)
     if not 0 < share < 1:
         raise InputError(f'--val {share}: expected a share between 0 and 1')

@@ -14,8 +14,8 @@ from .field_checks import check_names, find_image
 
 
 def is_labelme(folder: Path) -> bool:
-    """Answer whether the first .json file below a folder is labelme's."""
-    return any(b'"shapes"' in file.read_bytes() for file in sorted(folder.rglob('*.json'))[:1])
+    """Answer whether one of the first .json files below a folder is labelme's."""
+    return any(b'"shapes"' in file.read_bytes() for file in sorted(folder.rglob('*.json'))[:9])
 
 
 def read_labelme(folder: Path, images: Path | None) -> Annotations:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from vitpose_base.file_names import FileFinder
+from vitpose_base.file_names import FileFinder, path_parts
 
 from ...errors import InputError
 from ...predict.inputs.coco_json import parse_numbers
@@ -41,12 +41,17 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
     top = file.parent / str(data.get('path') or '.').replace('\\', '/')
     top = top if top.is_dir() else file.parent  # Ultralytics also looks for `path` in its folder of datasets
     images = {split: paths for split in SPLITS if (paths := _find_images(file, top, data.get(split) or []))}
+    if images.get('val') == images.get('train'):
+        images.pop('val', None)  # to be split
     unreadable, clipped = list[str](), list[str]()
     found = (image for paths in images.values() for image in paths)
     rows = {image: _read_rows(image, shape, classes, unreadable, clipped) for image in found}
     used = sorted({int(values[0]) for image_rows in rows.values() for _, values in image_rows})
     if not used and unreadable:
         raise InputError(f'{file}: none of its {len(unreadable):,} labels can be read: {unreadable[0]}')
+    if not used:
+        looked = ', '.join(map(str, map(find_label_file, [*rows][:3])))
+        raise InputError(f'{file}: none of its {len(rows):,} images has a label; looked for {looked}, ...')
     chosen = choose_category([classes[number] for number in used], category)
     notes = [f'YOLO-pose: {len(paths):,} images in {split}' for split, paths in images.items()]
     unlabeled = sum(not find_label_file(image).exists() for image in rows)
@@ -83,9 +88,9 @@ def _find_images(file: Path, top: Path, entry: Any) -> list[Path]:
     if isinstance(entry, list):
         return [image for item in entry for image in _find_images(file, top, item)]
     name = str(entry).replace('\\', '/')
-    path = top / name
-    if not path.exists() and (file.parent / name.lstrip('./')).exists():
-        path = file.parent / name.lstrip('./')  # Roboflow writes ../train/images
+    parts = path_parts(name)  # Roboflow writes ../train/images, others the paths of their machine
+    ends = (folder.joinpath(*parts[i:]) for i in range(len(parts)) for folder in (top, file.parent))
+    path = next((path for path in (top / name, *ends) if path.exists()), top / name)
     if path.is_file() and path.suffix == '.txt':
         finder = FileFinder(path.parent, [top])
         lines = [line.strip() for line in path.read_text(encoding='utf-8-sig').splitlines()]
@@ -96,10 +101,11 @@ def _find_images(file: Path, top: Path, entry: Any) -> list[Path]:
 
 
 def find_label_file(image: Path) -> Path:
-    """Return the label file of an image: the last folder `images` in its path becomes `labels`."""
+    """Return the label file of an image: the last folder `images` in its path becomes `labels`, or else beside it."""
     folder = next((folder for folder in image.parents if folder.name == 'images'), None)
     moved = folder.with_name('labels') / image.relative_to(folder) if folder else image
-    return moved.with_suffix('.txt')
+    beside, moved = image.with_suffix('.txt'), moved.with_suffix('.txt')
+    return beside if beside.exists() and not moved.exists() else moved
 
 
 def _read_rows(
@@ -107,7 +113,7 @@ def _read_rows(
 ) -> list[tuple[str, np.ndarray]]:
     """Return the place of each good row of an image's label file, and its class, box and keypoints, normalized."""
     file, rows = find_label_file(image), []
-    lines = file.read_text(encoding='utf-8-sig').splitlines() if file.exists() else []
+    lines = file.read_text('utf-8-sig', 'replace').splitlines() if file.exists() else []
     for where, line in ((f'{file}, line {number}', line) for number, line in enumerate(lines, 1) if line.strip()):
         try:
             parts = f'{where}: class, box, {shape[0]} keypoints of {shape[1]}'

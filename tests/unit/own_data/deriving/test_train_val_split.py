@@ -59,6 +59,12 @@ def test_existing_splits_are_kept():
     assert split_images(annotations([photo for photo in images if photo.split != 'val']))[1] == images[-2:]
 
 
+def test_a_training_split_alone_is_split():
+    given = annotations(photos('abcdefghijk', 'train'))
+    train, val = split_images(given)
+    assert len(train) == 10 and len(val) == 1 and 'which is split' in given.notes[0]
+
+
 def test_bad_input():
     for images, share, message in (
         (photos('abcdefghijk', 'val'), 0.1, 'have a split, but no annotated image in train'),

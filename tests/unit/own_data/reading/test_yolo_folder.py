@@ -26,6 +26,7 @@ ROWS = {  # instead of the first number 0.2375, its instances, and what is said
     '-0.3': (5, 'train0.txt, line 1: -0.3: expected values from 0 to 1'),
     '0.2': (6, ''),
     '1.0021': (6, '1 rows have values just outside 0 to 1, which are clipped: '),
+    '\xff': (5, 'expected 17 numbers'),  # not in UTF-8
     '0.5 0.5': (5, 'class, box, 4 keypoints of 3: expected 17 numbers, got 18'),
     'x': (5, 'expected 17 numbers'),
 }
@@ -35,7 +36,7 @@ ROWS = {  # instead of the first number 0.2375, its instances, and what is said
 def test_a_bad_row_is_left_out_or_clipped_and_named(tmp_path, value):
     count, message = ROWS[value]
     label = makers.write_yolo(tmp_path).parent / 'labels/train/train0.txt'
-    label.write_text(label.read_text().replace('0.2375', value))
+    label.write_text(label.read_text().replace('0.2375', value), 'latin1')
     annotations = read(tmp_path)
     assert annotations.count == count + 2
     assert not message or message in ''.join(annotations.unreadable + annotations.notes)
@@ -55,12 +56,25 @@ def test_other_ways_to_write_the_same(tmp_path):
     label = tmp_path / 'labels/train/train2.txt'
     assert label.read_text().count(' 0 0 0') == 1
     label.write_text(label.read_text().replace(' 0 0 0', ' -1 -1 0') + '0 0.5 0.5 0.1 0.1\n7' + label.read_text()[1:])
+    text = index.read_text()
+    for folder in ('/content/mice/images/train', '../images/train', 'C:\\me\\images\\train'):
+        index.write_text(text.replace('images\\train', folder))
+        annotations = read(tmp_path)
+        np.testing.assert_array_equal(annotations.photos[2].instances[0].keypoints, expected)
+    (tmp_path / 'labels/val').rename(tmp_path / 'labels/other')
+    for file in (tmp_path / 'labels/other').iterdir():  # beside the images
+        file.rename(tmp_path / 'images/val' / file.name)
     annotations = read(tmp_path)
-    np.testing.assert_array_equal(annotations.photos[2].instances[0].keypoints, expected)
     assert annotations.labels.mirror is None and annotations.count == 8
     problems = ('line 2: class, box, 4 keypoints of 3: expected 17', 'line 3: class 7, which is not among names')
     assert all(text in line for text, line in zip(problems, annotations.unreadable, strict=True))
     assert [photo.path for photo in annotations.photos[6:]] == [tmp_path / f'images/val/val{i}.png' for i in (0, 1)]
+
+
+def test_the_same_images_for_training_and_validation_are_to_be_split(tmp_path):
+    index = makers.write_yolo(tmp_path)
+    index.write_text(index.read_text().replace('images/val', 'images/train'))
+    assert [photo.split for photo in read(tmp_path).photos] == ['train'] * 6
 
 
 def test_bad_yolo_folders(tmp_path):
@@ -78,3 +92,6 @@ def test_bad_yolo_folders(tmp_path):
         with pytest.raises(ValueError, match=message):
             read(tmp_path)
         (tmp_path / name).write_text(text)
+    (tmp_path / 'labels').rename(tmp_path / 'other')
+    with pytest.raises(ValueError, match='none of its 8 images has a label; looked for .*labels/train/train0.txt, '):
+        read(tmp_path)
