@@ -79,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     work has started; Ctrl-C gives 130, SIGTERM 143 and SIGHUP 129, all after the files are finished; and an output
     closed by its reader, as in `vitpose models | head -1`, 141. An error in this program keeps its traceback.
     """
+    os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')  # its lines about images that Pillow reads; read on import
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')  # file names need not be UTF-8
