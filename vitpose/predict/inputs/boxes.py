@@ -40,12 +40,12 @@ def read_boxes(
         for option, value in (('--images-json', images_json), ('--category', category)):
             if value is not None:
                 raise InputError(f'{option} {value}: only for COCO files, not {path}')
-        return GivenBoxes(path, _read_lines(path), sources, scale)
+        return GivenBoxes(path, _check_units(path, _read_lines(path)), sources, scale)
     data = parse_json(path.read_bytes(), f'{path}: not a JSON file')
     if isinstance(data, list) != (images_json is not None):
         raise InputError(f'{path}: pass --images-json for a list of COCO detections, and only for that')
     listed, notes = _read_coco(path, data, images_json, category)
-    given = GivenBoxes(path, listed, sources, scale)
+    given = GivenBoxes(path, _check_units(path, listed), sources, scale)
     given.file_notes += notes
     return given
 
@@ -53,6 +53,13 @@ def read_boxes(
 def is_header(row: object) -> bool:
     """Whether a line of JSON is the header of predictions.jsonl."""
     return isinstance(row, dict) and 'keypoint_names' in row and 'file' not in row
+
+
+def _check_units(path: Path, listed: dict[str, Listed]) -> dict[str, Listed]:
+    boxes = [box for entry in listed.values() for table in entry.boxes.values() for box in table]
+    if boxes and np.max(boxes) <= 1 and np.mod(boxes, 1).any():
+        raise InputError(f'{path}: all {len(boxes):,} boxes lie between 0 and 1: expected pixels of the images')
+    return listed
 
 
 def _read_coco(

@@ -162,6 +162,7 @@ LINES, IMAGES_JSON = dict(name='a.jsonl'), dict(images={'images': IMAGES})
         ([row(7, score=1)], {}, 'pass --images-json'),
         (coco(images=[{'id': 7}]), {}, r'images\[0\]: expected an object with file_name, a string'),
         (coco(images=IMAGES * 2), {}, r"images\[2\]: file_name 'a.jpg' or id 7 occurs twice"),
+        (coco(row(7, bbox=[0.1, 0.1, 0.5, 0.5])), {}, 'all 1 boxes lie between 0 and 1: expected pixels'),
         (coco(row(8)), {}, r'annotations\[0\]: image_id 8 is not among the images'),
         (coco(row(7), 3), {}, r'annotations\[1\]: expected an object with image_id'),
         (coco(row(7, category_id='fox')), {}, r'annotations\[0\]: expected an object with category_id, an integer'),
