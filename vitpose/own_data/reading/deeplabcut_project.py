@@ -9,7 +9,7 @@ import numpy as np
 
 from vitpose_base.file_names import FileFinder, path_parts
 
-from ...errors import InputError
+from ...errors import InputError, one_line
 from ..annotations import Annotations, Instance, Labels, Photo
 from .deeplabcut_h5 import LEVELS, read_h5
 from .field_checks import find_image
@@ -114,10 +114,11 @@ def _read_skeleton(config: Path, names: list[str], notes: list[str]) -> list[tup
         notes.append(f'no {config.name}: no skeleton')
         return []
     try:
-        pairs = (yaml.safe_load(config.read_text(encoding='utf-8-sig')) or {}).get('skeleton') or []
+        pairs = (yaml.safe_load(config.read_text('utf-8-sig', 'replace')) or {}).get('skeleton') or []
         links = [(names.index(a), names.index(b)) for a, b in pairs if a in names and b in names]
     except (yaml.YAMLError, ValueError, TypeError, AttributeError) as problem:
-        raise InputError(f'{config}: skeleton: expected pairs of body parts: {problem}') from problem
+        notes.append(f'{config}: no skeleton: expected pairs of body parts: {one_line(problem)}')
+        return []
     if len(links) < len(pairs):
         notes.append(f'{config}: {len(pairs) - len(links)} links of the skeleton name body parts that are not labeled')
     return links

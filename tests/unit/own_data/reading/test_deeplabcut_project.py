@@ -119,6 +119,14 @@ def test_the_arrays_of_an_h5_table(tmp_path, levels):
     assert read(tmp_path).count == 6
 
 
+@pytest.mark.parametrize('config', [b'a: [', b'skeleton: nose', b'skeleton: [[nose, \xff], [tail]]'])
+def test_a_bad_skeleton_is_left_out(tmp_path, config):
+    (makers.write_deeplabcut(tmp_path) / 'config.yaml').write_bytes(config)
+    annotations = read(tmp_path)
+    assert annotations.count == 12 and not annotations.labels.links
+    assert any('config.yaml: no skeleton: expected pairs' in note for note in annotations.notes)
+
+
 def test_bad_deeplabcut_projects(tmp_path, monkeypatch):
     file = makers.write_deeplabcut(tmp_path) / 'labeled-data/b/CollectedData_me.csv'
     text = file.read_text()
