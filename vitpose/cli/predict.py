@@ -32,8 +32,9 @@ predicted; a stream that breaks off and does not come back is a broken input.
 
 By default the people of a model for people such as tiny are found by MMPose's
 RTMDet, yolox or nanodet, whichever is there, or by nanodet, which is then
-downloaded. Without network, the model looks for one person per image. With
-other models, each image is one person.
+downloaded. Without network, the model looks for one person per image, as do
+models of `vitpose dataset` for their one object. With other models, each image
+is one person.
 
 After Ctrl-C, SIGTERM, SIGHUP or a crash, --resume continues: frames in
 predictions.jsonl are kept, an unfinished video starts again. Without it, an
@@ -68,8 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     people.add_argument('--whole-image', action='store_true', help='each image is one person')
     input_options.add_box_options(parser)
     input_options.add_detector_options(parser)
-    text = 'detect in each Nth frame of a video; in between, boxes follow the keypoints (default 1)'
-    add('--det-every', type=int, default=1, metavar='N', help=text)
+    text = 'detect in each Nth frame of a video; in between, boxes follow the keypoints (default 1, for one object 30)'
+    add('--det-every', type=int, metavar='N', help=text)
     add_device(parser)
     add('--precision', choices=('fp32', 'bf16', 'fp16'), help='of the network (default fp32; an exported file has one)')
     text = 'people per batch, fewer of large images (default 16, on a GPU 64); 1 repeats results to the bit'
@@ -107,11 +108,11 @@ def run(args: argparse.Namespace) -> int:
 
     names = ('device', 'precision', 'flip_test', 'dataset', 'batch_size', 'cfg_options', 'det_every')
     options = {name: getattr(args, name) for name in names} | input_options.open_given_detector(args)
-    options |= {'detector': None} if args.whole_image else {}
+    options |= {'detector': None} if args.whole_image or boxes else {}
     predictor = PosePredictor.load(args.model or args.config, args.checkpoint, **options)
     if not (boxes or args.whole_image or predictor.detector):
         print('no --boxes and no --detector: each image is one person', file=sys.stderr)
-    if predictor.detector and not boxes:
+    if predictor.detector:
         threshold = predictor.detector.score_threshold  # chooses a detector now, before the progress bar
         if tracker:
             tracker.score_threshold = threshold

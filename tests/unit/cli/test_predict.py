@@ -25,13 +25,14 @@ class FakePredictor:
     """Three keypoints per box, at its corners; records how it was made; raises `error` after `stop` frames."""
 
     model = SimpleNamespace(metainfo=METAINFO)
-    stop, error, made = None, KeyboardInterrupt, ()
+    stop, error, made, given = None, KeyboardInterrupt, (), ()
 
     @classmethod
     def load(cls, config, checkpoint, *, detector, **options):
         if config != 'tiny' and config.name == 'bad.py':
             raise ValueError(f'{config}: not\n a config')
-        cls.made, cls.detector = (config, checkpoint, options), None if detector == 'auto' else detector
+        cls.made, cls.given = (config, checkpoint, options), detector
+        cls.detector = None if detector == 'auto' else detector
         return cls()
 
     def stream(self, frames, live=False):
@@ -106,7 +107,7 @@ def test_images_as_whole(predict, capsys):
     words = ('--device', 'cpu', '--precision', 'bf16', '--flip-test', '--dataset', 'mpii')
     assert predict('photos', *words) == 0
     options = dict(device='cpu', precision='bf16', flip_test=True, dataset='mpii', batch_size=None)
-    options |= dict(cfg_options=None, det_every=1, detector_options={})
+    options |= dict(cfg_options=None, det_every=None, detector_options={})
     assert predict.predictor.made == (Path('c.py'), Path('c.pth'), options)
     out, err = capsys.readouterr()
     assert out == '3 frames, 3 people\nout: predictions.jsonl, keypoints.json, images.json, drawn\n'
@@ -128,6 +129,7 @@ def test_coco_boxes_and_their_image_ids(predict, capsys):
     assert '3 frames, 1 person\n' in out and '1 box not predicted, with the reason in predictions.jsonl' in out
     assert [person['image_id'] for person in results()] == [10]
     assert lines()[2]['dropped'] == ['box 0: no area'] and not Path('out/images.json').exists()
+    assert predict.predictor.given is None  # a video with boxes is not followed, but predicted in batches
     Path('d.json').write_text(json.dumps([{'image_id': 11, 'bbox': [1, 2, 3, 4], 'score': 0.5}]))
     assert predict('photos', '--boxes', 'd.json', '--images-json', 'b.json') == 0
     assert [line['scores'] for line in lines()] == [[], [0.5], []]
