@@ -135,7 +135,7 @@ def test_coco_boxes_and_their_image_ids(predict, capsys):
     assert [line['scores'] for line in lines()] == [[], [0.5], []]
     Path('b.jsonl').write_text('{"file": "0.png", "boxes": []}\n{"file": "1.png", "boxes": [[1, 1, 2, 2]]}\n')
     assert predict('photos', '--boxes', 'b.jsonl') == 1
-    named = '1 input broken or without boxes:\n  photos/2.png: no boxes: b.jsonl lists no file whose path ends'
+    named = '1 input broken or without boxes:\n  photos/2.png: no boxes: b.jsonl lists no file with the name of'
     assert named in capsys.readouterr().out and [bool(line['error']) for line in lines()] == [False, False, True]
 
 
