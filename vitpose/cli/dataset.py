@@ -48,8 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--val', type=float, default=0.1, metavar='SHARE', help='share of the images for validation (default 0.1)')
     add('--split-by', choices=('video', 'image'), default='video', help='what stays together (default video)')
     add('--seed', type=int, default=0, help='random seed of the split (default 0)')
-    add('--arch', choices=('small', 'base', 'large', 'huge'), help="network size (default: the checkpoint's)")
-    text = "start from a name of `vitpose models`, a checkpoint, or 'scratch' (default: tiny; with --arch MAE)"
+    text = "network size; tiny: the shipped model at 3/4 of the input size, for a CPU (default: the checkpoint's)"
+    add('--arch', choices=('tiny', 'small', 'base', 'large', 'huge'), help=text)
+    text = "start from a name of `vitpose models`, a checkpoint, or 'scratch' (default: tiny; with another --arch MAE)"
     add('--from', dest='start', metavar='NAME|CHECKPOINT', help=text)
     add('--copy', action='store_true', help='copy the images instead of linking them')
     add('--scale-labels', action='store_true', help='images were resized after labeling: scale the labels')

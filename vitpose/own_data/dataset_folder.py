@@ -12,6 +12,7 @@ import numpy as np
 from vitpose_base.files import write_text
 
 from ..errors import FailedError, InputError
+from ..models.names import DEFAULT
 from ..predict.inputs.coco_json import BOX_MARGIN
 from .annotations import Annotations, Instance, Photo
 from .checking.checked_images import MISSING, ImageFile, read_files
@@ -88,7 +89,7 @@ def make_dataset(
     if not all(splits.values()) or sum(map(len, splits.values())) < MIN_IMAGES:
         images = ', '.join(f'{len(photos)} in {split}' for split, photos in splits.items())
         raise InputError(f'too few usable images are left ({images}): fix the problems listed above')
-    input_size, why = choose_input_size(list(map(find_box, instances)))
+    input_size, why = choose_input_size(list(map(find_box, instances)), arch == DEFAULT)
     derived = sum(instance.box is None for instance in instances)
     boxes = f'{derived:,} boxes derived from the keypoints, with a margin of {BOX_MARGIN:.0%} of the larger side'
     sigma = f'OKS sigma {OKS_SIGMA} for every keypoint: our choice; the best checkpoint is chosen by PCK rather than AP'

@@ -198,7 +198,7 @@ def test_a_vit_alone_is_the_start(dataset, mice, tmp_path):
 
 def test_the_config_says_the_size_of_the_checkpoints_training(dataset, mice, tmp_path, monkeypatch):
     """Files of others record no grid: in a landscape model, 192 positions could be 16x12 or 12x16."""
-    monkeypatch.setattr('vitpose.own_data.dataset_folder.choose_input_size', lambda boxes: ((256, 192), 'wide'))
+    monkeypatch.setattr('vitpose.own_data.dataset_folder.choose_input_size', lambda *_: ((256, 192), 'wide'))
     source = network(img_size=(192, 256))
     for name, model in (('pose', source), ('vit', source.backbone)):
         torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / f'{name}.pth')
@@ -210,6 +210,19 @@ def test_the_config_says_the_size_of_the_checkpoints_training(dataset, mice, tmp
     assert config.model.backbone.pretrain_img_size == (256, 192)
     assert '192 positions: a grid of 16x12 is assumed, as in published files; if it differs, change pretrain_' in said
     MODELS.build(config.model).init_weights()
+
+
+def test_tiny_is_the_shipped_model_at_a_smaller_input(dataset, mice, refuses, tmp_path):
+    config, said, _ = dataset(mice, '--arch', 'tiny')
+    assert config.load_from.endswith('tiny.safetensors') and config.input_size == (144, 192)
+    assert 'input 144x192: boxes are tall' in said and config.optim_wrapper.optimizer.lr == 5e-4
+    scratch = dataset(mice, '--arch', 'tiny', '--from', 'scratch', out='scratch')[0]
+    assert scratch.get('load_from') is None and scratch.optim_wrapper.optimizer.lr == 1.5e-3
+    shapes = [{name: w.shape for name, w in MODELS.build(c.model).named_parameters()} for c in (config, scratch)]
+    assert shapes[0] == shapes[1] and config.model.backbone.arch.depth == 6
+    torch.save(dict(state_dict=network().state_dict()), tmp_path / 'pose.pth')
+    words = ['dataset', mice, '--out', tmp_path / 'other', '--arch', 'tiny', '--from', tmp_path / 'pose.pth']
+    refuses(*words, message='has 2 blocks of width 128; omit --arch')
 
 
 def test_a_side_without_partner_is_not_flipped(dataset, tmp_path):
