@@ -79,8 +79,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = 'multi-dataset model: whose keypoints to predict; --model CHECKPOINT: of its data'
     add('--dataset', metavar='NAME', help=text)
     add('--draw', action=argparse.BooleanOptionalAction, default=True, help='write drawn images (default: yes)')
-    text = 'comma-separated: jsonl, coco, csv (of DeepLabCut), openpose, yolo, npz (default: %(default)s)'
-    add('--save', default='jsonl,coco', metavar='LIST', help=text)
+    text = 'comma-separated: jsonl, coco, csv (of DeepLabCut), openpose, yolo, npz; as labels dlc, cvat (COCO)'
+    add('--save', default='jsonl,coco', metavar='LIST', help=f'{text} (default: %(default)s)')
+    add('--uncertain', type=int, metavar='N', help='list the N frames with the lowest scores: label them next')
     add('--save-crops', action='store_true', help='write the part of each box in the image')
     add('--html', action='store_true', help='write a page to look through the predictions')
     add('--resume', action='store_true', help='continue an earlier run with the same inputs, options and --out')
@@ -126,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
         metainfo, viewer = predictor.model.metainfo, Viewer() if args.show else None
         outputs_options |= {'show': viewer.put} if viewer else {}
         outputs = Outputs(args.out, sources, metainfo, args.draw, args.html, boxes, record, settings, **outputs_options)
-        ending.callback(_summarize, outputs, args.out, boxes)
+        ending.callback(_summarize, outputs, args.out, boxes, args.uncertain)
         ending.callback(_close, outputs)
         try:
             for frame, poses in record.frames() if tracker else ():
@@ -176,7 +177,7 @@ def _check(args: argparse.Namespace) -> tuple:
         args.model = args.model or DEFAULT
     elif args.model or args.config is None or args.checkpoint is None:
         raise InputError('expected --config with --checkpoint, or --model with a name or a file')
-    check_positive(args, 'batch_size', 'det_every')
+    check_positive(args, 'batch_size', 'det_every', 'uncertain')
     check_readable(args.config, 'config file', option='--config')
     check_readable(args.checkpoint, 'checkpoint', folder=True, option='--checkpoint')
     check_model(args.model, '--model')
@@ -213,11 +214,15 @@ def _check(args: argparse.Namespace) -> tuple:
     return sources, boxes, total, tracker, settings, record, outputs_options, read_options
 
 
-def _summarize(outputs: Any, out: Path, boxes: Any) -> None:
+def _summarize(outputs: Any, out: Path, boxes: Any, uncertain: int | None) -> None:
+    from ..predict.outputs.uncertain import write_uncertain
+
     def count(number: int, noun: str, plural: str = '') -> str:
         return f'{number:,} {noun if number == 1 else plural or noun + "s"}'
 
     print(f'{count(outputs.frames, "frame")}, {count(outputs.people, "person", "people")}')
+    if uncertain and outputs.frames:
+        print('lowest mean scores of keypoints:', *map(printable, write_uncertain(out, uncertain)), sep='\n  ')
     print(printable(f'{out}: {", ".join(outputs.written())}'))
     text = 'dropped to predict the newest; --every-frame keeps all'
     lines = [f'{name}: {count(number, "frame")} {text}' for name, number in outputs.left_out.items() if number]

@@ -296,6 +296,9 @@ def test_other_formats_of_a_finished_run(predict, capsys):
     assert np.load('out/predictions.npz')['keypoints'].shape == (3, 3, 2)
     assert predict('photos', '--no-draw', '--resume', '--save', 'coco') == 0
     assert 'out: predictions.jsonl, keypoints.json, images.json\n' in capsys.readouterr().out
+    assert predict('photos', '--no-draw', '--resume', '--uncertain', '1') == 0
+    out = capsys.readouterr().out
+    assert 'lowest mean scores of keypoints:\n  0.500  photos/0.png\n' in out and ', uncertain.csv\n' in out
 
 
 def test_drawing_options(predict, monkeypatch):
@@ -451,7 +454,7 @@ def test_a_video_with_any_name_is_drawn(predict):
         ('--images-json c.py', '--images-json c.py: only with --boxes'),
         ('--boxes c.py', 'c.py: not a JSON file'),
         ('--config bad.py', 'bad.py: not a config'),
-        ('--save coco,cvs', "--save coco,cvs: 'cvs': expected some of jsonl,coco,csv,openpose,yolo,npz"),
+        ('--save coco,cvs', "--save coco,cvs: 'cvs': expected some of jsonl,coco,csv,openpose,yolo,npz,dlc,cvat"),
         ('--thickness 0', 'thickness=0.0: expected pixels, more than 0 and at most 1000'),
         ('--model c.py', 'expected --config with --checkpoint, or --model with a name or a file'),
         ('--start 1', '--start, --end, --stride: only for videos, not for cameras and streams'),
