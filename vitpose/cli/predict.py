@@ -112,7 +112,8 @@ def run(args: argparse.Namespace) -> int:
     options |= {'detector': None} if args.whole_image or boxes else {}
     predictor = PosePredictor.load(args.model or args.config, args.checkpoint, **options)
     if not (boxes or args.whole_image or predictor.detector):
-        print('no --boxes and no --detector: each image is one person', file=sys.stderr)
+        name = printable(predictor.model.metainfo.get('category') or 'person')
+        print(f'no --boxes and no --detector: each image is one {name}', file=sys.stderr)
     if predictor.detector:
         threshold = predictor.detector.score_threshold  # chooses a detector now, before the progress bar
         if tracker:
@@ -215,12 +216,13 @@ def _check(args: argparse.Namespace) -> tuple:
 
 
 def _summarize(outputs: Any, out: Path, boxes: Any, uncertain: int | None) -> None:
+    from ..predict.outputs.results import count_objects
     from ..predict.outputs.uncertain import write_uncertain
 
     def count(number: int, noun: str, plural: str = '') -> str:
         return f'{number:,} {noun if number == 1 else plural or noun + "s"}'
 
-    print(f'{count(outputs.frames, "frame")}, {count(outputs.people, "person", "people")}')
+    print(printable(f'{count(outputs.frames, "frame")}, {count_objects(outputs.people, outputs.metainfo)}'))
     if uncertain and outputs.frames:
         print('lowest mean scores of keypoints:', *map(printable, write_uncertain(out, uncertain)), sep='\n  ')
     print(printable(f'{out}: {", ".join(outputs.written())}'))

@@ -229,6 +229,7 @@ def test_a_side_without_partner_is_not_flipped(dataset, tmp_path):
     config, said, _ = dataset(makers.write_coco(tmp_path, makers.coco(names=['nose', 'left_ear', 'neck', 'tail'])))
     assert [step.type for step in config.augmentation] == ['FastRandomBBoxTransform']
     assert not config.model.test_cfg.flip_test
+    assert len(np.unique(parse_pose_metainfo(config.dataset_info)['keypoint_colors'], axis=0)) == 4
     assert "'left_ear' says left or right, but no name is its counterpart" in said
 
 

@@ -175,6 +175,12 @@ def write_coco(out: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None 
         write_array(out / IMAGES, listed, head, '}\n')
 
 
+def count_objects(count: int, metainfo: Mapping[str, Any]) -> str:
+    """Say how many objects there are by the metainfo's category: '2 people', '2 x mouse'."""
+    name = metainfo.get('category') or 'person'
+    return f'{count:,} x {name}' if name != 'person' else f'{count:,} {"person" if count == 1 else "people"}'
+
+
 def coco_category(metainfo: Mapping[str, Any]) -> dict[str, Any]:
     """The category of a model's keypoints, as in a COCO file."""
     known = header_of(metainfo)
