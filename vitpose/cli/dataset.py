@@ -54,6 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--from', dest='start', metavar='NAME|CHECKPOINT', help=text)
     add('--copy', action='store_true', help='copy the images instead of linking them')
     add('--scale-labels', action='store_true', help='images were resized after labeling: scale the labels')
+    text = 'of which images the labels are that EXIF data rotate, if width and height are swapped there'
+    add('--exif', choices=('upright', 'stored'), help=text)
     add('--strict', action='store_true', help='write nothing if there is any finding')
 
 
@@ -72,7 +74,9 @@ def run(args: argparse.Namespace) -> None:
     datasets = read_annotations(args.annotations, args.images, args.category)
     from ..own_data.dataset_folder import make_dataset  # imports torch: after the annotations are known to be good
 
-    options = {name: getattr(args, name) for name in ('arch', 'start', 'val', 'seed', 'copy', 'strict', 'scale_labels')}
+    options = {
+        name: getattr(args, name) for name in ('arch', 'start', 'val', 'seed', 'copy', 'strict', 'scale_labels', 'exif')
+    }
     options.update(by_image=args.split_by == 'image', read=read_with_progress)
     options.update(say=lambda line, problem: print(line, file=sys.stderr if problem else sys.stdout))
     folders = [args.out / annotations.category if args.category == EACH else args.out for annotations in datasets]

@@ -9,6 +9,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, load_checkpoint
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS, MODELS, TRANSFORMS
+from PIL import Image, ImageOps
 from pycocotools.coco import COCO
 
 import vitpose_mm  # noqa: F401
@@ -289,6 +290,36 @@ def test_labels_of_another_size_are_scaled_on_request(scaled, dataset, refuses, 
         assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.parametrize('orientation', [3, 6, 8])
+def test_labels_of_images_that_exif_data_rotate_are_kept_or_turned(orientation, dataset, tmp_path, capsys):
+    content, exif = makers.coco(12, name='frame {}.jpg'), Image.Exif()
+    path, exif[274] = makers.write_coco(tmp_path / 'data', content), orientation
+    stored = np.zeros((60, 80, 3), np.uint8)
+    stored[38:43, 28:33] = 255  # around the last keypoint
+    upright = ImageOps.exif_transpose(Image.open(write_jpeg(tmp_path / 'stored.jpg', stored, exif)))
+    for i, image in enumerate(content['images']):
+        stored[:8, :8] = 20 * i
+        write_jpeg(tmp_path / 'data' / image['file_name'], stored, exif)
+    if orientation > 4:
+        assert main(['dataset', str(path), '--out', str(tmp_path / 'no')]) == 2
+        assert 'otherwise --exif stored' in capsys.readouterr().err
+    _, said, _ = dataset(path, '--exif', 'stored', '--val', '0.5')
+    assert '12 images are rotated by EXIF data: labels are of the stored images' in said
+    coco = COCO(str(tmp_path / 'out/train.json'))
+    x, y, _ = coco.anns[1]['keypoints'][9:]
+    assert np.array(upright)[int(y) - 1 : int(y) + 2, int(x) - 1 : int(x) + 2].min() > 200
+    left, top, w, h = coco.anns[1]['bbox']
+    assert (w, h) == ((34, 42), (42, 34))[orientation > 4] and left <= x <= left + w and top <= y <= top + h
+    assert coco.imgs[1]['width'] == upright.width
+    dataset(path, '--exif', 'upright', '--val', '0.5', out='upright')
+    assert COCO(str(tmp_path / 'upright/train.json')).anns[1]['bbox'] == [2, 4, 34, 42]
+
+
+def write_jpeg(path, image, exif):
+    Image.fromarray(image).save(path, exif=exif)
+    return path
+
+
 def test_tight_boxes_and_sizes_without_instances_are_said(dataset, tmp_path):
     content = makers.coco(12)
     for row in content['annotations']:
@@ -311,6 +342,10 @@ def test_check_names_the_fields_that_training_and_evaluation_take_for_granted(da
     assert main(['check', str(tmp_path / 'out/config.py')]) == 1
     wrong = f'{file}: annotations[0]: area: expected a number, got nothing'
     assert f'- fault: 1 fields that the evaluation reads are wrong: {wrong}\n' in capsys.readouterr().out
+    content['images'][0]['width'] = 160
+    file.write_text(json.dumps(content))
+    assert main(['check', str(tmp_path / 'out/config.py')]) == 1
+    assert 'fault: 1 images have another aspect ratio than in the annotations: ' in capsys.readouterr().out
     del content['images'][0]['width']
     file.write_text(json.dumps(content))
     refuses('check', tmp_path / 'out/config.py', message=f'{file}: images[0]: width: expected a number above 0')
