@@ -85,4 +85,4 @@ def run(args: argparse.Namespace) -> None:
     for folder in folders:
         print(f'{folder}: check preview.png, then run\n  vitpose train {folder}/config.py')
         if (folder / 'detector.py').is_file():
-            print(f'  mim train mmdet {folder}/detector.py')
+            print(f'  vitpose train {folder}/detector.py')
