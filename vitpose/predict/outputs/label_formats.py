@@ -20,13 +20,13 @@ SCORER = 'vitpose'
 
 
 def read_labels(out: Path, kpt_score: float) -> Iterator[tuple[Frame, Poses, tuple[int, int]]]:
-    """The images of a record with people, and their sizes (w, h); frames of videos are no files, and are left out.
+    """The images of a record with people, without errors, and their sizes (w, h); frames of videos are no files.
 
     Coordinates are NaN where the score is below `kpt_score`.
     """
     for line, _ in read_lines(out / LINES):
         frame, poses = frame_of(line)
-        if frame.index is None and line['size'] and len(poses.boxes):
+        if frame.index is None and frame.error is None and len(poses.boxes):
             poses.keypoints[~(poses.scores >= kpt_score)] = np.nan
             yield frame, poses, tuple(line['size'])
 
