@@ -24,41 +24,46 @@ def path_parts(name: str) -> tuple[str, ...]:
     return tuple(part for part in parts if part not in ('', '.', '..'))
 
 
+class PathEnds:
+    """Paths, as tuples of components, by names of which only the end may be right."""
+
+    def __init__(self, paths: Iterable[tuple[str, ...]]) -> None:
+        self._by_name = defaultdict[str, list[tuple[str, ...]]](list)
+        for path in filter(None, paths):
+            self._by_name[_fold(path[-1])].append(path)
+
+    def longest(self, name: str) -> list[tuple[str, ...]]:
+        """Return the paths with most components at the end in common with a name: several if it is ambiguous, or none.
+
+        At least the last one is in common, in any case of letters and either Unicode form.
+        """
+        if not (parts := path_parts(name)):
+            return []
+        ends = [parts, (*parts[:-1], _UPLOAD.sub('', parts[-1]))]
+        wanted = next((end for end in ends if _fold(end[-1]) in self._by_name), None)
+        scores = {path: common_end(path, wanted) for path in self._by_name[_fold(wanted[-1])]} if wanted else {}
+        return [path for path, score in scores.items() if score == max(scores.values())]
+
+
 class FileFinder:
     """Files below the folder `top` by names of which only the end may be right; `folders` are those to try first."""
 
     def __init__(self, top: Path, folders: Iterable[Path] = ()) -> None:
         self.top, self.folders = top, [*folders, top]
-        self._by_name: dict[str, list[Path]] | None = None
+        self._ends: PathEnds | None = None
 
     def find(self, name: str) -> list[Path]:
-        """Return the file of a name, several if it is ambiguous, or none.
-
-        A name that is right as it stands is taken. Otherwise the file is that with most components at the end in
-        common, at least the last one, in any case of letters and either Unicode form.
-        """
-        parts = path_parts(name)
-        for place in (folder / spelling for spelling in (name, '/'.join(parts)) for folder in self.folders):
+        """Return the file of a name, several if it is ambiguous, or none: as it stands, or else by the longest end."""
+        for place in (f / spelling for spelling in (name, '/'.join(path_parts(name))) for f in self.folders):
             if place.is_file():
                 return [place]
-        if not parts:
-            return []
-        files = self._files()
-        ends = [parts, (*parts[:-1], _UPLOAD.sub('', parts[-1]))]
-        wanted = next((end for end in ends if _fold(end[-1]) in files), None)
-        scores = {file: _common_end(file.parts, wanted) for file in files[_fold(wanted[-1])]} if wanted else {}
-        return [file for file, score in scores.items() if score == max(scores.values())]
-
-    def _files(self) -> dict[str, list[Path]]:
-        if self._by_name is None:
-            self._by_name = defaultdict(list)
-            for folder, _, names in os.walk(self.top):
-                for name in sorted(names):
-                    self._by_name[_fold(name)].append(Path(folder, name))
-        return self._by_name
+        if self._ends is None:
+            walk = os.walk(self.top)
+            self._ends = PathEnds(Path(folder, file).parts for folder, _, files in walk for file in sorted(files))
+        return [Path(*parts) for parts in self._ends.longest(name)]
 
 
-def _common_end(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[int, int]:
+def common_end(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[int, int]:
     """Count the components at the end that are the same, and those of them that are spelled the same."""
     pairs = list(zip(reversed(a), reversed(b), strict=False))
     same = next((i for i, (x, y) in enumerate(pairs) if _fold(x) != _fold(y)), len(pairs))

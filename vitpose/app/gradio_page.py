@@ -18,18 +18,18 @@ from .uploads import parse_boxes, predict_upload, write_first_image
 
 MAX_UPLOAD_SIZE = '200mb'
 KEPT_S = 3600  # how long uploads and results stay on disk
-BOXES_INFO = 'One person per line: x1 y1 x2 y2 in pixels, or two clicks in the image; in a video for all frames. Empty:'
+BOXES_INFO = 'One object per line: x1 y1 x2 y2 in pixels, or two clicks in the image; in a video for all frames. Empty:'
 
 
 def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.Blocks:
     """Build the page, which `serve` starts; `title` is the model's. What comes from files is in text boxes alone."""
     without_boxes = 'the detector finds people.'
     if predictor.detector is None:
-        without_boxes = 'the whole image is one person.'
+        without_boxes = 'the whole image is one object.'
     elif isinstance(predictor.detector, TwoPassDetector):
-        without_boxes = 'the model looks for one person.'
+        without_boxes = 'the model looks for one object.'
     dataset = predictor.model.metainfo.get('dataset_name', 'no dataset')
-    title = printable(f'{title}: keypoints of {dataset}, {predictor.model.num_keypoints} per person')
+    title = printable(f'{title}: keypoints of {dataset}, {predictor.model.num_keypoints} per object')
     with gr.Blocks(title='ViTPose', analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S)) as page:
         gr.Markdown('# ViTPose')
         gr.Textbox(title, label='Model', interactive=False, elem_id='model')

@@ -15,6 +15,7 @@ from ..predict.inputs.sources import EXPECTED, IMAGES, VIDEOS, Source, read_fram
 from ..predict.inputs.video import read_video_size
 from ..predict.outputs.drawn_files import file_names, write_jpeg
 from ..predict.outputs.output_files import DRAWN, Outputs
+from ..predict.outputs.results import count_objects
 from ..predict.poses import Frame
 from ..predict.predictor import PosePredictor
 
@@ -88,8 +89,8 @@ def predict_upload(
     drawn = folder / DRAWN / file_names([source])[source.name]
     if not drawn.is_file():
         raise ValueError(f'{source.name}: {"; ".join(notes) or "no frame could be read"}')
-    frames, people = outputs.frames, outputs.people
-    counts = f'{people} {"person" if people == 1 else "people"} in {frames} {"frame" if frames == 1 else "frames"}'
+    frames, objects = outputs.frames, count_objects(outputs.people, outputs.metainfo)
+    counts = f'{objects} in {frames:,} {"frame" if frames == 1 else "frames"}'
     return drawn, [counts, *notes]
 
 

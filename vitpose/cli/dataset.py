@@ -48,11 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--val', type=float, default=0.1, metavar='SHARE', help='share of the images for validation (default 0.1)')
     add('--split-by', choices=('video', 'image'), default='video', help='what stays together (default video)')
     add('--seed', type=int, default=0, help='random seed of the split (default 0)')
-    add('--arch', choices=('small', 'base', 'large', 'huge'), help="network size (default: the checkpoint's)")
-    text = "start from a name of `vitpose models`, a checkpoint, or 'scratch' (default: tiny; with --arch MAE)"
+    text = "network size; tiny: the shipped model at 3/4 of the input size, for a CPU (default: the checkpoint's)"
+    add('--arch', choices=('tiny', 'small', 'base', 'large', 'huge'), help=text)
+    text = "start from a name of `vitpose models`, a checkpoint, or 'scratch' (default: tiny; with another --arch MAE)"
     add('--from', dest='start', metavar='NAME|CHECKPOINT', help=text)
     add('--copy', action='store_true', help='copy the images instead of linking them')
     add('--scale-labels', action='store_true', help='images were resized after labeling: scale the labels')
+    text = 'of which images the labels are that EXIF data rotate, if width and height are swapped there'
+    add('--exif', choices=('upright', 'stored'), help=text)
     add('--strict', action='store_true', help='write nothing if there is any finding')
 
 
@@ -71,7 +74,9 @@ def run(args: argparse.Namespace) -> None:
     datasets = read_annotations(args.annotations, args.images, args.category)
     from ..own_data.dataset_folder import make_dataset  # imports torch: after the annotations are known to be good
 
-    options = {name: getattr(args, name) for name in ('arch', 'start', 'val', 'seed', 'copy', 'strict', 'scale_labels')}
+    options = {
+        name: getattr(args, name) for name in ('arch', 'start', 'val', 'seed', 'copy', 'strict', 'scale_labels', 'exif')
+    }
     options.update(by_image=args.split_by == 'image', read=read_with_progress)
     options.update(say=lambda line, problem: print(line, file=sys.stderr if problem else sys.stdout))
     folders = [args.out / annotations.category if args.category == EACH else args.out for annotations in datasets]
@@ -80,4 +85,4 @@ def run(args: argparse.Namespace) -> None:
     for folder in folders:
         print(f'{folder}: check preview.png, then run\n  vitpose train {folder}/config.py')
         if (folder / 'detector.py').is_file():
-            print(f'  mim train mmdet {folder}/detector.py')
+            print(f'  vitpose train {folder}/detector.py')

@@ -32,8 +32,9 @@ predicted; a stream that breaks off and does not come back is a broken input.
 
 By default the people of a model for people such as tiny are found by MMPose's
 RTMDet, yolox or nanodet, whichever is there, or by nanodet, which is then
-downloaded. Without network, the model looks for one person per image. With
-other models, each image is one person.
+downloaded. Without network, the model looks for one person per image, as do
+models of `vitpose dataset` for their one object. With other models, each image
+is one person.
 
 After Ctrl-C, SIGTERM, SIGHUP or a crash, --resume continues: frames in
 predictions.jsonl are kept, an unfinished video starts again. Without it, an
@@ -68,8 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     people.add_argument('--whole-image', action='store_true', help='each image is one person')
     input_options.add_box_options(parser)
     input_options.add_detector_options(parser)
-    text = 'detect in each Nth frame of a video; in between, boxes follow the keypoints (default 1)'
-    add('--det-every', type=int, default=1, metavar='N', help=text)
+    text = 'detect in each Nth frame of a video; in between, boxes follow the keypoints (default 1, for one object 30)'
+    add('--det-every', type=int, metavar='N', help=text)
     add_device(parser)
     add('--precision', choices=('fp32', 'bf16', 'fp16'), help='of the network (default fp32; an exported file has one)')
     text = 'people per batch, fewer of large images (default 16, on a GPU 64); 1 repeats results to the bit'
@@ -78,8 +79,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = 'multi-dataset model: whose keypoints to predict; --model CHECKPOINT: of its data'
     add('--dataset', metavar='NAME', help=text)
     add('--draw', action=argparse.BooleanOptionalAction, default=True, help='write drawn images (default: yes)')
-    text = 'comma-separated: jsonl, coco, csv (of DeepLabCut), openpose, yolo, npz (default: %(default)s)'
-    add('--save', default='jsonl,coco', metavar='LIST', help=text)
+    text = 'comma-separated: jsonl, coco, csv (of DeepLabCut), openpose, yolo, npz; as labels dlc, cvat (COCO)'
+    add('--save', default='jsonl,coco', metavar='LIST', help=f'{text} (default: %(default)s)')
+    add('--uncertain', type=int, metavar='N', help='list the N frames with the lowest scores: label them next')
     add('--save-crops', action='store_true', help='write the part of each box in the image')
     add('--html', action='store_true', help='write a page to look through the predictions')
     add('--resume', action='store_true', help='continue an earlier run with the same inputs, options and --out')
@@ -107,11 +109,12 @@ def run(args: argparse.Namespace) -> int:
 
     names = ('device', 'precision', 'flip_test', 'dataset', 'batch_size', 'cfg_options', 'det_every')
     options = {name: getattr(args, name) for name in names} | input_options.open_given_detector(args)
-    options |= {'detector': None} if args.whole_image else {}
+    options |= {'detector': None} if args.whole_image or boxes else {}
     predictor = PosePredictor.load(args.model or args.config, args.checkpoint, **options)
     if not (boxes or args.whole_image or predictor.detector):
-        print('no --boxes and no --detector: each image is one person', file=sys.stderr)
-    if predictor.detector and not boxes:
+        name = printable(predictor.model.metainfo.get('category') or 'person')
+        print(f'no --boxes and no --detector: each image is one {name}', file=sys.stderr)
+    if predictor.detector:
         threshold = predictor.detector.score_threshold  # chooses a detector now, before the progress bar
         if tracker:
             tracker.score_threshold = threshold
@@ -125,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
         metainfo, viewer = predictor.model.metainfo, Viewer() if args.show else None
         outputs_options |= {'show': viewer.put} if viewer else {}
         outputs = Outputs(args.out, sources, metainfo, args.draw, args.html, boxes, record, settings, **outputs_options)
-        ending.callback(_summarize, outputs, args.out, boxes)
+        ending.callback(_summarize, outputs, args.out, boxes, args.uncertain)
         ending.callback(_close, outputs)
         try:
             for frame, poses in record.frames() if tracker else ():
@@ -175,7 +178,7 @@ def _check(args: argparse.Namespace) -> tuple:
         args.model = args.model or DEFAULT
     elif args.model or args.config is None or args.checkpoint is None:
         raise InputError('expected --config with --checkpoint, or --model with a name or a file')
-    check_positive(args, 'batch_size', 'det_every')
+    check_positive(args, 'batch_size', 'det_every', 'uncertain')
     check_readable(args.config, 'config file', option='--config')
     check_readable(args.checkpoint, 'checkpoint', folder=True, option='--checkpoint')
     check_model(args.model, '--model')
@@ -212,11 +215,16 @@ def _check(args: argparse.Namespace) -> tuple:
     return sources, boxes, total, tracker, settings, record, outputs_options, read_options
 
 
-def _summarize(outputs: Any, out: Path, boxes: Any) -> None:
+def _summarize(outputs: Any, out: Path, boxes: Any, uncertain: int | None) -> None:
+    from ..predict.outputs.results import count_objects
+    from ..predict.outputs.uncertain import write_uncertain
+
     def count(number: int, noun: str, plural: str = '') -> str:
         return f'{number:,} {noun if number == 1 else plural or noun + "s"}'
 
-    print(f'{count(outputs.frames, "frame")}, {count(outputs.people, "person", "people")}')
+    print(printable(f'{count(outputs.frames, "frame")}, {count_objects(outputs.people, outputs.metainfo)}'))
+    if uncertain and outputs.frames:
+        print('lowest mean scores of keypoints:', *map(printable, write_uncertain(out, uncertain)), sep='\n  ')
     print(printable(f'{out}: {", ".join(outputs.written())}'))
     text = 'dropped to predict the newest; --every-frame keeps all'
     lines = [f'{name}: {count(number, "frame")} {text}' for name, number in outputs.left_out.items() if number]

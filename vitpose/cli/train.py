@@ -92,7 +92,10 @@ def run(args: argparse.Namespace) -> None:
             raise FailedError(f'out of memory with a batch size of {batch}: {fits}') from problem
         best, scores = best_checkpoint(work_dir, score), [value for _, value in read_curve(work_dir, score).score]
     print(f'best: {best}, {score} {(min if rule == "less" else max)(scores):.3f}')
-    print(f'report: {work_dir / training.REPORT}\nnext:', *configs.next_commands(args.config, best), sep='\n  ')
+    if config.get('default_scope') == 'mmdet':  # a detector of `vitpose dataset`
+        print(f'next:\n  add to `vitpose predict ...`: --detector {args.config} {best}')
+    else:
+        print(f'report: {work_dir / training.REPORT}\nnext:', *configs.next_commands(args.config, best), sep='\n  ')
 
 
 def _hook(name: str, **settings: Any) -> dict[str, Any]:

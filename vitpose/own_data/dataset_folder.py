@@ -13,6 +13,7 @@ import numpy as np
 from vitpose_base.files import write_text
 
 from ..errors import FailedError, InputError
+from ..models.names import DEFAULT
 from ..predict.inputs.coco_json import BOX_MARGIN
 from .annotations import Annotations, Instance, Photo
 from .checking.checked_images import MISSING, ImageFile, read_files
@@ -48,14 +49,16 @@ def make_dataset(
     copy: bool = False,
     strict: bool = False,
     scale_labels: bool = False,
+    exif: str | None = None,
     say: Callable[[str, bool], None] = lambda line, problem: None,
     read: Callable[[Sequence[Path]], dict[Path, ImageFile]] = read_files,
 ) -> None:
     """Write a dataset to the folder `out`, which appears once it is complete.
 
     `choose_network` explains `arch` and `start`; `split_images` explains `val` (its `share`), `by_image` and `seed`.
-    Images are linked, or copied with `copy`. With `scale_labels`, labels of resized images are scaled. `say` is called
-    with each line about what was assumed or is wrong, and whether it is about a problem; `read` reads the image files.
+    Images are linked, or copied with `copy`. With `scale_labels`, labels of resized images are scaled. `exif` says of
+    which image labels are, if EXIF data rotate it: 'upright' or 'stored'. `say` is called with each line about what was
+    assumed or is wrong, and whether it is about a problem; `read` reads the image files.
     ValueError if the annotations cannot be split, most are unusable or too few are left, or the checkpoint cannot be
     used; FailedError if `strict` and there is a finding.
     """
@@ -65,6 +68,7 @@ def make_dataset(
     annotations.labels = known.labels if known else annotations.labels
     names = annotations.labels.names
     files = read([photo.path for photos in splits.values() for photo in photos])
+    turned = sum(_turn(photo, files[photo.path], exif) for photos in splits.values() for photo in photos if exif)
     scaled = sum(_scale(photo, files[photo.path]) for photos in splits.values() for photo in photos if scale_labels)
     instances = [instance for photos in splits.values() for photo in photos for instance in photo.instances]
     tight = drop_tight_boxes(instances)
@@ -92,7 +96,7 @@ def make_dataset(
     if not all(splits.values()) or sum(map(len, splits.values())) < MIN_IMAGES:
         images = ', '.join(f'{len(photos)} in {split}' for split, photos in splits.items())
         raise InputError(f'too few usable images are left ({images}): fix the problems listed above')
-    input_size, why = choose_input_size(list(map(find_box, instances)))
+    input_size, why = choose_input_size(list(map(find_box, instances)), arch == DEFAULT)
     derived = sum(instance.box is None for instance in instances)
     boxes = f'{derived:,} boxes derived from the keypoints, with a margin of {BOX_MARGIN:.0%} of the larger side'
     sigma = f'OKS sigma {OKS_SIGMA} for every keypoint: our choice; the best checkpoint is chosen by PCK rather than AP'
@@ -110,6 +114,7 @@ def make_dataset(
     directions = f'; directions of the instances have resultant length {resultant:.2f}' if resultant is not None else ''
     notes = [
         *([f'the labels of {scaled:,} images are scaled to the size of the files'] if scaled else []),
+        *([f'{turned:,} images are rotated by EXIF data: labels are of the {exif} images'] if turned else []),
         *([f'{tight:,} boxes are the extent of their keypoints: they are treated as missing'] if tight else []),
         *([boxes] if derived else []),
         *([f'16-bit images are read as {bits} bits per channel, here and in predictions'] if bits else []),
@@ -157,6 +162,25 @@ def _scale(photo: Photo, file: ImageFile) -> bool:
     for instance in photo.instances:
         instance.keypoints[:, :2] *= factors
         instance.box = tuple(np.array(instance.box) * (*factors, *factors)) if instance.box else None  # type: ignore[assignment]
+    photo.size = file.size
+    return True
+
+
+def _turn(photo: Photo, file: ImageFile, exif: str) -> bool:
+    """Turn labels of the 'stored' image as EXIF data turn it; for the 'upright' one, only its size is swapped."""
+    if not file.rotated or not file.size or photo.size not in (None, file.size[:: -1 if file.rotated > 4 else 1]):
+        return False
+    (w, h), right, down = file.size, (-1, 0), (0, -1)
+    turns = {2: (right, (0, 1)), 3: (right, down), 4: ((1, 0), down), 5: ((0, 1), (1, 0))}
+    turns |= {6: (down, (1, 0)), 7: (down, right), 8: ((0, 1), right)}
+    turn = np.array(turns[file.rotated])
+    shift = (turn.sum(1) < 0) * (w - 1, h - 1)
+    for instance in photo.instances if exif == 'stored' else ():
+        labeled = instance.keypoints[:, 2] > 0
+        instance.keypoints[labeled, :2] = instance.keypoints[labeled, :2] @ turn.T + shift
+        if instance.box:
+            corners = np.reshape(instance.box, (2, 2)).cumsum(0) @ turn.T + shift
+            instance.box = (*corners.min(0).tolist(), *np.ptp(corners, 0).tolist())
     photo.size = file.size
     return True
 

@@ -9,6 +9,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, load_checkpoint
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS, MODELS, TRANSFORMS
+from PIL import Image, ImageOps
 from pycocotools.coco import COCO
 
 import vitpose_mm  # noqa: F401
@@ -51,7 +52,7 @@ def test_one_object_per_image_is_trained_on_whole_images_too(dataset, tmp_path, 
     assert metainfo['objects'] == (None if several else 'two_pass')
     assert metainfo['box_share'] == pytest.approx([34 * 42 / 80 / 60] * 2, abs=1e-5)
     assert ('training also crops whole images' in said) != several and 'boxes take 29.75% to 29.75%' in said
-    assert (tmp_path / 'out/detector.py').is_file() == several == ('mim train mmdet' in said)
+    assert (tmp_path / 'out/detector.py').is_file() == several == (f'train {tmp_path}/out/detector.py' in said)
 
 
 @pytest.mark.slow
@@ -198,7 +199,7 @@ def test_a_vit_alone_is_the_start(dataset, mice, tmp_path):
 
 def test_the_config_says_the_size_of_the_checkpoints_training(dataset, mice, tmp_path, monkeypatch):
     """Files of others record no grid: in a landscape model, 192 positions could be 16x12 or 12x16."""
-    monkeypatch.setattr('vitpose.own_data.dataset_folder.choose_input_size', lambda boxes: ((256, 192), 'wide'))
+    monkeypatch.setattr('vitpose.own_data.dataset_folder.choose_input_size', lambda *_: ((256, 192), 'wide'))
     source = network(img_size=(192, 256))
     for name, model in (('pose', source), ('vit', source.backbone)):
         torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / f'{name}.pth')
@@ -212,10 +213,24 @@ def test_the_config_says_the_size_of_the_checkpoints_training(dataset, mice, tmp
     MODELS.build(config.model).init_weights()
 
 
+def test_tiny_is_the_shipped_model_at_a_smaller_input(dataset, mice, refuses, tmp_path):
+    config, said, _ = dataset(mice, '--arch', 'tiny')
+    assert config.load_from.endswith('tiny.safetensors') and config.input_size == (144, 192)
+    assert 'input 144x192: boxes are tall' in said and config.optim_wrapper.optimizer.lr == 5e-4
+    scratch = dataset(mice, '--arch', 'tiny', '--from', 'scratch', out='scratch')[0]
+    assert scratch.get('load_from') is None and scratch.optim_wrapper.optimizer.lr == 1.5e-3
+    shapes = [{name: w.shape for name, w in MODELS.build(c.model).named_parameters()} for c in (config, scratch)]
+    assert shapes[0] == shapes[1] and config.model.backbone.arch.depth == 6
+    torch.save(dict(state_dict=network().state_dict()), tmp_path / 'pose.pth')
+    words = ['dataset', mice, '--out', tmp_path / 'other', '--arch', 'tiny', '--from', tmp_path / 'pose.pth']
+    refuses(*words, message='has 2 blocks of width 128; omit --arch')
+
+
 def test_a_side_without_partner_is_not_flipped(dataset, tmp_path):
     config, said, _ = dataset(makers.write_coco(tmp_path, makers.coco(names=['nose', 'left_ear', 'neck', 'tail'])))
     assert [step.type for step in config.augmentation] == ['FastRandomBBoxTransform']
     assert not config.model.test_cfg.flip_test
+    assert len(np.unique(parse_pose_metainfo(config.dataset_info)['keypoint_colors'], axis=0)) == 4
     assert "'left_ear' says left or right, but no name is its counterpart" in said
 
 
@@ -275,6 +290,36 @@ def test_labels_of_another_size_are_scaled_on_request(scaled, dataset, refuses, 
         assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.parametrize('orientation', [3, 6, 8])
+def test_labels_of_images_that_exif_data_rotate_are_kept_or_turned(orientation, dataset, tmp_path, capsys):
+    content, exif = makers.coco(12, name='frame {}.jpg'), Image.Exif()
+    path, exif[274] = makers.write_coco(tmp_path / 'data', content), orientation
+    stored = np.zeros((60, 80, 3), np.uint8)
+    stored[38:43, 28:33] = 255  # around the last keypoint
+    upright = ImageOps.exif_transpose(Image.open(write_jpeg(tmp_path / 'stored.jpg', stored, exif)))
+    for i, image in enumerate(content['images']):
+        stored[:8, :8] = 20 * i
+        write_jpeg(tmp_path / 'data' / image['file_name'], stored, exif)
+    if orientation > 4:
+        assert main(['dataset', str(path), '--out', str(tmp_path / 'no')]) == 2
+        assert 'otherwise --exif stored' in capsys.readouterr().err
+    _, said, _ = dataset(path, '--exif', 'stored', '--val', '0.5')
+    assert '12 images are rotated by EXIF data: labels are of the stored images' in said
+    coco = COCO(str(tmp_path / 'out/train.json'))
+    x, y, _ = coco.anns[1]['keypoints'][9:]
+    assert np.array(upright)[int(y) - 1 : int(y) + 2, int(x) - 1 : int(x) + 2].min() > 200
+    left, top, w, h = coco.anns[1]['bbox']
+    assert (w, h) == ((34, 42), (42, 34))[orientation > 4] and left <= x <= left + w and top <= y <= top + h
+    assert coco.imgs[1]['width'] == upright.width
+    dataset(path, '--exif', 'upright', '--val', '0.5', out='upright')
+    assert COCO(str(tmp_path / 'upright/train.json')).anns[1]['bbox'] == [2, 4, 34, 42]
+
+
+def write_jpeg(path, image, exif):
+    Image.fromarray(image).save(path, exif=exif)
+    return path
+
+
 def test_tight_boxes_and_sizes_without_instances_are_said(dataset, tmp_path):
     content = makers.coco(12)
     for row in content['annotations']:
@@ -297,6 +342,10 @@ def test_check_names_the_fields_that_training_and_evaluation_take_for_granted(da
     assert main(['check', str(tmp_path / 'out/config.py')]) == 1
     wrong = f'{file}: annotations[0]: area: expected a number, got nothing'
     assert f'- fault: 1 fields that the evaluation reads are wrong: {wrong}\n' in capsys.readouterr().out
+    content['images'][0]['width'] = 160
+    file.write_text(json.dumps(content))
+    assert main(['check', str(tmp_path / 'out/config.py')]) == 1
+    assert 'fault: 1 images have another aspect ratio than in the annotations: ' in capsys.readouterr().out
     del content['images'][0]['width']
     file.write_text(json.dumps(content))
     refuses('check', tmp_path / 'out/config.py', message=f'{file}: images[0]: width: expected a number above 0')

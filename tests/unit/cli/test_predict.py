@@ -25,7 +25,7 @@ class FakePredictor:
     """Three keypoints per box, at its corners; records how it was made; raises `error` after `stop` frames."""
 
     model = SimpleNamespace(metainfo=METAINFO)
-    stop, error, made = None, KeyboardInterrupt, ()
+    stop, error, made, given = None, KeyboardInterrupt, (), ()
 
     @classmethod
     def load(cls, config, checkpoint, *, detector, **options):
@@ -33,7 +33,8 @@ class FakePredictor:
             raise ValueError(f'{config}: not\n a config')
         is_name = isinstance(detector, str)
         options |= {'detector': detector} if is_name and detector != 'auto' else {}
-        cls.made, cls.detector = (config, checkpoint, options), None if is_name else detector
+        cls.made, cls.given = (config, checkpoint, options), detector
+        cls.detector = None if is_name else detector
         return cls()
 
     def stream(self, frames, live=False):
@@ -108,7 +109,7 @@ def test_images_as_whole(predict, capsys):
     words = ('--device', 'cpu', '--precision', 'bf16', '--flip-test', '--dataset', 'mpii')
     assert predict('photos', *words) == 0
     options = dict(device='cpu', precision='bf16', flip_test=True, dataset='mpii', batch_size=None)
-    options |= dict(cfg_options=None, det_every=1, detector_options={})
+    options |= dict(cfg_options=None, det_every=None, detector_options={})
     assert predict.predictor.made == (Path('c.py'), Path('c.pth'), options)
     out, err = capsys.readouterr()
     assert out == '3 frames, 3 people\nout: predictions.jsonl, keypoints.json, images.json, drawn\n'
@@ -130,12 +131,13 @@ def test_coco_boxes_and_their_image_ids(predict, capsys):
     assert '3 frames, 1 person\n' in out and '1 box not predicted, with the reason in predictions.jsonl' in out
     assert [person['image_id'] for person in results()] == [10]
     assert lines()[2]['dropped'] == ['box 0: no area'] and not Path('out/images.json').exists()
+    assert predict.predictor.given is None  # a video with boxes is not followed, but predicted in batches
     Path('d.json').write_text(json.dumps([{'image_id': 11, 'bbox': [1, 2, 3, 4], 'score': 0.5}]))
     assert predict('photos', '--boxes', 'd.json', '--images-json', 'b.json') == 0
     assert [line['scores'] for line in lines()] == [[], [0.5], []]
     Path('b.jsonl').write_text('{"file": "0.png", "boxes": []}\n{"file": "1.png", "boxes": [[1, 1, 2, 2]]}\n')
     assert predict('photos', '--boxes', 'b.jsonl') == 1
-    named = '1 input broken or without boxes:\n  photos/2.png: no boxes: b.jsonl lists no file whose path ends'
+    named = '1 input broken or without boxes:\n  photos/2.png: no boxes: b.jsonl lists no file with the name of'
     assert named in capsys.readouterr().out and [bool(line['error']) for line in lines()] == [False, False, True]
 
 
@@ -297,6 +299,9 @@ def test_other_formats_of_a_finished_run(predict, capsys):
     assert np.load('out/predictions.npz')['keypoints'].shape == (3, 3, 2)
     assert predict('photos', '--no-draw', '--resume', '--save', 'coco') == 0
     assert 'out: predictions.jsonl, keypoints.json, images.json\n' in capsys.readouterr().out
+    assert predict('photos', '--no-draw', '--resume', '--uncertain', '1') == 0
+    out = capsys.readouterr().out
+    assert 'lowest mean scores of keypoints:\n  0.500  photos/0.png\n' in out and ', uncertain.csv\n' in out
 
 
 def test_drawing_options(predict, monkeypatch):
@@ -452,7 +457,7 @@ def test_a_video_with_any_name_is_drawn(predict):
         ('--images-json c.py', '--images-json c.py: only with --boxes'),
         ('--boxes c.py', 'c.py: not a JSON file'),
         ('--config bad.py', 'bad.py: not a config'),
-        ('--save coco,cvs', "--save coco,cvs: 'cvs': expected some of jsonl,coco,csv,openpose,yolo,npz"),
+        ('--save coco,cvs', "--save coco,cvs: 'cvs': expected some of jsonl,coco,csv,openpose,yolo,npz,dlc,cvat"),
         ('--thickness 0', 'thickness=0.0: expected pixels, more than 0 and at most 1000'),
         ('--model c.py', 'expected --config with --checkpoint, or --model with a name or a file'),
         ('--start 1', '--start, --end, --stride: only for videos, not for cameras and streams'),

@@ -153,3 +153,9 @@ def test_a_failed_training_is_one_line(train, config, monkeypatch, capsys):
     monkeypatch.setattr(training, 'train', fail)
     assert main(['train', str(config)]) == 1
     assert capsys.readouterr().err == 'vitpose train: KeyError: no such head\n'
+
+
+def test_a_detector_is_for_predict(config, train, tmp_path):
+    config.write_text(config.read_text() + "default_scope = 'mmdet'\n")
+    best = tmp_path / 'run/best_coco_AP_epoch_2.pth'
+    assert f'next:\n  add to `vitpose predict ...`: --detector {config} {best}\n' in train()[1]

@@ -125,7 +125,7 @@ def moved_results(score, tmp_path):
             r'a.jpg has \[40, 30\] pixels, and \[80, 60\] in .*: expected predictions of the annotated images',
         ),
         (other_keypoints, 'no annotation has 3 keypoints, as the predictions; it has 1 with 17'),
-        (other_images, 'truth.json lists no file whose path ends in z.jpg'),
+        (other_images, 'truth.json lists no file with the name of z.jpg'),
         (nobody, 'no person was predicted in the images of'),
         (video, 'a.jpg is a video or camera: expected predictions of images'),
         (no_coco_file, 'truth.json: expected a COCO file: images, a list of objects with '),

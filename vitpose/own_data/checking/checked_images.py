@@ -16,7 +16,7 @@ class ImageFile:
 
     size: tuple[int, int] | None  # (w, h) in pixels, upright; None if the file cannot be read
     error: str  # why it cannot be read, in one line, or ''
-    rotated: bool = False  # by its EXIF data
+    rotated: int = 0  # EXIF's orientation, unless it is upright
     unusual: str = ''  # '16 bits' or 'grayscale', or ''
     digest: str = ''  # SHA-256 of its bytes
     bits: int | None = None  # 10, 12 or 16, which hold the largest value of a file of 16 bits
@@ -48,8 +48,9 @@ def _read_file(path: Path) -> ImageFile:
         deep = decode_deep(data)
         bits = None if deep is None else depth_of(deep)
         with Image.open(io.BytesIO(data)) as image:
-            mode, rotated = image.mode, exif_orientation(image) != 1
+            mode, orientation = image.mode, exif_orientation(image)
     except (OSError, ValueError, SyntaxError) as problem:
         return ImageFile(None, ' '.join(str(problem).split()))
     unusual = '16 bits' if bits else 'grayscale' if mode in ('L', 'LA', '1') else ''
+    rotated = orientation if 2 <= orientation <= 8 else 0
     return ImageFile((width, height), '', rotated, unusual, hashlib.sha256(data).hexdigest(), bits)

@@ -100,12 +100,12 @@ def find_corners(sized: Sequence[tuple[Instance, tuple[int, int]]]) -> list[str]
     return [instance.where for instance, _ in sized] if is_beyond.mean() > MIN_BEYOND_SHARE else []
 
 
-def find_size_problem(labeled: tuple[float, float] | None, size: tuple[int, int], rotated: bool) -> str:
+def find_size_problem(labeled: tuple[float, float] | None, size: tuple[int, int], rotated: int) -> str:
     """Say why labels drawn on an image of a size (w, h) do not fit the upright image of another size, or ''."""
     if labeled is None or max(abs(a - b) for a, b in zip(labeled, size, strict=True)) <= 1:
         return ''
     if rotated and labeled == size[::-1]:
-        remedy = 'if the labels are those of the upright image, swap width and height there, otherwise remove the EXIF'
+        remedy = 'pass --exif upright if labels were drawn on the upright images, otherwise --exif stored'
         return f'images have the size before the rotation by EXIF data in the annotations ({remedy})'
     if is_scaled(labeled, size):
         return 'images have another size than in the annotations (pass --scale-labels if they were resized)'

@@ -12,6 +12,7 @@ from ...models.names import DEFAULT, model_file
 
 SCRATCH = 'scratch'
 ARCHS = ('small', 'base', 'large', 'huge')
+TINY_SIZE = (6, 384)  # blocks, and their width
 DECONV_KEY = 'deconv_layers.0.weight'
 
 
@@ -30,13 +31,15 @@ class Network:
 
 
 def choose_network(arch: str | None, start: str | None) -> Network:
-    """Choose the network of a size in ARCHS, by default the checkpoint's.
+    """Choose the network of a size in ARCHS, or the shipped model's by its name; by default the checkpoint's.
 
     `start` is the checkpoint of a pose model or a ViT, the name of a shipped model, or SCRATCH for random weights; by
     default the shipped model's, and with `arch` MAE's. OSError if it does not exist, ValueError if it cannot be read,
     its size is not `arch`, or it is a multi-dataset model.
     """
-    start = DEFAULT if start is None and arch is None else start
+    if (arch, start) == (DEFAULT, SCRATCH):
+        return replace(choose_network(arch, DEFAULT), load_from=None, decay='1.0', scratch=True)
+    start = DEFAULT if start is None and arch in (None, DEFAULT) else start
     if start in (None, SCRATCH):
         standard = Network(f'vitpose_{arch or "base"}.py', SIZES[arch or 'base'].depth)
         return replace(standard, backbone=', init_cfg=None', decay='1.0', scratch=True) if start else standard
@@ -49,7 +52,7 @@ def choose_network(arch: str | None, start: str | None) -> Network:
     depth, width = parts.size
     sizes = [name for name in ARCHS if (SIZES[name].depth, SIZES[name].embed_dim) == parts.size]
     named = next((name for name in sizes if parts.num_heads in (None, SIZES[name].num_heads)), None)
-    if arch not in (None, named):
+    if arch not in (None, DEFAULT, named) or (arch == DEFAULT and parts.size != TINY_SIZE):
         number = f', {parts.num_heads} attention heads' if sizes else ''
         raise InputError(f'--arch {arch}: {start} has {depth} blocks of width {width}{number}; omit --arch')
     base, backbone, head, decay = f'vitpose_{named}.py', '', '', Network.decay

@@ -49,20 +49,22 @@ def read_config_datasets(config: Any) -> list[ConfigDataset]:
             keypoint_names = [meta['keypoint_id2name'][i] for i in range(meta['num_keypoints'])]
             new = ConfigDataset(meta['dataset_name'], keypoint_names, list(meta['flip_indices']), {}, [])
             known = datasets.setdefault(new.name, new)
-            known.splits.setdefault(split, []).extend(_read_photos(dataset))
-            known.bad_fields += _find_bad_fields(dataset, config.get(f'{split}_evaluator'))
+            file = Path(dataset.ann_file)
+            content = parse_json(file.read_bytes(), str(file)) if file.suffix == '.json' else None
+            known.splits.setdefault(split, []).extend(_read_photos(dataset, content))
+            known.bad_fields += _find_bad_fields(dataset, content, config.get(f'{split}_evaluator'))
     if not datasets:
         raise InputError('the config has no train_dataloader, val_dataloader or test_dataloader')
     return list(datasets.values())
 
 
-def _find_bad_fields(dataset: Any, evaluators: Any) -> list[str]:
+def _find_bad_fields(dataset: Any, content: Any, evaluators: Any) -> list[str]:
     """Find the fields that COCO's evaluation reads and the annotation file of a dataset lacks."""
     metrics = evaluators if isinstance(evaluators, list) else [evaluators or {}]
     areas = [metric.get('use_area', True) for metric in metrics if metric.get('type') == 'CocoMetric']
     if not areas:
         return []
-    content, required = parse_json(Path(dataset.ann_file).read_bytes(), ''), EVALUATED if any(areas) else LOCATED
+    required = EVALUATED if any(areas) else LOCATED
     bad = (bad for bad in find_bad_fields(content, required=required) if bad.field in required)
     return [f'{dataset.ann_file}: {field}' for field in bad]
 
@@ -78,11 +80,14 @@ def _members(settings: dict | None) -> Iterator[dict]:
         yield settings
 
 
-def _read_photos(dataset: Any) -> list[Photo]:
+def _read_photos(dataset: Any, content: Any) -> list[Photo]:
     photos: dict[str, Photo] = {}
+    rows = content['images'] if isinstance(content, dict) else []
+    sizes = {row['id']: (row['width'], row['height']) for row in rows if {'id', 'width', 'height'} <= row.keys()}
     for i in range(len(dataset)):
         info = dataset.get_data_info(i)
-        photo = photos.setdefault(info['img_path'], Photo(Path(info['img_path']), info['img_path']))
+        path = info['img_path']
+        photo = photos.setdefault(path, Photo(Path(path), path, size=sizes.get(info.get('img_id'))))
         if info.get('keypoints') is None:
             continue
         visible = np.asarray(info['keypoints_visible'], float)[0].reshape(-1, 1)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from vitpose_base.files import write_text
 
+from ...predict.drawing import track_color
 from ...runs.training_config import plan_schedule
 from ...shipped import shipped
 from ..annotations import Annotations, Photo
@@ -57,10 +58,11 @@ def metainfo_text(plan: DatasetPlan) -> str:
         if known
         else f'[{OKS_SIGMA}] * {len(names)},  # ours, not measured: OKS and AP depend on them'
     )
-    colors: list[list[int]] = []
+    colors, has_sides = list[list[int]](), plan.sides.mirror != list(range(len(names)))
     for i, (name, other) in enumerate(zip(names, plan.sides.mirror, strict=True)):
         swap = names[other] if other != i else ''
-        colors.append(COLORS['' if not swap else 'left' if is_left(name, swap, i < other) else 'right'])
+        side = COLORS['' if not swap else 'left' if is_left(name, swap, i < other) else 'right']
+        colors.append(side if has_sides else list(track_color(i)[::-1]))
         keypoints += f'        {i}: dict(name={name!r}, id={i}, color={colors[i]}, type={types[i]!r}, swap={swap!r}),\n'
     for i, (a, b) in enumerate(plan.annotations.labels.links):
         color = colors[a] if colors[a] == colors[b] else COLORS['']

@@ -14,7 +14,7 @@ def detector_text(name: str, category: str, images: int) -> str:
     batch = max(min(BATCH, images // 2), 1)
     steps_per_epoch = -(-images // batch)
     epochs = max(min(STEPS // steps_per_epoch, 100), 10)
-    return f'''"""Boxes of {name}, for `mim train mmdet`: {images:,} images. Written by `vitpose dataset`."""
+    return f'''"""Boxes of {name}, for `vitpose train`: {images:,} images. Written by `vitpose dataset`."""
 
 _base_ = 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
 data_root = '{{{{ fileDirname }}}}/'

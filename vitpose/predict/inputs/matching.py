@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitpose_base.file_names import path_parts
+from vitpose_base.file_names import PathEnds, common_end, path_parts
 from vitpose_base.image_files import upright_size
 
 from ...errors import InputError
@@ -26,16 +26,16 @@ class Listed:
     scores: dict[int | None, np.ndarray] = field(default_factory=dict)  # (N,), where the file has any
     size: tuple[float, float] | None = None  # (w, h) of the images that the boxes were made for
     image_id: int | float | str | None = None  # COCO's
-    matched: bool = False  # with an input
+    matched: str = ''  # the input
     categories: np.ndarray | None = None  # (N,) COCO's category ids of an image's boxes
 
 
 class GivenBoxes:
     """The boxes of a file, matched to the sources.
 
-    A source and a name in the file match if one is the end of the other, by whole path components: `val/1.jpg` matches
-    `data/val/1.jpg`. Of several matches the one with most components in common is taken. ValueError if none matches, or
-    if boxes were made for images of other sizes and `scale` is not set.
+    A source and a name in the file match if they have the last path component in common; of several matches the one
+    with most components at the end in common is taken, and if there are several of these, none. ValueError if nothing
+    matches, or if boxes were made for images of other sizes and `scale` is not set.
 
     By the name of a source, `missing` says why it has no boxes, `image_ids` is COCO's id of it, and `categories` those
     of its boxes (N,); without ids in the file `image_ids` is None. `file_notes` say what is left out of the file.
@@ -52,6 +52,9 @@ class GivenBoxes:
             if not scale:
                 raise InputError(f'boxes were made for another size than that of {others}; pass --scale-boxes')
             self.file_notes.append(f'boxes scaled for {others}')
+        moved = [f'{name} = {entry.matched}' for name, entry in listed.items() if _is_moved(name, entry.matched)]
+        if moved:
+            self.file_notes.append(f'{path}: {len(moved):,} inputs are in other folders than there: {name_few(moved)}')
         if unused := [name for name, entry in listed.items() if not entry.matched]:
             count = sum(len(boxes) for name in unused for boxes in listed[name].boxes.values())
             lists = f'{path}: {len(unused):,} of {len(listed):,} files, with {count:,} boxes,'
@@ -114,16 +117,13 @@ def match_names(
     path: Path, listed: Mapping[str, Listed], sources: Sequence[Source], scaled: list[str]
 ) -> dict[str, Listed | str]:
     """Find the entry of each source, or the reason why there is none, by its name; ValueError if none has an entry."""
-    by_file: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for name in listed:
-        by_file[path_parts(name)[-1:]].append(name)
-    matches = {source.name: _longest_matches(source.name, by_file) for source in sources}
+    matches = _longest_matches(listed, [source.name for source in sources])
     users = Counter(name for names in matches.values() for name in names)
     entries: dict[str, Listed | str] = {}
     for source in sources:
         names = matches[source.name]
         if not names:
-            entry: Listed | str = f'{path} lists no file whose path ends in {source.name}, or the reverse'
+            entry: Listed | str = f'{path} lists no file with the name of {source.name}'
         elif len(names) > 1:
             entry = f'{path} lists several files that match it: {name_few(sorted(names))}'
         elif users[names[0]] > 1:
@@ -133,19 +133,29 @@ def match_names(
         else:
             entry = _fit(listed[names[0]], source, path, scaled)
         entries[source.name] = f'no boxes: {entry}' if isinstance(entry, str) else entry
-    for name in users:
-        listed[name].matched = True
+        for name in names:
+            listed[name].matched = source.name
     if not any(isinstance(entry, Listed) for entry in entries.values()):
         name, reason = next(iter(entries.items()))
         raise InputError(f'{name}: {reason} (the same for all {len(sources)} inputs)' if len(entries) > 1 else reason)
     return entries
 
 
-def _longest_matches(source: str, by_file: Mapping[tuple[str, ...], list[str]]) -> list[str]:
-    """The names that match a source with most components, from lists of names by their last component."""
-    full, length = path_parts(os.path.abspath(source)), len(path_parts(source))
-    common = {
-        name: len(os.path.commonprefix([full[::-1], path_parts(name)[::-1]])) for name in by_file.get(full[-1:], ())
-    }
-    matching = [name for name, number in common.items() if number >= min(len(path_parts(name)), length)]
-    return [name for name in matching if common[name] == max(common[other] for other in matching)]
+def _is_moved(name: str, source: str) -> bool:
+    """Answer whether neither of two matching paths is the end of the other."""
+    a, b = path_parts(name)[::-1], path_parts(source)[::-1]
+    return any(x != y for x, y in zip(a, b, strict=False))
+
+
+def _longest_matches(names: Iterable[str], sources: Iterable[str]) -> dict[str, list[str]]:
+    """Per source the names that match it with most components, of those that match no other source with more."""
+    full = {source: path_parts(source if '://' in source else os.path.abspath(source)) for source in sources}
+    ends, by_path = PathEnds(full.values()), defaultdict[tuple[str, ...], list[str]](list)
+    for name in names:
+        for path in ends.longest(name):
+            by_path[path].append(name)
+    matches = {}
+    for source, path in full.items():
+        common = {name: common_end(path, path_parts(name)) for name in by_path[path]}
+        matches[source] = [name for name, score in common.items() if score == max(common.values())]
+    return matches

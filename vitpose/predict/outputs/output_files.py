@@ -27,9 +27,10 @@ from .drawn_files import file_names, write_crops, write_jpeg
 from .page import Page
 from .pose_formats import WRITERS
 from .results import IMAGES, LINES, RESULTS, SETTINGS, Record, header_of, line_of, write_coco
+from .uncertain import UNCERTAIN
 
 PAGE, DRAWN, CROPS = 'index.html', 'drawn', 'box_crops'
-MADE = (RESULTS, IMAGES, *(name for _, name in WRITERS.values()))  # from the record, at the end
+MADE = (RESULTS, IMAGES, UNCERTAIN, *(name for _, name in WRITERS.values()))  # from the record, at the end
 NOBODY = Poses(*np.zeros((5, 0), int))
 WAITING = 8  # frames that may wait for the writing thread
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # end the run; others are one frame's

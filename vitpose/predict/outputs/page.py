@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ class Page:
         self._path, self._entries, self._left_out = path, list[dict[str, Any]](), 0
         names = metainfo.get('keypoint_id2name') or {}
         self._names = [names.get(i) for i in range(max(names, default=-1) + 1)]
+        self._object = escape(metainfo.get('category') or 'person')
         self._second: tuple[str, int | None] | None = None
 
     def shows(self, frame: Frame) -> bool:
@@ -50,6 +52,7 @@ class Page:
     def close(self) -> None:
         """Write the file."""
         head, tail = Path(__file__).with_name('page.html').read_text(encoding='utf-8').split('[/* entries */]')
+        head = head.replace('>person<', f'>{self._object}<')
         write_array(self._path, [self._names, *self._entries, self._left_out], head, tail)
 
 

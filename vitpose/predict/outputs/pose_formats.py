@@ -15,6 +15,7 @@ from ...errors import InputError
 from ..inputs.sources import natural_key
 from ..poses import Frame, Poses
 from .drawn_files import frame_path
+from .label_formats import LABELS, TABLES, write_coco_labels, write_deeplabcut_labels
 from .results import LINES, frame_of, read_lines
 
 Write = Callable[[Path, Mapping[str, Any], Mapping[str, Path], float], None]
@@ -140,6 +141,8 @@ WRITERS: dict[str, tuple[Write, str]] = {
     'openpose': (write_openpose, OPENPOSE),
     'yolo': (write_yolo, YOLO),
     'npz': (write_arrays, ARRAYS),
+    'dlc': (write_deeplabcut_labels, TABLES),
+    'cvat': (write_coco_labels, LABELS),
 }
 
 

@@ -22,7 +22,7 @@ from ..poses import Frame, Poses, rounded
 from ..scoring import Scoring
 
 LINES, SETTINGS, RESULTS, IMAGES = 'predictions.jsonl', 'settings.json', 'keypoints.json', 'images.json'
-NOT_COMPARED = ('command', 'title', 'inputs', 'out', 'resume', 'html', 'device', 'batch_size', 'save', 'show')
+NOT_COMPARED = 'command title inputs out resume html device batch_size save show uncertain'.split()
 UNITS = 'pixels of the upright image; the center of the first pixel is 0 0; time in seconds'
 
 
@@ -155,10 +155,7 @@ def write_coco(out: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None 
     box, as in MMPose, whose area decides between AP (M) and AP (L). Image ids and categories are those of the given
     boxes; without ids images are numbered from 1, and images.json, a COCO file without annotations, lists them.
     """
-    ids, known = given.image_ids if given else None, header_of(metainfo)
-    category = {'id': 1, 'name': known['category'] or known['dataset_name'] or 'person'}
-    category['keypoints'] = known['keypoint_names']
-    category['skeleton'] = [[a + 1, b + 1] for a, b in known['skeleton']]
+    ids, category = given.image_ids if given else None, coco_category(metainfo)
 
     def numbered() -> Iterator[tuple[Any, dict[str, Any]]]:
         read = (line for line, _ in read_lines(out / LINES) if line['size'] is not None)
@@ -176,6 +173,20 @@ def write_coco(out: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None 
         )
         head = f'{{"annotations": [],\n"categories": {json.dumps([category])},\n"images": '
         write_array(out / IMAGES, listed, head, '}\n')
+
+
+def count_objects(count: int, metainfo: Mapping[str, Any]) -> str:
+    """Say how many objects there are by the metainfo's category: '2 people', '2 x mouse'."""
+    name = metainfo.get('category') or 'person'
+    return f'{count:,} x {name}' if name != 'person' else f'{count:,} {"person" if count == 1 else "people"}'
+
+
+def coco_category(metainfo: Mapping[str, Any]) -> dict[str, Any]:
+    """The category of a model's keypoints, as in a COCO file."""
+    known = header_of(metainfo)
+    category = {'id': 1, 'name': known['category'] or known['dataset_name'] or 'person'}
+    skeleton = [[a + 1, b + 1] for a, b in known['skeleton']]
+    return category | {'keypoints': known['keypoint_names'], 'skeleton': skeleton}
 
 
 def coco_people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

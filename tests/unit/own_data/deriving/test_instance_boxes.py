@@ -12,9 +12,10 @@ def test_boxes():
 
 
 def test_input_size():
-    for ratio, size in ((2, (192, 256)), (1.0, (224, 224)), (0.5, (256, 192))):
-        chosen, why = choose_input_size([(0, 0, 10, 10 * ratio), (0, 0, 20, 20 * ratio), (0, 0, 0, 5)])
-        assert chosen == size and f'{ratio:.2f}' in why
+    for ratio, *sizes in ((2, (192, 256), (144, 192)), (1.0, (224, 224), (160, 160)), (0.5, (256, 192), (192, 144))):
+        for size, is_small in zip(sizes, (False, True), strict=True):
+            chosen, why = choose_input_size([(0, 0, 10, 10 * ratio), (0, 0, 20, 20 * ratio), (0, 0, 0, 5)], is_small)
+            assert chosen == size and f'{ratio:.2f}' in why
 
 
 def test_a_box_that_is_the_extent_of_its_keypoints_is_treated_as_missing():

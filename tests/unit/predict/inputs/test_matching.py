@@ -38,8 +38,8 @@ def test_longest_common_end_is_taken(listed, name, expected, tmp_path, monkeypat
 
 
 def test_part_of_a_component_and_several_matches_are_an_error_of_that_input():
-    good, bad = match(['1.jpg', 'al/2.jpg'], 'val/1.jpg', 'val/2.jpg')
-    assert good == '1.jpg' and bad == 'no boxes: boxes.json lists no file whose path ends in val/2.jpg, or the reverse'
+    good, bad = match(['1.jpg', 'al2.jpg'], 'val/1.jpg', 'val/2.jpg')
+    assert good == '1.jpg' and bad == 'no boxes: boxes.json lists no file with the name of val/2.jpg'
     good, bad = match(['x/1.jpg', 'a/2.jpg', 'b/2.jpg'], '1.jpg', '2.jpg')
     assert good == 'x/1.jpg' and bad == 'no boxes: boxes.json lists several files that match it: a/2.jpg, b/2.jpg'
     good, *bad = match(['1.jpg', '2.jpg'], 'a/1.jpg', 'a/2.jpg', 'b/2.jpg')
@@ -48,7 +48,7 @@ def test_part_of_a_component_and_several_matches_are_an_error_of_that_input():
 
 
 def test_no_match_at_all_is_an_error():
-    with pytest.raises(ValueError, match=r'^no boxes: boxes.json lists no file whose path ends in a.jpg'):
+    with pytest.raises(ValueError, match=r'^no boxes: boxes.json lists no file with the name of a.jpg'):
         match(['b.jpg'], 'a.jpg')
     with pytest.raises(ValueError, match=r'^a.jpg: no boxes: .* \(the same for all 2 inputs\)'):
         match(['b.jpg'], 'a.jpg', 'c.jpg')
@@ -123,5 +123,15 @@ def test_unused_files_and_frames_are_counted_and_named(tmp_path):
     )
 
 
-def test_names_written_on_windows_match():
+def test_names_of_other_machines_match(tmp_path):
     assert match([r'C:\data\val\1.jpg', r'train\1.jpg'], 'val/1.jpg') == [r'C:\data\val\1.jpg']
+    assert match([r'images\A.jpg'], str(tmp_path / 'photos/a.jpg')) == [r'images\A.jpg']
+    good, bad = match(['val/1.jpg'], 'val/1.jpg', 'test/1.jpg')  # which has less in common with it
+    assert good == 'val/1.jpg' and bad.startswith('no boxes: ')
+
+
+def test_inputs_in_other_folders_are_named(tmp_path):
+    listed = {name: Listed({None: np.ones((1, 4))}) for name in (r'images\1.jpg', '2.jpg')}
+    sources = [Source(str(tmp_path / f'{i}.jpg'), 'image') for i in (1, 2)]
+    (note,) = GivenBoxes(Path('b.json'), listed, sources).notes()
+    assert note.startswith(r'b.json: 1 inputs are in other folders than there: images\1.jpg = /')

@@ -46,10 +46,12 @@ def test_all_files_and_an_earlier_prediction_is_replaced(tmp_path):
     pictures = ['drawn/a.jpg', 'drawn/c.jpg']
     crops = [f'box_crops/{name}.jpg' for name in ('a_0', 'a_1', 'c_0')]
     others = ['deeplabcut_csv/images.csv', *(f'openpose_json/{name}_keypoints.json' for name in 'ac')]
-    others += ['predictions.npz', 'yolo_labels/a.txt', 'yolo_labels/c.txt']
+    others += ['predictions.npz', 'yolo_labels/a.txt', 'yolo_labels/c.txt', 'labels.json']
+    others += ['deeplabcut_labels/labeled-data/d/CollectedData_vitpose.csv']
     named = ['images.json', 'index.html', 'keypoints.json', 'predictions.jsonl']
     assert files(out) == sorted([*crops, *pictures, *named, *others])
-    folders = ['deeplabcut_csv', 'openpose_json', 'yolo_labels', 'predictions.npz', 'index.html', 'drawn', 'box_crops']
+    folders = ['deeplabcut_csv', 'openpose_json', 'yolo_labels', 'predictions.npz', 'deeplabcut_labels', 'labels.json']
+    folders += ['index.html', 'drawn', 'box_crops']
     assert outputs.written() == ['predictions.jsonl', 'keypoints.json', 'images.json', *folders]
     assert cv2.imread(str(out / 'box_crops/a_1.jpg')).shape == (48, 14, 3)
     (out / 'notes').write_text('')

@@ -14,7 +14,7 @@ NASTY = '<img src=x onerror=alert(1)></script>.jpg'
 
 
 def write_page(path, entries):
-    page = Page(path, METAINFO)
+    page = Page(path, METAINFO | {'category': '<b>mouse</b>'})
     for frame, poses in entries:
         page.write(frame, poses, frame.image)
     page.close()
@@ -75,7 +75,8 @@ STEPS = """async () => {
   set('text', '');
   Object.assign(seen, { problems: pick('kind', 'problem'), empty: pick('kind', 'empty') });
   set('kind', 'all');
-  seen.low = pick('most', 0.5);
+  seen.low = pick('most', 0.2);
+  seen.line = document.querySelector('.card p:nth-of-type(2)').textContent;
   set('most', 1);
   set('order', 'score');
   seen.ordered = files();
@@ -101,7 +102,7 @@ def test_page_in_a_browser(browser, tmp_path):
     page.goto(path.as_uri())
     seen = page.evaluate(STEPS)
     assert not alerts
-    walk, *_ = names = ['walk.mp4 at 0.00 s', NASTY, 'd/dropped.jpg', 'broken.jpg', 'd/empty.jpg']
+    names = [NASTY, 'd/dropped.jpg', walk := 'walk.mp4 at 0.00 s', 'broken.jpg', 'd/empty.jpg']
     assert seen == {
         'all': [NASTY, walk, 'broken.jpg', 'd/empty.jpg', 'd/dropped.jpg'],
         'count': '5 of 5',
@@ -117,6 +118,7 @@ def test_page_in_a_browser(browser, tmp_path):
         'filtered': [walk],
         'problems': ['broken.jpg', 'd/dropped.jpg'],
         'empty': ['d/empty.jpg'],
-        'low': [walk],
+        'low': [NASTY, 'd/dropped.jpg'],
+        'line': '1 x <b>mouse</b>, lowest score 0.10',
         'ordered': names,
     }

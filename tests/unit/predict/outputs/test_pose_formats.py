@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.unit.own_data import makers
 from tests.unit.predict.frames import METAINFO, make_frame, make_poses
 from vitpose.own_data.reading.yolo_folder import read_yolo
 from vitpose.predict.inputs.sources import Source
@@ -133,6 +134,23 @@ def test_yolo_labels_are_read_back(tmp_path):
     assert len(third) == 3
 
 
+@pytest.mark.parametrize(('name', 'file'), [('cvat', 'labels.json'), ('dlc', 'deeplabcut_labels')])
+@pytest.mark.parametrize('count', [1, 2])
+def test_labels_are_read_as_a_dataset(tmp_path, name, file, count):
+    """Images with the same people, of which the last keypoint has a score of 0.1, and a frame that has no file."""
+    paths = [str(makers.write_image(tmp_path / f'photos/{folder}/1.png')) for folder in 'ab']
+    sources = [*(Source(path, 'image') for path in paths), Source('d/v.mp4', 'video')]
+    images = [(make_frame(path), make_poses(count)) for path in paths]
+    write(tmp_path / 'out', name, *images, *video(make_poses(1)), sources=sources)
+    annotations = makers.read(tmp_path / 'out' / file, images=tmp_path / 'photos')
+    assert annotations.labels.names == ['head', 'left_foot', 'right_foot'] and not annotations.unreadable
+    assert [str(photo.path) for photo in annotations.photos] == paths
+    expected = np.concatenate((make_poses(count).keypoints, np.full((count, 3, 1), 2)), 2)
+    expected[:, 2] = 0
+    for photo in annotations.photos:
+        np.testing.assert_allclose([instance.keypoints for instance in photo.instances], expected, atol=1e-3)
+
+
 def test_arrays(tmp_path):
     frames = [(make_frame('d/a.jpg'), make_poses(0)), *video(make_poses(2, track=True), make_poses(1))]
     write(tmp_path, 'npz', *frames, (Frame('d/c.jpg', None, error='broken'), make_poses(0)))
@@ -151,5 +169,5 @@ def test_arrays(tmp_path):
 
 def test_formats_are_chosen_by_name():
     assert choose_formats('npz, coco,npz') == ('npz', 'coco')
-    with pytest.raises(ValueError, match="--save a: 'a': expected some of jsonl,coco,csv,openpose,yolo,npz"):
+    with pytest.raises(ValueError, match="--save a: 'a': expected some of jsonl,coco,csv,openpose,yolo,npz,dlc,cvat"):
         choose_formats('a')

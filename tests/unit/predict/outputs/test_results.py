@@ -12,6 +12,7 @@ from vitpose.predict.inputs.boxes import read_boxes
 from vitpose.predict.inputs.sources import Source
 from vitpose.predict.models.crops import CropRule
 from vitpose.predict.outputs.results import (
+    count_objects,
     frame_of,
     header_of,
     line_of,
@@ -165,3 +166,10 @@ def test_array_is_empty_or_safe_in_a_script(tmp_path):
     text = (tmp_path / 'b.html').read_text()
     assert text.count('<') == 2
     assert json.loads(text.removeprefix('<script>').removesuffix('</script>')) == [{'file': '</script><b>'}]
+
+
+@pytest.mark.parametrize(
+    ('count', 'category', 'said'), [(1, None, '1 person'), (2000, 'person', '2,000 people'), (2, 'mouse', '2 x mouse')]
+)
+def test_objects_are_counted_by_name(count, category, said):
+    assert count_objects(count, {'category': category}) == said

@@ -1,0 +1,70 @@
+"""Predictions as labels to correct and to train on, in the formats of labeling tools; `vitpose dataset` reads them."""
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vitpose_base.files import replacing, write_text
+
+from ..poses import Frame, Poses, rounded
+from .results import LINES, coco_category, frame_of, read_lines
+
+LABELS, TABLES = 'labels.json', 'deeplabcut_labels'
+FOLDER = 'labeled-data'  # of DeepLabCut's projects
+SCORER = 'vitpose'
+
+
+def read_labels(out: Path, kpt_score: float) -> Iterator[tuple[Frame, Poses, tuple[int, int]]]:
+    """The images of a record with people, without errors, and their sizes (w, h); frames of videos are no files.
+
+    Coordinates are NaN where the score is below `kpt_score`.
+    """
+    for line, _ in read_lines(out / LINES):
+        frame, poses = frame_of(line)
+        if frame.index is None and frame.error is None and len(poses.boxes):
+            poses.keypoints[~(poses.scores >= kpt_score)] = np.nan
+            yield frame, poses, tuple(line['size'])
+
+
+def write_coco_labels(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path], kpt_score: float) -> None:
+    """Write a COCO annotation file, which CVAT imports as COCO Keypoints 1.0; all keypoints in it are visible."""
+    images, rows = list[dict](), list[dict]()
+    for image_id, (frame, poses, (width, height)) in enumerate(read_labels(out, kpt_score), 1):
+        images.append(dict(id=image_id, file_name=frame.name, width=width, height=height))
+        for points, (x1, y1, x2, y2) in zip(poses.keypoints, poses.boxes.tolist(), strict=True):
+            known = np.isfinite(points).all(1)
+            values = rounded(np.where(known[:, None], np.column_stack((points, np.full(len(points), 2))), 0).ravel())
+            box = rounded((x1, y1, x2 - x1, y2 - y1))
+            row = dict(id=len(rows) + 1, image_id=image_id, category_id=1, iscrowd=0, bbox=box, area=box[2] * box[3])
+            rows.append(row | dict(keypoints=values, num_keypoints=int(known.sum())))
+    content = dict(images=images, annotations=rows, categories=[coco_category(metainfo)])
+    write_text(out / LABELS, json.dumps(content, allow_nan=False) + '\n')
+
+
+def write_deeplabcut_labels(
+    out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path], kpt_score: float
+) -> None:
+    """Write a folder like a DeepLabCut project's, with a table of labels for each folder of images."""
+    tables: dict[str, list[tuple[str, Poses]]] = {}
+    for frame, poses, _ in read_labels(out, kpt_score):
+        folder, name = Path(os.path.abspath(frame.name)).parts[-2:]
+        tables.setdefault(folder, []).append((f'{FOLDER}/{folder}/{name}', poses))
+    names = coco_category(metainfo)['keypoints']
+    for folder, rows in tables.items():
+        count = max(len(poses.boxes) for _, poses in rows)
+        cells = [(f'individual{i + 1}', name, axis) for i in range(count) for name in names for axis in 'xy']
+        heads = dict(zip(('individuals', 'bodyparts', 'coords'), zip(*cells, strict=True), strict=True))
+        path = out / TABLES / FOLDER / folder / f'CollectedData_{SCORER}.csv'
+        with replacing(path) as part, part.open('w', encoding='utf-8', newline='') as file:
+            table = csv.writer(file, lineterminator='\n')
+            table.writerow(['scorer', *[SCORER] * len(cells)])
+            table.writerows([title, *row] for title, row in heads.items() if title != 'individuals' or count > 1)
+            for name, poses in rows:
+                values = np.full((count, len(names), 2), np.nan)
+                values[: len(poses.boxes)] = poses.keypoints
+                table.writerow([name, *('' if value is None else value for value in rounded(values.ravel()))])
