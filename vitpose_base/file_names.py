@@ -35,7 +35,7 @@ class PathEnds:
     def longest(self, name: str) -> list[tuple[str, ...]]:
         """Return the paths with most components at the end in common with a name: several if it is ambiguous, or none.
 
-        At least the last one is in common, in any case of letters and either Unicode form.
+        At least the last one is in common, in any case of letters, either Unicode form, or with %20 for a space.
         """
         if not (parts := path_parts(name)):
             return []
@@ -71,4 +71,4 @@ def common_end(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[int, int]:
 
 
 def _fold(name: str) -> str:
-    return unicodedata.normalize('NFC', name).casefold()
+    return unicodedata.normalize('NFC', unquote(name)).casefold()

@@ -126,8 +126,10 @@ def open_model(words: str) -> Predict:
 
 
 def evaluate(models: dict[str, Predict], photographs: Path, files: Sequence[str], out: Path | None = None) -> None:
-    """Print the scores of all models on annotation files of a folder, and write them to a JSON file."""
-    table: dict[str, dict[str, dict[str, float]]] = {}
+    """Print the scores of all models on annotation files of a folder, and add them to those in a JSON file."""
+    table: dict[str, dict[str, dict[str, float]]] = (
+        json.loads(out.read_text())['scores'] if out and out.exists() else {}
+    )
     for file in files:
         content = read(photographs / f'{file}.json')
         for name, predict in models.items():

@@ -3,8 +3,9 @@
     python projects/real_people/ship.py --run work_dirs/real_people --weights FOLDER
 
 `--run` is the `--out` of study.py, and `--weights` the folder of MoveNet. Writes `tiny.safetensors` (fp16) and
-`tiny.onnx` (weights in int8) into vitpose/models, the teacher's weights in fp16 into projects/real_people/weights, and
-the scores of all of them, next to the checkpoints they come from, into results/shipped.json.
+`tiny.onnx` (weights in int8) into vitpose/models, with `--teacher STAGE` also the teacher's weights in fp16 into
+projects/real_people/weights, and the scores of all of them, next to the checkpoints they come from, into
+results/shipped.json, where those of other models stay.
 """
 
 import argparse
@@ -44,18 +45,21 @@ def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--run', type=Path, default=Path('work_dirs/real_people'), help='the --out of study.py')
-    parser.add_argument('--teacher', default='full_size', help='the stage of the teacher (default full_size)')
+    parser.add_argument('--tiny', default='tiny_distilled', help='the stage of tiny (default tiny_distilled)')
+    parser.add_argument('--teacher', help='the stage of the teacher, such as full_size (default: not written)')
     parser.add_argument('--weights', type=Path, required=True, help='folder of MoveNet')
     parser.add_argument('--files', nargs='+', default=['lsp_test', 'coco_test'], help='annotation files to score')
     args = parser.parse_args()
     models = {}
-    for stage, out in ((TINY, MODELS / 'tiny.safetensors'), (args.teacher, HERE / 'weights/teacher.safetensors')):
+    written = {args.tiny: MODELS / 'tiny.safetensors'}
+    written |= {args.teacher: HERE / 'weights/teacher.safetensors'} if args.teacher else {}
+    for stage, out in written.items():
         config, checkpoint = args.run / stage / 'run.py', last_checkpoint(args.run / stage)
         if checkpoint is None:
             parser.error(f'--run {args.run}: the stage {stage} has no checkpoint; study.py trains it')
         write_half(checkpoint, out)
         models |= {f'{stage}, trained': f'{config},{checkpoint}', f'{stage}, fp16': f'{config},{out}'}
-    config = args.run / TINY / 'run.py'
+    config = args.run / args.tiny / 'run.py'
     shipped = MODELS / 'tiny.onnx'
     # compared with torch on people of LSP, who fill their photographs
     images = args.run / 'photographs/images/lsp/*0.jpg'

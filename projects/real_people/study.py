@@ -64,7 +64,7 @@ RECIPES = {
             bodies=Stage((128, 96), 2),
             everybody=Stage((192, 144), 2, frozen=4, start='bodies'),
             tiny=Stage((192, 144), 1, start='everybody', network=TINY, teacher='everybody'),
-            tiny_labels=Stage((192, 144), 4, start='tiny', network=TINY),
+            tiny_labels=Stage((192, 144), 2, frozen=2, start='tiny', network=TINY),
             longer=Stage((192, 144), 4, frozen=4, start='everybody'),
             full_size=Stage((256, 192), 1, 2e-4, frozen=4, start='longer'),
             tiny_distilled=Stage((192, 144), 3, start='tiny_labels', network=TINY, teacher='longer'),

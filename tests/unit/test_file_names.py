@@ -33,6 +33,7 @@ def test_files_are_found_by_the_longest_end(tmp_path):
         'elsewhere/b.png': ['two/b.png'],
         'B.PNG': ['two/b.png'],
         'cafe\u0301.png': ['two/café.png'],
+        'caf%C3%A9.png': ['two/café.png'],
         'sub/C.PNG': ['sub/C.png', 'sub/c.png'],
         'upload/3/0a1b2c3d-b.png': ['two/b.png'],
         'bb.png': [],
