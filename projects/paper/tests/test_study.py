@@ -115,7 +115,7 @@ def test_the_whole_study(command, monkeypatch):
     check_results(toy, {number: list(table.rows) for number, table in study.TABLES.items()})
     assert '26 undecided' in (toy / 'results/README.md').read_text()  # one seed decides nothing
     log = (toy / 'out/table7_with-mocap-rendered_seed0/train.log').read_text()
-    assert 'Samples of epoch 1: lsp 6, lspet 6, coco 6, everyday 6, mocap 6, rendered 6' in log
+    assert 'Samples of epoch 1: lsp 16, lspet 16, coco 16, everyday 16, mocap 16, rendered 16' in log
     few = json.loads((toy / f'out/photographs_{PEOPLE}/few_0.json').read_text())
     assert len(few['annotations']) == LABELS
     names = ('table8_teacher_seed0', 'table8_teacher-with-token_seed0')
