@@ -5,20 +5,17 @@
     python projects/paper/study.py ... --jobs 16 --minutes 8  # a sitting on a GPU; repeated, it does the rest
     python projects/paper/study.py ... --out DIR --results DIR --steps 2 --people 48 --seeds 1   # a trial
 
-README.md says what the folders hold. The command first measures a training step of each table, and prints how long
-the runs will take. The most wanted tables come first.
+README.md says what the folders hold. The command first prints how long the runs will take; the most wanted come first.
 
 Each finished run is a small file in projects/paper/results and is not repeated; an interrupted run continues from its
 last checkpoint in OUT. At the end the page is written from these files.
 """
 
 import argparse
-import json
 import os
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from mmengine import Config
@@ -27,99 +24,21 @@ from mmengine.registry import init_default_scope
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports from `projects`
 
 import vitpose_mm  # noqa: F401
-from projects.paper.changes import DINOV2, NETWORK, network
+from projects.paper import costs
+from projects.paper.changes import DINOV2
 from projects.paper.photographs import prepare, prepare_members
 from projects.paper.report import write_report
-from projects.paper.tables import TABLES, checkpoint_of, config_of, folder_of, steps_per_epoch
+from projects.paper.runs import Run, checkpoint_of, config_of, folder_of, needs, steps_per_epoch
+from projects.paper.tables import TABLES
 from projects.studies.study import check_finished, run_all, run_config
 from vitpose.cli.main import main as vitpose
-from vitpose.runs.table import machine
-from vitpose_base.files import write_text
-from vitpose_mm.cost import Count, count, measure
-from vitpose_mm.cost.measure import make_step
 from vitpose_mm.optim.autocast import has_bfloat16
 
 HERE = Path(__file__).resolve().parent
 SCORES = {'coco/AP': 'AP', 'coco/AP .5': 'AP50', 'PCK': 'PCK@0.1'}
-COUNTS: dict[str, Count] = {}  # by model, as JSON
-MEASURED = {4: ('inference', 32), 5: ('train', 16)}  # of these tables: what, and images per step
-DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
-# Seconds of one thread of a processor with avx512_bf16: of loading a photograph, and of training per image and MAC in
-# bf16. They follow from 1.21 s per step of 32 with two threads, ViTPose-S at 192x144 with a decoder of 256 channels.
-LOADING, PER_MAC = 0.0038, 2.3 / 32 / 2.92e9
-MASKED = 0.3  # MACs of a masked autoencoder, of those of its ViT
-TEST, HELD_OUT, START = 1000, 404, 6  # people, and seconds that a training needs to start
-
-
-class Run(NamedTuple):
-    """One training."""
-
-    table: int
-    name: str
-    seed: int
 
 
 TOKEN = Run(8, 'teacher with token', 0)
-
-
-def counted(config: Config) -> Count:
-    """Parameters and MACs of a config's model, each model once; for a masked autoencoder, of ViTPose-S."""
-    model = config.model if 'head' in config.model else network(NETWORK).model
-    key = json.dumps(model.to_dict())
-    if key not in COUNTS:
-        COUNTS[key] = count(model)
-    return COUNTS[key]
-
-
-def macs(config: Config) -> int:
-    """MACs of a config's network for one image."""
-    return sum(counted(config).macs.values())
-
-
-def planned_seconds(config: Config, steps: int, speed: float = 1) -> float:
-    """Roughly how long a run takes on one thread.
-
-    Args:
-        config: of the run.
-        steps: of the run.
-        speed: seconds per MAC, of those of the processor above.
-    """
-    is_masked, per_mac = 'head' not in config.model, PER_MAC * speed
-    step = LOADING + per_mac * macs(config) * (MASKED if is_masked else 1)
-    if 'teacher' in config.model:
-        step += per_mac * macs(network(NETWORK)) / 3
-    seconds = START + steps * config.train_dataloader.batch_size * step
-    if is_masked:
-        return seconds
-    people = TEST + HELD_OUT * -(-config.train_cfg.max_epochs // config.train_cfg.val_interval)
-    return seconds + people * (LOADING + per_mac * macs(config) * 4 / 3)  # twice forward, a third of a step, in float32
-
-
-def measured_speed(config: Config, dtype: str) -> float:
-    """Measure a training step of a config on this machine; return seconds per MAC, of those of the processor above."""
-    batch = config.train_dataloader.batch_size
-    step = make_step(config.model, 'train', batch, DEVICE, dtype)
-    step()
-    start = time.monotonic()
-    for _ in range(2):
-        step()
-    return (time.monotonic() - start) / 2 / batch / macs(config) / PER_MAC
-
-
-def measure_costs(table: int, args: argparse.Namespace) -> None:
-    """Measure time and memory of a table's rows, one thread, and write them to a file; a finished file is kept."""
-    result = args.results / f'table{table}_cost.json'
-    if result.exists():
-        return
-    mode, batch = MEASURED[table]
-    models = [config_of(table, name, 0, args).model for name in TABLES[table].rows]
-    print(f'table {table}: measuring time and memory of {len(models)} rows', flush=True)
-    found = [
-        dict(seconds=each.seconds, bytes=each.peak_bytes) for each in measure(models, mode, batch, DEVICE, args.dtype)
-    ]
-    rows = dict(zip(TABLES[table].rows, found, strict=True))
-    about = dict(mode=mode, batch=batch, dtype=args.dtype, machine=machine())
-    write_text(result, json.dumps(about | {'rows': rows}, indent=1) + '\n')
 
 
 def parse() -> argparse.Namespace:
@@ -144,7 +63,7 @@ def parse() -> argparse.Namespace:
         value = getattr(args, name)
         if value is not None and value < least:
             parser.error(f'--{name} {value}: expected at least {least}')
-    if args.dtype == 'bfloat16' and not has_bfloat16(DEVICE) and not args.page:
+    if args.dtype == 'bfloat16' and not has_bfloat16(costs.DEVICE) and not args.page:
         parser.error(
             '--dtype bfloat16: this processor only emulates it; --dtype float32 trains in float32, more slowly than '
             'planned. One folder of results holds one precision'
@@ -163,13 +82,6 @@ def parse() -> argparse.Namespace:
     except (ValueError, OSError) as problem:
         parser.error(f'--data: {problem}')
     return args
-
-
-def needs(run: Run) -> list[Run]:
-    """The prerequisites that a run waits for."""
-    table = TABLES[run.table]
-    row = table.rows.get(run.name) or table.prerequisites[run.name][0]
-    return [Run(run.table, name, 0) for name in row.needs]
 
 
 class Study:
@@ -214,8 +126,8 @@ class Study:
         return -(-self.args.unlabeled // self.configs[run].train_dataloader.batch_size)
 
     def seconds(self, run: Run, speed: float = 1) -> float:
-        """Roughly how long a run takes on one thread; see `planned_seconds`."""
-        return planned_seconds(self.configs[run], self.steps(run), speed)
+        """Roughly how long a run takes on one thread; see `costs.planned_seconds`."""
+        return costs.planned_seconds(self.configs[run], self.steps(run), speed)
 
     def planned(self) -> dict[int, tuple[int, float]]:
         """Steps of each run, and hours of all runs on two cores of the processor above, by table."""
@@ -247,8 +159,8 @@ class Study:
     def train(self, run: Run) -> None:
         """Run one training; a prerequisite whose file is lost is repeated."""
         config, is_row = self.configs[run], run.name in TABLES[run.table].rows
-        about = dict(table=run.table, row=run.name, dtype=self.args.dtype, macs=macs(config))
-        about |= dict(parameters=counted(config).parameters)
+        about = dict(table=run.table, row=run.name, dtype=self.args.dtype, macs=costs.macs(config))
+        about |= dict(parameters=costs.counted(config).parameters)
         if not is_row:
             self.result(run).unlink(missing_ok=True)
         run_config(config, self.folder(run), self.result(run), SCORES, self.paths, **about)
@@ -277,9 +189,9 @@ def estimate(study: Study, missing: list[Run]) -> dict[Run, float]:
         runs = [run for run in missing if run.table == number]
         first = Run(number, next(iter(TABLES[number].rows)), 0)
         config = study.configs[first]
-        speed = measured_speed(config, study.args.dtype)
+        speed = costs.measured_speed(config, study.args.dtype)
         found |= {run: study.seconds(run, speed) for run in runs}
-        step = speed * PER_MAC * macs(config) * config.train_dataloader.batch_size
+        step = speed * costs.PER_MAC * costs.macs(config) * config.train_dataloader.batch_size
         hours = sum(found[run] for run in runs) / 3600 / jobs
         print(
             f'table {number}: {len(runs)} runs, {study.steps(first):,} steps each; a step of the first row takes '
@@ -326,9 +238,9 @@ def main() -> None:
         left = [] if args.page else study.missing()
     except ValueError as problem:
         sys.exit(f'study.py: {problem}')
-    for table in () if args.page or left else MEASURED:
+    for table in () if args.page or left else costs.MEASURED:
         if table in args.table:
-            measure_costs(table, args)
+            costs.measure_costs(table, args)
     write_report(args.results, HERE if args.results == HERE / 'results' else args.results, study.planned())
     if left:
         print(f'{len(left)} runs are left: run the same command again')

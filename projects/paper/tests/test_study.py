@@ -55,7 +55,7 @@ def command(photographs, tmp_path, monkeypatch):
         return config
 
     monkeypatch.setattr(study, 'config_of', shallow)
-    monkeypatch.setattr(study, 'measured_speed', lambda config, dtype: 1.0)
+    monkeypatch.setattr(study.costs, 'measured_speed', lambda config, dtype: 1.0)
     monkeypatch.setattr('projects.studies.study.train', train_here)
 
     def run(**changes) -> Path:
@@ -93,7 +93,7 @@ def test_first_rows_and_a_sitting_that_is_too_short(command, monkeypatch, capsys
     for number, table in study.TABLES.items():
         rows = {FIRST[number]: table.rows[FIRST[number]]} if number in FIRST else {}
         monkeypatch.setitem(study.TABLES, number, replace(table, rows=rows, claims=(), prerequisites={}, parts={}))
-    monkeypatch.setattr(study, 'MEASURED', {})
+    monkeypatch.setattr(study.costs, 'MEASURED', {})
     toy = command(minutes=0.001)
     assert '5 runs are left' in capsys.readouterr().out and not list(toy.glob('results/*.json'))
     command()
@@ -110,7 +110,7 @@ def test_first_rows_and_a_sitting_that_is_too_short(command, monkeypatch, capsys
 
 @pytest.mark.long
 def test_the_whole_study(command, monkeypatch):
-    monkeypatch.setattr(study, 'MEASURED', {})
+    monkeypatch.setattr(study.costs, 'MEASURED', {})
     toy = command()
     check_results(toy, {number: list(table.rows) for number, table in study.TABLES.items()})
     assert '26 undecided' in (toy / 'results/README.md').read_text()  # one seed decides nothing

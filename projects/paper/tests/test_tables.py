@@ -72,7 +72,7 @@ def test_table_2(config, difference):
         assert difference(2, f'{backbone}, classic', f'{backbone}, simple') == SIMPLE
     cnn, vit = (config(2, f'{name}, classic') for name in (tables.CNN, '12 blocks'))
     assert 'init_cfg' not in cnn.model.backbone and cnn.param_scheduler == vit.param_scheduler
-    assert 0.8 < study.macs(cnn) / study.macs(vit) < 1.25
+    assert 0.8 < study.costs.macs(cnn) / study.costs.macs(vit) < 1.25
     long = f'{tables.CNN}, classic, four times the steps'
     assert config(2, long).train_cfg.max_epochs == 4 * cnn.train_cfg.max_epochs
 
