@@ -4,69 +4,129 @@ import argparse
 import copy
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from mmengine import Config
 from mmengine.runner import Runner
 
-from projects.studies.study import set_photographs
+from projects.paper.photographs import MEMBERS
 
-NETWORK = Path(__file__).resolve().parents[1] / 'pretrain/photographs.py'
-BATCH = 24  # photographs; other datasets come on top
+ROOT = Path(__file__).resolve().parents[2]
+NETWORK = 'projects/pretrain/photographs.py'
 WRAPPERS = {'bfloat16': 'AutocastOptimWrapper', 'float32': 'FiniteOptimWrapper'}
-SEEDS = {'coco': 0, 'aic': 1, 'mpii': 2}  # of rendering: other people in each dataset
-MEMBERS = {'coco': ('CheckedCocoDataset', 17), 'aic': ('CheckedAicDataset', 14), 'mpii': ('CheckedMpiiDataset', 16)}
+EVALUATIONS = 4  # at most, during a training
+DINOV2 = 'dinov2_small_hf_fp16.safetensors'
 Change = Callable[[Config, argparse.Namespace], None]
 
 
 @functools.cache
-def network() -> Config:
-    """The demo's network on the photographs, with only what the runner reads."""
-    config = Config.fromfile(NETWORK)
+def network(file: str) -> Config:
+    """A config file, with only what the runner reads."""
+    config = Config.fromfile(ROOT / file)
     for key in set(config) - {*inspect.signature(Runner).parameters, 'custom_imports'}:
         config.pop(key)
     return config
 
 
 def base(args: argparse.Namespace) -> Config:
-    """The config that all rows change."""
-    config = copy.deepcopy(network())
-    set_photographs(config, args.data)
-    for part in ('val', 'test'):
-        config[f'{part}_dataloader'].dataset.ann_file = str(args.photographs / 'val.json')
-        config[f'{part}_evaluator'][0].ann_file = str(args.photographs / 'val.json')
-    config.train_dataloader.batch_size = BATCH
+    """The config that all rows change: ViTPose-S from DINOv2 on the photographs, tested after training."""
+    config = copy.deepcopy(network(NETWORK))
+    for part in ('train', 'val', 'test'):
+        config[f'{part}_dataloader'].dataset.data_root = f'{args.photographs}/'
+        if part != 'train':
+            metric = config[f'{part}_evaluator'][0]
+            metric.ann_file = str(args.photographs / Path(metric.ann_file).name)
+    config.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(args.weights / DINOV2))
     config.optim_wrapper.type = WRAPPERS[args.dtype]
+    config.test_at_end = True
     return config
 
 
-def steps_per_epoch(args: argparse.Namespace) -> int:
-    """Steps of an epoch in every row, whatever it trains on."""
-    return -(-args.labels // BATCH)
+def autoencoder(args: argparse.Namespace) -> Config:
+    """MAE of the same network on crops of all training photographs, labeled well or not."""
+    config = copy.deepcopy(network('configs/pretrain/mae-mini_synthetic-128x96.py'))
+    photographs = base(args)
+    config.model.backbone.update(arch=photographs.model.backbone.arch, img_size=(160, 128))
+    config.model.decoder = dict(dim=192, depth=2, heads=3)
+    config.optim_wrapper.type = WRAPPERS[args.dtype]
+    source = dict(photographs.train_dataloader.dataset, ann_file='unlabeled.json')
+    source.pop('pipeline')
+    loader = config.train_dataloader
+    loader.dataset.sources = [source]
+    loader.dataset.pipeline[1].update(input_size=(128, 160), padding=1.25)
+    workers = 2 if torch.cuda.is_available() else 0  # a GPU would wait for a single one
+    loader.update(num_workers=workers, persistent_workers=workers > 0, drop_last=False)
+    config.default_hooks.pop('reconstruction')
+    return config
 
 
 def schedule(config: Config, epochs: int) -> None:
-    """Set the number of epochs, after at most four of which the AP is measured in between."""
-    config.train_cfg.update(max_epochs=epochs, val_interval=max(epochs // 4, 1))
-    config.param_scheduler[-1].update(T_max=epochs, end=epochs)
-    config.default_hooks.checkpoint.update(interval=1, save_best=None)
+    """Set the number of epochs; the AP of the held-out people is measured a few times."""
+    config.train_cfg.max_epochs = epochs
+    warm_up, cosine = config.param_scheduler
+    if 'val_evaluator' in config:
+        config.train_cfg.val_interval = math.ceil(epochs / EVALUATIONS)
+        cosine.update(T_max=epochs, end=epochs)
+    else:
+        warm_up.end = max(epochs // 12, 1)
+        cosine.update(T_max=max(epochs - warm_up.end, 1), begin=warm_up.end, end=max(epochs, warm_up.end + 1))
+    config.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=1)
 
 
-def vit(**size: int) -> Change:
-    """A ViT of another size: depth, embed_dim, num_heads."""
+def blocks(depth: int) -> Change:
+    """The first blocks of DINOv2 alone."""
 
     def change(config: Config, args: argparse.Namespace) -> None:
-        config.model.backbone.arch = size
-        config.model.head.in_channels = size['embed_dim']
+        config.model.backbone.update(arch=dict(depth=depth, embed_dim=384, num_heads=6), init_blocks='first')
+
+    return change
+
+
+def scratch(config: Config, args: argparse.Namespace) -> None:
+    """Random weights, with the learning rates that suit them."""
+    config.model.backbone.pop('init_cfg')
+    config.optim_wrapper.optimizer.lr = 1.5e-3
+    config.optim_wrapper.paramwise_cfg.layer_decay_rate = 1.0
+
+
+def random_weights(config: Config, args: argparse.Namespace) -> None:
+    """Pre-train from random weights instead of DINOv2's."""
+    config.model.backbone.pop('init_cfg', None)
+
+
+def dinov2(config: Config, args: argparse.Namespace) -> None:
+    """Pre-train from DINOv2's weights, which a lower rate keeps."""
+    config.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(args.weights / DINOV2))
+    config.optim_wrapper.optimizer.lr = 3e-4
+
+
+def start(name: str) -> Change:
+    """Start from the backbone of a prerequisite."""
+
+    def change(config: Config, args: argparse.Namespace) -> None:
+        config.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(args.files[name]), prefix='backbone.')
+
+    return change
+
+
+def load(name: str) -> Change:
+    """Start from all weights of a prerequisite."""
+
+    def change(config: Config, args: argparse.Namespace) -> None:
+        config.load_from = str(args.files[name])
+        config.model.backbone.pop('init_cfg')
 
     return change
 
 
 def resnet(config: Config, args: argparse.Namespace) -> None:
-    """MMPose's ResNet-18 of half the width, 2.8 M parameters, with the schedule of the ViT."""
-    config.model.backbone = dict(type='ResNet', depth=18, stem_channels=32, base_channels=32)
-    config.model.head.update(in_channels=256, feature_stride=32)
+    """MMPose's ResNet-34 from random weights; its MACs are those of 8 to 12 blocks."""
+    scratch(config, args)
+    config.model.backbone = dict(type='ResNet', depth=34)
+    config.model.head.update(in_channels=512, feature_stride=32)
     config.optim_wrapper.pop('constructor')  # the ViT's, here without layer decay: as this
     config.optim_wrapper.paramwise_cfg = dict(norm_decay_mult=0.0, bias_decay_mult=0.0)
 
@@ -104,62 +164,67 @@ def attention(kind: str | dict) -> Change:
     return change
 
 
-def rendered(*kinds: str) -> Change:
-    """As many rendered people of each dataset beside the photographs of each batch, with a decoder for each."""
+def freeze(part: str | int) -> Change:
+    """Do not train a part of the backbone, see `ViT`."""
+
+    def change(config: Config, args: argparse.Namespace) -> None:
+        config.model.backbone.update(freeze=part)
+
+    return change
+
+
+def people(file: str) -> Change:
+    """Train on another file; {seed} is replaced."""
+
+    def change(config: Config, args: argparse.Namespace) -> None:
+        config.train_dataloader.dataset.ann_file = file.format(seed=config.randomness.seed)
+
+    return change
+
+
+def members(*names: str) -> Change:
+    """As many people of each further dataset beside Leeds Sports Pose's of each batch, with a decoder for each."""
 
     def change(config: Config, args: argparse.Namespace) -> None:
         loader, head = config.train_dataloader, config.model.head
-        members, heads = [loader.dataset], {'crowdpose': head}
-        for kind in kinds:
-            dataset, keypoints = MEMBERS[kind]
-            heads[kind] = dict(head, out_channels=keypoints)
-            members.append(
-                dict(
-                    type=dataset,
-                    data_root=f'{rendered_folder(kind, args)}/',
-                    ann_file='annotations/train.json',
-                    data_prefix=dict(img='train/'),
-                    indices=args.labels,
-                    pipeline=loader.dataset.pipeline,
-                )
-            )
-        config.model.head = dict(type='MultiDatasetHead', default_dataset='crowdpose', heads=heads)
-        loader.batch_size = BATCH * len(members)
-        loader.dataset = dict(type='CombinedPoseDataset', datasets=members)
-        loader.sampler = dict(type='FixedMixSampler', batch_size=loader.batch_size, source_ratio=[1] * len(members))
+        datasets, heads = [loader.dataset], {'lsp': head}
+        for name in names:
+            heads[name] = dict(head, out_channels=MEMBERS[name].joints)
+            metainfo = dict(from_file=str(args.photographs / f'{name}.py'))
+            file = dict(ann_file=f'{name}_member.json', type=MEMBERS[name].type, metainfo=metainfo)
+            datasets.append(dict(loader.dataset, **file))
+        config.model.head = dict(type='MultiDatasetHead', default_dataset='lsp', heads=heads)
+        loader.batch_size *= len(datasets)
+        loader.dataset = dict(type='CombinedPoseDataset', datasets=datasets)
+        loader.sampler = dict(type='FixedMixSampler', batch_size=loader.batch_size, source_ratio=[1] * len(datasets))
         config.default_hooks.dataset_mix = dict(type='DatasetMixHook')
 
     return change
 
 
-def rendered_folder(kind: str, args: argparse.Namespace) -> Path:
-    """The folder of a rendered dataset."""
-    return args.out / f'rendered_{args.labels}' / kind
-
-
-def pretrained(config: Config, args: argparse.Namespace) -> None:
-    """Start from the pre-trained backbone, if there is one."""
-    if args.pretrained is not None:
-        config.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(args.pretrained))
+def experts(config: Config, args: argparse.Namespace) -> None:
+    """ViTPose+: an expert per dataset in every block."""
+    config.model.type = 'MultiDatasetPoseEstimator'
+    config.model.backbone.experts = dict(names=list(config.model.head.heads), expert_dim=96)
 
 
 def train_token(config: Config, args: argparse.Namespace) -> None:
-    """Train the knowledge token of the teacher alone."""
-    config.load_from = str(args.teacher)
+    """Train a knowledge token alone."""
     config.model.backbone.update(freeze='all_but_token', knowledge_token=dict(count=1))
     config.model.head.update(freeze=True)
+    config.optim_wrapper.optimizer.lr = 1.5e-3
+    config.optim_wrapper.paramwise_cfg.layer_decay_rate = 1.0  # the token counts as layer 0
     config.param_scheduler = config.param_scheduler[-1:]
 
 
 def token(config: Config, args: argparse.Namespace) -> None:
     """Give the student the teacher's token."""
-    config.model.backbone.knowledge_token = dict(init=str(args.token), frozen=True, width=192)
+    config.model.backbone.knowledge_token = dict(init=str(args.out / 'token.npz'), frozen=True, width=384)
 
 
 def teacher(config: Config, args: argparse.Namespace) -> None:
     """Let the student learn from the teacher's heatmaps, too."""
+    file = args.files['teacher']
     config.model.type = 'DistillPoseEstimator'
-    config.model.teacher = dict(
-        config=str(args.teacher.with_name('run.py')), checkpoint=str(args.teacher), precision=args.dtype
-    )
+    config.model.teacher = dict(config=str(file.with_name('run.py')), checkpoint=str(file), precision=args.dtype)
     config.model.distill_loss = dict(type='HeatmapDistillLoss', loss_weight=1000.0)  # as the head's own loss

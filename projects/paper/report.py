@@ -1,7 +1,8 @@
 """The study's page, its curves and the picture of all verdicts, from the result files."""
 
 import json
-from collections.abc import Iterable, Mapping
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from projects.studies.verdict import Claim, Verdict, draw_verdicts, judge, paire
 
 SCORES = ('AP', 'AP50', 'PCK@0.1')
 NOT_YET = 'Not run yet.'
+WORDS = ('agrees', 'equal', 'disagrees', 'undecided')
+ENOUGH = 0.01  # growth of the first row's AP in the last part of its training that is small
 
 
 def write_report(results: Path, out: Path, planned: Mapping[int, tuple[int, float]]) -> None:
@@ -25,46 +28,75 @@ def write_report(results: Path, out: Path, planned: Mapping[int, tuple[int, floa
     page = out / 'README.md'
     records = [json.loads(path.read_text(encoding='utf-8')) for path in sorted(results.glob('table*_seed*.json'))]
     judged: list[tuple[Claim, Verdict]] = []
+    means: list[dict[str, tuple[float, float | None]]] = []
     parts: dict[str, list[str]] = {}
-    for number, table in TABLES.items():
+    for number in sorted(TABLES):
+        table = TABLES[number]
         runs = {
             name: [each for each in records if (each['table'], each['row']) == (number, name)] for name in table.rows
         }
         own = judged_claims(table, runs)
-        judged += [(replace(claim, text=f'table {number}: {claim.text}'), found) for claim, found in own if found.seeds]
+        for claim, found in own:
+            if found.seeds:
+                judged.append((replace(claim, text=f'table {number}: {claim.text}'), found))
+                means.append({row: (mean(runs[row]), table.rows[row].paper) for row in claim.rows})
         lines = [NOT_YET]
         if any(runs.values()):
             cost = results / f'table{number}_cost.json'
             measured = json.loads(cost.read_text(encoding='utf-8')) if cost.exists() else None
             lines = [*table_lines(table, runs, measured), *verdict_table(own)]
-            lines += ['', f'![AP during training](table{number}.png)']
+            lines += ['', f'![AP of the held-out people during training](table{number}.png)']
             draw_table(table, runs, out / f'table{number}.png')
         extra = [each for each in records if each['table'] == number and each['row'] in table.prerequisites]
         for each in extra:
-            lines += ['', f'The {each["row"]}: AP {each["scores"][-1]["AP"]:.3f}{start_of(each)}.']
+            if 'test' in each:
+                lines += ['', f'Run once, {each["row"]}: AP {each["test"]["AP"]:.3f}.']
         parts[f'table {number}'] = lines
     parts['plan'] = plan_lines(planned)
-    parts['verdicts'] = [NOT_YET]
+    parts['verdicts'] = finding_lines(judged, records)
     if judged:
-        draw_verdicts(judged, out / 'verdicts.png', 'AP')
-        words = [found.word for _, found in judged]
-        counts = ', '.join(f'{words.count(word)} {word}' for word in ('agrees', 'disagrees', 'undecided'))
-        parts['verdicts'] = ['![All verdicts](verdicts.png)', '', f'{len(words)} claims: {counts}.']
+        draw_verdicts(judged, out / 'verdicts.png', 'AP', means)
     for name, lines in parts.items():
         write_between_marks(page, f'<!-- written by study.py: {name} -->', [*lines, ''])
 
 
-def start_of(record: dict) -> str:
-    """What a teacher started from."""
-    if record['row'] != 'teacher':
-        return ''
-    return ', from the pre-trained backbone' if record['pretrained'] else ', from scratch'
+def finding_lines(judged: list[tuple[Claim, Verdict]], records: list[dict]) -> list[str]:
+    """What was found, in a few lines, and the picture."""
+    total = sum(len(table.claims) for table in TABLES.values())
+    if not judged:
+        return [f'{NOT_YET} All {total} claims are open.']
+    words = [found.word for _, found in judged]
+    aps = [each['test']['AP'] for each in records if 'test' in each]
+    counts = ', '.join(f'{words.count(word)} {word}' for word in WORDS)
+    counts += f', {total - len(words)} not run yet'
+    lines = [f'{total} claims: {counts}. APs are {min(aps):.3f} to {max(aps):.3f}.', '']
+    for word in WORDS[1:]:
+        claims = [claim.text for claim, found in judged if found.word == word]
+        lines += [f'- {word}: {"; ".join(claims)}.'] if claims else []
+    return [*lines, '', '![All verdicts](verdicts.png)']
+
+
+def mean(runs: Sequence[dict]) -> float:
+    """The mean AP of runs on the test people."""
+    return statistics.mean(run['test']['AP'] for run in runs)
 
 
 def judged_claims(table: Table, runs: Runs) -> list[tuple[Claim, Verdict]]:
-    """The claims of a table and their verdicts, by the last AP of the runs of the same seed."""
-    scores = {name: {run['seed']: run['scores'][-1]['AP'] for run in found} for name, found in runs.items()}
-    return [(claim, judge(paired(claim, scores))) for claim in table.claims]
+    """The claims of a table and their verdicts, by the test AP of the runs of the same seed."""
+    scores = {name: {run['seed']: run['test']['AP'] for run in found} for name, found in runs.items()}
+    return [(claim, judge(paired(claim, scores), claim.paper)) for claim in table.claims]
+
+
+def growth_line(name: str, runs: Sequence[dict]) -> str:
+    """How much a row's AP on the held-out people grew between its last two measurements."""
+    points = [run['scores'][-2:] for run in runs]
+    if any(len(each) < 2 for each in points):
+        return ''
+    grown = statistics.mean(last['AP'] - before['AP'] for before, last in points)
+    epochs = points[0][1]['epoch'] - points[0][0]['epoch']
+    steps = round(runs[0]['iterations'] * epochs / runs[0]['epochs'])
+    short = '' if grown < ENOUGH else ': longer training would still help'
+    return f' In the last {steps:,} steps, the held-out AP of "{name}" grew by {grown:.3f}{short}.'
 
 
 def table_lines(table: Table, runs: Runs, measured: dict | None) -> list[str]:
@@ -82,9 +114,10 @@ def table_lines(table: Table, runs: Runs, measured: dict | None) -> list[str]:
         lines += [*score_table('row', found, SCORES, names[0], columns), '']
     own = [run for found in runs.values() for run in found]
     lines.append(
-        f'{join(run["iterations"] for run in own)} steps, {join(run["dtype"] for run in own)}; '
-        f'{join(run["photographs"] for run in own)} photographs. {measured_on(own)}'
+        f'{join(run["iterations"] for run in own)} steps, {join(run["dtype"] for run in own)}. {measured_on(own)}'
     )
+    name, first = next((name, found) for name, found in runs.items() if found)
+    lines[-1] += growth_line(name, first)
     if measured:
         lines[-1] += f' Time and memory: one thread, {measured["dtype"]}, on {measured["machine"]}.'
     return [*lines, '']

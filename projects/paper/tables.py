@@ -3,54 +3,70 @@
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from mmengine import Config
 
 from projects.paper import changes as change
 from projects.studies.verdict import Claim
 
-Change = Callable[[Config, argparse.Namespace], None]
-
 
 @dataclass(frozen=True)
 class Row:
-    """A row: its changes of the base config, the paper's AP, and whether it trains on the few photographs alone."""
+    """A row of a table, or a prerequisite of rows.
 
-    changes: tuple[Change, ...]
+    Attributes:
+        changes: of the base config.
+        paper: the paper's AP, None where it has no such row.
+        needs: names of the table's prerequisites whose weights it uses.
+        longer: how many times as many steps as the table's other rows; such a row has one seed, and no claim.
+        base: the base config.
+    """
+
+    changes: tuple[change.Change, ...] = ()
     paper: float | None = None
-    few: bool = False
+    needs: tuple[str, ...] = ()
+    longer: int = 1
+    base: Callable[[argparse.Namespace], Config] = change.base
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table: epochs of each run, and its rows; `parts` lists the rows that are compared with each other."""
+    """A table: what all its runs share, its rows, and the claims that they decide.
+
+    Attributes:
+        title: what the table is about.
+        epochs: of each run.
+        batch: people per step, of Leeds Sports Pose in table 7.
+        rows: the rows, by name.
+        claims: what the paper claims.
+        seeds: runs of each row.
+        changes: of all rows, before their own.
+        parts: rows that are compared with each other; all by default.
+        prerequisites: trainings that are run once, and their epochs.
+    """
 
     title: str
     epochs: int
+    batch: int
     rows: dict[str, Row]
     claims: tuple[Claim, ...]
+    seeds: int = 3
+    changes: tuple[change.Change, ...] = ()
     parts: dict[str, list[str]] = field(default_factory=dict)
-    prerequisites: dict[str, tuple[Row, int]] = field(default_factory=dict)  # run once: row and epochs
+    prerequisites: dict[str, tuple[Row, int]] = field(default_factory=dict)
 
 
-def difference(text: str, more: str, less: str, paper: float | None = None) -> Claim:
+def gain(text: str, more: str, less: str, paper: float | None = None) -> Claim:
     """The claim that one row has a higher AP than another."""
     return Claim(text, {more: 1, less: -1}, paper)
 
 
-SIZES = {
-    '0.7 M ViT': dict(depth=4, embed_dim=96, num_heads=3),
-    '3 M ViT': dict(depth=6, embed_dim=192, num_heads=3),
-    '8 M ViT': dict(depth=9, embed_dim=256, num_heads=4),
-}
-SMALL, MIDDLE, LARGE = SIZES
-BACKBONES = {**{name: change.vit(**size) for name, size in SIZES.items()}, 'ResNet': change.resnet}
-TABLE_2 = {SMALL: (0.738, 0.735), MIDDLE: (0.758, 0.755), LARGE: (0.783, 0.782), 'ResNet': (0.718, 0.531)}
-DECODERS = {'classic': (), 'simple': (change.simple_decoder,)}
-
-DEEP = change.vit(depth=8, embed_dim=96, num_heads=3)
-WINDOW = dict(window_size=(4, 4))
+# size: its blocks, and the paper's AP of S, B and L with the classic and with the simple decoder
+SIZES = {'4 blocks': (4, 0.738, 0.735), '8 blocks': (8, 0.758, 0.755), '12 blocks': (12, 0.783, 0.782)}
+CNN, CNN_PAPER = 'ResNet-34', (0.718, 0.531)  # the paper's is a ResNet-50
+MASKED, FROM_RANDOM, FROM_DINOV2 = 'MAE on crops', 'MAE from random weights', 'MAE from DINOv2'
+FULL = 'full attention, trained'
+WINDOW = dict(window_size=(6, 6))
 ATTENTION = {
     'full': ('full', 0.774),
     'window': (WINDOW, 0.664),
@@ -58,129 +74,152 @@ ATTENTION = {
     'window + pool': (dict(WINDOW, pool=True), 0.764),
     'window + shift + pool': (dict(WINDOW, shift=True, pool=True), 0.768),
     'window + full every quarter': (dict(WINDOW, full_every_quarter=True), 0.769),
-    'larger window + shift + pool': (dict(window_size=(8, 6), shift=True, pool=True), 0.771),
+    'larger window + shift + pool': (dict(window_size=(12, 9), shift=True, pool=True), 0.771),
 }
-INPUTS = {(64, 48): None, (128, 96): 0.758, (128, 128): 0.758, (192, 144): 0.769}
-STUDENT = BACKBONES[SMALL]
+EVERYBODY = ('lspet', 'coco', 'everyday')
 TRANSFER = {
-    'alone': ((), 0.758),
-    '+ token': ((change.token,), 0.760),
-    '+ output': ((change.teacher,), 0.763),
-    '+ both': ((change.token, change.teacher), 0.766),
+    'alone': Row((), 0.758),
+    '+ token': Row((change.token,), 0.760, ('teacher with token',)),
+    '+ output': Row((change.teacher,), 0.763, ('teacher',)),
+    '+ both': Row((change.token, change.teacher), 0.766, ('teacher with token', 'teacher')),
 }
-PHOTOGRAPHS = {'few photographs': True, 'all photographs': False}
+PHOTOGRAPHS = {'all photographs': (), '300 photographs': (change.people('few_{seed}.json'),)}
 
-TABLES = {
+TABLES = {  # the most wanted first
+    8: Table(
+        'Knowledge distillation',
+        epochs=5,
+        batch=24,
+        rows={
+            f'{name}, {part}': Row((change.blocks(4), *own, *row.changes), row.paper, row.needs)
+            for part, own in PHOTOGRAPHS.items()
+            for name, row in TRANSFER.items()
+        },
+        claims=tuple(
+            gain(f'gain by {name[2:]}, {part}', f'{name}, {part}', f'alone, {part}', round((row.paper or 0) - 0.758, 3))
+            for part in PHOTOGRAPHS
+            for name, row in TRANSFER.items()
+            if name != 'alone'
+        ),
+        seeds=5,
+        parts={part: [f'{name}, {part}' for name in TRANSFER] for part in PHOTOGRAPHS},
+        prerequisites={
+            'teacher': (Row(), 6),
+            'teacher with token': (Row((change.load('teacher'), change.train_token), needs=('teacher',)), 1),
+        },
+    ),
+    5: Table(
+        'Attention at 1/8 features',
+        epochs=1,
+        batch=16,
+        rows={
+            name: Row((change.attention(kind), change.load(FULL)), paper, (FULL,))
+            for name, (kind, paper) in ATTENTION.items()
+        },
+        claims=(
+            gain('full attention better than windows', 'full', 'window', 0.110),
+            gain('windows gain by the shift', 'window + shift', 'window', 0.100),
+            gain('windows gain by pooled tokens', 'window + pool', 'window', 0.100),
+            gain('both better than the shift', 'window + shift + pool', 'window + shift', 0.004),
+            gain('both better than pooled tokens', 'window + shift + pool', 'window + pool', 0.004),
+            gain('windows gain by four full blocks', 'window + full every quarter', 'window', 0.105),
+            gain('larger windows better', 'larger window + shift + pool', 'window + shift + pool', 0.003),
+        ),
+        changes=(change.blocks(8), change.resize(192, 144)),
+        prerequisites={FULL: (Row((change.attention('full'),)), 4)},
+    ),
+    3: Table(
+        'Data of the pre-training',
+        epochs=6,
+        batch=32,
+        rows={
+            'DINOv2': Row((), 0.758),
+            'DINOv2, then MAE on crops': Row((change.start(FROM_DINOV2),), needs=(FROM_DINOV2,)),
+            MASKED: Row((change.start(FROM_RANDOM),), 0.745, (FROM_RANDOM,)),
+            'scratch': Row((change.scratch,)),
+        },
+        claims=(
+            gain('MAE on crops better than scratch', MASKED, 'scratch'),
+            gain('general pre-training better than MAE on crops', 'DINOv2', MASKED, 0.013),
+        ),
+        prerequisites={
+            FROM_DINOV2: (Row((change.dinov2,), base=change.autoencoder), 24),
+            FROM_RANDOM: (Row((change.random_weights,), base=change.autoencoder), 24),
+        },
+    ),
     2: Table(
         'Decoders and sizes of the backbone',
-        epochs=3,
+        epochs=4,
+        batch=24,
         rows={
-            f'{backbone}, {decoder}': Row((own, *more), TABLE_2[backbone][decoder == 'simple'])
-            for backbone, own in BACKBONES.items()
-            for decoder, more in DECODERS.items()
+            **{f'{size}, classic': Row((change.blocks(depth),), ap) for size, (depth, ap, _) in SIZES.items()},
+            **{
+                f'{size}, simple': Row((change.blocks(depth), change.simple_decoder), ap)
+                for size, (depth, _, ap) in SIZES.items()
+            },
+            f'{CNN}, classic': Row((change.resnet,), CNN_PAPER[0]),
+            f'{CNN}, simple': Row((change.resnet, change.simple_decoder), CNN_PAPER[1]),
+            f'{CNN}, classic, four times the steps': Row((change.resnet,), longer=4),
         },
         claims=(
             *(
                 Claim(
-                    f'the simple decoder costs the {size} less AP than the ResNet',
-                    {'ResNet, classic': 1, 'ResNet, simple': -1, f'{size}, classic': -1, f'{size}, simple': 1},
-                    round(0.718 - 0.531 - TABLE_2[size][0] + TABLE_2[size][1], 3),
+                    f'the simple decoder costs {size} less AP than the {CNN}',
+                    {f'{CNN}, classic': 1, f'{CNN}, simple': -1, f'{size}, classic': -1, f'{size}, simple': 1},
+                    round(CNN_PAPER[0] - CNN_PAPER[1] - classic + simple, 3),
                 )
-                for size in SIZES
+                for size, (_, classic, simple) in SIZES.items()
             ),
-            difference(f'{MIDDLE} better than {SMALL}', f'{MIDDLE}, classic', f'{SMALL}, classic', 0.020),
-            difference(f'{LARGE} better than {MIDDLE}', f'{LARGE}, classic', f'{MIDDLE}, classic', 0.025),
-        ),
-    ),
-    4: Table(
-        'Input sizes',
-        epochs=3,
-        rows={f'{h}x{w}': Row((STUDENT, change.resize(h, w)), paper) for (h, w), paper in INPUTS.items()},
-        claims=(
-            difference('128x96 better than 64x48', '128x96', '64x48'),
-            difference('192x144 better than 128x96', '192x144', '128x96', 0.011),
-            difference('192x144 better than 128x128', '192x144', '128x128', 0.011),
-        ),
-    ),
-    5: Table(
-        'Attention at 1/8 features',
-        epochs=2,
-        rows={name: Row((DEEP, change.attention(kind)), paper) for name, (kind, paper) in ATTENTION.items()},
-        claims=(
-            difference('full attention better than windows', 'full', 'window', 0.110),
-            difference('windows gain by the shift', 'window + shift', 'window', 0.100),
-            difference('windows gain by pooled tokens', 'window + pool', 'window', 0.100),
-            difference('both better than the shift', 'window + shift + pool', 'window + shift', 0.004),
-            difference('both better than pooled tokens', 'window + shift + pool', 'window + pool', 0.004),
-            difference('windows gain by four full blocks', 'window + full every quarter', 'window', 0.105),
-            difference('larger windows better', 'larger window + shift + pool', 'window + shift + pool', 0.003),
+            gain('8 blocks better than 4', '8 blocks, classic', '4 blocks, classic', 0.020),
+            gain('12 blocks better than 8', '12 blocks, classic', '8 blocks, classic', 0.025),
         ),
     ),
     7: Table(
         'Several datasets',
-        epochs=6,
+        epochs=3,
+        batch=16,
         rows={
-            'few photographs': Row((STUDENT,), 0.758, few=True),
-            '+ COCO': Row((STUDENT, change.rendered('coco')), 0.770, few=True),
-            '+ COCO, AIC, MPII': Row((STUDENT, change.rendered('coco', 'aic', 'mpii')), 0.771, few=True),
+            'LSP': Row((), 0.758),
+            '+ LSPET': Row((change.members('lspet'),), 0.770),
+            '+ COCO, everyday': Row((change.members(*EVERYBODY),), 0.771),
+            '+ mocap, rendered': Row((change.members(*EVERYBODY, 'mocap', 'rendered'),)),
+            'experts': Row((change.members(*EVERYBODY, 'mocap', 'rendered'), change.experts)),
         },
         claims=(
-            difference('gain by rendered COCO', '+ COCO', 'few photographs', 0.012),
-            difference('gain by rendered COCO, AIC and MPII', '+ COCO, AIC, MPII', 'few photographs', 0.013),
-            difference('AIC and MPII add to COCO', '+ COCO, AIC, MPII', '+ COCO', 0.001),
+            gain('gain by LSPET', '+ LSPET', 'LSP', 0.012),
+            gain('gain by LSPET, COCO and everyday', '+ COCO, everyday', 'LSP', 0.013),
+        ),
+        changes=(change.blocks(8), change.people('lsp.json')),
+    ),
+    6: Table(
+        'Partial fine-tuning',
+        epochs=6,
+        batch=32,
+        rows={
+            'everything': Row((), 0.758),
+            'MHSA frozen': Row((change.freeze('attention'),), 0.751),
+            'FFN frozen': Row((change.freeze('ffn'),), 0.728),
+            'first half of the blocks frozen': Row((change.freeze(6),)),
+        },
+        claims=(
+            gain('everything better than MHSA frozen', 'everything', 'MHSA frozen', 0.007),
+            gain('everything better than FFN frozen', 'everything', 'FFN frozen', 0.030),
         ),
     ),
-    8: Table(
-        'Knowledge distillation',
-        epochs=2,
+    4: Table(
+        'Input sizes',
+        epochs=6,
+        batch=32,
         rows={
-            f'{name}, {part}': Row((STUDENT, *own), paper, few)
-            for part, few in PHOTOGRAPHS.items()
-            for name, (own, paper) in TRANSFER.items()
+            '128x96': Row((change.resize(128, 96),)),
+            '160x160': Row((change.resize(160, 160),), 0.749),
+            '192x144': Row((change.resize(192, 144),), 0.758),
+            '256x192': Row((change.resize(256, 192),), 0.769),
         },
-        claims=tuple(
-            difference(f'gain by {name[2:]}, {part}', f'{name}, {part}', f'alone, {part}', round(paper - 0.758, 3))
-            for part in PHOTOGRAPHS
-            for name, (_, paper) in TRANSFER.items()
-            if name != 'alone'
+        claims=(
+            gain('192x144 better than 160x160', '192x144', '160x160', 0.009),
+            gain('256x192 better than 192x144', '256x192', '192x144', 0.011),
         ),
-        parts={part: [f'{name}, {part}' for name in TRANSFER] for part in PHOTOGRAPHS},
-        prerequisites={
-            'teacher': (Row((BACKBONES[MIDDLE], change.pretrained)), 20),
-            'teacher with token': (Row((BACKBONES[MIDDLE], change.train_token)), 1),
-        },
+        changes=(change.blocks(8),),
     ),
 }
-
-
-def config_of(table: int, name: str, seed: int, args: argparse.Namespace) -> Config:
-    """The config of one run.
-
-    Args:
-        table: number of the table.
-        name: of a row, or of a prerequisite.
-        seed: of weights, order, augmentation and, for the few photographs, their choice.
-        args: `data`, `out`, `photographs` (folder of the annotation files), `labels` (number of training photographs),
-            `dtype`, `steps` (None: as planned) and `pretrained`.
-    """
-    planned = TABLES[table]
-    row, epochs = planned.prerequisites.get(name) or (planned.rows[name], planned.epochs)
-    config = change.base(args)
-    config.randomness.seed = seed
-    config.train_dataloader.dataset.ann_file = str(args.photographs / (f'few_{seed}.json' if row.few else 'all.json'))
-    if args.steps is not None:
-        epochs = -(-args.steps // change.steps_per_epoch(args))
-    change.schedule(config, epochs)
-    for each in row.changes:
-        each(config, args)
-    return config
-
-
-def folder_of(table: int, name: str, seed: int) -> str:
-    """The name of a run's folder and of its result file."""
-    return f'table{table}_{"-".join(name.replace("+", "with").replace(",", "").split())}_seed{seed}'
-
-
-def checkpoint_of(folder: Path, config: Config) -> Path:
-    """The last checkpoint of a run."""
-    return folder / f'epoch_{config.train_cfg.max_epochs}.pth'

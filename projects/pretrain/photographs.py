@@ -1,50 +1,48 @@
-"""The demo's network on photographs in COCO's form with CrowdPose's 14 joints, such as Leeds Sports Pose Extended.
-
-Trains in float32, so that results of different processors can be compared.
-"""
+"""ViTPose-S at 160x128 on photographs with Leeds Sports Pose's 14 joints; the base config of the studies' trainings."""
 
 _base_ = [
     '../../configs/_base_/models/vitpose.py',
     '../../configs/_base_/datasets/loaders.py',
-    '../../configs/_base_/datasets/topdown_128x96.py',
+    '../../configs/_base_/datasets/topdown.py',
     '../../configs/_base_/schedules/adamw_cosine.py',
     '../../configs/_base_/runtime/default.py',
 ]
 
-arch = dict(depth=6, embed_dim=192, num_heads=3)
+size = dict(input_size=(128, 160))
+codec = dict(type='BatchUDPHeatmap', heatmap_size=(32, 40), sigma=2, **size)
 model = dict(
-    backbone=dict(arch=arch, img_size=(128, 96)),
-    head=dict(
-        in_channels=192, deconv_channels=64, out_channels=14, decoder=_base_.codec, loss=dict(loss_weight=1000.0)
-    ),
+    backbone=dict(arch=dict(depth=12, embed_dim=384, num_heads=6), img_size=(160, 128)),
+    head=dict(in_channels=384, deconv_channels=64, out_channels=14, decoder=codec, loss=dict(loss_weight=1000.0)),
     train_cfg=dict(compute_acc=False),
 )
-data_root = 'data/lspet/'
-dataset = dict(type='CheckedCrowdPoseDataset', data_root=data_root, data_prefix=dict(img='images/'))
-box = dict(type='GetBBoxCenterScale')
-augmented = [
-    dict(type='LazyLoadImage'),
-    box,
-    dict(type='LazyRandomFlip', direction='horizontal'),
-    dict(type='FastRandomBBoxTransform', scale_factor=(0.7, 1.3), rotate_factor=80.0),
+data_root = 'data/photographs/'  # written by projects/paper/photographs.py
+dataset = dict(
+    type='CheckedCrowdPoseDataset',
+    metainfo=dict(from_file='projects/real_people/lsp.py'),
+    data_root=data_root,
+    data_prefix=dict(img='images/'),
+)
+train_pipeline = [
+    *_base_.opening,
+    _base_.flip,
+    dict(type='FastRandomBBoxTransform', scale_factor=(0.75, 1.25), rotate_factor=40.0),
+    dict(type='DecodeAndCrop', use_udp=True, **size),
+    dict(type='KeypointTarget', encoder=codec),
+    *_base_.train_packing,
 ]
-train_pipeline = [*augmented, _base_.train_crop, _base_.target, *_base_.train_packing]
-val_pipeline = [dict(type='LoadImage'), box, _base_.crop, *_base_.packing]
+val_pipeline = [*_base_.loading, dict(type='TopdownAffine', use_udp=True, **size), *_base_.packing]
+workers = dict(num_workers=0, persistent_workers=False)
 train_dataloader = dict(
-    batch_size=24,
-    num_workers=0,
-    persistent_workers=False,
-    dataset=dict(ann_file='train.json', pipeline=train_pipeline, **dataset),
+    batch_size=32, dataset=dict(ann_file='bodies.json', pipeline=train_pipeline, **dataset), **workers
 )
 val_dataloader = dict(
-    num_workers=0,
-    persistent_workers=False,
-    dataset=dict(ann_file='val.json', pipeline=val_pipeline, test_mode=True, **dataset),
+    dataset=dict(ann_file='held_out.json', pipeline=val_pipeline, test_mode=True, **dataset), **workers
 )
-test_dataloader = val_dataloader
+test_dataloader = dict(dataset=dict(ann_file='test.json', pipeline=val_pipeline, test_mode=True, **dataset), **workers)
 val_evaluator = [
-    dict(type='CocoMetric', ann_file=data_root + 'val.json'),
+    dict(type='CocoMetric', ann_file=data_root + 'held_out.json'),
     dict(type='PCKAccuracy', thr=0.1, norm_item='bbox'),
 ]
-test_evaluator = val_evaluator
-optim_wrapper = dict(type='FiniteOptimWrapper')
+test_evaluator = [dict(val_evaluator[0], ann_file=data_root + 'test.json'), val_evaluator[1]]
+optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.8), optimizer=dict(lr=5e-4, betas=(0.9, 0.999)))
+default_hooks = dict(checkpoint=dict(interval=1, save_best=None))

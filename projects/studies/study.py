@@ -51,6 +51,10 @@ def run_config(
     logged = [step for step in map(parse_step, _lines(folder, '*/*.log')) if step]
     head = subprocess.run(['git', 'rev-parse', 'HEAD'], cwd=TOP, capture_output=True, text=True, check=False)
     steps = [record for record in records if 'loss' in record]
+    tests = sorted(folder.glob('*/[0-9]*.json'))  # of a config that says `test_at_end`
+    if tests:
+        found = json.loads(tests[-1].read_text(encoding='utf-8'))
+        about['test'] = {name: found[key] for key, name in scores.items()}
     about.update(
         seed=config.randomness.seed,
         epochs=config.train_cfg.max_epochs,
@@ -70,14 +74,6 @@ def run_config(
     if paths is not None:  # in one line
         text = f'{text[:-2]},\n "config": {json.dumps(without_paths(config, paths))}\n}}'
     write_text(result, text + '\n')
-
-
-def set_photographs(config: Any, folder: Path) -> None:
-    """Let all loaders and evaluators of a config of projects/pretrain/photographs.py read a folder, in place."""
-    for part in ('train', 'val', 'test'):
-        config[f'{part}_dataloader'].dataset.data_root = f'{folder}/'
-        if part != 'train':
-            config[f'{part}_evaluator'][0].ann_file = f'{folder}/val.json'
 
 
 def without_paths(config: Any, paths: Mapping[Path, str]) -> dict:
@@ -119,6 +115,7 @@ def run_all(
     jobs: int,
     cost: Callable[[Any], float] = lambda item: 1,
     needs: Callable[[Any], Sequence[Any]] = lambda item: (),
+    may_start: Callable[[Any], bool] = lambda item: True,
 ) -> None:
     """Call `run` for each of `which`, `jobs` at a time, and show progress and the time left; the first error is raised.
 
@@ -129,6 +126,7 @@ def run_all(
         jobs: items at the same time.
         cost: how long an item takes in any unit, for the time left.
         needs: what an item waits for; those that are not among `which` are finished.
+        may_start: whether there is time for an item; it and what waits for it are dropped if not.
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -141,10 +139,13 @@ def run_all(
     with Progress(*columns, *times, speed_estimate_period=1e9) as progress, ThreadPoolExecutor(jobs) as pool:
         task = progress.add_task(title, total=sum(map(cost, which)), runs=f'0/{len(which)}')
         while unfinished:
-            ready = [item for item in waiting if unfinished.isdisjoint(needs(item))]
-            for item in ready[: jobs - len(running)]:
-                waiting.remove(item)
-                running[pool.submit(run, item)] = item
+            for item in list(waiting):
+                if len(running) < jobs and unfinished.isdisjoint(needs(item)):
+                    waiting.remove(item)
+                    if may_start(item):
+                        running[pool.submit(run, item)] = item
+            if not running:  # there is no time for the rest
+                break
             future = next(as_completed(running))
             item = running.pop(future)
             future.result()

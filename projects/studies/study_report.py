@@ -23,7 +23,7 @@ def write_between_marks(page: Path, begin: str, lines: Sequence[str]) -> None:
 def score_table(
     heading: str, runs: Runs, scores: Sequence[str], baseline: str, more: Mapping[str, Mapping[str, str]] | None = None
 ) -> list[str]:
-    """A table of the last scores, mean and deviation over the seeds.
+    """A table of the final scores, mean and deviation over the seeds.
 
     Args:
         heading: of the rows' names.
@@ -35,14 +35,19 @@ def score_table(
     more = more or {}
     columns = [heading, *more, 'seeds', *scores, f'{scores[0]} gain, paired']
     lines = [f'| {" | ".join(columns)} |', '|---' * len(columns) + '|']
-    base = {run['seed']: run['scores'][-1][scores[0]] for run in runs.get(baseline, ())}
+    base = {run['seed']: final(run)[scores[0]] for run in runs.get(baseline, ())}
     for name, seeds in runs.items():
-        cells = [spread([run['scores'][-1][score] for run in seeds]) for score in scores]
-        gains = [run['scores'][-1][scores[0]] - base[run['seed']] for run in seeds if run['seed'] in base]
+        cells = [spread([final(run)[score] for run in seeds]) for score in scores]
+        gains = [final(run)[scores[0]] - base[run['seed']] for run in seeds if run['seed'] in base]
         gain = spread(gains, '+') if gains and name != baseline else ''
         cells = [*(column.get(name, '') for column in more.values()), str(len(seeds)), *cells]
         lines.append(f'| {name} | {" | ".join(cells)} | {gain} |')
     return lines
+
+
+def final(run: dict) -> dict:
+    """A run's scores on the test people, or else the last ones during training."""
+    return run.get('test') or run['scores'][-1]
 
 
 def seed_table(heading: str, scores: Mapping[str, Sequence[float]]) -> list[str]:

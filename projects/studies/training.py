@@ -62,8 +62,6 @@ def continued(file: Path, folder: Path) -> Any:
 
 def _train(config: Path, folder: Path, log: Path) -> None:
     """The process of a training."""
-    from mmengine.runner import Runner
-
     gc.freeze()  # MMEngine collects garbage after each dataset, which would touch and copy all modules' memory
     with log.open('w', encoding='utf-8') as file:
         for stream in (1, 2):
@@ -71,7 +69,17 @@ def _train(config: Path, folder: Path, log: Path) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
-    Runner.from_cfg(continued(config, folder)).train()
+    run(continued(config, folder))
+
+
+def run(config: Any) -> None:
+    """Train a config (mmengine's); if it says `test_at_end`, then test, too, and write the scores next to the log."""
+    from mmengine.runner import Runner
+
+    runner = Runner.from_cfg(config)
+    runner.train()
+    if config.get('test_at_end'):
+        runner.test()
 
 
 def _end_after(parent: int) -> None:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONFIDENCE = 0.95
-COLORS = {'agrees': '#2a8a3e', 'disagrees': '#c0392b', 'undecided': '#808080'}
+EQUAL = 0.005  # largest difference that counts as none
+POWER = 0.8  # chance of finding a difference that is there
+MOST_SEEDS = 1000
+COLORS = {'agrees': '#2a8a3e', 'disagrees': '#c0392b', 'equal': '#2c6fbb', 'undecided': '#808080'}
 
 
 @dataclass(frozen=True)
@@ -30,23 +33,30 @@ class Verdict:
     """What the seeds say of a claim.
 
     Attributes:
-        word: 'agrees', 'disagrees' or 'undecided'.
+        word: 'agrees', 'disagrees', 'equal' or 'undecided'.
         seeds: seeds that every row of the claim has.
         mean: over the seeds; NaN without any.
         half: half the width of the interval around the mean; infinite with fewer than two seeds.
+        needed: if undecided, the seeds that would find the paper's difference; None with fewer than two seeds.
     """
 
     word: str
     seeds: int
     mean: float
     half: float
+    needed: int | None = None
 
 
-def judge(differences: Sequence[float]) -> Verdict:
+def judge(differences: Sequence[float], paper: float | None = None) -> Verdict:
     """Judge a claim by its value for each seed, paired: the scores of one seed are subtracted from each other.
 
-    The claim agrees if the 95% interval of the mean (Student's t, from the spread over the seeds) is above 0, disagrees
-    if it is below, and is undecided if it contains 0 or there are fewer than two seeds.
+    The claim agrees if the 95% interval of the mean (Student's t, from the spread over the seeds) is above 0, and
+    disagrees if it is below. Else it is equal if two one-sided tests at 5% each find the mean above -EQUAL and below
+    EQUAL, which is so if the 90% interval lies between them. Else, and with fewer than two seeds, it is undecided.
+
+    Args:
+        differences: one per seed.
+        paper: the paper's difference, for the number of seeds that an undecided claim needs.
     """
     count = len(differences)
     if count < 2:
@@ -54,9 +64,32 @@ def judge(differences: Sequence[float]) -> Verdict:
     from scipy.stats import t
 
     mean, deviation = statistics.mean(differences), statistics.stdev(differences)
-    half = float(t.ppf((1 + CONFIDENCE) / 2, count - 1)) * deviation / math.sqrt(count)
-    word = 'agrees' if mean - half > 0 else 'disagrees' if mean + half < 0 else 'undecided'
-    return Verdict(word, count, mean, half)
+    error = deviation / math.sqrt(count)
+    half = float(t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
+    if mean - half > 0 or mean + half < 0:
+        return Verdict('agrees' if mean > 0 else 'disagrees', count, mean, half)
+    if abs(mean) + float(t.ppf(CONFIDENCE, count - 1)) * error < EQUAL:
+        return Verdict('equal', count, mean, half)
+    return Verdict('undecided', count, mean, half, seeds_needed(deviation, max(abs(paper or 0), EQUAL)))
+
+
+def seeds_needed(deviation: float, difference: float) -> int:
+    """The least number of seeds with which a paired t-test finds a difference with 80% power at 5%.
+
+    Args:
+        deviation: standard deviation of the differences over the seeds.
+        difference: the true difference, not 0.
+
+    Returns:
+        The number, at most MOST_SEEDS.
+    """
+    from scipy.stats import nct, t
+
+    for seeds in range(2, MOST_SEEDS):
+        limit, shift = t.ppf((1 + CONFIDENCE) / 2, seeds - 1), difference / deviation * math.sqrt(seeds)
+        if nct.sf(limit, seeds - 1, shift) + nct.cdf(-limit, seeds - 1, shift) >= POWER:
+            return seeds
+    return MOST_SEEDS
 
 
 def paired(claim: Claim, scores: Mapping[str, Mapping[int, float]]) -> list[float]:
@@ -77,26 +110,39 @@ def verdict_table(judged: Sequence[tuple[Claim, Verdict]]) -> list[str]:
         half = f' ± {verdict.half:.3f}' if math.isfinite(verdict.half) else ''
         ours = '' if math.isnan(verdict.mean) else f'{verdict.mean:+.3f}{half}'
         paper = '' if claim.paper is None else f'{claim.paper:+.3f}'
-        lines.append(f'| {claim.text} | {paper} | {ours} | {verdict.seeds} | {verdict.word} |')
+        word = verdict.word + (f', needs {verdict.needed} seeds' if verdict.needed else '')
+        lines.append(f'| {claim.text} | {paper} | {ours} | {verdict.seeds} | {word} |')
     return lines
 
 
-def draw_verdicts(judged: Sequence[tuple[Claim, Verdict]], path: Path, score: str) -> None:
-    """Draw all verdicts from top to bottom: our difference with its interval, and the paper's as a diamond.
+def draw_verdicts(
+    judged: Sequence[tuple[Claim, Verdict]],
+    path: Path,
+    score: str,
+    means: Sequence[Mapping[str, tuple[float, float | None]]],
+) -> None:
+    """Draw all claims from top to bottom: the scores of their rows, then the difference with its interval.
 
     Args:
         judged: claims and their verdicts.
         path: PNG to write.
         score: name of the score.
+        means: of each claim, by row: our mean score, and the paper's, which are diamonds.
     """
     import matplotlib
 
     matplotlib.use('Agg')
     from matplotlib import pyplot
 
-    figure, axis = pyplot.subplots(figsize=(11, 1.2 + 0.3 * len(judged)), dpi=110)
-    for line, (claim, verdict) in enumerate(judged):
+    size = (14, 1.2 + 0.3 * len(judged))
+    figure, (absolute, axis) = pyplot.subplots(1, 2, sharey=True, figsize=size, dpi=100)
+    for line, ((claim, verdict), rows) in enumerate(zip(judged, means, strict=True)):
         color = COLORS[verdict.word]
+        for row, (ours, papers) in rows.items():
+            fill = 'full' if claim.rows[row] > 0 else 'none'
+            absolute.plot(ours, line, 'o', color=color, fillstyle=fill)
+            if papers is not None:
+                absolute.plot(papers, line, 'D', color='black', fillstyle=fill, markersize=5)
         if math.isfinite(verdict.half):
             axis.errorbar(verdict.mean, line, xerr=verdict.half, fmt='o', color=color, capsize=3)
         elif not math.isnan(verdict.mean):
@@ -106,9 +152,11 @@ def draw_verdicts(judged: Sequence[tuple[Claim, Verdict]], path: Path, score: st
         axis.text(1.01, line, verdict.word, transform=axis.get_yaxis_transform(), color=color, va='center')
     axis.axvline(0, color='black', linewidth=0.8)
     labels = [claim.text for claim, _ in judged]
-    axis.set(yticks=range(len(judged)), yticklabels=labels, ylim=(len(judged) - 0.5, -0.5))
+    absolute.set(yticks=range(len(judged)), yticklabels=labels, ylim=(len(judged) - 0.5, -0.5))
+    absolute.set_xlabel(f'{score}: dots ours, diamonds the paper; filled rows count positive')
     axis.set_xlabel(f'difference in {score}: dot with 95% interval ours, diamond the paper')
-    axis.grid(axis='x', alpha=0.3)
+    for each in (absolute, axis):
+        each.grid(axis='x', alpha=0.3)
     figure.tight_layout()
     figure.savefig(path)
     pyplot.close(figure)

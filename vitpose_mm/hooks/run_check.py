@@ -10,7 +10,7 @@ from mmengine.runner.base_loop import BaseLoop
 from mmpose.datasets.transforms import GenerateTarget, KeypointConverter
 from mmpose.models.heads import HeatmapHead
 from mmpose.models.pose_estimators import TopdownPoseEstimator
-from mmpose.registry import HOOKS
+from mmpose.registry import DATASETS, HOOKS
 
 from vitpose_base.coco_fields import EVALUATED, LOCATED, find_bad_fields
 
@@ -21,6 +21,7 @@ from ..checkpoints.origins import recognize, unwrap
 from ..checkpoints.run_checkpoints import missing_checkpoint_message
 from ..checkpoints.validation import load_strictly
 from ..datasets.member_datasets import find_members, find_transforms
+from ..datasets.metainfo import parse_metainfo
 from ..datasets.transforms.keypoint_target import KeypointTarget
 from ..estimators.crop_check import check_crop
 from ..heads.batch_targets import describe_codec, same_targets
@@ -87,9 +88,19 @@ def set_kept_keypoints(model: Any, meta: Any, dataset: Any) -> None:
     """Tell a head with `allow_new_final_layer` which keypoints of the training set (or None) a checkpoint knows."""
     head: Any = getattr(model, 'head', None)
     if getattr(head, 'allow_new_final_layer', False):
-        old = _keypoint_names(meta.get('dataset_meta') if isinstance(meta, dict) else None)
+        meta = meta if isinstance(meta, dict) else {}
+        old = _keypoint_names(meta.get('dataset_meta') or _registered_metainfo(meta.get('dataset')))
         new = _keypoint_names(getattr(dataset, 'metainfo', None))
         head.kept_keypoints = {index: old.index(name) for index, name in enumerate(new) if name in old}
+
+
+def _registered_metainfo(dataset: Any) -> dict | None:
+    """Return the metainfo of the dataset that a converted file names, None unless a class for it is registered."""
+    file = f'configs/_base_/datasets/{dataset}.py'
+    for kind in DATASETS.module_dict.values():
+        if getattr(kind, 'METAINFO', {}).get('from_file') == file:
+            return parse_metainfo(dict(type=kind))
+    return None
 
 
 def _keypoint_names(meta: Any) -> list[str]:

@@ -26,6 +26,7 @@ def trained(monkeypatch):
         (folder / 'now/vis_data').mkdir(parents=True, exist_ok=True)
         records = [dict(loss=2.0, time=0.5, step=50), dict(loss=1.0, time=0.7, step=100), {'AP': 0.25, 'step': 2}]
         (folder / 'now/vis_data/scalars.json').write_text('\n'.join(map(json.dumps, records)))
+        (folder / 'now/20260101.json').write_text('{"AP": 0.5}')  # of the test
         (folder / 'now/now.log').write_text('Epoch(train)  [2][50/60]  time: 0.6  loss: 1.0\n')
 
     monkeypatch.setattr(study, 'train', train)
@@ -39,6 +40,7 @@ def test_result_file(config, trained, tmp_path):
     content = json.loads(result.read_text())
     assert content['row'] == 'a' and content['seed'] == 3 and content['epochs'] == 2
     assert content['iterations'] == 120  # the last logged step is not the last one
+    assert content['test'] == {'score': 0.5}
     assert content['scores'] == [{'epoch': 2, 'score': 0.25}] and content['step_seconds'] == 0.6
     assert content['config']['data'] == 'DATA/train.json' and content['versions']['torch']
     assert check_finished(result, config, paths)
@@ -72,6 +74,16 @@ def test_runs_wait_for_what_they_need():
     # the student that waits takes no job from the other, which the teacher waits for
     run_all('', run, ['teacher', 'student', 'other'], 2, needs=lambda item: needs.get(item, []))
     assert done == ['other', 'teacher', 'student']
+
+
+def test_what_has_no_time_is_left_with_what_needs_it():
+    done = []
+    needs = {'student': ['teacher']}
+    may_start = ['student', 'other'].__contains__
+    run_all(
+        '', done.append, ['teacher', 'student', 'other'], 2, needs=lambda item: needs.get(item, []), may_start=may_start
+    )
+    assert done == ['other']
 
 
 def test_the_first_error_ends_the_study():

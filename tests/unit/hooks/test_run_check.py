@@ -327,6 +327,16 @@ def test_keypoints_in_another_order_keep_their_weights():
     assert torch.equal(target.head.final_layer.weight, source.head.final_layer.weight.flip(0))
 
 
+def test_a_converted_file_names_its_dataset():
+    """The shipped model is one: a person's keypoints keep their weights."""
+    head = head_of(2, 'SimpleHead', allow_new_final_layer=True)
+    metainfo = dict(keypoint_id2name={0: 'tail', 1: 'left_wrist'})
+    for dataset, kept in (('coco', {1: 9}), ('../coco', {}), (None, {})):
+        target = estimator(head)
+        run_check.set_kept_keypoints(target, dict(dataset=dataset), SimpleNamespace(metainfo=metainfo))
+        assert target.head.kept_keypoints == kept
+
+
 def test_a_decoder_that_the_checkpoint_lacks_stays_absent_in_a_run():
     """MMEngine loads what the hook leaves in the checkpoint: the random decoder must not be in it."""
     decoder = head_of(17, 'SimpleHead')
