@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vitpose_mm.export.graph import HeatmapGraph
 from vitpose_mm.networks.codecs import HeatmapCodec
+from vitpose_mm.networks.folded import fold
 from vitpose_mm.networks.pose_network import HeatmapNetwork
 from vitpose_mm.torch_support import check_torch
 
@@ -45,9 +46,15 @@ class GraphModel(ABC):
     def codec(self) -> HeatmapCodec:
         """The decoder as tensor code."""
 
-    def _place(self, network: HeatmapNetwork) -> None:
-        """Make `network` of a network, with its precision and on its device."""
+    def _place(self, network: HeatmapNetwork, decoder: Any) -> None:
+        """Make `network` of a network, with its precision and on its device.
+
+        The decoder, unless it is None, is folded on a CUDA GPU and where the network is compiled; elsewhere heatmaps
+        are those of MMPose to the bit.
+        """
         network.to(self.device).eval().requires_grad_(False)
+        if decoder is not None and (self.compiled or self.device.type == 'cuda'):
+            network.folded = fold(decoder, self.device.type)
         if self._dtype is not None:  # once, instead of by autocast in every batch
             for module in network.modules():
                 if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
