@@ -26,9 +26,15 @@ def as_device(name: str) -> torch.device:
 
 
 def as_precision(name: str, device: torch.device) -> str:
-    """The precision that a device computes in; ValueError if it is unknown, or fp16 without a GPU."""
+    """The precision that a device computes in; ValueError if it is unknown, or fp16 without a GPU.
+
+    'auto' is fp32 on the CPU, and on a CUDA GPU bf16, or fp16 where tensor cores lack it (before Ampere).
+    """
+    if name == 'auto':
+        recent = device.type == 'cuda' and torch.cuda.get_device_capability(device) >= (8, 0)
+        return 'fp32' if device.type != 'cuda' else 'bf16' if recent else 'fp16'
     if name not in PRECISIONS:
-        raise InputError(f'precision={name!r}: expected {", ".join(map(repr, PRECISIONS))}')
+        raise InputError(f'precision={name!r}: expected {", ".join(map(repr, (*PRECISIONS, "auto")))}')
     if name == 'fp16' and device.type != 'cuda':
         raise InputError(f"precision='fp16' needs a CUDA GPU, but the device is {str(device)!r}: use 'bf16' or 'fp32'")
     if name == 'bf16' and not has_bfloat16(device.type):
