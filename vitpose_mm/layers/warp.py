@@ -11,14 +11,14 @@ def warp_affine(image: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tenso
     """Crop as `cv2.warpAffine` with INTER_LINEAR, whose positions these are; gray levels differ by at most 1.
 
     Args:
-        image: (3, H, W), of any type, on the device that computes.
-        matrices: (N, 2, 3) from image pixels to crop pixels, in fp64.
+        image: (3, H, W), of any type.
+        matrices: (N, 2, 3) from image pixels to crop pixels, in fp64, on the image's device.
         size: (w, h) of the crops.
 
     Returns:
         (N, 3, h, w) fp32 in whole gray levels, black outside of the image.
     """
-    (a, b, c), (d, e, f) = (row.unbind(-1) for row in matrices.to(image.device).unbind(-2))
+    (a, b, c), (d, e, f) = (row.unbind(-1) for row in matrices.unbind(-2))
     determinant = a * e - b * d
     factor = torch.where(determinant == 0, 0.0, 1 / determinant)
     a, b, d, e = e * factor, -b * factor, -d * factor, a * factor  # the inverse, computed as OpenCV does

@@ -32,19 +32,18 @@ class DeviceCropRule(CropRule):
 
     def source(self, image: np.ndarray) -> Callable[[], Tensor]:
         """What `crop` takes of an image (H, W, 3) uint8: a function that uploads it in its first call."""
-
-        def upload() -> Tensor:
-            pixels = torch.from_numpy(np.ascontiguousarray(image))
-            return (pixels.pin_memory() if self.stream else pixels).to(self.device, non_blocking=True)
-
-        return cache(upload)
+        return cache(lambda: self._upload(np.ascontiguousarray(image)))
 
     def crop(self, image: Any, centers: np.ndarray, scales: np.ndarray, out: Any) -> Callable[[], None] | None:
         """Crop regions of a `source` into `out` (N, h, w, 3); return what makes the current stream wait for them."""
-        matrices = torch.from_numpy(np.stack(self.matrices(centers, scales)).astype(np.float64))
         with torch.cuda.stream(self.stream), torch.inference_mode():
+            matrices = self._upload(np.stack(self.matrices(centers, scales)).astype(np.float64))
             out.copy_(warp_affine(image().permute(2, 0, 1), matrices, self.input_size).permute(0, 2, 3, 1))
             if self.stream is None:
                 return None
             event = self.stream.record_event()
         return lambda: torch.cuda.current_stream(self.device).wait_event(event)
+
+    def _upload(self, array: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(array)
+        return (tensor.pin_memory() if self.stream else tensor).to(self.device, non_blocking=True)
