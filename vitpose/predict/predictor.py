@@ -77,6 +77,7 @@ class PosePredictor:
         self._pool = ThreadPoolExecutor(self._threads, 'vitpose-crop')
         self._lock = Lock()  # detector and network take turns: together they would use twice as many threads as cores
         self._runner = BatchRunner(model, batch_size, self._lock)
+        self.batch_size = self._runner.size
 
     @classmethod
     def load(
@@ -136,11 +137,6 @@ class PosePredictor:
     def _run(self, items: Iterable[Frame | Image], live: bool = False) -> Generator[tuple[Frame, Poses], None, None]:
         for is_followed, group in groupby(items, lambda item: live or (self.det_every > 1 and is_video_frame(item))):
             yield from (self._follow if is_followed else self._batches)(group)
-
-    @property
-    def batch_size(self) -> int:
-        """People per batch; less than before once memory was too small."""
-        return self._runner.size
 
     def _batches(self, items: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
         stopped, waiting = False, deque[Work]()

@@ -12,8 +12,7 @@ from ..layers.warp import warp_affine
 class DeviceCropPreprocessor(PoseDataPreprocessor):
     """MMPose's `PoseDataPreprocessor` that flips and crops whole images from `DecodeAndCrop(device_crop=True)`.
 
-    Gray levels differ by at most 1 from those of the pipeline's own crops. Without such images it is its parent, whose
-    arguments it has.
+    Gray levels differ by at most 1 from the pipeline's own crops. Without such images it does what its parent does.
     """
 
     def forward(self, data: dict, training: bool = False) -> dict:

@@ -12,12 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 
 class FoldedClassicDecoder(nn.Module):
-    """The blocks with batch norm folded in, each one matrix product; the last layer is applied before the shuffle.
-
-    Args:
-        blocks: a transposed convolution (kernel 4, stride 2, padding 1) and its batch norm each.
-        final_layer: a 1x1 convolution.
-    """
+    """Blocks, a transposed convolution and its batch norm, as one product each; the last layer precedes the shuffle."""
 
     def __init__(self, blocks: list[tuple[nn.ConvTranspose2d, nn.Module]], final_layer: nn.Conv2d):
         super().__init__()
@@ -36,10 +31,7 @@ class FoldedClassicDecoder(nn.Module):
 
 
 class FoldedSimpleDecoder(nn.Module):
-    """The weights of the 3x3 convolution are multiplied before the upsampling, on 1/16 of the cells.
-
-    Upsampling and the products of single cells commute; the nine products are added after it, each in its neighbor.
-    """
+    """The nine products of the 3x3 convolution are computed before the upsampling, and added after it."""
 
     def __init__(self, upsample: nn.Upsample, final_layer: nn.Conv2d):
         super().__init__()

@@ -30,13 +30,13 @@ class Model:
 
 
 def run(runner, count):
-    crops = np.zeros((70, 6, 4, 3), np.uint8)
+    crops = np.zeros((1024, 6, 4, 3), np.uint8)
     crops[:count] = np.arange(count)[:, None, None, None]
     np.testing.assert_array_equal(runner(crops, count)[1][:, 0], np.arange(count))
     return runner.model.sizes
 
 
-@pytest.mark.parametrize(('count', 'size'), [(1, 1), (2, 8), (8, 8), (9, 32), (33, 64), (65, 128), (200, 256)])
+@pytest.mark.parametrize(('count', 'size'), [(1, 1), (2, 8), (8, 8), (9, 32), (33, 64), (65, 128), (130, 192)])
 def test_sizes(count, size):
     assert filled_size(count) == size
 
@@ -57,11 +57,13 @@ def test_one_person_that_does_not_fit_is_an_error():
         run(BatchRunner(Model(0), 8, Lock()), 3)
 
 
-@pytest.mark.parametrize(('fits', 'size'), [(1, 1), (100, 64), (129, 128), (10**9, 1024)])
-def test_auto_is_the_largest_batch_that_fits(fits, size, capsys):
-    predictor = PosePredictor(Model(fits), None, batch_size=batch_size('auto'))
-    assert predictor.batch_size == size and f'--batch-size auto: {size} people' in capsys.readouterr().err
-    assert PosePredictor(Model(fits, 'cpu'), None, batch_size='auto').batch_size == 16
+def test_auto_is_the_largest_batch_that_fits():
+    runner = BatchRunner(Model(300), batch_size('auto'), Lock())
+    assert run(runner, 70) == [128] and runner.size == 1024
+    runner.model.fits = 100
+    assert run(runner, 70)[1:] == [128, 128, 128, 128, 64, 8] and runner.size == 64
+    assert PosePredictor(Model(device='cpu'), None, batch_size='auto').batch_size == 16
+    assert PosePredictor(Model(), None, batch_size='auto').batch_size == 1024
     with pytest.raises(ValueError, match='batch_size=all: expected at least 1'):
         PosePredictor(Model(), None, batch_size='all')
 
@@ -69,6 +71,7 @@ def test_auto_is_the_largest_batch_that_fits(fits, size, capsys):
 def test_a_compiled_network_is_warmed_up_once_for_each_size(capsys):
     runner = BatchRunner(Model(compiled=True), 40, Lock())
     assert run(runner, 3) == [40, 32, 8, 1] * 2 + [8]
-    assert 'for batches of 40, 32, 8, 1 people, which takes minutes' in capsys.readouterr().err
+    assert 'for batches of [40, 32, 8, 1] people, which takes minutes' in capsys.readouterr().err
     assert run(runner, 9)[9:] == [32]
     assert run(BatchRunner(Model(device='cpu', compiled=True), 40, Lock()), 3) == [3]
+    assert BatchRunner(Model(compiled=True), 256, Lock()).size == 64

@@ -28,11 +28,11 @@ def as_device(name: str) -> torch.device:
 def as_precision(name: str, device: torch.device) -> str:
     """The precision that a device computes in; ValueError if it is unknown, or fp16 without a GPU.
 
-    'auto' is fp32 on the CPU, and on a CUDA GPU bf16, or fp16 where tensor cores lack it (before Ampere).
+    'auto' is bf16 on a CUDA GPU, or fp16 before Ampere, whose tensor cores lack it; fp32 on other devices.
     """
-    if name == 'auto':
-        recent = device.type == 'cuda' and torch.cuda.get_device_capability(device) >= (8, 0)
-        return 'fp32' if device.type != 'cuda' else 'bf16' if recent else 'fp16'
+    if name == 'auto' and device.type == 'cuda':
+        return 'bf16' if torch.cuda.get_device_capability(device) >= (8, 0) else 'fp16'
+    name = 'fp32' if name == 'auto' else name
     if name not in PRECISIONS:
         raise InputError(f'precision={name!r}: expected {", ".join(map(repr, (*PRECISIONS, "auto")))}')
     if name == 'fp16' and device.type != 'cuda':

@@ -49,12 +49,9 @@ class GraphModel(ABC):
         """The decoder as tensor code."""
 
     def _place(self, network: HeatmapNetwork, decoder: Any) -> None:
-        """Make `network` of a network, with its precision and on its device.
-
-        The decoder, unless it is None, is folded on a CUDA GPU and where the network is compiled; elsewhere heatmaps
-        are those of MMPose to the bit.
-        """
+        """Make `network` of a network, with its precision and on its device; `decoder` is folded unless it is None."""
         network.to(self.device).eval().requires_grad_(False)
+        # elsewhere heatmaps are those of MMPose to the bit
         if decoder is not None and (self.compiled or self.device.type == 'cuda'):
             network.folded = fold(decoder, self.device.type)
         if self._dtype is not None:  # once, instead of by autocast in every batch
@@ -67,14 +64,12 @@ class GraphModel(ABC):
         self.network = HeatmapGraph(network, flip_indices, crops=on_gpu).to(self.device)
         if self.compiled:
             check_torch('2.2', 'compile', InputError)
-            on_gpu_options: Any = dict(mode='reduce-overhead', dynamic=False)  # a CUDA graph for each size of a batch
-            self.network.compile(fullgraph=True, **(on_gpu_options if on_gpu else {}))
+            graphs: Any = dict(mode='reduce-overhead', dynamic=False) if on_gpu else {}  # one for each size of a batch
+            self.network.compile(fullgraph=True, **graphs)
 
     def normalized(self, crops: np.ndarray | Tensor) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32, on the device."""
         pixels, graph = torch.as_tensor(crops, device=self.device), self.network
-        if graph.crops:
-            return graph.normalized(pixels)
         inputs = torch.empty((len(crops), 3, *crops.shape[1:3]), device=self.device)
         for channel in range(3):  # on a CPU ten times as fast as the graph's steps, with equal results
             inputs[:, channel].copy_(pixels[..., 2 - channel if graph.rgb else channel])
