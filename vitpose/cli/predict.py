@@ -71,11 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = 'detect in each Nth frame of a video; in between, boxes follow the keypoints (default 1)'
     add('--det-every', type=int, default=1, metavar='N', help=text)
     add_device(parser)
-    add(
-        '--precision',
-        choices=('fp32', 'bf16', 'fp16', 'auto'),
-        help='of the network (default fp32; exported files have one)',
-    )
+    text = 'of the network (default fp32; an exported file has one); auto: bf16 or fp16 on a GPU'
+    add('--precision', choices=('fp32', 'bf16', 'fp16', 'auto'), help=text)
     text = 'people per batch, or auto: what fits in a GPU (default 16, on a GPU 64); 1 repeats results to the bit'
     add('--batch-size', type=batch_size, metavar='N', help=text)
     add('--flip-test', action='store_true', help='average with the mirrored image: slower, more accurate')

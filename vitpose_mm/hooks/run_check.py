@@ -208,10 +208,8 @@ def check_targets(dataset: Any, model: Any) -> None:
         codec = getattr(head, 'decoder', None)
         sends_images = any(step.device_crop for step in find_transforms(member, DecodeAndCrop))
         if sends_images and not isinstance(model.data_preprocessor, DeviceCropPreprocessor):
-            raise ValueError(
-                f'the training pipeline of {name!r} has DecodeAndCrop(device_crop=True), which leaves the crop to the '
-                "model: set model.data_preprocessor.type='DeviceCropPreprocessor'"
-            )
+            expected = "expected model.data_preprocessor.type='DeviceCropPreprocessor'"
+            raise ValueError(f'the pipeline of {name!r} has DecodeAndCrop(device_crop=True): {expected}')
         for step in find_transforms(member, GenerateTarget):
             if isinstance(step, KeypointTarget) and not (isinstance(head, DecoderHead) and hasattr(codec, 'targets')):
                 raise ValueError(

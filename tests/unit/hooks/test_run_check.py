@@ -192,7 +192,7 @@ def test_targets_must_have_the_codec_of_the_head():
 def test_images_that_the_pipeline_does_not_crop_need_a_preprocessor_that_does():
     data, net = encoded(UDP), model()
     data.pipeline.transforms.append(DecodeAndCrop((48, 64), device_crop=True))
-    with pytest.raises(ValueError, match=r"set model.data_preprocessor.type='DeviceCropPreprocessor'"):
+    with pytest.raises(ValueError, match=r"expected model.data_preprocessor.type='DeviceCropPreprocessor'"):
         run_check.check_targets(data, net)
     net.data_preprocessor = DeviceCropPreprocessor()
     run_check.check_targets(data, net)
