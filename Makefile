@@ -2,7 +2,7 @@
 # installed before but Python 3.10 to 3.12 and a C++ compiler.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo need-data studies check test fast-tests all-tests long gpu lint compat docs clean
+.PHONY: help venv demo need-data studies check test fast-tests all-tests long gpu wheels lint compat docs clean
 MAKEFLAGS += --no-print-directory
 
 TESTS ?= tests projects
@@ -17,6 +17,7 @@ help:
 	@echo 'make test    style, types and all tests: units, parity with other implementations, whole commands'
 	@echo 'make long    the tests that take too long for make test: 20 kills, 1,000 inputs, 30 s of training, or more'
 	@echo 'make gpu     the tests that need a CUDA GPU (TEST_GPU=1: the second one); all others run on the CPU'
+	@echo 'make wheels  of mmcv and xtcocotools, for a machine with a GPU and without a network, into wheels/'
 	@echo 'make compat  the unit and parity tests on the versions that most MMPose users have (.venv-legacy)'
 	@echo 'make lint    style and types alone'
 	@echo 'make studies overfitting test on five annotation formats (needs DATA=/path/to/photographs), a tenth of COCO'
@@ -65,8 +66,13 @@ all-tests: venv
 long: venv
 	.venv/$(PYTEST) --durations=10 -m long $(TESTS)
 
-gpu: venv
-	TEST_GPU=$${TEST_GPU:-0} .venv/bin/python -m pytest -m gpu $(TESTS)
+# only files with such tests are imported: a machine with a GPU may lack packages of the others
+gpu: TESTS := $(shell grep -rlE 'mark\.gpu' tests projects --include='test_*.py')
+gpu:
+	TEST_GPU=$${TEST_GPU:-0} $(or $(wildcard .venv/bin/python),python3) -m pytest -m gpu --durations=5 $(TESTS)
+
+wheels:
+	projects/gpu/wheels.sh
 
 compat:
 	@requirements/venv.sh legacy

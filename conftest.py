@@ -3,6 +3,8 @@
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,25 +16,42 @@ os.environ['CUDA_VISIBLE_DEVICES'] = os.environ.get('TEST_GPU', '')
 os.environ.update(VITPOSE_HOME=os.path.join(tempfile.gettempdir(), 'no-vitpose-cache'), VITPOSE_OFFLINE='1')
 
 import cv2
-import hypothesis
 import pytest
 import torch
-from mmengine.dataset import base_dataset
-from mmengine.logging import MMLogger
-from yapf.yapflib import yapf_api
 
 ROOT = Path(__file__).resolve().parent
-PHOTOGRAPHS = ROOT.parent / 'shared' / 'data'
+PHOTOGRAPHS, ON_TORCH_ALONE = ROOT.parent / 'shared' / 'data', ROOT / 'projects' / 'gpu'
+# a machine with a GPU may have torch alone: then the tests of projects/gpu are collected
+MISSING = [name for name in ('mmengine', 'mmpose') if find_spec(name) is None]
 
 torch.set_num_threads(1)
-# property tests try the same examples in each run; torch's first call may take longer than a deadline
-hypothesis.settings.register_profile('repeatable', derandomize=True, max_examples=30, deadline=None, database=None)
-hypothesis.settings.load_profile('repeatable')
 cv2.setNumThreads(0)
-# MMEngine calls gc.collect() after reading each dataset, which takes 0.3 s with all the modules imported by the tests
-base_dataset.gc = SimpleNamespace(collect=lambda: 0)
-# yapf takes seconds to format a config that MMEngine writes, which no one reads
-yapf_api.FormatCode = lambda text, **options: (text, True)
+with suppress(ImportError):
+    import hypothesis
+
+    # property tests try the same examples in each run; torch's first call may take longer than a deadline
+    hypothesis.settings.register_profile('repeatable', derandomize=True, max_examples=30, deadline=None, database=None)
+    hypothesis.settings.load_profile('repeatable')
+if not MISSING:
+    from mmengine.dataset import base_dataset
+    from mmengine.logging import MMLogger
+    from yapf.yapflib import yapf_api
+
+    # MMEngine calls gc.collect() after reading each dataset, which takes 0.3 s with all modules imported by the tests
+    base_dataset.gc = SimpleNamespace(collect=lambda: 0)
+    # yapf takes seconds to format a config that MMEngine writes, which no one reads
+    yapf_api.FormatCode = lambda text, **options: (text, True)
+
+
+def pytest_report_header() -> str | None:
+    """Say which tests are left out."""
+    return f'{", ".join(MISSING)} not installed: only the tests of projects/gpu are collected' if MISSING else None
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what cannot be imported."""
+    inside = ON_TORCH_ALONE in (collection_path, *collection_path.parents) or collection_path in ON_TORCH_ALONE.parents
+    return True if MISSING and not inside else None
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -74,6 +74,7 @@ NOT_HERE = {  # commands that no test runs, and why
         'trains on 4,800 images; test_pretrain.py and test_distill.py train on 8'
     ),
     r'vitpose cost .* configs/attention/.*': 'takes minutes; tests/unit/cli/test_cost.py measures a tiny config',
+    r'python projects/gpu/measure.py .*|mim train mmpose \S+ --gpus 1 --cfg-options compile=True.*': 'needs a GPU',
     r'srun .*|test \$\? = 75|scontrol requeue .*': 'needs SLURM',
 }
 

@@ -13,6 +13,7 @@ from mmpose.structures.bbox import get_udp_warp_matrix
 from PIL import Image
 
 from vitpose_mm.datasets import transforms as fast
+from vitpose_mm.estimators import DeviceCropPreprocessor
 
 INPUT = (96, 128)
 HEIGHT, WIDTH = 331, 450
@@ -180,6 +181,35 @@ def test_packing_equals_that_of_mmpose():
     kept = fast.PackCroppedInputs(meta_keys=('raw_ann_info',))(dict(results))['data_samples'].metainfo
     assert kept == dict(raw_ann_info=dict(id=1))
     assert ours['data_samples'].gt_instances.keys() == theirs['data_samples'].gt_instances.keys()
+
+
+@pytest.mark.parametrize('reduced', [True, False])
+def test_crops_on_the_device_are_those_of_the_pipeline(file, reduced):
+    """Flipped, rotated, enlarged and shrunk to an eighth; keypoints and metainfo are equal."""
+    batches = []
+    for device_crop, collate in ((False, default_collate), (True, pseudo_collate)):
+        samples = []
+        for seed, scale in enumerate([0.3, 0.6, 1.0, 2.0, 8.0]):
+            turn = fast.FastRandomBBoxTransform(scale_factor=(scale, scale * 1.1), rotate_prob=1.0)
+            crop = fast.DecodeAndCrop(INPUT, True, reduced, device_crop)
+            steps = (
+                fast.LazyLoadImage(),
+                fast.LazyRandomFlip(),
+                turn,
+                crop,
+                fast.PackCroppedInputs(pack_transformed=True),
+            )
+            np.random.seed(seed)
+            samples.append(apply(file, (30, 10, 400, 320), *steps))
+        batches.append(DeviceCropPreprocessor(mean=[1, 2, 3], std=[2, 2, 2], bgr_to_rgb=True)(collate(samples)))
+    theirs, ours = (batch['inputs'] for batch in batches)
+    assert ours.shape == theirs.shape == (5, 3, *INPUT[::-1])
+    assert (ours - theirs).abs().max() <= 0.5 and theirs.std() > 10  # of a gray level 1, divided by 2
+    for mine, other in zip(batches[1]['data_samples'], batches[0]['data_samples'], strict=True):
+        for key, value in other.metainfo.items():
+            np.testing.assert_array_equal(mine.metainfo[key], value)
+        for key, value in other.gt_instances.items():
+            np.testing.assert_array_equal(mine.gt_instances[key], value)
 
 
 def test_preprocessed_batch_equals_that_of_mmpose():

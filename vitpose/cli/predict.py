@@ -72,9 +72,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = 'detect in each Nth frame of a video; in between, boxes follow the keypoints (default 1, for one object 30)'
     add('--det-every', type=int, metavar='N', help=text)
     add_device(parser)
-    add('--precision', choices=('fp32', 'bf16', 'fp16'), help='of the network (default fp32; an exported file has one)')
-    text = 'people per batch, fewer of large images (default 16, on a GPU 64); 1 repeats results to the bit'
-    add('--batch-size', type=int, metavar='N', help=text)
+    text = 'of the network (default fp32; an exported file has one); auto: bf16 or fp16 on a GPU'
+    add('--precision', choices=('fp32', 'bf16', 'fp16', 'auto'), help=text)
+    text = 'people per batch, or auto: what fits in a GPU (default 16, on a GPU 64); 1 repeats results to the bit'
+    add('--batch-size', type=batch_size, metavar='N', help=text)
     add('--flip-test', action='store_true', help='average with the mirrored image: slower, more accurate')
     text = 'multi-dataset model: whose keypoints to predict; --model CHECKPOINT: of its data'
     add('--dataset', metavar='NAME', help=text)
@@ -96,6 +97,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--radius', type=float, metavar='PX', help='of keypoints (default: by the thickness)')
     add('--no-boxes', action='store_true', help='draw neither boxes nor track ids')
     add('--blank', action='store_true', help='draw on black')
+
+
+def batch_size(text: str) -> int | str:
+    return text if text == 'auto' else int(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -178,7 +183,7 @@ def _check(args: argparse.Namespace) -> tuple:
         args.model = args.model or DEFAULT
     elif args.model or args.config is None or args.checkpoint is None:
         raise InputError('expected --config with --checkpoint, or --model with a name or a file')
-    check_positive(args, 'batch_size', 'det_every', 'uncertain')
+    check_positive(args, *([] if args.batch_size == 'auto' else ['batch_size']), 'det_every', 'uncertain')
     check_readable(args.config, 'config file', option='--config')
     check_readable(args.checkpoint, 'checkpoint', folder=True, option='--checkpoint')
     check_model(args.model, '--model')

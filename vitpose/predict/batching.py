@@ -45,7 +45,7 @@ class Work:
 class Batch:
     """People of several frames."""
 
-    crops: np.ndarray  # (B, h, w, 3) uint8 BGR; the first ones are those of `people`
+    crops: Any  # (B, h, w, 3) uint8 BGR, see `CropRule.empty`; the first ones are those of `people`
     people: list[tuple[Work, int]] = field(default_factory=list)  # the frame of each person and its index there
     cropping: list[tuple[Work, Future]] = field(default_factory=list)  # the tasks that write `crops`
     works: list[Work] = field(default_factory=list)  # frames whose first person, or absence of people, is in this batch
@@ -54,7 +54,8 @@ class Batch:
         """Wait for the crops, and leave out the people of frames that failed."""
         for work, future in self.cropping:
             try:
-                future.result()
+                if start_waiting := future.result():  # for crops on another stream of the device
+                    start_waiting()
             except Exception as problem:
                 work.fail(problem, 'crop')
         good = [i for i, (work, _) in enumerate(self.people) if work.frame.error is None]
@@ -68,8 +69,9 @@ class Batch:
         scales = np.stack([work.scales[i] for work, i in self.people])
         with np.errstate(over='ignore', invalid='ignore'):
             in_image = rule.to_image(keypoints, centers, scales)
-        for (work, i), person, person_scores in zip(self.people, in_image, scores, strict=True):
-            if not (np.isfinite(person).all() and np.isfinite(person_scores).all()):
+        finite = np.isfinite(in_image).all((1, 2)) & np.isfinite(scores).all(1)
+        for (work, i), person, person_scores, is_finite in zip(self.people, in_image, scores, finite, strict=True):
+            if not is_finite:
                 work.fail(InputError(f'person {i} got keypoints or scores that are NaN or infinite'), 'network')
             elif work.frame.error is None:
                 work.poses.keypoints[i], work.poses.scores[i] = person, person_scores
@@ -167,26 +169,25 @@ def find_far_box(work: Work, metainfo: Mapping[str, Any]) -> str | None:
 
 def fill_batches(works: Iterable[Work], rule: CropRule, size: int, pool: Executor) -> Iterator[Batch]:
     """Crop people into batches of `size`; smaller at the end, or where 2 x `size` frames or MAX_BYTES wait for one."""
-    shape = (size, *rule.input_size[::-1], 3)
-    batch = Batch(np.empty(shape, np.uint8))
+    batch = Batch(rule.empty(size))
     for work in works:
         batch.works.append(work)
-        image, start, count = work.frame.image, 0, len(work.centers)
+        image, start, count = rule.source(cast(np.ndarray, work.frame.image)), 0, len(work.centers)
         while start < count:
             used = len(batch.people)
             part = slice(start, min(count, start + size - used))
             batch.people += [(work, i) for i in range(part.start, part.stop)]
             out = batch.crops[used : len(batch.people)]
-            task = pool.submit(rule.crop, cast(np.ndarray, image), work.centers[part], work.scales[part], out)
+            task = pool.submit(rule.crop, image, work.centers[part], work.scales[part], out)
             batch.cropping.append((work, task))
             start = part.stop
             if len(batch.people) == size:
                 yield batch
-                batch = Batch(np.empty(shape, np.uint8))
+                batch = Batch(rule.empty(size))
         is_large = sum(image_bytes(each.frame) for each in batch.works) + image_bytes(work.frame) > MAX_BYTES
         if batch.works and (not batch.people or len(batch.works) >= 2 * size or is_large):
             yield batch
-            batch = Batch(np.empty(shape, np.uint8))
+            batch = Batch(rule.empty(size))
     if batch.people or batch.works:
         yield batch
 

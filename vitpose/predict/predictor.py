@@ -12,10 +12,9 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
-
 from ..errors import InputError
 from .auto_detector import choose_detector
+from .batch_runner import BatchRunner
 from .batching import Batch, Work, detect_people, fill_batches, find_far_box, group_frames, read_ahead, start_work
 from .inputs.images import Image, as_frame, is_image, is_video_frame
 from .models.exported import ExportedModel
@@ -50,7 +49,7 @@ class PosePredictor:
         detector: finds the people of images that come without boxes; None: the whole image is one person; a name or
             file of `open_detector`; or 'auto', by the model's metadata: an `AutoDetector` for people, a
             `TwoPassDetector` for one object, or None.
-        batch_size: people per batch, at least 1; None: 16 on the CPU, 64 on a GPU.
+        batch_size: people per batch, at least 1; None: 16 on the CPU, 64 on a GPU; 'auto': see `BatchRunner`.
         det_every: detect in each Nth frame of a video; in between, boxes follow the keypoints of the frame before.
             None: 1, and 30 for a `TwoPassDetector`, which also searches when the keypoints' scores fall.
         detector_options: `score_threshold`, `nms_threshold` and `categories` of `open_detector`, for a name or 'auto'.
@@ -60,25 +59,25 @@ class PosePredictor:
         self,
         model: 'GraphModel | ExportedModel | str | Path',
         detector: Any = 'auto',
-        batch_size: int | None = None,
+        batch_size: int | str | None = None,
         *,
         det_every: int | None = None,
         detector_options: Mapping[str, Any] | None = None,
     ):
         for name, value in dict(batch_size=batch_size, det_every=det_every).items():
-            if value is not None and value < 1:
+            if value is not None and (value != 'auto' if isinstance(value, str) else value < 1):
                 raise InputError(f'{name}={value}: expected at least 1')
         model = load_model(model) if isinstance(model, str | Path) else model
         self.model = model
         self.detector = choose_detector(model, detector, **(detector_options or {}))
         self._is_one = isinstance(self.detector, TwoPassDetector)
         self.det_every = det_every or (FOLLOWED_FRAMES if self._is_one else 1)
-        self._is_cpu = str(model.device) == 'cpu'
         self._is_told = False  # that a box is far smaller or larger than those of the training set
-        self.batch_size = batch_size or (16 if self._is_cpu else 64)
         self._threads = min(MAX_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._threads, 'vitpose-crop')
         self._lock = Lock()  # detector and network take turns: together they would use twice as many threads as cores
+        self._runner = BatchRunner(model, batch_size, self._lock)
+        self.batch_size = self._runner.size
 
     @classmethod
     def load(
@@ -227,20 +226,9 @@ class PosePredictor:
         if not batch.people:
             return
         try:
-            batch.finish(self.model.crop_rule, *self._run_network(batch.crops, len(batch.people)))
+            batch.finish(self.model.crop_rule, *self._runner(batch.crops, len(batch.people)))
         except Exception as problem:
             if len(batch.people) == 1:
                 return batch.people[0][0].fail(problem, 'network')
             for i, person in enumerate(batch.people):
                 self._predict(Batch(batch.crops[i : i + 1], [person]))
-
-    def _run_network(self, crops: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Keypoints and scores of the first `count` crops; on a GPU the batch is filled up to a power of two."""
-        filled = count if self._is_cpu else min(1 << (count - 1).bit_length(), self.batch_size)
-        crops[count:filled] = 0
-        with self._lock:
-            keypoints, scores = self.model.predict(crops[:filled])
-        shape = filled, self.model.num_keypoints
-        if keypoints.shape != (*shape, 2) or scores.shape != shape:
-            raise InputError(f'keypoints {keypoints.shape}, scores {scores.shape}: expected {(*shape, 2)}, {shape}')
-        return keypoints[:count], scores[:count]

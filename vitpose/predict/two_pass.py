@@ -38,9 +38,10 @@ class TwoPassDetector:
         """
         rule = self.model.crop_rule
         centers, scales = rule.regions(np.array([(0, 0, *image.shape[1::-1]) for image in images], np.float32))
-        crops = np.empty((len(images), *rule.input_size[::-1], 3), np.uint8)
+        crops = rule.empty(len(images))
         for i, image in enumerate(images):
-            rule.crop(image, centers[i : i + 1], scales[i : i + 1], crops[i : i + 1])
+            if start_waiting := rule.crop(rule.source(image), *(a[i : i + 1] for a in (centers, scales, crops))):
+                start_waiting()
         keypoints, scores = self.model.predict(crops)
         found = zip(images, rule.to_image(keypoints, centers, scales), scores, strict=True)
         return [self._around(*one) for one in found]

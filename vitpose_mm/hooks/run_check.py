@@ -23,7 +23,9 @@ from ..checkpoints.validation import load_strictly
 from ..datasets.member_datasets import find_members, find_transforms
 from ..datasets.metainfo import parse_metainfo
 from ..datasets.transforms.keypoint_target import KeypointTarget
+from ..datasets.transforms.lazy_decoding import DecodeAndCrop
 from ..estimators.crop_check import check_crop
+from ..estimators.device_crop import DeviceCropPreprocessor
 from ..heads.batch_targets import describe_codec, same_targets
 from ..heads.decoders import DecoderHead
 from .bare_model import bare_model
@@ -215,6 +217,10 @@ def check_targets(dataset: Any, model: Any) -> None:
         name = (getattr(member, 'metainfo', None) or {}).get('dataset_name')
         _, head = _find_head(model, name)
         codec = getattr(head, 'decoder', None)
+        sends_images = any(step.device_crop for step in find_transforms(member, DecodeAndCrop))
+        if sends_images and not isinstance(model.data_preprocessor, DeviceCropPreprocessor):
+            expected = "expected model.data_preprocessor.type='DeviceCropPreprocessor'"
+            raise ValueError(f'the pipeline of {name!r} has DecodeAndCrop(device_crop=True): {expected}')
         for step in find_transforms(member, GenerateTarget):
             if isinstance(step, KeypointTarget) and not (isinstance(head, DecoderHead) and hasattr(codec, 'targets')):
                 raise ValueError(

@@ -19,11 +19,13 @@ class HeatmapNetwork(nn.Module, ABC):
         rgb: whether it takes RGB rather than BGR.
         mean: (3, 1, 1), per channel that is subtracted, in 0 to 255; None without normalization.
         std: (3, 1, 1), per channel that is divided by; None without normalization.
+        folded: runs instead of the decoder, see `folded.fold`.
     """
 
     rgb: bool
     mean: Tensor | None
     std: Tensor | None
+    folded: nn.Module | None = None
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
@@ -66,7 +68,7 @@ class PoseNetwork(HeatmapNetwork):
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalized images (B, 3, h, w) -> heatmaps (B, K, Hm, Wm) in fp32."""
-        return self.head(self.backbone(images)[0]).float()
+        return (self.folded or self.head)(self.backbone(images)[0]).float()
 
     def flip_back(self, heatmaps: Tensor, flip_indices: list[int]) -> Tensor:
         """Heatmaps (B, K, Hm, Wm) of mirrored images -> those of the images."""

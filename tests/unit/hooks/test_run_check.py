@@ -12,6 +12,8 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, V
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from mmpose.registry import HOOKS, MODELS, TRANSFORMS
 
+from vitpose_mm.datasets.transforms import DecodeAndCrop
+from vitpose_mm.estimators import DeviceCropPreprocessor
 from vitpose_mm.hooks import RunCheckHook, run_check
 
 UDP = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
@@ -185,6 +187,15 @@ def test_targets_must_have_the_codec_of_the_head():
     for other in (CLASSIC, dict(UDP, sigma=3), dict(UDP, input_size=(96, 128)), dict(UDP, heatmap_size=(24, 32))):
         with pytest.raises(ValueError, match=rf'encodes with {other["type"]}\(.*decodes with UDPHeatmap\(.*sigma=2'):
             run_check.check_targets(encoded(other), model())
+
+
+def test_images_that_the_pipeline_does_not_crop_need_a_preprocessor_that_does():
+    data, net = encoded(UDP), model()
+    data.pipeline.transforms.append(DecodeAndCrop((48, 64), device_crop=True))
+    with pytest.raises(ValueError, match=r"expected model.data_preprocessor.type='DeviceCropPreprocessor'"):
+        run_check.check_targets(data, net)
+    net.data_preprocessor = DeviceCropPreprocessor()
+    run_check.check_targets(data, net)
 
 
 BATCH_UDP = dict(UDP, type='BatchUDPHeatmap')

@@ -45,7 +45,15 @@ class CropRule:
         below = left + np.stack((left[:, 1] - centers[:, 1], centers[:, 0] - left[:, 0]), 1)
         return [cv2.getAffineTransform(source, target) for source in np.stack((centers, left, below), 1)]
 
-    def crop(self, image: np.ndarray, centers: np.ndarray, scales: np.ndarray, out: np.ndarray) -> None:
+    def empty(self, count: int) -> np.ndarray:
+        """A batch to crop into: (count, h, w, 3) uint8."""
+        return np.empty((count, *self.input_size[::-1], 3), np.uint8)
+
+    def source(self, image: np.ndarray) -> Any:
+        """What `crop` takes of an image: itself."""
+        return image
+
+    def crop(self, image: Any, centers: np.ndarray, scales: np.ndarray, out: Any) -> Any:
         """Crop regions of an image (H, W, 3) uint8 into `out` (N, h, w, 3) uint8, black outside of the image."""
         if max(image.shape[:2]) > MAX_SIDE:
             raise InputError(f'{image.shape[1]}x{image.shape[0]} pixels: OpenCV crops at most {MAX_SIDE} per side')

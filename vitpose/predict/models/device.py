@@ -26,9 +26,15 @@ def as_device(name: str) -> torch.device:
 
 
 def as_precision(name: str, device: torch.device) -> str:
-    """The precision that a device computes in; ValueError if it is unknown, or fp16 without a GPU."""
+    """The precision that a device computes in; ValueError if it is unknown, or fp16 without a GPU.
+
+    'auto' is bf16 on a CUDA GPU, or fp16 before Ampere, whose tensor cores lack it; fp32 on other devices.
+    """
+    if name == 'auto' and device.type == 'cuda':
+        return 'bf16' if torch.cuda.get_device_capability(device) >= (8, 0) else 'fp16'
+    name = 'fp32' if name == 'auto' else name
     if name not in PRECISIONS:
-        raise InputError(f'precision={name!r}: expected {", ".join(map(repr, PRECISIONS))}')
+        raise InputError(f'precision={name!r}: expected {", ".join(map(repr, (*PRECISIONS, "auto")))}')
     if name == 'fp16' and device.type != 'cuda':
         raise InputError(f"precision='fp16' needs a CUDA GPU, but the device is {str(device)!r}: use 'bf16' or 'fp32'")
     if name == 'bf16' and not has_bfloat16(device.type):

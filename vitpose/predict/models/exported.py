@@ -36,7 +36,7 @@ class ExportedModel:
             raise InputError(f'{self.file} returns heatmaps, and keypoints are needed: export it without --no-decode')
         wanted = dict(precision=precision, flip_test=flip_test or None, dataset=dataset)
         for key, value in wanted.items():
-            if value not in (None, has := getattr(self.info, key)):
+            if (key, value) != ('precision', 'auto') and value not in (None, has := getattr(self.info, key)):
                 raise InputError(f'{self.file}: {key}={value!r}: this file was exported with {has!r}')
 
     def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

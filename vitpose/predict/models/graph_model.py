@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from contextlib import nullcontext
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,14 @@ from torch import Tensor, nn
 
 from vitpose_mm.export.graph import HeatmapGraph
 from vitpose_mm.networks.codecs import HeatmapCodec
+from vitpose_mm.networks.folded import fold
 from vitpose_mm.networks.pose_network import HeatmapNetwork
 from vitpose_mm.torch_support import check_torch
 
 from ...errors import InputError
 from .crops import CropRule
 from .device import PRECISIONS, as_device, as_precision
+from .device_crops import DeviceCropRule
 
 
 class GraphModel(ABC):
@@ -45,37 +48,45 @@ class GraphModel(ABC):
     def codec(self) -> HeatmapCodec:
         """The decoder as tensor code."""
 
-    def _place(self, network: HeatmapNetwork) -> None:
-        """Make `network` of a network, with its precision and on its device."""
+    def _place(self, network: HeatmapNetwork, decoder: Any) -> None:
+        """Make `network` of a network, with its precision and on its device; `decoder` is folded unless it is None."""
         network.to(self.device).eval().requires_grad_(False)
+        # elsewhere heatmaps are those of MMPose to the bit
+        if decoder is not None and (self.compiled or self.device.type == 'cuda'):
+            network.folded = fold(decoder, self.device.type)
         if self._dtype is not None:  # once, instead of by autocast in every batch
             for module in network.modules():
                 if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
                     module.to(self._dtype)
         flip_indices = self.metainfo['flip_indices'] if self.flip_test else None
-        self.network = HeatmapGraph(network, flip_indices, crops=False).to(self.device)
+        if on_gpu := self.device.type == 'cuda':
+            self.crop_rule = DeviceCropRule(**asdict(self.crop_rule), device=self.device)
+        self.network = HeatmapGraph(network, flip_indices, crops=on_gpu).to(self.device)
         if self.compiled:
             check_torch('2.2', 'compile', InputError)
-            self.network.compile(fullgraph=True)
+            graphs: Any = dict(mode='reduce-overhead', dynamic=False) if on_gpu else {}  # one for each size of a batch
+            self.network.compile(fullgraph=True, **graphs)
 
-    def normalized(self, crops: np.ndarray) -> Tensor:
+    def normalized(self, crops: np.ndarray | Tensor) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32, on the device."""
-        pixels, graph = torch.from_numpy(crops).to(self.device, non_blocking=True), self.network
+        pixels, graph = torch.as_tensor(crops, device=self.device), self.network
         inputs = torch.empty((len(crops), 3, *crops.shape[1:3]), device=self.device)
         for channel in range(3):  # on a CPU ten times as fast as the graph's steps, with equal results
             inputs[:, channel].copy_(pixels[..., 2 - channel if graph.rgb else channel])
         return inputs if graph.mean is None or graph.std is None else inputs.sub_(graph.mean).div_(graph.std)
 
     @torch.inference_mode()
-    def heatmaps(self, crops: np.ndarray) -> Tensor:
+    def heatmaps(self, crops: np.ndarray | Tensor) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> heatmaps (B, C, Hm, Wm) in fp32, on the device."""
-        inputs = self.normalized(crops)
-        if self.compiled:
+        inputs = torch.as_tensor(crops, device=self.device) if self.network.crops else self.normalized(crops)
+        if inputs.is_cuda:
+            inputs.record_stream(torch.cuda.current_stream(self.device))  # crops are written on another one
+        if self.compiled and not inputs.is_cuda:
             torch._dynamo.maybe_mark_dynamic(inputs, 0)
         with torch.autocast(self.device.type, self._dtype) if self._dtype else nullcontext():
             return self.network(inputs)
 
-    def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, crops: np.ndarray | Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
         return self.decode(self.heatmaps(crops))
 

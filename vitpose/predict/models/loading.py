@@ -38,13 +38,14 @@ def load_model(
         checkpoint: weights of the config's model; no code in the file runs. None for the others.
         device: 'auto' (the first CUDA GPU, or else the CPU), 'cpu', 'cuda', 'cuda:1', ...; of models in torch 'mps'; of
             ONNX files 'coreml', 'directml', 'directml:1', ...
-        precision: 'fp32', 'bf16' or 'fp16' (GPU only); None: fp32, or that of the file. Where a processor only emulates
-            bfloat16, bf16 means fp32.
+        precision: 'fp32', 'bf16', 'fp16' (GPU only) or 'auto', see `as_precision`; None: fp32, or that of the file.
+            Where a processor only emulates bfloat16, bf16 means fp32.
         flip_test: average the heatmaps with those of the mirrored crop, as the config's test_cfg says; twice the time.
         dataset: of a multi-dataset model, whose head, expert, keypoints, crop and codec are used; or that of a
             checkpoint alone, if it does not record it.
         cfg_options: values to override in a config, by dotted key, as `mim test --cfg-options`.
-        compile: compile the network of a config with torch.compile in the first batch, which takes minutes.
+        compile: compile the network of a config with torch.compile in the first batch, which takes minutes; on a CUDA
+            GPU with a CUDA graph for each size of a batch.
 
     OSError if a file does not exist; ValueError: see `PoseModel`, `NetworkModel`, `ExportedModel` and its `check`.
     """

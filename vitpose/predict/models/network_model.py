@@ -63,7 +63,7 @@ class NetworkModel(GraphModel):
         if predicted != self.num_keypoints:
             raise InputError(f'{checkpoint}: it predicts {predicted} keypoints, {name!r} has {self.num_keypoints}')
         self.model, self.metainfo, self.crop_rule = network, info.metainfo | {'model': path.name}, info.crop_rule
-        self._place(network)
+        self._place(network, network.head)
 
     @property
     def codec(self) -> HeatmapCodec:

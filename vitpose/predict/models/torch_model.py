@@ -25,6 +25,7 @@ from vitpose_mm.codecs.heatmaps import batch_codec
 from vitpose_mm.datasets.metainfo import dataset_class, parse_metainfo, raw_metainfo
 from vitpose_mm.estimators.plain_model import split_config, split_model
 from vitpose_mm.heads import MultiDatasetHead
+from vitpose_mm.heads.decoders import DecoderHead
 from vitpose_mm.networks.codecs import HeatmapCodec
 from vitpose_mm.networks.pose_network import HeatmapNetwork
 
@@ -80,7 +81,7 @@ class PoseModel(GraphModel):
         self._check(model, name)
         head: Any = model.head
         self.model, self.decoder = revert_sync_batchnorm(model), head.decoder
-        self._place(EstimatorNetwork(self.model))
+        self._place(EstimatorNetwork(self.model), head if isinstance(head, DecoderHead) else None)
         self.output_indices = self.model.test_cfg.get('output_keypoint_indices')
         kept = range(self.metainfo['num_keypoints']) if self.output_indices is None else self.output_indices
         self.metainfo, self.num_keypoints = select_keypoints(self.metainfo, list(kept)), len(kept)
@@ -123,7 +124,8 @@ class EstimatorNetwork(HeatmapNetwork):
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalized images (B, 3, h, w) -> heatmaps (B, C, Hm, Wm) in fp32."""
-        return self.model.head(self.model.extract_feat(images)).float()
+        feats = self.model.extract_feat(images)
+        return (self.folded(feats[-1]) if self.folded else self.model.head(feats)).float()
 
     def flip_back(self, heatmaps: Tensor, flip_indices: list[int]) -> Tensor:
         """Heatmaps (B, C, Hm, Wm) of mirrored images -> those of the images, as the model's test_cfg says."""

@@ -22,6 +22,7 @@ from .jpeg import affine_scale, jpeg_size, reduced_to_full_matrix, reduction_fac
 
 IMAGE_FILE = 'image_file'  # the bytes of a JPEG, or the pixels of any other image
 FLIP_CODES = {'horizontal': 1, 'vertical': 0, 'diagonal': -1}
+FLIPPED_AXES = {'horizontal': (2,), 'vertical': (1,), 'diagonal': (1, 2)}  # of (3, H, W)
 
 
 @TRANSFORMS.register_module()
@@ -104,11 +105,19 @@ class DecodeAndCrop(TopdownAffine):
         input_size: (w, h) of the crop in pixels.
         use_udp: whether to crop as in UDP.
         reduced_decoding: False decodes every image at full size, which gives exactly MMPose's crops.
+        device_crop: leave the whole decoded image in `img`, and how to crop it in `device_crop`, for the model's
+            `DeviceCropPreprocessor`; needs `PackCroppedInputs` and collate_fn=dict(type='pseudo_collate').
     """
 
-    def __init__(self, input_size: tuple[int, int], use_udp: bool = False, reduced_decoding: bool = True):
+    def __init__(
+        self,
+        input_size: tuple[int, int],
+        use_udp: bool = False,
+        reduced_decoding: bool = True,
+        device_crop: bool = False,
+    ):
         super().__init__(input_size, use_udp)
-        self.reduced_decoding = reduced_decoding
+        self.reduced_decoding, self.device_crop = reduced_decoding, device_crop
 
     def transform(self, results: dict) -> dict[str, Any]:
         """Set `img` (h, w, 3), `transformed_keypoints` (1, K, 2), `input_size`, `input_center`, `input_scale`.
@@ -137,7 +146,11 @@ class DecodeAndCrop(TopdownAffine):
             image = decode_image(image, results['img_path'], factor)
         if factor > 1:
             warp = warp.astype(np.float64) @ flip_matrix(flip, results['ori_shape']) @ reduced_to_full_matrix(factor)
-        elif flip:  # not by the matrix: the warp rounds positions, so the crop would not be exactly MMPose's
+            flip = None
+        if self.device_crop:
+            results['device_crop'] = warp.astype(np.float64), flip and FLIPPED_AXES[flip]
+            return image
+        if flip:  # not by the matrix: the warp rounds positions, so the crop would not be exactly MMPose's
             image = cv2.flip(image, FLIP_CODES[flip])
         return cv2.warpAffine(image, warp, self.input_size, flags=cv2.INTER_LINEAR)
 

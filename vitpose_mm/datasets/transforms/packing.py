@@ -18,13 +18,13 @@ class PackCroppedInputs(PackPoseInputs):
 
     Args:
         meta_keys: what to pack as metainfo; by default what `PackPoseInputs` packs except `raw_ann_info`, which only
-            metrics read. MMEngine copies the metainfo of each sample several times.
+            metrics read, and `device_crop`. MMEngine copies the metainfo of each sample several times.
         pack_transformed: whether to pack `transformed_keypoints`.
     """
 
     def __init__(self, meta_keys: Sequence[str] | None = None, pack_transformed: bool = False):
         super().__init__(pack_transformed=pack_transformed)
-        default = [key for key in vars(self)['meta_keys'] if key != 'raw_ann_info']
+        default = [key for key in (*vars(self)['meta_keys'], 'device_crop') if key != 'raw_ann_info']
         self.meta_keys: Sequence[str] = default if meta_keys is None else meta_keys
 
     def transform(self, results: dict) -> dict[str, Any]:

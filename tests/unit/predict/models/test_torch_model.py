@@ -185,6 +185,13 @@ def test_bf16_on_a_processor_without_it_computes_in_fp32(model_files, monkeypatc
     assert logged().count('PosePredictor: this processor has no AVX-512 or bfloat16') == 1
 
 
+def test_auto_is_the_precision_of_the_cards_tensor_cores(monkeypatch):
+    for capability, expected in (((9, 0), 'bf16'), ((8, 0), 'bf16'), ((7, 5), 'fp16')):
+        monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda _, answer=capability: answer)
+        assert device.as_precision('auto', torch.device('cuda')) == expected
+        assert device.as_precision('auto', torch.device('cpu')) == 'fp32'
+
+
 def test_bf16_gives_the_heatmaps_of_autocast(model_files, model, monkeypatch):
     monkeypatch.setattr(device, 'has_bfloat16', lambda _: True)
     ours = PoseModel(*model_files, device='cpu', precision='bf16')

@@ -1,0 +1,71 @@
+"""A model on batches of few sizes, and on smaller ones where the device's memory is too small."""
+
+import sys
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+
+SIZES = (1, 8, 32, 64)  # of batches on a GPU, and multiples of 64; only of these has a compiled network CUDA graphs
+MAX_SIZE = 1024  # from which 'auto' is halved
+
+
+class BatchRunner:
+    """Run a model on crops; on a GPU batches are filled to few sizes, and halved if memory is too small for them.
+
+    A compiled model runs each size before the first batch, and larger batches in parts of 64.
+
+    Args:
+        model: of a `PosePredictor`.
+        batch_size: people per batch; None: 16 on the CPU, 64 on a GPU; 'auto': as None on the CPU, on a GPU 1024, or
+            what is left of it when memory is too small.
+        lock: held while the model runs.
+    """
+
+    def __init__(self, model: Any, batch_size: Any, lock: AbstractContextManager):
+        self.model, self.lock, self.is_cpu = model, lock, str(model.device) == 'cpu'
+        self._is_warm = self.is_cpu or not getattr(model, 'compiled', False)
+        default = 16 if self.is_cpu else MAX_SIZE if batch_size == 'auto' else 64
+        size = default if batch_size in (None, 'auto') else batch_size
+        self.size: int = size if self._is_warm else min(size, SIZES[-1])
+
+    def __call__(self, crops: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints (count, K, 2) and scores (count, K) of the first `count` crops."""
+        try:
+            if not self._is_warm:
+                self._warm()
+            starts = range(0, count, self.size)
+            parts = [self._run(crops[i : i + self.size], min(self.size, count - i)) for i in starts]
+        except Exception as problem:
+            if type(problem).__name__ != 'OutOfMemoryError' or self.size == 1:  # torch has moved the class
+                raise
+        else:
+            keypoints, scores = map(np.concatenate, zip(*parts, strict=True))
+            return keypoints, scores
+        self.size //= 2
+        print(f'out of memory on {self.model.device}: batches of {self.size} people from here', file=sys.stderr)
+        return self(crops, count)
+
+    def _run(self, crops: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
+        crops = crops[: count if self.is_cpu else min(filled_size(count), self.size)]
+        crops[count:] = 0
+        with self.lock:
+            keypoints, scores = self.model.predict(crops)
+        shape = len(crops), self.model.num_keypoints
+        if keypoints.shape != (*shape, 2) or scores.shape != shape:
+            raise InputError(f'keypoints {keypoints.shape}, scores {scores.shape}: expected {(*shape, 2)}, {shape}')
+        return keypoints[:count], scores[:count]
+
+    def _warm(self) -> None:
+        sizes = [self.size, *(size for size in SIZES[::-1] if size < self.size)]
+        print(f'compiling the network for batches of {sizes} people, which takes minutes', file=sys.stderr)
+        for size in sizes * 2:  # a CUDA graph is recorded in the second run
+            self._run(self.model.crop_rule.empty(size), size)
+        self._is_warm = True
+
+
+def filled_size(count: int) -> int:
+    """The smallest of SIZES, or multiple of 64, that is not below `count`."""
+    return next((size for size in SIZES if size >= count), -(-count // 64) * 64)
