@@ -53,6 +53,7 @@ class PosePredictor:
         batch_size: people per batch, at least 1; None: 16 on the CPU, 64 on a GPU.
         det_every: detect in each Nth frame of a video; in between, boxes follow the keypoints of the frame before.
             None: 1, and 30 for a `TwoPassDetector`, which also searches when the keypoints' scores fall.
+        uncertainty: fill in `Poses.covariance`.
         detector_options: `score_threshold`, `nms_threshold` and `categories` of `open_detector`, for a name or 'auto'.
     """
 
@@ -63,6 +64,7 @@ class PosePredictor:
         batch_size: int | None = None,
         *,
         det_every: int | None = None,
+        uncertainty: bool = False,
         detector_options: Mapping[str, Any] | None = None,
     ):
         for name, value in dict(batch_size=batch_size, det_every=det_every).items():
@@ -70,6 +72,12 @@ class PosePredictor:
                 raise InputError(f'{name}={value}: expected at least 1')
         model = load_model(model) if isinstance(model, str | Path) else model
         self.model = model
+        self._extras = [name for name in getattr(model, 'extras', ()) if uncertainty or name != 'covariance']
+        if uncertainty and 'covariance' not in self._extras:
+            name = model.metainfo.get('model')
+            raise InputError(
+                f'uncertainty: {name} returns no covariances: export it again, or predict with a checkpoint'
+            )
         self.detector = choose_detector(model, detector, **(detector_options or {}))
         self._is_one = isinstance(self.detector, TwoPassDetector)
         self.det_every = det_every or (FOLLOWED_FRAMES if self._is_one else 1)
@@ -85,7 +93,7 @@ class PosePredictor:
         cls, config: 'str | Path | Config', checkpoint: str | Path | None = None, **options: Any
     ) -> 'PosePredictor':
         """Load a model and return its predictor; `options` are those of `load_model` and of this class."""
-        names = ('detector', 'batch_size', 'det_every', 'detector_options')
+        names = ('detector', 'batch_size', 'det_every', 'uncertainty', 'detector_options')
         own = {name: options.pop(name) for name in names if name in options}
         return cls(load_model(config, checkpoint, **options), **own)
 
@@ -227,20 +235,22 @@ class PosePredictor:
         if not batch.people:
             return
         try:
-            batch.finish(self.model.crop_rule, *self._run_network(batch.crops, len(batch.people)))
+            keypoints, scores, *extras = self._run_network(batch.crops, len(batch.people))
+            batch.finish(self.model.crop_rule, keypoints, scores, *extras)
         except Exception as problem:
             if len(batch.people) == 1:
                 return batch.people[0][0].fail(problem, 'network')
             for i, person in enumerate(batch.people):
                 self._predict(Batch(batch.crops[i : i + 1], [person]))
 
-    def _run_network(self, crops: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Keypoints and scores of the first `count` crops; on a GPU the batch is filled up to a power of two."""
+    def _run_network(self, crops: np.ndarray, count: int) -> tuple:
+        """What the model predicts of the first `count` crops; on a GPU the batch is filled up to a power of two."""
         filled = count if self._is_cpu else min(1 << (count - 1).bit_length(), self.batch_size)
         crops[count:filled] = 0
         with self._lock:
-            keypoints, scores = self.model.predict(crops[:filled])
+            keypoints, scores, *extras = self.model.predict(crops[:filled], *([self._extras] if self._extras else []))
         shape = filled, self.model.num_keypoints
         if keypoints.shape != (*shape, 2) or scores.shape != shape:
             raise InputError(f'keypoints {keypoints.shape}, scores {scores.shape}: expected {(*shape, 2)}, {shape}')
-        return keypoints[:count], scores[:count]
+        named = [{name: value[:count] for name, value in each.items()} for each in extras]
+        return keypoints[:count], scores[:count], *named

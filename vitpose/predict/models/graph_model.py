@@ -1,19 +1,22 @@
 """A network on a device: crops in, heatmaps and keypoints out."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vitpose_mm.export.graph import HeatmapGraph
+from vitpose_mm.export.graph import DecodingGraph, HeatmapGraph
 from vitpose_mm.networks.codecs import HeatmapCodec
+from vitpose_mm.networks.confidence import Confidence, PeakMap, read_confidence
 from vitpose_mm.networks.pose_network import HeatmapNetwork
 from vitpose_mm.torch_support import check_torch
 
-from ...errors import InputError
+from ...errors import InputError, one_line
 from .crops import CropRule
 from .device import PRECISIONS, as_device, as_precision
 
@@ -25,6 +28,7 @@ class GraphModel(ABC):
         metainfo: MMPose's, parsed, of the predicted keypoints: dataset_name, ...
         output_indices: of the decoder's keypoints, those that are returned; None for all.
         decoder: its `batch_decode` decodes heatmaps.
+        confidence: what makes probabilities of the scores; None without calibration.
     """
 
     crop_rule: CropRule
@@ -33,6 +37,7 @@ class GraphModel(ABC):
     output_indices: list[int] | None = None
     decoder: Any
     network: HeatmapGraph
+    confidence: Confidence | PeakMap | None = None
 
     def __init__(self, device: str = 'auto', precision: str = 'fp32', flip_test: bool = False, compile: bool = False):
         self.device = as_device(device)
@@ -58,6 +63,22 @@ class GraphModel(ABC):
             check_torch('2.2', 'compile', InputError)
             self.network.compile(fullgraph=True)
 
+    def _calibrate(self, weights: Mapping[str, Tensor], dataset: str, checkpoint: str | Path) -> None:
+        """Use the calibration of a checkpoint, if it has one; ValueError if it was made for other weights."""
+        try:
+            self.confidence = read_confidence(weights, dataset)
+        except ValueError as problem:
+            raise InputError(f'{checkpoint}: {one_line(problem)}') from problem
+        if self.confidence is not None:
+            self.confidence.to(self.device).eval().requires_grad_(False)
+            self.network.has_features = True
+            self.metainfo['score_kind'] = 'probability'
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """What `predict` can return besides keypoints and scores."""
+        return ('covariance', 'expected_oks')[: 1 + (self.confidence is not None)]
+
     def normalized(self, crops: np.ndarray) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32, on the device."""
         pixels, graph = torch.from_numpy(crops).to(self.device, non_blocking=True), self.network
@@ -66,18 +87,35 @@ class GraphModel(ABC):
             inputs[:, channel].copy_(pixels[..., 2 - channel if graph.rgb else channel])
         return inputs if graph.mean is None or graph.std is None else inputs.sub_(graph.mean).div_(graph.std)
 
-    @torch.inference_mode()
     def heatmaps(self, crops: np.ndarray) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> heatmaps (B, C, Hm, Wm) in fp32, on the device."""
+        return self.run(crops)[0]
+
+    @torch.inference_mode()
+    def run(self, crops: np.ndarray) -> tuple[Tensor, ...]:
+        """Crops (B, h, w, 3) uint8 BGR -> heatmaps, and the feature maps (B, C, Hp, Wp) that a calibration reads."""
         inputs = self.normalized(crops)
         if self.compiled:
             torch._dynamo.maybe_mark_dynamic(inputs, 0)
         with torch.autocast(self.device.type, self._dtype) if self._dtype else nullcontext():
-            return self.network(inputs)
+            outputs = self.network(inputs)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
 
-    def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
-        return self.decode(self.heatmaps(crops))
+    @torch.inference_mode()
+    def predict(self, crops: np.ndarray, extras: Collection[str] = ()) -> tuple:
+        """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K).
+
+        With `extras`, some of the attribute of this name, there is a third result: a dict with the covariance
+        (B, K, 2, 2) in input pixels squared, and the expected OKS (B,).
+        """
+        outputs = self.run(crops)
+        if not extras and self.confidence is None:
+            return self.decode(*outputs)
+        peaks = [torch.from_numpy(np.concatenate(each)).to(self.device) for each in self._decode(outputs[0])]
+        graph = DecodingGraph(self.codec, self.output_indices, self.confidence, 'covariance' in extras)
+        values = [value.cpu().numpy() for value in graph.judge(*outputs, peaks=(peaks[0], peaks[1]))]
+        named = dict(zip(graph.extras, values[2:], strict=True))
+        return (*values[:2], {name: named[name] for name in extras}) if extras else (values[0], values[1])
 
     def decode(self, heatmaps: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Heatmaps (B, C, Hm, Wm) -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""

@@ -1,0 +1,146 @@
+"""Calibrated scores: probabilities from heatmaps and features, for a frozen network; pure torch, traceable."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .codecs import HeatmapCodec
+from .spread import peak_covariances, rival_peaks
+
+PREFIX = 'confidence.'  # of its weights in those of a head
+FINGERPRINT = 'fingerprint'
+
+
+class Scores(NamedTuple):
+    """What the scores of a calibrated model are."""
+
+    probabilities: Tensor  # (B, K), that a keypoint is nearer than 0.1 of the person's scale
+    similarities: Tensor  # (B, K), the expected similarity of a keypoint with the label, as in the OKS
+
+    @property
+    def expected_oks(self) -> Tensor:
+        """The expected OKS of each person (B,): their mean similarity, weighted by the probabilities."""
+        weights = self.probabilities + 1e-6
+        return (self.similarities * weights).sum(-1) / weights.sum(-1)
+
+
+class PeakMap(nn.Module):
+    """Monotone piecewise linear maps of the heatmap's maximum, as isotonic regression fits them.
+
+    `table` is (3, M): M ascending maxima, and the probability and the similarity at each. ValueError for another one.
+    """
+
+    table: Tensor
+
+    def __init__(self, table: Tensor):
+        super().__init__()
+        if table.ndim != 2 or len(table) != 3 or table.shape[1] < 2 or not (table[0].diff() > 0).all():
+            raise ValueError(f'table {tuple(table.shape)}: expected (3, M) with M >= 2 ascending maxima')
+        self.register_buffer('table', table.float())
+
+    def forward(self, codec: HeatmapCodec, heatmaps: Tensor, features: Tensor, peaks: tuple[Tensor, Tensor]) -> Scores:
+        """Map the scores of `peaks`; arguments as in `Confidence`."""
+        at, *values = self.table
+        part = ((peaks[1][..., None] - at[:-1]) / at.diff()).clamp(0, 1)
+        return Scores(*(value[0] + part @ value.diff() for value in values))
+
+
+class Confidence(nn.Module):
+    """A small network that predicts how good keypoints are, from a frozen pose network.
+
+    Per keypoint: the features at its peak, where it is, maximum, spread and rivals of its heatmap, and which keypoint
+    it is. Per person: the mean features, and the maxima of all keypoints.
+
+    Args:
+        in_channels: channels C of the feature map.
+        num_keypoints: K.
+        width: of the hidden layers.
+        dropout: of the hidden layers in training.
+    """
+
+    def __init__(self, in_channels: int, num_keypoints: int, width: int = 64, dropout: float = 0.2):
+        super().__init__()
+        self.keypoint = nn.Linear(in_channels + STATISTICS, width)
+        self.person = nn.Linear(in_channels + num_keypoints * STATISTICS, width)
+        self.index = nn.Parameter(torch.zeros(num_keypoints, width))
+        hidden = nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout)
+        self.mlp = nn.Sequential(*hidden, nn.Linear(width, 2))
+
+    def forward(self, codec: HeatmapCodec, heatmaps: Tensor, features: Tensor, peaks: tuple[Tensor, Tensor]) -> Scores:
+        """Judge keypoints.
+
+        Args:
+            codec: of the heatmaps.
+            heatmaps: (B, K, Hm, Wm).
+            features: (B, C, Hp, Wp).
+            peaks: keypoints (B, K, 2) in input pixels and scores (B, K) of `codec`.
+        """
+        return self.judge(*self.inputs(codec, heatmaps, features, peaks))
+
+    def inputs(
+        self, codec: HeatmapCodec, heatmaps: Tensor, features: Tensor, peaks: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Return what is known per keypoint (B, K, C + STATISTICS) and person (B, C + K x STATISTICS)."""
+        keypoints, scores = peaks
+        cells, maps, features = codec.cells(keypoints), heatmaps.float(), features.float()
+        variances = peak_covariances(maps, cells, codec.reach).diagonal(dim1=-2, dim2=-1)
+        place = keypoints / keypoints.new_tensor(codec.input_size) - 0.5
+        rivals = torch.stack((scores, *rival_peaks(maps, cells, codec.reach)), -1)
+        statistics = torch.cat((rivals, variances.sqrt() / codec.sigma - 1, place), -1)
+        pooled = sample_features(features, place + 0.5)
+        person = torch.cat((features.mean((-2, -1)), statistics.flatten(1)), -1)
+        return torch.cat((pooled, statistics), -1), person
+
+    def judge(self, keypoints: Tensor, people: Tensor) -> Scores:
+        """Judge keypoints by `inputs`."""
+        hidden = self.keypoint(keypoints) + self.person(people)[:, None] + self.index
+        return Scores(*self.mlp(hidden).sigmoid().unbind(-1))
+
+
+STATISTICS = 7  # maximum, mass outside, rival, spread x and y, place x and y
+
+
+def sample_features(features: Tensor, places: Tensor) -> Tensor:
+    """Sample features (B, C, Hp, Wp) bilinearly at places (B, K, 2), x y in [0, 1] of the input -> (B, K, C)."""
+    weights = []
+    for i, size in enumerate((features.shape[3], features.shape[2])):
+        centers = (places[..., i, None] * size - 0.5).clamp(0, size - 1)
+        weights.append((1 - (centers - torch.arange(size, device=places.device)).abs()).clamp(min=0))
+    x, y = weights
+    return (y[..., :, None] * x[..., None, :]).flatten(2) @ features.flatten(2).transpose(1, 2)
+
+
+def fingerprint(weights: Mapping[str, Tensor]) -> Tensor:
+    """Hash the weights of a model but its calibration -> (32,) uint8, the SHA-256 of names and values."""
+    digest = hashlib.sha256()
+    for name in sorted(key for key in weights if f'.{PREFIX}' not in key):
+        digest.update(name.encode())
+        digest.update(weights[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return torch.frombuffer(bytearray(digest.digest()), dtype=torch.uint8)
+
+
+def read_confidence(weights: Mapping[str, Tensor], dataset: str | None = None) -> PeakMap | Confidence | None:
+    """Build the calibration that a checkpoint holds, of a dataset if it has several heads; None if there is none.
+
+    ValueError if it was made for other weights, or is damaged.
+    """
+    for prefix in (f'head.heads.{dataset}.{PREFIX}', f'head.{PREFIX}'):
+        if own := {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}:
+            break
+    else:
+        return None
+    known = own.pop(FINGERPRINT, None)
+    if known is not None and not torch.equal(known.cpu(), fingerprint(weights)):
+        raise ValueError('its scores were calibrated for other weights: run `vitpose calibrate` again')
+    if 'table' in own:
+        return PeakMap(own['table'])
+    try:
+        count, width = own['index'].shape
+        module = Confidence(own['keypoint.weight'].shape[1] - STATISTICS, count, width)
+        module.load_state_dict(own)
+    except (KeyError, ValueError, RuntimeError) as problem:
+        raise ValueError(f'its calibration is damaged: {str(problem).splitlines()[0]}') from problem
+    return module.eval()
