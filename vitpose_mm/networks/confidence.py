@@ -12,6 +12,8 @@ from .spread import peak_covariances, rival_peaks
 
 PREFIX = 'confidence.'  # of its weights in those of a head
 FINGERPRINT = 'fingerprint'
+NEAR = 0.1  # of the person's scale: a keypoint that is nearer to its label is right
+PERSON_AREA = 0.53  # by that of the box, as xtcocotools has it for annotations without area
 
 
 class Scores(NamedTuple):
@@ -43,16 +45,20 @@ class PeakMap(nn.Module):
 
     def forward(self, codec: HeatmapCodec, heatmaps: Tensor, features: Tensor, peaks: tuple[Tensor, Tensor]) -> Scores:
         """Map the scores of `peaks`; arguments as in `Confidence`."""
+        return self.map(peaks[1])
+
+    def map(self, maxima: Tensor) -> Scores:
+        """Map the maxima (B, K) of heatmaps."""
         at, *values = self.table
-        part = ((peaks[1][..., None] - at[:-1]) / at.diff()).clamp(0, 1)
+        part = ((maxima[..., None] - at[:-1]) / at.diff()).clamp(0, 1)
         return Scores(*(value[0] + part @ value.diff() for value in values))
 
 
 class Confidence(nn.Module):
     """A small network that predicts how good keypoints are, from a frozen pose network.
 
-    Per keypoint: the features at its peak, where it is, maximum, spread and rivals of its heatmap, and which keypoint
-    it is. Per person: the mean features, and the maxima of all keypoints.
+    Per keypoint: the features at its peak, where it is, maximum, spread and rivals of its heatmap, the values of all
+    heatmaps there, and which keypoint it is. Per person: the mean features.
 
     Args:
         in_channels: channels C of the feature map.
@@ -61,12 +67,14 @@ class Confidence(nn.Module):
         dropout: of the hidden layers in training.
     """
 
-    def __init__(self, in_channels: int, num_keypoints: int, width: int = 64, dropout: float = 0.2):
+    def __init__(self, in_channels: int, num_keypoints: int, width: int = 32, dropout: float = 0.3):
         super().__init__()
-        self.keypoint = nn.Linear(in_channels + STATISTICS, width)
-        self.person = nn.Linear(in_channels + num_keypoints * STATISTICS, width)
+        count = in_channels + STATISTICS + num_keypoints
+        self.keypoint = nn.Sequential(nn.BatchNorm1d(count, affine=False), nn.Linear(count, width))
+        few = nn.Linear(in_channels, width // 4), nn.Linear(width // 4, width)
+        self.person = nn.Sequential(nn.BatchNorm1d(in_channels, affine=False), *few)
         self.index = nn.Parameter(torch.zeros(num_keypoints, width))
-        hidden = nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout)
+        hidden = nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width), nn.GELU()
         self.mlp = nn.Sequential(*hidden, nn.Linear(width, 2))
 
     def forward(self, codec: HeatmapCodec, heatmaps: Tensor, features: Tensor, peaks: tuple[Tensor, Tensor]) -> Scores:
@@ -78,39 +86,38 @@ class Confidence(nn.Module):
             features: (B, C, Hp, Wp).
             peaks: keypoints (B, K, 2) in input pixels and scores (B, K) of `codec`.
         """
-        return self.judge(*self.inputs(codec, heatmaps, features, peaks))
-
-    def inputs(
-        self, codec: HeatmapCodec, heatmaps: Tensor, features: Tensor, peaks: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """Return what is known per keypoint (B, K, C + STATISTICS) and person (B, C + K x STATISTICS)."""
-        keypoints, scores = peaks
-        cells, maps, features = codec.cells(keypoints), heatmaps.float(), features.float()
-        variances = peak_covariances(maps, cells, codec.reach).diagonal(dim1=-2, dim2=-1)
-        place = keypoints / keypoints.new_tensor(codec.input_size) - 0.5
-        rivals = torch.stack((scores, *rival_peaks(maps, cells, codec.reach)), -1)
-        statistics = torch.cat((rivals, variances.sqrt() / codec.sigma - 1, place), -1)
-        pooled = sample_features(features, place + 0.5)
-        person = torch.cat((features.mean((-2, -1)), statistics.flatten(1)), -1)
-        return torch.cat((pooled, statistics), -1), person
+        return self.judge(*confidence_inputs(codec, heatmaps, features, peaks))
 
     def judge(self, keypoints: Tensor, people: Tensor) -> Scores:
-        """Judge keypoints by `inputs`."""
-        hidden = self.keypoint(keypoints) + self.person(people)[:, None] + self.index
+        """Judge keypoints by `confidence_inputs`."""
+        hidden = self.keypoint(keypoints.flatten(0, 1)).unflatten(0, (-1, keypoints.shape[1]))
+        hidden = hidden + self.person(people)[:, None] + self.index
         return Scores(*self.mlp(hidden).sigmoid().unbind(-1))
 
 
-STATISTICS = 7  # maximum, mass outside, rival, spread x and y, place x and y
+STATISTICS = 7  # maximum, mass outside, rival, spread in x and y, place x and y
 
 
-def sample_features(features: Tensor, places: Tensor) -> Tensor:
-    """Sample features (B, C, Hp, Wp) bilinearly at places (B, K, 2), x y in [0, 1] of the input -> (B, K, C)."""
+def confidence_inputs(
+    codec: HeatmapCodec, heatmaps: Tensor, features: Tensor, peaks: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Collect what is known per keypoint (B, K, C + STATISTICS + K) and person (B, C); arguments of `Confidence`."""
+    (keypoints, scores), maps, features = peaks, heatmaps.float(), features.float()
+    cells, place = codec.cells(keypoints), keypoints / keypoints.new_tensor(codec.input_size)
+    variances = peak_covariances(maps, cells, codec.reach).diagonal(dim1=-2, dim2=-1)
+    rivals = torch.stack((scores, *rival_peaks(maps, cells, codec.reach)), -1)
+    statistics = torch.cat((rivals, variances.sqrt(), place, sample_maps(maps, place)), -1)
+    return torch.cat((sample_maps(features, place), statistics), -1), features.mean((-2, -1))
+
+
+def sample_maps(maps: Tensor, places: Tensor) -> Tensor:
+    """Sample maps (B, C, H, W) bilinearly at places (B, K, 2), x y in [0, 1] of the input -> (B, K, C)."""
     weights = []
-    for i, size in enumerate((features.shape[3], features.shape[2])):
+    for i, size in enumerate((maps.shape[3], maps.shape[2])):
         centers = (places[..., i, None] * size - 0.5).clamp(0, size - 1)
         weights.append((1 - (centers - torch.arange(size, device=places.device)).abs()).clamp(min=0))
     x, y = weights
-    return (y[..., :, None] * x[..., None, :]).flatten(2) @ features.flatten(2).transpose(1, 2)
+    return (y[..., :, None] * x[..., None, :]).flatten(2) @ maps.flatten(2).transpose(1, 2)
 
 
 def fingerprint(weights: Mapping[str, Tensor]) -> Tensor:
@@ -139,7 +146,7 @@ def read_confidence(weights: Mapping[str, Tensor], dataset: str | None = None) -
         return PeakMap(own['table'])
     try:
         count, width = own['index'].shape
-        module = Confidence(own['keypoint.weight'].shape[1] - STATISTICS, count, width)
+        module = Confidence(own['keypoint.1.weight'].shape[1] - STATISTICS - count, count, width)
         module.load_state_dict(own)
     except (KeyError, ValueError, RuntimeError) as problem:
         raise ValueError(f'its calibration is damaged: {str(problem).splitlines()[0]}') from problem

@@ -111,11 +111,15 @@ class GraphModel(ABC):
         outputs = self.run(crops)
         if not extras and self.confidence is None:
             return self.decode(*outputs)
-        peaks = [torch.from_numpy(np.concatenate(each)).to(self.device) for each in self._decode(outputs[0])]
         graph = DecodingGraph(self.codec, self.output_indices, self.confidence, 'covariance' in extras)
-        values = [value.cpu().numpy() for value in graph.judge(*outputs, peaks=(peaks[0], peaks[1]))]
+        values = [value.cpu().numpy() for value in graph.judge(*outputs, peaks=self.peaks(outputs[0]))]
         named = dict(zip(graph.extras, values[2:], strict=True))
         return (*values[:2], {name: named[name] for name in extras}) if extras else (values[0], values[1])
+
+    def peaks(self, heatmaps: Tensor) -> tuple[Tensor, Tensor]:
+        """Heatmaps (B, C, Hm, Wm) -> all keypoints (B, C, 2) in input pixels and maxima (B, C), on the device."""
+        keypoints, scores = (torch.from_numpy(np.concatenate(each)) for each in self._decode(heatmaps))
+        return keypoints.to(self.device), scores.to(self.device)
 
     def decode(self, heatmaps: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Heatmaps (B, C, Hm, Wm) -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
