@@ -35,7 +35,7 @@ from vitpose.predict.calibration.fitting import (
     score,
 )
 from vitpose.predict.models.network_model import NetworkModel
-from vitpose.predict.scoring import Scoring
+from vitpose.predict.scoring import Scoring, extended_oks
 from vitpose.runs.table import machine
 from vitpose_base.files import write_text
 from vitpose_mm.networks.confidence import Confidence, confidence_inputs
@@ -46,6 +46,7 @@ SEEDS = (0, 1, 2)
 FALSE_SHARE = 0.3  # of detector-like boxes
 FALSE_POSITIVES = 0.1  # of background boxes
 BATCH, ROUNDS = 16, 15
+DRAWN = 0.3  # maximum from which a keypoint is drawn by default
 
 
 def sample_sets(photographs: Path, renders: Path) -> dict[str, list[Sample]]:
@@ -85,7 +86,7 @@ def predict(model: NetworkModel, samples: list[Sample], cache: Path) -> Judged:
     for start in range(0, len(boxes), BATCH):
         heatmaps, features, points = (kept[name][start : start + BATCH] for name in ('heatmaps', 'features', 'points'))
         peaks = model.codec.locate(heatmaps.float())
-        known = map(torch.from_numpy, compare_labels(points.numpy(), boxes[start : start + BATCH], SIGMAS))
+        known = compare_labels(points.numpy(), boxes[start : start + BATCH], SIGMAS, model.crop_rule)
         keypoints, people = confidence_inputs(model.codec, heatmaps, features, peaks)
         parts.append(Judged(keypoints.half(), people, peaks[1], *known))
     return Judged(*map(torch.cat, zip(*parts, strict=True)))
@@ -182,6 +183,12 @@ def measure(
             args = module, known[name], points, sets[name], content, kind, seed
             figures[name][f'AP, {kind}'] = precision(*args)
         figures[name]['AUROC, all boxes'] = measure_keypoints(module, known[name], kinds[name] != '')['AUROC']
+        jittered = known[name].pick(torch.from_numpy(np.flatnonzero(kinds[name] == 'jittered')))
+        presence = judge(None, jittered)[0] if module is None else score(module, jittered).presence.numpy()
+        similar, present = jittered.similar.numpy(), jittered.present.numpy()
+        threshold = DRAWN if module is None else 0.5
+        figures[name]['extended OKS'] = float(extended_oks(similar, present, presence, threshold).mean())
+        figures[name]['AUROC, presence'] = auroc(presence.ravel(), present.ravel())
         scores = judge(module, known[name])[1]
         people[name], background = scores[kinds[name] == 'true'], scores[kinds[name] == 'background']
         threshold = np.quantile(background, 1 - FALSE_POSITIVES)

@@ -12,7 +12,7 @@ from .drawing import DrawStyle, draw_poses
 from .extras import need
 
 MAX_SHOWN_SIDE = 1280  # pixels of a drawing in a notebook
-EXTRAS = ('covariance', 'expected_oks')  # fields of `Poses` that only some predictions have
+EXTRAS = ('covariance', 'expected_oks', 'presence')  # fields of `Poses` that only some predictions have
 
 
 @dataclass
@@ -55,6 +55,7 @@ class Poses:
         covariance: (N, K, 2, 2) float32 of x and y in image pixels squared, the spread of the heatmap around its peak;
             None unless it was asked for.
         expected_oks: (N,) float32, the object keypoint similarity that a calibrated model expects; None without one.
+        presence: (N, K) float32, the probability of a calibrated model that a keypoint is inside the crop; or None.
     """
 
     keypoints: np.ndarray
@@ -68,6 +69,7 @@ class Poses:
     image: np.ndarray | None = field(default=None, repr=False)
     covariance: np.ndarray | None = None
     expected_oks: np.ndarray | None = None
+    presence: np.ndarray | None = None
 
     @property
     def names(self) -> list[str] | None:
@@ -129,6 +131,11 @@ class Poses:
         scale = min(MAX_SHOWN_SIDE / max(drawn.shape[:2]), 1)
         drawn = cv2.resize(drawn, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         return cv2.imencode('.png', drawn)[1].tobytes()
+
+
+def score_name(metainfo: Mapping[str, Any]) -> str:
+    """What the scores of a model are, for people who read or choose them."""
+    return 'probability to be right' if metainfo.get('score_kind') == 'probability' else 'keypoint score'
 
 
 def failed(frame: Frame, problem: Exception, step: str = '') -> Frame:

@@ -77,26 +77,27 @@ class DecodingGraph(nn.Module):
     @property
     def extras(self) -> list[str]:
         """The names of the outputs after keypoints and scores."""
-        return ['covariance'] * self.has_covariance + ['expected_oks'] * (self.confidence is not None)
+        judged = ['expected_oks', 'presence'] if self.confidence is not None else []
+        return ['covariance'] * self.has_covariance + judged
 
     def forward(self, heatmaps: Tensor, features: Tensor | None = None) -> tuple[Tensor, ...]:
         """Heatmaps (B, C, Hm, Wm) -> keypoints (B, K, 2) in MMPose's input pixels, scores (B, K), and `extras`.
 
-        They are covariances (B, K, 2, 2) in input pixels squared, and the expected OKS (B,), which takes `features`
-        (B, C, Hp, Wp).
+        They are covariances (B, K, 2, 2) in input pixels squared; and the expected OKS (B,) and the presence (B, K),
+        which take `features` (B, C, Hp, Wp).
         """
         return self.judge(heatmaps, features, peaks=self.codec.locate(heatmaps))
 
     def judge(self, heatmaps: Tensor, features: Tensor | None = None, *, peaks: Peaks) -> tuple[Tensor, ...]:
         """As `forward`, with the keypoints and scores that `codec` located."""
-        keypoints, scores = peaks
-        results = [keypoints, scores, *([self.codec.covariances(heatmaps, keypoints)] if self.has_covariance else [])]
-        oks = []
-        if self.confidence is not None:
-            assert features is not None
-            judged = self.confidence(self.codec, heatmaps, features, peaks)
-            results[1], oks = judged.probabilities, [judged.expected_oks]
-        return *(each if self.indices is None else each[:, self.indices] for each in results), *oks
+        kept = slice(None) if self.indices is None else self.indices
+        covariances = [self.codec.covariances(heatmaps, peaks[0])[:, kept]] if self.has_covariance else []
+        if self.confidence is None:
+            return peaks[0][:, kept], peaks[1][:, kept], *covariances
+        assert features is not None
+        judged = self.confidence(self.codec, heatmaps, features, peaks)
+        scores, presence = judged.probabilities[:, kept], judged.presence[:, kept]
+        return peaks[0][:, kept], scores, *covariances, judged.expected_oks, presence
 
 
 class PoseGraph(nn.Module):

@@ -62,11 +62,14 @@ class ConfidenceHead(Confidence):
         is_labeled = labels[..., 2] > 0
         self.person[0].train(self.training and len(samples) > 1)  # a batch of one has no variance
         with torch.autocast(heatmaps.device.type, enabled=False):
-            scores = self.judge(*confidence_inputs(codec, heatmaps, features, peaks))
+            *scores, presence = self.judge(*confidence_inputs(codec, heatmaps, features, peaks))
             losses = [
                 (F.binary_cross_entropy(score, truth, reduction='none') * is_labeled).sum() / is_labeled.sum().clamp(1)
                 for score, truth in zip(scores, ((far < NEAR).float(), similar), strict=True)
             ]
+            size = labels.new_tensor(codec.input_size)
+            is_inside = ((labels[..., :2] >= 0) & (labels[..., :2] < size)).all(-1)
+            losses.append(F.binary_cross_entropy(presence, (is_labeled & is_inside).float()))
         return dict(loss_confidence=self.loss_weight * sum(losses))
 
 

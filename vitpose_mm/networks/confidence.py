@@ -21,6 +21,7 @@ class Scores(NamedTuple):
 
     probabilities: Tensor  # (B, K), that a keypoint is nearer than 0.1 of the person's scale
     similarities: Tensor  # (B, K), the expected similarity of a keypoint with the label, as in the OKS
+    presence: Tensor  # (B, K), the probability that a keypoint is labeled, and inside the crop
 
     @property
     def expected_oks(self) -> Tensor:
@@ -32,15 +33,15 @@ class Scores(NamedTuple):
 class PeakMap(nn.Module):
     """Monotone piecewise linear maps of the heatmap's maximum, as isotonic regression fits them.
 
-    `table` is (3, M): M ascending maxima, and the probability and the similarity at each. ValueError for another one.
+    `table` is (4, M): M ascending maxima, and what `Scores` has at each. ValueError for another one.
     """
 
     table: Tensor
 
     def __init__(self, table: Tensor):
         super().__init__()
-        if table.ndim != 2 or len(table) != 3 or table.shape[1] < 2 or not (table[0].diff() > 0).all():
-            raise ValueError(f'table {tuple(table.shape)}: expected (3, M) with M >= 2 ascending maxima')
+        if table.ndim != 2 or len(table) != 4 or table.shape[1] < 2 or not (table[0].diff() > 0).all():
+            raise ValueError(f'table {tuple(table.shape)}: expected (4, M) with M >= 2 ascending maxima')
         self.register_buffer('table', table.float())
 
     def forward(self, codec: HeatmapCodec, heatmaps: Tensor, features: Tensor, peaks: tuple[Tensor, Tensor]) -> Scores:
@@ -75,7 +76,7 @@ class Confidence(nn.Module):
         self.person = nn.Sequential(nn.BatchNorm1d(in_channels, affine=False), *few)
         self.index = nn.Parameter(torch.zeros(num_keypoints, width))
         hidden = nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width), nn.GELU()
-        self.mlp = nn.Sequential(*hidden, nn.Linear(width, 2))
+        self.mlp = nn.Sequential(*hidden, nn.Linear(width, 3))
 
     def forward(self, codec: HeatmapCodec, heatmaps: Tensor, features: Tensor, peaks: tuple[Tensor, Tensor]) -> Scores:
         """Judge keypoints.

@@ -48,7 +48,8 @@ def test_the_labels_are_distances_by_the_scale_of_the_person():
         judged = head.confidence(head.decoder, head(features), features[0], head.decoder.locate(head(features)))
     right = torch.tensor([[1.0], [0.0]]).expand(2, 5)
     similar = torch.exp(-(torch.tensor([[0.05], [0.5]]) ** 2) / (2 * 0.1**2)).expand(2, 5)
-    expected = sum(map(torch.nn.functional.binary_cross_entropy, judged, (right, similar)))
+    present = ((moved >= 0) & (moved < torch.tensor([48, 64]))).all(-1).float()
+    expected = sum(map(torch.nn.functional.binary_cross_entropy, judged, (right, similar, present)))
     torch.testing.assert_close(loss, expected, rtol=1e-3, atol=1e-4)
 
 

@@ -24,18 +24,18 @@ def test_maps_are_sampled_as_torch_samples_them():
 
 
 def test_a_peak_map_is_piecewise_linear():
-    table = torch.tensor([[0.1, 0.5, 0.9], [0.0, 0.2, 1.0], [0.1, 0.1, 0.7]])
+    table = torch.tensor([[0.1, 0.5, 0.9], [0.0, 0.2, 1.0], [0.1, 0.1, 0.7], [0.3, 0.4, 0.5]])
     peaks = torch.rand(4, 3) * 1.4 - 0.2
     scores = PeakMap(table).map(peaks)
     for values, row in zip(scores, table[1:], strict=True):
         np.testing.assert_allclose(values, np.interp(peaks, table[0], row), atol=1e-6)
-    for wrong in (table[:2], table.flip(1), table[:, :1]):
-        with pytest.raises(ValueError, match=r'expected \(3, M\)'):
+    for wrong in (table[:3], table.flip(1), table[:, :1]):
+        with pytest.raises(ValueError, match=r'expected \(4, M\)'):
             PeakMap(wrong)
 
 
 def test_expected_oks_weights_similarities_by_probabilities():
-    scores = Scores(torch.tensor([[1.0, 0.0], [0.5, 0.5]]), torch.tensor([[0.8, 0.2], [0.8, 0.2]]))
+    scores = Scores(torch.tensor([[1.0, 0.0], [0.5, 0.5]]), torch.tensor([[0.8, 0.2], [0.8, 0.2]]), torch.ones(2, 2))
     np.testing.assert_allclose(scores.expected_oks, [0.8, 0.5], atol=1e-5)
 
 
@@ -57,6 +57,6 @@ def test_weights_are_read_for_the_model_that_they_were_made_for():
         with pytest.raises(ValueError, match='damaged'):
             read_confidence({key: value for key, value in stored.items() if 'mlp.2' not in key}, dataset)
     stored = {
-        f'head.confidence.{key}': value for key, value in PeakMap(torch.rand(3, 4).cumsum(1)).state_dict().items()
+        f'head.confidence.{key}': value for key, value in PeakMap(torch.rand(4, 4).cumsum(1)).state_dict().items()
     }
     assert isinstance(read_confidence(stored), PeakMap)

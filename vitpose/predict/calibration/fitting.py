@@ -11,6 +11,7 @@ from torch import Tensor
 from vitpose_mm.networks.confidence import NEAR, Confidence, PeakMap, Scores
 
 from ...errors import InputError
+from ..models.crops import CropRule
 from .labeled_boxes import LabeledBox
 
 MIN_PEOPLE = 50
@@ -30,27 +31,31 @@ class Judged(NamedTuple):
     labeled: Tensor  # (N, K) bool
     right: Tensor  # (N, K) bool; of background none is
     similar: Tensor  # (N, K), similarity with the label, as in the OKS
+    present: Tensor  # (N, K) bool, labeled and inside the crop
 
     def pick(self, rows: Sequence[int] | Tensor) -> 'Judged':
         """The boxes of these rows."""
         return Judged(*(value[rows] for value in self))
 
 
-def compare_labels(
-    points: np.ndarray, boxes: Sequence[LabeledBox], sigmas: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compare keypoints (N, K, 2) in image pixels with labels -> labeled (N, K), right (N, K) and similarity (N, K)."""
+def compare_labels(points: np.ndarray, boxes: Sequence[LabeledBox], sigmas: np.ndarray, rule: CropRule) -> list[Tensor]:
+    """Compare keypoints (N, K, 2) in image pixels with labels -> the last four fields of `Judged`."""
     labels, scales = np.stack([box.keypoints for box in boxes]), np.array([box.scale for box in boxes])
     is_person = scales[:, None] > 0
     far = np.linalg.norm(points - labels[..., :2], axis=-1) / np.maximum(scales[:, None], 1e-6)
     similar = np.exp(-(far**2) / (2 * (2 * sigmas) ** 2)) * is_person
-    return (labels[..., 2] > 0) | ~is_person, (far < NEAR) & is_person, similar
+    centers, sides = rule.regions(np.array([box.box for box in boxes]))
+    is_inside = (np.abs(labels[..., :2] - centers[:, None]) <= sides[:, None] / 2).all(-1)
+    is_labeled = labels[..., 2] > 0
+    found = is_labeled | ~is_person, (far < NEAR) & is_person, similar, is_labeled & is_inside
+    return [torch.from_numpy(each) for each in found]
 
 
 def fit_peak_map(judged: Judged) -> PeakMap:
     """Fit isotonic maps of the heatmaps' maxima to the labels: of right keypoints, and of their similarity."""
     peaks, order = np.sort(judged.peaks[judged.labeled].numpy()), judged.peaks[judged.labeled].numpy().argsort()
-    fits = [fit_isotonic(values[judged.labeled].double().numpy()[order]) for values in (judged.right, judged.similar)]
+    known = judged.right, judged.similar, judged.present
+    fits = [fit_isotonic(values[judged.labeled].double().numpy()[order]) for values in known]
     at = np.unique(np.quantile(peaks, np.linspace(0, 1, KNOTS)).astype(np.float32))
     if len(at) < 2:
         raise InputError(f'all {len(peaks)} heatmaps have the maximum {peaks[0]:.3g}: nothing to calibrate')
@@ -103,10 +108,11 @@ def fit_confidence(judged: Judged, is_held_out: Tensor, seed: int = 0) -> Confid
 
 
 def _loss(module: Confidence, judged: Judged) -> Tensor:
-    """Binary cross-entropy of both outputs over the labeled keypoints, with similarities as soft labels."""
-    scores = module.judge(judged.keypoints.float(), judged.people.float())
+    """Binary cross-entropy over the labeled keypoints, with similarities as soft labels; of presence over all."""
+    *scores, presence = module.judge(judged.keypoints.float(), judged.people.float())
     pairs = zip(scores, (judged.right, judged.similar), strict=True)
-    return sum(F.binary_cross_entropy(a[judged.labeled], b[judged.labeled].float()) for a, b in pairs)
+    losses = [F.binary_cross_entropy(a[judged.labeled], b[judged.labeled].float()) for a, b in pairs]
+    return sum(losses) + F.binary_cross_entropy(presence, judged.present.float())
 
 
 @torch.no_grad()

@@ -47,7 +47,7 @@ def judge_boxes(model: GraphModel, boxes: Sequence[LabeledBox], step: Callable[[
         heatmaps, features = model.run(crops)
         peaks = model.peaks(heatmaps)
         points = rule.to_image(peaks[0].cpu().numpy(), centers, scales)
-        known = map(torch.from_numpy, compare_labels(points, batch, np.asarray(sigmas)))
+        known = compare_labels(points, batch, np.asarray(sigmas), rule)
         keypoints, people = confidence_inputs(model.codec, heatmaps, features, peaks)
         parts.append(Judged(keypoints.half().cpu(), people.cpu(), peaks[1].cpu(), *known))
         step()

@@ -64,7 +64,10 @@ def vary_boxes(
 def _find_background(
     rng: np.random.Generator, size: np.ndarray, boxes: np.ndarray, keypoints: np.ndarray
 ) -> tuple[float, ...] | None:
-    """A box in an image of a size (w, h) without a labeled keypoint in it; None if none was found."""
+    """A box in an image of a size (w, h) without a labeled keypoint in it; None if there is no room.
+
+    It may overlap with the box of a person.
+    """
     for _ in range(TRIES):
         sides = size * rng.uniform(*BACKGROUND_SIDES, 2)
         low = rng.uniform(0, 1, 2) * (size - sides)

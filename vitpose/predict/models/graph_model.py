@@ -17,6 +17,7 @@ from vitpose_mm.networks.pose_network import HeatmapNetwork
 from vitpose_mm.torch_support import check_torch
 
 from ...errors import InputError, one_line
+from ..poses import EXTRAS
 from .crops import CropRule
 from .device import PRECISIONS, as_device, as_precision
 
@@ -77,7 +78,7 @@ class GraphModel(ABC):
     @property
     def extras(self) -> tuple[str, ...]:
         """What `predict` can return besides keypoints and scores."""
-        return ('covariance', 'expected_oks')[: 1 + (self.confidence is not None)]
+        return EXTRAS if self.confidence is not None else EXTRAS[:1]
 
     def normalized(self, crops: np.ndarray) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32, on the device."""
@@ -106,7 +107,7 @@ class GraphModel(ABC):
         """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K).
 
         With `extras`, some of the attribute of this name, there is a third result: a dict with the covariance
-        (B, K, 2, 2) in input pixels squared, and the expected OKS (B,).
+        (B, K, 2, 2) in input pixels squared, the expected OKS (B,), and the presence (B, K).
         """
         outputs = self.run(crops)
         if not extras and self.confidence is None:

@@ -7,6 +7,7 @@ import torch
 from vitpose.errors import InputError
 from vitpose.predict.calibration import fitting
 from vitpose.predict.calibration.labeled_boxes import LabeledBox, vary_boxes
+from vitpose.predict.models.crops import CropRule
 
 
 def judged(count=600, keypoints=2, seed=0):
@@ -14,9 +15,9 @@ def judged(count=600, keypoints=2, seed=0):
     rng = np.random.default_rng(seed)
     peaks = rng.uniform(0, 1, (count, keypoints))
     right = rng.uniform(0, 1, peaks.shape) < peaks**2
-    known = rng.normal(0, 1, (count, keypoints, 4 + 7 + keypoints))
+    known = rng.normal(0, 1, (count, keypoints, 4 + 7 + keypoints)).astype(np.float32)
     known[..., 0] = peaks**2
-    tensors = known, rng.normal(0, 1, (count, 4)), peaks, np.ones_like(right), right, peaks**2
+    tensors = known, known[:, 0, 3:7] * 0, peaks, np.ones_like(right), right, peaks**2, right
     return fitting.Judged(*(torch.from_numpy(value) for value in tensors))
 
 
@@ -49,14 +50,16 @@ def test_the_calibration_error_of_hand_counted_bins():
 
 
 def test_labels_are_compared_by_the_scale_of_the_person_and_background_is_wrong():
-    labels = np.array([[100, 100, 2], [0, 0, 0]])
+    labels = np.array([[100, 100, 2], [0, 0, 0], [140, 100, 1]])
     boxes = [
-        LabeledBox('a', 'true', (0, 0, 1, 1), labels, 50.0),
-        LabeledBox('a', 'background', (0,) * 4, labels * 0, 0.0),
+        LabeledBox('a', 'true', (80, 80, 120, 120), labels, 50.0),
+        LabeledBox('a', 'background', (0, 0, 9, 9), labels * 0, 0.0),
     ]
-    points = np.array([[[104.0, 100], [9, 9]], [[0, 0], [0, 0]]])
-    labeled, right, similar = fitting.compare_labels(points, boxes, np.array([0.05, 0.05]))
-    assert labeled.tolist() == [[True, False], [True, True]] and right[:, 0].tolist() == [True, False]
+    points, rule = np.zeros((2, 3, 2)), CropRule((48, 64))
+    points[0, 0] = 104, 100
+    labeled, right, similar, present = fitting.compare_labels(points, boxes, np.full(3, 0.05), rule)
+    assert labeled.tolist() == [[True, False, True], [True] * 3] and right[:, 0].tolist() == [True, False]
+    assert present.tolist() == [[True, False, False], [False] * 3]  # the third one is outside of the crop
     assert similar[0, 0] == pytest.approx(np.exp(-(0.08**2) / (2 * 0.1**2))) and not similar[1].any()
 
 
@@ -70,4 +73,5 @@ def test_boxes_are_varied_and_background_holds_nobody():
     assert len(others) > 15 and all(each.kind == 'background' and each.scale == 0 for each in others)
     for x1, y1, x2, y2 in (each.box for each in others):
         assert 0 <= x1 < x2 <= 400 and 0 <= y1 < y2 <= 300 and not (x1 <= 120 <= x2 and y1 <= 120 <= y2)
-    assert len(list(vary_boxes('a.jpg', (80, 150), box - [100, 50] * 2, points, np.random.default_rng(0), 5))) == 2
+    everywhere = np.stack(np.meshgrid(np.arange(0, 80, 4), np.arange(0, 150, 4), [2]), -1).reshape(1, -1, 3)
+    assert len(list(vary_boxes('a.jpg', (80, 150), box, everywhere, np.random.default_rng(0), 5))) == 2
