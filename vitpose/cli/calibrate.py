@@ -56,15 +56,9 @@ def run(args: argparse.Namespace) -> None:
     config, _ = read_config(args.config, parse_config_options(args.cfg_options))
     if args.data:
         replace_data(config, args.dataset, args.data, args.images)
+    options = dict(fast=args.fast, dataset=args.dataset, device=args.device, seed=args.seed)
     with started():
-        from rich.console import Console
-        from rich.progress import Progress
-
-        with Progress(console=Console(stderr=True)) as bar:
-            task = bar.add_task('predicting')
-            options = dict(fast=args.fast, dataset=args.dataset, device=args.device, seed=args.seed)
-            show = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
-            result = calibrate(config, args.checkpoint, out, step=show, **options)
+        result = calibrate(config, args.checkpoint, out, **options)
     if result.warning:
         print(f'warning: {result.warning}')
     diagram = out.with_suffix('.reliability.svg')

@@ -91,7 +91,11 @@ def run(args: argparse.Namespace) -> None:
             fits = f'--batch {training.find_batch(config, batch - 1)} fits' if batch > 1 else 'use a smaller network'
             raise FailedError(f'out of memory with a batch size of {batch}: {fits}') from problem
         best, scores = best_checkpoint(work_dir, score), [value for _, value in read_curve(work_dir, score).score]
+        from ..own_data.calibrating import calibrate_trained
+
+        calibration = calibrate_trained(args.config, changes, best, work_dir / training.REPORT)
     print(f'best: {best}, {score} {(min if rule == "less" else max)(scores):.3f}')
+    print(calibration)
     print(f'report: {work_dir / training.REPORT}\nnext:', *configs.next_commands(args.config, best), sep='\n  ')
 
 

@@ -1,17 +1,19 @@
 """Calibrate the scores of a checkpoint on the validation set of its config."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vitpose_base.files import write_text
 from vitpose_base.image_files import upright_size
 
-from ..errors import InputError
+from ..errors import InputError, one_line
+from .annotations import Photo
 from .reading.config_datasets import read_config_datasets
 
+MAX_PEOPLE = 2000  # chosen at random
 WIDTH, PAD = 320, 40  # of the diagram
 Bins = list[tuple[float, float, int]]
 
@@ -39,7 +41,6 @@ def calibrate(
     dataset: str | None = None,
     device: str = 'auto',
     seed: int = 0,
-    step: Callable[[int, int], None] = lambda done, total: None,
 ) -> Calibration:
     """Fit probabilities to the validation set of a config, and write the checkpoint with them to `out`.
 
@@ -51,7 +52,6 @@ def calibrate(
         dataset: of a model with several heads.
         device: 'auto', 'cpu', 'cuda', ...
         seed: of jitter, background and training.
-        step: called with the number of boxes that are done, and of all.
 
     Raises:
         ValueError: too few people, another number of keypoints, or the checkpoint does not fit.
@@ -62,10 +62,15 @@ def calibrate(
 
     model = PoseModel(config, checkpoint, device, dataset=dataset)
     name, rng = model.metainfo['dataset_name'], np.random.default_rng(seed)
-    splits = next((each.splits for each in read_config_datasets(config) if each.name == name), {})
-    photos, known = splits.get('val') or splits.get('test') or [], {photo.path for photo in splits.get('train', [])}
+    photos = _read_photos(config, 'val', name)
+    try:
+        known = {photo.path for photo in _read_photos(config, 'train', name)}
+    except (OSError, AssertionError):  # MMPose asserts that files exist; those of the training may be elsewhere
+        known = set()
     boxes = []
-    for photo in photos:
+    for photo in (photos[i] for i in rng.permutation(len(photos))):
+        if sum(box.kind == 'true' for box in boxes) >= MAX_PEOPLE:
+            break
         people = [each for each in photo.instances if each.box and (each.keypoints[:, 2] > 0).any()]
         if not people:
             continue
@@ -77,8 +82,7 @@ def calibrate(
     if count < fitting.MIN_PEOPLE:
         expected = f'expected at least {fitting.MIN_PEOPLE}'
         raise InputError(f'{count} labeled instances of {name!r} in the validation set: {expected}')
-    done = iter(range(judging.BATCH, len(boxes) + judging.BATCH, judging.BATCH))
-    judged = judging.judge_boxes(model, boxes, lambda: step(min(next(done), len(boxes)), len(boxes)))
+    judged = judging.judge_boxes(model, boxes)
     is_held_out = fitting.choose_held_out([box.image for box in boxes])
     if fast:
         module: Any = fitting.fit_peak_map(judged.pick(~is_held_out))
@@ -90,6 +94,27 @@ def calibrate(
     seen = sum(photo.path in known for photo in photos)
     warning = f'{seen:,} of {len(photos):,} images are training images: probabilities will be too high' if seen else ''
     return Calibration(count, warning, (bins[0][0], bins[1][0]), (bins[0][1], bins[1][1]))
+
+
+def _read_photos(config: Any, split: str, dataset: str) -> list[Photo]:
+    """The images of one split and dataset of a config."""
+    key = f'{split}_dataloader'
+    datasets = read_config_datasets({'default_scope': config.get('default_scope'), key: config[key]})
+    return next((each.splits[split] for each in datasets if each.name == dataset), [])
+
+
+def calibrate_trained(config: Path, options: dict[str, Any], checkpoint: Path, report: Path) -> str:
+    """Calibrate the best checkpoint of a training, add the diagram to its report, and say so in one line."""
+    from ..predict.models.torch_model import read_config
+
+    try:
+        result = calibrate(read_config(config, options)[0], checkpoint, checkpoint)
+    except InputError as problem:
+        return f'scores are maxima of heatmaps, not calibrated: {one_line(problem)}'
+    diagram = f'<h2>Calibration of the scores</h2>{result.diagram()}</body>'
+    write_text(report, report.read_text(encoding='utf-8').replace('</body>', diagram))
+    before, after = result.errors
+    return f'scores are calibrated probabilities: expected calibration error {before:.3f}, now {after:.3f}'
 
 
 def replace_data(config: Any, dataset: str | None, annotations: Path, images: Path) -> None:

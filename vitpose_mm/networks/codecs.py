@@ -68,6 +68,7 @@ class HeatmapCodec(ABC):
 
         Returns covariances (B, K, 2, 2) in input pixels squared, see `spread.peak_covariances`.
         """
+        keypoints = keypoints.float()
         scale = keypoints.new_tensor(self.px_per_cell)
         spread = peak_covariances(heatmaps.float(), self.cells(keypoints), self.reach)
         return spread * scale[:, None] * scale

@@ -51,7 +51,7 @@ class PeakMap(nn.Module):
     def map(self, maxima: Tensor) -> Scores:
         """Map the maxima (B, K) of heatmaps."""
         at, *values = self.table
-        part = ((maxima[..., None] - at[:-1]) / at.diff()).clamp(0, 1)
+        part = ((maxima.float()[..., None] - at[:-1]) / at.diff()).clamp(0, 1)
         return Scores(*(value[0] + part @ value.diff() for value in values))
 
 
@@ -103,7 +103,7 @@ def confidence_inputs(
     codec: HeatmapCodec, heatmaps: Tensor, features: Tensor, peaks: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Collect what is known per keypoint (B, K, C + STATISTICS + K) and person (B, C); arguments of `Confidence`."""
-    (keypoints, scores), maps, features = peaks, heatmaps.float(), features.float()
+    keypoints, scores, maps, features = (each.float() for each in (*peaks, heatmaps, features))
     cells, place = codec.cells(keypoints), keypoints / keypoints.new_tensor(codec.input_size)
     variances = peak_covariances(maps, cells, codec.reach).diagonal(dim1=-2, dim2=-1)
     rivals = torch.stack((scores, *rival_peaks(maps, cells, codec.reach)), -1)

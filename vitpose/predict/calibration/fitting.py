@@ -52,14 +52,17 @@ def compare_labels(points: np.ndarray, boxes: Sequence[LabeledBox], sigmas: np.n
 
 
 def fit_peak_map(judged: Judged) -> PeakMap:
-    """Fit isotonic maps of the heatmaps' maxima to the labels: of right keypoints, and of their similarity."""
-    peaks, order = np.sort(judged.peaks[judged.labeled].numpy()), judged.peaks[judged.labeled].numpy().argsort()
-    known = judged.right, judged.similar, judged.present
-    fits = [fit_isotonic(values[judged.labeled].double().numpy()[order]) for values in known]
-    at = np.unique(np.quantile(peaks, np.linspace(0, 1, KNOTS)).astype(np.float32))
+    """Fit isotonic maps of the heatmaps' maxima to the labels: of right keypoints, their similarity, and presence."""
+    labeled = judged.labeled.bool()
+    at = np.unique(np.quantile(judged.peaks[labeled].numpy(), np.linspace(0, 1, KNOTS)).astype(np.float32))
     if len(at) < 2:
-        raise InputError(f'all {len(peaks)} heatmaps have the maximum {peaks[0]:.3g}: nothing to calibrate')
-    return PeakMap(torch.from_numpy(np.stack([at, *(np.interp(at, peaks, fit) for fit in fits)])))
+        raise InputError(f'all heatmaps have the maximum {at[0]:.3g}: nothing to calibrate')
+    rows = [at]
+    for values, where in ((judged.right, labeled), (judged.similar, labeled), (judged.present, labeled | True)):
+        peaks = judged.peaks[where].numpy()
+        order = peaks.argsort()
+        rows.append(np.interp(at, peaks[order], fit_isotonic(values[where].double().numpy()[order])))
+    return PeakMap(torch.from_numpy(np.stack(rows)))
 
 
 def fit_isotonic(values: np.ndarray) -> np.ndarray:

@@ -1,10 +1,12 @@
 """Run a model on labeled boxes, and store what was fitted to it in its checkpoint."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import track
 
 from vitpose_base.files import replacing
 from vitpose_mm.checkpoints.conversion import write_safetensors
@@ -22,8 +24,8 @@ from .labeled_boxes import LabeledBox
 BATCH = 16
 
 
-def judge_boxes(model: GraphModel, boxes: Sequence[LabeledBox], step: Callable[[], None] = lambda: None) -> Judged:
-    """Run a model on boxes, those of one image after the other; `step` is called after each batch.
+def judge_boxes(model: GraphModel, boxes: Sequence[LabeledBox]) -> Judged:
+    """Run a model on boxes, those of one image after the other, with a progress bar.
 
     ValueError if an image cannot be read, or the labels have another number of keypoints than the model.
     """
@@ -34,7 +36,8 @@ def judge_boxes(model: GraphModel, boxes: Sequence[LabeledBox], step: Callable[[
         raise InputError(f'{labels}: expected all {model.num_keypoints} keypoints of the model, and their sigmas')
     model.network.has_features = True
     parts, frame = [], Frame('', None)
-    for start in range(0, len(boxes), BATCH):
+    starts = range(0, len(boxes), BATCH)
+    for start in track(starts, 'predicting', console=Console(stderr=True), transient=True):
         batch = boxes[start : start + BATCH]
         centers, scales = rule.regions(np.array([box.box for box in batch], np.float32))
         crops = np.empty((len(batch), *rule.input_size[::-1], 3), np.uint8)
@@ -50,7 +53,6 @@ def judge_boxes(model: GraphModel, boxes: Sequence[LabeledBox], step: Callable[[
         known = compare_labels(points, batch, np.asarray(sigmas), rule)
         keypoints, people = confidence_inputs(model.codec, heatmaps, features, peaks)
         parts.append(Judged(keypoints.half().cpu(), people.cpu(), peaks[1].cpu(), *known))
-        step()
     model.network.has_features = model.confidence is not None
     return Judged(*map(torch.cat, zip(*parts, strict=True)))
 

@@ -186,7 +186,8 @@ def coco_people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[d
     if not len(poses.boxes):
         return
     values = np.concatenate((poses.keypoints, poses.scores[..., None]), 2)
-    numbers = np.column_stack((values.reshape(len(values), -1), poses.boxes, poses.box_scores))
+    ranks = poses.box_scores if poses.expected_oks is None else poses.box_scores * poses.expected_oks
+    numbers = np.column_stack((values.reshape(len(values), -1), poses.boxes, ranks))
     rows = np.flatnonzero(np.isfinite(numbers).all(1))
     values, boxes = values[rows], poses.boxes[rows]
     kinds = line.get('category_ids') or [1] * len(poses.boxes)
@@ -194,10 +195,8 @@ def coco_people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[d
     sides = rule.regions(boxes)[1] if rule else boxes[:, 2:] - boxes[:, :2]
     sigmas = np.full(poses.scores.shape[1], OKS_SIGMA) if sigmas is None else np.asarray(sigmas)
     scoring = Scoring(**(metainfo.get('metric') or {}))
-    if poses.expected_oks is None:
-        scores = scoring.scores(poses.box_scores[rows], values[..., 2])
-    else:
-        scores = poses.box_scores[rows] * poses.expected_oks[rows]
+    is_peak = poses.expected_oks is None
+    scores = scoring.scores(ranks[rows], values[..., 2]) if is_peak else ranks[rows]
     for i in scoring.kept(values[..., :2], scores, sides.prod(1), sigmas):
         points, box = rounded(values[i].ravel()), rounded((*boxes[i, :2], *(boxes[i, 2:] - boxes[i, :2])))
         yield dict(category_id=kinds[rows[i]], keypoints=points, score=float(scores[i]), bbox=box)

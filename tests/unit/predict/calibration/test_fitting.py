@@ -13,7 +13,7 @@ from vitpose.predict.models.crops import CropRule
 def judged(count=600, keypoints=2, seed=0):
     """Boxes whose probability to be right is the square of the peak, and is told by an input, too."""
     rng = np.random.default_rng(seed)
-    peaks = rng.uniform(0, 1, (count, keypoints))
+    peaks = rng.uniform(0, 1, (count, keypoints)).astype(np.float32)
     right = rng.uniform(0, 1, peaks.shape) < peaks**2
     known = rng.normal(0, 1, (count, keypoints, 4 + 7 + keypoints)).astype(np.float32)
     known[..., 0] = peaks**2
