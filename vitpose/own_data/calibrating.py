@@ -67,7 +67,7 @@ def calibrate(
         known = {photo.path for photo in _read_photos(config, 'train', name)}
     except (OSError, AssertionError):  # MMPose asserts that files exist; those of the training may be elsewhere
         known = set()
-    boxes = []
+    boxes: list[Any] = []
     for photo in (photos[i] for i in rng.permutation(len(photos))):
         if sum(box.kind == 'true' for box in boxes) >= MAX_PEOPLE:
             break
@@ -89,7 +89,7 @@ def calibrate(
     else:
         module = fitting.fit_confidence(judged, is_held_out, seed)
     is_true = np.array([box.kind == 'true' for box in boxes])
-    bins = fitting.compare(module, judged.pick(np.flatnonzero(is_held_out.numpy() & is_true)))
+    bins = fitting.compare(module, judged.pick((is_held_out.numpy() & is_true).nonzero()[0].tolist()))
     judging.store_calibration(checkpoint, module, name, out)
     seen = sum(photo.path in known for photo in photos)
     warning = f'{seen:,} of {len(photos):,} images are training images: probabilities will be too high' if seen else ''

@@ -39,7 +39,8 @@ class Work:
         """Give the frame an error instead of its people."""
         self.frame, poses = failed(self.frame, problem, step), self.poses
         people = ('keypoints', 'scores', 'boxes', 'box_scores', 'rows')
-        self.poses = replace(poses, **{name: getattr(poses, name)[:0] for name in people}, **dict.fromkeys(EXTRAS))
+        nothing: dict[str, Any] = dict.fromkeys(EXTRAS)
+        self.poses = replace(poses, **{name: getattr(poses, name)[:0] for name in people}, **nothing)
 
 
 @dataclass

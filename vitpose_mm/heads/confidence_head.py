@@ -70,7 +70,7 @@ class ConfidenceHead(Confidence):
             size = labels.new_tensor(codec.input_size)
             is_inside = ((labels[..., :2] >= 0) & (labels[..., :2] < size)).all(-1)
             losses.append(F.binary_cross_entropy(presence, (is_labeled & is_inside).float()))
-        return dict(loss_confidence=self.loss_weight * sum(losses))
+        return dict(loss_confidence=self.loss_weight * torch.stack(losses).sum())
 
 
 def _scale(sample: PoseDataSample, width: int) -> float:

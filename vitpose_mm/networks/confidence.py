@@ -126,7 +126,7 @@ def fingerprint(weights: Mapping[str, Tensor]) -> Tensor:
     digest = hashlib.sha256()
     for name in sorted(key for key in weights if f'.{PREFIX}' not in key):
         digest.update(name.encode())
-        digest.update(weights[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(weights[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return torch.frombuffer(bytearray(digest.digest()), dtype=torch.uint8)
 
 

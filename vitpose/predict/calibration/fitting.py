@@ -115,7 +115,7 @@ def _loss(module: Confidence, judged: Judged) -> Tensor:
     *scores, presence = module.judge(judged.keypoints.float(), judged.people.float())
     pairs = zip(scores, (judged.right, judged.similar), strict=True)
     losses = [F.binary_cross_entropy(a[judged.labeled], b[judged.labeled].float()) for a, b in pairs]
-    return sum(losses) + F.binary_cross_entropy(presence, judged.present.float())
+    return torch.stack([*losses, F.binary_cross_entropy(presence, judged.present.float())]).sum()
 
 
 @torch.no_grad()

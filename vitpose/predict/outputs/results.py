@@ -226,5 +226,5 @@ def frame_of(line: Mapping[str, Any]) -> tuple[Frame, Poses]:
     rows = np.arange(len(boxes))
     tracks = None if line['track_ids'] is None else np.array(line['track_ids'], np.int64)
     frame = Frame(line['file'], None, line.get('frame'), line.get('time'), error=line['error'])
-    extras = {name: np.array(line[name], np.float64) for name in EXTRAS if name in line}
+    extras: dict[str, Any] = {name: np.array(line[name], np.float64) for name in EXTRAS if name in line}
     return frame, Poses(points, scores, boxes.reshape(-1, 4), box_scores, rows, tracks, line['dropped'], **extras)
