@@ -74,10 +74,8 @@ class PosePredictor:
         self.model = model
         self._extras = [name for name in getattr(model, 'extras', ()) if uncertainty or name != 'covariance']
         if uncertainty and 'covariance' not in self._extras:
-            name = model.metainfo.get('model')
-            raise InputError(
-                f'uncertainty: {name} returns no covariances: export it again, or predict with a checkpoint'
-            )
+            problem = f'uncertainty: {model.metainfo.get("model")} returns no covariances'
+            raise InputError(f'{problem}: export it again, or predict with a checkpoint')
         self.detector = choose_detector(model, detector, **(detector_options or {}))
         self._is_one = isinstance(self.detector, TwoPassDetector)
         self.det_every = det_every or (FOLLOWED_FRAMES if self._is_one else 1)
