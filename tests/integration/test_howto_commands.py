@@ -44,6 +44,7 @@ ELSEWHERE = {  # commands that another test runs, below tests/
     r'vitpose predict rtsp://.*': (
         'unit/cli/test_predict.py::test_a_stream_that_ends_keeps_its_frames_and_is_a_broken_input'
     ),
+    r'vitpose calibrate .*': 'unit/cli/test_calibrate.py::test_scores_become_probabilities_and_the_model_stays',
     r'make demo': 'integration/test_demo.py::test_demo_writes_all_results',
     r'vitpose (predict val2017/ .*|eval .*)': 'parity/test_predict_ap.py::test_ap_with_detector_boxes',
     r'vitpose export FILE --dataset coco .*': 'integration/test_torch_alone.py::test_predict_app_export_and_inspect',

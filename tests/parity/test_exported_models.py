@@ -19,6 +19,7 @@ from vitpose.predict.models.exported import ExportedModel
 from vitpose.predict.models.torch_model import PoseModel
 from vitpose_mm.export import onnx_file
 from vitpose_mm.export.graph import DecodingGraph
+from vitpose_mm.networks.confidence import Confidence
 
 onnxruntime = pytest.importorskip('onnxruntime', reason='exported files need it (requirements/tested.txt)')
 pytestmark = [
@@ -106,6 +107,28 @@ def test_a_backbone_with_experts_takes_the_dataset_of_each_image_at_any_batch_si
             expected = model(*inputs)[0].numpy()
         # outputs are of order 1, where fp32 has a precision of 6e-8; the two runtimes sum in a different order
         np.testing.assert_allclose(feature, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize('kind', SUFFIXES)
+def test_a_file_of_a_calibrated_model_gives_its_probabilities_and_all_files_covariances(kind, tmp_path):
+    files, out = write(single(), tmp_path), tmp_path / f'model{SUFFIXES[kind][-1]}'
+    model = PoseModel(*files, 'cpu')
+    crops = crop_people(model.crop_rule, 17)
+    for is_calibrated in (False, True):
+        if is_calibrated:
+            torch.manual_seed(0)
+            model.confidence, model.network.has_features = Confidence(48, 17).eval(), True
+            model.metainfo['score_kind'] = 'probability'
+        write_file(model, Path(files[1]), Target(kind), out, crops, [].append)  # random heatmaps have equal maxima
+        exported = ExportedModel(out)
+        assert exported.extras == model.extras and exported.metainfo['score_kind'] == model.metainfo.get(
+            'score_kind', 'peak'
+        )
+        (_, scores, found), (_, expected, values) = (each.predict(crops, model.extras) for each in (exported, model))
+        for ours, theirs in zip((scores, *found.values()), (expected, *values.values()), strict=True):
+            assert np.quantile(np.abs(ours - theirs) / (1 + np.abs(theirs)), 0.95) < 0.005
+    poses = PosePredictor(exported, detector=None, uncertainty=True)(np.zeros((90, 90, 3), np.uint8))
+    assert poses.score_kind == 'probability' and poses.presence.shape == (1, 17)
 
 
 @pytest.mark.parametrize(('precision', 'bytes_per_weight', 'largest'), [('fp16', 2, 0.002), ('int8', 1, 0.1)])

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from ..errors import one_line, printable
 from ..predict.inputs.sources import IMAGES, VIDEOS
 from ..predict.outputs.results import LINES
+from ..predict.poses import score_name
 from ..predict.predictor import PosePredictor
 from ..predict.two_pass import TwoPassDetector
 from .sessions import Sessions, end_uploads
@@ -38,7 +39,8 @@ def build_page(predictor: PosePredictor, title: str, sessions: Sessions) -> gr.B
                 upload = gr.File(label='Image or video', file_types=sorted(IMAGES | VIDEOS), elem_id='upload')
                 shown = gr.Image(label='Input', interactive=False, format='jpeg', buttons=[], elem_id='shown')
                 boxes = gr.Textbox(label='Boxes', info=f'{BOXES_INFO} {without_boxes}', lines=2, elem_id='boxes')
-                threshold = gr.Slider(0, 1, 0.3, step=0.05, label='Lowest score of a drawn keypoint', elem_id='score')
+                label = f'Lowest {score_name(predictor.model.metainfo)} of a drawn keypoint'
+                threshold = gr.Slider(0, 1, 0.3, step=0.05, label=label, elem_id='score')
                 button = gr.Button('Predict', variant='primary', elem_id='predict')
             with gr.Column():
                 drawn = gr.Image(label='Poses', interactive=False, format='jpeg', buttons=[], elem_id='drawn')

@@ -24,6 +24,7 @@ COMMANDS = {
     'eval': 'scores of finished predictions: AP, PCK, error in pixels',
     'dataset': 'your annotated images: check, split, and write a config to train with',
     'train': 'train on a config: progress, report, the next commands',
+    'calibrate': 'scores that are probabilities: fit them to held-out people',
     'check': 'find problems in the images and annotations of a config',
     'models': 'models by name: list, download, verify',
     'bench': 'speed of prediction with each backend, or of training',

@@ -90,8 +90,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     style = parser.add_argument_group('drawing')
     add = style.add_argument
     add('--show', action='store_true', help='show poses in a window, or without a display on a local page; q ends')
-    text = 'lowest score of a keypoint that is drawn, or labeled by --save yolo (default 0.3)'
+    text = 'lowest score of a keypoint that is drawn, or labeled by --save yolo: of a calibrated model its probability'
+    text += ' to be right, else the peak of its heatmap (default 0.3)'
     add('--kpt-score', type=float, default=0.3, metavar='S', help=text)
+    add('--uncertainty', action='store_true', help='write and draw the spread of each keypoint, as an ellipse')
     add('--names', action='store_true', help='write the name of each keypoint beside it')
     add('--thickness', type=float, metavar='PX', help='of links (default: by the size of the box)')
     add('--radius', type=float, metavar='PX', help='of keypoints (default: by the thickness)')
@@ -112,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
     from ..predict.predictor import PosePredictor
     from ..predict.smoothing import smooth
 
-    names = ('device', 'precision', 'flip_test', 'dataset', 'batch_size', 'cfg_options', 'det_every')
+    names = ('device', 'precision', 'flip_test', 'dataset', 'batch_size', 'cfg_options', 'det_every', 'uncertainty')
     options = {name: getattr(args, name) for name in names} | input_options.open_given_detector(args)
     options |= {'detector': None} if args.whole_image or boxes else {}
     predictor = PosePredictor.load(args.model or args.config, args.checkpoint, **options)

@@ -91,11 +91,16 @@ def run(args: argparse.Namespace) -> None:
             fits = f'--batch {training.find_batch(config, batch - 1)} fits' if batch > 1 else 'use a smaller network'
             raise FailedError(f'out of memory with a batch size of {batch}: {fits}') from problem
         best, scores = best_checkpoint(work_dir, score), [value for _, value in read_curve(work_dir, score).score]
-    print(f'best: {best}, {score} {(min if rule == "less" else max)(scores):.3f}')
-    if config.get('default_scope') == 'mmdet':  # a detector of `vitpose dataset`
+        print(f'best: {best}, {score} {(min if rule == "less" else max)(scores):.3f}', flush=True)
+        is_detector, report = config.get('default_scope') == 'mmdet', work_dir / training.REPORT
+        if not is_detector:
+            from ..own_data.calibrating import calibrate_trained
+
+            print(calibrate_trained(args.config, changes, best, report))
+    if is_detector:  # of `vitpose dataset`
         print(f'next:\n  add to `vitpose predict ...`: --detector {args.config} {best}')
     else:
-        print(f'report: {work_dir / training.REPORT}\nnext:', *configs.next_commands(args.config, best), sep='\n  ')
+        print(f'report: {report}\nnext:', *configs.next_commands(args.config, best), sep='\n  ')
 
 
 def _hook(name: str, **settings: Any) -> dict[str, Any]:

@@ -71,8 +71,9 @@ def write_file(
     ValueError if the target cannot be written, or the file differs too much.
     """
     target.check(out)
-    network = HeatmapGraph(model.network.network, model.network.flip_indices, target.decode).eval()
-    decoding = DecodingGraph(model.codec, model.output_indices).eval() if target.decode else None
+    decoding = DecodingGraph(model.codec, model.output_indices, model.confidence).eval() if target.decode else None
+    options = target.decode, target.decode and model.confidence is not None
+    network = HeatmapGraph(model.network.network, model.network.flip_indices, *options).eval()
     stored = describe(model, checkpoint, target).texts()
     size = model.crop_rule.input_size[::-1]
     example = torch.zeros(2, *size, 3, dtype=torch.uint8) if target.decode else torch.zeros(2, 3, *size)
@@ -143,6 +144,8 @@ def describe(model: GraphModel, checkpoint: Path, target: Target) -> FileInfo:
         inputs='crops' if target.decode else 'images',
         outputs='keypoints' if target.decode else 'heatmaps',
         flip_test=model.flip_test,
+        score_kind=meta.get('score_kind', 'peak') if target.decode else 'peak',
+        extras=list(model.extras) if target.decode else [],
         precision=target.precision,
         checkpoint=checkpoint.name,
         sha256=sha256(checkpoint),

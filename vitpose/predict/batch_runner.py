@@ -1,6 +1,7 @@
 """A model on batches of few sizes, and on smaller ones where the device's memory is too small."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -22,17 +23,18 @@ class BatchRunner:
         batch_size: people per batch; None: 16 on the CPU, 64 on a GPU; 'auto': as None on the CPU, on a GPU 1024, or
             what is left of it when memory is too small.
         lock: held while the model runs.
+        extras: what the model returns besides keypoints and scores, see `GraphModel.predict`.
     """
 
-    def __init__(self, model: Any, batch_size: Any, lock: AbstractContextManager):
-        self.model, self.lock, self.is_cpu = model, lock, str(model.device) == 'cpu'
+    def __init__(self, model: Any, batch_size: Any, lock: AbstractContextManager, extras: Sequence[str] = ()):
+        self.extras, self.model, self.lock, self.is_cpu = extras, model, lock, str(model.device) == 'cpu'
         self._is_warm = self.is_cpu or not getattr(model, 'compiled', False)
         default = 16 if self.is_cpu else MAX_SIZE if batch_size == 'auto' else 64
         size = default if batch_size in (None, 'auto') else batch_size
         self.size: int = size if self._is_warm else min(size, SIZES[-1])
 
-    def __call__(self, crops: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Keypoints (count, K, 2) and scores (count, K) of the first `count` crops."""
+    def __call__(self, crops: Any, count: int) -> tuple:
+        """Keypoints (count, K, 2) and scores (count, K) of the first `count` crops, and the extras by name, if any."""
         try:
             if not self._is_warm:
                 self._warm()
@@ -42,21 +44,23 @@ class BatchRunner:
             if type(problem).__name__ != 'OutOfMemoryError' or self.size == 1:  # torch has moved the class
                 raise
         else:
-            keypoints, scores = map(np.concatenate, zip(*parts, strict=True))
-            return keypoints, scores
+            keypoints, scores, *extras = zip(*parts, strict=True)
+            joined = [{name: np.concatenate([part[name] for part in each]) for name in each[0]} for each in extras]
+            return np.concatenate(keypoints), np.concatenate(scores), *joined
         self.size //= 2
         print(f'out of memory on {self.model.device}: batches of {self.size} people from here', file=sys.stderr)
         return self(crops, count)
 
-    def _run(self, crops: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
+    def _run(self, crops: Any, count: int) -> tuple:
         crops = crops[: count if self.is_cpu else min(filled_size(count), self.size)]
         crops[count:] = 0
         with self.lock:
-            keypoints, scores = self.model.predict(crops)
+            keypoints, scores, *extras = self.model.predict(crops, *([self.extras] if self.extras else []))
         shape = len(crops), self.model.num_keypoints
         if keypoints.shape != (*shape, 2) or scores.shape != shape:
             raise InputError(f'keypoints {keypoints.shape}, scores {scores.shape}: expected {(*shape, 2)}, {shape}')
-        return keypoints[:count], scores[:count]
+        named = [{name: values[:count] for name, values in each.items()} for each in extras]
+        return keypoints[:count], scores[:count], *named
 
     def _warm(self) -> None:
         sizes = [self.size, *(size for size in SIZES[::-1] if size < self.size)]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..errors import InputError
 from .inputs.coco_json import short_text
 from .inputs.images import Image, as_frame, read_frame
 from .models.crops import CropRule
-from .poses import Frame, Poses, failed
+from .poses import EXTRAS, Frame, Poses, failed
 
 MAX_BYTES = 40 << 20  # of images that wait in one place; a larger one waits alone
 FAR_SHARE = 4.0  # factor by which a box may leave the range of the training set
@@ -38,7 +39,8 @@ class Work:
         """Give the frame an error instead of its people."""
         self.frame, poses = failed(self.frame, problem, step), self.poses
         people = ('keypoints', 'scores', 'boxes', 'box_scores', 'rows')
-        self.poses = replace(poses, **{name: getattr(poses, name)[:0] for name in people})
+        nothing: dict[str, Any] = dict.fromkeys(EXTRAS)
+        self.poses = replace(poses, **{name: getattr(poses, name)[:0] for name in people}, **nothing)
 
 
 @dataclass
@@ -63,18 +65,34 @@ class Batch:
             self.crops[: len(good)] = self.crops[good]
             self.people = [self.people[i] for i in good]
 
-    def finish(self, rule: CropRule, keypoints: np.ndarray, scores: np.ndarray) -> None:
-        """Fill in keypoints (B, K, 2) in MMPose's input pixels and scores (B, K); frames with infinite ones fail."""
+    def finish(
+        self,
+        rule: CropRule,
+        keypoints: np.ndarray,
+        scores: np.ndarray,
+        extras: Mapping[str, np.ndarray] = MappingProxyType({}),
+    ) -> None:
+        """Fill in keypoints (B, K, 2) in MMPose's input pixels, scores (B, K) and extras; infinite ones fail a frame.
+
+        A covariance among the extras is in input pixels squared.
+        """
         centers = np.stack([work.centers[i] for work, i in self.people])
         scales = np.stack([work.scales[i] for work, i in self.people])
         with np.errstate(over='ignore', invalid='ignore'):
             in_image = rule.to_image(keypoints, centers, scales)
         finite = np.isfinite(in_image).all((1, 2)) & np.isfinite(scores).all(1)
-        for (work, i), person, person_scores, is_finite in zip(self.people, in_image, scores, finite, strict=True):
-            if not is_finite:
+        if 'covariance' in extras:
+            ratio = (scales / rule.input_size)[:, None, :, None]
+            extras = {**extras, 'covariance': (extras['covariance'] * ratio * ratio.swapaxes(2, 3)).astype(np.float32)}
+        for j, ((work, i), person, person_scores) in enumerate(zip(self.people, in_image, scores, strict=True)):
+            if not finite[j]:
                 work.fail(InputError(f'person {i} got keypoints or scores that are NaN or infinite'), 'network')
             elif work.frame.error is None:
                 work.poses.keypoints[i], work.poses.scores[i] = person, person_scores
+                for name, values in extras.items():
+                    if getattr(work.poses, name) is None:
+                        setattr(work.poses, name, np.zeros((len(work.centers), *values.shape[1:]), np.float32))
+                    getattr(work.poses, name)[i] = values[j]
                 work.left -= 1
 
 

@@ -31,6 +31,7 @@ class DrawStyle:
     radius: float | None = None  # of keypoints, in pixels; None: one more than the thickness
     boxes: bool = True  # boxes, and the ids of tracked people on them
     blank: bool = False  # on black, instead of the image
+    uncertainty: bool = True  # the ellipse of one standard deviation around each keypoint that has a covariance
 
     def __post_init__(self) -> None:
         """Raise the ValueError."""
@@ -65,6 +66,9 @@ def draw_poses(
             if seen[a] and seen[b]:
                 cv2.line(drawn, fixed[a], fixed[b], DARK, width + 2, cv2.LINE_AA, _SHIFT)
                 cv2.line(drawn, fixed[a], fixed[b], color, width, cv2.LINE_AA, _SHIFT)
+        if style.uncertainty and poses.covariance is not None:
+            for k in np.flatnonzero(seen):
+                _draw_ellipse(drawn, fixed[k], poses.covariance[i, k], colors[k])
         radius = round((style.radius or 1 + size) * 2**_SHIFT)
         for point, color in ((fixed[k], colors[k]) for k in np.flatnonzero(seen)):
             cv2.circle(drawn, point, radius + 2**_SHIFT, DARK, -1, cv2.LINE_AA, _SHIFT)
@@ -96,6 +100,16 @@ def _draw_box(image: np.ndarray, box: np.ndarray, track: int, thickness: int) ->
         cv2.rectangle(image, (x, y - height - base), (x + width + 2, y), color, -1)
         corner, font = (x + 1, y - base // 2), cv2.FONT_HERSHEY_SIMPLEX
         cv2.putText(image, f'{track}', corner, font, scale, DARK, thickness, cv2.LINE_AA)
+
+
+def _draw_ellipse(image: np.ndarray, center: list[int], covariance: np.ndarray, color: tuple[int, int, int]) -> None:
+    """Draw one standard deviation of a covariance (2, 2) around a center in fractions of a pixel."""
+    if not np.isfinite(covariance).all():
+        return
+    squares, axes = np.linalg.eigh(covariance)
+    sides = np.rint(np.sqrt(squares.clip(0, MAX_COORDINATE)) * 2**_SHIFT).astype(int).tolist()
+    angle = float(np.degrees(np.arctan2(axes[1, 0], axes[0, 0])))
+    cv2.ellipse(image, center, sides, angle, 0, 360, color, 1, cv2.LINE_AA, _SHIFT)
 
 
 def _finite(pixels: np.ndarray) -> np.ndarray:

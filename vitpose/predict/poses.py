@@ -12,6 +12,7 @@ from .drawing import DrawStyle, draw_poses
 from .extras import need
 
 MAX_SHOWN_SIDE = 1280  # pixels of a drawing in a notebook
+EXTRAS = ('covariance', 'expected_oks', 'presence')  # fields of `Poses` that only some predictions have
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Poses:
 
     Attributes:
         keypoints: (N, K, 2) float32, x y in image pixels; pixel centers have integer coordinates.
-        scores: (N, K) float32, the heatmaps' maxima.
+        scores: (N, K) float32, what `score_kind` says.
         boxes: (N, 4) float32, x1 y1 x2 y2 in image pixels, as predicted from.
         box_scores: (N,) float32; 1 by default.
         rows: (N,) int64, index of each box among those that were passed or detected; -1 if `smooth` added it.
@@ -51,6 +52,10 @@ class Poses:
         dropped: one line per box that was not predicted, with the reason.
         metainfo: the model's, as MMPose parses it: names, skeleton and colors; None for poses from elsewhere.
         image: (H, W, 3) uint8 BGR, kept by `PosePredictor.__call__` alone.
+        covariance: (N, K, 2, 2) float32 of x and y in image pixels squared, the spread of the heatmap around its peak;
+            None unless it was asked for.
+        expected_oks: (N,) float32, the object keypoint similarity that a calibrated model expects; None without one.
+        presence: (N, K) float32, the probability of a calibrated model that a keypoint is inside the crop; or None.
     """
 
     keypoints: np.ndarray
@@ -62,6 +67,9 @@ class Poses:
     dropped: list[str] = field(default_factory=list)
     metainfo: Mapping[str, Any] | None = field(default=None, repr=False)
     image: np.ndarray | None = field(default=None, repr=False)
+    covariance: np.ndarray | None = None
+    expected_oks: np.ndarray | None = None
+    presence: np.ndarray | None = None
 
     @property
     def names(self) -> list[str] | None:
@@ -69,13 +77,19 @@ class Poses:
         names = self.metainfo and self.metainfo['keypoint_id2name']
         return [names[i] for i in range(len(names))] if names else None
 
+    @property
+    def score_kind(self) -> str:
+        """'peak': scores are the heatmaps' maxima; 'probability': that a keypoint is right, see docs/scores.md."""
+        return (self.metainfo or {}).get('score_kind', 'peak')
+
     def to_dict(self) -> dict[str, Any]:
         """Return lists for JSON, as in predictions.jsonl; numbers that are not finite are None.
 
         For each person: boxes [x1, y1, x2, y2], scores of the boxes, keypoints [[x, y], ...], all in image pixels,
         keypoint_scores, and track_ids: None without tracking, -1 for a person without track. dropped: one reason per
-        box that was not predicted. keypoint_names: see `names`.
+        box that was not predicted. keypoint_names: see `names`; score_kind; and the `EXTRAS` that there are.
         """
+        extras = {name: getattr(self, name) for name in EXTRAS}
         return {
             'boxes': rounded(self.boxes),
             'scores': rounded(self.box_scores, 6),
@@ -84,6 +98,8 @@ class Poses:
             'track_ids': None if self.track_ids is None else self.track_ids.tolist(),
             'dropped': self.dropped,
             'keypoint_names': self.names,
+            'score_kind': self.score_kind,
+            **{name: rounded(values) for name, values in extras.items() if values is not None},
         }
 
     def plot(self, image: np.ndarray | None = None, style: DrawStyle | None = None) -> np.ndarray:
@@ -95,15 +111,16 @@ class Poses:
         return draw_poses(image, self, self.metainfo, style)
 
     def to_supervision(self) -> Any:
-        """Return `supervision.KeyPoints`, with boxes, box_scores and track_ids as data; ValueError without supervision.
+        """Return `supervision.KeyPoints`; ValueError without supervision.
 
-        All people have the class 0.
+        Its data are boxes, box_scores, track_ids and what there is of `EXTRAS`. All people have the class 0.
         """
         kind = need('supervision', 'Poses.to_supervision').KeyPoints
         has_new_name = 'keypoint_confidence' in kind.__dataclass_fields__  # since version 0.29
         scores = {'keypoint_confidence' if has_new_name else 'confidence': self.scores}
         data = {'boxes': self.boxes, 'box_scores': self.box_scores}
-        data |= {} if self.track_ids is None else {'track_ids': self.track_ids}
+        more = {name: getattr(self, name) for name in ('track_ids', *EXTRAS)}
+        data |= {name: values for name, values in more.items() if values is not None}
         return kind(xy=self.keypoints, class_id=np.zeros(len(self.boxes), int), data=data, **scores)
 
     def _repr_png_(self) -> bytes | None:
@@ -114,6 +131,11 @@ class Poses:
         scale = min(MAX_SHOWN_SIDE / max(drawn.shape[:2]), 1)
         drawn = cv2.resize(drawn, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         return cv2.imencode('.png', drawn)[1].tobytes()
+
+
+def score_name(metainfo: Mapping[str, Any]) -> str:
+    """What the scores of a model are, for people who read or choose them."""
+    return 'probability to be right' if metainfo.get('score_kind') == 'probability' else 'keypoint score'
 
 
 def failed(frame: Frame, problem: Exception, step: str = '') -> Frame:

@@ -52,6 +52,7 @@ class PosePredictor:
         batch_size: people per batch, at least 1; None: 16 on the CPU, 64 on a GPU; 'auto': see `BatchRunner`.
         det_every: detect in each Nth frame of a video; in between, boxes follow the keypoints of the frame before.
             None: 1, and 30 for a `TwoPassDetector`, which also searches when the keypoints' scores fall.
+        uncertainty: fill in `Poses.covariance`.
         detector_options: `score_threshold`, `nms_threshold` and `categories` of `open_detector`, for a name or 'auto'.
     """
 
@@ -62,6 +63,7 @@ class PosePredictor:
         batch_size: int | str | None = None,
         *,
         det_every: int | None = None,
+        uncertainty: bool = False,
         detector_options: Mapping[str, Any] | None = None,
     ):
         for name, value in dict(batch_size=batch_size, det_every=det_every).items():
@@ -69,6 +71,10 @@ class PosePredictor:
                 raise InputError(f'{name}={value}: expected at least 1')
         model = load_model(model) if isinstance(model, str | Path) else model
         self.model = model
+        self._extras = [name for name in getattr(model, 'extras', ()) if uncertainty or name != 'covariance']
+        if uncertainty and 'covariance' not in self._extras:
+            problem = f'uncertainty: {model.metainfo.get("model")} returns no covariances'
+            raise InputError(f'{problem}: export it again, or predict with a checkpoint')
         self.detector = choose_detector(model, detector, **(detector_options or {}))
         self._is_one = isinstance(self.detector, TwoPassDetector)
         self.det_every = det_every or (FOLLOWED_FRAMES if self._is_one else 1)
@@ -76,7 +82,7 @@ class PosePredictor:
         self._threads = min(MAX_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._threads, 'vitpose-crop')
         self._lock = Lock()  # detector and network take turns: together they would use twice as many threads as cores
-        self._runner = BatchRunner(model, batch_size, self._lock)
+        self._runner = BatchRunner(model, batch_size, self._lock, self._extras)
         self.batch_size = self._runner.size
 
     @classmethod
@@ -84,7 +90,7 @@ class PosePredictor:
         cls, config: 'str | Path | Config', checkpoint: str | Path | None = None, **options: Any
     ) -> 'PosePredictor':
         """Load a model and return its predictor; `options` are those of `load_model` and of this class."""
-        names = ('detector', 'batch_size', 'det_every', 'detector_options')
+        names = ('detector', 'batch_size', 'det_every', 'uncertainty', 'detector_options')
         own = {name: options.pop(name) for name in names if name in options}
         return cls(load_model(config, checkpoint, **options), **own)
 
@@ -226,7 +232,8 @@ class PosePredictor:
         if not batch.people:
             return
         try:
-            batch.finish(self.model.crop_rule, *self._runner(batch.crops, len(batch.people)))
+            keypoints, scores, *extras = self._runner(batch.crops, len(batch.people))
+            batch.finish(self.model.crop_rule, keypoints, scores, *extras)
         except Exception as problem:
             if len(batch.people) == 1:
                 return batch.people[0][0].fail(problem, 'network')

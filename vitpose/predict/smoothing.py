@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .poses import Frame, Poses
+from .poses import EXTRAS, Frame, Poses
 from .tracking import FRAME_RATE
 
 MAX_GAP = 5  # frames
@@ -46,7 +46,10 @@ def _fill_gap(waiting: list[tuple[Frame, Poses]], row: int, track: int) -> None:
     start = max((i for i, rows in enumerate(found) if len(rows)), default=len(earlier))
     for i in range(start + 1, len(earlier) if track >= 0 else 0):
         (frame, poses), part = earlier[i], (i - start) / (len(earlier) - start)
-        for name in ('rows', 'track_ids', 'keypoints', 'boxes', 'scores', 'box_scores') if frame.error is None else ():
+        names = ('rows', 'track_ids', 'keypoints', 'boxes', 'scores', 'box_scores', *EXTRAS)
+        for name in names if frame.error is None else ():
+            if getattr(poses, name) is None:
+                continue
             values, old, new = getattr(poses, name), getattr(earlier[start][1], name)[found[start]], getattr(last, name)
             mixed = np.minimum(old, new[row]) if 'scores' in name else old + part * (new[row] - old)
             setattr(poses, name, np.append(values, np.where(name == 'rows', -1, mixed).astype(values.dtype), 0))

@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 
 from ..networks.codecs import HeatmapCodec
+from ..networks.confidence import Confidence, PeakMap
+from ..networks.peaks import Peaks
 from ..networks.pose_network import HeatmapNetwork
 
 
@@ -13,6 +15,7 @@ class HeatmapGraph(nn.Module):
         network: in evaluation mode.
         flip_indices: index of each keypoint's mirror image; None for no flip test.
         crops: take uint8 crops and normalize them.
+        has_features: also return feature maps, for a calibration.
 
     Attributes:
         rgb: whether the network takes RGB rather than BGR.
@@ -23,15 +26,26 @@ class HeatmapGraph(nn.Module):
     mean: Tensor | None
     std: Tensor | None
 
-    def __init__(self, network: HeatmapNetwork, flip_indices: list[int] | None = None, crops: bool = True):
+    def __init__(
+        self,
+        network: HeatmapNetwork,
+        flip_indices: list[int] | None = None,
+        crops: bool = True,
+        has_features: bool = False,
+    ):
         super().__init__()
+        self.has_features = has_features
         self.network, self.flip_indices, self.crops, self.rgb = network, flip_indices, crops, network.rgb
         self.register_buffer('mean', None if network.mean is None else network.mean.clone(), persistent=False)
         self.register_buffer('std', None if network.std is None else network.std.clone(), persistent=False)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Crops (B, h, w, 3) uint8 BGR, or normalized images (B, 3, h, w) -> heatmaps (B, C, Hm, Wm)."""
-        return self.network.test(self.normalized(inputs) if self.crops else inputs, self.flip_indices)
+    def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Crops (B, h, w, 3) uint8 BGR, or normalized images (B, 3, h, w) -> heatmaps (B, C, Hm, Wm).
+
+        With `has_features`, also the feature maps (B, C, Hp, Wp).
+        """
+        outputs = self.network.test_with_features(self.normalized(inputs) if self.crops else inputs, self.flip_indices)
+        return outputs if self.has_features else outputs[0]
 
     def normalized(self, crops: Tensor) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32."""
@@ -46,16 +60,44 @@ class DecodingGraph(nn.Module):
     Args:
         codec: of the heatmaps.
         indices: the keypoints to return; None for all.
+        confidence: what makes probabilities of the scores; None leaves the maxima.
+        has_covariance: return covariances, too.
     """
 
-    def __init__(self, codec: HeatmapCodec, indices: list[int] | None = None):
+    def __init__(
+        self,
+        codec: HeatmapCodec,
+        indices: list[int] | None = None,
+        confidence: Confidence | PeakMap | None = None,
+        has_covariance: bool = True,
+    ):
         super().__init__()
-        self.codec, self.indices = codec, indices
+        self.codec, self.indices, self.confidence, self.has_covariance = codec, indices, confidence, has_covariance
 
-    def forward(self, heatmaps: Tensor) -> tuple[Tensor, Tensor]:
-        """Heatmaps (B, C, Hm, Wm) -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
-        keypoints, scores = self.codec.locate(heatmaps)
-        return (keypoints, scores) if self.indices is None else (keypoints[:, self.indices], scores[:, self.indices])
+    @property
+    def extras(self) -> list[str]:
+        """The names of the outputs after keypoints and scores."""
+        judged = ['expected_oks', 'presence'] if self.confidence is not None else []
+        return ['covariance'] * self.has_covariance + judged
+
+    def forward(self, heatmaps: Tensor, features: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Heatmaps (B, C, Hm, Wm) -> keypoints (B, K, 2) in MMPose's input pixels, scores (B, K), and `extras`.
+
+        They are covariances (B, K, 2, 2) in input pixels squared; and the expected OKS (B,) and the presence (B, K),
+        which take `features` (B, C, Hp, Wp).
+        """
+        return self.judge(heatmaps, features, peaks=self.codec.locate(heatmaps))
+
+    def judge(self, heatmaps: Tensor, features: Tensor | None = None, *, peaks: Peaks) -> tuple[Tensor, ...]:
+        """As `forward`, with the keypoints and scores that `codec` located."""
+        kept = slice(None) if self.indices is None else self.indices
+        covariances = [self.codec.covariances(heatmaps, peaks[0])[:, kept]] if self.has_covariance else []
+        if self.confidence is None:
+            return peaks[0][:, kept], peaks[1][:, kept], *covariances
+        assert features is not None
+        judged = self.confidence(self.codec, heatmaps, features, peaks)
+        scores, presence = judged.probabilities[:, kept], judged.presence[:, kept]
+        return peaks[0][:, kept], scores, *covariances, judged.expected_oks, presence
 
 
 class PoseGraph(nn.Module):
@@ -65,7 +107,8 @@ class PoseGraph(nn.Module):
         super().__init__()
         self.network, self.decoding = network, decoding
 
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2), scores (B, K) and heatmaps (B, C, Hm, Wm)."""
-        heatmaps = self.network(crops)
-        return *self.decoding(heatmaps), heatmaps
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        """Crops (B, h, w, 3) uint8 BGR -> what the decoding returns, and heatmaps (B, C, Hm, Wm)."""
+        outputs = self.network(crops)
+        outputs = outputs if self.network.has_features else (outputs,)
+        return *self.decoding(*outputs), outputs[0]

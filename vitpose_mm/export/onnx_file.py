@@ -16,20 +16,21 @@ from ..torch_support import check_torch
 from .graph import DecodingGraph, HeatmapGraph, PoseGraph
 
 Graph = PoseGraph | HeatmapGraph | DecodingGraph
+Example = Tensor | tuple[Tensor, ...]
 
 MIN_TORCH = '2.6'  # the first torch whose exporter keeps the batch size dynamic with windowed attention
 MAX_WEIGHT_BYTES = 1_900_000_000  # in one file: protobuf reads up to 2 GiB
-HEATMAPS = 'heatmaps'
+HEATMAPS, FEATURES = 'heatmaps', 'features'
 
 
-def write_onnx(graph: Graph, example: Tensor, file: Path, stored: Mapping[str, str], precision: str = 'fp32') -> None:
+def write_onnx(graph: Graph, example: Example, file: Path, stored: Mapping[str, str], precision: str = 'fp32') -> None:
     """Write a graph with a dynamic batch size; weights of more than 1.9 GB go to FILE.onnx.data beside it.
 
     Heatmaps are an inner value of this name in a graph that decodes.
 
     Args:
         graph: on the CPU, in fp32.
-        example: two inputs of the graph.
+        example: two inputs of the graph, or its inputs with a batch of two.
         file: FILE.onnx.
         stored: strings for its metadata_props, by key.
         precision: 'fp32', 'fp16' or 'int8', in which weights are stored; see `store_weights`.
@@ -53,7 +54,7 @@ def write_onnx(graph: Graph, example: Tensor, file: Path, stored: Mapping[str, s
         shutil.copymode(file, beside)  # onnx makes it readable only by its owner
 
 
-def as_onnx(graph: Graph, example: Tensor) -> Any:
+def as_onnx(graph: Graph, example: Example) -> Any:
     """The graph as `onnx.ModelProto`; see `write_onnx`."""
     check_torch(MIN_TORCH, 'export')
     try:
@@ -61,27 +62,30 @@ def as_onnx(graph: Graph, example: Tensor) -> Any:
         import onnxscript  # noqa: F401
     except ImportError as problem:
         raise ValueError(f"export needs {problem.name}: pip install 'vitpose_mm[export]'") from problem
+    examples = example if isinstance(example, tuple) else (example,)
+    maps = [HEATMAPS, FEATURES]
     if isinstance(graph, HeatmapGraph):
-        names = (['crops' if graph.crops else 'images'], [HEATMAPS])
+        names = (['crops' if graph.crops else 'images'], maps[: 1 + graph.has_features])
+    elif isinstance(graph, PoseGraph):
+        names = (['crops'], ['keypoints', 'scores', *graph.decoding.extras, HEATMAPS])
     else:
-        decoded = ['keypoints', 'scores']
-        names = (['crops'], [*decoded, HEATMAPS]) if isinstance(graph, PoseGraph) else ([HEATMAPS], decoded)
+        names = (maps[: len(examples)], ['keypoints', 'scores', *graph.extras])
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
         warnings.simplefilter('ignore')
         logging.getLogger('torch.onnx').setLevel(logging.ERROR)
         program = torch.onnx.export(
             graph,
-            (example,),
+            examples,
             dynamo=True,
             input_names=names[0],
             output_names=names[1],
-            dynamic_shapes=({0: torch.export.Dim('batch')},),
+            dynamic_shapes=({0: torch.export.Dim('batch')},) * len(examples),
             verbose=False,
         )
     assert program is not None
     model = program.model_proto
     if isinstance(graph, PoseGraph):
-        inner = model.graph.output[2]
+        inner = model.graph.output[-1]
         model.graph.value_info.append(inner)
         model.graph.output.remove(inner)
     for node in model.graph.node:  # stack traces with paths of this machine

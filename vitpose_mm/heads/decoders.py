@@ -13,6 +13,7 @@ from ..checkpoints.mmengine_loading import init_pretrained
 from ..checkpoints.validation import check_filled, store_load_problem
 from ..codecs.pck import pck_accuracy
 from ..logs import log
+from ..networks.confidence import FINGERPRINT, PREFIX
 from ..networks.decoders import Decoder, classic_decoder, simple_decoder, upsampling_factor
 from .batch_targets import batch_targets
 
@@ -30,7 +31,13 @@ class DecoderHead(HeatmapHead):
     filled: bool | None = None  # see `check_filled`
 
     def __init__(
-        self, network: Decoder, *args: Any, freeze: bool = False, allow_new_final_layer: bool = False, **kwargs: Any
+        self,
+        network: Decoder,
+        *args: Any,
+        freeze: bool = False,
+        allow_new_final_layer: bool = False,
+        confidence: dict | None = None,
+        **kwargs: Any,
     ):
         super().__init__(*args, deconv_out_channels=None, deconv_kernel_sizes=None, final_layer=None, **kwargs)
         self.deconv_layers, self.final_layer = network.deconv_layers, network.final_layer
@@ -38,10 +45,15 @@ class DecoderHead(HeatmapHead):
         self.kept_keypoints: dict[int, int] = {}  # index of a keypoint: index of the same name in the checkpoint
         if freeze:
             self.requires_grad_(False)
+        sizes = dict(in_channels=self.in_channels, num_keypoints=self.out_channels)
+        self.confidence = MODELS.build({**sizes, **confidence}) if confidence else None
         self._register_load_state_dict_pre_hook(self._read_checkpoint)
 
     def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
         weights = rename(pop_prefix(state_dict, prefix), TRANSFORMERS_HEAD)[0]
+        if self.confidence is None:  # a calibration, which holds for the checkpoint's weights alone
+            weights = {key: value for key, value in weights.items() if not key.startswith(PREFIX)}
+        weights.pop(PREFIX + FINGERPRINT, None)
         weight, problems = weights.get('final_layer.weight'), []
         kept = self.kept_keypoints if self.allow_new_final_layer else {}
         others = bool(kept) and kept != {i: i for i in range(self.out_channels)}
@@ -54,7 +66,7 @@ class DecoderHead(HeatmapHead):
                     "set out_channels to the checkpoint's, or keep the rest of the decoder with "
                     'allow_new_final_layer=True'
                 )
-        optional = ('',) if self.may_be_absent and not weights else ()  # every key starts with ''
+        optional = ('',) if self.may_be_absent and not weights else (PREFIX,)  # every key starts with ''
         store_load_problem(self, weights, problems, optional, main='final_layer.')
         state_dict.update({prefix + key: value for key, value in weights.items()})
 
@@ -104,12 +116,16 @@ class DecoderHead(HeatmapHead):
             train_cfg: the model's; compute_acc=False turns the accuracy off.
 
         Returns:
-            `loss_kpt`, and `acc_pose`: see `pck_accuracy`.
+            `loss_kpt`, and `acc_pose`: see `pck_accuracy`; and with `confidence` its loss.
 
         Raises:
             ValueError: see `batch_targets`.
         """
-        return heatmap_losses(self, self(feats), batch_data_samples, train_cfg)
+        heatmaps = self(feats)
+        losses = heatmap_losses(self, heatmaps, batch_data_samples, train_cfg)
+        if self.confidence is not None:
+            losses |= self.confidence.loss(self.decoder, heatmaps.detach(), feats[-1].detach(), batch_data_samples)
+        return losses
 
 
 def heatmap_losses(
@@ -143,6 +159,7 @@ class ClassicHead(DecoderHead):
         freeze: do not train the decoder, nor update the statistics of its batch norms.
         allow_new_final_layer: accept a checkpoint with a different number of keypoints and load all but the last
             layer. With `RunCheckHook`, keypoints of the same name keep their rows of the last layer.
+        confidence: config of a `ConfidenceHead`, trained beside the decoder; None for none.
 
     Raises:
         ValueError: the stride is unsupported; on loading, the checkpoint does not fit.
@@ -160,6 +177,7 @@ class ClassicHead(DecoderHead):
         deconv_channels: int = 256,
         freeze: bool = False,
         allow_new_final_layer: bool = False,
+        confidence: dict | None = None,
     ):
         factor = upsampling_factor(feature_stride, heatmap_stride)
         super().__init__(
@@ -171,6 +189,7 @@ class ClassicHead(DecoderHead):
             init_cfg=init_cfg,
             freeze=freeze,
             allow_new_final_layer=allow_new_final_layer,
+            confidence=confidence,
         )
 
 
@@ -193,6 +212,7 @@ class SimpleHead(DecoderHead):
         freeze: do not train the decoder.
         allow_new_final_layer: accept a checkpoint with a different number of keypoints and load all but the last
             layer. With `RunCheckHook`, keypoints of the same name keep their rows of the last layer.
+        confidence: config of a `ConfidenceHead`, trained beside the decoder; None for none.
 
     Raises:
         ValueError: the stride is unsupported; on loading, the checkpoint does not fit.
@@ -209,6 +229,7 @@ class SimpleHead(DecoderHead):
         init_cfg: dict | list[dict] | None = None,
         freeze: bool = False,
         allow_new_final_layer: bool = False,
+        confidence: dict | None = None,
     ):
         factor = upsampling_factor(feature_stride, heatmap_stride)
         super().__init__(
@@ -220,4 +241,5 @@ class SimpleHead(DecoderHead):
             init_cfg=init_cfg,
             freeze=freeze,
             allow_new_final_layer=allow_new_final_layer,
+            confidence=confidence,
         )

@@ -83,6 +83,10 @@ class MultiDatasetHead(BaseHead):
         for member in self.heads.values():
             if isinstance(member, DecoderHead):
                 member.may_be_absent = True
+            if getattr(member, 'confidence', None) is not None:
+                raise ValueError(
+                    'confidence=dict(...) in a MultiDatasetHead: run `vitpose calibrate` after the training'
+                )
         self.absent: set[str] = set()  # heads that the checkpoint lacks
         self.loaded, self.load_problem = False, ''
         self.default_dataset = default_dataset

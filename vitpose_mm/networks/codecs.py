@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .peaks import Peaks, dark_peaks, msra_peaks, to_input_px, udp_peaks
+from .spread import peak_covariances
 
 
 class HeatmapCodec(ABC):
@@ -52,6 +53,25 @@ class HeatmapCodec(ABC):
             )
         cells, scores = self.peaks(heatmaps.float(), sparse)
         return to_input_px(cells, self.px_per_cell), scores
+
+    @property
+    def reach(self) -> int:
+        """Cells from a peak to the border of its window: three standard deviations of the Gaussian."""
+        return round(3 * self.sigma)
+
+    def cells(self, keypoints: Tensor) -> Tensor:
+        """Keypoints (B, K, 2) in input pixels -> heatmap cells, the inverse of `to_input_px`."""
+        return keypoints / keypoints.new_tensor(self.px_per_cell)
+
+    def covariances(self, heatmaps: Tensor, keypoints: Tensor) -> Tensor:
+        """Compute the spread of heatmaps (B, K, Hm, Wm) around keypoints (B, K, 2) in input pixels.
+
+        Returns covariances (B, K, 2, 2) in input pixels squared, see `spread.peak_covariances`.
+        """
+        keypoints = keypoints.float()
+        scale = keypoints.new_tensor(self.px_per_cell)
+        spread = peak_covariances(heatmaps.float(), self.cells(keypoints), self.reach)
+        return spread * scale[:, None] * scale
 
     def batch_decode(self, batch_encoded: Tensor) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Decode heatmaps (B, K, Hm, Wm) of any floating-point type on their device, with one copy to the host.

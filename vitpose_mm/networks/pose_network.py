@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +29,16 @@ class HeatmapNetwork(nn.Module, ABC):
     folded: nn.Module | None = None
 
     @abstractmethod
+    def features(self, images: Tensor) -> Any:
+        """Normalized images (B, 3, h, w) -> feature maps, the last one (B, C, Hp, Wp)."""
+
+    @abstractmethod
+    def heatmaps(self, features: Any) -> Tensor:
+        """Decode feature maps to heatmaps (B, C, Hm, Wm) in fp32."""
+
     def forward(self, images: Tensor) -> Tensor:
         """Normalized images (B, 3, h, w) -> heatmaps (B, C, Hm, Wm) in fp32."""
+        return self.heatmaps(self.features(images))
 
     @abstractmethod
     def flip_back(self, heatmaps: Tensor, flip_indices: list[int]) -> Tensor:
@@ -40,10 +49,16 @@ class HeatmapNetwork(nn.Module, ABC):
 
         `flip_indices` has the index of each keypoint's mirror image; None: no flip test.
         """
+        return self.test_with_features(images, flip_indices)[0]
+
+    def test_with_features(self, images: Tensor, flip_indices: list[int] | None = None) -> tuple[Tensor, Tensor]:
+        """As `test`, and the last feature maps (B, C, Hp, Wp) of the images, not mirrored."""
         if flip_indices is None:
-            return self(images)
-        plain, mirrored = self(torch.cat((images, images.flip(-1)))).unflatten(0, (2, -1)).unbind()
-        return (plain + self.flip_back(mirrored, flip_indices)) * 0.5
+            features = self.features(images)
+            return self.heatmaps(features), features[-1]
+        features = self.features(torch.cat((images, images.flip(-1))))
+        plain, mirrored = self.heatmaps(features).unflatten(0, (2, -1)).unbind()
+        return (plain + self.flip_back(mirrored, flip_indices)) * 0.5, features[-1].unflatten(0, (2, -1))[0]
 
 
 class PoseNetwork(HeatmapNetwork):
@@ -66,9 +81,13 @@ class PoseNetwork(HeatmapNetwork):
         self.backbone, self.head, self.shift_heatmap, self.rgb = backbone, head, shift_heatmap, rgb
         self.mean, self.std = (None if x is None else torch.tensor(x).float().view(3, 1, 1) for x in (mean, std))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Normalized images (B, 3, h, w) -> heatmaps (B, K, Hm, Wm) in fp32."""
-        return (self.folded or self.head)(self.backbone(images)[0]).float()
+    def features(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Normalized images (B, 3, h, w) -> feature maps (B, C, Hp, Wp)."""
+        return self.backbone(images)
+
+    def heatmaps(self, features: tuple[Tensor, ...]) -> Tensor:
+        """Decode feature maps (B, C, Hp, Wp) to heatmaps (B, K, Hm, Wm) in fp32."""
+        return (self.folded or self.head)(features[0]).float()
 
     def flip_back(self, heatmaps: Tensor, flip_indices: list[int]) -> Tensor:
         """Heatmaps (B, K, Hm, Wm) of mirrored images -> those of the images."""

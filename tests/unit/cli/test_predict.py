@@ -109,7 +109,7 @@ def test_images_as_whole(predict, capsys):
     words = ('--device', 'cpu', '--precision', 'bf16', '--flip-test', '--dataset', 'mpii')
     assert predict('photos', *words) == 0
     options = dict(device='cpu', precision='bf16', flip_test=True, dataset='mpii', batch_size=None)
-    options |= dict(cfg_options=None, det_every=None, detector_options={})
+    options |= dict(cfg_options=None, det_every=None, uncertainty=False, detector_options={})
     assert predict.predictor.made == (Path('c.py'), Path('c.pth'), options)
     out, err = capsys.readouterr()
     assert out == '3 frames, 3 people\nout: predictions.jsonl, keypoints.json, images.json, drawn\n'

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from vitpose.errors import InputError
-from vitpose.predict.batching import check_boxes
+from vitpose.predict.batching import Batch, check_boxes, start_work
+from vitpose.predict.models.crops import CropRule
+from vitpose.predict.poses import Frame
 
 SIZE = (64, 48)
 
@@ -64,3 +66,19 @@ def test_what_is_not_n_boxes_and_n_scores_is_an_error(boxes, scores, reason):
     with pytest.raises(InputError, match=reason) as caught:
         check_boxes(boxes, scores, SIZE)
     assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('use_udp', [False, True])
+def test_covariances_are_scaled_as_keypoints_are(use_udp):
+    """Two keypoints one input pixel apart in x and two in y: their difference as a covariance, before and after."""
+    rule = CropRule((48, 64), use_udp=use_udp)
+    work = start_work(Frame('a', np.zeros((90, 70, 3), np.uint8), boxes=[[5, 10, 65, 40]]), rule, 2)
+    step = np.array([1.0, 2.0])
+    keypoints = np.stack([[[10.0, 20], [11, 22]]]).astype(np.float32)
+    batch = Batch(np.zeros((1, 64, 48, 3), np.uint8), [(work, 0)])
+    batch.finish(rule, keypoints, np.ones((1, 2)), dict(covariance=np.tile(np.outer(step, step), (1, 2, 1, 1))))
+    moved = np.subtract(*work.poses.keypoints[0])
+    np.testing.assert_allclose(work.poses.covariance[0, 0], np.outer(moved, moved), rtol=1e-5)
+    assert work.poses.expected_oks is None and work.is_done
+    work.fail(InputError('broken'), 'network')
+    assert work.poses.covariance is None

@@ -72,3 +72,19 @@ def test_styles():
 def test_lengths_that_cannot_be_drawn(options):
     with pytest.raises(ValueError, match=f'{next(iter(options))}=.*: expected pixels, more than 0 and at most 1000'):
         DrawStyle(**options)
+
+
+def test_an_ellipse_is_one_standard_deviation_of_the_covariance():
+    poses, plain = make_poses(), draw_poses(BLANK, make_poses(), METAINFO)
+    poses.keypoints[:] = 40, 30
+    poses.scores[:] = [1, 0, 0]
+    poses.covariance = np.zeros((1, 3, 2, 2))
+    poses.covariance[0, :] = [[100, 60], [60, 100]]  # standard deviations of 12.6 and 6.3 along the diagonals
+    style = DrawStyle(boxes=False, blank=True, radius=1)
+    y, x = np.nonzero(draw_poses(BLANK, poses, METAINFO, style)[..., 2] > 100)
+    along, across = (x - 40 + y - 30) / 2**0.5, (x - 40 - y + 30) / 2**0.5
+    assert (along.max(), across.max()) == (pytest.approx(12.6, abs=1), pytest.approx(6.3, abs=1))
+    without = draw_poses(BLANK, poses, METAINFO, DrawStyle(boxes=False, blank=True, radius=1, uncertainty=False))
+    assert (without > 0).sum() < (np.hypot(along, across) > 3).sum()
+    poses.covariance[0, 0] = np.nan
+    assert draw_poses(BLANK, poses, METAINFO, style).shape == plain.shape

@@ -24,6 +24,9 @@ def test_names_and_lists_for_json():
     assert poses.names == content['keypoint_names'] == ['head', 'left_foot', 'right_foot']
     assert content['keypoints'][0] == [[None, 5], [8, 45], [14, 45]] and content['dropped'] == ['box 2: no area']
     assert content['keypoint_scores'][1] == [0.9, 0.8, 0.1] and content['track_ids'] is None
+    assert content['score_kind'] == 'peak' and not {'covariance', 'expected_oks'} & content.keys()
+    poses.metainfo, poses.expected_oks = METAINFO | {'score_kind': 'probability'}, np.array([0.5, 0.25])
+    assert (poses.to_dict()['score_kind'], poses.to_dict()['expected_oks']) == ('probability', [0.5, 0.25])
     assert make_poses(1).names is None is make_poses(1).to_dict()['keypoint_names']
 
 
@@ -53,7 +56,9 @@ def test_a_notebook_shows_the_drawing():
 def test_supervision_draws_the_keypoints():
     sv = pytest.importorskip('supervision')
     poses = known(track=True)
+    poses.covariance = np.ones((2, 3, 2, 2), np.float32)
     keypoints = poses.to_supervision()
+    assert keypoints.data['covariance'].shape == (2, 3, 2, 2) and 'expected_oks' not in keypoints.data
     assert isinstance(keypoints, sv.KeyPoints) and keypoints.data['track_ids'].tolist() == [0, 1]
     np.testing.assert_array_equal(keypoints.xy, poses.keypoints)
     np.testing.assert_array_equal(keypoints.keypoint_confidence, poses.scores)

@@ -60,8 +60,8 @@ def test_poses_know_their_model_and_keep_the_image_except_in_a_stream(predictor)
 
 
 def test_people_share_batches_and_every_frame_comes_in_order(predictor, monkeypatch):
-    sizes, heatmaps = [], predictor.model.heatmaps
-    monkeypatch.setattr(predictor.model, 'heatmaps', lambda crops: sizes.append(len(crops)) or heatmaps(crops))
+    sizes, run = [], predictor.model.run
+    monkeypatch.setattr(predictor.model, 'run', lambda crops: sizes.append(len(crops)) or run(crops))
     results = list(predictor.stream(frames(11)))
     people = sum(len(frame.boxes) for frame in frames(11))
     assert sizes == [4] * (people // 4) + [people % 4]  # the last batch is not filled up

@@ -1,5 +1,6 @@
 """An exported file: crops in, keypoints out, without OpenMMLab."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +40,16 @@ class ExportedModel:
             if (key, value) != ('precision', 'auto') and value not in (None, has := getattr(self.info, key)):
                 raise InputError(f'{self.file}: {key}={value!r}: this file was exported with {has!r}')
 
-    def predict(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
-        keypoints, scores, *_ = self.network(crops)
-        return keypoints, scores
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """What `predict` can return besides keypoints and scores."""
+        return tuple(self.info.extras)
+
+    def predict(self, crops: np.ndarray, extras: Collection[str] = ()) -> tuple:
+        """Keypoints and scores of crops, and some `extras`, as `GraphModel.predict` returns them."""
+        keypoints, scores, *others = self.network(crops)
+        named = dict(zip(self.info.extras, others, strict=False))
+        return (keypoints, scores, {name: named[name] for name in extras}) if extras else (keypoints, scores)
 
 
 def is_exported(file: str | Path) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from vitpose_base.pixels import DEPTHS
 
 from ...errors import InputError, printable
+from ..poses import EXTRAS
 from ..scoring import MODES
 from .crops import CropRule
 
@@ -22,6 +23,7 @@ MAX_ITEMS = 10_000  # of a list
 MAX_SIDE = 4096  # pixels of a crop
 # how a model's objects are found in an image without boxes: people, by a detector or in two passes; one object, in two
 # passes; only by a detector; each image is one object
+SCORE_KINDS = ('peak', 'probability')  # the heatmap's maximum; that a keypoint is right, after `vitpose calibrate`
 OBJECTS = ('person', 'two_pass', 'detector', 'whole_image')
 
 
@@ -61,6 +63,8 @@ class FileInfo:
     bits: int | None = None  # of the channels of 16-bit images; None: by the largest value of each
     objects: str | None = None  # one of `OBJECTS`; None: as 'whole_image'
     box_share: list[float] | None = None  # the smallest and largest share of an image that a training box takes
+    score_kind: str = 'peak'  # what scores are: one of `SCORE_KINDS`
+    extras: list[str] = field(default_factory=list)  # the outputs after keypoints and scores, some of `EXTRAS`
 
     def __post_init__(self) -> None:
         """Raise the ValueError."""
@@ -80,6 +84,8 @@ class FileInfo:
         self._check('bits', self.bits in (None, *DEPTHS))
         self._check('objects', self.objects in (None, *OBJECTS))
         self._check('box_share', is_share(self.box_share))
+        self._check('score_kind', self.score_kind in SCORE_KINDS)
+        self._check('extras', set(self.extras) <= set(EXTRAS))
         self._check('inputs', self.inputs in ('crops', 'images'))
         self._check('outputs', self.outputs in ('keypoints', 'heatmaps'))
 
@@ -114,6 +120,7 @@ class FileInfo:
             bits=self.bits,
             objects=self.objects,
             box_share=self.box_share,
+            score_kind=self.score_kind,
             crop_rule=self.crop_rule,
         )
 

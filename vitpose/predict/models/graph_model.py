@@ -1,21 +1,25 @@
 """A network on a device: crops in, heatmaps and keypoints out."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vitpose_mm.export.graph import HeatmapGraph
+from vitpose_mm.export.graph import DecodingGraph, HeatmapGraph
 from vitpose_mm.networks.codecs import HeatmapCodec
+from vitpose_mm.networks.confidence import Confidence, PeakMap, read_confidence
 from vitpose_mm.networks.folded import fold
 from vitpose_mm.networks.pose_network import HeatmapNetwork
 from vitpose_mm.torch_support import check_torch
 
-from ...errors import InputError
+from ...errors import InputError, one_line
+from ..poses import EXTRAS
 from .crops import CropRule
 from .device import PRECISIONS, as_device, as_precision
 from .device_crops import DeviceCropRule
@@ -28,6 +32,7 @@ class GraphModel(ABC):
         metainfo: MMPose's, parsed, of the predicted keypoints: dataset_name, ...
         output_indices: of the decoder's keypoints, those that are returned; None for all.
         decoder: its `batch_decode` decodes heatmaps.
+        confidence: what makes probabilities of the scores; None without calibration.
     """
 
     crop_rule: CropRule
@@ -36,6 +41,7 @@ class GraphModel(ABC):
     output_indices: list[int] | None = None
     decoder: Any
     network: HeatmapGraph
+    confidence: Confidence | PeakMap | None = None
 
     def __init__(self, device: str = 'auto', precision: str = 'fp32', flip_test: bool = False, compile: bool = False):
         self.device = as_device(device)
@@ -67,6 +73,22 @@ class GraphModel(ABC):
             graphs: Any = dict(mode='reduce-overhead', dynamic=False) if on_gpu else {}  # one for each size of a batch
             self.network.compile(fullgraph=True, **graphs)
 
+    def _calibrate(self, weights: Mapping[str, Tensor], dataset: str, checkpoint: str | Path) -> None:
+        """Use the calibration of a checkpoint, if it has one; ValueError if it was made for other weights."""
+        try:
+            self.confidence = read_confidence(weights, dataset)
+        except ValueError as problem:
+            raise InputError(f'{checkpoint}: {one_line(problem)}') from problem
+        if self.confidence is not None:
+            self.confidence.to(self.device).eval().requires_grad_(False)
+            self.network.has_features = True
+            self.metainfo['score_kind'] = 'probability'
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """What `predict` can return besides keypoints and scores."""
+        return EXTRAS if self.confidence is not None else EXTRAS[:1]
+
     def normalized(self, crops: np.ndarray | Tensor) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32, on the device."""
         pixels, graph = torch.as_tensor(crops, device=self.device), self.network
@@ -75,20 +97,41 @@ class GraphModel(ABC):
             inputs[:, channel].copy_(pixels[..., 2 - channel if graph.rgb else channel])
         return inputs if graph.mean is None or graph.std is None else inputs.sub_(graph.mean).div_(graph.std)
 
-    @torch.inference_mode()
     def heatmaps(self, crops: np.ndarray | Tensor) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> heatmaps (B, C, Hm, Wm) in fp32, on the device."""
+        return self.run(crops)[0]
+
+    @torch.inference_mode()
+    def run(self, crops: np.ndarray | Tensor) -> tuple[Tensor, ...]:
+        """Crops (B, h, w, 3) uint8 BGR -> heatmaps, and the feature maps (B, C, Hp, Wp) that a calibration reads."""
         inputs = torch.as_tensor(crops, device=self.device) if self.network.crops else self.normalized(crops)
         if inputs.is_cuda:
             inputs.record_stream(torch.cuda.current_stream(self.device))  # crops are written on another one
         if self.compiled and not inputs.is_cuda:
             torch._dynamo.maybe_mark_dynamic(inputs, 0)
         with torch.autocast(self.device.type, self._dtype) if self._dtype else nullcontext():
-            return self.network(inputs)
+            outputs = self.network(inputs)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
 
-    def predict(self, crops: np.ndarray | Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""
-        return self.decode(self.heatmaps(crops))
+    @torch.inference_mode()
+    def predict(self, crops: np.ndarray | Tensor, extras: Collection[str] = ()) -> tuple:
+        """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K).
+
+        With `extras`, some of the attribute of this name, there is a third result: a dict with the covariance
+        (B, K, 2, 2) in input pixels squared, the expected OKS (B,), and the presence (B, K).
+        """
+        outputs = self.run(crops)
+        if not extras and self.confidence is None:
+            return self.decode(*outputs)
+        graph = DecodingGraph(self.codec, self.output_indices, self.confidence, 'covariance' in extras)
+        values = [value.cpu().numpy() for value in graph.judge(*outputs, peaks=self.peaks(outputs[0]))]
+        named = dict(zip(graph.extras, values[2:], strict=True))
+        return (*values[:2], {name: named[name] for name in extras}) if extras else (values[0], values[1])
+
+    def peaks(self, heatmaps: Tensor) -> tuple[Tensor, Tensor]:
+        """Heatmaps (B, C, Hm, Wm) -> all keypoints (B, C, 2) in input pixels and maxima (B, C), on the device."""
+        keypoints, scores = (torch.from_numpy(np.concatenate(each)) for each in self._decode(heatmaps))
+        return keypoints.to(self.device), scores.to(self.device)
 
     def decode(self, heatmaps: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Heatmaps (B, C, Hm, Wm) -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K)."""

@@ -64,6 +64,7 @@ class NetworkModel(GraphModel):
             raise InputError(f'{checkpoint}: it predicts {predicted} keypoints, {name!r} has {self.num_keypoints}')
         self.model, self.metainfo, self.crop_rule = network, info.metainfo | {'model': path.name}, info.crop_rule
         self._place(network, network.head)
+        self._calibrate(loaded.weights, name, checkpoint)
 
     @property
     def codec(self) -> HeatmapCodec:

@@ -52,12 +52,12 @@ class OpenVinoNetwork:
         """A batch -> the outputs, in their order in the file."""
         outputs = [inputs]
         for request in self._requests:
-            outputs = _run(request, outputs[0])
+            outputs = _run(request, *outputs)
         return outputs
 
 
-def _run(request: Any, inputs: np.ndarray) -> list[np.ndarray]:
-    results = request.infer([inputs], share_inputs=True)
+def _run(request: Any, *inputs: np.ndarray) -> list[np.ndarray]:
+    results = request.infer(list(inputs), share_inputs=True)
     return [results[i].copy() for i in range(len(results))]
 
 
@@ -68,13 +68,14 @@ def _core(openvino: Any) -> Any:
 
 
 def _split(openvino: Any, model: Any) -> list[Any]:
-    """A model before and after its heatmaps; the whole model if it returns them."""
-    ports = (port for node in model.get_ordered_ops() for port in node.outputs())
-    heatmaps = next((port for port in ports if 'heatmaps' in port.get_names()), None)
-    if heatmaps is None or any('heatmaps' in port.get_names() for port in model.outputs):
+    """A model before and after its heatmaps, and features; the whole model if it returns them."""
+    ports = {name: port for node in model.get_ordered_ops() for port in node.outputs() for name in port.get_names()}
+    inner = [ports[name] for name in ('heatmaps', 'features') if name in ports]
+    if not inner or any('heatmaps' in port.get_names() for port in model.outputs):
         return [model]
-    parameter = openvino.opset13.parameter(heatmaps.get_partial_shape(), heatmaps.get_element_type())
-    for user in heatmaps.get_target_inputs():
-        user.replace_source_output(parameter.output(0))
-    after = openvino.Model(model.get_results(), [parameter])
-    return [openvino.Model([openvino.opset13.result(heatmaps)], model.get_parameters()), after]
+    parameters = [openvino.opset13.parameter(port.get_partial_shape(), port.get_element_type()) for port in inner]
+    for port, parameter in zip(inner, parameters, strict=True):
+        for user in port.get_target_inputs():
+            user.replace_source_output(parameter.output(0))
+    after = openvino.Model(model.get_results(), parameters)
+    return [openvino.Model([openvino.opset13.result(port) for port in inner], model.get_parameters()), after]

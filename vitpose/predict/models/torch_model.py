@@ -82,6 +82,7 @@ class PoseModel(GraphModel):
         head: Any = model.head
         self.model, self.decoder = revert_sync_batchnorm(model), head.decoder
         self._place(EstimatorNetwork(self.model), head if isinstance(head, DecoderHead) else None)
+        self._calibrate(weights, self.metainfo['dataset_name'], checkpoint)
         self.output_indices = self.model.test_cfg.get('output_keypoint_indices')
         kept = range(self.metainfo['num_keypoints']) if self.output_indices is None else self.output_indices
         self.metainfo, self.num_keypoints = select_keypoints(self.metainfo, list(kept)), len(kept)
@@ -122,10 +123,13 @@ class EstimatorNetwork(HeatmapNetwork):
         self.rgb = bool(steps._channel_conversion)
         self.mean, self.std = (steps.mean, steps.std) if steps._enable_normalize else (None, None)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Normalized images (B, 3, h, w) -> heatmaps (B, C, Hm, Wm) in fp32."""
-        feats = self.model.extract_feat(images)
-        return (self.folded(feats[-1]) if self.folded else self.model.head(feats)).float()
+    def features(self, images: Tensor) -> Any:
+        """Normalized images (B, 3, h, w) -> feature maps, the last one (B, C, Hp, Wp)."""
+        return self.model.extract_feat(images)
+
+    def heatmaps(self, features: Any) -> Tensor:
+        """Decode feature maps to heatmaps (B, C, Hm, Wm) in fp32."""
+        return (self.folded(features[-1]) if self.folded else self.model.head(features)).float()
 
     def flip_back(self, heatmaps: Tensor, flip_indices: list[int]) -> Tensor:
         """Heatmaps (B, C, Hm, Wm) of mirrored images -> those of the images, as the model's test_cfg says."""

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..poses import Frame, Poses, rounded
+from ..poses import Frame, Poses, rounded, score_name
 from .results import write_array
 
 SIZE = 640  # pixels of the longer side of a picture
@@ -22,7 +22,7 @@ class Page:
 
     def __init__(self, path: Path, metainfo: Mapping[str, Any]) -> None:
         self._path, self._entries, self._left_out = path, list[dict[str, Any]](), 0
-        names = metainfo.get('keypoint_id2name') or {}
+        names, self._score = metainfo.get('keypoint_id2name') or {}, score_name(metainfo)
         self._names = [names.get(i) for i in range(max(names, default=-1) + 1)]
         self._object = escape(metainfo.get('category') or 'person')
         self._second: tuple[str, int | None] | None = None
@@ -51,7 +51,8 @@ class Page:
 
     def close(self) -> None:
         """Write the file."""
-        head, tail = Path(__file__).with_name('page.html').read_text(encoding='utf-8').split('[/* entries */]')
+        text = Path(__file__).with_name('page.html').read_text(encoding='utf-8')
+        head, tail = text.replace('[/* score */]', self._score).split('[/* entries */]')
         head = head.replace('>person<', f'>{self._object}<')
         write_array(self._path, [self._names, *self._entries, self._left_out], head, tail)
 

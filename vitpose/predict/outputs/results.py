@@ -18,7 +18,7 @@ from ..inputs.boxes import is_header
 from ..inputs.matching import GivenBoxes
 from ..inputs.sources import Source
 from ..models.crops import CropRule
-from ..poses import Frame, Poses, rounded
+from ..poses import EXTRAS, Frame, Poses, rounded
 from ..scoring import Scoring
 
 LINES, SETTINGS, RESULTS, IMAGES = 'predictions.jsonl', 'settings.json', 'keypoints.json', 'images.json'
@@ -69,6 +69,7 @@ def header_of(metainfo: Mapping[str, Any]) -> dict[str, Any]:
         'sigmas': None if sigmas is None else rounded(sigmas, 6),
         'crop_rule': rule and asdict(rule),
         'metric': metainfo.get('metric') or {},
+        'score_kind': metainfo.get('score_kind', 'peak'),
     }
 
 
@@ -151,7 +152,8 @@ def comparable(options: Mapping[str, Any]) -> dict[str, Any]:
 def write_coco(out: Path, metainfo: Mapping[str, Any], given: GivenBoxes | None = None) -> None:
     """Write COCO keypoint results, in the format that `COCO.loadRes` of pycocotools reads, from the lines in a folder.
 
-    Scores and OKS-NMS are those of the CocoMetric in the config's test_evaluator, or of its defaults; `bbox` is the
+    Scores and OKS-NMS are those of the CocoMetric in the config's test_evaluator, or of its defaults; of a calibrated
+    model the score is the expected OKS times the box's. `bbox` is the
     box, as in MMPose, whose area decides between AP (M) and AP (L). Image ids and categories are those of the given
     boxes; without ids images are numbered from 1, and images.json, a COCO file without annotations, lists them.
     """
@@ -195,7 +197,8 @@ def coco_people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[d
     if not len(poses.boxes):
         return
     values = np.concatenate((poses.keypoints, poses.scores[..., None]), 2)
-    numbers = np.column_stack((values.reshape(len(values), -1), poses.boxes, poses.box_scores))
+    ranks = poses.box_scores if poses.expected_oks is None else poses.box_scores * poses.expected_oks
+    numbers = np.column_stack((values.reshape(len(values), -1), poses.boxes, ranks))
     rows = np.flatnonzero(np.isfinite(numbers).all(1))
     values, boxes = values[rows], poses.boxes[rows]
     kinds = line.get('category_ids') or [1] * len(poses.boxes)
@@ -203,7 +206,8 @@ def coco_people(line: dict[str, Any], metainfo: Mapping[str, Any]) -> Iterator[d
     sides = rule.regions(boxes)[1] if rule else boxes[:, 2:] - boxes[:, :2]
     sigmas = np.full(poses.scores.shape[1], OKS_SIGMA) if sigmas is None else np.asarray(sigmas)
     scoring = Scoring(**(metainfo.get('metric') or {}))
-    scores = scoring.scores(poses.box_scores[rows], values[..., 2])
+    is_peak = poses.expected_oks is None
+    scores = scoring.scores(ranks[rows], values[..., 2]) if is_peak else ranks[rows]
     for i in scoring.kept(values[..., :2], scores, sides.prod(1), sigmas):
         points, box = rounded(values[i].ravel()), rounded((*boxes[i, :2], *(boxes[i, 2:] - boxes[i, :2])))
         yield dict(category_id=kinds[rows[i]], keypoints=points, score=float(scores[i]), bbox=box)
@@ -213,10 +217,10 @@ def line_of(frame: Frame, poses: Poses) -> dict[str, Any]:
     """Return what the line of a frame in predictions.jsonl holds.
 
     file: `Frame.name`; frame and time: index and seconds, of videos only; size: [width, height], or None; error: None,
-    or what failed; and what `Poses.to_dict` returns, without the names. predictions.schema.json describes it all.
+    or what failed; and what `Poses.to_dict` returns, without the header's. predictions.schema.json describes it all.
     """
     people = poses.to_dict()
-    del people['keypoint_names']
+    del people['keypoint_names'], people['score_kind']  # which are in the header
     return {
         'file': frame.name,
         **({} if frame.index is None else {'frame': frame.index, 'time': frame.time and rounded(frame.time, 6)}),
@@ -233,4 +237,5 @@ def frame_of(line: Mapping[str, Any]) -> tuple[Frame, Poses]:
     rows = np.arange(len(boxes))
     tracks = None if line['track_ids'] is None else np.array(line['track_ids'], np.int64)
     frame = Frame(line['file'], None, line.get('frame'), line.get('time'), error=line['error'])
-    return frame, Poses(points, scores, boxes.reshape(-1, 4), box_scores, rows, tracks, line['dropped'])
+    extras: dict[str, Any] = {name: np.array(line[name], np.float64) for name in EXTRAS if name in line}
+    return frame, Poses(points, scores, boxes.reshape(-1, 4), box_scores, rows, tracks, line['dropped'], **extras)

@@ -18,7 +18,7 @@ from vitpose.predict.outputs import output_files as module
 from vitpose.predict.outputs import page
 from vitpose.predict.outputs.output_files import DRAWN, Outputs, prepare_folder
 from vitpose.predict.outputs.pose_formats import WRITERS
-from vitpose.predict.outputs.results import SETTINGS, read_record
+from vitpose.predict.outputs.results import SETTINGS, frame_of, read_record
 from vitpose.predict.poses import Frame
 
 SOURCES = [Source(f'd/{name}.jpg', 'image') for name in 'abc']
@@ -68,6 +68,7 @@ def test_every_line_is_as_the_schema_says(tmp_path):
     outputs.write(Frame('d/b.jpg', None, error='not an image'), make_poses(0))
     poses = make_poses(2, track=True)
     poses.keypoints[0, 0, 0] = np.nan
+    poses.covariance, poses.expected_oks = np.ones((2, 3, 2, 2)), np.array([0.25, np.nan])
     outputs.write(make_frame('v.mp4', index=0, time=0.0), poses)
     outputs.close()
     header, *lines = map(json.loads, (tmp_path / 'predictions.jsonl').read_text().splitlines())
@@ -76,6 +77,9 @@ def test_every_line_is_as_the_schema_says(tmp_path):
     for line in (header, lines[0]):
         for key in line:
             assert not validator.is_valid({name: value for name, value in line.items() if name != key}), key
+    assert header['score_kind'] == 'peak' and lines[2]['expected_oks'] == [0.25, None]
+    again = frame_of(lines[2])[1]
+    assert again.covariance.shape == (2, 3, 2, 2) and frame_of(lines[0])[1].expected_oks is None
     wrong = [header | {'units': None}, header | {'skeleton': [[0]]}, header | {'more': 1}]
     wrong += [lines[0] | change for change in (dict(boxes=[[1, 2, 3]]), dict(frame=1), dict(keypoints=[[1, 2]]))]
     assert not any(map(validator.is_valid, wrong))

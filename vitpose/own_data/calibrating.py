@@ -1,0 +1,146 @@
+"""Calibrate the scores of a checkpoint on the validation set of its config."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vitpose_base.files import write_text
+from vitpose_base.image_files import upright_size
+
+from ..errors import InputError, one_line
+from .annotations import Photo
+from .reading.config_datasets import read_config_datasets
+
+MAX_PEOPLE = 2000  # chosen at random
+WIDTH, PAD = 320, 40  # of the diagram
+Bins = list[tuple[float, float, int]]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a calibration did, measured on every fifth image."""
+
+    people: int
+    warning: str  # '' if the people were held out
+    errors: tuple[float, float]  # expected calibration error of the peaks and of the probabilities
+    bins: tuple[Bins, Bins]  # of both, see `calibration_error`
+
+    def diagram(self) -> str:
+        """The reliability diagram as SVG."""
+        return draw_reliability(dict(zip(('peak', 'probability'), self.bins, strict=True)))
+
+
+def calibrate(
+    config: Any,
+    checkpoint: Path,
+    out: Path,
+    *,
+    fast: bool = False,
+    dataset: str | None = None,
+    device: str = 'auto',
+    seed: int = 0,
+) -> Calibration:
+    """Fit probabilities to the validation set of a config, and write the checkpoint with them to `out`.
+
+    Args:
+        config: an `mmengine.Config`.
+        checkpoint: of its model, with our names of weights.
+        out: file to write; it may be `checkpoint`.
+        fast: fit a monotone map of the heatmaps' maxima alone.
+        dataset: of a model with several heads.
+        device: 'auto', 'cpu', 'cuda', ...
+        seed: of jitter, background and training.
+
+    Raises:
+        ValueError: too few people, another number of keypoints, or the checkpoint does not fit.
+    """
+    from ..predict.calibration import fitting, judging
+    from ..predict.calibration.labeled_boxes import vary_boxes
+    from ..predict.models.torch_model import PoseModel
+
+    model = PoseModel(config, checkpoint, device, dataset=dataset)
+    name, rng = model.metainfo['dataset_name'], np.random.default_rng(seed)
+    photos = _read_photos(config, 'val', name)
+    try:
+        known = {photo.path for photo in _read_photos(config, 'train', name)}
+    except (OSError, AssertionError):  # MMPose asserts that files exist; those of the training may be elsewhere
+        known = set()
+    boxes: list[Any] = []
+    for photo in (photos[i] for i in rng.permutation(len(photos))):
+        if sum(box.kind == 'true' for box in boxes) >= MAX_PEOPLE:
+            break
+        people = [each for each in photo.instances if each.box and (each.keypoints[:, 2] > 0).any()]
+        if not people:
+            continue
+        corners = np.array([each.box for each in people], float)
+        corners[:, 2:] += corners[:, :2]
+        labels = np.stack([each.keypoints for each in people])
+        boxes += vary_boxes(str(photo.path), upright_size(photo.path), corners, labels, rng, 0 if fast else 2)
+    count = sum(box.kind == 'true' for box in boxes)
+    if count < fitting.MIN_PEOPLE:
+        expected = f'expected at least {fitting.MIN_PEOPLE}'
+        raise InputError(f'{count} labeled instances of {name!r} in the validation set: {expected}')
+    judged = judging.judge_boxes(model, boxes)
+    is_held_out = fitting.choose_held_out([box.image for box in boxes])
+    if fast:
+        module: Any = fitting.fit_peak_map(judged.pick(~is_held_out))
+    else:
+        module = fitting.fit_confidence(judged, is_held_out, seed)
+    is_true = np.array([box.kind == 'true' for box in boxes])
+    bins = fitting.compare(module, judged.pick((is_held_out.numpy() & is_true).nonzero()[0].tolist()))
+    judging.store_calibration(checkpoint, module, name, out)
+    seen = sum(photo.path in known for photo in photos)
+    warning = f'{seen:,} of {len(photos):,} images are training images: probabilities will be too high' if seen else ''
+    return Calibration(count, warning, (bins[0][0], bins[1][0]), (bins[0][1], bins[1][1]))
+
+
+def _read_photos(config: Any, split: str, dataset: str) -> list[Photo]:
+    """The images of one split and dataset of a config."""
+    key = f'{split}_dataloader'
+    datasets = read_config_datasets({'default_scope': config.get('default_scope'), key: config[key]})
+    return next((each.splits[split] for each in datasets if each.name == dataset), [])
+
+
+def calibrate_trained(config: Path, options: dict[str, Any], checkpoint: Path, report: Path) -> str:
+    """Calibrate the best checkpoint of a training, add the diagram to its report, and say so in one line."""
+    from ..predict.models.torch_model import read_config
+
+    try:
+        result = calibrate(read_config(config, options)[0], checkpoint, checkpoint, fast=True)  # see docs/scores.md
+    except InputError as problem:
+        return f'scores are maxima of heatmaps, not calibrated: {one_line(problem)}'
+    diagram = f'<h2>Calibration of the scores</h2>{result.diagram()}</body>'
+    write_text(report, report.read_text(encoding='utf-8').replace('</body>', diagram))
+    before, after = result.errors
+    return f'scores are calibrated probabilities: expected calibration error {before:.3f}, now {after:.3f}'
+
+
+def replace_data(config: Any, dataset: str | None, annotations: Path, images: Path) -> None:
+    """Make COCO annotations the validation set of a config; of several datasets, that of `dataset`."""
+    from vitpose_mm.datasets.metainfo import parse_metainfo
+
+    settings = config.val_dataloader.dataset
+    for member in settings.get('datasets', [settings]):
+        if dataset in (None, parse_metainfo(member)['dataset_name']):
+            place = dict(data_root='', data_prefix=dict(img=str(images.resolve())))
+            member.update(ann_file=str(annotations.resolve()), **place)
+
+
+def draw_reliability(curves: dict[str, Bins]) -> str:
+    """Draw the share of right keypoints over their scores as SVG; each curve has rows of mean, share and count."""
+    size = WIDTH - 2 * PAD
+
+    def place(x: float, y: float) -> str:
+        return f'{PAD + x * size:.1f},{WIDTH - PAD - y * size:.1f}'
+
+    parts = [f'<polyline points="{place(0, 0)} {place(1, 1)}" fill="none" stroke="#bbb"/>']
+    for i, (name, rows) in enumerate(curves.items()):
+        color = ('#c60', '#06c', '#393', '#a3a')[i % 4]
+        points = ' '.join(place(mean, share) for mean, share, _ in rows)
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="2"/>')
+        parts.append(f'<text x="{PAD}" y="{14 + 14 * i}" fill="{color}" font-size="12">{name}</text>')
+    words = f'<text x="{PAD}" y="{WIDTH - 10}" font-size="12">score, and above it the share that is right</text>'
+    start = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {WIDTH}" width="{WIDTH}" role="img"'
+    return f'{start} aria-label="reliability">{"".join(parts)}{words}</svg>\n'

@@ -1,0 +1,80 @@
+"""The boxes that scores are calibrated with: people, with true and jittered boxes, and background without people."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..evaluation import NO_AREA
+
+JITTER = 0.1  # standard deviation of a jittered box's center, and of the logarithm of its sides, by its sides
+BACKGROUND_SIDES = (0.15, 0.6)  # of a box without people, by the image's
+BACKGROUND_IOU = 0.1  # below which it has with all people
+TRIES = 100
+
+
+@dataclass(frozen=True)
+class LabeledBox:
+    """A box, and the person who is labeled in it.
+
+    Attributes:
+        image: path.
+        kind: 'true', 'jittered' or 'background'.
+        box: x1 y1 x2 y2 in image pixels.
+        keypoints: (K, 3) x, y and visibility in image pixels; no person: all 0.
+        scale: square root of the person's area in pixels, which is 0.53 of the true box's; no person: 0.
+    """
+
+    image: str
+    kind: str
+    box: tuple[float, ...]
+    keypoints: np.ndarray
+    scale: float
+
+
+def vary_boxes(
+    image: str,
+    size: Sequence[int],
+    boxes: np.ndarray,
+    keypoints: np.ndarray,
+    rng: np.random.Generator,
+    backgrounds: int,
+) -> Iterator[LabeledBox]:
+    """Yield the people of an image of a size (w, h), each with a true and a jittered box, and background.
+
+    Args:
+        image: its path.
+        size: its width and height.
+        boxes: (N, 4) of its people, x1 y1 x2 y2.
+        keypoints: (N, K, 3) of its people.
+        rng: of jitter and background.
+        backgrounds: number of boxes without people, if there is room.
+    """
+    for box, labels in zip(boxes, keypoints, strict=True):
+        sides = box[2:] - box[:2]
+        center, half = (box[:2] + box[2:]) / 2 + rng.normal(0, JITTER, 2) * sides, sides / 2
+        half = half * np.exp(rng.normal(0, JITTER, 2))
+        for kind, corners in (('true', box), ('jittered', (*(center - half), *(center + half)))):
+            yield LabeledBox(image, kind, tuple(map(float, corners)), labels, float(np.sqrt(NO_AREA * sides.prod())))
+    for _ in range(backgrounds):
+        if (background := _find_background(rng, np.array(size, float), boxes, keypoints)) is not None:
+            yield LabeledBox(image, 'background', background, np.zeros(keypoints.shape[1:]), 0.0)
+
+
+def _find_background(
+    rng: np.random.Generator, size: np.ndarray, boxes: np.ndarray, keypoints: np.ndarray
+) -> tuple[float, ...] | None:
+    """A box in an image of a size (w, h) without a labeled keypoint in it; None if there is no room.
+
+    It may overlap with the box of a person.
+    """
+    for _ in range(TRIES):
+        sides = size * rng.uniform(*BACKGROUND_SIDES, 2)
+        low = rng.uniform(0, 1, 2) * (size - sides)
+        high = low + sides
+        is_inside = ((keypoints[..., :2] >= low) & (keypoints[..., :2] <= high)).all(-1) & (keypoints[..., 2] > 0)
+        shared = (np.minimum(boxes[:, 2:], high) - np.maximum(boxes[:, :2], low)).clip(0).prod(1)
+        union = (boxes[:, 2:] - boxes[:, :2]).prod(1) + sides.prod() - shared
+        if not is_inside.any() and (shared < BACKGROUND_IOU * union).all():
+            return tuple(map(float, (*low, *high)))
+    return None

@@ -1,0 +1,80 @@
+"""Calibrated scores as a part of a head, trained beside its decoder."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+from torch import Tensor
+
+from ..datasets.transforms.keypoint_target import KEYPOINT_TARGET
+from ..networks.confidence import NEAR, PERSON_AREA, Confidence, confidence_inputs
+
+
+@MODELS.register_module()
+class ConfidenceHead(Confidence):
+    """Predict how good the keypoints of the decoder are; no gradient of it reaches the decoder or the backbone.
+
+    The training pipeline needs `KeypointTarget`. `vitpose calibrate` trains the same on held-out people, which gives
+    better probabilities: on its own training images a model is right more often.
+
+    Args:
+        in_channels: channels C of the feature map; the head that has it sets it.
+        num_keypoints: K; the head that has it sets it.
+        sigma: of the keypoint similarity, in parts of the person's scale.
+        loss_weight: of its loss.
+        width: of the hidden layers.
+        dropout: of the hidden layers in training.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_keypoints: int,
+        sigma: float = 0.07,
+        loss_weight: float = 1.0,
+        width: int = 32,
+        dropout: float = 0.3,
+    ):
+        super().__init__(in_channels, num_keypoints, width, dropout)
+        self.sigma, self.loss_weight = sigma, loss_weight
+
+    def loss(
+        self, codec: Any, heatmaps: Tensor, features: Tensor, samples: Sequence[PoseDataSample]
+    ) -> dict[str, Tensor]:
+        """Compute `loss_confidence` of a batch.
+
+        Args:
+            codec: the decoder's.
+            heatmaps: (B, K, Hm, Wm), detached.
+            features: (B, C, Hp, Wp), detached.
+            samples: B samples.
+        """
+        targets = np.concatenate([sample.gt_instances[KEYPOINT_TARGET] for sample in samples])
+        labels = torch.from_numpy(targets).to(heatmaps.device)
+        scale = torch.tensor([_scale(sample, codec.input_size[0]) for sample in samples], device=heatmaps.device)
+        peaks = codec.locate(heatmaps)
+        far = (peaks[0] - labels[..., :2]).norm(dim=-1) / scale[:, None]
+        similar = (-(far**2) / (2 * (2 * self.sigma) ** 2)).exp()
+        is_labeled = labels[..., 2] > 0
+        self.person[0].train(self.training and len(samples) > 1)  # a batch of one has no variance
+        with torch.autocast(heatmaps.device.type, enabled=False):
+            *scores, presence = self.judge(*confidence_inputs(codec, heatmaps, features, peaks))
+            losses = [
+                (F.binary_cross_entropy(score, truth, reduction='none') * is_labeled).sum() / is_labeled.sum().clamp(1)
+                for score, truth in zip(scores, ((far < NEAR).float(), similar), strict=True)
+            ]
+            size = labels.new_tensor(codec.input_size)
+            is_inside = ((labels[..., :2] >= 0) & (labels[..., :2] < size)).all(-1)
+            losses.append(F.binary_cross_entropy(presence, (is_labeled & is_inside).float()))
+        return dict(loss_confidence=self.loss_weight * torch.stack(losses).sum())
+
+
+def _scale(sample: PoseDataSample, width: int) -> float:
+    """The square root of a person's area, in input pixels."""
+    instance = sample.gt_instances
+    x1, y1, x2, y2 = (float(value) for value in instance.bboxes[0])
+    return float(PERSON_AREA * (x2 - x1) * (y2 - y1)) ** 0.5 * width / float(instance.bbox_scales[0][0])
