@@ -1,10 +1,11 @@
 """Follow two people through a video of 30 seconds, made of photographs of an actor, and count exchanged ids.
 
-    python projects/real_people/video.py --actor FOLDER --detector nanodet_416.onnx --model FILE --out work_dirs/video
+    python projects/real_people/video.py --actor FOLDER --out work_dirs/video
 
 `--actor` is the folder of mocap_actor_mpii16: photographs of one motion from several cameras. The first video shows two
 cameras side by side; in the second, a person of the second camera walks to and fro in front of the first one's. Each
-photograph stands still for a few frames. Prints, for each video, the ids that each person had.
+photograph stands still for a few frames. Boxes are the labels', or those of `--detector`. Prints, for each video, the
+ids that each person had.
 """
 
 import argparse
@@ -81,8 +82,10 @@ def follow(frames: Scene, name: str, args: argparse.Namespace) -> dict[str, obje
     for number, (image, _) in enumerate(frames):
         writer.write(image, number / FRAMES_PER_S)
     writer.close()
-    words = ('predict', path, '--model', args.model, '--detector', args.detector, '--track', '--out', out)
-    if vitpose([*map(str, words)]):
+    lines = [dict(file=path.name, frame=i, boxes=boxes.tolist()) for i, (_, boxes) in enumerate(frames)]
+    write_text(boxes_file := path.with_suffix('.jsonl'), '\n'.join(map(json.dumps, lines)))
+    people = ('--detector', args.detector) if args.detector else ('--boxes', boxes_file)
+    if vitpose([*map(str, ('predict', path, '--model', args.model, *people, '--track', '--out', out))]):
         raise RuntimeError(f'vitpose predict {path} failed, see above')
     ids = [Counter[int](), Counter[int]()]
     for line in (out / 'predictions.jsonl').read_text().splitlines()[1:]:
@@ -100,7 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add('--actor', type=Path, required=True, help='folder of mocap_actor_mpii16')
-    add('--detector', type=Path, required=True, help='ONNX file of a person detector')
+    add('--detector', type=Path, help='ONNX file of a person detector (default: true boxes)')
     add('--model', default='tiny', help='name or file of a model (default tiny)')
     add('--out', type=Path, default=Path('work_dirs/video'), help='folder of videos and predictions')
     add('--results', type=Path, help='JSON file to write')
