@@ -15,7 +15,7 @@ WINDOWS_PATH = re.compile(r'[A-Za-z]:[\\/].*')
 class APT36KDataset(AP10KDataset):
     """APT-36K ("APT-36K: A Large-scale Benchmark for Animal Pose Estimation and Tracking", 2022).
 
-    Keypoints, their order, joint weights and OKS sigmas are those of AP-10K; `dataset_name` is 'apt36k'.
+    Arguments, keypoints, their order, joint weights and OKS sigmas are those of AP-10K; `dataset_name` is 'apt36k'.
     The annotation file differs from the COCO format in three ways:
 
     - Image names are absolute Windows paths. Only species, clip and frame are kept, so `data_prefix` must be the
@@ -23,8 +23,6 @@ class APT36KDataset(AP10KDataset):
     - Crowds are marked by `is_crowd` instead of `iscrowd`.
     - Images and annotations have a `video_id`, so that a split can keep a clip together. APT-36K is published
       as one file without a split.
-
-    Args: those of MMPose's `AP10KDataset`.
     """
 
     METAINFO: dict = dict(from_file=str(Path(__file__).with_name('apt36k_keypoints.py')))

@@ -49,9 +49,8 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
 
         FileNotFoundError for a missing file; ValueError for invalid JSON, or if an annotation fails a check above.
         """
-        json_files = [self.ann_file, *([self.bbox_file] if self.bbox_file else [])]
-        headbox_file = getattr(self, 'headbox_file', None)
-        for path in [*json_files, *([headbox_file] if headbox_file else [])]:
+        json_files = [self.ann_file, *filter(None, [self.bbox_file])]
+        for path in [*json_files, *filter(None, [getattr(self, 'headbox_file', None)])]:
             if not exists(path):
                 raise FileNotFoundError(self._missing_message(path))
         for path in json_files:

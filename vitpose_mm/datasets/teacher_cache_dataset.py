@@ -152,15 +152,11 @@ def read_index(cache: Path, identity: dict[str, str]) -> dict[str, Any]:
             f'{cache} has no {INDEX_FILE}: write it with `vitpose teacher-cache CONFIG --out {cache} --seeds 0 1 ...`'
         )
     index = json.loads((cache / INDEX_FILE).read_text(encoding='utf-8'))
+    names = dict(samples='other samples', pipeline='another pipeline', sha256='another teacher, with SHA-256 {}')
     for key, expected in identity.items():
         if index[key] != expected:
-            names = dict(
-                samples='other samples',
-                pipeline='another pipeline',
-                sha256=f'another teacher, with SHA-256 {index.get("sha256")}',
-            )
             raise ValueError(
-                f'{cache} was written for {names[key]}: run `vitpose teacher-cache` with the training config and '
-                'another --out, or delete the folder first'
+                f'{cache} was written for {names[key].format(index[key])}: run `vitpose teacher-cache` with the '
+                'training config and another --out, or delete the folder first'
             )
     return {'wanted': index['seeds'], **index}

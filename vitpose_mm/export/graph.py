@@ -12,12 +12,7 @@ class HeatmapGraph(nn.Module):
     Args:
         network: in evaluation mode.
         flip_indices: index of each keypoint's mirror image; None for no flip test.
-        crops: take uint8 crops and normalize them.
-
-    Attributes:
-        rgb: whether the network takes RGB rather than BGR.
-        mean: (3, 1, 1), per channel that is subtracted, in 0 to 255; None without normalization.
-        std: (3, 1, 1), per channel that is divided by; None without normalization.
+        crops: take uint8 crops and normalize them with `mean` and `std`, see `HeatmapNetwork`.
     """
 
     mean: Tensor | None
@@ -41,12 +36,7 @@ class HeatmapGraph(nn.Module):
 
 
 class DecodingGraph(nn.Module):
-    """From heatmaps to keypoints.
-
-    Args:
-        codec: of the heatmaps.
-        indices: the keypoints to return; None for all.
-    """
+    """From heatmaps of a codec to the keypoints with these indices; None for all."""
 
     def __init__(self, codec: HeatmapCodec, indices: list[int] | None = None):
         super().__init__()

@@ -98,10 +98,11 @@ def decode_image(
     """Decode the content of an image file as MMPose does, a JPEG optionally at 1 / `factor` of its size: 2, 4 or 8.
 
     Unlike in MMPose, the EXIF orientation of WebP and AVIF files is applied, and Pillow decodes what OpenCV cannot.
-    `bits` are those of `CheckedLoadImage`. Returns (H, W, 3) uint8 BGR, each side divided by the factor and rounded up;
-    BadImageError, which names `path`, if it cannot be decoded.
+    `bits` are those of `CheckedLoadImage`; `decode` decodes the rest. Returns (H, W, 3) uint8 BGR, each side divided by
+    the factor and rounded up; BadImageError, which names `path`, if it cannot be decoded.
     """
-    image, problem = None, None  # type: ignore[var-annotated]
+    image: np.ndarray | None = None
+    problem: Exception | None = None
     try:
         if factor > 1:
             image = cv2.imdecode(np.frombuffer(data, np.uint8), REDUCED_FLAGS[factor])
