@@ -119,7 +119,7 @@ def seeded(seed: int, index: int) -> Iterator[None]:
 def fingerprint(config: dict, dataset: Any) -> dict[str, str]:
     """Return fingerprints (SHA-256) of a dataset's samples and pipeline, on which cached heatmaps depend.
 
-    `dataset` is built from `config`. The samples' covers their number and at most 1000 of them, evenly spaced.
+    `dataset` is built from `config`. Of the samples, their number and at most 1000, evenly spaced, are covered.
     """
     samples: list = [len(dataset)]
     for i in np.unique(np.linspace(0, len(dataset) - 1, 1000).astype(int)).tolist():

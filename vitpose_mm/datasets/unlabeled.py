@@ -48,7 +48,7 @@ class UnlabeledDataset(ImageChecks):
 
 
 def folder_records(folder: str) -> list[dict]:
-    """List all images in and below a folder, by path; FileNotFoundError without it, ValueError without images."""
+    """List the images in and below a folder, sorted; FileNotFoundError without it, ValueError without images."""
     if not Path(folder).is_dir():
         raise FileNotFoundError(f'UnlabeledDataset: the folder {folder} does not exist')
     paths = sorted(str(path) for path in Path(folder).rglob('*') if path.suffix.lower() in SUFFIXES)

@@ -68,7 +68,7 @@ class DistillPoseEstimator(TopdownPoseEstimator):
         super().init_weights()
 
     def check_teacher(self) -> None:
-        """Load the teacher; a ValueError says if its normalization or codec differs from the student's.
+        """Load the teacher, and refuse it with a ValueError if its normalization or codec differs from the student's.
 
         For a teacher of several datasets, the samples select the head: `teacher_heatmaps` checks its codec.
         FileNotFoundError for a missing file of the teacher.

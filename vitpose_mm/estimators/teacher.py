@@ -101,7 +101,7 @@ class Teacher:
         return self.model.head if dataset is None else self.model.head.heads[dataset]
 
     def heatmaps(self, inputs: Tensor, dataset: str | None = None) -> Tensor:
-        """Predict heatmaps (B, K, Hm, Wm) in fp32 of preprocessed images (B, 3, H, W), all of one dataset, if any."""
+        """Predict heatmaps (B, K, Hm, Wm) in fp32 of images (B, 3, H, W) of one dataset; None for a single head."""
         model = self.model
         if next(model.parameters()).device != inputs.device:
             model.to(inputs.device)
