@@ -151,11 +151,10 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
         if not instances:
             return
         xy, visible = (np.concatenate([info[key] for info in instances]) for key in ('keypoints', 'keypoints_visible'))
-        keypoints = np.concatenate([xy, visible[..., None]], axis=-1)  # (N, K, 3)
-        for row, index in np.argwhere(~np.isfinite(keypoints).all(axis=-1)):
+        for row, index in np.argwhere(~(np.isfinite(xy).all(axis=-1) & np.isfinite(visible))):  # of (N, K)
             raise ValueError(
                 f'{self._where(instances[row])}: keypoint {index} is not finite: (x, y, visibility) = '
-                f'{tuple(keypoints[row, index].tolist())}. Use 0, 0, 0 for an unlabeled keypoint.'
+                f'{(*xy[row, index].tolist(), float(visible[row, index]))}. Use 0, 0, 0 for an unlabeled keypoint.'
             )
 
     def _is_bad_detection(self, data_info: dict) -> bool:
