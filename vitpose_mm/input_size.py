@@ -9,13 +9,8 @@ def set_input_size(config: dict, height: int, width: int) -> None:
     In a config file, pass `_base_` and import this function below the line `_base_ = ...`: MMEngine takes a file that
     begins with such an import for one of its newer, purely Pythonic configs.
 
-    Args:
-        config: a loaded config or, in a config file, `_base_`.
-        height: of the input, in pixels.
-        width: of the input, in pixels.
-
-    Raises:
-        ValueError: no part of the config has an `input_size`, or the heatmaps would not have whole cells.
+    `config` is a loaded config or, in a config file, `_base_`; height and width are in pixels. ValueError if no part
+    of the config has an `input_size`, or the heatmaps would not have whole cells.
     """
     if not _change(config, (width, height)):
         raise ValueError(f'no part of the config has an input_size to set to {height}x{width} (h x w)')

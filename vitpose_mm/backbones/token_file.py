@@ -53,12 +53,7 @@ def read_tokens(path: str | Path, shape: tuple[int, ...]) -> Tensor:
 
 
 def load_tokens(vit: LoadingViT) -> None:
-    """Copy the tokens of `ViT(knowledge_token=dict(init=FILE))` from their file, if one is given.
-
-    Raises:
-        FileNotFoundError: the file does not exist.
-        ValueError: it is not a token file, or its tokens have a different shape.
-    """
+    """Copy the tokens of `ViT(knowledge_token=dict(init=FILE))` from its file, if any; errors as in `read_tokens`."""
     if vit.token_file not in (None, 'checkpoint'):
         assert vit.knowledge_token is not None
         tokens = vit.knowledge_token.tokens

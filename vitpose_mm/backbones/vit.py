@@ -53,8 +53,7 @@ class ViT(PlainViT, BaseModule):
     def frozen_parts(self) -> list[nn.Module | Tensor]:
         """Return the modules and parameters that `freeze` excludes from training.
 
-        Raises:
-            ValueError: `freeze` is unknown, or 'all_but_token' without a trainable token.
+        ValueError if `freeze` is unknown, or 'all_but_token' without a trainable token.
         """
         if self.freeze is None:
             return []
@@ -78,15 +77,10 @@ class ViT(PlainViT, BaseModule):
         )
 
     def layer_id(self, name: str) -> int:
-        """Return the layer of a parameter for layer-wise learning rate decay.
+        """Return the layer of a parameter, named relative to the backbone, for layer-wise learning rate decay.
 
-        Args:
-            name: the parameter's name relative to the backbone.
-
-        Returns:
-            0 for patch embedding, position table and knowledge tokens; j + 1 for block j; `depth` + 1 for
-            the rest, which includes projection and position embedding of the knowledge tokens: like the
-            head, they are trained from scratch.
+        0 for patch embedding, position table and knowledge tokens; j + 1 for block j; `depth` + 1 for the rest, which
+        includes projection and position embedding of the knowledge tokens: like the head, they start untrained.
         """
         first, *rest = name.split('.')
         if first in ('patch_embed', 'pos_embed') or name == 'knowledge_token.tokens':

@@ -42,8 +42,7 @@ class Count:
 def input_size(model: ConfigDict) -> tuple[int, int]:
     """Return the (h, w) of a model's input in pixels, from the codec of its head or its default dataset's head.
 
-    Raises:
-        ValueError: the head has no codec with an input size.
+    ValueError if the head has no codec with an input size.
     """
     head = model.head
     if 'heads' in head:

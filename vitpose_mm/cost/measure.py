@@ -110,9 +110,7 @@ def _peak_bytes(model: dict, mode: str, batch: int, device: str, dtype: str) -> 
 def peak_bytes(make: Callable[[], Callable[[], None]], device: str) -> int:
     """Return the peak memory of two steps in bytes, above the memory at the start; call it in a fresh process.
 
-    Args:
-        make: allocates what a step needs and returns the step.
-        device: 'cpu' or a CUDA device.
+    `make` allocates what a step needs and returns the step; the device is 'cpu' or a CUDA device.
     """
     if torch.device(device).type == 'cuda':
         torch.cuda.reset_peak_memory_stats(device)

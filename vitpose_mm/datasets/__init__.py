@@ -8,13 +8,5 @@ from .mix_sampler import FixedMixSampler
 from .teacher_cache_dataset import TeacherCacheDataset
 from .unlabeled import UnlabeledDataset
 
-__all__ = [
-    'APT36KDataset',
-    'CombinedPoseDataset',
-    'DatasetChecks',
-    'FixedMixSampler',
-    'TeacherCacheDataset',
-    'UnlabeledDataset',
-    'checked',
-    'transforms',
-]
+__all__ = ['APT36KDataset', 'CombinedPoseDataset', 'DatasetChecks', 'FixedMixSampler', 'TeacherCacheDataset']
+__all__ += ['UnlabeledDataset', 'checked', 'transforms']

@@ -6,7 +6,8 @@ from pathlib import Path
 from mmpose.datasets import AP10KDataset
 from mmpose.registry import DATASETS
 
-# The annotations hold absolute paths from the annotators' machine: D:\...\29wolf\v3c2\frame7.jpg
+# The annotations hold absolute paths from the annotators' machine: D:\...\29wolf\v3c2\frame7.jpg, which gives
+# 29wolf/v3c2/frame7.jpg
 WINDOWS_PATH = re.compile(r'[A-Za-z]:[\\/].*')
 
 
@@ -14,7 +15,7 @@ WINDOWS_PATH = re.compile(r'[A-Za-z]:[\\/].*')
 class APT36KDataset(AP10KDataset):
     """APT-36K ("APT-36K: A Large-scale Benchmark for Animal Pose Estimation and Tracking", 2022).
 
-    Keypoints, their order, joint weights and OKS sigmas are those of AP-10K; `dataset_name` is 'apt36k'.
+    Arguments, keypoints, their order, joint weights and OKS sigmas are those of AP-10K; `dataset_name` is 'apt36k'.
     The annotation file differs from the COCO format in three ways:
 
     - Image names are absolute Windows paths. Only species, clip and frame are kept, so `data_prefix` must be the
@@ -22,8 +23,6 @@ class APT36KDataset(AP10KDataset):
     - Crowds are marked by `is_crowd` instead of `iscrowd`.
     - Images and annotations have a `video_id`, so that a split can keep a clip together. APT-36K is published
       as one file without a split.
-
-    Args: those of MMPose's `AP10KDataset`.
     """
 
     METAINFO: dict = dict(from_file=str(Path(__file__).with_name('apt36k_keypoints.py')))
@@ -32,7 +31,7 @@ class APT36KDataset(AP10KDataset):
         """Read the annotations and resolve image names relative to `data_prefix`."""
         data_list = super().load_data_list()
         for info in data_list:
-            info['img_path'] = WINDOWS_PATH.sub(species_clip_frame, info['img_path'])
+            info['img_path'] = WINDOWS_PATH.sub(lambda old: '/'.join(re.split(r'[\\/]', old[0])[-3:]), info['img_path'])
         return data_list
 
     def parse_data_info(self, raw_data_info: dict) -> dict | None:
@@ -41,8 +40,3 @@ class APT36KDataset(AP10KDataset):
         if info is not None:
             info['iscrowd'] = raw_data_info['raw_ann_info'].get('is_crowd', info['iscrowd'])
         return info
-
-
-def species_clip_frame(path: re.Match) -> str:
-    r"""Return the last three parts of a Windows path: D:\a\29wolf\v3c2\frame7.jpg gives 29wolf/v3c2/frame7.jpg."""
-    return '/'.join(re.split(r'[\\/]', path[0])[-3:])

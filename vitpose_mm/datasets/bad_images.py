@@ -52,15 +52,9 @@ class ImageChecks(BaseDataset):
 
 
 def first_readable(dataset: Any, index: int, prepare: Callable[[int], Any]) -> Any:
-    """Return sample `index`, or with on_bad_image='skip' the next one whose image can be read.
+    """Return what `prepare` makes of sample `index`, or with on_bad_image='skip' of the next that can be read.
 
-    Args:
-        dataset: has the attributes that `ImageChecks` sets.
-        index: of the sample.
-        prepare: prepares the sample of an index.
-
-    Raises:
-        ValueError: no image can be read, or too many cannot.
+    `dataset` has the attributes that `ImageChecks` sets. ValueError if no image can be read, or too many cannot.
     """
     for offset in range(len(dataset)):
         try:
@@ -73,11 +67,7 @@ def first_readable(dataset: Any, index: int, prepare: Callable[[int], Any]) -> A
 
 
 def report_bad_image(dataset: Any, error: BadImageError) -> None:
-    """Log and list a bad image once.
-
-    Raises:
-        ValueError: too many images are bad.
-    """
+    """Log and list a bad image once; ValueError if too many images are bad."""
     bad, name = dataset.bad_images, getattr(dataset, 'ann_file', '') or type(dataset).__name__
     line = f'{name}\t{" ".join(str(error).split())}\n'
     if line in bad:

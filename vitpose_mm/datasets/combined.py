@@ -89,11 +89,7 @@ class CombinedPoseDataset(CombinedDataset):
 
 
 def build_member(cfg: dict) -> BaseDataset:
-    """Build a member of a combined dataset.
-
-    Raises:
-        ValueError: the dataset is empty.
-    """
+    """Build a member of a combined dataset; ValueError if it is empty."""
     try:
         dataset = DATASETS.build(cfg)
     except ValueError as error:
@@ -109,11 +105,7 @@ def build_member(cfg: dict) -> BaseDataset:
 
 
 def check_ratios(ratios: Sequence[float], members: int, argument: str) -> None:
-    """Check that there is one ratio >= 0 per member and that one of them is > 0.
-
-    Raises:
-        ValueError: otherwise; the message names `argument`.
-    """
+    """Check that there is one ratio >= 0 per member, one of them > 0; else a ValueError names `argument`."""
     if len(ratios) != members:
         raise ValueError(
             f'{argument}={list(ratios)} has {len(ratios)} numbers for {members} datasets: give one per dataset'

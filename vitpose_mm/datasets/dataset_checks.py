@@ -47,13 +47,10 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
     def load_data_list(self) -> list[dict]:
         """Check that the files exist, then read the annotations as MMPose does.
 
-        Raises:
-            FileNotFoundError: a file does not exist.
-            ValueError: a file is not valid JSON, or an annotation fails one of the checks above.
+        FileNotFoundError for a missing file; ValueError for invalid JSON, or if an annotation fails a check above.
         """
-        json_files = [self.ann_file, *([self.bbox_file] if self.bbox_file else [])]
-        headbox_file = getattr(self, 'headbox_file', None)
-        for path in [*json_files, *([headbox_file] if headbox_file else [])]:
+        json_files = [self.ann_file, *filter(None, [self.bbox_file])]
+        for path in [*json_files, *filter(None, [getattr(self, 'headbox_file', None)])]:
             if not exists(path):
                 raise FileNotFoundError(self._missing_message(path))
         for path in json_files:
@@ -70,11 +67,7 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
             raise
 
     def filter_data(self) -> list[dict]:
-        """Filter as MMPose does, then check the detected boxes and that instances are left.
-
-        Raises:
-            ValueError: a detected box is bad, or no instance is left.
-        """
+        """Filter as MMPose does, then check the detected boxes; ValueError for a bad one, or if no instance is left."""
         data_list = super().filter_data()
         if self.bbox_file:
             data_list = self._without(data_list, [info for info in data_list if self._is_bad_detection(info)])
@@ -155,18 +148,14 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
 
     def _check_keypoints(self, instances: list[dict]) -> None:
         """Raise a ValueError if the position or visibility of a keypoint is NaN or infinite."""
-        values = [instance[key].ravel() for instance in instances for key in ('keypoints', 'keypoints_visible')]
-        if not values or np.isfinite(np.concatenate(values)).all():
+        if not instances:
             return
-        for instance in instances:
-            parts = [instance['keypoints'], instance['keypoints_visible'][..., None]]
-            keypoints = np.concatenate(parts, axis=-1)[0]  # (K, 3)
-            bad = np.flatnonzero(~np.isfinite(keypoints).all(axis=-1))
-            if bad.size:
-                raise ValueError(
-                    f'{self._where(instance)}: keypoint {bad[0]} is not finite: (x, y, visibility) = '
-                    f'{tuple(keypoints[bad[0]].tolist())}. Use 0, 0, 0 for an unlabeled keypoint.'
-                )
+        xy, visible = (np.concatenate([info[key] for info in instances]) for key in ('keypoints', 'keypoints_visible'))
+        for row, index in np.argwhere(~(np.isfinite(xy).all(axis=-1) & np.isfinite(visible))):  # of (N, K)
+            raise ValueError(
+                f'{self._where(instances[row])}: keypoint {index} is not finite: (x, y, visibility) = '
+                f'{(*xy[row, index].tolist(), float(visible[row, index]))}. Use 0, 0, 0 for an unlabeled keypoint.'
+            )
 
     def _is_bad_detection(self, data_info: dict) -> bool:
         """Return whether a detected box has no area or lies outside its image; raise if such boxes are not skipped."""
@@ -198,13 +187,10 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
 
 
 def find_box_problem(instance: dict, width: int | None, height: int | None) -> str | None:
-    """Return what is wrong with the box of an annotated instance, or None for a valid box.
+    """Return what is wrong with the box of an annotated instance, showing the raw box, or None for a valid box.
 
-    Args:
-        instance: MMPose's record: `bbox` (1, 4) as x1 y1 x2 y2 in image pixels, and the raw annotation if the
-            dataset keeps it. The returned text shows the raw box.
-        width: image width in pixels, or None if the annotation file does not give it.
-        height: image height in pixels, or None.
+    `instance` is MMPose's record: `bbox` (1, 4) as x1 y1 x2 y2 in image pixels, and the raw annotation if the dataset
+    keeps it. `width` and `height` are the image's in pixels, or None if the annotation file does not give them.
     """
     x1, y1, x2, y2 = instance['bbox'][0].tolist()
     raw = instance.get('raw_ann_info', {}).get('bbox', (x1, y1, x2 - x1, y2 - y1))

@@ -14,9 +14,7 @@ def find_members(dataset: Any) -> list[Any]:
     """
     if isinstance(dataset, CombinedDataset) and not isinstance(dataset, CombinedPoseDataset):
         return [dataset]
-    inner = getattr(dataset, 'datasets', None) or [
-        wrapped for wrapped in [getattr(dataset, 'dataset', None)] if wrapped
-    ]
+    inner = getattr(dataset, 'datasets', None) or list(filter(None, [getattr(dataset, 'dataset', None)]))
     return [member for part in inner for member in find_members(part)] if inner else [dataset]
 
 

@@ -119,11 +119,7 @@ def seeded(seed: int, index: int) -> Iterator[None]:
 def fingerprint(config: dict, dataset: Any) -> dict[str, str]:
     """Return fingerprints (SHA-256) of a dataset's samples and pipeline, on which cached heatmaps depend.
 
-    The fingerprint of the samples covers their number and at most 1000 of them, evenly spaced.
-
-    Args:
-        config: config of the dataset.
-        dataset: the dataset built from it.
+    `dataset` is built from `config`. Of the samples, their number and at most 1000, evenly spaced, are covered.
     """
     samples: list = [len(dataset)]
     for i in np.unique(np.linspace(0, len(dataset) - 1, 1000).astype(int)).tolist():
@@ -146,30 +142,21 @@ def heatmap_file(cache: Path, seed: int) -> Path:
 
 
 def read_index(cache: Path, identity: dict[str, str]) -> dict[str, Any]:
-    """Return the index of a cache: `seeds` (finished), `wanted` (all seeds requested) and `shape`.
+    """Return the index of a cache folder: `seeds` (finished), `wanted` (all seeds requested) and `shape`.
 
-    Args:
-        cache: the folder.
-        identity: entries that the index must match: the result of `fingerprint`, and optionally the teacher's `sha256`.
-
-    Raises:
-        FileNotFoundError: the folder has no index.
-        ValueError: the cache was written for other samples, another pipeline or another teacher.
+    It must match `identity`: the result of `fingerprint`, and optionally the teacher's `sha256`. FileNotFoundError
+    without an index; ValueError if the cache was written for other samples, another pipeline or another teacher.
     """
     if not (cache / INDEX_FILE).is_file():
         raise FileNotFoundError(
             f'{cache} has no {INDEX_FILE}: write it with `vitpose teacher-cache CONFIG --out {cache} --seeds 0 1 ...`'
         )
     index = json.loads((cache / INDEX_FILE).read_text(encoding='utf-8'))
+    names = dict(samples='other samples', pipeline='another pipeline', sha256='another teacher, with SHA-256 {}')
     for key, expected in identity.items():
         if index[key] != expected:
-            names = dict(
-                samples='other samples',
-                pipeline='another pipeline',
-                sha256=f'another teacher, with SHA-256 {index.get("sha256")}',
-            )
             raise ValueError(
-                f'{cache} was written for {names[key]}: run `vitpose teacher-cache` with the training config and '
-                'another --out, or delete the folder first'
+                f'{cache} was written for {names[key].format(index[key])}: run `vitpose teacher-cache` with the '
+                'training config and another --out, or delete the folder first'
             )
     return {'wanted': index['seeds'], **index}

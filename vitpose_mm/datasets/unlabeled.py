@@ -48,12 +48,7 @@ class UnlabeledDataset(ImageChecks):
 
 
 def folder_records(folder: str) -> list[dict]:
-    """List records of all images in a folder and below, sorted by path.
-
-    Raises:
-        FileNotFoundError: the folder does not exist.
-        ValueError: the folder has no images.
-    """
+    """List the images in and below a folder, sorted; FileNotFoundError without it, ValueError without images."""
     if not Path(folder).is_dir():
         raise FileNotFoundError(f'UnlabeledDataset: the folder {folder} does not exist')
     paths = sorted(str(path) for path in Path(folder).rglob('*') if path.suffix.lower() in SUFFIXES)
@@ -63,11 +58,7 @@ def folder_records(folder: str) -> list[dict]:
 
 
 def dataset_records(config: dict, boxes: bool) -> list[dict]:
-    """List records of a pose dataset: one per box, or one per image that has a box.
-
-    Raises:
-        ValueError: the dataset is not registered or has no instances.
-    """
+    """List a pose dataset's boxes, or its images that have one; ValueError if it is unknown or has no instances."""
     kind = DATASETS.get(config['type'])
     if kind is None:
         raise ValueError(f'UnlabeledDataset: dataset type {config["type"]!r} is not registered')
@@ -76,11 +67,9 @@ def dataset_records(config: dict, boxes: bool) -> list[dict]:
     options = {key: value for key, value in config.items() if key != 'type'}
     dataset = kind(**{**options, 'pipeline': [], 'serialize_data': False})
     name = dataset.metainfo['dataset_name']
-    records = [
-        dict(img_path=record['img_path'], bbox=record['bbox'], dataset_name=name) for record in dataset.data_list
-    ]
+    records = dataset.data_list
     if boxes:
-        return records
+        return [dict(img_path=record['img_path'], bbox=record['bbox'], dataset_name=name) for record in records]
     return [dict(img_path=path, dataset_name=name) for path in dict.fromkeys(record['img_path'] for record in records)]
 
 

@@ -14,16 +14,10 @@ from .teacher import Teacher
 def check_crop(dataset: Any, teacher: Teacher) -> None:
     """Refuse a teacher if either teacher or student was trained on UDP crops and the other was not.
 
-    The coordinates of a keypoint in the two crops differ by up to a heatmap cell. The padding of boxes
-    is not compared, because it only changes the scale of people. A teacher's config without a training
-    set is accepted.
+    The coordinates of a keypoint in the two crops differ by up to a heatmap cell. The padding of boxes is not compared,
+    because it only changes the scale of people. A teacher's config without a training set is accepted.
 
-    Args:
-        dataset: the student's training set, as built.
-        teacher: its model is loaded.
-
-    Raises:
-        ValueError: the crops differ; the message names both.
+    `dataset` is the student's training set, as built; the teacher's model is loaded. A ValueError names both crops.
     """
     members = find_members(dataset)
     student_udp = {step.use_udp for member in members for step in find_transforms(member, TopdownAffine)}
@@ -34,9 +28,8 @@ def check_crop(dataset: Any, teacher: Teacher) -> None:
     if student_udp and teacher_udp and student_udp != teacher_udp:
         raise ValueError(
             f"the student's training set has TopdownAffine with {_format(student_udp)}, the teacher's "
-            f'({teacher.config}) '
-            f'{_format(teacher_udp)}: the same keypoint has different coordinates in the two crops. Use the '
-            "teacher's use_udp and codec in the student's pipelines, or another teacher"
+            f'({teacher.config}) {_format(teacher_udp)}: the same keypoint has different coordinates in the two crops. '
+            "Use the teacher's use_udp and codec in the student's pipelines, or another teacher"
         )
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseModel
-from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import DATASETS, MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
+from ..datasets.metainfo import parse_metainfo
 from ..heads import MultiDatasetHead
 from ..heads.batch_targets import batch_weights, describe_codec, same_targets
 from ..heads.decoders import DecoderHead, heatmap_losses
@@ -29,16 +29,14 @@ class DistillPoseEstimator(TopdownPoseEstimator):
         teacher: dict(config=FILE, checkpoint=FILE, precision='float32'), see `Teacher`; None if
             `TeacherCacheDataset` adds the teacher's heatmaps to the samples.
         distill_loss: registered loss of the student's heatmaps, the teacher's, and keypoint weights.
-        keypoints: if the teacher has other keypoints, dict(student=..., teacher=...[, names=...]): the
-            datasets of both, as the name of a registered class or a metainfo dict. Keypoints of the
-            same name are matched, or those in `names`, {student's: teacher's}; the student learns the
-            others from the labels only.
+        keypoints: if the teacher has other keypoints, dict(student=..., teacher=...[, names=...]): the datasets of
+            both, as the name of a registered class or a metainfo dict. Keypoints of the same name are matched, or those
+            in `names`, {student's: teacher's}; the student learns the others from the labels only.
         kwargs: of `TopdownPoseEstimator`; the head must be a heatmap head.
 
     Raises:
-        ValueError: no heatmap head, a teacher without files, or keypoints that cannot be matched; in
-            training, a teacher with a different normalization, codec or number of keypoints, or no
-            heatmaps of a teacher.
+        ValueError: no heatmap head, a teacher without files, or keypoints that cannot be matched; in training, a
+            teacher with a different normalization, codec or number of keypoints, or no heatmaps of a teacher.
     """
 
     def __init__(
@@ -70,13 +68,10 @@ class DistillPoseEstimator(TopdownPoseEstimator):
         super().init_weights()
 
     def check_teacher(self) -> None:
-        """Load the teacher, and refuse it if its normalization or codec differs from the student's.
+        """Load the teacher, and refuse it with a ValueError if its normalization or codec differs from the student's.
 
         For a teacher of several datasets, the samples select the head: `teacher_heatmaps` checks its codec.
-
-        Raises:
-            FileNotFoundError: a file of the teacher does not exist.
-            ValueError: they differ; the message says in what.
+        FileNotFoundError for a missing file of the teacher.
         """
         assert self.teacher is not None
         mine, theirs = _normalization(self), _normalization(self.teacher.model)
@@ -119,15 +114,9 @@ class DistillPoseEstimator(TopdownPoseEstimator):
         return losses, heatmaps_seen[-1].float()
 
     def teacher_heatmaps(self, inputs: Tensor, samples: Sequence[PoseDataSample]) -> Tensor:
-        """Return the teacher's heatmaps (B, K, Hm, Wm) of preprocessed images, computed or from the cache.
+        """Return the teacher's heatmaps (B, K, Hm, Wm) of preprocessed images (B, 3, H, W), computed or cached.
 
-        Args:
-            inputs: (B, 3, H, W).
-            samples: B samples.
-
-        Raises:
-            ValueError: the teacher's codec is not the student's; or there is neither a teacher nor a
-                cache, or both.
+        ValueError if the teacher's codec is not the student's, or there is neither a teacher nor a cache, or both.
         """
         cached = ['teacher_heatmaps' in getattr(sample, 'gt_fields', ()) for sample in samples]
         if self.teacher is not None:
@@ -161,13 +150,8 @@ def match_keypoints(
 ) -> tuple[list[int], list[int]]:
     """Match keypoints: return their indices in the student's heatmaps and in the teacher's.
 
-    Args:
-        student: its dataset, as the name of a registered class or metainfo.
-        teacher: likewise.
-        names: {student's keypoint: teacher's}; None matches keypoints of the same name.
-
-    Raises:
-        ValueError: an unknown dataset or keypoint, or no match.
+    `student` and `teacher` are datasets, each the name of a registered class or metainfo; `names` is {student's
+    keypoint: teacher's}, None for those of the same name. ValueError for an unknown dataset or keypoint, or no match.
     """
     mine, theirs = (_keypoint_names(dataset) for dataset in (student, teacher))
     names = {name: name for name in mine if name in theirs} if names is None else names
@@ -183,16 +167,13 @@ def match_keypoints(
 
 
 def _keypoint_names(dataset: str | dict) -> list[str]:
-    if isinstance(dataset, str):
-        dataset_class = DATASETS.get(dataset)
-        if dataset_class is None:
-            raise ValueError(
-                f"keypoints: {dataset!r} is not a registered dataset; expected one like 'CheckedCocoDataset', or "
-                'metainfo such as dict(from_file=...)'
-            )
-        dataset = dataset_class.METAINFO
-    names = parse_pose_metainfo(dataset)['keypoint_id2name']
-    return [names[i] for i in range(len(names))]
+    if isinstance(dataset, str) and DATASETS.get(dataset) is None:
+        raise ValueError(
+            f"keypoints: {dataset!r} is not a registered dataset; expected one like 'CheckedCocoDataset', or "
+            'metainfo such as dict(from_file=...)'
+        )
+    meta = parse_metainfo({'type' if isinstance(dataset, str) else 'metainfo': dataset})
+    return [meta['keypoint_id2name'][i] for i in range(meta['num_keypoints'])]
 
 
 def _normalization(model: BaseModel) -> dict[str, Any]:

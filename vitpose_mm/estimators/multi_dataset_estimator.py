@@ -27,9 +27,7 @@ class MultiDatasetPoseEstimator(TopdownPoseEstimator):
     def extract_feat(self, inputs: Tensor, datasets: Sequence[str] | int | Tensor | None = None) -> tuple[Tensor, ...]:
         """Extract feature maps of images (B, 3, H, W).
 
-        Args:
-            inputs: the batch.
-            datasets: the dataset of each image, or the result of `ViT.route`; None for the head's default.
+        `datasets` are those of the images, or the result of `ViT.route`; None for the head's default.
         """
         if datasets is None:
             datasets = [self.head.default_dataset] * len(inputs)

@@ -10,6 +10,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from ..checkpoints.experts_and_decoders import merge_expert
+from ..checkpoints.key_maps import pop_prefix
 from ..checkpoints.validation import load_strictly
 from ..datasets.combined import CombinedPoseDataset
 from ..datasets.metainfo import dataset_class, parse_metainfo, raw_metainfo
@@ -24,12 +25,7 @@ KEPT_HOOKS = ('timer', 'logger', 'param_scheduler', 'sampler_seed', 'visualizati
 def split_config(cfg: Config, dataset: str) -> Config:
     """Make the config of one dataset's plain model, with the dataset's head, test loaders and metric.
 
-    Args:
-        cfg: of a model with a `MultiDatasetHead`.
-        dataset: name of one of its heads.
-
-    Raises:
-        ValueError: the head is not a `MultiDatasetHead`, or the config lacks the dataset or does not test it.
+    ValueError if `cfg` has no `MultiDatasetHead`, or lacks the dataset or does not test it.
     """
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     model = deepcopy(cfg.model.to_dict())
@@ -58,9 +54,8 @@ def split_config(cfg: Config, dataset: str) -> Config:
             'test_dataloader and test_evaluator'
         )
     split = {key: deepcopy(cfg[key]) for key in KEPT_KEYS if key in cfg}
-    split['default_hooks'] = {
-        name: cfg.default_hooks[name] for name in KEPT_HOOKS if name in cfg.get('default_hooks', {})
-    }
+    hooks = cfg.get('default_hooks', {})
+    split['default_hooks'] = {name: hooks[name] for name in KEPT_HOOKS if name in hooks}
     split |= dict(data_mode='topdown', dataset_type=_mmpose_class(settings[0]['dataset']), model=model)
     for part in tests:
         split[f'{part}_dataloader'], split[f'{part}_evaluator'] = tests[part] or settings
@@ -75,26 +70,17 @@ def split_weights(cfg: Config, weights: dict[str, Tensor], dataset: str) -> dict
 def split_model(cfg: Config, weights: dict[str, Tensor], dataset: str) -> nn.Module:
     """Build one dataset's plain model with its weights.
 
-    Args:
-        cfg: of the multi-dataset model.
-        weights: of any checkpoint that this model loads; heads of other datasets may be absent.
-        dataset: name of one of its heads.
-
-    Raises:
-        ValueError: the checkpoint does not fit the config.
+    `weights` are of any checkpoint that the multi-dataset model of `cfg` loads; heads of other datasets may be absent.
+    ValueError if they do not fit the config.
     """
     model = MODELS.build(cfg.model)
     try:
         load_strictly(model, weights, lambda: [f'head.heads.{name}.' for name in model.head.absent - {dataset}])
     except ValueError as problem:
         raise ValueError(f'the checkpoint does not fit the config: {problem}') from problem
-    plain = {}
-    for key, value in model.state_dict().items():
-        if key.startswith(f'head.heads.{dataset}.'):
-            key = key.replace(f'heads.{dataset}.', '', 1)
-        elif key.startswith('head.'):
-            continue
-        plain[key] = value
+    plain = dict(model.state_dict())
+    head = pop_prefix(pop_prefix(plain, 'head.'), f'heads.{dataset}.')
+    plain |= {f'head.{key}': value for key, value in head.items()}
     experts = cfg.model.backbone.get('experts')
     plain = merge_expert(plain, experts.names.index(dataset)) if experts else plain
     single = MODELS.build(split_config(cfg, dataset).model)

@@ -52,9 +52,7 @@ class Teacher:
     def model(self) -> TopdownPoseEstimator:
         """The estimator, built and loaded on first use.
 
-        Raises:
-            FileNotFoundError: the config or checkpoint does not exist.
-            ValueError: the checkpoint does not fit the config.
+        FileNotFoundError if the config or checkpoint does not exist, ValueError if they do not fit.
         """
         if self._model is None:
             model = MODELS.build(self.read_config().model)
@@ -75,11 +73,7 @@ class Teacher:
         return self._model
 
     def read_config(self) -> Config:
-        """Read the teacher's config file.
-
-        Raises:
-            FileNotFoundError: the file does not exist.
-        """
+        """Read the teacher's config file; FileNotFoundError if it does not exist."""
         if not Path(self.config).is_file():
             raise FileNotFoundError(
                 f'teacher: config={self.config!r}: no such file; expected the config that the teacher was trained with'
@@ -89,9 +83,7 @@ class Teacher:
     def dataset(self, samples: Sequence[PoseDataSample]) -> str | None:
         """Return the dataset of all samples; None if the teacher has a single head.
 
-        Raises:
-            ValueError: the samples belong to several datasets.
-            KeyError: the teacher does not know their dataset.
+        ValueError if the samples belong to several datasets, KeyError if the teacher does not know theirs.
         """
         head = self.model.head
         if not isinstance(head, MultiDatasetHead):
@@ -109,12 +101,7 @@ class Teacher:
         return self.model.head if dataset is None else self.model.head.heads[dataset]
 
     def heatmaps(self, inputs: Tensor, dataset: str | None = None) -> Tensor:
-        """Predict heatmaps (B, K, Hm, Wm) in fp32 of preprocessed images (B, 3, H, W).
-
-        Args:
-            inputs: the batch.
-            dataset: of all images; None if the teacher has a single head.
-        """
+        """Predict heatmaps (B, K, Hm, Wm) in fp32 of images (B, 3, H, W) of one dataset; None for a single head."""
         model = self.model
         if next(model.parameters()).device != inputs.device:
             model.to(inputs.device)

@@ -110,15 +110,10 @@ def with_heatmaps(file: Path) -> Path:
 
 
 def store_weights(model: Any, precision: str, smallest: int = 1024) -> None:
-    """Store the weights of an `onnx.ModelProto` in fp16 or int8; they are computed with in fp32.
+    """Store the weights of an `onnx.ModelProto` of at least `smallest` values in 'fp16' or 'int8', in place.
 
-    In int8, each slice of a matrix or kernel has its own scale, along the axis that loses less; vectors are stored in
-    fp16. A runtime computes the fp32 weights once, when it loads the file.
-
-    Args:
-        model: is changed.
-        precision: 'fp16' or 'int8'.
-        smallest: number of values from which on.
+    They are computed with in fp32: a runtime computes the fp32 weights once, when it loads the file. In int8, each
+    slice of a matrix or kernel has its own scale, along the axis that loses less; vectors are stored in fp16.
     """
     import numpy as np
     import onnx

@@ -9,13 +9,5 @@ from .preemption import PreemptionHook
 from .reconstruction import ReconstructionHook
 from .run_check import RunCheckHook
 
-__all__ = [
-    'CompileHook',
-    'CompleteCheckpointHook',
-    'DatasetMixHook',
-    'EpochSeedHook',
-    'NonFiniteHook',
-    'PreemptionHook',
-    'ReconstructionHook',
-    'RunCheckHook',
-]
+__all__ = ['CompileHook', 'CompleteCheckpointHook', 'DatasetMixHook', 'EpochSeedHook', 'NonFiniteHook']
+__all__ += ['PreemptionHook', 'ReconstructionHook', 'RunCheckHook']

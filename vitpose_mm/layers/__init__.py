@@ -8,13 +8,5 @@ from .mlp import Mlp
 from .patch_embed import PatchEmbed
 from .pos_embed import resize_pos_embed
 
-__all__ = [
-    'Attention',
-    'Block',
-    'ExpertMlp',
-    'KnowledgeToken',
-    'Mlp',
-    'PatchEmbed',
-    'WindowAttention',
-    'resize_pos_embed',
-]
+__all__ = ['Attention', 'Block', 'ExpertMlp', 'KnowledgeToken', 'Mlp', 'PatchEmbed', 'WindowAttention']
+__all__ += ['resize_pos_embed']

@@ -90,9 +90,8 @@ class WindowAttention(Attention):
 
     Padding is masked. A grid that fits into one window gets full attention.
 
-    Knowledge tokens are added to the keys and values of every window, without relative position.
-    Their queries attend to the whole grid and to the knowledge tokens. The paper does not combine
-    them with windows; this is our choice.
+    Knowledge tokens are added to the keys and values of every window, without relative position. Their queries attend
+    to the whole grid and to the knowledge tokens. The paper does not combine them with windows; this is our choice.
 
     With `recompute` only the output of `qkv` is saved; the rest is recomputed in the backward pass.
     Full attention is never recomputed, because its cost grows with the square of the number of tokens.

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 class PerSampleLinear(torch.autograd.Function):
     """Linear layer with separate weights per sample, indexed from a stack, as one batched product.
 
-    The backward pass indexes the weights again instead of saving a copy per sample. As in torch's own
-    linear layer, the input is saved only if the weights train, and the weights only if the input needs
-    a gradient.
+    The backward pass indexes the weights again instead of saving a copy per sample. As in torch's own linear layer, the
+    input is saved only if the weights train, and the weights only if the input needs a gradient.
     """
 
     @staticmethod
@@ -93,10 +92,8 @@ class ExpertMlp(nn.Module):
     def forward(self, x: Tensor, expert: int | Tensor) -> Tensor:
         """(B, ..., C) -> the same shape.
 
-        Args:
-            x: tokens.
-            expert: indices (B,), or one index for all samples: then both parts are computed as one
-                product, exactly as in the plain `Mlp` that this expert can be merged into.
+        `expert` holds indices (B,), or is one index for all samples: then both parts are computed as one product,
+        exactly as in the plain `Mlp` that this expert can be merged into.
         """
         hidden = self.act(self.fc1(x))
         if isinstance(expert, int):

@@ -10,13 +10,8 @@ UNITS, STEPS = 1024, 32  # of a pixel: to which OpenCV rounds products of the ma
 def warp_affine(image: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
     """Crop as `cv2.warpAffine` with INTER_LINEAR, whose positions these are; gray levels differ by at most 1.
 
-    Args:
-        image: (3, H, W), of any type.
-        matrices: (N, 2, 3) from image pixels to crop pixels, in fp64, on the image's device.
-        size: (w, h) of the crops.
-
-    Returns:
-        (N, 3, h, w) fp32 in whole gray levels, black outside of the image.
+    An image (3, H, W) of any type, fp64 `matrices` (N, 2, 3) on its device, from image pixels to crop pixels, and the
+    `size` (w, h) of the crops -> (N, 3, h, w) fp32 in whole gray levels, black outside of the image.
     """
     (a, b, c), (d, e, f) = (row.unbind(-1) for row in matrices.unbind(-2))
     determinant = a * e - b * d

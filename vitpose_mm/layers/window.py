@@ -15,12 +15,9 @@ IS_TRACING = getattr(torch.compiler, 'is_compiling', lambda: False)  # torch 2.1
 
 
 def fit_window(grid: Side, window: Side, shift: bool) -> tuple[Side, Side]:
-    """Limit a window to the size of the grid and compute its shift.
+    """Limit a window to the size of the grid and compute its shift, both (h, w) in tokens.
 
     Windows are not shifted along an axis that a single window covers.
-
-    Returns:
-        Window (h, w) and shift (h, w), in tokens.
     """
     height, width = min(grid[0], window[0]), min(grid[1], window[1])
     return (height, width), (
@@ -64,17 +61,11 @@ def unpartition(windows: Tensor, grid: Side, window: Side, shift: Side = (0, 0))
 def window_masks(x: Tensor, window: Side, shift: Side) -> tuple[Tensor, Tensor | None]:
     """Find the tokens that are not padding, and the pairs of tokens in a window that may attend to each other.
 
-    A pair may attend if neither is padding and both come from the same edge of the grid. A padding token
-    attends only to itself, so that no softmax is empty; its output is discarded. The masks are cached per
-    shape and device.
+    A pair may attend if neither is padding and both come from the same edge of the grid. A padding token attends only
+    to itself, so that no softmax is empty; its output is discarded. The masks are cached per shape and device.
 
-    Args:
-        x: the grid (B, Hp, Wp, C) that is partitioned.
-        window: (h, w) in tokens.
-        shift: (h, w) in tokens.
-
-    Returns:
-        Bool masks: tokens that are not padding (G, n); allowed pairs (G, n, n), or None if all are allowed.
+    `x` is the grid (B, Hp, Wp, C) that is partitioned; window and shift are (h, w) in tokens. Returns bool masks:
+    tokens that are not padding (G, n); allowed pairs (G, n, n), or None if all are allowed.
     """
     # do not cache fake tensors, which are created while tracing, nor return cached ones to a trace
     build = _cached_window_masks if type(x) is Tensor and not IS_TRACING() else _window_masks

@@ -206,8 +206,7 @@ def _fit_rel_pos(vit: LoadingViT, weights: dict[str, Tensor], whole: bool) -> No
     surplus = [key for key in weights if '.rel_pos.' in key and key not in tables]
     for key in surplus:
         del weights[key]
-    if surplus:
-        count = len(surplus)
+    if count := len(surplus):
         log(f'dropped {count} relative position tables of the checkpoint: in this layout their blocks have none')
     for key, value in tables.items():
         if key in weights or whole:

@@ -11,9 +11,8 @@ from mmpose.registry import OPTIMIZERS
 class FusedAdamW(torch.optim.AdamW):
     """`torch.optim.AdamW`, fused where torch can fuse it for the devices and types of the parameters.
 
-    The fused implementation updates all parameters in a few kernels. State dicts are those of AdamW.
-
-    Args: those of `torch.optim.AdamW`, without `fused`.
+    The fused implementation updates all parameters in a few kernels. State dicts and arguments, except for `fused`, are
+    AdamW's.
     """
 
     def __init__(self, params: Iterable, **kwargs: Any):

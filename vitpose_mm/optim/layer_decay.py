@@ -87,21 +87,10 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         if 'decay_mult' in factors and self.base_wd is None:
             raise ValueError(f"{where} has decay_mult, but optimizer has no 'weight_decay'.")
 
-    def add_params(
-        self,
-        params: list[dict[str, Any]],
-        module: nn.Module,
-        prefix: str = '',
-        is_dcn_module: int | float | None = None,
-    ) -> None:
-        """Append the model's parameter groups to `params`.
+    def add_params(self, params: list[dict[str, Any]], module: nn.Module, *_: Any, **unused: Any) -> None:
+        """Append the parameter groups of a whole model to `params`.
 
-        Args:
-            params: list that is extended by dicts with `params`, `param_names`, `group_name`, `lr_scale`,
-                `lr` and, if known, `weight_decay`.
-            module: the whole model.
-            prefix: unused; part of the parent's signature.
-            is_dcn_module: unused; part of the parent's signature.
+        Each is a dict with `params`, `param_names`, `group_name`, `lr_scale`, `lr` and, if known, `weight_decay`.
         """
         vits = find_vits(module)
         depth = self._depth_of(vits)
@@ -123,9 +112,8 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         """Return the depth of the trainable ViTs and check it against `num_layers`."""
         if not vits:
             raise ValueError(
-                'ViTLayerDecayOptimWrapperConstructor found no ViT in the model: no submodule has '
-                "a layer_id(name) and a depth. Use backbone=dict(type='ViT', ...), or another "
-                'optimizer constructor for this model.'
+                'ViTLayerDecayOptimWrapperConstructor found no ViT in the model: no submodule has a layer_id(name) and '
+                "a depth. Use backbone=dict(type='ViT', ...), or another optimizer constructor for this model."
             )
         trained = [vit for vit in vits.values() if any(p.requires_grad for p in vit.parameters())]
         depths = {int(vit.depth) for vit in trained or vits.values()}  # type: ignore[arg-type]
@@ -167,14 +155,7 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
 
 def find_vits(model: nn.Module) -> dict[str, nn.Module]:
-    """Find the submodules that number their layers.
-
-    Args:
-        model: any model.
-
-    Returns:
-        {prefix of the parameter names: module}; the prefix is '' or ends with a dot.
-    """
+    """Find the submodules that number their layers, by the prefix of parameter names: '' or ending with a dot."""
     return {
         f'{name}.' if name else '': module
         for name, module in model.named_modules()
@@ -183,13 +164,7 @@ def find_vits(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def layer_id_of(name: str, vits: dict[str, nn.Module], depth: int) -> int:
-    """Return the layer id of a parameter, from 0 to depth + 1.
-
-    Args:
-        name: the parameter's name in the whole model.
-        vits: the result of `find_vits` for that model.
-        depth: number of blocks L.
-    """
+    """Return the layer id of a parameter of a whole model, 0 to depth + 1; `vits` is `find_vits`' result for it."""
     # torch.compile's wrapper forwards layer_id, so a ViT can be found twice; the longest prefix is the ViT itself.
     prefix = max((prefix for prefix in vits if name.startswith(prefix)), key=len, default=None)
     if prefix is None:
@@ -212,11 +187,10 @@ def _check_token_only(model: nn.Module, vits: dict[str, nn.Module]) -> None:
 
 def render_groups(groups: dict[GroupKey, dict[str, Any]]) -> str:
     """Return a plain-text table of the parameter groups, sorted by layer id."""
-    has_custom = any(key.custom_key is not None for key in groups)
     table = Table(title='Optimizer groups', box=box.ASCII)
     for column in ('layer id', 'lr', 'weight decay', 'tensors', 'parameters'):
         table.add_column(column, justify='right')
-    if has_custom:
+    if has_custom := any(key.custom_key is not None for key in groups):
         table.add_column('custom key')
     for key, group in sorted(groups.items(), key=lambda item: (item[0].layer_id, item[1].get('weight_decay') or 0)):
         row = [

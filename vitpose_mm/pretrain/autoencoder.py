@@ -117,11 +117,7 @@ class MaskedAutoencoder(BaseModel):
         return predicted, split
 
     def patchify(self, image: Tensor) -> Tensor:
-        """Cut images (B, 3, H, W) into patches (B, N, P), see `masking.patchify`.
-
-        Raises:
-            ValueError: the image has another size than the backbone's `img_size`.
-        """
+        """Cut images (B, 3, H, W) into patches (B, N, P); ValueError if their size is not the backbone's `img_size`."""
         if tuple(image.shape[2:]) != self.backbone.img_size:
             raise ValueError(
                 f'images of (h, w) = {tuple(image.shape[2:])}, but img_size={self.backbone.img_size}: set '
@@ -152,11 +148,7 @@ class MaskedAutoencoder(BaseModel):
 
 
 def check_backbone(vit: nn.Module) -> None:
-    """Refuse a backbone that cannot encode a subset of its patches.
-
-    Raises:
-        ValueError: the backbone is unsuitable; the message says why and what to do.
-    """
+    """Refuse a backbone that cannot encode a subset of its patches; a ValueError says why and what to do."""
     if not isinstance(vit, ViT):
         raise ValueError(f"backbone: {type(vit).__name__}, expected dict(type='ViT', ...) of vitpose_mm")
     embed = vit.patch_embed
@@ -175,15 +167,10 @@ def check_backbone(vit: nn.Module) -> None:
 
 
 def masked_loss(predicted: Tensor, patches: Tensor, masked: Tensor) -> Tensor:
-    """Compute the mean squared error on masked patches, each target normalized by its mean and variance.
+    """Compute the mean squared error on masked patches, a scalar; each target is normalized by its mean and variance.
 
-    Args:
-        predicted: (B, N, P).
-        patches: (B, N, P) of the normalized image.
-        masked: (B, N), 1 for masked and 0 for visible.
-
-    Returns:
-        Scalar. Source: MAE with `norm_pix_loss`; as the source.
+    `predicted` and `patches`, those of the normalized image, are (B, N, P); `masked` (B, N) is 1 for masked and 0 for
+    visible. Source: MAE with `norm_pix_loss`; as the source.
     """
     variance, mean = torch.var_mean(patches, dim=2, keepdim=True)
     error = (predicted.float() - (patches - mean) / (variance + VARIANCE_EPS).sqrt()).square().mean(dim=2)

@@ -3,13 +3,13 @@
 from typing import Protocol
 
 import torch.nn.functional as F
-from mmengine.logging import print_log
 from torch import Tensor
 
 from ..checkpoints.adaptation import Grid, fit_pos_embed
 from ..checkpoints.key_maps import MAE, MAE_TRANSFORMERS, Table, pop_prefix, rename, rename_back
 from ..checkpoints.origins import recognize, unwrap
 from ..checkpoints.validation import store_load_problem
+from ..logs import log
 from ..networks.vit_checkpoint import PATCH_KERNEL, LoadingViT, possible_grids
 
 ENCODER_TABLE, DECODER_TABLE = 'backbone.pos_embed', 'decoder.pos_embed'
@@ -29,14 +29,11 @@ def adapt_to_autoencoder(
 
     The backbone's own hook resizes its position table. `store_load_problem` stores what does not fit.
 
-    Args:
-        mae: the model that loads the checkpoint.
-        state_dict: of this package, of facebookresearch's MAE or of transformers' `ViTMAEForPreTraining`.
-        prefix: of the autoencoder's keys in it, '' or ending with a dot.
-        metadata: of the autoencoder in it, with the 'grid' of its position tables.
+    The checkpoint is of this package, facebookresearch's MAE or transformers' `ViTMAEForPreTraining`; `prefix` is that
+    of the autoencoder's keys, '' or ending with a dot. `metadata` has the 'grid' of its position tables.
     """
-    weights = pop_prefix(state_dict, prefix)
-    weights = weights if prefix else unwrap(weights)[0]
+    popped = pop_prefix(state_dict, prefix)
+    weights = popped if prefix else unwrap(popped)[0]
     problems: list[str] = []
     origin = recognize(weights, '')
     table = origin.format.autoencoder if origin else None
@@ -46,10 +43,9 @@ def adapt_to_autoencoder(
             renamed, problems = rename(weights, table)
             weights = remove_cls_positions(renamed)
         if DECODER_TABLE in weights:
-            grids = possible_grids(
-                mae.backbone, origin and origin.format, recorded, weights[f'backbone.{PATCH_KERNEL}'].shape[2]
-            )
-            fit_pos_embed(weights, DECODER_TABLE, mae.grid, grids, lambda message: print_log(message, 'current'))
+            side = weights[f'backbone.{PATCH_KERNEL}'].shape[2]
+            grids = possible_grids(mae.backbone, origin and origin.format, recorded, side)
+            fit_pos_embed(weights, DECODER_TABLE, mae.grid, grids, log)
     except ValueError as problem:
         problems.append(str(problem))
     if weights and 'decoder.mask_token' not in weights:
@@ -65,8 +61,7 @@ def adapt_to_autoencoder(
 def remove_cls_positions(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Remove the first entry of both position tables, the cls token's; add the encoder's to the cls token.
 
-    Raises:
-        ValueError: the decoder's entry is not zero; in MAE's files it is.
+    ValueError if the decoder's entry is not zero; in MAE's files it is.
     """
     entries = {name: weights[name][:, :1] for name in (ENCODER_TABLE, DECODER_TABLE) if name in weights}
     if DECODER_TABLE in entries and entries[DECODER_TABLE].any():

@@ -35,14 +35,10 @@ class MaskedDecoder(nn.Module):
         self.pred = nn.Linear(dim, pixels)
 
     def forward(self, encoded: Tensor, restore: Tensor) -> Tensor:
-        """Predict all patches.
+        """Predict the pixels (B, N, P) of all patches, in their order.
 
-        Args:
-            encoded: cls token and visible patches (B, 1 + V, C), these in shuffled order.
-            restore: (B, N), see `masking.Split`.
-
-        Returns:
-            Pixels (B, N, P) in the order of the patches.
+        `encoded` is the cls token and visible patches (B, 1 + V, C), these in shuffled order; `restore` (B, N) is that
+        of `masking.Split`.
         """
         cls_token, visible = self.embed(encoded).split([1, encoded.shape[1] - 1], dim=1)
         hidden = self.mask_token.to(visible.dtype).expand(len(visible), restore.shape[1] - visible.shape[1], -1)

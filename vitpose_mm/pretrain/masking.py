@@ -35,11 +35,7 @@ def split_patches(noise: Tensor, ratio: float) -> Split:
 
 
 def visible_count(patches: int, ratio: float) -> int:
-    """Count the visible ones among `patches`.
-
-    Raises:
-        ValueError: none is visible, or none is masked.
-    """
+    """Count the visible ones among `patches`; ValueError if none is visible, or none is masked."""
     count = int(patches * (1 - ratio))
     if not 0 < count < patches:
         raise ValueError(
@@ -52,14 +48,9 @@ def visible_count(patches: int, ratio: float) -> int:
 def mask_noise(seed: int, first: int, count: int, patches: int) -> np.ndarray:
     """Draw noise in [0, 1) for consecutive samples of a training: (count, patches) float64.
 
-    Each number depends only on the seed, the sample's position in the training and the patch. Therefore the masks
-    are the same for any number of processes and after a resume.
-
-    Args:
-        seed: of the run.
-        first: position of the first sample in the training: samples of all processes before it, >= 0.
-        count: number of samples.
-        patches: number of patches per image.
+    Each number depends only on the seed of the run, the sample's position in the training and the patch. Therefore the
+    masks are the same for any number of processes and after a resume. `first` is the position of the first sample:
+    samples of all processes before it, >= 0. `count` is the number of samples, `patches` that per image.
     """
     blocks = -(-patches // 4)  # Philox makes four numbers per step of its counter
     noise = np.random.Generator(np.random.Philox(key=seed).advance(first * blocks)).random((count, 4 * blocks))
@@ -87,10 +78,7 @@ def sincos_table(grid: Grid, dim: int) -> Tensor:
     """Make a position table of sines and cosines: (Hp, Wp) -> (1, Hp * Wp, dim).
 
     The first half of a token's entries encodes its column, the second half its row, each as sines, then cosines.
-    Source: MAE, extended to rectangular grids; as the source.
-
-    Raises:
-        ValueError: 4 does not divide `dim`.
+    Source: MAE, extended to rectangular grids; as the source. ValueError if 4 does not divide `dim`.
     """
     if dim % 4:
         raise ValueError(f'width {dim} of the tokens: sine-cosine positions need a multiple of 4')

@@ -12,21 +12,11 @@ MASK_GRAY = 127.5  # of masked patches
 def reconstruction_rows(
     inputs: Tensor, predicted: Tensor, masked: Tensor, mean: Tensor, std: Tensor, grid: Grid
 ) -> np.ndarray:
-    """Draw one row per image: the input, the masked input, and the visible patches with the predicted ones.
+    """Draw a row per image, RGB (B * H, 3 * W, 3) uint8: input, masked input, visible patches with the predicted ones.
 
-    A prediction is normalized per patch. It is shown with the mean and variance of the true patch, as in MAE's
-    demonstration.
-
-    Args:
-        inputs: images (B, 3, H, W), normalized RGB.
-        predicted: patches (B, N, P), normalized per patch.
-        masked: (B, N), 1 for masked.
-        mean: of the image normalization, (3, 1, 1), pixels 0 to 255.
-        std: likewise.
-        grid: (Hp, Wp) of the patches.
-
-    Returns:
-        RGB (B * H, 3 * W, 3) uint8.
+    `inputs` (B, 3, H, W) are RGB images, normalized by `mean` and `std` (3, 1, 1) of pixels 0 to 255. `predicted`
+    patches (B, N, P) of a `grid` (Hp, Wp) are normalized each, and shown with the mean and variance of the true patch,
+    as in MAE's demonstration; `masked` (B, N) is 1 for masked.
     """
     side = inputs.shape[2] // grid[0]
     patches, hidden = patchify(inputs, side), masked[..., None].bool()

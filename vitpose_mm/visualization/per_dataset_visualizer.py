@@ -14,9 +14,8 @@ class PerDatasetVisualizer(PoseLocalVisualizer):
 
     MMPose's `PoseLocalVisualizer` draws all samples with the skeleton and keypoint colors of the combined dataset
     and fails if a sample has another number of keypoints. This one looks both up in the `members` of the combined
-    dataset's metainfo. A single color, as `BadCaseAnalysisHook` sets it, applies to all keypoints of all datasets.
-
-    Args: those of MMPose's `PoseLocalVisualizer`.
+    dataset's metainfo. A single color, as `BadCaseAnalysisHook` sets it, applies to all keypoints of all datasets. The
+    arguments are MMPose's.
     """
 
     kpt_color: Any

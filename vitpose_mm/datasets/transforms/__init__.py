@@ -7,14 +7,5 @@ from .packing import PackCroppedInputs
 from .pretrain_crop import PretrainCrop
 from .whole_image import RandomWholeImage
 
-__all__ = [
-    'CheckedLoadImage',
-    'DecodeAndCrop',
-    'FastRandomBBoxTransform',
-    'KeypointTarget',
-    'LazyLoadImage',
-    'LazyRandomFlip',
-    'PackCroppedInputs',
-    'PretrainCrop',
-    'RandomWholeImage',
-]
+__all__ = ['CheckedLoadImage', 'DecodeAndCrop', 'FastRandomBBoxTransform', 'KeypointTarget', 'LazyLoadImage']
+__all__ += ['LazyRandomFlip', 'PackCroppedInputs', 'PretrainCrop', 'RandomWholeImage']

@@ -1,5 +1,7 @@
 """Read each image file once, and check for truncated files, some of which decoders accept."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,15 +62,9 @@ class CheckedLoadImage(LoadImage):
             if options.get('backend') == 'disk':  # its name in MMEngine's file_client_args
                 options['backend'] = 'local'
             data = read_image_file(path, options or None)
-            if self.bits or (self.color_type == 'color' and not data.startswith(TURNED_BY_OPENCV)):
-                image = decode_image(data, path, bits=self.bits)
-            else:
-                try:
-                    image = mmcv.imfrombytes(data, self.color_type, backend=self.imdecode_backend)
-                except Exception as error:  # each backend raises its own errors
-                    raise undecodable_error(data, path) from error
-            if image is None:
-                raise undecodable_error(data, path)
+            ours = self.bits or (self.color_type == 'color' and not data.startswith(TURNED_BY_OPENCV))
+            mmcvs = partial(mmcv.imfrombytes, flag=self.color_type, backend=self.imdecode_backend)
+            image = decode_image(data, path, bits=self.bits, decode=decode_upright if ours else mmcvs)
             results['img'] = image.astype(np.float32) if self.to_float32 else image
         return super().transform(results)
 
@@ -76,13 +72,8 @@ class CheckedLoadImage(LoadImage):
 def read_image_file(path: str | Path, backend_args: dict | None = None) -> bytes:
     """Read an image file once and check that it is complete: otherwise the gray rest would be trained on.
 
-    Args:
-        path: the file.
-        backend_args: MMEngine's, for files that are not local.
-
-    Raises:
-        MissingImageError: the file does not exist.
-        BadImageError: the file cannot be read, or is empty or truncated.
+    `backend_args` are MMEngine's, for files that are not local. MissingImageError if the file does not exist,
+    BadImageError if it cannot be read, or is empty or truncated.
     """
     try:
         data = get(path, backend_args)
@@ -97,39 +88,31 @@ def read_image_file(path: str | Path, backend_args: dict | None = None) -> bytes
     return data
 
 
-def decode_image(data: bytes, path: str | Path, factor: int = 1, bits: int | None = None) -> np.ndarray:
-    """Decode an image file as MMPose does, a JPEG optionally at 1/2, 1/4 or 1/8 of its size.
+def decode_image(
+    data: bytes,
+    path: str | Path,
+    factor: int = 1,
+    bits: int | None = None,
+    decode: Callable[[bytes], np.ndarray | None] = decode_upright,
+) -> np.ndarray:
+    """Decode the content of an image file as MMPose does, a JPEG optionally at 1 / `factor` of its size: 2, 4 or 8.
 
     Unlike in MMPose, the EXIF orientation of WebP and AVIF files is applied, and Pillow decodes what OpenCV cannot.
-
-    Args:
-        data: the content of the file.
-        path: its path, for the message.
-        factor: 1, 2, 4 or 8.
-        bits: of the channels of 16-bit files, see `CheckedLoadImage`.
-
-    Returns:
-        (H, W, 3) uint8 BGR, each side divided by the factor and rounded up.
-
-    Raises:
-        BadImageError: it cannot be decoded.
+    `bits` are those of `CheckedLoadImage`; `decode` decodes the rest. Returns (H, W, 3) uint8 BGR, each side divided by
+    the factor and rounded up; BadImageError, which names `path`, if it cannot be decoded.
     """
+    image: np.ndarray | None = None
+    problem: Exception | None = None
     try:
         if factor > 1:
             image = cv2.imdecode(np.frombuffer(data, np.uint8), REDUCED_FLAGS[factor])
         elif bits and (deep := decode_deep(data)) is not None:
             image = upper_bits(deep, bits)
         else:
-            image = decode_upright(data)
-    except Exception as error:  # of OpenCV or Pillow, for example for too many pixels
-        raise undecodable_error(data, path) from error
+            image = decode(data)
+    except Exception as error:  # each decoder raises its own errors, for example for too many pixels
+        problem = error
     if image is None:
-        raise undecodable_error(data, path)
+        text = f'image {path} is not an image that OpenCV or Pillow can read: it starts with {data[:12]!r}'
+        raise BadImageError(f'{text}. {ADVICE}') from problem
     return image
-
-
-def undecodable_error(data: bytes, path: str | Path) -> BadImageError:
-    """Return the error of a file that cannot be decoded."""
-    return BadImageError(
-        f'image {path} is not an image that OpenCV or Pillow can read: it starts with {data[:12]!r}. {ADVICE}'
-    )

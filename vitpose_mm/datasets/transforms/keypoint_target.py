@@ -33,11 +33,7 @@ class KeypointTarget(GenerateTarget):
             )
 
     def transform(self, results: dict) -> dict:
-        """Add `keypoint_target` (1, K, 4) to the sample and to what `PackPoseInputs` packs.
-
-        Raises:
-            KeyError: the sample has no keypoints.
-        """
+        """Add `keypoint_target` (1, K, 4) to what `PackPoseInputs` packs; KeyError for a sample without keypoints."""
         keypoints = results.get('transformed_keypoints')
         if keypoints is None:
             keypoints = results['keypoints']

@@ -41,12 +41,7 @@ class LazyLoadImage(BaseTransform):
         self.backend_args, self.bits = backend_args, bits
 
     def transform(self, results: dict) -> dict[str, Any]:
-        """Read `img_path`.
-
-        Raises:
-            MissingImageError: the file does not exist.
-            BadImageError: the file is empty, truncated or not an image.
-        """
+        """Read `img_path`; MissingImageError if it is missing, BadImageError if empty, truncated or not an image."""
         path = results['img_path']
         data = read_image_file(path, self.backend_args)
         shape, image = jpeg_size(data), None
@@ -60,10 +55,7 @@ class LazyLoadImage(BaseTransform):
 
 @TRANSFORMS.register_module()
 class LazyRandomFlip(RandomFlip):
-    """MMPose's `RandomFlip` of box and keypoints; `DecodeAndCrop` mirrors the pixels.
-
-    Args: those of `RandomFlip`.
-    """
+    """MMPose's `RandomFlip` of box and keypoints, with its arguments; `DecodeAndCrop` mirrors the pixels."""
 
     def _choose_direction(self) -> str | None:
         """Draw as MMPose does, faster for a single direction."""
@@ -82,10 +74,7 @@ class LazyRandomFlip(RandomFlip):
 
 @TRANSFORMS.register_module()
 class FastRandomBBoxTransform(RandomBBoxTransform):
-    """MMPose's `RandomBBoxTransform` without constructing a scipy distribution for each sample.
-
-    Args: those of `RandomBBoxTransform`.
-    """
+    """MMPose's `RandomBBoxTransform`, with its arguments, without constructing a scipy distribution per sample."""
 
     @staticmethod
     def _truncnorm(low: float = -1.0, high: float = 1.0, size: tuple = ()) -> np.ndarray:

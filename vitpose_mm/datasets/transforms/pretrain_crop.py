@@ -74,12 +74,12 @@ class PretrainCrop(BaseTransform):
             shape = aspect * math.exp(np.random.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))
             wide, high = math.sqrt(area * shape), math.sqrt(area / shape)
             if wide <= w and high <= h:
+                left, top = x + np.random.uniform(0, w - wide), y + np.random.uniform(0, h - high)
                 break
         else:  # as in torchvision: the largest centered rectangle of a permitted aspect ratio
             shape = min(max(w / h, aspect * self.ratio[0]), aspect * self.ratio[1])
             wide, high = min(w, h * shape), min(h, w / shape)
-            return round(x + (w - wide) / 2), round(y + (h - high) / 2), max(round(wide), 1), max(round(high), 1)
-        left, top = x + np.random.uniform(0, w - wide), y + np.random.uniform(0, h - high)
+            left, top = x + (w - wide) / 2, y + (h - high) / 2
         return round(left), round(top), max(round(wide), 1), max(round(high), 1)
 
 
