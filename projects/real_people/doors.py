@@ -156,7 +156,7 @@ def main() -> None:
         if precision == 'bf16' and not has_bfloat16('cpu'):
             continue
         options = ('--to', kind, '--precision', precision, '--out', out / file, '--overwrite')
-        run('export', single, checkpoint, *options, '--images', photographs / 'images/lsp/*0.jpg')
+        run('export', single, checkpoint, *options, '--images', photographs / 'images/lsp/*[05].jpg')
         forms[name] = str(out / file)
     people = {name: read(photographs / f'{name}.json') for name in ('lsp_test', 'coco_test')}
     table: dict[str, dict[str, float]] = {}

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from .models.exported import ExportedModel
     from .models.graph_model import GraphModel
 
-RTMDET = 'rtmdet_m_8xb32-100e_coco-obj365-person-*.pth'  # MMPose's detector 'human', in torch's cache
+# MMPose's detector 'human', which MMEngine downloads into torch's cache
+RTMDET = (
+    'https://download.openmmlab.com/mmpose/v1/projects/rtmposev1/rtmdet_m_8xb32-100e_coco-obj365-person-235e8209.pth'
+)
 DOWNLOADED = 'nanodet'  # the smaller one of `DETECTORS`
 TIMEOUT_S = 10
 
@@ -28,7 +31,7 @@ TIMEOUT_S = 10
 class AutoDetector:
     """The boxes of people: from the first detector of these that can be used, which is looked for with the first image.
 
-    1. MMPose's RTMDet, where the pose model runs in torch, MMDetection is installed and the file was downloaded before;
+    1. MMPose's RTMDet, where the pose model runs in torch and MMDetection is installed, from the cache or the network;
     2. YOLOX or NanoDet of `DETECTORS`, where ONNX Runtime is installed, from the cache;
     3. NanoDet, downloaded if there is a network, which is tried once per process;
     4. the two passes of a `TwoPassDetector`, which finds one person; a line on stderr says so.
@@ -71,7 +74,8 @@ class AutoDetector:
         """The name or the checked file of the detector to open; DownloadError with the reason if there is none."""
         torch_home = Path(os.environ.get('TORCH_HOME') or Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache', 'torch'))
         is_torch = not hasattr(self.model, 'info') and 'torch' in sys.modules and find_spec('mmdet')
-        if is_torch and any(torch_home.expanduser().glob(f'hub/checkpoints/{RTMDET}')):
+        file = torch_home.expanduser() / 'hub/checkpoints' / RTMDET.rpartition('/')[2]
+        if is_torch and (file.is_file() or not _is_offline(RTMDET)):
             return 'human'
         if find_spec('onnxruntime') is None:
             raise DownloadError("no detector without ONNX Runtime (pip install 'vitpose_mm[onnx]') or MMDetection")
@@ -85,12 +89,18 @@ class AutoDetector:
 
 
 @cache
-def _download() -> Path | str:
-    """Download a detector; its file, or why it cannot be used, which is remembered for the process."""
+def _is_offline(url: str) -> str:
+    """Why nothing is downloaded from an address, or ''; remembered for the process."""
     if os.environ.get('VITPOSE_OFFLINE'):
         return 'VITPOSE_OFFLINE is set'
-    if not is_reachable(DETECTORS[DOWNLOADED][0]):
-        return 'no network to download one'
+    return '' if is_reachable(url) else 'no network to download one'
+
+
+@cache
+def _download() -> Path | str:
+    """Download a detector; its file, or why it cannot be used, which is remembered for the process."""
+    if reason := _is_offline(DETECTORS[DOWNLOADED][0]):
+        return reason
     try:
         return detector_file(DOWNLOADED, TIMEOUT_S)
     except DownloadError as problem:

@@ -40,9 +40,11 @@ def home(tmp_path, monkeypatch):
         monkeypatch.setattr(f'vitpose.{module}.DETECTORS', known)
     monkeypatch.setenv('VITPOSE_HOME', str(tmp_path / 'home'))
     monkeypatch.delenv('VITPOSE_OFFLINE')
-    auto_detector._download.cache_clear()
+    for remembered in (auto_detector._download, auto_detector._is_offline):
+        remembered.cache_clear()
     yield SimpleNamespace(published=published, folder=tmp_path / 'home', file=file)
-    auto_detector._download.cache_clear()
+    for remembered in (auto_detector._download, auto_detector._is_offline):
+        remembered.cache_clear()
     running.close()
 
 
@@ -112,8 +114,9 @@ def test_a_network_that_does_not_answer_costs_seconds_once(home, image, monkeypa
     assert time.monotonic() - start < 5
 
 
-def test_rtmdet_is_used_where_torch_runs_the_model_and_the_file_is_there(home, monkeypatch, tmp_path):
-    opened = []
+def test_rtmdet_is_used_where_torch_runs_the_model_and_the_file_can_be_had(home, monkeypatch, tmp_path):
+    opened, reachable = [], [home.published.address]
+    monkeypatch.setattr(auto_detector, 'is_reachable', lambda url: any(map(url.startswith, reachable)))
     monkeypatch.setattr(auto_detector, 'open_detector', lambda name, **options: opened.append((name, options)))
     monkeypatch.setattr(auto_detector, 'find_spec', lambda name: True)
     monkeypatch.setitem(sys.modules, 'torch', sys.modules.get('torch') or SimpleNamespace())
@@ -127,6 +130,10 @@ def test_rtmdet_is_used_where_torch_runs_the_model_and_the_file_is_there(home, m
         assert opened[-1] == (found, dict(device=device, score_threshold=0.4))
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
+    file.unlink()
+    auto_detector._is_offline.cache_clear()
+    reachable.append('https://download.openmmlab.com')
+    assert AutoDetector(on_gpu).chosen is None and opened[-1] == ('human', dict(device='mps'))
     on_gpu.info, on_gpu.device = None, 'coreml'  # ONNX Runtime runs it
     assert AutoDetector(on_gpu).chosen is None and opened[-1] == (nanodet, dict(device='coreml'))
 
