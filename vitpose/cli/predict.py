@@ -90,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     style = parser.add_argument_group('drawing')
     add = style.add_argument
     add('--show', action='store_true', help='show poses in a window, or without a display on a local page; q ends')
-    text = 'lowest score of a keypoint that is drawn, or labeled by --save yolo (default 0.3)'
+    text = 'lowest score of a keypoint that is drawn, or labeled by --save yolo, dlc, cvat (default 0.3)'
     add('--kpt-score', type=float, default=0.3, metavar='S', help=text)
     add('--names', action='store_true', help='write the name of each keypoint beside it')
     add('--thickness', type=float, metavar='PX', help='of links (default: by the size of the box)')

@@ -33,23 +33,23 @@ class BatchRunner:
 
     def __call__(self, crops: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Keypoints (count, K, 2) and scores (count, K) of the first `count` crops."""
+        size = self.size  # which another thread may halve meanwhile
         try:
             if not self._is_warm:
                 self._warm()
-            starts = range(0, count, self.size)
-            parts = [self._run(crops[i : i + self.size], min(self.size, count - i)) for i in starts]
+            parts = [self._run(crops[i : i + size], min(size, count - i)) for i in range(0, count, size)]
         except Exception as problem:
-            if type(problem).__name__ != 'OutOfMemoryError' or self.size == 1:  # torch has moved the class
+            if type(problem).__name__ != 'OutOfMemoryError' or size == 1:  # torch has moved the class
                 raise
         else:
             keypoints, scores = map(np.concatenate, zip(*parts, strict=True))
             return keypoints, scores
-        self.size //= 2
+        self.size = min(self.size, size // 2)
         print(f'out of memory on {self.model.device}: batches of {self.size} people from here', file=sys.stderr)
         return self(crops, count)
 
     def _run(self, crops: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
-        crops = crops[: count if self.is_cpu else min(filled_size(count), self.size)]
+        crops = crops[: count if self.is_cpu else filled_size(count)]
         crops[count:] = 0
         with self.lock:
             keypoints, scores = self.model.predict(crops)

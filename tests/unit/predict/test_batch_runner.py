@@ -52,6 +52,13 @@ def test_out_of_memory_halves_the_batch_from_then_on(fits, sizes, capsys):
     assert capsys.readouterr().err == '' and max(runner.model.sizes[len(sizes) :]) == sizes[-1]
 
 
+def test_a_batch_is_complete_if_another_thread_halves_the_size_meanwhile():
+    runner = BatchRunner(model := Model(), 8, Lock())
+    predict, runner.size = model.predict, 8
+    model.predict = lambda crops: setattr(runner, 'size', 4) or predict(crops)
+    run(runner, 16)
+
+
 def test_one_person_that_does_not_fit_is_an_error():
     with pytest.raises(OutOfMemoryError):
         run(BatchRunner(Model(0), 8, Lock()), 3)

@@ -127,7 +127,7 @@ def find_instance_problems(instance: Instance, size: tuple[int, int]) -> list[tu
     if not labeled.any():
         return [('instances have no labeled keypoint', False)]
     xy = points[labeled, :2]
-    if xy.max() <= 1 < min(size):
+    if xy.min() >= 0 and xy.max() <= 1 < min(size):
         return [('instances have keypoints between 0 and 1: expected pixels', True)]
     is_outside = (xy < -0.5).any() or (xy > np.array(size) - 0.5).any()
     problems = [('instances have keypoints outside the image', False)] if is_outside else []

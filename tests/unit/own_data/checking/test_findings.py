@@ -63,6 +63,7 @@ def test_images(photos):
 def test_faults_of_instances(photos):
     for change, what in (
         (lambda row: row.keypoints.__setitem__((0, 0), 80.0), 'keypoints outside the image'),
+        (lambda row: row.keypoints.__isub__((90, 90, 0)), 'keypoints outside the image'),
         (lambda row: row.keypoints.__setitem__((0, 0), np.nan), 'keypoints that are NaN, infinite or above 1,000,000'),
         (lambda row: row.keypoints.__setitem__((0, 0), 1e300), 'keypoints that are NaN, infinite or above 1,000,000'),
         (lambda row: row.keypoints.__itruediv__((80, 60, 1)), 'keypoints between 0 and 1: expected pixels'),

@@ -45,6 +45,8 @@ def test_part_of_a_component_and_several_matches_are_an_error_of_that_input():
     good, *bad = match(['1.jpg', '2.jpg'], 'a/1.jpg', 'a/2.jpg', 'b/2.jpg')
     assert good == '1.jpg'
     assert bad == ['no boxes: 2.jpg in boxes.json matches 2 inputs'] * 2
+    good, bad = match(['a/1.jpg', 'c/1.jpg'], 'a/1.jpg', 'b/1.jpg')  # c/1.jpg is of neither
+    assert good == 'a/1.jpg' and bad == 'no boxes: c/1.jpg in boxes.json matches 2 inputs'
 
 
 def test_no_match_at_all_is_an_error():
