@@ -52,10 +52,7 @@ class GivenBoxes:
             if not scale:
                 raise InputError(f'boxes were made for another size than that of {others}; pass --scale-boxes')
             self.file_notes.append(f'boxes scaled for {others}')
-        used = ((name, entry) for name, entry in listed.items() if matches.get(entry.matched) is entry)
-        moved = [f'{name} = {entry.matched}' for name, entry in used if _is_moved(name, entry.matched)]
-        if moved:
-            self.file_notes.append(f'{path}: {len(moved):,} inputs are in other folders than there: {name_few(moved)}')
+        self.file_notes += note_moved(path, listed, matches)
         if unused := [name for name, entry in listed.items() if not entry.matched]:
             count = sum(len(boxes) for name in unused for boxes in listed[name].boxes.values())
             lists = f'{path}: {len(unused):,} of {len(listed):,} files, with {count:,} boxes,'
@@ -139,6 +136,13 @@ def match_names(
         name, reason = next(iter(entries.items()))
         raise InputError(f'{name}: {reason} (the same for all {len(sources)} inputs)' if len(entries) > 1 else reason)
     return entries
+
+
+def note_moved(path: Path, listed: Mapping[str, Listed], matches: Mapping[str, Listed | str]) -> list[str]:
+    """Say which sources are in other folders than the names in the file that `match_names` found for them."""
+    used = ((name, entry) for name, entry in listed.items() if matches.get(entry.matched) is entry)
+    moved = [f'{name} = {entry.matched}' for name, entry in used if _is_moved(name, entry.matched)]
+    return [f'{path}: {len(moved):,} inputs are in other folders than there: {name_few(moved)}'] * bool(moved)
 
 
 def _is_moved(name: str, source: str) -> bool:

@@ -135,5 +135,7 @@ def test_names_of_other_machines_match(tmp_path):
 def test_inputs_in_other_folders_are_named(tmp_path):
     listed = {name: Listed({None: np.ones((1, 4))}) for name in (r'images\1.jpg', '2.jpg')}
     sources = [Source(str(tmp_path / f'{i}.jpg'), 'image') for i in (1, 2)]
+    sources += [Source(str(tmp_path / folder / '3.jpg'), 'image') for folder in 'ab']
+    listed |= {'c/3.jpg': Listed({None: np.ones((1, 4))})}  # of neither
     (note,) = GivenBoxes(Path('b.json'), listed, sources).notes()
     assert note.startswith(r'b.json: 1 inputs are in other folders than there: images\1.jpg = /')
