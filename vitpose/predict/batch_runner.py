@@ -39,7 +39,9 @@ class BatchRunner:
                 self._warm()
             parts = [self._run(crops[i : i + size], min(size, count - i)) for i in range(0, count, size)]
         except Exception as problem:
-            if type(problem).__name__ != 'OutOfMemoryError' or size == 1:  # torch has moved the class
+            # torch has moved its class, and ONNX Runtime has none
+            texts = f'{type(problem).__name__} {problem}'
+            if size == 1 or not ('OutOfMemoryError' in texts or 'Failed to allocate memory' in texts):
                 raise
         else:
             keypoints, scores = map(np.concatenate, zip(*parts, strict=True))

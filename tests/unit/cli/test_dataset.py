@@ -429,7 +429,10 @@ def test_coordinates_of_other_units_are_refused(tmp_path, capsys):
         row['keypoints'] = (np.reshape(row['keypoints'], (4, 3)) / (80, 60, 1)).ravel().tolist()
     for row in corners['annotations']:
         row['keypoints'], row['bbox'] = [30, 20, 2, 60, 20, 2, 40, 40, 2, 70, 50, 2], [10, 10, 72, 52]
-    for content, message in ((shares, '12 of 12 instances cannot be used'), (corners, 'boxes that fit as x1 y1 x2 y2')):
+    for content, message in (
+        (shares, '12 of 12 instances cannot be used'),
+        (corners, 'boxes that look like x1 y1 x2 y2'),
+    ):
         path = makers.write_coco(tmp_path / 'data', content)
         assert main(['dataset', str(path), '--out', str(tmp_path / 'out')]) == 2
         assert message in capsys.readouterr().err

@@ -21,11 +21,12 @@ class Model:
 
     def __init__(self, fits=10**9, device='cuda', compiled=False):
         self.fits, self.device, self.compiled, self.sizes = fits, device, compiled, []
+        self.problem = OutOfMemoryError('CUDA out of memory')
 
     def predict(self, crops):
         self.sizes.append(len(crops))
         if len(crops) > self.fits:
-            raise OutOfMemoryError('CUDA out of memory')
+            raise self.problem
         return np.zeros((len(crops), 1, 2)), crops[:, 0, 0, :1].astype(np.float32)
 
 
@@ -57,6 +58,12 @@ def test_a_batch_is_complete_if_another_thread_halves_the_size_meanwhile():
     predict, runner.size = model.predict, 8
     model.predict = lambda crops: setattr(runner, 'size', 4) or predict(crops)
     run(runner, 16)
+
+
+def test_out_of_memory_in_onnx_runtime_halves_the_batch():
+    runner = BatchRunner(Model(20), None, Lock())
+    runner.model.problem = RuntimeError('AllocateRawInternal Failed to allocate memory for requested buffer of size 9')
+    assert run(runner, 60)[:3] == [64, 32, 16]
 
 
 def test_one_person_that_does_not_fit_is_an_error():

@@ -91,7 +91,7 @@ def test_images_of_other_folders_are_noted(score):
     images = [IMAGES[0] | dict(file_name='val/a.jpg')]
     for folder in ('train', 'val'):
         _, notes = score([(make_frame(f'{folder}/a.jpg'), make_poses(1))], [annotation(3)], images=images)
-        assert any('other folders than there: val/a.jpg = train/a.jpg' in line for line in notes) == (folder == 'train')
+        assert any('folders than listed: val/a.jpg = train/a.jpg' in line for line in notes) == (folder == 'train')
 
 
 def other_size(score, tmp_path):

@@ -11,7 +11,7 @@ from ..annotations import Instance, Photo
 from ..deriving.instance_boxes import find_box
 from .checked_images import MISSING, ImageFile
 
-CORNERS = 'instances have boxes that fit as x1 y1 x2 y2 alone: expected x y width height'
+CORNERS = 'instances have boxes that look like x1 y1 x2 y2: expected x y width height'
 NAMES_SHOWN = 3  # per finding
 MIN_AGREEING_SHARE = 0.3  # of the instances in which a pair agrees with the other pairs; below, it looks swapped
 MIN_PAIR_INSTANCES = 10  # in which a pair is labeled, before it is judged

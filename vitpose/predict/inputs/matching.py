@@ -142,7 +142,7 @@ def note_moved(path: Path, listed: Mapping[str, Listed], matches: Mapping[str, L
     """Say which sources are in other folders than the names in the file that `match_names` found for them."""
     used = ((name, entry) for name, entry in listed.items() if matches.get(entry.matched) is entry)
     moved = [f'{name} = {entry.matched}' for name, entry in used if _is_moved(name, entry.matched)]
-    return [f'{path}: {len(moved):,} inputs are in other folders than there: {name_few(moved)}'] * bool(moved)
+    return [f'{path}: {len(moved):,} inputs are in other folders than listed: {name_few(moved)}'] * bool(moved)
 
 
 def _is_moved(name: str, source: str) -> bool:

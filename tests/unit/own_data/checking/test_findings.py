@@ -80,7 +80,7 @@ def test_faults_of_instances(photos):
 
 
 def test_boxes_that_are_corners(photos):
-    what = 'instances have boxes that fit as x1 y1 x2 y2 alone: expected x y width height'
+    what = 'instances have boxes that look like x1 y1 x2 y2: expected x y width height'
     wide = (10, 10, 72, 52)  # beyond the right and lower edges of 80x60, unless it is two corners
     for photo in photos:
         photo.instances[0].keypoints[:, :2] = (20, 20), (60, 20), (40, 40), (70, 50)

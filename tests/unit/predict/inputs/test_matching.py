@@ -138,4 +138,4 @@ def test_inputs_in_other_folders_are_named(tmp_path):
     sources += [Source(str(tmp_path / folder / '3.jpg'), 'image') for folder in 'ab']
     listed |= {'c/3.jpg': Listed({None: np.ones((1, 4))})}  # of neither
     (note,) = GivenBoxes(Path('b.json'), listed, sources).notes()
-    assert note.startswith(r'b.json: 1 inputs are in other folders than there: images\1.jpg = /')
+    assert note.startswith(r'b.json: 1 inputs are in other folders than listed: images\1.jpg = /')
