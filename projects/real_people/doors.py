@@ -167,7 +167,8 @@ def main() -> None:
         print(name, row, flush=True)
     table['OpenVINO int8']['share of int8'] = int8_share(out / 'teacher_int8.xml')
     table['mim test'] = dict(AP=mmpose_ap(single, checkpoint, out / 'test'))
-    predictor, rows = PosePredictor.load(single, checkpoint, detector=None), by_image(people['lsp_test'], images)
+    predictor = PosePredictor.load(single, checkpoint, device='cpu', detector=None)
+    rows = by_image(people['lsp_test'], images)
     table['MMPoseInferencer'] = {'px': inferencer_distance(single, checkpoint, predictor, rows[:COMPARED])}
     difference = transformers_difference(checkpoint, predictor, rows[:COMPARED], out / 'transformers')
     table['transformers'] = {'heatmaps': difference}

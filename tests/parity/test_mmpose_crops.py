@@ -210,6 +210,10 @@ def test_crops_on_the_device_are_those_of_the_pipeline(file, reduced):
             np.testing.assert_array_equal(mine.metainfo[key], value)
         for key, value in other.gt_instances.items():
             np.testing.assert_array_equal(mine.gt_instances[key], value)
+    if device_crop:
+        del samples[0]['data_samples'].device_crop
+        with pytest.raises(ValueError, match='a batch has crops and whole images'):
+            DeviceCropPreprocessor()(pseudo_collate(samples))
 
 
 def test_preprocessed_batch_equals_that_of_mmpose():

@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--from', dest='start', metavar='NAME|CHECKPOINT', help=text)
     add('--copy', action='store_true', help='copy the images instead of linking them')
     add('--scale-labels', action='store_true', help='images were resized after labeling: scale the labels')
-    text = 'of which images the labels are that EXIF data rotate, if width and height are swapped there'
+    text = 'which image was labeled, where EXIF data rotate it and the annotations have width and height swapped'
     add('--exif', choices=('upright', 'stored'), help=text)
     add('--strict', action='store_true', help='write nothing if there is any finding')
 

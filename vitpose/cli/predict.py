@@ -90,8 +90,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     style = parser.add_argument_group('drawing')
     add = style.add_argument
     add('--show', action='store_true', help='show poses in a window, or without a display on a local page; q ends')
-    text = 'lowest score of a keypoint that is drawn, or labeled by --save yolo: of a calibrated model its probability'
-    text += ' to be right, else the peak of its heatmap (default 0.3)'
+    text = 'lowest score of a keypoint that is drawn, or labeled by --save yolo, dlc, cvat: of a calibrated model its '
+    text += 'probability to be right, else the peak of its heatmap (default 0.3)'
     add('--kpt-score', type=float, default=0.3, metavar='S', help=text)
     add('--uncertainty', action='store_true', help='write and draw the spread of each keypoint, as an ellipse')
     add('--names', action='store_true', help='write the name of each keypoint beside it')
@@ -209,6 +209,8 @@ def _check(args: argparse.Namespace) -> tuple:
     style = DrawStyle(args.kpt_score, args.names, args.thickness, args.radius, not args.no_boxes, args.blank)
     outputs_options = dict(style=style, save=choose_formats(args.save), crops=args.save_crops, sound=True)
     sources = find_sources(args.inputs, args.out)
+    if {'dlc', 'cvat'} & {*outputs_options['save']} and all(source.kind != 'image' for source in sources):
+        raise InputError(f'--save {args.save}: dlc and cvat are labels of images, and no input is an image')
     read_options = input_options.read_input_options(args, {source.kind for source in sources})
     if args.draw and 'every_frame' in read_options:
         need('av', 'writing videos')

@@ -69,6 +69,7 @@ def make_dataset(
     names = annotations.labels.names
     files = read([photo.path for photos in splits.values() for photo in photos])
     turned = sum(_turn(photo, files[photo.path], exif) for photos in splits.values() for photo in photos if exif)
+    rotated = sum(files[photo.path].rotated > 0 for photos in splits.values() for photo in photos) * (exif == 'stored')
     scaled = sum(_scale(photo, files[photo.path]) for photos in splits.values() for photo in photos if scale_labels)
     instances = [instance for photos in splits.values() for photo in photos for instance in photo.instances]
     tight = drop_tight_boxes(instances)
@@ -115,6 +116,7 @@ def make_dataset(
     notes = [
         *([f'the labels of {scaled:,} images are scaled to the size of the files'] if scaled else []),
         *([f'{turned:,} images are rotated by EXIF data: labels are of the {exif} images'] if turned else []),
+        *([f'--exif stored: {rotated - turned:,} images had the upright size: not turned'] if rotated > turned else []),
         *([f'{tight:,} boxes are the extent of their keypoints: they are treated as missing'] if tight else []),
         *([boxes] if derived else []),
         *([f'16-bit images are read as {bits} bits per channel, here and in predictions'] if bits else []),
@@ -179,7 +181,7 @@ def _turn(photo: Photo, file: ImageFile, exif: str) -> bool:
         labeled = instance.keypoints[:, 2] > 0
         instance.keypoints[labeled, :2] = instance.keypoints[labeled, :2] @ turn.T + shift
         if instance.box:
-            corners = np.reshape(instance.box, (2, 2)).cumsum(0) @ turn.T + shift
+            corners = np.reshape(instance.box, (2, 2)).cumsum(0) @ turn.T + (turn.sum(1) < 0) * (w, h)
             instance.box = (*corners.min(0).tolist(), *np.ptp(corners, 0).tolist())
     photo.size = file.size
     return True

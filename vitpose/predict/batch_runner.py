@@ -35,24 +35,26 @@ class BatchRunner:
 
     def __call__(self, crops: Any, count: int) -> tuple:
         """Keypoints (count, K, 2) and scores (count, K) of the first `count` crops, and the extras by name, if any."""
+        size = self.size  # which another thread may halve meanwhile
         try:
             if not self._is_warm:
                 self._warm()
-            starts = range(0, count, self.size)
-            parts = [self._run(crops[i : i + self.size], min(self.size, count - i)) for i in starts]
+            parts = [self._run(crops[i : i + size], min(size, count - i)) for i in range(0, count, size)]
         except Exception as problem:
-            if type(problem).__name__ != 'OutOfMemoryError' or self.size == 1:  # torch has moved the class
+            # torch has moved its class, and ONNX Runtime has none
+            texts = f'{type(problem).__name__} {problem}'
+            if size == 1 or not ('OutOfMemoryError' in texts or 'Failed to allocate memory' in texts):
                 raise
         else:
             keypoints, scores, *extras = zip(*parts, strict=True)
             joined = [{name: np.concatenate([part[name] for part in each]) for name in each[0]} for each in extras]
             return np.concatenate(keypoints), np.concatenate(scores), *joined
-        self.size //= 2
+        self.size = min(self.size, size // 2)
         print(f'out of memory on {self.model.device}: batches of {self.size} people from here', file=sys.stderr)
         return self(crops, count)
 
     def _run(self, crops: Any, count: int) -> tuple:
-        crops = crops[: count if self.is_cpu else min(filled_size(count), self.size)]
+        crops = crops[: count if self.is_cpu else filled_size(count)]
         crops[count:] = 0
         with self.lock:
             keypoints, scores, *extras = self.model.predict(crops, *([self.extras] if self.extras else []))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .batch_runner import filled_size
 from .poses import Frame, Poses
 
 if TYPE_CHECKING:
@@ -36,13 +37,14 @@ class TwoPassDetector:
 
         The score is the mean of the keypoints that are used; 0 if the whole image is the box.
         """
-        rule = self.model.crop_rule
+        rule, count = self.model.crop_rule, len(images)
         centers, scales = rule.regions(np.array([(0, 0, *image.shape[1::-1]) for image in images], np.float32))
-        crops = rule.empty(len(images))
+        has_graphs = getattr(self.model, 'compiled', False) and str(self.model.device) != 'cpu'
+        crops = rule.empty(filled_size(count) if has_graphs else count)
         for i, image in enumerate(images):
             if start_waiting := rule.crop(rule.source(image), *(a[i : i + 1] for a in (centers, scales, crops))):
                 start_waiting()
-        keypoints, scores = self.model.predict(crops)
+        keypoints, scores = (array[:count] for array in self.model.predict(crops))
         found = zip(images, rule.to_image(keypoints, centers, scales), scores, strict=True)
         return [self._around(*one) for one in found]
 

@@ -12,13 +12,16 @@ from ..layers.warp import warp_affine
 class DeviceCropPreprocessor(PoseDataPreprocessor):
     """MMPose's `PoseDataPreprocessor` that flips and crops whole images from `DecodeAndCrop(device_crop=True)`.
 
-    Gray levels differ by at most 1 from the pipeline's own crops. Without such images it does what its parent does.
+    Gray levels differ by at most 1 from the pipeline's own crops. Without such images it does what its parent does. A
+    batch of both is a ValueError.
     """
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Crop `inputs`, B uint8 images (3, H, W), then continue as MMPose."""
         sent = [sample.metainfo.get('device_crop') for sample in data.get('data_samples') or ()]
-        if sent and all(sent):
+        if any(sent):
+            if not all(sent):
+                raise ValueError('a batch has crops and whole images: expected the same device_crop for all datasets')
             size = data['data_samples'][0].metainfo['input_size']
             matrices = torch.from_numpy(np.stack([matrix for matrix, _ in sent])).to(self.device, non_blocking=True)
             images = [image.to(self.device, non_blocking=True) for image in data['inputs']]

@@ -308,11 +308,16 @@ def test_labels_of_images_that_exif_data_rotate_are_kept_or_turned(orientation, 
     coco = COCO(str(tmp_path / 'out/train.json'))
     x, y, _ = coco.anns[1]['keypoints'][9:]
     assert np.array(upright)[int(y) - 1 : int(y) + 2, int(x) - 1 : int(x) + 2].min() > 200
-    left, top, w, h = coco.anns[1]['bbox']
-    assert (w, h) == ((34, 42), (42, 34))[orientation > 4] and left <= x <= left + w and top <= y <= top + h
+    assert coco.anns[1]['bbox'] == {3: [44, 14, 34, 42], 6: [14, 2, 42, 34], 8: [4, 44, 42, 34]}[orientation]
     assert coco.imgs[1]['width'] == upright.width
     dataset(path, '--exif', 'upright', '--val', '0.5', out='upright')
     assert COCO(str(tmp_path / 'upright/train.json')).anns[1]['bbox'] == [2, 4, 34, 42]
+    if orientation == 6:
+        for image in content['images']:
+            image.update(width=60, height=80)
+        path.write_text(json.dumps(content))
+        _, said, _ = dataset(path, '--exif', 'stored', '--val', '0.5', out='kept')
+        assert '--exif stored: 12 images had the upright size: not turned' in said
 
 
 def write_jpeg(path, image, exif):
@@ -424,7 +429,10 @@ def test_coordinates_of_other_units_are_refused(tmp_path, capsys):
         row['keypoints'] = (np.reshape(row['keypoints'], (4, 3)) / (80, 60, 1)).ravel().tolist()
     for row in corners['annotations']:
         row['keypoints'], row['bbox'] = [30, 20, 2, 60, 20, 2, 40, 40, 2, 70, 50, 2], [10, 10, 72, 52]
-    for content, message in ((shares, '12 of 12 instances cannot be used'), (corners, 'boxes that fit as x1 y1 x2 y2')):
+    for content, message in (
+        (shares, '12 of 12 instances cannot be used'),
+        (corners, 'boxes that look like x1 y1 x2 y2'),
+    ):
         path = makers.write_coco(tmp_path / 'data', content)
         assert main(['dataset', str(path), '--out', str(tmp_path / 'out')]) == 2
         assert message in capsys.readouterr().err

@@ -194,6 +194,8 @@ def test_options_of_the_detector(predict, refuses, capsys):
         ('--det-nms 0.5 --whole-image', '--det-score, --det-nms, --det-class: only without --boxes and --whole-image'),
     ):
         refuses('predict', 'photos', *f'--config c.py --checkpoint c.pth --out out {words}'.split(), message=message)
+    write_video('v.mp4', numbered_images(2))
+    refuses('predict', *'v.mp4 --out out --save coco,dlc'.split(), message='dlc and cvat are labels of images, and no')
 
 
 def test_video_is_tracked_and_drawn(predict, capsys):

@@ -21,11 +21,12 @@ class Model:
 
     def __init__(self, fits=10**9, device='cuda', compiled=False):
         self.fits, self.device, self.compiled, self.sizes = fits, device, compiled, []
+        self.problem = OutOfMemoryError('CUDA out of memory')
 
     def predict(self, crops):
         self.sizes.append(len(crops))
         if len(crops) > self.fits:
-            raise OutOfMemoryError('CUDA out of memory')
+            raise self.problem
         return np.zeros((len(crops), 1, 2)), crops[:, 0, 0, :1].astype(np.float32)
 
 
@@ -50,6 +51,19 @@ def test_out_of_memory_halves_the_batch_from_then_on(fits, sizes, capsys):
     assert capsys.readouterr().err.count('out of memory on cuda: batches of') == (sizes + [0]).index(sizes[-1])
     run(runner, 60)
     assert capsys.readouterr().err == '' and max(runner.model.sizes[len(sizes) :]) == sizes[-1]
+
+
+def test_a_batch_is_complete_if_another_thread_halves_the_size_meanwhile():
+    runner = BatchRunner(model := Model(), 8, Lock())
+    predict, runner.size = model.predict, 8
+    model.predict = lambda crops: setattr(runner, 'size', 4) or predict(crops)
+    run(runner, 16)
+
+
+def test_out_of_memory_in_onnx_runtime_halves_the_batch():
+    runner = BatchRunner(Model(20), None, Lock())
+    runner.model.problem = RuntimeError('AllocateRawInternal Failed to allocate memory for requested buffer of size 9')
+    assert run(runner, 60)[:3] == [64, 32, 16]
 
 
 def test_one_person_that_does_not_fit_is_an_error():

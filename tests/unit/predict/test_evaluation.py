@@ -87,6 +87,13 @@ def test_files_that_are_not_annotated_are_noted(score):
     assert scores['coco/AP'] == pytest.approx(1) and any('2 files that' in line for line in notes), notes
 
 
+def test_images_of_other_folders_are_noted(score):
+    images = [IMAGES[0] | dict(file_name='val/a.jpg')]
+    for folder in ('train', 'val'):
+        _, notes = score([(make_frame(f'{folder}/a.jpg'), make_poses(1))], [annotation(3)], images=images)
+        assert any('folders than listed: val/a.jpg = train/a.jpg' in line for line in notes) == (folder == 'train')
+
+
 def other_size(score, tmp_path):
     return score([(make_frame('a.jpg', 30, 40), make_poses(1))], [annotation(3)])
 

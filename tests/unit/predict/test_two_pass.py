@@ -49,6 +49,15 @@ def test_the_second_pass_is_around_the_keypoints_of_the_first(image, objects):
     np.testing.assert_allclose(poses.box_scores, 0.65, atol=1e-6)
 
 
+def test_a_network_with_cuda_graphs_gets_their_sizes_of_batches(image):
+    model, sizes = RectangleModel('two_pass'), []
+    predict, model.compiled = model.predict, True
+    model.predict = lambda crops: sizes.append(len(crops)) or predict(crops)
+    for model.device in ('cpu', 'cuda'):
+        assert len(TwoPassDetector(model)([image] * 3)) == 3
+    assert sizes == [3, 8]
+
+
 @pytest.mark.parametrize(
     ('objects', 'boxes', 'told'),
     [

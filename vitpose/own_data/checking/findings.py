@@ -11,7 +11,7 @@ from ..annotations import Instance, Photo
 from ..deriving.instance_boxes import find_box
 from .checked_images import MISSING, ImageFile
 
-CORNERS = 'instances have boxes that fit as x1 y1 x2 y2 alone: expected x y width height'
+CORNERS = 'instances have boxes that look like x1 y1 x2 y2: expected x y width height'
 NAMES_SHOWN = 3  # per finding
 MIN_AGREEING_SHARE = 0.3  # of the instances in which a pair agrees with the other pairs; below, it looks swapped
 MIN_PAIR_INSTANCES = 10  # in which a pair is labeled, before it is judged
@@ -127,7 +127,7 @@ def find_instance_problems(instance: Instance, size: tuple[int, int]) -> list[tu
     if not labeled.any():
         return [('instances have no labeled keypoint', False)]
     xy = points[labeled, :2]
-    if xy.max() <= 1 < min(size):
+    if xy.min() >= 0 and xy.max() <= 1 < min(size):
         return [('instances have keypoints between 0 and 1: expected pixels', True)]
     is_outside = (xy < -0.5).any() or (xy > np.array(size) - 0.5).any()
     problems = [('instances have keypoints outside the image', False)] if is_outside else []

@@ -32,7 +32,7 @@ def split_images(
         annotations.notes.append(f'{len(annotations.photos) - len(photos):,} images without instances left out')
     given = {photo.split for photo in photos}
     if given == {'train'}:
-        annotations.notes.append('all annotated images are those of the split train, which is split')
+        annotations.notes.append('all annotated images are in the split train: the validation images are taken from it')
     elif given != {None}:
         return _use_annotated_split(photos, annotations)
     if not 0 < share < 1:

@@ -52,9 +52,7 @@ class GivenBoxes:
             if not scale:
                 raise InputError(f'boxes were made for another size than that of {others}; pass --scale-boxes')
             self.file_notes.append(f'boxes scaled for {others}')
-        moved = [f'{name} = {entry.matched}' for name, entry in listed.items() if _is_moved(name, entry.matched)]
-        if moved:
-            self.file_notes.append(f'{path}: {len(moved):,} inputs are in other folders than there: {name_few(moved)}')
+        self.file_notes += note_moved(path, listed, matches)
         if unused := [name for name, entry in listed.items() if not entry.matched]:
             count = sum(len(boxes) for name in unused for boxes in listed[name].boxes.values())
             lists = f'{path}: {len(unused):,} of {len(listed):,} files, with {count:,} boxes,'
@@ -117,8 +115,7 @@ def match_names(
     path: Path, listed: Mapping[str, Listed], sources: Sequence[Source], scaled: list[str]
 ) -> dict[str, Listed | str]:
     """Find the entry of each source, or the reason why there is none, by its name; ValueError if none has an entry."""
-    matches = _longest_matches(listed, [source.name for source in sources])
-    users = Counter(name for names in matches.values() for name in names)
+    matches, users = _longest_matches(listed, [source.name for source in sources])
     entries: dict[str, Listed | str] = {}
     for source in sources:
         names = matches[source.name]
@@ -141,14 +138,24 @@ def match_names(
     return entries
 
 
+def note_moved(path: Path, listed: Mapping[str, Listed], matches: Mapping[str, Listed | str]) -> list[str]:
+    """Say which sources are in other folders than the names in the file that `match_names` found for them."""
+    used = ((name, entry) for name, entry in listed.items() if matches.get(entry.matched) is entry)
+    moved = [f'{name} = {entry.matched}' for name, entry in used if _is_moved(name, entry.matched)]
+    return [f'{path}: {len(moved):,} inputs are in other folders than listed: {name_few(moved)}'] * bool(moved)
+
+
 def _is_moved(name: str, source: str) -> bool:
     """Answer whether neither of two matching paths is the end of the other."""
     a, b = path_parts(name)[::-1], path_parts(source)[::-1]
     return any(x != y for x, y in zip(a, b, strict=False))
 
 
-def _longest_matches(names: Iterable[str], sources: Iterable[str]) -> dict[str, list[str]]:
-    """Per source the names that match it with most components, of those that match no other source with more."""
+def _longest_matches(names: Iterable[str], sources: Iterable[str]) -> tuple[dict[str, list[str]], Counter[str]]:
+    """Per source the names that match it with most components, of those that match no other source with more.
+
+    Also return the number of sources that each name matches equally well.
+    """
     full = {source: path_parts(source if '://' in source else os.path.abspath(source)) for source in sources}
     ends, by_path = PathEnds(full.values()), defaultdict[tuple[str, ...], list[str]](list)
     for name in names:
@@ -158,4 +165,4 @@ def _longest_matches(names: Iterable[str], sources: Iterable[str]) -> dict[str, 
     for source, path in full.items():
         common = {name: common_end(path, path_parts(name)) for name in by_path[path]}
         matches[source] = [name for name, score in common.items() if score == max(common.values())]
-    return matches
+    return matches, Counter(name for found in by_path.values() for name in found)

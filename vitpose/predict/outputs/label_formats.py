@@ -51,9 +51,14 @@ def write_deeplabcut_labels(
 ) -> None:
     """Write a folder like a DeepLabCut project's, with a table of labels for each folder of images."""
     tables: dict[str, list[tuple[str, Poses]]] = {}
+    folders: dict[Path, str] = {}  # names for them, by which two of the same name differ
     for frame, poses, _ in read_labels(out, kpt_score):
-        folder, name = Path(os.path.abspath(frame.name)).parts[-2:]
-        tables.setdefault(folder, []).append((f'{FOLDER}/{folder}/{name}', poses))
+        path = Path(os.path.abspath(frame.name))
+        if path.parent not in folders:
+            known = [folder.name for folder in folders].count(path.parent.name)
+            folders[path.parent] = (path.parent.name or 'images') + (f'_{known + 1}' if known else '')
+        folder = folders[path.parent]
+        tables.setdefault(folder, []).append((f'{FOLDER}/{folder}/{path.name}', poses))
     names = coco_category(metainfo)['keypoints']
     for folder, rows in tables.items():
         count = max(len(poses.boxes) for _, poses in rows)

@@ -63,6 +63,7 @@ def test_images(photos):
 def test_faults_of_instances(photos):
     for change, what in (
         (lambda row: row.keypoints.__setitem__((0, 0), 80.0), 'keypoints outside the image'),
+        (lambda row: row.keypoints.__isub__((90, 90, 0)), 'keypoints outside the image'),
         (lambda row: row.keypoints.__setitem__((0, 0), np.nan), 'keypoints that are NaN, infinite or above 1,000,000'),
         (lambda row: row.keypoints.__setitem__((0, 0), 1e300), 'keypoints that are NaN, infinite or above 1,000,000'),
         (lambda row: row.keypoints.__itruediv__((80, 60, 1)), 'keypoints between 0 and 1: expected pixels'),
@@ -79,7 +80,7 @@ def test_faults_of_instances(photos):
 
 
 def test_boxes_that_are_corners(photos):
-    what = 'instances have boxes that fit as x1 y1 x2 y2 alone: expected x y width height'
+    what = 'instances have boxes that look like x1 y1 x2 y2: expected x y width height'
     wide = (10, 10, 72, 52)  # beyond the right and lower edges of 80x60, unless it is two corners
     for photo in photos:
         photo.instances[0].keypoints[:, :2] = (20, 20), (60, 20), (40, 40), (70, 50)

@@ -62,7 +62,7 @@ def test_existing_splits_are_kept():
 def test_a_training_split_alone_is_split():
     given = annotations(photos('abcdefghijk', 'train'))
     train, val = split_images(given)
-    assert len(train) == 10 and len(val) == 1 and 'which is split' in given.notes[0]
+    assert len(train) == 10 and len(val) == 1 and 'validation images are taken' in given.notes[0]
 
 
 def test_bad_input():

@@ -45,6 +45,8 @@ def test_part_of_a_component_and_several_matches_are_an_error_of_that_input():
     good, *bad = match(['1.jpg', '2.jpg'], 'a/1.jpg', 'a/2.jpg', 'b/2.jpg')
     assert good == '1.jpg'
     assert bad == ['no boxes: 2.jpg in boxes.json matches 2 inputs'] * 2
+    good, bad = match(['a/1.jpg', 'c/1.jpg'], 'a/1.jpg', 'b/1.jpg')  # c/1.jpg is of neither
+    assert good == 'a/1.jpg' and bad == 'no boxes: c/1.jpg in boxes.json matches 2 inputs'
 
 
 def test_no_match_at_all_is_an_error():
@@ -133,5 +135,7 @@ def test_names_of_other_machines_match(tmp_path):
 def test_inputs_in_other_folders_are_named(tmp_path):
     listed = {name: Listed({None: np.ones((1, 4))}) for name in (r'images\1.jpg', '2.jpg')}
     sources = [Source(str(tmp_path / f'{i}.jpg'), 'image') for i in (1, 2)]
+    sources += [Source(str(tmp_path / folder / '3.jpg'), 'image') for folder in 'ab']
+    listed |= {'c/3.jpg': Listed({None: np.ones((1, 4))})}  # of neither
     (note,) = GivenBoxes(Path('b.json'), listed, sources).notes()
-    assert note.startswith(r'b.json: 1 inputs are in other folders than there: images\1.jpg = /')
+    assert note.startswith(r'b.json: 1 inputs are in other folders than listed: images\1.jpg = /')
