@@ -151,6 +151,15 @@ def test_labels_are_read_as_a_dataset(tmp_path, name, file, count):
         np.testing.assert_allclose([instance.keypoints for instance in photo.instances], expected, atol=1e-3)
 
 
+def test_two_folders_of_one_name_have_two_tables(tmp_path):
+    names = ['x/cam/1.jpg', 'y/cam/1.jpg', 'x/cam/2.jpg']
+    sources = [Source(name, 'image') for name in names]
+    write(tmp_path, 'dlc', *((make_frame(name), make_poses(1)) for name in names), sources=sources)
+    tables = sorted((tmp_path / 'deeplabcut_labels/labeled-data').glob('*/*.csv'))
+    rows = [[line.split(',')[0] for line in table.read_text().splitlines()[3:]] for table in tables]
+    assert rows == [[f'labeled-data/cam/{i}.jpg' for i in (1, 2)], ['labeled-data/cam_2/1.jpg']]
+
+
 def test_arrays(tmp_path):
     frames = [(make_frame('d/a.jpg'), make_poses(0)), *video(make_poses(2, track=True), make_poses(1))]
     write(tmp_path, 'npz', *frames, (Frame('d/c.jpg', None, error='broken'), make_poses(0)))
