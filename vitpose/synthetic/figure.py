@@ -86,18 +86,14 @@ def draw_figure(canvas: Canvas, figure: Figure, number: int) -> None:
     for _, name in sorted([*parts, (head_z + 0.03 * figure.scale, 'head')]):
         if name == 'head':
             _draw_head(canvas, figure, ids)
-        else:
-            _draw_bone(canvas, figure, name, ids[name])
-
-
-def _draw_bone(canvas: Canvas, figure: Figure, name: str, ident: int) -> None:
-    bone = figure.body.bones[name]
-    radii = np.array(bone.radii) * figure.scale * figure.build.get('girth', 1.0)
-    if bone.flatness != 1:
-        edge_on = figure.frames[bone.end][2, 0]
-        radii = radii * np.sqrt(1 - edge_on**2 + (bone.flatness * edge_on) ** 2)
-    color = figure.looks.bones.get(name, figure.looks.skin)
-    draw_limb(canvas, figure.points[bone.start][:2], figure.points[bone.end][:2], radii, color, ident, bone.cap)
+            continue
+        bone = figure.body.bones[name]
+        radii = np.array(bone.radii) * figure.scale * figure.build.get('girth', 1.0)
+        if bone.flatness != 1:
+            edge_on = figure.frames[bone.end][2, 0]
+            radii = radii * np.sqrt(1 - edge_on**2 + (bone.flatness * edge_on) ** 2)
+        color, ends = figure.looks.bones.get(name, figure.looks.skin), (bone.start, bone.end)
+        draw_limb(canvas, *(figure.points[end][:2] for end in ends), radii, color, ids[name], bone.cap)
 
 
 def _draw_head(canvas: Canvas, figure: Figure, ids: dict[str, int]) -> None:

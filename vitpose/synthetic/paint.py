@@ -19,9 +19,7 @@ class Canvas:
         height, width = self.ids.shape
         x0, x1 = max(int(low[0]) - 1, 0), min(int(high[0]) + 2, width)
         y0, y1 = max(int(low[1]) - 1, 0), min(int(high[1]) + 2, height)
-        if x0 >= x1 or y0 >= y1:
-            return None
-        return slice(y0, y1), slice(x0, x1)
+        return (slice(y0, y1), slice(x0, x1)) if x0 < x1 and y0 < y1 else None
 
     def blend(self, where: tuple[slice, slice], color: np.ndarray, alpha: np.ndarray, ident: int) -> None:
         """Blend `color` (h, w, 3) into a window with opacity `alpha` (h, w); set ids where `alpha` > 0.5."""

@@ -118,9 +118,8 @@ def _find_contradiction(mirror: Sequence[int], names: Sequence[str], instances: 
     if differences[i, j] <= MAX_DISAGREEMENT:
         return ''
     i, j = (i, j) if left[i, j] >= right[i, j] else (j, i)
-    return (
-        f'but {names[i]} is left of {names[j]} in {left[i, j] / count[i, j]:.0%} of the instances, and would be right'
-    )
+    share = f'{left[i, j] / count[i, j]:.0%} of the instances'
+    return f'but {names[i]} is left of {names[j]} in {share}, and would be right'
 
 
 def _sample(instances: Sequence[Instance]) -> np.ndarray:

@@ -15,7 +15,7 @@ from ..deriving.instance_boxes import find_box
 def write_images(out: Path, photos: Sequence[Photo], copy: bool) -> dict[Path, str]:
     """Link or copy images into `out`/images, and return their names there; repeated names get a number."""
     folder = out / 'images'
-    folder.mkdir()
+    folder.mkdir(parents=True)
     names: dict[Path, str] = {}
     used: set[str] = set()
     for photo in photos:

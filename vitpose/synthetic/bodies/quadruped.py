@@ -76,10 +76,7 @@ GAITS: dict[str, Angles] = {
     'sit': {'middle': (-40, 0, 0), 'neck': (22, 0, 0), 'head': (22, 0, 0)}
     | both(shoulder=(42, 0, 0), hip=(-22, 6, 0), knee=(100, 0, 0), hock=(-95, 0, 0)),
 }
-WEIGHTS = {
-    'easy': {'stand': 5.0, 'walk': 5.0, 'trot': 4.0, 'graze': 2.0},
-    'hard': dict.fromkeys(GAITS, 1.0) | {'anything': 2.0},
-}
+WEIGHTS = dict(easy=dict(stand=5.0, walk=5.0, trot=4.0, graze=2.0), hard=dict.fromkeys(GAITS, 1.0) | {'anything': 2.0})
 
 
 def sample_coat(rng: np.random.Generator, avoid: np.ndarray | None = None) -> Appearance:
@@ -91,6 +88,5 @@ def sample_coat(rng: np.random.Generator, avoid: np.ndarray | None = None) -> Ap
     return Appearance(coat, coat, bones, has_face=False)
 
 
-QUADRUPED = Species(
-    BODY, Repertoire(GAITS, WEIGHTS), sample_coat, (60.0, 120.0), (8, 'dog', 'Canidae'), 'animals'
-)  # the category is AP-10K's
+_CATEGORY = (8, 'dog', 'Canidae')  # AP-10K's
+QUADRUPED = Species(BODY, Repertoire(GAITS, WEIGHTS), sample_coat, (60.0, 120.0), _CATEGORY, 'animals')
