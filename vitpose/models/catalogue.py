@@ -75,9 +75,8 @@ def read_catalogue() -> list[PublishedModel]:
         data = ', '.join(f'{name} ({DATA_TERMS[name]})' for name in about['Training Data'])
         file = model['Weights'], about['Size'], tuple(map(int, about['Keypoints'].split()))
         terms = f'{about["License"]}; trained on {data}', model['Config'], about.get('Codec', '')
-        models.append(
-            PublishedModel(model['Name'], about.get('Short', ''), *file, result['Dataset'], metric, score, *terms)
-        )
+        names = model['Name'], about.get('Short', '')
+        models.append(PublishedModel(*names, *file, result['Dataset'], metric, score, *terms))
     return models
 
 

@@ -99,8 +99,7 @@ def _metainfo(dataset: str, names: list[str], edges: list[list[int]]) -> dict[st
     swaps = {'l': 'r', 'r': 'l', 'left': 'right', 'right': 'left'}
 
     def mirror(name: str) -> str:
-        words = re.split(r'([_ -])', name.lower())
-        other = ''.join(swaps.get(word, word) for word in words)
+        other = ''.join(swaps.get(word, word) for word in re.split(r'([_ -])', name.lower()))
         return next((each for each in names if each.lower() == other and each != name), '')
 
     info = dict(color=[255, 128, 0], type='')  # orange

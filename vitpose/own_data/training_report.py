@@ -51,12 +51,7 @@ class Prediction:
 
 
 def write_report(
-    file: Path,
-    config: Path,
-    score: str,
-    meta: Mapping[str, Any],
-    held_out: Sequence[Prediction],
-    trained: Sequence[Prediction],
+    file: Path, config: Path, score: str, meta: dict[str, Any], held_out: list[Prediction], trained: list[Prediction]
 ) -> None:
     """Write the report of a run into its work directory, atomically.
 

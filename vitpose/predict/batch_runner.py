@@ -35,7 +35,11 @@ class BatchRunner:
         """Keypoints (count, K, 2) and scores (count, K) of the first `count` crops."""
         try:
             if not self._is_warm:
-                self._warm()
+                sizes = [self.size, *(size for size in SIZES[::-1] if size < self.size)]
+                print(f'compiling the network for batches of {sizes} people, which takes minutes', file=sys.stderr)
+                for size in sizes * 2:  # a CUDA graph is recorded in the second run
+                    self._run(self.model.crop_rule.empty(size), size)
+                self._is_warm = True
             starts = range(0, count, self.size)
             parts = [self._run(crops[i : i + self.size], min(self.size, count - i)) for i in starts]
         except Exception as problem:
@@ -57,13 +61,6 @@ class BatchRunner:
         if keypoints.shape != (*shape, 2) or scores.shape != shape:
             raise InputError(f'keypoints {keypoints.shape}, scores {scores.shape}: expected {(*shape, 2)}, {shape}')
         return keypoints[:count], scores[:count]
-
-    def _warm(self) -> None:
-        sizes = [self.size, *(size for size in SIZES[::-1] if size < self.size)]
-        print(f'compiling the network for batches of {sizes} people, which takes minutes', file=sys.stderr)
-        for size in sizes * 2:  # a CUDA graph is recorded in the second run
-            self._run(self.model.crop_rule.empty(size), size)
-        self._is_warm = True
 
 
 def filled_size(count: int) -> int:

@@ -82,12 +82,10 @@ def keypoint_errors(
     the longer sides of their boxes. None where nothing is labeled or predicted.
     """
     measured = labeled & np.isfinite(distances)
-    shares = {f'PCK@{thr}': _pck(distances / sides, labeled, thr) for thr in KEYPOINT_PCK}
-    return {
-        name: {'labeled': int(labeled[:, k].sum()), 'EPE': _mean(distances[:, k][measured[:, k]])}
-        | {key: values[k] for key, values in shares.items()}
-        for k, name in enumerate(names)
-    }
+    columns: dict[str, Any] = {'labeled': labeled.sum(0).tolist()}
+    columns['EPE'] = [_mean(distances[measured[:, k], k]) for k in range(len(names))]
+    columns |= {f'PCK@{thr}': _pck(distances / sides, labeled, thr) for thr in KEYPOINT_PCK}
+    return {name: {key: values[k] for key, values in columns.items()} for k, name in enumerate(names)}
 
 
 def _read(path: Path, annotations: Path, images: list[dict]) -> Predicted:

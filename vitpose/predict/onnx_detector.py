@@ -111,8 +111,7 @@ class OnnxDetector:
 
     def _run(self, pixels: np.ndarray) -> list[np.ndarray]:
         """Input (h, w, 3) -> outputs without the batch."""
-        outputs = self._network(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))
-        return [output[0] for output in outputs]
+        return [output[0] for output in self._network(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))]
 
     def _decode(self, outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Outputs -> corners (N, 4) x1 y1 x2 y2 in input pixels, and scores (N,) of persons."""

@@ -66,8 +66,7 @@ def _as_layout(layout: str, annotation: dict, keypoints: np.ndarray) -> dict:
     parts = (('foot', 17, 23), ('face', 23, 91), ('lefthand', 91, 112), ('righthand', 112, 133))
     for name, start, stop in parts if layout == 'wholebody' else ():
         points = keypoints[start:stop]
-        min_visible = 1 if name == 'foot' else MIN_VISIBLE_FRACTION * len(points)
-        valid = bool((points[:, 2] == 2).sum() >= min_visible)
+        valid = bool((points[:, 2] == 2).sum() >= (1 if name == 'foot' else MIN_VISIBLE_FRACTION * len(points)))
         annotation[f'{name}_valid'] = valid
         annotation[f'{name}_kpts'] = _flat(points if valid else np.zeros_like(points))
         if name != 'foot':

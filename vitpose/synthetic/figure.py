@@ -74,8 +74,7 @@ def place(
 
 def part_ids(body: Body) -> dict[str, int]:
     """Map part names to part numbers within a figure, from 1: first the bones, then the parts of the head."""
-    names = dict.fromkeys((*body.bones, 'head', *_FEATURES))
-    return {name: i + 1 for i, name in enumerate(names)}
+    return {name: i for i, name in enumerate(dict.fromkeys((*body.bones, 'head', *_FEATURES)), 1)}
 
 
 def draw_figure(canvas: Canvas, figure: Figure, number: int) -> None:

@@ -26,29 +26,22 @@ BODY_KEYPOINTS = len(COCO.names)  # the first keypoints of COCO-WholeBody
 WHOLEBODY = KeypointSet(DETAILED_PERSON, _BODY | FEET | FACE | HANDS, _LINKS + DETAIL_LINKS, 'wholebody', (480, 360))
 _HEAD_TOP = Landmark('head', ('head',), (0.0, 0.94, 0.0), True, facing=-0.4)
 
-_AIC_NECK = Landmark('neck', ('torso', 'neck'), (0.0, 0.01, 0.0))
 _AIC_ORDER = 'right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist '
 _AIC_ORDER += 'right_hip right_knee right_ankle left_hip left_knee left_ankle'
-AIC = KeypointSet(
-    PERSON,
-    pick(_BODY, _AIC_ORDER) | {'head_top': _HEAD_TOP, 'neck': _AIC_NECK},
-    links('head_top neck *_shoulder *_elbow *_wrist', '*_shoulder *_hip *_knee *_ankle', 'left_hip right_hip'),
-    'aic',
-)
+_AIC_LINKS = links('head_top neck *_shoulder *_elbow *_wrist', '*_shoulder *_hip *_knee *_ankle', 'left_hip right_hip')
+_AIC = pick(_BODY, _AIC_ORDER) | {'head_top': _HEAD_TOP, 'neck': Landmark('neck', ('torso', 'neck'), (0.0, 0.01, 0.0))}
+AIC = KeypointSet(PERSON, _AIC, _AIC_LINKS, 'aic')
 _MPII_TRUNK = {
     'pelvis': Landmark('pelvis', ('torso', 'left_thigh', 'right_thigh')),
     'thorax': Landmark('neck', ('torso', 'neck'), (0.0, -0.015, 0.0)),
     'upper_neck': Landmark('neck', ('neck', 'torso', 'head'), (0.0, 0.035, 0.003)),
     'head_top': _HEAD_TOP,
 }
-MPII = KeypointSet(
-    PERSON,
-    pick(_BODY, 'right_ankle right_knee right_hip left_hip left_knee left_ankle')
-    | _MPII_TRUNK
-    | pick(_BODY, 'right_wrist right_elbow right_shoulder left_shoulder left_elbow left_wrist'),
-    links('*_ankle *_knee *_hip pelvis', 'pelvis thorax upper_neck head_top', 'upper_neck *_shoulder *_elbow *_wrist'),
-    'mpii',
-)
+_MPII = pick(_BODY, 'right_ankle right_knee right_hip left_hip left_knee left_ankle') | _MPII_TRUNK
+_MPII |= pick(_BODY, 'right_wrist right_elbow right_shoulder left_shoulder left_elbow left_wrist')
+_MPII_LINKS = links('*_ankle *_knee *_hip pelvis', 'pelvis thorax upper_neck head_top')
+_MPII_LINKS += links('upper_neck *_shoulder *_elbow *_wrist')
+MPII = KeypointSet(PERSON, _MPII, _MPII_LINKS, 'mpii')
 _ANIMAL = {
     'left_eye': Landmark('left_eye', ('left_eye',)),
     'right_eye': Landmark('right_eye', ('right_eye',)),

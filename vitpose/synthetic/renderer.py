@@ -139,8 +139,7 @@ def _sample_figure(
         roll += rng.choice((-90, 90))
     view = rotation(pitch, 0, 0) @ rotation(0, roll, 0) @ rotation(0, 0, _sample_yaw(rng, level.facing, species.yaws))
     scale = height * float(np.exp(rng.uniform(*np.log(level.stature))))
-    build = species.body.sample_build(rng)
-    return place(species.body, angles, build, view, scale, species.dress(rng, mean))
+    return place(species.body, angles, species.body.sample_build(rng), view, scale, species.dress(rng, mean))
 
 
 def _sample_yaw(rng: np.random.Generator, facing: tuple[float, float], yaws: tuple[float, float]) -> float:

@@ -34,8 +34,7 @@ def _face() -> dict[str, Landmark]:
         middle = np.linspace(-wide, wide, across + 2)[1:-1]
         top, bottom = ([(x, -0.52 + 0.6 * x * x + side * thick) for x in middle] for side in (1, -1))
         points += [_on_surface(*point) for point in (corner[0], *top, corner[1], *reversed(bottom))]
-    facings = [0.0] * 17 + [0.1] * (len(points) - 17)
-    pairs = enumerate(zip(points, facings, strict=True))
+    pairs = enumerate(zip(points, [0.0] * 17 + [0.1] * 51, strict=True))  # the jaw, and the others
     return {f'face-{i}': Landmark('head', ('head', 'nose'), xyz, True, facing=facing) for i, (xyz, facing) in pairs}
 
 

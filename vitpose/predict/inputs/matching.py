@@ -143,8 +143,7 @@ def match_names(
 
 def _is_moved(name: str, source: str) -> bool:
     """Answer whether neither of two matching paths is the end of the other."""
-    a, b = path_parts(name)[::-1], path_parts(source)[::-1]
-    return any(x != y for x, y in zip(a, b, strict=False))
+    return any(x != y for x, y in zip(path_parts(name)[::-1], path_parts(source)[::-1], strict=False))
 
 
 def _longest_matches(names: Iterable[str], sources: Iterable[str]) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -69,10 +69,7 @@ def natural_key(path: str | PurePath) -> tuple:
 
 
 def read_frames(
-    sources: Sequence[Source],
-    left_out: Mapping[str, str] | None = None,
-    part: Mapping[str, Any] | None = None,
-    **live: Any,
+    sources: Sequence[Source], left_out: dict[str, str] | None = None, part: dict[str, Any] | None = None, **live: Any
 ) -> Generator[Frame, None, None]:
     """Frames of the sources, one after the other; image files are left for `PosePredictor.stream` to read.
 
