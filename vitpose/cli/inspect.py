@@ -47,7 +47,6 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _describe_checkpoint(path: Path) -> dict[str, Any]:
-    """Describe a checkpoint, as JSON data."""
     from vitpose_mm.checkpoints.model_parts import split_parts
     from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint
     from vitpose_mm.networks.vit_sizes import SIZES

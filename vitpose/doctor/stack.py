@@ -45,8 +45,7 @@ FLAGS = {
     'CXX="$PWD/cxx20" CFLAGS=-g0 MMCV_WITH_OPS=1 pip install --no-build-isolation',
     'mmcv': 'MMCV_WITH_OPS=1 pip install --no-build-isolation',
     'onedl-mmdetection': 'pip install --no-build-isolation',
-    'mmpose': 'pip install --no-deps',
-    'openmim': 'pip install --no-deps',
+    **dict.fromkeys(('mmpose', 'openmim'), 'pip install --no-deps'),
     'xtcocotools': 'pip install --no-build-isolation --no-binary xtcocotools',
 }
 

@@ -25,11 +25,8 @@ DATA_TERMS = {
 }
 ANIMALS = ('AP-10K', 'APT-36K', 'ap10k', 'apt36k')
 # of the classic codec, in a config that was written for UDP
-MSRA = {
-    'model.head.decoder.type': 'BatchMSRAHeatmap',
-    'model.test_cfg.shift_heatmap': True,
-    'test_dataloader.dataset.pipeline.2.use_udp': False,
-}
+MSRA = {'model.head.decoder.type': 'BatchMSRAHeatmap', 'model.test_cfg.shift_heatmap': True}
+MSRA |= {'test_dataloader.dataset.pipeline.2.use_udp': False}
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ def read_catalogue() -> list[PublishedModel]:
         about, (result,) = model['Metadata'], model['Results']
         ((metric, score),) = result['Metrics'].items() or [('AP', None)]
         data = ', '.join(f'{name} ({DATA_TERMS[name]})' for name in about['Training Data'])
-        file = model['Weights'], about['Size'], tuple(map(int, about['Keypoints'].split()))
+        file: Any = model['Weights'], about['Size'], tuple(map(int, about['Keypoints'].split()))
         terms = f'{about["License"]}; trained on {data}', model['Config'], about.get('Codec', '')
         names = model['Name'], about.get('Short', '')
         models.append(PublishedModel(*names, *file, result['Dataset'], metric, score, *terms))

@@ -120,10 +120,8 @@ def is_reachable(url: str) -> bool:
 
     def ask() -> None:
         with suppress(OSError, HTTPException):
-            try:
+            with suppress(urllib.error.HTTPError):  # an answer, too
                 open_url(urljoin(url, '/'), REACH_S, method='HEAD').close()
-            except urllib.error.HTTPError:  # an answer, too
-                pass
             answers.append(True)
 
     thread = Thread(target=ask, daemon=True)

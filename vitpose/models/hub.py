@@ -90,8 +90,9 @@ def find_in_folder(folder: Path, name: str = '') -> NamedModel:
     if not is_coco:
         dataset, edges = (name or folder.name).rpartition('/')[2], config.get('edges') or []
         options['test_dataloader.dataset.metainfo'] = _metainfo(dataset, names, edges)
-    kind = '-simple' if is_simple else ''
-    return NamedModel(folder, shipped(f'configs/coco/vitpose-base{kind}_coco-256x192.py'), None, options)
+    return NamedModel(
+        folder, shipped(f'configs/coco/vitpose-base{"-simple" if is_simple else ""}_coco-256x192.py'), None, options
+    )
 
 
 def _metainfo(dataset: str, names: list[str], edges: list[list[int]]) -> dict[str, Any]:
@@ -102,14 +103,11 @@ def _metainfo(dataset: str, names: list[str], edges: list[list[int]]) -> dict[st
         other = ''.join(swaps.get(word, word) for word in re.split(r'([_ -])', name.lower()))
         return next((each for each in names if each.lower() == other and each != name), '')
 
-    info = dict(color=[255, 128, 0], type='')  # orange
-    return dict(
-        dataset_name=dataset,
-        keypoint_info={i: dict(info, name=name, id=i, swap=mirror(name)) for i, name in enumerate(names)},
-        skeleton_info={i: dict(info, link=(names[a], names[b]), id=i) for i, (a, b) in enumerate(edges)},
-        joint_weights=[1.0] * len(names),
-        sigmas=[OKS_SIGMA] * len(names),
-    )
+    info: dict[str, Any] = dict(color=[255, 128, 0], type='')  # orange
+    keypoints = {i: dict(info, name=name, id=i, swap=mirror(name)) for i, name in enumerate(names)}
+    links = {i: dict(info, link=(names[a], names[b]), id=i) for i, (a, b) in enumerate(edges)}
+    rest = dict(joint_weights=[1.0] * len(names), sigmas=[OKS_SIGMA] * len(names))
+    return dict(dataset_name=dataset, keypoint_info=keypoints, skeleton_info=links, **rest)
 
 
 def _license(folder: Path, name: str) -> str:

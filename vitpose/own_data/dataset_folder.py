@@ -17,16 +17,8 @@ from ..models.names import DEFAULT
 from ..predict.inputs.coco_json import BOX_MARGIN
 from ..predict.inputs.matching import name_few
 from .annotations import Annotations, Instance, Photo
-from .checking.checked_images import MISSING, ImageFile, read_files
-from .checking.findings import (
-    CORNERS,
-    Finding,
-    find_data_problems,
-    find_instance_problems,
-    find_repeated,
-    find_size_problem,
-    is_scaled,
-)
+from .checking.checked_images import ImageFile, read_files
+from .checking.findings import CORNERS, Finding, find_data_problems, find_usable, is_scaled
 from .deriving.instance_boxes import choose_input_size, drop_tight_boxes, find_box, find_box_share
 from .deriving.known_keypoints import find_known_set
 from .deriving.left_right import find_resultant_length, find_sides
@@ -123,20 +115,13 @@ def _report(
 
 
 def _choose_usable(splits: dict[str, list[Photo]], files: dict[Path, ImageFile]) -> dict[str, list[Photo]]:
-    """Drop what cannot be used, and training images that are also held out; InputError if that is too much.
-
-    Missing images, repeated instances and those without a labeled keypoint do not count.
-    """
+    """Drop what cannot be used, and training images that are also held out; InputError if that is too much."""
     usable, bad = dict[str, list[Photo]](), 0
     for split, photos in splits.items():
         usable[split] = []
         for photo in photos:
-            file, repeated = files[photo.path], set(map(id, find_repeated(photo.instances)))
-            labeled = [i for i in photo.instances if (i.keypoints[:, 2] > 0).any() and id(i) not in repeated]
-            good: list[Instance] = []
-            if file.size and not find_size_problem(photo.size, file.size, file.rotated):
-                good = [i for i in labeled if not any(serious for _, serious in find_instance_problems(i, file.size))]
-            bad += len(labeled) - len(good) if file.error != MISSING else 0
+            good, others = find_usable(photo, files[photo.path])
+            bad += others
             usable[split] += [replace(photo, instances=good)] if good else []
     if bad > (good_count := sum(len(photo.instances) for photo in chain(*usable.values()))):
         raise InputError(f'{bad:,} of {bad + good_count:,} instances cannot be used: fix the problems listed above')

@@ -65,16 +65,16 @@ def write_report(
     names = [meta['keypoint_id2name'][i] for i in range(meta['num_keypoints'])]
     tables = [f'<h3>{title}</h3>{_table(names, rows)}' for title, rows in sets.items() if rows]
     pictures = [f'<h2>{title}</h2>' + ''.join(_figure(*g, meta) for g in group) for title, group in groups.items()]
+    commands = '\n'.join(next_commands(config, best_checkpoint(file.parent, score)))
+    lists = dict(tables=tables, pictures=pictures, notes=[f'<li>{escape(note)}</li>' for note in read_notes(config)])
     state = f'{len(curve.score)} validations; {score} of the last one: {curve.score[-1][1]:.3f}' if curve.score else ''
     template = Template(Path(__file__).with_suffix('.html').read_text(encoding='utf-8'))
     page = template.substitute(
+        {key: ''.join(parts) for key, parts in lists.items()},
         title=escape(f'{meta["dataset_name"]}: training'),
         state=escape(state),
         curve=draw_curve(curve.loss, curve.score, score),
-        tables=''.join(tables),
-        pictures=''.join(pictures),
-        notes=''.join(f'<li>{escape(note)}</li>' for note in read_notes(config)),
-        commands=escape('\n'.join(next_commands(config, best_checkpoint(file.parent, score)))),
+        commands=escape(commands),
     )
     write_text(file, page)
 

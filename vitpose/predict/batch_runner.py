@@ -15,13 +15,9 @@ MAX_SIZE = 1024  # from which 'auto' is halved
 class BatchRunner:
     """Run a model on crops; on a GPU batches are filled to few sizes, and halved if memory is too small for them.
 
-    A compiled model runs each size before the first batch, and larger batches in parts of 64.
-
-    Args:
-        model: of a `PosePredictor`.
-        batch_size: people per batch; None: 16 on the CPU, 64 on a GPU; 'auto': as None on the CPU, on a GPU 1024, or
-            what is left of it when memory is too small.
-        lock: held while the model runs.
+    A compiled model runs each size before the first batch, and larger batches in parts of 64. `model` is that of a
+    `PosePredictor`, `batch_size` the people per batch; None: 16 on the CPU, 64 on a GPU; 'auto': as None on the CPU, on
+    a GPU 1024, or what is left of it when memory is too small. `lock` is held while the model runs.
     """
 
     def __init__(self, model: Any, batch_size: Any, lock: AbstractContextManager):

@@ -42,9 +42,7 @@ def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list
     `coco/...` are COCO's, from -1 to 1, as MMPose's CocoMetric names them. The others take for each annotated person
     the predicted box that overlaps most, each once. `PCK@...` and `AUC` are MMPose's, for people without prediction 0;
     `EPE`, the mean distance in pixels, is of the others. `keypoints` has these and `labeled`, a count, by name.
-
-    Raises:
-        ValueError: one of the files cannot be read, or they do not belong together.
+    ValueError if one of the files cannot be read, or they do not belong together.
     """
     need('pycocotools', 'vitpose eval')
     truth = parse_json(annotations.read_bytes(), f'{annotations}: not a JSON file')

@@ -20,10 +20,8 @@ MIN_KEYPOINTS = 3  # above the threshold; with fewer, the whole image remains th
 class TwoPassDetector:
     """The box of the one object of an image: the first of two passes, which `PosePredictor` completes.
 
-    Args:
-        model: as of `PosePredictor`; trained with crops of whole images, too.
-        score_threshold: use keypoints with a higher score.
-        margin: by which the box exceeds these keypoints on each side, as a part of its longer side.
+    `model` is as of `PosePredictor`, trained with crops of whole images, too. Keypoints with a score above
+    `score_threshold` are used; the box exceeds them on each side by `margin`, a part of its longer side.
     """
 
     batch_size = 16

@@ -45,8 +45,7 @@ class Figure:
 
     def foot(self) -> np.ndarray:
         """Return the point (x, y) where the figure stands: below its root joint, at the height of its lowest joint."""
-        root = next(iter(self.points.values()))
-        return np.array((root[0], max(point[1] for point in self.points.values())))
+        return np.array((next(iter(self.points.values()))[0], max(point[1] for point in self.points.values())))
 
     def middle_z(self, bone: str) -> float:
         """Return the z of a bone's middle in pixels towards the camera."""
@@ -91,8 +90,8 @@ def draw_figure(canvas: Canvas, figure: Figure, number: int) -> None:
         if bone.flatness != 1:
             edge_on = figure.frames[bone.end][2, 0]
             radii = radii * np.sqrt(1 - edge_on**2 + (bone.flatness * edge_on) ** 2)
-        color, ends = figure.looks.bones.get(name, figure.looks.skin), (bone.start, bone.end)
-        draw_limb(canvas, *(figure.points[end][:2] for end in ends), radii, color, ids[name], bone.cap)
+        color, start, end = figure.looks.bones.get(name, figure.looks.skin), bone.start, bone.end
+        draw_limb(canvas, figure.points[start][:2], figure.points[end][:2], radii, color, ids[name], bone.cap)
 
 
 def _draw_head(canvas: Canvas, figure: Figure, ids: dict[str, int]) -> None:

@@ -131,7 +131,6 @@ def _arrange(
 def _sample_figure(
     rng: np.random.Generator, table: KeypointSet, level: Difficulty, mean: np.ndarray | None, height: int, pitch: float
 ) -> Figure:
-    """Sample one posed figure with its view, size and colors."""
     species = table.species
     angles = sample_pose(rng, level.name, species.body, species.repertoire)
     roll = rng.normal(0, level.lean)
@@ -155,8 +154,7 @@ def _sample_yaw(rng: np.random.Generator, facing: tuple[float, float], yaws: tup
 def _overlap(box: np.ndarray, other: np.ndarray) -> float:
     """Return the intersection of two boxes (left, top, right, bottom) relative to the area of the smaller one."""
     overlap = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
-    smaller = min(np.prod(box[2:] - box[:2]), np.prod(other[2:] - other[:2]))
-    return float(np.prod(np.maximum(overlap, 0)) / smaller)
+    return float(np.prod(np.maximum(overlap, 0)) / min(np.prod(box[2:] - box[:2]), np.prod(other[2:] - other[:2])))
 
 
 def _degrade(rng: np.random.Generator, image: np.ndarray, strength: float) -> np.ndarray:

@@ -8,10 +8,8 @@ from ..annotations import Labels
 
 SETS = {14: ('crowdpose', 'aic'), 16: ('mpii',), 17: ('coco', 'ap10k'), 21: ('coco_wholebody_hand',)}
 SETS |= {26: ('halpe26',), 133: ('coco_wholebody',)}  # names of MMPose's metainfo files, by the number of keypoints
-_SPELLINGS = dict(
-    **dict(l='left', r='right', lt='left', rt='right', f='front', b='back', hind='back', rear='back'),
-    **dict(of='', finger='', forefinger='index', little='pinky', pinkie='pinky', base='root'),
-)
+_SPELLINGS = dict(l='left', r='right', lt='left', rt='right', f='front', b='back', hind='back', rear='back')
+_SPELLINGS |= dict(of='', finger='', forefinger='index', little='pinky', pinkie='pinky', base='root')
 _JOINTS = dict(thumb=dict(cmc='1', mcp='2', ip='3', tip='4'), other=dict(mcp='1', pip='2', dip='3', tip='4'))
 
 

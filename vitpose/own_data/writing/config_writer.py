@@ -12,8 +12,7 @@ from ...shipped import shipped
 from ..annotations import Annotations, Photo
 from ..deriving.known_keypoints import KnownSet
 from ..deriving.left_right import Sides, is_left
-from ..deriving.network import Network
-from ..deriving.training_recipe import Recipe, choose_recipe
+from ..deriving.network import Network, Recipe, choose_recipe
 from .detector_config import detector_text
 
 BASES = ('datasets/loaders.py', 'datasets/topdown.py', 'schedules/adamw_cosine.py', 'runtime/default.py')
@@ -146,7 +145,7 @@ def write_config(out: Path, plan: DatasetPlan) -> None:
     write_text(out / 'metainfo.py', metainfo_text(plan))
     write_text(out / 'config.py', config_text(plan))
     if not plan.alone:
-        text = detector_text(plan.name, plan.annotations.category, len(plan.splits['train']))
-        write_text(out / 'detector.py', text)
+        category, images = plan.annotations.category, len(plan.splits['train'])
+        write_text(out / 'detector.py', detector_text(plan.name, category, images))
     for base in {*BASES, 'models/vitpose.py', f'models/{plan.network.base}'}:
         write_text(out / '_base_' / base, shipped(f'configs/_base_/{base}').read_text(encoding='utf-8'))

@@ -1,7 +1,7 @@
 """Boxes of people from a file: a COCO annotation file, COCO detections or JSON lines."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,7 @@ PERSON = 'person'
 
 
 def read_boxes(
-    path: Path,
-    sources: Sequence[Source],
-    images_json: Path | None = None,
-    category: str | None = None,
-    scale: bool = False,
+    path: Path, sources: list[Source], images_json: Path | None = None, category: str | None = None, scale: bool = False
 ) -> GivenBoxes:
     """Read boxes and match them to the sources; ValueError if none matches, or the file has another format.
 

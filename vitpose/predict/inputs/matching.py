@@ -77,11 +77,10 @@ class GivenBoxes:
 
     def notes(self) -> list[str]:
         """What the file has beyond what is predicted, one line each; after all frames were read, with their boxes."""
-        late = [
-            f'frame {index} of {name}'
-            for name, count in self._frames.items()
-            for index in sorted(i for i in self._entries[name].boxes if i is not None and not 0 <= i < count)
-        ]
+        late = list[str]()
+        for name, count in self._frames.items():
+            unread = (i for i in self._entries[name].boxes if i is not None and not 0 <= i < count)
+            late += [f'frame {index} of {name}' for index in sorted(unread)]
         lines = f'{self._path}: {len(late):,} lines are of frames that were not read: {name_few(late)}'
         return self.file_notes + [lines] * bool(late)
 

@@ -88,8 +88,7 @@ def rotation(x: float, z: float, y: float) -> np.ndarray:
     (cx, cz, cy), (sx, sz, sy) = np.cos(np.radians((x, z, y))), np.sin(np.radians((x, z, y)))
     about_x = np.array(((1, 0, 0), (0, cx, -sx), (0, sx, cx)))
     about_z = np.array(((cz, -sz, 0), (sz, cz, 0), (0, 0, 1)))
-    about_y = np.array(((cy, 0, sy), (0, 1, 0), (-sy, 0, cy)))
-    return about_x @ about_z @ about_y
+    return about_x @ about_z @ np.array(((cy, 0, sy), (0, 1, 0), (-sy, 0, cy)))
 
 
 def mirror_name(name: str) -> str:
