@@ -70,10 +70,10 @@ def read_catalogue() -> list[PublishedModel]:
         about, (result,) = model['Metadata'], model['Results']
         ((metric, score),) = result['Metrics'].items() or [('AP', None)]
         data = ', '.join(f'{name} ({DATA_TERMS[name]})' for name in about['Training Data'])
-        file: Any = model['Weights'], about['Size'], tuple(map(int, about['Keypoints'].split()))
+        file = model['Weights'], about['Size'], tuple(map(int, about['Keypoints'].split()))
         terms = f'{about["License"]}; trained on {data}', model['Config'], about.get('Codec', '')
-        names = model['Name'], about.get('Short', '')
-        models.append(PublishedModel(*names, *file, result['Dataset'], metric, score, *terms))
+        short = about.get('Short', '')
+        models.append(PublishedModel(model['Name'], short, *file, result['Dataset'], metric, score, *terms))
     return models
 
 

@@ -90,9 +90,8 @@ def find_in_folder(folder: Path, name: str = '') -> NamedModel:
     if not is_coco:
         dataset, edges = (name or folder.name).rpartition('/')[2], config.get('edges') or []
         options['test_dataloader.dataset.metainfo'] = _metainfo(dataset, names, edges)
-    return NamedModel(
-        folder, shipped(f'configs/coco/vitpose-base{"-simple" if is_simple else ""}_coco-256x192.py'), None, options
-    )
+    kind = '-simple' if is_simple else ''
+    return NamedModel(folder, shipped(f'configs/coco/vitpose-base{kind}_coco-256x192.py'), None, options)
 
 
 def _metainfo(dataset: str, names: list[str], edges: list[list[int]]) -> dict[str, Any]:

@@ -58,7 +58,11 @@ def write_report(
     `score` is the name of the score that chooses the best checkpoint, `meta` the parsed metainfo of the dataset.
     """
     curve = read_curve(file.parent, score)
-    ranked = _worst_first(held_out)
+    images: dict[str, list[Prediction]] = {}
+    for row in held_out:
+        images.setdefault(row.path, []).append(row)
+    # the image with the largest mean error by the side of its box is first
+    ranked = sorted(images.items(), key=lambda item: -max(r.distances[r.visible].mean() / r.side for r in item[1]))
     start = max((len(ranked) - SHOWN) // 2, 0)
     groups = {'Worst held-out images': ranked[:SHOWN], 'Median held-out images': ranked[start : start + SHOWN]}
     sets = {f'{len(held_out):,} held-out instances': held_out, f'{len(trained):,} of the training instances': trained}
@@ -105,14 +109,6 @@ def _table(names: Sequence[str], rows: Sequence[Prediction]) -> str:
     lines = [[name, *map(text, values.values())] for name, values in measure_errors(names, rows).items()]
     body = ''.join('<tr>' + ''.join(f'<td>{escape(cell)}</td>' for cell in line) + '</tr>' for line in lines)
     return '<table><tr>' + ''.join(f'<th>{heading}</th>' for heading in KEYPOINT_HEADINGS) + f'</tr>{body}</table>'
-
-
-def _worst_first(rows: Sequence[Prediction]) -> list[tuple[str, list[Prediction]]]:
-    """Group predictions by image; the one with the largest mean error by the side of its box is first."""
-    images: dict[str, list[Prediction]] = {}
-    for row in rows:
-        images.setdefault(row.path, []).append(row)
-    return sorted(images.items(), key=lambda item: -max(r.distances[r.visible].mean() / r.side for r in item[1]))
 
 
 def _figure(path: str, rows: Sequence[Prediction], meta: Mapping[str, Any]) -> str:

@@ -50,7 +50,11 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
         notes.append(f'{len(chosen)} categories with the same keypoints become one: {", ".join(chosen)}')
     else:
         title = chosen[0]
-    rows_of = {file: _annotations_of(content, chosen) for file, content in contents.items()}
+    rows_of: dict[Path, dict[int, dict]] = {}  # the annotations of the categories, and of none, by place in the file
+    for file, content in contents.items():
+        others = [row.get('id') for row in content['categories'] if row and row.get('name') not in chosen]
+        pairs = enumerate(content['annotations'])
+        rows_of[file] = {i: row for i, row in pairs if row and row.get('category_id') not in others}
     if labels is None:
         lengths = Counter(len(row['keypoints']) for kept in rows_of.values() for row in kept.values() if _points(row))
         labels = Labels(number_names(lengths.most_common(1)[0][0] // 3))
@@ -149,12 +153,6 @@ def _join_points(file: Path, content: dict, names: list[str]) -> None:
             raise InputError(f'{problem}: {reason}; export skeletons, or pass --category {names[kind]}')
         whole['keypoints'][3 * kind : 3 * kind + 3] = row['keypoints']
     content['annotations'] = list(joined.values())
-
-
-def _annotations_of(content: dict, categories: list[str]) -> dict[int, dict]:
-    """Return the annotations of some categories, and of none, by their place in the file."""
-    others = [row.get('id') for row in content['categories'] if row and row.get('name') not in categories]
-    return {i: row for i, row in enumerate(content['annotations']) if row and row.get('category_id') not in others}
 
 
 def _read_photos(
