@@ -28,5 +28,6 @@ def _resize(node: Any, size: tuple[int, int]) -> None:
             sides = zip(size[::-1], node['heatmap_size'], node['input_size'], strict=True)
             node['heatmap_size'] = tuple(new * cells // old for new, cells, old in sides)
         node['input_size'] = (size[1], size[0])
-    for child in list(node.values()) if isinstance(node, dict) else node if isinstance(node, list | tuple) else ():
-        _resize(child, size)
+    if isinstance(node, dict | list | tuple):
+        for child in list(node.values()) if isinstance(node, dict) else node:
+            _resize(child, size)
