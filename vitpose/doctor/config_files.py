@@ -10,12 +10,8 @@ _USED = (*(f'{split}_dataloader' for split in ('train', 'val', 'test')), 'val_ev
 _USED += ('model', 'load_from')
 _DATA = 'put the dataset there or set data_root (configs/README.md, "Data"); `vitpose synth` renders the synthetic ones'
 _WEIGHTS = 'train the model of that name first, or pass another file'
-_UNDER_DATA_ROOT = (
-    '*.ann_file',
-    '*.data_prefix.*',
-    '*.camera_param_file',
-    '*.joint_file',
-)  # MMPose joins these with it
+# MMPose joins these with the dataset's data_root
+_UNDER_DATA_ROOT = ('*.ann_file', '*.data_prefix.*', '*.camera_param_file', '*.joint_file')
 _REMEDIES = {
     **dict.fromkeys((*_UNDER_DATA_ROOT, '*.headbox_file'), _DATA),
     '*.bbox_file': 'put the detected boxes there, or set it to None to use annotated boxes',

@@ -28,8 +28,7 @@ class Figure:
 
     def moved(self, dx: float, dy: float) -> 'Figure':
         """Return the figure translated by (dx, dy) pixels."""
-        shift = np.array((dx, dy, 0.0))
-        return replace(self, points={name: point + shift for name, point in self.points.items()})
+        return replace(self, points={name: point + (dx, dy, 0.0) for name, point in self.points.items()})
 
     def extent(self) -> np.ndarray:
         """Return the box (left, top, right, bottom) of the joints in pixels, with a margin for limbs and head."""
@@ -66,8 +65,7 @@ def place(
     `view` (3, 3) rotates from the body's frame to the camera's; `Figure` describes the other arguments.
     """
     positions, frames = body.forward(angles, build, view)
-    to_pixels = np.array((scale, -scale, scale))
-    points = {name: position * to_pixels for name, position in positions.items()}
+    points = {name: position * (scale, -scale, scale) for name, position in positions.items()}
     return Figure(body, points, frames, scale, build, looks)
 
 

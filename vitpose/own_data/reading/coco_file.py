@@ -37,8 +37,9 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
     chosen, labels = list(categories), next(iter(categories.values()))
     title = 'instance'
     rows = [row for content in contents.values() for row in content['annotations'] if _points(row)]
-    most = max(len(row.get('keypoints') or []) for content in contents.values() for row in content['categories'])
-    if category is None and len(chosen) > 1 and most <= 1 and all(len(row['keypoints']) == 3 for row in rows):
+    kinds = [kind for content in contents.values() for kind in content['categories']]
+    is_points = category is None and len(chosen) > 1 and all(len(row['keypoints']) == 3 for row in rows)
+    if is_points and all(len(kind.get('keypoints') or []) <= 1 for kind in kinds):
         for file, content in contents.items():
             _join_points(file, content, chosen)
         labels = Labels(chosen)

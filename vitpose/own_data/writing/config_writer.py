@@ -12,7 +12,8 @@ from ...shipped import shipped
 from ..annotations import Annotations, Photo
 from ..deriving.known_keypoints import KnownSet
 from ..deriving.left_right import Sides, is_left
-from ..deriving.network import Network, Recipe, choose_recipe
+from ..deriving.network import Network
+from ..deriving.training_recipe import Recipe, choose_recipe
 from .detector_config import detector_text
 
 BASES = ('datasets/loaders.py', 'datasets/topdown.py', 'schedules/adamw_cosine.py', 'runtime/default.py')
