@@ -56,8 +56,7 @@ class Sessions:
         """Delete the files of a session, except for those that another one has as well; it cannot go on."""
         with self._changed:
             self._ended.add(session)
-            paths = self._paths.pop(session, set()).difference(self._running, *self._paths.values())
-            for path in paths:
+            for path in self._paths.pop(session, set()).difference(self._running, *self._paths.values()):
                 if self._folder in path.resolve().parents:  # nothing else is ever deleted
                     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
         for path in self._folder.glob('tmp*'):  # Gradio leaves an empty file each time that it passes on an upload

@@ -90,8 +90,7 @@ def predict_upload(
     if not drawn.is_file():
         raise ValueError(f'{source.name}: {"; ".join(notes) or "no frame could be read"}')
     frames, objects = outputs.frames, count_objects(outputs.people, outputs.metainfo)
-    counts = f'{objects} in {frames:,} {"frame" if frames == 1 else "frames"}'
-    return drawn, [counts, *notes]
+    return drawn, [f'{objects} in {frames:,} {"frame" if frames == 1 else "frames"}', *notes]
 
 
 def _source(file: str) -> Source:

@@ -78,6 +78,5 @@ def random_model(cfg: Config) -> nn.Module:
     with torch.no_grad():
         for name, value in model.named_parameters():
             if 'norm' not in name and value.ndim > 1:
-                gain = 2.0 if name.startswith('head.') else 0.5
-                value.normal_(std=gain / value[0].numel() ** 0.5)
+                value.normal_(std=(2.0 if name.startswith('head.') else 0.5) / value[0].numel() ** 0.5)
     return model

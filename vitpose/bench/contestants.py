@@ -56,16 +56,12 @@ def check_names(names: Sequence[str]) -> None:
 def _make(name: str, setup: Setup) -> Contestant:
     """Make one of ours: its name says the kind of file, if any, and the precision."""
     kind, precision = name.split('-')
-    if kind == 'ours':
-        from .ours import Ours
+    if kind != 'ours':
+        packages = ['onnx', 'onnxscript', 'onnxruntime' if kind == 'onnx' else 'openvino']
+        require_packages("pip install 'vitpose_mm[export]'", *packages, *(['nncf'] if precision == 'int8' else []))
+    from .ours import Exported, Ours
 
-        return Ours(setup, precision)
-    runtime = 'onnxruntime' if kind == 'onnx' else 'openvino'
-    quantizer = ['nncf'] if precision == 'int8' else []
-    require_packages("pip install 'vitpose_mm[export]'", 'onnx', 'onnxscript', runtime, *quantizer)
-    from .ours import Exported
-
-    return Exported(setup, kind, precision)
+    return Ours(setup, precision) if kind == 'ours' else Exported(setup, kind, precision)
 
 
 for _name in (REFERENCE, 'ours-bf16', 'onnx-fp32', 'openvino-fp32', 'openvino-bf16', 'openvino-int8'):

@@ -35,12 +35,10 @@ class Ours(Contestant):
 
     def preprocess(self, images: Images, boxes: Boxes) -> list[Batch]:
         """Boxes are checked and cropped, in threads, into uint8 arrays."""
-        model = self.model
-        works = (
-            start_work(Frame(str(i), image, boxes=image_boxes), model.crop_rule, model.num_keypoints)
-            for i, (image, image_boxes) in enumerate(zip(images, boxes, strict=True))
-        )
-        batches = list(fill_batches(works, model.crop_rule, self.predictor.batch_size, self.pool))
+        rule, pairs = self.model.crop_rule, enumerate(zip(images, boxes, strict=True))
+        frames = (Frame(str(i), image, boxes=image_boxes) for i, (image, image_boxes) in pairs)
+        works = (start_work(frame, rule, self.model.num_keypoints) for frame in frames)
+        batches = list(fill_batches(works, rule, self.predictor.batch_size, self.pool))
         for batch in batches:
             batch.wait()
         return batches

@@ -19,17 +19,11 @@ from ..runs.command import mim_command, run_logged
 
 
 def measure_score(named: NamedModel, data: Path, metric: str, on_line: Callable[[str], None]) -> float:
-    """Run `mim test` with flip test on a dataset in the layout of MMPose, and return a metric, from 0 to 1.
+    """Run `mim test` with flip test on a dataset in the layout of MMPose, and return a metric, 'AP' or 'PCKh', 0 to 1.
 
-    Args:
-        named: config and weights.
-        data: the folder of the dataset, instead of the `data_root` in the config's test set.
-        metric: 'AP' or 'PCKh'.
-        on_line: is called with each line that the test prints.
-
-    Raises:
-        OSError: a file of annotations or boxes does not exist.
-        RuntimeError: the test failed; the message has the end of its output.
+    `data` is the folder of the dataset, instead of the `data_root` in the config's test set; `on_line` is called with
+    each line that the test prints. OSError if a file of annotations or boxes does not exist, RuntimeError if the test
+    failed; the message has the end of its output.
     """
     assert named.config is not None
     cfg, _ = read_config(named.config, dict(named.cfg_options))
@@ -51,11 +45,8 @@ def measure_score(named: NamedModel, data: Path, metric: str, on_line: Callable[
         Config(content).dump(folder / 'config.py')
         torch.save(dict(state_dict=model.state_dict(), meta={}), folder / 'model.pth')
         files = ('--checkpoint', str(folder / 'model.pth'), '--out', str(folder / 'metrics.json'))
-        run_logged(
-            mim_command('test', folder / 'config.py', folder / 'run', *files),
-            Path(gettempdir(), 'vitpose-verify.log'),
-            on_line,
-        )
+        command = mim_command('test', folder / 'config.py', folder / 'run', *files)
+        run_logged(command, Path(gettempdir(), 'vitpose-verify.log'), on_line)
         metrics: dict[str, float] = json.loads((folder / 'metrics.json').read_text('utf-8'))
     scores = [value for key, value in metrics.items() if re.search(rf'(^|/){metric}$', key)]
     if not scores:

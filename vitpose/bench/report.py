@@ -34,16 +34,14 @@ def write_json(
     results: Results, left_out: Mapping[str, str], about: Mapping[str, Any], path: Path, packages: Iterable[str] = ()
 ) -> None:
     """Write every single time, what was derived from them, reasons, versions of packages, and what it is about."""
-
-    def described(result: Result) -> dict[str, Any]:
+    contestants = {}
+    for name, result in results.items():
         stages = {}
         for stage in STAGES:
             rate = dict(zip(('lower_quartile', 'median', 'upper_quartile'), result.rate(stage), strict=True))
             stages[stage] = {'people_per_second': rate, 'seconds': result.seconds[stage]}
         largest, median = (px if math.isfinite(px) else None for px in (result.largest_px, result.median_px))
-        return {'largest_difference_px': largest, 'median_difference_px': median, 'stages': stages}
-
-    contestants = {name: described(result) for name, result in results.items()}
+        contestants[name] = {'largest_difference_px': largest, 'median_difference_px': median, 'stages': stages}
     versions = installed_versions((*PACKAGES, *packages))
     whole = {**about, 'versions': versions, 'contestants': contestants, 'left_out': dict(left_out)}
     write_text(path, json.dumps(whole, indent=2, allow_nan=False) + '\n')

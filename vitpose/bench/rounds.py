@@ -49,7 +49,13 @@ def measure(
             keypoints[name], _ = _run(contestant, images, boxes, device)
         except Exception as problem:  # of other packages, of any kind
             raise RuntimeError(f'{name} failed: {type(problem).__name__}: {problem}') from problem
-    results = {name: _compare(name, predicted, keypoints[REFERENCE][1]) for name, predicted in keypoints.items()}
+    results, reference = {}, keypoints[REFERENCE][1]
+    for name, predicted in keypoints.items():
+        for points in predicted:
+            if points.shape != reference.shape:
+                raise ValueError(f'{name}: keypoints of shape {points.shape}, the reference has {reference.shape}')
+        distances = np.linalg.norm(np.stack(predicted).astype(np.float64) - reference, axis=-1)
+        results[name] = Result(len(reference), float(distances.max()), float(np.median(distances)))
     for i in range(rounds):
         for name in list(contestants)[:: -1 if i % 2 else 1]:
             progress(name)
@@ -75,11 +81,3 @@ def _run(contestant: Contestant, images: Images, boxes: Boxes, device: torch.dev
     staged = timed(STAGES[2], contestant.decode, inputs, outputs)
     del inputs, outputs
     return (staged, timed(STAGES[3], contestant.predict, images, boxes)), seconds
-
-
-def _compare(name: str, predicted: tuple[np.ndarray, np.ndarray], reference: np.ndarray) -> Result:
-    for points in predicted:
-        if points.shape != reference.shape:
-            raise ValueError(f'{name}: keypoints of shape {points.shape}, the reference has {reference.shape}')
-    distances = np.linalg.norm(np.stack(predicted).astype(np.float64) - reference, axis=-1)
-    return Result(len(reference), float(distances.max()), float(np.median(distances)))

@@ -6,10 +6,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
-from ..errors import started
+from ..errors import InputError, started
 from ..shipped import find_config
 from .paths import check_readable, read_files
-from .shared_options import add_config_options, add_device, check_positive
+from .shared_options import add_config_options, add_device, check_positive, parse_config_options
 
 DESCRIPTION = """Measure pre-processing, network, decoding and end to end, in people per second,
 of torch and of exported files, with the same weights, people and boxes, in one
@@ -68,9 +68,7 @@ def run(args: argparse.Namespace) -> None:
     check_readable(args.train or args.config, 'config file')
     check_readable(args.checkpoint, 'checkpoint', folder=True, option='--checkpoint')
     if args.train:
-        from .bench_train import run_training
-
-        run_training(args)
+        _measure_training(args)
         return
     check_positive(args, 'rounds', 'batch_size')
     args.batch_size = 16 if args.batch_size is None else args.batch_size
@@ -93,6 +91,38 @@ def run(args: argparse.Namespace) -> None:
             print(f'{name} is left out: {reason}', file=sys.stderr)
         with started():
             _measure(args, setup, contestants, left_out, people)
+
+
+def _measure_training(args: argparse.Namespace) -> None:
+    check_positive(args, 'workers', 'rounds')
+    if not args.seconds > 0:
+        raise InputError(f'--seconds {args.seconds}: expected a number above 0')
+    check_readable(args.beside, 'config file', option='--beside')
+    import cv2
+    import torch
+    from rich.console import Console
+
+    from ..bench.training_report import describe, table, transforms_table
+    from ..bench.training_speed import measure
+    from ..predict.models.torch_model import read_config
+    from ..runs.table import machine, usable_cores
+
+    configs: dict[str, Any] = {}
+    for path in filter(None, (args.train, args.beside)):
+        name = path.stem if path.stem not in configs else f'{path.stem} (2)'
+        configs[name], _ = read_config(path, parse_config_options(args.cfg_options))
+    cv2.setNumThreads(0)  # as in training, with the configs' opencv_num_threads
+    most = args.workers or usable_cores()
+    workers = sorted({1, 2, most} if most > 1 else {1})
+    device = torch.device(('cuda' if torch.cuda.is_available() else 'cpu') if args.device == 'auto' else args.device)
+    settings = (args.seconds, args.rounds, device, args.batch_size, not args.only_loading)
+    with started(), Console(stderr=True).status('building') as status:
+        speeds = measure(configs, workers, *settings, status.update)
+    console = Console()
+    console.print(machine(), f'{torch.get_num_threads()} torch threads', sep=', ', highlight=False)
+    console.print(transforms_table(speeds), table(speeds))
+    for name, speed in speeds.items():
+        console.print(f'{name}: {describe(speed, args.gpu)}', highlight=False, soft_wrap=True)
 
 
 def _measure(args: argparse.Namespace, setup: Any, contestants: dict, left_out: dict, people: tuple) -> None:

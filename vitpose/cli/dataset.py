@@ -74,9 +74,8 @@ def run(args: argparse.Namespace) -> None:
     datasets = read_annotations(args.annotations, args.images, args.category)
     from ..own_data.dataset_folder import make_dataset  # imports torch: after the annotations are known to be good
 
-    options = {
-        name: getattr(args, name) for name in ('arch', 'start', 'val', 'seed', 'copy', 'strict', 'scale_labels', 'exif')
-    }
+    names = ('arch', 'start', 'val', 'seed', 'copy', 'strict', 'scale_labels', 'exif')
+    options = {name: getattr(args, name) for name in names}
     options.update(by_image=args.split_by == 'image', read=read_with_progress)
     options.update(say=lambda line, problem: print(line, file=sys.stderr if problem else sys.stdout))
     folders = [args.out / annotations.category if args.category == EACH else args.out for annotations in datasets]

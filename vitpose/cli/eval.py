@@ -50,7 +50,6 @@ def run(args: argparse.Namespace) -> None:
     parts = figures_table('Keypoints', *KEYPOINT_HEADINGS)
     for name, values in keypoints.items():
         parts.add_row(printable(name), *map(text, values.values()))
-    console = Console(markup=False, emoji=False)
-    console.print(total, parts, sep='')
+    Console(markup=False, emoji=False).print(total, parts, sep='')
     for note in notes:
         print(printable(note))

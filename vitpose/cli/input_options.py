@@ -13,8 +13,7 @@ from .shared_options import check_positive
 
 def add_input_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that `read_input_options` reads."""
-    group = parser.add_argument_group('videos, cameras and streams')
-    add = group.add_argument
+    add = parser.add_argument_group('videos, cameras and streams').add_argument
     add('--start', default='0', metavar='TIME', help='begin videos there: seconds, m:ss or h:mm:ss')
     add('--end', default='inf', metavar='TIME', help='end videos before that time')
     add('--stride', type=int, default=1, metavar='N', help='predict each Nth frame of videos (default 1)')

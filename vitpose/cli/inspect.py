@@ -42,13 +42,11 @@ def run(args: argparse.Namespace) -> None:
         return
     from ..runs.table import print_table
 
-    print_table(
-        printable(str(args.checkpoint)), {key.replace('_', ' '): _shown(value) for key, value in description.items()}
-    )
+    rows = {key.replace('_', ' '): _shown(value) for key, value in description.items()}
+    print_table(printable(str(args.checkpoint)), rows)
 
 
 def _describe_checkpoint(path: Path) -> dict[str, Any]:
-    """Describe a checkpoint, as JSON data."""
     from vitpose_mm.checkpoints.model_parts import split_parts
     from vitpose_mm.checkpoints.safe_load import find_non_finite_weights, load_checkpoint
     from vitpose_mm.networks.vit_sizes import SIZES
@@ -62,17 +60,16 @@ def _describe_checkpoint(path: Path) -> dict[str, Any]:
     name = next((name for name, size in SIZES.items() if (size.depth, size.embed_dim) == parts.size), None)
     dataset_meta = loaded.meta.get('dataset_meta')
     dataset = dataset_meta.get('dataset_name') if isinstance(dataset_meta, dict) else None
-    heads = [
-        dict(
-            dataset=head_name or (dataset if isinstance(dataset, str) else None),
-            keypoints=len(head['final_layer.weight']) if 'final_layer.weight' in head else None,
-            decoder='classic' if 'deconv_layers.0.weight' in head else 'simple',
-        )
-        for head_name, head in parts.heads.items()
-    ]
+    heads = []
+    for head_name, head in parts.heads.items():
+        keypoints = len(head['final_layer.weight']) if 'final_layer.weight' in head else None
+        decoder = 'classic' if 'deconv_layers.0.weight' in head else 'simple'
+        shown_name = head_name or (dataset if isinstance(dataset, str) else None)
+        heads.append(dict(dataset=shown_name, keypoints=keypoints, decoder=decoder))
     count, outputs = parts.expert_shape
     kind = 'vitpose-plus' if count else 'vitpose'
     patch = list(parts.vit['patch_embed.proj.weight'].shape[2:])
+    training = {key: value for key, value in loaded.meta.items() if key not in ('cfg', 'config', 'dataset_meta')}
     return dict(
         origin=parts.origin.format.title,
         reason=parts.origin.reason,
@@ -85,11 +82,7 @@ def _describe_checkpoint(path: Path) -> dict[str, Any]:
         patch=patch,
         dtype=sorted({str(value.dtype).removeprefix('torch.') for value in loaded.weights.values()}),
         parameters=sum(value.numel() for value in loaded.weights.values()),
-        training={
-            key: value
-            for key, value in loaded.meta.items()
-            if key not in ('cfg', 'config', 'dataset_meta') and is_plain(value, 100) and len(str(value)) < 200
-        },
+        training={key: v for key, v in training.items() if is_plain(v, 100) and len(str(v)) < 200},
         notes=[*notes, *filter(None, [find_non_finite_weights(loaded.weights)])],
         # the patches of all shipped configs are 16x16
         configs=_find_configs(kind, name or '', parts.size, heads, parts.grid) if patch == [16, 16] else [],

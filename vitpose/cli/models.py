@@ -35,14 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--json', action='store_true', help='print JSON')
     actions = parser.add_subparsers(dest='action', metavar='fetch|verify|export')
     fetch = actions.add_parser('fetch', help='download a checkpoint', description='Download a checkpoint.')
-    fetch.add_argument('name', metavar='NAME', help='as `vitpose models` lists it')
-    fetch.add_argument('--out', type=Path, metavar='DIR', help='folder (default: that of all downloads)')
     text = "Test a model as `mim test` does, with flip test, and print its score next to the publisher's."
     verify = actions.add_parser('verify', help='measure the published score', description=text)
-    verify.add_argument('name', metavar='NAME', help='as `vitpose models` lists it')
     text = 'Write the ONNX form of a model into the cache, once; without torch, its name uses it.'
     export = actions.add_parser('export', help='write the ONNX form into the cache', description=text)
-    export.add_argument('name', metavar='NAME', help='as `vitpose models` lists it')
+    for action in (fetch, verify, export):
+        action.add_argument('name', metavar='NAME', help='as `vitpose models` lists it')
+    fetch.add_argument('--out', type=Path, metavar='DIR', help='folder (default: that of all downloads)')
     verify.add_argument('--data', type=Path, required=True, metavar='DIR', help='its dataset in the layout of MMPose')
 
 
@@ -62,19 +61,15 @@ def run(args: argparse.Namespace) -> None:
     elif args.action == 'verify':
         model, _ = find_model(args.name, models)
         if model.score is None:
-            raise InputError(
-                f'{model.name}: its publisher states no score; measure it with `mim test` and {model.config}'
-            )
+            remedy = f'measure it with `mim test` and {model.config}'
+            raise InputError(f'{model.name}: its publisher states no score; {remedy}')
         check_name(args.name)
         from ..bench.published_score import measure_score
 
         with started():
-            named = find_files(args.name)
-            score = measure_score(named, args.data, model.metric, _show_progress)
-        difference = f'{100 * (score - model.score):+.1f}'
-        print(
-            f'{model.name}: {model.metric} {100 * score:.1f} measured, {100 * model.score:.1f} published: {difference}'
-        )
+            score = measure_score(find_files(args.name), args.data, model.metric, _show_progress)
+        both = f'{100 * score:.1f} measured, {100 * model.score:.1f} published: {100 * (score - model.score):+.1f}'
+        print(f'{model.name}: {model.metric} {both}')
     elif args.action == 'export':
         check_name(args.name)
         if args.name not in SHIPPED:
@@ -88,7 +83,9 @@ def run(args: argparse.Namespace) -> None:
 
         table = Table('name', 'file', 'K', 'size', 'score', 'terms', 'config', box=None, padding=(0, 1))
         cards = {name: model_file(name, '.md') for name in SHIPPED}
-        shipped = {name: _read_license(card) for name, card in cards.items() if card.is_file()}
+        pattern = re.compile('^License: *(.+)$', re.MULTILINE)
+        stated = {name: pattern.search(card.read_text('utf-8')) for name, card in cards.items() if card.is_file()}
+        shipped = {name: line[1] if line else f'see {cards[name]}' for name, line in stated.items()}
         models.sort(key=lambda model: (not model.short, 'plus-' in model.short))
         terms = list(dict.fromkeys([*shipped.values(), *(model.license for model in models)]))
         for name, text in shipped.items():
@@ -116,12 +113,6 @@ def _export(name: str) -> None:
         model: Any = load_model(name, device='cpu')  # in torch, which `check_name` found
         write_file(model, find_files(name).file, Target('onnx'), out, crop_people(model.crop_rule, COMPARED))
     print(f'{out}: {out.stat().st_size / 1e6:.1f} MB; without torch, {name} uses it')
-
-
-def _read_license(card: Path) -> str:
-    """The line `License: ...` of a shipped model's card."""
-    stated = re.search(r'^License: *(.+)$', card.read_text('utf-8'), re.MULTILINE)
-    return stated[1] if stated else f'see {card}'
 
 
 def _show_progress(line: str) -> None:

@@ -11,6 +11,10 @@ from pathlib import Path
 
 from vitpose_base.files import write_text
 
+from ..predict.models.loading import load_model
+from ..predict.outputs.drawn_files import write_jpeg
+from ..predict.predictor import PosePredictor
+from ..predict.two_pass import TwoPassDetector
 from ..runs.table import machine, markdown, minutes
 from ..runs.training_log import best_checkpoint, read_curve
 from ..synthetic.keypoints import keypoint_set
@@ -19,8 +23,8 @@ from ..synthetic.writer import write_dataset
 from .crossing_video import predict_video
 from .gallery import draw_gallery
 from .learning_curve import draw_learning_curve
-from .photograph import predict_photo
 from .train_and_test import test, train
+PHOTO = Path(__file__).with_name('skier.jpg')  # Flickr 6795644157, COCO val2017 785, CC BY 2.0
 MARKER = 'demo.json'  # marks a folder that an earlier demo created and that may be replaced
 
 
@@ -48,7 +52,8 @@ def run_demo(
         seconds[step] = time.perf_counter() - start
 
     with timed('total'):
-        photo = predict_photo(out / 'photo.jpg')
+        photo, model = out / 'photo.jpg', load_model('tiny', device='cpu')
+        write_jpeg(photo, PosePredictor(model, TwoPassDetector(model))(PHOTO).plot())
         log(f'{photo}: a photograph with the pose that the shipped model predicts')
         log(f'1/5 rendering {settings.train} training and {settings.val} held-out images (about a minute)')
         with timed('rendering'):
@@ -71,14 +76,11 @@ def run_demo(
             shutil.copyfile(checkpoint, out / 'model.pth')
             video = predict_video(config, out / 'model.pth', out, settings)
     scores = {'AP': 'coco/AP', 'AP50': 'coco/AP .5', 'AP75': 'coco/AP .75', 'AR': 'coco/AR'}
-    rows = {
-        **{name: f'{metrics[key]:.3f}' for name, key in scores.items()},
-        'test data': f'{people["val"]} people in {settings.val} held-out images, difficulty {settings.difficulty}, '
-        'ground-truth boxes (no detector), flip test',
-        'training data': f'{people["train"]} people in {settings.train} images, {curve.iterations} iterations',
-        **{step: minutes(duration) for step, duration in seconds.items()},
-        'machine': machine(),
-    }
+    rows = {name: f'{metrics[key]:.3f}' for name, key in scores.items()}
+    held_out = f'{people["val"]} people in {settings.val} held-out images, difficulty {settings.difficulty}'
+    rows['test data'] = f'{held_out}, ground-truth boxes (no detector), flip test'
+    rows['training data'] = f'{people["train"]} people in {settings.train} images, {curve.iterations} iterations'
+    rows |= {step: minutes(duration) for step, duration in seconds.items()} | {'machine': machine()}
     rows['training'] += ', including validation'
     name = re.sub('.*configs/', 'configs/', str(config))
     paragraphs = (

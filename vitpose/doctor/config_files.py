@@ -10,13 +10,11 @@ _USED = (*(f'{split}_dataloader' for split in ('train', 'val', 'test')), 'val_ev
 _USED += ('model', 'load_from')
 _DATA = 'put the dataset there or set data_root (configs/README.md, "Data"); `vitpose synth` renders the synthetic ones'
 _WEIGHTS = 'train the model of that name first, or pass another file'
+# MMPose joins these with the dataset's data_root
+_UNDER_DATA_ROOT = ('*.ann_file', '*.data_prefix.*', '*.camera_param_file', '*.joint_file')
 _REMEDIES = {
-    '*.ann_file': _DATA,
-    '*.data_prefix.*': _DATA,
+    **dict.fromkeys((*_UNDER_DATA_ROOT, '*.headbox_file'), _DATA),
     '*.bbox_file': 'put the detected boxes there, or set it to None to use annotated boxes',
-    '*.headbox_file': _DATA,
-    '*.camera_param_file': _DATA,
-    '*.joint_file': _DATA,
     '*.cache': 'write it with `vitpose teacher-cache`',
     '*.knowledge_token.init': 'write it with `vitpose token extract` from the checkpoint of stage 1',
     '*.init_cfg*.checkpoint': 'put the weights there, or set init_cfg=None for random weights',
@@ -24,8 +22,6 @@ _REMEDIES = {
     '*.teacher.checkpoint': _WEIGHTS,
     'load_from': _WEIGHTS,
 }
-# MMPose joins these with the dataset's data_root
-_UNDER_DATA_ROOT = ('*.ann_file', '*.data_prefix.*', '*.camera_param_file', '*.joint_file')
 
 
 def find_missing_files(config: Any) -> dict[str, str]:

@@ -33,9 +33,6 @@ def find_known_bad(versions: Versions, pins: Versions, coco_wheel: bool, no_ops:
     """
     problems: list[Problem] = []
 
-    def add(what: str, command: str) -> None:
-        problems.append((what, command))
-
     def at(name: str) -> tuple[int, ...]:
         return parse_version(versions.get(name, ''))
 
@@ -47,33 +44,33 @@ def find_known_bad(versions: Versions, pins: Versions, coco_wheel: bool, no_ops:
     pretrain = 'onedl-mmpretrain' if 'onedl-mmpretrain' in versions else 'mmpretrain'
     if at('mmengine') and at('mmengine') <= (0, 10, 7) and torch >= (2, 6):
         what = f'{both("mmengine", "torch")}: training cannot be resumed (torch.load is weights_only since torch 2.6)'
-        add(what, 'pip uninstall -y mmengine; pip install onedl-mmengine==0.10.12')
+        problems.append((what, 'pip uninstall -y mmengine; pip install onedl-mmengine==0.10.12'))
     if coco_wheel and numpy >= (2,):
         what = f'{both("xtcocotools", "numpy")}: the published wheel is built against numpy 1 and does not import'
-        add(what, fix_command('xtcocotools', pins, again=True))
+        problems.append((what, fix_command('xtcocotools', pins, again=True)))
     if torch and torch < (2, 3) and numpy >= (2,):
-        add(f'{both("torch", "numpy")}: this torch is built against numpy 1', "pip install 'numpy<2'")
+        problems.append((f'{both("torch", "numpy")}: this torch is built against numpy 1', "pip install 'numpy<2'"))
     if no_ops and at(mmcv):
         what = f'{mmcv} {versions[mmcv]}: it has no compiled ops, and mmpose imports them'
-        add(what, fix_command(mmcv, pins, again=True))
+        problems.append((what, fix_command(mmcv, pins, again=True)))
     if at('mmdet') and at('mmdet') <= (3, 3, 0) and at(mmcv) >= (2, 2):
         command = f'pip uninstall -y mmdet; {FLAGS["onedl-mmdetection"]} onedl-mmdetection==3.5.1'
-        add(f'{both("mmdet", mmcv)}: it refuses mmcv 2.2 and newer', command)
+        problems.append((f'{both("mmdet", mmcv)}: it refuses mmcv 2.2 and newer', command))
     if at(pretrain) and at('transformers') >= (5,):
         what = "its VisionTransformer, which MMPose's own ViTPose needs, does not import"
-        add(f'{both(pretrain, "transformers")}: {what}', 'pip install transformers==4.53.3')
+        problems.append((f'{both(pretrain, "transformers")}: {what}', 'pip install transformers==4.53.3'))
     if at('openmim') and at('setuptools') >= (81,):
         what = f'{both("openmim", "setuptools")}: it needs pkg_resources, which setuptools dropped'
-        add(what, "pip install 'setuptools<81'")
+        problems.append((what, "pip install 'setuptools<81'"))
     for wrong, why, right in (
         ('onedl-mim', 'it cannot run `mim train mmpose`', 'openmim'),
         ('mmcv-lite', 'it has no compiled ops, and mmpose imports them', 'onedl-mmcv'),
     ):
         if at(wrong):
-            add(f'{wrong}: {why}', f'pip uninstall -y {wrong}; {fix_command(right, pins)}')
+            problems.append((f'{wrong}: {why}', f'pip uninstall -y {wrong}; {fix_command(right, pins)}'))
     for part in PARTS:
         names = [name for name in part.distributions if name in versions]
         if part.module in FORKED and len(names) > 1:
             what = f'{" and ".join(names)}: both install into the same folder and overwrite each other'
-            add(what, f'pip uninstall -y {" ".join(names)}; {fix_command(names[0], pins)}')
+            problems.append((what, f'pip uninstall -y {" ".join(names)}; {fix_command(names[0], pins)}'))
     return problems

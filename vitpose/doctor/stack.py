@@ -23,19 +23,14 @@ class Part(NamedTuple):
 
 
 PARTS = (
-    Part('torch', ('torch',)),
-    Part('torchvision', ('torchvision',)),
-    Part('numpy', ('numpy',)),
+    *(Part(name, (name,)) for name in ('torch', 'torchvision', 'numpy')),
     Part('cv2', ('opencv-python', 'opencv-python-headless')),
     Part('mmengine', ('onedl-mmengine', 'mmengine')),
     Part('mmcv.ops', ('onedl-mmcv', 'mmcv', 'mmcv-full', 'mmcv-lite')),
     Part('mmdet', ('onedl-mmdetection', 'mmdet')),
     Part('xtcocotools.coco', ('xtcocotools',)),
     Part('json_tricks', ('json-tricks',)),
-    Part('munkres', ('munkres',)),
-    Part('scipy', ('scipy',)),
-    Part('matplotlib', ('matplotlib',)),
-    Part('mmpose', ('mmpose',)),
+    *(Part(name, (name,)) for name in ('munkres', 'scipy', 'matplotlib', 'mmpose')),
     Part('mim', ('openmim', 'onedl-mim')),
     Part('rich', ('rich',)),
     Part('tensorboard', ('tensorboard',), 'curves in TensorBoard'),
@@ -50,8 +45,7 @@ FLAGS = {
     'CXX="$PWD/cxx20" CFLAGS=-g0 MMCV_WITH_OPS=1 pip install --no-build-isolation',
     'mmcv': 'MMCV_WITH_OPS=1 pip install --no-build-isolation',
     'onedl-mmdetection': 'pip install --no-build-isolation',
-    'mmpose': 'pip install --no-deps',
-    'openmim': 'pip install --no-deps',
+    **dict.fromkeys(('mmpose', 'openmim'), 'pip install --no-deps'),
     'xtcocotools': 'pip install --no-build-isolation --no-binary xtcocotools',
 }
 

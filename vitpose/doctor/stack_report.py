@@ -74,11 +74,9 @@ def examine(versions: stack.Versions, pins: stack.Versions, errors: dict[str, st
         note = error or (f'only for {part.optional_for}' if part.optional_for else '')
         if not present:
             state = 'optional' if part.optional_for else 'missing'
-        elif error:
-            state = 'broken'
         else:
             same = not tested or installed.split('+')[0] == tested.split('+')[0]
-            state = 'ok' if same else 'untested'
+            state = 'broken' if error else 'ok' if same else 'untested'
         rows.append(Row(name, installed, tested, state, note, stack.fix_command(name, pins, again=bool(error))))
     return rows
 
@@ -124,6 +122,6 @@ def make_report(imports: bool = True) -> tuple[str, list[Row], list[str], bool]:
         lines.append('Everything that is needed is installed.')
     elif (TOP / 'Makefile').exists():
         text = 'In this checkout `make venv` installs the tested stack into .venv. If it cannot download: uv reads '
-        text += 'UV_DEFAULT_INDEX and SSL_CERT_FILE; `make venv` also passes on PIP_INDEX_URL and PIP_FIND_LINKS.'
-        lines.append(text)
+        more = 'UV_DEFAULT_INDEX and SSL_CERT_FILE; `make venv` also passes on PIP_INDEX_URL and PIP_FIND_LINKS.'
+        lines.append(text + more)
     return f'the stack, against requirements/{name}.txt', rows, lines, good

@@ -59,8 +59,7 @@ def _read(inputs: Sequence[str], boxes: Path | None, bits: int | None, box_optio
 
 
 def _render() -> Iterator[Frame]:
-    settings = RenderSettings(train=0, val=1000, difficulty='easy')
-    for drawn in (render_one(settings, 'val', index) for index in count()):
+    for drawn in (render_one(RenderSettings(train=0, val=1000), 'val', index) for index in count()):
         boxes = np.array([person['bbox'] for person in drawn.people], np.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         yield Frame('rendered', drawn.image, boxes=boxes)

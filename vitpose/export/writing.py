@@ -87,13 +87,12 @@ def write_file(
         else:
 
             def change(source: Any) -> Any:
-                if not target.is_calibrated:
-                    return source
                 inputs = calibration if target.decode else model.normalized(calibration).numpy()
                 accuracy = agreement(model, calibration) if target.accuracy_drop else None
                 return quantize(source, inputs, target.accuracy_drop, accuracy)
 
-            write_openvino(network, decoding, example, file, stored, half, change)
+            keep = change if target.is_calibrated else lambda source: source
+            write_openvino(network, decoding, example, file, stored, half, keep)
         written = ExportedModel(file, 'cpu')
         differences = compare(written, run_heatmaps(written, model, crops), model, crops)
         (accept or (lambda differences: differences.check(target.precision)))(differences)
@@ -129,24 +128,13 @@ def run_heatmaps(file: ExportedModel, model: GraphModel, crops: np.ndarray) -> n
 
 def describe(model: GraphModel, checkpoint: Path, target: Target) -> FileInfo:
     """The metadata of a file."""
-    meta, rule, graph, codec = model.metainfo, model.crop_rule, model.network, model.decoder
-    return FileInfo(
-        format=FORMAT,
-        version=vitpose_mm.__version__,
-        **metainfo_fields(meta),
-        input_size=list(rule.input_size),
-        padding=float(rule.padding),
-        use_udp=bool(rule.use_udp),
-        mean=None if graph.mean is None else graph.mean.flatten().tolist(),
-        std=None if graph.std is None else graph.std.flatten().tolist(),
-        rgb=graph.rgb,
-        codec=codec_fields(codec),
-        inputs='crops' if target.decode else 'images',
-        outputs='keypoints' if target.decode else 'heatmaps',
-        flip_test=model.flip_test,
-        score_kind=meta.get('score_kind', 'peak') if target.decode else 'peak',
-        extras=list(model.extras) if target.decode else [],
-        precision=target.precision,
-        checkpoint=checkpoint.name,
-        sha256=sha256(checkpoint),
-    )
+    rule, graph = model.crop_rule, model.network
+    mean, std = (None if values is None else values.flatten().tolist() for values in (graph.mean, graph.std))
+    crop = dict(input_size=list(rule.input_size), padding=float(rule.padding), use_udp=bool(rule.use_udp))
+    inputs, outputs = ('crops', 'keypoints') if target.decode else ('images', 'heatmaps')
+    fields: dict[str, Any] = crop | dict(mean=mean, std=std, rgb=graph.rgb, codec=codec_fields(model.decoder))
+    fields |= dict(inputs=inputs, outputs=outputs, flip_test=model.flip_test, precision=target.precision)
+    judged = dict(score_kind=model.metainfo.get('score_kind', 'peak'), extras=list(model.extras))
+    fields |= judged if target.decode else {}
+    fields |= dict(checkpoint=checkpoint.name, sha256=sha256(checkpoint), **metainfo_fields(model.metainfo))
+    return FileInfo(format=FORMAT, version=vitpose_mm.__version__, **fields)

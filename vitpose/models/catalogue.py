@@ -25,11 +25,8 @@ DATA_TERMS = {
 }
 ANIMALS = ('AP-10K', 'APT-36K', 'ap10k', 'apt36k')
 # of the classic codec, in a config that was written for UDP
-MSRA = {
-    'model.head.decoder.type': 'BatchMSRAHeatmap',
-    'model.test_cfg.shift_heatmap': True,
-    'test_dataloader.dataset.pipeline.2.use_udp': False,
-}
+MSRA = {'model.head.decoder.type': 'BatchMSRAHeatmap', 'model.test_cfg.shift_heatmap': True}
+MSRA |= {'test_dataloader.dataset.pipeline.2.use_udp': False}
 
 
 @dataclass(frozen=True)
@@ -75,9 +72,8 @@ def read_catalogue() -> list[PublishedModel]:
         data = ', '.join(f'{name} ({DATA_TERMS[name]})' for name in about['Training Data'])
         file = model['Weights'], about['Size'], tuple(map(int, about['Keypoints'].split()))
         terms = f'{about["License"]}; trained on {data}', model['Config'], about.get('Codec', '')
-        models.append(
-            PublishedModel(model['Name'], about.get('Short', ''), *file, result['Dataset'], metric, score, *terms)
-        )
+        short = about.get('Short', '')
+        models.append(PublishedModel(model['Name'], short, *file, result['Dataset'], metric, score, *terms))
     return models
 
 

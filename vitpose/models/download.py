@@ -7,10 +7,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from threading import Thread
+from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 from uuid import uuid4
 
@@ -63,7 +65,7 @@ def download(model: PublishedModel, folder: Path | None = None) -> tuple[Path, s
         print(f'{model.name}: {model.license}', file=sys.stderr)
         with suppress(OSError):  # of another process that writes the same
             if '/resolve/' in url:
-                write_text(_kept_digest(file), digest)
+                write_text(file.with_name(f'{file.name}.sha256'), digest)
     return file, digest
 
 
@@ -71,16 +73,9 @@ def fetch(url: str, file: Path, digest: str = '', timeout: float = TIMEOUT_S) ->
     """Download a file with a progress bar, or check the one that exists.
 
     What a broken download has received stays beside the file, and the next one continues there; several processes write
-    parts of their own, and the last one to finish replaces the others' equal file.
-
-    Args:
-        url: its address.
-        file: where it is stored.
-        digest: the first digits of its SHA-256, or all; '' checks nothing.
-        timeout: seconds without an answer.
-
-    Raises:
-        DownloadError: the file has another hash, cannot be downloaded or cannot be written.
+    parts of their own, and the last one to finish replaces the others' equal file. `digest` are the first digits of its
+    SHA-256, or all; '' checks nothing. `timeout` is in seconds without an answer. DownloadError if the file has another
+    hash, cannot be downloaded or cannot be written.
     """
     if file.exists():
         if not sha256(file).startswith(digest):
@@ -125,10 +120,8 @@ def is_reachable(url: str) -> bool:
 
     def ask() -> None:
         with suppress(OSError, HTTPException):
-            try:
-                _open(urllib.request.Request(urljoin(url, '/'), method='HEAD'), REACH_S).close()
-            except urllib.error.HTTPError:  # an answer, too
-                pass
+            with suppress(urllib.error.HTTPError):  # an answer, too
+                open_url(urljoin(url, '/'), REACH_S, method='HEAD').close()
             answers.append(True)
 
     thread = Thread(target=ask, daemon=True)
@@ -152,11 +145,11 @@ def _receive(url: str, part: Path, timeout: float) -> None:
     from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
     start = part.stat().st_size
-    request = urllib.request.Request(url, headers={'Range': f'bytes={start}-'} if start else {})
+    headers = {'Range': f'bytes={start}-'} if start else {}
     columns = '{task.description}', BarColumn(), DownloadColumn(), TransferSpeedColumn()
     try:
         with (
-            _open(request, timeout) as answer,
+            open_url(url, timeout, headers) as answer,
             part.open('ab') as out,
             Progress(*columns, console=Console(stderr=True)) as bar,
         ):
@@ -177,13 +170,10 @@ def _receive(url: str, part: Path, timeout: float) -> None:
         _receive(url, part, timeout)
 
 
-def _open(request: urllib.request.Request, timeout: float):  # type: ignore[no-untyped-def]  # an HTTPResponse
-    request.add_header('User-Agent', 'vitpose')
+def open_url(url: str, timeout: float, headers: Mapping[str, str] | None = None, method: str = 'GET') -> Any:
+    """Open an address, `timeout` seconds without an answer; urllib's exceptions."""
+    request = urllib.request.Request(url, headers={'User-Agent': 'vitpose', **(headers or {})}, method=method)
     return urllib.request.urlopen(request, timeout=timeout)
-
-
-def _kept_digest(file: Path) -> Path:
-    return file.with_name(f'{file.name}.sha256')
 
 
 def _find_digest(url: str, file: Path) -> str:
@@ -192,7 +182,7 @@ def _find_digest(url: str, file: Path) -> str:
     OpenMMLab writes it into the file's name; a model hub has it in the Git LFS pointer, under `raw` in the URL, which
     is kept beside the file.
     """
-    in_name, kept = _IN_NAME.search(url), _kept_digest(file)
+    in_name, kept = _IN_NAME.search(url), file.with_name(f'{file.name}.sha256')
     if in_name or '/resolve/' not in url:
         return in_name[1] if in_name else ''
     if kept.is_file():
@@ -201,7 +191,7 @@ def _find_digest(url: str, file: Path) -> str:
     try:
         if os.environ.get('VITPOSE_OFFLINE'):
             raise ConnectionError('VITPOSE_OFFLINE is set')
-        with _open(urllib.request.Request(pointer), TIMEOUT_S) as answer:
+        with open_url(pointer, TIMEOUT_S) as answer:
             oid = _POINTER.search(answer.read(1024))
     except (OSError, HTTPException) as problem:
         if file.exists():

@@ -76,12 +76,11 @@ def find_in_folder(folder: Path, name: str = '') -> NamedModel:
         named = SIZES.get((size['embed_dim'], size['depth']))
         if not (named and is_coco and [height, width] == [256, 192]):
             raise InputError(f'{file}: of models with experts, only ViTPose+ with its decoder for COCO can be loaded')
-        return NamedModel(
-            folder, shipped(f'configs/multi_dataset/vitpose-plus-{named}_six-sets-256x192.py'), 'coco', options
-        )
-    codec = dict(input_size=(width, height), heatmap_size=(width // 16 * scale, height // 16 * scale))
-    options |= {f'model.head.decoder.{key}': value for key, value in codec.items()}
+        config_file = shipped(f'configs/multi_dataset/vitpose-plus-{named}_six-sets-256x192.py')
+        return NamedModel(folder, config_file, 'coco', options)
     options |= {
+        'model.head.decoder.input_size': (width, height),
+        'model.head.decoder.heatmap_size': (width // 16 * scale, height // 16 * scale),
         'model.backbone.arch': dict(size, _delete_=True),
         'model.backbone.img_size': (height, width),
         'model.head.in_channels': size['embed_dim'],
@@ -89,9 +88,8 @@ def find_in_folder(folder: Path, name: str = '') -> NamedModel:
         'test_dataloader.dataset.pipeline.2.input_size': (width, height),
     }
     if not is_coco:
-        options['test_dataloader.dataset.metainfo'] = _metainfo(
-            (name or folder.name).rpartition('/')[2], names, config.get('edges') or []
-        )
+        dataset, edges = (name or folder.name).rpartition('/')[2], config.get('edges') or []
+        options['test_dataloader.dataset.metainfo'] = _metainfo(dataset, names, edges)
     kind = '-simple' if is_simple else ''
     return NamedModel(folder, shipped(f'configs/coco/vitpose-base{kind}_coco-256x192.py'), None, options)
 
@@ -101,20 +99,14 @@ def _metainfo(dataset: str, names: list[str], edges: list[list[int]]) -> dict[st
     swaps = {'l': 'r', 'r': 'l', 'left': 'right', 'right': 'left'}
 
     def mirror(name: str) -> str:
-        words = re.split(r'([_ -])', name.lower())
-        other = ''.join(swaps.get(word, word) for word in words)
+        other = ''.join(swaps.get(word, word) for word in re.split(r'([_ -])', name.lower()))
         return next((each for each in names if each.lower() == other and each != name), '')
 
-    orange = [255, 128, 0]
-    return dict(
-        dataset_name=dataset,
-        keypoint_info={
-            i: dict(name=name, id=i, color=orange, type='', swap=mirror(name)) for i, name in enumerate(names)
-        },
-        skeleton_info={i: dict(link=(names[a], names[b]), id=i, color=orange) for i, (a, b) in enumerate(edges)},
-        joint_weights=[1.0] * len(names),
-        sigmas=[OKS_SIGMA] * len(names),
-    )
+    info: dict[str, Any] = dict(color=[255, 128, 0], type='')  # orange
+    keypoints = {i: dict(info, name=name, id=i, swap=mirror(name)) for i, name in enumerate(names)}
+    links = {i: dict(info, link=(names[a], names[b]), id=i) for i, (a, b) in enumerate(edges)}
+    rest = dict(joint_weights=[1.0] * len(names), sigmas=[OKS_SIGMA] * len(names))
+    return dict(dataset_name=dataset, keypoint_info=keypoints, skeleton_info=links, **rest)
 
 
 def _license(folder: Path, name: str) -> str:

@@ -86,8 +86,7 @@ def _find_published(name: str) -> tuple[PublishedModel, str] | None:
     try:
         return find_model(name, models, SHIPPED)
     except InputError:
-        owner = name.partition('/')[0]
-        is_listed = any(model.name.startswith(f'{owner}/') for model in models)
+        is_listed = any(model.name.startswith(f'{name.partition("/")[0]}/') for model in models)
         if Path(name).is_dir() or ('/' in name and not is_listed):
             return None
         raise

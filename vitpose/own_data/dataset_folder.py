@@ -1,11 +1,11 @@
 """Make a dataset from annotations: split, derive, check and write it, atomically."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,17 +15,10 @@ from vitpose_base.files import write_text
 from ..errors import FailedError, InputError
 from ..models.names import DEFAULT
 from ..predict.inputs.coco_json import BOX_MARGIN
+from ..predict.inputs.matching import name_few
 from .annotations import Annotations, Instance, Photo
-from .checking.checked_images import MISSING, ImageFile, read_files
-from .checking.findings import (
-    CORNERS,
-    Finding,
-    find_data_problems,
-    find_instance_problems,
-    find_repeated,
-    find_size_problem,
-    is_scaled,
-)
+from .checking.checked_images import ImageFile, read_files
+from .checking.findings import CORNERS, Finding, find_data_problems, find_usable, is_scaled
 from .deriving.instance_boxes import choose_input_size, drop_tight_boxes, find_box, find_box_share
 from .deriving.known_keypoints import find_known_set
 from .deriving.left_right import find_resultant_length, find_sides
@@ -66,18 +59,53 @@ def make_dataset(
     splits = _split(annotations, val, seed, by_image)
     known = find_known_set(annotations.labels.names)
     annotations.labels = known.labels if known else annotations.labels
-    names = annotations.labels.names
-    files = read([photo.path for photos in splits.values() for photo in photos])
-    turned = sum(_turn(photo, files[photo.path], exif) for photos in splits.values() for photo in photos if exif)
-    rotated = sum(files[photo.path].rotated > 0 for photos in splits.values() for photo in photos) * (exif == 'stored')
-    scaled = sum(_scale(photo, files[photo.path]) for photos in splits.values() for photo in photos if scale_labels)
-    instances = [instance for photos in splits.values() for photo in photos for instance in photo.instances]
+    photos = [*chain(*splits.values())]
+    files = read([photo.path for photo in photos])
+    turned = sum(_turn(photo, files[photo.path], exif) for photo in photos if exif)
+    rotated = sum(files[photo.path].rotated > 0 for photo in photos) * (exif == 'stored')
+    scaled = sum(_scale(photo, files[photo.path]) for photo in photos if scale_labels)
+    instances = [instance for photo in photos for instance in photo.instances]
     tight = drop_tight_boxes(instances)
     sides = find_sides(annotations.labels, instances)
-    unreadable = [Finding('rows cannot be read', True, annotations.unreadable)] if annotations.unreadable else []
-    findings = unreadable + find_data_problems(splits, sides.mirror, names, files)
-    shown = ', '.join(names[:4]) + (', ...' if len(names) > 4 else '')
-    say(f'{annotations.category}: {len(names)} keypoints ({shown})', False)
+    _report(annotations, find_data_problems(splits, sides.mirror, annotations.labels.names, files), strict, say)
+    splits = _choose_usable(splits, files)
+    photos = [*chain(*splits.values())]
+    instances = [instance for photo in photos for instance in photo.instances]
+    input_size, why = choose_input_size(list(map(find_box, instances)), arch == DEFAULT)
+    bits = max((file.bits for file in files.values() if file.bits), default=None)
+    alone = all(len(photo.instances) < 2 for photo in annotations.photos)
+    sizes = {path: file.size for path, file in files.items() if file.size}
+    more = (bits, known, find_resultant_length(instances), alone, find_box_share(photos, sizes))
+    plan = DatasetPlan(out.name, annotations, splits, sides, input_size, network, *more)
+    notes = [
+        *([f'the labels of {scaled:,} images are scaled to the size of the files'] if scaled else []),
+        *([f'{turned:,} images are rotated by EXIF data: labels are of the {exif} images'] if turned else []),
+        *([f'--exif stored: {rotated - turned:,} images had the upright size: not turned'] if rotated > turned else []),
+        *([f'{tight:,} boxes are the extent of their keypoints: they are treated as missing'] if tight else []),
+        *_describe(plan, instances, why),
+    ]
+    for note in notes:
+        say(f'- {note}', False)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f'.{out.name}.part-', dir=out.parent) as name:
+        folder = Path(name, out.name)
+        image_names = write_images(folder, photos, copy)
+        for split, its_photos in splits.items():
+            write_coco(folder / f'{split}.json', its_photos, annotations, sizes, image_names)
+        write_config(folder, plan)
+        write_text(folder / NOTES, '\n'.join([*annotations.notes, *notes]) + '\n')
+        draw_preview(folder / 'config.py', folder / 'preview.png', seed)
+        os.rename(folder, out)
+
+
+def _report(
+    annotations: Annotations, findings: Sequence[Finding], strict: bool, say: Callable[[str, bool], None]
+) -> None:
+    """Say what was read, and what is wrong; InputError or FailedError if no dataset is made of it."""
+    names = annotations.labels.names
+    if annotations.unreadable:
+        findings = [Finding('rows cannot be read', True, annotations.unreadable), *findings]
+    say(f'{annotations.category}: {len(names)} keypoints ({name_few(names, 4)})', False)
     for note in annotations.notes:
         say(f'- {note}', False)
     for finding in findings:
@@ -86,63 +114,56 @@ def make_dataset(
         raise InputError(f'all {CORNERS}')
     if strict and findings:
         raise FailedError(f'--strict: {len(findings)} kinds of problems, nothing is written')
-    usable = {split: _drop_unusable(photos, files) for split, photos in splits.items()}
-    bad, good = (sum(counts) for counts in zip(*(counts for _, counts in usable.values()), strict=True))
-    if bad > good:
-        raise InputError(f'{bad:,} of {bad + good:,} instances cannot be used: fix the problems listed above')
-    splits = {split: photos for split, (photos, _) in usable.items()}
-    held_out = {files[photo.path].digest for photo in splits['val']}
-    splits['train'] = [photo for photo in splits['train'] if files[photo.path].digest not in held_out]
-    instances = [instance for photos in splits.values() for photo in photos for instance in photo.instances]
-    if not all(splits.values()) or sum(map(len, splits.values())) < MIN_IMAGES:
-        images = ', '.join(f'{len(photos)} in {split}' for split, photos in splits.items())
+
+
+def _choose_usable(splits: dict[str, list[Photo]], files: dict[Path, ImageFile]) -> dict[str, list[Photo]]:
+    """Drop what cannot be used, and training images that are also held out; InputError if that is too much."""
+    usable, bad = dict[str, list[Photo]](), 0
+    for split, photos in splits.items():
+        usable[split] = []
+        for photo in photos:
+            good, others = find_usable(photo, files[photo.path])
+            bad += others
+            usable[split] += [replace(photo, instances=good)] if good else []
+    if bad > (good_count := sum(len(photo.instances) for photo in chain(*usable.values()))):
+        raise InputError(f'{bad:,} of {bad + good_count:,} instances cannot be used: fix the problems listed above')
+    held_out = {files[photo.path].digest for photo in usable['val']}
+    usable['train'] = [photo for photo in usable['train'] if files[photo.path].digest not in held_out]
+    if not all(usable.values()) or sum(map(len, usable.values())) < MIN_IMAGES:
+        images = ', '.join(f'{len(photos)} in {split}' for split, photos in usable.items())
         raise InputError(f'too few usable images are left ({images}): fix the problems listed above')
-    input_size, why = choose_input_size(list(map(find_box, instances)), arch == DEFAULT)
+    return usable
+
+
+def _describe(plan: DatasetPlan, instances: Sequence[Instance], why: str) -> list[str]:
+    """Say what was derived, one line each; `why` explains the input size."""
+    recipe, (small, large), share = plan.recipe, plan.recipe.scale, plan.box_share or (0, 1)
     derived = sum(instance.box is None for instance in instances)
     boxes = f'{derived:,} boxes derived from the keypoints, with a margin of {BOX_MARGIN:.0%} of the larger side'
     sigma = f'OKS sigma {OKS_SIGMA} for every keypoint: our choice; the best checkpoint is chosen by PCK rather than AP'
-    if known:
-        sigma = f"the keypoints are those of MMPose's {known.name}: names, sigmas, skeleton and sides are taken from it"
-    bits = max((file.bits for file in files.values() if file.bits), default=None)
-    alone = all(len(photo.instances) < 2 for photo in annotations.photos)
-    sizes = {path: file.size for path, file in files.items() if file.size}
-    share = find_box_share([photo for photos in splits.values() for photo in photos], sizes)
-    resultant = find_resultant_length(instances)
-    about = (out.name, annotations, splits, sides, input_size, network)
-    plan = DatasetPlan(*about, bits, known, resultant, alone, share)
-    recipe, (small, large) = plan.recipe, plan.recipe.scale
-    frozen = f', the first {recipe.frozen} of {network.depth} blocks frozen' if recipe.frozen else ''
-    directions = f'; directions of the instances have resultant length {resultant:.2f}' if resultant is not None else ''
-    notes = [
-        *([f'the labels of {scaled:,} images are scaled to the size of the files'] if scaled else []),
-        *([f'{turned:,} images are rotated by EXIF data: labels are of the {exif} images'] if turned else []),
-        *([f'--exif stored: {rotated - turned:,} images had the upright size: not turned'] if rotated > turned else []),
-        *([f'{tight:,} boxes are the extent of their keypoints: they are treated as missing'] if tight else []),
+    if plan.known:
+        taken = 'names, sigmas, skeleton and sides are taken from it'
+        sigma = f"the keypoints are those of MMPose's {plan.known.name}: {taken}"
+    frozen = f', the first {recipe.frozen} of {plan.network.depth} blocks frozen' if recipe.frozen else ''
+    towards = plan.resultant
+    directions = '' if towards is None else f'; directions of the instances have resultant length {towards:.2f}'
+    areas = [w * h for photo in plan.splits['val'] for _, _, w, h in map(find_box, photo.instances)]
+    sizes = {'M': any(32**2 <= area <= 96**2 for area in areas), 'L': any(area >= 96**2 for area in areas)}
+    absent = [size for size, has_any in sizes.items() if not has_any]
+    scores = ', '.join(f'{score} ({size})' for size in absent for score in ('AP', 'AR'))
+    none_of = f'no instance for validation is of size {" or ".join(absent)}: {scores} will be -1'
+    alone = 'one object per image: training also crops whole images, so that no detector is needed'
+    return [
         *([boxes] if derived else []),
-        *([f'16-bit images are read as {bits} bits per channel, here and in predictions'] if bits else []),
-        *(['one object per image: training also crops whole images, so that no detector is needed'] if alone else []),
+        *([f'16-bit images are read as {plan.bits} bits per channel, here and in predictions'] if plan.bits else []),
+        *([alone] if plan.alone else []),
         f'boxes take {share[0]:.2%} to {share[1]:.2%} of their image',
-        *(sides.note, why, sigma, *network.notes),
+        *(plan.sides.note, why, sigma, *plan.network.notes),
         f'{plan.counts["train"]:,} instances for training, {plan.counts["val"]:,} for validation',
-        *_note_absent_sizes(splits['val']),
+        *([none_of] if absent else []),
         f'{recipe.epochs} epochs with batch size {recipe.batch}, learning rate {recipe.rate:g}{frozen}',
         f'augmentation: rotation up to {recipe.rotation:.0f} degrees, scale from {small} to {large}{directions}',
     ]
-    for note in notes:
-        say(f'- {note}', False)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f'.{out.name}.part-', dir=out.parent))
-    try:
-        image_names = write_images(temporary, [photo for photos in splits.values() for photo in photos], copy)
-        for split, photos in splits.items():
-            write_coco(temporary / f'{split}.json', photos, annotations, sizes, image_names)
-        write_config(temporary, plan)
-        write_text(temporary / NOTES, '\n'.join([*annotations.notes, *notes]) + '\n')
-        draw_preview(temporary / 'config.py', temporary / 'preview.png', seed)
-        temporary.chmod(0o755)
-        os.rename(temporary, out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _split(annotations: Annotations, *options: Any) -> dict[str, list[Photo]]:
@@ -185,29 +206,3 @@ def _turn(photo: Photo, file: ImageFile, exif: str) -> bool:
             instance.box = (*corners.min(0).tolist(), *np.ptp(corners, 0).tolist())
     photo.size = file.size
     return True
-
-
-def _note_absent_sizes(photos: Sequence[Photo]) -> list[str]:
-    """Say which of COCO's sizes no instance has."""
-    areas = [w * h for photo in photos for _, _, w, h in map(find_box, photo.instances)]
-    sizes = {'M': any(32**2 <= area <= 96**2 for area in areas), 'L': any(area >= 96**2 for area in areas)}
-    absent = [size for size, has_any in sizes.items() if not has_any]
-    scores = ', '.join(f'{score} ({size})' for size in absent for score in ('AP', 'AR'))
-    return [f'no instance for validation is of size {" or ".join(absent)}: {scores} will be -1'] if absent else []
-
-
-def _drop_unusable(photos: Sequence[Photo], files: dict[Path, ImageFile]) -> tuple[list[Photo], tuple[int, int]]:
-    """Drop images that cannot be read and instances that cannot be trained on; also count bad and good instances.
-
-    Missing images, repeated instances and those without a labeled keypoint are neither.
-    """
-    kept, bad = [], 0
-    for photo in photos:
-        file, repeated = files[photo.path], set(map(id, find_repeated(photo.instances)))
-        labeled = [i for i in photo.instances if (i.keypoints[:, 2] > 0).any() and id(i) not in repeated]
-        good: list[Instance] = []
-        if file.size and not find_size_problem(photo.size, file.size, file.rotated):
-            good = [i for i in labeled if not any(serious for _, serious in find_instance_problems(i, file.size))]
-        bad += len(labeled) - len(good) if file.error != MISSING else 0
-        kept += [replace(photo, instances=good)] if good else []
-    return kept, (bad, sum(len(photo.instances) for photo in kept))

@@ -35,10 +35,8 @@ class TrainingReportHook(Hook):
     """Log an estimate of the time and more often, add TensorBoard where it is installed, and write report.html.
 
     The report has the predictions of each validation, and with the same pipeline those of at most `MAX_TRAINED`
-    training samples at even intervals. A report that cannot be written is a warning.
-
-    Args:
-        score: name of the score that chooses the best checkpoint.
+    training samples at even intervals. A report that cannot be written is a warning. `score` is the name of the score
+    that chooses the best checkpoint.
     """
 
     priority = 'LOWEST'  # after the best checkpoint is saved

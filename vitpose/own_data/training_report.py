@@ -51,35 +51,34 @@ class Prediction:
 
 
 def write_report(
-    file: Path,
-    config: Path,
-    score: str,
-    meta: Mapping[str, Any],
-    held_out: Sequence[Prediction],
-    trained: Sequence[Prediction],
+    file: Path, config: Path, score: str, meta: dict[str, Any], held_out: list[Prediction], trained: list[Prediction]
 ) -> None:
     """Write the report of a run into its work directory, atomically.
 
     `score` is the name of the score that chooses the best checkpoint, `meta` the parsed metainfo of the dataset.
     """
     curve = read_curve(file.parent, score)
-    ranked = _worst_first(held_out)
+    images: dict[str, list[Prediction]] = {}
+    for row in held_out:
+        images.setdefault(row.path, []).append(row)
+    # the image with the largest mean error by the side of its box is first
+    ranked = sorted(images.items(), key=lambda item: -max(r.distances[r.visible].mean() / r.side for r in item[1]))
     start = max((len(ranked) - SHOWN) // 2, 0)
     groups = {'Worst held-out images': ranked[:SHOWN], 'Median held-out images': ranked[start : start + SHOWN]}
     sets = {f'{len(held_out):,} held-out instances': held_out, f'{len(trained):,} of the training instances': trained}
     names = [meta['keypoint_id2name'][i] for i in range(meta['num_keypoints'])]
     tables = [f'<h3>{title}</h3>{_table(names, rows)}' for title, rows in sets.items() if rows]
     pictures = [f'<h2>{title}</h2>' + ''.join(_figure(*g, meta) for g in group) for title, group in groups.items()]
+    commands = '\n'.join(next_commands(config, best_checkpoint(file.parent, score)))
+    lists = dict(tables=tables, pictures=pictures, notes=[f'<li>{escape(note)}</li>' for note in read_notes(config)])
     state = f'{len(curve.score)} validations; {score} of the last one: {curve.score[-1][1]:.3f}' if curve.score else ''
     template = Template(Path(__file__).with_suffix('.html').read_text(encoding='utf-8'))
     page = template.substitute(
+        {key: ''.join(parts) for key, parts in lists.items()},
         title=escape(f'{meta["dataset_name"]}: training'),
         state=escape(state),
         curve=draw_curve(curve.loss, curve.score, score),
-        tables=''.join(tables),
-        pictures=''.join(pictures),
-        notes=''.join(f'<li>{escape(note)}</li>' for note in read_notes(config)),
-        commands=escape('\n'.join(next_commands(config, best_checkpoint(file.parent, score)))),
+        commands=escape(commands),
     )
     write_text(file, page)
 
@@ -110,14 +109,6 @@ def _table(names: Sequence[str], rows: Sequence[Prediction]) -> str:
     lines = [[name, *map(text, values.values())] for name, values in measure_errors(names, rows).items()]
     body = ''.join('<tr>' + ''.join(f'<td>{escape(cell)}</td>' for cell in line) + '</tr>' for line in lines)
     return '<table><tr>' + ''.join(f'<th>{heading}</th>' for heading in KEYPOINT_HEADINGS) + f'</tr>{body}</table>'
-
-
-def _worst_first(rows: Sequence[Prediction]) -> list[tuple[str, list[Prediction]]]:
-    """Group predictions by image; the one with the largest mean error by the side of its box is first."""
-    images: dict[str, list[Prediction]] = {}
-    for row in rows:
-        images.setdefault(row.path, []).append(row)
-    return sorted(images.items(), key=lambda item: -max(r.distances[r.visible].mean() / r.side for r in item[1]))
 
 
 def _figure(path: str, rows: Sequence[Prediction], meta: Mapping[str, Any]) -> str:

@@ -36,9 +36,7 @@ class AutoDetector:
     3. NanoDet, downloaded if there is a network, which is tried once per process;
     4. the two passes of a `TwoPassDetector`, which finds one person; a line on stderr says so.
 
-    Args:
-        model: of people.
-        options: those of `open_detector`; with `categories`, the fourth way is refused.
+    `model` is one of people. `options` are those of `open_detector`; with `categories`, the fourth way is refused.
     """
 
     def __init__(self, model: 'GraphModel | ExportedModel', **options: Any):

@@ -38,7 +38,11 @@ class BatchRunner:
         size = self.size  # which another thread may halve meanwhile
         try:
             if not self._is_warm:
-                self._warm()
+                sizes = [size, *(smaller for smaller in SIZES[::-1] if smaller < size)]
+                print(f'compiling the network for batches of {sizes} people, which takes minutes', file=sys.stderr)
+                for one in sizes * 2:  # a CUDA graph is recorded in the second run
+                    self._run(self.model.crop_rule.empty(one), one)
+                self._is_warm = True
             parts = [self._run(crops[i : i + size], min(size, count - i)) for i in range(0, count, size)]
         except Exception as problem:
             # torch has moved its class, and ONNX Runtime has none
@@ -63,13 +67,6 @@ class BatchRunner:
             raise InputError(f'keypoints {keypoints.shape}, scores {scores.shape}: expected {(*shape, 2)}, {shape}')
         named = [{name: values[:count] for name, values in each.items()} for each in extras]
         return keypoints[:count], scores[:count], *named
-
-    def _warm(self) -> None:
-        sizes = [self.size, *(size for size in SIZES[::-1] if size < self.size)]
-        print(f'compiling the network for batches of {sizes} people, which takes minutes', file=sys.stderr)
-        for size in sizes * 2:  # a CUDA graph is recorded in the second run
-            self._run(self.model.crop_rule.empty(size), size)
-        self._is_warm = True
 
 
 def filled_size(count: int) -> int:

@@ -30,10 +30,8 @@ class Detector:
             name, or else 'person', or a single one.
         batch_size: images per batch.
 
-    Raises:
-        ImportError: MMDetection is not installed.
-        FileNotFoundError: there is no such checkpoint.
-        ValueError: a config file without checkpoint, a checkpoint that does not fit, or no class 'person'.
+    ImportError if MMDetection is not installed; FileNotFoundError if there is no such checkpoint; ValueError for a
+    config file without checkpoint, a checkpoint that does not fit, or no class 'person'.
     """
 
     def __init__(

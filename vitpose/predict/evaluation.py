@@ -42,9 +42,7 @@ def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list
     `coco/...` are COCO's, from -1 to 1, as MMPose's CocoMetric names them. The others take for each annotated person
     the predicted box that overlaps most, each once. `PCK@...` and `AUC` are MMPose's, for people without prediction 0;
     `EPE`, the mean distance in pixels, is of the others. `keypoints` has these and `labeled`, a count, by name.
-
-    Raises:
-        ValueError: one of the files cannot be read, or they do not belong together.
+    ValueError if one of the files cannot be read, or they do not belong together.
     """
     need('pycocotools', 'vitpose eval')
     truth = parse_json(annotations.read_bytes(), f'{annotations}: not a JSON file')
@@ -82,12 +80,10 @@ def keypoint_errors(
     the longer sides of their boxes. None where nothing is labeled or predicted.
     """
     measured = labeled & np.isfinite(distances)
-    shares = {f'PCK@{thr}': _pck(distances / sides, labeled, thr) for thr in KEYPOINT_PCK}
-    return {
-        name: {'labeled': int(labeled[:, k].sum()), 'EPE': _mean(distances[:, k][measured[:, k]])}
-        | {key: values[k] for key, values in shares.items()}
-        for k, name in enumerate(names)
-    }
+    columns: dict[str, Any] = {'labeled': labeled.sum(0).tolist()}
+    columns['EPE'] = [_mean(distances[measured[:, k], k]) for k in range(len(names))]
+    columns |= {f'PCK@{thr}': _pck(distances / sides, labeled, thr) for thr in KEYPOINT_PCK}
+    return {name: {key: values[k] for key, values in columns.items()} for k, name in enumerate(names)}
 
 
 def _read(path: Path, annotations: Path, images: list[dict]) -> Predicted:

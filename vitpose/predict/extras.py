@@ -7,10 +7,8 @@ from vitpose_base.installed import missing_packages
 
 from ..errors import InputError
 
-EXTRAS = {
-    **{'av': 'predict', 'trackers': 'track', 'supervision': 'track', 'pycocotools': 'eval'},
-    **{'onnxruntime': 'onnx', 'openvino': 'openvino', 'gradio': 'app', 'torch': 'torch'},
-}
+EXTRAS = dict(av='predict', trackers='track', supervision='track', pycocotools='eval')
+EXTRAS |= dict(onnxruntime='onnx', openvino='openvino', gradio='app', torch='torch')
 
 
 def need(name: str, purpose: str) -> ModuleType:

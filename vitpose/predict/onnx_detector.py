@@ -27,10 +27,9 @@ DEFAULT_SIDE = 640  # input pixels, where the file leaves it open
 GRAY = 114  # beside the image, for YOLOX; for NanoDet it is 0
 MEAN = np.array([103.53, 116.28, 123.675], np.float32)  # of NanoDet, BGR
 STD = np.array([57.375, 57.12, 58.395], np.float32)
-EXPECTED = (
-    'expected an input (1, 3, h, w), and the outputs of YOLOX, (1, N, 5 + classes), or (1, N, 5) with labels; of '
-    'NanoDet, scores and distances per grid; or of NanoDet-Plus, (1, N, classes + distances)'
-)
+EXPECTED = 'expected an input (1, 3, h, w), and the outputs of YOLOX, (1, N, 5 + classes), or (1, N, 5) with labels; '
+EXPECTED += 'of NanoDet, scores and distances per grid; or of NanoDet-Plus, (1, N, classes + distances)'
+EXPECTED += 'NanoDet, scores and distances per grid; or of NanoDet-Plus, (1, N, classes + distances)'
 
 
 class OnnxDetector:
@@ -44,9 +43,8 @@ class OnnxDetector:
             authors' (0.45 of YOLOX, 0.6 of NanoDet). A file with suppression inside has its own.
         categories: numbers of COCO's 80 classes, or names in `CLASSES`; boxes of any of them are kept.
 
-    Raises:
-        FileNotFoundError: there is no such file; nothing is downloaded.
-        ValueError: ONNX Runtime is not installed, or the file is none of these detectors.
+    FileNotFoundError if there is no such file; nothing is downloaded. ValueError if ONNX Runtime is not installed, or
+    the file is none of these detectors.
     """
 
     batch_size = 1
@@ -111,8 +109,7 @@ class OnnxDetector:
 
     def _run(self, pixels: np.ndarray) -> list[np.ndarray]:
         """Input (h, w, 3) -> outputs without the batch."""
-        outputs = self._network(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))
-        return [output[0] for output in outputs]
+        return [output[0] for output in self._network(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))]
 
     def _decode(self, outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Outputs -> corners (N, 4) x1 y1 x2 y2 in input pixels, and scores (N,) of persons."""

@@ -9,10 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 
-MODES = {
-    'score_mode': ('bbox_keypoint', 'bbox', 'keypoint', 'bbox_rle'),
-    'nms_mode': ('oks_nms', 'soft_oks_nms', 'none'),
-}
+MODES = dict(score_mode=('bbox_keypoint', 'bbox', 'keypoint', 'bbox_rle'), nms_mode=('oks_nms', 'soft_oks_nms', 'none'))
 MAX_SOFT = 20  # people per image that soft NMS keeps, as in MMPose
 
 

@@ -21,10 +21,8 @@ MIN_KEYPOINTS = 3  # above the threshold; with fewer, the whole image remains th
 class TwoPassDetector:
     """The box of the one object of an image: the first of two passes, which `PosePredictor` completes.
 
-    Args:
-        model: as of `PosePredictor`; trained with crops of whole images, too.
-        score_threshold: use keypoints with a higher score.
-        margin: by which the box exceeds these keypoints on each side, as a part of its longer side.
+    `model` is as of `PosePredictor`, trained with crops of whole images, too. Keypoints with a score above
+    `score_threshold` are used; the box exceeds them on each side by `margin`, a part of its longer side.
     """
 
     batch_size = 16
@@ -45,15 +43,16 @@ class TwoPassDetector:
             if start_waiting := rule.crop(rule.source(image), *(a[i : i + 1] for a in (centers, scales, crops))):
                 start_waiting()
         keypoints, scores = (array[:count] for array in self.model.predict(crops))
-        found = zip(images, rule.to_image(keypoints, centers, scales), scores, strict=True)
-        return [self._around(*one) for one in found]
-
-    def _around(self, image: np.ndarray, keypoints: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        height, width = image.shape[:2]
-        box = box_around(keypoints, scores, (width, height), self.score_threshold, self.margin)
-        if box is None:
-            return np.array([[0, 0, width, height]], np.float32), np.zeros(1, np.float32)
-        return box[None], scores[scores > self.score_threshold].mean(keepdims=True).astype(np.float32)
+        found = []
+        for image, points, sure in zip(images, rule.to_image(keypoints, centers, scales), scores, strict=True):
+            size = image.shape[1::-1]
+            box, score = box_around(points, sure, size, self.score_threshold, self.margin), np.zeros(1, np.float32)
+            if box is None:
+                box = np.array((0, 0, *size), np.float32)
+            else:
+                score = sure[sure > self.score_threshold].mean(keepdims=True).astype(np.float32)
+            found.append((box[None], score))
+        return found
 
 
 def box_around(

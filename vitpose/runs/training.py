@@ -53,10 +53,8 @@ def progress_line(epochs: int, score: str, rule: str = 'greater') -> Iterator[Ca
 def train(command: Sequence[str], work_dir: Path, show: Callable[[str], None]) -> None:
     """Run a training; its output goes to train.log in the work directory.
 
-    Raises:
-        MemoryError: memory ran out.
-        FailedError: the training failed; the message has the error lines of the log.
-        KeyboardInterrupt: after Ctrl-C or SIGTERM, once the training has saved its checkpoint; the message names it.
+    MemoryError if memory ran out; FailedError with the error lines of the log if the training failed; KeyboardInterrupt
+    after Ctrl-C or SIGTERM, once the training has saved its checkpoint, which the message names.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
     log = work_dir / LOG

@@ -39,7 +39,7 @@ def count_samples(config: Any) -> int:
     InputError if a file is not JSON, MissingFileError if it does not exist.
     """
     total = 0
-    for member in _members(config.train_dataloader.dataset):
+    for member in members(config.train_dataloader.dataset):
         file = Path(member.get('data_root') or '', member.get('ann_file') or '')
         if not file.is_file():
             raise MissingFileError(f'{file}: no such annotation file (train_dataloader)')
@@ -53,10 +53,10 @@ def count_samples(config: Any) -> int:
     return total
 
 
-def _members(settings: Any) -> Iterator[Any]:
+def members(settings: Any) -> Iterator[Any]:
     """Yield a dataset's config, or those of the datasets that it combines."""
     for member in settings.get('datasets') or [settings.get('dataset')]:
-        yield from [settings] if member is None else _members(member)
+        yield from members(member) if isinstance(member, dict) else [settings]
 
 
 def plan_schedule(epochs: int, steps: int, max_warm_up: int = MAX_WARM_UP) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Callable
 
 import numpy as np
 from scipy.io import savemat
@@ -38,8 +37,7 @@ def _coco_file(settings: RenderSettings, split: str, people: People) -> dict:
             row: dict = dict(id=image_id * 100 + number, image_id=image_id, category_id=category_id, iscrowd=0)
             row |= dict(bbox=list(person['bbox']), area=person['area'], segmentation=person['polygons'])
             row |= dict(keypoints=_flat(points), num_keypoints=int((points[:, 2] > 0).sum()))
-            convert = LAYOUTS.get(table.layout)
-            annotations.append(convert(row, person['keypoints']) if convert else row)
+            annotations.append(_as_layout(table.layout, row, person['keypoints']))
     info = dict(description=f'vitpose synth: rendered {table.species.noun}, {split}', seed=settings.seed)
     info |= dict(difficulty=settings.difficulty, kind=settings.kind)
     size = dict(width=settings.width, height=settings.height)
@@ -54,23 +52,21 @@ def _flat(keypoints: np.ndarray) -> list[float]:
     return [value for x, y, v in keypoints.tolist() for value in (round(x, 2), round(y, 2), int(v))]
 
 
-def _aic_annotation(annotation: dict, keypoints: np.ndarray) -> dict:
-    """Return AIC's annotation: no area or segmentation, since its metric takes the area from the box."""
-    return {key: annotation[key] for key in ('bbox', 'keypoints', 'num_keypoints', 'image_id', 'category_id', 'id')}
+def _as_layout(layout: str, annotation: dict, keypoints: np.ndarray) -> dict:
+    """Return COCO's annotation as a dataset varies it.
 
-
-def _ap10k_annotation(annotation: dict, keypoints: np.ndarray) -> dict:
-    """Return AP-10K's annotation: no segmentation, and the area is that of the box."""
-    del annotation['segmentation']
-    return annotation | {'area': annotation['bbox'][2] * annotation['bbox'][3]}
-
-
-def _wholebody_annotation(annotation: dict, keypoints: np.ndarray) -> dict:
-    """Return COCO-WholeBody's annotation: COCO's plus four parts, each unlabeled if too little of it is visible."""
-    for name, start, stop in (('foot', 17, 23), ('face', 23, 91), ('lefthand', 91, 112), ('righthand', 112, 133)):
+    AIC has no area or segmentation, since its metric takes the area from the box. AP-10K has no segmentation, and the
+    area of the box. COCO-WholeBody has four more parts, each unlabeled if too little of it is visible.
+    """
+    if layout == 'aic':
+        return {key: annotation[key] for key in ('bbox', 'keypoints', 'num_keypoints', 'image_id', 'category_id', 'id')}
+    if layout == 'ap10k':
+        del annotation['segmentation']
+        return annotation | {'area': annotation['bbox'][2] * annotation['bbox'][3]}
+    parts = (('foot', 17, 23), ('face', 23, 91), ('lefthand', 91, 112), ('righthand', 112, 133))
+    for name, start, stop in parts if layout == 'wholebody' else ():
         points = keypoints[start:stop]
-        min_visible = 1 if name == 'foot' else MIN_VISIBLE_FRACTION * len(points)
-        valid = bool((points[:, 2] == 2).sum() >= min_visible)
+        valid = bool((points[:, 2] == 2).sum() >= (1 if name == 'foot' else MIN_VISIBLE_FRACTION * len(points)))
         annotation[f'{name}_valid'] = valid
         annotation[f'{name}_kpts'] = _flat(points if valid else np.zeros_like(points))
         if name != 'foot':
@@ -115,8 +111,3 @@ def _mpii_files(split: str, people: People) -> dict[str, bytes]:
         header = b'MATLAB 5.0 MAT-file, written by vitpose synth'.ljust(116)
         files['mpii_gt_val.mat'] = header + stream.getvalue()[116:]
     return files
-
-
-LAYOUTS: dict[str, Callable[[dict, np.ndarray], dict]] = dict(
-    aic=_aic_annotation, ap10k=_ap10k_annotation, wholebody=_wholebody_annotation
-)

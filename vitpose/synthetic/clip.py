@@ -48,19 +48,16 @@ def _walk(rng: np.random.Generator, species: Species, path: np.ndarray, yaw: flo
     `path` (frames, 2) has the position of the feet in pixels, `yaw` is in degrees, `scale` in pixels per stature.
     """
     legs = {name: angle for name, angle in FAMILIES['walk'].items() if name.endswith(('hip', 'knee'))}
-    left_step, right_step = (
-        sample_pose(rng, 'easy', species.body, species.repertoire) | step for step in (legs, mirrored(legs))
-    )
+    steps = (legs, mirrored(legs))
+    left_step, right_step = (sample_pose(rng, 'easy', species.body, species.repertoire) | step for step in steps)
     period = rng.uniform(24, 32)  # in frames
     build, looks = species.body.sample_build(rng), species.dress(rng, None)
     view = rotation(4, 0, 0) @ rotation(0, 0, yaw)
     figures = []
     for frame, foot in enumerate(path):
         progress = 0.5 - 0.5 * np.cos(2 * np.pi * frame / period)
-        angles: Angles = {}
-        for name, turn in left_step.items():
-            x, z, y = np.array(turn) + progress * (np.array(right_step[name]) - turn)
-            angles[name] = (x, z, y)
+        mixed = {name: np.array(a) + progress * (np.array(right_step[name]) - a) for name, a in left_step.items()}
+        angles: Angles = {name: (x, z, y) for name, (x, z, y) in mixed.items()}
         figure = place(species.body, angles, build, view, scale, looks)
         figures.append(figure.moved(*(foot - figure.foot())))
     return figures

@@ -28,8 +28,7 @@ class Figure:
 
     def moved(self, dx: float, dy: float) -> 'Figure':
         """Return the figure translated by (dx, dy) pixels."""
-        shift = np.array((dx, dy, 0.0))
-        return replace(self, points={name: point + shift for name, point in self.points.items()})
+        return replace(self, points={name: point + (dx, dy, 0.0) for name, point in self.points.items()})
 
     def extent(self) -> np.ndarray:
         """Return the box (left, top, right, bottom) of the joints in pixels, with a margin for limbs and head."""
@@ -45,8 +44,7 @@ class Figure:
 
     def foot(self) -> np.ndarray:
         """Return the point (x, y) where the figure stands: below its root joint, at the height of its lowest joint."""
-        root = next(iter(self.points.values()))
-        return np.array((root[0], max(point[1] for point in self.points.values())))
+        return np.array((next(iter(self.points.values()))[0], max(point[1] for point in self.points.values())))
 
     def middle_z(self, bone: str) -> float:
         """Return the z of a bone's middle in pixels towards the camera."""
@@ -67,15 +65,13 @@ def place(
     `view` (3, 3) rotates from the body's frame to the camera's; `Figure` describes the other arguments.
     """
     positions, frames = body.forward(angles, build, view)
-    to_pixels = np.array((scale, -scale, scale))
-    points = {name: position * to_pixels for name, position in positions.items()}
+    points = {name: position * (scale, -scale, scale) for name, position in positions.items()}
     return Figure(body, points, frames, scale, build, looks)
 
 
 def part_ids(body: Body) -> dict[str, int]:
     """Map part names to part numbers within a figure, from 1: first the bones, then the parts of the head."""
-    names = dict.fromkeys((*body.bones, 'head', *_FEATURES))
-    return {name: i + 1 for i, name in enumerate(names)}
+    return {name: i for i, name in enumerate(dict.fromkeys((*body.bones, 'head', *_FEATURES)), 1)}
 
 
 def draw_figure(canvas: Canvas, figure: Figure, number: int) -> None:
@@ -86,18 +82,14 @@ def draw_figure(canvas: Canvas, figure: Figure, number: int) -> None:
     for _, name in sorted([*parts, (head_z + 0.03 * figure.scale, 'head')]):
         if name == 'head':
             _draw_head(canvas, figure, ids)
-        else:
-            _draw_bone(canvas, figure, name, ids[name])
-
-
-def _draw_bone(canvas: Canvas, figure: Figure, name: str, ident: int) -> None:
-    bone = figure.body.bones[name]
-    radii = np.array(bone.radii) * figure.scale * figure.build.get('girth', 1.0)
-    if bone.flatness != 1:
-        edge_on = figure.frames[bone.end][2, 0]
-        radii = radii * np.sqrt(1 - edge_on**2 + (bone.flatness * edge_on) ** 2)
-    color = figure.looks.bones.get(name, figure.looks.skin)
-    draw_limb(canvas, figure.points[bone.start][:2], figure.points[bone.end][:2], radii, color, ident, bone.cap)
+            continue
+        bone = figure.body.bones[name]
+        radii = np.array(bone.radii) * figure.scale * figure.build.get('girth', 1.0)
+        if bone.flatness != 1:
+            edge_on = figure.frames[bone.end][2, 0]
+            radii = radii * np.sqrt(1 - edge_on**2 + (bone.flatness * edge_on) ** 2)
+        color, start, end = figure.looks.bones.get(name, figure.looks.skin), bone.start, bone.end
+        draw_limb(canvas, figure.points[start][:2], figure.points[end][:2], radii, color, ids[name], bone.cap)
 
 
 def _draw_head(canvas: Canvas, figure: Figure, ids: dict[str, int]) -> None:

@@ -19,61 +19,29 @@ _BODY = {
     **both_landmarks('knee', 'knee', 'thigh', 'shank'),
     **both_landmarks('ankle', 'ankle', 'shank', 'foot'),
 }
-COCO = KeypointSet(
-    species=PERSON,
-    landmarks=_BODY,
-    skeleton=links(
-        '*_ankle *_knee *_hip',
-        'left_hip right_hip',
-        '*_shoulder *_hip',
-        'left_shoulder right_shoulder',
-        '*_shoulder *_elbow *_wrist',
-        'left_eye right_eye',
-        'nose *_eye *_ear *_shoulder',
-    ),
-)
+_LINKS = links('*_ankle *_knee *_hip', 'left_hip right_hip', '*_shoulder *_hip', 'left_shoulder right_shoulder')
+_LINKS += links('*_shoulder *_elbow *_wrist', 'left_eye right_eye', 'nose *_eye *_ear *_shoulder')
+COCO = KeypointSet(PERSON, _BODY, _LINKS)
 BODY_KEYPOINTS = len(COCO.names)  # the first keypoints of COCO-WholeBody
-
-WHOLEBODY = KeypointSet(
-    species=DETAILED_PERSON,
-    landmarks=_BODY | FEET | FACE | HANDS,
-    skeleton=COCO.skeleton + DETAIL_LINKS,
-    layout='wholebody',
-    size=(480, 360),
-)
-
-
+WHOLEBODY = KeypointSet(DETAILED_PERSON, _BODY | FEET | FACE | HANDS, _LINKS + DETAIL_LINKS, 'wholebody', (480, 360))
 _HEAD_TOP = Landmark('head', ('head',), (0.0, 0.94, 0.0), True, facing=-0.4)
 
-AIC = KeypointSet(
-    species=PERSON,
-    landmarks=pick(
-        _BODY,
-        'right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist '
-        'right_hip right_knee right_ankle left_hip left_knee left_ankle',
-    )
-    | {'head_top': _HEAD_TOP, 'neck': Landmark('neck', ('torso', 'neck'), (0.0, 0.01, 0.0))},
-    skeleton=links('head_top neck *_shoulder *_elbow *_wrist', '*_shoulder *_hip *_knee *_ankle', 'left_hip right_hip'),
-    layout='aic',
-)
-
-MPII = KeypointSet(
-    species=PERSON,
-    landmarks=pick(_BODY, 'right_ankle right_knee right_hip left_hip left_knee left_ankle')
-    | {
-        'pelvis': Landmark('pelvis', ('torso', 'left_thigh', 'right_thigh')),
-        'thorax': Landmark('neck', ('torso', 'neck'), (0.0, -0.015, 0.0)),
-        'upper_neck': Landmark('neck', ('neck', 'torso', 'head'), (0.0, 0.035, 0.003)),
-        'head_top': _HEAD_TOP,
-    }
-    | pick(_BODY, 'right_wrist right_elbow right_shoulder left_shoulder left_elbow left_wrist'),
-    skeleton=links(
-        '*_ankle *_knee *_hip pelvis', 'pelvis thorax upper_neck head_top', 'upper_neck *_shoulder *_elbow *_wrist'
-    ),
-    layout='mpii',
-)
-
-
+_AIC_ORDER = 'right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist '
+_AIC_ORDER += 'right_hip right_knee right_ankle left_hip left_knee left_ankle'
+_AIC_LINKS = links('head_top neck *_shoulder *_elbow *_wrist', '*_shoulder *_hip *_knee *_ankle', 'left_hip right_hip')
+_AIC = pick(_BODY, _AIC_ORDER) | {'head_top': _HEAD_TOP, 'neck': Landmark('neck', ('torso', 'neck'), (0.0, 0.01, 0.0))}
+AIC = KeypointSet(PERSON, _AIC, _AIC_LINKS, 'aic')
+_MPII_TRUNK = {
+    'pelvis': Landmark('pelvis', ('torso', 'left_thigh', 'right_thigh')),
+    'thorax': Landmark('neck', ('torso', 'neck'), (0.0, -0.015, 0.0)),
+    'upper_neck': Landmark('neck', ('neck', 'torso', 'head'), (0.0, 0.035, 0.003)),
+    'head_top': _HEAD_TOP,
+}
+_MPII = pick(_BODY, 'right_ankle right_knee right_hip left_hip left_knee left_ankle') | _MPII_TRUNK
+_MPII |= pick(_BODY, 'right_wrist right_elbow right_shoulder left_shoulder left_elbow left_wrist')
+_MPII_LINKS = links('*_ankle *_knee *_hip pelvis', 'pelvis thorax upper_neck head_top')
+_MPII_LINKS += links('upper_neck *_shoulder *_elbow *_wrist')
+MPII = KeypointSet(PERSON, _MPII, _MPII_LINKS, 'mpii')
 _ANIMAL = {
     'left_eye': Landmark('left_eye', ('left_eye',)),
     'right_eye': Landmark('right_eye', ('right_eye',)),
@@ -87,24 +55,12 @@ _ANIMAL = {
     **both_landmarks('knee', 'knee', 'thigh', 'shank'),
     **both_landmarks('back_paw', 'back_paw', 'heel', 'back_foot'),
 }
-AP10K = KeypointSet(
-    species=QUADRUPED,
-    landmarks=pick(
-        _ANIMAL,
-        'left_eye right_eye nose neck root_of_tail '
-        'left_shoulder left_elbow left_front_paw right_shoulder right_elbow right_front_paw '
-        'left_hip left_knee left_back_paw right_hip right_knee right_back_paw',
-    ),
-    skeleton=links(
-        'left_eye right_eye',
-        'nose *_eye',
-        'nose neck root_of_tail',
-        'neck *_shoulder *_elbow *_front_paw',
-        'root_of_tail *_hip *_knee *_back_paw',
-    ),
-    layout='ap10k',
-)
-
+_AP10K_ORDER = 'left_eye right_eye nose neck root_of_tail left_shoulder left_elbow left_front_paw '
+_AP10K_ORDER += 'right_shoulder right_elbow right_front_paw left_hip left_knee left_back_paw '
+_AP10K_ORDER += 'right_hip right_knee right_back_paw'
+_AP10K_LINKS = links('left_eye right_eye', 'nose *_eye', 'nose neck root_of_tail')
+_AP10K_LINKS += links('neck *_shoulder *_elbow *_front_paw', 'root_of_tail *_hip *_knee *_back_paw')
+AP10K = KeypointSet(QUADRUPED, pick(_ANIMAL, _AP10K_ORDER), _AP10K_LINKS, 'ap10k')
 KINDS: dict[str, KeypointSet] = {'coco': COCO, 'aic': AIC, 'mpii': MPII, 'ap10k': AP10K, 'wholebody': WHOLEBODY}
 
 

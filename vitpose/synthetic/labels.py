@@ -57,17 +57,11 @@ def annotate(canvas: Canvas, figure: Figure, number: int, table: KeypointSet) ->
     if not width or not height:
         return None
     area = int(mask.sum())
-    keypoints = read_keypoints(canvas, figure, number, table)
-    if area < MIN_LABELED_AREA_PX:
-        keypoints[:] = 0
+    keypoints = read_keypoints(canvas, figure, number, table) * (area >= MIN_LABELED_AREA_PX)
     crop = mask[y : y + height, x : x + width]
     contours, _ = cv2.findContours(crop, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))
     outlines = [cv2.approxPolyDP(contour, 0.8, True) for contour in contours]
     polygons = [outline.reshape(-1).tolist() for outline in outlines if len(outline) >= 3]
-    return {
-        'keypoints': keypoints,
-        'bbox': (x, y, width, height),
-        'area': area,
-        'polygons': polygons or [[x, y, x + width, y, x + width, y + height, x, y + height]],
-        'head_box': figure.head_box(),
-    }
+    polygons = polygons or [[x, y, x + width, y, x + width, y + height, x, y + height]]
+    box = (x, y, width, height)
+    return dict(keypoints=keypoints, bbox=box, area=area, polygons=polygons, head_box=figure.head_box())

@@ -29,7 +29,7 @@ class KeypointSet:
     species: Species
     landmarks: dict[str, Landmark]  # by keypoint name, in the dataset's order
     skeleton: tuple[tuple[str, str], ...]  # pairs of keypoint names that are joined by a limb
-    layout: str = 'coco'  # of the annotation files: 'coco', 'mpii' or a key of `annotation_files.LAYOUTS`
+    layout: str = 'coco'  # of the annotation files: 'coco', 'aic', 'mpii', 'ap10k' or 'wholebody'
     size: tuple[int, int] = (320, 240)  # default image width and height in pixels
 
     @property

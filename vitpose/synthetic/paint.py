@@ -19,9 +19,7 @@ class Canvas:
         height, width = self.ids.shape
         x0, x1 = max(int(low[0]) - 1, 0), min(int(high[0]) + 2, width)
         y0, y1 = max(int(low[1]) - 1, 0), min(int(high[1]) + 2, height)
-        if x0 >= x1 or y0 >= y1:
-            return None
-        return slice(y0, y1), slice(x0, x1)
+        return (slice(y0, y1), slice(x0, x1)) if x0 < x1 and y0 < y1 else None
 
     def blend(self, where: tuple[slice, slice], color: np.ndarray, alpha: np.ndarray, ident: int) -> None:
         """Blend `color` (h, w, 3) into a window with opacity `alpha` (h, w); set ids where `alpha` > 0.5."""
@@ -50,13 +48,7 @@ def sample_color(rng: np.random.Generator, avoid: np.ndarray | None = None, satu
 
 
 def draw_limb(
-    canvas: Canvas,
-    start: np.ndarray,
-    end: np.ndarray,
-    radii: np.ndarray,
-    color: np.ndarray,
-    ident: int,
-    cap: float = 1.0,
+    canvas: Canvas, start: np.ndarray, end: np.ndarray, radii: np.ndarray, color: np.ndarray, ident: int, cap: float = 1
 ) -> None:
     """Draw a tapered tube from `start` to `end`, (x, y) in pixels, in a color (3,) BGR.
 
@@ -106,8 +98,7 @@ def draw_head(
     square = float(ray @ ray)
     along = across @ ray
     inside = along * along - square * ((across * across).sum(-1) - 1)
-    rho = np.sqrt(np.maximum(1 - inside / square, 0))
-    alpha = _unit((1 - rho) * np.float32(reach) + np.float32(0.5))
+    alpha = _unit((1 - np.sqrt(np.maximum(1 - inside / square, 0))) * np.float32(reach) + np.float32(0.5))
     surface = across + ((np.sqrt(np.maximum(inside, 0)) - along) / square)[..., None] * ray
     color = np.broadcast_to(looks.skin.astype(np.float32), surface.shape).copy()
     if looks.has_face:

@@ -67,9 +67,12 @@ def render(
     items += [(rng.uniform(0.5, 1.05) * height, None) for _ in range(rng.integers(0, level.objects + 1))]
     drawn: list[Figure] = []
     for ground_y, figure in sorted(items, key=lambda item: item[0]):  # back to front
-        if figure is None:
+        if figure is None:  # an object between a ball and a post
             foot = np.array((rng.uniform(0, width), ground_y))
-            _draw_object(canvas, rng, foot, rng.uniform(0.12, 0.3) * height)
+            size = rng.uniform(0.12, 0.3) * height
+            radius = np.full(2, max(size * rng.uniform(0.05, 0.35), 1.5))
+            top = foot - (0, rng.uniform(0.2, 1.2) * size)
+            draw_limb(canvas, foot, top, radius, _muted_color(rng), OBJECT, cap=0.3)
         else:
             drawn.append(figure)
             draw_figure(canvas, figure, len(drawn))
@@ -95,13 +98,6 @@ def draw_background(rng: np.random.Generator, height: int, width: int, clutter: 
     if rng.random() < 0.6:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.6, 2.2))
     return np.clip(image, 0, 255)
-
-
-def _draw_object(canvas: Canvas, rng: np.random.Generator, foot: np.ndarray, size: float) -> None:
-    """Draw one object, between a ball and a post, of about `size` pixels; it stands at `foot` (x, y)."""
-    radius = size * rng.uniform(0.05, 0.35)
-    top = foot - (0, rng.uniform(0.2, 1.2) * size)
-    draw_limb(canvas, foot, top, np.full(2, max(radius, 1.5)), _muted_color(rng), OBJECT, cap=0.3)
 
 
 def _muted_color(rng: np.random.Generator) -> np.ndarray:
@@ -135,7 +131,6 @@ def _arrange(
 def _sample_figure(
     rng: np.random.Generator, table: KeypointSet, level: Difficulty, mean: np.ndarray | None, height: int, pitch: float
 ) -> Figure:
-    """Sample one posed figure with its view, size and colors."""
     species = table.species
     angles = sample_pose(rng, level.name, species.body, species.repertoire)
     roll = rng.normal(0, level.lean)
@@ -143,8 +138,7 @@ def _sample_figure(
         roll += rng.choice((-90, 90))
     view = rotation(pitch, 0, 0) @ rotation(0, roll, 0) @ rotation(0, 0, _sample_yaw(rng, level.facing, species.yaws))
     scale = height * float(np.exp(rng.uniform(*np.log(level.stature))))
-    build = species.body.sample_build(rng)
-    return place(species.body, angles, build, view, scale, species.dress(rng, mean))
+    return place(species.body, angles, species.body.sample_build(rng), view, scale, species.dress(rng, mean))
 
 
 def _sample_yaw(rng: np.random.Generator, facing: tuple[float, float], yaws: tuple[float, float]) -> float:
@@ -160,8 +154,7 @@ def _sample_yaw(rng: np.random.Generator, facing: tuple[float, float], yaws: tup
 def _overlap(box: np.ndarray, other: np.ndarray) -> float:
     """Return the intersection of two boxes (left, top, right, bottom) relative to the area of the smaller one."""
     overlap = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
-    smaller = min(np.prod(box[2:] - box[:2]), np.prod(other[2:] - other[:2]))
-    return float(np.prod(np.maximum(overlap, 0)) / smaller)
+    return float(np.prod(np.maximum(overlap, 0)) / min(np.prod(box[2:] - box[:2]), np.prod(other[2:] - other[:2])))
 
 
 def _degrade(rng: np.random.Generator, image: np.ndarray, strength: float) -> np.ndarray:

@@ -5,11 +5,9 @@ import numpy as np
 from .bodies.hands import FINGERS
 from .landmarks import Landmark, both_landmarks, links, pick
 
-_FEET = {
-    **both_landmarks('big_toe', 'toe', 'foot', offset=(-0.01, -0.002, 0.012)),
-    **both_landmarks('small_toe', 'toe', 'foot', offset=(0.013, -0.004, 0.004)),
-    **both_landmarks('heel', 'ankle', 'foot', 'shank', offset=(0.0, -0.014, -0.016)),
-}
+_FEET = both_landmarks('big_toe', 'toe', 'foot', offset=(-0.01, -0.002, 0.012))
+_FEET |= both_landmarks('small_toe', 'toe', 'foot', offset=(0.013, -0.004, 0.004))
+_FEET |= both_landmarks('heel', 'ankle', 'foot', 'shank', offset=(0.0, -0.014, -0.016))
 FEET = pick(_FEET, 'left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel')
 
 
@@ -36,10 +34,8 @@ def _face() -> dict[str, Landmark]:
         middle = np.linspace(-wide, wide, across + 2)[1:-1]
         top, bottom = ([(x, -0.52 + 0.6 * x * x + side * thick) for x in middle] for side in (1, -1))
         points += [_on_surface(*point) for point in (corner[0], *top, corner[1], *reversed(bottom))]
-    return {
-        f'face-{i}': Landmark('head', ('head', 'nose'), point, True, facing=0.0 if i < 17 else 0.1)
-        for i, point in enumerate(points)
-    }
+    pairs = enumerate(zip(points, [0.0] * 17 + [0.1] * 51, strict=True))  # the jaw, and the others
+    return {f'face-{i}': Landmark('head', ('head', 'nose'), xyz, True, facing=facing) for i, (xyz, facing) in pairs}
 
 
 def _hand(side: str) -> dict[str, Landmark]:

@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -36,18 +37,13 @@ def write_dataset(
     if workers < 0:
         raise ValueError(f'workers is {workers}: expected an integer >= 0')
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f'.{target.name}.part-', dir=target.parent))
-    try:
-        people = _write_files(temporary / 'new', settings, workers, show_progress)
-        if target.exists():
-            old = tempfile.mkdtemp(prefix=f'.{target.name}.old-', dir=target.parent)
+    with TemporaryDirectory(prefix=f'.{target.name}.part-', dir=target.parent) as name:
+        people = _write_files(Path(name, 'new'), settings, workers, show_progress)
+        if old := target.exists() and tempfile.mkdtemp(prefix=f'.{target.name}.old-', dir=target.parent):
             os.replace(target, old)
-            os.replace(temporary / 'new', target)
-            shutil.rmtree(old)
-        else:
-            os.replace(temporary / 'new', target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        os.replace(Path(name, 'new'), target)
+    if old:
+        shutil.rmtree(old)
     return people
 
 

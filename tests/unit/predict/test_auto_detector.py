@@ -106,7 +106,7 @@ def test_otherwise_the_model_looks_for_one_person_and_says_so_once(home, image, 
 def test_a_network_that_does_not_answer_costs_seconds_once(home, image, monkeypatch):
     monkeypatch.setattr('vitpose.models.download.REACH_S', 0.2)
     monkeypatch.setattr(
-        'vitpose.models.download._open', lambda *_: time.sleep(60)
+        'vitpose.models.download.open_url', lambda *_, **__: time.sleep(60)
     )  # such as the resolution of names that waits
     start = time.monotonic()
     PosePredictor(RectangleModel('person'))(image)

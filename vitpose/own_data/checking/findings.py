@@ -141,6 +141,18 @@ def find_instance_problems(instance: Instance, size: tuple[int, int]) -> list[tu
     return problems
 
 
+def find_usable(photo: Photo, file: ImageFile) -> tuple[list[Instance], int]:
+    """Return the instances of an image that can be trained on, and how many others it has.
+
+    Missing images, repeated instances and those without a labeled keypoint do not count.
+    """
+    repeated, good = set(map(id, find_repeated(photo.instances))), list[Instance]()
+    labeled = [i for i in photo.instances if (i.keypoints[:, 2] > 0).any() and id(i) not in repeated]
+    if file.size and not find_size_problem(photo.size, file.size, file.rotated):
+        good = [i for i in labeled if not any(serious for _, serious in find_instance_problems(i, file.size))]
+    return good, len(labeled) - len(good) if file.error != MISSING else 0
+
+
 def _find_swapped_pairs(splits: dict[str, list[Photo]], mirror: Sequence[int], names: Sequence[str]) -> list[str]:
     """Name the pairs whose left and right mostly contradict the majority of the other pairs of the same instance."""
     pairs = [(i, other) for i, other in enumerate(mirror) if other > i]

@@ -9,6 +9,7 @@ import numpy as np
 from ...predict.inputs.coco_json import box_around
 from ..annotations import Instance, Photo
 
+Sizes = Mapping[Path, tuple[int, int]]  # (w, h) in pixels, by image
 INPUT_SHAPES = ((1.16, 192, 256, 'tall'), (0.86, 224, 224, 'square'), (0.0, 256, 192, 'wide'))  # from which ratio
 MAX_TIGHT_PX, MAX_TIGHT_SHARE = 1.5, 0.01  # by which a side of a box may differ from the extent of the keypoints
 
@@ -33,7 +34,7 @@ def find_box(instance: Instance) -> tuple[float, float, float, float]:
     return box_around(instance.keypoints) if instance.box is None else instance.box
 
 
-def find_box_share(photos: Iterable[Photo], sizes: Mapping[Path, tuple[int, int]]) -> tuple[float, float]:
+def find_box_share(photos: Iterable[Photo], sizes: Sizes) -> tuple[float, float]:
     """Return the smallest and the largest share of an image of (w, h) pixels that a box takes, at most 1."""
     shares = [w * h / math.prod(sizes[photo.path]) for photo in photos for _, _, w, h in map(find_box, photo.instances)]
     return round(float(min(shares)), 5), round(min(float(max(shares)), 1.0), 5)

@@ -6,14 +6,10 @@ from dataclasses import dataclass
 
 from ..annotations import Labels
 
-SETS = {  # names of MMPose's metainfo files, by the number of keypoints
-    **{14: ('crowdpose', 'aic'), 16: ('mpii',), 17: ('coco', 'ap10k'), 21: ('coco_wholebody_hand',)},
-    **{26: ('halpe26',), 133: ('coco_wholebody',)},
-}
-_SPELLINGS = dict(
-    **dict(l='left', r='right', lt='left', rt='right', f='front', b='back', hind='back', rear='back'),
-    **dict(of='', finger='', forefinger='index', little='pinky', pinkie='pinky', base='root'),
-)
+SETS = {14: ('crowdpose', 'aic'), 16: ('mpii',), 17: ('coco', 'ap10k'), 21: ('coco_wholebody_hand',)}
+SETS |= {26: ('halpe26',), 133: ('coco_wholebody',)}  # names of MMPose's metainfo files, by the number of keypoints
+_SPELLINGS = dict(l='left', r='right', lt='left', rt='right', f='front', b='back', hind='back', rear='back')
+_SPELLINGS |= dict(of='', finger='', forefinger='index', little='pinky', pinkie='pinky', base='root')
 _JOINTS = dict(thumb=dict(cmc='1', mcp='2', ip='3', tip='4'), other=dict(mcp='1', pip='2', dip='3', tip='4'))
 
 
@@ -48,17 +44,11 @@ def find_known_set(names: Sequence[str]) -> KnownSet | None:
             continue
         agreeing, place = same, {old: new for new, old in enumerate(order)}
         upper, lower = meta['upper_body_ids'], meta['lower_body_ids']
-        best = KnownSet(
-            title,
-            Labels(
-                [known[i] for i in order],
-                [(place[a], place[b]) for a, b in meta['skeleton_links']],
-                [place[meta['flip_indices'][i]] for i in order],
-            ),
-            [float(meta['sigmas'][i]) for i in order],
-            [float(meta['dataset_keypoint_weights'][i]) for i in order],
-            ['upper' if i in upper else 'lower' if i in lower else '' for i in order],
-        )
+        links = [(place[a], place[b]) for a, b in meta['skeleton_links']]
+        labels = Labels([known[i] for i in order], links, [place[meta['flip_indices'][i]] for i in order])
+        sigmas, weights = ([float(meta[key][i]) for i in order] for key in ('sigmas', 'dataset_keypoint_weights'))
+        types = ['upper' if i in upper else 'lower' if i in lower else '' for i in order]
+        best = KnownSet(title, labels, sigmas, weights, types)
     return best
 
 

@@ -8,15 +8,11 @@ import numpy as np
 
 from ..annotations import Instance, Labels
 
-_WORDS = (
-    *(('left', 'right'), ('links', 'rechts'), ('link', 'recht'), ('gauche', 'droite'), ('gauche', 'droit')),
-    *(('izquierd', 'derech'), ('izq', 'der'), ('sinistr', 'destr'), ('esquerd', 'direit'), ('左', '右')),
-)
+_WORDS = [('left', 'right'), ('links', 'rechts'), ('link', 'recht'), ('gauche', 'droite'), ('gauche', 'droit')]
+_WORDS += [('izquierd', 'derech'), ('izq', 'der'), ('sinistr', 'destr'), ('esquerd', 'direit'), ('左', '右')]
 _LETTERS = dict(zip('lrLR', 'rlRL', strict=True))
-_SAYS_SIDE = re.compile(
-    r'(?i:left|right|links|rechts|gauche|droite|izquierd|derech|sinistr|esquerd|direit|(?<![a-z])[lr](?![a-z]))'
-    r'|^[LR](?=[A-Z])|(?<=[a-z])[LR]$'
-)
+_SIDES = '(?i:left|right|links|rechts|gauche|droite|izquierd|derech|sinistr|esquerd|direit|(?<![a-z])[lr](?![a-z]))'
+_SAYS_SIDE = re.compile(rf'{_SIDES}|^[LR](?=[A-Z])|(?<=[a-z])[LR]$')
 MIN_INSTANCES = 10  # in which two keypoints are labeled, before the labels say anything about them
 MAX_DISAGREEMENT = 0.9  # of the shares of "i is left of j" in images and in flipped images
 MAX_VALUES = 4_000_000  # of the arrays below; more instances are sampled
@@ -64,7 +60,8 @@ def find_counterparts(name: str) -> list[str]:
     counterparts = []
     for word, other in (pair[::step] for pair in _WORDS for step in (1, -1)):
         for match in re.finditer(word, name, re.IGNORECASE):
-            counterparts.append(name[: match.start()] + _cased(other, match[0]) + name[match.end() :])
+            cased = other.upper() if match[0].isupper() else other.capitalize() if match[0][0].isupper() else other
+            counterparts.append(name[: match.start()] + cased + name[match.end() :])
     letters = [m.start() for p in ('(?<![a-z])[lr](?![a-z])', '[lr]') for m in re.finditer(p, name, re.IGNORECASE)]
     return counterparts + [name[:i] + _LETTERS[name[i]] + name[i + 1 :] for i in letters]
 
@@ -118,16 +115,11 @@ def _find_contradiction(mirror: Sequence[int], names: Sequence[str], instances: 
     if differences[i, j] <= MAX_DISAGREEMENT:
         return ''
     i, j = (i, j) if left[i, j] >= right[i, j] else (j, i)
-    return (
-        f'but {names[i]} is left of {names[j]} in {left[i, j] / count[i, j]:.0%} of the instances, and would be right'
-    )
+    share = f'{left[i, j] / count[i, j]:.0%} of the instances'
+    return f'but {names[i]} is left of {names[j]} in {share}, and would be right'
 
 
 def _sample(instances: Sequence[Instance]) -> np.ndarray:
     """Return keypoints (N, K, 3) of evenly spaced instances, so many that N * K * K is at most `MAX_VALUES`."""
     step = -(-len(instances) * len(instances[0].keypoints) ** 2 // MAX_VALUES)
     return np.stack([instance.keypoints for instance in instances[::step]])
-
-
-def _cased(word: str, like: str) -> str:
-    return word.upper() if like.isupper() else word.capitalize() if like[0].isupper() else word.lower()

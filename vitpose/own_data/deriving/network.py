@@ -58,10 +58,10 @@ def choose_network(arch: str | None, start: str | None) -> Network:
     base, backbone, head, decay = f'vitpose_{named}.py', '', '', Network.decay
     if named is None:
         heads = parts.num_heads or width // 64
-        if heads * 64 != width and parts.num_heads is None:
-            problem = f'does not record the number of attention heads, and its width {width} is not a multiple of 64'
-            raise InputError(f'--from {start}: the file {problem}')
         if parts.num_heads is None:
+            if width % 64:
+                problem = 'does not record the number of attention heads'
+                raise InputError(f'--from {start}: the file {problem}, and its width {width} is not a multiple of 64')
             notes.append(f'{heads} attention heads of 64 channels assumed: the file does not record their number')
         base, decay = 'vitpose.py', '0.75'
         backbone, head = f', arch=dict(depth={depth}, embed_dim={width}, num_heads={heads})', f', in_channels={width}'
@@ -87,8 +87,6 @@ def _image_size(parts: ModelParts, notes: list[str]) -> str:
         return ''
     rows, columns = parts.grid
     if rows != columns and not parts.recorded:
-        notes.append(
-            f'{count} positions: a grid of {rows}x{columns} is assumed, as in published files; if it differs, change '
-            'pretrain_img_size in config.py'
-        )
+        assumed = f'a grid of {rows}x{columns} is assumed, as in published files'
+        notes.append(f'{count} positions: {assumed}; if it differs, change pretrain_img_size in config.py')
     return f', pretrain_img_size={rows * side, columns * side}'

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from ...errors import InputError
+from ...predict.inputs.sources import natural_key
 from ..annotations import SPLITS, Annotations, Photo
 
 MIN_IMAGES = 10  # annotated ones
@@ -41,7 +42,7 @@ def split_images(
     sizes = Counter(videos)
     one_video = len(sizes) == 1
     if one_video:
-        order = {name: i for i, name in enumerate(sorted((photo.name for photo in photos), key=_natural))}
+        order = {name: i for i, name in enumerate(sorted((photo.name for photo in photos), key=natural_key))}
         videos = [str(order[photo.name] * TIME_BLOCKS // len(photos)) for photo in photos]
         sizes = Counter(videos)
     missing, chosen = max(round(share * len(photos)), 1), set[str]()
@@ -71,11 +72,6 @@ def _use_annotated_split(photos: list[Photo], annotations: Annotations) -> tuple
     if parts['test']:
         annotations.notes.append(f'{len(parts["test"]):,} images of the test split are left out: keep them for the end')
     return parts['train'], parts['val']
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """A key that sorts numbers in names by value."""
-    return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r'(\d+)', name)]
 
 
 def find_video(photo: Photo) -> str:

@@ -12,10 +12,8 @@ from .yolo_folder import read_yolo
 
 EACH = 'each'
 _SPLIT_WORD = re.compile(r'(?<![^\W\d_])(train|val|test)(?:ing|id|idation)?(?![^\W\d_])')
-EXPECTED = (
-    'a COCO keypoint file or a folder of them, a YOLO-pose folder (data.yaml), a DeepLabCut project '
-    '(labeled-data/*/CollectedData_*), or a folder of labelme files'
-)
+EXPECTED = 'a COCO keypoint file or a folder of them, a YOLO-pose folder (data.yaml), a DeepLabCut project '
+EXPECTED += '(labeled-data/*/CollectedData_*), or a folder of labelme files'
 
 
 def read_annotations(path: Path, images: Path | None = None, category: str | None = None) -> list[Annotations]:

@@ -36,7 +36,10 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
                 raise InputError(f'{file}: category {name!r} has different keypoints in {next(iter(files))}')
     chosen, labels = list(categories), next(iter(categories.values()))
     title = 'instance'
-    if category is None and len(chosen) > 1 and all(_has_points(content) for content in contents.values()):
+    rows = [row for content in contents.values() for row in content['annotations'] if _points(row)]
+    kinds = [kind for content in contents.values() for kind in content['categories']]
+    is_points = category is None and len(chosen) > 1 and all(len(row['keypoints']) == 3 for row in rows)
+    if is_points and all(len(kind.get('keypoints') or []) <= 1 for kind in kinds):
         for file, content in contents.items():
             _join_points(file, content, chosen)
         labels = Labels(chosen)
@@ -48,15 +51,19 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
         notes.append(f'{len(chosen)} categories with the same keypoints become one: {", ".join(chosen)}')
     else:
         title = chosen[0]
-    rows = {file: _annotations_of(content, chosen) for file, content in contents.items()}
+    rows_of: dict[Path, dict[int, dict]] = {}  # the annotations of the categories, and of none, by place in the file
+    for file, content in contents.items():
+        others = [row.get('id') for row in content['categories'] if row and row.get('name') not in chosen]
+        pairs = enumerate(content['annotations'])
+        rows_of[file] = {i: row for i, row in pairs if row and row.get('category_id') not in others}
     if labels is None:
-        lengths = Counter(len(row['keypoints']) for kept in rows.values() for row in kept.values() if _points(row))
+        lengths = Counter(len(row['keypoints']) for kept in rows_of.values() for row in kept.values() if _points(row))
         labels = Labels(number_names(lengths.most_common(1)[0][0] // 3))
         notes.append(f'the category {title!r} has no keypoint names: they are numbered')
     annotations = Annotations(labels, [], title, notes, unreadable)
     for file, content in contents.items():
         photos = _read_photos(file, content['images'], files[file], images, annotations)
-        _add_instances(file, content, rows[file], photos, annotations)
+        _add_instances(file, content, rows_of[file], photos, annotations)
     return annotations
 
 
@@ -132,13 +139,6 @@ def _links(skeleton: object, count: int, where: str, notes: list[str]) -> list[t
     return [(a, b) for a, b in links if 0 <= a < count > b >= 0]
 
 
-def _has_points(content: dict) -> bool:
-    """Answer whether each annotation is one point, and no category has more keypoints."""
-    rows = [row for row in content['annotations'] if _points(row)]
-    most = max((len(row.get('keypoints') or []) for row in content['categories']), default=0)
-    return most <= 1 and all(len(row['keypoints']) == 3 for row in rows)
-
-
 def _join_points(file: Path, content: dict, names: list[str]) -> None:
     """Make one annotation of the points of each image, one per category."""
     index = {row.get('id'): names.index(row['name']) for row in content['categories'] if row.get('name') in names}
@@ -154,12 +154,6 @@ def _join_points(file: Path, content: dict, names: list[str]) -> None:
             raise InputError(f'{problem}: {reason}; export skeletons, or pass --category {names[kind]}')
         whole['keypoints'][3 * kind : 3 * kind + 3] = row['keypoints']
     content['annotations'] = list(joined.values())
-
-
-def _annotations_of(content: dict, categories: list[str]) -> dict[int, dict]:
-    """Return the annotations of some categories, and of none, by their place in the file."""
-    others = [row.get('id') for row in content['categories'] if row and row.get('name') not in categories]
-    return {i: row for i, row in enumerate(content['annotations']) if row and row.get('category_id') not in others}
 
 
 def _read_photos(
@@ -201,9 +195,8 @@ def _add_instances(
     found = match_ids(names, [key for row in rows.values() if is_id(key := row.get('image_id'))])
     for row in rows.values():
         row['image_id'] = found.get(key, key) if is_id(key := row.get('image_id')) else None
-    given = dict(
-        images=[dict(id=key) for key in photos], annotations=[*rows.values()], categories=content['categories']
-    )
+    images = [dict(id=key) for key in photos]
+    given = dict(images=images, annotations=[*rows.values()], categories=content['categories'])
     wrong: dict[int, BadField] = {}
     for bad in find_bad_fields(given, count):
         if bad.rows == 'annotations' and bad.field not in _REPLACED:

@@ -1,6 +1,5 @@
 """Read the datasets of a config, as annotations to check."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from vitpose_base.coco_fields import EVALUATED, LOCATED, find_bad_fields
 
 from ...errors import InputError
 from ...predict.inputs.coco_json import parse_json
+from ...runs.training_config import members
 from ..annotations import SPLITS, Instance, Photo
 
 
@@ -39,7 +39,7 @@ def read_config_datasets(config: Any) -> list[ConfigDataset]:
     datasets: dict[str, ConfigDataset] = {}
     places: list[tuple] = []
     for split in SPLITS:
-        for member in _members((config.get(f'{split}_dataloader') or {}).get('dataset')):
+        for member in filter(None, members((config.get(f'{split}_dataloader') or {}).get('dataset') or {})):
             places.append((member.get('data_root'), member.get('ann_file'), member.get('indices')))
             if places[-1] in places[:-1]:  # the test set is usually the validation set
                 continue
@@ -67,17 +67,6 @@ def _find_bad_fields(dataset: Any, content: Any, evaluators: Any) -> list[str]:
     required = EVALUATED if any(areas) else LOCATED
     bad = (bad for bad in find_bad_fields(content, required=required) if bad.field in required)
     return [f'{dataset.ann_file}: {field}' for field in bad]
-
-
-def _members(settings: dict | None) -> Iterator[dict]:
-    """Yield a dataset's config, or those of the datasets that it combines."""
-    if settings and 'datasets' in settings:
-        for member in settings['datasets']:
-            yield from _members(member)
-    elif settings and isinstance(settings.get('dataset'), dict):
-        yield from _members(settings['dataset'])
-    elif settings:
-        yield settings
 
 
 def _read_photos(dataset: Any, content: Any) -> list[Photo]:

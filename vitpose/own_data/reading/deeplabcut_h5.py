@@ -1,7 +1,6 @@
 """Read DeepLabCut's .h5 tables: the arrays that pandas stores, without PyTables and without unpickling anything."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,10 @@ def read_h5(file: Path) -> tuple[dict[str, list[str]], list[tuple[str, np.ndarra
         raise InputError(f'{file}: a .h5 table needs h5py: {remedy}') from None
     try:
         with h5py.File(file) as opened:
-            arrays = {name: _read_array(array) for name, array in opened[KEY].items()}
+            for array in opened[KEY].values():
+                if array.dtype.kind == 'O':
+                    raise TypeError(f'{array.name} holds pickled objects, which can run code: use the .csv beside it')
+            arrays = {name: array[()] for name, array in opened[KEY].items()}
         blocks = sorted(name.removesuffix('_values') for name in arrays if name.endswith('_values'))
         levels = zip(*(_read_axis(arrays, f'{block}_items') for block in blocks), strict=True)
         heads = [[name for names in level for name in names] for level in levels]
@@ -42,9 +44,3 @@ def _read_axis(arrays: dict[str, np.ndarray], name: str) -> list[list[str]]:
     count = sum(key.startswith(f'{name}_level') for key in arrays)
     texts = [np.char.decode(arrays[f'{name}_level{i}'], 'utf-8') for i in range(count)]
     return [text[arrays[f'{name}_label{i}']].tolist() for i, text in enumerate(texts)]
-
-
-def _read_array(array: Any) -> np.ndarray:
-    if array.dtype.kind == 'O':
-        raise TypeError(f'{array.name} holds pickled objects, which can run code: use the .csv beside it')
-    return array[()]

@@ -1,11 +1,13 @@
 """Read YOLO-pose folders of Ultralytics: data.yaml, images/ and labels/."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vitpose_base.file_names import FileFinder, path_parts
+from vitpose_base.image_files import upright_size
 
 from ...errors import InputError
 from ...predict.inputs.coco_json import parse_numbers
@@ -59,11 +61,10 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
         notes.append(f'{unlabeled:,} images have no label file: no instances')
     if clipped:
         notes.append(f'{len(clipped):,} rows have values just outside 0 to 1, which are clipped: {clipped[0]}')
-    photos = [
-        _read_photo(image, [row for row in rows[image] if classes[int(row[1][0])] == chosen], split, shape)
-        for split, paths in images.items()
-        for image in paths
-    ]
+    photos = []
+    for split, image in ((split, image) for split, paths in images.items() for image in paths):
+        of_class = [row for row in rows[image] if classes[int(row[1][0])] == chosen]
+        photos.append(_read_photo(image, of_class, split, shape))
     return Annotations(_read_labels(file, data, shape[0], notes), photos, chosen, notes, unreadable)
 
 
@@ -145,7 +146,9 @@ def _clip_fractions(values: np.ndarray, shape: list[int], where: str) -> bool:
 
 
 def _read_photo(image: Path, rows: list[tuple[str, np.ndarray]], split: str, shape: list[int]) -> Photo:
-    size = _read_image_size(image) if rows else (1, 1)
+    size = (1, 1)  # if Pillow cannot tell: the check of the image finds the reason
+    with suppress(Exception):  # of any kind, as its DecompressionBombError
+        size = upright_size(image) if rows else size
     photo = Photo(image, str(image), split=split, size=size)
     for where, row in rows:
         x, y, w, h = row[1:5] * np.array(size * 2)
@@ -156,13 +159,3 @@ def _read_photo(image: Path, rows: list[tuple[str, np.ndarray]], split: str, sha
         keypoints[:, :2] = np.minimum(keypoints[:, :2] * size, np.array(size) - 0.5)
         photo.instances.append(Instance(keypoints, where, (x - w / 2, y - h / 2, w, h)))
     return photo
-
-
-def _read_image_size(path: Path) -> tuple[int, int]:
-    """Return width and height in pixels; 1 and 1 if Pillow cannot tell: the check of the image finds the reason."""
-    from vitpose_base.image_files import upright_size
-
-    try:
-        return upright_size(path)
-    except Exception:  # of any kind, as its DecompressionBombError
-        return 1, 1

@@ -9,13 +9,13 @@ from pathlib import Path
 from vitpose_base.files import write_text
 
 from ..annotations import Annotations, Photo
-from ..deriving.instance_boxes import find_box
+from ..deriving.instance_boxes import Sizes, find_box
 
 
 def write_images(out: Path, photos: Sequence[Photo], copy: bool) -> dict[Path, str]:
     """Link or copy images into `out`/images, and return their names there; repeated names get a number."""
     folder = out / 'images'
-    folder.mkdir()
+    folder.mkdir(parents=True)
     names: dict[Path, str] = {}
     used: set[str] = set()
     for photo in photos:
@@ -29,13 +29,7 @@ def write_images(out: Path, photos: Sequence[Photo], copy: bool) -> dict[Path, s
     return names
 
 
-def write_coco(
-    file: Path,
-    photos: Sequence[Photo],
-    annotations: Annotations,
-    sizes: dict[Path, tuple[int, int]],
-    names: dict[Path, str],
-) -> None:
+def write_coco(file: Path, photos: list[Photo], annotations: Annotations, sizes: Sizes, names: dict[Path, str]) -> None:
     """Write the COCO keypoint file of some images, of sizes (w, h) in pixels, with the names of `write_images`."""
     images: list[dict] = []
     rows: list[dict] = []

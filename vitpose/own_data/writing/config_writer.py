@@ -5,6 +5,7 @@ from pathlib import Path
 
 from vitpose_base.files import write_text
 
+from ...models.hub import OKS_SIGMA
 from ...predict.drawing import track_color
 from ...runs.training_config import plan_schedule
 from ...shipped import shipped
@@ -15,7 +16,6 @@ from ..deriving.network import Network
 from ..deriving.training_recipe import Recipe, choose_recipe
 from .detector_config import detector_text
 
-OKS_SIGMA = 0.05  # for every keypoint: our choice, between COCO's eyes (0.025) and hips (0.107)
 BASES = ('datasets/loaders.py', 'datasets/topdown.py', 'schedules/adamw_cosine.py', 'runtime/default.py')
 COLORS = {'left': [0, 255, 0], 'right': [255, 128, 0], '': [51, 153, 255]}  # RGB: green and orange, as MMPose's COCO
 
@@ -50,14 +50,10 @@ class DatasetPlan:
 def metainfo_text(plan: DatasetPlan) -> str:
     """Return the text of metainfo.py: MMPose's dataset_info."""
     names, keypoints, links = plan.annotations.labels.names, '', ''
-    known = plan.known
-    types = known.types if known else [''] * len(names)
-    weights = known.weights if known else f'[1.0] * {len(names)}'
-    sigmas = (
-        f'{known.sigmas},'
-        if known
-        else f'[{OKS_SIGMA}] * {len(names)},  # ours, not measured: OKS and AP depend on them'
-    )
+    types, weights = [''] * len(names), f'[1.0] * {len(names)}'
+    sigmas = f'[{OKS_SIGMA}] * {len(names)},  # ours, not measured: OKS and AP depend on them'
+    if plan.known:
+        types, weights, sigmas = plan.known.types, str(plan.known.weights), f'{plan.known.sigmas},'
     colors, has_sides = list[list[int]](), plan.sides.mirror != list(range(len(names)))
     for i, (name, other) in enumerate(zip(names, plan.sides.mirror, strict=True)):
         swap = names[other] if other != i else ''
@@ -150,7 +146,7 @@ def write_config(out: Path, plan: DatasetPlan) -> None:
     write_text(out / 'metainfo.py', metainfo_text(plan))
     write_text(out / 'config.py', config_text(plan))
     if not plan.alone:
-        text = detector_text(plan.name, plan.annotations.category, len(plan.splits['train']))
-        write_text(out / 'detector.py', text)
+        category, images = plan.annotations.category, len(plan.splits['train'])
+        write_text(out / 'detector.py', detector_text(plan.name, category, images))
     for base in {*BASES, 'models/vitpose.py', f'models/{plan.network.base}'}:
         write_text(out / '_base_' / base, shipped(f'configs/_base_/{base}').read_text(encoding='utf-8'))

@@ -1,10 +1,8 @@
 """The config of a detector that finds the objects of a dataset with several per image."""
 
 # MMDetection's, COCO box AP 41.1 at 640x640
-COCO_WEIGHTS = (
-    'https://download.openmmlab.com/mmdetection/v3.0/rtmdet/rtmdet_tiny_8xb32-300e_coco/'
-    'rtmdet_tiny_8xb32-300e_coco_20220902_112414-78e30dcc.pth'
-)
+COCO_FOLDER = 'https://download.openmmlab.com/mmdetection/v3.0/rtmdet/rtmdet_tiny_8xb32-300e_coco/'
+COCO_WEIGHTS = 'rtmdet_tiny_8xb32-300e_coco_20220902_112414-78e30dcc.pth'
 STEPS = 3000  # of 16 images, about an hour on two cores
 BATCH = 16
 
@@ -20,8 +18,8 @@ _base_ = 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
 data_root = '{{{{ fileDirname }}}}/'
 work_dir = data_root + 'detector'
 load_from = (  # None: from random weights
-    {COCO_WEIGHTS.rpartition('/')[0] + '/'!r}
-    {COCO_WEIGHTS.rpartition('/')[2]!r}
+    {COCO_FOLDER!r}
+    {COCO_WEIGHTS!r}
 )
 size = (320, 320)
 norm = dict(norm_cfg=dict(type='BN'))  # SyncBN needs a GPU

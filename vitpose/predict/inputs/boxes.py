@@ -1,7 +1,7 @@
 """Boxes of people from a file: a COCO annotation file, COCO detections or JSON lines."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,7 @@ PERSON = 'person'
 
 
 def read_boxes(
-    path: Path,
-    sources: Sequence[Source],
-    images_json: Path | None = None,
-    category: str | None = None,
-    scale: bool = False,
+    path: Path, sources: list[Source], images_json: Path | None = None, category: str | None = None, scale: bool = False
 ) -> GivenBoxes:
     """Read boxes and match them to the sources; ValueError if none matches, or the file has another format.
 
@@ -40,12 +36,16 @@ def read_boxes(
         for option, value in (('--images-json', images_json), ('--category', category)):
             if value is not None:
                 raise InputError(f'{option} {value}: only for COCO files, not {path}')
-        return GivenBoxes(path, _check_units(path, _read_lines(path)), sources, scale)
-    data = parse_json(path.read_bytes(), f'{path}: not a JSON file')
-    if isinstance(data, list) != (images_json is not None):
-        raise InputError(f'{path}: pass --images-json for a list of COCO detections, and only for that')
-    listed, notes = _read_coco(path, data, images_json, category)
-    given = GivenBoxes(path, _check_units(path, listed), sources, scale)
+        listed, notes = _read_lines(path), list[str]()
+    else:
+        data = parse_json(path.read_bytes(), f'{path}: not a JSON file')
+        if isinstance(data, list) != (images_json is not None):
+            raise InputError(f'{path}: pass --images-json for a list of COCO detections, and only for that')
+        listed, notes = _read_coco(path, data, images_json, category)
+    boxes = [box for entry in listed.values() for table in entry.boxes.values() for box in table]
+    if boxes and np.max(boxes) <= 1 and np.mod(boxes, 1).any():
+        raise InputError(f'{path}: all {len(boxes):,} boxes lie between 0 and 1: expected pixels of the images')
+    given = GivenBoxes(path, listed, sources, scale)
     given.file_notes += notes
     return given
 
@@ -53,13 +53,6 @@ def read_boxes(
 def is_header(row: object) -> bool:
     """Whether a line of JSON is the header of predictions.jsonl."""
     return isinstance(row, dict) and 'keypoint_names' in row and 'file' not in row
-
-
-def _check_units(path: Path, listed: dict[str, Listed]) -> dict[str, Listed]:
-    boxes = [box for entry in listed.values() for table in entry.boxes.values() for box in table]
-    if boxes and np.max(boxes) <= 1 and np.mod(boxes, 1).any():
-        raise InputError(f'{path}: all {len(boxes):,} boxes lie between 0 and 1: expected pixels of the images')
-    return listed
 
 
 def _read_coco(
@@ -96,8 +89,12 @@ def _read_coco(
         if row.get('iscrowd') or kind not in wanted:
             continue
         score = _get(row, 'score', float, where) if noun == 'detections' else 1.0
-        box = row.get('bbox') or _box_of_keypoints(row.get('keypoints'), where)
-        if box is None:
+        box, points = row.get('bbox'), row.get('keypoints')
+        if not box and isinstance(points, list) and points:
+            keypoints = parse_numbers(points, len(points) // 3 * 3, f'{where}: keypoints').reshape(-1, 3)
+            keypoints = keypoints[np.isfinite(keypoints).all(1)]
+            box = box_around(keypoints) if (keypoints[:, 2] > 0).any() else None
+        if not box:
             without_box.append(where.removeprefix(f'{path}: '))
             continue
         x, y, width, height = parse_numbers(box, 4, f'{where}: bbox', finite=True).tolist()
@@ -129,14 +126,6 @@ def _choose_categories(
     if (others or chosen) and not wanted & counts.keys():
         raise InputError(f'{path}: no box is of category {label}; it has {others or "none"}: pass --category NAME')
     return wanted, [f'{path}: boxes of other categories left out: {others}'] if others else []
-
-
-def _box_of_keypoints(values: object, where: str) -> tuple[float, float, float, float] | None:
-    if not isinstance(values, list) or not values:
-        return None
-    keypoints = parse_numbers(values, len(values) // 3 * 3, f'{where}: keypoints').reshape(-1, 3)
-    keypoints = keypoints[np.isfinite(keypoints).all(1)]
-    return box_around(keypoints) if (keypoints[:, 2] > 0).any() else None
 
 
 def _read_lines(path: Path) -> dict[str, Listed]:

@@ -30,9 +30,7 @@ def read_image(path: str | Path, bits: int | None = None) -> np.ndarray:
     CMYK is converted to BGR; the orientation in the EXIF data is applied, also to WebP and AVIF, where OpenCV ignores
     it. What OpenCV cannot read is left to Pillow. Of a file with several images the first one is read.
 
-    Raises:
-        OSError: the file cannot be opened.
-        ValueError: it is empty, truncated, or not an image that OpenCV or Pillow reads.
+    OSError if it cannot be opened; ValueError if it is empty, truncated, or not an image that OpenCV or Pillow reads.
     """
     return decode_image(Path(path).read_bytes(), str(path), bits)
 

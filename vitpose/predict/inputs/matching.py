@@ -75,11 +75,10 @@ class GivenBoxes:
 
     def notes(self) -> list[str]:
         """What the file has beyond what is predicted, one line each; after all frames were read, with their boxes."""
-        late = [
-            f'frame {index} of {name}'
-            for name, count in self._frames.items()
-            for index in sorted(i for i in self._entries[name].boxes if i is not None and not 0 <= i < count)
-        ]
+        late = list[str]()
+        for name, count in self._frames.items():
+            unread = (i for i in self._entries[name].boxes if i is not None and not 0 <= i < count)
+            late += [f'frame {index} of {name}' for index in sorted(unread)]
         lines = f'{self._path}: {len(late):,} lines are of frames that were not read: {name_few(late)}'
         return self.file_notes + [lines] * bool(late)
 
@@ -147,8 +146,7 @@ def note_moved(path: Path, listed: Mapping[str, Listed], matches: Mapping[str, L
 
 def _is_moved(name: str, source: str) -> bool:
     """Answer whether neither of two matching paths is the end of the other."""
-    a, b = path_parts(name)[::-1], path_parts(source)[::-1]
-    return any(x != y for x, y in zip(a, b, strict=False))
+    return any(x != y for x, y in zip(path_parts(name)[::-1], path_parts(source)[::-1], strict=False))
 
 
 def _longest_matches(names: Iterable[str], sources: Iterable[str]) -> tuple[dict[str, list[str]], Counter[str]]:

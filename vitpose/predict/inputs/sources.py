@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -45,11 +45,8 @@ def find_sources(inputs: Sequence[str], leave_out: Path | None = None, quiet: bo
     one of these per line. Folders are searched with all folders below, without hidden files and links to folders,
     except for the output folder `leave_out`. Folders and globs are in natural order: 2.jpg comes before 10.jpg. Their
     files that neither suffix nor Pillow nor PyAV call an image or a video are left out, and counted by suffix in a line
-    on stderr, unless `quiet`.
-
-    Raises:
-        FileNotFoundError: nothing has the name.
-        ValueError: an input is or has neither image nor video, or there is no such camera or URL.
+    on stderr, unless `quiet`. FileNotFoundError if nothing has the name; ValueError if an input is or has neither image
+    nor video, or there is no such camera or URL.
     """
     sources: dict[str, Source] = {}
     ignored: dict[str, str] = {}  # suffixes of files that are left out, by path
@@ -69,10 +66,7 @@ def natural_key(path: str | PurePath) -> tuple:
 
 
 def read_frames(
-    sources: Sequence[Source],
-    left_out: Mapping[str, str] | None = None,
-    part: Mapping[str, Any] | None = None,
-    **live: Any,
+    sources: Sequence[Source], left_out: dict[str, str] | None = None, part: dict[str, Any] | None = None, **live: Any
 ) -> Generator[Frame, None, None]:
     """Frames of the sources, one after the other; image files are left for `PosePredictor.stream` to read.
 

@@ -2,12 +2,12 @@
 
 import re
 import time
-from http.client import HTTPResponse
 from pathlib import PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
 from ...errors import InputError, one_line
+from ...models.download import open_url
 
 MAX_MIB, MAX_S = 64, 60  # of an image
 TIMEOUT_S = 10  # without an answer
@@ -58,8 +58,8 @@ def read_url(url: str) -> bytes:
     return bytes(data)
 
 
-def _open(url: str) -> HTTPResponse:
+def _open(url: str) -> Any:
     try:
-        return urlopen(Request(url, headers={'User-Agent': 'vitpose'}), timeout=TIMEOUT_S)
+        return open_url(url, TIMEOUT_S)
     except Exception as problem:  # OSError, HTTPException or ValueError
         raise InputError(f'{hide_password(url)}: cannot be opened: {one_line(problem)}') from problem

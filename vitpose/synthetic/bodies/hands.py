@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from .pose_families import FAMILIES, WEIGHTS, Repertoire
-from .skeleton import HUMAN, Angles, Bone, Joint, Range, both_bones, both_sides
+from .skeleton import HUMAN, Angles, Bone, Joint, both_bones, both_sides
 from .species import Species
 
 FINGERS = ('thumb', 'forefinger', 'middle_finger', 'ring_finger', 'pinky_finger')
@@ -22,16 +22,16 @@ _WRIST = ((-50.0, 50.0), (-20.0, 20.0), (-85.0, 85.0))  # includes the forearm's
 _KNUCKLE = ((-14.0, 14.0), (-85.0, 5.0), (0.0, 0.0))
 _CURL = ((-4.0, 4.0), (-85.0, 5.0), (0.0, 0.0))
 _THUMB = ((-20.0, 20.0), (-40.0, 10.0), (-20.0, 20.0))
-_TIP: tuple[Range, Range, Range] = ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
 
 
 def _finger_joints() -> dict[str, Joint]:
     joints = {'left_wrist': replace(HUMAN.joints['left_wrist'], limits=_WRIST)}
     for finger, offsets in _OFFSETS.items():
-        limits = (_THUMB, _THUMB, _THUMB, _TIP) if finger == 'thumb' else (_KNUCKLE, _CURL, _CURL, _TIP)
-        parents = ('left_wrist', *(f'left_{finger}{i}' for i in (1, 2, 3)))
-        for i in range(4):
-            joints[f'left_{finger}{i + 1}'] = Joint(parents[i], offsets[i], limits[i], 'arms')
+        limits = (_THUMB, _THUMB, _THUMB, Joint.limits) if finger == 'thumb' else (_KNUCKLE, _CURL, _CURL, Joint.limits)
+        parent = 'left_wrist'
+        for i, (offset, limit) in enumerate(zip(offsets, limits, strict=True), 1):
+            joints[f'left_{finger}{i}'] = Joint(parent, offset, limit, 'arms')
+            parent = f'left_{finger}{i}'
     return both_sides(joints)
 
 

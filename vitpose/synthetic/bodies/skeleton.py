@@ -88,8 +88,7 @@ def rotation(x: float, z: float, y: float) -> np.ndarray:
     (cx, cz, cy), (sx, sz, sy) = np.cos(np.radians((x, z, y))), np.sin(np.radians((x, z, y)))
     about_x = np.array(((1, 0, 0), (0, cx, -sx), (0, sx, cx)))
     about_z = np.array(((cz, -sz, 0), (sz, cz, 0), (0, 0, 1)))
-    about_y = np.array(((cy, 0, sy), (0, 1, 0), (-sy, 0, cy)))
-    return about_x @ about_z @ about_y
+    return about_x @ about_z @ np.array(((cy, 0, sy), (0, 1, 0), (-sy, 0, cy)))
 
 
 def mirror_name(name: str) -> str:
@@ -126,36 +125,31 @@ def both_bones(bones: dict[str, Bone]) -> dict[str, Bone]:
 
 # Lengths are the usual anthropometric fractions of stature (Drillis and Contini, 1966). Limits are the active range of
 # motion of an adult, slightly reduced where the full range about two axes would combine to an unnatural pose.
-HUMAN = Body(
-    joints=both_sides(
-        {
-            'pelvis': Joint(None, (0.0, 0.0, 0.0)),
-            'spine': Joint('pelvis', (0.0, 0.07, 0.0), ((-20, 65), (-25, 25), (-30, 30)), 'torso'),
-            'chest': Joint('spine', (0.0, 0.11, 0.0), ((-10, 20), (-12, 12), (-15, 15)), 'torso'),
-            'neck': Joint('chest', (0.0, 0.125, 0.0), ((-30, 35), (-25, 25), (-40, 40)), 'torso'),
-            'head': Joint('neck', (0.0, 0.112, 0.01), ((-15, 20), (-12, 12), (-35, 35))),
-            'left_shoulder': Joint('chest', (0.104, 0.088, 0.0), ((-175, 45), (-5, 110), (-45, 60)), 'shoulders'),
-            'left_elbow': Joint('left_shoulder', (0.0, -0.172, 0.0), ((-145, 0), (0, 0), (-60, 60)), 'arms'),
-            'left_wrist': Joint('left_elbow', (0.0, -0.148, 0.0), ((-50, 50), (-20, 20), (0, 0)), 'arms'),
-            'left_hand': Joint('left_wrist', (0.0, -0.075, 0.0), stretch='arms'),
-            'left_hip': Joint('pelvis', (0.055, -0.01, 0.0), ((-115, 25), (-15, 50), (-30, 40)), 'hips'),
-            'left_knee': Joint('left_hip', (0.0, -0.245, 0.0), ((0, 140), (0, 0), (0, 0)), 'legs'),
-            'left_ankle': Joint('left_knee', (0.0, -0.235, 0.0), ((-20, 45), (-12, 12), (-10, 10)), 'legs'),
-            'left_toe': Joint('left_ankle', (0.005, -0.03, 0.11)),
-        }
-    ),
-    bones=both_bones(
-        {
-            'torso': Bone('pelvis', 'neck', (0.082, 0.084, 0.075, 0.078, 0.096, 0.108, 0.107, 0.078), 0.62, 0.3),
-            'neck': Bone('neck', 'head', (0.032, 0.028, 0.026), z_offset=0.005),
-            'left_upper_arm': Bone('left_shoulder', 'left_elbow', (0.036, 0.034, 0.027)),
-            'left_forearm': Bone('left_elbow', 'left_wrist', (0.027, 0.027, 0.018), z_offset=0.004),
-            'left_hand': Bone('left_wrist', 'left_hand', (0.018, 0.022, 0.013), z_offset=0.006),
-            'left_thigh': Bone('left_hip', 'left_knee', (0.06, 0.055, 0.046, 0.038), z_offset=-0.01),
-            'left_shank': Bone('left_knee', 'left_ankle', (0.037, 0.041, 0.033, 0.022), z_offset=-0.012),
-            'left_foot': Bone('left_ankle', 'left_toe', (0.026, 0.028, 0.021), z_offset=-0.008),
-        }
-    ),
-    factors=dict(torso=(0.92, 1.08), shoulders=(0.88, 1.12), hips=(0.9, 1.15))
-    | dict(arms=(0.92, 1.06), legs=(0.92, 1.06), girth=(0.92, 1.32)),
-)
+_JOINTS = {
+    'pelvis': Joint(None, (0.0, 0.0, 0.0)),
+    'spine': Joint('pelvis', (0.0, 0.07, 0.0), ((-20, 65), (-25, 25), (-30, 30)), 'torso'),
+    'chest': Joint('spine', (0.0, 0.11, 0.0), ((-10, 20), (-12, 12), (-15, 15)), 'torso'),
+    'neck': Joint('chest', (0.0, 0.125, 0.0), ((-30, 35), (-25, 25), (-40, 40)), 'torso'),
+    'head': Joint('neck', (0.0, 0.112, 0.01), ((-15, 20), (-12, 12), (-35, 35))),
+    'left_shoulder': Joint('chest', (0.104, 0.088, 0.0), ((-175, 45), (-5, 110), (-45, 60)), 'shoulders'),
+    'left_elbow': Joint('left_shoulder', (0.0, -0.172, 0.0), ((-145, 0), (0, 0), (-60, 60)), 'arms'),
+    'left_wrist': Joint('left_elbow', (0.0, -0.148, 0.0), ((-50, 50), (-20, 20), (0, 0)), 'arms'),
+    'left_hand': Joint('left_wrist', (0.0, -0.075, 0.0), stretch='arms'),
+    'left_hip': Joint('pelvis', (0.055, -0.01, 0.0), ((-115, 25), (-15, 50), (-30, 40)), 'hips'),
+    'left_knee': Joint('left_hip', (0.0, -0.245, 0.0), ((0, 140), (0, 0), (0, 0)), 'legs'),
+    'left_ankle': Joint('left_knee', (0.0, -0.235, 0.0), ((-20, 45), (-12, 12), (-10, 10)), 'legs'),
+    'left_toe': Joint('left_ankle', (0.005, -0.03, 0.11)),
+}
+_BONES = {
+    'torso': Bone('pelvis', 'neck', (0.082, 0.084, 0.075, 0.078, 0.096, 0.108, 0.107, 0.078), 0.62, 0.3),
+    'neck': Bone('neck', 'head', (0.032, 0.028, 0.026), z_offset=0.005),
+    'left_upper_arm': Bone('left_shoulder', 'left_elbow', (0.036, 0.034, 0.027)),
+    'left_forearm': Bone('left_elbow', 'left_wrist', (0.027, 0.027, 0.018), z_offset=0.004),
+    'left_hand': Bone('left_wrist', 'left_hand', (0.018, 0.022, 0.013), z_offset=0.006),
+    'left_thigh': Bone('left_hip', 'left_knee', (0.06, 0.055, 0.046, 0.038), z_offset=-0.01),
+    'left_shank': Bone('left_knee', 'left_ankle', (0.037, 0.041, 0.033, 0.022), z_offset=-0.012),
+    'left_foot': Bone('left_ankle', 'left_toe', (0.026, 0.028, 0.021), z_offset=-0.008),
+}
+_FACTORS = dict(torso=(0.92, 1.08), shoulders=(0.88, 1.12), hips=(0.9, 1.15))
+_FACTORS |= dict(arms=(0.92, 1.06), legs=(0.92, 1.06), girth=(0.92, 1.32))
+HUMAN = Body(both_sides(_JOINTS), both_bones(_BONES), _FACTORS)

@@ -19,13 +19,8 @@ def sample_clothes(rng: np.random.Generator, avoid: np.ndarray | None = None) ->
     hair = _HAIR[rng.integers(len(_HAIR))] * rng.uniform(0.8, 1.2)
     shirt, trousers, shoes = (sample_color(rng, avoid) for _ in range(3))
     long_sleeves, long_trousers = avoid is None and rng.random() < 0.33, rng.random() < 0.67
-    limbs = {
-        'upper_arm': shirt,
-        'forearm': shirt if long_sleeves else skin,
-        'thigh': trousers,
-        'shank': trousers if long_trousers else skin,
-        'foot': shoes,
-    }
+    limbs = {'upper_arm': shirt, 'forearm': shirt if long_sleeves else skin}
+    limbs |= {'thigh': trousers, 'shank': trousers if long_trousers else skin, 'foot': shoes}
     sides = {f'{side}_{limb}': color for side in ('left', 'right') for limb, color in limbs.items()}
     return Appearance(skin, hair, {'torso': shirt} | sides)
 
