@@ -155,7 +155,8 @@ def test_weights_above_the_limit_of_protobuf_stand_beside(tmp_path, capsys, monk
     assert f'{out}.data: 0.' in capsys.readouterr().out
     assert sorted(path.name for path in out.parent.iterdir()) == ['heatmaps.onnx', 'heatmaps.onnx.data']
     assert len({path.stat().st_mode for path in out.parent.iterdir()}) == 1
-    assert [output.name for output in onnxruntime.InferenceSession(out).get_outputs()] == ['keypoints', 'scores']
+    outputs = [output.name for output in onnxruntime.InferenceSession(out).get_outputs()]
+    assert outputs == ['keypoints', 'scores', 'covariance']
     PosePredictor.load(out)
     out.with_name('heatmaps.onnx.data').unlink()
     with pytest.raises(ValueError, match=r'heatmaps.onnx: ONNX Runtime cannot read it.*External data'):

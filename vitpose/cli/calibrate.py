@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> None:
     check_readable(args.config, 'config file')
     check_readable(args.checkpoint, 'checkpoint')
     check_readable(args.data, 'file of annotations', option='--data')
+    check_readable(args.images, 'folder of images', folder=True, option='--images')
     if bool(args.data) != bool(args.images):
         raise InputError('expected --data with --images, or neither')
     out = args.out or args.checkpoint

@@ -29,6 +29,7 @@ inspect c.onnx
 convert c.pth out.pth --to ours
 split c.py c.pth --dataset coco --out out.pth
 token extract c.pth --out out.npz
+calibrate c.py c.pth --data c.json --images folder
 teacher-cache c.py --out out
 export c.py c.pth --to onnx --out out.onnx --images a.jpg --boxes c.json --images-json c.json
 app c.onnx --detector c.onnx
