@@ -39,7 +39,8 @@ FORMS = {  # name: options of `vitpose export`
     'ONNX Runtime fp32': ('teacher.onnx', 'onnx', 'fp32'),
     'OpenVINO fp32': ('teacher.xml', 'openvino', 'fp32'),
     'OpenVINO bf16': ('teacher_bf16.xml', 'openvino', 'bf16'),
-    'OpenVINO int8': ('teacher_int8.xml', 'openvino', 'int8'),
+    # without it, the 99th percentile of the distances is 2.12 px, and 2 is accepted
+    'OpenVINO int8': ('teacher_int8.xml', 'openvino', 'int8', '--accuracy-drop', '0.01'),
 }
 COMPARED = 20  # photographs whose keypoints and heatmaps are compared
 
@@ -152,10 +153,10 @@ def main() -> None:
         old.unlink(missing_ok=True)
     run('split', config, COMMITTED[TEACHER], '--dataset', 'coco', '--out', checkpoint)
     forms = {'torch fp32': f'{single},{checkpoint}'}
-    for name, (file, kind, precision) in FORMS.items():
+    for name, (file, kind, precision, *more) in FORMS.items():
         if precision == 'bf16' and not has_bfloat16('cpu'):
             continue
-        options = ('--to', kind, '--precision', precision, '--out', out / file, '--overwrite')
+        options = ('--to', kind, '--precision', precision, '--out', out / file, '--overwrite', *more)
         run('export', single, checkpoint, *options, '--images', photographs / 'images/lsp/*[05].jpg')
         forms[name] = str(out / file)
     people = {name: read(photographs / f'{name}.json') for name in ('lsp_test', 'coco_test')}
