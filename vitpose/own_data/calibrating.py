@@ -68,17 +68,18 @@ def calibrate(
     except (OSError, AssertionError):  # MMPose asserts that files exist; those of the training may be elsewhere
         known = set()
     boxes: list[Any] = []
+    count = 0  # of people
     for photo in (photos[i] for i in rng.permutation(len(photos))):
-        if sum(box.kind == 'true' for box in boxes) >= MAX_PEOPLE:
+        if count >= MAX_PEOPLE:
             break
         people = [each for each in photo.instances if each.box and (each.keypoints[:, 2] > 0).any()]
         if not people:
             continue
+        count += len(people)
         corners = np.array([each.box for each in people], float)
         corners[:, 2:] += corners[:, :2]
         labels = np.stack([each.keypoints for each in people])
         boxes += vary_boxes(str(photo.path), upright_size(photo.path), corners, labels, rng, 0 if fast else 2)
-    count = sum(box.kind == 'true' for box in boxes)
     if count < fitting.MIN_PEOPLE:
         expected = f'expected at least {fitting.MIN_PEOPLE}'
         raise InputError(f'{count} labeled instances of {name!r} in the validation set: {expected}')
