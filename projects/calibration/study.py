@@ -71,11 +71,8 @@ def predict(model: NetworkModel, samples: list[Sample], cache: Path) -> Judged:
         model.network.has_features = True
         for start in range(0, len(boxes), BATCH):
             batch = boxes[start : start + BATCH]
-            crops = np.empty((len(batch), *rule.input_size[::-1], 3), np.uint8)
             regions = rule.regions(np.array([box.box for box in batch], np.float32))
-            for i, box in enumerate(batch):
-                rule.crop(cv2.imread(box.image), *(each[i : i + 1] for each in regions), crops[i : i + 1])
-            heatmaps, features = model.run(crops)
+            heatmaps, features = model.run(rule.crop_each((cv2.imread(box.image) for box in batch), *regions))
             points = rule.to_image(model.peaks(heatmaps)[0].numpy(), *regions)
             parts.append((heatmaps.half(), features.half(), torch.from_numpy(points)))
         cache.parent.mkdir(parents=True, exist_ok=True)

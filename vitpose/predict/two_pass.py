@@ -38,10 +38,7 @@ class TwoPassDetector:
         rule, count = self.model.crop_rule, len(images)
         centers, scales = rule.regions(np.array([(0, 0, *image.shape[1::-1]) for image in images], np.float32))
         has_graphs = getattr(self.model, 'compiled', False) and str(self.model.device) != 'cpu'
-        crops = rule.empty(filled_size(count) if has_graphs else count)
-        for i, image in enumerate(images):
-            if start_waiting := rule.crop(rule.source(image), *(a[i : i + 1] for a in (centers, scales, crops))):
-                start_waiting()
+        crops = rule.crop_each(images, centers, scales, filled_size(count) if has_graphs else count)
         keypoints, scores = (array[:count] for array in self.model.predict(crops))
         found = []
         for image, points, sure in zip(images, rule.to_image(keypoints, centers, scales), scores, strict=True):

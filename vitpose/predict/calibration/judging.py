@@ -40,14 +40,14 @@ def judge_boxes(model: GraphModel, boxes: Sequence[LabeledBox]) -> Judged:
     for start in track(starts, 'predicting', console=Console(stderr=True), transient=True):
         batch = boxes[start : start + BATCH]
         centers, scales = rule.regions(np.array([box.box for box in batch], np.float32))
-        crops = np.empty((len(batch), *rule.input_size[::-1], 3), np.uint8)
-        for i, box in enumerate(batch):
+        images = []
+        for box in batch:
             if box.image != frame.name:
                 frame = read_frame(Frame(box.image, None), 0, model.metainfo.get('bits'))
             if frame.image is None:
                 raise InputError(str(frame.error))
-            rule.crop(frame.image, centers[i : i + 1], scales[i : i + 1], crops[i : i + 1])
-        heatmaps, features = model.run(crops)
+            images.append(frame.image)
+        heatmaps, features = model.run(rule.crop_each(images, centers, scales))
         peaks = model.peaks(heatmaps)
         points = rule.to_image(peaks[0].cpu().numpy(), centers, scales)
         known = compare_labels(points, batch, np.asarray(sigmas), rule)

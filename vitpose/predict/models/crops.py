@@ -1,6 +1,6 @@
 """Crops of people: the rule of a config's test pipeline, applied as MMPose applies it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,16 @@ class CropRule:
     def source(self, image: np.ndarray) -> Any:
         """What `crop` takes of an image: itself."""
         return image
+
+    def crop_each(
+        self, images: Iterable[np.ndarray], centers: np.ndarray, scales: np.ndarray, count: int | None = None
+    ) -> Any:
+        """Crop one region of each of N images (H, W, 3) uint8; return a batch of `empty`, of N or `count` crops."""
+        crops = self.empty(count or len(centers))
+        for i, image in enumerate(images):
+            if start_waiting := self.crop(self.source(image), *(a[i : i + 1] for a in (centers, scales, crops))):
+                start_waiting()
+        return crops
 
     def crop(self, image: Any, centers: np.ndarray, scales: np.ndarray, out: Any) -> Any:
         """Crop regions of an image (H, W, 3) uint8 into `out` (N, h, w, 3) uint8, black outside of the image."""

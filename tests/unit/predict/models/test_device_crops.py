@@ -2,11 +2,15 @@
 
 from dataclasses import asdict
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
 from tests.unit.bench.fitted_model import people, write_fitted
 from vitpose import PosePredictor
+from vitpose.predict.calibration.judging import judge_boxes
+from vitpose.predict.calibration.labeled_boxes import LabeledBox
 from vitpose.predict.models.crops import CropRule
 from vitpose.predict.models.device_crops import DeviceCropRule
 from vitpose.predict.models.torch_model import PoseModel
@@ -30,6 +34,18 @@ def test_crops_across_every_border_are_those_of_opencv(use_udp, side):
     difference = np.abs(crops[0].astype(int) - crops[1].numpy())
     assert difference.max() <= 1 and (difference > 0).mean() < 3e-3
     assert 0.05 < (crops[0] > 0).mean() < 0.95
+
+
+def test_a_calibration_reads_the_same_from_them(tmp_path):
+    model = PoseModel(*write_fitted(tmp_path), device='cpu')
+    boxes = []
+    for i, (image, corners) in enumerate(zip(*people(), strict=True)):
+        cv2.imwrite(name := str(tmp_path / f'{i}.png'), image)
+        boxes += [LabeledBox(name, 'true', tuple(box), np.zeros((17, 3)), 50.0) for box in corners.tolist()]
+    expected = judge_boxes(model, boxes)
+    model.crop_rule = DeviceCropRule(**asdict(model.crop_rule))
+    for theirs, ours in zip(expected[:3], judge_boxes(model, boxes)[:3], strict=True):
+        torch.testing.assert_close(theirs.float(), ours.float(), rtol=0.02, atol=0.05)
 
 
 def test_keypoints_are_those_of_opencvs_crops_and_each_frame_is_uploaded_once(tmp_path, monkeypatch):
