@@ -41,8 +41,8 @@ def default_signals():
         signal.signal(number, signal.SIG_DFL)
 
 
-def start(folder, out, *words):
-    command = [sys.executable, '-m', 'vitpose', 'predict', 'in', '--model', 'dots.onnx', '--html', '--batch-size', '1']
+def start(folder, out, *words, command=('-m', 'vitpose')):
+    command = [sys.executable, *command, 'predict', 'in', '--model', 'dots.onnx', '--html', '--batch-size', '1']
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     environment = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])}
     pipes['preexec_fn'] = default_signals
@@ -112,12 +112,24 @@ def test_signals_finish_the_files(folder, number, code):
     check_same(folder, number.name)
 
 
+SLOW_LOADING = """
+import sys, time
+import onnxruntime
+
+def load(*arguments, **options):
+    print('loading', flush=True)
+    time.sleep(60)
+
+onnxruntime.InferenceSession = load
+from vitpose.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @pytest.mark.slow
 def test_signals_while_the_model_is_loaded_are_one_line(folder):
-    process = start(folder, 'loading')
-    time.sleep(1)
+    process = start(folder, 'loading', command=['-c', SLOW_LOADING])
+    assert process.stdout.readline() == 'loading\n'
     process.send_signal(signal.SIGTERM)
-    assert (
-        finish(process) == (143, '', 'vitpose predict: interrupted\n')
-        or (folder / 'loading/predictions.jsonl').exists()
-    )
+    assert finish(process) == (143, '', 'vitpose predict: interrupted\n')
+    assert not (folder / 'loading/predictions.jsonl').exists()
