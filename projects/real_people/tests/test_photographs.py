@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from projects.real_people import evaluate, photographs, study
+from projects.real_people import evaluate, photographs, study, trials
 
 
 def person(number, image, keypoints, box=(10, 20, 30, 40)):
@@ -160,3 +160,51 @@ def test_image_files_that_are_missing(tmp_path):
     assert movenet.predict(tmp_path / 'a.jpg', [[0, 0, 8, 8]]).shape == (1, 17, 3)
     with pytest.raises(FileNotFoundError, match=r'b.jpg: no such image'):
         movenet(tmp_path / 'b.jpg', [0, 0, 8, 8])
+
+
+def test_people_of_a_trial_are_repeated_equally_often():
+    part = photographs.combine({'lsp': content(people_17(3), 3)})
+    chosen = trials.sample(part, 8)['annotations']
+    counts = [sum(each['image_id'] == image for each in chosen) for image in (1, 2, 3)]
+    assert sorted(counts) == [2, 3, 3] and [each['id'] for each in chosen] == list(range(1, 9))
+
+
+def test_sources_are_taken_apart_and_joined():
+    both = photographs.combine({'lsp': content(people_17(2), 2), 'coco_people': content(people_17(1), 1)})
+    lsp, coco = trials.only(both, 'lsp'), trials.only(both, 'coco_people')
+    assert [each['image_id'] for each in lsp['annotations']] == [1, 2]
+    joined = trials.join(coco, lsp)
+    files = {image['id']: image['file_name'] for image in joined['images']}
+    assert len(files) == len(joined['images']) == 6
+    shown = [files[each['image_id']] for each in joined['annotations']]
+    assert shown == ['coco_people/0.jpg', 'lsp/0.jpg', 'lsp/1.jpg']
+    assert [each['id'] for each in joined['annotations']] == [1, 2, 3]
+
+
+def test_the_stricter_rule_keeps_sure_keypoints_that_agree():
+    part = content(people_17(2), 2)
+    for each in part['annotations']:
+        each.update(scores=[0.9] * 17, spread=[0.01] * 17)
+    part['annotations'][0]['scores'][2], part['annotations'][0]['spread'][5] = 0.4, 0.04
+    part['annotations'][1]['scores'] = [0.9] * 5 + [0.4] * 12  # too few are left
+    (kept,) = trials.strict(part)['annotations']
+    visible = np.reshape(kept['keypoints'], (17, 3))[:, 2] > 0
+    assert kept['num_keypoints'] == 15 and np.flatnonzero(~visible).tolist() == [2, 5]
+
+
+@pytest.mark.parametrize('name', trials.TRIALS)
+def test_every_trial_has_a_config_that_fits(tmp_path, name):
+    import argparse
+
+    from mmengine.registry import init_default_scope
+    from mmpose.registry import MODELS
+
+    init_default_scope('mmpose')
+    config = trials.trial_config(name, argparse.Namespace(out=tmp_path, weights=tmp_path, workers=0, epochs=None))
+    config.model.backbone.init_cfg = None
+    size = config.model.backbone.img_size
+    heatmaps = MODELS.build(config.model).eval()(np_to_tensor(size[::-1]), None, mode='tensor')
+    codec = config.model.head.decoder
+    assert tuple(codec.heatmap_size) == heatmaps.shape[:1:-1] and tuple(codec.input_size) == tuple(size[::-1])
+    encoders = [step.encoder for step in config.train_dataloader.dataset.pipeline if 'encoder' in step]
+    assert encoders == [codec]
