@@ -88,6 +88,7 @@ with tempfile.TemporaryDirectory() as scratch:
             'track': ['trackers>=2.6'],  # needs numpy 2
             'eval': ['pycocotools>=2.0.8'],
             'labels': ['h5py>=3.8'],  # DeepLabCut's .h5 tables
+            'sleap': ['sleap-io>=0.9', 'av>=14.2'],
             'safetensors': ['safetensors>=0.4'],
             'hub': ['huggingface_hub>=0.25', 'safetensors>=0.4'],  # owner/name
             'tests': 'pytest>=7 hypothesis pytest-xdist jsonschema ruff mypy import-linter tensorboard'.split(),

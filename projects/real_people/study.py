@@ -65,7 +65,7 @@ RECIPES = {
             everybody=Stage((192, 144), 2, frozen=4, start='bodies'),
             tiny=Stage((192, 144), 1, start='everybody', network=TINY, teacher='everybody'),
             tiny_labels=Stage((192, 144), 2, frozen=2, start='tiny', network=TINY),
-            longer=Stage((192, 144), 3, frozen=4, start='everybody'),
+            longer=Stage((192, 144), 2, frozen=4, start='everybody'),
             full_size=Stage((256, 192), 1, 2e-4, frozen=4, start='longer'),
             tiny_distilled=Stage((192, 144), 3, start='tiny_labels', network=TINY, teacher='longer'),
         ),

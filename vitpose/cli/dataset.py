@@ -25,6 +25,7 @@ ANNOTATIONS is one of
     for each split
   a YOLO-pose folder of Ultralytics, with data.yaml
   a DeepLabCut or Lightning Pose project, or a CollectedData table
+  a SLEAP project (.slp)
   a folder of labelme (X-AnyLabeling) files
 
 An existing split is kept. Otherwise a tenth of the images is for validation;

@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = 'multi-dataset model: whose keypoints to predict; --model CHECKPOINT: of its data'
     add('--dataset', metavar='NAME', help=text)
     add('--draw', action=argparse.BooleanOptionalAction, default=True, help='write drawn images (default: yes)')
-    text = 'comma-separated: jsonl, coco, csv (of DeepLabCut), openpose, yolo, npz; as labels dlc, cvat (COCO)'
+    text = 'comma-separated: jsonl, coco, csv (of DeepLabCut), openpose, yolo, npz; as labels dlc, cvat (COCO), slp'
     add('--save', default='jsonl,coco', metavar='LIST', help=f'{text} (default: %(default)s)')
     add('--uncertain', type=int, metavar='N', help='list the N frames with the lowest scores: label them next')
     add('--save-crops', action='store_true', help='write the part of each box in the image')
@@ -90,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     style = parser.add_argument_group('drawing')
     add = style.add_argument
     add('--show', action='store_true', help='show poses in a window, or without a display on a local page; q ends')
-    text = 'lowest score of a keypoint that is drawn, or labeled by --save yolo, dlc, cvat: of a calibrated model its '
+    text = 'lowest score of a keypoint that is drawn, or labeled by --save yolo, dlc, cvat, slp: of a calibrated model its '
     text += 'probability to be right, else the peak of its heatmap (default 0.3)'
     add('--kpt-score', type=float, default=0.3, metavar='S', help=text)
     add('--uncertainty', action='store_true', help='write and draw the spread of each keypoint, as an ellipse')

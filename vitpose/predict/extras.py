@@ -7,7 +7,7 @@ from vitpose_base.installed import missing_packages
 
 from ..errors import InputError
 
-EXTRAS = dict(av='predict', trackers='track', supervision='track', pycocotools='eval')
+EXTRAS = dict(av='predict', trackers='track', supervision='track', pycocotools='eval', sleap_io='sleap')
 EXTRAS |= dict(onnxruntime='onnx', openvino='openvino', gradio='app', torch='torch')
 
 

@@ -459,7 +459,7 @@ def test_a_video_with_any_name_is_drawn(predict):
         ('--images-json c.py', '--images-json c.py: only with --boxes'),
         ('--boxes c.py', 'c.py: not a JSON file'),
         ('--config bad.py', 'bad.py: not a config'),
-        ('--save coco,cvs', "--save coco,cvs: 'cvs': expected some of jsonl,coco,csv,openpose,yolo,npz,dlc,cvat"),
+        ('--save coco,cvs', "--save coco,cvs: 'cvs': expected some of jsonl,coco,csv,openpose,yolo,npz,dlc,cvat,slp"),
         ('--thickness 0', 'thickness=0.0: expected pixels, more than 0 and at most 1000'),
         ('--model c.py', 'expected --config with --checkpoint, or --model with a name or a file'),
         ('--start 1', '--start, --end, --stride: only for videos, not for cameras and streams'),

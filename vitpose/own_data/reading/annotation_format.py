@@ -8,12 +8,13 @@ from ..annotations import Annotations
 from .coco_file import find_category_names, read_coco
 from .deeplabcut_project import read_deeplabcut
 from .labelme_folder import is_labelme, read_labelme
+from .sleap_project import read_sleap
 from .yolo_folder import read_yolo
 
 EACH = 'each'
 _SPLIT_WORD = re.compile(r'(?<![^\W\d_])(train|val|test)(?:ing|id|idation)?(?![^\W\d_])')
 EXPECTED = 'a COCO keypoint file or a folder of them, a YOLO-pose folder (data.yaml), a DeepLabCut project '
-EXPECTED += '(labeled-data/*/CollectedData_*), or a folder of labelme files'
+EXPECTED += '(labeled-data/*/CollectedData_*), a SLEAP project (.slp), or a folder of labelme files'
 
 
 def read_annotations(path: Path, images: Path | None = None, category: str | None = None) -> list[Annotations]:
@@ -32,6 +33,8 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
         datasets = [read_yolo(yaml_file or path, category)]
     elif path.suffix in ('.csv', '.h5') or (path / 'labeled-data').is_dir():
         datasets = [read_deeplabcut(path, images)]
+    elif path.suffix == '.slp':
+        datasets = [read_sleap(path, images)]
     elif path.is_dir() and is_labelme(path):
         datasets = [read_labelme(path, images)]
     elif path.suffix == '.json' or path.is_dir():

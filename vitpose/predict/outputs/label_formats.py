@@ -11,22 +11,25 @@ import numpy as np
 
 from vitpose_base.files import replacing, write_text
 
+from ..extras import need
 from ..poses import Frame, Poses, rounded
 from .results import LINES, coco_category, frame_of, read_lines
 
-LABELS, TABLES = 'labels.json', 'deeplabcut_labels'
+LABELS, TABLES, PROJECT = 'labels.json', 'deeplabcut_labels', 'labels.slp'
 FOLDER = 'labeled-data'  # of DeepLabCut's projects
 SCORER = 'vitpose'
 
 
-def read_labels(out: Path, kpt_score: float) -> Iterator[tuple[Frame, Poses, tuple[int, int]]]:
-    """The images of a record with people, without errors, and their sizes (w, h); frames of videos are no files.
+def read_labels(
+    out: Path, kpt_score: float, with_videos: bool = False
+) -> Iterator[tuple[Frame, Poses, tuple[int, int]]]:
+    """The images of a record with people, without errors, and their sizes (w, h); frames of videos only if asked for.
 
     Coordinates are NaN where the score is below `kpt_score`.
     """
     for line, _ in read_lines(out / LINES):
         frame, poses = frame_of(line)
-        if frame.index is None and frame.error is None and len(poses.boxes):
+        if (with_videos or frame.index is None) and frame.error is None and len(poses.boxes):
             poses.keypoints[~(poses.scores >= kpt_score)] = np.nan
             yield frame, poses, tuple(line['size'])
 
@@ -73,3 +76,26 @@ def write_deeplabcut_labels(
                 values = np.full((count, len(names), 2), np.nan)
                 values[: len(poses.boxes)] = poses.keypoints
                 table.writerow([name, *('' if value is None else value for value in rounded(values.ravel()))])
+
+
+def write_sleap_labels(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path], kpt_score: float) -> None:
+    """Write a SLEAP project, in which all images are one video. ImportError if sleap-io is not installed."""
+    sleap_io = need('sleap_io', 'writing SLEAP projects')
+    known = coco_category(metainfo)
+    names = known['keypoints']
+    edges = [(names[a - 1], names[b - 1]) for a, b in known['skeleton']]
+    skeleton = sleap_io.Skeleton([*names], edges=edges)  # which changes the list
+    images = {frame.name: index for index, (frame, _, _) in enumerate(read_labels(out, kpt_score))}
+    videos, frames = dict[str | None, Any](), []
+    for frame, poses, _ in read_labels(out, kpt_score, with_videos=True):
+        is_image = frame.index is None
+        key = None if is_image else frame.name
+        if key not in videos:
+            paths = [os.path.abspath(name) for name in (images if is_image else (frame.name,))]
+            videos[key] = sleap_io.Video(paths if is_image else paths[0])
+        instances = [sleap_io.Instance.from_numpy(points, skeleton) for points in poses.keypoints]
+        index = images[frame.name] if is_image else frame.index
+        frames.append(sleap_io.LabeledFrame(videos[key], index, instances))
+    project = sleap_io.Labels(frames, videos=list(videos.values()), skeletons=[skeleton])
+    with replacing(out / PROJECT) as part:
+        sleap_io.save_slp(project, str(part), verbose=False)

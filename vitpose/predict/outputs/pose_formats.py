@@ -12,10 +12,11 @@ import numpy as np
 from vitpose_base.files import replacing, write_text
 
 from ...errors import InputError
+from ..extras import need
 from ..inputs.sources import natural_key
 from ..poses import Frame, Poses
 from .drawn_files import frame_path
-from .label_formats import LABELS, TABLES, write_coco_labels, write_deeplabcut_labels
+from .label_formats import LABELS, PROJECT, TABLES, write_coco_labels, write_deeplabcut_labels, write_sleap_labels
 from .results import LINES, frame_of, read_lines
 
 Write = Callable[[Path, Mapping[str, Any], Mapping[str, Path], float], None]
@@ -37,6 +38,8 @@ def choose_formats(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip() for name in text.split(',')))
     if unknown := [name for name in names if name not in ('jsonl', 'coco', *WRITERS)]:
         raise InputError(f'--save {text}: {unknown[0]!r}: expected some of jsonl,coco,{",".join(WRITERS)}')
+    if 'slp' in names:
+        need('sleap_io', '--save slp')
     return names
 
 
@@ -143,6 +146,7 @@ WRITERS: dict[str, tuple[Write, str]] = {
     'npz': (write_arrays, ARRAYS),
     'dlc': (write_deeplabcut_labels, TABLES),
     'cvat': (write_coco_labels, LABELS),
+    'slp': (write_sleap_labels, PROJECT),
 }
 
 

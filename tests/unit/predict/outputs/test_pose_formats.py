@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.unit.own_data import makers
-from tests.unit.predict.frames import METAINFO, make_frame, make_poses
+from tests.unit.predict.frames import METAINFO, make_frame, make_poses, write_video
 from vitpose.own_data.reading.yolo_folder import read_yolo
 from vitpose.predict.inputs.sources import Source
 from vitpose.predict.outputs.output_files import Outputs
@@ -151,6 +151,25 @@ def test_labels_are_read_as_a_dataset(tmp_path, name, file, count):
         np.testing.assert_allclose([instance.keypoints for instance in photo.instances], expected, atol=1e-3)
 
 
+def test_a_sleap_project_has_images_and_frames_of_videos(tmp_path):
+    pytest.importorskip('sleap_io', reason='SLEAP projects need sleap-io')
+    images = [str(makers.write_image(tmp_path / f'photos/{i}.png', i)) for i in range(2)]
+    write_video(tmp_path / 'v.mp4', [np.full((60, 80, 3), 50 * i, np.uint8) for i in range(2)])
+    sources = [*(Source(name, 'image') for name in images), Source(str(tmp_path / 'v.mp4'), 'video')]
+    frames = [*((make_frame(name), make_poses(2)) for name in images)]
+    frames += [(make_frame(str(tmp_path / 'v.mp4'), index=1, time=0.1), make_poses(1))]
+    write(tmp_path / 'out', 'slp', *frames, sources=sources)
+    annotations = makers.read(tmp_path / 'out/labels.slp')
+    assert annotations.labels.links == [(0, 1), (0, 2)] and not annotations.unreadable
+    *photos, frame = annotations.photos
+    assert [str(photo.path) for photo in photos] == images
+    assert cv2.imread(str(frame.path)).mean() == pytest.approx(50, abs=6)
+    for photo, count in zip(annotations.photos, (2, 2, 1), strict=True):
+        expected = np.concatenate((make_poses(count).keypoints, np.full((count, 3, 1), 2)), 2)
+        expected[:, 2] = 0
+        np.testing.assert_allclose([instance.keypoints for instance in photo.instances], expected, atol=1e-3)
+
+
 def test_two_folders_of_one_name_have_two_tables(tmp_path):
     names = ['x/cam/1.jpg', 'y/cam/1.jpg', 'x/cam/2.jpg']
     sources = [Source(name, 'image') for name in names]
@@ -178,5 +197,5 @@ def test_arrays(tmp_path):
 
 def test_formats_are_chosen_by_name():
     assert choose_formats('npz, coco,npz') == ('npz', 'coco')
-    with pytest.raises(ValueError, match="--save a: 'a': expected some of jsonl,coco,csv,openpose,yolo,npz,dlc,cvat"):
+    with pytest.raises(ValueError, match="--save a: 'a': expected some of jsonl,coco,csv,openpose,yolo,npz,dlc,cvat,slp"):
         choose_formats('a')

@@ -1,0 +1,79 @@
+"""Read SLEAP's projects (.slp), through sleap-io."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from vitpose_base.file_names import FileFinder
+from vitpose_base.files import replacing
+
+from ...errors import InputError, one_line
+from ...predict.extras import need
+from ...predict.inputs.video import read_video
+from ..annotations import Annotations, Instance, Labels, Photo
+from .field_checks import check_names, find_image
+
+
+def read_sleap(path: Path, images: Path | None) -> Annotations:
+    """Read the frames that a person has labeled; what SLEAP predicted is left out.
+
+    Videos and images are below the folder `images`, by default that of the project. Labeled frames of videos, and
+    images inside of a package (.pkg.slp), are written as PNG files to a folder beside the project. ValueError if
+    sleap-io is not installed, or the project cannot be read.
+    """
+    sleap_io = need('sleap_io', "reading SLEAP's projects")
+    try:
+        project = sleap_io.load_slp(path)
+        frames = project.user_labeled_frames
+        skeleton = project.skeleton
+    except Exception as problem:
+        raise InputError(f'{path}: not a SLEAP project: {one_line(problem)}') from problem
+    names = check_names(skeleton.node_names, f'{path}: nodes of the skeleton')
+    finder, folder = FileFinder(images or path.parent), path.with_name(f'{path.name.split(".")[0]}_frames')
+    photos, notes, unreadable = list[Photo](), list[str](), list[str]()
+    for number, video in enumerate(project.videos):
+        labeled = {frame.frame_idx: frame for frame in frames if frame.video is video}
+        try:
+            files = _frame_files(video, sorted(labeled), finder, folder / str(number), str(path))
+        except InputError as problem:
+            files = {}
+            notes.append(str(problem))
+        unreadable += [f'{path}: video {number} has no frame {index}' for index in labeled if index not in files]
+        for index, file in files.items():
+            photo = Photo(file, f'{number}/{index}', video=None if isinstance(video.filename, list) else str(number))
+            for instance in labeled[index].user_instances:
+                points = instance.numpy()
+                known = np.isfinite(points).all(1)
+                keypoints = np.column_stack((np.where(known[:, None], points, 0), 2 * known))
+                photo.instances.append(Instance(keypoints, f'{path}: video {number}, frame {index}'))
+            photos.append(photo)
+    mirror = skeleton.get_flipped_node_inds() if skeleton.symmetries else None
+    labels = Labels(names, [(int(a), int(b)) for a, b in skeleton.edge_inds], mirror)
+    predicted = sum(frame.has_predicted_instances and not frame.has_user_instances for frame in project.labeled_frames)
+    notes.append(f'SLEAP: {len(photos):,} labeled frames of {len(project.videos):,} videos or lists of images')
+    if predicted:
+        notes.append(f'{predicted:,} frames that are only predicted are left out: label them in SLEAP first')
+    return Annotations(labels, photos, 'instance', notes, unreadable)
+
+
+def _frame_files(video: Any, indices: list[int], finder: FileFinder, folder: Path, where: str) -> dict[int, Path]:
+    """Return the image file of each frame, by its index; frames of videos and packages are written to the folder."""
+    if isinstance(video.filename, list):
+        return {index: find_image(finder, video.filename[index], where) for index in indices}
+    files = {index: folder / f'{index:06}.png' for index in indices}
+    missing = {index for index, file in files.items() if not file.exists()}
+    source = video.filename
+    if missing and Path(source).suffix in ('.slp', '.h5', '.hdf5'):
+        pictures = ((index, video[index]) for index in sorted(missing))
+    elif missing:
+        found = find_image(finder, source, where)
+        if not found.is_file():
+            raise InputError(f'{where}: no video {found}; pass the folder of the videos with --images DIR')
+        frames = (frame for frame in read_video(str(found)) if frame.index in missing and frame.image is not None)
+        pictures = ((frame.index, frame.image[..., ::-1]) for frame in frames)
+    for index, picture in pictures if missing else ():
+        with replacing(files[index]) as part:
+            Image.fromarray(np.squeeze(picture)).save(part, format='PNG')
+    return {index: file for index, file in files.items() if file.exists()}
