@@ -20,6 +20,7 @@ from vitpose import PosePredictor
 from vitpose.cli.main import COMMANDS, main
 
 NEEDED = ('numpy', 'opencv-python', 'pillow', 'scipy', 'rich', 'Pygments', 'markdown-it-py', 'mdurl')
+SLEAP_TESTS = ('own_data/reading/test_sleap_project.py', 'predict/outputs/test_pose_formats.py')
 FILES = {'onnx': 'model.onnx', 'openvino': 'model.xml'}
 
 
@@ -140,3 +141,15 @@ def one_extra_is_enough(run, extra, other, root, files, tmp_path):
     errors = vitpose('predict', '.', '--model', files / 'model.pth', '--out', 'others', code=2)
     assert 'a checkpoint needs the package torch' in errors and "pip install 'vitpose_mm[torch]'" in errors
     run(python, '-c', 'import vitpose_mm')  # which registers nothing
+
+
+@pytest.mark.install
+@pytest.mark.long
+def test_sleap_projects_are_read_and_written_with_their_extra(run, root, tmp_path):
+    python = tmp_path / 'sleap/bin/python'
+    uv('venv', '--python', sys.executable, tmp_path / 'sleap')
+    uv('pip', 'install', '--python', python, f'vitpose_mm[sleap] @ {root.as_uri()}', 'pytest', 'opencv-python-headless')
+    tests = [root / 'tests/unit' / name for name in SLEAP_TESTS]
+    options = ('--noconftest', '-c', os.devnull, '-o', f'pythonpath={root}', '-k', 'sleap')
+    output, _ = run(python, '-m', 'pytest', '-q', *options, *tests)
+    assert ' passed' in output and 'skipped' not in output, output
