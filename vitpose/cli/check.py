@@ -1,9 +1,6 @@
 """`vitpose check`: find problems in the data of a config."""
 
 import argparse
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 from ..shipped import find_config
 from .paths import check_readable
@@ -28,13 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     check_readable(args.config, 'config file')
+    from ..own_data.checking.checked_images import read_files
     from ..own_data.checking.findings import Finding, find_data_problems
     from ..own_data.reading.config_datasets import read_config_datasets
     from ..predict.models.torch_model import read_config
 
     failed = False
     for dataset in read_config_datasets(read_config(args.config)[0]):
-        files = read_with_progress([photo.path for photos in dataset.splits.values() for photo in photos])
+        files = read_files([photo.path for photos in dataset.splits.values() for photo in photos])
         findings = find_data_problems(dataset.splits, dataset.mirror, dataset.keypoint_names, files)
         if dataset.bad_fields:
             findings.insert(0, Finding('fields that the evaluation reads are wrong', True, dataset.bad_fields))
@@ -47,16 +45,3 @@ def run(args: argparse.Namespace) -> int:
         if not findings:
             print('- nothing found')
     return int(failed)
-
-
-def read_with_progress(paths: Sequence[Path]) -> dict[Path, Any]:
-    """Read image files with a progress bar; see `read_files`."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from ..own_data.checking.checked_images import read_files
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task('reading images', total=len(paths))
-        return read_files(paths, lambda: progress.advance(task))

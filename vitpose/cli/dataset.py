@@ -1,12 +1,10 @@
 """`vitpose dataset`: turn a user's annotations into a dataset and a config."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from ..errors import InputError
 from ..models.names import check_name, find_files, is_name
-from .check import read_with_progress
 from .paths import check_readable
 
 DESCRIPTION = """Read annotated keypoints of people, animals or things, check and split them, and
@@ -77,11 +75,9 @@ def run(args: argparse.Namespace) -> None:
 
     names = ('arch', 'start', 'val', 'seed', 'copy', 'strict', 'scale_labels', 'exif')
     options = {name: getattr(args, name) for name in names}
-    options.update(by_image=args.split_by == 'image', read=read_with_progress)
-    options.update(say=lambda line, problem: print(line, file=sys.stderr if problem else sys.stdout))
     folders = [args.out / annotations.category if args.category == EACH else args.out for annotations in datasets]
     for annotations, folder in zip(datasets, folders, strict=True):
-        make_dataset(annotations, folder, **options)
+        make_dataset(annotations, folder, by_image=args.split_by == 'image', **options)
     for folder in folders:
         print(f'{folder}: check preview.png, then run\n  vitpose train {folder}/config.py')
         if (folder / 'detector.py').is_file():

@@ -1,7 +1,8 @@
 """Make a dataset from annotations: split, derive, check and write it, atomically."""
 
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -43,31 +44,28 @@ def make_dataset(
     strict: bool = False,
     scale_labels: bool = False,
     exif: str | None = None,
-    say: Callable[[str, bool], None] = lambda line, problem: None,
-    read: Callable[[Sequence[Path]], dict[Path, ImageFile]] = read_files,
 ) -> None:
     """Write a dataset to the folder `out`, which appears once it is complete.
 
     `choose_network` explains `arch` and `start`; `split_images` explains `val` (its `share`), `by_image` and `seed`.
     Images are linked, or copied with `copy`. With `scale_labels`, labels of resized images are scaled. `exif` says of
-    which image labels are, if EXIF data rotate it: 'upright' or 'stored'. `say` is called with each line about what was
-    assumed or is wrong, and whether it is about a problem; `read` reads the image files.
-    ValueError if the annotations cannot be split, most are unusable or too few are left, or the checkpoint cannot be
-    used; FailedError if `strict` and there is a finding.
+    which image labels are, if EXIF data rotate it: 'upright' or 'stored'. Assumptions are printed, faults go
+    to stderr. ValueError if the annotations cannot be split, most are unusable or too few are left, or the checkpoint
+    cannot be used; FailedError if `strict` and there is a finding.
     """
     network = choose_network(arch, start)
     splits = _split(annotations, val, seed, by_image)
     known = find_known_set(annotations.labels.names)
     annotations.labels = known.labels if known else annotations.labels
     photos = [*chain(*splits.values())]
-    files = read([photo.path for photo in photos])
+    files = read_files([photo.path for photo in photos])
     turned = sum(_turn(photo, files[photo.path], exif) for photo in photos if exif)
     rotated = sum(files[photo.path].rotated > 0 for photo in photos) * (exif == 'stored')
     scaled = sum(_scale(photo, files[photo.path]) for photo in photos if scale_labels)
     instances = [instance for photo in photos for instance in photo.instances]
     tight = drop_tight_boxes(instances)
     sides = find_sides(annotations.labels, instances)
-    _report(annotations, find_data_problems(splits, sides.mirror, annotations.labels.names, files), strict, say)
+    _report(annotations, find_data_problems(splits, sides.mirror, annotations.labels.names, files), strict)
     splits = _choose_usable(splits, files)
     photos = [*chain(*splits.values())]
     instances = [instance for photo in photos for instance in photo.instances]
@@ -85,7 +83,7 @@ def make_dataset(
         *_describe(plan, instances, why),
     ]
     for note in notes:
-        say(f'- {note}', False)
+        print(f'- {note}')
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f'.{out.name}.part-', dir=out.parent) as name:
         folder = Path(name, out.name)
@@ -98,18 +96,16 @@ def make_dataset(
         os.rename(folder, out)
 
 
-def _report(
-    annotations: Annotations, findings: Sequence[Finding], strict: bool, say: Callable[[str, bool], None]
-) -> None:
-    """Say what was read, and what is wrong; InputError or FailedError if no dataset is made of it."""
+def _report(annotations: Annotations, findings: Sequence[Finding], strict: bool) -> None:
+    """Print what was read, and what is wrong; InputError or FailedError if no dataset is made of it."""
     names = annotations.labels.names
     if annotations.unreadable:
         findings = [Finding('rows cannot be read', True, annotations.unreadable), *findings]
-    say(f'{annotations.category}: {len(names)} keypoints ({name_few(names, 4)})', False)
+    print(f'{annotations.category}: {len(names)} keypoints ({name_few(names, 4)})')
     for note in annotations.notes:
-        say(f'- {note}', False)
+        print(f'- {note}')
     for finding in findings:
-        say(f'- {"left out" if finding.serious else "check"}: {finding}', True)
+        print(f'- {"left out" if finding.serious else "check"}: {finding}', file=sys.stderr)
     if any(finding.what == CORNERS for finding in findings):
         raise InputError(f'all {CORNERS}')
     if strict and findings:

@@ -51,10 +51,13 @@ class Figure:
         ends = self.body.bones[bone]
         return (self.points[ends.start][2] + self.points[ends.end][2]) / 2
 
+    def at(self, joint: str, offset: np.ndarray) -> np.ndarray:
+        """Return the position (x, y, z) in pixels, as in `points`, of an offset in statures in a joint's frame."""
+        return self.points[joint] + self.frames[joint] @ offset * self.scale * (1, -1, 1)
+
     def on_head(self, offset: tuple[float, float, float]) -> np.ndarray:
         """Return the position (x, y, z) in pixels, as in `points`, of a point given in the head's half axes."""
-        offset_px = self.frames['head'] @ (np.array(offset) * self.body.head_radii) * self.scale
-        return self.points['head'] + offset_px * (1, -1, 1)
+        return self.at('head', np.array(offset) * self.body.head_radii)
 
 
 def place(

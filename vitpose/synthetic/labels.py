@@ -14,8 +14,7 @@ def locate(figure: Figure, landmark: Landmark) -> np.ndarray:
     """Return the position (x, y, z) of a landmark: x and y in image pixels, z in pixels towards the camera."""
     if landmark.on_head:
         return figure.on_head(landmark.offset)
-    offset = figure.frames[landmark.joint] @ np.array(landmark.offset) * figure.scale
-    return figure.points[landmark.joint] + offset * (1, -1, 1)
+    return figure.at(landmark.joint, np.array(landmark.offset))
 
 
 def read_keypoints(canvas: Canvas, figure: Figure, number: int, table: KeypointSet) -> np.ndarray:

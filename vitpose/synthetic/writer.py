@@ -49,7 +49,7 @@ def write_dataset(
 
 def _write_files(out: Path, settings: RenderSettings, workers: int, show_progress: bool) -> dict[str, int]:
     """Write all files into a new folder and return the number of annotated people per split."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import track
 
     for name in (*SPLITS, 'annotations'):
         (out / name).mkdir(parents=True)
@@ -60,13 +60,11 @@ def _write_files(out: Path, settings: RenderSettings, workers: int, show_progres
     options: Any = (multiprocessing.get_context(method), cv2.setNumThreads, (0,))
     pool: Any = ProcessPoolExecutor(workers, *options) if workers else nullcontext()
     people: dict[str, People] = {split: [] for split in SPLITS}
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=not show_progress) as progress, pool:
+    with pool:
         rows = pool.map(write, images, chunksize=IMAGES_PER_TASK) if workers else map(write, images)
-        bar = progress.add_task('rendering', total=len(images))
-        for (split, _), written in zip(images, rows, strict=True):
+        shown = track(rows, 'rendering', len(images), disable=not show_progress)
+        for (split, _), written in zip(images, shown, strict=True):
             people[split].append(written)
-            progress.advance(bar)
     for split in SPLITS:
         for name, content in annotation_files(settings, split, people[split]).items():
             (out / 'annotations' / name).write_bytes(content)

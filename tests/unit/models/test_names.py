@@ -159,14 +159,12 @@ def test_unknown_names_and_files(little, tiny, capsys, tmp_path, monkeypatch):
 
 
 def test_training_starts_from_a_name(little, tmp_path, monkeypatch):
-    from vitpose.cli import dataset
     from vitpose.own_data import dataset_folder
     from vitpose.own_data.reading import annotation_format
 
     made = []
     monkeypatch.setattr(annotation_format, 'read_annotations', lambda *_: [None])
     monkeypatch.setattr(dataset_folder, 'make_dataset', lambda *_, start, **__: made.append(start))
-    monkeypatch.setattr(dataset, 'read_with_progress', None)
     (tmp_path / 'mice.json').touch()
     for start in ('little', 'tiny'):
         (tmp_path / 'names.safetensors').touch()

@@ -42,15 +42,11 @@ def test_errors_are_those_of_eval(tmp_path):
     outputs.write(make_frame('a.jpg'), make_poses(2))
     outputs.close()
     rows = [predict('a.jpg', 3), predict('a.jpg', 7, 1)]
-    people = [
-        dict(
-            image_id=1,
-            category_id=1,
-            bbox=np.concatenate((row.box[:2], row.box[2:] - row.box[:2])).tolist(),
-            keypoints=np.column_stack((row.labels, row.visible * 2)).ravel().tolist(),
-        )
-        for row in rows
-    ]
+    people = []
+    for row in rows:
+        keypoints = np.column_stack((row.labels, row.visible * 2)).ravel().tolist()
+        box = np.concatenate((row.box[:2], row.box[2:] - row.box[:2])).tolist()
+        people.append(dict(image_id=1, category_id=1, bbox=box, keypoints=keypoints))
     truth = tmp_path / 'truth.json'
     truth.write_text(json.dumps(dict(images=[dict(id=1, file_name='a.jpg', width=80, height=60)], annotations=people)))
     scores, _ = evaluate(tmp_path / 'predictions.jsonl', truth)
@@ -69,9 +65,8 @@ def test_page(run):
     page = (run / 'run/report.html').read_text()
     assert '&lt;i&gt;mice&lt;/i&gt;: training' in page and '<b>' not in page and '<i>' not in page
     assert '13 held-out instances' in page and '2 of the training instances' in page
-    assert (
-        '<td>&lt;b&gt;head</td><td>13</td><td>6.000</td>' in page and '<td>right_foot</td><td>0</td><td>-</td>' in page
-    )
+    for cells in ('&lt;b&gt;head</td><td>13</td><td>6.000', 'right_foot</td><td>0</td><td>-'):
+        assert f'<td>{cells}</td>' in page
     shown = re.findall(r'&gt;(\d+).png: ([\d.]+) pixels', page)
     assert [int(name) for name, _ in shown] == [12, 11, 10, 9, 8, 7, 9, 8, 7, 6, 5, 4] and shown[0][1] == '12.0'
     assert page.count('src="data:image/jpeg;base64,') == 12 and '://' not in page and '<script' not in page

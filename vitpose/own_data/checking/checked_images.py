@@ -2,10 +2,11 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 MISSING = 'missing'
 
@@ -22,14 +23,15 @@ class ImageFile:
     bits: int | None = None  # 10, 12 or 16, which hold the largest value of a file of 16 bits
 
 
-def read_files(paths: Sequence[Path], on_progress: Callable[[], None] = lambda: None) -> dict[Path, ImageFile]:
-    """Decode each image file once, in threads."""
+def read_files(paths: Sequence[Path]) -> dict[Path, ImageFile]:
+    """Decode each image file once, in threads; a terminal shows a progress bar."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    bar: Any = dict(console=console, transient=True, disable=not console.is_terminal)
     with ThreadPoolExecutor() as pool:
-        files = {}
-        for path, file in zip(paths, pool.map(_read_file, paths), strict=True):
-            files[path] = file
-            on_progress()
-    return files
+        return dict(zip(paths, track(pool.map(_read_file, paths), 'reading images', len(paths), **bar), strict=True))
 
 
 def _read_file(path: Path) -> ImageFile:

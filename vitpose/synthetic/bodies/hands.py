@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from .pose_families import FAMILIES, WEIGHTS, Repertoire
-from .skeleton import HUMAN, Angles, Bone, Joint, both_bones, both_sides
+from .skeleton import HUMAN, Angles, Body, Bone, Joint, both_bones, both_sides
 from .species import Species
 
 FINGERS = ('thumb', 'forefinger', 'middle_finger', 'ring_finger', 'pinky_finger')
@@ -24,27 +24,20 @@ _CURL = ((-4.0, 4.0), (-85.0, 5.0), (0.0, 0.0))
 _THUMB = ((-20.0, 20.0), (-40.0, 10.0), (-20.0, 20.0))
 
 
-def _finger_joints() -> dict[str, Joint]:
-    joints = {'left_wrist': replace(HUMAN.joints['left_wrist'], limits=_WRIST)}
+def _add_fingers(body: Body) -> Body:
+    joints = {'left_wrist': replace(body.joints['left_wrist'], limits=_WRIST)}
+    bones = {'left_hand': Bone('left_wrist', 'left_middle_finger1', (0.018, 0.026, 0.028, 0.026), z_offset=0.004)}
     for finger, offsets in _OFFSETS.items():
         limits = (_THUMB, _THUMB, _THUMB, Joint.limits) if finger == 'thumb' else (_KNUCKLE, _CURL, _CURL, Joint.limits)
+        radii = (_RADII[finger], _RADII[finger] * 0.9)
         parent = 'left_wrist'
         for i, (offset, limit) in enumerate(zip(offsets, limits, strict=True), 1):
-            joints[f'left_{finger}{i}'] = Joint(parent, offset, limit, 'arms')
-            parent = f'left_{finger}{i}'
-    return both_sides(joints)
-
-
-def _finger_bones() -> dict[str, Bone]:
-    bones = {'left_hand': Bone('left_wrist', 'left_middle_finger1', (0.018, 0.026, 0.028, 0.026), z_offset=0.004)}
-    for finger, radius in _RADII.items():
-        for i in range(1, 4):
-            ends = f'left_{finger}{i}', f'left_{finger}{i + 1}'
-            bones[f'left_{finger}{i}'] = Bone(*ends, (radius, radius * 0.9), z_offset=0.006)
-    return both_bones(bones)
-
-
-BODY = replace(HUMAN, joints=HUMAN.joints | _finger_joints(), bones=HUMAN.bones | _finger_bones())
+            name = f'left_{finger}{i}'
+            joints[name] = Joint(parent, offset, limit, 'arms')
+            if i > 1:
+                bones[parent] = Bone(parent, name, radii, z_offset=0.006)
+            parent = name
+    return replace(body, joints=body.joints | both_sides(joints), bones=body.bones | both_bones(bones))
 
 
 def _gesture(curl: float, thumb: float, twist: float, straight: tuple[str, ...] = (), fan: float = 3.0) -> Angles:
@@ -69,4 +62,4 @@ GESTURES: dict[str, Angles] = {
     'fist': _gesture(75, 32, -40),
     'point': _gesture(70, 30, 45, ('forefinger',)),
 }
-DETAILED_PERSON = Species(BODY, Repertoire(FAMILIES, WEIGHTS, GESTURES))
+DETAILED_PERSON = Species(_add_fingers(HUMAN), Repertoire(FAMILIES, WEIGHTS, GESTURES))

@@ -4,7 +4,10 @@
 """
 
 import json
+from functools import reduce
+from operator import getitem
 
+import numpy as np
 import pytest
 
 from tests.unit.own_data import makers
@@ -80,40 +83,24 @@ BAD_COCO = {
         r'7 rows cannot be read, and 5 instances can: .*annotations\[0\]: keypoints: expected 12 numbers',
     ),
 }
-BAD_ROWS = {  # instances left, and why the others are left out
-    'length': (
-        lambda c: rows(c)[5].update(keypoints=[1, 2, 2]),
-        11,
-        'annotations[5]: keypoints: expected 12 numbers, got',
-    ),
-    'no number': (lambda c: rows(c)[5]['keypoints'].__setitem__(0, 'a'), 11, 'annotations[5]: keypoints: expected 12'),
-    'box': (
-        lambda c: rows(c)[5].update(bbox=[1, 2]),
-        11,
-        'annotations[5]: bbox: expected 4 numbers, got 2: [1.0, 2.0]',
-    ),
-    'an id twice': (lambda c: c['images'][1].update(id=1), 10, 'images[1]: id 1 occurs twice'),
-    'a lost image': (
-        lambda c: rows(c)[2].update(image_id=99),
-        11,
-        'annotations[2]: image_id: expected the id of an image',
-    ),
-    'a lost category': (
-        lambda c: rows(c)[2].update(category_id=7),
-        11,
-        'category_id: expected the id of a category, got 7',
-    ),
-    'no object': (lambda c: rows(c).__setitem__(0, 5), 11, 'annotations[0]: expected an object, got 5'),
-    'no name': (lambda c: c['images'][0].pop('file_name'), 11, 'images[0]: expected id and file_name'),
-}
+BAD_ROWS = [  # the place of a value, what is put there, instances left, and why the others are left out
+    ('annotations 5 keypoints', [1, 2, 2], 11, 'annotations[5]: keypoints: expected 12 numbers, got'),
+    ('annotations 5 keypoints 0', 'a', 11, 'annotations[5]: keypoints: expected 12'),
+    ('annotations 5 bbox', [1, 2], 11, 'annotations[5]: bbox: expected 4 numbers, got 2: [1.0, 2.0]'),
+    ('images 1 id', 1, 10, 'images[1]: id 1 occurs twice'),
+    ('annotations 2 image_id', 99, 11, 'annotations[2]: image_id: expected the id of an image'),
+    ('annotations 2 category_id', 7, 11, 'category_id: expected the id of a category, got 7'),
+    ('annotations 0', 5, 11, 'annotations[0]: expected an object, got 5'),
+    ('images 0', dict(id=1, width=80, height=60), 11, 'images[0]: expected id and file_name'),
+]
 
 
-@pytest.mark.parametrize('name', BAD_ROWS)
-def test_a_bad_row_is_left_out_and_named(name, tmp_path):
-    edit, count, message = BAD_ROWS[name]
+@pytest.mark.parametrize(('place', 'value', 'count', 'message'), BAD_ROWS)
+def test_a_bad_row_is_left_out_and_named(place, value, count, message, tmp_path):
     content = makers.coco()
     path = makers.write_coco(tmp_path, content)
-    edit(content)
+    *keys, last = (int(key) if key.isdecimal() else key for key in place.split())
+    reduce(getitem, keys, content)[last] = value
     path.write_text(json.dumps(content))
     annotations = read(path)
     assert annotations.count == count and message in annotations.unreadable[0], annotations.unreadable
@@ -126,9 +113,8 @@ def test_other_ways_to_write_the_same(tmp_path):
     expected = read(path)
     for row in rows(content):
         points = [value or None for value in row['keypoints']]
-        row.update(
-            image_id=str(row['image_id']), category_id='1', keypoints=[points[i : i + 3] for i in range(0, 12, 3)]
-        )
+        row.update(image_id=str(row['image_id']), category_id='1')
+        row['keypoints'] = [points[i : i + 3] for i in range(0, 12, 3)]
     content['categories'][0]['skeleton'] = [[0, 1], [0, 2], [0, 3], [0, 9]]
     content['images'].append(dict(content['images'][0], id=99))
     rows(content)[-1]['image_id'] = 99
@@ -146,18 +132,11 @@ def test_categories_of_one_point_each_are_joined(tmp_path):
     content = makers.coco()
     ids = {name: 10 + i for i, name in enumerate(makers.NAMES)}
     content['categories'] = [dict(id=number, name=name) for name, number in ids.items()]
-    points = [(row['image_id'], row['keypoints']) for row in rows(content)]
     content['annotations'] = [
-        dict(
-            id=9,
-            image_id=image,
-            category_id=10 + i,
-            bbox=[*values[3 * i : 3 * i + 2], 0, 0],
-            keypoints=values[3 * i : 3 * i + 3],
-        )
-        for image, values in points
-        for i in range(4)
-        if values[3 * i + 2]
+        dict(id=9, image_id=row['image_id'], category_id=10 + i, bbox=[x, y, 0, 0], keypoints=[x, y, v])
+        for row in rows(content)
+        for i, (x, y, v) in enumerate(np.reshape(row['keypoints'], (4, 3)).tolist())
+        if v
     ]
     path = makers.write_coco(tmp_path, content)
     annotations = read(path)

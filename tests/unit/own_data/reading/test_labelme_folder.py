@@ -32,16 +32,9 @@ def test_bad_files_and_groups_are_left_out(tmp_path):
         file.write_text(content)
     annotations = read(tmp_path)
     assert annotations.count == 24 - 2 * 3 - 1
-    texts = (
-        "0.json: expected shapes with .* KeyError('imagePath'",
-        '1.json: expected shapes',
-        '3.json: not a JSON',
-        '2.json, group 1: a label',
-    )
-    assert all(
-        re.search(re.escape(text).replace(r'\.\*', '.*'), line)
-        for text, line in zip(texts, annotations.unreadable, strict=True)
-    )
+    texts = ('0.json: expected shapes', '1.json: expected shapes', '3.json: not a JSON', '2.json, group 1: a label')
+    assert all(text in line for text, line in zip(texts, annotations.unreadable, strict=True))
+    assert re.search(r"expected shapes with .* KeyError\('imagePath'", annotations.unreadable[0])
     for file in tmp_path.glob('*.json'):
         file.write_text('{"shapes": [], "imagePath": "1.png", "imageWidth": 80, "imageHeight": 60}')
     with pytest.raises(ValueError, match='labels of points: expected a list of keypoint names'):
