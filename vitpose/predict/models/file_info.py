@@ -11,7 +11,7 @@ import numpy as np
 from vitpose_base.pixels import DEPTHS
 
 from ...errors import InputError, printable
-from ..poses import EXTRAS
+from ..poses import EXTRAS, keypoint_names
 from ..scoring import MODES
 from .crops import CropRule
 
@@ -25,7 +25,7 @@ MAX_SIDE = 4096  # pixels of a crop
 # passes; only by a detector; each image is one object
 Objects = Literal['person', 'two_pass', 'detector', 'whole_image']
 OBJECTS = get_args(Objects)
-IN_METAINFO = ('category', 'bits', 'objects', 'license', 'box_share')  # fields that are keys of the metainfo as they are
+IN_METAINFO = 'category', 'bits', 'objects', 'license', 'box_share'  # fields that the metainfo has as they are
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def metainfo_fields(metainfo: dict[str, Any]) -> dict[str, Any]:
     sigmas = metainfo['sigmas']
     return dict(
         dataset=metainfo['dataset_name'],
-        keypoint_names=[metainfo['keypoint_id2name'][i] for i in range(metainfo['num_keypoints'])],
+        keypoint_names=keypoint_names(metainfo),
         skeleton=[list(link) for link in metainfo['skeleton_links']],
         flip_indices=metainfo['flip_indices'],
         keypoint_colors=np.asarray(metainfo['keypoint_colors']).astype(int).tolist(),
