@@ -51,7 +51,7 @@ def write_csv(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path]
     for is_video in (True, False):
         rows = (row for row in _read(out) if (places[row[0].name].suffix == '.mp4') == is_video)
         for table, group in groupby(rows, lambda row: _table(places[row[0].name])):
-            write_table(out / CSV / table, _csv_rows(group, metainfo, people[table]))
+            write_table(out / CSV / table, _csv_rows(group, metainfo, list(people[table])))
 
 
 def write_openpose(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path], kpt_score: float) -> None:
@@ -166,7 +166,7 @@ def _individuals(poses: Poses) -> list[str]:
     return [f'track{track}' if track >= 0 else f'untracked{i + 1}' for i, track in enumerate(poses.track_ids.tolist())]
 
 
-def _csv_rows(rows: Any, metainfo: Mapping[str, Any], people: Iterable[str]) -> Iterator[list]:
+def _csv_rows(rows: Any, metainfo: Mapping[str, Any], people: Sequence[str]) -> Iterator[list]:
     names, people = keypoint_names(metainfo), sorted(people, key=natural_key) or ['individual1']
     cells = [(person, name, kind) for person in people for name in names for kind in ('x', 'y', 'likelihood')]
     is_single = people == ['individual1']
