@@ -110,20 +110,15 @@ def _find_files(args: argparse.Namespace) -> NamedModel:
 
 def _load_model(named: NamedModel, args: argparse.Namespace) -> Any:
     """The model of a config and a checkpoint, with --cfg-options and --size, or of a checkpoint alone."""
+    from ..predict.models.loading import load_model
+
     options: dict[str, Any] = dict(device='cpu', flip_test=args.flip_test, dataset=args.dataset or named.dataset)
-    if named.config is None:
-        from ..predict.models.network_model import NetworkModel
-
-        return NetworkModel(named.file, **options)
-    from ..predict.extras import missing_packages, need_openmmlab
-
-    if named.cfg_options and missing_packages() and not (args.size or args.cfg_options):  # a name, on torch alone
-        from ..predict.models.loading import load_alone
-
-        return load_alone(named, ('cpu', 'fp32', args.flip_test, args.dataset, False))
-    need_openmmlab(named.config)
+    if not (args.size or args.cfg_options):
+        return load_model(named, **options)
     from ..export.sizes import resized
-    from ..predict.models.torch_model import PoseModel, read_config
+    from ..predict.extras import need_openmmlab
+    from ..predict.models.torch_model import read_config
 
+    need_openmmlab(named.config)
     cfg, _ = read_config(named.config, {**named.cfg_options, **parse_config_options(args.cfg_options)})
-    return PoseModel(resized(cfg, tuple(args.size)) if args.size else cfg, named.file, **options)
+    return load_model(resized(cfg, tuple(args.size)) if args.size else cfg, named.file, **options)

@@ -110,8 +110,9 @@ def _export(name: str) -> None:
         from ..export.writing import COMPARED, Target, write_file
         from ..predict.models.loading import load_model
 
-        model: Any = load_model(name, device='cpu')  # in torch, which `check_name` found
-        write_file(model, find_files(name).file, Target('onnx'), out, crop_people(model.crop_rule, COMPARED))
+        named = find_files(name)
+        model: Any = load_model(named, device='cpu')  # in torch, which `check_name` found
+        write_file(model, named.file, Target('onnx'), out, crop_people(model.crop_rule, COMPARED))
     print(f'{out}: {out.stat().st_size / 1e6:.1f} MB; without torch, {name} uses it')
 
 

@@ -34,7 +34,7 @@ class BatchRunner:
         self.size: int = size if self._is_warm else min(size, SIZES[-1])
 
     def __call__(self, crops: Any, count: int) -> tuple:
-        """Keypoints (count, K, 2) and scores (count, K) of the first `count` crops, and the extras by name, if any."""
+        """Keypoints (count, K, 2) and scores (count, K) of the first `count` crops, and the extras by name."""
         size = self.size  # which another thread may halve meanwhile
         try:
             if not self._is_warm:
@@ -50,9 +50,9 @@ class BatchRunner:
             if size == 1 or not ('OutOfMemoryError' in texts or 'Failed to allocate memory' in texts):
                 raise
         else:
-            keypoints, scores, *extras = zip(*parts, strict=True)
-            joined = [{name: np.concatenate([part[name] for part in each]) for name in each[0]} for each in extras]
-            return np.concatenate(keypoints), np.concatenate(scores), *joined
+            keypoints, scores, extras = zip(*parts, strict=True)
+            joined = {name: np.concatenate([part[name] for part in extras]) for name in self.extras}
+            return np.concatenate(keypoints), np.concatenate(scores), joined
         self.size = min(self.size, size // 2)
         print(f'out of memory on {self.model.device}: batches of {self.size} people from here', file=sys.stderr)
         return self(crops, count)
@@ -65,8 +65,7 @@ class BatchRunner:
         shape = len(crops), self.model.num_keypoints
         if keypoints.shape != (*shape, 2) or scores.shape != shape:
             raise InputError(f'keypoints {keypoints.shape}, scores {scores.shape}: expected {(*shape, 2)}, {shape}')
-        named = [{name: values[:count] for name, values in each.items()} for each in extras]
-        return keypoints[:count], scores[:count], *named
+        return keypoints[:count], scores[:count], {name: extras[0][name][:count] for name in self.extras}
 
 
 def filled_size(count: int) -> int:

@@ -17,6 +17,7 @@ from .inputs.coco_json import box_around, parse_json, parse_numbers
 from .inputs.matching import Listed, match_names, name_few, note_moved
 from .inputs.sources import Source
 from .outputs.results import LINES, RESULTS, coco_people, frame_of, read_header, read_lines
+from .poses import keypoint_names
 
 STATS = ('AP', 'AP .5', 'AP .75', 'AP (M)', 'AP (L)', 'AR', 'AR .5', 'AR .75', 'AR (M)', 'AR (L)')  # as CocoMetric's
 PCK = (0.05, 0.1, 0.2)  # of the longer side of the box
@@ -55,7 +56,7 @@ def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list
     if not count:
         raise InputError(f'{predictions}: no person was predicted in the images of {annotations}')
     instances = _instances(annotations, truth['annotations'], count)
-    names = [predicted.metainfo['keypoint_id2name'][i] for i in range(count)] if predicted.metainfo else []
+    names = keypoint_names(predicted.metainfo)[:count] if predicted.metainfo else list(map(str, range(count)))
     if missing := len({image['id'] for image in truth['images']} - predicted.people.keys()):
         of = f'{missing:,} of {len(truth["images"]):,} images'
         predicted.notes.append(f'{of} have no predictions: their people count')
@@ -67,7 +68,7 @@ def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list
         scores[f'PCK@{thr}'] = _mean(_pck(distances / sides, labeled, thr))
     scores['AUC'] = float(np.mean([_mean(_pck(distances / AUC_PX, labeled, i / AUC_STEPS)) for i in range(AUC_STEPS)]))
     scores['EPE'] = _mean(distances[labeled & np.isfinite(distances)])
-    scores['keypoints'] = keypoint_errors(names or list(map(str, range(count))), labeled, distances, sides)
+    scores['keypoints'] = keypoint_errors(names, labeled, distances, sides)
     return scores, predicted.notes
 
 

@@ -29,7 +29,6 @@ MEAN = np.array([103.53, 116.28, 123.675], np.float32)  # of NanoDet, BGR
 STD = np.array([57.375, 57.12, 58.395], np.float32)
 EXPECTED = 'expected an input (1, 3, h, w), and the outputs of YOLOX, (1, N, 5 + classes), or (1, N, 5) with labels; '
 EXPECTED += 'of NanoDet, scores and distances per grid; or of NanoDet-Plus, (1, N, classes + distances)'
-EXPECTED += 'NanoDet, scores and distances per grid; or of NanoDet-Plus, (1, N, classes + distances)'
 
 
 class OnnxDetector:

@@ -74,8 +74,7 @@ class Poses:
     @property
     def names(self) -> list[str] | None:
         """The names of the keypoints, if the model is known."""
-        names = self.metainfo and self.metainfo['keypoint_id2name']
-        return [names[i] for i in range(len(names))] if names else None
+        return keypoint_names(self.metainfo) if self.metainfo else None
 
     @property
     def score_kind(self) -> str:
@@ -131,6 +130,11 @@ class Poses:
         scale = min(MAX_SHOWN_SIDE / max(drawn.shape[:2]), 1)
         drawn = cv2.resize(drawn, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         return cv2.imencode('.png', drawn)[1].tobytes()
+
+
+def keypoint_names(metainfo: Mapping[str, Any]) -> list[str]:
+    """The names of a model's keypoints, in their order."""
+    return [name for _, name in sorted(metainfo['keypoint_id2name'].items())]
 
 
 def score_name(metainfo: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from ..errors import InputError
 from .auto_detector import choose_detector
 from .batch_runner import BatchRunner
 from .batching import Batch, Work, detect_people, fill_batches, find_far_box, group_frames, read_ahead, start_work
-from .inputs.images import Image, as_frame, is_image, is_video_frame
+from .inputs.images import Image, as_frame, is_image
 from .models.exported import ExportedModel
 from .models.loading import load_model
 from .poses import Frame, Poses, failed
@@ -141,8 +141,11 @@ class PosePredictor:
         return self._run(frames, live)
 
     def _run(self, items: Iterable[Frame | Image], live: bool = False) -> Generator[tuple[Frame, Poses], None, None]:
-        for is_followed, group in groupby(items, lambda item: live or (self.det_every > 1 and is_video_frame(item))):
-            yield from (self._follow if is_followed else self._batches)(group)
+        def is_followed(item: Frame | Image) -> bool:
+            return live or (self.det_every > 1 and isinstance(item, Frame) and item.index is not None)
+
+        for follows, group in groupby(items, is_followed):
+            yield from (self._follow if follows else self._batches)(group)
 
     def _batches(self, items: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
         stopped, waiting = False, deque[Work]()
@@ -178,7 +181,6 @@ class PosePredictor:
                 del batch  # its images are kept only until they are yielded
                 while waiting and waiting[0].is_done:
                     work = waiting.popleft()
-                    work.poses.metainfo = self.model.metainfo
                     yield work.frame, work.poses
             if problem is not None:
                 raise problem
@@ -203,7 +205,6 @@ class PosePredictor:
             (work,) = self._works([frame])
             for batch in fill_batches([work], self.model.crop_rule, self.batch_size, self._pool):
                 self._predict(batch)
-            work.poses.metainfo = self.model.metainfo
             if work.frame.error is None:
                 last = work.poses
                 searched = float(last.scores.mean()) if is_detected and last.scores.size else searched
@@ -224,6 +225,7 @@ class PosePredictor:
                         print(text, file=sys.stderr)
                 except Exception as problem:
                     work = start_work(failed(frame, problem, 'boxes'), *options)
+                work.poses.metainfo = self.model.metainfo
                 yield work
 
     def _predict(self, batch: Batch) -> None:
@@ -232,8 +234,7 @@ class PosePredictor:
         if not batch.people:
             return
         try:
-            keypoints, scores, *extras = self._runner(batch.crops, len(batch.people))
-            batch.finish(self.model.crop_rule, keypoints, scores, *extras)
+            batch.finish(self.model.crop_rule, *self._runner(batch.crops, len(batch.people)))
         except Exception as problem:
             if len(batch.people) == 1:
                 return batch.people[0][0].fail(problem, 'network')

@@ -92,11 +92,6 @@ def is_image(item: object) -> bool:
     return isinstance(item, np.ndarray | bytes | bytearray | memoryview | PillowImage)
 
 
-def is_video_frame(item: object) -> bool:
-    """Whether this is a frame of a video."""
-    return isinstance(item, Frame) and item.index is not None
-
-
 def as_frame(item: Frame | Image, index: int) -> Frame:
     """A frame of a path, which is not read yet; of an image, which is named after its index; or with an error."""
     if isinstance(item, Frame):

@@ -28,7 +28,7 @@ class ExportedModel:
         self.network = KINDS[self.file.suffix](self.file, device)
         self.info = read_info(self.network.stored, str(file))
         self.crop_rule, self.metainfo = self.info.crop_rule, self.info.metainfo | {'model': self.file.name}
-        self.num_keypoints = len(self.info.keypoint_names)
+        self.num_keypoints, self.extras = len(self.info.keypoint_names), tuple(self.info.extras)
         self.device, self.precision, self.flip_test = self.network.device, self.info.precision, self.info.flip_test
 
     def check(self, precision: str | None = None, flip_test: bool = False, dataset: str | None = None) -> None:
@@ -39,11 +39,6 @@ class ExportedModel:
         for key, value in wanted.items():
             if (key, value) != ('precision', 'auto') and value not in (None, has := getattr(self.info, key)):
                 raise InputError(f'{self.file}: {key}={value!r}: this file was exported with {has!r}')
-
-    @property
-    def extras(self) -> tuple[str, ...]:
-        """What `predict` can return besides keypoints and scores."""
-        return tuple(self.info.extras)
 
     def predict(self, crops: np.ndarray, extras: Collection[str] = ()) -> tuple:
         """Keypoints and scores of crops, and some `extras`, as `GraphModel.predict` returns them."""

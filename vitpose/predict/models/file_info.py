@@ -4,14 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from types import UnionType
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 import numpy as np
 
 from vitpose_base.pixels import DEPTHS
 
 from ...errors import InputError, printable
-from ..poses import EXTRAS
+from ..poses import EXTRAS, keypoint_names
 from ..scoring import MODES
 from .crops import CropRule
 
@@ -23,8 +23,9 @@ MAX_ITEMS = 10_000  # of a list
 MAX_SIDE = 4096  # pixels of a crop
 # how a model's objects are found in an image without boxes: people, by a detector or in two passes; one object, in two
 # passes; only by a detector; each image is one object
-SCORE_KINDS = ('peak', 'probability')  # the heatmap's maximum; that a keypoint is right, after `vitpose calibrate`
-OBJECTS = ('person', 'two_pass', 'detector', 'whole_image')
+Objects = Literal['person', 'two_pass', 'detector', 'whole_image']
+OBJECTS = get_args(Objects)
+IN_METAINFO = 'category', 'bits', 'objects', 'license', 'box_share'  # fields that the metainfo has as they are
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,9 @@ class FileInfo:
     std: list[float] | None  # per channel that is divided by; None without normalization
     rgb: bool  # the network takes RGB rather than BGR
     codec: dict[str, Any]  # type and arguments of the heatmaps' codec
-    inputs: str  # 'crops': uint8 (B, h, w, 3) BGR; or 'images': fp32 (B, 3, h, w), normalized
-    outputs: str  # 'keypoints': (B, K, 2) in MMPose's input pixels, with scores (B, K); or 'heatmaps': (B, K, Hm, Wm)
+    inputs: Literal['crops', 'images']  # 'crops': uint8 (B, h, w, 3) BGR; or 'images': fp32 (B, 3, h, w), normalized
+    # 'keypoints': (B, K, 2) in MMPose's input pixels, with scores (B, K); or 'heatmaps': (B, K, Hm, Wm)
+    outputs: Literal['keypoints', 'heatmaps']
     flip_test: bool  # the heatmaps are averaged with those of the mirrored crop
     precision: str  # 'fp32', 'fp16', 'bf16' or 'int8'
     checkpoint: str  # its name
@@ -61,9 +63,10 @@ class FileInfo:
     metric: dict[str, Any] = field(default_factory=dict)  # options of `Scoring` that the config sets
     license: str | None = None  # of the weights
     bits: int | None = None  # of the channels of 16-bit images; None: by the largest value of each
-    objects: str | None = None  # one of `OBJECTS`; None: as 'whole_image'
+    objects: Objects | None = None  # None: as 'whole_image'
     box_share: list[float] | None = None  # the smallest and largest share of an image that a training box takes
-    score_kind: str = 'peak'  # what scores are: one of `SCORE_KINDS`
+    # what scores are: the heatmap's maximum; or that a keypoint is right, after `vitpose calibrate`
+    score_kind: Literal['peak', 'probability'] = 'peak'
     extras: list[str] = field(default_factory=list)  # the outputs after keypoints and scores, some of `EXTRAS`
 
     def __post_init__(self) -> None:
@@ -82,12 +85,8 @@ class FileInfo:
         self._check('sigmas', self.sigmas is None or (len(self.sigmas) == count and min(self.sigmas) > 0))
         self._check('metric', all(_is_scoring(*item) for item in self.metric.items()))
         self._check('bits', self.bits in (None, *DEPTHS))
-        self._check('objects', self.objects in (None, *OBJECTS))
         self._check('box_share', is_share(self.box_share))
-        self._check('score_kind', self.score_kind in SCORE_KINDS)
         self._check('extras', set(self.extras) <= set(EXTRAS))
-        self._check('inputs', self.inputs in ('crops', 'images'))
-        self._check('outputs', self.outputs in ('keypoints', 'heatmaps'))
 
     def _check(self, key: str, is_good: bool) -> None:
         if not is_good:
@@ -112,15 +111,7 @@ class FileInfo:
             keypoint_colors=np.array(self.keypoint_colors, np.uint8).reshape(-1, 3),
             skeleton_links=[tuple(link) for link in self.skeleton],
             skeleton_link_colors=np.array(self.skeleton_colors, np.uint8).reshape(-1, 3),
-            flip_indices=self.flip_indices,
-            sigmas=self.sigmas,
-            category=self.category,
-            metric=self.metric,
-            license=self.license,
-            bits=self.bits,
-            objects=self.objects,
-            box_share=self.box_share,
-            score_kind=self.score_kind,
+            **{key: getattr(self, key) for key in (*IN_METAINFO, 'flip_indices', 'sigmas', 'metric', 'score_kind')},
             crop_rule=self.crop_rule,
         )
 
@@ -140,13 +131,13 @@ def metainfo_fields(metainfo: dict[str, Any]) -> dict[str, Any]:
     sigmas = metainfo['sigmas']
     return dict(
         dataset=metainfo['dataset_name'],
-        keypoint_names=[metainfo['keypoint_id2name'][i] for i in range(metainfo['num_keypoints'])],
+        keypoint_names=keypoint_names(metainfo),
         skeleton=[list(link) for link in metainfo['skeleton_links']],
         flip_indices=metainfo['flip_indices'],
         keypoint_colors=np.asarray(metainfo['keypoint_colors']).astype(int).tolist(),
         skeleton_colors=np.asarray(metainfo['skeleton_link_colors']).astype(int).tolist(),
         sigmas=None if sigmas is None or not len(sigmas) else np.asarray(sigmas).astype(float).tolist(),
-        **{key: metainfo.get(key) for key in ('category', 'bits', 'objects', 'license', 'box_share')},
+        **{key: metainfo.get(key) for key in IN_METAINFO},
         metric=metainfo.get('metric', {}),
     )
 
@@ -179,7 +170,9 @@ def read_info(stored: Mapping[str, str], name: str) -> FileInfo:
 def _is_of(value: Any, kind: Any) -> bool:
     """Whether a value of JSON has an annotated type; also whether lists and strings are short, and numbers finite."""
     kinds = get_args(kind)
-    if isinstance(kind, UnionType):
+    if get_origin(kind) is Literal:
+        return value in kinds
+    if get_origin(kind) in (Union, UnionType):
         return any(_is_of(value, each) for each in kinds)
     if get_origin(kind) is list:
         return isinstance(value, list) and len(value) <= MAX_ITEMS and all(_is_of(item, kinds[0]) for item in value)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from vitpose_base.installed import missing_packages
 
 from ...errors import InputError
-from ...models.catalogue import MSRA
+from ...models.catalogue import MSRA, NamedModel
 from ...models.names import check_name, find_files, is_name, keypoints_of
 from ..extras import need, need_openmmlab
 from .exported import ExportedModel, is_checkpoint, is_exported
@@ -14,12 +14,11 @@ from .exported import ExportedModel, is_checkpoint, is_exported
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from ...models.catalogue import NamedModel
     from .graph_model import GraphModel
 
 
 def load_model(
-    config: 'str | Path | Config',
+    config: 'str | Path | NamedModel | Config',
     checkpoint: str | Path | None = None,
     *,
     device: str = 'auto',
@@ -34,7 +33,7 @@ def load_model(
     Args:
         config: config file, or a loaded config, which need OpenMMLab; or a file of `vitpose export`; or a checkpoint of
             a ViTPose, which needs torch alone, see `NetworkModel`; or a name of `vitpose models` or of the hub, whose
-            files are downloaded once; or a folder of transformers.
+            files are downloaded once, or what `find_files` returned for one; or a folder of transformers.
         checkpoint: weights of the config's model; no code in the file runs. None for the others.
         device: 'auto' (the first CUDA GPU, or else the CPU), 'cpu', 'cuda', 'cuda:1', ...; of models in torch 'mps'; of
             ONNX files 'coreml', 'directml', 'directml:1', ...
@@ -51,13 +50,16 @@ def load_model(
     """
     if checkpoint is None and isinstance(config, str | Path) and is_name(config):
         check_name(str(config))
-        named = find_files(str(config))
+        config = find_files(str(config))
+    if isinstance(named := config, NamedModel):
+        dataset = dataset or named.dataset
         if named.config is None:
             config = named.file
-        elif missing_packages() and not cfg_options:  # which take a config
-            return load_alone(named, (device, precision or 'fp32', flip_test, dataset, compile))
+        elif named.cfg_options and missing_packages() and not cfg_options:  # a name; options take a config
+            dataset = dataset or keypoints_of(named)
+            return load_alone(named, device, precision or 'fp32', flip_test, dataset, compile)
         else:
-            config, checkpoint, dataset = named.config, named.file, dataset or named.dataset
+            config, checkpoint = named.config, named.file
             cfg_options = {**named.cfg_options, **(cfg_options or {})}
     if isinstance(config, str | Path) and is_exported(config):
         for name, value in dict(checkpoint=checkpoint, compile=compile, cfg_options=cfg_options).items():
@@ -83,7 +85,7 @@ def load_model(
     return PoseModel(config, checkpoint, *options, cfg_options)
 
 
-def load_alone(named: 'NamedModel', options: tuple[str, str, bool, str | None, bool]) -> 'GraphModel':
+def load_alone(named: NamedModel, *options: Any) -> 'GraphModel':
     """The model of a name, on torch alone, with device, precision, flip_test, dataset, compile of `load_model`."""
     about = {key: named.cfg_options[key] for key in ('license', 'objects') if key in named.cfg_options}
     others = set(named.cfg_options) - set(about)
@@ -95,8 +97,6 @@ def load_alone(named: 'NamedModel', options: tuple[str, str, bool, str | None, b
     need('torch', 'a checkpoint')
     from .network_model import NetworkModel
 
-    device, precision, flip_test, dataset, compile = options
-    dataset = dataset or named.dataset or keypoints_of(named)
-    model = NetworkModel(named.file, device, precision, flip_test, dataset, compile, is_separated)
+    model = NetworkModel(named.file, *options, is_separated)
     model.metainfo |= about
     return model

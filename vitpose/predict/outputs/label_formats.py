@@ -1,6 +1,5 @@
 """Predictions as labels to correct and to train on, in the formats of labeling tools; `vitpose dataset` reads them."""
 
-import csv
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -12,8 +11,8 @@ import numpy as np
 from vitpose_base.files import replacing, write_text
 
 from ..extras import need
-from ..poses import Frame, Poses, rounded
-from .results import LINES, coco_category, frame_of, read_lines
+from ..poses import Frame, Poses, keypoint_names, rounded
+from .results import LINES, coco_category, frame_of, read_lines, write_table
 
 LABELS, TABLES, PROJECT = 'labels.json', 'deeplabcut_labels', 'labels.slp'
 FOLDER = 'labeled-data'  # of DeepLabCut's projects
@@ -62,24 +61,22 @@ def write_deeplabcut_labels(
             folders[path.parent] = (path.parent.name or 'images') + (f'_{known + 1}' if known else '')
         folder = folders[path.parent]
         tables.setdefault(folder, []).append((f'{FOLDER}/{folder}/{path.name}', poses))
-    names = coco_category(metainfo)['keypoints']
+    names = keypoint_names(metainfo)
     for folder, rows in tables.items():
         count = max(len(poses.boxes) for _, poses in rows)
         cells = [(f'individual{i + 1}', name, axis) for i in range(count) for name in names for axis in 'xy']
         heads = dict(zip(('individuals', 'bodyparts', 'coords'), zip(*cells, strict=True), strict=True))
-        path = out / TABLES / FOLDER / folder / f'CollectedData_{SCORER}.csv'
-        with replacing(path) as part, part.open('w', encoding='utf-8', newline='') as file:
-            table = csv.writer(file, lineterminator='\n')
-            table.writerow(['scorer', *[SCORER] * len(cells)])
-            table.writerows([title, *row] for title, row in heads.items() if title != 'individuals' or count > 1)
-            for name, poses in rows:
-                values = np.full((count, len(names), 2), np.nan)
-                values[: len(poses.boxes)] = poses.keypoints
-                table.writerow([name, *('' if value is None else value for value in rounded(values.ravel()))])
+        table: list[list] = [['scorer', *[SCORER] * len(cells)]]
+        table += ([title, *row] for title, row in heads.items() if title != 'individuals' or count > 1)
+        for name, poses in rows:
+            values = np.full((count, len(names), 2), np.nan)
+            values[: len(poses.boxes)] = poses.keypoints
+            table.append([name, *rounded(values.ravel())])
+        write_table(out / TABLES / FOLDER / folder / f'CollectedData_{SCORER}.csv', table)
 
 
 def write_sleap_labels(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path], kpt_score: float) -> None:
-    """Write a SLEAP project, in which all images are one video. ImportError if sleap-io is not installed."""
+    """Write a SLEAP project, in which all images are one video. ValueError if sleap-io is not installed."""
     sleap_io = need('sleap_io', 'writing SLEAP projects')
     known = coco_category(metainfo)
     names = known['keypoints']

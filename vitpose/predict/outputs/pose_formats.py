@@ -1,6 +1,5 @@
 """Predictions in the formats of other tools, made from predictions.jsonl: `--save csv,openpose,yolo,npz`."""
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -14,10 +13,10 @@ from vitpose_base.files import replacing, write_text
 from ...errors import InputError
 from ..extras import need
 from ..inputs.sources import natural_key
-from ..poses import Frame, Poses
+from ..poses import Frame, Poses, keypoint_names
 from .drawn_files import frame_path
 from .label_formats import LABELS, PROJECT, TABLES, write_coco_labels, write_deeplabcut_labels, write_sleap_labels
-from .results import LINES, frame_of, read_lines
+from .results import LINES, frame_of, read_lines, write_table
 
 Write = Callable[[Path, Mapping[str, Any], Mapping[str, Path], float], None]
 CSV, OPENPOSE, YOLO, ARRAYS = 'deeplabcut_csv', 'openpose_json', 'yolo_labels', 'predictions.npz'
@@ -55,8 +54,7 @@ def write_csv(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path]
     for is_video in (True, False):
         rows = (row for row in _read(out) if (places[row[0].name].suffix == '.mp4') == is_video)
         for table, group in groupby(rows, lambda row: _table(places[row[0].name])):
-            with replacing(out / CSV / table) as part, part.open('w', encoding='utf-8', newline='') as file:
-                _write_table(csv.writer(file, lineterminator='\n'), group, metainfo, list(people[table]))
+            write_table(out / CSV / table, _csv_rows(group, metainfo, list(people[table])))
 
 
 def write_openpose(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path], kpt_score: float) -> None:
@@ -66,7 +64,7 @@ def write_openpose(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, 
     where the model has none, and zeros for what else it lacks; hands and face are those of COCO-WholeBody. Others, as
     animals, are in the order of the model.
     """
-    names = _names(metainfo)
+    names = keypoint_names(metainfo)
     body = BODY_25 if set(LIMBS) <= set(names) else names
     parts = [(key, names.index(first), count, total) for key, first, count, total in PARTS if first in names]
     for frame, poses, size in _read(out):
@@ -115,7 +113,7 @@ def write_arrays(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Pa
     files, indices, -1 for an image, and times in seconds (F,); frames (N,), keypoints (N, K, 2), keypoint_scores
     (N, K), boxes (N, 4), scores (N,) and track_ids (N,), -1 without track; keypoint_names (K,) and skeleton (L, 2).
     """
-    names, rows = _names(metainfo), list(_read(out))
+    names, rows = keypoint_names(metainfo), list(_read(out))
     tracks = [np.full(len(p.boxes), -1) if p.track_ids is None else p.track_ids for _, p, _ in rows]
 
     def joined(values: Iterable[np.ndarray], *shape: int) -> np.ndarray:
@@ -155,10 +153,6 @@ def _read(out: Path) -> Iterator[tuple[Frame, Poses, Sequence[int] | None]]:
     return ((*frame_of(line), line['size']) for line, _ in read_lines(out / LINES))
 
 
-def _names(metainfo: Mapping[str, Any]) -> list[str]:
-    return [metainfo['keypoint_id2name'][i] for i in range(len(metainfo['keypoint_id2name']))]
-
-
 def _values(poses: Poses, missing: float = 0) -> np.ndarray:
     """Keypoints with their scores (N, K, 3); `missing` where they are not finite."""
     values = np.concatenate((poses.keypoints.reshape(*poses.scores.shape, 2), poses.scores[..., None]), -1)
@@ -176,17 +170,17 @@ def _individuals(poses: Poses) -> list[str]:
     return [f'track{track}' if track >= 0 else f'untracked{i + 1}' for i, track in enumerate(poses.track_ids.tolist())]
 
 
-def _write_table(table: Any, rows: Any, metainfo: Mapping[str, Any], people: Sequence[str]) -> None:
-    names, people = _names(metainfo), sorted(people, key=natural_key) or ['individual1']
+def _csv_rows(rows: Any, metainfo: Mapping[str, Any], people: Sequence[str]) -> Iterator[list]:
+    names, people = keypoint_names(metainfo), sorted(people, key=natural_key) or ['individual1']
     cells = [(person, name, kind) for person in people for name in names for kind in ('x', 'y', 'likelihood')]
     is_single = people == ['individual1']
-    table.writerow(['scorer', *[metainfo.get('model') or 'vitpose'] * len(cells)])
+    yield ['scorer', *[metainfo.get('model') or 'vitpose'] * len(cells)]
     for title, column in zip(('individuals', 'bodyparts', 'coords'), zip(*cells, strict=True), strict=True):
         if title != 'individuals' or not is_single:
-            table.writerow([title, *column])
+            yield [title, *column]
     for frame, poses, _ in rows:
         values = np.full((len(people), len(names), 3), np.nan)
         for person, found in zip(_individuals(poses), _values(poses, np.nan), strict=True):
             values[people.index(person)] = found
         row = ['' if np.isnan(number) else number for number in values.ravel().tolist()]
-        table.writerow([frame.name if frame.index is None else frame.index, *row])
+        yield [frame.name if frame.index is None else frame.index, *row]

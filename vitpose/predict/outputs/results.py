@@ -1,5 +1,6 @@
 """predictions.jsonl: its header and lines, which `--resume` continues, and COCO keypoint results made from them."""
 
+import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ from ..inputs.boxes import is_header
 from ..inputs.matching import GivenBoxes
 from ..inputs.sources import Source
 from ..models.crops import CropRule
-from ..poses import EXTRAS, Frame, Poses, rounded
+from ..poses import EXTRAS, Frame, Poses, keypoint_names, rounded
 from ..scoring import Scoring
 
 LINES, SETTINGS, RESULTS, IMAGES = 'predictions.jsonl', 'settings.json', 'keypoints.json', 'images.json'
@@ -35,6 +36,12 @@ def write_array(path: Path, items: Iterable[object], head: str = '', tail: str =
             file.write(separator + json.dumps(item, allow_nan=False).replace('<', r'\u003c'))
             separator = ',\n'
         file.write(f'\n]{tail}')
+
+
+def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file atomically."""
+    with replacing(path) as part, part.open('w', encoding='utf-8', newline='') as file:
+        csv.writer(file, lineterminator='\n').writerows(rows)
 
 
 def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
@@ -58,12 +65,12 @@ def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
 
 def header_of(metainfo: Mapping[str, Any]) -> dict[str, Any]:
     """The first line of predictions.jsonl, from the metainfo of a model: what its other lines mean, and their maker."""
-    names, rule, sigmas = metainfo['keypoint_id2name'], metainfo.get('crop_rule'), metainfo.get('sigmas')
+    rule, sigmas = metainfo.get('crop_rule'), metainfo.get('sigmas')
     return {
         'version': installed_versions(['vitpose_mm']).get('vitpose_mm'),
         **{key: metainfo.get(key) for key in ('model', 'license')},
         'units': UNITS,
-        'keypoint_names': [names[i] for i in range(len(names))],
+        'keypoint_names': keypoint_names(metainfo),
         'skeleton': [[int(a), int(b)] for a, b in metainfo['skeleton_links']],
         **{key: metainfo.get(key) for key in ('dataset_name', 'category')},
         'sigmas': None if sigmas is None else rounded(sigmas, 6),

@@ -1,13 +1,10 @@
 """The frames that a model is least certain of, which are worth labeling next."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
-from vitpose_base.files import replacing
-
-from .results import LINES, read_lines
+from .results import LINES, read_lines, write_table
 
 UNCERTAIN = 'uncertain.csv'
 MIN_GAP = 10  # frames of a video between two that are listed: neighbors are alike
@@ -27,8 +24,6 @@ def write_uncertain(out: Path, count: int) -> list[str]:
         if len(rows) < count and not any(abs((row[2] or 0) - frame) < MIN_GAP for frame in near):
             near.append(row[2] or 0)
             rows.append(row)
-    with replacing(out / UNCERTAIN) as part, part.open('w', encoding='utf-8', newline='') as file:
-        table = csv.writer(file, lineterminator='\n')
-        table.writerow(['file', 'frame', 'time', 'score'])
-        table.writerows([name, frame, time, round(score, 4)] for score, name, frame, time in rows)
+    listed = ((name, frame, time, round(score, 4)) for score, name, frame, time in rows)
+    write_table(out / UNCERTAIN, [('file', 'frame', 'time', 'score'), *listed])
     return [f'{score:.3f}  {name}' + ('' if frame is None else f', frame {frame}') for score, name, frame, _ in rows]

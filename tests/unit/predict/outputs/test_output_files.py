@@ -24,14 +24,31 @@ from vitpose.predict.poses import Frame
 SOURCES = [Source(f'd/{name}.jpg', 'image') for name in 'abc']
 
 
-def write_all(out, **options):
-    prepare_folder(out)
-    outputs = Outputs(out, SOURCES, METAINFO, **options)
-    outputs.write(make_frame('d/a.jpg'), make_poses(2))
-    outputs.write(Frame('d/b.jpg', None, error='not an image'), make_poses(0))
-    outputs.write(make_frame('d/c.jpg'), make_poses(1, dropped=['box 1: no area']))
+BROKEN = Frame('d/b.jpg', None, error='not an image'), make_poses(0)
+
+
+def write(out, sources, *items, metainfo=METAINFO, **options):
+    """Write pairs of frames and poses, and return the closed outputs."""
+    outputs = Outputs(out, sources, metainfo, **options)
+    for frame, poses in items:
+        outputs.write(frame, poses)
     outputs.close()
     return outputs
+
+
+def write_all(out, **options):
+    prepare_folder(out)
+    last = make_frame('d/c.jpg'), make_poses(1, dropped=['box 1: no area'])
+    return write(out, SOURCES, (make_frame('d/a.jpg'), make_poses(2)), BROKEN, last, **options)
+
+
+def clip(name, count=3, people=1, size=(60, 80)):
+    return [(make_frame(name, *size, index=i, time=i / 10), make_poses(people)) for i in range(count)]
+
+
+def read(out):
+    """The header and the lines."""
+    return [json.loads(line) for line in (out / 'predictions.jsonl').read_text().splitlines()]
 
 
 def files(folder):
@@ -63,15 +80,13 @@ def test_every_line_is_as_the_schema_says(tmp_path):
     schema = json.loads((Path(module.__file__).parent / 'predictions.schema.json').read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
-    outputs = Outputs(tmp_path, [*SOURCES, Source('v.mp4', 'live')], METAINFO | dict(crop_rule=CropRule((48, 64))))
-    outputs.write(make_frame('d/a.jpg'), make_poses(2, dropped=['box 2: no area']))
-    outputs.write(Frame('d/b.jpg', None, error='not an image'), make_poses(0))
+    metainfo, sources = METAINFO | dict(crop_rule=CropRule((48, 64))), [*SOURCES, Source('v.mp4', 'live')]
     poses = make_poses(2, track=True)
     poses.keypoints[0, 0, 0] = np.nan
     poses.covariance, poses.expected_oks = np.ones((2, 3, 2, 2)), np.array([0.25, np.nan])
-    outputs.write(make_frame('v.mp4', index=0, time=0.0), poses)
-    outputs.close()
-    header, *lines = map(json.loads, (tmp_path / 'predictions.jsonl').read_text().splitlines())
+    first, last = make_poses(2, dropped=['box 2: no area']), make_frame('v.mp4', index=0, time=0.0)
+    write(tmp_path, sources, (make_frame('d/a.jpg'), first), BROKEN, (last, poses), metainfo=metainfo)
+    header, *lines = read(tmp_path)
     for line in (header, *lines, lines[0] | {'category_ids': [1, 1]}):
         validator.validate(line)
     for line in (header, lines[0]):
@@ -89,9 +104,7 @@ def test_crops_are_what_boxes_have_inside_of_the_image(tmp_path):
     frame, poses = make_frame('v.mp4', index=2, time=0.1), make_poses(3)
     frame.image[:30] = 0
     poses.boxes[:] = [(-20, -10, 30.4, 30), (60, 31, 200, 300), (np.nan, 0, 5, 5)]
-    outputs = Outputs(tmp_path, [Source('v.mp4', 'video')], METAINFO, draw=False, crops=True)
-    outputs.write(frame, poses)
-    outputs.close()
+    write(tmp_path, [Source('v.mp4', 'video')], (frame, poses), draw=False, crops=True)
     first, second = (cv2.imread(str(tmp_path / f'box_crops/v.mp4/v_000000000002_{i}.jpg')) for i in (0, 1))
     assert first.shape == (30, 30, 3) and first.max() < 5
     assert second.shape == (29, 20, 3) and second.min() > 120
@@ -117,14 +130,14 @@ def test_read_only_folder(tmp_path):
         prepare_folder(tmp_path)
 
 
+def fail_for_space(*_):
+    raise OSError(28, 'No space left on device')
+
+
 def test_a_full_disk_is_raised_and_the_other_files_are_finished(tmp_path, monkeypatch):
     outputs = Outputs(tmp_path, SOURCES, METAINFO, page=True)
-
-    def fail(*_):
-        raise OSError(28, 'No space left on device')
-
-    monkeypatch.setattr('vitpose.predict.outputs.output_files.write_jpeg', fail)
-    monkeypatch.setattr('vitpose.predict.outputs.output_files.write_coco', fail)
+    monkeypatch.setattr(module, 'write_jpeg', fail_for_space)
+    monkeypatch.setattr(module, 'write_coco', fail_for_space)
     with pytest.raises(OSError, match='No space left'):
         for _ in range(20):
             outputs.write(make_frame('d/a.jpg'), make_poses(1))
@@ -137,17 +150,12 @@ def test_a_full_disk_is_raised_and_the_other_files_are_finished(tmp_path, monkey
 def test_a_run_whose_last_files_cannot_be_written_is_not_finished(tmp_path, monkeypatch, full):
     """Nothing is written after a frame that cannot be, so that `--resume` continues there."""
     pytest.importorskip('av')
-
-    def fail(*_):
-        raise OSError(28, 'No space left on device')
-
     sources = [SOURCES[0], Source('v.mp4', 'video'), SOURCES[2]]
     outputs = Outputs(tmp_path, sources, METAINFO, settings={})
     outputs.write(make_frame('d/a.jpg'), make_poses(1))
-    outputs._thread.submit(monkeypatch.setattr, f'{module.__name__}.{full}', fail)
-    for index in range(3):
-        outputs.write(make_frame('v.mp4', index=index, time=index / 10), make_poses(1))
-    outputs.write(make_frame('d/c.jpg'), make_poses(1))
+    outputs._thread.submit(monkeypatch.setattr, f'{module.__name__}.{full}', fail_for_space)
+    for frame, poses in [*clip('v.mp4'), (make_frame('d/c.jpg'), make_poses(1))]:
+        outputs.write(frame, poses)
     outputs.finished = True
     with pytest.raises(OSError, match='No space left'):
         outputs.close()
@@ -195,7 +203,7 @@ def test_what_fails_with_one_frame_is_its_error_and_the_others_are_written(tmp_p
             poses.keypoints[0, 0, 0] = np.nan
         outputs.write(make_frame(f'd/{name}.jpg', height), poses)
     outputs.close()
-    lines = [json.loads(line) for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()[1:]]
+    _, *lines = read(tmp_path)
     first, error, last = [line['error'] for line in lines]
     assert (first, last) == (None, None) and message in error and outputs.broken == {'d/b.jpg': error}
     first_point = [None if fault is break_keypoints else 10, 5]
@@ -207,10 +215,8 @@ def test_what_fails_with_one_frame_is_its_error_and_the_others_are_written(tmp_p
 def test_numbers_that_are_not_finite_leave_the_rest_of_a_line_as_it_is(tmp_path):
     poses = make_poses(2, track=True, dropped=['box 2: no area'])
     poses.keypoints[0, 0, 0], poses.box_scores[0] = np.nan, np.inf
-    outputs = Outputs(tmp_path, SOURCES, METAINFO, page=True)
-    outputs.write(make_frame('d/a.jpg', error='people cannot be tracked'), poses)
-    outputs.close()
-    _, line = map(json.loads, (tmp_path / 'predictions.jsonl').read_text().splitlines())
+    outputs = write(tmp_path, SOURCES, (make_frame('d/a.jpg', error='people cannot be tracked'), poses), page=True)
+    _, line = read(tmp_path)
     assert line['error'] == 'people cannot be tracked; boxes, keypoints or scores are not finite'
     assert line['keypoints'][0][0] == [None, 5] and line['scores'] == [None, 1] and line['track_ids'] == [0, 1]
     assert line['dropped'] == poses.dropped and outputs.dropped == 1
@@ -223,12 +229,8 @@ def test_a_video_that_cannot_be_encoded(tmp_path, monkeypatch):
     """Its frames have the error, a last line too, nothing unfinished is left, and the next video is written."""
     av = pytest.importorskip('av')
     sources = [Source('v.mp4', 'video'), Source('w.mp4', 'video')]
-    outputs = Outputs(tmp_path, sources, METAINFO)
-    for name, width in (('v.mp4', 20_000), ('w.mp4', 80)):
-        for index in range(3):
-            outputs.write(make_frame(name, 16, width, index=index, time=index / 10), make_poses(1))
-    outputs.close()
-    errors = [json.loads(line)['error'] for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()[1:]]
+    outputs = write(tmp_path, sources, *clip('v.mp4', size=(16, 20_000)), *clip('w.mp4', size=(16, 80)))
+    errors = [line['error'] for line in read(tmp_path)[1:]]
     assert [bool(error) for error in errors] == [True] * 4 + [False] * 3, errors
     assert list(outputs.broken) == ['v.mp4'] and files(tmp_path / 'drawn') == ['w.mp4']
     with av.open(str(tmp_path / 'drawn/w.mp4')) as video:
@@ -244,13 +246,9 @@ def test_a_video_that_cannot_be_finished_has_a_last_line(tmp_path, monkeypatch, 
             raise RuntimeError('cannot\n encode')
 
     monkeypatch.setattr('vitpose.predict.inputs.video.VideoWriter.close', fail)
-    outputs = Outputs(tmp_path, [Source('v.mp4', 'video')], METAINFO, page=True)
-    for index in range(3):
-        outputs.write(make_frame('v.mp4', index=index, time=index / 10), make_poses(1))
-    for error in damage:
-        outputs.write(Frame('v.mp4', None, 3, error=error), make_poses(0))
-    outputs.close()
-    *frames, last = [json.loads(line) for line in (tmp_path / 'predictions.jsonl').read_text().splitlines()[1:]]
+    damaged = [(Frame('v.mp4', None, 3, error=error), make_poses(0)) for error in damage]
+    outputs = write(tmp_path, [Source('v.mp4', 'video')], *clip('v.mp4'), *damaged, page=True)
+    _, *frames, last = read(tmp_path)
     assert [line['error'] for line in frames] == [None] * 3 + damage
     assert (last['frame'], last['size']) == (len(frames), None)
     assert last['error'] == 'not finished: RuntimeError: cannot encode'
@@ -264,22 +262,15 @@ def test_a_video_that_cannot_be_finished_has_a_last_line(tmp_path, monkeypatch, 
 def test_only_what_the_page_shows_is_drawn_for_it(tmp_path, monkeypatch):
     drawn, draw = [], module.draw_poses
     monkeypatch.setattr(module, 'draw_poses', lambda *args: drawn.append(1) or draw(*args))
-    outputs = Outputs(tmp_path, [Source('v.mp4', 'video')], METAINFO, draw=False, page=True)
-    for index in range(25):
-        outputs.write(make_frame('v.mp4', index=index, time=index / 10), make_poses(1))
-    outputs.close()
+    write(tmp_path, [Source('v.mp4', 'video')], *clip('v.mp4', 25), draw=False, page=True)
     assert len(drawn) == 3 == (tmp_path / 'index.html').read_text().count('data:image/jpeg;base64')
 
 
 def test_images_and_videos_are_drawn_below_the_common_folder(tmp_path):
     pytest.importorskip('av')
     sources = [Source('d/1.png', 'image'), Source('d/e/v.mov', 'video'), Source('d/w.mp4', 'video')]
-    outputs = Outputs(tmp_path, sources, METAINFO)
-    outputs.write(make_frame('d/1.png'), make_poses(0))
-    for index in range(3):
-        outputs.write(make_frame('d/e/v.mov', index=index, time=index / 10), make_poses(0))
-    outputs.write(make_frame('d/w.mp4', index=0, time=0), make_poses(0))
-    outputs.close()
+    image = make_frame('d/1.png'), make_poses(0)
+    write(tmp_path, sources, image, *clip('d/e/v.mov', people=0), *clip('d/w.mp4', 1, people=0))
     assert np.abs(cv2.imread(str(tmp_path / 'drawn/1.jpg')).astype(int) - 128).max() < 3
     assert len(list(read_video(str(tmp_path / 'drawn/e/v.mp4')))) == 3
     assert len(list(read_video(str(tmp_path / 'drawn/w.mp4')))) == 1
