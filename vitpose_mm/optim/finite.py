@@ -66,7 +66,7 @@ class SkipsNonFinite(OptimWrapper):
         """Clip the gradients and update the weights, or skip the update."""
         self._clip_grad()
         self._step_if_finite(**kwargs)
-        if self.finite is not None:
+        if self.finite is not None and self.grad_norm is not None:
             for buffer, before in self._buffers:
                 buffer.copy_(torch.where(self.finite, buffer, before))
             self._in_a_row = torch.where(self.finite, 0.0, self._in_a_row + 1.0)
