@@ -5,6 +5,7 @@ import torch
 from mmpose.models.data_preprocessors import PoseDataPreprocessor
 from mmpose.registry import MODELS
 
+from ..layers.index import copy_to
 from ..layers.warp import warp_affine
 
 
@@ -23,7 +24,7 @@ class DeviceCropPreprocessor(PoseDataPreprocessor):
             if not all(sent):
                 raise ValueError('a batch has crops and whole images: expected the same device_crop for all datasets')
             size = data['data_samples'][0].metainfo['input_size']
-            matrices = torch.from_numpy(np.stack([matrix for matrix, _ in sent])).to(self.device, non_blocking=True)
+            matrices = copy_to(self.device, torch.from_numpy(np.stack([matrix for matrix, _ in sent])))
             images = [image.to(self.device, non_blocking=True) for image in data['inputs']]
             images = [image.flip(axes) if axes else image for image, (_, axes) in zip(images, sent, strict=True)]
             crops = [warp_affine(image, matrices[i : i + 1], size) for i, image in enumerate(images)]

@@ -22,7 +22,8 @@ class SkipsNonFinite(OptimWrapper):
     Weights, moments, step counts and the running statistics of batch norm stay as they are. A loss that is not finite
     makes all gradients of its process NaN, which the reduction of gradients passes on: all processes skip the same
     updates. With gradient accumulation, one such loss makes the whole update void. A fused optimizer, as
-    `AdamW(fused=True)`, decides on the device, where the counts stay until they are read with the norm that is logged.
+    `AdamW(fused=True)`, decides on the device. Each step reads what it did, or, if `deferred` is set, `read` does so
+    for all steps since the last time: a run then stops later, but the skipped updates have changed nothing.
 
     Args:
         max_skipped: number of updates skipped in a row after which training stops, an integer >= 1.
@@ -30,19 +31,21 @@ class SkipsNonFinite(OptimWrapper):
 
     Raises:
         ValueError: max_skipped is not an integer >= 1.
-        FloatingPointError: by `step`, after `max_skipped` skipped updates in a row; names the last checkpoint.
+        FloatingPointError: by `step` or `read`, after `max_skipped` or more skipped updates in a row; names the last
+            checkpoint.
     """
 
     finite: Tensor | None = None  # of the last update, on the device: whether it was made
     grad_norm: Tensor | None = None  # of the last update, before clipping
+    deferred = False  # whether `NonFiniteHook` calls `read`, instead of each step
 
     def __init__(self, *args: Any, max_skipped: int = 10, **kwargs: Any) -> None:
         if not isinstance(max_skipped, int) or isinstance(max_skipped, bool) or max_skipped < 1:
             raise ValueError(f'max_skipped={max_skipped!r}, expected an integer >= 1')
         OptimWrapper.__init__(self, *args, **kwargs)  # AmpOptimWrapper's constructor fails without a GPU
         self.max_skipped = max_skipped
-        self._skipped: Any = 0  # since the last reading; a tensor on the device, as is the next
-        self._in_a_row: Any = 0
+        self._in_a_row: Any = 0  # a tensor on the device after the first update
+        self._unread: list[tuple[int, Tensor]] = []  # iteration; norm of the gradients and number skipped in a row
         self._buffers: list[tuple[Tensor, Tensor]] = []  # of batch norm, each with its value before the update
 
     @contextmanager
@@ -63,12 +66,14 @@ class SkipsNonFinite(OptimWrapper):
         """Clip the gradients and update the weights, or skip the update."""
         self._clip_grad()
         self._step_if_finite(**kwargs)
-        if self.finite is not None:
+        if self.finite is not None and self.grad_norm is not None:
             for buffer, before in self._buffers:
                 buffer.copy_(torch.where(self.finite, buffer, before))
-            self._skipped = self._skipped + ~self.finite
-            self._in_a_row = (self._in_a_row + 1) * ~self.finite
-            self._read()
+            self._in_a_row = torch.where(self.finite, 0.0, self._in_a_row + 1.0)
+            row = torch.stack((self.grad_norm.float(), self._in_a_row))
+            self._unread.append((self.message_hub.get_info('iter', -1) + 1, row))
+            if not self.deferred:
+                self.read()
         self._buffers = []
 
     def _clip_grad(self) -> None:
@@ -96,21 +101,24 @@ class SkipsNonFinite(OptimWrapper):
         elif self.finite:
             self.optimizer.step(**kwargs)
 
-    def _read(self) -> None:
-        """Log the norm of the gradients and what was skipped since the last time."""
-        self.message_hub.update_scalar('train/grad_norm', self.grad_norm)
-        skipped, in_a_row, self._skipped = int(self._skipped), int(self._in_a_row), 0
-        if not skipped:
-            return
-        info = self.message_hub.runtime_info
-        self.message_hub.update_info(SKIPPED_UPDATES_KEY, info.get(SKIPPED_UPDATES_KEY, 0) + skipped)
-        counts = f'{info[SKIPPED_UPDATES_KEY]} updates skipped, {in_a_row} in a row'
-        print_log(f'no update: the norm of the gradients is {self.grad_norm:g} ({counts})', 'current', logging.WARNING)
-        if in_a_row >= self.max_skipped:
+    def read(self) -> None:
+        """Log the norms of the gradients and what was skipped since the last time; stop after too many in a row."""
+        unread, self._unread = self._unread, []
+        rows = torch.stack([row for _, row in unread]).tolist() if unread else []
+        info, longest, last = self.message_hub.runtime_info, 0, 0
+        for (iteration, _), (norm, in_a_row) in zip(unread, rows, strict=True):
+            self.message_hub.update_scalar('train/grad_norm', norm)
+            if in_a_row:
+                self.message_hub.update_info(SKIPPED_UPDATES_KEY, info.get(SKIPPED_UPDATES_KEY, 0) + 1)
+                counts = f'{info[SKIPPED_UPDATES_KEY]} updates skipped, {in_a_row:g} in a row'
+                text = f'iteration {iteration}: no update: the norm of the gradients is {norm:g} ({counts})'
+                print_log(text, 'current', logging.WARNING)
+            longest, last = max((longest, last), (int(in_a_row), iteration))
+        if longest >= self.max_skipped:
             raise FloatingPointError(
-                f'the loss or a gradient was not finite in {in_a_row} updates in a row. Last checkpoint: '
-                f'{info.get("last_ckpt") or "none was written"}. Lower the learning rate, clip the gradients, or '
-                'correct the samples: NonFiniteHook names those of the updates before this one in the log'
+                f'the loss or a gradient was not finite in {longest} updates in a row. Last checkpoint: '
+                f'{info.get("last_ckpt") or "none was written"}. The last of them was in iteration {last}. Lower the '
+                'learning rate, clip the gradients, or correct the samples: NonFiniteHook names them in the log'
             )
 
 

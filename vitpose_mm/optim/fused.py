@@ -16,16 +16,7 @@ class FusedAdamW(torch.optim.AdamW):
     """
 
     def __init__(self, params: Iterable, **kwargs: Any):
-        params = [_listed(group) if isinstance(group, dict) else group for group in params]
-        # torch writes into the groups before it refuses
-        copied = [dict(group) if isinstance(group, dict) else group for group in params]
         try:
-            super().__init__(copied, fused=True, **kwargs)
-        except RuntimeError:  # raised for an unsupported device or type
-            super().__init__(params, **kwargs)
-
-
-def _listed(group: dict[str, Any]) -> dict[str, Any]:
-    """Replace the iterator in a parameter group, which could be read only once, by a list."""
-    params = group['params']
-    return dict(group, params=[params] if isinstance(params, torch.Tensor) else list(params))
+            super().__init__(params, fused=True, **kwargs)
+        except RuntimeError:  # raised for an unsupported device or type, when the groups are complete
+            super().__init__([dict(group, fused=None) for group in self.param_groups], **kwargs)

@@ -215,3 +215,4 @@ def test_leaf_is_short_and_schedule_loaders_and_documented_folder_fit(leaf):
         if loader:
             assert loader.num_workers > 0 and loader.persistent_workers and loader.pin_memory
             assert part != 'train' or loader.collate_fn.type == 'default_collate'
+            assert cfg.model.data_preprocessor.non_blocking  # otherwise the copy waits for the device

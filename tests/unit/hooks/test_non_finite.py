@@ -2,12 +2,15 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
+from mmengine import Config
 from mmengine.hooks import Hook
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.unit.hooks.toy_training import Toy, build, in_children, log_of
+from tests.unit.hooks.toy_training import Numbers, Toy, build, in_children, log_of
 from vitpose_mm.hooks import NonFiniteHook
 from vitpose_mm.hooks.bare_model import bare_model
 from vitpose_mm.optim import AutocastOptimWrapper, FiniteOptimWrapper
@@ -76,19 +79,29 @@ def test_the_step_changes_nothing(tmp_path, wrapper, fault):
         assert runner.optim_wrapper.loss_scaler.get_scale() == 4 * 0.5**3
 
 
-@pytest.mark.parametrize('hooks', [[], [NonFiniteHook()]])
+@pytest.mark.parametrize(('hooks', 'steps'), [([], 10), ([NonFiniteHook()], 12)])
 @pytest.mark.parametrize('wrapper', ['fp32', 'bf16'])
-def test_the_run_stops_after_some_in_a_row(tmp_path, wrapper, hooks):
-    """Also without a hook of ours; the hook alone names the samples."""
+def test_the_run_stops_after_some_in_a_row(tmp_path, wrapper, hooks, steps):
+    """Also without a hook of ours; the hook names the samples, and reads at the end of an epoch of 4 steps."""
     options = dict(wrapper=dict(WRAPPERS[wrapper]), model=Toy(bad=range(12), after=12), val=False, ours=False)
     runner = build(tmp_path, epochs=9, hooks=hooks, **options)
-    message = f'not finite in 10 updates in a row. Last checkpoint: {tmp_path}/epoch_3.pth'
+    message = f'not finite in {steps} updates in a row. Last checkpoint: {tmp_path}/epoch_3.pth.* {4 + steps}. Lower'
     with pytest.raises(FloatingPointError, match=message):
         runner.train()
-    assert runner.iter == 13 and runner.message_hub.get_info('steps_left_out') == 10
+    assert runner.iter == 3 + steps and runner.message_hub.get_info('steps_left_out') == steps
     weights = torch.load(tmp_path / 'epoch_3.pth', weights_only=False)['state_dict']
     assert all(value.isfinite().all() for value in weights.values())
-    assert ('annotation 105' in log_of(tmp_path)) == bool(hooks)
+    assert len(re.findall('Samples: .*annotation', log_of(tmp_path))) == (12 if hooks else 0)
+
+
+def test_a_run_that_has_recovered_before_the_reading_stops_too():
+    wrapper = build_wrapper(max_skipped=2)
+    wrapper.deferred = True
+    for factor in (1.0, float('nan'), float('inf'), 1.0):
+        wrapper.update_params((wrapper.optimizer.param_groups[0]['params'][0] * factor).sum())
+    with pytest.raises(FloatingPointError, match='not finite in 2 updates in a row'):
+        wrapper.read()
+    wrapper.read()  # nothing is read twice
 
 
 def test_a_resumed_run_counts_on(tmp_path):
@@ -136,18 +149,74 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+class Copies(TorchFunctionMode):
+    """Counts the calls that copy to the host, which the dispatcher does not see on a CPU."""
+
+    count = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.count += func in (torch.Tensor.tolist, torch.Tensor.numpy, torch.Tensor.cpu)
+        return func(*args, **(kwargs or {}))
+
+
+class PerStep(Hook):
+    """Counts the waits in each training step and its hooks, without loading."""
+
+    def __init__(self, *modes):
+        self.modes, self.steps = modes, []
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self.before = self.total()
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.steps.append(self.total() - self.before)
+
+    def total(self):
+        return sum(mode.count for mode in self.modes)
+
+
+def build_wrapper(fused=False, **options):
+    weight = torch.nn.Parameter(torch.ones(3))
+    return FiniteOptimWrapper(torch.optim.AdamW([weight], fused=fused), **options)
+
+
 @pytest.mark.skipif(not NEW, reason='no fused AdamW on a CPU')
 @pytest.mark.parametrize(('fused', 'waits'), [(True, 0), (False, 1)])
 def test_a_fused_step_does_not_wait_for_the_device(fused, waits):
-    weight = torch.nn.Parameter(torch.ones(3))
-    wrapper = FiniteOptimWrapper(torch.optim.AdamW([weight], fused=fused), clip_grad=dict(max_norm=1.0))
+    wrapper = build_wrapper(fused, clip_grad=dict(max_norm=1.0))
+    weight = wrapper.optimizer.param_groups[0]['params'][0]
     wrapper.update_params((weight * 2).sum())
-    loss = (weight * 2).sum()
-    with Waits() as counted:
-        wrapper.backward(loss)
-        wrapper._clip_grad()
-        wrapper._step_if_finite()
-    assert min(counted.count, 1) == waits
+    wrapper.deferred = True
+    with Waits() as counted, Copies() as copied:
+        wrapper.update_params((weight * 2).sum())
+    assert (min(counted.count, 1), copied.count) == (waits, 0)
+
+
+@pytest.mark.skipif(not NEW, reason='no fused AdamW on a CPU')
+@pytest.mark.parametrize('kind', [FiniteOptimWrapper, AutocastOptimWrapper])
+def test_a_training_waits_for_the_device_only_where_it_is_logged(root, tmp_path, kind):
+    """52 steps with the hooks of our configs, of which every 10th is logged; checkpoints have the same values."""
+    default = Config.fromfile(root / 'configs/_base_/runtime/default.py').default_hooks
+    ours = {name: default[name] for name in ('runtime_info', 'param_scheduler', 'preemption', 'non_finite')}
+    wrapper, loader = dict(type=kind, optimizer=dict(ADAM, fused=True)), dict(batch_size=3, dataset=Numbers(156))
+    saving = dict(type='CompleteCheckpointHook', by_epoch=False, interval=25, max_keep_ckpts=-1)
+    waits = []
+    for name, hooks in (('ours', ours), ('theirs', {})):
+        hooks = dict(hooks, logger=dict(type='LoggerHook', interval=10))
+        options = dict(wrapper=dict(wrapper), loader=dict(loader), checkpoint=saving, default_hooks=hooks)
+        runner = build(tmp_path / name, 1, val=False, **options)
+        with Waits() as counted, Copies() as copied:
+            runner.register_hook(steps := PerStep(counted, copied), priority=100)
+            runner.train()
+        waits.append(steps.steps)
+    read = [*range(9, 50, 10), 24, 49, 51]
+    assert len(waits[0]) == 52 and all((n > 0) == (i in read) for i, n in enumerate(waits[0])), waits[0]
+    assert min(waits[1]) >= 2
+    for iteration in (25, 50):
+        files = [tmp_path / name / f'iter_{iteration}.pth' for name in ('ours', 'theirs')]
+        ours, theirs = (torch.load(file, weights_only=False)['message_hub']['log_scalars'] for file in files)
+        for key in ('train/loss', 'train/grad_norm'):
+            assert len(ours[key].data[0]) == iteration and np.array_equal(ours[key].data, theirs[key].data)
 
 
 @pytest.mark.parametrize('most', [0, True, 1.5])

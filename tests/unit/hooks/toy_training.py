@@ -18,10 +18,13 @@ import vitpose_mm  # noqa: F401  registers the hooks
 
 
 class Numbers(Dataset):
-    """Twelve samples: their index and the mean of three random numbers: Python's, NumPy's and torch's."""
+    """Samples: their index and the mean of three random numbers: Python's, NumPy's and torch's."""
+
+    def __init__(self, count=12):
+        self.count = count
 
     def __len__(self):
-        return 12
+        return self.count
 
     def __getitem__(self, index):
         number = (random.random() + np.random.random() + torch.rand(()).item()) / 3

@@ -8,8 +8,6 @@ from PIL import Image
 
 from vitpose_base.image_files import exif_orientation
 
-SIZE_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:
     """Return (h, w) of a JPEG file that can be decoded at reduced scale, or None.
@@ -19,29 +17,12 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
     """
     if not data.startswith(b'\xff\xd8'):
         return None
-    position = 2
-    while position + 9 < len(data) and data[position] == 0xFF:
-        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], 'big')
-        if marker == 0xFF:  # a fill byte
-            position += 1
-            continue
-        segment = data[position + 4 : position + 2 + length]
-        if marker in SIZE_MARKERS:
-            height, width = (int.from_bytes(segment[i : i + 2], 'big') for i in (1, 3))
-            usable = len(segment) > 5 and segment[0] == 8 and segment[5] in (1, 3) and height and width
-            return (height, width) if usable else None
-        if marker == 0xE1 and segment.startswith(b'Exif') and _orientation(data) != 1:
-            return None
-        position += 2 + length
-    return None
-
-
-def _orientation(data: bytes) -> int:
-    """Return the EXIF orientation, 1 for an upright image, 0 if it cannot be read."""
     try:
-        return exif_orientation(Image.open(io.BytesIO(data)))
-    except (OSError, SyntaxError, ValueError):
-        return 0
+        image = Image.open(io.BytesIO(data), formats=['JPEG'])
+        usable = image.mode in ('L', 'RGB') and all(image.size) and exif_orientation(image) == 1
+    except Exception:  # Pillow can raise anything for a damaged header
+        return None
+    return image.size[::-1] if usable else None
 
 
 def reduction_factor(scale: float) -> int:
