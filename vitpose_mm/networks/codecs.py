@@ -140,7 +140,8 @@ def build_codec(options: dict[str, Any], input_size: tuple[int, int], heatmap_si
     options = {key: value for key, value in options.items() if key not in ('input_size', 'heatmap_size')}
     kind = options.pop('type').rpartition('.')[2]
     codec = {'UDPHeatmap': UDPCodec, 'MSRAHeatmap': MSRACodec}.get(kind.removeprefix('Batch'))
-    options.pop('radius_factor', None)
+    for name in ('radius_factor', 'presence'):  # of the training
+        options.pop(name, None)
     if codec is None or options.pop('heatmap_type', 'gaussian') != 'gaussian':
         raise ValueError(f'{kind}: expected UDPHeatmap with Gaussian heatmaps, MSRAHeatmap, or ours')
     return codec(input_size, heatmap_size, **options)
