@@ -214,7 +214,7 @@ def use_calibrations(model: Any, weights: dict[str, Tensor]) -> None:
     for name, each in getattr(head, 'heads', {'': head}).items():
         if isinstance(each, DecoderHead) and (found := read_confidence(weights, name)) is not None:
             module = found.to(each.final_layer.weight.device).requires_grad_(False)
-            vars(each)['calibration'] = module  # not in its state dict
+            vars(each)['calibration'] = module  # which keeps it out of the state dict
             log(f'{name or "the checkpoint"} is calibrated: its scores are probabilities')
 
 
