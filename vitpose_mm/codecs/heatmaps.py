@@ -62,8 +62,7 @@ class BatchUDPHeatmap(UDPCodec, BatchCodec, UDPHeatmap):
         radius_factor: not used by Gaussian heatmaps.
         blur_kernel_size: odd size of the blur in cells.
         border: 'mmpose' decodes as MMPose, with a bias near the border; 'normalized' corrects it (docs/decoding.md).
-        presence: train keypoints that are labeled outside the crop to be nowhere, with an empty heatmap; the head needs
-            `presence=True`, too.
+        presence: whether labels outside the crop train empty heatmaps; if so, also set it in the head.
 
     Raises:
         ValueError: another heatmap type or border, or a kernel size that is not odd and >= 3.
@@ -107,8 +106,7 @@ class BatchMSRAHeatmap(MSRACodec, BatchCodec, MSRAHeatmap):
         unbiased: DARK's encoding and decoding, instead of rounding targets to whole cells and moving maxima by a
             quarter of a cell.
         blur_kernel_size: odd size of DARK's blur in cells.
-        presence: train keypoints that are labeled outside the crop to be nowhere, with an empty heatmap; the head needs
-            `presence=True`, too.
+        presence: whether labels outside the crop train empty heatmaps; if so, also set it in the head.
 
     Raises:
         ValueError: a kernel size that is not odd and >= 3.

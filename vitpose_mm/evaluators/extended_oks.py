@@ -19,15 +19,9 @@ def extended_oks(
 ) -> np.ndarray:
     """Compute the extended OKS of people (N,), a mean over their labeled keypoints; all arguments are (N, K).
 
-    A keypoint counts its similarity if it is inside the crop and predicted so, 1 if it is neither, and 0 otherwise.
-    If all are inside and predicted so, this is the OKS.
-
-    Args:
-        similarities: of keypoints with their labels, as in the OKS.
-        is_inside: whether they are inside the crop.
-        presence: the predicted probabilities of that.
-        is_labeled: which ones count; None: all. A person without any has NaN.
-        threshold: from which a keypoint is predicted to be inside.
+    A keypoint counts its similarity with the label, as in the OKS, if it is inside the crop and predicted so, its
+    `presence` being at least `threshold`; 1 if it is neither; and 0 otherwise. `is_labeled` None: all are. A person
+    without labels has NaN.
     """
     is_predicted = presence >= threshold
     scores = np.where(is_inside & is_predicted, similarities, is_inside == is_predicted)
@@ -42,25 +36,21 @@ class ExtendedOKS(BaseMetric):
 
     It reads labels and areas as COCO's evaluation does: from `raw_ann_info`, or else from the instances of the dataset,
     whose area is then 0.53 of the box. Without `keypoints_presence`, all keypoints are predicted as inside. People
-    without labeled keypoints do not count.
+    without labeled keypoints do not count. ValueError if there is nobody else, or the dataset has no sigmas.
 
     Args:
         threshold: of the presence, in [0, 1].
-        collect_device: MMEngine's.
-        prefix: of the names of the results.
-
-    Raises:
-        ValueError: the dataset has no sigmas, or there is no labeled person.
+        **options: `collect_device` and `prefix` of MMEngine's metrics.
     """
 
     default_prefix = 'presence'
 
-    def __init__(self, threshold: float = 0.5, collect_device: str = 'cpu', prefix: str | None = None):
-        super().__init__(collect_device, prefix)
+    def __init__(self, threshold: float = 0.5, **options: Any):
+        super().__init__(**options)
         self.threshold = threshold
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Add extended OKS, OKS and the number of labeled keypoints outside the crop of each person to `results`."""
+        """Add extended OKS, OKS and the number of labeled keypoints outside the crop of each person."""
         sigmas = np.asarray((self.dataset_meta or {}).get('sigmas', ()), np.float64)
         for sample in data_samples:
             labels, area = _read_labels(sample)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
@@ -13,16 +12,14 @@ from torch import Tensor, nn
 from ..checkpoints.key_maps import TRANSFORMERS_HEAD, pop_prefix, rename
 from ..checkpoints.mmengine_loading import init_pretrained
 from ..checkpoints.validation import check_filled, store_load_problem
-from ..codecs.heatmaps import batch_codec
 from ..codecs.pck import pck_accuracy
 from ..logs import log
-from ..networks.confidence import FINGERPRINT, PREFIX, judge_keypoints, read_confidence
+from ..networks.confidence import FINGERPRINT, PREFIX
 from ..networks.decoders import Decoder, classic_decoder, simple_decoder, upsampling_factor
 from ..networks.presence import PREFIX as PRESENCE
 from .batch_targets import ALL, Index, batch_targets, describe_codec
-from .presence_head import PresenceHead
+from .presence_head import PresenceHead, add_judgments
 
-FIELDS = dict(scores='keypoint_scores', presence='keypoints_presence', visibility='keypoints_visibility')
 DEFAULT_LOSS = dict(type='KeypointMSELoss', use_target_weight=True)
 
 
@@ -56,10 +53,8 @@ class DecoderHead(HeatmapHead):
         sizes = dict(in_channels=self.in_channels, num_keypoints=self.out_channels)
         self.confidence = MODELS.build({**sizes, **confidence}) if confidence else None
         if presence != getattr(self.decoder, 'presence', False):
-            raise ValueError(
-                f'presence={presence} with decoder={describe_codec(self.decoder)}: set presence=True in both, with a '
-                'BatchUDPHeatmap or BatchMSRAHeatmap, or in neither'
-            )
+            expected = 'set presence=True in both, with a BatchUDPHeatmap or BatchMSRAHeatmap, or in neither'
+            raise ValueError(f'presence={presence} with decoder={describe_codec(self.decoder)}: {expected}')
         self.presence = PresenceHead(**sizes) if presence else None
         self._register_load_state_dict_pre_hook(self._read_checkpoint)
 
@@ -137,24 +132,14 @@ class DecoderHead(HeatmapHead):
         `keypoint_scores` are then probabilities, and the instances have `expected_oks`; with presence, they have
         `keypoints_presence` and `keypoints_visibility` (1, K).
         """
-        presence = self.presence if self.presence is not None and self.presence.filled is not False else None
         test_cfg = test_cfg or {}
+        presence = self.presence if self.presence is not None and self.presence.filled is not False else None
         if self.calibration is None and presence is None:
             return super().predict(feats, batch_data_samples, test_cfg)
         people, maps = super().predict(feats, batch_data_samples, {**test_cfg, 'output_heatmaps': True})
         features = (feats[0] if isinstance(feats, list) else feats)[-1]
         heatmaps = torch.stack([each.heatmaps for each in maps])
-        keypoints, scores = (
-            torch.from_numpy(np.concatenate([person[name] for person in people])).to(heatmaps.device)
-            for name in ('keypoints', 'keypoint_scores')
-        )
-        with torch.no_grad(), torch.autocast(heatmaps.device.type, enabled=False):
-            codec, peaks = batch_codec(self.decoder), (keypoints, scores)
-            judged = judge_keypoints(codec, heatmaps, features, peaks, self.calibration, presence)
-        for name, values in judged.items():
-            field = FIELDS.get(name, name)
-            for person, value in zip(people, values.cpu().numpy()[:, None], strict=True):
-                person.set_field(value, field)
+        add_judgments(people, self.decoder, heatmaps, features, self.calibration, presence)
         return (people, maps) if test_cfg.get('output_heatmaps') else people
 
     def loss(
@@ -203,19 +188,6 @@ def heatmap_losses(
             assert features is not None
             losses |= part.loss(head.decoder, heatmaps.detach(), features.detach(), batch_data_samples, index)
     return losses
-
-
-def use_calibrations(model: Any, weights: dict[str, Tensor]) -> None:
-    """Let the heads of a model that is tested predict the probabilities that a checkpoint was calibrated with.
-
-    ValueError if it was calibrated for other weights.
-    """
-    head: Any = getattr(model, 'head', None)
-    for name, each in getattr(head, 'heads', {'': head}).items():
-        if isinstance(each, DecoderHead) and (found := read_confidence(weights, name)) is not None:
-            module = found.to(each.final_layer.weight.device).requires_grad_(False)
-            vars(each)['calibration'] = module  # which keeps it out of the state dict
-            log(f'{name or "the checkpoint"} is calibrated: its scores are probabilities')
 
 
 @MODELS.register_module()

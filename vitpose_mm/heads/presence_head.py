@@ -1,16 +1,22 @@
-"""Presence as a part of a head, trained beside its decoder."""
+"""Presence as a part of a head, trained beside its decoder, and what it and calibrations add to predictions."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..checkpoints.validation import check_filled
+from ..codecs.heatmaps import batch_codec
+from ..logs import log
+from ..networks.confidence import judge_keypoints, read_confidence
 from ..networks.presence import Presence
 from .batch_targets import ALL, Index, keypoint_labels
+
+FIELDS = dict(scores='keypoint_scores', presence='keypoints_presence', visibility='keypoints_visibility')
 
 
 class PresenceHead(Presence):
@@ -43,3 +49,25 @@ class PresenceHead(Presence):
                 for logits, truth, counts in ((inside, is_inside, is_labeled), (visible, labels[..., 4] > 0, is_known))
             ]
         return dict(loss_presence=torch.stack(losses).sum())
+
+
+def add_judgments(
+    people: Sequence[InstanceData], decoder: Any, heatmaps: Tensor, features: Tensor, *judges: nn.Module | None
+) -> None:
+    """Set the fields that `judge_keypoints` computes for B people; `judges` are a calibration and a `Presence`."""
+    with torch.no_grad(), torch.autocast(heatmaps.device.type, enabled=False):
+        codec = batch_codec(decoder)
+        judged = judge_keypoints(codec, heatmaps, features, codec.locate(heatmaps), *judges)
+    for name, values in judged.items():
+        for person, value in zip(people, values.cpu().numpy()[:, None], strict=True):
+            person.set_field(value, FIELDS.get(name, name))
+
+
+def use_calibrations(model: Any, weights: dict[str, Tensor]) -> None:
+    """Let a model predict the probabilities of a calibrated checkpoint; ValueError if it was for other weights."""
+    head: Any = getattr(model, 'head', None)
+    for name, each in getattr(head, 'heads', {'': head}).items():
+        if hasattr(each, 'calibration') and (found := read_confidence(weights, name)) is not None:
+            module = found.to(each.final_layer.weight.device).requires_grad_(False)
+            vars(each)['calibration'] = module  # which keeps it out of the state dict
+            log(f'{name or "the checkpoint"} is calibrated: its scores are probabilities')

@@ -27,8 +27,8 @@ from ..datasets.transforms.lazy_decoding import DecodeAndCrop
 from ..estimators.crop_check import check_crop
 from ..estimators.device_crop import DeviceCropPreprocessor
 from ..heads.batch_targets import describe_codec, same_targets
-from ..heads.decoders import DecoderHead, use_calibrations
-from ..heads.presence_head import PresenceHead
+from ..heads.decoders import DecoderHead
+from ..heads.presence_head import PresenceHead, use_calibrations
 from .bare_model import bare_model
 from .complete_checkpoint import set_resume_checkpoint
 

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from .codecs import HeatmapCodec
+from .peaks import Peaks
 from .spread import peak_covariances, rival_peaks
 
+Part = nn.Module | None
 PREFIX = 'confidence.'  # of its weights in those of a head
 FINGERPRINT = 'fingerprint'
 NEAR = 0.1  # of the person's scale: a keypoint that is nearer to its label is right
@@ -160,12 +162,7 @@ def head_weights(weights: Mapping[str, Tensor], part: str, dataset: str | None) 
 
 
 def judge_keypoints(
-    codec: HeatmapCodec,
-    heatmaps: Tensor,
-    features: Tensor,
-    peaks: tuple[Tensor, Tensor],
-    confidence: nn.Module | None = None,
-    presence: nn.Module | None = None,
+    codec: HeatmapCodec, heatmaps: Tensor, features: Tensor, peaks: Peaks, confidence: Part, presence: Part
 ) -> dict[str, Tensor]:
     """Compute what a `Confidence` or `PeakMap`, and a `Presence`, say about keypoints; other arguments as `Confidence`.
 

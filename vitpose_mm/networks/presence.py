@@ -34,9 +34,7 @@ class Presence(nn.Module):
     def forward(self, heatmaps: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the probabilities (B, K) that keypoints are inside the crop, and that they are there and visible.
 
-        Args:
-            heatmaps: (B, K, Hm, Wm).
-            features: (B, C, Hp, Wp); Hm is a multiple of Hp.
+        Heatmaps are (B, K, Hm, Wm), and features (B, C, Hp, Wp); Hm is a multiple of Hp.
         """
         inside, visible = (logit.sigmoid() for logit in self.logits(heatmaps, features))
         return inside, inside * visible
@@ -52,10 +50,7 @@ class Presence(nn.Module):
 
 
 def read_presence(weights: Mapping[str, Tensor], dataset: str | None = None) -> Presence | None:
-    """Build what a checkpoint holds of it, for a dataset if there are several heads; None if there is nothing.
-
-    ValueError if it is damaged.
-    """
+    """Build the presence of a checkpoint, of a dataset if it has several; None without, ValueError if damaged."""
     if not (own := head_weights(weights, PREFIX, dataset)):
         return None
     try:

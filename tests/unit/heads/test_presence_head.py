@@ -17,7 +17,7 @@ from tests.unit.heads.test_decoders import build, kinds
 from vitpose.synthetic.render_settings import RenderSettings, render_one
 from vitpose_mm.checkpoints.validation import load_strictly
 from vitpose_mm.datasets.transforms.keypoint_target import KEYPOINT_TARGET
-from vitpose_mm.heads.decoders import use_calibrations
+from vitpose_mm.heads.presence_head import use_calibrations
 from vitpose_mm.networks.confidence import Confidence, fingerprint
 from vitpose_mm.networks.presence import Presence, read_presence
 
