@@ -8,6 +8,7 @@ from tests.unit.predict.tiny_models import rendered, single, write
 from vitpose import PosePredictor
 from vitpose.predict import extras
 from vitpose.predict.models.network_model import NetworkModel
+from vitpose.predict.models.torch_model import PoseModel
 
 
 def changed(file, path, change, **meta):
@@ -126,7 +127,8 @@ def test_presence_is_predicted_with_and_without_the_config(decoder, tmp_path):
     head['decoder'] = dict(head['decoder'], type='BatchUDPHeatmap', presence=True)
     cfg.model.head = head
     files, (image, boxes) = write(cfg, tmp_path), rendered(0)
-    found = [PosePredictor(*given, device='cpu', dataset='coco')(image, boxes) for given in (files, files[1:])]
+    models = PoseModel(*files, 'cpu'), NetworkModel(files[1], 'cpu', dataset='coco')
+    found = [PosePredictor(model, detector=None)(image, boxes) for model in models]
     for poses in found:
         for name in ('presence', 'visibility'):
             values = getattr(poses, name)
@@ -134,5 +136,5 @@ def test_presence_is_predicted_with_and_without_the_config(decoder, tmp_path):
             np.testing.assert_allclose(values, getattr(found[0], name), atol=1e-5)
             assert np.shape(poses.to_dict()[name]) == values.shape
         assert (poses.visibility <= poses.presence).all() and poses.score_kind == 'peak'
-    without = PosePredictor(*plain, device='cpu')(image, boxes)
+    without = PosePredictor(PoseModel(*plain, 'cpu'), detector=None)(image, boxes)
     assert without.presence is None and 'presence' not in without.to_dict()
