@@ -35,9 +35,10 @@ from vitpose.predict.calibration.fitting import (
     score,
 )
 from vitpose.predict.models.network_model import NetworkModel
-from vitpose.predict.scoring import Scoring, extended_oks
+from vitpose.predict.scoring import Scoring
 from vitpose.runs.table import machine
 from vitpose_base.files import write_text
+from vitpose_mm.evaluators.extended_oks import extended_oks
 from vitpose_mm.networks.confidence import Confidence, confidence_inputs
 
 HERE = Path(__file__).resolve().parent
@@ -184,7 +185,7 @@ def measure(
         presence = judge(None, jittered)[0] if module is None else score(module, jittered).presence.numpy()
         similar, present = jittered.similar.numpy(), jittered.present.numpy()
         threshold = DRAWN if module is None else 0.5
-        figures[name]['extended OKS'] = float(extended_oks(similar, present, presence, threshold).mean())
+        figures[name]['extended OKS'] = float(extended_oks(similar, present, presence, threshold=threshold).mean())
         figures[name]['AUROC, presence'] = auroc(presence.ravel(), present.ravel())
         scores = judge(module, known[name])[1]
         people[name], background = scores[kinds[name] == 'true'], scores[kinds[name] == 'background']

@@ -20,6 +20,7 @@ from vitpose.predict.models.torch_model import PoseModel
 from vitpose_mm.export import onnx_file
 from vitpose_mm.export.graph import DecodingGraph
 from vitpose_mm.networks.confidence import Confidence
+from vitpose_mm.networks.presence import Presence
 
 onnxruntime = pytest.importorskip('onnxruntime', reason='exported files need it (requirements/tested.txt)')
 pytestmark = [
@@ -118,6 +119,7 @@ def test_a_file_of_a_calibrated_model_gives_its_probabilities_and_all_files_cova
         if is_calibrated:
             torch.manual_seed(0)
             model.confidence, model.network.has_features = Confidence(48, 17).eval(), True
+            model.presence = Presence(48, 17).eval()
             model.metainfo['score_kind'] = 'probability'
         write_file(model, Path(files[1]), Target(kind), out, crops, [].append)  # random heatmaps have equal maxima
         exported = ExportedModel(out)
@@ -128,7 +130,7 @@ def test_a_file_of_a_calibrated_model_gives_its_probabilities_and_all_files_cova
         for ours, theirs in zip((scores, *found.values()), (expected, *values.values()), strict=True):
             assert np.quantile(np.abs(ours - theirs) / (1 + np.abs(theirs)), 0.95) < 0.005
     poses = PosePredictor(exported, detector=None, uncertainty=True)(np.zeros((90, 90, 3), np.uint8))
-    assert poses.score_kind == 'probability' and poses.presence.shape == (1, 17)
+    assert poses.score_kind == 'probability' and poses.presence.shape == poses.visibility.shape == (1, 17)
 
 
 @pytest.mark.parametrize(('precision', 'bytes_per_weight', 'largest'), [('fp16', 2, 0.002), ('int8', 1, 0.1)])

@@ -71,8 +71,9 @@ def write_file(
     ValueError if the target cannot be written, or the file differs too much.
     """
     target.check(out)
-    decoding = DecodingGraph(model.codec, model.output_indices, model.confidence).eval() if target.decode else None
-    options = target.decode, target.decode and model.confidence is not None
+    judges = model.confidence, True, model.presence
+    decoding = DecodingGraph(model.codec, model.output_indices, *judges).eval() if target.decode else None
+    options = target.decode, target.decode and model.network.has_features
     network = HeatmapGraph(model.network.network, model.network.flip_indices, *options).eval()
     stored = describe(model, checkpoint, target).texts()
     size = model.crop_rule.input_size[::-1]

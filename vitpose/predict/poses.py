@@ -12,7 +12,7 @@ from .drawing import DrawStyle, draw_poses
 from .extras import need
 
 MAX_SHOWN_SIDE = 1280  # pixels of a drawing in a notebook
-EXTRAS = ('covariance', 'expected_oks', 'presence')  # fields of `Poses` that only some predictions have
+EXTRAS = ('covariance', 'expected_oks', 'presence', 'visibility')  # fields of `Poses` that only some predictions have
 
 
 @dataclass
@@ -55,7 +55,9 @@ class Poses:
         covariance: (N, K, 2, 2) float32 of x and y in image pixels squared, the spread of the heatmap around its peak;
             None unless it was asked for.
         expected_oks: (N,) float32, the object keypoint similarity that a calibrated model expects; None without one.
-        presence: (N, K) float32, the probability of a calibrated model that a keypoint is inside the crop; or None.
+        presence: (N, K) float32, the probability that a keypoint is inside the crop; None unless the model was trained
+            with presence, or calibrated.
+        visibility: (N, K) float32, that it is inside the crop and not occluded; None unless trained with presence.
     """
 
     keypoints: np.ndarray
@@ -70,6 +72,7 @@ class Poses:
     covariance: np.ndarray | None = None
     expected_oks: np.ndarray | None = None
     presence: np.ndarray | None = None
+    visibility: np.ndarray | None = None
 
     @property
     def names(self) -> list[str] | None:

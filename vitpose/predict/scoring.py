@@ -59,14 +59,3 @@ class Scoring:
                 rest = np.flatnonzero(oks <= self.nms_thr)
             order, scores = order[rest], scores[rest]
         return np.sort(np.array(kept, np.int64))
-
-
-def extended_oks(
-    similarities: np.ndarray, is_present: np.ndarray, presence: np.ndarray, threshold: float = 0.5
-) -> np.ndarray:
-    """The OKS of people (N,) that also scores keypoints that are not there; all arguments are (N, K).
-
-    A keypoint counts its similarity if it is present and predicted so, 1 if it is neither, and 0 otherwise.
-    """
-    is_predicted = presence >= threshold
-    return np.where(is_present & is_predicted, similarities, is_present == is_predicted).mean(1)

@@ -55,7 +55,7 @@ def split_parts(
     inner, outer = origin.prefix, origin.prefix.removesuffix('backbone.')
     vit, _, problems = rename_vit({key.removeprefix(inner): weights[key] for key in weights if key.startswith(inner)})
     beside = [key for key in weights if inner != outer and not key.startswith((inner, f'{outer}data_preprocessor.'))]
-    beside = [key for key in beside if '.confidence.' not in key]  # which holds for these weights alone
+    beside = [key for key in beside if not re.search(r'\.(confidence|presence)\.', key)]  # no other format has them
     decoders = [key for key in beside if re.fullmatch(re.escape(outer) + _DECODERS, key)]
     if surplus := [key for key in beside if key not in decoders]:
         problems.append(f'{len(surplus)} keys are left over: {first_keys(surplus, 5)}')

@@ -63,7 +63,7 @@ def load_strictly(model: nn.Module, weights: Weights, absent: Callable[[], Colle
         result = model.load_state_dict(weights, strict=False)
         unexpected = _without_optional(result.unexpected_keys, ('data_preprocessor.',))
         missing = _without_optional(result.missing_keys, tuple(absent()))
-        missing = [key for key in missing if 'confidence.' not in key]  # without it scores are maxima
+        missing = [key for key in missing if not any(part in key for part in ('confidence.', 'presence.'))]  # optional
         if unexpected or missing:
             text = (f'{len(keys)} keys{f" ({first_keys(keys)})" if keys else ""}' for keys in (unexpected, missing))
             problem = '{} unexpected, {} missing'.format(*text)

@@ -18,6 +18,7 @@ class BatchCodec(HeatmapCodec, BaseKeypointCodec):
     """What both codecs share: encoding a batch as tensors."""
 
     scale_factor: np.ndarray
+    presence: bool
 
     @abstractmethod
     def gaussians(self, cells: Tensor, visible: Tensor) -> Targets:
@@ -28,7 +29,7 @@ class BatchCodec(HeatmapCodec, BaseKeypointCodec):
 
         Args:
             keypoints: (B, K, 2) in input pixels.
-            visible: (B, K), visible from 0.5.
+            visible: (B, K), labeled from 0.5.
 
         Returns:
             Heatmaps (B, K, Hm, Wm) and weights (B, K) in fp32, on the keypoints' device.
@@ -36,7 +37,14 @@ class BatchCodec(HeatmapCodec, BaseKeypointCodec):
         with torch.no_grad(), torch.autocast(keypoints.device.type, enabled=False):
             scale_x, scale_y = self.scale_factor.tolist()
             x, y = keypoints.float().unbind(-1)
-            return self.gaussians(torch.stack((x / scale_x, y / scale_y), -1), visible.float())
+            heatmaps, weights = self.gaussians(torch.stack((x / scale_x, y / scale_y), -1), visible.float())
+            if not self.presence:
+                return heatmaps, weights
+            return heatmaps * self.is_inside(keypoints)[..., None, None], visible.float()
+
+    def is_inside(self, keypoints: Tensor) -> Tensor:
+        """Return whether keypoints (B, K, 2) in input pixels are inside the crop -> (B, K)."""
+        return ((keypoints >= 0) & (keypoints < keypoints.new_tensor(self.input_size))).all(-1)
 
 
 @KEYPOINT_CODECS.register_module()
@@ -54,6 +62,7 @@ class BatchUDPHeatmap(UDPCodec, BatchCodec, UDPHeatmap):
         radius_factor: not used by Gaussian heatmaps.
         blur_kernel_size: odd size of the blur in cells.
         border: 'mmpose' decodes as MMPose, with a bias near the border; 'normalized' corrects it (docs/decoding.md).
+        presence: whether labels outside the crop train empty heatmaps; if so, also set it in the head.
 
     Raises:
         ValueError: another heatmap type or border, or a kernel size that is not odd and >= 3.
@@ -68,6 +77,7 @@ class BatchUDPHeatmap(UDPCodec, BatchCodec, UDPHeatmap):
         radius_factor: float = 0.0546875,
         blur_kernel_size: int = 11,
         border: str = 'mmpose',
+        presence: bool = False,
     ):
         if heatmap_type != 'gaussian':
             raise ValueError(
@@ -78,7 +88,7 @@ class BatchUDPHeatmap(UDPCodec, BatchCodec, UDPHeatmap):
             raise ValueError(f"border={border!r}: expected 'mmpose' or 'normalized'")
         check_kernel_size(blur_kernel_size)
         UDPHeatmap.__init__(self, input_size, heatmap_size, heatmap_type, sigma, radius_factor, blur_kernel_size)
-        self.border = border
+        self.border, self.presence = border, presence
 
     def gaussians(self, cells: Tensor, visible: Tensor) -> Targets:
         """Keypoints (B, K, 2) in cells and visibilities (B, K) -> heatmaps (B, K, Hm, Wm) and weights (B, K)."""
@@ -96,6 +106,7 @@ class BatchMSRAHeatmap(MSRACodec, BatchCodec, MSRAHeatmap):
         unbiased: DARK's encoding and decoding, instead of rounding targets to whole cells and moving maxima by a
             quarter of a cell.
         blur_kernel_size: odd size of DARK's blur in cells.
+        presence: whether labels outside the crop train empty heatmaps; if so, also set it in the head.
 
     Raises:
         ValueError: a kernel size that is not odd and >= 3.
@@ -108,8 +119,10 @@ class BatchMSRAHeatmap(MSRACodec, BatchCodec, MSRAHeatmap):
         sigma: float,
         unbiased: bool = False,
         blur_kernel_size: int = 11,
+        presence: bool = False,
     ):
         check_kernel_size(blur_kernel_size)
+        self.presence = presence
         MSRAHeatmap.__init__(self, input_size, heatmap_size, sigma, unbiased, blur_kernel_size)
 
     def gaussians(self, cells: Tensor, visible: Tensor) -> Targets:

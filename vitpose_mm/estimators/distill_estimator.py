@@ -103,8 +103,8 @@ class DistillPoseEstimator(TopdownPoseEstimator):
     def _student_losses(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> tuple[dict[str, Tensor], Tensor]:
         """Compute the student's losses and heatmaps (B, K, Hm, Wm) in one pass; two would update batch norms twice."""
         if isinstance(self.head, DecoderHead):
-            heatmaps = self.head(self.extract_feat(inputs))
-            return heatmap_losses(self.head, heatmaps, data_samples, self.train_cfg), heatmaps
+            heatmaps = self.head(feats := self.extract_feat(inputs))
+            return heatmap_losses(self.head, heatmaps, data_samples, self.train_cfg, feats[-1]), heatmaps
         heatmaps_seen: list[Tensor] = []
         hook = self.head.final_layer.register_forward_hook(lambda *call: heatmaps_seen.append(call[-1]))
         try:

@@ -1,5 +1,6 @@
-"""Evaluators."""
+"""Evaluators and metrics."""
 
+from .extended_oks import ExtendedOKS
 from .per_dataset_evaluator import PerDatasetEvaluator
 
-__all__ = ['PerDatasetEvaluator']
+__all__ = ['ExtendedOKS', 'PerDatasetEvaluator']

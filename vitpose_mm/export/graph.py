@@ -3,9 +3,10 @@
 from torch import Tensor, nn
 
 from ..networks.codecs import HeatmapCodec
-from ..networks.confidence import Confidence, PeakMap
+from ..networks.confidence import Confidence, PeakMap, judge_keypoints
 from ..networks.peaks import Peaks
 from ..networks.pose_network import HeatmapNetwork
+from ..networks.presence import Presence
 
 
 class HeatmapGraph(nn.Module):
@@ -62,6 +63,7 @@ class DecodingGraph(nn.Module):
         indices: the keypoints to return; None for all.
         confidence: what makes probabilities of the scores; None leaves the maxima.
         has_covariance: return covariances, too.
+        presence: what tells whether keypoints are there and visible; None for nothing.
     """
 
     def __init__(
@@ -70,21 +72,22 @@ class DecodingGraph(nn.Module):
         indices: list[int] | None = None,
         confidence: Confidence | PeakMap | None = None,
         has_covariance: bool = True,
+        presence: Presence | None = None,
     ):
         super().__init__()
-        self.codec, self.indices, self.confidence, self.has_covariance = codec, indices, confidence, has_covariance
+        self.codec, self.indices, self.confidence, self.presence = codec, indices, confidence, presence
+        self.has_covariance = has_covariance
 
     @property
     def extras(self) -> list[str]:
         """The names of the outputs after keypoints and scores."""
-        judged = ['expected_oks', 'presence'] if self.confidence is not None else []
-        return ['covariance'] * self.has_covariance + judged
+        return ['covariance'] * self.has_covariance + judged_names(self.confidence, self.presence)
 
     def forward(self, heatmaps: Tensor, features: Tensor | None = None) -> tuple[Tensor, ...]:
         """Heatmaps (B, C, Hm, Wm) -> keypoints (B, K, 2) in MMPose's input pixels, scores (B, K), and `extras`.
 
-        They are covariances (B, K, 2, 2) in input pixels squared; and the expected OKS (B,) and the presence (B, K),
-        which take `features` (B, C, Hp, Wp).
+        They are covariances (B, K, 2, 2) in input pixels squared; and the expected OKS (B,), the presence and the
+        visibility (B, K), which take `features` (B, C, Hp, Wp).
         """
         return self.judge(heatmaps, features, peaks=self.codec.locate(heatmaps))
 
@@ -92,12 +95,18 @@ class DecodingGraph(nn.Module):
         """As `forward`, with the keypoints and scores that `codec` located."""
         kept = slice(None) if self.indices is None else self.indices
         covariances = [self.codec.covariances(heatmaps, peaks[0])[:, kept]] if self.has_covariance else []
-        if self.confidence is None:
+        if self.confidence is None and self.presence is None:
             return peaks[0][:, kept], peaks[1][:, kept], *covariances
         assert features is not None
-        judged = self.confidence(self.codec, heatmaps, features, peaks)
-        scores, presence = judged.probabilities[:, kept], judged.presence[:, kept]
-        return peaks[0][:, kept], scores, *covariances, judged.expected_oks, presence
+        judged = judge_keypoints(self.codec, heatmaps, features, peaks, self.confidence, self.presence)
+        scores, *others = (value[:, kept] if value.ndim == 2 else value for value in judged.values())
+        return peaks[0][:, kept], scores, *covariances, *others
+
+
+def judged_names(confidence: nn.Module | None, presence: nn.Module | None) -> list[str]:
+    """The names of what `judge_keypoints` returns beside the scores."""
+    both = confidence is not None or presence is not None
+    return ['expected_oks'] * (confidence is not None) + ['presence'] * both + ['visibility'] * (presence is not None)
 
 
 class PoseGraph(nn.Module):

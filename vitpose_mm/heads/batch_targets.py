@@ -13,6 +13,8 @@ from torch import Tensor
 from ..datasets.transforms.keypoint_target import KEYPOINT_TARGET
 from ..layers.index import copy_to
 
+Index = Tensor | slice
+ALL = slice(None)
 # relative to the input size; away from the centers of heatmap cells, where all codecs agree
 PROBE_KEYPOINTS = np.array([[0.231, 0.313], [0.517, 0.486], [0.709, 0.834]])
 
@@ -45,20 +47,25 @@ def batch_weights(codec: BaseKeypointCodec | None, samples: Sequence[PoseDataSam
 def _encode(
     codec: BaseKeypointCodec | None, samples: Sequence[PoseDataSample], device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    if not all(KEYPOINT_TARGET in getattr(sample, 'gt_instances', ()) for sample in samples):
-        raise ValueError(
-            "the samples have no training targets: the training pipeline needs dict(type='KeypointTarget', "
-            "encoder=CODEC) or dict(type='GenerateTarget', encoder=CODEC) before PackPoseInputs"
-        )
+    labels = keypoint_labels(samples, device, "or dict(type='GenerateTarget', encoder=CODEC) ")
     if codec is None or not hasattr(codec, 'targets'):
         raise ValueError(
             f"the head's decoder is {describe_codec(codec)}, which makes no heatmaps of a batch: set decoder="
             "dict(type='BatchUDPHeatmap' or 'BatchMSRAHeatmap', ...), or use MMPose's GenerateTarget in the pipeline"
         )
-    stacked = np.concatenate([sample.gt_instances[KEYPOINT_TARGET] for sample in samples])
-    labels = copy_to(device, torch.from_numpy(stacked))  # (B, K, 4)
     heatmaps, weights = codec.targets(labels[..., :2], labels[..., 2])
     return heatmaps, weights * labels[..., 3]
+
+
+def keypoint_labels(samples: Sequence[PoseDataSample], device: torch.device, others: str = '') -> Tensor:
+    """Return the labels (B, K, 5) of `KeypointTarget`; ValueError without it, which also names `others` to use."""
+    if not all(KEYPOINT_TARGET in getattr(sample, 'gt_instances', ()) for sample in samples):
+        raise ValueError(
+            "the samples have no training targets: the training pipeline needs dict(type='KeypointTarget', "
+            f'encoder=CODEC) {others}before PackPoseInputs'
+        )
+    stacked = np.concatenate([sample.gt_instances[KEYPOINT_TARGET] for sample in samples])
+    return copy_to(device, torch.from_numpy(stacked))
 
 
 @lru_cache(maxsize=16)  # training compares the same pair in every batch

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
-from ..datasets.transforms.keypoint_target import KEYPOINT_TARGET
 from ..networks.confidence import NEAR, PERSON_AREA, Confidence, confidence_inputs
+from .batch_targets import ALL, Index, keypoint_labels
 
 
 @MODELS.register_module()
@@ -43,33 +42,36 @@ class ConfidenceHead(Confidence):
         self.sigma, self.loss_weight = sigma, loss_weight
 
     def loss(
-        self, codec: Any, heatmaps: Tensor, features: Tensor, samples: Sequence[PoseDataSample]
+        self, codec: Any, heatmaps: Tensor, features: Tensor, samples: Sequence[PoseDataSample], index: Index = ALL
     ) -> dict[str, Tensor]:
-        """Compute `loss_confidence` of a batch.
+        """Compute `loss_confidence` of some samples of a batch; its batch norms see the whole batch.
 
         Args:
             codec: the decoder's.
             heatmaps: (B, K, Hm, Wm), detached.
             features: (B, C, Hp, Wp), detached.
-            samples: B samples.
+            samples: those of the batch that count; there may be none.
+            index: theirs in the batch.
         """
-        targets = np.concatenate([sample.gt_instances[KEYPOINT_TARGET] for sample in samples])
-        labels = torch.from_numpy(targets).to(heatmaps.device)
-        scale = torch.tensor([_scale(sample, codec.input_size[0]) for sample in samples], device=heatmaps.device)
         peaks = codec.locate(heatmaps)
-        far = (peaks[0] - labels[..., :2]).norm(dim=-1) / scale[:, None]
+        self.person[0].train(self.training and len(heatmaps) > 1)  # a batch of one has no variance
+        with torch.autocast(heatmaps.device.type, enabled=False):
+            inputs = confidence_inputs(codec, heatmaps, features, peaks)
+            *scores, presence = (part[index] for part in self.judge(*inputs))
+        if not samples:  # no loss, but gradients of zero
+            return dict(loss_confidence=torch.stack([*scores, presence]).sum())
+        labels = keypoint_labels(samples, heatmaps.device)
+        scale = torch.tensor([_scale(sample, codec.input_size[0]) for sample in samples], device=heatmaps.device)
+        far = (peaks[0][index] - labels[..., :2]).norm(dim=-1) / scale[:, None]
         similar = (-(far**2) / (2 * (2 * self.sigma) ** 2)).exp()
         is_labeled = labels[..., 2] > 0
-        self.person[0].train(self.training and len(samples) > 1)  # a batch of one has no variance
         with torch.autocast(heatmaps.device.type, enabled=False):
-            *scores, presence = self.judge(*confidence_inputs(codec, heatmaps, features, peaks))
             losses = [
                 (F.binary_cross_entropy(score, truth, reduction='none') * is_labeled).sum() / is_labeled.sum().clamp(1)
                 for score, truth in zip(scores, ((far < NEAR).float(), similar), strict=True)
             ]
-            size = labels.new_tensor(codec.input_size)
-            is_inside = ((labels[..., :2] >= 0) & (labels[..., :2] < size)).all(-1)
-            losses.append(F.binary_cross_entropy(presence, (is_labeled & is_inside).float()))
+            is_present = is_labeled & codec.is_inside(labels[..., :2])
+            losses.append(F.binary_cross_entropy(presence, is_present.float()))
         return dict(loss_confidence=self.loss_weight * torch.stack(losses).sum())
 
 

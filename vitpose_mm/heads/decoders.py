@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..checkpoints.key_maps import TRANSFORMERS_HEAD, pop_prefix, rename
 from ..checkpoints.mmengine_loading import init_pretrained
@@ -15,7 +16,9 @@ from ..codecs.pck import pck_accuracy
 from ..logs import log
 from ..networks.confidence import FINGERPRINT, PREFIX
 from ..networks.decoders import Decoder, classic_decoder, simple_decoder, upsampling_factor
-from .batch_targets import batch_targets
+from ..networks.presence import PREFIX as PRESENCE
+from .batch_targets import ALL, Index, batch_targets, describe_codec
+from .presence_head import PresenceHead, add_judgments
 
 DEFAULT_LOSS = dict(type='KeypointMSELoss', use_target_weight=True)
 
@@ -29,6 +32,7 @@ class DecoderHead(HeatmapHead):
 
     may_be_absent = False
     filled: bool | None = None  # see `check_filled`
+    calibration: nn.Module | None = None  # in tests alone, see `use_calibrations`
 
     def __init__(
         self,
@@ -37,6 +41,7 @@ class DecoderHead(HeatmapHead):
         freeze: bool = False,
         allow_new_final_layer: bool = False,
         confidence: dict | None = None,
+        presence: bool = False,
         **kwargs: Any,
     ):
         super().__init__(*args, deconv_out_channels=None, deconv_kernel_sizes=None, final_layer=None, **kwargs)
@@ -47,27 +52,38 @@ class DecoderHead(HeatmapHead):
             self.requires_grad_(False)
         sizes = dict(in_channels=self.in_channels, num_keypoints=self.out_channels)
         self.confidence = MODELS.build({**sizes, **confidence}) if confidence else None
+        if presence != getattr(self.decoder, 'presence', False):
+            expected = 'set presence=True in both, with a BatchUDPHeatmap or BatchMSRAHeatmap, or in neither'
+            raise ValueError(f'presence={presence} with decoder={describe_codec(self.decoder)}: {expected}')
+        self.presence = PresenceHead(**sizes) if presence else None
         self._register_load_state_dict_pre_hook(self._read_checkpoint)
 
     def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
         weights = rename(pop_prefix(state_dict, prefix), TRANSFORMERS_HEAD)[0]
         if self.confidence is None:  # a calibration, which holds for the checkpoint's weights alone
-            weights = {key: value for key, value in weights.items() if not key.startswith(PREFIX)}
+            pop_prefix(weights, PREFIX)
         weights.pop(PREFIX + FINGERPRINT, None)
+        if self.presence is None:
+            pop_prefix(weights, PRESENCE)
         weight, problems = weights.get('final_layer.weight'), []
         kept = self.kept_keypoints if self.allow_new_final_layer else {}
         others = bool(kept) and kept != {i: i for i in range(self.out_channels)}
         if weight is not None and (weight.shape[0] != self.out_channels or others):
             if self.allow_new_final_layer:
                 weights |= self._new_final_layer(weights)
+                pop_prefix(weights, PRESENCE)  # of other keypoints
             else:
                 problems.append(
                     f'the checkpoint predicts {weight.shape[0]} keypoints, this head out_channels={self.out_channels}: '
                     "set out_channels to the checkpoint's, or keep the rest of the decoder with "
                     'allow_new_final_layer=True'
                 )
-        optional = ('',) if self.may_be_absent and not weights else (PREFIX,)  # every key starts with ''
+        optional = ('',) if self.may_be_absent and not weights else (PREFIX, PRESENCE)  # every key starts with ''
         store_load_problem(self, weights, problems, optional, main='final_layer.')
+        if self.presence is not None:
+            self.presence.filled = any(key.startswith(PRESENCE) for key in weights)
+            if weights and not self.presence.filled:
+                log('the checkpoint has no presence: it is not predicted before it is trained')
         state_dict.update({prefix + key: value for key, value in weights.items()})
 
     def init_weights(self) -> None:
@@ -105,6 +121,27 @@ class DecoderHead(HeatmapHead):
             check_filled(self)
         return super().forward(feats).float()
 
+    def predict(
+        self,
+        feats: tuple[Tensor, ...] | list[tuple[Tensor, ...]],
+        batch_data_samples: Sequence[PoseDataSample],
+        test_cfg: dict | None = None,
+    ) -> Any:
+        """Predict as MMPose's `HeatmapHead`, and what a calibration or presence says about the keypoints.
+
+        `keypoint_scores` are then probabilities, and the instances have `expected_oks`; with presence, they have
+        `keypoints_presence` and `keypoints_visibility` (1, K).
+        """
+        test_cfg = test_cfg or {}
+        presence = self.presence if self.presence is not None and self.presence.filled is not False else None
+        if self.calibration is None and presence is None:
+            return super().predict(feats, batch_data_samples, test_cfg)
+        people, maps = super().predict(feats, batch_data_samples, {**test_cfg, 'output_heatmaps': True})
+        features = (feats[0] if isinstance(feats, list) else feats)[-1]
+        heatmaps = torch.stack([each.heatmaps for each in maps])
+        add_judgments(people, self.decoder, heatmaps, features, self.calibration, presence)
+        return (people, maps) if test_cfg.get('output_heatmaps') else people
+
     def loss(
         self, feats: tuple[Tensor, ...], batch_data_samples: Sequence[PoseDataSample], train_cfg: dict | None = None
     ) -> dict[str, Tensor]:
@@ -116,26 +153,40 @@ class DecoderHead(HeatmapHead):
             train_cfg: the model's; compute_acc=False turns the accuracy off.
 
         Returns:
-            `loss_kpt`, and `acc_pose`: see `pck_accuracy`; and with `confidence` its loss.
+            `loss_kpt`, and `acc_pose`: see `pck_accuracy`; and with `confidence` or `presence` its loss.
 
         Raises:
             ValueError: see `batch_targets`.
         """
         heatmaps = self(feats)
-        losses = heatmap_losses(self, heatmaps, batch_data_samples, train_cfg)
-        if self.confidence is not None:
-            losses |= self.confidence.loss(self.decoder, heatmaps.detach(), feats[-1].detach(), batch_data_samples)
-        return losses
+        return heatmap_losses(self, heatmaps, batch_data_samples, train_cfg, feats[-1])
 
 
 def heatmap_losses(
-    head: HeatmapHead, heatmaps: Tensor, batch_data_samples: Sequence[PoseDataSample], train_cfg: dict | None = None
+    head: HeatmapHead,
+    heatmaps: Tensor,
+    batch_data_samples: Sequence[PoseDataSample],
+    train_cfg: dict | None = None,
+    features: Tensor | None = None,
+    index: Index = ALL,
 ) -> dict[str, Tensor]:
-    """Compute the result of `DecoderHead.loss` from heatmaps (B, K, Hm, Wm) that a head's `forward` returned."""
-    targets, weights = batch_targets(head.decoder, batch_data_samples, heatmaps.device)
-    losses = dict(loss_kpt=head.loss_module(heatmaps, targets, weights))
-    if (train_cfg or {}).get('compute_acc', True):
-        losses['acc_pose'] = pck_accuracy(heatmaps.detach(), targets, weights > 0)
+    """Compute the result of `DecoderHead.loss` from heatmaps (B, K, Hm, Wm) that a head's `forward` returned.
+
+    `features` (B, C, Hp, Wp) are those of the heatmaps. The samples, which may be none, are those of the batch at
+    `index`; confidence has the statistics of the whole batch.
+    """
+    own = heatmaps[index]
+    if batch_data_samples:
+        targets, weights = batch_targets(head.decoder, batch_data_samples, own.device)
+        losses = dict(loss_kpt=head.loss_module(own, targets, weights))
+        if (train_cfg or {}).get('compute_acc', True):
+            losses['acc_pose'] = pck_accuracy(own.detach(), targets, weights > 0)
+    else:  # a sum over no heatmaps, so that every process runs the same backward pass and collectives
+        losses = dict(loss_kpt=own.sum())
+    for part in (getattr(head, 'confidence', None), getattr(head, 'presence', None)):
+        if part is not None:
+            assert features is not None
+            losses |= part.loss(head.decoder, heatmaps.detach(), features.detach(), batch_data_samples, index)
     return losses
 
 
@@ -160,9 +211,11 @@ class ClassicHead(DecoderHead):
         allow_new_final_layer: accept a checkpoint with a different number of keypoints and load all but the last
             layer. With `RunCheckHook`, keypoints of the same name keep their rows of the last layer.
         confidence: config of a `ConfidenceHead`, trained beside the decoder; None for none.
+        presence: whether to predict which keypoints are inside the crop, and visible; if so, also set it in `decoder`.
 
     Raises:
-        ValueError: the stride is unsupported; on loading, the checkpoint does not fit.
+        ValueError: the stride is unsupported, or only one of head and codec has presence; on loading, the checkpoint
+            does not fit.
     """
 
     def __init__(
@@ -178,6 +231,7 @@ class ClassicHead(DecoderHead):
         freeze: bool = False,
         allow_new_final_layer: bool = False,
         confidence: dict | None = None,
+        presence: bool = False,
     ):
         factor = upsampling_factor(feature_stride, heatmap_stride)
         super().__init__(
@@ -190,6 +244,7 @@ class ClassicHead(DecoderHead):
             freeze=freeze,
             allow_new_final_layer=allow_new_final_layer,
             confidence=confidence,
+            presence=presence,
         )
 
 
@@ -213,9 +268,11 @@ class SimpleHead(DecoderHead):
         allow_new_final_layer: accept a checkpoint with a different number of keypoints and load all but the last
             layer. With `RunCheckHook`, keypoints of the same name keep their rows of the last layer.
         confidence: config of a `ConfidenceHead`, trained beside the decoder; None for none.
+        presence: whether to predict which keypoints are inside the crop, and visible; if so, also set it in `decoder`.
 
     Raises:
-        ValueError: the stride is unsupported; on loading, the checkpoint does not fit.
+        ValueError: the stride is unsupported, or only one of head and codec has presence; on loading, the checkpoint
+            does not fit.
     """
 
     def __init__(
@@ -230,6 +287,7 @@ class SimpleHead(DecoderHead):
         freeze: bool = False,
         allow_new_final_layer: bool = False,
         confidence: dict | None = None,
+        presence: bool = False,
     ):
         factor = upsampling_factor(feature_stride, heatmap_stride)
         super().__init__(
@@ -242,4 +300,5 @@ class SimpleHead(DecoderHead):
             freeze=freeze,
             allow_new_final_layer=allow_new_final_layer,
             confidence=confidence,
+            presence=presence,
         )

@@ -83,10 +83,6 @@ class MultiDatasetHead(BaseHead):
         for member in self.heads.values():
             if isinstance(member, DecoderHead):
                 member.may_be_absent = True
-            if getattr(member, 'confidence', None) is not None:
-                raise ValueError(
-                    'confidence=dict(...) in a MultiDatasetHead: run `vitpose calibrate` after the training'
-                )
         self.absent: set[str] = set()  # heads that the checkpoint lacks
         self.loaded, self.load_problem = False, ''
         self.default_dataset = default_dataset
@@ -228,15 +224,13 @@ def _losses(
     """Compute the losses of a head on its samples of a batch; without samples, a zero whose gradients are zero."""
     custom_loss = type(head).loss not in (DecoderHead.loss, HeatmapHead.loss)
     if not custom_loss and any(isinstance(part, _BatchNorm) and part.training for part in head.modules()):
-        heatmaps = head(feats)[index]
-    elif not samples:
+        return heatmap_losses(head, head(feats), samples, train_cfg, feats[-1], index)
+    if not samples:
         return dict(loss_kpt=sum((0 * p.sum() for p in head.parameters() if p.requires_grad), index.sum()))
-    elif custom_loss:
-        return head.loss(_select(feats, index), samples, train_cfg or {})
-    else:
-        heatmaps = head(_select(feats, index))
-    # without samples, sum over no heatmaps, so that every process runs the same backward pass and collectives
-    return heatmap_losses(head, heatmaps, samples, train_cfg) if samples else dict(loss_kpt=heatmaps.sum())
+    selected = _select(feats, index)
+    if custom_loss:
+        return head.loss(selected, samples, train_cfg or {})
+    return heatmap_losses(head, head(selected), samples, train_cfg, selected[-1])
 
 
 def _select(feats: Features, index: Tensor) -> Features:

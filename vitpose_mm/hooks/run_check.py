@@ -28,6 +28,7 @@ from ..estimators.crop_check import check_crop
 from ..estimators.device_crop import DeviceCropPreprocessor
 from ..heads.batch_targets import describe_codec, same_targets
 from ..heads.decoders import DecoderHead
+from ..heads.presence_head import PresenceHead, use_calibrations
 from .bare_model import bare_model
 from .complete_checkpoint import set_resume_checkpoint
 
@@ -80,10 +81,15 @@ class RunCheckHook(Hook):
         loop = runner._train_loop if isinstance(runner._train_loop, BaseLoop) else None
         set_kept_keypoints(model, checkpoint.get('meta'), loop.dataloader.dataset if loop else None)
         if any(isinstance(module, ViT) for module in model.modules()):
+            if loop is None:  # a calibration holds for the weights of the file
+                use_calibrations(model, checkpoint['state_dict'])
             check_weights(model, checkpoint['state_dict'], runner._load_from)
             checkpoint['state_dict'] = state = model.state_dict()  # MMEngine loads it next, which changes nothing
             for name in getattr(getattr(model, 'head', None), 'absent', ()):
                 pop_prefix(state, f'head.heads.{name}.')  # it stays absent
+            for name, part in model.named_modules():
+                if isinstance(part, PresenceHead) and part.filled is False:
+                    pop_prefix(state, f'{name}.')
 
 
 def set_kept_keypoints(model: Any, meta: Any, dataset: Any) -> None:

@@ -137,10 +137,10 @@ class MSRACodec(HeatmapCodec):
 
 def build_codec(options: dict[str, Any], input_size: tuple[int, int], heatmap_size: tuple[int, int]) -> HeatmapCodec:
     """Build the codec of a config, ours or MMPose's, for these sizes (w, h); ValueError if there is none."""
-    options = {key: value for key, value in options.items() if key not in ('input_size', 'heatmap_size')}
+    others = ('input_size', 'heatmap_size', 'radius_factor', 'presence')  # the last two are of the training
+    options = {key: value for key, value in options.items() if key not in others}
     kind = options.pop('type').rpartition('.')[2]
     codec = {'UDPHeatmap': UDPCodec, 'MSRAHeatmap': MSRACodec}.get(kind.removeprefix('Batch'))
-    options.pop('radius_factor', None)
     if codec is None or options.pop('heatmap_type', 'gaussian') != 'gaussian':
         raise ValueError(f'{kind}: expected UDPHeatmap with Gaussian heatmaps, MSRAHeatmap, or ours')
     return codec(input_size, heatmap_size, **options)

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from .codecs import HeatmapCodec
+from .peaks import Peaks
 from .spread import peak_covariances, rival_peaks
 
+Part = nn.Module | None
 PREFIX = 'confidence.'  # of its weights in those of a head
 FINGERPRINT = 'fingerprint'
 NEAR = 0.1  # of the person's scale: a keypoint that is nearer to its label is right
@@ -135,10 +137,7 @@ def read_confidence(weights: Mapping[str, Tensor], dataset: str | None = None) -
 
     ValueError if it was made for other weights, or is damaged.
     """
-    for prefix in (f'head.heads.{dataset}.{PREFIX}', f'head.{PREFIX}'):
-        if own := {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}:
-            break
-    else:
+    if not (own := head_weights(weights, PREFIX, dataset)):
         return None
     known = own.pop(FINGERPRINT, None)
     if known is not None and not torch.equal(known.cpu(), fingerprint(weights)):
@@ -152,3 +151,28 @@ def read_confidence(weights: Mapping[str, Tensor], dataset: str | None = None) -
     except (KeyError, ValueError, RuntimeError) as problem:
         raise ValueError(f'its calibration is damaged: {str(problem).splitlines()[0]}') from problem
     return module.eval()
+
+
+def head_weights(weights: Mapping[str, Tensor], part: str, dataset: str | None) -> dict[str, Tensor]:
+    """Return the weights below `part` of the head of a dataset, or else of a single head."""
+    for prefix in (f'head.heads.{dataset}.{part}', f'head.{part}'):
+        if own := {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}:
+            return own
+    return {}
+
+
+def judge_keypoints(
+    codec: HeatmapCodec, heatmaps: Tensor, features: Tensor, peaks: Peaks, confidence: Part, presence: Part
+) -> dict[str, Tensor]:
+    """Compute what a `Confidence` or `PeakMap`, and a `Presence`, say about keypoints; other arguments as `Confidence`.
+
+    Returns `scores` (B, K), and, in this order, `expected_oks` (B,), `presence` (B, K) and `visibility` (B, K) where
+    known. A trained presence takes precedence over a calibrated one, which counts unlabeled keypoints as absent.
+    """
+    judged = {'scores': peaks[1]}
+    if confidence is not None:
+        scores: Scores = confidence(codec, heatmaps, features, peaks)
+        judged = dict(scores=scores.probabilities, expected_oks=scores.expected_oks, presence=scores.presence)
+    if presence is not None:
+        judged['presence'], judged['visibility'] = presence(heatmaps, features)
+    return judged

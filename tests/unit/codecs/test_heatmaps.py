@@ -158,7 +158,7 @@ def test_codecs_are_described_and_compared_as_those_of_mmpose():
     assert same_targets(CODECS['udp'], UDPHeatmap(**SIZES)) and same_targets(CODECS['udp, border'], CODECS['udp'])
     assert same_targets(CODECS['dark'], MSRAHeatmap(**SIZES, sigma=2, unbiased=True))
     assert not same_targets(CODECS['dark'], CODECS['msra'])
-    assert describe_codec(CODECS['udp, border']).endswith('blur_kernel_size=11, border=normalized)')
+    assert describe_codec(CODECS['udp, border']).endswith('blur_kernel_size=11, border=normalized, presence=False)')
     assert 'unbiased=True' in describe_codec(CODECS['dark'])
 
 

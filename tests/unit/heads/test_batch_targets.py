@@ -86,7 +86,7 @@ def test_a_sample_sends_no_heatmap():
     (sample,) = pack(UDP, count=1)
     assert not hasattr(sample, 'gt_fields')
     target = sample.gt_instances.keypoint_target
-    assert target.shape == (1, 5, 4) and target.dtype == np.float32
+    assert target.shape == (1, 5, 5) and target.dtype == np.float32
 
 
 def test_samples_without_targets_and_other_codecs_are_refused():

@@ -11,6 +11,7 @@ from vitpose_mm.checkpoints.validation import load_strictly
 from vitpose_mm.datasets.transforms.keypoint_target import KEYPOINT_TARGET
 
 CONFIDENCE = dict(type='ConfidenceHead', width=8)
+NORMS = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)
 BATCH_CODEC = dict(CODEC, type='BatchUDPHeatmap')
 
 
@@ -20,7 +21,7 @@ def sample(points, seed=0):
     del made.gt_fields, made.gt_instance_labels
     made.gt_instances.bboxes = np.array([[0, 0, 40.0, 40 / 0.53]])
     made.gt_instances.bbox_scales = np.array([[96.0, 128.0]])
-    target = np.concatenate([points, np.ones((5, 2))], 1)[None].astype(np.float32)
+    target = np.concatenate([points, np.ones((5, 3))], 1)[None].astype(np.float32)
     made.gt_instances.set_field(target, KEYPOINT_TARGET, dtype=None)
     return made
 
@@ -60,7 +61,24 @@ def test_checkpoints_fit_with_and_without_it():
     torch.testing.assert_close(plain.final_layer.weight, judging.final_layer.weight)
 
 
-def test_a_head_per_dataset_is_calibrated_afterwards():
-    member = dict(type='ClassicHead', in_channels=32, out_channels=5, confidence=CONFIDENCE)
-    with pytest.raises(ValueError, match='vitpose calibrate'):
-        MODELS.build(dict(type='MultiDatasetHead', heads=dict(coco=member)))
+@pytest.mark.parametrize('kind', ['ClassicHead', 'SimpleHead'])
+def test_each_dataset_has_its_own_and_those_without_samples_get_zero_gradients(kind):
+    decoder = dict(BATCH_CODEC, presence=True)
+    member = dict(type=kind, in_channels=32, out_channels=5, decoder=decoder, confidence=CONFIDENCE, presence=True)
+    torch.manual_seed(0)
+    head = MODELS.build(dict(type='MultiDatasetHead', heads=dict(coco=member, aic=member))).train()
+    samples = [sample(np.full((5, 2), 20.0), seed) for seed in range(2)]
+    for each in samples:
+        each.set_metainfo(dict(dataset_name='coco'))
+    for part in head.modules():
+        part.register_forward_hook(lambda part, args, out: seen.add(part) if isinstance(part, NORMS) else None)
+    seen: set = set()
+    losses = head.loss((torch.randn(2, 32, 4, 3),), samples)
+    assert {'coco/kpt', 'coco/confidence', 'coco/presence'} <= losses.keys()
+    total = losses['coco/kpt'] + losses['coco/confidence'] + losses['coco/presence']
+    torch.testing.assert_close(losses['loss_kpt'], total, check_dtype=False)
+    losses['loss_kpt'].backward()
+    for name, parameter in head.named_parameters():
+        assert parameter.grad is not None and parameter.grad.any() == name.startswith('heads.coco.'), name
+    # those that synchronize run in every process, whatever its samples are of
+    assert seen == {part for part in head.modules() if isinstance(part, NORMS)}

@@ -15,6 +15,7 @@ from mmpose.registry import HOOKS, MODELS, TRANSFORMS
 from vitpose_mm.datasets.transforms import DecodeAndCrop
 from vitpose_mm.estimators import DeviceCropPreprocessor
 from vitpose_mm.hooks import RunCheckHook, run_check
+from vitpose_mm.networks.confidence import Confidence, fingerprint
 
 UDP = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2)
 CLASSIC = dict(UDP, type='MSRAHeatmap')
@@ -356,6 +357,39 @@ def test_a_decoder_that_the_checkpoint_lacks_stays_absent_in_a_run():
     check_loaded(two, checkpoint)
     two.load_state_dict(checkpoint['state_dict'], strict=False)
     assert two.head.absent == {'aic'}
+
+
+PRESENCE = dict(decoder=dict(UDP, type='BatchUDPHeatmap', presence=True), presence=True)
+
+
+def test_presence_that_the_checkpoint_lacks_stays_unpredicted_in_a_run():
+    target = simple(17, **PRESENCE)
+    for source, filled in ((simple(17), False), (simple(17, **PRESENCE), True)):
+        checkpoint = dict(state_dict=source.state_dict(), meta={})
+        check_loaded(target, checkpoint)
+        target.load_state_dict(checkpoint['state_dict'], strict=False)
+        assert target.head.presence.filled is filled
+
+
+def test_a_test_uses_the_calibration_of_its_checkpoint():
+    """In a training the weights change, so that it does not hold."""
+    source, module = simple(17), Confidence(8, 17, width=4)
+    weights = source.state_dict()
+    stored = {f'head.confidence.{key}': value for key, value in module.state_dict().items()}
+    stored['head.confidence.fingerprint'] = fingerprint(weights)
+    target = simple(17)
+    check_loaded(target, dict(state_dict=weights | stored))
+    torch.testing.assert_close(target.head.calibration.index, module.index)
+    assert target.state_dict().keys() == weights.keys()
+    changed = weights | stored | {'head.final_layer.bias': torch.ones(17)}
+    with pytest.raises(ValueError, match='calibrated for other weights'):
+        check_loaded(simple(17), dict(state_dict=changed))
+    trained = simple(17)
+    loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
+    loop.__dict__['_dataloader'] = loop.__dict__['dataloader'] = SimpleNamespace(dataset=None)
+    runner = SimpleNamespace(model=trained, _train_loop=loop, _load_from='vitpose-safe://a.pth')
+    RunCheckHook().after_load_checkpoint(runner, dict(state_dict=changed))
+    assert trained.head.calibration is None
 
 
 @pytest.mark.parametrize(

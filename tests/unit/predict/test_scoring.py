@@ -8,7 +8,7 @@ import pytest
 from mmpose.evaluation.functional import oks_nms, soft_oks_nms
 from mmpose.evaluation.metrics import CocoMetric
 
-from vitpose.predict.scoring import MAX_SOFT, Scoring, extended_oks
+from vitpose.predict.scoring import MAX_SOFT, Scoring
 
 
 def people(count, keypoints, seed, spread):
@@ -70,10 +70,3 @@ def test_other_modes_are_refused(mode):
     ((key, value),) = mode.items()
     with pytest.raises(ValueError, match=f"test_evaluator.{key}='{value}': expected one of "):
         Scoring(**mode)
-
-
-def test_the_extended_oks_counts_absent_keypoints():
-    similar, present = np.full((3, 4), 0.8), np.array([[1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0]], bool)
-    presence = np.array([[0.9, 0.1, 0.5, 0.4], [0.5, 0.5, 0.5, 0.5], [0.2, 0.2, 0.2, 0.2]])
-    np.testing.assert_allclose(extended_oks(similar, present, presence), [(0.8 + 0 + 0 + 1) / 4, 0.8, 1])
-    np.testing.assert_allclose(extended_oks(similar, present, presence, 0.6), [(0.8 + 0 + 1 + 1) / 4, 0, 1])

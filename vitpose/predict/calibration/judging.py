@@ -53,7 +53,7 @@ def judge_boxes(model: GraphModel, boxes: Sequence[LabeledBox]) -> Judged:
         known = compare_labels(points, batch, np.asarray(sigmas), rule)
         keypoints, people = confidence_inputs(model.codec, heatmaps, features, peaks)
         parts.append(Judged(keypoints.half().cpu(), people.cpu(), peaks[1].cpu(), *known))
-    model.network.has_features = model.confidence is not None
+    model.network.has_features = model.confidence is not None or model.presence is not None
     return Judged(*map(torch.cat, zip(*parts, strict=True)))
 
 

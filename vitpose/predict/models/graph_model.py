@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vitpose_mm.export.graph import DecodingGraph, HeatmapGraph
+from vitpose_mm.export.graph import DecodingGraph, HeatmapGraph, judged_names
 from vitpose_mm.networks.codecs import HeatmapCodec
 from vitpose_mm.networks.confidence import Confidence, PeakMap, read_confidence
 from vitpose_mm.networks.folded import fold
 from vitpose_mm.networks.pose_network import HeatmapNetwork
+from vitpose_mm.networks.presence import Presence, read_presence
 from vitpose_mm.torch_support import check_torch
 
 from ...errors import InputError, one_line
-from ..poses import EXTRAS
 from .crops import CropRule
 from .device import PRECISIONS, as_device, as_precision
 from .device_crops import DeviceCropRule
@@ -33,6 +33,7 @@ class GraphModel(ABC):
         output_indices: of the decoder's keypoints, those that are returned; None for all.
         decoder: its `batch_decode` decodes heatmaps.
         confidence: what makes probabilities of the scores; None without calibration.
+        presence: what tells whether keypoints are there and visible; None if the model was trained without.
     """
 
     crop_rule: CropRule
@@ -42,6 +43,7 @@ class GraphModel(ABC):
     decoder: Any
     network: HeatmapGraph
     confidence: Confidence | PeakMap | None = None
+    presence: Presence | None = None
 
     def __init__(self, device: str = 'auto', precision: str = 'fp32', flip_test: bool = False, compile: bool = False):
         self.device = as_device(device)
@@ -74,20 +76,22 @@ class GraphModel(ABC):
             self.network.compile(fullgraph=True, **graphs)
 
     def _calibrate(self, weights: Mapping[str, Tensor], dataset: str, checkpoint: str | Path) -> None:
-        """Use the calibration of a checkpoint, if it has one; ValueError if it was made for other weights."""
+        """Use calibration and presence of a checkpoint, if it has them; ValueError if made for other weights."""
         try:
-            self.confidence = read_confidence(weights, dataset)
+            self.confidence, self.presence = read_confidence(weights, dataset), read_presence(weights, dataset)
         except ValueError as problem:
             raise InputError(f'{checkpoint}: {one_line(problem)}') from problem
+        for part in (self.confidence, self.presence):
+            if part is not None:
+                part.to(self.device).eval().requires_grad_(False)
+                self.network.has_features = True
         if self.confidence is not None:
-            self.confidence.to(self.device).eval().requires_grad_(False)
-            self.network.has_features = True
             self.metainfo['score_kind'] = 'probability'
 
     @property
     def extras(self) -> tuple[str, ...]:
         """What `predict` can return besides keypoints and scores."""
-        return EXTRAS if self.confidence is not None else EXTRAS[:1]
+        return ('covariance', *judged_names(self.confidence, self.presence))
 
     def normalized(self, crops: np.ndarray | Tensor) -> Tensor:
         """Crops (B, h, w, 3) uint8 BGR -> the network's input (B, 3, h, w) in fp32, on the device."""
@@ -118,12 +122,13 @@ class GraphModel(ABC):
         """Crops (B, h, w, 3) uint8 BGR -> keypoints (B, K, 2) in MMPose's input pixels and scores (B, K).
 
         With `extras`, some of the attribute of this name, there is a third result: a dict with the covariance
-        (B, K, 2, 2) in input pixels squared, the expected OKS (B,), and the presence (B, K).
+        (B, K, 2, 2) in input pixels squared, the expected OKS (B,), the presence and the visibility (B, K).
         """
         outputs = self.run(crops)
         if not extras and self.confidence is None:
-            return self.decode(*outputs)
-        graph = DecodingGraph(self.codec, self.output_indices, self.confidence, 'covariance' in extras)
+            return self.decode(outputs[0])
+        judges = self.confidence, 'covariance' in extras, self.presence
+        graph = DecodingGraph(self.codec, self.output_indices, *judges)
         values = [value.cpu().numpy() for value in graph.judge(*outputs, peaks=self.peaks(outputs[0]))]
         named = dict(zip(graph.extras, values[2:], strict=True))
         return (*values[:2], {name: named[name] for name in extras}) if extras else (values[0], values[1])

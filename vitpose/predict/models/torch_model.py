@@ -90,7 +90,7 @@ class PoseModel(GraphModel):
 
     def _check(self, model: Any, name: str) -> None:
         head: Any = getattr(model, 'head', None)
-        heatmaps = isinstance(head, HeatmapHead) and type(head).predict is HeatmapHead.predict
+        heatmaps = isinstance(head, HeatmapHead) and type(head).predict in (HeatmapHead.predict, DecoderHead.predict)
         if not isinstance(model, TopdownPoseEstimator) or not heatmaps or head.decoder is None:
             expected = 'expected a TopdownPoseEstimator with a heatmap head and its decoder'
             raise InputError(f'{name}: {type(model).__name__} with {type(head).__name__}; {expected}')

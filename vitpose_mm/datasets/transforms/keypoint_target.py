@@ -4,7 +4,8 @@ import numpy as np
 from mmpose.datasets.transforms import GenerateTarget, PackPoseInputs
 from mmpose.registry import TRANSFORMS
 
-# field of gt_instances, (1, K, 4) in fp32: x and y in input pixels, visibility, weight
+# field of gt_instances, (1, K, 5) in fp32: x and y in input pixels, whether it is labeled, weight, and 1 if it is
+# visible, 0 if occluded, -1 if unknown
 KEYPOINT_TARGET = 'keypoint_target'
 
 
@@ -13,7 +14,7 @@ class KeypointTarget(GenerateTarget):
     """Send the keypoints in the crop to the model, whose head encodes the heatmaps of the whole batch on its device.
 
     It replaces `GenerateTarget(encoder=...)` for `ClassicHead` and `SimpleHead`, alone or in a `MultiDatasetHead`. The
-    losses are the same, and a worker sends 4 numbers per keypoint instead of a heatmap.
+    losses are the same, and a worker sends 5 numbers per keypoint instead of a heatmap.
 
     Args:
         encoder: config of the codec: `BatchUDPHeatmap` or `BatchMSRAHeatmap`, the same as the head's `decoder`, which
@@ -33,19 +34,31 @@ class KeypointTarget(GenerateTarget):
             )
 
     def transform(self, results: dict) -> dict:
-        """Add `keypoint_target` (1, K, 4) to what `PackPoseInputs` packs; KeyError for a sample without keypoints."""
+        """Add `keypoint_target` (1, K, 5) to what `PackPoseInputs` packs; KeyError for a sample without keypoints."""
         keypoints = results.get('transformed_keypoints')
         if keypoints is None:
             keypoints = results['keypoints']
         visible = results['keypoints_visible']
-        target = np.ones((*keypoints.shape[:2], 4), np.float32)
+        target = np.ones((*keypoints.shape[:2], 5), np.float32)
         target[..., :2] = keypoints[..., :2]
         target[..., 2] = visible[..., 0] if visible.ndim == 3 else visible
         if self.use_dataset_keypoint_weights:
             target[..., 3] = results['dataset_keypoint_weights']
+        target[..., 4] = _visibility(results, keypoints.shape[1])
         results[KEYPOINT_TARGET] = target
         results['instance_mapping_table'] = dict(
             results.get('instance_mapping_table', PackPoseInputs.instance_mapping_table),
             **{KEYPOINT_TARGET: KEYPOINT_TARGET},
         )
         return results
+
+
+def _visibility(results: dict, count: int) -> np.ndarray | int:
+    """COCO's flags of `count` keypoints less 1: MMPose's `keypoints_visible` only says which are labeled."""
+    annotation = results.get('raw_ann_info')
+    flags = np.array(annotation.get('keypoints', ()) if isinstance(annotation, dict) else (), np.float32)[2::3]
+    if len(flags) != count or results['keypoints_visible'].ndim == 3:  # none, or converted to other keypoints
+        return -1
+    if results.get('flip_direction') in ('horizontal', 'vertical'):
+        flags = flags[list(results['flip_indices'])]
+    return np.minimum(flags - 1, 1)

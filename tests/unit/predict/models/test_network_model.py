@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.unit.predict.tiny_models import single, write
+from tests.unit.predict.tiny_models import rendered, single, write
 from vitpose import PosePredictor
 from vitpose.predict import extras
 from vitpose.predict.models.network_model import NetworkModel
+from vitpose.predict.models.torch_model import PoseModel
 
 
 def changed(file, path, change, **meta):
@@ -117,3 +118,23 @@ def test_pixels_of_the_recorded_config_are_used(tmp_path):
     file = changed(checkpoint, tmp_path / 'own.pth', lambda weights: None, cfg=cfg.pretty_text, dataset='coco')
     graph = NetworkModel(file).network
     assert (graph.mean.flatten().tolist(), graph.std.flatten().tolist(), graph.rgb) == ([1, 2, 3], [4, 5, 6], False)
+
+
+@pytest.mark.parametrize('decoder', ['classic', 'simple'])
+def test_presence_is_predicted_with_and_without_the_config(decoder, tmp_path):
+    cfg, plain = single(decoder=decoder), write(single(decoder=decoder), tmp_path / 'plain')
+    head = dict(cfg.model.head.to_dict(), presence=True)
+    head['decoder'] = dict(head['decoder'], type='BatchUDPHeatmap', presence=True)
+    cfg.model.head = head
+    files, (image, boxes) = write(cfg, tmp_path), rendered(0)
+    models = PoseModel(*files, 'cpu'), NetworkModel(files[1], 'cpu', dataset='coco')
+    found = [PosePredictor(model, detector=None)(image, boxes) for model in models]
+    for poses in found:
+        for name in ('presence', 'visibility'):
+            values = getattr(poses, name)
+            assert values.shape == poses.scores.shape and np.std(values) > 0
+            np.testing.assert_allclose(values, getattr(found[0], name), atol=1e-5)
+            assert np.shape(poses.to_dict()[name]) == values.shape
+        assert (poses.visibility <= poses.presence).all() and poses.score_kind == 'peak'
+    without = PosePredictor(PoseModel(*plain, 'cpu'), detector=None)(image, boxes)
+    assert without.presence is None and 'presence' not in without.to_dict()
