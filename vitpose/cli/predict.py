@@ -90,8 +90,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     style = parser.add_argument_group('drawing')
     add = style.add_argument
     add('--show', action='store_true', help='show poses in a window, or without a display on a local page; q ends')
-    text = 'lowest score of a keypoint that is drawn, or labeled by --save yolo, dlc, cvat, slp: of a calibrated model its '
-    text += 'probability to be right, else the peak of its heatmap (default 0.3)'
+    text = 'lowest score of a keypoint that is drawn, or labeled by --save yolo, dlc, cvat, slp: of a calibrated model '
+    text += 'its probability to be right, else the peak of its heatmap (default 0.3)'
     add('--kpt-score', type=float, default=0.3, metavar='S', help=text)
     add('--uncertainty', action='store_true', help='write and draw the spread of each keypoint, as an ellipse')
     add('--names', action='store_true', help='write the name of each keypoint beside it')
