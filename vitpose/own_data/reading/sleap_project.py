@@ -1,5 +1,6 @@
 """Read SLEAP's projects (.slp), through sleap-io."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,16 +65,20 @@ def _frame_files(video: Any, indices: list[int], finder: FileFinder, folder: Pat
         return {index: find_image(finder, video.filename[index], where) for index in indices}
     files = {index: folder / f'{index:06}.png' for index in indices}
     missing = {index for index, file in files.items() if not file.exists()}
-    source = video.filename
-    if missing and Path(source).suffix in ('.slp', '.h5', '.hdf5'):
-        pictures = ((index, video[index]) for index in sorted(missing))
-    elif missing:
-        found = find_image(finder, source, where)
-        if not found.is_file():
-            raise InputError(f'{where}: no video {found}; pass the folder of the videos with --images DIR')
-        frames = (frame for frame in read_video(str(found)) if frame.index in missing and frame.image is not None)
-        pictures = ((frame.index, frame.image[..., ::-1]) for frame in frames)
-    for index, picture in pictures if missing else ():
+    for index, picture in _read_frames(video, missing, finder, where) if missing else ():
         with replacing(files[index]) as part:
             Image.fromarray(np.squeeze(picture)).save(part, format='PNG')
     return {index: file for index, file in files.items() if file.exists()}
+
+
+def _read_frames(video: Any, indices: set[int], finder: FileFinder, where: str) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield index and image (RGB or gray) of those frames that a package or a video has."""
+    if Path(video.filename).suffix in ('.slp', '.h5', '.hdf5'):
+        yield from ((index, video[index]) for index in sorted(indices))
+        return
+    found = find_image(finder, video.filename, where)
+    if not found.is_file():
+        raise InputError(f'{where}: no video {found}; pass the folder of the videos with --images DIR')
+    for frame in read_video(str(found)):
+        if frame.index in indices and frame.image is not None:
+            yield frame.index or 0, frame.image[..., ::-1]

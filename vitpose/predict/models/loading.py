@@ -97,6 +97,6 @@ def load_alone(named: NamedModel, *options: Any) -> 'GraphModel':
     need('torch', 'a checkpoint')
     from .network_model import NetworkModel
 
-    model = NetworkModel(named.file, *options, is_separated)
+    model = NetworkModel(named.file, *options, is_separated=is_separated)
     model.metainfo |= about
     return model
