@@ -57,7 +57,7 @@ def load_model(
             config = named.file
         elif named.cfg_options and missing_packages() and not cfg_options:  # a name; options take a config
             dataset = dataset or keypoints_of(named)
-            return load_alone(named, device, precision or 'fp32', flip_test, dataset, compile)
+            return load_alone(named, (device, precision or 'fp32', flip_test, dataset, compile))
         else:
             config, checkpoint = named.config, named.file
             cfg_options = {**named.cfg_options, **(cfg_options or {})}
@@ -85,7 +85,7 @@ def load_model(
     return PoseModel(config, checkpoint, *options, cfg_options)
 
 
-def load_alone(named: NamedModel, *options: Any) -> 'GraphModel':
+def load_alone(named: NamedModel, options: tuple[str, str, bool, str | None, bool]) -> 'GraphModel':
     """The model of a name, on torch alone, with device, precision, flip_test, dataset, compile of `load_model`."""
     about = {key: named.cfg_options[key] for key in ('license', 'objects') if key in named.cfg_options}
     others = set(named.cfg_options) - set(about)
@@ -97,6 +97,6 @@ def load_alone(named: NamedModel, *options: Any) -> 'GraphModel':
     need('torch', 'a checkpoint')
     from .network_model import NetworkModel
 
-    model = NetworkModel(named.file, *options, is_separated=is_separated)
+    model = NetworkModel(named.file, *options, is_separated)
     model.metainfo |= about
     return model
