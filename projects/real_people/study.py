@@ -82,7 +82,8 @@ RECIPES = {
     ),
 }
 # weights that an earlier sitting on another machine committed, for stages whose start was not trained here
-COMMITTED = {TEACHER: HERE / 'weights/teacher.safetensors', TINY: model_file(TINY).with_suffix('.safetensors')}
+WEIGHTS = HERE / 'weights'
+COMMITTED = {TEACHER: WEIGHTS / 'teacher.safetensors', TINY: model_file(TINY).with_suffix('.safetensors')}
 
 
 def set_size(config: Config, size: tuple[int, int], heatmap: tuple[int, int] | None = None) -> None:
@@ -140,8 +141,10 @@ def last_checkpoint(folder: Path) -> str | None:
 
 
 def weights_of(stage: str, recipe: Recipe, args: argparse.Namespace) -> str:
-    """The file of a stage's weights: its last checkpoint here, or what is committed of its network."""
-    return last_checkpoint(args.out / stage) or str(COMMITTED[recipe.stages[stage].network])
+    """The file of a stage's weights: its last checkpoint here, or what is committed of it, or else of its network."""
+    committed = WEIGHTS / f'{stage}.safetensors'
+    file = committed if committed.is_file() else COMMITTED[recipe.stages[stage].network]
+    return last_checkpoint(args.out / stage) or str(file)
 
 
 def stage_config(name: str, recipe: Recipe, args: argparse.Namespace) -> Config:
