@@ -1,18 +1,19 @@
 """A mixin that checks annotations, boxes, keypoints and images of MMPose's datasets."""
 
+import json
 import logging
 import pickle
 from typing import Any
 
 import numpy as np
-from mmengine.fileio import exists
+from mmengine.fileio import exists, get_local_path
 from mmengine.logging import print_log
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
 from vitpose_base.coco_fields import find_bad_fields
 
 from .bad_images import ImageChecks
-from .json_file import read_json
+from .json_file import check_json_start, check_json_syntax
 from .transforms.image_file import MissingImageError
 
 MAX_SHOWN_IDS = 5
@@ -52,11 +53,17 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
         for path in [*json_files, *filter(None, [getattr(self, 'headbox_file', None)])]:
             if not exists(path):
                 raise FileNotFoundError(self._missing_message(path))
+        for path in json_files:
+            check_json_start(path)
         try:
             return super().load_data_list()
-        except (AssertionError, LookupError, TypeError, ValueError):
-            content, *_ = [read_json(path) for path in json_files]
-            self._check_fields(content)
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            for path in json_files:
+                check_json_syntax(path)
+            raise
+        except (LookupError, TypeError, ValueError):
+            with get_local_path(self.ann_file) as path, open(path, 'rb') as file:
+                self._check_fields(json.load(file))
             raise
 
     def filter_data(self) -> list[dict]:
@@ -152,14 +159,20 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
 
     def _is_bad_detection(self, data_info: dict) -> bool:
         """Return whether a detected box has no area or lies outside its image; raise if such boxes are not skipped."""
-        problem = find_box_problem(data_info, *data_info['img_shape'][::-1])
-        if problem and not self._drops_bad_boxes:
+        x1, y1, x2, y2 = (float(value) for value in data_info['bbox'][0])
+        height, width = data_info['img_shape']
+        overlap_x = min(x2, width) - max(x1, 0)
+        overlap_y = min(y2, height) - max(y1, 0)
+        # `not >` instead of `<=`, so that NaN is bad too
+        bad = not (overlap_x > 0 and overlap_y > 0)
+        if bad and not self._drops_bad_boxes:
             raise ValueError(
-                f'{self.bbox_file}: the detection with id {data_info["id"]} in image {data_info["img_id"]}: {problem}. '
-                'Correct or remove it, raise filter_cfg=dict(bbox_score_thr=...) above its score '
-                f'{float(data_info["bbox_score"][0]):g}, or {SKIP_HINT}.'
+                f'{self.bbox_file}: the detection with id {data_info["id"]} in image {data_info["img_id"]} has box '
+                f'(x, y, w, h) = ({x1:g}, {y1:g}, {x2 - x1:g}, {y2 - y1:g}), which has no area or lies outside the '
+                f'{width} x {height} image. Correct or remove it, raise filter_cfg=dict(bbox_score_thr=...) above '
+                f'its score {float(data_info["bbox_score"][0]):g}, or {SKIP_HINT}.'
             )
-        return problem is not None
+        return bad
 
     def _where(self, instance: dict) -> str:
         return f'{self.ann_file}: annotation {instance["id"]} in image {instance["img_id"]} ({instance["img_path"]})'
@@ -174,7 +187,7 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
 
 
 def find_box_problem(instance: dict, width: int | None, height: int | None) -> str | None:
-    """Return what is wrong with the box of an instance or detection, showing the raw box, or None for a valid box.
+    """Return what is wrong with the box of an annotated instance, showing the raw box, or None for a valid box.
 
     `instance` is MMPose's record: `bbox` (1, 4) as x1 y1 x2 y2 in image pixels, and the raw annotation if the dataset
     keeps it. `width` and `height` are the image's in pixels, or None if the annotation file does not give them.

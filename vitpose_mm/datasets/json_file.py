@@ -1,23 +1,28 @@
-"""Read JSON files; errors name the file and the position."""
+"""Check JSON files; errors name the file and the position."""
 
 import json
-from typing import Any
 
-from mmengine.fileio import get
+from mmengine.fileio import get_local_path
 
 
-def read_json(path: str) -> Any:
-    """Read an object or list; a ValueError says why a file has none, and where."""
-    data = get(path)
-    start = data.lstrip()[:20]
+def check_json_start(path: str) -> None:
+    """Raise a ValueError if a file is empty or does not start like a JSON object or list."""
+    with get_local_path(path) as local_path, open(local_path, 'rb') as file:
+        start = file.read(4096).lstrip()
     if not start:
         raise ValueError(f'{path} is empty: expected JSON annotations. Download the file again.')
     if start[:1] not in (b'{', b'['):
         raise ValueError(
-            f"{path} is not JSON: it starts with {start!r}, expected '{{' or '['. Is it the annotation file?"
+            f"{path} is not JSON: it starts with {start[:20]!r}, expected '{{' or '['. Is it the annotation file?"
         )
+
+
+def check_json_syntax(path: str) -> None:
+    """Raise a ValueError that names the position if a file is not valid JSON."""
+    with get_local_path(path) as local_path, open(local_path, 'rb') as file:
+        data = file.read()
     try:
-        return json.loads(data)
+        json.loads(data)
     except json.JSONDecodeError as error:
         raise ValueError(
             f'{path} is truncated or invalid JSON: {error.msg} at line {error.lineno}, column {error.colno}, '
