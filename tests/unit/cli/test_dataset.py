@@ -126,7 +126,7 @@ def test_files_and_config(dataset, tmp_path):
     training = DATASETS.build(config.train_dataloader.dataset)
     sample = training[0]
     assert sample['inputs'].shape == (3, 256, 192)
-    assert sample['data_samples'].gt_instances.keypoint_target.shape == (1, 4, 4)
+    assert sample['data_samples'].gt_instances.keypoint_target.shape == (1, 4, 5)
     assert training.metainfo['flip_indices'] == [0, 2, 1, 3]
     assert training.metainfo['skeleton_links'] == [(0, 1), (0, 2), (0, 3)]
     assert len(DATASETS.build(config.val_dataloader.dataset)) == 2

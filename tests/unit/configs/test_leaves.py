@@ -171,6 +171,7 @@ def test_config_is_that_of_mmpose_for_the_same_data(name):
         assert dict(ours.codec, type=ours.codec.type.removeprefix('Batch')) == theirs.codec
         optimizer = ours.optim_wrapper.optimizer
         assert dict(optimizer, type=optimizer.type.removeprefix('Fused')) == theirs.optim_wrapper.optimizer
+        theirs.model.data_preprocessor.non_blocking = True  # batches are copied without waiting
         for path in RECIPE.split():
             assert at(ours, path) == at(theirs, path), path
 
