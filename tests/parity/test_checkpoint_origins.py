@@ -257,6 +257,7 @@ def real_dinov2():
     return model.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('patch', 'size'), [(14, (252, 196)), (14, (196, 252)), (16, (256, 192))])
 @torch.no_grad()
 def test_features_are_those_of_a_real_dinov2(real_dinov2, patch, size, monkeypatch):

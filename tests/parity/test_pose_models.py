@@ -44,6 +44,7 @@ def test_heatmaps_are_those_of_mmpose_with_only_the_backbone_replaced(size, deco
     assert_same(ours(image, None, mode='tensor'), theirs(image, None, mode='tensor'))
 
 
+@pytest.mark.slow
 def test_decoders_train_as_in_the_authors_code():
     """Loss, gradients and running statistics of a batch that has one sample of MPII and none of COCO-WholeBody.
 

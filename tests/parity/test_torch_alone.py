@@ -81,6 +81,7 @@ def cases(tmp_path_factory):
     return made, np.load(folder / 'found.npz')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('flip', [False, True], ids=['plain', 'flip'])
 @pytest.mark.parametrize('name', NAMES)
 def test_heatmaps_and_keypoints_are_equal_to_the_bit(cases, name, flip):

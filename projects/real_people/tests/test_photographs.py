@@ -93,6 +93,7 @@ def test_predictions_come_in_the_order_of_the_people(tmp_path):
     assert found[:, 0, 0].tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', study.RECIPES)
 def test_every_stage_has_a_config_that_fits(tmp_path, name):
     """The sizes of crops, labels, decoders and backbone agree, and the first stage alone starts from DINOv2."""
@@ -119,6 +120,7 @@ def test_every_stage_has_a_config_that_fits(tmp_path, name):
         assert heatmaps.shape == (1, 17, size[1] // 4, size[0] // 4)
 
 
+@pytest.mark.slow
 def test_the_small_network_fits_its_teacher(tmp_path):
     """It has the sizes of the teacher's stage, its normalization and codec, and its first blocks' shapes."""
     import argparse

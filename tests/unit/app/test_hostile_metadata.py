@@ -135,6 +135,7 @@ def check_many(count, tmp_path_factory, capsys, monkeypatch):
     assert count / 20 < sum(accepted) < 0.9 * count  # both ways are tried
 
 
+@pytest.mark.slow
 def test_50_hostile_files(tmp_path_factory, capsys, monkeypatch):
     check_many(50, tmp_path_factory, capsys, monkeypatch)
 

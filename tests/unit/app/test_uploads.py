@@ -85,6 +85,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(predict, tmp_path, 
             refused()
 
 
+@pytest.mark.slow
 def test_8k_is_too_much_and_4k_is_not(tmp_path):
     for width, height in ((3840, 2160), (4096, 2160), (7680, 4320)):
         write_video(tmp_path / f'{width}.mp4', [np.zeros((height, width, 3), np.uint8)])

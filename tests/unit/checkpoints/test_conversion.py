@@ -62,6 +62,7 @@ def files(request, tmp_path_factory):
     return kind, {form: convert(folder / 'start.pth', folder, f'from-{form}', form) for form in forms}
 
 
+@pytest.mark.slow
 def test_every_pair_of_formats_keeps_every_bit(files, tmp_path):
     kind, files = files
     expected = bits(build(kind).state_dict())

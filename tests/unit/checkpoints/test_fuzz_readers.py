@@ -121,6 +121,7 @@ def is_accepted(place) -> bool:
 LONG = pytest.param(int(os.environ.get('FUZZ_FILES', 5000)), marks=pytest.mark.long)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('files', [400, LONG])
 def test_mutated_files_are_read_or_refused(tmp_path, files):
     canary, place, counts = tmp_path / 'canary', tmp_path / 'files', [0, 0]

@@ -37,6 +37,7 @@ def files(people, tmp_path):
     return config, checkpoint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('fast', [False, True])
 def test_scores_become_probabilities_and_the_model_stays(files, fast, people, monkeypatch, capsys):
     monkeypatch.setattr(fitting, 'EPOCHS', 2)

@@ -10,6 +10,7 @@ from vitpose.cli.main import main
 pytestmark = NEEDS_TORCH_2_4
 
 
+@pytest.mark.slow
 def test_table_of_seven_configs_fits_80_columns(capsys, monkeypatch):
     monkeypatch.setenv('COLUMNS', '80')
     leaves = sorted((CONFIGS / 'attention').glob('*synthetic*'))
@@ -21,6 +22,7 @@ def test_table_of_seven_configs_fits_80_columns(capsys, monkeypatch):
         assert row is not None and row.groups() == (figure, ratio)
 
 
+@pytest.mark.slow
 def test_transfer_configs(tmp_path):
     """Distillation costs as much as its student; a knowledge token makes 193 tokens; no block trains in stage 1."""
     out, names = tmp_path / 'sub' / 'cost.json', ('from-large-output', 'from-large-token', 'token-stage1')

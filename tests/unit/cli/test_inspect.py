@@ -56,6 +56,7 @@ def test_several_datasets_with_experts(inspect):
     assert description['notes'] == ['1 weights are NaN and 0 infinite, the first in backbone.last_norm.bias']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('decoder', ['ClassicHead', 'SimpleHead'])
 def test_the_matching_configs_of_a_file_in_the_names_of_the_authors(tmp_path, capsys, decoder):
     weights = build(dict(type='ViT', arch='small'), dict(type=decoder, in_channels=384, out_channels=17))

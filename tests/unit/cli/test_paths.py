@@ -53,6 +53,7 @@ print(json.dumps(done))
 """
 
 
+@pytest.mark.slow
 def test_every_command_refuses_before_heavy_imports(root, tmp_path):
     for name in ('c.py', 'c.pth', 'c.json', 'c.onnx', 'c.jsonl', 'a.jpg', 'folder/x'):
         (tmp_path / name).parent.mkdir(exist_ok=True)

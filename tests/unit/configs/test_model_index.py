@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import mmpose
+import pytest
 from modelindex.load_model_index import load
 
 from vitpose.models.catalogue import read_catalogue
@@ -72,6 +73,7 @@ print(convert2df(index)['coco/paper_ap'].to_json())
 """
 
 
+@pytest.mark.slow
 def test_mim_reads_the_index(root):
     # in a subprocess: mim imports pip, which changes `typing` so that parts of torch can no longer be imported
     command = [sys.executable, '-c', READ_WITH_MIM, root / 'model-index.yml']

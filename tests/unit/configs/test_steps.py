@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
@@ -175,6 +176,7 @@ def test_full_size_model_builds(leaf: Path) -> None:
                 assert head(tuple(pair)).shape == (2, decoder.out_channels, height // 4, width // 4)
 
 
+@pytest.mark.slow
 @for_each([leaf for leaf in POSE if leaf not in RESIZED])
 def test_one_training_and_one_test_step(leaf: Path, tmp_path: Path) -> None:
     small = small_config(leaf, tmp_path)

@@ -28,6 +28,7 @@ def model_of(path):
     return Config.fromfile(CONFIGS / path).model
 
 
+@pytest.mark.slow
 def test_tables_5_and_6():
     for row, gmacs in TABLE_5.items():
         counted = count(model_of(f'attention/vitpose-base-s8-{row}_coco-256x192.py'))

@@ -89,6 +89,7 @@ def test_without_a_log_each_process_counts(tmp_path, monkeypatch):
         stems(dataset, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('damage', 'kind'), [('missing', MissingImageError), ('truncated', BadImageError)])
 def test_errors_reach_the_training_process(tmp_path, damage, kind):
     """A data worker sends the error's class and its text."""
@@ -98,6 +99,7 @@ def test_errors_reach_the_training_process(tmp_path, damage, kind):
         stems(dataset, 1)
 
 
+@pytest.mark.slow
 def test_loading_as_by_mmpose(tmp_path):
     """Options of the pipeline's LoadImage are kept; a loader of another class is not replaced."""
     files = several(tmp_path)
@@ -123,6 +125,7 @@ def test_another_error_of_the_pipeline_is_raised(tmp_path):
         dataset[0]
 
 
+@pytest.mark.slow
 def test_a_cached_teacher_goes_with_the_sample_in_place(tmp_path, logged):
     encoder = dict(type='UDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16))
     crop = [dict(type='GetBBoxCenterScale'), dict(type='TopdownAffine', input_size=(48, 64))]

@@ -50,6 +50,7 @@ def count_quantizers(model):
     return sum(op.get_type_name() == 'FakeQuantize' for op in model.get_ops())
 
 
+@pytest.mark.slow
 def test_layers_that_cost_too_much_stay_in_fp32(monkeypatch):
     monkeypatch.setattr(int8, 'MIN_CALIBRATION_CROPS', CROPS)  # fewer are as good for this model, and faster
     model = attention()

@@ -122,6 +122,7 @@ def whole_run(tmp_path_factory):
     return runner.model.seen, runner.model.state_dict(), folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('workers', 'persistent'), [(0, False), (1, False), (2, False), (3, False), (1, True), (2, True), (3, True)]
 )
@@ -191,6 +192,7 @@ def test_a_dataset_that_loads_whole_batches_keeps_doing_so():
     assert [numbers for _, numbers in samples] == [numbers for _, numbers in expected]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('workers', [0, 2])
 def test_a_sampler_that_draws_from_torchs_generator_continues_within_an_epoch(workers):
     """It starts a new order when an epoch starts; with persistent workers the loader draws in the first epoch alone."""

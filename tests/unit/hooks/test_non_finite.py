@@ -192,6 +192,7 @@ def test_a_fused_step_does_not_wait_for_the_device(fused, waits):
     assert (min(counted.count, 1), copied.count) == (waits, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not NEW, reason='no fused AdamW on a CPU')
 @pytest.mark.parametrize('kind', [FiniteOptimWrapper, AutocastOptimWrapper])
 def test_a_training_waits_for_the_device_only_where_it_is_logged(root, tmp_path, kind):

@@ -97,6 +97,7 @@ def whole(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('iteration', 'interrupt', 'options'),
     [
@@ -124,6 +125,7 @@ def test_resumed_equals_uninterrupted(whole, tmp_path, iteration, interrupt, opt
     assert [path.name for path in folder.glob('*.pth')] == ['epoch_3.pth']
 
 
+@pytest.mark.slow
 def test_two_processes(tmp_path):
     """One of them gets the signal; each has its own running statistics within the epoch."""
     options = dict(processes=2, loader=dict(batch_size=2), val=False)

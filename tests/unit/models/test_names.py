@@ -80,6 +80,7 @@ def test_the_dataset_stands_after_the_colon(little, name, dataset):
         load_model('several:dogs')
 
 
+@pytest.mark.slow
 def test_commands_take_names(little, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cv2.imwrite('a.png', dot(80, 60))
@@ -129,6 +130,7 @@ def test_on_torch_alone_the_dataset_gives_keypoints_and_codec(
         load_model('feet', cfg_options={'model.test_cfg.flip_test': False})
 
 
+@pytest.mark.slow
 def test_without_torch_a_name_uses_what_was_exported_into_the_cache(little, tmp_path, monkeypatch, capsys):
     expected = PosePredictor('little', detector=None)(dot(80, 60)).scores
     for _ in range(2):

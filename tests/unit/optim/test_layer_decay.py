@@ -72,6 +72,7 @@ class Wrapped(nn.Module):
         self.add_module(name, model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('prefix', ['module', 'student', '_orig_mod', 'deep.inside'])
 def test_any_prefix(prefix):
     """With these prefixes, also of a compiled model or ViT, MMPose's constructor gives every block scale 1."""

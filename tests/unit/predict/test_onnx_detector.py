@@ -69,6 +69,7 @@ def test_what_a_file_kept_in_its_own_suppression_is_kept(tmp_path):
     np.testing.assert_allclose(scores, [0.9, 0.8], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_nanodet_equals_another_decoder_on_photographs(photographs):
     weights = photographs.parent / 'weights'
     if not (weights / 'nanodet_416.onnx').is_file():

@@ -144,6 +144,7 @@ def test_an_iterable_that_fails_at_once(predictor, method):
         list(predictor.stream(broken()))
 
 
+@pytest.mark.slow
 def test_a_stream_whose_frames_never_come_can_be_closed(predictor):
     released = threading.Event()
 
@@ -179,6 +180,7 @@ print(next(stream)[0].name, flush=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('end', ['stream.close()', 'signal.alarm(1)\nnext(stream)'])
 def test_a_process_ends_although_its_frames_never_come(end):
     """For example those of a camera that hangs: after the stream is closed, and after a signal."""
@@ -449,6 +451,7 @@ def test_one_image_is_no_stream(predictor, item):
         predictor.stream(item)
 
 
+@pytest.mark.slow
 def test_one_image_in_a_stream_takes_as_long_as_a_call(predictor):
     """At most 1.3 times; the batch was filled up once, which took 16 times as long."""
     ((image, boxes), times) = rendered(0), {'call': [], 'stream': []}

@@ -94,6 +94,7 @@ def library_tracker():
     return follow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('count', [3, pytest.param(20, marks=pytest.mark.long)])
 def test_crossing_people_with_scores_of_a_detector_keep_their_ids(count):
     """A person who is missed cannot have an id: in the 20 clips the highest possible IDF1 is 0.952.

@@ -15,6 +15,7 @@ def test_error_of_a_failed_command_is_shown(tmp_path):
     assert 'before' in (tmp_path / 'log').read_text()
 
 
+@pytest.mark.slow
 def test_interrupt_kills_the_command_and_its_children(tmp_path):
     child = 'import os, time; print(os.getpid(), flush=True); time.sleep(99)'
     command = [sys.executable, '-c', f'import subprocess, sys; subprocess.run([sys.executable, "-c", {child!r}])']

@@ -54,6 +54,7 @@ def content(data: Path, split: str):
     return json.loads((data / f'annotations/{split}.json').read_text())
 
 
+@pytest.mark.slow
 @every_kind
 def test_mmpose_reads_the_drawn_keypoints(kind: str, written) -> None:
     """Every keypoint that MMPose reads as visible has the renderer's coordinates; our dataset checks find no fault."""
@@ -75,6 +76,7 @@ def test_mmpose_reads_the_drawn_keypoints(kind: str, written) -> None:
         assert len(ours) == len(read(kind, data, split, test_mode=True))
 
 
+@pytest.mark.slow
 @every_kind
 def test_keypoint_order_is_that_of_the_metainfo(kind: str, written) -> None:
     metainfo = read(kind, written(kind), 'val').metainfo
@@ -109,6 +111,7 @@ def test_annotations_are_consistent(kind: str, written) -> None:
             assert all(len(polygon) >= 6 for polygon in annotation.get('segmentation', ()))
 
 
+@pytest.mark.slow
 @every_kind
 def test_flip_pairs_of_the_metainfo_mirror_the_rest_pose(kind: str, written) -> None:
     """The figure stands straight and faces the camera: the keypoints of a flip pair are mirror images."""
@@ -189,6 +192,7 @@ def test_kinds_with_the_same_seed_have_different_images() -> None:
     assert len({render_one(settings_of(kind), 'train', 0).image.tobytes() for kind in KINDS}) == len(KINDS)
 
 
+@pytest.mark.slow
 def test_hand_dataset_reads_the_hands(written) -> None:
     hands = read('wholebody', written('wholebody'), 'train', by=datasets.CocoWholeBodyHandDataset)
     assert len(hands) > 20

@@ -6,6 +6,7 @@ from vitpose.synthetic.keypoints import COCO, KINDS
 from vitpose.synthetic.renderer import DIFFICULTIES, difficulty, render
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', list(KINDS))
 @pytest.mark.parametrize('level', list(DIFFICULTIES))
 def test_visible_keypoints_lie_on_the_figure_in_every_scene(kind: str, level: str) -> None:
@@ -27,6 +28,7 @@ def test_visible_keypoints_lie_on_the_figure_in_every_scene(kind: str, level: st
     assert seen == {0, 1, 2}
 
 
+@pytest.mark.slow
 def test_hard_hides_more_keypoints_than_easy() -> None:
     hidden = {}
     for name in DIFFICULTIES:

@@ -18,6 +18,7 @@ def small(train: int, val: int, **options: object) -> RenderSettings:
     return RenderSettings(train, val, width=96, height=72, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', list(KINDS))
 def test_same_seed_gives_the_same_files_for_any_number_of_workers(kind: str, tmp_path: Path) -> None:
     for workers in (0, 2):

@@ -15,6 +15,7 @@ def number(frame):
     return round(frame.image.mean() / 4)
 
 
+@pytest.mark.slow
 def test_the_newest_frame_is_next_and_every_frame_on_request():
     for every_frame in (False, True):
         camera, seen = Camera(60), []
@@ -30,9 +31,11 @@ def test_the_newest_frame_is_next_and_every_frame_on_request():
             assert indices == tuple(range(60))
         else:
             assert len(indices) < 30 and max(lags[3:]) <= 15, seen  # it would reach 45
-            assert times[0] == 0 and list(times) == sorted(times)
+        # times count from the first frame that was received, which may be dropped before it is seen
+        assert (times[0] == 0) == (indices[0] == 0) and 0 <= times[0] < 0.5 and list(times) == sorted(times)
 
 
+@pytest.mark.slow
 def test_a_stream_that_breaks_off_is_opened_again_for_a_time_that_is_said(capsys):
     with serve(live=Camera(20, connections=2)) as url:
         *frames, end = read_live('door', f'{url}/live', True, reconnect=1)

@@ -19,6 +19,7 @@ from vitpose.predict.two_pass import TwoPassDetector
 LOW, SIZES = np.mgrid[-1.5:1.5:0.37, -1.5:1.5:0.37].reshape(2, -1).T, (0.1, 0.7, 2.5)  # in sides of the image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('use_udp', [True, False])
 @pytest.mark.parametrize('side', [1, 50, 320])
 def test_crops_across_every_border_are_those_of_opencv(use_udp, side):
