@@ -46,6 +46,7 @@ def test_six_datasets(root, run, tmp_path, monkeypatch):
     assert SCORES <= set(re.findall(r'(?<!\S)([\w-]+/(?:AP|PCK)): ', tested))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_memorizes_twelve_people(write_config, photographs, run, tmp_path):
     config = write_config(photographs / 'coco', 'test_coco.json', name='overfitting.py')

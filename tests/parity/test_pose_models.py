@@ -27,7 +27,11 @@ COCO = Path(mmpose.__file__).parent / '.mim/configs/body_2d_keypoint/topdown_hea
         ('small', ''),
         ('small', '-simple'),
         # a decoder depends on the size only through the width: the larger sizes are tested with one decoder each
-        *(pytest.param(*pair, marks=pytest.mark.slow) for pair in (('base', ''), ('large', '-simple'), ('huge', ''))),
+        pytest.param('base', '', marks=pytest.mark.slow),
+        *(
+            pytest.param(*pair, marks=[pytest.mark.slow, pytest.mark.long])
+            for pair in (('large', '-simple'), ('huge', ''))
+        ),
     ],
 )
 @torch.no_grad()
