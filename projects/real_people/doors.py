@@ -153,20 +153,25 @@ def main() -> None:
         old.unlink(missing_ok=True)
     run('split', config, COMMITTED[TEACHER], '--dataset', 'coco', '--out', checkpoint)
     forms = {'torch fp32': f'{single},{checkpoint}'}
+    table: dict[str, dict[str, float]] = {}
     for name, (file, kind, precision, *more) in FORMS.items():
         if precision == 'bf16' and not has_bfloat16('cpu'):
             continue
         options = ('--to', kind, '--precision', precision, '--out', out / file, '--overwrite', *more)
-        run('export', single, checkpoint, *options, '--images', photographs / 'images/lsp/*[05].jpg')
-        forms[name] = str(out / file)
+        try:
+            run('export', single, checkpoint, *options, '--images', photographs / 'images/lsp/*[05].jpg')
+            forms[name] = str(out / file)
+        except RuntimeError as refused:  # its keypoints differ too much: `vitpose export` has said by how much
+            print(name, refused)
+            table[name] = {'is exported': 0}
     people = {name: read(photographs / f'{name}.json') for name in ('lsp_test', 'coco_test')}
-    table: dict[str, dict[str, float]] = {}
     for name, files in forms.items():
         predicted = predict_all(open_model(files), people['lsp_test'], images)
         row = table[name] = dict(AP_limbs=average_precision(predicted, people['lsp_test'], LIMBS)[0])
         row['AP'] = average_precision(predicted, people['lsp_test'])[0]
         print(name, row, flush=True)
-    table['OpenVINO int8']['share of int8'] = int8_share(out / 'teacher_int8.xml')
+    if 'OpenVINO int8' in forms:
+        table['OpenVINO int8']['share of int8'] = int8_share(out / 'teacher_int8.xml')
     table['mim test'] = dict(AP=mmpose_ap(single, checkpoint, out / 'test'))
     predictor = PosePredictor.load(single, checkpoint, device='cpu', detector=None)
     rows = by_image(people['lsp_test'], images)
