@@ -62,9 +62,10 @@ class ExtendedOKS(BaseMetric):
             half = np.asarray(sample['input_scale']) / 2
             is_inside = (np.abs(labels[:, :2] - sample['input_center']) <= half).all(1)[None]
             is_labeled = labels[None, :, 2] > 0
-            presence = np.asarray(found['keypoints_presence'] if 'keypoints_presence' in found else is_inside * 0 + 1.0)
+            everywhere = np.ones_like(is_inside)
+            presence = np.asarray(found['keypoints_presence'] if 'keypoints_presence' in found else everywhere)
             extended = extended_oks(similar, is_inside, presence, is_labeled, self.threshold)
-            plain = extended_oks(similar, is_inside | True, presence * 0 + 1, is_labeled)
+            plain = extended_oks(similar, everywhere, everywhere, is_labeled)
             if is_labeled.any():
                 self.results.append((extended[0], plain[0], int((is_labeled & ~is_inside).sum())))
 

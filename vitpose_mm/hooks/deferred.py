@@ -1,5 +1,6 @@
 """Values of training steps that stay on the device until they are logged or saved."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from mmengine.hooks import Hook, LoggerHook, RuntimeInfoHook
@@ -8,7 +9,7 @@ from mmpose.registry import HOOKS
 from torch import Tensor
 
 
-class DeferredHook(Hook):
+class DeferredHook(Hook, ABC):
     """Base of hooks that read values of training steps only before they are logged or saved.
 
     Reading a value waits until the device has finished the step. The values are read in the iterations that a
@@ -34,13 +35,13 @@ class DeferredHook(Hook):
             self._read(runner)
             checkpoint['message_hub'] = runner.message_hub.state_dict()
 
+    @abstractmethod
     def _keep(self, runner: Runner, data_batch: Any, outputs: dict) -> Any:
         """Return what to keep of a step, without reading it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _read(self, runner: Runner) -> None:
         """Read and empty `_unread`."""
-        raise NotImplementedError
 
 
 @HOOKS.register_module()

@@ -15,9 +15,9 @@ SCALE = 10.0  # the inverse temperature of `HeatmapCrossEntropyLoss`
 class Presence(nn.Module):
     """Predict whether keypoints are inside the crop, and visible.
 
-    Beside the cells of a heatmap a keypoint has one more position: nowhere. The logit of a cell is `SCALE` times its
-    value, and the features of the whole crop give that of nowhere. P(in crop) is the softmax over all of these,
-    without nowhere. The features where the heatmap expects the keypoint tell whether it is visible.
+    A keypoint is at one of the cells of its heatmap, or nowhere. The logit of a cell is `SCALE` times its value, and
+    the features of the whole crop give that of nowhere. P(in crop) is the softmax over all of these, without nowhere.
+    The features where the heatmap expects the keypoint tell whether it is visible.
 
     Source: ProbPose (arXiv 2412.02254) predicts both with branches on the features; ours also reads the heatmap.
 

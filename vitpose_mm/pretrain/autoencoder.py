@@ -57,6 +57,8 @@ class MaskedAutoencoder(BaseModel):
         init_cfg: dict | list[dict] | None = None,
     ):
         super().__init__(data_preprocessor, init_cfg)
+        if not 0 < mask_ratio < 1:
+            raise ValueError(f'mask_ratio={mask_ratio!r}: expected a share of the patches in (0, 1), such as 0.75')
         self.mask_ratio = mask_ratio
         self.backbone = MODELS.build(backbone)
         check_backbone(self.backbone)

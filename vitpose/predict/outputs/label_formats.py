@@ -78,13 +78,13 @@ def write_deeplabcut_labels(
 def write_sleap_labels(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path], kpt_score: float) -> None:
     """Write a SLEAP project, in which all images are one video. ValueError if sleap-io is not installed."""
     sleap_io = need('sleap_io', 'writing SLEAP projects')
-    known = coco_category(metainfo)
-    names = known['keypoints']
-    edges = [(names[a - 1], names[b - 1]) for a, b in known['skeleton']]
+    names = keypoint_names(metainfo)
+    edges = [(names[a], names[b]) for a, b in metainfo['skeleton_links']]
     skeleton = sleap_io.Skeleton([*names], edges=edges)  # which changes the list
-    images = {frame.name: index for index, (frame, _, _) in enumerate(read_labels(out, kpt_score))}
+    rows = list(read_labels(out, kpt_score, with_videos=True))
+    images = {name: i for i, name in enumerate(frame.name for frame, _, _ in rows if frame.index is None)}
     videos, frames = dict[str | None, Any](), []
-    for frame, poses, _ in read_labels(out, kpt_score, with_videos=True):
+    for frame, poses, _ in rows:
         is_image = frame.index is None
         key = None if is_image else frame.name
         if key not in videos:

@@ -197,5 +197,6 @@ def test_arrays(tmp_path):
 
 def test_formats_are_chosen_by_name():
     assert choose_formats('npz, coco,npz') == ('npz', 'coco')
-    with pytest.raises(ValueError, match="--save a: 'a': expected some of jsonl,coco,.*,npz,dlc,cvat,slp"):
+    expected = 'jsonl,coco,csv,openpose,yolo,npz,dlc,cvat,slp'
+    with pytest.raises(ValueError, match=f"--save a: 'a': expected some of {expected}"):
         choose_formats('a')
