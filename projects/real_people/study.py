@@ -67,7 +67,7 @@ RECIPES = {
             tiny_labels=Stage((192, 144), 2, frozen=2, start='tiny', network=TINY),
             longer=Stage((192, 144), 2, frozen=4, start='everybody'),
             full_size=Stage((256, 192), 1, 2e-4, frozen=4, start='longer'),
-            tiny_distilled=Stage((192, 144), 3, start='tiny_labels', network=TINY, teacher='longer'),
+            tiny_distilled=Stage((192, 144), 5, start='tiny_labels', network=TINY, teacher='longer'),
         ),
     ),
     'small': Recipe(

@@ -3,6 +3,7 @@
 import json
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 import torch
 
@@ -37,3 +38,18 @@ def test_hours_and_cost_follow_from_the_measured_step():
 
 def test_the_base_network_has_the_macs_of_the_paper():
     assert measure.count_macs('base') == pytest.approx(17.9e9, rel=0.05)
+
+
+def test_a_batch_with_covariances_is_copied_to_the_host_once(monkeypatch):
+    model = measure.RandomModel('toy', device='cpu')
+    crops = np.random.default_rng(0).integers(0, 256, (3, *measure.SIZE[::-1], 3), np.uint8)
+    copies, copy = [], torch.Tensor.cpu
+    keypoints, scores = model.predict(crops)
+    monkeypatch.setattr(torch.Tensor, 'cpu', lambda tensor: copies.append(tensor.shape) or copy(tensor))
+    judged = model.predict(crops, ['covariance'])
+    assert len(copies) == 1
+    np.testing.assert_array_equal(judged[0], keypoints)
+    np.testing.assert_array_equal(judged[1], scores)
+    heatmaps = model.heatmaps(crops)
+    expected = model.codec.covariances(heatmaps, torch.from_numpy(keypoints))
+    np.testing.assert_array_equal(judged[2]['covariance'], expected)

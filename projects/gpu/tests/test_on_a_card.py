@@ -11,6 +11,7 @@ from projects.gpu.measure import SIZE, RandomModel
 from vitpose import PosePredictor
 from vitpose.predict.models.crops import CropRule
 from vitpose.predict.models.device_crops import DeviceCropRule
+from vitpose_mm.export.graph import DecodingGraph
 
 pytestmark = pytest.mark.gpu
 SHARE = {'fp32': 1e-4, 'fp16': 1e-2, 'bf16': 5e-2}  # of the largest value, by which heatmaps may differ
@@ -66,9 +67,10 @@ def test_crops_are_those_of_opencv_and_nothing_waits_for_them():
 def test_a_batch_waits_once_for_the_device(crops):
     model = RandomModel('toy', device='cuda', precision='bf16')
     inputs = torch.from_numpy(crops).cuda()
-    model.predict(inputs)  # constants are copied once
+    model.predict(inputs, ['covariance'])  # constants are copied once
     with without_waiting():
-        model.codec.locate(model.heatmaps(inputs))
+        outputs = model.run(inputs)
+        DecodingGraph(model.codec).judge(*outputs, peaks=model.peaks(outputs[0]))
 
 
 def test_people_of_many_frames_are_those_of_the_cpu():

@@ -1,7 +1,7 @@
 """A network on a device: crops in, heatmaps and keypoints out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -129,12 +129,14 @@ class GraphModel(ABC):
             return self.decode(outputs[0])
         judges = self.confidence, 'covariance' in extras, self.presence
         graph = DecodingGraph(self.codec, self.output_indices, *judges)
-        values = [value.cpu().numpy() for value in graph.judge(*outputs, peaks=self.peaks(outputs[0]))]
+        values = to_host(graph.judge(*outputs, peaks=self.peaks(outputs[0])))
         named = dict(zip(graph.extras, values[2:], strict=True))
         return (*values[:2], {name: named[name] for name in extras}) if extras else (values[0], values[1])
 
     def peaks(self, heatmaps: Tensor) -> tuple[Tensor, Tensor]:
         """Heatmaps (B, C, Hm, Wm) -> all keypoints (B, C, 2) in input pixels and maxima (B, C), on the device."""
+        if isinstance(self.decoder, HeatmapCodec):
+            return self.decoder.locate(heatmaps, sparse=heatmaps.device.type == 'cpu')
         keypoints, scores = (torch.from_numpy(np.concatenate(each)) for each in self._decode(heatmaps))
         return keypoints.to(self.device), scores.to(self.device)
 
@@ -146,3 +148,10 @@ class GraphModel(ABC):
 
     def _decode(self, heatmaps: Tensor) -> Any:
         return self.decoder.batch_decode(heatmaps)
+
+
+def to_host(tensors: Sequence[Tensor]) -> list[np.ndarray]:
+    """Copy fp32 tensors (B, ...) to arrays in one transfer."""
+    flat = [tensor.flatten(1) if tensor.ndim > 1 else tensor[:, None] for tensor in tensors]
+    parts = torch.cat(flat, 1).cpu().split([part.shape[1] for part in flat], 1)
+    return [part.reshape(tensor.shape).numpy() for part, tensor in zip(parts, tensors, strict=True)]
