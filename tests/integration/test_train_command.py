@@ -10,8 +10,10 @@ from vitpose.cli.main import main
 from vitpose.runs import training
 
 
-@pytest.mark.slow
-def test_own_data_are_trained_and_reported(tmp_path, monkeypatch, capsys, start):
+@pytest.fixture
+def forked(tmp_path, monkeypatch, start):
+    """Training runs in a forked process, from the folder that a relative start.pth is in."""
+
     def fork(command, log, on_line):
         assert command[1:3] == ['-m', 'vitpose.runs.mmpose_train']
         process = start('train', *command[3:])
@@ -24,8 +26,12 @@ def test_own_data_are_trained_and_reported(tmp_path, monkeypatch, capsys, start)
     monkeypatch.setattr(training, 'run_logged', fork)
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
     monkeypatch.chdir(tmp_path)
-    makers.write_coco(tmp_path / 'mice')
     write_start(tmp_path / 'start.pth')
+
+
+@pytest.mark.slow
+def test_own_data_are_trained_and_reported(forked, tmp_path, capsys):
+    makers.write_coco(tmp_path / 'mice')
     assert main('dataset mice/mice.json --images mice --out out --from start.pth --val 0.25'.split()) == 0
     capsys.readouterr()
     assert main('train out/config.py --epochs 2 --batch 4 --patience 1 --device cpu'.split()) == 0
@@ -44,3 +50,26 @@ def test_own_data_are_trained_and_reported(tmp_path, monkeypatch, capsys, start)
     (held_out, *_) = re.findall(r'<td>all</td><td>\d+</td><td>[\d.]+</td><td>([\d.]+)</td><td>([\d.]+)</td>', page)
     shares = [re.findall(rf'PCK@{thr}/PCK: ([\d.]+)', log)[-1] for thr in (0.1, 0.2)]
     assert list(held_out) == [f'{float(share):.3f}' for share in shares]
+
+
+@pytest.mark.slow
+def test_categories_are_trained_together_and_reported_each(forked, tmp_path, capsys):
+    content = makers.coco(24)
+    content['categories'].append(dict(id=2, name='rat', keypoints=['head', 'end']))
+    for row in content['annotations'][::2]:
+        row.update(category_id=2, keypoints=row['keypoints'][:6])
+    makers.write_coco(tmp_path / 'mice', content)
+    assert (
+        main('dataset mice/mice.json --images mice --category each --out out --from start.pth --val 0.25'.split()) == 0
+    )
+    capsys.readouterr()
+    assert main('train out/config.py --epochs 1 --device cpu'.split()) == 0
+    output, run = capsys.readouterr().out, tmp_path / 'out/run'
+    (best,) = run.glob('best_mouse_PCK_epoch_1.pth')
+    for name in ('mouse', 'rat'):
+        assert f'report: {run}/report_{name}.html' in output
+        assert f'--checkpoint {best} --dataset {name} --out poses' in output
+        assert f"{name}: scores are maxima of heatmaps, not calibrated: 3 labeled instances of '{name}'" in output
+        page = (run / f'report_{name}.html').read_text()
+        assert '3 held-out instances' in page and f'--dataset {name}' in page
+        assert page.count('<tr>') == dict(mouse=6, rat=4)[name]  # a heading, keypoints, and all of them

@@ -26,6 +26,9 @@ ANNOTATIONS is one of
   a SLEAP project (.slp)
   a folder of labelme (X-AnyLabeling) files
 
+With --category each, there is such a folder per category, OUT/NAME, and
+OUT/config.py trains one network with a decoder for each.
+
 An existing split is kept. Otherwise a tenth of the images is for validation;
 frames of one video, recognized by folder or name, stay together."""
 
@@ -43,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('annotations', type=Path, metavar='ANNOTATIONS', help='file or folder, see above')
     add('--images', type=Path, metavar='DIR', help='folder of the images')
     add('--out', type=Path, required=True, metavar='DIR', help='folder to write; must not exist')
-    add('--category', metavar='NAME', help="which one, if keypoints differ; 'each' writes one dataset per category")
+    add('--category', metavar='NAME', help="which one, if keypoints differ; 'each': one model for all, see below")
     add('--val', type=float, default=0.1, metavar='SHARE', help='share of the images for validation (default 0.1)')
     add('--split-by', choices=('video', 'image'), default='video', help='what stays together (default video)')
     add('--seed', type=int, default=0, help='random seed of the split (default 0)')
@@ -68,17 +71,20 @@ def run(args: argparse.Namespace) -> None:
         args.start = str(find_files(args.start, '.safetensors').file)
     if args.start not in (None, 'scratch'):
         check_readable(args.start, 'checkpoint', folder=True, option='--from')
-    from ..own_data.reading.annotation_format import EACH, read_annotations
+    from ..own_data.reading.annotation_format import read_annotations
 
     datasets = read_annotations(args.annotations, args.images, args.category)
-    from ..own_data.dataset_folder import make_dataset  # imports torch: after the annotations are known to be good
+    from ..own_data import dataset_folder as folders  # imports torch: after the annotations are known to be good
 
     names = ('arch', 'start', 'val', 'seed', 'copy', 'strict', 'scale_labels', 'exif')
-    options = {name: getattr(args, name) for name in names}
-    folders = [args.out / annotations.category if args.category == EACH else args.out for annotations in datasets]
-    for annotations, folder in zip(datasets, folders, strict=True):
-        make_dataset(annotations, folder, by_image=args.split_by == 'image', **options)
-    for folder in folders:
-        print(f'{folder}: check preview.png, then run\n  vitpose train {folder}/config.py')
-        if (folder / 'detector.py').is_file():
-            print(f'  vitpose train {folder}/detector.py')
+    options = dict({name: getattr(args, name) for name in names}, by_image=args.split_by == 'image')
+    parts = [args.out]
+    if len(datasets) > 1:
+        parts = [args.out / name for name in folders.make_joint_dataset(datasets, args.out, **options)]
+    else:
+        folders.make_dataset(*datasets, args.out, **options)
+    previews = ', '.join(str(part / 'preview.png') for part in parts)
+    print(f'check {previews}, then run\n  vitpose train {args.out}/config.py')
+    for part in parts:
+        if (part / 'detector.py').is_file():
+            print(f'  vitpose train {part}/detector.py')

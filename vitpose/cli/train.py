@@ -92,15 +92,15 @@ def run(args: argparse.Namespace) -> None:
             raise FailedError(f'out of memory with a batch size of {batch}: {fits}') from problem
         best, scores = best_checkpoint(work_dir, score), [value for _, value in read_curve(work_dir, score).score]
         print(f'best: {best}, {score} {(min if rule == "less" else max)(scores):.3f}', flush=True)
-        is_detector, report = config.get('default_scope') == 'mmdet', work_dir / training.REPORT
-        if not is_detector:
-            from ..own_data.calibrating import calibrate_trained
+        if config.get('default_scope') == 'mmdet':  # of `vitpose dataset`
+            print(f'next:\n  add to `vitpose predict ...`: --detector {args.config} {best}')
+            return
+        from ..own_data.calibrating import calibrate_trained
 
-            print(calibrate_trained(args.config, changes, best, report))
-    if is_detector:  # of `vitpose dataset`
-        print(f'next:\n  add to `vitpose predict ...`: --detector {args.config} {best}')
-    else:
-        print(f'report: {report}\nnext:', *configs.next_commands(args.config, best), sep='\n  ')
+        for name in configs.dataset_names(config):
+            report = work_dir / training.report_name(name)
+            print(calibrate_trained(args.config, changes, best, report, name))
+            print(f'report: {report}\nnext:', *configs.next_commands(args.config, best, name), sep='\n  ')
 
 
 def _hook(name: str, **settings: Any) -> dict[str, Any]:

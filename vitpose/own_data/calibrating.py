@@ -104,18 +104,24 @@ def _read_photos(config: Any, split: str, dataset: str) -> list[Photo]:
     return next((each.splits[split] for each in datasets if each.name == dataset), [])
 
 
-def calibrate_trained(config: Path, options: dict[str, Any], checkpoint: Path, report: Path) -> str:
-    """Calibrate the best checkpoint of a training, add the diagram to its report, and say so in one line."""
+def calibrate_trained(
+    config: Path, options: dict[str, Any], checkpoint: Path, report: Path, dataset: str | None = None
+) -> str:
+    """Calibrate the best checkpoint of a training, add the diagram to its report, and say so in one line.
+
+    `dataset` names that of the report, if the model has several.
+    """
     from ..predict.models.torch_model import read_config
 
-    try:
-        result = calibrate(read_config(config, options)[0], checkpoint, checkpoint, fast=True)  # see docs/scores.md
+    name = f'{dataset}: ' if dataset else ''
+    try:  # fast: see docs/scores.md
+        result = calibrate(read_config(config, options)[0], checkpoint, checkpoint, fast=True, dataset=dataset)
     except InputError as problem:
-        return f'scores are maxima of heatmaps, not calibrated: {one_line(problem)}'
+        return f'{name}scores are maxima of heatmaps, not calibrated: {one_line(problem)}'
     diagram = f'<h2>Calibration of the scores</h2>{result.diagram()}</body>'
     write_text(report, report.read_text(encoding='utf-8').replace('</body>', diagram))
     before, after = result.errors
-    return f'scores are calibrated probabilities: expected calibration error {before:.3f}, now {after:.3f}'
+    return f'{name}scores are calibrated probabilities: expected calibration error {before:.3f}, now {after:.3f}'
 
 
 def replace_data(config: Any, dataset: str | None, annotations: Path, images: Path) -> None:

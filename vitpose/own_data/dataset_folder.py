@@ -1,6 +1,7 @@
-"""Make a dataset from annotations: split, derive, check and write it, atomically."""
+"""Make datasets from annotations: split, derive, check and write them, atomically."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from torch.nn import ModuleDict
 
 from vitpose_base.files import write_text
 
@@ -28,6 +30,7 @@ from .deriving.train_val_split import MIN_IMAGES, split_images
 from .training_report import NOTES
 from .writing.coco_writer import write_coco, write_images
 from .writing.config_writer import OKS_SIGMA, DatasetPlan, write_config
+from .writing.joint_config import write_joint_config
 from .writing.preview import draw_preview
 
 
@@ -44,17 +47,19 @@ def make_dataset(
     strict: bool = False,
     scale_labels: bool = False,
     exif: str | None = None,
-) -> None:
+    splits: dict[str, list[Photo]] | None = None,
+) -> DatasetPlan:
     """Write a dataset to the folder `out`, which appears once it is complete.
 
-    `choose_network` explains `arch` and `start`; `split_images` explains `val` (its `share`), `by_image` and `seed`.
+    `choose_network` explains `arch` and `start`; `split_images` explains `val` (its `share`), `by_image` and `seed`,
+    unless there are `splits`, 'train' and 'val'.
     Images are linked, or copied with `copy`. With `scale_labels`, labels of resized images are scaled. `exif` says of
     which image labels are, if EXIF data rotate it: 'upright' or 'stored'. Assumptions are printed, faults go
     to stderr. ValueError if the annotations cannot be split, most are unusable or too few are left, or the checkpoint
     cannot be used; FailedError if `strict` and there is a finding.
     """
     network = choose_network(arch, start)
-    splits = _split(annotations, val, seed, by_image)
+    splits = splits or _split(annotations, val, seed, by_image)
     known = find_known_set(annotations.labels.names)
     annotations.labels = known.labels if known else annotations.labels
     photos = [*chain(*splits.values())]
@@ -94,6 +99,49 @@ def make_dataset(
         write_text(folder / NOTES, '\n'.join([*annotations.notes, *notes]) + '\n')
         draw_preview(folder / 'config.py', folder / 'preview.png', seed)
         os.rename(folder, out)
+    return plan
+
+
+def make_joint_dataset(
+    datasets: Sequence[Annotations],
+    out: Path,
+    *,
+    val: float = 0.1,
+    by_image: bool = False,
+    seed: int = 0,
+    **options: Any,
+) -> list[str]:
+    """Write a dataset per category below `out`, and a config that trains one network with a decoder for each.
+
+    An image that is held out for one category is held out for all. `out` appears once it is complete. The arguments
+    are those of `make_dataset`. Returns the names of the datasets, which are their folders. ValueError as there, or if
+    two categories differ only in characters that a name cannot have.
+    """
+    names = [re.sub(r'\W+', '_', annotations.category) for annotations in datasets]
+    names = [f'{name}_' if hasattr(ModuleDict, name) else name for name in names]  # they become names of modules
+    if len(set(names)) < len(names):
+        raise InputError(f'categories {", ".join(names)}: the names must differ in letters and digits: rename one')
+    splits = [_split(annotations, val, seed, by_image) for annotations in datasets]
+    held_out = {photo.path for parts in splits for photo in parts['val']}
+    for annotations, parts in zip(datasets, splits, strict=True):
+        moved = [photo for photo in parts['train'] if photo.path in held_out]
+        parts['train'] = [photo for photo in parts['train'] if photo.path not in held_out]
+        parts['val'] += moved
+        if moved:
+            annotations.notes.append(f'{len(moved):,} more images are held out, as for another category')
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f'.{out.name}.part-', dir=out.parent) as folder:
+        part = Path(folder, out.name)
+        plans = [
+            make_dataset(annotations, part / name, seed=seed, splits=its_splits, **options)
+            for annotations, name, its_splits in zip(datasets, names, splits, strict=True)
+        ]
+        photos = [photo for plan in plans for photo in chain(*plan.splits.values())]
+        boxes = [find_box(instance) for photo in photos for instance in photo.instances]
+        input_size, why = choose_input_size(boxes, options.get('arch') == DEFAULT)
+        print(f'{", ".join(names)}\n- {why}\n- {write_joint_config(part, plans, input_size)}')
+        os.rename(part, out)
+    return names
 
 
 def _report(annotations: Annotations, findings: Sequence[Finding], strict: bool) -> None:

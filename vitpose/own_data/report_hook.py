@@ -23,7 +23,7 @@ from vitpose_mm.noise import quiet
 
 from ..errors import one_line
 from ..runs.table import minutes
-from ..runs.training import ESTIMATE, REPORT
+from ..runs.training import ESTIMATE, report_name
 from .training_report import Prediction, write_report
 
 MIN_LOGGED = 20  # lines in the log per epoch, if it has as many steps
@@ -76,12 +76,15 @@ class TrainingReportHook(Hook):
         held_out, self._held_out = self._held_out, []
         gathered = [gather_object(rows) for rows in (held_out, self._predict_sample(runner))]
         if is_main_process() and any(gathered[0]):
-            held_out, trained = ([row for rows in ranks for row in rows] for ranks in gathered)
-            file, config = Path(runner.work_dir, REPORT), Path(runner.cfg.filename)
-            try:
-                write_report(file, config, self.score, runner.val_dataloader.dataset.metainfo, held_out, trained)
-            except Exception as problem:  # it must not end the training
-                runner.logger.warning(f'{file} was not written: {type(problem).__name__}: {one_line(problem)}')
+            sets = [[row for rows in ranks for row in rows] for ranks in gathered]
+            config, meta = Path(runner.cfg.filename), runner.val_dataloader.dataset.metainfo
+            for name, its_meta in (meta.get('members') or {None: meta}).items():
+                file = Path(runner.work_dir, report_name(name))
+                held_out, trained = ([row for row in rows if name in (None, row.dataset)] for rows in sets)
+                try:
+                    write_report(file, config, self.score, its_meta, held_out, trained, name)
+                except Exception as problem:  # it must not end the training
+                    runner.logger.warning(f'{file} was not written: {type(problem).__name__}: {one_line(problem)}')
 
     def _predict_sample(self, runner: Runner) -> list[Prediction]:
         """Predict this process's share of the training samples."""
@@ -110,5 +113,6 @@ def read_outputs(samples: Sequence[Any]) -> list[Prediction]:
             visible = np.asarray(truth.keypoints_visible).reshape(truth.keypoints.shape[1], -1)[:, 0] > 0
             if visible.any():
                 box = np.asarray(truth.bboxes[0])
-                rows.append(Prediction(sample.img_path, box, truth.keypoints[0], visible, found.keypoints[0]))
+                points = truth.keypoints[0], visible, found.keypoints[0]
+                rows.append(Prediction(sample.img_path, box, *points, sample.get('dataset_name', '')))
     return rows

@@ -38,6 +38,7 @@ class Prediction:
     labels: np.ndarray  # (K, 2)
     visible: np.ndarray  # (K,) bool: is labeled
     points: np.ndarray  # (K, 2), predicted
+    dataset: str = ''  # its name
 
     @property
     def side(self) -> float:
@@ -51,11 +52,18 @@ class Prediction:
 
 
 def write_report(
-    file: Path, config: Path, score: str, meta: dict[str, Any], held_out: list[Prediction], trained: list[Prediction]
+    file: Path,
+    config: Path,
+    score: str,
+    meta: dict[str, Any],
+    held_out: list[Prediction],
+    trained: list[Prediction],
+    dataset: str | None = None,
 ) -> None:
     """Write the report of a run into its work directory, atomically.
 
-    `score` is the name of the score that chooses the best checkpoint, `meta` the parsed metainfo of the dataset.
+    `score` is the name of the score that chooses the best checkpoint, `meta` the parsed metainfo of the dataset;
+    `dataset` names it if the model has several.
     """
     curve = read_curve(file.parent, score)
     images: dict[str, list[Prediction]] = {}
@@ -69,7 +77,7 @@ def write_report(
     names = [meta['keypoint_id2name'][i] for i in range(meta['num_keypoints'])]
     tables = [f'<h3>{title}</h3>{_table(names, rows)}' for title, rows in sets.items() if rows]
     pictures = [f'<h2>{title}</h2>' + ''.join(_figure(*g, meta) for g in group) for title, group in groups.items()]
-    commands = '\n'.join(next_commands(config, best_checkpoint(file.parent, score)))
+    commands = '\n'.join(next_commands(config, best_checkpoint(file.parent, score), dataset))
     lists = dict(tables=tables, pictures=pictures, notes=[f'<li>{escape(note)}</li>' for note in read_notes(config)])
     state = f'{len(curve.score)} validations; {score} of the last one: {curve.score[-1][1]:.3f}' if curve.score else ''
     template = Template(Path(__file__).with_suffix('.html').read_text(encoding='utf-8'))

@@ -11,12 +11,17 @@ from ..errors import FailedError, one_line
 from .command import run_logged
 from .training_log import parse_score, parse_step
 
-LOG, REPORT = 'train.log', 'report.html'
+LOG = 'train.log'
 ESTIMATE = 'estimate: '  # before the text of a line of the log that is shown, too
 MEMORY_SHARE = 0.85  # of the free memory that a batch may fill
 MEASURED_BATCHES = (2, 6)
 # -9: on Linux, killed most likely because memory ran out
 _NO_MEMORY = re.compile(r"out of memory|OutOfMemory|can't allocate memory|exitcode: -9\b", re.IGNORECASE)
+
+
+def report_name(dataset: str | None) -> str:
+    """Return the name of a run's report, of several that of a dataset."""
+    return f'report_{dataset}.html' if dataset else 'report.html'
 
 
 def train_command(config: Path, work_dir: Path, count: int, words: Sequence[str]) -> list[str]:

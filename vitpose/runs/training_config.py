@@ -59,6 +59,11 @@ def members(settings: Any) -> Iterator[Any]:
         yield from members(member) if isinstance(member, dict) else [settings]
 
 
+def dataset_names(config: Any) -> list[str | None]:
+    """Return the names of the datasets of a model with several, otherwise None for the only one."""
+    return [*((config.model.get('head') or {}).get('heads') or [None])]
+
+
 def plan_schedule(epochs: int, steps: int, max_warm_up: int = MAX_WARM_UP) -> tuple[int, int]:
     """Return the epochs between validations, of which there are ten, and the steps of the warm-up, a tenth of all.
 
@@ -88,10 +93,11 @@ def epoch_options(config: Any, epochs: int, steps: int) -> dict[str, Any]:
     return options
 
 
-def next_commands(config: Path, checkpoint: Path) -> list[str]:
-    """Return what to run after a training, with the exact name of its best checkpoint."""
+def next_commands(config: Path, checkpoint: Path, dataset: str | None = None) -> list[str]:
+    """Return what to run after a training, with the exact name of its best checkpoint; `dataset` of several."""
     files = [shlex.quote(str(path)) for path in (config, checkpoint)]
+    which, name = f' --dataset {dataset}' if dataset else '', dataset or shlex.quote(config.resolve().parent.name)
     return [
-        f'vitpose predict NEW_IMAGES --config {files[0]} --checkpoint {files[1]} --out poses',
-        f'vitpose export {" ".join(files)} --to onnx --out {shlex.quote(config.resolve().parent.name)}.onnx',
+        f'vitpose predict NEW_IMAGES --config {files[0]} --checkpoint {files[1]}{which} --out poses',
+        f'vitpose export {" ".join(files)}{which} --to onnx --out {name}.onnx',
     ]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine import Config
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, load_checkpoint
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
@@ -378,15 +379,60 @@ def test_other_formats(form, train, val, dataset, tmp_path, capsys):
     assert f'{counts}- nothing found' in capsys.readouterr().out
 
 
-def test_each_category_becomes_a_dataset(tmp_path):
+@pytest.fixture
+def two_categories(tmp_path):
+    """Images with a mouse and a rat, and a few with one of them."""
     content = makers.coco(24)
-    content['categories'].append(dict(id=2, name='rat', keypoints=['head', 'end']))
-    for row in content['annotations'][::2]:
-        row.update(category_id=2, keypoints=row['keypoints'][:6])
-    path = makers.write_coco(tmp_path / 'data', content)
-    assert main(['dataset', str(path), '--category', 'each', '--out', str(tmp_path / 'out')]) == 0
-    configs = {name: Config.fromfile(tmp_path / f'out/{name}/config.py') for name in ('mouse', 'rat')}
-    assert {name: config.model.head.out_channels for name, config in configs.items()} == {'mouse': 4, 'rat': 2}
+    content['categories'].append(dict(id=2, name='white rat', keypoints=['head', 'end']))
+    rats = [
+        dict(row, id=100 + row['id'], category_id=2, keypoints=row['keypoints'][:6]) for row in content['annotations']
+    ]
+    content['annotations'] = content['annotations'][:20] + rats[2:]
+    return makers.write_coco(tmp_path / 'data', content)
+
+
+@pytest.mark.parametrize(('category', 'name'), [('white rat', 'white_rat'), ('train', 'train_')])  # a module's method
+def test_each_category_becomes_a_decoder_of_one_network(category, name, two_categories, tmp_path, capsys):
+    out, folders = tmp_path / 'out', ('mouse', name)
+    two_categories.write_text(two_categories.read_text().replace('white rat', category))
+    assert main(['dataset', str(two_categories), '--category', 'each', '--arch', 'tiny', '--out', str(out)]) == 0
+    said = capsys.readouterr().out
+    alone = [Config.fromfile(out / f'{name}/config.py') for name in folders]
+    assert [config.model.head.out_channels for config in alone] == [4, 2]
+    joint = Config.fromfile(out / 'config.py')
+    head, (width, height) = joint.model.head, joint.input_size
+    assert {name: each.out_channels for name, each in head.heads.items()} == {'mouse': 4, name: 2}
+    assert all(each.decoder.input_size == (width, height) for each in head.heads.values())
+    assert joint.model.backbone == alone[0].model.backbone and joint.load_from == alone[0].load_from
+    assert f'mouse, {name}\n- input {width}x{height}: boxes are tall' in said
+    batch = joint.train_dataloader.batch_size
+    assert f'one network for mouse, {name}: 100 epochs with batch size {batch}, best checkpoint by mouse/PCK' in said
+    contents = {
+        part: [json.loads((out / name / f'{part}.json').read_text()) for name in folders] for part in ('train', 'val')
+    }
+    files = {
+        part: {image['file_name'] for content in each for image in content['images']} for part, each in contents.items()
+    }
+    assert not files['train'] & files['val'] and len(files['train'] | files['val']) == 24
+    assert main(['check', str(out / 'config.py'), '--strict']) == 0
+
+    dataset = DATASETS.build(joint.train_dataloader.dataset)
+    assert [meta['num_keypoints'] for meta in dataset.metainfo['members'].values()] == [4, 2]
+    assert batch == len(dataset) // 4 == sum(len(content['annotations']) for content in contents['train']) // 4
+    samples = pseudo_collate([dataset[0], dataset[len(dataset) - 1]])
+    model = MODELS.build(joint.model)
+    losses = model(**model.data_preprocessor(samples, training=True), mode='loss')
+    assert {'mouse/kpt', f'{name}/kpt'} <= losses.keys()
+
+
+def test_categories_that_share_a_name_are_refused(two_categories, tmp_path, refuses):
+    content = json.loads(two_categories.read_text())
+    content['categories'][1]['name'] = 'm:o'
+    content['categories'][0]['name'] = 'm o'
+    two_categories.write_text(json.dumps(content))
+    message = 'categories m_o, m_o: the names must differ in letters and digits'
+    refuses('dataset', two_categories, '--category', 'each', '--out', tmp_path / 'out', message=message)
+    assert not (tmp_path / 'out').exists()
 
 
 def test_bad_input(refuses, tmp_path):

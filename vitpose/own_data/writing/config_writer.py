@@ -16,7 +16,8 @@ from ..deriving.network import Network
 from ..deriving.training_recipe import Recipe, choose_recipe
 from .detector_config import detector_text
 
-BASES = ('datasets/loaders.py', 'datasets/topdown.py', 'schedules/adamw_cosine.py', 'runtime/default.py')
+RUNTIME = 'runtime/default.py'
+BASES = ('datasets/loaders.py', 'datasets/topdown.py', 'schedules/adamw_cosine.py', RUNTIME)
 COLORS = {'left': [0, 255, 0], 'right': [255, 128, 0], '': [51, 153, 255]}  # RGB: green and orange, as MMPose's COCO
 
 
@@ -85,14 +86,10 @@ def config_text(plan: DatasetPlan) -> str:
     count, heatmap_size = len(plan.annotations.labels.names), tuple(side // 4 for side in plan.input_size)
     frozen = f', freeze={recipe.frozen}' if recipe.frozen else ''
     start = f'load_from = {str(plan.network.load_from)!r}\n' if plan.network.load_from else ''
-    flip = '_base_.flip, ' if plan.sides.flip else ''
     interval, warm_up = plan_schedule(epochs, -(-train // recipe.batch))
     best = '' if plan.known else ", save_best='PCK@0.05/PCK'"
     sigmas = f"MMPose's sigmas of {plan.known.name}" if plan.known else 'OKS with our sigmas, see metainfo.py'
-    bits = f', bits={plan.bits}' if plan.bits else ''
-    whole = "dict(type='RandomWholeImage', prob=0.3), " if plan.alone else ''
-    opening = f"dict(type='LazyLoadImage'{bits}), {whole}_base_.box" if bits or whole else '*_base_.opening'
-    loading = f"dict(type='CheckedLoadImage'{bits}), _base_.box" if bits else '*_base_.loading'
+    opening, loading, augmentation = first_steps(plan)
     found = f"objects, box_share = 'two_pass', {plan.box_share}  # one per image; what part of it the boxes take"
     found = found if plan.alone else f'box_share = {plan.box_share}  # what part of an image the boxes take'
     title = f'{plan.name}: {count} keypoints, {train:,} instances for training and {val:,} for validation'
@@ -110,7 +107,7 @@ model = dict(
     test_cfg=dict(flip_test={plan.sides.flip}),
 )
 {start}crop = dict(type='TopdownAffine', input_size=input_size, use_udp=True)
-augmentation = [{flip}dict(_base_.turn, scale_factor={recipe.scale}, rotate_factor={recipe.rotation})]
+augmentation = [{augmentation}]
 target = dict(type='KeypointTarget', encoder=codec)
 train_pipeline = [{opening}, *augmentation, dict(crop, type='DecodeAndCrop'), target, *_base_.train_packing]
 dataset_type = 'CheckedCocoDataset'  # MMPose's inferencers read this
@@ -138,6 +135,16 @@ default_hooks = dict(checkpoint=dict(interval={interval}{best}))
 '''
 
 
+def first_steps(plan: DatasetPlan) -> tuple[str, str, str]:
+    """Return the transforms that open an image for training and for testing, and the augmentation, as text."""
+    bits = f', bits={plan.bits}' if plan.bits else ''
+    whole = "dict(type='RandomWholeImage', prob=0.3), " if plan.alone else ''
+    opening = f"dict(type='LazyLoadImage'{bits}), {whole}_base_.box" if bits or whole else '*_base_.opening'
+    loading = f"dict(type='CheckedLoadImage'{bits}), _base_.box" if bits else '*_base_.loading'
+    turn = f'dict(_base_.turn, scale_factor={plan.recipe.scale}, rotate_factor={plan.recipe.rotation})'
+    return opening, loading, f'_base_.flip, {turn}' if plan.sides.flip else turn
+
+
 def write_config(out: Path, plan: DatasetPlan) -> None:
     """Write metainfo.py, config.py and copies of the shipped base configs, with which the folder works anywhere.
 
@@ -148,5 +155,10 @@ def write_config(out: Path, plan: DatasetPlan) -> None:
     if not plan.alone:
         category, images = plan.annotations.category, len(plan.splits['train'])
         write_text(out / 'detector.py', detector_text(plan.name, category, images))
-    for base in {*BASES, 'models/vitpose.py', f'models/{plan.network.base}'}:
+    write_bases(out, plan.network)
+
+
+def write_bases(out: Path, network: Network, *more: str) -> None:
+    """Copy the shipped configs that a config of this network inherits, and more of them, to `out`/_base_."""
+    for base in {*BASES, 'models/vitpose.py', f'models/{network.base}', *more}:
         write_text(out / '_base_' / base, shipped(f'configs/_base_/{base}').read_text(encoding='utf-8'))
