@@ -12,20 +12,22 @@ from vitpose.predict.evaluation import NO_AREA
 Sample = tuple[int, LabeledBox]  # with the id of its image
 
 
-def photograph_samples(photographs: Path, name: str, seed: int, backgrounds: int, kept: dict[str, int]) -> list[Sample]:
-    """The boxes of NAME.json; of a kind in `kept` so many, chosen at random."""
-    content, rng, samples = read(photographs / f'{name}.json'), np.random.default_rng(seed), []
+def varied_samples(
+    file: Path, images: Path, seed: int, backgrounds: int, kept: dict[str, int] | None = None
+) -> list[Sample]:
+    """The boxes of people of a COCO file and its folder of images; of a kind in `kept` so many, chosen at random."""
+    content, rng, samples = read(file), np.random.default_rng(seed), list[Sample]()
     for image in content['images']:
         people = [person for person in content['annotations'] if person['image_id'] == image['id']]
         boxes = np.array([person['bbox'] for person in people], float).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         points = np.array([person['keypoints'] for person in people], float).reshape(-1, 17, 3)
-        file, size = str(photographs / 'images' / image['file_name']), (image['width'], image['height'])
-        samples += [(image['id'], box) for box in vary_boxes(file, size, boxes, points, rng, backgrounds)]
+        path, size = str(images / image['file_name']), (image['width'], image['height'])
+        samples += [(image['id'], box) for box in vary_boxes(path, size, boxes, points, rng, backgrounds)]
     chosen = random.Random(0)
     for kind in ('background', 'jittered'):
         rows = [i for i, (_, box) in enumerate(samples) if box.kind == kind]
-        dropped = set(rows) - set(chosen.sample(rows, min(kept.get(kind, len(rows)), len(rows))))
+        dropped = set(rows) - set(chosen.sample(rows, min((kept or {}).get(kind, len(rows)), len(rows))))
         samples = [sample for i, sample in enumerate(samples) if i not in dropped]
     return samples
 

@@ -1,6 +1,6 @@
 """How far scores can be trusted: maxima of heatmaps, their isotonic map, and a trained confidence.
 
-    vitpose synth --out RENDERS/coco --train 0 --val 120
+    vitpose synth --out RENDERS/coco --train 300 --val 120
     vitpose synth --out RENDERS/ap10k --train 0 --val 120 --kind ap10k
     python projects/calibration/study.py --photographs FOLDER --renders RENDERS --cache FOLDER
 
@@ -21,7 +21,7 @@ import torch
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports from `projects`
 
-from projects.calibration.samples import Sample, photograph_samples, render_samples
+from projects.calibration.samples import Sample, render_samples, varied_samples
 from projects.real_people.evaluate import SIGMAS, coco_scores
 from projects.real_people.photographs import read
 from vitpose.own_data.calibrating import draw_reliability
@@ -52,11 +52,13 @@ DRAWN = 0.3  # maximum from which a keypoint is drawn by default
 
 def sample_sets(photographs: Path, renders: Path) -> dict[str, list[Sample]]:
     """The boxes to fit and to test with, by name."""
-    fit = photograph_samples(photographs, 'choose', 0, 2, {})
+    images, coco = photographs / 'images', renders / 'coco'
+    fit = varied_samples(photographs / 'choose.json', images, 0, 2)
     return {
         'fit': [sample for sample in fit if '/coco_people/' not in sample[1].image],
-        'lsp': photograph_samples(photographs, 'lsp_test', 1, 1, dict(jittered=500, background=300)),
-        'coco': photograph_samples(photographs, 'coco_test', 2, 3, dict(background=150)),
+        'fit on renders': varied_samples(coco / 'annotations/train.json', coco / 'train', 0, 2),
+        'lsp': varied_samples(photographs / 'lsp_test.json', images, 1, 1, dict(jittered=500, background=300)),
+        'coco': varied_samples(photographs / 'coco_test.json', images, 2, 3, dict(background=150)),
         'renders': render_samples(renders / 'coco', 100),
         'animals': render_samples(renders / 'ap10k', 100),
     }
@@ -217,20 +219,20 @@ def main() -> None:
         name: (torch.load(args.cache / f'{name}.pt')['points'].numpy(), read(args.photographs / f'{file}.json'))
         for name, file in files.items()
     }
-    is_person = np.array([box.kind != 'background' for _, box in sets['fit']])
-    held_out = choose_held_out([box.image for _, box in sets['fit']])
-    rows = torch.from_numpy(np.flatnonzero(is_person))
-    isotonic = fit_peak_map(known['fit'].pick(rows))
-    table: dict[str, list[Any]] = {'peak': [], 'isotonic': [], 'confidence': []}
-    for seed in SEEDS:
-        trained = fit_confidence(known['fit'], held_out, seed)
-        for name, module in (('peak', None), ('isotonic', isotonic), ('confidence', trained)):
-            table[name].append(measure(module, sets, known, places, seed))
-            print(
-                seed,
-                name,
-                json.dumps({k: {a: b for a, b in v.items() if a != 'bins'} for k, v in table[name][-1].items()}),
-            )
+    table: dict[str, list[Any]] = {}
+    for fitted, ending in (('fit', ''), ('fit on renders', ', fitted on renders')):
+        is_person = np.array([box.kind != 'background' for _, box in sets[fitted]])
+        held_out = choose_held_out([box.image for _, box in sets[fitted]])
+        isotonic = fit_peak_map(known[fitted].pick(torch.from_numpy(np.flatnonzero(is_person))))
+        for seed in SEEDS:
+            trained = fit_confidence(known[fitted], held_out, seed)
+            modules = {} if ending else {'peak': None}
+            modules |= {f'isotonic{ending}': isotonic, f'confidence{ending}': trained}
+            for name, module in modules.items():
+                figures = measure(module, sets, known, places, seed)
+                table.setdefault(name, []).append(figures)
+                shown = {k: {a: b for a, b in v.items() if a != 'bins'} for k, v in figures.items()}
+                print(seed, name, json.dumps(shown))
     for name in ('lsp', 'coco'):
         curves = {kind: [tuple(row) for row in runs[0][name].pop('bins')] for kind, runs in table.items()}
         write_text(HERE / f'reliability_{name}.svg', draw_reliability(curves))

@@ -28,7 +28,7 @@ from .training_report import Prediction, write_report
 
 MIN_LOGGED = 20  # lines in the log per epoch, if it has as many steps
 MAX_TRAINED = 100  # training samples in the report
-MEASURED_BATCH = 2  # on the CPU, whose time per sample hardly depends on it
+MEASURED_BATCHES = (2, 6)  # on the CPU: the time grows linearly
 
 
 class TrainingReportHook(Hook):
@@ -55,15 +55,8 @@ class TrainingReportHook(Hook):
             backend = dict(type='TensorboardVisBackend', save_dir=f'{runner.log_dir}/vis_data')
             runner.visualizer._vis_backends['TensorboardVisBackend'] = VISBACKENDS.build(backend)
         if is_main_process() and isinstance(model, TopdownPoseEstimator):
-            device, batch = get_device(), runner.train_dataloader.batch_size
-            size = min(batch, MEASURED_BATCH) if device == 'cpu' else batch
             dtype = 'bfloat16' if getattr(runner.optim_wrapper, 'enabled', False) else 'float32'
-            with torch.random.fork_rng():
-                step = make_step(runner.cfg.model, 'train', size, device, dtype)
-                step()
-                start = time.perf_counter()
-                step()
-            seconds = (time.perf_counter() - start) * batch / size * steps
+            seconds = estimate_step(runner.cfg.model, runner.train_dataloader.batch_size, get_device(), dtype) * steps
             total = minutes(seconds * (runner.max_epochs - runner.epoch))
             runner.logger.info(f'{ESTIMATE}about {minutes(seconds)} per epoch, {total} in all: training steps alone')
 
@@ -102,6 +95,26 @@ class TrainingReportHook(Hook):
                 batch = pseudo_collate([self._sample[int(i)] for i in indices[start : start + size]])
                 rows += read_outputs(bare_model(runner).val_step(batch))
         return rows
+
+
+def estimate_step(model: Any, batch: int, device: str, dtype: str) -> float:
+    """Return the seconds of a training step; on the CPU, those of smaller batches are measured and extrapolated.
+
+    The arguments are those of `make_step`; random numbers stay as they are.
+    """
+    sizes = sorted({min(batch, size) for size in MEASURED_BATCHES}) if device == 'cpu' else [batch]
+    seconds = []
+    with torch.random.fork_rng():
+        for size in sizes:
+            step = make_step(model, 'train', size, device, dtype)
+            step()
+            start = time.perf_counter()
+            step()
+            seconds.append(time.perf_counter() - start)
+    if len(sizes) == 1:
+        return seconds[0]
+    per_sample = max(seconds[1] - seconds[0], 0) / (sizes[1] - sizes[0])
+    return seconds[1] + per_sample * (batch - sizes[1])
 
 
 def read_outputs(samples: Sequence[Any]) -> list[Prediction]:
