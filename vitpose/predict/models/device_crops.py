@@ -1,8 +1,8 @@
 """Crops of people on the device of the network: each frame is uploaded once."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, cached_property
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,12 @@ class DeviceCropRule(CropRule):
     """A crop rule that is applied on a device; gray levels differ by at most 1 from those of OpenCV."""
 
     device: torch.device = torch.device('cpu')
+    stream: Any = field(default=None, init=False, repr=False, compare=False)  # for uploads and crops; None on a CPU
 
-    @cached_property
-    def stream(self) -> Any:
-        """A CUDA stream for uploads and crops, beside that of the network; None on other devices."""
-        return torch.cuda.Stream(self.device) if self.device.type == 'cuda' else None
+    def __post_init__(self) -> None:
+        """Make the CUDA stream, before several threads crop."""
+        if self.device.type == 'cuda':
+            object.__setattr__(self, 'stream', torch.cuda.Stream(self.device))
 
     def empty(self, count: int) -> Any:
         """A batch to crop into: (count, h, w, 3) uint8 on the device."""

@@ -89,6 +89,14 @@ def test_libraries_decide_where_the_suffix_does_not(tmp_path, capsys):
     assert not capsys.readouterr().err
 
 
+def test_broken_links_are_named(tmp_path, capsys):
+    for name in ('a.jpg', 'b.mp4', 'c.txt'):
+        (tmp_path / name).symlink_to(tmp_path / f'gone/{name}')
+    kinds = {Path(source.name).name: source.kind for source in find_sources([str(tmp_path)])}
+    assert kinds == {'a.jpg': 'image', 'b.mp4': 'video'}  # they fail when they are read
+    assert capsys.readouterr().err == 'left out as neither image nor video: 1 .txt\n'
+
+
 def test_output_folder_is_not_searched(folder):
     assert names('.', leave_out=folder / 'b') == ['a.jpg']
     with pytest.raises(ValueError, match='b/2.png is in the output folder'):
