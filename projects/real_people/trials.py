@@ -1,5 +1,9 @@
 """Compare recipes by short trainings: one change each, the same number of steps, on the people held out to choose.
 
+`mmpose_crops` is also compared with `base` on the test people of COCO whose crops shrink to half or less, where the two
+kinds of crops differ. `teacher` also learns from the heatmaps of the stage `longer`, and `token` from its knowledge
+token besides.
+
     python projects/real_people/trials.py --data FOLDER --everyday FOLDER --weights FOLDER --out work_dirs/real_people
 
 The arguments are those of study.py, whose annotation files are used. Each trial trains the first six blocks of DINOv2
@@ -22,11 +26,24 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))  # for the imports fro
 
 from projects.real_people.evaluate import mean_oks, open_model, predict_all
 from projects.real_people.photographs import combine, prepare, read, with_faces
-from projects.real_people.study import DINOV2, HERE, Stage, drop_teacher, last_checkpoint, set_run, set_size
+from projects.real_people.study import (
+    DINOV2,
+    HERE,
+    RECIPES,
+    Stage,
+    drop_teacher,
+    last_checkpoint,
+    set_run,
+    set_size,
+    weights_of,
+)
 from projects.studies.study import run_config
+from vitpose.cli.main import main as vitpose
+from vitpose.predict.models.crops import CropRule
 from vitpose_base.files import write_text
 
-BATCH = 32
+BATCH, SIZE = 32, (128, 96)  # (h, w) of the crops in pixels
+TOKEN = 'trials/token.npz'
 SURE_SCORE, CLOSE_SPREAD = 0.5, 0.025  # of MoveNet's keypoints, for the stricter rule
 
 
@@ -75,6 +92,16 @@ def raw_lspet(data: Path) -> dict[str, Any]:
     return with_faces(content, [by_image[person['image_id']] for person in content['annotations']])
 
 
+def shrinking(content: dict[str, Any]) -> dict[str, Any]:
+    """The people of a file whose crops shrink to half of the image's size or less."""
+    rule = CropRule(SIZE[::-1])
+    boxes = np.array([person['bbox'] for person in content['annotations']], float)
+    boxes[:, 2:] += boxes[:, :2]
+    scales = rule.regions(boxes)[1][:, 0] / rule.input_size[0]
+    people = [person for person, scale in zip(content['annotations'], scales, strict=True) if scale >= 2]
+    return dict(content, annotations=people)
+
+
 def write_people(photographs: Path, data: Path, steps: int) -> None:
     """Write `trial_*.json`, the training people of the trials, all of the same number."""
     everybody = read(photographs / 'everybody.json')
@@ -86,35 +113,82 @@ def write_people(photographs: Path, data: Path, steps: int) -> None:
         write_text(photographs / f'trial_{name}.json', json.dumps(sample(content, steps * BATCH)))
 
 
-def use(name: str, config: Config) -> None:
+def use(name: str, config: Config, args: argparse.Namespace) -> None:
     """Train on other people."""
     config.train_dataloader.dataset.ann_file = f'trial_{name}.json'
 
 
-def set_squared_error(config: Config) -> None:
+def set_squared_error(config: Config, args: argparse.Namespace) -> None:
     """MSE of Gaussian heatmaps, as in the paper."""
     config.model.head.loss = dict(type='KeypointMSELoss', use_target_weight=True)
 
 
-def set_small_patches(config: Config) -> None:
+def set_small_patches(config: Config, args: argparse.Namespace) -> None:
     """Patches of 14 px, as DINOv2 was trained, at 112x84: the same number of tokens."""
     set_size(config, (112, 84), (32, 24))
     config.model.backbone.patch_size = 14
 
 
-def set_average(config: Config) -> None:
+def set_average(config: Config, args: argparse.Namespace) -> None:
     """Exponential moving average of the weights."""
     config.custom_hooks = [dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.005, update_buffers=True)]
 
 
-def drop_half_bodies(config: Config) -> None:
+def drop_half_bodies(config: Config, args: argparse.Namespace) -> None:
     """Train without crops of half a body."""
     pipeline = config.train_dataloader.dataset.pipeline
     config.train_dataloader.dataset.pipeline = [step for step in pipeline if step.type != 'RandomHalfBody']
 
 
-TRIALS: dict[str, Callable[[Config], None]] = {
-    'base': lambda config: None,
+def set_mmpose_crops(config: Config, args: argparse.Namespace) -> None:
+    """Crop as MMPose does, without a filter where a crop shrinks."""
+    for step in config.train_dataloader.dataset.pipeline:
+        if step.type == 'DecodeAndCrop':
+            step.reduced_decoding = False
+
+
+def teacher_config(args: argparse.Namespace) -> tuple[Config, str]:
+    """The config of the stage `longer` at the size of the trials, and its weights."""
+    config = Config.fromfile(HERE / 'network.py')
+    set_run(config, Stage(SIZE, 1), args)
+    return config, weights_of('longer', RECIPES['full'], args)
+
+
+def set_teacher(config: Config, args: argparse.Namespace) -> None:
+    """Learn from the teacher's heatmaps, too."""
+    teacher, weights = teacher_config(args)
+    file = args.out / 'trials/teacher.py'
+    file.parent.mkdir(parents=True, exist_ok=True)
+    teacher.dump(file)
+    kept = {key: Config.fromfile(HERE / 'tiny.py').model[key] for key in ('type', 'teacher', 'distill_loss')}
+    config.model.update(kept)
+    config.model.teacher.update(config=str(file), checkpoint=weights)
+
+
+def set_token(config: Config, args: argparse.Namespace) -> None:
+    """Give the student the teacher's token, too; see `train_token`."""
+    set_teacher(config, args)
+    config.model.backbone.knowledge_token = dict(init=str(args.out / TOKEN), frozen=True, width=384)
+
+
+def train_token(args: argparse.Namespace) -> None:
+    """Train a knowledge token alone, with the weights of `longer`."""
+    config, config.load_from = teacher_config(args)
+    config.train_dataloader.dataset.datasets[0].ann_file = 'trial_everybody.json'
+    config.model.backbone.update(freeze='all_but_token', knowledge_token=dict(count=1))
+    for head in config.model.head.heads.values():
+        head.freeze = True
+    config.optim_wrapper.optimizer.lr = 1.5e-3
+    config.optim_wrapper.paramwise_cfg.layer_decay_rate = 1.0  # the token counts as layer 0
+    config.compile = False
+    folder = args.out / 'trials/teacher_with_token'
+    run_config(config, folder, folder / 'result.json', {'coco/AP': 'AP'})
+    if vitpose(['token', 'extract', str(last_checkpoint(folder)), '--out', str(args.out / TOKEN)]):
+        raise RuntimeError('the token could not be read: the error is printed above')
+
+
+TRIALS: dict[str, Callable[[Config, argparse.Namespace], None]] = {
+    'base': lambda config, args: None,
     'squared_error': set_squared_error,
     'patch_14': set_small_patches,
     'average': set_average,
@@ -122,6 +196,9 @@ TRIALS: dict[str, Callable[[Config], None]] = {
     'raw_labels': partial(use, 'raw'),
     'without_everyday': partial(use, 'without_everyday'),
     'strict_everyday': partial(use, 'strict'),
+    'mmpose_crops': set_mmpose_crops,
+    'teacher': set_teacher,
+    'token': set_token,
 }
 
 
@@ -129,14 +206,14 @@ def trial_config(name: str, args: argparse.Namespace) -> Config:
     """The config of a trial."""
     config = Config.fromfile(HERE / 'tiny.py')
     drop_teacher(config)
-    set_run(config, Stage((128, 96), 1), args)
+    set_run(config, Stage(SIZE, 1), args)
     config.train_dataloader.batch_size = BATCH
-    use('everybody', config)
+    use('everybody', config, args)
     config.model.backbone.update(
         init_cfg=dict(type='Pretrained', checkpoint=str(args.weights / DINOV2)), init_blocks='first'
     )
     config.compile = False  # compiling takes as long as it saves in so few steps
-    TRIALS[name](config)
+    TRIALS[name](config, args)
     return config
 
 
@@ -165,6 +242,8 @@ def main() -> None:
     for name in args.only:
         if name in table:
             continue
+        if name == 'token' and not (args.out / TOKEN).is_file():
+            train_token(args)
         folder = args.out / 'trials' / name
         run_config(trial_config(name, args), folder, folder / 'result.json', {'coco/AP': 'AP'})
         result = read(folder / 'result.json')
@@ -175,6 +254,9 @@ def main() -> None:
         for people in ('choose', 'choose_coco'):
             content = read(photographs / f'{people}.json')
             table[name][f'OKS_{people}'] = mean_oks(predict_all(predict, content, photographs / 'images'), content)
+        if name in ('base', 'mmpose_crops'):
+            content = shrinking(read(photographs / 'coco_test.json'))
+            table[name]['OKS_shrinking'] = mean_oks(predict_all(predict, content, photographs / 'images'), content)
         write_text(file, json.dumps(table, indent=1) + '\n')
         print(name, *(f'{key} {value:.3f}' for key, value in table[name].items() if key != 'machine'), flush=True)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from mmengine import Config
 
 from projects.real_people import evaluate, photographs, study, trials
 
@@ -203,6 +204,12 @@ def test_every_trial_has_a_config_that_fits(tmp_path, name):
 
     init_default_scope('mmpose')
     config = trials.trial_config(name, argparse.Namespace(out=tmp_path, weights=tmp_path, workers=0, epochs=None))
+    if name in ('teacher', 'token'):
+        teacher = Config.fromfile(config.model.teacher.config)
+        assert teacher.model.backbone.img_size == config.model.backbone.img_size
+        assert Path(config.model.teacher.checkpoint).is_file()
+        study.drop_teacher(config)
+    assert (config.model.backbone.pop('knowledge_token', None) is not None) == (name == 'token')
     config.model.backbone.init_cfg = None
     size = config.model.backbone.img_size
     heatmaps = MODELS.build(config.model).eval()(np_to_tensor(size[::-1]), None, mode='tensor')
@@ -210,3 +217,9 @@ def test_every_trial_has_a_config_that_fits(tmp_path, name):
     assert tuple(codec.heatmap_size) == heatmaps.shape[:1:-1] and tuple(codec.input_size) == tuple(size[::-1])
     encoders = [step.encoder for step in config.train_dataloader.dataset.pipeline if 'encoder' in step]
     assert encoders == [codec]
+
+
+def test_people_whose_crops_shrink_are_chosen():
+    boxes = (0, 0, 153, 100), (0, 0, 154, 100), (0, 0, 10, 206)  # 1.25 times their sides, of crops of 96x128
+    people = [dict(id=i, bbox=list(box)) for i, box in enumerate(boxes)]
+    assert [each['id'] for each in trials.shrinking(dict(annotations=people))['annotations']] == [1, 2]
