@@ -15,7 +15,8 @@ DESCRIPTION = """Train a config as `mim train mmpose CONFIG` does, with one line
 Written to the work directory, by default the config's:
 
   report.html     learning curve, error in pixels per keypoint, worst images;
-                  written at each validation
+                  written at each validation; with several datasets
+                  report_NAME.html for each
   best_*.pth      the checkpoint with the best score; epoch_*.pth the last one
   train.log       the whole output
   */vis_data/     scalars, and TensorBoard's files where it is installed
