@@ -121,7 +121,12 @@ def make_joint_dataset(
     names = [f'{name}_' if hasattr(ModuleDict, name) else name for name in names]  # they become names of modules
     if len(set(names)) < len(names):
         raise InputError(f'categories {", ".join(names)}: the names must differ in letters and digits: rename one')
-    splits = [_split(annotations, val, seed, by_image) for annotations in datasets]
+    splits = []
+    for annotations in datasets:
+        try:
+            splits.append(_split(annotations, val, seed, by_image))
+        except InputError as problem:
+            raise InputError(f'{annotations.category}: {problem}') from problem
     held_out = {photo.path for parts in splits for photo in parts['val']}
     for annotations, parts in zip(datasets, splits, strict=True):
         moved = [photo for photo in parts['train'] if photo.path in held_out]

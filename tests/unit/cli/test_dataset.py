@@ -425,12 +425,16 @@ def test_each_category_becomes_a_decoder_of_one_network(category, name, two_cate
     assert {'mouse/kpt', f'{name}/kpt'} <= losses.keys()
 
 
-def test_categories_that_share_a_name_are_refused(two_categories, tmp_path, refuses):
+def test_categories_that_share_a_name_or_are_rare_are_refused(two_categories, tmp_path, refuses):
     content = json.loads(two_categories.read_text())
     content['categories'][1]['name'] = 'm:o'
     content['categories'][0]['name'] = 'm o'
     two_categories.write_text(json.dumps(content))
     message = 'categories m_o, m_o: the names must differ in letters and digits'
+    refuses('dataset', two_categories, '--category', 'each', '--out', tmp_path / 'out', message=message)
+    content['annotations'] = content['annotations'][:-15]
+    two_categories.write_text(json.dumps(content).replace('m o', 'rare'))
+    message = 'm:o: 7 annotated images: expected at least 10'
     refuses('dataset', two_categories, '--category', 'each', '--out', tmp_path / 'out', message=message)
     assert not (tmp_path / 'out').exists()
 
