@@ -10,6 +10,7 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
 import vitpose_mm  # noqa: F401
+from tests.unit.heads.test_confidence_head import CONFIDENCE
 from vitpose_mm.datasets.metainfo import parse_metainfo
 from vitpose_mm.estimators.plain_model import split_config, split_weights
 
@@ -65,6 +66,23 @@ def test_heatmaps_are_bitwise_equal(name, experts):
         assert torch.equal(fields[i].heatmaps, expected[i].heatmaps)
         assert (poses[i].keypoints == expected_poses[i].keypoints).all()
     assert fields[0].heatmaps.std() > 0.01  # constant heatmaps would be equal for any model
+
+
+def test_presence_and_confidence_are_split_with_their_head():
+    cfg = load()
+    head = cfg.model.head.heads.coco
+    head.decoder = dict(type='BatchUDPHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=2, presence=True)
+    head.update(presence=True, confidence=CONFIDENCE)
+    weights = build(cfg).state_dict()
+    single = split_weights(cfg, weights, 'coco')
+    MODELS.build(split_config(cfg, 'coco').model).load_state_dict(single, strict=True)
+    for part in ('head.presence.', 'head.confidence.'):
+        of_part = {key: value for key, value in single.items() if key.startswith(part)}
+        assert len(of_part) > 2
+        assert all(
+            torch.equal(value, weights[key.replace('head.', 'head.heads.coco.')]) for key, value in of_part.items()
+        )
+    assert not [key for key in split_weights(cfg, weights, 'aic') if 'presence' in key or 'confidence' in key]
 
 
 def test_config_contains_only_the_chosen_dataset(tmp_path):
