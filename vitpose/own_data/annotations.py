@@ -27,6 +27,7 @@ class Photo:
     split: str | None = None  # 'train', 'val' or 'test' if the annotations have a split
     video: str | None = None  # the video it is a frame of, if the annotations say so
     size: tuple[float, float] | None = None  # (w, h) in pixels of the image that was labeled, if they say so
+    is_relative: bool = False  # whether the labels were fractions of the size, which is then the file's
 
 
 @dataclass

@@ -230,17 +230,27 @@ def _scale(photo: Photo, file: ImageFile) -> bool:
     """Scale the labels of an image to its size, if they were drawn at another size with the same aspect ratio."""
     if not photo.size or not file.size or photo.size == file.size or not is_scaled(photo.size, file.size):
         return False
-    factors = np.array(file.size) / photo.size
+    _resize(photo, photo.size, file.size)
+    return True
+
+
+def _resize(photo: Photo, old: tuple[float, float], new: tuple[float, float]) -> None:
+    """Move the labels of an image of size (w, h) to where they are at another size."""
+    factors = np.array(new) / old
     for instance in photo.instances:
         instance.keypoints[:, :2] *= factors
         instance.box = tuple(np.array(instance.box) * (*factors, *factors)) if instance.box else None  # type: ignore[assignment]
-    photo.size = file.size
-    return True
+    photo.size = new
 
 
 def _turn(photo: Photo, file: ImageFile, exif: str) -> bool:
     """Turn labels of the 'stored' image as EXIF data turn it; for the 'upright' one, only its size is swapped."""
-    if not file.rotated or not file.size or photo.size not in (None, file.size[:: -1 if file.rotated > 4 else 1]):
+    if not file.rotated or not file.size:
+        return False
+    stored = file.size[:: -1 if file.rotated > 4 else 1]
+    if photo.is_relative and photo.size and exif == 'stored':
+        _resize(photo, photo.size, stored)
+    if photo.size not in (None, stored):
         return False
     (w, h), right, down = file.size, (-1, 0), (0, -1)
     turns = {2: (right, (0, 1)), 3: (right, down), 4: ((1, 0), down), 5: ((0, 1), (1, 0))}

@@ -321,6 +321,27 @@ def test_labels_of_images_that_exif_data_rotate_are_kept_or_turned(orientation, 
         assert '--exif stored: 12 images had the upright size: not turned' in said
 
 
+@pytest.mark.parametrize(('orientation', 'box'), [(1, [2, 4, 34, 42]), (3, [44, 14, 34, 42]), (6, [14, 2, 42, 34])])
+def test_fractions_of_the_stored_image_are_turned(orientation, box, dataset, tmp_path):
+    """Of YOLO's labels nobody can tell of which image they are."""
+    file, exif = makers.write_yolo(tmp_path / 'data', count=10), Image.Exif()
+    exif[274] = orientation
+    for path in sorted((tmp_path / 'data/images').rglob('*.png')):
+        write_jpeg(path.with_suffix('.jpg'), np.array(Image.open(path)), exif)
+        path.unlink()
+    rows = {}
+    for option in ('stored', 'upright'):
+        dataset(file, '--exif', option, out=option)
+        rows[option] = COCO(str(tmp_path / option / 'train.json')).anns[1]
+    assert rows['stored']['bbox'] == box
+    x, y = rows['upright']['keypoints'][:2]
+    if orientation == 6:
+        x, y = 60 - y / 80 * 60 - 1, x / 60 * 80  # fractions, turned clockwise
+    elif orientation == 3:
+        x, y = 79 - x, 59 - y
+    np.testing.assert_allclose(rows['stored']['keypoints'][:2], (x, y), atol=0.6)
+
+
 def write_jpeg(path, image, exif):
     Image.fromarray(image).save(path, exif=exif)
     return path

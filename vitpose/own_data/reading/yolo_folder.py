@@ -149,7 +149,7 @@ def _read_photo(image: Path, rows: list[tuple[str, np.ndarray]], split: str, sha
     size = (1, 1)  # if Pillow cannot tell: the check of the image finds the reason
     with suppress(Exception):  # of any kind, as its DecompressionBombError
         size = upright_size(image) if rows else size
-    photo = Photo(image, str(image), split=split, size=size)
+    photo = Photo(image, str(image), split=split, size=size, is_relative=True)
     for where, row in rows:
         x, y, w, h = row[1:5] * np.array(size * 2)
         keypoints = np.full((shape[0], 3), 2.0)
