@@ -1,7 +1,8 @@
 """The fields of a COCO keypoint file that training and evaluation take for granted, in one check for all readers."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from math import isfinite
 from typing import Any, NamedTuple
 
 LOCATED = ('keypoints', 'bbox')  # MMPose does not train on annotations without them, and COCO's evaluation reads them
@@ -32,11 +33,16 @@ def find_bad_fields(content: dict, count: int | None = None, required: Collectio
     bbox and area, those in `required` must be there; the keypoints may be an empty list.
     """
     images, rows = content.get('images') or [], content.get('annotations') or []
-    image_ids, row_ids = (Counter(row['id'] for row in part if is_id(row.get('id'))) for part in (images, rows))
-    names = {row['id']: row.get('keypoints') or () for row in content.get('categories') or () if is_id(row.get('id'))}
-    lengths = Counter(len(row['keypoints']) for row in rows if isinstance(row.get('keypoints'), list))
+    image_ids, row_ids = (Counter(row['id'] for row in _with_id(part)) for part in (images, rows))
+    names = {row['id']: row.get('keypoints') for row in _with_id(content.get('categories') or ())}
+    names = {key: value if isinstance(value, list) else () for key, value in names.items()}
+    points_of = (row.get('keypoints') for row in rows if isinstance(row, dict))
+    lengths = Counter(len(points) for points in points_of if isinstance(points, list))
     usual = max(lengths, key=lengths.__getitem__, default=0) // 3 * 3
     for i, row in enumerate(images):
+        if not isinstance(row, dict):
+            yield BadField('images', i, 'row', 'an object', row)
+            continue
         if not isinstance(key := row.get('id'), int) or image_ids[key] > 1:
             yield BadField('images', i, 'id', 'a unique integer', key)
         if not isinstance(row.get('file_name'), str):
@@ -45,6 +51,9 @@ def find_bad_fields(content: dict, count: int | None = None, required: Collectio
             if not isinstance(size := row.get(side), int | float) or not size > 0:
                 yield BadField('images', i, side, 'a number above 0', size)
     for i, row in enumerate(rows):
+        if not isinstance(row, dict):
+            yield BadField('annotations', i, 'row', 'an object', row)
+            continue
         if not isinstance(key := row.get('id'), int) or row_ids[key] > 1:
             yield BadField('annotations', i, 'id', 'a unique integer', key)
         if not is_id(image := row.get('image_id')) or image not in image_ids:
@@ -57,15 +66,20 @@ def find_bad_fields(content: dict, count: int | None = None, required: Collectio
             number = 3 * (known or len(names.get(row.get('category_id'), ()))) or usual
             if not _are_numbers(points, number):
                 yield BadField('annotations', i, 'keypoints', f'{number} numbers', points)
-        if ((box := row.get('bbox')) or 'bbox' in required) and not _are_numbers(box, 4):
+        is_read = 'bbox' in required
+        if ((box := row.get('bbox')) or is_read) and not (_are_numbers(box, 4) and (not is_read or isfinite(sum(box)))):
             yield BadField('annotations', i, 'bbox', '4 numbers', box)
-        if 'area' in required and not isinstance(row.get('area'), int | float):
-            yield BadField('annotations', i, 'area', 'a number', row.get('area'))
+        if 'area' in required and not (isinstance(area := row.get('area'), int | float) and area >= 0):
+            yield BadField('annotations', i, 'area', 'a number from 0', row.get('area'))
 
 
 def is_id(value: Any) -> bool:
     """Answer whether a value can be an id."""
     return isinstance(value, int | float | str)
+
+
+def _with_id(rows: Iterable[Any]) -> list[dict]:
+    return [row for row in rows if isinstance(row, dict) and is_id(row.get('id'))]
 
 
 def _are_numbers(values: Any, count: int) -> bool:

@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -19,7 +20,8 @@ def path_parts(name: str) -> tuple[str, ...]:
     if '?d=' in name:
         name = unquote(name.split('?d=', 1)[1].split('&')[0])
     elif re.match(r'\w{2,}://', name):
-        name = unquote(urlsplit(name).path)
+        with suppress(ValueError):  # not a URL
+            name = unquote(urlsplit(name).path)
     parts = re.sub(r'^[A-Za-z]:(?=/)', '', name.replace('\\', '/')).split('/')
     return tuple(part for part in parts if part not in ('', '.', '..'))
 
@@ -55,7 +57,7 @@ class FileFinder:
     def find(self, name: str) -> list[Path]:
         """Return the file of a name, several if it is ambiguous, or none: as it stands, or else by the longest end."""
         for place in (f / spelling for spelling in (name, '/'.join(path_parts(name))) for f in self.folders):
-            if place.is_file():
+            if os.path.isfile(place):  # False for too long a name, too
                 return [place]
         if self._ends is None:
             walk = os.walk(self.top)

@@ -217,7 +217,7 @@ def _describe(plan: DatasetPlan, instances: Sequence[Instance], why: str) -> lis
 
 def _split(annotations: Annotations, *options: Any) -> dict[str, list[Photo]]:
     """Split images with the options of `split_images`; missing ones, which are reported, do not take part."""
-    missing = [photo for photo in annotations.photos if photo.instances and not photo.path.exists()]
+    missing = [photo for photo in annotations.photos if photo.instances and not os.path.exists(photo.path)]
     if len(annotations.photos) - len(missing) < MIN_IMAGES:
         missing = []
     gone = {photo.path for photo in missing}

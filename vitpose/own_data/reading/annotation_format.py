@@ -1,5 +1,6 @@
 """Recognize the format of annotations and read them."""
 
+import os
 import re
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
         if not annotations.count:
             raise InputError(f'{path}: no {annotations.category!r} has a labeled keypoint')
         paths = [photo.path for photo in annotations.photos]
-        if not any(image.exists() for image in paths):
+        if not any(map(os.path.exists, paths)):
             shown = ', '.join(map(str, paths[:3]))
             remedy = f'check --images {images}' if images else 'pass the folder of the images with --images DIR'
             raise InputError(f'{path}: none of its {len(paths):,} images exists; looked for {shown}, ...; {remedy}')

@@ -1,5 +1,6 @@
 """Read COCO keypoint files, as CVAT, Roboflow, Label Studio and others export them."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,7 +13,7 @@ from vitpose_base.coco_fields import BadField, find_bad_fields, is_id
 from vitpose_base.file_names import FileFinder, path_parts
 
 from ...errors import InputError
-from ...predict.inputs.coco_json import match_ids, parse_json, parse_numbers, short_text
+from ...predict.inputs.coco_json import is_crowd, match_ids, parse_json, parse_numbers, read_size, short_text
 from ..annotations import Annotations, Instance, Labels, Photo
 from .field_checks import check_names, choose_category, find_image, number_names
 
@@ -34,22 +35,22 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
         for name, labels in _annotated_categories(file, content, notes).items():
             if categories.setdefault(name, labels) != labels:
                 raise InputError(f'{file}: category {name!r} has different keypoints in {next(iter(files))}')
-    chosen, labels = list(categories), next(iter(categories.values()))
+    chosen, labels = list(categories), next(iter(categories.values()), None)
     title = 'instance'
     rows = [row for content in contents.values() for row in content['annotations'] if _points(row)]
     kinds = [kind for content in contents.values() for kind in content['categories']]
-    is_points = category is None and len(chosen) > 1 and all(len(row['keypoints']) == 3 for row in rows)
+    is_points = category is None and len(chosen) > 1 and sum(len(_points(row)) == 3 for row in rows) > len(rows) / 2
     if is_points and all(len(kind.get('keypoints') or []) <= 1 for kind in kinds):
         for file, content in contents.items():
-            _join_points(file, content, chosen)
+            _join_points(file, content, chosen, unreadable)
         labels = Labels(chosen)
         notes.append(f'{len(chosen)} categories of one point each become the keypoints of one instance per image')
-    elif category is not None or labels is None or any(other != labels for other in categories.values()):
+    elif category is not None or any(other is None or other != labels for other in categories.values()):
         chosen = [choose_category(chosen, category)]
         title, labels = chosen[0], categories[chosen[0]]
     elif len(chosen) > 1:
         notes.append(f'{len(chosen)} categories with the same keypoints become one: {", ".join(chosen)}')
-    else:
+    elif chosen:
         title = chosen[0]
     rows_of: dict[Path, dict[int, dict]] = {}  # the annotations of the categories, and of none, by place in the file
     for file, content in contents.items():
@@ -89,9 +90,27 @@ def _load(file: Path, unreadable: list[str]) -> dict:
             row['category_id'] = kinds.get(kind, kind)
         for field in ('keypoints', 'bbox'):  # perhaps nested, or with null for NaN
             if isinstance(row.get(field), list):
-                with suppress(TypeError, ValueError, OverflowError):
-                    row[field] = np.array(row[field], float).ravel().tolist()
+                with suppress(TypeError, ValueError):
+                    row[field] = _flat(row[field])
+        if isinstance(box := row.get('bbox'), list) and len(box) == 4 and not _has_size(box):
+            row['bbox'] = None
     return content
+
+
+def _flat(values: list) -> list[float] | str:
+    """Return nested numbers as one list, or text if one is too large."""
+    try:
+        return np.array(values, float).ravel().tolist()
+    except OverflowError:
+        return short_text(values)
+
+
+def _has_size(box: list) -> bool:
+    """Answer whether x y width height are more than what tools write for no box: null, or no width and height."""
+    try:
+        return bool(np.isfinite(np.array(box, float)).all()) and max(box[2:]) > 0
+    except (TypeError, ValueError):
+        return True  # the check of fields names it
 
 
 def _points(row: dict) -> list:
@@ -108,17 +127,17 @@ def _annotated_categories(file: Path, content: dict, notes: list[str]) -> dict[s
         raise InputError(f'{file}: no annotation has keypoints{has}; export the annotations as COCO keypoints')
     categories: dict[str, Labels | None] = {}
     for i, row in enumerate(content['categories']):
-        if row.get('id') not in used:
+        if not is_id(row.get('id')) or row['id'] not in used:
             continue
         name, where = row.get('name'), f'{file}: categories[{i}]'
         if not isinstance(name, str) or not name:
             raise InputError(f'{where}: expected a name, got {name!r}')
-        if name in categories:
-            raise InputError(f'{where}: category name {name!r} occurs twice')
-        categories[name] = None
+        labels = None
         if row.get('keypoints'):
             names = check_names(row['keypoints'], where)
-            categories[name] = Labels(names, _links(row.get('skeleton') or [], len(names), where, notes))
+            labels = Labels(names, _links(row.get('skeleton') or [], len(names), where, notes))
+        if categories.setdefault(name, labels) != labels:
+            raise InputError(f'{where}: category name {name!r} occurs twice, with other keypoints')
     return categories
 
 
@@ -139,21 +158,28 @@ def _links(skeleton: object, count: int, where: str, notes: list[str]) -> list[t
     return [(a, b) for a, b in links if 0 <= a < count > b >= 0]
 
 
-def _join_points(file: Path, content: dict, names: list[str]) -> None:
+def _join_points(file: Path, content: dict, names: list[str], unreadable: list[str]) -> None:
     """Make one annotation of the points of each image, one per category."""
     index = {row.get('id'): names.index(row['name']) for row in content['categories'] if row.get('name') in names}
-    joined: dict[Any, dict] = {}
+    joined: dict[str, dict] = {}
+    repeated: dict[str, str] = {}  # by image
     for i, row in enumerate(content['annotations']):
-        if not _points(row):
+        if not (points := _points(row)):
             continue
-        kind, key = index[row['category_id']], str(row.get('image_id'))
+        where, key, kind = f'{file}: annotations[{i}]', str(row.get('image_id')), row.get('category_id')
+        if len(points) != 3 or not is_id(kind) or kind not in index:
+            unreadable.append(f'{where}: expected a category and 3 numbers, got {kind!r} and {short_text(points)}')
+            continue
+        place = 3 * index[kind]
         whole = joined.setdefault(key, dict(row, bbox=None, keypoints=[0] * (3 * len(names))))
-        if whole['keypoints'][3 * kind + 2]:
-            problem = f'{file}: annotations[{i}]: image {key} has several points of category {names[kind]!r}'
-            reason = 'categories of one point each are points, not skeletons, and cannot be joined'
-            raise InputError(f'{problem}: {reason}; export skeletons, or pass --category {names[kind]}')
-        whole['keypoints'][3 * kind : 3 * kind + 3] = row['keypoints']
-    content['annotations'] = list(joined.values())
+        if whole['keypoints'][place + 2]:
+            repeated[key] = f'{where}: image {key} has several points of category {names[index[kind]]!r}'
+        whole['keypoints'][place : place + 3] = points
+    if len(repeated) > len(joined) / 2:
+        reason = 'categories of one point each are points, not skeletons, and cannot be joined'
+        raise InputError(f'{next(iter(repeated.values()))}: {reason}; export skeletons, or pass --category NAME')
+    unreadable += repeated.values()
+    content['annotations'] = [row for key, row in joined.items() if key not in repeated]
 
 
 def _read_photos(
@@ -170,10 +196,9 @@ def _read_photos(
             if not isinstance(name, str) or not name or not is_id(key):
                 raise InputError(f'{where}: expected id and file_name, got {short_text(repr(row))}')
             path = find_image(finder, name, where)
-            size = (row.get('width'), row.get('height'))
-            known = size if all(isinstance(side, int | float) and side > 0 for side in size) else None
+            size = read_size(row.get('width'), row.get('height'))
             repeated += path in by_path
-            photo = by_path.setdefault(path, Photo(path, name, split=split, size=known))  # type: ignore[arg-type]
+            photo = by_path.setdefault(path, Photo(path, name, split=split, size=size))
             if path_parts(photo.name) != path_parts(name):
                 shared.add(path)
                 raise InputError(f'{where}: {name!r} and {photo.name!r} would both be {path}')
@@ -204,8 +229,8 @@ def _add_instances(
     left_out: Counter[str] = Counter()
     for number, (i, row) in enumerate(rows.items()):
         where = f'{file}: annotations[{i}]'
-        if row.get('iscrowd') or not row.get('keypoints'):
-            left_out['crowds' if row.get('iscrowd') else 'annotations without keypoints'] += 1
+        if is_crowd(row) or not row.get('keypoints'):
+            left_out['crowds' if is_crowd(row) else 'annotations without keypoints'] += 1
         elif number in wrong:
             annotations.unreadable.append(f'{file}: {wrong[number]._replace(number=i)}')
         elif photo := photos[row['image_id']]:
@@ -222,5 +247,5 @@ def _make_finder(file: Path, images: Path | None, split: str | None, rows: list[
     below = ('.', 'images', file.stem, *([split, f'images/{split}'] if split else []))
     folders = [folder for top in tops for name in below if (folder := top / name).is_dir()]
     names = ['/'.join(path_parts(name)) for row in rows[:20] if isinstance(name := row.get('file_name'), str)]
-    best = max(folders, key=lambda folder: sum((folder / name).is_file() for name in names), default=tops[0])
-    return FileFinder(tops[0], [best, *folders])
+    best = max(folders, key=lambda folder: sum(os.path.isfile(folder / name) for name in names), default=tops[0])
+    return FileFinder(tops[-1] if file.parent.name == 'annotations' else tops[0], [best, *folders])

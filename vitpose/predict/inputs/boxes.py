@@ -1,15 +1,15 @@
 """Boxes of people from a file: a COCO annotation file, COCO detections or JSON lines."""
 
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...errors import InputError
-from .coco_json import box_around, match_ids, parse_json, parse_numbers, short_text
+from .coco_json import box_around, is_crowd, match_ids, parse_json, parse_numbers, read_size, short_text
 from .matching import GivenBoxes, Listed, name_few
 from .sources import Source
 
@@ -36,7 +36,7 @@ def read_boxes(
         for option, value in (('--images-json', images_json), ('--category', category)):
             if value is not None:
                 raise InputError(f'{option} {value}: only for COCO files, not {path}')
-        listed, notes = _read_lines(path), list[str]()
+        listed, notes = _read_lines(path)
     else:
         data = parse_json(path.read_bytes(), f'{path}: not a JSON file')
         if isinstance(data, list) != (images_json is not None):
@@ -66,39 +66,48 @@ def _read_coco(
         head = parse_json(images_json.read_bytes(), f'{images_json}: not a JSON file')
     listed: dict[str, Listed] = {}
     names: dict[Any, str] = {}
+    bad: list[str] = []  # rows that are left out, and why
     for number, image in enumerate(_get(head, 'images', list, str(images_path))):
         where = f'{images_path}: images[{number}]'
-        name, key = _get(image, 'file_name', str, where), _get(image, 'id', object, where)
-        if name in listed or key in names:
-            raise InputError(f'{where}: file_name {name!r} or id {key!r} occurs twice')
-        listed[name], names[key] = Listed(image_id=key, size=_size(image.get('width'), image.get('height'))), name
+        with _collect(bad):
+            name, key = _get(image, 'file_name', str, where), _get(image, 'id', object, where)
+            if names.setdefault(key, name) != name:
+                raise InputError(f'{where}: id {key!r} occurs twice')
+            listed.setdefault(name, Listed(image_id=key, size=read_size(image.get('width'), image.get('height'))))
     categories = _get(head, 'categories', list, str(images_path), [])
     kind_names = {_get(c, 'id', int, f'{images_path}: categories'): str(c.get('name')) for c in categories}
     default = next((kind for kind, name in kind_names.items() if name.lower() == PERSON), 1)
-    places = [f'{path}: {noun}[{number}]' for number in range(len(rows))]
-    keys = [_get(row, 'image_id', object, where) for row, where in zip(rows, places, strict=True)]
-    kinds = [_get(row, 'category_id', int, where, default) for row, where in zip(rows, places, strict=True)]
-    found = match_ids(names, set(keys))
-    counts = Counter(kind for kind, row in zip(kinds, rows, strict=True) if not row.get('iscrowd'))
-    wanted, notes = _choose_categories(path, kind_names, counts, category)
+    good: list[tuple[dict, str, Any, int]] = []
+    for number, row in enumerate(rows):
+        where = f'{path}: {noun}[{number}]'
+        with _collect(bad):
+            good.append(
+                (row, where, _get(row, 'image_id', object, where), _get(row, 'category_id', int, where, default))
+            )
+    found = match_ids(names, {key for _, _, key, _ in good})
+    wanted, notes = _choose_categories(
+        path, kind_names, Counter(k for row, _, _, k in good if not is_crowd(row)), category
+    )
     people: dict[str, list] = {name: [] for name in listed}  # x1 y1 x2 y2, score and category of an image's people
     without_box = []
-    for row, where, key, kind in zip(rows, places, keys, kinds, strict=True):
-        if key not in found:
-            raise InputError(f'{where}: image_id {key!r} is not among the images of {images_path}')
-        if row.get('iscrowd') or kind not in wanted:
-            continue
-        score = _get(row, 'score', float, where) if noun == 'detections' else 1.0
-        box, points = row.get('bbox'), row.get('keypoints')
-        if not box and isinstance(points, list) and points:
-            keypoints = parse_numbers(points, len(points) // 3 * 3, f'{where}: keypoints').reshape(-1, 3)
-            keypoints = keypoints[np.isfinite(keypoints).all(1)]
-            box = box_around(keypoints) if (keypoints[:, 2] > 0).any() else None
-        if not box:
-            without_box.append(where.removeprefix(f'{path}: '))
-            continue
-        x, y, width, height = parse_numbers(box, 4, f'{where}: bbox', finite=True).tolist()
-        people[names[found[key]]].append((x, y, x + width, y + height, score, kind))
+    for row, where, key, kind in good:
+        with _collect(bad):
+            if key not in found:
+                raise InputError(f'{where}: image_id {key!r} is not among the images of {images_path}')
+            if is_crowd(row) or kind not in wanted:
+                continue
+            score = _get(row, 'score', float, where) if noun == 'detections' else 1.0
+            box, points = row.get('bbox'), row.get('keypoints')
+            if not box and isinstance(points, list) and points:
+                keypoints = parse_numbers(points, len(points) // 3 * 3, f'{where}: keypoints').reshape(-1, 3)
+                keypoints = keypoints[np.isfinite(keypoints).all(1)]
+                box = box_around(keypoints) if (keypoints[:, 2] > 0).any() else None
+            if not box:
+                without_box.append(where.removeprefix(f'{path}: '))
+                continue
+            x, y, width, height = parse_numbers(box, 4, f'{where}: bbox', finite=True).tolist()
+            people[names[found[key]]].append((x, y, x + width, y + height, score, kind))
+    notes += _say_left_out(bad, sum(map(len, people.values())))
     for name, entry in listed.items():
         table = np.array(people[name], float).reshape(-1, 6)
         entry.boxes[None], entry.categories = table[:, :4].astype(np.float32), table[:, 5].astype(np.int64)
@@ -128,30 +137,46 @@ def _choose_categories(
     return wanted, [f'{path}: boxes of other categories left out: {others}'] if others else []
 
 
-def _read_lines(path: Path) -> dict[str, Listed]:
+def _read_lines(path: Path) -> tuple[dict[str, Listed], list[str]]:
+    """Read JSON lines; also return notes on what is left out."""
     listed: dict[str, Listed] = {}
+    bad: list[str] = []
     with path.open('rb') as file:
         for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
             where = f'{path}, line {number}'
-            row = parse_json(line, f'{where}: not JSON')
-            if number == 1 and is_header(row):
-                continue
-            name = _get(row, 'file', str, where)
-            frame = None if row.get('frame') is None else _get(row, 'frame', int, where)
-            boxes = _get(row, 'boxes', list, where)
-            entry = listed.setdefault(name, Listed())
-            if frame in entry.boxes:
-                raise InputError(f'{where}: {name} is listed twice')
-            corners = [parse_numbers(box, 4, f'{where}: boxes[{i}]', finite=True) for i, box in enumerate(boxes)]
-            entry.boxes[frame] = np.array(corners, np.float32).reshape(-1, 4)
-            if row.get('scores') is not None:
-                scores = parse_numbers(row['scores'], len(boxes), f'{where}: scores', finite=True)
-                entry.scores[frame] = scores.astype(np.float32)
-            size = row.get('size')
-            entry.size = entry.size or (_size(*size) if isinstance(size, list) and len(size) == 2 else None)
-    return listed
+            with _collect(bad):
+                if not line.strip() or (is_header(row := parse_json(line, f'{where}: not JSON')) and number == 1):
+                    continue
+                name, boxes = _get(row, 'file', str, where), _get(row, 'boxes', list, where)
+                frame = None if row.get('frame') is None else _get(row, 'frame', int, where)
+                if name in listed and frame in listed[name].boxes:
+                    raise InputError(f'{where}: {name} is listed twice')
+                corners = [parse_numbers(box, 4, f'{where}: boxes[{i}]', finite=True) for i, box in enumerate(boxes)]
+                scores, size = row.get('scores'), row.get('size')
+                if scores is not None:
+                    scores = parse_numbers(scores, len(boxes), f'{where}: scores', finite=True).astype(np.float32)
+                entry = listed.setdefault(name, Listed())
+                entry.boxes[frame] = np.array(corners, np.float32).reshape(-1, 4)
+                if scores is not None:
+                    entry.scores[frame] = scores
+                entry.size = entry.size or (read_size(*size) if isinstance(size, list) and len(size) == 2 else None)
+    return listed, _say_left_out(bad, sum(len(entry.boxes) for entry in listed.values()))
+
+
+@contextmanager
+def _collect(problems: list[str]) -> Iterator[None]:
+    """Keep the message of an InputError instead of ending."""
+    try:
+        yield
+    except InputError as problem:
+        problems.append(str(problem))
+
+
+def _say_left_out(bad: list[str], good: int) -> list[str]:
+    """Return a note on rows that cannot be read; InputError if they are most."""
+    if len(bad) > good:
+        raise InputError(bad[0] if len(bad) == 1 else f'{bad[0]}; {len(bad):,} rows are like this, {good:,} are not')
+    return [f'{len(bad):,} rows left out: {bad[0]}'] if bad else []
 
 
 def _get(row: Any, key: str, kind: type, where: str, default: Any = None) -> Any:
@@ -168,8 +193,3 @@ def _get(row: Any, key: str, kind: type, where: str, default: Any = None) -> Any
 
 
 _NOUNS = {str: 'a string', int: 'an integer', float: 'a finite number', list: 'a list', object: 'a number or a string'}
-
-
-def _size(width: object, height: object) -> tuple[float, float] | None:
-    sides = [side for side in (width, height) if isinstance(side, int | float) and 0 < side < 2**31]
-    return (sides[0], sides[1]) if len(sides) == 2 else None

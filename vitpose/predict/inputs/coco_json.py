@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import PureWindowsPath
 from typing import Any
 
@@ -35,6 +36,19 @@ def parse_numbers(values: object, count: int, where: str, finite: bool = False) 
     return array
 
 
+def read_size(width: object, height: object) -> tuple[float, float] | None:
+    """Return two sides in pixels, perhaps written as text; None unless both are above 0."""
+    with suppress(TypeError, ValueError, OverflowError):
+        sides = float(width), float(height)  # type: ignore[arg-type]
+        return sides if all(0 < side < 2**31 for side in sides) else None
+    return None
+
+
+def is_crowd(row: Mapping[str, Any]) -> bool:
+    """Answer whether an annotation is of a crowd, also if that is text."""
+    return str(row.get('iscrowd')).lower() in ('1', '1.0', 'true')
+
+
 def short_text(value: Any) -> str:
     """A value in one line of at most 80 characters, for messages."""
     text = ' '.join(str(value.tolist() if isinstance(value, np.ndarray) else value).split())
@@ -45,9 +59,10 @@ def match_ids(names: Mapping[Any, str], wanted: Collection[Any]) -> dict[Any, An
     """Find a key of `names`, the file names of images by id, per wanted id of an annotation; some may not be found.
 
     The rule that finds most is taken for all: ids are equal, as numbers (1.0 is 1), or as text ('1' and '01' are 1), or
-    they are file names without folders and suffix, as Ultralytics writes them.
+    they are file names, without folders and suffix as Ultralytics writes them, or whole.
     """
     labels = [list(names), list(map(_text, names)), [_text(PureWindowsPath(name).stem) for name in names.values()]]
+    labels.append([*names.values()])
     found = []
     for rule, ids in enumerate(labels):
         counts = Counter(ids)

@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 from functools import reduce
 from operator import getitem
 
@@ -91,6 +92,7 @@ BAD_ROWS = [  # the place of a value, what is put there, instances left, and why
     ('annotations 2 image_id', 99, 11, 'annotations[2]: image_id: expected the id of an image'),
     ('annotations 2 category_id', 7, 11, 'category_id: expected the id of a category, got 7'),
     ('annotations 0', 5, 11, 'annotations[0]: expected an object, got 5'),
+    ('annotations 1 keypoints 0', 10**400, 11, 'annotations[1]: keypoints: expected 12 numbers, got'),
     ('images 0', dict(id=1, width=80, height=60), 11, 'images[0]: expected id and file_name'),
 ]
 
@@ -104,6 +106,63 @@ def test_a_bad_row_is_left_out_and_named(place, value, count, message, tmp_path)
     path.write_text(json.dumps(content))
     annotations = read(path)
     assert annotations.count == count and message in annotations.unreadable[0], annotations.unreadable
+
+
+@pytest.mark.parametrize('name', ['a' * 400 + '.jpg', 'http://[abc/x.png', 'a\0b.png'])
+def test_a_name_that_no_file_can_have_is_a_missing_image(tmp_path, name):
+    content = makers.coco()
+    path = makers.write_coco(tmp_path, content)
+    content['images'][3]['file_name'] = name
+    path.write_text(json.dumps(content))
+    (annotations,) = read_annotations(path)
+    assert [os.path.exists(photo.path) for photo in annotations.photos] == [i != 3 for i in range(12)]
+
+
+def test_boxes_that_stand_for_none_are_missing(tmp_path):
+    content = makers.coco()
+    for row, box in zip(rows(content), ([0, 0, 0, 0], [None] * 4, [-1] * 4, [], None, [5, 6, 0, 0]), strict=False):
+        row['bbox'] = box
+    photos = read(makers.write_coco(tmp_path, content)).photos
+    assert [photo.instances[0].box is None for photo in photos] == [True] * 6 + [False] * 6
+
+
+@pytest.mark.parametrize(('value', 'count'), [('0', 12), ('false', 12), (None, 12), ('1', 11), (1.0, 11), (True, 11)])
+def test_crowds_are_recognized_as_text(tmp_path, value, count):
+    content = makers.coco()
+    rows(content)[0]['iscrowd'] = value
+    assert read(makers.write_coco(tmp_path, content)).count == count
+
+
+def test_a_file_without_categories_has_numbered_keypoints(tmp_path):
+    content = makers.coco() | dict(categories=[])
+    annotations = read(makers.write_coco(tmp_path, content))
+    assert annotations.count == 12 and annotations.labels.names == [f'keypoint_{i}' for i in range(4)]
+
+
+def test_merged_files_may_have_a_category_twice(tmp_path):
+    content = makers.coco()
+    content['categories'] += [dict(content['categories'][0], id=2), dict(id=[3], name='x')]
+    rows(content)[3]['category_id'] = 2
+    assert read(makers.write_coco(tmp_path, content)).count == 12
+    content['categories'][1]['keypoints'] = ['a', 'b', 'c', 'd']
+    with pytest.raises(ValueError, match="category name 'mouse' occurs twice, with other keypoints"):
+        read(makers.write_coco(tmp_path, content))
+
+
+def test_images_of_cvat_are_beside_the_folder_annotations(tmp_path):
+    makers.write_coco(tmp_path / 'images/default', content := makers.coco())
+    (tmp_path / 'annotations').mkdir()
+    (tmp_path / 'annotations/person_keypoints_default.json').write_text(json.dumps(content))
+    (annotations,) = read_annotations(tmp_path / 'annotations/person_keypoints_default.json')
+    assert all(photo.path.is_file() for photo in annotations.photos)
+
+
+def test_sizes_may_be_text(tmp_path):
+    content = makers.coco()
+    for image, width in zip(content['images'], ('80', '160', 'x', None, float('nan'), 0), strict=False):
+        image['width'] = width
+    sizes = [photo.size for photo in read(makers.write_coco(tmp_path, content)).photos]
+    assert sizes[:7] == [(80, 60), (160, 60), None, None, None, None, (80, 60)]
 
 
 def test_other_ways_to_write_the_same(tmp_path):
@@ -144,9 +203,16 @@ def test_categories_of_one_point_each_are_joined(tmp_path):
     for i, photo in enumerate(annotations.photos):
         assert photo.instances[0].keypoints.tolist() == makers.keypoints(i).tolist() and photo.instances[0].box is None
     assert read(path, category='tail').count == 12
-    rows(content).append(dict(rows(content)[0]))
+    rows(content)[:] = [*rows(content), dict(rows(content)[0]), dict(rows(content)[0], category_id=99), dict(id=1)]
+    rows(content).append(dict(rows(content)[0], image_id=12, keypoints=[1, 2]))
     path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match="image 1 has several points of category 'nose': .* are points, not skeletons"):
+    annotations = read(path)
+    assert annotations.count == 11 and len(annotations.unreadable) == 3
+    assert "image 1 has several points of category 'nose'" in annotations.unreadable[2]
+    assert 'expected a category and 3 numbers, got 99' in annotations.unreadable[0]
+    rows(content).extend([dict(row) for row in rows(content)[:-4]])
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="has several points of category '.*': .* are points, not skeletons"):
         read(path)
 
 

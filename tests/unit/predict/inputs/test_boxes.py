@@ -161,27 +161,23 @@ LINES, IMAGES_JSON = dict(name='a.jsonl'), dict(images={'images': IMAGES})
         ({'images': IMAGES}, {}, 'a.json: expected an object with annotations, a list'),
         ([row(7, score=1)], {}, 'pass --images-json'),
         (coco(images=[{'id': 7}]), {}, r'images\[0\]: expected an object with file_name, a string'),
-        (coco(images=IMAGES * 2), {}, r"images\[2\]: file_name 'a.jpg' or id 7 occurs twice"),
         (coco(row(7, bbox=[0.1, 0.1, 0.5, 0.5])), {}, 'all 1 boxes lie between 0 and 1: expected pixels'),
+        (coco(row(7), row(8), 3), {}, r'annotations\[2\]: .*; 2 rows are like this, 1 are not'),
         (coco(row(8)), {}, r'annotations\[0\]: image_id 8 is not among the images'),
-        (coco(row(7), 3), {}, r'annotations\[1\]: expected an object with image_id'),
         (coco(row(7, category_id='fox')), {}, r'annotations\[0\]: expected an object with category_id, an integer'),
         (coco(row(7, 'abcd')), {}, r'annotations\[0\]: bbox: expected 4 numbers'),
         (coco(row(7, (1, 2, 3))), {}, r'bbox: expected 4 numbers, got 3'),
         (coco(row(7, (1, 2, 3, 10**400))), {}, 'bbox: expected 4 numbers'),
-        (b'{"file": "a.jpg", "boxes": []}\n{"file": ', LINES, 'a.jsonl, line 2: not JSON'),
         (b'\n{"file": "\xff.jpg", "boxes": []}', LINES, 'a.jsonl, line 2: not JSON'),
         (b'{"file": "a.jpg"}', LINES, 'a.jsonl, line 1: expected an object with boxes, a list'),
         (b'[]', LINES, 'a.jsonl, line 1: expected an object with file, a string'),
         (b'{"file": "a.jpg", "boxes": [[1, 2, 3, true]]}', LINES, r'line 1: boxes\[0\]: expected 4'),
         (b'{"file": "a.jpg", "boxes": [[1, 2, 3, 4]], "scores": []}', LINES, 'line 1: scores: expected 1 numbers'),
-        (b'{"file": "a.jpg", "boxes": []}\n' * 2, LINES, 'line 2: a.jpg is listed twice'),
         (b'{"file": "a.jpg", "frame": "x", "boxes": []}', LINES, 'line 1: expected an object with frame, an int'),
         (b'{"file": "a.jpg", "boxes": [[1, NaN, 3, 4]]}', LINES, r'line 1: boxes\[0\]: expected 4 finite'),
         (b'\n{"file": "a.jpg", "boxes": [[1, 1, 3, 1e999]]}', LINES, r'line 2: boxes\[0\]: expected 4 finite'),
         (b'{"file": "a.jpg", "boxes": [[1, null, 3, 4]]}', LINES, r'line 1: boxes\[0\]: expected 4 finite'),
         (b'{"file": "a.jpg", "boxes": [[1, 2, 3, 4]], "scores": [NaN]}', LINES, 'line 1: scores: expected 1 finite'),
-        (coco(row(7), row(7, (1, 2, 3, float('inf')))), {}, r'annotations\[1\]: bbox: expected [14] finite numbers'),
         (coco(row(7, (1, 2, 3, 1e39))), {}, r'annotations\[0\]: bbox: expected [14] finite numbers'),
         ([row(7, score=float('nan'))], IMAGES_JSON, r'detections\[0\]: expected an object with score, a finite'),
         (b'', LINES | {'category': 'dog'}, '--category dog: only for COCO files'),
@@ -196,3 +192,41 @@ def test_bad_file_is_a_clear_error(read, data, options, message):
     with pytest.raises(ValueError, match=message) as caught:
         read(data, **options)
     assert '\n' not in str(caught.value) and len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ('bad', 'message'),
+    [
+        (3, 'expected an object with image_id, a number or a string; got 3'),
+        (None, 'expected an object with image_id'),
+        (row(99), 'image_id 99 is not among the images of'),
+        (row(7, 'x'), 'bbox: expected 4 numbers'),
+        (row(7, (1, 2, 3, float('inf'))), 'bbox: expected 4 finite numbers'),
+        (row(7, category_id=[1]), 'expected an object with category_id, an integer'),
+        (row(7, (), keypoints=[1, 2, 2, 4]), 'keypoints: expected 3 numbers, got 4'),
+    ],
+)
+def test_a_bad_row_is_left_out_and_named(read, bad, message):
+    given = read(coco(row(7), bad, row(7, (1, 2, 3, 4))))
+    assert len(filled(given)[0].boxes) == 2
+    (note,) = given.notes()
+    assert '1 rows left out: ' in note and f'annotations[1]: {message}' in note
+
+
+def test_a_bad_line_is_left_out_and_named(read):
+    good = b'{"file": "a.jpg", "boxes": [[1, 2, 3, 4]]}\n'
+    for line, message in (
+        (b'{"file": ', 'not JSON'),
+        (good, 'a.jpg is listed twice'),
+        (b'{"file": "b.jpg", "boxes": [[1, 2]]}', 'boxes[0]: expected 4'),
+        (b'{"file": "b.jpg", "boxes": [[1, 2, 3, 4]], "scores": [1, 2]}', 'scores: expected 1 numbers'),
+    ):
+        given = read(good + line, **LINES)
+        (frame,) = given.fill([make_frame('d/a.jpg')])
+        assert len(frame.boxes) == 1 and 'd/b.jpg' in given.missing
+        assert f'1 rows left out: {given._path}, line 2: {message}' in given.notes()[0]
+
+
+def test_an_image_listed_twice_keeps_the_boxes_of_both_ids(read):
+    given = read(coco(row(7), row(8), images=[*IMAGES, IMAGES[0], {'id': 8, 'file_name': 'a.jpg'}]))
+    assert len(filled(given)[0].boxes) == 2 and not given.notes()
