@@ -395,7 +395,7 @@ def test_a_test_uses_the_calibration_of_its_checkpoint():
 @pytest.mark.parametrize(
     ('absent', 'use_area', 'message'),
     [
-        ('area', True, r'annotations\[1\]: area: expected a number, got nothing'),
+        ('area', True, r'annotations\[1\]: area: expected a number from 0, got nothing'),
         ('area', False, None),
         ('bbox', False, r'annotations\[1\]: bbox: expected 4 numbers'),
         ('keypoints', True, r'annotations\[1\]: keypoints: expected 3 numbers'),
