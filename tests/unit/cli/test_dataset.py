@@ -367,7 +367,7 @@ def test_check_names_the_fields_that_training_and_evaluation_take_for_granted(da
     del content['annotations'][0]['area']
     file.write_text(json.dumps(content))
     assert main(['check', str(tmp_path / 'out/config.py')]) == 1
-    wrong = f'{file}: annotations[0]: area: expected a number, got nothing'
+    wrong = f'{file}: annotations[0]: area: expected a number from 0, got nothing'
     assert f'- fault: 1 fields that the evaluation reads are wrong: {wrong}\n' in capsys.readouterr().out
     content['images'][0]['width'] = 160
     file.write_text(json.dumps(content))
