@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -203,7 +204,9 @@ def study(name: str, args: argparse.Namespace) -> dict:
         subjects = [draw_animals(rng, 1) for _ in range(CLIPS)]
     clips = [move(rng, subject, args.frames) for subject in subjects] if count == 1 else []
     if not folder.exists():
-        write_folder(folder, names, category, dict(train=scenes('train', args.train), val=scenes('val', args.test)))
+        write_folder(
+            folder, names, category, dict(train=scenes('train', args.train // count), val=scenes('val', args.test))
+        )
     train(folder, out, args)
     detector = out / 'detector.py' if count > 1 else None
     errors = measure(out / 'config.py', tests, clips, detector)
@@ -216,7 +219,7 @@ def main() -> None:
     parser.add_argument('--data', type=Path, metavar='FOLDER', help='photographs of people; without it, animals alone')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/own_data'), help='folder of images and trainings')
     parser.add_argument('--results', type=Path, default=HERE / 'results.json', help='file to write, beside README.md')
-    parser.add_argument('--train', type=int, default=300, help='training images per set (default 300)')
+    parser.add_argument('--train', type=int, default=300, help='training objects per set (default 300)')
     parser.add_argument('--test', type=int, default=60, help='held-out and test images per set (default 60 each)')
     parser.add_argument('--frames', type=int, default=200, help=f'frames of each of {CLIPS} videos (default 200)')
     parser.add_argument('--arch', default='tiny', help='of `vitpose dataset` (default tiny)')
@@ -228,8 +231,10 @@ def main() -> None:
     has_detector = find_spec('mmdet') is not None
     sets = ['animals', *(['people'] if args.data else []), *(['two animals'] if has_detector else [])]
     settings = {key: value for key, value in vars(args).items() if key not in ('data', 'out', 'results')}
-    results = dict(settings=settings, machine=machine(), sets={name: study(name, args) for name in sets})
-    write_text(args.results, json.dumps(results, indent=1) + '\n')
+    results = dict[str, Any](settings=settings, machine=machine(), sets={})
+    for name in sets:
+        results['sets'][name] = study(name, args)
+        write_text(args.results, json.dumps(results, indent=1) + '\n')
     lines = ['| set | with | error, share of the diagonal | bar | minutes |', '|---|---|---|---|---|']
     for name, found in results['sets'].items():
         for key, error in found['errors'].items():
