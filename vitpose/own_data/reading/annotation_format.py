@@ -29,16 +29,23 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
         raise MissingFileError(f'{path}: no such file or folder; expected {EXPECTED}')
     if images is not None and not images.is_dir():
         raise MissingFileError(f'--images {images}: no such folder')
+    suffix = path.suffix.lower()
     yaml_file = next((path / name for name in ('data.yaml', 'dataset.yaml') if (path / name).is_file()), None)
-    if path.suffix in ('.yaml', '.yml') or yaml_file:
+    if not yaml_file and path.is_dir():
+        texts = {file: file.read_bytes() for file in sorted(path.glob('*.y*ml')) if file.is_file()}
+        described = [file for file, text in texts.items() if b'kpt_shape' in text]
+        if len(described) > 1:
+            raise InputError(f'{path}: {", ".join(file.name for file in described)} have kpt_shape: name one file')
+        yaml_file = next(iter(described), None)
+    if suffix in ('.yaml', '.yml') or yaml_file:
         datasets = [read_yolo(yaml_file or path, category)]
-    elif path.suffix in ('.csv', '.h5') or (path / 'labeled-data').is_dir():
+    elif suffix in ('.csv', '.h5') or (path / 'labeled-data').is_dir():
         datasets = [read_deeplabcut(path, images)]
-    elif path.suffix == '.slp':
+    elif suffix == '.slp':
         datasets = [read_sleap(path, images)]
     elif path.is_dir() and is_labelme(path):
         datasets = [read_labelme(path, images)]
-    elif path.suffix == '.json' or path.is_dir():
+    elif suffix == '.json' or path.is_dir():
         files: dict[Path, str | None] = find_files(path) if path.is_dir() else {path: None}  # None: not split yet
         names = find_category_names(files) if category == EACH else [category]
         datasets = [read_coco(files, images, name) for name in names]

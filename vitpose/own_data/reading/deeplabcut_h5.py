@@ -22,10 +22,13 @@ def read_h5(file: Path) -> tuple[dict[str, list[str]], list[tuple[str, np.ndarra
         raise InputError(f'{file}: a .h5 table needs h5py: {remedy}') from None
     try:
         with h5py.File(file) as opened:
-            for array in opened[KEY].values():
+            members = {name: array for name, array in opened[KEY].items() if isinstance(array, h5py.Dataset)}
+            if 'table' in members:
+                raise TypeError("stored in pandas' format 'table', whose column names are pickled: use the .csv")
+            for array in members.values():
                 if array.dtype.kind == 'O':
                     raise TypeError(f'{array.name} holds pickled objects, which can run code: use the .csv beside it')
-            arrays = {name: array[()] for name, array in opened[KEY].items()}
+            arrays = {name: array[()] for name, array in members.items()}
         blocks = sorted(name.removesuffix('_values') for name in arrays if name.endswith('_values'))
         levels = zip(*(_read_axis(arrays, f'{block}_items') for block in blocks), strict=True)
         heads = [[name for names in level for name in names] for level in levels]
@@ -33,7 +36,7 @@ def read_h5(file: Path) -> tuple[dict[str, list[str]], list[tuple[str, np.ndarra
         frames = ['/'.join(parts) for parts in zip(*_read_axis(arrays, 'axis1'), strict=True)]
         titles = [name for name in LEVELS if len(heads) == len(LEVELS) or name != 'individuals']
         return dict(zip(titles, heads, strict=True)), list(zip(frames, values, strict=True))
-    except (OSError, KeyError, IndexError, TypeError, ValueError) as problem:
+    except (OSError, KeyError, IndexError, TypeError, ValueError, AttributeError) as problem:
         raise InputError(f'{file}: not a DeepLabCut table: {one_line(problem)}') from problem
 
 

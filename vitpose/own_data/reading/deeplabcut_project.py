@@ -1,6 +1,8 @@
 """Read DeepLabCut projects of one or several animals, and the single csv of Lightning Pose."""
 
 import csv
+import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,29 +14,38 @@ from vitpose_base.file_names import FileFinder, path_parts
 from ...errors import InputError, one_line
 from ..annotations import Annotations, Instance, Labels, Photo
 from .deeplabcut_h5 import LEVELS, read_h5
-from .field_checks import find_image
 
+CSV = '[cC][sS][vV]'
 COORDS = ('x', 'y', 'visible', 'likelihood')
 MIN_LIKELIHOOD = 0.6  # of predictions that are read as labels: DeepLabCut's pcutoff
-Table = tuple[dict[str, list[str]], list[tuple[str, Any]]]  # header rows; name and values per frame
+UNIQUE = 'single'  # stands in the row of individuals above body parts that belong to none of them
+MISSING = ('', '-', 'na', 'n/a', '#n/a', 'none', 'null')
+Columns = list[tuple[str, str, str]]  # individual, body part and one of COORDS
+Table = tuple[Columns, list[tuple[str, Any]]]  # and name and values per frame
 
 
 def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
     """Read a project: its folder, with config.yaml and labeled-data/*/CollectedData_*, or one table (.csv or .h5).
 
-    An individual of a frame is an instance. Body parts are found by name; a table need not have all. Lightning Pose has
-    one csv, perhaps with a column `visible`. Of a csv and the .h5 beside it, the csv is read. Image names are relative
-    to the folder `images`, by default the project. ValueError if there are no such files; the message says where.
+    An individual of a frame is an instance; body parts that belong to none (`single`) are left out, unless there are no
+    others. Body parts are found by name; a table need not have all. Lightning Pose has one csv, perhaps with a column
+    `visible`. Of a csv and the .h5 beside it, the csv is read. Image names are relative to the folder `images`, by
+    default the project. ValueError if there are no such files; the message says where.
     """
     files = _find_files(path) if path.is_dir() else [path]
     project = next((p for p in (path, *path.parents) if (p / 'labeled-data').is_dir()), path.parent)
     tables = {file: _read_table(file) for file in files}
-    names = list(dict.fromkeys(part for head, _ in tables.values() for part in head['bodyparts']))
+    parts_of = dict.fromkeys((individual, part) for columns, _ in tables.values() for individual, part, _ in columns)
+    animals = {individual for individual, _ in parts_of if individual != UNIQUE} or {UNIQUE}
+    names = list(dict.fromkeys(part for individual, part in parts_of if individual in animals))
+    unique = [part for individual, part in parts_of if individual not in animals]
     finder = FileFinder(images or project)
     notes, unreadable = [f'DeepLabCut: {len(files)} files'], list[str]()
+    notes += [f'unique body parts ({", ".join(unique)}) belong to no animal: left out'] if unique else []
     photos: dict[tuple[str, ...], Photo] = {}
-    for file, (head, frames) in tables.items():
-        absent = [name for name in names if name not in head['bodyparts']]
+    for file, (columns, frames) in tables.items():
+        present = {part for _, part, _ in columns}
+        absent = [name for name in names if name not in present]
         notes += [f'{file}: without {", ".join(absent)}, which other tables have'] if absent else []
         for number, (name, values) in enumerate(frames):
             where, parts = f'{file}, image {number + 1} ({name})', path_parts(name)
@@ -43,10 +54,12 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
                     raise InputError(f'{where}: the image occurs twice')
                 image, folder = file.parent / parts[-1], parts[-2] if len(parts) > 1 else file.parent.name
                 if not image.is_file() or image.parent.name != folder:
-                    image = find_image(finder, name, where)  # of the same folder: others have frames of the same name
-                    image = image if image.parent.name == folder else finder.top / '/'.join(parts)
+                    found = [p for p in finder.find(name) if '_'.join(('', *p.parent.parts)).endswith(f'_{folder}')]
+                    if len(found) > 1:
+                        raise InputError(f'{where}: {name!r} is ambiguous: {found[0]}, {found[1]}')
+                    image = found[0] if found else finder.top / '/'.join(parts)  # not a frame of another folder
                 video = None if folder in ('labeled-data', 'images', project.name) else folder
-                instances = _read_instances(head, values, names, where)
+                instances = _read_instances(columns, animals, values, names, where)
                 photos[parts] = Photo(image, '/'.join(parts), instances, video=video)
             except InputError as problem:
                 unreadable.append(str(problem))
@@ -58,44 +71,55 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
 
 def _find_files(project: Path) -> list[Path]:
     """Return one file per video, or the tables of a Lightning Pose project."""
-    found = sorted(project.glob('labeled-data/*/CollectedData_*.h5')) + sorted(project.glob('labeled-data/*/*_*.csv'))
-    files = list({file.parent: file for file in found if file.name.startswith('CollectedData_')}.values())
-    files = files or sorted(project.glob('CollectedData*.csv'))
+    found = [p for end in ('h5', CSV) for p in sorted(project.glob(f'labeled-data/*/CollectedData_*.{end}'))]
+    files = list({file.parent: file for file in found}.values()) or sorted(project.glob(f'CollectedData*.{CSV}'))
     if not files:
         raise InputError(f'{project}: expected labeled-data/*/CollectedData_*.csv (or .h5), or CollectedData.csv')
     return sorted(files)
 
 
 def _read_table(file: Path) -> Table:
-    """Return the header rows by name, and each frame's name and values."""
+    """Return the columns, and each frame's name and values."""
     frames: list[tuple[str, Any]]
-    if file.suffix == '.h5' and not file.with_suffix('.csv').is_file():
+    texts = [text for text in (file.with_suffix('.csv'), file.with_suffix('.CSV')) if text.is_file()]
+    if not texts:
         head, frames = read_h5(file)
     else:
         try:
-            text = file.with_suffix('.csv').read_text(encoding='utf-8-sig')
+            text = re.sub(r'(?i)\Asep=.\n', '', texts[0].read_text(encoding='utf-8-sig'))  # spreadsheets put it first
         except UnicodeDecodeError as problem:
             raise InputError(f'{file}: not a DeepLabCut table in UTF-8: {problem}') from problem
         delimiter = max(',;\t', key=text.partition('\n')[0].count)
-        rows = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if any(row)]
-        heads = {row[0]: row for row in rows[: len(LEVELS)] if row[0] in LEVELS}
-        width = next((i for i, name in enumerate(heads.get('coords', [])) if name in ('x', 'y')), 1)
-        head = {name: row[width:] for name, row in heads.items()}  # the first columns are the image's name
-        frames = [('/'.join(row[:width]), row[width:]) for row in rows[len(heads) :]]
-    if not {'x', 'y'} <= set(head.get('coords', ())) <= set(COORDS) or 'bodyparts' not in head:
-        raise InputError(f'{file}: not a DeepLabCut table: expected header rows scorer, bodyparts and coords (x, y)')
-    return {'individuals': [''] * len(head['coords']), **head}, frames
+        cells = ([cell.strip() for cell in row] for row in csv.reader(text.splitlines(), delimiter=delimiter))
+        rows = [row for row in cells if any(row)]
+        heads = {row[0].lower(): row for row in rows[: len(LEVELS)] if row[0].lower() in LEVELS}
+        heads['coords'] = coords = [name.lower() for name in heads.get('coords', [])]
+        width = next((i for i, name in enumerate(coords) if name in ('x', 'y')), 1)
+        end = max((i + 1 for i, name in enumerate(coords) if name), default=1)  # a spreadsheet's rows may be longer
+        head = {name: (row + [''] * end)[width:end] for name, row in heads.items()}  # after the image's name
+        frames = [('/'.join(row[:width]), row[width : None if any(row[end:]) else end]) for row in rows[len(heads) :]]
+    kinds, parts = head.get('coords', []), head.get('bodyparts', [''])
+    if not {'x', 'y'} <= set(kinds) <= set(COORDS) or not all(parts):
+        expected = 'expected header rows scorer, bodyparts and coords (x, y) without empty cells'
+        raise InputError(f'{file}: not a DeepLabCut table: {expected}')
+    columns = list(zip(head.get('individuals', [''] * len(kinds)), parts, kinds, strict=True))
+    if repeated := [part for (_, part, _), count in Counter(columns).items() if count > 1]:
+        raise InputError(f'{file}: body part {repeated[0]!r} occurs twice: rename or delete one')
+    return columns, frames
 
 
-def _read_instances(head: dict[str, list[str]], values: Sequence, names: list[str], where: str) -> list[Instance]:
+def _read_instances(
+    columns: Columns, animals: set[str], values: Sequence, names: list[str], where: str
+) -> list[Instance]:
     """Return the instances of a frame: one per individual with a labeled body part, or one of all body parts."""
-    columns = list(zip(head['individuals'], head['bodyparts'], head['coords'], strict=True))
     if len(values) != len(columns):
         raise InputError(f'{where}: expected {len(columns)} values, got {len(values)}')
     points: dict[str, np.ndarray] = {}
     for (individual, part, kind), value in zip(columns, values, strict=True):
+        if individual not in animals:
+            continue
         try:
-            number = float(str(value).replace(',', '.') or 'nan')
+            number = np.nan if str(value).lower() in MISSING else float(str(value).replace(',', '.'))
         except ValueError:
             raise InputError(f'{where}: {kind} of {part}: expected a number, got {value!r}') from None
         keypoints = points.setdefault(individual, np.full((len(names), 3), (np.nan, np.nan, 2.0)))

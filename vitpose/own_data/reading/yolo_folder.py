@@ -1,5 +1,6 @@
 """Read YOLO-pose folders of Ultralytics: data.yaml, images/ and labels/."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
         raise InputError(f'{file}: not a YAML file: {" ".join(str(problem).split())}') from problem
     if not isinstance(data, dict):
         raise InputError(f'{file}: expected a YAML object with kpt_shape, train, val and names')
+    data = {str(key).lower(): value for key, value in data.items()}
+    data.setdefault('val', data.get('valid', data.get('validation')))
     shape = data.get('kpt_shape')
     if not isinstance(shape, list) or len(shape) != 2 or shape[1] not in (2, 3) or not isinstance(shape[0], int):
         raise InputError(f'{file}: kpt_shape {shape!r}: expected [K, 2] or [K, 3]; is it a YOLO-pose dataset?')
@@ -42,9 +45,20 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
     classes = {int(number): str(name) for number, name in classes.items()}
     top = file.parent / str(data.get('path') or '.').replace('\\', '/')
     top = top if top.is_dir() else file.parent  # Ultralytics also looks for `path` in its folder of datasets
-    images = {split: paths for split in SPLITS if (paths := _find_images(file, top, data.get(split) or []))}
-    if images.get('val') == images.get('train'):
-        images.pop('val', None)  # to be split
+    images, notes = dict[str, list[Path]](), list[str]()
+    for split in SPLITS:
+        try:
+            paths = _find_images(file, top, data.get(split) or [])
+        except InputError as problem:
+            if split != 'test':  # which Roboflow names even if there is none
+                raise
+            notes.append(f'test is left out: {problem}')
+            continue
+        if paths and paths != images.get('train'):  # the same ones are to be split
+            images[split] = paths
+    if not images:
+        expected = 'expected a folder with images, or a .txt file with paths'
+        raise InputError(f'{file}: train {data.get("train")!r}: {expected}')
     unreadable, clipped = list[str](), list[str]()
     found = (image for paths in images.values() for image in paths)
     rows = {image: _read_rows(image, shape, classes, unreadable, clipped) for image in found}
@@ -55,32 +69,43 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
         looked = ', '.join(map(str, map(find_label_file, [*rows][:3])))
         raise InputError(f'{file}: none of its {len(rows):,} images has a label; looked for {looked}, ...')
     chosen = choose_category([classes[number] for number in used], category)
-    notes = [f'YOLO-pose: {len(paths):,} images in {split}' for split, paths in images.items()]
+    notes += [f'YOLO-pose: {len(paths):,} images in {split}' for split, paths in images.items()]
     unlabeled = sum(not find_label_file(image).exists() for image in rows)
     if unlabeled:
         notes.append(f'{unlabeled:,} images have no label file: no instances')
     if clipped:
         notes.append(f'{len(clipped):,} rows have values just outside 0 to 1, which are clipped: {clipped[0]}')
+    number = next(number for number in used if classes[number] == chosen)
+    labels = _read_labels(file, data, (str(number), chosen), shape[0], notes)
     photos = []
     for split, image in ((split, image) for split, paths in images.items() for image in paths):
         of_class = [row for row in rows[image] if classes[int(row[1][0])] == chosen]
         photos.append(_read_photo(image, of_class, split, shape))
-    return Annotations(_read_labels(file, data, shape[0], notes), photos, chosen, notes, unreadable)
+    return Annotations(labels, photos, chosen, notes, unreadable)
 
 
-def _read_labels(file: Path, data: dict, count: int, notes: list[str]) -> Labels:
+def _read_labels(file: Path, data: dict, category: Sequence[str], count: int, notes: list[str]) -> Labels:
+    """Read the names and pairs of keypoints of a category, given by its number and name."""
     names = data.get('kpt_names')
-    if isinstance(names, dict):  # by class
-        names = next(iter(names.values()), None)
-    if names is None:
+    if names and isinstance(names, dict):
+        named = {str(key): value for key, value in names.items()}
+        if all(isinstance(name, str) for name in named.values()):
+            names = [named.get(str(i)) for i in range(count)]
+        else:  # by class
+            names = named.get(category[0]) or named.get(category[1])
+    if not names:
         names = number_names(count)
-        notes.append(f'{file} has no keypoint names (kpt_names): they are numbered')
+        notes.append(f'{file} has no keypoint names (kpt_names) of {category[1]!r}: they are numbered')
     names = check_names(names, f'{file}: kpt_names')
     if len(names) != count:
         raise InputError(f'{file}: {len(names)} kpt_names, but kpt_shape says {count} keypoints')
-    mirror = data.get('flip_idx') or None  # Ultralytics takes [] for none, too
-    if mirror is not None and (not isinstance(mirror, list) or sorted(mirror) != list(range(count))):
-        raise InputError(f'{file}: flip_idx {mirror!r}: expected each number from 0 to {count - 1} once')
+    flip, mirror = data.get('flip_idx') or None, None  # Ultralytics takes [] for none, too
+    with suppress(InputError, IndexError):
+        order = parse_numbers(flip, count, 'flip_idx', finite=True).tolist()
+        mirror = [*map(int, order)] if [order[int(i)] for i in order] == [*range(count)] else None
+    if flip and mirror is None:
+        expected = f'expected each number from 0 to {count - 1} once, in pairs that point to each other'
+        notes.append(f'{file}: flip_idx {flip!r}: {expected}: it is ignored')
     return Labels(names, mirror=mirror)
 
 
@@ -90,7 +115,9 @@ def _find_images(file: Path, top: Path, entry: Any) -> list[Path]:
         return [image for item in entry for image in _find_images(file, top, item)]
     name = str(entry).replace('\\', '/')
     parts = path_parts(name)  # Roboflow writes ../train/images, others the paths of their machine
-    ends = (folder.joinpath(*parts[i:]) for i in range(len(parts)) for folder in (top, file.parent))
+    is_bare = len(parts) > 1 and parts[-1] in ('images', 'labels')  # which may be the folder of all splits
+    count = len(parts) - (is_bare and not any(path.suffix.lower() in IMAGES for path in (top / parts[-1]).glob('*')))
+    ends = (folder.joinpath(*parts[i:]) for i in range(count) for folder in (top, file.parent))
     path = next((path for path in (top / name, *ends) if path.exists()), top / name)
     if path.is_file() and path.suffix == '.txt':
         finder = FileFinder(path.parent, [top])

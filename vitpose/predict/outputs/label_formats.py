@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,18 +52,19 @@ def write_coco_labels(out: Path, metainfo: Mapping[str, Any], places: Mapping[st
 def write_deeplabcut_labels(
     out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path], kpt_score: float
 ) -> None:
-    """Write a folder like a DeepLabCut project's, with a table of labels for each folder of images."""
-    tables: dict[str, list[tuple[str, Poses]]] = {}
-    folders: dict[Path, str] = {}  # names for them, by which two of the same name differ
+    """Write a folder like a DeepLabCut project's, with a table of labels for each folder of images.
+
+    It is named after the folder, or `a_frames` and `b_frames` for two of the same name: `vitpose dataset` finds them.
+    """
+    tables: dict[Path, list[tuple[str, Poses]]] = {}
     for frame, poses, _ in read_labels(out, kpt_score):
         path = Path(os.path.abspath(frame.name))
-        if path.parent not in folders:
-            known = [folder.name for folder in folders].count(path.parent.name)
-            folders[path.parent] = (path.parent.name or 'images') + (f'_{known + 1}' if known else '')
-        folder = folders[path.parent]
-        tables.setdefault(folder, []).append((f'{FOLDER}/{folder}/{path.name}', poses))
+        tables.setdefault(path.parent, []).append((path.name, poses))
+    ends = {path: ['_'.join(path.parts[-n:]) for n in range(1, len(path.parts))] for path in tables}
+    counts = Counter(end for path in ends for end in ends[path])
+    folders = [next((end for end in ends[path] if counts[end] == 1), f'images_{i}') for i, path in enumerate(tables)]
     names = keypoint_names(metainfo)
-    for folder, rows in tables.items():
+    for folder, rows in zip(folders, tables.values(), strict=True):
         count = max(len(poses.boxes) for _, poses in rows)
         cells = [(f'individual{i + 1}', name, axis) for i in range(count) for name in names for axis in 'xy']
         heads = dict(zip(('individuals', 'bodyparts', 'coords'), zip(*cells, strict=True), strict=True))
@@ -71,7 +73,7 @@ def write_deeplabcut_labels(
         for name, poses in rows:
             values = np.full((count, len(names), 2), np.nan)
             values[: len(poses.boxes)] = poses.keypoints
-            table.append([name, *rounded(values.ravel())])
+            table.append([f'{FOLDER}/{folder}/{name}', *rounded(values.ravel())])
         write_table(out / TABLES / FOLDER / folder / f'CollectedData_{SCORER}.csv', table)
 
 

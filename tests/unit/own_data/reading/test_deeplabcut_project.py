@@ -49,7 +49,7 @@ def test_body_parts_are_found_by_name_and_a_table_may_lack_some(tmp_path):
 
 
 def test_an_instance_per_individual(tmp_path):
-    """`single` are body parts that belong to no individual."""
+    """`single` are body parts that belong to no individual: they are left out, unless there are no others."""
     file = makers.write_deeplabcut(tmp_path, videos=('a',)) / 'labeled-data/a/CollectedData_me.csv'
 
     def edit(rows):
@@ -59,12 +59,44 @@ def test_an_instance_per_individual(tmp_path):
 
     table(file, edit)
     annotations = read(tmp_path)
-    assert annotations.labels.names == ['nose', 'ear', 'lamp']
-    nose, ear, other, lamp = makers.keypoints(0)
-    first, second, single = (instance.keypoints for instance in annotations.photos[0].instances)
+    assert annotations.labels.names == ['nose', 'ear']
+    assert 'unique body parts (lamp) belong to no animal: left out' in annotations.notes
+    nose, ear, other, _ = makers.keypoints(0)
+    first, second = (instance.keypoints for instance in annotations.photos[0].instances)
     np.testing.assert_array_equal(first[:2, :2], [nose[:2], ear[:2]])
-    np.testing.assert_array_equal(second, [[*other[:2], 2], [0, 0, 0], [0, 0, 0]])
-    np.testing.assert_array_equal(single[2, :2], lamp[:2])
+    np.testing.assert_array_equal(second, [[*other[:2], 2], [0, 0, 0]])
+    file.write_text(file.read_text().replace('m1', 'single').replace('m2', 'single').replace('lamp', 'tail'))
+    table(file, lambda rows: [row[:-2] for row in rows])
+    text = file.read_text()
+    with pytest.raises(ValueError, match="body part 'nose' occurs twice: rename or delete one"):
+        read(tmp_path)
+    file.write_text(text.replace('ear,ear,nose,nose', 'ear,ear,lamp,lamp'))
+    assert read(tmp_path).labels.names == ['nose', 'ear', 'lamp'] and read(tmp_path).count == 6
+
+
+TABLES = {  # edits of a table's text, which mean the same
+    'empty columns at the end': lambda text: text.replace('\n', ',,\n'),
+    'an empty column below the header': lambda text: text.replace('\nlabeled', ',\nlabeled'),
+    'spaces': lambda text: text.replace(',', ' , '),
+    'capitals': lambda text: text.replace(',x,y', ',X,Y').replace('bodyparts', 'Bodyparts'),
+    'sep': lambda text: 'sep=;\n' + text.replace(',', ';'),
+    **{repr(word): lambda text, word=word: text.replace(',,', f',{word},') for word in ('NA', 'None', '#N/A', '-')},
+}
+
+
+@pytest.mark.parametrize('name', TABLES)
+def test_tables_that_mean_the_same(tmp_path, name):
+    expected = read(makers.write_deeplabcut(tmp_path)).photos
+    for file in tmp_path.glob('labeled-data/*/*.csv'):
+        head = file.read_text().replace(',,,', ',', 1)
+        lines = [line.replace(',,,', ',', 1) for line in head.splitlines()[:3]]
+        lines += [line.replace(',', '/', 2) for line in head.splitlines()[3:]]
+        file.unlink()
+        file.with_suffix('.CSV').write_text(TABLES[name]('\n'.join(lines)))
+    annotations = read(tmp_path)
+    assert annotations.labels.names == makers.NAMES and not annotations.unreadable
+    for ours, theirs in zip(annotations.photos, expected, strict=True):
+        np.testing.assert_array_equal(ours.instances[0].keypoints, theirs.instances[0].keypoints)
 
 
 def test_spreadsheets_visibility_and_names_without_a_video(tmp_path):
@@ -114,6 +146,15 @@ def test_the_arrays_of_an_h5_table(tmp_path, levels):
         del opened['df_with_missing/block0_values']
         opened['df_with_missing'].create_dataset('block0_values', (1,), h5py.vlen_dtype(np.uint8))
     with pytest.raises(ValueError, match='block0_values holds pickled objects, which can run code: use the .csv'):
+        read(tmp_path)
+    with h5py.File(file, 'w') as opened:  # as older versions wrote it
+        opened['df_with_missing/table'] = [1]
+        opened.create_group('df_with_missing/_i_table')
+    with pytest.raises(ValueError, match="stored in pandas' format 'table', .* pickled: use the .csv"):
+        read(tmp_path)
+    with h5py.File(file, 'w') as opened:
+        opened['df_with_missing'] = [1]
+    with pytest.raises(ValueError, match='CollectedData_me.h5: not a DeepLabCut table: '):
         read(tmp_path)
     file.with_suffix('.csv').write_text(text)
     assert read(tmp_path).count == 6

@@ -77,13 +77,99 @@ def test_the_same_images_for_training_and_validation_are_to_be_split(tmp_path):
     assert [photo.split for photo in read(tmp_path).photos] == ['train'] * 6
 
 
+@pytest.mark.parametrize('folder', ['images/{}', '{}/images'])
+def test_roboflow_names_a_folder_of_test_images_that_does_not_exist(tmp_path, folder):
+    index = makers.write_yolo(tmp_path)
+    if folder == '{}/images':
+        for split, kind in ((split, kind) for split in ('train', 'val') for kind in ('images', 'labels')):
+            (tmp_path / split).mkdir(exist_ok=True)
+            (tmp_path / kind / split).rename(tmp_path / split / kind)
+    entries = [f'{split}: ../{folder.format(split)}' for split in ('train', 'val')]
+    text = index.read_text().replace('"images/val"', '').replace('"images/train"', '')
+    index.write_text('\n'.join([text.replace('train: ', '').replace('val: ', ''), *entries, 'test: ../test/images']))
+    annotations = read(tmp_path)
+    assert [photo.split for photo in annotations.photos] == ['train'] * 6 + ['val'] * 2
+    assert (
+        annotations.notes[0].startswith('test is left out: ')
+        and 'test/images, which is neither' in annotations.notes[0]
+    )
+    index.write_text(index.read_text().replace(entries[1], 'val: valid/images'))
+    with pytest.raises(ValueError, match='looked for images in .*valid/images, which is neither'):
+        read(tmp_path)
+
+
+def test_images_of_all_splits_in_one_folder_of_another_machine(tmp_path):
+    index = makers.write_yolo(tmp_path, train='/me/images', val='/me/images', test='/me/test/images')
+    for file in tmp_path.glob('*/train/*'):
+        file.rename(file.parent.parent / file.name)
+    for file in tmp_path.glob('*/val/*'):
+        file.unlink()
+    assert [photo.split for photo in read(index).photos] == ['train'] * 6
+
+
+FLIPS = {
+    '[0, 2, 1, 3]': [0, 2, 1, 3],
+    '[0.0, 2.0, 1.0, 3.0]': [0, 2, 1, 3],
+    '["0", "2", "1", "3"]': [0, 2, 1, 3],
+    '[1, 2, 0, 3]': None,
+    '[0, null, "a", 3]': None,
+    '[0, 1]': None,
+    '[0, 2, 1, 4]': None,
+    '[0.5, 2, 1, 3]': None,
+    '{0: 0, 1: 2, 2: 1, 3: 3}': None,
+}
+
+
+@pytest.mark.parametrize('value', FLIPS)
+def test_flip_idx_that_has_no_pairs_is_ignored(tmp_path, value):
+    index = makers.write_yolo(tmp_path)
+    index.write_text(f'{index.read_text()}\nflip_idx: {value}')
+    annotations = read(index)
+    assert annotations.labels.mirror == FLIPS[value]
+    said = [note for note in annotations.notes if 'expected each number from 0 to 3 once, in pairs' in note]
+    assert len(said) == (FLIPS[value] is None)
+
+
+KPT_NAMES = {  # and the names of class 1
+    '{0: [a, b, c, d], 1: [e, f, g, h]}': [*'efgh'],
+    '{mouse: [a, b, c, d], rat: [e, f, g, h]}': [*'efgh'],
+    '{0: [a, b, c, d]}': [f'keypoint_{i}' for i in range(4)],
+    '{}': [f'keypoint_{i}' for i in range(4)],
+    '{1: b, 0: a, 2: c, "3": d}': [*'abcd'],
+}
+
+
+@pytest.mark.parametrize('value', KPT_NAMES)
+def test_keypoint_names_by_class_or_index(tmp_path, value):
+    index = makers.write_yolo(tmp_path, names=['mouse', 'rat'])
+    index.write_text(f'{index.read_text()}\nkpt_names: {value}')
+    label = tmp_path / 'labels/train/train0.txt'
+    label.write_text('1' + label.read_text()[1:])
+    assert read(index, category='rat').labels.names == KPT_NAMES[value]
+
+
+def test_other_keys_and_file_names(tmp_path):
+    index = makers.write_yolo(tmp_path)
+    text = index.read_text()
+    for name, val in (('data.yml', 'Val'), ('mice.yaml', 'valid'), ('mice.yaml', 'validation')):
+        index = index.rename(tmp_path / name)
+        index.write_text(text.replace('val:', f'{val}:').replace('train:', 'Train:'))
+        (tmp_path / 'other.yaml').write_text('a: 1')
+        assert [photo.split for photo in read(tmp_path).photos] == ['train'] * 6 + ['val'] * 2
+    (tmp_path / 'other.yaml').write_text(text)
+    with pytest.raises(ValueError, match='mice.yaml, other.yaml have kpt_shape: name one file'):
+        read(tmp_path)
+    index.write_text(text.replace('val:', 'default:').replace('train:', 'all:'))
+    with pytest.raises(ValueError, match='train None: expected a folder with images, or a .txt file with paths'):
+        read(index)
+
+
 def test_bad_yolo_folders(tmp_path):
     makers.write_yolo(tmp_path)
-    index, flip = 'data.yaml', 'flip_idx: [0, 1]\nnames:'
+    index = 'data.yaml'
     for name, old, new, message in (
         (index, 'kpt_shape: [4, 3]', '', r'kpt_shape None: expected \[K, 2\] or \[K, 3\]'),
         (index, 'images/train', 'pictures', 'looked for images in .*pictures, which is neither'),
-        (index, 'names:', flip, r'flip_idx \[0, 1\]: expected each number from 0 to 3 once'),
         (index, 'names:', '- x', 'not a YAML file'),
     ):
         text = (tmp_path / name).read_text()

@@ -138,7 +138,7 @@ def test_yolo_labels_are_read_back(tmp_path):
 @pytest.mark.parametrize('count', [1, 2])
 def test_labels_are_read_as_a_dataset(tmp_path, name, file, count):
     """Images with the same people, of which the last keypoint has a score of 0.1, and a frame that has no file."""
-    paths = [str(makers.write_image(tmp_path / f'photos/{folder}/1.png')) for folder in 'ab']
+    paths = [str(makers.write_image(tmp_path / f'photos/{folder}/1.png')) for folder in ('a', 'b/d', 'c/d')]
     sources = [*(Source(path, 'image') for path in paths), Source('d/v.mp4', 'video')]
     images = [(make_frame(path), make_poses(count)) for path in paths]
     write(tmp_path / 'out', name, *images, *video(make_poses(1)), sources=sources)
@@ -176,7 +176,7 @@ def test_two_folders_of_one_name_have_two_tables(tmp_path):
     write(tmp_path, 'dlc', *((make_frame(name), make_poses(1)) for name in names), sources=sources)
     tables = sorted((tmp_path / 'deeplabcut_labels/labeled-data').glob('*/*.csv'))
     rows = [[line.split(',')[0] for line in table.read_text().splitlines()[3:]] for table in tables]
-    assert rows == [[f'labeled-data/cam/{i}.jpg' for i in (1, 2)], ['labeled-data/cam_2/1.jpg']]
+    assert rows == [[f'labeled-data/x_cam/{i}.jpg' for i in (1, 2)], ['labeled-data/y_cam/1.jpg']]
 
 
 def test_arrays(tmp_path):
