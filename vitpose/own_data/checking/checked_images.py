@@ -51,8 +51,11 @@ def _read_file(path: Path) -> ImageFile:
         bits = None if deep is None else depth_of(deep)
         with Image.open(io.BytesIO(data)) as image:
             mode, orientation = image.mode, exif_orientation(image)
-    except (OSError, ValueError, SyntaxError) as problem:
-        return ImageFile(None, ' '.join(str(problem).split()))
+        if mode[0] in 'FI' and not bits:  # signed integers of 16 bits, any of 32, or fractions: decoded, but clipped
+            raise ValueError('expected pixels of 8 bits, or unsigned ones of 16: convert it')
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
+        text = ' '.join(str(problem).split())
+        return ImageFile(None, text if str(path) in text else f'{path}: {text}')
     unusual = '16 bits' if bits else 'grayscale' if mode in ('L', 'LA', '1') else ''
     rotated = orientation if 2 <= orientation <= 8 else 0
     return ImageFile((width, height), '', rotated, unusual, hashlib.sha256(data).hexdigest(), bits)

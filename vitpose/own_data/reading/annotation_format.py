@@ -43,7 +43,7 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
         datasets = [read_deeplabcut(path, images)]
     elif suffix == '.slp':
         datasets = [read_sleap(path, images)]
-    elif path.is_dir() and is_labelme(path):
+    elif is_labelme(path):
         datasets = [read_labelme(path, images)]
     elif suffix == '.json' or path.is_dir():
         files: dict[Path, str | None] = find_files(path) if path.is_dir() else {path: None}  # None: not split yet
@@ -68,7 +68,7 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
 def find_files(folder: Path) -> dict[Path, str | None]:
     """Find the COCO files of a folder, one per split, and the split by their names or their folders'."""
     patterns = ('*.json', 'annotations/*.json', '*/_annotations.coco.json')
-    files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
+    files = sorted({file for pattern in patterns for file in folder.glob(f'{pattern[:-4]}[jJ][sS][oO][nN]')})
     splits = {file: find_split(file) for file in files}
     if not splits:
         raise InputError(f'{folder}: expected COCO files ({", ".join(patterns)})')

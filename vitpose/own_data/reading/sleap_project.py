@@ -1,5 +1,7 @@
 """Read SLEAP's projects (.slp), through sleap-io."""
 
+import hashlib
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from ...predict.extras import need
 from ...predict.inputs.video import read_video
 from ..annotations import Annotations, Instance, Labels, Photo
 from .field_checks import check_names, find_image
+
+READ_BY_SLEAP_IO = ('.slp', '.h5', '.hdf5')
 
 
 def read_sleap(path: Path, images: Path | None) -> Annotations:
@@ -32,23 +36,28 @@ def read_sleap(path: Path, images: Path | None) -> Annotations:
     except Exception as problem:
         raise InputError(f'{path}: not a SLEAP project: {one_line(problem)}') from problem
     names = check_names(skeleton.node_names, f'{path}: nodes of the skeleton')
-    finder, folder = FileFinder(images or path.parent), path.with_name(f'{path.name.split(".")[0]}_frames')
+    finder, folder = FileFinder(images or path.parent), path.with_name(f'{path.stem}_frames')
     photos, notes, unreadable = list[Photo](), list[str](), list[str]()
     for number, video in enumerate(project.videos):
-        labeled = {frame.frame_idx: frame for frame in frames if frame.video is video}
+        labeled = defaultdict[int, list](list)
+        for frame in frames:
+            if frame.video is video:
+                labeled[frame.frame_idx] += frame.user_instances  # merged projects list a frame several times
+        origin = video if video.source_video is None else video.source_video
+        digest = hashlib.sha256(repr(origin.filename).encode()).hexdigest()[:8]
+        where, reason = f'{path}: video {number}', 'the video has no such frame'
         try:
-            files = _frame_files(video, sorted(labeled), finder, folder / str(number), str(path))
+            files = _frame_files(video, sorted(labeled), finder, folder / f'{number}_{digest}', where)
         except InputError as problem:
-            files = {}
-            notes.append(str(problem))
-        unreadable += [f'{path}: video {number} has no frame {index}' for index in labeled if index not in files]
+            files, reason = {}, str(problem).removeprefix(f'{where}: ')
+        unreadable += [f'{where}, frame {index}: {reason}' for index in labeled if index not in files]
         for index, file in files.items():
             photo = Photo(file, f'{number}/{index}', video=None if isinstance(video.filename, list) else str(number))
-            for instance in labeled[index].user_instances:
+            for instance in labeled[index]:
                 points = instance.numpy()
                 known = np.isfinite(points).all(1)
                 keypoints = np.column_stack((np.where(known[:, None], points, 0), 2 * known))
-                photo.instances.append(Instance(keypoints, f'{path}: video {number}, frame {index}'))
+                photo.instances.append(Instance(keypoints, f'{where}, frame {index}'))
             photos.append(photo)
     mirror = skeleton.get_flipped_node_inds() if skeleton.symmetries else None
     labels = Labels(names, [(int(a), int(b)) for a, b in skeleton.edge_inds], mirror)
@@ -62,23 +71,28 @@ def read_sleap(path: Path, images: Path | None) -> Annotations:
 def _frame_files(video: Any, indices: list[int], finder: FileFinder, folder: Path, where: str) -> dict[int, Path]:
     """Return the image file of each frame, by its index; frames of videos and packages are written to the folder."""
     if isinstance(video.filename, list):
-        return {index: find_image(finder, video.filename[index], where) for index in indices}
+        count = len(video.filename)
+        return {index: find_image(finder, video.filename[index], where) for index in indices if index < count}
+    source = Path(video.filename)
+    if source.suffix not in READ_BY_SLEAP_IO:
+        source = find_image(finder, video.filename, where)
+    changed = source.stat().st_mtime if source.is_file() else 0
     files = {index: folder / f'{index:06}.png' for index in indices}
-    missing = {index for index, file in files.items() if not file.exists()}
-    for index, picture in _read_frames(video, missing, finder, where) if missing else ():
+    missing = {index for index, file in files.items() if not file.exists() or file.stat().st_mtime < changed}
+    for index, picture in _read_frames(video, missing, source, where) if missing else ():
         with replacing(files[index]) as part:
             Image.fromarray(np.squeeze(picture)).save(part, format='PNG')
-    return {index: file for index, file in files.items() if file.exists()}
+        missing.remove(index)
+    return {index: file for index, file in files.items() if index not in missing}
 
 
-def _read_frames(video: Any, indices: set[int], finder: FileFinder, where: str) -> Iterator[tuple[int, np.ndarray]]:
+def _read_frames(video: Any, indices: set[int], file: Path, where: str) -> Iterator[tuple[int, np.ndarray]]:
     """Yield index and image (RGB or gray) of those frames that a package or a video has."""
-    if Path(video.filename).suffix in ('.slp', '.h5', '.hdf5'):
+    if file.suffix in READ_BY_SLEAP_IO:
         yield from ((index, video[index]) for index in sorted(indices))
         return
-    found = find_image(finder, video.filename, where)
-    if not found.is_file():
-        raise InputError(f'{where}: no video {found}; pass the folder of the videos with --images DIR')
-    for frame in read_video(str(found)):
+    if not file.is_file():
+        raise InputError(f'{where}: no video {file}; pass the folder of the videos with --images DIR')
+    for frame in read_video(str(file)):
         if frame.index in indices and frame.image is not None:
             yield frame.index or 0, frame.image[..., ::-1]

@@ -60,6 +60,23 @@ def test_images(photos):
     }
 
 
+def test_images_that_decoders_clip_or_refuse(photos, monkeypatch):
+    values = np.random.default_rng(0).random((60, 80)) * 4000
+    for photo, kind in zip(photos, ('float32', 'int32', 'int32'), strict=False):
+        photo.path = photo.path.with_suffix('.tif')
+        Image.fromarray(values.astype(kind)).save(photo.path)
+    cv2.imwrite(str(photos[2].path), values.astype('int16'))
+    photos[3].path = photos[3].path.with_suffix('.pgm')  # of 16 bits: Pillow calls them I, as those of 32
+    cv2.imwrite(str(photos[3].path), values.astype('uint16'))
+    photos[4].path = photos[4].path.with_suffix('.hdr')
+    cv2.imwrite(str(photos[4].path), np.zeros((60, 80, 3), 'float32'))
+    broken = find(photos)['images are broken']
+    assert [line.split(': ')[0] for line in broken] == [str(photos[i].path) for i in (0, 1, 2, 4)]
+    assert all('expected pixels of 8 bits, or unsigned ones of 16' in line for line in broken[:3])
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)
+    assert 'Image size (4800 pixels) exceeds limit' in find(photos[5:])['images are broken'][0]
+
+
 def test_faults_of_instances(photos):
     for change, what in (
         (lambda row: row.keypoints.__setitem__((0, 0), 80.0), 'keypoints outside the image'),

@@ -19,3 +19,9 @@ def test_unknown_formats(tmp_path):
         error = FileNotFoundError if 'no such' in message else ValueError
         with pytest.raises(error, match=message):
             read(file, images=images and tmp_path / images)
+
+
+def test_suffixes_in_capitals(tmp_path):
+    path = makers.write_coco(tmp_path)
+    path = path.rename(path.with_suffix('.JSON'))
+    assert read(path).count == read(tmp_path).count == 12

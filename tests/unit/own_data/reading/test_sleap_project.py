@@ -1,5 +1,7 @@
 """SLEAP's projects: images, frames of videos and packages; and those that `--save slp` writes."""
 
+import os
+import shutil
 import sys
 
 import cv2
@@ -59,7 +61,27 @@ def test_labeled_frames_of_a_video_are_written_as_images(tmp_path, video):
         read = makers.read(tmp_path / 'mice.slp')
         assert [shown_number(photo.path) for photo in read.photos] == [1, 4]
         assert {photo.video for photo in read.photos} == {'0'}
-        assert read.unreadable == [f'{tmp_path / "mice.slp"}: video 0 has no frame 9']
+        assert read.unreadable == [f'{tmp_path / "mice.slp"}: video 0, frame 9: the video has no such frame']
+
+
+def test_frames_of_other_projects_and_older_videos_are_not_reused(tmp_path, video):
+    other = video.with_name('other.mp4')
+    write_video(other, [np.full((64, 80, 3), 200, np.uint8)] * 3)
+    for name, path, expected in (('v001', video, 1), ('v002', other, 5), ('v002', video, 1)):
+        make_project(sleap_io.Video(str(path)), [1]).save(str(tmp_path / f'mice.{name}.slp'), verbose=False)
+        (photo,) = makers.read(tmp_path / f'mice.{name}.slp').photos
+        assert shown_number(photo.path) == expected
+    shutil.copy(other, video)
+    os.utime(video, (2e9, 2e9))
+    assert shown_number(makers.read(tmp_path / 'mice.v002.slp').photos[0].path) == 5
+
+
+def test_a_frame_that_is_listed_twice_keeps_its_instances(tmp_path, video):
+    project = make_project(sleap_io.Video(str(video)), [1, 1])
+    project.labeled_frames[1].instances[0].points['xy'] += 5
+    project.save(str(tmp_path / 'mice.slp'), verbose=False)
+    (photo,) = makers.read(tmp_path / 'mice.slp').photos
+    assert [instance.keypoints[0].tolist() for instance in photo.instances] == [[10, 20, 2], [15, 25, 2]]
 
 
 def test_images_in_a_package_are_written_as_files(tmp_path, video):
@@ -73,7 +95,7 @@ def test_images_in_a_package_are_written_as_files(tmp_path, video):
 def test_a_video_that_is_missing_is_named(tmp_path, video):
     make_project(sleap_io.Video(str(video)), [1]).save(str(tmp_path / 'mice.slp'), verbose=False)
     video.unlink()
-    with pytest.raises(ValueError, match='1 rows cannot be read'):
+    with pytest.raises(ValueError, match='1 rows cannot be read, .*frame 1: no video .*run.mp4; pass'):
         makers.read(tmp_path / 'mice.slp')
 
 
