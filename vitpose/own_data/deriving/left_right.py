@@ -69,7 +69,7 @@ def find_sides(labels: Labels, instances: Sequence[Instance] = ()) -> Sides:
 
 def find_counterparts(name: str) -> dict[str, bool]:
     """Return names that the other side's keypoint could have, the most likely first, and whether `name` is left."""
-    counterparts = {}
+    counterparts: dict[str, bool] = {}
     for pair, step in product(_WORDS.split(', '), (1, -1)):
         word, other = pair.split()[::step]
         for match in re.finditer(word, name, re.IGNORECASE):
