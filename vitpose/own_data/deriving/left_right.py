@@ -3,16 +3,28 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from ..annotations import Instance, Labels
 
-_WORDS = [('left', 'right'), ('links', 'rechts'), ('link', 'recht'), ('gauche', 'droite'), ('gauche', 'droit')]
-_WORDS += [('izquierd', 'derech'), ('izq', 'der'), ('sinistr', 'destr'), ('esquerd', 'direit'), ('左', '右')]
+_WORDS = (
+    'left right, links rechts, link recht, gauche droite, gauche droit, izquierd derech, izq der, izq dcha, izq dch, '
+)
+_WORDS += 'izd dch, sinistr destr, sx dx, esquerd direit, esq dir, li re, lft rgt, lft rht, 左 右, 왼 오른, лев прав'
 _LETTERS = dict(zip('lrLR', 'rlRL', strict=True))
-_SIDES = '(?i:left|right|links|rechts|gauche|droite|izquierd|derech|sinistr|esquerd|direit|(?<![a-z])[lr](?![a-z]))'
-_SAYS_SIDE = re.compile(rf'{_SIDES}|^[LR](?=[A-Z])|(?<=[a-z])[LR]$')
+_IGNORED = ('', r'[\W_]', r'[\W\d_]')  # of names, one after the other; case, too, but for the first
+_TOKEN = re.compile('[A-ZÀ-Þ]?[a-zß-ͯ]+|[A-ZÀ-Þ]+(?![a-zß-ͯ])')
+_SIDE = re.compile(
+    '(?<!c)left|(?<![bfw])(?<!up)(?<!copy)right|links|linke(?!d)|recht|gauche|droit|izq|derech|sinist|(?<!pe)destr|'
+    'esquerd|direit|[左右왼]|오른|лев|прав'
+)
+_SIDE_TOKEN = re.compile(  # such as l, LH, FR, lknee, Leye, pawl, but not lm, landmarks, and rhinion
+    'l(?!m$|mk|dm|nd)[b-df-hj-np-tvwxz].*|r(?!hin|hom)[b-df-hj-np-tvwxz].*|[fbhmtu]?[lr]|sx|dx|li|re|esq|dir|der|'
+    'izd[ao]?|dch[ao]?|lear|[lr](eye|elb|ank|arm|asi|up(per|a)|inner|outer|index|iris|anten).*|'
+    '(eye|ear|paw|hand|foot|knee|hip|leg|arm|elbow|wrist|ankle|shoulder|wing|toe)[lr]'
+)
 MIN_INSTANCES = 10  # in which two keypoints are labeled, before the labels say anything about them
 MAX_DISAGREEMENT = 0.9  # of the shares of "i is left of j" in images and in flipped images
 MAX_VALUES = 4_000_000  # of the arrays below; more instances are sampled
@@ -31,14 +43,14 @@ def find_sides(labels: Labels, instances: Sequence[Instance] = ()) -> Sides:
     """Find pairs of left and right keypoints, as the format says or by names, and ask the labels whether they fit.
 
     Names are paired if one says left where the other says right, in one of several languages, or if they differ in one
-    letter, l and r. Images are only flipped if there is a pair or the format declares that there is none, each name
-    that says left or right has a counterpart, and flipped instances look like others.
+    letter, l and r; then case and separators are ignored, then numbers. Images are only flipped if there is a pair or
+    the format declares that there is none, each name that says left or right has a counterpart, and flipped instances
+    look like others.
     """
     own, names = list(range(len(labels.names))), labels.names
     mirror, note = labels.mirror, 'as declared'
     if mirror is None:
-        index = {name: i for i, name in enumerate(names)}
-        mirror = [next((index[o] for o in find_counterparts(name) if o in index), index[name]) for name in names]
+        mirror = _find_mirror(names)
         wrong = [name for i, name in enumerate(names) if mirror[mirror[i]] != i]
         alone = [name for i, name in enumerate(names) if mirror[i] == i and says_side(name)] + wrong
         if alone:
@@ -55,30 +67,47 @@ def find_sides(labels: Labels, instances: Sequence[Instance] = ()) -> Sides:
     return Sides(mirror, not problem, f'{note}; {problem}: training does not flip images' if problem else note)
 
 
-def find_counterparts(name: str) -> list[str]:
-    """Return names that the keypoint on the other side could have, the most likely first."""
-    counterparts = []
-    for word, other in (pair[::step] for pair in _WORDS for step in (1, -1)):
+def find_counterparts(name: str) -> dict[str, bool]:
+    """Return names that the other side's keypoint could have, the most likely first, and whether `name` is left."""
+    counterparts: dict[str, bool] = {}
+    for pair, step in product(_WORDS.split(', '), (1, -1)):
+        word, other = pair.split()[::step]
         for match in re.finditer(word, name, re.IGNORECASE):
             cased = other.upper() if match[0].isupper() else other.capitalize() if match[0][0].isupper() else other
-            counterparts.append(name[: match.start()] + cased + name[match.end() :])
+            counterparts.setdefault(name[: match.start()] + cased + name[match.end() :], step == 1)
     letters = [m.start() for p in ('(?<![a-z])[lr](?![a-z])', '[lr]') for m in re.finditer(p, name, re.IGNORECASE)]
-    return counterparts + [name[:i] + _LETTERS[name[i]] + name[i + 1 :] for i in letters]
+    for i in letters:
+        counterparts.setdefault(name[:i] + _LETTERS[name[i]] + name[i + 1 :], name[i] in 'lL')
+    return counterparts
+
+
+def _find_mirror(names: Sequence[str]) -> list[int]:
+    """Return the index of each name's counterpart, or its own."""
+    mirror = list(range(len(names)))
+    for ignored in _IGNORED:
+        keys = [_simplify(name, ignored) for name in names]
+        index = {key: i for i, key in enumerate(keys) if mirror[i] == i and keys.count(key) == 1}
+        for i in index.values():
+            others = (_simplify(other, ignored) for other in find_counterparts(names[i]))
+            mirror[i] = next((index[other] for other in others if other in index), i)
+    return mirror
+
+
+def _simplify(name: str, ignored: str) -> str:
+    return re.sub(ignored, '', name).casefold() if ignored else name
 
 
 def says_side(name: str) -> bool:
     """Answer whether a name says left or right."""
-    return bool(_SAYS_SIDE.search(name))
+    tokens = _TOKEN.findall(name)
+    short = any(re.fullmatch('[LR][A-LN-Z]', token) or _SIDE_TOKEN.fullmatch(token.lower()) for token in tokens)
+    return short or bool(_SIDE.search(name.lower()))
 
 
 def is_left(name: str, other: str, first: bool) -> bool:
     """Answer whether a keypoint is the left one of a pair, by the names; otherwise, whether it comes first."""
-    for left, right in _WORDS:
-        for a, b in ((name, other), (other, name)):
-            if re.search(left, a, re.IGNORECASE) and re.search(right, b, re.IGNORECASE):
-                return a == name
-    letters = [a.lower() for a, b in zip(name, other, strict=False) if a != b]
-    return letters[0] == 'l' if len(letters) == 1 and letters[0] in 'lr' else first
+    sides = find_counterparts(name).items()
+    return next((left for i in _IGNORED for o, left in sides if _simplify(o, i) == _simplify(other, i)), first)
 
 
 def find_resultant_length(instances: Sequence[Instance]) -> float | None:

@@ -13,6 +13,10 @@ from vitpose.own_data.deriving.left_right import (
 PAIRS = 'left_eye right_eye, LeftPaw RightPaw, eye_left eye_right, l_eye r_eye, ear-L ear-R, LEar REar, earL earR'
 PAIRS += ', paw1LH_top paw1RH_top, lsho rsho, FL FR, auge_links auge_rechts, linkesOhr rechtesOhr, '
 PAIRS += 'ojo_izquierdo ojo_derecho, oreille_gauche oreille_droite, oeil-gauche oeil-droit, 左目 右目'
+PAIRS += (
+    ', occhio_sx occhio_dx, olho_esq olho_dir, pata_izda pata_dcha, pata_izq pata_dcha, lft_eye rgt_eye, AugeLi AugeRe'
+)
+PAIRS += ', 왼쪽눈 오른쪽눈, левый_глаз правый_глаз, eyel eyer, lt_eye rt_eye, pawL1 pawR1, Lpaw Rpaw'
 
 
 @pytest.mark.parametrize('pair', [*PAIRS.split(', '), 'paw_l_2 paw_r_2'])
@@ -25,10 +29,47 @@ def test_names_of_the_other_side(pair):
         assert is_left(name, other, True) == is_left(name, other, False) == (name == left)
 
 
-def test_names_without_a_side():
-    names = ['nose', 'tail_base', 'skull', 'ear', 'Leg', 'roll', 'TAIL', 'keypoint_0', 'keypoint_1']
-    assert not any(map(says_side, names))
-    assert find_sides(Labels(names)).mirror == list(range(len(names)))
+@pytest.mark.parametrize(
+    'pair',
+    ['left_eye,Right_eye', 'left eye ,right eye', 'LKnee,Rknee', 'Leye,reye', 'LeftEye,right-eye', 'paw1LH,paw4RH'],
+)
+def test_case_separators_and_numbers_may_differ(pair):
+    left, right = pair.split(',')
+    for others in (['nose'], ['L_hip', 'R_hip'], ['paw2LF', 'paw3RF']):
+        sides = find_sides(Labels([right, *others, left]))
+        assert sides.mirror[0] == len(others) + 1 and sides.mirror[-1] == 0 and sides.flip
+    assert is_left(left, right, False) and not is_left(right, left, True)
+
+
+def test_numbers_that_fit_several_names_do_not_pair_them():
+    for names in (['L1', 'R1', 'L2'], ['L1', 'L2', 'R3'], ['l_leg1', 'l_leg2', 'r_leg3', 'r_leg4']):
+        sides = find_sides(Labels(names))
+        assert sides.mirror == ([1, 0, 2] if names[1] == 'R1' else list(range(len(names)))) and not sides.flip
+
+
+SAYING = (
+    'paw2LF_top L_elbow mano_izq mano_der 左耳 右耳 lt_ear Rt_Ear pawL1 earL Lpaw lpaw LPAW lelb Leye reye LEYE lear '
+)
+SAYING += (
+    'L1 2R FL fr_paw LF rh LA RSHO LASI leftear earright mouthlefttip pata_izda dcha esq_olho dir li.Ohr OhrRe sx dx '
+)
+SAYING += (
+    'lft_eye 왼쪽눈 오른쪽눈 левый_глаз прав eyel pawr paw_L paw-r linkesOhr ohrrechts destra direito rhip frontRPaw'
+)
+SILENT = 'nose tail_base skull ear Leg roll TAIL keypoint_0 upright_pole bright_spot Brightness fright cleft copyright '
+SILENT += (
+    'Rump RUMP ROOT RING_MCP LIP REAR rear rearTip lip rib shoulder under pedestrian link1 linked rhinion rhomboid '
+)
+SILENT += 'lm1 LM12 lmk_2 ldmk3 markerLED tailROI rótula lábio Gehör frère larynx rostrum lower_jaw lens handle footer'
+
+
+def test_names_that_say_a_side():
+    assert [name for name in SAYING.split() if not says_side(name)] == []
+    assert [name for name in SILENT.split() if says_side(name)] == []
+    for name in SAYING.split():  # a single name without a counterpart turns flips off
+        assert not find_sides(Labels(['left_hip', 'right_hip', name, 'snout'])).flip, name
+    assert find_sides(Labels(['left_hip', 'right_hip', *SILENT.split()])).flip
+    assert find_sides(Labels(SILENT.split())).mirror == list(range(len(SILENT.split())))
 
 
 def test_sides():
