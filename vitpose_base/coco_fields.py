@@ -34,8 +34,8 @@ def find_bad_fields(content: dict, count: int | None = None, required: Collectio
     """
     images, rows = content.get('images') or [], content.get('annotations') or []
     image_ids, row_ids = (Counter(row['id'] for row in _with_id(part)) for part in (images, rows))
-    names = {row['id']: row.get('keypoints') for row in _with_id(content.get('categories') or ())}
-    names = {key: value if isinstance(value, list) else () for key, value in names.items()}
+    kinds = {row['id']: row.get('keypoints') for row in _with_id(content.get('categories') or ())}
+    names = {key: value if isinstance(value, list) else [] for key, value in kinds.items()}
     points_of = (row.get('keypoints') for row in rows if isinstance(row, dict))
     lengths = Counter(len(points) for points in points_of if isinstance(points, list))
     usual = max(lengths, key=lengths.__getitem__, default=0) // 3 * 3
@@ -66,8 +66,9 @@ def find_bad_fields(content: dict, count: int | None = None, required: Collectio
             number = 3 * (known or len(names.get(row.get('category_id'), ()))) or usual
             if not _are_numbers(points, number):
                 yield BadField('annotations', i, 'keypoints', f'{number} numbers', points)
+        box: Any = row.get('bbox')
         is_read = 'bbox' in required
-        if ((box := row.get('bbox')) or is_read) and not (_are_numbers(box, 4) and (not is_read or isfinite(sum(box)))):
+        if (box or is_read) and not (_are_numbers(box, 4) and (not is_read or isfinite(sum(box)))):
             yield BadField('annotations', i, 'bbox', '4 numbers', box)
         if 'area' in required and not (isinstance(area := row.get('area'), int | float) and area >= 0):
             yield BadField('annotations', i, 'area', 'a number from 0', row.get('area'))

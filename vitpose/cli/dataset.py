@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> None:
     if len(datasets) > 1:
         parts = [args.out / name for name in folders.make_joint_dataset(datasets, args.out, **options)]
     else:
-        folders.make_dataset(*datasets, args.out, **options)
+        folders.make_dataset(datasets[0], args.out, **options)
     previews = ', '.join(str(part / 'preview.png') for part in parts)
     print(f'check {previews}, then run\n  vitpose train {args.out}/config.py')
     for part in parts:

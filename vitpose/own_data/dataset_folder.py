@@ -247,7 +247,8 @@ def _turn(photo: Photo, file: ImageFile, exif: str) -> bool:
     """Turn labels of the 'stored' image as EXIF data turn it; for the 'upright' one, only its size is swapped."""
     if not file.rotated or not file.size:
         return False
-    stored = file.size[:: -1 if file.rotated > 4 else 1]
+    (width, height), is_swapped = file.size, file.rotated > 4
+    stored = (height, width) if is_swapped else (width, height)
     if photo.is_relative and photo.size and exif == 'stored':
         _resize(photo, photo.size, stored)
     if photo.size not in (None, stored):
