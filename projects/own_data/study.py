@@ -14,7 +14,6 @@ box. The results are written as JSON, and as the table of README.md. What is in 
 import argparse
 import json
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -32,6 +31,7 @@ from vitpose.cli.main import main as vitpose
 from vitpose.predict.onnx_detector import open_detector
 from vitpose.predict.poses import Frame, Poses
 from vitpose.runs.table import machine
+from vitpose.runs.training_log import read_curve
 from vitpose.synthetic.figure import PARTS_PER_FIGURE
 from vitpose.synthetic.keypoints import keypoint_set
 from vitpose.synthetic.renderer import difficulty, draw_background, render
@@ -196,7 +196,7 @@ def study(name: str, args: argparse.Namespace) -> dict:
         names, training = read_people(args.data, 'train')
         category, held_out = 'person', read_people(args.data, 'val')[1]
         people = {'train': training, 'val': held_out[::2], 'test': held_out[1::2]}
-    folder, out, start = args.out / name.replace(' ', '_'), args.out / f'my_{name.replace(" ", "_")}', time.time()
+    folder, out = args.out / name.replace(' ', '_'), args.out / f'my_{name.replace(" ", "_")}'
     tests = list(scenes('test', args.test))
     if name == 'people':
         subjects = [Scene(cv2.imread(str(path)), *rest) for path, *rest in picked('test', CLIPS)]
@@ -210,7 +210,9 @@ def study(name: str, args: argparse.Namespace) -> dict:
     train(folder, out, args)
     detector = out / 'detector.py' if count > 1 else None
     errors = measure(out / 'config.py', tests, clips, detector)
-    return dict(errors=errors, passed=judge(errors), minutes=round((time.time() - start) / 60, 1))
+    curves = [read_curve(out / run, '').loss for run in ('run', 'detector') if (out / run).is_dir()]
+    minutes = sum(curve[-1][0] for curve in curves)
+    return dict(errors=errors, passed=judge(errors), minutes=round(minutes, 1))
 
 
 def main() -> None:
@@ -235,7 +237,7 @@ def main() -> None:
     for name in sets:
         results['sets'][name] = study(name, args)
         write_text(args.results, json.dumps(results, indent=1) + '\n')
-    lines = ['| set | with | error, share of the diagonal | bar | minutes |', '|---|---|---|---|---|']
+    lines = ['| set | with | error, share of the diagonal | bar | minutes of training |', '|---|---|---|---|---|']
     for name, found in results['sets'].items():
         for key, error in found['errors'].items():
             bar = f'{BARS[key]:.0%}' if key == 'true boxes' else f'{BARS[key]:g} x true boxes'
