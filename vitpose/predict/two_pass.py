@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .models.graph_model import GraphModel
 
 FOLLOWED_FRAMES = 30  # of a video, after each of which the one object is searched again
-MIN_KEPT_SCORE = 0.6  # of the mean score at the last search, below which the object is searched again
+MIN_KEPT_SCORE = 0.75  # of the mean score at the last search, below which the object is searched again
 MIN_KEYPOINTS = 3  # above the threshold; with fewer, the whole image remains the box
 
 
