@@ -144,7 +144,7 @@ def draw_reliability(curves: dict[str, Bins]) -> str:
 
     parts = [f'<polyline points="{place(0, 0)} {place(1, 1)}" fill="none" stroke="#bbb"/>']
     for i, (name, rows) in enumerate(curves.items()):
-        color = ('#c60', '#06c', '#393', '#a3a')[i % 4]
+        color = ('#c60', '#06c', '#393', '#a3a', '#777')[i % 5]
         points = ' '.join(place(mean, share) for mean, share, _ in rows)
         parts.append(f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="2"/>')
         parts.append(f'<text x="{PAD}" y="{14 + 14 * i}" fill="{color}" font-size="12">{name}</text>')
