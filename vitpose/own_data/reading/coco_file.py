@@ -92,7 +92,7 @@ def _load(file: Path, unreadable: list[str]) -> dict:
             if isinstance(row.get(field), list):
                 with suppress(TypeError, ValueError):
                     row[field] = _flat(row[field])
-        if isinstance(box := row.get('bbox'), list) and len(box) == 4 and not _has_size(box):
+        if isinstance(box := row.get('bbox'), list) and len(box) == 4 and not _is_box(box):
             row['bbox'] = None
     return content
 
@@ -105,10 +105,10 @@ def _flat(values: list) -> list[float] | str:
         return short_text(values)
 
 
-def _has_size(box: list) -> bool:
-    """Answer whether x y width height are more than what tools write for no box: null, or no width and height."""
+def _is_box(box: list) -> bool:
+    """Answer whether x y width height are more than what tools write for no box: null, zeros or -1."""
     try:
-        return bool(np.isfinite(np.array(box, float)).all()) and max(box[2:]) > 0
+        return bool(np.isfinite(np.array(box, float)).all()) and max(box) > 0
     except (TypeError, ValueError):
         return True  # the check of fields names it
 

@@ -120,7 +120,8 @@ def test_a_name_that_no_file_can_have_is_a_missing_image(tmp_path, name):
 
 def test_boxes_that_stand_for_none_are_missing(tmp_path):
     content = makers.coco()
-    for row, box in zip(rows(content), ([0, 0, 0, 0], [None] * 4, [-1] * 4, [], None, [5, 6, 0, 0]), strict=False):
+    boxes = [0, 0, 0, 0], [None] * 4, [-1] * 4, [], None, [float('nan')] * 4, [5, 6, 0, 0]
+    for row, box in zip(rows(content), boxes, strict=False):
         row['bbox'] = box
     photos = read(makers.write_coco(tmp_path, content)).photos
     assert [photo.instances[0].box is None for photo in photos] == [True] * 6 + [False] * 6
