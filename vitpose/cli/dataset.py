@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('annotations', type=Path, metavar='ANNOTATIONS', help='file or folder, see above')
     add('--images', type=Path, metavar='DIR', help='folder of the images')
     add('--out', type=Path, required=True, metavar='DIR', help='folder to write; must not exist')
-    add('--category', metavar='NAME', help="which one, if keypoints differ; 'each': one model for all, see below")
+    add('--category', metavar='NAME', help="which one, if keypoints differ; 'each': one model for all, see above")
     add('--val', type=float, default=0.1, metavar='SHARE', help='share of the images for validation (default 0.1)')
     add('--split-by', choices=('video', 'image'), default='video', help='what stays together (default video)')
     add('--seed', type=int, default=0, help='random seed of the split (default 0)')

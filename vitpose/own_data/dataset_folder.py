@@ -247,13 +247,12 @@ def _turn(photo: Photo, file: ImageFile, exif: str) -> bool:
     """Turn labels of the 'stored' image as EXIF data turn it; for the 'upright' one, only its size is swapped."""
     if not file.rotated or not file.size:
         return False
-    (width, height), is_swapped = file.size, file.rotated > 4
-    stored = (height, width) if is_swapped else (width, height)
+    (w, h), right, down = file.size, (-1, 0), (0, -1)
+    stored = (h, w) if file.rotated > 4 else (w, h)
     if photo.is_relative and photo.size and exif == 'stored':
         _resize(photo, photo.size, stored)
     if photo.size not in (None, stored):
         return False
-    (w, h), right, down = file.size, (-1, 0), (0, -1)
     turns = {2: (right, (0, 1)), 3: (right, down), 4: ((1, 0), down), 5: ((0, 1), (1, 0))}
     turns |= {6: (down, (1, 0)), 7: (down, right), 8: ((0, 1), right)}
     turn = np.array(turns[file.rotated])

@@ -81,13 +81,12 @@ dataset_info = dict(
 
 def config_text(plan: DatasetPlan) -> str:
     """Return the text of config.py."""
-    train, val, recipe, epochs = plan.counts['train'], plan.counts['val'], plan.recipe, plan.recipe.epochs
+    train, val, recipe = plan.counts['train'], plan.counts['val'], plan.recipe
     bases = [*(f'./_base_/{base}' for base in (f'models/{plan.network.base}', *BASES)), './metainfo.py']
     count, heatmap_size = len(plan.annotations.labels.names), tuple(side // 4 for side in plan.input_size)
     frozen = f', freeze={recipe.frozen}' if recipe.frozen else ''
     start = f'load_from = {str(plan.network.load_from)!r}\n' if plan.network.load_from else ''
-    interval, warm_up = plan_schedule(epochs, -(-train // recipe.batch))
-    best = '' if plan.known else ", save_best='PCK@0.05/PCK'"
+    best = '' if plan.known else 'PCK@0.05/PCK'
     sigmas = f"MMPose's sigmas of {plan.known.name}" if plan.known else 'OKS with our sigmas, see metainfo.py'
     opening, loading, augmentation = first_steps(plan)
     found = f"objects, box_share = 'two_pass', {plan.box_share}  # one per image; what part of it the boxes take"
@@ -125,14 +124,21 @@ val_evaluator = [dict(type='CocoMetric', ann_file=data_root + 'val.json')]  # {s
 val_evaluator += [dict(type='PCKAccuracy', thr=thr, prefix=f'PCK@{{thr}}') for thr in (0.05, 0.1, 0.2)]
 val_evaluator += [dict(type='AUC'), dict(type='NME', norm_mode='use_norm_item', norm_item='bbox_size')]
 test_dataloader, test_evaluator = val_dataloader, val_evaluator
-train_cfg = dict(max_epochs={epochs}, val_interval={interval})
-optim_wrapper = dict(optimizer=dict(lr={recipe.rate}), paramwise_cfg=dict(layer_decay_rate={plan.network.decay}))
+{schedule_text(recipe, plan.network, train, best)}'''
+
+
+def schedule_text(recipe: Recipe, network: Network, instances: int, best: str) -> str:
+    """Return the end of a config: epochs, learning rate, and the score of the best checkpoint, '' for the default."""
+    epochs, (interval, warm_up) = recipe.epochs, plan_schedule(recipe.epochs, -(-instances // recipe.batch))
+    save_best = f', save_best={best!r}' if best else ''
+    return f"""train_cfg = dict(max_epochs={epochs}, val_interval={interval})
+optim_wrapper = dict(optimizer=dict(lr={recipe.rate}), paramwise_cfg=dict(layer_decay_rate={network.decay}))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end={warm_up}),
     dict(type='CosineAnnealingLR', T_max={epochs}, eta_min=1e-6, convert_to_iter_based=True, begin=0, end={epochs}),
 ]
-default_hooks = dict(checkpoint=dict(interval={interval}{best}))
-'''
+default_hooks = dict(checkpoint=dict(interval={interval}{save_best}))
+"""
 
 
 def first_steps(plan: DatasetPlan) -> tuple[str, str, str]:

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from vitpose_base.files import write_text
 
-from ...runs.training_config import plan_schedule
 from ..deriving.training_recipe import choose_recipe
-from .config_writer import BASES, RUNTIME, DatasetPlan, first_steps, write_bases
+from .config_writer import BASES, RUNTIME, DatasetPlan, first_steps, schedule_text, write_bases
 
 JOINT_RUNTIME = 'runtime/multi_dataset.py'
 
@@ -20,7 +19,6 @@ def joint_config_text(plans: Sequence[DatasetPlan], input_size: tuple[int, int])
     first = next((plan for plan in plans if plan.known), plans[0])  # a checkpoint's decoder is this one's
     network, train = plans[0].network, sum(plan.counts['train'] for plan in plans)
     recipe = choose_recipe(train, network)
-    epochs, (interval, warm_up) = recipe.epochs, plan_schedule(recipe.epochs, -(-train // recipe.batch))
     bases = [f'./_base_/{base}' for base in (f'models/{network.base}', *BASES, JOINT_RUNTIME) if base != RUNTIME]
     shares = [share for plan in plans for share in plan.box_share or (0.0, 1.0)]
     has_flip, frozen = all(plan.sides.flip for plan in plans), f', freeze={recipe.frozen}' if recipe.frozen else ''
@@ -38,7 +36,7 @@ def joint_config_text(plans: Sequence[DatasetPlan], input_size: tuple[int, int])
         metrics += f'        dict({kind.format(name)}, prefix={name!r}),\n'
     best = f'{first.name}/{"AP" if first.known else "PCK"}'
     names = ', '.join(plan.name for plan in plans)
-    note = f'{epochs} epochs with batch size {recipe.batch}, best checkpoint by {best}'
+    note = f'{recipe.epochs} epochs with batch size {recipe.batch}, best checkpoint by {best}'
     return (
         f'''"""{names}: a decoder for each, {train:,} instances for training. Written by `vitpose dataset`."""
 
@@ -88,14 +86,7 @@ val_evaluator = dict(
 {metrics}    ],
 )
 test_dataloader, test_evaluator = val_dataloader, val_evaluator
-train_cfg = dict(max_epochs={epochs}, val_interval={interval})
-optim_wrapper = dict(optimizer=dict(lr={recipe.rate}), paramwise_cfg=dict(layer_decay_rate={network.decay}))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end={warm_up}),
-    dict(type='CosineAnnealingLR', T_max={epochs}, eta_min=1e-6, convert_to_iter_based=True, begin=0, end={epochs}),
-]
-default_hooks = dict(checkpoint=dict(interval={interval}, save_best={best!r}))
-''',
+{schedule_text(recipe, network, train, best)}''',
         f'one network for {names}: {note}',
     )
 

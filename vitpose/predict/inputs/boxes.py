@@ -74,6 +74,7 @@ def _read_coco(
             if names.setdefault(key, name) != name:
                 raise InputError(f'{where}: id {key!r} occurs twice')
             listed.setdefault(name, Listed(image_id=key, size=read_size(image.get('width'), image.get('height'))))
+    bad_images = len(bad)
     categories = _get(head, 'categories', list, str(images_path), [])
     kind_names = {_get(c, 'id', int, f'{images_path}: categories'): str(c.get('name')) for c in categories}
     default = next((kind for kind, name in kind_names.items() if name.lower() == PERSON), 1)
@@ -107,7 +108,7 @@ def _read_coco(
                 continue
             x, y, width, height = parse_numbers(box, 4, f'{where}: bbox', finite=True).tolist()
             people[names[found[key]]].append((x, y, x + width, y + height, score, kind))
-    notes += _say_left_out(bad, sum(map(len, people.values())))
+    notes += _say_left_out(bad, len(rows) + bad_images - len(bad))
     for name, entry in listed.items():
         table = np.array(people[name], float).reshape(-1, 6)
         entry.boxes[None], entry.categories = table[:, :4].astype(np.float32), table[:, 5].astype(np.int64)

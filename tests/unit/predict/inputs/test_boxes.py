@@ -213,6 +213,13 @@ def test_a_bad_row_is_left_out_and_named(read, bad, message):
     assert '1 rows left out: ' in note and f'annotations[1]: {message}' in note
 
 
+def test_rows_without_people_are_good_rows(read):
+    """Those of crowds and of other categories: they are not why a file with bad rows is refused."""
+    others = [row(7, iscrowd=1), row(7, category_id=18), row(9, category_id=18)]
+    given = read(coco(*others, row(99), 3, categories=KINDS))
+    assert not len(filled(given)[0].boxes) and any('2 rows left out: ' in note for note in given.notes())
+
+
 def test_a_bad_line_is_left_out_and_named(read):
     good = b'{"file": "a.jpg", "boxes": [[1, 2, 3, 4]]}\n'
     for line, message in (
