@@ -1,10 +1,10 @@
 """Own data on new images: errors with true boxes, without boxes in images and videos, and with a detector.
 
-    python projects/own_data/study.py --data FOLDER --out work_dirs/own_data
+    python projects/own_data/study.py --data FOLDER [FOLDER ...] --out work_dirs/own_data
 
-Objects take 3 to 25% of a 640x480 image: rendered animals; people, cut out of the photographs in FOLDER (train.json,
-val.json, images/: one labeled person each) and pasted; and with MMDetection two rendered animals per image, which a
-detector finds. Each set and the detector are trained with `vitpose dataset` and `vitpose train`; then images and videos
+Objects take 3 to 25% of a 640x480 image: rendered animals; people, cut out of the photographs in each FOLDER
+(train.json, val.json, images/: one labeled person each) and pasted; and with MMDetection two rendered animals per image,
+which a detector finds. Each set and the detector are trained with `vitpose dataset` and `vitpose train`; then images and videos
 that are none of the training's are predicted.
 
 The error is the median distance of the labeled keypoints from the prediction, as a share of the diagonal of the true
@@ -103,8 +103,12 @@ def move(rng: np.random.Generator, photo: Scene, frames: int) -> list[Scene]:
 
 
 def read_people(folder: Path, split: str) -> tuple[list[str], list[tuple[Path, np.ndarray, np.ndarray]]]:
-    """Keypoint names, and image, keypoints (1, K, 3) and boxes (1, 4) of each photograph."""
-    content = json.loads((folder / f'{split}.json').read_text(encoding='utf-8'))
+    """Keypoint names, and image, keypoints (1, K, 3) and boxes (1, 4) of each photograph.
+
+    SPLIT_clean.json, of labels that were checked, is read instead of SPLIT.json where it exists.
+    """
+    clean = folder / f'{split}_clean.json'
+    content = json.loads((clean if clean.exists() else folder / f'{split}.json').read_text(encoding='utf-8'))
     names = {image['id']: folder / 'images' / image['file_name'] for image in content['images']}
     rows = [(names[r['image_id']], np.reshape(r['keypoints'], (1, -1, 3)), r['bbox']) for r in content['annotations']]
     return content['categories'][0]['keypoints'], [(path, k, np.array([box], float)) for path, k, box in rows]
@@ -179,26 +183,28 @@ def run(*words: object) -> None:
 
 
 def study(name: str, args: argparse.Namespace) -> dict:
-    """Train and measure one set."""
-    rng, count = np.random.default_rng(list(map(ord, name))), 2 if name == 'two animals' else 1
+    """Train and measure one set: 'animals', 'two animals', or 'people of FOLDER'."""
+    kind, _, folder_name = name.partition(' of ')
+    rng, count = np.random.default_rng(list(map(ord, kind))), 2 if kind == 'two animals' else 1
     names, category = list(keypoint_set('ap10k').names), 'animal'
 
     def scenes(split: str, number: int) -> Iterator[Scene]:
-        if name != 'people':
+        if kind != 'people':
             yield from (draw_animals(rng, count) for _ in range(number))
-        for path, keypoints, boxes in picked(split, number) if name == 'people' else ():
+        for path, keypoints, boxes in picked(split, number) if kind == 'people' else ():
             yield paste_anywhere(rng, Scene(cv2.imread(str(path)), keypoints, boxes))
 
     def picked(split: str, number: int) -> list:
         return [people[split][i] for i in rng.permutation(len(people[split]))[:number]]
 
-    if name == 'people':
-        names, training = read_people(args.data, 'train')
-        category, held_out = 'person', read_people(args.data, 'val')[1]
+    if kind == 'people':
+        data = next(folder for folder in args.data if folder.name == folder_name)
+        names, training = read_people(data, 'train')
+        category, held_out = 'person', read_people(data, 'val')[1]
         people = {'train': training, 'val': held_out[::2], 'test': held_out[1::2]}
     folder, out = args.out / name.replace(' ', '_'), args.out / f'my_{name.replace(" ", "_")}'
     tests = list(scenes('test', args.test))
-    if name == 'people':
+    if kind == 'people':
         subjects = [Scene(cv2.imread(str(path)), *rest) for path, *rest in picked('test', CLIPS)]
     else:
         subjects = [draw_animals(rng, 1) for _ in range(CLIPS)]
@@ -218,7 +224,9 @@ def study(name: str, args: argparse.Namespace) -> dict:
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--data', type=Path, metavar='FOLDER', help='photographs of people; without it, animals alone')
+    parser.add_argument(
+        '--data', type=Path, metavar='FOLDER', nargs='+', default=[], help='photographs of people; default: animals alone'
+    )
     parser.add_argument('--out', type=Path, default=Path('work_dirs/own_data'), help='folder of images and trainings')
     parser.add_argument('--results', type=Path, default=HERE / 'results.json', help='file to write, beside README.md')
     parser.add_argument('--train', type=int, default=300, help='training objects per set (default 300)')
@@ -231,7 +239,7 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     has_detector = find_spec('mmdet') is not None
-    sets = ['animals', *(['people'] if args.data else []), *(['two animals'] if has_detector else [])]
+    sets = ['animals', *(f'people of {each.name}' for each in args.data), *(['two animals'] if has_detector else [])]
     settings = {key: value for key, value in vars(args).items() if key not in ('data', 'out', 'results')}
     results = dict[str, Any](settings=settings, machine=machine(), sets={})
     for name in sets:

@@ -189,6 +189,11 @@ def test_whether_there_is_a_network_is_not_asked_for_long(published, monkeypatch
     assert is_reachable(f'{published.address}/a/b?c') and published.asked == [('HEAD', '/', None)]
     assert not is_reachable('http://127.0.0.1:9/a')
     monkeypatch.setattr(downloads, 'REACH_S', 0.1)
-    monkeypatch.setattr(downloads, 'open_url', lambda *_, **__: time.sleep(2))  # names that are not resolved
+
+    def wait(*_, **__):  # as where a name is not resolved
+        time.sleep(2)
+        raise TimeoutError
+
+    monkeypatch.setattr(downloads, 'open_url', wait)
     start = time.monotonic()
     assert not is_reachable('https://nowhere.example/') and time.monotonic() - start < 1
