@@ -7,9 +7,12 @@ MAKEFLAGS += --no-print-directory
 
 TESTS ?= tests projects
 JOBS ?= $(shell expr $$(nproc) + 1)
-PYTEST = bin/python -m pytest -n $(JOBS)
+# tests of one xdist_group run in one process, which makes their fixtures once
+PYTEST = bin/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 # threads of several processes that wait for the same cores take longer than one thread each
 fast-tests all-tests long compat: export OMP_NUM_THREADS = 1
+# processes that tests start need not compile this package again, whatever the caller's setting
+fast-tests all-tests long: export PYTHONDONTWRITEBYTECODE =
 
 help:
 	@echo 'make demo    predict a photograph, then train a small ViTPose on rendered people; the results are in demo/'

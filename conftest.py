@@ -1,12 +1,12 @@
 """Settings shared by all tests: one thread per process, the test order, and the folder of real photographs."""
 
+import gc
 import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 
 # One thread per process, including subprocesses: xdist runs one worker per core. torch reads these on import.
 os.environ.update(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
@@ -33,12 +33,9 @@ with suppress(ImportError):
     hypothesis.settings.register_profile('repeatable', derandomize=True, max_examples=30, deadline=None, database=None)
     hypothesis.settings.load_profile('repeatable')
 if not MISSING:
-    from mmengine.dataset import base_dataset
     from mmengine.logging import MMLogger
     from yapf.yapflib import yapf_api
 
-    # MMEngine calls gc.collect() after reading each dataset, which takes 0.3 s with all modules imported by the tests
-    base_dataset.gc = SimpleNamespace(collect=lambda: 0)
     # yapf takes seconds to format a config that MMEngine writes, which no one reads
     yapf_api.FormatCode = lambda text, **options: (text, True)
 
@@ -54,11 +51,6 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return True if MISSING and not inside else None
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Hand tests to the workers of xdist one by one (pytest -n 2)."""
-    config.option.maxschedchunk = 1
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run long tests first, so that all workers finish at about the same time, and those that fork before all others.
 
@@ -70,6 +62,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason='needs a CUDA GPU: make gpu'))
     forks = {item: 'in_children' in vars(item.module) for item in items}
     items.sort(key=lambda item: (not forks[item], not any(map(item.get_closest_marker, ('install', 'slow')))))
+
+
+def pytest_collection_finish() -> None:
+    """Let garbage collection skip what was imported: MMEngine collects after each dataset that it reads."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope='session')

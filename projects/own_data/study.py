@@ -2,10 +2,10 @@
 
     python projects/own_data/study.py --data FOLDER [FOLDER ...] --out work_dirs/own_data
 
-Objects take 3 to 25% of a 640x480 image: rendered animals; people, cut out of the photographs in each FOLDER
-(train.json, val.json, images/: one labeled person each) and pasted; and with MMDetection two rendered animals per image,
-which a detector finds. Each set and the detector are trained with `vitpose dataset` and `vitpose train`; then images and videos
-that are none of the training's are predicted.
+Objects take 3 to 25% of a 640x480 image: rendered animals; people, cut out of the photographs in each FOLDER and pasted
+(it holds train.json, val.json and images/, with one labeled person each; of train_clean.json and val_clean.json, these
+are read); and with MMDetection two rendered animals per image, which a detector finds. Each set and the detector are
+trained with `vitpose dataset` and `vitpose train`; then images and videos not among the training data are predicted.
 
 The error is the median distance of the labeled keypoints from the prediction, as a share of the diagonal of the true
 box. The results are written as JSON, and as the table of README.md. What is in OUT is not made again.
@@ -225,7 +225,12 @@ def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        '--data', type=Path, metavar='FOLDER', nargs='+', default=[], help='photographs of people; default: animals alone'
+        '--data',
+        type=Path,
+        metavar='FOLDER',
+        nargs='+',
+        default=[],
+        help='photographs of people; default: animals alone',
     )
     parser.add_argument('--out', type=Path, default=Path('work_dirs/own_data'), help='folder of images and trainings')
     parser.add_argument('--results', type=Path, default=HERE / 'results.json', help='file to write, beside README.md')

@@ -88,7 +88,7 @@ PHOTOGRAPHS = {'all photographs': (), '300 photographs': (change.people('few_{se
 TABLES = {  # the most wanted first
     8: Table(
         'Knowledge distillation',
-        epochs=5,
+        epochs=3,
         batch=24,
         rows={
             f'{name}, {part}': Row((change.blocks(4), *own, *row.changes), row.paper, row.needs)
@@ -104,7 +104,7 @@ TABLES = {  # the most wanted first
         seeds=5,
         parts={part: [f'{name}, {part}' for name in TRANSFER] for part in PHOTOGRAPHS},
         prerequisites={
-            'teacher': (Row(), 6),
+            'teacher': (Row(), 3),
             'teacher with token': (Row((change.load('teacher'), change.train_token), needs=('teacher',)), 1),
         },
     ),
@@ -126,11 +126,11 @@ TABLES = {  # the most wanted first
             gain('larger windows better', 'larger window + shift + pool', 'window + shift + pool', 0.003),
         ),
         changes=(change.blocks(8), change.resize(192, 144)),
-        prerequisites={FULL: (Row((change.attention('full'),)), 4)},
+        prerequisites={FULL: (Row((change.attention('full'),)), 3)},
     ),
     3: Table(
         'Data of the pre-training',
-        epochs=6,
+        epochs=2,
         batch=32,
         rows={
             'DINOv2': Row((), 0.758),
@@ -143,13 +143,13 @@ TABLES = {  # the most wanted first
             gain('general pre-training better than MAE on crops', 'DINOv2', MASKED, 0.013),
         ),
         prerequisites={
-            FROM_DINOV2: (Row((change.dinov2,), base=change.autoencoder), 24),
-            FROM_RANDOM: (Row((change.random_weights,), base=change.autoencoder), 24),
+            FROM_DINOV2: (Row((change.dinov2,), base=change.autoencoder), 8),
+            FROM_RANDOM: (Row((change.random_weights,), base=change.autoencoder), 8),
         },
     ),
     2: Table(
         'Decoders and sizes of the backbone',
-        epochs=4,
+        epochs=2,
         batch=24,
         rows={
             **{f'{size}, classic': Row((change.blocks(depth),), ap) for size, (depth, ap, _) in SIZES.items()},
@@ -176,7 +176,7 @@ TABLES = {  # the most wanted first
     ),
     7: Table(
         'Several datasets',
-        epochs=3,
+        epochs=1,
         batch=16,
         rows={
             'LSP': Row((), 0.758),
@@ -193,7 +193,7 @@ TABLES = {  # the most wanted first
     ),
     6: Table(
         'Partial fine-tuning',
-        epochs=6,
+        epochs=2,
         batch=32,
         rows={
             'everything': Row((), 0.758),
@@ -208,7 +208,7 @@ TABLES = {  # the most wanted first
     ),
     4: Table(
         'Input sizes',
-        epochs=6,
+        epochs=2,
         batch=32,
         rows={
             '128x96': Row((change.resize(128, 96),)),

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     text = 'name of a model, exported file or checkpoint (default: tiny)'
     add('file', nargs='?', default=DEFAULT, metavar='NAME|FILE', help=text)
-    add('--dataset', metavar='NAME', help='of the keypoints of a checkpoint, such as coco')
+    add('--dataset', metavar='NAME', help='dataset whose keypoints a checkpoint predicts, such as coco')
     add('--detector', nargs='+', metavar=('CONFIG', 'CHECKPOINT'), help='as for `vitpose predict`; put FILE before it')
     add_detector_options(parser)
     add_device(parser)

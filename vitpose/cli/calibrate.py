@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--images', type=Path, metavar='DIR', help='folder of the images of --data')
     add('--fast', action='store_true', help='only map the maxima, by isotonic regression')
     add('--out', type=Path, metavar='OUT', help='checkpoint to write (default: CHECKPOINT)')
-    add('--dataset', metavar='NAME', help='of a multi-dataset model')
+    add('--dataset', metavar='NAME', help='which dataset of a multi-dataset model')
     add('--seed', type=int, default=0, metavar='S', help='random seed (default 0)')
     add_device(parser)
     add_config_options(parser)

@@ -17,7 +17,7 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
     add('--start', default='0', metavar='TIME', help='begin videos there: seconds, m:ss or h:mm:ss')
     add('--end', default='inf', metavar='TIME', help='end videos before that time')
     add('--stride', type=int, default=1, metavar='N', help='predict each Nth frame of videos (default 1)')
-    text = 'of cameras and streams; by default the newest frame is predicted and those that came meanwhile are dropped'
+    text = 'predict every frame of cameras and streams (default: the newest; those that came meanwhile are dropped)'
     add('--every-frame', action='store_true', help=text)
     text = 'try for that long to open a stream again that broke off (default 10)'
     add('--reconnect', type=float, default=10, metavar='S', help=text)

@@ -30,11 +30,11 @@ of an image, a video or a stream (http, https, rtsp, rtmp, srt, udp), or a .txt
 file with one of these per line. Of cameras and streams the newest frame is
 predicted; a stream that breaks off and does not come back is a broken input.
 
-By default the people of a model for people such as tiny are found by MMPose's
-RTMDet, yolox or nanodet, whichever is there, or by nanodet, which is then
-downloaded. Without network, the model looks for one person per image, as do
-models of `vitpose dataset` for their one object. With other models, each image
-is one person.
+For a model of people, such as tiny, a detector finds the people: MMPose's
+RTMDet, yolox or nanodet, whichever is installed, or else nanodet, which is
+downloaded. Without a network, the model itself finds one person per image; a
+model of `vitpose dataset` finds its one object in the same way. For all other
+models, each image is one person.
 
 After Ctrl-C, SIGTERM, SIGHUP or a crash, --resume continues: frames in
 predictions.jsonl are kept, an unfinished video starts again. Without it, an
@@ -69,15 +69,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     people.add_argument('--whole-image', action='store_true', help='each image is one person')
     input_options.add_box_options(parser)
     input_options.add_detector_options(parser)
-    text = 'detect in each Nth frame of a video; in between, boxes follow the keypoints (default 1, for one object 30)'
+    text = 'detect in every Nth frame of a video; in between, boxes follow the keypoints (default 1, for one object 30)'
     add('--det-every', type=int, metavar='N', help=text)
     add_device(parser)
-    text = 'of the network (default fp32; an exported file has one); auto: bf16 or fp16 on a GPU'
+    text = 'precision of the network (default fp32, or that of an exported file); auto: bf16 or fp16 on a GPU'
     add('--precision', choices=('fp32', 'bf16', 'fp16', 'auto'), help=text)
     text = 'people per batch, or auto: what fits in a GPU (default 16, on a GPU 64); 1 repeats results to the bit'
     add('--batch-size', type=batch_size, metavar='N', help=text)
     add('--flip-test', action='store_true', help='average with the mirrored image: slower, more accurate')
-    text = 'multi-dataset model: whose keypoints to predict; --model CHECKPOINT: of its data'
+    text = 'dataset whose keypoints a multi-dataset model predicts; with --model CHECKPOINT, the one it was trained on'
     add('--dataset', metavar='NAME', help=text)
     add('--draw', action=argparse.BooleanOptionalAction, default=True, help='write drawn images (default: yes)')
     text = 'comma-separated: jsonl, coco, csv (of DeepLabCut), openpose, yolo, npz; as labels dlc, cvat (COCO), slp'
@@ -90,13 +90,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     style = parser.add_argument_group('drawing')
     add = style.add_argument
     add('--show', action='store_true', help='show poses in a window, or without a display on a local page; q ends')
-    text = 'lowest score of a keypoint that is drawn, or labeled by --save yolo, dlc, cvat, slp: of a calibrated model '
-    text += 'its probability to be right, else the peak of its heatmap (default 0.3)'
+    text = 'draw keypoints, and label them with --save yolo, dlc, cvat or slp, from this score on: the probability '
+    text += 'that they are right if the model is calibrated, else the peak of the heatmap (default 0.3)'
     add('--kpt-score', type=float, default=0.3, metavar='S', help=text)
     add('--uncertainty', action='store_true', help='write and draw the spread of each keypoint, as an ellipse')
     add('--names', action='store_true', help='write the name of each keypoint beside it')
-    add('--thickness', type=float, metavar='PX', help='of links (default: by the size of the box)')
-    add('--radius', type=float, metavar='PX', help='of keypoints (default: by the thickness)')
+    add('--thickness', type=float, metavar='PX', help='thickness of links (default: by the size of the box)')
+    add('--radius', type=float, metavar='PX', help='radius of keypoints (default: by the thickness)')
     add('--no-boxes', action='store_true', help='draw neither boxes nor track ids')
     add('--blank', action='store_true', help='draw on black')
 

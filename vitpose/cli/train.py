@@ -36,7 +36,7 @@ MIN_DELTA = 1e-4  # by which a score must be better to count, with --patience
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add('config', type=find_config, metavar='CONFIG', help='of `vitpose dataset`, or any that trains by epochs')
+    add('config', type=find_config, metavar='CONFIG', help='config of `vitpose dataset`, or any that trains by epochs')
     add('--epochs', type=int, metavar='N', help='train for N epochs: schedule, warm-up and validation interval follow')
     add('--resume', action='store_true', help='continue the run in the work directory')
     add(
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='NAME',
         help="'cpu', or GPUs: 0 or 0,1 (default: the first, if there is one)",
     )
-    text = "samples per step on all devices together; 'auto': the config's, or as many as fit into memory"
+    text = "samples per step on each device; 'auto': the config's, or as many as fit into its memory"
     add('--batch', metavar='N', help=text)
     add('--patience', type=int, metavar='N', help='stop after N validations without a better score')
     add('--work-dir', type=Path, metavar='DIR', help="where to write (default: the config's)")

@@ -84,7 +84,7 @@ class Confidence(nn.Module):
         """Judge keypoints.
 
         Args:
-            codec: of the heatmaps.
+            codec: that of the heatmaps.
             heatmaps: (B, K, Hm, Wm).
             features: (B, C, Hp, Wp).
             peaks: keypoints (B, K, 2) in input pixels and scores (B, K) of `codec`.

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 PAGE = SimpleNamespace(file=SimpleNamespace(src_uri='measurements/demo.md'))
-TEXT = 'see [tests](../../tests/conftest.py#L1), [page](../app.md) and ![picture](../../picture.png)'
+TEXT = 'see [tests](../../tests/coco_files.py#L1), [page](../app.md) and ![picture](../../picture.png)'
 
 
 @pytest.fixture
@@ -16,10 +16,10 @@ def hooks(root):
 
 
 def test_links_to_the_repository_are_rewritten(hooks):
-    rewritten = '[tests](https://host/owner/name/blob/main/tests/conftest.py#L1)'
+    rewritten = '[tests](https://host/owner/name/blob/main/tests/coco_files.py#L1)'
     for address, link in (('https://host/owner/name/', rewritten), ('', 'tests')):
         text = hooks.on_page_markdown(TEXT, page=PAGE, config=SimpleNamespace(repo_url=address), files=None)
-        assert text == TEXT.replace('[tests](../../tests/conftest.py#L1)', link)
+        assert text == TEXT.replace('[tests](../../tests/coco_files.py#L1)', link)
 
 
 def test_sources_are_copied_beside_the_pages(hooks, tmp_path):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from ..annotations import Labels
 
@@ -38,12 +39,10 @@ def find_known_set(names: Sequence[str]) -> KnownSet | None:
 
     If there are two, it is the one with more names of the same words in the same order, then the one with this order.
     """
-    from mmpose.datasets.datasets.utils import parse_pose_metainfo
-
     best: KnownSet | None = None
     agreeing = (-1, False)
     for title in SETS.get(len(names), ()):
-        meta = parse_pose_metainfo(dict(from_file=f'configs/_base_/datasets/{title}.py'))
+        meta = _read_metainfo(title)
         known = [meta['keypoint_id2name'][i] for i in range(len(names))]
         aliases = dict(_ALIASES.get(title, {}))
         if title == 'coco_wholebody':
@@ -66,6 +65,14 @@ def find_known_set(names: Sequence[str]) -> KnownSet | None:
         types = ['upper' if i in upper else 'lower' if i in lower else '' for i in order]
         best = KnownSet(title, labels, sigmas, weights, types)
     return best
+
+
+@cache
+def _read_metainfo(title: str) -> dict:
+    """Return MMPose's metainfo of a set."""
+    from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+    return parse_pose_metainfo(dict(from_file=f'configs/_base_/datasets/{title}.py'))
 
 
 def _read_words(names: Sequence[str], spellings: dict[str, str]) -> list[list[str]]:
