@@ -2,8 +2,8 @@
 
     python projects/real_people/pictures.py --actor FOLDER --model tiny --out docs/images/tiny_errors.jpg
 
-`--actor` is the folder of mocap_actor_mpii16 (MIT license), with labels of 16 joints. With true boxes, the upper row has
-the people with the smallest mean error of the limbs, the lower row those with the largest, at most one per camera.
+`--actor` is the folder of mocap_actor_mpii16 (MIT license), with labels of 16 joints. With true boxes, the upper row
+has the people with the smallest mean error of the limbs, the lower row those with the largest, at most one per camera.
 Prints quantiles of the error, as a share of the diagonal of the box.
 """
 
