@@ -68,6 +68,7 @@ RECIPES = {
             longer=Stage((192, 144), 2, frozen=4, start='everybody'),
             full_size=Stage((256, 192), 1, 2e-4, frozen=4, start='longer'),
             tiny_distilled=Stage((192, 144), 5, start='tiny_labels', network=TINY, teacher='longer'),
+            tiny_final=Stage((192, 144), 2, 3e-4, frozen=2, start='tiny_distilled', network=TINY),
         ),
     ),
     'small': Recipe(
