@@ -5,8 +5,8 @@
     python projects/calibration/study.py --photographs FOLDER --renders RENDERS --cache FOLDER
 
 `--photographs` is the folder that projects/real_people/photographs.py wrote. The model is the teacher of
-projects/real_people. What it predicts is kept in `--cache`. Writes results/study.json and reliability.svg beside this
-file.
+projects/real_people. What it predicts is kept in `--cache`. Writes results/study.json, reliability_lsp.svg and
+reliability_coco.svg beside this file.
 """
 
 import argparse
@@ -151,8 +151,8 @@ def precision(
 def measure_cost(model: NetworkModel, module: Confidence) -> dict[str, float]:
     """Processor time of decoding with the confidence and with covariances, beyond the maxima, by the network's."""
     crops = np.random.default_rng(0).integers(0, 255, (BATCH, *model.crop_rule.input_size[::-1], 3)).astype(np.uint8)
-    outputs = model.run(crops)
-    heatmaps, features = outputs
+    model.network.has_features = True
+    heatmaps, features = model.run(crops)
     peaks = model.peaks(heatmaps)
     calls = dict(
         network=lambda: model.run(crops),

@@ -8,7 +8,8 @@ are read); and with MMDetection two rendered animals per image, which a detector
 trained with `vitpose dataset` and `vitpose train`; then images and videos not among the training data are predicted.
 
 The error is the median distance of the labeled keypoints from the prediction, as a share of the diagonal of the true
-box. The results are written as JSON, and as the table of README.md. What is in OUT is not made again.
+box. The results are written as JSON, and as the table of README.md; those of sets that `--sets` leaves out stay. What
+is in OUT is not made again.
 """
 
 import argparse
@@ -240,15 +241,22 @@ def main() -> None:
     parser.add_argument('--arch', default='tiny', help='of `vitpose dataset` (default tiny)')
     parser.add_argument('--from', dest='start', default='tiny', help='of `vitpose dataset` (default tiny)')
     parser.add_argument('--epochs', type=int, help="of every training (default: the recipe's)")
+    parser.add_argument('--sets', nargs='+', metavar='SET', help="these alone, for example 'people of lsp'")
     parser.add_argument('--scratch-detector', action='store_true', help='without COCO weights, which are downloaded')
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     has_detector = find_spec('mmdet') is not None
     sets = ['animals', *(f'people of {each.name}' for each in args.data), *(['two animals'] if has_detector else [])]
-    settings = {key: value for key, value in vars(args).items() if key not in ('data', 'out', 'results')}
-    results = dict[str, Any](settings=settings, machine=machine(), sets={})
-    for name in sets:
-        results['sets'][name] = study(name, args)
+    if unknown := set(args.sets or sets) - set(sets):
+        parser.error(f'--sets {unknown.pop()!r}: expected {", ".join(map(repr, sets))}')
+    settings = {key: value for key, value in vars(args).items() if key not in ('data', 'out', 'results', 'sets')}
+    results = dict[str, Any](settings=settings, sets={})
+    if args.sets and args.results.exists():
+        results = json.loads(args.results.read_text(encoding='utf-8'))
+        if results['settings'] != settings:
+            parser.error(f'--sets: {args.results} was measured with {results["settings"]}, not with {settings}')
+    for name in args.sets or sets:
+        results['sets'][name] = study(name, args) | dict(machine=machine())
         write_text(args.results, json.dumps(results, indent=1) + '\n')
     lines = ['| set | with | error, share of the diagonal | bar | minutes of training |', '|---|---|---|---|---|']
     for name, found in results['sets'].items():
@@ -256,7 +264,11 @@ def main() -> None:
             bar = f'{BARS[key]:.0%}' if key == 'true boxes' else f'{BARS[key]:g} x true boxes'
             passed = 'passed' if found['passed'][key] else 'missed'
             lines.append(f'| {name} | {key} | {error:.2%} | {bar}: {passed} | {found["minutes"]} |')
-    lines += ['', f'Measured with {settings} on {results["machine"]}.']
+    machines = dict[str, list[str]]()
+    for name, found in results['sets'].items():
+        machines.setdefault(found['machine'], []).append(name)
+    places = '; '.join(f'{", ".join(names)} on {where}' for where, names in machines.items())
+    lines += ['', f'Measured with {settings}: {places}.']
     write_between_marks(args.results.parent / 'README.md', BEGIN, lines)
     print(*lines, sep='\n')
 

@@ -1,5 +1,6 @@
 """Calibrate the scores of a checkpoint on the validation set of its config."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from vitpose_base.files import write_text
 from vitpose_base.image_files import upright_size
 
 from ..errors import InputError, one_line
+from ..runs.training_config import members
 from .annotations import Photo
 from .reading.config_datasets import read_config_datasets
 
@@ -60,13 +62,15 @@ def calibrate(
     from ..predict.calibration.labeled_boxes import vary_boxes
     from ..predict.models.torch_model import PoseModel
 
-    model = PoseModel(config, checkpoint, device, dataset=dataset)
+    model = PoseModel(config, checkpoint, device, dataset=dataset, calibrated=False)
     name, rng = model.metainfo['dataset_name'], np.random.default_rng(seed)
     photos = _read_photos(config, 'val', name)
+    warning = ''
     try:
-        known = {photo.path for photo in _read_photos(config, 'train', name)}
-    except (OSError, AssertionError):  # MMPose asserts that files exist; those of the training may be elsewhere
+        known = {photo.path.resolve() for photo in _read_photos(config, 'train', name)}
+    except (InputError, OSError, AssertionError) as problem:  # MMPose asserts that files exist
         known = set()
+        warning = f'not known whether these are training images, which would be wrong: {one_line(problem)}'
     boxes: list[Any] = []
     count = 0  # of people
     for photo in (photos[i] for i in rng.permutation(len(photos))):
@@ -81,8 +85,11 @@ def calibrate(
         labels = np.stack([each.keypoints for each in people])
         boxes += vary_boxes(str(photo.path), upright_size(photo.path), corners, labels, rng, 0 if fast else 2)
     if count < fitting.MIN_PEOPLE:
-        expected = f'expected at least {fitting.MIN_PEOPLE}'
+        expected = f'expected at least {fitting.MIN_PEOPLE}; vitpose calibrate --data FILE --images DIR takes others'
         raise InputError(f'{count} labeled instances of {name!r} in the validation set: {expected}')
+    if (number := len({box.image for box in boxes})) < fitting.HELD_OUT:
+        expected = f'expected at least {fitting.HELD_OUT}, of which one tests the probabilities'
+        raise InputError(f'{count} labeled instances of {name!r} in {number} images: {expected}')
     judged = judging.judge_boxes(model, boxes)
     is_held_out = fitting.choose_held_out([box.image for box in boxes])
     if fast:
@@ -92,16 +99,29 @@ def calibrate(
     is_true = np.array([box.kind == 'true' for box in boxes])
     bins = fitting.compare(module, judged.pick((is_held_out.numpy() & is_true).nonzero()[0].tolist()))
     judging.store_calibration(checkpoint, module, name, out)
-    seen = sum(photo.path in known for photo in photos)
-    warning = f'{seen:,} of {len(photos):,} images are training images: probabilities will be too high' if seen else ''
+    if seen := sum(photo.path.resolve() in known for photo in photos):
+        way_out = 'calibrate on held-out people (--data, --images)'
+        warning = f'{seen:,} of {len(photos):,} images are training images: probabilities will be too high; {way_out}'
     return Calibration(count, warning, (bins[0][0], bins[1][0]), (bins[0][1], bins[1][1]))
 
 
 def _read_photos(config: Any, split: str, dataset: str) -> list[Photo]:
-    """The images of one split and dataset of a config."""
+    """The images of one split and dataset of a config, with the labels, even where it validates on found boxes."""
     key = f'{split}_dataloader'
-    datasets = read_config_datasets({'default_scope': config.get('default_scope'), key: config[key]})
-    return next((each.splits[split] for each in datasets if each.name == dataset), [])
+    settings = deepcopy((config.get(key) or {}).get('dataset') or {})
+    chosen = [member for member in members(settings) if member and _dataset_name(member) == dataset]
+    if not chosen:
+        raise InputError(f'{key} of the config has no dataset {dataset!r}')
+    for member in chosen:
+        member.pop('bbox_file', None)  # its boxes come with keypoints at (0, 0), marked as visible
+    loader = dict(dataset=dict(datasets=chosen))
+    return read_config_datasets({'default_scope': config.get('default_scope'), key: loader})[0].splits[split]
+
+
+def _dataset_name(member: Any) -> str:
+    from vitpose_mm.datasets.metainfo import parse_metainfo
+
+    return parse_metainfo(member)['dataset_name']
 
 
 def calibrate_trained(
@@ -113,9 +133,12 @@ def calibrate_trained(
     """
     from ..predict.models.torch_model import read_config
 
-    name = f'{dataset}: ' if dataset else ''
+    name, settings = f'{dataset}: ' if dataset else '', read_config(config, options)[0]
+    head = settings.model.head
+    if head.get('heads', {}).get(dataset, head).get('confidence'):
+        return f'{name}scores are probabilities of the ConfidenceHead that was trained with the model'
     try:  # fast: see docs/scores.md
-        result = calibrate(read_config(config, options)[0], checkpoint, checkpoint, fast=True, dataset=dataset)
+        result = calibrate(settings, checkpoint, checkpoint, fast=True, dataset=dataset)
     except InputError as problem:
         return f'{name}scores are maxima of heatmaps, not calibrated: {one_line(problem)}'
     diagram = f'<h2>Calibration of the scores</h2>{result.diagram()}</body>'
@@ -126,11 +149,10 @@ def calibrate_trained(
 
 def replace_data(config: Any, dataset: str | None, annotations: Path, images: Path) -> None:
     """Make COCO annotations the validation set of a config; of several datasets, that of `dataset`."""
-    from vitpose_mm.datasets.metainfo import parse_metainfo
-
-    settings = config.val_dataloader.dataset
-    for member in settings.get('datasets', [settings]):
-        if dataset in (None, parse_metainfo(member)['dataset_name']):
+    if not config.get('val_dataloader'):
+        raise InputError('the config has no val_dataloader, whose data --data replaces')
+    for member in members(config.val_dataloader.dataset):
+        if dataset in (None, _dataset_name(member)):
             place = dict(data_root='', data_prefix=dict(img=str(images.resolve())))
             member.update(ann_file=str(annotations.resolve()), **place)
 

@@ -47,10 +47,13 @@ def _fill_gap(waiting: list[tuple[Frame, Poses]], row: int, track: int) -> None:
     for i in range(start + 1, len(earlier) if track >= 0 else 0):
         (frame, poses), part = earlier[i], (i - start) / (len(earlier) - start)
         names = ('rows', 'track_ids', 'keypoints', 'boxes', 'scores', 'box_scores', *EXTRAS)
+        is_empty, first = not len(poses.rows), earlier[start][1]
         for name in names if frame.error is None else ():
-            if getattr(poses, name) is None:
+            if getattr(first, name) is None or getattr(last, name) is None:
                 continue
-            values, old, new = getattr(poses, name), getattr(earlier[start][1], name)[found[start]], getattr(last, name)
+            if is_empty and getattr(poses, name) is None:  # extras of nobody
+                setattr(poses, name, getattr(first, name)[:0])
+            values, old, new = getattr(poses, name), getattr(first, name)[found[start]], getattr(last, name)
             mixed = np.minimum(old, new[row]) if 'scores' in name else old + part * (new[row] - old)
             setattr(poses, name, np.append(values, np.where(name == 'rows', -1, mixed).astype(values.dtype), 0))
 

@@ -60,9 +60,14 @@ class DecoderHead(HeatmapHead):
 
     def _read_checkpoint(self, state_dict: dict, prefix: str, *_: object) -> None:
         weights = rename(pop_prefix(state_dict, prefix), TRANSFORMERS_HEAD)[0]
-        if self.confidence is None:  # a calibration, which holds for the checkpoint's weights alone
-            pop_prefix(weights, PREFIX)
-        weights.pop(PREFIX + FINGERPRINT, None)
+        calibration = pop_prefix(weights, PREFIX)  # holds for the checkpoint's weights alone, see `use_calibrations`
+        calibration.pop(FINGERPRINT, None)
+        if self.confidence is not None and calibration:
+            shapes = ({k: v.shape for k, v in each.items()} for each in (calibration, self.confidence.state_dict()))
+            if next(shapes) == next(shapes):
+                weights |= {PREFIX + key: value for key, value in calibration.items()}
+            else:
+                log('the checkpoint has another kind of calibration: the ConfidenceHead of the config is not loaded')
         if self.presence is None:
             pop_prefix(weights, PRESENCE)
         weight, problems = weights.get('final_layer.weight'), []

@@ -76,6 +76,16 @@ def test_gaps_of_a_track_are_filled_up_to_a_length(monkeypatch):
     assert ids(smooth(tracked([4], None, [], [4]))) == [[4], [], [4], [4]]
 
 
+def test_a_person_added_to_a_frame_of_nobody_has_the_extras(monkeypatch):
+    frames = list(tracked([4], [], [4]))
+    for (_, poses), value in zip(frames[::2], (0.25, 0.75), strict=True):
+        poses.expected_oks, poses.covariance = np.full(1, value, np.float32), np.full((1, 3, 2, 2), value, np.float32)
+    added = [poses for _, poses in smooth(iter(frames))][1]
+    np.testing.assert_allclose(added.expected_oks, [0.5])
+    np.testing.assert_allclose(added.covariance, np.full((1, 3, 2, 2), 0.5))
+    assert added.presence is None and len(added.scores) == 1
+
+
 def test_videos_and_images_are_apart():
     images = [(make_frame(f'{i}.jpg'), make_poses(1, track=True)) for i in range(2)]
     images[1][1].keypoints += 40

@@ -31,9 +31,11 @@ def judge_boxes(model: GraphModel, boxes: Sequence[LabeledBox]) -> Judged:
     """
     rule, sigmas = model.crop_rule, model.metainfo['sigmas']
     counts = {len(box.keypoints) for box in boxes} - {model.num_keypoints}
-    if counts or sigmas is None or model.output_indices is not None:
-        labels = f'labels of {counts or "all"} keypoints with sigmas={sigmas}'
-        raise InputError(f'{labels}: expected all {model.num_keypoints} keypoints of the model, and their sigmas')
+    if counts:
+        raise InputError(f'labels of {min(counts)} keypoints: expected the {model.num_keypoints} of the model')
+    if sigmas is None or model.output_indices is not None:
+        problem = 'the metainfo of its test set has no sigmas' if sigmas is None else 'it returns some keypoints alone'
+        raise InputError(f'the model cannot be calibrated: {problem}')
     model.network.has_features = True
     parts, frame = [], Frame('', None)
     starts = range(0, len(boxes), BATCH)

@@ -41,7 +41,8 @@ class PoseModel(GraphModel):
     """A top-down heatmap model on a device, for one dataset.
 
     The arguments are those of `load_model`; compiled, there is one graph for batches of any size and one for a single
-    person, each made in its first batch. `metainfo` is MMPose's, parsed, of the predicted keypoints: dataset_name, ...
+    person, each made in its first batch. Without `calibrated`, a calibration of the checkpoint is not used. `metainfo`
+    is MMPose's, parsed, of the predicted keypoints: dataset_name, ...
 
     OSError if a file does not exist; ValueError for an unknown device, precision or dataset, a model without heatmap
     head, a pipeline that cannot be repeated, or a checkpoint that does not fit.
@@ -57,6 +58,7 @@ class PoseModel(GraphModel):
         dataset: str | None = None,
         compile: bool = False,
         cfg_options: dict[str, Any] | None = None,
+        calibrated: bool = True,
     ):
         super().__init__(device, precision, flip_test, compile)
         cfg, name = read_config(config, cfg_options)
@@ -82,7 +84,8 @@ class PoseModel(GraphModel):
         head: Any = model.head
         self.model, self.decoder = revert_sync_batchnorm(model), head.decoder
         self._place(EstimatorNetwork(self.model), head if isinstance(head, DecoderHead) else None)
-        self._calibrate(weights, self.metainfo['dataset_name'], checkpoint)
+        if calibrated:
+            self._calibrate(weights, self.metainfo['dataset_name'], checkpoint)
         self.output_indices = self.model.test_cfg.get('output_keypoint_indices')
         kept = range(self.metainfo['num_keypoints']) if self.output_indices is None else self.output_indices
         self.metainfo, self.num_keypoints = select_keypoints(self.metainfo, list(kept)), len(kept)

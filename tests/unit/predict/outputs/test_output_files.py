@@ -19,7 +19,7 @@ from vitpose.predict.outputs import page
 from vitpose.predict.outputs.output_files import DRAWN, Outputs, prepare_folder
 from vitpose.predict.outputs.pose_formats import WRITERS
 from vitpose.predict.outputs.results import SETTINGS, frame_of, read_record
-from vitpose.predict.poses import Frame
+from vitpose.predict.poses import EXTRAS, Frame
 
 SOURCES = [Source(f'd/{name}.jpg', 'image') for name in 'abc']
 
@@ -85,6 +85,8 @@ def test_every_line_is_as_the_schema_says(tmp_path):
     poses = make_poses(2, track=True)
     poses.keypoints[0, 0, 0] = np.nan
     poses.covariance, poses.expected_oks = np.ones((2, 3, 2, 2)), np.array([0.25, np.nan])
+    poses.presence, poses.visibility = np.full((2, 2, 3), 0.5)
+    assert all(getattr(poses, name) is not None for name in EXTRAS)
     first, last = make_poses(2, dropped=['box 2: no area']), make_frame('v.mp4', index=0, time=0.0)
     write(tmp_path, sources, (make_frame('d/a.jpg'), first), BROKEN, (last, poses), metainfo=metainfo)
     header, *lines = read(tmp_path)
