@@ -42,7 +42,7 @@ need-data:
 	projects/multi_dataset/README.md says what it holds))
 
 studies: need-data venv
-	.venv/bin/python projects/multi_dataset/memorise.py --data $(DATA) --out work_dirs/five_photo_sets
+	.venv/bin/python projects/multi_dataset/memorize.py --data $(DATA) --out work_dirs/five_photo_sets
 	.venv/bin/python projects/multi_dataset/tenth.py --out work_dirs/tenth
 	.venv/bin/python projects/transfer/study.py --out work_dirs/transfer
 	.venv/bin/python projects/memory/study.py --out work_dirs/memory

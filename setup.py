@@ -18,7 +18,7 @@ class BuildWithMim(build_py):
     """Put the configs into the package: copies in a wheel, links in an editable installation."""
 
     def run(self) -> None:
-        """Build the modules, then ``.mim``."""
+        """Build the modules, then `.mim`."""
         super().run()
         top = ROOT if self.editable_mode else Path(self.build_lib)
         mim = top / 'vitpose_mm' / '.mim'

@@ -73,7 +73,7 @@ export MAX_JOBS=${MAX_JOBS:-$jobs} # one compiler takes up to 1.5 GB
 # what was built for another torch or numpy does not import: install it again
 $python -c 'import mmcv.ops, xtcocotools.coco' 2>/dev/null ||
     $uv pip uninstall -q --python $python onedl-mmcv mmcv xtcocotools 2>/dev/null
-echo "Installing the rest; building mmcv's ops takes 6 to 12 minutes where uv has no wheel of them"
+echo "Installing the rest; building mmcv's ops takes 5 to 12 minutes where uv has no wheel of them"
 $uv pip install --python $python --no-deps --no-build-isolation --no-binary xtcocotools --reinstall-package vitpose_mm \
     --config-settings-package "onedl-mmcv:for=$built_for-cuda$FORCE_CUDA" \
     --config-settings-package "mmcv:for=$built_for-cuda$FORCE_CUDA" \

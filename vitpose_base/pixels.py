@@ -41,5 +41,5 @@ def depth_of(image: np.ndarray) -> int:
 
 
 def upper_bits(image: np.ndarray, bits: int) -> np.ndarray:
-    """The upper 8 of so many bits of uint16 pixels, as uint8; larger values become 255."""
+    """Convert uint16 pixels that use `bits` bits to uint8 by keeping the upper 8; larger values become 255."""
     return np.minimum(image >> (bits - 8), 255).astype(np.uint8)

@@ -33,7 +33,7 @@ class Crops(CalibrationDataReader):
 
 
 def main() -> int:
-    """Export, quantise, measure alternating, print medians."""
+    """Export, quantize, measure alternating, print medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', type=Path, metavar='CONFIG')
     parser.add_argument('--batch-size', type=int, default=4, metavar='N', help='people per batch (default 4)')

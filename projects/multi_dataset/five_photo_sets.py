@@ -1,6 +1,6 @@
 """Overfitting test: one small ViTPose trained and tested on the same photographs of five datasets.
 
-`memorise.py` fills in the paths, trains, tests and checks the scores.
+`memorize.py` fills in the paths, trains, tests and checks the scores.
 """
 
 _base_ = [

@@ -45,7 +45,7 @@ class RtmlibViTPose(Contestant):
                 )
 
     def preprocess(self, images: Images, boxes: Boxes) -> list[tuple]:
-        """Crop per person by rtmlib, with normalisation; it does not change BGR to RGB."""
+        """Crop per person by rtmlib, with normalization; it does not change BGR to RGB."""
         return [
             self.tool.preprocess(rgb, box)
             for rgb, image_boxes in zip(map(_rgb, images), boxes, strict=True)

@@ -41,7 +41,7 @@ class TransformersVitPose(Contestant):
         self.model = _load(setup, (height, width)).to(setup.device).eval()
 
     def preprocess(self, images: Images, boxes: Boxes) -> Inputs:
-        """VitPoseImageProcessor, with normalisation; it takes RGB and x y w h."""
+        """VitPoseImageProcessor, with normalization; it takes RGB and x y w h."""
         rgb = [cv2.cvtColor(image, cv2.COLOR_BGR2RGB) for image in images]
         sizes = [np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), 1) for corners in boxes]
         crops = self.processor(rgb, boxes=[xywh.tolist() for xywh in sizes], return_tensors='pt')['pixel_values']

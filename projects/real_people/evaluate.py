@@ -54,7 +54,7 @@ def true_keypoints(content: dict[str, Any]) -> np.ndarray:
 
 
 def mean_oks(predicted: np.ndarray, content: dict[str, Any]) -> float:
-    """The mean OKS of people with at least one labelled keypoint."""
+    """The mean OKS of people with at least one labeled keypoint."""
     true = true_keypoints(content)
     area = np.array([person['area'] for person in content['annotations']])
     squares = ((predicted[..., :2] - true[..., :2]) ** 2).sum(-1)
@@ -65,7 +65,7 @@ def mean_oks(predicted: np.ndarray, content: dict[str, Any]) -> float:
 
 
 def torso_pck(predicted: np.ndarray, content: dict[str, Any], threshold: float = 0.2) -> float:
-    """The share of labelled limb joints within a part of the torso, among people whose torso is labelled."""
+    """The share of labeled limb joints within a part of the torso, among people whose torso is labeled."""
     true = true_keypoints(content)
     torso = np.linalg.norm(true[:, LEFT_SHOULDER, :2] - true[:, RIGHT_HIP, :2], axis=1)
     known = (true[:, [LEFT_SHOULDER, RIGHT_HIP], 2] > 0).all(1)

@@ -60,7 +60,7 @@ def detected_ap(predictor: PosePredictor, content: dict[str, Any], images: Path)
 
 
 def alone_oks(predictor: PosePredictor, content: dict[str, Any], images: Path, boxes: str) -> float:
-    """The mean OKS in photographs of one labelled person, with 'true' boxes or those that the predictor finds."""
+    """The mean OKS in photographs of one labeled person, with 'true' boxes or those that the predictor finds."""
     alone = [(path, people) for _, path, people in by_image(content, images) if len(people) == 1]
     poses = [predictor(path, corners(people) if boxes == 'true' else None) for path, people in alone]
     predicted = np.array([np.c_[each.keypoints[0], each.scores[0]] for each in poses])

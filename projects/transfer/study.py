@@ -160,7 +160,7 @@ def draw(parts: dict[str, dict[str, list[Curve]]], path: Path) -> None:
         for name, runs in curves.items():
             scores = [[score for _, score in curve.score] for curve in runs]
             if name.startswith('teacher'):  # trained for another number of epochs
-                axis.axhline(scores[0][-1], linestyle=':' if '+' in name else '--', color='grey', label=name)
+                axis.axhline(scores[0][-1], linestyle=':' if '+' in name else '--', color='gray', label=name)
                 continue
             epochs = range(1, len(scores[0]) + 1)
             (line,) = axis.plot(epochs, [statistics.mean(each) for each in zip(*scores, strict=True)], 'o-', label=name)

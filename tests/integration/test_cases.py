@@ -19,7 +19,7 @@ CASES = {  # exit code, what is said, and whether training flips images
     '14_corner_names': (0, '2 pairs of left and right keypoints, by name: tl/tr, br/bl', True),
     '14b_prefix_names': (0, '2 pairs of left and right keypoints, by name: lsho/rsho, lhip/rhip', True),
     '15_category_per_keypoint': (0, '5 categories of one point each become the keypoints of one instance', True),
-    '19_twice': (0, 'left out: 12 instances are equal to another of their image', True),
+    '19_twice': (0, 'left out: 12 instances repeat another instance of the same image', True),
     '20_yolo_flip_idx_empty': (0, 'training does not flip images', False),
     '21_yolo_no_flip_idx': (0, 'training does not flip images', False),
     '22_yolo_just_above_one': (0, '1 rows have values just outside 0 to 1, which are clipped', True),

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmpose.apis import inference_topdown, init_model
 from mmpose.datasets.datasets.utils import parse_pose_metainfo  # noqa: F401, used by code on a page
 
-from projects.multi_dataset import memorise
+from projects.multi_dataset import memorize
 from tests.integration.conftest import write_people
 from vitpose.cli.main import main
 
@@ -67,17 +67,17 @@ def test_one_epoch_on_five_datasets(photographs, run, tmp_path, monkeypatch, cap
         outputs.append(run(action, config, '--work-dir', work_dir, *options, '--cfg-options', *small))
         return outputs[-1]
 
-    monkeypatch.setattr(memorise, 'mim', fork)
+    monkeypatch.setattr(memorize, 'mim', fork)
     arguments = ['--data', str(photographs), '--out', str(tmp_path / 'run'), '--epochs', '1']
-    monkeypatch.setattr(sys, 'argv', ['memorise.py', *arguments])
+    monkeypatch.setattr(sys, 'argv', ['memorize.py', *arguments])
     with pytest.raises(SystemExit, match='a score is below its bound'):
-        memorise.main()
+        memorize.main()
     assert 'Samples of epoch 1: coco 96, aic 72, mpii 50, ap10k 24, coco_wholebody 192' in outputs[0]
     losses = [float(loss) for loss in re.findall(r' loss: ([\d.]+)', outputs[0])]
     assert losses[-1] < losses[0]
     table = capsys.readouterr().out
     scores = dict(re.findall(r'(\S+/\w+) +\S (-?[\d.]+)', table[table.index('five datasets') :]))
-    assert set(scores) == set(memorise.BOUNDS)
+    assert set(scores) == set(memorize.BOUNDS)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ def make(root, *words):
 def test_studies_require_photographs_before_anything_is_installed(root):
     done = make(root, 'studies', 'DATA=')
     assert done.returncode == 2 and 'make studies DATA=FOLDER' in done.stderr and done.stdout == ''
-    assert 'memorise.py --data photographs --out' in make(root, 'studies', 'DATA=photographs').stdout
+    assert 'memorize.py --data photographs --out' in make(root, 'studies', 'DATA=photographs').stdout
 
 
 def test_long_tests_run_in_make_long_alone(root):

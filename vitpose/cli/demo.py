@@ -22,7 +22,7 @@ video. Written to OUT:
   data/ run/          rendered images; checkpoints and logs of the training
   *.log               output of MIM and of `vitpose predict`
 
-This takes about ten minutes on two cores. It replaces an earlier demo's OUT."""
+This takes 8 to 14 minutes on two cores. It replaces an earlier demo's OUT."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

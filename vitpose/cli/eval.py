@@ -13,7 +13,7 @@ and AR, PCK, AUC and the error in pixels per keypoint, as `mim test` gives them.
 PREDICTIONS is predictions.jsonl of `vitpose predict`, or keypoints.json beside
 it. Images of FILE without predictions count as missed people. PCK and the error
 take for each annotated person the predicted box that overlaps most; people
-without one count in PCK, and not in the error."""
+without such a box count as wrong in PCK and are left out of the error."""
 
 EPILOG = """examples:
   vitpose predict val2017/ --boxes person_keypoints_val2017.json --out poses

@@ -46,10 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--to', required=True, choices=('onnx', 'openvino'), help='runtime')
     add('--out', required=True, type=Path, metavar='FILE', help='file to write: .onnx or .xml')
     add('--overwrite', action='store_true', help='replace FILE if it exists')
-    add('--precision', choices=('fp32', 'fp16', 'bf16', 'int8'), default='fp32', help='of the weights (default fp32)')
+    text = 'precision of the file (default fp32)'
+    add('--precision', choices=('fp32', 'fp16', 'bf16', 'int8'), default='fp32', help=text)
     add('--decode', action=argparse.BooleanOptionalAction, default=True, help='return keypoints (default: yes)')
     add('--flip-test', action='store_true', help='average with the mirrored crop: twice the time')
-    add('--dataset', metavar='NAME', help='whose keypoints: of a multi-dataset model, or without CONFIG')
+    text = 'dataset whose keypoints to predict, for a multi-dataset model or without CONFIG'
+    add('--dataset', metavar='NAME', help=text)
     add('--size', nargs=2, type=int, metavar=('H', 'W'), help="size of the crops in pixels (default: the config's)")
     text = 'images to compare on, before rendered people, and to calibrate OpenVINO int8 with'
     add('--images', nargs='+', default=(), metavar='INPUT', help=text)

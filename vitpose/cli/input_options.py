@@ -17,9 +17,10 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
     add('--start', default='0', metavar='TIME', help='begin videos there: seconds, m:ss or h:mm:ss')
     add('--end', default='inf', metavar='TIME', help='end videos before that time')
     add('--stride', type=int, default=1, metavar='N', help='predict each Nth frame of videos (default 1)')
-    text = 'predict every frame of cameras and streams (default: the newest; those that came meanwhile are dropped)'
+    text = 'predict every frame of cameras and streams (default: only the newest; frames that arrive during prediction '
+    text += 'are dropped)'
     add('--every-frame', action='store_true', help=text)
-    text = 'try for that long to open a stream again that broke off (default 10)'
+    text = 'seconds to try to reopen a broken stream (default 10)'
     add('--reconnect', type=float, default=10, metavar='S', help=text)
     add('--track', action='store_true', help='give people ids that they keep from frame to frame')
     text = 'with --track: fill gaps, and remove jitter with a One-Euro filter; not in images'
@@ -69,7 +70,7 @@ def add_detector_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of --detector, which `read_detector_options` reads."""
     add = parser.add_argument
     add('--det-score', type=float, metavar='S', help='keep boxes with a higher score (default 0.3)')
-    text = "of boxes that overlap more, keep the best (default: the detector's)"
+    text = "drop the lower-scoring of two boxes that overlap more than this (default: the detector's)"
     add('--det-nms', type=float, metavar='IOU', help=text)
     add('--det-class', metavar='CLASS,...', help="what to find: names or numbers of the detector's classes")
 

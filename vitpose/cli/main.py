@@ -48,7 +48,7 @@ configs in configs/ of a checkout or vitpose_mm/.mim/configs of an installation.
 
 first steps:
   vitpose doctor           is everything installed?
-  vitpose demo --out demo  about ten minutes on two cores, no download
+  vitpose demo --out demo  8 to 14 minutes on two cores, no download
 
 exit code: 0 on success; 1 if the work was started and failed; 2 if nothing was
 started; 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP (vitpose app: 0)
@@ -96,7 +96,7 @@ def _run(words: list[str], received: list[int]) -> int:
             parser = build_parser((name,) if name else ())
             args, others = parser.parse_known_args(words)
             if several := [word for word in others if word.endswith('.pth')]:  # a glob that the shell expanded
-                raise InputError(f'several checkpoints: pass one, and not {", ".join(several)}')
+                raise InputError(f'pass one checkpoint, not several: {", ".join(several)}')
             if others:
                 parser.error(f'unrecognized arguments: {" ".join(others)}')
             if name is None:

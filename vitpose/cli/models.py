@@ -12,7 +12,7 @@ from ..errors import InputError, started
 
 DESCRIPTION = """List the models that a name stands for: the shipped one, and the checkpoints of
 ViTPose that its authors, MMPose, easy_ViTPose and the hub of transformers have
-published, with their publishers' scores and licences.
+published, with their publishers' scores and licenses.
 
   vitpose predict photo.jpg --model base          download once, and predict
   vitpose models --json                           with their URLs, for scripts
@@ -20,9 +20,9 @@ published, with their publishers' scores and licences.
   vitpose models verify base --data data/coco     measure the score
   vitpose models export base                      for environments without torch
 
-After a colon stands the dataset whose keypoints a multi-dataset model predicts:
-plus-base:ap10k. owner/name of the hub of Hugging Face is a name, too, if it is
-a ViTPose of transformers, and so is a folder of that form.
+For a multi-dataset model, add the dataset after a colon: plus-base:ap10k.
+owner/name of a transformers ViTPose on the Hugging Face hub also works, and so
+does a folder in that format.
 
 A download shows its progress, continues where it was interrupted, and is
 checked against the published SHA-256, if there is one. Files are kept in

@@ -43,7 +43,7 @@ def check_model(model: str | None, option: str = '') -> None:
     if model is not None and is_name(model):
         check_name(model)
     else:
-        check_readable(model, 'file, and no name of a model', folder=True, option=option)
+        check_readable(model, 'file or model name', folder=True, option=option)
 
 
 def read_files(config: Path, checkpoint: Path | None, options: tuple[str, str] = ('', '')) -> 'NamedModel':

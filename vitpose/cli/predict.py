@@ -210,7 +210,7 @@ def _check(args: argparse.Namespace) -> tuple:
     outputs_options = dict(style=style, save=choose_formats(args.save), crops=args.save_crops, sound=True)
     sources = find_sources(args.inputs, args.out)
     if {'dlc', 'cvat'} & {*outputs_options['save']} and all(source.kind != 'image' for source in sources):
-        raise InputError(f'--save {args.save}: dlc and cvat are labels of images, and no input is an image')
+        raise InputError(f'--save {args.save}: dlc and cvat label images, but none of the inputs is an image')
     read_options = input_options.read_input_options(args, {source.kind for source in sources})
     if args.draw and 'every_frame' in read_options:
         need('av', 'writing videos')

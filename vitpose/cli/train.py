@@ -21,6 +21,9 @@ Written to the work directory, by default the config's:
   train.log       the whole output
   */vis_data/     scalars, and TensorBoard's files where it is installed
 
+It ends by calibrating the best checkpoint, whose scores are then probabilities
+(docs/scores.md), if the validation set has at least 50 labeled instances.
+
 Ctrl-C saves a checkpoint after the current step; --resume continues there."""
 
 EPILOG = """examples:

@@ -29,7 +29,7 @@ class Differences:
     def lines(self) -> list[str]:
         """Text, one line each."""
         keypoints, heatmaps = ('keypoints, px', self.keypoints), ('heatmaps, of the peak', self.heatmaps)
-        rows = (keypoints, ('unsure ones too', self.all_keypoints), heatmaps)
+        rows = (keypoints, ('including low scores', self.all_keypoints), heatmaps)
         return [f'{name:22} largest {most:.2g}, 99th percentile {usual:.2g}' for name, (most, usual) in rows]
 
     def check(self, precision: str) -> None:

@@ -20,7 +20,7 @@ DETECTORS = {
 
 
 def is_name(model: str | Path) -> bool:
-    """Whether this is to be looked up: it is neither a file nor named like one; folders of transformers are."""
+    """Whether to look this up as a model name: a folder of transformers, or neither a file nor named like one."""
     path = Path(model)
     is_short = not str(model).startswith(('.', '/', '~')) and len(path.parts) <= 2
     return (path / 'config.json').is_file() or (is_short and path.suffix.lower() not in FILES and not path.exists())

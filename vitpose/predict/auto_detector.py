@@ -115,7 +115,7 @@ def choose_detector(model: 'GraphModel | ExportedModel', detector: Any, **option
         return open_beside(model, detector, **options)
     if options:
         found = 'the model has none by default' if detector == 'auto' else f'detector={detector!r} has its own'
-        raise InputError(f'{", ".join(options)}: options of a detector by name, and {found}')
+        raise InputError(f'{", ".join(options)}: only for a detector given by name; {found}')
     if detector == 'auto':
         return TwoPassDetector(model) if kind == 'two_pass' else None
     return detector

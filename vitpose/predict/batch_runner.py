@@ -54,7 +54,7 @@ class BatchRunner:
             joined = {name: np.concatenate([part[name] for part in extras]) for name in self.extras}
             return np.concatenate(keypoints), np.concatenate(scores), joined
         self.size = min(self.size, size // 2)
-        print(f'out of memory on {self.model.device}: batches of {self.size} people from here', file=sys.stderr)
+        print(f'out of memory on {self.model.device}: reducing the batch size to {self.size} people', file=sys.stderr)
         return self(crops, count)
 
     def _run(self, crops: Any, count: int) -> tuple:

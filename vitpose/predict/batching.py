@@ -171,7 +171,7 @@ def start_work(frame: Frame, rule: CropRule, num_keypoints: int) -> Work:
 
 
 def find_far_box(work: Work, metainfo: Mapping[str, Any]) -> str | None:
-    """A line about a box that is far smaller or larger, in its image, than those of the training set; None without."""
+    """Describe a box whose share of the image is far outside that of the training boxes; None if there is none."""
     limits, boxes = metainfo.get('box_share'), work.poses.boxes
     if not limits or work.frame.image is None or not len(boxes):
         return None

@@ -119,7 +119,7 @@ def _read(path: Path, annotations: Path, images: list[dict]) -> Predicted:
 
 
 def _instances(path: Path, rows: list[dict], count: int) -> list[dict]:
-    """The annotations with so many keypoints, with what COCO's evaluation needs; ValueError without any."""
+    """Return the annotations with `count` keypoints, completed for COCO's evaluation; ValueError if there are none."""
     instances = []
     for i, row in enumerate(rows):
         values = row.get('keypoints') or ()

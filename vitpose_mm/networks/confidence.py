@@ -35,7 +35,7 @@ class Scores(NamedTuple):
 class PeakMap(nn.Module):
     """Monotone piecewise linear maps of the heatmap's maximum, as isotonic regression fits them.
 
-    `table` is (4, M): M ascending maxima, and what `Scores` has at each. ValueError for another one.
+    `table` is (4, M): M ascending maxima, and the three values of `Scores` at each. Any other table is a ValueError.
     """
 
     table: Tensor

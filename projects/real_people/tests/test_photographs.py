@@ -31,11 +31,11 @@ def test_limbs_are_the_annotators_and_faces_movenets_where_it_is_sure():
     joints[3, 2] = 0
     predicted = np.c_[100 + np.arange(34).reshape(17, 2), [0.9, 0.3, 0.4, 0.35, 0.36] + [0.99] * 12]
     given = content([person(1, 1, joints)])
-    (labelled,) = photographs.with_faces(given, [predicted.ravel().tolist()])['annotations']
-    keypoints = np.reshape(labelled['keypoints'], (17, 3))
+    (labeled,) = photographs.with_faces(given, [predicted.ravel().tolist()])['annotations']
+    keypoints = np.reshape(labeled['keypoints'], (17, 3))
     assert keypoints[:5].tolist() == [[100, 101, 2], [0, 0, 0], [104, 105, 2], [0, 0, 0], [108, 109, 2]]
     assert keypoints[5:].tolist() == joints[:12].tolist()
-    assert labelled['num_keypoints'] == 3 + 11
+    assert labeled['num_keypoints'] == 3 + 11
     assert len(given['annotations'][0]['keypoints']) == 42  # the file of 14 joints stays as it is
 
 

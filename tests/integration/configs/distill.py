@@ -1,4 +1,4 @@
-"""``tiny.py`` with a teacher for distillation. The tests set the teacher's checkpoint."""
+"""`tiny.py` with a teacher for distillation. The tests set the teacher's checkpoint."""
 
 _base_ = './tiny.py'
 

@@ -1,4 +1,4 @@
-"""``tiny.py`` on two datasets: 17 keypoints with UDP and 14 with the classic codec, at the same input size."""
+"""`tiny.py` on two datasets: 17 keypoints with UDP and 14 with the classic codec, at the same input size."""
 
 _base_ = './tiny.py'
 

@@ -372,7 +372,7 @@ def test_check_names_the_fields_that_training_and_evaluation_take_for_granted(da
     content['images'][0]['width'] = 160
     file.write_text(json.dumps(content))
     assert main(['check', str(tmp_path / 'out/config.py')]) == 1
-    assert 'fault: 1 images have another aspect ratio than in the annotations: ' in capsys.readouterr().out
+    assert 'fault: 1 images differ in aspect ratio from the annotations: ' in capsys.readouterr().out
     del content['images'][0]['width']
     file.write_text(json.dumps(content))
     refuses('check', tmp_path / 'out/config.py', message=f'{file}: images[0]: width: expected a number above 0')
@@ -475,13 +475,13 @@ def test_a_dataset_of_mostly_bad_instances_is_refused(dataset, tmp_path, capsys)
     content['annotations'] += [dict(row, id=999 + row['id'], keypoints=[0] * 12) for row in rows]
     path = makers.write_coco(tmp_path / 'data', content)
     _, _, problems = dataset(path)
-    assert '- left out: 28 instances are equal to another of their image: ' in problems
+    assert '- left out: 28 instances repeat another instance of the same image: ' in problems
     for image in content['images'][:8]:
         image['width'] = 99
     path.write_text(json.dumps(content))
     assert main(['dataset', str(path), '--out', str(tmp_path / 'other')]) == 2
     said = capsys.readouterr().err
-    assert '8 of 14 instances cannot be used: fix' in said and '8 images have another aspect ratio than' in said
+    assert '8 of 14 instances cannot be used: fix' in said and '8 images differ in aspect ratio from' in said
 
 
 def test_one_missing_image_of_another_folder_leaves_the_split_as_it_is(dataset, tmp_path):

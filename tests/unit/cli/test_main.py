@@ -68,7 +68,7 @@ def test_an_error_is_one_line(monkeypatch, capsys):
 @pytest.mark.parametrize('words', ['export c.py run/best_1.pth {} --to onnx --out a.onnx', 'inspect run/best_1.pth {}'])
 def test_several_checkpoints_of_a_glob_are_named(capsys, words):
     assert main(words.format('run/best_2.pth').split()) == 2
-    assert 'several checkpoints: pass one, and not run/best_2.pth' in capsys.readouterr().err
+    assert 'pass one checkpoint, not several: run/best_2.pth' in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(words.format('more').split())
     assert 'unrecognized arguments: more' in capsys.readouterr().err

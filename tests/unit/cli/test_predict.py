@@ -195,7 +195,7 @@ def test_options_of_the_detector(predict, refuses, capsys):
     ):
         refuses('predict', 'photos', *f'--config c.py --checkpoint c.pth --out out {words}'.split(), message=message)
     write_video('v.mp4', numbered_images(2))
-    refuses('predict', *'v.mp4 --out out --save coco,dlc'.split(), message='dlc and cvat are labels of images, and no')
+    refuses('predict', *'v.mp4 --out out --save coco,dlc'.split(), message='dlc and cvat label images, but none')
 
 
 def test_video_is_tracked_and_drawn(predict, capsys):

@@ -120,7 +120,7 @@ def test_all_keys_are_known(leaf: Path) -> None:
     assert list(unknown_keys(read_config(leaf).to_dict())) == []
 
 
-MISSPELT = {
+MISSPELLED = {
     'coco/vitpose-base_coco-256x192.py': """
     optim_wraper model.backbone.type model.backbone.drop_pth_rate model.backbone.init_cfg.chekpoint
     model.test_cfg.flip_tset train_dataloader.batchsize train_dataloader.sampler.shufle
@@ -139,8 +139,8 @@ MISSPELT = {
 VALUES = {'model.backbone.type': 'VIT', 'default_hooks.chekpoint': dict(save_best='coco/AP')}
 
 
-@pytest.mark.parametrize(('name', 'path'), [(name, path) for name in MISSPELT for path in MISSPELT[name].split()])
-def test_misspelt_key_is_found(name: str, path: str) -> None:
+@pytest.mark.parametrize(('name', 'path'), [(name, path) for name in MISSPELLED for path in MISSPELLED[name].split()])
+def test_misspelled_key_is_found(name: str, path: str) -> None:
     cfg = copy_config(name)
     cfg.merge_from_dict({path: VALUES.get(path, 1)})
     assert list(unknown_keys(cfg.to_dict())) == [path]

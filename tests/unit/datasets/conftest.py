@@ -11,7 +11,7 @@ from tests.coco_files import person, write_coco
 
 @pytest.fixture
 def mmpose_scope() -> Iterator[None]:
-    """Same as ``default_scope = 'mmpose'`` in a config."""
+    """Same as `default_scope = 'mmpose'` in a config."""
     with DefaultScope.overwrite_default_scope('mmpose'):
         yield
 

@@ -5,7 +5,7 @@ from vitpose.doctor import stack
 from .tested_stack import GOOD, PINS
 
 
-def test_stack_is_recognised_by_its_mmcv():
+def test_stack_is_recognized_by_its_mmcv():
     assert stack.choose_stack(GOOD) == 'tested'
     assert stack.choose_stack({'mmcv': '2.1.0'}) == 'legacy'
     assert stack.read_stack('legacy')['mmcv'] == '2.1.0'

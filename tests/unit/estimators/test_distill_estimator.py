@@ -23,7 +23,7 @@ def test_loss_is_the_students_loss_plus_the_distance_to_the_teacher(teacher, dat
     torch.testing.assert_close(losses['loss_distill'], 3 * distance)
     assert distance > 1e-4
     weighted = distiller(teacher(), distill_loss=dict(type='HeatmapDistillLoss', use_target_weight=True)).eval()
-    assert weighted.loss(inputs, samples)['loss_distill'] < distance  # one keypoint per person is not labelled
+    assert weighted.loss(inputs, samples)['loss_distill'] < distance  # one keypoint per person is not labeled
 
 
 @pytest.mark.parametrize('kind', ['OptimWrapper', 'AutocastOptimWrapper'])

@@ -34,7 +34,7 @@ def test_heatmap_size_for_each_stride(kind, stride, grid, expected):
 @kinds
 def test_loss_is_the_mean_squared_error_and_heatmaps_are_always_fp32(kind):
     head, samples = build(kind), [pose_sample(5, seed=seed) for seed in range(3)]
-    samples[1].gt_instance_labels.keypoint_weights[:] = 0  # not labelled: no loss, but counted in the mean
+    samples[1].gt_instance_labels.keypoint_weights[:] = 0  # not labeled: no loss, but counted in the mean
     features = (torch.randn(3, 32, 4, 3),)
     with torch.autocast('cpu', torch.bfloat16):
         assert head(features).dtype == torch.float32

@@ -10,7 +10,7 @@ import vitpose_mm  # noqa: F401
 
 @pytest.mark.parametrize('weighted', [False, True])
 def test_loss_is_the_mean_squared_error(weighted):
-    """With `use_target_weight`, keypoints that are not labelled get no gradient."""
+    """With `use_target_weight`, keypoints that are not labeled get no gradient."""
     student, teacher = torch.rand(2, 3, 17, 16, 12, generator=torch.Generator().manual_seed(0))
     weights = torch.ones(3, 17)
     weights[:, ::2] = 0

@@ -150,9 +150,9 @@ def test_unknown_names_and_files(little, tiny, capsys, tmp_path, monkeypatch):
     cv2.imwrite('a.png', dot(80, 60))
     for words, message in (
         ('predict a.png --model litle', 'litle: no model has this name: little'),
-        ('predict a.png --model none.onnx', 'none.onnx: no such file, and no name of a model'),
+        ('predict a.png --model none.onnx', 'none.onnx: no such file or model name'),
         ('app litle', 'litle: no model has this name: little'),
-        ('app none.onnx', 'none.onnx: no such file, and no name of a model'),
+        ('app none.onnx', 'none.onnx: no such file or model name'),
         ('export litle --to onnx --out a.onnx', 'litle: no model has this name: little'),
         ('export tiny --to onnx --out a.onnx', 'tiny is an exported file already'),
     ):

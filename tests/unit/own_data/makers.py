@@ -24,7 +24,7 @@ def write_image(path, seed=0):
 
 
 def keypoints(i=0):
-    """(4, 3): the second is not labelled in every third instance."""
+    """(4, 3): the second is not labeled in every third instance."""
     points = np.array([(10 + i % 5, 12, 2), (20, 8, 1), (6, 9, 2), (30, 40, 2)], float)
     if i % 3 == 2:
         points[1] = 0

@@ -141,7 +141,7 @@ def test_rtmdet_is_used_where_torch_runs_the_model_and_the_file_can_be_had(home,
 def test_a_detector_by_name(home, image):
     predictor = PosePredictor(RectangleModel(None), 'nanodet', detector_options=dict(score_threshold=0.05))
     assert len(predictor(image).boxes) == 2
-    with pytest.raises(ValueError, match='score_threshold: options of a detector by name, and the model has none'):
+    with pytest.raises(ValueError, match='score_threshold: only for a detector given by name; the model has none'):
         PosePredictor(RectangleModel(None), detector_options=dict(score_threshold=0.05))
     with pytest.raises(ValueError, match='has its own'):
         PosePredictor(RectangleModel('person'), None, detector_options=dict(nms_threshold=0.5))

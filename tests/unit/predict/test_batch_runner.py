@@ -48,7 +48,8 @@ def test_sizes(count, size):
 def test_out_of_memory_halves_the_batch_from_then_on(fits, sizes, capsys):
     runner = BatchRunner(Model(fits), None, Lock())
     assert run(runner, 60) == sizes
-    assert capsys.readouterr().err.count('out of memory on cuda: batches of') == (sizes + [0]).index(sizes[-1])
+    message = 'out of memory on cuda: reducing the batch size to'
+    assert capsys.readouterr().err.count(message) == (sizes + [0]).index(sizes[-1])
     run(runner, 60)
     assert capsys.readouterr().err == '' and max(runner.model.sizes[len(sizes) :]) == sizes[-1]
 

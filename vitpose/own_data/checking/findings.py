@@ -66,7 +66,7 @@ def find_data_problems(
         if not photo.instances:
             places['images have no instance', False].append(photo.name)
         for instance in find_repeated(photo.instances):
-            places['instances are equal to another of their image', True].append(instance.where)
+            places['instances repeat another instance of the same image', True].append(instance.where)
         sized += [(instance, file.size) for instance in photo.instances]
         for instance in photo.instances:
             for what, serious in find_instance_problems(instance, file.size):
@@ -108,8 +108,8 @@ def find_size_problem(labeled: tuple[float, float] | None, size: tuple[int, int]
         remedy = 'pass --exif upright if labels were drawn on the upright images, otherwise --exif stored'
         return f'images have the size before the rotation by EXIF data in the annotations ({remedy})'
     if is_scaled(labeled, size):
-        return 'images have another size than in the annotations (pass --scale-labels if they were resized)'
-    return 'images have another aspect ratio than in the annotations'
+        return 'images differ in size from the annotations (pass --scale-labels if they were resized)'
+    return 'images differ in aspect ratio from the annotations'
 
 
 def is_scaled(labeled: tuple[float, float], size: tuple[int, int]) -> bool:

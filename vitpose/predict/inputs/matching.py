@@ -50,7 +50,8 @@ class GivenBoxes:
         if scaled:
             others = f'{len(scaled):,} of {len(sources):,} inputs: {scaled[0]}'
             if not scale:
-                raise InputError(f'boxes were made for another size than that of {others}; pass --scale-boxes')
+                text = 'boxes were made for a different image size than that of'
+                raise InputError(f'{text} {others}; pass --scale-boxes')
             self.file_notes.append(f'boxes scaled for {others}')
         self.file_notes += note_moved(path, listed, matches)
         if unused := [name for name, entry in listed.items() if not entry.matched]:
@@ -104,7 +105,7 @@ def _fit(entry: Listed, source: Source, path: Path, scaled: list[str]) -> Listed
     (w, h), (width, height) = entry.size, size
     sizes = f'{source.name} has {width}x{height} pixels, {path} says {w:g}x{h:g}'
     if abs(w * height - h * width) > max(w, h, width, height):  # more than rounding the shorter side explains
-        return f'{sizes}, which is another aspect ratio'
+        return f'{sizes}, so the aspect ratio differs'
     scaled.append(sizes)
     entry.boxes[None] = entry.boxes[None] * np.array((width / w, height / h) * 2, np.float32)
     return entry
@@ -150,9 +151,10 @@ def _is_moved(name: str, source: str) -> bool:
 
 
 def _longest_matches(names: Iterable[str], sources: Iterable[str]) -> tuple[dict[str, list[str]], Counter[str]]:
-    """Per source the names that match it with most components, of those that match no other source with more.
+    """For each source, find the names that match it best, among those that match no other source better.
 
-    Also return the number of sources that each name matches equally well.
+    A match is better if more components at the end of the two paths are equal. Also return, for each name, how many
+    sources it matches equally well.
     """
     full = {source: path_parts(source if '://' in source else os.path.abspath(source)) for source in sources}
     ends, by_path = PathEnds(full.values()), defaultdict[tuple[str, ...], list[str]](list)

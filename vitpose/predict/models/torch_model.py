@@ -237,7 +237,7 @@ def head_names(cfg: Config) -> list[str]:
 
 
 def chosen(dataset: str | None, names: list[str]) -> str:
-    """The dataset to predict; ValueError if it is none of the model's, or not given and the model has several."""
+    """Return the dataset to predict; ValueError if the model does not have it, or has several and none is given."""
     name = names[0] if dataset is None and len(names) == 1 else dataset
     if name not in names:
         raise InputError(f'dataset={dataset!r}: this model predicts one of {", ".join(names)}; choose one of them')

@@ -51,10 +51,10 @@ def test_images(photos):
         'images are grayscale, and converted to 8-bit BGR': ['1.png'],
         'images are rotated by EXIF data (labels must be those of the upright image)': ['2.png'],
         'images have no instance': ['6.png'],
-        'images have another size than in the annotations (pass --scale-labels if they were resized)': [
+        'images differ in size from the annotations (pass --scale-labels if they were resized)': [
             '8.png (80x60, not 160x120)'
         ],
-        'images have another aspect ratio than in the annotations': ['9.png (80x60, not 60x60)'],
+        'images differ in aspect ratio from the annotations': ['9.png (80x60, not 60x60)'],
         next(what for what in places if 'the size before the rotation' in what): ['2.png (80x60, not 60x80)'],
         'images are in training and validation': ['10.png = 7.png'],
     }
@@ -121,7 +121,7 @@ def test_a_keypoint_that_is_never_labeled(photos):
 def test_an_instance_that_is_twice_in_an_image(photos):
     twin = Instance(makers.keypoints(3), 'row 3b', (2, 4, 34, 42))
     photos[3].instances += [twin, Instance(makers.keypoints(3), 'row 3c', (2, 4, 34, 41))]
-    assert find(photos) == {'instances are equal to another of their image': ['row 3b']}
+    assert find(photos) == {'instances repeat another instance of the same image': ['row 3b']}
 
 
 def test_a_swapped_pair_is_found():

@@ -78,7 +78,7 @@ BAD_COCO = {
     'boxes only': (lambda c: [row.pop('keypoints') for row in rows(c)], r'no annotation has keypoints \(it has bbox\)'),
     'a name twice': (lambda c: c['categories'][0]['keypoints'].__setitem__(3, 'nose'), "name 'nose' occurs twice"),
     'no list': (lambda c: c.pop('images'), 'expected a COCO keypoint file, an object with lists of images'),
-    'unlabelled': (lambda c: [row.update(iscrowd=1) for row in rows(c)], "no 'mouse' has a labeled keypoint"),
+    'unlabeled': (lambda c: [row.update(iscrowd=1) for row in rows(c)], "no 'mouse' has a labeled keypoint"),
     'most rows': (
         lambda c: [row.update(keypoints=[1, 2, 2]) for row in rows(c)[:7]],
         r'7 rows cannot be read, and 5 instances can: .*annotations\[0\]: keypoints: expected 12 numbers',

@@ -85,7 +85,7 @@ def given_boxes(tmp_path, size, real, scale=False):
 
 
 def test_boxes_made_for_a_smaller_copy_are_refused_or_scaled(tmp_path):
-    message = r'^boxes were made for another size than that of 1 of 2 inputs: .*1.png has 160x120 .* says 80x60; pass'
+    message = r'^boxes were made for a different image size than that of 1 of 2 .*1.png has 160x120 .* says 80x60; pass'
     with pytest.raises(ValueError, match=message):
         given_boxes(tmp_path, (80, 60), (160, 120))
     given, frames = given_boxes(tmp_path, (80, 60), (160, 120), scale=True)
@@ -105,7 +105,7 @@ def test_the_shorter_side_of_a_copy_is_rounded(tmp_path):
 def test_another_aspect_ratio_is_the_error_of_that_input(tmp_path, scale):
     given, (bad, good) = given_boxes(tmp_path, (80, 60), (60, 80), scale)
     assert bad.error.startswith('no boxes: ') and bad.error.endswith(
-        '1.png has 60x80 pixels, b.json says 80x60, which is another aspect ratio'
+        '1.png has 60x80 pixels, b.json says 80x60, so the aspect ratio differs'
     )
     assert good.error is None and len(good.boxes) == 1 and not given.notes()
 

@@ -1,6 +1,6 @@
 """Train one model on photographs of five datasets with `mim train`, test it, and check each score.
 
-    python projects/multi_dataset/memorise.py --data /path/to/photographs --out work_dirs/five_photo_sets
+    python projects/multi_dataset/memorize.py --data /path/to/photographs --out work_dirs/five_photo_sets
 
 Fails if a score is below its bound.
 """
