@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 LOCATED = ('keypoints', 'bbox')  # MMPose does not train on annotations without them, and COCO's evaluation reads them
 EVALUATED = (*LOCATED, 'area')  # what the evaluation reads, unless use_area=False
+PERSON_AREA_SHARE = 0.53  # area of a person by that of the box, as xtcocotools has it for annotations without area
 
 
 class BadField(NamedTuple):

@@ -7,7 +7,7 @@ import numpy as np
 
 from projects.real_people.photographs import read
 from vitpose.predict.calibration.labeled_boxes import LabeledBox, vary_boxes
-from vitpose.predict.evaluation import NO_AREA
+from vitpose_base.coco_fields import PERSON_AREA_SHARE
 
 Sample = tuple[int, LabeledBox]  # with the id of its image
 
@@ -40,6 +40,7 @@ def render_samples(folder: Path, most: int) -> list[Sample]:
     for each in content['annotations'][:most]:
         x, y, w, h = each['bbox']
         labels = np.array(each['keypoints'], float).reshape(-1, 3)
-        box = LabeledBox(files[each['image_id']], 'true', (x, y, x + w, y + h), labels, (NO_AREA * w * h) ** 0.5)
+        scale = (PERSON_AREA_SHARE * w * h) ** 0.5
+        box = LabeledBox(files[each['image_id']], 'true', (x, y, x + w, y + h), labels, scale)
         samples.append((each['image_id'], box))
     return samples

@@ -79,7 +79,7 @@ def mim(action: str, config: Path, work_dir: Path, *options: str) -> str:
     return log.read_text(encoding='utf-8')
 
 
-def check_scores(output: str, minutes: float) -> bool:
+def report_scores(output: str, minutes: float) -> bool:
     """Print the scores of a test with their bounds and return whether all bounds are reached."""
     table = Table('score', 'reached', 'bound', title=f'five datasets, one model, trained in {minutes:.1f} minutes')
     passed = True
@@ -111,7 +111,7 @@ def main() -> None:
     minutes = (time.monotonic() - start) / 60
     checkpoint = (args.out / 'last_checkpoint').read_text(encoding='utf-8').strip()
     output = mim('test', config, args.out / 'test', '--checkpoint', checkpoint)
-    if not check_scores(output, minutes):
+    if not report_scores(output, minutes):
         sys.exit('a score is below its bound')
 
 

@@ -30,7 +30,7 @@ from projects.paper.photographs import prepare, prepare_members
 from projects.paper.report import write_report
 from projects.paper.runs import Run, checkpoint_of, config_of, folder_of, needs, steps_per_epoch
 from projects.paper.tables import TABLES
-from projects.studies.study import check_finished, run_all, run_config
+from projects.studies.study import is_finished, run_all, run_config
 from vitpose.cli.main import main as vitpose
 from vitpose_mm.optim.autocast import has_bfloat16
 
@@ -144,7 +144,7 @@ class Study:
             ValueError: a result is of a run with other settings.
         """
         chosen = [run for run in self.runs if run.table in self.args.table]
-        missing = {run for run in chosen if not check_finished(self.result(run), self.configs[run], self.paths)}
+        missing = {run for run in chosen if not is_finished(self.result(run), self.configs[run], self.paths)}
         wanted = {run for run in missing if run.name in TABLES[run.table].rows}
         for run in reversed(chosen):  # what needs others stands behind them
             if run in wanted:

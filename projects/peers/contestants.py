@@ -2,7 +2,7 @@
 
 from vitpose.bench.bench_setup import Setup
 from vitpose.bench.contestant import Contestant, LeftOut
-from vitpose.bench.contestants import register, require_packages
+from vitpose.bench.contestants import check_packages, register
 
 
 def make_mmpose(setup: Setup) -> Contestant:
@@ -14,8 +14,8 @@ def make_mmpose(setup: Setup) -> Contestant:
 
 def make_transformers(setup: Setup) -> Contestant:
     """ViTPose of transformers."""
-    require_packages('pip install transformers==4.53.3', 'transformers')
-    require_usual(setup, 'transformers')
+    check_packages('pip install transformers==4.53.3', 'transformers')
+    check_usual_crop(setup, 'transformers')
     from projects.peers.transformers_vitpose import TransformersVitPose
 
     return TransformersVitPose(setup)
@@ -25,14 +25,14 @@ def make_rtmlib(setup: Setup) -> Contestant:
     """ViTPose of rtmlib."""
     # its dependency opencv-contrib-python would overwrite opencv-python's files
     command = 'pip install --no-deps rtmlib && pip install onnx onnxscript onnxruntime'
-    require_packages(command, 'rtmlib', 'onnx', 'onnxruntime')
-    require_usual(setup, 'rtmlib')
+    check_packages(command, 'rtmlib', 'onnx', 'onnxruntime')
+    check_usual_crop(setup, 'rtmlib')
     from projects.peers.rtmlib_vitpose import RtmlibViTPose
 
     return RtmlibViTPose(setup)
 
 
-def require_usual(setup: Setup, name: str) -> None:
+def check_usual_crop(setup: Setup, name: str) -> None:
     """Raise `LeftOut` unless the model crops, normalizes and decodes in the one way that some peers have."""
     rule, model = setup.crop_rule, setup.config.model
     codec, steps = model.head.decoder['type'], model.data_preprocessor

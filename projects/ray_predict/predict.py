@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import ray
 from ray.data import ActorPoolStrategy
 
-from vitpose.cli.input_options import add_box_options, check_box_options
+from vitpose.cli.input_options import add_box_options, read_box_options
 from vitpose.predict.inputs.boxes import read_boxes
 from vitpose.predict.inputs.sources import find_sources, read_frames
 from vitpose.predict.outputs.results import line_of
@@ -180,7 +180,7 @@ def main() -> int:
             raise ValueError(f'--workers {args.workers} --rows {args.rows}: expected at least 1 each')
         if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
             raise FileExistsError(f'{args.out}: expected an empty or new folder')
-        images = list_images(args.inputs, args.boxes, **check_box_options(args))
+        images = list_images(args.inputs, args.boxes, **read_box_options(args))
         PosePredictor.load(args.model)  # a file that cannot be run fails here, once
     except (ValueError, OSError) as problem:
         print(f'ray_predict: {problem}', file=sys.stderr)

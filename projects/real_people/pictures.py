@@ -34,7 +34,7 @@ def limb_errors(keypoints: np.ndarray, names: list[str], labels: np.ndarray, lab
     return distances[labels[theirs, 2] > 0]
 
 
-def cut(image: np.ndarray, box: np.ndarray) -> np.ndarray:
+def crop(image: np.ndarray, box: np.ndarray) -> np.ndarray:
     """The square (SIDE, SIDE, 3) around a box x1 y1 x2 y2."""
     center, side = (box[:2] + box[2:]) / 2, (1 + 2 * MARGIN) * (box[2:] - box[:2]).max()
     scale = SIDE / side
@@ -71,7 +71,7 @@ def main() -> None:
         chosen = [poses for _, camera, poses in ordered if cameras[camera] is poses][:COLUMNS]
         style = DrawStyle(boxes=False)
         drawn = [draw_poses(poses.image, poses, predictor.model.metainfo, style) for poses in chosen]
-        strips.append(np.hstack([cut(image, poses.boxes[0]) for image, poses in zip(drawn, chosen, strict=True)]))
+        strips.append(np.hstack([crop(image, poses.boxes[0]) for image, poses in zip(drawn, chosen, strict=True)]))
     with replacing(args.out) as part:
         part.write_bytes(cv2.imencode('.jpg', np.vstack(strips), [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from projects.studies.training import train
+from projects.studies.forked_training import train
 from vitpose.runs.table import machine
 from vitpose.runs.training_log import parse_step
 from vitpose.shipped import TOP
@@ -84,7 +84,7 @@ def without_paths(config: Any, paths: Mapping[Path, str]) -> dict:
     return json.loads(text)
 
 
-def check_finished(result: Path, config: Any, paths: Mapping[Path, str]) -> bool:
+def is_finished(result: Path, config: Any, paths: Mapping[Path, str]) -> bool:
     """Whether a run is finished.
 
     Args:

@@ -9,7 +9,7 @@ from pathlib import Path
 CONFIDENCE = 0.95
 EQUAL = 0.005  # largest difference that counts as none
 POWER = 0.8  # chance of finding a difference that is there
-MOST_SEEDS = 1000
+MAX_SEEDS = 1000
 COLORS = {'agrees': '#2a8a3e', 'disagrees': '#c0392b', 'equal': '#2c6fbb', 'undecided': '#808080'}
 
 
@@ -81,15 +81,15 @@ def seeds_needed(deviation: float, difference: float) -> int:
         difference: the true difference, not 0.
 
     Returns:
-        The number, at most MOST_SEEDS.
+        The number, at most MAX_SEEDS.
     """
     from scipy.stats import nct, t
 
-    for seeds in range(2, MOST_SEEDS):
+    for seeds in range(2, MAX_SEEDS):
         limit, shift = t.ppf((1 + CONFIDENCE) / 2, seeds - 1), difference / deviation * math.sqrt(seeds)
         if nct.sf(limit, seeds - 1, shift) + nct.cdf(-limit, seeds - 1, shift) >= POWER:
             return seeds
-    return MOST_SEEDS
+    return MAX_SEEDS
 
 
 def paired(claim: Claim, scores: Mapping[str, Mapping[int, float]]) -> list[float]:

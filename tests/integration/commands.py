@@ -22,7 +22,7 @@ import mmpose
 import pytest
 from yapf.yapflib import yapf_api
 
-from projects.studies.training import PRELOADED
+from projects.studies.forked_training import PRELOADED
 
 GLOO_TRAIN = Path(__file__).with_name('gloo_train.py')
 FORKED = get_context('forkserver')

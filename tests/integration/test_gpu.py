@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from projects.studies.training import train
+from projects.studies.forked_training import train
 from tests.integration.checkpoints import check_same
 from tests.integration.conftest import NO_VALIDATION
 from tests.unit.bench.fitted_model import people, write_fitted

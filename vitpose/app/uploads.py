@@ -18,8 +18,8 @@ from ..predict.outputs.output_files import DRAWN, Outputs
 from ..predict.outputs.results import count_objects
 from ..predict.poses import Frame
 from ..predict.predictor import PosePredictor
+from . import MAX_IMAGE_PIXELS
 
-MAX_IMAGE_PIXELS = 100_000_000
 MAX_FRAME_PIXELS = 4096 * 2304  # of a video; those of 8K have more
 MAX_FRAMES = 1800  # of a video: a minute at 30 frames per second
 MAX_PIXELS = 1800 * 1920 * 1080  # of all frames together: 15 seconds in 4K

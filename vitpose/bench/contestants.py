@@ -23,7 +23,7 @@ def register(name: str, make: Make) -> None:
     CONTESTANTS[name] = make
 
 
-def require_packages(command: str, *packages: str) -> None:
+def check_packages(command: str, *packages: str) -> None:
     """Raise `LeftOut` with the command that installs them unless all packages are installed."""
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
@@ -58,7 +58,7 @@ def _make(name: str, setup: Setup) -> Contestant:
     kind, precision = name.split('-')
     if kind != 'ours':
         packages = ['onnx', 'onnxscript', 'onnxruntime' if kind == 'onnx' else 'openvino']
-        require_packages("pip install 'vitpose_mm[export]'", *packages, *(['nncf'] if precision == 'int8' else []))
+        check_packages("pip install 'vitpose_mm[export]'", *packages, *(['nncf'] if precision == 'int8' else []))
     from .ours import Exported, Ours
 
     return Ours(setup, precision) if kind == 'ours' else Exported(setup, kind, precision)

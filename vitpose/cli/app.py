@@ -7,12 +7,11 @@ import warnings
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from ..app import MAX_IMAGE_PIXELS
 from ..models.names import DEFAULT
 from .input_options import add_detector_options, open_given_detector, read_detector_options
 from .paths import check_detector, check_model
 from .shared_options import add_device
-
-MAX_IMAGE_PIXELS = 100_000_000  # of `uploads`, whose import imports OpenCV, which also reads files without a header
 
 DESCRIPTION = """Serve a web page on this computer that accepts an image or a video, draws the
 poses and offers them as JSON lines, as `vitpose predict` writes them. Person
@@ -49,9 +48,9 @@ def run(args: argparse.Namespace) -> None:
         folder = Path(name, 'files')
         folder.mkdir()
         os.environ['GRADIO_TEMP_DIR'] = str(folder)
-        from ..predict.extras import need
+        from ..predict.optional_imports import import_optional
 
-        need('gradio', 'the page')
+        import_optional('gradio', 'the page')
         from ..app.gradio_page import build_page, serve
         from ..app.sessions import Sessions
         from ..predict.predictor import PosePredictor

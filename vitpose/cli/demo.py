@@ -34,14 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     check_positive(args, 'train', 'val', 'epochs')
     from ..demo.pipeline import prepare_folder, run_demo
-    from ..predict.extras import need
+    from ..predict.optional_imports import import_optional
     from ..runs.table import print_table
     from ..shipped import shipped
     from ..synthetic.render_settings import RenderSettings
 
     settings = RenderSettings(args.train, args.val, args.seed, args.difficulty)
     config = shipped(CONFIG)
-    need('av', 'the video')
+    import_optional('av', 'the video')
     prepare_folder(args.out)
     with started():
         rows, files = run_demo(args.out, settings, config, args.epochs, print)

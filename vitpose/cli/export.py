@@ -9,7 +9,7 @@ from ..models.catalogue import NamedModel
 from ..models.names import is_name
 from ..predict.models.exported import is_checkpoint
 from ..shipped import find_config
-from .input_options import add_box_options, check_box_options
+from .input_options import add_box_options, read_box_options
 from .paths import check_readable, read_files
 from .shared_options import add_config_options, parse_config_options
 
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     if args.boxes and not args.images:
         raise InputError(f'--boxes {args.boxes}: only with --images')
-    box_options = check_box_options(args)
+    box_options = read_box_options(args)
     from ..predict.inputs.sources import find_sources
 
     named = _find_files(args)
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> None:
     from vitpose_mm.export.int8 import check_crop_count
 
     from ..export.rendered_crops import crop_people
-    from ..export.writing import CALIBRATED, COMPARED, Target, possible_files, write_file, written_files
+    from ..export.writing import CALIBRATION_CROPS, COMPARED_CROPS, Target, possible_files, write_file, written_files
 
     target = Target(args.to, args.precision, args.decode, args.accuracy_drop)
     target.check(args.out)
@@ -85,16 +85,17 @@ def run(args: argparse.Namespace) -> None:
     if is_calibrated and not args.images:
         check_crop_count(0)
     model = _load_model(named, args)
-    wanted = CALIBRATED if is_calibrated else COMPARED
+    wanted = CALIBRATION_CROPS if is_calibrated else COMPARED_CROPS
     crops = crop_people(model.crop_rule, wanted, args.images, args.boxes, model.metainfo['bits'], **box_options)
     given = len(crops) if args.images else 0
     if is_calibrated:
         check_crop_count(given)
-    elif missing := COMPARED - len(crops):
+    elif missing := COMPARED_CROPS - len(crops):
         crops = np.concatenate((crops, crop_people(model.crop_rule, missing)))
     with started():
         differences = write_file(model, named.file, target, args.out, crops)
-    kinds = f'{differences.crops} crops ({min(given, differences.crops)} of --images)' if given else f'{COMPARED} crops'
+    kinds = f'{differences.crops} crops ({min(given, differences.crops)} of --images)'
+    kinds = kinds if given else f'{COMPARED_CROPS} crops'
     print(f'differences from torch in fp32, {kinds}:', *differences.lines(), sep='\n  ')
     for file in written_files(args.out):
         print(f'{file}: {file.stat().st_size / 1e6:.1f} MB')
@@ -118,9 +119,9 @@ def _load_model(named: NamedModel, args: argparse.Namespace) -> Any:
     if not (args.size or args.cfg_options):
         return load_model(named, **options)
     from ..export.sizes import resized
-    from ..predict.extras import need_openmmlab
     from ..predict.models.torch_model import read_config
+    from ..predict.optional_imports import check_openmmlab
 
-    need_openmmlab(named.config)
+    check_openmmlab(named.config)
     cfg, _ = read_config(named.config, {**named.cfg_options, **parse_config_options(args.cfg_options)})
     return load_model(resized(cfg, tuple(args.size)) if args.size else cfg, named.file, **options)

@@ -95,7 +95,7 @@ def open_given_detector(args: argparse.Namespace) -> dict[str, Any]:
     return dict(detector=open_detector(*args.detector, device=args.device, **options))
 
 
-def check_box_options(args: argparse.Namespace) -> dict[str, Any]:
+def read_box_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return the options of --boxes as arguments of `read_boxes`; refuse unreadable files, and options without it."""
     check_readable(args.boxes, option='--boxes')
     check_readable(args.images_json, option='--images-json')

@@ -95,8 +95,8 @@ def _run(words: list[str], received: list[int]) -> int:
         try:
             parser = build_parser((name,) if name else ())
             args, others = parser.parse_known_args(words)
-            if several := [word for word in others if word.endswith('.pth')]:  # a glob that the shell expanded
-                raise InputError(f'pass one checkpoint, not several: {", ".join(several)}')
+            if checkpoints := [word for word in others if word.endswith('.pth')]:  # a glob that the shell expanded
+                raise InputError(f'pass one checkpoint, not several: {", ".join(checkpoints)}')
             if others:
                 parser.error(f'unrecognized arguments: {" ".join(others)}')
             if name is None:

@@ -107,12 +107,12 @@ def _export(name: str) -> None:
 
     if not (out := exported_file(name)).is_file():
         from ..export.rendered_crops import crop_people
-        from ..export.writing import COMPARED, Target, write_file
+        from ..export.writing import COMPARED_CROPS, Target, write_file
         from ..predict.models.loading import load_model
 
         named = find_files(name)
         model: Any = load_model(named, device='cpu')  # in torch, which `check_name` found
-        write_file(model, named.file, Target('onnx'), out, crop_people(model.crop_rule, COMPARED))
+        write_file(model, named.file, Target('onnx'), out, crop_people(model.crop_rule, COMPARED_CROPS))
     print(f'{out}: {out.stat().st_size / 1e6:.1f} MB; without torch, {name} uses it')
 
 

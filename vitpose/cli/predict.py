@@ -106,8 +106,8 @@ def batch_size(text: str) -> int | str:
 
 
 def run(args: argparse.Namespace) -> int:
-    sources, boxes, total, tracker, settings, record, outputs_options, read_options = _check(args)
-    from ..predict.inputs.images import note_range
+    sources, boxes, total, tracker, settings, record, outputs_options, read_options = _prepare(args)
+    from ..predict.inputs.images import report_range
     from ..predict.inputs.sources import read_frames
     from ..predict.outputs.output_files import Outputs
     from ..predict.outputs.viewer import Viewer
@@ -127,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
             tracker.score_threshold = threshold
     if args.resume:
         print(f'{len(record.done):,} of {len(sources):,} inputs were predicted before', file=sys.stderr)
-    note_range.cache_clear()
+    report_range.cache_clear()
     left = [source for source in sources if source.name not in record.done]
     frames = read_frames(left, boxes.missing if boxes else None, **read_options)
     frames = boxes.fill(frames) if boxes else frames
@@ -179,8 +179,8 @@ def _close(outputs: Any) -> None:
         finishing.submit(outputs.close).result()
 
 
-def _check(args: argparse.Namespace) -> tuple:
-    """Find the inputs, match their boxes and check the output folder, before anything slow is done."""
+def _prepare(args: argparse.Namespace) -> tuple:
+    """Check options, find the inputs, match their boxes and make the output folder, before anything slow is done."""
     if args.config is None and args.checkpoint is None:
         args.model = args.model or DEFAULT
     elif args.model or args.config is None or args.checkpoint is None:
@@ -194,13 +194,13 @@ def _check(args: argparse.Namespace) -> tuple:
         raise InputError(f'--cfg-options {words}: only with --config, or a name of published weights')
     if input_options.read_detector_options(args) and (args.boxes or args.whole_image):
         raise InputError('--det-score, --det-nms, --det-class: only without --boxes and --whole-image')
-    box_options = input_options.check_box_options(args)
+    box_options = input_options.read_box_options(args)
     check_detector(args.detector, 'INPUT')
     args.cfg_options = parse_config_options(args.cfg_options) if args.cfg_options else None
     from ..predict.drawing import DrawStyle
-    from ..predict.extras import need
     from ..predict.inputs.boxes import read_boxes
     from ..predict.inputs.sources import count_frames, find_sources
+    from ..predict.optional_imports import import_optional
     from ..predict.outputs.output_files import prepare_folder
     from ..predict.outputs.pose_formats import choose_formats
     from ..predict.outputs.results import LINES, Record, comparable, read_record
@@ -213,7 +213,7 @@ def _check(args: argparse.Namespace) -> tuple:
         raise InputError(f'--save {args.save}: dlc and cvat label images, but none of the inputs is an image')
     read_options = input_options.read_input_options(args, {source.kind for source in sources})
     if args.draw and 'every_frame' in read_options:
-        need('av', 'writing videos')
+        import_optional('av', 'writing videos')
     boxes = read_boxes(args.boxes, sources, **box_options) if args.boxes else None
     settings = comparable(vars(args) | {'model': args.model and Path(args.model)})
     record = read_record(args.out, sources, settings) if args.resume else Record(args.out / LINES)

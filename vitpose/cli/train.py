@@ -116,15 +116,15 @@ def choose_devices(name: str) -> int:
 
     InputError if CUDA's driver does not know one.
     """
-    numbers = [] if name in ('auto', 'cpu') else name.split(',')
-    if not all(map(str.isdecimal, numbers)) or len(set(numbers)) < len(numbers):
+    gpus = [] if name in ('auto', 'cpu') else name.split(',')
+    if not all(map(str.isdecimal, gpus)) or len(set(gpus)) < len(gpus):
         raise InputError(f"--device {name}: expected 'cpu', or numbers of GPUs, such as 0 or 0,1")
-    if numbers and max(map(int, numbers)) >= (gpus := count_gpus()):
-        raise InputError(f'--device {name}: CUDA sees {gpus} GPUs here')
+    if gpus and max(map(int, gpus)) >= (count := count_gpus()):
+        raise InputError(f'--device {name}: CUDA sees {count} GPUs here')
     if name != 'auto':
         shown = os.environ.get(VISIBLE, '').split(',')
-        os.environ[VISIBLE] = ','.join(shown[int(number)] if any(shown) else number for number in numbers)
-    return len(numbers) or 1
+        os.environ[VISIBLE] = ','.join(shown[int(gpu)] if any(shown) else gpu for gpu in gpus)
+    return len(gpus) or 1
 
 
 def count_gpus() -> int:

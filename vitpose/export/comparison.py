@@ -11,7 +11,7 @@ from ..predict.models.graph_model import GraphModel
 
 BATCH = 16
 # fraction of the median score that a keypoint must have to count: where nothing is seen, heatmaps have no peak
-MIN_SCORE = 0.5
+MIN_SCORE_SHARE = 0.5
 # by precision, the largest accepted 99th percentile of keypoints in pixels of the crop, and of heatmaps as a fraction
 # of their largest value
 BOUNDS = {'fp32': (0.05, 0.001), 'fp16': (0.1, 0.01), 'bf16': (0.5, 0.05), 'int8': (2.0, 0.1)}
@@ -53,7 +53,7 @@ def compare(file: ExportedModel, heatmaps: np.ndarray, model: GraphModel, crops:
     far = np.linalg.norm(keypoints.astype(np.float64) - expected, axis=-1)
     plain = torch.cat(reference).numpy()
     apart = np.abs(heatmaps - plain) / np.abs(plain).max()
-    sure = far[scores >= MIN_SCORE * np.median(scores)]
+    sure = far[scores >= MIN_SCORE_SHARE * np.median(scores)]
     return Differences(len(crops), *((float(d.max()), float(np.quantile(d, 0.99))) for d in (sure, far, apart)))
 
 

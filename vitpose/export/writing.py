@@ -26,8 +26,8 @@ from .comparison import BATCH, Differences, agreement, compare, in_batches
 
 SUFFIXES = {'onnx': '.onnx', 'openvino': '.xml'}
 PRECISIONS = {'onnx': ('fp32', 'fp16', 'int8'), 'openvino': ('fp32', 'fp16', 'bf16', 'int8')}
-COMPARED = BATCH + 1  # crops: two sizes of batches
-CALIBRATED = 300  # crops for int8, if there are as many
+COMPARED_CROPS = BATCH + 1  # two sizes of batches
+CALIBRATION_CROPS = 300  # for int8, if there are as many
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def write_file(
     stored = describe(model, checkpoint, target).texts()
     size = model.crop_rule.input_size[::-1]
     example = torch.zeros(2, *size, 3, dtype=torch.uint8) if target.decode else torch.zeros(2, 3, *size)
-    calibration, crops, half = crops, crops[:COMPARED], target.precision == 'fp16'
+    calibration, crops, half = crops, crops[:COMPARED_CROPS], target.precision == 'fp16'
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f'.{out.name}.', dir=out.parent) as folder:
         file = Path(folder) / out.name

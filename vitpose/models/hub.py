@@ -17,7 +17,7 @@ SIZES = {(384, 12): 'small', (768, 12): 'base', (1024, 24): 'large', (1280, 32):
 OKS_SIGMA = 0.05  # of keypoints whose dataset has none: our choice, between COCO's eyes (0.025) and hips (0.107)
 
 
-def need_hub(name: str) -> Any:
+def import_hub(name: str) -> Any:
     """Import huggingface_hub; ValueError if it is missing."""
     try:
         import huggingface_hub
@@ -29,7 +29,7 @@ def need_hub(name: str) -> Any:
 
 def hub_folder(name: str) -> Path:
     """Download config, card and weights of owner/name once, into the hub's cache, and return their folder."""
-    hub, options = need_hub(name), dict(allow_patterns=['config.json', 'README.md', '*.safetensors*'])
+    hub, options = import_hub(name), dict(allow_patterns=['config.json', 'README.md', '*.safetensors*'])
     from huggingface_hub.errors import RepositoryNotFoundError
 
     with suppress(Exception):  # it is not in the cache

@@ -43,9 +43,9 @@ def check_name(name: str, suffix: str = '.onnx') -> None:
             remedy = f'or `vitpose models export {name}` where it is installed, and copy the file to {file}'
             raise InputError(f'{name} needs torch (`vitpose doctor`); without it, use tiny {remedy}')
     elif published is None and not Path(name).is_dir():
-        from .hub import need_hub
+        from .hub import import_hub
 
-        need_hub(name)
+        import_hub(name)
 
 
 def find_files(name: str, suffix: str = '.onnx') -> NamedModel:

@@ -23,12 +23,11 @@ from vitpose_mm.noise import quiet
 
 from ..errors import one_line
 from ..runs.table import minutes
-from ..runs.training import ESTIMATE, report_name
+from ..runs.training import ESTIMATE, MEASURED_BATCHES, report_name
 from .training_report import Prediction, write_report
 
 MIN_LOGGED = 20  # lines in the log per epoch, if it has as many steps
 MAX_TRAINED = 100  # training samples in the report
-MEASURED_BATCHES = (2, 6)  # on the CPU: the time grows linearly
 
 
 class TrainingReportHook(Hook):

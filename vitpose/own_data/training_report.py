@@ -23,7 +23,7 @@ from ..runs.training_config import next_commands
 from ..runs.training_log import best_checkpoint, read_curve
 
 NOTES = 'notes.txt'  # beside the config: what `vitpose dataset` derived, one line each
-SHOWN = 6  # worst and median images
+SHOWN_IMAGES = 6  # worst and median ones
 SIDE_PX, QUALITY = 280, 80  # of a picture, and of its JPEG
 MARGIN = 0.4  # around the boxes in a picture, by their longer side
 WIDTH, HEIGHT, PAD = 640, 240, 44  # of the curve
@@ -71,8 +71,11 @@ def write_report(
         images.setdefault(row.path, []).append(row)
     # the image with the largest mean error by the side of its box is first
     ranked = sorted(images.items(), key=lambda item: -max(r.distances[r.visible].mean() / r.side for r in item[1]))
-    start = max((len(ranked) - SHOWN) // 2, 0)
-    groups = {'Worst held-out images': ranked[:SHOWN], 'Median held-out images': ranked[start : start + SHOWN]}
+    start = max((len(ranked) - SHOWN_IMAGES) // 2, 0)
+    groups = {
+        'Worst held-out images': ranked[:SHOWN_IMAGES],
+        'Median held-out images': ranked[start : start + SHOWN_IMAGES],
+    }
     sets = {f'{len(held_out):,} held-out instances': held_out, f'{len(trained):,} of the training instances': trained}
     names = [meta['keypoint_id2name'][i] for i in range(meta['num_keypoints'])]
     tables = [f'<h3>{title}</h3>{_table(names, rows)}' for title, rows in sets.items() if rows]

@@ -17,7 +17,7 @@ from .models.crops import CropRule
 from .poses import EXTRAS, Frame, Poses, failed
 
 MAX_BYTES = 40 << 20  # of images that wait in one place; a larger one waits alone
-FAR_SHARE = 4.0  # factor by which a box may leave the range of the training set
+FAR_FACTOR = 4.0  # factor by which a box may leave the range of the training set
 
 
 @dataclass
@@ -164,7 +164,7 @@ def start_work(frame: Frame, rule: CropRule, num_keypoints: int) -> Work:
     if frame.image is not None:
         size = frame.image.shape[1::-1]
         boxes, box_scores = ([(0, 0, *size)], None) if frame.boxes is None else (frame.boxes, frame.box_scores)
-    kept, scores, rows, dropped = check_boxes(boxes, box_scores, size)
+    kept, scores, rows, dropped = select_boxes(boxes, box_scores, size)
     shape = len(kept), num_keypoints
     poses = Poses(np.zeros((*shape, 2), np.float32), np.zeros(shape, np.float32), kept, scores, rows, dropped=dropped)
     return Work(frame, poses, *rule.regions(kept), left=len(kept))
@@ -178,7 +178,7 @@ def find_far_box(work: Work, metainfo: Mapping[str, Any]) -> str | None:
     height, width = work.frame.image.shape[:2]
     shares = (boxes[:, 2:] - boxes[:, :2]).prod(1) / (width * height)
     most = 1.0 if metainfo.get('objects') == 'two_pass' else limits[1]  # whose training set has whole images, too
-    far = shares[(shares * FAR_SHARE < limits[0]) | (shares > most * FAR_SHARE)]
+    far = shares[(shares * FAR_FACTOR < limits[0]) | (shares > most * FAR_FACTOR)]
     if not far.size:
         return None
     known = f'the model was trained with boxes of {limits[0]:.2%} to {most:.2%}'
@@ -210,7 +210,9 @@ def fill_batches(works: Iterable[Work], rule: CropRule, size: int, pool: Executo
         yield batch
 
 
-def check_boxes(boxes: Any, scores: Any, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+def select_boxes(
+    boxes: Any, scores: Any, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
     """Boxes (N, 4) x1 y1 x2 y2 in image pixels and scores (N,), None for 1 -> those that can be predicted.
 
     They are not clipped to the image, whose size is (w, h). ValueError if they are not numbers, or have another shape.

@@ -15,15 +15,15 @@ import numpy as np
 from ..errors import InputError
 
 DARK = (30, 30, 30)
-MAX_LENGTH = 1000  # pixels of a thickness or radius
-MAX_COORDINATE = 2**15  # pixels; cv2 cannot draw to points much farther away
+MAX_LENGTH_PX = 1000  # of a thickness or radius
+MAX_COORDINATE_PX = 2**15  # cv2 cannot draw to points much farther away
 MAX_TEXT = 8  # the thickness up to which names grow
 _SHIFT = 4  # fractional bits of the coordinates passed to cv2
 
 
 @dataclass(frozen=True)
 class DrawStyle:
-    """How poses are drawn. ValueError if a length is not positive, or more than `MAX_LENGTH` pixels."""
+    """How poses are drawn. ValueError if a length is not positive, or more than `MAX_LENGTH_PX`."""
 
     kpt_score: float = 0.3  # keypoints with a lower score are not drawn, nor are their links
     names: bool = False  # the name of each keypoint beside it
@@ -37,8 +37,8 @@ class DrawStyle:
         """Raise the ValueError."""
         for name in ('thickness', 'radius'):
             value = getattr(self, name)
-            if value is not None and not 0 < value <= MAX_LENGTH:
-                raise InputError(f'{name}={value}: expected pixels, more than 0 and at most {MAX_LENGTH}')
+            if value is not None and not 0 < value <= MAX_LENGTH_PX:
+                raise InputError(f'{name}={value}: expected pixels, more than 0 and at most {MAX_LENGTH_PX}')
 
 
 def draw_poses(
@@ -107,13 +107,13 @@ def _draw_ellipse(image: np.ndarray, center: list[int], covariance: np.ndarray, 
     if not np.isfinite(covariance).all():
         return
     squares, axes = np.linalg.eigh(covariance)
-    sides = np.rint(np.sqrt(squares.clip(0, MAX_COORDINATE)) * 2**_SHIFT).astype(int).tolist()
+    sides = np.rint(np.sqrt(squares.clip(0, MAX_COORDINATE_PX)) * 2**_SHIFT).astype(int).tolist()
     angle = float(np.degrees(np.arctan2(axes[1, 0], axes[0, 0])))
     cv2.ellipse(image, center, sides, angle, 0, 360, color, 1, cv2.LINE_AA, _SHIFT)
 
 
 def _finite(pixels: np.ndarray) -> np.ndarray:
-    return np.clip(np.nan_to_num(pixels), -MAX_COORDINATE, MAX_COORDINATE)
+    return np.clip(np.nan_to_num(pixels), -MAX_COORDINATE_PX, MAX_COORDINATE_PX)
 
 
 def _bgr(colors: np.ndarray) -> list[tuple[int, int, int]]:

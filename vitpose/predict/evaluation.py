@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from vitpose_base.coco_fields import PERSON_AREA_SHARE
+
 from ..errors import InputError
 from ..models.hub import OKS_SIGMA
-from .extras import need
 from .inputs.coco_json import box_around, parse_json, parse_numbers
-from .inputs.matching import Listed, match_names, name_few, note_moved
+from .inputs.matching import Listed, match_names, name_few, report_moved
 from .inputs.sources import Source
+from .optional_imports import import_optional
 from .outputs.results import LINES, RESULTS, coco_people, frame_of, read_header, read_lines
 from .poses import keypoint_names
 
@@ -24,7 +26,6 @@ PCK = (0.05, 0.1, 0.2)  # of the longer side of the box
 KEYPOINT_PCK = (0.1, 0.2)
 KEYPOINT_HEADINGS = ('keypoint', 'labeled', 'error in pixels', *(f'PCK@{thr}' for thr in KEYPOINT_PCK))
 AUC_PX, AUC_STEPS = 30, 20  # as MMPose's AUC: the mean PCK at 0, 1.5, ... 28.5 pixels
-NO_AREA = 0.53  # area of a person by that of the box, as xtcocotools has it for annotations without area
 
 
 @dataclass
@@ -45,7 +46,7 @@ def evaluate(predictions: Path, annotations: Path) -> tuple[dict[str, Any], list
     `EPE`, the mean distance in pixels, is of the others. `keypoints` has these and `labeled`, a count, by name.
     ValueError if one of the files cannot be read, or they do not belong together.
     """
-    need('pycocotools', 'vitpose eval')
+    import_optional('pycocotools', 'vitpose eval')
     truth = parse_json(annotations.read_bytes(), f'{annotations}: not a JSON file')
     for key, needed in dict(images={'id', 'file_name'}, annotations={'image_id'}).items():
         rows = truth.get(key) if isinstance(truth, dict) else None
@@ -98,7 +99,7 @@ def _read(path: Path, annotations: Path, images: list[dict]) -> Predicted:
         raise InputError(f'{path}: {videos[0]} is a video or camera: expected predictions of images')
     listed = {image['file_name']: Listed({None: np.zeros((0, 4))}, image_id=image['id']) for image in images}
     matches = match_names(annotations, listed, [Source(line['file'], 'image') for line in lines], [])
-    predicted.notes += note_moved(annotations, listed, matches)
+    predicted.notes += report_moved(annotations, listed, matches)
     sizes = {image['id']: [image.get('width'), image.get('height')] for image in images}
     others = []
     for line in lines:
@@ -129,7 +130,7 @@ def _instances(path: Path, rows: list[dict], count: int) -> list[dict]:
         labeled = int((points[:, 2] > 0).sum())
         box = row.get('bbox') or (box_around(points) if labeled else (0, 0, 0, 0))
         default = dict(id=i + 1, category_id=1, iscrowd=0, num_keypoints=labeled, bbox=box)
-        default['area'] = box[2] * box[3] * NO_AREA
+        default['area'] = box[2] * box[3] * PERSON_AREA_SHARE
         instances.append(default | row | {'keypoints': points.ravel().tolist()})
     if not instances:
         kinds = Counter(len(row.get('keypoints') or ()) // 3 for row in rows)

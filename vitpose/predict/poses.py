@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError, VitPoseError, one_line
 from .drawing import DrawStyle, draw_poses
-from .extras import need
+from .optional_imports import import_optional
 
 MAX_SHOWN_SIDE = 1280  # pixels of a drawing in a notebook
 EXTRAS = ('covariance', 'expected_oks', 'presence', 'visibility')  # fields of `Poses` that only some predictions have
@@ -117,7 +117,7 @@ class Poses:
 
         Its data are boxes, box_scores, track_ids and what there is of `EXTRAS`. All people have the class 0.
         """
-        kind = need('supervision', 'Poses.to_supervision').KeyPoints
+        kind = import_optional('supervision', 'Poses.to_supervision').KeyPoints
         has_new_name = 'keypoint_confidence' in kind.__dataclass_fields__  # since version 0.29
         scores = {'keypoint_confidence' if has_new_name else 'confidence': self.scores}
         data = {'boxes': self.boxes, 'box_scores': self.box_scores}

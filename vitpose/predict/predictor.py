@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .models.graph_model import GraphModel
 
 MAX_THREADS = 8
-PATIENCE = 2.0  # seconds to wait for an iterable that is stopped, for example a camera
+PATIENCE_S = 2.0  # to wait for an iterable that is stopped, for example a camera
 
 
 class PosePredictor:
@@ -113,8 +113,8 @@ class PosePredictor:
             ValueError: an image cannot be read or predicted, or `boxes` are not such.
         """
         if not isinstance(images, list | tuple):
-            several = isinstance(images, Iterator) and not hasattr(images, 'read')  # which files have
-            return self(list(images), boxes) if several else self([images], [boxes])[0]
+            is_iterator = isinstance(images, Iterator) and not hasattr(images, 'read')  # which files have
+            return self(list(images), boxes) if is_iterator else self([images], [boxes])[0]
         boxes = [None] * len(images) if boxes is None else boxes
         if len(boxes) != len(images):
             raise InputError(f'{len(images)} images with {len(boxes)} sets of boxes: expected one, or None, per image')
@@ -162,7 +162,7 @@ class PosePredictor:
         batches = fill_batches(works, self.model.crop_rule, self.batch_size, self._pool)
         wanted = SimpleQueue[Future[Batch | None] | None]()
 
-        def take() -> None:
+        def fetch() -> None:
             for future in iter(wanted.get, None):
                 try:
                     future.set_result(next(batches, None))
@@ -170,7 +170,7 @@ class PosePredictor:
                     future.set_exception(raised)
 
         # a daemon, unlike the threads of an executor: frames that never come do not keep the process from ending
-        thread = Thread(target=take, name='vitpose-prefetch', daemon=True)
+        thread = Thread(target=fetch, name='vitpose-prefetch', daemon=True)
         thread.start()
         wanted.put(future := Future[Batch | None]())
         try:
@@ -187,7 +187,7 @@ class PosePredictor:
         finally:
             stopped = True
             wanted.put(None)
-            thread.join(PATIENCE)
+            thread.join(PATIENCE_S)
 
     def _follow(self, items: Iterable[Frame | Image]) -> Generator[tuple[Frame, Poses], None, None]:
         """One frame after the other, because boxes of a video come from the poses of the frame before."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import one_line
-from .extras import need
+from .optional_imports import import_optional
 from .poses import Frame, Poses
 
 FRAMES_HIDDEN = 30  # of 1/30 s, at any frame rate, after which a person gets a new id
@@ -38,7 +38,7 @@ class Tracker:
     """
 
     def __init__(self, score_threshold: float = 0.3) -> None:
-        self._library = need('trackers', '--track')
+        self._library = import_optional('trackers', '--track')
         self.score_threshold = score_threshold
         self._sequences: dict[str, _Sequence] = {}
         self._count = 0

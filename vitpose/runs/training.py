@@ -14,7 +14,7 @@ from .training_log import parse_score, parse_step
 LOG = 'train.log'
 ESTIMATE = 'estimate: '  # before the text of a line of the log that is shown, too
 MEMORY_SHARE = 0.85  # of the free memory that a batch may fill
-MEASURED_BATCHES = (2, 6)
+MEASURED_BATCHES = (2, 6)  # whose memory and time tell those of larger batches
 # -9: on Linux, killed most likely because memory ran out
 _NO_MEMORY = re.compile(r"out of memory|OutOfMemory|can't allocate memory|exitcode: -9\b", re.IGNORECASE)
 

@@ -23,7 +23,7 @@ def rename_experts(
     ViT, every expert starts as the last P outputs of `fc2`, so the results stay the same. ValueError if the experts do
     not fit the model or the record, lack `new_from`, or are unused because the FFN is whole.
     """
-    check_unused_experts(weights)
+    find_unused_experts(weights)  # ValueError if there are any
     stack = next((value for key, value in weights.items() if '.mlp.experts.' in key), None)
     if stack is not None:
         count, width = stack.shape[:2]
@@ -73,7 +73,7 @@ def _source_experts(order: Sequence[str], names: Sequence[str], count: int, new_
     return [order.index(source if name in new else name) for name in names]
 
 
-def check_unused_experts(weights: Weights, allowed: bool = False) -> list[str]:
+def find_unused_experts(weights: Weights, allowed: bool = False) -> list[str]:
     """List keys of experts beside a whole FFN, as in the authors' split files; ValueError unless they are `allowed`."""
     unused = []
     for key in weights:

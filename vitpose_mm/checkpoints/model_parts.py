@@ -4,7 +4,7 @@ import re
 from typing import Any, NamedTuple
 
 from .adaptation import Grid, fold_layer_scale, source_grid
-from .experts_and_decoders import AUTHORS_ORDER, check_unused_experts, select_experts, split_decoders
+from .experts_and_decoders import AUTHORS_ORDER, find_unused_experts, select_experts, split_decoders
 from .key_maps import Log, Weights, first_keys
 from .origins import Origin, recognize, rename_vit, usual_num_heads
 
@@ -65,7 +65,7 @@ def split_parts(
             problems.append(f'{key}: expected a weight of {dimensions} dimensions, found {shape}')
     if problems:
         raise ValueError(problems[0])
-    if unused := check_unused_experts(vit, allowed=drop_unused):
+    if unused := find_unused_experts(vit, allowed=drop_unused):
         count = sum(len(vit.pop(key)) for key in unused)
         others = {key.split('.')[1] for key in decoders if key.startswith(f'{outer}associate_')}
         decoders = [key for key in decoders if not key.startswith(f'{outer}associate_')]

@@ -52,7 +52,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         return _load_folder(path if path.is_dir() else path.parent)
     if path.suffix == '.safetensors' and path.is_file():
         weights, meta = _read_safetensors(path)
-        weights = _check_weights(path, unwrap(weights)[0])
+        weights = _read_weights(path, unwrap(weights)[0])
         add_metadata(weights, meta)
         return Checkpoint(weights, meta, 'safetensors')
     content = read_torch_file(path)
@@ -60,7 +60,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         weights, opened = unwrap(content)
     except Exception as problem:  # a file can give an OrderedDict attributes that hide its methods
         raise ValueError(f'{path}: its state dict is malformed') from problem
-    weights = _check_weights(path, weights)
+    weights = _read_weights(path, weights)
     meta = {key: content[key] for key in ('epoch', 'iter') if type(content.get(key)) is int}
     meta.update(content['meta'] if isinstance(content.get('meta'), dict) else {})
     add_metadata(weights, meta)
@@ -82,7 +82,8 @@ def find_non_finite_weights(weights: Mapping[str, Tensor]) -> str:
     return f'{nan} weights are NaN and {infinite} infinite, the first in {next(iter(bad))}' if bad else ''
 
 
-def _check_weights(path: Path, content: Any) -> dict[str, Tensor]:
+def _read_weights(path: Path, content: Any) -> dict[str, Tensor]:
+    """Take the weights out of what a file holds; ValueError if it is anything but a dict of dense tensors."""
     if not isinstance(content, dict) or not content:
         kind = 'empty dict' if content == {} else type(content).__name__
         raise ValueError(f"{path}: expected a dict of tensors, possibly under 'state_dict'; found {kind}")

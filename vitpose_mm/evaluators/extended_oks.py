@@ -7,7 +7,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmpose.registry import METRICS
 
-from ..networks.confidence import PERSON_AREA
+from vitpose_base.coco_fields import PERSON_AREA_SHARE
 
 
 def extended_oks(
@@ -81,7 +81,7 @@ def _read_labels(sample: dict) -> tuple[np.ndarray, float]:
     """Return the keypoints (K, 3) of a sample as x and y in image pixels and whether they are labeled, and the area."""
     truth, annotation = sample['gt_instances'], sample.get('raw_ann_info')
     x1, y1, x2, y2 = (float(value) for value in truth['bboxes'][0])
-    area = PERSON_AREA * (x2 - x1) * (y2 - y1)
+    area = PERSON_AREA_SHARE * (x2 - x1) * (y2 - y1)
     if not isinstance(annotation, dict):
         return np.concatenate((truth['keypoints'][0, :, :2], truth['keypoints_visible'][0, :, None]), 1), area
     return np.array(annotation['keypoints'], np.float64).reshape(-1, 3), float(annotation.get('area') or area)

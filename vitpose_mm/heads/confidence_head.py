@@ -9,7 +9,9 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
-from ..networks.confidence import NEAR, PERSON_AREA, Confidence, confidence_inputs
+from vitpose_base.coco_fields import PERSON_AREA_SHARE
+
+from ..networks.confidence import MAX_RIGHT_DISTANCE, Confidence, confidence_inputs
 from .batch_targets import ALL, Index, keypoint_labels
 
 
@@ -68,7 +70,7 @@ class ConfidenceHead(Confidence):
         with torch.autocast(heatmaps.device.type, enabled=False):
             losses = [
                 (F.binary_cross_entropy(score, truth, reduction='none') * is_labeled).sum() / is_labeled.sum().clamp(1)
-                for score, truth in zip(scores, ((far < NEAR).float(), similar), strict=True)
+                for score, truth in zip(scores, ((far < MAX_RIGHT_DISTANCE).float(), similar), strict=True)
             ]
             is_present = is_labeled & codec.is_inside(labels[..., :2])
             losses.append(F.binary_cross_entropy(presence, is_present.float()))
@@ -79,4 +81,4 @@ def _scale(sample: PoseDataSample, width: int) -> float:
     """The square root of a person's area, in input pixels."""
     instance = sample.gt_instances
     x1, y1, x2, y2 = (float(value) for value in instance.bboxes[0])
-    return float(PERSON_AREA * (x2 - x1) * (y2 - y1)) ** 0.5 * width / float(instance.bbox_scales[0][0])
+    return float(PERSON_AREA_SHARE * (x2 - x1) * (y2 - y1)) ** 0.5 * width / float(instance.bbox_scales[0][0])

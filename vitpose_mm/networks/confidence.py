@@ -14,8 +14,7 @@ from .spread import peak_covariances, rival_peaks
 Part = nn.Module | None
 PREFIX = 'confidence.'  # of its weights in those of a head
 FINGERPRINT = 'fingerprint'
-NEAR = 0.1  # of the person's scale: a keypoint that is nearer to its label is right
-PERSON_AREA = 0.53  # by that of the box, as xtcocotools has it for annotations without area
+MAX_RIGHT_DISTANCE = 0.1  # of the person's scale: a keypoint that is nearer to its label is right
 
 
 class Scores(NamedTuple):
@@ -137,17 +136,17 @@ def read_confidence(weights: Mapping[str, Tensor], dataset: str | None = None) -
 
     ValueError if it was made for other weights, or is damaged.
     """
-    if not (own := head_weights(weights, PREFIX, dataset)):
+    if not (part_weights := head_weights(weights, PREFIX, dataset)):
         return None
-    known = own.pop(FINGERPRINT, None)
+    known = part_weights.pop(FINGERPRINT, None)
     if known is not None and not torch.equal(known.cpu(), fingerprint(weights)):
         raise ValueError('its scores were calibrated for other weights: run `vitpose calibrate` again')
-    if 'table' in own:
-        return PeakMap(own['table'])
+    if 'table' in part_weights:
+        return PeakMap(part_weights['table'])
     try:
-        count, width = own['index'].shape
-        module = Confidence(own['keypoint.1.weight'].shape[1] - STATISTICS - count, count, width)
-        module.load_state_dict(own)
+        count, width = part_weights['index'].shape
+        module = Confidence(part_weights['keypoint.1.weight'].shape[1] - STATISTICS - count, count, width)
+        module.load_state_dict(part_weights)
     except (KeyError, ValueError, RuntimeError) as problem:
         raise ValueError(f'its calibration is damaged: {str(problem).splitlines()[0]}') from problem
     return module.eval()
@@ -156,8 +155,10 @@ def read_confidence(weights: Mapping[str, Tensor], dataset: str | None = None) -
 def head_weights(weights: Mapping[str, Tensor], part: str, dataset: str | None) -> dict[str, Tensor]:
     """Return the weights below `part` of the head of a dataset, or else of a single head."""
     for prefix in (f'head.heads.{dataset}.{part}', f'head.{part}'):
-        if own := {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}:
-            return own
+        if part_weights := {
+            key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)
+        }:
+            return part_weights
     return {}
 
 

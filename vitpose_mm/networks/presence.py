@@ -51,11 +51,11 @@ class Presence(nn.Module):
 
 def read_presence(weights: Mapping[str, Tensor], dataset: str | None = None) -> Presence | None:
     """Build the presence of a checkpoint, of a dataset if it has several; None without, ValueError if damaged."""
-    if not (own := head_weights(weights, PREFIX, dataset)):
+    if not (part_weights := head_weights(weights, PREFIX, dataset)):
         return None
     try:
-        module = Presence(own['nowhere.weight'].shape[1], len(own['nowhere.weight']))
-        module.load_state_dict(own)
+        module = Presence(part_weights['nowhere.weight'].shape[1], len(part_weights['nowhere.weight']))
+        module.load_state_dict(part_weights)
     except (KeyError, IndexError, RuntimeError) as problem:
         raise ValueError(f'its presence is damaged: {str(problem).splitlines()[0]}') from problem
     return module.eval()

@@ -74,9 +74,9 @@ class ViTLayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         if not isinstance(custom_keys, dict):
             raise TypeError(f'custom_keys must be a dict, got {type(custom_keys).__name__}.')
         for key, factors in custom_keys.items():
-            self._validate_factors(key, factors)
+            self._check_factors(key, factors)
 
-    def _validate_factors(self, key: str, factors: dict[str, Any]) -> None:
+    def _check_factors(self, key: str, factors: dict[str, Any]) -> None:
         where = f'custom_keys[{key!r}]'
         if not isinstance(factors, dict):
             raise TypeError(f'{where} must be a dict of {", ".join(FACTORS)}, got {factors!r}.')

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from projects.peers.contestants import require_usual
+from projects.peers.contestants import check_usual_crop
 from projects.peers.mmpose_inferencer import with_mmpose_codec
 from tests.unit.predict.tiny_models import single
 from vitpose.bench import contestants
@@ -33,7 +33,7 @@ def test_peers_that_do_one_thing_are_left_out_of_others():
         config.merge_from_dict(dict(model=change))
         setup = SimpleNamespace(crop_rule=CropRule((96, 128), **dict(use_udp=True) | rule), config=config)
         with pytest.raises(LeftOut, match=f'^peer .*{message}') if message else nullcontext():
-            require_usual(setup, 'peer')
+            check_usual_crop(setup, 'peer')
 
 
 @pytest.mark.parametrize('change', [dict(head=dict(deconv_channels=16)), dict(backbone=dict(stride=8))])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from projects.real_people.pictures import SIDE, cut, limb_errors
+from projects.real_people.pictures import SIDE, crop, limb_errors
 
 
 def test_labeled_joints_of_both_sets_count():
@@ -15,7 +15,7 @@ def test_labeled_joints_of_both_sets_count():
 def test_the_box_is_in_the_middle_and_white_lies_outside_the_image():
     image = np.zeros((100, 50, 3), np.uint8)
     image[40:60, 20:30] = 200
-    part = cut(image, np.array([20, 40, 30, 60]))
+    part = crop(image, np.array([20, 40, 30, 60]))
     middle = slice(round(SIDE / 2 - 0.3 * SIDE), round(SIDE / 2 + 0.3 * SIDE))
     assert part.shape == (SIDE, SIDE, 3) and (part[middle, SIDE // 2] == 200).all() and (part[:, 5] == 0).all()
-    assert (cut(image, np.array([0, 0, 10, 10]))[:5] == 255).all()
+    assert (crop(image, np.array([0, 0, 10, 10]))[:5] == 255).all()

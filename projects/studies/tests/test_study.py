@@ -8,7 +8,7 @@ import pytest
 from mmengine import Config
 
 from projects.studies import study
-from projects.studies.study import check_finished, run_all, run_config
+from projects.studies.study import is_finished, run_all, run_config
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def trained(monkeypatch):
 
 def test_result_file(config, trained, tmp_path):
     result, paths = tmp_path / 'results/run.json', {tmp_path / 'data': 'DATA'}
-    assert not check_finished(result, config, paths)
+    assert not is_finished(result, config, paths)
     run_config(config, tmp_path / 'run', result, {'AP': 'score'}, paths, row='a')
     content = json.loads(result.read_text())
     assert content['row'] == 'a' and content['seed'] == 3 and content['epochs'] == 2
@@ -43,12 +43,12 @@ def test_result_file(config, trained, tmp_path):
     assert content['test'] == {'score': 0.5}
     assert content['scores'] == [{'epoch': 2, 'score': 0.25}] and content['step_seconds'] == 0.6
     assert content['config']['data'] == 'DATA/train.json' and content['versions']['torch']
-    assert check_finished(result, config, paths)
+    assert is_finished(result, config, paths)
     run_config(config, tmp_path / 'run', result, {'AP': 'score'}, paths, row='a')
     assert trained == [tmp_path / 'run']
     config.train_cfg.max_epochs = 5
     with pytest.raises(ValueError, match='run.json is of a run with train_cfg.max_epochs = 2, now it is 5'):
-        check_finished(result, config, paths)
+        is_finished(result, config, paths)
 
 
 def test_an_interrupted_run_with_other_settings_is_refused(config, trained, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from vitpose.bench import contestants
 from vitpose.bench.contestant import REFERENCE, LeftOut
-from vitpose.bench.contestants import CONTESTANTS, make_contestants, register, require_packages
+from vitpose.bench.contestants import CONTESTANTS, check_packages, make_contestants, register
 
 
 def test_registered_contestants_are_made_and_others_left_out(monkeypatch):
@@ -21,7 +21,7 @@ def test_registered_contestants_are_made_and_others_left_out(monkeypatch):
 
 def test_missing_package_is_named_with_the_command_that_installs_it(monkeypatch):
     with pytest.raises(LeftOut, match='^no_such_package not installed: pip install it$'):
-        require_packages('pip install it', 'torch', 'no_such_package')
+        check_packages('pip install it', 'torch', 'no_such_package')
     monkeypatch.setattr(contestants, 'find_spec', lambda name: None)
     with pytest.raises(LeftOut, match=r"onnx.* not installed: pip install 'vitpose_mm\[export\]'"):
         CONTESTANTS['onnx-fp32'](None)

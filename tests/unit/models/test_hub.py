@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from vitpose.models.hub import find_in_folder, need_hub
+from vitpose.models.hub import find_in_folder, import_hub
 from vitpose.predict.models.torch_model import read_config, read_test_set
 from vitpose.predict.predictor import load_model
 
@@ -105,7 +105,7 @@ def test_other_models_are_refused(tmp_path, change, message):
 def test_owner_and_name_need_the_package_of_the_hub(monkeypatch):
     monkeypatch.setitem(sys.modules, 'huggingface_hub', None)
     with pytest.raises(ValueError, match=r'owner/mice: .* need the package huggingface_hub: pip install .*\[hub\]'):
-        need_hub('owner/mice')
+        import_hub('owner/mice')
 
 
 def test_the_hub_is_asked_once(published, tmp_path):

@@ -97,7 +97,7 @@ def test_commands_take_names(little, tmp_path, capsys, monkeypatch):
 
 @pytest.fixture
 def torch_alone(monkeypatch):
-    for module in ('extras', 'models.loading'):
+    for module in ('optional_imports', 'models.loading'):
         monkeypatch.setattr(f'vitpose.predict.{module}.missing_packages', lambda: ['mmcv', 'mmpose'])
 
 

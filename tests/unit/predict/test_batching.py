@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitpose.errors import InputError
-from vitpose.predict.batching import Batch, check_boxes, start_work
+from vitpose.predict.batching import Batch, select_boxes, start_work
 from vitpose.predict.models.crops import CropRule
 from vitpose.predict.poses import Frame
 
@@ -28,7 +28,7 @@ SIZE = (64, 48)
 )
 def test_bad_boxes_are_dropped(box, reason):
     boxes = [[1, 2, 30, 40], box, [-20, -20, 200, 200]]
-    kept, scores, rows, dropped = check_boxes(boxes, [0.5, 0.6, 0.7], SIZE)
+    kept, scores, rows, dropped = select_boxes(boxes, [0.5, 0.6, 0.7], SIZE)
     np.testing.assert_array_equal(kept, np.array(boxes[::2], np.float32))
     np.testing.assert_array_equal(scores, np.array([0.5, 0.7], np.float32))
     assert rows.tolist() == [0, 2]
@@ -37,14 +37,14 @@ def test_bad_boxes_are_dropped(box, reason):
 
 @pytest.mark.parametrize('score', [float('nan'), float('inf')])
 def test_a_box_with_a_score_that_is_not_finite_is_dropped(score):
-    kept, scores, rows, dropped = check_boxes([[1, 2, 30, 40]] * 2, [score, 0.5], SIZE)
+    kept, scores, rows, dropped = select_boxes([[1, 2, 30, 40]] * 2, [score, 0.5], SIZE)
     assert (len(kept), scores.tolist(), rows.tolist()) == (1, [0.5], [1])
     assert dropped == ['box 0 [1.0, 2.0, 30.0, 40.0]: its score is not finite']
 
 
 @pytest.mark.parametrize('boxes', [[], np.zeros((0, 4)), np.zeros(0)])
 def test_no_boxes(boxes):
-    kept, scores, _, dropped = check_boxes(boxes, None, SIZE)
+    kept, scores, _, dropped = select_boxes(boxes, None, SIZE)
     assert (kept.shape, kept.dtype, scores.shape, dropped) == ((0, 4), np.float32, (0,), [])
 
 
@@ -64,7 +64,7 @@ def test_no_boxes(boxes):
 )
 def test_what_is_not_n_boxes_and_n_scores_is_an_error(boxes, scores, reason):
     with pytest.raises(InputError, match=reason) as caught:
-        check_boxes(boxes, scores, SIZE)
+        select_boxes(boxes, scores, SIZE)
     assert '\n' not in str(caught.value)
 
 

@@ -217,13 +217,13 @@ def _add_instances(
     file: Path, content: dict, rows: dict[int, dict], photos: dict[Any, Photo | None], annotations: Annotations
 ) -> None:
     count, names = len(annotations.labels.names), {key: photo.name if photo else '' for key, photo in photos.items()}
-    found = match_ids(names, [key for row in rows.values() if is_id(key := row.get('image_id'))])
+    image_ids = match_ids(names, [key for row in rows.values() if is_id(key := row.get('image_id'))])
     for row in rows.values():
-        row['image_id'] = found.get(key, key) if is_id(key := row.get('image_id')) else None
+        row['image_id'] = image_ids.get(key, key) if is_id(key := row.get('image_id')) else None
     images = [dict(id=key) for key in photos]
-    given = dict(images=images, annotations=[*rows.values()], categories=content['categories'])
+    coco = dict(images=images, annotations=[*rows.values()], categories=content['categories'])
     wrong: dict[int, BadField] = {}
-    for bad in find_bad_fields(given, count):
+    for bad in find_bad_fields(coco, count):
         if bad.rows == 'annotations' and bad.field not in _REPLACED:
             wrong.setdefault(bad.number, bad)
     left_out: Counter[str] = Counter()

@@ -13,8 +13,8 @@ from vitpose_base.file_names import FileFinder
 from vitpose_base.files import replacing
 
 from ...errors import InputError, one_line
-from ...predict.extras import need
 from ...predict.inputs.video import read_video
+from ...predict.optional_imports import import_optional
 from ..annotations import Annotations, Instance, Labels, Photo
 from .field_checks import check_names, find_image
 
@@ -28,7 +28,7 @@ def read_sleap(path: Path, images: Path | None) -> Annotations:
     images inside of a package (.pkg.slp), are written as PNG files to a folder beside the project. ValueError if
     sleap-io is not installed, or the project cannot be read.
     """
-    sleap_io = need('sleap_io', "reading SLEAP's projects")
+    sleap_io = import_optional('sleap_io', "reading SLEAP's projects")
     try:
         project = sleap_io.load_slp(path)
         frames = project.user_labeled_frames

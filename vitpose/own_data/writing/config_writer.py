@@ -89,15 +89,15 @@ def config_text(plan: DatasetPlan) -> str:
     best = '' if plan.known else 'PCK@0.05/PCK'
     sigmas = f"MMPose's sigmas of {plan.known.name}" if plan.known else 'OKS with our sigmas, see metainfo.py'
     opening, loading, augmentation = first_steps(plan)
-    found = f"objects, box_share = 'two_pass', {plan.box_share}  # one per image; what part of it the boxes take"
-    found = found if plan.alone else f'box_share = {plan.box_share}  # what part of an image the boxes take'
+    box_line = f"objects, box_share = 'two_pass', {plan.box_share}  # one per image; what part of it the boxes take"
+    box_line = box_line if plan.alone else f'box_share = {plan.box_share}  # what part of an image the boxes take'
     title = f'{plan.name}: {count} keypoints, {train:,} instances for training and {val:,} for validation'
     return f'''"""{title}. Written by `vitpose dataset`."""
 
 _base_ = {bases}
 data_root = '{{{{ fileDirname }}}}/'
 work_dir = data_root + 'run'
-{found}
+{box_line}
 input_size, heatmap_size = {plan.input_size}, {heatmap_size}  # w, h
 codec = dict(type='BatchUDPHeatmap', input_size=input_size, heatmap_size=heatmap_size, sigma=2)
 model = dict(

@@ -23,7 +23,9 @@ def joint_config_text(plans: Sequence[DatasetPlan], input_size: tuple[int, int])
     shares = [share for plan in plans for share in plan.box_share or (0.0, 1.0)]
     has_flip, frozen = all(plan.sides.flip for plan in plans), f', freeze={recipe.frozen}' if recipe.frozen else ''
     start = f'load_from = {str(network.load_from)!r}\n' if network.load_from else ''
-    found = f'objects = {"two_pass" if all(plan.alone for plan in plans) else None!r}  # how prediction finds them'
+    objects_line = (
+        f'objects = {"two_pass" if all(plan.alone for plan in plans) else None!r}  # how prediction finds them'
+    )
     heads, training, testing, metrics = '', '', '', ''
     for plan in plans:
         name, (opening, loading, augmentation) = plan.name, first_steps(plan)
@@ -43,7 +45,7 @@ def joint_config_text(plans: Sequence[DatasetPlan], input_size: tuple[int, int])
 _base_ = {bases}
 data_root = '{{{{ fileDirname }}}}/'
 work_dir = data_root + 'run'
-{found}
+{objects_line}
 box_share = {min(shares), max(shares)}  # what part of an image the boxes take
 input_size, heatmap_size = {input_size}, {tuple(side // 4 for side in input_size)}  # w, h
 codec = dict(type='BatchUDPHeatmap', input_size=input_size, heatmap_size=heatmap_size, sigma=2)

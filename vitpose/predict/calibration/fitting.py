@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vitpose_mm.networks.confidence import NEAR, Confidence, PeakMap, Scores
+from vitpose_mm.networks.confidence import MAX_RIGHT_DISTANCE, Confidence, PeakMap, Scores
 
 from ...errors import InputError
 from ..models.crops import CropRule
@@ -47,7 +47,7 @@ def compare_labels(points: np.ndarray, boxes: Sequence[LabeledBox], sigmas: np.n
     centers, sides = rule.regions(np.array([box.box for box in boxes]))
     is_inside = (np.abs(labels[..., :2] - centers[:, None]) <= sides[:, None] / 2).all(-1)
     is_labeled = labels[..., 2] > 0
-    found = is_labeled | ~is_person, (far < NEAR) & is_person, similar, is_labeled & is_inside
+    found = is_labeled | ~is_person, (far < MAX_RIGHT_DISTANCE) & is_person, similar, is_labeled & is_inside
     return [torch.from_numpy(each) for each in found]
 
 

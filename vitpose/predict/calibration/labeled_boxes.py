@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..evaluation import NO_AREA
+from vitpose_base.coco_fields import PERSON_AREA_SHARE
 
 JITTER = 0.1  # standard deviation of a jittered box's center, and of the logarithm of its sides, by its sides
 BACKGROUND_SIDES = (0.15, 0.6)  # of a box without people, by the image's
 BACKGROUND_IOU = 0.1  # below which it has with all people
-TRIES = 100
+MAX_TRIES = 100
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,9 @@ def vary_boxes(
         sides = box[2:] - box[:2]
         center, half = (box[:2] + box[2:]) / 2 + rng.normal(0, JITTER, 2) * sides, sides / 2
         half = half * np.exp(rng.normal(0, JITTER, 2))
+        scale = float(np.sqrt(PERSON_AREA_SHARE * sides.prod()))
         for kind, corners in (('true', box), ('jittered', (*(center - half), *(center + half)))):
-            yield LabeledBox(image, kind, tuple(map(float, corners)), labels, float(np.sqrt(NO_AREA * sides.prod())))
+            yield LabeledBox(image, kind, tuple(map(float, corners)), labels, scale)
     for _ in range(backgrounds):
         if (background := _find_background(rng, np.array(size, float), boxes, keypoints)) is not None:
             yield LabeledBox(image, 'background', background, np.zeros(keypoints.shape[1:]), 0.0)
@@ -68,7 +69,7 @@ def _find_background(
 
     It may overlap with the box of a person.
     """
-    for _ in range(TRIES):
+    for _ in range(MAX_TRIES):
         sides = size * rng.uniform(*BACKGROUND_SIDES, 2)
         low = rng.uniform(0, 1, 2) * (size - sides)
         high = low + sides

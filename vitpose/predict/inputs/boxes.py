@@ -42,12 +42,12 @@ def read_boxes(
         if isinstance(data, list) != (images_json is not None):
             raise InputError(f'{path}: pass --images-json for a list of COCO detections, and only for that')
         listed, notes = _read_coco(path, data, images_json, category)
-    boxes = [box for entry in listed.values() for table in entry.boxes.values() for box in table]
-    if boxes and np.max(boxes) <= 1 and np.mod(boxes, 1).any():
-        raise InputError(f'{path}: all {len(boxes):,} boxes lie between 0 and 1: expected pixels of the images')
-    given = GivenBoxes(path, listed, sources, scale)
-    given.file_notes += notes
-    return given
+    corners = [box for entry in listed.values() for table in entry.boxes.values() for box in table]
+    if corners and np.max(corners) <= 1 and np.mod(corners, 1).any():
+        raise InputError(f'{path}: all {len(corners):,} boxes lie between 0 and 1: expected pixels of the images')
+    boxes = GivenBoxes(path, listed, sources, scale)
+    boxes.file_notes += notes
+    return boxes
 
 
 def is_header(row: object) -> bool:
@@ -85,7 +85,7 @@ def _read_coco(
             good.append(
                 (row, where, _get(row, 'image_id', object, where), _get(row, 'category_id', int, where, default))
             )
-    found = match_ids(names, {key for _, _, key, _ in good})
+    image_ids = match_ids(names, {key for _, _, key, _ in good})
     wanted, notes = _choose_categories(
         path, kind_names, Counter(k for row, _, _, k in good if not is_crowd(row)), category
     )
@@ -93,7 +93,7 @@ def _read_coco(
     without_box = []
     for row, where, key, kind in good:
         with _collect(bad):
-            if key not in found:
+            if key not in image_ids:
                 raise InputError(f'{where}: image_id {key!r} is not among the images of {images_path}')
             if is_crowd(row) or kind not in wanted:
                 continue
@@ -107,7 +107,7 @@ def _read_coco(
                 without_box.append(where.removeprefix(f'{path}: '))
                 continue
             x, y, width, height = parse_numbers(box, 4, f'{where}: bbox', finite=True).tolist()
-            people[names[found[key]]].append((x, y, x + width, y + height, score, kind))
+            people[names[image_ids[key]]].append((x, y, x + width, y + height, score, kind))
     notes += _say_left_out(bad, len(rows) + bad_images - len(bad))
     for name, entry in listed.items():
         table = np.array(people[name], float).reshape(-1, 6)

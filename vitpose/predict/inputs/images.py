@@ -60,13 +60,13 @@ def _upper_bits(image: np.ndarray, bits: int | None) -> np.ndarray:
     if bits is None:
         bits = depth_of(image)
         if bits < 16:
-            note_range(bits)
+            report_range(bits)
     return upper_bits(image, bits)
 
 
 @functools.cache
-def note_range(bits: int) -> None:
-    """Say how 16-bit images are read, once after each `note_range.cache_clear()`."""
+def report_range(bits: int) -> None:
+    """Say how 16-bit images are read, once after each `report_range.cache_clear()`."""
     print(f'16-bit images with no value above {2**bits - 1:,} are read as {bits} bits per channel', file=sys.stderr)
 
 

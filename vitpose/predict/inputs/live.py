@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from ...errors import one_line, printable
-from ..extras import need
+from ..optional_imports import import_optional
 from ..poses import Frame
 from .video import as_shown, decode, find_stretch
 
@@ -29,7 +29,7 @@ def read_live(name: str, address: str, every_frame: bool = False, reconnect: flo
     again for up to `reconnect` seconds. The last item is a `Frame` with an `error`, unless a stream that has an end
     reached it.
     """
-    frames = _read(need('av', 'reading streams') if address else None, name, address, reconnect)
+    frames = _read(import_optional('av', 'reading streams') if address else None, name, address, reconnect)
     return frames if every_frame else _keep_newest(frames)
 
 
@@ -38,7 +38,7 @@ def _keep_newest(frames: Generator[Frame, None, None]) -> Iterator[Frame]:
     newest, ready, stopped, ended = deque[Frame](maxlen=1), Event(), Event(), Event()
     problems: list[Exception] = []
 
-    def take() -> None:
+    def read_newest() -> None:
         try:
             for frame in takewhile(lambda _: not stopped.is_set(), frames):
                 newest.append(frame)
@@ -49,7 +49,7 @@ def _keep_newest(frames: Generator[Frame, None, None]) -> Iterator[Frame]:
         ended.set()
         ready.set()
 
-    Thread(target=take, name='vitpose-live', daemon=True).start()
+    Thread(target=read_newest, name='vitpose-live', daemon=True).start()
     try:
         while newest or not ended.is_set():
             if ready.wait(0.5):  # in between, signals arrive

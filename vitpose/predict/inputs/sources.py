@@ -14,7 +14,7 @@ from typing import Any
 from vitpose_base.image_files import open_image
 
 from ...errors import InputError, MissingFileError
-from ..extras import need
+from ..optional_imports import import_optional
 from ..poses import Frame
 from .live import read_live
 from .urls import find_url_kind, hide_password, scheme_of
@@ -119,7 +119,7 @@ def _find(text: str, leave_out: Path | None, ignored: dict[str, str]) -> list[So
     elif scheme_of(text):
         url_kind = find_url_kind(text, IMAGES | HEIC)
         if url_kind == 'live':
-            need('av', 'reading streams')
+            import_optional('av', 'reading streams')
         return [Source(hide_password(text), url_kind, text if url_kind == 'live' else '')]
     elif glob.has_magic(text):
         files = [Path(name) for name in glob.glob(text, recursive=True)]

@@ -13,14 +13,14 @@ import numpy as np
 from vitpose_base.files import replacing
 
 from ...errors import InputError, one_line
-from ..extras import need
+from ..optional_imports import import_optional
 from ..poses import Frame
 
 MAX_STRETCH = 8  # of pixels that are not square; what exceeds it is a damaged header
-TICKS = 90_000  # per second, of the timestamps in written videos
+TICKS_PER_S = 90_000  # of the timestamps in written videos
 OPTIONS = {'crf': '23', 'preset': 'veryfast'}  # of the H.264 encoder
 SMALL_MEMORY = {'x264-params': 'bframes=0:rc-lookahead=0:sync-lookahead=0'}  # saves 400 MB at 3840x2160
-LARGE = 4_000_000  # pixels
+LARGE_FRAME_PIXELS = 4_000_000  # above, decoder and encoder save memory
 SOUND = {'aac', 'mp3', 'opus', 'flac', 'alac', 'ac3', 'eac3'}  # codecs that are copied into MP4
 
 
@@ -41,7 +41,7 @@ def is_video(path: Path) -> bool:
 
 def count_video_frames(name: str, start: float = 0, end: float = math.inf, stride: int = 1) -> int:
     """Estimate by the header of a video how many frames `read_video` reads; 0 if it has none or cannot be read."""
-    av = need('av', 'reading videos')
+    av = import_optional('av', 'reading videos')
     with suppress(Exception), av.open(name) as container:  # reading it says what is wrong
         stream = container.streams.video[0]
         rate = stream.average_rate or 0
@@ -52,7 +52,7 @@ def count_video_frames(name: str, start: float = 0, end: float = math.inf, strid
 
 def read_video_size(name: str) -> tuple[int, int]:
     """Return width and height of a video by its header, with square pixels; (0, 0) if it cannot be read."""
-    av = need('av', 'reading videos')
+    av = import_optional('av', 'reading videos')
     with suppress(Exception), av.open(name) as container:  # reading it says what is wrong
         stream = container.streams.video[0]
         return _square_size(stream, find_stretch(stream))
@@ -70,14 +70,14 @@ def read_video(name: str, start: float = 0, end: float = math.inf, stride: int =
     or if the video ends before the time in its header, or cannot be opened, the last item is a `Frame` without image
     whose `error` says so.
     """
-    av = need('av', 'reading videos')
+    av = import_optional('av', 'reading videos')
     index, kept, damaged, first, now, until, problems = 0, 0, 0, 0.0, 0.0, 0.0, []
     try:
         with av.open(name) as container:
             if not container.streams.video:
                 raise InputError('no video in this file')
             stream = container.streams.video[0]
-            stream.thread_type = 'SLICE' if stream.width * stream.height > LARGE else 'AUTO'  # less memory
+            stream.thread_type = 'SLICE' if stream.width * stream.height > LARGE_FRAME_PIXELS else 'AUTO'  # less memory
             seconds, rate = _seconds(container, stream), float(stream.average_rate or 30)
             stretch, shape = find_stretch(stream), float(stream.sample_aspect_ratio or 1)
             if stretch != shape:
@@ -118,7 +118,7 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path, sound: str | None = None) -> None:
-        self._av = need('av', 'writing videos')
+        self._av = import_optional('av', 'writing videos')
         self._stack = ExitStack()
         part, options = self._stack.enter_context(replacing(path)), {'movflags': '+faststart'}
         self._container = self._stack.enter_context(self._av.open(str(part), 'w', format='mp4', options=options))
@@ -134,11 +134,11 @@ class VideoWriter:
         if height % 2 or width % 2:
             image = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
         if self._stream is None:
-            options = OPTIONS | (SMALL_MEMORY if image.size > 3 * LARGE else {})
+            options = OPTIONS | (SMALL_MEMORY if image.size > 3 * LARGE_FRAME_PIXELS else {})
             self._stream = stream = self._container.add_stream('libx264', rate=30, options=options)
             stream.height, stream.width = image.shape[:2]
             stream.pix_fmt, context = 'yuv420p', stream.codec_context
-            context.time_base = Fraction(1, TICKS)
+            context.time_base = Fraction(1, TICKS_PER_S)
             context.color_primaries = context.color_trc = context.colorspace = 1  # BT.709
             self._start = time
             with suppress(OSError, self._av.error.FFmpegError):  # the file is gone
@@ -147,8 +147,8 @@ class VideoWriter:
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         picture = self._av.VideoFrame.from_ndarray(image, 'bgr24')
         picture = picture.reformat(format='yuv420p', dst_colorspace='ITU709', dst_color_range='MPEG')
-        picture.pts = self._last = max(round((time - self._start) * TICKS), self._last + 1)
-        picture.time_base = Fraction(1, TICKS)
+        picture.pts = self._last = max(round((time - self._start) * TICKS_PER_S), self._last + 1)
+        picture.time_base = Fraction(1, TICKS_PER_S)
         self._container.mux(self._stream.encode(picture))
         self._copy_sound(time - self._start)
 

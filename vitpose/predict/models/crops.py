@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import InputError
 
-MAX_SIDE = 32_766  # pixels; cv2.warpAffine reads no larger image
+MAX_SIDE_PX = 32_766  # cv2.warpAffine reads no larger image
 # what the crop depends on, by transform; the last row only changes labels or what is packed
 UNDERSTOOD: dict[str, tuple[str, ...]] = {
     **dict(LoadImage=('backend_args',), CheckedLoadImage=('backend_args', 'bits')),
@@ -65,8 +65,8 @@ class CropRule:
 
     def crop(self, image: Any, centers: np.ndarray, scales: np.ndarray, out: Any) -> Any:
         """Crop regions of an image (H, W, 3) uint8 into `out` (N, h, w, 3) uint8, black outside of the image."""
-        if max(image.shape[:2]) > MAX_SIDE:
-            raise InputError(f'{image.shape[1]}x{image.shape[0]} pixels: OpenCV crops at most {MAX_SIDE} per side')
+        if max(image.shape[:2]) > MAX_SIDE_PX:
+            raise InputError(f'{image.shape[1]}x{image.shape[0]} pixels: OpenCV crops at most {MAX_SIDE_PX} per side')
         for matrix, crop in zip(self.matrices(centers, scales), out, strict=True):
             cv2.warpAffine(image, matrix, self.input_size, dst=crop, flags=cv2.INTER_LINEAR)
 

@@ -20,7 +20,7 @@ CODEC = ('input_size', 'heatmap_size', 'sigma', 'blur_kernel_size', 'unbiased', 
 PREFIX = 'vitpose_'  # of the keys in the file
 MAX_TEXT = 200  # characters of a string
 MAX_ITEMS = 10_000  # of a list
-MAX_SIDE = 4096  # pixels of a crop
+MAX_SIDE_PX = 4096  # of a crop
 # how a model's objects are found in an image without boxes: people, by a detector or in two passes; one object, in two
 # passes; only by a detector; each image is one object
 Objects = Literal['person', 'two_pass', 'detector', 'whole_image']
@@ -71,15 +71,15 @@ class FileInfo:
 
     def __post_init__(self) -> None:
         """Raise the ValueError."""
-        for each in fields(self):
-            self._check(each.name, _is_of(getattr(self, each.name), each.type))
+        for attribute in fields(self):
+            self._check(attribute.name, _is_of(getattr(self, attribute.name), attribute.type))
         count, links, sides = len(self.keypoint_names), len(self.skeleton), self.input_size
         self._check('keypoint_names', count > 0)
         self._check('skeleton', _is_table(self.skeleton, 2, count))
         self._check('flip_indices', _is_table([self.flip_indices], count, count))
         self._check('keypoint_colors', len(self.keypoint_colors) == count and _is_table(self.keypoint_colors, 3, 256))
         self._check('skeleton_colors', len(self.skeleton_colors) == links and _is_table(self.skeleton_colors, 3, 256))
-        self._check('input_size', len(sides) == 2 and 0 < min(sides) and max(sides) <= MAX_SIDE)
+        self._check('input_size', len(sides) == 2 and 0 < min(sides) and max(sides) <= MAX_SIDE_PX)
         self._check('padding', self.padding > 0)
         self._check('std', all(value > 0 for value in self.std or ()))
         self._check('sigmas', self.sigmas is None or (len(self.sigmas) == count and min(self.sigmas) > 0))
@@ -121,7 +121,7 @@ def is_share(value: Any) -> bool:
     return value is None or (
         isinstance(value, list | tuple)
         and len(value) == 2
-        and all(isinstance(each, int | float) for each in value)
+        and all(isinstance(share, int | float) for share in value)
         and 0 < value[0] <= value[1] <= 1
     )
 
@@ -173,7 +173,7 @@ def _is_of(value: Any, kind: Any) -> bool:
     if get_origin(kind) is Literal:
         return value in kinds
     if get_origin(kind) in (Union, UnionType):
-        return any(_is_of(value, each) for each in kinds)
+        return any(_is_of(value, alternative) for alternative in kinds)
     if get_origin(kind) is list:
         return isinstance(value, list) and len(value) <= MAX_ITEMS and all(_is_of(item, kinds[0]) for item in value)
     if get_origin(kind) is dict:

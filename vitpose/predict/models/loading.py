@@ -8,7 +8,7 @@ from vitpose_base.installed import missing_packages
 from ...errors import InputError
 from ...models.catalogue import MSRA, NamedModel
 from ...models.names import check_name, find_files, is_name, keypoints_of
-from ..extras import need, need_openmmlab
+from ..optional_imports import check_openmmlab, import_optional
 from .exported import ExportedModel, is_checkpoint, is_exported
 
 if TYPE_CHECKING:
@@ -73,13 +73,13 @@ def load_model(
         for name, value in dict(checkpoint=checkpoint, cfg_options=cfg_options).items():
             if value:
                 raise InputError(f'{config} with {name}={value}: only with a config; a checkpoint alone has none')
-        need('torch', 'a checkpoint')
+        import_optional('torch', 'a checkpoint')
         from .network_model import NetworkModel
 
         return NetworkModel(config, *options)
     if checkpoint is None:
         raise InputError(f'{config}: expected a checkpoint with a config; only an exported file needs none')
-    need_openmmlab(config)
+    check_openmmlab(config)
     from .torch_model import PoseModel
 
     return PoseModel(config, checkpoint, *options, cfg_options)
@@ -93,8 +93,8 @@ def load_alone(named: NamedModel, options: tuple[str, str, bool, str | None, boo
         others -= set(MSRA)
     # of a folder of transformers, the weights tell the network, too, but not the names of its keypoints
     if others and (not named.file.is_dir() or 'test_dataloader.dataset.metainfo' in others):
-        need_openmmlab(named.file)
-    need('torch', 'a checkpoint')
+        check_openmmlab(named.file)
+    import_optional('torch', 'a checkpoint')
     from .network_model import NetworkModel
 
     model = NetworkModel(named.file, *options, is_separated)

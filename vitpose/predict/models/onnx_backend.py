@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError, one_line
-from ..extras import need
+from ..optional_imports import import_optional
 
 CPU = 'CPUExecutionProvider'
 PROVIDERS = {'cuda': 'CUDAExecutionProvider', 'coreml': 'CoreMLExecutionProvider', 'directml': 'DmlExecutionProvider'}
@@ -27,7 +27,7 @@ class OnnxNetwork:
     """
 
     def __init__(self, file: Path, device: str = 'auto'):
-        runtime = need('onnxruntime', str(file))
+        runtime = import_optional('onnxruntime', str(file))
         providers = choose_providers(runtime, device)
         options = runtime.SessionOptions()
         options.log_severity_level = 3  # errors; the rest is raised

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError, MissingFileError, one_line
-from ..extras import need
+from ..optional_imports import import_optional
 from .onnx_backend import read_thread_count
 
 
@@ -22,7 +22,7 @@ class OpenVinoNetwork:
     device = 'cpu'
 
     def __init__(self, file: Path, device: str = 'auto'):
-        openvino = need('openvino', str(file))
+        openvino = import_optional('openvino', str(file))
         if device not in ('auto', 'cpu'):
             raise InputError(f"device={device!r}: OpenVINO's files run on the CPU here; expected 'auto' or 'cpu'")
         if not file.with_suffix('.bin').is_file():

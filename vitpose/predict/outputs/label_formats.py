@@ -11,7 +11,7 @@ import numpy as np
 
 from vitpose_base.files import replacing, write_text
 
-from ..extras import need
+from ..optional_imports import import_optional
 from ..poses import Frame, Poses, keypoint_names, rounded
 from .results import LINES, coco_category, frame_of, read_lines, write_table
 
@@ -79,7 +79,7 @@ def write_deeplabcut_labels(
 
 def write_sleap_labels(out: Path, metainfo: Mapping[str, Any], places: Mapping[str, Path], kpt_score: float) -> None:
     """Write a SLEAP project, in which all images are one video. ValueError if sleap-io is not installed."""
-    sleap_io = need('sleap_io', 'writing SLEAP projects')
+    sleap_io = import_optional('sleap_io', 'writing SLEAP projects')
     names = keypoint_names(metainfo)
     edges = [(names[a], names[b]) for a, b in metainfo['skeleton_links']]
     skeleton = sleap_io.Skeleton([*names], edges=edges)  # which changes the list

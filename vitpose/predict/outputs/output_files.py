@@ -32,7 +32,7 @@ from .uncertain import UNCERTAIN
 PAGE, DRAWN, CROPS = 'index.html', 'drawn', 'box_crops'
 MADE = (RESULTS, IMAGES, UNCERTAIN, *(name for _, name in WRITERS.values()))  # from the record, at the end
 NOBODY = Poses(*np.zeros((5, 0), int))
-WAITING = 8  # frames that may wait for the writing thread
+MAX_WAITING_FRAMES = 8  # for the writing thread
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)  # end the run; others are one frame's
 
 
@@ -92,7 +92,7 @@ class Outputs:
 
     def write(self, frame: Frame, poses: Poses) -> None:
         """Hand over a frame. It is written soon; an `OSError` in writing an earlier frame is raised here."""
-        while len(self._waiting) >= min(WAITING, MAX_BYTES // max(image_bytes(frame), 1)) and self._waiting:
+        while len(self._waiting) >= min(MAX_WAITING_FRAMES, MAX_BYTES // max(image_bytes(frame), 1)) and self._waiting:
             self._waiting.popleft().result()
         self._waiting.append(self._thread.submit(self._write, replace(frame), poses))
 
@@ -165,10 +165,10 @@ class Outputs:
                     self._video.write(drawn, frame.time or 0.0)
                 if self._page and frame.error is None:
                     self._page.write(frame, poses, drawn)
-        self._record(frame, poses)
+        self._write_line(frame, poses)
         self._is_stopped = False
 
-    def _record(self, frame: Frame, poses: Poses) -> None:
+    def _write_line(self, frame: Frame, poses: Poses) -> None:
         """Write the line of a frame, and count it; a frame with an error has an entry in the page without picture."""
         assert self._lines is not None
         kinds = self.given.categories.get(frame.name) if self.given else None
@@ -194,7 +194,7 @@ class Outputs:
             with self._isolated(end, 'not finished'):
                 writer.close()
             if end.error is not None:
-                self._record(end, NOBODY)
+                self._write_line(end, NOBODY)
 
     def _write_settings(self, **more: bool) -> None:
         if self.settings is not None:

@@ -12,7 +12,7 @@ import numpy as np
 from ..poses import Frame, Poses, rounded, score_name
 from .results import write_array
 
-SIZE = 640  # pixels of the longer side of a picture
+SIDE_PX = 640  # the longer side of a picture
 QUALITY = 75  # of its JPEG
 MAX_ENTRIES = 1000  # in memory until the page is closed; it says how many are left out
 
@@ -58,7 +58,7 @@ class Page:
 
 
 def _data_uri(image: np.ndarray) -> str:
-    scale = SIZE / max(image.shape[:2])
+    scale = SIDE_PX / max(image.shape[:2])
     if scale < 1:
         size = [max(round(side * scale), 1) for side in image.shape[1::-1]]
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)

@@ -11,8 +11,8 @@ import numpy as np
 from vitpose_base.files import replacing, write_text
 
 from ...errors import InputError
-from ..extras import need
 from ..inputs.sources import natural_key
+from ..optional_imports import import_optional
 from ..poses import Frame, Poses, keypoint_names
 from .drawn_files import frame_path
 from .label_formats import LABELS, PROJECT, TABLES, write_coco_labels, write_deeplabcut_labels, write_sleap_labels
@@ -38,7 +38,7 @@ def choose_formats(text: str) -> tuple[str, ...]:
     if unknown := [name for name in names if name not in ('jsonl', 'coco', *WRITERS)]:
         raise InputError(f'--save {text}: {unknown[0]!r}: expected some of jsonl,coco,{",".join(WRITERS)}')
     if 'slp' in names:
-        need('sleap_io', '--save slp')
+        import_optional('sleap_io', '--save slp')
     return names
 
 

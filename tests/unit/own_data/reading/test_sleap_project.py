@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.own_data import makers
 from tests.unit.predict.frames import write_video
-from vitpose.predict.extras import need
+from vitpose.predict.optional_imports import import_optional
 
 sleap_io = pytest.importorskip('sleap_io', reason="SLEAP's projects need sleap-io: pip install 'vitpose_mm[sleap]'")
 pytest.importorskip('av')
@@ -105,4 +105,4 @@ def test_what_is_no_project_is_refused(tmp_path, monkeypatch):
         makers.read(tmp_path / 'mice.slp')
     monkeypatch.setitem(sys.modules, 'sleap_io', None)
     with pytest.raises(ValueError, match=r"reading needs the package sleap_io .*: pip install 'vitpose_mm\[sleap\]'"):
-        need('sleap_io', 'reading')
+        import_optional('sleap_io', 'reading')

@@ -10,7 +10,7 @@ import pytest
 from mmpose.datasets.transforms import LoadImage
 from PIL import Image, features
 
-from vitpose.predict.inputs.images import as_bgr, note_range, read_frame, read_image
+from vitpose.predict.inputs.images import as_bgr, read_frame, read_image, report_range
 from vitpose.predict.inputs.sources import find_sources
 from vitpose.predict.poses import Frame
 
@@ -79,7 +79,7 @@ def test_exif_orientation_of_every_kind_of_file(tmp_path, kind, orientation):
 @pytest.mark.parametrize(('bits', 'line'), [(10, '1,023 are read as 10 bits'), (12, '4,095 are read as 12'), (16, '')])
 @pytest.mark.parametrize('gray', [False, True])
 def test_range_of_16_bit_files_is_that_of_their_values(tmp_path, suffix, bits, line, gray, capfd):
-    note_range.cache_clear()  # a run starts
+    report_range.cache_clear()  # a run starts
     image = (GRAY[..., 0] if gray else BGR).astype(np.uint16) << (bits - 8)
     image.flat[0] = 2**bits - 1
     cv2.imwrite(str(tmp_path / f'a.{suffix}'), image)

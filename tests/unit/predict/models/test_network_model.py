@@ -6,7 +6,7 @@ import torch
 
 from tests.unit.predict.tiny_models import rendered, single, write
 from vitpose import PosePredictor
-from vitpose.predict import extras
+from vitpose.predict import optional_imports
 from vitpose.predict.models.network_model import NetworkModel
 from vitpose.predict.models.torch_model import PoseModel
 
@@ -99,7 +99,7 @@ def test_a_checkpoint_alone_takes_no_config(model_files):
 
 
 def test_a_config_without_openmmlab_is_refused(monkeypatch, model_files):
-    monkeypatch.setattr(extras, 'missing_packages', lambda: ['mmengine', 'mmpose'])
+    monkeypatch.setattr(optional_imports, 'missing_packages', lambda: ['mmengine', 'mmpose'])
     with pytest.raises(ValueError, match='model.py: a config needs mmengine, mmpose, not .*: .*the checkpoint alone'):
         PosePredictor.load(*model_files)
 

@@ -12,7 +12,13 @@ from typing import Any
 from vitpose.runs.command import failure, python_path
 
 # what a training imports, directly or when it builds the optimizer and describes the machine
-PRELOADED = ('vitpose_mm', 'mmpose.engine', 'torch._dynamo', 'torch.utils.cpp_extension', 'projects.studies.training')
+PRELOADED = (
+    'vitpose_mm',
+    'mmpose.engine',
+    'torch._dynamo',
+    'torch.utils.cpp_extension',
+    'projects.studies.forked_training',
+)
 # multiprocessing asks all children whether they live when one starts, which two threads must not do at a time
 _LOCK = threading.Lock()
 

@@ -11,7 +11,7 @@ EXTRAS = dict(av='predict', trackers='track', supervision='track', pycocotools='
 EXTRAS |= dict(onnxruntime='onnx', openvino='openvino', gradio='app', torch='torch')
 
 
-def need(name: str, purpose: str) -> ModuleType:
+def import_optional(name: str, purpose: str) -> ModuleType:
     """Import an optional package, a key of `EXTRAS`; ValueError with the purpose and a command if it is missing."""
     try:
         return importlib.import_module(name)
@@ -20,7 +20,7 @@ def need(name: str, purpose: str) -> ModuleType:
         raise InputError(f'{purpose} needs the package {name} ({problem}): {remedy}') from problem
 
 
-def need_openmmlab(config: object) -> None:
+def check_openmmlab(config: object) -> None:
     """Raise a ValueError that says how to do without, or how to install OpenMMLab, if a config needs it here."""
     if missing := missing_packages():
         remedy = 'install them as requirements/tested.txt says, or pass the checkpoint alone, without a config'
