@@ -1,5 +1,9 @@
-"""What vitpose raises when it refuses input or cannot finish: each class also derives from a built-in one."""
+"""What vitpose raises when it refuses input or cannot finish, and how it warns.
 
+Each class also derives from a built-in one.
+"""
+
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,8 +20,17 @@ class MissingFileError(VitPoseError, FileNotFoundError):
     """There is no such file or folder."""
 
 
+class ExistingFileError(VitPoseError, FileExistsError):
+    """There is a file or folder already, which is not replaced."""
+
+
 class FailedError(VitPoseError, RuntimeError):
     """The work was started, and could not be finished; `vitpose` then returns 1, otherwise 2."""
+
+
+def warn(text: str) -> None:
+    """Log a line as a warning of the logger `vitpose`; it goes to stderr, unless a program configures logging."""
+    logging.getLogger('vitpose').warning(text, stacklevel=2)
 
 
 @contextmanager

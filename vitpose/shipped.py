@@ -3,6 +3,8 @@
 from contextlib import suppress
 from pathlib import Path
 
+from .errors import MissingFileError
+
 TOP = Path(__file__).resolve().parents[1]  # a checkout or site-packages
 
 
@@ -12,7 +14,7 @@ def shipped(name: str) -> Path:
     for path in candidates:
         if path.is_file():
             return path
-    raise FileNotFoundError(f'{name}: neither {candidates[0]} nor {candidates[1]} exists; reinstall the package')
+    raise MissingFileError(f'{name}: neither {candidates[0]} nor {candidates[1]} exists; reinstall the package')
 
 
 def find_config(path: str | Path) -> Path:

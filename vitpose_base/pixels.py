@@ -27,6 +27,11 @@ def decode_upright(data: bytes) -> np.ndarray | None:
     return image
 
 
+def describe_undecodable(data: bytes) -> str:
+    """Say that `decode_upright` cannot decode a file, and how it starts."""
+    return f'not an image that OpenCV or Pillow can read: it starts with {data[:12]!r}'
+
+
 def decode_deep(data: bytes) -> np.ndarray | None:
     """Decode an image file of 16 bits per channel -> (H, W, 3) uint16 BGR; None for any other."""
     if data.startswith(b'\xff\xd8'):

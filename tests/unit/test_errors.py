@@ -1,6 +1,8 @@
 """What vitpose raises: each class is also the built-in one that fits."""
 
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,16 @@ import pytest
 
 import vitpose
 from vitpose import load_model
-from vitpose.errors import FailedError, InputError, MissingFileError, VitPoseError, is_bug, one_line, started
+from vitpose.errors import (
+    ExistingFileError,
+    FailedError,
+    InputError,
+    MissingFileError,
+    VitPoseError,
+    is_bug,
+    one_line,
+    started,
+)
 from vitpose.own_data.reading.annotation_format import read_annotations
 from vitpose.predict.inputs.boxes import read_boxes
 from vitpose.predict.inputs.images import as_bgr
@@ -18,6 +29,7 @@ from vitpose.predict.inputs.sources import find_sources
 def test_each_class_derives_from_a_builtin_one():
     assert vitpose.VitPoseError is VitPoseError
     bases = {InputError: ValueError, MissingFileError: FileNotFoundError, FailedError: RuntimeError}
+    bases[ExistingFileError] = FileExistsError
     for kind, builtin in bases.items():
         assert issubclass(kind, VitPoseError) and issubclass(kind, builtin)
         copy = pickle.loads(pickle.dumps(kind('a.pth: no such checkpoint')))  # from a worker process
@@ -32,6 +44,12 @@ def test_what_fails_once_started_but_bugs_and_signals_pass():
         with pytest.raises(type(problem)) as raised, started():
             raise problem
         assert raised.value is problem
+
+
+def test_a_warning_is_a_bare_line_on_stderr_by_default(root):
+    code = "from vitpose.errors import warn; warn('100% of them')"
+    done = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, '', '100% of them\n')
 
 
 def test_bugs():

@@ -9,6 +9,7 @@ import numpy as np
 
 from vitpose_base.image_files import upright_size
 
+from ..errors import InputError
 from ..predict.drawing import DrawStyle
 from ..predict.inputs.images import read_frame
 from ..predict.inputs.sources import EXPECTED, IMAGES, VIDEOS, Source, read_frames
@@ -32,7 +33,7 @@ def write_first_image(file: str, folder: Path) -> Path:
     with closing(read_frames([source])) as frames:
         frame = read_frame(next(frames), 0)
     if frame.image is None:
-        raise ValueError(f'{Path(file).name}: {str(frame.error).removeprefix(f"{file}: ")}')
+        raise InputError(f'{Path(file).name}: {str(frame.error).removeprefix(f"{file}: ")}')
     _check_pixels(source, frame.image.size // 3)
     path = folder / 'input.jpg'
     write_jpeg(path, frame.image)
@@ -45,7 +46,7 @@ def parse_boxes(text: str) -> np.ndarray | None:
     try:
         return np.array(rows, np.float32).reshape(len(rows), 4) if rows else None
     except ValueError:
-        raise ValueError(f'boxes {text[:200]!r}: expected four numbers per line, x1 y1 x2 y2') from None
+        raise InputError(f'boxes {text[:200]!r}: expected four numbers per line, x1 y1 x2 y2') from None
 
 
 def predict_upload(
@@ -88,7 +89,7 @@ def predict_upload(
     notes.update(dict.fromkeys(outputs.broken.values()))
     drawn = folder / DRAWN / file_names([source])[source.name]
     if not drawn.is_file():
-        raise ValueError(f'{source.name}: {"; ".join(notes) or "no frame could be read"}')
+        raise InputError(f'{source.name}: {"; ".join(notes) or "no frame could be read"}')
     frames, objects = outputs.frames, count_objects(outputs.people, outputs.metainfo)
     return drawn, [f'{objects} in {frames:,} {"frame" if frames == 1 else "frames"}', *notes]
 
@@ -98,7 +99,7 @@ def _source(file: str) -> Source:
     path = Path(file)
     suffix = path.suffix.lower()
     if suffix not in IMAGES | VIDEOS:
-        raise ValueError(f'{path.name}: expected {EXPECTED}')
+        raise InputError(f'{path.name}: expected {EXPECTED}')
     source, size = Source(file, 'image' if suffix in IMAGES else 'video'), (0, 0)
     with suppress(Exception):  # of any library; reading the file says what is wrong
         size = upright_size(path) if source.kind == 'image' else read_video_size(file)
@@ -113,4 +114,4 @@ def _check_pixels(source: Source, pixels: int) -> None:
     if pixels > most:
         has = f'{Path(source.name).name}: {pixels / 1e6:,.1f} million pixels'
         what = f'{most / 1e6:,.1f} million in {"an image" if is_image else "a frame of a video"}'
-        raise ValueError(f'{has}: the page takes at most {what}; {NO_LIMIT}')
+        raise InputError(f'{has}: the page takes at most {what}; {NO_LIMIT}')

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 
+from ..errors import InputError
 from .bench_setup import Setup
 from .contestant import REFERENCE, Contestant, LeftOut
 
@@ -19,7 +20,7 @@ CONTESTANTS: dict[str, Make] = {}
 def register(name: str, make: Make) -> None:
     """Add a contestant, which `make` makes, under a name for tables, JSON and `--only`; ValueError if it is taken."""
     if name in CONTESTANTS:
-        raise ValueError(f'{name!r} is already the name of a contestant; choose another one')
+        raise InputError(f'{name!r} is already the name of a contestant; choose another one')
     CONTESTANTS[name] = make
 
 
@@ -50,7 +51,7 @@ def check_names(names: Sequence[str]) -> None:
     """Raise a ValueError for a name that is not one of `CONTESTANTS`."""
     unknown = [name for name in names if name not in CONTESTANTS]
     if unknown:
-        raise ValueError(f'--only {" ".join(unknown)}: expected some of {", ".join(CONTESTANTS)}')
+        raise InputError(f'--only {" ".join(unknown)}: expected some of {", ".join(CONTESTANTS)}')
 
 
 def _make(name: str, setup: Setup) -> Contestant:

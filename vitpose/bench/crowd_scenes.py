@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..errors import InputError
 from ..synthetic.keypoints import keypoint_set
 from ..synthetic.renderer import difficulty, render
 
@@ -19,9 +20,9 @@ def render_people(images: int, people: int) -> tuple[list[np.ndarray], list[np.n
     ValueError if a number is not accepted, or too many people are hidden.
     """
     if images < 1:
-        raise ValueError(f'--images {images}: expected at least 1')
+        raise InputError(f'--images {images}: expected at least 1')
     if not 1 <= people <= MAX_PEOPLE:
-        raise ValueError(f'--people {people}: expected from 1 to {MAX_PEOPLE}')
+        raise InputError(f'--people {people}: expected from 1 to {MAX_PEOPLE}')
     pictures, boxes = zip(*(_render(people, seed) for seed in range(images)), strict=True)
     return list(pictures), list(boxes)
 
@@ -38,4 +39,4 @@ def _render(people: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
             boxes = np.array([person['bbox'] for person in visible], np.float32)
             boxes[:, 2:] += boxes[:, :2]
             return drawn.image, boxes
-    raise ValueError(f'--people {people}: too many to fit into an image of {SIZE[0]}x{SIZE[1]} pixels')
+    raise InputError(f'--people {people}: too many to fit into an image of {SIZE[0]}x{SIZE[1]} pixels')

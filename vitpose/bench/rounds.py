@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..errors import InputError
 from .contestant import REFERENCE, Boxes, Contestant, Images
 
 STAGES = ('pre-processing', 'network', 'decoding', 'end to end')
@@ -53,7 +54,7 @@ def measure(
     for name, predicted in keypoints.items():
         for points in predicted:
             if points.shape != reference.shape:
-                raise ValueError(f'{name}: keypoints of shape {points.shape}, the reference has {reference.shape}')
+                raise InputError(f'{name}: keypoints of shape {points.shape}, the reference has {reference.shape}')
         distances = np.linalg.norm(np.stack(predicted).astype(np.float64) - reference, axis=-1)
         results[name] = Result(len(reference), float(distances.max()), float(np.median(distances)))
     for i in range(rounds):

@@ -20,6 +20,8 @@ from vitpose_mm.datasets.member_datasets import find_members
 from vitpose_mm.hooks.compile_network import compile_network
 from vitpose_mm.noise import quiet
 
+from ..errors import InputError
+
 WARM_UP_STEPS = 2  # batches or steps before the time is taken
 
 
@@ -55,7 +57,7 @@ def measure(
     for name, cfg in configs.items():
         init_default_scope(cfg.get('default_scope', 'mmpose'))
         if not cfg.get('train_dataloader'):
-            raise ValueError(f'{name}: the config has no train_dataloader')
+            raise InputError(f'{name}: the config has no train_dataloader')
         built[name] = _Built(cfg, batch_size, device, with_step)
     speeds = {name: Speed(max(workers)) for name in configs}
     for i in range(rounds):

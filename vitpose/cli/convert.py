@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import ExistingFileError, InputError
 from .paths import check_readable
 
 DESCRIPTION = """Write a checkpoint in the format that others read:
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
     if suffix and args.out.suffix != suffix:
         raise InputError(f'{args.out}: expected a name that ends in {suffix} with --to {args.to}')
     if args.out.exists() and (suffix or not args.out.is_dir() or any(args.out.iterdir())):
-        raise FileExistsError(f'{args.out} already exists: remove it or choose another name')
+        raise ExistingFileError(f'{args.out} already exists: remove it or choose another name')
     check_readable(args.checkpoint, 'checkpoint', folder=True)
 
     from vitpose_mm.checkpoints import conversion

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
     from ..own_data import dataset_folder as folders  # imports torch: after the annotations are known to be good
 
     names = ('arch', 'start', 'val', 'seed', 'copy', 'strict', 'scale_labels', 'exif')
-    options = dict({name: getattr(args, name) for name in names}, by_image=args.split_by == 'image')
+    options = dict({name: getattr(args, name) for name in names}, by_image=args.split_by == 'image', say=print)
     parts = [args.out]
     if len(datasets) > 1:
         parts = [args.out / name for name in folders.make_joint_dataset(datasets, args.out, **options)]

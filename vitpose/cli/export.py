@@ -67,9 +67,9 @@ def run(args: argparse.Namespace) -> None:
     box_options = read_box_options(args)
     from ..predict.inputs.sources import find_sources
 
-    named = _find_files(args)
     if args.images:
         find_sources(args.images, quiet=True)
+    named = _find_files(args)
     import numpy as np
 
     from vitpose_mm.export.int8 import check_crop_count

@@ -7,6 +7,7 @@ with a DESCRIPTION and an EPILOG for its help.
 import argparse
 import importlib
 import io
+import logging
 import os
 import signal
 import sys
@@ -84,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')  # file names need not be UTF-8
-    with _signals() as received:
+    with _warnings(), _signals() as received:
         return _run(list(sys.argv[1:] if argv is None else argv), received)
 
 
@@ -125,6 +126,26 @@ def _run(words: list[str], received: list[int]) -> int:
     with suppress(OSError):  # of a terminal that was closed
         print(f'{title}: {message}', file=sys.stderr)
     return code
+
+
+class _Stderr(logging.Handler):
+    """Prints messages on the stderr of the moment, which tests and progress bars replace."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(record.getMessage(), file=sys.stderr)
+
+
+@contextmanager
+def _warnings() -> Iterator[None]:
+    """Print the library's warnings as they are, whatever the root logger does."""
+    logger, handler = logging.getLogger('vitpose'), _Stderr()
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
 
 
 @contextmanager

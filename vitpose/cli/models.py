@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, started
+from .paths import check_readable
 
 DESCRIPTION = """List the models that a name stands for: the shipped one, and the checkpoints of
 ViTPose that its authors, MMPose, easy_ViTPose and the hub of transformers have
@@ -59,6 +60,7 @@ def run(args: argparse.Namespace) -> None:
         print(f'{file}: ' + (f'SHA-256 begins with {digest}, as published' if digest else 'no hash is published'))
         print(f'{model.license}; load it with {model.config}')
     elif args.action == 'verify':
+        check_readable(args.data, 'folder of the dataset', folder=True, option='--data')
         model, _ = find_model(args.name, models)
         if model.score is None:
             remedy = f'measure it with `mim test` and {model.config}'

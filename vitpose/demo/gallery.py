@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..errors import InputError, MissingFileError
 from ..synthetic.contact_sheet import draw_pose
 from ..synthetic.landmarks import KeypointSet
 
@@ -24,7 +25,7 @@ def draw_gallery(samples: Sequence[Mapping[str, Any]], table: KeypointSet, path:
     for sample in samples:
         people.setdefault(sample['img_path'], []).append(sample)
     if not people:
-        raise ValueError('no predictions to draw: is the test set empty?')
+        raise InputError('no predictions to draw: is the test set empty?')
     names = sorted(people)
     rows = min(rows, len(names))
     shown = [names[int((i + 0.5) * len(names) / rows)] for i in range(rows)]
@@ -35,7 +36,7 @@ def _draw_row(name: str, people: Sequence[Mapping[str, Any]], table: KeypointSet
     """Draw an image with ground truth, with predictions and with heatmaps: three (H * ZOOM, W * ZOOM, 3) uint8 BGR."""
     image = cv2.imread(name)
     if image is None:
-        raise FileNotFoundError(f'cannot read {name}: were the images moved since the test?')
+        raise MissingFileError(f'cannot read {name}: were the images moved since the test?')
     large = cv2.resize(image, None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_CUBIC)
     true, predicted = large.copy(), large.copy()
     heat = np.zeros((*large.shape[:2], 1), np.float32)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vitpose_base.files import write_text
 
+from ..errors import ExistingFileError
 from ..predict.models.loading import load_model
 from ..predict.outputs.drawn_files import write_jpeg
 from ..predict.predictor import PosePredictor
@@ -24,17 +25,18 @@ from .crossing_video import predict_video
 from .gallery import draw_gallery
 from .learning_curve import draw_learning_curve
 from .train_and_test import test, train
+
 PHOTO = Path(__file__).with_name('skier.jpg')  # Flickr 6795644157, COCO val2017 785, CC BY 2.0
 MARKER = 'demo.json'  # marks a folder that an earlier demo created and that may be replaced
 
 
 def prepare_folder(out: Path) -> None:
-    """Create the output folder, or empty it if an earlier demo created it; FileExistsError if anything else is in it."""
+    """Create the output folder, or empty it if an earlier demo created it; ExistingFileError if it has other files."""
     if out.exists() and not out.is_dir():
-        raise FileExistsError(f'{out} is a file: pass a folder to --out')
+        raise ExistingFileError(f'{out} is a file: pass a folder to --out')
     if out.is_dir() and any(out.iterdir()):
         if not (out / MARKER).is_file():
-            raise FileExistsError(f'{out} is not empty and was not created by the demo: pass another folder to --out')
+            raise ExistingFileError(f'{out} is not empty and was not created by the demo: pass another folder to --out')
         shutil.rmtree(out)
     write_text(out / MARKER, '{}\n')
 
@@ -88,8 +90,8 @@ def run_demo(
         'tested checkpoint is the one with the best validation AP, and validation uses the same held-out images. '
         'The people, poses, colors and backgrounds of the held-out images do not occur in training.',
         '![learning curve](learning_curve.png)',
-        'The gallery shows images sampled at even intervals from the held-out set: ground truth, predictions, heatmaps. '
-        'Left limbs are green, right limbs orange; a white dot in the left column is an occluded keypoint.',
+        'The gallery shows images sampled at even intervals from the held-out set: ground truth, predictions, '
+        'heatmaps. Left limbs are green, right limbs orange; a white dot in the left column is an occluded keypoint.',
         '![gallery](gallery.png)',
         'The [video](video/drawn/clip.mp4) shows other people, in their annotated boxes; the poses are in '
         '`video/predictions.jsonl`. The model is `model.pth`.',

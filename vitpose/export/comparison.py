@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..errors import InputError
 from ..predict.models.exported import ExportedModel
 from ..predict.models.graph_model import GraphModel
 
@@ -38,7 +39,7 @@ class Differences:
         for name, (_, difference), bound in pairs:
             if not difference <= bound:
                 accepted = f'99th percentile {difference:.3g}, and {bound:g} is accepted in {precision}'
-                raise ValueError(f'{name} differ too much from torch in fp32: {accepted}. No file is left')
+                raise InputError(f'{name} differ too much from torch in fp32: {accepted}. No file is left')
 
 
 def compare(file: ExportedModel, heatmaps: np.ndarray, model: GraphModel, crops: np.ndarray) -> Differences:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from ..predict.batching import start_work
 from ..predict.inputs.boxes import read_boxes
 from ..predict.inputs.images import read_frame
@@ -41,7 +42,7 @@ def crop_people(
         if len(crops) == number:
             break
     if not crops:
-        raise ValueError(f'--images {" ".join(inputs)}: no people in them')
+        raise InputError(f'--images {" ".join(inputs)}: no people in them')
     return np.stack(crops)
 
 
@@ -54,7 +55,7 @@ def _read(inputs: Sequence[str], boxes: Path | None, bits: int | None, box_optio
     for frame in matched.fill(frames) if matched else frames:
         frame = read_frame(frame, 0, bits)
         if frame.error is not None:
-            raise ValueError(frame.error)
+            raise InputError(frame.error)
         yield frame
 
 

@@ -7,13 +7,15 @@ from mmengine.config import Config
 
 from vitpose_mm.layers.patch_embed import PatchEmbed
 
+from ..errors import InputError
+
 
 def resized(cfg: Config, size: tuple[int, int]) -> Config:
     """A copy of a config with crops of another size (h, w), heatmaps of the same stride; ValueError if it has none."""
     cfg = deepcopy(cfg)
     backbone = cfg.model.backbone
     if 'ViT' not in str(backbone.type):
-        raise ValueError(f'--size {size[0]} {size[1]}: expected a ViT, which takes any size; this is a {backbone.type}')
+        raise InputError(f'--size {size[0]} {size[1]}: expected a ViT, which takes any size; this is a {backbone.type}')
     PatchEmbed(3, 1, backbone.get('stride'), backbone.get('patch_size', 16)).grid(*size)
     backbone.img_size = size
     for part in ('model', 'val_dataloader', 'test_dataloader'):

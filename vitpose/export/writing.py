@@ -17,6 +17,7 @@ from vitpose_mm.export.int8 import quantize
 from vitpose_mm.export.onnx_file import with_heatmaps, write_onnx
 from vitpose_mm.export.openvino_file import write_openvino
 
+from ..errors import InputError
 from ..predict.models.exported import ExportedModel
 from ..predict.models.file_info import FORMAT, FileInfo, codec_fields, metainfo_fields
 from ..predict.models.graph_model import GraphModel
@@ -42,13 +43,13 @@ class Target:
     def check(self, out: Path) -> None:
         """Raise a ValueError if this cannot be written, or not to `out`."""
         if out.suffix != SUFFIXES[self.kind]:
-            raise ValueError(f'--out {out}: expected a name that ends in {SUFFIXES[self.kind]} with --to {self.kind}')
+            raise InputError(f'--out {out}: expected a name that ends in {SUFFIXES[self.kind]} with --to {self.kind}')
         if self.precision not in PRECISIONS[self.kind]:
             expected = f'expected {" or ".join(PRECISIONS[self.kind])}; or use --to openvino'
-            raise ValueError(f'--to {self.kind} --precision {self.precision}: {expected}')
+            raise InputError(f'--to {self.kind} --precision {self.precision}: {expected}')
         if self.accuracy_drop is not None and not (self.is_calibrated and 0 < self.accuracy_drop < 1):
             expected = "expected a number above 0 and below 1, with OpenVINO's int8"
-            raise ValueError(f'--accuracy-drop {self.accuracy_drop}: {expected}')
+            raise InputError(f'--accuracy-drop {self.accuracy_drop}: {expected}')
 
     @property
     def is_calibrated(self) -> bool:

@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from vitpose_base.files import PART, sha256, write_text
 
-from ..errors import FailedError
+from ..errors import FailedError, warn
 from .catalogue import PublishedModel
 
 _IN_NAME = re.compile(r'-([0-9a-f]{8,64})_\d{8}\.pth')  # of OpenMMLab: the first digits of SHA-256
@@ -62,7 +62,7 @@ def download(model: PublishedModel, folder: Path | None = None) -> tuple[Path, s
     digest = _find_digest(url, file)
     fetch(url, file, digest)
     if not existed:
-        print(f'{model.name}: {model.license}', file=sys.stderr)
+        warn(f'{model.name}: {model.license}')
         with suppress(OSError):  # of another process that writes the same
             if '/resolve/' in url:
                 write_text(file.with_name(f'{file.name}.sha256'), digest)
@@ -195,7 +195,7 @@ def _find_digest(url: str, file: Path) -> str:
             oid = _POINTER.search(answer.read(1024))
     except (OSError, HTTPException) as problem:
         if file.exists():
-            print(f'{file} is used unchecked: its hash cannot be read from {pointer} ({problem})', file=sys.stderr)
+            warn(f'{file} is used unchecked: its hash cannot be read from {pointer} ({problem})')
             return ''
         elsewhere = f'download {url} elsewhere and copy it to {file}'
         raise DownloadError(f'{url} cannot be downloaded ({problem}): try again, or {elsewhere}') from problem

@@ -3,12 +3,11 @@
 import json
 import os
 import re
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, MissingFileError, one_line
+from ..errors import InputError, MissingFileError, one_line, warn
 from ..shipped import shipped
 from .catalogue import NamedModel
 from .download import DownloadError
@@ -45,7 +44,7 @@ def hub_folder(name: str) -> Path:
         what = f'{name} cannot be downloaded from the hub ({one_line(problem)[:200]})'
         remedy = f'download https://huggingface.co/{name} elsewhere and pass its folder'
         raise DownloadError(f'{what}: try again, or {remedy}') from problem
-    print(f'{name}: {_license(folder, name)}', file=sys.stderr)
+    warn(f'{name}: {_license(folder, name)}')
     return folder
 
 

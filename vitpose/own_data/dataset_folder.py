@@ -2,8 +2,7 @@
 
 import os
 import re
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch.nn import ModuleDict
 
 from vitpose_base.files import write_text
 
-from ..errors import FailedError, InputError
+from ..errors import FailedError, InputError, warn
 from ..models.names import DEFAULT
 from ..predict.inputs.coco_json import BOX_MARGIN
 from ..predict.inputs.matching import name_few
@@ -48,15 +47,16 @@ def make_dataset(
     scale_labels: bool = False,
     exif: str | None = None,
     splits: dict[str, list[Photo]] | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> DatasetPlan:
     """Write a dataset to the folder `out`, which appears once it is complete.
 
     `choose_network` explains `arch` and `start`; `split_images` explains `val` (its `share`), `by_image` and `seed`,
     unless there are `splits`, 'train' and 'val'.
     Images are linked, or copied with `copy`. With `scale_labels`, labels of resized images are scaled. `exif` says of
-    which image labels are, if EXIF data rotate it: 'upright' or 'stored'. Assumptions are printed, faults go
-    to stderr. ValueError if the annotations cannot be split, most are unusable or too few are left, or the checkpoint
-    cannot be used; FailedError if `strict` and there is a finding.
+    which image labels are, if EXIF data rotate it: 'upright' or 'stored'. `say` is called with each line about what was
+    read and derived; findings are warnings. ValueError if the annotations cannot be split, most are unusable or too few
+    are left, or the checkpoint cannot be used; FailedError if `strict` and there is a finding.
     """
     network = choose_network(arch, start)
     splits = splits or _split(annotations, val, seed, by_image)
@@ -70,7 +70,7 @@ def make_dataset(
     instances = [instance for photo in photos for instance in photo.instances]
     tight = drop_tight_boxes(instances)
     sides = find_sides(annotations.labels, instances)
-    _report(annotations, find_data_problems(splits, sides.mirror, annotations.labels.names, files), strict)
+    _report(annotations, find_data_problems(splits, sides.mirror, annotations.labels.names, files), strict, say)
     splits = _choose_usable(splits, files)
     photos = [*chain(*splits.values())]
     instances = [instance for photo in photos for instance in photo.instances]
@@ -88,7 +88,7 @@ def make_dataset(
         *_describe(plan, instances, why),
     ]
     for note in notes:
-        print(f'- {note}')
+        say(f'- {note}')
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f'.{out.name}.part-', dir=out.parent) as name:
         folder = Path(name, out.name)
@@ -109,6 +109,7 @@ def make_joint_dataset(
     val: float = 0.1,
     by_image: bool = False,
     seed: int = 0,
+    say: Callable[[str], None] = lambda line: None,
     **options: Any,
 ) -> list[str]:
     """Write a dataset per category below `out`, and a config that trains one network with a decoder for each.
@@ -138,27 +139,28 @@ def make_joint_dataset(
     with TemporaryDirectory(prefix=f'.{out.name}.part-', dir=out.parent) as folder:
         part = Path(folder, out.name)
         plans = [
-            make_dataset(annotations, part / name, seed=seed, splits=its_splits, **options)
+            make_dataset(annotations, part / name, seed=seed, splits=its_splits, say=say, **options)
             for annotations, name, its_splits in zip(datasets, names, splits, strict=True)
         ]
         photos = [photo for plan in plans for photo in chain(*plan.splits.values())]
         boxes = [find_box(instance) for photo in photos for instance in photo.instances]
         input_size, why = choose_input_size(boxes, options.get('arch') == DEFAULT)
-        print(f'{", ".join(names)}\n- {why}\n- {write_joint_config(part, plans, input_size)}')
+        for line in (', '.join(names), f'- {why}', f'- {write_joint_config(part, plans, input_size)}'):
+            say(line)
         os.rename(part, out)
     return names
 
 
-def _report(annotations: Annotations, findings: Sequence[Finding], strict: bool) -> None:
-    """Print what was read, and what is wrong; InputError or FailedError if no dataset is made of it."""
+def _report(annotations: Annotations, findings: Sequence[Finding], strict: bool, say: Callable[[str], None]) -> None:
+    """Say what was read, and warn of what is wrong; InputError or FailedError if no dataset is made of it."""
     names = annotations.labels.names
     if annotations.unreadable:
         findings = [Finding('rows cannot be read', True, annotations.unreadable), *findings]
-    print(f'{annotations.category}: {len(names)} keypoints ({name_few(names, 4)})')
+    say(f'{annotations.category}: {len(names)} keypoints ({name_few(names, 4)})')
     for note in annotations.notes:
-        print(f'- {note}')
+        say(f'- {note}')
     for finding in findings:
-        print(f'- {"left out" if finding.serious else "check"}: {finding}', file=sys.stderr)
+        warn(f'- {"left out" if finding.serious else "check"}: {finding}')
     if any(finding.what == CORNERS for finding in findings):
         raise InputError(f'all {CORNERS}')
     if strict and findings:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError, one_line
+from ..errors import InputError, one_line, warn
 from ..models.download import DownloadError, cache_folder, is_reachable
 from ..models.names import DETECTORS, detector_file
 from .onnx_detector import open_detector
@@ -34,7 +34,7 @@ class AutoDetector:
     1. MMPose's RTMDet, where the pose model runs in torch and MMDetection is installed, from the cache or the network;
     2. YOLOX or NanoDet of `DETECTORS`, where ONNX Runtime is installed, from the cache;
     3. NanoDet, downloaded if there is a network, which is tried once per process;
-    4. the two passes of a `TwoPassDetector`, which finds one person; a line on stderr says so.
+    4. the two passes of a `TwoPassDetector`, which finds one person; a warning says so.
 
     `model` is one of people. `options` are those of `open_detector`; with `categories`, the fourth way is refused.
     """
@@ -51,7 +51,7 @@ class AutoDetector:
             reason = one_line(problem)
         if self._options.get('categories'):
             raise InputError(f'categories={self._options["categories"]}: no detector; {reason}')
-        print(f'people: {reason}: the model looks for one person per image', file=sys.stderr)
+        warn(f'people: {reason}: the model looks for one person per image')
         return TwoPassDetector(self.model)
 
     @property

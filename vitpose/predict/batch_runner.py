@@ -1,13 +1,12 @@
 """A model on batches of few sizes, and on smaller ones where the device's memory is too small."""
 
-import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, warn
 
 SIZES = (1, 8, 32, 64)  # of batches on a GPU, and multiples of 64; only of these has a compiled network CUDA graphs
 MAX_SIZE = 1024  # from which 'auto' is halved
@@ -39,7 +38,7 @@ class BatchRunner:
         try:
             if not self._is_warm:
                 sizes = [size, *(smaller for smaller in SIZES[::-1] if smaller < size)]
-                print(f'compiling the network for batches of {sizes} people, which takes minutes', file=sys.stderr)
+                warn(f'compiling the network for batches of {sizes} people, which takes minutes')
                 for one in sizes * 2:  # a CUDA graph is recorded in the second run
                     self._run(self.model.crop_rule.empty(one), one)
                 self._is_warm = True
@@ -54,7 +53,7 @@ class BatchRunner:
             joined = {name: np.concatenate([part[name] for part in extras]) for name in self.extras}
             return np.concatenate(keypoints), np.concatenate(scores), joined
         self.size = min(self.size, size // 2)
-        print(f'out of memory on {self.model.device}: reducing the batch size to {self.size} people', file=sys.stderr)
+        warn(f'out of memory on {self.model.device}: reducing the batch size to {self.size} people')
         return self(crops, count)
 
     def _run(self, crops: Any, count: int) -> tuple:

@@ -1,7 +1,6 @@
 """PosePredictor: images in, poses out."""
 
 import os
-import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,7 +11,7 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, overload
 
-from ..errors import InputError
+from ..errors import InputError, warn
 from .auto_detector import choose_detector
 from .batch_runner import BatchRunner
 from .batching import Batch, Work, detect_people, fill_batches, find_far_box, group_frames, read_ahead, start_work
@@ -222,7 +221,7 @@ class PosePredictor:
                     work = start_work(frame, *options)
                     if not self._is_told and (text := find_far_box(work, self.model.metainfo)):
                         self._is_told = True
-                        print(text, file=sys.stderr)
+                        warn(text)
                 except Exception as problem:
                     work = start_work(failed(frame, problem, 'boxes'), *options)
                 work.poses.metainfo = self.model.metainfo

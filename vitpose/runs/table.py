@@ -37,19 +37,6 @@ def markdown(title: str, rows: Mapping[str, str], paragraphs: Sequence[str] = ()
     return '\n\n'.join([f'# {title}', '\n'.join(table), *paragraphs]) + '\n'
 
 
-def print_table(title: str, rows: Mapping[str, str]) -> None:
-    """Print a table of two columns on the terminal; nothing in it is rich's markup."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, show_header=False)
-    table.add_column(style='bold', no_wrap=True)
-    table.add_column(overflow='fold')
-    for row in rows.items():
-        table.add_row(*row)
-    Console(markup=False, emoji=False).print(table)
-
-
 def figures_table(title: str, *headings: str, caption: str | None = None, fold_names: bool = True) -> Any:
     """Return a rich table of names and right-aligned figures; where it is too narrow, names or else figures fold."""
     from rich import box

@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..errors import MissingFileError
+
 AP = 'coco/AP'
 _LINE = re.compile(r'Epoch\(train\)\s+\[(\d+)\]\[\s*(\d+)/(\d+)\].*?\bloss: ([0-9.einf-]+)')
 _LEFT = re.compile(r'\beta: ((?:\d+ days?, )?[\d:]+)')
@@ -48,7 +50,7 @@ def read_curve(work_dir: Path, name: str = AP) -> Curve:
     """Read the curve of the run in MMEngine's work directory, with its resumed parts; FileNotFoundError without any."""
     files = sorted(work_dir.glob('*/vis_data/scalars.json'))
     if not files:
-        raise FileNotFoundError(f'no */vis_data/scalars.json in {work_dir}: did a training run write to it?')
+        raise MissingFileError(f'no */vis_data/scalars.json in {work_dir}: did a training run write to it?')
     curve, minutes, done = Curve(), 0.0, 0
     for record in (json.loads(line) for file in files for line in file.read_text(encoding='utf-8').splitlines()):
         if 'loss' in record:
@@ -69,5 +71,5 @@ def best_checkpoint(work_dir: Path, name: str = AP) -> Path:
     pattern = f'best_{name.replace("/", "_")}_*.pth'
     checkpoints = sorted(work_dir.glob(pattern), key=lambda path: path.stat().st_mtime)
     if not checkpoints:
-        raise FileNotFoundError(f'no {pattern} in {work_dir}: was validation enabled during training?')
+        raise MissingFileError(f'no {pattern} in {work_dir}: was validation enabled during training?')
     return checkpoints[-1]

@@ -7,6 +7,7 @@ import numpy as np
 
 from vitpose_base.files import replacing
 
+from ..errors import InputError
 from .keypoints import BODY_KEYPOINTS, KeypointSet, keypoint_set
 from .render_settings import RenderSettings, render_one
 
@@ -44,7 +45,7 @@ def draw_pose(image: np.ndarray, keypoints: np.ndarray, table: KeypointSet, zoom
 def check_sheet_name(path: Path) -> None:
     """Raise ValueError unless the file is a PNG or JPEG."""
     if path.suffix.lower() not in ('.png', '.jpg', '.jpeg'):
-        raise ValueError(f'preview {path}: expected a name that ends in .png or .jpg')
+        raise InputError(f'preview {path}: expected a name that ends in .png or .jpg')
 
 
 def write_contact_sheet(path: Path, settings: RenderSettings) -> None:

@@ -1,5 +1,6 @@
 """The keypoints of each dataset."""
 
+from ..errors import InputError
 from .bodies.hands import DETAILED_PERSON
 from .bodies.quadruped import QUADRUPED
 from .bodies.species import PERSON
@@ -65,7 +66,7 @@ KINDS: dict[str, KeypointSet] = {'coco': COCO, 'aic': AIC, 'mpii': MPII, 'ap10k'
 
 
 def keypoint_set(kind: str) -> KeypointSet:
-    """Return the keypoints of a kind; KeyError if it is unknown."""
+    """Return the keypoints of a kind; ValueError if it is unknown."""
     if kind not in KINDS:
-        raise KeyError(f'unknown kind {kind!r}: known kinds are {", ".join(sorted(KINDS))}')
+        raise InputError(f'unknown kind {kind!r}: known kinds are {", ".join(sorted(KINDS))}')
     return KINDS[kind]

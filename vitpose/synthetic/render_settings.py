@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import InputError
 from .keypoints import KINDS, keypoint_set
 from .renderer import RenderedImage, difficulty, render
 
@@ -28,9 +29,9 @@ class RenderSettings:
         for name, (low, high) in (ranges | dict.fromkeys(('width', 'height'), (64, 4096))).items():
             value = getattr(self, name)
             if not low <= value <= high:
-                raise ValueError(f'{name} is {value}: expected an integer from {low} to {high}')
+                raise InputError(f'{name} is {value}: expected an integer from {low} to {high}')
         if self.train + self.val == 0:
-            raise ValueError('train and val are both 0: expected at least one image')
+            raise InputError('train and val are both 0: expected at least one image')
         keypoint_set(self.kind)
         difficulty(self.difficulty)
 

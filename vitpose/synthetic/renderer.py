@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..errors import InputError
 from .bodies.pose_families import sample_pose
 from .bodies.skeleton import rotation
 from .figure import Figure, draw_figure, place
@@ -41,9 +42,9 @@ DIFFICULTIES = {
 
 
 def difficulty(name: str) -> Difficulty:
-    """Return the settings of a difficulty; KeyError if the name is unknown."""
+    """Return the settings of a difficulty; ValueError if the name is unknown."""
     if name not in DIFFICULTIES:
-        raise KeyError(f'unknown difficulty {name!r}: expected one of {", ".join(DIFFICULTIES)}')
+        raise InputError(f'unknown difficulty {name!r}: expected one of {", ".join(DIFFICULTIES)}')
     return DIFFICULTIES[name]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import cv2
 
+from ..errors import ExistingFileError, InputError
 from .annotation_files import People, annotation_files
 from .render_settings import SPLITS, RenderSettings, file_name, render_one
 
@@ -31,11 +32,11 @@ def write_dataset(
     """
     target = Path(out)
     if target.exists() and not target.is_dir():
-        raise NotADirectoryError(f'{target} is a file: pass a folder')
+        raise ExistingFileError(f'{target} is a file: pass a folder')
     if target.exists() and any(target.iterdir()) and not overwrite:
-        raise FileExistsError(f'{target} is not empty: pass another folder, or --overwrite to replace it')
+        raise ExistingFileError(f'{target} is not empty: pass another folder, or --overwrite to replace it')
     if workers < 0:
-        raise ValueError(f'workers is {workers}: expected an integer >= 0')
+        raise InputError(f'workers is {workers}: expected an integer >= 0')
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f'.{target.name}.part-', dir=target.parent) as name:
         people = _write_files(Path(name, 'new'), settings, workers, show_progress)

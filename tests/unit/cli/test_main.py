@@ -1,4 +1,5 @@
 import importlib
+import logging
 import os
 import re
 import subprocess
@@ -9,7 +10,7 @@ import pytest
 
 from vitpose.cli import main as command
 from vitpose.cli.main import COMMANDS, EPILOG, build_parser, main
-from vitpose.errors import FailedError, VitPoseError
+from vitpose.errors import FailedError, VitPoseError, warn
 
 DOCTOR = importlib.import_module('vitpose.cli.doctor')
 
@@ -63,6 +64,15 @@ def test_an_error_is_one_line(monkeypatch, capsys):
     ):
         monkeypatch.setattr(DOCTOR, 'run', Mock(side_effect=problem))
         assert (main(['doctor']), *capsys.readouterr()) == (code, '', f'vitpose doctor: {message}\n')
+
+
+def test_warnings_are_bare_lines_on_stderr_while_a_command_runs(monkeypatch, capsys, caplog):
+    monkeypatch.setattr(DOCTOR, 'run', lambda args: warn('100% of them'))
+    for _ in range(2):
+        assert (main(['doctor']), *capsys.readouterr()) == (0, '', '100% of them\n')
+    assert not caplog.messages and not logging.getLogger('vitpose').handlers
+    warn('in Python')
+    assert caplog.messages == ['in Python'] and capsys.readouterr().err == ''
 
 
 @pytest.mark.parametrize('words', ['export c.py run/best_1.pth {} --to onnx --out a.onnx', 'inspect run/best_1.pth {}'])

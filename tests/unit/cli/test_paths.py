@@ -32,6 +32,8 @@ token extract c.pth --out out.npz
 calibrate c.py c.pth --data c.json --images folder
 teacher-cache c.py --out out
 export c.py c.pth --to onnx --out out.onnx --images a.jpg --boxes c.json --images-json c.json
+export base --to onnx --out out.onnx --images a.jpg
+models verify base --data folder
 app c.onnx --detector c.onnx
 """.strip().splitlines()
 REFUSED = ['dataset c.json --out folder', 'models fetch missing', 'synth --out c.py', 'demo --out c.py']

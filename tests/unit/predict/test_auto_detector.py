@@ -48,7 +48,7 @@ def home(tmp_path, monkeypatch):
     running.close()
 
 
-def test_the_smaller_detector_is_downloaded_once_and_found_again(home, image, capsys, monkeypatch):
+def test_the_smaller_detector_is_downloaded_once_and_found_again(home, image, caplog, monkeypatch):
     hashed = []
     monkeypatch.setattr('vitpose.models.download.sha256', lambda file: hashed.append(file) or sha256(file))
     predictor = PosePredictor(RectangleModel('person'))
@@ -59,10 +59,10 @@ def test_the_smaller_detector_is_downloaded_once_and_found_again(home, image, ca
     auto_detector._download.cache_clear()
     asked = len(home.published.asked)
     assert PosePredictor(RectangleModel('person'))(image).boxes.shape == (1, 4)
-    assert len(home.published.asked) == asked and 'one person' not in capsys.readouterr().err and len(hashed) == 2
+    assert len(home.published.asked) == asked and not caplog.messages and len(hashed) == 2
 
 
-def test_the_better_one_of_two_in_the_cache_is_used_and_checked(home, image, capsys):
+def test_the_better_one_of_two_in_the_cache_is_used_and_checked(home, image, caplog):
     home.folder.mkdir()
     for name in ('yolox', 'nanodet'):
         (home.folder / f'{name}.onnx').write_bytes(home.file.read_bytes())
@@ -72,11 +72,11 @@ def test_the_better_one_of_two_in_the_cache_is_used_and_checked(home, image, cap
     assert len(detector([image])[0][0]) == 2  # the doubtful box, too
     (home.folder / 'yolox.onnx').write_bytes(b'bad')
     assert isinstance(AutoDetector(RectangleModel('person')).chosen, TwoPassDetector)
-    assert 'already exists, but its SHA-256 does not begin with' in capsys.readouterr().err
+    assert 'already exists, but its SHA-256 does not begin with' in caplog.text
 
 
 @pytest.mark.parametrize('way', ['offline', 'no file', 'no network', 'no runtime'])
-def test_otherwise_the_model_looks_for_one_person_and_says_so_once(home, image, capsys, monkeypatch, way):
+def test_otherwise_the_model_looks_for_one_person_and_says_so_once(home, image, caplog, monkeypatch, way):
     if way == 'offline':
         monkeypatch.setenv('VITPOSE_OFFLINE', '1')
     elif way == 'no file':
@@ -88,13 +88,13 @@ def test_otherwise_the_model_looks_for_one_person_and_says_so_once(home, image, 
     predictor = PosePredictor(RectangleModel('person'))
     for _ in range(2):
         assert np.abs(predictor(image).boxes[0] - [188, 138, 271, 281]).max() < 16
-    err = capsys.readouterr().err
-    assert err.count('the model looks for one person per image') == err.count('\n') == 1
+    (said,) = caplog.messages
+    assert said.endswith(': the model looks for one person per image')
     reasons = dict(
         offline='VITPOSE_OFFLINE is set:', runtime='ONNX Runtime', file='HTTP Error 404', network='no network'
     )
-    assert reasons[way.split()[-1]] in err and predictor.detector.batch_size == 16
-    assert (f'people: no detector in {home.folder}, and ' in err) == (way != 'no runtime')
+    assert reasons[way.split()[-1]] in said and predictor.detector.batch_size == 16
+    assert (f'people: no detector in {home.folder}, and ' in said) == (way != 'no runtime')
     PosePredictor(RectangleModel('person'))(image)
     assert [method for method, *_ in home.published.asked] == (
         ['HEAD', 'GET'] if way == 'no file' else []

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from vitpose.errors import InputError
 from vitpose.synthetic.figure import PARTS_PER_FIGURE
 from vitpose.synthetic.keypoints import COCO, KINDS
 from vitpose.synthetic.renderer import DIFFICULTIES, difficulty, render
@@ -38,5 +39,5 @@ def test_hard_hides_more_keypoints_than_easy() -> None:
 
 
 def test_unknown_difficulty_is_an_error() -> None:
-    with pytest.raises(KeyError, match="unknown difficulty 'medium'.*easy, hard"):
+    with pytest.raises(InputError, match="unknown difficulty 'medium'.*easy, hard"):
         difficulty('medium')

@@ -2,7 +2,6 @@
 
 import functools
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ from PIL import ImageOps
 from PIL.Image import Image as PillowImage
 
 from vitpose_base.image_files import check_complete
-from vitpose_base.pixels import decode_deep, decode_upright, depth_of, upper_bits
+from vitpose_base.pixels import decode_deep, decode_upright, depth_of, describe_undecodable, upper_bits
 
-from ...errors import InputError, one_line
+from ...errors import InputError, one_line, warn
 from ..poses import Frame, failed
 from .urls import read_url, scheme_of
 
@@ -48,7 +47,7 @@ def decode_image(data: bytes, path: str, bits: int | None = None) -> np.ndarray:
     if image is None and data[8:12] in HEIC:
         raise InputError(f'{path}: HEIC files need the package pillow-heif: pip install pillow-heif')
     if image is None:
-        raise InputError(f'{path}: not an image that OpenCV or Pillow can read: it starts with {data[:12]!r}')
+        raise InputError(f'{path}: {describe_undecodable(data)}')
     return image
 
 
@@ -67,7 +66,7 @@ def _upper_bits(image: np.ndarray, bits: int | None) -> np.ndarray:
 @functools.cache
 def report_range(bits: int) -> None:
     """Say how 16-bit images are read, once after each `report_range.cache_clear()`."""
-    print(f'16-bit images with no value above {2**bits - 1:,} are read as {bits} bits per channel', file=sys.stderr)
+    warn(f'16-bit images with no value above {2**bits - 1:,} are read as {bits} bits per channel')
 
 
 def as_bgr(image: np.ndarray, bits: int | None = None) -> np.ndarray:

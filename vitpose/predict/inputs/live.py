@@ -1,6 +1,5 @@
 """Cameras and streams: the newest frame is predicted, and a stream that breaks off is opened again."""
 
-import sys
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -11,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ...errors import one_line, printable
+from ...errors import one_line, printable, warn
 from ..optional_imports import import_optional
 from ..poses import Frame
 from .video import as_shown, decode, find_stretch
@@ -72,7 +71,7 @@ def _read(av: Any, name: str, address: str, reconnect: float) -> Generator[Frame
                 now = time.monotonic()
                 start = start or now
                 if lost:
-                    print(printable(f'{name}: connected again after {now - lost:.1f} s'), file=sys.stderr)
+                    warn(printable(f'{name}: connected again after {now - lost:.1f} s'))
                 lost = 0.0
                 yield Frame(name, image, index, now - start)
                 index += 1
@@ -80,7 +79,7 @@ def _read(av: Any, name: str, address: str, reconnect: float) -> Generator[Frame
             problem = getattr(raised, 'strerror', None) or one_line(raised)
         if index and not lost:
             lost = time.monotonic()
-            print(printable(f'{name} broke off ({problem}): reconnecting for up to {reconnect:g} s'), file=sys.stderr)
+            warn(printable(f'{name} broke off ({problem}): reconnecting for up to {reconnect:g} s'))
         if not index or time.monotonic() - lost >= reconnect:
             kept = f'; not back within {reconnect:g} s; {index} frames were received' if index else ''
             yield Frame(name, None, index, error=f'cannot be read: {problem}{kept}')

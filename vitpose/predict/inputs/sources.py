@@ -3,7 +3,6 @@
 import glob
 import os
 import re
-import sys
 from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import suppress
@@ -13,7 +12,7 @@ from typing import Any
 
 from vitpose_base.image_files import open_image
 
-from ...errors import InputError, MissingFileError
+from ...errors import InputError, MissingFileError, warn
 from ..optional_imports import import_optional
 from ..poses import Frame
 from .live import read_live
@@ -44,8 +43,8 @@ def find_sources(inputs: Sequence[str], leave_out: Path | None = None, quiet: bo
     Inputs are files, folders, globs, URLs, camera indices such as '0', unless a file has that name, and .txt files with
     one of these per line. Folders are searched with all folders below, without hidden files and links to folders,
     except for the output folder `leave_out`. Folders and globs are in natural order: 2.jpg comes before 10.jpg. Their
-    files that neither suffix nor Pillow nor PyAV call an image or a video are left out, and counted by suffix in a line
-    on stderr, unless `quiet`. FileNotFoundError if nothing has the name; ValueError if an input is or has neither image
+    files that neither suffix nor Pillow nor PyAV call an image or a video are left out, and counted by suffix in a
+    warning, unless `quiet`. FileNotFoundError if nothing has the name; ValueError if an input is or has neither image
     nor video, or there is no such camera or URL.
     """
     sources: dict[str, Source] = {}
@@ -55,7 +54,7 @@ def find_sources(inputs: Sequence[str], leave_out: Path | None = None, quiet: bo
             sources.setdefault(source.address or os.path.abspath(source.name), source)
     if ignored and not quiet:
         named = ', '.join(f'{number:,} {suffix}' for suffix, number in Counter(ignored.values()).most_common())
-        print(f'left out as neither image nor video: {named}', file=sys.stderr)
+        warn(f'left out as neither image nor video: {named}')
     return list(sources.values())
 
 

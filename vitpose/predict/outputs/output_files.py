@@ -16,7 +16,7 @@ import numpy as np
 
 from vitpose_base.files import PART, write_text
 
-from ...errors import one_line
+from ...errors import ExistingFileError, one_line
 from ..batching import MAX_BYTES, image_bytes
 from ..drawing import DrawStyle, draw_poses
 from ..inputs.matching import GivenBoxes
@@ -45,7 +45,7 @@ def prepare_folder(out: Path) -> None:
     except OSError as problem:
         raise type(problem)(f'{out}: cannot write into this folder: {problem.strerror}') from problem
     if others and LINES not in others:
-        raise FileExistsError(f'{out} has files that are not predictions: pass an empty or new folder to --out')
+        raise ExistingFileError(f'{out} has files that are not predictions: pass an empty or new folder to --out')
 
 
 @dataclass

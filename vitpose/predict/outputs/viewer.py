@@ -9,6 +9,8 @@ from threading import Condition, Thread
 import cv2
 import numpy as np
 
+from ...errors import warn
+
 TITLE, STOP_KEYS = 'vitpose: q ends', (ord('q'), 27)  # 27: Esc
 PROBE = 'import cv2; cv2.namedWindow("vitpose")'  # in a process of its own: without a display, OpenCV may abort it
 PROBE_S = 20
@@ -26,7 +28,7 @@ class Viewer:
         server = ThreadingHTTPServer(('127.0.0.1', 0), type('Handler', (_Handler,), {'viewer': self}))
         Thread(target=server.serve_forever, name='vitpose-show', daemon=True).start()
         self.url = f'http://127.0.0.1:{server.server_port}/'
-        print(f'no display for a window: open {self.url} in a browser', file=sys.stderr)
+        warn(f'no display for a window: open {self.url} in a browser')
 
     def put(self, image: np.ndarray) -> None:
         """Take an image (H, W, 3) uint8 BGR, from any thread."""

@@ -14,7 +14,7 @@ from mmpose.datasets.transforms import LoadImage
 from mmpose.registry import TRANSFORMS
 
 from vitpose_base.image_files import check_complete
-from vitpose_base.pixels import TURNED_BY_OPENCV, decode_deep, decode_upright, upper_bits
+from vitpose_base.pixels import TURNED_BY_OPENCV, decode_deep, decode_upright, describe_undecodable, upper_bits
 
 ADVICE = 'Download the file again, or remove it from the annotation file.'
 REDUCED_FLAGS = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
@@ -113,6 +113,5 @@ def decode_image(
     except Exception as error:  # each decoder raises its own errors, for example for too many pixels
         problem = error
     if image is None:
-        text = f'image {path} is not an image that OpenCV or Pillow can read: it starts with {data[:12]!r}'
-        raise BadImageError(f'{text}. {ADVICE}') from problem
+        raise BadImageError(f'image {path} is {describe_undecodable(data)}. {ADVICE}') from problem
     return image

@@ -36,13 +36,13 @@ def test_the_newest_frame_is_next_and_every_frame_on_request():
 
 
 @pytest.mark.slow
-def test_a_stream_that_breaks_off_is_opened_again_for_a_time_that_is_said(capsys):
+def test_a_stream_that_breaks_off_is_opened_again_for_a_time_that_is_said(caplog):
     with serve(live=Camera(20, connections=2)) as url:
         *frames, end = read_live('door', f'{url}/live', True, reconnect=1)
     assert [number(frame) for frame in frames] == [frame.index for frame in frames] == list(range(40))
     expected = 'cannot be read: Server returned 404 Not Found; not back within 1 s; 40 frames were received'
     assert end.image is None and end.error == expected
-    broken, again, *rest = capsys.readouterr().err.splitlines()
+    broken, again, *rest = caplog.messages
     assert broken == 'door broke off (Input/output error): reconnecting for up to 1 s' and [broken] == rest
     assert again.startswith('door: connected again after ')
 

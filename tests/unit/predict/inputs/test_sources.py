@@ -59,7 +59,7 @@ def test_order_is_natural(tmp_path, monkeypatch):
     assert names('s*/*.jpg') == wanted[:-1]
 
 
-def test_libraries_decide_where_the_suffix_does_not(tmp_path, capsys):
+def test_libraries_decide_where_the_suffix_does_not(tmp_path, caplog):
     pictures = [Image.fromarray(np.full((8, 8, 3), value, np.uint8)) for value in (0, 99, 200)]
     if features.check('avif'):
         pictures[0].save(tmp_path / 'a.avif')
@@ -80,21 +80,21 @@ def test_libraries_decide_where_the_suffix_does_not(tmp_path, capsys):
     kinds = {Path(source.name).name: source.kind for source in find_sources([str(tmp_path)])}
     kinds.pop('a.avif', None)
     assert kinds == {'b.gif': 'image', **dict.fromkeys(['c.gif', 'd.mp4', 'd.mts', 'd.ogm', 'd.unknown'], 'video')}
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = caplog.messages
     left_out = line.removeprefix('left out as neither image nor video: ').split(', ')
     others = ['1 .heic (pip install pillow-heif)', '1 .m3u8', '1 .pth', '1 .wav', '1 without suffix']
     assert left_out[0] == '2 .txt' and sorted(left_out[1:]) == others
     frames = list(read_frames(find_sources([str(tmp_path / 'c.gif')], quiet=True)))
     assert [frame.image.mean().round() for frame in frames] == [0, 99, 200]
-    assert not capsys.readouterr().err
+    assert caplog.messages == [line]
 
 
-def test_broken_links_are_named(tmp_path, capsys):
+def test_broken_links_are_named(tmp_path, caplog):
     for name in ('a.jpg', 'b.mp4', 'c.txt'):
         (tmp_path / name).symlink_to(tmp_path / f'gone/{name}')
     kinds = {Path(source.name).name: source.kind for source in find_sources([str(tmp_path)])}
     assert kinds == {'a.jpg': 'image', 'b.mp4': 'video'}  # they fail when they are read
-    assert capsys.readouterr().err == 'left out as neither image nor video: 1 .txt\n'
+    assert caplog.messages == ['left out as neither image nor video: 1 .txt']
 
 
 def test_output_folder_is_not_searched(folder):

@@ -15,11 +15,11 @@ from vitpose.predict.outputs.viewer import TITLE, Viewer
 IMAGE = np.full((48, 64, 3), 200, np.uint8)
 
 
-def test_without_a_display_a_page_shows_the_newest_image(monkeypatch, capsys):
+def test_without_a_display_a_page_shows_the_newest_image(monkeypatch, caplog):
     for name in ('DISPLAY', 'WAYLAND_DISPLAY'):
         monkeypatch.delenv(name, raising=False)
     viewer = Viewer()
-    assert capsys.readouterr().err == f'no display for a window: open {viewer.url} in a browser\n'
+    assert caplog.messages == [f'no display for a window: open {viewer.url} in a browser']
     assert b'src="stream"' in urlopen(viewer.url).read()
     viewer.refresh()  # does nothing
     viewer.put(IMAGE // 2)
