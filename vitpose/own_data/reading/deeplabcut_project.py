@@ -1,9 +1,11 @@
 """Read DeepLabCut projects of one or several animals, and the single csv of Lightning Pose."""
 
 import csv
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 from vitpose_base.file_names import FileFinder, path_parts
 
 from ...errors import InputError, one_line
+from ...predict.inputs.coco_json import short_text
 from ..annotations import Annotations, Instance, Labels, Photo
 from .deeplabcut_h5 import LEVELS, read_h5
 
@@ -29,10 +32,11 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
 
     An individual of a frame is an instance; body parts that belong to none (`single`) are left out, unless there are no
     others. Body parts are found by name; a table need not have all. Lightning Pose has one csv, perhaps with a column
-    `visible`. Of a csv and the .h5 beside it, the csv is read. Image names are relative to the folder `images`, by
+    `visible`. Of several tables of a video, that of the scorer in config.yaml is read, or else the one with the
+    shortest name; of a csv and the .h5 of the same name, the csv. Image names are relative to the folder `images`, by
     default the project. ValueError if there are no such files; the message says where.
     """
-    files = _find_files(path) if path.is_dir() else [path]
+    files, left_out = _find_files(path) if path.is_dir() else ([path], [])
     project = next((p for p in (path, *path.parents) if (p / 'labeled-data').is_dir()), path.parent)
     tables = {file: _read_table(file) for file in files}
     parts_of = dict.fromkeys((individual, part) for columns, _ in tables.values() for individual, part, _ in columns)
@@ -40,7 +44,7 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
     names = list(dict.fromkeys(part for individual, part in parts_of if individual in animals))
     unique = [part for individual, part in parts_of if individual not in animals]
     finder = FileFinder(images or project)
-    notes, unreadable = [f'DeepLabCut: {len(files)} files'], list[str]()
+    notes, unreadable = [f'DeepLabCut: {len(files)} files', *left_out], list[str]()
     notes += [f'unique body parts ({", ".join(unique)}) belong to no animal: left out'] if unique else []
     photos: dict[tuple[str, ...], Photo] = {}
     for file, (columns, frames) in tables.items():
@@ -50,10 +54,12 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
         for number, (name, values) in enumerate(frames):
             where, parts = f'{file}, image {number + 1} ({name})', path_parts(name)
             try:
+                if not parts:
+                    raise InputError(f'{where}: expected the name of an image, got {name!r}')
                 if parts in photos:
                     raise InputError(f'{where}: the image occurs twice')
                 image, folder = file.parent / parts[-1], parts[-2] if len(parts) > 1 else file.parent.name
-                if not image.is_file() or image.parent.name != folder:
+                if not os.path.isfile(image) or image.parent.name != folder:
                     found = [p for p in finder.find(name) if '_'.join(('', *p.parent.parts)).endswith(f'_{folder}')]
                     if len(found) > 1:
                         raise InputError(f'{where}: {name!r} is ambiguous: {found[0]}, {found[1]}')
@@ -69,13 +75,29 @@ def read_deeplabcut(path: Path, images: Path | None = None) -> Annotations:
     return Annotations(Labels(names, links), list(photos.values()), 'animal', notes, unreadable)
 
 
-def _find_files(project: Path) -> list[Path]:
-    """Return one file per video, or the tables of a Lightning Pose project."""
-    found = [p for end in ('h5', CSV) for p in sorted(project.glob(f'labeled-data/*/CollectedData_*.{end}'))]
-    files = list({file.parent: file for file in found}.values()) or sorted(project.glob(f'CollectedData*.{CSV}'))
-    if not files:
+def _find_files(project: Path) -> tuple[list[Path], list[str]]:
+    """Return one table per video, or those of a Lightning Pose project, and a note on others that are left out."""
+    found = [p for end in (CSV, 'h5') for p in sorted(project.glob(f'labeled-data/*/CollectedData_*.{end}'))]
+    if not found:
+        if files := sorted(project.glob(f'CollectedData*.{CSV}')):
+            return files, []
         raise InputError(f'{project}: expected labeled-data/*/CollectedData_*.csv (or .h5), or CollectedData.csv')
-    return sorted(files)
+    scored, chosen = f'CollectedData_{_read_scorer(project / "config.yaml")}', dict[Path, Path]()
+    for file in sorted(found, key=lambda file: (file.stem != scored, len(file.stem))):  # of the same name, csv is first
+        chosen.setdefault(file.parent, file)
+    others = Counter(file.name for file in found if file.stem != chosen[file.parent].stem)
+    names = ', '.join(f'{name} of {count:,} videos' for name, count in others.items())
+    rule = "of several tables of a video, the scorer's or else that with the shortest name is read; left out"
+    return sorted(chosen.values()), [f'{rule}: {names}'] if others else []
+
+
+def _read_scorer(config: Path) -> Any:
+    """Return the scorer in config.yaml, None without it; `_read_skeleton` says what is wrong with the file."""
+    import yaml
+
+    with suppress(OSError, ValueError, AttributeError, yaml.YAMLError):
+        return yaml.safe_load(config.read_text('utf-8-sig', 'replace')).get('scorer')
+    return None
 
 
 def _read_table(file: Path) -> Table:
@@ -90,8 +112,7 @@ def _read_table(file: Path) -> Table:
         except UnicodeDecodeError as problem:
             raise InputError(f'{file}: not a DeepLabCut table in UTF-8: {problem}') from problem
         delimiter = max(',;\t', key=text.partition('\n')[0].count)
-        cells = ([cell.strip() for cell in row] for row in csv.reader(text.splitlines(), delimiter=delimiter))
-        rows = [row for row in cells if any(row)]
+        rows = [row for line in text.splitlines() if any(row := _split_cells(line, delimiter))]
         heads = {row[0].lower(): row for row in rows[: len(LEVELS)] if row[0].lower() in LEVELS}
         heads['coords'] = coords = [name.lower() for name in heads.get('coords', [])]
         width = next((i for i, name in enumerate(coords) if name in ('x', 'y')), 1)
@@ -108,6 +129,14 @@ def _read_table(file: Path) -> Table:
     return columns, frames
 
 
+def _split_cells(line: str, delimiter: str) -> list[str]:
+    """Return the cells of a line. A stray quote stays in its cell: it takes neither other cells nor other lines."""
+    cells = line.split(delimiter)
+    with suppress(csv.Error):  # for example a cell of more than 128 KB
+        cells = next(csv.reader([line], delimiter=delimiter)) if line.count('"') % 2 == 0 else cells
+    return [cell.strip() for cell in cells]
+
+
 def _read_instances(
     columns: Columns, animals: set[str], values: Sequence, names: list[str], where: str
 ) -> list[Instance]:
@@ -121,7 +150,7 @@ def _read_instances(
         try:
             number = np.nan if str(value).lower() in MISSING else float(str(value).replace(',', '.'))
         except ValueError:
-            raise InputError(f'{where}: {kind} of {part}: expected a number, got {value!r}') from None
+            raise InputError(f'{where}: {kind} of {part}: expected a number, got {short_text(repr(value))}') from None
         keypoints = points.setdefault(individual, np.full((len(names), 3), (np.nan, np.nan, 2.0)))
         if kind == 'likelihood':
             number, kind = 2.0 * (number >= MIN_LIKELIHOOD), 'visible'

@@ -168,6 +168,33 @@ def test_a_bad_skeleton_is_left_out(tmp_path, config):
     assert any('config.yaml: no skeleton: expected pairs' in note for note in annotations.notes)
 
 
+def test_of_several_tables_of_a_video_one_is_read_and_the_others_are_named(tmp_path):
+    """As DeepLabCut leaves a backup when a project of one animal becomes one of several."""
+    file = makers.write_deeplabcut(tmp_path) / 'labeled-data/a/CollectedData_me.csv'
+    backup = file.with_name('CollectedData_mesingleanimal.csv')
+    backup.write_text('\n'.join(file.read_text().splitlines()[:6]))  # three of the six frames
+    annotations = read(tmp_path)
+    assert annotations.count == 12
+    assert sum(f'left out: {backup.name} of 1 videos' in note for note in annotations.notes) == 1
+    (tmp_path / 'config.yaml').write_text('scorer: mesingleanimal')
+    annotations = read(tmp_path)  # b has no table of this scorer
+    assert annotations.count == 9
+    assert any(f'left out: {file.name} of 1 videos' in note for note in annotations.notes)
+
+
+def test_bad_rows_are_left_out_and_named(tmp_path):
+    """A row without a name, a stray quote, and a cell that is too long for Python's csv."""
+    file = makers.write_deeplabcut(tmp_path, videos=('a',)) / 'labeled-data/a/CollectedData_me.csv'
+    text = file.read_text().replace('img003.png,', 'img003.png,"').replace('img004.png,', f'img004.png,{"x" * 140_000}')
+    file.write_text(f'{text}\n,,,12,34')
+    annotations = read(tmp_path)
+    assert [photo.path.name for photo in annotations.photos] == [f'img00{i}.png' for i in (0, 1, 2, 5)]
+    quote, long, nameless = annotations.unreadable
+    assert """x of nose: expected a number, got '"13.0'""" in quote
+    assert "x of nose: expected a number, got 'xxxxx" in long and len(long) < 1000
+    assert "CollectedData_me.csv, image 7 (//): expected the name of an image, got '//'" in nameless
+
+
 def test_bad_deeplabcut_projects(tmp_path, monkeypatch):
     file = makers.write_deeplabcut(tmp_path) / 'labeled-data/b/CollectedData_me.csv'
     text = file.read_text()
