@@ -5,14 +5,14 @@ import re
 from pathlib import Path
 
 from ...errors import InputError, MissingFileError
-from ..annotations import Annotations
+from ..annotations import Annotations, Photo
 from .coco_file import find_category_names, read_coco
 from .deeplabcut_project import read_deeplabcut
+from .field_checks import EACH
 from .labelme_folder import is_labelme, read_labelme
 from .sleap_project import read_sleap
 from .yolo_folder import read_yolo
 
-EACH = 'each'
 _SPLIT_WORD = re.compile(r'(?<![^\W\d_])(train|val|test)(?:ing|id|idation)?(?![^\W\d_])')
 EXPECTED = 'a COCO keypoint file or a folder of them, a YOLO-pose folder (data.yaml), a DeepLabCut project '
 EXPECTED += '(labeled-data/*/CollectedData_*), a SLEAP project (.slp), or a folder of labelme files'
@@ -38,7 +38,7 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
             raise InputError(f'{path}: {", ".join(file.name for file in described)} have kpt_shape: name one file')
         yaml_file = next(iter(described), None)
     if suffix in ('.yaml', '.yml') or yaml_file:
-        datasets = [read_yolo(yaml_file or path, category)]
+        datasets = [read_yolo(yaml_file or path, category, images)]
     elif suffix in ('.csv', '.h5') or (path / 'labeled-data').is_dir():
         datasets = [read_deeplabcut(path, images)]
     elif suffix == '.slp':
@@ -52,6 +52,7 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
     else:
         raise InputError(f'{path}: expected {EXPECTED}')
     for annotations in datasets:
+        _join_photos(annotations)
         if len(annotations.unreadable) > annotations.count:
             most = f'{len(annotations.unreadable):,} rows cannot be read, and {annotations.count:,} instances can'
             raise InputError(f'{path}: {most}: {annotations.unreadable[0]}')
@@ -65,12 +66,41 @@ def read_annotations(path: Path, images: Path | None = None, category: str | Non
     return datasets
 
 
+def _join_photos(annotations: Annotations) -> None:
+    """Make one photo of those of a file and split, so that labels which are there twice are found.
+
+    Labels for another size of the image are left out.
+    """
+    photos: dict[tuple, Photo] = {}
+    repeated = 0
+    for photo in annotations.photos:
+        first = photos.setdefault((os.path.abspath(photo.path), photo.split), photo)
+        if first is photo:
+            continue
+        if first.size and photo.size and first.size != photo.size:
+            sizes = ' and '.join(f'{w:g}x{h:g}' for w, h in (first.size, photo.size))
+            reason = f'{photo.path} is annotated in two sizes, {sizes}: only the first is read'
+            annotations.unreadable += [f'{instance.where}: {reason}' for instance in photo.instances]
+        else:
+            first.instances += photo.instances
+            first.size = first.size or photo.size
+            repeated += 1
+    if repeated:
+        annotations.notes.append(f'{repeated:,} images are listed twice: their annotations are joined')
+    annotations.photos = [*photos.values()]
+
+
 def find_files(folder: Path) -> dict[Path, str | None]:
     """Find the COCO files of a folder, one per split, and the split by their names or their folders'."""
     patterns = ('*.json', 'annotations/*.json', '*/_annotations.coco.json')
     files = sorted({file for pattern in patterns for file in folder.glob(f'{pattern[:-4]}[jJ][sS][oO][nN]')})
     splits = {file: find_split(file) for file in files}
     if not splits:
+        place, tables = folder.resolve(), sorted(folder.glob('CollectedData*'))
+        if project := next((p.parent for p in (place, place.parent) if p.name == 'labeled-data'), None):
+            raise InputError(f"{folder} is in a DeepLabCut project: pass the project's folder {project}")
+        if tables:
+            raise InputError(f'{folder} has a table of DeepLabCut without a project: pass the table {tables[0]}')
         raise InputError(f'{folder}: expected COCO files ({", ".join(patterns)})')
     for file, split in splits.items() if len(splits) > 1 else ():
         if split is None:

@@ -7,6 +7,8 @@ from vitpose_base.file_names import FileFinder, path_parts
 
 from ...errors import InputError
 
+EACH = 'each'  # with --category: a dataset per category
+
 
 def check_names(names: object, where: str) -> list[str]:
     """Return keypoint names: strings, each once."""
@@ -23,16 +25,19 @@ def number_names(count: int) -> list[str]:
     return [f'keypoint_{i}' for i in range(count)]
 
 
-def choose_category(names: Sequence[str], requested: str | None) -> str:
-    """Return the requested category, or the only one with annotated keypoints."""
+def choose_category(names: Sequence[str], requested: str | None, has_each: bool = False) -> str:
+    """Return the requested category, or the only one with annotated keypoints; `has_each`: the format has EACH."""
     if requested in names:
         return str(requested)
     if requested is None and len(names) == 1:
         return names[0]
     listed = ', '.join(map(repr, names)) or 'none'
+    if requested == EACH:
+        raise InputError(f'--category {EACH}: only for COCO files; choose one of {listed}')
     if requested is not None:
         raise InputError(f'--category {requested!r}: the annotated categories are {listed}')
-    remedy = 'Choose one with --category NAME, or write a dataset for each with --category each'
+    remedy = 'Choose one with --category NAME'
+    remedy += f', or write a dataset for each with --category {EACH}' if has_each else ''
     raise InputError(f'{len(names)} categories have keypoints: {listed}. {remedy}')
 
 

@@ -1,5 +1,6 @@
 """Read files of labelme, one per image, as labelme and X-AnyLabeling write them."""
 
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -25,8 +26,8 @@ def is_labelme(path: Path) -> bool:
 def read_labelme(path: Path, images: Path | None) -> Annotations:
     """Read points, whose labels are the keypoints' names: those of one group id are an instance, a rectangle its box.
 
-    `path` is a file or a folder; images are below the folder `images`, by default there. Bad files are left out.
-    ValueError without any point.
+    `path` is a file or a folder; images are below the folder `images`, by default beside their file or below `path`.
+    Bad files are left out. ValueError without any point.
     """
     finder, unreadable = FileFinder(images or (path if path.is_dir() else path.parent)), list[str]()
     photos: list[tuple[Path, Photo, list[dict]]] = []
@@ -34,8 +35,11 @@ def read_labelme(path: Path, images: Path | None) -> Annotations:
         try:
             content: Any = parse_json(file.read_bytes(), f'{file}: not a JSON file')
             size = read_size(content.get('imageWidth'), content.get('imageHeight'))
-            photo = Photo(find_image(finder, content['imagePath'], str(file)), file.stem, size=size)
-            photos.append((file, photo, [row for row in map(_read_shape, content['shapes']) if row['label']]))
+            name = content['imagePath']
+            is_beside = images is None and os.path.isfile(file.parent / name)
+            image = file.parent / name if is_beside else find_image(finder, name, str(file))
+            shapes = [shape for shape in map(_read_shape, content['shapes']) if shape['label']]
+            photos.append((file, Photo(image, file.stem, size=size), shapes))
         except InputError as problem:
             unreadable.append(str(problem))
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as problem:

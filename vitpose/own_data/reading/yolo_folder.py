@@ -1,7 +1,10 @@
 """Read YOLO-pose folders of Ultralytics: data.yaml, images/ and labels/."""
 
+import os
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +20,15 @@ from ..annotations import SPLITS, Annotations, Instance, Labels, Photo
 from .field_checks import check_names, choose_category, find_image, number_names
 
 MAX_OVERSHOOT = 0.01  # of the image, by which values may lie outside it: they are clipped
+Pair = tuple[Path, Path]  # an image and its label file
 
 
-def read_yolo(file: Path, category: str | None) -> Annotations:
+def read_yolo(file: Path, category: str | None, images: Path | None = None) -> Annotations:
     """Read the instances of a class, by default the only one, of a YOLO-pose dataset.
 
     Its data.yaml has kpt_shape, train and val (folders, or .txt files with paths), and names; optional: path, test,
-    flip_idx, kpt_names. Bad label rows are left out. ValueError if it does not describe a YOLO-pose dataset.
+    flip_idx, kpt_names. The images of a .txt file are below the folder `images`, by default beside it. Bad label rows
+    and ambiguous paths are left out. ValueError if it does not describe a YOLO-pose dataset.
     """
     import yaml
 
@@ -43,34 +48,19 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
     if not isinstance(classes, dict) or not classes or not all(str(number).isdecimal() for number in classes):
         raise InputError(f'{file}: names {names!r}: expected the names of the classes, by number')
     classes = {int(number): str(name) for number, name in classes.items()}
-    top = file.parent / str(data.get('path') or '.').replace('\\', '/')
-    top = top if top.is_dir() else file.parent  # Ultralytics also looks for `path` in its folder of datasets
-    images, notes = dict[str, list[Path]](), list[str]()
-    for split in SPLITS:
-        try:
-            paths = _find_images(file, top, data.get(split) or [])
-        except InputError as problem:
-            if split != 'test':  # which Roboflow names even if there is none
-                raise
-            notes.append(f'test is left out: {problem}')
-            continue
-        if paths and paths != images.get('train'):  # the same ones are to be split
-            images[split] = paths
-    if not images:
-        expected = 'expected a folder with images, or a .txt file with paths'
-        raise InputError(f'{file}: train {data.get("train")!r}: {expected}')
-    unreadable, clipped = list[str](), list[str]()
-    found = (image for paths in images.values() for image in paths)
-    rows = {image: _read_rows(image, shape, classes, unreadable, clipped) for image in found}
-    used = sorted({int(values[0]) for image_rows in rows.values() for _, values in image_rows})
-    if not used and unreadable:
-        raise InputError(f'{file}: none of its {len(unreadable):,} labels can be read: {unreadable[0]}')
+    notes, unreadable, bad_rows, clipped = list[str](), list[str](), list[str](), list[str]()
+    splits = _find_splits(file, data, images, notes, unreadable)
+    label_files = dict.fromkeys(label for _, label in chain(*splits.values()))
+    rows = {label: _read_rows(label, shape, classes, bad_rows, clipped) for label in label_files}
+    used = sorted({int(values[0]) for label_rows in rows.values() for _, values in label_rows})
+    if not used and bad_rows:
+        raise InputError(f'{file}: none of its {len(bad_rows):,} labels can be read: {bad_rows[0]}')
     if not used:
-        looked = ', '.join(map(str, map(find_label_file, [*rows][:3])))
+        looked = ', '.join(map(str, [*rows][:3]))
         raise InputError(f'{file}: none of its {len(rows):,} images has a label; looked for {looked}, ...')
     chosen = choose_category([classes[number] for number in used], category)
-    notes += [f'YOLO-pose: {len(paths):,} images in {split}' for split, paths in images.items()]
-    unlabeled = sum(not find_label_file(image).exists() for image in rows)
+    notes += [f'YOLO-pose: {len(pairs):,} images in {split}' for split, pairs in splits.items()]
+    unlabeled = sum(not label.exists() for label in rows)
     if unlabeled:
         notes.append(f'{unlabeled:,} images have no label file: no instances')
     if clipped:
@@ -78,10 +68,10 @@ def read_yolo(file: Path, category: str | None) -> Annotations:
     number = next(number for number in used if classes[number] == chosen)
     labels = _read_labels(file, data, (str(number), chosen), shape[0], notes)
     photos = []
-    for split, image in ((split, image) for split, paths in images.items() for image in paths):
-        of_class = [row for row in rows[image] if classes[int(row[1][0])] == chosen]
+    for split, (image, label) in ((split, pair) for split, pairs in splits.items() for pair in pairs):
+        of_class = [row for row in rows[label] if classes[int(row[1][0])] == chosen]
         photos.append(_read_photo(image, of_class, split, shape))
-    return Annotations(labels, photos, chosen, notes, unreadable)
+    return Annotations(labels, photos, chosen, notes, unreadable + bad_rows)
 
 
 def _read_labels(file: Path, data: dict, category: Sequence[str], count: int, notes: list[str]) -> Labels:
@@ -109,10 +99,42 @@ def _read_labels(file: Path, data: dict, category: Sequence[str], count: int, no
     return Labels(names, mirror=mirror)
 
 
-def _find_images(file: Path, top: Path, entry: Any) -> list[Path]:
-    """Find the images of a folder, of a .txt file with paths, or of a list of those."""
+def _find_splits(
+    file: Path, data: dict, images: Path | None, notes: list[str], unreadable: list[str]
+) -> dict[str, list[Pair]]:
+    """Find the images of each split; one that would have several label files is left out."""
+    top = file.parent / str(data.get('path') or '.').replace('\\', '/')
+    top = top if top.is_dir() else file.parent  # Ultralytics also looks for `path` in its folder of datasets
+    splits = dict[str, list[Pair]]()
+    for split in SPLITS:
+        try:
+            pairs = _find_images(file, top, data.get(split) or [], images, notes, unreadable)
+        except InputError as problem:
+            if split != 'test':  # which Roboflow names even if there is none
+                raise
+            notes.append(f'test is left out: {problem}')
+            continue
+        if pairs != splits.get('train'):  # the same ones are to be split
+            splits[split] = pairs
+    labels_of = defaultdict[Path, set[str]](set)
+    for image, label in chain(*splits.values()):
+        labels_of[image].add(str(label))
+    for image, labels in labels_of.items():
+        if len(labels) > 1:
+            unreadable.append(f'{file}: {image} would be the image of {" and ".join(sorted(labels))}')
+    known = {split: [pair for pair in pairs if len(labels_of[pair[0]]) == 1] for split, pairs in splits.items()}
+    if not any(known.values()):
+        expected = 'expected a folder with images, or a .txt file with paths'
+        raise InputError(unreadable[0] if unreadable else f'{file}: train {data.get("train")!r}: {expected}')
+    return {split: pairs for split, pairs in known.items() if pairs}
+
+
+def _find_images(
+    file: Path, top: Path, entry: Any, images: Path | None, notes: list[str], unreadable: list[str]
+) -> list[Pair]:
+    """Find the images of a folder, of a .txt file with paths, or of a list of those, and the label file of each."""
     if isinstance(entry, list):
-        return [image for item in entry for image in _find_images(file, top, item)]
+        return [pair for item in entry for pair in _find_images(file, top, item, images, notes, unreadable)]
     name = str(entry).replace('\\', '/')
     parts = path_parts(name)  # Roboflow writes ../train/images, others the paths of their machine
     is_bare = len(parts) > 1 and parts[-1] in ('images', 'labels')  # which may be the folder of all splits
@@ -120,12 +142,34 @@ def _find_images(file: Path, top: Path, entry: Any) -> list[Path]:
     ends = (folder.joinpath(*parts[i:]) for i in range(count) for folder in (top, file.parent))
     path = next((path for path in (top / name, *ends) if path.exists()), top / name)
     if path.is_file() and path.suffix == '.txt':
-        finder = FileFinder(path.parent, [top])
-        lines = [line.strip() for line in path.read_text(encoding='utf-8-sig').splitlines()]
-        return [find_image(finder, line, str(path)) for line in lines if line]
+        return _read_list(path, top, images, unreadable)
+    option = f'--images {images} is for the paths of a .txt file'
     if not path.is_dir():
-        raise InputError(f'{file}: looked for images in {path}, which is neither a folder nor a .txt file')
-    return sorted(image for image in path.rglob('*') if image.suffix.lower() in IMAGES)
+        remedy = f'; {option}: copy the images to this folder' if images else ''
+        raise InputError(f'{file}: looked for images in {path}, which is neither a folder nor a .txt file{remedy}')
+    notes += [f'{option}: the images are those in {path}'] if images else []
+    found = sorted(image for image in path.rglob('*') if image.suffix.lower() in IMAGES)
+    return [(image, find_label_file(image)) for image in found]
+
+
+def _read_list(path: Path, top: Path, images: Path | None, unreadable: list[str]) -> list[Pair]:
+    """Find the images of a .txt file, a path per line, and label files: by the longest end if an image is elsewhere."""
+    finder, pairs = FileFinder(images) if images else FileFinder(path.parent, [top]), list[Pair]()
+    for number, line in enumerate(map(str.strip, path.read_text('utf-8-sig', 'replace').splitlines()), 1):
+        where, parts = f'{path}, line {number}', path_parts(line)
+        if not parts:
+            unreadable += [f'{where}: expected the path of an image, got {line!r}'] if line else []
+            continue
+        try:
+            image = find_image(finder, line, where)
+        except InputError as problem:
+            unreadable.append(str(problem))
+            continue
+        is_there = images is None and os.path.isfile(image)
+        places = [image] if is_there else [top.joinpath(*parts[i:]) for i in range(len(parts))]
+        labels = [*map(find_label_file, places)]
+        pairs.append((image, next((label for label in labels if label.exists()), labels[0])))
+    return pairs
 
 
 def find_label_file(image: Path) -> Path:
@@ -137,10 +181,10 @@ def find_label_file(image: Path) -> Path:
 
 
 def _read_rows(
-    image: Path, shape: list[int], classes: dict[int, str], unreadable: list[str], clipped: list[str]
+    file: Path, shape: list[int], classes: dict[int, str], unreadable: list[str], clipped: list[str]
 ) -> list[tuple[str, np.ndarray]]:
-    """Return the place of each good row of an image's label file, and its class, box and keypoints, normalized."""
-    file, rows = find_label_file(image), []
+    """Return the place of each good row of a label file, and its class, box and keypoints, normalized."""
+    rows = []
     lines = file.read_text('utf-8-sig', 'replace').splitlines() if file.exists() else []
     for where, line in ((f'{file}, line {number}', line) for number, line in enumerate(lines, 1) if line.strip()):
         try:

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from tests.unit.own_data import makers
@@ -25,3 +27,15 @@ def test_suffixes_in_capitals(tmp_path):
     path = makers.write_coco(tmp_path)
     path = path.rename(path.with_suffix('.JSON'))
     assert read(path).count == read(tmp_path).count == 12
+
+
+def test_a_part_of_a_deeplabcut_project_is_refused_with_what_to_pass(tmp_path):
+    makers.write_deeplabcut(tmp_path)
+    project = re.escape(str(tmp_path.resolve()))
+    for folder in (tmp_path / 'labeled-data', tmp_path / 'labeled-data/a'):
+        with pytest.raises(ValueError, match=f"is in a DeepLabCut project: pass the project's folder {project}$"):
+            read(folder)
+    (tmp_path / 'labeled-data/a').rename(tmp_path / 'a')
+    with pytest.raises(ValueError, match=r'without a project: pass the table .*a/CollectedData_me.csv$'):
+        read(tmp_path / 'a')
+    assert read(tmp_path / 'a/CollectedData_me.csv').count == 6

@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.own_data import makers
 from tests.unit.own_data.makers import read
+from vitpose.own_data.checking.findings import find_repeated
 
 
 def test_points_of_a_group_are_an_instance(tmp_path):
@@ -104,3 +105,28 @@ def test_single_files_and_folders_with_other_files_are_read(tmp_path):
     (tmp_path / '3.json').rename(tmp_path / '3.JSON')
     assert read(tmp_path).count == 24
     assert [photo.path for photo in read(tmp_path / '3.JSON').photos] == [tmp_path / '3.png']
+
+
+def test_files_of_the_same_image_are_joined_so_that_repeated_labels_are_found(tmp_path):
+    makers.write_labelme(tmp_path)
+    for i, backup in ((0, 'same'), (1, 'resized')):
+        (tmp_path / backup).mkdir()
+        (tmp_path / backup / f'{i}.json').write_text((tmp_path / f'{i}.json').read_text())
+    change(tmp_path / 'resized', [1], lambda content: content.update(imageWidth=40, imageHeight=30))
+    annotations = read(tmp_path)
+    assert [len(photo.instances) for photo in annotations.photos] == [4, *[2] * 11]
+    assert len(find_repeated(annotations.photos[0].instances)) == 2
+    assert '1 images are listed twice: their annotations are joined' in annotations.notes
+    assert len(annotations.unreadable) == 2
+    assert all('resized/1.json, group' in line and '80x60 and 40x30' in line for line in annotations.unreadable)
+
+
+def test_an_image_beside_its_file_comes_before_one_of_the_same_name_elsewhere(tmp_path):
+    makers.write_labelme(tmp_path)
+    makers.write_labelme(tmp_path / 'b', count=1)
+    for folder in (tmp_path, tmp_path / 'b'):
+        change(folder, [0], lambda content: content.update(imagePath='0.png'))
+    assert {photo.path for photo in read(tmp_path).photos if photo.name == '0'} == {
+        tmp_path / '0.png',
+        tmp_path / 'b/0.png',
+    }

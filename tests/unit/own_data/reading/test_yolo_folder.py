@@ -3,6 +3,7 @@ import pytest
 
 from tests.unit.own_data import makers
 from tests.unit.own_data.makers import read
+from vitpose.own_data.checking.findings import find_repeated
 
 
 def test_yolo(tmp_path):
@@ -146,6 +147,10 @@ def test_keypoint_names_by_class_or_index(tmp_path, value):
     label = tmp_path / 'labels/train/train0.txt'
     label.write_text('1' + label.read_text()[1:])
     assert read(index, category='rat').labels.names == KPT_NAMES[value]
+    with pytest.raises(ValueError, match=r"2 categories .*: 'mouse', 'rat'. Choose one with --category NAME$"):
+        read(index)
+    with pytest.raises(ValueError, match=r"--category each: only for COCO files; choose one of 'mouse', 'rat'$"):
+        read(index, category='each')
 
 
 def test_other_keys_and_file_names(tmp_path):
@@ -162,6 +167,68 @@ def test_other_keys_and_file_names(tmp_path):
     index.write_text(text.replace('val:', 'default:').replace('train:', 'all:'))
     with pytest.raises(ValueError, match='train None: expected a folder with images, or a .txt file with paths'):
         read(index)
+
+
+def write_lists(index, before=''):
+    """Replace the folders in data.yaml by lists of their images, whose paths start with some text."""
+    text = index.read_text()
+    for split in ('train', 'val'):
+        names = sorted(file.name for file in (index.parent / 'images' / split).iterdir())
+        lines = [f'{before}images/{split}/{name}' for name in names]
+        (index.parent / f'{split}.txt').write_text('\n'.join(lines))
+        text = text.replace(f'"images/{split}"', f'"{split}.txt"')
+    index.write_text(text)
+
+
+def test_a_bad_line_of_a_list_is_left_out_and_an_image_that_is_listed_twice_is_joined(tmp_path):
+    index = makers.write_yolo(tmp_path)
+    write_lists(index)
+    for folder in 'ab':
+        makers.write_image(tmp_path / folder / 'same.png')
+    with (tmp_path / 'train.txt').open('a') as file:
+        file.write('\n\nx/same.png\n../\nimages/train/train0.png')
+    annotations = read(tmp_path)
+    assert [len(photo.instances) for photo in annotations.photos] == [2, *[1] * 7]
+    assert len(find_repeated(annotations.photos[0].instances)) == 1
+    assert '1 images are listed twice: their annotations are joined' in annotations.notes
+    ambiguous, nameless = annotations.unreadable
+    assert f"{tmp_path / 'train.txt'}, line 8: 'x/same.png' is ambiguous: " in ambiguous
+    assert "train.txt, line 9: expected the path of an image, got '../'" in nameless
+
+
+@pytest.mark.parametrize('before', ['', 'data/'])
+def test_lists_of_images_that_are_in_another_folder(tmp_path, before):
+    """As CVAT exports annotations without images."""
+    index = makers.write_yolo(tmp_path / 'yolo')
+    expected = read(index)
+    write_lists(index, before)
+    (tmp_path / 'photos').mkdir()
+    for file in sorted((tmp_path / 'yolo/images').glob('*/*')):
+        file.rename(tmp_path / 'photos' / file.name)
+    with pytest.raises(ValueError, match='none of its 8 images exists; .* pass the folder of the images with --images'):
+        read(index)
+    annotations = read(index, images=tmp_path / 'photos')
+    assert [photo.path.name for photo in annotations.photos] == [photo.path.name for photo in expected.photos]
+    for ours, theirs in zip(annotations.photos, expected.photos, strict=True):
+        np.testing.assert_array_equal(ours.instances[0].keypoints, theirs.instances[0].keypoints)
+        assert ours.split == theirs.split and ours.path.parent == tmp_path / 'photos'
+    with (tmp_path / 'yolo/val.txt').open('a') as file:  # one photo for two label files
+        file.write('\nimages/other/train0.png')
+    (tmp_path / 'yolo/labels/other').mkdir()
+    (tmp_path / 'yolo/labels/other/train0.txt').write_text((tmp_path / 'yolo/labels/train/train0.txt').read_text())
+    (problem,) = read(index, images=tmp_path / 'photos').unreadable
+    assert 'photos/train0.png would be the image of ' in problem and 'other/train0.txt and ' in problem
+
+
+def test_images_in_folders_are_not_looked_for_elsewhere(tmp_path):
+    index = makers.write_yolo(tmp_path / 'yolo')
+    (tmp_path / 'photos').mkdir()
+    annotations = read(index, images=tmp_path / 'photos')
+    assert annotations.count == 8
+    assert sum('is for the paths of a .txt file: the images are those in ' in note for note in annotations.notes) == 2
+    (tmp_path / 'yolo/images/val').rename(tmp_path / 'photos/val')
+    with pytest.raises(ValueError, match='which is neither .* of a .txt file: copy the images to this folder'):
+        read(index, images=tmp_path / 'photos')
 
 
 def test_bad_yolo_folders(tmp_path):
