@@ -4,11 +4,12 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+_RECORD, _DRAWINGS = 'predictions.jsonl', ('drawn', 'box_crops')  # of `vitpose predict`: names of file and folders
 _UPLOAD = re.compile(r'^[0-9a-f]{8}-(?=.)')  # Label Studio puts it before the name of an uploaded file
 
 
@@ -48,7 +49,10 @@ class PathEnds:
 
 
 class FileFinder:
-    """Files below the folder `top` by names of which only the end may be right; `folders` are those to try first."""
+    """Files below the folder `top` by names of which only the end may be right; `folders` are those to try first.
+
+    What `vitpose predict` drew is not found: it has the names of the images.
+    """
 
     def __init__(self, top: Path, folders: Iterable[Path] = ()) -> None:
         self.top, self.folders = top, [*folders, top]
@@ -60,9 +64,15 @@ class FileFinder:
             if os.path.isfile(place):  # False for too long a name, too
                 return [place]
         if self._ends is None:
-            walk = os.walk(self.top)
-            self._ends = PathEnds(Path(folder, file).parts for folder, _, files in walk for file in sorted(files))
+            self._ends = PathEnds(_walk(self.top))
         return [Path(*parts) for parts in self._ends.longest(name)]
+
+
+def _walk(top: Path) -> Iterator[tuple[str, ...]]:
+    for folder, folders, files in os.walk(top):
+        if _RECORD in files:
+            folders[:] = [name for name in folders if name not in _DRAWINGS]
+        yield from (Path(folder, file).parts for file in sorted(files))
 
 
 def common_end(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[int, int]:

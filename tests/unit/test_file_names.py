@@ -1,5 +1,7 @@
 import pytest
 
+from vitpose.predict.outputs.output_files import CROPS, DRAWN
+from vitpose.predict.outputs.results import LINES
 from vitpose_base.file_names import FileFinder, path_parts
 
 NAMES = {
@@ -40,3 +42,14 @@ def test_files_are_found_by_the_longest_end(tmp_path):
         '': [],
     }.items():
         assert sorted(str(path.relative_to(tmp_path)) for path in finder.find(name)) == sorted(found), name
+
+
+def test_drawings_of_vitpose_predict_are_not_found(tmp_path):
+    drawn = tmp_path / 'poses' / DRAWN / 'a.png'
+    other = tmp_path / DRAWN / 'b.png'
+    for path in (drawn, tmp_path / 'poses' / CROPS / 'a.png', tmp_path / 'poses' / LINES, other):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    finder = FileFinder(tmp_path)
+    assert finder.find('photos/a.png') == [] and finder.find('photos/b.png') == [other]
+    assert FileFinder(drawn.parent).find('photos/a.png') == [drawn]  # the folder that was asked for

@@ -13,9 +13,11 @@ from vitpose_base.coco_fields import BadField, find_bad_fields, is_id
 from vitpose_base.file_names import FileFinder, path_parts
 
 from ...errors import InputError
-from ...predict.inputs.coco_json import is_crowd, match_ids, parse_json, parse_numbers, read_size, short_text
+from ...predict.inputs.coco_json import is_crowd, match_ids, parse_json, read_size, short_text
 from ..annotations import Annotations, Instance, Labels, Photo
-from .field_checks import check_names, choose_category, find_image, number_names
+from .coco_categories import points_of, read_categories
+from .coco_results import join_results
+from .field_checks import choose_category, find_image, number_names
 
 _REPLACED = {'id', 'width', 'height', 'area'}  # fields that are written anew
 
@@ -24,29 +26,29 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
     """Read the COCO keypoint files of one dataset, given with their splits, if known.
 
     Images are below the folder `images`, by default the file's. By default all categories are read if they have the
-    same keypoints, and categories of one point each are joined. Bad rows are left out. ValueError if a file is not a
-    COCO keypoint file; the message says where.
+    same keypoints, and categories of one point each are joined. Bad rows are left out. A file may be the list of
+    results of `vitpose predict`. ValueError if a file is not a COCO keypoint file; the message says where.
     """
     notes = [f'COCO file {file}' + (f': split {split}' if split else '') for file, split in files.items()]
     unreadable: list[str] = []
-    contents = {file: _load(file, unreadable) for file in files}
+    contents = {file: _load(file, unreadable, notes) for file in files}
     categories: dict[str, Labels | None] = {}
     for file, content in contents.items():
-        for name, labels in _annotated_categories(file, content, notes).items():
+        for name, labels in read_categories(file, content, notes).items():
             if categories.setdefault(name, labels) != labels:
                 raise InputError(f'{file}: category {name!r} has different keypoints in {next(iter(files))}')
     chosen, labels = list(categories), next(iter(categories.values()), None)
     title = 'instance'
-    rows = [row for content in contents.values() for row in content['annotations'] if _points(row)]
+    rows = [row for content in contents.values() for row in content['annotations'] if points_of(row)]
     kinds = [kind for content in contents.values() for kind in content['categories']]
-    is_points = category is None and len(chosen) > 1 and sum(len(_points(row)) == 3 for row in rows) > len(rows) / 2
+    is_points = category is None and len(chosen) > 1 and sum(len(points_of(row)) == 3 for row in rows) > len(rows) / 2
     if is_points and all(len(kind.get('keypoints') or []) <= 1 for kind in kinds):
         for file, content in contents.items():
             _join_points(file, content, chosen, unreadable)
         labels = Labels(chosen)
         notes.append(f'{len(chosen)} categories of one point each become the keypoints of one instance per image')
     elif category is not None or any(other is None or other != labels for other in categories.values()):
-        chosen = [choose_category(chosen, category)]
+        chosen = [choose_category(chosen, category, has_each=True)]
         title, labels = chosen[0], categories[chosen[0]]
     elif len(chosen) > 1:
         notes.append(f'{len(chosen)} categories with the same keypoints become one: {", ".join(chosen)}')
@@ -58,7 +60,7 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
         pairs = enumerate(content['annotations'])
         rows_of[file] = {i: row for i, row in pairs if row and row.get('category_id') not in others}
     if labels is None:
-        lengths = Counter(len(row['keypoints']) for kept in rows_of.values() for row in kept.values() if _points(row))
+        lengths = Counter(len(row['keypoints']) for kept in rows_of.values() for row in kept.values() if points_of(row))
         labels = Labels(number_names(lengths.most_common(1)[0][0] // 3))
         notes.append(f'the category {title!r} has no keypoint names: they are numbered')
     annotations = Annotations(labels, [], title, notes, unreadable)
@@ -70,12 +72,13 @@ def read_coco(files: dict[Path, str | None], images: Path | None, category: str 
 
 def find_category_names(files: Iterable[Path]) -> list[str]:
     """Return the names of all categories with annotated keypoints."""
-    return list(dict.fromkeys(name for file in files for name in _annotated_categories(file, _load(file, []), [])))
+    return list(dict.fromkeys(name for file in files for name in read_categories(file, _load(file, [], []), [])))
 
 
-def _load(file: Path, unreadable: list[str]) -> dict:
+def _load(file: Path, unreadable: list[str], notes: list[str]) -> dict:
     """Read a file; rows that are not objects become empty ones."""
     content = parse_json(file.read_bytes(), f'{file}: not a JSON file')
+    content = join_results(file, content, notes) if isinstance(content, list) else content
     lists = ('images', 'annotations', 'categories')
     if not isinstance(content, dict) or not all(isinstance(content.get(name), list) for name in lists):
         raise InputError(f'{file}: expected a COCO keypoint file, an object with lists of {", ".join(lists)}')
@@ -113,64 +116,21 @@ def _is_box(box: list) -> bool:
         return True  # the check of fields names it
 
 
-def _points(row: dict) -> list:
-    """Return the keypoints of an annotation, [] if it has none."""
-    return points if isinstance(points := row.get('keypoints'), list) else []
-
-
-def _annotated_categories(file: Path, content: dict, notes: list[str]) -> dict[str, Labels | None]:
-    """Return the categories with annotated keypoints, and their labels if the file has them."""
-    used = {kind for row in content['annotations'] if _points(row) and is_id(kind := row.get('category_id'))}
-    if not used:
-        kinds = [kind for kind in ('segmentation', 'bbox') if any(row.get(kind) for row in content['annotations'])]
-        has = f' (it has {" and ".join(kinds)})' if kinds else ''
-        raise InputError(f'{file}: no annotation has keypoints{has}; export the annotations as COCO keypoints')
-    categories: dict[str, Labels | None] = {}
-    for i, row in enumerate(content['categories']):
-        if not is_id(row.get('id')) or row['id'] not in used:
-            continue
-        name, where = row.get('name'), f'{file}: categories[{i}]'
-        if not isinstance(name, str) or not name:
-            raise InputError(f'{where}: expected a name, got {name!r}')
-        labels = None
-        if row.get('keypoints'):
-            names = check_names(row['keypoints'], where)
-            labels = Labels(names, _links(row.get('skeleton') or [], len(names), where, notes))
-        if categories.setdefault(name, labels) != labels:
-            raise InputError(f'{where}: category name {name!r} occurs twice, with other keypoints')
-    return categories
-
-
-def _links(skeleton: object, count: int, where: str, notes: list[str]) -> list[tuple[int, int]]:
-    """Read a skeleton; COCO counts keypoints from 1, some tools and the result from 0."""
-    pairs, bad = [], []
-    for pair in skeleton if isinstance(skeleton, list) else [skeleton]:
-        try:
-            pairs.append(parse_numbers(pair, 2, f'{where}: skeleton', finite=True).astype(int).tolist())
-        except InputError as problem:
-            bad.append(str(problem))
-    first = 0 if any(0 in pair for pair in pairs) else 1
-    notes += [f'{where}: the skeleton counts keypoints from 0'] * (not first)
-    links = [(a - first, b - first) for a, b in pairs]
-    expected = f'expected keypoints from {first} to {count - 1 + first}'
-    bad += [f'{where}: skeleton {[a + first, b + first]}: {expected}' for a, b in links if not 0 <= a < count > b >= 0]
-    notes += [f'{len(bad)} links of the skeleton are left out: {bad[0]}'] if bad else []
-    return [(a, b) for a, b in links if 0 <= a < count > b >= 0]
-
-
 def _join_points(file: Path, content: dict, names: list[str], unreadable: list[str]) -> None:
-    """Make one annotation of the points of each image, one per category."""
+    """Make one annotation of the points of each image, one per category, at the place of its first point."""
     index = {row.get('id'): names.index(row['name']) for row in content['categories'] if row.get('name') in names}
     joined: dict[str, dict] = {}
+    first: dict[str, int] = {}  # index of the first point of an image
     repeated: dict[str, str] = {}  # by image
     for i, row in enumerate(content['annotations']):
-        if not (points := _points(row)):
+        if not (points := points_of(row)):
             continue
         where, key, kind = f'{file}: annotations[{i}]', str(row.get('image_id')), row.get('category_id')
         if len(points) != 3 or not is_id(kind) or kind not in index:
             unreadable.append(f'{where}: expected a category and 3 numbers, got {kind!r} and {short_text(points)}')
             continue
         place = 3 * index[kind]
+        first.setdefault(key, i)
         whole = joined.setdefault(key, dict(row, bbox=None, keypoints=[0] * (3 * len(names))))
         if whole['keypoints'][place + 2]:
             repeated[key] = f'{where}: image {key} has several points of category {names[index[kind]]!r}'
@@ -179,7 +139,8 @@ def _join_points(file: Path, content: dict, names: list[str], unreadable: list[s
         reason = 'categories of one point each are points, not skeletons, and cannot be joined'
         raise InputError(f'{next(iter(repeated.values()))}: {reason}; export skeletons, or pass --category NAME')
     unreadable += repeated.values()
-    content['annotations'] = [row for key, row in joined.items() if key not in repeated]
+    rows = {first[key]: row for key, row in joined.items() if key not in repeated}
+    content['annotations'] = [rows.get(i, {}) for i in range(len(content['annotations']))]
 
 
 def _read_photos(

@@ -140,6 +140,25 @@ def test_a_file_without_categories_has_numbered_keypoints(tmp_path):
     assert annotations.count == 12 and annotations.labels.names == [f'keypoint_{i}' for i in range(4)]
 
 
+def test_annotations_without_a_category_are_of_the_only_one(tmp_path):
+    content = makers.coco()
+    rows(content)[0]['category_id'] = None
+    for row in rows(content)[1:]:
+        del row['category_id']
+    path = makers.write_coco(tmp_path, content)
+    annotations = read(path)
+    assert (annotations.count, annotations.category, annotations.labels.names) == (12, 'mouse', makers.NAMES)
+    assert any("category_id: all are taken to be of the only category, 'mouse'" in note for note in annotations.notes)
+    assert read(path, category='each').count == 12
+    content['categories'].append(dict(id=2, name='rat'))
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="has a category_id: expected the id of a category: 'mouse', 'rat'"):
+        read(path)
+    content['categories'].clear()
+    path.write_text(json.dumps(content))
+    assert read(path).count == 12
+
+
 def test_merged_files_may_have_a_category_twice(tmp_path):
     content = makers.coco()
     content['categories'] += [dict(content['categories'][0], id=2), dict(id=[3], name='x')]
@@ -203,6 +222,8 @@ def test_categories_of_one_point_each_are_joined(tmp_path):
     assert annotations.labels.names == makers.NAMES and annotations.count == 12
     for i, photo in enumerate(annotations.photos):
         assert photo.instances[0].keypoints.tolist() == makers.keypoints(i).tolist() and photo.instances[0].box is None
+    places = [photo.instances[0].where.rpartition(': ')[2] for photo in annotations.photos]  # of the first points
+    assert places[:4] == [f'annotations[{i}]' for i in (0, 4, 8, 11)]
     assert read(path, category='tail').count == 12
     rows(content)[:] = [*rows(content), dict(rows(content)[0]), dict(rows(content)[0], category_id=99), dict(id=1)]
     rows(content).append(dict(rows(content)[0], image_id=12, keypoints=[1, 2]))

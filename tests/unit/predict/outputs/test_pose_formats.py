@@ -134,7 +134,9 @@ def test_yolo_labels_are_read_back(tmp_path):
     assert len(third) == 3
 
 
-@pytest.mark.parametrize(('name', 'file'), [('cvat', 'labels.json'), ('dlc', 'deeplabcut_labels')])
+@pytest.mark.parametrize(
+    ('name', 'file'), [('cvat', 'labels.json'), ('coco', 'keypoints.json'), ('dlc', 'deeplabcut_labels')]
+)
 @pytest.mark.parametrize('count', [1, 2])
 def test_labels_are_read_as_a_dataset(tmp_path, name, file, count):
     """Images with the same people, of which the last keypoint has a score of 0.1, and a frame that has no file."""
