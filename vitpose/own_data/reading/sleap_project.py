@@ -3,6 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from vitpose_base.file_names import FileFinder
 from vitpose_base.files import replacing
 
 from ...errors import InputError, one_line
+from ...predict.inputs.coco_json import read_size
 from ...predict.inputs.video import read_video
 from ...predict.optional_imports import import_optional
 from ..annotations import Annotations, Instance, Labels, Photo
@@ -45,14 +47,18 @@ def read_sleap(path: Path, images: Path | None) -> Annotations:
                 labeled[frame.frame_idx] += frame.user_instances  # merged projects list a frame several times
         origin = video if video.source_video is None else video.source_video
         digest = hashlib.sha256(repr(origin.filename).encode()).hexdigest()[:8]
-        where, reason = f'{path}: video {number}', 'the video has no such frame'
+        where, reason, problems = f'{path}: video {number}', 'the video has no such frame', dict[int, str]()
         try:
-            files = _frame_files(video, sorted(labeled), finder, folder / f'{number}_{digest}', where)
+            files = _frame_files(video, sorted(labeled), finder, folder / f'{number}_{digest}', where, problems)
         except InputError as problem:
             files, reason = {}, str(problem).removeprefix(f'{where}: ')
-        unreadable += [f'{where}, frame {index}: {reason}' for index in labeled if index not in files]
+        missing = [index for index in labeled if index not in files]
+        unreadable += [f'{where}, frame {index}: {problems.get(index, reason)}' for index in missing]
+        size = _read_size(video)
         for index, file in files.items():
-            photo = Photo(file, f'{number}/{index}', video=None if isinstance(video.filename, list) else str(number))
+            photo = Photo(file, f'{number}/{index}', video=str(number), size=size)
+            if isinstance(video.filename, list):
+                photo = Photo(file, str(file))  # whose name may tell the video
             for instance in labeled[index]:
                 points = instance.numpy()
                 known = np.isfinite(points).all(1)
@@ -68,11 +74,31 @@ def read_sleap(path: Path, images: Path | None) -> Annotations:
     return Annotations(labels, photos, 'instance', notes, unreadable)
 
 
-def _frame_files(video: Any, indices: list[int], finder: FileFinder, folder: Path, where: str) -> dict[int, Path]:
-    """Return the image file of each frame, by its index; frames of videos and packages are written to the folder."""
+def _read_size(video: Any) -> tuple[float, float] | None:
+    """Return the size (w, h) of a video file when it was labeled, if the project says so; packages cannot change it."""
+    if isinstance(video.filename, list) or Path(video.filename).suffix in READ_BY_SLEAP_IO:
+        return None
+    with suppress(KeyError, TypeError, ValueError):
+        _, height, width, _ = video.backend_metadata['shape']
+        return read_size(width, height)
+    return None
+
+
+def _frame_files(
+    video: Any, indices: list[int], finder: FileFinder, folder: Path, where: str, problems: dict[int, str]
+) -> dict[int, Path]:
+    """Return the image file of each frame, by its index; frames of videos and packages are written to the folder.
+
+    Why the name of an image cannot be read is added to `problems`.
+    """
     if isinstance(video.filename, list):
-        count = len(video.filename)
-        return {index: find_image(finder, video.filename[index], where) for index in indices if index < count}
+        images: dict[int, Path] = {}
+        for index in (index for index in indices if index < len(video.filename)):
+            try:
+                images[index] = find_image(finder, video.filename[index], where)
+            except InputError as problem:
+                problems[index] = str(problem).removeprefix(f'{where}: ')
+        return images
     source = Path(video.filename)
     if source.suffix not in READ_BY_SLEAP_IO:
         source = find_image(finder, video.filename, where)

@@ -76,6 +76,13 @@ def test_frames_of_other_projects_and_older_videos_are_not_reused(tmp_path, vide
     assert shown_number(makers.read(tmp_path / 'mice.v002.slp').photos[0].path) == 5
 
 
+def test_the_size_of_a_video_is_that_when_it_was_labeled(tmp_path, video):
+    make_project(sleap_io.Video(str(video)), [1]).save(str(tmp_path / 'mice.slp'), verbose=False)
+    write_video(video, [np.full((32, 40, 3), 40 * i, np.uint8) for i in range(6)])
+    (photo,) = makers.read(tmp_path / 'mice.slp').photos
+    assert photo.size == (80, 64) and cv2.imread(str(photo.path)).shape[:2] == (32, 40)
+
+
 def test_a_frame_that_is_listed_twice_keeps_its_instances(tmp_path, video):
     project = make_project(sleap_io.Video(str(video)), [1, 1])
     project.labeled_frames[1].instances[0].points['xy'] += 5
