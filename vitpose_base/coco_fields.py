@@ -5,15 +5,15 @@ from collections.abc import Collection, Iterable, Iterator
 from math import isfinite
 from typing import Any, NamedTuple
 
-LOCATED = ('keypoints', 'bbox')  # MMPose does not train on annotations without them, and COCO's evaluation reads them
-EVALUATED = (*LOCATED, 'area')  # what the evaluation reads, unless use_area=False
+WITHOUT_AREA = ('categories', 'keypoints', 'bbox', 'iscrowd')  # what COCO's evaluation reads with use_area=False
+EVALUATED = (*WITHOUT_AREA, 'area')  # what it reads by default
 PERSON_AREA_SHARE = 0.53  # area of a person by that of the box, as xtcocotools has it for annotations without area
 
 
 class BadField(NamedTuple):
-    """A field of a row that is absent or wrong."""
+    """A field of a row, or of the file, that is absent or wrong."""
 
-    rows: str  # 'images' or 'annotations'
+    rows: str  # 'images' or 'annotations', or '' for the file
     number: int  # the row's index
     field: str
     expected: str
@@ -24,18 +24,25 @@ class BadField(NamedTuple):
         text = 'nothing' if self.value is None else repr(self.value)
         text = f'{len(self.value)}: {text}' if isinstance(self.value, list) else text
         got = text if len(text) <= 60 else text[:57] + '...'
-        return f'{self.rows}[{self.number}]: {self.field}: expected {self.expected}, got {got}'
+        where = f'{self.rows}[{self.number}]: ' if self.rows else ''
+        return f'{where}{self.field}: expected {self.expected}, got {got}'
 
 
 def find_bad_fields(content: dict, count: int | None = None, required: Collection[str] = ()) -> Iterator[BadField]:
     """Find what is wrong with the images and annotations of a COCO keypoint file.
 
-    `count` is the number of keypoints of the dataset, by default that of each category. Of an annotation's keypoints,
-    bbox and area, those in `required` must be there; the keypoints may be an empty list.
+    `count` is the number of keypoints of the dataset, by default that of each category. Of the categories, and of an
+    annotation's keypoints, bbox and area, those in `required` must be there; the keypoints may be an empty list. With
+    'iscrowd' in `required`, an annotation may lack it, but not have another value than 0 or 1.
     """
-    images, rows = content.get('images') or [], content.get('annotations') or []
+    for name in ('images', 'annotations', 'categories'):
+        if not isinstance(content.get(name, []), list):
+            yield BadField('', 0, name, 'a list', content[name])
+        elif name in required and not content.get(name):
+            yield BadField('', 0, name, 'a list of at least one', content.get(name))
+    images, rows, categories = (_get_list(content, name) for name in ('images', 'annotations', 'categories'))
     image_ids, row_ids = (Counter(row['id'] for row in _with_id(part)) for part in (images, rows))
-    kinds = {row['id']: row.get('keypoints') for row in _with_id(content.get('categories') or ())}
+    kinds = {row['id']: row.get('keypoints') for row in _with_id(categories)}
     names = {key: value if isinstance(value, list) else [] for key, value in kinds.items()}
     points_of = (row.get('keypoints') for row in rows if isinstance(row, dict))
     lengths = Counter(len(points) for points in points_of if isinstance(points, list))
@@ -71,6 +78,8 @@ def find_bad_fields(content: dict, count: int | None = None, required: Collectio
         is_read = 'bbox' in required
         if (box or is_read) and not (_are_numbers(box, 4) and (not is_read or isfinite(sum(box)))):
             yield BadField('annotations', i, 'bbox', '4 numbers', box)
+        if 'iscrowd' in required and row.get('iscrowd', 0) not in (0, 1):
+            yield BadField('annotations', i, 'iscrowd', '0 or 1', row['iscrowd'])
         if 'area' in required and not (isinstance(area := row.get('area'), int | float) and area >= 0):
             yield BadField('annotations', i, 'area', 'a number from 0', row.get('area'))
 
@@ -78,6 +87,10 @@ def find_bad_fields(content: dict, count: int | None = None, required: Collectio
 def is_id(value: Any) -> bool:
     """Answer whether a value can be an id."""
     return isinstance(value, int | float | str)
+
+
+def _get_list(content: dict, name: str) -> list:
+    return rows if isinstance(rows := content.get(name), list) else []
 
 
 def _with_id(rows: Iterable[Any]) -> list[dict]:

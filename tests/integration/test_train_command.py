@@ -71,5 +71,6 @@ def test_categories_are_trained_together_and_reported_each(forked, tmp_path, cap
         assert f'--checkpoint {best} --dataset {name} --out poses' in output
         assert f"{name}: scores are maxima of heatmaps, not calibrated: 3 labeled instances of '{name}'" in output
         page = (run / f'report_{name}.html').read_text()
-        assert '3 held-out instances' in page and f'--dataset {name}' in page
-        assert page.count('<tr>') == dict(mouse=6, rat=4)[name]  # a heading, keypoints, and all of them
+        assert '3 held-out instances' in page and '9 of the training instances' in page and f'--dataset {name}' in page
+        assert page.count('<tr>') == 2 * dict(mouse=6, rat=4)[name]  # a heading, keypoints, and all of them
+        assert 'by name: left_ear/right_ear' in page if name == 'mouse' else 'no keypoint name says' in page

@@ -96,7 +96,9 @@ def _run(words: list[str], received: list[int]) -> int:
         try:
             parser = build_parser((name,) if name else ())
             args, others = parser.parse_known_args(words)
-            if checkpoints := [word for word in others if word.endswith('.pth')]:  # a glob that the shell expanded
+            has_model = getattr(args, 'checkpoint', None) or getattr(args, 'model', None)
+            extra = [*others, *(getattr(args, 'inputs', ()) if has_model else ())]
+            if checkpoints := [word for word in extra if word.endswith('.pth')]:  # a glob that the shell expanded
                 raise InputError(f'pass one checkpoint, not several: {", ".join(checkpoints)}')
             if others:
                 parser.error(f'unrecognized arguments: {" ".join(others)}')

@@ -2,6 +2,7 @@
 
 import argparse
 import ctypes
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,8 @@ def run(args: argparse.Namespace) -> None:
         except MemoryError as problem:
             fits = f'--batch {training.find_batch(config, batch - 1)} fits' if batch > 1 else 'use a smaller network'
             raise FailedError(f'out of memory with a batch size of {batch}: {fits}') from problem
-        best, scores = best_checkpoint(work_dir, score), [value for _, value in read_curve(work_dir, score).score]
+        best, curve = best_checkpoint(work_dir, score), read_curve(work_dir, score)
+        scores = [value for _, value in curve.score if not math.isnan(value)]
         print(f'best: {best}, {score} {(min if rule == "less" else max)(scores):.3f}', flush=True)
         if config.get('default_scope') == 'mmdet':  # of `vitpose dataset`
             print(f'next:\n  add to `vitpose predict ...`: --detector {args.config} {best}')

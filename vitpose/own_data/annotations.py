@@ -37,6 +37,7 @@ class Labels:
     names: list[str]
     links: list[tuple[int, int]] = field(default_factory=list)  # the skeleton: pairs of indices
     mirror: list[int] | None = None  # index of each keypoint's counterpart on the other side, if the format has it
+    flip: bool = True  # whether images may be flipped, as far as the format says
 
 
 @dataclass

@@ -20,7 +20,7 @@ from ..predict.inputs.coco_json import BOX_MARGIN
 from ..predict.inputs.matching import name_few
 from .annotations import Annotations, Instance, Photo
 from .checking.checked_images import ImageFile, read_files
-from .checking.findings import CORNERS, Finding, find_data_problems, find_usable, is_scaled
+from .checking.findings import CORNERS, Finding, find_data_problems, find_repeated, find_usable, is_scaled
 from .deriving.instance_boxes import choose_input_size, drop_tight_boxes, find_box, find_box_share
 from .deriving.known_keypoints import find_known_set
 from .deriving.left_right import find_resultant_length, find_sides
@@ -61,7 +61,7 @@ def make_dataset(
     network = choose_network(arch, start)
     splits = splits or _split(annotations, val, seed, by_image)
     known = find_known_set(annotations.labels.names)
-    annotations.labels = known.labels if known else annotations.labels
+    annotations.labels = replace(known.labels, flip=annotations.labels.flip) if known else annotations.labels
     photos = [*chain(*splits.values())]
     files = read_files([photo.path for photo in photos])
     turned = sum(_turn(photo, files[photo.path], exif) for photo in photos if exif)
@@ -76,7 +76,7 @@ def make_dataset(
     instances = [instance for photo in photos for instance in photo.instances]
     input_size, why = choose_input_size(list(map(find_box, instances)), arch == DEFAULT)
     bits = max((file.bits for file in files.values() if file.bits), default=None)
-    alone = all(len(photo.instances) < 2 for photo in annotations.photos)
+    alone = all(len(photo.instances) - len(find_repeated(photo.instances)) < 2 for photo in annotations.photos)
     sizes = {path: file.size for path, file in files.items() if file.size}
     more = (bits, known, find_resultant_length(instances), alone, find_box_share(photos, sizes))
     plan = DatasetPlan(out.name, annotations, splits, sides, input_size, network, *more)
@@ -208,7 +208,7 @@ def _describe(plan: DatasetPlan, instances: Sequence[Instance], why: str) -> lis
         *([boxes] if derived else []),
         *([f'16-bit images are read as {plan.bits} bits per channel, here and in predictions'] if plan.bits else []),
         *([alone] if plan.alone else []),
-        f'boxes take {share[0]:.2%} to {share[1]:.2%} of their image',
+        f'boxes take {share[0]:.2%} to {share[1]:.2%} of their image (1st to 99th percentile)',
         *(plan.sides.note, why, sigma, *plan.network.notes),
         f'{plan.counts["train"]:,} instances for training, {plan.counts["val"]:,} for validation',
         *([none_of] if absent else []),

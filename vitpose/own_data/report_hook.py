@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from copy import copy
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from mmengine.dist import gather_object, get_rank, get_world_size, is_main_proce
 from mmengine.hooks import Hook, LoggerHook
 from mmengine.registry import VISBACKENDS
 from mmengine.runner import Runner
+from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.models.pose_estimators import TopdownPoseEstimator
-from mmpose.registry import DATASETS
+from torch.utils.data import ConcatDataset
 
 from vitpose_mm.cost.measure import make_step
+from vitpose_mm.datasets.member_datasets import find_members
 from vitpose_mm.hooks.bare_model import bare_model
-from vitpose_mm.noise import quiet
 
 from ..errors import one_line
 from ..runs.table import minutes
@@ -66,7 +68,12 @@ class TrainingReportHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
         """Write the report."""
         held_out, self._held_out = self._held_out, []
-        gathered = [gather_object(rows) for rows in (held_out, self._predict_sample(runner))]
+        try:
+            sample = self._predict_sample(runner)
+        except Exception as problem:  # it must not end the training
+            sample = []
+            runner.logger.warning(f'training samples: {type(problem).__name__}: {one_line(problem)}')
+        gathered = [gather_object(rows) for rows in (held_out, sample)]
         if is_main_process() and any(gathered[0]):
             sets = [[row for rows in ranks for row in rows] for ranks in gathered]
             config, meta = Path(runner.cfg.filename), runner.val_dataloader.dataset.metainfo
@@ -80,13 +87,11 @@ class TrainingReportHook(Hook):
 
     def _predict_sample(self, runner: Runner) -> list[Prediction]:
         """Predict this process's share of the training samples."""
-        settings, rows = runner.cfg.train_dataloader.dataset, list[Prediction]()
-        if 'ann_file' not in settings or not isinstance(bare_model(runner), TopdownPoseEstimator):
-            return rows  # a set of several has a pipeline for each
+        rows = list[Prediction]()
+        if not isinstance(bare_model(runner), TopdownPoseEstimator):
+            return rows
         if self._sample is None:
-            pipeline = runner.cfg.val_dataloader.dataset.pipeline
-            with quiet():
-                self._sample = DATASETS.build({**settings, 'pipeline': pipeline, 'test_mode': True})
+            self._sample = open_as_validation(runner.train_dataloader.dataset, runner.val_dataloader.dataset)
         count, size = len(self._sample), runner.val_dataloader.batch_size
         indices = np.linspace(0, count - 1, min(count, MAX_TRAINED)).astype(int)[get_rank() :: get_world_size()]
         with torch.no_grad():
@@ -94,6 +99,23 @@ class TrainingReportHook(Hook):
                 batch = pseudo_collate([self._sample[int(i)] for i in indices[start : start + size]])
                 rows += read_outputs(bare_model(runner).val_step(batch))
         return rows
+
+
+def open_as_validation(train: Any, val: Any) -> Any:
+    """Return the samples of a training set, with the pipeline of the validation set of the same name.
+
+    Of combined sets, these are those of all members; without such a validation set, there are none.
+    """
+    pipelines = {member.metainfo['dataset_name']: member.pipeline for member in _find_readers(val)}
+    parts = [copy(member) for member in _find_readers(train) if member.metainfo['dataset_name'] in pipelines]
+    for part in parts:
+        part.pipeline, part.test_mode = pipelines[part.metainfo['dataset_name']], True
+    return ConcatDataset(parts) if parts else []
+
+
+def _find_readers(dataset: Any) -> list[BaseCocoStyleDataset]:
+    """Return the datasets that read annotations, of MMPose's classes; the others have no pipeline of their own."""
+    return [member for member in find_members(dataset) if isinstance(member, BaseCocoStyleDataset)]
 
 
 def estimate_step(model: Any, batch: int, device: str, dtype: str) -> float:

@@ -22,7 +22,7 @@ from ..predict.poses import Poses
 from ..runs.training_config import next_commands
 from ..runs.training_log import best_checkpoint, read_curve
 
-NOTES = 'notes.txt'  # beside the config: what `vitpose dataset` derived, one line each
+NOTES = 'notes.txt'  # beside config or metainfo: what `vitpose dataset` derived, one line each
 SHOWN_IMAGES = 6  # worst and median ones
 SIDE_PX, QUALITY = 280, 80  # of a picture, and of its JPEG
 MARGIN = 0.4  # around the boxes in a picture, by their longer side
@@ -81,7 +81,8 @@ def write_report(
     tables = [f'<h3>{title}</h3>{_table(names, rows)}' for title, rows in sets.items() if rows]
     pictures = [f'<h2>{title}</h2>' + ''.join(_figure(*g, meta) for g in group) for title, group in groups.items()]
     commands = '\n'.join(next_commands(config, best_checkpoint(file.parent, score), dataset))
-    lists = dict(tables=tables, pictures=pictures, notes=[f'<li>{escape(note)}</li>' for note in read_notes(config)])
+    notes = [f'<li>{escape(note)}</li>' for note in read_notes(config, dataset)]
+    lists = dict(tables=tables, pictures=pictures, notes=notes)
     state = f'{len(curve.score)} validations; {score} of the last one: {curve.score[-1][1]:.3f}' if curve.score else ''
     template = Template(Path(__file__).with_suffix('.html').read_text(encoding='utf-8'))
     page = template.substitute(
@@ -94,10 +95,14 @@ def write_report(
     write_text(file, page)
 
 
-def read_notes(config: Path) -> list[str]:
-    """Return what `vitpose dataset` derived: the lines of notes.txt, or else config.py's docstring and comments."""
-    if (file := config.with_name(NOTES)).is_file():
-        return file.read_text(encoding='utf-8').splitlines()
+def read_notes(config: Path, dataset: str | None = None) -> list[str]:
+    """Return what `vitpose dataset` derived: the lines of notes.txt, or else config.py's docstring and comments.
+
+    Each of several datasets has its notes in a folder beside the config.
+    """
+    for file in (config.parent / (dataset or '') / NOTES, config.with_name(NOTES)):
+        if file.is_file():
+            return file.read_text(encoding='utf-8').splitlines()
     text = config.read_text(encoding='utf-8')
     return [ast.get_docstring(ast.parse(text)) or '', *(line for line in text.splitlines() if '  # ' in line)]
 
@@ -148,7 +153,8 @@ def draw_curve(loss: Sequence[tuple[float, float]], score: Sequence[tuple[float,
     last = max((x for x, _ in (*loss, *score)), default=0) or 1
     parts = [f'<text x="{WIDTH / 2}" y="{HEIGHT - 8}" text-anchor="middle">{last:.1f} minutes of training</text>']
     logarithms = [(x, math.log10(y)) for x, y in loss if 0 < y < math.inf]
-    for i, (title, color, points) in enumerate((('loss', '#2a7de1', logarithms), (name, '#e8730c', score))):
+    finite = [(x, y) for x, y in score if math.isfinite(y)]
+    for i, (title, color, points) in enumerate((('loss', '#2a7de1', logarithms), (name, '#e8730c', finite))):
         low, high = (pick((y for _, y in points), default=0) for pick in (min, max))
         x_scale, y_scale = (WIDTH - 2 * PAD) / last, (HEIGHT - 2 * PAD) / ((high - low) or 1)
         places = [(f'{PAD + x * x_scale:.1f}', f'{HEIGHT - PAD - (y - low) * y_scale:.1f}') for x, y in points]

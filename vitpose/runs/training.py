@@ -1,5 +1,6 @@
 """Train with MMPose's own script: command, progress line, memory, and what went wrong."""
 
+import math
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -47,7 +48,7 @@ def progress_line(epochs: int, score: str, rule: str = 'greater') -> Iterator[Ca
                 left = f'  {step.left} left' if step.left else ''
                 texts.update(step=f'epoch {step.epoch}/{epochs}  loss {step.loss:.3g}', left=left)
                 progress.update(task, completed=step.epoch - 1 + step.iteration / step.iterations)
-            if (value := parse_score(line, score)) is not None:
+            if (value := parse_score(line, score)) is not None and not math.isnan(value):
                 scores.append(value)
                 texts['score'] = f'  best {score} {(min if rule == "less" else max)(scores):.3f}'
             progress.update(task, description=''.join(texts.values()))

@@ -36,7 +36,8 @@ def read_training_config(path: Path, options: dict[str, Any]) -> tuple[Any, str]
 def count_samples(config: Any) -> int:
     """Count the instances with labeled keypoints in the COCO files of the training set, or the entries of other files.
 
-    InputError if a file is not JSON, MissingFileError if it does not exist.
+    InputError if a file is not JSON, MissingFileError if it does not exist. What is wrong in a file is left to the
+    checks of the datasets.
     """
     total = 0
     for member in members(config.train_dataloader.dataset):
@@ -48,9 +49,14 @@ def count_samples(config: Any) -> int:
         except ValueError as problem:
             raise InputError(f'{file}: not a JSON file: {problem}') from problem
         is_coco = isinstance(content, dict)
-        rows = [row for row in content['annotations'] if any(row.get('keypoints', ())[2::3])] if is_coco else content
-        total += len(rows)
+        rows = content.get('annotations') if is_coco else content
+        total += sum(not is_coco or _is_labeled(row) for row in rows) if isinstance(rows, list) else 0
     return total
+
+
+def _is_labeled(row: Any) -> bool:
+    points = row.get('keypoints') if isinstance(row, dict) else None
+    return isinstance(points, list) and any(points[2::3])
 
 
 def members(settings: Any) -> Iterator[Any]:

@@ -2,13 +2,14 @@
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import MissingFileError
 
 AP = 'coco/AP'
-_LINE = re.compile(r'Epoch\(train\)\s+\[(\d+)\]\[\s*(\d+)/(\d+)\].*?\bloss: ([0-9.einf-]+)')
+_LINE = re.compile(r'Epoch\(train\)\s+\[(\d+)\]\[\s*(\d+)/(\d+)\].*?\bloss: (\S+)')
 _LEFT = re.compile(r'\beta: ((?:\d+ days?, )?[\d:]+)')
 
 
@@ -34,16 +35,23 @@ class Curve:
 
 def parse_step(line: str) -> Step | None:
     """Parse a line of the log; return None if it does not report a training step."""
-    if (match := _LINE.search(line)) is None:
+    if (match := _LINE.search(line)) is None or (loss := _parse_number(match[4])) is None:
         return None
     left = _LEFT.search(line)
-    return Step(int(match[1]), int(match[2]), int(match[3]), float(match[4]), left[1] if left else '')
+    return Step(int(match[1]), int(match[2]), int(match[3]), loss, left[1] if left else '')
 
 
 def parse_score(line: str, name: str = AP) -> float | None:
     """Parse a line of the log; return None if it does not report the score of this name."""
-    match = re.search(rf'(?<!\S){re.escape(name)}: (-?[0-9.]+)', line)
-    return float(match[1]) if match else None
+    match = re.search(rf'(?<!\S){re.escape(name)}: (\S+)', line)
+    return _parse_number(match[1]) if match else None
+
+
+def _parse_number(text: str) -> float | None:
+    """Parse a number, perhaps nan or inf; return None for other text."""
+    with suppress(ValueError):
+        return float(text)
+    return None
 
 
 def read_curve(work_dir: Path, name: str = AP) -> Curve:

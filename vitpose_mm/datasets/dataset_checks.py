@@ -13,7 +13,7 @@ from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from vitpose_base.coco_fields import find_bad_fields
 
 from .bad_images import ImageChecks
-from .json_file import check_json_start, check_json_syntax
+from .json_file import check_json_object, check_json_start, check_json_syntax
 from .transforms.image_file import MissingImageError
 
 MAX_SHOWN_IDS = 5
@@ -24,7 +24,7 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
     """Mixin that makes a top-down MMPose dataset report bad input instead of silently skipping or accepting it.
 
     - An annotation, detection or head-box file that is missing, and an annotation or detection file that is empty
-      or not valid JSON, raise an error that names the file.
+      or not valid JSON, raise an error that names the file, and so does a JSON list instead of COCO's object.
     - A box without area or completely outside its image is skipped during training, and the number of skipped
       instances is logged once. In test mode it raises an error, since skipping a person can raise the score;
       with `filter_cfg=dict(drop_bad_boxes=True)` it is skipped and counted there too. (MMPose silently skips bad
@@ -57,6 +57,9 @@ class DatasetChecks(ImageChecks, BaseCocoStyleDataset):
             check_json_start(path)
         try:
             return super().load_data_list()
+        except AssertionError:  # of xtcocotools
+            check_json_object(self.ann_file)
+            raise
         except (json.JSONDecodeError, UnicodeDecodeError):
             for path in json_files:
                 check_json_syntax(path)

@@ -17,6 +17,14 @@ def check_json_start(path: str) -> None:
         )
 
 
+def check_json_object(path: str) -> None:
+    """Raise a ValueError if a JSON file does not start like an object."""
+    with get_local_path(path) as local_path, open(local_path, 'rb') as file:
+        start = file.read(4096).lstrip()
+    if start[:1] != b'{':
+        raise ValueError(f'{path}: expected a JSON object with images and annotations, got a list')
+
+
 def check_json_syntax(path: str) -> None:
     """Raise a ValueError that names the position if a file is not valid JSON."""
     with get_local_path(path) as local_path, open(local_path, 'rb') as file:

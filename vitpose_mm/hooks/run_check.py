@@ -12,7 +12,7 @@ from mmpose.models.heads import HeatmapHead
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import DATASETS, HOOKS
 
-from vitpose_base.coco_fields import EVALUATED, LOCATED, find_bad_fields
+from vitpose_base.coco_fields import EVALUATED, WITHOUT_AREA, find_bad_fields
 
 from ..backbones import ViT
 from ..checkpoints.key_maps import pop_prefix
@@ -209,7 +209,7 @@ def check_evaluated_fields(metric: Any) -> None:
     """Check that the annotation file of a `CocoMetric` has what the evaluation reads; other metrics have none."""
     content = getattr(getattr(metric, 'coco', None), 'dataset', None)
     if isinstance(content, dict):
-        required = EVALUATED if metric.use_area else LOCATED
+        required = EVALUATED if metric.use_area else WITHOUT_AREA
         for bad in find_bad_fields(content, required=required):
             if bad.field in required:
                 raise ValueError(f'{metric.ann_file}: {bad}: the evaluation reads it')

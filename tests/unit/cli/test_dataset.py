@@ -38,12 +38,15 @@ def dataset(tmp_path, capsys):
     return run
 
 
-@pytest.mark.parametrize('several', [False, True])
-def test_one_object_per_image_is_trained_on_whole_images_too(dataset, tmp_path, several):
+@pytest.mark.parametrize(
+    ('more', 'several'),
+    [([], False), ([[2, 4, 34, 42]], False), ([[30, 4, 34, 42]], True)],
+    ids=['one', 'twice', 'two'],
+)
+def test_one_object_per_image_is_trained_on_whole_images_too(dataset, tmp_path, more, several):
+    """`more` are boxes of further instances of an image; one that is there twice is one object."""
     content = makers.coco(20)
-    if several:
-        content['annotations'].append(dict(content['annotations'][3], id=99))
-        content['annotations'][-1]['bbox'] = [30, 4, 34, 42]
+    content['annotations'] += [dict(content['annotations'][3], id=99, bbox=box) for box in more]
     path = makers.write_coco(tmp_path / 'mice', content)
     config, said, _ = dataset(path, '--arch', 'small', '--from', 'scratch')
     kinds = [step.type for step in config.train_dataloader.dataset.pipeline]
@@ -235,6 +238,15 @@ def test_a_side_without_partner_is_not_flipped(dataset, tmp_path):
     assert "'left_ear' says left or right, but no name is its counterpart" in said
 
 
+def test_without_pairs_in_flip_idx_images_are_not_flipped(dataset, tmp_path):
+    """The names have a pair."""
+    data = makers.write_yolo(tmp_path / 'data', count=10, kpt_names=makers.NAMES, flip_idx=[])
+    config, said, _ = dataset(data, '--arch', 'small', '--from', 'scratch')
+    assert '- the annotations declare no pairs (flip_idx: []): training does not flip images\n' in said
+    assert not config.model.test_cfg.flip_test
+    assert [step.type for step in config.augmentation] == ['FastRandomBBoxTransform']
+
+
 def test_faults_are_named_left_out_and_strict_refuses_them(dataset, tmp_path, capsys):
     content = makers.coco(20)
     path = makers.write_coco(tmp_path / 'data', content)
@@ -369,6 +381,13 @@ def test_check_names_the_fields_that_training_and_evaluation_take_for_granted(da
     assert main(['check', str(tmp_path / 'out/config.py')]) == 1
     wrong = f'{file}: annotations[0]: area: expected a number from 0, got nothing'
     assert f'- fault: 1 fields that the evaluation reads are wrong: {wrong}\n' in capsys.readouterr().out
+    categories, content['categories'] = content['categories'], []
+    content['annotations'][0].update(area=1428, iscrowd=None)
+    file.write_text(json.dumps(content))
+    assert main(['check', str(tmp_path / 'out/config.py')]) == 1
+    wrong = f'{file}: categories: expected a list of at least one, got 0: [], {file}: annotations[0]: iscrowd: expected'
+    assert f'- fault: 2 fields that the evaluation reads are wrong: {wrong} 0 or 1' in capsys.readouterr().out
+    content['categories'], content['annotations'][0]['iscrowd'] = categories, 0
     content['images'][0]['width'] = 160
     file.write_text(json.dumps(content))
     assert main(['check', str(tmp_path / 'out/config.py')]) == 1
@@ -376,6 +395,30 @@ def test_check_names_the_fields_that_training_and_evaluation_take_for_granted(da
     del content['images'][0]['width']
     file.write_text(json.dumps(content))
     refuses('check', tmp_path / 'out/config.py', message=f'{file}: images[0]: width: expected a number above 0')
+
+
+CHANGES = {
+    'annotations[1]: id: expected a unique integer, got nothing': lambda c: c['annotations'][1].pop('id'),
+    'annotations[0]: id: expected a unique integer, got 1': lambda c: c['annotations'][1].update(id=1),
+    'annotations[1]: image_id: expected the id of an image': lambda c: c['annotations'][1].pop('image_id'),
+    'annotations: expected a list, got nothing': lambda c: c.update(annotations=None),
+}
+
+
+def test_check_names_what_the_reader_takes_for_granted(dataset, mice, refuses, tmp_path):
+    """Also where a config has MMPose's class, without our checks."""
+    dataset(mice)
+    config, file = tmp_path / 'out/config.py', tmp_path / 'out/train.json'
+    settings, annotations = config.read_text(), file.read_text()
+    for kind in ('CheckedCocoDataset', 'CocoDataset'):
+        config.write_text(settings.replace("'CheckedCocoDataset'", repr(kind)))
+        for message, change in CHANGES.items():
+            content = json.loads(annotations)
+            change(content)
+            file.write_text(json.dumps(content))
+            refuses('check', config, message=f'{file}: {message}')
+        file.write_text('[]')
+        refuses('check', config, message=f'{file}: expected a JSON object with images and annotations, got ')
 
 
 def test_images_of_the_validation_set_are_left_out_of_training(dataset, tmp_path):

@@ -84,6 +84,12 @@ def test_several_checkpoints_of_a_glob_are_named(capsys, words):
     assert 'unrecognized arguments: more' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('model', ['--config c.py --checkpoint', '--model'])
+def test_further_checkpoints_of_a_glob_are_no_inputs(capsys, model):
+    assert main(f'predict {model} run/best_1.pth run/best_2.pth photos'.split()) == 2
+    assert capsys.readouterr().err == 'vitpose predict: pass one checkpoint, not several: run/best_2.pth\n'
+
+
 def test_a_programming_error_keeps_its_traceback(monkeypatch):
     for problem in (KeyError('key'), TypeError('a'), RuntimeError('a'), ImportError('a', name='vitpose_mm.gone')):
         monkeypatch.setattr(DOCTOR, 'run', Mock(side_effect=problem))

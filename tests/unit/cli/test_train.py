@@ -44,14 +44,15 @@ def gpus(monkeypatch):
 
 @pytest.fixture
 def train(config, monkeypatch, capsys):
-    """A function that runs the command with a training that writes two validations; it returns words and output."""
+    """A function that runs the command with a training of three validations; it returns words and output."""
     commands = []
 
     def finish(command, work_dir, show):
         commands.append(command)
         folder = work_dir / '1/vis_data'
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / 'scalars.json').write_text('\n'.join(json.dumps({'coco/AP': score}) for score in (0.5, 0.25)))
+        lines = (json.dumps({'coco/AP': score}) for score in (float('nan'), 0.5, 0.25))
+        (folder / 'scalars.json').write_text('\n'.join(lines))
         (work_dir / '1/1.log').touch()
         (work_dir / 'best_coco_AP_epoch_2.pth').touch()
 

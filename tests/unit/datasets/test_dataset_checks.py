@@ -157,6 +157,14 @@ def test_other_missing_file_is_not_called_an_image(tmp_path):
     assert 'image' not in str(caught.value)
 
 
+@pytest.mark.parametrize('name', ['CocoDataset', HAND])
+def test_a_list_is_not_a_coco_file(name, tmp_path):
+    data = write(tmp_path, [person(1)])
+    (tmp_path / data['ann_file']).write_text(' [{"id": 1}]')
+    with pytest.raises(ValueError, match=r'annotations\.json: expected a JSON object with images and annotations'):
+        build(name, **data)
+
+
 FIELDS = {
     'no id': (lambda images, rows: rows[1].pop('id'), r'annotations\[1\]: id: expected a unique integer, got nothing'),
     'an id twice': (lambda images, rows: rows[1].update(id=11), r'annotations\[0\]: id: .*, got 11'),

@@ -392,6 +392,30 @@ def test_a_test_uses_the_calibration_of_its_checkpoint():
     assert trained.head.calibration is None
 
 
+ROW = dict(id=1, image_id=1, category_id=1, bbox=[0, 0, 9, 9], keypoints=[1, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(categories=[]), r'categories: expected a list of at least one, got 0: \[\]'),
+        (dict(categories=None), 'categories: expected a list, got nothing'),
+        (dict(annotations=[ROW | dict(iscrowd=None)]), r'annotations\[0\]: iscrowd: expected 0 or 1, got nothing'),
+        (dict(annotations=[ROW | dict(iscrowd='0')]), r"annotations\[0\]: iscrowd: expected 0 or 1, got '0'"),
+        (dict(annotations=[ROW | dict(iscrowd=1), ROW | dict(iscrowd=False)]), None),
+        ({}, None),
+    ],
+)
+def test_categories_and_crowds_of_the_evaluation(change, message):
+    content = dict(images=[], annotations=[ROW], categories=[dict(id=1, keypoints=['a'])]) | change
+    metric = SimpleNamespace(coco=SimpleNamespace(dataset=content), use_area=False, ann_file='val.json')
+    with pytest.raises(ValueError, match=f'val.json: {message}') if message else nullcontext():
+        run_check.check_evaluated_fields(metric)
+    del content['categories']
+    with pytest.raises(ValueError, match='val.json: categories: expected a list of at least one, got nothing'):
+        run_check.check_evaluated_fields(metric)
+
+
 @pytest.mark.parametrize(
     ('absent', 'use_area', 'message'),
     [

@@ -76,10 +76,15 @@ def test_page(run):
     assert len(page) < 600_000  # of noise
     (run / 'notes.txt').write_text('flips are off\nboxes derived')
     assert read_notes(run / 'config.py') == ['flips are off', 'boxes derived']
+    (run / 'rats').mkdir()
+    (run / 'rats/notes.txt').write_text('of rats')  # one of several datasets
+    for name, notes in (('rats', ['of rats']), ('mice', ['flips are off', 'boxes derived'])):
+        assert read_notes(run / 'config.py', name) == notes
 
 
-def test_curve_has_all_parts_of_a_resumed_run_and_no_infinite_loss():
-    loss, score = [(1.0, 9.0), (2.0, float('inf')), (3.0, 0.9)], [(1.0, 0.1), (3.0, 0.6)]
+def test_curve_has_all_parts_of_a_resumed_run_and_only_finite_numbers():
+    nan, inf = float('nan'), float('inf')
+    loss, score = [(1.0, 9.0), (2.0, inf), (2.0, nan), (3.0, 0.9)], [(1.0, 0.1), (2.0, nan), (3.0, 0.6)]
     svg = draw_curve(loss, score, '<AP>')
     assert re.findall(r'points="([^"]*)"', svg) == ['228.0,44.0 596.0,196.0', '228.0,196.0 596.0,44.0']
     assert svg.count('<circle') == 2 and '3.0 minutes of training' in svg and 'loss 0.9<' in svg

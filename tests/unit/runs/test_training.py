@@ -29,8 +29,8 @@ def test_command_of_one_and_of_several_processes(tmp_path):
 def test_progress_has_epoch_loss_best_score_and_time_left(capsys, rule, best):
     with progress_line(3, 'PCK@0.1/PCK', rule) as show:
         show(f'12:00 INFO - {ESTIMATE}about 1:02 min per epoch')
-        for epoch, score in (1, 0.2), (2, 0.7), (3, 0.5):
-            show(STEP.format(epoch, '1 day, 2:03:04', 5.25))
+        for epoch, score, loss in (1, 'nan', 'nan'), (1, 0.2, 'inf'), (2, 0.7, 9), (3, 0.5, 5.25):
+            show(STEP.format(epoch, '1 day, 2:03:04', loss))
             show(f'Epoch(val) [{epoch}][1/1]    xPCK@0.1/PCK: 9.000  PCK@0.1/PCK: {score}  NME: 0.01')
     output = ' '.join(capsys.readouterr().out.split())
     assert output.startswith('about 1:02 min per epoch training')

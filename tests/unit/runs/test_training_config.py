@@ -85,6 +85,12 @@ def test_samples_of_combined_sets_and_files_that_are_missing(tmp_path):
     (tmp_path / 'a.json').write_text(json.dumps(content))
     (tmp_path / 'list.json').write_text(json.dumps([{'image': 'a.jpg'}] * 5))
     (tmp_path / 'broken.json').write_text('{')
+    wrong = makers.coco(5)  # which the checks of the dataset name
+    for row, points in zip(wrong['annotations'], (None, 7, {'x': 1}), strict=False):
+        row['keypoints'] = points
+    wrong['annotations'][3] = 3
+    for name, content in dict(wrong=wrong, empty={}, number=3).items():
+        (tmp_path / f'{name}.json').write_text(json.dumps(content))
 
     def count(*names):
         members = [dict(data_root=str(tmp_path), ann_file=name) for name in names]
@@ -93,6 +99,7 @@ def test_samples_of_combined_sets_and_files_that_are_missing(tmp_path):
         return count_samples(ConfigDict(train_dataloader=dict(dataset=dataset)))
 
     assert (count('a.json'), count('a.json', 'list.json')) == (2, 7)
+    assert (count('wrong.json'), count('empty.json'), count('number.json')) == (1, 0, 0)
     for name, message in (('none.json', 'none.json: no such annotation file'), ('broken.json', 'not a JSON file: ')):
         with pytest.raises(VitPoseError, match=message):
             count(name)

@@ -1,4 +1,5 @@
 import json
+import math
 
 import numpy as np
 
@@ -12,6 +13,10 @@ def test_parsing_log_lines():
     assert parse_score('Epoch(val) [2][22/22]    coco/AP: 0.512  coco/AP .5: 0.8') == 0.512
     assert parse_score('Epoch(val) [2][8/8]  NME: 0.5', 'NME') == 0.5
     assert parse_step('loading') is None and parse_score('loading') is None
+    assert parse_step(line.replace('7.321000', '-inf')) == Step(2, 50, 531, -math.inf, '0:01:02')
+    assert math.isnan(parse_step(line.replace('7.321000', 'nan')).loss)
+    assert parse_step(line.replace('7.321000', 'none')) is None and parse_score('coco/AP: unknown') is None
+    assert parse_score('coco/AP: 1.2e-05') == 1.2e-5 and math.isnan(parse_score('coco/AP: nan'))
 
 
 def test_curve_counts_iterations_that_were_not_logged(tmp_path):

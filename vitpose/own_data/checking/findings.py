@@ -131,10 +131,10 @@ def find_instance_problems(instance: Instance, size: tuple[int, int]) -> list[tu
         return [('instances have keypoints between 0 and 1: expected pixels', True)]
     is_outside = (xy < -0.5).any() or (xy > np.array(size) - 0.5).any()
     problems = [('instances have keypoints outside the image', False)] if is_outside else []
-    x, y, w, h = find_box(instance)
+    x, y, w, h = (round(value, 2) for value in find_box(instance))  # as it is written
     if not (np.isfinite((x, y, w, h)).all() and w > 0 and h > 0):
         problems.append(('instances have a box without area', True))
-    elif x >= size[0] or y >= size[1] or x + w <= 0 or y + h <= 0:
+    elif x >= size[0] - 1 or y >= size[1] - 1 or x + w <= 0 or y + h <= 0:  # MMPose clips it to the last pixel
         problems.append(('instances have a box outside the image', True))
     elif (np.abs(xy - (x + w / 2, y + h / 2)) > np.array((w, h)) / 2 + MAX_DISTANCE_SHARE * max(w, h)).any():
         problems.append(('instances have keypoints far outside their box', False))

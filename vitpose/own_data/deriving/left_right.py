@@ -43,20 +43,28 @@ def find_sides(labels: Labels, instances: Sequence[Instance] = ()) -> Sides:
     """Find pairs of left and right keypoints, as the format says or by names, and ask the labels whether they fit.
 
     Names are paired if one says left where the other says right, in one of several languages, or if they differ in one
-    letter, l and r; then case and separators are ignored, then numbers. Images are only flipped if there is a pair or
-    the format declares that there is none, each name that says left or right has a counterpart, and flipped instances
-    look like others.
+    letter, l and r; then case and separators are ignored, then numbers. Images are only flipped if the format does not
+    rule it out, there is a pair or the format declares that there is none, each name that says left or right has a
+    counterpart, no pair of names is declared to be none, and flipped instances look like others.
     """
     own, names = list(range(len(labels.names))), labels.names
-    mirror, note = labels.mirror, 'as declared'
-    if mirror is None:
-        mirror = _find_mirror(names)
-        wrong = [name for i, name in enumerate(names) if mirror[mirror[i]] != i]
-        alone = [name for i, name in enumerate(names) if mirror[i] == i and says_side(name)] + wrong
+    named = _find_mirror(names)
+    wrong = [name for i, name in enumerate(names) if named[named[i]] != i]
+    mirror, note = (own if wrong else named) if labels.mirror is None else labels.mirror, 'as declared'
+    if not labels.flip:
+        return Sides(mirror, False, 'the annotations declare no pairs (flip_idx: []): training does not flip images')
+    if labels.mirror is not None:
+        left_alone = [i for i, j in enumerate(named) if i < j and named[j] == i and (mirror[i], mirror[j]) == (i, j)]
+        if left_alone:
+            pair = f'{names[left_alone[0]]!r} and {names[named[left_alone[0]]]!r}'
+            note = f'{pair} are a pair by their names, but not as declared: training does not flip images'
+            return Sides(mirror, False, f'{note}; to flip them, declare the pair in the annotations')
+    else:
+        alone = [name for i, name in enumerate(names) if named[i] == i and says_side(name)] + wrong
         if alone:
             note = f'{alone[0]!r} says left or right, but no name is its counterpart: training does not flip images'
-            return Sides(own if wrong else mirror, False, note)
-        pairs = [f'{name}/{names[mirror[i]]}' for i, name in enumerate(names) if mirror[i] > i]
+            return Sides(mirror, False, note)
+        pairs = [f'{name}/{names[named[i]]}' for i, name in enumerate(names) if named[i] > i]
         if not pairs:
             note = 'no keypoint name says left or right: training does not flip images'
             return Sides(mirror, False, f'{note}; to flip them, set swap in metainfo.py, and flip in config.py')

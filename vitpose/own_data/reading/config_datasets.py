@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from vitpose_base.coco_fields import EVALUATED, LOCATED, find_bad_fields
+from vitpose_base.coco_fields import EVALUATED, WITHOUT_AREA, find_bad_fields
 
 from ...errors import InputError
-from ...predict.inputs.coco_json import parse_json
+from ...predict.inputs.coco_json import parse_json, short_text
 from ...runs.training_config import members
 from ..annotations import SPLITS, Instance, Photo
 
@@ -28,9 +28,11 @@ class ConfigDataset:
 def read_config_datasets(config: Any) -> list[ConfigDataset]:
     """Build the datasets of a config without their pipelines.
 
-    ValueError if a dataset has no image with keypoints, or its class refuses a file; OSError if a file does not exist.
+    ValueError if a dataset has no image with keypoints, or a file lacks what its class needs; OSError if a file does
+    not exist.
     """
     from mmengine.registry import init_default_scope
+    from mmpose.datasets.datasets.base import BaseCocoStyleDataset
     from mmpose.registry import DATASETS
 
     from vitpose_mm.noise import quiet
@@ -44,13 +46,19 @@ def read_config_datasets(config: Any) -> list[ConfigDataset]:
             if places[-1] in places[:-1]:  # the test set is usually the validation set
                 continue
             with quiet():
-                dataset = DATASETS.build({**member, 'pipeline': []})
+                dataset = DATASETS.build({**member, 'pipeline': [], 'lazy_init': True})
+            file, reader = Path(dataset.ann_file), getattr(type(dataset), '_load_annotations', None)
+            is_unchecked = file.suffix == '.json' and reader is BaseCocoStyleDataset._load_annotations
+            is_read = is_unchecked or (file.suffix == '.json' and file.is_file())
+            content = parse_json(file.read_bytes(), str(file)) if is_read else None
+            if is_unchecked and not dataset.bbox_file:
+                _check_content(dataset, content)
+            with quiet():
+                dataset.full_init()
             meta = dataset.metainfo
             keypoint_names = [meta['keypoint_id2name'][i] for i in range(meta['num_keypoints'])]
             new = ConfigDataset(meta['dataset_name'], keypoint_names, list(meta['flip_indices']), {}, [])
             known = datasets.setdefault(new.name, new)
-            file = Path(dataset.ann_file)
-            content = parse_json(file.read_bytes(), str(file)) if file.suffix == '.json' else None
             known.splits.setdefault(split, []).extend(_read_photos(dataset, content))
             known.bad_fields += _find_bad_fields(dataset, content, config.get(f'{split}_evaluator'))
     if not datasets:
@@ -58,13 +66,22 @@ def read_config_datasets(config: Any) -> list[ConfigDataset]:
     return list(datasets.values())
 
 
+def _check_content(dataset: Any, content: Any) -> None:
+    """Check what MMPose's reader of COCO files takes for granted; the classes of `DatasetChecks` do so themselves."""
+    if not isinstance(content, dict):
+        expected = 'expected a JSON object with images and annotations'
+        raise InputError(f'{dataset.ann_file}: {expected}, got {short_text(repr(content))}')
+    for bad in find_bad_fields(content, dataset.metainfo['num_keypoints']):
+        raise InputError(f'{dataset.ann_file}: {bad}')
+
+
 def _find_bad_fields(dataset: Any, content: Any, evaluators: Any) -> list[str]:
     """Find the fields that COCO's evaluation reads and the annotation file of a dataset lacks."""
     metrics = evaluators if isinstance(evaluators, list) else [evaluators or {}]
     areas = [metric.get('use_area', True) for metric in metrics if metric.get('type') == 'CocoMetric']
-    if not areas:
+    if not areas or not isinstance(content, dict):
         return []
-    required = EVALUATED if any(areas) else LOCATED
+    required = EVALUATED if any(areas) else WITHOUT_AREA
     bad = (bad for bad in find_bad_fields(content, required=required) if bad.field in required)
     return [f'{dataset.ann_file}: {field}' for field in bad]
 

@@ -96,7 +96,7 @@ def _read_labels(file: Path, data: dict, category: Sequence[str], count: int, no
     if flip and mirror is None:
         expected = f'expected each number from 0 to {count - 1} once, in pairs that point to each other'
         notes.append(f'{file}: flip_idx {flip!r}: {expected}: it is ignored')
-    return Labels(names, mirror=mirror)
+    return Labels(names, mirror=mirror, flip=data.get('flip_idx') != [])
 
 
 def _find_splits(

@@ -35,7 +35,7 @@ class DatasetPlan:
     known: KnownSet | None = None  # which keypoint set it is
     resultant: float | None = None  # how much instances point in one direction, from 0 to 1
     alone: bool = False  # whether no image has more than one instance
-    box_share: tuple[float, float] | None = None  # smallest and largest share of an image that a box takes
+    box_share: tuple[float, float] | None = None  # of an image that a box takes: 1st and 99th percentile
 
     @property
     def counts(self) -> dict[str, int]:

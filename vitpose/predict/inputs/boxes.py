@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
-from .coco_json import box_around, is_crowd, match_ids, parse_json, parse_numbers, read_size, short_text
+from .coco_json import (
+    box_around,
+    flatten,
+    is_box,
+    is_crowd,
+    match_ids,
+    parse_json,
+    parse_numbers,
+    read_size,
+    short_text,
+)
 from .matching import GivenBoxes, Listed, name_few
 from .sources import Source
 
@@ -22,11 +32,11 @@ def read_boxes(
     """Read boxes and match them to the sources; ValueError if none matches, or the file has another format.
 
     Args:
-        path: COCO annotations: `bbox` is x y width height, by default around the labeled keypoints; crowds are left
-            out, and boxes are clipped to the image, as in MMPose's datasets. COCO detections: a list of
-            {image_id, bbox, score}. JSON lines (.jsonl), as in predictions.jsonl: {"file": NAME, "boxes":
-            [[x1, y1, x2, y2], ...]} with optional `"scores": [...]` and `"size": [width, height]`, and
-            `"frame": INDEX` for a video.
+        path: COCO annotations: `bbox` is x y width height; if it is missing, or of null, zeros or -1, it is around
+            the labeled keypoints. Crowds are left out, and boxes are clipped to the image, as in MMPose's datasets.
+            COCO detections: a list of {image_id, bbox, score}. JSON lines (.jsonl), as in predictions.jsonl:
+            {"file": NAME, "boxes": [[x1, y1, x2, y2], ...]} with optional `"scores": [...]` and
+            `"size": [width, height]`, and `"frame": INDEX` for a video.
         sources: what is to be predicted.
         images_json: COCO file with the `images` of detections; only for these.
         category: name or id of COCO's category whose boxes are taken; by default 'person', or without such all.
@@ -74,9 +84,12 @@ def _read_coco(
             if names.setdefault(key, name) != name:
                 raise InputError(f'{where}: id {key!r} occurs twice')
             listed.setdefault(name, Listed(image_id=key, size=read_size(image.get('width'), image.get('height'))))
-    bad_images = len(bad)
-    categories = _get(head, 'categories', list, str(images_path), [])
-    kind_names = {_get(c, 'id', int, f'{images_path}: categories'): str(c.get('name')) for c in categories}
+    kind_names: dict[int, str] = {}
+    for number, category_row in enumerate(_get(head, 'categories', list, str(images_path), [])):
+        with _collect(bad):
+            kind = _get(category_row, 'id', int, f'{images_path}: categories[{number}]')
+            kind_names[kind] = str(category_row.get('name'))
+    bad_in_head = len(bad)
     default = next((kind for kind, name in kind_names.items() if name.lower() == PERSON), 1)
     good: list[tuple[dict, str, Any, int]] = []
     for number, row in enumerate(rows):
@@ -98,8 +111,8 @@ def _read_coco(
             if is_crowd(row) or kind not in wanted:
                 continue
             score = _get(row, 'score', float, where) if noun == 'detections' else 1.0
-            box, points = row.get('bbox'), row.get('keypoints')
-            if not box and isinstance(points, list) and points:
+            box, points = flatten(row.get('bbox')), flatten(row.get('keypoints'))
+            if not is_box(box) and isinstance(points, list) and points:
                 keypoints = parse_numbers(points, len(points) // 3 * 3, f'{where}: keypoints').reshape(-1, 3)
                 keypoints = keypoints[np.isfinite(keypoints).all(1)]
                 box = box_around(keypoints) if (keypoints[:, 2] > 0).any() else None
@@ -108,7 +121,7 @@ def _read_coco(
                 continue
             x, y, width, height = parse_numbers(box, 4, f'{where}: bbox', finite=True).tolist()
             people[names[image_ids[key]]].append((x, y, x + width, y + height, score, kind))
-    notes += _say_left_out(bad, len(rows) + bad_images - len(bad))
+    notes += _say_left_out(bad, len(rows) + bad_in_head - len(bad))
     for name, entry in listed.items():
         table = np.array(people[name], float).reshape(-1, 6)
         entry.boxes[None], entry.categories = table[:, :4].astype(np.float32), table[:, 5].astype(np.int64)

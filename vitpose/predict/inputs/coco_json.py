@@ -36,6 +36,24 @@ def parse_numbers(values: object, count: int, where: str, finite: bool = False) 
     return array
 
 
+def flatten(values: Any) -> Any:
+    """Return nested numbers, such as [[x, y, v], ...], as one list; anything else as it is."""
+    if isinstance(values, list) and any(isinstance(value, list) for value in values):
+        with suppress(TypeError, ValueError, OverflowError):
+            return np.array(values, float).ravel().tolist()
+    return values
+
+
+def is_box(values: Any) -> bool:
+    """Answer whether x y width height are more than what tools write for no box: nothing, null, zeros or -1."""
+    if not isinstance(values, list) or len(values) != 4:
+        return bool(values)  # `parse_numbers` says what is wrong
+    try:
+        return bool(np.isfinite(np.array(values, float)).all()) and max(values) > 0
+    except (TypeError, ValueError, OverflowError):
+        return True
+
+
 def read_size(width: object, height: object) -> tuple[float, float] | None:
     """Return two sides in pixels, perhaps written as text; None unless both are above 0."""
     with suppress(TypeError, ValueError, OverflowError):

@@ -64,7 +64,7 @@ class FileInfo:
     license: str | None = None  # of the weights
     bits: int | None = None  # of the channels of 16-bit images; None: by the largest value of each
     objects: Objects | None = None  # None: as 'whole_image'
-    box_share: list[float] | None = None  # the smallest and largest share of an image that a training box takes
+    box_share: list[float] | None = None  # of an image that a training box takes: 1st and 99th percentile
     # what scores are: the heatmap's maximum; or that a keypoint is right, after `vitpose calibrate`
     score_kind: Literal['peak', 'probability'] = 'peak'
     extras: list[str] = field(default_factory=list)  # the outputs after keypoints and scores, some of `EXTRAS`

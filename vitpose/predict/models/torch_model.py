@@ -166,7 +166,7 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
     The metainfo has seven more keys: `crop_rule`; `category`, what the boxes contain, where the dataset tells;
     `metric`, the options of `Scoring` that the config's CocoMetric sets; `bits`, of 16-bit images, see
     `CheckedLoadImage`; `objects`, the config's entry of `OBJECTS`; `license`, the config's, of the weights; and
-    `box_share`, the smallest and largest share of an image that a box of the training set takes.
+    `box_share`, the 1st and 99th percentile of the share of an image that a box of the training set takes.
     """
     dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
     if dataset is None:
@@ -183,7 +183,7 @@ def read_test_set(cfg: Config, name: str) -> tuple[CropRule, dict[str, Any]]:
     if not isinstance(terms := cfg.get('license'), str | None):
         raise InputError(f'{name}: license={terms!r}: expected a string')
     if not is_share(share := cfg.get('box_share')):
-        raise InputError(f'{name}: box_share={share!r}: expected the smallest and the largest, between 0 and 1')
+        raise InputError(f'{name}: box_share={share!r}: expected two shares, the smaller one first, between 0 and 1')
     more = dict(category=_category(dataset), metric=_metric(cfg), bits=bits, objects=objects, license=terms)
     more['box_share'] = share and list(share)
     return rule, metainfo | more | dict(crop_rule=rule)

@@ -87,6 +87,9 @@ def test_faults_of_instances(photos):
         (lambda row: row.keypoints.fill(0), 'no labeled keypoint'),
         (lambda row: setattr(row, 'box', (2, 4, 0, 42)), 'a box without area'),
         (lambda row: setattr(row, 'box', (90, 4, 9, 9)), 'a box outside the image'),
+        (lambda row: setattr(row, 'box', (79.2, 4, 9, 9)), 'a box outside the image'),  # clipped to the last pixel
+        (lambda row: setattr(row, 'box', (2, 58.996, 9, 9)), 'a box outside the image'),  # written as 59
+        (lambda row: setattr(row, 'box', (2, 4, 0.004, 9)), 'a box without area'),  # written as 0
         (lambda row: setattr(row, 'box', (0, 0, 5, 5)), 'keypoints far outside their box'),
     ):
         photos[3].instances[:] = [Instance(makers.keypoints(3), 'row 3', (2, 4, 34, 42))]

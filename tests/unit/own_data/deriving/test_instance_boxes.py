@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 
-from vitpose.own_data.annotations import Instance
-from vitpose.own_data.deriving.instance_boxes import choose_input_size, drop_tight_boxes, find_box
+from vitpose.own_data.annotations import Instance, Photo
+from vitpose.own_data.deriving.instance_boxes import choose_input_size, drop_tight_boxes, find_box, find_box_share
 
 
 def test_boxes():
@@ -9,6 +11,17 @@ def test_boxes():
     assert find_box(Instance(points, '')) == (4, 14, 52, 32)  # 15% of 40 on each side
     assert find_box(Instance(points[:1], '')) == (8, 18, 4, 4)
     assert find_box(Instance(points, '', (1, 2, 3, 4))) == (1, 2, 3, 4)
+
+
+def test_single_boxes_of_another_size_are_not_in_the_range_of_shares():
+    boxes = {
+        (0.02083, 0.02083): [(0, 0, 10, 10)] * 198 + [(0, 0, 80, 60), (0, 0, 1, 1)],
+        (1.0, 1.0): [(-5, -5, 90, 90)],
+        (1e-5, 1e-5): [(0, 0, 0.1, 0.1)],
+    }
+    for share, its_boxes in boxes.items():
+        photo = Photo(Path('a.png'), 'a.png', [Instance(np.zeros((1, 3)), '', box) for box in its_boxes])
+        assert find_box_share([photo], {photo.path: (80, 60)}) == share
 
 
 def test_input_size():

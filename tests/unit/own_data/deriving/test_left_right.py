@@ -72,6 +72,9 @@ def test_names_that_say_a_side():
     assert find_sides(Labels(SILENT.split())).mirror == list(range(len(SILENT.split())))
 
 
+EYES, PAWS = ('left_eye', 'right_eye'), ('left_paw', 'right_paw')
+
+
 def test_sides():
     known, single = Labels(['left_eye', 'a', 'b'], mirror=[0, 2, 1]), Labels(['a', 'b'], mirror=[0, 1])  # by the format
     for labels, mirror, flip, note in (
@@ -79,6 +82,9 @@ def test_sides():
         (Labels(['nose', 'tail']), [0, 1], False, 'no keypoint name says left or right: training does not flip'),
         (single, [0, 1], True, '0 pairs of left and right keypoints, as declared: flipping swaps none'),
         (known, [0, 2, 1], True, '1 pairs of left and right keypoints, as declared'),
+        (Labels([*EYES, *PAWS], mirror=[1, 0, 2, 3]), [1, 0, 2, 3], False, "'left_paw' and 'right_paw' are a pair by"),
+        (Labels([*EYES, 'a', 'b'], flip=False), [1, 0, 2, 3], False, '(flip_idx: []): training does not flip images'),
+        (Labels(['a', 'b'], flip=False), [0, 1], False, '(flip_idx: []): training does not flip images'),
     ):
         sides = find_sides(labels)
         assert (sides.mirror, sides.flip) == (mirror, flip) and note in sides.note

@@ -66,7 +66,7 @@ def test_other_ways_to_write_the_same(tmp_path):
     for file in (tmp_path / 'labels/other').iterdir():  # beside the images
         file.rename(tmp_path / 'images/val' / file.name)
     annotations = read(tmp_path)
-    assert annotations.labels.mirror is None and annotations.count == 8
+    assert annotations.labels.mirror is None and not annotations.labels.flip and annotations.count == 8
     problems = ('line 2: class, box, 4 keypoints of 3: expected 17', 'line 3: class 7, which is not among names')
     assert all(text in line for text, line in zip(problems, annotations.unreadable, strict=True))
     assert [photo.path for photo in annotations.photos[6:]] == [tmp_path / f'images/val/val{i}.png' for i in (0, 1)]
@@ -126,7 +126,7 @@ def test_flip_idx_that_has_no_pairs_is_ignored(tmp_path, value):
     index = makers.write_yolo(tmp_path)
     index.write_text(f'{index.read_text()}\nflip_idx: {value}')
     annotations = read(index)
-    assert annotations.labels.mirror == FLIPS[value]
+    assert annotations.labels.mirror == FLIPS[value] and annotations.labels.flip
     said = [note for note in annotations.notes if 'expected each number from 0 to 3 once, in pairs' in note]
     assert len(said) == (FLIPS[value] is None)
 

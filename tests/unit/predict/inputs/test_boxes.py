@@ -119,6 +119,14 @@ def test_byte_order_mark_backslashes_and_missing_boxes(read):
     assert note.endswith('2 annotations left out: neither bbox nor labeled keypoints: annotations[0], annotations[2]')
 
 
+def test_boxes_of_null_zeros_or_minus_one_are_missing_and_keypoints_may_be_nested(read):
+    flat, nested = [10, 20, 2, 30, 60, 1, 0, 0, 0], [[10, 20, 2], [30, 60, 1], [0, 0, 0]]
+    rows = [row(7, box, keypoints=flat) for box in ([None] * 4, [0] * 4, [-1] * 4, [[0, 0], [0, 0]])]
+    given = read(coco(*rows, {'image_id': 7, 'keypoints': nested}, row(7, keypoints=nested)))
+    np.testing.assert_array_equal(filled(given)[0].boxes, [[4, 14, 36, 66]] * 5 + [[10, 20, 40, 60]])
+    assert not given.notes()
+
+
 KINDS = [{'id': 1, 'name': 'person'}, {'id': 18, 'name': 'dog'}]
 
 
@@ -132,6 +140,14 @@ def test_categories_are_counted_named_and_chosen(read):
     animals = read(coco(*rows[:2], row(7, category_id=5), categories=[KINDS[1], {'id': 5, 'name': 'fox'}]))
     assert len(filled(animals)[0].boxes) == 3
     assert animals.notes()[0].endswith('boxes of 2 categories: 2 dog, 1 fox; --category NAME chooses')
+
+
+def test_a_category_without_id_is_left_out(read):
+    rows = [row(key, category_id=1) for key in (7, 9, 9)]
+    given = read(coco(*rows, categories=[{'name': 'bird'}, 3, *KINDS]))
+    assert [len(frame.boxes) for frame in filled(given)] == [1, 2]
+    (note,) = given.notes()
+    assert '2 rows left out: ' in note and 'a.json: categories[0]: expected an object with id, an integer' in note
 
 
 @pytest.mark.parametrize(
