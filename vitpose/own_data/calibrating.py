@@ -134,7 +134,7 @@ def calibrate_trained(
     from ..predict.models.torch_model import read_config
 
     name, settings = f'{dataset}: ' if dataset else '', read_config(config, options)[0]
-    head = settings.model.head
+    head = settings.model.get('head') or {}
     if head.get('heads', {}).get(dataset, head).get('confidence'):
         return f'{name}scores are probabilities of the ConfidenceHead that was trained with the model'
     try:  # fast: see docs/scores.md

@@ -13,7 +13,7 @@ from vitpose_base.coco_fields import BadField, find_bad_fields, is_id
 from vitpose_base.file_names import FileFinder, path_parts
 
 from ...errors import InputError
-from ...predict.inputs.coco_json import is_crowd, match_ids, parse_json, read_size, short_text
+from ...predict.inputs.coco_json import is_box, is_crowd, match_ids, parse_json, read_size, short_text
 from ..annotations import Annotations, Instance, Labels, Photo
 from .coco_categories import points_of, read_categories
 from .coco_results import join_results
@@ -95,7 +95,7 @@ def _load(file: Path, unreadable: list[str], notes: list[str]) -> dict:
             if isinstance(row.get(field), list):
                 with suppress(TypeError, ValueError):
                     row[field] = _flat(row[field])
-        if isinstance(box := row.get('bbox'), list) and len(box) == 4 and not _is_box(box):
+        if isinstance(box := row.get('bbox'), list) and len(box) == 4 and not is_box(box):
             row['bbox'] = None
     return content
 
@@ -106,14 +106,6 @@ def _flat(values: list) -> list[float] | str:
         return np.array(values, float).ravel().tolist()
     except OverflowError:
         return short_text(values)
-
-
-def _is_box(box: list) -> bool:
-    """Answer whether x y width height are more than what tools write for no box: null, zeros or -1."""
-    try:
-        return bool(np.isfinite(np.array(box, float)).all()) and max(box) > 0
-    except (TypeError, ValueError):
-        return True  # the check of fields names it
 
 
 def _join_points(file: Path, content: dict, names: list[str], unreadable: list[str]) -> None:
